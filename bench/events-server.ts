@@ -6,8 +6,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
 import { GIB } from './dashboard/sample-values.ts';
 import { overviewOf } from './dashboard/answers.ts';
-import { sessionHandlers } from '../src/controller/api/session.ts';
-import { Attempts } from '../src/controller/who/attempts.ts';
+import { SIGN_IN_ATTEMPTS, sessionHandlers } from '../src/controller/api/session.ts';
 import { Audit } from '../src/controller/audit/audit.ts';
 import { controllerConfig } from '../src/controller/config.ts';
 import { openListeners, type ListenerDependencies } from '../src/controller/listeners.ts';
@@ -23,6 +22,7 @@ import { silentLog } from '../src/log.ts';
 import type { FleetNews } from '../src/protocol/controller/events.ts';
 import { Ready } from '../src/rpc/ready-answer.ts';
 import { Refusals } from '../src/rpc/refusals.ts';
+import { TokenBuckets } from '../src/token-buckets.ts';
 import type { EventsOrder, EventsReported } from './events-messages.ts';
 
 const [stateDir = '', webAddress = '', hosts = '0', pages] = process.argv.slice(2);
@@ -62,10 +62,10 @@ const { name, audit: policy } = config;
 const audit = new Audit({ store, clock: systemClock, log: silentLog, policy, name });
 const monotonicMs = (): number => systemClock.monotonicMs();
 const recognition = new Recognition(monotonicMs, async () => []);
-const attempts = new Attempts();
+const attempts = new TokenBuckets(SIGN_IN_ATTEMPTS, monotonicMs);
 const signingIn = { tokens, sessions, recognition, audit, methods, attempts, log: silentLog };
 const handlers = {
-  ...sessionHandlers({ ...signingIn, monotonicMs }),
+  ...sessionHandlers(signingIn),
   live: () => ({ ok: true }),
   wishes: () => ({ wishes: [] }),
   overview: () => {

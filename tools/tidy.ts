@@ -29,7 +29,7 @@ const guardedFolders: Readonly<Record<string, readonly string[]>> = {
 };
 /** All of src/, the lowest first: a file imports from its own place and from those before it, types included. */
 const ORDER = (
-  'clock.ts mutex.ts formats errors errors.ts protocol log.ts deadline.ts migration system rpc poller.ts ' +
+  'clock.ts mutex.ts token-buckets.ts formats errors errors.ts protocol log.ts deadline.ts migration system rpc poller.ts ' +
   'network gpu words planner config config.ts hooks client.ts links wire host pki port ' +
   'drivers disks mover agent controller relay cli bin'
 )

@@ -11,8 +11,10 @@ import type { HostHealth } from '../protocol/public/hosts/health.ts';
 import type { SignInMethods } from '../protocol/controller/session.ts';
 import { Refusals } from '../rpc/refusals.ts';
 import type { Credentials } from '../rpc/tls.ts';
+import { TokenBuckets } from '../token-buckets.ts';
 import { Audit } from './audit/audit.ts';
 import { controllerHandlers, type ControllerHandlerDependencies } from './api/handlers.ts';
+import { SIGN_IN_ATTEMPTS } from './api/session.ts';
 import { controllerPkiDir, databaseOf, type ControllerConfig } from './config.ts';
 import { openListeners } from './listeners.ts';
 import { AgentClients, reached } from './engine/agent-clients.ts';
@@ -34,7 +36,6 @@ import { openStore } from './store/open.ts';
 import type { Traces } from './traces/exporter.ts';
 import { WishWatch } from './engine/wish-watch.ts';
 import { workOn, type Work } from './engine/work.ts';
-import { Attempts } from './who/attempts.ts';
 import { MAX_LISTED, Recognition } from './who/recognition.ts';
 import { Sessions } from './who/sessions.ts';
 import { Tokens } from './who/tokens.ts';
@@ -206,8 +207,10 @@ function signingInTo(
   const dropped = (): void => metrics.auditDropped();
   const audit = new Audit({ store, clock, log, policy, name, dropped });
   const listHashes = () => hashesOf(who.tokens, who.sessions);
-  const recognition = new Recognition(() => clock.monotonicMs(), listHashes);
-  return { ...who, recognition, audit, attempts: new Attempts(), methods: methodsOf(config) };
+  const nowMs = (): number => clock.monotonicMs();
+  const recognition = new Recognition(nowMs, listHashes);
+  const attempts = new TokenBuckets(SIGN_IN_ATTEMPTS, nowMs);
+  return { ...who, recognition, audit, attempts, methods: methodsOf(config) };
 }
 
 /** All tokens, and the newest sessions as far as there is room. */

@@ -1,11 +1,12 @@
 import type { Server, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { godwitError, type GodwitError } from '../errors.ts';
+import { TokenBuckets } from '../token-buckets.ts';
 import { callerOf, type Caller } from './caller.ts';
 import { identityOfCaller, networkOf, strangerAt, type Identity } from './identity.ts';
 import type { Bound, Circle, RpcLimits, Share } from './limits.ts';
 
-/** Networks, and callers at relays, whose handshakes are counted; a new one replaces the one that was counted first. */
+/** Networks, and callers at relays, whose handshakes are counted. */
 const MAX_COUNTED = 4096;
 /** One caller at a relay may begin one handshake in so many of the relay's. */
 const CALLER_PART = 4;
@@ -18,11 +19,9 @@ interface Connection {
   who: Identity;
 }
 
-type HandshakeLimit = RpcLimits['handshakes'];
-
 export interface GateLimits {
   readonly shares: Readonly<Record<Circle, Pick<Share, 'connections'>>>;
-  readonly handshakes: HandshakeLimit;
+  readonly handshakes: RpcLimits['handshakes'];
 }
 
 /**
@@ -35,17 +34,19 @@ export class Gate {
   readonly #connections = new Map<string, Connection>();
   /** Circle, key, and the connections of that identity, oldest first. */
   readonly #held = new Map<Circle, Map<string, Set<Connection>>>();
-  readonly #networks: Allowances;
-  readonly #callers: Allowances;
+  readonly #networks: TokenBuckets;
+  readonly #callers: TokenBuckets;
   /** Origins of connections that were released. */
   readonly #expected = new Set<string>();
 
   constructor(limits: GateLimits, nowMs: () => number) {
     this.#limits = limits;
     const { burst, perS } = limits.handshakes;
-    const part = { burst: Math.max(1, burst / CALLER_PART), perS: perS / CALLER_PART };
-    this.#networks = new Allowances(limits.handshakes, nowMs);
-    this.#callers = new Allowances(part, nowMs);
+    const network = { burst, everyMs: 1000 / perS, maxKeys: MAX_COUNTED };
+    this.#networks = new TokenBuckets(network, nowMs);
+    const everyMs = network.everyMs * CALLER_PART;
+    const caller = { ...network, burst: Math.max(1, burst / CALLER_PART), everyMs };
+    this.#callers = new TokenBuckets(caller, nowMs);
   }
 
   /** Whether a connection may begin its handshake. Closes another one where that has to make room. */
@@ -115,13 +116,10 @@ export class Gate {
   #spend(connection: Connection): boolean {
     const [origin, { network, caller }] = [originOf(connection), connection];
     if (this.#expected.has(origin)) return true;
-    if (!this.#networks.has(network)) return false;
-    if (caller !== undefined) {
-      if (!this.#callers.has(origin)) return false;
-      this.#callers.take(origin);
-    }
-    this.#networks.take(network);
-    return true;
+    if (!this.#networks.take(network)) return false;
+    if (caller === undefined || this.#callers.take(origin)) return true;
+    this.#networks.giveBack(network);
+    return false;
   }
 
   /** A handshake that shows a certificate, within its holder's share, does not count: a busy host is not held up. */
@@ -173,42 +171,6 @@ export class Gate {
 
   #bound(circle: Circle): Bound {
     return this.#limits.shares[circle].connections;
-  }
-}
-
-/** The handshakes that each of many may still begin. */
-class Allowances {
-  readonly #limit: HandshakeLimit;
-  readonly #nowMs: () => number;
-  readonly #left = new Map<string, { left: number; atMs: number }>();
-
-  constructor(limit: HandshakeLimit, nowMs: () => number) {
-    this.#limit = limit;
-    this.#nowMs = nowMs;
-  }
-
-  has(key: string): boolean {
-    return this.#leftOf(key) >= 1;
-  }
-
-  take(key: string): void {
-    this.#left.set(key, { left: this.#leftOf(key) - 1, atMs: this.#nowMs() });
-    const [oldest] = this.#left.keys();
-    if (this.#left.size > MAX_COUNTED && oldest !== undefined) this.#left.delete(oldest);
-  }
-
-  giveBack(key: string): void {
-    const had = this.#left.get(key);
-    if (had === undefined) return;
-    had.left += 1;
-    if (had.left >= this.#limit.burst) this.#left.delete(key);
-  }
-
-  #leftOf(key: string): number {
-    const { burst, perS } = this.#limit;
-    const had = this.#left.get(key);
-    if (had === undefined) return burst;
-    return Math.min(burst, had.left + ((this.#nowMs() - had.atMs) / 1000) * perS);
   }
 }
 

@@ -33,7 +33,7 @@ export interface ControllerHandlerDependencies
     AuditApi,
     PolicyHandlerDependencies,
     ManagerHandlerDependencies,
-    Omit<SessionHandlerDependencies, 'monotonicMs' | 'audit'> {
+    Omit<SessionHandlerDependencies, 'audit'> {
   readonly config: ControllerConfig;
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -80,7 +80,7 @@ export function controllerHandlers(
       return { ok: true };
     },
     ...planHandlers(deps),
-    ...sessionHandlers({ ...deps, monotonicMs: () => clock.monotonicMs() }),
+    ...sessionHandlers(deps),
     ...tokenHandlers(deps),
     ...managerHandlers(deps),
     ...policyHandlers(deps),

@@ -5,27 +5,30 @@ import { cursorAt, timeKeyIn } from '../../protocol/public/page.ts';
 import type { Caller } from '../../rpc/caller.ts';
 import { networkOf } from '../../rpc/identity.ts';
 import type { Handlers } from '../../rpc/server.ts';
+import type { BucketLimit, TokenBuckets } from '../../token-buckets.ts';
 import { momentOf } from '../inventory/answers.ts';
 import type { Audit } from '../audit/audit.ts';
-import type { Attempts } from '../who/attempts.ts';
 import { cookieOf, NO_COOKIE, secretIn } from '../who/cookie.ts';
 import type { Recognition } from '../who/recognition.ts';
 import type { Sessions } from '../who/sessions.ts';
 import type { Tokens } from '../who/tokens.ts';
 
+/** Failed attempts of each network to sign in. */
+export const SIGN_IN_ATTEMPTS: BucketLimit = { burst: 10, everyMs: 30_000, maxKeys: 4096 };
+
 export interface SessionHandlerDependencies {
   readonly tokens: Tokens;
   readonly sessions: Sessions;
   readonly recognition: Recognition;
-  readonly attempts: Attempts;
+  /** By network, see SIGN_IN_ATTEMPTS. */
+  readonly attempts: TokenBuckets;
   readonly audit: Pick<Audit, 'sessionChanges'>;
   readonly methods: SignInMethods;
-  readonly monotonicMs: () => number;
   readonly log: Log;
 }
 
 export function sessionHandlers(deps: SessionHandlerDependencies): Handlers<typeof sessionRoutes> {
-  const { tokens, sessions, recognition, attempts, audit, methods, monotonicMs, log } = deps;
+  const { tokens, sessions, recognition, attempts, audit, methods, log } = deps;
   return {
     sessions: async ({ query: { name, limit, cursor } }) => {
       const after = cursor === undefined ? undefined : timeKeyIn(cursor);
@@ -53,10 +56,10 @@ export function sessionHandlers(deps: SessionHandlerDependencies): Handlers<type
       const find = (secret: string) => tokens.find(secret);
       const known = await recognition.owner(body.token, network, find);
       if (known === undefined) {
-        const seconds = attempts.waitS(network, monotonicMs());
-        if (seconds > 0) throw godwitError('GODWIT_SIGN_IN_OFTEN', { network, seconds });
-        attempts.failed(network, monotonicMs());
-        throw godwitError('GODWIT_TOKEN_REFUSED', { what: 'the token' });
+        if (attempts.take(network))
+          throw godwitError('GODWIT_TOKEN_REFUSED', { what: 'the token' });
+        const seconds = Math.ceil(attempts.waitMs(network) / 1000);
+        throw godwitError('GODWIT_SIGN_IN_OFTEN', { network, seconds });
       }
       const who = { who: known.name, role: known.role, by: 'token', from } as const;
       await audit.sessionChanges({ ...who, what: 'signIn', route: 'POST /v1/session' });

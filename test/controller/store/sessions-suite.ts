@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sql } from 'kysely';
-import { sessionHandlers } from '../../../src/controller/api/session.ts';
+import { SIGN_IN_ATTEMPTS, sessionHandlers } from '../../../src/controller/api/session.ts';
 import { openStore, type StorePlace } from '../../../src/controller/store/open.ts';
 import type { Store } from '../../../src/controller/store/store.ts';
 import { bringForward } from '../../../src/controller/store/schema.ts';
-import { Attempts } from '../../../src/controller/who/attempts.ts';
 import { Recognition } from '../../../src/controller/who/recognition.ts';
 import { hashOf } from '../../../src/controller/who/secrets.ts';
 import { Sessions } from '../../../src/controller/who/sessions.ts';
 import { Tokens } from '../../../src/controller/who/tokens.ts';
 import { silentLog } from '../../../src/log.ts';
+import { TokenBuckets } from '../../../src/token-buckets.ts';
 import { dropAll } from './suite.ts';
 
 /** The version that gave sessions the hash of their token. */
@@ -42,11 +42,10 @@ export function sessionsSuite(name: string, make: () => Promise<StorePlace>): vo
             () => 0,
             () => Promise.resolve([]),
           ),
-          attempts: new Attempts(),
+          attempts: new TokenBuckets(SIGN_IN_ATTEMPTS, () => 0),
           // The token was found valid; it is revoked before the session begins.
           audit: { sessionChanges: () => tokens.revoke('ci') },
           methods: { token: true },
-          monotonicMs: () => 0,
           log: silentLog,
         });
         const asked = { params: {}, query: {}, body: { token }, calledFrom: '192.0.2.7' };
