@@ -19,6 +19,10 @@ import type { Handlers } from '../../rpc/server.ts';
 import { checkSender, limitOfOne, peerAddress, type PeersOf } from '../migrations/incoming.ts';
 import type { ReceiverProcess, StartReceiver } from './receiver-process.ts';
 import type { MigrationStore } from '../migrations/store.ts';
+import { Turns } from '../turns.ts';
+
+/** Time that an opening waits for an earlier one of its migration, ms. The source waits no longer for its receiver. */
+const TURN_MS = 15_000;
 
 export interface ReceiversDependencies extends PeersOf {
   readonly store: Pick<MigrationStore, 'get'>;
@@ -36,8 +40,8 @@ export class Receivers {
     string,
     { readonly from: string; readonly process: ReceiverProcess }
   >();
-  /** By name, the last that was asked of it. */
-  readonly #turns = new Map<string, Promise<unknown>>();
+  /** By name: the next one replaces an earlier one, which must have been started before. */
+  readonly #turns = new Turns();
 
   constructor(deps: ReceiversDependencies) {
     this.#deps = deps;
@@ -62,20 +66,18 @@ export class Receivers {
    * GODWIT_CAPABILITY where this host has none, GODWIT_OVERLOADED where it has too many, GODWIT_HOST_UNKNOWN where the
    * source is no peer, GODWIT_ID_REUSED where this host takes part in a migration of that id in another way.
    */
-  async open(request: ReceiverRequest, caller: Caller): Promise<Receiver> {
+  async open(request: ReceiverRequest, caller: Caller, signal: AbortSignal): Promise<Receiver> {
     const { id, from } = request;
     checkSender(caller, from);
     peerAddress(this.#deps, from);
     if (this.#deps.store.get(id) !== undefined) throw godwitError('GODWIT_ID_REUSED', { id });
     const name = receiverName(request);
-    const earlier = this.#turns.get(name) ?? Promise.resolve();
-    const turn = earlier.then(() => this.#open(request));
-    const settled = turn.catch(() => undefined);
-    this.#turns.set(name, settled);
-    void settled.then(() => {
-      if (this.#turns.get(name) === settled) this.#turns.delete(name);
-    });
-    return turn;
+    const turn = {
+      what: `an earlier start of the receiver for ${id}`,
+      deadlineMs: TURN_MS,
+      signal,
+    };
+    return this.#turns.run(name, turn, () => this.#open(request));
   }
 
   /** Removes the sockets of those that were killed while no agent looked. */
@@ -171,6 +173,6 @@ export function receiverHandlers({
 }: ReceiverHandlerDependencies): Pick<Handlers<typeof agentContract>, keyof typeof receiverRoutes> {
   return {
     offerReceiver: ({ query, caller, signal }) => receivers.offer(query, caller, signal),
-    openReceiver: ({ body, caller }) => receivers.open(body, caller),
+    openReceiver: ({ body, caller, signal }) => receivers.open(body, caller, signal),
   };
 }

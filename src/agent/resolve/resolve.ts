@@ -43,7 +43,7 @@ import { checkPartner, peerOf, type Sides } from '../migrations/sides.ts';
 import type { Guests } from '../guests/guests.ts';
 import type { Migration, MigrationStore } from '../migrations/store.ts';
 import type { Supervisor } from '../processes/supervision.ts';
-import { Turns } from './turns.ts';
+import { Turns } from '../turns.ts';
 
 const ORDER_MS = 90_000;
 /** An order waits so long for the earlier orders of its migration, ms. The hosts' answers are that much older then. */

@@ -120,7 +120,7 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
 describe('receivers of a host', () => {
   test('have a socket that this host names, and answer where they wait', async (t) => {
     const { receivers, started, directory } = await hostB(t);
-    const found = await receivers.open(asked(1), caller('a'));
+    const found = await receivers.open(asked(1), caller('a'), LIVES);
     assert.equal(found.place, '/run/manager');
     assert.equal(found.address, '127.0.0.1:4711');
     assert.equal(started.orders[0]?.socket, memorySocket(directory, asked(1)));
@@ -130,7 +130,10 @@ describe('receivers of a host', () => {
 
   test('are for the host that sends the guest alone', async (t) => {
     const { receivers, started } = await hostB(t);
-    assert.equal(await codeOf(receivers.open(asked(1), caller('c'))), 'GODWIT_ROLE_FORBIDDEN');
+    assert.equal(
+      await codeOf(receivers.open(asked(1), caller('c'), LIVES)),
+      'GODWIT_ROLE_FORBIDDEN',
+    );
     assert.equal(
       await codeOf(receivers.offer(asked(1), caller('c'), LIVES)),
       'GODWIT_ROLE_FORBIDDEN',
@@ -140,7 +143,7 @@ describe('receivers of a host', () => {
 
   test('reach no socket of another host’s migration, whatever id is asked for, and keep none from its source', async (t) => {
     const { receivers, started, directory } = await hostB(t);
-    for (const host of ['c', 'a']) await receivers.open(asked(1, host), caller(host));
+    for (const host of ['c', 'a']) await receivers.open(asked(1, host), caller(host), LIVES);
     const [other, own] = started.orders;
     assert.equal(own?.socket, memorySocket(directory, asked(1)));
     assert.notEqual(other?.socket, own?.socket);
@@ -155,26 +158,29 @@ describe('receivers of a host', () => {
 
   test('are none of a migration that this host sends, or that is Godwit’s own', async (t) => {
     const { receivers, started } = await hostB(t, true, [asked(1).id]);
-    assert.equal(await codeOf(receivers.open(asked(1), caller('a'))), 'GODWIT_ID_REUSED');
+    assert.equal(await codeOf(receivers.open(asked(1), caller('a'), LIVES)), 'GODWIT_ID_REUSED');
     assert.equal(started.orders.length, 0);
   });
 
   test('are none for a host that is no peer', async (t) => {
     const { receivers, started } = await hostB(t);
     const stranger = [asked(1, 'd'), caller('d')] as const;
-    assert.equal(await codeOf(receivers.open(...stranger)), 'GODWIT_HOST_UNKNOWN');
+    assert.equal(await codeOf(receivers.open(...stranger, LIVES)), 'GODWIT_HOST_UNKNOWN');
     assert.equal(await codeOf(receivers.offer(...stranger, LIVES)), 'GODWIT_HOST_UNKNOWN');
     assert.equal(started.orders.length, 0);
   });
 
   test('are as many as guests may come at once, of one host fewer, and the newest of a migration replaces the one before', async (t) => {
     const { receivers, started } = await hostB(t);
-    for (const number of [1, 1, 2]) await receivers.open(asked(number), caller('a'));
-    assert.equal(await codeOf(receivers.open(asked(3), caller('a'))), 'GODWIT_OVERLOADED');
-    await receivers.open(asked(3, 'c'), caller('c'));
-    assert.equal(await codeOf(receivers.open(asked(4, 'c'), caller('c'))), 'GODWIT_OVERLOADED');
+    for (const number of [1, 1, 2]) await receivers.open(asked(number), caller('a'), LIVES);
+    assert.equal(await codeOf(receivers.open(asked(3), caller('a'), LIVES)), 'GODWIT_OVERLOADED');
+    await receivers.open(asked(3, 'c'), caller('c'), LIVES);
+    assert.equal(
+      await codeOf(receivers.open(asked(4, 'c'), caller('c'), LIVES)),
+      'GODWIT_OVERLOADED',
+    );
     started.end(2);
-    await receivers.open(asked(3), caller('a'));
+    await receivers.open(asked(3), caller('a'), LIVES);
     assert.equal(started.orders.length, 5);
   });
 
@@ -193,33 +199,52 @@ describe('receivers of a host', () => {
     const receivers = next();
     receivers.sweep();
     assert.equal(existsSync(first.socket), true);
-    assert.equal(await codeOf(receivers.open(asked(3), caller('a'))), 'GODWIT_OVERLOADED');
+    assert.equal(await codeOf(receivers.open(asked(3), caller('a'), LIVES)), 'GODWIT_OVERLOADED');
     const gone = once(first.sleeper, 'exit');
-    await receivers.open(asked(1), caller('a'));
+    await receivers.open(asked(1), caller('a'), LIVES);
     assert.deepEqual(await gone, [null, 'SIGKILL']);
     assert.equal(started.orders.length, 1);
     second.sleeper.kill('SIGKILL');
     await once(second.sleeper, 'exit');
     receivers.sweep();
     assert.deepEqual([existsSync(first.socket), existsSync(second.socket)], [true, false]);
-    await receivers.open(asked(3), caller('a'));
+    await receivers.open(asked(3), caller('a'), LIVES);
   });
 
   test('do not wait for that of another migration', async (t) => {
     const { receivers, started } = await hostB(t);
     const never = Promise.withResolvers<never>();
     started.ready = never.promise;
-    const held = receivers.open(asked(1), caller('a'));
+    const held = receivers.open(asked(1), caller('a'), LIVES);
     await until('the first to begin', 5000, async () => started.orders.length === 1 || undefined);
     started.ready = undefined;
-    await receivers.open(asked(2), caller('a'));
+    await receivers.open(asked(2), caller('a'), LIVES);
     never.reject(new Error('it never waits'));
     await assert.rejects(held, /it never waits/);
   });
 
+  test('of one migration start one after another, and not for a caller that is gone', async (t) => {
+    const { receivers, started } = await hostB(t);
+    const first = Promise.withResolvers<never>();
+    started.ready = first.promise;
+    const held = receivers.open(asked(1), caller('a'), LIVES);
+    await until('the first to begin', 5000, async () => started.orders.length === 1 || undefined);
+    started.ready = undefined;
+    const gone = new AbortController();
+    const left = receivers.open(asked(1), caller('a'), gone.signal);
+    const next = receivers.open(asked(1), caller('a'), LIVES);
+    gone.abort(new Error('the caller is gone'));
+    await assert.rejects(left, /the caller is gone/);
+    assert.equal(started.orders.length, 1);
+    first.reject(new Error('it did not start'));
+    await assert.rejects(held, /it did not start/);
+    assert.equal((await next).address, READY.address);
+    assert.equal(started.orders.length, 2);
+  });
+
   test('that were killed leave no socket', async (t) => {
     const { receivers, started, directory } = await hostB(t);
-    await receivers.open(asked(1), caller('a'));
+    await receivers.open(asked(1), caller('a'), LIVES);
     const socket = memorySocket(directory, asked(1));
     writeFileSync(socket, '');
     assert.equal(existsSync(path.dirname(socket)), true);
@@ -232,11 +257,11 @@ describe('receivers of a host', () => {
     assert.equal((await receivers.offer(asked(1), caller('a'), LIVES)).disks, true);
     const disks = { address: '127.0.0.1:4712', session: '1'.repeat(32) };
     started.place = { ...READY, disks };
-    const found = await receivers.open({ ...asked(1), disks: true }, caller('a'));
+    const found = await receivers.open({ ...asked(1), disks: true }, caller('a'), LIVES);
     assert.deepEqual(found.disks, disks);
     const own = started.orders[0]?.diskSocket;
     assert.equal(own, diskSocket(directory, asked(1)));
-    await receivers.open(asked(2), caller('a'));
+    await receivers.open(asked(2), caller('a'), LIVES);
     assert.equal(started.orders[1]?.diskSocket, undefined);
     writeFileSync(own ?? '', '');
     started.end(0);
@@ -260,6 +285,6 @@ describe('receivers of a host', () => {
     const { receivers } = await hostB(t, false);
     const offer = await receivers.offer(asked(1), caller('a'), LIVES);
     assert.deepEqual([offer.place, typeof offer.why], [undefined, 'string']);
-    assert.equal(await codeOf(receivers.open(asked(1), caller('a'))), 'GODWIT_CAPABILITY');
+    assert.equal(await codeOf(receivers.open(asked(1), caller('a'), LIVES)), 'GODWIT_CAPABILITY');
   });
 });

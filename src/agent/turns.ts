@@ -1,4 +1,4 @@
-import { withDeadline } from '../../deadline.ts';
+import { withDeadline } from '../deadline.ts';
 
 /** How a job waits for its turn. `what`: the jobs that it waits for, in the error of one that waited too long. */
 export interface Turn {
@@ -33,8 +33,8 @@ export class Turns {
     }
   }
 
-  /** Keys that have a job. */
-  get size(): number {
-    return this.#last.size;
+  /** Whether a job of this key runs or waits. */
+  has(key: string): boolean {
+    return this.#last.has(key);
   }
 }
