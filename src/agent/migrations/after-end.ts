@@ -16,12 +16,10 @@ export interface AfterEndDependencies<State> {
   readonly schema: z.ZodType<State>;
   /** What stands for a file that cannot be read; absent: as if there were none. */
   readonly unreadable?: () => State;
-  /** Does what is due for one migration now. What it throws is logged, and it is called again at the next look. */
-  readonly advance: (migration: Migration, signal: AbortSignal) => Promise<'more' | 'over'>;
 }
 
 /** What an agent still does about migrations once they have ended: a look at each every second, until nothing is left. */
-export class AfterEnd<State> {
+export abstract class AfterEnd<State> {
   readonly #deps: AfterEndDependencies<State>;
   readonly #over = new AbortController();
   readonly #states = new Map<string, State>();
@@ -34,6 +32,9 @@ export class AfterEnd<State> {
   constructor(deps: AfterEndDependencies<State>) {
     this.#deps = deps;
   }
+
+  /** Does what is due for one migration now. What it throws is logged, and it is called again at the next look. */
+  protected abstract advance(migration: Migration, signal: AbortSignal): Promise<'more' | 'over'>;
 
   start(): void {
     this.#timer = setInterval(() => void this.look(), LOOK_MS).unref();
@@ -88,7 +89,7 @@ export class AfterEnd<State> {
     const { id } = migration;
     const { signal } = this.#over;
     try {
-      if ((await this.#deps.advance(migration, signal)) === 'more') return;
+      if ((await this.advance(migration, signal)) === 'more') return;
       this.#settled.add(id);
       this.#states.delete(id);
     } catch (error) {

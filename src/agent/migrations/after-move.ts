@@ -31,43 +31,23 @@ export interface AfterMoveDependencies {
 }
 
 /** Asks the hosts that probe a guest after it has left from here what they see, and keeps it beside the journal. */
-export class AfterMove {
+export class AfterMove extends AfterEnd<LaterState> {
   readonly #deps: AfterMoveDependencies;
-  readonly #each: AfterEnd<LaterState>;
 
   constructor(deps: AfterMoveDependencies) {
-    this.#deps = deps;
     const { log, store } = deps;
-    this.#each = new AfterEnd({
-      log,
-      store,
-      file: 'later.json',
-      schema: laterState,
-      advance: (migration, signal) => this.#advance(migration, signal),
-    });
-  }
-
-  start(): void {
-    this.#each.start();
-  }
-
-  close(): Promise<void> {
-    return this.#each.close();
-  }
-
-  /** Asks whoever is due now; resolves once they have answered. */
-  look(): Promise<void> {
-    return this.#each.look();
+    super({ log, store, file: 'later.json', schema: laterState });
+    this.#deps = deps;
   }
 
   /** The report of a migration from here, with what is known of the time after it. */
   complete(report: Report, dir: string): Report {
     if (report.outcome !== 'done' || report.vantages === undefined) return report;
-    const state = this.#each.stateOf({ id: report.id, dir });
+    const state = this.stateOf({ id: report.id, dir });
     return withLater(report, state, this.#deps.clock.wallMs());
   }
 
-  async #advance(migration: Migration, signal: AbortSignal): Promise<'more' | 'over'> {
+  protected async advance(migration: Migration, signal: AbortSignal): Promise<'more' | 'over'> {
     const { id, request } = migration;
     const { clock, store } = this.#deps;
     if (request.side !== 'source' || isManagedRequest(request)) return 'over';
@@ -75,10 +55,10 @@ export class AfterMove {
     const { phase } = store.progress(id);
     // A person may yet resolve it as done.
     if (phase === 'held') return 'more';
-    const known = this.#each.stateOf(migration);
+    const known = this.stateOf(migration);
     const state = known ?? this.#begin(migration);
     if (state === undefined || isLaterOver(state)) return 'over';
-    if (known === undefined) this.#each.keep(migration, state);
+    if (known === undefined) this.keep(migration, state);
     const hosts = hostsToAsk(state, clock.wallMs());
     if (hosts.length === 0) return 'more';
     const answers = await Promise.all(
@@ -86,7 +66,7 @@ export class AfterMove {
     );
     // It may have been removed meanwhile.
     if (store.all().includes(migration))
-      this.#each.keep(migration, afterAnswers(state, new Map(answers), clock.wallMs()));
+      this.keep(migration, afterAnswers(state, new Map(answers), clock.wallMs()));
     return 'more';
   }
 

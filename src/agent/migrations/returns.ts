@@ -58,44 +58,23 @@ interface Arrived {
  * Guests that came here with `--return-if-unhealthy`: the site's own check of each is run until its time is over, and a
  * guest that fails it goes back where it came from by a migration of its own. What is decided lies on the disk first.
  */
-export class Returns {
+export class Returns extends AfterEnd<WatchState> {
   readonly #deps: ReturnsDependencies;
-  readonly #each: AfterEnd<WatchState>;
   /** The hosts that sent the guests whose checks run. */
   readonly #runs: string[] = [];
 
   constructor(deps: ReturnsDependencies) {
-    this.#deps = deps;
     const { log, store } = deps;
-    this.#each = new AfterEnd({
-      log,
-      store,
-      file: 'site-check.json',
-      schema: watchState,
-      // What cannot be read leads to nothing.
-      unreadable,
-      advance: (migration, signal) => this.#advance(migration, signal),
-    });
-  }
-
-  start(): void {
-    this.#each.start();
-  }
-
-  close(): Promise<void> {
-    return this.#each.close();
-  }
-
-  /** Does for each guest what is due now; resolves once that is done. */
-  look(): Promise<void> {
-    return this.#each.look();
+    // What cannot be read leads to nothing.
+    super({ log, store, file: 'site-check.json', schema: watchState, unreadable });
+    this.#deps = deps;
   }
 
   /** For the report; undefined where this is no such guest. */
   of(id: string): SiteCheck | undefined {
     const migration = this.#deps.store.get(id);
     const arrived = migration === undefined ? undefined : arrivedBy(migration);
-    const state = arrived === undefined ? undefined : this.#stateOf(arrived);
+    const state = arrived === undefined ? undefined : this.stateOf(arrived.migration);
     return state === undefined ? undefined : siteCheckOf(state);
   }
 
@@ -106,40 +85,40 @@ export class Returns {
     const arrived = migration === undefined ? undefined : arrivedBy(migration);
     if (arrived === undefined || !store.isEnded(id)) return undefined;
     // A way back that is being asked for is there, or is not, once this is over.
-    if (this.#stateOf(arrived)?.back !== undefined) await this.#each.idle(id);
-    const state = this.#stateOf(arrived);
+    if (this.stateOf(arrived.migration)?.back !== undefined) await this.idle(id);
+    const state = this.stateOf(arrived.migration);
     if (state === undefined || state.ended !== undefined) return undefined;
     const { back } = state;
     if (back !== undefined && store.get(back) !== undefined) {
       const answer = await follow.cancel(back);
       return { ...answer, what: `${back}, which takes it back: ${answer.what}` };
     }
-    this.#keep(arrived, cancelled(state, by));
+    this.keep(arrived.migration, cancelled(state, by));
     log.info({ id, by }, 'a guest is not to be taken back');
     const { guest } = arrived.request.admission;
     return { accepted: true, what: `${guest} stays on ${config.name}: it is checked no more` };
   }
 
-  async #advance(migration: Migration, signal: AbortSignal): Promise<'more' | 'over'> {
+  protected async advance(migration: Migration, signal: AbortSignal): Promise<'more' | 'over'> {
     const { store, clock } = this.#deps;
     const arrived = arrivedBy(migration);
     if (arrived === undefined) return 'over';
     if (!store.isEnded(migration.id)) return 'more';
-    const state = this.#stateOf(arrived) ?? this.#begin(arrived);
+    const state = this.stateOf(arrived.migration) ?? this.#begin(arrived);
     if (state === undefined || state.ended !== undefined) return 'over';
     const deed = nextDeed(state, this.#factsOf(arrived, state));
     switch (deed.do) {
       case 'nothing':
         return 'more';
       case 'keep':
-        this.#keep(arrived, deed.state);
+        this.keep(arrived.migration, deed.state);
         return 'more';
       case 'check': {
         if (!this.#mayRun(migration.request.fromHost)) return 'more';
         const found = await this.#run(arrived, signal);
         // Cancelled meanwhile: that is the last word.
-        if (this.#stateOf(arrived)?.ended === undefined)
-          this.#keep(arrived, afterRun(state, found, clock.wallMs()));
+        if (this.stateOf(arrived.migration)?.ended === undefined)
+          this.keep(arrived.migration, afterRun(state, found, clock.wallMs()));
         return 'more';
       }
       case 'return':
@@ -162,7 +141,7 @@ export class Returns {
       arrived.asked,
       endedAt === undefined ? clock.wallMs() : Date.parse(endedAt),
     );
-    this.#keep(arrived, state);
+    this.keep(arrived.migration, state);
     return state;
   }
 
@@ -227,7 +206,7 @@ export class Returns {
     const { migration, request } = arrived;
     const id = asked.back ?? newId(clock.wallMs());
     const state = asked.back === undefined ? goesBackBy(asked, id) : asked;
-    if (state !== asked) this.#keep(arrived, state);
+    if (state !== asked) this.keep(arrived.migration, state);
     const { guest, from, settings } = request.admission;
     if (settings === undefined) return;
     const why = state.due ?? '';
@@ -242,16 +221,8 @@ export class Returns {
       // Somebody moves it meanwhile, and decides.
       if (hasCode(thrown, 'GODWIT_GUEST_BUSY')) return;
       log.error({ id, guest, error }, 'a guest cannot be taken back');
-      this.#keep(arrived, afterRefusal(state, error.message, clock.wallMs()));
+      this.keep(arrived.migration, afterRefusal(state, error.message, clock.wallMs()));
     }
-  }
-
-  #stateOf({ migration }: Arrived): WatchState | undefined {
-    return this.#each.stateOf(migration);
-  }
-
-  #keep({ migration }: Arrived, state: WatchState): void {
-    this.#each.keep(migration, state);
   }
 }
 

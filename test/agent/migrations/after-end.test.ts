@@ -18,22 +18,19 @@ function agent(t: TestContext, ids: readonly string[], most = Infinity) {
   const looks: string[] = [];
   const at = { before: async (): Promise<void> => undefined };
   const open = () => {
-    const each: AfterEnd<number> = new AfterEnd<number>({
-      log: silentLog,
-      store: { all: () => all },
-      file: FILE,
-      schema: z.number(),
-      unreadable: () => most,
-      advance: async (migration) => {
-        const state = each.stateOf(migration) ?? 0;
+    class Looks extends AfterEnd<number> {
+      protected async advance(migration: Migration) {
+        const state = this.stateOf(migration) ?? 0;
         if (state >= most) return 'over';
         looks.push(migration.id);
         await at.before();
-        each.keep(migration, state + 1);
+        this.keep(migration, state + 1);
         return 'more';
-      },
-    });
-    return each;
+      }
+    }
+    const store = { all: () => all };
+    const unreadable = () => most;
+    return new Looks({ log: silentLog, store, file: FILE, schema: z.number(), unreadable });
   };
   const file = (id: string) => path.join(root, id, FILE);
   return { all, at, looks, open, file, migration: (index: number) => all[index] as Migration };
