@@ -1,4 +1,4 @@
-import type { Context } from './context.ts';
+import { printJson, type Context } from './context.ts';
 import { tableLook } from './render/paint.ts';
 import { printable } from '../words/style.ts';
 import type { Look } from '../words/table.ts';
@@ -22,11 +22,23 @@ export function listing<S extends Spec>(list: Run<S>): Run<S> {
 }
 
 /** Whether names alone are wanted. */
-export function wantsNames({ output, quiet }: ListFlags): boolean {
+function wantsNames({ output, quiet }: ListFlags): boolean {
   return quiet === true || output === 'name';
 }
 
-export function printNames(context: Context, names: readonly string[]): void {
+/** Prints what a list has found as -o says: JSON, names alone, or the table that `print` makes. */
+export function printList(
+  context: Context,
+  { json, flags }: { readonly json: boolean; readonly flags: ListFlags },
+  found: { readonly answer: object; readonly names: readonly string[] },
+  print: (look: Look) => void,
+): void {
+  if (json) printJson(context, found.answer);
+  else if (wantsNames(flags)) printNames(context, found.names);
+  else print(listLook(context, flags));
+}
+
+function printNames(context: Context, names: readonly string[]): void {
   context.out.write(names.map((name) => `${printable(name)}\n`).join(''));
 }
 

@@ -5,8 +5,8 @@ import { everyPage, MAX_PER_PAGE } from '../../protocol/public/page.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import type { Api } from '../../rpc/client.ts';
 import { transportTo } from './controller-place.ts';
-import { printJson, type Context, type ConnectionFlags } from '../context.ts';
-import { labelsCell, listLook, printNames, wantsNames, widened } from '../lists.ts';
+import type { Context, ConnectionFlags } from '../context.ts';
+import { labelsCell, printList, widened } from '../lists.ts';
 import type { Painter } from '../../words/style.ts';
 import { healthText, illText } from '../../words/health.ts';
 import { printView } from '../render/paint.ts';
@@ -54,37 +54,33 @@ function notByToken(where: string, thrown: unknown): unknown {
   return godwitError('GODWIT_PEER_UNTRUSTED', facts, { hint: further, cause });
 }
 
-interface Listed {
-  readonly json: boolean;
-  readonly flags: Parameters<typeof listLook>[1];
-}
+type Listed = Parameters<typeof printList>[1];
 
 /** All hosts that a controller knows. */
 export async function listFleetHosts(
   api: Api<typeof controllerContract>,
-  { json, flags }: Listed,
+  input: Listed,
   context: Context,
 ): Promise<void> {
   const hosts = await everyPage(async (cursor) => {
     const { hosts: items, next } = await api.hosts({ query: { cursor, limit: MAX_PER_PAGE } });
     return next === undefined ? { items } : { items, next };
   });
-  if (json) return printJson(context, { hosts });
   const names = hosts.map(({ name }) => name);
-  if (wantsNames(flags)) return printNames(context, names);
-  const look = listLook(context, flags);
-  const head = widened(
-    ['HOST', 'STATE', 'ADDRESS', 'GUESTS', 'MEMORY FREE', 'CORES', 'USED', 'NOTE'],
-    ['VERSION', 'FOLLOWED BY'],
-    look,
-  );
-  const rows = hosts.map((host) =>
-    widened(hostRow(host, look.paint), [host.version, host.followedBy], look),
-  );
-  withSites(head, rows, hosts);
-  context.out.write(hosts.length === 0 ? 'no hosts\n' : renderTable(head, rows, look));
-  for (const host of hosts)
-    printView(context, healthText(host.name, host.load?.health) + illText(host));
+  printList(context, input, { answer: { hosts }, names }, (look) => {
+    const head = widened(
+      ['HOST', 'STATE', 'ADDRESS', 'GUESTS', 'MEMORY FREE', 'CORES', 'USED', 'NOTE'],
+      ['VERSION', 'FOLLOWED BY'],
+      look,
+    );
+    const rows = hosts.map((host) =>
+      widened(hostRow(host, look.paint), [host.version, host.followedBy], look),
+    );
+    withSites(head, rows, hosts);
+    context.out.write(hosts.length === 0 ? 'no hosts\n' : renderTable(head, rows, look));
+    for (const host of hosts)
+      printView(context, healthText(host.name, host.load?.health) + illText(host));
+  });
 }
 
 /** A column behind the name, where any host names its site. */
@@ -129,7 +125,7 @@ function hostRow(host: ListedHost, paint: Painter): string[] {
 /** All guests that a controller knows, or those of one host. GODWIT_HOST_UNKNOWN for a host that it does not know. */
 export async function listFleetGuests(
   api: Api<typeof controllerContract>,
-  { json, flags, on }: Listed & { readonly on: string | undefined },
+  { on, ...input }: Listed & { readonly on: string | undefined },
   context: Context,
 ): Promise<void> {
   const guests = await everyPage(async (cursor) => {
@@ -138,19 +134,18 @@ export async function listFleetGuests(
     return next === undefined ? { items } : { items, next };
   });
   if (on !== undefined && guests.length === 0) await api.host({ params: { host: on } });
-  if (json) return printJson(context, { guests });
   const names = guests.map(({ name }) => name);
-  if (wantsNames(flags)) return printNames(context, names);
-  const look = listLook(context, flags);
-  const head = widened(
-    ['GUEST', 'HOST', 'STATE', 'MEMORY', 'VCPUS', 'DRIVER', 'NOTE'],
-    ['UUID', 'LABELS'],
-    look,
-  );
-  const rows = guests.map((guest) =>
-    widened(guestRow(guest, look.paint), [guest.uuid, labelsCell(guest.labels)], look),
-  );
-  context.out.write(guests.length === 0 ? 'no guests\n' : renderTable(head, rows, look));
+  printList(context, input, { answer: { guests }, names }, (look) => {
+    const head = widened(
+      ['GUEST', 'HOST', 'STATE', 'MEMORY', 'VCPUS', 'DRIVER', 'NOTE'],
+      ['UUID', 'LABELS'],
+      look,
+    );
+    const rows = guests.map((guest) =>
+      widened(guestRow(guest, look.paint), [guest.uuid, labelsCell(guest.labels)], look),
+    );
+    context.out.write(guests.length === 0 ? 'no guests\n' : renderTable(head, rows, look));
+  });
 }
 
 function guestRow(guest: FleetGuest, paint: Painter): string[] {

@@ -1,7 +1,7 @@
 import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import { godwitError } from '../../errors.ts';
-import { printJson, type Context } from '../context.ts';
+import type { Context } from '../context.ts';
 import { askAny, incomplete, type AgentSet } from '../connection/agent-set.ts';
 import { sayIncomplete } from '../failure.ts';
 import { allGuests } from './fleet-guests.ts';
@@ -11,7 +11,7 @@ import { formatBytes } from '../../protocol/quantity.ts';
 import { movingWords } from '../../words/moving.ts';
 import type { Painter } from '../../words/style.ts';
 import { renderTable, type Look } from '../../words/table.ts';
-import { labelsCell, listing, listLook, printNames, wantsNames, widened } from '../lists.ts';
+import { labelsCell, listing, printList, widened } from '../lists.ts';
 import type { guestsSpec } from './specs.ts';
 
 export const run = listing<typeof guestsSpec>(async (input, context) => {
@@ -35,13 +35,10 @@ export const run = listing<typeof guestsSpec>(async (input, context) => {
     const missing = on === undefined ? silent : silent.filter(({ host }) => host === on);
     if (on !== undefined && guests.length + missing.length === 0) await checkHost(fleet, on);
     const lacks = incomplete('the list of guests', missing);
-    if (input.json) printJson(context, { guests, missing });
-    else if (wantsNames(input.flags))
-      printNames(
-        context,
-        guests.map(({ name }) => name),
-      );
-    else printGuests(context, guests, lacks !== undefined, listLook(context, input.flags));
+    const names = guests.map(({ name }) => name);
+    printList(context, input, { answer: { guests, missing }, names }, (look) =>
+      printGuests(context, guests, lacks !== undefined, look),
+    );
     return lacks === undefined ? 0 : sayIncomplete(context, lacks);
   } finally {
     fleet.close();

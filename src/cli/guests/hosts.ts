@@ -1,6 +1,6 @@
 import { formatBytes } from '../../protocol/quantity.ts';
 import type { HostEntry } from '../../protocol/public/hosts/host.ts';
-import { printJson, type Context } from '../context.ts';
+import type { Context } from '../context.ts';
 import { askAny } from '../connection/agent-set.ts';
 import { controllerNamed } from '../connection/controller-place.ts';
 import { listFleetHosts, withController, withSites } from '../connection/fleet-lists.ts';
@@ -8,7 +8,7 @@ import type { Painter } from '../../words/style.ts';
 import { healthText } from '../../words/health.ts';
 import { renderTable, type Look } from '../../words/table.ts';
 import { printView } from '../render/paint.ts';
-import { listing, listLook, printNames, wantsNames, widened } from '../lists.ts';
+import { listing, printList, widened } from '../lists.ts';
 import type { hostsSpec } from './specs.ts';
 
 export const run = listing<typeof hostsSpec>(async (input, context) => {
@@ -21,13 +21,8 @@ export const run = listing<typeof hostsSpec>(async (input, context) => {
   const fleet = await context.connect(connection);
   try {
     const answer = await askAny(fleet, (endpoint) => endpoint.api.hosts());
-    if (input.json) printJson(context, answer);
-    else if (wantsNames(input.flags))
-      printNames(
-        context,
-        answer.hosts.map(({ name }) => name),
-      );
-    else printHosts(context, answer.hosts, listLook(context, input.flags));
+    const names = answer.hosts.map(({ name }) => name);
+    printList(context, input, { answer, names }, (look) => printHosts(context, answer.hosts, look));
   } finally {
     fleet.close();
   }

@@ -6,8 +6,8 @@ import { MAX_PER_PAGE } from '../../protocol/public/page.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import type { Api } from '../../rpc/client.ts';
-import { printJson, type Context } from '../context.ts';
-import { listLook, printNames, wantsNames, widened } from '../lists.ts';
+import type { Context } from '../context.ts';
+import { printList, widened } from '../lists.ts';
 import { printable } from '../../words/style.ts';
 import { renderTable } from '../../words/table.ts';
 import type { migrationsSpec } from '../migrate/specs.ts';
@@ -35,22 +35,16 @@ export async function listFleetMigrations(
         : { outcome: state }),
   };
   const { migrations } = await api.migrations({ query });
-  if (json) return printJson(context, { migrations });
-  if (wantsNames(flags)) {
-    return printNames(
-      context,
-      migrations.map(({ id }) => id),
+  const names = migrations.map(({ id }) => id);
+  printList(context, { json, flags }, { answer: { migrations }, names }, (look) => {
+    const head = widened(
+      ['ID', 'GUEST', 'FROM', 'TO', 'STATE', 'STARTED', 'TOOK', 'DOWNTIME', 'NOTE'],
+      ['MODE', 'SENT', 'CLIENT GAP', 'FOR', 'BY'],
+      look,
     );
-  }
-  const look = listLook(context, flags);
-  const head = widened(
-    ['ID', 'GUEST', 'FROM', 'TO', 'STATE', 'STARTED', 'TOOK', 'DOWNTIME', 'NOTE'],
-    ['MODE', 'SENT', 'CLIENT GAP', 'FOR', 'BY'],
-    look,
-  );
-  const rows = migrations.map((each) => widened(rowOf(each), furtherOf(each), look));
-  const text = rows.length === 0 ? 'no migrations\n' : renderTable(head, rows, look);
-  context.out.write(text);
+    const rows = migrations.map((each) => widened(rowOf(each), furtherOf(each), look));
+    context.out.write(rows.length === 0 ? 'no migrations\n' : renderTable(head, rows, look));
+  });
 }
 
 function rowOf(each: FleetMigration): string[] {

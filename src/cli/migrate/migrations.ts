@@ -1,6 +1,6 @@
 import { isEnd, type MigrationSummary, type Phase } from '../../protocol/public/migration.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
-import { printJson, type Context } from '../context.ts';
+import type { Context } from '../context.ts';
 import { incomplete } from '../connection/agent-set.ts';
 import { sayIncomplete } from '../failure.ts';
 import { controllerNamed } from '../connection/controller-place.ts';
@@ -9,7 +9,7 @@ import { listFleetMigrations } from '../history/kept-reports.ts';
 import { listMigrations } from './fleet-migrations.ts';
 import type { Painter } from '../../words/style.ts';
 import { renderTable, type Look } from '../../words/table.ts';
-import { listing, listLook, printNames, wantsNames, widened } from '../lists.ts';
+import { listing, printList, widened } from '../lists.ts';
 import type { migrationsSpec } from './specs.ts';
 
 /** As many as an agent answers at once; those that are filtered are of these. */
@@ -36,13 +36,10 @@ export const run = listing<typeof migrationsSpec>(async (input, context) => {
       .filter(({ startedAt }) => Date.parse(startedAt) >= begunMs)
       .slice(0, limit);
     const lacks = incomplete('the list of migrations', missing);
-    if (input.json) printJson(context, { migrations, missing });
-    else if (wantsNames(input.flags))
-      printNames(
-        context,
-        migrations.map(({ id }) => id),
-      );
-    else printMigrations(context, migrations, lacks !== undefined, listLook(context, input.flags));
+    const names = migrations.map(({ id }) => id);
+    printList(context, input, { answer: { migrations, missing }, names }, (look) =>
+      printMigrations(context, migrations, lacks !== undefined, look),
+    );
     return lacks === undefined ? 0 : sayIncomplete(context, lacks);
   } finally {
     fleet.close();
