@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { godwitError } from './errors.ts';
@@ -8,7 +7,13 @@ import { checkSocketsBelow } from './protocol/socket-path.ts';
 import { networkPrefix } from './protocol/prefix.ts';
 import { guestProbing } from './protocol/peer/probe.ts';
 import { sharing } from './protocol/wire.ts';
-import { checkedSettings, placeOfSetting, readJson, type SettingsText } from './config/settings.ts';
+import {
+  checkedSettings,
+  placeOfSetting,
+  readJson,
+  readSettings,
+  type SettingsText,
+} from './config/settings.ts';
 import { relayPlace, siteProblem } from './config/site-settings.ts';
 import { storageSettings } from './config/storage-settings.ts';
 
@@ -214,14 +219,9 @@ export function hostsOf(config: Pick<AgentConfig, 'address' | 'addresses'>): str
 
 /** Reads and checks the file; GODWIT_CONFIG names the file and what is wrong in it. */
 export function loadAgentConfig(file: string): AgentConfig {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw godwitError('GODWIT_CONFIG', { file, what: 'cannot be read' }, { cause });
-  }
-  const config = parseAgentConfig(file, text);
-  files.set(config, { file, text });
+  const settings = readSettings(file);
+  const config = parseAgentConfig(file, settings.text);
+  files.set(config, settings);
   return config;
 }
 

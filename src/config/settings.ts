@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type * as jsonc from 'jsonc-parser';
 import type { Node, ParseError } from 'jsonc-parser';
@@ -18,6 +19,15 @@ export interface SettingsText {
   /** For messages. */
   readonly file: string;
   readonly text: string;
+}
+
+/** Reads the file; GODWIT_CONFIG if it cannot be read. */
+export function readSettings(file: string): SettingsText {
+  try {
+    return { file, text: readFileSync(file, 'utf8') };
+  } catch (cause) {
+    throw godwitError('GODWIT_CONFIG', { file, what: 'cannot be read' }, { cause });
+  }
 }
 
 /**

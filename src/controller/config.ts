@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import path from 'node:path';
 import { z } from 'zod';
@@ -8,7 +7,7 @@ import { networkPrefix } from '../protocol/prefix.ts';
 import { programName } from '../protocol/controller/wish.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { oidcConfig } from './oidc/config.ts';
-import { checkedSettings, placeOfSetting } from '../config/settings.ts';
+import { checkedSettings, placeOfSetting, readSettings } from '../config/settings.ts';
 import { LOOK_MS, SHORTEST_LOOK_MS } from './inventory/guest-looks.ts';
 import { WAKE_MS } from './power/shown.ts';
 import { siteLink, siteMapProblem } from './site-map.ts';
@@ -182,13 +181,7 @@ function wrongUrl(text: string): string | undefined {
 
 /** Reads and checks the file; GODWIT_CONFIG names the file, the line and what is wrong in it. */
 export function loadControllerConfig(file: string): ControllerConfig {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw godwitError('GODWIT_CONFIG', { file, what: 'cannot be read' }, { cause });
-  }
-  return parseControllerConfig(file, text);
+  return parseControllerConfig(file, readSettings(file).text);
 }
 
 export function parseControllerConfig(file: string, text: string): ControllerConfig {

@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
-import { godwitError } from '../errors.ts';
 import { address, hostName } from '../protocol/names.ts';
-import { checkedSettings } from '../config/settings.ts';
+import { checkedSettings, readSettings } from '../config/settings.ts';
 
 const absolute = z.string().min(1).max(4096).refine(isAbsolute, 'expected an absolute path');
 
@@ -24,11 +22,5 @@ export type RelayConfig = z.infer<typeof relayConfig>;
 
 /** Reads and checks the file; GODWIT_CONFIG names the file, the line and what is wrong in it. */
 export function loadRelayConfig(file: string): RelayConfig {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw godwitError('GODWIT_CONFIG', { file, what: 'cannot be read' }, { cause });
-  }
-  return checkedSettings({ file, text }, relayConfig);
+  return checkedSettings(readSettings(file), relayConfig);
 }

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { MANAGER_KINDS, type ManagerKind } from '../../agent/host/managers.ts';
+import { readSettings } from '../../config/settings.ts';
 import { ERRORS, godwitError } from '../../errors.ts';
 import type { ManagerEntry } from '../../protocol/controller/managers.ts';
 import { defined } from '../../protocol/defined.ts';
@@ -73,7 +73,7 @@ const add: Run<typeof managerAddSpec> = (input, context) =>
     if (driver === undefined || url === undefined || given.length > 1)
       throw usage(`name one manager: ${kinds.map((kind) => `--${kind} URL`).join(' or ')}`);
     if (flags.user === undefined) throw usage('--user is missing');
-    const ca = flags.ca === undefined ? undefined : textIn(flags.ca);
+    const ca = flags.ca === undefined ? undefined : readSettings(flags.ca).text;
     const options = flags.options === undefined ? {} : optionsIn(flags.options);
     const pinned =
       ca === undefined
@@ -236,17 +236,9 @@ async function typed(context: Context, user: string): Promise<string> {
   return line;
 }
 
-function textIn(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw godwitError('GODWIT_CONFIG', { file, what: 'cannot be read' }, { cause });
-  }
-}
-
 function optionsIn(file: string): Record<string, unknown> {
   try {
-    return z.record(z.string(), z.unknown()).parse(JSON.parse(textIn(file)));
+    return z.record(z.string(), z.unknown()).parse(JSON.parse(readSettings(file).text));
   } catch (cause) {
     throw godwitError('GODWIT_CONFIG', { file, what: 'is no JSON object of options' }, { cause });
   }
