@@ -1,4 +1,4 @@
-import type { GodwitError } from '../errors.ts';
+import { godwitError, type GodwitError } from '../errors.ts';
 import { passes, refuses, warns } from '../migration/preflight/finding.ts';
 import type { Check } from '../protocol/public/migration.ts';
 
@@ -19,4 +19,10 @@ export function managerWarn(
 
 export function managerRefusal(name: string, side: Check['side'], error: GodwitError): Check {
   return { name, side, ...refuses(error) };
+}
+
+/** A guest in a state in which its manager moves none is refused. */
+export function managerState(guest: string, state: string, isMovable: boolean): Check {
+  if (isMovable) return managerPass('state', 'source', `${guest} is ${state}`);
+  return managerRefusal('state', 'source', godwitError('GODWIT_GUEST_STATE', { guest, state }));
 }

@@ -1,6 +1,11 @@
 import { godwitError, type GodwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
-import { managerPass, managerRefusal, managerWarn } from '../../port/manager-checks.ts';
+import {
+  managerPass,
+  managerRefusal,
+  managerState,
+  managerWarn,
+} from '../../port/manager-checks.ts';
 import type { GuestWhole, HostFacts, Incompatibility, ScriptError } from './answers.ts';
 import { explained, meaningOf } from './hresults.ts';
 import { runState } from './whereabouts.ts';
@@ -27,13 +32,7 @@ export function guestChecks(name: string, found: GuestWhole): Check[] {
   const state = runState(guest.state);
   const isRunning = state === 'running' || state === 'paused';
   return [
-    isRunning
-      ? managerPass('state', 'source', `${name} is ${state}`)
-      : managerRefusal(
-          'state',
-          'source',
-          godwitError('GODWIT_GUEST_STATE', { guest: name, state: guest.state }),
-        ),
+    managerState(name, isRunning ? state : guest.state, isRunning),
     ...devices.map((device) => unmovable(name, device)),
     ...images.filter((image) => !isShared(image)).map(localImage),
     compatibility

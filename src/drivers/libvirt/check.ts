@@ -2,7 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { HeldDevice } from '../../port/managed.ts';
-import { managerPass, managerRefusal } from '../../port/manager-checks.ts';
+import { managerPass, managerRefusal, managerState } from '../../port/manager-checks.ts';
 import type { DomainDisk, DomainFacts } from './domain-xml.ts';
 
 /** What libvirt and this host find for or against a move; nothing is begun. */
@@ -26,13 +26,7 @@ const COPIED = ['raw', 'qcow2'];
 export function guestChecks(name: string, state: string, facts: DomainFacts): Check[] {
   const isRunning = state === 'running' || state === 'paused';
   return [
-    isRunning
-      ? managerPass('state', 'source', `${name} is ${state}`)
-      : managerRefusal(
-          'state',
-          'source',
-          godwitError('GODWIT_GUEST_STATE', { guest: name, state }),
-        ),
+    managerState(name, state, isRunning),
     ...(facts.unmovable.length === 0 ? [] : [unmovable(name, facts.unmovable)]),
   ];
 }

@@ -108,11 +108,6 @@ async function encrypts(client: VsphereClient, host: Ref, signal: AbortSignal): 
   return seen !== undefined && wordIn(seen.properties, 'capability', ENCRYPTS) === 'true';
 }
 
-export function stateCheck(guest: string, state: string): Check {
-  if (state === 'running') return managerPass('state', 'source', `${guest} is running`);
-  return managerRefusal('state', 'source', godwitError('GODWIT_GUEST_STATE', { guest, state }));
-}
-
 export function deviceChecks(guest: string, devices: readonly string[]): Check[] {
   if (devices.length === 0) return [];
   const facts = {

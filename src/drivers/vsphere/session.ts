@@ -1,8 +1,9 @@
 import type { ManagedOrder, TaskSight, Whereabouts } from '../../migration/managed/task-sight.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { ManagedInspection, ManagedSession } from '../../port/managed.ts';
+import { managerState } from '../../port/manager-checks.ts';
 import { isFault, VsphereClient, VsphereFault } from './client.ts';
-import { checkMove, deviceChecks, stateCheck } from './check.ts';
+import { checkMove, deviceChecks } from './check.ts';
 import { boundDevices, VsphereGuest } from './guest.ts';
 import type { VsphereHandle } from './handle.ts';
 import type { Mark } from './mark.ts';
@@ -50,7 +51,10 @@ export class VsphereSession implements ManagedSession {
     return this.#guest.reported('RetrievePropertiesEx', async () => {
       const { state } = await this.#guest.needed(name, signal);
       const { memoryBytes, devices } = await boundDevices(this.#guest, signal);
-      const checks = [stateCheck(name, state), ...deviceChecks(name, devices)];
+      const checks = [
+        managerState(name, state, state === 'running'),
+        ...deviceChecks(name, devices),
+      ];
       return { memoryBytes, checks };
     });
   }
