@@ -13,6 +13,7 @@ import {
 import { checkWire, copiesOf } from '../../mover/managed/wire-offer.ts';
 import {
   check,
+  MAX_CHECKS,
   migrationSettings,
   type Check,
   type MigrationSettings,
@@ -22,8 +23,6 @@ import type { Peers } from '../peers.ts';
 import type { Examined, ExaminedHost } from './checker-questions.ts';
 import { linkChecks, type LinkAsked } from './managed-link.ts';
 
-/** Checks of one answer. */
-const MAX_CHECKS = 256;
 /** At most so much of why a guest was not measured is reported, characters. */
 const MAX_WORDS = 4096;
 const OFFER_MS = 8000;

@@ -3,7 +3,7 @@ import { defined } from '../../protocol/defined.ts';
 import { diskLink } from '../../protocol/disk.ts';
 import { serialError } from '../../protocol/errors.ts';
 import { bytes, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
-import { check, migrationSettings } from '../../protocol/public/migration.ts';
+import { check, MAX_CHECKS, migrationSettings } from '../../protocol/public/migration.ts';
 import { prediction } from '../../protocol/public/prediction.ts';
 import { probeReports } from '../../protocol/public/probe.ts';
 import { runAtSide } from '../../protocol/public/resolve.ts';
@@ -36,7 +36,6 @@ export const STEP_NAMES = [
 export type StepName = (typeof STEP_NAMES)[number];
 const step = z.enum(STEP_NAMES);
 
-export const MAX_CHECKS = 256;
 /** Of what a manager’s driver has found as it took something back, characters. */
 export const MAX_FOUND = 1024;
 /** What was seen of a guest, from outside of its hypervisor. */

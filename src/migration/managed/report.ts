@@ -1,5 +1,14 @@
 import { defined } from '../../protocol/defined.ts';
-import { isEnd, type Phase, type Progress, type Report } from '../../protocol/public/migration.ts';
+import {
+  isEnd,
+  MAX_CHECKS,
+  MAX_LEFTOVERS,
+  MAX_PHASES,
+  MAX_ROUNDS,
+  type Phase,
+  type Progress,
+  type Report,
+} from '../../protocol/public/migration.ts';
 import type { ManagedRecord } from './events.ts';
 import { addDiskLink } from '../report/disk-figures.ts';
 import { addWire } from '../report/wire-figures.ts';
@@ -8,12 +17,6 @@ import { boundedDecisions, decisionOf } from '../report/decision.ts';
 import { managedAfter, replayManaged } from './journal.ts';
 import { managedPhase } from './lifecycle.ts';
 import { managedRunsAt, type ManagedState } from './state.ts';
-
-/** Bounds of the report's lists (protocol/public/migration.ts). */
-const MAX_CHECKS = 256;
-const MAX_PHASES = 64;
-const MAX_ROUNDS = 10_000;
-const MAX_LEFTOVERS = 64;
 
 /** The live view's line for a state. */
 export function managedProgress(state: ManagedState, elapsedMs: number): Progress {

@@ -1,7 +1,15 @@
 import { defined } from '../../protocol/defined.ts';
 import { withHalt } from '../../protocol/guest-halt.ts';
 import type { DiskLink } from '../../protocol/disk.ts';
-import type { ChosenStream, MemorySample, Phase, Report } from '../../protocol/public/migration.ts';
+import {
+  MAX_CHECKS,
+  MAX_LEFTOVERS,
+  MAX_ROUNDS,
+  type ChosenStream,
+  type MemorySample,
+  type Phase,
+  type Report,
+} from '../../protocol/public/migration.ts';
 import type { WireReport } from '../../protocol/wire.ts';
 import { blackoutParts, marksAfter, type Marks } from './blackout.ts';
 import { addDiskLink } from './disk-figures.ts';
@@ -50,11 +58,6 @@ interface Walk {
   enteredAt: number;
 }
 
-/** Bounds of the report's lists (protocol/public/migration.ts); of rounds the latest are kept. */
-const MAX_ROUNDS = 10_000;
-const MAX_CHECKS = 256;
-const MAX_LEFTOVERS = 64;
-
 /** What a plan said of it, or else its mover as memory was about to move. */
 function predictedOf(
   planned: Report['prediction'],
@@ -100,6 +103,7 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     throughput: memoryMs > 0 ? Math.round(((best?.transferredBytes ?? 0) * 1000) / memoryMs) : 0,
     memoryBytes: state.known.description?.memoryBytes ?? 0,
     pageRequests: best?.pageRequests ?? 0,
+    // The latest.
     roundList: walk.rounds.slice(-MAX_ROUNDS),
     ...(state.capped?.least === undefined ? {} : { timedCap: state.capped.least }),
     ...defined({ stream: walk.stream, wire: walk.wire }),

@@ -8,10 +8,9 @@ import {
   type ManagedFacts,
   type StepName,
   managedFacts,
-  MAX_CHECKS,
 } from '../../migration/managed/events.ts';
 import { UNDO_MS, type UndoneStep } from '../../migration/managed/lifecycle.ts';
-import type { Check } from '../../protocol/public/migration.ts';
+import { MAX_CHECKS, type Check } from '../../protocol/public/migration.ts';
 import { neverMeasured, rateOf, waitToBegin, type Begun } from '../engine/beginning.ts';
 import { copiesOf } from './wire-offer.ts';
 import { reporter } from './task-reporter.ts';

@@ -205,6 +205,12 @@ export const check = z.object({
 });
 export type Check = z.infer<typeof check>;
 
+/** Bounds of a report's lists. */
+export const MAX_ROUNDS = 10_000;
+export const MAX_PHASES = 64;
+export const MAX_CHECKS = 256;
+export const MAX_LEFTOVERS = 64;
+
 /** What was done, with measurements; made from the journal alone. */
 export const report = z.object({
   id: migrationId,
@@ -255,7 +261,7 @@ export const report = z.object({
   pageRequests: z.number().int().nonnegative().optional(),
   /** Absent where the guest's manager has not said yet how much it has. */
   memoryBytes: bytes.optional(),
-  roundList: z.array(roundReport).max(10_000),
+  roundList: z.array(roundReport).max(MAX_ROUNDS),
   /** How its hypervisor sent memory, where the path was `auto` and the settings do not say so. */
   stream: chosenStream.optional(),
   /** The least that its host allowed by the time of day while it ran (`limits.bandwidth`), bytes/s; absent: nothing was capped so. */
@@ -265,8 +271,8 @@ export const report = z.object({
   ...copiedDisks,
   balloon: ballooned.optional(),
   /** How long each phase took, ms, in order. */
-  phases: z.array(z.object({ phase, ms })).max(64),
-  checks: z.array(check).max(256),
+  phases: z.array(z.object({ phase, ms })).max(MAX_PHASES),
+  checks: z.array(check).max(MAX_CHECKS),
   /** What was looked at from outside of the hypervisor once the guest ran there; what is in doubt is a warning. */
   verified: z.array(check).max(128).optional(),
   /** `returnIfUnhealthy`: how the check stands, where the destination says it. */
@@ -281,7 +287,7 @@ export const report = z.object({
   takeovers: z.number().int().nonnegative(),
   error: serialError.optional(),
   /** What could not be undone or tidied, and so may be left; absent where nothing is. */
-  leftovers: z.array(serialError).max(64).optional(),
+  leftovers: z.array(serialError).max(MAX_LEFTOVERS).optional(),
   /**
    * It was started from its disks at the source at that moment: its memory was lost (`onLost`), or may have been older than
    * its disks.
