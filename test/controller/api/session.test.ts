@@ -16,7 +16,8 @@ test('failed sign-ins make their network wait, and no other network', async () =
   } as unknown as SessionHandlerDependencies);
   const signIn = handlers.signIn as unknown as (input: object) => Promise<unknown>;
   const codeOf = async (calledFrom: string): Promise<string> => {
-    const thrown: unknown = await signIn({ body: { token: 'x' }, calledFrom }).catch((e) => e);
+    const asked = { body: { token: 'x' }, calledFrom };
+    const thrown = await signIn(asked).catch((error: unknown) => error);
     assert.ok(thrown instanceof GodwitError);
     return thrown.code;
   };
