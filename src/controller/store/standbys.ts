@@ -1,5 +1,7 @@
 import { sql } from 'kysely';
 import { MAX_OF_ONE_SOURCE } from '../../protocol/public/recovery.ts';
+import { guestInfo } from '../../protocol/public/hosts/host.ts';
+import { isClaim } from '../../protocol/public/moving.ts';
 import { mergeRows } from '../inventory/claims.ts';
 import type { StandbyFacts } from '../wishes/facts.ts';
 import type { Store } from './store.ts';
@@ -36,7 +38,8 @@ const NAMES_AT_ONCE = 32;
 const ROWS_AT_ONCE = 100;
 
 /**
- * The labelled guests of these hosts. A guest that moves is at the host that its newest report names. The texts of guests are
+ * The labelled guests of these hosts. A guest that moves is at the host that its newest report names, but no host takes a
+ * guest away from another one that does not report the move. The texts of guests are
  * read only if several reports have the name. `yieldTurn`: called before each piece of the work.
  */
 export async function labelledGuests(
@@ -116,12 +119,29 @@ async function homesOf(
       .execute();
     for (const [name, namesakes] of Map.groupBy(rows, (row) => row.name)) {
       await yieldTurn();
-      const guests = mergeRows(namesakes, namesakes[0]?.now ?? 0).map(({ row }) => row);
-      const here = guests.filter(({ state, info }) => state !== 'incoming' && info.includes(LABEL));
+      const guests = mergeRows(namesakes, namesakes[0]?.now ?? 0).flatMap(({ row, others }) => [
+        ...(row.state === 'incoming' ? [] : [row]),
+        ...others.filter(({ info }) => keepsIt(info, row.host)),
+      ]);
+      const here = guests.filter(({ info }) => info.includes(LABEL));
       homes.set(name, new Set(here.map(({ host }) => host)));
     }
   }
   return homes;
+}
+
+/**
+ * Whether a host whose report of a guest counts less than the report of `newest` has the guest all the same. Its own report
+ * decides: any host can claim the guest by a newer right. A guest that moved to `newest` is the guest of that host.
+ */
+function keepsIt(info: string, newest: string): boolean {
+  const report = guestInfo.safeParse(JSON.parse(info)).data;
+  return (
+    report !== undefined &&
+    report.state !== 'stopped' &&
+    isClaim(report) &&
+    report.moving?.to !== newest
+  );
 }
 
 /** How a host stands, since when, and what time it is by the database's clock. */

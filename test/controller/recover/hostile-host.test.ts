@@ -9,7 +9,17 @@ import {
 } from '../../../src/controller/store/standbys.ts';
 import { silentLog } from '../../../src/log.ts';
 import { untilSo } from '../../until.ts';
-import { insert, looks, names, SetClock, storeWith, watchOf, type Answer } from './scene.ts';
+import {
+  guestRow,
+  insert,
+  insertGuests,
+  looks,
+  names,
+  SetClock,
+  storeWith,
+  watchOf,
+  type Answer,
+} from './scene.ts';
 
 /** Never answers: the ask ends with its signal. */
 const hangs = (signal: AbortSignal): Promise<void> =>
@@ -193,4 +203,41 @@ test('a destination that lets asks hang is asked about by four sources at a time
   for (let look = 0; look < 4; look += 1) await watch.look();
   assert.equal(open, 4);
   await watch.close();
+});
+
+test('a host that claims the guests of another host by a newer right takes away neither their standbys nor their recovery', async (t) => {
+  const store = await storeWith(t, ['a', 'b', 'evil'], {});
+  const uuid = 'c0ffee00-0000-4000-8000-000000000001';
+  const claim = (host: string, epoch: number, changed_at: number, recover?: string) => {
+    const { info, ...row } = guestRow(host, 'web1', recover);
+    return { ...row, uuid, changed_at, info: JSON.stringify({ ...JSON.parse(info), uuid, epoch }) };
+  };
+  // What has just changed is not judged yet, so this host changes its report again and again.
+  await insertGuests(store, [claim('a', 1, 0), claim('evil', 9, Date.now(), 'false')]);
+  const clock = new SetClock();
+  const { watch, asked, wishes } = watchOf(store, { clock, policy: START });
+  await looks(watch, 3);
+  assert.deepEqual(
+    asked.filter(({ at }) => at === 'a').map(({ to }) => to).toSorted(),
+    ['b', 'evil'],
+  );
+  assert.equal((await standbysOf(store, 'a')).length, 2);
+  const silent = { state: 'silent', since: 1000 };
+  await store.db.updateTable('hosts').set(silent).where('name', '=', 'a').execute();
+  await watch.lookForDead();
+  assert.deepEqual(wishes[0]?.ask.hosts, ['a']);
+});
+
+test('a guest that its host reports as moved to another host is the other host’s, even if its own report is older', async (t) => {
+  const store = await storeWith(t, ['a', 'b', 'c'], {});
+  const row = (host: string, more: object) => {
+    const { info, ...rest } = guestRow(host, 'web1');
+    return { ...rest, changed_at: Date.now(), info: JSON.stringify({ ...JSON.parse(info), ...more }) };
+  };
+  const moving = { from: 'a', to: 'b', runsAt: 'source' };
+  const leaves = { state: 'migrating', epoch: 1, migration: 'm-1', moving };
+  await insertGuests(store, [row('a', leaves), row('b', { epoch: 2 })]);
+  const { watch, asked } = watchOf(store);
+  await looks(watch, 3);
+  assert.deepEqual([...new Set(asked.map(({ at }) => at))], ['b']);
 });
