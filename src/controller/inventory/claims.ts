@@ -21,11 +21,15 @@ export function identityOf({ name, uuid }: Pick<Claim, 'name' | 'uuid'>): string
  * of its hosts; what has just changed is not judged yet. Containers of managers have no uuid, and names of one host alone: two of
  * one name are two.
  */
-export function claimants(claims: readonly Claim[], nowMs: number): string[] {
+export function claimants(
+  claims: readonly Claim[],
+  nowMs: number,
+  settledMs = SETTLED_MS,
+): string[] {
   if (claims.length < 2) return [];
   const running = claims.filter((each) => RUNS.has(each.state) && !isManagersOwn(each));
   if (new Set(running.map(({ host }) => host)).size < 2) return [];
-  if (running.some(({ changed_at: at }) => nowMs - at < SETTLED_MS)) return [];
+  if (running.some(({ changed_at: at }) => nowMs - at < settledMs)) return [];
   const moves = running.map(({ info }) => infoIn(info)?.migration);
   const [first] = moves;
   if (first !== undefined && moves.every((each) => each === first)) return [];

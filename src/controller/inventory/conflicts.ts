@@ -9,6 +9,15 @@ import { claimants, identityOf, SETTLED_MS, type Claim } from './claims.ts';
 const AT_ONCE = 500;
 /** A conflict that stands is said again. */
 const AGAIN_MS = 60_000;
+/** Looks in a row at claims that have just changed. A host that changes its report again and again hides no conflict. */
+const MAX_UNSETTLED = 3;
+
+interface Due {
+  readonly guest: Written;
+  readonly atMs: number;
+  /** Looks in a row that found several claims, one of which had just changed. */
+  readonly unsettled: number;
+}
 
 /** Says loudly when several hosts claim to run one guest. Looks at guests that changed, once both hosts had time to report. */
 export class Conflicts {
@@ -17,7 +26,7 @@ export class Conflicts {
   readonly #log: Log;
   readonly #publish: (news: FleetNews) => void;
   /** Guests to look at, by identity, and when. */
-  readonly #due = new Map<string, { readonly guest: Written; readonly atMs: number }>();
+  readonly #due = new Map<string, Due>();
   readonly #known = new Set<string>();
 
   constructor(store: Store, clock: Clock, log: Log, publish: (news: FleetNews) => void) {
@@ -31,31 +40,48 @@ export class Conflicts {
     const atMs = this.#clock.monotonicMs() + SETTLED_MS + 1000;
     for (const guest of guests) {
       const identity = identityOf(guest);
+      const before = this.#due.get(identity);
+      // A look that is due at once is not put off by a further change.
+      if (before !== undefined && before.atMs <= atMs) continue;
       this.#due.delete(identity);
-      this.#due.set(identity, { guest, atMs });
+      this.#due.set(identity, { guest, atMs, unsettled: 0 });
     }
   }
 
   async turn(): Promise<void> {
     const nowMs = this.#clock.monotonicMs();
-    const due: Written[] = [];
-    for (const [identity, { guest, atMs }] of this.#due) {
+    const due: Due[] = [];
+    for (const [identity, each] of this.#due) {
+      const { atMs } = each;
       if (due.length >= AT_ONCE || (atMs > nowMs && !this.#known.has(identity))) break;
       if (atMs > nowMs) continue;
-      due.push(guest);
+      due.push(each);
     }
     if (due.length === 0) return;
-    const claims = await claimsOf(this.#store, due);
+    const guests = due.map(({ guest }) => guest);
+    const claims = await claimsOf(this.#store, guests);
     // The moments of claims are the database's.
     const { db, nowMs: storeNow } = this.#store;
     const { now } = await db.selectNoFrom(storeNow.as('now')).executeTakeFirstOrThrow();
-    for (const guest of due) {
-      const hosts = claimants(claims.get(identityOf(guest)) ?? [], now).slice(0, 64);
-      this.#judge(guest, hosts);
-    }
+    for (const each of due) this.#judge(each, claims.get(identityOf(each.guest)) ?? [], now);
   }
 
-  #judge(guest: Written, hosts: string[]): void {
+  /** Claims that have just changed may be the two ends of a move, but not in each of several looks. */
+  #judge({ guest, unsettled }: Due, claims: readonly Claim[], storeNow: number): void {
+    const identity = identityOf(guest);
+    const settled = claimants(claims, storeNow);
+    const hosts = settled.length > 0 ? settled : claimants(claims, storeNow, -Infinity);
+    const isUnsettled = hosts.length > settled.length;
+    if (isUnsettled && !this.#known.has(identity) && unsettled + 1 < MAX_UNSETTLED) {
+      const atMs = this.#clock.monotonicMs() + SETTLED_MS + 1000;
+      this.#due.delete(identity);
+      this.#due.set(identity, { guest, atMs, unsettled: unsettled + 1 });
+      return;
+    }
+    this.#report(guest, hosts.slice(0, 64));
+  }
+
+  #report(guest: Written, hosts: string[]): void {
     const identity = identityOf(guest);
     this.#due.delete(identity);
     const { name, uuid } = guest;
@@ -71,7 +97,7 @@ export class Conflicts {
     );
     if (!this.#known.has(identity)) this.#publish({ type: 'conflict', name, hosts });
     this.#known.add(identity);
-    this.#due.set(identity, { guest, atMs: this.#clock.monotonicMs() + AGAIN_MS });
+    this.#due.set(identity, { guest, atMs: this.#clock.monotonicMs() + AGAIN_MS, unsettled: 0 });
   }
 }
 
