@@ -28,7 +28,7 @@ if real=$(cd "$state" 2>/dev/null && pwd -P); then
   fi
   remove "$real/migrations" "$real/standbys" "$real/offered-standbys.json" "$real/offered-standbys.json.tmp" "$real/closed.json" "$real/closed.json.tmp" "$real/expected.json" "$real/expected.json.tmp" "$real/disk-moves" "$real/pki" "$real/cache" "$real/wire-shares" "$real/agent.sock"
   remove "$real/fleet.json" "$real"/fleet.json.*.tmp "$real/store.json" "$real/store.json.tmp"
-  remove "$real/pruned-migrations" "$real/pruned-migrations.tmp" "$real/orders" "$real/guest-labels.json" "$real/guest-labels.json.tmp"
+  remove "$real/pruned-migrations" "$real/pruned-migrations.tmp" "$real/orders" "$real/guest-labels.json" "$real/guest-labels.json.tmp" "$real/guest-labels.log"
   remove "$real/guest-load.json" "$real/guest-load.json.tmp" "$real/receivers"
   # The link of a controller to the directory in memory that it has made.
   passwords=$(readlink "$real/manager-passwords" || true)

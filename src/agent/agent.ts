@@ -146,6 +146,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   });
   const { tls, unix } = await listen(handlers, config, credentials, { log, refusals });
   hostEvents.start(store, log);
+  const endLabels = labels.start({ clock, log });
   const started = [supervisor, guests, dirtyRates, diskMoves, spread, renewal, health];
   for (const each of [...started, returns, afterMove, checking.recovery]) each.start();
   void probes.sweep();
@@ -160,6 +161,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       await Promise.all([endTending(), closeAll([returns, afterMove, loads, checking.recovery])]);
       for (const each of [spread, renewal, probes]) each.close();
       await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS), diskMoves.close()]);
+      await endLabels();
       peers.close();
     },
   };

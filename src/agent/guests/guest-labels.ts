@@ -1,36 +1,29 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
-import path from 'node:path';
-import { z } from 'zod';
+import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
-import { syncDirectory } from '../../system/journal-file.ts';
-import { writeWhole } from '../../system/files/whole-file.ts';
+import type { Log } from '../../log.ts';
+import { Poller } from '../../poller.ts';
 import {
   labels as labelsShape,
   type GuestLabels,
   type LabelsChange,
 } from '../../protocol/labels.ts';
 import { LABELS_HINT, readLabels } from '../../protocol/label-rules.ts';
-import { guestName, migrationId } from '../../protocol/names.ts';
+import {
+  LabelFiles,
+  MAX_LABELLED as MAX,
+  withLabels,
+  type Expected,
+  type KeptLabels,
+} from './label-files.ts';
 
-/** Guests whose labels are kept, including guests that are gone. */
-const MAX = 10_000;
-/** JSON of all labels together: the file is written whole with each change. One guest's labels are 75 KiB at most. */
+/** JSON of all labels together. One guest's labels are 75 KiB at most. */
 const MAX_BYTES = 16 * 1024 * 1024;
 const MAX_BYTES_OF_ONE = 75 * 1024;
 /** Another host's guests with more than this leave the second half of the room: a few hundred of them would fill all of it. */
 const MAX_BYTES_OF_SMALL = 2048;
 const MAX_BYTES_WITH_LARGE = MAX_BYTES / 2;
-/** In stateDir. */
-const FILE = 'guest-labels.json';
-const kept = z.array(z.tuple([guestName, labelsShape])).max(MAX);
-const expected = z.array(z.tuple([migrationId, guestName, labelsShape]));
-/** Earlier builds wrote only those of guests that are here. */
-const written = z.union([
-  kept.transform((all) => ({ kept: all, expected: [] })),
-  z.strictObject({ kept, expected }),
-]);
-type Written = z.output<typeof written>;
-type Expected = Written['expected'][number];
+/** The whole file is written this often if labels have changed, ms: some 1.6 MB a second at most. */
+const FOLD_MS = 10_000;
 
 /** The guests of this host now; undefined if some may be missing, so that any guest may be here. */
 export type Present = ReadonlySet<string> | undefined;
@@ -44,7 +37,7 @@ export type Arrival = 'arrived' | 'stayed-away' | 'open';
  * a guest, changes no labels and has none forgotten.
  */
 export class HostLabels {
-  readonly #file: string;
+  readonly #files: LabelFiles;
   readonly #arrival: (migration: string) => Arrival;
   #kept: ReadonlyMap<string, GuestLabels>;
   /** By migration. There are no more than migrations to this host that go on. */
@@ -55,11 +48,25 @@ export class HostLabels {
    * damaged: a label `never-move` is not forgotten silently.
    */
   constructor(stateDir: string, arrival: (migration: string) => Arrival) {
-    this.#file = path.join(stateDir, FILE);
+    this.#files = new LabelFiles(stateDir);
     this.#arrival = arrival;
-    const read = existsSync(this.#file) ? readWritten(this.#file) : { kept: [], expected: [] };
-    this.#kept = new Map(read.kept);
-    this.#expected = read.expected;
+    const { kept, expected } = this.#files.read();
+    this.#kept = kept;
+    this.#expected = expected;
+  }
+
+  /** Keeps the log of changes short until what it returns is called. Nothing is labelled after that. */
+  start({ clock, log }: { readonly clock: Clock; readonly log: Log }): () => Promise<void> {
+    const looks = new Poller({ clock, log });
+    looks.start(FOLD_MS, () => this.#files.fold(this.#all()), 'labels were not written');
+    return async () => {
+      await looks.close();
+      try {
+        this.#files.close(this.#all());
+      } catch (err) {
+        log.warn({ err }, 'labels stay in their log, which an earlier build does not read');
+      }
+    };
   }
 
   /** Whether labels of absent guests must give way before another guest is labelled. */
@@ -159,29 +166,16 @@ export class HostLabels {
     if (open.length < this.#expected.length) this.#write(now, open);
   }
 
+  #all(): KeptLabels {
+    return { kept: this.#kept, expected: this.#expected };
+  }
+
   /** A label is on the disk before it counts. */
   #write(now: ReadonlyMap<string, GuestLabels>, open: readonly Expected[]): void {
-    if (now.size === 0 && open.length === 0) {
-      rmSync(this.#file, { force: true });
-      syncDirectory(path.dirname(this.#file));
-    } else {
-      writeWhole(this.#file, `${JSON.stringify({ kept: [...now], expected: open })}\n`);
-    }
+    this.#files.write(this.#all(), { kept: now, expected: open });
     this.#kept = now;
     this.#expected = open;
   }
-}
-
-/** Labelled last stands last. */
-function withLabels(
-  before: ReadonlyMap<string, GuestLabels>,
-  guest: string,
-  labels: GuestLabels,
-): Map<string, GuestLabels> {
-  const all = new Map(before);
-  all.delete(guest);
-  if (Object.keys(labels).length > 0) all.set(guest, labels);
-  return all;
 }
 
 function bytesIn(kept: ReadonlyMap<string, GuestLabels>, expects: readonly Expected[]): number {
@@ -189,19 +183,11 @@ function bytesIn(kept: ReadonlyMap<string, GuestLabels>, expects: readonly Expec
   return all.reduce((sum, labels) => sum + bytesOf(labels), 0);
 }
 
-function bytesOf(labels: GuestLabels): number {
-  return Buffer.byteLength(JSON.stringify(labels));
-}
+/** Labels are never changed in place, so each is made text once. */
+const sizes = new WeakMap<GuestLabels, number>();
 
-function readWritten(file: string): Written {
-  try {
-    return written.parse(JSON.parse(readFileSync(file, 'utf8')));
-  } catch (cause) {
-    const hint = 'Repair it, or remove it and label the guests again.';
-    throw godwitError(
-      'GODWIT_CONFIG',
-      { file, what: 'holds no labels of guests' },
-      { cause, hint },
-    );
-  }
+function bytesOf(labels: GuestLabels): number {
+  const bytes = sizes.get(labels) ?? Buffer.byteLength(JSON.stringify(labels));
+  sizes.set(labels, bytes);
+  return bytes;
 }

@@ -12,6 +12,11 @@ import { tempDir } from '../../rpc/test-contract.ts';
 import { until } from '../../until.ts';
 import { fleet, guest } from '../samples.ts';
 
+/** Bytes that this process has handed to files and pipes. */
+function writtenBytes(): number {
+  return Number(/^wchar: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'))?.[1]);
+}
+
 const NOBODY = (): Arrival => 'stayed-away';
 
 /** The state of a host that keeps labels of 10,000 guests, the first labelled longest ago. */
@@ -185,6 +190,30 @@ test('labels of all guests are bounded in bytes', (t) => {
   here.clear();
   labels.expect('m-00000001', 'db1', long, here);
   assert.equal(labels.of('web2'), undefined);
+});
+
+test('labels that come cost as much to write as they have bytes, and none is lost', async (t) => {
+  const many: GuestLabels = Object.fromEntries(
+    Array.from({ length: 60 }, (_none, nth) => [`a${nth}`, '€'.repeat(170)]),
+  );
+  const stateDir = tempDir(t);
+  const names = Array.from({ length: 250 }, (_none, nth) => `web${nth}`);
+  const kept = names.map((name) => [name, many]);
+  writeFileSync(path.join(stateDir, 'guest-labels.json'), JSON.stringify({ kept, expected: [] }));
+  const labels = new HostLabels(stateDir, () => 'arrived');
+  const fileBytes = readFileSync(path.join(stateDir, 'guest-labels.json')).length;
+  const arrivals = Array.from({ length: 100 }, (_none, nth) => `new${nth}`);
+  const writtenBefore = writtenBytes();
+  for (const [nth, name] of arrivals.entries()) {
+    labels.expect(`m-${String(nth).padStart(8, '0')}`, name, { team: name });
+    assert.deepEqual(labels.of(name), { team: name });
+  }
+  // The whole file has some 8 MB: less than one is written for 100 guests that come.
+  assert.ok(writtenBytes() - writtenBefore < fileBytes, `${writtenBytes() - writtenBefore} bytes`);
+  // As after the end of an agent that was killed.
+  const again = new HostLabels(stateDir, () => 'arrived');
+  for (const name of arrivals) assert.deepEqual(again.of(name), { team: name });
+  for (const name of names) assert.deepEqual(again.of(name), many);
 });
 
 test('a guest labelled at its agent is listed with it, taken along, and held by it in a drain', async (t) => {

@@ -218,7 +218,10 @@ test('a host that claims the guests of another host by a newer right takes away 
   const { watch, asked, wishes } = watchOf(store, { clock, policy: START });
   await looks(watch, 3);
   assert.deepEqual(
-    asked.filter(({ at }) => at === 'a').map(({ to }) => to).toSorted(),
+    asked
+      .filter(({ at }) => at === 'a')
+      .map(({ to }) => to)
+      .toSorted(),
     ['b', 'evil'],
   );
   assert.equal((await standbysOf(store, 'a')).length, 2);
@@ -232,7 +235,11 @@ test('a guest that its host reports as moved to another host is the other hostâ€
   const store = await storeWith(t, ['a', 'b', 'c'], {});
   const row = (host: string, more: object) => {
     const { info, ...rest } = guestRow(host, 'web1');
-    return { ...rest, changed_at: Date.now(), info: JSON.stringify({ ...JSON.parse(info), ...more }) };
+    return {
+      ...rest,
+      changed_at: Date.now(),
+      info: JSON.stringify({ ...JSON.parse(info), ...more }),
+    };
   };
   const moving = { from: 'a', to: 'b', runsAt: 'source' };
   const leaves = { state: 'migrating', epoch: 1, migration: 'm-1', moving };

@@ -1,0 +1,202 @@
+import { existsSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import path from 'node:path';
+import { z } from 'zod';
+import { godwitError } from '../../errors.ts';
+import { labels, type GuestLabels } from '../../protocol/labels.ts';
+import { guestName, migrationId } from '../../protocol/names.ts';
+import { syncDirectory } from '../../system/journal-file.ts';
+import { SyncedLines } from '../../system/files/synced-lines.ts';
+import { writeWhole, writeWholeInPieces } from '../../system/files/whole-file.ts';
+
+/** Guests whose labels are kept, including guests that are gone. */
+export const MAX_LABELLED = 10_000;
+/** The file is written whole at once if the log is longer, bytes. */
+const MAX_LOG_BYTES = 16 * 1024 * 1024;
+/** Guests that are made text at once: between them, this process does other work. */
+const AT_ONCE = 32;
+/** Both in stateDir. */
+const FILE = 'guest-labels.json';
+const LOG = 'guest-labels.log';
+
+const kept = z.array(z.tuple([guestName, labels])).max(MAX_LABELLED);
+const expected = z.array(z.tuple([migrationId, guestName, labels]));
+/** Earlier builds wrote only the labels of guests that are here. */
+const written = z.union([
+  kept.transform((all) => ({ kept: all, expected: [] })),
+  z.strictObject({ kept, expected }),
+]);
+export type Expected = z.output<typeof expected>[number];
+
+/** One line of the log. Repeated in order, its lines lead to the same labels. */
+const change = z.strictObject({
+  /** Migrations whose labels are not expected any more. */
+  ended: z.array(migrationId),
+  /** Guests without labels here are forgotten. */
+  kept: z.array(z.tuple([guestName, labels])),
+  expected,
+});
+type Change = z.output<typeof change>;
+
+export interface KeptLabels {
+  readonly kept: ReadonlyMap<string, GuestLabels>;
+  /** By migration. */
+  readonly expected: readonly Expected[];
+}
+
+/**
+ * Labels of guests on the disk of their host. The whole file is long, so a change is a line in a log beside it, and the file
+ * is written again now and then, beside other work. An earlier build reads the file alone: `close` leaves no log.
+ */
+export class LabelFiles {
+  readonly #file: string;
+  readonly #logFile: string;
+  readonly #log: SyncedLines;
+  #logBytes = 0;
+  /** The file is being written beside other work. */
+  #writing: Promise<void> | undefined;
+
+  constructor(stateDir: string) {
+    this.#file = path.join(stateDir, FILE);
+    this.#logFile = path.join(stateDir, LOG);
+    this.#log = new SyncedLines(this.#logFile);
+  }
+
+  /** GODWIT_CONFIG if a file is damaged: a label `never-move` is not forgotten silently. */
+  read(): KeptLabels {
+    const all = existsSync(this.#file)
+      ? readWhole(this.#file)
+      : { kept: new Map<string, GuestLabels>(), expected: [] };
+    const lines = this.#log.read().filter((line) => line !== '');
+    if (lines.length === 0) return all;
+    const now = lines.reduce<KeptLabels>((before, line, at) => {
+      const read = readLine(line);
+      if (read !== undefined) return applied(before, read);
+      // The agent ended while it wrote the last line: nobody was told that the change counts.
+      if (at === lines.length - 1) return before;
+      throw damaged(this.#logFile);
+    }, all);
+    this.#writeAtOnce(now);
+    return now;
+  }
+
+  /** The change is on the disk when this returns. */
+  write(before: KeptLabels, now: KeptLabels): void {
+    const isEmpty = now.kept.size === 0 && now.expected.length === 0;
+    const isLong = this.#logBytes > MAX_LOG_BYTES;
+    // What is being written beside other work is older than the log: only the log may be longer meanwhile.
+    if ((isEmpty || isLong) && this.#writing === undefined) this.#writeAtOnce(now);
+    else this.#append(JSON.stringify(changeOf(before, now)));
+  }
+
+  /** Writes the file again beside other work, if there is a log. */
+  fold(now: KeptLabels): Promise<void> {
+    if (this.#logBytes > 0) this.#writing ??= this.#fold(now);
+    return this.#writing ?? Promise.resolve();
+  }
+
+  async #fold(now: KeptLabels): Promise<void> {
+    const bytes = this.#logBytes;
+    try {
+      await writeWholeInPieces(this.#file, textOf(now));
+      // Otherwise the log has changes that the file has not. What it has twice is the same.
+      if (this.#logBytes === bytes) this.#removeLog();
+    } finally {
+      this.#writing = undefined;
+    }
+  }
+
+  /** The file has all labels when this returns. No `fold` is under way. */
+  close(now: KeptLabels): void {
+    if (this.#logBytes > 0) this.#writeAtOnce(now);
+  }
+
+  #append(line: string): void {
+    try {
+      this.#log.append([line]);
+    } catch (thrown) {
+      // Part of the line must not count, nor make a damaged line of the next one.
+      if (existsSync(this.#logFile)) truncateSync(this.#logFile, this.#logBytes);
+      throw thrown;
+    }
+    this.#logBytes = statSync(this.#logFile).size;
+  }
+
+  /** The log goes last: its changes lead to the same labels a second time. */
+  #writeAtOnce(now: KeptLabels): void {
+    if (now.kept.size === 0 && now.expected.length === 0) {
+      rmSync(this.#file, { force: true });
+      syncDirectory(path.dirname(this.#file));
+    } else writeWhole(this.#file, [...textOf(now)].join(''));
+    this.#removeLog();
+  }
+
+  #removeLog(): void {
+    rmSync(this.#logFile, { force: true });
+    this.#logBytes = 0;
+  }
+}
+
+function* textOf({ kept: all, expected: open }: KeptLabels): Generator<string> {
+  const entries = [...all];
+  yield '{"kept":[';
+  for (let at = 0; at < entries.length; at += AT_ONCE) {
+    const some = entries.slice(at, at + AT_ONCE).map((each) => JSON.stringify(each));
+    yield `${at === 0 ? '' : ','}${some.join(',')}`;
+  }
+  yield `],"expected":${JSON.stringify(open)}}\n`;
+}
+
+/** Labels are never changed in place: others are another object. */
+function changeOf(before: KeptLabels, now: KeptLabels): Change {
+  const gone = [...before.kept.keys()].filter((guest) => !now.kept.has(guest));
+  const others = [...now.kept].filter(([guest, each]) => before.kept.get(guest) !== each);
+  const [were, are] = [new Set(before.expected), new Set(now.expected)];
+  return {
+    ended: before.expected.filter((each) => !are.has(each)).map(([migration]) => migration),
+    kept: [...gone.map((guest): [string, GuestLabels] => [guest, {}]), ...others],
+    expected: now.expected.filter((each) => !were.has(each)),
+  };
+}
+
+function applied(before: KeptLabels, { ended, kept: changed, expected: more }: Change): KeptLabels {
+  const all = changed.reduce((now, [guest, each]) => withLabels(now, guest, each), before.kept);
+  // Those of a line that the file has already are there once.
+  const outdated = new Set([...ended, ...more.map(([migration]) => migration)]);
+  const open = before.expected.filter(([migration]) => !outdated.has(migration));
+  return { kept: all, expected: [...open, ...more] };
+}
+
+/** Labelled last stands last. */
+export function withLabels(
+  before: ReadonlyMap<string, GuestLabels>,
+  guest: string,
+  all: GuestLabels,
+): Map<string, GuestLabels> {
+  const now = new Map(before);
+  now.delete(guest);
+  if (Object.keys(all).length > 0) now.set(guest, all);
+  return now;
+}
+
+function readWhole(file: string): KeptLabels {
+  try {
+    const all = written.parse(JSON.parse(readFileSync(file, 'utf8')));
+    return { kept: new Map(all.kept), expected: all.expected };
+  } catch (cause) {
+    throw damaged(file, cause);
+  }
+}
+
+/** Undefined for a line that was cut. */
+function readLine(line: string): Change | undefined {
+  try {
+    return change.parse(JSON.parse(line));
+  } catch {
+    return undefined;
+  }
+}
+
+function damaged(file: string, cause?: unknown): Error {
+  const hint = 'Repair it, or remove it and label the guests again.';
+  return godwitError('GODWIT_CONFIG', { file, what: 'holds no labels of guests' }, { cause, hint });
+}
