@@ -146,11 +146,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   });
   const { tls, unix } = await listen(handlers, config, credentials, { log, refusals });
   hostEvents.start(store, log);
-  const endLabels = labels.start({ clock, log });
   const started = [supervisor, guests, dirtyRates, diskMoves, spread, renewal, health];
   for (const each of [...started, returns, afterMove, checking.recovery]) each.start();
   void probes.sweep();
-  const endTending = tend(options, clock, { store, cache, receivers });
+  const endTending = tend(options, clock, { store, cache, receivers, labels });
   log.info({ address: tls.address, socket: unix.address }, 'the agent serves');
   return {
     address: tls.address,
@@ -158,10 +157,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     reload: () => reload.orLog(),
     close: async () => {
       for (const each of [supervisor, guests, dirtyRates, hostEvents, health]) each.stop();
-      await Promise.all([endTending(), closeAll([returns, afterMove, loads, checking.recovery])]);
+      await closeAll([returns, afterMove, loads, checking.recovery]);
       for (const each of [spread, renewal, probes]) each.close();
-      await Promise.all([tls.close(GRACE_MS), unix.close(GRACE_MS), diskMoves.close()]);
-      await endLabels();
+      await endTending([tls.close(GRACE_MS), unix.close(GRACE_MS), diskMoves.close()]);
       peers.close();
     },
   };
@@ -221,12 +219,14 @@ interface Grows {
   readonly store: MigrationStore;
   readonly cache: HostCache;
   readonly receivers: Receivers;
+  readonly labels: HostLabels;
 }
 
-/** Keeps within bounds what grows on this host, until what it returns is called. */
+/** Keeps within bounds what grows on this host, until the orders that are given to the function it returns have ended. */
 function tend(options: AgentOptions, clock: Clock, grows: Grows) {
   const guestLogs = new GuestLogs(options.config, clock, options.log);
   guestLogs.start();
+  const endLabels = grows.labels.start({ clock, log: options.log });
   const idleCollection = new IdleCollection();
   idleCollection.start();
   sweep(options, grows);
@@ -234,10 +234,12 @@ function tend(options: AgentOptions, clock: Clock, grows: Grows) {
     prune(options, grows);
     sweep(options, grows);
   }, PRUNE_MS);
-  return async (): Promise<void> => {
+  return async (orders: readonly Promise<void>[]): Promise<void> => {
     clearInterval(pruning);
     idleCollection.stop();
-    await guestLogs.close();
+    // Once these have ended, none labels a guest any more.
+    await Promise.all(orders);
+    await Promise.all([guestLogs.close(), endLabels()]);
   };
 }
 

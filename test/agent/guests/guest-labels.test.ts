@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { HostLabels, type Arrival } from '../../../src/agent/guests/guest-labels.ts';
 import type { GuestLabels } from '../../../src/protocol/labels.ts';
+import { systemClock } from '../../../src/clock.ts';
 import { hasCode } from '../../../src/errors.ts';
+import { silentLog } from '../../../src/log.ts';
 import { FakeContext, godwit } from '../../cli/fake.ts';
 import { controllerOf } from '../../controller/test-controller.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
@@ -214,6 +216,24 @@ test('labels that come cost as much to write as they have bytes, and none is los
   const again = new HostLabels(stateDir, () => 'arrived');
   for (const name of arrivals) assert.deepEqual(again.of(name), { team: name });
   for (const name of names) assert.deepEqual(again.of(name), many);
+});
+
+test('an agent that ends leaves all labels in the file, and one that cannot write it leaves them in the log', async (t) => {
+  const stateDir = tempDir(t);
+  const [file, log] = ['json', 'log'].map((end) => path.join(stateDir, `guest-labels.${end}`));
+  assert.ok(file !== undefined && log !== undefined);
+  const labels = new HostLabels(stateDir, NOBODY);
+  const end = labels.start({ clock: systemClock, log: silentLog });
+  labels.change('web1', { set: { team: 'web' }, remove: [] });
+  await end();
+  assert.equal(existsSync(log), false);
+  assert.match(readFileSync(file, 'utf8'), /"web1",\{"team":"web"\}/);
+  const endAgain = labels.start({ clock: systemClock, log: silentLog });
+  labels.change('web1', { set: { team: 'db' }, remove: [] });
+  mkdirSync(`${file}.tmp`);
+  await endAgain();
+  rmdirSync(`${file}.tmp`);
+  assert.deepEqual(new HostLabels(stateDir, NOBODY).of('web1'), { team: 'db' });
 });
 
 test('a guest labelled at its agent is listed with it, taken along, and held by it in a drain', async (t) => {
