@@ -166,7 +166,7 @@ async function admitted(
   caller: Caller,
 ): Promise<Admitted> {
   const { id, guest } = admission;
-  const answer = await probes.comesHere(guest, incoming.admit(admission, caller));
+  const answer = await probes.comesHere(admission, incoming.admit(admission, caller));
   // Its source has it for as long as it has the guest; nobody waits for it.
   void guestLoads.expect(id, guest, () => loadAtSource(peers, admission));
   return answer;

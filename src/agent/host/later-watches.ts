@@ -10,8 +10,13 @@ const MAX_EACH = 3;
 const MAX_KEPT = 64;
 const NOTHING: Later = { sent: 0, answered: 0, gapMs: 0, forMs: 0, complete: false };
 
-interface Going {
+/** The guest that is probed, and the host to which it was moved; absent: its manager did not name that host. */
+export interface ArrivedGuest {
   readonly guest: string;
+  readonly to?: string | undefined;
+}
+
+interface Going extends ArrivedGuest {
   readonly process: WatcherProcess;
   /** Why it was ended before its time. */
   ended?: string;
@@ -28,7 +33,7 @@ export class LaterWatches {
   }
 
   /** Takes a place for it; or says why there is none. `key`: HOST/MIGRATION of the host that asked. */
-  take(key: string, guest: string, process: WatcherProcess): string | undefined {
+  take(key: string, arrived: ArrivedGuest, process: WatcherProcess): string | undefined {
     if (this.#going.has(key)) return `${this.#host} probes it already`;
     const host = hostIn(key);
     const ofHost = [...this.#going.keys()].filter((each) => hostIn(each) === host).length;
@@ -36,7 +41,7 @@ export class LaterWatches {
       return `${this.#host} probes ${MAX_EACH} guests for ${host} after their migrations already`;
     if (this.#going.size >= MAX)
       return `${this.#host} probes ${MAX} guests after their migrations already`;
-    const going: Going = { guest, process };
+    const going: Going = { ...arrived, process };
     this.#going.set(key, going);
     void process.gone.then(() => this.#over(key, going));
     return undefined;
@@ -47,10 +52,15 @@ export class LaterWatches {
     this.#going.delete(key);
   }
 
-  /** Another migration of that guest is watched from now on: what follows belongs to that one. */
-  movesAgain(guest: string): void {
-    for (const [key, each] of this.#going)
-      if (each.guest === guest) this.stop(key, 'it was moved again');
+  /**
+   * Another migration of that guest is watched from now on: what follows belongs to that one. A host that did not get the guest
+   * moves another one of that name.
+   */
+  movesAgain(guest: string, from: string): void {
+    for (const [key, each] of this.#going) {
+      const isItsOwn = hostIn(key) === from || (each.to ?? from) === from;
+      if (each.guest === guest && isItsOwn) this.stop(key, 'it was moved again');
+    }
   }
 
   /** Ends it before its time, where it goes on. */

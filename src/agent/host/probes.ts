@@ -21,7 +21,7 @@ import type {
   WatchResult,
 } from '../../protocol/peer/probe.ts';
 import type { Caller } from '../../rpc/caller.ts';
-import { LaterWatches } from './later-watches.ts';
+import { LaterWatches, type ArrivedGuest } from './later-watches.ts';
 import {
   watcherProcess,
   type StartWatcher,
@@ -50,10 +50,7 @@ export class GuestProbes {
   /** As the file has it now: addresses of guests are added while the agent runs. */
   readonly #network: () => AgentConfig['network'];
   readonly #start: StartWatcher;
-  readonly #watches = new Map<
-    string,
-    { readonly guest: string; readonly process: WatcherProcess }
-  >();
+  readonly #watches = new Map<string, ArrivedGuest & { readonly process: WatcherProcess }>();
   readonly #later: LaterWatches;
   readonly #results = new Map<string, Promise<WatchResult>>();
 
@@ -153,7 +150,7 @@ export class GuestProbes {
       return no(`${name} watches ${MAX_WATCHES} guests already`);
     const { guest, nics, probing, leaseMs, leastIntervalMs } = order;
     const addresses = order.managed === true ? [...this.addressesOf(guest)] : undefined;
-    this.#later.movesAgain(guest);
+    this.#later.movesAgain(guest, caller.name);
     const process = this.#start({
       verb: 'watch',
       owner: key,
@@ -163,7 +160,7 @@ export class GuestProbes {
       leaseMs,
       ...defined({ addresses, leastIntervalMs }),
     });
-    this.#watches.set(key, { guest, process });
+    this.#watches.set(key, { guest, to: order.to, process });
     void process.gone.then(async () => {
       this.#watches.delete(key);
       this.#keep(key, process.result, caller);
@@ -192,11 +189,11 @@ export class GuestProbes {
 
   async #ended(
     key: string,
-    { guest, process }: { readonly guest: string; readonly process: WatcherProcess },
+    { process, ...arrived }: ArrivedGuest & { readonly process: WatcherProcess },
     { laterMs, ...of }: WatchEnd,
   ): Promise<WatchResult> {
     if (laterMs === undefined) return process.end(of);
-    const goesNot = this.#later.take(key, guest, process);
+    const goesNot = this.#later.take(key, arrived, process);
     if (goesNot !== undefined) return { ...(await process.end(of)), goesNot };
     // It takes no place among those that watch a migration.
     this.#watches.delete(key);
@@ -206,9 +203,12 @@ export class GuestProbes {
   }
 
   /** Once the guest is let in here, what this host sees of it belongs to that migration. */
-  async comesHere<T>(guest: string, admission: Promise<T>): Promise<T> {
+  async comesHere<T>(
+    { guest, from }: { readonly guest: string; readonly from: string },
+    admission: Promise<T>,
+  ): Promise<T> {
     const admitted = await admission;
-    this.#later.movesAgain(guest);
+    this.#later.movesAgain(guest, from);
     return admitted;
   }
 

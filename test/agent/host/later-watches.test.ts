@@ -18,8 +18,8 @@ function watcher(): { process: WatcherProcess; end: () => Promise<void> } {
 test('a watch that stands keeps its place, whoever asks for another one under its name', async () => {
   const watches = new LaterWatches('c');
   const [first, second] = [watcher(), watcher()];
-  assert.equal(watches.take('a/1', 'web1', first.process), undefined);
-  assert.equal(watches.take('a/1', 'web1', second.process), 'c probes it already');
+  assert.equal(watches.take('a/1', { guest: 'web1' }, first.process), undefined);
+  assert.equal(watches.take('a/1', { guest: 'web1' }, second.process), 'c probes it already');
   await second.end();
   assert.equal(watches.of('a/1').later?.ended, undefined);
   await first.end();
@@ -29,9 +29,9 @@ test('a watch that stands keeps its place, whoever asks for another one under it
 test('a place that was left is free, and the end of its process takes no other one’s', async () => {
   const watches = new LaterWatches('c');
   const [first, second] = [watcher(), watcher()];
-  watches.take('a/1', 'web1', first.process);
+  watches.take('a/1', { guest: 'web1' }, first.process);
   watches.leave('a/1');
-  assert.equal(watches.take('a/1', 'web1', second.process), undefined);
+  assert.equal(watches.take('a/1', { guest: 'web1' }, second.process), undefined);
   await first.end();
   assert.equal(watches.of('a/1').later?.ended, undefined);
 });
@@ -39,8 +39,8 @@ test('a place that was left is free, and the end of its process takes no other o
 test('one that is stopped before its time says why, and one of that name of another host goes on', async () => {
   const watches = new LaterWatches('c');
   const [first, second] = [watcher(), watcher()];
-  watches.take('a/1', 'web1', first.process);
-  watches.take('b/1', 'web2', second.process);
+  watches.take('a/1', { guest: 'web1' }, first.process);
+  watches.take('b/1', { guest: 'web2' }, second.process);
   watches.stop('a/1', 'its migration came to nothing');
   await first.end();
   assert.equal(watches.of('a/1').later?.ended, 'its migration came to nothing');
@@ -53,15 +53,28 @@ test('one host takes three of the four places, and a place that it gives up is f
   const [first, , , refused, others] = all;
   const answers = all
     .slice(0, 4)
-    .map(({ process }, nth) => watches.take(`a/${nth}`, `web${nth}`, process));
+    .map(({ process }, nth) => watches.take(`a/${nth}`, { guest: `web${nth}` }, process));
   const full = 'c probes 3 guests for a after their migrations already';
   assert.deepEqual(answers, [undefined, undefined, undefined, full]);
   assert.ok(first !== undefined && refused !== undefined && others !== undefined);
-  assert.equal(watches.take('ab/1', 'db1', others.process), undefined);
+  assert.equal(watches.take('ab/1', { guest: 'db1' }, others.process), undefined);
   assert.equal(
-    watches.take('ab/2', 'db2', refused.process),
+    watches.take('ab/2', { guest: 'db2' }, refused.process),
     'c probes 4 guests after their migrations already',
   );
   await first.end();
-  assert.equal(watches.take('a/3', 'web3', refused.process), undefined);
+  assert.equal(watches.take('a/3', { guest: 'web3' }, refused.process), undefined);
+});
+
+test('a watch ends once its guest is moved on, and not by another guest of that name', async () => {
+  const watches = new LaterWatches('c');
+  const [one, other] = [watcher(), watcher()];
+  watches.take('a/1', { guest: 'web1', to: 'b' }, one.process);
+  watches.take('a/2', { guest: 'web2', to: 'b' }, other.process);
+  watches.movesAgain('web1', 'evil');
+  watches.movesAgain('web2', 'b');
+  await one.end();
+  await other.end();
+  assert.equal(watches.of('a/1').later?.ended, 'its process on c ended');
+  assert.equal(watches.of('a/2').later?.ended, 'it was moved again');
 });

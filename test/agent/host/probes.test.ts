@@ -210,7 +210,7 @@ describe('an agent that watches for others', () => {
 
     test('ends it where the guest is moved again', async () => {
       const { probes, ends, reported } = stage({}, said, later);
-      await go(probes, 'm-11111111');
+      await go(probes, 'm-11111111', { to: 'b' });
       await probes.watch(order('m-b1111111'), B);
       assert.deepEqual(reported, ['stop a/m-11111111']);
       ends[0]?.();
@@ -229,9 +229,12 @@ describe('an agent that watches for others', () => {
     test('ends it where the guest comes here, once it is let in', async () => {
       const { probes, reported } = stage({}, said, later);
       await go(probes, 'm-11111111');
-      const { guest } = order('m-11111111');
-      await assert.rejects(probes.comesHere(guest, Promise.reject(new Error('refused'))));
-      await probes.comesHere(guest, Promise.resolve());
+      const { guest, to: from = '' } = order('m-11111111');
+      const came = { guest, from };
+      await assert.rejects(probes.comesHere(came, Promise.reject(new Error('refused'))));
+      await probes.comesHere({ guest, from: 'evil' }, Promise.resolve());
+      assert.deepEqual(reported, []);
+      await probes.comesHere(came, Promise.resolve());
       assert.deepEqual(reported, ['stop a/m-11111111']);
     });
 
