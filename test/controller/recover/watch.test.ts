@@ -83,7 +83,7 @@ test('what is kept of guests of a host that is silent stays', async (t) => {
   assert.equal((await askedStandbys(store)).length, 2);
 });
 
-test('a guest that moves is kept at the host of its newest report, and one on its way at its source', async (t) => {
+test('a guest that moves is kept at the host of its newest report, at its source until that reports that it left, and one on its way at its source alone', async (t) => {
   const store = await storeWith(t, HOSTS, WEB1);
   const moving = { from: 'a', to: 'b', runsAt: 'source', epoch: 2 };
   const { info, ...row } = guestRow('b', 'web1');
@@ -100,11 +100,15 @@ test('a guest that moves is kept at the host of its newest report, and one on it
     .where('host', '=', 'b')
     .where('name', '=', 'web1')
     .execute();
-  // The source has had no time yet to report that the guest left.
+  // The source has had no time yet to report that the guest left, and is taken at its word.
   await store.db.updateTable('guests').set({ changed_at: Date.now() }).execute();
   asked.length = 0;
   await looks(watch, 3);
   assert.deepEqual(new Set(asked.map(({ at, guest }) => `${at} ${guest}`)), new Set(['b web1']));
+  const keepers = async () => new Set((await askedStandbys(store)).map(({ host }) => host));
+  assert.deepEqual(await keepers(), new Set(['a', 'b']));
+  await store.db.deleteFrom('guests').where('host', '=', 'a').execute();
+  await looks(watch, 1);
   assert.ok((await askedStandbys(store)).every(({ host }) => host === 'b'));
 });
 
