@@ -6,8 +6,6 @@ import { daysContest } from './planner-days.ts';
 import { dataDirectory, daysOf, readDay, referenceRows } from './planner-data.ts';
 import { CONTESTS, lineOf, measuresOf, runDay } from './planner-policies.ts';
 import { digitsOf, policyCalled } from './planner-reference.ts';
-import { forecastContest } from './planner-forecast.ts';
-import { regretContest } from './planner-regret.ts';
 import { receipts } from './planner-receipts.ts';
 import { rightsizeContest } from './planner-rightsize.ts';
 import { speed } from './planner-speed.ts';
@@ -21,8 +19,6 @@ const PARTS = [
   'ablations',
   'days',
   'rightsize',
-  'forecast',
-  'regret',
   'speed',
 ] as const;
 
@@ -45,8 +41,6 @@ function measure(options: BenchOptions): Promise<Measure[]> {
   if (only.includes('ablations')) measures.push(...ablations(options));
   if (only.includes('days')) measures.push(...daysContest(options));
   if (only.includes('rightsize')) measures.push(...rightsizeContest(options));
-  if (only.includes('forecast')) measures.push(...forecastContest(options));
-  if (only.includes('regret')) measures.push(...regretContest(options));
   if (only.includes('speed')) measures.push(...speed(options));
   return Promise.resolve(measures);
 }
