@@ -114,11 +114,27 @@ export function onHypervisor(before: SourceState, event: HypervisorEvent): Trans
   return REACTIONS[event.type][placeOf(step)](state, event, step);
 }
 
-/** A rehearsal whose guest ends meanwhile did not leave it as it was. */
+/**
+ * A rehearsal whose guest ends meanwhile did not leave it as it was. A hypervisor that ends breaks its stream, its copies
+ * and its monitor's connection first: whichever was noticed before, the end is the reason.
+ */
 function onTheWayBack(state: SourceState, event: HypervisorEvent): SourceState {
-  if (event.type !== 'lost' || state.doing.kind !== 'undo' || state.because !== undefined)
-    return state;
-  return { ...state, because: lostError(state, event) };
+  if (event.type !== 'lost' || state.doing.kind !== 'undo') return state;
+  const { because } = state;
+  const explains = event.ended !== undefined && because !== undefined && followsFromEnd(because);
+  return because === undefined || explains ? { ...state, because: lostError(state, event) } : state;
+}
+
+/** Errors that the end of the source's hypervisor may cause before the end itself is reported. */
+const OF_AN_END: ReadonlySet<string> = new Set([
+  'GODWIT_STREAM_FAILED',
+  'GODWIT_DISK_FAILED',
+  'GODWIT_MONITOR_UNREACHABLE',
+  'GODWIT_HYPERVISOR_LOST',
+]);
+
+function followsFromEnd({ code, facts }: SerialError): boolean {
+  return OF_AN_END.has(code) && facts?.['side'] !== 'destination';
 }
 
 /** The order of the guest's owner is kept until the guest runs again, whatever becomes of the move. */

@@ -87,19 +87,20 @@ export type SocketOwner = number | 'directory' | 'anybody';
 export function connectSocket(
   file: string,
   owner: SocketOwner,
-  options: { readonly allowHalfOpen?: boolean } = {},
+  options: { readonly allowHalfOpen?: boolean; readonly socket?: net.Socket } = {},
 ): net.Socket {
+  const { socket = new net.Socket({ allowHalfOpen: options.allowHalfOpen ?? false }) } = options;
   try {
     return withFound(file, socketOf(file, owner), (at, fd) => {
       // The kernel looks the path up within this call.
-      const socket = net.connect({ path: at, ...options });
+      socket.connect({ path: at });
       socket.prependOnceListener('error', (error) => {
         error.message = error.message.replace(`/proc/self/fd/${fd}`, file);
       });
       return socket;
     });
   } catch (error) {
-    return new net.Socket().destroy(error as Error);
+    return socket.destroy(error as Error);
   }
 }
 

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
+import { transition } from '../../../src/migration/direct/transition.ts';
+import { godwitError, type SerialError } from '../../../src/errors.ts';
 import { onHypervisor } from '../../../src/migration/direct/hypervisor-transition.ts';
 import type { SourceState } from '../../../src/migration/direct/source-state.ts';
 import { HALT_KINDS } from '../../../src/protocol/guest-halt.ts';
@@ -225,5 +227,47 @@ describe('a guest that is stopped for another reason than its move', () => {
     }
     const { because } = onHypervisor(stateIn('memory'), { type: 'lost', reason }).state;
     assert.equal(because?.code, 'GODWIT_HYPERVISOR_LOST');
+  });
+
+  test('whose hypervisor ends is reported so, even if its broken stream, copy or monitor was noticed before', () => {
+    const reason = 'write EPIPE; process 7 has ended';
+    const guest = 'web1';
+    const signs: readonly SerialError[] = [
+      godwitError('GODWIT_DISK_FAILED', { guest, device: 'disk0', reason }).toJSON(),
+      godwitError('GODWIT_MONITOR_UNREACHABLE', { side: 'source', guest, reason }).toJSON(),
+      godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest, reason }).toJSON(),
+    ];
+    const moving = stateIn('memory');
+    const backs = [
+      ...(['cancelled', 'failed', 'lost'] as const).map(
+        (type) => onHypervisor(moving, { type, reason }).state,
+      ),
+      ...signs.map((error) => transition(moving, { type: 'failed', step: 'memory', error }).state),
+    ];
+    for (const back of backs) {
+      assert.equal(back.doing.kind, 'undo');
+      const ended = onHypervisor(back, { type: 'lost', reason, ended: 'ordered' }).state;
+      assert.equal(ended.because?.code, 'GODWIT_GUEST_ENDED', back.because?.code ?? '');
+      assert.deepEqual(ended.doing, back.doing);
+      // An end that the hypervisor did not report explains nothing.
+      const gone = onHypervisor(back, { type: 'lost', reason }).state;
+      assert.deepEqual(gone.because, back.because);
+    }
+  });
+
+  test('and whose move turned round for another reason before keeps that reason', () => {
+    const moving = stateIn('memory');
+    const error = (code: 'GODWIT_GUEST_CHANGED' | 'GODWIT_HYPERVISOR_LOST'): SerialError =>
+      code === 'GODWIT_GUEST_CHANGED'
+        ? godwitError(code, { guest: 'web1', what: 'disk0' }).toJSON()
+        : godwitError(code, { side: 'destination', guest: 'web1', reason: 'killed' }).toJSON();
+    const backs = (['GODWIT_GUEST_CHANGED', 'GODWIT_HYPERVISOR_LOST'] as const).map(
+      (code) => transition(moving, { type: 'failed', step: 'memory', error: error(code) }).state,
+    );
+    backs.push(transition(moving, { type: 'cancel' }).state);
+    for (const back of backs) {
+      const ended = onHypervisor(back, { type: 'lost', reason: 'x', ended: 'ordered' }).state;
+      assert.deepEqual(ended.because, back.because);
+    }
   });
 });

@@ -6,6 +6,7 @@ import { godwitError, type GodwitError } from '../../../errors.ts';
 import { CommandWriter } from './command-writer.ts';
 import { judgeEnd, unreachable, type MonitorOwner } from './monitor-end.ts';
 import { LineSplitter } from './lines.ts';
+import { isClosedByPeer } from './monitor-socket.ts';
 import {
   parseMessage,
   versionText,
@@ -67,7 +68,11 @@ export class QmpClient {
     });
     input.on('error', onError);
     input.on('close', () => this.#end('its monitor closed the connection'));
-    if ((output as unknown) !== input) output.on('error', onError);
+    if ((output as unknown) === input) return;
+    output.on('error', (error) => {
+      // The last events are still to be read; the end of the input reports the closed connection.
+      if (!isClosedByPeer(error)) onError(error);
+    });
   }
 
   /**

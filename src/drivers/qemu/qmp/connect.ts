@@ -3,6 +3,7 @@ import { systemClock } from '../../../clock.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import { connectSocket, type SocketOwner } from '../../../system/files/checked-open.ts';
 import { QmpClient } from './client.ts';
+import { MonitorSocket } from './monitor-socket.ts';
 import { unreachable, type MonitorOwner } from './monitor-end.ts';
 
 /** The pause before a monitor whose queue is full is tried again, ms. */
@@ -30,14 +31,16 @@ export async function connectMonitor(
 ): Promise<QmpClient> {
   signal.throwIfAborted();
   const until = performance.now() + greetingMs;
-  let socket = connectSocket(address.path, address.user);
+  const connect = (): net.Socket =>
+    connectSocket(address.path, address.user, { socket: new MonitorSocket() });
+  let socket = connect();
   try {
     for (;;) {
       const full = await connected(socket, signal).then(() => false, isFull);
       if (!full) break;
       if (performance.now() > until) throw managed(address, undefined);
       await systemClock.sleep(FULL_MS, signal);
-      socket = connectSocket(address.path, address.user);
+      socket = connect();
     }
   } catch (cause) {
     socket.destroy();

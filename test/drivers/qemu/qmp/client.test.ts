@@ -169,6 +169,23 @@ describe('a monitor', () => {
     );
   });
 
+  test('whose two pipes break is read to its end before it is given up', async () => {
+    const monitor = new Monitor();
+    const process = { life: () => GONE, isEnding: () => true };
+    const client = await monitor.open(HELLO, { ...OWNER, process });
+    const heard: string[] = [];
+    client.onEvent(({ event }) => heard.push(event));
+    monitor.output.destroy(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
+    await new Promise(setImmediate);
+    assert.equal(client.closed, false);
+    monitor.say({ event: 'SHUTDOWN', data: {} });
+    monitor.input.end();
+    await assert.rejects(client.execute('query-status', {}), (error) =>
+      hasCode(error, 'GODWIT_HYPERVISOR_LOST'),
+    );
+    assert.deepEqual(heard, ['SHUTDOWN']);
+  });
+
   test('that ends while its process goes on, or cannot be seen, does not mean that', async () => {
     for (const life of [{ state: 'alive' }, { state: 'unknown', reason: 'EMFILE' }] as const) {
       const monitor = new Monitor();
@@ -252,6 +269,39 @@ describe('a monitor’s socket', () => {
       ),
       (error) => hasCode(error, 'GODWIT_MONITOR_UNREACHABLE'),
     );
+  });
+
+  test('on which a command cannot be written any more is read to its end', async () => {
+    const shutdown = { event: 'SHUTDOWN', data: { guest: false, reason: 'host-qmp-quit' } };
+    let quit = (): void => undefined;
+    const serve = (socket: net.Socket): void => {
+      socket.write(HELLO);
+      socket.on('data', (chunk: Buffer) => {
+        const { id } = JSON.parse(chunk.toString()) as { id: number };
+        socket.write(`${JSON.stringify({ return: {}, id })}\n`);
+      });
+      quit = () => {
+        socket.write(`${JSON.stringify(shutdown)}\n`);
+        socket.destroy();
+      };
+    };
+    await withSocket(serve, async (file) => {
+      const process = { life: () => GONE, isEnding: () => true };
+      const address = { ...OWNER, path: file, user: 'anybody', process } as const;
+      const client = await connectMonitor(address, 1000, signal);
+      const heard: QmpEvent[] = [];
+      client.onEvent((event) => heard.push(event));
+      quit();
+      // Both are written before the event loop reads again, the second past the first.
+      const asked = [client.execute('one', {}), client.execute('two', { long: 'x'.repeat(8192) })];
+      for (const each of asked)
+        await assert.rejects(each, (error) => hasCode(error, 'GODWIT_HYPERVISOR_LOST'));
+      assert.deepEqual(
+        heard.map(({ event, data }) => ({ event, data })),
+        [shutdown],
+      );
+      assert.equal(client.endedWithProcess, true);
+    });
   });
 
   test('that closes at once says as little', async () => {

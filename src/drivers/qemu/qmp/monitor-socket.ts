@@ -1,0 +1,28 @@
+import net from 'node:net';
+
+type Callback = (error?: Error | null) => void;
+type Chunks = { readonly chunk: unknown; readonly encoding: BufferEncoding }[];
+
+/**
+ * A socket to a monitor that is read to its end. Node destroys a socket at its first failed write, with everything that
+ * was not read yet: QEMU's last events, which report why it ends. The end of what can be read reports the closed
+ * connection, and each command has a deadline.
+ */
+export class MonitorSocket extends net.Socket {
+  override _write(chunk: unknown, encoding: BufferEncoding, callback: Callback): void {
+    super._write(chunk, encoding, readOn(callback));
+  }
+
+  override _writev(chunks: Chunks, callback: Callback): void {
+    super._writev?.(chunks, readOn(callback));
+  }
+}
+
+function readOn(callback: Callback): Callback {
+  return (error) => callback(isClosedByPeer(error) ? null : error);
+}
+
+/** Nobody reads at the other end any more. */
+export function isClosedByPeer(error: NodeJS.ErrnoException | null | undefined): boolean {
+  return error?.code === 'EPIPE' || error?.code === 'ECONNRESET';
+}
