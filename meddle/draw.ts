@@ -172,7 +172,9 @@ function asPlain(scene: Scene): Scene {
 /** Its hosts have storage of their own alone, and it starts QEMU as it likes. */
 function underLibvirt(scene: Scene): Scene {
   const layout = scene.layout === 'none' ? 'none' : 'local';
-  const mode = scene.mode === 'cold' ? 'precopy' : scene.mode;
+  // Over the wire libvirt moves memory by pre-copy alone, and Godwit refuses any other mode.
+  const isPrecopy = scene.mode === 'cold' || scene.path === 'wire';
+  const mode = isPrecopy ? 'precopy' : scene.mode;
   return { ...scene, driver: 'libvirt', mode, layout, noShutdown: false, isShareRw: false };
 }
 

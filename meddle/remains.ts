@@ -25,6 +25,8 @@ export interface HostPlaces {
 /** Files that agents keep whether or not a guest moves. */
 const KEPT =
   /^state\/(guests|migrations|disk-moves|cache|pki|(fleet|store|guest-load|expected)\.json)(\/|\.|$)/;
+/** The directory of the records of receivers; a record itself is gone once its receiver has ended. */
+const KEPT_DIRECTORY = 'state/receivers';
 /** They answer once more for a move that is over, and end by themselves; looked for at the end of all runs. */
 const PASSING = /^(ip|cat|sh|ss|bash|timeout|head|sleep)$|mover\.ts/;
 /** A port of a guest. */
@@ -150,6 +152,7 @@ export function remainsOf(
 function isKept(file: string, guest: string): boolean {
   return (
     file.startsWith('state/cache/') ||
+    file === KEPT_DIRECTORY ||
     file === `storage/${FILLER}` ||
     (KEPT.test(file) && !file.includes(`/${guest}`))
   );

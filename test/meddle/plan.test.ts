@@ -32,6 +32,15 @@ describe('the plan of a run', () => {
     );
   });
 
+  test('no run asks for a move that Godwit refuses by design: libvirt over the wire by another mode than pre-copy', () => {
+    const scenes = Array.from({ length: 4000 }, (_, seed) => planRun(seed).scene);
+    const wired = scenes.filter(({ driver, path }) => driver === 'libvirt' && path === 'wire');
+    assert.ok(wired.length > 20);
+    assert.deepEqual(new Set(wired.map(({ mode }) => mode)), new Set(['precopy']));
+    const native = scenes.filter(({ driver, path }) => driver === 'libvirt' && path === 'native');
+    assert.ok(new Set(native.map(({ mode }) => mode)).size > 1);
+  });
+
   test('a few hundred seeds have every operation, every moment, every mode and every layout', () => {
     const all = Array.from({ length: 800 }, (_, seed) => planRun(seed));
     const operations = all.flatMap((each) => each.operations);

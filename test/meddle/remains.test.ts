@@ -39,6 +39,13 @@ describe('what a move leaves on a host', () => {
     const files = [...bare.files, 'storage/m1/disk0.raw', 'state/migrations/m-1.jsonl'];
     assert.deepEqual(found({ files }, { at: ['a'], owned: ['storage/m1/disk0.raw'] } as never), []);
   });
+
+  test('the empty directory of receivers may stay, and a record in it may not', () => {
+    const files = [...bare.files, 'state/receivers'];
+    assert.deepEqual(found({ files }), []);
+    const record = 'state/receivers/m-1-a.json';
+    assert.deepEqual(found({ files: [...files, record] }), [`b: ${record}`]);
+  });
 });
 
 describe('the witness reads', () => {
