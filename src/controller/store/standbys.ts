@@ -36,11 +36,13 @@ export const MAX_WORDS = 1000;
 /** Names, and rows, of one statement. A name may have 64 rows of each host, with long texts. */
 const NAMES_AT_ONCE = 32;
 const ROWS_AT_ONCE = 100;
+/** Hosts of one statement: most have no labelled guest. */
+const HOSTS_AT_ONCE = 8;
 
 /**
  * The labelled guests of these hosts. A guest that moves is at the host that its newest report names, but no host takes a
- * guest away from another one that does not report the move. The texts of guests are
- * read only if several reports have the name. `yieldTurn`: called before each piece of the work.
+ * guest away from another one that does not report the move. The texts of guests are read only if several reports have the
+ * name. `yieldTurn`: called before each piece of the work.
  */
 export async function labelledGuests(
   store: Pick<Store, 'db' | 'nowMs'>,
@@ -48,7 +50,7 @@ export async function labelledGuests(
   yieldTurn: () => Promise<void>,
 ): Promise<Map<string, LabelledGuests>> {
   const rows = new Map<string, readonly LabelledRow[]>();
-  for (const host of hosts) {
+  for (const host of await hostsWithLabel(store, hosts, yieldTurn)) {
     await yieldTurn();
     const own = await labelledRows(store, host);
     if (own.length > 0) rows.set(host, own);
@@ -64,6 +66,27 @@ export async function labelledGuests(
     const names = own.slice(0, MAX_COVERED).filter(isHere);
     const covered = names.map(({ name }) => name);
     found.set(host, { covered, beyond: own.slice(MAX_COVERED).map(({ name }) => name) });
+  }
+  return found;
+}
+
+/** Hosts of which a guest may have the label: LIKE of SQLite ignores case. */
+async function hostsWithLabel(
+  { db }: Pick<Store, 'db'>,
+  hosts: readonly string[],
+  yieldTurn: () => Promise<void>,
+): Promise<string[]> {
+  const found: string[] = [];
+  for (let at = 0; at < hosts.length; at += HOSTS_AT_ONCE) {
+    await yieldTurn();
+    const rows = await db
+      .selectFrom('guests')
+      .select('host')
+      .distinct()
+      .where('host', 'in', hosts.slice(at, at + HOSTS_AT_ONCE))
+      .where('info', 'like', `%${LABEL}%`)
+      .execute();
+    found.push(...rows.map(({ host }) => host));
   }
   return found;
 }

@@ -17,8 +17,8 @@ test('guests of one name on many hosts are merged once each, in pieces of one na
   let turns = 0;
   const labelled = await labelledGuests(store, hosts, async () => void (turns += 1));
   for (const host of hosts) assert.deepEqual(labelled.get(host)?.covered, guests);
-  // One piece of each host, of each name, and of each 32 names that are read at once.
-  assert.equal(turns, hosts.length + guests.length + 2);
+  // One piece of each host and of each 8 hosts, of each name, and of each 32 names that are read at once.
+  assert.equal(turns, hosts.length + 4 + guests.length + 2);
 });
 
 test('names that a host reports twice count once, and a guest on its way to a host is not its own', async (t) => {
@@ -28,4 +28,13 @@ test('names that a host reports twice count once, and a guest on its way to a ho
   const labelled = await labelledGuests(store, ['a', 'b'], async () => {});
   assert.deepEqual(labelled.get('a')?.covered, ['web1', 'web2']);
   assert.deepEqual(labelled.get('b')?.covered, []);
+});
+
+test('hosts without a labelled guest take one statement for each 8 of them', async (t) => {
+  const hosts = names('h', 100);
+  const store = await storeWith(t, hosts, { h00000: ['web1'] });
+  let turns = 0;
+  const labelled = await labelledGuests(store, hosts, async () => void (turns += 1));
+  assert.deepEqual([...labelled.keys()], ['h00000']);
+  assert.equal(turns, 13 + 1);
 });
