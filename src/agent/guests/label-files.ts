@@ -68,13 +68,17 @@ export class LabelFiles {
       : { kept: new Map<string, GuestLabels>(), expected: [] };
     const lines = this.#log.read().filter((line) => line !== '');
     if (lines.length === 0) return all;
-    const now = lines.reduce<KeptLabels>((before, line, at) => {
+    const kept = new Map(all.kept);
+    let open = all.expected;
+    for (const [at, line] of lines.entries()) {
       const read = readLine(line);
-      if (read !== undefined) return applied(before, read);
       // The agent ended while it wrote the last line: nobody was told that the change counts.
-      if (at === lines.length - 1) return before;
-      throw damaged(this.#logFile);
-    }, all);
+      if (read === undefined && at === lines.length - 1) break;
+      if (read === undefined) throw damaged(this.#logFile);
+      for (const [guest, each] of read.kept) setLabels(kept, guest, each);
+      open = expectedAfter(open, read);
+    }
+    const now = { kept, expected: open };
     this.#writeAtOnce(now);
     return now;
   }
@@ -158,24 +162,26 @@ function changeOf(before: KeptLabels, now: KeptLabels): Change {
   };
 }
 
-function applied(before: KeptLabels, { ended, kept: changed, expected: more }: Change): KeptLabels {
-  const all = changed.reduce((now, [guest, each]) => withLabels(now, guest, each), before.kept);
-  // Those of a line that the file has already are there once.
+function expectedAfter(before: readonly Expected[], { ended, expected: more }: Change): Expected[] {
+  // The file may have the changes of a line already.
   const outdated = new Set([...ended, ...more.map(([migration]) => migration)]);
-  const open = before.expected.filter(([migration]) => !outdated.has(migration));
-  return { kept: all, expected: [...open, ...more] };
+  return [...before.filter(([migration]) => !outdated.has(migration)), ...more];
 }
 
-/** Labelled last stands last. */
+/** The guest that was labelled last is the last entry. */
 export function withLabels(
   before: ReadonlyMap<string, GuestLabels>,
   guest: string,
   all: GuestLabels,
 ): Map<string, GuestLabels> {
   const now = new Map(before);
-  now.delete(guest);
-  if (Object.keys(all).length > 0) now.set(guest, all);
+  setLabels(now, guest, all);
   return now;
+}
+
+function setLabels(kept: Map<string, GuestLabels>, guest: string, all: GuestLabels): void {
+  kept.delete(guest);
+  if (Object.keys(all).length > 0) kept.set(guest, all);
 }
 
 function readWhole(file: string): KeptLabels {
