@@ -44,15 +44,15 @@ export interface KeptLabels {
 }
 
 /**
- * Labels of guests on the disk of their host. The whole file is long, so a change is a line in a log beside it, and the file
- * is written again now and then, beside other work. An earlier build reads the file alone: `close` leaves no log.
+ * Labels of guests on the disk of their host. The file may have 16 MiB, so each change is one line of a log, and the file is
+ * rewritten every few seconds in small pieces. An earlier build reads the file alone: `close` leaves no log.
  */
 export class LabelFiles {
   readonly #file: string;
   readonly #logFile: string;
   readonly #log: SyncedLines;
   #logBytes = 0;
-  /** The file is being written beside other work. */
+  /** A rewrite of the file that is under way. */
   #writing: Promise<void> | undefined;
 
   constructor(stateDir: string) {
@@ -72,7 +72,7 @@ export class LabelFiles {
     let open = all.expected;
     for (const [at, line] of lines.entries()) {
       const read = readLine(line);
-      // The agent ended while it wrote the last line: nobody was told that the change counts.
+      // The agent ended while it wrote the last line, so no caller has an answer to that change.
       if (read === undefined && at === lines.length - 1) break;
       if (read === undefined) throw damaged(this.#logFile);
       for (const [guest, each] of read.kept) setLabels(kept, guest, each);
@@ -87,12 +87,12 @@ export class LabelFiles {
   write(before: KeptLabels, now: KeptLabels): void {
     const isEmpty = now.kept.size === 0 && now.expected.length === 0;
     const isLong = this.#logBytes > MAX_LOG_BYTES;
-    // What is being written beside other work is older than the log: only the log may be longer meanwhile.
+    // A rewrite that is under way lacks this change: until it ends, changes go to the log.
     if ((isEmpty || isLong) && this.#writing === undefined) this.#writeAtOnce(now);
     else this.#append(JSON.stringify(changeOf(before, now)));
   }
 
-  /** Writes the file again beside other work, if there is a log. */
+  /** Rewrites the file in small pieces, if there is a log. */
   fold(now: KeptLabels): Promise<void> {
     if (this.#logBytes > 0) this.#writing ??= this.#fold(now);
     return this.#writing ?? Promise.resolve();

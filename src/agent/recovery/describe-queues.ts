@@ -45,7 +45,7 @@ export class DescribeQueues {
     this.#deps = deps;
   }
 
-  /** Takes the descriptions that are to be sent again as of now, instead of those of the last look. `keys`: of all that are kept. */
+  /** Replaces the waiting descriptions of the last look by the ones that are due now. `keys`: of all kept offers. */
   replace(due: readonly DueDescription[], keys: ReadonlySet<string>): void {
     const nowMs = this.#deps.clock.monotonicMs();
     for (const key of this.#tries.keys()) if (!keys.has(key)) this.#tries.delete(key);

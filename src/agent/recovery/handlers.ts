@@ -73,7 +73,7 @@ export function recoveryHandlers(deps: RecoveryHandlerDependencies): Handlers<Re
       heartbeats.take(from);
       const unknown = standbys.confirm(from, body);
       sourceWatch.heard(from);
-      // A host that reports a change goes on by this answer: the change must outlive this agent.
+      // A host that reports a change makes it after this answer, so the report must survive the end of this agent.
       await withDeadline(`to write confirmations of ${from}`, SETTLED_MS, signal, () =>
         standbys.settled(from),
       );

@@ -70,7 +70,7 @@ export async function labelledGuests(
   return found;
 }
 
-/** Hosts of which a guest may have the label: LIKE of SQLite ignores case. */
+/** Hosts with a guest that may have the label. LIKE of SQLite ignores case, so `labelledRows` compares again. */
 async function hostsWithLabel(
   { db }: Pick<Store, 'db'>,
   hosts: readonly string[],

@@ -42,8 +42,8 @@ export function doubtsOf(fleet: GuestSightings, guest: string): HostDoubts[] {
     const answer = answerFrom(seen, { ...fleet, guest });
     return answer.is === 'may-have' ? [{ host: seen.host, doubts: [...answer.doubts] }] : [];
   });
-  // The other side of the migration may be both: it cannot report its side, and its sighting shows something. An operator
-  // answers for each host once, for what it shows.
+  // The other side of the migration may be in both lists: it cannot report its side, and its sighting shows something. An
+  // operator answers once for each host.
   const silent = fleet.unasked.filter(({ host }) => shown.every((each) => each.host !== host));
   return [...shown, ...silent.map(({ host }) => ({ host, doubts: [NO_ANSWER] }))];
 }

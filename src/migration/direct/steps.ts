@@ -15,7 +15,7 @@ import type { StepFacts } from './step-facts.ts';
  *
  * A failure, a cancel or the end of the time before `commit` undoes the step under way, then the steps before it, the last
  * one first: failed, cancelled, or rehearsed; held if the guest may be paused here. Each step is a row of `TABLE`.
- * transition.ts is what each event means in a state, mover/direct/source/lifecycle.ts is do beside undo.
+ * transition.ts has the effect of each event; mover/direct/source/lifecycle.ts carries out and undoes each step.
  */
 
 /** The steps in their order. The source's mover carries them out. */

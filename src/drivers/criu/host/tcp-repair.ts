@@ -10,9 +10,9 @@ const SO_REUSEADDR = 2;
 const INT_BYTES = 4;
 
 /**
- * Ends the repair mode of each TCP connection of these processes; how many there were. CRIU sets it and clears it at its
- * end. A CRIU that is killed leaves it, and the container goes on: every read and write then fails, and a close tells the
- * peer nothing. Processes and descriptors that are gone are passed over.
+ * Ends the repair mode of each TCP connection of these processes, and returns their number. CRIU sets the mode and clears it
+ * at its end. If CRIU is killed, the mode stays while the container continues: every read and write fails, and a close sends
+ * nothing to the peer. Processes and descriptors that are gone are skipped.
  */
 export async function endRepair(pids: readonly number[]): Promise<number> {
   let ended = 0;

@@ -5,8 +5,8 @@ type Chunks = { readonly chunk: unknown; readonly encoding: BufferEncoding }[];
 
 /**
  * A socket to a monitor that is read to its end. Node destroys a socket at its first failed write, with everything that
- * was not read yet: QEMU's last events, which report why it ends. The end of what can be read reports the closed
- * connection, and each command has a deadline.
+ * was not read yet: QEMU's last events, which report why it ends. The closed connection is reported at the end
+ * of the input, and each command has a deadline.
  */
 export class MonitorSocket extends net.Socket {
   override _write(chunk: unknown, encoding: BufferEncoding, callback: Callback): void {
@@ -22,7 +22,7 @@ function readOn(callback: Callback): Callback {
   return (error) => callback(isClosedByPeer(error) ? null : error);
 }
 
-/** Nobody reads at the other end any more. */
+/** The other end is closed. */
 export function isClosedByPeer(error: NodeJS.ErrnoException | null | undefined): boolean {
   return error?.code === 'EPIPE' || error?.code === 'ECONNRESET';
 }

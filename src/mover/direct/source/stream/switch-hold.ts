@@ -6,14 +6,14 @@ import { TRICKLE } from './postcopy-pace.ts';
 import { streamDowntimeMs, type UnderWay } from './under-way.ts';
 
 const SET_MS = 10_000;
-/** The least downtime that QEMU plans for, ms. */
+/** QEMU plans for no shorter downtime, ms. */
 const MIN_DOWNTIME_MS = 1;
 
 /**
  * Keeps pre-copy from its switch while the copies of disks have no path to the destination. QEMU alone decides when it
  * stops the guest, and it has no order to put that off. Once it has stopped the guest it flushes every copy; a flush that
- * fails ends the migration, before `pre-switchover` (`migration_completion`, 7.2 to 10.0). So QEMU may send next to nothing
- * and plan for next to no downtime meanwhile: only a guest that writes nothing at all is still stopped.
+ * fails ends the migration, before `pre-switchover` (`migration_completion`, 7.2 to 10.0). During the hold QEMU sends 64 KiB/s
+ * and plans for 1 ms of downtime, so it stops only a guest that writes nothing at all.
  */
 export class SwitchHold {
   readonly #log: Log;
