@@ -49,7 +49,7 @@ describe('a guest of libvirt whose disk is copied', { timeout: LONGEST_MS }, () 
   before(async () => {
     hosts = await LibvirtHosts.open();
     const start = (host: Host): Promise<AgentHost> =>
-      AgentHost.start(host, { libvirt: hosts.options(host) });
+      AgentHost.start(host, { libvirt: hosts.options(host) }, { within: hosts.within(host) });
     agents = { a: await start('a'), b: await start('b') };
     for (const host of HOSTS) await hosts.pool(host);
     const content = path.join(hosts.dir, 'content');

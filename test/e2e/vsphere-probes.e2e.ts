@@ -17,7 +17,7 @@ before(async () => {
   const nobody = responder.address.replace(/2$/, '3');
   const addresses = { [PROBED]: [responder.address], [SILENT]: [nobody] };
   const drivers = { qemu: { programs: [] }, vsphere: vcenter.section };
-  host = await AgentHost.start('steers', drivers, { probe: { addresses } });
+  host = await AgentHost.start('steers', drivers, { network: { probe: { addresses } } });
 });
 
 after(async () => {

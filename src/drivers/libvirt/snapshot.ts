@@ -17,10 +17,13 @@ const DEEPEST = 200;
 /** libvirt itself changes them: ports that it finds, and whether a program in the guest is connected. */
 const OF_NO_DEVICE: ReadonlySet<string> = new Set(['emulator', 'memballoon']);
 
-/** Undefined for a text that is not a domain. */
+/**
+ * Undefined for a text that is not a running domain: libvirt gives only such a domain an id. The XML of one that has just
+ * stopped is its stored definition, which has no aliases, so each device would seem to be unplugged.
+ */
 export function domainSnapshot(xml: string): GuestSnapshot | undefined {
   const root = parseXml(xml);
-  if (root === undefined || root.name !== 'domain') return undefined;
+  if (root?.name !== 'domain' || root.attributes['id'] === undefined) return undefined;
   const devices = first(root, 'devices')?.children ?? [];
   const parts = devices
     .filter(({ name }) => !OF_NO_DEVICE.has(name))

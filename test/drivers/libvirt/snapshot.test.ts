@@ -19,7 +19,7 @@ const AGENT =
   "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0' state='disconnected'/><alias name='channel0'/></channel>";
 
 const domain = (...devices: string[]): string =>
-  `<domain><memory unit='KiB'>262144</memory><vcpu placement='static'>2</vcpu><devices><emulator>/usr/bin/qemu</emulator>${devices.join('')}</devices></domain>`;
+  `<domain id='3'><memory unit='KiB'>262144</memory><vcpu placement='static'>2</vcpu><devices><emulator>/usr/bin/qemu</emulator>${devices.join('')}</devices></domain>`;
 
 function changed(...devices: string[]): string | undefined {
   const before = domainSnapshot(domain(DISK, CD, NIC, AGENT));
@@ -31,6 +31,10 @@ function changed(...devices: string[]): string | undefined {
 test('a domain that only libvirt itself has changed is the same', () => {
   assert.equal(changed(DISK, CD, NIC, AGENT.replace("'disconnected'", "'connected'")), undefined);
   assert.equal(changed(NIC, AGENT, CD, DISK), undefined);
+});
+
+test('the stored definition of a domain that has stopped is not compared', () => {
+  assert.equal(domainSnapshot(domain(DISK, NIC).replace(" id='3'", '')), undefined);
 });
 
 test('what its owner changes is named', () => {

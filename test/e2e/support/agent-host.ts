@@ -28,17 +28,28 @@ export class AgentHost {
   readonly name: string;
   readonly dir: string;
   readonly #program: string;
+  /** What its agent is started by: `nsenter` with its words, or nothing. */
+  readonly #within: readonly string[];
   #agent: ChildProcess | undefined;
 
-  protected constructor(name: string, dir: string, program = AGENT) {
+  protected constructor(
+    name: string,
+    dir: string,
+    { program = AGENT, within = [] }: { program?: string; within?: readonly string[] } = {},
+  ) {
     this.name = name;
     this.dir = dir;
     this.#program = program;
+    this.#within = within;
   }
 
-  /** An agent of that name whose configuration has these sections of `drivers`. */
-  static async start(name: string, drivers: object, network: object = {}): Promise<AgentHost> {
-    const host = new AgentHost(name, mkdtempSync(path.join(tmpdir(), 'godwit-m-')));
+  /** An agent of that name whose configuration has these sections of `drivers`; `within`: the words of a program that starts it. */
+  static async start(
+    name: string,
+    drivers: object,
+    { within = [], network = {} }: { within?: readonly string[]; network?: object } = {},
+  ): Promise<AgentHost> {
+    const host = new AgentHost(name, mkdtempSync(path.join(tmpdir(), 'godwit-m-')), { within });
     await host.configure(drivers, network);
     await host.agentUp();
     return host;
@@ -64,7 +75,9 @@ export class AgentHost {
   }
 
   async agentUp(): Promise<void> {
-    const child = spawn(process.execPath, [this.#program, '--config', this.#config], {
+    const words = [...this.#within, process.execPath, this.#program, '--config', this.#config];
+    const [command = '', ...args] = words;
+    const child = spawn(command, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#agent = child;

@@ -27,7 +27,7 @@ export class ManagedHost extends AgentHost {
   #served: Served | undefined;
 
   private constructor(dir: string, options: ManagedHost['options'], manager: FakeManager) {
-    super('a', dir, AGENT);
+    super('a', dir, { program: AGENT });
     this.options = options;
     this.manager = manager;
   }

@@ -130,6 +130,13 @@ export class LibvirtHosts {
     });
   }
 
+  /** The words that start a program where it sees the files of a host as that host's daemon does. */
+  within(name: string): string[] {
+    const { process: running } = this.daemon(name);
+    if (running?.pid === undefined) throw new Error(`libvirtd of ${name} does not run`);
+    return ['nsenter', `--mount=/proc/${running.pid}/ns/mnt`, '--'];
+  }
+
   /** Ends the daemon of a host at once; its guests go on. */
   async down(name: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const daemon = this.daemon(name);
