@@ -279,7 +279,7 @@ export const runningErrors = {
   ),
   GODWIT_JOURNAL_DAMAGED: row(
     'the journal {file} is not as it was written, line {line}: {saw}',
-    'The migration is held, and nothing of it was changed. Put the file back from a copy, or follow “A journal that is damaged” in docs/operating.md.',
+    'The migration is held, and nothing of it was changed. Put the file back from a copy, or set the record aside with `godwit resolve`: see “A journal that is damaged” in docs/operating.md.',
     false,
     7,
     409,

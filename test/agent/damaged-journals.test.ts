@@ -77,9 +77,15 @@ for (const [what, damage] of [
     const peer = await as('b', 'agent', a);
     await assert.rejects(a.api.report({ params }), damaged);
     await assert.rejects(a.api.cancel({ params }), damaged);
-    await assert.rejects(a.api.resolution({ params }), damaged);
+    const known = await a.api.resolution({ params });
+    assert.deepEqual([known.here.phase, known.safe], ['held', undefined]);
+    assert.ok(known.answers.every(({ verdict }) => verdict !== 'safe'));
+    assert.ok(
+      known.answers.every(({ risks }) => risks.some((each) => /journal-source/.test(each))),
+    );
     const order = { runAt: 'source', confirm: 'web1', iKnow: true } as const;
-    await assert.rejects(a.api.resolve({ params, body: order }), damaged);
+    const refused = { code: 'GODWIT_RESOLVE_REFUSED' };
+    await assert.rejects(a.api.resolve({ params, body: order }), refused);
     await assert.rejects(peer.side({ params, query: { look: 'hypervisor' } }), damaged);
     await assert.rejects(peer.takeUp({ params, body: { runAt: 'source', by: 'b' } }), damaged);
     await assert.rejects(a.api.migrate({ body: { guest: 'web1', to: 'b' } }), damaged);
@@ -91,6 +97,34 @@ for (const [what, damage] of [
     assert.deepEqual(readFileSync(file), before);
   });
 }
+
+test('a migration whose journal is damaged is set aside with the operator’s word for each doubt', async (t) => {
+  const { a, bad, good, file } = await moving(t);
+  const params = { id: bad };
+  const asked = { runAt: 'source', confirm: 'web1', iKnow: true } as const;
+  const before = flip(file);
+  const whileMoved = (await a.api.resolution({ params })).inDoubt;
+  await assert.rejects(a.api.resolve({ params, body: { ...asked, answersFor: whileMoved } }), {
+    code: 'GODWIT_RESOLVE_REFUSED',
+    message: /a mover works on it/,
+  });
+  await a.movers.end(bad);
+  const { inDoubt } = await a.api.resolution({ params });
+  const own = inDoubt?.find(({ host }) => host === 'a')?.doubts;
+  assert.ok(own?.includes('damaged journal'), String(own));
+  const unproved = { ...asked, iKnow: false, answersFor: inDoubt };
+  await assert.rejects(a.api.resolve({ params, body: unproved }), {
+    code: 'GODWIT_RESOLVE_UNPROVED',
+  });
+  const answer = await a.api.resolve({ params, body: { ...asked, answersFor: inDoubt } });
+  assert.deepEqual([answer.proof, answer.setAside], ['operator', true]);
+  const left = (await a.api.migrations()).migrations.map(({ id }) => id);
+  assert.deepEqual(left, [good]);
+  const kept = path.join(a.config.stateDir, 'migrations-set-aside', bad, path.basename(file));
+  assert.deepEqual(readFileSync(kept), before);
+  const again = await a.api.migrate({ body: { guest: 'web1', to: 'b' } });
+  assert.notEqual(again.id, bad);
+});
 
 test('a journal that somebody grew above the limit holds its own migration and no other', async (t) => {
   const { a, bad, good, file } = await moving(t);

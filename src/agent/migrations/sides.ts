@@ -54,7 +54,7 @@ export class Sides {
     return this.#viewOf(migration, look, store.journals(id));
   }
 
-  /** For an operator, of a migration whose request cannot be read: as its journal has it, if that can be read. */
+  /** For an operator, of a migration whose record cannot be read: as its journal has it, if that can be read. */
   async viewOfDamaged(migration: Migration): Promise<SideView> {
     try {
       return await this.#viewOf(migration, 'journal', readJournals(migration.dir));

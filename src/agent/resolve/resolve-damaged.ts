@@ -1,4 +1,4 @@
-import { godwitError } from '../../errors.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import {
   doubtsAboutDamaged,
@@ -9,7 +9,7 @@ import { otherHost } from '../../protocol/mover/request.ts';
 import type { Resolution, ResolveAnswer, ResolveRequest } from '../../protocol/public/resolve.ts';
 import { guestOf } from '../guests/guests.ts';
 import type { Damage } from '../migrations/damaged-request.ts';
-import type { Migration } from '../migrations/store.ts';
+import type { Migration, MigrationStore } from '../migrations/store.ts';
 import type { OtherSide } from '../peers.ts';
 import {
   answeredDoubts,
@@ -30,13 +30,29 @@ export interface DamagedResolveDependencies extends ResolveLookDependencies {
   readonly log: Log;
 }
 
-export type DamagedMigration = Migration & { readonly damage: Damage };
+export type DamagedMigration = Migration & {
+  readonly damage: Damage;
+  readonly damaged: DamagedRecord['damaged'];
+};
 
-export const isDamaged = (migration: Migration): migration is DamagedMigration =>
-  migration.damage !== undefined;
+/** Undefined if both request and journal can be read. */
+export function damagedIn(
+  store: Pick<MigrationStore, 'journals'>,
+  migration: Migration,
+): DamagedMigration | undefined {
+  const { id, damage } = migration;
+  if (damage !== undefined) return { ...migration, damage, damaged: 'request' };
+  try {
+    store.journals(id);
+    return undefined;
+  } catch (thrown) {
+    const error = toGodwitError(thrown);
+    return { ...migration, damage: { error, isGuestKnown: true }, damaged: 'journal' };
+  }
+}
 
 /**
- * A migration whose request cannot be read. Its journal and the whole fleet are shown; then an operator who answers for
+ * A migration whose request or journal cannot be read. What can be read and the whole fleet are shown; then an operator who answers for
  * each doubt may set its record aside. No copy of the guest is started or ended.
  */
 export class DamagedResolve {
@@ -90,7 +106,7 @@ export class DamagedResolve {
     signal?: AbortSignal,
   ): Promise<Pick<Look, 'known' | 'inDoubt'> & { readonly records: number | undefined }> {
     const { config, peers, sides } = this.#deps;
-    const { id, request, damage } = migration;
+    const { id, request, damage, damaged } = migration;
     const { fromHost: from, toHost: to } = request;
     const guest = guestOf(migration);
     const other = otherHost(request);
@@ -104,7 +120,8 @@ export class DamagedResolve {
     const fleet = await askFleet(this.#deps, migration, { guest, uuid, asker: '', signal });
     const { isGuestKnown, error } = damage;
     const why = error.message;
-    const record: DamagedRecord = { id, host: config.name, guest, isGuestKnown, from, to, why };
+    const found = { guest, damaged, isGuestKnown, why };
+    const record: DamagedRecord = { id, host: config.name, from, to, ...found };
     const inDoubt = doubtsAboutDamaged(record, fleet);
     const answers = judgeDamaged(record, fleet);
     const parts = { here, asked, fencing: false, answers, fleet, inDoubt };

@@ -35,7 +35,7 @@ import {
   type OperatorOrder,
 } from './resolve-answers.ts';
 import { lockWhenFree } from './resolve-lock.ts';
-import { DamagedResolve, isDamaged } from './resolve-damaged.ts';
+import { DamagedResolve, damagedIn } from './resolve-damaged.ts';
 import { countRecords, lookAtSides, type Look } from './resolve-look.ts';
 import { ManagedResolve } from './resolve-managed.ts';
 import { SingleFlight } from '../guests/single-flight.ts';
@@ -109,7 +109,8 @@ export class Resolve {
   /** Both sides as they are now, and what each answer risks. */
   async show(id: string): Promise<Resolution> {
     const migration = this.#deps.store.need(id);
-    if (isDamaged(migration)) return this.#damaged.show(migration);
+    const damaged = damagedIn(this.#deps.store, migration);
+    if (damaged !== undefined) return this.#damaged.show(damaged);
     const { request, ...rest } = migration;
     if (isManagedRequest(request)) return this.#managed.show({ ...rest, request });
     return (await lookAtSides(this.#deps, id)).known;
@@ -133,7 +134,8 @@ export class Resolve {
     const operator: OperatorOrder = { id, by, signal, inTurn };
     this.#operators.add(operator);
     try {
-      if (isDamaged(migration)) return await this.#damaged.resolve(migration, asked, operator);
+      const damaged = damagedIn(this.#deps.store, migration);
+      if (damaged !== undefined) return await this.#damaged.resolve(damaged, asked, operator);
       const { request, ...rest } = migration;
       if (isManagedRequest(request))
         return await this.#managed.resolve({ ...rest, request }, asked, operator);

@@ -2,17 +2,18 @@ import type { Answer, HostDoubts, RunAt } from '../../protocol/public/resolve.ts
 import { NO_ANSWER, doubtsIn, findingsIn, type Finding } from '../permission/host-answer.ts';
 import { evidenceOf, joined, type GuestSightings } from './guest-sightings.ts';
 
-/** A migration whose request cannot be read, at the host that has its record. */
+/** A migration whose request or journal cannot be read, at the host that has its record. */
 export interface DamagedRecord {
   readonly id: string;
   /** This host. */
   readonly host: string;
   readonly guest: string;
-  /** False if the journal does not name the guest either: any guest of this host may be the one. */
+  readonly damaged: 'request' | 'journal';
+  /** False if neither file names the guest: any guest of this host may be the one. */
   readonly isGuestKnown: boolean;
   readonly from: string;
   readonly to: string;
-  /** Why its request cannot be read. */
+  /** Why that file cannot be read. */
   readonly why: string;
 }
 
@@ -65,9 +66,10 @@ function isAt({ from, to }: DamagedRecord, runAt: RunAt, host: string): boolean 
   }
 }
 
-function recordFindings({ why, isGuestKnown }: DamagedRecord): Finding[] {
-  const damaged: Finding = { kind: 'maybe', doubt: 'damaged request', why: `cannot say: ${why}` };
-  if (isGuestKnown) return [damaged];
+function recordFindings({ damaged, why, isGuestKnown }: DamagedRecord): Finding[] {
+  const doubt = `damaged ${damaged}`;
+  const unread: Finding = { kind: 'maybe', doubt, why: `cannot say: ${why}` };
+  if (isGuestKnown) return [unread];
   const nameless = 'has no record that names the guest: it may be any guest of this host';
-  return [damaged, { kind: 'maybe', doubt: 'unknown guest', why: nameless }];
+  return [unread, { kind: 'maybe', doubt: 'unknown guest', why: nameless }];
 }

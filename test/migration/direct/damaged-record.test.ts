@@ -12,6 +12,7 @@ const RECORD: DamagedRecord = {
   id: 'm-00000001',
   host: 'b',
   guest: 'web1',
+  damaged: 'request',
   isGuestKnown: true,
   from: 'a',
   to: 'b',
@@ -67,6 +68,8 @@ describe('a record whose request cannot be read', () => {
     ]);
     const nameless = doubtsAboutDamaged({ ...RECORD, isGuestKnown: false }, fleet(seen('b')));
     assert.deepEqual(nameless, [{ host: 'b', doubts: ['damaged request', 'unknown guest'] }]);
+    const ofJournal = doubtsAboutDamaged({ ...RECORD, damaged: 'journal' }, fleet(seen('b')));
+    assert.deepEqual(ofJournal, [{ host: 'b', doubts: ['damaged journal'] }]);
     const [first] = judgeDamaged(RECORD, { ...given, sightings: given.sightings.slice(0, 1) });
     assert.match(first?.risks.join() ?? '', /it is not JSON.*has web1 \(paused.*e was not asked/);
   });
