@@ -5,6 +5,7 @@ import { Answerer } from './answerer.ts';
 import { Attacker } from './attacker.ts';
 import type { Case } from './cases/case.ts';
 import type { Facts } from './facts.ts';
+import { jsonLine } from '../src/formats/json.ts';
 
 export type Order =
   | { readonly number: number }
@@ -21,7 +22,7 @@ const { facts, seed } = JSON.parse(process.argv[2] ?? '') as Given;
 const attacker = new Attacker(facts, seed);
 const answerer = await Answerer.open(facts, seed, readCredentials(facts.pkiDir));
 const say = (what: unknown): void => {
-  process.stdout.write(`${JSON.stringify(what)}\n`);
+  process.stdout.write(jsonLine(what));
 };
 for await (const line of createInterface({ input: process.stdin })) {
   const order = JSON.parse(line) as Order;

@@ -8,6 +8,7 @@ import { peerContract } from '../src/protocol/peer/contract.ts';
 import type { Admission } from '../src/protocol/peer/migration.ts';
 import { client } from '../src/rpc/client.ts';
 import { readCredentials } from '../src/rpc/tls.ts';
+import { jsonLine } from '../src/formats/json.ts';
 
 interface Given {
   readonly pkiDir: string;
@@ -31,7 +32,7 @@ const status = (): Promise<unknown> =>
     .catch((error: unknown) => ({ error: String(error) }));
 const beat = setInterval(() => void status(), EVERY_MS);
 const say = (what: unknown): void => {
-  process.stdout.write(`${JSON.stringify(what)}\n`);
+  process.stdout.write(jsonLine(what));
 };
 say({ moverAddress });
 for await (const _line of createInterface({ input: process.stdin })) say(await status());

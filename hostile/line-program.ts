@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { jsonLine } from '../src/formats/json.ts';
 
 /** A program of ours on a host of the lab, which answers each line with one line. */
 export class Talker {
@@ -26,7 +27,7 @@ export class Talker {
   }
 
   ask(line: unknown): Promise<unknown> {
-    this.#child.stdin?.write(`${JSON.stringify(line)}\n`);
+    this.#child.stdin?.write(jsonLine(line));
     return this.next();
   }
 

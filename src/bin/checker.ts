@@ -1,6 +1,7 @@
 import { enableCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
 import type { CheckerLine } from '../agent/preflight/checker-questions.ts';
+import { jsonLine } from '../formats/json.ts';
 
 /**
  * Looks at guests, hosts and storage for the agent that started it: for each line of `question` that comes in, lines of
@@ -44,7 +45,7 @@ input.on('line', (text) => {
 });
 
 function say(line: CheckerLine, then?: () => void): void {
-  process.stdout.write(`${JSON.stringify(line)}\n`, then);
+  process.stdout.write(jsonLine(line), then);
 }
 
 /** No thread of it waits for storage, for a name or for a device, and no program that it started runs. */

@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline';
 import { enableCompileCache } from 'node:module';
+import { jsonLine } from '../formats/json.ts';
 
 /**
  * Receives a guest's memory for its manager: one line of `receiverOrder` comes in, one of `receiverLine` goes out. It ends
@@ -16,6 +17,6 @@ const input = createInterface({ input: process.stdin });
 input.once('line', (text) => {
   input.close();
   void runReceiver(config, text, (line) => {
-    process.stdout.write(`${JSON.stringify(line)}\n`);
+    process.stdout.write(jsonLine(line));
   }).then(() => process.exit(0));
 });

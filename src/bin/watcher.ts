@@ -2,6 +2,7 @@ import { enableCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
 import type { Later } from '../protocol/public/probe.ts';
 import type { WatchResult } from '../protocol/peer/probe.ts';
+import { jsonLine } from '../formats/json.ts';
 
 /**
  * Watches one guest from this host for the agent that started it: lines of `watcherLine` come in; out go one line of
@@ -36,7 +37,7 @@ const reportLater = (laterMs: number): void => {
   const write = (complete: boolean, then?: () => void): void => {
     if (watch === undefined) return;
     const later: Later = { ...watch.later(), complete };
-    process.stdout.write(`${JSON.stringify({ later })}\n`, then);
+    process.stdout.write(jsonLine({ later }), then);
   };
   const timer = setInterval(() => write(false), Math.min(LATER_MS, laterMs / 2));
   setTimeout(() => {
@@ -48,7 +49,7 @@ const reportLater = (laterMs: number): void => {
 /** Nothing to watch is reported at once, and there is nothing to stay for. */
 const report = (nothing: WatchResult | undefined): void => {
   if (nothing === undefined) process.stdout.write('{"begun":true}\n');
-  else process.stdout.write(`${JSON.stringify(nothing)}\n`, leave);
+  else process.stdout.write(jsonLine(nothing), leave);
 };
 
 for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, leave);
@@ -66,7 +67,7 @@ lines.on('line', (text) => {
       void outcome.then((result) => {
         const { goesOnMs } = result;
         const then = goesOnMs === undefined ? leave : () => reportLater(goesOnMs);
-        process.stdout.write(`${JSON.stringify(result)}\n`, then);
+        process.stdout.write(jsonLine(result), then);
       });
       return;
     }

@@ -7,6 +7,19 @@ export function jsonOf(text: string): unknown {
   }
 }
 
+/**
+ * A value as one line of JSON. JSON leaves U+2028 and U+2029 as they are, but readers of lines, such as node's readline and
+ * Python's splitlines, end a line there; so a peer's text could cut it.
+ */
+export function jsonLine(value: unknown): string {
+  const text = JSON.stringify(value).replace(/[\u2028\u2029]/g, escaped);
+  return `${text}\n`;
+}
+
+function escaped(separator: string): string {
+  return `\\u${separator.charCodeAt(0).toString(16)}`;
+}
+
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -6,6 +6,7 @@ import type { Route } from '../protocol/route.ts';
 import type { RpcLimits } from './limits.ts';
 import { Ready } from './ready-answer.ts';
 import { LOOK_BYTES } from './send-queues.ts';
+import { jsonLine } from '../formats/json.ts';
 
 /** How what is not a stream goes out. Both wait until the kernel has it, or the reader has stalled for too long. */
 export interface AnswerForm {
@@ -97,8 +98,8 @@ export interface Framing {
 const LINES: Framing = {
   type: 'application/x-ndjson',
   heartbeat: '\n',
-  one: (value) => `${JSON.stringify(value)}\n`,
-  failed: (error) => `${JSON.stringify({ error })}\n`,
+  one: (value) => jsonLine(value),
+  failed: (error) => jsonLine({ error }),
 };
 
 /** An event goes to many who follow: its text is made once. */

@@ -18,7 +18,7 @@ import {
 } from './checker-questions.ts';
 import { answerQuestion } from './answer-question.ts';
 import type { ExamineDependencies } from './examine.ts';
-import { jsonOf } from '../../formats/json.ts';
+import { jsonLine, jsonOf } from '../../formats/json.ts';
 import { compileAhead } from '../processes/compile-ahead.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/checker.ts', import.meta.url));
@@ -177,7 +177,7 @@ class CheckerProcess {
     if (signal.aborted) giveUp();
     else signal.addEventListener('abort', giveUp, { once: true });
     void gone.promise.then(() => signal.removeEventListener('abort', giveUp));
-    this.#child.stdin.write(`${JSON.stringify(question)}\n`);
+    this.#child.stdin.write(jsonLine(question));
     return { answer: outcome.promise, gone: gone.promise, wasHeard: () => isHeard };
   }
 

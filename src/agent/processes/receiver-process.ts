@@ -10,6 +10,7 @@ import {
   type ReceiverPlace,
 } from '../../protocol/mover/receiver.ts';
 import { MOVER_ENVIRONMENT, UNOPTIMISED_FLAGS } from '../../system/processes/small-process.ts';
+import { jsonLine } from '../../formats/json.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/receiver.ts', import.meta.url));
 const READY_MS = 10_000;
@@ -52,7 +53,7 @@ export function receiverProcesses(configFile: string): StartReceiver {
         kill();
         throw thrown;
       });
-    child.stdin.end(`${JSON.stringify(order)}\n`);
+    child.stdin.end(jsonLine(order));
     return { ready, gone: gone.promise, kill };
   };
 }

@@ -16,7 +16,7 @@ import {
   SMALL_ENVIRONMENT,
   SMALL_FLAGS,
 } from '../../system/processes/small-process.ts';
-import { jsonOf } from '../../formats/json.ts';
+import { jsonLine, jsonOf } from '../../formats/json.ts';
 import { compileAhead } from './compile-ahead.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/watcher.ts', import.meta.url));
@@ -100,7 +100,7 @@ export function watcherProcess(
     );
   });
   const say = (news: WatcherLine): void => {
-    child.stdin.write(`${JSON.stringify(news)}\n`);
+    child.stdin.write(jsonLine(news));
   };
   say(line);
   return {

@@ -11,6 +11,7 @@ import { truncate } from '../../words/terminal-width.ts';
 import { printView } from '../render/paint.ts';
 import { printable } from '../../words/style.ts';
 import { Screen } from '../screen.ts';
+import { jsonLine } from '../../formats/json.ts';
 
 const LINE_MS = 10_000;
 
@@ -114,7 +115,7 @@ function viewOf(context: Context, show: FollowMove['show']): View {
   if (show === 'nothing') return { show: nothing, say, end: nothing };
   if (show === 'ndjson') {
     return {
-      show: (now) => context.out.write(`${JSON.stringify(now)}\n`),
+      show: (now) => context.out.write(jsonLine(now)),
       say,
       end: nothing,
     };

@@ -9,6 +9,7 @@ import { wrap } from '../../words/terminal-width.ts';
 import { contextPainter } from '../render/paint.ts';
 import { NOTHING_SHOWN, progressBlock, show, type Shown } from '../../words/progress.ts';
 import { Screen } from '../screen.ts';
+import { jsonLine } from '../../formats/json.ts';
 
 /** How the live view is shown: a display or a log for people, one JSON object a line, or not at all. */
 export type Show = 'people' | 'ndjson' | 'nothing';
@@ -117,7 +118,7 @@ function makeView(context: Context, show: Show): View {
   if (show === 'nothing')
     return { show: nothing, say, redraw: nothing, rest: nothing, end: nothing };
   if (show === 'ndjson') {
-    const print = (now: Progress): void => context.out.write(`${JSON.stringify(now)}\n`);
+    const print = (now: Progress): void => context.out.write(jsonLine(now));
     return { show: print, say, redraw: nothing, rest: nothing, end: nothing };
   }
   return context.out.isTerminal ? terminalView(context) : logView(context);

@@ -9,6 +9,7 @@ import {
 } from '../../../system/files/open-files.ts';
 import { isDevice, judgeIdentity } from '../../../migration/image-identity.ts';
 import type { ImageStamp } from '../../../migration/standby/image-stamps.ts';
+import { nodeName } from '../../../protocol/disk.ts';
 import { MAX_STAMPS } from '../../../protocol/peer/standby.ts';
 import type { GuestLayout } from '../../../port/inventory.ts';
 import * as answers from '../qmp/answers.ts';
@@ -104,7 +105,9 @@ async function stampsOf(pid: number, files: ReadonlyMap<string, string>): Promis
     const there = await identityOf(file);
     const isThis = ({ id }: OpenFile): boolean => judgeIdentity(id, there, true) === 'same';
     const found = there === undefined || isDevice(there) ? undefined : opened.find(isThis);
-    if (found === undefined || stamps.length >= MAX_STAMPS || node === '') continue;
+    // QEMU names a node `#block123` if nobody has named it. The description has other names for such nodes.
+    const isNamed = nodeName.safeParse(node).success;
+    if (found === undefined || stamps.length >= MAX_STAMPS || !isNamed) continue;
     const info = await stat(`/proc/${pid}/fd/${found.fd}`, { bigint: true });
     stamps.push({ node, bytes: Number(info.size), writtenNs: String(info.mtimeNs) });
   }
