@@ -19,7 +19,7 @@ export class PowerCuts {
   readonly #witnesses = new Map<string, Witness>();
   #cuts = 0;
   #recovered = 0;
-  #under: Promise<void> | undefined;
+  #under: { readonly host: string; readonly cut: Promise<void> } | undefined;
 
   constructor(stage: Stage, say: (text: string) => void) {
     this.#stage = stage;
@@ -29,6 +29,11 @@ export class PowerCuts {
   /** How many have begun. */
   get count(): number {
     return this.#cuts;
+  }
+
+  /** The host that loses its power now, or has none. */
+  get host(): string | undefined {
+    return this.#under?.host;
   }
 
   /** Guests that a host started from their disks. */
@@ -45,19 +50,20 @@ export class PowerCuts {
     if (this.#under !== undefined) return false;
     this.#cuts += 1;
     this.lost.add(host);
-    this.#under = this.#cut(host)
+    const cut = this.#cut(host)
       .catch((thrown: unknown) => {
         this.violations.push(`the power of ${host}: ${toGodwitError(thrown).message}`);
       })
       .finally(() => {
         this.#under = undefined;
       });
+    this.#under = { host, cut };
     return true;
   }
 
   /** Resolves once every host has power. */
   async settled(): Promise<void> {
-    await this.#under;
+    await this.#under?.cut;
   }
 
   /** Has the other hosts keep what starts the guest there; one that is just dying does not. */

@@ -3,7 +3,6 @@ import { systemClock } from '../../src/clock.ts';
 import { startAgent, stopAgent } from '../../lab/agents.ts';
 import { runCommand } from '../../lab/command.ts';
 import { inHost } from '../../lab/entry.ts';
-import { isOff } from '../../lab/power.ts';
 import { portNames } from '../../lab/network-plan.ts';
 import { processesInNamespaces, signalProcess, type LabProcess } from '../../lab/processes.ts';
 import type { Lab } from '../../lab/state.ts';
@@ -66,8 +65,8 @@ interface Blow {
 /** False where there was nothing to kill. */
 async function strike({ lab, next, cuts }: RandomKills, blow: Blow): Promise<boolean> {
   const { death, host, ip, between } = blow;
-  // Nothing of it can die, and its link stays down.
-  if (isOff(lab, host) && death !== 'mover') return false;
+  // Its agent and its links end and begin with its power.
+  if (cuts?.host === host && death !== 'mover') return false;
   switch (death) {
     case 'mover': {
       const living = await movers(lab);
