@@ -69,6 +69,8 @@ export class LibvirtSession implements ManagedSession {
       // One text for the checks and the snapshot: a change between two of them would be missed.
       const xml = await source.xml(domain, signal);
       const facts = this.#factsIn(xml, domain);
+      // Before the checks: what they judge later than this is compared with it again.
+      const snapshot = await this.#snapshot(xml, signal);
       const migrating = isMigrating(await source.job(domain, signal));
       const state = runState(await source.state(domain, signal), migrating);
       const disks = await diskChecks(domain.name, facts.disks);
@@ -80,7 +82,7 @@ export class LibvirtSession implements ManagedSession {
       const checks = [...guestChecks(domain.name, state, facts), ...seen];
       const { memoryBytes, disks: all } = facts;
       const found = { memoryBytes, checks, written: writtenBy(all), devices: heldDevices(all) };
-      return { ...found, snapshot: await this.#snapshot(xml, signal) };
+      return { ...found, snapshot };
     });
   }
 

@@ -54,8 +54,15 @@ export function settingsNotCarried(own: DomainPort, { nic, ...bridge }: PortAsIs
   const chosen = limits.filter((limit) => limit !== OF_EACH);
   const mtu = own.mtu ?? bridge.bridgeMtu ?? attachment.mtu;
   return {
-    apart: [...words(true), ...vlanLost(own, nic, bridge.defaultVlan), ...apart],
+    apart: [
+      ...(attachment.kind === 'ovs' ? [] : bridgeLost(own, nic)),
+      ...words(true),
+      ...vlanLost(own, nic, bridge.defaultVlan),
+      ...apart,
+    ],
     other: [
+      // A bridge of Open vSwitch may stand for one VLAN of another bridge, which has its ports.
+      ...(attachment.kind === 'ovs' ? bridgeLost(own, nic) : []),
       ...words(false),
       ...doubtful,
       ...chosen.filter((limit) => !(own.hasBandwidth && OF_BANDWIDTH.test(limit))),
@@ -63,6 +70,13 @@ export function settingsNotCarried(own: DomainPort, { nic, ...bridge }: PortAsIs
       ...(isBridged(nic) && own.isIsolated && settings.isolated !== true ? ['isolated off'] : []),
     ],
   };
+}
+
+/** Somebody has moved the port to another bridge: the guest is in another network than its XML says. */
+function bridgeLost({ bridge }: DomainPort, { attachment }: NicNetwork): string[] {
+  const now = 'bridge' in attachment ? attachment.bridge : undefined;
+  if (bridge === undefined || now === bridge) return [];
+  return [now === undefined ? `the place outside of ${bridge}` : `the bridge ${now}`];
 }
 
 function isBridged({ attachment: { kind } }: NicNetwork): boolean {

@@ -6,6 +6,8 @@ export interface DomainPort {
   readonly mac: string;
   /** `vnet0` */
   readonly port: string;
+  /** Into which libvirt puts the port at each host; also of a network of libvirt. Absent: the XML names none. */
+  readonly bridge?: string;
   /** `<port isolated='yes'/>` */
   readonly isIsolated: boolean;
   readonly hasVlan: boolean;
@@ -25,18 +27,21 @@ export function domainPort(element: XmlElement, nic: string): DomainPort[] {
   const mac = at(element, 'mac')[0]?.attributes['address'];
   if (port === undefined || mac === undefined) return [];
   const has = (name: string): boolean => at(element, name).length > 0;
+  const source = at(element, 'source')[0]?.attributes;
+  const bridge = source?.['bridge'];
   const mtu = Number(at(element, 'mtu')[0]?.attributes['size'] ?? Number.NaN);
   return [
     {
       nic,
       mac: mac.toLowerCase(),
       port,
+      ...(bridge === undefined ? {} : { bridge }),
       isIsolated: at(element, 'port')[0]?.attributes['isolated'] === 'yes',
       hasVlan: has('vlan'),
       ...(Number.isInteger(mtu) ? { mtu } : {}),
       hasBandwidth: has('bandwidth'),
       hasFilter: has('filterref'),
-      keepsMacs: at(element, 'source')[0]?.attributes['macTableManager'] === 'libvirt',
+      keepsMacs: source?.['macTableManager'] === 'libvirt',
     },
   ];
 }

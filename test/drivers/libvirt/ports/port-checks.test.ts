@@ -42,6 +42,15 @@ function judged(xml: string, found: Seen, hasHook = false, source?: string): str
     .join('\n');
 }
 
+const ROUTED = {
+  kind: 'routed',
+  bridge: undefined,
+  mac: MAC,
+  routes: [],
+  gateways: [],
+  proxyArp: false,
+  proxyNdp: false,
+};
 const set = (settings: object): Seen => ({ attachment: { settings } });
 
 describe('settings that were made by hand on the port of a libvirt guest', () => {
@@ -63,6 +72,23 @@ describe('settings that were made by hand on the port of a libvirt guest', () =>
     const [finding] = judgePort('web1', portIn(''), seen(set({ isolated: true })), false);
     assert.equal(finding?.error?.code, 'GODWIT_CAPABILITY');
     assert.match(finding?.error?.hint ?? '', /<port isolated>.*portHook/);
+  });
+
+  test('a port that was moved to another bridge, or out of its bridge, is refused by name', () => {
+    const moved = judged('', { attachment: { bridge: 'br1' } });
+    assert.match(moved, /^refuse: .*the bridge br1 of the port vnet3 of net0 of web1/);
+    const out = judged('', { attachment: ROUTED });
+    assert.match(out, /^refuse: .*the place outside of br0 of the port vnet3/);
+    const network = "<source network='default' bridge='br1'/>";
+    assert.match(judged('', {}, false, network), /^refuse: .*the bridge br0/);
+    assert.equal(judged('', {}, false, "<source network='default'/>"), '');
+  });
+
+  test('another bridge of Open vSwitch is a warning: one bridge may stand for a VLAN of another', () => {
+    const text = judged('<vlan><tag id="5"/></vlan>', {
+      attachment: { kind: 'ovs', bridge: 'ovs1' },
+    });
+    assert.match(text, /^warn: the bridge ovs1 of the port vnet3 of net0 stays behind$/);
   });
 
   test('other settings and limits are warned of by name', () => {
