@@ -54,7 +54,9 @@ export async function look(
   const mayAnswer = orders.link.includes('up');
   const isReachable = await answers(witness, mayAnswer ? ANSWER_S : SILENT_S);
   if (!isReachable) {
-    await monitor.ask('set_link', { name: 'nic0', up: true }).catch(() => undefined);
+    // libvirt names it.
+    const name = copy?.devices.includes('net0') === true ? 'net0' : 'nic0';
+    await monitor.ask('set_link', { name, up: true }).catch(() => undefined);
     await witness.forgetNeighbours();
   }
   return { isReachable, memory: await verify(witness, boot) };
