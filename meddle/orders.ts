@@ -157,6 +157,12 @@ const noRoom: Effect = (orders) => {
   return { ...orders, run: both(orders, 'io-error') };
 };
 
+/** libvirt takes a suspend during its migration for a means to end it, and runs the guest at the destination. */
+const pause: Effect = (orders, act, scene) => {
+  const isMeans = scene.driver === 'libvirt' && ['memory', 'round', 'switch'].includes(act.moment);
+  return isMeans ? { ...orders, run: both(orders, 'paused') } : run('paused')(orders, act, scene);
+};
+
 const EFFECTS: Readonly<Record<OperationKind, Effect>> = {
   snapshot,
   commit: onDisk(({ files }, act) => ({ files: either(act, files, act.key ?? '') })),
@@ -177,7 +183,7 @@ const EFFECTS: Readonly<Record<OperationKind, Effect>> = {
   }),
   backup: job,
   mirror: job,
-  pause: run('paused'),
+  pause,
   resume: run('running'),
   shutdown,
   reboot: again,

@@ -92,6 +92,8 @@ const NOT_DOWN = /GODWIT_NOT_SHUT_DOWN/;
 const NOT_AGAIN = /GODWIT_RESTART.*plugged/;
 const PORT = /NETWORK|port/;
 
+/** A guest that ends before Godwit first holds its monitor leaves nobody who could tell how. */
+const GONE_UNSEEN = /is gone: process \d+ has ended/;
 const REASONS: Readonly<Record<OperationKind, readonly RegExp[]>> = {
   snapshot: [CHANGED],
   commit: [CHANGED],
@@ -186,6 +188,9 @@ function theEnd(
   if (wasCancelled === true && outcome === 'cancelled') return [];
   const reasons = [
     ...taken.flatMap(({ kind }) => REASONS[kind]),
+    ...taken.flatMap(({ kind, moment }) =>
+      moment === 'before' && (kind === 'shutdown' || kind === 'quit') ? [GONE_UNSEEN] : [],
+    ),
     ...(isShareRw ? [/share-rw/] : []),
   ];
   if (reasons.some((each) => each.test(reason))) return [];

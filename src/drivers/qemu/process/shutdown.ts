@@ -21,7 +21,10 @@ export async function shutDown(client: Monitor, signal: AbortSignal): Promise<vo
   while (!(await isDown(client, signal))) await systemClock.sleep(POLL_MS, signal);
 }
 
-/** Starts a guest again that goes down within that time, or has; its QEMU does at a shutdown what it did before. */
+/**
+ * Starts a guest again that goes down within that time, or has; its QEMU does at a shutdown what it did before. A guest that
+ * its owner has paused cannot go down, so it is not waited for, and stays paused.
+ */
 export async function startAgain(
   client: Monitor,
   guest: QemuHandle,
@@ -29,15 +32,15 @@ export async function startAgain(
   signal: AbortSignal,
 ): Promise<void> {
   const until = performance.now() + withinMs;
-  let down = await isDown(client, signal);
-  while (!down && performance.now() < until) {
+  let status = await statusOf(client, signal);
+  while (status === 'running' && performance.now() < until) {
     await systemClock.sleep(POLL_MS, signal);
-    down = await isDown(client, signal);
+    status = await statusOf(client, signal);
   }
   const argv = (await readProcess(guest.pid))?.argv ?? [];
   await client.execute('set-action', { shutdown: shutdownAction(argv) }, signal);
   // It may have gone down between the last look and the order.
-  if (!down && !(await isDown(client, signal))) return;
+  if (status !== 'shutdown' && !(await isDown(client, signal))) return;
   await client.execute('system_reset', {}, signal);
   await client.execute('cont', {}, signal);
 }

@@ -62,6 +62,12 @@ describe('the power button of a guest', () => {
     assert.deepEqual(said, ['set-action poweroff', 'system_reset', 'cont']);
   });
 
+  test('is not waited for in a guest that its owner has paused: it stays paused', async () => {
+    const { client, said } = monitor('paused');
+    await startAgain(client, GUEST, 3_600_000, signal);
+    assert.deepEqual(said, ['set-action poweroff']);
+  });
+
   test('leaves a guest alone that does not go down', async () => {
     const { client, said } = monitor('running');
     await startAgain(client, GUEST, 0, signal);
