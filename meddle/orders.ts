@@ -45,6 +45,8 @@ export interface Orders {
   readonly jobs: ReadonlySet<string>;
   /** The guest was started again, so its memory is another. */
   readonly isRebooted: boolean;
+  /** A cold move had pressed the power button before its owner paused it: it may shut down once it is resumed. */
+  readonly mayGoDown?: boolean;
 }
 
 /** What an operation came to, as the actor saw it. */
@@ -160,7 +162,9 @@ const noRoom: Effect = (orders) => {
 /** libvirt takes a suspend during its migration for a means to end it, and runs the guest at the destination. */
 const pause: Effect = (orders, act, scene) => {
   const isMeans = scene.driver === 'libvirt' && ['memory', 'round', 'switch'].includes(act.moment);
-  return isMeans ? { ...orders, run: both(orders, 'paused') } : run('paused')(orders, act, scene);
+  if (isMeans) return { ...orders, run: both(orders, 'paused') };
+  const paused = run('paused')(orders, act, scene);
+  return scene.mode === 'cold' && act.moment !== 'before' ? { ...paused, mayGoDown: true } : paused;
 };
 
 const EFFECTS: Readonly<Record<OperationKind, Effect>> = {

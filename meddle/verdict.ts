@@ -321,10 +321,12 @@ function theContents(
   const problems =
     isReachable === true && !orders.link.includes('up')
       ? ['the link is up, and its owner ordered it down']
-      : isReachable === false && !orders.link.includes('down')
+      : isReachable === false && !orders.link.includes('down') && orders.mayGoDown !== true
         ? ['the guest does not answer over its link, which its owner left up']
         : [];
-  if (memory === 'silent') return [...problems, 'the guest does not answer'];
+  if (memory === 'silent') {
+    return orders.mayGoDown === true ? problems : [...problems, 'the guest does not answer'];
+  }
   // A guest cannot read a disk that was unplugged.
   const isThere = (id: string): boolean => disks.some((each) => each.id === id);
   const hasAllDisks =
