@@ -90,13 +90,15 @@ const NO_ROOM = /GODWIT_DISK_SPACE|GODWIT_DISK_FAILED|[Nn]o space/;
 const NOT_DOWN = /GODWIT_NOT_SHUT_DOWN/;
 /** A cold move starts the guest by its command line, which lacks what was plugged in since. */
 const NOT_AGAIN = /GODWIT_RESTART.*plugged/;
+/** So it does for an image that a snapshot or a block job put in the place of another. */
+const OTHER_IMAGE = /GODWIT_RESTART.*a snapshot or a block job/;
 const PORT = /NETWORK|port/;
 
 /** A guest that ends before Godwit first holds its monitor leaves nobody who could tell how. */
 const GONE_UNSEEN = /is gone: process \d+ has ended/;
 const REASONS: Readonly<Record<OperationKind, readonly RegExp[]>> = {
-  snapshot: [CHANGED],
-  commit: [CHANGED],
+  snapshot: [CHANGED, OTHER_IMAGE],
+  commit: [CHANGED, OTHER_IMAGE],
   resize: [CHANGED],
   'change-medium': [CHANGED],
   'eject-medium': [CHANGED],
