@@ -137,11 +137,14 @@ async function act(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
   const runs = spans.find((span) => span.toMs > fault.struckAtMs && span.host !== lost);
   const recoveryMs =
     runs === undefined ? undefined : Math.round(Math.max(0, runs.fromMs - fault.struckAtMs));
-  const tried = attempts.map(({ host, outcome, why }) => `${host}: ${why ?? outcome}`);
+  // A host is asked again and again: its last answer is enough.
+  const tried = new Map(
+    attempts.map(({ host, outcome, why }) => [host, `${host}: ${why ?? outcome}`]),
+  );
   const struck =
     whole.struck === undefined
       ? undefined
-      : `${whole.struck}; ${third} and others asked: ${tried.join('; ')}`;
+      : `${whole.struck}; ${third} and others asked: ${[...tried.values()].join('; ')}`;
   const played = playedOf(cell, whole, { problems, migration: id, recoveryMs, gapMs: undefined });
   return {
     ...played,
