@@ -3,7 +3,7 @@ import { DestinationMover } from '../src/mover/direct/destination/mover.ts';
 import type { Hands } from '../src/mover/direct/destination/silent-source.ts';
 import { LIFECYCLE } from '../src/mover/direct/source/lifecycle.ts';
 import { refusalOrProof } from '../src/mover/direct/source/guest/permission.ts';
-import type { SourceContext } from '../src/mover/direct/source/source-context.ts';
+import type { StepContext } from '../src/mover/direct/source/ports.ts';
 import { sessionIfThere } from '../src/mover/direct/source/source-base.ts';
 import { granted } from '../test/migration/permission/granted.ts';
 import type { Method, Mutant } from './mutant.ts';
@@ -13,13 +13,13 @@ import { SimStore } from './store.ts';
 /** The four holes of the right to start a guest that an audit found, each put back in its place. */
 
 /** The undo of a cold switchover that asks the destination, and no other host. */
-async function startAgainUnasked(context: SourceContext, signal: AbortSignal): Promise<void> {
+async function startAgainUnasked(context: StepContext, signal: AbortSignal): Promise<void> {
   const { launch } = context.state().known;
   const permission = granted('web1');
-  const session = await sessionIfThere(context, signal);
+  const session = await sessionIfThere(context.hypervisor, signal);
   await refusalOrProof(context, signal);
   if (session === undefined && launch !== undefined) {
-    await context.relaunch(launch, permission, signal);
+    await context.hypervisor.relaunch(launch, permission, signal);
   } else await session?.startAgain?.(60_000, permission, signal);
 }
 

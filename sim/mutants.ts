@@ -10,7 +10,7 @@ import type { StartPermission } from '../src/migration/permission/permission.ts'
 import { granted } from '../test/migration/permission/granted.ts';
 
 interface GuestContext {
-  readonly guest: { session(signal: AbortSignal): Promise<Session> };
+  readonly hypervisor: { session(signal: AbortSignal): Promise<Session> };
 }
 interface Session {
   cancel(signal: AbortSignal): Promise<unknown>;
@@ -18,8 +18,8 @@ interface Session {
 }
 
 /** Takes the guest back without asking. */
-async function seize({ guest }: GuestContext, signal: AbortSignal): Promise<void> {
-  const session = await guest.session(signal);
+async function seize({ hypervisor }: GuestContext, signal: AbortSignal): Promise<void> {
+  const session = await hypervisor.session(signal);
   await session.cancel(signal);
   await session.resumeGuest(granted('web1'), signal);
 }

@@ -35,7 +35,7 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     steps: ['memory', 'switchover'],
     edit: {
       file: PERMISSION_HERE,
-      from: "if (fencing?.off === true) return { is: 'off', by: fencing.by, at: context.bootTime() };",
+      from: "if (fencing?.off === true) return { is: 'off', by: fencing.by, at: context.host.bootTime() };",
       to: "if (isDark) return { is: 'without' };",
     },
   },
@@ -46,7 +46,7 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     steps: ['memory', 'switchover'],
     edit: {
       file: PERMISSION_HERE,
-      from: 'const answer =\n      provedBefore(decision, context.bootTime()) ?? (await askDestination(context, signal));',
+      from: 'const answer =\n      provedBefore(decision, context.host.bootTime()) ?? (await askDestination(context, signal));',
       to: "const answer = { is: 'without' } as const;",
     },
   },

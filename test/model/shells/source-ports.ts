@@ -2,7 +2,8 @@ import { agentConfig } from '../../../src/config.ts';
 import type { SourceSession } from '../../../src/port/direct.ts';
 import { GodwitError } from '../../../src/errors.ts';
 import type { SourceGuest } from '../../../src/mover/direct/source/guest/guest.ts';
-import type { SourceContext } from '../../../src/mover/direct/source/source-context.ts';
+import type { SourcePorts, StepContext } from '../../../src/mover/direct/source/ports.ts';
+import type { MigrationRun } from '../../../src/mover/direct/source/source-base.ts';
 import type { HypervisorStatus } from '../../../src/migration/direct/hypervisor.ts';
 import type { StepName } from '../../../src/migration/direct/steps.ts';
 import { descriptionOf } from '../../migration/direct/samples.ts';
@@ -25,11 +26,12 @@ export interface Program {
 const order = (script: Script, name: string): Promise<string> =>
   command(script, name, 'ok', 'gone', 'other', 'deadline');
 
-export function partsFor(
+/** What the handlers of a step are given: the migration, and the six ports. */
+export function contextFor(
   script: Script,
   Guest: typeof SourceGuest,
   program: Program,
-): SourceContext {
+): StepContext {
   const { mode } = program;
   const plan = PLANNED[mode];
   const driver = {
@@ -38,16 +40,11 @@ export function partsFor(
     mayReachUs: () => true,
     describe: () => ({}),
     openSource: opening(script, program),
+    relaunch: () => Promise.reject(new Error('no migration of the model starts its guest anew')),
   };
   const handle = { driver: 'fake', name: plan.guest, pid: 2, startTicks: 1, monitor: 'm' };
   const guest = new Guest(driver as never, handle, plan.settings, () => undefined);
-  const context = {
-    config: agentConfig.parse({
-      name: plan.from,
-      address: '10.0.0.1:7443',
-      stateDir: NOWHERE,
-      network: { probe: 'off' },
-    }),
+  const run = {
     request: {
       id: plan.id,
       request: { guest: plan.guest },
@@ -55,13 +52,6 @@ export function partsFor(
       handle,
       peer: PEER,
     },
-    dir: NOWHERE,
-    guest,
-    peer: peerOf(script),
-    ...beside(),
-    underWay: { saw: () => undefined, msOf: () => 0 },
-    pace: { saw: none, empty: async () => true, fill: none, isHolding: false },
-    timedCap: { saw: async () => undefined },
     tookOver: () => script.fact('took over', ['no', 'yes']) === 'yes',
     state: () => stateOf(script, program),
     dispatch: (event: { type: string; event?: { type: string } }) => {
@@ -69,6 +59,84 @@ export function partsFor(
       script.report(`reports ${event.event?.type ?? event.type}`);
     },
     record: () => Promise.reject(new Error('no migration of the model has a balloon')),
+  } satisfies Record<keyof MigrationRun, unknown>;
+  const ports = {
+    peer: peerOf(script),
+    hypervisor: Object.assign(guest, HYPERVISOR),
+    dataPath: DATA_PATH,
+    disks: DISKS,
+    network: NETWORK,
+    host: hostOf(script, plan.from),
+  } satisfies Record<keyof SourcePorts, unknown>;
+  return { ...run, ...ports } as never;
+}
+
+/** As the product calls it: a member that is renamed there does not compile here. */
+type Fake<Port> = Partial<Record<keyof Port, unknown>>;
+
+const none = async (): Promise<undefined> => undefined;
+const nothing = (): undefined => undefined;
+
+/** The parts of the ports that do not decide which host may run the guest: each is done at once. */
+const HYPERVISOR = {
+  changes: { assertReady: none, assertSame: none, judgeMachine: none, checks: () => [] },
+  forecast: { begin: nothing, admitted: nothing, facts: async () => ({}) },
+} satisfies Fake<SourcePorts['hypervisor']>;
+
+const DATA_PATH = {
+  abort: nothing,
+  open: async () => ({ address: 'b:49152', tlsHostname: 'b' }),
+  end: none,
+  offered: false,
+  setup: () => ({}),
+} satisfies Fake<SourcePorts['dataPath']>;
+
+const DISKS = {
+  copies: {
+    keep: none,
+    finish: none,
+    closeThere: { ended: none },
+    isOpen: true,
+    link: undefined,
+    isFinishing: false,
+  } satisfies Fake<SourcePorts['disks']['copies']>,
+  latencies: { begin: nothing, copying: none, end: none },
+  backingFiles: {},
+} satisfies Fake<SourcePorts['disks']>;
+
+const CHECK = { name: 'it', side: 'source', verdict: 'pass', evidence: '' };
+
+const NETWORK = {
+  routes: async () => [],
+  withdraw: none,
+  restore: none,
+  removePorts: none,
+  connections: {
+    handOver: async () => CHECK,
+    follow: nothing,
+    last: none,
+    late: () => [],
+    learn: none,
+  } satisfies Fake<SourcePorts['network']['connections']>,
+  probes: {
+    early: nothing,
+    memory: nothing,
+    ran: nothing,
+    end: nothing,
+    results: async () => [],
+  } satisfies Fake<SourcePorts['network']['probes']>,
+  verification: { before: nothing, begin: nothing, results: async () => [] },
+} satisfies Fake<SourcePorts['network']>;
+
+function hostOf(script: Script, name: string) {
+  return {
+    config: agentConfig.parse({
+      name,
+      address: '10.0.0.1:7443',
+      stateDir: NOWHERE,
+      network: { probe: 'off' },
+    }),
+    dir: NOWHERE,
     fence: async () => {
       const answer = await script.ask('fence', ['on', 'off']);
       return answer === 'off'
@@ -76,86 +144,12 @@ export function partsFor(
         : { off: false, why: 'nothing proves it' };
     },
     fenceMs: 20_000,
-    hostFacts: async () => ({ name: 'a', version: '1', wallMs: 0 }),
-    removeTree: async () => undefined,
+    facts: async () => ({ name: 'a', version: '1', wallMs: 0 }),
+    removeTree: none,
     // Other hosts, and the restart of this one, are the model of third hosts'.
     bootTime: () => NOW,
     fleet: NO_FLEET,
-    relaunch: () => Promise.reject(new Error('no migration of the model starts its guest anew')),
-  } satisfies Record<keyof SourceContext, unknown>;
-  return context as never;
-}
-
-/** As the product calls them: what is renamed there does not compile here. */
-type Ports<Each extends keyof SourceContext> = {
-  readonly [Part in Each]: Partial<Record<keyof SourceContext[Part], unknown>>;
-};
-
-const none = async (): Promise<undefined> => undefined;
-
-/** What has no part in who may run: done at once. */
-function beside() {
-  const check = { name: 'it', side: 'source', verdict: 'pass', evidence: '' };
-  return {
-    dataPath: {
-      abort: () => undefined,
-      open: async () => ({ address: 'b:49152', tlsHostname: 'b' }),
-      end: async () => undefined,
-      offered: false,
-    },
-    changes: {
-      assertReady: none,
-      assertSame: none,
-      judgeMachine: none,
-      explain: none,
-      watch: none,
-      checks: () => [],
-    },
-    forecast: { begin: () => undefined, admitted: () => undefined, facts: async () => ({}) },
-    connections: {
-      handOver: async () => check,
-      follow: () => undefined,
-      last: async () => undefined,
-      late: () => [],
-      learn: async () => undefined,
-    },
-    probes: {
-      early: () => undefined,
-      memory: () => undefined,
-      ran: () => undefined,
-      end: () => undefined,
-      results: async () => [],
-    },
-    verification: {
-      before: () => undefined,
-      begin: () => undefined,
-      results: async () => [],
-    },
-    disks: {
-      keep: async () => undefined,
-      finish: async () => undefined,
-      closeThere: { ended: async () => undefined },
-      isOpen: true,
-      link: undefined,
-      isFinishing: false,
-    },
-    latencies: {
-      begin: () => undefined,
-      copying: async () => undefined,
-      end: async () => undefined,
-    },
-    backingFiles: {},
-  } satisfies Ports<
-    | 'dataPath'
-    | 'connections'
-    | 'probes'
-    | 'verification'
-    | 'forecast'
-    | 'disks'
-    | 'latencies'
-    | 'backingFiles'
-    | 'changes'
-  >;
+  } satisfies Record<keyof SourcePorts['host'], unknown>;
 }
 
 /** Time that passes is the model of third hosts', too. */
@@ -323,5 +317,5 @@ function peerOf(script: Script): object {
     once: (ask: (a: object) => Promise<unknown>) => ask(api('once')),
     // Who watches for a dark host hears nothing yet: that a call fails is among its own answers.
     answers: () => new Promise(() => {}),
-  } satisfies Partial<Record<keyof SourceContext['peer'], unknown>>;
+  } satisfies Fake<SourcePorts['peer']>;
 }

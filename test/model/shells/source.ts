@@ -6,7 +6,7 @@ import { STEP_NAMES, type StepName } from '../../../src/migration/direct/steps.t
 import { howItFailed, type Mode } from './answers.ts';
 import { Points, type Point, type Script } from './extract.ts';
 import { loadShell, type Edit } from './load.ts';
-import { partsFor } from './source-ports.ts';
+import { contextFor } from './source-ports.ts';
 
 /** What the source's mover does for each step and to undo it (`LIFECYCLE`), as tables taken from its own code. */
 
@@ -65,7 +65,7 @@ async function tableOf(code: Code, mode: Mode, anew?: Anew): Promise<SourceTable
   const from = (step: StepName, kind: 'do' | 'undo'): Promise<number> =>
     points.from(async (began) => {
       script = began;
-      const context = partsFor(began, code.Guest, { mode, step, kind });
+      const context = contextFor(began, code.Guest, { mode, step, kind });
       try {
         await code.lifecycle[step][kind]?.(context, began.signal);
         return 'done';

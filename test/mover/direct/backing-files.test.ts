@@ -25,7 +25,6 @@ import { openPlaceIds } from '../../../src/mover/direct/destination/disks/place-
 import { openDestinationJournal, readJournals } from '../../../src/host/journal/journal.ts';
 import { SourceBackingFiles } from '../../../src/mover/direct/source/disks/backing-files.ts';
 import { preparation } from '../../../src/mover/direct/source/source-base.ts';
-import type { SourceContext } from '../../../src/mover/direct/source/source-context.ts';
 import type { Disk, ImagePlace } from '../../../src/protocol/disk.ts';
 import type { Seeding } from '../../../src/protocol/peer/migration.ts';
 import { openPools } from '../../../src/disks/proof/pools.ts';
@@ -34,6 +33,8 @@ import { tempDir } from '../../rpc/test-contract.ts';
 import { untilSo } from '../../until.ts';
 import { hostsFor, layHost } from './lay-host.ts';
 import { fleetOf } from './fleets.ts';
+
+type Dependencies = ConstructorParameters<typeof SourceBackingFiles>[0];
 
 const NOW = { bootId: 'boot-1', uptimeMs: 100_000 };
 
@@ -132,8 +133,8 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
     },
     state: () => ({ plan, known }),
     dispatch: (event: SourceEvent) => void reported.push(event),
-  } as unknown as SourceContext;
-  const seeds = new SourceBackingFiles(silentLog);
+  } as unknown as Dependencies;
+  const seeds = new SourceBackingFiles(context, silentLog);
   const journaled = (): string[] => readJournals(dir).destination.map(({ event }) => event.type);
   return { seeds, context, b, storage, file, reported, mover: first, takeOver, journaled, epoch };
 }
@@ -152,8 +153,8 @@ const begun = (reported: readonly SourceEvent[]): Promise<void> =>
 
 describe('a backing file that the destination has not', () => {
   test('is sent without its holes, and is there whole, under its name, for nobody to write to', async (t) => {
-    const { seeds, context, storage, file, reported, journaled } = await movers(t);
-    const words = wordsOf(await seeds.seed(context, never));
+    const { seeds, storage, file, reported, journaled } = await movers(t);
+    const words = wordsOf(await seeds.seed(never));
     const made = path.join(storage.b, IMAGE);
     assert.ok(readFileSync(made).equals(readFileSync(file)));
     assert.equal(statSync(made).mode & 0o777, 0o400);
@@ -168,28 +169,26 @@ describe('a backing file that the destination has not', () => {
 
   test('is not sent twice, whichever of the movers is another one', async (t) => {
     const { seeds, context, storage, takeOver } = await movers(t);
-    await seeds.seed(context, never);
+    await seeds.seed(never);
     const made = path.join(storage.b, IMAGE);
     const was = statSync(made);
-    assert.ok(
-      !wordsOf(await seeds.seed(context, never)).some((word) => word.includes(' sent of ')),
-    );
+    assert.ok(!wordsOf(await seeds.seed(never)).some((word) => word.includes(' sent of ')));
     await takeOver();
-    const words = wordsOf(await new SourceBackingFiles(silentLog).seed(context, never));
+    const words = wordsOf(await new SourceBackingFiles(context, silentLog).seed(never));
     assert.ok(!words.some((word) => word.includes(' sent of ')), words.join());
     assert.equal(statSync(made).ino, was.ino);
   });
 
   test('goes again when the destination is released, with the directories made for it', async (t) => {
-    const { seeds, context, storage, mover, epoch } = await movers(t);
-    await seeds.seed(context, never);
+    const { seeds, storage, mover, epoch } = await movers(t);
+    await seeds.seed(never);
     await mover.release(epoch, never);
     assert.deepEqual(everythingIn(storage.b), []);
   });
 
   test('stays where the guest does, under its one name', async (t) => {
-    const { seeds, context, storage, mover, b } = await movers(t);
-    await seeds.seed(context, never);
+    const { seeds, storage, mover, b } = await movers(t);
+    await seeds.seed(never);
     await keepImages(b, mover.state, silentLog, never);
     assert.deepEqual(everythingIn(storage.b), ['images', IMAGE]);
     assert.equal(statSync(path.join(storage.b, IMAGE)).nlink, 1);
@@ -197,7 +196,7 @@ describe('a backing file that the destination has not', () => {
 
   test('outlives a mover that dies while the guest is built on it, and goes with the release', async (t) => {
     const { seeds, context, storage, mover, takeOver, journaled, epoch } = await movers(t);
-    await seeds.seed(context, never);
+    await seeds.seed(never);
     // There is no hypervisor, so nothing can be built.
     await assert.rejects(mover.prepare(preparation(context), never));
     assert.ok(journaled().includes('preparing'));
@@ -212,7 +211,7 @@ describe('a backing file that the destination has not', () => {
       maxBandwidth: MIB / 2,
     });
     const over = new AbortController();
-    const seeded = assert.rejects(seeds.seed(context, over.signal), /by the test/);
+    const seeded = assert.rejects(seeds.seed(over.signal), /by the test/);
     await begun(reported);
     over.abort(new Error('by the test'));
     await seeded;
@@ -222,10 +221,10 @@ describe('a backing file that the destination has not', () => {
   });
 
   test('is sent anew to the next mover there when one dies amid the sending', async (t) => {
-    const { seeds, context, storage, file, reported, takeOver } = await movers(t, {
+    const { seeds, storage, file, reported, takeOver } = await movers(t, {
       maxBandwidth: MIB,
     });
-    const seeded = seeds.seed(context, never);
+    const seeded = seeds.seed(never);
     await begun(reported);
     await takeOver();
     seeds.mind('another');
@@ -236,13 +235,13 @@ describe('a backing file that the destination has not', () => {
 
 describe('a backing file that the destination has', () => {
   test('is found by what it holds, not sent and not touched, and stays when the destination is released', async (t) => {
-    const { seeds, context, storage, file, mover, epoch } = await movers(t);
+    const { seeds, storage, file, mover, epoch } = await movers(t);
     mkdirSync(path.join(storage.b, 'golden'));
     const there = path.join(storage.b, 'golden/debian.qcow2');
     writeFileSync(there, readFileSync(file));
     chmodSync(there, 0o444);
     const was = statSync(there);
-    const words = wordsOf(await seeds.seed(context, never));
+    const words = wordsOf(await seeds.seed(never));
     assert.ok(
       words.some((word) => word.includes('debian.qcow2 holds the same')),
       words.join(),
@@ -254,10 +253,10 @@ describe('a backing file that the destination has', () => {
   });
 
   test('under its name with another content is refused and not touched', async (t) => {
-    const { seeds, context, storage, mover, epoch } = await movers(t);
+    const { seeds, storage, mover, epoch } = await movers(t);
     mkdirSync(path.join(storage.b, 'images'));
     writeFileSync(path.join(storage.b, IMAGE), 'somebody else’s');
-    await assert.rejects(seeds.seed(context, never), (thrown: Error & { code?: string }) => {
+    await assert.rejects(seeds.seed(never), (thrown: Error & { code?: string }) => {
       assert.equal(thrown.code, 'GODWIT_DISK_PLACE');
       assert.match(thrown.message, /base\.qcow2 is there already, and does not hold the same/);
       return true;

@@ -5,8 +5,8 @@ import { describe, test, type TestContext } from 'node:test';
 import { hasCode } from '../../../src/errors.ts';
 import { hookInput } from '../../../src/hooks/hooks.ts';
 import { initialSource, type StepFacts } from '../../../src/migration/direct/source-state.ts';
-import type { SourceContext } from '../../../src/mover/direct/source/source-context.ts';
-import { waitAtSource } from '../../../src/mover/direct/source/wait-to-begin.ts';
+import type { StepContext } from '../../../src/mover/direct/source/ports.ts';
+import { LIFECYCLE } from '../../../src/mover/direct/source/lifecycle.ts';
 import type { MigrationSettings } from '../../../src/protocol/public/migration.ts';
 import { planned } from '../../migration/direct/samples.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
@@ -31,11 +31,12 @@ function waited(
   if (script !== undefined)
     writeFileSync(path.join(directory, 'notice'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   const context: unknown = {
-    config: { name: 'a', hooks: { directory, noticeMayRefuse: mayRefuse } },
+    host: { config: { name: 'a', hooks: { directory, noticeMayRefuse: mayRefuse } } },
+    hypervisor: {},
     state: () => initialSource(planned({ noticeMs: HOUR_MS, ...settings })).state,
     request: { createdAt: new Date(createdMs).toISOString() },
   };
-  return { facts: waitAtSource(context as SourceContext, signal), directory };
+  return { facts: LIFECYCLE.wait.do(context as StepContext, signal), directory };
 }
 
 describe('a notice', () => {

@@ -1,12 +1,13 @@
 import type { Clock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
-import { toGodwitError } from '../../../errors.ts';
+import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { GuestHandle } from '../../../protocol/mover/handle.ts';
 import type { Log } from '../../../log.ts';
 import { isBlackout, progressOf } from '../../../migration/report/progress.ts';
 import {
   initialSource,
   phaseOf,
+  sourceEvent,
   type OwnEffect,
   type Planned,
   type SourceEvent,
@@ -20,23 +21,29 @@ import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
 import { durability } from '../../../migration/direct/durability.ts';
 import { canCancel, transition } from '../../../migration/direct/transition.ts';
 import type { CancelAnswer } from '../../../protocol/public/contract.ts';
-import type { EndPhase, Progress } from '../../../protocol/public/migration.ts';
+import type { EndPhase, MemorySample, Progress } from '../../../protocol/public/migration.ts';
+import { stillness, stillWords } from '../../../migration/steering/standstill.ts';
 import { defined } from '../../../protocol/defined.ts';
+import { whatIsWrong } from '../../../protocol/errors.ts';
 import type { Journal } from '../../../host/journal/journal.ts';
 import { Engine, type TimeLimit } from '../../engine/engine.ts';
 import { Live } from '../../engine/live.ts';
-import { fitEvent } from './journal-event.ts';
 import { LIFECYCLE } from './lifecycle.ts';
-import { lastLook, lineOf, whatTook, type Seen } from './stream/stream-progress.ts';
-import type { SourceContext } from './source-context.ts';
+import type { StepContext } from './ports.ts';
 import type { UndoFacts } from './source-base.ts';
 import { setSteering } from './stream/memory-steering.ts';
-import { stopHere } from './guest/stop-here.ts';
+import { stopHere } from './guest/end-here.ts';
 import { continueSwitchover } from './step-actions.ts';
 import { leftOf } from '../../engine/time-limit.ts';
 
 /** How long the order to let the last state go may take, ms. */
 const CONTINUE_MS = 10_000;
+
+/** A look at the stream. `still`: nothing has gone for so long, and so long is waited for; absent while it flows. */
+export interface Seen {
+  readonly sample: MemorySample;
+  readonly still?: { readonly forMs: number; readonly timeoutMs: number | undefined } | undefined;
+}
 
 export interface CoordinatorDependencies {
   readonly journal: Journal<SourceEvent>;
@@ -64,7 +71,7 @@ export class Coordinator {
     UndoFacts | void,
     OwnEffect
   >;
-  #context: SourceContext | undefined;
+  #context: StepContext | undefined;
   #recovering = false;
   /** The stream as it was last looked at, which the journal does not have. */
   #seen: Seen | undefined;
@@ -125,13 +132,13 @@ export class Coordinator {
   }
 
   /** Journals the plan and begins. */
-  begin(context: SourceContext, planned: Planned): Promise<void> {
+  begin(context: StepContext, planned: Planned): Promise<void> {
     this.#context = context;
     return this.#engine.begin(planned, initialSource(planned).effects);
   }
 
   /** Goes on where a dead mover stood; `rebooted`: the host has been restarted since the migration began. */
-  takeOver(context: SourceContext, pid: number, rebooted: boolean): void {
+  takeOver(context: StepContext, pid: number, rebooted: boolean): void {
     this.#context = context;
     this.dispatch({ type: 'taken-over', pid, rebooted });
   }
@@ -187,7 +194,7 @@ export class Coordinator {
       case 'steer':
         return void setSteering(context, this.#deps.log, over);
       case 'stop':
-        return void stopHere(context, this.#deps.log, over);
+        return void stopHere(context.hypervisor, this.#deps.log, over);
       case 'recover':
         return void this.#recover(over);
       case 'restart':
@@ -224,7 +231,7 @@ export class Coordinator {
     return leftOf(this.state, this.#deps.startedAtMs, this.#deps.clock.wallMs());
   }
 
-  async #continue(context: SourceContext): Promise<void> {
+  async #continue(context: StepContext): Promise<void> {
     const { over } = this.#engine;
     try {
       await withDeadline('a command of switchover', CONTINUE_MS, over, (signal) =>
@@ -254,8 +261,50 @@ export class Coordinator {
     this.#engine.close();
   }
 
-  #mustHaveContext(): SourceContext {
+  #mustHaveContext(): StepContext {
     if (this.#context === undefined) throw new Error('begin or takeOver comes first');
     return this.#context;
   }
+}
+
+/** What the journal can hold: a driver's answer that breaks the schema fails its step, a sample is left out. */
+export function fitEvent(event: SourceEvent, log: Log): SourceEvent | undefined {
+  const parsed = sourceEvent.safeParse(event);
+  if (parsed.success) return parsed.data;
+  const what = `${event.type}: ${whatIsWrong(parsed.error)}`;
+  log.error({ event: event.type, what }, 'left out what the journal cannot hold');
+  if (event.type !== 'did') return undefined;
+  const error = godwitError('GODWIT_INTERNAL', { what }).toJSON();
+  return { type: 'failed', step: event.step, error };
+}
+
+/** The live view's line. `nowMs`: wall clock. */
+export function lineOf(
+  state: SourceState,
+  seen: Seen | undefined,
+  { nowMs, elapsedMs, note }: { nowMs: number; elapsedMs: number; note: string | undefined },
+): Progress {
+  const { settings, to } = state.plan;
+  const phase = phaseOf(state);
+  // What was seen of the link is of the time in which memory went over it.
+  if (phase !== 'memory' && phase !== 'draining') {
+    const cut = `the link to ${to} was stalled: ${to} is asked to undo its part`;
+    const words = phase === 'undoing' && seen?.still !== undefined ? cut : undefined;
+    return progressOf(state, seen?.sample, elapsedMs, note ?? words);
+  }
+  const overMs = (state.known.beganAtMs ?? nowMs - elapsedMs) + settings.timeoutMs;
+  const still = seen?.still && stillness(seen.still, nowMs, overMs);
+  const words = still === undefined ? undefined : stillWords(to, still);
+  return progressOf(state, seen?.sample, elapsedMs, note ?? words, still);
+}
+
+/** The newest figures of a stream that is given up: the journal has those of its last round. */
+export function lastLook(seen: Seen | undefined): { sample?: MemorySample } {
+  return seen === undefined ? {} : { sample: seen.sample };
+}
+
+/** What the error of a timeout shows: the newest figures, which may be newer than those of the journal. */
+export function whatTook(seen: Seen | undefined): { sample?: MemorySample; stillMs?: number } {
+  if (seen === undefined) return {};
+  return { sample: seen.sample, stillMs: Math.round(seen.still?.forMs ?? 0) };
 }

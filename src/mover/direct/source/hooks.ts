@@ -2,34 +2,35 @@ import { runHook, runLateHook } from '../../../hooks/runner.ts';
 import type { HookFacts } from '../../../hooks/hooks.ts';
 import type { Log } from '../../../log.ts';
 import type { EndPhase } from '../../../protocol/public/migration.ts';
-import type { SourceContext } from './source-context.ts';
+import type { StepContext } from './ports.ts';
+import type { MigrationRun } from './source-base.ts';
 
 /** Calls the site's program where there is one. GODWIT_HOOK_FAILED ends the migration here, with the guest where it is. */
 export function askHook(
-  context: SourceContext,
+  context: StepContext<'host'>,
   hook: 'before-start' | 'before-switchover',
   signal: AbortSignal,
 ): Promise<void> {
-  return runHook(context.config, hook, () => factsOf(context), signal);
+  return runHook(context.host.config, hook, () => factsOf(context), signal);
 }
 
 /** Reports to the site's program how the migration has ended, and returns that. Never rejects. */
 export async function callEndHook(
-  context: SourceContext,
+  context: StepContext<'host'>,
   outcome: EndPhase,
   log: Log,
 ): Promise<EndPhase> {
   const facts = (): HookFacts => factsOf(context);
-  if (outcome === 'done') await runLateHook(context.config, 'after-done', facts, log);
+  if (outcome === 'done') await runLateHook(context.host.config, 'after-done', facts, log);
   if (outcome === 'rehearsed' || outcome === 'failed' || outcome === 'cancelled') {
-    await runLateHook(context.config, 'after-rollback', facts, log);
+    await runLateHook(context.host.config, 'after-rollback', facts, log);
   }
   return outcome;
 }
 
 /** What hooks of this migration get. */
-export function factsOf(context: SourceContext): HookFacts {
-  const { plan, known, because } = context.state();
+export function factsOf({ state }: Pick<MigrationRun, 'state'>): HookFacts {
+  const { plan, known, because } = state();
   const networks = known.networks ?? [];
   return {
     migration: plan.id,

@@ -8,40 +8,44 @@ import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
 import { defined } from '../../../protocol/defined.ts';
 import { refuseOn } from '../../engine/refused-by-checks.ts';
-import { removePort } from '../../../network/port.ts';
 import { firstHops } from '../../../protocol/relay.ts';
 import { collectGarbage } from '../../../system/processes/small-process.ts';
 import { warmSource } from '../warm-up.ts';
 import { guardPostcopy, untilLinked } from './stream/guard-postcopy.ts';
-import { askHook } from './hooks.ts';
+import { askHook, factsOf } from './hooks.ts';
 import { checksOfHosts } from './host-checks.ts';
-import { routesTo, withdrawNetworks } from './network/networks.ts';
-import { ask, darkMs, preparation, resumePeer, unproved, type UndoFacts } from './source-base.ts';
-import { streamSetup } from './stream/stream-setup.ts';
-import type { SourceContext } from './source-context.ts';
+import {
+  ask,
+  darkMs,
+  preparation,
+  resumePeer,
+  sessionIfThere,
+  unproved,
+  type LookDependencies,
+  type UndoFacts,
+} from './source-base.ts';
+import type { StepContext } from './ports.ts';
 import { chooseDataPath } from './stream/choose-data-path.ts';
 import { assessGuest, examineStorage, inspectGuest } from './examine.ts';
-import { assertAsAsked } from './guest/guest-changes.ts';
+import { assertAsAsked, sameMachine } from './guest/guest-changes.ts';
 import { deflate, inflate } from './stream/balloon.ts';
 import { compareDisks } from './disks/compare.ts';
-import { drained } from './drain.ts';
 import { giveUpDisks, holdDisks } from './disks/set-aside-disks.ts';
 import {
   actionOf,
+  drained,
   firstFrame,
   seenThere,
   launchOf,
   continueSwitchover,
   lastLook,
 } from './step-actions.ts';
-import { sessionIfThere } from './source-base.ts';
-import { isMoverThere, regain } from './guest/regain.ts';
+import { regain } from './guest/regain.ts';
 import { askForThird, fleetToAsk } from './guest/permission.ts';
-import { release } from './release.ts';
+import { isMoverThere, release } from './release.ts';
 import { endSource, shutDown, startAgain } from './guest/cold.ts';
-import { sameMachine } from './guest/same-machine.ts';
-import { dropProofs } from './disks/drop-proofs.ts';
-import { waitAtSource } from './wait-to-begin.ts';
+import { dropProofs } from './disks/storage.ts';
+import { neverMeasured, rateOf, waitToBegin } from '../../engine/beginning.ts';
 
 /**
  * From the guest's resume until the source is looked at and taken down, ms: its first answers want the processors
@@ -55,9 +59,9 @@ const COMMIT_AND_PROOF_MS = 115_000;
 const FLEET_MS = 12_000;
 
 /** Does a step. Each may run twice: a mover that takes over repeats the one that was under way. */
-type Do = (context: SourceContext, signal: AbortSignal) => Promise<StepFacts>;
+type Do = (context: StepContext, signal: AbortSignal) => Promise<StepFacts>;
 /** Undoes a step. Each may run twice, and on a step half done. */
-type Undo = (context: SourceContext, signal: AbortSignal) => Promise<UndoFacts | void>;
+type Undo = (context: StepContext, signal: AbortSignal) => Promise<UndoFacts | void>;
 
 /** A step whose row in `STEPS` has an undo does not compile without one here, and the others not with one. */
 export type Lifecycle = {
@@ -76,24 +80,46 @@ export type Lifecycle = {
  */
 export const LIFECYCLE: Lifecycle = {
   wait: {
-    do: waitAtSource,
+    do: ({ state, request, hypervisor, host: { config } }, signal) => {
+      const { plan } = state();
+      const beginning = {
+        config,
+        clock: systemClock,
+        guest: plan.guest,
+        settings: plan.settings,
+        askedAtMs: Date.parse(request.createdAt),
+        facts: () => factsOf({ state }),
+        countedBy: hypervisor.countedBy,
+        dirtyRate: async (inner: AbortSignal) => {
+          const session = await hypervisor.session(inner);
+          if (session.measure === undefined) throw neverMeasured(session.handle.driver);
+          return rateOf(() => session.measure?.(inner) ?? Promise.reject(new Error('gone')), inner);
+        },
+      };
+      return waitToBegin(beginning, signal);
+    },
   },
 
   admit: {
     do: async (context, signal) => {
-      const { guest, peer, request, state, config } = context;
+      const { peer, hypervisor, network, host, request, state } = context;
+      const { config } = host;
       const { epoch, settings } = state().plan;
       // Reading the guest may begin while the destination’s mover starts.
-      guest.inspect(signal).catch(() => {});
-      context.forecast.begin(context);
+      hypervisor.inspect(signal).catch(() => {});
+      hypervisor.forecast.begin();
       const { vcpus, macs } = request;
-      const memoryBytes = await guest.neededBytes(request.memoryBytes, signal);
-      const routes = request.unbridged === true ? await routesTo(context, signal) : [];
-      const own = await context.hostFacts();
+      const memoryBytes = await hypervisor.neededBytes(request.memoryBytes, signal);
+      const routes = request.unbridged === true ? await network.routes(signal) : [];
+      const own = await host.facts();
       const path = peer.look(signal);
       path.catch(() => {});
       const askedMs = systemClock.wallMs();
-      const { moverAddress, wire, host } = await peer.admit(
+      const {
+        moverAddress,
+        wire,
+        host: reported,
+      } = await peer.admit(
         {
           id: request.id,
           guest: request.request.guest,
@@ -110,12 +136,12 @@ export const LIFECYCLE: Lifecycle = {
         },
         signal,
       );
-      context.forecast.admitted(wire);
+      hypervisor.forecast.admitted(wire);
       const { address, addresses = [] } = request.peer;
       const checks = checksOfHosts({
         to: request.toHost,
         source: own,
-        destination: host,
+        destination: reported,
         askedMs,
         answeredMs: systemClock.wallMs(),
         ...(await path),
@@ -128,13 +154,13 @@ export const LIFECYCLE: Lifecycle = {
         balloon: settings.balloon,
       });
       refuseOn(checks);
-      return { moverAddress, checks, ...(await chooseDataPath(context, wire, signal)) };
+      return { moverAddress, checks, ...(await chooseDataPath(lookBy(context), wire, signal)) };
     },
 
     undo: async (context, signal) => {
       // A mover that died in the midst of a proof; where the guest cannot be asked any more, it stays.
-      await dropProofs(context, signal).catch(() => undefined);
-      await context.latencies.end(context, signal);
+      await dropProofs(lookBy(context), signal).catch(() => undefined);
+      await context.disks.latencies.end(signal);
       resumePeer(context);
       // A host that is off holds nothing. When it comes back it asks, and learns that the epoch is closed.
       if (context.state().decision.proof === 'fenced') return;
@@ -146,13 +172,13 @@ export const LIFECYCLE: Lifecycle = {
 
   inspect: {
     do: async (context, signal) => {
-      const { guest, state, request } = context;
-      const { checks, facts } = await inspectGuest(context, signal);
+      const { hypervisor, state, request } = context;
+      const { checks, facts } = await inspectGuest(lookBy(context), signal);
       refuseOn(checks);
       const known = { ...(await facts(signal)), checks: [...checks] };
       assertAsAsked(request, known);
       if (state().plan.settings.onLost !== 'restart' && !isCold(state())) return known;
-      const session = await guest.session(signal);
+      const session = await hypervisor.session(signal);
       // State that stays until the source is retired need not be restored.
       if (isCold(state()) && session.waitsForRetire === true) return known;
       return { ...known, launch: await launchOf(session, request.handle, signal) };
@@ -161,9 +187,9 @@ export const LIFECYCLE: Lifecycle = {
 
   assess: {
     do: async (context, signal) => {
-      const found = await examineStorage(context, signal);
+      const found = await examineStorage(lookBy(context), signal);
       refuseOn(found.storage.checks);
-      const reported = await assessGuest(context, found, signal);
+      const reported = await assessGuest(lookBy(context), found, signal);
       const checks = [...found.storage.checks, ...reported.checks];
       refuseOn(checks);
       await askHook(context, 'before-start', signal);
@@ -172,38 +198,39 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   seed: {
-    do: (context, signal) => context.backingFiles.seed(context, signal),
+    do: ({ disks }, signal) => disks.backingFiles.seed(signal),
   },
 
   prepare: {
     do: async (context, signal) => {
-      context.probes.early(context);
-      context.latencies.begin(context);
-      const body = preparation(context);
+      const { state, hypervisor, disks, network, host } = context;
+      network.probes.early();
+      disks.latencies.begin();
+      const body = preparation({ config: host.config, state });
       // Both sides are read at once, the source while the destination is made.
-      const compare = sameMachine(context, signal);
-      context.verification.before(context, compare);
+      const compare = sameMachine({ guest: hypervisor, state }, signal);
+      network.verification.before(compare);
       setImmediate(collectGarbage);
       const { machine, ...reported } = await ask(context, signal, async (api, route) => {
         const answer = await api.prepare({ body }, { signal, deadlineMs: 60_000 });
         return { ...answer, memoryAddress: route(answer.memoryAddress) };
       });
       const checks = await compare(machine);
-      await context.changes.judgeMachine(context, checks, signal);
+      await hypervisor.changes.judgeMachine(checks, signal);
       return { ...reported, checks };
     },
   },
 
   configure: {
-    do: async (context, signal) => {
-      const session = await context.guest.session(signal);
-      await session.configure(streamSetup(context), signal);
-      return context.forecast.facts(context, signal);
+    do: async ({ hypervisor, dataPath }, signal) => {
+      const session = await hypervisor.session(signal);
+      await session.configure(dataPath.setup(), signal);
+      return hypervisor.forecast.facts(signal);
     },
 
-    undo: async (context, signal) => {
-      context.dataPath.abort(context, 'the migration is undone');
-      const session = await context.guest.session(signal);
+    undo: async ({ hypervisor, dataPath }, signal) => {
+      dataPath.abort('the migration is undone');
+      const session = await hypervisor.session(signal);
       const { run } = await session.status(signal);
       if (run !== 'gone') await session.unconfigure(signal);
     },
@@ -215,7 +242,7 @@ export const LIFECYCLE: Lifecycle = {
       await askHook(context, 'before-switchover', signal);
       const body = { epoch: context.state().plan.epoch };
       const [connections] = await Promise.all([
-        context.connections.handOver(context, signal),
+        context.network.connections.handOver(signal),
         ask(context, signal, (api) => api.arm({ body }, { signal, deadlineMs: 10_000 })),
       ]);
       return { checks: [connections] };
@@ -237,30 +264,30 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   mirror: {
-    do: async (context, signal) => {
-      await context.latencies.copying(context, signal);
-      await context.disks.copy(context, signal);
+    do: async ({ disks }, signal) => {
+      await disks.latencies.copying(signal);
+      await disks.copies.copy(signal);
       return {};
     },
 
-    undo: async (context, signal) => {
-      await context.disks.drop(context, signal);
-      await context.latencies.end(context, signal);
+    undo: async ({ disks }, signal) => {
+      await disks.copies.drop(signal);
+      await disks.latencies.end(signal);
     },
   },
 
   unplug: {
-    do: async (context, signal) => {
-      const { unplugger } = await context.guest.session(signal);
-      await unplugger?.unplug(context.state().known.unplugged ?? [], signal);
+    do: async ({ state, hypervisor }, signal) => {
+      const { unplugger } = await hypervisor.session(signal);
+      await unplugger?.unplug(state().known.unplugged ?? [], signal);
       return {};
     },
 
-    undo: async (context, signal) => {
-      const session = await context.guest.session(signal);
+    undo: async ({ state, hypervisor }, signal) => {
+      const session = await hypervisor.session(signal);
       const { run } = await session.status(signal);
       if (run === 'gone') return;
-      await session.unplugger?.plugAgain(context.state().known.unplugged ?? [], signal);
+      await session.unplugger?.plugAgain(state().known.unplugged ?? [], signal);
     },
   },
 
@@ -271,20 +298,17 @@ export const LIFECYCLE: Lifecycle = {
 
   memory: {
     do: async (context, signal) => {
-      const session = await context.guest.session(signal);
+      const { state, hypervisor, dataPath, disks, network } = context;
+      const session = await hypervisor.session(signal);
       if ((await actionOf(context, 'memory', signal)) === 'start-memory') {
-        await context.changes.assertReady(context, signal);
-        const { address, tlsHostname } = await context.dataPath.open(
-          context,
-          context.state().known,
-          signal,
-        );
-        context.probes.memory();
+        await hypervisor.changes.assertReady(signal);
+        const { address, tlsHostname } = await dataPath.open(state().known, signal);
+        network.probes.memory();
         await session.startMemory(address, tlsHostname, signal);
-        warmSource(context.state());
+        warmSource(state());
       }
-      context.connections.follow(context);
-      await context.disks.keep(context, signal);
+      network.connections.follow();
+      await disks.copies.keep(signal);
       return {};
     },
 
@@ -298,10 +322,10 @@ export const LIFECYCLE: Lifecycle = {
     do: async (context, signal) => {
       if (isCold(context.state())) {
         await shutDown(context, signal);
-        await context.changes.assertSame(context, signal);
+        await context.hypervisor.changes.assertSame(signal);
         return {};
       }
-      const session = await context.guest.session(signal);
+      const session = await context.hypervisor.session(signal);
       const action = await actionOf(context, 'switchover', signal);
       if (action === 'start-postcopy') {
         await untilLinked(context, signal);
@@ -317,11 +341,12 @@ export const LIFECYCLE: Lifecycle = {
   // The point of no return.
   commit: {
     do: async (context, signal) => {
+      const { hypervisor, disks, network, host } = context;
       const { plan, known } = context.state();
       const { resumesMs = 0 } = known;
       const commit = async (within: AbortSignal) => {
-        if (isCold(context.state())) await endSource(context, within);
-        await context.disks.closeThere.ended(context, within);
+        if (isCold(context.state())) await endSource(hypervisor, within);
+        await disks.copies.closeThere.ended(within);
         const options = { signal: within, deadlineMs: 30_000 + resumesMs };
         return ask(context, within, (api) => {
           const body = { epoch: plan.epoch, ...defined({ askFleet: fleetToAsk(context) }) };
@@ -331,15 +356,15 @@ export const LIFECYCLE: Lifecycle = {
       try {
         const askMs = isCold(context.state()) ? FLEET_MS : 0;
         const wholeMs = COMMIT_AND_PROOF_MS + resumesMs - askMs;
-        const limitMs = context.fenceMs > 0 ? darkMs(context, wholeMs) : wholeMs;
-        const isBounded = context.fenceMs > 0 || askMs > 0;
+        const limitMs = host.fenceMs > 0 ? darkMs(host.fenceMs, wholeMs) : wholeMs;
+        const isBounded = host.fenceMs > 0 || askMs > 0;
         const running = await (isBounded
           ? withDeadline('the answer to commit', limitMs, signal, commit)
           : commit(signal));
-        context.probes.ran();
-        await withdrawNetworks(context, signal);
-        void context.connections.last(context);
-        return { running, checks: context.changes.checks() };
+        network.probes.ran();
+        await network.withdraw(signal);
+        void network.connections.last();
+        return { running, checks: hypervisor.changes.checks() };
       } catch (thrown) {
         // Once the proof is in the journal this step is over, and its failure adds nothing.
         const isDark = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
@@ -347,7 +372,7 @@ export const LIFECYCLE: Lifecycle = {
         // The guest is down, and its disks stay: the migration can end on the word of the host that has recovered it.
         const third = isCold(context.state()) ? await askForThird(context, signal) : undefined;
         if (third !== undefined) throw third;
-        throw unproved(thrown, await context.fence(signal));
+        throw unproved(thrown, await host.fence(signal));
       }
     },
   },
@@ -361,17 +386,19 @@ export const LIFECYCLE: Lifecycle = {
 
   verify: {
     do: async (context, signal) => {
-      context.probes.end(context);
+      const { state, hypervisor, network } = context;
+      const { guest } = state().plan;
+      network.probes.end();
       // After post-copy it has run for long.
-      if (context.state().via === 'precopy') await systemClock.sleep(BREATH_MS, signal);
-      const session = await sessionIfThere(context, signal);
+      if (state().via === 'precopy') await systemClock.sleep(BREATH_MS, signal);
+      const session = await sessionIfThere(hypervisor, signal);
       const sample = await session?.sample(signal).catch(() => undefined);
       if (sample !== undefined) context.dispatch({ type: 'measured', sample, final: true });
-      const here = session === undefined ? undefined : await context.guest.status(signal);
+      const here = session === undefined ? undefined : await hypervisor.status(signal);
       if (here?.run === 'running') {
         const reason =
           'the source was found running after the destination had been given the right to run';
-        throw godwitError('GODWIT_HELD', { guest: context.request.request.guest, reason });
+        throw godwitError('GODWIT_HELD', { guest, reason });
       }
       const there = await ask(context, signal, (api) =>
         api.status({}, { signal, deadlineMs: 5000 }),
@@ -379,11 +406,11 @@ export const LIFECYCLE: Lifecycle = {
       // A guest that its owner or itself has ended since it ran there is not lost.
       if (there.hypervisor === 'gone' && there.ended === undefined) {
         const reason = there.error?.message ?? 'its hypervisor at the destination ended';
-        throw godwitError('GODWIT_LOST', { guest: context.request.request.guest, reason });
+        throw godwitError('GODWIT_LOST', { guest, reason });
       }
-      context.verification.begin(context);
+      network.verification.begin();
       return {
-        checks: context.connections.late(context.state().known.checks),
+        checks: network.connections.late(state().known.checks),
         ...seenThere(there),
       };
     },
@@ -391,25 +418,25 @@ export const LIFECYCLE: Lifecycle = {
 
   retire: {
     do: async (context, signal) => {
-      const { config, request, state } = context;
-      await context.dataPath.end(context);
-      const session = await sessionIfThere(context, signal);
-      if (session !== undefined) await context.latencies.end(context, signal);
-      const disks = await holdDisks(state(), session !== undefined);
+      const { request, state, hypervisor, dataPath, disks, network, host } = context;
+      await dataPath.end();
+      const session = await sessionIfThere(hypervisor, signal);
+      if (session !== undefined) await disks.latencies.end(signal);
+      const held = await holdDisks(state(), session !== undefined);
       try {
         await session?.quit(signal);
-        for (const port of state().known.ports ?? []) await removePort(port, signal);
-        const guestDir = path.join(config.stateDir, 'guests', request.request.guest);
+        await network.removePorts(signal);
+        const guestDir = path.join(host.config.stateDir, 'guests', request.request.guest);
         // A hypervisor that ended without a mover did not return its files.
-        await context.guest.takeBack(guestDir);
-        await context.removeTree(guestDir);
+        await hypervisor.takeBack(guestDir);
+        await host.removeTree(guestDir);
         const diskCheck = await compareDisks(context, signal);
         const { plan, known } = state();
         const found = diskCheck === undefined ? {} : { diskCheck };
         const leaving = { plan, known: { ...known, ...found } };
-        return await giveUpDisks(leaving, request.id, signal, disks);
+        return await giveUpDisks(leaving, request.id, signal, held);
       } finally {
-        await disks.close();
+        await held.close();
       }
     },
   },
@@ -417,12 +444,27 @@ export const LIFECYCLE: Lifecycle = {
   finish: {
     do: async (context, signal) => {
       const body = { epoch: context.state().plan.epoch };
-      const reports = context.probes.results(context);
+      const { probes, verification } = context.network;
+      const reports = probes.results();
       const frame = await firstFrame(context, signal);
       const seen = await reports;
-      const verified = await context.verification.results(context, seen);
+      const verified = await verification.results(seen);
       await ask(context, signal, (api) => api.finish({ body }, { signal, deadlineMs: 10_000 }));
       return { ...frame, verified, ...(seen.length === 0 ? {} : { vantages: seen }) };
     },
   },
 };
+
+/** The ports as a look at the guest needs them; a check without a migration has no more. */
+function lookBy({
+  request,
+  state,
+  peer,
+  hypervisor,
+  dataPath,
+  network,
+  host,
+}: StepContext): LookDependencies {
+  const { connections } = network;
+  return { config: host.config, request, state, guest: hypervisor, peer, connections, dataPath };
+}

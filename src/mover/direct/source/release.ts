@@ -3,7 +3,7 @@ import { godwitError, hasCode } from '../../../errors.ts';
 import { defined } from '../../../protocol/defined.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
 import { ask } from './source-base.ts';
-import type { SourceContext } from './source-context.ts';
+import type { StepContext } from './ports.ts';
 
 /**
  * A destination that is dark for so long is not waited for, ms: when its link is back, it asks this host’s agent and gives
@@ -11,9 +11,32 @@ import type { SourceContext } from './source-context.ts';
  */
 const DARK_MS = 45_000;
 const LOOK_MS = 1000;
+/** An agent that died is started again within moments by whatever looks after it, ms. */
+const AGENT_BACK_MS = 10_000;
+const AGENT_RETRY_MS = 250;
+
+/**
+ * Whether the destination has a mover for this. Its agent may have died of the very admission and be back in a moment:
+ * without its answer a mover would be left there until it finds out by itself.
+ */
+export async function isMoverThere(
+  { peer, request }: StepContext<'peer'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const until = systemClock.monotonicMs() + AGENT_BACK_MS;
+  for (;;) {
+    try {
+      return await peer.locate(request.id, signal);
+    } catch (thrown) {
+      const away = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
+      if (!away || systemClock.monotonicMs() > until) throw thrown;
+    }
+    await systemClock.sleep(AGENT_RETRY_MS, signal);
+  }
+}
 
 /** The destination’s mover takes down what it holds. GODWIT_UNREACHABLE where it is dark for too long. */
-export async function release(context: SourceContext, signal: AbortSignal): Promise<void> {
+export async function release(context: StepContext<'peer'>, signal: AbortSignal): Promise<void> {
   const { plan, because } = context.state();
   const body = { epoch: plan.epoch, ...defined({ because }) };
   const over = new AbortController();
@@ -34,7 +57,10 @@ export async function release(context: SourceContext, signal: AbortSignal): Prom
 }
 
 /** Rejects once the path in use has not answered for `DARK_MS`; one that is slow or frozen answers. */
-async function untilDark({ peer, request }: SourceContext, signal: AbortSignal): Promise<never> {
+async function untilDark(
+  { peer, request }: StepContext<'peer'>,
+  signal: AbortSignal,
+): Promise<never> {
   let heardMs = systemClock.monotonicMs();
   for (;;) {
     await systemClock.sleep(LOOK_MS, signal);

@@ -1,15 +1,10 @@
 import { systemClock } from '../../../clock.ts';
 import type { AgentConfig } from '../../../config.ts';
 import type { SourceSession } from '../../../port/direct.ts';
-import type { GuestHandle } from '../../../port/inventory.ts';
 import { GodwitError, godwitError, hasCode } from '../../../errors.ts';
 import { withTimetable } from '../../../migration/steering/timetable.ts';
-import type { BootTime } from '../../../migration/boot-time.ts';
 import type { SourceEvent, SourceState } from '../../../migration/direct/source-state.ts';
-import type { StartPermission } from '../../../migration/permission/permission.ts';
 import { defined } from '../../../protocol/defined.ts';
-import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
-import type { Launch } from '../../../protocol/mover/handle.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
 import {
   DEFAULT_LINK_GRACE_MS,
@@ -22,54 +17,36 @@ import type {
   Preparation,
   StreamSettings,
 } from '../../../protocol/peer/migration.ts';
-import type { FleetQuestion } from '../../engine/ask-fleet.ts';
 import type { Fencing } from '../../../host/fencing.ts';
 import { termsFor } from '../../../host/wire.ts';
 import type { SourceGuest } from './guest/guest.ts';
 import type { DestinationPeer, PeerApi, Question } from './peer.ts';
 import { streamAsked } from './stream/stream-asked.ts';
 
-/** What every part of a source's mover works with. The parts are put together in source-context.ts. */
-export interface SourceBase {
-  readonly config: AgentConfig;
+/** The migration itself: its order and its record. This part belongs to the engine. */
+export interface MigrationRun {
   readonly request: SourceMoverRequest;
+  readonly state: () => SourceState;
+  readonly dispatch: (event: SourceEvent) => void;
+  /** The same; resolves once the record is as durable as `durability` requires. */
+  readonly record: (event: SourceEvent) => Promise<void>;
+  /** An earlier mover began the current step, which may be half done. */
+  readonly tookOver: () => boolean;
+}
+
+/** The parts of a source's mover from which its ports are built; each takes the few that it needs. */
+export interface MoverParts extends MigrationRun {
+  readonly config: AgentConfig;
   readonly dir: string;
   readonly guest: SourceGuest;
   readonly peer: DestinationPeer;
-  /** Removes a directory of the guest's, of which its hypervisor may have made anything. */
-  readonly removeTree: (directory: string) => Promise<void>;
-  /** What this host reports of itself now. */
-  readonly hostFacts: () => Promise<HostFacts>;
-  /** This mover did not begin the migration: what it is to do may be half done already. */
-  readonly tookOver: () => boolean;
-  readonly state: () => SourceState;
-  readonly dispatch: (event: SourceEvent) => void;
-  /** The same, once the record lies where its durability says. */
-  readonly record: (event: SourceEvent) => Promise<void>;
-  /**
-   * Has it proved that the destination's host is off, where this host has a means to do so; the proof is in the journal
-   * when this resolves. Undefined where there is none. May be called whenever the destination's answer is missing: a host
-   * that is not dark is never fenced.
-   */
-  readonly fence: (signal: AbortSignal) => Promise<Fencing | undefined>;
-  /** How long `fence` may take, ms; 0 where there is no way. */
-  readonly fenceMs: number;
-  /** The current boot of this host. */
-  readonly bootTime: () => BootTime;
-  readonly fleet: FleetQuestion;
-  /** Starts the guest's hypervisor again, as it was started. */
-  readonly relaunch: (
-    launch: Launch,
-    permission: StartPermission,
-    signal: AbortSignal,
-  ) => Promise<GuestHandle>;
 }
 
 /** What an undo reports besides that it is done. */
 export type UndoFacts = Pick<Extract<SourceEvent, { type: 'undid' }>, 'anew' | 'fromDisks'>;
 
 /** What looking at a guest takes, before anything is built; a check has no more than this. */
-export type LookDependencies = Pick<SourceBase, 'config' | 'state'> & {
+export type LookDependencies = Pick<MoverParts, 'config' | 'state'> & {
   readonly request: Pick<
     SourceMoverRequest,
     'id' | 'request' | 'memoryBytes' | 'measured' | 'link' | 'ownMoves'
@@ -105,9 +82,16 @@ export function askAhead<T>(
   return context.peer.call(context.request.id, signal, question);
 }
 
+/** The destination, and the migration that it is asked about. */
+interface AskDependencies {
+  readonly request: Pick<SourceMoverRequest, 'id'>;
+  readonly state: () => SourceState;
+  readonly peer: Pick<DestinationPeer, 'resume' | 'call'>;
+}
+
 /** Asks the destination’s mover, also one that an earlier process of ours learned of. */
 export function ask<T>(
-  context: Pick<SourceBase, 'state' | 'peer' | 'request'>,
+  context: AskDependencies,
   signal: AbortSignal,
   question: Question<T>,
 ): Promise<T> {
@@ -116,13 +100,16 @@ export function ask<T>(
 }
 
 /** What is left of a lost guest at the destination is taken down. GODWIT_NOT_ARMED where all of it is there. */
-export async function tearDown(context: SourceBase, signal: AbortSignal): Promise<void> {
+export async function tearDown(context: AskDependencies, signal: AbortSignal): Promise<void> {
   const body = { epoch: context.state().plan.epoch, lost: true };
   await ask(context, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
 }
 
 /** After a takeover the destination’s mover is known from the journal alone. */
-export function resumePeer(context: Pick<LookDependencies, 'state' | 'peer'>): void {
+export function resumePeer(context: {
+  readonly state: () => SourceState;
+  readonly peer: Pick<DestinationPeer, 'resume'>;
+}): void {
   const { moverAddress } = context.state().known;
   if (moverAddress !== undefined) context.peer.resume(moverAddress);
 }
@@ -131,7 +118,7 @@ export function resumePeer(context: Pick<LookDependencies, 'state' | 'peer'>): v
 const DARK_MS = 45_000;
 
 /** How long to wait for the destination before the hook is asked; both must fit in `wholeMs`. */
-export function darkMs({ fenceMs }: SourceBase, wholeMs: number): number {
+export function darkMs(fenceMs: number, wholeMs: number): number {
   return Math.min(DARK_MS, wholeMs - fenceMs);
 }
 
@@ -143,7 +130,7 @@ export function unproved(thrown: unknown, fencing: Fencing | undefined): unknown
 }
 
 /** The stream as it was asked for, or chosen with the path. */
-export function streamOf(context: Pick<SourceBase, 'state'>): Omit<StreamSettings, 'tls'> {
+export function streamOf(context: Pick<MoverParts, 'state'>): Omit<StreamSettings, 'tls'> {
   const { plan, known } = context.state();
   return { ...streamAsked(plan.settings), ...known.path?.stream };
 }
@@ -174,7 +161,7 @@ export function goesByWire(context: Pick<LookDependencies, 'state'>): boolean {
 }
 
 /** What the destination learns of the guest and of the stream. */
-export function preparation(context: Pick<SourceBase, 'config' | 'state'>): Preparation {
+export function preparation(context: Pick<MoverParts, 'config' | 'state'>): Preparation {
   const { plan, known } = context.state();
   const { linkGraceMs = DEFAULT_LINK_GRACE_MS } = plan.settings;
   const { transport, ...stream } = streamOf(context);
@@ -207,11 +194,11 @@ export function missing(what: string): GodwitError {
 
 /** The session; none where the source’s hypervisor has ended, which after handover is as it should be. */
 export async function sessionIfThere(
-  context: Pick<SourceBase, 'guest'>,
+  guest: Pick<SourceGuest, 'session'>,
   signal: AbortSignal,
 ): Promise<SourceSession | undefined> {
   try {
-    return await context.guest.session(signal);
+    return await guest.session(signal);
   } catch (thrown) {
     if (hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) return undefined;
     throw thrown;

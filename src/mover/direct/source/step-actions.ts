@@ -1,3 +1,4 @@
+import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
 import type { Launch, SourceSession } from '../../../port/direct.ts';
@@ -8,16 +9,19 @@ import { defined } from '../../../protocol/defined.ts';
 import { withHalt } from '../../../protocol/guest-halt.ts';
 import type { DestinationStatus } from '../../../protocol/peer/migration.ts';
 import { assertStopped, finishDisks } from './stream/guard-postcopy.ts';
-import { ask } from './source-base.ts';
-import type { SourceContext } from './source-context.ts';
+import { ask, sessionIfThere } from './source-base.ts';
+import type { StepContext } from './ports.ts';
 
 const LAST_LOOK_MS = 500;
 
 /** What the steps of lifecycle.ts ask of the hypervisor and of the destination. */
 
 /** Of a guest that had sent nothing yet when it was looked at first. */
-export async function firstFrame(context: SourceContext, signal: AbortSignal): Promise<StepFacts> {
-  const isOff = context.config.network.probe === 'off';
+export async function firstFrame(
+  context: StepContext<'peer' | 'host'>,
+  signal: AbortSignal,
+): Promise<StepFacts> {
+  const isOff = context.host.config.network.probe === 'off';
   if (isOff || context.state().known.firstFrameMs !== undefined) return {};
   const status = ask(context, signal, (api) => api.status({}, { signal, deadlineMs: 2000 }));
   const { firstFrameMs } = await status.catch(() => ({ firstFrameMs: undefined }));
@@ -36,12 +40,13 @@ export function seenThere(status: DestinationStatus): StepFacts {
 
 /** The guest is paused, at the switch: what is left of it goes, its disks first. */
 export async function continueSwitchover(
-  context: SourceContext,
+  context: StepContext<'hypervisor' | 'disks'>,
   signal: AbortSignal,
 ): Promise<void> {
-  const session = await context.guest.session(signal);
+  const { hypervisor } = context;
+  const session = await hypervisor.session(signal);
   // One beside the other: the guest waits for both.
-  await Promise.all([finishDisks(context, signal), context.changes.assertSame(context, signal)]);
+  await Promise.all([finishDisks(context, signal), hypervisor.changes.assertSame(signal)]);
   await assertStopped(context, signal);
   await session.continueSwitchover(signal);
 }
@@ -58,28 +63,69 @@ export async function launchOf(
 }
 
 /** What a rehearsal has come to; the guest may be paused until it turns round, so it is asked once and not waited for. */
-export async function lastLook(context: SourceContext, signal: AbortSignal): Promise<void> {
-  if (context.state().cameTo === undefined) return;
+export async function lastLook(
+  { state, dispatch, hypervisor }: StepContext<'hypervisor'>,
+  signal: AbortSignal,
+): Promise<void> {
+  if (state().cameTo === undefined) return;
   const look = withDeadline('the last look', LAST_LOOK_MS, signal, async (bounded) =>
-    (await context.guest.session(bounded)).sample(bounded),
+    (await hypervisor.session(bounded)).sample(bounded),
   );
   const sample = await look.catch(() => undefined);
-  if (sample !== undefined) context.dispatch({ type: 'measured', sample, final: true });
+  if (sample !== undefined) dispatch({ type: 'measured', sample, final: true });
 }
 
 /** What is left of a step to do; a mover that took it over, or tries it again, looks first. */
 export async function actionOf(
-  context: SourceContext,
+  context: StepContext<'hypervisor'>,
   step: 'memory' | 'switchover',
   signal: AbortSignal,
 ): Promise<StepAction> {
   const isFirst = !context.tookOver() && context.state().attempts === 0;
   if (isFirst) return decide(context.state(), step);
-  const { stream, reason } = await context.guest.status(signal);
+  const { stream, reason } = await context.hypervisor.status(signal);
   const action = decide(context.state(), step, stream);
   if (action !== 'broken') return action;
   throw godwitError('GODWIT_STREAM_FAILED', {
     guest: context.request.request.guest,
     reason: reason ?? 'it ended while no mover listened',
   });
+}
+
+/** What has left the source may still be on its way, ms; a link that lost it is noticed within that time. */
+const ARRIVES_MS = 10_000;
+const LOOK_MS = 50;
+
+/**
+ * The hypervisor's events end `drain`, but where its stream has failed, or it has ended: whether all memory had left it
+ * before, only the destination knows. GODWIT_LOST where it had not.
+ */
+export async function drained(
+  context: StepContext<'peer' | 'hypervisor'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const why = await brokenBy(context, signal);
+  if (why === undefined) return;
+  const until = systemClock.monotonicMs() + ARRIVES_MS;
+  for (;;) {
+    const there = await ask(context, signal, (api) => api.status({}, { signal, deadlineMs: 5000 }));
+    if (there.hypervisor === 'running') break;
+    if (there.hypervisor !== 'postcopy' || systemClock.monotonicMs() > until) {
+      const reason = `post-copy ended early: ${why}`;
+      throw godwitError('GODWIT_LOST', { guest: context.request.request.guest, reason });
+    }
+    await systemClock.sleep(LOOK_MS, signal);
+  }
+  context.dispatch({ type: 'hypervisor', event: { type: 'completed' } });
+}
+
+async function brokenBy(
+  { state, hypervisor }: StepContext<'hypervisor'>,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { stream } = state();
+  if (stream === 'failed') return 'its stream broke before all memory had left its source';
+  if (stream !== 'lost' && (await sessionIfThere(hypervisor, signal)) !== undefined)
+    return undefined;
+  return 'its source died before all memory had left it';
 }

@@ -7,14 +7,16 @@ import { stepIndex } from '../../../migration/direct/steps.ts';
 import { NOTICED_MS, SAID_MS } from '../../../migration/steering/standstill.ts';
 import { deadlineOf } from '../../../migration/direct/steps.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
-import type { Coordinator } from './coordinator.ts';
-import { LinkState } from './stream/link-state.ts';
+import type { Coordinator, Seen } from './coordinator.ts';
 import { graceMs, linkSilent, lossIn, silenceOf } from './stream/link-silent.ts';
-import { MemorySteering } from './stream/memory-steering.ts';
-import { resumePeer, settingsNow } from './source-base.ts';
-import type { SourceContext } from './source-context.ts';
-import { StreamGuard } from './stream/stream-guard.ts';
-import type { Seen } from './stream/stream-progress.ts';
+import { MemorySteering, type SteeringDependencies } from './stream/memory-steering.ts';
+import type { SourceBackingFiles } from './disks/backing-files.ts';
+import type { SourceDisks } from './disks/disks.ts';
+import type { GuestChanges } from './guest/guest-changes.ts';
+import type { SourceProbes } from './network/probes.ts';
+import { resumePeer, settingsNow, type MigrationRun } from './source-base.ts';
+import type { SourceDataPath } from './stream/data-path.ts';
+import { LinkState, StreamGuard } from './stream/stream-guard.ts';
 import { streamAddress } from './stream/under-way.ts';
 
 /** Between two looks at the stream, ms; the hypervisor itself renews its figures every 100 ms or so. */
@@ -29,6 +31,15 @@ const AFTER_PASS_MS = 30;
 /** Rounds that are journaled closer together than this say nothing new, ms. */
 const ROUND_MS = 50;
 
+export type WatchDependencies = SteeringDependencies &
+  Pick<MigrationRun, 'request' | 'dispatch'> & {
+    readonly dataPath: Pick<SourceDataPath, 'isOpen' | 'isCut' | 'hasLink' | 'mind'>;
+    readonly disks: Pick<SourceDisks, 'mind'>;
+    readonly backingFiles: Pick<SourceBackingFiles, 'isOpen' | 'mind'>;
+    readonly changes: Pick<GuestChanges, 'watch' | 'explain'>;
+    readonly probes: Pick<SourceProbes, 'saw' | 'stopped'>;
+  };
+
 /** Looks at the stream and at the destination while a migration runs, and turns what it sees into events. */
 export class Watch {
   readonly #coordinator: Coordinator;
@@ -41,7 +52,7 @@ export class Watch {
   /** Runs while the guest is paused. */
   #still: NodeJS.Timeout | undefined;
   #guard: StreamGuard | undefined;
-  #context: SourceContext | undefined;
+  #context: WatchDependencies | undefined;
   readonly #sight = new LinkState();
   readonly #steering: MemorySteering;
   /** Memory has begun to flow. */
@@ -54,7 +65,7 @@ export class Watch {
     this.#steering = new MemorySteering(coordinator, clock);
   }
 
-  start(context: SourceContext): void {
+  start(context: WatchDependencies): void {
     // After a takeover nothing else may speak to the destination for long.
     resumePeer(context);
     const { dispatch, peer } = context;
@@ -65,7 +76,7 @@ export class Watch {
     void this.#guarding(context);
     void this.#heartbeat(context);
     const onChanged = (error: GodwitError): void => this.#fail(error);
-    void context.changes.watch(context, onChanged, this.#over.signal);
+    void context.changes.watch(onChanged, this.#over.signal);
   }
 
   stop(): void {
@@ -101,7 +112,7 @@ export class Watch {
     const { doing } = this.#coordinator.state;
     const moves = doing.kind === 'do' && (doing.step === 'memory' || doing.step === 'switchover');
     if (moves && context !== undefined) {
-      const error = await context.changes.explain(context, this.#over.signal);
+      const error = await context.changes.explain(this.#over.signal);
       if (error !== undefined) this.#fail(error);
     }
     this.#coordinator.dispatch({ type: 'hypervisor', event });
@@ -133,7 +144,7 @@ export class Watch {
     }, afterMs);
   }
 
-  async #sampling(context: SourceContext): Promise<void> {
+  async #sampling(context: WatchDependencies): Promise<void> {
     while (!this.#over.signal.aborted) {
       if (this.#worthSampling()) await this.#sampleOnce(context);
       await this.#pause();
@@ -150,7 +161,7 @@ export class Watch {
     return doing.step === 'drain' || (doing.step === 'memory' && this.#flows && !stopped);
   }
 
-  async #sampleOnce(context: SourceContext): Promise<void> {
+  async #sampleOnce(context: WatchDependencies): Promise<void> {
     const signal = this.#over.signal;
     try {
       const sample = await withDeadline('a look at the stream', 5000, signal, async (bounded) =>
@@ -159,7 +170,7 @@ export class Watch {
       const step = this.#isDraining() ? 'drain' : 'memory';
       this.#guard?.saw(sample.transferredBytes, step, sample.remainingBytes);
       this.#coordinator.observe({ sample, still: this.#standsStill(context) }, this.#note());
-      context.probes.saw(context, sample);
+      context.probes.saw(sample);
       const now = this.#clock.monotonicMs();
       if (sample.round > this.#round && now - this.#roundAt >= ROUND_MS) {
         this.#round = sample.round;
@@ -178,7 +189,7 @@ export class Watch {
     return doing.kind === 'do' && doing.step === 'drain';
   }
 
-  #standsStill(context: SourceContext): Seen['still'] {
+  #standsStill(context: WatchDependencies): Seen['still'] {
     const forMs = this.#guard?.stillMs ?? 0;
     if (this.#isDraining()) return forMs < NOTICED_MS ? undefined : { forMs, timeoutMs: undefined };
     // By the wire a cap holds the hypervisor back for seconds, and the wire itself knows of a cut.
@@ -196,7 +207,7 @@ export class Watch {
   }
 
   /** Minds the bytes, which nobody else misses for many minutes. */
-  async #guarding(context: SourceContext): Promise<void> {
+  async #guarding(context: WatchDependencies): Promise<void> {
     const signal = this.#over.signal;
     try {
       for (;;) {
@@ -213,7 +224,7 @@ export class Watch {
   }
 
   /** A cut that the wire hides is its own to repair; one that lasts longer ends it, or it is stuck. */
-  #isHidden({ dataPath, state }: SourceContext): boolean {
+  #isHidden({ dataPath, state }: WatchDependencies): boolean {
     const stillMs = this.#guard?.stillMs ?? 0;
     return (
       dataPath.isOpen && this.#sight.hides(stillMs, graceMs(state()), this.#clock.monotonicMs())
@@ -230,7 +241,7 @@ export class Watch {
     });
   }
 
-  async #heartbeat(context: SourceContext): Promise<void> {
+  async #heartbeat(context: WatchDependencies): Promise<void> {
     const signal = this.#over.signal;
     let silentSince: number | undefined;
     for (;;) {
@@ -266,7 +277,7 @@ export class Watch {
     }
   }
 
-  #worthAsking(context: SourceContext): boolean {
+  #worthAsking(context: WatchDependencies): boolean {
     const { doing, known } = this.#coordinator.state;
     if (doing.kind !== 'do' || !context.peer.known) return false;
     // Backing files may take long, and the other side is not to take this for silence.

@@ -5,9 +5,10 @@ import { initialSource, type SourceState } from '../../../../src/migration/direc
 import type { PortNow } from '../../../../src/migration/guest-changes/ports.ts';
 import type { GuestSnapshot } from '../../../../src/migration/guest-changes/snapshot.ts';
 import { GuestChanges } from '../../../../src/mover/direct/source/guest/guest-changes.ts';
-import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { turn } from './answers.ts';
+
+type Dependencies = ConstructorParameters<typeof GuestChanges>[0];
 
 export const BEFORE: GuestSnapshot = {
   parts: [
@@ -15,12 +16,23 @@ export const BEFORE: GuestSnapshot = {
     { kind: 'size', name: 'disk0', value: '1024' },
   ],
 };
+
+interface ChangingGuest {
+  now: GuestSnapshot;
+  status: HypervisorStatus;
+  change: () => void;
+  reads: number;
+}
+
 /** A guest that the test changes, compared by a mover whose time passes when the test says so. */
-export function stage(first: Partial<SourceState> = {}) {
-  const guest = {
+export function stage(
+  first: Partial<SourceState> = {},
+  more: (guest: ChangingGuest) => object = () => ({}),
+) {
+  const guest: ChangingGuest = {
     now: BEFORE,
-    status: { run: 'running', stream: 'none' } as HypervisorStatus,
-    change: (): void => undefined,
+    status: { run: 'running', stream: 'none' },
+    change: () => undefined,
     reads: 0,
   };
   const ports = {
@@ -68,10 +80,10 @@ export function stage(first: Partial<SourceState> = {}) {
         },
       }),
     },
+    ...more(guest),
   };
   return {
-    changes: new GuestChanges(clock, silentLog, looks),
-    context: context as SourceContext,
+    changes: new GuestChanges(context as Dependencies, clock, silentLog, looks),
     guest,
     ports,
     slept,

@@ -9,10 +9,11 @@ import { godwitError } from '../../../../src/errors.ts';
 import { silentLog } from '../../../../src/log.ts';
 import type { SourceEvent } from '../../../../src/migration/direct/source-state.ts';
 import { SourceDisks } from '../../../../src/mover/direct/source/disks/disks.ts';
-import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 import { peerOf, timeOf, UNCAPPED } from './answers.ts';
+
+type Dependencies = ConstructorParameters<typeof SourceDisks>[0];
 
 export const MIB = 1024 ** 2;
 export const GIB = 1024 ** 3;
@@ -42,6 +43,7 @@ interface Copying {
   /** What the destination answers that is to offer a path, try by try; then it does. */
   readonly offers?: readonly (Error | undefined)[];
   readonly session?: Error;
+  readonly canCopy?: boolean;
   readonly run?: string;
   readonly doing?: object;
   readonly tookOver?: boolean;
@@ -110,7 +112,7 @@ export function stage(t: TestContext, given: Copying = {}) {
     ...UNCAPPED,
     dir,
     tookOver: () => given.tookOver === true,
-    underWay: { msOf: () => 0 },
+    underWay: { downtimeMs: () => 100 },
     request: { id: 'm-1', toHost: 'b', request: { guest: 'web1' } },
     peer,
     state: () => state,
@@ -120,7 +122,7 @@ export function stage(t: TestContext, given: Copying = {}) {
       session: async () => {
         if (given.session !== undefined) throw given.session;
         return {
-          disks: source,
+          disks: given.canCopy === false ? undefined : source,
           adjust: async (change: StreamChange) => void adjusted.push(JSON.stringify(change)),
           status: async () => ({ run: given.run ?? 'running' }),
           letIn: async (socket: string) => void done.push(`let in ${path.basename(socket)}`),
@@ -128,19 +130,22 @@ export function stage(t: TestContext, given: Copying = {}) {
       },
     },
   };
-  const disks = new SourceDisks(silentLog, async (_parts, { address }, socket) => {
-    assert.ok(!existsSync(socket));
-    done.push(`open ${address}`);
-    const tunnel = new FakeTunnel();
-    tunnels.push(tunnel);
-    return tunnel as unknown as Tunnel;
-  });
+  const disks = new SourceDisks(
+    context as Dependencies,
+    silentLog,
+    async (_parts, { address }, socket) => {
+      assert.ok(!existsSync(socket));
+      done.push(`open ${address}`);
+      const tunnel = new FakeTunnel();
+      tunnels.push(tunnel);
+      return tunnel as unknown as Tunnel;
+    },
+  );
   const types = (): string[] => events.map(({ type }) => type);
   const socket = path.join(dir, 'disks.sock');
   return {
     ...time,
     disks,
-    context: context as SourceContext,
     state,
     done,
     adjusted,

@@ -6,8 +6,8 @@ import {
   type SourceEvent,
   type SourceState,
 } from '../../../../src/migration/direct/source-state.ts';
-import { drained } from '../../../../src/mover/direct/source/drain.ts';
-import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import { drained } from '../../../../src/mover/direct/source/step-actions.ts';
+import type { StepContext } from '../../../../src/mover/direct/source/ports.ts';
 import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { timeOf } from './answers.ts';
@@ -28,7 +28,7 @@ function draining(
   const context: unknown = {
     state: () => ({ ...initialSource(planned({ mode: 'postcopy' })).state, stream }),
     request: { id: 'm-00000001', request: { guest: 'web1' } },
-    guest: {
+    hypervisor: {
       session: async () => {
         if (session !== 'there') throw session;
         return {};
@@ -45,7 +45,7 @@ function draining(
     },
     dispatch: (event: SourceEvent) => events.push(event),
   };
-  return { over: drained(context as SourceContext, signal), events, looks: () => looks };
+  return { over: drained(context as StepContext, signal), events, looks: () => looks };
 }
 
 describe('memory that still leaves the source', () => {

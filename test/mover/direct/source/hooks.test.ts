@@ -8,7 +8,7 @@ import { hookInput } from '../../../../src/hooks/hooks.ts';
 import { silentLog } from '../../../../src/log.ts';
 import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
 import { askHook, callEndHook, factsOf } from '../../../../src/mover/direct/source/hooks.ts';
-import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import type { StepContext } from '../../../../src/mover/direct/source/ports.ts';
 import { END_PHASES, type EndPhase } from '../../../../src/protocol/public/migration.ts';
 import type { NicNetwork } from '../../../../src/protocol/network.ts';
 import { errorOf, planned } from '../../../migration/direct/samples.ts';
@@ -22,12 +22,12 @@ const NIC: NicNetwork = {
   attachment: { kind: 'bridge', bridge: 'br0', mtu: 1500 },
 };
 
-function partsOf(state: Partial<SourceState>, directory = '/nowhere'): SourceContext {
+function partsOf(state: Partial<SourceState>, directory = '/nowhere'): StepContext {
   const context: unknown = {
-    config: { name: 'a', hooks: { directory } },
+    host: { config: { name: 'a', hooks: { directory } } },
     state: () => ({ ...initialSource(planned()).state, ...state }),
   };
-  return context as SourceContext;
+  return context as StepContext;
 }
 
 /** A site with every hook of the source; what each was given is in a file of its name. */

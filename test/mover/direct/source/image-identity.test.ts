@@ -8,7 +8,7 @@ import { agentConfig } from '../../../../src/config.ts';
 import { answerProof } from '../../../../src/disks/proof/proof.ts';
 import { openPools } from '../../../../src/disks/proof/pools.ts';
 import { identityOf } from '../../../../src/system/files/open-files.ts';
-import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import type { LookDependencies } from '../../../../src/mover/direct/source/source-base.ts';
 import {
   proveStorage,
   type StorageFound,
@@ -64,7 +64,7 @@ function stage(t: TestContext, isKnown: boolean) {
     peer: peerOf(api),
   };
   const proving = (): Promise<StorageFound> =>
-    proveStorage(context as SourceContext, AbortSignal.timeout(30_000));
+    proveStorage(context as LookDependencies, AbortSignal.timeout(30_000));
   return { files, proving };
 }
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { silentLog } from '../../../../src/log.ts';
 import { sourceEvent, type SourceEvent } from '../../../../src/migration/direct/source-state.ts';
 import { STEP_NAMES } from '../../../../src/migration/direct/steps.ts';
-import { fitEvent } from '../../../../src/mover/direct/source/journal-event.ts';
+import { fitEvent } from '../../../../src/mover/direct/source/coordinator.ts';
 import { errorOf, sampleOf } from '../../../migration/direct/samples.ts';
 
 const step = fc.constantFrom(...STEP_NAMES);

@@ -21,39 +21,39 @@ describe('the ports of the guest', () => {
   };
 
   test('are compared before memory and before the switch, and a change ends the move by name', async () => {
-    const { changes, context, ports } = stage({ known });
+    const { changes, ports } = stage({ known });
     ports.now = [NIC];
-    await changes.assertReady(context, signal);
+    await changes.assertReady(signal);
     ports.now = [isolated];
     const refused = {
       code: 'GODWIT_GUEST_CHANGED',
       message:
         'web1 was changed while it moved: isolated of the port of net0 changed from unset to on',
     };
-    await assert.rejects(changes.assertReady(context, signal), refused);
-    await assert.rejects(changes.assertSame(context, signal), refused);
+    await assert.rejects(changes.assertReady(signal), refused);
+    await assert.rejects(changes.assertSame(signal), refused);
   });
 
   test('that cannot be read do not hold the guest up, and the report warns', async () => {
-    const { changes, context, ports } = stage({ known });
+    const { changes, ports } = stage({ known });
     ports.problem = new Error('tc is gone');
-    await changes.assertSame(context, signal);
+    await changes.assertSame(signal);
     const [check] = changes.checks();
     assert.equal(check?.name, 'port-settings');
     assert.equal(check?.verdict, 'warn');
     assert.match(check?.evidence ?? '', /tc is gone/);
     ports.problem = undefined;
     ports.now = [NIC];
-    await changes.assertSame(context, signal);
+    await changes.assertSame(signal);
     assert.deepEqual(changes.checks(), []);
   });
 
   test('are read by programs that were started before the guest stopped', async () => {
-    const { changes, context, ports, later } = stage({ known });
+    const { changes, ports, later } = stage({ known });
     ports.now = [NIC];
     const over = new AbortController();
-    const watching = changes.watch(context, () => undefined, over.signal);
-    await changes.assertReady(context, signal);
+    const watching = changes.watch(() => undefined, over.signal);
+    await changes.assertReady(signal);
     assert.equal(ports.ahead, 1);
     await later();
     assert.equal(ports.ahead, 2);

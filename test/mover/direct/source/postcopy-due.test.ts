@@ -6,8 +6,10 @@ import {
   type SourceEvent,
   type SourceState,
 } from '../../../../src/migration/direct/source-state.ts';
-import { MemorySteering } from '../../../../src/mover/direct/source/stream/memory-steering.ts';
-import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import {
+  MemorySteering,
+  type SteeringDependencies,
+} from '../../../../src/mover/direct/source/stream/memory-steering.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
 import { UNCAPPED } from './answers.ts';
 
@@ -44,7 +46,12 @@ describe('post-copy that is due', () => {
     };
     const steering = new MemorySteering(recorder, systemClock);
     const look = (): Promise<void> =>
-      steering.look(context as SourceContext, sampleOf(), 60_000, new AbortController().signal);
+      steering.look(
+        context as SteeringDependencies,
+        sampleOf(),
+        60_000,
+        new AbortController().signal,
+      );
     await look();
     await look();
     assert.deepEqual([recorded, steering.isWaiting], [[], true]);
@@ -113,7 +120,7 @@ describe('post-copy that is due', () => {
       };
       const steering = new MemorySteering(recorder, systemClock);
       const { signal } = new AbortController();
-      await steering.look(context as SourceContext, sampleOf(), 60_000, signal);
+      await steering.look(context as SteeringDependencies, sampleOf(), 60_000, signal);
       return [said.join(', '), steering.isWaiting];
     };
     assert.deepEqual(await due({}), ['emptied, decided', false]);

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test, type TestContext } from 'node:test';
 import { godwitError } from '../../../../src/errors.ts';
-import { isReadyThere } from '../../../../src/mover/direct/source/ready-there.ts';
-import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import { isReadyThere } from '../../../../src/mover/direct/source/stream/memory-steering.ts';
 import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
 import { COPY } from '../../../migration/direct/samples.ts';
 import { assertMoved } from '../ends.ts';
@@ -39,7 +38,7 @@ function asked({ there = ARMED, isCut = false, disks }: Given, signal = new Abor
     disks: { ...disks, link: { cutForMs: disks?.cutForMs } },
   };
   return {
-    answered: isReadyThere(context as SourceContext, signal.signal),
+    answered: isReadyThere(context as Parameters<typeof isReadyThere>[0], signal.signal),
     questions: () => questions,
   };
 }

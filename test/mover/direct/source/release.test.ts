@@ -3,7 +3,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { godwitError, hasCode } from '../../../../src/errors.ts';
 import { initialSource } from '../../../../src/migration/direct/source-state.ts';
 import { release } from '../../../../src/mover/direct/source/release.ts';
-import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import type { StepContext } from '../../../../src/mover/direct/source/ports.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { answer, peerOf, timeOf, type Answer } from './answers.ts';
 
@@ -21,7 +21,7 @@ function releasing(t: TestContext, given: Answer<object>, path: (nowMs: number) 
     peer,
     state: () => initialSource(planned()).state,
   };
-  return { released: release(context as SourceContext, signal), now };
+  return { released: release(context as StepContext, signal), now };
 }
 
 describe('the release of a destination', () => {

@@ -20,7 +20,7 @@ import {
   seenThere,
 } from '../../../../src/mover/direct/source/step-actions.ts';
 import { sessionIfThere } from '../../../../src/mover/direct/source/source-base.ts';
-import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import type { StepContext } from '../../../../src/mover/direct/source/ports.ts';
 import { COPY, planned, sampleOf } from '../../../migration/direct/samples.ts';
 import { answer, UNCHANGED, type Answer } from './answers.ts';
 
@@ -47,11 +47,11 @@ interface Given {
 function partsOf({ state = {}, session = {}, calls = [], ...given }: Given) {
   const events: SourceEvent[] = [];
   const context: unknown = {
-    ...UNCHANGED,
-    config: { network: { probe: given.probe ?? 'first-frame' } },
+    host: { config: { network: { probe: given.probe ?? 'first-frame' } } },
     state: () => ({ ...initialSource(planned()).state, ...state }),
     request: { id: 'm-00000001', request: { guest: 'web1' } },
-    guest: {
+    hypervisor: {
+      ...UNCHANGED,
       session: async () => {
         if (session instanceof Error) throw session;
         return session;
@@ -61,7 +61,7 @@ function partsOf({ state = {}, session = {}, calls = [], ...given }: Given) {
         return given.status;
       },
     },
-    disks: { finish: async () => void calls.push('finish disks') },
+    disks: { copies: { finish: async () => void calls.push('finish disks') } },
     peer: {
       resume: () => {},
       call: async () => {
@@ -72,7 +72,7 @@ function partsOf({ state = {}, session = {}, calls = [], ...given }: Given) {
     tookOver: () => given.tookOver ?? false,
     dispatch: (event: SourceEvent) => events.push(event),
   };
-  return { context: context as SourceContext, events, calls };
+  return { context: context as StepContext, events, calls };
 }
 
 describe('the first frame', () => {
@@ -158,9 +158,12 @@ test('how to start the guest anew is refused by the driver’s name where it can
 
 test('a hypervisor that has ended has no session; one that is out of reach is an error', async () => {
   const session = {};
-  assert.equal(await sessionIfThere(partsOf({ session }).context, signal), session);
-  assert.equal(await sessionIfThere(partsOf({ session: LOST }).context, signal), undefined);
-  await assert.rejects(sessionIfThere(partsOf({ session: AWAY }).context, signal), AWAY);
+  assert.equal(await sessionIfThere(partsOf({ session }).context.hypervisor, signal), session);
+  assert.equal(
+    await sessionIfThere(partsOf({ session: LOST }).context.hypervisor, signal),
+    undefined,
+  );
+  await assert.rejects(sessionIfThere(partsOf({ session: AWAY }).context.hypervisor, signal), AWAY);
 });
 
 describe('the last look of a rehearsal', () => {

@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { hasCode } from '../../../../src/errors.ts';
 import { initialSource, type StepFacts } from '../../../../src/migration/direct/source-state.ts';
-import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
-import { waitAtSource } from '../../../../src/mover/direct/source/wait-to-begin.ts';
+import type { StepContext } from '../../../../src/mover/direct/source/ports.ts';
+import { LIFECYCLE } from '../../../../src/mover/direct/source/lifecycle.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 
@@ -24,13 +24,13 @@ function waited(
   const context: unknown = {
     state: () => initialSource(planned(settings)).state,
     request: { createdAt: new Date().toISOString(), request: { guest: 'web1' } },
-    config: { stateDir: '/nonexistent' },
-    guest: {
+    host: { config: { stateDir: '/nonexistent' } },
+    hypervisor: {
       session: async () => session,
       countedBy: pid === undefined ? undefined : { pid, ports: [] },
     },
   };
-  return waitAtSource(context as SourceContext, new AbortController().signal);
+  return LIFECYCLE.wait.do(context as StepContext, new AbortController().signal);
 }
 
 describe('what a migration waits for', () => {

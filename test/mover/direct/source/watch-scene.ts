@@ -8,13 +8,11 @@ import {
   type SourceState,
 } from '../../../../src/migration/direct/source-state.ts';
 import type { StepName } from '../../../../src/migration/direct/steps.ts';
-import type { Coordinator } from '../../../../src/mover/direct/source/coordinator.ts';
-import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
-import { Watch } from '../../../../src/mover/direct/source/watch.ts';
+import type { Coordinator, Seen } from '../../../../src/mover/direct/source/coordinator.ts';
+import { Watch, type WatchDependencies } from '../../../../src/mover/direct/source/watch.ts';
 import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
 import { answer, turn, UNCAPPED, UNCHANGED, type Answer } from './answers.ts';
-import type { Seen } from '../../../../src/mover/direct/source/stream/stream-progress.ts';
 
 export const WELL: DestinationStatus = {
   id: 'm-00000001',
@@ -141,7 +139,7 @@ export function scene(t: TestContext, first: Partial<SourceState>) {
   };
   const watch = new Watch(coordinator as Coordinator, clock, silentLog);
   t.after(() => watch.stop());
-  watch.start(context as SourceContext);
+  watch.start(context as WatchDependencies);
   const go = async (ms: number): Promise<void> => {
     for (const until = now + ms; now < until;) {
       now += 10;

@@ -15,11 +15,14 @@ import type { NamedCheck } from '../../../../migration/preflight/check.ts';
 import type { DiskTunnel } from '../../../../protocol/peer/migration.ts';
 import { formatBytes } from '../../../../protocol/quantity.ts';
 import { openPools, resolveIn } from '../../../../disks/proof/pools.ts';
-import { ask, preparation, type SourceBase } from '../source-base.ts';
-import type { CapNeeds, TimedCap } from '../stream/timed-cap.ts';
+import { ask, preparation, type MoverParts } from '../source-base.ts';
+import type { TimedCap } from '../stream/timed-cap.ts';
 import { openTunnel } from './tunnel.ts';
 
-type Needs = CapNeeds & { readonly timedCap: Pick<TimedCap, 'saw'> };
+type Dependencies = Pick<
+  MoverParts,
+  'config' | 'request' | 'dir' | 'guest' | 'peer' | 'state' | 'dispatch'
+> & { readonly timedCap: Pick<TimedCap, 'saw'> };
 
 const CLOSE_MS = 2000;
 /** A session that ends before everything is there is made anew so often. */
@@ -35,6 +38,7 @@ type BackingHere = BackingFile & {
 
 /** The images that the guest only reads, where the hosts do not share them: the destination has each, or is sent it. */
 export class SourceBackingFiles {
+  readonly #deps: Dependencies;
   readonly #log: Log;
   #tunnel: Tunnel | undefined;
   /** The destination's mover at the time. */
@@ -42,7 +46,8 @@ export class SourceBackingFiles {
   #progress = new Map<string, DiskProgress>();
   #recorded: readonly DiskProgress[] = [];
 
-  constructor(log: Log) {
+  constructor(deps: Dependencies, log: Log) {
+    this.#deps = deps;
     this.#log = log;
   }
 
@@ -52,15 +57,15 @@ export class SourceBackingFiles {
   }
 
   /** Each of them lies at the destination, whole and with its hash compared, when this resolves. May run twice. */
-  async seed(context: Needs, signal: AbortSignal): Promise<StepFacts> {
-    const backingFiles = await identifyBackingFiles(context, context.state().known, signal);
+  async seed(signal: AbortSignal): Promise<StepFacts> {
+    const backingFiles = await identifyBackingFiles(this.#deps, this.#deps.state().known, signal);
     const sent = new Map<string, number>();
     for (let sessions = 1; ; sessions += 1) {
-      const offered = await this.#offer(context, backingFiles, signal);
+      const offered = await this.#offer(backingFiles, signal);
       if (offered.tunnel === undefined)
         return { checks: [...offered.checks, ...recorded(backingFiles, sent)] };
       const due = backingFiles.filter(({ node }) => offered.send.includes(node));
-      const why = await this.#send(context, offered.tunnel, due, sent, signal);
+      const why = await this.#send(offered.tunnel, due, sent, signal);
       if (why === undefined)
         return { checks: [...offered.checks, ...recorded(backingFiles, sent)] };
       if (sessions === MAX_SESSIONS) throw why;
@@ -84,14 +89,14 @@ export class SourceBackingFiles {
     this.#tunnel = undefined;
   }
 
-  async #offer(context: SourceBase, backingFiles: readonly BackingHere[], signal: AbortSignal) {
-    const { settings } = context.state().plan;
+  async #offer(backingFiles: readonly BackingHere[], signal: AbortSignal) {
+    const { settings } = this.#deps.state().plan;
     const linkGraceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
     const images = backingFiles.map(({ file: _, identity: _own, ...backing }) => backing);
-    const body = { ...preparation(context), bases: images, linkGraceMs };
+    const body = { ...preparation(this.#deps), bases: images, linkGraceMs };
     // It reads whole images to compare them: as long as the step may take.
     const limits = { signal, deadlineMs: settings.timeoutMs };
-    return ask(context, signal, async (api, route) => {
+    return ask(this.#deps, signal, async (api, route) => {
       const answer = await api.bases({ body }, limits);
       const { tunnel } = answer;
       if (tunnel === undefined) return answer;
@@ -101,17 +106,16 @@ export class SourceBackingFiles {
 
   /** Resolves with why the session was over before all of them were there. */
   async #send(
-    context: Needs,
     offered: DiskTunnel,
     backingFiles: readonly BackingHere[],
     sent: Map<string, number>,
     signal: AbortSignal,
   ): Promise<Error | undefined> {
-    const socket = path.join(context.dir, 'bases.sock');
+    const socket = path.join(this.#deps.dir, 'bases.sock');
     let over: Error | undefined;
     let tunnel: Tunnel;
     try {
-      tunnel = await openTunnel(context, offered, socket, signal);
+      tunnel = await openTunnel(this.#deps, offered, socket, signal);
     } catch (thrown) {
       signal.throwIfAborted();
       return toGodwitError(thrown);
@@ -119,28 +123,28 @@ export class SourceBackingFiles {
     const isOver = (thrown: unknown): void => void (over = toGodwitError(thrown));
     tunnel.ended.then(() => isOver(new Error('it was closed')), isOver);
     this.#tunnel = tunnel;
-    this.#mover = context.peer.moverAddress;
+    this.#mover = this.#deps.peer.moverAddress;
     try {
       const { BackingFileSender } = await import('../../../../disks/backing/send.ts');
-      const { guest } = context.request.request;
+      const { guest } = this.#deps.request.request;
       const progress = (each: BackingFileProgress): void => {
-        this.#note(context, each, sent);
+        this.#note(each, sent);
         // It fails where the step has ended: then nothing is to be set.
-        context.timedCap.saw(context, signal).catch(() => undefined);
+        this.#deps.timedCap.saw(signal).catch(() => undefined);
       };
       const sender = new BackingFileSender({
         tunnel,
         guest,
-        peer: context.request.toHost,
+        peer: this.#deps.request.toHost,
         progress,
       });
       for (const { node, bytes } of backingFiles) {
-        this.#report(context, { node, state: 'copying', copiedBytes: 0, totalBytes: bytes });
+        this.#report({ node, state: 'copying', copiedBytes: 0, totalBytes: bytes });
       }
       for (const backing of backingFiles) {
         await sender.send(backing satisfies BackingSource, signal);
         const { node, bytes } = backing;
-        this.#report(context, { node, state: 'whole', copiedBytes: bytes, totalBytes: bytes });
+        this.#report({ node, state: 'whole', copiedBytes: bytes, totalBytes: bytes });
       }
       await tunnel.close(CLOSE_MS);
       return undefined;
@@ -155,28 +159,24 @@ export class SourceBackingFiles {
     }
   }
 
-  #note(
-    context: SourceBase,
-    { node, ...at }: BackingFileProgress,
-    sent: Map<string, number>,
-  ): void {
+  #note({ node, ...at }: BackingFileProgress, sent: Map<string, number>): void {
     sent.set(node, at.sentBytes);
     const { doneBytes: copiedBytes, totalBytes } = at;
-    this.#report(context, { node, state: 'copying', copiedBytes, totalBytes });
+    this.#report({ node, state: 'copying', copiedBytes, totalBytes });
   }
 
-  #report(context: SourceBase, progress: DiskProgress): void {
+  #report(progress: DiskProgress): void {
     this.#progress.set(progress.node, progress);
     const disks = [...this.#progress.values()].slice(0, MAX_REPORTED);
     if (!worthReporting(this.#recorded, disks)) return;
     this.#recorded = disks;
-    context.dispatch({ type: 'copied', disks });
+    this.#deps.dispatch({ type: 'copied', disks });
   }
 }
 
 /** What they hold now. Their hashes are remembered, so that only the first look at a large one takes its time. */
 export async function identifyBackingFiles(
-  { config, guest, request }: Pick<SourceBase, 'config' | 'guest' | 'request'>,
+  { config, guest, request }: Pick<MoverParts, 'config' | 'guest' | 'request'>,
   { bases = [], identities = {} }: Pick<StepFacts, 'bases' | 'identities'>,
   signal: AbortSignal,
 ): Promise<BackingHere[]> {

@@ -2,11 +2,14 @@ import { GodwitError, godwitError } from '../../../../errors.ts';
 import type { GuestSnapshot } from '../../../../migration/guest-changes/snapshot.ts';
 import type { Disk } from '../../../../protocol/disk.ts';
 import { identifyBackingFiles } from './backing-files.ts';
-import { ask, preparation, type LookDependencies, type SourceBase } from '../source-base.ts';
+import { ask, preparation, type LookDependencies, type MoverParts } from '../source-base.ts';
 import { proveStorage } from './storage.ts';
 import { streamAsked } from '../stream/stream-asked.ts';
 
-export type CarryContext = Pick<SourceBase, 'config' | 'request' | 'state' | 'guest' | 'peer'> &
+export type CarryDependencies = Pick<
+  MoverParts,
+  'config' | 'request' | 'state' | 'guest' | 'peer'
+> &
   Pick<LookDependencies, 'connections' | 'dataPath'>;
 
 /**
@@ -15,7 +18,7 @@ export type CarryContext = Pick<SourceBase, 'config' | 'request' | 'state' | 'gu
  * compared; a drive that has no medium there becomes empty.
  */
 export async function carryMedia(
-  context: CarryContext,
+  context: CarryDependencies,
   drives: readonly string[],
   now: GuestSnapshot,
   signal: AbortSignal,
@@ -65,7 +68,7 @@ function driveOn(disks: readonly Disk[], node: string): string {
   return disks.find(({ images }) => images.some((each) => each.node === node))?.name ?? node;
 }
 
-function notCarried({ state }: CarryContext, device: string, reason: string): GodwitError {
+function notCarried({ state }: CarryDependencies, device: string, reason: string): GodwitError {
   const { to, guest } = state().plan;
   return godwitError('GODWIT_DISK_MISSING', { host: to, guest, device, reason });
 }

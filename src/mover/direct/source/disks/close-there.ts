@@ -3,12 +3,14 @@ import { rmSync } from 'node:fs';
 import type { Tunnel } from '../../../../disks/copy/tunnel/open.ts';
 import { hasCode, toGodwitError } from '../../../../errors.ts';
 import type { Log } from '../../../../log.ts';
-import { ask, type SourceBase } from '../source-base.ts';
+import { ask, type MoverParts } from '../source-base.ts';
+
+type Dependencies = Pick<MoverParts, 'request' | 'peer' | 'state' | 'dir'>;
 
 const ANSWER_MS = 15_000;
 
 /** The unix socket into which the hypervisor sends what it copies. */
-export function disksSocket({ dir }: Pick<SourceBase, 'dir'>): string {
+export function disksSocket({ dir }: Pick<MoverParts, 'dir'>): string {
   return path.join(dir, 'disks.sock');
 }
 
@@ -17,17 +19,19 @@ export function disksSocket({ dir }: Pick<SourceBase, 'dir'>): string {
  * which the last of the guest's state moves: the guest is paused for both.
  */
 export class CloseThere {
+  readonly #deps: Dependencies;
   readonly #log: Log;
   /** False where it did not come to its end. */
   #ended: Promise<boolean> | undefined;
 
-  constructor(log: Log) {
+  constructor(deps: Dependencies, log: Log) {
+    this.#deps = deps;
     this.#log = log;
   }
 
   /** `tunnel`: the path of the copies, which ends with them. */
-  begin(context: SourceBase, tunnel: Tunnel | undefined): void {
-    this.#ended = end(context, AbortSignal.timeout(ANSWER_MS)).then(
+  begin(tunnel: Tunnel | undefined): void {
+    this.#ended = end(this.#deps, AbortSignal.timeout(ANSWER_MS)).then(
       () => true,
       (error: unknown) => {
         this.#log.debug({ error: toGodwitError(error) }, 'the copies are not released yet');
@@ -38,17 +42,17 @@ export class CloseThere {
   }
 
   /** Nobody but the guest writes to the copies when this resolves, which is before it runs there. Repeatable, by any mover. */
-  async ended(context: SourceBase, signal: AbortSignal): Promise<void> {
-    const { copies = [] } = context.state().known;
+  async ended(signal: AbortSignal): Promise<void> {
+    const { copies = [] } = this.#deps.state().known;
     if (copies.length === 0 || (await this.#ended) === true) return;
-    await end(context, signal).catch((error: unknown) => {
+    await end(this.#deps, signal).catch((error: unknown) => {
       // It runs there already, or never will: the answer to commit shows which.
       if (!hasCode(error, 'GODWIT_NOT_ARMED')) throw error;
     });
   }
 }
 
-async function end(context: SourceBase, signal: AbortSignal): Promise<void> {
+async function end(context: Dependencies, signal: AbortSignal): Promise<void> {
   const { epoch, settings } = context.state().plan;
   const body = settings.verifyDisks === true ? { epoch, watch: true } : { epoch };
   await ask(context, signal, (api) => api.disksEnd({ body }, { signal, deadlineMs: ANSWER_MS }));

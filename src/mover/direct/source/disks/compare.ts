@@ -12,16 +12,18 @@ import type { DiskCheck } from '../../../../protocol/disk.ts';
 import { CHUNK_BYTES, PIECE_BYTES } from '../../../../protocol/peer/disk-check.ts';
 import { asideOf } from './set-aside-disks.ts';
 import { ask } from '../source-base.ts';
-import type { SourceContext } from '../source-context.ts';
+import type { StepContext } from '../ports.ts';
 
 const ANSWER_MS = 60_000;
+
+type CompareContext = StepContext<'peer' | 'hypervisor' | 'host'>;
 
 /**
  * The guest has left and nobody writes to its images here any more: compares them with what they were at the destination
  * when it was switched. Undefined where that is not to be; what cannot be found out is reported, and fails nothing.
  */
 export async function compareDisks(
-  context: SourceContext,
+  context: CompareContext,
   signal: AbortSignal,
 ): Promise<DiskCheck | undefined> {
   const { plan, known } = context.state();
@@ -49,7 +51,7 @@ export async function compareDisks(
 }
 
 /** Its copied images as they lie here now. */
-function imagesOf({ state, request }: SourceContext): FrozenImage[] {
+function imagesOf({ state, request }: CompareContext): FrozenImage[] {
   const { copies = [], copied = [], below = [], identities = {}, description } = state().known;
   const chains = (description?.disks ?? []).map((disk) => disk.images);
   return copies.map(({ node }, index) => {
@@ -80,13 +82,13 @@ interface Found extends ImageCheck {
 }
 
 async function compareAll(
-  context: SourceContext,
+  context: CompareContext,
   images: readonly FrozenImage[],
   signal: AbortSignal,
 ): Promise<Found[]> {
-  const directory = path.join(context.dir, 'compare');
+  const directory = path.join(context.host.dir, 'compare');
   const { NbdClient } = await import('../../../../disks/copy/nbd/client.ts');
-  return context.guest.frozen(images, directory, signal, async (socket, inner) => {
+  return context.hypervisor.frozen(images, directory, signal, async (socket, inner) => {
     const found: Found[] = [];
     for (const { node } of images) {
       const near = await NbdClient.open(socket, node, inner);
@@ -100,7 +102,7 @@ async function compareAll(
   });
 }
 
-function farOf(context: SourceContext, node: string, signal: AbortSignal): FarImage {
+function farOf(context: CompareContext, node: string, signal: AbortSignal): FarImage {
   const { epoch } = context.state().plan;
   const within = { signal, deadlineMs: ANSWER_MS };
   return {
@@ -116,7 +118,7 @@ function farOf(context: SourceContext, node: string, signal: AbortSignal): FarIm
   };
 }
 
-function verdictOf(context: SourceContext, found: readonly Found[]): Omit<DiskCheck, 'tookMs'> {
+function verdictOf(context: CompareContext, found: readonly Found[]): Omit<DiskCheck, 'tookMs'> {
   const sum = (of: (each: Found) => number): number =>
     found.reduce((all, each) => all + of(each), 0);
   const figures = {
@@ -132,7 +134,7 @@ function verdictOf(context: SourceContext, found: readonly Found[]): Omit<DiskCh
   return { verdict: 'different', ...figures, first: { node, at }, error };
 }
 
-function unverified(context: SourceContext, reason: string): SerialError {
+function unverified(context: CompareContext, reason: string): SerialError {
   const { guest, to: host } = context.state().plan;
   return godwitError('GODWIT_DISK_UNVERIFIED', { guest, host, reason }).toJSON();
 }

@@ -13,7 +13,7 @@ import {
 import type { DiskPace, DiskProgress } from '../../../../protocol/disk.ts';
 import type { MigrationSettings } from '../../../../protocol/public/migration.ts';
 import { formatBytes } from '../../../../protocol/quantity.ts';
-import type { SourceBase } from '../source-base.ts';
+import type { MigrationRun } from '../source-base.ts';
 
 /** So much may be left of a copy that is as good as its source: the guest goes on writing. */
 const NEARLY_BYTES = 64 * 1024 ** 2;
@@ -58,13 +58,20 @@ export function isInStep({ state, copiedBytes, totalBytes }: DiskSample): boolea
   return state === 'ready' && copiedBytes === totalBytes;
 }
 
-export function failed(context: SourceBase, device: string, reason: string): GodwitError {
-  const { guest } = context.request.request;
+export function failed(
+  { request }: Pick<MigrationRun, 'request'>,
+  device: string,
+  reason: string,
+): GodwitError {
+  const { guest } = request.request;
   return godwitError('GODWIT_DISK_FAILED', { guest, device, reason });
 }
 
-export function busy(context: SourceBase, { writesPerS, copiesPerS }: CopyPace): GodwitError {
-  const { guest } = context.request.request;
+export function busy(
+  { request }: Pick<MigrationRun, 'request'>,
+  { writesPerS, copiesPerS }: CopyPace,
+): GodwitError {
+  const { guest } = request.request;
   const figures = { writes: formatBytes(writesPerS), copies: formatBytes(copiesPerS) };
   return godwitError('GODWIT_DISK_BUSY', { guest, ...figures });
 }

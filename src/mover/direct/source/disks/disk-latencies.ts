@@ -6,39 +6,41 @@ import type { Log } from '../../../../log.ts';
 import { requestsOf } from '../../../../migration/report/latencies.ts';
 import { defined } from '../../../../protocol/defined.ts';
 import type { DiskLatency } from '../../../../protocol/disk.ts';
-import type { SourceBase } from '../source-base.ts';
+import type { MoverParts } from '../source-base.ts';
 
 /** A monitor that does not answer for so long is not waited for, ms. */
 const MAX_MS = 2000;
 
-type Needs = Pick<SourceBase, 'guest' | 'state' | 'dispatch'>;
+type Dependencies = Pick<MoverParts, 'guest' | 'state' | 'dispatch'>;
 
 /**
  * How long the guest's own requests take to disks that are copied: while the destination is made ready, and from the
  * start of the copies to the switch. No migration waits for it, or fails because of it.
  */
 export class DiskLatencies {
+  readonly #deps: Dependencies;
   readonly #clock: Clock;
   readonly #log: Log;
   #beginning: Promise<void> | undefined;
   #sinceMs: number | undefined;
 
-  constructor(clock: Clock, log: Log) {
+  constructor(deps: Dependencies, clock: Clock, log: Log) {
+    this.#deps = deps;
     this.#clock = clock;
     this.#log = log;
   }
 
   /** Counts from here on, over the steps that make the destination ready. */
-  begin(context: Needs): void {
-    this.#beginning = this.#quietly(context, undefined, (counter, nodes, signal) =>
+  begin(): void {
+    this.#beginning = this.#quietly(undefined, (counter, nodes, signal) =>
       this.#anew(counter, nodes, signal),
     );
   }
 
   /** What was counted by now, for a prediction. */
-  async now(context: Needs, signal: AbortSignal): Promise<DiskLatency[]> {
+  async now(signal: AbortSignal): Promise<DiskLatency[]> {
     const found: DiskLatency[] = [];
-    await this.#quietly(context, signal, async (counter, nodes, within) => {
+    await this.#quietly(signal, async (counter, nodes, within) => {
       await this.#beginning;
       for (const { node, requests } of await this.#read(counter, nodes, within))
         found.push({ node, before: requests });
@@ -47,29 +49,29 @@ export class DiskLatencies {
   }
 
   /** The copies are about to begin. A mover that takes over amid them has nothing to add. */
-  async copying(context: Needs, signal: AbortSignal): Promise<void> {
-    if (context.state().known.diskLatency !== undefined) return;
-    await this.#quietly(context, signal, async (counter, nodes, within) => {
+  async copying(signal: AbortSignal): Promise<void> {
+    if (this.#deps.state().known.diskLatency !== undefined) return;
+    await this.#quietly(signal, async (counter, nodes, within) => {
       await this.#beginning;
       const before = await this.#read(counter, nodes, within);
       await this.#anew(counter, nodes, within);
       const disks = before.map(({ node, requests }) => ({ node, before: requests }));
-      context.dispatch({ type: 'latency', disks });
+      this.#deps.dispatch({ type: 'latency', disks });
     });
   }
 
   /** The guest has left, or the copies are given up: what was counted, and no more is. */
-  async end(context: Needs, signal: AbortSignal): Promise<void> {
-    await this.#quietly(context, signal, async (counter, nodes, within) => {
+  async end(signal: AbortSignal): Promise<void> {
+    await this.#quietly(signal, async (counter, nodes, within) => {
       await this.#beginning;
-      const { diskLatency: known } = context.state().known;
+      const { diskLatency: known } = this.#deps.state().known;
       if (known?.every(({ during }) => during === undefined) === true) {
         const found = await this.#read(counter, nodes, within);
         const disks = found.map(({ node, requests: during }): DiskLatency => {
           const before = known.find((disk) => disk.node === node)?.before;
           return { node, ...defined({ before }), during };
         });
-        if (disks.length > 0) context.dispatch({ type: 'latency', disks });
+        if (disks.length > 0) this.#deps.dispatch({ type: 'latency', disks });
       }
       await counter.end(within);
     });
@@ -92,10 +94,10 @@ export class DiskLatencies {
   }
 
   async #quietly(
-    { guest, state }: Needs,
     signal: AbortSignal | undefined,
     work: (counter: RequestCounter, nodes: readonly string[], signal: AbortSignal) => Promise<void>,
   ): Promise<void> {
+    const { guest, state } = this.#deps;
     const nodes = (state().known.copies ?? []).map(({ node }) => node);
     if (nodes.length === 0) return;
     try {

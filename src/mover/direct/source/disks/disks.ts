@@ -19,16 +19,15 @@ import {
   progressOf,
 } from './disk-convergence.ts';
 import { disksSocket as socketOf, CloseThere } from './close-there.ts';
-import { ask, settingsNow } from '../source-base.ts';
+import { ask, sessionIfThere, settingsNow, type MoverParts } from '../source-base.ts';
 import { SwitchHold } from '../stream/switch-hold.ts';
-import type { CapNeeds, TimedCap } from '../stream/timed-cap.ts';
+import type { TimedCap } from '../stream/timed-cap.ts';
 import type { UnderWay } from '../stream/under-way.ts';
-import { sessionIfThere } from '../source-base.ts';
 import { openTunnel } from './tunnel.ts';
 
-type Needs = CapNeeds & {
+type Dependencies = MoverParts & {
   readonly timedCap: Pick<TimedCap, 'saw'>;
-  readonly underWay: Pick<UnderWay, 'msOf'>;
+  readonly underWay: Pick<UnderWay, 'downtimeMs'>;
 };
 
 const LOOK_MS = 200;
@@ -44,6 +43,7 @@ const MAY_BE_SILENT_MS = 5000;
 
 /** The disks that leave this host by being copied: their path to the other host, and how far they are. */
 export class SourceDisks {
+  readonly #deps: Dependencies;
   readonly #log: Log;
   #tunnel: Tunnel | undefined;
   /** The destination's mover at the time. */
@@ -61,11 +61,12 @@ export class SourceDisks {
   readonly #switchHold: SwitchHold;
 
   /** `open`: how the path is opened. */
-  constructor(log: Log, open = openTunnel) {
+  constructor(deps: Dependencies, log: Log, open = openTunnel) {
+    this.#deps = deps;
     this.#log = log;
     this.#openTunnel = open;
-    this.closeThere = new CloseThere(log);
-    this.#switchHold = new SwitchHold(log);
+    this.closeThere = new CloseThere(deps, log);
+    this.#switchHold = new SwitchHold(deps, log);
   }
 
   /** The path of the disks stands: a cut of the links is its own to repair for a while. */
@@ -89,56 +90,56 @@ export class SourceDisks {
   }
 
   /** Copies until each disk is as good as here; the guest runs on. Also resumes what an earlier mover began. */
-  async copy(context: Needs, signal: AbortSignal): Promise<void> {
-    await this.#attach(context, signal);
+  async copy(signal: AbortSignal): Promise<void> {
+    await this.#attach(signal);
     for (;;) {
-      const disks = await this.#look(context, signal);
+      const disks = await this.#look(signal);
       if (disks.every(isNearlyWhole)) return;
-      await this.#converge(context, signal);
+      await this.#converge(signal);
       await systemClock.sleep(LOOK_MS, signal);
     }
   }
 
   /** Keeps the copies as good as here for as long as memory moves, or the guest shuts down; the first round of it over, what is written goes to both. */
-  async keep(context: Needs, signal: AbortSignal): Promise<void> {
-    if (nodesOf(context).length === 0) return;
-    while (isUnderWay(context)) {
-      await this.#look(context, signal);
-      if ((context.state().sample?.round ?? 0) > 1) await this.#slow(context, signal);
-      else await this.#converge(context, signal);
+  async keep(signal: AbortSignal): Promise<void> {
+    if (nodesOf(this.#deps).length === 0) return;
+    while (isUnderWay(this.#deps)) {
+      await this.#look(signal);
+      if ((this.#deps.state().sample?.round ?? 0) > 1) await this.#slow(signal);
+      else await this.#converge(signal);
       await systemClock.sleep(LOOK_MS, signal);
     }
   }
 
   /** The guest is paused: its disks are the same at both hosts when this resolves. */
-  async finish(context: Needs, signal: AbortSignal): Promise<void> {
-    const nodes = nodesOf(context);
+  async finish(signal: AbortSignal): Promise<void> {
+    const nodes = nodesOf(this.#deps);
     if (nodes.length === 0) return;
     this.isFinishing = true;
-    const source = await sourceOf(context, signal);
+    const source = await sourceOf(this.#deps, signal);
     // A mover that has just taken over has no path to the other host yet, and what is to be copied may need one.
     // One that comes back after the copies were ended finds them whole, and needs none.
     if (this.#tunnel === undefined) {
       const disks = await source.sample(nodes, signal);
-      if (disks.some(({ state }) => state !== 'whole')) await this.#attach(context, signal);
+      if (disks.some(({ state }) => state !== 'whole')) await this.#attach(signal);
     }
     await source.finish(nodes, signal);
     const tunnel = this.#tunnel;
     // The other end breaks it off: from here on that is no news.
-    if (tunnel !== undefined) this.#account(context, tunnel);
-    this.closeThere.begin(context, tunnel);
+    if (tunnel !== undefined) this.#account(tunnel);
+    this.closeThere.begin(tunnel);
   }
 
   /** The copies are given up: the guest and its disks are as if none had been made. */
-  async drop(context: Needs, signal: AbortSignal): Promise<void> {
-    if (nodesOf(context).length === 0) return;
+  async drop(signal: AbortSignal): Promise<void> {
+    if (nodesOf(this.#deps).length === 0) return;
     // First: a copy that waits for a silent host to take bytes does not hear that it is to end.
-    this.abort(context, 'the copying is undone');
-    const session = await sessionIfThere(context, signal);
+    this.abort('the copying is undone');
+    const session = await sessionIfThere(this.#deps.guest, signal);
     // Where a cold move's hypervisor has ended, its copying has, too.
     const isGone = session === undefined || (await session.status(signal)).run === 'gone';
     if (!isGone) await session.disks?.drop(signal);
-    await rm(socketOf(context), { force: true });
+    await rm(socketOf(this.#deps), { force: true });
   }
 
   /** A destination's mover that was replaced knows nothing of this session: nobody has to wait until its grace is over. */
@@ -148,63 +149,63 @@ export class SourceDisks {
     this.#tunnel.abort(new Error('another mover works at the destination'));
   }
 
-  abort(context: Needs, why: string): void {
+  abort(why: string): void {
     const tunnel = this.#tunnel;
     if (tunnel === undefined) return;
-    this.#account(context, tunnel);
+    this.#account(tunnel);
     tunnel.abort(new Error(why));
   }
 
   /** Journals once what a tunnel carried, when it is closed; `why` where it ended by itself. */
-  #account(context: Needs, tunnel: Tunnel, why?: string): void {
+  #account(tunnel: Tunnel, why?: string): void {
     this.#tunnel = undefined;
     const because = why === undefined ? {} : { why: why.slice(0, 1024) };
-    context.dispatch({ type: 'disk-link', figures: diskLinkReport(tunnel), ...because });
+    this.#deps.dispatch({ type: 'disk-link', figures: diskLinkReport(tunnel), ...because });
   }
 
   /** A guest that writes faster than its disks are copied is slowed down, or stays. */
-  async #converge(context: Needs, signal: AbortSignal): Promise<void> {
-    const { settings } = context.state().plan;
+  async #converge(signal: AbortSignal): Promise<void> {
+    const { settings } = this.#deps.state().plan;
     const decision = this.#convergence.decide(settings);
     if (decision.what === 'continue') return;
-    if (decision.what === 'refuse') throw busy(context, decision.pace);
-    if (!(await this.#slow(context, signal, decision.pace.copiesPerS))) {
+    if (decision.what === 'refuse') throw busy(this.#deps, decision.pace);
+    if (!(await this.#slow(signal, decision.pace.copiesPerS))) {
       this.#convergence.canSlow ??= false;
       return;
     }
     const why = 'it writes faster to its disks than they are copied';
-    context.dispatch({ type: 'decided', what: 'slow-writes', why });
+    this.#deps.dispatch({ type: 'decided', what: 'slow-writes', why });
   }
 
   /** From now on what the guest writes goes to both hosts at once, where the hypervisor can and the link carries it. */
-  async #slow(context: Needs, signal: AbortSignal, copiesPerS = 0): Promise<boolean> {
-    const bytesPerS = this.#linkRate(context);
+  async #slow(signal: AbortSignal, copiesPerS = 0): Promise<boolean> {
+    const bytesPerS = this.#linkRate();
     if (this.#convergence.canSlow !== undefined) return false;
     if (!mayWaitFor(bytesPerS, copiesPerS)) return false;
-    const source = await sourceOf(context, signal);
+    const source = await sourceOf(this.#deps, signal);
     // A guest's write must not wait for a host that has gone silent.
     this.#tunnel?.mustAnswerWithin(answerTimeoutMs(bytesPerS, copiesPerS));
-    const canSlow = await source.setWriteBlocking(nodesOf(context), signal);
+    const canSlow = await source.setWriteBlocking(nodesOf(this.#deps), signal);
     this.#convergence.canSlow = canSlow;
     return canSlow;
   }
 
   /** The known rate of the link, bytes/s; 0 while it is unknown. */
-  #linkRate(context: Needs): number {
-    const { maxBandwidth = Infinity } = settingsNow(context);
+  #linkRate(): number {
+    const { maxBandwidth = Infinity } = settingsNow(this.#deps);
     const rate = Math.min(this.#tunnel?.measure.bytesPerS || Infinity, maxBandwidth);
     return Number.isFinite(rate) ? rate : 0;
   }
 
   /** Looks at the copies, and resumes those that are stalled. GODWIT_DISK_FAILED where that is in vain. */
-  async #look(context: Needs, signal: AbortSignal): Promise<DiskSample[]> {
-    const source = await sourceOf(context, signal);
-    const disks = await source.sample(nodesOf(context), signal);
+  async #look(signal: AbortSignal): Promise<DiskSample[]> {
+    const source = await sourceOf(this.#deps, signal);
+    const disks = await source.sample(nodesOf(this.#deps), signal);
     this.areWhole = disks.every(isNearlyWhole);
     const broken = disks.find(({ state }) => state === 'broken');
     const isLinked = this.#tunnel !== undefined && this.#tunnel.measure.cutForMs === undefined;
-    await this.#switchHold.set(context, broken !== undefined || !isLinked, signal);
-    await context.timedCap.saw(context, signal);
+    await this.#switchHold.set(broken !== undefined || !isLinked, signal);
+    await this.#deps.timedCap.saw(signal);
     if (this.#tunnel?.measure.cutForMs === undefined) {
       this.#convergence.see(disks, systemClock.monotonicMs());
     } else this.#convergence.forget();
@@ -212,11 +213,11 @@ export class SourceDisks {
       this.#recorded = disks;
       const { pace } = this.#convergence;
       const known = pace === undefined ? {} : { pace };
-      context.dispatch({ type: 'copied', disks: disks.map(progressOf), ...known });
+      this.#deps.dispatch({ type: 'copied', disks: disks.map(progressOf), ...known });
     }
     for (const { node, state, failure } of disks) {
       if (state === 'failed' || failure?.kind === 'full' || failure?.kind === 'source') {
-        throw failed(context, node, failure?.reason ?? 'its copy has ended');
+        throw failed(this.#deps, node, failure?.reason ?? 'its copy has ended');
       }
     }
     if (broken === undefined && this.#tunnel !== undefined) {
@@ -224,9 +225,9 @@ export class SourceDisks {
       if (disks.every(isInStep)) this.#stuck = undefined;
       return disks;
     }
-    this.#mustNotGiveUp(context, disks, broken);
+    this.#mustNotGiveUp(disks, broken);
     try {
-      await this.#attach(context, signal);
+      await this.#attach(signal);
     } catch (thrown) {
       signal.throwIfAborted();
       // The other host is away, or its mover is about to be replaced: the next look tries again.
@@ -237,11 +238,7 @@ export class SourceDisks {
   }
 
   /** Stalled copies are resumed while they make progress between, or the links may still come back. Each cut begins anew. */
-  #mustNotGiveUp(
-    context: Needs,
-    disks: readonly DiskSample[],
-    broken: DiskSample | undefined,
-  ): void {
+  #mustNotGiveUp(disks: readonly DiskSample[], broken: DiskSample | undefined): void {
     const now = systemClock.monotonicMs();
     const copied = disks.reduce((sum, { copiedBytes }) => sum + copiedBytes, 0);
     const before = this.#stuck;
@@ -255,61 +252,61 @@ export class SourceDisks {
     const stuck = isNew ? { copied, since: now, until: now, tries: 0, cuts } : before;
     this.#stuck = stuck;
     if (!isCut) stuck.tries += 1;
-    const graceMs = context.state().plan.settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
+    const graceMs = this.#deps.state().plan.settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
     const isOver = now - stuck.since > graceMs + AFTER_GRACE_MS;
     if (isOver || stuck.tries > MAX_TRIES) {
-      const reason = broken?.failure?.reason ?? `no path to ${context.request.toHost} is open`;
-      throw failed(context, broken?.node ?? 'of the guest', reason);
+      const reason = broken?.failure?.reason ?? `no path to ${this.#deps.request.toHost} is open`;
+      throw failed(this.#deps, broken?.node ?? 'of the guest', reason);
     }
   }
 
   /** The path to the other host stands, and the copies go on; a path that broke is made anew. */
-  async #attach(context: Needs, signal: AbortSignal): Promise<void> {
-    const socket = socketOf(context);
+  async #attach(signal: AbortSignal): Promise<void> {
+    const socket = socketOf(this.#deps);
     if (this.#tunnel === undefined) {
-      await this.#open(context, socket, signal);
-      await (await context.guest.session(signal)).letIn?.(socket);
+      await this.#open(socket, signal);
+      await (await this.#deps.guest.session(signal)).letIn?.(socket);
     }
-    const source = await sourceOf(context, signal);
-    await source.start(nodesOf(context), socket, signal);
+    const source = await sourceOf(this.#deps, signal);
+    await source.start(nodesOf(this.#deps), socket, signal);
   }
 
-  async #open(context: Needs, socket: string, signal: AbortSignal): Promise<void> {
-    const { epoch, settings } = context.state().plan;
+  async #open(socket: string, signal: AbortSignal): Promise<void> {
+    const { epoch, settings } = this.#deps.state().plan;
     const body = { epoch, linkGraceMs: settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS };
-    const offered = await ask(context, signal, async (api, route) => {
+    const offered = await ask(this.#deps, signal, async (api, route) => {
       const recorded = await api.disks({ body }, { signal, deadlineMs: ANSWER_MS });
       return { ...recorded, address: route(recorded.address) };
     });
     // A mover that was killed has left its own.
     await rm(socket, { force: true });
-    const tunnel = await this.#openTunnel(context, offered, socket, signal);
+    const tunnel = await this.#openTunnel(this.#deps, offered, socket, signal);
     this.#tunnel = tunnel;
-    this.limit(settingsNow(context).maxBandwidth);
-    this.#mover = context.peer.moverAddress;
+    this.limit(settingsNow(this.#deps).maxBandwidth);
+    this.#mover = this.#deps.peer.moverAddress;
     const waits = this.#convergence.canSlow === true;
-    tunnel.mustAnswerWithin(waits ? answerTimeoutMs(this.#linkRate(context)) : MAY_BE_SILENT_MS);
+    tunnel.mustAnswerWithin(waits ? answerTimeoutMs(this.#linkRate()) : MAY_BE_SILENT_MS);
     tunnel.ended.catch((thrown: unknown) => {
       if (this.#tunnel !== tunnel) return;
       const error = toGodwitError(thrown);
-      this.#account(context, tunnel, error.message);
+      this.#account(tunnel, error.message);
       this.#log.warn({ error }, 'the session of the disks is over');
     });
   }
 }
 
-function nodesOf(context: Needs): string[] {
+function nodesOf(context: Dependencies): string[] {
   return (context.state().known.copies ?? []).map(({ node }) => node);
 }
 
 /** It runs, and will soon be paused. */
-function isUnderWay(context: Needs): boolean {
+function isUnderWay(context: Dependencies): boolean {
   const { doing, stopped } = context.state();
   const step = doing.kind === 'do' ? doing.step : undefined;
   return step === 'memory' || (step === 'switchover' && isCold(context.state()) && !stopped);
 }
 
-async function sourceOf(context: Needs, signal: AbortSignal): Promise<DiskSource> {
+async function sourceOf(context: Dependencies, signal: AbortSignal): Promise<DiskSource> {
   const session = await context.guest.session(signal);
   if (session.disks !== undefined) return session.disks;
   throw godwitError('GODWIT_INTERNAL', { what: 'disks to copy, and a driver that cannot' });

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { proofFile } from '../../../../disks/proof/proof.ts';
 import { godwitError } from '../../../../errors.ts';
 import { fileUsers } from '../../../../system/files/file-users.ts';
 import { inodeIn, judgeUsers, type LeavingImage } from '../../../../migration/image-identity.ts';
@@ -8,7 +9,7 @@ import { formatBytes } from '../../../../protocol/quantity.ts';
 import { finder, type Lying } from './find-images.ts';
 import type { LookDependencies } from '../source-base.ts';
 import { prove, provenMedia, type Image, type Proof } from './proofs.ts';
-import { proveVolumes } from './volumes.ts';
+import { locatedVolumes, proveVolumes } from './volumes.ts';
 
 /** What was found of a guest's disks or volumes: where the destination has each image, which images it lacks, and the evidence. */
 export interface StorageFound {
@@ -251,4 +252,25 @@ function notShared(
     evidence: error.message,
     error: error.toJSON(),
   };
+}
+
+/** Removes what a mover that died in the midst of a proof has left. */
+export async function dropProofs(
+  { guest, config, request, state }: LookDependencies,
+  signal: AbortSignal,
+): Promise<void> {
+  const { description } = state().known;
+  if (description === undefined) return;
+  const { files = {}, volumes = [] } = await guest.inspect(signal);
+  for (const { proof } of (await locatedVolumes(config, volumes)).located)
+    await proof.beside.remove(proofFile(request.id), signal);
+  if (description.disks === undefined) return;
+  const find = await finder(config);
+  for (const file of Object.values(files)) {
+    const located = await find(file, signal);
+    if ('problem' in located) continue;
+    const { proof } = located.found;
+    if ('medium' in proof) await proof.medium.drop?.(request.id, signal);
+    else await proof.beside.remove(proofFile(request.id), signal);
+  }
 }

@@ -5,11 +5,11 @@ import type { DiskTunnel } from '../../../../protocol/peer/migration.ts';
 import { hostCredentials } from '../../../../host/credentials.ts';
 import { openDiskTunnel } from '../../../engine/wire-openers.ts';
 import { budgetOf } from '../../../../host/wire.ts';
-import { settingsNow, type SourceBase } from '../source-base.ts';
+import { settingsNow, type MoverParts } from '../source-base.ts';
 
 /** The session that the destination waits for, from the unix `socket` of this host; loaded only where disks need it. */
 export async function openTunnel(
-  context: SourceBase,
+  context: Pick<MoverParts, 'config' | 'state'>,
   { session, address }: DiskTunnel,
   socket: string,
   signal: AbortSignal,

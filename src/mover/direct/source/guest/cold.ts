@@ -2,8 +2,8 @@ import { GodwitError, godwitError } from '../../../../errors.ts';
 import { haltError } from '../../../../migration/guest-changes/errors.ts';
 import { sessionIfThere } from '../source-base.ts';
 import { permissionHere, refusalOrProof, takeBackClaim } from './permission.ts';
-import { streamSetup } from '../stream/stream-setup.ts';
-import type { SourceContext } from '../source-context.ts';
+import { relaunch } from './restart.ts';
+import type { HypervisorPort, StepContext } from '../ports.ts';
 import type { UndoFacts } from '../source-base.ts';
 
 /** How a guest moves without its memory: it shuts itself down here, and is started at the destination. */
@@ -12,28 +12,27 @@ import type { UndoFacts } from '../source-base.ts';
 const GOES_DOWN_MS = 60_000;
 
 /** Ends with the guest shut down, and its disks the same at both hosts. */
-export async function shutDown(context: SourceContext, signal: AbortSignal): Promise<void> {
-  const session = await context.guest.session(signal);
+export async function shutDown(
+  { state, hypervisor, dataPath, disks }: StepContext<'hypervisor' | 'dataPath' | 'disks'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const session = await hypervisor.session(signal);
   if (session.shutDown === undefined) throw cannot();
   const { halt } = await session.status(signal);
   // A guest that its owner has stopped does not go down. One that is down already was told so by an earlier mover.
   if (halt !== undefined && halt.kind !== 'shut-down') {
-    throw new GodwitError(haltError(context.state().plan.guest, halt));
+    throw new GodwitError(haltError(state().plan.guest, halt));
   }
-  await Promise.all([session.shutDown(signal), context.disks.keep(context, signal)]);
-  await context.disks.finish(context, signal);
+  await Promise.all([session.shutDown(signal), disks.copies.keep(signal)]);
+  await disks.copies.finish(signal);
   if (session.sendFiles === undefined) return;
-  const { address, tlsHostname } = await context.dataPath.open(
-    context,
-    context.state().known,
-    signal,
-  );
-  await session.sendFiles(streamSetup(context), address, tlsHostname, signal);
+  const { address, tlsHostname } = await dataPath.open(state().known, signal);
+  await session.sendFiles(dataPath.setup(), address, tlsHostname, signal);
 }
 
 /** The guest is down, and its right to run is on its way: its hypervisor here ends, and so releases its disks. */
-export async function endSource(context: SourceContext, signal: AbortSignal): Promise<void> {
-  const session = await sessionIfThere(context, signal);
+export async function endSource(hypervisor: HypervisorPort, signal: AbortSignal): Promise<void> {
+  const session = await sessionIfThere(hypervisor, signal);
   if (session?.waitsForRetire !== true) await session?.quit(signal);
 }
 
@@ -41,15 +40,18 @@ export async function endSource(context: SourceContext, signal: AbortSignal): Pr
  * Ends with the guest running here: it never went down, or it is started again. GODWIT_RUNS_ELSEWHERE if another host
  * has the guest by now; GODWIT_HELD if it is not known to be safe.
  */
-export async function startAgain(context: SourceContext, signal: AbortSignal): Promise<UndoFacts> {
-  const session = await sessionIfThere(context, signal);
+export async function startAgain(
+  context: StepContext<'peer' | 'hypervisor' | 'host'>,
+  signal: AbortSignal,
+): Promise<UndoFacts> {
+  const session = await sessionIfThere(context.hypervisor, signal);
   const run = session === undefined ? 'gone' : (await session.status(signal)).run;
   const { launch } = context.state().known;
   if (run === 'gone' && launch === undefined) throw cannot();
   const claim = takeBackClaim(context.state(), false);
   const permission = await permissionHere(context, claim, refusalOrProof, signal);
   if (run === 'gone' && launch !== undefined) {
-    await context.relaunch(launch, permission, signal);
+    await relaunch(context, launch, permission, signal);
     return { anew: true };
   }
   await session?.startAgain?.(GOES_DOWN_MS, permission, signal);

@@ -13,17 +13,18 @@ import {
 } from '../../../../migration/guest-changes/compare.ts';
 import { haltError } from '../../../../migration/guest-changes/errors.ts';
 import { changedPorts } from '../../../../migration/guest-changes/ports.ts';
-import type { StepFacts } from '../../../../migration/direct/source-state.ts';
+import type { SourceState, StepFacts } from '../../../../migration/direct/source-state.ts';
 import { pass, warn, type NamedCheck } from '../../../../migration/preflight/check.ts';
 import type { GuestSnapshot } from '../../../../migration/guest-changes/snapshot.ts';
 import { Mutex } from '../../../../mutex.ts';
 import type { PortLooks } from '../../../../network/port-look.ts';
 import type { NicNetwork } from '../../../../protocol/network.ts';
 import type { Check } from '../../../../protocol/public/migration.ts';
-import { carryMedia, type CarryContext } from '../disks/carry-media.ts';
+import { carryMedia, type CarryDependencies } from '../disks/carry-media.ts';
 import type { SourceMoverRequest } from '../../../../protocol/mover/request.ts';
 import { refuseOn } from '../../../engine/refused-by-checks.ts';
-import type { SourceBase } from '../source-base.ts';
+import type { MigrationRun } from '../source-base.ts';
+import type { SourceGuest } from './guest.ts';
 
 /** Between two comparisons while the guest moves, ms: some changes have no event. */
 const COMPARE_MS = 5000;
@@ -38,7 +39,7 @@ const CARRY_MS = 10_000;
 /** Changes that the report lists; older ones are left out. */
 const MAX_TOLD = 8;
 
-type Facts = Pick<SourceBase, 'state' | 'guest'>;
+type Facts = Pick<MigrationRun, 'state'>;
 type Carry = (drives: readonly string[], now: GuestSnapshot, signal: AbortSignal) => Promise<void>;
 
 /**
@@ -46,6 +47,7 @@ type Carry = (drives: readonly string[], now: GuestSnapshot, signal: AbortSignal
  * the move does not carry over ends the move by name. Media that were changed are carried over as soon as they are seen.
  */
 export class GuestChanges {
+  readonly #deps: CarryDependencies;
   readonly #clock: Clock;
   readonly #log: Log;
   #wake: (() => void) | undefined;
@@ -61,23 +63,29 @@ export class GuestChanges {
   /** Ends with the mover. */
   #life: AbortSignal | undefined;
 
-  constructor(clock: Clock, log: Log, ports: Pick<PortLooks, 'ahead' | 'look'>) {
+  constructor(
+    deps: CarryDependencies,
+    clock: Clock,
+    log: Log,
+    ports: Pick<PortLooks, 'ahead' | 'look'>,
+  ) {
+    this.#deps = deps;
     this.#clock = clock;
     this.#log = log;
     this.#ports = ports;
   }
 
   /** Before memory flows the guest must run, and be as it was described. */
-  async assertReady(context: CarryContext, signal: AbortSignal): Promise<void> {
-    const { halt } = await context.guest.status(signal);
-    if (halt !== undefined) throw new GodwitError(haltError(context.state().plan.guest, halt));
-    await this.assertSame(context, signal);
-    this.#portsAhead(context);
+  async assertReady(signal: AbortSignal): Promise<void> {
+    const { halt } = await this.#deps.guest.status(signal);
+    if (halt !== undefined) throw new GodwitError(haltError(this.#deps.state().plan.guest, halt));
+    await this.assertSame(signal);
+    this.#portsAhead();
   }
 
   /** GODWIT_GUEST_CHANGED, or GODWIT_GUEST_HALTED if its owner has stopped it. */
-  async assertSame(context: CarryContext, signal: AbortSignal): Promise<void> {
-    const error = await this.#compare(context, signal, carriedBy(context));
+  async assertSame(signal: AbortSignal): Promise<void> {
+    const error = await this.#compare(signal, carriedBy(this.#deps));
     if (error !== undefined) throw error;
   }
 
@@ -85,13 +93,9 @@ export class GuestChanges {
    * Refuses on the checks of the machine that the destination has made from the description. If the guest is another by
    * now, that is the reason, and not the destination.
    */
-  async judgeMachine(
-    context: CarryContext,
-    checks: readonly Check[],
-    signal: AbortSignal,
-  ): Promise<void> {
+  async judgeMachine(checks: readonly Check[], signal: AbortSignal): Promise<void> {
     const isRefused = checks.some(({ verdict }) => verdict === 'refuse');
-    if (isRefused) await this.assertSame(context, signal);
+    if (isRefused) await this.assertSame(signal);
     refuseOn(checks);
   }
 
@@ -106,35 +110,31 @@ export class GuestChanges {
   }
 
   /** Why the stream broke, if the guest was changed; undefined if it was not, or cannot be read. */
-  async explain(context: Facts, signal: AbortSignal): Promise<GodwitError | undefined> {
+  async explain(signal: AbortSignal): Promise<GodwitError | undefined> {
     const comparing = withDeadline('comparing the guest', EXPLAIN_MS, signal, (inner) =>
-      this.#compare(context, inner),
+      this.#compare(inner),
     );
     return comparing.catch(() => undefined);
   }
 
   /** Compares now and then until the guest stops for its switch; `onChanged` is called with each difference. */
-  async watch(
-    context: CarryContext,
-    onChanged: (error: GodwitError) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async watch(onChanged: (error: GodwitError) => void, signal: AbortSignal): Promise<void> {
     let isHeard = false;
     this.#life = signal;
     while (!signal.aborted) {
       await this.#pause(COMPARE_MS, signal);
       if (signal.aborted) return;
-      if (!mayChange(context)) continue;
+      if (!mayChange(this.#deps)) continue;
       try {
         if (!isHeard) {
-          const session = await context.guest.session(signal);
+          const session = await this.#deps.guest.session(signal);
           session.onChange?.(() => this.#wake?.());
           isHeard = true;
         }
-        const carry = isMade(context) ? carriedBy(context) : undefined;
-        const error = await this.#compare(context, signal, carry);
-        if (error !== undefined && mayChange(context)) onChanged(error);
-        this.#portsAhead(context);
+        const carry = isMade(this.#deps) ? carriedBy(this.#deps) : undefined;
+        const error = await this.#compare(signal, carry);
+        if (error !== undefined && mayChange(this.#deps)) onChanged(error);
+        this.#portsAhead();
       } catch (thrown) {
         // The comparison before the switch decides.
         if (!signal.aborted) this.#log.debug({ error: toGodwitError(thrown) }, 'no comparison');
@@ -153,16 +153,16 @@ export class GuestChanges {
     }
   }
 
-  #compare(context: Facts, signal: AbortSignal, carry?: Carry): Promise<GodwitError | undefined> {
-    return this.#mutex.run(() => this.#compareNow(context, signal, carry));
+  #compare(signal: AbortSignal, carry?: Carry): Promise<GodwitError | undefined> {
+    return this.#mutex.run(() => this.#compareNow(signal, carry));
   }
 
   /** Without `carry` a change that the destination has yet to be told of is passed over. */
   async #compareNow(
-    { guest, state }: Facts,
     signal: AbortSignal,
     carry: Carry | undefined,
   ): Promise<GodwitError | undefined> {
+    const { guest, state } = this.#deps;
     const { known, plan, halted } = state();
     if (halted !== undefined) return new GodwitError(haltError(plan.guest, halted));
     const before = this.#told ?? known.snapshot;
@@ -220,8 +220,8 @@ export class GuestChanges {
   }
 
   /** The next look may be the one that the paused guest waits for. */
-  #portsAhead({ state }: Facts): void {
-    const { known } = state();
+  #portsAhead(): void {
+    const { known } = this.#deps.state();
     const isLooked = known.snapshot !== undefined && (known.networks ?? []).length > 0;
     if (isLooked && this.#life !== undefined) this.#ports.ahead(this.#life);
   }
@@ -232,7 +232,7 @@ function unseenPorts(why: string): NamedCheck {
   return warn('port-settings', `not compared once more before the switch: ${why}`, hint);
 }
 
-function carriedBy(context: CarryContext): Carry {
+function carriedBy(context: CarryDependencies): Carry {
   return (drives, now, signal) => carryMedia(context, drives, now, signal);
 }
 
@@ -259,4 +259,42 @@ function mayChange({ state }: Facts): boolean {
   if (doing.kind !== 'do' || stopped) return false;
   const at = stepIndex(doing.step);
   return at > stepIndex('assess') && at <= stepIndex('memory');
+}
+
+interface SameMachineDependencies {
+  readonly guest: Pick<SourceGuest, 'machine'>;
+  readonly state: () => SourceState;
+}
+
+/**
+ * Begins to read the machine as it runs here. The result is a function of the destination's machine that resolves to
+ * the check `same-machine`; to none where the driver does not know machines.
+ */
+export function sameMachine(
+  { guest, state }: SameMachineDependencies,
+  signal: AbortSignal,
+): (there: unknown) => Promise<Check[]> {
+  const here = guest.machine(signal);
+  here.catch(() => {});
+  return async (there) => {
+    const { to } = state().plan;
+    try {
+      const compare = await here;
+      if (compare === undefined) return [];
+      if (there === undefined) {
+        return [notCompared(`${to} did not report what it has made`, `Upgrade Godwit on ${to}.`)];
+      }
+      return [compare(there, to)];
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const { code, message } = toGodwitError(thrown);
+      if (code === 'GODWIT_PROTOCOL_INVALID' || code === 'GODWIT_HYPERVISOR_LOST') throw thrown;
+      return [notCompared(message, 'Move it again once both hosts have less to do.')];
+    }
+  };
+}
+
+function notCompared(why: string, hint: string): Check {
+  const evidence = `it was not found out whether it is the same machine there: ${why}`;
+  return warn('same-machine', evidence, hint, 'both');
 }

@@ -7,7 +7,8 @@ import { godwitError, hasCode } from '../../../../errors.ts';
 import type { CountedBy } from '../../../../host/machine/guest-counters.ts';
 import type { Life } from '../../../../system/processes/life.ts';
 import type { HypervisorEvent, HypervisorStatus } from '../../../../migration/direct/hypervisor.ts';
-import type { GuestHandle } from '../../../../protocol/mover/handle.ts';
+import type { StartPermission } from '../../../../migration/permission/permission.ts';
+import type { GuestHandle, Launch } from '../../../../protocol/mover/handle.ts';
 import type { MigrationSettings } from '../../../../protocol/public/migration.ts';
 import { streamAsked } from '../stream/stream-asked.ts';
 
@@ -164,6 +165,16 @@ export class SourceGuest {
   /** Takes back the access that its hypervisor was given and has not returned itself; never rejects. */
   async takeBack(guestDir: string): Promise<void> {
     await this.#driver.takeBack?.(guestDir);
+  }
+
+  /** Starts its hypervisor again, as it was started. */
+  async relaunch(
+    launch: Launch,
+    permission: StartPermission,
+    signal: AbortSignal,
+  ): Promise<GuestHandle> {
+    const started = await this.#driver.relaunch?.(this.#handle, launch, permission, signal);
+    return started ?? this.#handle;
   }
 
   /** Reads images that its hypervisor has left. */

@@ -15,23 +15,32 @@ import {
   type StartPermission,
 } from '../../../../migration/permission/permission.ts';
 import type { AskFleet } from '../../../../protocol/peer/migration.ts';
-import { ask, darkMs } from '../source-base.ts';
-import type { SourceContext } from '../source-context.ts';
+import type { Fencing } from '../../../../host/fencing.ts';
+import type { SourceMoverRequest } from '../../../../protocol/mover/request.ts';
+import type { Surroundings } from '../../../engine/surroundings.ts';
+import { ask, darkMs, type MigrationRun } from '../source-base.ts';
+import type { StepContext } from '../ports.ts';
 
 /** Time that the destination may be out of reach while its refusal is needed, ms. */
 const REFUSAL_MS = 60_000;
 /** The same with the time for the proof that it is off; undoing a step may take 110 s. */
 const REFUSAL_AND_PROOF_MS = 105_000;
 
+/** The context of a question about the right to run. */
+export type PermissionContext = StepContext<'peer' | 'host'>;
+
 /** The destination's answer, and whether a proof that its host is off is as good. */
-export type AskDestination = (context: SourceContext, signal: AbortSignal) => Promise<HostAnswer>;
+export type AskDestination = (
+  context: PermissionContext,
+  signal: AbortSignal,
+) => Promise<HostAnswer>;
 
 /**
  * Permission to run the guest here again. Asks the hosts that may hold a copy, and no others.
  * GODWIT_RUNS_ELSEWHERE if another host has the guest; GODWIT_HELD if it is not known to be safe.
  */
 export async function permissionHere(
-  context: SourceContext,
+  context: PermissionContext,
   claim: Claim,
   askDestination: AskDestination,
   signal: AbortSignal,
@@ -39,25 +48,25 @@ export async function permissionHere(
   // As it was before: a destination that is fenced now leaves the operator's word for the others in force.
   const { plan, known, decision } = context.state();
   const { guest, from: host, to: counterpart } = plan;
-  const fleet = context.fleet.names();
+  const fleet = context.host.fleet.names();
   const asked = { guest, claim, counterpart, fleet };
-  const doubtful = new Set(hostsInDoubt({ ...asked, now: context.bootTime() }));
+  const doubtful = new Set(hostsInDoubt({ ...asked, now: context.host.bootTime() }));
   const answers = new Map<string, HostAnswer>();
   if (doubtful.has(counterpart)) {
     const answer =
-      provedBefore(decision, context.bootTime()) ?? (await askDestination(context, signal));
+      provedBefore(decision, context.host.bootTime()) ?? (await askDestination(context, signal));
     answers.set(counterpart, answer);
     // A refusal covers this migration alone. While this host was off, the destination may have recovered the guest.
-    const wasOff = claim.kind === 'recovery' || claim.bootId !== context.bootTime().bootId;
+    const wasOff = claim.kind === 'recovery' || claim.bootId !== context.host.bootTime().bootId;
     const isAskedAgain = wasOff && (answer.is === 'without' || answer.is === 'named');
     if (!isAskedAgain) doubtful.delete(counterpart);
   }
   const { id, createdAt: since } = context.request;
   const sought = { guest, uuid: known.description?.uuid, id, since };
-  for (const [name, answer] of await context.fleet.ask([...doubtful], sought, signal)) {
+  for (const [name, answer] of await context.host.fleet.ask([...doubtful], sought, signal)) {
     answers.set(name, answeredFor(name, answer, decision.answersFor, decision.at));
   }
-  const verdict = judgeStart({ ...asked, now: context.bootTime(), answers });
+  const verdict = judgeStart({ ...asked, now: context.host.bootTime(), answers });
   switch (verdict.kind) {
     case 'granted':
       return verdict.permission;
@@ -74,27 +83,24 @@ export async function permissionHere(
  * What a commit carries after a restart of this host, or after an operator's order: another host may have recovered the
  * guest meanwhile, so the destination asks every host. Undefined if neither happened.
  */
-export function fleetToAsk({
-  state,
-  bootTime,
-}: Pick<SourceContext, 'state' | 'bootTime'>): AskFleet | undefined {
+export function fleetToAsk({ state, host }: StepContext<'host'>): AskFleet | undefined {
   const { plan, decision } = state();
-  const now = bootTime();
+  const now = host.bootTime();
   if (plan.bootId === now.bootId && decision === NO_DECISION) return undefined;
   return { answersFor: isProofValid(decision.at, now) ? [...decision.answersFor] : [] };
 }
 
 /** GODWIT_RUNS_ELSEWHERE if a third host has the guest; undefined if none shows it. */
 export async function askForThird(
-  context: SourceContext,
+  context: StepContext<'host'>,
   signal: AbortSignal,
 ): Promise<GodwitError | undefined> {
   const { plan, known } = context.state();
   const { guest, from, to } = plan;
   const { id, createdAt: since } = context.request;
-  const third = context.fleet.names().filter((host) => host !== to);
+  const third = context.host.fleet.names().filter((host) => host !== to);
   const sought = { guest, uuid: known.description?.uuid, id, since };
-  for (const [other, answer] of await context.fleet.ask(third, sought, signal)) {
+  for (const [other, answer] of await context.host.fleet.ask(third, sought, signal)) {
     if (answer.is !== 'has') continue;
     return godwitError('GODWIT_RUNS_ELSEWHERE', { guest, host: from, other, reason: answer.why });
   }
@@ -122,12 +128,13 @@ export const refusalOrProof: AskDestination = (context, signal) => refusal(conte
 export const refusalOnly: AskDestination = (context, signal) => refusal(context, false, signal);
 
 async function refusal(
-  context: SourceContext,
+  context: PermissionContext,
   orProof: boolean,
   signal: AbortSignal,
 ): Promise<HostAnswer> {
   const body = { epoch: context.state().plan.epoch };
-  const limitMs = context.fenceMs === 0 ? REFUSAL_MS : darkMs(context, REFUSAL_AND_PROOF_MS);
+  const limitMs =
+    context.host.fenceMs === 0 ? REFUSAL_MS : darkMs(context.host.fenceMs, REFUSAL_AND_PROOF_MS);
   try {
     await withDeadline('the destination’s refusal', limitMs, signal, (bounded) =>
       ask(context, bounded, (api) => api.refuse({ body }, { signal: bounded, deadlineMs: 10_000 })),
@@ -135,11 +142,38 @@ async function refusal(
     return { is: 'without' };
   } catch (cause) {
     const isDark = hasCode(cause, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
-    const fencing = orProof && isDark ? await context.fence(signal) : undefined;
-    if (fencing?.off === true) return { is: 'off', by: fencing.by, at: context.bootTime() };
+    const fencing = orProof && isDark ? await context.host.fence(signal) : undefined;
+    if (fencing?.off === true) return { is: 'off', by: fencing.by, at: context.host.bootTime() };
     const failure = cause instanceof Error ? cause.message : String(cause);
     const why = fencing === undefined ? failure : `${failure}; ${fencing.why}`;
     const reason = `everything was handed over and the destination gave no refusal: ${why}`;
     throw godwitError('GODWIT_HELD', { guest: context.request.request.guest, reason }, { cause });
   }
+}
+
+/** Asks for the proof that the destination's host is off; it is journaled before anything follows from it. */
+export async function proveOff(
+  {
+    request,
+    state,
+    record,
+  }: Pick<MigrationRun, 'state' | 'record'> & {
+    readonly request: Pick<SourceMoverRequest, 'peer'>;
+  },
+  { fence, log, bootTime }: Pick<Surroundings, 'fence' | 'log' | 'bootTime'>,
+  signal: AbortSignal,
+): Promise<Fencing | undefined> {
+  const { plan, known } = state();
+  const { id, guest, to } = plan;
+  const { address, addresses: further = [] } = request.peer;
+  const reported = [known.moverAddress, known.memoryAddress].filter((each) => each !== undefined);
+  const addresses = [address, ...further, ...reported];
+  const answer = await fence?.(to, { id, guest, side: 'destination', addresses }, signal);
+  if (answer === undefined) return undefined;
+  if (signal.aborted) return { off: false, why: 'nobody waited for the proof' };
+  log.warn({ host: to, ...answer }, 'fencing hook called');
+  if (answer.off) {
+    await record({ type: 'fenced', host: to, by: answer.by, ...bootTime() });
+  }
+  return answer;
 }

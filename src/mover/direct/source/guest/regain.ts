@@ -1,39 +1,21 @@
-import { systemClock } from '../../../../clock.ts';
-import { godwitError, hasCode, type GodwitError } from '../../../../errors.ts';
+import { godwitError, type GodwitError } from '../../../../errors.ts';
+import type { SourceState } from '../../../../migration/direct/source-state.ts';
 import { isMemoryStale } from '../../../../migration/direct/resolve.ts';
 import { mayBeOwnPause } from '../../../../migration/guest-changes/run-states.ts';
 import { permissionHere, refusalOnly, refusalOrProof, takeBackClaim } from './permission.ts';
-import type { SourceContext } from '../source-context.ts';
+import type { StepContext } from '../ports.ts';
 import type { UndoFacts } from '../source-base.ts';
-
-/** An agent that died is started again within moments by whatever looks after it, ms. */
-const AGENT_BACK_MS = 10_000;
-const AGENT_RETRY_MS = 250;
-
-/**
- * Whether the destination has a mover for this. Its agent may have died of the very admission and be back in a moment:
- * without its answer a mover would be left there until it finds out by itself.
- */
-export async function isMoverThere(context: SourceContext, signal: AbortSignal): Promise<boolean> {
-  const until = systemClock.monotonicMs() + AGENT_BACK_MS;
-  for (;;) {
-    try {
-      return await context.peer.locate(context.request.id, signal);
-    } catch (thrown) {
-      const away = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
-      if (!away || systemClock.monotonicMs() > until) throw thrown;
-    }
-    await systemClock.sleep(AGENT_RETRY_MS, signal);
-  }
-}
 
 /**
  * Ends with the guest running here, or standing still as its owner left it; or with GODWIT_HELD if the destination’s
  * refusal is needed and not to be had, or if the guest's memory may be older than its storage and its driver cannot start
  * it from there.
  */
-export async function regain(context: SourceContext, signal: AbortSignal): Promise<UndoFacts> {
-  const session = await context.guest.session(signal);
+export async function regain(
+  context: StepContext<'peer' | 'hypervisor' | 'host'>,
+  signal: AbortSignal,
+): Promise<UndoFacts> {
+  const session = await context.hypervisor.session(signal);
   const status = await session.cancel(signal);
   if (status.run === 'running' || status.run === 'gone') return {};
   // It was stopped for a switch that did not take place, so its hypervisor does not resume it by itself.
@@ -61,14 +43,13 @@ export async function regain(context: SourceContext, signal: AbortSignal): Promi
     // A person who was shown this may decide that the processes go on all the same, whatever else the order rests on: a hook
     // that is called again proves again that the destination is off, and one that is back refuses.
     const isInsisted = proof === 'operator' || decision.fromMemory === true;
-    if (!isInsisted) throw staleMemory(context);
+    if (!isInsisted) throw staleMemory(context.state());
   }
   await session.resumeGuest(permission, signal);
   return {};
 }
 
-function staleMemory(context: SourceContext): GodwitError {
-  const { guest, to } = context.state().plan;
+function staleMemory({ plan: { guest, to } }: Pick<SourceState, 'plan'>): GodwitError {
   const reason = `${to} may have run it and written to storage that both hosts see, so its memory here may be older than its files, and its driver cannot start it from them`;
   return godwitError('GODWIT_HELD', { guest, reason });
 }

@@ -1,16 +1,15 @@
 import { z } from 'zod';
-import type { AgentConfig } from '../../../../config.ts';
 import { withDeadline } from '../../../../deadline.ts';
-import type { DirectDriver } from '../../../../port/direct.ts';
+import type { StartPermission } from '../../../../migration/permission/permission.ts';
+import type { Launch } from '../../../../protocol/mover/handle.ts';
 import type { GuestHandle } from '../../../../port/inventory.ts';
 import { refuseOverlaid } from '../../../engine/overlaid.ts';
 import type { HostAnswer } from '../../../../migration/permission/host-answer.ts';
 import { godwitError, hasCode } from '../../../../errors.ts';
 import { guestEndingMs } from '../../../../migration/direct/ending-times.ts';
-import { restoreNetworks } from '../network/networks.ts';
-import { permissionHere } from './permission.ts';
-import { ask, tearDown } from '../source-base.ts';
-import type { SourceContext } from '../source-context.ts';
+import { permissionHere, type PermissionContext } from './permission.ts';
+import { ask, tearDown, type MigrationRun } from '../source-base.ts';
+import type { HypervisorPort, StepContext } from '../ports.ts';
 
 /** How long the destination may take to say what became of its copy, ms. */
 const WORD_MS = 20_000;
@@ -22,7 +21,7 @@ const END_MS = 30_000;
  * the guest here has been ended. May run twice: a guest that was started already is found again.
  */
 export async function restartGuest(
-  context: SourceContext,
+  context: StepContext<'peer' | 'hypervisor' | 'network' | 'host'>,
   signal: AbortSignal,
 ): Promise<GuestHandle> {
   const { known, plan } = context.state();
@@ -31,20 +30,20 @@ export async function restartGuest(
   const claim = { kind: 'restart', bootId: plan.bootId } as const;
   const permission = await permissionHere(context, claim, copyThereIsGone, signal);
   await withDeadline('ending the rest of the guest', endMs(context), signal, (bounded) =>
-    endRemains(context, bounded),
+    endRemains(context.hypervisor, bounded),
   );
-  const handle = await context.relaunch(launch, permission, signal);
-  await restoreNetworks(context, signal);
+  const handle = await relaunch(context, launch, permission, signal);
+  await context.network.restore(signal);
   return handle;
 }
 
-function endMs(context: SourceContext): number {
+function endMs(context: MigrationRun): number {
   return END_MS + guestEndingMs(context.state());
 }
 
-async function endRemains(context: SourceContext, signal: AbortSignal): Promise<void> {
+async function endRemains(hypervisor: HypervisorPort, signal: AbortSignal): Promise<void> {
   try {
-    const session = await context.guest.session(signal);
+    const session = await hypervisor.session(signal);
     await session.quit(signal);
   } catch (thrown) {
     if (!hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) throw thrown;
@@ -52,7 +51,10 @@ async function endRemains(context: SourceContext, signal: AbortSignal): Promise<
 }
 
 /** The destination reports that its hypervisor is gone, or its host is proved off. GODWIT_RESTART without. */
-async function copyThereIsGone(context: SourceContext, signal: AbortSignal): Promise<HostAnswer> {
+async function copyThereIsGone(
+  context: PermissionContext,
+  signal: AbortSignal,
+): Promise<HostAnswer> {
   const { plan } = context.state();
   let why: string;
   try {
@@ -69,8 +71,8 @@ async function copyThereIsGone(context: SourceContext, signal: AbortSignal): Pro
     why = `its copy at ${plan.to} is still there (${hypervisor})`;
   } catch (thrown) {
     if (!hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) throw thrown;
-    const fencing = await context.fence(signal);
-    if (fencing?.off === true) return { is: 'off', by: fencing.by, at: context.bootTime() };
+    const fencing = await context.host.fence(signal);
+    if (fencing?.off === true) return { is: 'off', by: fencing.by, at: context.host.bootTime() };
     const besides = fencing === undefined ? '' : `: ${fencing.why}`;
     why = `${plan.to} does not answer, and nothing proves that it is off${besides}`;
   }
@@ -78,7 +80,7 @@ async function copyThereIsGone(context: SourceContext, signal: AbortSignal): Pro
 }
 
 /** What is left of it there lacks memory that nobody has any more: it is taken down, unless all of it is there. */
-async function isBuried(context: SourceContext, signal: AbortSignal): Promise<boolean> {
+async function isBuried(context: StepContext<'peer'>, signal: AbortSignal): Promise<boolean> {
   try {
     await withDeadline('taking down what is left', endMs(context), signal, (bounded) =>
       tearDown(context, bounded),
@@ -91,21 +93,20 @@ async function isBuried(context: SourceContext, signal: AbortSignal): Promise<bo
 }
 
 /** Starts the guest's hypervisor again. GODWIT_DISK_OVERLAID if the start would write to an image that another one needs. */
-export function relaunchOn(
-  config: Pick<AgentConfig, 'name' | 'storage'>,
-  driver: Pick<DirectDriver, 'relaunch'>,
-  handle: GuestHandle,
-): SourceContext['relaunch'] {
-  return async (launch, permission, signal) => {
-    // The record of an earlier build does not list them.
-    const files = z.array(z.string()).safeParse(launch.writes).data ?? [];
-    const written = files.map((file) => ({ name: file, file }));
-    await refuseOverlaid(config, { guest: handle.name, written, files }, signal);
-    return (await driver.relaunch?.(handle, launch, permission, signal)) ?? handle;
-  };
+export async function relaunch(
+  { request, hypervisor, host }: StepContext<'hypervisor' | 'host'>,
+  launch: Launch,
+  permission: StartPermission,
+  signal: AbortSignal,
+): Promise<GuestHandle> {
+  // The record of an earlier build does not list them.
+  const files = z.array(z.string()).safeParse(launch.writes).data ?? [];
+  const written = files.map((file) => ({ name: file, file }));
+  await refuseOverlaid(host.config, { guest: request.handle.name, written, files }, signal);
+  return hypervisor.relaunch(launch, permission, signal);
 }
 
-function cannot(context: SourceContext, reason: string): Error {
+function cannot(context: MigrationRun, reason: string): Error {
   const { guest, from } = context.state().plan;
   return godwitError('GODWIT_RESTART', { guest, host: from, reason });
 }

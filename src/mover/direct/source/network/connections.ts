@@ -10,7 +10,7 @@ import type { NamedCheck } from '../../../../migration/preflight/check.ts';
 import type { Check } from '../../../../protocol/public/migration.ts';
 import type { NicNetwork } from '../../../../protocol/network.ts';
 import { Mutex } from '../../../../mutex.ts';
-import { ask, type LookDependencies, type SourceBase } from '../source-base.ts';
+import { ask, type LookDependencies, type MoverParts } from '../source-base.ts';
 
 /** Between two looks while memory moves, ms: what is younger is reported once the guest runs. */
 const LOOK_MS = 2000;
@@ -18,6 +18,8 @@ const LOOK_MS = 2000;
 const WORK_MS = 3000;
 const ANSWER_MS = 2500;
 const LEARN_MS = 4000;
+
+type Dependencies = Pick<MoverParts, 'config' | 'request' | 'state' | 'peer'>;
 
 interface ConnectionTable {
   readonly trackedHere: typeof trackedHere;
@@ -65,7 +67,7 @@ export class GuestConnections {
   }
 
   /** Reports all; returns what came of it. Never rejects. */
-  async handOver(context: SourceBase, signal: AbortSignal): Promise<NamedCheck> {
+  async handOver(context: Dependencies, signal: AbortSignal): Promise<NamedCheck> {
     const check = (verdict: NamedCheck['verdict'], evidence: string): NamedCheck => ({
       name: 'connections',
       side: 'both',
@@ -95,13 +97,13 @@ export class GuestConnections {
   }
 
   /** Reports what is new while memory moves. May be called again. */
-  follow(context: SourceBase): void {
+  follow(context: Dependencies): void {
     if (this.#following) return;
     this.#following = true;
     void this.#lookNowAndThen(context, this.#over.signal);
   }
 
-  async #lookNowAndThen(context: SourceBase, signal: AbortSignal): Promise<void> {
+  async #lookNowAndThen(context: Dependencies, signal: AbortSignal): Promise<void> {
     const isDue = (): boolean => {
       const { doing, stopped } = context.state();
       return doing.kind === 'do' && doing.step === 'memory' && !stopped;
@@ -117,7 +119,7 @@ export class GuestConnections {
   }
 
   /** Reports the rest: the guest runs at its destination. Never rejects. */
-  async last(context: SourceBase): Promise<void> {
+  async last(context: Dependencies): Promise<void> {
     this.#following = true;
     await this.#look(context, this.#over.signal, true);
   }
@@ -138,7 +140,7 @@ export class GuestConnections {
     await removeProbePort(migrationId);
   }
 
-  #look(context: SourceBase, signal: AbortSignal, isLast = false): Promise<void> {
+  #look(context: Dependencies, signal: AbortSignal, isLast = false): Promise<void> {
     const within = AbortSignal.any([signal, AbortSignal.timeout(WORK_MS)]);
     return this.#mutex.run(async () => {
       try {
@@ -150,7 +152,7 @@ export class GuestConnections {
     });
   }
 
-  async #lookNow(context: SourceBase, signal: AbortSignal, isLast: boolean): Promise<void> {
+  async #lookNow(context: Dependencies, signal: AbortSignal, isLast: boolean): Promise<void> {
     const addresses = addressesOf(context);
     if (isLeft(context.config) || addresses.length === 0) return;
     if ((await this.#table.trackedHere()) === 0 && this.#handedOver.size === 0) return;
@@ -178,7 +180,7 @@ export class GuestConnections {
   }
 }
 
-function addressesOf(context: SourceBase): string[] {
+function addressesOf(context: Dependencies): string[] {
   return (context.state().known.networks ?? []).flatMap(({ addresses }) => addresses);
 }
 

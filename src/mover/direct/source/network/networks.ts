@@ -4,8 +4,7 @@ import { withPortRules } from '../../../../network/port-rules.ts';
 import { announcePort, readNics, withdrawPort } from '../../../../network/port.ts';
 import { didYouMean } from '../../../../protocol/nearest.ts';
 import { MAX_NICS, networkName, routesOf, type NicNetwork } from '../../../../protocol/network.ts';
-import type { LookDependencies } from '../source-base.ts';
-import type { SourceContext } from '../source-context.ts';
+import type { LookDependencies, MigrationRun } from '../source-base.ts';
 
 /** How the guest's NICs are attached here, for the destination to map. GODWIT_USAGE for a mapping of nothing it has. */
 export async function networksOf(
@@ -54,13 +53,19 @@ function unattached({ config, request }: LookDependencies, { id, port }: SourceN
 }
 
 /** The right to run has gone: this host no longer leads to the guest. Never rejects: a route goes with its port at last. */
-export async function withdrawNetworks(context: SourceContext, signal: AbortSignal): Promise<void> {
-  for (const nic of context.state().known.networks ?? []) {
+export async function withdrawNetworks(
+  { state }: Pick<MigrationRun, 'state'>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const nic of state().known.networks ?? []) {
     await withdrawPort(nic, signal).catch(() => undefined);
   }
 }
 
 /** Leads this host to the guest again, which was started anew here. */
-export async function restoreNetworks(context: SourceContext, signal: AbortSignal): Promise<void> {
-  for (const nic of context.state().known.networks ?? []) await announcePort(nic, nic.port, signal);
+export async function restoreNetworks(
+  { state }: Pick<MigrationRun, 'state'>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const nic of state().known.networks ?? []) await announcePort(nic, nic.port, signal);
 }

@@ -18,7 +18,7 @@ import {
   watchingHosts,
   type WatchingHost,
 } from '../../../engine/watching-hosts.ts';
-import type { SourceBase } from '../source-base.ts';
+import type { MoverParts } from '../source-base.ts';
 import { configuredOf } from '../../../../network/probe/choose.ts';
 
 /** A host that does not watch yet is asked again so soon: it asks the destination, which may not know the guest yet. */
@@ -28,6 +28,9 @@ const END_MS = 6000;
 /** After a migration that failed, nobody waits for long. */
 const CLOSE_MS = 1000;
 const MAX_ADDRESSES = 8;
+
+type Dependencies = Pick<MoverParts, 'config' | 'request' | 'state'>;
+
 const NO_ADDRESS =
   'no address of the guest is known; name it under `network.probe.addresses` of its source';
 
@@ -36,6 +39,7 @@ const NO_ADDRESS =
  * them, and nothing that goes wrong with them is a failure of the migration.
  */
 export class SourceProbes {
+  readonly #deps: Dependencies;
   readonly #connect: Connect;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -46,34 +50,36 @@ export class SourceProbes {
   #places: readonly WatchingHost[] | undefined;
   #results: Promise<ProbeReport[]> | undefined;
 
-  constructor(connect: Connect, clock: Clock, log: Log) {
+  constructor(deps: Dependencies, connect: Connect, clock: Clock, log: Log) {
+    this.#deps = deps;
     this.#connect = connect;
     this.#clock = clock;
     this.#log = log;
   }
 
   /** It is about to be built at its destination: where the switch may come soon, the watch begins. */
-  early(context: SourceBase): void {
-    const { plan, known } = context.state();
+  early(): void {
+    const { plan, known } = this.#deps.state();
     const { memoryBytes = 0 } = known.description ?? {};
-    if (isWatchedEarly(plan.settings.mode, memoryBytes)) this.#begin(context);
+    if (isWatchedEarly(plan.settings.mode, memoryBytes)) this.#begin();
   }
 
   /** A look at its stream. */
-  saw(context: SourceBase, sample: MemorySample): void {
-    if (this.#places === undefined && isNearSwitch(sample)) this.#begin(context);
+  saw(sample: MemorySample): void {
+    if (this.#places === undefined && isNearSwitch(sample)) this.#begin();
   }
 
-  #begin(context: SourceBase): void {
+  #begin(): void {
     if (this.#places !== undefined || this.#results !== undefined) return;
-    const order = orderOf(context);
-    this.#places = order === undefined ? [] : this.#open(context);
+    const order = orderOf(this.#deps);
+    this.#places = order === undefined ? [] : this.#open();
     const isKnown = order?.nics.some(({ addresses }) => addresses.length > 0) === true;
     if (order !== undefined && isKnown) void this.#keepOn(this.#places, order);
     else for (const place of this.#places) place.why = NO_ADDRESS;
   }
 
-  #open({ config, state }: SourceBase): WatchingHost[] {
+  #open(): WatchingHost[] {
+    const { config, state } = this.#deps;
     const { from, to } = state().plan;
     return watchingHosts(config, [from, to], this.#connect);
   }
@@ -123,27 +129,27 @@ export class SourceProbes {
   }
 
   /** The guest runs at its destination, and its memory is there: what was seen is fetched meanwhile. */
-  end(context: SourceBase): void {
-    this.#results ??= this.#fetch(context);
+  end(): void {
+    this.#results ??= this.#fetch();
   }
 
   /** One line a host. Never rejects. */
-  async results(context: SourceBase): Promise<ProbeReport[]> {
-    this.end(context);
+  async results(): Promise<ProbeReport[]> {
+    this.end();
     return (await this.#results) ?? [];
   }
 
-  async #fetch(context: SourceBase): Promise<ProbeReport[]> {
+  async #fetch(): Promise<ProbeReport[]> {
     // A mover that took over has begun none, and those of the one before go on for a while.
-    const places = this.#places ?? (orderOf(context) === undefined ? [] : this.#open(context));
+    const places = this.#places ?? (orderOf(this.#deps) === undefined ? [] : this.#open());
     this.#places = places;
     this.#over.abort(new Error('the watch is over'));
-    const startedAt = Date.parse(context.request.createdAt);
-    const { probe } = context.config.network;
+    const startedAt = Date.parse(this.#deps.request.createdAt);
+    const { probe } = this.#deps.config.network;
     const later = probe === 'off' || probe.laterMs === 0 ? {} : { laterMs: probe.laterMs };
     const fetched = places.map(async (place) => {
       const of = { ...this.#momentsBy(place), ...later };
-      const result = await endWatchOf(place, context.request.id, of, END_MS);
+      const result = await endWatchOf(place, this.#deps.request.id, of, END_MS);
       return probeReportOf(place.host, result, Math.max(0, this.#clock.wallMs() - startedAt));
     });
     const all = await Promise.all(fetched);
@@ -162,7 +168,7 @@ export class SourceProbes {
 }
 
 /** What is to be watched; undefined where nobody can: it has no NIC here, or nobody knows an address of it. */
-function orderOf({ config, request, state }: SourceBase): WatchOrder | undefined {
+function orderOf({ config, request, state }: Dependencies): WatchOrder | undefined {
   const { probe } = config.network;
   const { networks = [] } = state().known;
   if (probe === 'off' || networks.length === 0) return undefined;

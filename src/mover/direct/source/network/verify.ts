@@ -19,9 +19,8 @@ import {
   GuestClockLook,
   NOT_KNOWN_BEFORE,
 } from '../../../engine/guest-clock-look.ts';
-import type { sameMachine } from '../guest/same-machine.ts';
-import { ask, type SourceBase } from '../source-base.ts';
-import type { GuestChanges } from '../guest/guest-changes.ts';
+import { ask, type MoverParts } from '../source-base.ts';
+import type { GuestChanges, sameMachine } from '../guest/guest-changes.ts';
 import type { SourceProbes } from './probes.ts';
 
 /** The destination's looks, which take 6 s at most, ms. */
@@ -40,64 +39,69 @@ const LEFT_HINT =
   'It does not run the guest any more. End that process, after a look at what keeps it: storage that does not answer, or a debugger.';
 
 type Compare = ReturnType<typeof sameMachine>;
-type Probed = { readonly probes: Pick<SourceProbes, 'stoodStillMs'> };
-type Dependencies = Pick<SourceBase, 'config' | 'state'> & Probed;
-type Needs = SourceBase & Probed & { readonly changes: Pick<GuestChanges, 'checks'> };
+type Dependencies = Pick<MoverParts, 'config' | 'request' | 'state' | 'guest' | 'peer'> & {
+  readonly probes: Pick<SourceProbes, 'stoodStillMs'>;
+  readonly changes: Pick<GuestChanges, 'checks'>;
+};
 
 /**
  * What is seen of the guest from outside of its hypervisor, before and after: by this host, and by the destination. It is
  * looked at beside everything else; nothing that is seen, or cannot be, fails a migration whose guest runs.
  */
 export class SourceVerification {
+  readonly #deps: Dependencies;
   readonly #clock: GuestClockLook;
   #compare: Compare | undefined;
   #there: Promise<VerifyAnswer | string> | undefined;
   #clockAfter: Promise<Verified> | undefined;
 
   /** `askClock`: of a guest. */
-  constructor(clock: Clock, askClock?: typeof askGuestClock) {
+  constructor(deps: Dependencies, clock: Clock, askClock?: typeof askGuestClock) {
+    this.#deps = deps;
     this.#clock = new GuestClockLook(clock, askClock);
   }
 
   /** While the destination is made: what the machine and the guest's clock are now. */
-  before(context: Dependencies, compare: Compare): void {
+  before(compare: Compare): void {
     this.#compare = compare;
-    void this.#clock.before(addressOf(context), () => context.state().stopped);
+    void this.#clock.before(addressOf(this.#deps), () => this.#deps.state().stopped);
   }
 
   /** The guest runs at its destination, and all of its memory is there. */
-  begin(context: Needs): void {
-    this.#there ??= this.#askThere(context);
-    this.#clockAfter ??= this.#guestClock(context);
+  begin(): void {
+    this.#there ??= this.#askThere();
+    this.#clockAfter ??= this.#guestClock();
   }
 
-  async #askThere(context: SourceBase): Promise<VerifyAnswer | string> {
-    const body = { epoch: context.state().plan.epoch };
-    const deadlineMs = ANSWER_MS + (context.state().plan.settings.plug === undefined ? 0 : PLUG_MS);
+  async #askThere(): Promise<VerifyAnswer | string> {
+    const body = { epoch: this.#deps.state().plan.epoch };
+    const deadlineMs =
+      ANSWER_MS + (this.#deps.state().plan.settings.plug === undefined ? 0 : PLUG_MS);
     const signal = AbortSignal.timeout(deadlineMs);
     try {
       const options = { signal, deadlineMs };
-      return await ask(context, signal, (api) => api.verify({ body }, options));
+      return await ask(this.#deps, signal, (api) => api.verify({ body }, options));
     } catch (thrown) {
       if (hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN'))
-        return `${context.state().plan.to} is of a build that does not look`;
+        return `${this.#deps.state().plan.to} is of a build that does not look`;
       return toGodwitError(thrown).message;
     }
   }
 
   /** All of it, once the source's hypervisor has ended. Never rejects. */
-  async results(context: Needs, vantages: Report['vantages']): Promise<Check[]> {
-    this.begin(context);
+  async results(vantages: Report['vantages']): Promise<Check[]> {
+    this.begin();
     const there = (await this.#there) ?? BEFORE;
     const both = await Promise.all([
-      this.#disksHere(context),
-      this.#devices(there, context.changes.checks()),
+      this.#disksHere(),
+      this.#devices(there, this.#deps.changes.checks()),
       this.#clockAfter,
     ]);
     const seenThere = typeof there === 'string' ? [] : there.checks.filter(isLookThere);
-    const why = typeof there === 'string' ? there : `${context.state().plan.to} did not report it`;
+    const why =
+      typeof there === 'string' ? there : `${this.#deps.state().plan.to} did not report it`;
     const isAsked = (name: string) =>
-      name !== 'plugged' || context.state().plan.settings.plug !== undefined;
+      name !== 'plugged' || this.#deps.state().plan.settings.plug !== undefined;
     const isSeen = (name: string) => seenThere.some((look) => look.name === name);
     const lacking = LOOKED_AT_THERE.filter((name) => isAsked(name) && !isSeen(name));
     const checks = [...seenThere, ...lacking.map((name) => notLooked(name, 'destination', why))];
@@ -106,18 +110,19 @@ export class SourceVerification {
       typeof reached === 'string'
         ? notLooked('reached', 'both', reached)
         : looked('reached', 'both', reached);
-    const { plan, known } = context.state();
+    const { plan, known } = this.#deps.state();
     const { from, to } = plan;
     const since = sinceWords(known);
     const ended = passes(`its hypervisor at ${from} has ended, and the one at ${to} ${since}`);
     const [disks, devices, clock] = both;
     const own = [...disks, ...devices, ...(clock === undefined ? [] : [clock])];
-    const copies = await this.#copies(context, ended);
+    const copies = await this.#copies(ended);
     return inOrder([copies, ...checks, ...own, other]).slice(0, 128);
   }
 
   /** `ended`: the finding if the source's hypervisor has ended. Only the kernel shows that: `retire` may have failed. */
-  async #copies({ state, guest }: SourceBase, ended: Finding): Promise<Verified> {
+  async #copies(ended: Finding): Promise<Verified> {
+    const { state, guest } = this.#deps;
     const { from } = state().plan;
     try {
       const { life, what } = await guest.life();
@@ -131,19 +136,19 @@ export class SourceVerification {
     }
   }
 
-  async #disksHere(context: SourceBase): Promise<Verified[]> {
-    const { description } = context.state().known;
+  async #disksHere(): Promise<Verified[]> {
+    const { description } = this.#deps.state().known;
     const nodes = (description?.disks ?? []).flatMap(({ images: [top] }) =>
       top === undefined || top.readOnly ? [] : [top.node],
     );
     if (nodes.length === 0) return [];
     const signal = AbortSignal.timeout(ANSWER_MS);
     try {
-      const { files = {} } = await context.guest.inspect(signal);
+      const { files = {} } = await this.#deps.guest.inspect(signal);
       const paths = nodes.flatMap((node) => files[node] ?? []).filter((file) => file[0] === '/');
-      const writers = await context.guest.diskWriters(paths, signal);
+      const writers = await this.#deps.guest.diskWriters(paths, signal);
       if (writers === undefined || paths.length === 0) return [];
-      return [looked('disks', 'source', judgeLeftWriters(context.config.name, paths, writers))];
+      return [looked('disks', 'source', judgeLeftWriters(this.#deps.config.name, paths, writers))];
     } catch (thrown) {
       return [notLooked('disks', 'source', toGodwitError(thrown).message)];
     }
@@ -167,8 +172,8 @@ export class SourceVerification {
     }
   }
 
-  #guestClock(context: Dependencies): Promise<Verified> {
-    return this.#clock.after(addressOf(context), context.probes.stoodStillMs);
+  #guestClock(): Promise<Verified> {
+    return this.#clock.after(addressOf(this.#deps), this.#deps.probes.stoodStillMs);
   }
 }
 

@@ -12,7 +12,7 @@ import { refusal, throwRefusal, type NamedCheck } from '../../../../migration/pr
 import type { BalloonTake } from '../../../../migration/prediction/ballooned-mix.ts';
 import type { BalloonPolicy } from '../../../../protocol/public/balloon.ts';
 import type { LookDependencies } from '../source-base.ts';
-import type { SourceContext } from '../source-context.ts';
+import type { StepContext } from '../ports.ts';
 
 /** A guest that gives up nothing more for so long has given up what it can, ms. */
 const STILL_MS = 5000;
@@ -50,17 +50,20 @@ export async function lookAtBalloon(
  * Takes what may be taken now. What somebody else has taken since it was looked at first is not Godwit's to give back: then
  * nothing is taken, and the move is refused. May be repeated.
  */
-export async function inflate(context: SourceContext, signal: AbortSignal): Promise<StepFacts> {
-  const { plan, known } = context.state();
+export async function inflate(
+  { state, record, hypervisor }: StepContext<'hypervisor'>,
+  signal: AbortSignal,
+): Promise<StepFacts> {
+  const { plan, known } = state();
   const { balloon: policy } = plan.settings;
   if (policy === undefined) return {};
-  const session = await context.guest.session(signal);
+  const session = await hypervisor.session(signal);
   const balloon = must(session.balloon, policy, session.handle.driver);
   const look = await balloon.look(signal);
   const { inflatedFrom: before = look.actualBytes } = known;
   if (known.inflatedFrom === undefined) {
     throwRefusal([judgeBalloon(policy, look)]);
-    await context.record({ type: 'inflating', fromBytes: before });
+    await record({ type: 'inflating', fromBytes: before });
   }
   const take = takeOf(policy, look);
   const target = look.actualBytes - take;
@@ -74,10 +77,13 @@ export async function inflate(context: SourceContext, signal: AbortSignal): Prom
 }
 
 /** The guest has again what was taken of it, or is gone. */
-export async function deflate(context: SourceContext, signal: AbortSignal): Promise<void> {
-  const { inflatedFrom, balloon: taken } = context.state().known;
+export async function deflate(
+  { state, hypervisor }: StepContext<'hypervisor'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { inflatedFrom, balloon: taken } = state().known;
   if (inflatedFrom === undefined && taken === undefined) return;
-  const session = await context.guest.session(signal);
+  const session = await hypervisor.session(signal);
   const { balloon } = session;
   if (balloon === undefined || (await session.status(signal)).run === 'gone') return;
   // A mover of the previous build wrote down no more than what it took.

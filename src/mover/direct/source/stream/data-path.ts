@@ -3,18 +3,35 @@ import path from 'node:path';
 import { toGodwitError } from '../../../../errors.ts';
 import type { Log } from '../../../../log.ts';
 import type { StepFacts } from '../../../../migration/direct/source-state.ts';
+import { holdsSwitchover } from '../../../../migration/steering/steering.ts';
+import { mayThrottle, strategyOf } from '../../../../migration/steering/strategies.ts';
+import type { StreamSetup } from '../../../../port/direct.ts';
 import { defined } from '../../../../protocol/defined.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../../protocol/public/migration.ts';
 import { splitAddress, withHost } from '../../../../protocol/names.ts';
 import type { SourceWire } from '../../../../wire/open.ts';
 import { hostCredentials } from '../../../../host/credentials.ts';
 import { budgetOf, cacheFor, codecCores, termsFor } from '../../../../host/wire.ts';
+import { streamTls } from '../../../engine/credentials.ts';
 import type { WireOpeners } from '../../../engine/wire-openers.ts';
 import { wireReport } from '../../../engine/wire-report.ts';
-import { missing, saidLink, settingsNow, type SourceBase } from '../source-base.ts';
+import type { UnderWay } from './under-way.ts';
+import {
+  goesByWire,
+  missing,
+  saidLink,
+  settingsNow,
+  streamOf,
+  type MoverParts,
+} from '../source-base.ts';
 
 /** Once the hypervisor has sent everything, the rest may take this long to arrive, ms. */
 const CLOSE_MS = 5000;
+
+type Dependencies = Pick<
+  MoverParts,
+  'config' | 'request' | 'dir' | 'guest' | 'peer' | 'state' | 'dispatch'
+> & { readonly underWay: Pick<UnderWay, 'downtimeMs'> };
 
 /** Where the hypervisor is to send its stream. */
 export interface Target {
@@ -24,6 +41,7 @@ export interface Target {
 
 /** The data path of memory out of this host: straight to the other hypervisor, or into this mover's end of the wire. */
 export class SourceDataPath {
+  readonly #deps: Dependencies;
   readonly #openers: WireOpeners | undefined;
   readonly #log: Log;
   #wire: SourceWire | undefined;
@@ -31,7 +49,8 @@ export class SourceDataPath {
   #mover: string | undefined;
   #why: string | undefined;
 
-  constructor(openers: WireOpeners | undefined, log: Log) {
+  constructor(deps: Dependencies, openers: WireOpeners | undefined, log: Log) {
+    this.#deps = deps;
     this.#openers = openers;
     this.#log = log;
   }
@@ -56,42 +75,42 @@ export class SourceDataPath {
   }
 
   /** Makes the path ready and says where memory is to be sent. An earlier session is journaled and closed. */
-  async open(context: SourceBase, facts: StepFacts, signal: AbortSignal): Promise<Target> {
+  async open(facts: StepFacts, signal: AbortSignal): Promise<Target> {
     const { memoryAddress, tlsHostname, wire } = facts;
     if (memoryAddress === undefined) throw missing('memoryAddress');
     if (wire === undefined) {
-      const { transport } = context.state().plan.settings;
+      const { transport } = this.#deps.state().plan.settings;
       if (transport === undefined || transport === 'tcp')
         return { address: memoryAddress, tlsHostname };
       const address = transport === 'rdma' ? `rdma:${memoryAddress}` : memoryAddress;
       return { address, tlsHostname: undefined };
     }
-    this.abort(context, 'it is resumed');
+    this.abort('it is resumed');
     if (this.#openers === undefined) throw missing('the wire');
-    const { plan, known } = context.state();
-    const settings = settingsNow(context);
-    const socket = path.join(context.dir, 'wire.sock');
+    const { plan, known } = this.#deps.state();
+    const settings = settingsNow(this.#deps);
+    const socket = path.join(this.#deps.dir, 'wire.sock');
     // A mover that was killed has left its own.
     await rm(socket, { force: true });
     const graceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
-    const terms = termsFor(context.config, plan.guest, graceMs);
-    const cache = cacheFor(context.config, plan.guest, terms, plan.to);
-    const budget = budgetOf(context.config);
-    const saidBytesPerS = saidLink(context)?.rate;
+    const terms = termsFor(this.#deps.config, plan.guest, graceMs);
+    const cache = cacheFor(this.#deps.config, plan.guest, terms, plan.to);
+    const budget = budgetOf(this.#deps.config);
+    const saidBytesPerS = saidLink(this.#deps)?.rate;
     const opened = await this.#openers.source(
       {
         migration: plan.id,
         epoch: plan.epoch,
         session: wire.session,
         peer: plan.to,
-        credentials: hostCredentials(context.config),
-        memoryBytes: known.description?.memoryBytes ?? context.request.memoryBytes,
+        credentials: hostCredentials(this.#deps.config),
+        memoryBytes: known.description?.memoryBytes ?? this.#deps.request.memoryBytes,
         graceMs,
-        cores: codecCores(context.config),
+        cores: codecCores(this.#deps.config),
         socket,
         addresses: [memoryAddress],
-        spare: otherAddresses(context, memoryAddress),
-        connections: context.config.wire.connections,
+        spare: otherAddresses(this.#deps, memoryAddress),
+        connections: this.#deps.config.wire.connections,
         log: this.#log,
         ...defined({ cache, budget, saidBytesPerS }),
         ...(settings.mode === 'postcopy' ? { isSwitchedSoon: true } : {}),
@@ -101,11 +120,21 @@ export class SourceDataPath {
     );
     this.#wire = opened;
     // The time of day may have changed it meanwhile.
-    this.limit(settingsNow(context).maxBandwidth);
-    this.#mover = context.peer.moverAddress;
+    this.limit(settingsNow(this.#deps).maxBandwidth);
+    this.#mover = this.#deps.peer.moverAddress;
     opened.ended.catch((thrown: unknown) => this.#broke(opened, thrown));
-    await (await context.guest.session(signal)).letIn?.(socket);
+    await (await this.#deps.guest.session(signal)).letIn?.(socket);
     return { address: `unix:${socket}`, tlsHostname: undefined };
+  }
+
+  /** How the hypervisor's end of the stream is set up. */
+  setup(): StreamSetup {
+    return streamSetup(this.#deps);
+  }
+
+  /** The downtime that the hypervisor may plan for now, ms. */
+  downtimeMs(): number {
+    return this.#deps.underWay.downtimeMs();
   }
 
   /** Caps what the wire sends from now on, bytes/s; undefined: no cap. */
@@ -128,34 +157,68 @@ export class SourceDataPath {
   }
 
   /** The stream has ended: waits for what is under way, and journals what the wire did. */
-  async end(context: SourceBase): Promise<void> {
+  async end(): Promise<void> {
     const wire = this.#wire;
     if (wire === undefined) return;
     await wire.close(CLOSE_MS);
-    this.#recordFigures(context, wire);
+    this.#recordFigures(wire);
   }
 
   /** Breaks off what there is. */
-  abort(context: SourceBase, why: string): void {
+  abort(why: string): void {
     const wire = this.#wire;
     if (wire === undefined) return;
-    this.#recordFigures(context, wire);
+    this.#recordFigures(wire);
     wire.abort(new Error(why));
   }
 
-  #recordFigures(context: SourceBase, wire: SourceWire): void {
+  #recordFigures(wire: SourceWire): void {
     this.#wire = undefined;
     const why = this.#why === undefined ? {} : { why: this.#why.slice(0, 1024) };
     this.#why = undefined;
-    context.dispatch({ type: 'wire', figures: wireReport(wire), ...why });
+    this.#deps.dispatch({ type: 'wire', figures: wireReport(wire), ...why });
   }
 }
 
 /** Its other addresses, with the port on which the destination's mover waits. */
-function otherAddresses(context: SourceBase, memoryAddress: string): string[] {
-  const { address, addresses = [] } = context.request.peer;
+function otherAddresses({ request }: Dependencies, memoryAddress: string): string[] {
+  const { address, addresses = [] } = request.peer;
   const all = [address, ...addresses].map((each) =>
     withHost(memoryAddress, splitAddress(each).host),
   );
   return [...new Set(all)].filter((each) => each !== memoryAddress);
+}
+
+/** How the source’s end of the stream is set. */
+export function streamSetup(
+  context: Pick<Dependencies, 'config' | 'dir' | 'state' | 'underWay'>,
+): StreamSetup {
+  const { plan, known } = context.state();
+  const { settings, to } = plan;
+  const { description } = known;
+  const setup = {
+    ...streamOf(context),
+    maxDowntimeMs: context.underWay.downtimeMs(),
+    holdSwitchover: holdsSwitchover(settings, known),
+    ...(mayThrottle(strategyOf(settings)) ? { mayThrottle: true } : {}),
+    ...(description?.disks === undefined ? {} : { disks: true }),
+    ...sharedVolumes(context),
+  };
+  // The wire has a cap and a TLS of its own, and its hypervisor speaks to this mover alone.
+  if (goesByWire(context)) return { ...setup, tls: false };
+  const { maxBandwidth } = settingsNow(context);
+  return {
+    ...setup,
+    ...defined({ maxBandwidth }),
+    ...(setup.transport === undefined
+      ? { tls: true, credentials: streamTls(context.config, context.dir, to) }
+      : { tls: false }),
+  };
+}
+
+/** What has a place at the destination and is no image of a disk. */
+function sharedVolumes({ state }: Pick<MoverParts, 'state'>): Pick<StreamSetup, 'shared'> {
+  const { places = [], description } = state().known;
+  if (description?.disks !== undefined || places.length === 0) return {};
+  return { shared: places.map(({ node }) => node) };
 }

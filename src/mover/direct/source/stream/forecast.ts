@@ -5,7 +5,7 @@ import type { StepFacts } from '../../../../migration/direct/source-state.ts';
 import type { DiskLatency } from '../../../../protocol/disk.ts';
 import { streamModeOf } from '../../../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../../../protocol/public/prediction.ts';
-import { settingsNow, type SourceBase } from '../source-base.ts';
+import { settingsNow, type MoverParts } from '../source-base.ts';
 import type { DiskLatencies } from '../disks/disk-latencies.ts';
 import type { Processors } from '../../../../migration/prediction/facts.ts';
 import type { Surroundings } from '../../../engine/surroundings.ts';
@@ -17,7 +17,7 @@ const MAX_WAIT_MS = 200;
 /** As many characters as the journal holds of a reason. */
 const MAX_WORDS = 1024;
 
-type Needs = Pick<SourceBase, 'guest' | 'request' | 'state' | 'config' | 'dispatch'> & {
+type Dependencies = Pick<MoverParts, 'guest' | 'request' | 'state' | 'config' | 'dispatch'> & {
   readonly latencies: Pick<DiskLatencies, 'now'>;
 };
 type Measured = { readonly measured: GuestMeasure } | { readonly why: string };
@@ -27,6 +27,7 @@ type Measured = { readonly measured: GuestMeasure } | { readonly why: string };
  * destination is made ready, so that the migration waits for nothing.
  */
 export class Forecast {
+  readonly #deps: Dependencies;
   readonly #enough = new AbortController();
   /** A step's own signal ends with the step, and the look goes on over several. */
   readonly #over = new AbortController();
@@ -35,13 +36,14 @@ export class Forecast {
   #offer: WireOffer | undefined;
   readonly #load: Surroundings['processorLoad'];
 
-  constructor(load: Surroundings['processorLoad']) {
+  constructor(deps: Dependencies, load: Surroundings['processorLoad']) {
+    this.#deps = deps;
     this.#load = load;
   }
 
-  begin(context: Needs): void {
-    if (!isWanted(context)) return;
-    this.#measuring ??= this.#measure(context, this.#over.signal);
+  begin(): void {
+    if (!isWanted(this.#deps)) return;
+    this.#measuring ??= this.#measure(this.#over.signal);
   }
 
   admitted(offer: WireOffer | undefined): void {
@@ -54,11 +56,8 @@ export class Forecast {
   }
 
   /** The prediction by what is known by now, or why there is none. Never throws. */
-  async facts(
-    context: Needs,
-    signal: AbortSignal,
-  ): Promise<Pick<StepFacts, 'prediction' | 'unpredicted'>> {
-    if (!isWanted(context) || context.state().known.prediction !== undefined) return {};
+  async facts(signal: AbortSignal): Promise<Pick<StepFacts, 'prediction' | 'unpredicted'>> {
+    if (!isWanted(this.#deps) || this.#deps.state().known.prediction !== undefined) return {};
     this.#enough.abort();
     const late = systemClock
       .sleep(MAX_WAIT_MS, signal)
@@ -69,11 +68,11 @@ export class Forecast {
     try {
       const found = await Promise.race([measuring, late]);
       if ('why' in found) return { unpredicted: found.why.slice(0, MAX_WORDS) };
-      const counted = context.latencies.now(context, signal);
+      const counted = this.#deps.latencies.now(signal);
       const latency = await Promise.race([counted, late]);
       const known = 'why' in latency ? [] : latency;
       const seen = { latency: known, offer: this.#offer, load: this.#load?.() };
-      return { prediction: await predictionOf(context, found.measured, seen) };
+      return { prediction: await predictionOf(this.#deps, found.measured, seen) };
     } catch (thrown) {
       signal.throwIfAborted();
       return { unpredicted: toGodwitError(thrown).message.slice(0, MAX_WORDS) };
@@ -83,7 +82,8 @@ export class Forecast {
     }
   }
 
-  async #measure({ guest, state }: Needs, signal: AbortSignal): Promise<Measured> {
+  async #measure(signal: AbortSignal): Promise<Measured> {
+    const { guest, state } = this.#deps;
     try {
       const { unpredicted } = await import('../../../../migration/prediction/plan.ts');
       const why = unpredicted(guest.capabilities, streamModeOf(state().plan.settings.mode));
@@ -99,7 +99,7 @@ export class Forecast {
 }
 
 /** A plan has said it; and a guest that is shut down sends no memory. */
-function isWanted({ request, state }: Needs): boolean {
+function isWanted({ request, state }: Dependencies): boolean {
   return request.prediction === undefined && state().plan.settings.mode !== 'cold';
 }
 
@@ -116,7 +116,7 @@ function processorsOf({ offer, load }: Seen, cores: number): Processors[] {
 }
 
 async function predictionOf(
-  context: Needs,
+  context: Dependencies,
   measured: GuestMeasure,
   seen: Seen,
 ): Promise<NonNullable<StepFacts['prediction']>> {

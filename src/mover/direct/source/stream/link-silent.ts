@@ -4,7 +4,10 @@ import type { SourceState } from '../../../../migration/direct/source-state.ts';
 import type { DestinationStatus } from '../../../../protocol/peer/migration.ts';
 import { DEFAULT_LINK_GRACE_MS } from '../../../../protocol/public/migration.ts';
 import { formatDuration } from '../../../../protocol/quantity.ts';
-import type { SourceContext } from '../source-context.ts';
+import type { SourceBackingFiles } from '../disks/backing-files.ts';
+import type { SourceDisks } from '../disks/disks.ts';
+import type { MigrationRun } from '../source-base.ts';
+import type { SourceDataPath } from './data-path.ts';
 
 /** A destination out of reach for so long, before the switch, ends the try, ms. */
 const SILENCE_MS = 45_000;
@@ -31,17 +34,27 @@ export function graceMs({ plan }: SourceState): number {
   return plan.settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
 }
 
+interface LinkDependencies {
+  readonly state: () => SourceState;
+  readonly dataPath: Pick<SourceDataPath, 'isOpen'>;
+  readonly disks: Pick<SourceDisks, 'isOpen'>;
+  readonly backingFiles: Pick<SourceBackingFiles, 'isOpen'>;
+}
+
 /** A cut that the wire hides is not a loss of the destination either. */
-export function silenceOf({ dataPath, disks, backingFiles, state }: SourceContext): number {
+export function silenceOf({ dataPath, disks, backingFiles, state }: LinkDependencies): number {
   return dataPath.isOpen || disks.isOpen || backingFiles.isOpen
     ? Math.max(SILENCE_MS, graceMs(state()))
     : SILENCE_MS;
 }
 
 /** The destination’s own report that it cannot go on; undefined if it can. */
-export function lossIn(status: DestinationStatus, context: SourceContext): SerialError | undefined {
+export function lossIn(
+  status: DestinationStatus,
+  { request }: Pick<MigrationRun, 'request'>,
+): SerialError | undefined {
   if (status.hypervisor === 'gone') {
-    const { guest } = context.request.request;
+    const { guest } = request.request;
     if (status.ended !== undefined) return endError(guest, status.ended);
     const reason = status.error?.message ?? 'its process has ended';
     return godwitError('GODWIT_HYPERVISOR_LOST', { side: 'destination', guest, reason }).toJSON();
@@ -50,7 +63,7 @@ export function lossIn(status: DestinationStatus, context: SourceContext): Seria
   if (status.error !== undefined) return status.error;
   const reason = `it has ${status.state} the guest`;
   return godwitError('GODWIT_DESTINATION_FAILED', {
-    host: context.request.toHost,
+    host: request.toHost,
     reason,
   }).toJSON();
 }

@@ -10,10 +10,14 @@ import { strategyOf } from '../../../../migration/steering/strategies.ts';
 import { defined } from '../../../../protocol/defined.ts';
 import type { MemorySample } from '../../../../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../../../../protocol/public/steering.ts';
-import { isReadyThere } from '../ready-there.ts';
-import { settingsNow } from '../source-base.ts';
-import { streamDowntimeMs } from './under-way.ts';
-import type { SourceContext } from '../source-context.ts';
+import type { DestinationStatus } from '../../../../protocol/peer/migration.ts';
+import type { SourceDisks } from '../disks/disks.ts';
+import type { StepContext } from '../ports.ts';
+import { resumePeer, settingsNow, type MoverParts } from '../source-base.ts';
+import type { SourceDataPath } from './data-path.ts';
+import type { PostcopyPace } from './postcopy-pace.ts';
+import type { TimedCap } from './timed-cap.ts';
+import type { UnderWay } from './under-way.ts';
 import { WriteLooks } from './write-looks.ts';
 
 const SET_MS = 10_000;
@@ -23,6 +27,19 @@ interface Recorder {
   readonly state: SourceState;
   record(event: SourceEvent): Promise<void>;
 }
+
+type ReadyDependencies = Pick<MoverParts, 'state' | 'peer'> & {
+  readonly dataPath: Pick<SourceDataPath, 'isCut'>;
+  readonly disks: Pick<SourceDisks, 'isOpen' | 'areWhole' | 'link'>;
+};
+
+export type SteeringDependencies = Pick<MoverParts, 'config' | 'guest'> &
+  ReadyDependencies & {
+    readonly disks: Pick<SourceDisks, 'holdsSwitch'>;
+    readonly underWay: Pick<UnderWay, 'saw' | 'msOf'>;
+    readonly pace: Pick<PostcopyPace, 'saw' | 'empty' | 'fill'>;
+    readonly timedCap: Pick<TimedCap, 'saw'>;
+  };
 
 /** Asks the steering after each look at the stream, and journals what it decides. */
 export class MemorySteering {
@@ -41,17 +58,17 @@ export class MemorySteering {
 
   /** Resolves once a decision is in the journal, so that no look decides the same again. */
   async look(
-    context: SourceContext,
+    context: SteeringDependencies,
     sample: MemorySample,
     leftMs: number,
     signal: AbortSignal,
   ): Promise<void> {
     // What is held back on purpose tells nothing of the guest or the link.
     if (context.disks.holdsSwitch) return;
-    context.underWay.saw(context, sample, signal);
+    context.underWay.saw(sample, signal);
     this.#recent.saw(sample);
-    await context.pace.saw(context, sample, signal);
-    await context.timedCap.saw(context, signal);
+    await context.pace.saw(sample, signal);
+    await context.timedCap.saw(signal);
     const strategy = strategyOf(context.state().plan.settings);
     if (strategy.measures.length === 0 && strategy.giveUpRounds === undefined) return;
     this.#levers ??= await (await context.guest.session(signal)).levers(signal);
@@ -62,7 +79,7 @@ export class MemorySteering {
     const { newest: writes } = this.#looks;
     const { bytesPerS: recentRate, packing } = this.#recent;
     const known = { levers: this.#levers, leftMs, writes, recentRate, packing };
-    const underWayMs = context.underWay.msOf(context);
+    const underWayMs = context.underWay.msOf();
     const view = { sample, trace: steering, settings, underWayMs, ...known };
     const decision = this.#isDue ? steer(strategy, view) : undefined;
     if (decision === undefined) {
@@ -83,16 +100,16 @@ export class MemorySteering {
 
   /** The other side is ready for the switch to post-copy, and this one has sent what goes ahead of it. */
   async #makeReady(
-    context: SourceContext,
+    context: SteeringDependencies,
     sample: MemorySample,
     signal: AbortSignal,
   ): Promise<boolean> {
     if (!(await isReadyThere(context, signal))) return false;
-    const isEmpty = await context.pace.empty(context, sample, signal);
+    const isEmpty = await context.pace.empty(sample, signal);
     if (!this.#isDue) return true;
     if (isEmpty && (await isReadyThere(context, signal))) return true;
     // The look after the switch is free again fills it.
-    if (this.#isDue && !context.disks.holdsSwitch) await context.pace.fill(context, signal);
+    if (this.#isDue && !context.disks.holdsSwitch) await context.pace.fill(signal);
     return false;
   }
 
@@ -107,25 +124,64 @@ export class MemorySteering {
  * the migration: it is journaled as not set, and may be decided again.
  */
 export async function setSteering(
-  context: SourceContext,
+  { state, dispatch, hypervisor, dataPath }: StepContext<'hypervisor' | 'dataPath'>,
   log: Log,
   over: AbortSignal,
 ): Promise<void> {
-  const { steering, doing, stopped } = context.state();
+  const { steering, doing, stopped } = state();
   if (doing.kind !== 'do' || doing.step !== 'memory' || stopped) return;
   const { downtimeMs, throttlePercent } = steering ?? {};
   const change: StreamChange = {
-    ...(downtimeMs === undefined ? {} : { maxDowntimeMs: streamDowntimeMs(context) }),
+    ...(downtimeMs === undefined ? {} : { maxDowntimeMs: dataPath.downtimeMs() }),
     ...defined({ throttlePercent }),
   };
   try {
     await withDeadline('steering the stream', SET_MS, over, async (signal) =>
-      (await context.guest.session(signal)).adjust(change, signal),
+      (await hypervisor.session(signal)).adjust(change, signal),
     );
   } catch (thrown) {
     if (over.aborted) return;
     const error = toGodwitError(thrown);
     log.warn({ error }, 'steering was not set');
-    context.dispatch({ type: 'unset', error: error.toJSON() });
+    dispatch({ type: 'unset', error: error.toJSON() });
   }
+}
+
+/**
+ * The destination's mover may take this long to answer, ms: memory fills the same link. The guest runs meanwhile, so that a
+ * slow answer costs it nothing; a mover that is dead refuses the connection at once.
+ */
+const ANSWER_MS = 5000;
+
+/**
+ * Whether the switch would find its other end: the destination's mover answers now and waits for the guest, and what the
+ * mover carries has a link. To be asked before the guest is stopped: towards a mover that is dead it would be paused
+ * until another has taken over.
+ */
+export async function isReadyThere(
+  context: ReadyDependencies,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (!haveLinks(context)) return false;
+  resumePeer(context);
+  const options = { signal, deadlineMs: ANSWER_MS };
+  const status = await context.peer
+    .once((api) => api.status({}, options))
+    .catch(() => {
+      // Whatever it is: the next look asks again, and the watch over the destination minds how long that has lasted.
+      signal.throwIfAborted();
+      return undefined;
+    });
+  return status !== undefined && waits(status) && haveLinks(context);
+}
+
+function haveLinks({ dataPath, disks, state }: ReadyDependencies): boolean {
+  if (dataPath.isCut) return false;
+  if ((state().known.copies ?? []).length === 0) return true;
+  return disks.isOpen && disks.areWhole && disks.link?.cutForMs === undefined;
+}
+
+/** A rehearsal comes to its switch unarmed. */
+function waits({ state, hypervisor }: DestinationStatus): boolean {
+  return (state === 'armed' || state === 'prepared') && hypervisor !== 'gone';
 }

@@ -7,8 +7,10 @@ import { EMPTY_MS, MIN_QUEUED_MS } from '../../../../migration/prediction/parame
 import { queuedMs } from '../../../../migration/steering/downtime.ts';
 import { steadyRate } from '../../../../migration/steering/figures.ts';
 import type { MemorySample } from '../../../../protocol/public/migration.ts';
-import { goesByWire, settingsNow, type SourceBase } from '../source-base.ts';
+import { goesByWire, settingsNow, type MoverParts } from '../source-base.ts';
 import { endsByContent, streamAddress } from './under-way.ts';
+
+type Dependencies = Pick<MoverParts, 'config' | 'state' | 'guest' | 'tookOver'>;
 
 const SET_MS = 10_000;
 /** By a younger stream nobody can tell what the link carries, ms: what goes at first goes into the kernel's queue. */
@@ -29,6 +31,7 @@ const FIRST_MS = 500;
  * waits for. So it is let go before the switch, the guest running, and memory that nobody waits for comes slowly at first.
  */
 export class PostcopyPace {
+  readonly #deps: Dependencies;
   /** Absent: nobody can look. */
   readonly #queued: QueuedBytes | undefined;
   readonly #clock: Pick<Clock, 'sleep'>;
@@ -37,7 +40,13 @@ export class PostcopyPace {
   /** Of the stream, when the guest was first seen to run there, ms. */
   #runsSinceMs: number | undefined;
 
-  constructor(queued: QueuedBytes | undefined, clock: Pick<Clock, 'sleep'>, log: Log) {
+  constructor(
+    deps: Dependencies,
+    queued: QueuedBytes | undefined,
+    clock: Pick<Clock, 'sleep'>,
+    log: Log,
+  ) {
+    this.#deps = deps;
     this.#queued = queued;
     this.#clock = clock;
     this.#log = log;
@@ -48,10 +57,10 @@ export class PostcopyPace {
    * that is not worth its time, and where nobody can look or knows the link yet: the switch may come. False where the link
    * carries nothing.
    */
-  async empty(context: SourceBase, sample: MemorySample, over: AbortSignal): Promise<boolean> {
-    const address = streamAddress(context);
+  async empty(sample: MemorySample, over: AbortSignal): Promise<boolean> {
+    const address = streamAddress(this.#deps);
     const queued = this.#queued;
-    if (address === undefined || queued === undefined || !hasOneStream(context)) return true;
+    if (address === undefined || queued === undefined || !hasOneStream(this.#deps)) return true;
     if (sample.totalMs < KNOWN_AFTER_MS) return true;
     const bytesPerS = steadyRate(sample);
     let first: number | undefined;
@@ -60,7 +69,7 @@ export class PostcopyPace {
       await withDeadline('the link to carry what is queued', EMPTY_MS, over, async (signal) => {
         first = await queued(address, signal);
         if (first === undefined || queuedMs(first, bytesPerS) < MIN_QUEUED_MS) return;
-        await this.#hold(context, bytesPerS, signal);
+        await this.#hold(bytesPerS, signal);
         held = first;
         while (held !== undefined && held > NEARLY_EMPTY_BYTES) {
           await this.#clock.sleep(EMPTY_EVERY_MS, signal);
@@ -77,11 +86,11 @@ export class PostcopyPace {
   }
 
   /** The switch does not come now: pre-copy goes on as it was set up. */
-  async fill(context: SourceBase, over: AbortSignal): Promise<void> {
-    if (!hasOneStream(context)) return;
-    const bytesPerS = settingsNow(context).maxBandwidth ?? 0;
+  async fill(over: AbortSignal): Promise<void> {
+    if (!hasOneStream(this.#deps)) return;
+    const bytesPerS = settingsNow(this.#deps).maxBandwidth ?? 0;
     await withDeadline('setting the bandwidth', SET_MS, over, async (signal) => {
-      const session = await context.guest.session(signal);
+      const session = await this.#deps.guest.session(signal);
       await session.adjust({ precopyBandwidth: bytesPerS, postcopyBandwidth: bytesPerS }, signal);
     });
     this.#isHeld = false;
@@ -93,22 +102,18 @@ export class PostcopyPace {
   }
 
   /** A look at the stream. A mover that took over does not know what the other one held back. */
-  async saw(
-    context: SourceBase,
-    { totalMs }: Pick<MemorySample, 'totalMs'>,
-    over: AbortSignal,
-  ): Promise<void> {
-    const { doing } = context.state();
+  async saw({ totalMs }: Pick<MemorySample, 'totalMs'>, over: AbortSignal): Promise<void> {
+    const { doing } = this.#deps.state();
     const isInMemory = doing.kind === 'do' && doing.step === 'memory';
     // Whoever has let memory flow has looked at it before anything was held back.
-    this.#isHeld ??= hasOneStream(context) && (!isInMemory || context.tookOver());
+    this.#isHeld ??= hasOneStream(this.#deps) && (!isInMemory || this.#deps.tookOver());
     if (!this.#isHeld) return;
     if (!isInMemory) {
       this.#runsSinceMs ??= totalMs;
       if (totalMs - this.#runsSinceMs < FIRST_MS) return;
     }
     try {
-      await this.fill(context, over);
+      await this.fill(over);
     } catch (thrown) {
       over.throwIfAborted();
       this.#log.warn(
@@ -118,10 +123,10 @@ export class PostcopyPace {
     }
   }
 
-  async #hold(context: SourceBase, bytesPerS: number, signal: AbortSignal): Promise<void> {
-    const { maxBandwidth = Infinity } = settingsNow(context);
+  async #hold(bytesPerS: number, signal: AbortSignal): Promise<void> {
+    const { maxBandwidth = Infinity } = settingsNow(this.#deps);
     const postcopyBandwidth = Math.round(Math.min(bytesPerS * FIRST_SHARE, maxBandwidth));
-    const session = await context.guest.session(signal);
+    const session = await this.#deps.guest.session(signal);
     this.#isHeld = true;
     await session.adjust({ precopyBandwidth: TRICKLE, postcopyBandwidth }, signal);
   }
@@ -131,7 +136,7 @@ export class PostcopyPace {
  * Whether the hypervisor sends by one connection of its own. Over several it counts what it sends in packets that are larger
  * than what it may send meanwhile.
  */
-function hasOneStream(context: Pick<SourceBase, 'state' | 'guest'>): boolean {
+function hasOneStream(context: Pick<MoverParts, 'state' | 'guest'>): boolean {
   const { plan, known } = context.state();
   const { streams } = { ...plan.settings, ...known.path?.stream };
   return streams === 1 && !goesByWire(context) && !endsByContent(context);

@@ -3,8 +3,8 @@ import { systemClock } from '../../../../clock.ts';
 import type { SourceSession } from '../../../../port/direct.ts';
 import { godwitError, toGodwitError } from '../../../../errors.ts';
 import type { Log } from '../../../../log.ts';
-import { ask } from '../source-base.ts';
-import type { SourceContext } from '../source-context.ts';
+import { ask, unproved } from '../source-base.ts';
+import type { StepContext } from '../ports.ts';
 
 /** Between two tries, ms. */
 const AGAIN_MS = 250;
@@ -22,17 +22,17 @@ const LISTEN_MS = 10_000;
  * Tries until it works or `limitMs` is over; a connection that breaks again is a new event and a new call.
  */
 export async function recoverPostcopy(
-  context: SourceContext,
+  context: StepContext<'peer' | 'hypervisor' | 'dataPath'>,
   limitMs: number,
   log: Log,
   outer: AbortSignal,
 ): Promise<void> {
-  if (!context.guest.capabilities.postcopyRecovery) {
+  if (!context.hypervisor.capabilities.postcopyRecovery) {
     const reason = 'its driver cannot resume a stream that broke';
     throw godwitError('GODWIT_CAPABILITY', { what: 'post-copy to go on', reason });
   }
   await withDeadline('recovering post-copy', limitMs, outer, async (signal) => {
-    const session = await context.guest.session(signal);
+    const session = await context.hypervisor.session(signal);
     const { transferredBytes: sentBefore } = await session.sample(signal);
     for (;;) {
       try {
@@ -71,7 +71,7 @@ async function look(
 
 /** One try over the path in use; false where the new connection did not come to life. */
 async function takeUp(
-  context: SourceContext,
+  context: StepContext<'peer' | 'hypervisor' | 'dataPath'>,
   session: SourceSession,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -82,7 +82,7 @@ async function takeUp(
       return { ...answer, memoryAddress: route(answer.memoryAddress) };
     }),
   );
-  const { address, tlsHostname } = await context.dataPath.open(context, facts, signal);
+  const { address, tlsHostname } = await context.dataPath.open(facts, signal);
   await session.recover(address, tlsHostname, signal);
   let left = false;
   for (const until = systemClock.monotonicMs() + FLOWS_MS; ;) {
@@ -93,5 +93,21 @@ async function takeUp(
     if (left && stream !== 'postcopy-recovering') return false;
     if (systemClock.monotonicMs() > until) return false;
     await systemClock.sleep(LOOK_MS, signal);
+  }
+}
+
+/** A destination that was shown to be off will not be recovered: that record says more than the failure. */
+export async function recoverOrProve(
+  context: StepContext<'peer' | 'hypervisor' | 'dataPath' | 'host'>,
+  limitMs: number,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await recoverPostcopy(context, limitMs, log, signal);
+  } catch (thrown) {
+    if (signal.aborted) throw thrown;
+    const fencing = await context.host.fence(signal);
+    if (fencing?.off !== true) throw unproved(thrown, fencing);
   }
 }

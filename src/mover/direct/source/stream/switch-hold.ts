@@ -1,9 +1,13 @@
 import { withDeadline } from '../../../../deadline.ts';
 import { toGodwitError } from '../../../../errors.ts';
 import type { Log } from '../../../../log.ts';
-import { goesByWire, settingsNow, type SourceBase } from '../source-base.ts';
+import { goesByWire, settingsNow, type MoverParts } from '../source-base.ts';
 import { TRICKLE } from './postcopy-pace.ts';
-import { streamDowntimeMs, type UnderWay } from './under-way.ts';
+import type { UnderWay } from './under-way.ts';
+
+type Dependencies = Pick<MoverParts, 'config' | 'state' | 'guest' | 'tookOver'> & {
+  readonly underWay: Pick<UnderWay, 'downtimeMs'>;
+};
 
 const SET_MS = 10_000;
 /** QEMU plans for no shorter downtime, ms. */
@@ -16,11 +20,13 @@ const MIN_DOWNTIME_MS = 1;
  * and plans for 1 ms of downtime, so it stops only a guest that writes nothing at all.
  */
 export class SwitchHold {
+  readonly #deps: Dependencies;
   readonly #log: Log;
   /** Undefined: nothing was set yet, and an earlier mover may have held the switch. */
   #isHeld: boolean | undefined;
 
-  constructor(log: Log) {
+  constructor(deps: Dependencies, log: Log) {
+    this.#deps = deps;
     this.#log = log;
   }
 
@@ -29,27 +35,23 @@ export class SwitchHold {
   }
 
   /** After each look at the copies. A setting that the hypervisor does not take now is tried again after the next look. */
-  async set(
-    context: SourceBase & { readonly underWay: Pick<UnderWay, 'msOf'> },
-    isHeld: boolean,
-    over: AbortSignal,
-  ): Promise<void> {
-    const { doing, stopped } = context.state();
+  async set(isHeld: boolean, over: AbortSignal): Promise<void> {
+    const { doing, stopped } = this.#deps.state();
     // After the stop no question to the monitor may delay the switch. The wire's stream ends with its mover.
-    if (doing.kind !== 'do' || doing.step !== 'memory' || stopped || goesByWire(context)) return;
-    if (this.#isHeld === undefined && !context.tookOver()) this.#isHeld = false;
+    if (doing.kind !== 'do' || doing.step !== 'memory' || stopped || goesByWire(this.#deps)) return;
+    if (this.#isHeld === undefined && !this.#deps.tookOver()) this.#isHeld = false;
     const before = this.#isHeld;
     if (before === isHeld) return;
     this.#isHeld = isHeld;
     const change = isHeld
       ? { precopyBandwidth: TRICKLE, maxDowntimeMs: MIN_DOWNTIME_MS }
       : {
-          maxBandwidth: settingsNow(context).maxBandwidth ?? 0,
-          maxDowntimeMs: streamDowntimeMs(context),
+          maxBandwidth: settingsNow(this.#deps).maxBandwidth ?? 0,
+          maxDowntimeMs: this.#deps.underWay.downtimeMs(),
         };
     try {
       await withDeadline('holding the switch', SET_MS, over, async (signal) =>
-        (await context.guest.session(signal)).adjust(change, signal),
+        (await this.#deps.guest.session(signal)).adjust(change, signal),
       );
       this.#log.info(
         { isHeld },

@@ -10,7 +10,7 @@ import {
 } from '../../../../migration/steering/downtime.ts';
 import { strategyOf } from '../../../../migration/steering/strategies.ts';
 import type { MemorySample } from '../../../../protocol/public/migration.ts';
-import { goesByWire, type SourceBase } from '../source-base.ts';
+import { goesByWire, type MoverParts } from '../source-base.ts';
 
 /** Between two looks at the connections, ms of the stream. */
 const EVERY_MS = 1000;
@@ -20,6 +20,7 @@ const SET_MS = 10_000;
 const MIN_CHANGE_MS = 5;
 const MIN_CHANGE = 0.05;
 
+type Dependencies = Pick<MoverParts, 'state' | 'guest' | 'tookOver'>;
 type Sent = Pick<MemorySample, 'totalMs' | 'transferredBytes'>;
 
 /**
@@ -28,6 +29,7 @@ type Sent = Pick<MemorySample, 'totalMs' | 'transferredBytes'>;
  * for a look, and where one fails, what was known before stays.
  */
 export class UnderWay {
+  readonly #deps: Dependencies;
   /** Absent: nobody can look. */
   readonly #queued: QueuedBytes | undefined;
   readonly #log: Log;
@@ -37,34 +39,42 @@ export class UnderWay {
   #since: Sent | undefined;
   #isLooking = false;
 
-  constructor(queued: QueuedBytes | undefined, log: Log) {
+  constructor(deps: Dependencies, queued: QueuedBytes | undefined, log: Log) {
+    this.#deps = deps;
     this.#queued = queued;
     this.#log = log;
   }
 
   /** How long the guest stands still beside what its last pages take: the link's work before them, and the switch, ms. */
-  msOf(context: Pick<SourceBase, 'state' | 'guest'>): number {
-    if (endsByContent(context)) return 0;
-    return (goesByWire(context) ? WIRE_UNDER_WAY_MS : this.#ms) + SWITCH_MS;
+  msOf(): number {
+    if (endsByContent(this.#deps)) return 0;
+    return (goesByWire(this.#deps) ? WIRE_UNDER_WAY_MS : this.#ms) + SWITCH_MS;
+  }
+
+  /** What the hypervisor may plan for now, by the steering and by what is under way, ms. */
+  downtimeMs(): number {
+    const { plan, steering: trace } = this.#deps.state();
+    const { settings } = plan;
+    return plannedNowMs(strategyOf(settings), { settings, trace, underWayMs: this.msOf() });
   }
 
   /** A look at the stream. */
-  saw(context: SourceBase, { totalMs, transferredBytes }: Sent, over: AbortSignal): void {
+  saw({ totalMs, transferredBytes }: Sent, over: AbortSignal): void {
     if (this.#since === undefined) {
       this.#since = { totalMs, transferredBytes };
-      this.#askedForMs = context.tookOver() ? undefined : 0;
+      this.#askedForMs = this.#deps.tookOver() ? undefined : 0;
     }
-    const address = streamAddress(context);
+    const address = streamAddress(this.#deps);
     const tookMs = totalMs - this.#since.totalMs;
-    if (address === undefined || tookMs < EVERY_MS || this.#isLooking || !hasQueue(context)) return;
+    if (address === undefined || tookMs < EVERY_MS || this.#isLooking || !hasQueue(this.#deps))
+      return;
     const bytesPerS = ((transferredBytes - this.#since.transferredBytes) * 1000) / tookMs;
     this.#since = { totalMs, transferredBytes };
     this.#isLooking = true;
-    void this.#look(context, { address, bytesPerS }, over);
+    void this.#look({ address, bytesPerS }, over);
   }
 
   async #look(
-    context: SourceBase,
     { address, bytesPerS }: { readonly address: string; readonly bytesPerS: number },
     over: AbortSignal,
   ): Promise<void> {
@@ -74,7 +84,7 @@ export class UnderWay {
       );
       if (bytes === undefined) return;
       this.#ms = queuedMs(bytes, bytesPerS);
-      await this.#ask(context, over);
+      await this.#ask(over);
     } catch (thrown) {
       if (!over.aborted)
         this.#log.debug({ error: toGodwitError(thrown) }, 'what is under way is not known');
@@ -83,49 +93,30 @@ export class UnderWay {
     }
   }
 
-  async #ask(context: SourceBase, over: AbortSignal): Promise<void> {
+  async #ask(over: AbortSignal): Promise<void> {
     const ms = this.#ms;
-    const { maxDowntimeMs: longestMs } = context.state().plan.settings;
+    const { maxDowntimeMs: longestMs } = this.#deps.state().plan.settings;
     const least = Math.max(MIN_CHANGE_MS, longestMs * MIN_CHANGE);
     if (this.#askedForMs !== undefined && Math.abs(ms - this.#askedForMs) < least) return;
     await withDeadline('setting the downtime', SET_MS, over, async (signal) => {
-      const session = await context.guest.session(signal);
+      const session = await this.#deps.guest.session(signal);
       const levers = await session.levers(signal);
       // Once the guest has stopped, the order to go on must not stand behind a question at the monitor.
-      if (!levers.includes('downtime') || !hasQueue(context)) return;
-      await session.adjust(
-        {
-          maxDowntimeMs: streamDowntimeMs({
-            state: context.state,
-            guest: context.guest,
-            underWay: this,
-          }),
-        },
-        signal,
-      );
+      if (!levers.includes('downtime') || !hasQueue(this.#deps)) return;
+      await session.adjust({ maxDowntimeMs: this.downtimeMs() }, signal);
     });
     this.#askedForMs = ms;
   }
 }
 
-/** What the hypervisor may plan for now, by the steering and by what is under way, ms. */
-export function streamDowntimeMs(
-  context: Pick<SourceBase, 'state' | 'guest'> & { readonly underWay: Pick<UnderWay, 'msOf'> },
-): number {
-  const { plan, steering: trace } = context.state();
-  const { settings } = plan;
-  const underWayMs = context.underWay.msOf(context);
-  return plannedNowMs(strategyOf(settings), { settings, trace, underWayMs });
-}
-
 /** Where the source's connections go. */
-export function streamAddress({ state }: Pick<SourceBase, 'state'>): string | undefined {
+export function streamAddress({ state }: Pick<MoverParts, 'state'>): string | undefined {
   const { streamOver, memoryAddress } = state().known;
   return streamOver ?? memoryAddress;
 }
 
 /** Whether pre-copy goes on by the hypervisor's own connections, and ends by the downtime that it plans for. */
-function hasQueue(context: Pick<SourceBase, 'state' | 'guest'>): boolean {
+function hasQueue(context: Pick<MoverParts, 'state' | 'guest'>): boolean {
   const { doing, stopped, plan } = context.state();
   const isUnderWay = doing.kind === 'do' && doing.step === 'memory' && !stopped;
   if (!isUnderWay || goesByWire(context)) return false;
@@ -134,6 +125,6 @@ function hasQueue(context: Pick<SourceBase, 'state' | 'guest'>): boolean {
 }
 
 /** Its rounds end by what they sent, and not by the downtime that is left. */
-export function endsByContent({ guest }: Pick<SourceBase, 'guest'>): boolean {
+export function endsByContent({ guest }: Pick<MoverParts, 'guest'>): boolean {
   return guest.capabilities.rounds === 'content';
 }

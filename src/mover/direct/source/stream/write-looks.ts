@@ -10,15 +10,14 @@ import {
 import { LinkPeak, LOOK_MS, type Writes } from '../../../../migration/steering/write-rate.ts';
 import type { MemorySample } from '../../../../protocol/public/migration.ts';
 import type { CurvePoint } from '../../../../protocol/public/prediction.ts';
-import { goesByWire } from '../source-base.ts';
-import type { SourceContext } from '../source-context.ts';
+import { goesByWire, type MoverParts } from '../source-base.ts';
 
 /** Between two looks, ms: each takes 3 s, and little of a processor. */
 const PAUSE_MS = 3000;
 /** Each look takes all of its windows: nobody ends it before that because enough was seen. */
 const NEVER_ENOUGH = new AbortController().signal;
 
-type Needs = Pick<SourceContext, 'state' | 'guest'>;
+type Needs = Pick<MoverParts, 'state' | 'guest'>;
 
 /** Looks at a sample of the guest's pages while the first round runs. Nothing waits for it. */
 export class WriteLooks {

@@ -4,8 +4,9 @@ import type { Tunnel } from '../../../../../src/disks/copy/tunnel/open.ts';
 import { godwitError, hasCode } from '../../../../../src/errors.ts';
 import { silentLog } from '../../../../../src/log.ts';
 import { CloseThere } from '../../../../../src/mover/direct/source/disks/close-there.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
 import { unreachable } from '../unreachable.ts';
+
+type Dependencies = ConstructorParameters<typeof CloseThere>[0];
 
 const running = { host: 'b', guest: 'db1', epoch: 1, reason: 'it is running' };
 const refused = godwitError('GODWIT_NOT_ARMED', running);
@@ -28,41 +29,41 @@ describe('the destination’s end of copies', () => {
         },
       },
     };
-    return { context: context as unknown as SourceContext, calls };
+    return { context: context as unknown as Dependencies, calls };
   }
 
   test('is asked for once, and ends their way', async () => {
     const { context, calls } = destination(['done']);
-    const there = new CloseThere(silentLog);
+    const there = new CloseThere(context, silentLog);
     const aborted = Promise.withResolvers<unknown>();
-    there.begin(context, { abort: aborted.resolve } as unknown as Tunnel);
-    await there.ended(context, signal);
+    there.begin({ abort: aborted.resolve } as unknown as Tunnel);
+    await there.ended(signal);
     await aborted.promise;
     assert.equal(calls.length, 1);
   });
 
   test('is asked for again before the guest runs there, where it failed or an earlier mover asked', async () => {
     const failed = destination([unreachable, 'done']);
-    const there = new CloseThere(silentLog);
-    there.begin(failed.context, undefined);
-    await there.ended(failed.context, signal);
+    const there = new CloseThere(failed.context, silentLog);
+    there.begin(undefined);
+    await there.ended(signal);
     assert.equal(failed.calls.length, 2);
     const { context, calls } = destination(['done']);
-    await new CloseThere(silentLog).ended(context, signal);
+    await new CloseThere(context, silentLog).ended(signal);
     assert.equal(calls.length, 1);
   });
 
   test('keeps the guest from running there for as long as it fails', async () => {
     const { context } = destination([unreachable]);
-    const ended = new CloseThere(silentLog).ended(context, signal);
+    const ended = new CloseThere(context, silentLog).ended(signal);
     await assert.rejects(ended, (error) => hasCode(error, 'GODWIT_UNREACHABLE'));
   });
 
   test('is no question where the guest runs there already, or nothing was copied', async () => {
     const { context } = destination([refused]);
-    await new CloseThere(silentLog).ended(context, signal);
+    await new CloseThere(context, silentLog).ended(signal);
     const none = destination([], []);
-    await new CloseThere(silentLog).ended(none.context, signal);
+    await new CloseThere(none.context, silentLog).ended(signal);
     assert.equal(none.calls.length, 0);
   });
 });

@@ -6,7 +6,7 @@ import { NbdClient } from '../../../../../src/disks/copy/nbd/client.ts';
 import type { FrozenImage } from '../../../../../src/port/disks.ts';
 import type { SourceEvent } from '../../../../../src/migration/direct/source-state.ts';
 import { compareDisks } from '../../../../../src/mover/direct/source/disks/compare.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import type { StepContext } from '../../../../../src/mover/direct/source/ports.ts';
 import type { DiskCheck } from '../../../../../src/protocol/disk.ts';
 import {
   CHUNK_BYTES,
@@ -75,12 +75,12 @@ function stage(t: TestContext, given: Compared = {}) {
   };
   const settings = { verifyDisks: given.verifyDisks ?? true, timeoutMs: 60_000 };
   const context: unknown = {
-    dir: root,
+    host: { dir: root },
     request: { id: 'm-1' },
     state: () => ({ plan: { epoch: 17, guest: 'web1', to: 'b', settings }, known }),
     dispatch: (event: SourceEvent) => void events.push(event),
     peer: peerOf(api),
-    guest: {
+    hypervisor: {
       frozen: async (
         all: readonly FrozenImage[],
         _directory: string,
@@ -98,7 +98,7 @@ function stage(t: TestContext, given: Compared = {}) {
   };
   const stop = new AbortController();
   const comparing = (): Promise<DiskCheck | undefined> =>
-    compareDisks(context as SourceContext, stop.signal);
+    compareDisks(context as StepContext, stop.signal);
   return { root, file, looked, events, stop, comparing, asked, closed };
 }
 

@@ -7,7 +7,7 @@ import {
   DiskConvergence,
   isNearlyWhole,
 } from '../../../../../src/mover/direct/source/disks/disk-convergence.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import type { MigrationRun } from '../../../../../src/mover/direct/source/source-base.ts';
 import { migrationSettings } from '../../../../../src/protocol/public/migration.ts';
 
 const MIB = 1024 ** 2;
@@ -66,7 +66,7 @@ test('a copy is nearly whole when it is as good as its source but for at most 64
 });
 
 test('a guest that is too busy is refused with both rates', () => {
-  const context = { request: { request: { guest: 'db1' } } } as unknown as SourceContext;
+  const context = { request: { request: { guest: 'db1' } } } as unknown as MigrationRun;
   const pace = { writesPerS: 60 * MIB, copiesPerS: 50 * MIB, leftBytes: GIB, overMs: 30_000 };
   const { code, message } = busy(context, pace);
   assert.equal(code, 'GODWIT_DISK_BUSY');

@@ -4,8 +4,9 @@ import { silentLog } from '../../../../../src/log.ts';
 import type { SourceEvent } from '../../../../../src/migration/direct/source-state.ts';
 import type { RequestCounts } from '../../../../../src/migration/report/latencies.ts';
 import { DiskLatencies } from '../../../../../src/mover/direct/source/disks/disk-latencies.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
 import type { DiskLatency } from '../../../../../src/protocol/disk.ts';
+
+type Dependencies = ConstructorParameters<typeof DiskLatencies>[0];
 
 const signal: AbortSignal = new AbortController().signal;
 
@@ -47,19 +48,19 @@ function scene({ nodes = ['disk0'], fails, counts }: Given = {}) {
   };
   const clock = { monotonicMs: () => (now += 10) } as ConstructorParameters<
     typeof DiskLatencies
-  >[0];
-  const another = () => new DiskLatencies(clock, silentLog);
-  return { latencies: another(), another, context: context as SourceContext, done, known, events };
+  >[1];
+  const another = () => new DiskLatencies(context as Dependencies, clock, silentLog);
+  return { latencies: another(), another, done, known, events };
 }
 
 const writes = (count: number) => ({ writes: { count, p50Ms: 1, p99Ms: 1 } });
 
 describe('how long the guest’s own requests take while its disks are copied', () => {
   test('is counted before and during, each from zero, and no more afterwards', async () => {
-    const { latencies, context, done, known } = scene();
-    latencies.begin(context);
-    await latencies.copying(context, signal);
-    await latencies.end(context, signal);
+    const { latencies, done, known } = scene();
+    latencies.begin();
+    await latencies.copying(signal);
+    await latencies.end(signal);
     assert.deepEqual(done, ['begin', 'read', 'begin', 'read', 'end']);
     const found = { node: 'disk0', before: writes(1), during: writes(2) };
     const { before, during } = found;
@@ -67,25 +68,25 @@ describe('how long the guest’s own requests take while its disks are copied', 
       { ...found, before: { overMs: 10, ...before }, during: { overMs: 10, ...during } },
     ]);
     // Undone twice, or after the step before it: what was found is not found again.
-    await latencies.end(context, signal);
+    await latencies.end(signal);
     assert.deepEqual(done.slice(5), ['end']);
   });
 
   test('goes on with a mover that takes over, which does not know how long the other one counted', async () => {
-    const { latencies, another, context, done, known } = scene();
-    latencies.begin(context);
-    await latencies.copying(context, signal);
+    const { latencies, another, done, known } = scene();
+    latencies.begin();
+    await latencies.copying(signal);
     const second = another();
-    await second.copying(context, signal);
-    await second.end(context, signal);
+    await second.copying(signal);
+    await second.end(signal);
     assert.deepEqual(done, ['begin', 'read', 'begin', 'read', 'end']);
     assert.deepEqual(known.diskLatency?.[0]?.during, writes(2));
   });
 
   test('leaves nothing counted where the copies never began', async () => {
-    const { latencies, context, done, events } = scene();
-    latencies.begin(context);
-    await latencies.end(context, signal);
+    const { latencies, done, events } = scene();
+    latencies.begin();
+    await latencies.end(signal);
     assert.deepEqual([done, events], [['begin', 'end'], []]);
   });
 
@@ -96,17 +97,17 @@ describe('how long the guest’s own requests take while its disks are copied', 
       { fails: new Error('no such device') },
     ];
     for (const given of cases) {
-      const { latencies, context, events } = scene(given);
-      latencies.begin(context);
-      await latencies.copying(context, signal);
-      await latencies.end(context, signal);
+      const { latencies, events } = scene(given);
+      latencies.begin();
+      await latencies.copying(signal);
+      await latencies.end(signal);
       assert.deepEqual(events, []);
     }
   });
 
   test('does not keep a migration from being cancelled', async () => {
-    const { latencies, context } = scene();
+    const { latencies } = scene();
     const cancelled = AbortSignal.abort(new Error('cancelled'));
-    await assert.rejects(latencies.copying(context, cancelled), /cancelled/);
+    await assert.rejects(latencies.copying(cancelled), /cancelled/);
   });
 });

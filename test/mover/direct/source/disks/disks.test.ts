@@ -36,9 +36,9 @@ describe('the copying of disks', () => {
     ];
     let looks = 0;
     const at = (look: number): DiskSample => course[(looks = look) - 1] ?? assert.fail();
-    const { disks, context, done, socket, tunnels } = stage(t, { settings, at });
+    const { disks, done, socket, tunnels } = stage(t, { settings, at });
     writeFileSync(socket, '');
-    await disks.copy(context, signal);
+    await disks.copy(signal);
     assert.deepEqual([done, looks], [OPENED, 3]);
     // As long as its writes do not wait, the guest does not mind a silent host for a while.
     assert.deepEqual([disks.isOpen, tunnels[0]?.answerMs], [true, [5000]]);
@@ -49,8 +49,8 @@ describe('the copying of disks', () => {
       if (look === 2) tunnels[0]?.abort(new Error('the session is over'));
       return look === 1 ? BROKEN : look < 4 ? disk() : READY;
     };
-    const { disks, context, done, events, tunnels } = stage(t, { settings, at });
-    await disks.copy(context, signal);
+    const { disks, done, events, tunnels } = stage(t, { settings, at });
+    await disks.copy(signal);
     assert.deepEqual(done, [...OPENED, 'start disk0', ...OPENED]);
     const links = events.filter(({ type }) => type === 'disk-link');
     const figures = { ...FIGURES, longestCutMs: 1, sessions: 1 };
@@ -64,28 +64,28 @@ describe('the copying of disks', () => {
       { state: 'broken', failure: { kind: 'source', reason: 'cannot be read' } },
     ];
     for (const given of hopeless) {
-      const { disks, context, done } = stage(t, { settings, at: () => disk(given) });
-      await fails(disks.copy(context, signal), /ended|no room|cannot be read/);
+      const { disks, done } = stage(t, { settings, at: () => disk(given) });
+      await fails(disks.copy(signal), /ended|no room|cannot be read/);
       assert.deepEqual(done, OPENED);
       t.mock.reset();
     }
   });
 
   test('fails where it is resumed eight times without getting on', async (t) => {
-    const { disks, context, done } = stage(t, { settings, at: () => BROKEN });
-    await fails(disks.copy(context, signal), /nobody answers/);
+    const { disks, done } = stage(t, { settings, at: () => BROKEN });
+    await fails(disks.copy(signal), /nobody answers/);
     assert.equal(starts(done), 1 + 8);
   });
 
   test('is resumed as often as it breaks where it gets on between by more than 1 MiB', async (t) => {
     const at = (look: number): DiskSample =>
       look > 40 ? READY : { ...BROKEN, copiedBytes: look * (MIB + 1) };
-    const { disks, context, done } = stage(t, { settings, at });
-    await disks.copy(context, signal);
+    const { disks, done } = stage(t, { settings, at });
+    await disks.copy(signal);
     assert.equal(starts(done), 1 + 40);
     t.mock.reset();
     const slow = stage(t, { settings, at: (look) => ({ ...BROKEN, copiedBytes: look * 1000 }) });
-    await fails(slow.disks.copy(slow.context, signal), /nobody answers/);
+    await fails(slow.disks.copy(signal), /nobody answers/);
   });
 
   test('waits for links that are cut, until their time and one minute more are over', async (t) => {
@@ -93,8 +93,8 @@ describe('the copying of disks', () => {
       for (const { measure } of tunnels) measure.cutForMs = 1;
       return BROKEN;
     };
-    const { disks, context, now, tunnels } = stage(t, { settings, at });
-    await fails(disks.copy(context, signal), /nobody answers/);
+    const { disks, now, tunnels } = stage(t, { settings, at });
+    await fails(disks.copy(signal), /nobody answers/);
     assert.equal(now(), 60_000 + 60_000 + 200);
   });
 
@@ -106,8 +106,8 @@ describe('the copying of disks', () => {
       }
       return nowMs < 600_000 ? BROKEN : READY;
     };
-    const { disks, context, now, tunnels } = stage(t, { settings, at });
-    await disks.copy(context, signal);
+    const { disks, now, tunnels } = stage(t, { settings, at });
+    await disks.copy(signal);
     assert.ok(now() >= 600_000);
   });
 
@@ -117,23 +117,21 @@ describe('the copying of disks', () => {
       return look < 6 ? disk() : READY;
     };
     const offers = [undefined, unreachable, unreachable];
-    const { disks, context, done, tunnels } = stage(t, { settings, at, offers });
-    await disks.copy(context, signal);
+    const { disks, done, tunnels } = stage(t, { settings, at, offers });
+    await disks.copy(signal);
     assert.deepEqual(done, [...OPENED, 'no offer', 'no offer', ...OPENED]);
     t.mock.reset();
     const stop = new AbortController();
     const ended = stage(t, { settings, at: () => disk() });
-    const copying = ended.disks.copy(ended.context, stop.signal);
+    const copying = ended.disks.copy(stop.signal);
     await turn();
     stop.abort(new Error('cancelled'));
     await assert.rejects(copying, /cancelled/);
   });
 
   test('does not begin where the destination offers no path', async (t) => {
-    const { disks, context, done } = stage(t, { settings, offers: [unreachable] });
-    await assert.rejects(disks.copy(context, signal), (thrown) =>
-      hasCode(thrown, 'GODWIT_UNREACHABLE'),
-    );
+    const { disks, done } = stage(t, { settings, offers: [unreachable] });
+    await assert.rejects(disks.copy(signal), (thrown) => hasCode(thrown, 'GODWIT_UNREACHABLE'));
     assert.deepEqual([done, disks.isOpen], [['no offer'], false]);
   });
 });
@@ -146,8 +144,8 @@ const busyUntil =
 
 describe('a guest that writes faster than its disks are copied', () => {
   test('has its writes wait for the copies after ten seconds, and for a silent host not much longer than the link needs', async (t) => {
-    const { disks, context, done, events, tunnels } = stage(t, { settings, at: busyUntil(40_000) });
-    await disks.copy(context, signal);
+    const { disks, done, events, tunnels } = stage(t, { settings, at: busyUntil(40_000) });
+    await disks.copy(signal);
     assert.equal(done.filter((each) => each === 'slow').length, 1);
     assert.deepEqual(
       events.flatMap((event) => (event.type === 'decided' ? [event.what] : [])),
@@ -157,17 +155,13 @@ describe('a guest that writes faster than its disks are copied', () => {
   });
 
   test('stays, with GODWIT_DISK_BUSY, where the hypervisor cannot have its writes wait, or they are not to', async (t) => {
-    const { disks, context, done } = stage(t, { settings, at: busyUntil(90_000), canSlow: false });
-    await assert.rejects(disks.copy(context, signal), (thrown) =>
-      hasCode(thrown, 'GODWIT_DISK_BUSY'),
-    );
+    const { disks, done } = stage(t, { settings, at: busyUntil(90_000), canSlow: false });
+    await assert.rejects(disks.copy(signal), (thrown) => hasCode(thrown, 'GODWIT_DISK_BUSY'));
     assert.equal(done.filter((each) => each === 'slow').length, 1);
     t.mock.reset();
     const refuse = { ...settings, diskWrites: 'refuse' as const };
     const firm = stage(t, { settings: refuse, at: busyUntil(90_000) });
-    await assert.rejects(firm.disks.copy(firm.context, signal), (thrown) =>
-      hasCode(thrown, 'GODWIT_DISK_BUSY'),
-    );
+    await assert.rejects(firm.disks.copy(signal), (thrown) => hasCode(thrown, 'GODWIT_DISK_BUSY'));
     assert.ok(!firm.done.includes('slow'));
   });
 
@@ -175,10 +169,8 @@ describe('a guest that writes faster than its disks are copied', () => {
     const at = (_look: number, nowMs: number): DiskSample =>
       nowMs > 90_000 ? READY : disk({ copiedBytes: nowMs * 100, totalBytes: GIB + nowMs * 100 });
     const slow = { ...settings, maxBandwidth: 500_000 };
-    const { disks, context, done } = stage(t, { settings: slow, at });
-    await assert.rejects(disks.copy(context, signal), (thrown) =>
-      hasCode(thrown, 'GODWIT_DISK_BUSY'),
-    );
+    const { disks, done } = stage(t, { settings: slow, at });
+    await assert.rejects(disks.copy(signal), (thrown) => hasCode(thrown, 'GODWIT_DISK_BUSY'));
     assert.ok(!done.includes('slow'));
   });
 });

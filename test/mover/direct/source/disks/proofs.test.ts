@@ -6,13 +6,13 @@ import { agentConfig } from '../../../../../src/config.ts';
 import { hasCode } from '../../../../../src/errors.ts';
 import { nonceSum, type Beside } from '../../../../../src/disks/proof/proof.ts';
 import type { Medium } from '../../../../../src/mover/engine/media.ts';
-import { dropProofs } from '../../../../../src/mover/direct/source/disks/drop-proofs.ts';
+import { dropProofs } from '../../../../../src/mover/direct/source/disks/storage.ts';
 import {
   prove,
   provenMedia,
   type Image,
 } from '../../../../../src/mover/direct/source/disks/proofs.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import type { LookDependencies } from '../../../../../src/mover/direct/source/source-base.ts';
 import type { DeviceProof, ProofAnswer, ProofPlace } from '../../../../../src/protocol/disk.ts';
 import { withDisk } from '../../../../migration/direct/samples.ts';
 import { tempDir } from '../../../../rpc/test-contract.ts';
@@ -75,7 +75,7 @@ function partsOf(storage: (body: Asked) => Promise<object> | object) {
     state: () => ({ plan: { to: 'b' }, known: {} }),
     peer: peerOf({ storage: async ({ body }: { body: Asked }) => storage(body) }),
   };
-  return context as SourceContext;
+  return context as LookDependencies;
 }
 
 interface Asked {
@@ -279,14 +279,14 @@ describe('what a mover that died has left of a proof', () => {
     const own = { name: 'a', address: '10.0.0.1:7443', stateDir: '/nowhere', peers: {} };
     const files = { gone0: path.join(root, 'gone'), disk0: path.join(directory, 'disk0.raw') };
     let looks = 0;
-    const partsIn = (known: object): SourceContext => {
+    const partsIn = (known: object): LookDependencies => {
       const context: unknown = {
         config: agentConfig.parse({ ...own, storage: [{ path: root }] }),
         request: { id: 'm-1' },
         state: () => ({ known }),
         guest: { inspect: async () => ((looks += 1), { files }) },
       };
-      return context as SourceContext;
+      return context as LookDependencies;
     };
     // No proof was begun before the guest's disks were known, and its hypervisor may be gone.
     await dropProofs(partsIn({}), soon());

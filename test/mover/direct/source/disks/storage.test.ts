@@ -6,7 +6,7 @@ import { agentConfig } from '../../../../../src/config.ts';
 import { hasCode } from '../../../../../src/errors.ts';
 import { answerProof } from '../../../../../src/disks/proof/proof.ts';
 import { openPools } from '../../../../../src/disks/proof/pools.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import type { LookDependencies } from '../../../../../src/mover/direct/source/source-base.ts';
 import {
   proveStorage,
   type StorageFound,
@@ -85,7 +85,7 @@ function stage(root: string, given: Hosts) {
     peer: peerOf(api),
   };
   const proving = (): Promise<StorageFound> =>
-    proveStorage(context as SourceContext, AbortSignal.timeout(30_000));
+    proveStorage(context as LookDependencies, AbortSignal.timeout(30_000));
   return { asked, proving, files };
 }
 

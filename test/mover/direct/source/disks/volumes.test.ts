@@ -10,7 +10,7 @@ import {
   diskFiles,
   withOwnPlaces,
 } from '../../../../../src/mover/direct/destination/disks/storage.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import type { LookDependencies } from '../../../../../src/mover/direct/source/source-base.ts';
 import { judgeVolume, proveVolumes } from '../../../../../src/mover/direct/source/disks/volumes.ts';
 import type { ImagePlace } from '../../../../../src/protocol/disk.ts';
 import type { Preparation, StorageProof } from '../../../../../src/protocol/peer/migration.ts';
@@ -75,7 +75,7 @@ function hosts(
       return String(error);
     }
   };
-  return { top, context: context as SourceContext, there, asked, mounted };
+  return { top, context: context as LookDependencies, there, asked, mounted };
 }
 
 const left = (directory: string): string[] =>
@@ -157,7 +157,7 @@ describe('a volume of a container', () => {
           return answerStorage(there, { id: 'm-1', from: 'a' }, { places });
         },
       }),
-    } as unknown as SourceContext;
+    } as unknown as LookDependencies;
     const one = volume(path.join(top, 'both/db'));
     const { places, checks } = await proveVolumes(earlier, [one], soon());
     assert.deepEqual(places, []);

@@ -13,13 +13,14 @@ import {
   startAgain,
 } from '../../../../../src/mover/direct/source/guest/cold.ts';
 import type { HostDoubts } from '../../../../../src/protocol/public/resolve.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import type { StepContext } from '../../../../../src/mover/direct/source/ports.ts';
 import { planned } from '../../../../migration/direct/samples.ts';
 import { fleetOf } from '../../fleets.ts';
 import { turn } from '../answers.ts';
 
 const signal = new AbortController().signal;
 const LAUNCH = { argv: ['qemu'] };
+const NO_STORAGE = { name: 'a', storage: [] };
 const GONE = godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: 'web1', reason: 'x' });
 
 /** A guest whose hypervisor is `run`; what was done with it. */
@@ -40,16 +41,16 @@ function coldMove(
     shutDown: () => (calls.push('shut down'), down.promise),
   };
   const context: unknown = {
-    guest: {
+    hypervisor: {
       session: async () => {
         if (run === 'no session') throw GONE;
         return can ? session : { status: session.status };
       },
+      relaunch: async (launch: unknown) => void calls.push(`launch ${JSON.stringify(launch)}`),
     },
-    disks: { keep: () => (calls.push('keep'), kept.promise), finish: note('finish') },
-    request: { id: 'm-00000001', request: { guest: 'web1' } },
+    disks: { copies: { keep: () => (calls.push('keep'), kept.promise), finish: note('finish') } },
+    request: { id: 'm-00000001', request: { guest: 'web1' }, handle: { name: 'web1' } },
     state: () => ({ ...initialSource(planned({ mode: 'cold' })).state, ...known }),
-    relaunch: async (launch: unknown) => void calls.push(`launch ${JSON.stringify(launch)}`),
     peer: {
       resume: () => {},
       call: async () => {
@@ -58,11 +59,14 @@ function coldMove(
         throw godwitError('GODWIT_NOT_ARMED', { host: 'b', guest: 'web1', epoch: 17, reason: 'x' });
       },
     },
-    fenceMs: 0,
-    bootTime: () => ({ bootId, uptimeMs: 100_000 }),
-    fleet,
+    host: {
+      config: NO_STORAGE,
+      fenceMs: 0,
+      bootTime: () => ({ bootId, uptimeMs: 100_000 }),
+      fleet,
+    },
   };
-  return { context: context as SourceContext, calls, down, kept };
+  return { context: context as StepContext, calls, down, kept };
 }
 
 describe('a cold move', () => {
@@ -105,10 +109,10 @@ describe('a cold move', () => {
 
   test('ends the hypervisor here, once', async () => {
     const there = coldMove('shut-down');
-    await endSource(there.context, signal);
+    await endSource(there.context.hypervisor, signal);
     assert.deepEqual(there.calls, ['quit']);
     const gone = coldMove('no session');
-    await endSource(gone.context, signal);
+    await endSource(gone.context.hypervisor, signal);
     assert.deepEqual(gone.calls, []);
   });
 });

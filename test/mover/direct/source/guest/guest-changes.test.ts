@@ -5,7 +5,6 @@ import { godwitError } from '../../../../../src/errors.ts';
 import { initialSource } from '../../../../../src/migration/direct/source-state.ts';
 import { refusal } from '../../../../../src/migration/preflight/check.ts';
 import type { GuestSnapshot } from '../../../../../src/migration/guest-changes/snapshot.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
 import { planned } from '../../../../migration/direct/samples.ts';
 import { turn } from '../answers.ts';
 import { BEFORE, stage } from '../changed-guest.ts';
@@ -26,10 +25,10 @@ const RESIZED: GuestSnapshot = {
 
 describe('the comparison before memory and before the switch', () => {
   test('passes a guest that is as it was, and refuses another by what was changed', async () => {
-    const { changes, context, guest } = stage();
-    await changes.assertReady(context, signal);
+    const { changes, guest } = stage();
+    await changes.assertReady(signal);
     guest.now = SNAPPED;
-    await assert.rejects(changes.assertSame(context, signal), {
+    await assert.rejects(changes.assertSame(signal), {
       code: 'GODWIT_GUEST_CHANGED',
       message:
         'web1 was changed while it moved: the image of disk0 changed from raw /srv/g1.img to qcow2 /srv/g1.over',
@@ -37,44 +36,41 @@ describe('the comparison before memory and before the switch', () => {
   });
 
   test('a machine that differs there is reported as the guest’s change if the guest was changed, else as it is', async () => {
-    const { changes, context, guest } = stage();
+    const { changes, guest } = stage();
     const facts = { guest: 'web1', host: 'b', what: 'disk9: the destination lacks it' };
     const error = godwitError('GODWIT_MACHINE_DIFFERS', facts);
     const checks = [refusal('same-machine', error, 'both')];
-    await assert.rejects(
-      changes.judgeMachine(context, checks, signal),
-      /GODWIT_MACHINE_DIFFERS|disk9/,
-    );
+    await assert.rejects(changes.judgeMachine(checks, signal), /GODWIT_MACHINE_DIFFERS|disk9/);
     guest.now = SNAPPED;
-    await assert.rejects(changes.judgeMachine(context, checks, signal), {
+    await assert.rejects(changes.judgeMachine(checks, signal), {
       code: 'GODWIT_GUEST_CHANGED',
     });
     const { reads } = guest;
-    await changes.judgeMachine(context, [], signal);
+    await changes.judgeMachine([], signal);
     assert.equal(guest.reads, reads);
   });
 
   test('passes what is carried over, and reports it', async () => {
-    const { changes, context, guest } = stage();
+    const { changes, guest } = stage();
     guest.now = RESIZED;
-    await changes.assertSame(context, signal);
+    await changes.assertSame(signal);
     const [check] = changes.checks();
     assert.match(check?.evidence ?? '', /carried over: disk0 was resized from 1 KiB to 2 KiB$/);
   });
 
   test('refuses a guest that does not run, before its memory moves', async () => {
-    const { changes, context, guest } = stage();
+    const { changes, guest } = stage();
     guest.status = { run: 'paused', stream: 'none', halt: { kind: 'io-error', what: 'disk0' } };
-    await assert.rejects(changes.assertReady(context, signal), {
+    await assert.rejects(changes.assertReady(signal), {
       code: 'GODWIT_GUEST_HALTED',
       message: 'web1 was stopped by an I/O error of disk0 while it moved',
     });
   });
 
   test('is not made without a snapshot: a driver that reads none, or an earlier build', async () => {
-    const { changes, context, guest } = stage({ known: {} });
+    const { changes, guest } = stage({ known: {} });
     guest.now = SNAPPED;
-    await changes.assertSame(context, signal);
+    await changes.assertSame(signal);
     assert.equal(guest.reads, 0);
   });
 });
@@ -86,11 +82,9 @@ describe('a medium that was changed', () => {
   /** The destination is asked for it and answers, or refuses. */
   function drive(more: object = {}) {
     const asked: { drives: string[]; bases: unknown[] }[] = [];
-    const staged = stage(more);
     const answer: { refusal?: Error } = {};
     const disk = { name: 'cd0', images: [] };
-    const context: unknown = {
-      ...(staged.context as object),
+    const staged = stage(more, (changing) => ({
       config: agentConfig.parse({ name: 'a', address: '10.0.0.1:7443', stateDir: '/nowhere' }),
       request: { id: 'm', request: { guest: 'web1' } },
       peer: {
@@ -105,19 +99,19 @@ describe('a medium that was changed', () => {
       },
       guest: {
         session: async () => ({
-          snapshot: async () => staged.guest.now,
+          snapshot: async () => changing.now,
           onChange: () => () => undefined,
           inspect: async () => ({
             checks: [],
             description: {
               name: 'web1',
-              disks: staged.guest.now === WITH_CD ? [disk] : [],
+              disks: changing.now === WITH_CD ? [disk] : [],
             },
           }),
         }),
       },
-    };
-    return { ...staged, context: context as SourceContext, asked, answer };
+    }));
+    return { ...staged, asked, answer };
   }
   const known = {
     snapshot: BEFORE,
@@ -126,58 +120,58 @@ describe('a medium that was changed', () => {
   };
 
   test('is carried over once, and reported', async () => {
-    const { changes, context, guest, asked } = drive({ known });
+    const { changes, guest, asked } = drive({ known });
     guest.now = WITH_CD;
-    await changes.assertSame(context, signal);
-    await changes.assertSame(context, signal);
+    await changes.assertSame(signal);
+    await changes.assertSame(signal);
     assert.deepEqual(
       asked.map(({ drives }) => drives),
       [['cd0']],
     );
     assert.match(changes.checks()[0]?.evidence ?? '', /carried over: a medium was put into cd0/);
     guest.now = BEFORE;
-    await changes.assertSame(context, signal);
+    await changes.assertSame(signal);
     assert.equal(asked.length, 2);
   });
 
   test('takes the guest back by name if the destination refuses it, and is tried again', async () => {
-    const { changes, context, guest, asked, answer } = drive({ known });
+    const { changes, guest, asked, answer } = drive({ known });
     guest.now = WITH_CD;
     answer.refusal = new Error('b cannot open cd0');
     const refused = {
       code: 'GODWIT_GUEST_CHANGED',
       message: /cd0: raw \/iso\/1\.iso, which .* cannot follow: /,
     };
-    await assert.rejects(changes.assertSame(context, signal), refused);
-    await assert.rejects(changes.assertSame(context, signal), refused);
+    await assert.rejects(changes.assertSame(signal), refused);
+    await assert.rejects(changes.assertSame(signal), refused);
     assert.equal(asked.length, 2);
   });
 
   test('ends a cold move by name: its guest is started by the description made before', async () => {
     const settings = { ...planned().settings, mode: 'cold' as const };
-    const { changes, context, guest, asked } = drive({
+    const { changes, guest, asked } = drive({
       known,
       plan: { ...initialSource(planned()).state.plan, settings },
     });
     guest.now = WITH_CD;
-    await assert.rejects(changes.assertSame(context, signal), { code: 'GODWIT_GUEST_CHANGED' });
+    await assert.rejects(changes.assertSame(signal), { code: 'GODWIT_GUEST_CHANGED' });
     assert.equal(asked.length, 0);
   });
 
   test('is no explanation of a broken stream', async () => {
-    const { changes, context, guest, asked } = drive({ known });
+    const { changes, guest, asked } = drive({ known });
     guest.now = WITH_CD;
-    assert.equal(await changes.explain(context, signal), undefined);
+    assert.equal(await changes.explain(signal), undefined);
     assert.equal(asked.length, 0);
   });
 });
 
 describe('while the guest moves', () => {
   test('it is compared now and then, and the first difference is reported', async () => {
-    const { changes, context, guest, later } = stage();
+    const { changes, guest, later } = stage();
     const errors: string[] = [];
     const over = new AbortController();
-    const watching = changes.watch(context, (error) => errors.push(error.code), over.signal);
+    const watching = changes.watch((error) => errors.push(error.code), over.signal);
     await later();
     assert.deepEqual([errors, guest.reads], [[], 1]);
     guest.now = SNAPPED;
@@ -188,9 +182,9 @@ describe('while the guest moves', () => {
   });
 
   test('it is compared soon after its hypervisor reports a change', async () => {
-    const { changes, context, guest, later, slept } = stage();
+    const { changes, guest, later, slept } = stage();
     const over = new AbortController();
-    const watching = changes.watch(context, () => undefined, over.signal);
+    const watching = changes.watch(() => undefined, over.signal);
     await later();
     guest.change();
     for (let turns = 0; turns < 10; turns++) await turn();
@@ -200,9 +194,9 @@ describe('while the guest moves', () => {
   });
 
   test('it is not asked once it has stopped, nor before its destination is being made', async () => {
-    const { changes, context, guest, later, set } = stage({ stopped: true });
+    const { changes, guest, later, set } = stage({ stopped: true });
     const over = new AbortController();
-    const watching = changes.watch(context, () => undefined, over.signal);
+    const watching = changes.watch(() => undefined, over.signal);
     await later();
     set({ stopped: false, doing: { kind: 'do', step: 'assess' } });
     await later();
@@ -215,13 +209,10 @@ describe('while the guest moves', () => {
 });
 
 test('a broken stream is explained by the change, if there is one and the guest can be read', async () => {
-  const { changes, context, guest } = stage();
-  assert.equal(await changes.explain(context, signal), undefined);
+  const { changes, guest } = stage();
+  assert.equal(await changes.explain(signal), undefined);
   guest.now = SNAPPED;
-  assert.equal((await changes.explain(context, signal))?.code, 'GODWIT_GUEST_CHANGED');
-  const unread: unknown = {
-    ...context,
-    guest: { session: () => Promise.reject(new Error('gone')) },
-  };
-  assert.equal(await changes.explain(unread as SourceContext, signal), undefined);
+  assert.equal((await changes.explain(signal))?.code, 'GODWIT_GUEST_CHANGED');
+  const unread = stage({}, () => ({ guest: { session: () => Promise.reject(new Error('gone')) } }));
+  assert.equal(await unread.changes.explain(signal), undefined);
 });

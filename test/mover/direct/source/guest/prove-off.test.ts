@@ -7,12 +7,9 @@ import {
   initialSource,
   type SourceEvent,
 } from '../../../../../src/migration/direct/source-state.ts';
-import type { Coordinator } from '../../../../../src/mover/direct/source/coordinator.ts';
-import {
-  proveOff,
-  recoverOrProve,
-} from '../../../../../src/mover/direct/source/guest/prove-off.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import { proveOff } from '../../../../../src/mover/direct/source/guest/permission.ts';
+import { recoverOrProve } from '../../../../../src/mover/direct/source/stream/recover.ts';
+import type { StepContext } from '../../../../../src/mover/direct/source/ports.ts';
 import { planned } from '../../../../migration/direct/samples.ts';
 
 const NOW = { bootId: 'boot-1', uptimeMs: 100_000 };
@@ -30,13 +27,14 @@ const lost = godwitError('GODWIT_HYPERVISOR_LOST', {
 function asking(fence: Fence | undefined, known: object = {}) {
   const recorded: SourceEvent[] = [];
   const { state } = initialSource(planned());
-  const coordinator = {
-    state: { ...state, known },
-    record: async (event: SourceEvent) => void recorded.push(event),
-  } as unknown as Coordinator;
+  const record = async (event: SourceEvent): Promise<void> => void recorded.push(event);
   const peer = { name: 'b', address: '10.0.0.2:7443', addresses: ['10.1.0.2:7443'] };
   const prove = (signal: AbortSignal = new AbortController().signal) =>
-    proveOff(coordinator, { peer }, { fence, log: silentLog, bootTime: () => NOW }, signal);
+    proveOff(
+      { request: { peer }, state: () => ({ ...state, known }), record },
+      { fence, log: silentLog, bootTime: () => NOW },
+      signal,
+    );
   return { prove, recorded };
 }
 
@@ -94,7 +92,7 @@ describe('post-copy that stands still', () => {
     const over = new AbortController();
     const asked: string[] = [];
     const context: unknown = {
-      guest: {
+      hypervisor: {
         capabilities: { postcopyRecovery: true },
         session: async () => {
           if (stream === undefined) throw lost;
@@ -102,13 +100,15 @@ describe('post-copy that stands still', () => {
           return { sample, status: async () => ({ run: 'paused', stream }) };
         },
       },
-      fence: async () => {
-        asked.push('fence');
-        return fencing;
+      host: {
+        fence: async () => {
+          asked.push('fence');
+          return fencing;
+        },
       },
     };
     const recover = (): Promise<void> =>
-      recoverOrProve(context as SourceContext, LIMIT_MS, silentLog, over.signal);
+      recoverOrProve(context as StepContext, LIMIT_MS, silentLog, over.signal);
     return { recover, asked, over };
   }
 

@@ -12,13 +12,14 @@ import {
 } from '../../../../../src/migration/direct/source-state.ts';
 import { transition } from '../../../../../src/migration/direct/transition.ts';
 import type { Resolved } from '../../../../../src/migration/direct/resolve.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import type { StepContext } from '../../../../../src/mover/direct/source/ports.ts';
 import {
   permissionHere,
   refusalOrProof,
   takeBackClaim,
 } from '../../../../../src/mover/direct/source/guest/permission.ts';
-import { isMoverThere, regain } from '../../../../../src/mover/direct/source/guest/regain.ts';
+import { regain } from '../../../../../src/mover/direct/source/guest/regain.ts';
+import { isMoverThere } from '../../../../../src/mover/direct/source/release.ts';
 import { fleetOf } from '../../fleets.ts';
 import { planned } from '../../../../migration/direct/samples.ts';
 import { answer, peerOf, timeOf, type Answer } from '../answers.ts';
@@ -45,16 +46,14 @@ async function taken(
     },
   };
   const context: unknown = {
-    guest: { session: async () => session },
+    hypervisor: { session: async () => session },
     request: { request: { guest: 'web1' } },
     state: () => ({ ...initialSource(planned()).state, ...known }),
     peer: { resume: () => undefined, call: async () => undefined },
-    fenceMs: 0,
-    bootTime: () => NOW,
-    fleet: fleetOf(),
+    host: { fenceMs: 0, bootTime: () => NOW, fleet: fleetOf() },
   };
   try {
-    await regain(context as SourceContext, new AbortController().signal);
+    await regain(context as StepContext, new AbortController().signal);
   } catch (thrown) {
     assert.ok(hasCode(thrown, 'GODWIT_HELD'));
     held = true;
@@ -105,7 +104,7 @@ describe('a guest that is stopped for another reason than its move', () => {
 });
 
 /** As a guest that was not handed over is taken back. */
-const mayRunHere = (context: SourceContext, signal: AbortSignal) =>
+const mayRunHere = (context: StepContext, signal: AbortSignal) =>
   permissionHere(context, takeBackClaim(context.state(), false), refusalOrProof, signal);
 
 describe('a guest that is to run here for sure', () => {
@@ -127,7 +126,7 @@ describe('a guest that is to run here for sure', () => {
     known: Partial<SourceState>,
     refusal: Answer<object>,
     fencing: Fencing | undefined,
-    work: (context: SourceContext, signal: AbortSignal) => Promise<unknown> = mayRunHere,
+    work: (context: StepContext, signal: AbortSignal) => Promise<unknown> = mayRunHere,
   ) {
     const asked: string[] = [];
     const stream = known.via === 'postcopy' ? 'postcopy-paused' : 'completed';
@@ -140,19 +139,21 @@ describe('a guest that is to run here for sure', () => {
       return answer(refusal, signal);
     };
     const context: unknown = {
-      guest: { session: async () => session },
+      hypervisor: { session: async () => session },
       request: { id: 'm-00000001', request: { guest: 'web1' } },
       state: () => ({ ...initialSource(planned()).state, ...known }),
       peer: peerOf({ refuse }),
-      fenceMs: 0,
-      bootTime: () => NOW,
-      fleet: fleetOf(),
-      fence: async () => {
-        asked.push('fence');
-        return fencing;
+      host: {
+        fenceMs: 0,
+        bootTime: () => NOW,
+        fleet: fleetOf(),
+        fence: async () => {
+          asked.push('fence');
+          return fencing;
+        },
       },
     };
-    const may = await work(context as SourceContext, new AbortController().signal).then(
+    const may = await work(context as StepContext, new AbortController().signal).then(
       () => true,
       (error: unknown) => {
         assert.ok(hasCode(error, 'GODWIT_HELD'), String(error));
@@ -254,7 +255,7 @@ describe('whether the destination has a mover', () => {
       request: { id: 'm-00000001' },
       peer: { locate: () => locate((times += 1)) },
     };
-    const found = isMoverThere(context as SourceContext, new AbortController().signal);
+    const found = isMoverThere(context as StepContext, new AbortController().signal);
     return { found, now, times: () => times };
   }
 
@@ -285,7 +286,7 @@ describe('whether the destination has a mover', () => {
         },
       },
     };
-    await assert.rejects(isMoverThere(context as SourceContext, t.signal), other);
+    await assert.rejects(isMoverThere(context as StepContext, t.signal), other);
     assert.equal(asked, 1);
   });
 });

@@ -10,8 +10,8 @@ import {
   type SourceState,
 } from '../../../../../src/migration/direct/source-state.ts';
 import { guestEndingMs } from '../../../../../src/migration/direct/ending-times.ts';
-import { relaunchOn, restartGuest } from '../../../../../src/mover/direct/source/guest/restart.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import { relaunch, restartGuest } from '../../../../../src/mover/direct/source/guest/restart.ts';
+import type { StepContext } from '../../../../../src/mover/direct/source/ports.ts';
 import { planned, withDisk } from '../../../../migration/direct/samples.ts';
 import { answer, peerOf, waitsFor, type Answer } from '../answers.ts';
 import { unreachable } from '../unreachable.ts';
@@ -36,6 +36,7 @@ const lost = godwitError('GODWIT_HYPERVISOR_LOST', {
   side: 'source',
   reason: 'it has ended',
 });
+const NO_STORAGE = { name: 'a', storage: [] };
 const OFF: Fencing = { off: true, by: 'the hook' };
 const MAYBE_ON: Fencing = { off: false, why: 'the hook says nothing' };
 
@@ -75,9 +76,14 @@ function lostGuest(given: Lost) {
   };
   const context: unknown = {
     state: () => now,
-    request: { id: 'm-1', request: { guest: 'web1' } },
+    request: { id: 'm-1', request: { guest: 'web1' }, handle: HANDLE },
     peer: peerOf(api),
-    guest: {
+    hypervisor: {
+      relaunch: async (launch: unknown) => {
+        assert.equal(launch, LAUNCH);
+        done.push('relaunch');
+        return HANDLE;
+      },
       session: async () => {
         if (given.session !== undefined) throw given.session;
         return {
@@ -88,20 +94,19 @@ function lostGuest(given: Lost) {
         };
       },
     },
-    fence: async () => {
-      done.push('fence');
-      return given.fencing;
-    },
-    bootTime: () => NOW,
-    fleet: fleetOf(),
-    relaunch: async (launch: unknown) => {
-      assert.equal(launch, LAUNCH);
-      done.push('relaunch');
-      return HANDLE;
+    network: { restore: async () => undefined },
+    host: {
+      config: NO_STORAGE,
+      fence: async () => {
+        done.push('fence');
+        return given.fencing;
+      },
+      bootTime: () => NOW,
+      fleet: fleetOf(),
     },
   };
   const ending = (): Promise<GuestHandle> =>
-    restartGuest(context as SourceContext, new AbortController().signal);
+    restartGuest(context as StepContext, new AbortController().signal);
   return { done, ending, endMs: 30_000 + guestEndingMs(now) };
 }
 
@@ -236,15 +241,19 @@ test('a guest is not started again on an image that a snapshot has made a backin
   const disk = path.join(dir, 'web1.raw');
   writeFileSync(disk, 'data');
   const started: unknown[] = [];
-  const driver = {
-    relaunch: async (_handle: unknown, launch: unknown) => {
-      started.push(launch);
-      return HANDLE;
+  const context: unknown = {
+    request: { handle: HANDLE },
+    hypervisor: {
+      relaunch: async (launch: unknown) => {
+        started.push(launch);
+        return HANDLE;
+      },
     },
+    host: { config: NO_STORAGE },
   };
-  const relaunch = relaunchOn({ name: 'a', storage: [] }, driver, HANDLE);
   const launch = { ...LAUNCH, writes: [disk] };
-  const start = () => relaunch(launch, granted('web1'), AbortSignal.timeout(60_000));
+  const start = () =>
+    relaunch(context as StepContext, launch, granted('web1'), AbortSignal.timeout(60_000));
   assert.equal(await start(), HANDLE);
   writeFileSync(path.join(dir, 'web1.snap'), overlayOf(disk));
   await assert.rejects(start(), (thrown: Error) => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { godwitError } from '../../../../../src/errors.ts';
-import { sameMachine } from '../../../../../src/mover/direct/source/guest/same-machine.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import { sameMachine } from '../../../../../src/mover/direct/source/guest/guest-changes.ts';
+import type { MoverParts } from '../../../../../src/mover/direct/source/source-base.ts';
 import type { Check } from '../../../../../src/protocol/public/migration.ts';
 
 type Compare = (there: unknown, host: string) => Check;
@@ -12,7 +12,7 @@ const SAME: Check = { name: 'same-machine', side: 'both', verdict: 'pass', evide
 /** Reads the machine at the source, and compares the destination's as it is reported. */
 function compared(read: () => Promise<Compare | undefined>, there: unknown): Promise<Check[]> {
   const context = { guest: { machine: read }, state: () => ({ plan: { to: 'b' } }) };
-  return sameMachine(context as unknown as SourceContext, signal)(there);
+  return sameMachine(context as unknown as MoverParts, signal)(there);
 }
 
 describe('the machine that the destination has made', () => {

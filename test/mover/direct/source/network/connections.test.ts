@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { GuestConnections } from '../../../../../src/mover/direct/source/network/connections.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
 import {
   connection,
   MAX_IN_CALL,
@@ -9,6 +8,8 @@ import {
 } from '../../../../../src/protocol/peer/connections.ts';
 import { peerOf } from '../answers.ts';
 import { unreachable } from '../unreachable.ts';
+
+type Dependencies = Parameters<GuestConnections['handOver']>[0];
 
 const GUEST = '10.9.0.21';
 const signal = new AbortController().signal;
@@ -66,7 +67,7 @@ function stage(given: { readonly leave?: boolean; readonly addresses?: readonly 
   });
   const counts = (): unknown[] =>
     reported.map(({ fresh, gone, complete }) => [fresh.length, gone.length, complete]);
-  return { host, reported, counts, connections, context: context as SourceContext };
+  return { host, reported, counts, connections, context: context as Dependencies };
 }
 
 describe('the connections of a guest', () => {

@@ -4,7 +4,6 @@ import type { Clock } from '../../../../../src/clock.ts';
 import { agentConfig, type AgentConfig } from '../../../../../src/config.ts';
 import { godwitError } from '../../../../../src/errors.ts';
 import { silentLog } from '../../../../../src/log.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
 import { SourceProbes } from '../../../../../src/mover/direct/source/network/probes.ts';
 import type { Connect } from '../../../../../src/mover/engine/surroundings.ts';
 import type {
@@ -13,6 +12,8 @@ import type {
   WatchOrder,
   WatchResult,
 } from '../../../../../src/protocol/peer/probe.ts';
+
+type Dependencies = ConstructorParameters<typeof SourceProbes>[0];
 
 const NOW = Date.parse('2026-01-01T00:00:02Z');
 const ID = 'm-11111111';
@@ -88,45 +89,45 @@ function stage(network: object, addresses: string[], agents: Agents = {}) {
     config,
     request: { id: ID, createdAt: '2026-01-01T00:00:00Z', request: { guest: 'web1' } },
     state: () => ({ plan, known }),
-  } as unknown as SourceContext;
+  } as unknown as Dependencies;
   const { clock, wake } = clockOf();
-  return { context, calls, wake, probes: new SourceProbes(connect, clock, silentLog) };
+  return { calls, wake, probes: new SourceProbes(context, connect, clock, silentLog) };
 }
 
 const settled = () => new Promise(setImmediate);
 
 describe('the source’s mover, which has others watch its guest', () => {
   test('asks the hosts that have no part in it, again and again, and reports what each saw', async () => {
-    const { context, calls, wake, probes } = stage({}, ['10.9.0.21']);
-    probes.early(context);
-    probes.early(context);
+    const { calls, wake, probes } = stage({}, ['10.9.0.21']);
+    probes.early();
+    probes.early();
     await settled();
     assert.deepEqual(calls.splice(0), ['watch c 10.9.0.21', 'watch d 10.9.0.21']);
     wake();
     await settled();
     assert.deepEqual(calls.splice(0), ['watch c 10.9.0.21', 'watch d 10.9.0.21']);
-    const [first, second] = await probes.results(context);
+    const [first, second] = await probes.results();
     assert.partialDeepStrictEqual(first, { host: 'c', kind: 'arp', gapMs: 70, gapAtMs: 1700 });
     assert.equal(second?.host, 'd');
-    await probes.results(context);
+    await probes.results();
     await probes.close(ID, true);
     assert.deepEqual(calls, ['end c', 'end d', 'close c', 'close d']);
   });
 
   test('names the switch by the clock of the host that watches', async () => {
     const reported: WatchEnd[] = [];
-    const { context, probes } = stage({ probe: { hosts: ['c'] } }, ['10.9.0.21'], {
+    const { probes } = stage({ probe: { hosts: ['c'] } }, ['10.9.0.21'], {
       watch: () => ({ watching: true, wallMs: NOW + 5000 }),
       end: (_host, of) => {
         reported.push(of);
         return SEEN;
       },
     });
-    probes.early(context);
+    probes.early();
     await settled();
     probes.stopped();
     probes.ran();
-    await probes.results(context);
+    await probes.results();
     const at = { fromMs: NOW + 5000, toMs: NOW + 5000 };
     assert.deepEqual(reported, [{ switch: at, laterMs: 600_000 }]);
   });
@@ -135,15 +136,15 @@ describe('the source’s mover, which has others watch its guest', () => {
     for (const laterMs of [5000, 0]) {
       const reported: WatchEnd[] = [];
       const network = { probe: { hosts: ['c', 'd'], laterMs } };
-      const { context, probes } = stage(network, ['10.9.0.21'], {
+      const { probes } = stage(network, ['10.9.0.21'], {
         end: (host, of) => {
           reported.push(of);
           return host === 'c' ? { ...SEEN, goesOnMs: 5000 } : { ...SEEN, goesNot: 'd is full' };
         },
       });
-      probes.early(context);
+      probes.early();
       await settled();
-      const [c, d] = await probes.results(context);
+      const [c, d] = await probes.results();
       const asked = laterMs === 0 ? {} : { laterMs };
       assert.deepEqual(reported, [asked, asked]);
       assert.deepEqual([c?.goesOnMs, d?.goesOnMs, d?.goesNot], [5000, undefined, 'd is full']);
@@ -152,13 +153,13 @@ describe('the source’s mover, which has others watch its guest', () => {
 
   test('has it probed no further after a migration that came to nothing', async () => {
     const reported: WatchEnd[] = [];
-    const { context, probes } = stage({ probe: { hosts: ['c'] } }, ['10.9.0.21'], {
+    const { probes } = stage({ probe: { hosts: ['c'] } }, ['10.9.0.21'], {
       end: (_host, of) => {
         reported.push(of);
         return SEEN;
       },
     });
-    probes.early(context);
+    probes.early();
     await settled();
     await probes.close(ID, false);
     assert.deepEqual(reported, [{}]);
@@ -166,17 +167,17 @@ describe('the source’s mover, which has others watch its guest', () => {
 
   test('names the addresses that are configured first', async () => {
     const addresses = { web1: ['10.9.0.77'], web2: ['10.9.0.78'] };
-    const { context, calls, probes } = stage({ probe: { hosts: ['c'], addresses } }, ['10.9.0.21']);
-    probes.early(context);
+    const { calls, probes } = stage({ probe: { hosts: ['c'], addresses } }, ['10.9.0.21']);
+    probes.early();
     await settled();
     assert.deepEqual(calls, ['watch c 10.9.0.77,10.9.0.21']);
     await probes.close(ID, true);
   });
 
   test('asks nobody where no address is known, and says so', async () => {
-    const { context, calls, probes } = stage({}, []);
-    probes.early(context);
-    const results = await probes.results(context);
+    const { calls, probes } = stage({}, []);
+    probes.early();
+    const results = await probes.results();
     assert.deepEqual(
       results.map(({ host, notTried }) => `${host} ${/no address/.test(notTried ?? '')}`),
       ['c true', 'd true'],
@@ -185,16 +186,16 @@ describe('the source’s mover, which has others watch its guest', () => {
   });
 
   test('does nothing where it is configured so', async () => {
-    const { context, calls, probes } = stage({ probe: 'off' }, ['10.9.0.21']);
-    probes.early(context);
-    assert.deepEqual(await probes.results(context), []);
+    const { calls, probes } = stage({ probe: 'off' }, ['10.9.0.21']);
+    probes.early();
+    assert.deepEqual(await probes.results(), []);
     await probes.close(ID, true);
     assert.deepEqual(calls, []);
   });
 
   test('says of each host why it saw nothing: it would not, it does not answer, it is of an older build', async () => {
     const network = { probe: { hosts: ['b', 'c', 'd'] } };
-    const { context, probes } = stage(network, ['10.9.0.21'], {
+    const { probes } = stage(network, ['10.9.0.21'], {
       watch: (host) => {
         if (host === 'b') return { watching: false, why: 'b watches 8 guests already' };
         if (host === 'c') return { watching: true };
@@ -208,9 +209,9 @@ describe('the source’s mover, which has others watch its guest', () => {
         });
       },
     });
-    probes.early(context);
+    probes.early();
     await settled();
-    const words = (await probes.results(context)).map(({ notTried }) => notTried ?? '');
+    const words = (await probes.results()).map(({ notTried }) => notTried ?? '');
     assert.equal(words[0], 'b watches 8 guests already');
     assert.match(words[1] ?? '', /does not answer/);
     assert.match(words[2] ?? '', /of a build that knows nothing of it/);
@@ -218,20 +219,20 @@ describe('the source’s mover, which has others watch its guest', () => {
 
   test('fetches what an earlier mover had begun, and ends what nobody wants to know any more', async () => {
     const later = stage({ probe: { hosts: ['c'] } }, ['10.9.0.21']);
-    assert.equal((await later.probes.results(later.context))[0]?.gapMs, 70);
+    assert.equal((await later.probes.results())[0]?.gapMs, 70);
     assert.deepEqual(later.calls, ['end c']);
     const undone = stage({ probe: { hosts: ['c'] } }, ['10.9.0.21']);
-    undone.probes.early(undone.context);
+    undone.probes.early();
     await settled();
     await undone.probes.close(ID, false);
     assert.deepEqual(undone.calls, ['watch c 10.9.0.21', 'end c', 'close c']);
   });
 
   test('has nobody go on where the guest is lost once all was seen', async () => {
-    const { context, calls, probes } = stage({ probe: { hosts: ['c'] } }, ['10.9.0.21']);
-    probes.early(context);
+    const { calls, probes } = stage({ probe: { hosts: ['c'] } }, ['10.9.0.21']);
+    probes.early();
     await settled();
-    await probes.results(context);
+    await probes.results();
     await probes.close(ID, false);
     assert.deepEqual(calls, ['watch c 10.9.0.21', 'end c', 'end c', 'close c']);
   });

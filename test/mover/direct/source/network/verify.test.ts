@@ -4,10 +4,11 @@ import type { Clock } from '../../../../../src/clock.ts';
 import { agentConfig } from '../../../../../src/config.ts';
 import { godwitError } from '../../../../../src/errors.ts';
 import type { Life } from '../../../../../src/system/processes/life.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
 import { SourceVerification } from '../../../../../src/mover/direct/source/network/verify.ts';
 import type { Check } from '../../../../../src/protocol/public/migration.ts';
 import { peerOf, turn, UNCHANGED } from '../answers.ts';
+
+type Dependencies = ConstructorParameters<typeof SourceVerification>[0];
 
 const attachment = { kind: 'bridge', bridge: 'br0', mtu: 1500 } as const;
 const nic = { id: 'net0', mac: '52:54:00:00:00:21', port: 'tap0', attachment };
@@ -37,11 +38,11 @@ function stage({ verify, clocks = [], addresses = ['10.9.0.21'], ...more }: Stag
     },
   };
   const asked: string[] = [];
-  const verification = new SourceVerification(clock, async (address) => {
+  const askClock: ConstructorParameters<typeof SourceVerification>[2] = async (address) => {
     asked.push(address);
     const next = clocks.shift() ?? 'no answer';
     return typeof next === 'string' ? next : { aheadMs: next, tookMs: 2 };
-  });
+  };
   const own = { name: 'a', address: '10.0.0.1:7443', stateDir: '/nowhere', network };
   const disks = [{ name: 'd', images: [{ node: 'd0', readOnly: false }] }];
   const state = {
@@ -61,8 +62,9 @@ function stage({ verify, clocks = [], addresses = ['10.9.0.21'], ...more }: Stag
     },
     probes: { stoodStillMs: 80 },
     state: () => state,
-  } as unknown as SourceContext;
-  return { verification, context, asked, state };
+  } as unknown as Dependencies;
+  const verification = new SourceVerification(context, clock, askClock);
+  return { verification, asked, state };
 }
 
 const verdicts = (checks: readonly Check[]): Record<string, string> =>
@@ -73,8 +75,8 @@ const verdicts = (checks: readonly Check[]): Record<string, string> =>
 describe('the source’s mover, which looks at its guest once that has moved', () => {
   test('reports the end of its hypervisor only if the kernel shows it', async () => {
     const copiesWith = async (life: Life): Promise<Check | undefined> => {
-      const { verification, context } = stage({ life });
-      const all = await verification.results(context, []);
+      const { verification } = stage({ life });
+      const all = await verification.results([]);
       return all.find(({ name }) => name === 'copies');
     };
     assert.equal((await copiesWith(GONE))?.verdict, 'pass');
@@ -87,10 +89,10 @@ describe('the source’s mover, which looks at its guest once that has moved', (
   });
 
   test('brings together what both hosts and the guest itself show', async () => {
-    const { verification, context } = stage({ clocks: [10, -70, -70] });
-    verification.before(context, async (there) => [{ ...SAME, evidence: `${String(there)}` }]);
+    const { verification } = stage({ clocks: [10, -70, -70] });
+    verification.before(async (there) => [{ ...SAME, evidence: `${String(there)}` }]);
     await turn();
-    const all = await verification.results(context, []);
+    const all = await verification.results([]);
     assert.deepEqual(verdicts(all), {
       copies: 'pass',
       disks: 'pass',
@@ -104,9 +106,9 @@ describe('the source’s mover, which looks at its guest once that has moved', (
   });
 
   test('says which looks a destination did not report, so that none is missed without a word', async () => {
-    const { verification, context } = stage({ verify: async () => ({ checks: [] }) });
-    verification.before(context, async () => [SAME]);
-    const all = await verification.results(context, []);
+    const { verification } = stage({ verify: async () => ({ checks: [] }) });
+    verification.before(async () => [SAME]);
+    const all = await verification.results([]);
     for (const wanted of ['disks', 'segment', 'connections']) {
       const found = all.find(({ name, side }) => name === wanted && side === 'destination');
       assert.match(found?.evidence ?? '', /^not tried: b did not report it/, wanted);
@@ -116,8 +118,8 @@ describe('the source’s mover, which looks at its guest once that has moved', (
 
   test('says that nothing is known of devices that were to be plugged in, only where some were', async () => {
     const plugged = async (plug?: readonly string[]) => {
-      const { verification, context } = stage({ verify: async () => ({ checks: [] }), plug });
-      const all = await verification.results(context, []);
+      const { verification } = stage({ verify: async () => ({ checks: [] }), plug });
+      const all = await verification.results([]);
       return all.filter(({ name }) => name === 'plugged').map(({ evidence }) => evidence);
     };
     assert.deepEqual(await plugged(['gpu0']), ['not tried: b did not report it']);
@@ -127,15 +129,15 @@ describe('the source’s mover, which looks at its guest once that has moved', (
   test('is in doubt of a machine that differs, and of a disk that is still written to here', async () => {
     const facts = { guest: 'web1', host: 'b', what: 'one device' };
     const error = godwitError('GODWIT_MACHINE_DIFFERS', facts);
-    const { verification, context } = stage({ writers: [['other (process 9)']] });
+    const { verification } = stage({ writers: [['other (process 9)']] });
     const differs: Check = {
       ...SAME,
       verdict: 'refuse',
       evidence: 'it differs',
       error: error.toJSON(),
     };
-    verification.before(context, async () => [differs]);
-    const found = verdicts(await verification.results(context, []));
+    verification.before(async () => [differs]);
+    const found = verdicts(await verification.results([]));
     assert.equal(found['devices'], 'warn');
     assert.equal(found['disks'], 'warn');
   });
@@ -148,9 +150,9 @@ describe('the source’s mover, which looks at its guest once that has moved', (
       ],
       [godwitError('GODWIT_DEADLINE', { what: 'verify', deadlineMs: 8000 }), /8000 ms/],
     ] as const) {
-      const { verification, context } = stage({ verify: () => Promise.reject(thrown) });
-      verification.before(context, async () => [SAME]);
-      const all = await verification.results(context, []);
+      const { verification } = stage({ verify: () => Promise.reject(thrown) });
+      verification.before(async () => [SAME]);
+      const all = await verification.results([]);
       const segment = all.find(({ name }) => name === 'segment');
       assert.equal(segment?.notTried, true);
       assert.match(segment?.evidence ?? '', words);
@@ -161,9 +163,9 @@ describe('the source’s mover, which looks at its guest once that has moved', (
   test('takes from a destination its own looks, and nothing that this host knows better', async () => {
     const lies = ['copies', 'guest-clock', 'newer'].map((name) => ({ ...THERE, name }));
     const checks = [THERE, ...lies, { ...THERE, side: 'source' }];
-    const { verification, context } = stage({ verify: async () => ({ checks }) });
-    verification.before(context, async () => [SAME]);
-    const all = await verification.results(context, []);
+    const { verification } = stage({ verify: async () => ({ checks }) });
+    verification.before(async () => [SAME]);
+    const all = await verification.results([]);
     const looks = all.map(({ name, side, notTried }) => `${name} ${side}${notTried ? '?' : ''}`);
     assert.deepEqual(looks, [
       'copies both',
@@ -178,25 +180,25 @@ describe('the source’s mover, which looks at its guest once that has moved', (
   });
 
   test('compares no clock of after the switch with itself', async () => {
-    const { verification, context, state } = stage({ clocks: [10, 10, 10] });
-    verification.before(context, async () => [SAME]);
+    const { verification, state } = stage({ clocks: [10, 10, 10] });
+    verification.before(async () => [SAME]);
     state.stopped = true;
     await turn();
-    assert.equal(verdicts(await verification.results(context, []))['guest-clock'], 'not tried');
+    assert.equal(verdicts(await verification.results([]))['guest-clock'], 'not tried');
   });
 
   test('asks no guest without an address of IPv4, and none where nobody is to be probed', async () => {
     for (const how of [{ addresses: ['fd09::21'] }, { network: { probe: 'off' } }]) {
-      const { verification, context, asked } = stage(how);
-      verification.before(context, async () => [SAME]);
-      assert.equal(verdicts(await verification.results(context, []))['guest-clock'], 'not tried');
+      const { verification, asked } = stage(how);
+      verification.before(async () => [SAME]);
+      assert.equal(verdicts(await verification.results([]))['guest-clock'], 'not tried');
       assert.deepEqual(asked, []);
     }
   });
 
   test('that took over says that it knows neither the machine nor the clock of before', async () => {
-    const { verification, context } = stage({ clocks: [1, 1] });
-    const found = verdicts(await verification.results(context, []));
+    const { verification } = stage({ clocks: [1, 1] });
+    const found = verdicts(await verification.results([]));
     assert.equal(found['devices'], 'not tried');
     assert.equal(found['guest-clock'], 'not tried');
   });

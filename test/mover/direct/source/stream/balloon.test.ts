@@ -10,7 +10,8 @@ import {
   inflate,
   lookAtBalloon,
 } from '../../../../../src/mover/direct/source/stream/balloon.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import type { StepContext } from '../../../../../src/mover/direct/source/ports.ts';
+import type { LookDependencies } from '../../../../../src/mover/direct/source/source-base.ts';
 import { planned } from '../../../../migration/direct/samples.ts';
 
 const MIB = 1024 ** 2;
@@ -49,11 +50,18 @@ function guest({ least = 0, hasBalloon = true, run = 'running' } = {}) {
       assert.deepEqual(said, [], 'it is written down before anything is taken');
       ({ state } = transition(state, event));
     },
-    guest: { session: async () => session },
+    hypervisor: { session: async () => session },
   };
   const rises = (by: number): void => void (step = by);
   const takenByOther = (bytes: number): void => void (actual = MEMORY - bytes);
-  return { context: context as SourceContext, said, rises, takenByOther };
+  const look: unknown = { state: () => state, guest: { session: async () => session } };
+  return {
+    context: context as StepContext,
+    look: look as LookDependencies,
+    said,
+    rises,
+    takenByOther,
+  };
 }
 
 describe('the balloon of a guest that moves', () => {
@@ -100,8 +108,8 @@ describe('the balloon of a guest that moves', () => {
   });
 
   test('that somebody else has filled since it was looked at is left as it is, and the move is refused', async () => {
-    const { context, said, takenByOther } = guest();
-    assert.equal((await lookAtBalloon(context, signal)).checks[0]?.verdict, 'pass');
+    const { context, look, said, takenByOther } = guest();
+    assert.equal((await lookAtBalloon(look, signal)).checks[0]?.verdict, 'pass');
     takenByOther(32 * MIB);
     await assert.rejects(inflate(context, signal), /holds 32 MiB already, for somebody else/);
     await deflate(context, signal);
@@ -109,10 +117,10 @@ describe('the balloon of a guest that moves', () => {
   });
 
   test('is refused by name where its driver knows none, and says what it would take where it does', async () => {
-    const [refused] = (await lookAtBalloon(guest({ hasBalloon: false }).context, signal)).checks;
+    const [refused] = (await lookAtBalloon(guest({ hasBalloon: false }).look, signal)).checks;
     assert.deepEqual([refused?.name, refused?.verdict], ['balloon', 'refuse']);
     assert.match(refused?.evidence ?? '', /the driver fake knows no balloons/);
-    const { checks, take } = await lookAtBalloon(guest().context, signal);
+    const { checks, take } = await lookAtBalloon(guest().look, signal);
     assert.equal(checks[0]?.verdict, 'pass');
     assert.deepEqual(take, { takesBytes: 436 * MIB, availableBytes: 500 * MIB });
   });
@@ -121,11 +129,11 @@ describe('the balloon of a guest that moves', () => {
     const rising = guest();
     await inflate(rising.context, signal);
     rising.rises(100 * MIB);
-    const { checks } = await lookAtBalloon(rising.context, signal);
+    const { checks } = await lookAtBalloon(rising.look, signal);
     assert.equal(checks[0]?.verdict, 'pass');
     const held = guest();
     await inflate(held.context, signal);
-    const [refused] = (await lookAtBalloon(held.context, signal)).checks;
+    const [refused] = (await lookAtBalloon(held.look, signal)).checks;
     assert.match(refused?.evidence ?? '', /holds 436 MiB already, for somebody else/);
   });
 });

@@ -13,12 +13,13 @@ import {
   initialSource,
   type SourceEvent,
 } from '../../../../../src/migration/direct/source-state.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
 import { SourceDataPath } from '../../../../../src/mover/direct/source/stream/data-path.ts';
 import type { Mode } from '../../../../../src/protocol/public/migration.ts';
 import { planned } from '../../../../migration/direct/samples.ts';
 import { authority } from '../../../../rpc/test-contract.ts';
 import { FakeWires } from '../../fake-wires.ts';
+
+type Dependencies = ConstructorParameters<typeof SourceDataPath>[0];
 
 const session = 'ab'.repeat(16);
 const never = new AbortController().signal;
@@ -54,8 +55,8 @@ async function scene(t: TestContext, addresses: string[] = [], mode: Mode = 'pre
     guest: { session: async () => ({}) },
     state: () => initialSource(planned({ path: 'wire', mode, linkGraceMs: 7000 })).state,
     dispatch: (event: SourceEvent) => void events.push(event),
-  } as unknown as SourceContext;
-  const way = new SourceDataPath(wires, silentLog);
+  } as unknown as Dependencies;
+  const way = new SourceDataPath(context, wires, silentLog);
   const facts = { memoryAddress: waiting.address, tlsHostname: 'b', wire: { session } };
   return { way, context, wires, events, facts };
 }
@@ -64,13 +65,13 @@ describe('the source’s end of the wire', () => {
   test('is a socket of the migration’s own, without TLS; a native one is what the destination said', async (t) => {
     const { way, context, facts } = await scene(t);
     const { wire: _wire, ...native } = facts;
-    const straight = await way.open(context, native, never);
+    const straight = await way.open(native, never);
     assert.deepEqual(straight, { address: facts.memoryAddress, tlsHostname: 'b' });
     assert.equal(way.isOpen, false);
     // As a mover that was killed leaves it.
     const left = path.join(context.dir, 'wire.sock');
     writeFileSync(left, '');
-    const target = await way.open(context, facts, never);
+    const target = await way.open(facts, never);
     assert.equal(existsSync(left), false);
     const address = `unix:${path.join(context.dir, 'wire.sock')}`;
     assert.deepEqual(target, { address, tlsHostname: undefined });
@@ -78,8 +79,8 @@ describe('the source’s end of the wire', () => {
   });
 
   test('knows the host’s other addresses as spare ways to the same port', async (t) => {
-    const { way, context, wires, facts } = await scene(t, ['10.1.0.2:7443', '[fd00::2]:7443']);
-    await way.open(context, facts, never);
+    const { way, wires, facts } = await scene(t, ['10.1.0.2:7443', '[fd00::2]:7443']);
+    await way.open(facts, never);
     const { port } = new URL(`http://${facts.memoryAddress}`);
     assert.deepEqual(wires.sources[0]?.spare, [`10.1.0.2:${port}`, `[fd00::2]:${port}`]);
     assert.equal(wires.sources[0].graceMs, 7000);
@@ -87,15 +88,15 @@ describe('the source’s end of the wire', () => {
 
   test('is told when the guest goes over to post-copy at once', async (t) => {
     for (const mode of ['precopy', 'hybrid', 'postcopy'] as const) {
-      const { way, context, wires, facts } = await scene(t, [], mode);
-      await way.open(context, facts, never);
+      const { way, wires, facts } = await scene(t, [], mode);
+      await way.open(facts, never);
       assert.equal(wires.sources[0]?.isSwitchedSoon, mode === 'postcopy' ? true : undefined, mode);
     }
   });
 
   test('is broken off when another mover works at the destination, and not before', async (t) => {
-    const { way, context, wires, facts } = await scene(t);
-    await way.open(context, facts, never);
+    const { way, wires, facts } = await scene(t);
+    await way.open(facts, never);
     way.mind('10.0.0.2:50001');
     assert.equal(wires.aborted.length, 0);
     way.mind('10.0.0.2:50002');
@@ -107,11 +108,11 @@ describe('the source’s end of the wire', () => {
   });
 
   test('reports what it did once, however it ends', async (t) => {
-    const { way, context, events, facts } = await scene(t);
-    await way.open(context, facts, never);
-    await way.end(context);
-    way.abort(context, 'the mover ends');
-    await way.end(context);
+    const { way, events, facts } = await scene(t);
+    await way.open(facts, never);
+    await way.end();
+    way.abort('the mover ends');
+    await way.end();
     assert.deepEqual(
       events.map((event) => event.type === 'wire' && event.figures.sessions),
       [1],
@@ -119,10 +120,10 @@ describe('the source’s end of the wire', () => {
   });
 
   test('says whether it has a link, and neither yes nor that it is cut once it is over', async (t) => {
-    const { way, context, wires, facts } = await scene(t);
+    const { way, wires, facts } = await scene(t);
     const said = () => ({ cut: way.isCut, link: way.hasLink });
     assert.deepEqual(said(), { cut: false, link: false });
-    await way.open(context, facts, never);
+    await way.open(facts, never);
     assert.deepEqual(said(), { cut: false, link: true });
     wires.cut(2500);
     assert.deepEqual(said(), { cut: true, link: false });
@@ -135,11 +136,11 @@ describe('the source’s end of the wire', () => {
   });
 
   test('makes room for the next session, and reports both', async (t) => {
-    const { way, context, events, wires, facts } = await scene(t);
-    await way.open(context, facts, never);
-    await way.open(context, facts, never);
+    const { way, events, wires, facts } = await scene(t);
+    await way.open(facts, never);
+    await way.open(facts, never);
     assert.equal(wires.aborted.length, 1);
-    await way.end(context);
+    await way.end();
     assert.equal(events.length, 2);
   });
 });

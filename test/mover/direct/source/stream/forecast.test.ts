@@ -4,11 +4,12 @@ import { parseAgentConfig } from '../../../../../src/config.ts';
 import { stepFacts, initialSource } from '../../../../../src/migration/direct/source-state.ts';
 import type { WireOffer } from '../../../../../src/protocol/wire.ts';
 import { Forecast } from '../../../../../src/mover/direct/source/stream/forecast.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
 import type { MigrationSettings } from '../../../../../src/protocol/public/migration.ts';
 import type { DiskLatency } from '../../../../../src/protocol/disk.ts';
 import type { GuestMeasure, Prediction } from '../../../../../src/protocol/public/prediction.ts';
 import { planned } from '../../../../migration/direct/samples.ts';
+
+type Dependencies = ConstructorParameters<typeof Forecast>[0];
 
 const { signal } = new AbortController();
 const MIB = 1024 ** 2;
@@ -37,7 +38,7 @@ function contextOf({
   stoodStillMs,
   latencies = [],
   ...session
-}: Given): SourceContext {
+}: Given): Dependencies {
   const { state } = initialSource(planned(settings));
   const context: unknown = {
     config: parseAgentConfig(
@@ -61,13 +62,13 @@ function contextOf({
       session: async () => ({ handle: { driver: 'fake' }, ...session }),
     },
   };
-  return context as SourceContext;
+  return context as Dependencies;
 }
 
 async function factsOf(given: Given) {
-  const [forecast, context] = [new Forecast(undefined), contextOf(given)];
-  forecast.begin(context);
-  return stepFacts.parse(await forecast.facts(context, signal));
+  const forecast = new Forecast(contextOf(given), undefined);
+  forecast.begin();
+  return stepFacts.parse(await forecast.facts(signal));
 }
 
 describe('a migration without a plan', () => {
@@ -102,19 +103,17 @@ describe('a migration without a plan', () => {
     // It is begun once, and what is known is not asked for again.
     const context = contextOf({ measure });
     const known = { ...context.state(), known: { prediction } };
-    const again = await new Forecast(undefined).facts({ ...context, state: () => known }, signal);
-    assert.deepEqual(again, {});
+    const again = new Forecast({ ...context, state: () => known }, undefined);
+    assert.deepEqual(await again.facts(signal), {});
   });
 
   test('counts the processors of both hosts and how busy they are, once the destination has said it', async () => {
     const said = async (...offers: (WireOffer | undefined)[]) => {
-      const [forecast, context] = [
-        new Forecast(() => ({ cores: 16, load: 1 })),
-        contextOf({ measure: async () => MEASURED }),
-      ];
-      forecast.begin(context);
+      const context = contextOf({ measure: async () => MEASURED });
+      const forecast = new Forecast(context, () => ({ cores: 16, load: 1 }));
+      forecast.begin();
       for (const offer of offers) forecast.admitted(offer);
-      const { prediction } = stepFacts.parse(await forecast.facts(context, signal));
+      const { prediction } = stepFacts.parse(await forecast.facts(signal));
       return prediction?.costs?.processor.share;
     };
     const offer = { version: 1, cores: 16, load: 1, knowsGuest: false };
@@ -132,12 +131,10 @@ describe('a migration without a plan', () => {
       description: { disks: [{ name: 'disk0', images: [{ ...image, allocatedBytes: 20 * MIB }] }] },
     };
     const copying = { ...context, state: () => ({ ...context.state(), known }) };
-    const [forecast, alone] = [
-      new Forecast(undefined),
-      await factsOf({ measure: async () => MEASURED }),
-    ];
-    forecast.begin(context);
-    const facts = await forecast.facts(copying as unknown as SourceContext, signal);
+    const alone = await factsOf({ measure: async () => MEASURED });
+    const forecast = new Forecast(copying as unknown as Dependencies, undefined);
+    forecast.begin();
+    const facts = await forecast.facts(signal);
     const { disks, totalMs } = stepFacts.parse(facts).prediction ?? assert.fail();
     // 20 MiB at 10 MiB/s.
     assert.deepEqual([disks?.ms.middle, disks?.bytes.middle], [2000, 20 * MIB]);
@@ -174,8 +171,8 @@ describe('a migration without a plan', () => {
       looks = own;
       return new Promise<GuestMeasure>(() => {});
     };
-    const forecast = new Forecast(undefined);
-    forecast.begin(contextOf({ measure }));
+    const forecast = new Forecast(contextOf({ measure }), undefined);
+    forecast.begin();
     await new Promise(setImmediate);
     assert.equal(looks?.aborted, false);
     forecast.close();
@@ -183,7 +180,7 @@ describe('a migration without a plan', () => {
   });
 
   test('of which another mover saw the beginning is not predicted', async () => {
-    const { unpredicted } = await new Forecast(undefined).facts(contextOf({}), signal);
+    const { unpredicted } = await new Forecast(contextOf({}), undefined).facts(signal);
     assert.match(unpredicted ?? '', /ended$/);
   });
 

@@ -14,7 +14,7 @@ import {
   guardPostcopy,
   untilLinked,
 } from '../../../../../src/mover/direct/source/stream/guard-postcopy.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import type { StepContext } from '../../../../../src/mover/direct/source/ports.ts';
 import { COPY, planned } from '../../../../migration/direct/samples.ts';
 
 const signal = AbortSignal.timeout(10_000);
@@ -45,7 +45,7 @@ const AT_SWITCH = {
 function partsAt(
   now: () => Given,
   { finish, abort }: { finish?: () => Promise<void>; abort?: () => void } = {},
-): SourceContext {
+): StepContext {
   const context: unknown = {
     state: () => {
       const { doing, via, copies = false } = now();
@@ -54,23 +54,25 @@ function partsAt(
       return { ...state, ...(doing === undefined ? {} : { doing }), via: via ?? 'none' };
     },
     disks: {
-      get isOpen() {
-        return now().isOpen ?? false;
+      copies: {
+        get isOpen() {
+          return now().isOpen ?? false;
+        },
+        get isFinishing() {
+          return now().isFinishing ?? false;
+        },
+        get link() {
+          const { cutForMs, roundTripMs = 1 } = now();
+          return { cutForMs, roundTripMs };
+        },
+        finish,
+        abort,
       },
-      get isFinishing() {
-        return now().isFinishing ?? false;
-      },
-      get link() {
-        const { cutForMs, roundTripMs = 1 } = now();
-        return { cutForMs, roundTripMs };
-      },
-      finish,
-      abort,
     },
     request: { request: { guest: 'web1' } },
-    guest: { session: async () => ({ status: async () => ({ reason: now().reason }) }) },
+    hypervisor: { session: async () => ({ status: async () => ({ reason: now().reason }) }) },
   };
-  return context as SourceContext;
+  return context as StepContext;
 }
 
 describe('the switch to post-copy of a guest whose disks are copied', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { LinkState } from '../../../../../src/mover/direct/source/stream/link-state.ts';
+import { LinkState } from '../../../../../src/mover/direct/source/stream/stream-guard.ts';
 
 const LINK = { isCut: false, hasLink: true };
 const CUT = { isCut: true, hasLink: false };

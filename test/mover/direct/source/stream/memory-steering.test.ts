@@ -13,8 +13,9 @@ import { transition } from '../../../../../src/migration/direct/transition.ts';
 import {
   MemorySteering,
   setSteering,
+  type SteeringDependencies,
 } from '../../../../../src/mover/direct/source/stream/memory-steering.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import type { StepContext } from '../../../../../src/mover/direct/source/ports.ts';
 import type {
   MemorySample,
   MigrationSettings,
@@ -35,14 +36,12 @@ async function afterThrottle(
   const { state } = transition(inMemory, { type: 'decided', what: 'throttle', why: 'so', change });
   const events: SourceEvent[] = [];
   const context: unknown = {
-    ...UNCAPPED,
     state: () => state,
-    underWay: { saw: () => {}, msOf: () => 0 },
-    pace: { saw: async () => {}, empty: async () => true, fill: async () => {} },
     dispatch: (event: SourceEvent) => events.push(event),
-    guest: { session: async () => ({ adjust }) },
+    hypervisor: { session: async () => ({ adjust }) },
+    dataPath: { downtimeMs: () => 100 },
   };
-  await setSteering(context as SourceContext, silentLog, new AbortController().signal);
+  await setSteering(context as StepContext, silentLog, new AbortController().signal);
   return events;
 }
 
@@ -136,7 +135,7 @@ async function decidedBy(
   for (const sample of samples) {
     state = transition(state, { type: 'measured', sample, final: false }).state;
     const { signal } = new AbortController();
-    await looking.look(context as SourceContext, sample, 60_000, signal);
+    await looking.look(context as SteeringDependencies, sample, 60_000, signal);
     // The look at its pages is over long before the round is.
     await new Promise(setImmediate);
   }

@@ -7,10 +7,11 @@ import {
   type SourceState,
 } from '../../../../../src/migration/direct/source-state.ts';
 import { PostcopyPace } from '../../../../../src/mover/direct/source/stream/postcopy-pace.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
 import type { MigrationSettings } from '../../../../../src/protocol/public/migration.ts';
 import { planned, sampleOf } from '../../../../migration/direct/samples.ts';
 import { UNCAPPED } from '../answers.ts';
+
+type Dependencies = ConstructorParameters<typeof PostcopyPace>[0];
 
 const MB = 1_000_000;
 const { signal } = new AbortController();
@@ -53,7 +54,6 @@ function streamOf({
     // Where nothing is held back, pre-copy fills the queue again.
     if (asked.length > 0) held = Math.max(0, (held ?? 0) - carried);
   };
-  const pace = new PostcopyPace(queued, { sleep }, silentLog);
   const adjust = async (change: StreamChange): Promise<void> => {
     if (fails.ask) throw new Error('the monitor is busy');
     asked.push(change);
@@ -63,16 +63,17 @@ function streamOf({
     state: () => seen.state,
     tookOver: () => tookOver,
     guest: { session: async () => ({ adjust }), capabilities: { rounds } },
-  } as unknown as SourceContext;
+  } as unknown as Dependencies;
+  const pace = new PostcopyPace(context, queued, { sleep }, silentLog);
   /** With so much queued; whether the switch may come, and what is left then. */
   const empty = async (bytes: number | undefined, over = signal, totalMs = 1000) => {
     held = bytes;
     const sample = sampleOf({ totalMs, transferredBytes: (totalMs / 1000) * 10 * MB, rate: MB });
-    return [await pace.empty(context, sample, over), held];
+    return [await pace.empty(sample, over), held];
   };
   const look = async (totalMs: number, step?: 'memory' | 'drain'): Promise<void> => {
     if (step !== undefined) seen.state = { ...seen.state, doing: { kind: 'do', step } };
-    await pace.saw(context, { totalMs }, signal);
+    await pace.saw({ totalMs }, signal);
   };
   const isHolding = (): boolean => pace.isHolding;
   return {
@@ -82,7 +83,7 @@ function streamOf({
     asked,
     addresses,
     fails,
-    fill: () => pace.fill(context, signal),
+    fill: () => pace.fill(signal),
   };
 }
 

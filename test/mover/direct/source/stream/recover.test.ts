@@ -4,7 +4,7 @@ import { hasCode } from '../../../../../src/errors.ts';
 import { silentLog } from '../../../../../src/log.ts';
 import type { SourceEvent } from '../../../../../src/migration/direct/source-state.ts';
 import { recoverPostcopy } from '../../../../../src/mover/direct/source/stream/recover.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import type { StepContext } from '../../../../../src/mover/direct/source/ports.ts';
 import { answer, peerOf, timeOf, turn, type Answer } from '../answers.ts';
 import { unreachable } from '../unreachable.ts';
 
@@ -67,7 +67,7 @@ function stage(t: TestContext, given: Broken) {
     },
   };
   const context: unknown = {
-    guest: {
+    hypervisor: {
       capabilities: { postcopyRecovery: given.canRecover ?? true },
       session: async () => session,
     },
@@ -75,7 +75,7 @@ function stage(t: TestContext, given: Broken) {
     state: () => ({ plan: { epoch: 17 }, known: {} }),
     dispatch: (event: SourceEvent) => void events.push(event),
     dataPath: {
-      open: async (_parts: unknown, { memoryAddress }: { memoryAddress: string }) => ({
+      open: async ({ memoryAddress }: { memoryAddress: string }) => ({
         address: memoryAddress,
         tlsHostname: 'b',
       }),
@@ -92,7 +92,7 @@ function stage(t: TestContext, given: Broken) {
   };
   const stop = new AbortController();
   const recovering = (): Promise<void> =>
-    recoverPostcopy(context as SourceContext, LIMIT_MS, silentLog, stop.signal);
+    recoverPostcopy(context as StepContext, LIMIT_MS, silentLog, stop.signal);
   return { ...time, done, events, stop, recovering };
 }
 

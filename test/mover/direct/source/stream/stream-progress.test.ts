@@ -5,11 +5,7 @@ import {
   initialSource,
   type SourceState,
 } from '../../../../../src/migration/direct/source-state.ts';
-import {
-  lastLook,
-  lineOf,
-  whatTook,
-} from '../../../../../src/mover/direct/source/stream/stream-progress.ts';
+import { lastLook, lineOf, whatTook } from '../../../../../src/mover/direct/source/coordinator.ts';
 import { progress } from '../../../../../src/protocol/public/migration.ts';
 import { planned, sampleOf } from '../../../../migration/direct/samples.ts';
 

@@ -5,12 +5,13 @@ import {
   initialSource,
   type SourceState,
 } from '../../../../../src/migration/direct/source-state.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
 import { SwitchHold } from '../../../../../src/mover/direct/source/stream/switch-hold.ts';
 import type { StreamChange } from '../../../../../src/port/stream-change.ts';
 import type { MigrationSettings } from '../../../../../src/protocol/public/migration.ts';
 import { planned } from '../../../../migration/direct/samples.ts';
 import { UNCAPPED } from '../answers.ts';
+
+type Dependencies = ConstructorParameters<typeof SwitchHold>[0];
 
 const MIB = 1024 ** 2;
 const { signal } = new AbortController();
@@ -36,11 +37,11 @@ function stage({ settings, tookOver = false, now = {} }: Given = {}) {
     ...UNCAPPED,
     state: () => state,
     tookOver: () => tookOver,
-    underWay: { msOf: () => 30 },
+    underWay: { downtimeMs: () => 70 },
     guest: { session: async () => ({ adjust }), capabilities: {} },
-  } as unknown as SourceContext;
-  const hold = new SwitchHold(silentLog);
-  const set = (isHeld: boolean): Promise<void> => hold.set(context, isHeld, signal);
+  } as unknown as Dependencies;
+  const hold = new SwitchHold(context, silentLog);
+  const set = (isHeld: boolean): Promise<void> => hold.set(isHeld, signal);
   return { seen, asked, hold, set };
 }
 

@@ -9,10 +9,11 @@ import {
 } from '../../../../../src/migration/direct/source-state.ts';
 import { transition } from '../../../../../src/migration/direct/transition.ts';
 import type { Timetable } from '../../../../../src/migration/steering/timetable.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
 import { TimedCap } from '../../../../../src/mover/direct/source/stream/timed-cap.ts';
 import type { MigrationSettings } from '../../../../../src/protocol/public/migration.ts';
 import { planned } from '../../../../migration/direct/samples.ts';
+
+type Dependencies = ConstructorParameters<typeof TimedCap>[0];
 
 const MB = 1_000_000;
 const { signal } = new AbortController();
@@ -73,10 +74,10 @@ function stage(timetable: Timetable, { settings = {}, step = 'memory', takes }: 
         return seen.holds;
       },
     },
-  } as unknown as SourceContext;
-  let cap = new TimedCap(silentLog, false);
-  const look = (): Promise<void> => cap.saw(context, signal);
-  const takeOver = (): void => void (cap = new TimedCap(silentLog, true));
+  } as unknown as Dependencies;
+  let cap = new TimedCap(context, silentLog, false);
+  const look = (): Promise<void> => cap.saw(signal);
+  const takeOver = (): void => void (cap = new TimedCap(context, silentLog, true));
   const said = (): unknown[] => events.map((each) => each.type === 'capped' && each.bytesPerS);
   return { seen, stream, wire, disks, bases, events, look, takeOver, said };
 }

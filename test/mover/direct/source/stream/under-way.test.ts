@@ -6,10 +6,11 @@ import {
   initialSource,
   type SourceState,
 } from '../../../../../src/migration/direct/source-state.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
 import { UnderWay } from '../../../../../src/mover/direct/source/stream/under-way.ts';
 import type { MigrationSettings } from '../../../../../src/protocol/public/migration.ts';
 import { planned } from '../../../../migration/direct/samples.ts';
+
+type Dependencies = ConstructorParameters<typeof UnderWay>[0];
 
 const MB = 1_000_000;
 const { signal } = new AbortController();
@@ -42,11 +43,11 @@ function streamOf({
   const addresses: string[] = [];
   const fails = { look: false, ask: false };
   let [held, ms]: [number | undefined, number] = [0, 0];
-  const underWay = new UnderWay(async (address) => {
+  const queued = async (address: string): Promise<number | undefined> => {
     addresses.push(address);
     if (fails.look) throw new Error('ss is gone');
     return held;
-  }, silentLog);
+  };
   const adjust = async ({ maxDowntimeMs = NaN }: StreamChange): Promise<void> => {
     if (fails.ask) throw new Error('the monitor is busy');
     asked.push(Math.round(maxDowntimeMs));
@@ -56,16 +57,12 @@ function streamOf({
     state: () => seen.state,
     tookOver: () => tookOver,
     guest: { session: async () => session, capabilities: { rounds } },
-    underWay,
   };
+  const underWay = new UnderWay(context as Dependencies, queued, silentLog);
   /** A second later. */
   const look = async (bytes: number | undefined): Promise<number[]> => {
     held = bytes;
-    underWay.saw(
-      context as SourceContext,
-      { totalMs: ms, transferredBytes: (ms / 1000) * 10 * MB },
-      signal,
-    );
+    underWay.saw({ totalMs: ms, transferredBytes: (ms / 1000) * 10 * MB }, signal);
     ms += 1000;
     await new Promise(setImmediate);
     return asked;
@@ -76,7 +73,7 @@ function streamOf({
     addresses,
     seen,
     fails,
-    nowMs: () => underWay.msOf(context as SourceContext),
+    nowMs: () => underWay.msOf(),
   };
 }
 

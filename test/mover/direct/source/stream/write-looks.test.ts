@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { initialSource } from '../../../../../src/migration/direct/source-state.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
+import type { MoverParts } from '../../../../../src/mover/direct/source/source-base.ts';
 import { WriteLooks } from '../../../../../src/mover/direct/source/stream/write-looks.ts';
 import { planned, sampleOf } from '../../../../migration/direct/samples.ts';
 
@@ -38,7 +38,7 @@ function looking(fails: (look: number) => boolean = () => false) {
       }),
   });
   const saw = (sample: typeof FIRST, leftMs = 600_000): void =>
-    looks.saw(needs as SourceContext, sample, leftMs);
+    looks.saw(needs as MoverParts, sample, leftMs);
   const pause = async (): Promise<void> => {
     go();
     await new Promise(setImmediate);

@@ -11,10 +11,9 @@ import {
   saidLink,
   tearDown,
   unproved,
+  type MoverParts,
 } from '../../../../src/mover/direct/source/source-base.ts';
-import { streamDowntimeMs } from '../../../../src/mover/direct/source/stream/under-way.ts';
-import { streamSetup } from '../../../../src/mover/direct/source/stream/stream-setup.ts';
-import type { SourceContext } from '../../../../src/mover/direct/source/source-context.ts';
+import { streamSetup } from '../../../../src/mover/direct/source/stream/data-path.ts';
 import { streamModeOf, type MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import { silentLog } from '../../../../src/log.ts';
 import { UnderWay } from '../../../../src/mover/direct/source/stream/under-way.ts';
@@ -28,11 +27,12 @@ interface Given {
   readonly known?: StepFacts;
   readonly config?: object;
   readonly linkRate?: number;
-  readonly underWay?: SourceContext['underWay'];
   readonly peer?: object;
 }
 
-function contextOf({ settings = {}, known = {}, ...given }: Given = {}): SourceContext {
+type Parts = MoverParts & { readonly underWay: UnderWay };
+
+function contextOf({ settings = {}, known = {}, ...given }: Given = {}): Parts {
   const config = { name: 'a', address: '10.0.0.1:7443', stateDir: '/state', ...given.config };
   const context: unknown = {
     config: parseAgentConfig('agent.json', JSON.stringify(config)),
@@ -44,10 +44,9 @@ function contextOf({ settings = {}, known = {}, ...given }: Given = {}): SourceC
     state: () => ({ ...initialSource(planned(settings)).state, known }),
     peer: given.peer,
     guest: { capabilities: {} },
-    underWay: given.underWay ?? new UnderWay(undefined, silentLog),
-    fenceMs: 0,
   };
-  return context as SourceContext;
+  const parts = context as MoverParts;
+  return { ...parts, underWay: new UnderWay(parts, undefined, silentLog) };
 }
 
 const native: StepFacts = { description: descriptionOf() };
@@ -102,7 +101,7 @@ describe('the stream of the source', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 10_000 }), (maxDowntimeMs) => {
         const of = (known: StepFacts): number =>
-          streamDowntimeMs(contextOf({ settings: { maxDowntimeMs }, known }));
+          contextOf({ settings: { maxDowntimeMs }, known }).underWay.downtimeMs();
         assert.ok(of(native) <= maxDowntimeMs);
         assert.ok(of(wire) < of(native) || (maxDowntimeMs <= 60 && of(wire) === of(native)));
         assert.ok(of(wire) > 0);
@@ -169,10 +168,8 @@ test('what is left of a lost guest is taken down as lost, under the epoch of its
 });
 
 test('a silent destination is waited for 45 s at most, and the fencing program has its time within the whole', () => {
-  const of = (fenceMs: number, wholeMs: number): number =>
-    darkMs({ ...contextOf(), fenceMs }, wholeMs);
-  assert.equal(of(30_000, 300_000), 45_000);
-  assert.equal(of(30_000, 60_000), 30_000);
+  assert.equal(darkMs(30_000, 300_000), 45_000);
+  assert.equal(darkMs(30_000, 60_000), 30_000);
 });
 
 test('an error for want of the destination’s answer says why no proof took its place, where one was tried in vain', () => {

@@ -1,64 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { godwitError } from '../../../../../src/errors.ts';
-import type { BootTime } from '../../../../../src/migration/boot-time.ts';
-import type { HostAnswer } from '../../../../../src/migration/permission/host-answer.ts';
-import {
-  initialSource,
-  type SourceState,
-} from '../../../../../src/migration/direct/source-state.ts';
-import { giveUpHere } from '../../../../../src/mover/direct/source/guest/give-up.ts';
-import { LIFECYCLE } from '../../../../../src/mover/direct/source/lifecycle.ts';
-import type { SourceContext } from '../../../../../src/mover/direct/source/source-context.ts';
-import { planned } from '../../../../migration/direct/samples.ts';
-import { fleetOf } from '../../fleets.ts';
+import { godwitError } from '../../../../src/errors.ts';
+import type { BootTime } from '../../../../src/migration/boot-time.ts';
+import type { HostAnswer } from '../../../../src/migration/permission/host-answer.ts';
+import { initialSource, type SourceState } from '../../../../src/migration/direct/source-state.ts';
+import { LIFECYCLE } from '../../../../src/mover/direct/source/lifecycle.ts';
+import type { StepContext } from '../../../../src/mover/direct/source/ports.ts';
+import { planned } from '../../../migration/direct/samples.ts';
+import { fleetOf } from '../fleets.ts';
 
 const { signal } = new AbortController();
 const GONE = godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: 'web1', reason: 'x' });
 const DARK = godwitError('GODWIT_UNREACHABLE', { peer: 'b', address: 'b:1', reason: 'dark' });
-
-function sourceOf(run: 'running' | 'paused' | 'no session') {
-  const calls: string[] = [];
-  const session = {
-    status: async () => ({ run, stream: 'completed' }),
-    quit: async () => void calls.push('quit'),
-  };
-  const context: unknown = {
-    config: { name: 'a', stateDir: '/var/lib/godwit' },
-    request: { request: { guest: 'web1' } },
-    state: () => initialSource(planned()).state,
-    guest: {
-      session: async () => {
-        if (run === 'no session') throw GONE;
-        return session;
-      },
-      takeBack: async (dir: string) => void calls.push(`take back ${dir}`),
-    },
-    dataPath: { abort: () => void calls.push('abort') },
-    removeTree: async () => void calls.push('remove'),
-  };
-  return { context: context as SourceContext, calls };
-}
-
-describe('a copy that is given up because another host has the guest', () => {
-  test('is ended, and its files stay', async () => {
-    const { context, calls } = sourceOf('paused');
-    await giveUpHere(context, signal);
-    assert.deepEqual(calls, ['abort', 'quit', 'take back /var/lib/godwit/guests/web1']);
-  });
-
-  test('is tidied up if its hypervisor has ended', async () => {
-    const { context, calls } = sourceOf('no session');
-    await giveUpHere(context, signal);
-    assert.deepEqual(calls, ['take back /var/lib/godwit/guests/web1']);
-  });
-
-  test('is not ended if it runs', async () => {
-    const { context, calls } = sourceOf('running');
-    await assert.rejects(giveUpHere(context, signal), { code: 'GODWIT_HELD' });
-    assert.deepEqual(calls, []);
-  });
-});
 
 describe('a commit that a dark destination does not answer', () => {
   function committing(mode: 'cold' | 'precopy', third: HostAnswer) {
@@ -66,23 +19,21 @@ describe('a commit that a dark destination does not answer', () => {
     const context: unknown = {
       request: { id: 'm-00000001', createdAt: '2026-01-01', request: { guest: 'web1' } },
       state: () => initialSource(planned({ mode })).state,
-      guest: {
+      hypervisor: {
         session: async () => {
           throw GONE;
         },
       },
-      disks: { closeThere: { ended: async () => {} } },
+      disks: { copies: { closeThere: { ended: async () => {} } } },
       peer: {
         resume: () => {},
         call: async () => {
           throw DARK;
         },
       },
-      fence: async () => undefined,
-      fenceMs: 0,
-      fleet,
+      host: { fence: async () => undefined, fenceMs: 0, fleet },
     };
-    return { fleet, committed: LIFECYCLE.commit.do(context as SourceContext, signal) };
+    return { fleet, committed: LIFECYCLE.commit.do(context as StepContext, signal) };
   }
 
   test('ends a cold move if a third host has the guest', async () => {
@@ -117,16 +68,15 @@ describe('a commit', () => {
     const plan = { ...planned(), bootId: 'boot-2' };
     const context: unknown = {
       state: () => ({ ...initialSource(plan).state, ...state }),
-      disks: { closeThere: { ended: async () => {} } },
+      disks: { copies: { closeThere: { ended: async () => {} } } },
       request: { id: 'm-00000001', request: { guest: 'web1' } },
       peer: {
         resume: () => {},
         call: (_id: string, _signal: AbortSignal, ask: (all: unknown) => unknown) => ask(api),
       },
-      bootTime: () => now,
-      fenceMs: 0,
+      host: { bootTime: () => now, fenceMs: 0 },
     };
-    await assert.rejects(LIFECYCLE.commit.do(context as SourceContext, signal), HELD);
+    await assert.rejects(LIFECYCLE.commit.do(context as StepContext, signal), HELD);
     return bodies[0];
   }
 
