@@ -95,7 +95,7 @@ const DISKS = {
   copies: {
     keep: none,
     finish: none,
-    closeThere: { ended: none },
+    closedThere: none,
     isOpen: true,
     link: undefined,
     isFinishing: false,

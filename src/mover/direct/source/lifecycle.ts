@@ -346,7 +346,7 @@ export const LIFECYCLE: Lifecycle = {
       const { resumesMs = 0 } = known;
       const commit = async (within: AbortSignal) => {
         if (isCold(context.state())) await endSource(hypervisor, within);
-        await disks.copies.closeThere.ended(within);
+        await disks.copies.closedThere(within);
         const options = { signal: within, deadlineMs: 30_000 + resumesMs };
         return ask(context, within, (api) => {
           const body = { epoch: plan.epoch, ...defined({ askFleet: fleetToAsk(context) }) };

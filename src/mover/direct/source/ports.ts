@@ -103,7 +103,8 @@ export interface CopiesPort {
   finish(signal: AbortSignal): Promise<void>;
   drop(signal: AbortSignal): Promise<void>;
   abort(why: string): void;
-  readonly closeThere: { ended(signal: AbortSignal): Promise<void> };
+  /** Resolves once the destination has closed its end of the copies, so that only the guest writes to them. */
+  closedThere(signal: AbortSignal): Promise<void>;
 }
 
 /** The guest's networks at this host, and the guest as other hosts see it. */

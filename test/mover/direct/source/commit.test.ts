@@ -24,7 +24,7 @@ describe('a commit that a dark destination does not answer', () => {
           throw GONE;
         },
       },
-      disks: { copies: { closeThere: { ended: async () => {} } } },
+      disks: { copies: { closedThere: async () => {} } },
       peer: {
         resume: () => {},
         call: async () => {
@@ -68,7 +68,7 @@ describe('a commit', () => {
     const plan = { ...planned(), bootId: 'boot-2' };
     const context: unknown = {
       state: () => ({ ...initialSource(plan).state, ...state }),
-      disks: { copies: { closeThere: { ended: async () => {} } } },
+      disks: { copies: { closedThere: async () => {} } },
       request: { id: 'm-00000001', request: { guest: 'web1' } },
       peer: {
         resume: () => {},

@@ -128,7 +128,7 @@ describe('the end of the copying', () => {
     const { disks, done, events, tunnels } = stage(t, { settings });
     await disks.copy(signal);
     await disks.finish(signal);
-    await disks.closeThere.ended(signal);
+    await disks.closedThere(signal);
     await turn();
     assert.deepEqual(done, [...OPENED, 'finish', 'end there']);
     assert.equal(tunnels[0]?.aborted, 'the copies are whole');

@@ -1,8 +1,10 @@
+import { rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import path from 'node:path';
 import { systemClock } from '../../../../clock.ts';
 import type { Tunnel } from '../../../../disks/copy/tunnel/open.ts';
 import type { DiskSample, DiskSource } from '../../../../port/disks.ts';
-import { godwitError, toGodwitError } from '../../../../errors.ts';
+import { godwitError, hasCode, toGodwitError } from '../../../../errors.ts';
 import type { LinkMeasure } from '../../../../links/session.ts';
 import type { Log } from '../../../../log.ts';
 import { mayWaitFor, answerTimeoutMs } from '../../../../migration/steering/disk-pace.ts';
@@ -18,7 +20,6 @@ import {
   isNearlyWhole,
   progressOf,
 } from './disk-convergence.ts';
-import { disksSocket as socketOf, CloseThere } from './close-there.ts';
 import { ask, sessionIfThere, settingsNow, type MoverParts } from '../source-base.ts';
 import { SwitchHold } from '../stream/switch-hold.ts';
 import type { TimedCap } from '../stream/timed-cap.ts';
@@ -56,7 +57,7 @@ export class SourceDisks {
   readonly #convergence = new DiskConvergence();
   /** They are being ended: from here on their path may end. */
   isFinishing = false;
-  readonly closeThere: CloseThere;
+  readonly #closeThere: CloseThere;
   readonly #openTunnel: typeof openTunnel;
   readonly #switchHold: SwitchHold;
 
@@ -65,7 +66,7 @@ export class SourceDisks {
     this.#deps = deps;
     this.#log = log;
     this.#openTunnel = open;
-    this.closeThere = new CloseThere(deps, log);
+    this.#closeThere = new CloseThere(deps, log);
     this.#switchHold = new SwitchHold(deps, log);
   }
 
@@ -127,7 +128,12 @@ export class SourceDisks {
     const tunnel = this.#tunnel;
     // The other end breaks it off: from here on that is no news.
     if (tunnel !== undefined) this.#account(tunnel);
-    this.closeThere.begin(tunnel);
+    this.#closeThere.begin(tunnel);
+  }
+
+  /** Resolves once the destination has closed its end of the copies, so that only the guest writes to them. */
+  closedThere(signal: AbortSignal): Promise<void> {
+    return this.#closeThere.ended(signal);
   }
 
   /** The copies are given up: the guest and its disks are as if none had been made. */
@@ -310,4 +316,56 @@ async function sourceOf(context: Dependencies, signal: AbortSignal): Promise<Dis
   const session = await context.guest.session(signal);
   if (session.disks !== undefined) return session.disks;
   throw godwitError('GODWIT_INTERNAL', { what: 'disks to copy, and a driver that cannot' });
+}
+
+type EndDependencies = Pick<MoverParts, 'request' | 'peer' | 'state' | 'dir'>;
+
+/** The unix socket into which the hypervisor sends what it copies. */
+function socketOf({ dir }: Pick<MoverParts, 'dir'>): string {
+  return path.join(dir, 'disks.sock');
+}
+
+/**
+ * The copies are whole, and the destination closes what it offered for them. This takes the hypervisor a while, in
+ * which the last of the guest's state moves: the guest is paused for both.
+ */
+export class CloseThere {
+  readonly #deps: EndDependencies;
+  readonly #log: Log;
+  /** False where it did not come to its end. */
+  #ended: Promise<boolean> | undefined;
+
+  constructor(deps: EndDependencies, log: Log) {
+    this.#deps = deps;
+    this.#log = log;
+  }
+
+  /** `tunnel`: the path of the copies, which ends with them. */
+  begin(tunnel: Tunnel | undefined): void {
+    this.#ended = end(this.#deps, AbortSignal.timeout(ANSWER_MS)).then(
+      () => true,
+      (error: unknown) => {
+        this.#log.debug({ error: toGodwitError(error) }, 'the copies are not released yet');
+        return false;
+      },
+    );
+    void this.#ended.then(() => tunnel?.abort(new Error('the copies are whole')));
+  }
+
+  /** Nobody but the guest writes to the copies when this resolves, which is before it runs there. Repeatable, by any mover. */
+  async ended(signal: AbortSignal): Promise<void> {
+    const { copies = [] } = this.#deps.state().known;
+    if (copies.length === 0 || (await this.#ended) === true) return;
+    await end(this.#deps, signal).catch((error: unknown) => {
+      // It runs there already, or never will: the answer to commit shows which.
+      if (!hasCode(error, 'GODWIT_NOT_ARMED')) throw error;
+    });
+  }
+}
+
+async function end(context: EndDependencies, signal: AbortSignal): Promise<void> {
+  const { epoch, settings } = context.state().plan;
+  const body = settings.verifyDisks === true ? { epoch, watch: true } : { epoch };
+  await ask(context, signal, (api) => api.disksEnd({ body }, { signal, deadlineMs: ANSWER_MS }));
+  rmSync(socketOf(context), { force: true });
 }

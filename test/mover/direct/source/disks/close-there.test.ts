@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { Tunnel } from '../../../../../src/disks/copy/tunnel/open.ts';
 import { godwitError, hasCode } from '../../../../../src/errors.ts';
 import { silentLog } from '../../../../../src/log.ts';
-import { CloseThere } from '../../../../../src/mover/direct/source/disks/close-there.ts';
+import { CloseThere } from '../../../../../src/mover/direct/source/disks/disks.ts';
 import { unreachable } from '../unreachable.ts';
 
 type Dependencies = ConstructorParameters<typeof CloseThere>[0];
