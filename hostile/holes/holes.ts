@@ -15,9 +15,9 @@ export const HOLES: Readonly<Record<string, Hole>> = {
     what: 'every host speaks for another host’s guest',
   },
   remains: {
-    file: 'src/mover/direct/destination/build.ts',
-    from: '  await session.destroy(signal);\n  await removePorts',
-    to: '  await removePorts',
+    file: 'src/mover/direct/destination/lifecycle.ts',
+    from: 'undo: async ({ open }, _state, signal) => (await open()).destroy(signal),',
+    to: 'undo: async () => undefined,',
     what: 'the QEMU of a guest that was given up goes on',
   },
   properties: {

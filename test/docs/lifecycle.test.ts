@@ -17,6 +17,7 @@ import {
   type DestinationCall,
   type DestinationEvent,
 } from '../../src/migration/direct/destination.ts';
+import { ROWS, ROW_NAMES, type RowName } from '../../src/migration/direct/destination-rows.ts';
 import { undoMs } from '../../src/migration/direct/ending-times.ts';
 import { STEPS, STEP_NAMES, type StepName } from '../../src/migration/direct/steps.ts';
 import { MAX_ATTEMPTS } from '../../src/migration/engine/rows.ts';
@@ -69,6 +70,13 @@ function rowOf(name: StepName): string[] {
   const { phase: at, does, endsBy, deadline, undo, noUndo } = STEPS[name];
   const over = endsBy === 'handler' ? 'it is done' : 'the hypervisor says so';
   return [`\`${name}\``, at, does, over, inWords(deadline), undo ?? `none: ${noUndo}`];
+}
+
+function destinationRowOf(name: RowName): string[] {
+  const { call, does, record, unrecorded, undo, noUndo, settle = '' } = ROWS[name];
+  const none = unrecorded === undefined ? '' : `none: ${unrecorded}`;
+  const recorded = record === undefined ? none : `\`${record}\``;
+  return [`\`${name}\``, `\`${call}\``, does, recorded, undo ?? `none: ${noUndo}`, settle];
 }
 
 function managedRowOf(name: managed.StepName): string[] {
@@ -238,6 +246,10 @@ describe('docs/lifecycle.md', () => {
     );
   });
 
+  test('has what a destination makes, row by row', () => {
+    assert.deepEqual(rowsOf(page, 'What the destination makes'), ROW_NAMES.map(destinationRowOf));
+  });
+
   test('has what a disk move does next, for each stage and each sight', () => {
     const text = section(page, 'A disk move on one host');
     const [header = ''] = text.split('\n').filter((line) => line.startsWith('| seen'));
@@ -286,6 +298,7 @@ describe('the page of each lifecycle', () => {
   const pages: Readonly<Record<string, readonly string[]>> = {
     'direct/steps.ts': STEP_NAMES,
     'direct/destination.ts': states,
+    'direct/destination-rows.ts': ROW_NAMES,
     'managed/lifecycle.ts': managed.STEP_NAMES,
     'disk-move.ts': STAGES,
   };

@@ -20,7 +20,7 @@ export interface Row {
 }
 
 /** The steps of a table that have an undo; the compiler asks for its handler. */
-export type UndoneIn<Table extends Readonly<Record<string, Row>>> = {
+export type UndoneIn<Table extends Readonly<Record<string, Pick<Row, 'undo'>>>> = {
   [Name in keyof Table]: Table[Name]['undo'] extends string ? Name : never;
 }[keyof Table];
 

@@ -212,9 +212,9 @@ export const SHELL_MUTANTS: readonly ShellMutant[] = [
     breaks: 'the destination takes its copy down, and has not refused',
     mode: 'precopy',
     edit: {
-      file: 'src/mover/direct/destination/mover.ts',
-      from: "if (mayRefuse && this.state.right !== 'refused')",
-      to: 'if (false)',
+      file: 'src/mover/direct/destination/lifecycle.ts',
+      from: "if (right !== 'running' && right !== 'refused') await refuse();",
+      to: '',
     },
   },
 ];

@@ -19,7 +19,6 @@ import { silentLog } from '../../../src/log.ts';
 import { initialDestination } from '../../../src/migration/direct/destination.ts';
 import { replayDestination } from '../../../src/migration/direct/journal.ts';
 import type { SourceEvent } from '../../../src/migration/direct/source-state.ts';
-import { keepImages } from '../../../src/mover/direct/destination/disks/images.ts';
 import { DestinationMover } from '../../../src/mover/direct/destination/mover.ts';
 import { openPlaceIds } from '../../../src/mover/direct/destination/disks/place-ids.ts';
 import { openDestinationJournal, readJournals } from '../../../src/host/journal/journal.ts';
@@ -136,7 +135,7 @@ async function movers(t: TestContext, settings: { readonly maxBandwidth?: number
   } as unknown as Dependencies;
   const seeds = new SourceBackingFiles(context, silentLog);
   const journaled = (): string[] => readJournals(dir).destination.map(({ event }) => event.type);
-  return { seeds, context, b, storage, file, reported, mover: first, takeOver, journaled, epoch };
+  return { seeds, context, storage, file, reported, mover: first, takeOver, journaled, epoch };
 }
 
 const wordsOf = (facts: Awaited<ReturnType<SourceBackingFiles['seed']>>): string[] =>
@@ -187,9 +186,9 @@ describe('a backing file that the destination has not', () => {
   });
 
   test('stays where the guest does, under its one name', async (t) => {
-    const { seeds, storage, mover, b } = await movers(t);
+    const { seeds, storage, mover, epoch } = await movers(t);
     await seeds.seed(never);
-    await keepImages(b, mover.state, silentLog, never);
+    await mover.disks('seed', epoch, ({ backingFiles }) => backingFiles.keep(mover.state));
     assert.deepEqual(everythingIn(storage.b), ['images', IMAGE]);
     assert.equal(statSync(path.join(storage.b, IMAGE)).nlink, 1);
   });

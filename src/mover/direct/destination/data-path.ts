@@ -2,14 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { hostsOf } from '../../../config.ts';
-import type { DestinationSession } from '../../../port/direct.ts';
+import type { DestinationSession, StreamSetup } from '../../../port/direct.ts';
 import { toGodwitError, godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import { defined } from '../../../protocol/defined.ts';
-import type { Prepared } from '../../../protocol/peer/migration.ts';
+import type { Preparation, Prepared } from '../../../protocol/peer/migration.ts';
 import type { TargetWire } from '../../../wire/open.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import { cacheFor, codecCores } from '../../../host/wire.ts';
+import { streamTls } from '../../engine/credentials.ts';
 import { listenHostFor, listening, type DestinationContext } from './destination-context.ts';
 
 /** The source has closed its end before it says that all is over, ms. */
@@ -17,11 +18,24 @@ const CLOSE_MS = 3000;
 
 /** The data path of memory into this host: straight to the hypervisor, or out of this mover's end of the wire. */
 export class DestinationDataPath {
-  readonly #context: DestinationContext;
+  readonly #context: Pick<DestinationContext, 'config' | 'dir' | 'log' | 'wire'>;
   #open: { readonly wire: TargetWire; readonly session: string } | undefined;
 
-  constructor(context: DestinationContext) {
+  constructor(context: Pick<DestinationContext, 'config' | 'dir' | 'log' | 'wire'>) {
     this.#context = context;
+  }
+
+  /** How the hypervisor’s end of the stream is set. */
+  setup(state: DestinationState, { description, stream }: Preparation): StreamSetup {
+    const { config, dir } = this.#context;
+    const disks = description.disks === undefined ? {} : { disks: true };
+    // The source alone decides when to switch; this end’s own limit plays no part.
+    const setup = { ...stream, ...disks, maxDowntimeMs: 300 };
+    const socket = this.socketFor(state);
+    if (socket === undefined)
+      return { ...setup, credentials: streamTls(config, dir, state.admission.from) };
+    // The hypervisor speaks to this mover alone; between the hosts the wire has its own TLS.
+    return { ...setup, tls: false, socket };
   }
 
   /** The unix socket on which the hypervisor listens where memory comes over the wire. */

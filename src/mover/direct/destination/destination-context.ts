@@ -5,16 +5,15 @@ import path from 'node:path';
 import type { Clock } from '../../../clock.ts';
 import { hostsOf, type AgentConfig } from '../../../config.ts';
 import { headOf } from '../../../disks/proof/image-heads.ts';
-import type { DestinationOptions, DirectDriver, StreamSetup } from '../../../port/direct.ts';
+import type { DestinationOptions, DirectDriver } from '../../../port/direct.ts';
 import type { Log } from '../../../log.ts';
 import type { DestinationEvent, DestinationState } from '../../../migration/direct/destination.ts';
 import { godwitError } from '../../../errors.ts';
 import type { BootTime } from '../../../migration/boot-time.ts';
 import { endingMs } from '../../../migration/direct/ending-times.ts';
 import { defined } from '../../../protocol/defined.ts';
-import type { Preparation, Prepared } from '../../../protocol/peer/migration.ts';
+import type { Prepared } from '../../../protocol/peer/migration.ts';
 import type { FleetQuestion } from '../../engine/ask-fleet.ts';
-import { streamTls } from '../../engine/credentials.ts';
 import { logDirOf } from '../../../host/guest-logs.ts';
 import type { Journal } from '../../../host/journal/journal.ts';
 import type { WireOpeners } from '../../engine/wire-openers.ts';
@@ -56,27 +55,6 @@ export interface DestinationContext {
   readonly since: string;
   /** Absent: memory comes natively alone. */
   readonly wire?: WireOpeners | undefined;
-}
-
-/** How the destination’s end of the stream is set; `socket` where memory comes over the wire. */
-export function streamSetup(
-  context: DestinationContext,
-  preparation: Preparation,
-  source: string,
-  socket: string | undefined,
-): StreamSetup {
-  const disks = preparation.description.disks === undefined ? {} : { disks: true };
-  // Its hypervisor speaks to this mover alone; between the hosts the wire has its own TLS.
-  if (socket !== undefined) {
-    return { ...preparation.stream, ...disks, tls: false, maxDowntimeMs: 300, socket };
-  }
-  return {
-    ...preparation.stream,
-    ...disks,
-    // The source alone decides when to switch; this end’s own limit plays no part.
-    maxDowntimeMs: 300,
-    credentials: streamTls(context.config, context.dir, source),
-  };
 }
 
 /** Memory comes over the path over which the source called, where that is one of this host's. */

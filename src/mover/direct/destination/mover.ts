@@ -1,3 +1,4 @@
+import { withDeadline } from '../../../deadline.ts';
 import { toGodwitError, type SerialError } from '../../../errors.ts';
 import type { DestinationSession } from '../../../port/direct.ts';
 import {
@@ -16,6 +17,7 @@ import { warmDestination } from '../warm-up.ts';
 import {
   actOnSilence,
   askOnReturn,
+  endWithSource,
   followOrder,
   isForsaken,
   type Hands,
@@ -23,19 +25,16 @@ import {
 } from './silent-source.ts';
 import { assess } from './assess.ts';
 import {
+  abortAll,
   build,
   buildContext,
-  abortAll,
-  settle,
-  takeDown,
-  welcome,
+  preparedAs,
   type BuildContext,
   type DisksWork,
 } from './build.ts';
 import { Ledger } from './ledger.ts';
+import { settle, takeDown, undoPreparation, type TakingDown, type Ways } from './lifecycle.ts';
 import { groundInJournal, groundOfCommit, permissionToRun } from './permission.ts';
-import { preparedAs, reportedStatus, untilReady } from './ready.ts';
-import { endWithSource } from './end-with-source.ts';
 import {
   SOURCE_SILENT_MS,
   destinationOptions,
@@ -48,12 +47,16 @@ import {
   ENDS_MS,
   lookAt,
   mustLive,
+  reportedStatus,
   runGuest,
   runningSince,
   runsHere,
+  untilReady,
+  welcome,
 } from './run-guest.ts';
-type Over = 'finished' | 'released';
 
+/** An announcement that takes longer holds nobody up, ms. */
+const ANNOUNCED_MS = 5000;
 /** How long a mover that was started for what has ended here answers for it, or until its end was asked for again, ms. */
 const LINGER_MS = 20_000;
 
@@ -72,6 +75,8 @@ export class DestinationMover {
   /** What became of the hypervisor while no mover listened is still to be asked. */
   #unasked = false;
   #tookOver = false;
+  /** Settled once the network was told where the guest is. Never rejects. */
+  #announced: Promise<void> = Promise.resolve();
   /** By the journal of an earlier mover. */
   readonly #committedBefore: boolean;
 
@@ -110,7 +115,12 @@ export class DestinationMover {
 
   /** Tears down what is half made, and takes hold of what is complete. */
   async #lookRound(): Promise<void> {
-    if (this.state.stage === 'preparing') await this.#destroy();
+    if (this.state.stage === 'preparing')
+      await undoPreparation(
+        this.#ways(),
+        this.#ledger,
+        AbortSignal.timeout(takeDownMs(this.state)),
+      );
     if (this.state.stage === 'prepared') await this.#holdAgain();
     if (this.state.stage !== 'released' && this.state.stage !== 'finished') return;
     // Whoever asks how it ended, or says again what is done already, is to be answered.
@@ -139,8 +149,7 @@ export class DestinationMover {
 
   prepare(preparation: peer.Preparation, signal: AbortSignal): Promise<peer.Prepared> {
     return this.#call('prepare', preparation.epoch, async (already) => {
-      if (!already)
-        await build(this.#context, this.#ledger, await this.#open(), preparation, signal);
+      if (!already) await build(this.#context, this.#ledger, this.#ways(), preparation, signal);
       return preparedAs(this.#context, this.state, await this.#open(), signal);
     });
   }
@@ -197,7 +206,7 @@ export class DestinationMover {
     const running = runningSince(this.#context.clock, this.state.admission.epoch, began);
     const { epoch, resumeMs } = running;
     await this.#ledger.record({ type: 'running', epoch, resumeMs });
-    welcome(session, this.state, this.#context);
+    this.#announced = welcome(session, this.state, this.#context);
     return running;
   }
 
@@ -218,7 +227,7 @@ export class DestinationMover {
     return this.#call('release', epoch, async (already) => {
       if (already) return this.#end();
       await this.#ledger.gaveUp(because);
-      await this.#release('the source asked', signal, true, true);
+      await this.#takeDown(signal, { why: 'the source asked', known: true });
     });
   }
 
@@ -226,15 +235,9 @@ export class DestinationMover {
   tearDown(epoch: number, signal: AbortSignal): Promise<void> {
     return this.#call('tear-down', epoch, async (already) => {
       if (already) return this.#end();
-      if (this.state.right === 'running') await this.#tearDown(signal, 'finished', true);
-      else await this.#release('the source says that the guest is lost', signal, true, true);
+      const why = 'the source says that the guest is lost';
+      await this.#takeDown(signal, { why, known: true });
     });
-  }
-
-  async #tearDown(signal: AbortSignal, type: Over = 'finished', known = false): Promise<void> {
-    await this.#destroy(signal);
-    await this.#ledger.record({ type, told: known });
-    this.#end();
   }
 
   finish(epoch: number, signal: AbortSignal): Promise<void> {
@@ -246,7 +249,11 @@ export class DestinationMover {
   }
 
   async #settle(signal: AbortSignal, known = false): Promise<void> {
-    await settle(this.#context, await this.#open(), this.state, signal);
+    await settle(this.#ways(), this.#ledger, signal);
+    // This mover ends afterwards, and with it what it still announces.
+    await withDeadline('the announcement', ANNOUNCED_MS, signal, () => this.#announced).catch(
+      () => undefined,
+    );
     await this.#ledger.record({ type: 'finished', told: known });
     this.#end();
   }
@@ -290,15 +297,13 @@ export class DestinationMover {
     return session;
   }
 
-  /** First records that the guest never ran here, where that is certain; then takes everything down. */
-  async #release(why: string, signal: AbortSignal, mayRefuse = true, known = false): Promise<void> {
-    if (mayRefuse && this.state.right !== 'refused')
-      await this.#ledger.record({ type: 'refused', epoch: this.state.admission.epoch, why });
-    await this.#tearDown(signal, 'released', known);
+  async #takeDown(signal: AbortSignal, down: TakingDown): Promise<void> {
+    await takeDown(this.#ways(), this.#ledger, down, signal);
+    this.#end();
   }
 
-  async #destroy(signal = AbortSignal.timeout(takeDownMs(this.state))): Promise<void> {
-    await takeDown(this.#context, await this.#open(), this.state, signal);
+  #ways(): Ways {
+    return { ...this.#context, open: () => this.#open() };
   }
 
   #checkLease(): void {
@@ -338,8 +343,8 @@ export class DestinationMover {
       },
       runsHere: async (signal) => runsHere(await this.#open(), this.#ledger, signal),
       settle: (signal, known) => this.#settle(signal, known),
-      release: (why, signal, mayRefuse, known) => this.#release(why, signal, mayRefuse, known),
-      tearDown: (signal) => this.#tearDown(signal),
+      release: (why, signal, mayRefuse, known) => this.#takeDown(signal, { why, mayRefuse, known }),
+      tearDown: (signal) => this.#takeDown(signal, { why: 'its guest has ended' }),
     };
   }
 

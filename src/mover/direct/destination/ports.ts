@@ -145,6 +145,13 @@ export class GuestPorts {
     }
   }
 
+  /** Removes the ports that were made for the guest. May run twice. */
+  async remove({ ports, admission }: DestinationState, signal: AbortSignal): Promise<void> {
+    for (const port of Object.values(ports)) await removePort(port, signal);
+    // Of a mover that died while it asked.
+    await removeProbePort(admission.id);
+  }
+
   #unknown({ id }: NicPlan, guest: string): Error {
     const what = 'the source did not say how its port is attached';
     return godwitError('GODWIT_DEVICE_UNMAPPED', {
@@ -211,11 +218,4 @@ export async function settleTunnels(state: DestinationState, log: Log): Promise<
     (error: unknown) =>
       log.warn({ error: toGodwitError(error) }, 'the forwarding entries were not settled'),
   );
-}
-
-/** Removes the ports that were made for the guest. May run twice. */
-export async function removePorts(state: DestinationState, signal: AbortSignal): Promise<void> {
-  for (const port of Object.values(state.ports)) await removePort(port, signal);
-  // Of a mover that died while it asked.
-  await removeProbePort(state.admission.id);
 }

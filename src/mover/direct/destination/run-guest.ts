@@ -1,17 +1,59 @@
 import type { DestinationSession } from '../../../port/direct.ts';
-import { godwitError, hasCode } from '../../../errors.ts';
+import { godwitError, hasCode, toGodwitError } from '../../../errors.ts';
+import type { AgentConfig } from '../../../config.ts';
+import type { HookFacts } from '../../../hooks/hooks.ts';
+import { runLateHook } from '../../../hooks/runner.ts';
+import type { Log } from '../../../log.ts';
 import type { Clock } from '../../../clock.ts';
 import { comesCold, isToBeStarted } from '../../../migration/direct/cold.ts';
-import { judgeCall, type DestinationState } from '../../../migration/direct/destination.ts';
+import {
+  judgeCall,
+  statusOf,
+  type DestinationState,
+} from '../../../migration/direct/destination.ts';
 import type { HypervisorStatus } from '../../../migration/direct/hypervisor.ts';
 import type { StartPermission } from '../../../migration/permission/permission.ts';
-import type { Running } from '../../../protocol/peer/migration.ts';
+import type { DestinationStatus, Running } from '../../../protocol/peer/migration.ts';
+import type { FirstFrame } from './first-frame.ts';
 import type { Ledger } from './ledger.ts';
+import { settleTunnels } from './ports.ts';
+import { plugAll } from './verify.ts';
 
 /** A hypervisor whose main loop waits for a page answers nothing until the source's call for a new stream is heard, ms. */
 export const ANSWERS_MS = 2000;
 /** A hypervisor that ends closes its monitor before its process is gone; the source waits 5 s for an answer, ms. */
 export const ENDS_MS = 4500;
+
+/** One monitor command, ms. */
+const GIVING_BACK_MS = 10_000;
+
+interface Welcoming {
+  readonly config: AgentConfig;
+  readonly log: Log;
+  readonly firstFrame: Pick<FirstFrame, 'isMissingOn' | 'report'>;
+}
+
+/**
+ * Before it is written that the guest may run here: waits until it can. A hypervisor that ends instead has not run it and
+ * never will, and says so, so that the source can take it back. With pre-copy everything is here by then.
+ */
+export async function untilReady(
+  session: DestinationSession,
+  ledger: Ledger,
+  signal: AbortSignal,
+): Promise<void> {
+  const { preparation, right, admission } = ledger.state;
+  if (right === 'running' || preparation?.stream.mode === 'precopy') return;
+  try {
+    await session.ready?.(signal);
+  } catch (thrown) {
+    if (!hasCode(thrown, 'GODWIT_HYPERVISOR_LOST')) throw thrown;
+    const reason = thrown.message;
+    await ledger.record({ type: 'hypervisor', event: { type: 'lost', reason } });
+    const verdict = judgeCall(ledger.state, 'commit', admission.epoch);
+    throw verdict.kind === 'no' ? verdict.error : thrown;
+  }
+}
 
 /**
  * Runs the guest, which has been committed here. Where its hypervisor ends instead, and provably before it ran the guest,
@@ -121,4 +163,89 @@ export function mustLive(
   if (hypervisor !== 'gone' || tookOver) return;
   const reason = error?.message ?? 'its hypervisor at the destination ended';
   throw godwitError('GODWIT_LOST', { guest: admission.guest, reason });
+}
+
+/** Shorter than the source waits for the whole answer, ms. */
+const COUNT_MS = 2000;
+
+/** What this side knows, with what only its hypervisor has counted. */
+export async function reportedStatus(
+  { firstFrame }: Pick<Welcoming, 'firstFrame'>,
+  state: DestinationState,
+  open: () => Promise<DestinationSession>,
+): Promise<DestinationStatus> {
+  const status = { ...statusOf(state), ...firstFrame.report() };
+  // Only post-copy has the guest wait for pages.
+  if (status.hypervisor !== 'running' || !state.postcopy) return status;
+  const asked = open().then((session) => session.status(AbortSignal.timeout(COUNT_MS)));
+  const { waitedMs } = await asked.catch(() => ({ waitedMs: undefined }));
+  return waitedMs === undefined ? status : { ...status, postcopyWaitedMs: waitedMs };
+}
+
+/** The guest runs here: begins to give its memory back, and resolves once the network was told where it is. Never rejects. */
+export function welcome(
+  session: DestinationSession,
+  state: DestinationState,
+  { config, log, firstFrame }: Welcoming,
+): Promise<void> {
+  // Now, as the end may be long in coming; `settle` does it again.
+  giveBack(session, state, AbortSignal.timeout(GIVING_BACK_MS)).catch((error: unknown) =>
+    log.warn({ error: toGodwitError(error) }, 'its balloon still holds memory'),
+  );
+  void runLateHook(config, 'after-resume', () => hookFacts(state, config), log);
+  return announceTo(session, state, { log, firstFrame });
+}
+
+/** Never rejects: the guest’s own next frame announces it, too. */
+async function announceTo(
+  session: DestinationSession,
+  state: DestinationState,
+  { firstFrame, log }: Omit<Welcoming, 'config'>,
+): Promise<void> {
+  const signal = AbortSignal.timeout(10_000);
+  try {
+    await session.announce(signal);
+    // Only a NIC whose link is down has sent nothing by now. Its owner may set it up when no mover listens any more.
+    if (firstFrame.isMissingOn(Object.values(state.ports))) {
+      await session.announceForLong?.(signal);
+    }
+  } catch (error) {
+    log.warn({ error: toGodwitError(error) }, 'not announced');
+  }
+  await settleTunnels(state, log);
+}
+
+/** The guest gets again what its balloon was asked for at the source, before it came (`--balloon`). */
+export async function giveBack(
+  session: DestinationSession,
+  { admission, preparation }: DestinationState,
+  signal: AbortSignal,
+): Promise<void> {
+  const memoryBytes = preparation?.description.memoryBytes;
+  if (admission.settings?.balloon === undefined || memoryBytes === undefined) return;
+  const { run } = await session.status(signal);
+  if (run !== 'gone') await session.balloon?.resize(memoryBytes, signal);
+}
+
+/** Where the source died before it asked for them: the guest gets them all the same, and no report says it. */
+export async function plugLate(
+  session: DestinationSession,
+  { admission: { settings } }: DestinationState,
+  log: Pick<Log, 'warn'>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { name, error } of await plugAll(session, settings?.plug ?? [], signal)) {
+    if (error !== undefined) log.warn({ name, error }, 'not plugged in');
+  }
+}
+
+export function hookFacts(
+  { admission, preparation, ports }: DestinationState,
+  { name: to }: AgentConfig,
+): HookFacts {
+  const { id: migration, guest, from } = admission;
+  const networks = preparation?.networks ?? [];
+  const mode = preparation?.stream.mode ?? 'precopy';
+  const rehearsal = admission.settings?.rehearse === true ? { rehearsal: true as const } : {};
+  return { migration, guest, from, to, mode, ...rehearsal, networks, ports };
 }

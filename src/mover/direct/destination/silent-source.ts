@@ -4,7 +4,7 @@ import type { DestinationEvent, DestinationState } from '../../../migration/dire
 import type { Proof } from '../../../migration/direct/run-right.ts';
 import type { StartPermission } from '../../../migration/permission/permission.ts';
 import { isToBeStarted } from '../../../migration/direct/cold.ts';
-import { onSilence, type OnSilence } from '../../../migration/direct/silence.ts';
+import { afterSourceEnd, onSilence, type OnSilence } from '../../../migration/direct/silence.ts';
 import type {
   HostDoubts,
   ResolveAnswer,
@@ -21,7 +21,7 @@ const ASK_MS = 120_000;
 
 /** The mover's own deeds; each is called in its turn with the calls of the source. */
 export interface Hands {
-  readonly context: DestinationContext;
+  readonly context: Pick<DestinationContext, 'bootTime' | 'config' | 'log' | 'others' | 'placeIds'>;
   readonly state: () => DestinationState;
   readonly record: (event: DestinationEvent) => Promise<void>;
   /** Resumes the guest, whose right to run here is in the journal; without `permission` it is obtained from the journal. */
@@ -77,6 +77,34 @@ export async function actOnSilence(hands: Hands, leaseMs: number): Promise<void>
       if (isDark && (await runWithProof(hands, signal))) return;
       await giveUp(hands, leaseMs, signal);
       return;
+  }
+}
+
+/**
+ * The source's mover is silent: its agent is asked whether the migration has ended there, and what has ended there
+ * ends here. Where it cannot say, nothing is done: silence alone means something only when it lasts.
+ */
+export async function endWithSource(hands: Hands): Promise<void> {
+  const { log, others } = hands.context;
+  const signal = AbortSignal.timeout(takeDownMs(hands.state()));
+  const view = (await others?.askSource?.(signal))?.view;
+  if (view === undefined || view.epoch !== hands.state().admission.epoch) return;
+  const action = afterSourceEnd(hands.state(), view.phase);
+  if (action === 'wait') return;
+  log.warn({ phase: view.phase, action }, 'it has ended at the source');
+  switch (action) {
+    case 'release':
+      // A source that lost the guest may still ask whether it ran here.
+      return hands.release(
+        `the migration ${view.phase} at ${view.host}`,
+        signal,
+        true,
+        view.phase !== 'lost',
+      );
+    case 'tear-down':
+      return hands.tearDown(signal);
+    case 'finish':
+      return hands.settle(signal, true);
   }
 }
 

@@ -9,7 +9,6 @@ import type { DestinationState } from '../../../../src/migration/direct/destinat
 import {
   announceRoutes,
   GuestPorts,
-  removePorts,
   settleTunnels,
 } from '../../../../src/mover/direct/destination/ports.ts';
 import type { Attachment, NicNetwork } from '../../../../src/protocol/network.ts';
@@ -282,9 +281,10 @@ describe('a guest that runs here', () => {
 
 test('each port that was made is removed, and one that is gone is none', async (t) => {
   const gone = { 'ip -j -d link show dev gw1': FAILS };
-  const changes = fakeTools(t, { ...gone, 'ip -j -d link show dev gw0': [{ ifname: 'gw0' }] });
+  const there = { 'ip -j -d link show dev gw0': [{ ifname: 'gw0' }] };
+  const { ports, changes } = portsOf(t, {}, { ...gone, ...there });
   const state: unknown = { admission: { id: ID }, ports: { net0: 'gw0', net1: 'gw1' } };
-  await removePorts(state as DestinationState, never);
+  await ports.remove(state as DestinationState, never);
   const removed = changes().filter((call) => call.startsWith('ip '));
   assert.deepEqual(removed, ['ip link del dev gw0']);
 });

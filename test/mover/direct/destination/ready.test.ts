@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { DestinationSession } from '../../../../src/port/direct.ts';
 import { godwitError } from '../../../../src/errors.ts';
-import { untilReady } from '../../../../src/mover/direct/destination/ready.ts';
+import { untilReady } from '../../../../src/mover/direct/destination/run-guest.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 import { ledgerOf } from './ledgers.ts';
 

@@ -11,12 +11,12 @@ import {
 import {
   actOnSilence,
   askOnReturn,
+  endWithSource,
   followOrder,
   isForsaken,
   type Hands,
 } from '../../../../src/mover/direct/destination/silent-source.ts';
 import type { Others } from '../../../../src/mover/direct/destination/destination-context.ts';
-import { endWithSource } from '../../../../src/mover/direct/destination/end-with-source.ts';
 import type { DestinationContext } from '../../../../src/mover/direct/destination/destination-context.ts';
 import type { Admission } from '../../../../src/protocol/peer/migration.ts';
 import { migrationSettings } from '../../../../src/protocol/public/migration.ts';

@@ -1,6 +1,4 @@
-import { randomBytes } from 'node:crypto';
 import path from 'node:path';
-import { hostsOf } from '../../../../config.ts';
 import type { BackingFileTaker } from '../../../../disks/backing/take.ts';
 import type { BackingTarget } from '../../../../disks/backing/file.ts';
 import type { TargetTunnel } from '../../../../disks/copy/tunnel/open.ts';
@@ -8,12 +6,18 @@ import type { DestinationSession } from '../../../../port/direct.ts';
 import { godwitError, toGodwitError } from '../../../../errors.ts';
 import type { DestinationState } from '../../../../migration/direct/destination.ts';
 import type { DiskTunnel, SeedAnswer, Seeding } from '../../../../protocol/peer/migration.ts';
-import { optimiseWhatIsHot } from '../../../../system/processes/small-process.ts';
-import { isNamed, makeDirectories } from '../../../../disks/proof/made-files.ts';
-import { hostCredentials } from '../../../../host/credentials.ts';
-import { targetsOf } from './backing-names.ts';
+import {
+  discard,
+  isNamed,
+  keep,
+  madeNames,
+  makeDirectories,
+  removeDirectories,
+} from '../../../../disks/proof/made-files.ts';
+import { openPools } from '../../../../disks/proof/pools.ts';
 import { checkAdmitted } from '../admitted.ts';
 import { planSeeding } from './backing-plan.ts';
+import { openTunnel } from './disks.ts';
 import type { Ledger } from '../ledger.ts';
 import { refuseWrittenBackingFiles, withOwnPlaces } from './storage.ts';
 import type { DestinationContext } from '../destination-context.ts';
@@ -26,10 +30,10 @@ interface Taking {
 
 /** The images that a guest only reads, where the hosts do not share them: looked for here, and taken where they are not. */
 export class DestinationBackingFiles {
-  readonly #context: DestinationContext;
+  readonly #context: Pick<DestinationContext, 'config' | 'placeIds' | 'log'>;
   #taking: Taking | undefined;
 
-  constructor(context: DestinationContext) {
+  constructor(context: Pick<DestinationContext, 'config' | 'placeIds' | 'log'>) {
     this.#context = context;
   }
 
@@ -55,7 +59,7 @@ export class DestinationBackingFiles {
     const { bases, directories, checks } = plan;
     await ledger.record({ type: 'seeding', bases: [...bases], directories: [...directories] });
     const targets: BackingTarget[] = [];
-    for (const target of await targetsOf(config.storage, ledger.state)) {
+    for (const target of await this.#targets(ledger.state)) {
       if (!(await isNamed(target.made))) targets.push(target);
     }
     const send = targets.map(({ node }) => node);
@@ -71,26 +75,11 @@ export class DestinationBackingFiles {
     graceMs: number,
   ): Promise<DiskTunnel> {
     const { config, log } = this.#context;
-    const { id, from, epoch, guest } = admission;
-    const session = randomBytes(16).toString('hex');
-    optimiseWhatIsHot();
-    const [{ openTargetTunnel }, { BackingFileTaker: Taker }] = await Promise.all([
-      import('../../../../disks/copy/tunnel/open.ts'),
-      import('../../../../disks/backing/take.ts'),
-    ]);
-    const tunnel = await openTargetTunnel({
-      migration: id,
-      epoch,
-      session,
-      peer: from,
-      credentials: hostCredentials(config),
-      graceMs,
-      // Nobody listens there: no connection of a hypervisor comes over this session.
-      socket: path.join(config.stateDir, 'guests', guest, 'bases.sock'),
-      hosts: hostsOf(config),
-      ports: config.ports,
-      log,
-    });
+    const { from, guest } = admission;
+    // Nobody listens there: no connection of a hypervisor comes over this session.
+    const socket = path.join(config.stateDir, 'guests', guest, 'bases.sock');
+    const { BackingFileTaker: Taker } = await import('../../../../disks/backing/take.ts');
+    const { tunnel, session } = await openTunnel(this.#context, admission, graceMs, socket);
     const { beside } = tunnel;
     const taker = new Taker({ beside, host: config.name, guest, peer: from, backingFiles });
     const taking: Taking = { tunnel, taker };
@@ -111,6 +100,28 @@ export class DestinationBackingFiles {
     const error = new Error(why);
     taking.tunnel.abort(error);
     await stopTaking(taking, error);
+  }
+
+  /** They are the guest's own from now on. May run twice. */
+  async keep(state: DestinationState): Promise<void> {
+    for (const { made } of await this.#targets(state)) await keep(made);
+  }
+
+  /** Nothing of them stays. Only after `stop`, and once no hypervisor has them open. May run twice. */
+  async discard(state: DestinationState): Promise<void> {
+    for (const { made } of await this.#targets(state)) await discard(made);
+    await removeDirectories(state.directories);
+  }
+
+  /** The files that are made here, by the journal's state alone; their names are the migration's own. */
+  async #targets({ bases, admission }: DestinationState): Promise<BackingTarget[]> {
+    const pools = await openPools(this.#context.config.storage);
+    return bases.flatMap(({ node, pool: id, path: part, bytes, sha256, made }, index) => {
+      const pool = pools.find((each) => each.id === id);
+      if (!made || pool === undefined) return [];
+      const names = madeNames(path.join(pool.root, part), admission.id, `b${index}`);
+      return [{ node, bytes, sha256, made: names }];
+    });
   }
 }
 

@@ -16,11 +16,11 @@ import type { DestinationContext } from '../destination-context.ts';
 
 /** The images that were copied, read while the guest writes to them, for the source that compares them. */
 export class DestinationCompare {
-  readonly #context: DestinationContext;
+  readonly #context: Pick<DestinationContext, 'config' | 'log'>;
   readonly #readers = new Map<string, NbdClient>();
   #viewed = false;
 
-  constructor(context: DestinationContext) {
+  constructor(context: Pick<DestinationContext, 'config' | 'log'>) {
     this.#context = context;
   }
 

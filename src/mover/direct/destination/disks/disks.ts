@@ -6,17 +6,17 @@ import type { TargetTunnel } from '../../../../disks/copy/tunnel/open.ts';
 import type { DestinationSession } from '../../../../port/direct.ts';
 import { godwitError, toGodwitError } from '../../../../errors.ts';
 import type { DestinationState } from '../../../../migration/direct/destination.ts';
-import type { DiskTunnel } from '../../../../protocol/peer/migration.ts';
+import type { Admission, DiskTunnel } from '../../../../protocol/peer/migration.ts';
 import { optimiseWhatIsHot } from '../../../../system/processes/small-process.ts';
 import { hostCredentials } from '../../../../host/credentials.ts';
 import type { DestinationContext } from '../destination-context.ts';
 
 /** The disks that the source copies into this host: offered by the hypervisor, filled through this mover. */
 export class DestinationDisks {
-  readonly #context: DestinationContext;
+  readonly #context: Pick<DestinationContext, 'config' | 'log'>;
   #tunnel: TargetTunnel | undefined;
 
-  constructor(context: DestinationContext) {
+  constructor(context: Pick<DestinationContext, 'config' | 'log'>) {
     this.#context = context;
   }
 
@@ -27,33 +27,22 @@ export class DestinationDisks {
     graceMs: number,
     signal: AbortSignal,
   ): Promise<DiskTunnel> {
-    const { config, log } = this.#context;
+    const { log } = this.#context;
     const { admission, preparation } = state;
-    const { id, from, epoch } = admission;
     const nodes = (preparation?.copies ?? []).map(({ node }) => node);
     if (nodes.length === 0 || hypervisor.disks === undefined) {
       const what = 'disks that nobody said would be copied';
-      throw godwitError('GODWIT_PROTOCOL_INVALID', { peer: from, expected: 'a copy', what });
+      throw godwitError('GODWIT_PROTOCOL_INVALID', {
+        peer: admission.from,
+        expected: 'a copy',
+        what,
+      });
     }
     const socket = socketOf(this.#context, state);
     // First: a hypervisor whose client is silent hears nothing else.
     this.abort('the disks are copied over a new session');
     await hypervisor.disks.serve(nodes, socket, signal);
-    const session = randomBytes(16).toString('hex');
-    optimiseWhatIsHot();
-    const { openTargetTunnel } = await import('../../../../disks/copy/tunnel/open.ts');
-    const tunnel = await openTargetTunnel({
-      migration: id,
-      epoch,
-      session,
-      peer: from,
-      credentials: hostCredentials(config),
-      graceMs,
-      socket,
-      hosts: hostsOf(config),
-      ports: config.ports,
-      log,
-    });
+    const { tunnel, session } = await openTunnel(this.#context, admission, graceMs, socket);
     this.#tunnel = tunnel;
     tunnel.ended.catch((thrown: unknown) => {
       if (this.#tunnel !== tunnel) return;
@@ -87,7 +76,35 @@ export class DestinationDisks {
   }
 }
 
+/** This mover's end of a session with the source's mover. The hypervisor's connections come over `socket`. */
+export async function openTunnel(
+  { config, log }: Pick<DestinationContext, 'config' | 'log'>,
+  { id, from, epoch }: Pick<Admission, 'id' | 'from' | 'epoch'>,
+  graceMs: number,
+  socket: string,
+): Promise<{ readonly tunnel: TargetTunnel; readonly session: string }> {
+  const session = randomBytes(16).toString('hex');
+  optimiseWhatIsHot();
+  const { openTargetTunnel } = await import('../../../../disks/copy/tunnel/open.ts');
+  const tunnel = await openTargetTunnel({
+    migration: id,
+    epoch,
+    session,
+    peer: from,
+    credentials: hostCredentials(config),
+    graceMs,
+    socket,
+    hosts: hostsOf(config),
+    ports: config.ports,
+    log,
+  });
+  return { tunnel, session };
+}
+
 /** The unix socket on which the hypervisor offers the disks. */
-function socketOf({ config }: DestinationContext, { admission }: DestinationState): string {
+function socketOf(
+  { config }: Pick<DestinationContext, 'config'>,
+  { admission }: DestinationState,
+): string {
   return path.join(config.stateDir, 'guests', admission.guest, 'disks.sock');
 }

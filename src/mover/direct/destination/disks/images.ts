@@ -28,7 +28,6 @@ import {
 } from '../../../../disks/proof/pools.ts';
 import type { Log } from '../../../../log.ts';
 import { openVolumePools, type VolumePool } from '../../../../disks/volumes/pools.ts';
-import { targetsOf } from './backing-names.ts';
 import {
   discardVolumes,
   keepVolumes,
@@ -289,23 +288,16 @@ export async function keepImages(
   signal: AbortSignal,
 ): Promise<void> {
   for (const made of await madeOf(config, state)) await keep(made);
-  for (const { made } of await targetsOf(config.storage, state)) await keep(made);
   await keepVolumes(config, state, log, signal);
 }
 
-/**
- * Nothing of them stays. Only once no hypervisor has them open. May run twice. Backing files that were sent stay while
- * the source may still ask to build the guest again.
- */
+/** Nothing of them stays. Only once no hypervisor has them open. May run twice. */
 export async function discardImages(
   config: AgentConfig,
   state: DestinationState,
   signal: AbortSignal,
 ): Promise<void> {
-  const { directories } = state;
   for (const made of await madeOf(config, state)) await discard(made);
-  const bases = state.right === 'none' ? [] : await targetsOf(config.storage, state);
-  for (const { made } of bases) await discard(made);
-  await removeDirectories(directories);
+  await removeDirectories(state.directories);
   await discardVolumes(config, state, signal);
 }

@@ -1,0 +1,161 @@
+import type { Preparation } from '../../protocol/peer/migration.ts';
+import type { UndoneIn } from '../engine/rows.ts';
+import type { DestinationEvent } from './destination-events.ts';
+
+/**
+ * What a direct migration makes at its destination, as rows. A row needs only rows above it. Pure.
+ *
+ *   seed -> connections -> ports -> hook -> files -> images -> hypervisor -> memory -> disks -> arm -> || run
+ *                                                                                                    ||
+ *                                                                                     point of no return
+ *
+ * If the guest does not come, every row is undone, the last one first. Once the guest runs here, every row is settled in that
+ * order, too. A mover that finds a half-made preparation undoes the rows of `prepare` alone, because the source asks for it
+ * again. mover/direct/destination/lifecycle.ts carries the rows out; destination.ts judges the calls.
+ */
+
+/** The rows in their order. */
+export const ROW_NAMES = [
+  'seed',
+  'connections',
+  'ports',
+  'hook',
+  'files',
+  'images',
+  'hypervisor',
+  'memory',
+  'disks',
+  'arm',
+  'run',
+] as const;
+export type RowName = (typeof ROW_NAMES)[number];
+
+export interface DestinationRow {
+  /** The source's call that makes it. */
+  readonly call: 'seed' | 'connections' | 'prepare' | 'disks' | 'arm' | 'commit';
+  readonly does: string;
+  /** A guest that needs no such thing. */
+  readonly isLeftOut?: (preparation: Preparation) => boolean;
+  /** Its record, on the disk before anything is made: a later mover undoes what the journal shows. */
+  readonly record?: DestinationEvent['type'];
+  /** Why there is no record of something that has an undo. */
+  readonly unrecorded?: string;
+  readonly undo: string | undefined;
+  /** Why there is nothing to undo. */
+  readonly noUndo?: string;
+  /** What the guest no longer needs of it once it runs here; undefined: it stays as it is. */
+  readonly settle?: string;
+}
+
+/** Copied disks have new images here, which the source fills. */
+const copiesNothing = ({ copies = [] }: Preparation): boolean => copies.length === 0;
+
+const ENDS_WITH_MOVER = 'it ends with its mover';
+
+const TABLE = {
+  seed: {
+    call: 'seed',
+    does: 'take the backing files that this host lacks',
+    record: 'seeding',
+    undo: 'stop taking them; remove them and the directories made for them',
+    settle: 'they are the guest’s own',
+  },
+  // Above the ports, to be undone after them: a frame through a port would bring an entry back.
+  connections: {
+    call: 'connections',
+    does: 'put the guest’s connections into this host’s tracking',
+    unrecorded: 'entries time out by themselves',
+    undo: 'remove the entries that were not there before',
+  },
+  ports: {
+    call: 'prepare',
+    does: 'make the guest’s ports, silent',
+    record: 'preparing',
+    undo: 'remove them',
+  },
+  hook: {
+    call: 'prepare',
+    does: 'call the hook `prepare-destination`; wait until the network’s controller has bound the ports',
+    undo: undefined,
+    noUndo: 'the source calls `after-rollback`',
+  },
+  files: {
+    call: 'prepare',
+    does: 'find the images that are here already',
+    undo: undefined,
+    noUndo: 'it only reads',
+  },
+  images: {
+    call: 'prepare',
+    does: 'make empty images for the disks that will be copied; left out if there are none',
+    isLeftOut: copiesNothing,
+    record: 'preparing',
+    undo: 'remove them and the directories made for them',
+    settle: 'they are the guest’s own',
+  },
+  hypervisor: {
+    call: 'prepare',
+    does: 'start the paused hypervisor; see that it has opened the guest’s images',
+    record: 'preparing',
+    undo: 'end it; remove the guest’s directory',
+    settle: 'give the guest its memory and devices; take back what only the stream needed',
+  },
+  memory: {
+    call: 'prepare',
+    does: 'listen for memory',
+    unrecorded: ENDS_WITH_MOVER,
+    undo: 'break the stream off',
+    settle: 'let the end of the stream through; close it',
+  },
+  disks: {
+    call: 'disks',
+    does: 'listen for the content of copied disks; left out if there are none',
+    isLeftOut: copiesNothing,
+    unrecorded: ENDS_WITH_MOVER,
+    undo: 'break the copying off',
+    settle: 'close it; end the comparison of disks',
+  },
+  arm: {
+    call: 'arm',
+    does: 'write armed(epoch), synced',
+    record: 'armed',
+    undo: 'write refused(epoch), synced, unless the guest ran here',
+  },
+  run: {
+    call: 'commit',
+    does: 'run the guest',
+    record: 'committed',
+    undo: undefined,
+    noUndo: 'point of no return: the guest may run here',
+  },
+} as const satisfies Readonly<Record<RowName, DestinationRow>>;
+
+export const ROWS: Readonly<Record<RowName, DestinationRow>> = TABLE;
+
+/** Rows that `prepare` makes, that have an undo, that are settled: the compiler asks for a handler of each. */
+export type PreparedRow = {
+  [Row in RowName]: (typeof TABLE)[Row]['call'] extends 'prepare' ? Row : never;
+}[RowName];
+export type UndoneRow = UndoneIn<typeof TABLE>;
+export type SettledRow = {
+  [Row in RowName]: (typeof TABLE)[Row] extends { readonly settle: string } ? Row : never;
+}[RowName];
+
+const isPrepared = (row: RowName): row is PreparedRow => ROWS[row].call === 'prepare';
+const isUndone = (row: RowName): row is UndoneRow => ROWS[row].undo !== undefined;
+const isSettled = (row: RowName): row is SettledRow => ROWS[row].settle !== undefined;
+
+/** The rows that `prepare` makes for this guest, the first one first. */
+export function rowsToPrepare(preparation: Preparation): PreparedRow[] {
+  return ROW_NAMES.filter(isPrepared).filter((row) => ROWS[row].isLeftOut?.(preparation) !== true);
+}
+
+const LAST_FIRST: readonly RowName[] = ROW_NAMES.toReversed();
+
+/** The table read backwards: every row, however far it came, since an undo may run twice and on what was never made. */
+export const ROWS_TO_UNDO: readonly UndoneRow[] = LAST_FIRST.filter(isUndone);
+
+/** What is undone before the source asks for the preparation again. */
+export const ROWS_TO_PREPARE_AGAIN: readonly UndoneRow[] = ROWS_TO_UNDO.filter(isPrepared);
+
+export const ROWS_TO_SETTLE: readonly SettledRow[] = LAST_FIRST.filter(isSettled);

@@ -1,0 +1,272 @@
+import type { DestinationState } from '../../../migration/direct/destination.ts';
+import {
+  rowsToPrepare,
+  ROWS_TO_PREPARE_AGAIN,
+  ROWS_TO_SETTLE,
+  ROWS_TO_UNDO,
+  type PreparedRow,
+  type SettledRow,
+  type UndoneRow,
+} from '../../../migration/direct/destination-rows.ts';
+import { comesCold } from '../../../migration/direct/cold.ts';
+import { godwitError, toGodwitError } from '../../../errors.ts';
+import type { Log } from '../../../log.ts';
+import type { DestinationSession, NicPlan, Started } from '../../../port/direct.ts';
+import type { Identifier } from '../../../port/disks.ts';
+import type { Preparation } from '../../../protocol/peer/migration.ts';
+import type { ArrivedConnections } from './connections.ts';
+import type { DestinationDataPath } from './data-path.ts';
+import type { DestinationBackingFiles } from './disks/backing-files.ts';
+import type { DestinationCompare } from './disks/compare.ts';
+import type { DestinationDisks } from './disks/disks.ts';
+import type { makeImages, PlannedImage } from './disks/images.ts';
+import type { Ledger } from './ledger.ts';
+import type { GuestPorts } from './ports.ts';
+import { giveBack, plugLate } from './run-guest.ts';
+
+type Files = ReadonlyMap<string, string>;
+
+type OfState = (state: DestinationState, signal: AbortSignal) => Promise<void>;
+
+/** The ways to this host. Each handler takes those that it needs. */
+export interface Ways {
+  readonly backingFiles: Pick<DestinationBackingFiles, 'stop' | 'discard' | 'keep'>;
+  /** Absent: this host takes none. */
+  readonly connections?: Pick<ArrivedConnections, 'forget'>;
+  readonly ports: Pick<GuestPorts, 'make' | 'bound' | 'remove'>;
+  readonly hook: OfState;
+  /** New images of copied disks, and where the other images are, by block node. */
+  readonly images: {
+    readonly find: (
+      state: DestinationState,
+      preparation: Preparation,
+      identifier: Identifier | undefined,
+      signal: AbortSignal,
+    ) => Promise<Files>;
+    readonly make: typeof makeImages;
+    readonly mustHaveOpened: (
+      session: DestinationSession,
+      preparation: Preparation,
+      files: Files,
+      signal: AbortSignal,
+    ) => Promise<void>;
+    readonly keep: OfState;
+    readonly discard: OfState;
+  };
+  /** The hypervisor's session. */
+  readonly open: () => Promise<DestinationSession>;
+  readonly dataPath: Pick<DestinationDataPath, 'setup' | 'address' | 'end' | 'abort'>;
+  readonly disks: Pick<DestinationDisks, 'abort'>;
+  readonly compare: Pick<DestinationCompare, 'end'>;
+  readonly log: Pick<Log, 'warn'>;
+}
+
+interface UndoWays extends Ways {
+  /** Records that the guest never ran here, if that is certain. */
+  readonly refuse: () => Promise<void>;
+}
+
+/** What a preparation makes here, decided before anything is made. */
+export interface BuildPlan {
+  readonly preparation: Preparation;
+  readonly nics: readonly NicPlan[];
+  /** NIC -> its port. */
+  readonly ports: Readonly<Record<string, string>>;
+  readonly images: readonly PlannedImage[];
+}
+
+/** What the rows have made so far, for the rows below them. */
+interface Made {
+  readonly files: Files;
+  readonly started?: Started;
+}
+
+interface Work {
+  readonly plan: BuildPlan;
+  readonly state: DestinationState;
+  readonly made: Made;
+}
+
+type Do = (ways: Ways, work: Work, signal: AbortSignal) => Promise<Partial<Made> | void>;
+type Undo = (ways: UndoWays, state: DestinationState, signal: AbortSignal) => Promise<void>;
+type Settle = (ways: Ways, state: DestinationState, signal: AbortSignal) => Promise<void>;
+
+/** A row without the handlers that its row in `ROWS` names does not compile, nor one with others. Each may run twice. */
+type Lifecycle = { readonly [Row in PreparedRow]: { readonly do: Do } } & {
+  readonly [Row in UndoneRow]: { readonly undo: Undo };
+} & { readonly [Row in SettledRow]: { readonly settle: Settle } };
+
+const TAKEN_DOWN = 'its guest is taken down';
+
+/**
+ * A direct migration as its destination carries it out: each row with what makes it, what undoes it, and what settles it
+ * once the guest runs here. What a row needs, and why it has no undo where it has none, is in
+ * migration/direct/destination-rows.ts. Rows without `do` are made by a call of their own (mover.ts).
+ */
+export const LIFECYCLE: Lifecycle = {
+  seed: {
+    undo: async ({ backingFiles }, state) => {
+      await backingFiles.stop(TAKEN_DOWN);
+      await backingFiles.discard(state);
+    },
+    settle: ({ backingFiles }, state) => backingFiles.keep(state),
+  },
+
+  connections: {
+    undo: async ({ connections }, _state, signal) => connections?.forget(signal),
+  },
+
+  ports: {
+    do: async ({ ports, open }, { plan }, signal) => {
+      const { name: guest } = plan.preparation.description;
+      const owner = await (await open()).user?.(signal);
+      for (const nic of plan.nics) {
+        const port = plan.ports[nic.id];
+        if (port !== undefined) await ports.make(nic, { port, owner }, guest, signal);
+      }
+    },
+    undo: ({ ports }, state, signal) => ports.remove(state, signal),
+  },
+
+  hook: {
+    do: async ({ hook, ports }, { plan, state }, signal) => {
+      await hook(state, signal);
+      await ports.bound(plan.preparation.networks ?? [], plan.ports, signal);
+    },
+  },
+
+  files: {
+    do: async ({ images, open }, { plan, state }, signal) => {
+      const identifier = (await open()).disks?.images;
+      return { files: await images.find(state, plan.preparation, identifier, signal) };
+    },
+  },
+
+  images: {
+    do: async ({ images, open }, { plan, state, made: { files } }, signal) => {
+      const making = { migration: state.admission.id, ...plan, files };
+      return { files: new Map([...files, ...(await images.make(await open(), making, signal))]) };
+    },
+    undo: ({ images }, state, signal) => images.discard(state, signal),
+    settle: ({ images }, state, signal) => images.keep(state, signal),
+  },
+
+  hypervisor: {
+    do: async ({ open, dataPath, images }, { plan, state, made: { files } }, signal) => {
+      const { preparation } = plan;
+      const session = await open();
+      const setup = dataPath.setup(state, preparation);
+      const taps = new Map(Object.entries(plan.ports));
+      const started = await session.start(preparation.description, setup, taps, signal, files);
+      await images.mustHaveOpened(session, preparation, files, signal);
+      return { started };
+    },
+    undo: async ({ open }, _state, signal) => (await open()).destroy(signal),
+    settle: async ({ open, log }, state, signal) => {
+      const session = await open();
+      await giveBack(session, state, signal);
+      await plugLate(session, state, log, signal);
+      await session.settle(signal);
+    },
+  },
+
+  memory: {
+    do: async ({ dataPath }, { state, made }) => {
+      const started = startedIn(made);
+      const memoryAddress = await dataPath.address(state, started.memoryAddress);
+      return { started: { ...started, memoryAddress } };
+    },
+    undo: async ({ dataPath }) => dataPath.abort(TAKEN_DOWN),
+    settle: ({ dataPath }, state) => dataPath.end(state),
+  },
+
+  disks: {
+    undo: async ({ disks }) => disks.abort(TAKEN_DOWN),
+    settle: async ({ disks, compare, open }, state, signal) => {
+      disks.abort('the migration is over');
+      await compare.end(await open(), state, signal);
+    },
+  },
+
+  arm: {
+    undo: async ({ refuse }, { right }) => {
+      if (right !== 'running' && right !== 'refused') await refuse();
+    },
+  },
+};
+
+function startedIn({ started }: Made): Started {
+  if (started !== undefined) return started;
+  throw godwitError('GODWIT_INTERNAL', { what: 'a guest without its hypervisor' });
+}
+
+/** Makes the guest's ports, images and paused hypervisor, row by row. */
+export async function make(
+  ways: Ways,
+  ledger: Pick<Ledger, 'state' | 'record'>,
+  plan: BuildPlan,
+  signal: AbortSignal,
+): Promise<void> {
+  const { preparation } = plan;
+  const directories = plan.images.flatMap((image) => image.directories);
+  await ledger.record({ type: 'preparing', preparation, ports: plan.ports, directories });
+  try {
+    let made: Made = { files: new Map() };
+    for (const row of rowsToPrepare(preparation)) {
+      const work = { plan, state: ledger.state, made };
+      made = { ...made, ...(await LIFECYCLE[row].do(ways, work, signal)) };
+    }
+    const { handle, memoryAddress, launch } = startedIn(made);
+    const later = launch !== undefined && comesCold(ledger.state) ? { launch } : {};
+    await ledger.record({ type: 'prepared', handle, memoryAddress, ...later });
+  } catch (thrown) {
+    ways.dataPath.abort('it could not be prepared');
+    await ledger.record({ type: 'failed', error: toGodwitError(thrown).toJSON() });
+    throw thrown;
+  }
+}
+
+/** A mover that takes over undoes what is half made: the source asks for it again. */
+export async function undoPreparation(
+  ways: Ways,
+  { state }: Pick<Ledger, 'state'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const own = { ...ways, refuse: async () => undefined };
+  for (const row of ROWS_TO_PREPARE_AGAIN) await LIFECYCLE[row].undo(own, state, signal);
+}
+
+export interface TakingDown {
+  readonly why: string;
+  /** It is certain that the guest never ran here, or the source answers for that. Default: yes. */
+  readonly mayRefuse?: boolean | undefined;
+  /** The source itself asked for it, or never asks how this side ended. Default: no. */
+  readonly known?: boolean | undefined;
+}
+
+/** Undoes the whole table, which is read backwards. Nothing of the guest stays here. */
+export async function takeDown(
+  ways: Ways,
+  ledger: Pick<Ledger, 'state' | 'record'>,
+  { why, mayRefuse = true, known = false }: TakingDown,
+  signal: AbortSignal,
+): Promise<void> {
+  const { epoch } = ledger.state.admission;
+  const refuse = async (): Promise<void> => {
+    if (mayRefuse) await ledger.record({ type: 'refused', epoch, why });
+  };
+  const own = { ...ways, refuse };
+  for (const row of ROWS_TO_UNDO) await LIFECYCLE[row].undo(own, ledger.state, signal);
+  // A guest that ran here has ended here.
+  const type = ledger.state.right === 'running' ? 'finished' : 'released';
+  await ledger.record({ type, told: known });
+}
+
+/** The guest runs here: what only the migration needed goes. */
+export async function settle(
+  ways: Ways,
+  { state }: Pick<Ledger, 'state'>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const row of ROWS_TO_SETTLE) await LIFECYCLE[row].settle(ways, state, signal);
+}

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  make,
+  settle,
+  takeDown,
+  undoPreparation,
+} from '../../../../src/mover/direct/destination/lifecycle.ts';
+import { Death, EPOCH, HITS, PLAN, Witness, type Hit } from './witness.ts';
+
+const never = new AbortController().signal;
+const ARMED = { type: 'armed', epoch: EPOCH, bootId: 'boot-1' } as const;
+const COMMITTED = { type: 'committed', epoch: EPOCH } as const;
+const RAN = { type: 'running', epoch: EPOCH, resumeMs: 1 } as const;
+
+/** How far the source comes before it gives the migration up. */
+const LENGTHS = ['admitted', 'seeded', 'prepared', 'copying', 'armed', 'ran'] as const;
+type Length = (typeof LENGTHS)[number];
+const goesTo = (length: Length, least: Length): boolean =>
+  LENGTHS.indexOf(length) >= LENGTHS.indexOf(least);
+
+/** A destination up to there: a call of its source that failed or whose mover died comes again. */
+class Course {
+  readonly witness: Witness;
+  #mover: ReturnType<Witness['mover']>;
+
+  constructor(hit: (way: string) => Hit) {
+    this.witness = new Witness(hit);
+    this.#mover = this.witness.mover();
+  }
+
+  async run(length: Length): Promise<void> {
+    const { witness } = this;
+    if (goesTo(length, 'seeded')) {
+      witness.journal.push({ type: 'seeding', bases: [], directories: [] });
+      witness.comes('backing file');
+    }
+    if (goesTo(length, 'prepared')) {
+      await this.#again(async () => {
+        if (witness.state.stage === 'prepared') return;
+        await make(this.#mover.ways, this.#mover.ledger, PLAN, never);
+      });
+      assert.ok(witness.there.has('hypervisor'));
+      assert.ok(this.#mover.takesEntries, 'what is prepared takes connections');
+      witness.comes('entry');
+    }
+    if (goesTo(length, 'copying')) witness.comes('tunnel');
+    if (goesTo(length, 'armed')) witness.journal.push(ARMED);
+    if (length === 'ran') witness.journal.push(COMMITTED, RAN);
+  }
+
+  /** Everything is taken down; the source asks until it is. */
+  takeDown(): Promise<void> {
+    const down = { why: 'the source asked' };
+    return this.#again(async () => {
+      if (this.#isOver()) return;
+      await takeDown(this.#mover.ways, this.#mover.ledger, down, never);
+    });
+  }
+
+  settle(): Promise<void> {
+    return this.#again(() => settle(this.#mover.ways, this.#mover.ledger, never));
+  }
+
+  #isOver(): boolean {
+    return this.witness.has('released') || this.witness.has('finished');
+  }
+
+  async #again(work: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (thrown) {
+        if (thrown instanceof assert.AssertionError) throw thrown;
+        if (thrown instanceof Death) await this.#takeOver();
+      }
+    }
+  }
+
+  /** As the mover's own look round: a half-made preparation is undone, and the source asks for it again. */
+  async #takeOver(): Promise<void> {
+    for (;;) {
+      this.#mover = this.witness.mover();
+      if (this.witness.state.stage !== 'preparing') return;
+      try {
+        await undoPreparation(this.#mover.ways, this.#mover.ledger, never);
+        const { there, journal } = this.witness;
+        const isSeeded = journal.some(({ type }) => type === 'seeding');
+        assert.deepEqual([...there], isSeeded ? ['backing file'] : []);
+        return;
+      } catch (thrown) {
+        if (thrown instanceof assert.AssertionError) throw thrown;
+      }
+    }
+  }
+}
+
+/** Each way is hit in turn as the list says; once it is used up, nothing happens any more. */
+function hitsOf(hits: readonly Hit[]): (way: string) => Hit {
+  const left = [...hits];
+  return () => left.shift() ?? 'none';
+}
+
+async function takenDown(length: Length, hit: (way: string) => Hit): Promise<Witness> {
+  const course = new Course(hit);
+  await course.run(length);
+  await course.takeDown();
+  const { witness } = course;
+  assert.deepEqual([...witness.there], [], 'something is left of the guest');
+  assert.equal(witness.state.stage, length === 'ran' ? 'finished' : 'released');
+  return witness;
+}
+
+/** The ways of a course on which nothing befalls it. */
+async function waysOf(run: (hit: (way: string) => Hit) => Promise<Witness>): Promise<string[]> {
+  return [...(await run(() => 'none')).met].map((met) => met.slice(0, -': none'.length));
+}
+
+/** Hits one way once. */
+function once(way: string, hit: Hit): (taken: string) => Hit {
+  let isOver = false;
+  return (taken) => {
+    if (isOver || taken !== way) return 'none';
+    isOver = true;
+    return hit;
+  };
+}
+
+const settled = async (hit: (way: string) => Hit): Promise<Witness> => {
+  const course = new Course(hit);
+  await course.run('ran');
+  await course.settle();
+  return course.witness;
+};
+
+describe('a destination that is interrupted', () => {
+  test('at any row, made or undone, leaves nothing, and removes nothing that is still used', async () => {
+    for (const length of LENGTHS) {
+      for (const way of await waysOf((hit) => takenDown(length, hit))) {
+        for (const hit of HITS) await takenDown(length, once(way, hit));
+      }
+    }
+  });
+
+  test('many times, in any order, leaves nothing either', async () => {
+    const hits = fc.array(fc.constantFrom(...HITS), { maxLength: 60 });
+    const courses = fc.tuple(fc.constantFrom(...LENGTHS), hits);
+    await fc.assert(
+      fc.asyncProperty(
+        courses,
+        async ([length, all]) => void (await takenDown(length, hitsOf(all))),
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  test('while it settles the guest, keeps the guest and ends what only the migration needed', async () => {
+    const ways = await waysOf(settled);
+    assert.ok(ways.includes('settle the hypervisor') && ways.includes('keep the image'));
+    for (const way of ways) {
+      for (const hit of HITS) {
+        const { there } = await settled(once(way, hit));
+        for (const kept of ['backing file', 'port', 'image', 'hypervisor'] as const)
+          assert.ok(there.has(kept), `${way}, ${hit}: the ${kept} has gone`);
+        for (const over of ['stream', 'tunnel'] as const)
+          assert.ok(!there.has(over), `${way}, ${hit}: the ${over} is there`);
+      }
+    }
+  });
+});
+
+test('a destination that armed and then refuses has refused before its hypervisor ends', async () => {
+  const { journal } = await takenDown('armed', () => 'none');
+  const types = journal.map(({ type }) => type);
+  assert.deepEqual(types.slice(-3), ['armed', 'refused', 'released']);
+});
+
+test('a guest that ran here and has ended is taken down without a refusal', async () => {
+  const { journal } = await takenDown('ran', () => 'none');
+  assert.ok(!journal.some(({ type }) => type === 'refused'));
+});
