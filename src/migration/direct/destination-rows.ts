@@ -14,22 +14,6 @@ import type { DestinationEvent } from './destination-events.ts';
  * again. mover/direct/destination/lifecycle.ts carries the rows out; destination.ts judges the calls.
  */
 
-/** The rows in their order. */
-export const ROW_NAMES = [
-  'seed',
-  'connections',
-  'ports',
-  'hook',
-  'files',
-  'images',
-  'hypervisor',
-  'memory',
-  'disks',
-  'arm',
-  'run',
-] as const;
-export type RowName = (typeof ROW_NAMES)[number];
-
 export interface DestinationRow {
   /** The source's call that makes it. */
   readonly call: 'seed' | 'connections' | 'prepare' | 'disks' | 'arm' | 'commit';
@@ -128,7 +112,11 @@ const TABLE = {
     undo: undefined,
     noUndo: 'point of no return: the guest may run here',
   },
-} as const satisfies Readonly<Record<RowName, DestinationRow>>;
+} as const satisfies Readonly<Record<string, DestinationRow>>;
+
+export type RowName = keyof typeof TABLE;
+/** The rows in their order, which is the table's. */
+export const ROW_NAMES = Object.keys(TABLE) as RowName[];
 
 export const ROWS: Readonly<Record<RowName, DestinationRow>> = TABLE;
 
