@@ -10,6 +10,8 @@ import {
 import { Death, EPOCH, HITS, PLAN, Witness, type Hit } from './witness.ts';
 
 const never = new AbortController().signal;
+/** More than a generated list has interruptions: a call that fails so often fails by itself. */
+const MAX_ATTEMPTS = 100;
 const ARMED = { type: 'armed', epoch: EPOCH, bootId: 'boot-1' } as const;
 const COMMITTED = { type: 'committed', epoch: EPOCH } as const;
 const RAN = { type: 'running', epoch: EPOCH, resumeMs: 1 } as const;
@@ -68,11 +70,11 @@ class Course {
   }
 
   async #again(work: () => Promise<void>): Promise<void> {
-    for (;;) {
+    for (let attempt = 1; ; attempt += 1) {
       try {
         return await work();
       } catch (thrown) {
-        if (thrown instanceof assert.AssertionError) throw thrown;
+        if (thrown instanceof assert.AssertionError || attempt > MAX_ATTEMPTS) throw thrown;
         if (thrown instanceof Death) await this.#takeOver();
       }
     }
@@ -80,7 +82,7 @@ class Course {
 
   /** As the mover's own look round: a half-made preparation is undone, and the source asks for it again. */
   async #takeOver(): Promise<void> {
-    for (;;) {
+    for (let attempt = 1; ; attempt += 1) {
       this.#mover = this.witness.mover();
       if (this.witness.state.stage !== 'preparing') return;
       try {
@@ -90,7 +92,7 @@ class Course {
         assert.deepEqual([...there], isSeeded ? ['backing file'] : []);
         return;
       } catch (thrown) {
-        if (thrown instanceof assert.AssertionError) throw thrown;
+        if (thrown instanceof assert.AssertionError || attempt > MAX_ATTEMPTS) throw thrown;
       }
     }
   }
