@@ -76,6 +76,15 @@ describe('the tidy checks', () => {
     assert.equal(tidy.layerProblems(tree).length, 1);
   });
 
+  test('an import of the agent from the inside of a mover is a problem', () => {
+    const from = (target: string) =>
+      treeOf({ 'src/agent/host/a.ts': `import type { A } from '../../mover/${target}';` });
+    assert.deepEqual(tidy.layerProblems(from('look/direct.ts')), [
+      'src/agent/host/a.ts: movers are reached through src/mover/public.ts, not src/mover/look/direct.ts',
+    ]);
+    assert.deepEqual(tidy.layerProblems(from('public.ts')), []);
+  });
+
   test('a managed migration that rests on a direct one is a problem, and the engine that rests on either', () => {
     const inDirect = `import { a } from '../direct/a.ts';`;
     for (const file of ['src/mover/managed/b.ts', 'src/mover/engine/b.ts']) {

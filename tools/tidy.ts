@@ -106,6 +106,9 @@ const DRIVER_PROGRAMS: Readonly<Record<string, string>> = {
   'src/bin/pager.ts': 'src/drivers/criu/',
 };
 
+/** All that the agent imports from movers. */
+const MOVER_ENTRY = 'src/mover/public.ts';
+
 /** PURE folders import only each other; only mover, agent, bin and a few by name reach what touches the world. */
 export function layerProblems(tree: Tree): string[] {
   return programs(tree, 'src/').flatMap((file) =>
@@ -126,6 +129,9 @@ export function layerProblems(tree: Tree): string[] {
         driver !== undefined && (file.startsWith(driver) || DRIVER_PROGRAMS[file] === driver);
       if (driver && !isOwn && file !== 'src/drivers/registry.ts') {
         return [`${file}: drivers are reached through src/drivers/registry.ts, not ${target}`];
+      }
+      if (within(file, ['src/agent']) && within(target, ['src/mover']) && target !== MOVER_ENTRY) {
+        return [`${file}: movers are reached through ${MOVER_ENTRY}, not ${target}`];
       }
       if (/^(lab|test|tools|demo|bench|faults|sim|hostile|meddle|shapes)\//.test(target)) {
         return [`${file}: src/ may not import ${target}`];

@@ -1,6 +1,6 @@
 import { enableCompileCache } from 'node:module';
 import { createInterface } from 'node:readline';
-import type { CheckerLine } from '../agent/preflight/checker-questions.ts';
+import type { CheckerLine } from '../mover/public.ts';
 import { jsonLine } from '../formats/json.ts';
 
 /**
@@ -16,7 +16,7 @@ const [config = ''] = process.argv.slice(2);
 if (config === COMPILES_AHEAD) {
   await Promise.all([
     import('../agent/peers.ts'),
-    import('../agent/preflight/examine.ts'),
+    import('../mover/look/direct.ts'),
     import('../mover/direct/load-ahead.ts').then(({ loadAhead }) => loadAhead()),
     import('../mover/direct/destination/assess.ts'),
     import('../mover/direct/destination/destination-context.ts'),

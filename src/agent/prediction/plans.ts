@@ -13,7 +13,7 @@ import {
   type PlanFacts,
 } from '../../migration/prediction/plan.ts';
 import { judgedAgain } from '../../migration/preflight/judge.ts';
-import { judgeLink } from '../../migration/preflight/link.ts';
+import { byAgents, judgeLink } from '../../migration/preflight/link.ts';
 import { verdictOf } from '../../migration/preflight/rank.ts';
 import { leftOfLimits } from '../../migration/preflight/limits.ts';
 import { defined } from '../../protocol/defined.ts';
@@ -35,7 +35,6 @@ import type { GuestLoads } from '../guests/guest-loads.ts';
 import type { LinkKnown } from '../host/link-rate.ts';
 import type { Outgoing } from '../migrations/outgoing.ts';
 import type { Checks, Examination } from '../preflight/checks.ts';
-import { byAgents } from '../preflight/managed-link.ts';
 import { withWorkload } from '../guests/workload.ts';
 import type { PredictionCache } from './prediction-cache.ts';
 import { assumedAroundMs } from '../../migration/prediction/own-times.ts';

@@ -23,7 +23,7 @@ import type {
 import type { Caller } from '../../rpc/caller.ts';
 import { checkSender, type Incoming } from '../migrations/incoming.ts';
 import type { AskChecker } from './checker-process.ts';
-import type { CheckerQuestion } from './checker-questions.ts';
+import type { CheckerQuestion } from '../../mover/public.ts';
 
 /** Questions from one host that are answered at once, and from all: each may have a process, or hold a probe’s port. */
 const MAX_EACH = 4;

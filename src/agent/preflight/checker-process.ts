@@ -11,13 +11,13 @@ import {
   SMALL_FLAGS,
 } from '../../system/processes/small-process.ts';
 import {
+  answerQuestion,
   checkerLine,
+  type CheckDependencies,
   type CheckerLine,
   type CheckerQuestion,
   type ExaminedHost,
-} from './checker-questions.ts';
-import { answerQuestion } from './answer-question.ts';
-import type { ExamineDependencies } from './examine.ts';
+} from '../../mover/public.ts';
 import { jsonLine, jsonOf } from '../../formats/json.ts';
 import { compileAhead } from '../processes/compile-ahead.ts';
 
@@ -49,7 +49,7 @@ export type AskChecker = (
 ) => Asked;
 
 /** In this process: for a test, whose drivers are in its memory. */
-export function askHere(deps: ExamineDependencies): AskChecker {
+export function askHere(deps: CheckDependencies): AskChecker {
   return (question, onHost, signal) => {
     const answer = answerQuestion(deps, question, onHost, signal);
     const over = (): void => undefined;

@@ -2,13 +2,13 @@ import { systemClock } from '../../clock.ts';
 import { loadAgentConfig, type AgentConfig } from '../../config.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import {
+  answerQuestion,
   question,
+  type CheckDependencies,
   type CheckerLine,
   type CheckerQuestion,
   type ExaminedHost,
-} from './checker-questions.ts';
-import { answerQuestion } from './answer-question.ts';
-import type { ExamineDependencies } from './examine.ts';
+} from '../../mover/public.ts';
 
 /** From the start of this process until it had loaded its drivers for its first question, ms; undefined until then. */
 let startedMs: number | undefined;
@@ -35,7 +35,7 @@ export async function runChecker(
 async function partsFor(
   { what }: CheckerQuestion,
   config: AgentConfig,
-): Promise<ExamineDependencies> {
+): Promise<CheckDependencies> {
   const alone = (): never => {
     throw godwitError('GODWIT_INTERNAL', { what: `a question of ${what} that asks other hosts` });
   };

@@ -20,7 +20,7 @@ import type { Looked, Outgoing } from '../migrations/outgoing.ts';
 import type { Peers } from '../peers.ts';
 import { withWorkload } from '../guests/workload.ts';
 import type { AskChecker } from './checker-process.ts';
-import type { Examined, ExaminedHost } from './checker-questions.ts';
+import type { Examined, ExaminedHost } from '../../mover/public.ts';
 
 /** Checks of this host's guests at once: each takes hold of a monitor. */
 const MAX = 4;

@@ -150,3 +150,11 @@ function rateWords(bytesPerS: number): string {
   const shown = mbit >= 1000 ? `${(mbit / 1000).toFixed(1)} Gbit/s` : `${mbit.toFixed(0)} Mbit/s`;
   return `${formatRate(bytesPerS)} (${shown})`;
 }
+
+/** The manager decides by which addresses it sends memory. */
+export function byAgents(finding: Finding): Finding {
+  return {
+    ...finding,
+    evidence: `${finding.evidence} (between the agents: its manager may take another path)`,
+  };
+}

@@ -2,6 +2,7 @@ import type { LookAtPath } from '../../host/machine/path-look.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { passes, type Finding } from '../../migration/preflight/finding.ts';
 import {
+  byAgents,
   judgeLink,
   judgeMigrationNetwork,
   judgeRoundTrip,
@@ -10,7 +11,7 @@ import {
 import type { CheckName } from '../../migration/preflight/table.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import type { LinkMeasure } from '../../protocol/public/prediction.ts';
-import type { Peers } from '../peers.ts';
+import type { CheckDependencies } from './questions.ts';
 
 /** What the link is over which a manager sends a guest, as far as the agents at both its ends see it. */
 
@@ -31,7 +32,7 @@ export interface LinkAsked {
   readonly memoryBytes: number;
   /** What is known of its rate. */
   readonly link: LinkMeasure | undefined;
-  readonly peers: Pick<Peers, 'address' | 'linkProbe'>;
+  readonly peers: Pick<CheckDependencies['peers'], 'address' | 'linkProbe'>;
   readonly lookAtPath: LookAtPath;
 }
 
@@ -67,14 +68,6 @@ function whyNotLooked(
 ): string | undefined {
   if (from !== here) return `the guest is at ${from}, and this agent at ${here}`;
   return address === undefined ? `${here} knows no agent of Godwit at ${to}` : undefined;
-}
-
-/** The manager decides by which addresses it sends memory. */
-export function byAgents(finding: Finding): Finding {
-  return {
-    ...finding,
-    evidence: `${finding.evidence} (between the agents: its manager may take another path)`,
-  };
 }
 
 function named(name: LinkCheck, finding: Finding, notTried = false): Check {

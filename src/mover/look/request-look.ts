@@ -1,8 +1,8 @@
 import { withDeadline } from '../../deadline.ts';
 import type { RequestCounter } from '../../port/disks.ts';
-import type { SourceGuest } from '../../mover/direct/source/guest/guest.ts';
+import type { SourceGuest } from '../direct/source/guest/guest.ts';
 import { requestsOf } from '../../migration/report/latencies.ts';
-import type { ExaminedHost } from './checker-questions.ts';
+import type { ExaminedHost } from './questions.ts';
 
 /** A monitor that does not answer for so long is not waited for, ms. */
 const MAX_MS = 1000;

@@ -1,6 +1,4 @@
-import type { Clock } from '../../clock.ts';
-import type { AgentConfig } from '../../config.ts';
-import { driverSaid, type Driver } from '../../drivers/registry.ts';
+import { driverSaid } from '../../drivers/registry.ts';
 import { hasCode, toGodwitError, godwitError } from '../../errors.ts';
 import { pass, refusal, warn } from '../../migration/preflight/check.ts';
 import type { CheckName } from '../../migration/preflight/table.ts';
@@ -11,14 +9,16 @@ import {
   type SourceState,
   type StepFacts,
 } from '../../migration/direct/source-state.ts';
-import { chooseDataPath } from '../../mover/direct/source/stream/choose-data-path.ts';
-import { GuestConnections } from '../../mover/direct/source/network/connections.ts';
-import { checksOfHosts } from '../../mover/direct/source/host-checks.ts';
-import { assessGuest, examineStorage, inspectGuest } from '../../mover/direct/source/examine.ts';
-import type { SourceGuest } from '../../mover/direct/source/guest/guest.ts';
-import { type LookDependencies, preparation } from '../../mover/direct/source/source-base.ts';
-import { routesTo } from '../../mover/direct/source/network/networks.ts';
-import { launchOf } from '../../mover/direct/source/step-actions.ts';
+import { chooseDataPath } from '../direct/source/stream/choose-data-path.ts';
+import { GuestConnections } from '../direct/source/network/connections.ts';
+import { checksOfHosts } from '../direct/source/host-checks.ts';
+import { assessGuest, examineStorage, inspectGuest } from '../direct/source/examine.ts';
+import type { SourceGuest } from '../direct/source/guest/guest.ts';
+import { type LookDependencies, preparation } from '../direct/source/source-base.ts';
+import { askKnown } from '../direct/source/ask-known.ts';
+import { routesTo } from '../direct/source/network/networks.ts';
+import type { Knows } from '../../host/memory-sample/pages.ts';
+import { launchOf } from '../direct/source/step-actions.ts';
 import { defined } from '../../protocol/defined.ts';
 import { fullAddress } from '../../protocol/names.ts';
 import { routesOf } from '../../protocol/network.ts';
@@ -26,8 +26,7 @@ import type { Admission } from '../../protocol/peer/migration.ts';
 import type { PreflightAnswer } from '../../protocol/peer/preflight.ts';
 import { firstHops, rendezvousOf } from '../../protocol/relay.ts';
 import { migrationSettings, type Check } from '../../protocol/public/migration.ts';
-import type { Peers } from '../peers.ts';
-import type { Examined } from './checker-questions.ts';
+import type { CheckDependencies, Examined } from './questions.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import type { BalloonTake } from '../../migration/prediction/ballooned-mix.ts';
 import { whyNoAnswer } from './no-answer.ts';
@@ -38,19 +37,13 @@ const ADMISSION_MS = 8000;
 const QUESTION_MS = 2000;
 const STORAGE_MS = 10_000;
 const ASSESS_MS = 15_000;
+/** The guest is looked at for three seconds of these; a plan waits for the rest only where the destination is slow, ms. */
+const KNOWN_MS = 6000;
 /** Memory that goes from hypervisor to hypervisor arrives at a port of its own. */
 const NATIVE_PORTS = 2;
-export const WIRE_PORTS = 1;
+const WIRE_PORTS = 1;
 
-/** What is needed of this host. */
-export interface ExamineDependencies {
-  readonly config: AgentConfig;
-  readonly clock: Clock;
-  readonly drivers: readonly Driver[];
-  readonly peers: Pick<Peers, 'preflight' | 'address' | 'furtherAddresses' | 'linkProbe'>;
-}
-
-export interface Examining extends ExamineDependencies, Examined {
+export interface Examining extends CheckDependencies, Examined {
   readonly guest: SourceGuest;
   /** Called with what a migration would do, each time that more of it is known. */
   readonly learned?: (
@@ -148,7 +141,7 @@ class LookState {
 }
 
 /** As the step `admit` says it; what the guest does not report now is said with the check `state`. */
-export async function admissionOf(
+async function admissionOf(
   { id, config, request, seen, driver, memoryBytes: found = 0, guest }: Examining,
   signal: AbortSignal,
 ): Promise<Admission> {
@@ -172,6 +165,17 @@ export async function admissionOf(
     settings: migrationSettings.parse(request),
     ...driverSaid(driver),
   };
+}
+
+/** Of the destination's agent, before there is a migration. Also undefined where it lets the guest not in. Never rejects. */
+export async function askAgentKnown(asked: Examining, signal: AbortSignal): Knows {
+  const { config, request, guest, peers } = asked;
+  // A container's memory goes by no wire.
+  if (request.mode === 'cold' || guest.capabilities.rounds === 'content') return undefined;
+  return askKnown(config, request, async (cache) => {
+    const body = { admission: await admissionOf(asked, signal), ports: WIRE_PORTS, cache };
+    return peers.preflight(request.to).preflightKnown({ body }, { signal, deadlineMs: KNOWN_MS });
+  });
 }
 
 /** The destination's agent in the place of its mover, which has not been started. */

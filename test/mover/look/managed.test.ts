@@ -5,7 +5,7 @@ import {
   managerOf,
   measureByManager,
   type ManagerAsked,
-} from '../../../src/agent/preflight/managed.ts';
+} from '../../../src/mover/look/managed.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { managedHandle } from '../../../sim/fake/managed-handle.ts';
 import { HONEST } from '../../../sim/fake/manager-options.ts';

@@ -5,10 +5,10 @@ import { bytesToCopy } from '../../migration/prediction/disk-copy.ts';
 import { refusal } from '../../migration/preflight/check.ts';
 import type { Admission, Assessment, StorageAnswer } from '../../protocol/peer/migration.ts';
 import type { KnownAnswer } from '../../protocol/wire.ts';
-import type { SourceGuest } from '../../mover/direct/source/guest/guest.ts';
-import type { ExamineDependencies, Examining } from './examine.ts';
+import type { SourceGuest } from '../direct/source/guest/guest.ts';
+import type { Examining } from './direct.ts';
 import { RequestLook } from './request-look.ts';
-import type { CheckerQuestion, Examined, ExaminedHost } from './checker-questions.ts';
+import type { CheckDependencies, CheckerQuestion, Examined, ExaminedHost } from './questions.ts';
 
 /** Destinations of one guest that are asked at once. */
 const HOSTS_AT_ONCE = 4;
@@ -21,7 +21,7 @@ type Of<W extends CheckerQuestion['what']> = Extract<CheckerQuestion, { what: W 
 
 /** Answers a question by the code of a mover, which is loaded as it is needed; nothing is begun, and nothing is kept. */
 export async function answerQuestion(
-  deps: ExamineDependencies,
+  deps: CheckDependencies,
   question: CheckerQuestion,
   onHost: (host: ExaminedHost) => void,
   signal: AbortSignal,
@@ -40,31 +40,30 @@ export async function answerQuestion(
 }
 
 async function storage(
-  { config }: ExamineDependencies,
+  { config }: CheckDependencies,
   { admission, proof, placeKey }: Of<'storage'>,
 ): Promise<StorageAnswer> {
-  const { answerStorage } = await import('../../mover/direct/destination/disks/storage.ts');
+  const { answerStorage } = await import('../direct/destination/disks/storage.ts');
   return answerStorage({ config, placeIds: await placeIdsOf(placeKey) }, admission, proof);
 }
 
 async function known(
-  { config }: ExamineDependencies,
+  { config }: CheckDependencies,
   { admission, cache }: Of<'known'>,
 ): Promise<KnownAnswer> {
-  const { answerKnown } = await import('../../mover/direct/destination/known.ts');
+  const { answerKnown } = await import('../direct/destination/known.ts');
   return answerKnown(config, admission, cache);
 }
 
 async function assessed(
-  deps: ExamineDependencies,
+  deps: CheckDependencies,
   { admission, preparation, placeKey, calledAt }: Of<'assess'>,
   signal: AbortSignal,
 ): Promise<Assessment> {
   const driver = await driverFor(deps, admission);
-  const { assess } = await import('../../mover/direct/destination/assess.ts');
-  const { GuestPorts } = await import('../../mover/direct/destination/ports.ts');
-  const { destinationOptions } =
-    await import('../../mover/direct/destination/destination-context.ts');
+  const { assess } = await import('../direct/destination/assess.ts');
+  const { GuestPorts } = await import('../direct/destination/ports.ts');
+  const { destinationOptions } = await import('../direct/destination/destination-context.ts');
   const ports = new GuestPorts(deps.config, () => deps.clock.monotonicMs());
   const config = { ...deps.config, bridges: ports.bridges };
   const known = { config, ports, placeIds: await placeIdsOf(placeKey) };
@@ -78,7 +77,7 @@ async function assessed(
 }
 
 async function driverFor(
-  { config, drivers }: ExamineDependencies,
+  { config, drivers }: CheckDependencies,
   { driver: said }: Admission,
 ): Promise<DirectDriver> {
   const { driverSaid, isManaged } = await import('../../drivers/registry.ts');
@@ -89,13 +88,13 @@ async function driverFor(
 }
 
 async function placeIdsOf(placeKey: string) {
-  const { PlaceIds } = await import('../../mover/direct/destination/disks/place-ids.ts');
+  const { PlaceIds } = await import('../direct/destination/disks/place-ids.ts');
   const key = Buffer.from(placeKey, 'hex');
   return new PlaceIds(() => key);
 }
 
 async function examineAll(
-  deps: ExamineDependencies,
+  deps: CheckDependencies,
   { hosts, deadlineMs, measure = false }: Of<'examine'>,
   onHost: (host: ExaminedHost) => void,
   signal: AbortSignal,
@@ -118,7 +117,7 @@ async function examineAll(
 
 /** What one destination cannot answer in time is a check that refuses, and takes nothing from the others. */
 async function oneHost(
-  deps: ExamineDependencies,
+  deps: CheckDependencies,
   asked: Examined,
   held: HeldGuest,
   { withinMs, measure }: { readonly withinMs: number; readonly measure: boolean },
@@ -141,7 +140,7 @@ async function oneHost(
     const takes = request.path === 'wire' ? 'wire' : 'native';
     return { to, checks, path: { takes }, ...learned, ...measured };
   }
-  const { examine } = await import('./examine.ts');
+  const { examine } = await import('./direct.ts');
   const what = `to check ${request.guest} against ${to}`;
   const found: Partial<ExaminedHost> = {};
   const requests = new RequestLook(() => held.open(asked));
@@ -180,7 +179,7 @@ async function oneHost(
 
 /** A guest that cannot be measured can move all the same. */
 async function measureGuest(
-  deps: ExamineDependencies,
+  deps: CheckDependencies,
   asked: Examined,
   guest: SourceGuest,
   signal: AbortSignal,
@@ -188,7 +187,7 @@ async function measureGuest(
   try {
     const session = await guest.session(signal);
     if (session.measure === undefined) return { unmeasured: 'its driver does not measure guests' };
-    const { askAgentKnown } = await import('./ask-known.ts');
+    const { askAgentKnown } = await import('./direct.ts');
     const knows = askAgentKnown({ ...deps, ...asked, guest }, signal);
     return { measured: await session.measure(signal, undefined, knows) };
   } catch (thrown) {
@@ -199,10 +198,10 @@ async function measureGuest(
 
 /** One hold of the guest's hypervisor for all destinations: a monitor speaks to one at a time. */
 class HeldGuest {
-  readonly #deps: ExamineDependencies;
+  readonly #deps: CheckDependencies;
   #guest: Promise<SourceGuest> | undefined;
 
-  constructor(deps: ExamineDependencies) {
+  constructor(deps: CheckDependencies) {
     this.#deps = deps;
   }
 
@@ -213,12 +212,11 @@ class HeldGuest {
 
   async #openNow({ handle, request }: Examined): Promise<SourceGuest> {
     const { isManaged } = await import('../../drivers/registry.ts');
-    const { driverOf } = await import('../processes/hypervisor-life.ts');
-    const driver = driverOf(this.#deps.drivers, handle);
+    const driver = this.#deps.drivers.find(({ name }) => name === handle.driver);
     if (driver === undefined || isManaged(driver)) {
       throw godwitError('GODWIT_INTERNAL', { what: 'a guest of no driver that could be asked' });
     }
-    const { SourceGuest: Guest } = await import('../../mover/direct/source/guest/guest.ts');
+    const { SourceGuest: Guest } = await import('../direct/source/guest/guest.ts');
     return new Guest(driver, handle, request, () => undefined);
   }
 

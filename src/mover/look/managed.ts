@@ -9,8 +9,8 @@ import {
   deviceQuestion,
   heldDeviceChecks,
   type HeldDevicesAsked,
-} from '../../mover/managed/held-devices.ts';
-import { checkWire, copiesOf } from '../../mover/managed/wire-offer.ts';
+} from '../managed/held-devices.ts';
+import { checkWire, copiesOf } from '../managed/wire-offer.ts';
 import {
   check,
   MAX_CHECKS,
@@ -18,9 +18,7 @@ import {
   type Check,
   type MigrationSettings,
 } from '../../protocol/public/migration.ts';
-import { driverOf } from '../processes/hypervisor-life.ts';
-import type { Peers } from '../peers.ts';
-import type { Examined, ExaminedHost } from './checker-questions.ts';
+import type { CheckDependencies, Examined, ExaminedHost } from './questions.ts';
 import { linkChecks, type LinkAsked } from './managed-link.ts';
 
 /** At most so much of why a guest was not measured is reported, characters. */
@@ -33,7 +31,7 @@ export function managerOf(
   drivers: readonly Driver[],
   { handle }: Pick<Examined, 'handle'>,
 ): ManagedDriver | undefined {
-  const driver = driverOf(drivers, handle);
+  const driver = drivers.find(({ name }) => name === handle.driver);
   return driver !== undefined && isManaged(driver) ? driver : undefined;
 }
 
@@ -41,7 +39,7 @@ export interface ManagerAsked extends Pick<LinkAsked, 'lookAtPath'> {
   /** This host's name. */
   readonly here: string;
   readonly withinMs: number;
-  readonly peers: Pick<Peers, 'preflight' | 'address' | 'linkProbe'>;
+  readonly peers: Pick<CheckDependencies['peers'], 'preflight' | 'address' | 'linkProbe'>;
   /** Told whether disks would be copied, as far as it comes to that. */
   readonly copies?: (has: boolean) => void;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { RequestLook } from '../../../src/agent/preflight/request-look.ts';
+import { RequestLook } from '../../../src/mover/look/request-look.ts';
 import type { RequestCounter } from '../../../src/port/disks.ts';
 import type { SourceGuest } from '../../../src/mover/direct/source/guest/guest.ts';
 

@@ -1,11 +1,17 @@
 import { z } from 'zod';
+import type { Clock } from '../../clock.ts';
+import type { AgentConfig } from '../../config.ts';
+import type { Driver } from '../../drivers/registry.ts';
+import type { agentContract } from '../../protocol/contract.ts';
+import type { preflightRoutes } from '../../protocol/peer/preflight.ts';
+import type { Api } from '../../rpc/client.ts';
 import { labels } from '../../protocol/labels.ts';
 import { guestHandle } from '../../protocol/mover/handle.ts';
 import { sourceMoverRequest } from '../../protocol/mover/request.ts';
 import { copiedDisks } from '../../protocol/disk.ts';
 import { bytes, checkId, hostName } from '../../protocol/names.ts';
 import { admission, preparation, storageProof } from '../../protocol/peer/migration.ts';
-import { layoutDigest } from '../../protocol/peer/standby.ts';
+import { layoutDigest, type StandbyCall } from '../../protocol/peer/standby.ts';
 import { serialError } from '../../protocol/errors.ts';
 import { shortText } from '../../protocol/names.ts';
 import { guestMeasure } from '../../protocol/public/prediction.ts';
@@ -106,3 +112,24 @@ export const checkerLine = z.union([
   z.object({ answer: z.unknown(), isClear: z.boolean().optional() }),
 ]);
 export type CheckerLine = z.infer<typeof checkerLine>;
+
+type PreflightCall = keyof typeof preflightRoutes | StandbyCall | 'offerReceiver';
+
+/** What this host has to answer a question with. */
+export interface CheckDependencies {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly drivers: readonly Driver[];
+  /** The agents of the other hosts, each by its name. */
+  readonly peers: {
+    preflight(name: string): Pick<Api<typeof agentContract>, PreflightCall>;
+    /** host:port; undefined if this host does not know it. */
+    address(name: string): string | undefined;
+    furtherAddresses(name: string): readonly string[];
+    linkProbe(
+      name: string,
+      pad: string,
+      options: { readonly signal: AbortSignal; readonly deadlineMs: number },
+    ): Promise<unknown>;
+  };
+}

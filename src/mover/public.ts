@@ -1,0 +1,13 @@
+/** All that the agent takes from movers: their looks at guests, hosts and storage, which need no migration. */
+export { askSegments } from './direct/destination/segments.ts';
+export { disksLook, LOOK_MS, orNot, segmentLooks } from './engine/looks.ts';
+export { answerQuestion } from './look/answer-question.ts';
+export {
+  checkerLine,
+  question,
+  type CheckDependencies,
+  type CheckerLine,
+  type CheckerQuestion,
+  type Examined,
+  type ExaminedHost,
+} from './look/questions.ts';
