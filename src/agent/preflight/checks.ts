@@ -204,7 +204,7 @@ export class Checks {
     const { handle, info, seen, address } = looked;
     const driver = driverOf(this.#deps.drivers, handle);
     if (isClosed(looked) || handle === undefined || driver === undefined) return [];
-    const asked = { id, request, handle, driver: info.driver };
+    const asked = { id, request, handle };
     if (isManaged(driver)) {
       const { link } = seen;
       const known = link === undefined ? {} : { link };

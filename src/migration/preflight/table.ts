@@ -304,7 +304,7 @@ export const CHECKS = [
     name: 'restart',
     step: 'inspect',
     needs: 'source',
-    asks: 'with --on-lost restart: could the guest be started anew?',
+    asks: 'with --on-lost restart or a cold move: could the guest be started anew?',
     by: 'driver',
   },
   {

@@ -2,11 +2,12 @@ import { withDeadline } from '../../deadline.ts';
 import type { DirectDriver } from '../../port/direct.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
 import { bytesToCopy } from '../../migration/prediction/disk-copy.ts';
+import { defined } from '../../protocol/defined.ts';
 import { refusal } from '../../migration/preflight/check.ts';
 import type { Admission, Assessment, StorageAnswer } from '../../protocol/peer/migration.ts';
 import type { KnownAnswer } from '../../protocol/wire.ts';
 import type { SourceGuest } from '../direct/source/guest/guest.ts';
-import type { Examining } from './direct.ts';
+import type { Examination } from './direct.ts';
 import { RequestLook } from './request-look.ts';
 import type { CheckDependencies, CheckerQuestion, Examined, ExaminedHost } from './questions.ts';
 
@@ -142,32 +143,21 @@ async function oneHost(
   }
   const { examine } = await import('./direct.ts');
   const what = `to check ${request.guest} against ${to}`;
-  const found: Partial<ExaminedHost> = {};
   const requests = new RequestLook(() => held.open(asked));
-  const learned: Examining['learned'] = ({ path, copies = [], description }, offer) => {
-    const { takes, stream } = path ?? {};
-    const way = takes === undefined ? {} : { path: { takes, ...(stream && { stream }) } };
-    Object.assign(found, { ...way, ...(offer && { offer }), copiesDisks: copies.length > 0 });
-    const nodes = copies.map(({ node }) => node);
-    const diskBytes = nodes.length > 0 ? bytesToCopy(description?.disks ?? [], nodes) : undefined;
-    if (diskBytes !== undefined) Object.assign(found, { diskBytes });
-    if (measure) requests.begin(nodes);
-  };
-  const ballooned: Examining['ballooned'] = (balloon) => Object.assign(found, { balloon });
-  const stated: Examining['stated'] = (stateBytes) => Object.assign(found, { stateBytes });
   try {
     const guest = await held.open(asked);
     return await withDeadline(what, Math.max(0, withinMs), signal, async (within) => {
       const measuring = measure ? measureGuest(deps, asked, guest, within) : Promise.resolve({});
       // The path is chosen by it.
       const first: Pick<ExaminedHost, 'measured'> = request.path === 'auto' ? await measuring : {};
-      const listeners = { learned, ballooned, stated };
-      const [checks, measured] = await Promise.all([
-        examine({ ...deps, ...asked, guest, ...first, ...listeners }, within),
-        measuring,
-      ]);
+      const examining = examine({ ...deps, ...asked, guest, ...first }, within);
+      const looking = examining.then(({ known }) => {
+        if (measure) requests.begin((known.copies ?? []).map(({ node }) => node));
+      });
+      const [examination, measured] = await Promise.all([examining, measuring, looking]);
       const latency = await requests.take();
-      return { to, checks, reachable: guest.mayReachUs, ...found, ...measured, ...latency };
+      const reachable = guest.mayReachUs;
+      return { to, reachable, ...examinedBy(examination), ...measured, ...latency };
     });
   } catch (thrown) {
     signal.throwIfAborted();
@@ -175,6 +165,19 @@ async function oneHost(
   } finally {
     await requests.take();
   }
+}
+
+function examinedBy(examination: Examination): Omit<ExaminedHost, 'to'> {
+  const { checks, isAnswered, known, wire: offer, balloon, stateBytes } = examination;
+  const { path, copies = [], description } = known;
+  const nodes = copies.map(({ node }) => node);
+  return {
+    checks: [...checks],
+    ...(path && { path: { takes: path.takes, ...defined({ stream: path.stream }) } }),
+    ...(isAnswered && { copiesDisks: nodes.length > 0 }),
+    ...(nodes.length > 0 && defined({ diskBytes: bytesToCopy(description?.disks ?? [], nodes) })),
+    ...defined({ offer, balloon, stateBytes }),
+  };
 }
 
 /** A guest that cannot be measured can move all the same. */

@@ -32,7 +32,6 @@ export const examined = z.object({
   id: checkId,
   request: migrationRequest,
   handle: guestHandle,
-  driver: z.string().max(32),
   /** Its host, where that is none of this agent's. */
   from: hostName.optional(),
   memoryBytes: z.number().nonnegative().optional(),

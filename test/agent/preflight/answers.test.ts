@@ -201,7 +201,7 @@ test('a process says how long it took to start, and the same with each question 
   const seen: (number | undefined)[] = [];
   const request = migrationRequest.parse({ guest: 'web1', to: 'c' });
   const handle = { driver: 'none', name: 'web1' };
-  const hosts = [{ id: 'c-0000000000000001', request, handle, driver: 'none', seen: {} }];
+  const hosts = [{ id: 'c-0000000000000001', request, handle, seen: {} }];
   for (let count = 0; count < 2; count += 1) {
     const { answer, gone } = apart(
       { what: 'examine', hosts, deadlineMs: 10_000 },

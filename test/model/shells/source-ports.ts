@@ -107,7 +107,6 @@ const DISKS = {
 const CHECK = { name: 'it', side: 'source', verdict: 'pass', evidence: '' };
 
 const NETWORK = {
-  routes: async () => [],
   withdraw: none,
   restore: none,
   removePorts: none,
@@ -299,11 +298,11 @@ function peerOf(script: Script): object {
     get known() {
       return known;
     },
-    // What checks say of the path, and nothing else rests on.
-    look: async () => ({}),
+    addresses: ['b:7000'],
     admit: async () => {
       await command(script, 'once admit', ...WORDS, 'unreachable');
-      return { moverAddress: 'b:7001' };
+      // What checks say of the path, and nothing else rests on.
+      return { moverAddress: 'b:7001', askedMs: 0, answeredMs: 0, path: {} };
     },
     locate: async () => {
       known ||= (await command(script, 'locate', 'there', 'none', 'unreachable')) === 'there';

@@ -1,76 +1,210 @@
-import { countedChecks } from '../../../migration/direct/cold.ts';
+import { driverSaid } from '../../../drivers/registry.ts';
+import { godwitError } from '../../../errors.ts';
+import { countedChecks, isCold } from '../../../migration/direct/cold.ts';
+import type { StepFacts } from '../../../migration/direct/source-state.ts';
+import { changedSinceAsked } from '../../../migration/guest-changes/asked.ts';
+import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
+import { judgePlugs } from '../../../migration/preflight/plug.ts';
+import { judgeUnjudgedSettings } from '../../../migration/preflight/port-settings.ts';
 import {
   judgeSwitchover,
   statedBytes,
   type DeviceState,
 } from '../../../migration/preflight/switchover.ts';
-import type { StepFacts } from '../../../migration/direct/source-state.ts';
-import { judgePlugs } from '../../../migration/preflight/plug.ts';
-import { judgeUnjudgedSettings } from '../../../migration/preflight/port-settings.ts';
+import type { CheckName } from '../../../migration/preflight/table.ts';
+import type { Launch, SourceSession } from '../../../port/direct.ts';
+import type { Inspection } from '../../../port/inspection.ts';
+import type { GuestHandle } from '../../../port/inventory.ts';
+import { defined } from '../../../protocol/defined.ts';
+import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
+import type { Admission } from '../../../protocol/peer/migration.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
-import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts';
+import { firstHops } from '../../../protocol/relay.ts';
+import type { WireOffer } from '../../../protocol/wire.ts';
+import { refuseOn } from '../../engine/refused-by-checks.ts';
+import { NOTHING, proveStorage, type StorageFound } from './disks/storage.ts';
+import { checksOfHosts } from './host-checks.ts';
+import { networksOf, routesTo } from './network/networks.ts';
+import type { SourceGuest } from './guest/guest.ts';
+import type { AdmissionAnswer } from './peer.ts';
+import {
+  askAhead,
+  preparation,
+  settingsNow,
+  type LookDependencies,
+  type LookPeer,
+} from './source-base.ts';
 import { lookAtBalloon } from './stream/balloon.ts';
-import { assessStream, streamFrom } from './stream/choose-data-path.ts';
-import { networksOf } from './network/networks.ts';
-import { askAhead, preparation, settingsNow, type LookDependencies } from './source-base.ts';
-import { proveStorage, type StorageFound } from './disks/storage.ts';
+import { assessStream, chooseDataPath, streamFrom } from './stream/choose-data-path.ts';
 
-/**
- * All that is looked at before anything is built. The steps `inspect` and `assess` of a migration are made of it, and so is
- * a check without a migration: there is no other list.
- */
+/** What the steps take; their looks at disks, networks and the stream have less. */
+export type StepDependencies = LookDependencies & {
+  readonly hostFacts: () => Promise<HostFacts>;
+  readonly request: Pick<
+    SourceMoverRequest,
+    'handle' | 'vcpus' | 'macs' | 'unbridged' | 'lineage' | 'labels' | 'returns'
+  >;
+  readonly guest: Pick<SourceGuest, 'neededBytes'>;
+  readonly peer: AdmittingPeer;
+};
 
-/** What the hypervisor and the host of the guest report of it. */
-export interface Inspected {
-  readonly checks: readonly Check[];
-  /** With `--balloon`: what may be taken of it. */
-  readonly balloon?: BalloonTake | undefined;
-  /** What drivers of its devices say that they send while it is stopped. */
-  readonly stateBytes: number;
-  /** What follows for the migration; to be asked for only where no check refuses. */
-  readonly facts: (signal: AbortSignal) => Promise<StepFacts>;
+export interface AdmittingPeer extends LookPeer {
+  /** host:port of its agent over each link, the main one first. */
+  readonly addresses: readonly string[];
+  /** Undefined if it answers nothing before there is a migration. */
+  admit(admission: Admission, signal: AbortSignal): Promise<AdmissionAnswer | undefined>;
 }
 
-/** Describes the guest, and judges it as far as its own host can. */
-export async function inspectGuest(
-  deps: LookDependencies,
+/**
+ * The looks of the steps `admit`, `inspect` and `assess`: all that happens before anything is built. A migration takes them
+ * as steps of lifecycle.ts, and a check takes them without a migration: there is no other list.
+ */
+export type Look = (
+  deps: StepDependencies,
+  findings: Findings,
   signal: AbortSignal,
-): Promise<Inspected> {
-  const {
-    description,
+) => Promise<Looked | undefined>;
+
+/** Undefined if the look gave nothing, which only happens in a check. */
+export interface Looked {
+  readonly facts: StepFacts;
+  /** The destination's offer of the wire. */
+  readonly wire?: WireOffer | undefined;
+  /** With `--balloon`: the memory that it may take. */
+  readonly balloon?: BalloonTake | undefined;
+  /** What the drivers of the guest's devices report that they send while it is stopped. */
+  readonly stateBytes?: number;
+}
+
+/** What becomes of findings: the first refusal ends a migration, and a check goes on, to report all of them. */
+export interface Findings {
+  /** All checks that were reported. */
+  readonly checks: readonly Check[];
+  report(checks: readonly Check[]): void;
+  /** `name`: the check that reports a failure of `work`; undefined if another check reports it. */
+  attempt<T>(name: CheckName | undefined, work: () => Promise<T>): Promise<T | undefined>;
+}
+
+/** A look as a step of a migration. */
+export async function lookAsStep(
+  look: Look,
+  deps: StepDependencies,
+  signal: AbortSignal,
+): Promise<Looked> {
+  const checks: Check[] = [];
+  const findings: Findings = {
     checks,
-    nics,
-    unplugged,
-    deviceStates = [],
-    handsOverMs,
-    resumesMs,
-    snapshot,
-    identities,
-  } = await deps.guest.inspect(signal);
-  const balloon = await lookAtBalloon(deps, signal);
+    report: (found) => {
+      checks.push(...found);
+      refuseOn(checks);
+    },
+    attempt: (_name, work) => work(),
+  };
+  const looked = await look(deps, findings, signal);
+  return { ...looked, facts: { ...looked?.facts, checks } };
+}
+
+/** What the destination is asked to admit. */
+export async function admissionOf(
+  deps: StepDependencies,
+  { attempt }: Pick<Findings, 'attempt'>,
+  signal: AbortSignal,
+): Promise<Admission> {
+  const { guest, request, state, config } = deps;
+  const { epoch, settings } = state().plan;
+  const { vcpus, macs, lineage, labels, returns, memoryBytes: listed } = request;
+  // `inspect` meets the same failures, and reports them.
+  const needed = await attempt(undefined, () => guest.neededBytes(listed, signal));
+  const isRouted = request.unbridged === true;
+  const routes = isRouted ? await attempt(undefined, () => routesTo(deps, signal)) : undefined;
   return {
-    checks: [
-      ...countedChecks([...checks, ...switchoverChecks(deps, deviceStates)], deps.state()),
-      ...balloon.checks,
-    ],
+    id: request.id,
+    guest: request.request.guest,
+    from: config.name,
+    memoryBytes: needed ?? listed,
+    ...defined({ vcpus, macs }),
+    ...(routes === undefined || routes.length === 0 ? {} : { routes }),
+    epoch,
+    timeoutMs: settings.timeoutMs,
+    settings,
+    ...defined({ lineage, labels }),
+    ...driverSaid(request.handle.driver),
+    ...defined({ returns }),
+  };
+}
+
+/** The destination admits the guest, both hosts are compared, and the path of memory is chosen. */
+export const admit: Look = async (deps, findings, signal) => {
+  const { peer, request, config } = deps;
+  const { to, settings } = deps.state().plan;
+  const admission = await admissionOf(deps, findings, signal);
+  const { memoryBytes } = admission;
+  const answered = await findings.attempt('destination', async () => {
+    const source = await deps.hostFacts();
+    const answer = await peer.admit(admission, signal);
+    return answer && { source, ...answer };
+  });
+  if (answered === undefined) return undefined;
+  const { checks = [], moverAddress, wire, host, path, ...facts } = answered;
+  const hosts = checksOfHosts({
+    to,
+    destination: host,
+    ...facts,
+    ...path,
+    link: request.link,
+    memoryBytes,
+    mayPostcopy: settings.mode !== 'precopy',
+    paths: firstHops(peer.addresses, config.relays),
+    transport: settings.transport,
+    siteCheck: settings.returnIfUnhealthy?.check,
+    balloon: settings.balloon,
+  });
+  findings.report([...checks, ...hosts]);
+  const chosen = await findings.attempt('path', () =>
+    chooseDataPath(deps, { wire, memoryBytes }, signal),
+  );
+  return { facts: { ...defined({ moverAddress }), ...chosen }, wire };
+};
+
+/** Describes the guest, and judges it as far as its own host can. */
+export const inspect: Look = async (deps, findings, signal) => {
+  const found = await findings.attempt('state', async () => ({
+    inspection: await deps.guest.inspect(signal),
+    balloon: await lookAtBalloon(deps, signal),
+  }));
+  if (found === undefined) return undefined;
+  const { inspection, balloon } = found;
+  const { deviceStates = [] } = inspection;
+  const own = [...inspection.checks, ...switchoverChecks(deps, deviceStates)];
+  findings.report([...countedChecks(own, deps.state()), ...balloon.checks]);
+  const facts = await findings.attempt('network', () => describe(deps, inspection, signal));
+  await findings.attempt('state', async () => assertAsAsked(deps, facts));
+  const launch = await findings.attempt('restart', () => launchAgain(deps, signal));
+  return {
+    facts: { ...facts, ...launch },
     balloon: balloon.take,
     stateBytes: statedBytes(deviceStates),
-    facts: async (within) => {
-      const session = await deps.guest.session(within);
-      const ports = await session.ports(within);
-      const networks = await networksOf(deps, nics, within);
-      const attached = networks === undefined ? {} : { networks };
-      const stream = await streamFrom(deps, session, within);
-      const devices = unplugged === undefined ? {} : { unplugged: [...unplugged] };
-      const handsOver = handsOverMs === undefined ? {} : { handsOverMs };
-      const resumes = resumesMs === undefined ? {} : { resumesMs };
-      const before = snapshot === undefined ? {} : { snapshot };
-      const times = { ...handsOver, ...resumes };
-      const known = identities === undefined ? {} : { identities };
-      const facts = { ...attached, ...devices, ...before, ...times, ...known };
-      return { description, ports, ...facts, ...stream };
-    },
+  };
+};
+
+async function describe(
+  deps: LookDependencies,
+  inspection: Inspection,
+  signal: AbortSignal,
+): Promise<StepFacts> {
+  const { description, nics, unplugged } = inspection;
+  const { handsOverMs, resumesMs, snapshot, identities } = inspection;
+  const session = await deps.guest.session(signal);
+  const ports = await session.ports(signal);
+  const networks = await networksOf(deps, nics, signal);
+  const stream = await streamFrom(deps, session, signal);
+  return {
+    description,
+    ports,
+    ...defined({ networks, unplugged: unplugged && [...unplugged], snapshot, identities }),
+    ...defined({ handsOverMs, resumesMs }),
+    ...stream,
   };
 }
 
@@ -82,32 +216,70 @@ function switchoverChecks(deps: LookDependencies, devices: readonly DeviceState[
   return found.map((each) => ({ name: 'switchover', side: 'source', ...each }));
 }
 
-/** What the destination has for the guest's disks. What was written for the proof is gone when this resolves. */
-export async function examineStorage(
-  deps: LookDependencies,
-  signal: AbortSignal,
-): Promise<{
-  readonly storage: StorageFound;
-  readonly facts: Pick<StepFacts, 'places' | 'bases'>;
-}> {
-  const storage = await proveStorage(deps, signal);
-  return {
-    storage,
-    facts: {
-      ...(storage.places.length === 0 ? {} : { places: [...storage.places] }),
-      ...(storage.bases.length === 0 ? {} : { bases: [...storage.bases] }),
-    },
-  };
+/** GODWIT_GUEST_CHANGED if the guest is no longer the one that its destination was asked to admit. */
+function assertAsAsked(
+  { request }: StepDependencies,
+  { description, networks }: Pick<StepFacts, 'description' | 'networks'> = {},
+): void {
+  const now = { vcpus: description?.vcpus, macs: networks?.map(({ mac }) => mac) };
+  const what = changedSinceAsked(request, now);
+  if (what === undefined) return;
+  throw godwitError('GODWIT_GUEST_CHANGED', { guest: request.request.guest, what });
 }
 
-/** What the destination says of the guest, its disks being where `found` has them. */
+/** How the guest is started again here, if the migration may have to do that. */
+async function launchAgain(
+  { guest, state, request }: StepDependencies,
+  signal: AbortSignal,
+): Promise<Pick<StepFacts, 'launch'>> {
+  const restarts = state().plan.settings.onLost === 'restart';
+  if (!restarts && !isCold(state())) return {};
+  const session = await guest.session(signal);
+  // State that stays until the source is retired need not be restored.
+  if (isCold(state()) && session.waitsForRetire === true) return {};
+  return { launch: await launchOf(session, request.handle, signal) };
+}
+
+/** GODWIT_RESTART if the guest's driver does not report how it was started. */
+export async function launchOf(
+  session: SourceSession,
+  { name, driver }: GuestHandle,
+  signal: AbortSignal,
+): Promise<Launch> {
+  if (session.launch !== undefined) return session.launch(signal);
+  const reason = `the driver ${driver} cannot`;
+  throw godwitError('GODWIT_RESTART', { guest: name, host: 'its source', reason });
+}
+
+const isRefusal = ({ verdict }: Check): boolean => verdict === 'refuse';
+
+/** The destination checks the description, once it is known where it has the guest's disks. */
+export const assess: Look = async (deps, findings, signal) => {
+  const proved = await findings.attempt('disks', () => proveStorage(deps, signal));
+  const storage = proved ?? NOTHING;
+  findings.report(storage.checks);
+  // The destination gets only a part of a guest that is refused: an error of its may be due to that.
+  const name = findings.checks.some(isRefusal) ? undefined : 'destination';
+  const reported = await findings.attempt(name, () => assessGuest(deps, storage, signal));
+  if (reported === undefined) return undefined;
+  const isWhole = proved !== undefined && !storage.checks.some(isRefusal);
+  const { checks, facts } = reported;
+  findings.report(isWhole ? checks : checks.filter((each) => each.name !== 'disks'));
+  return { facts };
+};
+
+/** What the destination reports of the guest, its disks being where `storage` has them. */
 export async function assessGuest(
   deps: LookDependencies,
-  { storage, facts }: Awaited<ReturnType<typeof examineStorage>>,
+  { places, bases, copies: wanted, ...storage }: StorageFound,
   signal: AbortSignal,
 ): Promise<{ readonly checks: readonly Check[]; readonly facts: StepFacts }> {
-  const wanted = storage.copies.length === 0 ? {} : { copies: [...storage.copies] };
-  const body = { ...preparation(deps), ...facts, ...wanted };
+  const facts = {
+    ...(places.length === 0 ? {} : { places: [...places] }),
+    ...(bases.length === 0 ? {} : { bases: [...bases] }),
+  };
+  const toCopy = wanted.length === 0 ? {} : { copies: [...wanted] };
+  const body = { ...preparation(deps), ...facts, ...toCopy };
   const { answer, ...stream } = await assessStream(deps, body, (asked) =>
     askAhead(deps, signal, (api) => api.assess({ body: asked }, { signal, deadlineMs: 15_000 })),
   );

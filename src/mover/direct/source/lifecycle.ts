@@ -1,19 +1,15 @@
 import path from 'node:path';
 import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
-import { driverSaid } from '../../../drivers/registry.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
 import { isCold } from '../../../migration/direct/cold.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
 import { defined } from '../../../protocol/defined.ts';
-import { refuseOn } from '../../engine/refused-by-checks.ts';
-import { firstHops } from '../../../protocol/relay.ts';
 import { collectGarbage } from '../../../system/processes/small-process.ts';
 import { warmSource } from '../warm-up.ts';
 import { guardPostcopy, untilLinked } from './stream/guard-postcopy.ts';
 import { askHook, factsOf } from './hooks.ts';
-import { checksOfHosts } from './host-checks.ts';
 import {
   ask,
   darkMs,
@@ -21,13 +17,11 @@ import {
   resumePeer,
   sessionIfThere,
   unproved,
-  type LookDependencies,
   type UndoFacts,
 } from './source-base.ts';
 import type { StepContext } from './ports.ts';
-import { chooseDataPath } from './stream/choose-data-path.ts';
-import { assessGuest, examineStorage, inspectGuest } from './examine.ts';
-import { assertAsAsked, sameMachine } from './guest/guest-changes.ts';
+import { admit, assess, inspect, lookAsStep, type StepDependencies } from './examine.ts';
+import { sameMachine } from './guest/guest-changes.ts';
 import { deflate, inflate } from './stream/balloon.ts';
 import { compareDisks } from './disks/compare.ts';
 import { giveUpDisks, holdDisks } from './disks/set-aside-disks.ts';
@@ -36,7 +30,6 @@ import {
   drained,
   firstFrame,
   seenThere,
-  launchOf,
   continueSwitchover,
   lastLook,
 } from './step-actions.ts';
@@ -102,59 +95,13 @@ export const LIFECYCLE: Lifecycle = {
 
   admit: {
     do: async (context, signal) => {
-      const { peer, hypervisor, network, host, request, state } = context;
-      const { config } = host;
-      const { epoch, settings } = state().plan;
+      const { hypervisor } = context;
       // Reading the guest may begin while the destination’s mover starts.
       hypervisor.inspect(signal).catch(() => {});
       hypervisor.forecast.begin();
-      const { vcpus, macs } = request;
-      const memoryBytes = await hypervisor.neededBytes(request.memoryBytes, signal);
-      const routes = request.unbridged === true ? await network.routes(signal) : [];
-      const own = await host.facts();
-      const path = peer.look(signal);
-      path.catch(() => {});
-      const askedMs = systemClock.wallMs();
-      const {
-        moverAddress,
-        wire,
-        host: reported,
-      } = await peer.admit(
-        {
-          id: request.id,
-          guest: request.request.guest,
-          from: config.name,
-          memoryBytes,
-          ...defined({ vcpus, macs }),
-          ...(routes.length === 0 ? {} : { routes }),
-          epoch,
-          timeoutMs: settings.timeoutMs,
-          settings,
-          ...defined({ lineage: request.lineage, labels: request.labels }),
-          ...driverSaid(request.handle.driver),
-          ...defined({ returns: request.returns }),
-        },
-        signal,
-      );
+      const { facts, wire } = await lookAsStep(admit, lookBy(context), signal);
       hypervisor.forecast.admitted(wire);
-      const { address, addresses = [] } = request.peer;
-      const checks = checksOfHosts({
-        to: request.toHost,
-        source: own,
-        destination: reported,
-        askedMs,
-        answeredMs: systemClock.wallMs(),
-        ...(await path),
-        link: request.link,
-        memoryBytes,
-        mayPostcopy: settings.mode !== 'precopy',
-        paths: firstHops([address, ...addresses], config.relays),
-        transport: settings.transport,
-        siteCheck: settings.returnIfUnhealthy?.check,
-        balloon: settings.balloon,
-      });
-      refuseOn(checks);
-      return { moverAddress, checks, ...(await chooseDataPath(lookBy(context), wire, signal)) };
+      return facts;
     },
 
     undo: async (context, signal) => {
@@ -171,29 +118,14 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   inspect: {
-    do: async (context, signal) => {
-      const { hypervisor, state, request } = context;
-      const { checks, facts } = await inspectGuest(lookBy(context), signal);
-      refuseOn(checks);
-      const known = { ...(await facts(signal)), checks: [...checks] };
-      assertAsAsked(request, known);
-      if (state().plan.settings.onLost !== 'restart' && !isCold(state())) return known;
-      const session = await hypervisor.session(signal);
-      // State that stays until the source is retired need not be restored.
-      if (isCold(state()) && session.waitsForRetire === true) return known;
-      return { ...known, launch: await launchOf(session, request.handle, signal) };
-    },
+    do: async (context, signal) => (await lookAsStep(inspect, lookBy(context), signal)).facts,
   },
 
   assess: {
     do: async (context, signal) => {
-      const found = await examineStorage(lookBy(context), signal);
-      refuseOn(found.storage.checks);
-      const reported = await assessGuest(lookBy(context), found, signal);
-      const checks = [...found.storage.checks, ...reported.checks];
-      refuseOn(checks);
+      const { facts } = await lookAsStep(assess, lookBy(context), signal);
       await askHook(context, 'before-start', signal);
-      return { checks, ...reported.facts };
+      return facts;
     },
   },
 
@@ -464,7 +396,8 @@ function lookBy({
   dataPath,
   network,
   host,
-}: StepContext): LookDependencies {
+}: StepContext): StepDependencies {
+  const { config, facts: hostFacts } = host;
   const { connections } = network;
-  return { config: host.config, request, state, guest: hypervisor, peer, connections, dataPath };
+  return { config, request, state, guest: hypervisor, peer, connections, dataPath, hostFacts };
 }

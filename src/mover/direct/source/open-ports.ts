@@ -10,7 +10,7 @@ import { SourceDisks } from './disks/disks.ts';
 import { GuestChanges } from './guest/guest-changes.ts';
 import { proveOff } from './guest/permission.ts';
 import { GuestConnections } from './network/connections.ts';
-import { restoreNetworks, routesTo, withdrawNetworks } from './network/networks.ts';
+import { restoreNetworks, withdrawNetworks } from './network/networks.ts';
 import { SourceProbes } from './network/probes.ts';
 import { SourceVerification } from './network/verify.ts';
 import type { HostPort, NetworkPort, StepContext } from './ports.ts';
@@ -112,7 +112,6 @@ function networksOf(
   connections: GuestConnections,
 ): Omit<NetworkPort, 'probes' | 'verification'> {
   return {
-    routes: (signal) => routesTo(parts, signal),
     withdraw: (signal) => withdrawNetworks(parts, signal),
     restore: (signal) => restoreNetworks(parts, signal),
     removePorts: async (signal) => {

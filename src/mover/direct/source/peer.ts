@@ -5,6 +5,7 @@ import type { peerContract } from '../../../protocol/peer/contract.ts';
 import { splitAddress, withHost } from '../../../protocol/names.ts';
 import { rendezvousOf } from '../../../protocol/relay.ts';
 import type { Admission, Admitted } from '../../../protocol/peer/migration.ts';
+import type { Check } from '../../../protocol/public/migration.ts';
 import type { LookAtPath, PathLook } from '../../../host/machine/path-look.ts';
 import type { Api } from '../../../rpc/client.ts';
 import type { Connect, Surroundings } from '../../engine/surroundings.ts';
@@ -16,6 +17,16 @@ export type PeerApi = Api<typeof peerContract>;
 
 /** A question to the destination's mover; `route` makes of an address that it reports the one by which it is reached. */
 export type Question<T> = (api: PeerApi, route: (moverAddress: string) => string) => Promise<T>;
+
+/** The answer to an admission, and what was seen of the path meanwhile. */
+export interface AdmissionAnswer extends Partial<Admitted> {
+  /** Made by the destination's agent, if it answers before there is a migration. */
+  readonly checks?: readonly Check[];
+  /** Wall clock of this host, ms. */
+  readonly askedMs: number;
+  readonly answeredMs: number;
+  readonly path: PathLook;
+}
 
 /** Between two tries to reach the destination, ms. */
 const RETRY_MS = 250;
@@ -72,14 +83,17 @@ export class DestinationPeer {
     return main;
   }
 
-  async admit(admission: Admission, signal: AbortSignal): Promise<Admitted> {
+  async admit(admission: Admission, signal: AbortSignal): Promise<AdmissionAnswer> {
     const ask = (api: AgentApi): Promise<Admitted> =>
       api.admit({ body: admission }, { signal, deadlineMs: 30_000 });
+    const path = this.#look(signal);
+    path.catch(() => {});
+    const askedMs = systemClock.wallMs();
     if (this.#paths.length > 1) await this.choose(signal);
     const admitted = await this.#watched(signal, (path) => ask(path.agent()));
     this.#moverAddress = admitted.moverAddress;
     this.#isUnheard = true;
-    return admitted;
+    return { ...admitted, askedMs, answeredMs: systemClock.wallMs(), path: await path };
   }
 
   /** Speaks to a mover that an earlier process of ours learned of. */
@@ -104,8 +118,12 @@ export class DestinationPeer {
     return this.#moverAddress;
   }
 
+  get addresses(): readonly string[] {
+    return this.#paths.map(({ address }) => address);
+  }
+
   get byRelay(): boolean {
-    return this.#paths.every(({ address }) => rendezvousOf(address) !== undefined);
+    return this.addresses.every((address) => rendezvousOf(address) !== undefined);
   }
 
   get known(): boolean {
@@ -118,7 +136,7 @@ export class DestinationPeer {
   }
 
   /** What is seen of the path in use, for checks. */
-  async look(signal: AbortSignal): Promise<PathLook> {
+  async #look(signal: AbortSignal): Promise<PathLook> {
     const { address } = this.#path;
     const api = this.#path.agent();
     const question = (within: AbortSignal): Promise<unknown> =>

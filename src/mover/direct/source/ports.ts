@@ -1,12 +1,11 @@
 import type { AgentConfig } from '../../../config.ts';
 import type { Fencing } from '../../../host/fencing.ts';
-import type { PathLook } from '../../../host/machine/path-look.ts';
 import type { LinkMeasure } from '../../../links/session.ts';
 import type { BootTime } from '../../../migration/boot-time.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
-import type { Admission, Admitted } from '../../../protocol/peer/migration.ts';
+import type { Admission } from '../../../protocol/peer/migration.ts';
 import type { StreamSetup } from '../../../port/direct.ts';
 import type { FleetQuestion } from '../../engine/ask-fleet.ts';
 import type { DiskLatencies } from './disks/disk-latencies.ts';
@@ -16,7 +15,7 @@ import type { SourceGuest } from './guest/guest.ts';
 import type { GuestConnections } from './network/connections.ts';
 import type { SourceProbes } from './network/probes.ts';
 import type { SourceVerification } from './network/verify.ts';
-import type { PeerApi, Question } from './peer.ts';
+import type { AdmissionAnswer, PeerApi, Question } from './peer.ts';
 import type { MigrationRun } from './source-base.ts';
 import type { Target } from './stream/data-path.ts';
 import type { Forecast } from './stream/forecast.ts';
@@ -27,14 +26,15 @@ export interface PeerPort {
   readonly byRelay: boolean;
   /** The address of the destination's mover is known. */
   readonly known: boolean;
+  /** host:port of its agent over each link, the main one first. */
+  readonly addresses: readonly string[];
   /** The address of the path in use, for messages. */
   readonly address: string;
-  admit(admission: Admission, signal: AbortSignal): Promise<Admitted>;
+  admit(admission: Admission, signal: AbortSignal): Promise<AdmissionAnswer>;
   /** Uses the mover that the journal of an earlier mover names. */
   resume(moverAddress: string): void;
   /** Asks the agent for its mover; false if the agent never admitted the guest. */
   locate(id: string, signal: AbortSignal): Promise<boolean>;
-  look(signal: AbortSignal): Promise<PathLook>;
   /** Repeats the question until an answer or the end of `signal`. */
   call<T>(id: string, signal: AbortSignal, question: Question<T>): Promise<T>;
   /** Asks once. */
@@ -109,8 +109,6 @@ export interface CopiesPort {
 
 /** The guest's networks at this host, and the guest as other hosts see it. */
 export interface NetworkPort {
-  /** The routes from this host to the guest. */
-  routes(signal: AbortSignal): Promise<string[]>;
   /** Stops leading this host to the guest. Never rejects. */
   withdraw(signal: AbortSignal): Promise<void>;
   /** Leads this host to the guest again. */

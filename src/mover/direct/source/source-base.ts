@@ -64,7 +64,7 @@ export type LookDependencies = Pick<MoverParts, 'config' | 'state'> & {
 };
 
 /** The destination, as far as it answers before anything is built. */
-interface LookPeer {
+export interface LookPeer {
   /** Whether it is reached through a relay alone. */
   readonly byRelay: boolean;
   resume(moverAddress: string): void;

@@ -1,8 +1,6 @@
 import { systemClock } from '../../../clock.ts';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
-import type { Launch, SourceSession } from '../../../port/direct.ts';
-import type { GuestHandle } from '../../../port/inventory.ts';
 import { decide, type StepAction } from '../../../migration/direct/decide.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { defined } from '../../../protocol/defined.ts';
@@ -49,17 +47,6 @@ export async function continueSwitchover(
   await Promise.all([finishDisks(context, signal), hypervisor.changes.assertSame(signal)]);
   await assertStopped(context, signal);
   await session.continueSwitchover(signal);
-}
-
-/** How to start the guest anew, which has to be known before anything begins. */
-export async function launchOf(
-  session: SourceSession,
-  { name, driver }: GuestHandle,
-  signal: AbortSignal,
-): Promise<Launch> {
-  if (session.launch !== undefined) return session.launch(signal);
-  const reason = `the driver ${driver} cannot`;
-  throw godwitError('GODWIT_RESTART', { guest: name, host: 'its source', reason });
 }
 
 /** What a rehearsal has come to; the guest may be paused until it turns round, so it is asked once and not waited for. */

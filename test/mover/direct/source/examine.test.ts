@@ -2,20 +2,23 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { SourceNic } from '../../../../src/network/attachment.ts';
+import { initialSource, stepFacts } from '../../../../src/migration/direct/source-state.ts';
 import {
-  initialSource,
-  stepFacts,
-  type StepFacts,
-} from '../../../../src/migration/direct/source-state.ts';
-import { assessGuest, inspectGuest } from '../../../../src/mover/direct/source/examine.ts';
+  assessGuest,
+  inspect,
+  lookAsStep,
+  type StepDependencies,
+} from '../../../../src/mover/direct/source/examine.ts';
 import type { LookDependencies } from '../../../../src/mover/direct/source/source-base.ts';
-import type { StorageFound } from '../../../../src/mover/direct/source/disks/storage.ts';
+import { NOTHING, type StorageFound } from '../../../../src/mover/direct/source/disks/storage.ts';
+import { RefusedByChecks } from '../../../../src/mover/engine/refused-by-checks.ts';
 import { parseAgentConfig } from '../../../../src/config.ts';
 import type { ImagePlace } from '../../../../src/protocol/disk.ts';
 import type { Preparation } from '../../../../src/protocol/peer/migration.ts';
 import type { Check, Mode } from '../../../../src/protocol/public/migration.ts';
 import { BASE, COPY, descriptionOf, planned, withDisk } from '../../../migration/direct/samples.ts';
 
+const LAUNCH = { argv: ['qemu'] };
 const signal = AbortSignal.timeout(10_000);
 const config = JSON.stringify({ name: 'a', address: '10.0.0.1:7443', stateDir: '/nowhere' });
 const check = (name: string, verdict: Check['verdict'] = 'refuse'): Check => ({
@@ -27,61 +30,62 @@ const check = (name: string, verdict: Check['verdict'] = 'refuse'): Check => ({
 });
 
 describe('what its own host reports of a guest', () => {
-  const found = [check('blocked'), check('dirty-tracking'), check('state')];
+  const found = [check('blocked'), check('dirty-tracking')];
 
-  function inspected(mode: Mode, nics?: SourceNic[]) {
+  function inspected(mode: Mode, checks: Check[], nics?: SourceNic[]) {
     const asked: string[] = [];
-    const context: unknown = {
+    const deps: unknown = {
       config: parseAgentConfig('agent.json', config),
       state: () => initialSource(planned({ mode })).state,
-      request: { request: { guest: 'web1' } },
+      request: { request: { guest: 'web1' }, handle: { driver: 'fake', name: 'web1' } },
       guest: {
         inspect: async () => ({
           description: descriptionOf(),
-          checks: found,
+          checks,
           ...(nics && { nics }),
         }),
-        session: async () => (asked.push('session'), { ports: async () => ['tap0'] }),
+        session: async () => {
+          asked.push('session');
+          return { ports: async () => ['tap0'], launch: async () => LAUNCH };
+        },
       },
       connections: { learn: async () => [] },
     };
-    return { inspected: inspectGuest(context as LookDependencies, signal), asked };
+    return { looked: lookAsStep(inspect, deps as StepDependencies, signal), asked };
   }
 
   test('leaves out of a cold move what stands only against sending its memory', async () => {
-    assert.deepEqual((await inspected('precopy').inspected).checks, found);
-    assert.deepEqual((await inspected('cold').inspected).checks, [check('state')]);
+    const cold = await inspected('cold', found).looked;
+    assert.deepEqual(cold.facts.checks, []);
+    assert.deepEqual(cold.facts.launch, LAUNCH);
+    await assert.rejects(inspected('precopy', found).looked, (thrown) => {
+      assert.ok(thrown instanceof RefusedByChecks);
+      assert.deepEqual(thrown.checks, found);
+      return true;
+    });
   });
 
-  test('is asked for no more than that until its facts are wanted', async () => {
-    const { inspected: first, asked } = inspected('precopy');
-    const { facts } = await first;
+  test('ends a migration where it refuses: the guest is asked for no more', async () => {
+    const { looked, asked } = inspected('precopy', [check('state')]);
+    await assert.rejects(looked, RefusedByChecks);
     assert.deepEqual(asked, []);
-    assert.deepEqual(await facts(signal), { description: descriptionOf(), ports: ['tap0'] });
+    const passed = await inspected('precopy', []).looked;
+    assert.deepEqual(passed.facts, {
+      description: descriptionOf(),
+      ports: ['tap0'],
+      checks: [],
+    });
   });
 
   test('has networks only where its driver knows NICs', async () => {
-    const { facts } = await inspected('precopy', []).inspected;
-    assert.deepEqual((await facts(signal)).networks, []);
+    const { facts } = await inspected('precopy', [], []).looked;
+    assert.deepEqual(facts.networks, []);
   });
 });
 
 describe('what the destination reports of a guest', () => {
-  const NONE: StorageFound = {
-    checks: [],
-    places: [],
-    copies: [],
-    copied: [],
-    below: [],
-    bases: [],
-  };
-
   /** The destination makes copies where it is asked for them, `there`. */
-  async function assessed(
-    storage: StorageFound,
-    facts: Pick<StepFacts, 'places' | 'bases'>,
-    there: readonly ImagePlace[],
-  ) {
+  async function assessed(storage: StorageFound, there: readonly ImagePlace[]) {
     const bodies: Preparation[] = [];
     const context: unknown = {
       config: parseAgentConfig('agent.json', config),
@@ -103,7 +107,7 @@ describe('what the destination reports of a guest', () => {
       },
     };
     return {
-      answer: await assessGuest(context as LookDependencies, { storage, facts }, signal),
+      answer: await assessGuest(context as LookDependencies, storage, signal),
       bodies,
     };
   }
@@ -118,13 +122,14 @@ describe('what the destination reports of a guest', () => {
       fc.asyncProperty(lists, async (has) => {
         const copied = ['/images/disk0.raw'];
         const below = [['/images/base.raw']];
-        const storage = has.copies ? { ...NONE, copies: [COPY], copied, below } : NONE;
         const facts = {
           ...(has.places ? { places: [COPY] } : {}),
           ...(has.bases ? { bases: [BASE] } : {}),
         };
+        const copy = has.copies ? { copies: [COPY], copied, below } : {};
+        const storage = { ...NOTHING, ...facts, ...copy };
         const there = [{ ...COPY, path: 'web1/there.raw' }];
-        const { answer, bodies } = await assessed(storage, facts, there);
+        const { answer, bodies } = await assessed(storage, there);
         const sent = bodies.map(({ copies, places, bases }) => ({ copies, places, bases }));
         const copies = has.copies ? [COPY] : undefined;
         assert.deepEqual(sent, [{ copies, places: facts.places, bases: facts.bases }]);

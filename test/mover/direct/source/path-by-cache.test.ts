@@ -4,9 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { SourceSession } from '../../../../src/port/direct.ts';
-import { chooseDataPath } from '../../../../src/mover/direct/source/stream/choose-data-path.ts';
 import type { LookDependencies } from '../../../../src/mover/direct/source/source-base.ts';
-import { MBIT, OFFER, partsOf } from './path-scene.ts';
+import { choose, MBIT, OFFER, partsOf } from './path-scene.ts';
 
 const signal = new AbortController().signal;
 
@@ -45,7 +44,7 @@ test('a path is chosen by what the destination’s mover says of its cache, if t
       peer,
       config: { ...config, cache: { ...config.cache, secretFile } },
     };
-    await chooseDataPath(context as unknown as LookDependencies, OFFER, signal);
+    await choose(context as unknown as LookDependencies, OFFER, signal);
     return [calls, looks, given];
   };
   assert.deepEqual(await asked(true, () => Promise.resolve({})), [1, 1, true]);

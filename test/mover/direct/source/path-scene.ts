@@ -2,6 +2,7 @@ import { parseAgentConfig } from '../../../../src/config.ts';
 import type { SourceSession } from '../../../../src/port/direct.ts';
 import { initialSource, type StepFacts } from '../../../../src/migration/direct/source-state.ts';
 import type { LookDependencies } from '../../../../src/mover/direct/source/source-base.ts';
+import { chooseDataPath } from '../../../../src/mover/direct/source/stream/choose-data-path.ts';
 import type { SourceMoverRequest } from '../../../../src/protocol/mover/request.ts';
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import type { GuestMeasure, LinkMeasure } from '../../../../src/protocol/public/prediction.ts';
@@ -55,3 +56,11 @@ export function partsOf(given: Given): LookDependencies {
   };
   return context as LookDependencies;
 }
+
+/** Chooses it for what the destination offers. */
+export const choose = (
+  deps: LookDependencies,
+  wire: WireOffer | undefined,
+  signal: AbortSignal,
+): ReturnType<typeof chooseDataPath> =>
+  chooseDataPath(deps, { wire, memoryBytes: deps.request.memoryBytes }, signal);

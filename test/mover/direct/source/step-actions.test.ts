@@ -16,9 +16,9 @@ import {
   continueSwitchover,
   firstFrame,
   lastLook,
-  launchOf,
   seenThere,
 } from '../../../../src/mover/direct/source/step-actions.ts';
+import { launchOf } from '../../../../src/mover/direct/source/examine.ts';
 import { sessionIfThere } from '../../../../src/mover/direct/source/source-base.ts';
 import type { StepContext } from '../../../../src/mover/direct/source/ports.ts';
 import { COPY, planned, sampleOf } from '../../../migration/direct/samples.ts';

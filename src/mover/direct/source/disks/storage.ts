@@ -24,7 +24,7 @@ export interface StorageFound {
   readonly checks: readonly NamedCheck[];
 }
 
-const NOTHING: StorageFound = {
+export const NOTHING: StorageFound = {
   places: [],
   copies: [],
   copied: [],

@@ -4,7 +4,6 @@ import { GodwitError, godwitError, toGodwitError } from '../../../../errors.ts';
 import type { Log } from '../../../../log.ts';
 import { isCold } from '../../../../migration/direct/cold.ts';
 import { stepIndex } from '../../../../migration/direct/steps.ts';
-import { changedSinceAsked } from '../../../../migration/guest-changes/asked.ts';
 import {
   changeWords,
   compareGuests,
@@ -13,7 +12,7 @@ import {
 } from '../../../../migration/guest-changes/compare.ts';
 import { haltError } from '../../../../migration/guest-changes/errors.ts';
 import { changedPorts } from '../../../../migration/guest-changes/ports.ts';
-import type { SourceState, StepFacts } from '../../../../migration/direct/source-state.ts';
+import type { SourceState } from '../../../../migration/direct/source-state.ts';
 import { pass, warn, type NamedCheck } from '../../../../migration/preflight/check.ts';
 import type { GuestSnapshot } from '../../../../migration/guest-changes/snapshot.ts';
 import { Mutex } from '../../../../mutex.ts';
@@ -21,7 +20,6 @@ import type { PortLooks } from '../../../../network/port-look.ts';
 import type { NicNetwork } from '../../../../protocol/network.ts';
 import type { Check } from '../../../../protocol/public/migration.ts';
 import { carryMedia, type CarryDependencies } from '../disks/carry-media.ts';
-import type { SourceMoverRequest } from '../../../../protocol/mover/request.ts';
 import { refuseOn } from '../../../engine/refused-by-checks.ts';
 import type { MigrationRun } from '../source-base.ts';
 import type { SourceGuest } from './guest.ts';
@@ -240,17 +238,6 @@ function carriedBy(context: CarryDependencies): Carry {
 function isMade({ state }: Facts): boolean {
   const { doing } = state();
   return doing.kind === 'do' && stepIndex(doing.step) > stepIndex('prepare');
-}
-
-/** GODWIT_GUEST_CHANGED if the guest is no longer the one that its destination was asked to admit. */
-export function assertAsAsked(
-  request: Pick<SourceMoverRequest, 'vcpus' | 'macs' | 'request'>,
-  { description, networks }: Pick<StepFacts, 'description' | 'networks'>,
-): void {
-  const now = { vcpus: description?.vcpus, macs: networks?.map(({ mac }) => mac) };
-  const what = changedSinceAsked(request, now);
-  if (what === undefined) return;
-  throw godwitError('GODWIT_GUEST_CHANGED', { guest: request.request.guest, what });
 }
 
 /** The destination is being made or memory flows, and nothing waits for an answer of the monitor. */

@@ -22,7 +22,10 @@ const ONE_LOOK = AbortSignal.abort();
 /** The data path that memory will take, once it is known what the destination offers. GODWIT_CAPABILITY for a wire that is none. */
 export async function chooseDataPath(
   deps: LookDependencies,
-  offer: WireOffer | undefined,
+  {
+    wire: offer,
+    memoryBytes,
+  }: { readonly wire: WireOffer | undefined; readonly memoryBytes: number },
   signal: AbortSignal,
 ): Promise<Pick<StepFacts, 'path'>> {
   const { config, dataPath, request } = deps;
@@ -43,7 +46,7 @@ export async function chooseDataPath(
     own: dataPath.offered ? offerOf(config, guest, to) : undefined,
     offer,
     byRelay,
-    memoryBytes: request.memoryBytes,
+    memoryBytes,
     ...linkToChooseBy(saidLink(deps)),
     measured: request.measured,
     ownMoves: request.ownMoves,

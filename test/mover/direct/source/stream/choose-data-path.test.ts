@@ -10,7 +10,6 @@ import {
 } from '../../../../../src/migration/prediction/data-path.ts';
 import {
   assessStream,
-  chooseDataPath,
   streamFrom,
 } from '../../../../../src/mover/direct/source/stream/choose-data-path.ts';
 import type { Preparation } from '../../../../../src/protocol/peer/migration.ts';
@@ -18,7 +17,7 @@ import type { Check } from '../../../../../src/protocol/public/migration.ts';
 import type { GuestMeasure } from '../../../../../src/protocol/public/prediction.ts';
 import { WIRE_VERSION } from '../../../../../src/protocol/wire.ts';
 import { planned, preparationOf } from '../../../../migration/direct/samples.ts';
-import { MBIT, OFFER, partsOf, type Given } from '../path-scene.ts';
+import { choose, MBIT, OFFER, partsOf, type Given } from '../path-scene.ts';
 
 const signal = new AbortController().signal;
 
@@ -47,8 +46,8 @@ describe('the path that memory takes', () => {
     const given = { settings: { path: 'auto' }, configured: 100 * MBIT, offered: false } as const;
     const pages = { how: 'pages', memoryBytes: 1 << 30, pages: 4096 } as const;
     const takes = async (measured: GuestMeasure | undefined) =>
-      (await chooseDataPath(partsOf({ ...given, measured }), OFFER, signal)).path?.stream
-        ?.compress ?? 'as asked';
+      (await choose(partsOf({ ...given, measured }), OFFER, signal)).path?.stream?.compress ??
+      'as asked';
     assert.equal(await takes(undefined), 'zstd');
     const mix = { zero: 0, duplicate: 0, packed: 0.4, packedAgain: 0.4 };
     assert.equal(await takes({ ...pages, curve: [], mix }), 'zstd');
@@ -60,7 +59,7 @@ describe('the path that memory takes', () => {
     const kind = { finished: 'precopy', byWire: false, several: true, maxDowntimeMs: 100 } as const;
     const told = { ...kind, downtimeMs: 50, costs: { memoryPath: 'packed', processor: 4 } };
     const takes = async (ownMoves: Given['ownMoves']) =>
-      (await chooseDataPath(partsOf({ ...given, ownMoves }), OFFER, signal)).path?.stream?.compress;
+      (await choose(partsOf({ ...given, ownMoves }), OFFER, signal)).path?.stream?.compress;
     assert.equal(await takes(undefined), 'zstd');
     assert.equal(await takes([told, told, told]), undefined);
   });
@@ -68,7 +67,7 @@ describe('the path that memory takes', () => {
   test('is chosen by one look at a sample of its pages where no plan was made, and without it where that fails', async (t) => {
     const given = { settings: { path: 'auto' }, configured: 100 * MBIT, offered: false } as const;
     const compressOf = async (measure: SourceSession['measure']) =>
-      (await chooseDataPath(partsOf({ ...given, measure }), OFFER, signal)).path?.stream?.compress;
+      (await choose(partsOf({ ...given, measure }), OFFER, signal)).path?.stream?.compress;
     const empty: SourceSession['measure'] = async (_signal, brief) => {
       assert.equal(brief?.enough.aborted, true, 'one look, and no windows');
       // A curve of one moment says nothing.
@@ -102,12 +101,12 @@ describe('the path that memory takes', () => {
       throw new Error('it is over');
     };
     const parts = partsOf({ settings: { path: 'auto' }, configured: 100 * MBIT, measure });
-    await assert.rejects(chooseDataPath(parts, OFFER, over.signal), reason);
+    await assert.rejects(choose(parts, OFFER, over.signal), reason);
   });
 
   test('is not chosen where nothing was asked for, or no memory moves', async () => {
     for (const settings of [{}, { path: 'native' }, { mode: 'cold', path: 'wire' }] as const) {
-      assert.deepEqual(await chooseDataPath(partsOf({ settings }), OFFER, signal), {});
+      assert.deepEqual(await choose(partsOf({ settings }), OFFER, signal), {});
     }
   });
 
@@ -120,10 +119,10 @@ describe('the path that memory takes', () => {
         const own = given.offered ? OFFER : undefined;
         const obstacle = wireObstacle(settings, { own, offer, reachable: given.reachable });
         if (obstacle === undefined) {
-          assert.equal((await chooseDataPath(context, offer, signal)).path?.takes, 'wire');
+          assert.equal((await choose(context, offer, signal)).path?.takes, 'wire');
           return;
         }
-        await assert.rejects(chooseDataPath(context, offer, signal), (thrown: unknown) => {
+        await assert.rejects(choose(context, offer, signal), (thrown: unknown) => {
           assert.ok(hasCode(thrown, 'GODWIT_CAPABILITY') && thrown.message.includes(obstacle));
           assert.equal(/relay/.test(thrown.hint ?? ''), given.byRelay);
           return true;
@@ -136,11 +135,7 @@ describe('the path that memory takes', () => {
     await fc.assert(
       fc.asyncProperty(anyGiven, anyOffer, async (given, offer) => {
         const settings = { ...given.settings, path: 'auto' } as const;
-        const chosen = await chooseDataPath(
-          partsOf({ ...given, settings, byRelay: false }),
-          offer,
-          signal,
-        );
+        const chosen = await choose(partsOf({ ...given, settings, byRelay: false }), offer, signal);
         assert.deepEqual(stepFacts.parse(chosen), chosen);
       }),
     );
@@ -150,7 +145,7 @@ describe('the path that memory takes', () => {
     // By post-copy QEMU compresses nothing: a thin link is the wire's.
     const settings = { path: 'auto', mode: 'postcopy' } as const;
     const takes = async (given: Given) =>
-      (await chooseDataPath(partsOf({ settings, ...given }), OFFER, signal)).path?.takes;
+      (await choose(partsOf({ settings, ...given }), OFFER, signal)).path?.takes;
     const [thin, fat] = [100 * MBIT, 10_000 * MBIT];
     const link = (rate: number) => ({ rate, how: 'measured' }) as const;
     assert.equal(await takes({ link: link(thin) }), 'wire');
