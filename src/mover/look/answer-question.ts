@@ -131,15 +131,12 @@ async function oneHost(
   if (manager !== undefined) {
     const { lookAtPath } = await import('../../host/machine/path-look.ts');
     const given = { here: deps.config.name, withinMs, peers: deps.peers, lookAtPath };
-    if (!measure) return { to, checks: await askManager(manager, asked, given, signal) };
-    const learned: Pick<ExaminedHost, 'copiesDisks'> = {};
-    const copies = (has: boolean): void => void Object.assign(learned, { copiesDisks: has });
-    const [checks, measured] = await Promise.all([
-      askManager(manager, asked, { ...given, copies }, signal),
-      measureByManager(manager, asked, withinMs, signal),
-    ]);
+    const asking = askManager(manager, asked, given, signal);
+    if (!measure) return { to, checks: (await asking).checks };
+    const measuring = measureByManager(manager, asked, withinMs, signal);
+    const [found, measured] = await Promise.all([asking, measuring]);
     const takes = request.path === 'wire' ? 'wire' : 'native';
-    return { to, checks, path: { takes }, ...learned, ...measured };
+    return { to, ...found, path: { takes }, ...measured };
   }
   const { examine } = await import('./direct.ts');
   const what = `to check ${request.guest} against ${to}`;

@@ -1,13 +1,14 @@
-import { hasCode, toGodwitError, godwitError } from '../../errors.ts';
+import { godwitError, hasCode, toGodwitError, type GodwitError } from '../../errors.ts';
 import { hostFactsOf } from '../../host/machine/host-facts.ts';
 import { lookAtPath } from '../../host/machine/path-look.ts';
 import type { Knows } from '../../host/memory-sample/pages.ts';
 import { initialSource, type StepFacts } from '../../migration/direct/source-state.ts';
 import { pass, refusal, warn } from '../../migration/preflight/check.ts';
+import { losesFullPackets } from '../../network/path-size.ts';
 import { defined } from '../../protocol/defined.ts';
-import { fullAddress } from '../../protocol/names.ts';
+import { fullAddress, splitAddress } from '../../protocol/names.ts';
 import { routesOf } from '../../protocol/network.ts';
-import type { Admission } from '../../protocol/peer/migration.ts';
+import type { Admission, Preparation } from '../../protocol/peer/migration.ts';
 import { migrationSettings, type Check } from '../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import { rendezvousOf } from '../../protocol/relay.ts';
@@ -24,14 +25,7 @@ import {
 } from '../direct/source/examine.ts';
 import type { SourceGuest } from '../direct/source/guest/guest.ts';
 import { GuestConnections } from '../direct/source/network/connections.ts';
-import type { AdmissionAnswer } from '../direct/source/peer.ts';
-import {
-  missing,
-  preparation,
-  type LookDependencies,
-  type LookQuestion,
-} from '../direct/source/source-base.ts';
-import { whyNoAnswer } from './no-answer.ts';
+import { missing, preparation } from '../direct/source/source-base.ts';
 import type { CheckDependencies, Examined } from './questions.ts';
 
 /** The destination answers within this, ms; the last may ask a segment that is silent. */
@@ -67,17 +61,14 @@ export interface Examination extends Omit<Looked, 'facts'> {
  */
 export async function examine(asked: Examining, signal: AbortSignal): Promise<Examination> {
   const findings = findingsOf(asked, signal);
-  const peer = new AgentPeer(asked, findings);
-  const { deps, learn } = stepDependencies(asked, peer);
+  const { deps, learn } = stepDependencies(asked, findings);
   const answered = learn(await admit(deps, findings, signal));
   const inspected = learn(await inspect(deps, findings, signal));
   const isDescribed = deps.state().known.description !== undefined;
   if (answered !== undefined && isDescribed) {
     const assessed = learn(await assess(deps, findings, signal));
     if (asked.standby === true && assessed !== undefined)
-      await findings.attempt('destination', () =>
-        offerStandby(asked, deps, { admission: peer.admission, findings }, signal),
-      );
+      await findings.attempt('destination', () => offerStandby(asked, deps, findings, signal));
   }
   return {
     ...answered,
@@ -108,13 +99,8 @@ function findingsOf({ standby }: Pick<Examining, 'standby'>, signal: AbortSignal
 }
 
 /** `learn` keeps what a look found out, as a migration's state does. */
-function stepDependencies(
-  { id, config, clock, request, handle, seen, memoryBytes = 0, guest, measured }: Examining,
-  peer: AdmittingPeer,
-): {
-  readonly deps: StepDependencies;
-  readonly learn: (looked: Looked | undefined) => Looked | undefined;
-} {
+function stepDependencies(asked: Examining, findings: Findings) {
+  const { id, config, clock, request, handle, seen, memoryBytes = 0, guest, measured } = asked;
   let { state } = initialSource({
     type: 'planned',
     id,
@@ -125,104 +111,106 @@ function stepDependencies(
     settings: migrationSettings.parse(request),
     bootId: '',
   });
-  return {
-    deps: {
-      config,
-      guest,
-      peer,
-      state: () => state,
-      hostFacts: hostFactsOf(config, clock),
-      request: { id, request, handle, memoryBytes, ...seen, measured },
-      connections: new GuestConnections(),
-      dataPath: { offered: true },
-    },
-    learn: (looked) => {
-      state = { ...state, known: { ...state.known, ...looked?.facts } };
-      return looked;
-    },
+  const deps: StepDependencies = {
+    config,
+    guest,
+    peer: agentAsPeer(asked, findings),
+    state: () => state,
+    hostFacts: hostFactsOf(config, clock),
+    request: { id, request, handle, memoryBytes, ...seen, measured },
+    connections: new GuestConnections(),
+    dataPath: { offered: true },
   };
+  const learn = (looked: Looked | undefined): typeof looked => {
+    state = { ...state, known: { ...state.known, ...looked?.facts } };
+    return looked;
+  };
+  return { deps, learn };
 }
 
 /** The destination's agent in the place of its mover, which has not been started. */
-class AgentPeer implements AdmittingPeer {
-  readonly #asked: Examining;
-  readonly #report: Findings['report'];
-  #admission: Admission | undefined;
+function agentAsPeer(
+  { clock, peers, request }: Examining,
+  { report }: Pick<Findings, 'report'>,
+): AdmittingPeer {
+  const { to, path } = request;
+  const api = peers.preflight(to);
+  const main = peers.address(to);
+  const further = request.pathAddresses ?? peers.furtherAddresses(to);
+  /** Each later question repeats it. */
+  let admission: Admission | undefined;
+  const admitted = (): Admission => {
+    if (admission === undefined) throw missing('admission');
+    return admission;
+  };
+  return {
+    byRelay: rendezvousOf(main ?? '') !== undefined,
+    addresses: main === undefined ? [] : [main, ...further.map((each) => fullAddress(each, main))],
+    admit: async (asked, signal) => {
+      admission = asked;
+      const body = { admission, ports: path === 'wire' ? WIRE_PORTS : NATIVE_PORTS };
+      try {
+        const askedMs = clock.wallMs();
+        const answer = await api.preflight({ body }, { signal, deadlineMs: ADMISSION_MS });
+        const answeredMs = clock.wallMs();
+        const checks = [pass('destination', `${to} answers`, 'both'), ...answer.checks];
+        const question = (within: AbortSignal): Promise<unknown> =>
+          peers.linkProbe(to, '', { signal: within, deadlineMs: QUESTION_MS });
+        // Not beside the question: what that takes of this process would be taken for the path.
+        const look = main === undefined ? {} : await lookAtPath(main, question, signal);
+        return { ...answer, checks, askedMs, answeredMs, path: look };
+      } catch (thrown) {
+        signal.throwIfAborted();
+        if (!hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN'))
+          throw await whyNoAnswer(thrown, { to, address: main }, signal);
+        const evidence = `${to} runs a build that answers no checks: it was not asked`;
+        const hint = `Upgrade Godwit on ${to}; a migration to it makes these checks once it has begun.`;
+        report([warn('destination', evidence, hint, 'both')]);
+        return undefined;
+      }
+    },
+    resume: () => undefined,
+    call: (_id, signal, question) =>
+      question({
+        storage: ({ body: proof }) => {
+          const body = { admission: admitted(), proof };
+          return api.preflightStorage({ body }, { signal, deadlineMs: STORAGE_MS });
+        },
+        known: ({ body: cache }, options) =>
+          api.preflightKnown(
+            { body: { admission: admitted(), ports: WIRE_PORTS, cache } },
+            options,
+          ),
+        assess: ({ body: preparation }) => {
+          const body = { admission: routed(admitted(), preparation), preparation };
+          return api.preflightAssess({ body }, { signal, deadlineMs: ASSESS_MS });
+        },
+      }),
+  };
+}
 
-  constructor(asked: Examining, { report }: Pick<Findings, 'report'>) {
-    this.#asked = asked;
-    this.#report = report;
-  }
+/** With what leads to the guest once it is described. */
+function routed(admission: Admission, { networks = [] }: Pick<Preparation, 'networks'>): Admission {
+  return { ...admission, routes: routesOf(networks) };
+}
 
-  /** All that a migration would use: those that it was given, or those of the configuration. */
-  get addresses(): readonly string[] {
-    const { peers, request } = this.#asked;
-    const main = peers.address(request.to);
-    if (main === undefined) return [];
-    const further = request.pathAddresses ?? peers.furtherAddresses(request.to);
-    return [main, ...further.map((each) => fullAddress(each, main))];
-  }
+const MTU_HINT =
+  'Something on the way drops full packets and says nothing: give the path one MTU, or lower it at both hosts to the least on the way (`ping -M do -s 1472` shows what passes).';
 
-  get byRelay(): boolean {
-    const { peers, request } = this.#asked;
-    return rendezvousOf(peers.address(request.to) ?? '') !== undefined;
-  }
-
-  /** Of this check: each of its questions names it. */
-  get admission(): Admission {
-    if (this.#admission === undefined) throw missing('admission');
-    return this.#admission;
-  }
-
-  get #api() {
-    return this.#asked.peers.preflight(this.#asked.request.to);
-  }
-
-  async admit(admission: Admission, signal: AbortSignal): Promise<AdmissionAnswer | undefined> {
-    this.#admission = admission;
-    const { clock, peers, request } = this.#asked;
-    const { to } = request;
-    const ports = request.path === 'wire' ? WIRE_PORTS : NATIVE_PORTS;
-    try {
-      const options = { signal, deadlineMs: ADMISSION_MS };
-      const askedMs = clock.wallMs();
-      const answer = await this.#api.preflight({ body: { admission, ports } }, options);
-      const answeredMs = clock.wallMs();
-      const checks = [pass('destination', `${to} answers`, 'both'), ...answer.checks];
-      const question = (within: AbortSignal): Promise<unknown> =>
-        peers.linkProbe(to, '', { signal: within, deadlineMs: QUESTION_MS });
-      // Not beside the question: what that takes of this process would be taken for the path.
-      const address = peers.address(to);
-      const path = address === undefined ? {} : await lookAtPath(address, question, signal);
-      return { ...answer, checks, askedMs, answeredMs, path };
-    } catch (thrown) {
-      signal.throwIfAborted();
-      if (!hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN'))
-        throw await whyNoAnswer(thrown, { to, address: peers.address(to) }, signal);
-      const evidence = `${to} runs a build that answers no checks: it was not asked`;
-      const hint = `Upgrade Godwit on ${to}; a migration to it makes these checks once it has begun.`;
-      this.#report([warn('destination', evidence, hint, 'both')]);
-      return undefined;
-    }
-  }
-
-  resume(): void {}
-
-  call<T>(_id: string, signal: AbortSignal, question: LookQuestion<T>): Promise<T> {
-    const { admission } = this;
-    const api = this.#api;
-    return question({
-      storage: ({ body: proof }) =>
-        api.preflightStorage({ body: { admission, proof } }, { signal, deadlineMs: STORAGE_MS }),
-      known: ({ body: cache }, within) =>
-        api.preflightKnown({ body: { admission, ports: WIRE_PORTS, cache } }, within),
-      assess: ({ body }) => {
-        const routed = { ...admission, routes: routesOf(body.networks ?? []) };
-        const options = { signal, deadlineMs: ASSESS_MS };
-        return api.preflightAssess({ body: { admission: routed, preparation: body } }, options);
-      },
-    });
-  }
+/** Why a host did not answer a question: where its kernel answers small packets and no full ones, that is the reason. */
+export async function whyNoAnswer(
+  thrown: unknown,
+  { to, address }: { readonly to: string; readonly address: string | undefined },
+  signal: AbortSignal,
+  loses: (host: string, signal: AbortSignal) => Promise<boolean> = losesFullPackets,
+): Promise<GodwitError> {
+  const isSilent = hasCode(thrown, 'GODWIT_DEADLINE') || hasCode(thrown, 'GODWIT_UNREACHABLE');
+  const isDirect = address !== undefined && rendezvousOf(address) === undefined;
+  if (!isSilent || !isDirect || !(await loses(splitAddress(address).host, signal)))
+    return toGodwitError(thrown);
+  const reason = 'small packets come back from there, and full ones do not';
+  const facts = { peer: to, address, reason };
+  return godwitError('GODWIT_UNREACHABLE', facts, { hint: MTU_HINT, cause: thrown });
 }
 
 /** Of the destination's agent, before there is a migration. Also undefined where it lets the guest not in. Never rejects. */
@@ -231,7 +219,7 @@ export async function askAgentKnown(asked: Examining, signal: AbortSignal): Know
   // A container's memory goes by no wire.
   if (request.mode === 'cold' || guest.capabilities.rounds === 'content') return undefined;
   const findings = findingsOf(asked, signal);
-  const { deps } = stepDependencies(asked, new AgentPeer(asked, findings));
+  const { deps } = stepDependencies(asked, findings);
   return askKnown(config, request, async (cache) => {
     const body = { admission: await admissionOf(deps, findings, signal), ports: WIRE_PORTS, cache };
     return peers.preflight(request.to).preflightKnown({ body }, { signal, deadlineMs: KNOWN_MS });
@@ -241,8 +229,8 @@ export async function askAgentKnown(asked: Examining, signal: AbortSignal): Know
 /** Where nothing speaks against a cold move, the destination keeps what a cold move would give it. */
 async function offerStandby(
   { request, peers, labels, digest, guest: held }: Examining,
-  deps: LookDependencies,
-  { admission, findings }: { readonly admission: Admission; readonly findings: Findings },
+  deps: StepDependencies,
+  findings: Findings,
   signal: AbortSignal,
 ): Promise<void> {
   const { guest, to } = request;
@@ -260,17 +248,12 @@ async function offerStandby(
     findings.report([refusal('disks', godwitError('GODWIT_DISK_MISSING', facts), 'both')]);
   }
   if (findings.checks.some(({ verdict }) => verdict === 'refuse')) return;
-  const offered = {
-    ...admission,
-    routes: routesOf(body.networks ?? []),
-    settings: migrationSettings.parse(request),
-    ...defined({ labels }),
-  };
+  const admission = routed(await admissionOf(deps, findings, signal), body);
   await peers.preflight(to).keepStandby(
     {
       params: { guest },
       body: {
-        admission: offered,
+        admission: { ...admission, ...defined({ labels }) },
         preparation: body,
         ...defined({ digest }),
       },

@@ -3,28 +3,32 @@ import { isManaged, type Driver } from '../../drivers/registry.ts';
 import type { ManagedDriver } from '../../port/managed.ts';
 import { toGodwitError } from '../../errors.ts';
 import { orderOf } from '../../migration/managed/events.ts';
-import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { refusal } from '../../migration/preflight/check.ts';
+import { passes, type Finding } from '../../migration/preflight/finding.ts';
 import {
-  deviceQuestion,
-  heldDeviceChecks,
-  type HeldDevicesAsked,
-} from '../managed/held-devices.ts';
-import { checkWire, copiesOf } from '../managed/wire-offer.ts';
+  byAgents,
+  judgeLink,
+  judgeMigrationNetwork,
+  judgeRoundTrip,
+  type LinkFacts,
+} from '../../migration/preflight/link.ts';
+import type { CheckName } from '../../migration/preflight/table.ts';
+import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
+import type { LookAtPath } from '../../host/machine/path-look.ts';
+import type { LinkMeasure } from '../../protocol/public/prediction.ts';
+import { proverThrough } from '../managed/device-prover.ts';
+import { checkMove, inspect, type LookDependencies } from '../managed/examine.ts';
+import { checkWire, type WireAsked } from '../managed/wire-offer.ts';
 import {
   check,
   MAX_CHECKS,
   migrationSettings,
   type Check,
-  type MigrationSettings,
 } from '../../protocol/public/migration.ts';
 import type { CheckDependencies, Examined, ExaminedHost } from './questions.ts';
-import { linkChecks, type LinkAsked } from './managed-link.ts';
 
 /** At most so much of why a guest was not measured is reported, characters. */
 const MAX_WORDS = 4096;
-const OFFER_MS = 8000;
-const STORAGE_MS = 10_000;
 
 /** The driver of a guest that a manager moves; undefined where Godwit takes hold of it itself. */
 export function managerOf(
@@ -40,8 +44,6 @@ export interface ManagerAsked extends Pick<LinkAsked, 'lookAtPath'> {
   readonly here: string;
   readonly withinMs: number;
   readonly peers: Pick<CheckDependencies['peers'], 'preflight' | 'address' | 'linkProbe'>;
-  /** Told whether disks would be copied, as far as it comes to that. */
-  readonly copies?: (has: boolean) => void;
 }
 
 /** What the guest's manager finds for or against the move, as a migration would hear it first. It starts nothing. */
@@ -54,9 +56,9 @@ export async function askManager(
     from,
     seen,
   }: Pick<Examined, 'id' | 'request' | 'handle' | 'from' | 'seen'>,
-  { here, withinMs, peers, lookAtPath, copies }: ManagerAsked,
+  { here, withinMs, peers, lookAtPath }: ManagerAsked,
   signal: AbortSignal,
-): Promise<Check[]> {
+): Promise<Pick<ExaminedHost, 'checks' | 'copiesDisks'>> {
   const { guest, to } = request;
   const settings = migrationSettings.parse(request);
   const order = orderOf({ id, guest, from: from ?? here, to, settings });
@@ -64,30 +66,40 @@ export async function askManager(
   try {
     return await withDeadline(what, Math.max(0, withinMs), signal, async (within) => {
       const session = await driver.openManaged(handle, within);
+      const deps: LookDependencies = {
+        order,
+        ask: (question) => question(session, within),
+        proveDevices: proverThrough({
+          here,
+          as: 'agent',
+          settings,
+          askThere:
+            peers.address(to) === undefined
+              ? undefined
+              : (body, options) => peers.preflight(to).preflightStorage({ body }, options),
+        }),
+        wire: order.wire === true ? { check: wireCheck } : undefined,
+      };
       try {
-        const { checks, memoryBytes, devices } = await session.inspect(within);
-        const found = await session.check(order, within);
-        const { link } = seen;
-        const asked = { here, order, memoryBytes, link, peers, lookAtPath };
-        const path: Check[] = [];
-        if (order.wire === true || copies !== undefined) {
-          // The manager's storage is asked once more for that: not where nothing rests on it.
-          const hasCopies = ((await copiesOf(session, order, found, within)) ?? []).length > 0;
-          copies?.(hasCopies);
-          if (order.wire === true)
-            path.push(await wireCheck(driver, order, hasCopies, { here, peers }, within));
-        }
-        const ask = storageOf(peers, { here, order, memoryBytes, settings }, within);
-        const held = await heldDeviceChecks({ devices, order, id, ask }, within);
-        const all = [...checks, ...held, ...path, ...found, ...(await linkChecks(asked, within))];
-        return check.array().parse(all.slice(0, MAX_CHECKS));
+        const { checks, memoryBytes } = await inspect(deps, within);
+        const found = await checkMove(deps, within);
+        const asked = { here, order, memoryBytes, link: seen.link, peers, lookAtPath };
+        const all = [...checks, ...found.checks, ...(await linkChecks(asked, within))];
+        const copiesDisks = (found.copies ?? []).length > 0;
+        return { checks: check.array().parse(all.slice(0, MAX_CHECKS)), copiesDisks };
       } finally {
         await session.close();
       }
     });
   } catch (thrown) {
     signal.throwIfAborted();
-    return [refusal('destination', toGodwitError(thrown), 'both')];
+    return { checks: [refusal('destination', toGodwitError(thrown), 'both')] };
+  }
+
+  function wireCheck(disks: boolean, within: AbortSignal): Promise<Check> {
+    const ask: WireAsked['ask'] = (query, options) =>
+      peers.preflight(to).offerReceiver({ query }, options);
+    return checkWire({ driver, guest, from: here, to, disks, ask }, within);
   }
 }
 
@@ -117,37 +129,62 @@ export async function measureByManager(
   }
 }
 
-interface StorageAsked {
+/** Of each question that times the path to the destination. */
+const QUESTION_MS = 2000;
+
+type LinkCheck = Extract<CheckName, 'link' | 'round-trip' | 'migration-network'>;
+const JUDGES: readonly [LinkCheck, (facts: LinkFacts) => Finding[]][] = [
+  ['round-trip', judgeRoundTrip],
+  ['link', judgeLink],
+  ['migration-network', judgeMigrationNetwork],
+];
+
+export interface LinkAsked {
+  /** The host of this agent. */
   readonly here: string;
-  readonly order: ManagedOrder;
+  readonly order: Pick<ManagedOrder, 'from' | 'to' | 'mode' | 'wire'>;
   readonly memoryBytes: number;
-  readonly settings: MigrationSettings;
+  /** What is known of its rate. */
+  readonly link: LinkMeasure | undefined;
+  readonly peers: Pick<CheckDependencies['peers'], 'address' | 'linkProbe'>;
+  readonly lookAtPath: LookAtPath;
 }
 
-/** The question of a guest's devices, as another host's agent answers it before there is a migration. */
-function storageOf(
-  peers: ManagerAsked['peers'],
-  { here, ...of }: StorageAsked,
-  signal: AbortSignal,
-): HeldDevicesAsked['ask'] {
-  const { from, to, id } = of.order;
-  if (from !== here) return `the guest is at ${from}, and this agent at ${here}`;
-  if (peers.address(to) === undefined) return `${here} knows no agent of Godwit at ${to}`;
-  return async (devices) => {
-    const body = deviceQuestion({ id, ...of }, devices);
-    const options = { signal, deadlineMs: STORAGE_MS };
-    return (await peers.preflight(to).preflightStorage({ body }, options)).devices ?? [];
+/** What the link is over which a manager sends a guest, as far as the agents at both its ends see it. */
+export async function linkChecks(asked: LinkAsked, signal: AbortSignal): Promise<Check[]> {
+  const { here, order, memoryBytes, link, peers, lookAtPath } = asked;
+  const { from, to, mode, wire = false } = order;
+  const address = peers.address(to);
+  const why = whyNotLooked(here, order, address);
+  if (address === undefined || why !== undefined)
+    return JUDGES.map(([name]) => named(name, passes(`not looked at: ${why}`), true));
+  const question = (within: AbortSignal): Promise<unknown> =>
+    peers.linkProbe(to, '', { signal: within, deadlineMs: QUESTION_MS });
+  const facts: LinkFacts = {
+    source: { name: from },
+    destination: { name: to },
+    mayPostcopy: mode !== 'precopy',
+    link,
+    memoryBytes,
+    ...(await lookAtPath(address, question, signal)),
   };
+  return JUDGES.flatMap(([name, judge]) => {
+    const found = judge(facts);
+    if (found.length === 0)
+      return [named(name, passes('not looked at: the path does not show it'), true)];
+    return found.map((each) => named(name, wire ? each : byAgents(each)));
+  });
 }
 
-function wireCheck(
-  { name: driver, memorySockets: sockets }: ManagedDriver,
-  { guest, to }: ManagedOrder,
-  disks: boolean,
-  { here: from, peers }: Pick<ManagerAsked, 'here' | 'peers'>,
-  signal: AbortSignal,
-): Promise<Check> {
-  const query = { guest, from, driver };
-  const ask = () => peers.preflight(to).offerReceiver({ query }, { signal, deadlineMs: OFFER_MS });
-  return checkWire({ sockets, from, to, disks, ask }, signal);
+function whyNotLooked(
+  here: string,
+  { from, to }: LinkAsked['order'],
+  address: string | undefined,
+): string | undefined {
+  if (from !== here) return `the guest is at ${from}, and this agent at ${here}`;
+  return address === undefined ? `${here} knows no agent of Godwit at ${to}` : undefined;
+}
+
+function named(name: LinkCheck, finding: Finding, notTried = false): Check {
+  return { name, side: 'both', ...(notTried ? { notTried } : {}), ...finding };
 }

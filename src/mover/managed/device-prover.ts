@@ -1,34 +1,57 @@
 import { randomBytes } from 'node:crypto';
-import { migrationSettings } from '../../protocol/public/migration.ts';
+import type { StorageAnswer } from '../../protocol/peer/migration.ts';
+import type { PreflightStorage } from '../../protocol/peer/preflight.ts';
+import { migrationSettings, type MigrationSettings } from '../../protocol/public/migration.ts';
 import { askAgent } from './ask-agent.ts';
-import { deviceQuestion, heldDeviceChecks, type HeldDevicesAsked } from './held-devices.ts';
+import { heldDeviceChecks, type HeldDevicesAsked } from './held-devices.ts';
 import type { HostLooksDependencies } from './host-looks.ts';
 import type { ProveDevices } from './context.ts';
 
 const ANSWER_MS = 10_000;
 
-/** The destination has no mover of a guest that its manager moves: its agent answers, as it does before a migration. */
-export function deviceProver({
-  config,
-  request: asked,
-  connect,
-}: HostLooksDependencies): ProveDevices {
-  const { peer, request } = asked;
+export interface ProverDependencies {
+  /** This host, and the program that looks. */
+  readonly here: string;
+  readonly as: 'agent' | 'mover';
+  readonly settings: MigrationSettings;
+  /** Asks the destination's agent; undefined if this host knows none there. */
+  readonly askThere:
+    | ((
+        body: PreflightStorage,
+        options: { readonly signal: AbortSignal; readonly deadlineMs: number },
+      ) => Promise<StorageAnswer>)
+    | undefined;
+}
+
+/**
+ * The destination has no mover of a guest that its manager moves: its agent answers, as it does before a migration. No
+ * migration has the id of the question, so nothing that it answers is good for one.
+ */
+export function proverThrough({ here, as, settings, askThere }: ProverDependencies): ProveDevices {
   return async ({ devices, memoryBytes }, order, signal) => {
     const id = `c-${randomBytes(8).toString('hex')}`;
-    const { from, to } = order;
-    const of = { id, order, memoryBytes, settings: migrationSettings.parse(request) };
+    const { guest, from, to } = order;
     const ask = (): HeldDevicesAsked['ask'] => {
-      if (from !== config.name) return `the guest is at ${from}, and this mover at ${config.name}`;
-      if (peer === undefined) return `${from} knows no agent of Godwit at ${to}`;
+      if (from !== here) return `the guest is at ${from}, and this ${as} at ${here}`;
+      if (askThere === undefined) return `${from} knows no agent of Godwit at ${to}`;
       return async (proofs) => {
-        const body = deviceQuestion(of, proofs);
-        const { answer } = await askAgent(connect, peer, (api) =>
-          api.preflightStorage({ body }, { signal, deadlineMs: ANSWER_MS }),
-        );
-        return answer.devices ?? [];
+        const { timeoutMs } = settings;
+        const admission = { id, guest, from, memoryBytes, epoch: 1, timeoutMs, settings };
+        const body = { admission, proof: { places: [], devices: [...proofs] } };
+        return (await askThere(body, { signal, deadlineMs: ANSWER_MS })).devices ?? [];
       };
     };
     return heldDeviceChecks({ devices, order, id, ask: ask() }, signal);
   };
+}
+
+/** The same for a mover. */
+export function deviceProver({ config, request, connect }: HostLooksDependencies): ProveDevices {
+  const { peer } = request;
+  const settings = migrationSettings.parse(request.request);
+  const askThere: ProverDependencies['askThere'] =
+    peer &&
+    (async (body, options) =>
+      (await askAgent(connect, peer, (api) => api.preflightStorage({ body }, options))).answer);
+  return proverThrough({ here: config.name, as: 'mover', settings, askThere });
 }

@@ -4,8 +4,7 @@ import { godwitError, toGodwitError } from '../../errors.ts';
 import type { ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { pass, refusal, warn } from '../../migration/preflight/check.ts';
 import type { DeviceAnswer, DeviceProof } from '../../protocol/disk.ts';
-import type { PreflightStorage } from '../../protocol/peer/preflight.ts';
-import type { Check, MigrationSettings } from '../../protocol/public/migration.ts';
+import type { Check } from '../../protocol/public/migration.ts';
 import { deviceAtPath, proveMedia, type Medium, type MediumVerdict } from '../engine/media.ts';
 
 /** Whether the destination has a guest's block devices where its manager will open them: both hosts look at them. */
@@ -17,24 +16,6 @@ export interface HeldDevicesAsked {
   readonly id: string;
   /** Asks the agent of the other host; in words, why nobody can be asked. */
   readonly ask: ((devices: readonly DeviceProof[]) => Promise<readonly DeviceAnswer[]>) | string;
-}
-
-/** As a check asks it: no migration has its id, so nothing that the other host answers is good for one. */
-export function deviceQuestion(
-  {
-    id,
-    order: { guest, from },
-    memoryBytes,
-    settings,
-  }: Pick<HeldDevicesAsked, 'id' | 'order'> & {
-    readonly memoryBytes: number;
-    readonly settings: MigrationSettings;
-  },
-  devices: readonly DeviceProof[],
-): PreflightStorage {
-  const { timeoutMs } = settings;
-  const admission = { id, guest, from, memoryBytes, epoch: 1, timeoutMs, settings };
-  return { admission, proof: { places: [], devices: [...devices] } };
 }
 
 export async function heldDeviceChecks(

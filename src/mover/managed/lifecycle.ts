@@ -1,4 +1,3 @@
-import type { ManagedSession } from '../../port/managed.ts';
 import type { ManagedContext } from './context.ts';
 import type { Clock } from '../../clock.ts';
 import { godwitError, hasCode, toGodwitError, type GodwitError } from '../../errors.ts';
@@ -12,7 +11,7 @@ import {
 import { UNDO_MS, type UndoneStep } from '../../migration/managed/lifecycle.ts';
 import { MAX_CHECKS, type Check } from '../../protocol/public/migration.ts';
 import { neverMeasured, rateOf, waitToBegin, type Begun } from '../engine/beginning.ts';
-import { copiesOf } from './wire-offer.ts';
+import { checkMove, inspect } from './examine.ts';
 import { reporter } from './task-reporter.ts';
 import { assertUnchanged, changeBehind, GuestChangeLook, namingChanges } from './guest-changes.ts';
 import { TaskSteering } from './task-steering.ts';
@@ -71,29 +70,25 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   inspect: {
-    do: async ({ ask, verification, proveDevices, order, state }, signal) => {
+    do: async (context, signal) => {
+      const { verification, state } = context;
       verification?.before(state);
-      const found = await ask((session, inner) => session.inspect(inner), signal);
+      const found = await inspect(context, signal);
       verification?.inspected(found);
-      const held = await proveDevices?.(found, order, signal);
-      return acceptedFacts({ ...found, checks: [...found.checks, ...(held ?? [])] });
+      return acceptedFacts({ ...found, checks: [...found.checks] });
     },
   },
 
   check: {
     do: async (context, signal) => {
-      const { ask, order, wire, verification, state } = context;
+      const { verification, state } = context;
       verification?.watch(state());
-      const [checks, copies] = await namingChanges(context, signal, async () => {
-        const found = await ask((session, inner) => session.check(order, inner), signal);
-        const of = (session: ManagedSession, inner: AbortSignal) =>
-          copiesOf(session, order, found, inner);
-        return [found, await ask(of, signal)] as const;
-      });
-      const path = wire === undefined ? [] : [await wire.check((copies ?? []).length > 0, signal)];
+      const { checks, copies } = await namingChanges(context, signal, () =>
+        checkMove(context, signal),
+      );
       return acceptedFacts({
-        checks: [...path, ...checks],
-        ...(copies && { copies, takesBack: true }),
+        checks: [...checks],
+        ...(copies && { copies: [...copies], takesBack: true }),
       });
     },
   },

@@ -1,32 +1,26 @@
-import type { ManagedSession, MemorySockets } from '../../port/managed.ts';
+import type { ManagedDriver } from '../../port/managed.ts';
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import { whyNoSockets } from '../../port/memory-sockets.ts';
-import type { CopiedDisk, ManagedOrder } from '../../migration/managed/task-sight.ts';
 import { pass, refusal } from '../../migration/preflight/check.ts';
-import type { ReceiverOffer } from '../../protocol/peer/receiver.ts';
+import type { ReceiverOffer, ReceiverRequest } from '../../protocol/peer/receiver.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { WIRE_VERSION } from '../../protocol/wire.ts';
 
-/** Asked for only where the manager finds nothing against the move. */
-export async function copiesOf(
-  session: Pick<ManagedSession, 'copies'>,
-  order: ManagedOrder,
-  found: readonly Check[],
-  signal: AbortSignal,
-): Promise<CopiedDisk[] | undefined> {
-  if (found.some(({ verdict }) => verdict === 'refuse')) return undefined;
-  return session.copies?.(order, signal);
-}
+const OFFER_MS = 8000;
 
 export interface WireAsked {
-  /** Of this host's driver. */
-  readonly sockets: MemorySockets | undefined;
+  /** Of this host. */
+  readonly driver: Pick<ManagedDriver, 'name' | 'memorySockets'>;
+  readonly guest: string;
   readonly from: string;
   readonly to: string;
   /** Disks are copied with it. */
   readonly disks: boolean;
   /** Asks the agent of the other host. */
-  readonly ask: () => Promise<ReceiverOffer>;
+  readonly ask: (
+    query: Pick<ReceiverRequest, 'guest' | 'from' | 'driver'>,
+    options: { readonly signal: AbortSignal; readonly deadlineMs: number },
+  ) => Promise<ReceiverOffer>;
 }
 
 /** Whether a guest that its manager moves can take the wire with its memory, and with the disks that are copied; opens nothing. */
@@ -34,7 +28,7 @@ export async function checkWire(asked: WireAsked, signal: AbortSignal): Promise<
   try {
     const why = await whyNot(asked, signal);
     if (why === undefined) {
-      const evidence = `${asked.to} opens a receiver at ${asked.sockets?.place ?? ''}`;
+      const evidence = `${asked.to} opens a receiver at ${asked.driver.memorySockets?.place ?? ''}`;
       return pass('path', evidence, 'both');
     }
     const hint = 'Leave --path wire out, or make good what is named.';
@@ -46,14 +40,13 @@ export async function checkWire(asked: WireAsked, signal: AbortSignal): Promise<
   }
 }
 
-async function whyNot(
-  { sockets, from, to, disks, ask }: WireAsked,
-  signal: AbortSignal,
-): Promise<string | undefined> {
+async function whyNot(asked: WireAsked, signal: AbortSignal): Promise<string | undefined> {
+  const { from, to, disks } = asked;
+  const { memorySockets: sockets } = asked.driver;
   if (sockets === undefined) return `the manager of ${from} sends memory by a path of its own`;
   const unusable = await whyNoSockets(sockets, from, signal);
   if (unusable !== undefined) return `at ${from}, ${unusable}`;
-  const { wire, place, why, disks: takesDisks = false } = await offerOr(ask);
+  const { wire, place, why, disks: takesDisks = false } = await offerOr(asked, signal);
   if (wire === undefined) return `Godwit at ${to} is of a build that opens no receiver`;
   if (place === undefined) return `${to} opens no receiver: ${why ?? 'it does not say why'}`;
   if (wire.version !== WIRE_VERSION)
@@ -65,9 +58,12 @@ async function whyNot(
 }
 
 /** Nothing of an earlier build. */
-async function offerOr(ask: WireAsked['ask']): Promise<Partial<ReceiverOffer>> {
+async function offerOr(
+  { driver, guest, from, ask }: WireAsked,
+  signal: AbortSignal,
+): Promise<Partial<ReceiverOffer>> {
   try {
-    return await ask();
+    return await ask({ guest, from, driver: driver.name }, { signal, deadlineMs: OFFER_MS });
   } catch (thrown) {
     if (hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN')) return {};
     throw thrown;

@@ -26,11 +26,10 @@ import type { Surroundings } from '../engine/surroundings.ts';
 import { diskLinkReport, wireReport } from '../engine/wire-report.ts';
 import { askAgent, type Answered } from './ask-agent.ts';
 import { managedSettings } from './settings.ts';
-import { checkWire } from './wire-offer.ts';
+import { checkWire, type WireAsked } from './wire-offer.ts';
 
 /** Once the manager says that its task has ended, what is under way may take this long, ms. */
 const CLOSE_MS = 3000;
-const OFFER_MS = 8000;
 const OPEN_MS = 15_000;
 /** A manager decides who runs the guest; its receivers count no epochs. */
 const EPOCH = 1;
@@ -85,11 +84,9 @@ export class ManagedWire {
   check(disks: boolean, signal: AbortSignal): Promise<Check> {
     const { config, driver, request } = this.#deps;
     const { guest, to } = request.request;
-    const query = { guest, from: config.name, driver: driver.name };
-    const ask = async () =>
-      (await this.#ask((api) => api.offerReceiver({ query }, { signal, deadlineMs: OFFER_MS })))
-        .answer;
-    return checkWire({ sockets: driver.memorySockets, from: config.name, to, disks, ask }, signal);
+    const ask: WireAsked['ask'] = async (query, options) =>
+      (await this.#ask((api) => api.offerReceiver({ query }, options))).answer;
+    return checkWire({ driver, guest, from: config.name, to, disks, ask }, signal);
   }
 
   /** Makes both ends ready for the manager; nothing where they are. An error leaves nothing of it on this host. */

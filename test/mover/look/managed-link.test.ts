@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { linkChecks, type LinkAsked } from '../../../src/mover/look/managed-link.ts';
+import { linkChecks, type LinkAsked } from '../../../src/mover/look/managed.ts';
 import type { PathLook } from '../../../src/host/machine/path-look.ts';
 
 const GIB = 1024 ** 3;

@@ -24,7 +24,7 @@ function managerWith(behaves = HONEST, copies: readonly CopiedDisk[] = []): Fake
   return manager;
 }
 
-function ask(
+async function ask(
   manager: FakeManager,
   to: string,
   changed: (driver: ReturnType<FakeManager['driver']>) => Driver = (driver) => driver,
@@ -37,7 +37,8 @@ function ask(
   const { signal } = new AbortController();
   const none = (): never => assert.fail('no agent of another host is asked');
   const peers = { preflight: none, address: () => undefined, linkProbe: none };
-  return askManager(driver, asked, { here: 'a', withinMs: 5000, peers, lookAtPath: none }, signal);
+  const parts = { here: 'a', withinMs: 5000, peers, lookAtPath: none };
+  return (await askManager(driver, asked, parts, signal)).checks;
 }
 
 /** The check `path` of a move over the wire, where the agent of b answers that. */
@@ -51,8 +52,8 @@ async function pathOf(t: TestContext, manager: FakeManager, offer: ReceiverOffer
   const answers = { preflight: () => ({ offerReceiver: async () => offer }) };
   const peers = { ...answers, address: () => undefined } as unknown as ManagerAsked['peers'];
   const parts = { here: 'a', withinMs: 5000, peers, lookAtPath: async () => ({}) };
-  const found = await askManager(driver, asked, parts, signal);
-  return found.find(({ name }) => name === 'path')?.evidence ?? '';
+  const { checks } = await askManager(driver, asked, parts, signal);
+  return checks.find(({ name }) => name === 'path')?.evidence ?? '';
 }
 
 describe('a check of a guest that a manager moves', () => {

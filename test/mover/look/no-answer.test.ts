@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { whyNoAnswer } from '../../../src/mover/look/no-answer.ts';
+import { whyNoAnswer } from '../../../src/mover/look/direct.ts';
 import { godwitError } from '../../../src/errors.ts';
 
 const never = new AbortController().signal;

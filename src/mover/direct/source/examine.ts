@@ -4,7 +4,15 @@ import { countedChecks, isCold } from '../../../migration/direct/cold.ts';
 import type { StepFacts } from '../../../migration/direct/source-state.ts';
 import { changedSinceAsked } from '../../../migration/guest-changes/asked.ts';
 import type { BalloonTake } from '../../../migration/prediction/ballooned-mix.ts';
+import { judgeGivesBack } from '../../../migration/preflight/balloon.ts';
 import type { NamedCheck } from '../../../migration/preflight/check.ts';
+import type { Finding } from '../../../migration/preflight/finding.ts';
+import {
+  judgeSiteCheck,
+  judgeTransport,
+  type HostsFacts,
+} from '../../../migration/preflight/hosts.ts';
+import { hostChecks } from '../../../migration/preflight/judge.ts';
 import { judgePlugs } from '../../../migration/preflight/plug.ts';
 import { judgeUnjudgedSettings } from '../../../migration/preflight/port-settings.ts';
 import {
@@ -18,13 +26,13 @@ import type { Inspection } from '../../../port/inspection.ts';
 import type { GuestHandle } from '../../../port/inventory.ts';
 import { defined } from '../../../protocol/defined.ts';
 import type { SourceMoverRequest } from '../../../protocol/mover/request.ts';
+import type { HostFacts } from '../../../protocol/peer/host-facts.ts';
 import type { Admission } from '../../../protocol/peer/migration.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import { firstHops } from '../../../protocol/relay.ts';
 import type { WireOffer } from '../../../protocol/wire.ts';
 import { refuseOn } from '../../engine/refused-by-checks.ts';
 import { NOTHING, proveStorage, type StorageFound } from './disks/storage.ts';
-import { checksOfHosts } from './host-checks.ts';
 import { networksOf, routesTo } from './network/networks.ts';
 import type { SourceGuest } from './guest/guest.ts';
 import type { AdmissionAnswer } from './peer.ts';
@@ -166,6 +174,31 @@ export const admit: Look = async (deps, findings, signal) => {
   );
   return { facts: { ...defined({ moverAddress }), ...chosen }, wire };
 };
+
+/** An older destination says nothing about itself. */
+type Reported = Omit<HostsFacts, 'destination'> & {
+  /** The destination's name. */
+  readonly to: string;
+  readonly destination: HostFacts | undefined;
+};
+
+/**
+ * The checks that need both hosts' reports of themselves; without the destination's report, only those that must not be
+ * left out. The source's own clock is the one of the question: its facts were read before.
+ */
+export function checksOfHosts({ to, destination, ...facts }: Reported): Check[] {
+  if (destination !== undefined) return hostChecks({ ...facts, destination });
+  // What it would leave out without a word.
+  const { siteCheck, source, transport, balloon } = facts;
+  const unsaid = { name: to };
+  const named = (name: CheckName, findings: readonly Finding[]): Check[] =>
+    findings.map((finding) => ({ name, side: 'both', ...finding }));
+  return [
+    ...named('transport', judgeTransport({ source, destination: unsaid, transport })),
+    ...named('gives-back', judgeGivesBack({ destination: unsaid, balloon })),
+    ...named('site-check', judgeSiteCheck({ destination: unsaid, siteCheck })),
+  ];
+}
 
 /** Describes the guest, and judges it as far as its own host can. */
 export const inspect: Look = async (deps, findings, signal) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { checksOfHosts } from '../../../../src/mover/direct/source/host-checks.ts';
+import { checksOfHosts } from '../../../../src/mover/direct/source/examine.ts';
 import type { HostFacts } from '../../../../src/protocol/peer/host-facts.ts';
 import { balloonPolicy } from '../../../../src/protocol/public/balloon.ts';
 import { transport } from '../../../../src/protocol/public/transport.ts';
