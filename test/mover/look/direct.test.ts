@@ -31,26 +31,26 @@ const failure = fc
   .map(
     (code) => new GodwitError({ ...godwitError('GODWIT_INTERNAL', { what: code }).toJSON(), code }),
   );
-/** A value, or an error in its place. */
-const orFailure = <T>(value: fc.Arbitrary<T>) =>
-  fc.oneof({ weight: 4, arbitrary: value }, { weight: 1, arbitrary: failure });
+/** A value, or once in a while an error in its place. */
+const orFailure = <T>(value: fc.Arbitrary<T>, weight = 9) =>
+  fc.oneof({ weight, arbitrary: value }, { weight: 1, arbitrary: failure });
 const checksNamed = (...names: readonly Parameters<typeof pass>[0][]) =>
   fc.array(
     fc
-      .record({ name: fc.constantFrom(...names), error: fc.option(failure, { freq: 2 }) })
-      .map(({ name, error }) => (error === null ? pass(name, 'so') : refusal(name, error))),
+      .record({ name: fc.constantFrom(...names), error: orFailure(fc.constant(undefined), 3) })
+      .map(({ name, error }) => (error === undefined ? pass(name, 'so') : refusal(name, error))),
     { maxLength: 2 },
   );
 
 const scene = fc.record({
   settings: fc.record({
     mode: fc.constantFrom('precopy', 'hybrid', 'cold'),
-    path: fc.constantFrom('native', 'wire'),
+    path: fc.constantFrom('native', 'native', 'wire'),
     onLost: fc.constantFrom('hold', 'restart'),
-    balloon: fc.option(fc.constant('free'), { nil: undefined, freq: 4 }),
+    balloon: fc.constantFrom(undefined, undefined, undefined, 'free'),
   }),
   /** As its host listed the guest; it has 2. */
-  vcpus: fc.constantFrom(undefined, 2, 2, 3),
+  vcpus: fc.constantFrom(undefined, 2, 2, 2, 3),
   admission: orFailure(fc.record({ isOffered: fc.boolean(), isReported: fc.boolean() })),
   inspection: orFailure(
     fc.record({
@@ -60,9 +60,9 @@ const scene = fc.record({
       deviceStates: fc.constantFrom([], [{ device: 'gpu0', bytes: 1 << 20 }]),
     }),
   ),
-  ports: orFailure(fc.constant(['tap0'])),
+  ports: orFailure(fc.constant(['tap0']), 3),
   launch: orFailure(fc.constantFrom(undefined, { argv: ['qemu'] })),
-  waitsForRetire: fc.boolean(),
+  waitsForRetire: fc.constantFrom(false, false, true),
   assessment: orFailure(
     fc.record({ checks: checksNamed('disks', 'machine', 'ports'), plugs: fc.constant([]) }),
   ),
@@ -150,9 +150,10 @@ async function migrated(given: Scene) {
   return { checks, known: state.known };
 }
 
-function examined(given: Scene) {
+function examined(given: Scene, more: object = {}, keepStandby?: unknown) {
   const { guest, request, seen, admit } = parts(given);
   const agent = {
+    keepStandby,
     preflight: async () => ({ checks: [], ...(await admit()) }),
     preflightAssess: () => give(given.assessment),
   };
@@ -163,7 +164,7 @@ function examined(given: Scene) {
     linkProbe: () => assert.fail('the path has no address'),
   };
   const asked = { config, clock, drivers: [], peers, id, request, handle, seen, guest };
-  return examine({ ...asked, memoryBytes: 1 << 30 } as unknown as Examining, signal);
+  return examine({ ...asked, memoryBytes: 1 << 30, ...more } as unknown as Examining, signal);
 }
 
 /** What a check does not know, and what it does not keep. */
@@ -199,6 +200,39 @@ describe('a check of a guest, and the first steps of its migration', () => {
     for (const each of seen)
       assert.ok((ends.get(each) ?? 0) > 0, `${each} in ${[...ends.keys()].join(' ')}`);
   });
+});
+
+test('a destination keeps a standby of a guest that could not be started again at its source', async () => {
+  const kept: unknown[] = [];
+  const given: Scene = {
+    settings: { mode: 'cold', path: 'native', onLost: 'hold', balloon: undefined },
+    vcpus: 2,
+    admission: { isOffered: false, isReported: true },
+    inspection: { checks: [], description: descriptionOf(), nics: [], deviceStates: [] },
+    ports: ['tap0'],
+    launch: undefined,
+    waitsForRetire: false,
+    assessment: { checks: [], plugs: [] },
+  };
+  const keep = async (input: unknown): Promise<void> => void kept.push(input);
+  const labels = { 'godwit/rank': '1' };
+  const { checks } = await examined(given, { standby: true, labels, digest: 'd' }, keep);
+  assert.deepEqual(
+    checks.filter(({ verdict }) => verdict === 'refuse'),
+    [],
+  );
+  const [one] = kept as { body: { admission: object; digest: string }; params: object }[];
+  assert.deepEqual(one?.params, { guest: 'web1' });
+  assert.equal(one.body.digest, 'd');
+  const { settings: _settings, ...admission } = one.body.admission as Record<string, unknown>;
+  const asked = { id, guest: 'web1', from: 'a', memoryBytes: 1 << 30, vcpus: 2, epoch: 1 };
+  const timeoutMs = migrationRequest.parse({ guest: 'web1', to: 'b' }).timeoutMs;
+  assert.deepEqual(admission, { ...asked, timeoutMs, driver: 'fake', routes: [], labels });
+  const refused = await examined(given);
+  assert.deepEqual(
+    refused.checks.filter(({ verdict }) => verdict === 'refuse').map(({ name }) => name),
+    ['restart'],
+  );
 });
 
 const isSame = (one: Check, other: Check): boolean => JSON.stringify(one) === JSON.stringify(other);
