@@ -8,7 +8,9 @@ import { jsonLine } from '../formats/json.ts';
  * `checkerLine` go out. It ends with its input; the agent kills it where storage keeps it.
  */
 enableCompileCache();
-const { COMPILES_AHEAD } = await import('../system/processes/small-process.ts');
+const { COMPILES_AHEAD, resolveImportsDirectly } =
+  await import('../system/processes/small-process.ts');
+resolveImportsDirectly();
 const { callsUnderWay } = await import('../system/processes/hanging-calls.ts');
 const { runChecker } = await import('../agent/preflight/checker.ts');
 

@@ -1,12 +1,14 @@
 import {
   CONTROLLER_ENVIRONMENT,
   CONTROLLER_FLAGS,
+  resolveImportsDirectly,
   restartCompiled,
   restartSmall,
 } from '../system/processes/small-process.ts';
 import { runByConfig } from './by-config.ts';
 
 restartSmall(CONTROLLER_ENVIRONMENT, CONTROLLER_FLAGS);
+resolveImportsDirectly();
 const { runController } = await import('../controller/main.ts');
 restartCompiled();
 

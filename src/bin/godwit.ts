@@ -1,7 +1,9 @@
-import { systemContext } from '../cli/system.ts';
-import { runCommandLine } from '../cli/frame.ts';
-import { TABLE } from '../cli/table.ts';
+import { resolveImportsDirectly } from '../system/processes/small-process.ts';
 
 /** The command line: `godwit VERB ...`. */
-const context = systemContext();
-process.exitCode = await runCommandLine(process.argv.slice(2), TABLE, context);
+resolveImportsDirectly();
+const { systemContext } = await import('../cli/system.ts');
+const { runCommandLine } = await import('../cli/frame.ts');
+const { TABLE } = await import('../cli/table.ts');
+
+process.exitCode = await runCommandLine(process.argv.slice(2), TABLE, systemContext());

@@ -2,8 +2,8 @@ import { enableCompileCache } from 'node:module';
 import { parseArgs } from 'node:util';
 
 enableCompileCache();
-const { loadOneLanguage } = await import('../system/processes/small-process.ts');
-await loadOneLanguage();
+const { resolveImportsDirectly } = await import('../system/processes/small-process.ts');
+resolveImportsDirectly();
 const { runMover } = await import('../mover/main.ts');
 const { reportWhyNot } = await import('../mover/engine/startup.ts');
 const { toGodwitError } = await import('../errors.ts');

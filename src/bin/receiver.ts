@@ -7,6 +7,8 @@ import { jsonLine } from '../formats/json.ts';
  * with its session, and not with the agent that started it.
  */
 enableCompileCache();
+const { resolveImportsDirectly } = await import('../system/processes/small-process.ts');
+resolveImportsDirectly();
 const { runReceiver } = await import('../mover/receiver/main.ts');
 
 const [config = ''] = process.argv.slice(2);

@@ -1,7 +1,12 @@
-import { restartCompiled, restartSmall } from '../system/processes/small-process.ts';
+import {
+  resolveImportsDirectly,
+  restartCompiled,
+  restartSmall,
+} from '../system/processes/small-process.ts';
 import { runByConfig } from './by-config.ts';
 
 restartSmall();
+resolveImportsDirectly();
 const { runRelay } = await import('../relay/main.ts');
 restartCompiled();
 

@@ -9,6 +9,8 @@ import { jsonLine } from '../formats/json.ts';
  * JSON once it is at work, and one for `end`. It ends with its input, and by itself when its lease is over.
  */
 enableCompileCache();
+const { resolveImportsDirectly } = await import('../system/processes/small-process.ts');
+resolveImportsDirectly();
 const { GuestWatch } = await import('../network/probe/watch.ts');
 const { watcherLine } = await import('../protocol/peer/probe.ts');
 

@@ -7,10 +7,10 @@ import { promisify } from 'node:util';
 const STORY = `
   const { registerHooks } = await import('node:module');
   const urls = [];
-  registerHooks({ resolve: (name, context, next) => { const found = next(name, context); urls.push(found.url); return found; } });
+  registerHooks({ load: (url, context, next) => { urls.push(url); return next(url, context); } });
   const at = (name) => new URL(name, process.argv[1]).href;
-  const { loadOneLanguage } = await import(at('system/processes/small-process.ts'));
-  await loadOneLanguage();
+  const { resolveImportsDirectly } = await import(at('system/processes/small-process.ts'));
+  resolveImportsDirectly();
   for (const name of ['mover/main.ts', 'mover/direct/source/main.ts', 'drivers/qemu/driver.ts']) await import(at(name));
   const first = [...urls];
   const { loadAhead } = await import(at('mover/direct/load-ahead.ts'));

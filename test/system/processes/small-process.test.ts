@@ -32,6 +32,20 @@ const GARBAGE = `
   console.log(left.deref() === undefined);
 `;
 
+/** The relative imports that Node itself looks up while a source and zod are loaded, and that both work. */
+const RESOLVED = `
+  const { registerHooks } = await import('node:module');
+  const asked = [];
+  registerHooks({ resolve: (name, context, next) => { asked.push(name); return next(name, context); } });
+  const { resolveImportsDirectly } = await import(process.argv[1]);
+  resolveImportsDirectly();
+  asked.length = 0;
+  const { guestName } = await import(new URL('../../protocol/names.ts', process.argv[1]).href);
+  const { issues } = guestName.safeParse(1).error;
+  const names = asked.filter((name) => name.startsWith('.'));
+  console.log(JSON.stringify({ names, has: asked.includes('zod'), message: issues[0].message }));
+`;
+
 /** A nursery that a start does not fill, MiB: V8 collects nothing by itself. */
 const ROOMY = ['--min-semi-space-size=64', '--max-semi-space-size=64'];
 
@@ -51,4 +65,12 @@ test('a mover collects what its start has left at once; a process without its fl
 test('a mover optimises nothing until the guest’s bytes pass through it, and then what is hot', async () => {
   const flags = [...UNOPTIMISED_FLAGS, '--allow-natives-syntax'];
   assert.deepEqual(await told(STORY, flags), { before: false, after: true });
+});
+
+test('imports of sources and of zod are resolved by their text, others by Node', async () => {
+  assert.deepEqual(await told(RESOLVED, []), {
+    names: [],
+    has: true,
+    message: 'Invalid input: expected string, received number',
+  });
 });
