@@ -7,13 +7,17 @@ import { fleetMigration } from '../../src/protocol/controller/history.ts';
 import { wish } from '../../src/protocol/controller/wish.ts';
 import { wishPlan } from '../../src/protocol/controller/wishes.ts';
 import { wishId } from '../../src/protocol/public/order.ts';
-import { cancelAnswer } from '../../src/protocol/public/contract.ts';
 import { checkAnswer } from '../../src/protocol/public/check.ts';
 import { diskMoveId, diskMoveProgress } from '../../src/protocol/public/disk-move.ts';
 import { errorBody } from '../../src/protocol/errors.ts';
 import { guestLoad } from '../../src/protocol/public/hosts/guest-load.ts';
 import { guestInfo } from '../../src/protocol/public/hosts/host.ts';
-import { migrationSummary, progress, report } from '../../src/protocol/public/migration.ts';
+import {
+  cancelAnswer,
+  migrationSummary,
+  progress,
+  report,
+} from '../../src/protocol/public/migration.ts';
 import { planAnswer } from '../../src/protocol/public/plan.ts';
 import { clearedList, leftover } from '../../src/protocol/public/leftover.ts';
 import { hostName, migrationId } from '../../src/protocol/names.ts';

@@ -3,8 +3,12 @@ import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { defined } from '../../protocol/defined.ts';
 import { moverContract } from '../../protocol/mover/contract.ts';
-import type { CancelAnswer } from '../../protocol/public/contract.ts';
-import { isEnd, type MigrationSummary, type Progress } from '../../protocol/public/migration.ts';
+import {
+  type CancelAnswer,
+  isEnd,
+  type MigrationSummary,
+  type Progress,
+} from '../../protocol/public/migration.ts';
 import { pageOf, type PageAsked } from '../../protocol/public/page.ts';
 import type { MoverState } from '../../protocol/mover/request.ts';
 import { client } from '../../rpc/client.ts';

@@ -1,4 +1,4 @@
-import type { CancelAnswer } from '../../protocol/public/contract.ts';
+import type { CancelAnswer } from '../../protocol/public/migration.ts';
 import type { SideView } from '../../protocol/public/resolve.ts';
 import type { Caller } from '../../rpc/caller.ts';
 import { mustName, type Follow } from './follow.ts';

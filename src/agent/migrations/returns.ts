@@ -24,8 +24,7 @@ import {
 } from '../../migration/site-check.ts';
 import { defined } from '../../protocol/defined.ts';
 import type { DestinationMoverRequest } from '../../protocol/mover/request.ts';
-import type { CancelAnswer } from '../../protocol/public/contract.ts';
-import { isEnd } from '../../protocol/public/migration.ts';
+import { type CancelAnswer, isEnd } from '../../protocol/public/migration.ts';
 import type { ReturnIfUnhealthy, SiteCheck } from '../../protocol/public/site-check.ts';
 import { AfterEnd } from './after-end.ts';
 import type { Follow } from './follow.ts';

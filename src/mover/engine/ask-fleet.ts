@@ -5,7 +5,7 @@ import {
   type GuestSought,
   type HostAnswer,
 } from '../../migration/permission/host-answer.ts';
-import { agentContract } from '../../protocol/contract.ts';
+import { peerAgentContract } from '../../protocol/peer/agent-routes.ts';
 import { defined } from '../../protocol/defined.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -52,7 +52,7 @@ async function askHost(
   const address = peers?.()[host]?.address;
   if (address === undefined) return { is: 'silent', why: 'its address is not known' };
   const { guest, id, uuid } = sought;
-  const { api, close } = connect(agentContract, host, address);
+  const { api, close } = connect(peerAgentContract, host, address);
   try {
     const query = { id, ...defined({ uuid }) };
     const options = { deadlineMs: ANSWER_MS, signal };

@@ -1,4 +1,4 @@
-import { agentContract } from '../../protocol/contract.ts';
+import { peerAgentContract } from '../../protocol/peer/agent-routes.ts';
 import { peerContract } from '../../protocol/peer/contract.ts';
 import { splitAddress, withHost } from '../../protocol/names.ts';
 import { rendezvousOf } from '../../protocol/relay.ts';
@@ -13,7 +13,7 @@ export class NetworkPath {
   readonly #connect: Connect;
   /** The host's own address: what the destination reports of itself holds as it is, except behind a relay. */
   readonly #main: boolean;
-  #agent: Client<typeof agentContract> | undefined;
+  #agent: Client<typeof peerAgentContract> | undefined;
   #mover: { readonly address: string; readonly client: Client<typeof peerContract> } | undefined;
 
   constructor(name: string, address: string, main: boolean, connect: Connect) {
@@ -29,8 +29,8 @@ export class NetworkPath {
     return isAsStated ? stated : withHost(stated, splitAddress(this.address).host);
   }
 
-  agent(): Api<typeof agentContract> {
-    this.#agent ??= this.#connect(agentContract, this.#name, this.address);
+  agent(): Api<typeof peerAgentContract> {
+    this.#agent ??= this.#connect(peerAgentContract, this.#name, this.address);
     return this.#agent.api;
   }
 

@@ -7,7 +7,7 @@ import {
   probeHosts,
   type ClockDifference,
 } from '../../migration/report/probes.ts';
-import { agentContract } from '../../protocol/contract.ts';
+import { peerAgentContract } from '../../protocol/peer/agent-routes.ts';
 import type { WatchEnd, WatchOrder, WatchResult } from '../../protocol/peer/probe.ts';
 import type { Client } from '../../rpc/client.ts';
 import type { Connect } from './surroundings.ts';
@@ -19,7 +19,7 @@ export const LEASE_MS = 10_000;
 export const RENEW_MS = 3000;
 const ANSWER_MS = 3000;
 
-type Agent = Client<typeof agentContract>;
+type Agent = Client<typeof peerAgentContract>;
 export interface WatchingHost {
   readonly host: string;
   readonly agent: Agent;
@@ -41,7 +41,7 @@ export function watchingHosts(
   return probeHosts(probe.hosts, Object.keys(peers), ends).flatMap((host) => {
     const address = host === config.name ? config.address : peers[host]?.address;
     if (address === undefined) return [];
-    const agent = connect(agentContract, host, address);
+    const agent = connect(peerAgentContract, host, address);
     return [{ host, agent, why: undefined, clock: undefined }];
   });
 }

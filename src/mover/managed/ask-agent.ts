@@ -1,5 +1,5 @@
 import { hasCode } from '../../errors.ts';
-import type { agentContract } from '../../protocol/contract.ts';
+import type { peerAgentContract } from '../../protocol/peer/agent-routes.ts';
 import type { ManagedMoverRequest } from '../../protocol/mover/request.ts';
 import type { Api } from '../../rpc/client.ts';
 import { NetworkPath } from '../engine/network-path.ts';
@@ -16,7 +16,7 @@ export interface Answered<T> {
 export async function askAgent<T>(
   connect: Connect,
   peer: NonNullable<ManagedMoverRequest['peer']>,
-  question: (api: Api<typeof agentContract>) => Promise<T>,
+  question: (api: Api<typeof peerAgentContract>) => Promise<T>,
 ): Promise<Answered<T>> {
   const all = [peer.address, ...(peer.addresses ?? [])];
   const paths = all.map((each, index) => new NetworkPath(peer.name, each, index === 0, connect));

@@ -25,8 +25,7 @@ import {
 import type { ManagedState } from '../../migration/managed/state.ts';
 import { managedProgress } from '../../migration/managed/report.ts';
 import { defined } from '../../protocol/defined.ts';
-import type { CancelAnswer } from '../../protocol/public/contract.ts';
-import type { EndPhase } from '../../protocol/public/migration.ts';
+import type { CancelAnswer, EndPhase } from '../../protocol/public/migration.ts';
 import { journalFile, type ManagedMoverRequest } from '../../protocol/mover/request.ts';
 import { Engine } from '../engine/engine.ts';
 import { Live } from '../engine/live.ts';

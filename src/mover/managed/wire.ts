@@ -10,7 +10,7 @@ import type { Log } from '../../log.ts';
 import type { ManagedState } from '../../migration/managed/state.ts';
 import { defined } from '../../protocol/defined.ts';
 import type { ManagedMoverRequest } from '../../protocol/mover/request.ts';
-import type { agentContract } from '../../protocol/contract.ts';
+import type { peerAgentContract } from '../../protocol/peer/agent-routes.ts';
 import type { DiskLink } from '../../protocol/disk.ts';
 import type { DiskTunnel } from '../../protocol/peer/migration.ts';
 import type { Receiver } from '../../protocol/peer/receiver.ts';
@@ -217,7 +217,7 @@ export class ManagedWire {
     for (const each of [memory, disks]) await rm(each, { force: true });
   }
 
-  #ask<T>(question: (api: Api<typeof agentContract>) => Promise<T>): Promise<Answered<T>> {
+  #ask<T>(question: (api: Api<typeof peerAgentContract>) => Promise<T>): Promise<Answered<T>> {
     const { request, connect } = this.#deps;
     const { peer, toHost } = request;
     if (peer === undefined) throw noPath(`this host knows no agent of Godwit at ${toHost}`);

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import type { ErrorCode } from '../../errors.ts';
 import { bytes, guestName, hostName, migrationId, moment, ms, shortText } from '../names.ts';
-import { cancelAnswer } from '../public/contract.ts';
 import { eventId } from '../public/hosts/host-event.ts';
-import { END_PHASES, mode, phase, progress, report } from '../public/migration.ts';
+import { cancelAnswer, END_PHASES, mode, phase, progress, report } from '../public/migration.ts';
 import { wishId } from '../public/order.ts';
 import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
 import { LIST_BYTES, REPORT_BYTES, route } from '../route.ts';

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { cancelAnswer } from '../public/contract.ts';
-import { progress } from '../public/migration.ts';
+import { cancelAnswer, progress } from '../public/migration.ts';
 import { answersFor, resolveAnswer, runAtSide } from '../public/resolve.ts';
 import { LARGE_BYTES, route } from '../route.ts';
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { helloRoutes } from '../hello.ts';
 import { guestName, migrationId, shortText } from '../names.ts';
 import { resolveAnswer, runAt, sideView } from '../public/resolve.ts';
 import { sighting, sightingQuery } from './sighting.ts';
@@ -138,3 +139,6 @@ export const peerRoutes = {
     }),
   }),
 };
+
+/** What movers ask of another host's agent. Small: each mover loads it. */
+export const peerAgentContract = { ...helloRoutes, ...peerRoutes };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { guestName, migrationId, moment, shortText } from '../names.ts';
+import { guestName, migrationId, moment } from '../names.ts';
 import { labelRoutes } from '../labels.ts';
 import { LARGE_BYTES, LIST_BYTES, REPORT_BYTES, route } from '../route.ts';
 import { cacheRoutes } from './cache.ts';
@@ -9,7 +9,14 @@ import { eventId, hostEvent } from './hosts/host-event.ts';
 import { guestLoadRoutes } from './hosts/guest-load.ts';
 import { guestInfo, hostEntry, hostInfo } from './hosts/host.ts';
 import { leftoverRoutes } from './leftover.ts';
-import { check, migrationRequest, migrationSummary, progress, report } from './migration.ts';
+import {
+  cancelAnswer,
+  check,
+  migrationRequest,
+  migrationSummary,
+  progress,
+  report,
+} from './migration.ts';
 import { orderQuery, wishId } from './order.ts';
 import { planAnswer, planRequest } from './plan.ts';
 import {
@@ -44,10 +51,6 @@ const missingHosts = z.array(unasked).max(10_000);
  */
 export const missingGuests = z.array(unasked.extend({ asOf: moment.optional() })).max(10_000);
 export type MissingGuests = z.infer<typeof missingGuests>[number];
-
-/** What cancel will do, said at once. */
-export const cancelAnswer = z.object({ accepted: z.boolean(), what: shortText });
-export type CancelAnswer = z.infer<typeof cancelAnswer>;
 
 /** What is asked of a migration, with an id of the caller's own by which it may be asked again. */
 export const migrationStart = migrationRequest.extend({ id: migrationId.optional() });

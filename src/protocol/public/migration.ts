@@ -310,3 +310,7 @@ export const migrationSummary = progress.extend({
   wish: wishId.optional(),
 });
 export type MigrationSummary = z.infer<typeof migrationSummary>;
+
+/** What cancel will do, said at once. */
+export const cancelAnswer = z.object({ accepted: z.boolean(), what: shortText });
+export type CancelAnswer = z.infer<typeof cancelAnswer>;

@@ -3,7 +3,7 @@ import { diskProgress } from '../disk.ts';
 import { errorBody, serialError } from '../errors.ts';
 import { hello } from '../hello.ts';
 import { cacheStatus } from './cache.ts';
-import { cancelAnswer, migrationStart } from './contract.ts';
+import { migrationStart } from './contract.ts';
 import { diskMoveProgress, diskMoveRequest } from './disk-move.ts';
 import { hostEvent } from './hosts/host-event.ts';
 import { hostLoad } from './hosts/load.ts';
@@ -26,6 +26,7 @@ import { fleetLimits, limitsChange } from '../controller/limits.ts';
 import { guestInfo, hostEntry, hostInfo, hypervisorInfo } from './hosts/host.ts';
 import { clearedList, leftover } from './leftover.ts';
 import {
+  cancelAnswer,
   check,
   memorySample,
   migrationRequest,

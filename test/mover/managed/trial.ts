@@ -19,12 +19,12 @@ import { managedReport } from '../../../src/migration/managed/report.ts';
 import { ManagedMover } from '../../../src/mover/managed/main.ts';
 import type { ArrivalNotice } from '../../../src/mover/managed/arrival-notice.ts';
 import type { Looks } from '../../../src/mover/managed/verification.ts';
-import type { CancelAnswer } from '../../../src/protocol/public/contract.ts';
 import { PretendedClock } from './pretended-clock.ts';
 import { wireOf } from './pretended-wire.ts';
 import {
-  migrationRequest,
+  type CancelAnswer,
   type EndPhase,
+  migrationRequest,
   type MigrationRequest,
   type Report,
 } from '../../../src/protocol/public/migration.ts';

@@ -1,6 +1,6 @@
 import { hasCode, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import { agentContract } from '../../../protocol/contract.ts';
+import { peerAgentContract as agentContract } from '../../../protocol/peer/agent-routes.ts';
 import type { DestinationMoverRequest } from '../../../protocol/mover/request.ts';
 import type { Reach } from '../../../rpc/reach.ts';
 import type { Connect, Surroundings } from '../../engine/surroundings.ts';

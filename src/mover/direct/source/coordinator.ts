@@ -20,8 +20,12 @@ import { endsBy, isLimited } from '../../../migration/direct/steps.ts';
 import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
 import { durability } from '../../../migration/direct/durability.ts';
 import { canCancel, transition } from '../../../migration/direct/transition.ts';
-import type { CancelAnswer } from '../../../protocol/public/contract.ts';
-import type { EndPhase, MemorySample, Progress } from '../../../protocol/public/migration.ts';
+import type {
+  CancelAnswer,
+  EndPhase,
+  MemorySample,
+  Progress,
+} from '../../../protocol/public/migration.ts';
 import { stillness, stillWords } from '../../../migration/steering/standstill.ts';
 import { defined } from '../../../protocol/defined.ts';
 import { whatIsWrong } from '../../../protocol/errors.ts';

@@ -1,6 +1,6 @@
 import { godwitError, hasCode, toGodwitError } from '../../../errors.ts';
 import { systemClock } from '../../../clock.ts';
-import type { agentContract } from '../../../protocol/contract.ts';
+import type { peerAgentContract as agentContract } from '../../../protocol/peer/agent-routes.ts';
 import type { peerContract } from '../../../protocol/peer/contract.ts';
 import { splitAddress, withHost } from '../../../protocol/names.ts';
 import { rendezvousOf } from '../../../protocol/relay.ts';

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test, type TestContext } from 'node:test';
 import { replaySource } from '../../../../src/migration/direct/journal.ts';
-import { streamMode } from '../../../../src/protocol/public/migration.ts';
-import type { CancelAnswer } from '../../../../src/protocol/public/contract.ts';
+import { type CancelAnswer, streamMode } from '../../../../src/protocol/public/migration.ts';
 import { hostsFor, type Hosts } from '../lay-host.ts';
 import { Stage } from '../stage.ts';
 import { assertMoved, assertStayed, openFor, openHeld } from '../ends.ts';
