@@ -10,9 +10,9 @@ import { buildWeb } from './web.ts';
 const root = path.resolve(import.meta.dirname, '..');
 
 /** Programs and threads that a file starts by its own place; tsc changes the names in imports alone. */
-const STARTED = /(new URL\(\s*'[^']+)\.ts(',\s*import\.meta\.url\))/g;
+export const STARTED = /new URL\(\s*'([^']+)\.ts'(,\s*import\.meta\.url\))/g;
 /** What is started or read by another way would be missing only when somebody needs it. */
-const MISSED = /new URL\([^)]*\.ts['"`]/;
+export const MISSED = /new URL\([^)]*\.ts['"`]/;
 
 /** `flags`: further ones of the compiler. */
 export function build(dist: string, flags: readonly string[] = []): void {
@@ -23,7 +23,7 @@ export function build(dist: string, flags: readonly string[] = []): void {
   for (const file of globSync('**/*.js', { cwd: dist })) {
     const place = path.join(dist, file);
     const before = readFileSync(place, 'utf8');
-    const after = before.replaceAll(STARTED, '$1.js$2');
+    const after = before.replaceAll(STARTED, "new URL('$1.js'$2");
     if (MISSED.test(after))
       throw new Error(`${file}: starts a .ts file in a form that the build does not know`);
     if (after !== before) writeFileSync(place, after);

@@ -26,7 +26,7 @@ import type { Sessions } from './who/sessions.ts';
 
 const GRACE_MS = 2000;
 
-/** The dashboard as it is built, in a clone and in a package. */
+/** The dashboard as it is built, in a clone and in a package; there, all programs are in a folder beside it. */
 const PAGES = import.meta.filename.endsWith('.ts')
   ? path.resolve(import.meta.dirname, '../../dist/web')
   : path.resolve(import.meta.dirname, '../web');

@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { transformSync } from 'esbuild';
-import { build } from '../build.ts';
+import { buildWeb } from '../web.ts';
+import { BUNDLED, bundle } from './bundle.ts';
 
-/** The program with all that it needs to run: built sources, the packages that they import, and Node itself. */
+/** The program with all that it needs to run: bundled sources, the packages that they import, and Node itself. */
 
 const root = path.resolve(import.meta.dirname, '../..');
 const modules = path.join(root, 'node_modules');
@@ -41,18 +42,12 @@ export function importedPackages(folder: string = root): string[] {
 const RUNS = /\.(js|cjs|mjs|json|wasm|node)$/;
 const DEVELOPS = /^(test|tests|benchmarks|examples|docs)$/;
 
-export function makeApp(app: string): void {
-  build(path.join(app, 'dist'), [
-    '--declaration',
-    'false',
-    '--sourceMap',
-    'false',
-    '--inlineSources',
-    'false',
-  ]);
+export async function makeApp(app: string): Promise<void> {
+  await bundle(root, path.join(app, 'dist/bin'));
+  buildWeb(path.join(app, 'dist/web'));
   fs.cpSync(path.join(root, 'godwit'), path.join(app, 'godwit'));
   fs.cpSync(path.join(root, 'package.json'), path.join(app, 'package.json'));
-  for (const name of importedPackages()) {
+  for (const name of importedPackages().filter((each) => each !== BUNDLED)) {
     fs.cpSync(path.join(modules, name), path.join(app, 'node_modules', name), {
       recursive: true,
       filter: (file) =>
@@ -60,9 +55,10 @@ export function makeApp(app: string): void {
         (fs.statSync(file).isDirectory() || (RUNS.test(file) && !isProgram(file))),
     });
   }
-  keepOneLanguage(path.join(app, 'node_modules/zod/v4/locales'));
-  for (const each of below(app))
-    if (isModule(path.join(app, each))) withoutComments(path.join(app, each));
+  // A bundle has no comments, and its maps would no longer fit.
+  const packages = path.join(app, 'node_modules');
+  for (const each of below(packages))
+    if (isModule(path.join(packages, each))) withoutComments(path.join(packages, each));
   fs.mkdirSync(path.join(app, 'runtime'));
   const node = path.join(app, 'runtime/node');
   fs.copyFileSync(path.join(NODE_PACKAGE, 'bin/node'), node);
@@ -94,14 +90,6 @@ export function withoutComments(file: string): void {
     sourcefile: file,
   });
   fs.writeFileSync(file, code);
-}
-
-/** zod loads what it says in 50 languages, of which Godwit shows one. */
-function keepOneLanguage(locales: string): void {
-  for (const each of fs.readdirSync(locales))
-    if (!/^en\.c?js$/.test(each)) fs.rmSync(path.join(locales, each), { recursive: true });
-  fs.writeFileSync(path.join(locales, 'index.js'), "export { default as en } from './en.js';\n");
-  fs.writeFileSync(path.join(locales, 'index.cjs'), "exports.en = require('./en.cjs').default;\n");
 }
 
 function withoutEmpty(folder: string): void {

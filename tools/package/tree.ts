@@ -23,7 +23,7 @@ export interface Built {
 export async function makeTree(tree: string, { version, epoch }: Built): Promise<void> {
   const lib = path.join(tree, 'usr/lib/godwit');
   fs.mkdirSync(lib, { recursive: true });
-  makeApp(path.join(lib, 'app'));
+  await makeApp(path.join(lib, 'app'));
   const copy = (from: string, to: string): void => {
     fs.cpSync(from, path.join(tree, to), { recursive: true });
   };

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Clock } from '../../clock.ts';
 import { toGodwitError } from '../../errors.ts';
 import { capLog, isMissing } from '../../host/guest-logs.ts';
@@ -12,11 +12,7 @@ import { client, type Api, type Client, type ClientOptions } from '../../rpc/cli
 import { holderOfSocket } from '../../rpc/port-holder.ts';
 import type { AgentDirectory } from './agent-directory.ts';
 
-/** The same program in a clone and in a package. */
-const PROGRAM = path.join(
-  import.meta.dirname,
-  `../../bin/agent${path.extname(import.meta.filename)}`,
-);
+const PROGRAM = fileURLToPath(new URL('../../bin/agent.ts', import.meta.url));
 const LOOK_MS = 2000;
 const MAX_PAUSE_MS = 30_000;
 const ANSWER_MS = 2000;
