@@ -45,6 +45,9 @@ const done = z.object({ ok: z.literal(true) });
 /** With scope `all`: the hosts that gave no answer. While there is one, the list is incomplete. */
 const missingHosts = z.array(unasked).max(10_000);
 
+/** Users’ programs import it from the published contract. */
+export type { CancelAnswer } from './migration.ts';
+
 /**
  * Hosts of which guests may be missing: they gave no answer, or a driver of theirs is silent. `asOf`: the list has the
  * guests of that driver as it listed them then.
