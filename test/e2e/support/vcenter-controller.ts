@@ -2,7 +2,14 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { initCa, issue, storeCredentials } from '../../../src/pki/authority.ts';
@@ -95,11 +102,16 @@ export function agent(...args: readonly string[]): Promise<Ended> {
   return godwit(...args, '--agent', path.join(stateDir(), 'managers/vc1/agent.sock'));
 }
 
-/** Files below a directory in which the password stands as it is. */
+/**
+ * Files below a directory in which the password stands as it is. The state directory has a link to a directory in memory,
+ * which is no file of it.
+ */
 export function filesWithPassword(at: string): string[] {
+  const top = realpathSync(at);
   return readdirSync(at, { recursive: true, withFileTypes: true })
     .filter((each) => each.isFile())
     .map((each) => path.join(each.parentPath, each.name))
+    .filter((file) => realpathSync(file).startsWith(`${top}/`))
     .filter((file) => readFileSync(file, 'latin1').includes(PASSWORD));
 }
 
