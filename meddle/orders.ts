@@ -159,10 +159,10 @@ const noRoom: Effect = (orders) => {
   return { ...orders, run: both(orders, 'io-error') };
 };
 
-/** libvirt takes a suspend during its migration for a means to end it, and runs the guest at the destination. */
+/** libvirt runs a guest at the destination that was suspended while its memory moved. */
 const pause: Effect = (orders, act, scene) => {
-  const isMeans = scene.driver === 'libvirt' && ['memory', 'round', 'switch'].includes(act.moment);
-  if (isMeans) return { ...orders, run: both(orders, 'paused') };
+  const mayResume = scene.driver === 'libvirt' && ['memory', 'round', 'switch'].includes(act.moment);
+  if (mayResume) return { ...orders, run: both(orders, 'paused') };
   const paused = run('paused')(orders, act, scene);
   return scene.mode === 'cold' && act.moment !== 'before' ? { ...paused, mayGoDown: true } : paused;
 };

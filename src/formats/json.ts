@@ -8,8 +8,8 @@ export function jsonOf(text: string): unknown {
 }
 
 /**
- * A value as one line of JSON. JSON leaves U+2028 and U+2029 as they are, but readers of lines, such as node's readline and
- * Python's splitlines, end a line there; so a peer's text could cut it.
+ * A value as one line of JSON. JSON does not escape U+2028 and U+2029, but node's readline and Python's splitlines end a line
+ * there, so text from a peer could cut the line.
  */
 export function jsonLine(value: unknown): string {
   const text = JSON.stringify(value).replace(/[\u2028\u2029]/g, escaped);

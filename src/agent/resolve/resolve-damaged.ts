@@ -52,8 +52,8 @@ export function damagedIn(
 }
 
 /**
- * A migration whose request or journal cannot be read. What can be read and the whole fleet are shown; then an operator who answers for
- * each doubt may set its record aside. No copy of the guest is started or ended.
+ * A migration whose request or journal cannot be read. The operator is shown the readable part and the whole fleet. An operator
+ * who answers for each doubt may then set the record aside. No copy of the guest is started or ended.
  */
 export class DamagedResolve {
   readonly #deps: DamagedResolveDependencies;

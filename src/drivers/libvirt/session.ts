@@ -69,7 +69,7 @@ export class LibvirtSession implements ManagedSession {
       // One text for the checks and the snapshot: a change between two of them would be missed.
       const xml = await source.xml(domain, signal);
       const facts = this.#factsIn(xml, domain);
-      // Before the checks: what they judge later than this is compared with it again.
+      // The snapshot comes before the checks, so that a change between the two shows in the next comparison.
       const snapshot = await this.#snapshot(xml, signal);
       const migrating = isMigrating(await source.job(domain, signal));
       const state = runState(await source.state(domain, signal), migrating);

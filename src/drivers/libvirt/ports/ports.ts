@@ -6,7 +6,7 @@ export interface DomainPort {
   readonly mac: string;
   /** `vnet0` */
   readonly port: string;
-  /** Into which libvirt puts the port at each host; also of a network of libvirt. Absent: the XML names none. */
+  /** The bridge that the port joins at each host, even if a network of libvirt names it. Absent: the XML has no bridge. */
   readonly bridge?: string;
   /** `<port isolated='yes'/>` */
   readonly isIsolated: boolean;

@@ -41,6 +41,7 @@ export function openPorts(
   const underWay = new UnderWay(parts, queuedBytes, log);
   const dataPath = new SourceDataPath({ ...parts, underWay }, around.wire, log);
   const pace = new PostcopyPace(parts, queuedBytes, clock, log);
+  // The cap sets the rate of disks and backing files, which ask it in turn: it looks at them only once all are made.
   const capped = {
     ...parts,
     pace,
@@ -62,6 +63,7 @@ export function openPorts(
   const changes = new GuestChanges(looks, clock, log, new PortLooks());
   const probes = new SourceProbes(parts, around.connect, clock, log);
   const verification = new SourceVerification({ ...parts, probes, changes }, clock);
+  // Its methods have private state, so the guest itself becomes the port.
   const hypervisor = Object.assign(guest, { changes, forecast });
   return {
     context: {
