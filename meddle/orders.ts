@@ -161,7 +161,8 @@ const noRoom: Effect = (orders) => {
 
 /** libvirt runs a guest at the destination that was suspended while its memory moved. */
 const pause: Effect = (orders, act, scene) => {
-  const mayResume = scene.driver === 'libvirt' && ['memory', 'round', 'switch'].includes(act.moment);
+  const mayResume =
+    scene.driver === 'libvirt' && ['memory', 'round', 'switch'].includes(act.moment);
   if (mayResume) return { ...orders, run: both(orders, 'paused') };
   const paused = run('paused')(orders, act, scene);
   return scene.mode === 'cold' && act.moment !== 'before' ? { ...paused, mayGoDown: true } : paused;
