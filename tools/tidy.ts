@@ -167,6 +167,7 @@ const LONGER: Readonly<Record<string, number>> = {
   'src/migration/managed/lifecycle.ts': 440,
   'src/mover/managed/lifecycle.ts': 440,
   'test/controller/engine/model.ts': 460,
+  'tools/prose.ts': 360,
   'tools/test-times.ts': 440,
   'web/src/pages': 340,
   'web/src/components': 340,
