@@ -6,6 +6,7 @@ import { refusalErrors } from './errors/refusals.ts';
 import { runningErrors } from './errors/running.ts';
 import { rpcErrors } from './errors/rpc.ts';
 import { storeErrors } from './errors/store.ts';
+import { formatBytes, formatDuration } from './formats/quantity.ts';
 
 /**
  * Every error that Godwit reports, as one table. A row says what the message is made of, how to fix it,
@@ -88,7 +89,7 @@ export function godwitError<C extends ErrorCode>(
     Object.entries<string | number>(facts).map(([name, value]) => [name, fact(value)]),
   );
   const fill = (text: string): string =>
-    text.replace(/\{(\w+)\}/g, (place, name: string) => String(printed[name] ?? place));
+    text.replace(/\{(\w+)\}/g, (place, name: string) => words(name, printed[name] ?? place));
   const serial = {
     code,
     message: fill(message).slice(0, MAX_MESSAGE),
@@ -103,6 +104,13 @@ export function godwitError<C extends ErrorCode>(
 function fact(value: string | number): string | number {
   if (typeof value === 'string') return value.slice(0, MAX_FACT);
   return Number.isFinite(value) ? value : String(value);
+}
+
+/** A fact in a text for people. The suffix of its name is its unit. */
+function words(name: string, value: string | number): string {
+  if (typeof value === 'string') return value;
+  if (name.endsWith('Bytes')) return formatBytes(value);
+  return name.endsWith('Ms') ? formatDuration(value) : String(value);
 }
 
 /** Whatever was thrown, as an error of the table; what is not one of ours is a defect, with its cause kept. */

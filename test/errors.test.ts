@@ -41,6 +41,13 @@ describe('the error table', () => {
     }
   });
 
+  test('messages and hints have one apostrophe, and format bytes and milliseconds', () => {
+    for (const code of codes) {
+      const { message, hint } = ERRORS[code];
+      assert.doesNotMatch(`${message} ${hint}`, /[’‘]|(?:Bytes|Ms)\} (?:bytes|ms)\b/, code);
+    }
+  });
+
   test('asks in a hint for no fact that its message lacks', () => {
     for (const code of codes) {
       const { message, hint } = ERRORS[code];
@@ -84,6 +91,18 @@ describe('an error', () => {
       assert.equal(error.exit, ERRORS[code].exit);
       assert.equal(error.http, ERRORS[code].http);
     }
+  });
+
+  test('an error shows sizes and durations for people, and keeps the numbers as facts', () => {
+    const [availableBytes, neededBytes] = [8.2 * 1024 ** 3, 16 * 1024 ** 3];
+    const short = { host: 'b', guest: 'web1', availableBytes, neededBytes };
+    const memory = godwitError('GODWIT_MEMORY_SHORT', short);
+    assert.equal(memory.message, 'web1 needs 16 GiB of memory; b has 8.2 GiB free');
+    assert.deepEqual(memory.facts, short);
+    const late = godwitError('GODWIT_DEADLINE', { what: 'it', deadlineMs: 65_000 });
+    assert.equal(late.message, 'it took longer than 1 min 05 s');
+    const unknown = godwitError('GODWIT_DEADLINE', { what: 'it', deadlineMs: Number.NaN });
+    assert.equal(unknown.message, 'it took longer than NaN');
   });
 
   test('made of anything can be written to a journal and read again', () => {

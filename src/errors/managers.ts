@@ -4,8 +4,8 @@ import { row } from './row.ts';
 export const managerErrors = {
   // Managers of a controller
   GODWIT_MANAGER_TAKEN: row(
-    'there is a manager named {name} already',
-    'Choose another name, or remove that one first with `godwit manager remove`.',
+    'a manager named {name} already exists',
+    'Choose another name, or first remove that manager with `godwit manager remove`.',
     false,
     2,
     409,
@@ -19,21 +19,21 @@ export const managerErrors = {
   ),
   GODWIT_MANAGER_REFUSED: row(
     '{manager} cannot be added: {what}',
-    'Nothing was kept. Remove what prevents it, and add it again.',
+    'Nothing was saved. Fix the cause, and add the manager again.',
     false,
     4,
     422,
   ),
   GODWIT_MANAGER_BUSY: row(
     '{manager} cannot be removed: {why}',
-    'Wait until migrations have ended, or cancel them; first remove a manager that names this one.',
+    'Wait until the migrations end, or cancel them. If another manager refers to this one, remove that manager first.',
     true,
     4,
     409,
   ),
   GODWIT_MANAGER_KEY: row(
-    'the key of the managers’ passwords cannot be used ({file}): {what}',
-    'Bring the file back as it was when they were added, or remove the managers and add them again.',
+    "the key for the managers' passwords cannot be used ({file}): {what}",
+    'Restore the file that was in use when the managers were added, or remove the managers and add them again.',
     false,
     9,
     500,

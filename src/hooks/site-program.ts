@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { killGroup } from '../system/processes/process.ts';
+import { formatDuration } from '../protocol/quantity.ts';
 
 /** A program of the site's own, such as a hook: started, listened to for as long as it may take, and ended with all it started. */
 export interface SiteProgram {
@@ -77,7 +78,7 @@ export async function runSiteProgram(program: SiteProgram): Promise<SiteAnswer> 
       const over = (code: number | null, killed: NodeJS.Signals | null): void => {
         const words = said.trim().split('\n').at(-1) ?? '';
         if (code === 0) resolve({ ok: true, words });
-        else if (late) no(`took longer than ${deadlineMs} ms`, { late });
+        else if (late) no(`took longer than ${formatDuration(deadlineMs)}`, { late });
         else {
           const why = `ended with ${code ?? killed ?? 'nothing'}${words === '' ? '' : `: ${words}`}`;
           no(why, code === null ? { words } : { words, code });

@@ -1,5 +1,7 @@
 import { godwitError, type GodwitError } from '../errors.ts';
 
+export { formatBytes, formatDuration, formatRate } from '../formats/quantity.ts';
+
 /**
  * Quantities as people type them. A bare K, M, G or T after a size means powers of 1024 (as QEMU
  * reads `-m 512M`); `KB` and `KiB` say which they mean; a rate in bits (`1gbit`) is decimal, as
@@ -70,34 +72,6 @@ export function parseDuration(text: string): number {
   return ms;
 }
 
-/** `402 MiB`, `1.5 GiB`, `17 B`: at most three significant digits. */
-export function formatBytes(bytes: number): string {
-  const names = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
-  let value = bytes;
-  let index = 0;
-  while (Math.abs(value) >= 1000 && index < names.length - 1) {
-    value /= 1024;
-    index += 1;
-  }
-  return `${short(value, index === 0)} ${names[index] ?? 'B'}`;
-}
-
-/** As formatBytes, per second. */
-export function formatRate(bytesPerSecond: number): string {
-  return `${formatBytes(bytesPerSecond)}/s`;
-}
-
-/** `12 ms`, `3.1 s`, `2 min 05 s`, `1 h 04 min`. */
-export function formatDuration(ms: number): string {
-  if (ms < 10) return `${short(ms, false)} ms`;
-  if (ms < 999.5) return `${Math.round(ms)} ms`;
-  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`;
-  const minutes = Math.round(seconds / 60);
-  return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
-}
-
 function split(text: string): { amount: number; unit: string; perSecond: boolean } | undefined {
   if (text.length > MAX_TEXT) return undefined;
   const match = NUMBER_AND_UNIT.exec(text.trim());
@@ -121,14 +95,4 @@ function refusal(kind: string, text: string, accepted: string): () => GodwitErro
 function whole(value: number, refuse: () => GodwitError): number {
   if (!Number.isFinite(value) || value > Number.MAX_SAFE_INTEGER) throw refuse();
   return Math.round(value);
-}
-
-function short(value: number, isWhole: boolean): string {
-  if (isWhole) return String(Math.round(value));
-  if (Math.abs(value) >= 100) return value.toFixed(0);
-  return value.toFixed(Math.abs(value) >= 10 ? 1 : 2).replace(/\.?0{1,2}$/, '');
-}
-
-function two(value: number): string {
-  return String(value).padStart(2, '0');
 }

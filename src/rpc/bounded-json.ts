@@ -17,10 +17,12 @@ export function boundedJson(text: string, limit: number, what: string): unknown 
   // A short text cannot have so many.
   const isBounded = text.length <= MAX_DEPTH || isWithin(text, maxValues);
   if (isBounded) return JSON.parse(text);
-  const facts = { what: `${what}, by its number of values or its depth,`, limit };
-  throw godwitError('GODWIT_TOO_LARGE', facts, {
-    hint: `At most ${maxValues} values, nested at most ${MAX_DEPTH} deep, are taken.`,
-  });
+  const limits = `${maxValues} values, nested ${MAX_DEPTH} levels deep`;
+  throw godwitError(
+    'GODWIT_TOO_LARGE',
+    { what, limit: limits },
+    { hint: 'Send fewer values, nested less deeply.' },
+  );
 }
 
 /** The same; undefined if the text is not JSON. */

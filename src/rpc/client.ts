@@ -16,6 +16,7 @@ import { errorBody, fromSerial, problemBody, whatIsWrong } from '../protocol/err
 import { PROTOCOL_HEADER, selectVersion } from '../protocol/version.ts';
 import { networkFailure, openPool, type Transport, type HttpPool } from './transport.ts';
 import { boundedJsonOf } from './bounded-json.ts';
+import { formatBytes } from '../formats/quantity.ts';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -361,5 +362,8 @@ async function* readLines(
 }
 
 function tooLarge(wire: HttpPool, limit: number): GodwitError {
-  return godwitError('GODWIT_TOO_LARGE', { what: `an answer of ${wire.peer}`, limit });
+  return godwitError('GODWIT_TOO_LARGE', {
+    what: `an answer of ${wire.peer}`,
+    limit: formatBytes(limit),
+  });
 }

@@ -12,6 +12,7 @@ import type { RpcLimits } from './limits.ts';
 import type { Match } from './routes.ts';
 import type { Hold } from './shares.ts';
 import { withDeadline } from '../deadline.ts';
+import { formatBytes } from '../formats/quantity.ts';
 
 export interface Input {
   readonly match: Match;
@@ -175,7 +176,10 @@ async function readBytes(
   { bytes: limit, take }: BodyBounds,
   signal: AbortSignal,
 ): Promise<Buffer> {
-  const tooLarge = godwitError('GODWIT_TOO_LARGE', { what: 'the request body', limit });
+  const tooLarge = godwitError('GODWIT_TOO_LARGE', {
+    what: 'the request body',
+    limit: formatBytes(limit),
+  });
   if (Number(request.headers['content-length'] ?? 0) > limit * DROPPED_FACTOR) throw tooLarge;
   const chunks: Buffer[] = [];
   let size = 0;

@@ -14,6 +14,7 @@ import {
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { godwitError } from '../errors.ts';
+import { formatBytes } from '../protocol/quantity.ts';
 
 const datasync = promisify(fdatasync);
 
@@ -117,7 +118,7 @@ export function readJournalBytes(file: string): Buffer {
   if (bytes.length > MAX_JOURNAL_BYTES) {
     throw godwitError('GODWIT_TOO_LARGE', {
       what: `the journal ${file}`,
-      limit: MAX_JOURNAL_BYTES,
+      limit: formatBytes(MAX_JOURNAL_BYTES),
     });
   }
   return bytes;

@@ -31,7 +31,7 @@ test('an agent reports its certificate, its list, and whom it refused how often'
   ]);
   assert.match(
     reported.refusals.find(({ count }) => count === 3)?.message ?? '',
-    /c is not a host/,
+    /c is not in the fleet list/,
   );
 });
 

@@ -57,7 +57,7 @@ test('a dry run of a drain names what moves and what stays, and changes nothing 
   await assert.rejects(refused, (thrown) => {
     assert.ok(hasCode(thrown, 'GODWIT_WISH_LATE'));
     const sum =
-      /0 ms are left, the moves take \S+ .*\(.* through the .* of a, out\), and 1 of them/;
+      /0 ms are left, the moves are predicted to take \S+ .*\(.* through the .* of a, out\), and 1 of them/;
     return sum.test(thrown.message);
   });
   const unknown = api.putWish({ params, query: {}, body: { ...ask, hosts: ['zz'] } });

@@ -57,7 +57,7 @@ describe('a migration that is cancelled', () => {
     const report = await reportAtEnd(world, 'a', id);
     assert.equal(report.outcome, 'cancelled');
     assert.equal(report.runsAt, 'source');
-    assertSays(report.error!, 'GODWIT_CANCELLED', 'web1', 'runs on at a');
+    assertSays(report.error!, 'GODWIT_CANCELLED', 'web1', 'keeps running at a');
     await assertOnlyGuests(world, { a: ['web1'] });
   }
 

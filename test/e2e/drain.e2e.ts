@@ -119,7 +119,7 @@ describe('a drain by a controller', () => {
     assert.deepEqual(await hostsOf(), { dr1: 'a', dr2: 'c' });
     // The host itself refuses guests from now on, whoever sends them.
     const refused = await godwit(world, 'migrate', 'dr1', '--to', 'b');
-    assert.match(refused.err, /b admits no guest: the request w-\S+ empties it/);
+    assert.match(refused.err, /b accepts no guests: the request w-\S+ empties it/);
     assert.equal((await controller.godwit('undrain', 'b')).exit, 0);
     const back = await godwit(world, 'migrate', 'dr1', '--to', 'c');
     assert.equal(back.exit, 0, back.out + back.err);

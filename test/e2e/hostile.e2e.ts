@@ -152,7 +152,7 @@ describe('against a hostile peer with a good certificate', () => {
       if (HOSTILE_PARTS.some(([, each]) => each === item)) {
         assertSays(answer.error, 'GODWIT_PROTOCOL_INVALID', 'c sent something', list);
       } else {
-        const said = ['b does not take', `${list}.`, 'of trojan from c', 'allowed is'];
+        const said = ['b rejects', `${list}.`, 'of trojan from c', 'allowed is'];
         assertSays(answer.error, 'GODWIT_DESCRIPTION_REFUSED', ...said);
       }
     }

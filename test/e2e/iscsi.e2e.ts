@@ -130,7 +130,7 @@ describe('a guest on LUNs that its QEMU opens by itself', () => {
     const [from = ''] = await runningOn(world.lab, GUEST);
     await freeze(true);
     const error = await refusalOf(world, { guest: GUEST, from, to: from === 'a' ? 'b' : 'a' });
-    assertSays(error, 'GODWIT_DISK_LOCAL', GUEST, 'took longer than 5000 ms');
+    assertSays(error, 'GODWIT_DISK_LOCAL', GUEST, 'took longer than 5.0 s');
     await freeze(false);
     await whole(from);
   });

@@ -237,7 +237,7 @@ describe('guests of libvirt', () => {
     await hosts.snapshot('a', guest);
     const kept = await agent.godwit('migrate', guest, '--to', 'b');
     assert.equal(kept.exit, 4, kept.err + kept.out);
-    assert.match(kept.err, /has 1 snapshot at a, which its manager does not take along/);
+    assert.match(kept.err, /has 1 snapshot at a, which its manager does not move/);
     await hosts.virsh('a', 'snapshot-delete', guest, 'before', '--metadata');
     assert.deepEqual(await states(), ['running', 'absent']);
     const moved = await agent.godwit('migrate', guest, '--to', 'b');

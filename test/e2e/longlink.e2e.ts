@@ -89,7 +89,7 @@ describe('between hosts that are 20 ms and 1 Gbit/s apart', () => {
         const report = await reportAtEnd(world, 'a', id);
         assert.equal(report.outcome, 'cancelled');
         assert.equal(report.runsAt, 'source');
-        assertSays(report.error!, 'GODWIT_CANCELLED', 'web1', 'runs on at a');
+        assertSays(report.error!, 'GODWIT_CANCELLED', 'web1', 'keeps running at a');
         await assertOnlyGuests(world, { a: ['web1'] });
       });
     });

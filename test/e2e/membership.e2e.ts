@@ -183,7 +183,7 @@ describe('the fleet’s list', () => {
     await godwit('a', 'pki', 'remove', 'c', '--dir', caDir());
     for (const host of ['a', 'b']) {
       await untilSo(`${host} to refuse c`, async () => 'error' in (await ask('c', c, host)));
-      assertSays(errorOf(await ask('c', c, host)), 'GODWIT_CERT_REVOKED', 'c counts no more');
+      assertSays(errorOf(await ask('c', c, host)), 'GODWIT_CERT_REVOKED', 'c was revoked');
       assert.equal(await statusAt(host, 'c'), undefined);
     }
     await startBareGuest(world, { name: 'stays', host: 'b' });

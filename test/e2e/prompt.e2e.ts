@@ -169,7 +169,7 @@ describe('what the command line says', () => {
     const { outcome, error, bytes = 0 } = await reportAtEnd(world, 'a', id);
     assert.deepEqual([outcome, error?.code], ['failed', 'GODWIT_LINK_STILL']);
     assert.ok(bytes >= sent, `${bytes} of ${sent}`);
-    assert.match(error?.message ?? '', /the link from a to b has taken nothing of web1/);
+    assert.match(error?.message ?? '', /the link from a to b has carried no data of web1/);
     assert.doesNotMatch(error?.hint ?? '', /hybrid/);
   });
 

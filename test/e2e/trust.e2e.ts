@@ -50,7 +50,7 @@ describe('between agents', () => {
       assertSays(
         await fromA(),
         'GODWIT_PEER_UNTRUSTED',
-        'c showed no certificate',
+        'c did not present a certificate',
         'CA',
         'pki issue',
       );
@@ -64,7 +64,7 @@ describe('between agents', () => {
       );
       const entry = await seenFromA();
       assert.equal(entry?.status, 'untrusted');
-      assert.match(entry.reason ?? '', /c showed no certificate that this host trusts/);
+      assert.match(entry.reason ?? '', /c did not present a certificate that this host trusts/);
     });
     await assertNothingHappened();
   });
@@ -154,8 +154,8 @@ describe('between agents', () => {
       const call = { address: agentAddress(world, 'a'), server: 'a', contract: 'agent' } as const;
       const asked = { ...call, call: 'host', input: {} } as const;
       const refused = await callFrom(world, 'c', hostIdentity(world, 'c'), asked);
-      assertSays(errorOf(refused), 'GODWIT_NOT_A_MEMBER', 'c is not a host', 'peers');
-      assertSays(await fromC(), 'GODWIT_NOT_A_MEMBER', 'c is not a host', 'as far as a knows');
+      assertSays(errorOf(refused), 'GODWIT_NOT_A_MEMBER', 'c is not in the fleet list', 'peers');
+      assertSays(await fromC(), 'GODWIT_NOT_A_MEMBER', 'c is not in the fleet list of a');
       assertSays(await fromA(), 'GODWIT_HOST_UNKNOWN', 'c');
     } finally {
       await writeFile(configFile, text);
@@ -185,7 +185,7 @@ describe('between agents', () => {
       assertSays(await fromA(), 'GODWIT_PROTOCOL_INVALID', 'c sent something', 'moverAddress');
     });
     await withFakeAgent(world, 'c', { manner: 'endless' }, async () => {
-      assertSays(await fromA(), 'GODWIT_TOO_LARGE', 'c', 'bytes');
+      assertSays(await fromA(), 'GODWIT_TOO_LARGE', 'c exceeds the limit of');
     });
     await withFakeAgent(world, 'c', { manner: 'none' }, async () => {
       assertSays(await fromA(), 'GODWIT_PROTOCOL_INVALID', 'c sent something');

@@ -61,7 +61,10 @@ test('where the list on disk is damaged or of another CA, nobody is let in', asy
     put(text);
     const refusal = new Fleet(config).refuses(host('b'));
     assert.equal(refusal?.code, 'GODWIT_LIST_DAMAGED');
-    assert.match(refusal?.message ?? '', /\/fleet\.json is damaged, so that nobody is let in/);
+    assert.match(
+      refusal?.message ?? '',
+      /\/fleet\.json is damaged, so every TLS connection is refused/,
+    );
     assert.match(refusal?.hint ?? '', /Remove the file/);
   }
   put(JSON.stringify(signed(caDir, listWith({}))));

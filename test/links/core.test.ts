@@ -257,6 +257,6 @@ describe('a session', () => {
     time.run(10_900);
     assert.equal(source.error, undefined);
     time.run(11_600);
-    assert.match(String(source.error), /no connection to far for more than 5000 ms/);
+    assert.match(String(source.error), /no connection to far for more than 5.0 s/);
   });
 });

@@ -84,7 +84,7 @@ test('an old certificate renews nothing, but an answer that was lost is given ag
   assert.deepEqual(await renewCertificate(caDir, shown, mine.request, nowMs), first);
   await assert.rejects(renewCertificate(caDir, shown, other.request, nowMs), {
     code: 'GODWIT_CERT_SUPERSEDED',
-    message: /^b asked for a new certificate with one that is not the last/,
+    message: /^b requested a certificate with an outdated one/,
     hint: /pki revoke b/,
   });
 });

@@ -33,7 +33,7 @@ describe('the path of a socket', () => {
     await new Promise((resolve) => server.close(resolve));
     assert.throws(() => checkSocketPath(`${file}x`), {
       code: 'GODWIT_PATH_LONG',
-      message: /is 108 bytes long: the path of a unix socket has at most 107/,
+      message: /has 108 bytes, and a Unix socket path can have at most 107/,
     });
   });
 

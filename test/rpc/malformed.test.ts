@@ -91,7 +91,7 @@ const cases: readonly [string, string, number, string, RegExp][] = [
     post('/say/x', '{}').replace('length: 2', 'length: 999999999999'),
     413,
     'GODWIT_TOO_LARGE',
-    /1000 bytes/,
+    /limit of 0\.98 KiB/,
   ],
   [
     'something that is not HTTP',

@@ -59,7 +59,7 @@ test('a server from another CA is refused before a byte is sent', async (t) => {
   const { api } = calling(t, address, await other.issue('a', 'agent'));
   await assert.rejects(api.hello(), {
     code: 'GODWIT_PEER_UNTRUSTED',
-    message: 'b showed no certificate that this host trusts: it is from another CA',
+    message: 'b did not present a certificate that this host trusts: it is from another CA',
   });
 });
 
@@ -126,7 +126,7 @@ test('a server of another name or role is refused, whatever its address', async 
   const named = calling(t, address, credentials, { name: 'c' });
   await assert.rejects(named.api.hello(), {
     code: 'GODWIT_PEER_UNTRUSTED',
-    message: /^c showed .* the one there is for b$/,
+    message: /^c did not present .* the one there is for b$/,
   });
   const posing = await serving(t, await issue('b', 'operator'));
   const { api } = calling(t, posing.address, credentials);

@@ -16,6 +16,7 @@ import type { StandbyHeartbeat, StandbyOffer } from '../../protocol/peer/standby
 import { MAX_OF_ONE_SOURCE, MAX_STANDBYS, type Standby } from '../../protocol/public/recovery.ts';
 import { SpacedWrites } from './spaced-writes.ts';
 import { StandbyFiles, type Confirmation, type KeptStandby } from './standby-files.ts';
+import { formatBytes } from '../../protocol/quantity.ts';
 
 /** A description of a guest is some 10 KiB. */
 const MAX_BYTES = 256 * 1024;
@@ -129,7 +130,10 @@ export class Standbys {
     const kept: KeptStandby = { version: 1, ...offer, placeKey, keptAt, boot };
     const text = `${JSON.stringify(kept)}\n`;
     if (Buffer.byteLength(text) > MAX_BYTES) {
-      throw godwitError('GODWIT_TOO_LARGE', { what: `a standby of ${guest}`, limit: MAX_BYTES });
+      throw godwitError('GODWIT_TOO_LARGE', {
+        what: `a standby of ${guest}`,
+        limit: formatBytes(MAX_BYTES),
+      });
     }
     this.#makeRoom(from, guest, bytesOf(text));
     this.#files.write(from, guest, text);

@@ -23,6 +23,7 @@ import {
   uuidIn,
 } from './pending.ts';
 import { HostSamples } from './samples.ts';
+import { formatBytes } from '../../protocol/quantity.ts';
 
 /** Where changes of a host go. */
 export interface Changes {
@@ -272,7 +273,7 @@ export class HostBook implements Heard {
   #write(change: Partial<Pending>): void {
     if (this.#changes.write(change)) return;
     const what = `changes of ${this.#row.name} that wait for the database`;
-    throw godwitError('GODWIT_TOO_LARGE', { what, limit: MAX_PENDING_BYTES });
+    throw godwitError('GODWIT_TOO_LARGE', { what, limit: formatBytes(MAX_PENDING_BYTES) });
   }
 
   #sized({ name, vcpus }: GuestInfo): void {

@@ -9,6 +9,7 @@ import { splitUrl } from '../../rpc/routes.ts';
 import { godwitError } from '../../errors.ts';
 import { etagOf, isAmong, takes } from './form.ts';
 import { problemOf, PROBLEM_TYPE } from './problem.ts';
+import { formatBytes } from '../../protocol/quantity.ts';
 
 const INDEX = '/index.html';
 /** Of a directory that is served. */
@@ -126,7 +127,7 @@ async function filesBelow(directory: string): Promise<ReadonlyMap<string, Served
     const bytes = await readFile(file);
     size += bytes.length;
     if (size > MAX_BYTES || found.size >= MAX_FILES)
-      throw godwitError('GODWIT_TOO_LARGE', { what: directory, limit: MAX_BYTES });
+      throw godwitError('GODWIT_TOO_LARGE', { what: directory, limit: formatBytes(MAX_BYTES) });
     const place = `/${path.relative(directory, file).split(path.sep).join('/')}`;
     const encoded = DENSE.has(extension) ? new Map() : await encodingsOf(bytes);
     found.set(place, { type, etag: etagOf(bytes), bytes, encoded });

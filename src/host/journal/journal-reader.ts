@@ -2,6 +2,7 @@ import { closeSync, openSync, readSync, statSync, type Stats } from 'node:fs';
 import { godwitError } from '../../errors.ts';
 import { MAX_JOURNAL_BYTES } from '../../system/journal-file.ts';
 import { LineReader, mustBeWhole, type JournalKind, type JournalRecord } from './journal-lines.ts';
+import { formatBytes } from '../../protocol/quantity.ts';
 
 /** A journal that somebody else writes, read as far as it has grown: each byte once. Reads only. */
 export class JournalReader<T extends JournalRecord> {
@@ -31,7 +32,7 @@ export class JournalReader<T extends JournalRecord> {
     this.#seen = stat;
     if (stat !== undefined && stat.size > MAX_JOURNAL_BYTES) {
       const what = `the journal ${this.#file}`;
-      throw godwitError('GODWIT_TOO_LARGE', { what, limit: MAX_JOURNAL_BYTES });
+      throw godwitError('GODWIT_TOO_LARGE', { what, limit: formatBytes(MAX_JOURNAL_BYTES) });
     }
     if (isNews)
       for (const each of this.#lines.take(this.#rest(stat.size))) this.#records.push(each);

@@ -21,6 +21,7 @@ import {
   type JournalKind,
   type JournalRecord,
 } from './journal-lines.ts';
+import { formatBytes } from '../../protocol/quantity.ts';
 
 /** A `soon` record reaches the disk after so long at most, ms. */
 const SOON_MS = 100;
@@ -124,7 +125,11 @@ export class Journal<E extends { readonly type: string }> {
     const { line, sum } = encodeLine(checked.data, this.#sum);
     if (this.#bytes + line.length > LIMIT_BYTES) {
       const what = 'the journal of a migration';
-      throw godwitError('GODWIT_TOO_LARGE', { what, limit: LIMIT_BYTES }, { hint: AT_LIMIT });
+      throw godwitError(
+        'GODWIT_TOO_LARGE',
+        { what, limit: formatBytes(LIMIT_BYTES) },
+        { hint: AT_LIMIT },
+      );
     }
     // A short write would tear the journal in its middle: go on until all of it is there, or none.
     try {

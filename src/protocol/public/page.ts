@@ -74,7 +74,7 @@ export async function everyPage<T>(
     if (next === undefined) return all;
     after = next;
   }
-  throw godwitError('GODWIT_TOO_LARGE', { what: 'a list, in pages,', limit: MAX_PAGES });
+  throw godwitError('GODWIT_TOO_LARGE', { what: 'a list', limit: `${MAX_PAGES} pages` });
 }
 
 function tooMany(most: number): Error {

@@ -18,7 +18,7 @@ const damaged = { code: 'GODWIT_REQUEST_DAMAGED' };
 const DAMAGES: readonly (readonly [string, (file: string) => void])[] = [
   ['is torn', (file) => writeFileSync(file, readFileSync(file).subarray(0, 40))],
   ['is missing', (file) => rmSync(file)],
-  ['is of a newer build', (file) => writeFileSync(file, '{"version":99}')],
+  ['comes from a newer build', (file) => writeFileSync(file, '{"version":99}')],
   [
     'has another bit',
     (file) => writeFileSync(file, readFileSync(file, 'utf8').replace('"web1"', '"web3"')),

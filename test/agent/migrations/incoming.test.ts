@@ -82,7 +82,7 @@ test('a host that is not among the peers is refused, with the hint', async (t) =
   const b = await host('b', { peers });
   const stranger = await as('z', 'agent', b);
   const call = stranger.admit({ body: { ...admission, from: 'z' } });
-  await assert.rejects(call, { code: 'GODWIT_NOT_A_MEMBER', hint: /under `peers` .* of b/ });
+  await assert.rejects(call, { code: 'GODWIT_NOT_A_MEMBER', hint: /to `peers` .* of b/ });
 });
 
 test('a name that is in use or on its way here is refused', async (t) => {

@@ -19,7 +19,7 @@ test('a token is made, listed and revoked; its secret is printed once, alone on 
   assert.ok(!listed.out.includes(secret));
   const again = await run('token create ann');
   assert.equal(again.exit, 2);
-  assert.match(again.err, /there is a token named ann already/);
+  assert.match(again.err, /a token named ann already exists/);
   assert.equal((await run('token revoke ann')).exit, 0);
   assert.equal((await run('token revoke ann')).exit, 3);
   const viewer = await run('token create bob --json');

@@ -106,6 +106,6 @@ test('a web listener with a certificate of its own is distinguished from an atta
   const where = ['--controller', `https://control@${controller.web}`];
   const { exit, err } = await run(['hosts', ...where, ...shown]);
   assert.equal(exit, 9, err);
-  assert.match(err, /showed no certificate that this host trusts/);
+  assert.match(err, /did not present a certificate that this host trusts/);
   assert.match(err, /web listener.*`address`/s);
 });

@@ -21,7 +21,7 @@ const refusal = {
   peer: 'c (agent)',
   code: 'GODWIT_NOT_A_MEMBER',
   count: 41,
-  message: 'c is not a host of the fleet, as far as a knows',
+  message: 'c is not in the fleet list of a',
   at: '2026-11-22T18:00:00.000Z',
 };
 const lines = (given: Given, name: string): Finding[] =>
@@ -93,7 +93,7 @@ describe('what doctor makes of the trust between hosts', () => {
       trusting({ refusals: [refusal] }),
       'refusals',
       'warn',
-      /a refused c \(agent\), 41 times, .*GODWIT_NOT_A_MEMBER.*: c is not a host of the fleet/,
+      /a refused c \(agent\), 41 times, .*GODWIT_NOT_A_MEMBER.*: c is not in the fleet list of a/,
       /docs\/security\.md/,
     ],
   ];

@@ -50,11 +50,11 @@ test('a drain is shown, asked for, followed by its id, cancelled and ended by wo
   });
   const over = await run('drain a --cancel');
   assert.equal(over.exit, 4, over.out);
-  assert.match(over.err, new RegExp(`${id}, drain of a, has ended already: cancelled`));
+  assert.match(over.err, new RegExp(`${id}, drain of a, has already ended: cancelled`));
   assert.match(over.err, /godwit undrain/);
   const none = await run('drain b --cancel');
   assert.equal(none.exit, 3, none.out);
-  assert.match(none.err, /no wish of kind drain for b/);
+  assert.match(none.err, /no request of kind drain for b/);
   // Nobody may come to it yet: the list says so, until it is opened.
   assert.match((await run('hosts')).out, /^a +up, closed .*since .* for w-\w+.*godwit undrain a/m);
   const closed = JSON.parse((await run('hosts --json')).out) as Closed;
@@ -76,7 +76,7 @@ test('a drain of nothing that is known, to nobody, or without a controller is re
   assert.equal(opened.exit, 3, opened.out);
   assert.match(opened.err, /no host is called aa/);
   assert.match((await run('drain a --to , --dry-run')).err, /--to names no host/);
-  assert.match((await run('wishes w-00000000')).err, /no wish w-00000000/);
+  assert.match((await run('wishes w-00000000')).err, /no request w-00000000/);
   const context = new FakeContext();
   assert.equal(await godwit(context, 'drain a --dry-run'), 2);
   assert.match(context.err.text, /no controller is named.*GODWIT_CONTROLLER/s);

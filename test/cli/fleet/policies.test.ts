@@ -40,7 +40,7 @@ test('proposals are listed, shown, put off, rejected with a reason, and decided 
   assert.match(rejected.out, /rejected by .*because: never/s);
   const again = await run('proposals p-00000002 --accept');
   assert.equal(again.exit, 4, again.out);
-  assert.match(again.err, /p-00000002 is rejected already/);
+  assert.match(again.err, /p-00000002 is already rejected/);
   const unknown = await run('proposals p-99999999');
   assert.equal(unknown.exit, 3);
   const nobody = await run('proposals --accept');

@@ -136,6 +136,6 @@ describe('godwit move-disk', () => {
     assert.equal(await godwit(context, `cancel ${ID}`), 0);
     assert.match(context.out.text, /goes on with its old image/);
     assert.equal(await godwit(context, 'cancel d-99999999'), 3);
-    assert.match(context.err.text, /no move of a disk d-99999999/);
+    assert.match(context.err.text, /no disk move d-99999999/);
   });
 });

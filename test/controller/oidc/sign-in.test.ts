@@ -100,7 +100,7 @@ test('somebody whose groups have no role is refused with words', async (t) => {
   const shown = await eve.ask(await answerFor(eve, 'eve'));
   isRefused(
     shown,
-    /eve#[0-9a-f]{8} via Test ID has no role here: no value of the claim groups/,
+    /eve#[0-9a-f]{8} via Test ID has no role here: Test ID reports no value of the claim groups/,
     'GODWIT_OIDC_ROLE',
   );
 });
@@ -246,8 +246,8 @@ test('a provider that is down says so, and a token signs in all the same', async
   await provider.close();
   const shown = await person().ask(BEGIN);
   assert.equal(shown.status, 503);
-  assert.match(shown.text, /Test ID cannot be asked who signs in: .*ECONNREFUSED/);
-  assert.match(shown.text, /Sign in with a token meanwhile/);
+  assert.match(shown.text, /Test ID does not answer sign-in requests: .*ECONNREFUSED/);
+  assert.match(shown.text, /Sign in with a token in the meantime/);
   const { token } = await party.api.createToken({ body: { name: 'ann', role: 'viewer' } });
   assert.match(await browser.signIn(token), /^__Host-godwit=gds_/);
 });
@@ -259,7 +259,7 @@ test('a provider that says nothing is waited for until the deadline, and no long
   const bound = { state: 's', nonce: 'n', verifier: 'v'.repeat(43) };
   await assert.rejects(asked.signInUrl(bound), {
     code: 'GODWIT_OIDC_DOWN',
-    message: 'Test ID cannot be asked who signs in: not in time',
+    message: 'Test ID does not answer sign-in requests: not in time',
   });
 });
 
@@ -268,7 +268,7 @@ test('a provider that has failed itself is as one that is down', async (t) => {
   provider.fail();
   const shown = await person().ask(BEGIN);
   assert.equal(shown.status, 503);
-  assert.match(shown.text, /Test ID cannot be asked who signs in: it answered with 502/);
+  assert.match(shown.text, /Test ID does not answer sign-in requests: it answered with 502/);
 });
 
 test('a provider that is known and goes down between says so too', async (t) => {

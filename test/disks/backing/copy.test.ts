@@ -186,7 +186,8 @@ describe('a backing file', () => {
       },
     });
     const full = (error: unknown): boolean =>
-      hasCode(error, 'GODWIT_DISK_SPACE') && /^b has no room .* base of web1/.test(error.message);
+      hasCode(error, 'GODWIT_DISK_SPACE') &&
+      /^b does not have enough space .* base of web1/.test(error.message);
     await Promise.all([
       assert.rejects(sender.send(base, never), full),
       assert.rejects(taker.whole, full),

@@ -83,7 +83,7 @@ describe('what a daemon is asked before a move', () => {
     const same = { 23: () => domain(name, UUID, -1), 24: () => domain(name, UUID, -1) };
     const said = await refused(t, { ...same, 183: flag(1), 274: count(0), 413: count(0) });
     assert.deepEqual(said, [
-      `GODWIT_GUEST_KEPT ${name} has a saved state at b, which its manager does not take along`,
+      `GODWIT_GUEST_KEPT ${name} has a saved state at b, which its manager does not move`,
     ]);
   });
 

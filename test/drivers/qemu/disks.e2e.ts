@@ -115,7 +115,7 @@ describe('a guest with disks, made again at the destination', () => {
       try {
         await assert.rejects(move(place), (error: Error) => {
           assert.match(error.message, /GODWIT_DISK_LINKED/);
-          assert.match(error.message, /disk disk9 of .* is not whole in its file/);
+          assert.match(error.message, /disk disk9 of .* is not complete in one file/);
           return true;
         });
       } finally {

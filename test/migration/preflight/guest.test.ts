@@ -54,7 +54,7 @@ test('a guest of another manager is refused with the hint of its driver, where t
   const hintOf = (hint?: string) =>
     judgeGuest({ ...managed, reachable: false, hint })[0]?.error?.hint;
   assert.equal(hintOf('Give it a second socket.'), 'Give it a second socket.');
-  assert.match(hintOf() ?? '', /through the manager/);
+  assert.match(hintOf() ?? '', /with its manager/);
 });
 
 test('a guest that moves, or whose disk moves, is busy, with what it is busy with', () => {

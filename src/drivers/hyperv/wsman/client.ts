@@ -19,6 +19,7 @@ import {
   runCommand,
   terminate,
 } from './envelope.ts';
+import { formatBytes } from '../../../protocol/quantity.ts';
 
 const MAX_OUTPUT = 32 * 1024 ** 2;
 const MAX_ERRORS = 256 * 1024;
@@ -113,7 +114,10 @@ export class WinrmClient {
     const items = [...answer.items];
     for (let pulls = 0; answer.context !== undefined; pulls += 1) {
       if (items.length > MAX_INSTANCES || pulls > MAX_PULLS) {
-        throw godwitError('GODWIT_TOO_LARGE', { what: 'a list by WinRM', limit: MAX_INSTANCES });
+        throw godwitError('GODWIT_TOO_LARGE', {
+          what: 'a list by WinRM',
+          limit: `${MAX_INSTANCES} instances`,
+        });
       }
       answer = enumerated(await this.#connection.call(pull(answer.context), signal));
       items.push(...answer.items);
@@ -134,7 +138,10 @@ export class WinrmClient {
 }
 
 function tooMuch(): GodwitError {
-  return godwitError('GODWIT_TOO_LARGE', { what: 'output by WinRM', limit: MAX_OUTPUT });
+  return godwitError('GODWIT_TOO_LARGE', {
+    what: 'output by WinRM',
+    limit: formatBytes(MAX_OUTPUT),
+  });
 }
 
 function saysNothing(): GodwitError {

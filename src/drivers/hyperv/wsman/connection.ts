@@ -20,6 +20,7 @@ import {
   type NtlmAccount,
 } from './ntlm.ts';
 import { denied, noKerberos, noNtlm, unreachable, untrusted } from './refusals.ts';
+import { formatBytes } from '../../../protocol/quantity.ts';
 
 /** Larger than any answer that was asked for, bytes. */
 const MAX_ANSWER = 4 * 1024 ** 2;
@@ -276,7 +277,10 @@ async function readAll(answer: IncomingMessage): Promise<string> {
   for await (const part of answer as AsyncIterable<Buffer>) {
     length += part.length;
     if (length > MAX_ANSWER) {
-      throw godwitError('GODWIT_TOO_LARGE', { what: 'an answer of WinRM', limit: MAX_ANSWER });
+      throw godwitError('GODWIT_TOO_LARGE', {
+        what: 'an answer of WinRM',
+        limit: formatBytes(MAX_ANSWER),
+      });
     }
     parts.push(part);
   }

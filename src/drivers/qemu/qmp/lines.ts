@@ -1,4 +1,5 @@
 import { godwitError } from '../../../errors.ts';
+import { formatBytes } from '../../../protocol/quantity.ts';
 
 /** The longest message taken from a monitor; QEMU's largest (its schema) is below 1 MiB. */
 const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
@@ -24,7 +25,10 @@ export class LineSplitter {
       const end = chunk.indexOf(0x0a, from);
       const piece = chunk.subarray(from, end === -1 ? chunk.length : end);
       if (this.#held + piece.length > this.#limit) {
-        throw godwitError('GODWIT_TOO_LARGE', { what: 'a monitor message', limit: this.#limit });
+        throw godwitError('GODWIT_TOO_LARGE', {
+          what: 'a monitor message',
+          limit: formatBytes(this.#limit),
+        });
       }
       if (piece.length > 0) this.#parts.push(piece);
       this.#held += piece.length;

@@ -92,7 +92,7 @@ async function readParts(client: QmpClient, signal: AbortSignal): Promise<Machin
   if (parts.length > MAX_PARTS) {
     throw godwitError('GODWIT_TOO_LARGE', {
       what: 'the description of a machine',
-      limit: MAX_PARTS,
+      limit: `${MAX_PARTS} parts`,
     });
   }
   return { version: client.version, kinds: [...PART_KINDS], parts, virtio };

@@ -85,7 +85,10 @@ async function readParts(client: QmpClient, signal: AbortSignal): Promise<GuestS
     memoryBytes: sizes['base-memory'] + sizes['plugged-memory'],
   });
   if (parts.length <= MAX_PARTS) return { parts };
-  throw godwitError('GODWIT_TOO_LARGE', { what: 'the parts of a guest', limit: MAX_PARTS });
+  throw godwitError('GODWIT_TOO_LARGE', {
+    what: 'the description of a guest',
+    limit: `${MAX_PARTS} parts`,
+  });
 }
 
 function childrenIn(list: z.infer<typeof answers.qomList>) {

@@ -26,7 +26,7 @@ const check = (own: Partial<OwnProcessor>, isCold = false) =>
 test('a guest under KVM is refused a host of another vendor by both names, and offered to go cold', () => {
   const found = check({ offered: INTEL.features });
   assert.equal(found?.error?.code, 'GODWIT_CPU_VENDOR');
-  assert.match(found?.evidence ?? '', /processor of Intel, and those of b are of AMD/);
+  assert.match(found?.evidence ?? '', /CPU from Intel, and b has CPUs from AMD/);
   assert.match(found?.error?.hint ?? '', /--mode cold/);
 });
 

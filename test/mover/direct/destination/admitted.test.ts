@@ -111,7 +111,7 @@ describe('a guest that is to be built at its destination', () => {
         const words = said({}, { admission, networks: [of(one), of(other)] });
         const more = [...one, ...other].filter((each) => isOld || !admitted.includes(each));
         if (more.length === 0) assert.equal(words, '');
-        else assert.match(words, /^b does not take networks of web1 from c: the routes 10\./);
+        else assert.match(words, /^b rejects networks of web1 from c: the routes 10\./);
         for (const each of more) assert.ok(words.includes(each));
       }),
     );

@@ -221,7 +221,7 @@ describe('the storage of a guest', () => {
     );
     assert.match(found.checks[1]?.evidence ?? '', /vdc of web1 .*is not there/);
     const [outsideHint, goneHint] = found.checks.map(({ error }) => error?.hint ?? '');
-    assert.match(outsideHint ?? '', /`storage` of its host/);
+    assert.match(outsideHint ?? '', /`storage` in the configuration of its host/);
     assert.match(goneHint ?? '', /removed or renamed under the guest/);
     assert.deepEqual([found.places, asked, left(root)], [[], [], []]);
   });
