@@ -9,33 +9,33 @@ export const LIST = {
     short: 'o',
     choices: ['table', 'wide', 'json', 'yaml', 'name'],
     summary:
-      'a table; wide: with more columns, and none cut; JSON or YAML, as --json; names (ids of migrations) alone',
+      'table, wide (more columns, none cut), json and yaml (as --json), or name (only names or ids)',
     preset: 'table',
   },
   watch: {
     kind: 'switch',
     short: 'w',
-    summary: 'list again whenever the list has changed, until Ctrl-C',
+    summary: 'repeat the list whenever it changes, until Ctrl-C',
   },
-  quiet: { kind: 'switch', short: 'q', summary: 'as -o name' },
-  noHeaders: { kind: 'switch', summary: 'a table without its head' },
+  quiet: { kind: 'switch', short: 'q', summary: 'the same as -o name' },
+  noHeaders: { kind: 'switch', summary: 'a table without its header' },
 } as const satisfies Record<string, Flag>;
 
 export const insteadOfAgents = {
   kind: 'text',
   value: 'where',
-  summary: "ask a controller instead of agents: https://host:port, or its unix socket's path",
+  summary: 'ask a controller instead of agents: https://host:port, or the path of its Unix socket',
 } as const satisfies Flag;
 
 export const controller = {
   kind: 'text',
   value: 'where',
   summary:
-    "the controller: https://host:port, or its unix socket's path (default: $GODWIT_CONTROLLER)",
+    'the controller: https://host:port, or the path of its Unix socket (default: $GODWIT_CONTROLLER)',
 } as const satisfies Flag;
 
 export const controllerSocket = {
   kind: 'text',
   value: 'where',
-  summary: "the controller: its unix socket's path (default: $GODWIT_CONTROLLER)",
+  summary: 'the controller: the path of its Unix socket (default: $GODWIT_CONTROLLER)',
 } as const satisfies Flag;

@@ -144,7 +144,7 @@ function rewriteUsageError(error: unknown, program: Command, argv: readonly stri
 /** Words of other tools, for which there is more than one verb. */
 const SEE: Readonly<Record<string, string>> = {
   status:
-    '`godwit migrations` lists what goes on, `godwit guest NAME` shows a guest, `godwit hosts` the hosts.',
+    '`godwit migrations` lists migrations, `godwit guest NAME` shows a guest, `godwit hosts` the hosts.',
 };
 
 function unknownVerb(command: Command, word: string): GodwitError {

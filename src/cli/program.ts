@@ -117,7 +117,7 @@ export function flagsOf(spec: Spec): Readonly<Record<string, Flag>> {
 }
 
 const JSON_FLAG: Flag = { kind: 'switch', summary: 'print JSON, for programs' };
-const VERBOSE_FLAG: Flag = { kind: 'switch', short: 'v', summary: 'print an error’s causes too' };
+const VERBOSE_FLAG: Flag = { kind: 'switch', short: 'v', summary: "print an error's causes too" };
 
 function commanderArgument(name: string, argument: Argument): CommanderArgument {
   const shown = argument.kind === 'choice' ? (argument.choices ?? []).join('|') : kebab(name);
@@ -159,37 +159,37 @@ function sentence(text: string): string {
 
 const VARIABLES: readonly (readonly [string, string])[] = [
   ['GODWIT_AGENT', 'as --agent'],
-  ['GODWIT_CONTROLLER', 'as --controller, where no agent and no lab is named'],
+  ['GODWIT_CONTROLLER', 'as --controller, if no agent and no lab is named'],
   ['GODWIT_LAB', 'as --lab'],
   ['GODWIT_CONTEXT', 'as --context'],
   ['GODWIT_DEBUG=1', 'as -v: errors are printed with their causes'],
-  ['NO_COLOR', 'no colour, whatever the terminal'],
-  ['FORCE_COLOR', 'colour, also where it is no terminal'],
-  ['LC_ALL, LC_CTYPE, LANG', 'where they name no UTF-8, marks are plain ASCII'],
+  ['NO_COLOR', 'no color, on any terminal'],
+  ['FORCE_COLOR', 'color, even if the output is not a terminal'],
+  ['LC_ALL, LC_CTYPE, LANG', 'without UTF-8, marks are plain ASCII'],
 ];
 
 /** What each exit code means; docs/errors.md and the help show them. */
 export const EXITS: readonly (readonly [number, string])[] = [
-  [0, 'it is done'],
+  [0, 'success'],
   [2, 'the command line or a configuration file is wrong'],
-  [3, 'a name that nothing has'],
+  [3, 'a name that does not exist'],
   [4, 'refused before anything started'],
-  [5, 'failed; read the error for where the guest runs, mostly the source'],
-  [6, 'cancelled; the guest runs on at the source'],
-  [7, 'held or lost: a person must look'],
-  [8, 'no answer, or not in time'],
+  [5, 'failed; the error names the host that runs the guest, usually the source'],
+  [6, 'cancelled; the guest keeps running at the source'],
+  [7, 'held or lost: an operator must act'],
+  [8, 'no answer in time'],
   [9, 'not allowed'],
-  [70, 'a defect of Godwit'],
+  [70, 'a defect in Godwit'],
   [
     130,
-    'a signal ended the watching (129 SIGHUP, 130 Ctrl-C, 143 SIGTERM); what was watched goes on',
+    'a signal ended the watching (129 SIGHUP, 130 Ctrl-C, 143 SIGTERM); the watched work continues',
   ],
 ];
 
 /** Behind the list of verbs. */
 const HELP_AFTER = `
-Flags that say which agent, --json and -v may stand before the verb too.
-Every verb has its own help: godwit migrate --help
+The flags that select an agent, --json and -v may also come before the verb.
+Every verb has help: godwit migrate --help
 
 Environment:
 ${lines(VARIABLES)}

@@ -43,7 +43,7 @@ const WORK: Entries = [
   verb(setup.doctorSpec, () => import('./setup/doctor.ts')),
   {
     name: 'cache',
-    summary: 'what hosts keep of guests’ memory, so that the wire need not send it again',
+    summary: "the cache of guests' memory on hosts, which the wire need not send again",
     examples: ['cache status', 'cache seed /var/lib/images/debian-13.raw --guest web1'],
     verbs: async () => (await import('./fleet/cache.ts')).CACHE_VERBS,
   },
@@ -58,7 +58,7 @@ const ACCESS: Entries = [
   },
   {
     name: 'context',
-    summary: 'several fleets: where the agent or controller of each is, and your certificate there',
+    summary: 'the fleets that you use: the agent or controller of each, and your certificate there',
     examples: [
       'context set prod --agent https://rack1:7443 --certificates ~/.godwit',
       'context use prod',
@@ -68,13 +68,13 @@ const ACCESS: Entries = [
   },
   {
     name: 'token',
-    summary: "who may what at a controller's web listener",
+    summary: "tokens for a controller's web listener",
     examples: ['token create ann --role operator --expires 90d', 'token list'],
     verbs: async () => (await import('./access/token.ts')).TOKEN_VERBS,
   },
   {
     name: 'session',
-    summary: "sessions of people's browsers at a controller",
+    summary: 'browser sessions at a controller',
     examples: ['session list', 'session end --name ann'],
     verbs: async () => (await import('./access/session.ts')).SESSION_VERBS,
   },

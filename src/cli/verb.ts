@@ -129,10 +129,10 @@ export const CONNECTION_FLAGS = {
   agent: {
     kind: 'text',
     value: 'where',
-    summary: "the agent to speak to: a unix socket's path or https://host:port",
+    summary: 'the agent to use: the path of a Unix socket, or https://host:port',
   },
-  lab: { kind: 'text', value: 'name', summary: 'speak to the agents of this lab' },
-  host: { kind: 'host', value: 'name', summary: 'in a lab: speak to the agent of this host' },
+  lab: { kind: 'text', value: 'name', summary: 'use the agents of this lab' },
+  host: { kind: 'host', value: 'name', summary: 'in a lab: use the agent of this host' },
   manager: {
     kind: 'text',
     value: 'name',

@@ -166,7 +166,7 @@ describe('a drain by a controller', () => {
     });
     const cancelled = await controller.godwit('drain', 'c', '--cancel', '--roll-back');
     assert.equal(cancelled.exit, 0, cancelled.err);
-    assert.match(cancelled.out, /nothing more begins/);
+    assert.match(cancelled.out, /no further moves start/);
     const ended = await until('the drain to end', 60_000, async () => {
       const { wishes } = await controller.api.wishes();
       const found = wishes.find(({ ask }) => ask.hosts.includes('c'));

@@ -25,7 +25,7 @@ const name = {
 const contextListSpec = spec({
   name: 'list',
   aliases: ['ls'],
-  summary: 'the contexts of this user, and which is in use',
+  summary: 'list the contexts of this user, and the current one',
   examples: ['context list'],
   json: 'contexts',
 });
@@ -51,27 +51,28 @@ const list: Run<typeof contextListSpec> = async (input, context) => {
 
 const contextSetSpec = spec({
   name: 'set',
-  summary: 'make a context, or change what is given of one',
+  summary: 'make a context, or change the given settings of one',
   details:
-    'The first context is in use at once. A flag with an empty value removes what the context had. An agent replaces a lab, ' +
-    'and a lab replaces an agent.',
+    'The first context becomes the current one. A flag with an empty value removes the setting from the context. An ' +
+    'agent replaces a lab, and a lab replaces an agent.',
   args: { name },
   flags: {
     agent: {
       kind: 'text',
       value: 'where',
-      summary: "the agent to speak to: a unix socket's path or https://[NAME@]HOST:PORT",
+      summary: 'the agent to use: the path of a Unix socket, or https://[NAME@]HOST:PORT',
     },
-    lab: { kind: 'text', value: 'name', summary: 'or the lab whose agents to speak to' },
+    lab: { kind: 'text', value: 'name', summary: 'or the lab to use' },
     controller: {
       kind: 'text',
       value: 'where',
-      summary: 'the controller of the fleet: https://[NAME@]HOST:PORT or the path of its socket',
+      summary:
+        'the controller of the fleet: https://[NAME@]HOST:PORT, or the path of its Unix socket',
     },
     certificates: {
       kind: 'file',
       value: 'directory',
-      summary: 'folder with ca.crt, operator.crt and operator.key, for https://',
+      summary: 'directory with ca.crt, operator.crt and operator.key, for https://',
     },
   },
   examples: [
@@ -124,8 +125,10 @@ function placeOf(flag: string, where: string): string {
 
 const contextUseSpec = spec({
   name: 'use',
-  summary: 'use a context from now on; without a name, none',
-  args: { name: { kind: 'context', summary: 'its name; without one, no context is in use' } },
+  summary: 'select the current context; without a name, none',
+  args: {
+    name: { kind: 'context', summary: "the context's name; without it, no context is current" },
+  },
   examples: ['context use prod', 'context use'],
   json: '{ current? }',
 });
@@ -147,7 +150,7 @@ const use: Run<typeof contextUseSpec> = async (input, context) => {
 const contextRemoveSpec = spec({
   name: 'remove',
   aliases: ['rm'],
-  summary: 'forget a context; certificates and agents stay as they are',
+  summary: 'remove a context; its certificates and agents stay unchanged',
   args: { name },
   examples: ['context remove try'],
   json: '{ removed }',

@@ -32,27 +32,28 @@ const managerAddSpec = spec({
   name: 'add',
   summary: 'add a vCenter or a Hyper-V host to a controller',
   details:
-    'It is asked first, by reading alone. Its certificate is shown and pinned once you say yes; with --fingerprint or --ca ' +
-    'nobody is asked. The password is read from a file or typed, kept encrypted by the controller, and stands in no argument and no log.',
+    'First tests the manager without changing it. Shows its certificate, and pins it after your confirmation; with ' +
+    '--fingerprint or --ca, no confirmation is needed. The password is read from a file or typed. The controller ' +
+    'keeps it encrypted; it appears in no argument and no log.',
   args: { name },
   flags: {
     ...addresses,
-    user: { kind: 'text', value: 'user', summary: 'who logs in' },
+    user: { kind: 'text', value: 'user', summary: 'the user name to log in with' },
     passwordFile: {
       kind: 'file',
       value: 'file',
-      summary: 'the password alone, readable by its owner only; left out: it is typed',
+      summary: 'file with only the password, readable only by its owner (default: you type it)',
     },
     fingerprint: {
       kind: 'text',
       value: 'sha256',
-      summary: 'SHA-256 of its certificate: that one and no other',
+      summary: 'SHA-256 of its certificate: accept only this certificate',
     },
-    ca: { kind: 'file', value: 'file', summary: 'PEM of the CA that vouches for it' },
+    ca: { kind: 'file', value: 'file', summary: 'PEM file of the CA that signed its certificate' },
     options: {
       kind: 'file',
       value: 'file',
-      summary: "JSON with further options of its driver's section",
+      summary: "JSON file with further options of the driver's section",
     },
     controller: controllerSocket,
   },
@@ -98,7 +99,7 @@ const add: Run<typeof managerAddSpec> = (input, context) =>
 
 const managerListSpec = spec({
   name: 'list',
-  summary: 'the managers of a controller, and which of them are silent',
+  summary: 'list the managers of a controller, and those that do not answer',
   flags: { controller: controllerSocket },
   examples: ['manager list'],
   usesAgent: true,
@@ -128,12 +129,12 @@ const list: Run<typeof managerListSpec> = (input, context) =>
 
 const managerShowSpec = spec({
   name: 'show',
-  summary: 'one manager, and with --check whether Godwit can work with it',
+  summary: 'show one manager; with --check, whether Godwit can work with it',
   args: { name },
   flags: {
     check: {
       kind: 'switch',
-      summary: 'ask it now, by reading alone, as `godwit doctor --manager` does',
+      summary: 'test it now without changing it, as `godwit doctor --manager` does',
     },
     controller: controllerSocket,
   },
@@ -161,7 +162,7 @@ const show: Run<typeof managerShowSpec> = (input, context) =>
 const managerRemoveSpec = spec({
   name: 'remove',
   summary:
-    'remove a manager from its controller, with its password; it and its guests stay as they are',
+    'remove a manager and its password from the controller; the manager and its guests stay unchanged',
   args: { name },
   flags: { controller: controllerSocket },
   examples: ['manager remove vc1'],
@@ -179,7 +180,7 @@ const remove: Run<typeof managerRemoveSpec> = (input, context) =>
 
 const managerRotateSpec = spec({
   name: 'rotate-key',
-  summary: 'encrypt the passwords of all managers anew, under a new key',
+  summary: 'encrypt the passwords of all managers with a new key',
   flags: { controller: controllerSocket },
   examples: ['manager rotate-key'],
   usesAgent: true,
@@ -215,8 +216,8 @@ async function shownAndTaken(api: ControllerApi, url: string, context: Context):
   const shown = await api.managerCertificate({ body: { url } });
   const { fingerprint, subject, issuer, validTo } = shown;
   if (context.readLine === undefined) {
-    const hint = `Compare it on the manager itself, and name it: --fingerprint ${fingerprint}. Or name its CA with --ca.`;
-    const what = `nobody is at a terminal to compare its certificate (SHA-256 ${fingerprint})`;
+    const hint = `Compare it with the manager, then add --fingerprint ${fingerprint}; or name its CA with --ca.`;
+    const what = `there is no terminal to compare its certificate (SHA-256 ${fingerprint})`;
     throw godwitError('GODWIT_USAGE', { what }, { hint });
   }
   context.err.write(

@@ -149,7 +149,7 @@ export const rotate: Run<typeof pkiRotateSecretSpec> = (input, context) => {
   const caDir = path.resolve(input.flags.dir ?? '');
   const { id, number } = rotateSecret(caDir, context.clock.wallMs());
   if (input.json) printJson(context, { id, number });
-  else printNumber(context, `The site’s secret is another one, ${id}`, number);
+  else printNumber(context, `The site secret is now ${id}`, number);
   return Promise.resolve();
 };
 

@@ -9,7 +9,7 @@ const dir = {
 
 const unknown = {
   kind: 'switch',
-  summary: 'also a name that this CA does not know, such as one of an earlier build',
+  summary: 'accept a name that this CA has not issued, such as one of an earlier build',
 } as const satisfies Flag;
 
 export const pkiInitSpec = spec({
@@ -25,12 +25,12 @@ export const pkiIssueSpec = spec({
   name: 'issue',
   summary: 'make a certificate for a person, or for a host that cannot join by itself',
   details:
-    'Writes ca.crt, a key and its certificate: host.* for the role agent, else operator.*, viewer.*, controller.* or relay.*. ' +
-    'A host joins with `godwit invite`, which leaves its key on it.',
+    'Writes ca.crt, a key and its certificate: host.* for the role agent, otherwise operator.*, viewer.*, ' +
+    'controller.* or relay.*. A host should join with `godwit invite`, so that its key never leaves it.',
   args: {
     name: {
       kind: 'text',
-      summary: "the host's name, as in its configuration, or the person's",
+      summary: 'the name of the host, as in its configuration, or of the person',
       required: true,
     },
   },
@@ -40,19 +40,18 @@ export const pkiIssueSpec = spec({
       kind: 'choice',
       choices: ['agent', 'operator', 'viewer', 'controller', 'relay'],
       summary:
-        'agent: a host; operator: may migrate and cancel; viewer: may look; controller: follows the fleet; ' +
-        'relay: joins sites',
+        'agent (a host), operator (may migrate and cancel), viewer (may only read), controller (follows the fleet) or relay (joins sites)',
       preset: 'agent',
     },
     addresses: {
       kind: 'text',
       value: 'list',
-      summary: 'IP addresses and further DNS names, with commas between',
+      summary: 'IP addresses and further DNS names, separated by commas',
     },
     days: {
       kind: 'count',
       summary:
-        'how long the certificate is valid, and each that renews it (default: 30 for a host whose CA has an agent beside it, else 365)',
+        "validity of the certificate and its renewals in days (default: 30 for a host if the CA's host runs an agent, otherwise 365)",
     },
     out: {
       kind: 'file',
@@ -69,9 +68,9 @@ export const pkiRenewSpec = spec({
   summary:
     'renew the certificate of a person or a controller, with a new key, at the agent that holds the CA',
   details:
-    'For operators, viewers and controllers. Hosts renew their own; a relay’s is issued again with `godwit pki issue`. ' +
-    'It changes nothing before half of the certificate’s life is over. The old one is valid until its end: revoke its ' +
-    'serial number where somebody else may have it.',
+    'For operators, viewers and controllers. Hosts renew their own certificates; a relay needs a new one from ' +
+    "`godwit pki issue`. Does nothing before half of the certificate's lifetime is over. The old certificate stays " +
+    'valid until its end: revoke its serial number if its key may be stolen.',
   flags: {
     at: {
       kind: 'text',
@@ -83,7 +82,7 @@ export const pkiRenewSpec = spec({
       kind: 'file',
       value: 'directory',
       summary:
-        'the folder with ca.crt and the certificate, such as operator.crt and operator.key (default: those of the context in use)',
+        'the directory with ca.crt and the certificate, such as operator.crt and operator.key (default: the directory of the current context)',
     },
   },
   examples: ['pki renew --at https://a.example:7443 --dir ~/.godwit'],
@@ -92,10 +91,10 @@ export const pkiRenewSpec = spec({
 
 export const pkiRevokeSpec = spec({
   name: 'revoke',
-  summary: 'revoke certificates: all of a name that were issued until now, or one',
+  summary: 'revoke one certificate, or all certificates of a name that were issued until now',
   details:
-    'Run it where the CA is. Its agent hands the signed list to the other hosts; one that is down ' +
-    'gets it when it is back. A certificate that is issued afterwards is valid.',
+    'Run it on the host that holds the CA. Its agent sends the signed list to the other hosts; a host that is down ' +
+    'gets it when it is back. Certificates issued later are valid.',
   args: {
     what: {
       kind: 'text',
@@ -110,10 +109,10 @@ export const pkiRevokeSpec = spec({
 
 export const pkiRemoveSpec = spec({
   name: 'remove',
-  summary: 'take a host out of the fleet: its certificates and every right of it end',
+  summary: 'remove a host from the fleet, with its certificates and all its rights',
   details:
-    'Run it where the CA is, once the host’s migrations have ended: one that is under way with it ' +
-    'is rolled back or held. `peers` in a configuration does not let it in again; joining does.',
+    "Run it on the host that holds the CA, after the host's migrations have ended: a migration in progress is rolled " +
+    'back or held. To return, the host must join again; adding it to `peers` in a configuration is not enough.',
   args: { host: { kind: 'text', summary: "the host's name", required: true } },
   flags: { dir, unknown },
   examples: ['pki remove c'],
@@ -122,10 +121,10 @@ export const pkiRemoveSpec = spec({
 
 export const pkiRotateSecretSpec = spec({
   name: 'rotate-secret',
-  summary: 'give all hosts another site secret, which a host that left does not know',
+  summary: 'give all hosts a new site secret, which a removed host does not have',
   details:
-    'Run it where the CA is. Every host of the fleet fetches it with the next list. The one before ' +
-    'counts for seven days more, so that hosts change over one by one and caches stay of use meanwhile.',
+    'Run it on the host that holds the CA. Every host of the fleet fetches the secret with the next list. The old ' +
+    'one stays valid for seven days, so that hosts can change one by one and caches stay usable.',
   flags: { dir },
   examples: ['pki rotate-secret'],
   json: '{ id, number }',

@@ -11,7 +11,7 @@ import { atController } from '../fleet/at-controller.ts';
 
 const sessionListSpec = spec({
   name: 'list',
-  summary: "the sessions of people's browsers at a controller, newest first",
+  summary: 'list the browser sessions at a controller, newest first',
   flags: {
     name: { kind: 'text', value: 'name', summary: 'only the sessions of this name' },
     limit: { kind: 'count', summary: 'the number of sessions to show', preset: '200' },
@@ -43,7 +43,7 @@ const sessionEndSpec = spec({
   details:
     'Open pages of the session lose their access within 5 s. A person may sign in again: first remove the role at the ' +
     "provider, or revoke the token with `godwit token revoke`, which ends the token's sessions too.",
-  args: { id: { kind: 'text', summary: 'its id' } },
+  args: { id: { kind: 'text', summary: "the session's id" } },
   flags: {
     name: { kind: 'text', value: 'name', summary: 'all sessions of this name' },
     controller: controllerSocket,

@@ -10,9 +10,10 @@ const tokenCreateSpec = spec({
   name: 'create',
   summary: 'make a token for a person or a program, and print its secret',
   details:
-    'The secret is printed once and kept nowhere. A viewer reads; an operator also asks for drains and migrations; an admin ' +
-    'also makes and revokes tokens. Only a user who may open the socket of the controller, or an admin, makes tokens.',
-  args: { name: { kind: 'text', summary: 'whom it is for', required: true } },
+    'The secret is printed once and not stored. A viewer can read; an operator can also request drains and ' +
+    "migrations; an admin can also make and revoke tokens. Only an admin, or a user who may open the controller's " +
+    'socket, can make tokens.',
+  args: { name: { kind: 'text', summary: 'the person or program that it is for', required: true } },
   flags: {
     role: {
       kind: 'choice',
@@ -20,7 +21,7 @@ const tokenCreateSpec = spec({
       summary: 'its role',
       preset: 'viewer',
     },
-    expires: { kind: 'duration', summary: 'from now; until it is revoked when left out' },
+    expires: { kind: 'duration', summary: 'how long it is valid (default: until it is revoked)' },
     controller: controllerSocket,
   },
   examples: ['token create ann --role operator --expires 90d', 'token create prometheus'],
@@ -44,7 +45,7 @@ const create: Run<typeof tokenCreateSpec> = (input, context) =>
 
 const tokenListSpec = spec({
   name: 'list',
-  summary: 'the tokens that count, and when each was used last',
+  summary: 'list the valid tokens, and when each was last used',
   flags: { controller: controllerSocket },
   examples: ['token list'],
   usesAgent: true,
@@ -72,7 +73,7 @@ const list: Run<typeof tokenListSpec> = (input, context) =>
 
 const tokenRevokeSpec = spec({
   name: 'revoke',
-  summary: 'revoke a token, and end the sessions that were begun with it',
+  summary: 'revoke a token, and end its sessions',
   args: { name: { kind: 'text', summary: 'its name', required: true } },
   flags: { controller: controllerSocket },
   examples: ['token revoke ann'],

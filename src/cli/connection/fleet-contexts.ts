@@ -150,6 +150,6 @@ function fileOf({ XDG_CONFIG_HOME: own = '', HOME: home = '' }: Env): string | u
 }
 
 function wrong(file: string, what: string, cause?: unknown): Error {
-  const hint = 'Fix it, or remove it and make the contexts anew with `godwit context set`.';
+  const hint = 'Fix it, or remove it and make the contexts again with `godwit context set`.';
   return godwitError('GODWIT_CONFIG', { file, what }, { hint, cause });
 }

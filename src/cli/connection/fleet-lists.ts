@@ -38,19 +38,19 @@ export async function withController<T>(
 }
 
 const FOR_CERTIFICATES =
-  'Name the address of its listener for certificates, which is `address` in the controller’s configuration and not `web.address`, or the path of its controller.sock.';
+  'Use the address of its listener for certificates (`address` in the configuration of the controller, not `web.address`), or the path of its controller.sock.';
 
 /** A web listener asks for no certificate, so whoever shows one is nobody there, and may not know the one that it shows. */
 function notByToken(where: string, thrown: unknown): unknown {
   const hint = FOR_CERTIFICATES;
   if (hasCode(thrown, 'GODWIT_SIGN_IN')) {
-    const what = `${where.slice(0, 300)} is the controller’s web listener, which takes tokens alone`;
+    const what = `${where.slice(0, 300)} is the web listener of the controller, which accepts only tokens`;
     return godwitError('GODWIT_USAGE', { what }, { hint, cause: thrown });
   }
   if (!hasCode(thrown, 'GODWIT_PEER_UNTRUSTED') || !where.startsWith('https://')) return thrown;
   const { hint: usual, cause } = thrown;
   const facts = thrown.facts as { peer: string; reason: string };
-  const further = `${usual} Or it is the controller’s web listener: ${hint}`;
+  const further = `${usual} Or it is the web listener of the controller: ${hint}`;
   return godwitError('GODWIT_PEER_UNTRUSTED', facts, { hint: further, cause });
 }
 

@@ -30,7 +30,7 @@ export function ownSocket({ config, sockets }: OwnPlaces): string | undefined {
   if (socket !== undefined || !existsSync(config)) return socket;
   throw godwitError(
     'GODWIT_CONFIG',
-    { file: config, what: "does not show this user where this host's agent is" },
+    { file: config, what: "does not show this user the address of this host's agent" },
     { hint: 'Look at it with `godwit doctor`, or name an agent with --agent or a lab with --lab.' },
   );
 }

@@ -71,7 +71,7 @@ async function askAgents(
   if (configFile === undefined || [agent, lab, host, named].some((each) => each !== undefined))
     return findAgents(context, connection);
   if (settings === undefined) {
-    const problem = 'not asked: the configuration says where it is';
+    const problem = 'not asked: the address is in the configuration';
     return { agent: { answering: [], problem }, trust: [] };
   }
   return findAgents(context, { agent: path.join(settings.stateDir, 'agent.sock') });

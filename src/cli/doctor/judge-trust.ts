@@ -22,12 +22,12 @@ function judgeOne(fact: TrustFact): Finding[] {
 
 function damagedFinding(found: string): Finding {
   const hint =
-    'Remove the file: the agent gets the list anew from the other hosts. Its unix socket works meanwhile.';
-  return { name: 'fleet’s list', verdict: 'fail', found, hint };
+    'Remove the file: the agent fetches the list again from the other hosts. Until then, use its Unix socket.';
+  return { name: 'fleet list', verdict: 'fail', found, hint };
 }
 
 function judgeList({ host, list, listProblem }: TrustFact): Finding {
-  const name = 'fleet’s list';
+  const name = 'fleet list';
   if (listProblem !== undefined) return damagedFinding(`${host}: ${listProblem}`);
   if (list === undefined) {
     return { name, verdict: 'ok', found: `${host} has none: it goes by \`peers\`` };
@@ -78,7 +78,7 @@ function judgeRefusals({ host, refusals }: TrustFact): Finding[] {
   const rest =
     more === 0 ? [] : [{ name, verdict: 'warn', found: `${host}: ${more} more` } as const];
   const hint =
-    'Refused over and over: another fleet’s host, an older build, or a bad one. docs/security.md says who may what.';
+    'Repeated refusals: a host of another fleet, an older build, or an attacker. docs/security.md lists the rights.';
   return [...shown, ...rest].map((each, index, all) =>
     index === all.length - 1 ? { ...each, hint } : each,
   );

@@ -49,14 +49,14 @@ function judgePrivilege({ root, userNamespaces }: Facts): Finding {
       name,
       verdict: 'warn',
       found: 'not root; user namespaces are allowed',
-      hint: 'That is enough for a lab. An agent that moves the guests of this host has to run as root.',
+      hint: 'This is enough for a lab. To move the guests of this host, the agent must run as root.',
     };
   }
   return {
     name,
     verdict: 'fail',
     found: `not root, and no user namespaces: ${userNamespaces.reason}`,
-    hint: 'Run as root, or allow user namespaces: sysctl user.max_user_namespaces=15000, and where these exist kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0.',
+    hint: 'Run as root, or allow user namespaces: sysctl user.max_user_namespaces=15000, and, if they exist, kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0.',
   };
 }
 
@@ -138,7 +138,7 @@ function judgeOpenFiles({ openFiles }: Facts): Finding {
   }
   const found = `limit ${openFiles.soft} (at most ${openFiles.hard})`;
   if (openFiles.soft >= FILES_LOW) return { name, verdict: 'ok', found };
-  const hint = 'Raise it: `ulimit -n 4096`, or LimitNOFILE= in the agent’s unit.';
+  const hint = 'Raise it: `ulimit -n 4096`, or LimitNOFILE= in the unit of the agent.';
   return { name, verdict: 'warn', found, hint };
 }
 
@@ -257,7 +257,7 @@ function judgeTun({ tunDevice }: Facts): Finding {
     name,
     verdict: 'fail',
     found: `/dev/net/tun cannot be used: ${tunDevice.reason}`,
-    hint: 'As root: modprobe tun; chmod 0666 /dev/net/tun (distributions ship it so). In a container, pass the device in.',
+    hint: 'Run as root: modprobe tun; chmod 0666 /dev/net/tun (the default of distributions). Pass the device into a container.',
   };
 }
 
@@ -321,7 +321,7 @@ function judgeLab({ guestImage, root, userNamespaces, tunDevice, tools }: Facts)
       name,
       verdict: 'warn',
       found: `no guest kernel in ${guestImage.folder}`,
-      hint: 'Run `npm run setup`: it brings a kernel and busybox for the lab’s guests.',
+      hint: 'Run `npm run setup`: it installs a kernel and busybox for the guests of the lab.',
     },
   ];
 }

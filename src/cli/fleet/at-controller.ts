@@ -165,7 +165,7 @@ export function ended({ id, ask, phase }: Wish): GodwitError {
 export async function mustConfirm(question: string, context: Context): Promise<void> {
   const { readLine } = context;
   if (readLine === undefined) {
-    const what = 'nobody is at a terminal to be asked';
+    const what = 'there is no terminal for the confirmation';
     throw godwitError(
       'GODWIT_USAGE',
       { what },

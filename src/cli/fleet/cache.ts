@@ -13,7 +13,7 @@ import { spec, verb, type Flag, type Verb, type Run } from '../verb.ts';
 const on = {
   kind: 'host',
   value: 'host',
-  summary: 'the host whose cache it is (default: the one that is asked)',
+  summary: 'the host of the cache (default: the host that is asked)',
 } as const satisfies Flag;
 
 const SEED_MS = 3_600_000;
@@ -25,7 +25,7 @@ interface HostEndpoint extends Endpoint {
 
 const cacheStatusSpec = spec({
   name: 'status',
-  summary: 'show what hosts keep of guests’ memory, and which files they have indexed',
+  summary: 'show the cache of each host, with the files that it has indexed',
   flags: { on },
   examples: ['cache status', 'cache status --on b'],
   usesAgent: true,
@@ -49,22 +49,22 @@ const status: Run<typeof cacheStatusSpec> = async (input, context) => {
 
 const cacheSeedSpec = spec({
   name: 'seed',
-  summary: 'index a file of a host, so that what it holds need not travel there',
+  summary: 'index a file of a host, so that its contents need not be sent to that host',
   details:
-    'Base images, kernels and initramfs on the destination hold much of what a guest has in memory. The file is ' +
-    'read once and stays where it is; after a change it must be seeded again. Only a user of that host may ask for it.',
+    "Base images, kernels and initramfs on the destination contain much of a guest's memory. The file is read once " +
+    'and not changed; if its contents change, seed it again. Only a user of that host may request it.',
   args: { file: { kind: 'file', summary: "the file's path on that host", required: true } },
   flags: {
     on,
     guest: {
       kind: 'guest',
       value: 'guest',
-      summary: 'for this guest, where the cache is shared by guest',
+      summary: 'the guest, if the cache is separate for each guest',
     },
     tenant: {
       kind: 'text',
       value: 'tenant',
-      summary: 'for this tenant, where the cache is shared by tenant',
+      summary: 'the tenant, if the cache is separate for each tenant',
     },
   },
   examples: [
@@ -96,10 +96,10 @@ const seed: Run<typeof cacheSeedSpec> = async (input, context) => {
 
 const cachePruneSpec = spec({
   name: 'prune',
-  summary: 'drop the oldest of what a host keeps',
+  summary: "drop the oldest entries of a host's cache",
   flags: {
     on,
-    to: { kind: 'bytes', summary: 'until at most so much is left; 0 drops all', preset: '0' },
+    to: { kind: 'bytes', summary: 'the size to keep at most; 0 drops everything', preset: '0' },
   },
   examples: ['cache prune --to 256M', 'cache prune --on b'],
   usesAgent: true,
@@ -142,7 +142,7 @@ async function theHost(fleet: AgentSet, on: string | undefined): Promise<HostEnd
     throw godwitError('GODWIT_HOST_UNKNOWN', { host: (on ?? '').slice(0, 80) }, { hint });
   }
   if (second === undefined) return first;
-  const what = `which host’s cache is meant: ${names.join(', ')}?`;
+  const what = `which host has the cache: ${names.join(', ')}?`;
   throw godwitError('GODWIT_USAGE', { what }, { hint: 'Name it with --on.' });
 }
 

@@ -57,6 +57,7 @@ function hostsAt(fleet: readonly FleetHost[], site: string): string[] {
     site,
     fleet.flatMap((each) => each.site ?? []),
   );
-  const hint = near ?? 'An agent’s configuration names its site; `godwit hosts` shows them.';
+  const hint =
+    near ?? 'Each agent has its site in its configuration; `godwit hosts` shows the sites.';
   throw godwitError('GODWIT_USAGE', { what: `no host is at the site ${site}` }, { hint });
 }

@@ -51,6 +51,7 @@ function changeOf(first: string | undefined, second: string | undefined): Limits
     .filter((each) => each !== undefined)
     .join(' ')
     .slice(0, 80)}`;
-  const hint = 'Write fleet=100, out=4, in=4, host:a out=2, or link:a>b=1; =usual takes it back.';
+  const hint =
+    'Write fleet=100, out=4, in=4, host:a out=2, or link:a>b=1; =usual restores the default.';
   throw godwitError('GODWIT_USAGE', { what }, { hint });
 }

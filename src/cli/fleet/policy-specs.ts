@@ -4,19 +4,19 @@ import { controller } from '../flags.ts';
 /** The verbs of standing policies and their proposals, of placement and of processors. Data only: the help must not cost an import. */
 
 const LOOK = {
-  group: { kind: 'text', value: 'name', summary: 'of this group of hosts', preset: 'fleet' },
-  dryRun: { kind: 'switch', summary: 'show what would be proposed and store nothing' },
+  group: { kind: 'text', value: 'name', summary: 'the group of hosts', preset: 'fleet' },
+  dryRun: { kind: 'switch', summary: 'show the proposals without storing them' },
   yes: { kind: 'switch', summary: 'do not ask' },
   controller,
 } as const satisfies Record<string, Flag>;
 
 const LOOKS =
-  'Asks a controller to look now, shows the proposals, asks, and accepts them: their moves become wishes. Without a yes they ' +
-  'stay open for others to decide.';
+  'Asks a controller for proposals now, shows them, asks for confirmation, and accepts them: their moves become requests. ' +
+  'Without confirmation, they stay open.';
 
 export const balanceSpec = spec({
   name: 'balance',
-  summary: 'move guests away from hosts on which they ask for more than there is',
+  summary: 'move guests away from overloaded hosts',
   details: LOOKS,
   flags: LOOK,
   examples: ['balance --dry-run', 'balance --yes'],
@@ -26,7 +26,7 @@ export const balanceSpec = spec({
 
 export const consolidateSpec = spec({
   name: 'consolidate',
-  summary: 'put guests on fewer hosts; no host is powered off or on',
+  summary: 'move guests to fewer hosts; no host is powered off or on',
   details: LOOKS,
   flags: LOOK,
   examples: ['consolidate --dry-run', 'consolidate --group night --yes'],
@@ -36,25 +36,26 @@ export const consolidateSpec = spec({
 
 export const proposalsSpec = spec({
   name: 'proposals',
-  summary: 'what policies propose, and what became of it; accept, reject or put off one',
+  summary: 'list the proposals of policies with their results; accept, reject or postpone one',
   details:
-    'Asks a controller. Without an id: those that are open. With one: why, what it brings and costs, the other hosts that would ' +
-    'do, and what it came to.',
-  args: { id: { kind: 'text', summary: "a proposal's id; all that are open when left out" } },
+    'Asks a controller. Without an id: the open proposals. With an id: its reason, benefit and cost, alternative ' +
+    'hosts, and its result.',
+  args: { id: { kind: 'text', summary: "a proposal's id; default: all open proposals" } },
   flags: {
     state: {
       kind: 'choice',
       choices: ['open', 'snoozed', 'accepted', 'rejected', 'expired', 'done', 'left'],
-      summary: 'those in this state',
+      summary: 'only proposals in this state',
       preset: 'open',
     },
-    accept: { kind: 'switch', summary: 'ask for its moves' },
+    accept: { kind: 'switch', summary: 'accept it: request its moves' },
     reject: {
       kind: 'text',
       value: 'reason',
-      summary: 'reject it; the same is not proposed again for a day, or as the policy says',
+      summary:
+        'reject it; the same proposal is not made again for a day, or for the time in the policy',
     },
-    snooze: { kind: 'duration', summary: 'put it off for that long' },
+    snooze: { kind: 'duration', summary: 'postpone it by this time' },
     controller,
   },
   examples: [
@@ -69,26 +70,28 @@ export const proposalsSpec = spec({
 
 export const policySpec = spec({
   name: 'policy',
-  summary: 'the standing policies; set one',
+  summary: 'list the policies, or set one',
   details:
-    'Asks a controller. A policy moves nothing by itself unless its mode is automatic. What is not given stays as it is set.',
+    'Asks a controller. A policy moves nothing by itself unless its mode is automatic. Omitted settings do not ' +
+    'change.',
   args: {
     kind: {
       kind: 'choice',
       choices: ['balance', 'consolidate'],
-      summary: 'the policy to set; all are listed when left out',
+      summary: 'the policy to set; default: list all policies',
     },
   },
   flags: {
     mode: {
       kind: 'choice',
       choices: ['off', 'propose', 'approve', 'automatic'],
-      summary: 'off, propose (a person accepts each), approve (one look at once), automatic',
+      summary:
+        'off, propose (a person accepts each proposal), approve (one confirmation for all), automatic',
     },
-    group: { kind: 'text', value: 'name', summary: 'of a group of hosts', preset: 'fleet' },
+    group: { kind: 'text', value: 'name', summary: 'the group of hosts', preset: 'fleet' },
     hosts: { kind: 'text', value: 'hosts', summary: 'the hosts of the group, such as a,b' },
-    level: { kind: 'count', summary: 'of balance: 1 (only what cannot stay) to 5' },
-    movesPerHour: { kind: 'count', summary: 'moves within an hour, at most' },
+    level: { kind: 'count', summary: 'level of balance, from 1 (only urgent moves) to 5' },
+    movesPerHour: { kind: 'count', summary: 'maximum number of moves within an hour' },
     remove: { kind: 'switch', summary: 'remove the policy of the group' },
     controller,
   },
@@ -104,8 +107,8 @@ export const policySpec = spec({
 
 export const placeSpec = spec({
   name: 'place',
-  summary: 'the best host for a guest that starts now',
-  details: 'Asks a controller. Starts and reserves nothing. Exits with 4 where no host has room.',
+  summary: 'find the best host for a new guest',
+  details: 'Asks a controller. Starts and reserves nothing. Exits with 4 if no host has room.',
   flags: {
     memory: { kind: 'bytes', summary: 'its memory (required)' },
     cpus: { kind: 'count', summary: 'its processors (required)' },
@@ -113,9 +116,9 @@ export const placeSpec = spec({
       kind: 'text',
       value: 'name=value',
       repeatable: true,
-      summary: 'a label that it will have, such as godwit/anti-affinity=web',
+      summary: 'a label of the new guest, such as godwit/anti-affinity=web',
     },
-    on: { kind: 'text', value: 'hosts', summary: 'one of these, such as a,b' },
+    on: { kind: 'text', value: 'hosts', summary: 'only these hosts, such as a,b' },
     controller,
   },
   examples: [
@@ -128,17 +131,17 @@ export const placeSpec = spec({
 
 export const baselineSpec = spec({
   name: 'baseline',
-  summary: 'the greatest processor that several hosts have in common',
+  summary: 'compute the best CPU model that several hosts have in common',
   details:
-    'A guest that is started with it can move among all of them, for as long as they give it. Says what each host loses ' +
-    'by it, and which guests that run have more. Without names it asks for all hosts that the agent knows. With --check ' +
-    'it exits with 4 where that host cannot give the baseline of the others.',
+    'A guest that is started with it can move among all these hosts, as long as they provide it. Shows the features ' +
+    'that each host loses, and the running guests that have more. Without names, compares all hosts that the agent ' +
+    'can reach. With --check, exits with 4 if that host cannot provide the baseline of the others.',
   args: { hosts: { kind: 'host', summary: 'the hosts; default: all', repeatable: true } },
   flags: {
     check: {
       kind: 'host',
       value: 'host',
-      summary: 'a new host: whether it can give the baseline of the others',
+      summary: 'check whether a new host can provide the baseline of the others',
     },
   },
   examples: ['baseline', 'baseline a b c', 'baseline a b --check c'],
@@ -148,27 +151,28 @@ export const baselineSpec = spec({
 
 export const simSpec = spec({
   name: 'sim',
-  summary: "replay a site's own history under a policy",
+  summary: "replay a site's history under a policy",
   details:
-    'Reads hosts.csv (name, cores, memory_gib, and idle_watts and busy_watts where known), guests.csv (name, host, cores, ' +
-    'memory_gib) and load.csv (time in seconds, guest, cores), or in its place load.json, the answer of a Prometheus to a ' +
-    'range query. Says what a policy would have done with them, beside what happened without any move. rightsize proposes smaller sizes. Asks no agent and moves nothing.',
+    'Reads hosts.csv (name, cores, memory_gib, and optionally idle_watts and busy_watts), guests.csv (name, host, ' +
+    'cores, memory_gib) and load.csv (time in seconds, guest, cores). Instead of load.csv, it accepts load.json: the ' +
+    'answer of a Prometheus to a range query. Compares the effect of a policy with the history without any moves. ' +
+    'rightsize proposes smaller sizes. Asks no agent and moves nothing.',
   flags: {
-    trace: { kind: 'file', value: 'directory', summary: 'where the files are (required)' },
+    trace: { kind: 'file', value: 'directory', summary: 'the directory with the files (required)' },
     policy: {
       kind: 'choice',
       choices: ['balance', 'consolidate', 'rightsize'],
       preset: 'balance',
-      summary: 'what is tried',
+      summary: 'the policy to replay',
     },
-    price: { kind: 'text', value: 'amount', summary: 'what a kWh costs, such as 0.30EUR' },
+    price: { kind: 'text', value: 'amount', summary: 'the price of a kWh, such as 0.30EUR' },
     trouble: {
       kind: 'count',
       value: 'number',
       summary:
         'add invented faults: hosts that fail, are drained or report nothing, moves that fail, sensors that report wrong values; the same number gives the same faults',
     },
-    html: { kind: 'file', value: 'file', summary: 'a report with charts, as a page of its own' },
+    html: { kind: 'file', value: 'file', summary: 'write a report with charts to this file' },
   },
   examples: [
     'sim --trace history --policy balance',

@@ -103,7 +103,7 @@ function loadIn(
   if (!isThere('load.json')) return { 'load.csv': read('load.csv') };
   if (isThere('load.csv')) {
     throw new TableError(
-      'load.csv and load.json are both there: one of them says what guests used',
+      'load.csv and load.json both exist: only one of them may give the load of the guests',
     );
   }
   return { 'load.json': read('load.json') };

@@ -10,47 +10,48 @@ export const emptying = {
     value: 'hosts',
     summary: 'where guests may go, such as b,c (default: anywhere)',
   },
-  maxParallel: { kind: 'count', summary: 'moves at a time, at most' },
+  maxParallel: { kind: 'count', summary: 'maximum number of moves at a time' },
   dryRun: { kind: 'switch', summary: 'show the plan and change nothing' },
   yes: { kind: 'switch', summary: 'do not ask' },
   detach: { kind: 'switch', summary: 'print the id and return at once' },
-  rollBack: { kind: 'switch', summary: 'with --cancel: roll moves that are under way back, too' },
+  rollBack: { kind: 'switch', summary: 'with --cancel: also roll back the moves in progress' },
 } as const satisfies Readonly<Record<string, Flag>>;
 
 export const drainSpec = spec({
   name: 'drain',
-  summary: 'empty a host: every guest of it moves elsewhere',
+  summary: 'empty a host: all its guests move to other hosts',
   details:
-    'Asks a controller. Shows the plan with its predicted end and what stays, asks, and follows the drain until the host is ' +
-    'empty or nothing more can be done. No guest comes to the host any more until `godwit undrain`. A signal detaches: the ' +
-    'drain goes on. A host of a manager enters maintenance mode, where the manager has one: the plan says whether Godwit or ' +
-    'the manager moves its guests. Exits with 0 once no guest is there, with 5 where some stay, with 6 where it was cancelled.',
+    'Asks a controller. Shows the plan with its predicted end and the guests that stay, asks for confirmation, and ' +
+    'follows the drain until the host is empty or nothing more can be done. The host accepts no guests until `godwit ' +
+    'undrain`. A signal detaches: the drain continues. A host of a manager enters maintenance mode if the manager ' +
+    'has one; the plan shows whether Godwit or the manager moves its guests. Exits with 0 when the host has no ' +
+    'guests left, 5 if some stay, 6 if the drain was cancelled.',
   args: { host: { kind: 'host', summary: 'the host to empty', required: true } },
   flags: {
     to: emptying.to,
     deadline: {
       kind: 'duration',
-      summary: 'when the host must be empty, from now; a plan that ends later is refused',
+      summary: 'time from now until the host must be empty; a plan that ends later is refused',
     },
     maxParallel: emptying.maxParallel,
     notice: {
       kind: 'duration',
       summary:
-        'notify the owner of each guest this long ahead of its move, 1s to 1h; if its label godwit/notice asks for longer, that counts',
+        'notify the owner of each guest this long before its move, 1s to 1h; a longer time in its label godwit/notice takes precedence',
     },
     cold: {
       kind: 'switch',
       summary:
-        'guests that cannot move live are shut down and started where they go, in their window',
+        'shut down guests that cannot move live, and start them on the destination, in their window',
     },
     stopped: {
       kind: 'switch',
-      summary: 'guests that are off leave, too, where the manager of the host moves them',
+      summary: 'also move guests that are off, if the manager of the host can',
     },
     dryRun: emptying.dryRun,
     yes: emptying.yes,
     detach: emptying.detach,
-    cancel: { kind: 'switch', summary: 'cancel the drain of that host: nothing more begins' },
+    cancel: { kind: 'switch', summary: 'cancel the drain of that host: no further moves start' },
     rollBack: emptying.rollBack,
     controller,
   },
@@ -66,30 +67,33 @@ export const drainSpec = spec({
 
 export const evacuateSpec = spec({
   name: 'evacuate',
-  summary: 'empty a site by a deadline, the most important guests first',
+  summary: 'empty a site by a deadline, important guests first',
   details:
-    'Asks a controller whose configuration has the line between both sites. Guests go by their label godwit/priority. Shows ' +
-    'which ones are over in time and how (pre-copy, post-copy, a pause), what they send and what that costs, and names those ' +
-    'that are left with the reason; asks, and follows. It is planned again as it goes: nothing begins that would end after the ' +
-    'deadline or exceed the budget. A signal detaches. Exits with 0 once no guest is at the site, with 5 where some are left, ' +
-    'with 6 where it was cancelled.',
+    'Asks a controller whose configuration has the line between both sites. The label godwit/priority sets the ' +
+    'order. Shows which guests arrive in time and how (pre-copy, post-copy, a pause), their data volume and its ' +
+    'cost, and the guests that are left with the reason; asks for confirmation, and follows. The plan is updated ' +
+    'during the evacuation: no move starts that would end after the deadline or exceed the budget. A signal ' +
+    'detaches. Exits with 0 when the site has no guests left, 5 if some are left, 6 if the evacuation was cancelled.',
   args: {},
   flags: {
     site: { kind: 'text', value: 'site', summary: 'the site to empty (required)' },
-    to: { kind: 'text', value: 'site', summary: 'the site that guests go to' },
-    deadline: { kind: 'duration', summary: 'when they must be over, from now' },
-    budget: { kind: 'bytes', summary: 'what all moves together may send, such as 2GB' },
+    to: { kind: 'text', value: 'site', summary: 'the site that the guests move to' },
+    deadline: { kind: 'duration', summary: 'time from now until the guests must have moved' },
+    budget: { kind: 'bytes', summary: 'the data that all moves together may send, such as 2GB' },
     maxPause: {
       kind: 'duration',
       summary:
-        'how long a guest may be paused if it cannot move otherwise, 60s at most (default: not at all)',
+        'how long a guest may be paused if it cannot move otherwise, at most 60s (default: not at all)',
     },
-    maxParallel: { kind: 'count', summary: 'moves at a time, at most' },
+    maxParallel: { kind: 'count', summary: 'maximum number of moves at a time' },
     dryRun: { kind: 'switch', summary: 'show the plan and change nothing' },
     yes: { kind: 'switch', summary: 'do not ask' },
     detach: { kind: 'switch', summary: 'print the id and return at once' },
-    cancel: { kind: 'switch', summary: 'cancel the evacuation of that site: nothing more begins' },
-    rollBack: { kind: 'switch', summary: 'with --cancel: roll moves that are under way back, too' },
+    cancel: {
+      kind: 'switch',
+      summary: 'cancel the evacuation of that site: no further moves start',
+    },
+    rollBack: { kind: 'switch', summary: 'with --cancel: also roll back the moves in progress' },
     controller,
   },
   examples: [
@@ -103,26 +107,26 @@ export const evacuateSpec = spec({
 
 export const rollSpec = spec({
   name: 'roll',
-  summary: "drain hosts in turn, and run the site's own program for each",
+  summary: 'drain hosts in turn, and run a program of the site for each',
   details:
-    'Asks a controller. For each host in turn: drains it once the others have room for all of its guests, runs the program ' +
-    'that the configuration of the controller has under that name, waits until the host is back, lets guests come to it again, ' +
-    'and goes on with the next one. Stops at the first host that cannot be emptied, whose program fails or that does not come ' +
-    'back. A signal detaches: the roll goes on. Exits with 0 once all are done, with 5 where it has stopped, with 6 where it ' +
+    'Asks a controller. For each host in turn, drains it when the others have room for all its guests, runs the ' +
+    "program that has this name in the controller's configuration, waits until the host is back, and lets guests " +
+    'move to it again. Stops at the first host that cannot be emptied, whose program fails or that does not come ' +
+    'back. A signal detaches: the roll continues. Exits with 0 when all hosts are done, 5 if it has stopped, 6 if it ' +
     'was cancelled.',
   args: {},
   flags: {
     hosts: { kind: 'text', value: 'hosts', summary: 'the hosts in their order, such as a,b,c' },
-    run: { kind: 'text', value: 'name', summary: 'the program that is run for each host' },
+    run: { kind: 'text', value: 'name', summary: 'the program to run for each host' },
     to: emptying.to,
     comeBack: {
       kind: 'switch',
-      summary: 'bring guests that left a host back to it (default: they stay)',
+      summary: 'move guests back to the host that they left (default: they stay)',
     },
-    deadline: { kind: 'duration', summary: 'begin no host later than that, from now' },
+    deadline: { kind: 'duration', summary: 'the time from now until the last host may start' },
     healthyWithin: {
       kind: 'duration',
-      summary: 'how long a host is waited for after its program (default: 30m)',
+      summary: 'how long to wait for a host after its program (default: 30m)',
     },
     maxParallel: emptying.maxParallel,
     dryRun: emptying.dryRun,
@@ -131,7 +135,7 @@ export const rollSpec = spec({
     cancel: {
       kind: 'switch',
       summary:
-        'cancel the open roll (of --hosts): nothing more begins, a program that runs is waited for',
+        'cancel the open roll (of --hosts): no further host is started, and a running program may finish',
     },
     rollBack: emptying.rollBack,
     controller,
@@ -147,13 +151,16 @@ export const rollSpec = spec({
 
 export const recoverSpec = spec({
   name: 'recover',
-  summary: 'start guests of dead hosts elsewhere, once those are proved off',
+  summary: 'start guests of dead hosts elsewhere, after proof that those hosts are off',
   details:
-    'Asks a controller. Guests with the label godwit/recover=true start on a host that kept what starts them while their own ' +
-    'host lived, the greatest godwit/priority first. Before that host starts one, its fencing hook proves that every host named ' +
-    'here is off, and every other host answers that it does not have the guest: silence starts nothing. A description that may be out of date starts nothing either: the refusal shows its age, its disks and its number, by which --insist starts the guest all the same. A signal detaches. Exits with 0 once all run elsewhere, with 5 where some do not, with 6 where cancelled.',
+    'Asks a controller. Guests with the label godwit/recover=true start on a host that has kept their description, ' +
+    'the highest godwit/priority first. Before a host starts a guest, its fencing hook must prove that every host ' +
+    'named here is off, and every other host must report that it does not have the guest: without an answer, nothing ' +
+    'is started. A description that may be out of date starts nothing either: the refusal shows its age, its disks ' +
+    'and its number, and --insist with that number starts the guest anyway. A signal detaches. Exits with 0 when all ' +
+    'guests run elsewhere, 5 if some do not, 6 if the recovery was cancelled.',
   args: {
-    hosts: { kind: 'host', summary: 'the hosts that are dead', required: true, repeatable: true },
+    hosts: { kind: 'host', summary: 'the dead hosts', required: true, repeatable: true },
   },
   flags: {
     to: emptying.to,
@@ -162,11 +169,11 @@ export const recoverSpec = spec({
       kind: 'text',
       value: 'guest=number',
       summary:
-        'start guests from descriptions that may be out of date, each by the number that the refusal showed, such as web1=0f3c9a5e21b7d846; separated by commas',
+        'start guests from descriptions that may be out of date, each with the number that the refusal showed, such as web1=0f3c9a5e21b7d846; separated by commas',
     },
     yes: emptying.yes,
     detach: emptying.detach,
-    cancel: { kind: 'switch', summary: 'start no more of their guests; what has begun goes on' },
+    cancel: { kind: 'switch', summary: 'start no further guests; starts in progress continue' },
     controller,
   },
   examples: [
@@ -181,10 +188,10 @@ export const recoverSpec = spec({
 
 export const undrainSpec = spec({
   name: 'undrain',
-  summary: 'let guests come to a drained host again',
+  summary: 'let guests move to a drained host again',
   details:
-    'Asks a controller. A drain of the host that is under way is cancelled; an evacuation of several hosts goes on without ' +
-    'this one. A host that its drain has put into maintenance mode leaves it. No guest moves back.',
+    'Asks a controller. A drain of the host in progress is cancelled; an evacuation of several hosts continues ' +
+    'without this one. If the drain put the host into maintenance mode, the host leaves it. No guest moves back.',
   args: { host: { kind: 'host', summary: 'the host', required: true } },
   flags: { controller },
   examples: ['undrain a'],
@@ -194,10 +201,10 @@ export const undrainSpec = spec({
 
 export const wishesSpec = spec({
   name: 'wishes',
-  summary: 'what was asked of the fleet, and how far each of it is',
+  summary: "list the fleet's requests with their progress",
   details:
-    'Asks a controller. With an id: what waits and for what, what stays and why, and each move.',
-  args: { id: { kind: 'text', summary: "a wish's id; all of them when left out" } },
+    'Asks a controller. With an id: the waiting moves and their reasons, the guests that stay and why, and each move.',
+  args: { id: { kind: 'text', summary: 'the id of a request; default: all requests' } },
   flags: { controller },
   examples: ['wishes', 'wishes w-4f2a9c1d'],
   usesAgent: true,
@@ -208,12 +215,16 @@ export const limitsSpec = spec({
   name: 'limits',
   summary: 'show or set how many moves run at a time',
   details:
-    'Asks a controller. `set` takes what is limited, and to how much: `fleet=100`, `out=4` and `in=4` for every host, ' +
-    '`host:a out=2` for one, `link:a>b=1` between two; `=usual` takes a limit back. Moves under way go on.',
+    'Asks a controller. `set` takes a scope and its limit: `fleet=100`, `out=4` and `in=4` for every host, `host:a ' +
+    'out=2` for one, `link:a>b=1` between two; `=usual` restores a limit. Moves in progress continue.',
   args: {
-    action: { kind: 'choice', choices: ['set'], summary: 'set a limit; without it they are shown' },
+    action: {
+      kind: 'choice',
+      choices: ['set'],
+      summary: 'set a limit; without it, the limits are shown',
+    },
     first: { kind: 'text', summary: 'such as fleet=100, link:a>b=1, or host:a' },
-    second: { kind: 'text', summary: 'of host:a: out=2 or in=2' },
+    second: { kind: 'text', summary: 'the limit for host:a, out=2 or in=2' },
   },
   flags: { controller },
   examples: [
@@ -228,16 +239,16 @@ export const limitsSpec = spec({
 
 export const maintenanceSpec = spec({
   name: 'maintenance',
-  summary: 'note that a host needs care, or take the note away',
+  summary: 'note that a host needs maintenance, or remove the note',
   details:
-    'Asks a controller. No guest comes to the host while the note is there, and the health policy counts it as ill: it ' +
-    'proposes a drain, or drains it. `godwit hosts` shows the note.',
+    'Asks a controller. The host accepts no guests while it has the note, and the health policy counts it as ' +
+    'unhealthy: it proposes a drain, or drains the host. `godwit hosts` shows the note.',
   args: { host: { kind: 'host', summary: 'the host', required: true } },
   flags: {
-    note: { kind: 'text', value: 'text', summary: 'why, in up to 500 characters' },
+    note: { kind: 'text', value: 'text', summary: 'the reason, up to 500 characters' },
     clear: {
       kind: 'switch',
-      summary: 'take the note away; a drained host stays closed until `undrain`',
+      summary: 'remove the note; a drained host stays closed until `undrain`',
     },
     controller,
   },

@@ -76,9 +76,9 @@ export async function cancelWish(
   const { accepted } = await api.cancelWish({ params: { id }, query });
   // It ended since it was looked for.
   if (!accepted) throw ended((await api.wish({ params: { id } })).wish);
-  const under = rollBack ? 'are rolled back' : 'go on to their end';
+  const under = rollBack ? 'are rolled back' : 'continue to their end';
   if (json) printJson(context, { id, accepted });
-  else context.out.write(`${id}: nothing more begins; moves under way ${under}\n`);
+  else context.out.write(`${id}: no further moves start; moves in progress ${under}\n`);
   return 0;
 }
 

@@ -18,8 +18,7 @@ import type { guestSpec } from './specs.ts';
 import type { Run } from '../verb.ts';
 
 /** Of letters, digits, . _ - alone: it stands in files, commands and URLs. Two guests of one name are told apart too. */
-const WHY_ANOTHER =
-  'hosts know it by the name in the configuration, or by one of plain letters that no other has';
+const WHY_ANOTHER = 'hosts use its name in the configuration, or a unique name in plain letters';
 
 /** Who looks at a guest waits so long for the checks; `godwit check` waits longer, ms. */
 const CHECK_MS = 15_000;

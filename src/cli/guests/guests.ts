@@ -20,7 +20,7 @@ export const run = listing<typeof guestsSpec>(async (input, context) => {
   const where = controllerNamed(flags.controller, connection, context.env);
   if (where !== undefined) {
     if (fresh) {
-      const what = '--fresh asks agents; a controller answers from what its hosts have reported';
+      const what = '--fresh is for agents; a controller answers from the reports of its hosts';
       throw godwitError('GODWIT_USAGE', { what });
     }
     await withController(where, connection, context.env, (api) =>

@@ -39,7 +39,7 @@ function changeOf(words: readonly string[]): LabelsChange {
     if (at > 0) set[word.slice(0, at)] = word.slice(at + 1);
     else if (at < 0 && word.length > 1 && word.endsWith('-')) remove.push(word.slice(0, -1));
     else {
-      const hint = 'Write team=web to set a label, and team- to take it away.';
+      const hint = 'Write team=web to set a label, and team- to remove it.';
       throw godwitError('GODWIT_USAGE', { what: `no label: ${word.slice(0, 80)}` }, { hint });
     }
   }

@@ -5,7 +5,7 @@ import { LIST, insteadOfAgents } from '../flags.ts';
 
 export const hostsSpec = spec({
   name: 'hosts',
-  summary: 'list the hosts that an agent knows, itself among them',
+  summary: 'list the hosts that an agent can reach, including its own',
   flags: { controller: insteadOfAgents, ...LIST },
   examples: [
     'hosts',
@@ -24,7 +24,7 @@ export const guestsSpec = spec({
     on: { kind: 'host', value: 'host', summary: 'only the guests of this host' },
     fresh: {
       kind: 'switch',
-      summary: 'ask each guest now; without it, an agent answers from what it saw in the last 10 s',
+      summary: 'query each guest now; by default, an agent answers from its data of the last 10 s',
     },
     controller: insteadOfAgents,
     ...LIST,
@@ -36,7 +36,7 @@ export const guestsSpec = spec({
 
 export const guestSpec = spec({
   name: 'guest',
-  summary: 'show one guest, and what would stop it from moving',
+  summary: 'show one guest, and the obstacles to moving it',
   args: { guest: { kind: 'guest', summary: "the guest's name", required: true } },
   examples: ['guest web1'],
   usesAgent: true,
@@ -45,12 +45,13 @@ export const guestSpec = spec({
 
 export const labelSpec = spec({
   name: 'label',
-  summary: 'show, set and take away labels of a guest',
+  summary: 'show, set and remove labels of a guest',
   details:
-    'NAME=VALUE sets a label, NAME- takes it away; without one, the labels are shown. They stay with the guest when it ' +
-    'moves. A controller goes by godwit/never-move, godwit/max-downtime, godwit/anti-affinity, godwit/window, godwit/notice, godwit/unplug, ' +
-    'godwit/plug, godwit/priority and godwit/recover. `godwit migrate` at an agent is your own order: it goes by godwit/unplug and godwit/plug, ' +
-    'warns by godwit/max-downtime and godwit/realtime, and does not keep to the others; see docs/fleet.md.',
+    'NAME=VALUE sets a label, NAME- removes it; without either, the labels are shown. Labels move with the guest. A ' +
+    'controller respects godwit/never-move, godwit/max-downtime, godwit/anti-affinity, godwit/window, godwit/notice, ' +
+    'godwit/unplug, godwit/plug, godwit/priority and godwit/recover. `godwit migrate` at an agent is a direct order: ' +
+    'it respects godwit/unplug and godwit/plug, warns about godwit/max-downtime and godwit/realtime, and ignores the ' +
+    'others; see docs/fleet.md.',
   args: {
     guest: { kind: 'guest', summary: "the guest's name", required: true },
     changes: { kind: 'text', summary: 'such as team=web, or team-', repeatable: true },

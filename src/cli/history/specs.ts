@@ -5,8 +5,8 @@ import { controller } from '../flags.ts';
 
 export const historySpec = spec({
   name: 'history',
-  summary: 'every host that a guest was on, when and why',
-  details: 'Asks a controller. What was tried there and came to nothing stands below each host.',
+  summary: "list a guest's hosts over time, with reasons",
+  details: 'Asks a controller. Failed attempts are listed below each host.',
   args: { guest: { kind: 'guest', summary: "the guest's name", required: true } },
   flags: { controller },
   examples: ['history web1'],
@@ -16,18 +16,20 @@ export const historySpec = spec({
 
 export const auditSpec = spec({
   name: 'audit',
-  summary: 'who asked the controller for which change, from where, and what came of it',
+  summary:
+    'list the changes requested from the controller, with the requester, its address and the result',
   details:
-    'Asks a controller, over its unix socket or as an admin; the newest first. Refused attempts are there too, a bounded number a minute.',
+    'Asks a controller over its Unix socket, or as an admin; newest first. Refused attempts are listed, too, up to a ' +
+    'number per minute.',
   flags: {
-    since: { kind: 'duration', summary: 'only what was asked within this time, such as 24h' },
-    who: { kind: 'text', value: 'name', summary: 'only what this person, program or host asked' },
+    since: { kind: 'duration', summary: 'only requests within this time, such as 24h' },
+    who: { kind: 'text', value: 'name', summary: 'only requests of this person, program or host' },
     what: {
       kind: 'text',
       value: 'route',
-      summary: 'only this, as the column WHAT has it, such as revokeToken',
+      summary: 'only this entry of the column WHAT, such as revokeToken',
     },
-    limit: { kind: 'count', summary: 'at most this many, up to 1000', preset: '50' },
+    limit: { kind: 'count', summary: 'the number of entries to show, up to 1000', preset: '50' },
     controller,
   },
   examples: ['audit --since 24h', 'audit --who ann --what createToken'],
@@ -37,16 +39,20 @@ export const auditSpec = spec({
 
 export const statsSpec = spec({
   name: 'stats',
-  summary: 'durations, gaps and failures of the migrations of a fleet',
+  summary: "show durations, gaps and failures of a fleet's migrations",
   details:
-    'Downtime, client gap, duration and bytes of those that came to their end, and failures by their cause. Asks a ' +
-    'controller where one is named, and else this host’s agent and its peers for the newest 500 ' +
-    'reports of all. The client gap is the longest of the whole watch; with --prediction, the one at the switch.',
+    'Downtime, client gap, duration and bytes of completed migrations, and failures by cause. Asks a controller if ' +
+    "one is named; otherwise, asks this host's agent and its peers for the newest 500 reports in all. The client gap " +
+    'is the longest of the whole watch; with --prediction, the one at the switchover.',
   flags: {
-    since: { kind: 'duration', summary: 'of this time until now, such as 7d', preset: '30d' },
+    since: {
+      kind: 'duration',
+      summary: 'only migrations within this time, such as 7d',
+      preset: '30d',
+    },
     prediction: {
       kind: 'switch',
-      summary: 'how far predictions were off, and how many of their ranges held',
+      summary: 'the error of the predictions, and how many of their ranges held',
     },
     controller,
   },

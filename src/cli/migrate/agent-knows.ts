@@ -34,7 +34,7 @@ export async function mustKnow({ api }: Endpoint, body: MigrationRequest): Promi
   const known = data?.components.schemas.MigrationRequest.properties ?? {};
   for (const [field, what] of asked) {
     if (Object.hasOwn(known, field)) continue;
-    const reason = 'the agent of the guest’s host is of an earlier build';
+    const reason = "the agent of the guest's host has an earlier build";
     const hint = 'Upgrade Godwit on that host.';
     throw godwitError('GODWIT_CAPABILITY', { what, reason }, { hint });
   }

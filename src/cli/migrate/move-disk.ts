@@ -57,6 +57,6 @@ function requestOf({ args, flags }: Input<typeof moveDiskSpec>): DiskMoveRequest
   throw godwitError(
     'GODWIT_USAGE',
     { what: `${where}: ${why}` },
-    { hint: 'See `godwit move-disk --help` for what is accepted.', cause: parsed.error },
+    { hint: 'See `godwit move-disk --help`.', cause: parsed.error },
   );
 }

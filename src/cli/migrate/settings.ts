@@ -8,81 +8,75 @@ export const SETTINGS = {
     kind: 'choice',
     choices: ['precopy', 'postcopy', 'hybrid', 'cold'],
     summary:
-      'how memory moves: before the switch (the default), after it, or first one and then the other; ' +
-      'cold: not at all, the guest shuts itself down and is started there',
+      'when memory moves: before the switchover (precopy, the default), after it, or both (hybrid); cold: not at all, the guest shuts down and starts on the destination',
   },
   steering: {
     kind: 'choice',
     choices: [...STRATEGY_NAMES],
     summary:
-      'what to do about a guest that does not converge. gentle: give up early, and never touch the guest; standard: a ' +
-      'longer downtime, then post-copy; must-finish: post-copy as soon as it costs less than going on, or slow the ' +
-      'guest down as far as it takes; no-postcopy: a longer downtime, then slow the guest down; budget: all of that, within --max-downtime and a deadline. The strategy ' +
-      'decides the mode',
+      'how to handle a guest that does not converge. gentle: give up early, never touch the guest; standard: a longer downtime, then post-copy; must-finish: post-copy as soon as it costs less than more pre-copy, or slow the guest down as far as needed; no-postcopy: a longer downtime, then slow the guest down; budget: all of these, within --max-downtime and a deadline. The strategy sets the mode',
   },
   steeringFile: {
     kind: 'file',
     value: 'file',
-    summary: 'a strategy of your own: a file of JSON',
+    summary: 'a JSON file with your own strategy',
   },
   maxDowntime: {
     kind: 'duration',
     summary:
-      'the longest pause at the switch that pre-copy may plan for (default: 100ms, or what the strategy has)',
+      "the longest pause that pre-copy may plan for the switchover (default: 100ms, or the strategy's value)",
   },
   deadline: {
     kind: 'text',
     value: 'time',
     summary:
-      'roll back when the switch has not begun by then: a duration (5m), a time of day (18:00) or a moment',
+      'roll back if the switchover has not begun by then: a duration (5m), a time of day (18:00) or a date and time',
   },
   notBefore: {
     kind: 'text',
     value: 'time',
     summary:
-      'begin then and touch nothing before: a duration (2h), a time of day (01:00) or a moment; up to 7 days ahead',
+      'begin at this time, and change nothing before: a duration (2h), a time of day (01:00) or a date and time; up to 7 days ahead',
   },
   window: {
     kind: 'text',
     value: 'from-until',
     summary:
-      'begin within these times of day (01:00-05:00), and roll back when the switch has not begun by their end',
+      'begin within these times of day (01:00-05:00), and roll back if the switchover has not begun by the end',
   },
   when: {
     kind: 'choice',
     choices: ['quiet'],
-    summary: 'wait for a moment in which the guest writes little, before anything is touched',
+    summary: 'before anything is changed, wait for a time when the guest writes little',
   },
   within: {
     kind: 'duration',
     summary:
-      'with --when quiet: begin all the same after this time, up to 1 day (default: 1h). With ' +
-      '--return-if-unhealthy: how long the check is repeated, 10s to 1 day (default: 10m)',
+      'with --when quiet: begin anyway after this time, up to 1 day (default: 1h). With --return-if-unhealthy: how long the check is repeated, 10s to 1 day (default: 10m)',
   },
   returnIfUnhealthy: {
     kind: 'text',
     value: 'check',
     summary:
-      'once the guest runs there, that host repeats this check of the site’s (check-NAME in its directory of hooks); if it ' +
-      'fails, a migration of its own takes the guest back',
+      'after the move, the destination repeats this check of the site (check-NAME in its directory of hooks); if it fails, a second migration moves the guest back',
   },
   notice: {
     kind: 'duration',
     summary:
-      'notify the guest’s owner this long ahead by the hook `notice` of its host, 1s to 1h; the answer that it is ready ends the wait',
+      "notify the guest's owner this long before the move with the hook `notice` of its host, 1s to 1h; the answer that it is ready ends the wait",
   },
-  maxBandwidth: { kind: 'rate', summary: 'cap for the memory stream, such as 1gbit' },
+  maxBandwidth: { kind: 'rate', summary: 'maximum rate of the memory stream, such as 1gbit' },
   linkShare: {
     kind: 'text',
     value: 'share',
     summary:
-      'memory takes at most this share of what the link carries, such as 0.7 or 70%; the rest is for the guests',
+      "the largest share of the link's bandwidth that memory may take, such as 0.7 or 70%; the rest is for the guests",
   },
   balloon: {
     kind: 'choice',
     choices: ['free', 'available'],
     summary:
-      'take memory that the guest does not need out of the way by its balloon, and give it back after the move: free pages, or also page cache',
+      "with the guest's balloon, reclaim memory that it does not need before the move, and give it back after: free pages, or also page cache",
   },
   streams: { kind: 'count', summary: 'parallel memory streams, 1 to 16', preset: '1' },
   compress: {
@@ -94,25 +88,24 @@ export const SETTINGS = {
   compressLevel: {
     kind: 'count',
     summary:
-      'with --compress zstd: its level, 1 to 20 (default: 1); a higher one sends fewer bytes and takes more processor time',
+      'with --compress zstd: the level, 1 to 20 (default: 1); a higher level sends fewer bytes and takes more CPU time',
   },
   timeout: {
     kind: 'duration',
     summary:
-      'roll back when the switch has not begun by then; once the guest runs at the destination, Godwit’s own movers go on ' +
-      'as long as its memory flows',
+      "roll back if the switchover has not begun after this time; once the guest runs at the destination, Godwit's movers continue as long as its memory flows",
     preset: '10m',
   },
   hybridRounds: {
     kind: 'count',
-    summary: 'hybrid: rounds of pre-copy before post-copy takes over',
+    summary: 'hybrid: rounds of pre-copy before post-copy begins',
     preset: '3',
   },
   onLost: {
     kind: 'choice',
     choices: ['hold', 'restart'],
     summary:
-      'when the destination dies for good in post-copy: leave all as it is, or start the guest anew here',
+      'if the destination fails permanently in post-copy: leave everything as it is, or restart the guest at the source',
     preset: 'hold',
   },
   pathAddress: {
@@ -120,88 +113,78 @@ export const SETTINGS = {
     value: 'address',
     repeatable: true,
     summary:
-      'another address of that host, HOST or HOST:PORT, for when its own does not answer; ' +
-      'may be given several times, tried in order',
+      'another address of the destination, HOST or HOST:PORT, in case its first one does not answer; may be repeated, tried in order',
   },
   network: {
     kind: 'text',
     value: 'src=dst',
     repeatable: true,
     summary:
-      'network of the source (a bridge) and the one that it is at the destination, where they are not found by name, ' +
-      'VLAN or VNI; may be given several times',
+      'a network of the source (a bridge) and the corresponding network of the destination, if they do not match by name, VLAN or VNI; may be repeated',
   },
   path: {
     kind: 'choice',
     choices: ['auto', 'native', 'wire'],
     summary:
-      'the data path of memory: from QEMU to QEMU, or through the movers, which send only what the other host cannot ' +
-      'know (for thin links); auto takes what is soonest by prediction, or what sends less and takes at most a tenth longer',
+      'the data path of memory. native: from QEMU to QEMU; wire: through the movers, which send only data that the other host lacks (for thin links); auto: the path with the shortest predicted time, or one that sends less and takes at most a tenth longer',
     preset: 'native',
   },
   transport: {
     kind: 'choice',
     choices: ['tcp', 'zero-copy', 'rdma'],
     summary:
-      'how QEMU carries memory on the native path. zero-copy (it needs --streams) and rdma do not encrypt memory: both ' +
-      'hosts must allow that (`unencryptedMemory`). A check refuses what a host lacks',
+      'how QEMU carries memory on the native path. zero-copy (requires --streams) and rdma do not encrypt memory: both hosts must allow that (`unencryptedMemory`). A check refuses if a host lacks support',
     preset: 'tcp',
   },
   linkGrace: {
     kind: 'duration',
-    summary: 'wire: how long its links may be cut before QEMU sees it, up to 2m',
+    summary: 'wire: how long its links may be down before QEMU notices, up to 2m',
     preset: '1m',
   },
   datastore: {
     kind: 'text',
     value: 'name',
     summary:
-      'guests of vSphere and Hyper-V: where the disks go, a datastore by its name or a folder by its path. If --to is the ' +
-      'host that the guest is on, only the disks move',
+      "for guests of vSphere and Hyper-V: the target of the disks, the name of a datastore or the path of a folder. If --to is the guest's current host, only the disks move",
   },
   priority: {
     kind: 'choice',
     choices: ['low', 'high'],
-    summary: 'before or after other tasks, for a guest whose manager (vSphere) has priorities',
+    summary: 'priority among other tasks, for a guest whose manager (vSphere) has priorities',
   },
   encrypted: {
     kind: 'switch',
-    summary:
-      'refuse the move where the guest’s manager (vSphere) would send its memory unencrypted',
+    summary: "refuse the move if the guest's manager (vSphere) would send its memory unencrypted",
   },
   unplug: {
     kind: 'text',
     value: 'device',
     repeatable: true,
     summary:
-      'the guest is without this device while it moves: it is unplugged before its memory goes (a PCI or USB device of ' +
-      'the host, by its id), and plugged in again where the guest stays; it runs without it there; may be given several ' +
-      'times. The label godwit/unplug says the same',
+      'unplug this device before the memory moves (a PCI or USB device of the host, by its id); the guest runs without it on the destination, and gets it back if it stays. May be repeated. Same as the label godwit/unplug',
   },
   plug: {
     kind: 'text',
     value: 'device',
     repeatable: true,
     summary:
-      'once it runs there the guest gets this device of the destination’s own, by the name that the destination’s ' +
-      'configuration has for it (drivers.qemu.devices); may be given several times. The label godwit/plug says the same',
+      "after the move, plug in this device of the destination, by its name in the destination's configuration (drivers.qemu.devices). May be repeated. Same as the label godwit/plug",
   },
   keepSource: {
     kind: 'switch',
     summary:
-      'keep the images of copied disks at the source, under another name (those of libvirt keep their own)',
+      "keep the source's images of copied disks under another name (libvirt's keep their names)",
   },
   diskWrites: {
     kind: 'choice',
     choices: ['slow', 'refuse'],
     summary:
-      'a guest that writes to its disks faster than they can be copied: its writes wait for their copies, or the ' +
-      'migration is given up',
+      'if a guest writes to its disks faster than they can be copied: delay its writes, or give up the migration',
     preset: 'slow',
   },
   verifyDisks: {
     kind: 'switch',
     summary:
-      'compare the disks that are copied, as they were at the switch, once the guest runs there; the images at the source are removed only where they are the same',
+      "after the move, compare the copied disks with the source's disks at the switchover; the source's images are removed only if they match",
   },
 } as const satisfies Record<string, Flag>;

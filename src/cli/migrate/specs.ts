@@ -6,17 +6,17 @@ import { SETTINGS } from './settings.ts';
 
 export const checkSpec = spec({
   name: 'check',
-  summary: 'check whether a guest could move to another host',
+  summary: 'check whether a guest can move to another host',
   details:
-    'Makes every check that `godwit migrate` makes before it builds anything, with the same flags, and begins nothing. ' +
-    'Exits with 0 where nothing refuses, else with the exit code of the first refusal.',
+    'Runs every check that `godwit migrate` runs before it starts, with the same flags, and changes nothing. Exits ' +
+    'with 0 if no check refuses, otherwise with the exit code of the first refusal.',
   args: { guest: { kind: 'guest', summary: "the guest's name", required: true } },
   flags: {
     to: {
       kind: 'host',
       value: 'host',
       summary:
-        'the host to check; any: every host that the guest’s host knows, the best first (required)',
+        "the host to check; any: every host that the guest's host can reach, best first (required)",
     },
     ...SETTINGS,
   },
@@ -33,14 +33,14 @@ export const planSpec = spec({
   name: 'plan',
   summary: 'predict what a migration would cost',
   details:
-    'Checks the migration as `godwit check` does, measures the guest and the link for some seconds without stopping the ' +
-    'guest, and says what the migration would come to, each figure as a range. Begins nothing. ' +
-    'Exits with 0 where nothing refuses, else with the exit code of the first refusal.',
+    'Checks the migration as `godwit check` does, measures the guest and the link for a few seconds without stopping ' +
+    'the guest, and predicts the cost of the migration, each figure as a range. Changes nothing. Exits with 0 if no ' +
+    'check refuses, otherwise with the exit code of the first refusal.',
   args: { guest: { kind: 'guest', summary: "the guest's name", required: true } },
   flags: {
-    to: { kind: 'host', value: 'host', summary: 'the host to move it to (required)' },
+    to: { kind: 'host', value: 'host', summary: 'the destination host (required)' },
     ...SETTINGS,
-    compare: { kind: 'switch', summary: 'other modes and streams as well, side by side' },
+    compare: { kind: 'switch', summary: 'compare other modes and numbers of streams side by side' },
   },
   examples: ['plan web1 --to b', 'plan web1 --to b --mode hybrid --compare'],
   usesAgent: true,
@@ -51,24 +51,23 @@ export const migrateSpec = spec({
   name: 'migrate',
   summary: 'move a running guest to another host',
   details:
-    'Shows the progress until the end. A signal (Ctrl-C, SIGTERM, SIGHUP) or a closed terminal detaches: the migration ' +
-    'goes on by itself. At a terminal Ctrl-C asks first whether to cancel, detach or watch on; a second Ctrl-C takes ' +
-    'nothing back: before an answer it detaches, after a cancel it only stops watching.',
+    'Shows the progress until the end. A signal (Ctrl-C, SIGTERM, SIGHUP) or a closed terminal detaches: the ' +
+    'migration continues by itself. At a terminal, Ctrl-C first asks whether to cancel, detach or continue watching. ' +
+    'A second Ctrl-C detaches if the question is open; after a cancel, it only stops watching.',
   args: { guest: { kind: 'guest', summary: "the guest's name", required: true } },
   flags: {
-    to: { kind: 'host', value: 'host', summary: 'the host to move it to (required)' },
+    to: { kind: 'host', value: 'host', summary: 'the destination host (required)' },
     ...SETTINGS,
     detach: { kind: 'switch', summary: 'print the id and return at once' },
     rehearse: {
       kind: 'switch',
       summary:
-        'do everything up to the switch with the real guest, undo it, and say what the move would have cost; the guest ' +
-        'stays where it is, paused for moments, and nothing is left at the other host',
+        'do everything up to the switchover with the real guest, undo it, and report the cost of a move; the guest pauses briefly and stays',
     },
     dryRun: {
       kind: 'switch',
       summary:
-        'make every check, as `godwit check` does, predict as `godwit plan` does, say what would happen, and begin nothing',
+        'run every check like `godwit check`, predict like `godwit plan`, show the result, and change nothing',
     },
   },
   examples: [
@@ -87,10 +86,11 @@ export const migrateSpec = spec({
 
 export const moveDiskSpec = spec({
   name: 'move-disk',
-  summary: "move a disk of a running guest to another place of the guest's own host",
+  summary: 'move a disk of a running guest to another place on the same host',
   details:
-    'Shows the progress until the end. A signal (Ctrl-C, SIGTERM, SIGHUP) or a closed terminal detaches: the move goes on ' +
-    'by itself. At a terminal Ctrl-C asks first whether to cancel, detach or watch on. `godwit guest NAME` lists the disks.',
+    'Shows the progress until the end. A signal (Ctrl-C, SIGTERM, SIGHUP) or a closed terminal detaches: the move ' +
+    'continues by itself. At a terminal, Ctrl-C first asks whether to cancel, detach or continue watching. `godwit ' +
+    'guest NAME` lists the disks.',
   args: {
     guest: { kind: 'guest', summary: "the guest's name", required: true },
     disk: { kind: 'text', summary: "the disk's name", required: true },
@@ -100,11 +100,10 @@ export const moveDiskSpec = spec({
       kind: 'file',
       value: 'place',
       summary:
-        "a file that is not there yet, or a directory, below one of the host's `storage`, or the last part of such a " +
-        "one's path (required)",
+        "a new file, or a directory, in one of the host's `storage` directories, or the last part of the path of such a directory (required)",
     },
-    maxBandwidth: { kind: 'rate', summary: 'cap for what is copied, such as 100MiB/s' },
-    keepSource: { kind: 'switch', summary: 'the old image stays, under another name' },
+    maxBandwidth: { kind: 'rate', summary: 'maximum copy rate, such as 100MiB/s' },
+    keepSource: { kind: 'switch', summary: 'keep the old image under another name' },
     detach: { kind: 'switch', summary: 'print the id and return at once' },
   },
   examples: [
@@ -117,12 +116,12 @@ export const moveDiskSpec = spec({
 
 export const watchSpec = spec({
   name: 'watch',
-  summary: 'follow a migration that is under way, or the move of a disk',
+  summary: 'follow a migration, or the move of a disk',
   details:
-    'A signal (Ctrl-C, SIGTERM, SIGHUP) or a closed terminal ends only the watching: the migration continues. Exits as ' +
-    '`godwit migrate` does.',
+    'A signal (Ctrl-C, SIGTERM, SIGHUP) or a closed terminal ends only the watching: the migration continues. Has ' +
+    'the exit codes of `godwit migrate`.',
   args: {
-    id: { kind: 'migration', summary: "the migration's id; the newest that runs when left out" },
+    id: { kind: 'migration', summary: "the migration's id; default: the newest that is running" },
   },
   examples: ['watch', 'watch m-4f2a9c1d --json'],
   usesAgent: true,
@@ -131,10 +130,11 @@ export const watchSpec = spec({
 
 export const cancelSpec = spec({
   name: 'cancel',
-  summary: 'ask a migration to roll back, or a disk to stay where it was',
+  summary: 'cancel a migration, or the move of a disk',
   details:
-    'Says at once what will happen. Past the point of no return it refuses. A move of a request ' +
-    '(a drain, an evacuation and so on) takes its guest out of that request: it names the request, and asks.',
+    'Reports at once what will happen. Past the point of no return, it is refused. If the migration belongs to a ' +
+    'request (such as a drain or an evacuation), its guest is removed from that request: the command names the ' +
+    'request, and asks.',
   args: { id: { kind: 'migration', summary: "the migration's id", required: true } },
   flags: { yes: { kind: 'switch', summary: 'do not ask' } },
   examples: ['cancel m-4f2a9c1d', 'cancel m-4f2a9c1d --yes'],
@@ -144,27 +144,27 @@ export const cancelSpec = spec({
 
 export const resolveSpec = spec({
   name: 'resolve',
-  summary: 'decide where the guest of a held migration is to run',
+  summary: 'decide where the guest of a held migration runs',
   details:
-    'Without --run-at it shows what both hosts report, what each answer risks, and which one is safe. ' +
-    'An answer that is provably wrong is refused. If nothing proves the answer, make sure of the ' +
-    'other host first, and add --yes-i-know.',
+    'Without --run-at, shows the reports of both hosts, the risk of each answer, and the safe answer. An answer that ' +
+    'is provably wrong is refused. If nothing proves the answer, make sure of the other host first, and add ' +
+    '--yes-i-know.',
   args: { id: { kind: 'migration', summary: "the migration's id", required: true } },
   flags: {
     runAt: {
       kind: 'choice',
       choices: ['source', 'destination', 'elsewhere'],
       summary:
-        'where the guest is to run; elsewhere: another host has it, and the copy at the source is ended',
+        "where the guest is to run; elsewhere: another host has it, and the source's copy is removed",
     },
     confirm: {
       kind: 'guest',
       value: 'guest',
-      summary: "the guest's name, where it cannot be typed at a terminal",
+      summary: "the guest's name, if it cannot be typed at a terminal",
     },
     yesIKnow: {
       kind: 'switch',
-      summary: 'you have made sure that the other host is off, or does not run the guest',
+      summary: 'confirm that the other host is off, or does not run the guest',
     },
   },
   examples: ['resolve m-4f2a9c1d', 'resolve m-4f2a9c1d --run-at source --confirm web1'],
@@ -176,14 +176,17 @@ export const migrationsSpec = spec({
   name: 'migrations',
   summary: 'list migrations, newest first',
   flags: {
-    limit: { kind: 'count', summary: 'at most this many, up to 1000', preset: '20' },
-    guest: { kind: 'guest', value: 'name', summary: 'only those of this guest' },
+    limit: { kind: 'count', summary: 'the number of entries to show, up to 1000', preset: '20' },
+    guest: { kind: 'guest', value: 'name', summary: 'only migrations of this guest' },
     state: {
       kind: 'choice',
       choices: ['running', 'done', 'rehearsed', 'failed', 'cancelled', 'held', 'lost'],
-      summary: 'only those in this state',
+      summary: 'only migrations in this state',
     },
-    since: { kind: 'duration', summary: 'only those that began within this time, such as 24h' },
+    since: {
+      kind: 'duration',
+      summary: 'only migrations that began within this time, such as 24h',
+    },
     controller: insteadOfAgents,
     ...LIST,
   },
@@ -198,13 +201,13 @@ export const migrationsSpec = spec({
 
 export const reportSpec = spec({
   name: 'report',
-  summary: 'show what a migration did, with measurements',
-  args: { id: { kind: 'migration', summary: "the migration's id; the newest when left out" } },
+  summary: "show a migration's report, with measurements",
+  args: { id: { kind: 'migration', summary: "the migration's id; default: the newest" } },
   flags: {
     html: {
       kind: 'file',
       value: 'file',
-      summary: 'write one self-contained page to this file (- for standard output)',
+      summary: 'write a self-contained page to this file (- for standard output)',
     },
     controller: insteadOfAgents,
   },

@@ -91,13 +91,13 @@ export function parseStrategy(text: string, file: string): SteeringStrategy {
     throw refused(file, `it is no JSON: ${why.slice(0, 200)}`, error);
   }
   if (asksForDirtyLimit(value)) {
-    const what = `${whereIs(text, 'measures')}measures: Godwit does not use QEMU’s "dirty-limit"`;
+    const what = `${whereIs(text, 'measures')}measures: Godwit does not use "dirty-limit" of QEMU`;
     throw refused(file, what, undefined, 'Use the measure "throttle".');
   }
   const parsed = meantStrategy.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  if (issue === undefined) throw refused(file, 'it is no strategy', parsed.error);
+  if (issue === undefined) throw refused(file, 'it is not a strategy', parsed.error);
   if (issue.code === 'unrecognized_keys') {
     const [field = ''] = issue.keys;
     const what = `${whereIs(text, field)}unknown field "${field.slice(0, 80)}"`;

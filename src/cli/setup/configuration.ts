@@ -66,8 +66,8 @@ export function explanationOf(place: Place): string {
   reasons.push([
     'storage',
     place.storage.length === 0
-      ? 'Empty: no disk is opened, so only guests without disks come and go. Name directories: [{"path": "/srv/images"}].'
-      : 'Disks of guests lie below these directories. No other file is opened as a disk.',
+      ? 'Empty: no disk is opened, so only guests without disks can move. Add directories: [{"path": "/srv/images"}].'
+      : 'Guest disks are in these directories. No other file is opened as a disk.',
   ]);
   const parts = reasons.map(([key, why]) => `${key}\n    ${why}\n`);
   return `What each line of agent.json is for. docs/operating.md lists every setting that there is besides.

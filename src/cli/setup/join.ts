@@ -63,7 +63,7 @@ function clockFinding({ clockAheadMs }: Joined): Finding {
   const name = 'clocks';
   const seconds = Math.round(Math.abs(clockAheadMs) / 1000);
   if (Math.abs(clockAheadMs) <= CLOCK_MS)
-    return { name, verdict: 'ok', found: 'as that of the host with the CA' };
+    return { name, verdict: 'ok', found: 'the same as on the host with the CA' };
   const found = `${seconds} s ${clockAheadMs > 0 ? 'behind' : 'before'} that of the host with the CA`;
   const hint = 'Set both by NTP (chrony, systemd-timesyncd).';
   return { name, verdict: 'warn', found, hint };
@@ -86,7 +86,7 @@ async function addressFinding(file: string, address: string): Promise<Finding[]>
     return [{ name, verdict: 'ok', found: `${address} is this host's, and its port is free` }];
   } catch (thrown) {
     const { message, hint } = toGodwitError(thrown);
-    const again = 'With another address: let it be invited again, with the right --addresses.';
+    const again = 'If the address is wrong, create a new invitation with the right --addresses.';
     return [{ name, verdict: 'fail', found: message, hint: `${hint} ${again}` }];
   }
 }

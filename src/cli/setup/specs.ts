@@ -5,32 +5,33 @@ import { spec, type Flag } from '../verb.ts';
 const config = {
   kind: 'file',
   value: 'file',
-  summary: "the agent's configuration, which is written",
+  summary: "the agent's configuration file, which is written",
   preset: '/etc/godwit/agent.json',
 } as const satisfies Flag;
 
 const stateDir = {
   kind: 'file',
   value: 'directory',
-  summary: 'everything that Godwit keeps on this host',
+  summary: "directory for all of Godwit's data on this host",
   preset: '/var/lib/godwit',
 } as const satisfies Flag;
 
 const storage = {
   kind: 'file',
   value: 'directory',
-  summary: 'where disks of guests lie, once for each; without it, the usual places that are there',
+  summary:
+    'a directory with guest disks; repeat it for each one (default: the usual directories that exist)',
   repeatable: true,
 } as const satisfies Flag;
 
 export const initSpec = spec({
   name: 'init',
-  summary: 'set this host up as the first of a fleet: its CA, certificate and configuration',
+  summary: 'set up the first host of a fleet: its CA, certificate and configuration',
   details:
-    'Looks for addresses, storage, bridges and QEMU, tries the port, and writes a configuration; beside it lies a text ' +
-    'that explains each line. Changes nothing where there is a configuration. Ends with what to type next.',
+    'Detects addresses, storage, bridges and QEMU, tries the port, and writes a configuration with a text file that ' +
+    'explains each line. Changes nothing if a configuration exists. Ends with the next command to run.',
   args: {
-    name: { kind: 'text', summary: "the host's name; its own where it is left out" },
+    name: { kind: 'text', summary: "the host's name (default: its hostname)" },
   },
   flags: {
     address: {
@@ -49,9 +50,9 @@ export const initSpec = spec({
 
 export const inviteSpec = spec({
   name: 'invite',
-  summary: 'print the command and the token with which another host joins the fleet',
+  summary: 'print the command and the token for another host to join the fleet',
   details:
-    'Run it on the host that holds the CA. The printed `godwit join` asks for the token, and brings the new host its ' +
+    'Run it on the host that holds the CA. The printed `godwit join` asks for the token, and gives the new host its ' +
     'certificate, the CA and a place on the list of every host. The token works once.',
   args: {
     name: { kind: 'text', summary: "the new host's name", required: true },
@@ -61,11 +62,11 @@ export const inviteSpec = spec({
       kind: 'text',
       value: 'list',
       summary:
-        'its IP addresses and further DNS names, with commas between; the first is where others reach it (required)',
+        'its IP addresses and further DNS names, separated by commas; other hosts use the first one (required)',
     },
     valid: { kind: 'duration', summary: 'how long the token works', preset: '1h' },
     days: { kind: 'count', summary: 'how long its certificates are valid (default: 30)' },
-    config: { ...config, summary: "this host's configuration: says where the CA is" },
+    config: { ...config, summary: "this host's configuration, which names the CA" },
   },
   examples: ['invite b --addresses 10.0.0.2', 'invite b --addresses 10.0.0.2,b.example.net'],
   json: 'invitation',
@@ -73,12 +74,12 @@ export const inviteSpec = spec({
 
 export const joinSpec = spec({
   name: 'join',
-  summary: 'set this host up as one more of a fleet, with what `godwit invite` printed',
+  summary: 'add this host to a fleet, with the token from `godwit invite`',
   details:
-    'Makes a key on this host, which never leaves it, has it signed by the CA that the token names, and writes a ' +
-    'configuration as `godwit init` does. A configuration that is there is kept: the host only gets its certificate anew. ' +
-    'Asks for the token at a terminal; `-` reads it from standard input. Given as a word, every user of this host can read it ' +
-    'in the list of processes while the command runs, and shells keep it in their history.',
+    'Makes a key that never leaves this host, has it signed by the CA that the token names, and writes a ' +
+    'configuration as `godwit init` does. An existing configuration is kept: the host only gets a new certificate. ' +
+    'Asks for the token at a terminal; `-` reads it from standard input. As an argument, the token is visible to ' +
+    'every user of this host in the list of processes, and shells keep it in their history.',
   args: {
     token: {
       kind: 'text',
@@ -106,12 +107,13 @@ export const agentSpec = spec({
 
 export const reloadSpec = spec({
   name: 'reload',
-  summary: 'have an agent read its configuration again, without a restart',
+  summary: "reload an agent's configuration without a restart",
   details:
-    'The agent applies in one step all that can change while it runs, or nothing if anything in the file is wrong. It names ' +
-    'what takes effect only with a restart. SIGHUP to an agent without a terminal does the same, and its log has the answer.',
+    'The agent applies all changes that need no restart in one step, or nothing if the file has an error. It names ' +
+    'the settings that take effect only after a restart. SIGHUP to an agent without a terminal does the same; the ' +
+    'answer is then in its log.',
   flags: {
-    dryRun: { kind: 'switch', summary: 'show what would be applied, and apply nothing' },
+    dryRun: { kind: 'switch', summary: 'show the changes without applying them' },
   },
   examples: ['reload --dry-run', 'reload'],
   usesAgent: true,
@@ -122,7 +124,7 @@ export const controllerSpec = spec({
   name: 'controller',
   summary: 'run a controller of the fleet in the foreground',
   details:
-    'It follows every host of the fleet, and keeps what it is asked for in a database: a file, or a PostgreSQL that several ' +
+    'It follows every host of the fleet, and keeps the requests in a database: a file, or a PostgreSQL that several ' +
     'controllers share. See docs/fleet.md.',
   flags: {
     config: {
@@ -144,8 +146,8 @@ export const relaySpec = spec({
   name: 'relay',
   summary: 'run a relay between sites in the foreground',
   details:
-    'Hosts of two sites that cannot reach each other both call it, and it joins their streams. It sees nothing of what they ' +
-    'say, and stores nothing. It needs a certificate of the role relay. See docs/sites.md.',
+    'Hosts of two sites that cannot reach each other connect to the relay, and it joins their streams. It cannot ' +
+    'read the data, and stores nothing. It needs a certificate of the role relay. See docs/sites.md.',
   flags: {
     config: {
       kind: 'file',
@@ -166,7 +168,7 @@ export const versionSpec = spec({
 
 export const doctorSpec = spec({
   name: 'doctor',
-  summary: 'say what this host has and lacks for migration, and how to fix it',
+  summary: 'check this host for migration, and show how to fix what is missing',
   flags: {
     config: {
       kind: 'file',
@@ -177,13 +179,13 @@ export const doctorSpec = spec({
       kind: 'text',
       value: 'name',
       summary:
-        'ask the manager that has this section of `drivers` in the configuration whether Godwit can work with it; reads only',
+        'check whether Godwit can work with the manager in this section of `drivers` in the configuration; read-only',
     },
     leftovers: {
       kind: 'switch',
-      summary: 'list what earlier crashes have left on the hosts, as their agents find it',
+      summary: 'list the leftovers of earlier crashes that the agents find on their hosts',
     },
-    clear: { kind: 'switch', summary: 'with --leftovers: clear what is safe to clear' },
+    clear: { kind: 'switch', summary: 'with --leftovers: remove those that are safe to remove' },
   },
   examples: [
     'doctor',
@@ -203,13 +205,13 @@ export const completionSpec = spec({
     'For bash: add `source <(godwit completion bash)` to ~/.bashrc. ' +
     'For zsh: add `source <(godwit completion zsh)` to ~/.zshrc, after compinit.',
   args: {
-    shell: { kind: 'choice', choices: ['bash', 'zsh'], summary: 'the shell to print it for' },
+    shell: { kind: 'choice', choices: ['bash', 'zsh'], summary: 'the shell' },
   },
   flags: {
     names: {
       kind: 'choice',
       choices: ['guest', 'host', 'migration', 'context'],
-      summary: 'print the names that a word can be completed to',
+      summary: 'print the completions of a word',
       hidden: true,
     },
   },

@@ -51,13 +51,13 @@ test('hosts and guests of a whole fleet are listed by a controller, over its soc
   const far = await run(['guests', '--on', 'a', '-q', '--controller', https, ...shown]);
   assert.equal(far.out, 'web1\n', far.err);
   const fresh = await run(['guests', '--fresh', ...where]);
-  assert.match(fresh.err, /--fresh asks agents/);
+  assert.match(fresh.err, /--fresh is for agents/);
   const strange = await run(['guests', '--on', 'zz', ...where]);
   assert.match(strange.err, /GODWIT_HOST_UNKNOWN|no host is called zz/);
   // Its web listener is for tokens, whatever certificate it shows.
   const web = await run(['hosts', ...shown, '--controller', `https://control@${controller.web}`]);
   assert.equal(web.exit, 2, web.out);
-  assert.match(web.err, /is the controller’s web listener/);
+  assert.match(web.err, /is the web listener of the controller/);
   assert.match(web.err, /`address`/);
   // A host’s agent is no controller.
   const agent = `https://a@${a.agent.address}`;

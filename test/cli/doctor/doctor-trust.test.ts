@@ -51,7 +51,7 @@ describe('what doctor makes of the trust between hosts', () => {
     [
       'a list of the fleet that is damaged on disk',
       { trust: [], damagedList: '/var/lib/godwit/fleet.json is damaged: it is not JSON' },
-      'fleet’s list',
+      'fleet list',
       'fail',
       /fleet\.json is damaged/,
       /Remove the file/,
@@ -59,7 +59,7 @@ describe('what doctor makes of the trust between hosts', () => {
     [
       'a list of the fleet that an agent cannot use',
       trusting({ listProblem: 'fleet.json is damaged' }),
-      'fleet’s list',
+      'fleet list',
       'fail',
       /a: fleet\.json is damaged/,
       /Remove the file/,
@@ -67,7 +67,7 @@ describe('what doctor makes of the trust between hosts', () => {
     [
       'a list of the fleet that has expired',
       trusting({ list: { number: 4, ageDays: 8.5, leftDays: -1.5 } }),
-      'fleet’s list',
+      'fleet list',
       'fail',
       /list 4, signed 8 days ago; it expired 36 hours ago/,
       /holds the CA/,
@@ -75,7 +75,7 @@ describe('what doctor makes of the trust between hosts', () => {
     [
       'a list of the fleet that nobody signs anew',
       trusting({ list: { number: 4, ageDays: 5, leftDays: 2.5 } }),
-      'fleet’s list',
+      'fleet list',
       'warn',
       /expires in 2 days/,
       /holds the CA/,

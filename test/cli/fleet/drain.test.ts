@@ -28,7 +28,7 @@ test('a drain is shown, asked for, followed by its id, cancelled and ended by wo
   assert.deepEqual(a.movers.started, []);
   const nobody = await run('drain a');
   assert.equal(nobody.exit, 2);
-  assert.match(nobody.err, /nobody is at a terminal.*--yes/s);
+  assert.match(nobody.err, /there is no terminal.*--yes/s);
   assert.match((await run('wishes')).out, /no wishes/);
   const unnamed = await run('recover a --insist web1=1');
   assert.equal(unnamed.exit, 2, unnamed.out);
@@ -44,7 +44,7 @@ test('a drain is shown, asked for, followed by its id, cancelled and ended by wo
   assert.match(shown.out, /m-\w+ +web1 +a → b/);
   const cancelled = await run('drain a --cancel --roll-back');
   assert.equal(cancelled.exit, 0, cancelled.err);
-  assert.match(cancelled.out, /nothing more begins; moves under way are rolled back/);
+  assert.match(cancelled.out, /no further moves start; moves in progress are rolled back/);
   await until('the drain to end', 30_000, async () => {
     return /cancelled/.test((await run('wishes')).out) ? true : undefined;
   });

@@ -52,7 +52,7 @@ test('an evacuation of a site shows its plan, what is left and what it costs, an
   });
   assert.match((await run('wishes')).out, /evacuate/);
   const cancelled = await run('evacuate --site s1 --cancel --roll-back');
-  assert.match(cancelled.out, /moves under way are rolled back/);
+  assert.match(cancelled.out, /moves in progress are rolled back/);
 });
 
 test('an evacuation names the site that it does not know, and says what it lacks', async (t) => {

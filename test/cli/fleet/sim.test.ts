@@ -156,7 +156,7 @@ test('what a Prometheus answered takes the place of load.csv, and a mistake in i
     await write('load.csv', FILES['load.csv']);
     const both = new FakeContext();
     assert.equal(await godwit(both, `sim --trace ${other}`), 2);
-    assert.match(both.err.text, /load\.csv and load\.json are both there/);
+    assert.match(both.err.text, /load\.csv and load\.json both exist/);
   } finally {
     await rm(other, { recursive: true });
   }
