@@ -150,7 +150,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   for (const each of [...started, returns, afterMove, checking.recovery]) each.start();
   void probes.sweep();
   const endTending = tend(options, clock, { store, cache, receivers, labels });
-  log.info({ address: tls.address, socket: unix.address }, 'the agent serves');
+  log.info({ address: tls.address, socket: unix.address }, 'agent serves');
   return {
     address: tls.address,
     socket: unix.address,
@@ -247,7 +247,7 @@ function sweep({ log }: AgentOptions, { receivers }: Grows): void {
   try {
     receivers.sweep();
   } catch (err) {
-    log.warn({ err }, 'sockets of receivers may be left');
+    log.warn({ err }, 'receiver sockets may be left over');
   }
 }
 
@@ -257,11 +257,13 @@ function prune({ config, drivers, log }: AgentOptions, { store, cache }: Grows) 
     cache.tend();
   } catch (err) {
     // A directory that cannot be removed now is tried again with the next.
-    log.error({ err }, 'what is old could not be removed');
+    log.error({ err }, 'old files could not be removed');
   }
   const guestsDir = path.join(config.stateDir, 'guests');
   for (const driver of drivers) {
-    driver.tend?.(guestsDir).catch((err: unknown) => log.warn({ err }, 'guests were not tended'));
+    driver
+      .tend?.(guestsDir)
+      .catch((err: unknown) => log.warn({ err }, 'guests could not be checked'));
   }
 }
 

@@ -102,7 +102,7 @@ export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof a
     host: () => hostInfo(deps),
     trust: () => deps.trust(),
     reload: async ({ query, caller }) => {
-      log.info({ by: caller.name }, 'the configuration is to be read again');
+      log.info({ by: caller.name }, 'configuration reload requested');
       return deps.reload.read({ dryRun: query.dryRun === 'true' });
     },
     ...listHandlers(deps, () => hostInfo(deps)),
@@ -118,7 +118,7 @@ export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof a
     migrate: async ({ body, caller }) => {
       const id = await outgoing.start(body);
       const { guest, to, mode } = body;
-      log.info({ id, guest, to, mode, by: caller.name }, 'a migration was started');
+      log.info({ id, guest, to, mode, by: caller.name }, 'migration started');
       return { id };
     },
     putMigration: async ({ params: { id }, query, body, caller, signal }) => {
@@ -128,7 +128,7 @@ export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof a
         outgoing.start({ ...body, id }, undefined, order?.wish),
       );
       const { guest, to, mode } = body;
-      log.info({ id, guest, to, mode, by: caller.name }, 'a migration was started');
+      log.info({ id, guest, to, mode, by: caller.name }, 'migration started');
       return { id, started: true };
     },
     migration: ({ params }) => follow.one(params.id),
@@ -141,7 +141,7 @@ export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof a
       const answer = await deps.orders.under(order, params.id, () =>
         cancelOrKeep(deps, params.id, named, caller.name),
       );
-      log.info({ id: params.id, by: caller.name, ...answer }, 'a cancel was asked for');
+      log.info({ id: params.id, by: caller.name, ...answer }, 'cancel requested');
       return answer;
     },
     admit: ({ body, caller }) => admitted(deps, body, caller),
@@ -236,7 +236,7 @@ async function cleared(
   by: string,
 ): Promise<ClearedList> {
   const answer = await leftovers.clear();
-  log.info({ by, cleared: answer.cleared.length }, 'leftovers were cleared');
+  log.info({ by, cleared: answer.cleared.length }, 'leftovers removed');
   return answer;
 }
 
@@ -272,7 +272,7 @@ function cacheHandlers({ cache, log }: AgentHandlerDependencies): Handlers<typeo
     seedCache: ({ body, signal }) => cache.seed(body, signal),
     pruneCache: async ({ body, caller }) => {
       const answer = await cache.prune(body.bytes);
-      log.info({ by: caller.name, ...answer }, 'the cache was pruned');
+      log.info({ by: caller.name, ...answer }, 'cache pruned');
       return answer;
     },
   };
@@ -313,7 +313,7 @@ function diskMoveHandlers({
     moveDisk: async ({ body, caller }) => {
       const id = await diskMoves.begin(body);
       const { guest, disk, to } = body;
-      log.info({ id, guest, disk, to, by: caller.name }, 'the move of a disk was started');
+      log.info({ id, guest, disk, to, by: caller.name }, 'disk move started');
       return { id };
     },
     diskMoves: ({ query }) => {
@@ -324,7 +324,7 @@ function diskMoveHandlers({
     diskMoveEvents: ({ params, signal }) => diskMoves.events(params.id, signal),
     cancelDiskMove: async ({ params, caller }) => {
       const answer = await diskMoves.cancel(params.id);
-      log.info({ id: params.id, by: caller.name, ...answer }, 'a cancel was asked for');
+      log.info({ id: params.id, by: caller.name, ...answer }, 'cancel requested');
       return answer;
     },
   };
@@ -347,7 +347,7 @@ function labelHandler({
       // Labels of absent guests give way: a guest that was started a moment ago counts as present.
       const here = labels.isFull() ? namesIn(await guests.listed()) : undefined;
       const now = labels.change(guest, body, here);
-      log.info({ guest, ...body, by: caller.name }, 'a guest was labelled');
+      log.info({ guest, ...body, by: caller.name }, 'guest labelled');
       // Whoever follows this host hears of it.
       await guests.listed(true);
       return { labels: now };

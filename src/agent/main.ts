@@ -20,10 +20,10 @@ export async function runAgent(configFile: string): Promise<void> {
   if (moved.length > 0)
     log.warn(
       { moved },
-      'options of a driver are in its section now; they were read where they are',
+      'driver options belong in the section of the driver; read from their old place',
     );
   for (const problem of await checkStart(file, config))
-    log.warn(problem, 'something of the configuration does not work');
+    log.warn(problem, 'part of the configuration does not work');
   const agent = await startAgent({
     config,
     drivers: await allDrivers(config),
@@ -39,6 +39,6 @@ export async function runAgent(configFile: string): Promise<void> {
   compileChecker();
   if (config.network.probe !== 'off') compileWatcher();
   const signal = await stopSignal();
-  log.info({ signal }, 'the agent ends; movers go on');
+  log.info({ signal }, 'agent ends; movers continue');
   await agent.close();
 }

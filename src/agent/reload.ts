@@ -64,10 +64,7 @@ export class Reload {
     try {
       await this.read();
     } catch (err) {
-      this.#deps.log.error(
-        { err },
-        'the configuration was not taken: the agent goes on with the one that it has',
-      );
+      this.#deps.log.error({ err }, 'configuration rejected: the agent keeps its current one');
     }
   }
 
@@ -89,10 +86,7 @@ export class Reload {
       if (!dryRun) {
         take(config, next);
         setLogLevel?.(config.logLevel);
-        log.info(
-          { file, taken: answer.taken, restart: answer.restart },
-          'the configuration was read again',
-        );
+        log.info({ file, taken: answer.taken, restart: answer.restart }, 'configuration reloaded');
       }
       return {
         ...answer,

@@ -110,7 +110,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     const all = [inventory, ...watches, history, lists, ...work.loops, recovery, news];
     for (const each of all) each.start();
     const { address, socket, web } = listeners;
-    log.info({ address, socket, web }, 'the controller serves');
+    log.info({ address, socket, web }, 'controller serves');
     return {
       address,
       socket,

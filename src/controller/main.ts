@@ -15,12 +15,14 @@ export async function runController(configFile: string, database?: string): Prom
   const controller = await startController({ config, log });
   const why = await Promise.race([stopSignal(), controller.outdated]);
   if (typeof why === 'string') {
-    log.info({ signal: why }, 'the controller ends');
+    log.info({ signal: why }, 'controller ends');
     await controller.close();
     return;
   }
-  log.error({ error: why }, 'the controller ends, and decides nothing more');
+  log.error({ error: why }, 'controller ends: it is outdated');
   // It cannot give back what it held; others take that once its leases have ended.
-  await controller.close().catch((thrown: unknown) => log.warn({ error: thrown }, 'at its end'));
+  await controller
+    .close()
+    .catch((thrown: unknown) => log.warn({ error: thrown }, 'error while the controller ended'));
   throw why;
 }

@@ -53,6 +53,6 @@ export async function runLateHook(
   try {
     await runHook(config, hook, facts);
   } catch (error) {
-    log.warn({ error: toGodwitError(error) }, 'a hook failed');
+    log.warn({ error: toGodwitError(error) }, 'hook failed');
   }
 }

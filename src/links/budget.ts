@@ -48,7 +48,7 @@ export async function keepShare(
       if (share > 0) session.setShare(share);
     } catch (error) {
       // A full disk must not stop a migration: it keeps the rate that it had.
-      log.warn({ error }, 'this session cannot report to others what it sends');
+      log.warn({ error }, 'session cannot report its traffic to others');
     }
     await clock.sleep(ROUND_MS, session.over).catch(() => undefined);
   }

@@ -103,10 +103,10 @@ class Dialer {
         pauseMs = FIRST_PAUSE_MS;
         await gone;
         tried = -1;
-        this.#log.info({ address }, 'a connection of the session is gone');
+        this.#log.info({ address }, 'connection of the session lost');
       } catch (error) {
         if (this.#isFinal(error, address)) return;
-        this.#log.debug({ address, error }, 'a connection of the session could not be made');
+        this.#log.debug({ address, error }, 'connection of the session could not be opened');
       }
       const clock = this.#options.clock ?? systemClock;
       await clock.sleep(pauseMs, this.#session.over).catch(() => undefined);

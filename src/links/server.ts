@@ -91,12 +91,12 @@ export class SessionServer {
       socket.once('close', () => this.#sockets.delete(socket));
     });
     this.#server.on('tlsClientError', (error, socket) => {
-      this.#log.debug({ error: error.message }, 'a TLS handshake of the wire failed');
+      this.#log.debug({ error: error.message }, 'TLS handshake of the wire failed');
       socket.destroy();
     });
     putBefore(this.#server, this.#gate, (peer, message) => {
       const note = ownRefusals.note({ peer, circle: 'stranger', code: CONNECTION, message });
-      if (note !== undefined) this.#log.warn({ from: peer, ...note }, 'refused a link');
+      if (note !== undefined) this.#log.warn({ from: peer, ...note }, 'link refused');
     });
   }
 
@@ -217,8 +217,7 @@ export class SessionServer {
   #refuse(socket: TLSSocket, code: string, message: string): void {
     const peer = identityOfCaller(callerOf(socket), socket.remoteAddress).label;
     const note = ownRefusals.note({ peer, code, message });
-    if (note !== undefined)
-      this.#log.warn({ by: peer, reason: message, ...note }, 'refused a link');
+    if (note !== undefined) this.#log.warn({ by: peer, reason: message, ...note }, 'link refused');
   }
 
   #take(connection: Connection, socket: TLSSocket, frame: Frame): void {

@@ -99,7 +99,7 @@ async function runSource(
   void keepPace('source', live, new AbortController().signal);
   ready(dir);
   const outcome = await run();
-  log.info({ outcome }, 'the migration has ended');
+  log.info({ outcome }, 'migration ended');
   await socket.close(LINGER_MS);
 }
 
@@ -137,7 +137,7 @@ async function runManaged(
   });
   ready(dir);
   const outcome = await mover.run();
-  log.info({ outcome }, 'the migration has ended');
+  log.info({ outcome }, 'migration ended');
   // The manager of a held guest may still move it there.
   if (outcome !== 'held') await notice?.withdraw();
   await socket.close(LINGER_MS);

@@ -19,6 +19,6 @@ export async function runRelay(configFile: string): Promise<void> {
   logDefects(log, 'relay');
   const relay = await startRelay({ config, log });
   const signal = await stopSignal();
-  log.info({ signal }, 'the relay ends');
+  log.info({ signal }, 'relay ends');
   await relay.close();
 }

@@ -73,7 +73,7 @@ export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
   const take = (socket: TLSSocket): void => {
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 10_000);
-    socket.on('error', ({ message }) => log.debug({ reason: message }, 'a stream broke'));
+    socket.on('error', ({ message }) => log.debug({ reason: message }, 'stream broke'));
     const refusal = gate.identify(socket) ?? refusalOf(socket);
     if (refusal === undefined) streams.greet(socket, callerOf(socket), GREETING_MS);
     else refuse(socket, refusal, log);
@@ -82,7 +82,7 @@ export async function startRelay(options: RelayOptions): Promise<RunningRelay> {
   const ticking = setInterval(() => streams.time(), TICK_MS);
   const { address, family, port } = server.address() as AddressInfo;
   const where = family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
-  log.info({ address: where }, 'the relay serves');
+  log.info({ address: where }, 'relay serves');
   return {
     address: where,
     get streams() {
@@ -114,7 +114,7 @@ function refuse(socket: TLSSocket, error: GodwitError, log: Log): void {
   const { label: peer, circle } = identityOfCaller(callerOf(socket), socket.remoteAddress);
   const { code, message } = error;
   const note = ownRefusals.note({ peer, circle, code, message });
-  if (note !== undefined) log.warn({ by: peer, reason: message, ...note }, 'refused a stream');
+  if (note !== undefined) log.warn({ by: peer, reason: message, ...note }, 'stream refused');
   socket.end(`${JSON.stringify({ type: 'refused', error })}\n`);
   // What it still says is not looked at.
   socket.resume();
@@ -133,10 +133,10 @@ function gateFor({ streamsEach: each, streamsAll: all }: PairingLimits, clock: C
 function guard(server: tls.Server, gate: Gate, log: Log): void {
   putBefore(server, gate, (peer, message) => {
     const note = ownRefusals.note({ peer, circle: 'stranger', code: CONNECTION, message });
-    if (note !== undefined) log.warn({ from: peer, ...note }, 'a connection was refused');
+    if (note !== undefined) log.warn({ from: peer, ...note }, 'connection refused');
   });
   server.on('tlsClientError', ({ message }: Error, socket: Socket) => {
-    log.debug({ reason: message }, 'a TLS handshake failed');
+    log.debug({ reason: message }, 'TLS handshake failed');
     socket.destroy();
   });
 }

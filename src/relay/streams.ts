@@ -202,7 +202,7 @@ export class Streams {
     const { code, message } = error;
     const note = ownRefusals.note({ peer: stream.who, code, message });
     if (note !== undefined)
-      this.#options.log.info({ by: stream.who, reason: message, ...note }, 'a stream was closed');
+      this.#options.log.info({ by: stream.who, reason: message, ...note }, 'stream closed');
     say(stream.socket, { type: 'refused', error: error.toJSON() });
     this.#end(stream);
   }

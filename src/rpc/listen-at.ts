@@ -64,14 +64,16 @@ export async function listenFurther(
         open.add(await listenThere(server, address));
       } catch (thrown) {
         if ((thrown as NodeJS.ErrnoException).code !== 'EADDRNOTAVAIL') throw thrown;
-        if (!isLogged) log.warn({ ...address }, 'this host does not have that address now');
+        if (!isLogged) log.warn({ ...address }, 'address not present on this host now');
         lacking.push(address);
       }
     }
     if (closed) return close();
     if (lacking.length === 0) return;
     again = setTimeout(() => {
-      openAll(lacking, true).catch((error: unknown) => log.error({ error }, 'cannot listen there'));
+      openAll(lacking, true).catch((error: unknown) =>
+        log.error({ error }, 'cannot listen on that address'),
+      );
     }, AGAIN_MS).unref();
   };
   try {

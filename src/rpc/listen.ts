@@ -195,7 +195,7 @@ function bound(
     const message = `more than ${limits.connections} connections`;
     const note = refusals.note({ peer: 'anybody', circle, code: CONNECTION, message });
     if (note === undefined) return;
-    log.warn({ limit: limits.connections, ...note }, 'a connection was dropped');
+    log.warn({ limit: limits.connections, ...note }, 'connection dropped');
   });
   return sockets;
 }
@@ -209,8 +209,7 @@ function guard(
   const gate = new Gate(limits, () => performance.now());
   putBefore(server, gate, (from, message) => {
     const note = refusals.note({ peer: from, circle: 'stranger', code: CONNECTION, message });
-    if (note !== undefined)
-      log.warn({ from, ...note }, 'too many handshakes: a connection was refused');
+    if (note !== undefined) log.warn({ from, ...note }, 'connection refused: too many handshakes');
   });
   server.on('secureConnection', (socket: TLSSocket) => {
     const error = gate.identify(socket);
@@ -218,7 +217,7 @@ function guard(
     const { code, message } = error;
     const { label: peer, circle } = identityOfCaller(callerOf(socket), socket.remoteAddress);
     const note = refusals.note({ peer, circle, code, message });
-    if (note !== undefined) log.warn({ reason: message, ...note }, 'a connection was refused');
+    if (note !== undefined) log.warn({ reason: message, ...note }, 'connection refused');
     refuse(error, socket);
   });
 }

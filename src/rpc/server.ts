@@ -134,7 +134,7 @@ async function handle(
   } catch (thrown) {
     serving.recording.refused(request, serving.callers.get(request), thrown);
     if (response.destroyed) {
-      serving.log.debug({ error: thrown, url: request.url }, 'the caller is gone');
+      serving.log.debug({ error: thrown, url: request.url }, 'caller gone');
     } else {
       const error = answered(serving, request, thrown);
       await serving.form.refuse(response, error, serving.limits.stallMs);
@@ -283,7 +283,7 @@ function answered(serving: Serving, request: IncomingMessage, thrown: unknown): 
   const error = toGodwitError(thrown);
   const facts = { method: request.method, url: request.url?.slice(0, 200), code: error.code };
   if (error.code === 'GODWIT_INTERNAL') {
-    serving.log.error({ ...facts, error: thrown }, 'a request failed by a defect');
+    serving.log.error({ ...facts, error: thrown }, 'request failed because of a defect');
     return error;
   }
   const { socket } = request;
@@ -291,7 +291,7 @@ function answered(serving: Serving, request: IncomingMessage, thrown: unknown): 
   const { label: peer, circle } = identityOfCaller(caller, socket.remoteAddress);
   const note = serving.refusals.note({ peer, circle, code: error.code, message: error.message });
   if (note === undefined) return error;
-  serving.log.info({ ...facts, by: peer, reason: error.message, ...note }, 'refused a request');
+  serving.log.info({ ...facts, by: peer, reason: error.message, ...note }, 'request refused');
   return error;
 }
 

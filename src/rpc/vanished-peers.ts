@@ -52,10 +52,7 @@ export class Vanished {
       const sinceMs = this.#silent.get(socket) ?? nowMs;
       this.#silent.set(socket, sinceMs);
       if (nowMs - sinceMs < GONE_MS) continue;
-      this.#log.info(
-        { from: socket.remoteAddress },
-        'a client has vanished: its connection is closed',
-      );
+      this.#log.info({ from: socket.remoteAddress }, 'client vanished: connection closed');
       socket.destroy();
     }
   }
@@ -65,7 +62,7 @@ export class Vanished {
       try {
         await this.look(performance.now());
       } catch (error) {
-        this.#log.error({ error }, 'the list of TCP connections cannot be read');
+        this.#log.error({ error }, 'list of TCP connections cannot be read');
       }
       if (this.#watched.size > 0) this.#timer = this.#later();
     };

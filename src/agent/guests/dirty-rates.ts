@@ -78,7 +78,7 @@ export class DirtyRates {
       await this.#lookAt(name, next.handle);
     } catch (error) {
       if (this.#over.signal.aborted) return;
-      log.debug({ guest: name, error: toGodwitError(error) }, 'what a guest writes was not seen');
+      log.debug({ guest: name, error: toGodwitError(error) }, 'dirty rate of a guest not measured');
     }
   }
 

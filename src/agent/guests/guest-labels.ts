@@ -64,7 +64,7 @@ export class HostLabels {
       try {
         this.#files.close(this.#all());
       } catch (err) {
-        log.warn({ err }, 'labels stay in their log, which an earlier build does not read');
+        log.warn({ err }, 'labels kept in their log, which an earlier build cannot read');
       }
     };
   }

@@ -92,7 +92,7 @@ export class GuestLoads {
     if (nowMs - this.#readMs < EVERY_MS) return;
     this.#readMs = nowMs;
     this.#reading = this.#take(found).catch((error: unknown) =>
-      log.warn({ error: toGodwitError(error) }, 'how busy guests are was not read'),
+      log.warn({ error: toGodwitError(error) }, 'load of guests not read'),
     );
   }
 
@@ -128,7 +128,10 @@ export class GuestLoads {
     } catch (error) {
       this.#expected.delete(migration);
       const { log } = this.#parts;
-      log.info({ guest, error: toGodwitError(error) }, 'how busy it was on its host is not known');
+      log.info(
+        { guest, error: toGodwitError(error) },
+        'load of the guest on its earlier host is unknown',
+      );
     }
   }
 
@@ -211,7 +214,7 @@ export class GuestLoads {
     } catch (error) {
       log.warn(
         { error: toGodwitError(error) },
-        'how busy guests were cannot be read: it begins anew',
+        'recorded load of guests is unreadable: recording starts again',
       );
       return new Map();
     }
@@ -227,7 +230,7 @@ export class GuestLoads {
       this.#isChanged = false;
     } catch (error) {
       // A disk may have room again in an hour.
-      log.warn({ error: toGodwitError(error) }, 'how busy guests were could not be written');
+      log.warn({ error: toGodwitError(error) }, 'load of guests could not be written');
     }
   }
 }

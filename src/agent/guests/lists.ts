@@ -148,12 +148,12 @@ function maintenanceHandlers({
       const sight = await asked(host, 'take it out of use', (mode, signal) =>
         mode.enter(host, body, signal),
       );
-      log.info({ host, ...body, ...sight, by: caller.name }, 'maintenance mode was asked for');
+      log.info({ host, ...body, ...sight, by: caller.name }, 'maintenance mode requested');
       return sight;
     },
     leaveMaintenanceMode: async ({ params: { host }, caller }) => {
       const sight = await asked(host, 'use it again', (mode, signal) => mode.leave(host, signal));
-      log.info({ host, ...sight, by: caller.name }, 'the end of maintenance mode was asked for');
+      log.info({ host, ...sight, by: caller.name }, 'end of maintenance mode requested');
       return sight;
     },
   };

@@ -29,7 +29,7 @@ export class HostEvents {
       try {
         this.#lookAt(store);
       } catch (thrown) {
-        log.warn({ error: toGodwitError(thrown) }, 'what migrations do was not reported');
+        log.warn({ error: toGodwitError(thrown) }, 'progress of migrations not reported');
       }
     }, TICK_MS);
   }

@@ -119,7 +119,7 @@ export class Load {
       }
       this.#before = now;
     } catch (thrown) {
-      this.#log.warn({ error: toGodwitError(thrown) }, 'how busy this host is was not read');
+      this.#log.warn({ error: toGodwitError(thrown) }, 'load of this host not read');
       nextMs = EVERY_MS;
     }
     clearTimeout(this.#timer);

@@ -82,7 +82,7 @@ async function ownProcessors(
       const processor = await processorOf(guests.drivers, guest, signal).catch((thrown: unknown) =>
         log.info(
           { guest: guest.info.name, error: toGodwitError(thrown) },
-          'a guest’s processor was not read',
+          'CPU model of a guest not read',
         ),
       );
       if (processor !== undefined) reported.push(processor);

@@ -59,7 +59,7 @@ export class Leftovers {
     const facts = await collectFacts(this.#deps);
     if (!isStillSafe(each, judgeLeftovers(facts))) return false;
     await this.#remove(each, facts);
-    this.#deps.log.info({ ...each }, 'a leftover was cleared');
+    this.#deps.log.info({ ...each }, 'leftover removed');
     return true;
   }
 

@@ -95,7 +95,7 @@ export abstract class AfterEnd<State> {
     } catch (error) {
       if (signal.aborted) return;
       const { log, file } = this.#deps;
-      log.error({ id, error: toGodwitError(error) }, `${file} cannot be carried on`);
+      log.error({ id, error: toGodwitError(error) }, `${file} cannot be continued`);
     }
   }
 

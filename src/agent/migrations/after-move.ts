@@ -79,7 +79,10 @@ export class AfterMove extends AfterEnd<LaterState> {
       if (phase !== 'done' || clock.wallMs() - endedMs > 2 * MAX_LATER_MS) return undefined;
       return laterFrom(store.report(id));
     } catch (error) {
-      log.error({ id, error: toGodwitError(error) }, 'nobody is asked what the guest does now');
+      log.error(
+        { id, error: toGodwitError(error) },
+        'state of the guest not checked after the move',
+      );
       return undefined;
     }
   }

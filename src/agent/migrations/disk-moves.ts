@@ -235,7 +235,7 @@ export class DiskMoves {
     } catch (thrown) {
       // Nobody knows where it stands; which disk it moves is in its first record.
       const error = toGodwitError(thrown);
-      this.#deps.log.error({ id, error }, 'the move of a disk is held');
+      this.#deps.log.error({ id, error }, 'disk move held');
       this.#held.push(...heldMoves(id, path.join(this.#dir, id), error));
       return;
     }
@@ -292,7 +292,7 @@ export class DiskMoves {
     const running = move
       .run(this.#ending.signal)
       .catch((thrown: unknown) => {
-        log.error({ id: plan.id, error: toGodwitError(thrown) }, 'the move of a disk was left');
+        log.error({ id: plan.id, error: toGodwitError(thrown) }, 'disk move abandoned');
       })
       .finally(() => {
         this.#running.delete(plan.id);

@@ -43,7 +43,7 @@ export class Follow {
     try {
       return await ask(mover, (api) => api.progress({}, { deadlineMs: ANSWER_MS }));
     } catch (thrown) {
-      this.#deps.log.debug({ id, error: toGodwitError(thrown) }, 'a mover does not answer');
+      this.#deps.log.debug({ id, error: toGodwitError(thrown) }, 'mover does not answer');
       return this.#fromJournal(id);
     }
   }
@@ -118,7 +118,7 @@ export class Follow {
       yield* api.events({}, { signal });
     } catch (thrown) {
       // Its death is no news for who follows the migration: another one takes over.
-      this.#deps.log.debug({ id, error: toGodwitError(thrown) }, 'a mover stopped reporting');
+      this.#deps.log.debug({ id, error: toGodwitError(thrown) }, 'mover stopped reporting');
     } finally {
       close();
     }

@@ -38,7 +38,7 @@ export async function reportOfBoth(
     const reported = await peers.report(request.fromHost, id);
     return isSame(own, reported) ? withOwn(reported, own) : own;
   } catch (thrown) {
-    log.debug({ id, error: toGodwitError(thrown) }, 'the source does not give its report');
+    log.debug({ id, error: toGodwitError(thrown) }, 'source does not send its report');
     return own;
   }
 }

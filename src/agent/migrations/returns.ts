@@ -93,7 +93,7 @@ export class Returns extends AfterEnd<WatchState> {
       return { ...answer, what: `${back}, which takes it back: ${answer.what}` };
     }
     this.keep(arrived.migration, cancelled(state, by));
-    log.info({ id, by }, 'a guest is not to be taken back');
+    log.info({ id, by }, 'return of a guest cancelled');
     const { guest } = arrived.request.admission;
     return { accepted: true, what: `${guest} stays on ${config.name}: it is checked no more` };
   }
@@ -214,12 +214,12 @@ export class Returns extends AfterEnd<WatchState> {
         { ...wayBack(settings, { guest, to: from }), id },
         { migration: migration.id, why },
       );
-      log.warn({ id, guest, to: from, why }, 'a guest is taken back: its check failed');
+      log.warn({ id, guest, to: from, why }, 'guest moves back: its check failed');
     } catch (thrown) {
       const error = toGodwitError(thrown);
       // Somebody moves it meanwhile, and decides.
       if (hasCode(thrown, 'GODWIT_GUEST_BUSY')) return;
-      log.error({ id, guest, error }, 'a guest cannot be taken back');
+      log.error({ id, guest, error }, 'guest cannot move back');
       this.keep(arrived.migration, afterRefusal(state, error.message, clock.wallMs()));
     }
   }

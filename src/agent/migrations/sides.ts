@@ -109,7 +109,7 @@ export class Sides {
     } catch (thrown) {
       log.warn(
         { id, error: toGodwitError(thrown) },
-        'no mover reports the state of the hypervisor',
+        'state of the hypervisor unknown: no mover reports it',
       );
     }
   }

@@ -56,10 +56,10 @@ export function fleetHandlers({
           clock.wallMs(),
         );
         if (renewed.certificate === undefined) return {};
-        log.info({ host: renewed.name }, 'a certificate was renewed');
+        log.info({ host: renewed.name }, 'certificate renewed');
         return { certificate: renewed.certificate };
       } catch (err) {
-        log.warn({ err, host: caller.name }, 'a certificate was not renewed');
+        log.warn({ err, host: caller.name }, 'certificate not renewed');
         throw err;
       }
     },
@@ -73,7 +73,7 @@ export function fleetHandlers({
       const signed = await joinFailures.run(calledFrom, () =>
         redeemToken(caDir, body.token, body.request, clock.wallMs()),
       );
-      log.info({ host: signed.name }, 'a host joined');
+      log.info({ host: signed.name }, 'host joined');
       spread.look();
       const { name: _name, ...answer } = signed;
       return answer;

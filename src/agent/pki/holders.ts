@@ -71,10 +71,7 @@ export class Holders {
     try {
       there = await certificateAt(name);
     } catch (thrown) {
-      log.debug(
-        { why: toGodwitError(thrown).message },
-        `${name} was not seen with its certificate`,
-      );
+      log.debug({ why: toGodwitError(thrown).message }, `${name} not seen with its certificate`);
       return;
     }
     if (there.serialNumber === shown.serialNumber) {
@@ -89,7 +86,7 @@ export class Holders {
       shownByHost: plainSerial(there.serialNumber),
       at: new Date(clock.wallMs()).toISOString(),
     };
-    log.error(look.reported, `somebody else uses the newest certificate of ${name}`);
+    log.error(look.reported, `another host uses the newest certificate of ${name}`);
   }
 
   /** The last one of `name` was revoked or replaced since. */

@@ -95,7 +95,8 @@ export class Renewal {
       // One that is due and is to be kept all the same: the clocks of the two hosts differ.
       const pauseMs = isNew ? AFTER_MS : retryPauseMs(1, this.#leftMs());
       this.#notBeforeMs = clock.wallMs() + pauseMs;
-      if (isNew) log.info({ daysLeft: this.#leftMs() / DAY_MS }, 'this host’s certificate is new');
+      if (isNew)
+        log.info({ daysLeft: this.#leftMs() / DAY_MS }, 'certificate of this host renewed');
     } catch (thrown) {
       if (!this.#stop.signal.aborted) this.#fail(toGodwitError(thrown), clock.wallMs());
     }
@@ -131,7 +132,7 @@ export class Renewal {
       if (config.caDir === undefined) await peers.newerList(holder, fleet.list()?.number ?? 0);
       else endReplaced(config.caDir, this.#own(), clock.wallMs());
     } catch (err) {
-      log.debug({ err }, 'the CA has not seen this host’s new certificate yet');
+      log.debug({ err }, 'CA has not seen the new certificate of this host yet');
     }
   }
 
@@ -145,8 +146,8 @@ export class Renewal {
     const daysLeft = leftMs / DAY_MS;
     const said = { code, reason, hint, failures: this.#failures, daysLeft };
     if (hasCode(why, 'GODWIT_CERT_SUPERSEDED', 'GODWIT_CERT_REVOKED')) {
-      log.error(said, `the CA does not take the certificate of ${config.name} for its last one`);
-    } else log.warn(said, 'this host’s certificate could not be renewed');
+      log.error(said, `CA rejects the certificate of ${config.name}: it issued a newer one`);
+    } else log.warn(said, 'certificate of this host could not be renewed');
   }
 
   #leftMs(): number {

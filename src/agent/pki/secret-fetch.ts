@@ -43,9 +43,9 @@ export class SecretFetch {
       const found = await this.#find(wanted.id, [wanted.holder, name]);
       if (found === undefined) return;
       replaceSecret(pkiDirOf(config), found);
-      log.info({ id: wanted.id }, 'the site’s secret is another one');
+      log.info({ id: wanted.id }, 'site secret changed');
     } catch (err) {
-      log.warn({ err }, 'the site’s secret could not be kept');
+      log.warn({ err }, 'site secret could not be stored');
     } finally {
       this.#isAsking = false;
     }
@@ -69,7 +69,7 @@ export class SecretFetch {
         const { secret } = await peers.siteSecret(name, id);
         if (secret !== undefined && secretId(secret) === id) return secret;
       } catch (err) {
-        log.debug({ err, name }, 'no secret from another host');
+        log.debug({ err, name }, 'site secret not received from another host');
       }
     }
     return undefined;

@@ -92,7 +92,7 @@ export class Spread {
     // A CA that was restored from a backup goes on from what the fleet has.
     if (config.caDir !== undefined) keepList(config.caDir, offered);
     this.#keep(offered);
-    log.info({ number: offered.list.number }, 'the fleet’s list is a newer one');
+    log.info({ number: offered.list.number }, 'newer fleet list received');
     return offered.list.number;
   }
 
@@ -115,7 +115,7 @@ export class Spread {
       void this.#push(latest.signed);
     } catch (err) {
       const why = toGodwitError(err).message;
-      if (why !== this.#failed) log.error({ err }, 'the fleet’s list could not be signed or kept');
+      if (why !== this.#failed) log.error({ err }, 'fleet list could not be signed or stored');
       this.#failed = why;
     }
   }
@@ -124,7 +124,7 @@ export class Spread {
   saw(certificate: Buffer | undefined): void {
     if (this.#holders === undefined || certificate === undefined) return;
     this.#holders.saw(new X509Certificate(certificate)).catch((err: unknown) => {
-      this.#deps.log.error({ err }, 'a certificate that was replaced could not be ended');
+      this.#deps.log.error({ err }, 'replaced certificate could not be revoked');
     });
   }
 
@@ -175,7 +175,7 @@ export class Spread {
   async #push(signed: SignedList): Promise<void> {
     const { peers, log } = this.#deps;
     const reached = await peers.offerList(signed);
-    log.info({ reached }, 'the fleet’s list was handed to the other hosts');
+    log.info({ reached }, 'fleet list sent to the other hosts');
   }
 
   async #pull(): Promise<void> {
@@ -188,7 +188,7 @@ export class Spread {
       if (signed !== undefined) this.take(signed);
       await this.secrets.look(name);
     } catch (err) {
-      log.debug({ err }, 'no list from another host');
+      log.debug({ err }, 'fleet list not received from another host');
     }
   }
 }

@@ -95,7 +95,7 @@ export class Receivers {
       removeSockets(gone);
       forgetReceiver(this.#deps.config.stateDir, gone);
     } catch (err) {
-      this.#deps.log.warn({ err, id: gone.id }, 'the socket of a receiver is left');
+      this.#deps.log.warn({ err, id: gone.id }, 'receiver socket left over');
     }
   }
 
@@ -117,7 +117,7 @@ export class Receivers {
       this.#clear({ id, from, socket, diskSocket: beside });
     });
     const { address, session, disks } = await started.ready;
-    log.info({ id, guest, from }, 'a receiver waits for the memory of a guest');
+    log.info({ id, guest, from }, 'receiver waits for the memory of a guest');
     return { address, session, place: sockets.place, disks };
   }
 

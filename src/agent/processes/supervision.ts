@@ -110,7 +110,7 @@ export class Supervisor {
       try {
         this.#look(migration);
       } catch (error) {
-        this.#log.error({ id: migration.id, error }, 'cannot look after a migration');
+        this.#log.error({ id: migration.id, error }, 'migration cannot be supervised');
       }
     }
   }
@@ -123,7 +123,7 @@ export class Supervisor {
       return;
     }
     this.#movers.capLog(migration).catch((error: unknown) => {
-      this.#log.warn({ id, error }, 'the log of a mover is not cut');
+      this.#log.warn({ id, error }, 'log of a mover not truncated');
     });
     if (this.#starting.has(id)) return;
     if (this.#isLeftAlone(migration)) return;
@@ -136,9 +136,9 @@ export class Supervisor {
       if (now - attempts.startedAt > LIVED_MS) this.#attempts.delete(id);
       else if (attempts.count >= MANY_RESTARTS) this.#report(migration, attempts);
     }
-    this.#log.warn({ id, count: attempts?.count ?? 0 }, 'a migration has no mover: starting one');
+    this.#log.warn({ id, count: attempts?.count ?? 0 }, 'migration has no mover: starting one');
     this.ensure(migration).catch((thrown: unknown) => {
-      this.#log.error({ id, error: toGodwitError(thrown) }, 'a mover did not start');
+      this.#log.error({ id, error: toGodwitError(thrown) }, 'mover did not start');
     });
   }
 
@@ -151,7 +151,7 @@ export class Supervisor {
     }
     if (this.#unreadable.get(id) !== error.message) {
       this.#unreadable.set(id, error.message);
-      this.#log.error({ id, error }, 'a migration is held: its journal cannot be read');
+      this.#log.error({ id, error }, 'migration held: its journal cannot be read');
     }
     return true;
   }
@@ -161,7 +161,7 @@ export class Supervisor {
     const seconds = LONGEST_PAUSE_MS / 1000;
     const reason = `its mover ended ${attempts.count} times in a row; see mover.log in ${dir}; another is started every ${seconds} s`;
     if (attempts.leftBecause === undefined) {
-      this.#log.error({ id, reason }, 'a migration is stalled: its movers end at once');
+      this.#log.error({ id, reason }, 'migration stalled: its movers end at once');
     }
     attempts.leftBecause = reason;
   }
@@ -181,7 +181,7 @@ export class Supervisor {
     }
     if (now - since < STOPPED_MS) return false;
     this.#stoppedAt.delete(id);
-    this.#log.warn({ id, pid: mover.pid }, 'a mover is stopped: it is killed, and another goes on');
+    this.#log.warn({ id, pid: mover.pid }, 'stopped mover killed: another one continues');
     this.#movers.kill(mover);
     // Its end is a moment away, and then it is looked for again.
     setTimeout(() => this.check(), ENDED_MS).unref();

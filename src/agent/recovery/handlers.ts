@@ -83,7 +83,7 @@ export function recoveryHandlers(deps: RecoveryHandlerDependencies): Handlers<Re
     putRecovery: async ({ params: { id }, query, body, caller }) => {
       const order = orderFor(query, caller);
       await orders.under(order, id, () => begin(deps, id, body));
-      log.warn({ id, ...body, by: caller.name }, 'a guest of a dead host is to be started here');
+      log.warn({ id, ...body, by: caller.name }, 'guest of a dead host will be started here');
       return { id, started: true };
     },
   };

@@ -351,12 +351,12 @@ export class KeepStandbys {
       await withDeadline(`to describe ${guest} to ${to}`, CHECKS_MS, signal, (within) =>
         this.offer(guest, to, within),
       );
-      log.info({ guest, to }, 'a standby has the new description of a guest');
+      log.info({ guest, to }, 'standby has the new description of a guest');
       return true;
     } catch (thrown) {
       const error = toGodwitError(thrown);
       if (!signal.aborted)
-        log.warn({ guest, to, error }, 'a standby has an old description of a guest');
+        log.warn({ guest, to, error }, 'standby has an old description of a guest');
       return false;
     }
   }

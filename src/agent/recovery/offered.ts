@@ -72,7 +72,7 @@ export class OfferedStandbys {
       return offersFile.parse(JSON.parse(readFileSync(this.#file, 'utf8'))).offers;
     } catch (thrown) {
       if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT')
-        log.warn({ error: toGodwitError(thrown) }, 'the record of offered standbys is unreadable');
+        log.warn({ error: toGodwitError(thrown) }, 'record of offered standbys is unreadable');
       return [];
     }
   }

@@ -94,7 +94,7 @@ export class SourceWatch {
       const main = peers.address(from);
       return main === undefined ? [] : [main, ...peers.furtherAddresses(from)];
     } catch (thrown) {
-      log.debug({ from, error: toGodwitError(thrown) }, 'members of the fleet are unknown');
+      log.debug({ from, error: toGodwitError(thrown) }, 'fleet members unknown');
       return undefined;
     }
   }
@@ -111,7 +111,7 @@ export class SourceWatch {
       const why = whyExpired({ atMs, notMemberSinceMs }, this.sight(from), nowMs);
       if (why === undefined) continue;
       standbys.forget(from, guest);
-      log.info({ from, guest, why }, 'a standby of a guest has expired');
+      log.info({ from, guest, why }, 'standby of a guest expired');
     }
   }
 }

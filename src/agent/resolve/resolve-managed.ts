@@ -122,7 +122,7 @@ export class ManagedResolve {
     }
     const event = { type: 'resolved', runAt, proof, by: by.slice(0, 128) } as const;
     await inTurn(async () => {
-      log.warn({ id, by, proof, runAt: asked.runAt }, 'a migration is resolved');
+      log.warn({ id, by, proof, runAt: asked.runAt }, 'migration resolved');
       await this.#journal(migration, event, { known, records });
       store.reopen(id);
       await supervisor.ensure(migration);

@@ -76,7 +76,7 @@ export function controllerHandlers(
     ...limitHandlers(deps),
     setMaintenance: async ({ params: { host }, body: { note }, caller }) => {
       await setMaintenance(store, host, note);
-      deps.log.info({ host, note, by: caller.name }, 'a host was noted for maintenance');
+      deps.log.info({ host, note, by: caller.name }, 'host marked for maintenance');
       return { ok: true };
     },
     ...planHandlers(deps),

@@ -162,7 +162,7 @@ async function cancelMigration(
     if (hasCode(thrown, 'GODWIT_ORDER_STALE')) return ask();
     throw thrown;
   });
-  parts.log.info({ id, by: caller.name, ...answer }, 'a cancel was asked for');
+  parts.log.info({ id, by: caller.name, ...answer }, 'cancel requested');
   if (row.wish === null || !answer.accepted) return answer;
   const part = `The request ${row.wish} does not move ${row.guest} again.`;
   return { ...answer, what: `${answer.what} ${part}` };

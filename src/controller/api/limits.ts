@@ -24,7 +24,7 @@ export function limitHandlers({
       ];
       if (named.length > 0) await checkHosts(store, named);
       await changeLimits(store, body);
-      log.info({ change: body, by: caller.name }, 'limits were changed');
+      log.info({ change: body, by: caller.name }, 'limits changed');
       return readLimits(store);
     },
   };

@@ -27,18 +27,18 @@ export function managerHandlers(deps: ManagerHandlerDependencies): Handlers<type
     addManager: async ({ body, caller }) => {
       const { name, password, ...place } = body;
       const checks = await managers.add(name, place, { password, by: caller.name });
-      log.info({ manager: name, driver: place.driver, by: caller.name }, 'a manager was added');
+      log.info({ manager: name, driver: place.driver, by: caller.name }, 'manager added');
       return { manager: managers.entry(name), checks };
     },
     diagnoseManager: async ({ params: { name } }) => ({ checks: await managers.diagnose(name) }),
     rotateManagerKey: async ({ caller }) => {
       const count = await managerStore.rotate();
-      log.info({ managers: count, by: caller.name }, 'the key of the managers was exchanged');
+      log.info({ managers: count, by: caller.name }, 'key of the managers replaced');
       return { managers: count };
     },
     removeManager: async ({ params: { name }, caller }) => {
       await managers.remove(name);
-      log.info({ manager: name, by: caller.name }, 'a manager was removed');
+      log.info({ manager: name, by: caller.name }, 'manager removed');
       return { ok: true };
     },
   };

@@ -47,7 +47,7 @@ export function policyHandlers(deps: PolicyHandlerDependencies): Handlers<Routes
     putPolicy: async ({ params: { scope, kind }, query: { ifSetAtMs }, body, caller }) => {
       await checkSettings(deps, scope, body);
       const set = await policies.put(kind, scope, body, caller.name, ifSetAtMs);
-      log.info({ kind, scope, settings: body, by: caller.name }, 'a policy was set');
+      log.info({ kind, scope, settings: body, by: caller.name }, 'policy set');
       return set;
     },
     removePolicy: async ({ params: { scope, kind }, caller }) => {
@@ -56,7 +56,7 @@ export function policyHandlers(deps: PolicyHandlerDependencies): Handlers<Routes
         throw godwitError('GODWIT_USAGE', { what: 'the policy of the fleet stays' }, { hint });
       }
       await policies.remove(kind, scope);
-      log.info({ kind, scope, by: caller.name }, 'the policy of a group was removed');
+      log.info({ kind, scope, by: caller.name }, 'policy of a group removed');
       return { ok: true };
     },
     runPolicy: async ({ params: { scope, kind }, query }) => {
@@ -77,15 +77,15 @@ export function policyHandlers(deps: PolicyHandlerDependencies): Handlers<Routes
     proposal: ({ params }) => proposals.get(params.id),
     acceptProposal: async ({ params: { id }, caller }) => {
       const done = await proposals.accept(id, caller.name);
-      log.info({ proposal: id, wishes: done.wishes, by: caller.name }, 'a proposal was accepted');
+      log.info({ proposal: id, wishes: done.wishes, by: caller.name }, 'proposal accepted');
       return done;
     },
     rejectProposal: async ({ params: { id }, body: { reason }, caller }) => {
-      log.info({ proposal: id, reason, by: caller.name }, 'a proposal is rejected');
+      log.info({ proposal: id, reason, by: caller.name }, 'proposal rejected');
       return proposals.reject(id, reason, caller.name);
     },
     snoozeProposal: async ({ params: { id }, body: { forMs }, caller }) => {
-      log.info({ proposal: id, forMs, by: caller.name }, 'a proposal is put off');
+      log.info({ proposal: id, forMs, by: caller.name }, 'proposal postponed');
       return proposals.snooze(id, forMs, caller.name);
     },
     place: async (call) =>

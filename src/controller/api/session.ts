@@ -41,12 +41,12 @@ export function sessionHandlers(deps: SessionHandlerDependencies): Handlers<type
     },
     endSession: async ({ params: { id }, caller }) => {
       await sessions.endById(id);
-      log.info({ session: id, by: caller.name }, 'a session was ended');
+      log.info({ session: id, by: caller.name }, 'session ended');
       return { ok: true };
     },
     endSessions: async ({ query: { name }, caller }) => {
       const ended = await sessions.endByName(name);
-      log.info({ name, ended, by: caller.name }, 'the sessions of a name were ended');
+      log.info({ name, ended, by: caller.name }, 'sessions of a name ended');
       return { ended };
     },
     session: ({ caller }) => sessionOf(caller, methods),

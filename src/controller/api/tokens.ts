@@ -16,12 +16,12 @@ export function tokenHandlers({
     tokens: async () => ({ tokens: await tokens.list() }),
     createToken: async ({ body, caller }) => {
       const made = await tokens.create({ ...body, by: caller.name });
-      log.info({ token: body.name, role: body.role, by: caller.name }, 'a token was made');
+      log.info({ token: body.name, role: body.role, by: caller.name }, 'token made');
       return made;
     },
     revokeToken: async ({ params: { name }, caller }) => {
       await tokens.revoke(name);
-      log.info({ token: name, by: caller.name }, 'a token was revoked');
+      log.info({ token: name, by: caller.name }, 'token revoked');
       return { ok: true };
     },
   };

@@ -58,7 +58,7 @@ export function wishHandlers({
       checkDeadline(wish, plan, world);
       if (isDry) return { started: false, plan };
       await wishes.add(wish);
-      log.info({ wish: id, ask: body, by: caller.name }, 'a wish was taken');
+      log.info({ wish: id, ask: body, by: caller.name }, 'request accepted');
       return { started: true, plan };
     },
     wishes: async () => ({ wishes: await wishes.list() }),
@@ -66,7 +66,7 @@ export function wishHandlers({
     cancelWish: async ({ params: { id }, query, caller }) => {
       const how = query.rollBack === 'true' ? 'roll-back' : 'let-run';
       const accepted = await wishes.cancel(id, how);
-      log.info({ wish: id, how, accepted, by: caller.name }, 'a cancel was asked for');
+      log.info({ wish: id, how, accepted, by: caller.name }, 'cancel requested');
       return { accepted };
     },
     undrain: async ({ params: { host }, caller }) => {
@@ -78,8 +78,9 @@ export function wishHandlers({
       await wishes.undrain(host);
       // Moves to it may begin at once. A host that does not answer opens by itself within minutes.
       const isOpen = request === undefined || (await calls.open(host, request));
-      if (!isOpen) log.warn({ host, request }, 'drained host did not answer that it is open again');
-      log.info({ host, by: caller.name }, 'guests may come to a host again');
+      if (!isOpen)
+        log.warn({ host, request }, 'drained host did not confirm that it is open again');
+      log.info({ host, by: caller.name }, 'host open to guests again');
       return { ok: true };
     },
   };

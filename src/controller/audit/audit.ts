@@ -121,7 +121,7 @@ export class Audit implements RequestRecord {
     const writing = this.#write({ ...row, unkept })
       .then(() => {})
       .catch((thrown: unknown) => {
-        log.error({ error: toGodwitError(thrown) }, 'a refused attempt is not in the audit log');
+        log.error({ error: toGodwitError(thrown) }, 'refused attempt missing from the audit log');
       })
       .finally(() => {
         this.#writing.delete(writing);
@@ -135,7 +135,7 @@ export class Audit implements RequestRecord {
     this.#deps.dropped?.();
     if (!this.#isBehind) {
       const facts = { writing: MAX_WRITING, who, what, result };
-      this.#deps.log.warn(facts, 'refused attempts are not in the audit log: too many at once');
+      this.#deps.log.warn(facts, 'refused attempts missing from the audit log: too many at once');
     }
     this.#isBehind = true;
   }
@@ -166,7 +166,7 @@ export class Audit implements RequestRecord {
     if (nowMs - this.#prunedMs < PRUNE_EVERY_MS && this.#written < PRUNE_EVERY_ROWS) return;
     [this.#prunedMs, this.#written] = [nowMs, 0];
     await this.#rows.prune(policy).catch((thrown: unknown) => {
-      log.error({ error: toGodwitError(thrown) }, 'the audit log could not be shortened');
+      log.error({ error: toGodwitError(thrown) }, 'audit log could not be pruned');
     });
   }
 }

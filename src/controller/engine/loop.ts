@@ -74,7 +74,7 @@ export class WishLoop {
         }
         await this.#sleep(LOOK_FOR_WORK_MS);
       } catch (thrown) {
-        log.warn({ error: toGodwitError(thrown) }, 'no wish could be resumed');
+        log.warn({ error: toGodwitError(thrown) }, 'requests could not be resumed');
         await this.#sleep(AFTER_ERROR_MS);
       }
     }
@@ -94,7 +94,7 @@ export class WishLoop {
         await store.release(carrier.claim, dueInMs);
       } catch (thrown) {
         // Its lease ends by itself.
-        log.warn({ wish: claim.wish, error: toGodwitError(thrown) }, 'a claim was not given up');
+        log.warn({ wish: claim.wish, error: toGodwitError(thrown) }, 'claim not released');
       }
     }
   }
@@ -107,14 +107,14 @@ export class WishLoop {
       try {
         const round = await carrier.round();
         if (round === 'ended' || round === 'lost') {
-          log.info({ wish, epoch: carrier.claim.epoch, round }, 'the work on a wish ended');
+          log.info({ wish, epoch: carrier.claim.epoch, round }, 'work on a request ended');
           return 0;
         }
         if (round === 'idle') return IDLE_MS;
         if (round === 'again') continue;
         await Promise.race([this.#sleep(this.#waitMs()), carrier.ended, ...carrier.pending]);
       } catch (thrown) {
-        log.warn({ wish, error: toGodwitError(thrown) }, 'a wish could not be carried on');
+        log.warn({ wish, error: toGodwitError(thrown) }, 'request could not be continued');
         await this.#sleep(AFTER_ERROR_MS);
       }
     }
@@ -136,7 +136,7 @@ export class WishLoop {
         const claims = [...this.#carriers].map(({ claim }) => claim);
         await store.renewAll(claims, leaseMs);
       } catch (thrown) {
-        if (!signal.aborted) log.debug({ error: toGodwitError(thrown) }, 'leases were not renewed');
+        if (!signal.aborted) log.debug({ error: toGodwitError(thrown) }, 'leases not renewed');
       }
     }
   }

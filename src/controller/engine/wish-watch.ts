@@ -85,7 +85,8 @@ export class WishWatch {
         failed = '';
       } catch (thrown) {
         const error = toGodwitError(thrown);
-        if (error.message !== failed) log.warn({ error }, 'changes of wishes are not reported now');
+        if (error.message !== failed)
+          log.warn({ error }, 'changes of requests are not reported now');
         failed = error.message;
       }
       await clock.sleep(LOOK_MS, signal).catch(() => {});

@@ -100,15 +100,15 @@ export class HealthWatch {
     if (words === undefined) {
       if (known === undefined) return;
       await writeWell(store, held, host);
-      log.info({ host }, 'a host is well again');
+      log.info({ host }, 'host healthy again');
       return;
     }
     if (known?.words !== words) await writeIll(store, held, { host, words });
-    if (known === undefined) log.warn({ host, words }, 'a host is ill');
+    if (known === undefined) log.warn({ host, words }, 'host unhealthy');
     if (policy.policy !== 'drain' || known?.wish !== undefined) return;
     const id = `w-${randomBytes(6).toString('hex')}`;
     const wish = await drainIll(store, held, { host, id, most: policy.mostDrained });
-    if (wish !== undefined) log.warn({ host, wish, words }, 'a host is ill and drained');
+    if (wish !== undefined) log.warn({ host, wish, words }, 'unhealthy host drained');
   }
 }
 

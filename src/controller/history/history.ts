@@ -112,7 +112,7 @@ export class History {
     this.#look(host, 'destination', SOURCE_FIRST_MS);
     this.#late.followed(host).catch((thrown: unknown) => {
       const error = toGodwitError(thrown);
-      this.#deps.log.warn({ host, error }, 'its late reports are not known');
+      this.#deps.log.warn({ host, error }, 'late reports of a host are unknown');
     });
   }
 
@@ -152,7 +152,7 @@ export class History {
       } catch (thrown) {
         const error = toGodwitError(thrown);
         if (error.message !== failed && !signal.aborted)
-          log.error({ error }, 'the history of migrations could not be written');
+          log.error({ error }, 'history of migrations could not be written');
         failed = error.message;
       }
       this.#live.poll();
@@ -204,7 +204,7 @@ export class History {
     } catch (thrown) {
       if (signal.aborted) return;
       const error = toGodwitError(thrown);
-      this.#deps.log.debug({ host: name, error }, 'the migrations of a host are not known');
+      this.#deps.log.debug({ host: name, error }, 'migrations of a host are unknown');
       host.isSilent = true;
       this.#look(name, side, AGAIN_MS);
     }
@@ -227,7 +227,7 @@ export class History {
     this.#horizon = await horizonOf(store, policy, gone.until);
     this.#prunedMs = nowMs;
     const { migrations, wishes } = gone;
-    if (migrations + wishes > 0) log.info({ migrations, wishes }, 'the history was pruned');
+    if (migrations + wishes > 0) log.info({ migrations, wishes }, 'history pruned');
   }
 }
 

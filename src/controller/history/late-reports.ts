@@ -120,7 +120,7 @@ export class LateReports {
       if (report === undefined || !maySayMore(report)) this.#awaited.delete(key);
     } catch (thrown) {
       // It is asked again in a minute.
-      log.debug({ id, host, error: toGodwitError(thrown) }, 'a report was not completed');
+      log.debug({ id, host, error: toGodwitError(thrown) }, 'report not completed');
     }
   }
 }

@@ -87,13 +87,13 @@ export class Conflicts {
     const { name, uuid } = guest;
     if (hosts.length < 2) {
       if (this.#known.delete(identity))
-        this.#log.warn({ guest: name, uuid }, 'one host claims that guest again, as it should be');
+        this.#log.warn({ guest: name, uuid }, 'only one host claims that guest again');
       return;
     }
     const facts = { guest: name, uuid, hosts };
     this.#log.error(
       facts,
-      'SEVERAL HOSTS CLAIM TO RUN ONE GUEST: nothing touches it; look at once',
+      'SEVERAL HOSTS CLAIM TO RUN ONE GUEST: Godwit does not touch it; check these hosts now',
     );
     if (!this.#known.has(identity)) this.#publish({ type: 'conflict', name, hosts });
     this.#known.add(identity);

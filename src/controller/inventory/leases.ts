@@ -68,7 +68,7 @@ export class HostLeases {
     if (taken.length + lost.length > 0)
       this.#log.info(
         { held: held.size, taken, lost },
-        'the shards of hosts that are followed here',
+        'shards of hosts followed by this controller',
       );
     this.#held = held;
     return held;

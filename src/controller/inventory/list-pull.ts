@@ -54,9 +54,12 @@ export class ListPull {
       const offered = checkList(signed, readFileSync(path.join(pkiDir, 'ca.crt'), 'utf8'));
       if (newerList(known, offered) !== offered) return;
       writePrivate(path.join(stateDir, FLEET_FILE), `${JSON.stringify(offered.signed)}\n`);
-      log.info({ number: offered.list.number }, 'the fleet’s list is a newer one');
+      log.info({ number: offered.list.number }, 'newer fleet list received');
     } catch (thrown) {
-      log.debug({ error: toGodwitError(thrown), host: expectedName }, 'no list from a host');
+      log.debug(
+        { error: toGodwitError(thrown), host: expectedName },
+        'fleet list not received from a host',
+      );
     } finally {
       asking.close();
     }

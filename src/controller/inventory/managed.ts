@@ -182,10 +182,7 @@ export class ManagedHosts {
   #warn(host: string, manager: string): void {
     if (this.#taken.has(host)) return;
     this.#taken.add(host);
-    this.#deps.log.warn(
-      { host, manager },
-      'a host of a manager is left out: another host has its name',
-    );
+    this.#deps.log.warn({ host, manager }, 'host of a manager ignored: another host has its name');
   }
 }
 

@@ -28,7 +28,7 @@ export class StoreLoops {
     while (!signal.aborted) {
       try {
         await work();
-        if (failed !== '') this.#log.info({ what }, 'the database answers again');
+        if (failed !== '') this.#log.info({ what }, 'database answers again');
         failed = '';
       } catch (thrown) {
         const error = toGodwitError(thrown);

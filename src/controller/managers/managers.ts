@@ -304,8 +304,8 @@ function watchedBy(
     const { state: before } = running.sight;
     running.sight = next(running.sight, { state, sinceMs: clock.wallMs(), reason });
     if (state === before) return;
-    if (state === 'silent') log.warn({ manager, reason }, 'a manager is silent');
-    else log.info({ manager }, 'a manager answers');
+    if (state === 'silent') log.warn({ manager, reason }, 'manager does not answer');
+    else log.info({ manager }, 'manager answers');
   };
   return {
     ...heard,

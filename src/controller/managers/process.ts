@@ -85,7 +85,7 @@ export class ManagerProcess {
           await this.#capLog();
         } else {
           if (this.#child !== undefined) {
-            log.warn({ manager: place.name, log: place.log }, 'the agent of a manager has ended');
+            log.warn({ manager: place.name, log: place.log }, 'agent of a manager ended');
             pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS);
           }
           await this.#deps.prepare();
@@ -94,7 +94,7 @@ export class ManagerProcess {
         }
       } catch (thrown) {
         const error = toGodwitError(thrown);
-        log.error({ manager: place.name, error }, 'the agent of a manager cannot be started');
+        log.error({ manager: place.name, error }, 'agent of a manager cannot be started');
         pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS);
       }
       await clock.sleep(pauseMs, signal).catch(() => {});
@@ -105,7 +105,7 @@ export class ManagerProcess {
     const { log, place } = this.#deps;
     await capLog(place.log, MAX_LOG_BYTES).catch((error: unknown) => {
       if (isMissing(error)) return;
-      log.warn({ manager: place.name, log: place.log, error }, 'the log of an agent is not cut');
+      log.warn({ manager: place.name, log: place.log, error }, 'log of an agent not truncated');
     });
   }
 

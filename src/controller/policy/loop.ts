@@ -70,7 +70,7 @@ export class PolicyLoop {
     const { kind, scope } = claim;
     const change = await lookFor(this.#deps, { kind, scope });
     const isWritten = await policies.commit(claim, change, lookMs);
-    log.debug({ kind, scope, isWritten, words: change.look.words }, 'a policy looked');
+    log.debug({ kind, scope, isWritten, words: change.look.words }, 'policy evaluated');
   }
 
   async #work(): Promise<void> {
@@ -85,7 +85,7 @@ export class PolicyLoop {
         }
         await this.#look(claim);
       } catch (thrown) {
-        log.warn({ error: toGodwitError(thrown) }, 'a policy could not look');
+        log.warn({ error: toGodwitError(thrown) }, 'policy could not be evaluated');
         await this.#sleep(AFTER_ERROR_MS);
       }
     }

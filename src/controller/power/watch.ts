@@ -138,7 +138,7 @@ export class PowerWatch {
     const { store, log, held } = this.#deps;
     if (step === 'close') {
       if (await closeForSleep(store, held(), host))
-        log.info({ host }, 'a host without guests is to fall asleep: it is closed');
+        log.info({ host }, 'host without guests will be put to sleep: closed to guests');
       return;
     }
     if (power === undefined) return;
@@ -167,7 +167,10 @@ export class PowerWatch {
   #begin(host: string, work: () => Promise<void>): void {
     const done = work()
       .catch((thrown: unknown) =>
-        this.#deps.log.warn({ host, error: toGodwitError(thrown) }, 'a host’s power was not set'),
+        this.#deps.log.warn(
+          { host, error: toGodwitError(thrown) },
+          'power state of a host not set',
+        ),
       )
       .finally(() => this.#running.delete(host));
     this.#running.set(host, done);
@@ -183,7 +186,7 @@ export class PowerWatch {
     }
     const answer = await this.#call('sleep', host, settings);
     if (answer.ok) return this.#set(host, 'falling-asleep', 'asleep', 'a host was put to sleep');
-    this.#deps.log.warn({ host, why: answer.why }, 'a host could not be put to sleep');
+    this.#deps.log.warn({ host, why: answer.why }, 'host could not be put to sleep');
     this.#leftUntil.set(host, (await this.#nowMs()) + NOT_AGAIN_MS);
     await this.#set(host, 'falling-asleep', 'on', 'guests may come to a host again');
   }
@@ -204,10 +207,10 @@ export class PowerWatch {
     const answer = await this.#call('wake', host, settings);
     const nowMs = await this.#nowMs();
     this.#called.set(host, nowMs);
-    if (!answer.ok) log.warn({ host, why: answer.why }, 'a host could not be woken');
+    if (!answer.ok) log.warn({ host, why: answer.why }, 'host could not be woken');
     else if (nowMs - sinceMs > settings.wakeMs) {
-      log.warn({ host, sinceMs }, 'a host was woken and is not heard of; it is woken again');
-    } else log.info({ host }, 'a host was woken');
+      log.warn({ host, sinceMs }, 'woken host does not report; waking it again');
+    } else log.info({ host }, 'host woken');
   }
 
   #call(does: 'sleep' | 'wake', host: string, { program }: Settings): Promise<SiteAnswer> {

@@ -168,10 +168,10 @@ export class RecoverWatch {
     try {
       await add(newWish(id, ask, { nowMs, by: 'the policy' }));
       this.#wished.set(host, id);
-      log.warn({ host, wish: id }, 'a host is silent: its guests are to be started elsewhere');
+      log.warn({ host, wish: id }, 'host does not answer: its guests will be started elsewhere');
     } catch (thrown) {
       // A person asked for it, and that is open.
-      log.debug({ host, error: toGodwitError(thrown) }, 'a recovery was not asked for');
+      log.debug({ host, error: toGodwitError(thrown) }, 'recovery not requested');
     }
   }
 
@@ -183,11 +183,11 @@ export class RecoverWatch {
     if (names === '') this.#beyond.delete(host);
     else this.#beyond.set(host, names);
     const facts = { host, limit: MAX_COVERED, beyond };
-    if (names === '') log.info(facts, 'a host has no more labelled guests than are kept');
+    if (names === '') log.info(facts, 'labelled guests of a host are within the limit of standbys');
     else
       log.warn(
         facts,
-        'a host has more labelled guests than are kept: these and later ones are not',
+        'labelled guests of a host exceed the limit of standbys: these and later ones have none',
       );
   }
 
@@ -201,7 +201,7 @@ export class RecoverWatch {
     const round = this.#askAll(asks)
       .catch((thrown: unknown) => {
         if (this.#looks.signal.aborted) return;
-        this.#deps.log.warn({ host, error: toGodwitError(thrown) }, 'standbys were not asked for');
+        this.#deps.log.warn({ host, error: toGodwitError(thrown) }, 'standbys not requested');
       })
       .finally(() => this.#open.delete(host));
     this.#open.set(host, round);
@@ -227,7 +227,7 @@ export class RecoverWatch {
       const nowMs = this.#nowMs();
       const tookMs = nowMs - fromMs;
       const restMs = this.#rests.note(ask, tookMs, nowMs);
-      if (restMs > 0) log.warn({ host, tookMs, restMs }, 'a host does not answer for its guests');
+      if (restMs > 0) log.warn({ host, tookMs, restMs }, 'host does not report its guests');
       if (this.#rests.destinations(host, nowMs).has(to)) return;
     }
   }
@@ -237,7 +237,7 @@ export class RecoverWatch {
     const { signal } = this.#looks;
     const words = await ask(agentAt(host), { guest, to, signal });
     if (signal.aborted) return;
-    if (words !== undefined) log.warn({ host, guest, to, words }, 'no standby of a guest');
+    if (words !== undefined) log.warn({ host, guest, to, words }, 'guest has no standby');
     await writeStandby(store, { host, guest, to, words });
   }
 

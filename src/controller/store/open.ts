@@ -36,7 +36,7 @@ export async function openStore(place: StorePlace, log: Log): Promise<Store> {
   const db = new Kysely<Tables>({ dialect: withStoreErrors(dialect, where) });
   try {
     const before = await bringForward(db, kind, where);
-    if (before !== undefined) log.info({ where, ...before }, 'the schema of the database is new');
+    if (before !== undefined) log.info({ where, ...before }, 'database schema updated');
   } catch (thrown) {
     await db.destroy();
     throw thrown;

@@ -41,7 +41,7 @@ export function postgresDialect(place: PostgresPlace, log: Log, most = CONNECTIO
     application_name: 'godwit controller',
     types: { getTypeParser: parserOf as typeof pg.types.getTypeParser },
   });
-  const broke = (error: Error): void => log.warn({ error }, 'a connection to the database broke');
+  const broke = (error: Error): void => log.warn({ error }, 'connection to the database broke');
   pool.on('error', broke);
   // The pool listens to idle ones only: one that breaks between two queries of a transaction would end this process.
   pool.on('connect', (connection) => connection.on('error', broke));

@@ -115,8 +115,8 @@ export class Traces {
     if (problem === this.#failed || this.#end.signal.aborted) return;
     this.#failed = problem;
     const { host } = new URL(config.url);
-    if (problem === '') log.info({ host }, 'traces are taken again');
-    else log.error({ host, problem }, 'a trace could not be sent');
+    if (problem === '') log.info({ host }, 'traces accepted again');
+    else log.error({ host, problem }, 'trace could not be sent');
   }
 }
 

@@ -42,7 +42,7 @@ function webListener({ api, signIn, files, listening: { log } }: WebDependencies
       return signIn(request, response);
     if (API.test(place)) return api(request, response);
     files.answer(request, response, WEB_LIMITS.stallMs).catch((thrown: unknown) => {
-      log.error({ error: toGodwitError(thrown), place }, 'a file of the dashboard was not sent');
+      log.error({ error: toGodwitError(thrown), place }, 'file of the dashboard not sent');
       response.destroy();
     });
   };

@@ -106,7 +106,7 @@ async function back(
   });
   const person = { issuer, subject: sub };
   const { secret, expiresAtMs } = await sessions.begin({ name, role, lifeMs, person });
-  log.info({ name, role, issuer, sub, from }, 'a person signed in');
+  log.info({ name, role, issuer, sub, from }, 'user signed in');
   return { to: begun.to, cookies: [cookieOf(secret, expiresAtMs - wallMs()), NO_BEGUN_COOKIE] };
 }
 
@@ -125,8 +125,8 @@ async function refuse(
   const from = networkOf(request.socket.remoteAddress ?? '');
   const { code, message: reason } = error;
   audit.signInRefused({ ...AUDITED, from: request.socket.remoteAddress }, code);
-  if (thrown instanceof GodwitError) log.info({ code, reason, from }, 'a sign-in was refused');
-  else log.error({ error: thrown, from }, 'a sign-in failed by a defect');
+  if (thrown instanceof GodwitError) log.info({ code, reason, from }, 'sign-in refused');
+  else log.error({ error: thrown, from }, 'sign-in failed because of a defect');
   response.setHeader('set-cookie', NO_BEGUN_COOKIE);
   const headers = { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' };
   const bytes = Buffer.from(refusalPage(error));

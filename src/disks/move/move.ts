@@ -95,7 +95,7 @@ export class DiskMove {
         failures += 1;
         const error = toGodwitError(thrown);
         this.#note = `it is tried again: ${error.message}`.slice(0, 4096);
-        this.#deps.log.warn({ id: this.#state.plan.id, error }, 'the move of a disk stands');
+        this.#deps.log.warn({ id: this.#state.plan.id, error }, 'disk move failed; trying again');
         this.#report();
         // The guest's writes may wait.
         const longestMs = this.#state.stage === 'switching' ? LOOK_MS : LONGEST_PAUSE_MS;
@@ -342,7 +342,7 @@ export class DiskMove {
     this.#state = moveAfter(this.#state, event);
     this.#note = undefined;
     const { id } = this.#state.plan;
-    this.#deps.log.info({ id, event: event.type }, 'the move of a disk goes on');
+    this.#deps.log.info({ id, event: event.type }, 'disk move continues');
     this.#report();
   }
 

@@ -47,7 +47,7 @@ export function arrivalNotice({
         );
       } catch (thrown) {
         const error = toGodwitError(thrown);
-        log.info({ error, host: peer.name }, 'announcement of a guest not withdrawn');
+        log.info({ error, host: peer.name }, 'guest announcement not withdrawn');
       }
     },
   };

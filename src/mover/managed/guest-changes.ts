@@ -25,7 +25,7 @@ export async function changeBehind(
   try {
     const error = await compare(context, signal);
     if (error !== undefined)
-      context.log.info({ error: toGodwitError(thrown) }, 'the guest was changed');
+      context.log.info({ error: toGodwitError(thrown) }, 'guest changed by its owner');
     return error;
   } catch {
     // The refusal itself is reported.
@@ -70,7 +70,7 @@ export class GuestChangeLook {
       if (error !== undefined) dispatch({ type: 'failed', step: 'watch', error: error.toJSON() });
     } catch (thrown) {
       // The task goes on; the next look compares again.
-      log.debug({ error: toGodwitError(thrown) }, 'the guest was not compared');
+      log.debug({ error: toGodwitError(thrown) }, 'guest not compared');
     }
   }
 }

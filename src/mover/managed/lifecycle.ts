@@ -206,13 +206,13 @@ async function unprepare(
         async (session, inner) => session.unprepare?.(order, isOrdered, inner),
         signal,
       );
-      if (found !== undefined) log.warn({ found }, 'what was prepared is taken back');
+      if (found !== undefined) log.warn({ found }, 'prepared resources are being removed');
       return found?.slice(0, MAX_FOUND);
     } catch (thrown) {
       const error = toGodwitError(thrown);
       const isOver = clock.monotonicMs() >= untilMs;
       if (signal.aborted || isOver || !error.retryable) throw thrown;
-      log.debug({ error }, 'what was prepared is not undone yet');
+      log.debug({ error }, 'prepared resources not removed yet');
     }
     await clock.sleep(UNDO_AGAIN_MS, signal);
   }
@@ -288,7 +288,7 @@ async function answerOf<T>(
   try {
     return await question();
   } catch (thrown) {
-    log.debug({ error: toGodwitError(thrown) }, 'the manager did not answer');
+    log.debug({ error: toGodwitError(thrown) }, 'manager did not answer');
     return undefined;
   }
 }

@@ -164,7 +164,7 @@ export class ManagedMover {
     try {
       if (this.#tookOver) {
         await this.#around.wire?.sweep().catch((thrown: unknown) => {
-          this.#around.log.warn({ error: toGodwitError(thrown) }, 'a socket of the wire is left');
+          this.#around.log.warn({ error: toGodwitError(thrown) }, 'socket of the wire left over');
         });
         this.#engine.dispatch({ type: 'taken-over', pid: this.#around.pid });
       } else {
@@ -209,7 +209,7 @@ export class ManagedMover {
     if (doing.kind === 'do' && doing.step === 'watch') this.#engine.time('watch', CANCEL_MS);
     LIFECYCLE.start.undo(this.#context, this.#engine.stepSignal).catch((thrown: unknown) => {
       const error = toGodwitError(thrown);
-      this.#around.log.debug({ error }, 'the manager is asked no more to end the task');
+      this.#around.log.debug({ error }, 'no further request to the manager to end the task');
     });
   }
 

@@ -62,7 +62,7 @@ export class TaskSteering {
     } catch (thrown) {
       if (signal.aborted) return;
       const error = toGodwitError(thrown);
-      log.warn({ error }, 'the manager did not do what was decided');
+      log.warn({ error }, 'manager did not apply the decision');
       await record({ type: 'unset', error: error.toJSON() });
     }
     // What it refused is decided no more, and what was before is not asked for again.

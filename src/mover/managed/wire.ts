@@ -177,7 +177,7 @@ export class ManagedWire {
       if (this.#closing !== undefined) return;
       const error = toGodwitError(thrown);
       this.#why ??= error.message.slice(0, 1024);
-      this.#deps.log.warn({ error }, 'the wire is broken');
+      this.#deps.log.warn({ error }, 'wire broken');
     });
   }
 

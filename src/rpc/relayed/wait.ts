@@ -145,7 +145,7 @@ class WaitingAt {
     } catch (thrown) {
       // Nothing that comes of one caller may end the waiting.
       const { relay, at, log } = this.#place;
-      log.error({ err: thrown, relay: relay.name, at }, 'a stream of the relay was not taken');
+      log.error({ err: thrown, relay: relay.name, at }, 'stream of the relay not accepted');
       socket.destroy();
     }
   }
@@ -213,7 +213,7 @@ class WaitingAt {
     const text = error?.message ?? '';
     if (text === this.#reported) return;
     this.#reported = text;
-    if (error === undefined) log.info({ relay: relay.name, at }, 'waits at the relay');
+    if (error === undefined) log.info({ relay: relay.name, at }, 'waiting at the relay');
     else log.warn({ relay: relay.name, at, reason: text }, 'cannot wait at the relay');
   }
 }

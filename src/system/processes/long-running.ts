@@ -16,9 +16,9 @@ export function stopSignal(): Promise<NodeJS.Signals> {
 
 /** A promise that nobody waits for must not end every call; a thrown error may have left anything behind. */
 export function logDefects(log: Log, program: string): void {
-  process.on('unhandledRejection', (error) => log.error({ error }, 'a defect: nobody waited'));
+  process.on('unhandledRejection', (error) => log.error({ error }, 'defect: unhandled rejection'));
   process.on('uncaughtException', (error) => {
-    log.error({ error }, `a defect: the ${program} ends, and is to be started again`);
+    log.error({ error }, `defect: the ${program} ends and must be restarted`);
     process.exit(70);
   });
 }

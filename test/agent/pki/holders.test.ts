@@ -81,7 +81,7 @@ test('whoever renews a stolen certificate locks the host out of nothing, and is 
   assert.equal(reported?.name, 'b');
   assert.equal(reported?.serial, plainSerial(stolen.serialNumber));
   assert.equal(reported?.shownByHost, plainSerial(first.serialNumber));
-  assert.equal(state.lines.filter((line) => /somebody else uses/.test(line)).length, 1);
+  assert.equal(state.lines.filter((line) => /another host uses/.test(line)).length, 1);
   // The thief’s alone is revoked: whoever shows the one before first renews it, here the host.
   await assert.rejects(renew(first), { code: 'GODWIT_CERT_SUPERSEDED' });
   changeList(caDir, withoutSerial(stolen.serialNumber), nowMs);

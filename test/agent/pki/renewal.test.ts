@@ -162,7 +162,7 @@ test('a host whose certificate somebody else has renewed says so, and goes on wi
   const renewal = start();
   await clock.pass(21);
   assert.equal(renewal.failed.why?.code, 'GODWIT_CERT_SUPERSEDED');
-  assert.ok(said.some((text) => /CA does not take the certificate of b for its last/.test(text)));
+  assert.ok(said.some((text) => /CA rejects the certificate of b/.test(text)));
 });
 
 test('an agent that was ended between the new key and its certificate ends what it began', async (t) => {

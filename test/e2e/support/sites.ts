@@ -147,6 +147,6 @@ export class SiteRelay {
   /** How often it has said that it serves. */
   async #served(): Promise<number> {
     const log = await readFile(this.#logFile, 'utf8').catch(() => '');
-    return log.split('the relay serves').length - 1;
+    return log.split('relay serves').length - 1;
   }
 }
