@@ -36,7 +36,7 @@ test('no argument that was kept is left out, whatever it is', () => {
 });
 
 test('an entry without an end is not shown as done, and one that was refused has its code', () => {
-  assert.equal(resultOf({}).words, 'no end is known');
+  assert.equal(resultOf({}).words, 'result unknown');
   assert.equal(resultOf({ result: 'ok' }).tone, 'good');
   assert.deepEqual(
     [resultOf({ result: 'GODWIT_STORE' }).words, resultOf({ result: 'GODWIT_STORE' }).tone],

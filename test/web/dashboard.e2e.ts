@@ -74,7 +74,7 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
   await page.getByRole('button', { name: 'Measure again' }).waitFor();
   await isClean('the plan of a move with its modes');
   await page.goto(`https://${controller.web}/wishes/new?kind=drain&hosts=a`);
-  await page.getByRole('heading', { name: 'What stays, and why' }).waitFor();
+  await page.getByRole('heading', { name: 'Guests that stay, and reasons' }).waitFor();
   await isClean('the plan of a drain');
   assert.deepEqual((await api.wishes()).wishes, []);
   await page.getByRole('button', { name: 'Begin: drain of a' }).click();
@@ -102,12 +102,12 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
   // Begun by a person at the agent: the controller hears of it, and the page without being loaded again.
   const { id } = await c.api.migrate({ body: { guest: 'web3', to: 'b' } });
   await page.getByRole('link', { name: 'web3', exact: true }).click();
-  await page.getByRole('progressbar', { name: 'How far the migration is' }).waitFor();
+  await page.getByRole('progressbar', { name: 'Progress of the migration' }).waitFor();
   assert.equal(new URL(page.url()).pathname, `/migrations/${id}`);
   await page.getByRole('heading', { name: 'Decisions' }).waitFor();
   await isClean('a migration that is open');
   await page.getByRole('button', { name: 'Cancel…' }).click();
-  await page.getByText('The guest runs on at c').waitFor();
+  await page.getByText('The guest keeps running at c').waitFor();
   await isClean('what cancelling a migration does');
   await page.getByRole('button', { name: 'Roll it back' }).click();
   await page.getByRole('button', { name: 'Download the report' }).waitFor();
@@ -115,9 +115,9 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
   await isClean('a migration that has ended');
   await page.getByRole('link', { name: 'Insight' }).click();
   await page.getByRole('heading', { name: /^\d+ migrations?$/ }).waitFor();
-  await page.getByLabel('The story of the guest').fill('web3');
+  await page.getByLabel('History of the guest').fill('web3');
   await page.getByRole('button', { name: 'Show' }).click();
-  await page.getByRole('heading', { name: 'Where it was, and why' }).waitFor();
+  await page.getByRole('heading', { name: 'Hosts of this guest, and reasons' }).waitFor();
   await isClean('insight');
 
   // Only an admin is offered the audit log, and answered.
@@ -141,8 +141,8 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
     .getByText('GODWIT_TOKEN_REFUSED')
     .waitFor();
   await isClean('the audit log');
-  await page.getByLabel('Who asked, by the whole name').fill('nobody');
+  await page.getByLabel('Full name of the requester').fill('nobody');
   await page.keyboard.press('Enter');
-  await page.getByText('No entry is like that.').waitFor();
+  await page.getByText('No entry matches.').waitFor();
   assert.deepEqual(errors, []);
 });

@@ -64,7 +64,7 @@ describe('the dashboard of a lab', () => {
     assert.match(readFileSync(await file.path(), 'utf8'), /web1/);
 
     await page.goto(`${controller.url}/guests/web1`);
-    await page.getByRole('heading', { name: 'Where it was, and why' }).waitFor();
+    await page.getByRole('heading', { name: 'Hosts of this guest, and reasons' }).waitFor();
     await page.getByRole('link', { name: 'what asked for it' }).waitFor();
     await page.getByText('team=shop').waitFor();
     await isClean('the story of the guest');

@@ -26,20 +26,17 @@ const proposal: Proposal = {
 
 describe('a proposal in words', () => {
   test('says what it brings, and that nothing could be measured where nothing was', () => {
-    assert.equal(
-      benefitText({ watts: 209.6, emptied: 'a' }),
-      'a has no guest any more, 210 W less',
-    );
-    assert.equal(benefitText({}), 'nothing that could be measured');
+    assert.equal(benefitText({ watts: 209.6, emptied: 'a' }), 'a has no guests left, 210 W less');
+    assert.equal(benefitText({}), 'nothing measurable');
   });
 
   test('says what it takes', () =>
     assert.equal(costText(cost), '4 GiB, 21.0 s, 60 ms of downtime'));
 
   test('says that accepting one accepts all of its look only where its policy has that mode', () => {
-    assert.match(acceptWords(proposal, 'approve'), /all proposals of the same look/);
-    assert.doesNotMatch(acceptWords(proposal, 'propose'), /same look/);
-    assert.match(acceptWords(proposal, undefined), /^1 guest is asked to move/);
+    assert.match(acceptWords(proposal, 'approve'), /all proposals made at the same time/);
+    assert.doesNotMatch(acceptWords(proposal, 'propose'), /same time/);
+    assert.match(acceptWords(proposal, undefined), /^1 guest will move/);
   });
 
   test('is decided on only while it is open or put off', () => {

@@ -19,10 +19,10 @@ const FLEET = { hosts: 18, guestsOfEach: 4 };
 const PAGES: Readonly<Record<string, readonly [at: string, there: string]>> = {
   'the fleet': ['/', 'Hosts up'],
   'the fleet as a table': ['/?view=table', '[role=columnheader] >> text=Pressure'],
-  'a fleet in which nothing is found': ['/?find=nothing-is-called-so', 'No host is like that.'],
-  'a guest': [`/guests/${GUEST}`, 'Where it was, and why'],
+  'a fleet in which nothing is found': ['/?find=nothing-is-called-so', 'No host matches.'],
+  'a guest': [`/guests/${GUEST}`, 'Hosts of this guest, and reasons'],
   'drains and moves': ['/wishes', 'Drain of'],
-  'a drain': [`/wishes/${WISH_ID}`, 'What waits, and for what'],
+  'a drain': [`/wishes/${WISH_ID}`, 'Guests that wait, and reasons'],
   'a roll': [`/wishes/${ROLL_ID}`, 'waited for'],
   'a new drain without a host': ['/wishes/new?kind=drain', 'The plan appears here'],
   'a new drain': ['/wishes/new?kind=drain&hosts=node-00002', 'The plan, if you confirm'],
@@ -31,8 +31,8 @@ const PAGES: Readonly<Record<string, readonly [at: string, there: string]>> = {
   'a report': [`/migrations/${DONE_ID}`, 'Download the report'],
   proposals: ['/proposals', 'balance'],
   insight: ['/insight', 'Downtime'],
-  'the audit log': ['/audit', 'What came of it'],
-  'a page that is not there': ['/none', 'Nothing stands at /none.'],
+  'the audit log': ['/audit', 'Result of the request'],
+  'a page that is not there': ['/none', 'There is no page at /none.'],
 };
 /** Pages and the part of the API that each asks for first. */
 const ASKS = {
@@ -122,7 +122,7 @@ describe('the pages of the dashboard', () => {
       await own.close();
       await page.getByText('reconnecting').waitFor();
       assert.deepEqual(await findings(page), []);
-      await page.getByText('The controller has not been heard of since').waitFor();
+      await page.getByText('No answer from the controller since').waitFor();
       assert.deepEqual(await findings(page), []);
       assert.ok((await page.locator('.card').count()) > 0, 'what was known stays on the page');
       const back = await serveMadeUp(pages, { ...FLEET, port });
@@ -138,7 +138,7 @@ describe('the pages of the dashboard', () => {
       await page.goto(served.url);
       await page.getByLabel('Pick node-00002').focus();
       await page.keyboard.press('Space');
-      await page.getByRole('region', { name: 'Picked hosts' }).waitFor();
+      await page.getByRole('region', { name: 'Selected hosts' }).waitFor();
       assert.deepEqual(await findings(page), []);
       await page.getByRole('button', { name: 'Drain node-00002…' }).focus();
       await page.keyboard.press('Enter');

@@ -230,7 +230,7 @@ describe('what is said before a cancel', () => {
   });
 
   test('names the host at which the guest runs on', () => {
-    assert.match(cancelling({ phase: 'memory', from: 'a', to: 'b' }).words, /runs on at a/);
+    assert.match(cancelling({ phase: 'memory', from: 'a', to: 'b' }).words, /keeps running at a/);
     assert.match(cancelling({ phase: 'draining', from: 'a', to: 'b' }).words, /belongs to b/);
   });
 });

@@ -3,7 +3,7 @@ import type { AuditEntry, AuditMeans } from '../../../src/protocol/controller/au
 /** How it is known who asked. */
 export const MEANS: Readonly<Record<AuditMeans, string>> = {
   certificate: 'by certificate',
-  socket: 'by the unix socket',
+  socket: 'by the Unix socket',
   token: 'by token',
   session: 'in a session',
   oidc: 'by the provider',
@@ -16,7 +16,7 @@ export function resultOf({ result }: Pick<AuditEntry, 'result'>): {
   /** Of a badge; its glyph has the same name. */
   readonly tone: 'good' | 'warn' | 'bad';
 } {
-  if (result === undefined) return { words: 'no end is known', tone: 'warn' };
+  if (result === undefined) return { words: 'result unknown', tone: 'warn' };
   if (result === 'ok') return { words: 'done', tone: 'good' };
   return { words: result, tone: 'bad' };
 }

@@ -38,7 +38,7 @@ export class EventReader {
         this.#held = this.#rest.length;
       } else this.#take(line);
     }
-    if (this.#held > MAX_LETTERS) throw new RangeError('an event has no end');
+    if (this.#held > MAX_LETTERS) throw new RangeError('an event is incomplete');
     return found;
   }
 

@@ -85,7 +85,7 @@ export function unreachable(): Problem {
     status: 0,
     code: 'GODWIT_UNREACHABLE',
     message: 'the controller does not answer',
-    hint: 'Look whether it runs and whether this computer reaches it.',
+    hint: 'Check that it runs and that this computer can reach it.',
     retryable: true,
   });
 }

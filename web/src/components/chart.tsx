@@ -86,7 +86,7 @@ export function Chart(parts: ChartProps) {
       <figcaption class="hidden">
         {label}.{' '}
         {last < 0
-          ? 'Nothing was measured yet.'
+          ? 'No measurements yet.'
           : `At ${xText?.(x[last] ?? 0) ?? 'the end'}: ${lines
               .map(
                 (line) =>

@@ -12,7 +12,7 @@ const LOOKS = {
   done: ['done', 'good', 'good'],
   failed: ['failed', 'bad', 'bad'],
   cancelled: ['cancelled', 'calm', 'bad'],
-  held: ['held: a person must decide', 'bad', 'warn'],
+  held: ['held: an operator must decide', 'bad', 'warn'],
   lost: ['lost', 'bad', 'bad'],
   rehearsed: ['rehearsed', 'good', 'good'],
   dropped: ['never began', 'calm', 'bad'],

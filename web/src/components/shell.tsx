@@ -100,7 +100,7 @@ function LostNotice() {
       <Icon of="silent" />
       <span>
         <strong>
-          The controller has not been heard of since {agoText(performance.now() - value.sinceMs)}.
+          No answer from the controller since {agoText(performance.now() - value.sinceMs)}.
         </strong>{' '}
         What you see is from then. Migrations go on without it; this page comes back by itself.
       </span>

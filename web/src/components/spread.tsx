@@ -28,7 +28,7 @@ export function Spread({
         {of === undefined ? null : <span class="soft">{counted(of.count, 'migration')}</span>}
       </div>
       {of === undefined ? (
-        <p class="soft">No migration reports it. {note}</p>
+        <p class="soft">No migration reports this figure. {note}</p>
       ) : (
         <>
           <Bars of={of} text={text} />

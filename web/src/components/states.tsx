@@ -12,33 +12,33 @@ interface Said {
 }
 
 export const HOST_STATES: Readonly<Record<HostState, Said>> = {
-  up: { word: 'up', tone: 'good', meaning: 'Its agent is followed.' },
+  up: { word: 'up', tone: 'good', meaning: 'The controller follows its agent.' },
   silent: {
     word: 'silent',
     tone: 'bad',
-    meaning: 'It is not heard of. What is shown of its guests was so when it was heard of last.',
+    meaning: 'The host does not answer. Its guests are shown as last reported.',
   },
   untrusted: {
     word: 'untrusted',
     tone: 'bad',
-    meaning: 'Who answers there is not taken for this host.',
+    meaning: 'The certificate that answers there does not belong to this host.',
   },
   incompatible: {
     word: 'incompatible',
     tone: 'warn',
-    meaning: 'Its agent speaks another version.',
+    meaning: 'Its agent has an incompatible version.',
   },
   unfollowed: {
     word: 'unfollowed',
     tone: 'warn',
-    meaning: 'The controller that followed it is gone, and no other one has reached it yet.',
+    meaning: 'The controller that followed it is gone, and no other controller has reached it yet.',
   },
   asleep: {
     word: 'asleep',
     tone: 'calm',
-    meaning: 'It was put to sleep while no guest needs it, and is woken when one does.',
+    meaning: 'The host sleeps until a guest needs it.',
   },
-  new: { word: 'new', tone: 'calm', meaning: 'Nobody has reached it yet.' },
+  new: { word: 'new', tone: 'calm', meaning: 'No controller has reached it yet.' },
 };
 
 export function Badge({

@@ -142,34 +142,34 @@ export function cancelling({ phase, from, to }: Pick<Progress, 'phase' | 'from' 
   readonly isPossible: boolean;
   readonly words: string;
 } {
-  if (isEnd(phase)) return { isPossible: false, words: 'It has ended already.' };
+  if (isEnd(phase)) return { isPossible: false, words: 'It has already ended.' };
   switch (phase) {
     case 'planned':
     case 'checking':
       return {
         isPossible: true,
-        words: `Nothing has been touched yet. The guest runs on at ${from}.`,
+        words: `Nothing has been changed yet. The guest keeps running at ${from}.`,
       };
     case 'seeding':
     case 'preparing':
       return {
         isPossible: true,
-        words: `What was made for it on ${to} is removed. The guest runs on at ${from}; it was never stopped.`,
+        words: `The resources made for it on ${to} are removed. The guest keeps running at ${from}; it was never stopped.`,
       };
     case 'disks':
       return {
         isPossible: true,
-        words: `The copies of its disks on ${to} are removed. The guest runs on at ${from}; it was never stopped.`,
+        words: `The copies of its disks on ${to} are removed. The guest keeps running at ${from}; it was never stopped.`,
       };
     case 'memory':
       return {
         isPossible: true,
-        words: `What was sent is dropped, and the paused guest on ${to} is removed. The guest runs on at ${from}. Once its switch has begun, cancelling is refused.`,
+        words: `The transferred memory is dropped, and the paused guest on ${to} is removed. The guest keeps running at ${from}. After the start of the switchover, a cancel is refused.`,
       };
     case 'undoing':
       return {
         isPossible: false,
-        words: `It is being rolled back already; the guest runs on at ${from}.`,
+        words: `It is already being rolled back; the guest keeps running at ${from}.`,
       };
     case 'switchover':
     case 'handover':
@@ -178,7 +178,7 @@ export function cancelling({ phase, from, to }: Pick<Progress, 'phase' | 'from' 
     case 'cleanup':
       return {
         isPossible: false,
-        words: `Its switch has begun: the guest belongs to ${to}. To have it back, move it again.`,
+        words: `The switchover has begun: the guest belongs to ${to}. To get it back, move it again.`,
       };
   }
 }

@@ -36,14 +36,14 @@ export function AuditPage() {
     <div class="stack">
       <h1>Audit log</h1>
       <p class="soft">
-        Each change is written here before it is done, and what was refused beside it. Nothing in
-        this dashboard changes or removes an entry.
+        Each change is recorded here before it is made, and so is each refused attempt. This
+        dashboard cannot change or remove an entry.
       </p>
       <Search />
       <Shown of={found} what="the audit log">
         {({ entries, next }) =>
           entries.length === 0 ? (
-            <Empty title="No entry is like that." />
+            <Empty title="No entry matches." />
           ) : (
             <section class="panel">
               <Rows entries={entries} />
@@ -77,15 +77,15 @@ function Search() {
       <input
         type="search"
         value={query.get('who') ?? ''}
-        placeholder="who asked, by the whole name"
-        aria-label="Who asked, by the whole name"
+        placeholder="full name of the requester"
+        aria-label="Full name of the requester"
         onChange={(event) => putQuery({ who: event.currentTarget.value, cursor: undefined })}
       />
       <input
         type="search"
         value={query.get('what') ?? ''}
-        placeholder="what, as in createToken"
-        aria-label="What was asked, as in createToken"
+        placeholder="action, such as createToken"
+        aria-label="Action, such as createToken"
         onChange={(event) => putQuery({ what: event.currentTarget.value, cursor: undefined })}
       />
       <label class="row">
@@ -94,7 +94,7 @@ function Search() {
           value={isSince(chosen) ? chosen : ''}
           onChange={(event) => putQuery({ since: event.currentTarget.value, cursor: undefined })}
         >
-          <option value="">all that is kept</option>
+          <option value="">everything</option>
           {Object.entries(SINCE_WORDS).map(([value, words]) => (
             <option key={value} value={value}>
               {words}
@@ -116,7 +116,7 @@ function Rows({ entries }: { entries: readonly AuditEntry[] }) {
             <th>Who</th>
             <th>From</th>
             <th>What</th>
-            <th>What came of it</th>
+            <th>Result of the request</th>
             <th>Arguments</th>
           </tr>
         </thead>

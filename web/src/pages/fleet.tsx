@@ -74,7 +74,7 @@ function Fleet() {
       <Conflicts />
       <Toolbar totals={totals} filter={filter} isTable={isTable} />
       {hosts.length === 0 ? (
-        <Empty title="No host is like that.">
+        <Empty title="No host matches.">
           <button type="button" onClick={() => putQuery({ find: undefined, show: undefined })}>
             Show all {count(totals.hosts)} hosts
           </button>
@@ -138,7 +138,7 @@ function Conflicts() {
     <div class="notice bad" role="alert">
       <Icon of="warn" size={18} />
       <div>
-        <strong>Several hosts say that they run the same guest. Look at once.</strong>
+        <strong>Several hosts report that they run the same guest. Check them now.</strong>
         <ul>
           {[...fleet.conflicts].map(([name, hosts]) => (
             <li key={name}>
@@ -259,14 +259,14 @@ function PickedBar() {
   const kind = names.length === 1 ? 'drain' : 'evacuate';
   const begin = (): void => go(`/wishes/new?kind=${kind}&hosts=${names.join(',')}`);
   return (
-    <div class="picked" role="region" aria-label="Picked hosts">
+    <div class="picked" role="region" aria-label="Selected hosts">
       <strong>{counted(names.length, 'host')} picked</strong>
       <button type="button" class="primary" onClick={begin}>
         <Icon of="draining" />{' '}
         {kind === 'drain' ? `Drain ${names[0]}…` : `Evacuate ${names.length} hosts…`}
       </button>
       <button type="button" class="quiet" onClick={pickNone}>
-        Pick none
+        Clear selection
       </button>
     </div>
   );

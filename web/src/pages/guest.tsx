@@ -104,14 +104,14 @@ function OnHost({ guest }: { guest: Detail }) {
       </div>
       {hostState === 'up' ? null : (
         <p class="soft">
-          As {host} said it before {momentText(guest.hostSince)}. Nobody knows how it stands now.
+          As reported by {host} before {momentText(guest.hostSince)}. Its present state is unknown.
         </p>
       )}
       {alsoClaimedBy === undefined ? null : (
         <div class="notice bad" role="alert">
           <Icon of="warn" size={18} />
           <strong>
-            Also claimed by {alsoClaimedBy.join(', ')}. Two hosts may run it: look at once.
+            Also claimed by {alsoClaimedBy.join(', ')}. Two hosts may run it: check them now.
           </strong>
         </div>
       )}

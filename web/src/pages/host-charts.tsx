@@ -45,7 +45,7 @@ export function HostLoad({
   return (
     <section class="panel">
       <div class="row between">
-        <h2>How busy it is</h2>
+        <h2>Load</h2>
         <div class="switch" role="group" aria-label="The last">
           {SPANS.map(([each, words]) => (
             <button
@@ -62,10 +62,10 @@ export function HostLoad({
       <Shown of={samples} what="samples" lines={3}>
         {({ points }) =>
           points.length === 0 ? (
-            <Empty title="Nothing was measured in that time.">
+            <Empty title="No measurements in this period.">
               <p>
-                A sample comes each 10 s while the host is up. Another controller may have the
-                newest.
+                A sample is taken every 10 s while the host is up. Another controller may have the
+                newest samples.
               </p>
             </Empty>
           ) : (
@@ -98,7 +98,7 @@ function HostCharts({
     <div class="chart-grid">
       <Chart
         {...given}
-        label="Processors in use, and taken by others"
+        label="Processors in use, and taken by other load"
         text={percentText}
         most={1}
         lines={[
@@ -108,10 +108,10 @@ function HostCharts({
       />
       <Chart
         {...given}
-        label="The share of the time in which something waited"
+        label="The share of time in which work was waiting"
         text={percentText}
         lines={[
-          { name: 'waited for processors', colour: '--rate', values: of('pressureProcessor') },
+          { name: 'waiting for processors', colour: '--rate', values: of('pressureProcessor') },
           { name: 'memory', colour: '--dirty', values: of('pressureMemory') },
           { name: 'disks', colour: '--soft', values: of('pressureIo'), kind: 'dashed' },
         ]}

@@ -29,7 +29,7 @@ export function HostGuests({ host, isOld }: { host: string; isOld: boolean }) {
       <Shown of={guests} what="guests">
         {({ guests: list, next }) =>
           list.length === 0 ? (
-            <p class="soft">No guest is on it.</p>
+            <p class="soft">No guests on this host.</p>
           ) : (
             <div class="scrolls" tabIndex={0} role="group" aria-label={`Guests of ${host}`}>
               <table class="list">

@@ -117,7 +117,7 @@ function Actions({ name, draining }: { name: string; draining: boolean }) {
           type="button"
           disabled={isBusy}
           onClick={() => void end()}
-          title="Guests may come to it again; an open drain of it is cancelled"
+          title="Guests may move to it again; an open drain of the host is cancelled"
         >
           <Icon of="back" /> End the drain
         </button>
@@ -178,7 +178,7 @@ function Programs({ host: { info } }: { host: Detail }) {
   if (info === undefined) return null;
   return (
     <section class="panel">
-      <h2>What it has</h2>
+      <h2>Hardware</h2>
       <dl class="pairs">
         {info.hypervisors.map((each) => (
           <>

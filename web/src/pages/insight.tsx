@@ -52,7 +52,7 @@ export function InsightPage() {
           </select>
         </label>
       </header>
-      <Shown of={found} what="what migrations came to" lines={6}>
+      <Shown of={found} what="the results of migrations" lines={6}>
         {(insight) => (insight.count === 0 ? <Nothing /> : <Figures insight={insight} />)}
       </Shown>
       <GuestStory guest={guest} />
@@ -62,7 +62,7 @@ export function InsightPage() {
 
 function Nothing() {
   return (
-    <Empty title="No migration ended in that time.">
+    <Empty title="No migration ended in this period.">
       <p>
         Choose a longer one, or look at <a href="/migrations">those that are open</a>.
       </p>
@@ -78,7 +78,7 @@ function Figures({ insight }: { insight: Insight }) {
           <h2>{counted(insight.count, 'migration')}</h2>
           <span class="soft">
             since {momentText(insight.since)}
-            {insight.isPart ? '; older ones of that time are not counted' : ''}
+            {insight.isPart ? '; older ones of this period are not counted' : ''}
           </span>
         </div>
         <ul class="outcomes">
@@ -99,7 +99,7 @@ function Figures({ insight }: { insight: Insight }) {
           title="Client gap"
           of={insight.clientGapMs}
           text={formatDuration}
-          note="Hosts that watch a guest while it moves measure it."
+          note="Measured by hosts that watch a guest while it moves."
         />
         <Spread title="Total time" of={insight.totalMs} text={formatDuration} />
         <Spread title="Bytes over the link" of={insight.bytes} text={formatBytes} />
@@ -116,12 +116,12 @@ function Figures({ insight }: { insight: Insight }) {
 function Predictions({ scores }: { scores: readonly AnyScore[] }) {
   return (
     <section class="panel">
-      <h2>How far off predictions were</h2>
+      <h2>Prediction errors</h2>
       {scores.length === 0 ? (
-        <p class="soft">No migration that was predicted has come to its end.</p>
+        <p class="soft">No predicted migration has been completed.</p>
       ) : (
         <>
-          <div class="scrolls" tabIndex={0} role="group" aria-label="How far off predictions were">
+          <div class="scrolls" tabIndex={0} role="group" aria-label="Prediction errors">
             <table class="list">
               <thead>
                 <tr>
@@ -139,7 +139,7 @@ function Predictions({ scores }: { scores: readonly AnyScore[] }) {
               </tbody>
             </table>
           </div>
-          <p class="soft">+10 %: it came to a tenth more than was expected.</p>
+          <p class="soft">+10 %: the result was a tenth above the prediction.</p>
         </>
       )}
     </section>
@@ -183,13 +183,13 @@ function Saved({ saved }: { saved: Insight['saved'] }) {
   return (
     <section class="panel">
       <div class="row between">
-        <h2>Guest memory that did not travel</h2>
+        <h2>Guest memory that was not sent</h2>
         {all === 0 ? null : <b class="number">{formatBytes(all)}</b>}
       </div>
       {all === 0 ? (
         <p class="soft">
-          Nothing was saved: none went over the wire path, which sends only what the other side
-          cannot know.
+          Nothing was saved: no migration used the wire path, which sends only data that the other
+          side lacks.
         </p>
       ) : (
         <ul class="shares">
@@ -212,7 +212,7 @@ function Saved({ saved }: { saved: Insight['saved'] }) {
 function Failures({ failures }: { failures: Insight['failures'] }) {
   return (
     <section class="panel">
-      <h2>Why migrations did not come to their end</h2>
+      <h2>Failures</h2>
       {failures.length === 0 ? (
         <p class="soft">None failed.</p>
       ) : (
@@ -254,7 +254,7 @@ function GuestStory({ guest }: { guest: string }) {
       <form
         class="row"
         role="search"
-        aria-label="The story of one guest"
+        aria-label="History of one guest"
         onSubmit={(event) => {
           event.preventDefault();
           const name = new FormData(event.currentTarget).get('guest');
@@ -262,7 +262,7 @@ function GuestStory({ guest }: { guest: string }) {
         }}
       >
         <label class="row">
-          <span>The story of the guest</span>
+          <span>History of the guest</span>
           <input type="search" name="guest" defaultValue={guest} placeholder="its name" />
         </label>
         <button type="submit">Show</button>

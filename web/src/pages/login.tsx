@@ -70,7 +70,7 @@ export function Login({ methods, ended }: { methods: SignInMethods; ended: boole
         </button>
         {problem === undefined ? null : <ProblemNote problem={problem} />}
         <p class="help" id="token-help">
-          An administrator makes one at the controller:{' '}
+          An administrator can make one at the controller:{' '}
           <code>godwit token create NAME --role operator</code>
         </p>
       </form>

@@ -22,7 +22,7 @@ export function LiveView({
   const now = Math.floor(shown.percent);
   return (
     <>
-      <section class="panel stack" aria-label="How far it is">
+      <section class="panel stack" aria-label="Progress">
         <div class="row">
           <span class="percent number">{now} %</span>
           <span class="big-words" aria-live="polite">
@@ -33,7 +33,7 @@ export function LiveView({
         </div>
         <Bar
           percent={shown.percent}
-          label="How far the migration is"
+          label="Progress of the migration"
           tone={shown.heads === 'back' ? 'warn' : 'accent'}
         />
         <Steps steps={stepsOf({ now: phase, mode: migration.mode, gone: report?.phases ?? [] })} />
@@ -45,7 +45,7 @@ export function LiveView({
         )}
         {silent === undefined ? null : (
           <p class="notice warn" role="status">
-            Nothing is reported at the moment: {silent}. The migration goes on without that.
+            No report at the moment: {silent}. The migration continues.
           </p>
         )}
       </section>
@@ -104,13 +104,13 @@ function Memory({ points, round }: { points: readonly Point[]; round: number }) 
         <h2>Memory</h2>
         <span class="soft">
           round {round}
-          {marks.length === 0 ? '' : '; a dotted line where one began'}
+          {marks.length === 0 ? '' : '; a dotted line marks the start of a round'}
         </span>
       </div>
       <div class="chart-grid">
         <Chart
           {...common}
-          label="Memory that is left to send, and what was sent in all, by the time since it was asked for"
+          label="Remaining memory and total bytes sent, by the time since the request"
           text={formatBytes}
           height={200}
           lines={[
@@ -129,7 +129,7 @@ function Memory({ points, round }: { points: readonly Point[]; round: number }) 
         />
         <Chart
           {...common}
-          label="What goes over the link and what the guest makes dirty, each second, and how much it is slowed down"
+          label="Transfer rate and dirty rate, and how much the guest is slowed down"
           text={formatRate}
           rightText={(percent) => `${Math.round(percent)} %`}
           rightMost={100}

@@ -70,7 +70,7 @@ function soFar(progress: Progress): Partial<Record<Figure, number>> {
   };
 }
 
-/** What was expected beside what it came to, or, with `progress`, has come to so far. */
+/** The prediction next to the result, or, with `progress`, next to the figures so far. */
 export function Predicted({
   report,
   progress,
@@ -84,14 +84,15 @@ export function Predicted({
       <section class="panel">
         <h2>Predicted</h2>
         <p class="soft">
-          Nothing: no plan of it was made shortly before. <code>godwit plan</code> makes one.
+          No prediction: no plan was made shortly before the migration. <code>godwit plan</code>{' '}
+          makes one.
         </p>
       </section>
     );
   const actual = progress === undefined ? cameTo(report) : soFar(progress);
   return (
     <section class="panel">
-      <h2>Predicted, and {progress === undefined ? 'what it came to' : 'so far'}</h2>
+      <h2>Predicted, and {progress === undefined ? 'the result' : 'so far'}</h2>
       <div class="scrolls" tabIndex={0} role="group" aria-label="Predicted">
         <table class="list">
           <thead>
@@ -99,7 +100,7 @@ export function Predicted({
               <th>Figure</th>
               <th class="right">Expected</th>
               <th>Range of {percentText(prediction.level)}</th>
-              <th class="right">{progress === undefined ? 'Came to' : 'So far'}</th>
+              <th class="right">{progress === undefined ? 'Result' : 'So far'}</th>
             </tr>
           </thead>
           <tbody>
@@ -137,7 +138,7 @@ export function Predicted({
   );
 }
 
-/** The range as a bar, what is expected as a line in it, and what it came to as a dot; said in figures beside it. */
+/** The range as a bar, what is expected as a line in it, and the result as a dot, with the figures next to it. */
 function RangeBar({
   range: { low, middle, high },
   amount,
@@ -162,7 +163,7 @@ export function Decisions({ report: { decisions, outcome } }: { report: Report }
     <section class="panel">
       <h2>Decisions</h2>
       {decisions.length === 0 ? (
-        <p class="soft">{outcome === 'running' ? 'none so far' : 'none had to be taken'}</p>
+        <p class="soft">{outcome === 'running' ? 'none so far' : 'none were needed'}</p>
       ) : (
         <ol class="decisions">
           {decisions.map(({ atMs, what }, at) => (
@@ -202,7 +203,7 @@ function Rounds({ report: { roundList, decisions } }: { report: Report }) {
           xText={(round) => `round ${round}`}
           xPad={0.6}
           marks={[]}
-          label="What was sent in each round and what was left after it"
+          label="Bytes sent in each round, and bytes left after it"
           text={formatBytes}
           lines={[
             { name: 'sent in the round', colour: '--rate', values: sent, kind: 'bars' },
@@ -252,7 +253,7 @@ export function CopyLink() {
   const copy = (): void => {
     navigator.clipboard.writeText(location.href).then(
       () => setSaid('copied'),
-      () => setSaid('the browser refuses; copy the address above'),
+      () => setSaid('the browser does not allow it; copy the address above'),
     );
   };
   return (

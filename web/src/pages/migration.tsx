@@ -69,7 +69,7 @@ function Migration({ migration, watched }: { migration: FleetMigrationDetail; wa
       {report === undefined || isOpen ? null : <ReportView report={report} />}
       <p class="soft">
         Began {momentText(migration.startedAt)}
-        {migration.by === undefined ? '' : `, asked by ${migration.by}`}{' '}
+        {migration.by === undefined ? '' : `, requested by ${migration.by}`}{' '}
         {migration.wish === undefined ? null : (
           <a href={`/wishes/${migration.wish}`}>what asked for it</a>
         )}

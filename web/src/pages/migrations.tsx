@@ -61,7 +61,7 @@ export function MigrationsPage() {
       <Shown of={found} what="migrations">
         {({ migrations, next }) =>
           migrations.length === 0 ? (
-            <Empty title="No migration is like that." />
+            <Empty title="No migration matches." />
           ) : (
             <section class="panel">
               <Rows migrations={migrations} />

@@ -65,7 +65,7 @@ export function Page() {
   return (
     <Titled title="No such page">
       <h1>No such page</h1>
-      <Empty title={`Nothing stands at ${path}.`}>
+      <Empty title={`There is no page at ${path}.`}>
         <p>
           Go to <a href="/">the fleet</a>.
         </p>

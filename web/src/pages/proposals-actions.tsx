@@ -47,13 +47,13 @@ export function Decide({
     <>
       {noteOf('snooze')}
       <label>
-        <span class="hidden">Put off for</span>
+        <span class="hidden">Postpone for</span>
         <select
           value=""
           onChange={(event) => decide('snooze', { forMs: Number(event.currentTarget.value) })}
         >
           <option value="" disabled>
-            Put off for…
+            Postpone for…
           </option>
           {SNOOZES.map(([ms, words]) => (
             <option key={ms} value={String(ms)}>
@@ -92,7 +92,7 @@ export function Decide({
           }}
         >
           <h2 id={rejectId}>Reject this proposal?</h2>
-          <p>The like of it is not proposed for a time, a day by default.</p>
+          <p>The same proposal is not made again for a time, by default a day.</p>
           <label class="field">
             Why
             <input
@@ -109,7 +109,7 @@ export function Decide({
               Reject it
             </button>
             <button type="button" onClick={() => rejecting.current?.close()}>
-              Let it stand
+              Keep it
             </button>
           </div>
         </form>

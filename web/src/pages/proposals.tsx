@@ -97,19 +97,17 @@ export function ProposalsPage() {
 
 function None({ state }: { state: string | undefined }) {
   return (
-    <Empty title={state === undefined ? 'Nothing was proposed yet.' : `No proposal is ${state}.`}>
-      <p>
-        Policies look at the fleet every five minutes, and say here what they would move and why.
-      </p>
+    <Empty title={state === undefined ? 'No proposals yet.' : `No proposal is ${state}.`}>
+      <p>Every five minutes, policies check the fleet and propose moves here with their reasons.</p>
     </Empty>
   );
 }
 
 const MODE_WORDS: Readonly<Record<Policy['mode'], string>> = {
-  off: 'off: it looks at nothing',
-  propose: 'proposes; each is accepted by a person',
-  approve: 'proposes; who accepts one accepts all of its look',
-  automatic: 'automatic: it accepts its proposals itself',
+  off: 'off',
+  propose: 'proposes moves; a person accepts each proposal',
+  approve: 'proposes moves; accepting one proposal accepts all that were made with it',
+  automatic: 'automatic: accepts its own proposals',
 };
 
 function Policies({ all, again }: { all: readonly Policy[]; again: () => void }) {
@@ -131,7 +129,7 @@ function Policies({ all, again }: { all: readonly Policy[]; again: () => void })
               {hosts === undefined ? '' : `; ${counted(hosts.length, 'host')}`}
             </p>
             {look === undefined ? (
-              <p class="soft">It has not looked yet.</p>
+              <p class="soft">It has not checked the fleet yet.</p>
             ) : (
               <>
                 <p>

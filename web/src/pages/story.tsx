@@ -29,7 +29,7 @@ export function Story({
   if (isSaid && history.value === undefined && history.problem?.status === 404) return null;
   return (
     <section class="panel">
-      <h2>Where it was, and why</h2>
+      <h2>Hosts of this guest, and reasons</h2>
       <Shown of={history} what="its history">
         {({ stays, isPart }) => (
           <>
@@ -57,7 +57,7 @@ function Stay({ stay }: { stay: GuestStay }) {
           <a href={`/hosts/${host}`}>{host}</a>
         </strong>
         <span class="soft number">
-          {from === undefined ? 'since before anything that is kept' : momentText(from)} – {until}
+          {from === undefined ? 'since before the recorded history' : momentText(from)} – {until}
           {isLong ? ` (${formatDuration(Date.parse(to) - Date.parse(from))})` : ''}
         </span>
       </div>

@@ -30,10 +30,10 @@ export function CancelWish({ wish, again }: { wish: Wish; again: () => void }) {
         <div class="stack">
           <h2 id="cancel-title">Cancel the {titleOf(wish.ask).toLowerCase()}?</h2>
           <p>
-            Nothing more begins. Guests that have moved stay where they are now. What becomes of the
-            moves under way?
+            No further moves start. Guests that have moved stay on their new hosts. What should
+            happen to the moves in progress?
           </p>
-          <div class="stack choices" role="radiogroup" aria-label="Moves under way">
+          <div class="stack choices" role="radiogroup" aria-label="Moves in progress">
             <label class="row">
               <input
                 type="radio"
@@ -42,7 +42,7 @@ export function CancelWish({ wish, again }: { wish: Wish; again: () => void }) {
                 onChange={() => setRollBack(false)}
               />
               <span>
-                <strong>They go on to their end.</strong>
+                <strong>They continue to their end.</strong>
               </span>
             </label>
             <label class="row">
@@ -53,8 +53,8 @@ export function CancelWish({ wish, again }: { wish: Wish; again: () => void }) {
                 onChange={() => setRollBack(true)}
               />
               <span>
-                <strong>They are rolled back,</strong> each whose switch has not begun. Its guest
-                runs on at its source.
+                <strong>They are rolled back,</strong> if the switchover has not begun. Their guests
+                keep running at the source.
               </span>
             </label>
           </div>
@@ -95,7 +95,7 @@ export function Undrain({ hosts }: { hosts: readonly string[] }) {
   return (
     <>
       <button type="button" onClick={() => void end()}>
-        <Icon of="back" /> Let guests come again
+        <Icon of="back" /> Let guests move there again
       </button>
       {problem === undefined ? null : <ProblemNote problem={problem} />}
     </>

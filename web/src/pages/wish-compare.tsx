@@ -40,8 +40,8 @@ export function CompareModes({ guest, to, mode }: { guest: string; to: string; m
       </div>
       {answer === undefined && !isBusy ? (
         <p class="soft">
-          The host of {guest} measures it and the link to {to} for some seconds, and predicts what
-          each mode would come to. Nothing is begun.
+          The host of {guest} measures it and the link to {to} for a few seconds, and predicts the
+          result of each mode. Nothing is started.
         </p>
       ) : null}
       {isBusy ? <Loading what="the measurement" lines={3} /> : null}
@@ -69,12 +69,12 @@ function Compared({ answer, mode }: { answer: PlanAnswer; mode: string }) {
         </div>
       ))}
       {measured === undefined ? (
-        <p>Not measured: {unmeasured ?? 'nobody says why'}.</p>
+        <p>Not measured: {unmeasured ?? 'no reason reported'}.</p>
       ) : (
         <p class="soft number">
           {formatBytes(measured.memoryBytes)} of memory, {written(measured.curve)};{' '}
           {link === undefined
-            ? `the link is not known: ${linkUnmeasured ?? ''}`
+            ? `link unknown: ${linkUnmeasured ?? ''}`
             : `the link takes ${formatRate(link.rate)} (${link.how})`}
           .
         </p>
@@ -93,7 +93,7 @@ function Compared({ answer, mode }: { answer: PlanAnswer; mode: string }) {
 
 function written(curve: NonNullable<PlanAnswer['measured']>['curve']): string {
   const last = curve.at(-1);
-  if (last === undefined) return 'nothing of it written';
+  if (last === undefined) return 'none of it written';
   return `${formatBytes(last.dirtyBytes)} of it written in ${formatDuration(last.windowMs)}`;
 }
 

@@ -28,8 +28,8 @@ export function NewWishPage() {
           <Plan form={form} />
         </>
       ) : (
-        <Empty title="A viewer asks for nothing.">
-          <p>Moves and drains are for operators.</p>
+        <Empty title="A viewer cannot make requests.">
+          <p>Moves and drains require the role operator.</p>
         </Empty>
       )}
     </div>
@@ -70,7 +70,7 @@ function Fields({ form }: { form: Form }) {
         </label>
       ) : (
         <HostPicker
-          name="Hosts to be empty"
+          name="Hosts to empty"
           empty="none yet"
           names={form.hosts}
           put={(hosts) => putQuery({ hosts: hosts.join(',') })}
@@ -94,7 +94,7 @@ function Fields({ form }: { form: Form }) {
               value={form.maxParallel}
               onChange={(event) => putQuery({ parallel: event.currentTarget.value })}
             />
-            <small>empty: as the plan finds best</small>
+            <small>empty: the best hosts by the plan</small>
           </label>
           <label class="field">
             Deadline, minutes from now
@@ -104,7 +104,7 @@ function Fields({ form }: { form: Form }) {
               value={form.deadline}
               onChange={(event) => putQuery({ deadline: event.currentTarget.value })}
             />
-            <small>later than that it goes on, and says that it is late</small>
+            <small>after the deadline it continues, and is reported as late</small>
           </label>
           <label class="field">
             Mode
@@ -117,7 +117,7 @@ function Fields({ form }: { form: Form }) {
               <option value="hybrid">hybrid</option>
               <option value="postcopy">post-copy</option>
             </select>
-            <small>how memory moves: before the switch, after it, or both</small>
+            <small>when memory moves: before the switchover, after it, or both</small>
           </label>
         </div>
       </details>
@@ -196,8 +196,8 @@ function Plan({ form }: { form: Form }) {
     return (
       <Empty title={wanted.wrong}>
         <p>
-          The plan appears here: which guest goes where, how long it takes by prediction, and what
-          stays and why.
+          The plan appears here: the moves with their predicted times, and the guests that stay with
+          the reasons.
         </p>
       </Empty>
     );
@@ -260,7 +260,9 @@ function Planned({ form }: { form: Form }) {
         >
           {isBusy ? 'Asking…' : `Begin: ${title.charAt(0).toLowerCase()}${title.slice(1)}`}
         </button>
-        <span class="soft">Nothing has changed anywhere yet. What is begun can be cancelled.</span>
+        <span class="soft">
+          Nothing has changed yet. You can cancel the request after its start.
+        </span>
       </div>
     </>
   );

@@ -21,7 +21,7 @@ export function PlanView({ plan }: { plan: WishPlan }) {
           </dd>
         </div>
         <div>
-          <dt>Predicted to take</dt>
+          <dt>Predicted time</dt>
           <dd>
             <b class="number">{steps.length === 0 ? '–' : formatDuration(seconds * 1000)}</b>{' '}
             <span class="soft number">
@@ -46,7 +46,7 @@ export function PlanView({ plan }: { plan: WishPlan }) {
         <div class="notice bad">
           <Icon of="silent" size={18} />
           <div>
-            <strong>Not everything is known.</strong>
+            <strong>The plan is incomplete.</strong>
             <ul>
               {blind.map((each) => (
                 <li key={each}>{each}</li>
@@ -59,19 +59,20 @@ export function PlanView({ plan }: { plan: WishPlan }) {
         <div class="notice warn">
           <Icon of="wait" size={18} />
           <strong>
-            {counted(late.length, 'guest')} would arrive after the deadline, by prediction.
+            {counted(late.length, 'guest')} would arrive after the deadline, according to the
+            prediction.
           </strong>
         </div>
       )}
       {stays.length === 0 ? null : (
         <section class="panel">
-          <h2>What stays, and why</h2>
+          <h2>Guests that stay, and reasons</h2>
           <Reasons rows={stays.map(({ guest, host, words }) => ({ guest, where: host, words }))} />
         </section>
       )}
       {waiting.length === 0 ? null : (
         <section class="panel">
-          <h2>What waits, and for what</h2>
+          <h2>Guests that wait, and reasons</h2>
           <Reasons
             rows={waiting.map(({ guest, from, to, words }) => ({
               guest,

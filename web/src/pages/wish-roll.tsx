@@ -4,12 +4,12 @@ import { Badge } from '../components/states.tsx';
 import { rollOf } from '../wishes/roll.ts';
 
 const STAGES: Readonly<Record<RollStage, string>> = {
-  planning: 'is planned: the others must have room for all of its guests',
+  planning: 'is planned: the other hosts must have room for all its guests',
   draining: 'is emptied',
-  noting: 'is empty, and asked what it is, so that it is known again',
+  noting: 'is empty; its identity is recorded, to recognize it later',
   running: 'runs its program',
-  waiting: 'is waited for',
-  returning: 'is back; guests may come again',
+  waiting: 'is restarting; the controller waits for it',
+  returning: 'is back; guests may move to it again',
 };
 
 /** The hosts of a roll, one after the other, and where it is with the present one. */

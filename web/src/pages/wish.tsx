@@ -29,7 +29,7 @@ export function WishPage({ id }: { id: string }) {
       <nav class="trail" aria-label="Where this is">
         <a href="/wishes">Drains and moves</a> / <span aria-current="page">{id}</span>
       </nav>
-      <Shown of={found} what="what was asked for" lines={5}>
+      <Shown of={found} what="the request" lines={5}>
         {({ wish, moves }) => <Asked wish={wish} moves={moves} again={found.again} />}
       </Shown>
       {found.value === undefined && found.problem !== undefined ? <h1>{id}</h1> : null}
@@ -99,7 +99,7 @@ function Asked({ wish, moves, again }: { wish: Wish; moves: readonly Move[]; aga
       <RollView wish={wish} />
       {wish.stays.length === 0 ? null : (
         <section class="panel">
-          <h2>What stays, and why</h2>
+          <h2>Guests that stay, and reasons</h2>
           <Reasons
             rows={wish.stays.map(({ guest, host, words }) => ({ guest, where: host, words }))}
           />
@@ -107,7 +107,7 @@ function Asked({ wish, moves, again }: { wish: Wish; moves: readonly Move[]; aga
       )}
       {wish.queue.length === 0 ? null : (
         <section class="panel">
-          <h2>What waits, and for what</h2>
+          <h2>Guests that wait, and reasons</h2>
           <Reasons
             rows={wish.queue.map(({ guest, from, to, words, startsAtMs }) => ({
               guest,

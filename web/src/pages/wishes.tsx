@@ -40,7 +40,7 @@ export function WishesPage() {
           </a>
         ) : null}
       </header>
-      {value === undefined ? <Loading what="what was asked for" /> : null}
+      {value === undefined ? <Loading what="the requests" /> : null}
       {value instanceof Problem ? (
         <ProblemNote
           problem={value}
@@ -57,10 +57,9 @@ function Lists({ all }: { all: readonly Wish[] }) {
   const ended = all.filter((each) => !isOpen(each));
   if (all.length === 0) {
     return (
-      <Empty title="Nothing was asked of this fleet yet.">
+      <Empty title="No requests yet.">
         <p>
-          Drain a host to empty it for its maintenance: its guests move to other hosts while they
-          run.
+          Drain a host to empty it for maintenance: its guests move to other hosts while they run.
         </p>
       </Empty>
     );

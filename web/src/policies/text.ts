@@ -8,18 +8,16 @@ import type {
 } from '../../../src/protocol/controller/policy.ts';
 import { count, counted } from '../base/text.ts';
 
-/** What it brings, or `nothing that could be measured`. */
+/** What it brings, or `nothing measurable`. */
 export function benefitText({ processorSeconds, watts, emptied }: Benefit): string {
   const parts = [
-    ...(emptied === undefined ? [] : [`${emptied} has no guest any more`]),
+    ...(emptied === undefined ? [] : [`${emptied} has no guests left`]),
     ...(processorSeconds === undefined
       ? []
-      : [
-          `${count(Math.round(processorSeconds))} s of processor in the hour that guests would lack`,
-        ]),
+      : [`${count(Math.round(processorSeconds))} CPU seconds per hour that guests would lack`]),
     ...(watts === undefined ? [] : [`${count(Math.round(watts))} W less`]),
   ];
-  return parts.length === 0 ? 'nothing that could be measured' : parts.join(', ');
+  return parts.length === 0 ? 'nothing measurable' : parts.join(', ');
 }
 
 /** What it takes: `4.1 GiB, 21.0 s, 60 ms of downtime`. */
@@ -30,9 +28,9 @@ export function costText({ bytes, seconds, downtimeMs }: ProposalCost): string {
 /** What accepting does; in the mode `approve` it is about all that the same look made. */
 export function acceptWords(proposal: Proposal, mode: PolicyMode | undefined): string {
   const moves = counted(proposal.moves.length, 'guest');
-  const first = `${moves} ${proposal.moves.length === 1 ? 'is' : 'are'} asked to move, with the same checks and limits as any other move. What has not moved within an hour is cancelled.`;
+  const first = `${moves} will move, with the same checks and limits as any other move. Moves that are not done within an hour are cancelled.`;
   return mode === 'approve'
-    ? `${first} Its policy takes the mode “approve”: all proposals of the same look are accepted with it.`
+    ? `${first} Its policy has the mode "approve": all proposals made at the same time are accepted with it.`
     : first;
 }
 

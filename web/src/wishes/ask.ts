@@ -43,9 +43,8 @@ export function askOf(
   nowMs: number,
 ): { readonly ask: Ask } | { readonly wrong: string } {
   const { kind, hosts, guest, to } = form;
-  if (kind === 'migration' && guest === '') return { wrong: 'Name the guest that is to move.' };
-  if (kind !== 'migration' && hosts.length === 0)
-    return { wrong: 'Name the hosts that are to be empty.' };
+  if (kind === 'migration' && guest === '') return { wrong: 'Choose the guest to move.' };
+  if (kind !== 'migration' && hosts.length === 0) return { wrong: 'Choose the hosts to empty.' };
   const parallel = wholeIn(form.maxParallel, 1000);
   const minutes = wholeIn(form.deadline, 60 * 24 * 30);
   if (parallel === 'wrong') return { wrong: 'Moves at a time: a whole number from 1 to 1000.' };
