@@ -69,7 +69,7 @@ describe('godwit check', () => {
     const [head = '', first = '', second = ''] = out.split('\n');
     assert.match(head, /^HOST +VERDICT +WHY/);
     assert.match(first, /^b /);
-    assert.match(second, /^c +refuse +memory: c has 0 bytes/);
+    assert.match(second, /^c +refuse +memory: \w+ needs .*; c has 0 B free/);
     await assertUnchanged(world, hosts);
   });
 
@@ -81,7 +81,7 @@ describe('godwit check', () => {
       const { exit, out, err } = await godwit(world, 'check', 'tied', '--to', 'c');
       assert.equal(exit, 4, out + err);
       assert.match(out, /refuse +memory[\s\S]*refuse +devices .*stick1/);
-      assert.match(err, /c has 0 bytes[\s\S]*hint: Free memory/);
+      assert.match(err, /c has 0 B free[\s\S]*hint: Free memory/);
       await assertUnchanged(world, hosts);
       assert.equal(await guest.status(), 'running');
     } finally {

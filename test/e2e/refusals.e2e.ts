@@ -67,8 +67,8 @@ describe('a migration that cannot be done', () => {
       assertSays(
         error,
         'GODWIT_MEMORY_SHORT',
-        'c has 0 bytes',
-        'fat needs 67108864',
+        'c has 0 B free',
+        'fat needs 64 MiB',
         'Free memory',
       );
     });
