@@ -85,7 +85,6 @@ async function pass(memory: Buffer, linkBytesPerS: number, known?: Known): Promi
     await encode.add(pagesOf(memory));
     await encode.flush();
   });
-  encode.close();
   let same = true;
   let bytes = 0;
   const decode = new DecodePipe({

@@ -1,8 +1,16 @@
-import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { Mutex } from '../../mutex.ts';
 import { BadFrame } from './bytes.ts';
 import type { Method } from './frame.ts';
+import {
+  compressBound,
+  CompressContext,
+  DecompressContext,
+  DecompressOneContext,
+  ZstdError,
+  type Parameters,
+  type Progress,
+} from './zstd.ts';
 
 /** How batches are compressed. */
 export interface Choice {
@@ -16,11 +24,8 @@ export interface Choice {
 const MAX_WINDOW_LOG = 24;
 
 const { constants } = zlib;
-const compressOne = promisify(zlib.zstdCompress);
-const decompressOne = promisify(zlib.zstdDecompress);
 /** Where compression saves less than this, the batch goes as it is, and the far side is spared the work. */
 const WORTH = 0.97;
-const CHUNK_BYTES = 512 * 1024;
 
 export interface Compressed {
   readonly method: Method;
@@ -32,75 +37,122 @@ export interface Compressed {
 
 /**
  * Compresses on Node's pool of threads: batches of their own in parallel, batches of a chain one after the
- * other in the order of the calls. Only public calls of node:zlib.
+ * other in the order of the calls.
  */
 export class Compressor {
-  #chain: Chain | undefined;
+  readonly #chain = new CompressChain();
   #choice: Choice | undefined;
   /**
    * One a processor, and one that has begun when another ends: on a busy host each hand-over takes its time. More
    * would only wait for each other, and spoil what is measured.
    */
-  readonly #lanes: Promise<unknown>[];
+  readonly #lanes: readonly Lane[];
   #lane = 0;
 
   constructor(cores: number) {
-    this.#lanes = Array.from({ length: Math.max(1, Math.floor(cores)) + 1 }, () =>
-      Promise.resolve(),
-    );
+    this.#lanes = Array.from({ length: Math.max(1, Math.floor(cores)) + 1 }, () => new Lane());
   }
 
   /** The pieces are one body, and must not change until this resolves; they may come back as they are. */
   async compress(pieces: readonly Buffer[], choice: Choice): Promise<Compressed> {
     if (choice.level === 0) {
-      this.close();
+      this.#choice = undefined;
       return asItIs(pieces);
     }
     if (choice.windowLog === 0) {
-      this.close();
-      const lane = (this.#lane += 1) % this.#lanes.length;
-      const compressed = this.#lanes[lane]?.then(() => alone(pieces, choice.level));
-      this.#lanes[lane] = compressed?.catch(() => undefined) ?? Promise.resolve();
-      return (await compressed) ?? asItIs(pieces);
+      this.#choice = undefined;
+      this.#lane = (this.#lane + 1) % this.#lanes.length;
+      return (await this.#lanes[this.#lane]?.compress(pieces, choice.level)) ?? asItIs(pieces);
     }
     const { level, windowLog } = this.#choice ?? {};
-    const goesOn = level === choice.level && windowLog === choice.windowLog;
-    if (!goesOn || this.#chain === undefined) {
-      this.close();
-      this.#chain = new Chain(compressStream(choice));
-      this.#choice = choice;
-    }
-    const { out, bytes, tookMs } = await this.#chain.feed(pieces, Infinity);
-    return { method: goesOn ? 'chain' : 'chainStart', pieces: out, bytes, tookMs };
-  }
-
-  /** Ends the chain; the next one starts anew. What was fed before still comes. */
-  close(): void {
-    this.#chain?.end();
-    this.#chain = undefined;
-    this.#choice = undefined;
+    const starts = level !== choice.level || windowLog !== choice.windowLog;
+    this.#choice = choice;
+    return await this.#chain.compress(pieces, choice, starts);
   }
 }
 
-/** Output in one piece: of Node's usual 16 KiB each takes a round through the pool of threads. */
-function chunkFor(bytes: number): number {
-  return Math.min(Math.max(bytes, 1024) + 64, 2 * CHUNK_BYTES);
-}
+const lengthOf = (pieces: readonly Buffer[]): number =>
+  pieces.reduce((sum, { length }) => sum + length, 0);
 
 function asItIs(pieces: readonly Buffer[]): Compressed {
-  const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
-  return { method: 'none', pieces, bytes, tookMs: 0 };
+  return { method: 'none', pieces, bytes: lengthOf(pieces), tookMs: 0 };
 }
 
-async function alone(pieces: readonly Buffer[], level: number): Promise<Compressed> {
-  const body = Buffer.concat(pieces);
-  const params = { [constants.ZSTD_c_compressionLevel]: level };
-  const startedMs = performance.now();
-  const payload = await compressOne(body, { params, chunkSize: chunkFor(body.length) });
-  const tookMs = performance.now() - startedMs;
-  return payload.length > body.length * WORTH
-    ? { method: 'none', pieces: [body], bytes: body.length, tookMs }
-    : { method: 'zstd', pieces: [payload], bytes: payload.length, tookMs };
+/** Memory for output that grows to the largest batch. */
+class Room {
+  #room = Buffer.alloc(0);
+
+  of(bytes: number): Buffer {
+    if (this.#room.length < bytes) this.#room = Buffer.allocUnsafeSlow(bytes);
+    return this.#room;
+  }
+}
+
+/** Batches of their own, one after the other, in a context that is kept. */
+class Lane {
+  readonly #turns = new Mutex();
+  readonly #room = new Room();
+  #context: { readonly level: number; readonly zstd: CompressContext } | undefined;
+
+  compress(pieces: readonly Buffer[], level: number): Promise<Compressed> {
+    return this.#turns.run(async () => {
+      const body = Buffer.concat(pieces);
+      if (this.#context?.level !== level) {
+        const parameters: Parameters = [[constants.ZSTD_c_compressionLevel, level]];
+        this.#context = { level, zstd: new CompressContext(parameters, false) };
+      }
+      const room = this.#room.of(compressBound(body.length));
+      const startedMs = performance.now();
+      const bytes = await this.#context.zstd.one(body, room);
+      const tookMs = performance.now() - startedMs;
+      return bytes > body.length * WORTH
+        ? { method: 'none', pieces: [body], bytes: body.length, tookMs }
+        : { method: 'zstd', pieces: [Buffer.from(room.subarray(0, bytes))], bytes, tookMs };
+    });
+  }
+}
+
+/**
+ * The body of every batch of a chain lies behind the one before, where zstd finds it again; a chain that has filled the
+ * memory starts again. The longer it is, the less a window that begins empty costs: at 16 MiB 0.1 % of the bytes.
+ */
+const RING_BYTES = 16 * 1024 * 1024;
+
+/** Batches in one zstd context, one after the other. */
+class CompressChain {
+  readonly #turns = new Mutex();
+  readonly #room = new Room();
+  #ring: Buffer | undefined;
+  #filled = 0;
+  #context: { readonly choice: Choice; readonly zstd: CompressContext } | undefined;
+
+  compress(pieces: readonly Buffer[], choice: Choice, starts: boolean): Promise<Compressed> {
+    return this.#turns.run(async () => {
+      const bodyBytes = lengthOf(pieces);
+      const ring = (this.#ring ??= Buffer.allocUnsafeSlow(RING_BYTES));
+      const method = starts || this.#filled + bodyBytes > ring.length ? 'chainStart' : 'chain';
+      const zstd = method === 'chainStart' ? this.#start(choice) : this.#context?.zstd;
+      if (zstd === undefined) throw new Error('a chain goes on that never started');
+      const from = this.#filled;
+      for (const piece of pieces) this.#filled += piece.copy(ring, this.#filled);
+      const room = this.#room.of(compressBound(bodyBytes));
+      const startedMs = performance.now();
+      const bytes = await zstd.next({ memory: ring, from, to: from + bodyBytes }, room);
+      const tookMs = performance.now() - startedMs;
+      return { method, pieces: [Buffer.from(room.subarray(0, bytes))], bytes, tookMs };
+    });
+  }
+
+  #start(choice: Choice): CompressContext {
+    this.#filled = 0;
+    const { level, windowLog } = this.#context?.choice ?? {};
+    if (this.#context === undefined || level !== choice.level || windowLog !== choice.windowLog) {
+      this.#context = { choice, zstd: new CompressContext(parametersOf(choice), true) };
+    } else {
+      this.#context.zstd.reset();
+    }
+    return this.#context.zstd;
+  }
 }
 
 /**
@@ -108,138 +160,93 @@ async function alone(pieces: readonly Buffer[], level: number): Promise<Compress
  * finds more for next to no more work; level 8 with fewer steps is smaller than zstd's 9 on a guest's memory, and faster:
  * 30.7 MB at 62 MB/s where 7 has 31.6 at 75, 9 has 31.0 at 47 (docs/measurements/wire-codec.md).
  */
-const TABLES: Readonly<Record<number, Record<number, number>>> = {
-  2: { [constants.ZSTD_c_hashLog]: 17 },
-  8: {
-    [constants.ZSTD_c_hashLog]: 21,
-    [constants.ZSTD_c_chainLog]: 20,
-    [constants.ZSTD_c_searchLog]: 3,
-    [constants.ZSTD_c_minMatch]: 5,
-  },
+const TABLES: Readonly<Record<number, Parameters>> = {
+  1: [[constants.ZSTD_c_hashLog, 15]],
+  2: [[constants.ZSTD_c_hashLog, 17]],
+  8: [
+    [constants.ZSTD_c_hashLog, 21],
+    [constants.ZSTD_c_chainLog, 20],
+    [constants.ZSTD_c_searchLog, 3],
+    [constants.ZSTD_c_minMatch, 5],
+  ],
 };
 
-function compressStream({ level, windowLog }: Choice): zlib.ZstdCompress {
-  return zlib.createZstdCompress({
-    chunkSize: CHUNK_BYTES,
-    // With each write, and not as a write of its own.
-    flush: constants.ZSTD_e_flush,
-    params: {
-      [constants.ZSTD_c_compressionLevel]: level,
-      [constants.ZSTD_c_windowLog]: Math.min(windowLog, MAX_WINDOW_LOG),
-      ...TABLES[level],
-    },
-  });
+function parametersOf({ level, windowLog }: Choice): Parameters {
+  return [
+    [constants.ZSTD_c_compressionLevel, level],
+    [constants.ZSTD_c_windowLog, Math.min(windowLog, MAX_WINDOW_LOG)],
+    ...(TABLES[level] ?? []),
+  ];
 }
+
+/** Bodies whose memory is kept for the next ones, and the least that each has. */
+const MAX_SPARE = 8;
+const MIN_ROOM = 64 * 1024;
 
 /** The other direction: never more output than the frame says, nor a longer window than MAX_WINDOW_LOG. */
 export class Decompressor {
-  #chain: Chain | undefined;
+  readonly #turns = new Mutex();
+  #chain: DecompressContext | undefined;
+  #started = false;
+  /** As many as batches of their own were expanded at once. */
+  readonly #idle: DecompressOneContext[] = [];
+  /** Memory that bodies lie in until they are recycled, and such that was. */
+  readonly #lent = new Map<ArrayBufferLike, Buffer>();
+  readonly #spare: Buffer[] = [];
 
   /** Batches of a chain in their order; throws BadFrame. */
-  async decompress(method: Method, payload: Buffer, plainBytes: number): Promise<Buffer> {
-    if (method === 'none') return payload;
-    if (method === 'zstd') return await expandAlone(payload, plainBytes);
-    if (method === 'chainStart') {
-      this.close();
-      const params = { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG };
-      const stream = zlib.createZstdDecompress({ chunkSize: 2 * CHUNK_BYTES, params });
-      this.#chain = new Chain(stream);
-    }
-    if (this.#chain === undefined) throw new BadFrame('it goes on with a chain that never started');
-    const { out } = await this.#chain.feed([payload], plainBytes);
-    return out[0] !== undefined && out.length === 1 ? out[0] : Buffer.concat(out);
+  decompress(method: Method, payload: Buffer, plainBytes: number): Promise<Buffer> {
+    if (method === 'none') return Promise.resolve(payload);
+    if (method === 'zstd') return this.#expandAlone(payload, plainBytes);
+    return this.#turns.run(() => this.#expand(method === 'chainStart', payload, plainBytes));
   }
 
-  close(): void {
-    this.#chain?.end();
-    this.#chain = undefined;
+  /** Takes back the memory of a body that nobody looks at any more. */
+  recycle(body: Buffer): void {
+    const room = this.#lent.get(body.buffer);
+    if (room === undefined) return;
+    this.#lent.delete(body.buffer);
+    if (this.#spare.length < MAX_SPARE) this.#spare.push(room);
+  }
+
+  /** Memory for a body, and one byte, so that a body that is longer than it says is noticed. */
+  #room(plainBytes: number): Buffer {
+    const spare = this.#spare.pop();
+    const fits = spare !== undefined && spare.length > plainBytes;
+    const room = fits ? spare : Buffer.allocUnsafeSlow(Math.max(plainBytes + 1, MIN_ROOM));
+    this.#lent.set(room.buffer, room);
+    return room.subarray(0, plainBytes + 1);
+  }
+
+  async #expand(starts: boolean, payload: Buffer, plainBytes: number): Promise<Buffer> {
+    if (!starts && !this.#started) throw new BadFrame('it goes on with a chain that never started');
+    this.#started = false;
+    const out = this.#room(plainBytes);
+    const { read, written } = await this.#next(starts, payload, out).catch(asBadFrame);
+    if (written > plainBytes) throw new BadFrame('it holds more than it says');
+    if (written < plainBytes) throw new BadFrame(`it has ${written} bytes, not ${plainBytes}`);
+    if (read < payload.length) throw new BadFrame('it goes on behind its end');
+    this.#started = true;
+    return out.subarray(0, plainBytes);
+  }
+
+  async #next(starts: boolean, payload: Buffer, out: Buffer): Promise<Progress> {
+    this.#chain ??= new DecompressContext(MAX_WINDOW_LOG);
+    if (starts) this.#chain.start(payload);
+    return await this.#chain.next(payload, out);
+  }
+
+  async #expandAlone(payload: Buffer, plainBytes: number): Promise<Buffer> {
+    const context = this.#idle.pop() ?? new DecompressOneContext();
+    const out = this.#room(plainBytes);
+    const written = await context.one(payload, out).catch(asBadFrame);
+    this.#idle.push(context);
+    if (written !== plainBytes) throw new BadFrame(`it has ${written} bytes, not ${plainBytes}`);
+    return out.subarray(0, plainBytes);
   }
 }
 
-async function expandAlone(payload: Buffer, plainBytes: number): Promise<Buffer> {
-  const params = { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG };
-  let body: Buffer;
-  try {
-    const maxOutputLength = Math.max(1, plainBytes);
-    const chunkSize = chunkFor(plainBytes);
-    body = await decompressOne(payload, { maxOutputLength, chunkSize, params });
-  } catch (error) {
-    throw new BadFrame(`it does not decompress: ${error instanceof Error ? error.message : ''}`);
-  }
-  if (body.length !== plainBytes) throw new BadFrame(`it has ${body.length} bytes, not as it says`);
-  return body;
-}
-
-interface Fed {
-  readonly out: readonly Buffer[];
-  readonly bytes: number;
-  readonly tookMs: number;
-}
-
-/** Feeds one zstd stream piece by piece, and gives of each piece exactly what came out for it. */
-class Chain {
-  readonly #stream: zlib.ZstdCompress | zlib.ZstdDecompress;
-  readonly #feeds = new Mutex();
-  #joined = Buffer.alloc(0);
-  #out: Buffer[] = [];
-  #outBytes = 0;
-  #most = Infinity;
-  #failure: BadFrame | undefined;
-  #failed: ((error: BadFrame) => void) | undefined;
-
-  constructor(stream: zlib.ZstdCompress | zlib.ZstdDecompress) {
-    this.#stream = stream;
-    stream.on('error', (error) => this.#fail(`it does not decompress: ${error.message}`));
-    stream.on('data', (chunk: Buffer) => {
-      this.#out.push(chunk);
-      this.#outBytes += chunk.length;
-      if (this.#outBytes > this.#most) this.#fail('it holds more than it says');
-    });
-  }
-
-  /** What comes out for these pieces: exactly `expected` bytes where that is finite. */
-  feed(pieces: readonly Buffer[], expected: number): Promise<Fed> {
-    return this.#feeds.run(() => this.#feed(pieces, expected));
-  }
-
-  end(): void {
-    void this.#feeds.idle().then(() => this.#stream.destroy());
-  }
-
-  async #feed(pieces: readonly Buffer[], expected: number): Promise<Fed> {
-    const startedMs = performance.now();
-    this.#most = expected;
-    await new Promise<void>((resolve, reject) => {
-      if (this.#failure !== undefined) return reject(this.#failure);
-      this.#failed = reject;
-      const joined = this.#join(pieces);
-      if (joined.length === 0) return resolve();
-      this.#stream.write(joined, () => void setImmediate(resolve));
-    });
-    this.#failed = undefined;
-    const [out, bytes] = [this.#out, this.#outBytes];
-    this.#out = [];
-    this.#outBytes = 0;
-    if (expected !== Infinity && bytes !== expected) {
-      throw new BadFrame(`it has ${bytes} bytes, not ${expected}`);
-    }
-    return { out, bytes, tookMs: performance.now() - startedMs };
-  }
-
-  /** One write: each costs a round through the pool of threads, and a busy thread comes late to each. */
-  #join(pieces: readonly Buffer[]): Buffer {
-    if (pieces.length === 1 && pieces[0] !== undefined) return pieces[0];
-    const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
-    if (this.#joined.length < bytes) this.#joined = Buffer.alloc(bytes);
-    let at = 0;
-    for (const piece of pieces) at += piece.copy(this.#joined, at);
-    return this.#joined.subarray(0, bytes);
-  }
-
-  #fail(what: string): void {
-    this.#failure ??= new BadFrame(what);
-    this.#stream.destroy();
-    this.#out = [];
-    this.#failed?.(this.#failure);
-  }
+function asBadFrame(error: unknown): never {
+  if (!(error instanceof ZstdError)) throw error;
+  throw new BadFrame(`it does not decompress: ${error.message}`);
 }

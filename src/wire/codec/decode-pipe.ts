@@ -75,7 +75,6 @@ export class DecodePipe {
   /** Stops; what waits is dropped. */
   close(): void {
     this.#failure ??= { error: new Error('the stream was closed') };
-    this.#decompressor.close();
     this.#filled?.();
     this.#wakeWriter();
   }
@@ -133,7 +132,8 @@ export class DecodePipe {
   async #give({ frame, body }: Waiting): Promise<void> {
     try {
       const head = { items: frame.items, hash: frame.extra };
-      const pending = this.#decoder.open((await body) ?? frame.payload, head);
+      const plain = (await body) ?? frame.payload;
+      const pending = this.#decoder.open(plain, head);
       if (pending.missing.size > 0) await this.#ask(pending);
       if (this.#failure !== undefined) return;
       const items = this.#decoder.items(pending);
@@ -145,6 +145,7 @@ export class DecodePipe {
       }
       const wait = this.#deps.compared?.();
       if (wait !== undefined) await wait;
+      this.#decompressor.recycle(plain);
       await this.#reportDecoded(next.value);
     } catch (error) {
       this.#fail(BadFrame.in(frame.number, error));

@@ -84,10 +84,6 @@ export class EncodePipe {
     }
   }
 
-  close(): void {
-    this.#compressor.close();
-  }
-
   #decoded(frame: Frame): void {
     try {
       this.encoder.acknowledge(Number(frame.extra));

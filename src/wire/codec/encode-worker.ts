@@ -60,7 +60,6 @@ function inOrder(work: () => Promise<void>): void {
 }
 
 function close(): void {
-  pipe.close();
   store?.close();
   if (start.cache?.places !== undefined) places.save(start.cache.places.file);
   const tally = {

@@ -35,7 +35,6 @@ export async function urgentEncoding(
     flush: () => pipe.flush(),
     answer: (bytes) => void pipe.answer(bytes).catch(fail),
     close: () => {
-      pipe.close();
       const { encoder, level, misses } = pipe;
       return Promise.resolve({ encoded: encoder.encoded, levelChanges: level.changes, misses });
     },

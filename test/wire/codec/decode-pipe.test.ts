@@ -34,6 +34,5 @@ test('a decoder reports what it decoded once that is a sixteenth of the window, 
     await encode.flush();
   }
   assert.deepEqual([batches, answers], [16, 4]);
-  encode.close();
   decode.close();
 });

@@ -22,13 +22,14 @@ const usual: Measured = {
 describe('the level', () => {
   test('goes up with a thinner link, down to nothing with a fat one', () => {
     const at = (linkBytesPerS: number) => chooseLevel(FIRST_CHOICE, { ...usual, linkBytesPerS });
-    const [thin, usualLink, wider, gigabit, fat] = [1, 12.5, 20, 120, 2000].map((link) =>
+    const [thin, usualLink, wider, half, gigabit, fat] = [1, 12.5, 20, 60, 117, 2000].map((link) =>
       at(link * MB),
     );
     assert.deepEqual(thin, { level: 8, windowLog: 23 });
     assert.deepEqual(usualLink, { level: 8, windowLog: 23 });
     assert.deepEqual(wider, { level: 4, windowLog: 22 });
-    assert.deepEqual(gigabit, { level: 2, windowLog: 22 });
+    assert.deepEqual(half, { level: 2, windowLog: 22 });
+    assert.deepEqual(gigabit, { level: 1, windowLog: 21 });
     assert.deepEqual(fat, NO_COMPRESSION);
   });
 
@@ -93,7 +94,8 @@ describe('the level', () => {
   });
 
   test('begins by what the link is said to carry, and goes by what it turns out to', () => {
-    assert.deepEqual(new LevelControl(1, 2000 * MB).next(0), FIRST_CHOICE);
+    assert.deepEqual(new LevelControl(1, 60 * MB).next(0), FIRST_CHOICE);
+    assert.deepEqual(new LevelControl(1, 117 * MB).next(0), { level: 1, windowLog: 21 });
     const control = new LevelControl(1, 12.5 * MB);
     assert.ok(control.thin);
     for (let batch = 0; batch < 100; batch += 1) {
@@ -108,7 +110,7 @@ describe('the level', () => {
 
   test('does not follow the first batches, which are slow to start', () => {
     const control = new LevelControl(1);
-    control.linkCarries(120 * MB);
+    control.linkCarries(60 * MB);
     for (let batch = 0; batch < 100; batch += 1) {
       const choice = control.next(batch);
       assert.deepEqual(choice, FIRST_CHOICE);

@@ -123,7 +123,6 @@ describe('the pipes', () => {
           await sendAll(joint, items, rates);
           await joint.decode.end();
           assert.deepEqual(support.joined(joint.out), support.joined(items));
-          joint.encode.close();
           joint.decode.close();
         },
       ),
@@ -187,7 +186,6 @@ describe('a hostile peer', () => {
       return { kind: 'page', block: 0, offset: at * PAGE_BYTES, bytes: pageOf(at % 9) };
     });
     await sendAll(joint, items, [1e3, 5e9, 2e6]);
-    joint.encode.close();
     joint.decode.close();
     return joint.wire;
   }
