@@ -3,8 +3,9 @@
  * read besides, the dashboard among it. Node strips no types under node_modules. In a clone everything runs from the sources.
  */
 import { execFileSync } from 'node:child_process';
-import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { buildWasm } from './wasm.ts';
 import { buildWeb } from './web.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
@@ -27,6 +28,9 @@ export function build(dist: string, flags: readonly string[] = []): void {
     if (MISSED.test(after))
       throw new Error(`${file}: starts a .ts file in a form that the build does not know`);
     if (after !== before) writeFileSync(place, after);
+  }
+  for (const wasm of buildWasm()) {
+    copyFileSync(path.join(root, wasm), path.join(dist, path.relative('src', wasm)));
   }
   buildWeb(path.join(dist, 'web'));
 }

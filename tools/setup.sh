@@ -102,6 +102,7 @@ missing() {
   if [ "$only" = libvirt-next ]; then next_libvirt_ready || echo next_libvirt; return 0; fi
   system_ready || echo system
   node_ready || echo node
+  wasm_ready || echo wasm
   guest_ready || echo guest
   nfs_client_ready || echo nfs_client
   clean_root_ready || echo clean_root

@@ -61,7 +61,9 @@ export const within = (file: string, places: readonly string[]): boolean =>
   places.some((place) => file === place || file.startsWith(`${place}/`));
 
 export const programs = (tree: Tree, place = ''): string[] =>
-  tree.files.filter((file) => file.endsWith('.ts') && file.startsWith(place));
+  tree.files.filter(
+    (file) => file.endsWith('.ts') && !file.endsWith('.as.ts') && file.startsWith(place),
+  );
 
 const importPattern =
   /(?:^|[\s;])(?:import|export)\s(?:[^'"`;]*?\sfrom\s)?\s*['"]([^'"]+)['"]|\bimport\(\s*['"`]([^'"`]+)['"`]\s*\)|\bcreateRequire\(import\.meta\.url\)\(['"]([^'"]+)['"]\)|\b(?:new URL\(\s*|import\.meta\.dirname,\s*)['"]([^'"]+\.ts)['"]/gm;

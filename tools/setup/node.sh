@@ -19,6 +19,19 @@ node_ready() {
     }' "$repo" 2>/dev/null
 }
 
+# True when each WebAssembly module is made from its source as it is now.
+wasm_ready() {
+  "$node_binary" "$repo/tools/wasm.ts" --check 2>/dev/null
+}
+
+wasm_bring() {
+  say 'compiling the WebAssembly modules'
+  "$node_binary" "$repo/tools/wasm.ts" >"$scratch/wasm.log" 2>&1 || {
+    tail -n 12 "$scratch/wasm.log" >&2
+    die 'a WebAssembly module does not compile: the last lines are above'
+  }
+}
+
 node_bring() {
   command -v npm >/dev/null || die 'npm is missing: install Node.js with npm (any from Node 18 on; Godwit brings its own Node 26)'
   say "installing Node 26 and the packages of package-lock.json with npm"

@@ -1,68 +1,53 @@
+import { readFileSync } from 'node:fs';
 import { PAGE_BYTES } from './item.ts';
 
-/**
- * Calls and jumps of x86-64 code say how far away their target is, so two calls of one function differ. Written as the
- * place of their target they are alike, and compress better. Any bytes can be changed and changed back, code or not:
- * a step at one position keeps what decides whether it is taken (the opcode, and a highest byte of 0 or 255), so it can
- * be undone; and where steps overlap they are undone in the opposite order.
- */
+/** The functions of branches.as.ts, which says what they do. */
+interface Exports {
+  readonly memory: { readonly buffer: ArrayBuffer };
+  readonly pageAt: () => number;
+  readonly looksLikeCode: () => number;
+  readonly makeAbsolute: (place: number) => void;
+  readonly makeRelative: (place: number) => void;
+}
 
-/** E8 is a call, E9 a jump. */
-const OPCODES = 0xe8;
-const OPCODE_MASK = 0xfe;
-/** Operands of 25 bits: the highest byte is 0 or 255. */
-const SPARE_BITS = 7;
-/** The opcode and its operand. */
-const INSTRUCTION = 5;
-/** Where these many bytes hold fewer candidates than that, it is taken for no code: most other memory has next to none. */
-const SAMPLE_BYTES = 1024;
-const MIN = 3;
+/** The part of the engine's WebAssembly that is used; Node's types do not have it. */
+interface Engine {
+  readonly Module: new (code: Uint8Array) => object;
+  readonly Instance: new (module: object) => { readonly exports: unknown };
+}
 
-/** Makes operands absolute, in `page`, which lies at `place` (bytes). */
-export function makeAbsolute(page: Uint8Array, place: number): void {
-  // Only the low 25 bits count, and a place may be above 2^32.
-  const low = place % 2 ** 25;
-  for (let at = PAGE_BYTES - INSTRUCTION; at >= 0; at -= 1) {
-    if (isCandidate(page, at)) add(page, at, low + at);
+const { WebAssembly } = globalThis as unknown as { readonly WebAssembly: Engine };
+
+/** Operands have 25 bits, and a place may be above 2^32. */
+const PLACES = 2 ** 25;
+
+let compiled: object | undefined;
+
+/** Calls and jumps in a page of x86-64 code, written as the place of their target and back (branches.as.ts). */
+export class Branches {
+  /** The page that the calls look at and change; part of the module's memory. */
+  readonly page: Uint8Array;
+  readonly #exports: Exports;
+
+  constructor() {
+    // `npm run setup` makes it; a package has it.
+    compiled ??= new WebAssembly.Module(readFileSync(new URL('branches.wasm', import.meta.url)));
+    this.#exports = new WebAssembly.Instance(compiled).exports as Exports;
+    const { memory, pageAt } = this.#exports;
+    this.page = new Uint8Array(memory.buffer, pageAt(), PAGE_BYTES);
   }
-}
 
-/** The other way, and in the other order. */
-export function makeRelative(page: Uint8Array, place: number): void {
-  const low = place % 2 ** 25;
-  for (let at = 0; at <= PAGE_BYTES - INSTRUCTION; at += 1) {
-    if (isCandidate(page, at)) add(page, at, -low - at);
+  looksLikeCode(): boolean {
+    return this.#exports.looksLikeCode() === 1;
   }
-}
 
-/** Whether it looks like machine code. */
-export function looksLikeCode(page: Uint8Array): boolean {
-  let found = 0;
-  for (let at = 0; at < SAMPLE_BYTES; at += 1) {
-    if (!isCandidate(page, at)) continue;
-    found += 1;
-    if (found >= MIN) return true;
-    at += INSTRUCTION - 1;
+  /** Makes operands absolute; the page lies at `place` (bytes). */
+  makeAbsolute(place: number): void {
+    this.#exports.makeAbsolute(place % PLACES);
   }
-  return false;
-}
 
-function isCandidate(page: Uint8Array, at: number): boolean {
-  if (((page[at] ?? 0) & OPCODE_MASK) !== OPCODES) return false;
-  const highest = page[at + 4] ?? 1;
-  return highest === 0 || highest === 0xff;
-}
-
-/** Adds to the operand of the instruction at `at`. */
-function add(page: Uint8Array, at: number, amount: number): void {
-  const operand =
-    (page[at + 1] ?? 0) |
-    ((page[at + 2] ?? 0) << 8) |
-    ((page[at + 3] ?? 0) << 16) |
-    ((page[at + 4] ?? 0) << 24);
-  const changed = ((operand + amount) << SPARE_BITS) >> SPARE_BITS;
-  page[at + 1] = changed;
-  page[at + 2] = changed >> 8;
-  page[at + 3] = changed >> 16;
-  page[at + 4] = changed >> 24;
+  /** The other way. */
+  makeRelative(place: number): void {
+    this.#exports.makeRelative(place % PLACES);
+  }
 }

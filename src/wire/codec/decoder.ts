@@ -1,4 +1,4 @@
-import { makeRelative } from './branches.ts';
+import { Branches } from './branches.ts';
 import { BadFrame, Reader } from './bytes.ts';
 import type { FarContents, Hash64 } from './contents.ts';
 import { applyDelta } from './delta.ts';
@@ -54,6 +54,7 @@ export class Decoder {
   readonly #versions: NumberTable;
   readonly #reader = new RunReader();
   readonly #running: RunningHash;
+  readonly #branches = new Branches();
   readonly #placed = new Placed();
   readonly #page = Buffer.from(new ArrayBuffer(PAGE_BYTES));
   /** Where contents of the batch that is open are read to; as many as a batch has needed. */
@@ -168,9 +169,9 @@ export class Decoder {
       case 'literal':
         return this.#arrive(run, at, data.bytes(PAGE_BYTES));
       case 'code':
-        this.#page.set(data.bytes(PAGE_BYTES));
-        makeRelative(this.#page, (run.page + at) * PAGE_BYTES);
-        return this.#arrive(run, at, this.#page);
+        this.#branches.page.set(data.bytes(PAGE_BYTES));
+        this.#branches.makeRelative((run.page + at) * PAGE_BYTES);
+        return this.#arrive(run, at, this.#branches.page);
       case 'delta':
         this.#page.set(this.#window.at(this.#held(version)));
         applyDelta(this.#page, data.bytes(data.number()));

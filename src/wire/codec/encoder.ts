@@ -1,5 +1,5 @@
 import type { Batch } from './batch.ts';
-import { looksLikeCode, makeAbsolute } from './branches.ts';
+import { Branches } from './branches.ts';
 import { Writer } from './bytes.ts';
 import type { Hash64, NearContents } from './contents.ts';
 import { writeDelta } from './delta.ts';
@@ -66,6 +66,7 @@ export class Encoder {
   readonly #base = Buffer.from(new ArrayBuffer(PAGE_BYTES));
   readonly #hash = new BigUint64Array(1);
   readonly #hashWords = new Uint32Array(this.#hash.buffer);
+  readonly #branches = new Branches();
   readonly #placed = new Placed();
   #items = 0;
   #plainBytes = 0;
@@ -200,14 +201,15 @@ export class Encoder {
   }
 
   #addLiteral(block: number, number: number): void {
-    if (!this.sparing || !looksLikeCode(this.#page)) {
+    const branches = this.#branches;
+    if (this.sparing) branches.page.set(this.#page);
+    if (!this.sparing || !branches.looksLikeCode()) {
       this.#emit('literal', block, number);
       return this.#data.bytes(this.#page);
     }
     this.#emit('code', block, number);
-    this.#base.set(this.#page);
-    makeAbsolute(this.#base, number * PAGE_BYTES);
-    this.#data.bytes(this.#base);
+    branches.makeAbsolute(number * PAGE_BYTES);
+    this.#data.bytes(branches.page);
   }
 
   /** Saves the content whose cell is taken next, where the far side may ask for it. */
