@@ -64,13 +64,7 @@ describe('a migration that cannot be done', () => {
 
   test('is refused by a host without enough memory, with what it has and what is needed', async () => {
     await refused('c', { name: 'fat' }, (error) => {
-      assertSays(
-        error,
-        'GODWIT_MEMORY_SHORT',
-        'c has 0 B free',
-        'fat needs 64 MiB',
-        'Free memory',
-      );
+      assertSays(error, 'GODWIT_MEMORY_SHORT', 'c has 0 B free', 'fat needs 64 MiB', 'Free memory');
     });
   });
 
