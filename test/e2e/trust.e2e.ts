@@ -105,7 +105,7 @@ describe('between agents', () => {
       );
     });
     await withFakeAgent(world, 'c', { identity: hostIdentity(world, 'b') }, async () => {
-      assertSays(await fromA(), 'GODWIT_PEER_UNTRUSTED', 'c showed', 'is for b');
+      assertSays(await fromA(), 'GODWIT_PEER_UNTRUSTED', 'c did not present', 'is for b');
     });
     await assertNothingHappened();
   });

@@ -22,8 +22,8 @@ export const drainSpec = spec({
   summary: 'empty a host: all its guests move to other hosts',
   details:
     'Asks a controller. Shows the plan with its predicted end and the guests that stay, asks for confirmation, and ' +
-    'follows the drain until the host is empty or nothing more can be done. The host accepts no guests until `godwit ' +
-    'undrain`. A signal detaches: the drain continues. A host of a manager enters maintenance mode if the manager ' +
+    'follows the drain until the host is empty or nothing more can be done. The host accepts no guests until ' +
+    '`godwit undrain`. A signal detaches: the drain continues. A host of a manager enters maintenance mode if the manager ' +
     'has one; the plan shows whether Godwit or the manager moves its guests. Exits with 0 when the host has no ' +
     'guests left, 5 if some stay, 6 if the drain was cancelled.',
   args: { host: { kind: 'host', summary: 'the host to empty', required: true } },

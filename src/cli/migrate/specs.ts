@@ -89,8 +89,8 @@ export const moveDiskSpec = spec({
   summary: 'move a disk of a running guest to another place on the same host',
   details:
     'Shows the progress until the end. A signal (Ctrl-C, SIGTERM, SIGHUP) or a closed terminal detaches: the move ' +
-    'continues by itself. At a terminal, Ctrl-C first asks whether to cancel, detach or continue watching. `godwit ' +
-    'guest NAME` lists the disks.',
+    'continues by itself. At a terminal, Ctrl-C first asks whether to cancel, detach or continue watching. ' +
+    '`godwit guest NAME` lists the disks.',
   args: {
     guest: { kind: 'guest', summary: "the guest's name", required: true },
     disk: { kind: 'text', summary: "the disk's name", required: true },

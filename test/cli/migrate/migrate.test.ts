@@ -185,7 +185,10 @@ describe('godwit migrate', () => {
       events: () => all(progress('failed', { error: failure })),
     });
     assert.equal(await godwit(context, 'migrate web1 --to b'), 4);
-    assert.match(context.err.text, /error: b has 1 bytes .*\nhint: Free memory/);
+    assert.match(
+      context.err.text,
+      /error: web1 needs 2 B of memory; b has 1 B free\nhint: Free memory/,
+    );
     assert.match(context.out.text, /web1 did not move from a to b/);
   });
 

@@ -191,7 +191,7 @@ describe('the text of a report', () => {
     const managed: Report = { ...rest, finished: 'unknown', leftovers: [left.toJSON()] };
     const text = reportText(managed, { columns: 100, isTerminal: false, paint: painter(false) });
     assert.match(text, /not reported by its manager +bytes sent, rounds, throughput/);
-    assert.match(text, /Left behind\nGODWIT_DEADLINE: step finish took longer than 30000 ms/);
+    assert.match(text, /Left behind\nGODWIT_DEADLINE: step finish took longer than 30\.0 s/);
     assert.match(text, /\(by its manager, m-/);
     assert.doesNotMatch(text, /undefined|unknown|NaN/);
     assert.match(reportHtml(managed), /Left behind/);

@@ -38,7 +38,10 @@ describe('godwit migrate --verify-disks', () => {
     const { context } = ending({ verdict: 'different', ...figures, differentBytes: 2, error });
     assert.equal(await godwit(context, LINE), 5);
     assert.match(context.out.text, /2 B not the same/);
-    assert.match(context.err.text, /not the same at b .* first at byte 65536/);
+    assert.match(
+      context.err.text,
+      /of web1 at b differs from the source's disk .* first at byte 65536/,
+    );
   });
 
   test('ends with an error where they could not be compared', async () => {
