@@ -200,7 +200,16 @@ const EFFECTS: Readonly<Record<OperationKind, Effect>> = {
   'isolate-port': portSetting('isolated', true),
   'unflood-port': portSetting('flood', false),
   'limit-port': portSetting('limited', true),
-  'move-port': (orders, act) => ({ ...orders, bridge: either(act, orders.bridge, 'br1') }),
+  // A port that leaves a bridge loses the settings that it had there; its limit is the link's.
+  'move-port': (orders, act) => ({
+    ...orders,
+    bridge: either(act, orders.bridge, 'br1'),
+    port: {
+      ...orders.port,
+      isolated: either(act, orders.port.isolated, false),
+      flood: either(act, orders.port.flood, true),
+    },
+  }),
   password: (orders) => ({ ...orders, hasPassword: true }),
   'replace-image': nothing,
   'second-user': nothing,

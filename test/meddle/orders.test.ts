@@ -110,4 +110,11 @@ describe('what the owner ordered', () => {
     assert.deepEqual(port, { isolated: [false], flood: [false], limited: [true] });
     assert.ok(hasPassword);
   });
+
+  test('a port that is moved to another bridge loses its settings of the first one, and keeps its limit', () => {
+    const kinds = ['isolate-port', 'unflood-port', 'limit-port', 'move-port'] as const;
+    const { bridge, port } = after(...kinds.map((kind) => act(kind)));
+    assert.deepEqual(bridge, ['br1']);
+    assert.deepEqual(port, { isolated: [false], flood: [true], limited: [true] });
+  });
 });

@@ -1,5 +1,6 @@
-import { godwitError, toGodwitError, type GodwitError } from '../../errors.ts';
+import { GodwitError, godwitError, toGodwitError } from '../../errors.ts';
 import { changeWords, compareGuests } from '../../migration/guest-changes/compare.ts';
+import { endError } from '../../migration/guest-changes/errors.ts';
 import type { ManagedContext } from './context.ts';
 
 /** Between two comparisons while the task runs, ms. */
@@ -7,7 +8,7 @@ const COMPARE_MS = 5000;
 /** The same when the manager has reported something of the guest: a change, a pass over its memory, its stop for the switch. */
 const NEWS_MS = 500;
 
-type Context = Pick<ManagedContext, 'ask' | 'state' | 'clock' | 'log' | 'dispatch'>;
+type Context = Pick<ManagedContext, 'ask' | 'order' | 'state' | 'clock' | 'log' | 'dispatch'>;
 
 /** GODWIT_GUEST_CHANGED if the guest is not as it was checked: the manager would move another one. */
 export async function assertUnchanged(context: Context, signal: AbortSignal): Promise<void> {
@@ -22,15 +23,24 @@ export async function changeBehind(
   signal: AbortSignal,
 ): Promise<GodwitError | undefined> {
   if (signal.aborted) return undefined;
-  try {
-    const error = await compare(context, signal);
-    if (error !== undefined)
-      context.log.info({ error: toGodwitError(thrown) }, 'guest changed by its owner');
+  for (const look of [endBehind, compare]) {
+    // What cannot be read explains nothing, and the refusal itself is reported.
+    const error = await look(context, signal).catch(() => undefined);
+    if (error === undefined) continue;
+    context.log.info({ error: toGodwitError(thrown) }, 'guest changed by its owner');
     return error;
-  } catch {
-    // The refusal itself is reported.
-    return undefined;
   }
+  return undefined;
+}
+
+/** A guest whose owner shut it down is refused by its manager as one that does not run. */
+async function endBehind(
+  { ask, order, state }: Context,
+  signal: AbortSignal,
+): Promise<GodwitError | undefined> {
+  const { at, ended } = await ask((session, inner) => session.where(order, inner), signal);
+  if (at !== 'source' || ended === undefined) return undefined;
+  return new GodwitError(endError(state().plan.guest, ended));
 }
 
 /** A manager that is asked about the guest names what it misses, and not that the guest's owner removed it. */

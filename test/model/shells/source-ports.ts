@@ -79,7 +79,7 @@ const nothing = (): undefined => undefined;
 
 /** The parts of the ports that do not decide which host may run the guest: each is done at once. */
 const HYPERVISOR = {
-  changes: { assertReady: none, assertSame: none, judgeMachine: none, checks: () => [] },
+  changes: { assertReady: none, assertSame: none, explain: none, checks: () => [] },
   forecast: { begin: nothing, admitted: nothing, facts: async () => ({}) },
 } satisfies Fake<SourcePorts['hypervisor']>;
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../../../src/clock.ts';
-import type { DirectDriver } from '../../../src/port/direct.ts';
+import type { DirectDriver, SourceSession } from '../../../src/port/direct.ts';
+import type { GuestSnapshot } from '../../../src/migration/guest-changes/snapshot.ts';
 import { fakeWorld, type FakeHosts } from '../../../sim/fake/driver.ts';
 import { godwitError } from '../../../src/errors.ts';
 import type { HypervisorEvent } from '../../../src/migration/direct/hypervisor.ts';
@@ -45,6 +46,8 @@ export class TwoHosts {
     string,
     { readonly when: 'before' | 'after'; readonly always?: boolean }
   >();
+  /** The guest as its hypervisor describes it, where that is compared. */
+  snapshot: GuestSnapshot | undefined;
   /** Called when a call begins. */
   onCall: (name: string) => void = () => {};
   /** Every call, in order. */
@@ -112,10 +115,22 @@ export class TwoHosts {
       isSame: (left, right) => driver.isSame(left, right),
       mayReachUs: (handle) => driver.mayReachUs(handle),
       openSource: async (guest, signal) =>
-        this.#watched(await driver.openSource(guest, signal), 'source', life),
+        this.#watched(this.#described(await driver.openSource(guest, signal)), 'source', life),
       openDestination: async (options) =>
         this.#watched(await driver.openDestination(options), 'destination', life),
     };
+  }
+
+  #described(session: SourceSession): SourceSession {
+    if (this.snapshot === undefined) return session;
+    const inspect = session.inspect.bind(session);
+    return Object.assign(session, {
+      inspect: async (...given: Parameters<typeof inspect>) => ({
+        ...(await inspect(...given)),
+        snapshot: this.snapshot,
+      }),
+      snapshot: async () => this.snapshot,
+    });
   }
 
   /** The same object, whose calls are written down, failed and watched. */

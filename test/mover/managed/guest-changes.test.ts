@@ -9,6 +9,8 @@ import type { GuestSnapshot } from '../../../src/migration/guest-changes/snapsho
 import { assertUnchanged, GuestChangeLook } from '../../../src/mover/managed/guest-changes.ts';
 import type { ManagedContext } from '../../../src/mover/managed/context.ts';
 import { LIFECYCLE } from '../../../src/mover/managed/lifecycle.ts';
+import { defined } from '../../../src/protocol/defined.ts';
+import type { EndKind } from '../../../src/protocol/guest-end.ts';
 import { planned } from '../../migration/managed/samples.ts';
 
 const signal = new AbortController().signal;
@@ -128,7 +130,11 @@ const REFUSED = godwitError('GODWIT_HYPERVISOR', {
 });
 
 /** A manager that misses a disk as it is asked to do `what`. */
-function missing(what: 'check' | 'copies' | 'prepare' | 'start', now: GuestSnapshot | Error) {
+function missing(
+  what: 'check' | 'copies' | 'prepare' | 'start',
+  now: GuestSnapshot | Error,
+  ended?: EndKind,
+) {
   const made = stage(BEFORE);
   const recorded: ManagedEvent[] = [];
   const session = {
@@ -137,6 +143,7 @@ function missing(what: 'check' | 'copies' | 'prepare' | 'start', now: GuestSnaps
     [what]: async () => {
       throw REFUSED;
     },
+    where: async () => ({ at: 'source', busy: false, ...defined({ ended }) }),
     snapshot: async () => {
       // The guest is first compared before the order leaves.
       if (what === 'start' && !recorded.some(({ type }) => type === 'ordered')) return BEFORE;
@@ -173,8 +180,8 @@ for (const what of ['check', 'copies', 'prepare'] as const) {
 }
 
 test('an order that is refused over a change of the guest ends with the name of the change', async () => {
-  const refused = async (now: GuestSnapshot): Promise<string | undefined> => {
-    const { context, recorded, dispatch } = missing('start', now);
+  const refused = async (now: GuestSnapshot, ended?: EndKind): Promise<string | undefined> => {
+    const { context, recorded, dispatch } = missing('start', now, ended);
     dispatch({ type: 'did', step: 'check', facts: {} });
     await LIFECYCLE.start.do(context, signal);
     const last = recorded.at(-1);
@@ -182,4 +189,5 @@ test('an order that is refused over a change of the guest ends with the name of 
   };
   assert.equal(await refused({ parts: [] }), 'GODWIT_GUEST_CHANGED');
   assert.equal(await refused(BEFORE), 'GODWIT_HYPERVISOR');
+  assert.equal(await refused(BEFORE, 'shut-down'), 'GODWIT_GUEST_ENDED');
 });

@@ -47,7 +47,7 @@ export function buildContext(context: DestinationContext) {
         ...(await backingFilePaths(config, state, identifier, signal)),
       ]),
     make: makeImages,
-    mustHaveOpened: (...opened) => mustHaveOpened(context, ...opened),
+    mustHaveOpened,
     keep: (state, signal) => keepImages(config, state, context.log, signal),
     discard: (state, signal) => discardImages(config, state, signal),
   };

@@ -16,7 +16,7 @@ import {
 } from '../../../migration/direct/source-state.ts';
 import { deadlineOf } from '../../../migration/direct/steps.ts';
 import { restartMs, undoMs } from '../../../migration/direct/ending-times.ts';
-import { endsBy, isLimited } from '../../../migration/direct/steps.ts';
+import { endsBy, isLimited, stepIndex } from '../../../migration/direct/steps.ts';
 import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
 import { durability } from '../../../migration/direct/durability.ts';
 import { canCancel, transition } from '../../../migration/direct/transition.ts';
@@ -93,7 +93,7 @@ export class Coordinator {
         durability,
         isEnded: ({ doing }) => doing.kind === 'end',
         do: async (step, signal) => {
-          const facts = await LIFECYCLE[step].do(this.#mustHaveContext(), signal);
+          const facts = await this.#do(step, signal);
           return endsBy(step, this.state) === 'handler' ? facts : undefined;
         },
         undo: (step, signal): Promise<UndoFacts | void> =>
@@ -178,6 +178,20 @@ export class Coordinator {
           : `nothing to cancel: it is ${phase === 'undoing' ? 'being rolled back already' : phase}`;
       return { accepted: false, what };
     });
+  }
+
+  /**
+   * A step before the switch that fails because the guest was changed fails for that reason: a disk cannot be copied to
+   * an image of its former size, and the hypervisor does not know that anybody expected another size.
+   */
+  async #do(step: StepName, signal: AbortSignal): Promise<StepFacts> {
+    const context = this.#mustHaveContext();
+    try {
+      return await LIFECYCLE[step].do(context, signal);
+    } catch (thrown) {
+      if (signal.aborted || stepIndex(step) >= stepIndex('switchover')) throw thrown;
+      throw (await context.hypervisor.changes.explain(signal)) ?? thrown;
+    }
   }
 
   #publish(note?: string): void {

@@ -38,6 +38,7 @@ import { askForThird, fleetToAsk } from './guest/permission.ts';
 import { isMoverThere, release } from './release.ts';
 import { endSource, shutDown, startAgain } from './guest/cold.ts';
 import { dropProofs } from './disks/storage.ts';
+import { refuseOn } from '../../engine/refused-by-checks.ts';
 import { neverMeasured, rateOf, waitToBegin } from '../../engine/beginning.ts';
 
 /**
@@ -148,7 +149,7 @@ export const LIFECYCLE: Lifecycle = {
         return { ...answer, memoryAddress: route(answer.memoryAddress) };
       });
       const checks = await compare(machine);
-      await hypervisor.changes.judgeMachine(checks, signal);
+      refuseOn(checks);
       return { ...reported, checks };
     },
   },

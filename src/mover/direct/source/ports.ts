@@ -61,7 +61,7 @@ export interface HypervisorPort extends Pick<
   | 'relaunch'
 > {
   /** The guest compared with its description. */
-  readonly changes: Pick<GuestChanges, 'assertReady' | 'assertSame' | 'judgeMachine' | 'checks'>;
+  readonly changes: Pick<GuestChanges, 'assertReady' | 'assertSame' | 'explain' | 'checks'>;
   /** The prediction, from a look at the guest while the destination is made ready. */
   readonly forecast: Pick<Forecast, 'begin' | 'admitted' | 'facts'>;
 }

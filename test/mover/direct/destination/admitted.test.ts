@@ -63,14 +63,14 @@ describe('a guest that is to be built at its destination', () => {
     assert.equal(said({}, { stream, unencryptedMemory: ['a', 'c'] }), '');
     assert.equal(
       said({}, { stream, unencryptedMemory: ['a'] }),
-      'b does not take stream of web1 from c: memory that is not encrypted: allowed is TLS',
+      'b rejects stream of web1 from c: memory that is not encrypted: allowed is TLS',
     );
   });
 
   test('is refused by the part that differs, with who sent it and what is allowed', () => {
     assert.equal(
       said({ name: 'web2' }),
-      'b does not take name of web1 from c: web2: allowed is the guest that was admitted',
+      'b rejects name of web1 from c: web2: allowed is the guest that was admitted',
     );
     assert.match(
       said({ memoryBytes: 2 ** 30 + 1 }),

@@ -81,8 +81,9 @@ test('a hypervisor that has opened another file than the guest’s image is refu
   assert.deepEqual(right.recorded, ['preparing', 'prepared']);
   const wrong = built('1');
   await assert.rejects(wrong.done, {
-    code: 'GODWIT_DISK_MISSING',
-    message: /disk\.raw of web1: the file at this path there is not the file that the guest has/,
+    code: 'GODWIT_DISK_REPLACED',
+    message:
+      /disk\.raw\) cannot move: the file at this path there is not the file that the guest has/,
   });
   assert.deepEqual(wrong.recorded, ['preparing', 'failed']);
 });

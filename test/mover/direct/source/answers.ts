@@ -72,7 +72,6 @@ export const UNCHANGED = {
   changes: {
     assertReady: async (): Promise<void> => undefined,
     assertSame: async (): Promise<void> => undefined,
-    judgeMachine: async (): Promise<void> => undefined,
     explain: async (): Promise<undefined> => undefined,
     watch: async (): Promise<void> => undefined,
     checks: () => [],

@@ -59,6 +59,22 @@ describe('a call that fails before the point of no return leaves the guest runni
     }
   }
 
+  for (const call of ['source.configure', 'source.startMemory', 'destination.start']) {
+    test(`${call} fails over a change of the guest, which is the reason that is reported`, async (t) => {
+      const stage = await openFor(call, t, certificates);
+      const disk = { kind: 'disk', name: 'disk0' } as const;
+      stage.hosts.snapshot = { parts: [{ ...disk, value: 'raw:/srv/g1.img' }] };
+      stage.hosts.faults.set(call, { when: 'before' });
+      stage.hosts.onCall = (name) => {
+        if (name !== call) return;
+        stage.hosts.snapshot = { parts: [{ ...disk, value: 'qcow2:/srv/g1.over' }] };
+      };
+      assert.equal(await stage.run(), 'failed');
+      assertStayed(stage);
+      assert.equal(stage.report.error?.code, 'GODWIT_GUEST_CHANGED');
+    });
+  }
+
   test('startPostcopy fails before its effect, each time', async (t) => {
     const stage = await Stage.open(t, certificates, 'postcopy');
     stage.hosts.faults.set('source.startPostcopy', { when: 'before', always: true });

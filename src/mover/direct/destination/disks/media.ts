@@ -32,7 +32,7 @@ export async function changeMedia(
     ...(await filesByContent(config, session, change, signal)),
   ]);
   await session.changeMedia(change.description, change.drives, files, signal);
-  await mustHaveOpened(context, session, change, files, signal);
+  await mustHaveOpened(session, change, files, signal);
 }
 
 async function filesByContent(

@@ -188,13 +188,11 @@ export async function diskFiles(
       files.set(node, found.found);
       continue;
     }
-    const facts = {
-      host: config.name,
-      guest: description.name,
-      device: path,
-      reason: found.problem,
-    };
-    const error = godwitError('GODWIT_DISK_MISSING', facts);
+    const own = { guest: description.name, reason: found.problem };
+    const error =
+      found.problem === OTHER_THERE
+        ? godwitError('GODWIT_DISK_REPLACED', { ...own, device: node, file: path })
+        : godwitError('GODWIT_DISK_MISSING', { ...own, host: config.name, device: path });
     checks.push({
       name: 'disks',
       side: 'destination',
@@ -304,10 +302,9 @@ export async function filesToOpen(
 
 /**
  * The last look: a file may have come to a path between the look of `filesToOpen` and the start of the hypervisor. What the
- * hypervisor has open now it keeps. GODWIT_DISK_MISSING if that is not the guest's own image.
+ * hypervisor has open now it keeps. GODWIT_DISK_REPLACED if that is not the guest's own image.
  */
 export async function mustHaveOpened(
-  { config: { name: host } }: Pick<Naming, 'config'>,
   session: Pick<DestinationSession, 'opened'>,
   { description: { name: guest }, places = [] }: Pick<Preparation, 'description' | 'places'>,
   files: ReadonlyMap<string, string>,
@@ -317,6 +314,11 @@ export async function mustHaveOpened(
   const seen = local.size === 0 ? undefined : await session.opened?.(local, signal);
   const other = seen === undefined ? undefined : whyOtherOpened(places, seen);
   if (other === undefined) return;
-  const device = local.get(other.node) ?? other.node;
-  throw godwitError('GODWIT_DISK_MISSING', { host, device, guest, reason: other.reason });
+  const { node: device, reason } = other;
+  throw godwitError('GODWIT_DISK_REPLACED', {
+    guest,
+    device,
+    file: local.get(device) ?? device,
+    reason,
+  });
 }

@@ -20,7 +20,6 @@ import type { PortLooks } from '../../../../network/port-look.ts';
 import type { NicNetwork } from '../../../../protocol/network.ts';
 import type { Check } from '../../../../protocol/public/migration.ts';
 import { carryMedia, type CarryDependencies } from '../disks/carry-media.ts';
-import { refuseOn } from '../../../engine/refused-by-checks.ts';
 import type { MigrationRun } from '../source-base.ts';
 import type { SourceGuest } from './guest.ts';
 
@@ -87,16 +86,6 @@ export class GuestChanges {
     if (error !== undefined) throw error;
   }
 
-  /**
-   * Refuses on the checks of the machine that the destination has made from the description. If the guest is another by
-   * now, that is the reason, and not the destination.
-   */
-  async judgeMachine(checks: readonly Check[], signal: AbortSignal): Promise<void> {
-    const isRefused = checks.some(({ verdict }) => verdict === 'refuse');
-    if (isRefused) await this.assertSame(signal);
-    refuseOn(checks);
-  }
-
   /** What the comparison before the switch found, and the destination has as well. */
   checks(): Check[] {
     const words = [...this.#toldWords, ...this.#carried.map((each) => each.words)];
@@ -107,7 +96,7 @@ export class GuestChanges {
     ];
   }
 
-  /** Why the stream broke, if the guest was changed; undefined if it was not, or cannot be read. */
+  /** The change of the guest behind a failure; undefined if it was not changed, or cannot be read. */
   async explain(signal: AbortSignal): Promise<GodwitError | undefined> {
     const comparing = withDeadline('comparing the guest', EXPLAIN_MS, signal, (inner) =>
       this.#compare(inner),

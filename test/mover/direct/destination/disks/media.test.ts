@@ -120,7 +120,7 @@ describe('a medium that its source has changed', () => {
       Promise.resolve({ identities: new Map(), strange: [{ image, reason: REPLACED }] });
     const asked = change({ bases: [{ ...here, sha256: sum(ISO) }] });
     await assert.rejects(changeMedia(context, { ...session, opened }, state, asked, signal), {
-      code: 'GODWIT_DISK_MISSING',
+      code: 'GODWIT_DISK_REPLACED',
       message: /not the file that its hypervisor has opened/,
     });
   });

@@ -35,21 +35,6 @@ describe('the comparison before memory and before the switch', () => {
     });
   });
 
-  test('a machine that differs there is reported as the guest’s change if the guest was changed, else as it is', async () => {
-    const { changes, guest } = stage();
-    const facts = { guest: 'web1', host: 'b', what: 'disk9: the destination lacks it' };
-    const error = godwitError('GODWIT_MACHINE_DIFFERS', facts);
-    const checks = [refusal('same-machine', error, 'both')];
-    await assert.rejects(changes.judgeMachine(checks, signal), /GODWIT_MACHINE_DIFFERS|disk9/);
-    guest.now = SNAPPED;
-    await assert.rejects(changes.judgeMachine(checks, signal), {
-      code: 'GODWIT_GUEST_CHANGED',
-    });
-    const { reads } = guest;
-    await changes.judgeMachine([], signal);
-    assert.equal(guest.reads, reads);
-  });
-
   test('passes what is carried over, and reports it', async () => {
     const { changes, guest } = stage();
     guest.now = RESIZED;
