@@ -85,7 +85,7 @@ describe('vSphere’s faults', () => {
       { unreserved: '10', requested: '20' },
       'memory',
       'GODWIT_MEMORY_SHORT',
-      /10 bytes .* needs 20/,
+      /needs 20 B of memory; esx2 has 10 B free/,
     ],
     ['InsufficientCpuResourcesFault', {}, 'host', 'GODWIT_MANAGER_REFUSES', /esx2/],
     ['HostNotConnected', {}, 'host', 'GODWIT_MANAGER_REFUSES', /HostNotConnected/],

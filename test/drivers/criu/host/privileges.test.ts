@@ -33,7 +33,7 @@ test('names each capability that is missing, and none of a process that has all'
   const check = await judgePrivileges('a', 'destination', 'CapEff:\t000001fff7dfffff\n');
   assert.deepEqual([check?.name, check?.verdict], ['stream', 'refuse']);
   assert.equal(check?.error?.code, 'GODWIT_PRIVILEGE');
-  assert.match(check?.error?.message ?? '', /containers of a needs CAP_SYS_ADMIN, CAP_MKNOD$/);
+  assert.match(check?.error?.message ?? '', /containers of a requires CAP_SYS_ADMIN, CAP_MKNOD$/);
   assert.match(check?.error?.hint ?? '', /containers\.conf/);
 });
 
@@ -49,7 +49,7 @@ test(
       ['setpriv', '--bounding-set', set],
       "console.log((await own.judgePrivileges('a', 'source')).error.message)",
     );
-    assert.match(said, /needs CAP_SYS_CHROOT, CAP_SYS_ADMIN, CAP_MKNOD$/);
+    assert.match(said, /requires CAP_SYS_CHROOT, CAP_SYS_ADMIN, CAP_MKNOD$/);
   },
 );
 

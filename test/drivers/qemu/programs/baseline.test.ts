@@ -41,7 +41,7 @@ test('a host that gives the baseline takes a guest, and one that does not is ref
   assert.deepEqual([able?.name, able?.verdict, able?.side], ['baseline', 'pass', 'destination']);
   const [weak] = await gives(set([offer({ features: ['lm', 'sse2'] })]));
   assert.deepEqual([weak?.verdict, weak?.error?.code], ['refuse', 'GODWIT_BASELINE']);
-  assert.match(weak?.error?.message ?? '', /b cannot give .*Nehalem-v1,aes=on: it lacks aes/);
+  assert.match(weak?.error?.message ?? '', /b cannot provide .*Nehalem-v1,aes=on: it lacks aes/);
   const [unknown] = await gives(set([offer({ models: [] })]));
   assert.match(unknown?.error?.message ?? '', /it has no Nehalem-v1/);
 });
