@@ -17,7 +17,7 @@ interface SourceMap {
   readonly sources: readonly string[];
 }
 
-/** Bundles all programs of `root`/src/bin, and each file of src/ that another starts, into `folder`. */
+/** Bundles all programs of `root`/src/bin, and each file of src/ that another starts, into `folder`, with the WebAssembly modules. */
 export async function bundle(root: string, folder: string): Promise<void> {
   const programs = programsIn(root);
   const { dependencies } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')) as {
@@ -48,6 +48,10 @@ export async function bundle(root: string, folder: string): Promise<void> {
   for (const { path: file, text } of outputFiles) {
     const content = file.endsWith('.map') ? fromRoot(root, file, text) : text;
     fs.writeFileSync(path.join(folder, path.basename(file)), content);
+  }
+  for (const source of fs.globSync('src/**/*.as.ts', { cwd: root })) {
+    const module = source.replace(/\.as\.ts$/, '.wasm');
+    fs.copyFileSync(path.join(root, module), path.join(folder, path.basename(module)));
   }
 }
 

@@ -26,6 +26,7 @@ import type { Admission } from '../../../src/protocol/peer/migration.ts';
 import { WIRE_VERSION, type WireOffer } from '../../../src/protocol/wire.ts';
 import type { Listening } from '../../../src/rpc/listen.ts';
 import type { Credentials } from '../../../src/rpc/tls.ts';
+import './idle-machine.ts';
 import { FakeWires } from './fake-wires.ts';
 import { serveAgent } from './fake-peers.ts';
 import { layPki, type Hosts } from './lay-host.ts';

@@ -7,6 +7,7 @@ import type { SourceMoverRequest } from '../../../../src/protocol/mover/request.
 import type { MigrationSettings } from '../../../../src/protocol/public/migration.ts';
 import type { GuestMeasure, LinkMeasure } from '../../../../src/protocol/public/prediction.ts';
 import { WIRE_VERSION, type WireOffer } from '../../../../src/protocol/wire.ts';
+import '../idle-machine.ts';
 import { planned } from '../../../migration/direct/samples.ts';
 
 /** A migration whose data path is to be chosen. */

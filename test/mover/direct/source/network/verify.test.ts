@@ -148,7 +148,7 @@ describe('the source’s mover, which looks at its guest once that has moved', (
         godwitError('GODWIT_ROUTE_UNKNOWN', { method: 'POST', path: '/v1/verify' }),
         /does not look/,
       ],
-      [godwitError('GODWIT_DEADLINE', { what: 'verify', deadlineMs: 8000 }), /8000 ms/],
+      [godwitError('GODWIT_DEADLINE', { what: 'verify', deadlineMs: 8000 }), /8\.0 s/],
     ] as const) {
       const { verification } = stage({ verify: () => Promise.reject(thrown) });
       verification.before(async () => [SAME]);
