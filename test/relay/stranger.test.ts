@@ -188,18 +188,19 @@ const MISCHIEFS: Readonly<Record<string, Mischief>> = {
 /** More than all handshakes take: mischief with those would only be a path that is not there. */
 const HONEST_BYTES = 100_000;
 
-/** A path to `port` that does mischief with what goes to it, after `HONEST_BYTES` of a stream, for the first two streams. */
+/** A path to `port` that does mischief with the first two streams that carry more than `HONEST_BYTES` to it. */
 async function mischievous(t: TestContext, port: number, mischief: Mischief): Promise<number> {
   let streams = 0;
   const server = net.createServer((near) => {
     const far = net.connect(port, '127.0.0.1');
-    const isBad = (streams += 1) <= 2;
+    let isBad: boolean | undefined;
     let bytes = 0;
     let held: Buffer | undefined;
     for (const each of [near, far]) each.on('error', () => undefined);
     near.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      if (!isBad || bytes <= HONEST_BYTES) return void far.write(chunk);
+      if (bytes > HONEST_BYTES) isBad ??= (streams += 1) <= 2;
+      if (isBad !== true) return void far.write(chunk);
       const [out, kept] = mischief(chunk, held);
       held = kept;
       if (out !== undefined) far.write(out);
