@@ -35,7 +35,10 @@ test('giving up is undone with the figures and the ways out', () => {
   const { state } = transition(inMemory(), { type: 'decided', what: 'give-up', why, hint });
   assert.equal(state.doing.kind, 'undo');
   assert.equal(state.because?.code, 'GODWIT_GIVEN_UP');
-  assert.match(state.because.message, /strategy standard gave up: round 5: the guest dirties 2 bytes\/s/);
+  assert.match(
+    state.because.message,
+    /strategy standard gave up: round 5: the guest dirties 2 bytes\/s/,
+  );
   assert.equal(state.because.hint, hint);
 });
 
