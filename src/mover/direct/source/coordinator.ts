@@ -181,8 +181,8 @@ export class Coordinator {
   }
 
   /**
-   * A step before the switch that fails because the guest was changed fails for that reason: a disk cannot be copied to
-   * an image of its former size, and the hypervisor does not know that anybody expected another size.
+   * A step before the switch that fails because the guest was changed reports the change. The hypervisor only knows that
+   * the two images of a disk have different sizes, and not that its owner resized it.
    */
   async #do(step: StepName, signal: AbortSignal): Promise<StepFacts> {
     const context = this.#mustHaveContext();
