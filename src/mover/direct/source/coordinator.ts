@@ -181,8 +181,8 @@ export class Coordinator {
   }
 
   /**
-   * A step before the switch that fails because the guest was changed reports the change. The hypervisor only knows that
-   * the two images of a disk have different sizes, and not that its owner resized it.
+   * A step before the switch that fails because the guest was changed reports the change. The hypervisor reports two
+   * images of different sizes; the reason is that the owner resized the disk.
    */
   async #do(step: StepName, signal: AbortSignal): Promise<StepFacts> {
     const context = this.#mustHaveContext();
