@@ -1,10 +1,11 @@
 /**
  * Builds `dist/`, which the package has in place of `src/`: JavaScript with types and source maps, and what the programs
- * read besides, the dashboard among it. Node strips no types under node_modules. In a clone everything runs from the sources.
+ * read besides: the dashboard and the documentation. Node strips no types under node_modules. In a clone everything runs from the sources.
  */
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { buildSite } from './site.ts';
 import { buildWasm } from './wasm.ts';
 import { buildWeb } from './web.ts';
 
@@ -16,7 +17,7 @@ export const STARTED = /new URL\(\s*'([^']+)\.ts'(,\s*import\.meta\.url\))/g;
 export const MISSED = /new URL\([^)]*\.ts['"`]/;
 
 /** `flags`: further ones of the compiler. */
-export function build(dist: string, flags: readonly string[] = []): void {
+export async function build(dist: string, flags: readonly string[] = []): Promise<void> {
   rmSync(dist, { recursive: true, force: true });
   const compiler = path.join(root, 'node_modules/typescript/bin/tsc');
   const project = ['-p', path.join(root, 'tsconfig.build.json'), '--outDir', dist];
@@ -33,6 +34,7 @@ export function build(dist: string, flags: readonly string[] = []): void {
     copyFileSync(path.join(root, wasm), path.join(dist, path.relative('src', wasm)));
   }
   buildWeb(path.join(dist, 'web'));
+  await buildSite(path.join(dist, 'site'));
 }
 
-if (import.meta.main) build(path.join(root, 'dist'));
+if (import.meta.main) await build(path.join(root, 'dist'));

@@ -1,15 +1,18 @@
 /**
- * Writes docs/cli.md, docs/errors.md, docs/drivers/README.md and docs/openapi-controller.json from the table of verbs, of
- * errors, of what drivers declare, and of routes:
- * `npm run docs`. A test holds the files to what this makes.
+ * Writes the pages that are made from the code: the table of verbs and its shapes of JSON, the schemas of configurations,
+ * the table of errors, the declarations of drivers, and the routes. `npm run docs`; a test holds the files to the result.
  */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { controllerContract } from '../src/protocol/controller/contract.ts';
 import { controllerDocument } from '../src/protocol/controller/openapi.ts';
 import { cliPage } from './docs/cli.ts';
+import { configurationPage } from './docs/configuration.ts';
 import { driversPage } from './docs/drivers.ts';
 import { errorsPage } from './docs/errors.ts';
+import { jsonPage } from './docs/json.ts';
+import { reportingPage } from './docs/reporting.ts';
+import { addresses } from './addresses.ts';
 
 const folder = path.resolve(import.meta.dirname, '..', 'docs');
 
@@ -17,6 +20,9 @@ const folder = path.resolve(import.meta.dirname, '..', 'docs');
 export async function pages(): Promise<Record<string, string>> {
   return {
     'cli.md': await cliPage(),
+    'configuration.md': configurationPage(),
+    'json.md': jsonPage(),
+    'reporting.md': reportingPage(addresses()),
     'drivers/README.md': await driversPage(),
     'errors.md': errorsPage(),
     'openapi-controller.json': documentText(controllerDocument(controllerContract)),

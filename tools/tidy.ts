@@ -237,7 +237,8 @@ export function machineProblems(tree: Tree): string[] {
   );
 }
 
-const headingId = (heading: string): string =>
+/** The anchor of a heading, as repository hosts and the documentation site make it. */
+export const headingId = (heading: string): string =>
   heading
     .toLowerCase()
     .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { Files } from '../../src/controller/web/files.ts';
+import { dashboardPages, Files } from '../../src/controller/web/files.ts';
 import { SECURITY_HEADERS } from '../../src/controller/web/headers.ts';
 import type { Overview } from '../../src/protocol/controller/overview.ts';
 import { answerTo, overviewOf } from './answers.ts';
@@ -35,7 +35,7 @@ export async function serveMadeUp(
   pages: string,
   { hosts, guestsOfEach, eventsPerS = 0, port = 0 }: MadeUpFleet,
 ): Promise<MadeUp> {
-  const files = new Files(pages);
+  const files = new Files(dashboardPages(pages));
   const overview = overviewOf(hosts, guestsOfEach);
   const zipped = gzipSync(JSON.stringify(overview));
   const server = createServer((request, response) => {

@@ -68,7 +68,7 @@ async function ofDrivers(config: AgentConfig): Promise<ConfigProblem[]> {
     return pathsOfDrivers(config).flatMap(({ setting, at, kind }) => missing(setting, at, kind));
   } catch (thrown) {
     const what = toGodwitError(thrown).message;
-    const hint = 'Correct that section; docs/operating.md lists every setting.';
+    const hint = 'Correct that section; docs/configuration.md lists every setting.';
     return [{ what, hint, isFatal: true }];
   }
 }

@@ -149,7 +149,7 @@ function examplesText(examples: readonly string[]): string {
 
 function jsonText(json: string | undefined): string {
   if (json === undefined) return '';
-  const where = json.includes('{') ? '' : '\nShapes are in docs/cli.md.';
+  const where = json.includes('{') ? '' : '\nShapes are in docs/json.md.';
   return `\nWith --json: ${json}${where}\n`;
 }
 

@@ -16,7 +16,7 @@ import { managerAgentContract, managerAgentHandlers } from './managers/agent-rou
 import type { Managers } from './managers/managers.ts';
 import type { Metrics } from './metrics.ts';
 import type { Provider } from './oidc/provider.ts';
-import { Files } from './web/files.ts';
+import { dashboardPages, docsPages, Files } from './web/files.ts';
 import { webForm } from './web/form.ts';
 import { WEB_LIMITS } from './web/limits.ts';
 import { listenWeb } from './web/listener.ts';
@@ -125,6 +125,9 @@ async function openWeb(
   const { provider, sessions, log, clock, audit } = deps;
   const wallMs = (): number => clock.wallMs();
   const signIn = provider && watched(signInListener({ provider, sessions, audit, log, wallMs }));
-  const files = new Files(pages);
-  return listenWeb({ config: web, credentials, api: watched(api), signIn, files, listening });
+  const served = {
+    files: new Files(dashboardPages(pages)),
+    docs: new Files(docsPages(pages)),
+  };
+  return listenWeb({ config: web, credentials, api: watched(api), signIn, ...served, listening });
 }

@@ -6,7 +6,7 @@ export const askedErrors = {
   GODWIT_USAGE: row('{what}', 'See `godwit help`.', false, 2, 400),
   GODWIT_CONFIG: row(
     '{file}: {what}',
-    'Correct the file. All settings are listed in docs/operating.md (agent), docs/fleet.md (controller) and docs/sites.md (relay).',
+    'Correct the file. docs/configuration.md lists every setting of an agent, a controller and a relay.',
     false,
     2,
     500,

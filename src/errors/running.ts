@@ -272,14 +272,14 @@ export const runningErrors = {
   ),
   GODWIT_REQUEST_DAMAGED: row(
     'the request {file} was changed after it was written, or comes from a newer build: {saw}',
-    'The migration is held, and nothing was changed. Start the build that wrote the file, or follow "A journal that is damaged" in docs/operating.md.',
+    'The migration is held, and nothing was changed. Start the build that wrote the file, or follow docs/damaged-journal.md.',
     false,
     7,
     409,
   ),
   GODWIT_JOURNAL_DAMAGED: row(
     'the journal {file} is damaged at line {line}: {saw}',
-    'The migration is held, and nothing was changed. Restore the file from a copy, or set the record aside with `godwit resolve`: see "A journal that is damaged" in docs/operating.md.',
+    'The migration is held, and nothing was changed. Restore the file from a copy, or set the record aside with `godwit resolve`: see docs/damaged-journal.md.',
     false,
     7,
     409,

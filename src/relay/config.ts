@@ -6,7 +6,7 @@ import { checkedSettings, readSettings } from '../config/settings.ts';
 const absolute = z.string().min(1).max(4096).refine(isAbsolute, 'expected an absolute path');
 
 /** The relay's configuration file (JSON). */
-const relayConfig = z.strictObject({
+export const relayConfig = z.strictObject({
   /** This relay's name; must be the CN of its certificate. */
   name: hostName,
   /** host:port on which it takes the hosts' connections. */

@@ -229,8 +229,7 @@ function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket):
 }
 
 function full(whose: string, limit: number): GodwitError {
-  const hint =
-    'Close some of them and try again; docs/operating.md says what each may have at once.';
+  const hint = 'Close some of them and try again; docs/limits.md says what each may have at once.';
   const what = `${whose}, in connections at once,`;
   return godwitError('GODWIT_OVERLOADED', { what, limit }, { hint });
 }

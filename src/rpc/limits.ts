@@ -33,7 +33,7 @@ export interface Share {
   readonly bodyMs: number;
 }
 
-/** What a peer may make this process hold, and for how long. docs/operating.md lists them. */
+/** What a peer may make this process hold, and for how long. docs/limits.md lists them. */
 export interface RpcLimits {
   readonly bodyBytes: number;
   readonly headerBytes: number;

@@ -157,7 +157,7 @@ export class Shares {
     const limit = this.#share(who.circle)[what][of];
     const whose = of === 'each' ? who.label : `${who.label} and the others of its kind`;
     const hint =
-      'Wait for some of them to end and try again; docs/operating.md says what each may have at once.';
+      'Wait for some of them to end and try again; docs/limits.md says what each may have at once.';
     return godwitError(
       'GODWIT_OVERLOADED',
       { what: `${whose}, in ${WORDS[what]},`, limit },

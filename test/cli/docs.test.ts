@@ -11,7 +11,16 @@ import { pages } from '../../tools/docs.ts';
 const docs = path.resolve(import.meta.dirname, '../../docs');
 
 describe('the pages that are made from the tables', () => {
-  for (const name of ['cli.md', 'drivers/README.md', 'errors.md', 'openapi-controller.json']) {
+  const made = [
+    'cli.md',
+    'configuration.md',
+    'json.md',
+    'reporting.md',
+    'drivers/README.md',
+    'errors.md',
+    'openapi-controller.json',
+  ];
+  for (const name of made) {
     test(`docs/${name} is what \`npm run docs\` makes`, async () => {
       const written = readFileSync(path.join(docs, name), 'utf8').split('\n');
       const made = ((await pages())[name] ?? '').split('\n');
@@ -30,7 +39,7 @@ describe('the pages that are made from the tables', () => {
     assert.doesNotMatch(page, /^## Others$/m);
   });
 
-  test('docs/cli.md has every exit code of the table', async () => {
+  test('docs/errors.md has every exit code of the table', async () => {
     const { 'errors.md': page = '' } = await pages();
     for (const { exit } of Object.values(ERRORS))
       assert.ok(page.includes(`| ${exit} |`), String(exit));

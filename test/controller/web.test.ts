@@ -186,11 +186,46 @@ test('serves the pages with a strict policy, compressed, and nothing else of thi
   }
 });
 
+test('serves the documentation below /docs, by the same policy, and no page of the dashboard there', async (t) => {
+  const folder = tempDir(t);
+  const pages = path.join(folder, 'web');
+  const site = path.join(folder, 'site');
+  mkdirSync(pages);
+  mkdirSync(path.join(site, 'drivers'), { recursive: true });
+  writeFileSync(path.join(pages, 'index.html'), '<title>Dashboard</title>');
+  writeFileSync(path.join(site, 'index.html'), '<title>Documentation</title>');
+  writeFileSync(path.join(site, 'drivers', 'index.html'), '<title>Drivers</title>');
+  const search = JSON.stringify(Array.from({ length: 200_000 }, (_none, at) => at));
+  writeFileSync(path.join(site, 'search.json'), search);
+  const { browser } = await face(t, pages);
+  const titleAt = async (place: string): Promise<string> => {
+    const { bytes, headers } = await browser.ask(place);
+    assert.match(
+      String(headers['content-security-policy']),
+      /^default-src 'self'; base-uri/,
+      place,
+    );
+    return bytes.toString();
+  };
+  for (const place of ['/docs', '/docs/', '/docs/index.html'])
+    assert.equal(await titleAt(place), '<title>Documentation</title>', place);
+  assert.equal(await titleAt('/docs/drivers/'), '<title>Drivers</title>');
+  assert.equal(await titleAt('/docsx'), '<title>Dashboard</title>');
+  for (const place of ['/docs/none', '/docs/none.html', '/docs/../web/index.html'])
+    assert.equal((await browser.ask(place)).status, 404, place);
+  const headers = { 'accept-encoding': 'br' };
+  const packed = await browser.ask('/docs/search.json', { headers });
+  assert.equal(packed.headers['content-encoding'], 'br');
+  assert.equal(brotliDecompressSync(packed.bytes).toString(), search);
+});
+
 test('without built pages the API answers all the same', async (t) => {
   const { browser } = await face(t, path.join(tempDir(t), 'none'));
   const page = await browser.ask('/');
   assert.equal(page.status, 404);
   assert.match((page.json as { hint: string }).hint, /not built/);
+  const docs = await browser.ask('/docs/');
+  assert.match((docs.json as { hint: string }).hint, /npm run site/);
   assert.equal((await browser.ask('/health')).status, 200);
 });
 

@@ -14,8 +14,8 @@ function bytes(value: number): string {
 const pair = ({ each, all }: Bound, say: (value: number) => string = String): string =>
   `${say(each)}, ${say(all)}`;
 
-test('docs/operating.md has the share of each kind of caller as it is', () => {
-  const text = readFileSync('docs/operating.md', 'utf8');
+test('docs/limits.md has the share of each kind of caller as it is', () => {
+  const text = readFileSync('docs/limits.md', 'utf8');
   for (const [circle, share] of Object.entries(DEFAULT_LIMITS.shares)) {
     const { connections, requests, waiting, streams, bodyBytes, bodyMs } = share;
     const held = circle === 'join' ? 'those of strangers' : pair(connections);

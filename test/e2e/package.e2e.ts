@@ -77,7 +77,11 @@ describe('the package', () => {
   });
 
   test('has the pages and the examples that the command line names', () => {
-    for (const file of ['docs/operating.md', 'docs/errors.md', 'examples/fencing/redfish-fence']) {
+    for (const file of [
+      'docs/configuration.md',
+      'docs/errors.md',
+      'examples/fencing/redfish-fence',
+    ]) {
       assert.ok(existsSync(path.join(installed, file)), file);
     }
   });

@@ -188,7 +188,7 @@ test('a request that waited for too long is refused by name, and takes no turn',
     code: 'GODWIT_OVERLOADED',
     message: 'host 0, in requests at once, is at its limit of 2',
     retryable: true,
-    hint: /docs\/operating\.md/,
+    hint: /docs\/limits\.md/,
   });
   for (const hold of holds) hold.release();
   assert.equal(shares.size, 0);

@@ -1,9 +1,8 @@
 import { JSON_SHAPES } from './json-shapes.ts';
 import { TABLE_WITH_LAB } from '../../lab/cli/table.ts';
 import { isGroup, kebab, type Flag, type Spec } from '../../src/cli/verb.ts';
-import { shapeText } from './shape.ts';
 
-/** docs/cli.md: every verb with its flags, and every shape of --json. */
+/** docs/cli.md: every verb with its flags. */
 export async function cliPage(): Promise<string> {
   const sections: string[] = [];
   for (const entry of TABLE_WITH_LAB) {
@@ -14,18 +13,8 @@ export async function cliPage(): Promise<string> {
       for (const { spec } of await entry.verbs()) sections.push(verbSection(spec, entry.name));
     }
   }
-  const shapes = Object.entries(JSON_SHAPES).map(
-    ([name, schema]) => `### ${name}\n\n\`\`\`ts\n${shapeText(schema)}\n\`\`\`\n`,
-  );
   return `${INTRODUCTION}
-${sections.join('\n')}
-## Shapes of --json
-
-Durations are ms, sizes are bytes, rates are bytes/s. A name with \`?\` may be absent. Programs should
-ignore names that they do not know: later versions add some.
-
-${shapes.join('\n')}
-${ADDING}`;
+${sections.join('\n')}`;
 }
 
 function verbSection(spec: Spec, group: string): string {
@@ -61,7 +50,7 @@ function jsonText(json: string): string {
   if (json.startsWith('{')) return `\`${json}\``;
   if (json.includes('{')) return json;
   return json.replaceAll(/\b[a-zA-Z]+\b/g, (word) =>
-    word in JSON_SHAPES ? `[${word}](#${word.toLowerCase()})` : word,
+    word in JSON_SHAPES ? `[${word}](json.md#${word.toLowerCase()})` : word,
   );
 }
 
@@ -93,8 +82,8 @@ Made from the table of verbs in src/cli by \`npm run docs\`. \`godwit VERB --hel
 
 **Errors** are two lines on standard error: \`error:\` says what is wrong, \`hint:\` how to fix it. The
 exit code shows the kind of error; [errors.md](errors.md) lists all. \`-v\` adds its causes. With \`--json\`, standard output
-also gets one object of the shape [error](#error). A migration that ran and failed prints its
-[report](#report), which has the error in it.
+also gets one object of the shape [error](json.md#error). A migration that ran and failed prints its
+[report](json.md#report), which has the error in it.
 
 **Output** on a terminal is a display that is redrawn in place, and plain lines everywhere else.
 Tables fit the terminal: sentences are cut first, then minor columns are left out and named below; where even that is too
@@ -153,37 +142,4 @@ and the environment more than the context in use.
 | \`GODWIT_CONTROLLER\` | as \`--controller\` of \`hosts\` and \`guests\`, where no agent and no lab is named |
 | \`GODWIT_DEBUG=1\` | as \`-v\`: errors are printed with their causes |
 | \`NO_COLOR\` | no colour, whatever the terminal |
-`;
-
-const ADDING = `## Adding a verb
-
-A verb is a \`spec\` (data: name, arguments, flags, examples) and a function that carries it out. The
-spec alone makes the help, the completion and this page, so it must cost no import; the function's
-module is imported when the verb is run.
-
-\`\`\`ts
-// src/cli/guests/specs.ts: the specs of a folder of verbs
-export const pingSpec = spec({
-  name: 'ping',
-  summary: 'ask whether a host answers',
-  args: { host: { kind: 'host', summary: "the host's name", required: true } },
-  flags: { wait: { kind: 'duration', summary: 'for how long', preset: '2s' } },
-  examples: ['ping b'],
-  usesAgent: true,
-  json: 'version',
-});
-
-// src/cli/guests/ping.ts
-export const run: Run<typeof pingSpec> = async (input, context) => {
-  input.args.host; // string
-  input.flags.wait; // ms
-  const fleet = await context.connect(input.connection);
-};
-
-// src/cli/table.ts
-verb(guests.pingSpec, () => import('./guests/ping.ts')),
-\`\`\`
-
-Errors are thrown from the table in src/errors.ts; the frame prints them and sets the exit code. A
-shape of its own is added to tools/docs/json-shapes.ts. Then run \`npm run docs\`.
 `;

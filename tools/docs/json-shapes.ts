@@ -49,7 +49,7 @@ const replayed = z.object({
 });
 const change = z.object({ now: z.number(), proposed: z.number() });
 
-/** What --json prints, by the name that a verb's spec gives it. docs/cli.md shows each. */
+/** What --json prints, by the name that a verb's spec gives it. docs/json.md shows each. */
 export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   hosts: agentContract.hosts.response,
   guests: z.object({ guests: z.array(guestInfo), missing: missingGuests }),

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { transformSync } from 'esbuild';
+import { buildSite } from '../site.ts';
 import { buildWeb } from '../web.ts';
 import { BUNDLED, bundle } from './bundle.ts';
 
@@ -45,6 +46,7 @@ const DEVELOPS = /^(test|tests|benchmarks|examples|docs)$/;
 export async function makeApp(app: string): Promise<void> {
   await bundle(root, path.join(app, 'dist/bin'));
   buildWeb(path.join(app, 'dist/web'));
+  await buildSite(path.join(app, 'dist/site'));
   fs.cpSync(path.join(root, 'godwit'), path.join(app, 'godwit'));
   fs.cpSync(path.join(root, 'package.json'), path.join(app, 'package.json'));
   for (const name of importedPackages().filter((each) => each !== BUNDLED)) {

@@ -53,7 +53,7 @@ function judgeRenewal({ host, daysLeft, failures, problem }: TrustFact): Finding
     name,
     verdict: daysLeft < CERTIFICATE_LOW_DAYS ? 'fail' : 'warn',
     found: `${found} and could not be renewed, ${times(failures)}: ${problem ?? 'no reason'}`,
-    hint: 'See docs/operating.md, “Certificates renew themselves”; a host whose certificate has expired joins again.',
+    hint: 'See docs/certificates.md, “Certificates renew themselves”; a host whose certificate has expired joins again.',
   };
 }
 

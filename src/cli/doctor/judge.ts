@@ -174,7 +174,7 @@ function judgeConfig({ config }: Facts): Finding[] {
           name,
           verdict: 'fail',
           found: `${config.file}: ${config.reason}`,
-          hint: 'Correct the file; docs/operating.md lists every setting.',
+          hint: 'Correct the file; docs/configuration.md lists every setting.',
         },
       ];
     case 'absent':

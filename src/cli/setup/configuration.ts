@@ -70,7 +70,7 @@ export function explanationOf(place: Place): string {
       : 'Guest disks are in these directories. No other file is opened as a disk.',
   ]);
   const parts = reasons.map(([key, why]) => `${key}\n    ${why}\n`);
-  return `What each line of agent.json is for. docs/operating.md lists every setting that there is besides.
+  return `What each line of agent.json is for. docs/configuration.md lists every setting that there is besides.
 Most take effect when the agent is restarted, which no guest notices.
 
 ${parts.join('\n')}`;

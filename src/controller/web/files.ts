@@ -2,7 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { brotliCompress, gzip } from 'node:zlib';
+import { brotliCompress, constants, gzip } from 'node:zlib';
 import { defined } from '../../protocol/defined.ts';
 import { bytesOf, sendBytes } from '../../rpc/answer.ts';
 import { splitUrl } from '../../rpc/routes.ts';
@@ -35,8 +35,14 @@ const TYPES: Readonly<Record<string, string>> = {
 const DENSE: ReadonlySet<string> = new Set(['.png', '.woff2']);
 
 type Encoding = 'br' | 'gzip';
+const brotli = promisify(brotliCompress);
+/** A larger file is compressed fast: brotli's best takes seconds for some MiB. */
+const MAX_BEST_BYTES = 512 * 1024;
 const COMPRESS: Readonly<Record<Encoding, (bytes: Buffer) => Promise<Buffer>>> = {
-  br: promisify(brotliCompress),
+  br: (bytes) => {
+    const quality = bytes.length > MAX_BEST_BYTES ? 5 : constants.BROTLI_DEFAULT_QUALITY;
+    return brotli(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: quality } });
+  },
   gzip: promisify(gzip),
 };
 
@@ -44,42 +50,74 @@ interface Served {
   readonly type: string;
   readonly etag: string;
   readonly bytes: Buffer;
-  readonly encoded: ReadonlyMap<Encoding, Buffer>;
+  /** Made when first asked for. */
+  readonly encoded: Map<Encoding, Promise<Buffer>>;
+  readonly isDense: boolean;
 }
 
+/** What is served from a directory, and under which path. */
+export interface Pages {
+  readonly directory: string;
+  /** `/docs`, or empty: everything that is not elsewhere. */
+  readonly base: string;
+  /** A path without an extension is one of the pages' own, which their index shows. */
+  readonly hasOwnPaths: boolean;
+  /** The hint if they are not built. */
+  readonly unbuilt: string;
+}
+
+export const dashboardPages = (directory: string): Pages => ({
+  directory,
+  base: '',
+  hasOwnPaths: true,
+  unbuilt: 'The pages of the dashboard are not built: `npm run web`.',
+});
+
+/** The documentation, which is built next to the dashboard. */
+export const docsPages = (dashboard: string): Pages => ({
+  directory: path.join(path.dirname(dashboard), 'site'),
+  base: '/docs',
+  hasOwnPaths: false,
+  unbuilt: 'The pages of the documentation are not built: `npm run site`.',
+});
+
 /**
- * The files of the dashboard, in memory by the paths under which they are served. A request finds one of them or none: no
+ * The files of the dashboard or of the documentation, in memory by the paths under which they are served. A request finds one of them or none: no
  * path of this host is ever made of what it says.
  */
 export class Files {
-  readonly #directory: string;
+  readonly #pages: Pages;
   #files: Promise<ReadonlyMap<string, Served>> = Promise.resolve(new Map());
   #mark = '';
   #lookedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(directory: string) {
-    this.#directory = directory;
+  constructor(pages: Pages) {
+    this.#pages = pages;
+  }
+
+  get base(): string {
+    return this.#pages.base;
   }
 
   async answer(request: IncomingMessage, response: ServerResponse, stallMs: number): Promise<void> {
     const { method = '', headers: asked } = request;
     const { path: place } = splitUrl(request.url);
+    const { base, hasOwnPaths, unbuilt } = this.#pages;
     const files = await this.#now();
-    const found = method === 'GET' || method === 'HEAD' ? fileAt(files, place) : undefined;
+    const isRead = method === 'GET' || method === 'HEAD';
+    const found = isRead ? fileAt(files, place.slice(base.length), hasOwnPaths) : undefined;
     if (found === undefined) {
       const error = godwitError(
         'GODWIT_ROUTE_UNKNOWN',
         { method: method.slice(0, 20), path: place.slice(0, 200) },
-        files.size > 0 ? {} : { hint: 'The pages of the dashboard are not built: `npm run web`.' },
+        files.size > 0 ? {} : { hint: unbuilt },
       );
       const headers = { 'content-type': PROBLEM_TYPE, 'cache-control': 'no-store' };
       const whole = { status: error.http, headers, bytes: bytesOf(problemOf(error)) };
       return sendBytes(response, whole, stallMs);
     }
-    const { type, etag, encoded } = found;
-    const encoding = (['br', 'gzip'] as const).find(
-      (each) => encoded.has(each) && takes(asked['accept-encoding'], each),
-    );
+    const { type, etag } = found;
+    const { bytes, encoding } = await encodingFor(found, asked['accept-encoding']);
     const headers = {
       'content-type': type,
       'cache-control': 'no-cache',
@@ -89,7 +127,6 @@ export class Files {
     };
     if (isAmong(asked['if-none-match'], etag))
       return sendBytes(response, { status: 304, headers, bytes: Buffer.alloc(0) }, stallMs);
-    const bytes = (encoding && encoded.get(encoding)) ?? found.bytes;
     await sendBytes(response, { status: 200, headers, bytes }, stallMs);
   }
 
@@ -98,20 +135,26 @@ export class Files {
     const nowMs = performance.now();
     if (nowMs - this.#lookedMs < LOOK_MS) return this.#files;
     this.#lookedMs = nowMs;
-    const index = await stat(path.join(this.#directory, INDEX)).catch(() => undefined);
+    const index = await stat(path.join(this.#pages.directory, INDEX)).catch(() => undefined);
     const mark = index === undefined ? '' : `${index.ino}-${index.mtimeMs}-${index.size}`;
     if (mark === this.#mark) return this.#files;
     this.#mark = mark;
-    this.#files = mark === '' ? Promise.resolve(new Map()) : filesBelow(this.#directory);
+    this.#files = mark === '' ? Promise.resolve(new Map()) : filesBelow(this.#pages.directory);
     // A build that is half there is read again.
     this.#files.catch(() => (this.#mark = ''));
     return this.#files;
   }
 }
 
-/** What lies under a path; a path without an extension is one of the pages' own. */
-function fileAt(files: ReadonlyMap<string, Served>, place: string): Served | undefined {
-  return files.get(place) ?? (path.posix.extname(place) === '' ? files.get(INDEX) : undefined);
+/** What lies under a path: a file, or the index of a folder. */
+function fileAt(
+  files: ReadonlyMap<string, Served>,
+  place: string,
+  hasOwnPaths: boolean,
+): Served | undefined {
+  const found = files.get(place) ?? files.get(place.replace(/\/?$/, INDEX));
+  const isOwn = hasOwnPaths && path.posix.extname(place) === '';
+  return found ?? (isOwn ? files.get(INDEX) : undefined);
 }
 
 async function filesBelow(directory: string): Promise<ReadonlyMap<string, Served>> {
@@ -129,20 +172,21 @@ async function filesBelow(directory: string): Promise<ReadonlyMap<string, Served
     if (size > MAX_BYTES || found.size >= MAX_FILES)
       throw godwitError('GODWIT_TOO_LARGE', { what: directory, limit: formatBytes(MAX_BYTES) });
     const place = `/${path.relative(directory, file).split(path.sep).join('/')}`;
-    const encoded = DENSE.has(extension) ? new Map() : await encodingsOf(bytes);
-    found.set(place, { type, etag: etagOf(bytes), bytes, encoded });
+    const isDense = DENSE.has(extension);
+    found.set(place, { type, etag: etagOf(bytes), bytes, encoded: new Map(), isDense });
   }
   return found;
 }
 
-async function encodingsOf(bytes: Buffer): Promise<Map<Encoding, Buffer>> {
-  const encoded = new Map<Encoding, Buffer>();
-  for (const [name, compress] of Object.entries(COMPRESS) as [
-    Encoding,
-    (typeof COMPRESS)['br'],
-  ][]) {
-    const made = await compress(bytes);
-    if (made.length < bytes.length) encoded.set(name, made);
-  }
-  return encoded;
+/** The file as the caller takes it, if that is smaller. */
+async function encodingFor(
+  { bytes, encoded, isDense }: Served,
+  accepted: string | undefined,
+): Promise<{ readonly bytes: Buffer; readonly encoding?: Encoding }> {
+  const encoding = (['br', 'gzip'] as const).find((each) => takes(accepted, each));
+  if (encoding === undefined || isDense) return { bytes };
+  const made = encoded.get(encoding) ?? COMPRESS[encoding](bytes);
+  encoded.set(encoding, made);
+  const packed = await made;
+  return packed.length < bytes.length ? { bytes: packed, encoding } : { bytes };
 }

@@ -12,7 +12,7 @@ import { SECURITY_HEADERS } from './headers.ts';
 import { WEB_LIMITS } from './limits.ts';
 import { SIGN_IN_PATH } from './sign-in.ts';
 
-/** What is not a file of the dashboard. */
+/** Everything that is not a file. */
 const API = /^\/(v1|hello|health|healthz|readyz|metrics|openapi\.json)(\/|$)/;
 
 export interface WebDependencies {
@@ -23,10 +23,11 @@ export interface WebDependencies {
   /** With a provider; absent: there is none. */
   readonly signIn: RequestListener | undefined;
   readonly files: Files;
+  readonly docs: Files;
   readonly listening: ListenOptionsOf;
 }
 
-/** Serves the API and the dashboard over TLS to whoever has no certificate. GODWIT_CONFIG where it cannot. */
+/** Serves the API, the dashboard and the documentation over TLS to whoever has no certificate. GODWIT_CONFIG where it cannot. */
 export async function listenWeb(deps: WebDependencies): Promise<Listening> {
   const { config, credentials, listening } = deps;
   const shown = config.certFile === undefined ? credentials : filesOf(config);
@@ -34,15 +35,19 @@ export async function listenWeb(deps: WebDependencies): Promise<Listening> {
   return listenTls(webListener(deps), { address: config.address }, shown, options);
 }
 
-function webListener({ api, signIn, files, listening: { log } }: WebDependencies): RequestListener {
+function webListener(deps: WebDependencies): RequestListener {
+  const { api, signIn, files, docs } = deps;
+  const { log } = deps.listening;
   return (request, response) => {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
     const { path: place } = splitUrl(request.url);
     if (signIn !== undefined && (place === SIGN_IN_PATH || place === CALLBACK_PATH))
       return signIn(request, response);
     if (API.test(place)) return api(request, response);
-    files.answer(request, response, WEB_LIMITS.stallMs).catch((thrown: unknown) => {
-      log.error({ error: toGodwitError(thrown), place }, 'file of the dashboard not sent');
+    const isDocs = place === docs.base || place.startsWith(`${docs.base}/`);
+    const pages = isDocs ? docs : files;
+    pages.answer(request, response, WEB_LIMITS.stallMs).catch((thrown: unknown) => {
+      log.error({ error: toGodwitError(thrown), place }, 'file of the web listener not sent');
       response.destroy();
     });
   };

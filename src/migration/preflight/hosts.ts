@@ -103,7 +103,7 @@ export function judgeCertificates({ source, destination }: HostsFacts): Finding[
     const evidence = `the certificate of ${name} expires in ${left}`;
     return warns(
       evidence,
-      `Run \`godwit doctor\` on ${name}, which says why it was not renewed; see “Certificates renew themselves” in docs/operating.md.`,
+      `Run \`godwit doctor\` on ${name}, which says why it was not renewed; see “Certificates renew themselves” in docs/certificates.md.`,
     );
   });
 }

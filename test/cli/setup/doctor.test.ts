@@ -145,7 +145,7 @@ describe('what doctor makes of the facts', () => {
       'configuration',
       'fail',
       /is not JSON/,
-      /operating\.md/,
+      /configuration\.md/,
     ],
     [
       'no configuration',
