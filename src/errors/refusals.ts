@@ -173,7 +173,7 @@ export const refusalErrors = {
   ),
   GODWIT_BASELINE: row(
     "{host} cannot provide the fleet's CPU baseline {baseline}: {reason}",
-    'Choose a host that can, or set a baseline that this host provides, too: `godwit baseline` computes one.',
+    'Choose a host that can, or set a baseline that this host provides, too: `godwit advise cpu` computes one.',
     false,
     4,
     422,
@@ -214,7 +214,7 @@ export const refusalErrors = {
     422,
   ),
   GODWIT_ORDER_STALE: row(
-    'an order for {wish} has epoch {epoch}, and this host has already seen epoch {seen}',
+    'an order for {request} has epoch {epoch}, and this host has already seen epoch {seen}',
     'Nothing to do: another controller has taken the request over and continues it.',
     false,
     4,

@@ -2,17 +2,18 @@ import { defined } from '../../protocol/defined.ts';
 import type { drainSpec } from './specs.ts';
 import type { Context } from '../context.ts';
 import type { Input, Run } from '../verb.ts';
-import { askForWish, cancelWish, hostsIn } from './wish-follow.ts';
-import { atController, openWish } from './at-controller.ts';
+import { askForRequest, cancelRequest, hostsIn } from './request-follow.ts';
+import { momentOf } from '../migrate/deadline.ts';
+import { atController, openRequest } from './at-controller.ts';
 
 type DrainInput = Input<typeof drainSpec>;
 
 export const run: Run<typeof drainSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { flags, json, args } = input;
     if (flags.cancel === true) {
-      const { id } = await openWish(api, 'drain', [args.host]);
-      return cancelWish(api, { id, rollBack: flags.rollBack === true, json }, context);
+      const { id } = await openRequest(api, 'drain', [args.host]);
+      return cancelRequest(api, { id, rollBack: flags.rollBack === true, json }, context);
     }
     const asked = {
       body: bodyOf(input, context),
@@ -22,7 +23,7 @@ export const run: Run<typeof drainSpec> = (input, context) =>
       yes: flags.yes === true,
       detach: flags.detach === true,
     };
-    return askForWish(api, asked, context);
+    return askForRequest(api, asked, context);
   });
 
 function bodyOf({ args, flags }: DrainInput, { clock }: Context) {
@@ -32,7 +33,9 @@ function bodyOf({ args, flags }: DrainInput, { clock }: Context) {
     kind: 'drain' as const,
     hosts: [args.host],
     ...defined({ to }),
-    ...(deadline === undefined ? {} : { deadlineAtMs: clock.wallMs() + deadline }),
+    ...(deadline === undefined
+      ? {}
+      : { deadlineAtMs: momentOf('--deadline', deadline, clock.wallMs()) }),
     ...defined({ maxParallel }),
     ...(cold === true ? { cold } : {}),
     ...(stopped === true ? { stopped } : {}),

@@ -6,21 +6,22 @@ import type { FleetHost } from '../../protocol/controller/fleet.ts';
 import type { evacuateSpec } from './specs.ts';
 import type { Context } from '../context.ts';
 import type { Input, Run } from '../verb.ts';
-import { askForWish, cancelWish } from './wish-follow.ts';
-import { atController, openWish, type ControllerApi } from './at-controller.ts';
+import { askForRequest, cancelRequest } from './request-follow.ts';
+import { momentOf } from '../migrate/deadline.ts';
+import { atController, openRequest, type ControllerApi } from './at-controller.ts';
 
 type EvacuateInput = Input<typeof evacuateSpec>;
 
 export const run: Run<typeof evacuateSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { flags, json } = input;
     const { site, to } = flags;
     if (site === undefined) throw godwitError('GODWIT_USAGE', { what: '--site names no site' });
     const fleet = await allHosts(api);
     const hosts = hostsAt(fleet, site);
     if (flags.cancel === true) {
-      const { id } = await openWish(api, 'evacuate', hosts);
-      return cancelWish(api, { id, rollBack: flags.rollBack === true, json }, context);
+      const { id } = await openRequest(api, 'evacuate', hosts);
+      return cancelRequest(api, { id, rollBack: flags.rollBack === true, json }, context);
     }
     if (to === undefined) throw godwitError('GODWIT_USAGE', { what: '--to names no site' });
     const asked = {
@@ -31,14 +32,16 @@ export const run: Run<typeof evacuateSpec> = (input, context) =>
       yes: flags.yes === true,
       detach: flags.detach === true,
     };
-    return askForWish(api, asked, context);
+    return askForRequest(api, asked, context);
   });
 
 function bodyOf({ flags }: EvacuateInput, { clock }: Context) {
   const { deadline, budget, maxPause, maxParallel } = flags;
   return {
     kind: 'evacuate' as const,
-    ...(deadline === undefined ? {} : { deadlineAtMs: clock.wallMs() + deadline }),
+    ...(deadline === undefined
+      ? {}
+      : { deadlineAtMs: momentOf('--deadline', deadline, clock.wallMs()) }),
     ...defined({ budgetBytes: budget, maxPauseMs: maxPause, maxParallel }),
   };
 }

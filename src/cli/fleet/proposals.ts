@@ -8,7 +8,7 @@ import type { Run } from '../verb.ts';
 import { atController } from './at-controller.ts';
 
 export const run: Run<typeof proposalsSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { flags, json } = input;
     const { accept, reject, snooze, state = 'open' } = flags;
     const asked = [accept === true, reject !== undefined, snooze !== undefined].filter(
@@ -34,7 +34,7 @@ export const run: Run<typeof proposalsSpec> = (input, context) =>
       const done = await api.acceptProposal({ params });
       if (json) return printJson(context, done);
       context.out.write(
-        `${done.accepted.join(', ')}: accepted; wishes: ${done.wishes.join(', ')}\n`,
+        `${done.accepted.join(', ')}: accepted; requests: ${done.requests.join(', ')}\n`,
       );
       return;
     }

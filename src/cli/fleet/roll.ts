@@ -3,18 +3,19 @@ import { defined } from '../../protocol/defined.ts';
 import type { Context } from '../context.ts';
 import type { rollSpec } from './specs.ts';
 import type { Input, Run } from '../verb.ts';
-import { askForWish, cancelWish, hostsIn } from './wish-follow.ts';
-import { atController, openWish } from './at-controller.ts';
+import { askForRequest, cancelRequest, hostsIn } from './request-follow.ts';
+import { momentOf } from '../migrate/deadline.ts';
+import { atController, openRequest } from './at-controller.ts';
 
 type RollInput = Input<typeof rollSpec>;
 
 export const run: Run<typeof rollSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { flags, json } = input;
     const hosts = hostsIn(flags.hosts, '--hosts');
     if (flags.cancel === true) {
-      const { id } = await openWish(api, 'roll', hosts ?? []);
-      return cancelWish(api, { id, rollBack: flags.rollBack === true, json }, context);
+      const { id } = await openRequest(api, 'roll', hosts ?? []);
+      return cancelRequest(api, { id, rollBack: flags.rollBack === true, json }, context);
     }
     const body = bodyOf(input, hosts, context);
     const asked = {
@@ -25,11 +26,11 @@ export const run: Run<typeof rollSpec> = (input, context) =>
       yes: flags.yes === true,
       detach: flags.detach === true,
     };
-    return askForWish(api, asked, context);
+    return askForRequest(api, asked, context);
   });
 
 function bodyOf({ flags }: RollInput, hosts: string[] | undefined, { clock }: Context) {
-  const { run: program, deadline, maxParallel, healthyWithin } = flags;
+  const { run: program, lastStart, maxParallel, healthyWithin } = flags;
   if (hosts === undefined || program === undefined) {
     throw godwitError('GODWIT_USAGE', { what: 'a roll needs --hosts and --run' });
   }
@@ -39,7 +40,9 @@ function bodyOf({ flags }: RollInput, hosts: string[] | undefined, { clock }: Co
     hosts,
     run: program,
     ...defined({ to }),
-    ...(deadline === undefined ? {} : { deadlineAtMs: clock.wallMs() + deadline }),
+    ...(lastStart === undefined
+      ? {}
+      : { deadlineAtMs: momentOf('--last-start', lastStart, clock.wallMs()) }),
     ...defined({ maxParallel, healthyWithinMs: healthyWithin }),
     ...(flags.comeBack === true ? { comeBack: true } : {}),
   };

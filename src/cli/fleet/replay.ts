@@ -1,0 +1,146 @@
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { godwitError } from '../../errors.ts';
+import { balance } from '../../planner/balance.ts';
+import { consolidate } from '../../planner/consolidate.ts';
+import type { Inventory, Plan } from '../../planner/inventory.ts';
+import { RIGHTSIZE, rightsize } from '../../planner/rightsize.ts';
+import { readHistory, TableError, type History } from '../../planner/sim/history/history.ts';
+import { linesOf, pageOf, refusedLines, type PageFacts } from '../../planner/sim/history/page.ts';
+import { replay } from '../../planner/sim/history/replay.ts';
+import { FAILING, troubled } from '../../planner/sim/history/trouble.ts';
+import { placeOfSetting } from '../../config/settings.ts';
+import { defined } from '../../protocol/defined.ts';
+import { printJson, type Context } from '../context.ts';
+import { tableLook } from '../render/paint.ts';
+import { printable } from '../../words/style.ts';
+import { renderTable } from '../../words/table.ts';
+import type { replaySpec } from './policy-specs.ts';
+import type { Run } from '../verb.ts';
+
+/** A file is read whole; beyond this a shorter history is asked for. */
+const MAX_BYTES = 512 * 1024 ** 2;
+
+const POLICIES: Readonly<Record<'balance' | 'consolidate', (inventory: Inventory) => Plan>> = {
+  balance: (inventory) => balance(inventory),
+  consolidate: (inventory) => consolidate(inventory),
+};
+
+/** Replays a recorded history under a policy, beside itself without any move. */
+export const run: Run<typeof replaySpec> = (input, context) => {
+  const { trace, policy = 'balance', html, trouble } = input.flags;
+  const price = priceOf(input.flags.price);
+  if (trace === undefined) {
+    throw godwitError('GODWIT_USAGE', { what: 'godwit advise replay needs --trace, a directory' });
+  }
+  const history = historyIn(trace);
+  if (policy === 'rightsize') return propose(history, context, input.json);
+  const scene = trouble === undefined ? history : troubled(history, trouble);
+  const world = trouble === undefined ? {} : { seed: trouble, failing: FAILING };
+  const was = replay(scene, undefined, { ...world, sleep: false });
+  const would = replay(scene, POLICIES[policy], { ...world, sleep: policy === 'consolidate' });
+  const facts: PageFacts = { policy, was, would, ...defined({ price }) };
+  if (html !== undefined) write(html, pageOf(facts));
+  if (input.json) printJson(context, { policy, was, would });
+  else {
+    const head = ['', 'as it was', `with ${policy}`];
+    context.out.write(renderTable(head, linesOf(facts), tableLook(context)));
+    context.out.write(
+      refusedLines(facts)
+        .map((line) => `${printable(line)}\n`)
+        .join(''),
+    );
+  }
+  return Promise.resolve();
+};
+
+/** `0.30EUR`. */
+function priceOf(text: string | undefined): PageFacts['price'] {
+  if (text === undefined) return undefined;
+  const [, amount, currency] = /^(\d{1,6}(?:\.\d{1,6})?) ?([A-Za-z]{3})$/.exec(text) ?? [];
+  if (amount === undefined || currency === undefined) {
+    throw godwitError('GODWIT_USAGE', {
+      what: `--price ${text}: expected an amount and a currency, such as 0.30EUR`,
+    });
+  }
+  return { perKwh: Number(amount), currency: currency.toUpperCase() };
+}
+
+function historyIn(folder: string): History {
+  const read = (name: string): string => {
+    const file = path.join(folder, name);
+    try {
+      if (statSync(file).size > MAX_BYTES) {
+        throw new TableError(`${name}: is larger than 512 MiB; give a shorter history`);
+      }
+      return readFileSync(file, 'utf8');
+    } catch (error) {
+      if (error instanceof TableError) throw error;
+      const cause = error instanceof Error ? error : undefined;
+      throw configError(folder, `${name}: can not be read: ${cause?.message ?? ''}`, cause);
+    }
+  };
+  try {
+    const hasEvents = existsSync(path.join(folder, 'events.csv'));
+    const of = {
+      'hosts.csv': read('hosts.csv'),
+      'guests.csv': read('guests.csv'),
+      ...(hasEvents ? { 'events.csv': read('events.csv') } : {}),
+    };
+    return readHistory({ ...of, ...loadIn(folder, read) }, placeOfSetting);
+  } catch (error) {
+    if (error instanceof TableError) throw configError(folder, error.message, error);
+    throw error;
+  }
+}
+
+/** One of the two that say what guests used. */
+function loadIn(
+  folder: string,
+  read: (name: string) => string,
+): { 'load.csv': string } | { 'load.json': string } {
+  const isThere = (name: string): boolean => existsSync(path.join(folder, name));
+  if (!isThere('load.json')) return { 'load.csv': read('load.csv') };
+  if (isThere('load.csv')) {
+    throw new TableError(
+      'load.csv and load.json both exist: only one of them may give the load of the guests',
+    );
+  }
+  return { 'load.json': read('load.json') };
+}
+
+const configError = (file: string, what: string, cause: Error | undefined): Error =>
+  godwitError(
+    'GODWIT_CONFIG',
+    { file, what },
+    { cause, hint: 'Correct the file; docs/history-replay.md has the columns of a history.' },
+  );
+
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    const cause = error instanceof Error ? error : undefined;
+    throw configError(file, `can not be written: ${cause?.message ?? ''}`, cause);
+  }
+}
+
+function propose({ guests }: History, context: Context, json: boolean): Promise<void> {
+  const proposals = rightsize(
+    {
+      hosts: [],
+      guests: guests.map(({ name, host, cores, memoryBytes, recorded }) => ({
+        name,
+        host,
+        cpu: cores,
+        memoryBytes,
+        demand: recorded,
+      })),
+    },
+    RIGHTSIZE,
+  );
+  if (json) printJson(context, { policy: 'rightsize', proposals });
+  else if (proposals.length === 0) context.out.write('no guest asks for much more than it uses\n');
+  else context.out.write(proposals.map(({ words }) => `${printable(words)}\n`).join(''));
+  return Promise.resolve();
+}
