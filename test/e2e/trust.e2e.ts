@@ -131,7 +131,7 @@ describe('between agents', () => {
       errorOf(asOperator),
       'GODWIT_ROLE_FORBIDDEN',
       'role operator',
-      'needs the role agent',
+      'requires the role agent',
     );
     const asC = await callFrom(world, 'c', hostIdentity(world, 'c'), call);
     assertSays(errorOf(asC), 'GODWIT_ROLE_FORBIDDEN', 'send a guest of a', 'the certificate of a');
@@ -140,7 +140,7 @@ describe('between agents', () => {
       call: 'cancel',
       input: { params: { id: body.id } },
     });
-    assertSays(errorOf(asAgent), 'GODWIT_ROLE_FORBIDDEN', 'role agent', 'needs the role operator');
+    assertSays(errorOf(asAgent), 'GODWIT_ROLE_FORBIDDEN', 'role agent', 'requires the role operator');
     await assertNothingHappened();
   });
 
