@@ -67,7 +67,7 @@ const signingIn = { tokens, sessions, recognition, audit, methods, attempts, log
 const handlers = {
   ...sessionHandlers(signingIn),
   live: () => ({ ok: true }),
-  wishes: () => ({ wishes: [] }),
+  requests: () => ({ requests: [] }),
   overview: () => {
     const [[host, , ...figures] = [], ...others] = allHosts;
     return new Ready({ ...rest, hosts: [[host, first, ...figures], ...others], guests: allGuests });

@@ -27,13 +27,13 @@ export async function inFlight({
   const { api } = controllers;
   const drained = Math.ceil(moves / MOVES_OF_EACH);
   const begun = performance.now();
-  const ids = Array.from({ length: drained }, (_none, index) => wishNamed(index));
+  const ids = Array.from({ length: drained }, (_none, index) => requestNamed(index));
   for (const [index, id] of ids.entries()) {
     say(
       `${hosts} hosts: ${index} of ${drained} drains asked for, ${((performance.now() - begun) / 1000).toFixed(1)} s`,
     );
     const body = { kind: 'drain' as const, hosts: [hostNamed(index)] };
-    await api.putWish({ params: { id }, query: {}, body }, { deadlineMs: STUCK_MS });
+    await api.putRequest({ params: { id }, query: {}, body }, { deadlineMs: STUCK_MS });
   }
   const askedMs = performance.now() - begun;
   const goesOn = async (what: string, count: () => Promise<number>): Promise<void> => {
@@ -78,7 +78,7 @@ export async function inFlight({
   ];
 }
 
-const wishNamed = (index: number): string => `w-${String(index).padStart(8, '0')}`;
+const requestNamed = (index: number): string => `r-${String(index).padStart(8, '0')}`;
 
 async function hold({
   api,
@@ -103,8 +103,8 @@ async function hold({
 async function whatWaits(api: ControllerApi, ids: readonly string[]): Promise<string[]> {
   const seen = new Map<string, { count: number; words: string }>();
   for (const id of ids) {
-    const { wish } = await api.wish({ params: { id } }, { deadlineMs: STUCK_MS });
-    for (const { guest, waitsFor, words } of wish.queue) {
+    const { request } = await api.request({ params: { id } }, { deadlineMs: STUCK_MS });
+    for (const { guest, waitsFor, words } of request.queue) {
       const count = (seen.get(waitsFor)?.count ?? 0) + 1;
       seen.set(waitsFor, { count, words: `${guest}: ${words}` });
     }
@@ -115,8 +115,8 @@ async function whatWaits(api: ControllerApi, ids: readonly string[]): Promise<st
 async function countDone(api: ControllerApi, ids: readonly string[]): Promise<number> {
   let done = 0;
   for (const id of ids) {
-    const { wish } = await api.wish({ params: { id } }, { deadlineMs: STUCK_MS });
-    if (wish.phase === 'done') done += 1;
+    const { request } = await api.request({ params: { id } }, { deadlineMs: STUCK_MS });
+    if (request.phase === 'done') done += 1;
   }
   return done;
 }

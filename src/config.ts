@@ -203,7 +203,7 @@ export const agentConfig = z.strictObject({
       noticeMayRefuse: z.boolean().optional(),
     })
     .optional(),
-  /** Its unix socket is its controller's alone, whose orders name wishes: the agent of a manager. */
+  /** Its unix socket is its controller's alone, whose orders name requests: the agent of a manager. */
   ordersBySocket: z.boolean().default(false),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });

@@ -269,7 +269,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/manager-drain.e2e.ts': {
     seconds: 70,
-    of: ['src/drivers/vsphere/', 'src/controller/wishes/', 'test/managers/vcsim/'],
+    of: ['src/drivers/vsphere/', 'src/controller/requests/', 'test/managers/vcsim/'],
   },
   'test/e2e/managed.e2e.ts': {
     seconds: 50,
@@ -300,7 +300,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/segments.e2e.ts': { seconds: 24, of: ['src/network/'] },
   'test/e2e/sites-evacuation.e2e.ts': {
     seconds: 200,
-    of: ['src/controller/wishes/', 'src/controller/engine/', 'src/planner/'],
+    of: ['src/controller/requests/', 'src/controller/engine/', 'src/planner/'],
   },
   'test/e2e/sites-long.e2e.ts': { seconds: 200, of: ['src/relay/', 'src/rpc/relayed/'] },
   'test/e2e/sites.e2e.ts': { seconds: 80, of: ['src/relay/', 'src/rpc/relayed/'] },

@@ -6,9 +6,9 @@ import type {
   OverviewHost,
 } from '../../src/protocol/controller/overview.ts';
 import { auditEntries } from './audit.ts';
-import { movesOf, policies, proposals, wishes, wishPlan } from './wishes.ts';
+import { movesOf, policies, proposals, requests, requestPlan } from './requests.ts';
 import { insight } from './insight.ts';
-import { at, dice, GIB, guestAt, hostAt, OPEN_ID, WISH_ID } from './sample-values.ts';
+import { at, dice, GIB, guestAt, hostAt, OPEN_ID, REQUEST_ID } from './sample-values.ts';
 import { migrations, plan, reportOf } from './migrations.ts';
 
 /** As `/v1/overview` answers: so many hosts, each with so many guests. */
@@ -48,13 +48,13 @@ export function answerTo(path: string, fleet: Overview, method = 'GET'): unknown
       });
     case 'overview':
       return fleet;
-    case 'wishes':
-      return responses.wishes.response.parse({ wishes: wishes() });
-    case 'wishes/:': {
+    case 'requests':
+      return responses.requests.response.parse({ requests: requests() });
+    case 'requests/:': {
       if (method === 'PUT')
-        return responses.putWish.response.parse({ started: false, plan: wishPlan() });
-      const wish = wishes().find((each) => each.id === id);
-      return wish && responses.wish.response.parse({ wish, moves: movesOf(id) });
+        return responses.putRequest.response.parse({ started: false, plan: requestPlan() });
+      const request = requests().find((each) => each.id === id);
+      return request && responses.request.response.parse({ request, moves: movesOf(id) });
     }
     case 'plans':
       return responses.plan.response.parse(plan());
@@ -90,7 +90,7 @@ function stays() {
       from: at(1),
       why: 'the drain of node-00001',
       migration: OPEN_ID,
-      wish: WISH_ID,
+      request: REQUEST_ID,
       by: 'ann',
       tries: [],
     },

@@ -1,6 +1,6 @@
 /** What the audit log of the made-up fleet has. Pure. */
 import type { AuditEntry } from '../../src/protocol/controller/audit.ts';
-import { at, hostAt, OPEN_ID, WISH_ID } from './sample-values.ts';
+import { at, hostAt, OPEN_ID, REQUEST_ID } from './sample-values.ts';
 
 const ann = {
   who: 'ann via Example ID',
@@ -20,8 +20,12 @@ const entry = (index: number, more: Omit<AuditEntry, 'id' | 'at' | 'controller'>
 
 export function auditEntries(): AuditEntry[] {
   const drain = { kind: 'drain', hosts: [hostAt(0)], settings: { maxParallel: 4 }, priority: 0 };
-  const asked = JSON.stringify({ params: { id: WISH_ID }, body: drain });
-  const putWish = { what: 'putWish', route: 'PUT /v1/wishes/:id', arguments: asked } as const;
+  const asked = JSON.stringify({ params: { id: REQUEST_ID }, body: drain });
+  const putRequest = {
+    what: 'putRequest',
+    route: 'PUT /v1/requests/:id',
+    arguments: asked,
+  } as const;
   return [
     entry(1, {
       ...ann,
@@ -29,8 +33,8 @@ export function auditEntries(): AuditEntry[] {
       route: 'POST /v1/migrations/:id/cancel',
       arguments: JSON.stringify({ params: { id: OPEN_ID } }),
     }),
-    entry(2, { ...ann, ...putWish, result: 'ok' }),
-    entry(3, { ...ann, ...putWish, result: 'GODWIT_HOST_UNKNOWN' }),
+    entry(2, { ...ann, ...putRequest, result: 'ok' }),
+    entry(3, { ...ann, ...putRequest, result: 'GODWIT_HOST_UNKNOWN' }),
     entry(4, {
       ...stranger,
       what: 'signIn',

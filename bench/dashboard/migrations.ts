@@ -17,7 +17,7 @@ import {
   hostAt,
   MIB,
   OPEN_ID,
-  WISH_ID,
+  REQUEST_ID,
 } from './sample-values.ts';
 
 const ended = (id: number, more: Partial<FleetMigration> = {}): FleetMigration => ({
@@ -47,7 +47,7 @@ const OPEN: FleetMigration = {
   startedAt: at(1),
   percent: 31,
   step: 'memory',
-  wish: WISH_ID,
+  request: REQUEST_ID,
   by: 'ann',
 };
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
 import { buildWeb } from '../../tools/web.ts';
-import { DONE_ID, GUEST, OPEN_ID, ROLL_ID, WISH_ID } from './sample-values.ts';
+import { DONE_ID, GUEST, OPEN_ID, ROLL_ID, REQUEST_ID } from './sample-values.ts';
 import { serveMadeUp } from './server.ts';
 
 const WIDTHS = [390, 900, 1400];
@@ -17,10 +17,10 @@ const PAGES: Readonly<Record<string, readonly [path: string, there: string]>> = 
   migration: [`/migrations/${OPEN_ID}`, '.chart'],
   report: [`/migrations/${DONE_ID}`, '.chart'],
   migrations: ['/migrations', 'table'],
-  drain: [`/wishes/${WISH_ID}`, 'table'],
-  roll: [`/wishes/${ROLL_ID}`, '.facts'],
-  wishes: ['/wishes', '.wish'],
-  compare: [`/wishes/new?kind=migration&guest=${GUEST}`, 'text=Measure and compare'],
+  drain: [`/requests/${REQUEST_ID}`, 'table'],
+  roll: [`/requests/${ROLL_ID}`, '.facts'],
+  requests: ['/requests', '.request'],
+  compare: [`/requests/new?kind=migration&guest=${GUEST}`, 'text=Measure and compare'],
   guest: [`/guests/${GUEST}`, '.story'],
   insight: ['/insight', 'table'],
   proposals: ['/proposals', 'article'],

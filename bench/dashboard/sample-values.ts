@@ -12,8 +12,8 @@ export const dice = (seed: number): number => {
 
 export const OPEN_ID = 'm-open00000001';
 export const DONE_ID = 'm-done00000001';
-export const WISH_ID = 'w-drain0000001';
-export const ROLL_ID = 'w-roll00000001';
+export const REQUEST_ID = 'r-drain0000001';
+export const ROLL_ID = 'r-roll00000001';
 export const GUEST = 'web-0001';
 
 export const hostAt = (index: number): string => `node-${String(index + 1).padStart(5, '0')}`;

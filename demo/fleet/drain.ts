@@ -7,7 +7,11 @@ import { readGuestStats, verifyGuest } from '../../lab/guest/talk.ts';
 import type { Probe } from '../../lab/probe/probe.ts';
 import type { Lab } from '../../lab/state.ts';
 import { runningOn } from '../../lab/witness/qemus.ts';
-import { isWishEnd, type Move, type Wish } from '../../src/protocol/controller/wish.ts';
+import {
+  isRequestEnd,
+  type Move,
+  type FleetRequest,
+} from '../../src/protocol/controller/fleet-request.ts';
 import { isFine, judgeMove, type GuestWord } from '../outcome.ts';
 import type { FleetController } from './controller.ts';
 import type { DrainedGuest } from './outcome.ts';
@@ -23,7 +27,7 @@ export interface Watched {
 }
 
 export interface Drain {
-  readonly wish: Wish;
+  readonly request: FleetRequest;
   /** In the order in which they came to their end. */
   readonly guests: readonly DrainedGuest[];
 }
@@ -44,13 +48,13 @@ export async function drainHost(host: string, draining: Draining): Promise<Drain
   const before = new Map<string, GuestWord>();
   for (const { name } of watched) before.set(name, await wordOf(lab, name, signal));
   await Promise.all(watched.map(({ probe }) => probe.mark()));
-  const params = { id: `w-${randomUUID().replaceAll('-', '').slice(0, 12)}` };
-  await api.putWish({ params, body: { kind: 'drain', hosts: [host] } });
+  const params = { id: `r-${randomUUID().replaceAll('-', '').slice(0, 12)}` };
+  await api.putRequest({ params, body: { kind: 'drain', hosts: [host] } });
   const begun = new Set<string>();
   const ended = new Set<string>();
   const guests: DrainedGuest[] = [];
-  const look = async (inner: AbortSignal): Promise<Wish> => {
-    const { wish, moves } = await api.wish({ params });
+  const look = async (inner: AbortSignal): Promise<FleetRequest> => {
+    const { request, moves } = await api.request({ params });
     for (const move of moves) {
       if (move.phase === 'running' && !begun.has(move.id)) {
         begun.add(move.id);
@@ -70,16 +74,16 @@ export async function drainHost(host: string, draining: Draining): Promise<Drain
       say(`${move.guest}: ${isFine(result) ? `arrived on ${move.to}` : result.outcome}`);
       guests.push({ guest: move.guest, result });
     }
-    return wish;
+    return request;
   };
-  const wish = await withDeadline('the drain', DRAIN_DEADLINE_MS, signal, async (inner) => {
+  const request = await withDeadline('the drain', DRAIN_DEADLINE_MS, signal, async (inner) => {
     for (;;) {
       const seen = await look(inner);
-      if (isWishEnd(seen.phase)) return seen;
+      if (isRequestEnd(seen.phase)) return seen;
       await clock.sleep(LOOK_MS, inner);
     }
   });
-  return { wish, guests };
+  return { request, guests };
 }
 
 async function wordOf(lab: Lab, name: string, signal: AbortSignal): Promise<GuestWord> {

@@ -98,7 +98,7 @@ async function playFleet(
     `one TCP connection to each of ${names.join(', ')}, a numbered line every ${CLIENT_MS} ms`,
   );
   say('drain', `host ${DRAINED}, by the controller; its page shows it live`);
-  const { wish, guests } = await drainHost(DRAINED, {
+  const { request, guests } = await drainHost(DRAINED, {
     lab,
     controller,
     watched,
@@ -106,7 +106,13 @@ async function playFleet(
     signal,
     say: (text) => say('', text),
   });
-  progress.drain = { host: DRAINED, phase: wish.phase, words: wish.words, asked: names, guests };
+  progress.drain = {
+    host: DRAINED,
+    phase: request.phase,
+    words: request.words,
+    asked: names,
+    guests,
+  };
   progress.leftBehind = await findLeftovers(lab, bare, { context, signal });
 }
 

@@ -21,8 +21,8 @@ async function sayHosts({ api }: ControllerClient): Promise<void> {
 }
 
 async function sayDrain({ api }: ControllerClient, host: string): Promise<void> {
-  const { plan } = await api.putWish({
-    params: { id: `w-${randomBytes(8).toString('hex')}` },
+  const { plan } = await api.putRequest({
+    params: { id: `r-${randomBytes(8).toString('hex')}` },
     query: { dryRun: 'true' },
     body: { kind: 'drain', hosts: [host] },
   });

@@ -125,7 +125,7 @@ export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof a
       const order = orderFor(query, caller, config.ordersBySocket);
       if (query.dryRun === 'true') return dryRun(deps, id, body, signal);
       await deps.orders.under(order, id, () =>
-        outgoing.start({ ...body, id }, undefined, order?.wish),
+        outgoing.start({ ...body, id }, undefined, order?.request),
       );
       const { guest, to, mode } = body;
       log.info({ id, guest, to, mode, by: caller.name }, 'migration started');
@@ -137,7 +137,7 @@ export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof a
     report: ({ params }) => reportWithCheck(deps, params.id),
     cancel: async ({ params, query, caller }) => {
       const order = orderFor(query, caller, config.ordersBySocket);
-      const named = [order?.wish, query.request];
+      const named = [order?.request, query.request];
       const answer = await deps.orders.under(order, params.id, () =>
         cancelOrKeep(deps, params.id, named, caller.name),
       );

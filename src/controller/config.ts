@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { godwitError, type GodwitError } from '../errors.ts';
 import { address, hostName, siteName } from '../protocol/names.ts';
 import { networkPrefix } from '../protocol/prefix.ts';
-import { programName } from '../protocol/controller/wish.ts';
+import { programName } from '../protocol/controller/fleet-request.ts';
 import { checkSocketsBelow } from '../protocol/socket-path.ts';
 import { oidcConfig } from './oidc/config.ts';
 import { checkedSettings, placeOfSetting, readSettings } from '../config/settings.ts';
@@ -72,7 +72,7 @@ export const controllerConfig = z.strictObject({
     .optional(),
   /** Its API and its pages for browsers and programs without a certificate; absent: it has none. */
   web: webConfig.optional(),
-  /** How long migrations and wishes that ended are kept, and how many migrations. */
+  /** How long migrations and requests that ended are kept, and how many migrations. */
   history: z
     .strictObject({
       /** A quarter: what people ask about is mostly younger. */

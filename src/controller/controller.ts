@@ -34,7 +34,7 @@ import { Migrations } from './store/migrations.ts';
 import { RecoverWatch } from './recover/watch.ts';
 import { openStore } from './store/open.ts';
 import type { Traces } from './traces/exporter.ts';
-import { WishWatch } from './engine/wish-watch.ts';
+import { RequestWatch } from './engine/request-watch.ts';
 import { workOn, type Work } from './engine/work.ts';
 import { MAX_LISTED, Recognition } from './who/recognition.ts';
 import { Sessions } from './who/sessions.ts';
@@ -106,7 +106,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     await reported.managers.start();
     const watches = watchesOf(common, config, inventory, work);
     const recovery = recoveryOf({ ...common, config, inventory, agents, work });
-    const news = new WishWatch({ ...common, publish: (each) => inventory.events.add(each) });
+    const news = new RequestWatch({ ...common, publish: (each) => inventory.events.add(each) });
     const all = [inventory, ...watches, history, lists, ...work.loops, recovery, news];
     for (const each of all) each.start();
     const { address, socket, web } = listeners;
@@ -186,7 +186,7 @@ function recoveryOf({
   config: ControllerConfig;
   inventory: Inventory;
   agents: AgentClients;
-  work: Pick<Work, 'wishes'>;
+  work: Pick<Work, 'requests'>;
 }): RecoverWatch {
   return new RecoverWatch({
     ...deps,
@@ -194,7 +194,7 @@ function recoveryOf({
     held: () => inventory.held(),
     exceeds: (host, isExceeded) => inventory.exceeds(host, isExceeded, 'standbys'),
     agentAt: (host) => agents.at(host),
-    add: (wish) => work.wishes.add(wish),
+    add: (request) => work.requests.add(request),
   });
 }
 

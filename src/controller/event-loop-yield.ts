@@ -5,7 +5,7 @@ import { Mutex } from '../mutex.ts';
 const TURN_MS = 5;
 
 /**
- * Yields to the event loop between pieces of work that are all there at once: hundreds of wishes wait for one look at the
+ * Yields to the event loop between pieces of work that are all there at once: hundreds of requests wait for one look at the
  * fleet, and transactions of SQLite for one another. Each asks here first, so that this process hears others in between.
  */
 export class EventLoopYield {

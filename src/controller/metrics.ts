@@ -46,7 +46,7 @@ export class Metrics {
   readonly #excessive;
   readonly #guests;
   readonly #open;
-  readonly #wishes;
+  readonly #openRequests;
   readonly #auditDropped;
 
   constructor({ store, clock, power }: MetricsDependencies) {
@@ -114,7 +114,9 @@ export class Metrics {
     );
     this.#guests = gauge('godwit_guests', 'Guests of the fleet, by state.', ['state']);
     this.#open = gauge('godwit_migrations_open', 'Migrations that go on.', []);
-    this.#wishes = gauge('godwit_wishes_open', 'Wishes that are not over, by kind.', ['kind']);
+    this.#openRequests = gauge('godwit_requests_open', 'Requests that are not over, by kind.', [
+      'kind',
+    ]);
   }
 
   /** Ends of migrations; other news counts for nothing. */
@@ -179,8 +181,8 @@ export class Metrics {
     const guests = await guestCounts(this.#store);
     const drained = db.selectFrom('host_marks').where('draining_for', 'is not', null);
     const open = db.selectFrom('migrations').where('ended_at', 'is', null);
-    const wishes = await db
-      .selectFrom('wishes')
+    const requests = await db
+      .selectFrom('requests')
       .where('ended_at', 'is', null)
       .select(['kind', count])
       .groupBy('kind')
@@ -191,12 +193,12 @@ export class Metrics {
       await excessive.select(count).executeTakeFirst(),
       await open.select(count).executeTakeFirst(),
     ];
-    for (const each of [this.#hosts, this.#guests, this.#wishes]) each.reset();
+    for (const each of [this.#hosts, this.#guests, this.#openRequests]) each.reset();
     for (const { state, count } of hosts) this.#hosts.set({ state }, Number(count));
     for (const each of sleepers)
       this.#hosts.inc({ state: withPower(each.name, each, power).state });
     for (const [state, count] of guests) this.#guests.set({ state }, count);
-    for (const { kind, count } of wishes) this.#wishes.set({ kind }, Number(count));
+    for (const { kind, count } of requests) this.#openRequests.set({ kind }, Number(count));
     this.#drained.set(Number(closed?.count ?? 0));
     this.#excessive.set(Number(over?.count ?? 0));
     this.#open.set(Number(going?.count ?? 0));

@@ -214,7 +214,7 @@ export const refusalErrors = {
     422,
   ),
   GODWIT_ORDER_STALE: row(
-    'an order for {wish} has epoch {epoch}, and this host has already seen epoch {seen}',
+    'an order for {request} has epoch {epoch}, and this host has already seen epoch {seen}',
     'Nothing to do: another controller has taken the request over and continues it.',
     false,
     4,

@@ -141,30 +141,36 @@ export const askedErrors = {
     3,
     409,
   ),
-  GODWIT_WISH_UNKNOWN: row('no request {wish}', 'Run `godwit wishes` for the list.', false, 3, 404),
-  GODWIT_WISH_LATE: row(
+  GODWIT_REQUEST_UNKNOWN: row(
+    'no request {request}',
+    'Run `godwit requests` for the list.',
+    false,
+    3,
+    404,
+  ),
+  GODWIT_REQUEST_LATE: row(
     'no plan meets the deadline: {left} are left, the moves are predicted to take {needed} ({through}), and {count} of them end later',
     'Allow more time, or more destinations with --to. A drain without a deadline runs until it is done.',
     false,
     4,
     409,
   ),
-  GODWIT_WISH_OPEN: row(
-    '{subject} already has a request of this kind: {wish}',
-    'Follow it with `godwit wishes {wish}`, or cancel it first.',
+  GODWIT_REQUEST_OPEN: row(
+    '{subject} already has a request of this kind: {request}',
+    'Follow it with `godwit requests {request}`, or cancel it first.',
     false,
     4,
     409,
   ),
-  GODWIT_WISH_TAKEN: row(
-    'the id {wish} already belongs to another request',
-    'Use another id. `godwit wishes {wish}` shows the existing request.',
+  GODWIT_REQUEST_TAKEN: row(
+    'the id {request} already belongs to another request',
+    'Use another id. `godwit requests {request}` shows the existing request.',
     false,
     4,
     409,
   ),
-  GODWIT_WISH_ENDED: row(
-    '{wish}, {kind} of {subject}, has already ended: {phase}',
+  GODWIT_REQUEST_ENDED: row(
+    '{request}, {kind} of {subject}, has already ended: {phase}',
     'Nothing is left to cancel. `godwit undrain HOST` lets guests move to the host again.',
     false,
     4,

@@ -96,7 +96,7 @@ export const CHECKED = [
   'GODWIT_USAGE',
 ] as const satisfies ErrorCode[];
 
-/** A controller names its wish and the epoch of its claim. */
+/** A controller names its request and the epoch of its claim. */
 export const ORDERED = ['GODWIT_ORDER_STALE', 'GODWIT_USAGE'] as const satisfies ErrorCode[];
 
 /** The other host of a migration is asked. */

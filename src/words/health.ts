@@ -21,8 +21,8 @@ export function illText({ name, ill, maintenance, excess }: ListedHost): string 
       : `${noted}${name}: over its limit since ${excess.since}: ${printable(excess.words)}\n`;
   if (ill === undefined) return note;
   const next =
-    ill.wish === undefined
+    ill.request === undefined
       ? `\`godwit drain ${name}\` would empty it`
-      : `${ill.wish} was asked for, to empty it`;
+      : `${ill.request} was asked for, to empty it`;
   return `${note}${name}: ill since ${ill.since}: ${printable(ill.words)}; ${next}\n`;
 }

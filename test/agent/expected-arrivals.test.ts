@@ -11,7 +11,7 @@ const peers = { a: { address: '127.0.0.1:1' }, c: { address: '127.0.0.1:2' } };
 const id = 'm-00000001';
 const params = { id };
 const announced = { params, body: { guest: 'web1', from: 'a', forMs: 60_000 } };
-const closed = { params: { host: 'b' }, body: { request: 'w-00000001', forMs: 60_000 } };
+const closed = { params: { host: 'b' }, body: { request: 'r-00000001', forMs: 60_000 } };
 const coming = { guest: 'web1', migration: id, from: 'a', to: 'b' };
 
 describe('a guest that its manager is about to move to a host', () => {

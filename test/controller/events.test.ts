@@ -4,13 +4,13 @@ import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { WishWatch } from '../../src/controller/engine/wish-watch.ts';
+import { RequestWatch } from '../../src/controller/engine/request-watch.ts';
 import { openStore } from '../../src/controller/store/open.ts';
-import { Wishes } from '../../src/controller/store/wishes.ts';
+import { Requests } from '../../src/controller/store/requests.ts';
 import { systemClock } from '../../src/clock.ts';
 import { silentLog } from '../../src/log.ts';
 import type { FleetNews } from '../../src/protocol/controller/events.ts';
-import { newWish, wishAsk } from '../../src/protocol/controller/wish.ts';
+import { newRequest, requestAsk } from '../../src/protocol/controller/fleet-request.ts';
 import { authority } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
 import { controllerOf } from './test-controller.ts';
@@ -78,27 +78,27 @@ test('a stream ends once its token is revoked', async (t) => {
   assert.match(following.text, /event: error\ndata: .*GODWIT_TOKEN_REFUSED/);
 });
 
-test('a wish is reported when it is new and when it changed, and not again', async (t) => {
+test('a request is reported when it is new and when it changed, and not again', async (t) => {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
-  const wishes = new Wishes(store);
+  const requests = new Requests(store);
   const reported: FleetNews[] = [];
-  const hostsOf = (news: FleetNews) => (news.type === 'wish' ? news.wish.ask.hosts : []);
-  const watch = new WishWatch({
+  const hostsOf = (news: FleetNews) => (news.type === 'request' ? news.request.ask.hosts : []);
+  const watch = new RequestWatch({
     store,
     clock: systemClock,
     log: silentLog,
     publish: (news) => reported.push(news),
   });
-  const ask = wishAsk.parse({ kind: 'drain', hosts: ['a'] });
-  await wishes.add(newWish('w-aaaaaaaa', ask, { nowMs: 1, by: 'ann' }));
+  const ask = requestAsk.parse({ kind: 'drain', hosts: ['a'] });
+  await requests.add(newRequest('r-aaaaaaaa', ask, { nowMs: 1, by: 'ann' }));
   await watch.look();
   assert.equal(reported.length, 0, 'what was there before is in the lists');
-  const other = wishAsk.parse({ kind: 'drain', hosts: ['b'] });
-  await wishes.add(newWish('w-bbbbbbbb', other, { nowMs: 1, by: 'ann' }));
+  const other = requestAsk.parse({ kind: 'drain', hosts: ['b'] });
+  await requests.add(newRequest('r-bbbbbbbb', other, { nowMs: 1, by: 'ann' }));
   await watch.look();
   await watch.look();
-  await wishes.cancel('w-bbbbbbbb', 'let-run');
+  await requests.cancel('r-bbbbbbbb', 'let-run');
   await watch.look();
   assert.deepEqual(reported.map(hostsOf), [['b'], ['b']]);
 });

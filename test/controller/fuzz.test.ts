@@ -107,7 +107,7 @@ test('a body that is nested without end, too large or no JSON is refused in word
   const { token } = await api.createToken({ body: { name: 'ann', role: 'admin' } });
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   const put = (raw: string) =>
-    browser.ask('/v1/wishes/w-abcdefgh', { method: 'PUT', headers, raw });
+    browser.ask('/v1/requests/r-abcdefgh', { method: 'PUT', headers, raw });
   const statuses = [
     (await put(deep)).status,
     (await put('{')).status,

@@ -44,7 +44,7 @@ test('a plan of a guest that no host has is refused, and so is one to where it i
   await refused({ guest: 'web1', to: 'a' }, 'GODWIT_SAME_HOST');
 });
 
-test('the plan of a site’s evacuation counts what the guest’s own host predicts that it sends, and the wish keeps that', async (t) => {
+test('the plan of a site’s evacuation counts what the guest’s own host predicts that it sends, and the request keeps that', async (t) => {
   const { api } = await followed(t);
   const answer = await api.plan({ body: { guest: 'web1', to: 'b', mode: 'precopy' } });
   const predicted = Math.ceil(answer.prediction?.bytes.middle ?? 0);
@@ -55,13 +55,13 @@ test('the plan of a site’s evacuation counts what the guest’s own host predi
     to: ['b'],
     sites: { from: 's1', to: 's2' },
   };
-  const params = { id: 'w-00000001' };
-  const { plan } = await api.putWish({ params, query: { dryRun: 'true' }, body });
+  const params = { id: 'r-00000001' };
+  const { plan } = await api.putRequest({ params, query: { dryRun: 'true' }, body });
   assert.deepEqual(
     plan.steps.map(({ guest, how, bytes }) => [guest, how, bytes]),
     [['web1', 'precopy', predicted]],
   );
-  await api.putWish({ params, query: {}, body });
-  const { wish } = await api.wish({ params });
-  assert.equal(wish.sizes?.['web1']?.precopyBytes, predicted);
+  await api.putRequest({ params, query: {}, body });
+  const { request } = await api.request({ params });
+  assert.equal(request.sizes?.['web1']?.precopyBytes, predicted);
 });

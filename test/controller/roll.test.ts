@@ -3,14 +3,14 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { hasCode } from '../../src/errors.ts';
-import { isWishEnd } from '../../src/protocol/controller/wish.ts';
+import { isRequestEnd } from '../../src/protocol/controller/fleet-request.ts';
 import { fleet } from '../agent/samples.ts';
 import { tempDir } from '../rpc/test-contract.ts';
 import { until } from '../until.ts';
 import { controllerOf, type Party } from './test-controller.ts';
 
 const ask = { kind: 'roll' as const, hosts: ['a', 'b'], run: 'upgrade' };
-const params = { id: 'w-00000001' };
+const params = { id: 'r-00000001' };
 
 /** Two hosts without guests, and a controller with that program. It appends what it reads to `reported`. */
 async function rolling(t: TestContext, script: string) {
@@ -54,37 +54,37 @@ async function rolling(t: TestContext, script: string) {
 
 const ended = ({ api }: Pick<Party, 'api'>) =>
   until('the roll to end', 60_000, async () => {
-    const { wish } = await api.wish({ params });
-    return isWishEnd(wish.phase) ? wish : undefined;
+    const { request } = await api.request({ params });
+    return isRequestEnd(request.phase) ? request : undefined;
   });
 
 test('a roll runs the program once for each host in its turn, and both are open afterwards', async (t) => {
   const { api, lines } = await rolling(t, 'echo ready');
-  assert.equal((await api.putWish({ params, query: {}, body: ask })).started, true);
-  const wish = await ended({ api });
-  assert.equal(wish.phase, 'done', wish.words);
+  assert.equal((await api.putRequest({ params, query: {}, body: ask })).started, true);
+  const request = await ended({ api });
+  assert.equal(request.phase, 'done', request.words);
   assert.deepEqual(
     lines().map(({ host, id }) => [host, id]),
     [
-      ['a', 'w-00000001.a'],
-      ['b', 'w-00000001.b'],
+      ['a', 'r-00000001.a'],
+      ['b', 'r-00000001.b'],
     ],
   );
   const drain = { kind: 'drain' as const, hosts: ['a'] };
-  const next = { id: 'w-00000002' };
+  const next = { id: 'r-00000002' };
   assert.equal(
-    (await api.putWish({ params: next, query: { dryRun: 'true' }, body: drain })).started,
+    (await api.putRequest({ params: next, query: { dryRun: 'true' }, body: drain })).started,
     false,
   );
 });
 
 test('a roll stops at the host whose program fails, and says its last words', async (t) => {
   const { api, lines } = await rolling(t, 'echo no space left >&2; exit 3');
-  await api.putWish({ params, query: {}, body: ask });
-  const wish = await ended({ api });
-  assert.equal(wish.phase, 'left');
+  await api.putRequest({ params, query: {}, body: ask });
+  const request = await ended({ api });
+  assert.equal(request.phase, 'left');
   assert.match(
-    wish.words,
+    request.words,
     /stopped at a \(1 of 2\): upgrade ended with 3: no space left; a stays closed/,
   );
   assert.deepEqual(
@@ -95,10 +95,10 @@ test('a roll stops at the host whose program fails, and says its last words', as
 
 test('a roll stops at a host that does not come back as its program has promised', async (t) => {
   const { api } = await rolling(t, `echo '{"boot":"new"}'`);
-  await api.putWish({ params, query: {}, body: { ...ask, healthyWithinMs: 1000 } });
-  const wish = await ended({ api });
-  assert.equal(wish.phase, 'left');
-  assert.match(wish.words, /stopped at a \(1 of 2\): .*; a stays closed/);
+  await api.putRequest({ params, query: {}, body: { ...ask, healthyWithinMs: 1000 } });
+  const request = await ended({ api });
+  assert.equal(request.phase, 'left');
+  assert.match(request.words, /stopped at a \(1 of 2\): .*; a stays closed/);
 });
 
 test('a roll goes on under another controller, which asks the program again by the same id', async (t) => {
@@ -106,24 +106,24 @@ test('a roll goes on under another controller, which asks the program again by t
     t,
     'test "$(wc -l < "$(dirname "$0")/reported")" != 1 || sleep 60',
   );
-  await api.putWish({ params, query: {}, body: ask });
+  await api.putRequest({ params, query: {}, body: ask });
   await until('the program to run', 20_000, async () => (lines().length > 0 ? true : undefined));
   await controller.close();
-  const wish = await ended(await again());
-  assert.equal(wish.phase, 'done', wish.words);
+  const request = await ended(await again());
+  assert.equal(request.phase, 'done', request.words);
   const reported = lines();
   assert.deepEqual(
     reported.map(({ id }) => id),
-    ['w-00000001.a', 'w-00000001.a', 'w-00000001.b'],
+    ['r-00000001.a', 'r-00000001.a', 'r-00000001.b'],
   );
   assert.ok((reported[1]?.epoch ?? 0) > (reported[0]?.epoch ?? 0));
 });
 
 test('only a program of the configuration is run, and a roll of one that is not there is refused', async (t) => {
   const { api } = await rolling(t, '');
-  const refused = async (body: Parameters<typeof api.putWish>[0]['body'], words: RegExp) => {
+  const refused = async (body: Parameters<typeof api.putRequest>[0]['body'], words: RegExp) => {
     await assert.rejects(
-      api.putWish({ params, query: {}, body }),
+      api.putRequest({ params, query: {}, body }),
       (thrown) => hasCode(thrown, 'GODWIT_USAGE') && words.test((thrown as Error).message),
     );
   };

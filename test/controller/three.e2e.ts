@@ -12,7 +12,7 @@ import { startProcess, type ControllerProcess } from './controller-process.ts';
 /** How often a controller is killed in the middle of a drain; a hundred times give the figure of the measurements. */
 const KILLS = Number(process.env['CONTROLLER_KILLS'] ?? 3);
 const WAIT_MS = 60_000 + 30_000 * KILLS;
-const DRAIN = { id: 'w-00000001' };
+const DRAIN = { id: 'r-00000001' };
 const GUESTS = ['g1', 'g2', 'g3'];
 
 let postgres: Postgres;
@@ -49,9 +49,9 @@ async function draining(t: TestContext, names: readonly string[]): Promise<Scene
     const { hosts: all } = await api.hosts().catch(() => ({ hosts: [] }));
     return all.length === 2 && all.every(({ state }) => state === 'up') ? true : undefined;
   });
-  await api.putWish({ params: DRAIN, query: {}, body: { kind: 'drain', hosts: ['a'] } });
+  await api.putRequest({ params: DRAIN, query: {}, body: { kind: 'drain', hosts: ['a'] } });
   await until('a move to run', WAIT_MS, async () => {
-    const { moves } = await api.wish({ params: DRAIN }).catch(() => ({ moves: [] }));
+    const { moves } = await api.request({ params: DRAIN }).catch(() => ({ moves: [] }));
     return moves.some(({ phase }) => phase === 'running') ? true : undefined;
   });
   return { a, store, controllers, as };
@@ -66,7 +66,7 @@ async function holderOf({
     .selectFrom('claims')
     .innerJoin('controllers', 'controllers.id', 'claims.owner')
     .select(['controllers.name as name', 'claims.epoch as epoch'])
-    .where('claims.wish_id', '=', DRAIN.id)
+    .where('claims.request_id', '=', DRAIN.id)
     .where('claims.lease_until', '>', nowMs)
     .executeTakeFirst()
     .catch(() => undefined);
@@ -126,10 +126,10 @@ test('a drain goes on whichever of three controllers dies, one after the other, 
     const isUp = hosts.every((each) => each.state === 'up' && each.followedBy === stays!.name);
     return hosts.length === 2 && isUp ? true : undefined;
   });
-  await api.cancelWish({ params: DRAIN, query: { rollBack: 'true' } });
+  await api.cancelRequest({ params: DRAIN, query: { rollBack: 'true' } });
   const { moves } = await until('the drain to end', WAIT_MS, async () => {
-    const found = await api.wish({ params: DRAIN }).catch(() => undefined);
-    return found?.wish.phase === 'cancelled' ? found : undefined;
+    const found = await api.request({ params: DRAIN }).catch(() => undefined);
+    return found?.request.phase === 'cancelled' ? found : undefined;
   });
   assert.deepEqual(new Set(moves.map(({ phase }) => phase)), new Set(['cancelled']));
   await assertOnce(scene);
@@ -143,12 +143,13 @@ test('a controller that was stopped for longer than its claim is refused by agen
   stopped.process.kill('SIGSTOP');
   const other = one(controllers, (await nextHolder(store, [stopped.name])).name);
   // The agents learn of the new epoch by the next order.
-  await other.api.cancelWish({ params: DRAIN, query: { rollBack: 'true' } });
+  await other.api.cancelRequest({ params: DRAIN, query: { rollBack: 'true' } });
   await until('the drain to end', WAIT_MS, async () => {
-    const found = await other.api.wish({ params: DRAIN }).catch(() => undefined);
-    return found?.wish.phase === 'cancelled' ? true : undefined;
+    const found = await other.api.request({ params: DRAIN }).catch(() => undefined);
+    return found?.request.phase === 'cancelled' ? true : undefined;
   });
-  const rows = () => store.db.selectFrom('wishes').selectAll().where('id', '=', DRAIN.id).execute();
+  const rows = () =>
+    store.db.selectFrom('requests').selectAll().where('id', '=', DRAIN.id).execute();
   const moves = () => store.db.selectFrom('moves').selectAll().orderBy('id').execute();
   const ended = [await rows(), await moves()];
   stopped.process.kill('SIGCONT');
@@ -157,7 +158,7 @@ test('a controller that was stopped for longer than its claim is refused by agen
     return alive.where('alive_until', '>', store.nowMs).executeTakeFirst();
   });
   // What it would still order, and what it would still write, as it knew things when it was stopped.
-  const order = { wish: DRAIN.id, epoch: String(before.epoch) };
+  const order = { order: DRAIN.id, epoch: String(before.epoch) };
   const asStopped = await scene.as(stopped.name, 'controller', a);
   const [id = ''] = a.movers.started;
   const stale = asStopped.cancel({ params: { id }, query: order });

@@ -74,7 +74,7 @@ test('each role may what is its own and no more', async (t) => {
     const headers = { authorization: `Bearer ${await tokenOf(party, role)}` };
     const asked = [
       await browser.ask('/v1/overview', { headers }),
-      await browser.ask('/v1/wishes/w-abcdefgh?dryRun=true', { method: 'PUT', headers, body }),
+      await browser.ask('/v1/requests/r-abcdefgh?dryRun=true', { method: 'PUT', headers, body }),
       await browser.ask('/v1/tokens', { headers }),
     ];
     statuses[role] = asked.map(({ status }) => status);

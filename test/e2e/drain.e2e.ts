@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startGuest } from '../../lab/guest/start.ts';
 import { verifyGuest } from '../../lab/guest/talk.ts';
-import { isWishEnd } from '../../src/protocol/controller/wish.ts';
+import { isRequestEnd } from '../../src/protocol/controller/fleet-request.ts';
 import { until } from '../until.ts';
 import { godwit } from './support/cli.ts';
 import { LabController } from './support/lab-controller.ts';
@@ -67,7 +67,7 @@ describe('a drain by a controller', () => {
     assert.equal(asked.exit, 2, asked.out);
     assert.match(asked.err, /--yes/);
     assert.deepEqual(await migrations(), []);
-    assert.match((await controller.godwit('wishes')).out, /no wishes/);
+    assert.match((await controller.godwit('requests')).out, /no requests/);
   });
 
   test('empties a host of real guests, and says so only then', async () => {
@@ -92,16 +92,20 @@ describe('a drain by a controller', () => {
     assert.equal(begun.exit, 0, begun.err);
     const { id } = JSON.parse(begun.out.slice(begun.out.lastIndexOf('{"id"'))) as { id: string };
     await until('a move to run', 30_000, async () => {
-      const { moves } = await controller.api.wish({ params: { id } });
+      const { moves } = await controller.api.request({ params: { id } });
       return moves.some(({ phase }) => phase === 'running') ? true : undefined;
     });
     await controller.kill();
     await controller.start();
-    const { wish, moves } = await until('the drain to end', 90_000, async () => {
-      const found = await controller.api.wish({ params: { id } });
-      return isWishEnd(found.wish.phase) ? found : undefined;
+    const { request, moves } = await until('the drain to end', 90_000, async () => {
+      const found = await controller.api.request({ params: { id } });
+      return isRequestEnd(found.request.phase) ? found : undefined;
     });
-    assert.deepEqual([wish.phase, wish.moved], ['done', GUESTS.length], JSON.stringify(wish));
+    assert.deepEqual(
+      [request.phase, request.moved],
+      ['done', GUESTS.length],
+      JSON.stringify(request),
+    );
     assert.deepEqual(moves.map(({ guest }) => guest).toSorted(), [...GUESTS]);
     assert.equal((await migrations()).length, before + GUESTS.length);
     assert.deepEqual(await hostsOf(), { dr1: 'c', dr2: 'c' });
@@ -119,7 +123,7 @@ describe('a drain by a controller', () => {
     assert.deepEqual(await hostsOf(), { dr1: 'a', dr2: 'c' });
     // The host itself refuses guests from now on, whoever sends them.
     const refused = await godwit(world, 'migrate', 'dr1', '--to', 'b');
-    assert.match(refused.err, /b accepts no guests: the request w-\S+ empties it/);
+    assert.match(refused.err, /b accepts no guests: the request r-\S+ empties it/);
     assert.equal((await controller.godwit('undrain', 'b')).exit, 0);
     const back = await godwit(world, 'migrate', 'dr1', '--to', 'c');
     assert.equal(back.exit, 0, back.out + back.err);
@@ -130,24 +134,24 @@ describe('a drain by a controller', () => {
     await controller.godwit('undrain', 'b');
     const begun = await controller.godwit('drain', 'c', '--max-parallel', '1', '--yes', '--detach');
     assert.equal(begun.exit, 0, begun.err);
-    const [request = ''] = /w-[0-9a-z]+/.exec(begun.out) ?? [];
-    const params = { id: request };
+    const [named = ''] = /r-[0-9a-z]+/.exec(begun.out) ?? [];
+    const params = { id: named };
     const first = await until('a move to run', 30_000, async () => {
-      const { moves } = await controller.api.wish({ params });
+      const { moves } = await controller.api.request({ params });
       return moves.find(({ phase }) => phase === 'running');
     });
     const unconfirmed = await godwit(world, 'cancel', first.id);
     assert.equal(unconfirmed.exit, 2, unconfirmed.out + unconfirmed.err);
-    assert.ok(unconfirmed.err.includes(request), unconfirmed.err);
+    assert.ok(unconfirmed.err.includes(named), unconfirmed.err);
     const cancelled = await godwit(world, 'cancel', first.id, '--yes');
     assert.equal(cancelled.exit, 0, cancelled.out + cancelled.err);
-    const { wish, moves } = await until('the drain to end', 90_000, async () => {
-      const found = await controller.api.wish({ params });
-      return isWishEnd(found.wish.phase) ? found : undefined;
+    const { request, moves } = await until('the drain to end', 90_000, async () => {
+      const found = await controller.api.request({ params });
+      return isRequestEnd(found.request.phase) ? found : undefined;
     });
-    assert.equal(wish.phase, 'left');
+    assert.equal(request.phase, 'left');
     assert.equal(moves.filter(({ guest }) => guest === first.guest).length, 1);
-    assert.deepEqual(wish.stays, [
+    assert.deepEqual(request.stays, [
       { guest: first.guest, host: 'c', words: `its move ${first.id} was cancelled` },
     ]);
     assert.equal((await hostsOf())[first.guest], 'c');
@@ -161,16 +165,16 @@ describe('a drain by a controller', () => {
     const slow = await controller.godwit('drain', 'c', '--max-parallel', '1', '--yes', '--detach');
     assert.equal(slow.exit, 0, slow.err);
     await until('the first move to run', 30_000, async () => {
-      const { wishes } = await controller.api.wishes();
-      return wishes.some(({ words }) => words.includes('under way')) ? true : undefined;
+      const { requests } = await controller.api.requests();
+      return requests.some(({ words }) => words.includes('under way')) ? true : undefined;
     });
     const cancelled = await controller.godwit('drain', 'c', '--cancel', '--roll-back');
     assert.equal(cancelled.exit, 0, cancelled.err);
     assert.match(cancelled.out, /no further moves start/);
     const ended = await until('the drain to end', 60_000, async () => {
-      const { wishes } = await controller.api.wishes();
-      const found = wishes.find(({ ask }) => ask.hosts.includes('c'));
-      return found !== undefined && isWishEnd(found.phase) ? found : undefined;
+      const { requests } = await controller.api.requests();
+      const found = requests.find(({ ask }) => ask.hosts.includes('c'));
+      return found !== undefined && isRequestEnd(found.phase) ? found : undefined;
     });
     assert.equal(ended.phase, 'cancelled');
     const where = await hostsOf();

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
-import { wish as wishShape, type Wish } from '../../src/protocol/controller/wish.ts';
+import {
+  fleetRequest as requestShape,
+  type FleetRequest,
+} from '../../src/protocol/controller/fleet-request.ts';
 import {
   add,
   close,
@@ -44,10 +47,10 @@ const planText = async (): Promise<string> => (await godwit('drain', NAME, '--dr
 const untilPlanned = (words: RegExp): Promise<void> =>
   untilSoOrSaid(async () => words.test(await planText()));
 
-async function newestWish(): Promise<Wish> {
-  const { out } = await godwit('wishes', '--json');
-  const [wish] = z.object({ wishes: z.array(wishShape) }).parse(JSON.parse(out)).wishes;
-  return wish ?? assert.fail(out);
+async function newestRequest(): Promise<FleetRequest> {
+  const { out } = await godwit('requests', '--json');
+  const [request] = z.object({ requests: z.array(requestShape) }).parse(JSON.parse(out)).requests;
+  return request ?? assert.fail(out);
 }
 
 describe('a drain of a host of a vCenter', () => {
@@ -72,9 +75,9 @@ describe('a drain of a host of a vCenter', () => {
     assert.deepEqual(await stateOf(HERE), { state: 'in', asked: 1 });
     const calls = await vcenter.calls();
     assert.equal(calls.filter((each) => each === 'RelocateVM_Task').length, 0, 'no move by Godwit');
-    const wish = await newestWish();
-    assert.equal(wish.maintenanceMode?.moves, 'manager');
-    assert.equal(wish.moved, 0);
+    const request = await newestRequest();
+    assert.equal(request.maintenanceMode?.moves, 'manager');
+    assert.equal(request.moved, 0);
   });
 
   test('is undone by undrain, which has the host leave the mode', async () => {
@@ -91,8 +94,8 @@ describe('a drain of a host of a vCenter', () => {
     assert.equal(drained.exit, 0, drained.out + drained.err);
     assert.deepEqual(await guestsAt(HERE), []);
     assert.equal((await stateOf(HERE))?.state, 'in');
-    const wish = await newestWish();
-    assert.deepEqual([wish.maintenanceMode?.moves, wish.moved], ['godwit', GUESTS.length]);
+    const request = await newestRequest();
+    assert.deepEqual([request.maintenanceMode?.moves, request.moved], ['godwit', GUESTS.length]);
     assert.equal((await godwit('undrain', NAME)).exit, 0);
     await untilSoOrSaid(async () => (await stateOf(HERE))?.state === 'out');
   });
@@ -105,7 +108,7 @@ describe('a drain of a host of a vCenter', () => {
     const drained = await godwit('drain', NAME, '--yes');
     assert.equal(drained.exit, 0, drained.out + drained.err);
     assert.deepEqual(await guestsAt(HERE), []);
-    assert.equal((await newestWish()).moved, 1);
+    assert.equal((await newestRequest()).moved, 1);
     assert.equal((await godwit('undrain', NAME)).exit, 0);
     await untilSoOrSaid(async () => (await stateOf(HERE))?.state === 'out');
   });
@@ -119,7 +122,7 @@ describe('a drain of a host of a vCenter', () => {
     assert.equal((await godwit('drain', NAME, '--yes', '--detach')).exit, 0);
     await untilSoOrSaid(async () => (await stateOf(HERE))?.state === 'entering');
     assert.equal((await godwit('drain', NAME, '--cancel', '--roll-back')).exit, 0);
-    await untilSoOrSaid(async () => (await newestWish()).phase === 'cancelled');
+    await untilSoOrSaid(async () => (await newestRequest()).phase === 'cancelled');
     assert.equal((await stateOf(HERE))?.state, 'out');
     assert.deepEqual((await guestsAt(HERE)).toSorted(), GUESTS);
     await vcenter.tasks(500);

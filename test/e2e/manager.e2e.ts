@@ -138,7 +138,7 @@ describe('a vCenter that is added to a controller', () => {
     assert.match(unknown.err, /Did you mean vc1/);
   });
 
-  test('has a host drained by a wish of the controller, within the vCenter alone', async () => {
+  test('has a host drained by a request of the controller, within the vCenter alone', async () => {
     const drained = await godwit('drain', 'dc0-c0-h1', '--yes');
     assert.equal(drained.exit, 0, drained.out + drained.err);
     const left = Object.values(await vcenter.guests()).filter(({ host }) => host === 'DC0_C0_H1');

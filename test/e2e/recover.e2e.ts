@@ -18,7 +18,7 @@ import { askGuestQemu } from './support/monitors.ts';
 import { killMover } from './support/movers.ts';
 import { follow, reportAtEnd } from './support/moves.ts';
 import { setPath } from './support/paths.ts';
-import { isWishEnd } from '../../src/protocol/controller/wish.ts';
+import { isRequestEnd } from '../../src/protocol/controller/fleet-request.ts';
 import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
@@ -228,15 +228,15 @@ describe('a guest whose host dies, followed by a controller', () => {
     hook.says('kill', pids);
     await stopAgent(world.lab, 'a', 'SIGKILL');
     await setPath(world, 'a', 0, 'black hole');
-    const wish = await until('the recovery to end', 240_000, async () => {
-      const { wishes } = await controller.api.wishes();
-      const found = wishes.find(({ ask }) => ask.kind === 'recover');
-      return found !== undefined && isWishEnd(found.phase) ? found : undefined;
+    const request = await until('the recovery to end', 240_000, async () => {
+      const { requests } = await controller.api.requests();
+      const found = requests.find(({ ask }) => ask.kind === 'recover');
+      return found !== undefined && isRequestEnd(found.phase) ? found : undefined;
     });
-    assert.equal(wish.moved, 1, wish.words);
-    assert.equal(wish.phase, 'left');
+    assert.equal(request.moved, 1, request.words);
+    assert.equal(request.phase, 'left');
     assert.deepEqual(
-      wish.stays.map(({ guest, words }) => [guest, words]),
+      request.stays.map(({ guest, words }) => [guest, words]),
       [[`${GUEST}x`, 'its label godwit/recover does not ask for it']],
     );
     const [home, ...others] = await runningOn(world.lab, GUEST);

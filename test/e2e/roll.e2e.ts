@@ -4,7 +4,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startGuest } from '../../lab/guest/start.ts';
 import { verifyGuest } from '../../lab/guest/talk.ts';
-import { isWishEnd } from '../../src/protocol/controller/wish.ts';
+import { isRequestEnd } from '../../src/protocol/controller/fleet-request.ts';
 import { until } from '../until.ts';
 import { godwit } from './support/cli.ts';
 import { LabController } from './support/lab-controller.ts';
@@ -94,11 +94,11 @@ describe('a roll by a controller', () => {
       runs().length > before + 1 ? true : undefined,
     );
     rmSync(slow);
-    const { wish } = await until('the roll to end', 90_000, async () => {
-      const found = await controller.api.wish({ params: { id } });
-      return isWishEnd(found.wish.phase) ? found : undefined;
+    const { request } = await until('the roll to end', 90_000, async () => {
+      const found = await controller.api.request({ params: { id } });
+      return isRequestEnd(found.request.phase) ? found : undefined;
     });
-    assert.equal(wish.phase, 'done', wish.words);
+    assert.equal(request.phase, 'done', request.words);
     assert.deepEqual(
       runs()
         .slice(before)

@@ -25,8 +25,8 @@ describe('six guests of a site with priorities, and a deadline that not all can 
 
   test('the most important are over in time, and those that stay were named with their reason before', async (t) => {
     const found = await evacuateSite(world.lab, controller, SMALL_FIRST);
-    const { plan, wish, over, seconds, deadlineAtMs } = found;
-    const leftS = (deadlineAtMs - wish.createdAtMs) / 1000;
+    const { plan, request, over, seconds, deadlineAtMs } = found;
+    const leftS = (deadlineAtMs - request.createdAtMs) / 1000;
     t.diagnostic(
       `${over.join()} over after ${seconds.toFixed(1)} s of ${leftS.toFixed(1)} s, predicted ${plan.seconds.toFixed(1)} s`,
     );

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { newWish, wishAsk } from '../../src/protocol/controller/wish.ts';
-import { askOf, formIn, howFar, titleOf } from '../../web/src/wishes/ask.ts';
+import { newRequest, requestAsk } from '../../src/protocol/controller/fleet-request.ts';
+import { askOf, formIn, howFar, titleOf } from '../../web/src/requests/ask.ts';
 
 test('whatever stands in the address, the controller is asked for something that its contract takes, or a person is told what is wrong', () => {
   const text = fc.constantFrom('', '1', '12', '0', '-1', 'x', '1.5', '99999999');
@@ -19,7 +19,7 @@ test('whatever stands in the address, the controller is asked for something that
     fc.property(query, (fields) => {
       const wanted = askOf(formIn(new URLSearchParams(fields)), 1000);
       if ('wrong' in wanted) return assert.match(wanted.wrong, /\.$/);
-      const ask = wishAsk.parse(wanted.ask);
+      const ask = requestAsk.parse(wanted.ask);
       assert.equal(ask.kind === 'migration', ask.guest !== undefined);
       assert.equal(ask.kind === 'drain', ask.hosts.length === 1);
       assert.ok((ask.deadlineAtMs ?? 1001) > 1000);
@@ -33,14 +33,14 @@ test('what was asked for has a title', () => {
   assert.equal(titleOf({ kind: 'migration', hosts: [], guest: 'web1' }), 'Move of web1');
 });
 
-test('a wish is as far as its guests, and its end is only named where all of it is predicted', () => {
-  const ask = wishAsk.parse({ kind: 'drain', hosts: ['a'] });
-  const begun = newWish('w-00000001', ask, { nowMs: 0, by: 'ann' });
+test('a request is as far as its guests, and its end is only named where all of it is predicted', () => {
+  const ask = requestAsk.parse({ kind: 'drain', hosts: ['a'] });
+  const begun = newRequest('r-00000001', ask, { nowMs: 0, by: 'ann' });
   const waits = { guest: 'g2', from: 'a', waitsFor: 'turn' as const, words: 'its turn' };
   const order = [{ guest: 'g2', to: 'b', seconds: 5 }];
-  const wish = { ...begun, moved: 1, order, queue: [{ ...waits, startsAtMs: 2000 }] };
-  const far = howFar(wish, [], 1000);
+  const request = { ...begun, moved: 1, order, queue: [{ ...waits, startsAtMs: 2000 }] };
+  const far = howFar(request, [], 1000);
   assert.deepEqual([far.moved, far.waiting, far.percent, far.endsAtMs], [1, 1, 50, 7000]);
-  assert.equal(howFar({ ...wish, queue: [waits] }, [], 1000).endsAtMs, undefined);
-  assert.equal(howFar({ ...wish, phase: 'done', queue: [] }, [], 1000).percent, 100);
+  assert.equal(howFar({ ...request, queue: [waits] }, [], 1000).endsAtMs, undefined);
+  assert.equal(howFar({ ...request, phase: 'done', queue: [] }, [], 1000).percent, 100);
 });

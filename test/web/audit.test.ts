@@ -6,11 +6,11 @@ import { argumentLines, isSince, resultOf } from '../../web/src/audit/text.ts';
 
 test('arguments are a line for each value, and what was cut stays as it is', () => {
   const text = keptArguments({
-    params: { id: 'w-1' },
+    params: { id: 'r-1' },
     body: { kind: 'drain', hosts: ['a', 'b'], settings: { parallel: 4 }, force: null },
   });
   assert.deepEqual(argumentLines(text), [
-    'params.id: w-1',
+    'params.id: r-1',
     'body.kind: drain',
     'body.hosts: a, b',
     'body.settings.parallel: 4',

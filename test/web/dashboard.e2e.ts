@@ -69,14 +69,14 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
   await page.getByText('device usb0 is passed through').waitFor();
   await isClean('a guest');
 
-  await page.goto(`https://${controller.web}/wishes/new?kind=migration&guest=web1`);
+  await page.goto(`https://${controller.web}/requests/new?kind=migration&guest=web1`);
   await page.getByRole('button', { name: 'Measure and compare' }).click();
   await page.getByRole('button', { name: 'Measure again' }).waitFor();
   await isClean('the plan of a move with its modes');
-  await page.goto(`https://${controller.web}/wishes/new?kind=drain&hosts=a`);
+  await page.goto(`https://${controller.web}/requests/new?kind=drain&hosts=a`);
   await page.getByRole('heading', { name: 'Guests that stay, and reasons' }).waitFor();
   await isClean('the plan of a drain');
-  assert.deepEqual((await api.wishes()).wishes, []);
+  assert.deepEqual((await api.requests()).requests, []);
   await page.getByRole('button', { name: 'Begin: drain of a' }).click();
   await page.getByRole('button', { name: 'Cancel…' }).waitFor();
   await isClean('a drain');
@@ -85,8 +85,8 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
   await page.getByText('They are rolled back,').click();
   await page.getByRole('button', { name: 'Cancel it' }).click();
   await until('the drain to be cancelled', WAIT_MS, async () => {
-    const { wishes } = await api.wishes();
-    return wishes[0]?.phase === 'cancelled' ? true : undefined;
+    const { requests } = await api.requests();
+    return requests[0]?.phase === 'cancelled' ? true : undefined;
   });
   await page.getByText('cancelled', { exact: true }).first().waitFor();
   await page.getByRole('link', { name: 'Migrations' }).click();
@@ -132,7 +132,7 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
   const entries = page.getByRole('group', { name: 'Entries' });
   await entries
     .getByRole('row')
-    .filter({ hasText: 'cancelWish' })
+    .filter({ hasText: 'cancelRequest' })
     .filter({ hasText: 'ann' })
     .waitFor();
   await entries

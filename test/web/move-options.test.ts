@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PlanOption } from '../../src/protocol/public/plan.ts';
-import { moveOptionsOf } from '../../web/src/wishes/move-options.ts';
+import { moveOptionsOf } from '../../web/src/requests/move-options.ts';
 
 const range = { low: 1, middle: 2, high: 3 };
 const option = (mode: PlanOption['mode'], path: PlanOption['path'], streams = 1): PlanOption => ({

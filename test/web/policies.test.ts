@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Proposal } from '../../src/protocol/controller/policy.ts';
-import { newWish, wishAsk, WISH_PHASES, type Wish } from '../../src/protocol/controller/wish.ts';
+import {
+  newRequest,
+  requestAsk,
+  REQUEST_PHASES,
+  type FleetRequest,
+} from '../../src/protocol/controller/fleet-request.ts';
 import { acceptWords, benefitText, costText, isUndecided } from '../../web/src/policies/text.ts';
-import { rollOf } from '../../web/src/wishes/roll.ts';
+import { rollOf } from '../../web/src/requests/roll.ts';
 
 const cost = { bytes: 4 * 1024 ** 3, seconds: 21, downtimeMs: 60 };
 const move = { guest: 'web1', from: 'a', to: 'b', words: 'it fits', cost, alternatives: [] };
@@ -21,7 +26,7 @@ const proposal: Proposal = {
   createdAtMs: 0,
   confirmedAtMs: 0,
   expiresAtMs: 1,
-  wishes: [],
+  requests: [],
 };
 
 describe('a proposal in words', () => {
@@ -49,15 +54,19 @@ describe('a proposal in words', () => {
 });
 
 describe('a roll and its hosts', () => {
-  const rolling = (more: Partial<Wish>): Wish => ({
-    ...newWish('w-00000001', wishAsk.parse({ kind: 'roll', hosts: ['a', 'b', 'c'], run: 'up' }), {
-      nowMs: 0,
-      by: 'ann',
-    }),
+  const rolling = (more: Partial<FleetRequest>): FleetRequest => ({
+    ...newRequest(
+      'r-00000001',
+      requestAsk.parse({ kind: 'roll', hosts: ['a', 'b', 'c'], run: 'up' }),
+      {
+        nowMs: 0,
+        by: 'ann',
+      },
+    ),
     roll: { at: 1, stage: 'waiting', sinceMs: 0, away: [] },
     ...more,
   });
-  const states = (wish: Wish): string[] => rollOf(wish).map(({ state }) => state);
+  const states = (request: FleetRequest): string[] => rollOf(request).map(({ state }) => state);
 
   test('are rolled, under way, and to come', () =>
     assert.deepEqual(states(rolling({})), ['done', 'now', 'ahead']));
@@ -69,7 +78,7 @@ describe('a roll and its hosts', () => {
 
   test('are all rolled once it is done, and each is named once in every phase', () => {
     assert.deepEqual(states(rolling({ phase: 'done' })), ['done', 'done', 'done']);
-    for (const phase of WISH_PHASES)
+    for (const phase of REQUEST_PHASES)
       assert.deepEqual(
         rollOf(rolling({ phase })).map(({ host }) => host),
         ['a', 'b', 'c'],

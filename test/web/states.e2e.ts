@@ -4,7 +4,13 @@ import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
-import { DONE_ID, GUEST, OPEN_ID, ROLL_ID, WISH_ID } from '../../bench/dashboard/sample-values.ts';
+import {
+  DONE_ID,
+  GUEST,
+  OPEN_ID,
+  ROLL_ID,
+  REQUEST_ID,
+} from '../../bench/dashboard/sample-values.ts';
 import { serveMadeUp, type MadeUp } from '../../bench/dashboard/server.ts';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,11 +27,11 @@ const PAGES: Readonly<Record<string, readonly [at: string, there: string]>> = {
   'the fleet as a table': ['/?view=table', '[role=columnheader] >> text=Pressure'],
   'a fleet in which nothing is found': ['/?find=nothing-is-called-so', 'No host matches.'],
   'a guest': [`/guests/${GUEST}`, 'Hosts of this guest, and reasons'],
-  'drains and moves': ['/wishes', 'Drain of'],
-  'a drain': [`/wishes/${WISH_ID}`, 'Guests that wait, and reasons'],
-  'a roll': [`/wishes/${ROLL_ID}`, 'waited for'],
-  'a new drain without a host': ['/wishes/new?kind=drain', 'The plan appears here'],
-  'a new drain': ['/wishes/new?kind=drain&hosts=node-00002', 'The plan, if you confirm'],
+  'drains and moves': ['/requests', 'Drain of'],
+  'a drain': [`/requests/${REQUEST_ID}`, 'Guests that wait, and reasons'],
+  'a roll': [`/requests/${ROLL_ID}`, 'waited for'],
+  'a new drain without a host': ['/requests/new?kind=drain', 'The plan appears here'],
+  'a new drain': ['/requests/new?kind=drain&hosts=node-00002', 'The plan, if you confirm'],
   migrations: ['/migrations', 'Client gap'],
   'a migration that goes on': [`/migrations/${OPEN_ID}`, 'Decisions'],
   'a report': [`/migrations/${DONE_ID}`, 'Download the report'],

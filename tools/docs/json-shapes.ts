@@ -4,9 +4,9 @@ import { agentContract } from '../../src/protocol/contract.ts';
 import { controllerContract } from '../../src/protocol/controller/contract.ts';
 import { fleetGuest, listedHost } from '../../src/protocol/controller/fleet.ts';
 import { fleetMigration } from '../../src/protocol/controller/history.ts';
-import { wish } from '../../src/protocol/controller/wish.ts';
-import { wishPlan } from '../../src/protocol/controller/wishes.ts';
-import { wishId } from '../../src/protocol/public/order.ts';
+import { fleetRequest } from '../../src/protocol/controller/fleet-request.ts';
+import { requestPlan } from '../../src/protocol/controller/fleet-requests.ts';
+import { requestId } from '../../src/protocol/public/order.ts';
 import { checkAnswer } from '../../src/protocol/public/check.ts';
 import { diskMoveId, diskMoveProgress } from '../../src/protocol/public/disk-move.ts';
 import { errorBody } from '../../src/protocol/errors.ts';
@@ -55,15 +55,15 @@ export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
   guests: z.object({ guests: z.array(guestInfo), missing: missingGuests }),
   fleetHosts: z.object({ hosts: z.array(listedHost) }),
   fleetGuests: z.object({ guests: z.array(fleetGuest) }),
-  drain: z.object({ wish }),
-  drainPlan: z.object({ plan: wishPlan }),
-  drainCancel: z.object({ id: wishId, accepted: z.boolean() }),
-  roll: z.object({ wish }),
-  rollPlan: z.object({ plan: wishPlan }),
-  rollCancel: z.object({ id: wishId, accepted: z.boolean() }),
+  drain: z.object({ request: fleetRequest }),
+  drainPlan: z.object({ plan: requestPlan }),
+  drainCancel: z.object({ id: requestId, accepted: z.boolean() }),
+  roll: z.object({ request: fleetRequest }),
+  rollPlan: z.object({ plan: requestPlan }),
+  rollCancel: z.object({ id: requestId, accepted: z.boolean() }),
   undrain: controllerContract.undrain.response,
-  wishes: controllerContract.wishes.response,
-  wish: controllerContract.wish.response,
+  requests: controllerContract.requests.response,
+  request: controllerContract.request.response,
   fleetMigrations: z.object({ migrations: z.array(fleetMigration) }),
   labels: z.object({ guest: z.string(), labels }),
   guestHistory: controllerContract.guestHistory.response,

@@ -11,7 +11,7 @@ import { hostName } from '../../protocol/names.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import { MAX_CLOSED_MS, type Occupancy } from '../../protocol/public/closing.ts';
 import { isEnd } from '../../protocol/public/migration.ts';
-import { wishId } from '../../protocol/public/order.ts';
+import { requestId } from '../../protocol/public/order.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import type { ExpectedArrivals } from '../expected-arrivals.ts';
 import { guestOf, type Guests } from '../guests/guests.ts';
@@ -22,7 +22,7 @@ const FILE = 'closed.json';
 const MAX_HOSTS = 4096;
 
 /** `untilMs`: for people; a clock that is set does not open or close a host. */
-const closing = z.object({ host: hostName, request: wishId, untilMs: z.number().int() });
+const closing = z.object({ host: hostName, request: requestId, untilMs: z.number().int() });
 const closingFile = z.object({ version: z.literal(1), closed: z.array(closing).max(MAX_HOSTS) });
 
 interface Closing {

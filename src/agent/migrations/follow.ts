@@ -95,10 +95,10 @@ export class Follow {
   async one(id: string): Promise<MigrationSummary> {
     const { store, movers } = this.#deps;
     const migration = store.need(id);
-    const wish = requestOf(migration);
+    const request = requestOf(migration);
     return {
       ...(await this.progress(id)),
-      ...defined({ wish }),
+      ...defined({ request }),
       side: migration.request.side,
       startedAt: migration.request.createdAt,
       moverAlive: movers.find(migration) !== undefined,
@@ -127,7 +127,7 @@ export class Follow {
 
 /** The request of the fleet that a migration is a move of. */
 const requestOf = ({ request }: Migration): string | undefined =>
-  request.side === 'source' ? request.wish : undefined;
+  request.side === 'source' ? request.fleetRequest : undefined;
 
 /** Whoever cancels such a move takes the guest out of that request, and has to name it. */
 export function mustName(migration: Migration, named: readonly (string | undefined)[]): void {

@@ -5,19 +5,19 @@ import { Mutex } from '../../mutex.ts';
 import { order as orderShape, orderOf, type Order } from '../../protocol/public/order.ts';
 import type { Caller } from '../../rpc/caller.ts';
 
-/** Wishes whose epochs are kept; those of which nothing was heard for longest go first. About 40 bytes each on disk. */
+/** Requests whose epochs are kept; those of which nothing was heard for longest go first. About 40 bytes each on disk. */
 const MAX = 16_384;
 /** In stateDir: a line for each, the oldest first. */
 const FILE = 'orders';
 
 /**
- * The highest epoch that a controller has named for each wish. A controller that stalled while another one took its
- * wish up has a lower one: its order is refused, whatever it believes. What was seen lies on the disk before it counts.
+ * The highest epoch that a controller has named for each request. A controller that stalled while another one took its
+ * request up has a lower one: its order is refused, whatever it believes. What was seen lies on the disk before it counts.
  */
 export class Orders {
   readonly #file: SyncedLines;
   readonly #most: number;
-  /** By wish, the one heard of longest ago first. */
+  /** By request, the one heard of longest ago first. */
   readonly #seen = new Map<string, number>();
   /** By migration, while somebody orders something about it. */
   readonly #busy = new Map<string, { readonly mutex: Mutex; users: number }>();
@@ -26,16 +26,16 @@ export class Orders {
     this.#file = new SyncedLines(path.join(stateDir, FILE));
     this.#most = most;
     for (const line of this.#file.read()) {
-      const [wish = '', epoch = ''] = line.split(' ');
+      const [request = '', epoch = ''] = line.split(' ');
       // A line that a power loss has cut is of an order on which nothing was done.
-      const read = orderShape.safeParse({ wish, epoch: Number(epoch) });
-      if (read.success && read.data.epoch > this.seen(wish)) this.#keep(read.data);
+      const read = orderShape.safeParse({ request, epoch: Number(epoch) });
+      if (read.success && read.data.epoch > this.seen(request)) this.#keep(read.data);
     }
   }
 
-  /** 0 for a wish that nobody named. */
-  seen(wish: string): number {
-    return this.#seen.get(wish) ?? 0;
+  /** 0 for a request that nobody named. */
+  seen(request: string): number {
+    return this.#seen.get(request) ?? 0;
   }
 
   /**
@@ -58,24 +58,24 @@ export class Orders {
     }
   }
 
-  #take({ wish, epoch }: Order): void {
-    const seen = this.seen(wish);
-    if (epoch < seen) throw godwitError('GODWIT_ORDER_STALE', { wish, epoch, seen });
+  #take({ request, epoch }: Order): void {
+    const seen = this.seen(request);
+    if (epoch < seen) throw godwitError('GODWIT_ORDER_STALE', { request, epoch, seen });
     if (epoch === seen) {
       // Heard of again: those of which nothing is heard go before it.
-      this.#keep({ wish, epoch });
+      this.#keep({ request, epoch });
       return;
     }
     // First on the disk: after a power loss a lower one must not count again.
-    this.#file.append([`${wish} ${epoch}`]);
-    this.#keep({ wish, epoch });
+    this.#file.append([`${request} ${epoch}`]);
+    this.#keep({ request, epoch });
     if (this.#file.count > 4 * this.#most)
       this.#file.writeAnew([...this.#seen].map(([each, highest]) => `${each} ${highest}`));
   }
 
-  #keep({ wish, epoch }: Order): void {
-    this.#seen.delete(wish);
-    this.#seen.set(wish, epoch);
+  #keep({ request, epoch }: Order): void {
+    this.#seen.delete(request);
+    this.#seen.set(request, epoch);
     const [oldest] = this.#seen.keys();
     if (this.#seen.size > this.#most && oldest !== undefined) this.#seen.delete(oldest);
   }
@@ -92,12 +92,12 @@ export function orderFor(
 ): Order | undefined {
   const order = orderOf(query);
   if (order === 'incomplete' || (order === undefined && caller.role === 'controller')) {
-    const what = 'a controller names its wish and the epoch of its claim on it';
+    const what = 'a controller names its request and the epoch of its claim on it';
     throw godwitError('GODWIT_USAGE', { what });
   }
-  // Whoever names an epoch of a wish refuses the controller that has it: nobody else has claims.
+  // Whoever names an epoch of a request refuses the controller that has it: nobody else has claims.
   const mayName = caller.role === 'controller' || (bySocket && caller.role === 'local');
   if (order !== undefined && !mayName)
-    throw godwitError('GODWIT_USAGE', { what: 'only a controller names a wish and an epoch' });
+    throw godwitError('GODWIT_USAGE', { what: 'only a controller names a request and an epoch' });
   return order;
 }

@@ -73,12 +73,12 @@ export class Outgoing {
 
   /**
    * Checks what can be checked at once, and resolves to the id as soon as the mover serves. The same id and request answer
-   * the same again; another request is GODWIT_ID_REUSED. `returns`: it takes a guest back. `wish`: it is a move of that.
+   * the same again; another request is GODWIT_ID_REUSED. `returns`: it takes a guest back. `fleetRequest`: it is a move of that.
    */
   async start(
     asked: MigrationRequest & { id?: string | undefined },
     returns?: Returns,
-    wish?: string,
+    fleetRequest?: string,
   ): Promise<string> {
     const { id: given, ...rest } = asked;
     const parsed = migrationRequest.parse(rest);
@@ -91,7 +91,7 @@ export class Outgoing {
     const further = {
       ...defined({ linkShareBandwidth }),
       ...(returns && { returns }),
-      ...defined({ wish }),
+      ...defined({ fleetRequest }),
     };
     const migration = await this.#mutex.run(
       async () => this.#again(given, request) ?? (await this.#add(given, request, further)),
@@ -139,7 +139,10 @@ export class Outgoing {
   async #add(
     given: string | undefined,
     request: MigrationRequest,
-    { returns, ...share }: Pick<SourceMoverRequest, 'linkShareBandwidth' | 'returns' | 'wish'>,
+    {
+      returns,
+      ...share
+    }: Pick<SourceMoverRequest, 'linkShareBandwidth' | 'returns' | 'fleetRequest'>,
   ): Promise<Migration> {
     const { config, clock, store, guests, labels, peers } = this.#deps;
     const id = given ?? newId(clock.wallMs());

@@ -115,7 +115,7 @@ function hostRow(host: ListedHost, paint: Painter): string[] {
         ? undefined
         : [`since ${since}`, host.reason].filter((each) => each !== undefined).join(': '),
       closed &&
-        `closed since ${closed.since} for ${closed.wish}: \`godwit undrain ${name}\` opens it`,
+        `closed since ${closed.since} for ${closed.request}: \`godwit undrain ${name}\` opens it`,
     ]
       .filter((each) => each !== undefined)
       .join('; '),

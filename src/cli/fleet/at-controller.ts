@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { ERRORS, godwitError, type GodwitError } from '../../errors.ts';
 import type { controllerContract } from '../../protocol/controller/contract.ts';
 import {
-  isWishEnd,
-  type Wish,
-  type WishKind,
-  type WishPhase,
-} from '../../protocol/controller/wish.ts';
-import type { WishPlan } from '../../protocol/controller/wishes.ts';
+  isRequestEnd,
+  type FleetRequest,
+  type FleetRequestKind,
+  type FleetRequestPhase,
+} from '../../protocol/controller/fleet-request.ts';
+import type { FleetRequestPlan } from '../../protocol/controller/fleet-requests.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import type { Api } from '../../rpc/client.ts';
 import { controllerNamed } from '../connection/controller-place.ts';
@@ -32,12 +32,12 @@ export function atController<T>(
   throw godwitError('GODWIT_USAGE', { what: 'no controller is named' }, { hint });
 }
 
-export function newWishId(): string {
-  return `w-${randomBytes(6).toString('hex')}`;
+export function newRequestId(): string {
+  return `r-${randomBytes(6).toString('hex')}`;
 }
 
 /** What would be done, in the order in which it begins, and what stays. */
-export function planText(plan: WishPlan, look: Look): string {
+export function planText(plan: FleetRequestPlan, look: Look): string {
   const { steps, parallel, seconds, stays, waiting, late, blind, line, fromHistory = [] } = plan;
   const { maintenanceMode } = plan;
   const table = line === undefined ? movesTable(steps, late, look) : lineTable(steps, look);
@@ -57,7 +57,11 @@ export function planText(plan: WishPlan, look: Look): string {
 }
 
 /** Of a host that its manager takes out of use. */
-function modeText({ host, moves, words }: NonNullable<WishPlan['maintenanceMode']>): string {
+function modeText({
+  host,
+  moves,
+  words,
+}: NonNullable<FleetRequestPlan['maintenanceMode']>): string {
   const who =
     moves === 'manager'
       ? `${words} moves its guests, and chooses where to`
@@ -65,7 +69,7 @@ function modeText({ host, moves, words }: NonNullable<WishPlan['maintenanceMode'
   return `${host} enters maintenance mode: ${printable(who)}\n`;
 }
 
-type Steps = WishPlan['steps'];
+type Steps = FleetRequestPlan['steps'];
 
 function movesTable(steps: Steps, late: readonly string[], look: Look): string {
   const rows = steps.map(({ guest, from, to, seconds, how }) => [
@@ -112,10 +116,10 @@ function measuredText(measured: Line['measured']): string {
   return `predicted by what ${by.join(', ')} measured: ${formatBytes(bytesPerS)}/s, round trip ${formatDuration(roundTripMs)}\n`;
 }
 
-type Line = NonNullable<WishPlan['line']>;
+type Line = NonNullable<FleetRequestPlan['line']>;
 
-/** Where a wish stands, a line for each thing that a person may want to do something about. */
-export function wishText({ id, ask, phase, words, queue, stays, moved }: Wish): string {
+/** Where a request stands, a line for each thing that a person may want to do something about. */
+export function requestText({ id, ask, phase, words, queue, stays, moved }: FleetRequest): string {
   const subject = ask.guest ?? ask.hosts.join(', ');
   return [
     `${id}: ${ask.kind} of ${printable(subject)}: ${phase}, ${moved} moved: ${printable(words)}\n`,
@@ -124,41 +128,41 @@ export function wishText({ id, ask, phase, words, queue, stays, moved }: Wish): 
   ].join('');
 }
 
-/** Exit code for what a wish came to. */
-export function exitOfWish(phase: WishPhase): number {
+/** Exit code for what a request came to. */
+export function exitOfRequest(phase: FleetRequestPhase): number {
   if (phase === 'left') return ERRORS.GODWIT_STEP_FAILED.exit;
   return phase === 'cancelled' ? ERRORS.GODWIT_CANCELLED.exit : 0;
 }
 
 /**
- * The open wish of that kind that has these hosts. GODWIT_WISH_ENDED where the last one is not open any more,
- * GODWIT_WISH_UNKNOWN where there was none, GODWIT_USAGE where several are.
+ * The open request of that kind that has these hosts. GODWIT_REQUEST_ENDED where the last one is not open any more,
+ * GODWIT_REQUEST_UNKNOWN where there was none, GODWIT_USAGE where several are.
  */
-export async function openWish(
+export async function openRequest(
   api: ControllerApi,
-  kind: WishKind,
+  kind: FleetRequestKind,
   hosts: readonly string[],
-): Promise<Wish> {
-  const { wishes } = await api.wishes();
+): Promise<FleetRequest> {
+  const { requests } = await api.requests();
   // The newest one first.
-  const asked = wishes.filter(
+  const asked = requests.filter(
     ({ ask }) => ask.kind === kind && hosts.every((host) => ask.hosts.includes(host)),
   );
-  const open = asked.filter(({ phase }) => !isWishEnd(phase));
+  const open = asked.filter(({ phase }) => !isRequestEnd(phase));
   const [first, second] = open;
   if (first === undefined && asked[0] !== undefined) throw ended(asked[0]);
   const of = hosts.length === 0 ? '' : ` for ${hosts.join(', ')}`;
   if (first === undefined)
-    throw godwitError('GODWIT_WISH_UNKNOWN', { wish: `of kind ${kind}${of}` });
+    throw godwitError('GODWIT_REQUEST_UNKNOWN', { request: `of kind ${kind}${of}` });
   if (second === undefined) return first;
   const what = `${open.length} of kind ${kind} are open`;
   throw godwitError('GODWIT_USAGE', { what }, { hint: 'Name hosts of the one that is meant.' });
 }
 
 /** That there is nothing to cancel any more. */
-export function ended({ id, ask, phase }: Wish): GodwitError {
-  const facts = { wish: id, kind: ask.kind, subject: ask.guest ?? ask.hosts.join(', '), phase };
-  return godwitError('GODWIT_WISH_ENDED', facts);
+export function ended({ id, ask, phase }: FleetRequest): GodwitError {
+  const facts = { request: id, kind: ask.kind, subject: ask.guest ?? ask.hosts.join(', '), phase };
+  return godwitError('GODWIT_REQUEST_ENDED', facts);
 }
 
 /** Asks a person at a terminal. GODWIT_USAGE where nobody is there, or says no. */

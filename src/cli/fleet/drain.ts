@@ -2,8 +2,8 @@ import { defined } from '../../protocol/defined.ts';
 import type { drainSpec } from './specs.ts';
 import type { Context } from '../context.ts';
 import type { Input, Run } from '../verb.ts';
-import { askForWish, cancelWish, hostsIn } from './wish-follow.ts';
-import { atController, openWish } from './at-controller.ts';
+import { askForRequest, cancelRequest, hostsIn } from './request-follow.ts';
+import { atController, openRequest } from './at-controller.ts';
 
 type DrainInput = Input<typeof drainSpec>;
 
@@ -11,8 +11,8 @@ export const run: Run<typeof drainSpec> = (input, context) =>
   atController(input.flags.controller, input.connection, context, async (api) => {
     const { flags, json, args } = input;
     if (flags.cancel === true) {
-      const { id } = await openWish(api, 'drain', [args.host]);
-      return cancelWish(api, { id, rollBack: flags.rollBack === true, json }, context);
+      const { id } = await openRequest(api, 'drain', [args.host]);
+      return cancelRequest(api, { id, rollBack: flags.rollBack === true, json }, context);
     }
     const asked = {
       body: bodyOf(input, context),
@@ -22,7 +22,7 @@ export const run: Run<typeof drainSpec> = (input, context) =>
       yes: flags.yes === true,
       detach: flags.detach === true,
     };
-    return askForWish(api, asked, context);
+    return askForRequest(api, asked, context);
   });
 
 function bodyOf({ args, flags }: DrainInput, { clock }: Context) {

@@ -6,8 +6,8 @@ import type { FleetHost } from '../../protocol/controller/fleet.ts';
 import type { evacuateSpec } from './specs.ts';
 import type { Context } from '../context.ts';
 import type { Input, Run } from '../verb.ts';
-import { askForWish, cancelWish } from './wish-follow.ts';
-import { atController, openWish, type ControllerApi } from './at-controller.ts';
+import { askForRequest, cancelRequest } from './request-follow.ts';
+import { atController, openRequest, type ControllerApi } from './at-controller.ts';
 
 type EvacuateInput = Input<typeof evacuateSpec>;
 
@@ -19,8 +19,8 @@ export const run: Run<typeof evacuateSpec> = (input, context) =>
     const fleet = await allHosts(api);
     const hosts = hostsAt(fleet, site);
     if (flags.cancel === true) {
-      const { id } = await openWish(api, 'evacuate', hosts);
-      return cancelWish(api, { id, rollBack: flags.rollBack === true, json }, context);
+      const { id } = await openRequest(api, 'evacuate', hosts);
+      return cancelRequest(api, { id, rollBack: flags.rollBack === true, json }, context);
     }
     if (to === undefined) throw godwitError('GODWIT_USAGE', { what: '--to names no site' });
     const asked = {
@@ -31,7 +31,7 @@ export const run: Run<typeof evacuateSpec> = (input, context) =>
       yes: flags.yes === true,
       detach: flags.detach === true,
     };
-    return askForWish(api, asked, context);
+    return askForRequest(api, asked, context);
   });
 
 function bodyOf({ flags }: EvacuateInput, { clock }: Context) {

@@ -34,7 +34,7 @@ function movesText(moves: Proposal['moves']): string {
 
 /** All that is known of one. */
 export function proposalText(proposal: Proposal): string {
-  const { id, kind, scope, state, words, moves, cost, decidedBy, why, wishes } = proposal;
+  const { id, kind, scope, state, words, moves, cost, decidedBy, why, requests } = proposal;
   return [
     `${id}: ${kind} of ${scope}: ${state}${decidedBy === undefined ? '' : ` by ${printable(decidedBy)}`}\n`,
     `why: ${printable(words)}\n`,
@@ -47,7 +47,7 @@ export function proposalText(proposal: Proposal): string {
     `brings: ${benefitText(proposal.benefit)}\n`,
     `costs: ${formatBytes(cost.bytes)}, ${formatDuration(cost.seconds * 1000)} of moves, ${formatDuration(cost.downtimeMs)} without the guest, by prediction\n`,
     ...cameTo(proposal),
-    ...(wishes.length === 0 ? [] : [`wishes: ${wishes.join(', ')}\n`]),
+    ...(requests.length === 0 ? [] : [`requests: ${requests.join(', ')}\n`]),
   ].join('');
 }
 

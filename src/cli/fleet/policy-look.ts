@@ -35,12 +35,12 @@ export function lookAndAccept(
     if (flags.yes !== true) {
       await mustConfirm(`Accept ${open.length === 1 ? 'it' : `all ${open.length}`}?`, context);
     }
-    const { accepted, wishes, refused } = await acceptEach(
+    const { accepted, requests, refused } = await acceptEach(
       open.map(({ id }) => id),
       (id) => api.acceptProposal({ params: { id } }),
     );
-    if (json) printJson(context, { accepted, wishes });
-    else context.out.write(askedWords(wishes));
+    if (json) printJson(context, { accepted, requests });
+    else context.out.write(askedWords(requests));
     const [first, ...others] = refused;
     if (first === undefined) return;
     for (const { id, error } of others)
@@ -52,7 +52,7 @@ export function lookAndAccept(
 type Accepted = RouteAnswer<typeof policyRoutes.acceptProposal>;
 
 /** What a controller says of one proposal; the others may be accepted still. */
-const OF_ONE = ['GODWIT_WISH_OPEN', 'GODWIT_PROPOSAL_UNKNOWN'] as const;
+const OF_ONE = ['GODWIT_REQUEST_OPEN', 'GODWIT_PROPOSAL_UNKNOWN'] as const;
 
 /** Accepts one after the other. A refusal of one keeps none of the others; any other error ends it. */
 export async function acceptEach(
@@ -60,13 +60,13 @@ export async function acceptEach(
   accept: (id: string) => Promise<Accepted>,
 ): Promise<Accepted & { readonly refused: readonly { id: string; error: unknown }[] }> {
   const accepted: string[] = [];
-  const wishes: string[] = [];
+  const requests: string[] = [];
   const refused: { id: string; error: unknown }[] = [];
   for (const id of ids) {
     try {
       const done = await accept(id);
       accepted.push(...done.accepted);
-      wishes.push(...done.wishes);
+      requests.push(...done.requests);
     } catch (error) {
       // In the mode approve the first one accepts all of them; somebody else may decide one meanwhile.
       if (hasCode(error, 'GODWIT_PROPOSAL_CLOSED')) continue;
@@ -74,10 +74,10 @@ export async function acceptEach(
       if (!hasCode(error, ...OF_ONE)) break;
     }
   }
-  return { accepted, wishes, refused };
+  return { accepted, requests, refused };
 }
 
-const askedWords = (wishes: readonly string[]): string =>
-  wishes.length === 0
+const askedWords = (requests: readonly string[]): string =>
+  requests.length === 0
     ? 'nothing was asked for\n'
-    : `asked for; follow them with \`godwit wishes\`: ${wishes.join(', ')}\n`;
+    : `asked for; follow them with \`godwit requests\`: ${requests.join(', ')}\n`;

@@ -34,7 +34,7 @@ export const run: Run<typeof proposalsSpec> = (input, context) =>
       const done = await api.acceptProposal({ params });
       if (json) return printJson(context, done);
       context.out.write(
-        `${done.accepted.join(', ')}: accepted; wishes: ${done.wishes.join(', ')}\n`,
+        `${done.accepted.join(', ')}: accepted; requests: ${done.requests.join(', ')}\n`,
       );
       return;
     }

@@ -4,16 +4,16 @@ import { guestName } from '../../protocol/names.ts';
 import { descriptionNumber } from '../../protocol/public/recovery.ts';
 import type { recoverSpec } from './specs.ts';
 import type { Run } from '../verb.ts';
-import { askForWish, cancelWish, hostsIn } from './wish-follow.ts';
-import { atController, openWish } from './at-controller.ts';
+import { askForRequest, cancelRequest, hostsIn } from './request-follow.ts';
+import { atController, openRequest } from './at-controller.ts';
 
 export const run: Run<typeof recoverSpec> = (input, context) =>
   atController(input.flags.controller, input.connection, context, async (api) => {
     const { flags, json, args } = input;
     const { hosts } = args;
     if (flags.cancel === true) {
-      const { id } = await openWish(api, 'recover', hosts);
-      return cancelWish(api, { id, rollBack: false, json }, context);
+      const { id } = await openRequest(api, 'recover', hosts);
+      return cancelRequest(api, { id, rollBack: false, json }, context);
     }
     const to = hostsIn(flags.to, '--to');
     const insist = insistedIn(flags.insist);
@@ -30,7 +30,7 @@ export const run: Run<typeof recoverSpec> = (input, context) =>
       yes: flags.yes === true,
       detach: flags.detach === true,
     };
-    return askForWish(api, asked, context);
+    return askForRequest(api, asked, context);
   });
 
 /** `web1=0f3c9a5e21b7d846,db1=…`; undefined without the flag. GODWIT_USAGE for anything else. */

@@ -3,8 +3,8 @@ import { defined } from '../../protocol/defined.ts';
 import type { Context } from '../context.ts';
 import type { rollSpec } from './specs.ts';
 import type { Input, Run } from '../verb.ts';
-import { askForWish, cancelWish, hostsIn } from './wish-follow.ts';
-import { atController, openWish } from './at-controller.ts';
+import { askForRequest, cancelRequest, hostsIn } from './request-follow.ts';
+import { atController, openRequest } from './at-controller.ts';
 
 type RollInput = Input<typeof rollSpec>;
 
@@ -13,8 +13,8 @@ export const run: Run<typeof rollSpec> = (input, context) =>
     const { flags, json } = input;
     const hosts = hostsIn(flags.hosts, '--hosts');
     if (flags.cancel === true) {
-      const { id } = await openWish(api, 'roll', hosts ?? []);
-      return cancelWish(api, { id, rollBack: flags.rollBack === true, json }, context);
+      const { id } = await openRequest(api, 'roll', hosts ?? []);
+      return cancelRequest(api, { id, rollBack: flags.rollBack === true, json }, context);
     }
     const body = bodyOf(input, hosts, context);
     const asked = {
@@ -25,7 +25,7 @@ export const run: Run<typeof rollSpec> = (input, context) =>
       yes: flags.yes === true,
       detach: flags.detach === true,
     };
-    return askForWish(api, asked, context);
+    return askForRequest(api, asked, context);
   });
 
 function bodyOf({ flags }: RollInput, hosts: string[] | undefined, { clock }: Context) {

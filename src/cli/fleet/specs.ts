@@ -199,16 +199,16 @@ export const undrainSpec = spec({
   json: 'undrain',
 });
 
-export const wishesSpec = spec({
-  name: 'wishes',
+export const requestsSpec = spec({
+  name: 'requests',
   summary: "list the fleet's requests with their progress",
   details:
     'Asks a controller. With an id: the waiting moves and their reasons, the guests that stay and why, and each move.',
   args: { id: { kind: 'text', summary: 'the id of a request; default: all requests' } },
   flags: { controller },
-  examples: ['wishes', 'wishes w-4f2a9c1d'],
+  examples: ['requests', 'requests r-4f2a9c1d'],
   usesAgent: true,
-  json: 'wishes (with an id: wish)',
+  json: 'requests (with an id: request)',
 });
 
 export const limitsSpec = spec({

@@ -59,16 +59,22 @@ function rowOf(each: FleetMigration): string[] {
     each.startedAt.replace('T', ' ').replace(/\.\d+Z$/, 'Z'),
     each.totalMs === undefined ? '-' : formatDuration(each.totalMs),
     each.downtimeMs === undefined ? '-' : formatDuration(each.downtimeMs),
-    printable(each.words ?? (each.wish === undefined ? '' : `for ${each.wish}`)),
+    printable(each.words ?? (each.request === undefined ? '' : `for ${each.request}`)),
   ];
 }
 
-function furtherOf({ mode, bytes, clientGapMs, wish, by }: FleetMigration): (string | undefined)[] {
+function furtherOf({
+  mode,
+  bytes,
+  clientGapMs,
+  request,
+  by,
+}: FleetMigration): (string | undefined)[] {
   return [
     mode,
     bytes === undefined ? undefined : formatBytes(bytes),
     clientGapMs === undefined ? undefined : formatDuration(clientGapMs),
-    wish,
+    request,
     by,
   ];
 }

@@ -33,17 +33,17 @@ export const run: Run<typeof cancelSpec> = async (input, context) => {
 
 /** The request that the migration is a move of, once the person has confirmed that the guest leaves it. */
 async function confirmed(
-  { id, guest, phase, wish }: MigrationSummary,
+  { id, guest, phase, request }: MigrationSummary,
   yes: boolean,
   context: Context,
 ): Promise<string | undefined> {
-  if (wish === undefined || isEnd(phase)) return undefined;
-  if (yes) return wish;
+  if (request === undefined || isEnd(phase)) return undefined;
+  if (yes) return request;
   if (context.readLine === undefined) {
-    const facts = { id, request: wish, guest };
+    const facts = { id, request, guest };
     throw godwitError('GODWIT_MIGRATION_OF_REQUEST', facts, { hint: 'Give --yes to confirm it.' });
   }
-  const what = `${id} is a move of the request ${wish}, which then does not move ${guest} again.`;
+  const what = `${id} is a move of the request ${request}, which then does not move ${guest} again.`;
   await mustConfirm(`${what} Cancel it?`, context);
-  return wish;
+  return request;
 }

@@ -23,12 +23,12 @@ import {
 import { sessionHandlers, type SessionHandlerDependencies } from './session.ts';
 import { tokenHandlers } from './tokens.ts';
 import { setMaintenance } from '../store/health.ts';
-import { wishHandlers, type WishHandlerDependencies } from './wishes.ts';
+import { requestHandlers, type RequestHandlerDependencies } from './requests.ts';
 
 export interface ControllerHandlerDependencies
   extends
     ReadHandlerDependencies,
-    WishHandlerDependencies,
+    RequestHandlerDependencies,
     HistoryApi,
     AuditApi,
     PolicyHandlerDependencies,
@@ -70,7 +70,7 @@ export function controllerHandlers(
     events: ({ query, lastEventId, signal }) =>
       inventory.events.follow(lastEventId ?? query.after, signal),
     overview: () => fleet.read(),
-    ...wishHandlers(deps),
+    ...requestHandlers(deps),
     ...historyHandlers(deps),
     ...auditHandlers(deps),
     ...limitHandlers(deps),

@@ -17,7 +17,7 @@ import { MigrationStreams } from '../history/relay.ts';
 import { staysOf } from '../history/stays.ts';
 import { Migrations, type ListedMigration } from '../store/migrations.ts';
 import type { Store } from '../store/store.ts';
-import { nextEpoch } from '../store/wish-rows.ts';
+import { nextEpoch } from '../store/request-rows.ts';
 import type { Clock } from '../../clock.ts';
 import { CostlyAnswers } from './costly.ts';
 
@@ -146,49 +146,49 @@ async function cancelMigration(
   if (row.ended_at !== null) {
     return { accepted: false, what: `${id} has ended already: ${row.outcome ?? 'it is over'}` };
   }
-  if (row.wish !== null && row.wish !== named.request && (await isOpen(parts, row.wish))) {
-    const facts = { id, request: row.wish, guest: row.guest };
+  if (row.request !== null && row.request !== named.request && (await isOpen(parts, row.request))) {
+    const facts = { id, request: row.request, guest: row.guest };
     throw godwitError('GODWIT_MIGRATION_OF_REQUEST', facts);
   }
   const api = parts.agents.at(row.told_by);
   if (api === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: row.told_by });
   const ask = async () => {
-    const request = row.wish === null ? {} : { request: row.wish };
+    const request = row.request === null ? {} : { request: row.request };
     const query = { ...(await orderOf(parts, row)), ...request };
     return api.cancel({ params: { id }, query }, { deadlineMs: ANSWER_MS });
   };
-  // A controller may take the wish up meanwhile, under a newer epoch.
+  // A controller may take the request up meanwhile, under a newer epoch.
   const answer = await ask().catch((thrown: unknown) => {
     if (hasCode(thrown, 'GODWIT_ORDER_STALE')) return ask();
     throw thrown;
   });
   parts.log.info({ id, by: caller.name, ...answer }, 'cancel requested');
-  if (row.wish === null || !answer.accepted) return answer;
-  const part = `The request ${row.wish} does not move ${row.guest} again.`;
+  if (row.request === null || !answer.accepted) return answer;
+  const part = `The request ${row.request} does not move ${row.guest} again.`;
   return { ...answer, what: `${answer.what} ${part}` };
 }
 
-async function isOpen({ store }: Reading, wish: string): Promise<boolean> {
-  const query = store.db.selectFrom('wishes').select('id').where('id', '=', wish);
+async function isOpen({ store }: Reading, request: string): Promise<boolean> {
+  const query = store.db.selectFrom('requests').select('id').where('id', '=', request);
   return (await query.where('ended_at', 'is', null).executeTakeFirst()) !== undefined;
 }
 
-/** A controller names a wish and an epoch. What no wish asked for has an order of its own, made of its id. */
+/** A controller names a request and an epoch. What no request asked for has an order of its own, made of its id. */
 async function orderOf(
   { store }: Reading,
-  { id, wish }: ListedMigration,
-): Promise<{ wish: string; epoch: string }> {
+  { id, request }: ListedMigration,
+): Promise<{ order: string; epoch: string }> {
   const claim =
-    wish === null
+    request === null
       ? undefined
       : await store.db
           .selectFrom('claims')
           .select('epoch')
-          .where('wish_id', '=', wish)
+          .where('request_id', '=', request)
           .executeTakeFirst();
-  if (wish !== null && claim !== undefined) return { wish, epoch: String(claim.epoch) };
+  if (request !== null && claim !== undefined) return { order: request, epoch: String(claim.epoch) };
   const epoch = await store.transaction((db) => nextEpoch(db));
-  return { wish: id.replace(/^m-/, 'w-'), epoch: String(epoch) };
+  return { order: id.replace(/^m-/, 'r-'), epoch: String(epoch) };
 }
 
 async function readGuestHistory(

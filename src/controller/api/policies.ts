@@ -19,9 +19,9 @@ import type { PolicyLoop } from '../policy/loop.ts';
 import type { Store } from '../store/store.ts';
 import type { Policies } from '../store/policies.ts';
 import type { Proposals } from '../store/proposals.ts';
-import type { Wishes } from '../store/wishes.ts';
-import { clipped } from '../wishes/bounds.ts';
-import type { World } from '../wishes/facts.ts';
+import type { Requests } from '../store/requests.ts';
+import { clipped } from '../requests/bounds.ts';
+import type { World } from '../requests/facts.ts';
 import { LABELS_HINT, readLabels } from '../../protocol/label-rules.ts';
 import { CostlyAnswers } from './costly.ts';
 
@@ -30,7 +30,7 @@ type Routes = typeof policyRoutes;
 export interface PolicyHandlerDependencies {
   readonly config: Pick<ControllerConfig, 'policies'>;
   readonly store: Store;
-  readonly wishes: Wishes;
+  readonly requests: Requests;
   readonly fleet: FleetView;
   readonly policies: Policies;
   readonly proposals: Proposals;
@@ -77,7 +77,7 @@ export function policyHandlers(deps: PolicyHandlerDependencies): Handlers<Routes
     proposal: ({ params }) => proposals.get(params.id),
     acceptProposal: async ({ params: { id }, caller }) => {
       const done = await proposals.accept(id, caller.name);
-      log.info({ proposal: id, wishes: done.wishes, by: caller.name }, 'proposal accepted');
+      log.info({ proposal: id, requests: done.requests, by: caller.name }, 'proposal accepted');
       return done;
     },
     rejectProposal: async ({ params: { id }, body: { reason }, caller }) => {
@@ -147,7 +147,7 @@ async function readUsed(store: Store, lookMs: number): Promise<Used> {
 }
 
 async function placed(
-  { wishes, fleet }: PolicyHandlerDependencies,
+  { requests, fleet }: PolicyHandlerDependencies,
   used: Used,
   { body: { memoryBytes, vcpus, labels: given, hosts } }: Call<Routes['place']>,
 ): Promise<RouteAnswer<Routes['place']>> {
@@ -155,7 +155,7 @@ async function placed(
   if ('words' in labels) {
     throw godwitError('GODWIT_USAGE', { what: labels.words }, { hint: LABELS_HINT });
   }
-  const world = { ...(await wishes.world()), ...(await fleet.look()) };
+  const world = { ...(await requests.world()), ...(await fleet.look()) };
   if (hosts !== undefined) checkHosts(hosts, world);
   const nobody = new Set<string>();
   const none = { past: [], asked: new Map(), mutedGuests: nobody, mutedHosts: nobody };

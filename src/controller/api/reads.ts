@@ -77,14 +77,14 @@ function followedState<T extends HostColumns>(
   return { ...row, state: 'unfollowed', since: Math.min(since, nowMs) };
 }
 
-/** By the marks of the wishes that drain hosts, what people noted, and what their hardware says. */
+/** By the marks of the requests that drain hosts, what people noted, and what their hardware says. */
 interface Marks {
   readonly draining_for: string | null;
   readonly draining_since: number | null;
   readonly maintenance: string | null;
   readonly ill_since: number | null;
   readonly ill_words: string | null;
-  readonly ill_wish: string | null;
+  readonly ill_request: string | null;
 }
 type Marked = HostColumns & Marks;
 
@@ -92,18 +92,18 @@ function reported(deps: ReadHandlerDependencies, row: Marked, leases: Following)
   const now = current(row, leases);
   const by = now.state === 'unfollowed' ? undefined : leases.by.get(row.shard)?.name;
   const load = now.state === 'up' ? deps.inventory.samplesOf(row.name)?.newest : undefined;
-  const { draining_for: wish, draining_since: sinceMs } = row;
+  const { draining_for: request, draining_since: sinceMs } = row;
   const closed =
-    wish === null || sinceMs === null ? {} : { closed: { wish, since: momentOf(sinceMs) } };
+    request === null || sinceMs === null ? {} : { closed: { request, since: momentOf(sinceMs) } };
   return { ...hostOfRow(now, by, load), ...closed, ...noted(row) };
 }
 
 function noted(marks: Marks): Pick<ListedHost, 'ill' | 'maintenance'> {
-  const { maintenance, ill_since: sinceMs, ill_words: hardware, ill_wish: wish } = marks;
+  const { maintenance, ill_since: sinceMs, ill_words: hardware, ill_request: request } = marks;
   const note = maintenance === null ? {} : { maintenance };
   if (sinceMs === null) return note;
   const words = hardware || 'it is noted for maintenance';
-  const drain = wish === null ? {} : { wish };
+  const drain = request === null ? {} : { request };
   return { ...note, ill: { since: momentOf(sinceMs), words, ...drain } };
 }
 
@@ -113,7 +113,7 @@ function markedHosts({ store }: ReadHandlerDependencies) {
     .leftJoin('host_marks', 'host_marks.host', 'hosts.name')
     .leftJoin('host_health', 'host_health.host', 'hosts.name')
     .select(['draining_for', 'draining_since', 'maintenance'])
-    .select(['began_at as ill_since', 'words as ill_words', 'wish as ill_wish']);
+    .select(['began_at as ill_since', 'words as ill_words', 'request as ill_request']);
 }
 
 export async function readHosts(

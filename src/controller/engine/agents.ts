@@ -1,14 +1,14 @@
 import type { Clock } from '../../clock.ts';
 import { hasCode, toGodwitError, type SerialError } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
-import type { Move } from '../../protocol/controller/wish.ts';
+import type { Move } from '../../protocol/controller/fleet-request.ts';
 import { defined } from '../../protocol/defined.ts';
 import type { Order } from '../../protocol/public/order.ts';
 import { MAX_PER_PAGE } from '../../protocol/public/page.ts';
 import type { MigrationSummary, Phase } from '../../protocol/public/migration.ts';
 import type { Api } from '../../rpc/client.ts';
-import type { Seen } from '../wishes/moves.ts';
-import type { Sight } from '../wishes/settle.ts';
+import type { Seen } from '../requests/moves.ts';
+import type { Sight } from '../requests/settle.ts';
 import { AgentClients, type AgentClientsDependencies } from './agent-clients.ts';
 import { askedAbout, HostLooks } from './host-looks.ts';
 import { isSilence } from './is-silence.ts';
@@ -102,8 +102,8 @@ export class Agents implements AgentCalls {
   }
 }
 
-const queryOf = ({ wish, epoch }: Order): { wish: string; epoch: string } => ({
-  wish,
+const queryOf = ({ request, epoch }: Order): { order: string; epoch: string } => ({
+  order: request,
   epoch: String(epoch),
 });
 
@@ -130,7 +130,7 @@ const SEEN_AS: Readonly<Record<Phase, Seen>> = {
   cleanup: 'going',
   undoing: 'going',
   done: 'done',
-  // No wish asks for one; the guest is where it was.
+  // No request asks for one; the guest is where it was.
   rehearsed: 'cancelled',
   failed: 'failed',
   cancelled: 'cancelled',

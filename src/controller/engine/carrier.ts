@@ -1,13 +1,17 @@
-import { stillPromised } from '../wishes/room.ts';
-import { callOf, isOpen, type Cancel, type Seen } from '../wishes/moves.ts';
-import type { Sight } from '../wishes/settle.ts';
-import { rollStep } from '../wishes/roll.ts';
-import type { Heard } from '../wishes/roll-health.ts';
-import { step, type StepOutput } from '../wishes/step.ts';
-import { isWishEnd, type Move, type Wish } from '../../protocol/controller/wish.ts';
+import { stillPromised } from '../requests/room.ts';
+import { callOf, isOpen, type Cancel, type Seen } from '../requests/moves.ts';
+import type { Sight } from '../requests/settle.ts';
+import { rollStep } from '../requests/roll.ts';
+import type { Heard } from '../requests/roll-health.ts';
+import { step, type StepOutput } from '../requests/step.ts';
+import {
+  isRequestEnd,
+  type Move,
+  type FleetRequest,
+} from '../../protocol/controller/fleet-request.ts';
 import type { Mutex } from '../../mutex.ts';
-import { type ModeHeard, modeCallOf } from '../wishes/maintenance-mode.ts';
-import type { HostHeard } from '../wishes/occupancy.ts';
+import { type ModeHeard, modeCallOf } from '../requests/maintenance-mode.ts';
+import type { HostHeard } from '../requests/occupancy.ts';
 import type {
   AgentCalls,
   Claim,
@@ -15,13 +19,13 @@ import type {
   HostCalls,
   ModeCalls,
   RollCalls,
-  WishStore,
-  WishView,
+  RequestStore,
+  RequestView,
 } from './ports.ts';
 import { callOfRoll, RollCall } from './roll-call.ts';
 
 export interface CarrierDependencies {
-  readonly store: WishStore;
+  readonly store: RequestStore;
   readonly agents: AgentCalls;
   readonly fleet: FleetView;
   readonly roll: RollCalls;
@@ -30,9 +34,9 @@ export interface CarrierDependencies {
   /** Ids of migrations that were never used before. */
   readonly newId: () => string;
   readonly leaseMs: number;
-  /** Of all wishes of a controller: who promises room takes one. */
+  /** Of all requests of a controller: who promises room takes one. */
   readonly turns: Mutex;
-  /** Waited for before a decision, so that those of many wishes do not follow one another at once; absent: nothing is. */
+  /** Waited for before a decision, so that those of many requests do not follow one another at once; absent: nothing is. */
   readonly yieldTurn?: () => Promise<void>;
 }
 
@@ -44,7 +48,7 @@ interface Answers {
 }
 
 interface InRound extends Answers {
-  readonly view: WishView;
+  readonly view: RequestView;
   readonly occupancies?: ReadonlyMap<string, HostHeard>;
 }
 
@@ -65,7 +69,7 @@ const HOSTS_AT_ONCE = 32;
 const MAX_NEW = 64;
 
 /**
- * Works on one wish under one claim, in rounds: reads, asks agents, decides, writes. Each call of an agent may take as
+ * Works on one request under one claim, in rounds: reads, asks agents, decides, writes. Each call of an agent may take as
  * long as it likes: a round takes what was answered by then, and leaves the others under way. Nothing is remembered but
  * calls under way, so that anybody can go on from the store alone.
  */
@@ -118,7 +122,7 @@ export class Carrier {
     this.#ended = Promise.withResolvers();
     const view = await this.#view();
     if (view === undefined) return 'lost';
-    if (isWishEnd(view.wish.phase)) return 'ended';
+    if (isRequestEnd(view.request.phase)) return 'ended';
     if (!(await this.#mayAsk(view))) return 'lost';
     for (const move of view.moves) this.#ask(move, view.cancel);
     this.#roll.ask(view, this.#claim);
@@ -126,8 +130,8 @@ export class Carrier {
     const sights = this.#answered(view.moves);
     const answers = {
       sights,
-      heard: this.#roll.heard(view.wish),
-      mode: this.#mode.heard(view.wish),
+      heard: this.#roll.heard(view.request),
+      mode: this.#mode.heard(view.request),
     };
     const round = { view, ...answers };
     const first = await this.#decide(round, fleet.look());
@@ -152,25 +156,25 @@ export class Carrier {
     const all: [string, HostHeard][] = [];
     for (let at = 0; at < asked.length; at += HOSTS_AT_ONCE) {
       const some = asked.slice(at, at + HOSTS_AT_ONCE).map(async (host) => {
-        all.push([host, await hosts.occupancy(host, this.#claim.wish)]);
+        all.push([host, await hosts.occupancy(host, this.#claim.request)]);
       });
       await Promise.all(some);
     }
     return new Map(all);
   }
 
-  /** Decides again, on what the wishes of this controller promised before: of decisions made at once only one would stand. */
+  /** Decides again, on what the requests of this controller promised before: of decisions made at once only one would stand. */
   async #promise(answers: Answers): Promise<Round | Decided> {
     const view = await this.#view();
     if (view === undefined) return 'lost';
-    if (isWishEnd(view.wish.phase)) return 'ended';
+    if (isRequestEnd(view.request.phase)) return 'ended';
     const round = { view, ...answers };
     const output = await this.#decide(round, this.#deps.fleet.look());
     const callsHosts = needsHosts(round, output) || output.opens !== undefined;
     return callsHosts ? { round, output } : this.#write(round, output);
   }
 
-  #view(): Promise<WishView | undefined> {
+  #view(): Promise<RequestView | undefined> {
     return this.#deps.store.view(this.#claim, this.#deps.leaseMs);
   }
 
@@ -180,18 +184,18 @@ export class Carrier {
   ): Promise<StepOutput> {
     const known = await look;
     await this.#deps.yieldTurn?.();
-    const { wish, moves, cancel, world } = view;
+    const { request, moves, cancel, world } = view;
     const { epoch } = this.#claim;
     const ids = Array.from({ length: MAX_NEW }, () => this.#deps.newId());
     const reservations = stillPromised(world.reservations, known);
     const now = { ...world, ...known, reservations };
-    const input = { wish, moves, sights, world: now, cancel, epoch, ids, occupancies };
-    if (wish.ask.kind === 'roll') return rollStep({ ...input, heard });
+    const input = { request, moves, sights, world: now, cancel, epoch, ids, occupancies };
+    if (request.ask.kind === 'roll') return rollStep({ ...input, heard });
     return step({ ...input, mode });
   }
 
   /** Takes a new epoch where what was asked under the present one has to be proved not to begin any more. */
-  async #mayAsk({ moves, cancel }: WishView): Promise<boolean> {
+  async #mayAsk({ moves, cancel }: RequestView): Promise<boolean> {
     const needed = moves.some((each) => callOf(each, this.#claim.epoch, cancel) === 'advance');
     if (!needed) return true;
     const next = await this.#deps.store.advance(this.#claim, this.#deps.leaseMs);
@@ -217,12 +221,12 @@ export class Carrier {
 
   #call(move: Move, cancel: Cancel): Promise<Sight> | undefined {
     const { agents } = this.#deps;
-    const { wish, epoch } = this.#claim;
+    const { request, epoch } = this.#claim;
     switch (callOf(move, epoch, cancel)) {
       case 'put':
-        return agents.put(move, { wish, epoch });
+        return agents.put(move, { request, epoch });
       case 'cancel':
-        return agents.cancel(move, { wish, epoch });
+        return agents.cancel(move, { request, epoch });
       case 'look':
         return agents.look(move);
       case 'advance':
@@ -244,7 +248,8 @@ export class Carrier {
     const before = new Map(view.moves.map((each) => [each.id, JSON.stringify(each)]));
     const moves = output.moves.filter((each) => before.get(each.id) !== JSON.stringify(each));
     const isNew = isBeginning(view, output);
-    const isSame = moves.length === 0 && JSON.stringify(output.wish) === JSON.stringify(view.wish);
+    const isSame =
+      moves.length === 0 && JSON.stringify(output.request) === JSON.stringify(view.request);
     if (!isSame) {
       const admission = isNew ? { admission: view.admission } : {};
       const { version } = view;
@@ -255,40 +260,41 @@ export class Carrier {
       // The answers are kept, and judged again by what is so now.
       if (written === 'changed') return 'again';
       // Moves to it begin in the next round.
-      if (output.opens !== undefined) await this.#deps.hosts.open(output.opens, this.#claim.wish);
+      if (output.opens !== undefined)
+        await this.#deps.hosts.open(output.opens, this.#claim.request);
     }
     for (const id of sights.keys()) this.#sights.delete(id);
     this.#roll.took(heard);
     this.#mode.took();
-    if (isWishEnd(output.wish.phase)) return 'ended';
+    if (isRequestEnd(output.request.phase)) return 'ended';
     const open = output.moves.filter(({ phase }) => isOpen(phase));
     this.#underway = open.length;
     if (isNew || open.some((each) => isPressing(each, view, this.#claim.epoch))) return 'again';
-    if (output.wish.roll?.stage !== view.wish.roll?.stage) return 'again';
-    const phase = output.wish.maintenanceMode?.phase;
-    if (phase !== view.wish.maintenanceMode?.phase) return 'again';
+    if (output.request.roll?.stage !== view.request.roll?.stage) return 'again';
+    const phase = output.request.maintenanceMode?.phase;
+    if (phase !== view.request.maintenanceMode?.phase) return 'again';
     const isCalling =
       this.#roll.isPending ||
       this.#mode.isPending ||
-      callOfRoll(output.wish, view.cancel) !== 'nothing';
+      callOfRoll(output.request, view.cancel) !== 'nothing';
     return isCalling || output.moves.some(({ settled }) => !settled) ? 'wait' : 'idle';
   }
 }
 
-const isBeginning = ({ moves }: WishView, output: StepOutput): boolean =>
+const isBeginning = ({ moves }: RequestView, output: StepOutput): boolean =>
   output.moves.some(({ id }) => !moves.some((each) => each.id === id));
 
-const needsHosts = ({ view }: InRound, { asks = [], wish }: StepOutput): boolean =>
-  asks.length > 0 || restsOnEmpty(view.wish, wish);
+const needsHosts = ({ view }: InRound, { asks = [], request }: StepOutput): boolean =>
+  asks.length > 0 || restsOnEmpty(view.request, request);
 
 /** Whether a decision rests on no guest being on a host. */
-const restsOnEmpty = (before: Wish, after: Wish): boolean =>
+const restsOnEmpty = (before: FleetRequest, after: FleetRequest): boolean =>
   after.phase === 'done' ||
   (before.roll?.stage !== after.roll?.stage &&
     (after.roll?.stage === 'noting' || after.roll?.stage === 'running'));
 
 /** Whether the next call about a move can be made now that this round is written. */
-function isPressing(move: Move, { cancel, moves }: WishView, epoch: number): boolean {
+function isPressing(move: Move, { cancel, moves }: RequestView, epoch: number): boolean {
   const old = moves.find(({ id }) => id === move.id);
   return old === undefined || callOf(old, epoch, cancel) !== callOf(move, epoch, cancel);
 }
@@ -305,20 +311,20 @@ class ModeCallUnderway {
   }
 
   /** Nothing is asked while an earlier call is not answered: the manager is asked for one thing at a time. */
-  ask({ wish, cancel, world }: Pick<WishView, 'wish' | 'cancel' | 'world'>): void {
+  ask({ request, cancel, world }: Pick<RequestView, 'request' | 'cancel' | 'world'>): void {
     if (this.#heard !== undefined) return;
-    const call = modeCallOf(wish.maintenanceMode, cancel, world.nowMs);
+    const call = modeCallOf(request.maintenanceMode, cancel, world.nowMs);
     if (call === 'nothing') return;
     this.#heard = 'pending';
-    this.#of = phaseOf(wish);
-    this.#call = this.#calls.ask(call, wish).then((heard) => {
+    this.#of = phaseOf(request);
+    this.#call = this.#calls.ask(call, request).then((heard) => {
       this.#heard = heard;
     });
   }
 
-  /** What was heard of the phase in which the wish still is. */
-  heard(wish: Wish): ModeHeard | undefined {
-    if (this.#heard === 'pending' || this.#of !== phaseOf(wish)) return undefined;
+  /** What was heard of the phase in which the request still is. */
+  heard(request: FleetRequest): ModeHeard | undefined {
+    if (this.#heard === 'pending' || this.#of !== phaseOf(request)) return undefined;
     return this.#heard;
   }
 
@@ -337,4 +343,4 @@ class ModeCallUnderway {
   }
 }
 
-const phaseOf = ({ maintenanceMode }: Wish): string => maintenanceMode?.phase ?? '';
+const phaseOf = ({ maintenanceMode }: FleetRequest): string => maintenanceMode?.phase ?? '';

@@ -12,14 +12,14 @@ import { groupReports, mergeReports } from '../../protocol/public/moving.ts';
 import { Migrations } from '../store/migrations.ts';
 import { standbyFacts } from '../store/standbys.ts';
 import type { Store } from '../store/store.ts';
-import type { GuestFacts, HostFacts, World } from '../wishes/facts.ts';
-import { keyed, type Namesake } from '../wishes/namesakes.ts';
+import type { GuestFacts, HostFacts, World } from '../requests/facts.ts';
+import { keyed, type Namesake } from '../requests/namesakes.ts';
 import type { FleetView } from './ports.ts';
 
 type Look = Pick<World, 'hosts' | 'guests' | 'labels' | 'siteLinks' | 'past' | 'standbys'>;
 
 /**
- * For so long all wishes of a controller share one look at the database, ms: for four times what the look took, so that
+ * For so long all requests of a controller share one look at the database, ms: for four times what the look took, so that
  * reading a great fleet leaves time for others, within these bounds. The next move has to begin within a second.
  */
 const FRESH_MS = { least: 300, most: 1000 };

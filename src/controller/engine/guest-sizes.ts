@@ -1,18 +1,18 @@
 import type { Clock } from '../../clock.ts';
 import { hasCode } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
-import type { GuestSize, WishAsk } from '../../protocol/controller/wish.ts';
+import type { GuestSize, FleetRequestAsk } from '../../protocol/controller/fleet-request.ts';
 import { defined } from '../../protocol/defined.ts';
 import type { PlanAnswer } from '../../protocol/public/plan.ts';
 import type { LinkMeasure } from '../../protocol/public/prediction.ts';
 import type { Api } from '../../rpc/client.ts';
-import { sizeOf, type SizedGuest } from '../wishes/guest-size.ts';
+import { sizeOf, type SizedGuest } from '../requests/guest-size.ts';
 import {
   linkMeasureOf,
   measuredLine,
   MAX_MEASURES,
   type Measure,
-} from '../wishes/measured-line.ts';
+} from '../requests/measured-line.ts';
 import type { SiteLink } from '../site-map.ts';
 import type { AgentClients } from './agent-clients.ts';
 import type { GuestSizes, SizesFound } from './ports.ts';
@@ -41,7 +41,7 @@ export interface GuestSizesDependencies {
 }
 
 interface Asked {
-  readonly ask: WishAsk;
+  readonly ask: FleetRequestAsk;
   /** What other hosts measured of the line. */
   readonly link: LinkMeasure | undefined;
   readonly measures: Measure[];
@@ -69,7 +69,11 @@ export class AskedSizes implements GuestSizes {
     this.#deps = deps;
   }
 
-  async of(guests: readonly SizedGuest[], ask: WishAsk, map?: SiteLink): Promise<SizesFound> {
+  async of(
+    guests: readonly SizedGuest[],
+    ask: FleetRequestAsk,
+    map?: SiteLink,
+  ): Promise<SizesFound> {
     const signal = AbortSignal.timeout(ALL_MS);
     const sources = Map.groupBy(guests, ({ from }) => from);
     const hosts = Map.groupBy(
@@ -107,7 +111,7 @@ export class AskedSizes implements GuestSizes {
     return { sizes: Object.fromEntries(sizes), ...defined({ line }) };
   }
 
-  #known(asked: SizedGuest, ask: WishAsk): GuestSize | undefined {
+  #known(asked: SizedGuest, ask: FleetRequestAsk): GuestSize | undefined {
     return this.#fresh(this.#kept.get(keyOf(asked, ask)))?.size;
   }
 
@@ -185,5 +189,5 @@ function planned(
   return api.plan({ body }, { deadlineMs: GUEST_MS, signal });
 }
 
-const keyOf = ({ guest, from, to }: SizedGuest, { settings }: WishAsk): string =>
+const keyOf = ({ guest, from, to }: SizedGuest, { settings }: FleetRequestAsk): string =>
   `${from} ${to} ${guest} ${JSON.stringify(settings)}`;

@@ -2,7 +2,7 @@ import { everyGuestOfPeer } from '../../agent/guests/peer-guests.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { Api } from '../../rpc/client.ts';
-import type { HostHeard } from '../wishes/occupancy.ts';
+import type { HostHeard } from '../requests/occupancy.ts';
 import type { AgentClients } from './agent-clients.ts';
 import type { HostCalls } from './ports.ts';
 

@@ -1,5 +1,5 @@
-import type { Move } from '../../protocol/controller/wish.ts';
-import type { Sight } from '../wishes/settle.ts';
+import type { Move } from '../../protocol/controller/fleet-request.ts';
+import type { Sight } from '../requests/settle.ts';
 
 export interface HostLooksDependencies {
   readonly monotonicMs: () => number;

@@ -15,11 +15,11 @@ export interface LoopDependencies extends Omit<
   /** Of this process, and of no other that ever ran. It is shown to people; only epochs decide. */
   readonly owner: string;
   readonly leaseMs?: number;
-  /** Wishes that it works on at a time. */
+  /** Requests that it works on at a time. */
   readonly most?: number;
 }
 
-/** A dead controller's wishes are resumed after that, ms. */
+/** A dead controller's requests are resumed after that, ms. */
 const LEASE_MS = 6000;
 const MAX = 1000;
 const LOOK_FOR_WORK_MS = 500;
@@ -27,12 +27,12 @@ const LOOK_FOR_WORK_MS = 500;
 const WAIT_MS = { least: 300, most: 900 };
 /** Moves whose agents are asked in one second, by all rounds together, where that is no longer a wait than the longest. */
 const LOOKS_A_SECOND = 400;
-/** Where only the fleet can change, the wish is given up, and is due again after that. */
+/** Where only the fleet can change, the request is given up, and is due again after that. */
 const IDLE_MS = 1000;
 const AFTER_ERROR_MS = 1000;
 
-/** Takes up wishes until it is closed, and carries each one on under its own claim. */
-export class WishLoop {
+/** Takes up requests until it is closed, and carries each one on under its own claim. */
+export class RequestLoop {
   readonly #deps: LoopDependencies & CarrierDependencies & { readonly most: number };
   readonly #stop = new AbortController();
   readonly #ended = new AbortController();
@@ -94,7 +94,7 @@ export class WishLoop {
         await store.release(carrier.claim, dueInMs);
       } catch (thrown) {
         // Its lease ends by itself.
-        log.warn({ wish: claim.wish, error: toGodwitError(thrown) }, 'claim not released');
+        log.warn({ request: claim.request, error: toGodwitError(thrown) }, 'claim not released');
       }
     }
   }
@@ -102,19 +102,19 @@ export class WishLoop {
   /** Until it has ended, is another's or has nothing to do; returns when it is due again, in ms. */
   async #carry(carrier: Carrier): Promise<number> {
     const { log } = this.#deps;
-    const { wish } = carrier.claim;
+    const { request } = carrier.claim;
     while (!this.#stop.signal.aborted) {
       try {
         const round = await carrier.round();
         if (round === 'ended' || round === 'lost') {
-          log.info({ wish, epoch: carrier.claim.epoch, round }, 'work on a request ended');
+          log.info({ request, epoch: carrier.claim.epoch, round }, 'work on a request ended');
           return 0;
         }
         if (round === 'idle') return IDLE_MS;
         if (round === 'again') continue;
         await Promise.race([this.#sleep(this.#waitMs()), carrier.ended, ...carrier.pending]);
       } catch (thrown) {
-        log.warn({ wish, error: toGodwitError(thrown) }, 'request could not be continued');
+        log.warn({ request, error: toGodwitError(thrown) }, 'request could not be continued');
         await this.#sleep(AFTER_ERROR_MS);
       }
     }

@@ -1,5 +1,5 @@
 import { toGodwitError } from '../../errors.ts';
-import type { ModeHeard } from '../wishes/maintenance-mode.ts';
+import type { ModeHeard } from '../requests/maintenance-mode.ts';
 import type { AgentClients } from './agent-clients.ts';
 import { isSilence } from './is-silence.ts';
 import type { ModeCalls } from './ports.ts';

@@ -1,47 +1,53 @@
 import type { Order } from '../../protocol/public/order.ts';
 import type { MeasuredLine } from '../../protocol/controller/measured-line.ts';
-import type { World } from '../wishes/facts.ts';
-import type { ModeCall, ModeHeard } from '../wishes/maintenance-mode.ts';
-import type { HostHeard } from '../wishes/occupancy.ts';
-import type { Cancel } from '../wishes/moves.ts';
-import type { Sight } from '../wishes/settle.ts';
+import type { World } from '../requests/facts.ts';
+import type { ModeCall, ModeHeard } from '../requests/maintenance-mode.ts';
+import type { HostHeard } from '../requests/occupancy.ts';
+import type { Cancel } from '../requests/moves.ts';
+import type { Sight } from '../requests/settle.ts';
 import type { SiteLink } from '../site-map.ts';
-import type { Heard } from '../wishes/roll-health.ts';
-import type { SizedGuest } from '../wishes/guest-size.ts';
-import type { GuestSize, Move, Roll, Wish, WishAsk } from '../../protocol/controller/wish.ts';
+import type { Heard } from '../requests/roll-health.ts';
+import type { SizedGuest } from '../requests/guest-size.ts';
+import type {
+  GuestSize,
+  Move,
+  Roll,
+  FleetRequest,
+  FleetRequestAsk,
+} from '../../protocol/controller/fleet-request.ts';
 
 /**
- * The right to work on one wish: a lease by the clock of the store. Each acquisition has an epoch of its own, greater than
+ * The right to work on one request: a lease by the clock of the store. Each acquisition has an epoch of its own, greater than
  * any before, whoever made it.
  */
 export interface Claim {
-  readonly wish: string;
+  readonly request: string;
   readonly owner: string;
   readonly epoch: number;
 }
 
 /** What the store knows, read at one moment. */
-export interface WishView {
-  readonly wish: Wish;
+export interface RequestView {
+  readonly request: FleetRequest;
   /** Those that are open or not settled. */
   readonly moves: readonly Move[];
   readonly cancel: Cancel;
   readonly world: Omit<World, 'hosts' | 'guests' | 'labels'>;
   /** Counts promises of room in the whole fleet, and new marks and limits: whoever makes a promise must have seen them all. */
   readonly admission: number;
-  /** Of the wish: each write makes it greater. */
+  /** Of the request: each write makes it greater. */
   readonly version: number;
 }
 
 export interface Change {
-  /** Of the wish, as it was read: an earlier write of the same claim that arrives late must not undo a later one. */
+  /** Of the request, as it was read: an earlier write of the same claim that arrives late must not undo a later one. */
   readonly version: number;
-  readonly wish: Wish;
+  readonly request: FleetRequest;
   /** Those that are new or not as they were; the reservation of each follows from it. */
   readonly moves: readonly Move[];
   /** Where moves begin: the count of promises that the decision rests on. */
   readonly admission?: number;
-  /** A host that is marked as draining for this wish, and one whose mark is taken away. */
+  /** A host that is marked as draining for this request, and one whose mark is taken away. */
   readonly closes?: string;
   readonly opens?: string;
   /** It begins something besides moves: refused once a cancel was asked for. */
@@ -52,13 +58,13 @@ export interface Change {
 export type Written = 'written' | 'stale' | 'changed';
 
 /** Every write names the epoch of its claim, and shows whether that was still the newest. */
-export interface WishStore {
-  /** A wish that is due and that nobody works on; undefined where there is none. */
+export interface RequestStore {
+  /** A request that is due and that nobody works on; undefined where there is none. */
   acquire(owner: string, leaseMs: number): Promise<Claim | undefined>;
   /** The same claim under a new epoch; undefined where it is another’s by now. */
   advance(claim: Claim, leaseMs: number): Promise<Claim | undefined>;
   /** Extends the lease where half of it is over; undefined where it is another’s by now. */
-  view(claim: Claim, leaseMs: number): Promise<WishView | undefined>;
+  view(claim: Claim, leaseMs: number): Promise<RequestView | undefined>;
   /** Extends the lease; false where it is another’s by now. */
   renew(claim: Claim, leaseMs: number): Promise<boolean>;
   /** The same of many at once; those that are another’s by now stay as they are. */
@@ -81,7 +87,7 @@ export interface AgentCalls {
 export interface ProgramCall {
   readonly program: string;
   readonly host: string;
-  /** The same whenever it is asked about this host for this wish. */
+  /** The same whenever it is asked about this host for this request. */
   readonly id: string;
   readonly epoch: number;
   readonly before?: NonNullable<Roll['before']>;
@@ -97,7 +103,7 @@ export interface RollCalls {
 
 /** What a drain asks of the manager of its host; none of these throws. */
 export interface ModeCalls {
-  ask(call: Exclude<ModeCall, 'nothing'>, wish: Wish): Promise<ModeHeard>;
+  ask(call: Exclude<ModeCall, 'nothing'>, request: FleetRequest): Promise<ModeHeard>;
 }
 
 /** Hosts that a request empties; none of these throws. */
@@ -121,7 +127,7 @@ export interface SizesFound {
  * map of sites has it. Never throws.
  */
 export interface GuestSizes {
-  of(guests: readonly SizedGuest[], ask: WishAsk, line?: SiteLink): Promise<SizesFound>;
+  of(guests: readonly SizedGuest[], ask: FleetRequestAsk, line?: SiteLink): Promise<SizesFound>;
 }
 
 /** The fleet as it was seen last; a moment ago at most, or now. */

@@ -1,18 +1,18 @@
 import { defined } from '../../protocol/defined.ts';
-import type { Cancel } from '../wishes/moves.ts';
-import type { Heard } from '../wishes/roll-health.ts';
-import type { Wish } from '../../protocol/controller/wish.ts';
-import type { Claim, RollCalls, WishStore, WishView } from './ports.ts';
+import type { Cancel } from '../requests/moves.ts';
+import type { Heard } from '../requests/roll-health.ts';
+import type { FleetRequest } from '../../protocol/controller/fleet-request.ts';
+import type { Claim, RollCalls, RequestStore, RequestView } from './ports.ts';
 
 interface Dependencies {
-  readonly store: Pick<WishStore, 'renew'>;
+  readonly store: Pick<RequestStore, 'renew'>;
   readonly roll: RollCalls;
   readonly leaseMs: number;
 }
 
 /** What a roll asks next besides its moves. */
 export function callOfRoll(
-  { roll, ask }: Pick<Wish, 'roll' | 'ask'>,
+  { roll, ask }: Pick<FleetRequest, 'roll' | 'ask'>,
   cancel: Cancel,
 ): 'host' | 'program' | 'nothing' {
   if (ask.kind !== 'roll' || roll === undefined || cancel !== 'no') return 'nothing';
@@ -42,22 +42,22 @@ export class RollCall {
     this.#deps = deps;
   }
 
-  ask({ wish, cancel }: WishView, claim: Claim): void {
-    const of = callOfRoll(wish, cancel);
+  ask({ request, cancel }: RequestView, claim: Claim): void {
+    const of = callOfRoll(request, cancel);
     if (of === 'nothing' || this.#end.signal.aborted) return;
-    if (this.#heard !== undefined && this.#of === keyOf(wish)) return;
+    if (this.#heard !== undefined && this.#of === keyOf(request)) return;
     // A host of an earlier stage may still be asked: nobody waits for its answer.
-    this.#of = keyOf(wish);
+    this.#of = keyOf(request);
     this.#heard = 'pending';
     const key = this.#of;
-    const call = of === 'host' ? this.#host(wish) : this.#program(wish, claim);
+    const call = of === 'host' ? this.#host(request) : this.#program(request, claim);
     this.#call = call.then((heard) => {
       if (this.#of === key) this.#heard = heard;
     });
   }
 
-  heard(wish: Wish): Heard | 'pending' | undefined {
-    return this.#of === keyOf(wish) ? this.#heard : undefined;
+  heard(request: FleetRequest): Heard | 'pending' | undefined {
+    return this.#of === keyOf(request) ? this.#heard : undefined;
   }
 
   get isPending(): boolean {
@@ -74,23 +74,23 @@ export class RollCall {
     await this.#call;
   }
 
-  #host(wish: Wish): Promise<Heard> {
-    return this.#deps.roll.host(hostOf(wish), this.#end.signal);
+  #host(request: FleetRequest): Promise<Heard> {
+    return this.#deps.roll.host(hostOf(request), this.#end.signal);
   }
 
-  /** Undefined where it was not run: the next round asks again, if the wish is still its own. */
-  async #program(wish: Wish, claim: Claim): Promise<Heard | undefined> {
+  /** Undefined where it was not run: the next round asks again, if the request is still its own. */
+  async #program(request: FleetRequest, claim: Claim): Promise<Heard | undefined> {
     const { store, roll, leaseMs } = this.#deps;
     // Looked at again right before: whoever stalled since the view may have been replaced. A database that fails says
     // nothing about the program, and a claim that is not ours may be our own under a newer epoch.
     const isOwn = await store.renew(claim, leaseMs).catch(() => false);
     if (!isOwn) return undefined;
-    const host = hostOf(wish);
-    const before = wish.roll?.before;
+    const host = hostOf(request);
+    const before = request.roll?.before;
     const call = {
-      program: wish.ask.run ?? '',
+      program: request.ask.run ?? '',
       host,
-      id: `${wish.id}.${host}`,
+      id: `${request.id}.${host}`,
       epoch: claim.epoch,
       ...defined({ before }),
     };
@@ -98,5 +98,5 @@ export class RollCall {
   }
 }
 
-const hostOf = ({ ask, roll }: Wish): string => ask.hosts[roll?.at ?? 0] ?? '';
-const keyOf = (wish: Wish): string => `${wish.roll?.at} ${wish.roll?.stage}`;
+const hostOf = ({ ask, roll }: FleetRequest): string => ask.hosts[roll?.at ?? 0] ?? '';
+const keyOf = (request: FleetRequest): string => `${request.roll?.at} ${request.roll?.stage}`;

@@ -1,12 +1,12 @@
 import { toGodwitError } from '../../errors.ts';
 import { runSiteProgram } from '../../hooks/site-program.ts';
 import { agentContract } from '../../protocol/contract.ts';
-import { rollPromise } from '../../protocol/controller/wish.ts';
+import { rollPromise } from '../../protocol/controller/fleet-request.ts';
 import { defined } from '../../protocol/defined.ts';
 import { client } from '../../rpc/client.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 import type { ControllerConfig } from '../config.ts';
-import type { Heard } from '../wishes/roll-health.ts';
+import type { Heard } from '../requests/roll-health.ts';
 import type { HostAgent } from './fleet-view.ts';
 import type { ProgramCall, RollCalls } from './ports.ts';
 

@@ -6,12 +6,12 @@ import { PolicyLoop } from '../policy/loop.ts';
 import type { Store } from '../store/store.ts';
 import { Policies } from '../store/policies.ts';
 import { Proposals } from '../store/proposals.ts';
-import { Wishes } from '../store/wishes.ts';
+import { Requests } from '../store/requests.ts';
 import { reached, type AgentAddress } from './agent-clients.ts';
 import { Agents } from './agents.ts';
 import type { ControllerConfig } from '../config.ts';
 import { StoredFleet, type HostAgent } from './fleet-view.ts';
-import { WishLoop } from './loop.ts';
+import { RequestLoop } from './loop.ts';
 import type { GuestSizes, HostCalls, ModeCalls } from './ports.ts';
 import { rollCalls } from './roll-calls.ts';
 import { Poller } from '../../poller.ts';
@@ -30,7 +30,7 @@ export interface WorkDependencies {
 }
 
 export interface Work {
-  readonly wishes: Wishes;
+  readonly requests: Requests;
   readonly modes: ModeCalls;
   readonly sizes: GuestSizes;
   readonly hosts: HostCalls;
@@ -39,15 +39,15 @@ export interface Work {
   readonly proposals: Proposals;
   readonly policyLoop: PolicyLoop;
   /** To be started. */
-  readonly loops: readonly (WishLoop | PolicyLoop | KeptClosed)[];
+  readonly loops: readonly (RequestLoop | PolicyLoop | KeptClosed)[];
   /** Resolves once nothing of it runs; migrations under way go on at their agents. */
   close(): Promise<void>;
 }
 
-/** What a controller needs to make wishes true: their store, the fleet as it is known, and the agents. */
+/** What a controller needs to make requests true: their store, the fleet as it is known, and the agents. */
 export function workOn(deps: WorkDependencies): Work {
   const { config, store, credentials, clock, log, owner, socketOf } = deps;
-  const wishes = new Wishes(store);
+  const requests = new Requests(store);
   const fleet = new StoredFleet(store, () => clock.monotonicMs(), config.siteLinks);
   const agentOf = (host: string): HostAgent | undefined => fleet.agentOf(host);
   const addressOf = (host: string): AgentAddress | undefined => {
@@ -58,8 +58,8 @@ export function workOn(deps: WorkDependencies): Work {
   const roll = rollCalls({ programs: config.programs, credentials, agentOf });
   const newId = (): string => migrationIdAt(clock.wallMs());
   const { modes, sizes, hosts } = agents;
-  const loop = new WishLoop({
-    store: wishes,
+  const loop = new RequestLoop({
+    store: requests,
     agents,
     modes,
     hosts,
@@ -72,11 +72,11 @@ export function workOn(deps: WorkDependencies): Work {
   });
   const [policies, proposals] = [new Policies(store), new Proposals(store)];
   const newPolicyId = (): string => randomBytes(8).toString('hex');
-  // A look of its own: whoever asks for a wish right after it must not be answered with what a policy saw.
+  // A look of its own: whoever asks for a request right after it must not be answered with what a policy saw.
   const seen = new StoredFleet(store, () => clock.monotonicMs(), config.siteLinks);
   const setsPower = config.power !== undefined;
   const { lookMs } = config.policies;
-  const looking = { store, policies, wishes, fleet: seen, newId: newPolicyId, setsPower, lookMs };
+  const looking = { store, policies, requests, fleet: seen, newId: newPolicyId, setsPower, lookMs };
   const policyLoop = new PolicyLoop({ ...looking, clock, log, owner });
   const keptClosed = new KeptClosed({ store, hosts, clock, log });
   const close = async (): Promise<void> => {
@@ -87,7 +87,7 @@ export function workOn(deps: WorkDependencies): Work {
   };
   const loops = [loop, policyLoop, keptClosed];
   const asked = { modes, sizes, hosts };
-  return { wishes, ...asked, fleet, loops, policies, proposals, policyLoop, close };
+  return { requests, ...asked, fleet, loops, policies, proposals, policyLoop, close };
 }
 
 /** Sorts by time, and two controllers do not make the same. */

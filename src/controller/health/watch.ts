@@ -105,10 +105,10 @@ export class HealthWatch {
     }
     if (known?.words !== words) await writeIll(store, held, { host, words });
     if (known === undefined) log.warn({ host, words }, 'host unhealthy');
-    if (policy.policy !== 'drain' || known?.wish !== undefined) return;
-    const id = `w-${randomBytes(6).toString('hex')}`;
-    const wish = await drainIll(store, held, { host, id, most: policy.mostDrained });
-    if (wish !== undefined) log.warn({ host, wish, words }, 'unhealthy host drained');
+    if (policy.policy !== 'drain' || known?.request !== undefined) return;
+    const id = `r-${randomBytes(6).toString('hex')}`;
+    const request = await drainIll(store, held, { host, id, most: policy.mostDrained });
+    if (request !== undefined) log.warn({ host, request, words }, 'unhealthy host drained');
   }
 }
 

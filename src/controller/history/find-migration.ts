@@ -11,7 +11,7 @@ export async function findMigration(
   source?: string,
 ): Promise<FoundMigration> {
   const found = await migrations.find(id, source);
-  const asked = found.filter(({ row }) => row.wish !== null);
+  const asked = found.filter(({ row }) => row.request !== null);
   const all = asked.length > 0 ? asked : found;
   const own = all.filter(({ row }) => row.told_by === row.source || row.side === 'source');
   const candidates = own.length > 0 ? own : all;

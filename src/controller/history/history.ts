@@ -226,8 +226,8 @@ export class History {
     const gone = await pruneHistory(store, policy);
     this.#horizon = await horizonOf(store, policy, gone.until);
     this.#prunedMs = nowMs;
-    const { migrations, wishes } = gone;
-    if (migrations + wishes > 0) log.info({ migrations, wishes }, 'history pruned');
+    const { migrations, requests } = gone;
+    if (migrations + requests > 0) log.info({ migrations, requests }, 'history pruned');
   }
 }
 

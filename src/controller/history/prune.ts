@@ -1,9 +1,9 @@
 import { sql, type RawBuilder } from 'kysely';
 import type { MigrationKey } from '../store/migration-rows.ts';
 import type { Store } from '../store/store.ts';
-import type { Db } from '../store/wish-rows.ts';
+import type { Db } from '../store/request-rows.ts';
 
-/** What is kept of migrations and wishes that have ended. */
+/** What is kept of migrations and requests that have ended. */
 export interface HistoryPolicy {
   readonly days: number;
   /** Migrations. */
@@ -26,7 +26,7 @@ const MEAN_BYTES = 5 * 1024;
 const ROW_BYTES = 256;
 
 /** How many rows went. `until`: by host, until when those went that did not fit. */
-export type Pruned = Readonly<Record<'migrations' | 'wishes', number>> & {
+export type Pruned = Readonly<Record<'migrations' | 'requests', number>> & {
   readonly until: ReadonlyMap<string, number>;
 };
 
@@ -37,7 +37,7 @@ export type Pruned = Readonly<Record<'migrations' | 'wishes', number>> & {
 export async function pruneHistory(store: Store, policy: HistoryPolicy): Promise<Pruned> {
   const old = sql<number>`${store.nowMs} - ${sql.lit(policy.days * DAY_MS)}`;
   const until = new Map<string, number>();
-  let [migrations, wishes] = [0, 0];
+  let [migrations, requests] = [0, 0];
   for (let turn = 0; turn < TURNS; turn += 1) {
     const gone = await store.transaction((db) => dropOld(db, old));
     migrations += gone;
@@ -54,11 +54,11 @@ export async function pruneHistory(store: Store, policy: HistoryPolicy): Promise
     }
   }
   for (let turn = 0; turn < TURNS; turn += 1) {
-    const gone = await store.transaction((db) => dropWishes(db, old));
-    wishes += gone;
+    const gone = await store.transaction((db) => dropRequests(db, old));
+    requests += gone;
     if (gone < ROWS) break;
   }
-  return { migrations, wishes, until };
+  return { migrations, requests, until };
 }
 
 /** What ended before is not kept: a host that still reports it is not listened to. ms since 1970, by the database's clock. */
@@ -214,22 +214,22 @@ async function dropRow(db: Db, { id, source, told_by: host }: MigrationKey): Pro
 }
 
 /** With their claims and moves; never one for whose move memory is reserved still. */
-async function dropWishes(db: Db, old: RawBuilder<number>): Promise<number> {
+async function dropRequests(db: Db, old: RawBuilder<number>): Promise<number> {
   const rows = await db
-    .selectFrom('wishes')
+    .selectFrom('requests')
     .select('id')
     .where('ended_at', '<', old)
     .where('id', 'not in', (eb) =>
-      eb.selectFrom('reservations').select('wish_id').where('given_back_at', 'is', null),
+      eb.selectFrom('reservations').select('request_id').where('given_back_at', 'is', null),
     )
     .orderBy('ended_at')
     .limit(ROWS)
     .execute();
   const gone = rows.map(({ id }) => id);
   if (gone.length === 0) return 0;
-  await db.deleteFrom('reservations').where('wish_id', 'in', gone).execute();
-  await db.deleteFrom('moves').where('wish_id', 'in', gone).execute();
-  await db.deleteFrom('claims').where('wish_id', 'in', gone).execute();
-  await db.deleteFrom('wishes').where('id', 'in', gone).execute();
+  await db.deleteFrom('reservations').where('request_id', 'in', gone).execute();
+  await db.deleteFrom('moves').where('request_id', 'in', gone).execute();
+  await db.deleteFrom('claims').where('request_id', 'in', gone).execute();
+  await db.deleteFrom('requests').where('id', 'in', gone).execute();
   return gone.length;
 }

@@ -81,9 +81,9 @@ function momentMs(moment: string, nowMs: number): number {
   return Number.isFinite(ms) && ms >= 0 ? Math.min(ms, nowMs) : nowMs;
 }
 
-/** What the wishes know of it. */
+/** What the requests know of it. */
 export interface AskedBy {
-  readonly wish: string | null;
+  readonly request: string | null;
   readonly by: string | null;
 }
 
@@ -99,7 +99,7 @@ export function reportedRow(
     downtimeMs: row.downtime_ms,
     clientGapMs: row.client_gap_ms,
     bytes: row.bytes,
-    wish: asked.wish,
+    request: asked.request,
     by: asked.by,
     code: row.code,
     words: row.words,

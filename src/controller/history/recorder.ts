@@ -232,8 +232,8 @@ export class Recorder {
 
   async #reported(row: NewMigration): Promise<FleetMigration> {
     const found = await this.#migrations.get(row);
-    const { wish = null, by = null } = found?.row ?? {};
-    return reportedRow({ ...row, epoch: 0 }, { wish, by });
+    const { request = null, by = null } = found?.row ?? {};
+    return reportedRow({ ...row, epoch: 0 }, { request, by });
   }
 }
 

@@ -64,16 +64,16 @@ function arrival({
   destination,
   endedAt,
   startedAt,
-  wish,
+  request,
   by,
 }: FleetMigration): Mutable {
-  const asked = wish === undefined ? '' : `, for ${wish}`;
+  const asked = request === undefined ? '' : `, for ${request}`;
   return {
     host: destination,
     from: endedAt ?? startedAt,
     why: `${id} brought it from ${source}${asked}`,
     migration: id,
-    ...defined({ wish, by }),
+    ...defined({ request, by }),
     tries: [],
   };
 }

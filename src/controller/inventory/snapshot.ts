@@ -8,7 +8,7 @@ import {
 } from '../../protocol/public/hosts/host.ts';
 import type { Store } from '../store/store.ts';
 import type { GuestRow } from '../store/tables.ts';
-import type { Db } from '../store/wish-rows.ts';
+import type { Db } from '../store/request-rows.ts';
 import { managedIn, type ManagedFacts } from './managed-facts.ts';
 
 /** A host as all controllers know it. `info`: what it said of itself last. */

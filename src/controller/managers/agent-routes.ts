@@ -55,10 +55,10 @@ export function managerAgentHandlers(
       (call: AnyCall) => {
         const { manager = '', ...params } = call.params;
         const query = z.record(z.string(), z.unknown()).parse(call.query);
-        // Nobody but this controller has a claim on a wish.
-        if (query['wish'] !== undefined || query['epoch'] !== undefined)
+        // Nobody but this controller has a claim on a request.
+        if (query['order'] !== undefined || query['epoch'] !== undefined)
           throw godwitError('GODWIT_USAGE', {
-            what: 'only a controller names a wish and an epoch',
+            what: 'only a controller names a request and an epoch',
           });
         const { lastEventId: after } = call;
         const input = {

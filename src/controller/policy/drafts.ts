@@ -9,7 +9,7 @@ import {
   type PolicySettings,
   type Proposal,
 } from '../../protocol/controller/policy.ts';
-import { clipped } from '../wishes/bounds.ts';
+import { clipped } from '../requests/bounds.ts';
 
 /** What a look would propose; two of one subject are the like of each other. */
 export type Draft = Pick<Proposal, 'reason' | 'words' | 'moves' | 'benefit' | 'cost'> & {

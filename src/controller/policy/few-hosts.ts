@@ -1,5 +1,5 @@
 import { WHOLE_FLEET, type Policy } from '../../protocol/controller/policy.ts';
-import type { World } from '../wishes/facts.ts';
+import type { World } from '../requests/facts.ts';
 
 const MAX_NAMED = 8;
 

@@ -1,6 +1,6 @@
 import type { Inventory, PlannerGuest, PlannerHost } from '../../planner/inventory.ts';
 import { defined } from '../../protocol/defined.ts';
-import { whyItNeverMoves, whyItWaits } from '../wishes/candidates.ts';
+import { whyItNeverMoves, whyItWaits } from '../requests/candidates.ts';
 import {
   homesOf,
   labelsOf,
@@ -8,8 +8,8 @@ import {
   type GuestFacts,
   type HostFacts,
   type World,
-} from '../wishes/facts.ts';
-import { roomBytes } from '../wishes/room.ts';
+} from '../requests/facts.ts';
+import { roomBytes } from '../requests/room.ts';
 import { untilWindowMs } from '../../protocol/label-rules.ts';
 import type { PolicyKind } from '../../protocol/controller/policy.ts';
 import { mostCoresOf } from '../../planner/processor-use-bounds.ts';
@@ -31,7 +31,7 @@ export interface Known {
   /** What guests use in the hour to come, cores, by earlier days. */
   readonly usual: ReadonlyMap<string, number>;
   readonly past: readonly PastMove[];
-  /** Guests that a wish is to move, and where to; '' where it may be several hosts. */
+  /** Guests that a request is to move, and where to; '' where it may be several hosts. */
   readonly asked: ReadonlyMap<string, string>;
   /** The hosts that the policy is for. */
   readonly isOurs: (host: string) => boolean;
@@ -89,7 +89,7 @@ interface Sited {
   readonly isPromised?: boolean;
 }
 
-/** Where a move takes it, or a wish is about to. A host to which it cannot go now keeps it where it is. */
+/** Where a move takes it, or a request is about to. A host to which it cannot go now keeps it where it is. */
 function goalOf(
   { name, at }: GuestFacts,
   home: string,

@@ -1,5 +1,5 @@
 import type { PolicyKind } from '../../protocol/controller/policy.ts';
-import type { HostFacts } from '../wishes/facts.ts';
+import type { HostFacts } from '../requests/facts.ts';
 import { firstNames } from './unreliable-samples.ts';
 
 /** Managers that balance their hosts themselves, or set their power: two hands would move guests to and fro. */

@@ -1,10 +1,10 @@
-import { newWish } from '../../protocol/controller/wish.ts';
-import type { Wish } from '../../protocol/controller/wish.ts';
-import { isWishEnd } from '../../protocol/controller/wish.ts';
+import { newRequest } from '../../protocol/controller/fleet-request.ts';
+import type { FleetRequest } from '../../protocol/controller/fleet-request.ts';
+import { isRequestEnd } from '../../protocol/controller/fleet-request.ts';
 import type { Policy, PolicyLook, Proposal, Benefit } from '../../protocol/controller/policy.ts';
-import { boundedWords, clipped } from '../wishes/bounds.ts';
-import { isAt, whyClosed, type World } from '../wishes/facts.ts';
-import { roomBytes } from '../wishes/room.ts';
+import { boundedWords, clipped } from '../requests/bounds.ts';
+import { isAt, whyClosed, type World } from '../requests/facts.ts';
+import { roomBytes } from '../requests/room.ts';
 import { subjectOfGuest, subjectOfHost, type Draft, type Drafted } from './drafts.ts';
 import type { Loads } from './loads.ts';
 
@@ -63,7 +63,7 @@ export function updateProposals(input: UpdateInput): UpdateOutput {
     const id = ids[at];
     if (id === undefined) break;
     const times = { createdAtMs: nowMs, confirmedAtMs: nowMs, expiresAtMs };
-    changed.push({ id, kind, scope, run, state: 'open', ...draft, ...times, wishes: [] });
+    changed.push({ id, kind, scope, run, state: 'open', ...draft, ...times, requests: [] });
   }
   return { proposals: changed, beyond: drafts.size - fresh.length };
 }
@@ -144,13 +144,13 @@ function whyImpossible({ moves }: Pick<Proposal, 'moves'>, world: World): string
   return undefined;
 }
 
-/** A proposal that is accepted, and a wish for each of its moves; the ids follow from its own. */
+/** A proposal that is accepted, and a request for each of its moves; the ids follow from its own. */
 export function accepted(
   proposal: Proposal,
   { nowMs, by }: { readonly nowMs: number; readonly by: string },
-): { readonly proposal: Proposal; readonly wishes: readonly Wish[] } {
-  const wishes = proposal.moves.map(({ guest, to }, at) => {
-    const id = `w-${proposal.id.slice(2, 26)}${at.toString(36).padStart(3, '0')}`;
+): { readonly proposal: Proposal; readonly requests: readonly FleetRequest[] } {
+  const requests = proposal.moves.map(({ guest, to }, at) => {
+    const id = `r-${proposal.id.slice(2, 26)}${at.toString(36).padStart(3, '0')}`;
     const ask = {
       kind: 'migration' as const,
       guest,
@@ -159,15 +159,18 @@ export function accepted(
       priority: 0,
       settings: {},
     };
-    return newWish(id, ask, { nowMs, by });
+    return newRequest(id, ask, { nowMs, by });
   });
   const decided = { state: 'accepted' as const, decidedBy: by, decidedAtMs: nowMs };
-  return { proposal: { ...proposal, ...decided, wishes: wishes.map(({ id }) => id) }, wishes };
+  return {
+    proposal: { ...proposal, ...decided, requests: requests.map(({ id }) => id) },
+    requests,
+  };
 }
 
 /** A move that was made for a proposal. */
 export interface MadeMove {
-  readonly wish: string;
+  readonly request: string;
   readonly seconds: number;
   readonly endedAtMs: number;
   /** As its report has them. */
@@ -177,20 +180,20 @@ export interface MadeMove {
 
 export interface Standing {
   readonly nowMs: number;
-  readonly wishes: ReadonlyMap<string, Wish>;
+  readonly requests: ReadonlyMap<string, FleetRequest>;
   readonly moves: readonly MadeMove[];
   readonly loads: Loads;
 }
 
-/** An accepted proposal by how its wishes stand, and an ended one with what it brought. */
+/** An accepted proposal by how its requests stand, and an ended one with what it brought. */
 export function followed(proposal: Proposal, standing: Standing): Proposal {
-  const { nowMs, wishes, moves, loads } = standing;
+  const { nowMs, requests, moves, loads } = standing;
   if (proposal.state === 'accepted') {
-    const own = proposal.wishes.flatMap((id) => wishes.get(id) ?? []);
-    if (own.some(({ phase }) => !isWishEnd(phase))) return proposal;
-    const made = moves.filter(({ wish }) => proposal.wishes.includes(wish));
+    const own = proposal.requests.flatMap((id) => requests.get(id) ?? []);
+    if (own.some(({ phase }) => !isRequestEnd(phase))) return proposal;
+    const made = moves.filter(({ request }) => proposal.requests.includes(request));
     const seconds = made.reduce((sum, each) => sum + each.seconds, 0);
-    const moved = new Set(made.map(({ wish }) => wish)).size;
+    const moved = new Set(made.map(({ request }) => request)).size;
     const state = moved === proposal.moves.length ? 'done' : 'left';
     const endedAtMs = Math.max(proposal.decidedAtMs ?? 0, ...made.map((each) => each.endedAtMs));
     const reported = { ...allOf('downtimeMs', made), ...allOf('bytes', made) };

@@ -12,8 +12,8 @@ import type { Store } from '../store/store.ts';
 import type { Policies, PolicyChange } from '../store/policies.ts';
 import type { PolicyView } from '../store/policy-view.ts';
 import { settingsOf } from '../store/proposal-rows.ts';
-import type { Wishes } from '../store/wishes.ts';
-import type { World } from '../wishes/facts.ts';
+import type { Requests } from '../store/requests.ts';
+import type { World } from '../requests/facts.ts';
 import { draftsOf, type Drafted } from './drafts.ts';
 import { sampleWarnings } from './unreliable-samples.ts';
 import { whyNoChoice } from './few-hosts.ts';
@@ -34,7 +34,7 @@ import {
 export interface LookDependencies {
   readonly store: Store;
   readonly policies: Policies;
-  readonly wishes: Wishes;
+  readonly requests: Requests;
   readonly fleet: FleetView;
   /** Of a proposal or a look, never given before: 16 letters and digits. */
   readonly newId: () => string;
@@ -58,11 +58,11 @@ export async function lookFor(
   deps: LookDependencies,
   { kind, scope, asked = false }: LookAt,
 ): Promise<PolicyChange> {
-  const { store, policies, wishes, fleet, lookMs } = deps;
+  const { store, policies, requests, fleet, lookMs } = deps;
   const stored = await policies.view(kind, scope);
   const mode = asked ? 'propose' : stored.policy.mode;
   const view = { ...stored, policy: { ...stored.policy, mode } };
-  const world = { ...(await wishes.world()), ...(await fleet.look()) };
+  const world = { ...(await requests.world()), ...(await fleet.look()) };
   const loads = new Loads(lookMs);
   for await (const look of fleetLooks(store, lookMs)) loads.add(look);
   const usual = await usualNextHour(store);
@@ -95,7 +95,7 @@ export function changeOf(view: PolicyView, seen: Seen, newId: () => string): Pol
     leftToManagers,
   );
   const proposals = view.proposals.map((each) =>
-    followed(each, { nowMs, wishes: view.wishes, moves: view.made, loads }),
+    followed(each, { nowMs, requests: view.requests, moves: view.made, loads }),
   );
   const drafted = note.blocks ? NOTHING : drafts(view, seen, isOurs);
   const ids = drafted.drafts.map(() => `p-${newId()}`);
@@ -111,7 +111,9 @@ export function changeOf(view: PolicyView, seen: Seen, newId: () => string): Pol
   const acts = policy.mode === 'automatic' && !note.blocks;
   const by = `the policy ${policy.kind} of ${policy.scope}`;
   const decided = [...changed.values()].map((each) =>
-    acts && each.state === 'open' ? accepted(each, { nowMs, by }) : { proposal: each, wishes: [] },
+    acts && each.state === 'open'
+      ? accepted(each, { nowMs, by })
+      : { proposal: each, requests: [] },
   );
   const warnings = policy.mode === 'off' ? [] : sampleWarnings({ world, loads, isOurs });
   const after = [
@@ -121,7 +123,7 @@ export function changeOf(view: PolicyView, seen: Seen, newId: () => string): Pol
   const look = lookOf({
     nowMs,
     open: after.filter(({ state }) => state === 'open').length,
-    accepted: decided.filter(({ wishes }) => wishes.length > 0).length,
+    accepted: decided.filter(({ requests }) => requests.length > 0).length,
     beyond: output.beyond,
     refusals: [...warnings, ...drafted.refusals],
     note: note.words,
@@ -205,8 +207,8 @@ function drafts(
   return draftsOf(kind, inventoryFor(known), settingsOf(policy), isThere);
 }
 
-/** Wishes that were accepted long ago and whose moves have not all ended: nothing more of them begins. */
+/** Requests that were accepted long ago and whose moves have not all ended: nothing more of them begins. */
 const overdue = (proposals: readonly Proposal[], nowMs: number): string[] =>
   proposals
     .filter((each) => each.state === 'accepted' && nowMs > (each.decidedAtMs ?? 0) + OVERDUE_MS)
-    .flatMap(({ wishes }) => wishes);
+    .flatMap(({ requests }) => requests);

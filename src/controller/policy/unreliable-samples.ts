@@ -1,6 +1,6 @@
 import { formatDuration } from '../../protocol/quantity.ts';
-import { whyItNeverMoves } from '../wishes/candidates.ts';
-import { homesOf, type GuestFacts, type HostFacts, type World } from '../wishes/facts.ts';
+import { whyItNeverMoves } from '../requests/candidates.ts';
+import { homesOf, type GuestFacts, type HostFacts, type World } from '../requests/facts.ts';
 import type { Loads } from './loads.ts';
 
 /** What a look does not rest on, for people: samples that are missing or make no sense, and clocks that are off. Pure. */

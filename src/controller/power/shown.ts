@@ -1,5 +1,5 @@
 import type { HostState } from '../../protocol/controller/fleet.ts';
-import type { PowerState } from '../wishes/facts.ts';
+import type { PowerState } from '../requests/facts.ts';
 
 /** A host that is woken is heard of within this time where no setting names another, ms. */
 export const WAKE_MS = 600_000;

@@ -15,14 +15,14 @@ import type { Policies } from '../store/policies.ts';
 import { closeForSleep, setPower } from '../store/power.ts';
 import { powerOf } from '../store/power-rows.ts';
 import type { HostPower } from './shown.ts';
-import type { Wishes } from '../store/wishes.ts';
-import { guestsAt, type PowerState, type World } from '../wishes/facts.ts';
+import type { Requests } from '../store/requests.ts';
+import { guestsAt, type PowerState, type World } from '../requests/facts.ts';
 import { stepsOf, type PowerHost, type PowerStep } from './steps.ts';
 
 export interface PowerWatchDependencies {
   readonly store: Store;
   readonly policies: Pick<Policies, 'list'>;
-  readonly wishes: Pick<Wishes, 'world'>;
+  readonly requests: Pick<Requests, 'world'>;
   readonly fleet: FleetView;
   readonly clock: Clock;
   readonly log: Log;
@@ -41,7 +41,7 @@ const LOOK_MS = 10_000;
 const NOT_AGAIN_MS = 3_600_000;
 const CALL_AGAIN_MS = 120_000;
 /** In place of a request: a host that is put to sleep is closed for the program alone. */
-const FALLING_ASLEEP = 'w-fallingasleep';
+const FALLING_ASLEEP = 'r-fallingasleep';
 
 /**
  * Puts hosts without guests to sleep by the site's program, and wakes those that are asked for: of the hosts whose shards
@@ -79,8 +79,8 @@ export class PowerWatch {
 
   /** Looks at all hosts once, and begins what is to be done with its own. */
   async look(settings: Settings): Promise<void> {
-    const { store, policies, wishes, fleet, held } = this.#deps;
-    const world = { ...(await wishes.world()), ...(await fleet.look('now')) };
+    const { store, policies, requests, fleet, held } = this.#deps;
+    const world = { ...(await requests.world()), ...(await fleet.look('now')) };
     const power = await powerOf(store.db);
     const scopes = sleepers(await policies.list());
     const hosts = [...world.hosts.keys()].map((name) =>
@@ -221,7 +221,7 @@ export class PowerWatch {
   }
 
   async #nowMs(): Promise<number> {
-    return (await this.#deps.wishes.world()).nowMs;
+    return (await this.#deps.requests.world()).nowMs;
   }
 }
 

@@ -4,7 +4,11 @@ import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { Poller } from '../../poller.ts';
 import type { agentContract } from '../../protocol/contract.ts';
-import { newWish, wishAsk, type Wish } from '../../protocol/controller/wish.ts';
+import {
+  newRequest,
+  requestAsk,
+  type FleetRequest,
+} from '../../protocol/controller/fleet-request.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { ControllerConfig } from '../config.ts';
 import { EventLoopYield } from '../event-loop-yield.ts';
@@ -48,7 +52,7 @@ export interface RecoverWatchDependencies {
   readonly policy: ControllerConfig['recover'];
   readonly held: () => Held;
   readonly agentAt: (host: string) => Pick<Api<typeof agentContract>, 'putStandby'> | undefined;
-  readonly add: (wish: Wish) => Promise<void>;
+  readonly add: (request: FleetRequest) => Promise<void>;
   /** Called with each look: whether a host has more labelled guests than are kept. */
   readonly exceeds?: (host: string, isExceeded: boolean) => void;
   /** Called before each piece of work. */
@@ -67,8 +71,8 @@ export class RecoverWatch {
   readonly #looks: Poller;
   readonly #eventLoop: EventLoopYield;
   readonly #hash: (text: string) => string;
-  /** By host: the wish that was asked for last. */
-  readonly #wished = new Map<string, string>();
+  /** By host: the request that was asked for last. */
+  readonly #requested = new Map<string, string>();
   /** By source: its asks under way, one after another. */
   readonly #open = new Map<string, Promise<void>>();
   /** By destination: the number of asks under way. */
@@ -150,25 +154,25 @@ export class RecoverWatch {
         state === 'silent' &&
         this.#isMine(host) &&
         nowMs - sinceMs >= policy.silentMs &&
-        this.#wished.get(host) !== idOf(host, sinceMs),
+        this.#requested.get(host) !== idOf(host, sinceMs),
     );
     const names = silent.map(({ host }) => host);
     const labelled = await labelledGuests(store, names, () => this.#turn());
     for (const { host, sinceMs, nowMs } of silent)
       if ((labelled.get(host) ?? NONE).covered.length > 0)
-        await this.#wish(host, idOf(host, sinceMs), nowMs);
+        await this.#request(host, idOf(host, sinceMs), nowMs);
     const members = new Set(hosts.map(({ host }) => host));
-    for (const host of this.#wished.keys()) if (!members.has(host)) this.#wished.delete(host);
+    for (const host of this.#requested.keys()) if (!members.has(host)) this.#requested.delete(host);
   }
 
-  /** One wish for each time that a host has fallen silent: asked for again it is the same. */
-  async #wish(host: string, id: string, nowMs: number): Promise<void> {
+  /** One request for each time that a host has fallen silent: asked for again it is the same. */
+  async #request(host: string, id: string, nowMs: number): Promise<void> {
     const { add, log } = this.#deps;
-    const ask = wishAsk.parse({ kind: 'recover', hosts: [host] });
+    const ask = requestAsk.parse({ kind: 'recover', hosts: [host] });
     try {
-      await add(newWish(id, ask, { nowMs, by: 'the policy' }));
-      this.#wished.set(host, id);
-      log.warn({ host, wish: id }, 'host does not answer: its guests will be started elsewhere');
+      await add(newRequest(id, ask, { nowMs, by: 'the policy' }));
+      this.#requested.set(host, id);
+      log.warn({ host, request: id }, 'host does not answer: its guests will be started elsewhere');
     } catch (thrown) {
       // A person asked for it, and that is open.
       log.debug({ host, error: toGodwitError(thrown) }, 'recovery not requested');
@@ -272,4 +276,4 @@ async function ask(
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 const idOf = (host: string, sinceMs: number): string =>
-  `w-${sha256(`recover ${host} ${sinceMs}`).slice(0, 16)}`;
+  `r-${sha256(`recover ${host} ${sinceMs}`).slice(0, 16)}`;

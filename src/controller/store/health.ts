@@ -1,28 +1,28 @@
 import { godwitError } from '../../errors.ts';
-import { newWish, wishAsk } from '../../protocol/controller/wish.ts';
+import { newRequest, requestAsk } from '../../protocol/controller/fleet-request.ts';
 import { mayWrite, type Held } from '../inventory/leases.ts';
 import type { Store } from './store.ts';
-import { addWish, openDrain, raiseAdmission } from './wish-requests.ts';
-import type { Db } from './wish-rows.ts';
+import { addRequest, openDrain, raiseAdmission } from './new-requests.ts';
+import type { Db } from './request-rows.ts';
 
 /**
- * A host that is ill. `words`: what of its hardware fails; empty where a person noted that it needs care and no more. `wish`:
+ * A host that is ill. `words`: what of its hardware fails; empty where a person noted that it needs care and no more. `request`:
  * the drain that was asked for on that ground.
  */
 export interface IllHost {
   readonly host: string;
   readonly sinceMs: number;
   readonly words: string;
-  readonly wish?: string;
+  readonly request?: string;
 }
 
 /** By host. */
 export async function illHosts({ db }: Pick<Store, 'db'>): Promise<Map<string, IllHost>> {
   const rows = await db.selectFrom('host_health').selectAll().execute();
   return new Map(
-    rows.map(({ host, began_at: sinceMs, words, wish }) => [
+    rows.map(({ host, began_at: sinceMs, words, request }) => [
       host,
-      { host, sinceMs, words, ...(wish === null ? {} : { wish }) },
+      { host, sinceMs, words, ...(request === null ? {} : { request }) },
     ]),
   );
 }
@@ -70,7 +70,7 @@ export async function writeIll(
     if (!(await mayWrite(db, store, held, host))) return;
     await db
       .insertInto('host_health')
-      .values({ host, began_at: store.nowMs, words, wish: null })
+      .values({ host, began_at: store.nowMs, words, request: null })
       .onConflict((conflict) => conflict.column('host').doUpdateSet({ words }))
       .execute();
   });
@@ -90,9 +90,9 @@ const POLICY = 'the health policy';
 async function drainedByPolicy(db: Db): Promise<number> {
   const { count } = await db
     .selectFrom('host_health')
-    .innerJoin('wishes', 'wishes.id', 'host_health.wish')
+    .innerJoin('requests', 'requests.id', 'host_health.request')
     .select(({ fn }) => fn.countAll<number>().as('count'))
-    .where('wishes.created_by', '=', POLICY)
+    .where('requests.created_by', '=', POLICY)
     .executeTakeFirstOrThrow();
   return Number(count);
 }
@@ -110,18 +110,18 @@ export async function drainIll(
     if (!(await mayWrite(db, store, held, host))) return undefined;
     // Of several controllers one counts at a time.
     await raiseAdmission(db);
-    const rows = await db.selectFrom('host_health').select(['host', 'wish']).execute();
+    const rows = await db.selectFrom('host_health').select(['host', 'request']).execute();
     const own = rows.find((row) => row.host === host);
-    if (own === undefined || own.wish !== null) return undefined;
-    let wish = await openDrain(db, host);
-    if (wish === undefined) {
+    if (own === undefined || own.request !== null) return undefined;
+    let request = await openDrain(db, host);
+    if (request === undefined) {
       if ((await drainedByPolicy(db)) >= most) return undefined;
-      const ask = wishAsk.parse({ kind: 'drain', hosts: [host] });
+      const ask = requestAsk.parse({ kind: 'drain', hosts: [host] });
       const { now: nowMs } = await db.selectNoFrom(store.nowMs.as('now')).executeTakeFirstOrThrow();
-      await addWish(db, newWish(id, ask, { nowMs, by: POLICY }), store.nowMs);
-      wish = id;
+      await addRequest(db, newRequest(id, ask, { nowMs, by: POLICY }), store.nowMs);
+      request = id;
     }
-    await db.updateTable('host_health').set({ wish }).where('host', '=', host).execute();
-    return wish;
+    await db.updateTable('host_health').set({ request }).where('host', '=', host).execute();
+    return request;
   });
 }

@@ -1,8 +1,8 @@
 import type { FleetLimits, LimitsChange } from '../../protocol/controller/limits.ts';
 import { defined } from '../../protocol/defined.ts';
 import type { Store } from './store.ts';
-import { raiseAdmission } from './wish-requests.ts';
-import { limitsOf, marksOf, type Db } from './wish-rows.ts';
+import { raiseAdmission } from './new-requests.ts';
+import { limitsOf, marksOf, type Db } from './request-rows.ts';
 
 export function readLimits(store: Store): Promise<FleetLimits> {
   return store.transaction(async (db) => {

@@ -1,6 +1,6 @@
 import type { NewMigration } from '../history/record.ts';
 import type { MigrationRow } from './tables.ts';
-import type { Db } from './wish-rows.ts';
+import type { Db } from './request-rows.ts';
 
 /**
  * The row of one migration: which host may write what into it. A row belongs to the host that reports it (`told_by`), so
@@ -64,7 +64,7 @@ async function takeOver(db: Db, row: MigrationRow): Promise<void> {
     await keyed(db.deleteFrom('migrations'), of(host)).execute();
 }
 
-/** Whether a wish asked for a move of that id, and this is not it. */
+/** Whether a request asked for a move of that id, and this is not it. */
 async function isOfAnotherMove(db: Db, row: NewMigration): Promise<boolean> {
   const { id, guest, source, destination } = row;
   const columns = ['guest', 'source', 'destination'] as const;

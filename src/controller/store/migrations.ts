@@ -11,7 +11,7 @@ import {
 } from './migration-rows.ts';
 import type { Store } from './store.ts';
 import type { MigrationRow } from './tables.ts';
-import type { Db } from './wish-rows.ts';
+import type { Db } from './request-rows.ts';
 
 /** Values of one statement. */
 const IDS_AT_ONCE = 500;
@@ -39,9 +39,9 @@ export interface FoundMigration {
   readonly report: string | null;
 }
 
-/** A row without what is long, and which wish asked for it. */
+/** A row without what is long, and which request asked for it. */
 export type ListedMigration = Omit<MigrationRow, 'report' | 'figures'> & {
-  readonly wish: string | null;
+  readonly request: string | null;
   readonly by: string | null;
 };
 
@@ -259,7 +259,7 @@ function listed({ db }: Pick<Store, 'db'>) {
     .leftJoin('moves', (join) =>
       join.onRef('moves.id', '=', 'migrations.id').onRef('moves.source', '=', 'migrations.source'),
     )
-    .leftJoin('wishes', 'wishes.id', 'moves.wish_id')
+    .leftJoin('requests', 'requests.id', 'moves.request_id')
     .select([
       'migrations.id',
       'migrations.guest',
@@ -280,7 +280,7 @@ function listed({ db }: Pick<Store, 'db'>) {
       'migrations.link_rate',
       'migrations.dirty_rate',
       'migrations.epoch',
-      'moves.wish_id as wish',
-      'wishes.created_by as by',
+      'moves.request_id as request',
+      'requests.created_by as by',
     ]);
 }

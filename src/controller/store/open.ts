@@ -108,7 +108,7 @@ function openFile(file: string): DatabaseSync {
   } finally {
     process.umask(mask);
   }
-  // An accepted wish is on the disk: a controller that answered may lose its power.
+  // An accepted request is on the disk: a controller that answered may lose its power.
   database.exec(
     `pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = ${BUSY_MS};`,
   );

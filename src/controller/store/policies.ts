@@ -8,15 +8,15 @@ import {
   type PolicySettings,
   type Proposal,
 } from '../../protocol/controller/policy.ts';
-import type { Wish } from '../../protocol/controller/wish.ts';
+import type { FleetRequest } from '../../protocol/controller/fleet-request.ts';
 import { isSettled } from '../policy/proposals.ts';
 import { boundLeases, isDue } from './moments.ts';
 import type { Store } from './store.ts';
 import { askToWake } from './power.ts';
 import { groupsOf, policyView, type PolicyView } from './policy-view.ts';
 import { lockProposal, readPolicy, readProposal, writeProposal } from './proposal-rows.ts';
-import { addWish, cancelWish } from './wish-requests.ts';
-import type { Db } from './wish-rows.ts';
+import { addRequest, cancelRequest } from './new-requests.ts';
+import type { Db } from './request-rows.ts';
 
 /** The right to look for one policy: a lease by the clock of the store, with an epoch of its own. */
 export interface PolicyClaim {
@@ -27,9 +27,12 @@ export interface PolicyClaim {
 
 export interface PolicyChange {
   readonly look: PolicyLook;
-  /** Each with the wishes that it becomes, where the policy accepts it itself. */
-  readonly proposals: readonly { readonly proposal: Proposal; readonly wishes: readonly Wish[] }[];
-  /** Wishes of which nothing more begins. */
+  /** Each with the requests that it becomes, where the policy accepts it itself. */
+  readonly proposals: readonly {
+    readonly proposal: Proposal;
+    readonly requests: readonly FleetRequest[];
+  }[];
+  /** Requests of which nothing more begins. */
   readonly cancel: readonly string[];
   /** Hosts that sleep and are needed. */
   readonly wake: readonly string[];
@@ -184,13 +187,13 @@ export class Policies {
         .where('scope', '=', scope)
         .executeTakeFirstOrThrow();
       const { rejectedMs } = readPolicy(row);
-      for (const { proposal, wishes } of change.proposals) {
+      for (const { proposal, requests } of change.proposals) {
         // A person may have decided while this look was made; what he said stands.
         if (await isDecided(db, proposal)) continue;
-        for (const wish of wishes) await addWish(db, wish, this.#store.nowMs);
+        for (const request of requests) await addRequest(db, request, this.#store.nowMs);
         await writeProposal(db, proposal, isSettled(proposal, change.look.atMs, rejectedMs));
       }
-      for (const id of change.cancel) await cancelWish(db, id, CANCEL_LET_RUN);
+      for (const id of change.cancel) await cancelRequest(db, id, CANCEL_LET_RUN);
       await askToWake(db, change.wake, this.#store.nowMs);
       await prune(db, kind, scope);
       return true;

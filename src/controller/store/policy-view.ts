@@ -6,12 +6,12 @@ import {
   type PolicyKind,
   type Proposal,
 } from '../../protocol/controller/policy.ts';
-import type { Wish } from '../../protocol/controller/wish.ts';
+import type { FleetRequest } from '../../protocol/controller/fleet-request.ts';
 import type { OwnMove } from '../policy/foreign-moves.ts';
 import type { PastMove } from '../policy/inventory.ts';
 import type { MadeMove } from '../policy/proposals.ts';
 import { readPolicy, readProposal } from './proposal-rows.ts';
-import { readMove, readWish, type Db } from './wish-rows.ts';
+import { readMove, readRequest, type Db } from './request-rows.ts';
 
 const DAY_MS = 86_400_000;
 const MAX_READ = 10_000;
@@ -22,12 +22,12 @@ export interface PolicyView {
   readonly policy: Policy;
   /** Those of it that are not settled. */
   readonly proposals: readonly Proposal[];
-  readonly wishes: ReadonlyMap<string, Wish>;
+  readonly requests: ReadonlyMap<string, FleetRequest>;
   readonly made: readonly MadeMove[];
   /** Moves of the last day that were made, and all that Godwit made or makes. */
   readonly past: readonly PastMove[];
   readonly own: readonly OwnMove[];
-  /** Guests that a wish is to move, whether its move has begun or not, and where to; '' where it may be several hosts. */
+  /** Guests that a request is to move, whether its move has begun or not, and where to; '' where it may be several hosts. */
   readonly asked: ReadonlyMap<string, string>;
   /** Hosts of the groups of this kind. */
   readonly groups: readonly { readonly scope: string; readonly hosts: readonly string[] }[];
@@ -60,13 +60,13 @@ export async function policyView(
     .limit(MAX_READ)
     .execute();
   const proposals = rows.map(({ body }) => readProposal(body));
-  const ids = proposals.flatMap((each) => (each.state === 'accepted' ? each.wishes : []));
+  const ids = proposals.flatMap((each) => (each.state === 'accepted' ? each.requests : []));
   const all = await movesOf(db, now - DAY_MS);
   return {
     nowMs: now,
     policy: readPolicy(policy),
     proposals,
-    ...(await wishesOf(db, ids)),
+    ...(await requestsOf(db, ids)),
     past: all.flatMap(({ guest, source, isDone, endedAtMs }) =>
       isDone && endedAtMs !== null ? [{ guest, from: source, endedAtMs }] : [],
     ),
@@ -88,7 +88,7 @@ interface KnownMove {
   readonly endedAtMs: number | null;
 }
 
-/** Moves that wishes asked for, and migrations that anybody asked an agent for; those that are open or ended since. */
+/** Moves that requests asked for, and migrations that anybody asked an agent for; those that are open or ended since. */
 async function movesOf(db: Db, sinceMs: number): Promise<KnownMove[]> {
   const moves = await db
     .selectFrom('moves')
@@ -101,7 +101,7 @@ async function movesOf(db: Db, sinceMs: number): Promise<KnownMove[]> {
     .where((eb) => eb.or([eb('ended_at', 'is', null), eb('ended_at', '>', sinceMs)]))
     .execute();
   const ids = new Set(moves.map(({ id }) => id));
-  // A migration of a wish has the id of its move.
+  // A migration of a request has the id of its move.
   return [...moves, ...migrations.filter(({ id }) => !ids.has(id))].map((each) => ({
     guest: each.guest,
     source: each.source,
@@ -113,14 +113,14 @@ async function movesOf(db: Db, sinceMs: number): Promise<KnownMove[]> {
 
 async function askedGuests(db: Db): Promise<ReadonlyMap<string, string>> {
   const open = await db
-    .selectFrom('wishes')
+    .selectFrom('requests')
     .select(['subject', 'body'])
     .where('kind', '=', 'migration')
     .where('ended_at', 'is', null)
     .execute();
   return new Map(
     open.map(({ subject, body }) => {
-      const { ask, phase } = readWish(body);
+      const { ask, phase } = readRequest(body);
       const [to = '', ...more] = ask.to ?? [];
       return [subject, phase === 'working' && more.length === 0 ? to : ''];
     }),
@@ -141,29 +141,29 @@ export async function groupsOf(
   return rows.map((row) => ({ scope: row.scope, hosts: readPolicy(row).hosts ?? [] }));
 }
 
-async function wishesOf(
+async function requestsOf(
   db: Db,
   ids: readonly string[],
-): Promise<Pick<PolicyView, 'wishes' | 'made'>> {
-  if (ids.length === 0) return { wishes: new Map(), made: [] };
+): Promise<Pick<PolicyView, 'requests' | 'made'>> {
+  if (ids.length === 0) return { requests: new Map(), made: [] };
   const rows = await db
-    .selectFrom('wishes')
+    .selectFrom('requests')
     .select(['id', 'body'])
     .where('id', 'in', ids)
     .execute();
   const moves = await db
     .selectFrom('moves')
     .leftJoin('migrations', 'migrations.id', 'moves.id')
-    .select(['moves.wish_id', 'moves.body', 'migrations.downtime_ms', 'migrations.bytes'])
-    .where('moves.wish_id', 'in', ids)
+    .select(['moves.request_id', 'moves.body', 'migrations.downtime_ms', 'migrations.bytes'])
+    .where('moves.request_id', 'in', ids)
     .where('moves.state', '=', 'done')
     .execute();
   return {
-    wishes: new Map(rows.map(({ id, body }) => [id, readWish(body)])),
-    made: moves.map(({ wish_id: wish, body, downtime_ms: downtimeMs, bytes }) => {
+    requests: new Map(rows.map(({ id, body }) => [id, readRequest(body)])),
+    made: moves.map(({ request_id: request, body, downtime_ms: downtimeMs, bytes }) => {
       const { createdAtMs, endedAtMs = createdAtMs } = readMove(body);
       return {
-        wish,
+        request,
         endedAtMs,
         seconds: (endedAtMs - createdAtMs) / 1000,
         ...(downtimeMs === null ? {} : { downtimeMs }),

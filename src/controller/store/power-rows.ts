@@ -1,5 +1,5 @@
 import { WAKE_MS, type HostPower, type PowerNow } from '../power/shown.ts';
-import type { PowerState } from '../wishes/facts.ts';
+import type { PowerState } from '../requests/facts.ts';
 import type { Store } from './store.ts';
 
 /** By host. */

@@ -1,9 +1,9 @@
 import type { RawBuilder } from 'kysely';
 import { mayWrite, type Held } from '../inventory/leases.ts';
-import type { PowerState } from '../wishes/facts.ts';
+import type { PowerState } from '../requests/facts.ts';
 import type { Store } from './store.ts';
-import { raiseAdmission } from './wish-requests.ts';
-import type { Db } from './wish-rows.ts';
+import { raiseAdmission } from './new-requests.ts';
+import type { Db } from './request-rows.ts';
 
 /**
  * Closes a host that is to fall asleep: from now on nobody moves a guest there. False where one is there or on its way,

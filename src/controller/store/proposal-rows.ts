@@ -5,7 +5,7 @@ import type { Policy, PolicySettings, Proposal } from '../../protocol/controller
 import { policyKind } from '../../protocol/controller/policy.ts';
 import { subjectOf } from '../policy/proposals.ts';
 import type { Tables } from './tables.ts';
-import type { Db } from './wish-rows.ts';
+import type { Db } from './request-rows.ts';
 
 export const readProposal = (body: string): Proposal => proposalShape.parse(JSON.parse(body));
 

@@ -4,8 +4,8 @@ import type { Proposal, ProposalState } from '../../protocol/controller/policy.t
 import { accepted } from '../policy/proposals.ts';
 import type { Store } from './store.ts';
 import { lockProposal, readProposal, writeProposal } from './proposal-rows.ts';
-import { addWish } from './wish-requests.ts';
-import type { Db } from './wish-rows.ts';
+import { addRequest } from './new-requests.ts';
+import type { Db } from './request-rows.ts';
 
 export interface ProposalsAsked {
   readonly state?: ProposalState | undefined;
@@ -51,21 +51,21 @@ export class Proposals {
 
   /**
    * Asks for its moves; where its policy's mode is approve, for those of all that its look made and that are open still.
-   * GODWIT_PROPOSAL_CLOSED where it is decided or expired; GODWIT_WISH_OPEN where one of its guests is asked to move already.
+   * GODWIT_PROPOSAL_CLOSED where it is decided or expired; GODWIT_REQUEST_OPEN where one of its guests is asked to move already.
    */
-  async accept(id: string, by: string): Promise<{ accepted: string[]; wishes: string[] }> {
+  async accept(id: string, by: string): Promise<{ accepted: string[]; requests: string[] }> {
     return this.#store.transaction(async (db) => {
       const first = await undecided(db, id);
       const all = (await isApproved(db, first)) ? await ofRun(db, first) : [first];
       const nowMs = await this.#now(db);
       const done = all.map((each) => accepted(each, { nowMs, by: by.slice(0, 256) }));
-      for (const { proposal, wishes } of done) {
-        for (const wish of wishes) await addWish(db, wish, this.#store.nowMs);
+      for (const { proposal, requests } of done) {
+        for (const request of requests) await addRequest(db, request, this.#store.nowMs);
         await writeProposal(db, proposal, false);
       }
       return {
         accepted: done.map(({ proposal }) => proposal.id),
-        wishes: done.flatMap(({ proposal }) => proposal.wishes),
+        requests: done.flatMap(({ proposal }) => proposal.requests),
       };
     });
   }

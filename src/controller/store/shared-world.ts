@@ -1,11 +1,11 @@
-import type { Move } from '../../protocol/controller/wish.ts';
-import type { Reservation, World } from '../wishes/facts.ts';
-import { reservationOf } from '../wishes/step.ts';
+import type { Move } from '../../protocol/controller/fleet-request.ts';
+import type { Reservation, World } from '../requests/facts.ts';
+import { reservationOf } from '../requests/step.ts';
 import type { Store } from './store.ts';
-import { OtherWishes } from './other-wishes.ts';
-import { limitsOf, marksOf, reservationsOf } from './wish-rows.ts';
+import { OtherRequests } from './other-requests.ts';
+import { limitsOf, marksOf, reservationsOf } from './request-rows.ts';
 
-/** What the decisions of all wishes rest on alike, and the count of promises that it has seen at least. */
+/** What the decisions of all requests rest on alike, and the count of promises that it has seen at least. */
 export interface Shared extends Pick<World, 'marks' | 'reservations' | 'limits' | 'others'> {
   readonly admission: number;
 }
@@ -14,13 +14,13 @@ export interface Shared extends Pick<World, 'marks' | 'reservations' | 'limits' 
 const FRESH_MS = 300;
 
 /**
- * One reading for all wishes of a controller: each of them looks several times a second, and the promises of a fleet are
+ * One reading for all requests of a controller: each of them looks several times a second, and the promises of a fleet are
  * hundreds of rows.
  */
 export class SharedWorld {
   readonly #store: Store;
   readonly #monotonicMs: () => number;
-  readonly #others = new OtherWishes();
+  readonly #others = new OtherRequests();
   #last: { readonly shared: Shared; readonly untilMs: number } | undefined;
   #reading: Promise<Shared> | undefined;
 
@@ -53,7 +53,7 @@ export class SharedWorld {
   }
 }
 
-export function readShared(store: Store, others = new OtherWishes()): Promise<Shared> {
+export function readShared(store: Store, others = new OtherRequests()): Promise<Shared> {
   return store.transaction(async (db) => {
     // Before the promises themselves: one that is made meanwhile makes this count an old one.
     const { value: admission } = await db
@@ -76,13 +76,13 @@ export function readShared(store: Store, others = new OtherWishes()): Promise<Sh
 /** Its own moves are read anew; one that was settled since the others were read is given back now. */
 export function withOwn(
   all: readonly Reservation[],
-  wish: string,
+  request: string,
   moves: readonly Move[],
   nowMs: number,
 ): Reservation[] {
   const open = new Set(moves.map(({ id }) => id));
   const others = all.flatMap((each): Reservation[] => {
-    if (each.wish !== wish || each.givenBackAtMs !== undefined) return [each];
+    if (each.request !== request || each.givenBackAtMs !== undefined) return [each];
     const { source: _source, ...memory } = each;
     return open.has(each.move) ? [] : [{ ...memory, givenBackAtMs: nowMs }];
   });

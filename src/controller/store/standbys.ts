@@ -3,7 +3,7 @@ import { MAX_OF_ONE_SOURCE } from '../../protocol/public/recovery.ts';
 import { guestInfo } from '../../protocol/public/hosts/host.ts';
 import { isClaim } from '../../protocol/public/moving.ts';
 import { mergeRows } from '../inventory/claims.ts';
-import type { StandbyFacts } from '../wishes/facts.ts';
+import type { StandbyFacts } from '../requests/facts.ts';
 import type { Store } from './store.ts';
 
 /** The last answer of one host about one guest of another host. */

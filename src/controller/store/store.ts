@@ -6,7 +6,7 @@ import type { Database, Tables } from './tables.ts';
 export interface Store {
   readonly kind: 'sqlite' | 'postgres';
   readonly db: Database;
-  /** For what people and programs read: its connections are not waited for behind the work of hundreds of wishes. */
+  /** For what people and programs read: its connections are not waited for behind the work of hundreds of requests. */
   readonly reads: Database;
   /**
    * All of `work` or nothing of it. It may run again where the database gave way to another transaction. GODWIT_STORE_NEWER

@@ -19,7 +19,7 @@ export interface Tables {
   /** Roll-ups of all hosts of a shard, for one minute or one hour from `at`. */
   rollups: { shard: number; span: string; at: number; body: string };
 
-  wishes: {
+  requests: {
     id: string;
     kind: string;
     subject: string;
@@ -33,13 +33,13 @@ export interface Tables {
     due_at: number;
     ended_at: number | null;
   };
-  claims: { wish_id: string; owner: string; epoch: number; lease_until: number };
+  claims: { request_id: string; owner: string; epoch: number; lease_until: number };
   /** Every migration that a host reported, whoever asked for it. */
   migrations: MigrationRow;
-  /** Migrations that wishes asked for. */
+  /** Migrations that requests asked for. */
   moves: {
     id: string;
-    wish_id: string;
+    request_id: string;
     guest: string;
     source: string;
     destination: string;
@@ -54,7 +54,7 @@ export interface Tables {
   /** Memory that a destination keeps for a move; it outlives the controller that promised it. */
   reservations: {
     move_id: string;
-    wish_id: string;
+    request_id: string;
     host: string;
     source: string;
     memory_bytes: number;
@@ -70,8 +70,8 @@ export interface Tables {
     in_limit: number | null;
     maintenance: string | null;
   };
-  /** Hosts that are ill. `wish`: the drain that the policy asked for. */
-  host_health: { host: string; began_at: number; words: string; wish: string | null };
+  /** Hosts that are ill. `request`: the drain that the policy asked for. */
+  host_health: { host: string; began_at: number; words: string; request: string | null };
   /** Hosts that fall asleep, sleep or wake; all others are on. */
   host_power: { host: string; state: string; since: number };
   limits: { scope: string; name: string; most: number };

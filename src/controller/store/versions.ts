@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { audit, auditShares } from './audit.ts';
 import type { Database, StoreKind } from './tables.ts';
 import { migrations, migrationsByReporter } from './versions-history.ts';
+import { requestNames } from './versions-requests.ts';
 import { sessionSubjects, sessionTokens, whoMayWhat } from './versions-who.ts';
 
 /** Where guests of dead hosts can be started, see Tables. */
@@ -63,6 +64,7 @@ export const VERSIONS: readonly ((db: Database, kind: StoreKind) => Promise<void
   sessionSubjects,
   migrationsByReporter,
   sessionTokens,
+  requestNames,
 ];
 
 /** Hosts that have no agent, since a manager speaks for them. */

@@ -88,7 +88,7 @@ export class Traces {
     const found = rows.find(({ row }) => row.told_by === source) ?? rows[0];
     if (found === undefined) return undefined;
     const { row, report } = found;
-    const migration = reportedRow(row, { wish: row.wish, by: row.by });
+    const migration = reportedRow(row, { request: row.request, by: row.by });
     const spans = spansOf(migration, report === null ? undefined : unpacked(report));
     const resource = {
       'service.name': 'godwit-controller',

@@ -75,7 +75,7 @@ function phasesOf(whole: OtlpSpan, report: Report | undefined, startMs: number):
 }
 
 function factsOf(migration: FleetMigration, report: Report | undefined) {
-  const { id, guest, source, destination, mode, outcome, wish, by, code } = migration;
+  const { id, guest, source, destination, mode, outcome, request, by, code } = migration;
   return {
     'godwit.migration': id,
     'godwit.guest': guest,
@@ -83,7 +83,7 @@ function factsOf(migration: FleetMigration, report: Report | undefined) {
     'godwit.destination': destination,
     'godwit.mode': mode,
     'godwit.outcome': outcome,
-    'godwit.wish': wish,
+    'godwit.request': request,
     'godwit.asked_by': by,
     'godwit.bytes': migration.bytes,
     'godwit.downtime_ms': migration.downtimeMs,

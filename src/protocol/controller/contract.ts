@@ -17,7 +17,7 @@ import { historyRoutes } from './history.ts';
 import { limitRoutes } from './limits.ts';
 import { maintenanceRoutes } from './maintenance.ts';
 import { managerRoutes } from './managers.ts';
-import { wishRoutes } from './wishes.ts';
+import { requestRoutes } from './fleet-requests.ts';
 import {
   fleetGuest,
   fleetGuestDetail,
@@ -193,7 +193,7 @@ export const controllerContract = {
       'GODWIT_SAME_HOST',
     ],
   }),
-  ...wishRoutes,
+  ...requestRoutes,
   ...historyRoutes,
   ...auditRoutes,
   ...limitRoutes,

@@ -4,7 +4,7 @@ import { guestInfo, name64 } from '../public/hosts/host.ts';
 import { eventId } from '../public/hosts/host-event.ts';
 import { fleetHost } from './fleet.ts';
 import { migrationHappened } from './history.ts';
-import { wish } from './wish.ts';
+import { fleetRequest } from './fleet-request.ts';
 
 /** One thing that happened on the hosts that a controller follows. */
 const fleetNews = z.discriminatedUnion('type', [
@@ -28,8 +28,8 @@ const fleetNews = z.discriminatedUnion('type', [
     hosts: z.array(hostName).max(64),
   }),
   migrationHappened,
-  /** A wish is new or another than it was, whichever controller works on it. Its lists have their first hundred. */
-  z.object({ type: z.literal('wish'), wish }),
+  /** A request is new or another than it was, whichever controller works on it. Its lists have their first hundred. */
+  z.object({ type: z.literal('request'), request: fleetRequest }),
 ]);
 export type FleetNews = z.infer<typeof fleetNews>;
 

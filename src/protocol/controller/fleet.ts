@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { address, bytes, hostName, moment, shortText, siteName } from '../names.ts';
 import { labels } from '../labels.ts';
-import { wishId } from '../public/order.ts';
+import { requestId } from '../public/order.ts';
 import { guestInfo, hostInfo, name64 } from '../public/hosts/host.ts';
 import { hostLoad } from '../public/hosts/load.ts';
 
@@ -53,12 +53,12 @@ export type FleetHost = z.infer<typeof fleetHost>;
 
 /** A host as lists report it. Events of hosts do not say what is here besides. */
 export const listedHost = fleetHost.extend({
-  /** No guest comes to it since then: that wish drained it, and nobody has opened it again. */
-  closed: z.object({ since: moment, wish: wishId }).optional(),
+  /** No guest comes to it since then: that request drained it, and nobody has opened it again. */
+  closed: z.object({ since: moment, request: requestId }).optional(),
   /** What a person noted of it: nothing moves there meanwhile. */
   maintenance: z.string().max(1000).optional(),
-  /** It is ill, by what its hardware says or a person noted; `wish`: the drain that the health policy asked for. */
-  ill: z.object({ since: moment, words: shortText, wish: wishId.optional() }).optional(),
+  /** It is ill, by what its hardware says or a person noted; `request`: the drain that the health policy asked for. */
+  ill: z.object({ since: moment, words: shortText, request: requestId.optional() }).optional(),
 });
 export type ListedHost = z.infer<typeof listedHost>;
 

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../errors.ts';
 import { bytes, guestName, hostName, migrationId, moment, ms, shortText } from '../names.ts';
 import { eventId } from '../public/hosts/host-event.ts';
 import { cancelAnswer, END_PHASES, mode, phase, progress, report } from '../public/migration.ts';
-import { wishId } from '../public/order.ts';
+import { requestId } from '../public/order.ts';
 import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
 import { LIST_BYTES, REPORT_BYTES, route } from '../route.ts';
 
@@ -49,8 +49,8 @@ export const fleetMigration = z.object({
   percent: percent.optional(),
   /** Where it stands, of one that is open. */
   step: phase.optional(),
-  /** The wish that asked for it, and who asked for that; absent where a person began it at an agent. */
-  wish: wishId.optional(),
+  /** The request that asked for it, and who asked for that; absent where a person began it at an agent. */
+  request: requestId.optional(),
   by: z.string().max(256).optional(),
   /** Why it did not come to its end. */
   code: z.string().max(64).optional(),
@@ -108,7 +108,7 @@ export const guestStay = z.object({
   /** Why it came, in words; with the migration that brought it. */
   why: shortText,
   migration: migrationId.optional(),
-  wish: wishId.optional(),
+  request: requestId.optional(),
   by: z.string().max(256).optional(),
   /** What was tried meanwhile and came to nothing, oldest first. */
   tries: z.array(guestTry).max(1000),
@@ -245,7 +245,7 @@ export const historyRoutes = {
     access: 'operator',
     params: byId,
     /** `request`: the one of the fleet that it is a move of, which does not move the guest again. */
-    query: ofSource.extend({ request: wishId.optional() }),
+    query: ofSource.extend({ request: requestId.optional() }),
     response: cancelAnswer,
     errors: [
       ...STORING,

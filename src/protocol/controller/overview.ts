@@ -24,7 +24,7 @@ const overviewHost = z.tuple([
   share.nullable(),
   /** How much of the time something waited for a processor, memory or a disk: the greatest of the three. */
   share.nullable(),
-  /** 1: a wish empties it, or has. */
+  /** 1: a request empties it, or has. */
   z.union([z.literal(0), z.literal(1)]),
   /** Its guests. */
   count,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bytes, hostName, shortText } from '../names.ts';
 import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
-import { wishId } from '../public/order.ts';
+import { requestId } from '../public/order.ts';
 import { LARGE_BYTES, LIST_BYTES, REPORT_BYTES, route } from '../route.ts';
 import {
   policy,
@@ -113,9 +113,14 @@ export const policyRoutes = {
     params: byId,
     response: z.object({
       accepted: z.array(proposalId).max(MAX_PER_PAGE),
-      wishes: z.array(wishId).max(100_000),
+      requests: z.array(requestId).max(100_000),
     }),
-    errors: [...STORING, 'GODWIT_PROPOSAL_UNKNOWN', 'GODWIT_PROPOSAL_CLOSED', 'GODWIT_WISH_OPEN'],
+    errors: [
+      ...STORING,
+      'GODWIT_PROPOSAL_UNKNOWN',
+      'GODWIT_PROPOSAL_CLOSED',
+      'GODWIT_REQUEST_OPEN',
+    ],
   }),
   rejectProposal: route({
     method: 'POST',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bytes, guestName, hostName, ms, shortText } from '../names.ts';
-import { wishId } from '../public/order.ts';
-import { atMs } from './wish.ts';
+import { requestId } from '../public/order.ts';
+import { atMs } from './fleet-request.ts';
 
 /** What a standing policy is after: hosts that have what their guests ask for, or fewer hosts. */
 export const policyKind = z.enum(['balance', 'consolidate']);
@@ -107,7 +107,7 @@ const PROPOSAL_STATES = [
   'left',
 ] as const;
 /**
- * `snoozed`: not shown until a moment. `accepted`: its moves are wishes that are worked on. `expired`: later looks do not
+ * `snoozed`: not shown until a moment. `accepted`: its moves are requests that are worked on. `expired`: later looks do not
  * make it any more. `done`: all of its moves are made. `left`: they have ended, and not all were made.
  */
 export const proposalState = z.enum(PROPOSAL_STATES);
@@ -142,7 +142,7 @@ export const proposal = z.object({
   /** Why it was rejected, or why it expired. */
   why: shortText.optional(),
   /** One for each of its moves, once it is accepted. */
-  wishes: z.array(wishId).max(MAX_MOVES_OF_A_PROPOSAL),
+  requests: z.array(requestId).max(MAX_MOVES_OF_A_PROPOSAL),
   endedAtMs: atMs.optional(),
   /** What it came to, once its moves have ended. */
   actual: z

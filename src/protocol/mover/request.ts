@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { name64 } from '../public/hosts/host.ts';
 import { migrationRequest } from '../public/migration.ts';
 import { guestRates } from '../public/hosts/guest-load.ts';
-import { wishId } from '../public/order.ts';
+import { requestId } from '../public/order.ts';
 import { imageStamps } from '../peer/standby.ts';
 import { descriptionNumber } from '../public/recovery.ts';
 import { returns } from '../public/site-check.ts';
@@ -95,7 +95,7 @@ export const sourceMoverRequest = z.object({
   measured: guestMeasure.optional(),
   /** It takes a guest back whose check failed. */
   returns: returns.optional(),
-  wish: wishId.optional(),
+  fleetRequest: requestId.optional(),
 });
 export type SourceMoverRequest = z.infer<typeof sourceMoverRequest>;
 
@@ -117,7 +117,7 @@ export const managedMoverRequest = z.object({
   /** The other host’s agent, which looks at the guest there and holds the other end of the wire; absent: none is known. */
   peer: otherAgent.optional(),
   /** The request of the fleet that it is a move of. */
-  wish: wishId.optional(),
+  fleetRequest: requestId.optional(),
 });
 export type ManagedMoverRequest = z.infer<typeof managedMoverRequest>;
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { guestName, hostName, migrationId, moment } from '../names.ts';
 import { LOOKING } from '../route-errors.ts';
 import { REPORT_BYTES, route } from '../route.ts';
-import { wishId } from './order.ts';
+import { requestId } from './order.ts';
 
 /** Far more than a host runs. */
 const MAX_GUESTS = 10_000;
@@ -49,7 +49,7 @@ export const closingRoutes = {
       'Refuse guests of other hosts for a while, whoever sends them; asked again, for longer',
     access: 'orders',
     params: byHost,
-    body: z.object({ request: wishId, forMs: z.number().int().min(1).max(MAX_CLOSED_MS) }),
+    body: z.object({ request: requestId, forMs: z.number().int().min(1).max(MAX_CLOSED_MS) }),
     response: z.object({ until: moment }),
     errors: CLOSING,
   }),
@@ -60,7 +60,7 @@ export const closingRoutes = {
       'Admit guests of other hosts again, if this request, or any where none is named, closed the host',
     access: 'orders',
     params: byHost,
-    query: z.object({ request: wishId.optional() }),
+    query: z.object({ request: requestId.optional() }),
     response: z.object({ ok: z.literal(true) }),
     errors: CLOSING,
   }),

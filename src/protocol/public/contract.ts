@@ -17,7 +17,7 @@ import {
   progress,
   report,
 } from './migration.ts';
-import { orderQuery, wishId } from './order.ts';
+import { orderQuery, requestId } from './order.ts';
 import { planAnswer, planRequest } from './plan.ts';
 import {
   BEGINNING,
@@ -280,7 +280,7 @@ export const publicRoutes = {
     access: 'orders',
     params: byId,
     /** `request`: the one of the fleet that it is a move of, which does not move the guest again. */
-    query: z.object({ ...orderQuery, request: wishId.optional() }),
+    query: z.object({ ...orderQuery, request: requestId.optional() }),
     response: cancelAnswer,
     errors: CANCELLING,
   }),

@@ -16,7 +16,7 @@ import { networkMap } from '../network.ts';
 import { halt } from '../guest-halt.ts';
 import { runsAt } from './hosts/host.ts';
 import { ballooned, balloonPolicy } from './balloon.ts';
-import { wishId } from './order.ts';
+import { requestId } from './order.ts';
 import { prediction } from './prediction.ts';
 import { probeReports } from './probe.ts';
 import { chosenStream, compression, compressLevel, streams } from './compression.ts';
@@ -302,12 +302,12 @@ export const report = z.object({
 });
 export type Report = z.infer<typeof report>;
 
-/** A line of `godwit migrations`. `wish`: the request that it is a move of; absent of earlier builds. */
+/** A line of `godwit migrations`. `request`: the request that it is a move of; absent of earlier builds. */
 export const migrationSummary = progress.extend({
   side: z.enum(['source', 'destination']),
   startedAt: moment,
   moverAlive: z.boolean(),
-  wish: wishId.optional(),
+  request: requestId.optional(),
 });
 export type MigrationSummary = z.infer<typeof migrationSummary>;
 

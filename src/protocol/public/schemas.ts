@@ -12,8 +12,8 @@ import { fleetGuest, fleetHost, samplePoint } from '../controller/fleet.ts';
 import { overview } from '../controller/overview.ts';
 import { session } from '../controller/session.ts';
 import { tokenEntry } from '../controller/tokens.ts';
-import { move, wish, wishAsk } from '../controller/wish.ts';
-import { wishPlan } from '../controller/wishes.ts';
+import { move, fleetRequest, requestAsk } from '../controller/fleet-request.ts';
+import { requestPlan } from '../controller/fleet-requests.ts';
 import {
   fleetMigration,
   guestStay,
@@ -56,9 +56,9 @@ const SCHEMAS = {
   Overview: overview,
   Session: session,
   Token: tokenEntry,
-  Wish: wish,
-  WishAsk: wishAsk,
-  WishPlan: wishPlan,
+  FleetRequest: fleetRequest,
+  FleetRequestAsk: requestAsk,
+  FleetRequestPlan: requestPlan,
   Move: move,
   FleetMigration: fleetMigration,
   MigrationHappened: migrationHappened,

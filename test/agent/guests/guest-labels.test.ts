@@ -269,8 +269,8 @@ test('a guest labelled at its agent is listed with it, taken along, and held by 
   assert.equal(await named('team=web'), '');
   assert.equal(await named('godwit/anti-affinity=web'), 'web1,web2');
 
-  const asked = { params: { id: 'w-00000001' }, query: { dryRun: 'true' } } as const;
-  const { plan } = await api.putWish({ ...asked, body: { kind: 'drain', hosts: ['a'] } });
+  const asked = { params: { id: 'r-00000001' }, query: { dryRun: 'true' } } as const;
+  const { plan } = await api.putRequest({ ...asked, body: { kind: 'drain', hosts: ['a'] } });
   assert.deepEqual(
     plan.stays.map(({ guest: name, words }) => [name, words]),
     [['db1', 'its label godwit/never-move says so']],

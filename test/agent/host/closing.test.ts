@@ -12,7 +12,7 @@ import { fleet, GIB, guest } from '../samples.ts';
 const peers = { a: { address: '127.0.0.1:1' } };
 const admission = admissionOf({ memoryBytes: GIB, timeoutMs: 600_000 });
 const params = { host: 'b' };
-const closed = { params, body: { request: 'w-00000001', forMs: 60_000 } };
+const closed = { params, body: { request: 'r-00000001', forMs: 60_000 } };
 
 test('a closed host refuses a guest that no controller sends, and admits it once it is open again', async (t) => {
   const { host, as } = await fleet(t);
@@ -22,9 +22,9 @@ test('a closed host refuses a guest that no controller sends, and admits it once
   await assert.rejects(a.admit({ body: admission }), { code: 'GODWIT_HOST_CLOSED' });
   assert.deepEqual(b.movers.started, []);
   // Another request has not closed it, and does not open it.
-  await controller.openHost({ params, query: { request: 'w-00000002' } });
+  await controller.openHost({ params, query: { request: 'r-00000002' } });
   await assert.rejects(a.admit({ body: admission }), { code: 'GODWIT_HOST_CLOSED' });
-  await controller.openHost({ params, query: { request: 'w-00000001' } });
+  await controller.openHost({ params, query: { request: 'r-00000001' } });
   await a.admit({ body: admission });
 });
 
@@ -79,21 +79,21 @@ test('a host stays closed over a restart for the full time, whatever its wall cl
   const stateDir = tempDir(t);
   const time = { wall: 1_800_000_000_000, now: 5000 };
   const clock = { wallMs: () => time.wall, monotonicMs: () => time.now };
-  new Closings({ stateDir }, clock).close('b', 'w-00000001', 60_000);
+  new Closings({ stateDir }, clock).close('b', 'r-00000001', 60_000);
   // The host was restarted: its clock is not set yet, and is set later.
   time.now = 0;
   time.wall -= 86_400_000;
   const again = new Closings({ stateDir }, clock);
-  assert.equal(again.requestFor('b'), 'w-00000001');
+  assert.equal(again.requestFor('b'), 'r-00000001');
   assert.equal(again.requestFor('c'), undefined);
   time.wall += 2 * 86_400_000;
   time.now = MAX_CLOSED_MS - 1;
-  assert.equal(again.requestFor('b'), 'w-00000001');
+  assert.equal(again.requestFor('b'), 'r-00000001');
   time.now += 1;
   assert.equal(again.requestFor('b'), undefined);
   // It was open when the agent ended, and is open after a restart.
   assert.equal(new Closings({ stateDir }, clock).requestFor('b'), undefined);
-  again.close('b', 'w-00000001', 2 * MAX_CLOSED_MS);
+  again.close('b', 'r-00000001', 2 * MAX_CLOSED_MS);
   time.now += MAX_CLOSED_MS;
   assert.equal(again.requestFor('b'), undefined);
   writeFileSync(path.join(stateDir, 'closed.json'), '{"version":1,"clo');

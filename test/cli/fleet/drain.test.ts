@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { exitOfWish } from '../../../src/cli/fleet/at-controller.ts';
-import { WISH_PHASES } from '../../../src/protocol/controller/wish.ts';
+import { exitOfRequest } from '../../../src/cli/fleet/at-controller.ts';
+import { REQUEST_PHASES } from '../../../src/protocol/controller/fleet-request.ts';
 import { controllerOfTwo } from '../../controller/test-controller.ts';
 import { until } from '../../until.ts';
 import { FakeContext, godwit } from '../fake.ts';
@@ -15,7 +15,10 @@ async function asking(t: TestContext) {
 }
 
 interface Closed {
-  readonly hosts: readonly { readonly name: string; readonly closed?: { readonly wish: string } }[];
+  readonly hosts: readonly {
+    readonly name: string;
+    readonly closed?: { readonly request: string };
+  }[];
 }
 
 test('a drain is shown, asked for, followed by its id, cancelled and ended by words that fit', async (t) => {
@@ -29,7 +32,7 @@ test('a drain is shown, asked for, followed by its id, cancelled and ended by wo
   const nobody = await run('drain a');
   assert.equal(nobody.exit, 2);
   assert.match(nobody.err, /there is no terminal.*--yes/s);
-  assert.match((await run('wishes')).out, /no wishes/);
+  assert.match((await run('requests')).out, /no requests/);
   const unnamed = await run('recover a --insist web1=1');
   assert.equal(unnamed.exit, 2, unnamed.out);
   assert.match(unnamed.err, /--insist takes GUEST=NUMBER, and not "web1=1"/);
@@ -39,14 +42,14 @@ test('a drain is shown, asked for, followed by its id, cancelled and ended by wo
   await until('the move to begin', 20_000, async () => {
     return a.movers.started.length === 1 ? true : undefined;
   });
-  const shown = await run(`wishes ${id}`);
+  const shown = await run(`requests ${id}`);
   assert.match(shown.out, new RegExp(`${id}: drain of a: working`));
   assert.match(shown.out, /m-\w+ +web1 +a → b/);
   const cancelled = await run('drain a --cancel --roll-back');
   assert.equal(cancelled.exit, 0, cancelled.err);
   assert.match(cancelled.out, /no further moves start; moves in progress are rolled back/);
   await until('the drain to end', 30_000, async () => {
-    return /cancelled/.test((await run('wishes')).out) ? true : undefined;
+    return /cancelled/.test((await run('requests')).out) ? true : undefined;
   });
   const over = await run('drain a --cancel');
   assert.equal(over.exit, 4, over.out);
@@ -56,10 +59,10 @@ test('a drain is shown, asked for, followed by its id, cancelled and ended by wo
   assert.equal(none.exit, 3, none.out);
   assert.match(none.err, /no request of kind drain for b/);
   // Nobody may come to it yet: the list says so, until it is opened.
-  assert.match((await run('hosts')).out, /^a +up, closed .*since .* for w-\w+.*godwit undrain a/m);
+  assert.match((await run('hosts')).out, /^a +up, closed .*since .* for r-\w+.*godwit undrain a/m);
   const closed = JSON.parse((await run('hosts --json')).out) as Closed;
   assert.deepEqual(
-    closed.hosts.map(({ name, closed: by }) => [name, by?.wish]),
+    closed.hosts.map(({ name, closed: by }) => [name, by?.request]),
     [
       ['a', id],
       ['b', undefined],
@@ -76,13 +79,13 @@ test('a drain of nothing that is known, to nobody, or without a controller is re
   assert.equal(opened.exit, 3, opened.out);
   assert.match(opened.err, /no host is called aa/);
   assert.match((await run('drain a --to , --dry-run')).err, /--to names no host/);
-  assert.match((await run('wishes w-00000000')).err, /no request w-00000000/);
+  assert.match((await run('requests r-00000000')).err, /no request r-00000000/);
   const context = new FakeContext();
   assert.equal(await godwit(context, 'drain a --dry-run'), 2);
   assert.match(context.err.text, /no controller is named.*GODWIT_CONTROLLER/s);
 });
 
 test('the exit code says whether the host is empty', () => {
-  const exits = Object.fromEntries(WISH_PHASES.map((phase) => [phase, exitOfWish(phase)]));
+  const exits = Object.fromEntries(REQUEST_PHASES.map((phase) => [phase, exitOfRequest(phase)]));
   assert.deepEqual(exits, { working: 0, cancelling: 0, done: 0, left: 5, cancelled: 6 });
 });

@@ -50,7 +50,7 @@ test('an evacuation of a site shows its plan, what is left and what it costs, an
   await until('the move to begin', 20_000, async () => {
     return a.movers.started.length === 1 ? true : undefined;
   });
-  assert.match((await run('wishes')).out, /evacuate/);
+  assert.match((await run('requests')).out, /evacuate/);
   const cancelled = await run('evacuate --site s1 --cancel --roll-back');
   assert.match(cancelled.out, /moves in progress are rolled back/);
 });

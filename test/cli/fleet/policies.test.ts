@@ -51,7 +51,7 @@ test('proposals are listed, shown, put off, rejected with a reason, and decided 
   assert.equal(accepted.exit, 0, accepted.err);
   assert.deepEqual(JSON.parse(accepted.out), {
     accepted: ['p-00000001'],
-    wishes: ['w-00000001000'],
+    requests: ['r-00000001000'],
   });
 });
 

@@ -9,16 +9,16 @@ const ids = ['p-00000001', 'p-00000002', 'p-00000003'];
 async function accepting(second: Error) {
   const result = await acceptEach(ids, async (id) => {
     if (id === ids[1]) throw second;
-    return { accepted: [id], wishes: [id.replace('p-', 'w-')] };
+    return { accepted: [id], requests: [id.replace('p-', 'r-')] };
   });
   return { ...result, refused: result.refused.map(({ id, error }) => [id, error]) };
 }
 
 test('a proposal that is refused hides none of those that were accepted, and the rest are accepted too', async () => {
-  const open = godwitError('GODWIT_WISH_OPEN', { subject: 'g1', wish: 'w-00000009' });
+  const open = godwitError('GODWIT_REQUEST_OPEN', { subject: 'g1', request: 'r-00000009' });
   assert.deepEqual(await accepting(open), {
     accepted: ['p-00000001', 'p-00000003'],
-    wishes: ['w-00000001', 'w-00000003'],
+    requests: ['r-00000001', 'r-00000003'],
     refused: [['p-00000002', open]],
   });
 });
@@ -32,7 +32,7 @@ test('a controller that fails is asked no more, and what it accepted before is r
   const lost = new Error('the connection broke');
   assert.deepEqual(await accepting(lost), {
     accepted: ['p-00000001'],
-    wishes: ['w-00000001'],
+    requests: ['r-00000001'],
     refused: [['p-00000002', lost]],
   });
 });

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { factsOf, GuestsMemory } from '../../../src/controller/engine/fleet-view.ts';
 import type { SnapshotHost } from '../../../src/controller/inventory/snapshot.ts';
-import { whyClosed } from '../../../src/controller/wishes/facts.ts';
-import { leftOf } from '../../../src/controller/wishes/candidates.ts';
-import { step, type StepOutput } from '../../../src/controller/wishes/step.ts';
-import { newWish } from '../../../src/protocol/controller/wish.ts';
+import { whyClosed } from '../../../src/controller/requests/facts.ts';
+import { leftOf } from '../../../src/controller/requests/candidates.ts';
+import { step, type StepOutput } from '../../../src/controller/requests/step.ts';
+import { newRequest } from '../../../src/protocol/controller/fleet-request.ts';
 import { guestInfo, hostInfo, type GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
-import { drainOf, NOW, world } from '../wishes/worlds.ts';
+import { drainOf, NOW, world } from '../requests/worlds.ts';
 
 const host = (name: string, more: Partial<SnapshotHost> = {}): SnapshotHost => ({
   name,
@@ -111,7 +111,7 @@ function drained(said: readonly Said[], on = 'a'): StepOutput {
   const look = factsOf({ nowMs: 9, hosts: [host('a'), host('b'), host('c')], guests });
   const now = { ...world({ hosts: [], guests: [] }), ...look, nowMs: NOW };
   const none = { moves: [], sights: new Map(), cancel: 'no', epoch: 1 } as const;
-  return step({ ...none, wish: drainOf(on), world: now, ids: ['m-00000001'] });
+  return step({ ...none, request: drainOf(on), world: now, ids: ['m-00000001'] });
 }
 
 const REAL = { host: 'a', uuid: 'u-1' } as const;
@@ -132,11 +132,11 @@ for (const lie of LIES) {
         [REAL, other],
         [other, REAL],
       ]) {
-        const { moves, wish } = drained(said);
+        const { moves, request } = drained(said);
         assert.deepEqual(
           moves.map(({ guest, from }) => [guest, from]),
           [['g1', 'a']],
-          JSON.stringify(wish),
+          JSON.stringify(request),
         );
       }
     }
@@ -152,21 +152,21 @@ test('a host that does not run the very guest has no word in it', () => {
 
 test('the very guest on two hosts is touched by nobody, whatever either says of it', () => {
   for (const lie of LIES.filter(({ state, migration }) => (state ?? migration) === undefined)) {
-    const { moves, wish } = drained([REAL, { ...REAL, ...lie, host: 'b' }]);
+    const { moves, request } = drained([REAL, { ...REAL, ...lie, host: 'b' }]);
     assert.deepEqual(moves, []);
-    assert.equal(wish.phase, 'working');
-    assert.match(wish.queue[0]?.words ?? '', /a and b both say/);
+    assert.equal(request.phase, 'working');
+    assert.match(request.queue[0]?.words ?? '', /a and b both say/);
   }
 });
 
 test('what the host of a guest says of it holds', () => {
   for (const reported of LIES.slice(0, 4)) {
-    const { moves, wish } = drained([
+    const { moves, request } = drained([
       { ...REAL, ...reported },
       { host: 'b', uuid: 'u-2' },
     ]);
     assert.deepEqual(moves, []);
-    assert.equal(wish.stays[0]?.host, 'a');
+    assert.equal(request.stays[0]?.host, 'a');
   }
 });
 
@@ -180,21 +180,21 @@ test('a name that different guests have means none of them by itself', () => {
   const now = { ...world({ hosts: [], guests: [] }), ...look };
   const ask = { kind: 'migration' as const, guest: 'g1', hosts: [], priority: 0, settings: {} };
   for (const to of ['a', 'b', 'c']) {
-    const wish = newWish('w-00000002', { ...ask, to: [to] }, { nowMs: NOW, by: 'test' });
-    const { waiting } = leftOf(wish, [], now);
+    const request = newRequest('r-00000002', { ...ask, to: [to] }, { nowMs: NOW, by: 'test' });
+    const { waiting } = leftOf(request, [], now);
     assert.match(waiting[0]?.words ?? '', /a and b run different guests of that name/);
   }
 });
 
 test('of two guests of one name on one host the one that runs goes first, and the other is named', () => {
   const stopped = { host: 'a', uuid: 'u-0', state: 'stopped' } as const;
-  const { moves, wish } = drained([stopped, { ...stopped, uuid: 'u-2' }, REAL]);
+  const { moves, request } = drained([stopped, { ...stopped, uuid: 'u-2' }, REAL]);
   assert.deepEqual(
     moves.map(({ from }) => from),
     ['a'],
   );
   assert.deepEqual(
-    wish.queue.map(({ waitsFor }) => waitsFor),
+    request.queue.map(({ waitsFor }) => waitsFor),
     ['other-move', 'other-move'],
   );
 });

@@ -4,14 +4,19 @@ import {
   AskedSizes,
   type GuestSizesDependencies,
 } from '../../../src/controller/engine/guest-sizes.ts';
-import type { WishAsk } from '../../../src/protocol/controller/wish.ts';
+import type { FleetRequestAsk } from '../../../src/protocol/controller/fleet-request.ts';
 import type { LinkMeasure } from '../../../src/protocol/public/prediction.ts';
 import type { planAnswer } from '../../../src/protocol/public/plan.ts';
 import type { z } from 'zod';
 import { godwitError } from '../../../src/errors.ts';
 import { optionOf } from '../plan-options.ts';
 
-const ASK: WishAsk = { kind: 'evacuate', hosts: ['a'], priority: 0, settings: { streams: 1 } };
+const ASK: FleetRequestAsk = {
+  kind: 'evacuate',
+  hosts: ['a'],
+  priority: 0,
+  settings: { streams: 1 },
+};
 const guest = (name: string) => ({ guest: name, from: 'a', to: 'b' });
 
 type Answer = Pick<z.infer<typeof planAnswer>, 'prediction' | 'others' | 'link'>;

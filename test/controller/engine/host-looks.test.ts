@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HostLooks } from '../../../src/controller/engine/host-looks.ts';
-import type { Sight } from '../../../src/controller/wishes/settle.ts';
-import { moveOf } from '../wishes/worlds.ts';
+import type { Sight } from '../../../src/controller/requests/settle.ts';
+import { moveOf } from '../requests/worlds.ts';
 
 const GOING: Sight = { seen: 'going' };
 const DONE: Sight = { seen: 'done' };

@@ -3,16 +3,16 @@ import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { systemClock } from '../../../src/clock.ts';
 import { Carrier } from '../../../src/controller/engine/carrier.ts';
-import { WishLoop } from '../../../src/controller/engine/loop.ts';
+import { RequestLoop } from '../../../src/controller/engine/loop.ts';
 import type { Claim, FleetView } from '../../../src/controller/engine/ports.ts';
-import type { Sight } from '../../../src/controller/wishes/settle.ts';
+import type { Sight } from '../../../src/controller/requests/settle.ts';
 import { emptyHosts } from './empty-hosts.ts';
 import { noModes } from './no-modes.ts';
-import type { HostHeard } from '../../../src/controller/wishes/occupancy.ts';
+import type { HostHeard } from '../../../src/controller/requests/occupancy.ts';
 import { Mutex } from '../../../src/mutex.ts';
 import { silentLog } from '../../../src/log.ts';
 import { until } from '../../until.ts';
-import { drainOf, guest, host, moveOf, NOW } from '../wishes/worlds.ts';
+import { drainOf, guest, host, moveOf, NOW } from '../requests/worlds.ts';
 import { MemoryStore } from './memory-store.ts';
 
 const silent = async () => ({ seen: 'silent' }) as const;
@@ -20,17 +20,17 @@ const agents = { put: silent, cancel: silent, look: silent };
 const unasked = async () => assert.fail('no roll is asked for');
 const roll = { host: unasked, program: unasked };
 
-test('a wish that waits for the fleet keeps no controller from the next one', async () => {
+test('a request that waits for the fleet keeps no controller from the next one', async () => {
   const store = new MemoryStore();
   store.add(drainOf('silent'));
-  store.add({ ...drainOf('empty'), id: 'w-00000002' });
+  store.add({ ...drainOf('empty'), id: 'r-00000002' });
   const hosts = [host('silent', { silentSinceMs: NOW }), host('empty')];
   const look = async () => ({
     hosts: new Map(hosts.map((each) => [each.name, each])),
     guests: new Map(),
     labels: new Map(),
   });
-  const loop = new WishLoop({
+  const loop = new RequestLoop({
     store,
     agents,
     fleet: { look },
@@ -45,9 +45,9 @@ test('a wish that waits for the fleet keeps no controller from the next one', as
   });
   loop.start();
   try {
-    const phase = (id: string) => store.rows.get(id)?.wish.phase;
-    await until('the second drain', 5000, async () => phase('w-00000002') === 'done' || undefined);
-    assert.equal(phase('w-00000001'), 'working');
+    const phase = (id: string) => store.rows.get(id)?.request.phase;
+    await until('the second drain', 5000, async () => phase('r-00000002') === 'done' || undefined);
+    assert.equal(phase('r-00000001'), 'working');
   } finally {
     await loop.close();
   }
@@ -75,7 +75,7 @@ test('a drain is done by a look at the fleet that is younger than what the store
     turns: new Mutex(),
   });
   assert.equal(await carrier.round(), 'again');
-  assert.equal(store.rows.get(claim.wish)?.wish.phase, 'working');
+  assert.equal(store.rows.get(claim.request)?.request.phase, 'working');
 });
 
 test('a host that does not answer whether it is empty delays no other request', async () => {
@@ -121,10 +121,10 @@ test('a host that does not answer whether it is empty delays no other request', 
   assert.equal(await round, 'ended');
 });
 
-test('the claims of all wishes are renewed in one write while their rounds wait longer than a lease', async () => {
+test('the claims of all requests are renewed in one write while their rounds wait longer than a lease', async () => {
   const store = new MemoryStore();
   store.add(drainOf('a'));
-  store.add({ ...drainOf('b'), id: 'w-00000002' });
+  store.add({ ...drainOf('b'), id: 'r-00000002' });
   const renewed: Claim[][] = [];
   store.renewAll = async (claims) => void renewed.push([...claims]);
   const waiting = Promise.withResolvers<Awaited<ReturnType<FleetView['look']>>>();
@@ -140,21 +140,21 @@ test('the claims of all wishes are renewed in one write while their rounds wait 
     newId,
     log: silentLog,
   };
-  const loop = new WishLoop({ ...parts, clock: systemClock, owner: 'one', leaseMs: 40 });
+  const loop = new RequestLoop({ ...parts, clock: systemClock, owner: 'one', leaseMs: 40 });
   loop.start();
   const both = await until('both claims', 5000, async () =>
     renewed.find((claims) => claims.length === 2),
   );
-  assert.deepEqual(both.map(({ wish }) => wish).toSorted(), ['w-00000001', 'w-00000002']);
+  assert.deepEqual(both.map(({ request }) => request).toSorted(), ['r-00000001', 'r-00000002']);
   waiting.resolve({ hosts: new Map(), guests: new Map(), labels: new Map() });
   await loop.close();
 });
 
-test('the decisions of many wishes leave turns of the event loop to whoever asks meanwhile', async () => {
+test('the decisions of many requests leave turns of the event loop to whoever asks meanwhile', async () => {
   const store = new MemoryStore();
-  const wishes = Array.from({ length: 8 }, (_none, at) => `w-0000000${at + 1}`);
-  for (const id of wishes) store.add({ ...drainOf(id), id });
-  const hosts = new Map(wishes.map((id) => [id, host(id)]));
+  const requests = Array.from({ length: 8 }, (_none, at) => `r-0000000${at + 1}`);
+  for (const id of requests) store.add({ ...drainOf(id), id });
+  const hosts = new Map(requests.map((id) => [id, host(id)]));
   const shared = Promise.withResolvers<Awaited<ReturnType<FleetView['look']>>>();
   let waiting = 0;
   const look = () => {
@@ -178,14 +178,14 @@ test('the decisions of many wishes leave turns of the event loop to whoever asks
     newId,
     log: silentLog,
   };
-  const loop = new WishLoop({ ...parts, clock: systemClock, owner: 'one' });
+  const loop = new RequestLoop({ ...parts, clock: systemClock, owner: 'one' });
   loop.start();
-  await until('all to wait', 5000, async () => waiting === wishes.length || undefined);
+  await until('all to wait', 5000, async () => waiting === requests.length || undefined);
   const ticks = setInterval(() => (turn += 1), 1);
   try {
     shared.resolve({ hosts, guests: new Map(), labels: new Map() });
-    await until('decisions', 5000, async () => decided.length >= wishes.length || undefined);
-    assert.ok(turn >= wishes.length - 1);
+    await until('decisions', 5000, async () => decided.length >= requests.length || undefined);
+    assert.ok(turn >= requests.length - 1);
   } finally {
     clearInterval(ticks);
     await loop.close();

@@ -1,8 +1,8 @@
 import type {
   Change,
   Claim,
-  WishStore,
-  WishView,
+  RequestStore,
+  RequestView,
   Written,
 } from '../../../src/controller/engine/ports.ts';
 import {
@@ -10,13 +10,17 @@ import {
   type HostMark,
   type Limits,
   type Reservation,
-} from '../../../src/controller/wishes/facts.ts';
-import { isOpen, type Cancel } from '../../../src/controller/wishes/moves.ts';
-import { reservationOf } from '../../../src/controller/wishes/step.ts';
-import { isWishEnd, type Move, type Wish } from '../../../src/protocol/controller/wish.ts';
+} from '../../../src/controller/requests/facts.ts';
+import { isOpen, type Cancel } from '../../../src/controller/requests/moves.ts';
+import { reservationOf } from '../../../src/controller/requests/step.ts';
+import {
+  isRequestEnd,
+  type Move,
+  type FleetRequest,
+} from '../../../src/protocol/controller/fleet-request.ts';
 
 interface Row {
-  wish: Wish;
+  request: FleetRequest;
   cancel: Cancel;
   dueAtMs: number;
   version: number;
@@ -35,8 +39,8 @@ export type StoreFlaw =
   | 'epoch-by-owner'
   | 'begin-after-cancel';
 
-/** The store of wishes in memory. Each call takes effect at once, as one transaction. */
-export class MemoryStore implements WishStore {
+/** The store of requests in memory. Each call takes effect at once, as one transaction. */
+export class MemoryStore implements RequestStore {
   nowMs = 1_000_000;
   epoch = 0;
   admission = 0;
@@ -51,11 +55,11 @@ export class MemoryStore implements WishStore {
     this.flaws = new Set(flaws);
   }
 
-  add(wish: Wish): void {
-    this.rows.set(wish.id, { wish, cancel: 'no', dueAtMs: 0, version: 0 });
+  add(request: FleetRequest): void {
+    this.rows.set(request.id, { request, cancel: 'no', dueAtMs: 0, version: 0 });
     this.admission += 1;
-    if (wish.ask.kind === 'roll') return;
-    for (const host of wish.ask.hosts) this.marks.set(host, { host, drainingFor: wish.id });
+    if (request.ask.kind === 'roll') return;
+    for (const host of request.ask.hosts) this.marks.set(host, { host, drainingFor: request.id });
   }
 
   cancel(id: string, how: Cancel): void {
@@ -64,26 +68,26 @@ export class MemoryStore implements WishStore {
   }
 
   async acquire(owner: string, leaseMs: number): Promise<Claim | undefined> {
-    const due = [...this.rows.values()].find(({ wish, dueAtMs }) => {
-      const lease = this.leases.get(wish.id);
+    const due = [...this.rows.values()].find(({ request, dueAtMs }) => {
+      const lease = this.leases.get(request.id);
       const isFree = lease === undefined || lease.untilMs <= this.nowMs;
-      return isFree && !isWishEnd(wish.phase) && dueAtMs <= this.nowMs;
+      return isFree && !isRequestEnd(request.phase) && dueAtMs <= this.nowMs;
     });
-    return due === undefined ? undefined : this.#claim(due.wish.id, owner, leaseMs);
+    return due === undefined ? undefined : this.#claim(due.request.id, owner, leaseMs);
   }
 
   async advance(claim: Claim, leaseMs: number): Promise<Claim | undefined> {
-    return this.#isOwn(claim) ? this.#claim(claim.wish, claim.owner, leaseMs) : undefined;
+    return this.#isOwn(claim) ? this.#claim(claim.request, claim.owner, leaseMs) : undefined;
   }
 
-  async view(claim: Claim, leaseMs: number): Promise<WishView | undefined> {
-    const row = this.rows.get(claim.wish);
+  async view(claim: Claim, leaseMs: number): Promise<RequestView | undefined> {
+    const row = this.rows.get(claim.request);
     if (row === undefined || !this.#isOwn(claim)) return undefined;
-    const untilMs = this.leases.get(claim.wish)?.untilMs ?? 0;
+    const untilMs = this.leases.get(claim.request)?.untilMs ?? 0;
     if (untilMs - this.nowMs < leaseMs / 2) await this.renew(claim, leaseMs);
-    const own = [...this.moves.values()].filter(({ wish }) => wish === claim.wish);
+    const own = [...this.moves.values()].filter(({ request }) => request === claim.request);
     return structuredClone({
-      wish: row.wish,
+      request: row.request,
       moves: own.filter(({ settled }) => !settled),
       cancel: row.cancel,
       world: {
@@ -91,13 +95,13 @@ export class MemoryStore implements WishStore {
         marks: this.marks,
         reservations: this.reservations(),
         limits: this.limits,
-        others: [...this.rows.values()].map(({ wish }) => ({
-          wish: wish.id,
-          priority: wish.ask.priority,
+        others: [...this.rows.values()].map(({ request }) => ({
+          request: request.id,
+          priority: request.ask.priority,
           running: [...this.moves.values()].filter(
-            (each) => each.wish === wish.id && isOpen(each.phase),
+            (each) => each.request === request.id && isOpen(each.phase),
           ).length,
-          waiting: wish.queue.filter(({ waitsFor }) => waitsFor === 'fleet-limit').length,
+          waiting: request.queue.filter(({ waitsFor }) => waitsFor === 'fleet-limit').length,
         })),
       },
       admission: this.admission,
@@ -106,7 +110,7 @@ export class MemoryStore implements WishStore {
   }
 
   async renew(claim: Claim, leaseMs: number): Promise<boolean> {
-    const lease = this.leases.get(claim.wish);
+    const lease = this.leases.get(claim.request);
     if (lease === undefined || !this.#isOwn(claim)) return false;
     lease.untilMs = this.nowMs + leaseMs;
     return true;
@@ -118,7 +122,7 @@ export class MemoryStore implements WishStore {
 
   async commit(claim: Claim, change: Change): Promise<Written> {
     if (!this.flaws.has('write-without-epoch') && !this.#isOwn(claim)) return 'stale';
-    const row = this.rows.get(claim.wish);
+    const row = this.rows.get(claim.request);
     if (row === undefined) return 'stale';
     const isFree = this.flaws.has('late-write') || this.flaws.has('write-without-epoch');
     if (!isFree && change.version !== row.version) return 'changed';
@@ -132,18 +136,18 @@ export class MemoryStore implements WishStore {
     if (begins === true && isLate) return 'changed';
     if (closes !== undefined) {
       this.admission += 1;
-      this.marks.set(closes, { host: closes, drainingFor: claim.wish });
+      this.marks.set(closes, { host: closes, drainingFor: claim.request });
     }
     if (opens !== undefined) this.marks.set(opens, { host: opens });
     row.version += 1;
-    row.wish = structuredClone(change.wish);
+    row.request = structuredClone(change.request);
     for (const each of change.moves) this.moves.set(each.id, structuredClone(each));
     return 'written';
   }
 
   async release(claim: Claim, dueInMs: number): Promise<void> {
-    const lease = this.leases.get(claim.wish);
-    const row = this.rows.get(claim.wish);
+    const lease = this.leases.get(claim.request);
+    const row = this.rows.get(claim.request);
     if (lease === undefined || row === undefined) return;
     if (!this.#isOwn(claim)) return;
     lease.untilMs = 0;
@@ -155,17 +159,17 @@ export class MemoryStore implements WishStore {
     return [...this.moves.values()].flatMap((each) => reservationOf(each) ?? []);
   }
 
-  #isOwn({ wish, epoch, owner }: Claim): boolean {
-    const lease = this.leases.get(wish);
+  #isOwn({ request, epoch, owner }: Claim): boolean {
+    const lease = this.leases.get(request);
     return this.flaws.has('epoch-by-owner') ? lease?.owner === owner : lease?.epoch === epoch;
   }
 
-  #claim(wish: string, owner: string, leaseMs: number): Claim {
-    const known = this.leases.get(wish);
+  #claim(request: string, owner: string, leaseMs: number): Claim {
+    const known = this.leases.get(request);
     const keeps = this.flaws.has('epoch-by-owner') && known?.owner === owner;
     if (!keeps) this.epoch += 1;
     const epoch = keeps ? known.epoch : this.epoch;
-    this.leases.set(wish, { owner, epoch, untilMs: this.nowMs + leaseMs });
-    return { wish, owner, epoch };
+    this.leases.set(request, { owner, epoch, untilMs: this.nowMs + leaseMs });
+    return { request, owner, epoch };
   }
 }

@@ -1,7 +1,7 @@
 import type { FleetView } from '../../../src/controller/engine/ports.ts';
-import type { GuestFacts, HostFacts } from '../../../src/controller/wishes/facts.ts';
-import type { Sight } from '../../../src/controller/wishes/settle.ts';
-import type { Move } from '../../../src/protocol/controller/wish.ts';
+import type { GuestFacts, HostFacts } from '../../../src/controller/requests/facts.ts';
+import type { Sight } from '../../../src/controller/requests/settle.ts';
+import type { Move } from '../../../src/protocol/controller/fleet-request.ts';
 
 /** What an agent must not do. */
 export type AgentFlaw = 'agent-takes-any-epoch' | 'drop-without-epoch';

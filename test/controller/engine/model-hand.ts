@@ -1,5 +1,5 @@
 import type { HostCalls } from '../../../src/controller/engine/ports.ts';
-import type { HostHeard } from '../../../src/controller/wishes/occupancy.ts';
+import type { HostHeard } from '../../../src/controller/requests/occupancy.ts';
 import type { ModelAgent } from './model-agent.ts';
 import type { Choice } from './model-context.ts';
 

@@ -1,5 +1,5 @@
 import type { RollCalls } from '../../../src/controller/engine/ports.ts';
-import type { Heard } from '../../../src/controller/wishes/roll-health.ts';
+import type { Heard } from '../../../src/controller/requests/roll-health.ts';
 import type { MemoryStore } from './memory-store.ts';
 
 /** What the site's program must not do: it is told an id so that it needs not. */
@@ -16,15 +16,15 @@ type Call = (what: string, execute: () => Promise<Heard>) => Promise<Heard>;
 
 /** The hosts and the site's program of a roll, and the rules of one. */
 export class ModelRolls {
-  readonly #wish: string;
+  readonly #request: string;
   readonly #deps: Dependencies;
   readonly #onBreak: (rule: string) => void;
   /** How often the program did its work, by the id that it was given. */
   readonly #ran = new Map<string, number>();
   #stageAtCancel: string | undefined;
 
-  constructor(wish: string, deps: Dependencies, onBreak: (rule: string) => void) {
-    this.#wish = wish;
+  constructor(request: string, deps: Dependencies, onBreak: (rule: string) => void) {
+    this.#request = request;
     this.#deps = deps;
     this.#onBreak = onBreak;
   }
@@ -49,7 +49,7 @@ export class ModelRolls {
     if (before === 0 || flaws.has('program-runs-twice')) {
       this.#ran.set(id, before + 1);
       if (!isEmpty(host)) this.#onBreak(`the program runs on ${host}, and a guest is there`);
-      if (store.marks.get(host)?.drainingFor !== this.#wish) {
+      if (store.marks.get(host)?.drainingFor !== this.#request) {
         this.#onBreak(`the program runs on ${host}, to which guests may come`);
       }
     }
@@ -62,18 +62,22 @@ export class ModelRolls {
 
   check(): void {
     const { store } = this.#deps;
-    const wish = store.rows.get(this.#wish)?.wish;
-    if (wish?.ask.kind !== 'roll') return;
+    const request = store.rows.get(this.#request)?.request;
+    if (request?.ask.kind !== 'roll') return;
     const closed = [...store.marks.values()].filter(({ drainingFor }) => drainingFor !== undefined);
     if (closed.length > 1) this.#onBreak('two hosts are closed at once');
     for (const [id, times] of this.#ran) {
       if (times > 1) this.#onBreak(`the program did its work twice for ${id}`);
     }
-    if (wish.phase === 'done' && (this.#ran.size !== wish.ask.hosts.length || closed.length > 0)) {
+    if (
+      request.phase === 'done' &&
+      (this.#ran.size !== request.ask.hosts.length || closed.length > 0)
+    ) {
       this.#onBreak('it is done, and not every host has had its program and is open');
     }
     const isNew = this.#stageAtCancel !== undefined && this.#stage() !== this.#stageAtCancel;
-    if (isNew && wish.roll?.stage === 'running') this.#onBreak('a program begins after the cancel');
+    if (isNew && request.roll?.stage === 'running')
+      this.#onBreak('a program begins after the cancel');
   }
 
   key(): unknown {
@@ -81,7 +85,7 @@ export class ModelRolls {
   }
 
   #stage(): string {
-    const roll = this.#deps.store.rows.get(this.#wish)?.wish.roll;
+    const roll = this.#deps.store.rows.get(this.#request)?.request.roll;
     return `${roll?.at} ${roll?.stage}`;
   }
 }

@@ -3,10 +3,14 @@
  * after it took effect, late, doubled; a controller may die, or stall until its lease is over and then go on.
  */
 import { Carrier } from '../../../src/controller/engine/carrier.ts';
-import type { AgentCalls, Claim, WishStore } from '../../../src/controller/engine/ports.ts';
-import { isOpen, type Cancel } from '../../../src/controller/wishes/moves.ts';
-import type { Sight } from '../../../src/controller/wishes/settle.ts';
-import { isWishEnd, newWish, type Move } from '../../../src/protocol/controller/wish.ts';
+import type { AgentCalls, Claim, RequestStore } from '../../../src/controller/engine/ports.ts';
+import { isOpen, type Cancel } from '../../../src/controller/requests/moves.ts';
+import type { Sight } from '../../../src/controller/requests/settle.ts';
+import {
+  isRequestEnd,
+  newRequest,
+  type Move,
+} from '../../../src/protocol/controller/fleet-request.ts';
 import { isWrite, settled, type Choice, type Controller, type Pending } from './model-context.ts';
 import { ModelAgent } from './model-agent.ts';
 import { ModelRolls } from './model-rolls.ts';
@@ -30,7 +34,7 @@ export interface Bounds {
   readonly byHand?: boolean;
 }
 
-export const WISH = 'w-00000001';
+export const REQUEST = 'r-00000001';
 const LEASE_MS = 5000;
 
 export class Model {
@@ -62,14 +66,14 @@ export class Model {
     this.#hand = new ModelHand(this.#flaws, byHand ? this.#agent : undefined);
     const more = kind === 'roll' ? { hosts: ['a', 'b'], run: 'upgrade' } : { hosts: ['a'] };
     const ask = { kind, priority: 0, settings: {}, ...more };
-    this.store.add(newWish(WISH, ask, { nowMs: 0, by: 'test' }));
+    this.store.add(newRequest(REQUEST, ask, { nowMs: 0, by: 'test' }));
     const isEmpty = (host: string): boolean =>
       ![...this.#agent.home.values()].includes(host) &&
       ![...this.#agent.migrations.values()].some(
         (each) => each.to === host && each.state === 'going',
       );
     const parts = { store: this.store, flaws: this.#flaws, isEmpty };
-    this.#rolls = new ModelRolls(WISH, parts, (rule) => this.#break(rule));
+    this.#rolls = new ModelRolls(REQUEST, parts, (rule) => this.#break(rule));
     for (const name of ['one', 'two']) this.#start(name);
   }
 
@@ -124,7 +128,7 @@ export class Model {
   }
 
   get isOver(): boolean {
-    return isWishEnd(this.store.rows.get(WISH)?.wish.phase ?? 'working');
+    return isRequestEnd(this.store.rows.get(REQUEST)?.request.phase ?? 'working');
   }
 
   /** What a fair run must have come to. */
@@ -150,7 +154,7 @@ export class Model {
     void this.#run(controller);
   }
 
-  /** What WishLoop does, with each pause a choice. */
+  /** What RequestLoop does, with each pause a choice. */
   async #run(controller: Controller): Promise<void> {
     const call = <T>(to: Pending['to'], what: string, execute: () => Promise<T>): Promise<T> =>
       new Promise((resolve, reject) => {
@@ -192,7 +196,7 @@ export class Model {
   #storeFor(
     controller: Controller,
     call: <T>(to: Pending['to'], what: string, execute: () => Promise<T>) => Promise<T>,
-  ): WishStore {
+  ): RequestStore {
     const { store } = this;
     const own = ({ epoch }: Claim): string => `${controller.name} ${epoch}`;
     return {
@@ -257,7 +261,8 @@ export class Model {
       if (claim !== undefined) this.#expire(claim);
       controller.carrier = undefined;
     };
-    const stands = claim !== undefined && this.store.leases.get(claim.wish)?.epoch === claim.epoch;
+    const stands =
+      claim !== undefined && this.store.leases.get(claim.request)?.epoch === claim.epoch;
     return [
       ...calls,
       ...(this.#controllers.filter((each) => each.alive).length > 1
@@ -269,8 +274,8 @@ export class Model {
     ];
   }
 
-  #expire({ wish, epoch }: Claim): void {
-    const lease = this.store.leases.get(wish);
+  #expire({ request, epoch }: Claim): void {
+    const lease = this.store.leases.get(request);
     if (lease?.epoch === epoch) lease.untilMs = 0;
   }
 
@@ -383,15 +388,15 @@ export class Model {
   /** A claim whose holder does not know of it ends by its lease. */
   #ofLeases(): Choice[] {
     const held = this.#controllers.map((each) => each.held()?.epoch);
-    return [...this.store.leases].flatMap(([wish, { epoch, untilMs, owner }]): Choice[] => {
+    return [...this.store.leases].flatMap(([request, { epoch, untilMs, owner }]): Choice[] => {
       if (untilMs === 0 || held.includes(epoch)) return [];
-      const act = (): void => this.#expire({ wish, epoch, owner });
+      const act = (): void => this.#expire({ request, epoch, owner });
       return [{ name: `the lease of ${epoch} is over`, isFault: false, act }];
     });
   }
 
   #ofTime(): Choice[] {
-    const tries = Object.values(this.store.rows.get(WISH)?.wish.tries ?? {});
+    const tries = Object.values(this.store.rows.get(REQUEST)?.request.tries ?? {});
     const next = Math.max(...tries.map(({ notBeforeMs }) => notBeforeMs));
     const waitMs = next - this.store.nowMs;
     if (!(waitMs > 0)) return [];
@@ -405,7 +410,7 @@ export class Model {
       this.#cancelled = true;
       this.#movesAtCancel = this.store.moves.size;
       this.#rolls.cancelled();
-      this.store.cancel(WISH, cancel);
+      this.store.cancel(REQUEST, cancel);
     };
     return [{ name: `cancel (${cancel})`, isFault: false, act }];
   }
@@ -442,7 +447,10 @@ export class Model {
     }
     this.#rolls.check();
     if (this.#bounds.kind === 'roll') return;
-    const { phase, moved } = this.store.rows.get(WISH)?.wish ?? { phase: 'working', moved: 0 };
+    const { phase, moved } = this.store.rows.get(REQUEST)?.request ?? {
+      phase: 'working',
+      moved: 0,
+    };
     const isThere = [...this.#agent.home.values()].includes('a') || this.#hand.isComing;
     if (phase === 'done' && isThere) this.#break('it is done, and a guest is there');
     const really = this.#hand.movedFrom('a', this.#agent);

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { RollCalls, WishView } from '../../../src/controller/engine/ports.ts';
+import type { RollCalls, RequestView } from '../../../src/controller/engine/ports.ts';
 import { RollCall } from '../../../src/controller/engine/roll-call.ts';
-import type { Heard } from '../../../src/controller/wishes/roll-health.ts';
+import type { Heard } from '../../../src/controller/requests/roll-health.ts';
 import { godwitError } from '../../../src/errors.ts';
-import { drainOf, world } from '../wishes/worlds.ts';
+import { drainOf, world } from '../requests/worlds.ts';
 
 const drain = drainOf('a');
-const view: WishView = {
-  wish: {
+const view: RequestView = {
+  request: {
     ...drain,
     ask: { ...drain.ask, kind: 'roll', run: 'patch' },
     roll: { at: 0, stage: 'running', sinceMs: 1, away: [] },
@@ -19,7 +19,7 @@ const view: WishView = {
   admission: 0,
   version: 1,
 };
-const claim = { wish: drain.id, owner: 'one', epoch: 1 };
+const claim = { request: drain.id, owner: 'one', epoch: 1 };
 const ran: Heard = { of: 'program', ok: true, promised: {} };
 
 /** A roll whose claim is renewed as `renewals` say, one by one. */
@@ -40,7 +40,7 @@ function calling(renewals: (() => Promise<boolean>)[]) {
 async function round(call: RollCall): Promise<Heard | 'pending' | undefined> {
   call.ask(view, claim);
   await new Promise((resolve) => setImmediate(resolve));
-  return call.heard(view.wish);
+  return call.heard(view.request);
 }
 
 for (const [what, renew] of [

@@ -6,10 +6,10 @@ import { HealthWatch } from '../../../src/controller/health/watch.ts';
 import { shardOf } from '../../../src/controller/inventory/shards.ts';
 import { illHosts, setMaintenance } from '../../../src/controller/store/health.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
-import { Wishes } from '../../../src/controller/store/wishes.ts';
+import { Requests } from '../../../src/controller/store/requests.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
-import { newWish, wishAsk } from '../../../src/protocol/controller/wish.ts';
+import { newRequest, requestAsk } from '../../../src/protocol/controller/fleet-request.ts';
 import type { HealthSignal, HostHealth } from '../../../src/protocol/public/hosts/health.ts';
 
 const MINUTE_MS = 60_000;
@@ -69,18 +69,18 @@ async function watched(t: TestContext, policy: 'propose' | 'drain') {
   const restart = (): void => {
     watch = new HealthWatch(parts);
   };
-  return { store, said, held, pass, restart, wishes: new Wishes(store) };
+  return { store, said, held, pass, restart, requests: new Requests(store) };
 }
 
 test('a host whose hardware fails is proposed to be drained, and is well once nothing was amiss for an hour', async (t) => {
-  const { store, said, pass, restart, wishes } = await watched(t, 'propose');
+  const { store, said, pass, restart, requests } = await watched(t, 'propose');
   said.set('a', [failing]);
   await pass(3);
   assert.equal((await illHosts(store)).size, 0);
   await pass(3);
   const ill = (await illHosts(store)).get('a');
-  assert.deepEqual([ill?.words, ill?.wish], ['memory mc0: 7 errors', undefined]);
-  assert.deepEqual(await wishes.list(), []);
+  assert.deepEqual([ill?.words, ill?.request], ['memory mc0: 7 errors', undefined]);
+  assert.deepEqual(await requests.list(), []);
   said.set('a', []);
   restart();
   await pass(50);
@@ -90,40 +90,40 @@ test('a host whose hardware fails is proposed to be drained, and is well once no
 });
 
 test('the policy drains an ill host once for each illness, and not more of them than it may', async (t) => {
-  const { store, said, pass, restart, wishes } = await watched(t, 'drain');
+  const { store, said, pass, restart, requests } = await watched(t, 'drain');
   said.set('a', [failing]);
   await pass(6);
   said.set('b', [failing]);
   await pass(6);
-  const [drain, ...more] = await wishes.list();
+  const [drain, ...more] = await requests.list();
   assert.deepEqual([drain?.ask.kind, drain?.ask.hosts, more.length], ['drain', ['a'], 0]);
-  assert.equal((await illHosts(store)).get('a')?.wish, drain?.id);
-  assert.equal((await illHosts(store)).get('b')?.wish, undefined);
+  assert.equal((await illHosts(store)).get('a')?.request, drain?.id);
+  assert.equal((await illHosts(store)).get('b')?.request, undefined);
   // A person thinks otherwise, and is not overruled: not by a new controller either.
-  await wishes.undrain('a');
+  await requests.undrain('a');
   restart();
   await pass(10);
-  assert.equal((await wishes.list()).length, 1);
+  assert.equal((await requests.list()).length, 1);
 });
 
 test('a drain that a person asked for counts for none of those that the policy may ask for', async (t) => {
-  const { store, said, pass, wishes } = await watched(t, 'drain');
-  const ask = wishAsk.parse({ kind: 'drain', hosts: ['a'] });
-  const own = newWish('w-000000000001', ask, { nowMs: 0, by: 'ada' });
-  await wishes.add(own);
+  const { store, said, pass, requests } = await watched(t, 'drain');
+  const ask = requestAsk.parse({ kind: 'drain', hosts: ['a'] });
+  const own = newRequest('r-000000000001', ask, { nowMs: 0, by: 'ada' });
+  await requests.add(own);
   said.set('a', [failing]);
   said.set('b', [failing]);
   await pass(6);
-  assert.equal((await illHosts(store)).get('a')?.wish, own.id);
-  const drained = (await wishes.list()).map(({ ask: { hosts } }) => hosts.join());
+  assert.equal((await illHosts(store)).get('a')?.request, own.id);
+  const drained = (await requests.list()).map(({ ask: { hosts } }) => hosts.join());
   assert.deepEqual(new Set(drained), new Set(['a', 'b']));
 });
 
 test('a person’s note counts at once, until it is taken away; one of a host that nobody knows is refused', async (t) => {
-  const { store, pass, restart, wishes } = await watched(t, 'drain');
+  const { store, pass, restart, requests } = await watched(t, 'drain');
   await setMaintenance(store, 'b', 'a fan is replaced');
   await pass(0);
-  assert.deepEqual((await wishes.list())[0]?.ask.hosts, ['b']);
+  assert.deepEqual((await requests.list())[0]?.ask.hosts, ['b']);
   restart();
   await setMaintenance(store, 'b', null);
   await pass(0);

@@ -30,7 +30,7 @@ const left = async ({ db }: Store): Promise<string[]> =>
 test('what is older than the policy goes, and what is open stays', async () => {
   const store = await stored([100, 91, 89, null, 0]);
   const gone = await pruneHistory(store, { days: 90, most: 100 });
-  assert.deepEqual([gone.migrations, gone.wishes], [2, 0]);
+  assert.deepEqual([gone.migrations, gone.requests], [2, 0]);
   assert.deepEqual(await left(store), ['2', '3', '4']);
   const horizon = await horizonOf(store, { days: 90, most: 100 });
   assert.equal(horizon.hosts.size, 0);
@@ -115,38 +115,51 @@ test('shares leave nobody with less than others have, unless it has no more', ()
   );
 });
 
-test('a wish goes with its claim and its moves, unless memory is reserved for one of them', async () => {
+test('a request goes with its claim and its moves, unless memory is reserved for one of them', async () => {
   const store = await stored([]);
-  for (const id of ['w-00000001', 'w-00000002']) {
-    const wish = { id, kind: 'drain', subject: id, state: 'done', body: '{}', created_by: 'ann' };
+  for (const id of ['r-00000001', 'r-00000002']) {
+    const request = {
+      id,
+      kind: 'drain',
+      subject: id,
+      state: 'done',
+      body: '{}',
+      created_by: 'ann',
+    };
     await store.db
-      .insertInto('wishes')
-      .values({ ...wish, created_at: 1, due_at: 0, ended_at: 2 })
+      .insertInto('requests')
+      .values({ ...request, created_at: 1, due_at: 0, ended_at: 2 })
       .execute();
-    const claim = { wish_id: id, owner: 'one', epoch: 1, lease_until: 0 };
+    const claim = { request_id: id, owner: 'one', epoch: 1, lease_until: 0 };
     await store.db.insertInto('claims').values(claim).execute();
   }
-  const promised = { wish_id: 'w-00000002', host: 'b', source: '', memory_bytes: 1, created_at: 1 };
+  const promised = {
+    request_id: 'r-00000002',
+    host: 'b',
+    source: '',
+    memory_bytes: 1,
+    created_at: 1,
+  };
   await store.db
     .insertInto('reservations')
     .values({ move_id: 'm-00000001', ...promised })
     .execute();
   // What was given back is reserved for nobody, and goes along.
-  const back = { ...promised, wish_id: 'w-00000001', given_back_at: 2 };
+  const back = { ...promised, request_id: 'r-00000001', given_back_at: 2 };
   await store.db
     .insertInto('reservations')
     .values({ move_id: 'm-00000002', ...back })
     .execute();
-  assert.equal((await pruneHistory(store, { days: 1, most: 9 })).wishes, 1);
+  assert.equal((await pruneHistory(store, { days: 1, most: 9 })).requests, 1);
   const kept = await store.db.selectFrom('reservations').select('move_id').execute();
   assert.deepEqual(
     kept.map((row) => row.move_id),
     ['m-00000001'],
   );
-  const rows = await store.db.selectFrom('claims').select('wish_id').execute();
+  const rows = await store.db.selectFrom('claims').select('request_id').execute();
   assert.deepEqual(
-    rows.map((row) => row.wish_id),
-    ['w-00000002'],
+    rows.map((row) => row.request_id),
+    ['r-00000002'],
   );
   await store.close();
 });

@@ -11,7 +11,7 @@ import { endedRow, openRow } from '../../../src/controller/history/record.ts';
 import { shardOf } from '../../../src/controller/inventory/shards.ts';
 import { Migrations } from '../../../src/controller/store/migrations.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
-import { previewOf } from '../../../src/controller/wishes/preview.ts';
+import { previewOf } from '../../../src/controller/requests/preview.ts';
 import { silentLog } from '../../../src/log.ts';
 import { drain, type DrainPlan } from '../../../src/planner/drain/drain.ts';
 import { Capped, inventoryOf } from '../../../bench/drain-directors.ts';
@@ -23,7 +23,7 @@ import {
 } from '../../../sim/fleet/drain-world.ts';
 import { Random } from '../../../sim/random.ts';
 import { GIB, guest, host } from '../../planner/inventories.ts';
-import { drainOf, guest as guestFacts, host as hostFacts, world } from '../wishes/worlds.ts';
+import { drainOf, guest as guestFacts, host as hostFacts, world } from '../requests/worlds.ts';
 import { summary } from './hosts.ts';
 
 const MIB = 1024 * 1024;

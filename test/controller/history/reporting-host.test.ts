@@ -49,21 +49,21 @@ async function stored(
   return { store, migrations: new Migrations(store), held };
 }
 
-/** A wish asked for the move m-00000001. */
+/** A request asked for the move m-00000001. */
 async function asked(
   { db }: Store,
   move: { readonly guest: string; readonly source: string; readonly destination: string },
 ): Promise<void> {
-  const wish = { id: 'w-00000001', kind: 'drain', subject: 'a', state: 'moving', body: '{}' };
+  const request = { id: 'r-00000001', kind: 'drain', subject: 'a', state: 'moving', body: '{}' };
   const made = { created_by: 'ann', created_at: 1, due_at: 0 };
   await db
-    .insertInto('wishes')
-    .values({ ...wish, ...made })
+    .insertInto('requests')
+    .values({ ...request, ...made })
     .execute();
   const of = { attempt: 1, state: 'asked', asked_epoch: 1, body: '{}', created_at: 1 };
   await db
     .insertInto('moves')
-    .values({ id: 'm-00000001', wish_id: wish.id, ...move, ...of })
+    .values({ id: 'm-00000001', request_id: request.id, ...move, ...of })
     .execute();
 }
 
@@ -159,8 +159,8 @@ test('an id that one host claims hides no migration of another host, whoever rep
   // A move that was asked for is that one.
   await asked(store, { guest: 'db1', source: 'a', destination: 'c' });
   assert.equal((await findMigration(migrations, 'm-00000001')).row.guest, 'db1');
-  const { wish } = (await findMigration(migrations, 'm-00000001', 'c')).row;
-  assert.equal(wish, null);
+  const { request } = (await findMigration(migrations, 'm-00000001', 'c')).row;
+  assert.equal(request, null);
 });
 
 test('a claim of another host does not keep an ended migration from its history', async (t) => {
@@ -188,7 +188,7 @@ test('a host has no more than a thousand open migrations in the history', async 
   assert.equal((await migrations.write(held, 'b', [other]))?.begun.size, 1);
 });
 
-test('the id of a move that a wish asked for is of that move alone', async (t) => {
+test('the id of a move that a request asked for is of that move alone', async (t) => {
   const { store, migrations, held } = await stored(t);
   await asked(store, { guest: 'web1', source: 'a', destination: 'b' });
   const nowMs = await migrations.nowMs();

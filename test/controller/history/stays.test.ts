@@ -24,7 +24,7 @@ const moved = (
 
 test('the story of a guest names every host it was on, when, why, and what was tried there', () => {
   const all = [
-    moved(1, ['a', 'b'], { wish: 'w-00000001', by: 'ann' }),
+    moved(1, ['a', 'b'], { request: 'r-00000001', by: 'ann' }),
     moved(2, ['b', 'c'], { outcome: 'failed', words: 'the link broke' }),
     moved(3, ['b', 'c'], { outcome: 'rehearsed' }),
     moved(4, ['b', 'c']),
@@ -35,7 +35,7 @@ test('the story of a guest names every host it was on, when, why, and what was t
     ['c', at(45), undefined, 'm-00000004'],
   );
   assert.deepEqual([onB?.host, onB?.from, onB?.to, onB?.by], ['b', at(15), at(45), 'ann']);
-  assert.match(onB?.why ?? '', /m-00000001 brought it from a, for w-00000001/);
+  assert.match(onB?.why ?? '', /m-00000001 brought it from a, for r-00000001/);
   assert.deepEqual(
     onB?.tries.map(({ migration, outcome, words }) => [migration, outcome, words]),
     [['m-00000002', 'failed', 'the link broke']],

@@ -73,7 +73,7 @@ test('a viewer reads from a manager’s agent and orders nothing of it, and the 
   assert.match(kept?.arguments ?? '', /"guest":"web"/);
 });
 
-test('no route to a manager’s agent is another controller’s, which gives orders under its wishes', () => {
+test('no route to a manager’s agent is another controller’s, which gives orders under its requests', () => {
   const accesses = new Set(ROUTES.map(({ access }) => access));
   assert.deepEqual([...accesses].toSorted(), ['operator', 'viewer']);
 });

@@ -63,7 +63,7 @@ test('no text makes a place that a browser reads as another site', () => {
       },
     ),
   );
-  for (const to of ['/', '/hosts/a?state=up', '/wishes/new?kind=drain&hosts=a#x'])
+  for (const to of ['/', '/hosts/a?state=up', '/requests/new?kind=drain&hosts=a#x'])
     assert.equal(ownPlace(to), to);
   assert.equal(ownPlace(null), '/');
 });

@@ -14,7 +14,7 @@ import { hostEvent } from '../../../src/protocol/public/hosts/host-event.ts';
 import type { PolicyKind } from '../../../src/protocol/controller/policy.ts';
 import { guest as listed } from '../../agent/samples.ts';
 import { HOST } from '../inventory/hosts.ts';
-import { GIB, guest, host, NOW, world } from '../wishes/worlds.ts';
+import { GIB, guest, host, NOW, world } from '../requests/worlds.ts';
 import { policyOf } from './samples.ts';
 
 const LOOKS = 6;
@@ -137,7 +137,7 @@ function planned(kind: PolicyKind, { looks, lost }: Told): PolicyChange {
     nowMs: NOW,
     policy: policyOf({ kind }),
     proposals: [],
-    wishes: new Map(),
+    requests: new Map(),
     made: [],
     past: [],
     own: [],

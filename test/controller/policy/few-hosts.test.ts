@@ -4,8 +4,8 @@ import { LOOK_MS } from '../../../src/controller/inventory/guest-looks.ts';
 import { whyNoChoice } from '../../../src/controller/policy/few-hosts.ts';
 import { Loads } from '../../../src/controller/policy/loads.ts';
 import { changeOf } from '../../../src/controller/policy/turn.ts';
-import type { HostMark } from '../../../src/controller/wishes/facts.ts';
-import { guest, host, NOW, world } from '../wishes/worlds.ts';
+import type { HostMark } from '../../../src/controller/requests/facts.ts';
+import { guest, host, NOW, world } from '../requests/worlds.ts';
 import { policyOf } from './samples.ts';
 
 const fleet = { scope: 'fleet' };
@@ -35,7 +35,7 @@ test('a look at such a fleet plans nothing, whoever asks for it, and says why', 
   const view = {
     nowMs: NOW,
     proposals: [],
-    wishes: new Map(),
+    requests: new Map(),
     made: [],
     past: [],
     own: [],

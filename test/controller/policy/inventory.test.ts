@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { inventoryFor, type Known } from '../../../src/controller/policy/inventory.ts';
-import { roomBytes } from '../../../src/controller/wishes/room.ts';
-import type { Reservation } from '../../../src/controller/wishes/facts.ts';
+import { roomBytes } from '../../../src/controller/requests/room.ts';
+import type { Reservation } from '../../../src/controller/requests/facts.ts';
 import { Fleet } from '../../../src/planner/fleet.ts';
-import { guest, host, NOW, world } from '../wishes/worlds.ts';
+import { guest, host, NOW, world } from '../requests/worlds.ts';
 import { loadsOf, lookAt } from './samples.ts';
 
 const known = (more: Partial<Known>): Known => ({
@@ -22,7 +22,7 @@ const known = (more: Partial<Known>): Known => ({
 
 const reservation = (name: string, to: string): Reservation => ({
   move: `m-${name}`,
-  wish: 'w-00000001',
+  request: 'r-00000001',
   guest: name,
   host: to,
   source: 'a',
@@ -130,7 +130,7 @@ describe('what a policy rests on', () => {
     assert.deepEqual(guests[0]?.left, [{ host: 'b', secondsAgo: 60 }]);
   });
 
-  test('counts a guest where its move takes it, or where a wish is about to, and keeps it from moving', () => {
+  test('counts a guest where its move takes it, or where a request is about to, and keeps it from moving', () => {
     const guests = [
       guest('runs', 'a'),
       guest('comes', 'a', {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { leftToManagersWords } from '../../../src/controller/policy/left-to-managers.ts';
 import type { MaintenanceMode } from '../../../src/protocol/public/hosts/managed-host.ts';
-import { host } from '../wishes/worlds.ts';
+import { host } from '../requests/worlds.ts';
 
 const drs: MaintenanceMode = { moves: 'manager', words: 'DRS of C0', leaves: [] };
 const dpm = { sets: 'manager', words: 'DPM of C0' } as const;

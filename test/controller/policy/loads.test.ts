@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { HostLooks, LOOK_MS } from '../../../src/controller/inventory/guest-looks.ts';
 import { foreignMoves, otherBalancerWords } from '../../../src/controller/policy/foreign-moves.ts';
-import { NOW } from '../wishes/worlds.ts';
+import { NOW } from '../requests/worlds.ts';
 import { loadsOf, lookAt } from './samples.ts';
 
 const sample = (used: number, guests: Record<string, number>, atMs = LOOK_MS) => ({

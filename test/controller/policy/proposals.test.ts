@@ -11,8 +11,8 @@ import {
   mutedBy,
   type UpdateInput,
 } from '../../../src/controller/policy/proposals.ts';
-import { newWish } from '../../../src/protocol/controller/wish.ts';
-import { GIB, guest, host, NOW, world } from '../wishes/worlds.ts';
+import { newRequest } from '../../../src/protocol/controller/fleet-request.ts';
+import { GIB, guest, host, NOW, world } from '../requests/worlds.ts';
 import { loadsOf, lookAt, policyOf, proposalOf } from './samples.ts';
 
 const { reason, words, moves, benefit, cost } = proposalOf();
@@ -96,42 +96,42 @@ describe('what becomes of proposals', () => {
     assert.equal(words(1, 3, 0), '3 proposals are accepted, 1 proposal is open');
   });
 
-  test('an accepted one names a wish for each move, the same ones however often it is made', () => {
+  test('an accepted one names a request for each move, the same ones however often it is made', () => {
     const once = accepted(proposalOf(), { nowMs: NOW, by: 'alice' });
     assert.deepEqual(once, accepted(proposalOf(), { nowMs: NOW, by: 'alice' }));
     assert.deepEqual(
-      once.wishes.map(({ id, ask }) => [id, ask.kind, ask.guest, ask.to]),
-      [['w-00000001000', 'migration', 'g1', ['b']]],
+      once.requests.map(({ id, ask }) => [id, ask.kind, ask.guest, ask.to]),
+      [['r-00000001000', 'migration', 'g1', ['b']]],
     );
   });
 
-  test('one whose wish ended without a move is left, and its cost is what was spent', () => {
-    const { proposal, wishes } = accepted(proposalOf(), { nowMs: NOW, by: 'alice' });
-    const [wish] = wishes;
-    assert.ok(wish !== undefined);
+  test('one whose request ended without a move is left, and its cost is what was spent', () => {
+    const { proposal, requests } = accepted(proposalOf(), { nowMs: NOW, by: 'alice' });
+    const [request] = requests;
+    assert.ok(request !== undefined);
     const standing = { nowMs: NOW + 1, moves: [], loads: loadsOf([]) };
-    const at = (phase: typeof wish.phase) =>
-      followed(proposal, { ...standing, wishes: new Map([[wish.id, { ...wish, phase }]]) });
+    const at = (phase: typeof request.phase) =>
+      followed(proposal, { ...standing, requests: new Map([[request.id, { ...request, phase }]]) });
     assert.equal(at('working'), proposal);
     assert.deepEqual([at('left').state, at('left').actual], ['left', { moved: 0, seconds: 0 }]);
   });
 
   test('what it brought is what would have been too much, an hour after its end', () => {
-    const ids = ['w-00000001000'];
+    const ids = ['r-00000001000'];
     const done = proposalOf({
       state: 'done',
-      wishes: ids,
+      requests: ids,
       endedAtMs: NOW,
       actual: { moved: 1, seconds: 5 },
     });
     // With 14 of 16 cores still used at a, the guest's 4 would have been 2 too many for an hour.
     const looks = Array.from({ length: 13 }, (_, at) => lookAt(at, { a: { x: 14 }, b: { g1: 4 } }));
     const standing = {
-      wishes: new Map([
+      requests: new Map([
         [
           'w',
-          newWish(
-            'w-00000001000',
+          newRequest(
+            'r-00000001000',
             { kind: 'migration', hosts: [], priority: 0, settings: {} },
             { nowMs: NOW, by: 't' },
           ),

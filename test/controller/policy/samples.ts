@@ -5,7 +5,7 @@ import {
   type Policy,
   type Proposal,
 } from '../../../src/protocol/controller/policy.ts';
-import { NOW } from '../wishes/worlds.ts';
+import { NOW } from '../requests/worlds.ts';
 
 /** Hosts of 16 cores, each with its guests and the cores that these use; `others`: what else uses the host. */
 export function lookAt(
@@ -62,6 +62,6 @@ export const proposalOf = (more: Partial<Proposal> = {}): Proposal => ({
   createdAtMs: NOW,
   confirmedAtMs: NOW,
   expiresAtMs: NOW + 3 * LOOK_MS,
-  wishes: [],
+  requests: [],
   ...more,
 });

@@ -1,7 +1,7 @@
 import { Mutex } from '../../../src/mutex.ts';
 import { Policies, type PolicyChange } from '../../../src/controller/store/policies.ts';
 import { Proposals } from '../../../src/controller/store/proposals.ts';
-import { Wishes } from '../../../src/controller/store/wishes.ts';
+import { Requests } from '../../../src/controller/store/requests.ts';
 import { Carrier } from '../../../src/controller/engine/carrier.ts';
 import { StoredFleet } from '../../../src/controller/engine/fleet-view.ts';
 import { emptyHosts } from '../engine/empty-hosts.ts';
@@ -29,7 +29,7 @@ export interface SceneGuest {
 /** A fleet in a store, of which each host was watched for `looks` looks; what moves is moved at once by made agents. */
 export class Scene {
   readonly store: Store;
-  readonly wishes: Wishes;
+  readonly requests: Requests;
   readonly policies: Policies;
   readonly proposals: Proposals;
   readonly guests = new Map<string, SceneGuest>();
@@ -43,7 +43,7 @@ export class Scene {
   private constructor(store: Store, hosts: readonly string[]) {
     this.store = store;
     this.#hosts = hosts;
-    this.wishes = new Wishes(store);
+    this.requests = new Requests(store);
     this.policies = new Policies(store);
     this.proposals = new Proposals(store);
   }
@@ -95,7 +95,7 @@ export class Scene {
     await this.loop().turn(kind, scope);
   }
 
-  /** Carries every open wish to its end; agents make each move at once. */
+  /** Carries every open request to its end; agents make each move at once. */
   async carry(): Promise<void> {
     const agents: AgentCalls = {
       put: (move) => {
@@ -115,11 +115,11 @@ export class Scene {
     const fleet = new StoredFleet(this.store, () => (this.#ids += 1000));
     const newId = (): string => `m-${String((this.#ids += 1)).padStart(8, '0')}`;
     for (let claims = 0; claims < 50; claims += 1) {
-      const claim = await this.wishes.acquire('carrier', 0);
+      const claim = await this.requests.acquire('carrier', 0);
       if (claim === undefined) return;
       const own = { leaseMs: 0, turns: new Mutex() };
       const parts = {
-        store: this.wishes,
+        store: this.requests,
         agents,
         modes: noModes,
         hosts: emptyHosts,
@@ -134,7 +134,7 @@ export class Scene {
         if (round === 'ended' || round === 'idle' || round === 'lost') break;
         await new Promise((resolve) => setImmediate(resolve));
       }
-      await this.wishes.release(carrier.claim, 0);
+      await this.requests.release(carrier.claim, 0);
     }
   }
 
@@ -161,10 +161,10 @@ export class Scene {
   }
 
   #lookDependencies(): LookDependencies {
-    const { store, policies, wishes } = this;
+    const { store, policies, requests } = this;
     const fleet = new StoredFleet(store, () => performance.now());
     const newId = (): string => String((this.#ids += 1)).padStart(16, '0');
-    return { store, policies, wishes, fleet, newId, setsPower: false, lookMs: LOOK_MS };
+    return { store, policies, requests, fleet, newId, setsPower: false, lookMs: LOOK_MS };
   }
 
   async #writeHosts(): Promise<void> {

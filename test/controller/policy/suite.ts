@@ -28,7 +28,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.match(policy?.look?.words ?? '', /1 proposal is open/);
     });
 
-    test('an accepted proposal becomes a wish, moves, and says what it came to; then nothing more is to be done', async (t) => {
+    test('an accepted proposal becomes a request, moves, and says what it came to; then nothing more is to be done', async (t) => {
       const scene = await crowded(t);
       await scene.turn('balance');
       const [first] = await list(scene);
@@ -37,7 +37,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.deepEqual(done.accepted, [first.id]);
       await scene.carry();
       assert.equal(scene.begun.length, 1);
-      const [move] = (await scene.wishes.get(done.wishes[0] ?? '')).moves;
+      const [move] = (await scene.requests.get(done.requests[0] ?? '')).moves;
       assert.ok(move !== undefined);
       const { id, guest, from: source, to: destination } = move;
       await scene.reported({ id, guest, source, destination }, move.createdAtMs);
@@ -96,7 +96,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       const { policies } = scene;
       const claim = await policies.seize('balance', 'fleet', 'one', 60_000);
       const change = await scene.look('balance');
-      assert.equal(change.proposals[0]?.wishes.length, 1);
+      assert.equal(change.proposals[0]?.requests.length, 1);
       await set(scene, { mode: 'off' });
       assert.equal(await policies.commit(claim, change, LOOK_MS), false);
       await scene.carry();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WAKE_MS, withPower } from '../../../src/controller/power/shown.ts';
-import type { PowerState } from '../../../src/controller/wishes/facts.ts';
+import type { PowerState } from '../../../src/controller/requests/facts.ts';
 
 const NOW = Date.parse('2026-11-25T10:00:00Z');
 const silent = { state: 'silent', since: NOW - 5, reason: 'no answer' };

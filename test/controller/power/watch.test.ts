@@ -22,7 +22,7 @@ const OK: SiteAnswer = { ok: true, words: '' };
 async function sleeping(t: TestContext, mode: 'automatic' | 'propose' = 'automatic') {
   const scene = await Scene.open({ sqlite: ':memory:' }, ['a', 'b', 'c']);
   t.after(() => scene.store.close());
-  const { store, policies, wishes } = scene;
+  const { store, policies, requests } = scene;
   scene.put('a', { g1: 2 });
   await scene.watch(12);
   await policies.put('consolidate', 'fleet', policySettings.parse({ mode }), 'test');
@@ -43,7 +43,7 @@ async function sleeping(t: TestContext, mode: 'automatic' | 'propose' = 'automat
     new PowerWatch({
       store,
       policies,
-      wishes,
+      requests,
       fleet: new StoredFleet(store, () => performance.now()),
       clock: systemClock,
       log: silentLog,
@@ -101,7 +101,7 @@ test('a host without guests is closed, put to sleep by the site’s program, and
   const { look, pass, heard, calls, store, scene } = await emptied(t);
   assert.deepEqual(await look(), { b: 'falling-asleep' });
   assert.deepEqual(calls, []);
-  assert.equal((await scene.wishes.world()).marks.get('b')?.power, 'falling-asleep');
+  assert.equal((await scene.requests.world()).marks.get('b')?.power, 'falling-asleep');
   await pass(CLOSED_MS);
   assert.deepEqual(await look(), { b: 'asleep' });
   assert.deepEqual(calls, ['sleep b']);
@@ -174,7 +174,7 @@ test('a policy whose guests need a host that sleeps wakes it, and moves nobody t
   await scene.turn('consolidate');
   const woken = Object.entries(await states()).filter(([, state]) => state === 'waking');
   assert.equal(woken.length, 1);
-  assert.deepEqual(await scene.wishes.list(), []);
+  assert.deepEqual(await scene.requests.list(), []);
   assert.deepEqual(await scene.proposals.list({ limit: 10 }), []);
   // Nor does a later look wake one more for the same guests.
   await scene.turn('consolidate');
@@ -184,7 +184,7 @@ test('a policy whose guests need a host that sleeps wakes it, and moves nobody t
   await scene.turn('consolidate');
   const [host = ''] = woken[0] ?? [];
   assert.deepEqual(
-    (await scene.wishes.list()).map(({ ask }) => ask.to),
+    (await scene.requests.list()).map(({ ask }) => ask.to),
     [[host]],
   );
 });

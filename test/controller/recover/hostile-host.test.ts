@@ -36,7 +36,7 @@ test('a host that never answers holds up no other host: neither its asks nor its
   const store = await storeWith(t, hosts, { evil: names('x', 300), a: ['web1'], b: ['db1'] });
   const clock = new SetClock();
   const answer: Answer = ({ at }, signal) => (at === 'evil' ? hangs(signal) : Promise.resolve());
-  const { watch, asked, wishes } = watchOf(store, { clock, policy: START, answer });
+  const { watch, asked, requests } = watchOf(store, { clock, policy: START, answer });
   watch.start();
   t.after(() => watch.close());
   const asks = (host: string): number => asked.filter(({ at }) => at === host).length;
@@ -48,8 +48,8 @@ test('a host that never answers holds up no other host: neither its asks nor its
   const silent = { state: 'silent', since: 1000 };
   await store.db.updateTable('hosts').set(silent).where('name', '=', 'a').execute();
   clock.advance(LOOK_MS);
-  await untilSo(() => wishes.length === 1);
-  assert.deepEqual(wishes[0]?.ask.hosts, ['a']);
+  await untilSo(() => requests.length === 1);
+  assert.deepEqual(requests[0]?.ask.hosts, ['a']);
   // One ask of that host is under way, although 300 guests wait.
   assert.equal(asks('evil'), 1);
 });
@@ -216,7 +216,7 @@ test('a host that claims the guests of another host by a newer right takes away 
   // What has just changed is not judged yet, so this host changes its report again and again.
   await insertGuests(store, [claim('a', 1, 0), claim('evil', 9, Date.now(), 'false')]);
   const clock = new SetClock();
-  const { watch, asked, wishes } = watchOf(store, { clock, policy: START });
+  const { watch, asked, requests } = watchOf(store, { clock, policy: START });
   await looks(watch, 3);
   assert.deepEqual(
     asked
@@ -229,7 +229,7 @@ test('a host that claims the guests of another host by a newer right takes away 
   const silent = { state: 'silent', since: 1000 };
   await store.db.updateTable('hosts').set(silent).where('name', '=', 'a').execute();
   await watch.lookForDead();
-  assert.deepEqual(wishes[0]?.ask.hosts, ['a']);
+  assert.deepEqual(requests[0]?.ask.hosts, ['a']);
 });
 
 test('a guest that its host reports as moved to another host is the other host’s, even if its own report is older', async (t) => {

@@ -9,7 +9,7 @@ import { openStore } from '../../../src/controller/store/open.ts';
 import type { Store } from '../../../src/controller/store/store.ts';
 import type { GuestRow, HostRow } from '../../../src/controller/store/tables.ts';
 import { silentLog } from '../../../src/log.ts';
-import type { Wish } from '../../../src/protocol/controller/wish.ts';
+import type { FleetRequest } from '../../../src/protocol/controller/fleet-request.ts';
 
 /** The watch of a controller on a real database; the agents are the test's. */
 
@@ -108,7 +108,7 @@ export function watchOf(
   more: Partial<RecoverWatchDependencies> & { readonly answer?: Answer } = {},
 ) {
   const asked: Ask[] = [];
-  const wishes: Wish[] = [];
+  const requests: FleetRequest[] = [];
   const watch = new RecoverWatch({
     store,
     clock: systemClock,
@@ -123,12 +123,12 @@ export function watchOf(
         return { guest, to, checks: [] };
       },
     }),
-    add: async (wish) => {
-      if (!wishes.some(({ id }) => id === wish.id)) wishes.push(wish);
+    add: async (request) => {
+      if (!requests.some(({ id }) => id === request.id)) requests.push(request);
     },
     ...more,
   });
-  return { watch, asked, wishes };
+  return { watch, asked, requests };
 }
 
 export async function looks(watch: RecoverWatch, times: number): Promise<void> {

@@ -118,23 +118,23 @@ test('the policy is off unless it is asked for, and asks once for each time that
   await store.db.updateTable('hosts').set(silent).where('name', 'in', ['a', 'b']).execute();
   const off = watchOf(store);
   await off.watch.lookForDead();
-  assert.deepEqual(off.wishes, []);
+  assert.deepEqual(off.requests, []);
   const policy = { policy: 'start', silentMs: 15_000 } as const;
-  const { watch, wishes } = watchOf(store, { policy });
+  const { watch, requests } = watchOf(store, { policy });
   for (let each = 0; each < 3; each += 1) await watch.lookForDead();
   assert.deepEqual(
-    wishes.map(({ ask }) => [ask.kind, ask.hosts]),
+    requests.map(({ ask }) => [ask.kind, ask.hosts]),
     [['recover', ['a']]],
   );
   await store.db.updateTable('hosts').set({ since: 2000 }).where('name', '=', 'a').execute();
   for (let each = 0; each < 2; each += 1) await watch.lookForDead();
-  assert.equal(wishes.length, 2);
+  assert.equal(requests.length, 2);
 });
 
 test('a host that is silent for a moment, or answers in another version, is not taken for dead', async (t) => {
   const store = await storeWith(t, HOSTS, WEB1);
   const policy = { policy: 'start', silentMs: 15_000 } as const;
-  const { watch, wishes } = watchOf(store, { policy });
+  const { watch, requests } = watchOf(store, { policy });
   const now = Date.now();
   const set = (state: string, since: number) =>
     store.db.updateTable('hosts').set({ state, since }).where('name', '=', 'a').execute();
@@ -147,5 +147,5 @@ test('a host that is silent for a moment, or answers in another version, is not 
     await set(state, since);
     await watch.lookForDead();
   }
-  assert.deepEqual(wishes, []);
+  assert.deepEqual(requests, []);
 });

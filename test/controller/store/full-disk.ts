@@ -1,5 +1,5 @@
 /**
- * A process of a test: wishes are stored in a database on a disk of its own, of which another file takes the rest. Its
+ * A process of a test: requests are stored in a database on a disk of its own, of which another file takes the rest. Its
  * first argument is the directory where that disk is mounted, in a namespace of this process alone. Prints what it saw.
  */
 import { execFileSync } from 'node:child_process';
@@ -7,24 +7,27 @@ import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { sql } from 'kysely';
 import { openStore } from '../../../src/controller/store/open.ts';
-import { Wishes } from '../../../src/controller/store/wishes.ts';
+import { Requests } from '../../../src/controller/store/requests.ts';
 import { toGodwitError } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
-import { newWish, wishAsk } from '../../../src/protocol/controller/wish.ts';
+import { newRequest, requestAsk } from '../../../src/protocol/controller/fleet-request.ts';
 
 const [directory = ''] = process.argv.slice(2);
 execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'godwit-test', directory]);
 const store = await openStore({ sqlite: path.join(directory, 'fleet.db') }, silentLog);
-const wishes = new Wishes(store);
+const requests = new Requests(store);
 
 const accepted: string[] = [];
-/** Asks for one wish; what the store said where it did not take it. */
+/** Asks for one request; what the store said where it did not take it. */
 async function ask(number: number): Promise<string | undefined> {
-  const id = `w-${String(number).padStart(8, '0')}`;
+  const id = `r-${String(number).padStart(8, '0')}`;
   const hosts = Array.from({ length: 200 }, (_none, each) => `h${number}-${each}`);
-  const wish = newWish(id, wishAsk.parse({ kind: 'evacuate', hosts }), { nowMs: 0, by: 'test' });
+  const request = newRequest(id, requestAsk.parse({ kind: 'evacuate', hosts }), {
+    nowMs: 0,
+    by: 'test',
+  });
   try {
-    await wishes.add(wish);
+    await requests.add(request);
     accepted.push(id);
     return undefined;
   } catch (thrown) {
@@ -33,7 +36,7 @@ async function ask(number: number): Promise<string | undefined> {
   }
 }
 
-const known = async (): Promise<string[]> => (await wishes.list()).map(({ id }) => id).toSorted();
+const known = async (): Promise<string[]> => (await requests.list()).map(({ id }) => id).toSorted();
 
 await ask(1);
 const filler = path.join(directory, 'filler');

@@ -9,14 +9,14 @@ import { AuditRows } from '../../../src/controller/store/audit.ts';
 import { changeLimits } from '../../../src/controller/store/limits.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import { forgetStandbys, writeStandby } from '../../../src/controller/store/standbys.ts';
-import { Wishes } from '../../../src/controller/store/wishes.ts';
+import { Requests } from '../../../src/controller/store/requests.ts';
 import { Sessions } from '../../../src/controller/who/sessions.ts';
 import { Tokens } from '../../../src/controller/who/tokens.ts';
 import { limitsChange } from '../../../src/protocol/controller/limits.ts';
 import { managerPlace } from '../../../src/protocol/controller/managers.ts';
 import { silentLog } from '../../../src/log.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
-import { drainOf } from '../wishes/worlds.ts';
+import { drainOf } from '../requests/worlds.ts';
 
 const ENTRY = {
   controller: 'c1',
@@ -25,7 +25,7 @@ const ENTRY = {
   by: 'token',
   from: null,
   what: 'drain',
-  route: 'PUT /v1/wishes/:id',
+  route: 'PUT /v1/requests/:id',
   arguments: '{}',
   result: null,
   unkept: 0,
@@ -39,7 +39,7 @@ test('a controller of an older build writes nothing once a newer build has the d
   t.after(() => store.close());
   const { db } = store;
   const [tokens, sessions] = [new Tokens(store), new Sessions(store)];
-  const [wishes, audit] = [new Wishes(store), new AuditRows(store)];
+  const [requests, audit] = [new Requests(store), new AuditRows(store)];
   const managers = new ManagerStore(store, new KeyRing(path.join(directory, 'keys.json')));
   const leases = new HostLeases(store, { id: 'one', name: 'one' }, silentLog);
   const place = managerPlace.parse({ driver: 'vsphere', url: 'https://vc1', user: 'godwit' });
@@ -47,8 +47,8 @@ test('a controller of an older build writes nothing once a newer build has the d
   const { token } = await tokens.create({ name: 'ann', role: 'viewer', by: 'a test' });
   const { secret } = await sessions.begin({ token });
   await managers.add('vc1', place, 'password', 'a test');
-  await wishes.add(drainOf('a'));
-  const claim = (await wishes.acquire('one', 60_000)) ?? assert.fail('nothing is due');
+  await requests.add(drainOf('a'));
+  const claim = (await requests.acquire('one', 60_000)) ?? assert.fail('nothing is due');
   await writeStandby(store, STANDBY);
   const entry = await audit.add(ENTRY);
   // Of an hour that is over, so that its means are due.
@@ -65,7 +65,7 @@ test('a controller of an older build writes nothing once a newer build has the d
     'rollups',
     'standbys',
     'claims',
-    'wishes',
+    'requests',
     'counters',
     'limits',
     'host_leases',
@@ -88,9 +88,9 @@ test('a controller of an older build writes nothing once a newer build has the d
     'notes a standby': () => writeStandby(store, { ...STANDBY, guest: 'h' }),
     'forgets a standby': () => forgetStandbys(store, 'a', [STANDBY]),
     'writes what guests used': () => writeGuestHours(store),
-    'adds a request': () => wishes.add({ ...drainOf('b'), id: 'w-00000002' }),
-    'renews its claims': () => wishes.renewAll([claim], 60_000),
-    'gives a claim up': () => wishes.release(claim, 0),
+    'adds a request': () => requests.add({ ...drainOf('b'), id: 'r-00000002' }),
+    'renews its claims': () => requests.renewAll([claim], 60_000),
+    'gives a claim up': () => requests.release(claim, 0),
     'renews its leases of hosts': () => leases.turn(),
     'changes limits': () => changeLimits(store, limitsChange.parse({ fleet: 7 })),
   };

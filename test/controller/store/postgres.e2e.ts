@@ -16,12 +16,12 @@ import { untilSo } from '../../until.ts';
 import { proposalOf } from '../policy/samples.ts';
 import { anotherHandSuite } from '../policy/another-hand-suite.ts';
 import { policySuite } from '../policy/suite.ts';
-import { askedSuite } from './wish-requests-suite.ts';
+import { askedSuite } from './new-requests-suite.ts';
 import { auditSuite } from './audit-suite.ts';
 import { promisesSuite } from './promises-suite.ts';
 import { sessionsSuite } from './sessions-suite.ts';
 import { storeSuite } from './suite.ts';
-import { wishesSuite } from './wishes-suite.ts';
+import { requestsSuite } from './requests-suite.ts';
 
 let postgres: Postgres;
 
@@ -31,7 +31,7 @@ before(async () => {
 after(() => postgres.stop());
 
 storeSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
-wishesSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
+requestsSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 promisesSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 askedSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 auditSuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
@@ -143,8 +143,8 @@ describe('decisions that are committed during a look, in PostgreSQL', () => {
     go();
     await Promise.all([rejecting, committing]);
     assert.equal((await new Proposals(store).get(open.id)).state, 'rejected');
-    const wishes = await store.db.selectFrom('wishes').select('id').execute();
-    assert.deepEqual(wishes, []);
+    const requests = await store.db.selectFrom('requests').select('id').execute();
+    assert.deepEqual(requests, []);
   });
 
   test('who accepts all of a look accepts none that was rejected meanwhile', async (t) => {

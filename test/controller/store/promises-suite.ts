@@ -5,15 +5,15 @@ import type { AgentCalls, Claim, FleetView } from '../../../src/controller/engin
 import { openStore, type StorePlace } from '../../../src/controller/store/open.ts';
 import type { Store } from '../../../src/controller/store/store.ts';
 import { readShared } from '../../../src/controller/store/shared-world.ts';
-import { Wishes } from '../../../src/controller/store/wishes.ts';
-import { stillPromised } from '../../../src/controller/wishes/room.ts';
-import type { Seen } from '../../../src/controller/wishes/moves.ts';
-import type { Move, Wish } from '../../../src/protocol/controller/wish.ts';
+import { Requests } from '../../../src/controller/store/requests.ts';
+import { stillPromised } from '../../../src/controller/requests/room.ts';
+import type { Seen } from '../../../src/controller/requests/moves.ts';
+import type { Move, FleetRequest } from '../../../src/protocol/controller/fleet-request.ts';
 import { silentLog } from '../../../src/log.ts';
 import { Mutex } from '../../../src/mutex.ts';
 import { emptyHosts } from '../engine/empty-hosts.ts';
 import { noModes } from '../engine/no-modes.ts';
-import { drainOf, GIB, guest, host, moveOf } from '../wishes/worlds.ts';
+import { drainOf, GIB, guest, host, moveOf } from '../requests/worlds.ts';
 import { until } from '../../until.ts';
 
 const LEASE_MS = 60_000;
@@ -26,33 +26,33 @@ export function promisesSuite(name: string, make: () => Promise<StorePlace>): vo
   describe(`claims and promises in ${name}`, () => {
     test('a look renews a claim only once half of its lease is over', () =>
       opened(1, make, async ([store]) => {
-        const wishes = new Wishes(store);
-        await wishes.add(drainOf('a'));
-        const claim = (await wishes.acquire('one', LEASE_MS)) ?? assert.fail();
+        const requests = new Requests(store);
+        await requests.add(drainOf('a'));
+        const claim = (await requests.acquire('one', LEASE_MS)) ?? assert.fail();
         const leaseUntil = async () =>
           (await store.db.selectFrom('claims').select('lease_until').executeTakeFirstOrThrow())
             .lease_until;
         const first = await leaseUntil();
-        await wishes.view(claim, LEASE_MS);
+        await requests.view(claim, LEASE_MS);
         assert.equal(await leaseUntil(), first);
         const lease_until = first - LEASE_MS / 2 - 1;
         await store.db.updateTable('claims').set({ lease_until }).execute();
-        await wishes.view(claim, LEASE_MS);
+        await requests.view(claim, LEASE_MS);
         assert.ok((await leaseUntil()) >= first);
       }));
 
     test('claims are renewed together, but for those that another controller has', () =>
       opened(1, make, async ([store]) => {
-        const wishes = new Wishes(store);
-        await wishes.add(drainOf('a'));
-        await wishes.add({ ...drainOf('b'), id: 'w-00000002' });
-        const lost = (await wishes.acquire('one', 0)) ?? assert.fail();
-        const taken = (await wishes.acquire('two', LEASE_MS)) ?? assert.fail();
-        const own = (await wishes.acquire('one', LEASE_MS)) ?? assert.fail();
-        assert.deepEqual([taken.wish, own.wish], [lost.wish, 'w-00000002']);
+        const requests = new Requests(store);
+        await requests.add(drainOf('a'));
+        await requests.add({ ...drainOf('b'), id: 'r-00000002' });
+        const lost = (await requests.acquire('one', 0)) ?? assert.fail();
+        const taken = (await requests.acquire('two', LEASE_MS)) ?? assert.fail();
+        const own = (await requests.acquire('one', LEASE_MS)) ?? assert.fail();
+        assert.deepEqual([taken.request, own.request], [lost.request, 'r-00000002']);
         await store.db.updateTable('claims').set({ lease_until: 1 }).execute();
-        await wishes.renewAll([lost, own], LEASE_MS);
-        await wishes.renewAll([], LEASE_MS);
+        await requests.renewAll([lost, own], LEASE_MS);
+        await requests.renewAll([], LEASE_MS);
         const rows = await store.db.selectFrom('claims').selectAll().execute();
         const ended = rows.filter((each) => each.lease_until === 1).map(({ epoch }) => epoch);
         assert.deepEqual(ended, [taken.epoch]);
@@ -60,28 +60,28 @@ export function promisesSuite(name: string, make: () => Promise<StorePlace>): vo
 
     test('a claim that was released meanwhile is not renewed', () =>
       opened(1, make, async ([store]) => {
-        const wishes = new Wishes(store);
-        await wishes.add(drainOf('a'));
-        const claim = (await wishes.acquire('one', LEASE_MS)) ?? assert.fail();
-        await wishes.release(claim, 0);
-        await wishes.renewAll([claim], LEASE_MS);
-        const again = (await wishes.acquire('two', LEASE_MS)) ?? assert.fail();
-        assert.equal(again.wish, claim.wish);
+        const requests = new Requests(store);
+        await requests.add(drainOf('a'));
+        const claim = (await requests.acquire('one', LEASE_MS)) ?? assert.fail();
+        await requests.release(claim, 0);
+        await requests.renewAll([claim], LEASE_MS);
+        const again = (await requests.acquire('two', LEASE_MS)) ?? assert.fail();
+        assert.equal(again.request, claim.request);
       }));
 
     test('two controllers whose drains all begin at once promise no room twice, and all the room there is', () =>
       opened(2, make, async (stores) => {
         const owners = stores.map((store, nth) => {
-          return { owner: `c${nth}`, wishes: new Wishes(store), turns: new Mutex() };
+          return { owner: `c${nth}`, requests: new Requests(store), turns: new Mutex() };
         });
-        const [{ wishes } = assert.fail()] = owners;
+        const [{ requests } = assert.fail()] = owners;
         for (const [nth, from] of sources.entries())
-          await wishes.add({ ...drainOf(from), id: `w-${String(nth).padStart(8, '0')}` });
+          await requests.add({ ...drainOf(from), id: `r-${String(nth).padStart(8, '0')}` });
         let ids = 0;
         const newId = (): string => `m-${String((ids += 1)).padStart(8, '0')}`;
         const carriers: Carrier[] = [];
         for (let nth = 0; nth < DRAINS; nth += 1) {
-          const { owner, turns, wishes: of } = owners[nth % owners.length] ?? assert.fail();
+          const { owner, turns, requests: of } = owners[nth % owners.length] ?? assert.fail();
           const claim = (await of.acquire(owner, LEASE_MS)) ?? assert.fail();
           const parts = {
             store: of,
@@ -97,11 +97,11 @@ export function promisesSuite(name: string, make: () => Promise<StorePlace>): vo
         }
         for (let round = 0; round < 6; round += 1) {
           await Promise.all(carriers.map((each) => each.round()));
-          const { reservations } = await wishes.world();
+          const { reservations } = await requests.world();
           for (const [to, most] of Object.entries(ROOM))
             assert.ok(reservations.filter((each) => each.host === to).length <= most);
         }
-        const { reservations } = await wishes.world();
+        const { reservations } = await requests.world();
         const all = Object.values(ROOM).reduce((sum, each) => sum + each, 0);
         assert.equal(reservations.length, all);
       }));
@@ -110,21 +110,22 @@ export function promisesSuite(name: string, make: () => Promise<StorePlace>): vo
       opened(2, make, async ([one, two = assert.fail()]) => {
         const { early, late } = await looks(one);
         const { first, move } = await settledMove(one, late);
-        const other = { ...drainOf('s1', { to: ['d'] }), id: 'w-00000002' };
+        const other = { ...drainOf('s1', { to: ['d'] }), id: 'r-00000002' };
         // A drain that knows of no such move, and the one whose move it was, taken over by another controller.
-        for (const wish of [other, first]) {
-          const wishes = new Wishes(two);
-          if (wish === first) await one.db.updateTable('claims').set({ lease_until: 0 }).execute();
-          else await wishes.add(wish);
-          const claim = (await wishes.acquire('two', LEASE_MS)) ?? assert.fail();
-          assert.equal(claim.wish, wish.id);
-          await carrierOf(claim, wishes, early).round();
-          const { moves } = await wishes.get(wish.id);
+        for (const request of [other, first]) {
+          const requests = new Requests(two);
+          if (request === first)
+            await one.db.updateTable('claims').set({ lease_until: 0 }).execute();
+          else await requests.add(request);
+          const claim = (await requests.acquire('two', LEASE_MS)) ?? assert.fail();
+          assert.equal(claim.request, request.id);
+          await carrierOf(claim, requests, early).round();
+          const { moves } = await requests.get(request.id);
           assert.deepEqual(
             moves.map(({ id }) => id),
-            wish === first ? [move.id] : [],
+            request === first ? [move.id] : [],
           );
-          await wishes.release(claim, 60_000);
+          await requests.release(claim, 60_000);
         }
       }));
 
@@ -132,8 +133,8 @@ export function promisesSuite(name: string, make: () => Promise<StorePlace>): vo
       opened(1, make, async ([store]) => {
         const { late } = await looks(store);
         await settledMove(store, late);
-        const wishes = new Wishes(store);
-        assert.deepEqual((await wishes.world()).reservations, []);
+        const requests = new Requests(store);
+        assert.deepEqual((await requests.world()).reservations, []);
         const { reservations } = await readShared(store);
         assert.equal(reservations.length, 1);
         const nowMs = (reservations[0]?.givenBackAtMs ?? 0) + 1;
@@ -162,7 +163,7 @@ type Look = Awaited<ReturnType<FleetView['look']>>;
 
 /** The fleet before and after g0 has come from s0 to d, where one guest has room. */
 async function looks(store: Store): Promise<{ early: Look; late: Look }> {
-  const { nowMs } = await new Wishes(store).world();
+  const { nowMs } = await new Requests(store).world();
   const hosts = new Map(hostsAt(nowMs));
   const of = (at: string): Look => {
     const guests = new Map([
@@ -176,24 +177,24 @@ async function looks(store: Store): Promise<{ early: Look; late: Look }> {
 }
 
 /** A drain of s0 whose move is done, and whose guest its controller sees at d. */
-async function settledMove(store: Store, late: Look): Promise<{ first: Wish; move: Move }> {
-  const wishes = new Wishes(store);
+async function settledMove(store: Store, late: Look): Promise<{ first: FleetRequest; move: Move }> {
+  const requests = new Requests(store);
   const first = drainOf('s0', { to: ['d'] });
-  await wishes.add(first);
-  const claim = (await wishes.acquire('one', LEASE_MS)) ?? assert.fail();
-  const { wish, version, admission } = (await wishes.view(claim, LEASE_MS)) ?? assert.fail();
-  const { nowMs } = await wishes.world();
+  await requests.add(first);
+  const claim = (await requests.acquire('one', LEASE_MS)) ?? assert.fail();
+  const { request, version, admission } = (await requests.view(claim, LEASE_MS)) ?? assert.fail();
+  const { nowMs } = await requests.world();
   const going = moveOf({ guest: 'g0', from: 's0', to: 'd', createdAtMs: nowMs });
-  await wishes.commit(claim, { wish, version, moves: [going], admission });
-  const carrier = carrierOf(claim, wishes, late, 'done');
+  await requests.commit(claim, { request, version, moves: [going], admission });
+  const carrier = carrierOf(claim, requests, late, 'done');
   const settled = async (): Promise<Move | undefined> => {
     await carrier.round();
-    return (await wishes.get(first.id)).moves.find((each) => each.settled);
+    return (await requests.get(first.id)).moves.find((each) => each.settled);
   };
   return { first, move: await until('a settled move', 5000, settled) };
 }
 
-function carrierOf(claim: Claim, store: Wishes, look: Look, seen: Seen = 'going'): Carrier {
+function carrierOf(claim: Claim, store: Requests, look: Look, seen: Seen = 'going'): Carrier {
   let ids = 1;
   return new Carrier(claim, {
     store,

@@ -4,9 +4,9 @@ import { changeLimits } from '../../../src/controller/store/limits.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import type { Store } from '../../../src/controller/store/store.ts';
 import { SharedWorld } from '../../../src/controller/store/shared-world.ts';
-import { Wishes } from '../../../src/controller/store/wishes.ts';
+import { Requests } from '../../../src/controller/store/requests.ts';
 import { silentLog } from '../../../src/log.ts';
-import { drainOf } from '../wishes/worlds.ts';
+import { drainOf } from '../requests/worlds.ts';
 
 const inStore = async (
   work: (store: Store, readings: () => number) => Promise<void>,
@@ -27,7 +27,7 @@ const inStore = async (
   }
 };
 
-test('many wishes that look at once share one reading, and a later look has another', () =>
+test('many requests that look at once share one reading, and a later look has another', () =>
   inStore(async (store, readings) => {
     let nowMs = 0;
     const shared = new SharedWorld(store, () => nowMs);
@@ -44,7 +44,7 @@ test('a mark, a limit or a promise is in what is read for whoever has seen its c
   inStore(async (store) => {
     const shared = new SharedWorld(store, () => 0);
     const before = await shared.at(0);
-    await new Wishes(store).add(drainOf('a'));
+    await new Requests(store).add(drainOf('a'));
     assert.equal(await shared.at(before.admission), before);
     const after = await shared.at(before.admission + 1);
     assert.deepEqual([...after.marks.keys()], ['a']);
@@ -56,7 +56,7 @@ test('a reading that began before a promise does not serve who has seen that pro
   inStore(async (store) => {
     const shared = new SharedWorld(store, () => 0);
     const early = shared.at(0);
-    const adding = new Wishes(store).add(drainOf('a'));
+    const adding = new Requests(store).add(drainOf('a'));
     const late = adding.then(() => shared.at(1));
     assert.deepEqual([...(await late).marks.keys()], ['a']);
     assert.ok((await early).admission <= 1);

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openStore } from '../../../src/controller/store/open.ts';
-import { Wishes } from '../../../src/controller/store/wishes.ts';
+import { Requests } from '../../../src/controller/store/requests.ts';
 import { silentLog } from '../../../src/log.ts';
-import { drainOf, moveOf } from '../wishes/worlds.ts';
+import { drainOf, moveOf } from '../requests/worlds.ts';
 
-test('what a wish has spent is what was predicted of its moves, and what their hosts reported where that is more', async (t) => {
+test('what a request has spent is what was predicted of its moves, and what their hosts reported where that is more', async (t) => {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
-  const wishes = new Wishes(store);
-  const wish = drainOf('a', { budgetBytes: 5000 });
-  await wishes.add(wish);
-  const claim = await wishes.acquire('one', 60_000);
+  const requests = new Requests(store);
+  const request = drainOf('a', { budgetBytes: 5000 });
+  await requests.add(request);
+  const claim = await requests.acquire('one', 60_000);
   assert.ok(claim !== undefined);
-  const spent = async () => (await wishes.view(claim, 60_000))?.world.spentBytes;
+  const spent = async () => (await requests.view(claim, 60_000))?.world.spentBytes;
   assert.equal(await spent(), 0);
   const ended = moveOf({ id: 'm-00000001', phase: 'done', endedAtMs: 5, bytes: 1000 });
   const moves = [
@@ -21,7 +21,7 @@ test('what a wish has spent is what was predicted of its moves, and what their h
     moveOf({ id: 'm-00000002', guest: 'g2', bytes: 200 }),
     moveOf({ id: 'm-00000003', guest: 'g3', phase: 'dropped', endedAtMs: 5, bytes: 30 }),
   ];
-  await wishes.commit(claim, { wish, version: 0, moves });
+  await requests.commit(claim, { request, version: 0, moves });
   assert.equal(await spent(), 1200);
   const fixed = { guest: 'g1', source: 'a', destination: 'b', mode: 'precopy', epoch: 1 };
   const reported = { ...fixed, told_by: 'a', side: 'source', started_at: 1, ended_at: 5 };

@@ -8,12 +8,12 @@ import { openStore } from '../../../src/controller/store/open.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import { killWriters } from './kills.ts';
-import { askedSuite } from './wish-requests-suite.ts';
+import { askedSuite } from './new-requests-suite.ts';
 import { auditSuite } from './audit-suite.ts';
 import { promisesSuite } from './promises-suite.ts';
 import { sessionsSuite } from './sessions-suite.ts';
 import { storeSuite } from './suite.ts';
-import { wishesSuite } from './wishes-suite.ts';
+import { requestsSuite } from './requests-suite.ts';
 
 let directory: string;
 let count = 0;
@@ -25,7 +25,7 @@ before(() => {
 after(() => rmSync(directory, { recursive: true }));
 
 storeSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
-wishesSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
+requestsSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 promisesSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 askedSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 auditSuite('SQLite', () => Promise.resolve({ sqlite: file() }));

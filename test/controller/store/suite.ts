@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { sql } from 'kysely';
+import { newRequest, requestAsk } from '../../../src/protocol/controller/fleet-request.ts';
+import { readRequest } from '../../../src/controller/store/request-rows.ts';
 import { openStore, type StorePlace } from '../../../src/controller/store/open.ts';
 import type { Store } from '../../../src/controller/store/store.ts';
 import { bringForward, SCHEMA_VERSION, versionOf } from '../../../src/controller/store/schema.ts';
@@ -10,6 +12,8 @@ import { until } from '../../until.ts';
 
 /** The version that brought the history of migrations. */
 const WITH_MIGRATIONS = 4;
+/** The last version that called a request a wish. */
+const WITHOUT_REQUESTS = 17;
 const MIGRATION = {
   id: 'm-00000001',
   guest: 'web1',
@@ -24,7 +28,7 @@ const MIGRATION = {
   epoch: 1,
 };
 
-const WISH = {
+const REQUEST = {
   kind: 'drain',
   state: 'asked',
   body: '{}',
@@ -115,10 +119,16 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
 
     test('reads times, counts and nothing as numbers and null', () =>
       opened(async (store) => {
-        const row = { ...WISH, id: 'w', subject: 'a', due_at: 1_900_000_000_123, ended_at: null };
-        await store.db.insertInto('wishes').values(row).execute();
+        const row = {
+          ...REQUEST,
+          id: 'w',
+          subject: 'a',
+          due_at: 1_900_000_000_123,
+          ended_at: null,
+        };
+        await store.db.insertInto('requests').values(row).execute();
         const read = await store.db
-          .selectFrom('wishes')
+          .selectFrom('requests')
           .select(({ fn }) => ['due_at', 'ended_at', 'version', fn.countAll<number>().as('count')])
           .groupBy(['due_at', 'ended_at', 'version'])
           .executeTakeFirstOrThrow();
@@ -133,10 +143,14 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
 
     test('keeps U+FFFD in the place of a NUL, which a host or whoever asks may send in any text', () =>
       opened(async (store) => {
-        const row = { ...WISH, id: 'w', subject: 'a', due_at: 1, created_by: 'an\0n' };
-        await store.db.insertInto('wishes').values(row).execute();
+        const row = { ...REQUEST, id: 'w', subject: 'a', due_at: 1, created_by: 'an\0n' };
+        await store.db.insertInto('requests').values(row).execute();
         const asked = (by: string) =>
-          store.db.selectFrom('wishes').select('created_by').where('created_by', '=', by).execute();
+          store.db
+            .selectFrom('requests')
+            .select('created_by')
+            .where('created_by', '=', by)
+            .execute();
         assert.deepEqual(
           (await asked('an\0n')).map((each) => each.created_by),
           ['an\uFFFDn'],
@@ -146,13 +160,13 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
 
     test('says how many rows a write changed, so that a stale one is seen', () =>
       opened(async (store) => {
-        const claim = { wish_id: 'w', owner: 'one', epoch: 5, lease_until: 10 };
+        const claim = { request_id: 'w', owner: 'one', epoch: 5, lease_until: 10 };
         await store.db.insertInto('claims').values(claim).execute();
         const write = (epoch: number) =>
           store.db
             .updateTable('claims')
             .set({ lease_until: 20 })
-            .where('wish_id', '=', 'w')
+            .where('request_id', '=', 'w')
             .where('epoch', '=', epoch)
             .executeTakeFirst();
         assert.equal((await write(4)).numUpdatedRows, 0n);
@@ -179,12 +193,12 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
       opened(async (store) => {
         const drain = (id: string) =>
           store.db
-            .insertInto('wishes')
-            .values({ ...WISH, id, subject: 'a' })
+            .insertInto('requests')
+            .values({ ...REQUEST, id, subject: 'a' })
             .execute();
         await drain('w1');
         await assert.rejects(drain('w2'), (thrown) => hasCode(thrown, 'GODWIT_STORE'));
-        await store.db.updateTable('wishes').set({ ended_at: 9 }).execute();
+        await store.db.updateTable('requests').set({ ended_at: 9 }).execute();
         await drain('w2');
       }));
 
@@ -224,6 +238,53 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
         assert.equal(version, SCHEMA_VERSION);
         assert.ok(counters.every(({ value }) => value === 41));
       }
+    });
+
+    test('comes forward with its requests, moves and proposals from a version that called a request a wish', async () => {
+      const place = await make();
+      const earlier = await openStore(place, silentLog);
+      await dropAll(earlier);
+      await bringForward(earlier.db, earlier.kind, 'here', WITHOUT_REQUESTS);
+      const ask = requestAsk.parse({ kind: 'drain', hosts: ['a'] });
+      const words = 'says "wish":"w-1", as text';
+      const made = newRequest('w-00000001', ask, { nowMs: 5, by: 'ann' });
+      const queue = [{ guest: 'web1', from: 'a', waitsFor: 'wish-limit', words }];
+      const { db } = earlier;
+      await sql`insert into wishes (id, kind, subject, state, body, created_at, created_by, due_at)
+        values ('w-00000001', 'drain', 'a', 'working', ${JSON.stringify({ ...made, queue })}, 5, 'ann', 5)`.execute(
+        db,
+      );
+      await sql`insert into claims values ('w-00000001', 'one', 3, 0)`.execute(db);
+      const body = JSON.stringify({ wish: 'w-00000001', words });
+      await sql`insert into moves (id, wish_id, guest, source, destination, attempt, state, asked_epoch, body, created_at)
+        values ('m-00000001', 'w-00000001', 'web1', 'a', 'b', 1, 'chosen', 3, ${body}, 5)`.execute(
+        db,
+      );
+      const proposal = JSON.stringify({ wishes: ['w-00000001'], words });
+      await sql`insert into proposals (id, kind, scope, run, state, subject, body, created_at, settled)
+        values ('p-00000001', 'balance', '', 'r', 'open', 's', ${proposal}, 5, 0)`.execute(db);
+      await earlier.close();
+      const now = await openStore(place, silentLog);
+      const row = await now.db.selectFrom('requests').select('body').executeTakeFirst();
+      assert.deepEqual(readRequest(row?.body ?? ''), {
+        ...made,
+        queue: [{ ...queue[0], waitsFor: 'request-limit' }],
+      });
+      const one = { request_id: 'w-00000001' };
+      const claims = await now.db.selectFrom('claims').select('request_id').execute();
+      assert.deepEqual(
+        claims.map((row) => ({ ...row })),
+        [one],
+      );
+      const moves = await now.db.selectFrom('moves').select(['request_id', 'body']).execute();
+      const renamed = JSON.stringify({ request: 'w-00000001', words });
+      assert.deepEqual(
+        moves.map((row) => ({ ...row })),
+        [{ ...one, body: renamed }],
+      );
+      const [kept] = await now.db.selectFrom('proposals').select('body').execute();
+      assert.deepEqual(JSON.parse(kept?.body ?? ''), { requests: ['w-00000001'], words });
+      await now.close();
     });
 
     test('is brought forward by no controller while one of an older build works on it, and nothing in it is changed', async () => {

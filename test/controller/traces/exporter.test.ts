@@ -89,7 +89,7 @@ const row = (id: string): ListedMigration => ({
   side: 'source',
   link_rate: null,
   dirty_rate: null,
-  wish: null,
+  request: null,
   by: null,
 });
 

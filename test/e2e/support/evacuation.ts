@@ -7,12 +7,12 @@ import { labHost, type Lab } from '../../../lab/state.ts';
 import { seenStatuses } from '../../../lab/witness/qemus.ts';
 import { agentContract } from '../../../src/protocol/contract.ts';
 import {
-  isWishEnd,
+  isRequestEnd,
   type Move,
-  type Wish,
-  type WishAsk,
-} from '../../../src/protocol/controller/wish.ts';
-import type { WishPlan } from '../../../src/protocol/controller/wishes.ts';
+  type FleetRequest,
+  type FleetRequestAsk,
+} from '../../../src/protocol/controller/fleet-request.ts';
+import type { FleetRequestPlan } from '../../../src/protocol/controller/fleet-requests.ts';
 import { client } from '../../../src/rpc/client.ts';
 import { until } from '../../until.ts';
 import { LabController } from './lab-controller.ts';
@@ -20,7 +20,7 @@ import { LabController } from './lab-controller.ts';
 const MIB = 1024 ** 2;
 const ROUND_TRIP_MS = 50;
 const SITES = { a: 's1', b: 's2' } as const;
-const ASK: Pick<WishAsk, 'kind' | 'hosts' | 'to' | 'sites'> = {
+const ASK: Pick<FleetRequestAsk, 'kind' | 'hosts' | 'to' | 'sites'> = {
   kind: 'evacuate',
   hosts: ['a'],
   to: ['b'],
@@ -117,8 +117,8 @@ export const evacuatedLab = ({ bytesPerS }: Scene) => ({
 
 export interface Evacuated {
   /** As it was shown before the start. */
-  readonly plan: WishPlan;
-  readonly wish: Wish;
+  readonly plan: FleetRequestPlan;
+  readonly request: FleetRequest;
   readonly moves: readonly Move[];
   readonly deadlineAtMs: number;
   /** From the request to the end of the last move, s. */
@@ -167,9 +167,9 @@ export async function prepareEvacuation(
   }
 }
 
-const dryRun = ({ api }: LabController, more: Pick<WishAsk, 'deadlineAtMs'>) =>
-  api.putWish(
-    { params: { id: 'w-dryrun0001' }, query: { dryRun: 'true' }, body: { ...ASK, ...more } },
+const dryRun = ({ api }: LabController, more: Pick<FleetRequestAsk, 'deadlineAtMs'>) =>
+  api.putRequest(
+    { params: { id: 'r-dryrun0001' }, query: { dryRun: 'true' }, body: { ...ASK, ...more } },
     { deadlineMs: PLAN_MS },
   );
 
@@ -186,22 +186,22 @@ export async function evacuateSite(
   const askedAtMs = Date.now();
   const deadlineAtMs = Math.round(askedAtMs + (last + (next - last) * spareShare) * 1000);
   const { plan } = await dryRun(controller, { deadlineAtMs });
-  const id = 'w-evacuation1';
+  const id = 'r-evacuation1';
   const body = { ...ASK, deadlineAtMs };
-  await controller.api.putWish({ params: { id }, body }, { deadlineMs: PLAN_MS });
+  await controller.api.putRequest({ params: { id }, body }, { deadlineMs: PLAN_MS });
   let mostCopies = 0;
-  const { wish, moves } = await until('the evacuation to end', END_MS, async () => {
+  const { request, moves } = await until('the evacuation to end', END_MS, async () => {
     mostCopies = Math.max(mostCopies, await copiesNow(lab));
-    const found = await controller.api.wish({ params: { id } });
-    return isWishEnd(found.wish.phase) ? found : undefined;
+    const found = await controller.api.request({ params: { id } });
+    return isRequestEnd(found.request.phase) ? found : undefined;
   });
   const ended = Math.max(...moves.map(({ endedAtMs = Infinity }) => endedAtMs));
   return {
     plan,
-    wish,
+    request,
     moves,
     deadlineAtMs,
-    seconds: (ended - wish.createdAtMs) / 1000,
+    seconds: (ended - request.createdAtMs) / 1000,
     over: (await running(lab, 'b')).toReversed(),
     mostCopies,
   };

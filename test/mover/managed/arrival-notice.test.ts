@@ -11,7 +11,7 @@ import type { ManagedMoverRequest } from '../../../src/protocol/mover/request.ts
 import { runTrial } from './trial.ts';
 
 const { signal } = new AbortController();
-const closed = godwitError('GODWIT_HOST_CLOSED', { host: 'b', request: 'w-00000001' });
+const closed = godwitError('GODWIT_HOST_CLOSED', { host: 'b', request: 'r-00000001' });
 
 function noticeAt(host: string, answer: GodwitError | undefined, isKnown = true) {
   const calls: unknown[] = [];

@@ -4,7 +4,7 @@ import { closingRoutes, MAX_CLOSED_MS, occupancy } from '../../../src/protocol/p
 
 test('a host is closed for a bounded time, and for a request that is named', () => {
   const { body } = closingRoutes.closeHost;
-  const asked = { request: 'w-00000001', forMs: MAX_CLOSED_MS };
+  const asked = { request: 'r-00000001', forMs: MAX_CLOSED_MS };
   assert.deepEqual(body?.parse(asked), asked);
   for (const bad of [{ ...asked, forMs: MAX_CLOSED_MS + 1 }, { ...asked, request: 'a' }, {}])
     assert.equal(body?.safeParse(bad).success, false);

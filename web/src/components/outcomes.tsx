@@ -1,9 +1,9 @@
 import type { MigrationOutcome } from '../../../src/protocol/controller/history.ts';
-import type { Move } from '../../../src/protocol/controller/wish.ts';
+import type { Move } from '../../../src/protocol/controller/fleet-request.ts';
 import type { Glyph } from './icons.tsx';
 import { Badge, type Tone } from './states.tsx';
 
-/** How migrations end, and where the moves of a wish stand: one look for each, everywhere. */
+/** How migrations end, and where the moves of a request stand: one look for each, everywhere. */
 const LOOKS = {
   open: ['under way', 'accent', 'moving'],
   running: ['under way', 'accent', 'moving'],

@@ -5,7 +5,7 @@ import { place } from '../base/router.ts';
 import { isAdmin, signed, signOut } from '../base/session.ts';
 import { showTheme, theme, THEMES, type Theme } from '../base/theme.ts';
 import { agoText } from '../base/text.ts';
-import { isOpen, knownWishes } from '../wishes/wishes.ts';
+import { isOpen, knownRequests } from '../requests/requests.ts';
 import { Icon, type Glyph } from './icons.tsx';
 
 interface Known {
@@ -18,7 +18,7 @@ interface Known {
 
 const PAGES: readonly Known[] = [
   { path: '/', name: 'Fleet', also: /^\/(hosts|guests)\// },
-  { path: '/wishes', name: 'Drains and moves', also: /^\/wishes/ },
+  { path: '/requests', name: 'Drains and moves', also: /^\/requests/ },
   { path: '/migrations', name: 'Migrations', also: /^\/migrations/ },
   { path: '/proposals', name: 'Proposals', also: /^\/proposals/ },
   { path: '/insight', name: 'Insight', also: /^\/insight/ },
@@ -28,7 +28,7 @@ const PAGES: readonly Known[] = [
 /** What stands around every page: where to go, who is here, and whether what is shown is of now. */
 export function Shell({ children }: { children: preact.ComponentChildren }) {
   const { path } = place.value;
-  const open = knownWishes()?.filter(isOpen).length ?? 0;
+  const open = knownRequests()?.filter(isOpen).length ?? 0;
   return (
     <>
       <a class="skip" href="#main">
@@ -45,7 +45,7 @@ export function Shell({ children }: { children: preact.ComponentChildren }) {
             return (
               <a key={page.path} href={page.path} aria-current={isHere ? 'page' : undefined}>
                 {page.name}
-                {page.path === '/wishes' && open > 0 ? (
+                {page.path === '/requests' && open > 0 ? (
                   <span class="pill">
                     {open}
                     <span class="hidden"> open</span>

@@ -4,7 +4,7 @@ import { follow } from '../base/live.ts';
 import type { FleetChange, News } from '../base/news.ts';
 import { sessionEnded } from '../base/session.ts';
 import { newsOfMigration } from '../moves/open.ts';
-import { askForWishes, newsOfWish } from '../wishes/wishes.ts';
+import { askForRequests, newsOfRequest } from '../requests/requests.ts';
 import { FleetModel, type Moved } from './model.ts';
 import { readOverview } from './overview.ts';
 
@@ -84,7 +84,7 @@ export async function look(until: AbortSignal, fresh = false): Promise<void> {
   timer = setTimeout(() => void lookIfSeen(until), Math.max(LOOK_MS, took * LOOKS_PART));
 }
 
-/** Which hosts are drained follows from wishes, and stands in the overview. */
+/** Which hosts are drained follows from requests, and stands in the overview. */
 function lookSoon(until: AbortSignal): void {
   clearTimeout(timer);
   timer = setTimeout(() => void lookIfSeen(until), SOON_MS);
@@ -100,13 +100,13 @@ function take(news: News, until: AbortSignal): void {
     case 'ready':
     case 'lost':
     case 'reset':
-      void askForWishes(until);
+      void askForRequests(until);
       void look(until, true);
       return;
     case 'migration':
       return newsOfMigration(news.migration);
-    case 'wish':
-      newsOfWish(news.wish);
+    case 'request':
+      newsOfRequest(news.request);
       return lookSoon(until);
     default:
   }

@@ -257,7 +257,7 @@ function PickedBar() {
   const names = [...picked.value].filter((name) => fleet.hosts.has(name));
   if (names.length === 0 || !mayOperate()) return null;
   const kind = names.length === 1 ? 'drain' : 'evacuate';
-  const begin = (): void => go(`/wishes/new?kind=${kind}&hosts=${names.join(',')}`);
+  const begin = (): void => go(`/requests/new?kind=${kind}&hosts=${names.join(',')}`);
   return (
     <div class="picked" role="region" aria-label="Selected hosts">
       <strong>{counted(names.length, 'host')} picked</strong>

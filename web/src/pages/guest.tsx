@@ -41,7 +41,7 @@ export function GuestPage({ name }: { name: string }) {
         <h1>{name}</h1>
         <span class="grow" />
         {mayOperate() && !isUnknown ? (
-          <a class="button" href={`/wishes/new?kind=migration&guest=${at}`}>
+          <a class="button" href={`/requests/new?kind=migration&guest=${at}`}>
             <Icon of="moving" /> Move…
           </a>
         ) : null}

@@ -11,7 +11,7 @@ import { Icon } from '../components/icons.tsx';
 import { Shown } from '../components/loaded.tsx';
 import { ProblemNote } from '../components/notices.tsx';
 import { Badge, HOST_STATES, HostBadge } from '../components/states.tsx';
-import { undrain } from '../wishes/wishes.ts';
+import { undrain } from '../requests/requests.ts';
 import { HostLoad } from './host-charts.tsx';
 import { HostGuests } from './host-guests.tsx';
 
@@ -122,7 +122,7 @@ function Actions({ name, draining }: { name: string; draining: boolean }) {
           <Icon of="back" /> End the drain
         </button>
       ) : (
-        <a class="button" href={`/wishes/new?kind=drain&hosts=${encodeURIComponent(name)}`}>
+        <a class="button" href={`/requests/new?kind=drain&hosts=${encodeURIComponent(name)}`}>
           <Icon of="draining" /> Drain…
         </a>
       )}

@@ -7,12 +7,12 @@ import { ProblemNote } from '../components/notices.tsx';
 /** Says what cancelling does at this moment before it does it, and afterwards what the source answered. */
 export function CancelMigration({
   id,
-  wish,
+  request,
   at,
 }: {
   id: string;
   /** The request that it is a move of. */
-  wish: string | undefined;
+  request: string | undefined;
   at: Pick<Progress, 'phase' | 'from' | 'to'>;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -21,7 +21,7 @@ export function CancelMigration({
   const { isPossible, words } = cancelling(at);
   const confirm = (): void => {
     setProblem(undefined);
-    const named = wish === undefined ? '' : `?request=${encodeURIComponent(wish)}`;
+    const named = request === undefined ? '' : `?request=${encodeURIComponent(request)}`;
     const url = `/v1/migrations/${encodeURIComponent(id)}/cancel${named}`;
     ask<{ what: string }>(url, { method: 'POST' })
       .then(({ what }) => {
@@ -44,10 +44,10 @@ export function CancelMigration({
         <div class="stack">
           <h2 id="cancel-title">Cancel this migration?</h2>
           <p>{words}</p>
-          {wish === undefined ? null : (
+          {request === undefined ? null : (
             <p>
-              It is a move of the request <a href={`/wishes/${wish}`}>{wish}</a>. That request does
-              not move this guest again; its other moves continue.
+              It is a move of the request <a href={`/requests/${request}`}>{request}</a>. That
+              request does not move this guest again; its other moves continue.
             </p>
           )}
           {problem === undefined ? null : <ProblemNote problem={problem} />}

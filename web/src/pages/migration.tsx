@@ -43,7 +43,7 @@ function Migration({ migration, watched }: { migration: FleetMigrationDetail; wa
         {isOpen && mayOperate() ? (
           <CancelMigration
             id={migration.id}
-            wish={migration.wish}
+            request={migration.request}
             at={{
               phase: watched.progress?.phase ?? migration.step ?? 'planned',
               from: source,
@@ -70,8 +70,8 @@ function Migration({ migration, watched }: { migration: FleetMigrationDetail; wa
       <p class="soft">
         Began {momentText(migration.startedAt)}
         {migration.by === undefined ? '' : `, requested by ${migration.by}`}{' '}
-        {migration.wish === undefined ? null : (
-          <a href={`/wishes/${migration.wish}`}>what asked for it</a>
+        {migration.request === undefined ? null : (
+          <a href={`/requests/${migration.request}`}>what asked for it</a>
         )}
       </p>
     </>

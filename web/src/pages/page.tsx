@@ -9,10 +9,10 @@ import { HostPage } from './host.tsx';
 import { InsightPage } from './insight.tsx';
 import { MigrationPage } from './migration.tsx';
 import { MigrationsPage } from './migrations.tsx';
-import { NewWishPage } from './wish-new.tsx';
+import { NewRequestPage } from './request-new.tsx';
 import { ProposalsPage } from './proposals.tsx';
-import { WishPage } from './wish.tsx';
-import { WishesPage } from './wishes.tsx';
+import { RequestPage } from './request.tsx';
+import { RequestsPage } from './requests.tsx';
 
 interface Known {
   readonly pattern: string;
@@ -42,12 +42,12 @@ const PAGES: readonly Known[] = [
   { pattern: '/insight', title: () => 'History and insight', show: () => <InsightPage /> },
   { pattern: '/audit', title: () => 'Audit log', show: () => <AuditPage /> },
   { pattern: '/proposals', title: () => 'Proposals', show: () => <ProposalsPage /> },
-  { pattern: '/wishes', title: () => 'Drains and moves', show: () => <WishesPage /> },
-  { pattern: '/wishes/new', title: () => 'Ask', show: () => <NewWishPage /> },
+  { pattern: '/requests', title: () => 'Drains and moves', show: () => <RequestsPage /> },
+  { pattern: '/requests/new', title: () => 'Ask', show: () => <NewRequestPage /> },
   {
-    pattern: '/wishes/:id',
+    pattern: '/requests/:id',
     title: ({ id = '' }) => id,
-    show: ({ id = '' }) => <WishPage id={id} />,
+    show: ({ id = '' }) => <RequestPage id={id} />,
   },
 ];
 

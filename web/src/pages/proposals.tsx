@@ -220,7 +220,7 @@ function Came({ proposal: { actual, moves } }: { proposal: Proposal }) {
 }
 
 function Decided({
-  proposal: { state, decidedBy, decidedAtMs, why, wishes },
+  proposal: { state, decidedBy, decidedAtMs, why, requests },
 }: {
   proposal: Proposal;
 }) {
@@ -231,10 +231,10 @@ function Decided({
     <>
       {decidedBy === undefined ? '' : `; ${word}${by}${when}`}
       {why === undefined ? '' : `: ${why}`}
-      {wishes.slice(0, 5).map((id) => (
+      {requests.slice(0, 5).map((id) => (
         <span key={id}>
           {' '}
-          <a href={`/wishes/${id}`} class="whole">
+          <a href={`/requests/${id}`} class="whole">
             its move
           </a>
         </span>

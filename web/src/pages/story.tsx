@@ -47,7 +47,7 @@ export function Story({
 }
 
 function Stay({ stay }: { stay: GuestStay }) {
-  const { host, from, to, why, migration, wish, by, tries } = stay;
+  const { host, from, to, why, migration, request, by, tries } = stay;
   const until = to === undefined ? 'now' : momentText(to);
   const isLong = from !== undefined && to !== undefined;
   return (
@@ -65,7 +65,7 @@ function Stay({ stay }: { stay: GuestStay }) {
         {why}
         {by === undefined ? '' : `, by ${by}`}{' '}
         {migration === undefined ? null : <a href={`/migrations/${migration}`}>report</a>}{' '}
-        {wish === undefined ? null : <a href={`/wishes/${wish}`}>what asked for it</a>}
+        {request === undefined ? null : <a href={`/requests/${request}`}>what asked for it</a>}
       </p>
       {tries.length === 0 ? null : (
         <ul>

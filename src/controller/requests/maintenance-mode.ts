@@ -1,0 +1,265 @@
+import type { SerialError } from '../../errors.ts';
+import type { FleetRequest, FleetRequestMode } from '../../protocol/controller/fleet-request.ts';
+import type { MaintenanceSight } from '../../protocol/public/hosts/managed-host.ts';
+import type { Stay } from '../../protocol/controller/fleet-request.ts';
+import { homesOf, labelsOf, type GuestFacts, type World } from './facts.ts';
+import type { Cancel } from './moves.ts';
+import type { Situation } from './transition.ts';
+
+/**
+ * A drain of a manager's host takes it out of use (vSphere's maintenance mode, a paused node of Hyper-V's cluster). Where the
+ * manager then moves its guests by itself, Godwit plans none of these moves: two would choose destinations for one guest.
+ */
+
+/** The manager is asked so often in all, where it refuses or gives up. */
+export const MAX_ASKED = 3;
+const PAUSE_MS = 10_000;
+
+/** What was heard of the manager. `silent`: no answer, so nobody knows. */
+export type ModeHeard =
+  | { readonly of: 'sight'; readonly sight: MaintenanceSight }
+  | { readonly of: 'refused'; readonly error: SerialError }
+  | { readonly of: 'silent' };
+
+export interface ModeFacts {
+  readonly host: string;
+  readonly moves: FleetRequestMode['moves'];
+  readonly words: string;
+  /** Guests that the manager leaves to Godwit. */
+  readonly leaves: readonly string[];
+}
+
+/** Undefined for a request that puts no host into such a mode. */
+export function modeOf(
+  { ask }: Pick<FleetRequest, 'ask'>,
+  { hosts }: Pick<World, 'hosts'>,
+): ModeFacts | undefined {
+  const [host, other] = ask.hosts;
+  // An evacuation of one host is its drain, but for one by a deadline: no manager is held to that.
+  const isEvacuation = ask.kind === 'evacuate' && ask.sites === undefined && other === undefined;
+  if ((ask.kind !== 'drain' && !isEvacuation) || host === undefined) return undefined;
+  const mode = hosts.get(host)?.maintenanceMode;
+  if (mode === undefined) return undefined;
+  const { moves, words, leaves } = mode;
+  return { host, moves: moves === 'manager' ? 'manager' : 'godwit', words, leaves };
+}
+
+/** What is asked of the manager next. */
+export type ModeCall = 'enter' | 'look' | 'leave' | 'nothing';
+
+export function modeCallOf(
+  mode: FleetRequestMode | undefined,
+  cancel: Cancel,
+  nowMs: number,
+): ModeCall {
+  switch (mode?.phase) {
+    case undefined:
+    case 'in':
+    case 'refused':
+    case 'out':
+      return 'nothing';
+    case 'wanted':
+      return cancel === 'no' && mode.notBeforeMs <= nowMs ? 'look' : 'nothing';
+    // It is written down: whatever state the host is found in from now on is this drain's doing.
+    case 'asking':
+      return cancel === 'no' ? 'enter' : 'nothing';
+    case 'entering':
+      return 'look';
+    case 'leaving':
+      return 'leave';
+  }
+}
+
+/** The request with what was heard of its host's mode. A cancel has it leave the mode again, unless it was in it before. */
+export function withMode(
+  request: FleetRequest,
+  heard: ModeHeard | undefined,
+  world: World,
+  isCancelled: boolean,
+): FleetRequest {
+  const facts = modeOf(request, world);
+  const begun: FleetRequestMode | undefined =
+    facts === undefined || isCancelled
+      ? undefined
+      : {
+          phase: 'wanted',
+          moves: facts.moves,
+          words: facts.words,
+          found: false,
+          asked: false,
+          tries: 0,
+          notBeforeMs: 0,
+        };
+  const mode = request.maintenanceMode ?? begun;
+  if (mode === undefined) return request;
+  // DRS may be set otherwise meanwhile.
+  const now = facts === undefined ? mode : { ...mode, moves: facts.moves, words: facts.words };
+  const after = heard === undefined ? now : afterHearing(now, heard, world.nowMs);
+  return { ...request, maintenanceMode: isCancelled ? leavingOf(after) : after };
+}
+
+function afterHearing(mode: FleetRequestMode, heard: ModeHeard, nowMs: number): FleetRequestMode {
+  if (heard.of === 'silent') return mode;
+  switch (mode.phase) {
+    case 'wanted':
+    case 'asking':
+    case 'entering':
+      if (heard.of === 'sight') return afterSight(mode, heard.sight, nowMs);
+      return failed(mode, heard.error.message, { nowMs, isFinal: !heard.error.retryable });
+    case 'leaving': {
+      // Where it is refused, the host stays closed, and `undrain` asks once more.
+      if (heard.of === 'refused') {
+        const { message, retryable } = heard.error;
+        return { ...mode, phase: retryable ? 'leaving' : 'out', reason: message };
+      }
+      const { state } = heard.sight;
+      return state === 'out' || state === 'leaving' ? { ...mode, phase: 'out' } : mode;
+    }
+    case 'in':
+    case 'refused':
+    case 'out':
+      return mode;
+  }
+}
+
+/** Only what was asked for is taken back: until then the mode is somebody else's. */
+const wasAsked = ({ asked, phase, tries }: FleetRequestMode): boolean =>
+  asked ?? (phase !== 'wanted' || tries > 0);
+
+function afterSight(
+  mode: FleetRequestMode,
+  sight: MaintenanceSight,
+  nowMs: number,
+): FleetRequestMode {
+  const isWanted = mode.phase === 'wanted';
+  const { reason: _reason, ...rest } = mode;
+  switch (sight.state) {
+    case 'in':
+    case 'entering':
+      return { ...rest, found: mode.found || !wasAsked(mode), phase: sight.state };
+    case 'leaving':
+      // It is out of it in a moment, and asked for then.
+      return isWanted ? mode : failed(mode, 'somebody has it used again', { nowMs, isFinal: true });
+    case 'out': {
+      // What was found is over: what comes now is this drain's doing.
+      if (isWanted) return { ...mode, phase: 'asking', asked: true, found: false };
+      const { reason = 'its manager does not say why', cancelled = false } = sight.failed ?? {};
+      const words = cancelled ? 'somebody cancelled it at the manager' : reason;
+      return failed(mode, words, { nowMs, isFinal: cancelled });
+    }
+  }
+}
+
+function failed(
+  mode: FleetRequestMode,
+  reason: string,
+  { nowMs, isFinal }: { readonly nowMs: number; readonly isFinal: boolean },
+): FleetRequestMode {
+  const tries = mode.tries + 1;
+  const isOver = isFinal || tries >= MAX_ASKED;
+  return {
+    ...mode,
+    tries,
+    reason,
+    phase: isOver ? 'refused' : 'wanted',
+    notBeforeMs: nowMs + PAUSE_MS,
+  };
+}
+
+function leavingOf(mode: FleetRequestMode): FleetRequestMode {
+  switch (mode.phase) {
+    case 'out':
+    case 'leaving':
+      return mode;
+    case 'wanted':
+    case 'asking':
+    case 'entering':
+    case 'in':
+    case 'refused':
+      return { ...mode, phase: mode.found || !wasAsked(mode) ? 'out' : 'leaving' };
+  }
+}
+
+/** Whether the manager moves that guest of a drained host by itself; then nobody else does. */
+export function isManagers(
+  guest: Pick<GuestFacts, 'name' | 'at'>,
+  { ask }: Pick<FleetRequest, 'ask'>,
+  facts: ModeFacts | undefined,
+): boolean {
+  if (facts?.moves !== 'manager' || facts.leaves.includes(guest.name)) return false;
+  const there = guest.at.filter(({ host }) => host === facts.host);
+  return ask.stopped === true || there.some(({ state }) => state !== 'stopped');
+}
+
+/** How a drain stands with the mode of its host counted in. */
+export function situationWithMode(
+  situation: Situation,
+  mode: FleetRequestMode | undefined,
+  blocking: readonly Stay[],
+): Situation {
+  switch (mode?.phase) {
+    case undefined:
+    case 'in':
+    case 'out':
+      return situation;
+    case 'leaving':
+      return 'open';
+    case 'refused':
+      return situation === 'fulfilled' ? 'stuck' : situation;
+    case 'wanted':
+    case 'asking':
+    case 'entering':
+      if (situation === 'fulfilled') return 'able';
+      // The mode is never reached while a guest runs there that nobody moves.
+      return situation === 'stuck' && blocking.length === 0 ? 'able' : situation;
+  }
+}
+
+/** Those of the guests that stay which keep the host from the mode: they run there. */
+export function blockingOf(stays: readonly Stay[], { guests }: Pick<World, 'guests'>): Stay[] {
+  return stays.filter(({ guest, host }) => {
+    const found = guests.get(guest);
+    const homes = found === undefined ? [] : homesOf(found);
+    return homes.some((each) => each.host === host && each.state !== 'stopped');
+  });
+}
+
+/** A guest that the manager would move although its label forbids it. */
+export function forbiddenBy(request: Pick<FleetRequest, 'ask'>, world: World): string | undefined {
+  const facts = modeOf(request, world);
+  if (facts?.moves !== 'manager') return undefined;
+  for (const [key, guest] of world.guests) {
+    if (!guest.at.some(({ host }) => host === facts.host) || !isManagers(guest, request, facts))
+      continue;
+    const labels = labelsOf(world, key);
+    if ('words' in labels || labels.neverMove) return guest.name;
+  }
+  return undefined;
+}
+
+/** Where the mode stands, for people. */
+export function modeWords(mode: FleetRequestMode, host: string): string {
+  const { moves, words, reason } = mode;
+  const who =
+    moves === 'manager' ? `${words} moves its guests` : `Godwit plans the moves: ${words}`;
+  switch (mode.phase) {
+    case 'wanted':
+    case 'asking':
+      return reason === undefined
+        ? `${host} is to enter maintenance mode (${who})`
+        : `${host} is not in maintenance mode, and its manager is asked again: ${reason}`;
+    case 'entering':
+      return `${host} enters maintenance mode (${who})`;
+    case 'in':
+      return `${host} is in maintenance mode (${who})`;
+    case 'refused':
+      return `${host} is not in maintenance mode: ${reason ?? ''}`;
+    case 'leaving':
+      return `${host} leaves maintenance mode`;
+    case 'out':
+      if (mode.found) return `${host} stays in maintenance mode: it was before this drain`;
+      return reason === undefined
+        ? `${host} is not in maintenance mode`
+        : `${host} may be in maintenance mode still: ${reason}`;
+  }
+}

@@ -1,0 +1,136 @@
+import type { MovePhase } from '../../protocol/controller/fleet-request.ts';
+
+export const SEEN = [
+  'accepted',
+  'refused',
+  'silent',
+  'stale',
+  'unknown',
+  'going',
+  'held',
+  'done',
+  'failed',
+  'cancelled',
+  'lost',
+] as const;
+/**
+ * What an agent answered about a move. `silent`: no answer, so nobody knows. `stale`: it has seen a higher epoch.
+ * `unknown`: it has no such migration, and has written down an epoch above every one under which the move was asked for,
+ * so that it never will.
+ */
+export type Seen = (typeof SEEN)[number];
+
+const ENDS = { done: 'done', failed: 'failed', cancelled: 'cancelled', lost: 'lost' } as const;
+
+const staysAs = <P extends MovePhase>(phase: P): Readonly<Record<Seen, P>> => ({
+  accepted: phase,
+  refused: phase,
+  silent: phase,
+  stale: phase,
+  unknown: phase,
+  going: phase,
+  held: phase,
+  done: phase,
+  failed: phase,
+  cancelled: phase,
+  lost: phase,
+});
+
+/** Each phase with each answer; the compiler holds it complete. An end is never left, whatever comes late. */
+const MOVES: Readonly<Record<MovePhase, Readonly<Record<Seen, MovePhase>>>> = {
+  chosen: {
+    ...ENDS,
+    accepted: 'running',
+    going: 'running',
+    held: 'held',
+    refused: 'withdrawing',
+    silent: 'chosen',
+    stale: 'chosen',
+    // A request may be under way still.
+    unknown: 'chosen',
+  },
+  running: {
+    ...ENDS,
+    accepted: 'running',
+    going: 'running',
+    held: 'held',
+    // A late answer to a doubled request takes nothing back.
+    refused: 'running',
+    silent: 'running',
+    stale: 'running',
+    // An agent forgets a migration long after its end: where the guest is decides (settle.ts).
+    unknown: 'running',
+  },
+  withdrawing: {
+    ...ENDS,
+    accepted: 'withdrawing',
+    // It had begun after all.
+    going: 'running',
+    held: 'held',
+    refused: 'withdrawing',
+    silent: 'withdrawing',
+    stale: 'withdrawing',
+    unknown: 'dropped',
+  },
+  held: {
+    ...ENDS,
+    accepted: 'held',
+    // A person has decided, and it goes on.
+    going: 'running',
+    held: 'held',
+    refused: 'held',
+    silent: 'held',
+    stale: 'held',
+    unknown: 'held',
+  },
+  done: staysAs('done'),
+  failed: staysAs('failed'),
+  cancelled: staysAs('cancelled'),
+  lost: staysAs('lost'),
+  dropped: staysAs('dropped'),
+};
+
+export const nextMovePhase = (phase: MovePhase, seen: Seen): MovePhase => MOVES[phase][seen];
+
+const OPEN: Readonly<Record<MovePhase, boolean>> = {
+  chosen: true,
+  running: true,
+  withdrawing: true,
+  held: true,
+  done: false,
+  failed: false,
+  cancelled: false,
+  lost: false,
+  dropped: false,
+};
+export const isOpen = (phase: MovePhase): boolean => OPEN[phase];
+
+export type Cancel = 'no' | 'let-run' | 'roll-back';
+/** `advance`: take a new epoch first, so that what was asked under the present one can be proved not to begin. */
+export type Call = 'put' | 'cancel' | 'look' | 'store-epoch' | 'advance' | 'nothing';
+
+/** What is done next about a move, under that epoch. */
+export function callOf(
+  { phase, askedEpoch }: { readonly phase: MovePhase; readonly askedEpoch: number },
+  epoch: number,
+  cancel: Cancel,
+): Call {
+  switch (phase) {
+    case 'chosen':
+      // Its withdrawal is stored first.
+      if (cancel !== 'no') return 'nothing';
+      return askedEpoch < epoch ? 'store-epoch' : 'put';
+    case 'withdrawing':
+      return askedEpoch < epoch ? 'cancel' : 'advance';
+    case 'running':
+      return cancel === 'roll-back' ? 'cancel' : 'look';
+    case 'held':
+      return 'look';
+    case 'done':
+    case 'failed':
+    case 'cancelled':
+    case 'lost':
+    case 'dropped':
+      return 'nothing';
+  }
+}

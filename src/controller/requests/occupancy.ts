@@ -1,0 +1,85 @@
+import type { Occupancy } from '../../protocol/public/closing.ts';
+import type { Waiting, FleetRequest } from '../../protocol/controller/fleet-request.ts';
+import { emptiedBy } from './aim.ts';
+import type { Left } from './candidates.ts';
+import type { World } from './facts.ts';
+import { isRecovery } from './recover.ts';
+import type { Situation } from './transition.ts';
+
+/**
+ * "Empty" is a statement of the host, never of a list: the list is seconds old, and does not have a guest that another
+ * program moves there. A host that a request empties is asked before the request ends. It has been closed before the
+ * question, so its answer stays true.
+ */
+
+/** The host's own answer after it was closed. `silent`: no answer, so its state is unknown. */
+export type HostHeard =
+  | { readonly of: 'host'; readonly occupancy: Occupancy }
+  | { readonly of: 'silent'; readonly words: string };
+
+export interface Confirmation {
+  readonly situation: Situation;
+  /** Hosts to ask before the situation counts. */
+  readonly asks: readonly string[];
+  /** Guests of which only their host knows so far. */
+  readonly waiting: readonly Waiting[];
+  /** Why it is not known whether a host is empty, for people. */
+  readonly unconfirmed: readonly string[];
+}
+
+/** Stages of a roll in which its host is to be empty; before and after them nothing rests on that. */
+const EMPTYING: ReadonlySet<string> = new Set(['draining', 'noting']);
+
+/** The situation with the answers of the hosts that are to be empty. Without an answer a request does not end. */
+export function confirmed(
+  found: Situation,
+  {
+    request,
+    left,
+    world,
+  }: { readonly request: FleetRequest; readonly left: Left; readonly world: World },
+  heard: ReadonlyMap<string, HostHeard>,
+): Confirmation {
+  const asIs = { situation: found, asks: [], waiting: [], unconfirmed: [] };
+  if (found !== 'fulfilled' && found !== 'stuck') return asIs;
+  // The hosts of a recovery are dead, and were proved off.
+  if (isRecovery(request)) return asIs;
+  if (request.roll !== undefined && !EMPTYING.has(request.roll.stage)) return asIs;
+  const hosts = emptiedBy(request, world);
+  const asks = hosts.filter((host) => !heard.has(host));
+  if (asks.length > 0) {
+    const unconfirmed = [`${asks.slice(0, 3).join(', ')} is asked whether it is empty`];
+    return { ...asIs, situation: 'able', asks, unconfirmed };
+  }
+  const answers = hosts.flatMap((host) => {
+    const answer = heard.get(host);
+    return answer === undefined ? [] : [{ host, answer }];
+  });
+  const waiting = answers.flatMap(({ host, answer }) =>
+    answer.of === 'host' ? unlisted(host, answer.occupancy, left) : [],
+  );
+  const unconfirmed = answers.flatMap(({ host, answer }) =>
+    answer.of === 'silent' ? [`${host} does not confirm that it is empty: ${answer.words}`] : [],
+  );
+  if (unconfirmed.length > 0) return { ...asIs, situation: 'blind', waiting, unconfirmed };
+  return waiting.length > 0 ? { ...asIs, situation: 'able', waiting } : asIs;
+}
+
+/** Guests that the host reports and that this request does not count among those that stay. */
+function unlisted(host: string, { guests, underWay }: Occupancy, { stays }: Left): Waiting[] {
+  const known = new Set(stays.filter((each) => each.host === host).map(({ guest }) => guest));
+  const moving = underWay.filter(({ guest, to }) => to === host || !known.has(guest));
+  const named = new Set([...known, ...moving.map(({ guest }) => guest)]);
+  return [
+    ...moving.map(({ guest, migration, from, to }): Waiting => {
+      const words = `the migration ${migration} moves it from ${from} to ${to}`;
+      return { guest, from, to, waitsFor: 'other-move', words };
+    }),
+    ...guests
+      .filter((guest) => !named.has(guest))
+      .map((guest): Waiting => {
+        const words = `${host} reports it, and the controller does not list it there yet`;
+        return { guest, from: host, waitsFor: 'plan', words };
+      }),
+  ];
+}

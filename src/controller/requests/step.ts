@@ -1,0 +1,216 @@
+import { begin } from './begin.ts';
+import { bounded } from './bounds.ts';
+import { leftOf, sinceWhen, type Left } from './candidates.ts';
+import { ownOf, type Reservation, type World } from './facts.ts';
+import { callOf, isOpen, type Cancel } from './moves.ts';
+import {
+  blockingOf,
+  modeWords,
+  situationWithMode,
+  withMode,
+  type ModeHeard,
+} from './maintenance-mode.ts';
+import { meantBy } from './namesakes.ts';
+import { confirmed, type Confirmation, type HostHeard } from './occupancy.ts';
+import { isRecovery } from './recover.ts';
+import { sighted, triesAfter, type Sight } from './settle.ts';
+import { nextRequestPhase, type Situation } from './transition.ts';
+import {
+  isRequestEnd,
+  type Move,
+  type FleetRequest,
+} from '../../protocol/controller/fleet-request.ts';
+
+export interface StepInput {
+  readonly request: FleetRequest;
+  /** Of this request: those that are open or not settled. */
+  readonly moves: readonly Move[];
+  /** What agents answered, by the id of the move. */
+  readonly sights: ReadonlyMap<string, Sight>;
+  readonly world: World;
+  readonly cancel: Cancel;
+  /** Of the mode of a manager's host; absent: nothing was asked, or nothing was answered yet. */
+  readonly mode?: ModeHeard | undefined;
+  /** Answers of hosts that are to be empty, from this round; absent: none was asked. */
+  readonly occupancies?: ReadonlyMap<string, HostHeard> | undefined;
+  /** The claim under which this step is made. */
+  readonly epoch: number;
+  /** Ids for new moves, never used before; as many as it may begin. */
+  readonly ids: readonly string[];
+}
+
+export interface StepOutput {
+  readonly request: FleetRequest;
+  /** The given ones as they are now, and behind them those that begin once they are stored. */
+  readonly moves: readonly Move[];
+  /** A host to which nothing comes from now on, and one to which guests may come again. */
+  readonly closes?: string;
+  readonly opens?: string;
+  /** It begins something besides moves, so that it is void once a cancel is stored. */
+  readonly begins?: boolean;
+  /** Hosts that are asked whether they are empty, and with whose answers this step is taken again before it is stored. */
+  readonly asks?: readonly string[];
+}
+
+/** One step of a request: pure. Whoever takes it stores all of the output at once, under its epoch, before it asks an agent. */
+export function step(input: StepInput): StepOutput {
+  const { request, cancel } = input;
+  if (isRequestEnd(request.phase)) return { request, moves: input.moves };
+  const isCancelled = cancel !== 'no' || request.phase === 'cancelling';
+  const inMode = withMode(request, input.mode, input.world, isCancelled);
+  const carried = carryMoves({ ...input, request: inMode }, !isCancelled);
+  const { left, world } = carried;
+  const blocking = blockingOf(left.stays, world);
+  const situation = situationWithMode(carried.situation, inMode.maintenanceMode, blocking);
+  const ending = nextRequestPhase(request.phase, situation, isCancelled);
+  // Its only move was cancelled, and with it the whole of it.
+  const phase = ending === 'left' && isMoveCancelled(carried.request) ? 'cancelled' : ending;
+  const queue = isRequestEnd(phase) ? [] : carried.request.queue;
+  const next: FleetRequest = { ...carried.request, phase, queue, stays: [...left.stays] };
+  const words = wordsOf({ ...carried, request: next });
+  return {
+    request: bounded({
+      ...next,
+      words,
+      ...(isRequestEnd(phase) ? { endedAtMs: world.nowMs } : {}),
+    }),
+    moves: carried.moves,
+    asks: isRequestEnd(phase) ? [] : carried.asks,
+  };
+}
+
+const isMoveCancelled = ({ ask, tries }: FleetRequest): boolean =>
+  ask.kind === 'migration' && ownOf(tries, ask.guest ?? '')?.cancelled !== undefined;
+
+/** The moves of a request one look further. */
+export interface Carried extends Pick<Confirmation, 'asks' | 'unconfirmed'> {
+  /** With its plan, its queue and what became of its moves; its phase is as before. */
+  readonly request: FleetRequest;
+  readonly moves: readonly Move[];
+  readonly left: Left;
+  readonly situation: Situation;
+  /** With the reservations of these moves. */
+  readonly world: World;
+}
+
+const NO_ANSWERS: ReadonlyMap<string, HostHeard> = new Map();
+
+/** Takes what agents answered, and begins the moves that may begin. */
+export function carryMoves(input: StepInput, mayBegin: boolean): Carried {
+  const { request, cancel, epoch } = input;
+  const world = meantBy(request, input.moves, input.world);
+  const isCancelled = cancel !== 'no' || request.phase === 'cancelling';
+  const looked = input.moves
+    .map((each) => sighted(each, input.sights.get(each.id), world))
+    .map((each) => (isCancelled ? withdrawn(each) : each));
+  const after = triesAfter(request, input.moves, looked, { nowMs: world.nowMs, isCancelled });
+  const moves = looked.map((each) =>
+    callOf(each, epoch, cancel) === 'store-epoch' ? { ...each, askedEpoch: epoch } : each,
+  );
+  const now = { ...world, reservations: reservationsAfter(world.reservations, moves) };
+  const left = leftOf(after, moves.filter(isUnderway), now);
+  const begun = mayBegin
+    ? begin({ request: after, left, open: moves.filter(isUnderway), world: now }, input)
+    : { request: after, moves: [], queue: [] };
+  const all = [...moves, ...begun.moves];
+  const next: FleetRequest = { ...begun.request, queue: [...begun.queue] };
+  const rest = mayBegin && !isSiteSilent(after, now) ? withLeft(next, all, left) : left;
+  const listed = { request: next, left: rest, world: now };
+  const found = situationOf(all, rest);
+  // A request that is cancelled reports nothing about its hosts.
+  if (isCancelled) return { ...listed, moves: all, situation: found, asks: [], unconfirmed: [] };
+  const { waiting, ...confirmation } = confirmed(found, listed, input.occupancies ?? NO_ANSWERS);
+  const queue = [...next.queue, ...waiting];
+  return { ...listed, request: { ...next, queue }, moves: all, ...confirmation };
+}
+
+/** Whether nobody hears any host of the other site, as when its line is cut: until the deadline it may come back. */
+function isSiteSilent({ ask }: FleetRequest, { hosts, nowMs }: World): boolean {
+  const { sites, deadlineAtMs = Infinity } = ask;
+  if (sites === undefined || nowMs > deadlineAtMs) return false;
+  const there = [...hosts.values()].filter(({ site }) => site === sites.to);
+  return there.length > 0 && there.every(({ silentSinceMs }) => silentSinceMs !== undefined);
+}
+
+/** An evacuation by a deadline is over once nothing moves and nothing more can begin: the others stay, each with its reason. */
+function withLeft({ ask, order, refused }: FleetRequest, moves: readonly Move[], left: Left): Left {
+  if (ask.sites === undefined || order.length > 0) return left;
+  if (moves.some(({ settled }) => !settled)) return left;
+  const stays = left.candidates.map(({ guest, from }) => {
+    return { guest, host: from, words: ownOf(refused, guest) ?? 'the plan has no place for it' };
+  });
+  return { ...left, candidates: [], stays: [...left.stays, ...stays] };
+}
+
+/** The reservations once these moves are stored: none for what is settled, only memory for what has ended. */
+function reservationsAfter(
+  reservations: readonly Reservation[],
+  moves: readonly Move[],
+): Reservation[] {
+  const own = new Set(moves.map(({ id }) => id));
+  const others = reservations.filter(({ move }) => !own.has(move));
+  return [...others, ...moves.flatMap((each) => reservationOf(each) ?? [])];
+}
+
+export function reservationOf(move: Move): Reservation | undefined {
+  const { id, request, guest, from, to, memoryBytes, phase, settled } = move;
+  if (settled) return undefined;
+  const source = isOpen(phase) ? { source: from } : {};
+  return { move: id, request, guest, host: to, ...source, memoryBytes };
+}
+
+/** Its agent may have heard of it: that it does not begin is proved afterwards. */
+const withdrawn = (move: Move): Move =>
+  move.phase === 'chosen' ? { ...move, phase: 'withdrawing' } : move;
+
+const isUnderway = ({ phase }: Move): boolean => isOpen(phase);
+
+function situationOf(moves: readonly Move[], left: Left): Situation {
+  if (moves.some(({ settled }) => !settled)) return 'open';
+  if (left.blind.length > 0) return 'blind';
+  if (left.candidates.length + left.waiting.length > 0) return 'able';
+  return left.stays.length > 0 ? 'stuck' : 'fulfilled';
+}
+
+const many = (count: number): string => (count === 1 ? '1 guest' : `${count} guests`);
+
+/** Where its moves stand. */
+export function wordsOf(carried: Omit<Carried, 'situation' | 'asks'>): string {
+  const { request, moves, left, world, unconfirmed } = carried;
+  const open = moves.filter(isUnderway).length;
+  const held = moves.find(({ phase }) => phase === 'held');
+  const late = request.ask.deadlineAtMs !== undefined && world.nowMs > request.ask.deadlineAtMs;
+  const parts = [
+    ...(request.moved > 0 || request.phase === 'done'
+      ? [`${many(request.moved)} ${isRecovery(request) ? 'started elsewhere' : 'moved'}`]
+      : []),
+    ...(request.maintenanceMode === undefined
+      ? []
+      : [modeWords(request.maintenanceMode, request.ask.hosts[0] ?? '')]),
+    ...(open > 0 ? [`${open} under way`] : []),
+    ...(request.queue.length > 0 ? [`${request.queue.length} waiting`] : []),
+    ...(left.stays.length > 0
+      ? [
+          left.stays.length === 1
+            ? '1 guest stays where it is'
+            : `${left.stays.length} guests stay where they are`,
+        ]
+      : []),
+    ...(held === undefined ? [] : [`${held.id} is held: a person must decide it`]),
+    ...(request.phase === 'working' ? left.blind.map((host) => blindWords(world, host)) : []),
+    ...(isRequestEnd(request.phase) ? [] : unconfirmed.slice(0, 3)),
+    ...(late && !isRequestEnd(request.phase) ? ['it is later than its deadline'] : []),
+  ];
+  return parts.length === 0 ? START_WORDS[request.phase] : parts.join(', ');
+}
+
+const blindWords = (world: World, host: string): string =>
+  host === 'its host' ? 'no host that answers has the guest' : sinceWhen(world, host);
+
+const START_WORDS: Readonly<Record<FleetRequest['phase'], string>> = {
+  working: 'it begins',
+  cancelling: 'it is being cancelled',
+  done: 'nothing was to be moved',
+  left: 'nothing more can be done',
+  cancelled: 'nothing was moved',
+};

@@ -1,0 +1,126 @@
+import { z } from 'zod';
+import { bytes, hostName, shortText } from '../names.ts';
+import { requestId } from '../public/order.ts';
+import { LARGE_BYTES, LIST_BYTES, route } from '../route.ts';
+import { measuredLine } from './measured-line.ts';
+import {
+  move,
+  plannedStep,
+  stay,
+  waiting,
+  fleetRequest,
+  requestAsk,
+  requestMode,
+} from './fleet-request.ts';
+
+const STORING = ['GODWIT_STORE'] as const;
+const byId = z.object({ id: requestId });
+
+/** What would be done for a request, by what is known now. */
+export const requestPlan = z.object({
+  steps: z.array(plannedStep.extend({ from: hostName })).max(10_000),
+  parallel: z.number().int().min(1),
+  /** s until the last move ends, by prediction. */
+  seconds: z.number().nonnegative(),
+  /** What of the prediction comes from earlier migrations, since no live sample reports it, in words. */
+  fromHistory: z.array(shortText).max(8).optional(),
+  /** Guests whose moves end after the deadline, by prediction. */
+  late: z.array(z.string().max(64)).max(10_000),
+  /** What takes longest: how much goes through the busiest link, in words; absent where nothing moves. */
+  through: shortText.optional(),
+  stays: z.array(stay).max(10_000),
+  waiting: z.array(waiting).max(10_000),
+  /** Of an evacuation of a site: the line that its moves share, what they send over it, and what that costs. */
+  line: z
+    .object({
+      bytesPerS: z.number().nonnegative(),
+      roundTripMs: z.number().nonnegative(),
+      bytes,
+      budgetBytes: bytes.optional(),
+      cost: z.number().nonnegative(),
+      /** What the predictions of its moves rest on; absent where each host went by what it measured itself. */
+      measured: measuredLine.optional(),
+    })
+    .optional(),
+  /** Of a drain of a manager's host, which its manager takes out of use: who moves its guests. */
+  maintenanceMode: requestMode
+    .pick({ moves: true, words: true })
+    .extend({ host: hostName })
+    .optional(),
+  /** Hosts of which nobody knows what is on them, in words. */
+  blind: z.array(shortText).max(10_000),
+});
+export type FleetRequestPlan = z.infer<typeof requestPlan>;
+
+/** What people ask of a fleet, and what became of it. */
+export const requestRoutes = {
+  putRequest: route({
+    method: 'PUT',
+    path: '/v1/requests/:id',
+    summary:
+      'Ask for something under an id of the caller’s, and answer with the plan; a dry run stores nothing',
+    access: 'operator',
+    answerBytes: LIST_BYTES,
+    bodyBytes: LARGE_BYTES,
+    params: byId,
+    query: z.object({ dryRun: z.enum(['true', 'false']).default('false') }),
+    body: requestAsk,
+    response: z.object({ started: z.boolean(), plan: requestPlan }),
+    errors: [
+      ...STORING,
+      'GODWIT_USAGE',
+      'GODWIT_HOST_UNKNOWN',
+      'GODWIT_GUEST_UNKNOWN',
+      'GODWIT_REQUEST_OPEN',
+      'GODWIT_REQUEST_TAKEN',
+      'GODWIT_REQUEST_LATE',
+    ],
+  }),
+  requests: route({
+    method: 'GET',
+    path: '/v1/requests',
+    summary: 'What was asked of the fleet, newest first, and how far each of it is',
+    access: 'viewer',
+    answerBytes: LIST_BYTES,
+    response: z.object({ requests: z.array(fleetRequest).max(1000) }),
+    errors: STORING,
+  }),
+  request: route({
+    method: 'GET',
+    path: '/v1/requests/:id',
+    summary: 'One request, with all of its moves',
+    access: 'viewer',
+    answerBytes: LIST_BYTES,
+    params: byId,
+    response: z.object({ request: fleetRequest, moves: z.array(move).max(30_000) }),
+    errors: [...STORING, 'GODWIT_REQUEST_UNKNOWN'],
+  }),
+  cancelRequest: route({
+    method: 'POST',
+    path: '/v1/requests/:id/cancel',
+    summary: 'Begin nothing more for a request; moves under way go on, or are rolled back too',
+    access: 'operator',
+    params: byId,
+    query: z.object({ rollBack: z.enum(['true', 'false']).default('false') }),
+    response: z.object({ accepted: z.boolean() }),
+    errors: [...STORING, 'GODWIT_REQUEST_UNKNOWN'],
+  }),
+  undrain: route({
+    method: 'DELETE',
+    path: '/v1/hosts/:host/drain',
+    summary:
+      'Let guests come to a host again; a drain of it that is open is cancelled, and an evacuation goes on without it',
+    access: 'operator',
+    params: z.object({ host: hostName }),
+    response: z.object({ ok: z.literal(true) }),
+    errors: [
+      ...STORING,
+      'GODWIT_HOST_UNKNOWN',
+      'GODWIT_REQUEST_UNKNOWN',
+      'GODWIT_UNREACHABLE',
+      'GODWIT_CAPABILITY',
+      'GODWIT_HYPERVISOR',
+      'GODWIT_MANAGER_DENIED',
+    ],
+  }),
+};

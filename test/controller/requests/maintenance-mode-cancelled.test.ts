@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { modeCallOf, type ModeHeard } from '../../../src/controller/requests/maintenance-mode.ts';
+import { godwitError } from '../../../src/errors.ts';
+import { asked, sight, stepOf, two } from './mode-worlds.ts';
+import { drainOf, NOW } from './worlds.ts';
+
+describe('a cancelled drain of a host under a manager', () => {
+  test('that is cancelled has the host in use again before it is over', () => {
+    const begun = stepOf(asked(), { guests: two, heard: sight('entering') }).request;
+    let { request } = stepOf(begun, { guests: two, cancel: 'let-run' });
+    assert.equal(request.phase, 'cancelling');
+    assert.equal(modeCallOf(request.maintenanceMode, 'let-run', NOW), 'leave');
+    ({ request } = stepOf(request, { guests: two, cancel: 'let-run', heard: { of: 'silent' } }));
+    assert.equal(request.phase, 'cancelling', 'nobody knows what the manager does');
+    ({ request } = stepOf(request, { guests: two, cancel: 'let-run', heard: sight('out') }));
+    assert.equal(request.phase, 'cancelled');
+  });
+
+  test('takes a host for its own whose order was answered and whose answer was lost', () => {
+    const { request } = stepOf(asked(), { guests: two, heard: sight('in') });
+    assert.equal(request.maintenanceMode?.found, false);
+    const cancelled = stepOf(request, { guests: two, cancel: 'let-run' }).request;
+    assert.equal(modeCallOf(cancelled.maintenanceMode, 'let-run', NOW), 'leave');
+  });
+
+  test('leaves a host in the mode that was in it before', () => {
+    const found = stepOf(drainOf('a'), {
+      guests: two,
+      heard: sight('entering'),
+    }).request;
+    const { request } = stepOf(found, { guests: two, cancel: 'let-run' });
+    assert.equal(request.phase, 'cancelled');
+    assert.match(request.words, /stays in maintenance mode/);
+  });
+
+  test('leaves the mode alone where it is cancelled before anything was asked', () => {
+    const looked: readonly (ModeHeard | undefined)[] = [
+      undefined,
+      { of: 'silent' },
+      {
+        of: 'refused',
+        error: godwitError('GODWIT_DEADLINE', { what: 'x', deadlineMs: 1 }).toJSON(),
+      },
+    ];
+    for (const heard of looked) {
+      const first = stepOf(drainOf('a'), {
+        guests: two,
+        ...(heard === undefined ? {} : { heard }),
+      });
+      const { request } = stepOf(first.request, { guests: two, cancel: 'let-run' });
+      assert.equal(modeCallOf(request.maintenanceMode, 'let-run', NOW), 'nothing');
+      assert.equal(request.phase, 'cancelled');
+    }
+  });
+
+  test('takes the mode back that it asked for, also where the first order seemed to be refused', () => {
+    const error = godwitError('GODWIT_DEADLINE', { what: 'the order', deadlineMs: 1 }).toJSON();
+    const refused = stepOf(asked(), { guests: two, heard: { of: 'refused', error } }).request;
+    assert.equal(refused.maintenanceMode?.phase, 'wanted');
+    const nowMs = NOW + 60_000;
+    const begun = stepOf(refused, { guests: two, heard: sight('entering'), nowMs }).request;
+    const { request } = stepOf(begun, { guests: two, cancel: 'let-run', nowMs });
+    assert.equal(modeCallOf(request.maintenanceMode, 'let-run', nowMs), 'leave');
+  });
+
+  test('judges what a controller of the previous build wrote down by its phase', () => {
+    const { asked: _asked, ...mode } = asked().maintenanceMode ?? assert.fail();
+    const request = { ...drainOf('a'), maintenanceMode: mode };
+    const cancelled = stepOf(request, { guests: two, cancel: 'let-run' }).request;
+    assert.equal(modeCallOf(cancelled.maintenanceMode, 'let-run', NOW), 'leave');
+  });
+});
