@@ -24,7 +24,7 @@ const [MAX_CHECK_MS, MAX_PLAN_MS, MIN_WORK] = [2000, 8000, 0.99];
 export const check: Bench = {
   name: 'check',
   summary:
-    'how long `godwit check` and `godwit plan` take, and what sampling leaves the guest of its work',
+    'how long `godwit migrate --dry-run` takes with and without a prediction, and what sampling leaves the guest of its work',
   run: (options) => withLab(options, (lab) => measure(lab, options)),
 };
 
@@ -48,11 +48,11 @@ async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
   const pairs: Pair[] = [];
   // The first one finds caches empty that a host fills once.
   for (let run = -1; run < runs; run += 1) {
-    const checkMs = await timed(lab, 'check', signal);
+    const checkMs = await timed(lab, 'any', signal);
     const idle = (): Promise<number> => workIn(lab, signal, () => Promise.resolve(0)).then(workOf);
     const first = run % 2 === 0 ? await idle() : undefined;
     const before = await processorsOf(lab);
-    const busy = await workIn(lab, signal, () => timed(lab, 'plan', signal));
+    const busy = await workIn(lab, signal, () => timed(lab, 'b', signal));
     const after = await processorsOf(lab);
     const pair = {
       checkMs,
@@ -70,10 +70,10 @@ async function measure(lab: Lab, options: BenchOptions): Promise<Measure[]> {
 
 const workOf = ({ bytesPerS }: { readonly bytesPerS: number }): number => bytesPerS;
 
-/** `godwit check` or `plan`, as a user types it. */
-async function timed(lab: Lab, verb: 'check' | 'plan', signal: AbortSignal): Promise<number> {
+/** A preview, as a user types it: `any` has the checks alone, `b` has a prediction too. */
+async function timed(lab: Lab, to: 'any' | 'b', signal: AbortSignal): Promise<number> {
   const begun = systemClock.monotonicMs();
-  const argv = [PROGRAM, verb, GUEST, '--to', 'b', '--lab', lab.name, '--json'];
+  const argv = [PROGRAM, 'migrate', GUEST, '--to', to, '--dry-run', '--lab', lab.name, '--json'];
   await runCommand(argv, { deadlineMs: COMMAND_MS, signal });
   return systemClock.monotonicMs() - begun;
 }
@@ -125,14 +125,14 @@ export function measures(pairs: readonly Pair[]): Measure[] {
   const plans = of(({ planMs }) => planMs);
   return [
     {
-      name: '`godwit check`',
+      name: '`godwit migrate --to any --dry-run`',
       value: median(checks),
       unit: 'ms',
       runs,
       target: { atMost: MAX_CHECK_MS },
     },
     {
-      name: '`godwit plan`',
+      name: '`godwit migrate --dry-run`',
       value: median(plans),
       unit: 'ms',
       runs,

@@ -186,7 +186,7 @@ async function moved(
       const { stoppedMs } = spans(times);
       return stoppedMs === undefined ? {} : { downtimeMs: stoppedMs };
     }
-    const limits = ['--max-downtime', `${MAX_DOWNTIME_MS}ms`, '--timeout', `${cutMs}ms`];
+    const limits = ['--max-downtime', `${MAX_DOWNTIME_MS}ms`, '--give-up-after', `${cutMs}ms`];
     const words = [...how, ...limits];
     return downtimeOf(await godwitMigrate(lab, { guest: NAME, to, mode: 'none', words }, signal));
   } catch (thrown) {

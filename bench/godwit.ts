@@ -27,13 +27,13 @@ export interface CommandRun {
   readonly wallMs: number;
 }
 
-/** `godwit plan` of that very migration, as JSON: what it says is in the report of the migration after it. */
+/** `godwit migrate --dry-run` of that very migration, as JSON: what it says is in the report of the migration after it. */
 export function godwitPlan(
   lab: Lab,
   { guest, to, mode = 'precopy', words = [] }: CommandMove,
   signal: AbortSignal,
 ): Promise<string> {
-  const argv = [PROGRAM, 'plan', guest, '--to', to, '--mode', mode, ...words];
+  const argv = [PROGRAM, 'migrate', guest, '--to', to, '--dry-run', '--mode', mode, ...words];
   return runCommand([...argv, '--lab', lab.name, '--json'], { deadlineMs: PLAN_MS, signal });
 }
 

@@ -157,7 +157,7 @@ async function planAndMove(
   { name, to, mode, words }: { name: string; to: string; mode: Mode; words: readonly string[] },
   signal: AbortSignal,
 ): Promise<Scored> {
-  const asked = [...words, '--timeout', TIMEOUT];
+  const asked = [...words, '--give-up-after', TIMEOUT];
   const output = await godwitPlan(lab, { guest: 'web1', to, mode, words: asked }, signal);
   const { prediction: found } = planAnswer.parse(JSON.parse(output));
   if (found === undefined) throw new Error(`${name} was not predicted: ${output.slice(0, 500)}`);

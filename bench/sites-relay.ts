@@ -30,7 +30,7 @@ const WARM_UP = 25_000_000;
 const STEP_MS = 2;
 const SERVES_MS = 30_000;
 
-/** What `godwit relay` costs on loopback between two programs that speak as two movers do, at the pace of a thin link. */
+/** What `godwit serve relay` costs on loopback between two programs that speak as two movers do, at the pace of a thin link. */
 export async function relayAlone(pairs: number, options: BenchOptions): Promise<Measure[]> {
   const dir = await mkdtemp(path.join(os.tmpdir(), 'godwit-relay-'));
   try {
@@ -78,7 +78,7 @@ async function startRelay(
     hosts: ['a', 'b'],
   };
   await writeFile(configFile, JSON.stringify(config));
-  const { pid } = await startDetached([GODWIT, 'relay', '--config', configFile], {
+  const { pid } = await startDetached([GODWIT, 'serve', 'relay', '--config', configFile], {
     logFile,
     env: process.env,
   });

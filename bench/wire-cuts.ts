@@ -112,7 +112,7 @@ async function moveThroughCuts(
   { signal, say, runs }: BenchOptions & { readonly runs: number },
 ): Promise<{ report: Report; cuts: readonly number[] }> {
   const over = new AbortController();
-  const words = ['--path', 'wire', '--timeout', `${MOVE_MS / 60_000}m`];
+  const words = ['--path', 'wire', '--give-up-after', `${MOVE_MS / 60_000}m`];
   const capped = ['--max-bandwidth', `${BYTES_PER_SECOND}B/s`];
   const to = otherHost(lab, from);
   const asked = { guest: GUEST, to, mode, words: [...words, ...capped], deadlineMs: MOVE_MS };

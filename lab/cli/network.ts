@@ -45,7 +45,7 @@ export const up: Run<typeof labUpSpec> = async (input, context) => {
       storage: input.flags.storage,
       network: input.flags.network === 'bridge' ? undefined : input.flags.network,
       containers: input.flags.containers,
-      manager: input.flags.manager,
+      manager: input.flags.with,
       signal,
     }),
   );

@@ -35,7 +35,7 @@ export const labUpSpec = spec({
       kind: 'choice',
       choices: LAB_STORAGE,
       summary:
-        "where guests' disks lie: in one directory of all hosts, in one of each, or (as root) on an NFS export, an iSCSI target or a Ceph of the lab's own (default: shared, with --manager libvirt local)",
+        "where guests' disks lie: in one directory of all hosts, in one of each, or (as root) on an NFS export, an iSCSI target or a Ceph of the lab's own (default: shared; local with libvirt)",
     },
     network: {
       kind: 'choice',
@@ -44,7 +44,7 @@ export const labUpSpec = spec({
         'how guests are joined: one segment, one over tunnels, none but routes, a VLAN, or a VLAN of Open vSwitch',
       preset: 'bridge',
     },
-    manager: {
+    with: {
       kind: 'choice',
       choices: LAB_MANAGERS,
       summary:
@@ -63,8 +63,8 @@ export const labUpSpec = spec({
     'lab up --storage nfs',
     'lab up --storage rbd',
     'lab up --containers',
-    'lab up --manager libvirt',
-    'lab up --manager vsphere',
+    'lab up --with libvirt',
+    'lab up --with vsphere',
   ],
   json: '{ name, dir, rootless, linkBytesPerSecond?, delayMs?, network?, manager?, controller?: { socket, manager }, nfs?, iscsi?, rbd?: { url, serverUp }, hosts: [{ name, address, furtherAddresses?, agentSocket, agentUp }], guests: [] }',
 });

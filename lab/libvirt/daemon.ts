@@ -34,7 +34,7 @@ export async function managerLacks(
   uid = process.getuid?.(),
 ): Promise<GodwitError | undefined> {
   if (manager === undefined) return undefined;
-  const wanted = 'a lab with --manager libvirt';
+  const wanted = 'a lab with --with libvirt';
   if (uid !== 0) {
     const needs = 'root: each host has mounts of its own';
     return godwitError('GODWIT_PRIVILEGE', { what: wanted, needs });

@@ -42,7 +42,7 @@ export async function startDomain(
     throw godwitError(
       'GODWIT_USAGE',
       { what },
-      { hint: 'Leave it out, or take a lab without --manager.' },
+      { hint: 'Leave it out, or take a lab without --with.' },
     );
   }
   await checkMemory(host, name, dividedMemory(request).memoryBytes);

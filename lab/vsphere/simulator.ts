@@ -61,7 +61,7 @@ function unbuilt(program: string | undefined): GodwitError {
   const what = 'the simulated vCenter';
   const hint =
     program === undefined
-      ? 'It is built in a clone of Godwit: run `godwit lab up --manager vsphere` there.'
+      ? 'It is built in a clone of Godwit: run `godwit lab up --with vsphere` there.'
       : 'Build it: `bash tools/setup.sh --only vcsim` fetches Go and govmomi as packages of Debian 12.';
   return godwitError('GODWIT_HOST_LACKS', { what }, { hint });
 }

@@ -18,6 +18,7 @@ export interface ConnectionFlags {
   readonly lab?: string | undefined;
   readonly host?: string | undefined;
   readonly manager?: string | undefined;
+  readonly controller?: string | undefined;
   readonly context?: string | undefined;
   readonly cert?: string | undefined;
   readonly key?: string | undefined;

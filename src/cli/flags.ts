@@ -20,22 +20,3 @@ export const LIST = {
   quiet: { kind: 'switch', short: 'q', summary: 'the same as -o name' },
   noHeaders: { kind: 'switch', summary: 'a table without its header' },
 } as const satisfies Record<string, Flag>;
-
-export const insteadOfAgents = {
-  kind: 'text',
-  value: 'where',
-  summary: 'ask a controller instead of agents: https://host:port, or the path of its Unix socket',
-} as const satisfies Flag;
-
-export const controller = {
-  kind: 'text',
-  value: 'where',
-  summary:
-    'the controller: https://host:port, or the path of its Unix socket (default: $GODWIT_CONTROLLER)',
-} as const satisfies Flag;
-
-export const controllerSocket = {
-  kind: 'text',
-  value: 'where',
-  summary: 'the controller: the path of its Unix socket (default: $GODWIT_CONTROLLER)',
-} as const satisfies Flag;

@@ -1,9 +1,16 @@
 import { type Command, CommanderError } from 'commander';
 import { contextWith, type Context, type ConnectionFlags } from './context.ts';
 import { printFailure } from './failure.ts';
-import { buildProgram, type Chosen } from './program.ts';
+import { asksForAll, buildProgram, type Chosen } from './program.ts';
 import { inLocale } from './ascii.ts';
-import { type Verb, type VerbGroup, CONNECTION_FLAGS, type Flag, type Input } from './verb.ts';
+import {
+  connectionFlags,
+  CONNECTION_FLAGS,
+  type Flag,
+  type Input,
+  type Verb,
+  type VerbGroup,
+} from './verb.ts';
 import { flagName, readValue } from './values.ts';
 import { godwitError, type GodwitError } from '../errors.ts';
 import { didYouMean } from '../protocol/nearest.ts';
@@ -46,6 +53,10 @@ async function choose(
     chosen = found;
   });
   mustKnowHelpOf(program, argv);
+  if (asksForAll(argv)) {
+    program.outputHelp();
+    return undefined;
+  }
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
@@ -110,7 +121,7 @@ export function readInput({ verb, words, options }: Chosen): Input {
     else if (flag.preset !== undefined) flags[name] = read(name, flag, flag.preset);
   }
   const connection: Record<string, string> = {};
-  for (const name of Object.keys(spec.usesAgent === true ? CONNECTION_FLAGS : {})) {
+  for (const name of Object.keys(connectionFlags(spec))) {
     const given = options[name];
     if (typeof given === 'string') connection[name] = given;
   }

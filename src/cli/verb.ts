@@ -13,6 +13,15 @@ export interface Argument {
   readonly repeatable?: boolean;
 }
 
+export type FlagGroup =
+  | 'Common'
+  | 'When to begin'
+  | 'Memory'
+  | 'Disks'
+  | 'Devices and network'
+  | 'Managers'
+  | 'Connection';
+
 /**
  * A flag. A `switch` takes no value; a number is given with its unit (`512M`, `1gbit`, `10m`) and
  * arrives as bytes, bytes/s or ms; a `choice` is one of `choices`.
@@ -20,6 +29,8 @@ export interface Argument {
 export interface Flag {
   readonly kind: WordKind | NumberKind | 'switch' | 'choice';
   readonly summary: string;
+  /** The title under which the help shows it; Common when absent. */
+  readonly group?: FlagGroup;
   /** How the value is shown in the help; the kind's own name when absent. */
   readonly value?: string;
   readonly choices?: readonly string[];
@@ -48,8 +59,11 @@ export interface Spec {
   readonly flags?: Readonly<Record<string, Flag>>;
   /** Command lines without the leading `godwit`. */
   readonly examples: readonly [string, ...string[]];
-  /** Speaks to an agent: gets --agent, --lab, --host, --context and the certificate flags. */
-  readonly usesAgent?: boolean;
+  /**
+   * `agent`: it speaks to agents, at hand or through a controller, and gets --agent, --lab, --host, --manager, --controller,
+   * --context and the certificate flags. `controller`: it speaks to a controller alone, and gets those flags that choose one.
+   */
+  readonly uses?: 'agent' | 'controller';
   /** What --json prints, as a name in json-shapes.ts or in words; absent: the verb has no --json. */
   readonly json?: string;
 }
@@ -88,21 +102,30 @@ export interface Input<S extends Spec = Spec> {
 /** Carries a verb out. Returns the exit code (0 when it returns nothing); throws errors of the table. */
 export type Run<S extends Spec> = (input: Input<S>, context: Context) => Promise<number | void>;
 
-export interface Verb {
+/** Where the help shows a verb or a group of verbs. */
+interface Place {
+  readonly section?: string;
+  /** It is on the first screen. */
+  readonly isMain?: boolean;
+}
+
+export interface Verb extends Place {
   readonly spec: Spec;
   /** Imports the implementation: only the verb that was asked for pays for its imports. */
   readonly load: () => Promise<{ readonly run: Run<Spec> }>;
 }
 
 /** A verb that has verbs of its own, such as `pki issue`; they are imported when one is asked for. */
-export interface VerbGroup {
+export interface VerbGroup extends Place {
   readonly name: string;
   readonly summary: string;
   readonly examples: readonly [string, ...string[]];
   readonly verbs: () => Promise<readonly Verb[]>;
 }
 
-export function isGroup(entry: Verb | VerbGroup): entry is VerbGroup {
+export type Entry = Verb | VerbGroup;
+
+export function isGroup(entry: Entry): entry is VerbGroup {
   return 'verbs' in entry;
 }
 
@@ -124,27 +147,77 @@ export function kebab(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
+/** Flags that choose a controller, and the caller's certificate. */
+const CONTROLLER_FLAGS = {
+  controller: {
+    kind: 'text',
+    value: 'where',
+    group: 'Connection',
+    summary:
+      'the controller to use: https://host[:port] (port 7444), or the path of its Unix socket (default: $GODWIT_CONTROLLER)',
+  },
+  context: {
+    kind: 'context',
+    value: 'name',
+    group: 'Connection',
+    summary: 'the fleet of this name, as `godwit context set` made it',
+  },
+  cert: {
+    kind: 'file',
+    value: 'file',
+    group: 'Connection',
+    summary: 'certificate (PEM) for https://',
+  },
+  key: { kind: 'file', value: 'file', group: 'Connection', summary: 'its private key (PEM)' },
+  ca: {
+    kind: 'file',
+    value: 'file',
+    group: 'Connection',
+    summary: 'certificate authority (PEM) that signed the agent or the controller',
+  },
+} as const satisfies Partial<Record<keyof ConnectionFlags, Flag>>;
+
 /** Flags that the frame adds to each verb that speaks to an agent. */
 export const CONNECTION_FLAGS = {
   agent: {
     kind: 'text',
     value: 'where',
-    summary: 'the agent to use: the path of a Unix socket, or https://host:port',
+    group: 'Connection',
+    summary: 'the agent to use: the path of a Unix socket, or https://host[:port] (port 7443)',
   },
-  lab: { kind: 'text', value: 'name', summary: 'use the agents of this lab' },
-  host: { kind: 'host', value: 'name', summary: 'in a lab: use the agent of this host' },
+  lab: { kind: 'text', value: 'name', group: 'Connection', summary: 'use the agents of this lab' },
+  host: {
+    kind: 'host',
+    value: 'name',
+    group: 'Connection',
+    summary: 'in a lab: use the agent of this host',
+  },
   manager: {
     kind: 'text',
     value: 'name',
+    group: 'Connection',
     summary:
       'speak to the agent of this vCenter or Hyper-V host, through the controller that keeps it',
   },
-  context: {
-    kind: 'context',
-    value: 'name',
-    summary: 'the fleet of this name, as `godwit context set` made it',
-  },
-  cert: { kind: 'file', value: 'file', summary: 'certificate (PEM) for https://' },
-  key: { kind: 'file', value: 'file', summary: 'its private key (PEM)' },
-  ca: { kind: 'file', value: 'file', summary: 'certificate authority (PEM) that signed the agent' },
+  ...CONTROLLER_FLAGS,
 } as const satisfies Record<keyof ConnectionFlags, Flag>;
+
+/** The connection flags of a verb. */
+export function connectionFlags({ uses }: Spec): Readonly<Record<string, Flag>> {
+  if (uses === undefined) return {};
+  return uses === 'agent' ? CONNECTION_FLAGS : CONTROLLER_FLAGS;
+}
+
+/** Every flag of a verb: its own, then --json and -v, then those of the connection. */
+export function flagsOf(spec: Spec): Readonly<Record<string, Flag>> {
+  return {
+    ...spec.flags,
+    ...(spec.json === undefined ? {} : { json: JSON_FLAG }),
+    verbose: VERBOSE_FLAG,
+    ...connectionFlags(spec),
+    ...spec.flags,
+  };
+}
+
+const JSON_FLAG: Flag = { kind: 'switch', summary: 'print JSON, for programs' };
+const VERBOSE_FLAG: Flag = { kind: 'switch', short: 'v', summary: "print an error's causes too" };

@@ -173,7 +173,7 @@ export const refusalErrors = {
   ),
   GODWIT_BASELINE: row(
     "{host} cannot provide the fleet's CPU baseline {baseline}: {reason}",
-    'Choose a host that can, or set a baseline that this host provides, too: `godwit baseline` computes one.',
+    'Choose a host that can, or set a baseline that this host provides, too: `godwit advise cpu` computes one.',
     false,
     4,
     422,

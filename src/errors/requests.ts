@@ -178,7 +178,7 @@ export const askedErrors = {
   ),
   GODWIT_POLICY_UNKNOWN: row(
     'no {kind} policy of {scope}',
-    'Run `godwit policy` for the list.',
+    'Run `godwit policy list` for the list.',
     false,
     3,
     404,
@@ -199,14 +199,14 @@ export const askedErrors = {
   ),
   GODWIT_PROPOSAL_UNKNOWN: row(
     'no proposal {proposal}',
-    'Run `godwit proposals` for the list.',
+    'Run `godwit policy proposals` for the list.',
     false,
     3,
     404,
   ),
   GODWIT_PROPOSAL_CLOSED: row(
     '{proposal} is already {state}',
-    'Run `godwit proposals` for the open proposals.',
+    'Run `godwit policy proposals` for the open proposals.',
     false,
     4,
     409,

@@ -103,7 +103,7 @@ export const runningErrors = {
   ),
   GODWIT_NOT_SHUT_DOWN: row(
     '{guest} did not shut down within {deadlineMs} of its power button',
-    'Check that the guest reacts to its power button (systemd-logind or acpid; the power options of Windows), or allow more time with --timeout. A slow guest may still shut down.',
+    'Check that the guest reacts to its power button (systemd-logind or acpid; the power options of Windows), or allow more time with --give-up-after. A slow guest may still shut down.',
     true,
     5,
     504,

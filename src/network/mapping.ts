@@ -84,13 +84,13 @@ function mapSegment(own: Segment, names: Names, facts: NetworkFacts): Mapping {
   if (chosen === undefined) {
     return no(
       `no bridge here carries VNI ${tunnel.vni} of the source's ${name}`,
-      `Make a bridge with a VXLAN device of VNI ${tunnel.vni} here, or name the bridge of the same segment with --network ${name}=BRIDGE.`,
+      `Make a bridge with a VXLAN device of VNI ${tunnel.vni} here, or name the bridge of the same segment with --map-network ${name}=BRIDGE.`,
     );
   }
   if (carriers.length > 1 && chosen !== name) {
     return no(
       `VNI ${tunnel.vni} is carried by ${carriers.join(', ')}`,
-      `Choose one with --network ${name}=BRIDGE.`,
+      `Choose one with --map-network ${name}=BRIDGE.`,
     );
   }
   return landOn(own, chosen, facts, `VNI ${tunnel.vni} is carried by ${chosen}`);
@@ -102,7 +102,7 @@ function landOn(own: Segment, name: string, facts: NetworkFacts, why: string): M
   if (bridge === undefined) {
     return no(
       `there is no bridge ${name}`,
-      `Make it here, map it under \`bridges\` in the agent's configuration, or name another with --network ${networkName(own)}=BRIDGE.`,
+      `Make it here, map it under \`bridges\` in the agent's configuration, or name another with --map-network ${networkName(own)}=BRIDGE.`,
     );
   }
   return landOnBridge(own, bridge, facts, why);
@@ -117,7 +117,7 @@ function landOnOvs(own: Segment, name: string, facts: NetworkFacts, why: string)
   if (missing.length > 0) {
     return no(
       `no port of ${name} carries VLAN ${missing.join(', ')} to other hosts`,
-      `Let its uplink carry it: \`ovs-vsctl add port UPLINK trunks ${missing[0]}\`; or name the bridge that does with --network ${networkName(own)}=BRIDGE.`,
+      `Let its uplink carry it: \`ovs-vsctl add port UPLINK trunks ${missing[0]}\`; or name the bridge that does with --map-network ${networkName(own)}=BRIDGE.`,
     );
   }
   const vlans = wanted.length === 0 ? '' : `, VLAN ${wanted.join(', ')}`;
@@ -144,7 +144,7 @@ function landOnBridge(own: Segment, bridge: Link, facts: NetworkFacts, why: stri
     if (wanted.every((tag) => tag === 1)) return { ok: true, landing, evidence: why };
     return no(
       `${bridge.ifname} knows no VLANs, and the guest is in VLAN ${wanted.join(', ')}`,
-      `Set vlan_filtering on ${bridge.ifname}, or name the bridge that is that VLAN with --network ${networkName(own)}=BRIDGE.`,
+      `Set vlan_filtering on ${bridge.ifname}, or name the bridge that is that VLAN with --map-network ${networkName(own)}=BRIDGE.`,
     );
   }
   const carried = carriedBy(bridge.ifname, facts);
@@ -217,7 +217,7 @@ function withSettings(nic: NicNetwork, mapping: Mapping): Mapping {
   if (unprotected.length > 0) {
     return no(
       `its port at the source has ${unprotected.join(', ')}, which a port of ${landing.bridge} (Open vSwitch) cannot have`,
-      `Name a Linux bridge with --network ${networkName(nic.attachment)}=BRIDGE, or take the setting back at the source.`,
+      `Name a Linux bridge with --map-network ${networkName(nic.attachment)}=BRIDGE, or take the setting back at the source.`,
     );
   }
   return settings === undefined ? mapping : { ...mapping, landing: { ...landing, settings } };

@@ -129,7 +129,7 @@ export type NicNetwork = z.infer<typeof nicNetwork>;
 export const MAX_NICS = 64;
 export const nicNetworks = z.array(nicNetwork).max(MAX_NICS);
 
-/** `--network SRC=DST`: link of the source -> link of the destination. */
+/** `--map-network SRC=DST`: link of the source -> link of the destination. */
 export const networkMap = z
   .record(linkName, linkName)
   .refine((map) => Object.keys(map).length <= 64, 'names more than 64 networks');

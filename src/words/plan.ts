@@ -14,27 +14,15 @@ import type {
 } from '../protocol/public/prediction.ts';
 import { formatBytes, formatDuration, formatRate } from '../protocol/quantity.ts';
 import { loadPairs } from './guest-load.ts';
-import { checkLine, checkText } from './checks.ts';
+import { checkText } from './checks.ts';
 import { requestsText } from './disks.ts';
 import { printable } from './style.ts';
 import { renderPairs, renderTable, type Look } from './table.ts';
 
 type Section = readonly [title: string, text: string];
 
-/** A plan for the terminal: what it rests on, what it comes to, and what to do. */
+/** A plan for the terminal: every check, what it rests on, what it comes to, and what to do. */
 export function planText(answer: PlanAnswer, look: Look): string {
-  const { paint } = look;
-  const { guest, from, host } = answer;
-  const warned = host.checks.filter(({ verdict }) => verdict === 'warn');
-  return sectionsText(look, [
-    [`${printable(guest)} from ${from} to ${host.to}`, renderPairs(measuredPairs(answer), paint)],
-    ['Warnings', warned.map((each) => checkLine(each, paint)).join('')],
-    ...predictedSections(answer, look),
-  ]);
-}
-
-/** The same after every check, for who asks what a migration would do. */
-export function checkedPlanText(answer: PlanAnswer, look: Look): string {
   const { paint } = look;
   const plan = sectionsText(look, [
     ['Measured', renderPairs(measuredPairs(answer), paint)],

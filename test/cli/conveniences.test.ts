@@ -42,7 +42,7 @@ describe('words of other tools', () => {
   test('list and ls run guests, and the help says so', async () => {
     const guests = await said('guests');
     for (const word of ['list', 'ls']) assert.equal(await said(word), guests);
-    assert.match(await said('--help'), /guests .*\(also: list, ls\)/);
+    assert.match(await said('guests --help'), /\(also: list, ls\)/);
     assert.match(await said('help ls'), /also: list, ls/);
   });
 
@@ -69,7 +69,7 @@ describe('words of other tools', () => {
   });
 
   test('the help names every variable and exit code', async () => {
-    const help = await said('--help');
+    const help = await said('help --all');
     for (const name of [
       'GODWIT_AGENT',
       'GODWIT_LAB',

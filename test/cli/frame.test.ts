@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ERRORS, GodwitError, type ErrorCode } from '../../src/errors.ts';
 import { TABLE_WITH_LAB } from '../../lab/cli/table.ts';
-import { isGroup, spec, verb, type Verb } from '../../src/cli/verb.ts';
+import { connectionFlags, isGroup, spec, verb, type Verb } from '../../src/cli/verb.ts';
 import { FakeContext, godwit, likeBefore } from './fake.ts';
 
 const echoSpec = spec({
@@ -145,7 +145,7 @@ describe('the help', () => {
     test(`of ${name} has an example`, async () => {
       const context = new FakeContext();
       assert.equal(await godwit(context, `${name} --help`, TABLE_WITH_LAB), 0);
-      assert.match(context.out.text, new RegExp(`Examples?:\n  godwit ${name}`));
+      assert.match(context.out.text, new RegExp(`Examples?\n  godwit ${name}`));
     });
   }
 
@@ -168,20 +168,101 @@ describe('the help', () => {
         const context = new FakeContext();
         const path = `${entry.name} ${member.name}`;
         assert.equal(await godwit(context, `${path} --help`, TABLE_WITH_LAB), 0, path);
-        assert.match(context.out.text, new RegExp(`Examples?:\n  godwit ${path}`), path);
+        assert.match(context.out.text, new RegExp(`Examples?\n  godwit ${path}`), path);
       }
     }
   });
 
   test('no two flags of a verb have the same name as those of the frame', async () => {
-    const verbs = await Promise.all(
-      TABLE_WITH_LAB.map(async (entry) => (isGroup(entry) ? entry.verbs() : [entry])),
-    );
-    for (const { spec: each } of verbs.flat()) {
-      const reserved =
-        each.usesAgent === true ? ['json', 'agent', 'lab', 'host', 'cert'] : ['json'];
+    for (const { spec: each } of await allVerbs()) {
+      const reserved = ['json', 'verbose', 'help', ...Object.keys(connectionFlags(each))];
       const taken = Object.keys(each.flags ?? {}).filter((flag) => reserved.includes(flag));
       assert.deepEqual(taken, [], each.name);
     }
   });
+
+  test('first screen has five groups on at most 36 lines, and names every verb of at most 30', async () => {
+    for (const columns of [80, 100]) {
+      const context = new FakeContext();
+      context.out.width = columns;
+      assert.equal(await godwit(context, '--help', TABLE_WITH_LAB), 0);
+      const lines = context.out.text.trimEnd().split('\n');
+      assert.ok(lines.length <= 36, `${lines.length} lines at ${columns} columns`);
+      const titles = lines.filter((line) => /^[A-Z][a-z ]+$/.test(line));
+      assert.deepEqual(titles, [
+        'Start here',
+        'Move a guest',
+        'Maintain hosts',
+        'Look back',
+        'Set up and access',
+      ]);
+      assert.ok(lines.filter((line) => /^ {2}\w/.test(line)).length <= 30);
+    }
+  });
+
+  test('of all names each verb, each variable and each exit code', async () => {
+    const context = new FakeContext();
+    assert.equal(await godwit(context, 'help --all', TABLE_WITH_LAB), 0);
+    const { text } = context.out;
+    for (const entry of TABLE_WITH_LAB) {
+      const name = isGroup(entry) ? entry.name : entry.spec.name;
+      assert.match(text, new RegExp(`^  ${name} `, 'm'));
+    }
+    assert.match(text, /^ {2}GODWIT_CONTROLLER /m);
+    assert.match(text, /^ {2}70 /m);
+  });
+
+  test('has no line over the width of the terminal, for any verb', async () => {
+    const paths = TABLE_WITH_LAB.map((entry) => (isGroup(entry) ? entry.name : entry.spec.name));
+    const members = await Promise.all(
+      TABLE_WITH_LAB.filter(isGroup).map(async ({ name, verbs }) =>
+        (await verbs()).map(({ spec: { name: verbName } }) => `${name} ${verbName}`),
+      ),
+    );
+    const lines = [
+      '--help',
+      'help --all',
+      ...[...paths, ...members.flat()].map((each) => `${each} --help`),
+    ];
+    for (const columns of [60, 80, 100]) {
+      for (const line of lines) {
+        const context = new FakeContext();
+        context.out.width = columns;
+        assert.equal(await godwit(context, line, TABLE_WITH_LAB), 0, line);
+        for (const each of context.out.text.split('\n'))
+          // One word, such as a path, is never broken: it can be copied.
+          if (/\S\s+\S/.test(each)) assert.ok(each.length <= columns, `${line}: ${each}`);
+      }
+    }
+  });
+
+  test('of migrate groups its flags, and a verb of a controller takes no agent', async () => {
+    const context = new FakeContext();
+    await godwit(context, 'migrate --help');
+    const titles = [...context.out.text.matchAll(/^[A-Z][a-z ]+$/gm)].map(([title]) => title);
+    assert.deepEqual(titles, [
+      'Arguments',
+      'Common',
+      'When to begin',
+      'Memory',
+      'Disks',
+      'Devices and network',
+      'Managers',
+      'Connection',
+      'Examples',
+    ]);
+    const drain = new FakeContext();
+    await godwit(drain, 'drain --help');
+    assert.match(drain.out.text, /--controller/);
+    assert.doesNotMatch(drain.out.text, /--agent/);
+    assert.equal(await godwit(drain, 'drain a --agent /tmp/x'), 2);
+    assert.match(drain.err.text, /no flag --agent/);
+  });
 });
+
+async function allVerbs(): Promise<readonly Verb[]> {
+  const verbs = await Promise.all(
+    TABLE_WITH_LAB.map(async (entry) => (isGroup(entry) ? entry.verbs() : [entry])),
+  );
+  return verbs.flat();
+}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
 import { startGuest } from '../../lab/guest/start.ts';
-import { checkAnswer } from '../../src/protocol/public/check.ts';
+import { planAnswer } from '../../src/protocol/public/plan.ts';
 import { until } from '../until.ts';
 import { watchGuest, type WatchedGuest } from './support/client-view.ts';
 import { godwit } from './support/cli.ts';
@@ -48,8 +48,9 @@ describe('a guest whose balloon makes way', () => {
 
   test('says by its check what may be taken, and refuses where somebody else has taken some', async () => {
     const checksOf = async (...flags: string[]) => {
-      const { out } = await godwit(world, 'check', 'web1', '--to', 'b', ...flags, '--json');
-      return checkAnswer.parse(JSON.parse(out)).hosts[0]!.checks;
+      const words = ['--to', 'b', '--dry-run', ...flags, '--json'];
+      const { out } = await godwit(world, 'migrate', 'web1', ...words);
+      return planAnswer.parse(JSON.parse(out)).host.checks;
     };
     const check = async () =>
       (await checksOf('--balloon', 'available')).find(({ name }) => name === 'balloon');

@@ -36,7 +36,7 @@ describe('a baseline', { skip }, () => {
   after(() => world?.close());
 
   const ask = async (...words: string[]) => {
-    const { exit, out, err } = await godwit(world, 'baseline', ...words, '--json');
+    const { exit, out, err } = await godwit(world, 'advise', 'cpu', ...words, '--json');
     assert.equal(err, '');
     const { baselines, missing } = baselineAnswer.parse(JSON.parse(out));
     assert.deepEqual(missing, []);
@@ -57,9 +57,9 @@ describe('a baseline', { skip }, () => {
   });
 
   test('is checked against a host that is yet to be used, with an exit code', async () => {
-    const able = await ask('b', '--check', 'a');
+    const able = await ask('b', '--candidate', 'a');
     assert.deepEqual([able.exit, able.found.short], [0, []]);
-    const unable = await ask('a', '--check', 'b');
+    const unable = await ask('a', '--candidate', 'b');
     assert.equal(unable.exit, 4);
     assert.match(unable.found.short?.join() ?? '', /it lacks /);
   });
@@ -82,7 +82,7 @@ describe('a baseline', { skip }, () => {
   });
 
   test('of a host that is not there is refused by its name', async () => {
-    const { exit, err } = await godwit(world, 'baseline', 'a', 'zz');
+    const { exit, err } = await godwit(world, 'advise', 'cpu', 'a', 'zz');
     assert.equal(exit, 3, err);
     assert.match(err, /no host is called zz/);
   });

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { startGuest } from '../../lab/guest/start.ts';
 import { storageDirectory } from '../../lab/state.ts';
 import { CHECKS } from '../../src/migration/preflight/table.ts';
-import { checkAnswer } from '../../src/protocol/public/check.ts';
+import { planAnswer } from '../../src/protocol/public/plan.ts';
 import { startBareGuest } from './support/bare-guest.ts';
 import { godwit } from './support/cli.ts';
 import { proofsIn } from './support/disks.ts';
@@ -20,7 +20,7 @@ const configure = (host: string) =>
 /** Warnings that are right here: a laboratory's machine may have no cgroups mounted. */
 const IS_SO_HERE = new Set(['cgroup']);
 
-describe('godwit check', () => {
+describe('the checks of godwit migrate --dry-run', () => {
   let world: World;
 
   before(async () => {
@@ -36,15 +36,15 @@ describe('godwit check', () => {
 
   test('says that a guest with a shared disk can move, leaves nothing on either host, and the guest then moves', async () => {
     const hosts = await hostsNow(world.lab);
-    const checked = await godwit(world, 'check', 'db1', '--to', 'b', '--json');
+    const checked = await godwit(world, 'migrate', 'db1', '--to', 'b', '--dry-run', '--json');
     assert.equal(checked.exit, 0, checked.out + checked.err);
-    const [found] = checkAnswer.parse(JSON.parse(checked.out)).hosts;
-    const names = new Set(found?.checks.map(({ name }) => name));
+    const { host: found } = planAnswer.parse(JSON.parse(checked.out));
+    const names = new Set(found.checks.map(({ name }) => name));
     for (const name of ['memory', 'devices', 'machine', 'processor', 'disks', 'network', 'segment'])
       assert.ok(names.has(name), name);
     assert.deepEqual(names.difference(new Set<string>(CHECKS.map(({ name }) => name))), new Set());
     // Nothing is wrong with this guest and these hosts: whatever else is warned of is a false alarm.
-    const warned = found?.checks.filter(({ verdict }) => verdict !== 'pass') ?? [];
+    const warned = found.checks.filter(({ verdict }) => verdict !== 'pass');
     const falseAlarms = warned.filter(({ name }) => !IS_SO_HERE.has(name));
     assert.deepEqual(falseAlarms, []);
     await assertUnchanged(world, hosts);
@@ -56,7 +56,7 @@ describe('godwit check', () => {
         .map(({ name, side, verdict }) => `${name} ${side} ${verdict}`)
         .filter((text) => /^(disks|machine|processor|devices|network|images) /.test(text))
         .toSorted();
-    assert.deepEqual(made(report.checks), made(found?.checks ?? []));
+    assert.deepEqual(made(report.checks), made(found.checks));
     await move(world, { guest: 'db1', from: 'b', to: 'a' });
     // The next test looks at what is there: both movers are to be gone by then.
     await assertOnlyGuests(world, { a: ['db1'] });
@@ -64,7 +64,7 @@ describe('godwit check', () => {
 
   test('shows every host, the best first, with what speaks against the others', async () => {
     const hosts = await hostsNow(world.lab);
-    const { exit, out } = await godwit(world, 'check', 'db1', '--to', 'any');
+    const { exit, out } = await godwit(world, 'migrate', 'db1', '--to', 'any', '--dry-run');
     assert.equal(exit, 0, out);
     const [head = '', first = '', second = ''] = out.split('\n');
     assert.match(head, /^HOST +VERDICT +WHY/);
@@ -78,7 +78,7 @@ describe('godwit check', () => {
     const guest = await startBareGuest(world, { name: 'tied', host: 'a', args: args.split(' ') });
     try {
       const hosts = await hostsNow(world.lab);
-      const { exit, out, err } = await godwit(world, 'check', 'tied', '--to', 'c');
+      const { exit, out, err } = await godwit(world, 'migrate', 'tied', '--to', 'c', '--dry-run');
       assert.equal(exit, 4, out + err);
       assert.match(out, /refuse +memory[\s\S]*refuse +devices .*stick1/);
       assert.match(err, /c has 0 B free[\s\S]*hint: Free memory/);

@@ -28,7 +28,16 @@ describe('a container that may move', { skip }, () => {
   });
 
   async function planOf(...flags: readonly string[]): Promise<PlanAnswer> {
-    const { exit, out, err } = await godwit(world, 'plan', BOX, '--to', 'b', '--json', ...flags);
+    const { exit, out, err } = await godwit(
+      world,
+      'migrate',
+      BOX,
+      '--to',
+      'b',
+      '--dry-run',
+      '--json',
+      ...flags,
+    );
     assert.equal(exit, 0, out + err);
     return planAnswer.parse(JSON.parse(out));
   }
@@ -54,7 +63,16 @@ describe('a container that may move', { skip }, () => {
   });
 
   test('may wait for a quiet moment', async () => {
-    const checked = await godwit(world, 'check', BOX, '--to', 'b', '--when', 'quiet');
+    const checked = await godwit(
+      world,
+      'migrate',
+      BOX,
+      '--to',
+      'b',
+      '--dry-run',
+      '--when',
+      'quiet',
+    );
     assert.equal(checked.exit, 0, checked.out + checked.err);
   });
 

@@ -66,7 +66,7 @@ describe('a container with a live TCP client', { skip }, () => {
     assert.match(out, new RegExp(`"${BOX}"`));
     assert.match(out, /"criu"/);
     await unharmed('a', async () => {
-      const checked = await godwit(world, 'check', BOX, '--to', 'b');
+      const checked = await godwit(world, 'migrate', BOX, '--to', 'b', '--dry-run');
       assert.equal(checked.exit, 0, checked.out + checked.err);
     });
     await untilNoneLeft(world, 'b');

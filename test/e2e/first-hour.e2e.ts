@@ -65,9 +65,9 @@ describe('a fleet that is set up with init, invite and join alone', () => {
     const steps = said.slice(said.indexOf('\nNext:\n')).split('\n').slice(2);
     return steps.filter((line) => line !== '').map((line) => line.replace(/ +# .*$/, '').trim());
   };
-  /** Runs the printed `godwit agent` until it serves, with no more rights than the unit gives it. */
+  /** Runs the printed `godwit serve agent` until it serves, with no more rights than the unit gives it. */
   const serve = async (host: string, line: string): Promise<void> => {
-    assert.match(line, /^godwit agent /);
+    assert.match(line, /^godwit serve agent /);
     typed.push(`${host}: ${line}`);
     const [, ...words] = line.split(' ');
     const [command = '', ...argv] = inHost(world.lab, host, [...asTheUnit(), PROGRAM, ...words]);

@@ -39,7 +39,7 @@ describe('a baseline of hosts with libvirt', () => {
       .filter(({ attributes }) => attributes['policy'] === 'require')
       .map(({ attributes }) => spelled(attributes['name'] ?? ''))
       .filter((name) => !WITHDRAWN.includes(name));
-    const { out, err } = await agent.godwit('baseline', '--json');
+    const { out, err } = await agent.godwit('advise', 'cpu', '--json');
     assert.equal(err, '');
     const { baselines } = baselineAnswer.parse(JSON.parse(out));
     const own = baselines.find(({ accelerator }) => accelerator === 'tcg')?.baseline;

@@ -21,7 +21,7 @@ const WAIT_MS = 120_000;
 /** What libvirt keeps of itself on a machine; a lab’s hosts have mounts of their own there. */
 const PLACES = ['/run/libvirt', '/etc/libvirt', '/var/lib/libvirt', '/var/log/libvirt/qemu'];
 
-/** The lab as a user has it: `godwit lab up --manager libvirt`. */
+/** The lab as a user has it: `godwit lab up --with libvirt`. */
 describe('a lab whose hosts have libvirt', () => {
   let world: World;
   let untouched: string;

@@ -40,7 +40,9 @@ describe('a move of a guest of libvirt that is planned, or is to begin later', (
 
   test('begins at once for a guest that is quiet, by what libvirt measures of it', async (t) => {
     await hosts.guest('a', guest, { dirtyMib: 0 });
-    const made = await agent.ended(await agent.begin(guest, '--when', 'quiet', '--within', '2m'));
+    const made = await agent.ended(
+      await agent.begin(guest, '--when', 'quiet', '--quiet-within', '2m'),
+    );
     t.diagnostic(JSON.stringify(made.decisions[0]));
     assert.deepEqual([made.outcome, await states()], ['done', ['absent', 'running']]);
     assert.match(made.decisions[0]?.what ?? '', /^the guest is quiet: it writes /);
@@ -50,7 +52,16 @@ describe('a move of a guest of libvirt that is planned, or is to begin later', (
     await hosts.guest('a', guest, { dirtyMib: 24 });
     const xml = await hosts.virsh('a', 'dumpxml', guest);
     const words = ['--max-bandwidth', '400mbit'] as const;
-    const asked = await agent.godwit('plan', guest, '--to', 'b', '--compare', '--json', ...words);
+    const asked = await agent.godwit(
+      'migrate',
+      guest,
+      '--to',
+      'b',
+      '--dry-run',
+      '--compare',
+      '--json',
+      ...words,
+    );
     const plan = planAnswer.parse(JSON.parse(asked.out));
     t.diagnostic(JSON.stringify({ ...plan.measured, ...plan.prediction?.bytes }));
     assert.equal(await hosts.virsh('a', 'dumpxml', guest), xml);

@@ -227,7 +227,7 @@ describe('guests of libvirt', () => {
   test('are refused beforehand with a snapshot at the source or their UUID at the destination', async () => {
     const uuid = await hosts.guest('a', guest);
     await hosts.define('b', `${guest}-copy`, uuid);
-    const copied = await agent.godwit('check', guest, '--to', 'b');
+    const copied = await agent.godwit('migrate', guest, '--to', 'b', '--dry-run');
     assert.equal(copied.exit, 4, copied.err + copied.out);
     assert.match(
       copied.out + copied.err,
@@ -246,7 +246,7 @@ describe('guests of libvirt', () => {
 
   test('are checked against the machine types and the processor of the destination', async () => {
     await hosts.guest('a', guest);
-    const checked = await agent.godwit('check', guest, '--to', 'b', '--json');
+    const checked = await agent.godwit('migrate', guest, '--to', 'b', '--dry-run', '--json');
     assert.equal(checked.exit, 0, checked.err + checked.out);
     for (const name of ['machine', 'accelerator', 'processor']) {
       assert.match(

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { JSON_SHAPES } from '../../tools/docs/json-shapes.ts';
-import type { CheckAnswer } from '../../src/protocol/public/check.ts';
+import { planAnswer } from '../../src/protocol/public/plan.ts';
 import {
   add,
   agent,
@@ -18,7 +17,7 @@ const sets = (does: 'drs' | 'dpm', value: string, key?: string): Promise<unknown
   vcenter.ask({ do: does, name: 'DC0_C0', value, ...(key === undefined ? {} : { key }) });
 
 async function dryRun(kind: 'balance' | 'consolidate'): Promise<string> {
-  const looked = await godwit(kind, '--dry-run');
+  const looked = await godwit('policy', kind, '--dry-run');
   assert.equal(looked.exit, 0, looked.out + looked.err);
   return looked.out;
 }
@@ -29,9 +28,9 @@ const untilSaid = (kind: 'balance' | 'consolidate', words: RegExp): Promise<void
 async function checked(): Promise<string> {
   const { host } = (await vcenter.guests())[GUEST] ?? assert.fail();
   const to = host === 'DC0_C0_H0' ? 'dc0-c0-h1' : 'dc0-c0-h0';
-  const { out, err } = await agent('check', GUEST, '--to', to, '--json');
-  const { hosts } = (JSON_SHAPES['check'] ?? assert.fail()).parse(JSON.parse(out)) as CheckAnswer;
-  const found = hosts[0]?.checks.find(({ name }) => name === 'balancer');
+  const { out, err } = await agent('migrate', GUEST, '--to', to, '--dry-run', '--json');
+  const { host: planned } = planAnswer.parse(JSON.parse(out));
+  const found = planned.checks.find(({ name }) => name === 'balancer');
   return found?.evidence ?? assert.fail(out + err);
 }
 

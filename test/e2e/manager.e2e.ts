@@ -85,7 +85,7 @@ describe('a vCenter that is added to a controller', () => {
     const guest = 'DC0_C0_RP0_VM0';
     await vcenter.ask({ do: 'move', name: guest, value: 'DC0_C0_H0' });
     assert.match((await agent('guests', '--fresh')).out, new RegExp(`${guest} .*dc0-c0-h0`));
-    assert.equal((await agent('check', guest, '--to', 'dc0-c0-h1')).exit, 0);
+    assert.equal((await agent('migrate', guest, '--to', 'dc0-c0-h1', '--dry-run')).exit, 0);
     const moved = await agent('migrate', guest, '--to', 'dc0-c0-h1');
     assert.equal(moved.exit, 0, moved.out + moved.err);
     const id = /m-[0-9a-z]+/.exec(moved.out)?.[0] ?? '';
@@ -124,7 +124,7 @@ describe('a vCenter that is added to a controller', () => {
     await vcenter.ask({ do: 'move', name: guest, value: 'DC0_C0_H0' });
     const ask = (...args: readonly string[]) => godwit(...args, '--manager', 'vc1');
     await untilSoOrSaid(async () => (await ask('guests', '--fresh')).out.includes('dc0-c0-h0'));
-    assert.equal((await ask('check', guest, '--to', 'dc0-c0-h1')).exit, 0);
+    assert.equal((await ask('migrate', guest, '--to', 'dc0-c0-h1', '--dry-run')).exit, 0);
     const moved = await ask('migrate', guest, '--to', 'dc0-c0-h1');
     assert.equal(moved.exit, 0, moved.out + moved.err);
     assert.equal((await vcenter.guests())[guest]?.host, 'DC0_C0_H1');

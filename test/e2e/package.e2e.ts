@@ -127,7 +127,7 @@ describe('the package', () => {
       '--out',
       `${stateDir}/pki`,
     );
-    agent = spawn(program, ['agent', '--config', config], { env, stdio: 'ignore' });
+    agent = spawn(program, ['serve', 'agent', '--config', config], { env, stdio: 'ignore' });
     const socket = path.join(stateDir, 'agent.sock');
     await until('the agent', 30_000, () => Promise.resolve(existsSync(socket) || undefined));
     const { stdout } = await godwit('hosts', '--agent', `unix:${socket}`, '--json');

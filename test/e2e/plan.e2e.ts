@@ -16,7 +16,7 @@ const WORKING_SET = 64 * MIB;
 /** Two looks, a minute from one to the next. */
 const LOAD_MS = 180_000;
 
-describe('godwit plan', () => {
+describe('the plan of godwit migrate --dry-run', () => {
   let world: World;
 
   before(async () => {
@@ -35,10 +35,11 @@ describe('godwit plan', () => {
     const hosts = await hostsNow(world.lab);
     const { exit, out, err } = await godwit(
       world,
-      'plan',
+      'migrate',
       'web1',
       '--to',
       'b',
+      '--dry-run',
       '--compare',
       '--json',
     );
@@ -79,7 +80,7 @@ describe('godwit plan', () => {
         (await godwit(world, 'guest', 'web1')).out,
         /load +\d+\.\d\d processors, reads /,
       );
-      const { out } = await godwit(world, 'plan', 'web1', '--to', 'b', '--json');
+      const { out } = await godwit(world, 'migrate', 'web1', '--to', 'b', '--dry-run', '--json');
       assert.equal(planAnswer.parse(JSON.parse(out)).load?.hours.length, 1, out);
     },
   );

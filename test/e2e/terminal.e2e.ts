@@ -65,7 +65,7 @@ describe('at a real terminal', () => {
               assert.ok(width(each) <= columns, `${line}, ${columns} columns: ${each}`);
           return text;
         };
-        for (const line of ['guests', `guest ${GUEST}`, `check ${GUEST} --to ${to}`]) {
+        for (const line of ['guests', `guest ${GUEST}`, `migrate ${GUEST} --to ${to} --dry-run`]) {
           assert.ok((await fits(`./godwit ${line}`)).includes(GUEST), line);
         }
         await fits('./godwit hosts');
@@ -95,7 +95,13 @@ describe('at a real terminal', () => {
       assert.ok(moved.includes(`+${ESCAPE}[39m`), moved);
       assert.ok(moved.includes(`moved from ${from} to ${to}`), moved);
       assert.match(moved, /[#.]{8}/);
-      const views = ['report', 'migrations', `check ${GUEST} --to b`, `guest ${GUEST}`, '--help'];
+      const views = [
+        'report',
+        'migrations',
+        `migrate ${GUEST} --to b --dry-run`,
+        `guest ${GUEST}`,
+        '--help',
+      ];
       const texts = [moved];
       for (const line of views) texts.push(await shown(`./godwit ${line}`));
       for (const text of texts) assert.match(text, /^\p{ASCII}*$/u);

@@ -38,12 +38,7 @@ function doctor(section: object, ...args: readonly string[]): Promise<Ended> {
     drivers: { qemu: { programs: [] }, vsphere: section },
   };
   writeFileSync(file, JSON.stringify(config));
-  const words = [
-    'doctor',
-    '--config',
-    file,
-    ...(args.length > 0 ? args : ['--manager', 'vsphere']),
-  ];
+  const words = ['doctor', '--config', file, ...(args.length > 0 ? args : ['--driver', 'vsphere'])];
   const env = { ...process.env, NO_COLOR: '1' };
   const { promise, resolve } = Promise.withResolvers<Ended>();
   execFile(GODWIT, words, { env, timeout: 60_000 }, (error, out, err) => {
@@ -54,14 +49,14 @@ function doctor(section: object, ...args: readonly string[]): Promise<Ended> {
 
 /** Findings that are not ok. */
 async function notOk(section: object = vcenter.section): Promise<Finding[]> {
-  const said = await doctor(section, '--manager', 'vsphere', '--json');
+  const said = await doctor(section, '--driver', 'vsphere', '--json');
   const answer = JSON.parse(said.out) as { readonly checks: Finding[] };
   assert.equal(JSON_SHAPES['doctor']?.safeParse(answer).success, true, said.out);
   const { checks } = answer;
   return checks.filter(({ verdict }) => verdict !== 'ok');
 }
 
-describe('godwit doctor --manager, asked of a vCenter', () => {
+describe('godwit doctor --driver, asked of a vCenter', () => {
   before(async () => {
     vcenter = await Vcsim.open({ guests: 3 });
   });
@@ -191,10 +186,10 @@ describe('godwit doctor --manager, asked of a vCenter', () => {
 
   test('never says the password, and refuses a manager that there is not with the nearest name', async () => {
     writeFileSync(vcenter.passwordFile, 'a-wrong-password\n');
-    const denied = await doctor(vcenter.section, '--manager', 'vsphere', '--json');
+    const denied = await doctor(vcenter.section, '--driver', 'vsphere', '--json');
     writeFileSync(vcenter.passwordFile, 'secret\n');
     assert.doesNotMatch(denied.out + denied.err, /a-wrong-password/);
-    const unknown = await doctor(vcenter.section, '--manager', 'vspere');
+    const unknown = await doctor(vcenter.section, '--driver', 'vspere');
     assert.equal(unknown.exit, 2, unknown.out + unknown.err);
     assert.match(unknown.err, /Did you mean vsphere\?/);
   });

@@ -15,7 +15,7 @@ import { until } from '../until.ts';
 const GODWIT = fileURLToPath(new URL('../../godwit', import.meta.url));
 const WAIT_MS = 120_000;
 
-/** The lab as a user has it: `godwit lab up --manager vsphere`. */
+/** The lab as a user has it: `godwit lab up --with vsphere`. */
 describe('a lab with a simulated vCenter', () => {
   const name = `e2e-vslab-${process.pid.toString(36)}`;
   let lab: Lab;
@@ -50,7 +50,7 @@ describe('a lab with a simulated vCenter', () => {
     const guest = 'DC0_C0_RP0_VM0';
     const from = await until('the guests of the vCenter', WAIT_MS, () => hostOf(guest));
     const to = from === 'dc0-c0-h1' ? 'dc0-c0-h2' : 'dc0-c0-h1';
-    await godwit('check', guest, '--to', to, '--manager', 'vc1');
+    await godwit('migrate', guest, '--to', to, '--dry-run', '--manager', 'vc1');
     const moved = await godwit('migrate', guest, '--to', to, '--manager', 'vc1');
     assert.equal(await hostOf(guest), to, moved);
     const { hosts } = JSON.parse(await godwit('hosts', '--json')) as {
@@ -75,8 +75,8 @@ describe('a lab with a simulated vCenter', () => {
     const value = 'cpuid.Intel,cpuid.AES,cpuid.AVX';
     await writeFile(path.join(own, 'commands'), `${JSON.stringify({ ...older, value })}\n`);
     const said = await until('the host to differ', WAIT_MS, async () => {
-      const words = ['DC0_C0_RP0_VM1', '--to', 'dc0-c0-h1', '--manager', 'vc1', '--json'];
-      const out = await godwit('check', ...words);
+      const words = ['--to', 'dc0-c0-h1', '--dry-run', '--manager', 'vc1', '--json'];
+      const out = await godwit('migrate', 'DC0_C0_RP0_VM1', ...words);
       return out.includes('moves no more to') ? out : undefined;
     });
     assert.match(said, /highest EVC mode that all its hosts can have is intel-sandybridge/);

@@ -58,7 +58,15 @@ describe('guests of one of two vCenters', () => {
 
   test('go to the other one, and are listed by its agent alone', async () => {
     const guest = await nextGuest();
-    const checked = await here.godwit('check', guest, '--to', THERE, '--datastore', STORE);
+    const checked = await here.godwit(
+      'migrate',
+      guest,
+      '--to',
+      THERE,
+      '--dry-run',
+      '--datastore',
+      STORE,
+    );
     assert.equal(checked.exit, 0, checked.out + checked.err);
     assert.match(checked.out, /to vc2: VMware vCenter Server, API 6\.5/);
     await assertUntouched(guest);
@@ -126,7 +134,7 @@ describe('guests of one of two vCenters', () => {
 
   test('have the other one looked at by doctor, too', async () => {
     const config = path.join(here.dir, 'agent.json');
-    const found = await here.godwit('doctor', '--manager', 'vsphere', '--config', config);
+    const found = await here.godwit('doctor', '--driver', 'vsphere', '--config', config);
     assert.match(
       found.out,
       /other .*vc2: VMware vCenter Server, API 6\.5\.0, as godwit; certificate/,

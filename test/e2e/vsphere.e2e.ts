@@ -63,7 +63,7 @@ describe('guests of a vCenter', () => {
     const guest = await nextGuest();
     const listed = await host.godwit('guests');
     assert.match(listed.out, new RegExp(`${guest} .*${HERE}`), listed.err);
-    const checked = await host.godwit('check', guest, '--to', THERE);
+    const checked = await host.godwit('migrate', guest, '--to', THERE, '--dry-run');
     assert.equal(checked.exit, 0, checked.out + checked.err);
     assert.match(checked.out, /VMware vCenter Server, API 6\.5/);
     const moved = await host.godwit('migrate', guest, '--to', THERE);
@@ -141,7 +141,7 @@ describe('guests of a vCenter', () => {
     await vcenter.ask({ do: 'guest', name: guest, ...needs });
     const has = { key: 'config.featureCapability', value: 'cpuid.Intel,cpuid.AES' };
     await vcenter.ask({ do: 'host', name: 'DC0_C0_H1', ...has });
-    const checked = await host.godwit('check', guest, '--to', THERE);
+    const checked = await host.godwit('migrate', guest, '--to', THERE, '--dry-run');
     const refused = await host.godwit('migrate', guest, '--to', THERE);
     await vcenter.ask({ do: 'check', faults: [] });
     assert.equal(checked.exit, 4, checked.err + checked.out);

@@ -106,7 +106,7 @@ ASCII; JSON is UTF-8 always. Flags that say which agent, \`--json\` and \`-v\` m
 
 The first of these that is given or there:
 
-1. \`--agent\`: the path of a unix socket, or \`https://host:port\`. The agent must show a certificate
+1. \`--agent\`: the path of a unix socket, or \`https://host[:port]\` (port 7443). The agent must show a certificate
    for the host's name, which is taken from the address; where that is a number, write
    \`https://NAME@10.0.0.2:7443\`. It wants a certificate: \`--cert\`, \`--key\` and \`--ca\`, or
    the folder of a [context](#contexts).
@@ -169,7 +169,7 @@ export const pingSpec = spec({
   args: { host: { kind: 'host', summary: "the host's name", required: true } },
   flags: { wait: { kind: 'duration', summary: 'for how long', preset: '2s' } },
   examples: ['ping b'],
-  usesAgent: true,
+  uses: 'agent',
   json: 'version',
 });
 

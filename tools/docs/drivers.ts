@@ -83,7 +83,7 @@ export async function driversPage(): Promise<string> {
     ...ASKED.map(([what, settings]) => row(what, (driver) => canOf(driver, settings))),
     row('a broken post-copy is resumed', ({ capabilities }) => recoveryOf(capabilities)),
     row('`drain` by maintenance mode', maintenanceOf),
-    row('`doctor --manager`', (driver) => askedOf(driver, 'diagnose')),
+    row('`doctor --driver`', (driver) => askedOf(driver, 'diagnose')),
     row('changes of guests and hosts are reported to Godwit', changesOf),
     row('the gap that a client of the guest sees', gapOf),
     ...FIGURES.map(([what, figure]) =>

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { EXITS } from '../../src/cli/program.ts';
+import { EXITS } from '../../src/cli/help.ts';
 import { ERRORS } from '../../src/errors.ts';
 
 /** docs/errors.md: every error of the table, in its groups. */

@@ -1,4 +1,4 @@
-import { flagsOf } from '../../src/cli/program.ts';
+import { flagsOf } from '../../src/cli/verb.ts';
 import {
   isGroup,
   kebab,

@@ -32,7 +32,7 @@ const GRACE_MS = 3000;
 const NOT_ASKED = warn(
   'destination',
   'a manager moves this guest: it is asked by a check and by a migration alone',
-  '`godwit check` asks the manager; so does a migration, before anything is ordered.',
+  '`godwit migrate --dry-run` asks the manager; so does a migration, before anything is ordered.',
   'both',
 );
 

@@ -12,7 +12,6 @@ import { worst } from '../doctor/judge.ts';
 import { listLook } from '../lists.ts';
 import { doctorText } from '../render/findings.ts';
 import { contextPainter, printView } from '../render/paint.ts';
-import { controllerSocket } from '../flags.ts';
 import { spec, verb, type Flag, type Verb, type Run } from '../verb.ts';
 import { atController, type ControllerApi } from '../fleet/at-controller.ts';
 
@@ -33,7 +32,7 @@ const managerAddSpec = spec({
   summary: 'add a vCenter or a Hyper-V host to a controller',
   details:
     'First tests the manager without changing it. Shows its certificate, and pins it after your confirmation; with ' +
-    '--fingerprint or --ca, no confirmation is needed. The password is read from a file or typed. The controller ' +
+    '--fingerprint or --manager-ca, no confirmation is needed. The password is read from a file or typed. The controller ' +
     'keeps it encrypted; it appears in no argument and no log.',
   args: { name },
   flags: {
@@ -49,23 +48,26 @@ const managerAddSpec = spec({
       value: 'sha256',
       summary: 'SHA-256 of its certificate: accept only this certificate',
     },
-    ca: { kind: 'file', value: 'file', summary: 'PEM file of the CA that signed its certificate' },
+    managerCa: {
+      kind: 'file',
+      value: 'file',
+      summary: 'PEM file of the CA that signed its certificate',
+    },
     options: {
       kind: 'file',
       value: 'file',
       summary: "JSON file with further options of the driver's section",
     },
-    controller: controllerSocket,
   },
   examples: [
     'manager add vc1 --vsphere https://vc1.example.com --user godwit@vsphere.local --password-file vc1.password',
   ],
-  usesAgent: true,
+  uses: 'controller',
   json: 'newManager',
 });
 
 const add: Run<typeof managerAddSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { flags, args } = input;
     const kinds = Object.keys(MANAGER_KINDS) as ManagerKind[];
     const given = kinds.filter((kind) => flags[kind] !== undefined);
@@ -74,7 +76,7 @@ const add: Run<typeof managerAddSpec> = (input, context) =>
     if (driver === undefined || url === undefined || given.length > 1)
       throw usage(`name one manager: ${kinds.map((kind) => `--${kind} URL`).join(' or ')}`);
     if (flags.user === undefined) throw usage('--user is missing');
-    const ca = flags.ca === undefined ? undefined : readSettings(flags.ca).text;
+    const ca = flags.managerCa === undefined ? undefined : readSettings(flags.managerCa).text;
     const options = flags.options === undefined ? {} : optionsIn(flags.options);
     const pinned =
       ca === undefined
@@ -100,14 +102,13 @@ const add: Run<typeof managerAddSpec> = (input, context) =>
 const managerListSpec = spec({
   name: 'list',
   summary: 'list the managers of a controller, and those that do not answer',
-  flags: { controller: controllerSocket },
   examples: ['manager list'],
-  usesAgent: true,
+  uses: 'controller',
   json: 'managers',
 });
 
 const list: Run<typeof managerListSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const answer = await api.managers();
     if (input.json) return printJson(context, answer);
     const rows = answer.managers.map((each) => [
@@ -134,17 +135,16 @@ const managerShowSpec = spec({
   flags: {
     check: {
       kind: 'switch',
-      summary: 'test it now without changing it, as `godwit doctor --manager` does',
+      summary: 'test it now without changing it, as `godwit doctor --driver` does',
     },
-    controller: controllerSocket,
   },
   examples: ['manager show vc1', 'manager show vc1 --check'],
-  usesAgent: true,
+  uses: 'controller',
   json: 'manager (with --check: doctor)',
 });
 
 const show: Run<typeof managerShowSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const params = { name: input.args.name };
     if (input.flags.check === true) {
       const { checks } = await api.diagnoseManager({ params }, { deadlineMs: ADD_MS });
@@ -164,14 +164,13 @@ const managerRemoveSpec = spec({
   summary:
     'remove a manager and its password from the controller; the manager and its guests stay unchanged',
   args: { name },
-  flags: { controller: controllerSocket },
   examples: ['manager remove vc1'],
-  usesAgent: true,
+  uses: 'controller',
   json: '{ ok }',
 });
 
 const remove: Run<typeof managerRemoveSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { name } = input.args;
     const answer = await api.removeManager({ params: { name } });
     if (input.json) return printJson(context, answer);
@@ -181,14 +180,13 @@ const remove: Run<typeof managerRemoveSpec> = (input, context) =>
 const managerRotateSpec = spec({
   name: 'rotate-key',
   summary: 'encrypt the passwords of all managers with a new key',
-  flags: { controller: controllerSocket },
   examples: ['manager rotate-key'],
-  usesAgent: true,
+  uses: 'controller',
   json: '{ managers }',
 });
 
 const rotate: Run<typeof managerRotateSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const answer = await api.rotateManagerKey({});
     if (input.json) return printJson(context, answer);
     context.out.write(`the passwords of ${answer.managers} managers lie under a new key\n`);
@@ -216,7 +214,7 @@ async function shownAndTaken(api: ControllerApi, url: string, context: Context):
   const shown = await api.managerCertificate({ body: { url } });
   const { fingerprint, subject, issuer, validTo } = shown;
   if (context.readLine === undefined) {
-    const hint = `Compare it with the manager, then add --fingerprint ${fingerprint}; or name its CA with --ca.`;
+    const hint = `Compare it with the manager, then add --fingerprint ${fingerprint}; or name its CA with --manager-ca.`;
     const what = `there is no terminal to compare its certificate (SHA-256 ${fingerprint})`;
     throw godwitError('GODWIT_USAGE', { what }, { hint });
   }

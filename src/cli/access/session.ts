@@ -5,7 +5,6 @@ import { printable } from '../../words/style.ts';
 import { renderTable } from '../../words/table.ts';
 import { printJson } from '../context.ts';
 import { listLook } from '../lists.ts';
-import { controllerSocket } from '../flags.ts';
 import { spec, verb, type Verb, type Run } from '../verb.ts';
 import { atController } from '../fleet/at-controller.ts';
 
@@ -15,15 +14,14 @@ const sessionListSpec = spec({
   flags: {
     name: { kind: 'text', value: 'name', summary: 'only the sessions of this name' },
     limit: { kind: 'count', summary: 'the number of sessions to show', preset: '200' },
-    controller: controllerSocket,
   },
   examples: ['session list', 'session list --name ann'],
-  usesAgent: true,
+  uses: 'controller',
   json: 'sessions',
 });
 
 const list: Run<typeof sessionListSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { name, limit = 200 } = input.flags;
     const query = { name, limit: Math.min(MAX_PER_PAGE, Math.max(1, limit)) };
     const answer = await api.sessions({ query });
@@ -46,15 +44,14 @@ const sessionEndSpec = spec({
   args: { id: { kind: 'text', summary: "the session's id" } },
   flags: {
     name: { kind: 'text', value: 'name', summary: 'all sessions of this name' },
-    controller: controllerSocket,
   },
   examples: ['session end 5f0c1d2e3a4b5c6d', 'session end --name ann'],
-  usesAgent: true,
+  uses: 'controller',
   json: '{ ok } or { ended }',
 });
 
 const end: Run<typeof sessionEndSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { id } = input.args;
     const { name } = input.flags;
     if ((id === undefined) === (name === undefined)) {

@@ -2,7 +2,6 @@ import { printable } from '../../words/style.ts';
 import { renderTable } from '../../words/table.ts';
 import { printJson } from '../context.ts';
 import { listLook } from '../lists.ts';
-import { controllerSocket } from '../flags.ts';
 import { spec, verb, type Verb, type Run } from '../verb.ts';
 import { atController } from '../fleet/at-controller.ts';
 
@@ -22,15 +21,14 @@ const tokenCreateSpec = spec({
       preset: 'viewer',
     },
     expires: { kind: 'duration', summary: 'how long it is valid (default: until it is revoked)' },
-    controller: controllerSocket,
   },
   examples: ['token create ann --role operator --expires 90d', 'token create prometheus'],
-  usesAgent: true,
+  uses: 'controller',
   json: 'newToken',
 });
 
 const create: Run<typeof tokenCreateSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { role = 'viewer', expires } = input.flags;
     const end = expires === undefined ? {} : { expiresInMs: Math.round(expires) };
     const made = await api.createToken({ body: { name: input.args.name, role, ...end } });
@@ -46,14 +44,13 @@ const create: Run<typeof tokenCreateSpec> = (input, context) =>
 const tokenListSpec = spec({
   name: 'list',
   summary: 'list the valid tokens, and when each was last used',
-  flags: { controller: controllerSocket },
   examples: ['token list'],
-  usesAgent: true,
+  uses: 'controller',
   json: 'tokens',
 });
 
 const list: Run<typeof tokenListSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const answer = await api.tokens();
     if (input.json) return printJson(context, answer);
     const rows = answer.tokens.map(
@@ -75,14 +72,13 @@ const tokenRevokeSpec = spec({
   name: 'revoke',
   summary: 'revoke a token, and end its sessions',
   args: { name: { kind: 'text', summary: 'its name', required: true } },
-  flags: { controller: controllerSocket },
   examples: ['token revoke ann'],
-  usesAgent: true,
+  uses: 'controller',
   json: '{ ok }',
 });
 
 const revoke: Run<typeof tokenRevokeSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { name } = input.args;
     const answer = await api.revokeToken({ params: { name } });
     if (input.json) return printJson(context, answer);

@@ -1,5 +1,12 @@
-import { flagsOf } from '../program.ts';
-import { isGroup, kebab, type Flag, type Spec, type Verb, type VerbGroup } from '../verb.ts';
+import {
+  flagsOf,
+  isGroup,
+  kebab,
+  type Flag,
+  type Spec,
+  type Verb,
+  type VerbGroup,
+} from '../verb.ts';
 
 /** What a word can be completed to. */
 export type Words =

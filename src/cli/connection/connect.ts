@@ -113,7 +113,7 @@ async function managerCandidate(
   flags: ConnectionFlags,
   env: Env,
 ): Promise<Candidate> {
-  const where = controllerNamed(undefined, { ...flags, manager: undefined }, env);
+  const where = controllerNamed({ ...flags, manager: undefined }, env);
   if (where === undefined) {
     throw usage(
       `--manager ${manager.slice(0, 80)} needs the controller that keeps it`,
@@ -188,7 +188,7 @@ function nobody(): Error {
       reason: 'the socket is not there',
     },
     {
-      hint: 'Start it with `godwit agent --config FILE`, or name an agent with --agent. To try Godwit, run `./godwit lab up` in a clone.',
+      hint: 'Start it with `godwit serve agent --config FILE`, or name an agent with --agent. To try Godwit, run `./godwit lab up` in a clone.',
     },
   );
 }

@@ -3,20 +3,26 @@ import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import type { Transport } from '../../rpc/transport.ts';
 import type { Context, ConnectionFlags } from '../context.ts';
-import { credentials, namedAgent } from './credentials.ts';
+import { credentials, namedAgent, usage } from './credentials.ts';
 import { chosenContext } from './fleet-contexts.ts';
 
+const CONTROLLER_PORT = 7444;
+
 /**
- * The address of a controller, where one is named: --controller; else, where no agent, lab or manager is typed, that of --context,
- * GODWIT_CONTROLLER, or that of the context in use where GODWIT_AGENT and GODWIT_LAB name nobody either.
+ * The address of a controller, if one is named: --controller; else, if no agent, lab or manager is typed, the controller of
+ * --context, GODWIT_CONTROLLER, or the controller of the context in use, if GODWIT_AGENT and GODWIT_LAB are not set.
+ * GODWIT_USAGE if an agent is named, too.
  */
-export function controllerNamed(
-  flag: string | undefined,
-  flags: ConnectionFlags,
-  env: Context['env'],
-): string | undefined {
-  if (flag !== undefined) return flag;
-  const { agent, lab, host, manager, context } = flags;
+export function controllerNamed(flags: ConnectionFlags, env: Context['env']): string | undefined {
+  const { agent, lab, host, manager, context, controller } = flags;
+  if (controller !== undefined) {
+    const other = Object.entries({ agent, lab, host }).find(([, value]) => value !== undefined);
+    if (other === undefined) return controller;
+    throw usage(
+      `--controller and --${other[0]} are both given`,
+      'Name either a controller or an agent.',
+    );
+  }
   if ((agent ?? lab ?? host ?? manager) !== undefined) return undefined;
   if (context !== undefined) return chosenContext(flags, env)?.controller;
   if (env['GODWIT_CONTROLLER']) return env['GODWIT_CONTROLLER'];
@@ -27,12 +33,12 @@ export function controllerNamed(
 /** GODWIT_USAGE, GODWIT_CONFIG or GODWIT_UNREACHABLE where no controller can be there. */
 export function transportTo(where: string, flags: ConnectionFlags, env: Context['env']): Transport {
   if (where.startsWith('https://')) {
-    const { address, name } = namedAgent(where, '--controller');
+    const { address, name } = namedAgent(where, '--controller', CONTROLLER_PORT);
     const shown = credentials(flags, chosenContext(flags, env)?.certificates);
     return { address, credentials: shown, expectedName: name, expectedRole: 'controller' };
   }
   if (where.includes('://')) {
-    const hint = 'Give https://host:port or the path of its unix socket.';
+    const hint = 'Give https://host or https://host:port, or the path of its Unix socket.';
     throw godwitError(
       'GODWIT_USAGE',
       { what: `--controller cannot be ${where.slice(0, 80)}` },

@@ -4,16 +4,22 @@ import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import type { ConnectionFlags } from '../context.ts';
 
-/** `https://[name@]host:port`: the name is the host's own, as its certificate has it. GODWIT_USAGE where it is not that. */
+const AGENT_PORT = 7443;
+const HTTPS_PORT = 443;
+
+/**
+ * `https://[name@]host[:port]`: the name is the host's own, as its certificate has it. GODWIT_USAGE if it is something else.
+ */
 export function namedAgent(
   where: string,
   flag = '--agent',
+  usualPort = AGENT_PORT,
 ): { readonly address: string; readonly name: string } {
   const url = URL.canParse(where) ? new URL(where) : undefined;
-  if (url === undefined || url.hostname === '' || url.port === '') {
+  if (url === undefined || url.hostname === '') {
     throw usage(
       `${flag}: ${where.slice(0, 80)} is not https://host:port`,
-      'Write it like https://b.example.net:7443.',
+      `Write it like https://b.example.net:${usualPort}.`,
     );
   }
   const literal = url.hostname.replace(/^\[|\]$/g, '');
@@ -25,7 +31,10 @@ export function namedAgent(
       `Put its name before the address: https://NAME@${url.host}.`,
     );
   }
-  return { address: url.host, name: expectedName };
+  // A URL leaves out the port of HTTPS even if it was typed.
+  const isTyped = /:\d+\/?$/.test(where.replace(/\?.*$/, ''));
+  const port = url.port || String(isTyped ? HTTPS_PORT : usualPort);
+  return { address: `${url.hostname}:${port}`, name: expectedName };
 }
 
 /** Files of a folder of certificates, by preference: those of a person, then those of a host. */

@@ -230,7 +230,7 @@ function judgeAgent({ agent }: Facts): Finding {
     name,
     verdict: 'warn',
     found: agent.problem ?? 'none answers',
-    hint: 'Start it with `godwit agent --config FILE`, or in a clone of Godwit a lab with `./godwit lab up`.',
+    hint: 'Start it with `godwit serve agent --config FILE`, or in a clone of Godwit a lab with `./godwit lab up`.',
   };
 }
 

@@ -20,12 +20,11 @@ export type ControllerApi = Api<typeof controllerContract>;
 
 /** Asks the controller that the line or the environment names. GODWIT_USAGE where neither names one. */
 export function atController<T>(
-  flag: string | undefined,
   connection: ConnectionFlags,
   { env }: Context,
   work: (api: ControllerApi) => Promise<T>,
 ): Promise<T> {
-  const where = controllerNamed(flag, connection, env);
+  const where = controllerNamed(connection, env);
   if (where !== undefined) return withController(where, connection, env, work);
   const hint =
     'Name it with --controller, in a context or in GODWIT_CONTROLLER. docs/fleet.md says how to start one.';

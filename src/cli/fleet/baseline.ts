@@ -4,7 +4,7 @@ import type { BaselineAnswer } from '../../protocol/public/hosts/processor.ts';
 import { askAny } from '../connection/agent-set.ts';
 import { printJson } from '../context.ts';
 import { printable } from '../../words/style.ts';
-import type { baselineSpec } from './policy-specs.ts';
+import type { cpuSpec } from './policy-specs.ts';
 import type { Run } from '../verb.ts';
 
 /** A hypervisor that is asked for the first time reports each of its models. */
@@ -14,9 +14,9 @@ const MAX = 20;
 
 type Found = BaselineAnswer['baselines'][number];
 
-export const run: Run<typeof baselineSpec> = async (input, context) => {
+export const run: Run<typeof cpuSpec> = async (input, context) => {
   const { hosts = [] } = input.args;
-  const { check } = input.flags;
+  const { candidate: check } = input.flags;
   const body = {
     ...(hosts.length === 0 ? {} : { hosts: [...hosts] }),
     ...defined({ check }),

@@ -3,12 +3,13 @@ import type { drainSpec } from './specs.ts';
 import type { Context } from '../context.ts';
 import type { Input, Run } from '../verb.ts';
 import { askForRequest, cancelRequest, hostsIn } from './request-follow.ts';
+import { momentOf } from '../migrate/deadline.ts';
 import { atController, openRequest } from './at-controller.ts';
 
 type DrainInput = Input<typeof drainSpec>;
 
 export const run: Run<typeof drainSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { flags, json, args } = input;
     if (flags.cancel === true) {
       const { id } = await openRequest(api, 'drain', [args.host]);
@@ -32,7 +33,9 @@ function bodyOf({ args, flags }: DrainInput, { clock }: Context) {
     kind: 'drain' as const,
     hosts: [args.host],
     ...defined({ to }),
-    ...(deadline === undefined ? {} : { deadlineAtMs: clock.wallMs() + deadline }),
+    ...(deadline === undefined
+      ? {}
+      : { deadlineAtMs: momentOf('--deadline', deadline, clock.wallMs()) }),
     ...defined({ maxParallel }),
     ...(cold === true ? { cold } : {}),
     ...(stopped === true ? { stopped } : {}),

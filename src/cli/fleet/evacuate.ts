@@ -7,12 +7,13 @@ import type { evacuateSpec } from './specs.ts';
 import type { Context } from '../context.ts';
 import type { Input, Run } from '../verb.ts';
 import { askForRequest, cancelRequest } from './request-follow.ts';
+import { momentOf } from '../migrate/deadline.ts';
 import { atController, openRequest, type ControllerApi } from './at-controller.ts';
 
 type EvacuateInput = Input<typeof evacuateSpec>;
 
 export const run: Run<typeof evacuateSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { flags, json } = input;
     const { site, to } = flags;
     if (site === undefined) throw godwitError('GODWIT_USAGE', { what: '--site names no site' });
@@ -38,7 +39,9 @@ function bodyOf({ flags }: EvacuateInput, { clock }: Context) {
   const { deadline, budget, maxPause, maxParallel } = flags;
   return {
     kind: 'evacuate' as const,
-    ...(deadline === undefined ? {} : { deadlineAtMs: clock.wallMs() + deadline }),
+    ...(deadline === undefined
+      ? {}
+      : { deadlineAtMs: momentOf('--deadline', deadline, clock.wallMs()) }),
     ...defined({ budgetBytes: budget, maxPauseMs: maxPause, maxParallel }),
   };
 }

@@ -14,7 +14,7 @@ import { atController } from './at-controller.ts';
 export const run: Run<typeof limitsSpec> = (input, context) => {
   const { action, first, second } = input.args;
   const change = action === 'set' ? changeOf(first, second) : undefined;
-  return atController(input.flags.controller, input.connection, context, async (api) => {
+  return atController(input.connection, context, async (api) => {
     const limits =
       change === undefined ? await api.limits() : await api.setLimits({ body: change });
     if (input.json) return printJson(context, limits);

@@ -8,7 +8,7 @@ import { atController } from './at-controller.ts';
 export const run: Run<typeof maintenanceSpec> = (input, context) => {
   const { host } = input.args;
   const note = noteOf(input.flags);
-  return atController(input.flags.controller, input.connection, context, async (api) => {
+  return atController(input.connection, context, async (api) => {
     const answer = await api.setMaintenance({ params: { host }, body: { note } });
     if (input.json) return printJson(context, answer);
     context.out.write(

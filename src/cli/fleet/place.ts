@@ -8,10 +8,10 @@ import type { Run } from '../verb.ts';
 import { atController } from './at-controller.ts';
 
 export const run: Run<typeof placeSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { memory, cpus, label = [], on } = input.flags;
     if (memory === undefined || cpus === undefined) {
-      throw godwitError('GODWIT_USAGE', { what: 'godwit place needs --memory and --cpus' });
+      throw godwitError('GODWIT_USAGE', { what: 'godwit advise place needs --memory and --cpus' });
     }
     const hosts = namesIn(on);
     const body = {

@@ -16,7 +16,7 @@ export function lookAndAccept(
   { flags, connection, json }: Pick<Input<typeof balanceSpec>, 'flags' | 'connection' | 'json'>,
   context: Context,
 ): Promise<void> {
-  return atController(flags.controller, connection, context, async (api) => {
+  return atController(connection, context, async (api) => {
     const isDry = flags.dryRun === true;
     const params = { kind, scope: flags.group ?? 'fleet' };
     const query = { dryRun: isDry ? ('true' as const) : ('false' as const) };

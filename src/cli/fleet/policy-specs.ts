@@ -1,5 +1,4 @@
 import { spec, type Flag } from '../verb.ts';
-import { controller } from '../flags.ts';
 
 /** The verbs of standing policies and their proposals, of placement and of processors. Data only: the help must not cost an import. */
 
@@ -7,7 +6,6 @@ const LOOK = {
   group: { kind: 'text', value: 'name', summary: 'the group of hosts', preset: 'fleet' },
   dryRun: { kind: 'switch', summary: 'show the proposals without storing them' },
   yes: { kind: 'switch', summary: 'do not ask' },
-  controller,
 } as const satisfies Record<string, Flag>;
 
 const LOOKS =
@@ -19,8 +17,8 @@ export const balanceSpec = spec({
   summary: 'move guests away from overloaded hosts',
   details: LOOKS,
   flags: LOOK,
-  examples: ['balance --dry-run', 'balance --yes'],
-  usesAgent: true,
+  examples: ['policy balance --dry-run', 'policy balance --yes'],
+  uses: 'controller',
   json: 'policyLook (once accepted: accepted)',
 });
 
@@ -29,8 +27,8 @@ export const consolidateSpec = spec({
   summary: 'move guests to fewer hosts; no host is powered off or on',
   details: LOOKS,
   flags: LOOK,
-  examples: ['consolidate --dry-run', 'consolidate --group night --yes'],
-  usesAgent: true,
+  examples: ['policy consolidate --dry-run', 'policy consolidate --group night --yes'],
+  uses: 'controller',
   json: 'policyLook (once accepted: accepted)',
 });
 
@@ -56,53 +54,59 @@ export const proposalsSpec = spec({
         'reject it; the same proposal is not made again for a day, or for the time in the policy',
     },
     snooze: { kind: 'duration', summary: 'postpone it by this time' },
-    controller,
   },
   examples: [
-    'proposals',
-    'proposals --state done',
-    'proposals p-4f2a9c1d07b3e586 --accept',
-    "proposals p-4f2a9c1d07b3e586 --reject 'not at the end of a month'",
+    'policy proposals',
+    'policy proposals --state done',
+    'policy proposals p-4f2a9c1d07b3e586 --accept',
+    "policy proposals p-4f2a9c1d07b3e586 --reject 'not at the end of a month'",
   ],
-  usesAgent: true,
+  uses: 'controller',
   json: 'proposals (with an id: proposal; with --accept: accepted)',
 });
 
-export const policySpec = spec({
-  name: 'policy',
-  summary: 'list the policies, or set one',
+export const listSpec = spec({
+  name: 'list',
+  summary: 'list the policies, with what each saw last',
+  examples: ['policy list'],
+  uses: 'controller',
+  json: 'policies',
+});
+
+export const setSpec = spec({
+  name: 'set',
+  summary: 'set or remove the policy of a group of hosts',
   details:
-    'Asks a controller. A policy moves nothing by itself unless its mode is automatic. Omitted settings do not ' +
-    'change.',
+    'A policy moves nothing by itself unless its mode is automatic. Omitted settings do not change.',
   args: {
     kind: {
       kind: 'choice',
       choices: ['balance', 'consolidate'],
-      summary: 'the policy to set; default: list all policies',
+      summary: 'the policy',
+      required: true,
     },
   },
   flags: {
     mode: {
       kind: 'choice',
+      value: 'mode',
       choices: ['off', 'propose', 'approve', 'automatic'],
       summary:
-        'off, propose (a person accepts each proposal), approve (one confirmation for all), automatic',
+        'propose: a person accepts each proposal; approve: one confirmation for all of them; automatic: no confirmation',
     },
     group: { kind: 'text', value: 'name', summary: 'the group of hosts', preset: 'fleet' },
     hosts: { kind: 'text', value: 'hosts', summary: 'the hosts of the group, such as a,b' },
     level: { kind: 'count', summary: 'level of balance, from 1 (only urgent moves) to 5' },
     movesPerHour: { kind: 'count', summary: 'maximum number of moves within an hour' },
     remove: { kind: 'switch', summary: 'remove the policy of the group' },
-    controller,
   },
   examples: [
-    'policy',
-    'policy balance --mode automatic --level 2',
-    'policy consolidate --group night --hosts a,b,c --mode approve',
-    'policy consolidate --group night --remove',
+    'policy set balance --mode automatic --level 2',
+    'policy set consolidate --group night --hosts a,b,c --mode approve',
+    'policy set consolidate --group night --remove',
   ],
-  usesAgent: true,
-  json: 'policies (with a policy: policy)',
+  uses: 'controller',
+  json: 'policy',
 });
 
 export const placeSpec = spec({
@@ -119,38 +123,37 @@ export const placeSpec = spec({
       summary: 'a label of the new guest, such as godwit/anti-affinity=web',
     },
     on: { kind: 'text', value: 'hosts', summary: 'only these hosts, such as a,b' },
-    controller,
   },
   examples: [
-    'place --memory 8G --cpus 4',
-    'place --memory 8G --cpus 4 --label godwit/anti-affinity=web',
+    'advise place --memory 8G --cpus 4',
+    'advise place --memory 8G --cpus 4 --label godwit/anti-affinity=web',
   ],
-  usesAgent: true,
+  uses: 'controller',
   json: 'placement',
 });
 
-export const baselineSpec = spec({
-  name: 'baseline',
+export const cpuSpec = spec({
+  name: 'cpu',
   summary: 'compute the best CPU model that several hosts have in common',
   details:
     'A guest that is started with it can move among all these hosts, as long as they provide it. Shows the features ' +
     'that each host loses, and the running guests that have more. Without names, compares all hosts that the agent ' +
-    'can reach. With --check, exits with 4 if that host cannot provide the baseline of the others.',
+    'can reach. With --candidate, exits with 4 if that host cannot provide the baseline of the others.',
   args: { hosts: { kind: 'host', summary: 'the hosts; default: all', repeatable: true } },
   flags: {
-    check: {
+    candidate: {
       kind: 'host',
       value: 'host',
-      summary: 'check whether a new host can provide the baseline of the others',
+      summary: 'check whether this new host can provide the baseline of the others',
     },
   },
-  examples: ['baseline', 'baseline a b c', 'baseline a b --check c'],
-  usesAgent: true,
+  examples: ['advise cpu', 'advise cpu a b c', 'advise cpu a b --candidate c'],
+  uses: 'agent',
   json: 'baseline',
 });
 
-export const simSpec = spec({
-  name: 'sim',
+export const replaySpec = spec({
+  name: 'replay',
   summary: "replay a site's history under a policy",
   details:
     'Reads hosts.csv (name, cores, memory_gib, and optionally idle_watts and busy_watts), guests.csv (name, host, ' +
@@ -175,8 +178,8 @@ export const simSpec = spec({
     html: { kind: 'file', value: 'file', summary: 'write a report with charts to this file' },
   },
   examples: [
-    'sim --trace history --policy balance',
-    'sim --trace history --policy consolidate --html report.html',
+    'advise replay --trace history --policy balance',
+    'advise replay --trace history --policy consolidate --html report.html',
   ],
   json: 'sim',
 });

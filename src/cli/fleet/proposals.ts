@@ -8,7 +8,7 @@ import type { Run } from '../verb.ts';
 import { atController } from './at-controller.ts';
 
 export const run: Run<typeof proposalsSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { flags, json } = input;
     const { accept, reject, snooze, state = 'open' } = flags;
     const asked = [accept === true, reject !== undefined, snooze !== undefined].filter(

@@ -8,7 +8,7 @@ import { askForRequest, cancelRequest, hostsIn } from './request-follow.ts';
 import { atController, openRequest } from './at-controller.ts';
 
 export const run: Run<typeof recoverSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { flags, json, args } = input;
     const { hosts } = args;
     if (flags.cancel === true) {

@@ -52,11 +52,11 @@ export async function askForRequest(
   await api.putRequest({ params: { id }, body }, PLANNING);
   if (detach) {
     if (json) printJson(context, { id });
-    else context.out.write(`${id}: asked for; follow it with \`godwit requests ${id}\`\n`);
+    else context.out.write(`${id}: asked for; follow it with \`godwit watch ${id}\`\n`);
     return 0;
   }
   if (!json) context.out.write(`${id}: asked for\n`);
-  return follow(api, id, { json, context });
+  return followRequest(api, id, { json, context });
 }
 
 /** Hosts of a list such as b,c; undefined where none was given. GODWIT_USAGE where it names none. */
@@ -95,7 +95,7 @@ interface Following {
 }
 
 /** Prints where the request stands whenever that changes, until it has ended or a signal comes. */
-async function follow(
+export async function followRequest(
   api: ControllerApi,
   id: string,
   { json, context }: Following,
@@ -118,7 +118,7 @@ async function follow(
         return exitOfRequest(seen.phase);
       }
       if (signal !== undefined) {
-        context.err.write(`${id} goes on; follow it with \`godwit requests ${id}\`\n`);
+        context.err.write(`${id} goes on; follow it with \`godwit watch ${id}\`\n`);
         return SIGNAL_EXIT[signal];
       }
       await context.clock.sleep(LOOK_MS);

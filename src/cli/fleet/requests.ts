@@ -8,7 +8,7 @@ import type { Run } from '../verb.ts';
 import { atController, requestText } from './at-controller.ts';
 
 export const run: Run<typeof requestsSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { id } = input.args;
     const look = listLook(context, {});
     if (id !== undefined) {

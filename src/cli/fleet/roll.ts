@@ -4,12 +4,13 @@ import type { Context } from '../context.ts';
 import type { rollSpec } from './specs.ts';
 import type { Input, Run } from '../verb.ts';
 import { askForRequest, cancelRequest, hostsIn } from './request-follow.ts';
+import { momentOf } from '../migrate/deadline.ts';
 import { atController, openRequest } from './at-controller.ts';
 
 type RollInput = Input<typeof rollSpec>;
 
 export const run: Run<typeof rollSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { flags, json } = input;
     const hosts = hostsIn(flags.hosts, '--hosts');
     if (flags.cancel === true) {
@@ -29,7 +30,7 @@ export const run: Run<typeof rollSpec> = (input, context) =>
   });
 
 function bodyOf({ flags }: RollInput, hosts: string[] | undefined, { clock }: Context) {
-  const { run: program, deadline, maxParallel, healthyWithin } = flags;
+  const { run: program, lastStart, maxParallel, healthyWithin } = flags;
   if (hosts === undefined || program === undefined) {
     throw godwitError('GODWIT_USAGE', { what: 'a roll needs --hosts and --run' });
   }
@@ -39,7 +40,9 @@ function bodyOf({ flags }: RollInput, hosts: string[] | undefined, { clock }: Co
     hosts,
     run: program,
     ...defined({ to }),
-    ...(deadline === undefined ? {} : { deadlineAtMs: clock.wallMs() + deadline }),
+    ...(lastStart === undefined
+      ? {}
+      : { deadlineAtMs: momentOf('--last-start', lastStart, clock.wallMs()) }),
     ...defined({ maxParallel, healthyWithinMs: healthyWithin }),
     ...(flags.comeBack === true ? { comeBack: true } : {}),
   };

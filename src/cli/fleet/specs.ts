@@ -1,5 +1,4 @@
 import { spec, type Flag } from '../verb.ts';
-import { controller } from '../flags.ts';
 
 /** The verbs that maintain hosts of a fleet. Data only: the help must not cost an import. */
 
@@ -30,8 +29,10 @@ export const drainSpec = spec({
   flags: {
     to: emptying.to,
     deadline: {
-      kind: 'duration',
-      summary: 'time from now until the host must be empty; a plan that ends later is refused',
+      kind: 'text',
+      value: 'time',
+      summary:
+        'when the host must be empty: a duration (30m), a time of day (18:00) or a date and time; a plan that ends later is refused',
     },
     maxParallel: emptying.maxParallel,
     notice: {
@@ -53,7 +54,6 @@ export const drainSpec = spec({
     detach: emptying.detach,
     cancel: { kind: 'switch', summary: 'cancel the drain of that host: no further moves start' },
     rollBack: emptying.rollBack,
-    controller,
   },
   examples: [
     'drain a --dry-run',
@@ -61,7 +61,7 @@ export const drainSpec = spec({
     'drain a --yes --detach',
     'drain a --cancel',
   ],
-  usesAgent: true,
+  uses: 'controller',
   json: 'drain (with --dry-run: drainPlan; with --cancel: drainCancel)',
 });
 
@@ -78,7 +78,12 @@ export const evacuateSpec = spec({
   flags: {
     site: { kind: 'text', value: 'site', summary: 'the site to empty (required)' },
     to: { kind: 'text', value: 'site', summary: 'the site that the guests move to' },
-    deadline: { kind: 'duration', summary: 'time from now until the guests must have moved' },
+    deadline: {
+      kind: 'text',
+      value: 'time',
+      summary:
+        'when the guests must have moved: a duration (20m), a time of day (18:00) or a date and time',
+    },
     budget: { kind: 'bytes', summary: 'the data that all moves together may send, such as 2GB' },
     maxPause: {
       kind: 'duration',
@@ -94,14 +99,13 @@ export const evacuateSpec = spec({
       summary: 'cancel the evacuation of that site: no further moves start',
     },
     rollBack: { kind: 'switch', summary: 'with --cancel: also roll back the moves in progress' },
-    controller,
   },
   examples: [
     'evacuate --site s1 --to s2 --deadline 20m --dry-run',
     'evacuate --site s1 --to s2 --deadline 20m --budget 2GB --yes',
     'evacuate --site s1 --cancel',
   ],
-  usesAgent: true,
+  uses: 'controller',
   json: 'drain (with --dry-run: drainPlan; with --cancel: drainCancel)',
 });
 
@@ -123,7 +127,12 @@ export const rollSpec = spec({
       kind: 'switch',
       summary: 'move guests back to the host that they left (default: they stay)',
     },
-    deadline: { kind: 'duration', summary: 'the time from now until the last host may start' },
+    lastStart: {
+      kind: 'text',
+      value: 'time',
+      summary:
+        'start no host after this: a duration (4h), a time of day (18:00) or a date and time',
+    },
     healthyWithin: {
       kind: 'duration',
       summary: 'how long to wait for a host after its program (default: 30m)',
@@ -138,14 +147,13 @@ export const rollSpec = spec({
         'cancel the open roll (of --hosts): no further host is started, and a running program may finish',
     },
     rollBack: emptying.rollBack,
-    controller,
   },
   examples: [
     'roll --hosts a,b,c --run upgrade --dry-run',
     'roll --hosts a,b,c --run upgrade --come-back --healthy-within 15m',
     'roll --cancel',
   ],
-  usesAgent: true,
+  uses: 'controller',
   json: 'roll (with --dry-run: rollPlan; with --cancel: rollCancel)',
 });
 
@@ -174,7 +182,6 @@ export const recoverSpec = spec({
     yes: emptying.yes,
     detach: emptying.detach,
     cancel: { kind: 'switch', summary: 'start no further guests; starts in progress continue' },
-    controller,
   },
   examples: [
     'recover a --dry-run',
@@ -182,7 +189,7 @@ export const recoverSpec = spec({
     'recover a --insist web1=0f3c9a5e21b7d846',
     'recover a --cancel',
   ],
-  usesAgent: true,
+  uses: 'controller',
   json: 'drain (with --dry-run: drainPlan; with --cancel: drainCancel)',
 });
 
@@ -193,9 +200,8 @@ export const undrainSpec = spec({
     'Asks a controller. A drain of the host in progress is cancelled; an evacuation of several hosts continues ' +
     'without this one. If the drain put the host into maintenance mode, the host leaves it. No guest moves back.',
   args: { host: { kind: 'host', summary: 'the host', required: true } },
-  flags: { controller },
   examples: ['undrain a'],
-  usesAgent: true,
+  uses: 'controller',
   json: 'undrain',
 });
 
@@ -205,9 +211,8 @@ export const requestsSpec = spec({
   details:
     'Asks a controller. With an id: the waiting moves and their reasons, the guests that stay and why, and each move.',
   args: { id: { kind: 'text', summary: 'the id of a request; default: all requests' } },
-  flags: { controller },
   examples: ['requests', 'requests r-4f2a9c1d'],
-  usesAgent: true,
+  uses: 'controller',
   json: 'requests (with an id: request)',
 });
 
@@ -226,14 +231,13 @@ export const limitsSpec = spec({
     first: { kind: 'text', summary: 'such as fleet=100, link:a>b=1, or host:a' },
     second: { kind: 'text', summary: 'the limit for host:a, out=2 or in=2' },
   },
-  flags: { controller },
   examples: [
     'limits',
     'limits set fleet=100',
     'limits set host:a out=2',
     'limits set "link:a>b=1"',
   ],
-  usesAgent: true,
+  uses: 'controller',
   json: 'limits',
 });
 
@@ -250,9 +254,8 @@ export const maintenanceSpec = spec({
       kind: 'switch',
       summary: 'remove the note; a drained host stays closed until `undrain`',
     },
-    controller,
   },
   examples: ["maintenance a --note 'a DIMM is replaced on Friday'", 'maintenance a --clear'],
-  usesAgent: true,
+  uses: 'controller',
   json: 'maintenance',
 });

@@ -4,7 +4,7 @@ import type { Run } from '../verb.ts';
 import { atController } from './at-controller.ts';
 
 export const run: Run<typeof undrainSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { host } = input.args;
     const answer = await api.undrain({ params: { host } });
     if (input.json) printJson(context, answer);

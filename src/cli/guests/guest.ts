@@ -20,7 +20,7 @@ import type { Run } from '../verb.ts';
 /** Of letters, digits, . _ - alone: it stands in files, commands and URLs. Two guests of one name are told apart too. */
 const WHY_ANOTHER = 'hosts use its name in the configuration, or a unique name in plain letters';
 
-/** Who looks at a guest waits so long for the checks; `godwit check` waits longer, ms. */
+/** Who looks at a guest waits so long for the checks; `godwit migrate --dry-run` waits longer, ms. */
 const CHECK_MS = 15_000;
 const LOAD_MS = 5000;
 
@@ -69,13 +69,16 @@ async function loadAt(home: Endpoint | undefined, guest: string): Promise<GuestL
 
 function moveWords(moves: Moves, guest: GuestInfo, paint: Painter): string {
   if ('unchecked' in moves) {
-    const more = `\`godwit check ${guest.name} --to any\` looks`;
+    const more = `\`godwit migrate ${guest.name} --to any --dry-run\` looks`;
     return paint.yellow(printable(`not checked (${moves.unchecked}); ${more}`));
   }
   if (moves.hosts.length === 0) return paint.yellow('there is no other host');
   const words = moves.hosts.map(({ to, verdict, checks }) => {
     const [first, ...rest] = checks.filter((each) => each.verdict === verdict);
-    const more = rest.length === 0 ? '' : `; ${rest.length} more: \`godwit check\` names all`;
+    const more =
+      rest.length === 0
+        ? ''
+        : `; ${rest.length} more: \`godwit migrate ${guest.name} --to ${to} --dry-run\` names all`;
     const why = `${printable(`${first?.name ?? ''}: ${first?.evidence ?? ''}`)}${more}`;
     if (verdict === 'refuse') return paint.red(`not to ${to} (${why})`);
     return verdict === 'warn'

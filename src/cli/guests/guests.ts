@@ -17,7 +17,7 @@ import type { guestsSpec } from './specs.ts';
 export const run = listing<typeof guestsSpec>(async (input, context) => {
   const { connection, flags, json } = input;
   const { on, fresh } = flags;
-  const where = controllerNamed(flags.controller, connection, context.env);
+  const where = controllerNamed(connection, context.env);
   if (where !== undefined) {
     if (fresh) {
       const what = '--fresh is for agents; a controller answers from the reports of its hosts';

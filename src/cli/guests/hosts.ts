@@ -13,7 +13,7 @@ import type { hostsSpec } from './specs.ts';
 
 export const run = listing<typeof hostsSpec>(async (input, context) => {
   const { connection, flags, json } = input;
-  const where = controllerNamed(flags.controller, connection, context.env);
+  const where = controllerNamed(connection, context.env);
   if (where !== undefined)
     return withController(where, connection, context.env, (api) =>
       listFleetHosts(api, { json, flags }, context),

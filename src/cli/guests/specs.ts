@@ -1,18 +1,18 @@
 import { spec } from '../verb.ts';
-import { LIST, insteadOfAgents } from '../flags.ts';
+import { LIST } from '../flags.ts';
 
 /** The verbs that show hosts and guests. Data only: the help must not cost an import. */
 
 export const hostsSpec = spec({
   name: 'hosts',
   summary: 'list the hosts that an agent can reach, including its own',
-  flags: { controller: insteadOfAgents, ...LIST },
+  flags: LIST,
   examples: [
     'hosts',
     'hosts --context prod',
     'hosts --controller /var/lib/godwit-controller/controller.sock',
   ],
-  usesAgent: true,
+  uses: 'agent',
   json: 'hosts (with --controller: fleetHosts)',
 });
 
@@ -26,11 +26,10 @@ export const guestsSpec = spec({
       kind: 'switch',
       summary: 'query each guest now; by default, an agent answers from its data of the last 10 s',
     },
-    controller: insteadOfAgents,
     ...LIST,
   },
   examples: ['guests', 'guests --on b'],
-  usesAgent: true,
+  uses: 'agent',
   json: 'guests (with --controller: fleetGuests)',
 });
 
@@ -39,7 +38,7 @@ export const guestSpec = spec({
   summary: 'show one guest, and the obstacles to moving it',
   args: { guest: { kind: 'guest', summary: "the guest's name", required: true } },
   examples: ['guest web1'],
-  usesAgent: true,
+  uses: 'agent',
   json: 'guest',
 });
 
@@ -61,6 +60,6 @@ export const labelSpec = spec({
     'label db1 godwit/never-move=true',
     'label web1 godwit/anti-affinity=web team-',
   ],
-  usesAgent: true,
+  uses: 'agent',
   json: 'labels',
 });

@@ -9,7 +9,7 @@ import type { Run } from '../verb.ts';
 import { atController } from '../fleet/at-controller.ts';
 
 export const run: Run<typeof auditSpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { since, who, what, limit = 50 } = input.flags;
     const begunMs = since === undefined ? undefined : context.clock.wallMs() - since;
     const query = {

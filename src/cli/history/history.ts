@@ -8,7 +8,7 @@ import type { Run } from '../verb.ts';
 import { atController } from '../fleet/at-controller.ts';
 
 export const run: Run<typeof historySpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+  atController(input.connection, context, async (api) => {
     const { guest } = input.args;
     const answer = await api.guestHistory({ params: { guest } });
     if (input.json) return printJson(context, answer);

@@ -1,5 +1,4 @@
 import { spec } from '../verb.ts';
-import { controller } from '../flags.ts';
 
 /** The verbs that look back. Data only: the help must not cost an import. */
 
@@ -8,9 +7,8 @@ export const historySpec = spec({
   summary: "list a guest's hosts over time, with reasons",
   details: 'Asks a controller. Failed attempts are listed below each host.',
   args: { guest: { kind: 'guest', summary: "the guest's name", required: true } },
-  flags: { controller },
   examples: ['history web1'],
-  usesAgent: true,
+  uses: 'controller',
   json: 'guestHistory',
 });
 
@@ -30,10 +28,9 @@ export const auditSpec = spec({
       summary: 'only this entry of the column WHAT, such as revokeToken',
     },
     limit: { kind: 'count', summary: 'the number of entries to show, up to 1000', preset: '50' },
-    controller,
   },
   examples: ['audit --since 24h', 'audit --who ann --what createToken'],
-  usesAgent: true,
+  uses: 'controller',
   json: 'audit',
 });
 
@@ -54,9 +51,8 @@ export const statsSpec = spec({
       kind: 'switch',
       summary: 'the error of the predictions, and how many of their ranges held',
     },
-    controller,
   },
   examples: ['stats --since 7d', 'stats --prediction'],
-  usesAgent: true,
+  uses: 'agent',
   json: 'insight',
 });

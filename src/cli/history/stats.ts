@@ -19,7 +19,7 @@ const MONTH_MS = 30 * 86_400_000;
 export const run: Run<typeof statsSpec> = async (input, context) => {
   const untilMs = context.clock.wallMs();
   const sinceMs = Math.max(0, untilMs - (input.flags.since ?? MONTH_MS));
-  const where = controllerNamed(input.flags.controller, input.connection, context.env);
+  const where = controllerNamed(input.connection, context.env);
   if (where !== undefined) {
     const query = { since: new Date(sinceMs).toISOString() };
     const insight = await withController(where, input.connection, context.env, (api) =>

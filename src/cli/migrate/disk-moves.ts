@@ -15,8 +15,6 @@ import { jsonLine } from '../../formats/json.ts';
 
 const LINE_MS = 10_000;
 
-export const isDiskMove = (id: string): boolean => id.startsWith('d-');
-
 /** The agent that has this move of a disk. GODWIT_DISK_MOVE_UNKNOWN where none has. */
 export async function findDiskMove(fleet: AgentSet, id: string): Promise<Endpoint> {
   for (const endpoint of fleet.endpoints) {

@@ -8,7 +8,7 @@ import type { Endpoint, AgentSet } from '../connection/agent-set.ts';
 import { follow } from './follow.ts';
 import { askAtHome } from '../guests/home.ts';
 import { mustKnow } from './agent-knows.ts';
-import { mustHaveTo, requestOf, withNearestHost } from './migration-request.ts';
+import { ANY, mustHaveTo, requestOf, withNearestHost } from './migration-request.ts';
 import { warningLines } from '../../words/checks.ts';
 import { contextPainter } from '../render/paint.ts';
 import type { migrateSpec } from './specs.ts';
@@ -21,11 +21,13 @@ export const run: Run<typeof migrateSpec> = async (input, context) => {
       '--dry-run begins nothing; --rehearse does everything up to the switch, and undoes it.';
     throw godwitError('GODWIT_USAGE', { what }, { hint });
   }
-  if (input.flags.dryRun === true) return dryRun(input, context);
-  const to = mustHaveTo('migrate', input.flags.to);
+  if (input.flags.dryRun === true) return (await import('./preview.ts')).preview(input, context);
+  mustPreview(input.flags);
+  const to = mustHaveTo(input.flags.to);
+  // What is wrong on the line is refused before anybody is asked.
+  const request = { ...requestOf(input, to), ...rehearsalOf(input) };
   const fleet = await context.connect(input.connection);
   try {
-    const request = { ...requestOf('migrate', input, to), ...rehearsalOf(input) };
     const { id, endpoint } = await askAtHome(fleet, request.guest, (asked) => {
       return startAt(fleet, asked, request);
     });
@@ -40,18 +42,15 @@ function rehearsalOf({ flags }: Input<typeof migrateSpec>): Pick<MigrationReques
   return flags.rehearse === true ? { rehearse: true } : {};
 }
 
-/** What `godwit check` finds, what `godwit plan` predicts, and in a line what would follow. */
-async function dryRun(input: Input<typeof migrateSpec>, context: Context): Promise<number> {
-  const { planned, printPlan } = await import('./plan.ts');
-  const { checkedPlanText } = await import('../../words/plan.ts');
-  const answer = await planned('migrate', input, context, false);
-  const exit = printPlan(context, answer, input.json, checkedPlanText);
-  const { guest } = input.args;
-  const { to = '', mode = 'precopy' } = input.flags;
-  const by = answer.prediction?.mode ?? mode;
-  const words = exit === 0 ? `would move to ${to} by ${by}` : 'would stay where it is';
-  if (!input.json) context.out.write(`${guest} ${words}; nothing was begun\n`);
-  return exit;
+/** GODWIT_USAGE for what only a preview takes. */
+function mustPreview({ to, compare }: Input<typeof migrateSpec>['flags']): void {
+  const only = to === ANY ? '--to any' : compare === true ? '--compare' : undefined;
+  if (only === undefined) return;
+  throw godwitError(
+    'GODWIT_USAGE',
+    { what: `${only} goes with --dry-run` },
+    { hint: 'Add --dry-run for a preview, or name one host.' },
+  );
 }
 
 /** The agent itself gives up a little earlier, ms. */

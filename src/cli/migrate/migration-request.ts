@@ -11,24 +11,26 @@ import { momentOf, windowOf } from './deadline.ts';
 import { wrongValue } from './flag-bounds.ts';
 import { readStrategyFile } from './steering-file.ts';
 import { askAny, type AgentSet } from '../connection/agent-set.ts';
-import type { checkSpec } from './specs.ts';
+import type { migrateSpec } from './specs.ts';
 import { flagName } from '../values.ts';
 import type { Input } from '../verb.ts';
 
-/** Of the verbs that ask for a migration, or for its checks: they share these flags. */
-type Asked = Pick<Input<typeof checkSpec>, 'args' | 'flags'>;
+type Asked = Pick<Input<typeof migrateSpec>, 'args' | 'flags'>;
 
-export function mustHaveTo(verb: string, to: string | undefined): string {
+/** As a destination of a preview: every host that the guest's host can reach. */
+export const ANY = 'any';
+
+export function mustHaveTo(to: string | undefined): string {
   if (to !== undefined) return to;
   throw godwitError(
     'GODWIT_USAGE',
-    { what: `godwit ${verb} needs --to HOST` },
-    { hint: `\`godwit hosts\` lists them. See \`godwit ${verb} --help\`.` },
+    { what: 'godwit migrate needs --to HOST' },
+    { hint: '`godwit hosts` lists them. See `godwit migrate --help`.' },
   );
 }
 
 /** What the command line asks of a migration. GODWIT_USAGE names the flag that is not accepted. */
-export function requestOf(verb: string, { args, flags }: Asked, to: string): MigrationRequest {
+export function requestOf({ args, flags }: Asked, to: string): MigrationRequest {
   const asked = {
     guest: args.guest,
     to,
@@ -44,7 +46,7 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
     streams: flags.streams,
     compress: flags.compress,
     ...defined({ compressLevel: flags.compressLevel }),
-    timeoutMs: flags.timeout === undefined ? undefined : Math.round(flags.timeout),
+    timeoutMs: flags.giveUpAfter === undefined ? undefined : Math.round(flags.giveUpAfter),
     hybridRounds: flags.hybridRounds,
     onLost: flags.onLost,
     path: flags.path,
@@ -58,7 +60,7 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
     ...(flags.diskWrites === 'refuse' ? { diskWrites: flags.diskWrites } : {}),
     ...(flags.verifyDisks === true ? { verifyDisks: true } : {}),
     ...defined({ unplug: flags.unplug, plug: flags.plug }),
-    ...(flags.network === undefined ? {} : { networks: networkMapOf(flags.network) }),
+    ...(flags.mapNetwork === undefined ? {} : { networks: networkMapOf(flags.mapNetwork) }),
     ...defined({ pathAddresses: flags.pathAddress }),
   };
   const parsed = migrationRequest.safeParse(asked);
@@ -76,7 +78,7 @@ export function requestOf(verb: string, { args, flags }: Asked, to: string): Mig
   throw godwitError(
     'GODWIT_USAGE',
     { what: `${flagName(field)}: ${why}` },
-    { hint: `See \`godwit ${verb} --help\` for what is accepted.`, cause: parsed.error },
+    { hint: 'See `godwit migrate --help` for what is accepted.', cause: parsed.error },
   );
 }
 
@@ -89,30 +91,36 @@ function shareIn(text: string): number {
 }
 
 const QUIET_WITHIN_MS = 3_600_000;
+const RETURN_WITHIN_MS = 600_000;
 
-const HEALTHY_WITHIN_MS = 600_000;
-
-/** What `--within` bounds: the wait for a quiet moment, or the time in which a guest may be taken back. */
+/** The wait for a quiet moment, and the time in which a guest may be moved back. */
 function lookedAfter({
   when,
-  within,
+  quietWithin,
   returnIfUnhealthy: check,
+  returnWithin,
 }: Asked['flags']): Pick<MigrationSettings, 'whenQuiet' | 'returnIfUnhealthy'> {
-  const withinMs = within === undefined ? undefined : Math.round(within);
-  if (when !== undefined && check !== undefined && within !== undefined) {
-    const what = '--within is given for --when quiet and for --return-if-unhealthy';
-    throw godwitError('GODWIT_USAGE', { what }, { hint: 'Leave one of the three out.' });
-  }
-  if (when === undefined && check === undefined && within !== undefined) {
-    const hint = 'Say --when quiet or --return-if-unhealthy CHECK, or leave --within out.';
-    throw godwitError('GODWIT_USAGE', { what: '--within is given without --when quiet' }, { hint });
-  }
+  mustGoWith('--quiet-within', quietWithin, '--when quiet', when);
+  mustGoWith('--return-within', returnWithin, '--return-if-unhealthy CHECK', check);
   return {
-    ...(when === undefined ? {} : { whenQuiet: { withinMs: withinMs ?? QUIET_WITHIN_MS } }),
+    ...(when === undefined
+      ? {}
+      : { whenQuiet: { withinMs: Math.round(quietWithin ?? QUIET_WITHIN_MS) } }),
     ...(check === undefined
       ? {}
-      : { returnIfUnhealthy: { check, withinMs: withinMs ?? HEALTHY_WITHIN_MS } }),
+      : { returnIfUnhealthy: { check, withinMs: Math.round(returnWithin ?? RETURN_WITHIN_MS) } }),
   };
+}
+
+function mustGoWith(
+  flag: string,
+  given: number | undefined,
+  other: string,
+  otherGiven: string | undefined,
+): void {
+  if (given === undefined || otherGiven !== undefined) return;
+  const what = `${flag} is given without ${other}`;
+  throw godwitError('GODWIT_USAGE', { what }, { hint: `Add ${other}, or leave ${flag} out.` });
 }
 
 /** When it may begin and has to be over. A window is both; the sooner end counts. */
@@ -155,7 +163,7 @@ function steeringOf({
     return refused('--steering and --steering-file are both given', 'Give one of them.');
   if (mode !== undefined)
     return refused(
-      '--mode and a strategy are both given',
+      `--mode and ${name === undefined ? '--steering-file' : '--steering'} are both given`,
       'The strategy decides the mode: leave --mode out.',
     );
   const steering = file === undefined ? (name as StrategyName) : readStrategyFile(file);
@@ -181,23 +189,27 @@ function networkMapOf(given: readonly string[]): Record<string, string> {
     if (source !== '' && destination !== '' && more.length === 0) return [source, destination];
     throw godwitError(
       'GODWIT_USAGE',
-      { what: `--network ${text.slice(0, 80)} is no mapping` },
-      { hint: 'Name the bridge at the source and the one at the destination: --network br0=br1.' },
+      { what: `--map-network ${text.slice(0, 80)} is no mapping` },
+      {
+        hint: 'Name the bridge at the source and the one at the destination: --map-network br0=br1.',
+      },
     );
   });
   const map = Object.fromEntries(pairs) as Record<string, string>;
   if (Object.keys(map).length === pairs.length) return map;
   throw godwitError(
     'GODWIT_USAGE',
-    { what: '--network names a network of the source twice' },
+    { what: '--map-network names a network of the source twice' },
     { hint: 'A network of the source is one network at the destination.' },
   );
 }
 
 /** The flag that a field of the request comes from. */
 function flagOf(field: string, part: PropertyKey | undefined): string {
-  if (field === 'networks') return 'network';
-  if (field === 'whenQuiet' || part === 'withinMs') return 'within';
+  if (field === 'networks') return 'mapNetwork';
+  if (field === 'timeoutMs') return 'giveUpAfter';
+  if (field === 'whenQuiet') return 'quietWithin';
+  if (part === 'withinMs') return 'returnWithin';
   return field === 'pathAddresses' ? 'pathAddress' : field.replace(/Ms$/, '');
 }
 

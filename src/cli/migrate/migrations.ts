@@ -16,7 +16,7 @@ import type { migrationsSpec } from './specs.ts';
 const MAX = 1000;
 
 export const run = listing<typeof migrationsSpec>(async (input, context) => {
-  const where = controllerNamed(input.flags.controller, input.connection, context.env);
+  const where = controllerNamed(input.connection, context.env);
   if (where !== undefined) {
     await withController(where, input.connection, context.env, (api) =>
       listFleetMigrations(api, input, context),

@@ -12,7 +12,7 @@ import type { reportSpec } from './specs.ts';
 import type { Input, Run } from '../verb.ts';
 
 export const run: Run<typeof reportSpec> = async (input, context) => {
-  const where = controllerNamed(input.flags.controller, input.connection, context.env);
+  const where = controllerNamed(input.connection, context.env);
   const { id } = input.args;
   if (where !== undefined) {
     if (id === undefined) throw noId();

@@ -1,87 +1,53 @@
 import { spec } from '../verb.ts';
-import { LIST, insteadOfAgents } from '../flags.ts';
+import { LIST } from '../flags.ts';
 import { SETTINGS } from './settings.ts';
 
 /** The verbs that move a guest, and those that watch or end a migration. Data only: the help must not cost an import. */
 
-export const checkSpec = spec({
-  name: 'check',
-  summary: 'check whether a guest can move to another host',
+export const migrateSpec = spec({
+  name: 'migrate',
+  summary: 'move a running guest to another host, or preview the move',
   details:
-    'Runs every check that `godwit migrate` runs before it starts, with the same flags, and changes nothing. Exits ' +
-    'with 0 if no check refuses, otherwise with the exit code of the first refusal.',
+    'With --dry-run: makes every check, measures the guest and the link for a few seconds without stopping the guest, ' +
+    'predicts the cost, and changes nothing; exits with 0 if no check refuses, otherwise with the exit code of the ' +
+    'first refusal. Otherwise shows the progress until the end. A signal (Ctrl-C, SIGTERM, SIGHUP) or a closed terminal detaches: the ' +
+    'migration continues by itself. At a terminal, Ctrl-C first asks whether to cancel, detach or continue watching. ' +
+    'A second Ctrl-C detaches if the question is open; after a cancel, it only stops watching.',
   args: { guest: { kind: 'guest', summary: "the guest's name", required: true } },
   flags: {
     to: {
       kind: 'host',
       value: 'host',
       summary:
-        "the host to check; any: every host that the guest's host can reach, best first (required)",
+        "the destination host (required). With --dry-run, any: check every host that the guest's host can reach, best first",
     },
-    ...SETTINGS,
-  },
-  examples: [
-    'check web1 --to b',
-    'check web1 --to any',
-    'check web1 --to b --mode postcopy --json',
-  ],
-  usesAgent: true,
-  json: 'check',
-});
-
-export const planSpec = spec({
-  name: 'plan',
-  summary: 'predict what a migration would cost',
-  details:
-    'Checks the migration as `godwit check` does, measures the guest and the link for a few seconds without stopping ' +
-    'the guest, and predicts the cost of the migration, each figure as a range. Changes nothing. Exits with 0 if no ' +
-    'check refuses, otherwise with the exit code of the first refusal.',
-  args: { guest: { kind: 'guest', summary: "the guest's name", required: true } },
-  flags: {
-    to: { kind: 'host', value: 'host', summary: 'the destination host (required)' },
-    ...SETTINGS,
-    compare: { kind: 'switch', summary: 'compare other modes and numbers of streams side by side' },
-  },
-  examples: ['plan web1 --to b', 'plan web1 --to b --mode hybrid --compare'],
-  usesAgent: true,
-  json: 'plan',
-});
-
-export const migrateSpec = spec({
-  name: 'migrate',
-  summary: 'move a running guest to another host',
-  details:
-    'Shows the progress until the end. A signal (Ctrl-C, SIGTERM, SIGHUP) or a closed terminal detaches: the ' +
-    'migration continues by itself. At a terminal, Ctrl-C first asks whether to cancel, detach or continue watching. ' +
-    'A second Ctrl-C detaches if the question is open; after a cancel, it only stops watching.',
-  args: { guest: { kind: 'guest', summary: "the guest's name", required: true } },
-  flags: {
-    to: { kind: 'host', value: 'host', summary: 'the destination host (required)' },
-    ...SETTINGS,
-    detach: { kind: 'switch', summary: 'print the id and return at once' },
+    dryRun: { kind: 'switch', summary: 'show the checks and the predicted cost; change nothing' },
+    compare: {
+      kind: 'switch',
+      summary: 'with --dry-run: compare other modes and numbers of streams side by side',
+    },
     rehearse: {
       kind: 'switch',
       summary:
         'do everything up to the switchover with the real guest, undo it, and report the cost of a move; the guest pauses briefly and stays',
     },
-    dryRun: {
-      kind: 'switch',
-      summary:
-        'run every check like `godwit check`, predict like `godwit plan`, show the result, and change nothing',
-    },
+    detach: { kind: 'switch', summary: 'print the id and return at once' },
+    ...SETTINGS,
   },
   examples: [
+    'migrate web1 --to b --dry-run',
+    'migrate web1 --to any --dry-run',
     'migrate web1 --to b',
     'migrate web1 --to b --mode hybrid --max-bandwidth 1gbit --streams 4',
     'migrate web1 --to b --mode postcopy --path-address 10.1.0.12',
     'migrate web1 --to b --steering standard --max-downtime 300ms',
     'migrate web1 --to b --rehearse',
-    'migrate web1 --to b --return-if-unhealthy check-web --within 10m',
+    'migrate web1 --to b --return-if-unhealthy check-web --return-within 10m',
     'migrate web1 --to b --window 01:00-05:00 --detach',
     'migrate web1 --to b --path wire --max-bandwidth 100mbit',
   ],
-  usesAgent: true,
-  json: 'report (with --detach: detached; with --dry-run: plan)',
+  uses: 'agent',
+  json: 'report (with --detach: detached; with --dry-run: plan; with --to any: check)',
 });
 
 export const moveDiskSpec = spec({
@@ -110,36 +76,49 @@ export const moveDiskSpec = spec({
     'move-disk db1 disk0 --to /srv/fast/db1/',
     'move-disk db1 disk0 --to fast --max-bandwidth 100MiB/s --keep-source',
   ],
-  usesAgent: true,
+  uses: 'agent',
   json: 'diskMove (with --detach: diskMoveId)',
 });
 
 export const watchSpec = spec({
   name: 'watch',
-  summary: 'follow a migration, or the move of a disk',
+  summary: 'follow a migration, a request, or the move of a disk',
   details:
     'A signal (Ctrl-C, SIGTERM, SIGHUP) or a closed terminal ends only the watching: the migration continues. Has ' +
     'the exit codes of `godwit migrate`.',
   args: {
-    id: { kind: 'migration', summary: "the migration's id; default: the newest that is running" },
+    target: {
+      kind: 'migration',
+      summary:
+        'an id, or the name of a guest whose migration is running; default: the newest running migration',
+    },
   },
-  examples: ['watch', 'watch m-4f2a9c1d --json'],
-  usesAgent: true,
-  json: 'progress (one object a line, until the migration ends)',
+  examples: ['watch', 'watch web1', 'watch m-4f2a9c1d --json', 'watch r-4f2a9c1d'],
+  uses: 'agent',
+  json: 'progress (one object a line, until the migration ends; of a request: drain, at its end)',
 });
 
 export const cancelSpec = spec({
   name: 'cancel',
-  summary: 'cancel a migration, or the move of a disk',
+  summary: 'cancel a migration, a request, or the move of a disk',
   details:
     'Reports at once what will happen. Past the point of no return, it is refused. If the migration belongs to a ' +
     'request (such as a drain or an evacuation), its guest is removed from that request: the command names the ' +
     'request, and asks.',
-  args: { id: { kind: 'migration', summary: "the migration's id", required: true } },
-  flags: { yes: { kind: 'switch', summary: 'do not ask' } },
-  examples: ['cancel m-4f2a9c1d', 'cancel m-4f2a9c1d --yes'],
-  usesAgent: true,
-  json: 'cancel',
+  args: {
+    target: {
+      kind: 'migration',
+      summary: 'an id, or the name of a guest whose migration is running',
+      required: true,
+    },
+  },
+  flags: {
+    yes: { kind: 'switch', summary: 'do not ask' },
+    rollBack: { kind: 'switch', summary: 'of a request: also roll back the moves in progress' },
+  },
+  examples: ['cancel web1', 'cancel m-4f2a9c1d --yes', 'cancel r-4f2a9c1d --roll-back'],
+  uses: 'agent',
+  json: 'cancel (of a request: drainCancel)',
 });
 
 export const resolveSpec = spec({
@@ -168,7 +147,7 @@ export const resolveSpec = spec({
     },
   },
   examples: ['resolve m-4f2a9c1d', 'resolve m-4f2a9c1d --run-at source --confirm web1'],
-  usesAgent: true,
+  uses: 'agent',
   json: 'resolution (with --run-at: resolved)',
 });
 
@@ -187,7 +166,6 @@ export const migrationsSpec = spec({
       kind: 'duration',
       summary: 'only migrations that began within this time, such as 24h',
     },
-    controller: insteadOfAgents,
     ...LIST,
   },
   examples: [
@@ -195,7 +173,7 @@ export const migrationsSpec = spec({
     'migrations --limit 100 --json',
     'migrations --guest web1 --state failed --since 24h',
   ],
-  usesAgent: true,
+  uses: 'agent',
   json: 'migrations (with --controller: fleetMigrations)',
 });
 
@@ -209,9 +187,8 @@ export const reportSpec = spec({
       value: 'file',
       summary: 'write a self-contained page to this file (- for standard output)',
     },
-    controller: insteadOfAgents,
   },
   examples: ['report', 'report m-4f2a9c1d --html report.html'],
-  usesAgent: true,
+  uses: 'agent',
   json: 'report',
 });

@@ -15,19 +15,19 @@ export const run: Run<typeof doctorSpec> = async (input, context) => {
     const what = '--clear goes with --leftovers';
     throw godwitError('GODWIT_USAGE', { what }, { hint: 'See `godwit doctor --help`.' });
   }
-  if (wanted === true && input.flags.manager !== undefined) {
-    const what = '--manager does not go with --leftovers';
+  if (wanted === true && input.flags.driver !== undefined) {
+    const what = '--driver does not go with --leftovers';
     throw godwitError('GODWIT_USAGE', { what }, { hint: 'See `godwit doctor --help`.' });
   }
   if (wanted === true) {
     const { leftovers } = await import('../doctor/leftovers.ts');
     return leftovers(context, input.connection, clear === true, input.json);
   }
-  const { manager, config } = input.flags;
+  const { driver, config } = input.flags;
   const findings =
-    manager === undefined
+    driver === undefined
       ? judge(await collectFacts(context, input.connection, config))
-      : await diagnoseManager(manager, config ?? OWN_PLACES.config);
+      : await diagnoseManager(driver, config ?? OWN_PLACES.config);
   const verdict = worst(findings);
   if (input.json) printJson(context, { verdict, checks: findings });
   else printView(context, doctorText(findings, contextPainter(context)));

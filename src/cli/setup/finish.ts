@@ -86,7 +86,7 @@ function nextSteps({ config, stateDir, isFirst, address }: Done): [string, strin
         'systemctl enable --now godwit-agent',
         'runs the agent, now and after each start of this host',
       ]
-    : [`godwit agent${own}`, 'runs the agent in the foreground'];
+    : [`godwit serve agent${own}`, 'runs the agent in the foreground'];
   const socket = isUsual ? '' : ` --agent unix:${path.join(stateDir, 'agent.sock')}`;
   const steps: [string, string][] = [
     start,

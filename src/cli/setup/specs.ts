@@ -26,7 +26,7 @@ const storage = {
 
 export const initSpec = spec({
   name: 'init',
-  summary: 'set up the first host of a fleet: its CA, certificate and configuration',
+  summary: 'set up the first host: its CA, certificate and configuration',
   details:
     'Detects addresses, storage, bridges and QEMU, tries the port, and writes a configuration with a text file that ' +
     'explains each line. Changes nothing if a configuration exists. Ends with the next command to run.',
@@ -102,7 +102,7 @@ export const agentSpec = spec({
       preset: '/etc/godwit/agent.json',
     },
   },
-  examples: ['agent', 'agent --config /srv/godwit/agent.json'],
+  examples: ['serve agent', 'serve agent --config /srv/godwit/agent.json'],
 });
 
 export const reloadSpec = spec({
@@ -116,7 +116,7 @@ export const reloadSpec = spec({
     dryRun: { kind: 'switch', summary: 'show the changes without applying them' },
   },
   examples: ['reload --dry-run', 'reload'],
-  usesAgent: true,
+  uses: 'agent',
   json: 'reloaded',
 });
 
@@ -139,7 +139,10 @@ export const controllerSpec = spec({
       summary: 'an SQLite file, instead of the configured database',
     },
   },
-  examples: ['controller', 'controller --config /srv/controller.json --database sqlite:/srv/c.db'],
+  examples: [
+    'serve controller',
+    'serve controller --config /srv/controller.json --database sqlite:/srv/c.db',
+  ],
 });
 
 export const relaySpec = spec({
@@ -156,7 +159,7 @@ export const relaySpec = spec({
       preset: '/etc/godwit/relay.json',
     },
   },
-  examples: ['relay', 'relay --config /srv/godwit/relay.json'],
+  examples: ['serve relay', 'serve relay --config /srv/godwit/relay.json'],
 });
 
 export const versionSpec = spec({
@@ -175,7 +178,7 @@ export const doctorSpec = spec({
       value: 'file',
       summary: "the agent's configuration, to check its ports, folders and certificates",
     },
-    manager: {
+    driver: {
       kind: 'text',
       value: 'name',
       summary:
@@ -190,11 +193,11 @@ export const doctorSpec = spec({
   examples: [
     'doctor',
     'doctor --json',
-    'doctor --manager vsphere --config /etc/godwit/agent.json',
+    'doctor --driver vsphere --config /etc/godwit/agent.json',
     'doctor --leftovers',
     'doctor --leftovers --clear',
   ],
-  usesAgent: true,
+  uses: 'agent',
   json: 'doctor (with --leftovers: leftovers)',
 });
 

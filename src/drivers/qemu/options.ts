@@ -49,7 +49,7 @@ export const qemuOptions = z.strictObject({
    */
   tpm: z.strictObject({ program: path.optional(), keyDir: path.optional() }).default({}),
   /**
-   * The processor that all hosts are to have in common, as `godwit baseline` prints it: a model with its version, and
+   * The processor that all hosts are to have in common, as `godwit advise cpu` prints it: a model with its version, and
    * features. A host that cannot give it takes no guest, and a guest that has more is warned of.
    */
   baseline: z
@@ -57,7 +57,7 @@ export const qemuOptions = z.strictObject({
     .max(32_768)
     .regex(
       /^[A-Za-z0-9.-]{1,64}-v\d{1,3}(,[a-z0-9.-]{1,64}=on)*$/,
-      'not written MODEL-vN,FEATURE=on,... as `godwit baseline` prints it',
+      'not written MODEL-vN,FEATURE=on,... as `godwit advise cpu` prints it',
     )
     .optional(),
   /**

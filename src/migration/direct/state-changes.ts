@@ -200,7 +200,7 @@ function slowHint(
       : []),
     ...(mode === 'precopy' && dirtyRate >= rate ? ['a higher --max-downtime'] : []),
     isOfHours ? OTHER_HOURS : more,
-    'more time (--timeout)',
+    'more time (--give-up-after)',
   ];
   return `Use ${ways.slice(0, -1).join(', ')} or ${ways.at(-1) ?? ''}.`;
 }

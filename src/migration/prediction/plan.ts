@@ -212,7 +212,7 @@ export function contradiction(
 const MORE_DOWNTIME =
   'Allow a longer --max-downtime, or unplug the devices for the move (--unplug).';
 const MORE_TIME =
-  'Give it more time (--timeout, --deadline), or more of the link (--max-bandwidth, --link-share), where you bound that.';
+  'Give it more time (--give-up-after, --deadline), or more of the link (--max-bandwidth, --link-share), where you bound that.';
 
 /** The hypervisor does not stop the guest while more than what the limit allows would be sent meanwhile. */
 function tooShortStop({ link, settings, stateBytes }: PlanFacts): string | undefined {

@@ -260,7 +260,7 @@ export function leftToManager(
     [diskWrites === 'refuse', '--disk-writes refuse', 'disks'],
     [verifyDisks === true, '--verify-disks', 'disks'],
     [balloon !== undefined, `--balloon ${balloon}`, 'what of its memory is sent'],
-    [networks !== undefined, '--network', 'networks'],
+    [networks !== undefined, '--map-network', 'networks'],
     [returnIfUnhealthy !== undefined, '--return-if-unhealthy', 'where it stays'],
   ];
   return asked

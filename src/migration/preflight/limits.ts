@@ -74,11 +74,11 @@ function unreadableTimes({ deadlineAt, notBefore }: Partial<MigrationSettings>):
 }
 
 const QUIET_HINT =
-  'The wait for a quiet moment, --within (1h by default), must fit before the deadline: give a shorter --within, or a later deadline.';
+  'The wait for a quiet moment, --quiet-within (1h by default), must fit before the deadline: give a shorter --quiet-within, or a later deadline.';
 
 const LATER_HINT = 'Give a later --deadline, or leave it out.';
 const SOONER_HINT = 'Give a sooner --not-before or --window.';
-const TIMEOUT_HINT = 'Give a longer --timeout (10m by default).';
+const TIMEOUT_HINT = 'Give a longer --give-up-after (10m by default).';
 
 interface Refusal {
   readonly what: string;

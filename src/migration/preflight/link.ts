@@ -105,7 +105,7 @@ export function judgeLink(
   const to = `the link to ${destination.name}`;
   const stated = routeOut?.bytesPerS ?? Infinity;
   if (link === undefined && stated >= MIN_RATE)
-    return [passes(`nobody has measured yet what ${to} carries; \`godwit plan\` does`)];
+    return [passes(`nobody has measured yet what ${to} carries; \`godwit migrate --dry-run\` does`)];
   // Its own word counts for more than that of hosts that may have been slower.
   const isByDevice = link === undefined || (link.isLeast === true && stated < MIN_RATE);
   const rate = isByDevice ? stated : link.rate;
@@ -124,7 +124,7 @@ export function judgeLink(
         ];
   const costs = [
     ...pass,
-    `A guest that writes more than ${formatRate(rate)} of its memory never comes to an end by pre-copy alone, unless it is slowed down: \`godwit plan\` says what is to be expected.`,
+    `A guest that writes more than ${formatRate(rate)} of its memory never comes to an end by pre-copy alone, unless it is slowed down: \`godwit migrate --dry-run\` says what is to be expected.`,
   ];
   return [warns(`${evidence}: less than 1 Gbit/s`, costs.join(' '))];
 }

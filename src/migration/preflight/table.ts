@@ -18,7 +18,7 @@ import type { HostsFacts } from './hosts.ts';
 import { judgeWorkload } from './workload.ts';
 
 /**
- * When a check is made. Up to `assess` nothing has been built, and `godwit check` makes the same checks without a
+ * When a check is made. Up to `assess` nothing has been built, and `godwit migrate --dry-run` makes the same checks without a
  * migration. The later steps need what a migration builds.
  */
 export const CHECK_STEPS = ['ask', 'admit', 'inspect', 'assess', 'prepare', 'arm'] as const;

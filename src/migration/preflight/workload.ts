@@ -93,7 +93,7 @@ function realtimeDoubt({ isRealtime, settings }: WorkloadFacts): Finding | undef
   const does = waits ? 'may let it wait for pages that follow' : 'may slow it down';
   return warns(
     `its owner says that it works in real time (godwit/realtime), and ${by} ${does}`,
-    'Use `--steering gentle` or `--mode precopy` without a strategy; `godwit plan` says whether that ends.',
+    'Use `--steering gentle` or `--mode precopy` without a strategy; `godwit migrate --dry-run` says whether that ends.',
   );
 }
 
@@ -111,7 +111,7 @@ function writesDoubt(facts: WorkloadFacts): Finding | undefined {
   if (dirtyBytesPerS <= rate || maxDowntimeMs >= RATE_WINDOW_MS) return undefined;
   return warns(
     `it wrote ${formatRate(dirtyBytesPerS)} to its memory lately, and memory goes at ${formatRate(rate)}: pre-copy alone does not end while it goes on like that`,
-    'Use `--steering standard` or `--mode hybrid`, or wait with `--when quiet`; `godwit plan` says what each comes to.',
+    'Use `--steering standard` or `--mode hybrid`, or wait with `--when quiet`; `godwit migrate --dry-run` says what each comes to.',
   );
 }
 
@@ -126,7 +126,7 @@ function disksDoubt(facts: WorkloadFacts): Finding | undefined {
   if (copiesDisks !== true || writtenBytesPerS <= rate * BUSY_WRITE_SHARE) return undefined;
   const evidence = `it writes ${formatRate(writtenBytesPerS)} to its disks, of which some or all are copied, at ${formatRate(rate)} at most`;
   const hint =
-    'Choose an hour in which it writes less (`godwit guest NAME`), or a faster link; `godwit plan` says how long the copy takes.';
+    'Choose an hour in which it writes less (`godwit guest NAME`), or a faster link; `godwit migrate --dry-run` says how long the copy takes.';
   if (writtenBytesPerS <= rate)
     return warns(`${evidence}: much may be copied again, and take longer`, hint);
   return warns(

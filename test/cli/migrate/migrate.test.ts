@@ -26,7 +26,7 @@ describe('godwit migrate', () => {
   test('asks for what was typed, the defaults filled in', async () => {
     const { context, asked } = world();
     const line =
-      'migrate web1 --to b --mode hybrid --max-downtime 250ms --max-bandwidth 1gbit --streams 4 --compress zstd --compress-level 3 --timeout 2m';
+      'migrate web1 --to b --mode hybrid --max-downtime 250ms --max-bandwidth 1gbit --streams 4 --compress zstd --compress-level 3 --give-up-after 2m';
     assert.equal(await godwit(context, line), 0);
     assert.deepEqual(asked, [
       {
@@ -61,7 +61,7 @@ describe('godwit migrate', () => {
     assert.match(context.err.text, /--link-share: must be 0\.01 to 1/);
   });
 
-  test('takes a check of the site’s and its time, shows how it stands, and refuses --within for nothing or for two', async () => {
+  test('takes a check of the site’s and its time, shows how it stands, and refuses --return-within or --quiet-within alone', async () => {
     const openapi = async (): Promise<Record<string, unknown>> => openApi(publicContract, 'x');
     const settings = migrationSettings.parse({
       returnIfUnhealthy: { check: 'check-web', withinMs: 90_000 },
@@ -73,7 +73,7 @@ describe('godwit migrate', () => {
       more: { openapi },
     });
     const line = 'migrate web1 --to b --return-if-unhealthy check-web';
-    assert.equal(await godwit(context, `${line} --within 90s`), 0);
+    assert.equal(await godwit(context, `${line} --return-within 90s`), 0);
     assert.equal(await godwit(context, line), 0);
     const times = asked.map(({ returnIfUnhealthy }) => returnIfUnhealthy?.withinMs);
     assert.deepEqual(times, [90_000, 600_000]);
@@ -82,13 +82,13 @@ describe('godwit migrate', () => {
       /check-web +the guest is looked after until 2026-.*: no page \(1 of 2 runs failed\)/,
     );
     for (const wrong of [
-      'migrate web1 --to b --within 90s',
-      `${line} --when quiet --within 90s`,
-      `${line} --within 1s`,
+      'migrate web1 --to b --return-within 90s',
+      `${line} --quiet-within 90s`,
+      `${line} --return-within 1s`,
       'migrate web1 --to b --return-if-unhealthy ../sh',
     ])
       assert.equal(await godwit(context, wrong), 2, wrong);
-    assert.match(context.err.text, /--within/);
+    assert.match(context.err.text, /--return-within/);
     assert.match(context.err.text, /--return-if-unhealthy/);
   });
 

@@ -185,7 +185,7 @@ describe('what doctor makes of the facts', () => {
       'agent',
       'warn',
       /none answers/,
-      /godwit agent/,
+      /godwit serve agent/,
     ],
     [
       'no guest kernel',

@@ -98,7 +98,7 @@ describe('godwit init', () => {
     for (const wanted of ['certificate', 'configuration']) {
       assert.equal(said.checks.find(({ name }) => name === wanted)?.verdict, 'ok', wanted);
     }
-    assert.deepEqual(said.next[0], `godwit agent --config ${config}`);
+    assert.deepEqual(said.next[0], `godwit serve agent --config ${config}`);
   });
 
   test('changes nothing where something is wrong', async (t) => {

@@ -137,7 +137,7 @@ export async function startPlainGuest(host: CleanHost, name: string): Promise<vo
 
 /** Begins the agent of a host as its unit would, and waits until it answers. */
 export async function startAgentOf(host: CleanHost): Promise<void> {
-  await host.begins(`sh -c 'echo $$ > ${PID_FILE}; exec /usr/bin/godwit agent'`);
+  await host.begins(`sh -c 'echo $$ > ${PID_FILE}; exec /usr/bin/godwit serve agent'`);
   await until(`the agent of ${host.name}`, START_MS, async () => {
     const { exit } = await host.run('godwit hosts');
     return exit === 0 || undefined;

@@ -84,7 +84,7 @@ export async function costOf(pid: number): Promise<ProcessCost> {
   return { residentBytes: kib * 1024, processorMs: ticks * MS_PER_TICK };
 }
 
-/** `godwit relay` at the public address, as a process that can be killed. */
+/** `godwit serve relay` at the public address, as a process that can be killed. */
 export class SiteRelay {
   readonly #lab: Lab;
   readonly #member: RelayMember;
@@ -114,7 +114,13 @@ export class SiteRelay {
   /** Resolves once it serves. */
   async up(): Promise<void> {
     const served = await this.#served();
-    const argv = inHost(this.#lab, this.#member, [GODWIT, 'relay', '--config', this.#configFile]);
+    const argv = inHost(this.#lab, this.#member, [
+      GODWIT,
+      'serve',
+      'relay',
+      '--config',
+      this.#configFile,
+    ]);
     const started = await startDetached(argv, {
       logFile: this.#logFile,
       env: labEnvironment(this.#lab),

@@ -52,7 +52,7 @@ describe('when the time is over', () => {
       const { hint = '', message = '' } = world.state.because ?? {};
       assert.match(message, /777/);
       assert.equal(hint.includes('--mode hybrid'), mode === 'precopy', hint);
-      assert.match(hint, /--max-bandwidth.*--timeout/);
+      assert.match(hint, /--max-bandwidth.*--give-up-after/);
     }
   });
 

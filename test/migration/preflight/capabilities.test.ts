@@ -38,7 +38,7 @@ describe('what is asked of a driver', () => {
       [{ keepSource: true }, '--keep-source'],
       [{ diskWrites: 'refuse' }, '--disk-writes refuse'],
       [{ verifyDisks: true }, '--verify-disks'],
-      [{ networks: {} }, '--network'],
+      [{ networks: {} }, '--map-network'],
       [{ steering: 'gentle' }, '--steering'],
     ];
     for (const [more, what] of asks) {

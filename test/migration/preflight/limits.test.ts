@@ -78,7 +78,7 @@ test('a wait for a quiet moment that does not fit before the deadline is named, 
     nowMs: NOW,
   });
   assert.match(evidence, /is over before it begins, 1 h 00 min for a quiet moment out$/);
-  assert.match(error?.hint ?? '', /--within \(1h by default\), must fit before the deadline/);
+  assert.match(error?.hint ?? '', /--quiet-within \(1h by default\), must fit before the deadline/);
 });
 
 test('a timeout that is over before memory could move is warned of', () => {

@@ -84,8 +84,8 @@ export function Predicted({
       <section class="panel">
         <h2>Predicted</h2>
         <p class="soft">
-          No prediction: no plan was made shortly before the migration. <code>godwit plan</code>{' '}
-          makes one.
+          No prediction: no plan was made shortly before the migration.{' '}
+          <code>godwit migrate --dry-run</code> makes one.
         </p>
       </section>
     );

@@ -115,7 +115,7 @@ const of = (offers: readonly ProcessorOffer[], accelerator: string): ProcessorOf
   offers.filter((offer) => offer.accelerator === accelerator);
 
 function unread(what: string, side: 'source' | 'destination'): NamedCheck {
-  const hint = 'Set drivers.qemu.baseline to a line of `godwit baseline`.';
+  const hint = 'Set drivers.qemu.baseline to a line of `godwit advise cpu`.';
   return warn('baseline', `the baseline of the configuration cannot be read: ${what}`, hint, side);
 }
 

@@ -18,7 +18,10 @@ after(() => rm(folder, { recursive: true }));
 test('a history is replayed, beside itself, and the report is written', async () => {
   const context = new FakeContext();
   const page = path.join(folder, 'report.html');
-  assert.equal(await godwit(context, `sim --trace ${folder} --policy balance --html ${page}`), 0);
+  assert.equal(
+    await godwit(context, `advise replay --trace ${folder} --policy balance --html ${page}`),
+    0,
+  );
   assert.match(
     context.out.text,
     /^ +as it was +with balance\ncontention, host-hours +5\.0 +0\.\d\n/,
@@ -29,21 +32,24 @@ test('a history is replayed, beside itself, and the report is written', async ()
 test('--json prints what docs/cli.md shows', async () => {
   for (const policy of ['consolidate', 'rightsize']) {
     const context = new FakeContext();
-    assert.equal(await godwit(context, `sim --trace ${folder} --policy ${policy} --json`), 0);
+    assert.equal(
+      await godwit(context, `advise replay --trace ${folder} --policy ${policy} --json`),
+      0,
+    );
     assert.ok(JSON_SHAPES['sim']?.safeParse(JSON.parse(context.out.text)).success);
   }
 });
 
 test('energy is shown in money where a price is given, and a price that is none is refused', async () => {
   const context = new FakeContext();
-  assert.equal(await godwit(context, `sim --trace ${folder} --price 0.5eur`), 0);
+  assert.equal(await godwit(context, `advise replay --trace ${folder} --price 0.5eur`), 0);
   assert.match(context.out.text, /\nenergy, EUR +1\.15 +1\.\d\d\n$/);
-  assert.equal(await godwit(new FakeContext(), `sim --trace ${folder} --price cheap`), 2);
+  assert.equal(await godwit(new FakeContext(), `advise replay --trace ${folder} --price cheap`), 2);
 });
 
 test('rightsize proposes sizes, or says that there is nothing to propose', async () => {
   const context = new FakeContext();
-  assert.equal(await godwit(context, `sim --trace ${folder} --policy rightsize`), 0);
+  assert.equal(await godwit(context, `advise replay --trace ${folder} --policy rightsize`), 0);
   assert.equal(context.out.text, 'no guest asks for much more than it uses\n');
 });
 
@@ -63,11 +69,11 @@ test('rightsize counts what was recorded, and a guest’s name can not move the 
   for (const [name, text] of Object.entries<string>(files))
     await writeFile(path.join(other, name), text);
   const context = new FakeContext();
-  assert.equal(await godwit(context, `sim --trace ${other} --policy rightsize`), 0);
+  assert.equal(await godwit(context, `advise replay --trace ${other} --policy rightsize`), 0);
   // Nor where an error says it.
   await writeFile(path.join(other, 'load.csv'), 'time,guest,cores\n0,short,1\n');
   const refused = new FakeContext();
-  assert.equal(await godwit(refused, `sim --trace ${other}`), 2);
+  assert.equal(await godwit(refused, `advise replay --trace ${other}`), 2);
   assert.match(refused.err.text, /load\.csv: has no sample of long\uFFFD\[2J, /);
   assert.match(context.out.text, /^long\uFFFD\[2J uses at most [^\n]* of 288 samples[^\n]*\n$/);
   await rm(other, { recursive: true });
@@ -76,13 +82,13 @@ test('rightsize counts what was recorded, and a guest’s name can not move the 
 test('a wrong file is named with line, column and what was expected; a missing one too', async () => {
   const other = await mkdtemp(path.join(tmpdir(), 'godwit-sim-'));
   const context = new FakeContext();
-  assert.equal(await godwit(context, `sim --trace ${other}`), 2);
+  assert.equal(await godwit(context, `advise replay --trace ${other}`), 2);
   assert.match(context.err.text, /hosts\.csv: can not be read/);
   for (const [name, text] of Object.entries<string>({ ...FILES }))
     await writeFile(path.join(other, name), text);
   await writeFile(path.join(other, 'load.csv'), 'time,guest,cores\n1,g1,lots\n');
   const again = new FakeContext();
-  assert.equal(await godwit(again, `sim --trace ${other}`), 2);
+  assert.equal(await godwit(again, `advise replay --trace ${other}`), 2);
   assert.match(
     again.err.text,
     /load\.csv:2: column 3 \(cores\): expected a number, 0 or more, got 'lots'/,
@@ -97,7 +103,7 @@ test('a history of nobody, of one host, and of guests that use what they cannot 
       for (const [name, text] of Object.entries<string>({ ...FILES, ...files }))
         await writeFile(path.join(other, name), text);
       const context = new FakeContext();
-      const exit = await godwit(context, `sim --trace ${other} --policy ${policy}`);
+      const exit = await godwit(context, `advise replay --trace ${other} --policy ${policy}`);
       return { exit, out: context.out.text, err: context.err.text };
     };
     const [hostHead = '', hostA = ''] = FILES['hosts.csv'].split('\n');
@@ -146,16 +152,16 @@ test('what a Prometheus answered takes the place of load.csv, and a mistake in i
       );
     await write('load.json', series('3'));
     const [json, table] = [new FakeContext(), new FakeContext()];
-    assert.equal(await godwit(json, `sim --trace ${other}`), 0);
-    assert.equal(await godwit(table, `sim --trace ${folder}`), 0);
+    assert.equal(await godwit(json, `advise replay --trace ${other}`), 0);
+    assert.equal(await godwit(table, `advise replay --trace ${folder}`), 0);
     assert.equal(json.out.text, table.out.text);
     await write('load.json', series('-3'));
     const wrong = new FakeContext();
-    assert.equal(await godwit(wrong, `sim --trace ${other}`), 2);
+    assert.equal(await godwit(wrong, `advise replay --trace ${other}`), 2);
     assert.match(wrong.err.text, /load\.json: line 1, column \d+: .*expected a number, 0 or more/);
     await write('load.csv', FILES['load.csv']);
     const both = new FakeContext();
-    assert.equal(await godwit(both, `sim --trace ${other}`), 2);
+    assert.equal(await godwit(both, `advise replay --trace ${other}`), 2);
     assert.match(both.err.text, /load\.csv and load\.json both exist/);
   } finally {
     await rm(other, { recursive: true });

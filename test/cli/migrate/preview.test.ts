@@ -2,12 +2,15 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { besideText, planText } from '../../../src/words/plan.ts';
 import { painter } from '../../../src/words/style.ts';
-import { ERRORS } from '../../../src/errors.ts';
+import { ERRORS, godwitError } from '../../../src/errors.ts';
+import type { AgentApi } from '../../../src/cli/connection/agent-set.ts';
+import { checkRequest, type CheckRequest } from '../../../src/protocol/public/check.ts';
 import {
   planRequest,
   type PlanAnswer,
   type PlanRequest,
 } from '../../../src/protocol/public/plan.ts';
+import { checked } from '../checked.ts';
 import { endpoint, FakeContext, godwit, guest, host, report } from '../fake.ts';
 import { plannedTo } from '../planned-move.ts';
 
@@ -28,10 +31,14 @@ function world() {
   return { asked, context };
 }
 
-describe('godwit plan', () => {
+describe('godwit migrate --dry-run', () => {
   test('asks with the flags of a migration, and shows what it rests on, the ranges and the advice', async () => {
     const { asked, context } = world();
-    assert.equal(await godwit(context, 'plan web1 --to b --mode hybrid'), 0, context.err.text);
+    assert.equal(
+      await godwit(context, 'migrate web1 --to b --dry-run --mode hybrid'),
+      0,
+      context.err.text,
+    );
     assert.deepEqual([asked[0]?.mode, asked[0]?.compare], ['hybrid', undefined]);
     const { text } = context.out;
     assert.match(text, /memory +1 GiB: 60 % zeros/);
@@ -73,7 +80,7 @@ describe('godwit plan', () => {
         },
       }),
     );
-    assert.equal(await godwit(context, 'plan web1 --to b'), 0, context.err.text);
+    assert.equal(await godwit(context, 'migrate web1 --to b --dry-run'), 0, context.err.text);
     const { text } = context.out;
     assert.match(text, /to disk0 +no reads, 90 writes \(p50 0\.6 ms, p99 7 ms\), in 2\.0 s/);
     assert.match(text, /disk0 writes p50 +0\.2 ms +0\.6 ms +1\.8 ms/);
@@ -81,22 +88,25 @@ describe('godwit plan', () => {
 
   test('shows other ways where they are asked for', async () => {
     const { asked, context } = world();
-    assert.equal(await godwit(context, 'plan web1 --to b --compare'), 0);
+    assert.equal(await godwit(context, 'migrate web1 --to b --dry-run --compare'), 0);
     assert.equal(asked[0]?.compare, true);
     assert.match(context.out.text, /precopy +native +4 x zstd +98 % +2\.4 s to 3\.8 s/);
   });
 
   test('exits with the code of the first refusal, and predicts nothing then', async () => {
     const { context } = world();
-    assert.equal(await godwit(context, 'plan web1 --to c'), ERRORS.GODWIT_NAME_IN_USE.exit);
+    assert.equal(
+      await godwit(context, 'migrate web1 --to c --dry-run'),
+      ERRORS.GODWIT_NAME_IN_USE.exit,
+    );
     assert.match(context.out.text, /it cannot move/);
     assert.match(context.err.text, /hint: Rename/);
   });
 
   test('needs a host', async () => {
     const { context } = world();
-    assert.equal(await godwit(context, 'plan web1'), 2);
-    assert.match(context.err.text, /godwit plan needs --to HOST/);
+    assert.equal(await godwit(context, 'migrate web1 --dry-run'), 2);
+    assert.match(context.err.text, /godwit migrate needs --to HOST/);
   });
 });
 
@@ -209,5 +219,59 @@ describe('a report after a plan', () => {
 
   test('says nothing where no plan was made', () => {
     assert.equal(besideText(report(), look), '');
+  });
+});
+
+describe('godwit migrate --to any --dry-run', () => {
+  function hosts(more: Partial<AgentApi> = {}) {
+    const asked: CheckRequest[] = [];
+    const context = new FakeContext(
+      endpoint('a', {
+        guests: async () => ({ guests: [guest('web1', 'a')] }),
+        hosts: async () => ({ hosts: [host('a'), host('beta')] }),
+        check: async ({ body }) => {
+          asked.push(checkRequest.parse(body));
+          return checked(['b', 'c']);
+        },
+        ...more,
+      }),
+    );
+    return { asked, context };
+  }
+  const line = 'migrate web1 --to any --dry-run';
+
+  test('asks for every host with the flags of a migration, and passes if one of them can take the guest', async () => {
+    const { asked, context } = hosts();
+    assert.equal(await godwit(context, `${line} --mode hybrid --map-network br0=br1`), 0);
+    assert.equal(asked[0]?.to, undefined);
+    assert.deepEqual([asked[0]?.mode, asked[0]?.networks], ['hybrid', { br0: 'br1' }]);
+    assert.match(context.out.text, /^HOST +VERDICT +WHY\nb .*warn .*user.*\nc .*refuse .*name/);
+    const nobody = hosts({ check: async () => checked(['c', 'd']) });
+    assert.equal(await godwit(nobody.context, line), ERRORS.GODWIT_NAME_IN_USE.exit);
+    assert.equal(nobody.context.err.text, '');
+  });
+
+  test('has no answer on a host without peers', async () => {
+    const { context } = hosts({ check: async () => checked([]) });
+    assert.equal(await godwit(context, line), 3);
+    assert.match(context.err.text, /`peers`/);
+  });
+
+  test('is refused without --dry-run before an agent is asked, and so is --compare', async () => {
+    for (const words of ['migrate web1 --to any', 'migrate web1 --to b --compare']) {
+      const context = new FakeContext();
+      assert.equal(await godwit(context, words), 2);
+      assert.match(context.err.text, /goes with --dry-run/);
+    }
+  });
+
+  test('a preview names the nearest host if there is none of that name', async () => {
+    const { context } = hosts({
+      plan: async () => {
+        throw godwitError('GODWIT_HOST_UNKNOWN', { host: 'bet' });
+      },
+    });
+    assert.equal(await godwit(context, 'migrate web1 --to bet --dry-run'), 3);
+    assert.match(context.err.text, /Did you mean beta/);
   });
 });

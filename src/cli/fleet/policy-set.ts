@@ -2,25 +2,16 @@ import { godwitError } from '../../errors.ts';
 import type { Policy } from '../../protocol/controller/policy.ts';
 import { defined } from '../../protocol/defined.ts';
 import { printJson } from '../context.ts';
-import { listLook } from '../lists.ts';
 import { namesIn } from './policies.ts';
-import { printable } from '../../words/style.ts';
-import { renderTable } from '../../words/table.ts';
-import type { policySpec } from './policy-specs.ts';
+import type { setSpec } from './policy-specs.ts';
 import type { Run } from '../verb.ts';
 import { atController } from './at-controller.ts';
 
-export const run: Run<typeof policySpec> = (input, context) =>
-  atController(input.flags.controller, input.connection, context, async (api) => {
+export const run: Run<typeof setSpec> = (input, context) =>
+  atController(input.connection, context, async (api) => {
     const { flags, json } = input;
     const { kind } = input.args;
     const { policies } = await api.policies();
-    if (kind === undefined) {
-      if (json) return printJson(context, { policies });
-      const head = ['POLICY', 'OF', 'MODE', 'SET BY', 'WHAT IT SAW LAST'];
-      context.out.write(renderTable(head, policies.map(rowOf), listLook(context, {})));
-      return;
-    }
     const params = { kind, scope: flags.group ?? 'fleet' };
     if (flags.remove === true) {
       const answer = await api.removePolicy({ params });
@@ -57,11 +48,3 @@ const keptOf = ({ bytesPerHour, residenceMs, rejectedMs }: Policy) => ({
   rejectedMs,
   ...defined({ bytesPerHour }),
 });
-
-const rowOf = ({ kind, scope, mode, setBy, look }: Policy): string[] => [
-  kind,
-  scope,
-  mode,
-  printable(setBy),
-  look === undefined ? 'it has not looked yet' : printable(look.words),
-];

@@ -15,7 +15,7 @@ import { printJson, type Context } from '../context.ts';
 import { tableLook } from '../render/paint.ts';
 import { printable } from '../../words/style.ts';
 import { renderTable } from '../../words/table.ts';
-import type { simSpec } from './policy-specs.ts';
+import type { replaySpec } from './policy-specs.ts';
 import type { Run } from '../verb.ts';
 
 /** A file is read whole; beyond this a shorter history is asked for. */
@@ -27,11 +27,11 @@ const POLICIES: Readonly<Record<'balance' | 'consolidate', (inventory: Inventory
 };
 
 /** Replays a recorded history under a policy, beside itself without any move. */
-export const run: Run<typeof simSpec> = (input, context) => {
+export const run: Run<typeof replaySpec> = (input, context) => {
   const { trace, policy = 'balance', html, trouble } = input.flags;
   const price = priceOf(input.flags.price);
   if (trace === undefined) {
-    throw godwitError('GODWIT_USAGE', { what: 'godwit sim needs --trace, a directory' });
+    throw godwitError('GODWIT_USAGE', { what: 'godwit advise replay needs --trace, a directory' });
   }
   const history = historyIn(trace);
   if (policy === 'rightsize') return propose(history, context, input.json);
