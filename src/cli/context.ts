@@ -19,6 +19,8 @@ export interface ConnectionFlags {
   readonly host?: string | undefined;
   readonly manager?: string | undefined;
   readonly controller?: string | undefined;
+  /** It is about one host: a controller that the environment or a context names is not asked. */
+  readonly atHost?: boolean;
   readonly context?: string | undefined;
   readonly cert?: string | undefined;
   readonly key?: string | undefined;

@@ -120,7 +120,7 @@ export function readInput({ verb, words, options }: Chosen): Input {
     else if (typeof given === 'string') flags[name] = read(name, flag, given);
     else if (flag.preset !== undefined) flags[name] = read(name, flag, flag.preset);
   }
-  const connection: Record<string, string> = {};
+  const connection: Record<string, string | boolean> = spec.uses === 'host' ? { atHost: true } : {};
   for (const name of Object.keys(connectionFlags(spec))) {
     const given = options[name];
     if (typeof given === 'string') connection[name] = given;

@@ -61,9 +61,10 @@ export interface Spec {
   readonly examples: readonly [string, ...string[]];
   /**
    * `agent`: it speaks to agents, at hand or through a controller, and gets --agent, --lab, --host, --manager, --controller,
-   * --context and the certificate flags. `controller`: it speaks to a controller alone, and gets those flags that choose one.
+   * --context and the certificate flags. `host`: the same without a controller, since it is about one host. `controller`: it
+   * speaks to a controller alone, and gets those flags that choose one.
    */
-  readonly uses?: 'agent' | 'controller';
+  readonly uses?: 'agent' | 'host' | 'controller';
   /** What --json prints, as a name in json-shapes.ts or in words; absent: the verb has no --json. */
   readonly json?: string;
 }
@@ -200,12 +201,21 @@ export const CONNECTION_FLAGS = {
       'speak to the agent of this vCenter or Hyper-V host, through the controller that keeps it',
   },
   ...CONTROLLER_FLAGS,
-} as const satisfies Record<keyof ConnectionFlags, Flag>;
+} as const satisfies Record<Exclude<keyof ConnectionFlags, 'atHost'>, Flag>;
 
 /** The connection flags of a verb. */
 export function connectionFlags({ uses }: Spec): Readonly<Record<string, Flag>> {
-  if (uses === undefined) return {};
-  return uses === 'agent' ? CONNECTION_FLAGS : CONTROLLER_FLAGS;
+  const { controller: _without, ...ofHost } = CONNECTION_FLAGS;
+  switch (uses) {
+    case undefined:
+      return {};
+    case 'agent':
+      return CONNECTION_FLAGS;
+    case 'host':
+      return ofHost;
+    case 'controller':
+      return CONTROLLER_FLAGS;
+  }
 }
 
 /** Every flag of a verb: its own, then --json and -v, then those of the connection. */

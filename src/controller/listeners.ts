@@ -10,6 +10,11 @@ import { SendQueues } from '../rpc/send-queues.ts';
 import { serve, type Handlers } from '../rpc/server.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import { Vanished } from '../rpc/vanished-peers.ts';
+import {
+  hostAgentContract,
+  hostAgentHandlers,
+  type HostAgentDependencies,
+} from './api/host-agents.ts';
 import type { Audit } from './audit/audit.ts';
 import type { ControllerConfig } from './config.ts';
 import { managerAgentContract, managerAgentHandlers } from './managers/agent-routes.ts';
@@ -31,7 +36,8 @@ const PAGES = import.meta.filename.endsWith('.ts')
   ? path.resolve(import.meta.dirname, '../../dist/web')
   : path.resolve(import.meta.dirname, '../web');
 
-export interface ListenerDependencies extends Omit<WhoDependencies, 'origin' | 'sessions'> {
+export interface ListenerDependencies
+  extends Omit<WhoDependencies, 'origin' | 'sessions'>, HostAgentDependencies {
   readonly sessions: Sessions;
   readonly config: ControllerConfig;
   readonly credentials: Credentials;
@@ -57,10 +63,12 @@ export interface Listeners {
   close(): Promise<void>;
 }
 
-const CONTRACT = { ...controllerContract, ...managerAgentContract };
+const CONTRACT = { ...controllerContract, ...managerAgentContract, ...hostAgentContract };
 
-function allHandlers({ handlers, managers }: ListenerDependencies): Handlers<typeof CONTRACT> {
-  return { ...handlers, ...managerAgentHandlers((manager) => managers.agentOf(manager)) };
+function allHandlers(deps: ListenerDependencies): Handlers<typeof CONTRACT> {
+  const { handlers, managers } = deps;
+  const ofManagers = managerAgentHandlers((manager) => managers.agentOf(manager));
+  return { ...handlers, ...ofManagers, ...hostAgentHandlers(deps) };
 }
 
 /** Opens all of them, or none. */

@@ -55,7 +55,7 @@ export const labelRoutes = {
     method: 'PUT',
     path: '/v1/guests/:guest/labels',
     summary: 'Give a guest labels and take some away; it keeps them when it moves',
-    access: 'operator',
+    access: 'orders',
     answerBytes: LARGE_BYTES,
     params: z.object({ guest: guestName }),
     body: labelsChange,

@@ -25,6 +25,8 @@ const RIGHTS = {
     'closeHost',
     'openHost',
   ],
+  // It passes on what an operator decides about one guest.
+  passedOn: ['resolve', 'labelGuest', 'moveDisk', 'cancelDiskMove'],
   // It learns who belongs to the fleet, and renews its own certificate.
   fleet: ['newerList', 'renew'],
 };

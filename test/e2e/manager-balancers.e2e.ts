@@ -29,8 +29,8 @@ async function checked(): Promise<string> {
   const { host } = (await vcenter.guests())[GUEST] ?? assert.fail();
   const to = host === 'DC0_C0_H0' ? 'dc0-c0-h1' : 'dc0-c0-h0';
   const { out, err } = await agent('migrate', GUEST, '--to', to, '--dry-run', '--json');
-  const { host } = planAnswer.parse(JSON.parse(out));
-  const found = host.checks.find(({ name }) => name === 'balancer');
+  const { host: planned } = planAnswer.parse(JSON.parse(out));
+  const found = planned.checks.find(({ name }) => name === 'balancer');
   return found?.evidence ?? assert.fail(out + err);
 }
 

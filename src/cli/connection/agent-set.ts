@@ -17,7 +17,19 @@ export interface AgentSet {
   readonly endpoints: readonly [Endpoint, ...Endpoint[]];
   /** Another host's agent, where we have a certificate to speak to it with. */
   reach?(host: string, address: string): Endpoint;
+  /** Who knows of all hosts, if a controller is asked. */
+  readonly directory?: Directory;
   close(): void;
+}
+
+/** A controller that finds guests and migrations for the command line. */
+export interface Directory {
+  /** The agents of all hosts that have a guest of this name; a guest that moves is at its source. */
+  homes(guest: string): Promise<readonly Endpoint[]>;
+  /** The agent of a migration's source; undefined if the controller does not know the migration. */
+  source(migration: string): Promise<Endpoint | undefined>;
+  /** The id of the newest migration under way, of all or of one guest; undefined if none is known. */
+  underWay(guest?: string): Promise<string | undefined>;
 }
 
 /** The answer of the first agent that answers; the last one's error when none does. */
@@ -41,6 +53,7 @@ export async function askAny<T>(
 /** The agent of another host, as the agents that we speak to know it; undefined when we cannot speak to it. */
 export async function reachHost(fleet: AgentSet, host: string): Promise<Endpoint | undefined> {
   if (fleet.reach === undefined) return undefined;
+  if (fleet.directory !== undefined) return fleet.reach(host, '');
   const { hosts } = await askAny(fleet, ({ api }) => api.hosts());
   const address = hosts.find((each) => each.name === host)?.address;
   return address === undefined ? undefined : fleet.reach(host, address);

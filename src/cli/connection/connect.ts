@@ -7,6 +7,7 @@ import { didYouMean } from '../../protocol/nearest.ts';
 import { client } from '../../rpc/client.ts';
 import type { Transport } from '../../rpc/transport.ts';
 import type { Endpoint, AgentSet } from './agent-set.ts';
+import { agentsOf } from './controller-agents.ts';
 import { controllerNamed, transportTo } from './controller-place.ts';
 import { credentials, namedAgent, usage } from './credentials.ts';
 import { chosenContext, type ChosenContext } from './fleet-contexts.ts';
@@ -24,9 +25,10 @@ interface Candidate {
 }
 
 /**
- * The agents to speak to, the first of these that is there: --agent, --lab or --host, --manager, --context, GODWIT_AGENT,
- * GODWIT_LAB, the context in use (its controller's managers, where it names nobody else), this host's own agent, the lab called `lab`, the only lab that is up. An own agent
- * that does not answer is an error, so that nobody works on a lab's guests who meant this host's.
+ * The agents to speak to, the first of these that is there: --agent, --lab or --host, --manager, --controller, --context,
+ * GODWIT_CONTROLLER, GODWIT_AGENT, GODWIT_LAB, the context in use, this host's own agent, the lab called `lab`, the only lab
+ * that is up. A controller passes on what its hosts and managers are asked. An own agent that does not answer is an error,
+ * so that nobody works on a lab's guests who meant this host's.
  * Throws GODWIT_USAGE, GODWIT_LAB_UNKNOWN, GODWIT_HOST_UNKNOWN, GODWIT_CONFIG or GODWIT_UNREACHABLE.
  */
 export async function connect(
@@ -34,6 +36,8 @@ export async function connect(
   env: Env,
   own: OwnPlaces = OWN_PLACES,
 ): Promise<AgentSet> {
+  const controller = controllerNamed(flags, env);
+  if (controller !== undefined && !hasNearer(flags, env)) return agentsOf(controller, flags, env);
   const opened: { close(): void }[] = [];
   const open = ({ label, transport }: Candidate): Endpoint => {
     const agent = client(agentContract, transport);
@@ -55,6 +59,14 @@ export async function connect(
   const reach = (host: string, address: string): Endpoint =>
     open({ label: host, transport: { credentials: shown, address, expectedName: host } });
   return { ...fleet, reach };
+}
+
+/** A context that names a controller and an agent or a lab, too, means those for what agents do. */
+function hasNearer(flags: ConnectionFlags, env: Env): boolean {
+  if (flags.controller !== undefined) return false;
+  if (flags.context === undefined && env['GODWIT_CONTROLLER']) return false;
+  const chosen = chosenContext(flags, env);
+  return (chosen?.agent ?? chosen?.lab) !== undefined;
 }
 
 /** Over a unix socket nobody needs a certificate, so that one is shown to others only where it was given. */
@@ -80,7 +92,7 @@ async function findCandidates(
   const chosen = chosenContext(flags, env);
   const { isTyped = false } = chosen ?? {};
   if (flags.host !== undefined) {
-    if (chosen !== undefined && isTyped && chosen.lab === undefined) throw lacks(chosen, 'lab');
+    if (chosen !== undefined && isTyped && chosen.lab === undefined) throw lacksLab(chosen);
     const named = isTyped ? undefined : env['GODWIT_LAB'];
     return labCandidates(named || (chosen?.lab ?? DEFAULT_LAB), flags.host);
   }
@@ -90,12 +102,6 @@ async function findCandidates(
   if (chosen?.agent !== undefined)
     return [agentPlace(`the agent of the context ${chosen.name}`, chosen.agent, flags, env)];
   if (chosen?.lab !== undefined) return labCandidates(chosen.lab, undefined);
-  // With a fleet's controller alone, nobody means whatever agent happens to be near.
-  if (chosen?.controller !== undefined) {
-    const agents = await managersOf(chosen.controller, flags, env);
-    if (agents.length > 0) return agents;
-    throw lacks(chosen, 'agent');
-  }
   const unix = ownSocket(own);
   if (unix !== undefined)
     return [{ label: 'this host', transport: { unix, peer: "this host's agent" } }];
@@ -113,7 +119,7 @@ async function managerCandidate(
   flags: ConnectionFlags,
   env: Env,
 ): Promise<Candidate> {
-  const where = controllerNamed({ ...flags, manager: undefined }, env);
+  const where = controllerNamed({ ...flags, manager: undefined, atHost: false }, env);
   if (where === undefined) {
     throw usage(
       `--manager ${manager.slice(0, 80)} needs the controller that keeps it`,
@@ -219,11 +225,10 @@ function httpsPlace(what: string, where: string, flags: ConnectionFlags, env: En
   return { label: name, transport: { address, credentials: shown, expectedName: name } };
 }
 
-/** A context that does not say what is needed. */
-function lacks({ name }: ChosenContext, what: 'agent' | 'lab'): Error {
-  const place = what === 'lab' ? '--lab NAME' : '--agent https://HOST:PORT';
+/** --host is for labs, and the context names none. */
+function lacksLab({ name }: ChosenContext): Error {
   return usage(
-    `the context ${name} names no ${what}`,
-    `Give ${place}, or have the context name it: \`godwit context set ${name} ${place}\`.`,
+    `the context ${name} names no lab`,
+    `Give --lab NAME, or have the context name it: \`godwit context set ${name} --lab NAME\`.`,
   );
 }

@@ -14,7 +14,8 @@ const CONTROLLER_PORT = 7444;
  * GODWIT_USAGE if an agent is named, too.
  */
 export function controllerNamed(flags: ConnectionFlags, env: Context['env']): string | undefined {
-  const { agent, lab, host, manager, context, controller } = flags;
+  const { agent, lab, host, manager, context, controller, atHost = false } = flags;
+  if (atHost) return undefined;
   if (controller !== undefined) {
     const other = Object.entries({ agent, lab, host }).find(([, value]) => value !== undefined);
     if (other === undefined) return controller;

@@ -28,7 +28,7 @@ const cacheStatusSpec = spec({
   summary: 'show the cache of each host, with the files that it has indexed',
   flags: { on },
   examples: ['cache status', 'cache status --on b'],
-  uses: 'agent',
+  uses: 'host',
   json: '{ hosts: [{ host, directory, bytes, mostBytes, scope, unusable?, pages, seeds: [{ file, pages, changed }], guests }] }',
 });
 
@@ -71,7 +71,7 @@ const cacheSeedSpec = spec({
     'cache seed /var/lib/images/debian-13.raw --guest web1',
     'cache seed /boot/vmlinuz --on b',
   ],
-  uses: 'agent',
+  uses: 'host',
   json: '{ host, file, pages }',
 });
 
@@ -102,7 +102,7 @@ const cachePruneSpec = spec({
     to: { kind: 'bytes', summary: 'the size to keep at most; 0 drops everything', preset: '0' },
   },
   examples: ['cache prune --to 256M', 'cache prune --on b'],
-  uses: 'agent',
+  uses: 'host',
   json: '{ host, freedBytes, bytes }',
 });
 

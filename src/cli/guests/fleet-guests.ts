@@ -9,6 +9,7 @@ import {
   askAll,
   incomplete,
   type AgentSet,
+  type Directory,
   type Endpoint,
   type Reported,
 } from '../connection/agent-set.ts';
@@ -57,6 +58,7 @@ export interface FoundGuest {
  */
 export async function findGuest(fleet: AgentSet, name: string): Promise<FoundGuest> {
   if (!guestName.safeParse(name).success) throw unknownGuest(name, await allGuests(fleet), fleet);
+  if (fleet.directory !== undefined) return atController(fleet.directory, name);
   const homes = new Map<GuestInfo, Endpoint>();
   const asked = await Promise.allSettled([
     askAll(fleet, (endpoint, scope) => guestsOf(endpoint, scope, { name })),
@@ -86,6 +88,17 @@ export async function findGuest(fleet: AgentSet, name: string): Promise<FoundGue
     incomplete(`the search for ${name}`, missing) ??
     unknownGuest(name, await allGuests(fleet), fleet)
   );
+}
+
+/** As its own host reports it, which the controller knows. */
+async function atController(directory: Directory, name: string): Promise<FoundGuest> {
+  const [home, ...namesakes] = await directory.homes(name);
+  if (home === undefined) {
+    const facts = { guest: name.slice(0, 80), host: 'any host of the controller' };
+    throw godwitError('GODWIT_GUEST_UNKNOWN', facts, { hint: '`godwit guests` lists all.' });
+  }
+  const guest = await home.api.guest({ params: { guest: name } });
+  return { guest, home, namesakesAt: namesakes.map(({ label }) => label), missing: [] };
 }
 
 /** A copy that waits for its memory is none, nor is the other end of one migration, also where a build reports no `moving`. */

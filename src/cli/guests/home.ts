@@ -20,7 +20,7 @@ export async function askAtHome<T>(
   ask: (endpoint: Endpoint) => Promise<T>,
 ): Promise<T> {
   const [only, ...others] = fleet.endpoints;
-  if (others.length === 0) {
+  if (others.length === 0 && fleet.directory === undefined) {
     try {
       return await ask(only);
     } catch (error) {

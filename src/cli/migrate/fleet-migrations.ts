@@ -50,10 +50,13 @@ export async function newestMigration(
  * the nearest id; GODWIT_INCOMPLETE where a host that does not answer may have had a part in it.
  */
 export async function findMigration(fleet: AgentSet, id: string): Promise<FoundMigration> {
+  const source = await fleet.directory?.source(id);
   const asked = await Promise.allSettled(
-    fleet.endpoints.map(async (endpoint): Promise<FoundMigration> => {
-      return { summary: await endpoint.api.migration({ params: { id } }), endpoint };
-    }),
+    (source === undefined ? fleet.endpoints : [source]).map(
+      async (endpoint): Promise<FoundMigration> => {
+        return { summary: await endpoint.api.migration({ params: { id } }), endpoint };
+      },
+    ),
   );
   const known = asked.filter((each) => each.status === 'fulfilled').map(({ value }) => value);
   const best = known.find(({ summary }) => summary.side === 'source') ?? known[0];

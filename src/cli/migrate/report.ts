@@ -15,10 +15,12 @@ export const run: Run<typeof reportSpec> = async (input, context) => {
   const where = controllerNamed(input.connection, context.env);
   const { id } = input.args;
   if (where !== undefined) {
-    if (id === undefined) throw noId();
-    const report = await withController(where, input.connection, context.env, (api) =>
-      keptReport(api, id),
-    );
+    const report = await withController(where, input.connection, context.env, async (api) => {
+      const newest = async () => (await api.migrations({ query: { limit: 1 } })).migrations[0]?.id;
+      const wanted = id ?? (await newest());
+      if (wanted === undefined) throw noneYet();
+      return keptReport(api, wanted);
+    });
     return show(report, input, context);
   }
   const fleet = await context.connect(input.connection);
@@ -32,11 +34,6 @@ export const run: Run<typeof reportSpec> = async (input, context) => {
     fleet.close();
   }
 };
-
-function noId(): Error {
-  const what = 'a controller is asked for a report by its id';
-  return godwitError('GODWIT_USAGE', { what }, { hint: '`godwit history` lists what it keeps.' });
-}
 
 function noneYet(): Error {
   const hint = '`godwit migrate GUEST --to HOST` begins one.';

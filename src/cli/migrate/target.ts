@@ -21,6 +21,8 @@ export const isUnderWay = ({ phase }: MigrationSummary): boolean => !isEnd(phase
 /** The id of a migration: the word itself, or the id of the guest's migration that is under way; undefined if none is. */
 export async function underWayId(fleet: AgentSet, word: string): Promise<string | undefined> {
   if (kindOf(word) === 'migration') return word;
+  const known = await fleet.directory?.underWay(word);
+  if (known !== undefined) return known;
   const isWanted = (each: MigrationSummary): boolean => each.guest === word && isUnderWay(each);
   return (await newestMigration(fleet, isWanted))?.id;
 }

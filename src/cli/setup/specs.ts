@@ -116,7 +116,7 @@ export const reloadSpec = spec({
     dryRun: { kind: 'switch', summary: 'show the changes without applying them' },
   },
   examples: ['reload --dry-run', 'reload'],
-  uses: 'agent',
+  uses: 'host',
   json: 'reloaded',
 });
 
@@ -197,7 +197,7 @@ export const doctorSpec = spec({
     'doctor --leftovers',
     'doctor --leftovers --clear',
   ],
-  uses: 'agent',
+  uses: 'host',
   json: 'doctor (with --leftovers: leftovers)',
 });
 

@@ -17,7 +17,7 @@ import { MigrationStreams } from '../history/relay.ts';
 import { staysOf } from '../history/stays.ts';
 import { Migrations, type ListedMigration } from '../store/migrations.ts';
 import type { Store } from '../store/store.ts';
-import { nextEpoch } from '../store/request-rows.ts';
+import { orderFor } from './host-agents.ts';
 import type { Clock } from '../../clock.ts';
 import { CostlyAnswers } from './costly.ts';
 
@@ -186,9 +186,9 @@ async function orderOf(
           .select('epoch')
           .where('request_id', '=', request)
           .executeTakeFirst();
-  if (request !== null && claim !== undefined) return { order: request, epoch: String(claim.epoch) };
-  const epoch = await store.transaction((db) => nextEpoch(db));
-  return { order: id.replace(/^m-/, 'r-'), epoch: String(epoch) };
+  if (request !== null && claim !== undefined)
+    return { order: request, epoch: String(claim.epoch) };
+  return orderFor(store, id);
 }
 
 async function readGuestHistory(

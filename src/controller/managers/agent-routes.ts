@@ -11,11 +11,11 @@ import type { Call, Handlers } from '../../rpc/server.ts';
  * knows who asks, and keeps what was asked.
  */
 
-type AnyCall = Call<Route> & { readonly params: Readonly<Record<string, string>> };
+export type AnyCall = Call<Route> & { readonly params: Readonly<Record<string, string>> };
 type AnyApi = Readonly<Record<string, (input: object, options: object) => unknown>>;
 
 /** A check asks the manager itself, which takes its time. */
-const ANSWER_MS = 180_000;
+export const ANSWER_MS = 180_000;
 /** Routes for other parts of Godwit and for strangers are not passed on. */
 const ASKED_BY_PEOPLE: ReadonlySet<Access> = new Set(['viewer', 'orders', 'operator']);
 /** Besides the errors of the agent's own route: which manager, whether its agent answers, and the audit log. */
@@ -25,23 +25,29 @@ const OF_PASSING_ON = [
   'GODWIT_STORE',
 ] as const satisfies ErrorCode[];
 
-const asked = Object.entries<Route>(agentContract).filter(([, { access }]) =>
-  ASKED_BY_PEOPLE.has(access),
-);
+export const asked: readonly (readonly [string, Route])[] = Object.entries<Route>(
+  agentContract,
+).filter(([, { access }]) => ASKED_BY_PEOPLE.has(access));
 
 export const managerAgentContract: Contract = Object.fromEntries(
-  asked.map(([key, route]) => [`manager.${key}`, passedOnRoute(route)]),
+  asked.map(([key, route]) => [`manager.${key}`, passedOnRoute(route, '/v1/managers', 'manager')]),
 );
 
-function passedOnRoute(route: Route): Route {
+/** A route to the agents of whatever lies below `folder`; `whose`: the parameter that names which one is asked. */
+export function passedOnRoute(
+  route: Route,
+  folder: string,
+  whose: string,
+  further: readonly ErrorCode[] = OF_PASSING_ON,
+): Route {
   const { access, errors, params, path } = route;
   return {
     ...route,
-    path: `/v1/managers/:manager/agent${path}`,
-    params: params.extend({ manager: hostName }),
-    // Another controller has no orders for this one's managers.
+    path: `${folder}/:${whose}/agent${path}`,
+    params: params.extend({ [whose]: hostName }),
+    // Another controller has no orders for what this one passes on.
     access: access === 'orders' ? 'operator' : access,
-    ...(errors === undefined ? {} : { errors: [...errors, ...OF_PASSING_ON] }),
+    ...(errors === undefined ? {} : { errors: [...errors, ...further] }),
   };
 }
 
@@ -54,19 +60,7 @@ export function managerAgentHandlers(
       `manager.${key}`,
       (call: AnyCall) => {
         const { manager = '', ...params } = call.params;
-        const query = z.record(z.string(), z.unknown()).parse(call.query);
-        // Nobody but this controller has a claim on a request.
-        if (query['order'] !== undefined || query['epoch'] !== undefined)
-          throw godwitError('GODWIT_USAGE', {
-            what: 'only a controller names a request and an epoch',
-          });
-        const { lastEventId: after } = call;
-        const input = {
-          params,
-          query:
-            after === undefined || !('after' in route.query.shape) ? query : { ...query, after },
-          body: call.body,
-        };
+        const input = inputOf(call, params, route);
         const agent = agentOf(manager);
         return route.stream
           ? passedOn(agent, key, input, call.signal)
@@ -74,6 +68,16 @@ export function managerAgentHandlers(
       },
     ]),
   ) as unknown as Handlers<Contract>;
+}
+
+/** What is asked of the agent. GODWIT_USAGE: nobody but this controller has a claim on a request. */
+export function inputOf(call: AnyCall, params: Readonly<Record<string, string>>, route: Route) {
+  const query = z.record(z.string(), z.unknown()).parse(call.query);
+  if (query['order'] !== undefined || query['epoch'] !== undefined)
+    throw godwitError('GODWIT_USAGE', { what: 'only a controller names a request and an epoch' });
+  const { lastEventId: after } = call;
+  const takesAfter = after !== undefined && 'after' in route.query.shape;
+  return { params, query: takesAfter ? { ...query, after } : query, body: call.body };
 }
 
 type Agent = Client<typeof agentContract>;
@@ -95,7 +99,7 @@ async function* passedOn(agent: Agent, key: string, input: object, signal: Abort
   }
 }
 
-function callOf({ api }: Agent, key: string): AnyApi[string] {
+export function callOf({ api }: Pick<Agent, 'api'>, key: string): AnyApi[string] {
   const found = (api as unknown as AnyApi)[key];
   if (found === undefined) throw new Error(`an agent answers no ${key}`);
   return found;

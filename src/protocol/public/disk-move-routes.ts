@@ -13,7 +13,7 @@ export const diskMoveRoutes = {
     method: 'POST',
     path: '/v1/moves',
     summary: 'Start moving a disk of a guest of this host to another place of this host',
-    access: 'operator',
+    access: 'orders',
     body: diskMoveRequest,
     response: z.object({ id: diskMoveId }),
     errors: [
@@ -58,7 +58,7 @@ export const diskMoveRoutes = {
     method: 'POST',
     path: '/v1/moves/:id/cancel',
     summary: 'Ask to leave a disk where it was; says at once what will happen',
-    access: 'operator',
+    access: 'orders',
     params: byId,
     response: z.object({ accepted: z.boolean(), what: shortText }),
     errors: ['GODWIT_DISK_MOVE_UNKNOWN', 'GODWIT_JOURNAL'],

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { namedAgent } from '../../../src/cli/connection/credentials.ts';
 import { connect } from '../../../src/cli/connection/connect.ts';
 import { writeContexts, type FleetContext } from '../../../src/cli/connection/fleet-contexts.ts';
 import type { ConnectionFlags } from '../../../src/cli/context.ts';
@@ -209,13 +210,20 @@ describe('connect', () => {
     assert.deepEqual(await labels({ agent: 'https://b@[fd00::1]:7443' }, env), ['b']);
   });
 
-  test('wants a name, a port and a certificate for https', async () => {
+  test('an address without a port has the usual one, and port 443 only if it is typed', () => {
+    assert.equal(namedAgent('https://rack1').address, 'rack1:7443');
+    assert.equal(namedAgent('https://c@[fd00::1]', '--controller', 7444).address, '[fd00::1]:7444');
+    assert.equal(namedAgent('https://rack1:443').address, 'rack1:443');
+    assert.equal(namedAgent('https://rack1:8443/').address, 'rack1:8443');
+  });
+
+  test('wants a name and a certificate for https', async () => {
     await refuses(
       { agent: 'https://10.0.0.2:7443' },
       'GODWIT_USAGE',
       /https:\/\/NAME@10\.0\.0\.2:7443/,
     );
-    await refuses({ agent: 'https://rack1' }, 'GODWIT_USAGE', /is not https:\/\/host:port/);
+    await refuses({ agent: 'https://' }, 'GODWIT_USAGE', /is not https:\/\/host:port/);
     await refuses({ agent: 'http://rack1:1' }, 'GODWIT_USAGE', /unix socket/);
     await refuses({ agent: 'https://rack1:7443' }, 'GODWIT_USAGE', /needs --ca/);
     const missing = path.join(folder, 'gone.crt');

@@ -68,10 +68,14 @@ test('hosts and guests of a whole fleet are listed by a controller, over its soc
 describe('a controller', () => {
   test('of the environment is not asked where an agent or a lab is named', () => {
     const env = { GODWIT_CONTROLLER: '/c.sock' };
-    assert.equal(controllerNamed(undefined, {}, env), '/c.sock');
-    assert.equal(controllerNamed(undefined, { lab: 'lab' }, env), undefined);
-    assert.equal(controllerNamed('/d.sock', { lab: 'lab' }, env), '/d.sock');
-    assert.equal(controllerNamed(undefined, {}, { GODWIT_CONTROLLER: '' }), undefined);
+    assert.equal(controllerNamed({}, env), '/c.sock');
+    assert.equal(controllerNamed({ lab: 'lab' }, env), undefined);
+    assert.throws(
+      () => controllerNamed({ controller: '/d.sock', lab: 'lab' }, env),
+      /--lab are both/,
+    );
+    assert.equal(controllerNamed({ atHost: true }, env), undefined);
+    assert.equal(controllerNamed({}, { GODWIT_CONTROLLER: '' }), undefined);
   });
 
   test('that is not there, or no address, is reported', async () => {

@@ -59,7 +59,7 @@ test('a drain is shown, asked for, followed by its id, cancelled and ended by wo
   assert.equal(none.exit, 3, none.out);
   assert.match(none.err, /no request of kind drain for b/);
   // Nobody may come to it yet: the list says so, until it is opened.
-  assert.match((await run('hosts')).out, /^a +up, closed .*since .* for w-\w+.*godwit undrain a/m);
+  assert.match((await run('hosts')).out, /^a +up, closed .*since .* for r-\w+.*godwit undrain a/m);
   const closed = JSON.parse((await run('hosts --json')).out) as Closed;
   assert.deepEqual(
     closed.hosts.map(({ name, closed: by }) => [name, by?.request]),

@@ -29,7 +29,7 @@ test('a history is replayed, beside itself, and the report is written', async ()
   assert.match(await readFile(page, 'utf8'), /^<!doctype html>/);
 });
 
-test('--json prints what docs/json.md shows', async () => {
+test('--json prints what docs/cli.md shows', async () => {
   for (const policy of ['consolidate', 'rightsize']) {
     const context = new FakeContext();
     assert.equal(
