@@ -34,8 +34,22 @@ export function overviewOf(hosts: number, guestsOfEach: number): Overview {
   return { at: at(0), hosts: all, guests };
 }
 
+const OWN_PROBLEMS = [
+  {
+    about: 'disk',
+    severity: 'warn',
+    words: 'the disk of /var/lib/godwit-controller is almost full: 900 MiB of 100 GiB are free',
+    hint: 'Free room there. A controller with a full disk accepts no request; migrations continue.',
+  },
+];
+
 /** What a path is answered; undefined: nothing stands there. Each answer is one that the contract allows. */
-export function answerTo(path: string, fleet: Overview, method = 'GET'): unknown {
+export function answerTo(
+  path: string,
+  fleet: Overview,
+  method = 'GET',
+  query = new URLSearchParams(),
+): unknown {
   const { hosts } = fleet;
   const [, , part = '', id = '', more = ''] = path.split('/');
   const responses = controllerContract;
@@ -46,6 +60,8 @@ export function answerTo(path: string, fleet: Overview, method = 'GET'): unknown
         role: 'admin',
         methods: { token: true },
       });
+    case 'problems':
+      return responses.ownProblems.response.parse({ controller: 'one', problems: OWN_PROBLEMS });
     case 'overview':
       return fleet;
     case 'requests':
@@ -71,9 +87,15 @@ export function answerTo(path: string, fleet: Overview, method = 'GET'): unknown
     case 'audit':
       return responses.audit.response.parse({ entries: auditEntries() });
     case 'proposals':
-      return responses.proposals.response.parse({ proposals: proposals() });
+      return responses.proposals.response.parse({
+        proposals: proposals().filter(({ state }) => (query.get('state') ?? state) === state),
+      });
     case 'policies':
       return responses.policies.response.parse({ policies: policies() });
+    case 'guests':
+      return responses.guests.response.parse({ guests: fleetGuests(fleet, query) });
+    case 'guests/:/samples':
+      return responses.guestSamples.response.parse({ points: guestLoad(query.get('span')) });
     case 'guests/:/history':
       return responses.guestHistory.response.parse({ guest: id, isPart: false, stays: stays() });
     case 'guests/:':
@@ -119,6 +141,38 @@ function stays() {
   ];
 }
 
+const MAX_LISTED = 100;
+const LABELS = [{ 'godwit/priority': '2', team: 'shop' }, { team: 'db' }, {}, { team: 'ci' }];
+
+function fleetGuests({ hosts, guests }: Overview, query: URLSearchParams) {
+  const find = query.get('find') ?? '';
+  const asked = guests.filter(([name]) => name.includes(find)).slice(0, MAX_LISTED);
+  const all = asked.map(([name, place, memoryBytes, state], index) => ({
+    name,
+    state,
+    host: hosts[place]?.[0] ?? '',
+    driver: 'qemu',
+    hostState: hosts[place]?.[1] ?? 'up',
+    hostSince: at(9000),
+    memoryBytes: memoryBytes ?? 0,
+    vcpus: 4,
+    labels: LABELS[index % LABELS.length] ?? {},
+    ...(index % 9 === 4 ? { unmovable: ['device usb0 is passed through to the guest'] } : {}),
+    ...(hosts[place]?.[1] === 'up' ? { load: { cores: 4 * dice(index), residentBytes: GIB } } : {}),
+  }));
+  const host = query.get('host') ?? '';
+  return all.filter((each) => host === '' || each.host === host);
+}
+
+/** A point for each five minutes, or for each hour. */
+function guestLoad(span: string | null) {
+  const [everyMinutes, count] = span === 'hour' ? [60, 168] : [5, 36];
+  return Array.from({ length: count }, (_, index) => ({
+    at: at((count - index) * everyMinutes),
+    cores: 1.2 + Math.sin(index / 5) + 0.4 * dice(index),
+  }));
+}
+
 function guestDetail(name: string, host: string) {
   return {
     name,
@@ -129,6 +183,7 @@ function guestDetail(name: string, host: string) {
     hostSince: at(9000),
     memoryBytes: 8 * GIB,
     vcpus: 4,
+    load: { cores: 1.4, residentBytes: 7 * GIB },
     info: {
       name,
       host,

@@ -20,7 +20,8 @@ const PAGES: Readonly<Record<string, readonly [path: string, there: string]>> = 
   drain: [`/requests/${REQUEST_ID}`, 'table'],
   roll: [`/requests/${ROLL_ID}`, '.facts'],
   requests: ['/requests', '.request'],
-  compare: [`/requests/new?kind=migration&guest=${GUEST}`, 'text=Measure and compare'],
+  compare: [`/requests/new?kind=migration&guest=${GUEST}`, 'text=Measure again'],
+  guests: ['/guests', 'table'],
   guest: [`/guests/${GUEST}`, '.story'],
   insight: ['/insight', 'table'],
   proposals: ['/proposals', 'article'],
@@ -61,7 +62,6 @@ async function picture(look: { colorScheme: 'light' | 'dark'; width: number }): 
     await page.locator(there).first().waitFor();
     if (name === 'migration') await page.waitForTimeout(LIVE_MS);
     if (name === 'compare') {
-      await page.getByRole('button', { name: 'Measure and compare' }).click();
       await page.getByRole('button', { name: 'Choose hybrid' }).waitFor();
     }
     await page.evaluate('document.fonts.ready');

@@ -40,7 +40,7 @@ export async function serveMadeUp(
   const zipped = gzipSync(JSON.stringify(overview));
   const server = createServer((request, response) => {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
-    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
     if (!pathname.startsWith('/v1/')) return void files.answer(request, response, STALL_MS);
     if (pathname === '/v1/events') {
       const everyMs = eventsPerS === 0 ? STEP_MS : 1000 / eventsPerS;
@@ -48,7 +48,7 @@ export async function serveMadeUp(
     }
     if (pathname.endsWith('/progress')) return streamed(response, stepsOfMigration(), STEP_MS);
     if (pathname === '/v1/overview') return send(request, response, zipped);
-    const found = answerTo(pathname, overview, request.method);
+    const found = answerTo(pathname, overview, request.method, searchParams);
     if (found !== undefined) return send(request, response, gzipSync(JSON.stringify(found)));
     response.writeHead(404, { 'content-type': 'application/problem+json' });
     response.end(

@@ -19,6 +19,7 @@ import { controllerPkiDir, databaseOf, type ControllerConfig } from './config.ts
 import { openListeners } from './listeners.ts';
 import { AgentClients, reached } from './engine/agent-clients.ts';
 import { HealthWatch, type HealthWatchDependencies } from './health/watch.ts';
+import { OwnWatch } from './health/own-watch.ts';
 import { History } from './history/history.ts';
 import { Metrics } from './metrics.ts';
 import { Inventory } from './inventory/inventory.ts';
@@ -66,15 +67,16 @@ export async function startController(options: ControllerOptions): Promise<Runni
   makePrivateDir(config.stateDir);
   const fleet = fleetOf(config, clock);
   const credentials = ownCredentials(config, fleet);
-  const store = await openStore(databaseOf(config), log);
+  const database = databaseOf(config);
+  const store = await openStore(database, log);
   try {
-    const refusals = new Refusals(clock);
-    const listening = { log, refusals };
+    const listening = { log, refusals: new Refusals(clock) };
     const owner = { id: randomUUID(), name: config.name };
     const socketOf = socketsIn(config);
     const agents = agentsOf({ credentials, socketOf }, (host) => inventory.placeOf(host));
-    const metrics = new Metrics({ store, clock, power: config.power });
     const common = { store, clock, log };
+    const own = new OwnWatch({ ...common, ...config, database, credentials, fleet });
+    const metrics = new Metrics({ ...common, ...config, own });
     const traces = await tracesOf(config, common);
     const history = new History({
       ...common,
@@ -89,25 +91,24 @@ export async function startController(options: ControllerOptions): Promise<Runni
       },
     });
     const managed = managedHosts(history, log, clock);
-    const { power, policies } = config;
+    const { power, policies, stateDir } = config;
     const followed = { migrations: history, managed, power, lookMs: policies.lookMs };
     const following = { ...common, fleet, credentials, owner, ...followed };
     const inventory: Inventory = new Inventory(following);
-    const places = { stateDir: config.stateDir, pkiDir: controllerPkiDir(config) };
+    const places = { stateDir, pkiDir: controllerPkiDir(config) };
     const lists = new ListPull({ fleet, credentials, ...places, log, up: () => inventory.up() });
     const work = workOn({ ...common, config, credentials, socketOf, owner: owner.id });
     const provider = await providerOf(config, clock);
     const signingIn = signingInTo({ ...common, config }, metrics);
-    const reported = { log, clock, metrics, ...managersIn({ ...common, config }, managed) };
+    const reported = { log, clock, metrics, own, ...managersIn({ ...common, config }, managed) };
     const deps = { config, store, inventory, history, agents, ...reported, ...work, ...signingIn };
-    const handlers = controllerHandlers(deps);
-    const serving = { credentials, listening, pages };
-    const listeners = await openListeners({ ...deps, ...serving, provider, handlers });
+    const serving = { credentials, listening, pages, handlers: controllerHandlers(deps) };
+    const listeners = await openListeners({ ...deps, ...serving, provider });
     await reported.managers.start();
     const watches = watchesOf(common, config, inventory, work);
     const recovery = recoveryOf({ ...common, config, inventory, agents, work });
     const news = new RequestWatch({ ...common, publish: (each) => inventory.events.add(each) });
-    const all = [inventory, ...watches, history, lists, ...work.loops, recovery, news];
+    const all = [own, inventory, ...watches, history, lists, ...work.loops, recovery, news];
     for (const each of all) each.start();
     const { address, socket, web } = listeners;
     log.info({ address, socket, web }, 'controller serves');
@@ -118,7 +119,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
       outdated: store.outdated,
       close: async () => {
         lists.close();
-        const first = [news, ...watches, recovery, work, reported.managers];
+        const first = [own, news, ...watches, recovery, work, reported.managers];
         for (const each of [...first, listeners, inventory, history]) await each.close();
         await traces?.close();
         agents.close();

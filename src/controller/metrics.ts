@@ -6,6 +6,7 @@ import type { FleetMigration } from '../protocol/controller/history.ts';
 import type { Watch } from '../rpc/watch.ts';
 import { CostlyAnswers } from './api/costly.ts';
 import type { ControllerConfig } from './config.ts';
+import type { OwnFacts } from './health/own-problems.ts';
 import { withPower } from './power/shown.ts';
 import type { Store } from './store/store.ts';
 import { guestCounts } from './inventory/each-guest.ts';
@@ -21,6 +22,7 @@ export interface MetricsDependencies {
   readonly store: Store;
   readonly clock: Clock;
   readonly power?: ControllerConfig['power'];
+  readonly own?: { readonly facts: OwnFacts };
 }
 
 /**
@@ -48,9 +50,12 @@ export class Metrics {
   readonly #open;
   readonly #openRequests;
   readonly #auditDropped;
+  readonly #own: MetricsDependencies['own'];
+  readonly #gauges;
 
-  constructor({ store, clock, power }: MetricsDependencies) {
+  constructor({ store, clock, power, own }: MetricsDependencies) {
     this.#store = store;
+    this.#own = own;
     this.#settings = power;
     this.#reads = new CostlyAnswers('the metrics', clock);
     const registers = [this.#registry];
@@ -114,6 +119,7 @@ export class Metrics {
     );
     this.#guests = gauge('godwit_guests', 'Guests of the fleet, by state.', ['state']);
     this.#open = gauge('godwit_migrations_open', 'Migrations that go on.', []);
+    this.#gauges = ownGauges(registers);
     this.#openRequests = gauge('godwit_requests_open', 'Requests that are not over, by kind.', [
       'kind',
     ]);
@@ -143,6 +149,7 @@ export class Metrics {
   async text(): Promise<string> {
     return this.#reads.of('', async () => {
       await this.#look();
+      if (this.#own !== undefined) showOwn(this.#gauges, this.#own.facts);
       return this.#registry.metrics();
     });
   }
@@ -203,4 +210,57 @@ export class Metrics {
     this.#excessive.set(Number(over?.count ?? 0));
     this.#open.set(Number(going?.count ?? 0));
   }
+}
+
+/** What the controller itself needs. */
+function ownGauges(registers: Registry[]) {
+  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Gauge({ name, help, labelNames: [...labelNames], registers });
+  return {
+    free: gauge('godwit_controller_disk_free_bytes', 'Room on the disks of this controller.', [
+      'directory',
+    ]),
+    total: gauge('godwit_controller_disk_bytes', 'Size of the disks of this controller.', [
+      'directory',
+    ]),
+    database: gauge(
+      'godwit_controller_database_seconds',
+      'How long the database took for one answer, at the last look.',
+      [],
+    ),
+    certificate: gauge(
+      'godwit_controller_certificate_expiry_timestamp_seconds',
+      'When the certificate of this controller expires.',
+      [],
+    ),
+    list: gauge(
+      'godwit_fleet_list_expiry_timestamp_seconds',
+      'When the fleet list that this controller has expires.',
+      [],
+    ),
+  };
+}
+
+function showOwn(
+  { free, total, database, certificate, list }: ReturnType<typeof ownGauges>,
+  facts: OwnFacts,
+): void {
+  for (const each of [free, total]) each.reset();
+  for (const { directory, freeBytes, totalBytes } of facts.disks) {
+    free.set({ directory }, freeBytes);
+    total.set({ directory }, totalBytes);
+  }
+  const took =
+    facts.database === undefined || 'problem' in facts.database ? undefined : facts.database.tookMs;
+  const until =
+    facts.list === undefined || 'problem' in facts.list ? undefined : facts.list.untilMs;
+  put(database, took);
+  put(certificate, facts.certificateUntilMs);
+  put(list, until);
+}
+
+/** What is not known has no sample: 0 would be a value. */
+function put(gauge: Gauge, ms: number | undefined): void {
+  if (ms === undefined) gauge.remove();
+  else gauge.set(ms / MS);
 }

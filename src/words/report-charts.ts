@@ -3,12 +3,12 @@ import { formatBytes, formatDuration, formatRate } from '../protocol/quantity.ts
 import { html, type Markup } from '../formats/html.ts';
 
 /** Of the drawing; the page stretches it to its own width, so that the words beside it stay as large as all others. */
-const WIDTH = 720;
-const HEIGHT = 200;
+export const WIDTH = 720;
+export const HEIGHT = 200;
 const MAX_BARS = 120;
 const TICKS = [1, 0.5, 0] as const;
 
-interface Axes {
+export interface Axes {
   readonly title: string;
   /** What the top of the vertical axis stands for. */
   readonly top: number;
@@ -18,7 +18,7 @@ interface Axes {
 }
 
 /** A drawing with its title, units on the left and what the other axis is below. */
-function chart({ title, top, show, below }: Axes, drawn: readonly Markup[]): Markup {
+export function chart({ title, top, show, below }: Axes, drawn: readonly Markup[]): Markup {
   const lines = TICKS.map((share) => {
     const y = round((1 - share) * HEIGHT);
     return html`<line class="grid" x1="0" y1="${y}" x2="${WIDTH}" y2="${y}" />`;

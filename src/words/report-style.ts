@@ -59,7 +59,8 @@ ol.y { flex-direction: column; text-align: right; padding-right: .5rem; margin: 
 rect.left { fill: var(--left); } i.left { background: var(--left); }
 rect.sent { fill: var(--rate); } i.sent { background: var(--rate); }
 polyline, line { fill: none; vector-effect: non-scaling-stroke; } polyline { stroke-width: 2; } line.grid { stroke: var(--line); }
-.rate { stroke: var(--rate); } .dirtyRate { stroke: var(--dirty); } .throttle { stroke: var(--odd); }
+.rate { stroke: var(--rate); } .was { stroke: var(--soft); } i.was { background: var(--soft); }
+.fits td, .fits th { white-space: normal; } td.why { white-space: normal; min-width: 16rem; } .dirtyRate { stroke: var(--dirty); } .throttle { stroke: var(--odd); }
 i.rate { background: var(--rate); } i.dirtyRate { background: var(--dirty); }
 line.decision { stroke: var(--text); stroke-dasharray: 4 3; } i.decision { background: var(--text); }
 @media (max-width: 600px) { dl { grid-template-columns: minmax(0, 1fr); } dd { margin-bottom: .4rem; }

@@ -71,7 +71,7 @@ test('a real Prometheus scrapes a controller by the example, and the metrics of 
   const known = JSON.stringify(names.data.result);
   const rules = (await (await fetch(`http://127.0.0.1:${port}/api/v1/rules`)).json()) as Rules;
   const all = rules.data.groups.flatMap((group) => group.rules);
-  assert.equal(all.length, 6);
+  assert.equal(all.length, 10);
   const panels = dashboardQueries();
   assert.ok(panels.length > 20);
   // Before the first migration a counter with labels has no series; what it is called is known all the same.

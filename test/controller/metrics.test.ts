@@ -101,3 +101,21 @@ test('a viewer reads them at the web listener as text, with the requests before 
   assert.equal(samples.get(`${count}{operation="createToken",status="200"}`), 1);
   assert.equal(samples.get('godwit_migrations_open'), 0);
 });
+
+test('the disk, the database, the certificate and the list of a controller are measured, and an unknown value has no sample', async (t) => {
+  const store = await openStore({ sqlite: ':memory:' }, silentLog);
+  t.after(() => store.close());
+  const disks = [{ directory: '/var', freeBytes: 5, totalBytes: 10 }];
+  const facts = { disks, database: { tookMs: 20 }, list: { problem: 'it is damaged' } };
+  const samples = samplesOf(
+    await new Metrics({ store, clock: systemClock, own: { facts } }).text(),
+  );
+  assert.equal(samples.get('godwit_controller_disk_free_bytes{directory="/var"}'), 5);
+  assert.equal(samples.get('godwit_controller_disk_bytes{directory="/var"}'), 10);
+  assert.equal(samples.get('godwit_controller_database_seconds'), 0.02);
+  for (const name of [
+    'godwit_controller_certificate_expiry_timestamp_seconds',
+    'godwit_fleet_list_expiry_timestamp_seconds',
+  ])
+    assert.equal(samples.has(name), false, name);
+});

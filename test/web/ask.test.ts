@@ -14,6 +14,7 @@ test('whatever stands in the address, the controller is asked for something that
     parallel: text,
     deadline: text,
     mode: fc.constantFrom('', 'hybrid', 'nonsense'),
+    path: fc.constantFrom('', 'wire', 'nonsense'),
   });
   fc.assert(
     fc.property(query, (fields) => {
@@ -22,6 +23,7 @@ test('whatever stands in the address, the controller is asked for something that
       const ask = requestAsk.parse(wanted.ask);
       assert.equal(ask.kind === 'migration', ask.guest !== undefined);
       assert.equal(ask.kind === 'drain', ask.hosts.length === 1);
+      assert.equal(ask.settings.path, fields.path === 'wire' ? 'wire' : undefined);
       assert.ok((ask.deadlineAtMs ?? 1001) > 1000);
     }),
   );

@@ -70,7 +70,6 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
   await isClean('a guest');
 
   await page.goto(`https://${controller.web}/requests/new?kind=migration&guest=web1`);
-  await page.getByRole('button', { name: 'Measure and compare' }).click();
   await page.getByRole('button', { name: 'Measure again' }).waitFor();
   await isClean('the plan of a move with its modes');
   await page.goto(`https://${controller.web}/requests/new?kind=drain&hosts=a`);
@@ -94,7 +93,7 @@ test('a person signs in, sees the fleet, plans a drain and cancels it, follows a
   await isClean('migrations');
 
   await page.getByRole('link', { name: 'Proposals' }).click();
-  await page.getByRole('heading', { name: /^balance/ }).waitFor();
+  await page.getByRole('heading', { name: /^Balance/ }).waitFor();
   await page.getByText('No proposal is open.').waitFor();
   await isClean('proposals');
   await page.getByRole('link', { name: 'Migrations' }).click();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PlanOption } from '../../src/protocol/public/plan.ts';
-import { moveOptionsOf } from '../../web/src/requests/move-options.ts';
+import { chosenOption, moveOptionsOf } from '../../web/src/requests/move-options.ts';
 
 const range = { low: 1, middle: 2, high: 3 };
 const option = (mode: PlanOption['mode'], path: PlanOption['path'], streams = 1): PlanOption => ({
@@ -42,4 +42,17 @@ test('each mode and path stands once, by mode, as it was asked for or the best o
 
 test('a plan that could predict nothing has no options', () => {
   assert.deepEqual(moveOptionsOf({}), []);
+});
+
+test('the chosen option is the one that a request would take, on the wire too', () => {
+  const others = [option('precopy', 'wire'), option('hybrid', 'native')];
+  const options = moveOptionsOf({ prediction: option('precopy', 'native'), others });
+  const chosen = (mode: '' | 'hybrid' | 'postcopy', path: '' | 'wire') => {
+    const found = chosenOption(options, { mode, path });
+    return found && `${found.mode} ${found.path}`;
+  };
+  assert.equal(chosen('', ''), 'precopy native');
+  assert.equal(chosen('', 'wire'), 'precopy wire');
+  assert.equal(chosen('hybrid', ''), 'hybrid native');
+  assert.equal(chosen('hybrid', 'wire'), undefined);
 });

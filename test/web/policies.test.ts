@@ -7,7 +7,16 @@ import {
   REQUEST_PHASES,
   type FleetRequest,
 } from '../../src/protocol/controller/fleet-request.ts';
-import { acceptWords, benefitText, costText, isUndecided } from '../../web/src/policies/text.ts';
+import {
+  acceptWords,
+  benefitText,
+  costText,
+  decidedToast,
+  isMoved,
+  isUndecided,
+  policyTitle,
+  proposalTitle,
+} from '../../web/src/policies/text.ts';
 import { rollOf } from '../../web/src/requests/roll.ts';
 
 const cost = { bytes: 4 * 1024 ** 3, seconds: 21, downtimeMs: 60 };
@@ -31,12 +40,57 @@ const proposal: Proposal = {
 
 describe('a proposal in words', () => {
   test('says what it brings, and that nothing could be measured where nothing was', () => {
-    assert.equal(benefitText({ watts: 209.6, emptied: 'a' }), 'a has no guests left, 210 W less');
+    assert.equal(benefitText({ watts: 209.6, emptied: 'a' }), 'a is empty, 210 W saved');
+    assert.equal(benefitText({ processorSeconds: 5400 }), '1.5 CPU cores more for guests');
+    assert.equal(benefitText({ processorSeconds: 20 }), 'less than 0.1 CPU cores more for guests');
     assert.equal(benefitText({}), 'nothing measurable');
   });
 
   test('says what it takes', () =>
-    assert.equal(costText(cost), '4 GiB, 21.0 s, 60 ms of downtime'));
+    assert.equal(costText(cost), '4 GiB to send, 21.0 s, 60 ms of downtime'));
+
+  test('the title names the guest, the hosts and the reason', () => {
+    const title = (more: Partial<Proposal>) => proposalTitle({ ...proposal, ...more });
+    assert.equal(title({}), 'Move web1 from a to b: guests on a want more CPU than it has');
+    const away = [move, { ...move, guest: 'web2', to: 'c' }];
+    assert.equal(
+      title({ reason: 'empty-host', moves: away, benefit: { emptied: 'a' } }),
+      'Move 2 guests from a to 2 hosts: a is then empty and can be switched off',
+    );
+    const swap = [move, { ...move, guest: 'web2', from: 'b', to: 'a' }];
+    assert.equal(
+      title({ reason: 'spread', moves: swap }),
+      'Move 2 guests between 2 hosts: a is much busier than other hosts',
+    );
+    assert.equal(policyTitle(proposal), 'Balance load in the whole fleet');
+    assert.equal(
+      policyTitle({ kind: 'consolidate', scope: 'rack1' }),
+      'Free hosts in the group rack1',
+    );
+  });
+
+  test('an accepted proposal is not shown as under way once its requests have ended', () => {
+    const accepted = { state: 'accepted', requests: ['r-1', 'r-2'] } as const;
+    const both = { ...accepted, requests: [...accepted.requests] };
+    assert.equal(
+      isMoved(both, () => true),
+      true,
+    );
+    assert.equal(
+      isMoved(both, (id) => id === 'r-1'),
+      false,
+    );
+    assert.equal(
+      isMoved({ ...both, state: 'open' }, () => true),
+      false,
+    );
+  });
+
+  test('the result of a decision links to the requested moves', () => {
+    assert.equal(decidedToast('accept', ['r-1']).link?.href, '/requests/r-1');
+    assert.equal(decidedToast('accept', ['r-1', 'r-2']).link?.href, '/requests');
+    assert.equal(decidedToast('reject', []).link, undefined);
+  });
 
   test('says that accepting one accepts all of its look only where its policy has that mode', () => {
     assert.match(acceptWords(proposal, 'approve'), /all proposals made at the same time/);

@@ -26,6 +26,7 @@ const PAGES: Readonly<Record<string, readonly [at: string, there: string]>> = {
   'the fleet': ['/', 'Hosts up'],
   'the fleet as a table': ['/?view=table', '[role=columnheader] >> text=Pressure'],
   'a fleet in which nothing is found': ['/?find=nothing-is-called-so', 'No host matches.'],
+  guests: ['/guests', 'CPU in use'],
   'a guest': [`/guests/${GUEST}`, 'Hosts of this guest, and reasons'],
   'drains and moves': ['/requests', 'Drain of'],
   'a drain': [`/requests/${REQUEST_ID}`, 'Guests that wait, and reasons'],
@@ -43,6 +44,7 @@ const PAGES: Readonly<Record<string, readonly [at: string, there: string]>> = {
 /** Pages and the part of the API that each asks for first. */
 const ASKS = {
   '/': '**/v1/overview',
+  '/guests': '**/v1/guests?*',
   '/migrations': '**/v1/migrations?*',
   '/insight': '**/v1/insight?*',
   '/proposals': '**/v1/proposals*',

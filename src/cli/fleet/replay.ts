@@ -6,8 +6,7 @@ import { consolidate } from '../../planner/consolidate.ts';
 import type { Inventory, Plan } from '../../planner/inventory.ts';
 import { RIGHTSIZE, rightsize } from '../../planner/rightsize.ts';
 import { readHistory, TableError, type History } from '../../planner/sim/history/history.ts';
-import { linesOf, pageOf, refusedLines, type PageFacts } from '../../planner/sim/history/page.ts';
-import { replay } from '../../planner/sim/history/replay.ts';
+import { replay, type ReplayOptions } from '../../planner/sim/history/replay.ts';
 import { FAILING, troubled } from '../../planner/sim/history/trouble.ts';
 import { placeOfSetting } from '../../config/settings.ts';
 import { defined } from '../../protocol/defined.ts';
@@ -16,6 +15,14 @@ import { tableLook } from '../render/paint.ts';
 import { printable } from '../../words/style.ts';
 import { renderTable } from '../../words/table.ts';
 import type { replaySpec } from './policy-specs.ts';
+import {
+  linesOf,
+  MAX_LISTED_MOVES,
+  pageOf,
+  refusedLines,
+  type PageFacts,
+  type ReplayedMove,
+} from './sim-page.ts';
 import type { Run } from '../verb.ts';
 
 /** A file is read whole; beyond this a shorter history is asked for. */
@@ -38,8 +45,14 @@ export const run: Run<typeof replaySpec> = (input, context) => {
   const scene = trouble === undefined ? history : troubled(history, trouble);
   const world = trouble === undefined ? {} : { seed: trouble, failing: FAILING };
   const was = replay(scene, undefined, { ...world, sleep: false });
-  const would = replay(scene, POLICIES[policy], { ...world, sleep: policy === 'consolidate' });
-  const facts: PageFacts = { policy, was, would, ...defined({ price }) };
+  const moves: ReplayedMove[] = [];
+  const watch = moveList(moves);
+  const would = replay(scene, POLICIES[policy], {
+    ...world,
+    sleep: policy === 'consolidate',
+    watch,
+  });
+  const facts: PageFacts = { policy, was, would, moves, ...defined({ price }) };
   if (html !== undefined) write(html, pageOf(facts));
   if (input.json) printJson(context, { policy, was, would });
   else {
@@ -53,6 +66,18 @@ export const run: Run<typeof replaySpec> = (input, context) => {
   }
   return Promise.resolve();
 };
+
+/** Adds each move that begins to the list. A guest that is on its way already begins no other move. */
+function moveList(moves: ReplayedMove[]): NonNullable<ReplayOptions['watch']> {
+  return ({ guests, now: atS }, begun, plan) => {
+    if (!begun || plan.moves.length === 0 || moves.length >= MAX_LISTED_MOVES) return;
+    const going = new Map(guests.map((each) => [each.recorded.name, each.going]));
+    for (const { guest, from, to, words } of plan.moves) {
+      const move = going.get(guest);
+      if (move?.since === atS && move.to === to) moves.push({ atS, guest, from, to, words });
+    }
+  };
+}
 
 /** `0.30EUR`. */
 function priceOf(text: string | undefined): PageFacts['price'] {

@@ -4,8 +4,10 @@ import { controllerDocument } from '../../protocol/controller/openapi.ts';
 import { PRODUCT_VERSION, PROTOCOL_VERSIONS } from '../../protocol/version.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import type { ControllerConfig } from '../config.ts';
+import type { OwnWatch } from '../health/own-watch.ts';
 import type { Metrics } from '../metrics.ts';
 import { auditHandlers, type AuditApi } from './audit.ts';
+import { GuestSamplesReader } from './guest-samples.ts';
 import { historyHandlers, type HistoryApi } from './history.ts';
 import { limitHandlers } from './limits.ts';
 import { managerHandlers, type ManagerHandlerDependencies } from './managers.ts';
@@ -37,6 +39,7 @@ export interface ControllerHandlerDependencies
   readonly config: ControllerConfig;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  readonly own: Pick<OwnWatch, 'problems'>;
 }
 
 /** The controller's API: each route, given over to the part that answers it. */
@@ -46,6 +49,7 @@ export function controllerHandlers(
   const { config, store, inventory, clock, metrics } = deps;
   const reading = { ...deps, store: { ...store, db: store.reads } };
   const fleet = new OverviewReader(reading, clock);
+  const guestLoads = new GuestSamplesReader(reading.store, clock);
   const asked = async (): Promise<{ ok: true }> => {
     await store.db.selectFrom('counters').select('name').limit(1).execute();
     return { ok: true };
@@ -65,6 +69,7 @@ export function controllerHandlers(
     samples: (call) => readSamples(reading, call),
     guests: (call) => readGuests(reading, call),
     guest: (call) => readGuest(reading, call),
+    guestSamples: (call) => guestLoads.read(call),
     metrics: () => metrics.text(),
     figures: () => inventory.figures(),
     events: ({ query, lastEventId, signal }) =>
@@ -84,5 +89,6 @@ export function controllerHandlers(
     ...tokenHandlers(deps),
     ...managerHandlers(deps),
     ...policyHandlers(deps),
+    ownProblems: () => ({ controller: config.name, problems: deps.own.problems() }),
   };
 }

@@ -1,8 +1,9 @@
-import type { Selectable } from 'kysely';
+import { sql, type Selectable } from 'kysely';
 import { godwitError } from '../../errors.ts';
 import type { controllerContract } from '../../protocol/controller/contract.ts';
-import type { HostState, ListedHost } from '../../protocol/controller/fleet.ts';
+import type { FleetGuest, HostState, ListedHost } from '../../protocol/controller/fleet.ts';
 import { guestInfo, hostInfo } from '../../protocol/public/hosts/host.ts';
+import type { HostLoad } from '../../protocol/public/hosts/load.ts';
 import { hasLabel } from '../../protocol/labels.ts';
 import { cursorAt, keyIn } from '../../protocol/public/page.ts';
 import type { RouteAnswer } from '../../protocol/route.ts';
@@ -184,12 +185,19 @@ async function reportedGuests(deps: ReadHandlerDependencies, rows: readonly Gues
     claimsOf(store, rows),
   ]);
   const hosts = new Map(found.map((row) => [row.name, current(row, leases)]));
+  const uses = new Map(names.map((name) => [name, usesOf(deps.inventory.samplesOf(name)?.newest)]));
   return mergeRows(rows, leases.nowMs).map((merged) => {
     const { row } = merged;
     const host = hosts.get(row.host) ?? { state: 'unfollowed' as const, since: row.changed_at };
     const claimed = claimants(claims.get(identityOf(row)) ?? [], leases.nowMs);
-    return { row, guest: guestOfRow(merged, host, claimed) };
+    const load = host.state === 'up' ? uses.get(row.host)?.get(row.name) : undefined;
+    return { row, guest: guestOfRow(merged, host, claimed, load) };
   });
+}
+
+/** What each guest of a host uses, by its name. */
+function usesOf(load: HostLoad | undefined): ReadonlyMap<string, FleetGuest['load']> {
+  return new Map(load?.guests.map(({ name, ...use }) => [name, use]));
 }
 
 type Reported = Awaited<ReturnType<typeof reportedGuests>>[number];
@@ -198,7 +206,7 @@ export async function readGuests(
   deps: ReadHandlerDependencies,
   { query }: Call<C['guests']>,
 ): Promise<RouteAnswer<C['guests']>> {
-  const { limit, cursor, host, name, label } = query;
+  const { limit, cursor, host, name, label, find, state, movable } = query;
   const [afterName, afterUuid] = cursor === undefined ? [] : keyIn(cursor);
   // All reports of a guest are read at one moment: one that moves meanwhile is in neither two of them nor none.
   const rows = await deps.store.db
@@ -210,6 +218,11 @@ export async function readGuests(
       if (name !== undefined) names = names.where('name', '=', name);
       // Those without any label are not read; which ones they are is seen below.
       if (label !== undefined) names = names.where('info', 'like', '%"labels":{"%');
+      if (find !== undefined)
+        names = names.where(sql<boolean>`lower(name) like ${partPattern(find)} escape '\\'`);
+      if (state !== undefined) names = names.where('state', '=', state);
+      if (movable !== undefined)
+        names = names.where('info', movable === 'true' ? 'like' : 'not like', MOVABLE);
       if (afterName !== undefined)
         names = names.where('name', afterUuid === undefined ? '>' : '>=', afterName);
       return names.limit(limit + 1);
@@ -223,6 +236,8 @@ export async function readGuests(
   const isAsked = ({ row, guest }: Reported): boolean =>
     (row.name !== afterName || afterUuid === undefined || row.uuid > afterUuid) &&
     (host ?? row.host) === row.host &&
+    (state ?? guest.state) === guest.state &&
+    (movable === undefined || (movable === 'true') === (guest.unmovable === undefined)) &&
     (label === undefined || hasLabel(guest.labels, label));
   const all = (await reportedGuests(deps, whole)).filter(isAsked);
   const page = firstGuests(all, limit);
@@ -234,6 +249,13 @@ export async function readGuests(
   if (names.length <= limit || lastName === undefined) return { guests };
   return { guests, next: cursorAt([lastName]) };
 }
+
+/** Finds a part of a name, whatever its letters mean in a pattern. */
+const partPattern = (part: string): string =>
+  `%${part.toLowerCase().replaceAll(/[\\%_]/g, '\\$&')}%`;
+
+/** What a host writes of a guest that nothing is known to stop from moving. */
+const MOVABLE = '%"unmovable":[]%';
 
 /** Rows of one guest. */
 const MAX_CLAIMS = 64;

@@ -1,4 +1,5 @@
 import { access, constants } from 'node:fs/promises';
+import type { Clock } from '../../clock.ts';
 import { GodwitError, godwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import {
@@ -27,9 +28,13 @@ export interface RequestHandlerDependencies {
   readonly sizes: GuestSizes;
   readonly hosts: Pick<HostCalls, 'open'>;
   readonly fleet: FleetView;
+  readonly clock: Pick<Clock, 'sleep'>;
   readonly log: Log;
   readonly config: Pick<ControllerConfig, 'programs'>;
 }
+
+/** Bound of the wait for the host's confirmation, ms: a person expects an answer within a second. */
+const CONFIRM_MS = 500;
 
 export function requestHandlers({
   requests,
@@ -37,10 +42,22 @@ export function requestHandlers({
   sizes,
   hosts: calls,
   fleet,
+  clock,
   log,
   config,
 }: RequestHandlerDependencies): Handlers<typeof requestRoutes> {
   const programs = Object.keys(config.programs);
+  /** Moves to a host may begin once it is open. A host that does not answer opens by itself within minutes. */
+  const confirmed = async (host: string, request: string): Promise<void> => {
+    const over = new AbortController();
+    const asked = calls.open(host, request).then((isOpen) => {
+      if (!isOpen)
+        log.warn({ host, request }, 'drained host did not confirm that it is open again');
+    });
+    const late = clock.sleep(CONFIRM_MS, over.signal).catch(() => {});
+    await Promise.race([asked, late]);
+    over.abort();
+  };
   return {
     putRequest: async ({ params: { id }, query, body, caller }) => {
       let world = { ...(await requests.world()), ...(await fleet.look()) };
@@ -75,16 +92,13 @@ export function requestHandlers({
       return { accepted };
     },
     undrain: async ({ params: { host }, caller }) => {
-      const [{ marks }, { hosts }] = [await requests.world(), await fleet.look()];
+      const { marks } = await requests.world();
       // One that left the fleet may have left its mark.
-      if (!marks.has(host)) checkHost(host, hosts);
+      if (!marks.has(host)) checkHost(host, (await fleet.look()).hosts);
       const request = marks.get(host)?.drainingFor;
       await leaveMode(request, { requests, modes });
       await requests.undrain(host);
-      // Moves to it may begin at once. A host that does not answer opens by itself within minutes.
-      const isOpen = request === undefined || (await calls.open(host, request));
-      if (!isOpen)
-        log.warn({ host, request }, 'drained host did not confirm that it is open again');
+      if (request !== undefined) await confirmed(host, request);
       log.info({ host, by: caller.name }, 'host open to guests again');
       return { ok: true };
     },

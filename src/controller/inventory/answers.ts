@@ -52,18 +52,19 @@ function withoutGuests({ guests: _guests, ...load }: HostLoad): FleetHost['load'
 /** Of hosts that claim one guest, as the API reports them. */
 const MAX_CLAIMS = 64;
 
-/** A guest with what its host's state makes of it. `claimed`: hosts that claim to run it, if there are several. */
+/** A guest with what its host's state makes of it. `claimed`: hosts that claim to run it, if there are several. `load`: what it uses now. */
 export function guestOfRow(
   { row, others: reports }: MergedRow<GuestRow>,
   host: { readonly state: HostState; readonly since: number },
   claimed: readonly string[],
+  load?: FleetGuest['load'],
 ): FleetGuest {
   const copies = reports.slice(0, MAX_CLAIMS).map((each) => ({
     host: each.host,
     state: guestInfo.shape.state.parse(each.state),
   }));
   const { name, host: at, uuid, state, memory_bytes: memory, vcpus, driver } = row;
-  const { manager, migration, labels } = guestInfo.parse(JSON.parse(row.info));
+  const { manager, migration, labels, unmovable } = guestInfo.parse(JSON.parse(row.info));
   const others = claimed.filter((each) => each !== at).slice(0, MAX_CLAIMS);
   return {
     name,
@@ -73,7 +74,8 @@ export function guestOfRow(
     ...(uuid === '' ? {} : { uuid }),
     ...(memory === null ? {} : { memoryBytes: memory }),
     ...(vcpus === null ? {} : { vcpus }),
-    ...defined({ manager, labels, migration }),
+    ...defined({ manager, labels, migration, load }),
+    ...(unmovable.length === 0 ? {} : { unmovable }),
     hostState: host.state,
     hostSince: momentOf(host.since),
     ...(others.length === 0 ? {} : { alsoClaimedBy: others }),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { helloRoutes } from '../hello.ts';
 import { labelFilter } from '../labels.ts';
 import { guestName, hostName } from '../names.ts';
+import { guestInfo } from '../public/hosts/host.ts';
 import { eventId } from '../public/hosts/host-event.ts';
 import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
 import { planAnswer, planRequest } from '../public/plan.ts';
@@ -11,6 +12,7 @@ import { fleetEvent } from './events.ts';
 import { overviewRoute } from './overview.ts';
 import { sessionRoutes } from './session.ts';
 import { tokenRoutes } from './tokens.ts';
+import { ownProblemRoutes } from './own-problems.ts';
 import { policyRoutes } from './policies.ts';
 import { auditRoutes } from './audit.ts';
 import { historyRoutes } from './history.ts';
@@ -22,6 +24,7 @@ import {
   fleetGuest,
   fleetGuestDetail,
   fleetHostDetail,
+  guestSamplePoint,
   hostState,
   listedHost,
   samplePoint,
@@ -127,6 +130,11 @@ export const controllerContract = {
       name: guestName.optional(),
       /** Only those with that label, or with that value of it. */
       label: labelFilter.optional(),
+      /** Only those whose name contains this text, in upper or lower case. */
+      find: z.string().min(1).max(63).optional(),
+      state: guestInfo.shape.state.optional(),
+      /** `true`: only those that nothing is known to stop from moving. */
+      movable: z.enum(['true', 'false']).optional(),
       ...pageQuery(USUAL),
     }),
     response: z.object({
@@ -144,6 +152,17 @@ export const controllerContract = {
     params: z.object({ guest: guestName }),
     response: z.object({ guests: z.array(fleetGuestDetail).max(MAX_PER_PAGE) }),
     errors: [...STORING, 'GODWIT_GUEST_UNKNOWN'],
+  }),
+  guestSamples: route({
+    method: 'GET',
+    path: '/v1/guests/:guest/samples',
+    summary:
+      'How many cores a guest used, oldest first: over the last three hours (`look`), or hour by hour over the last seven days',
+    access: 'viewer',
+    params: z.object({ guest: guestName }),
+    query: z.object({ span: z.enum(['look', 'hour']).default('look') }),
+    response: z.object({ points: z.array(guestSamplePoint).max(2000) }),
+    errors: [...STORING, 'GODWIT_GUEST_UNKNOWN', 'GODWIT_OVERLOADED'],
   }),
   figures: route({
     method: 'GET',
@@ -202,4 +221,5 @@ export const controllerContract = {
   ...tokenRoutes,
   ...managerRoutes,
   ...policyRoutes,
+  ...ownProblemRoutes,
 };

@@ -76,6 +76,10 @@ export const fleetGuest = z.object({
   driver: name64,
   manager: name64.optional(),
   labels: labels.optional(),
+  /** What would stop it from moving, in words. Absent: nothing is known to. */
+  unmovable: guestInfo.shape.unmovable.unwrap().optional(),
+  /** What it uses, by the newest sample of its host; absent if the controller that is asked does not follow that host. */
+  load: hostLoad.shape.guests.element.omit({ name: true }).optional(),
   migration: guestInfo.shape.migration,
   /** What its host's state is: while it is not `up`, all of this is what was known before. */
   hostState,
@@ -104,3 +108,7 @@ export const samplePoint = z.object({
   most: values.optional(),
 });
 export type SamplePoint = z.infer<typeof samplePoint>;
+
+/** The mean of the cores that a guest used in the time that begins at `at`. */
+export const guestSamplePoint = z.object({ at: moment, cores: z.number().nonnegative() });
+export type GuestSamplePoint = z.infer<typeof guestSamplePoint>;

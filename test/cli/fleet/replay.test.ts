@@ -26,7 +26,9 @@ test('a history is replayed, beside itself, and the report is written', async ()
     context.out.text,
     /^ +as it was +with balance\ncontention, host-hours +5\.0 +0\.\d\n/,
   );
-  assert.match(await readFile(page, 'utf8'), /^<!doctype html>/);
+  const written = await readFile(page, 'utf8');
+  assert.match(written, /^<!doctype html>/);
+  assert.match(written, /<td>day 1, \d\d:\d\d<\/td>/);
 });
 
 test('--json prints what docs/cli.md shows', async () => {

@@ -102,6 +102,46 @@ describe('the list of guests', () => {
       ['g1 a', 'g2 b'],
     ]);
   });
+
+  test('the list finds guests by a part of the name, by state, and by whether they can move', async (t) => {
+    const stuck = report('DB_2', 'b', { unmovable: ['device usb0 is passed through'] });
+    const deps = await heard(t, [...MOVES, stuck, report('db12', 'a', { state: 'paused' })]);
+    const found = async (query: Partial<Query>) => (await listed(deps, query)).flat();
+    assert.deepEqual(await found({ find: 'G' }), ['g1 a', 'g2 b', 'g3 b']);
+    assert.deepEqual(await found({ find: 'b_2' }), ['DB_2 b']);
+    assert.deepEqual(await found({ find: '%' }), []);
+    assert.deepEqual(await found({ state: 'paused' }), ['db12 a']);
+    assert.deepEqual(await found({ state: 'migrating' }), ['g1 a']);
+    assert.deepEqual(await found({ state: 'incoming' }), []);
+    assert.deepEqual(await found({ movable: 'false' }), ['DB_2 b']);
+    assert.deepEqual(await found({ movable: 'true', limit: 1 }), [
+      'db12 a',
+      'g1 a',
+      'g2 b',
+      'g3 b',
+    ]);
+  });
+
+  test('the list has the present CPU use of a guest whose host is followed', async (t) => {
+    const deps = await heard(t, [report('g3', 'b'), report('g4', 'a')]);
+    const use = { cores: 1.5, residentBytes: 4096 };
+    const newest = { guests: [{ name: 'g3', ...use }] };
+    const samplesOf = (host: string) => (host === 'b' ? { newest } : undefined);
+    Object.assign(deps.inventory, { samplesOf });
+    await deps.store.db
+      .updateTable('host_leases')
+      .set({ lease_until: Date.now() + 60_000 })
+      .execute();
+    const call = { query: { limit: 10 } } as Parameters<typeof readGuests>[1];
+    const { guests } = await readGuests(deps, call);
+    assert.deepEqual(
+      guests.map(({ name, load }) => [name, load]),
+      [
+        ['g3', use],
+        ['g4', undefined],
+      ],
+    );
+  });
 });
 
 test('the overview has each guest once, and the newest event that it includes', async (t) => {

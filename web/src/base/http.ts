@@ -1,3 +1,5 @@
+import { personWords } from './problem-words.ts';
+
 /** What the controller, or the network path to it, says against a request. */
 export class Problem extends Error {
   override readonly name = 'Problem';
@@ -80,10 +82,16 @@ export async function ask<T>(path: string, asked: Asked = {}): Promise<T> {
   }
 }
 
+const UNREACHABLE = 'GODWIT_UNREACHABLE';
+
+/** The controller itself does not answer, which the top of every page says. */
+export const isUnreachable = ({ status, code }: Problem): boolean =>
+  status === 0 && code === UNREACHABLE;
+
 export function unreachable(): Problem {
   return new Problem({
     status: 0,
-    code: 'GODWIT_UNREACHABLE',
+    code: UNREACHABLE,
     message: 'the controller does not answer',
     hint: 'Check that it runs and that this computer can reach it.',
     retryable: true,
@@ -109,12 +117,15 @@ async function problemOf(response: Response): Promise<Problem> {
     // A proxy on the way answers in words of its own; its status says enough.
   }
   const { error } = body;
-  return new Problem({
-    status: response.status,
-    extra: body,
+  const words = personWords({
     code: body.code ?? error?.code ?? `HTTP ${response.status}`,
     message: body.detail ?? error?.message ?? body.title ?? 'the controller refused the request',
     hint: body.hint ?? error?.hint ?? '',
+  });
+  return new Problem({
+    status: response.status,
+    extra: body,
+    ...words,
     retryable: body.retryable ?? error?.retryable ?? response.status >= 500,
   });
 }

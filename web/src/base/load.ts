@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
-import { asProblem, type Problem } from './http.ts';
+import { asProblem, isUnreachable, type Problem } from './http.ts';
+import { connection } from './live.ts';
 
 /** What a page asked for. With both `value` and `problem`, the answer is an earlier one: a newer ask failed. */
 export interface Loaded<T> {
@@ -43,5 +44,10 @@ export function useLoaded<T>(
       clearTimeout(timer);
     };
   }, [turn, everyMs, ...inputs]);
+  const isLive = connection.value.state === 'live';
+  useEffect(() => {
+    // The controller is back: nobody has to ask again.
+    if (isLive && problem !== undefined && isUnreachable(problem)) setTurn((before) => before + 1);
+  }, [isLive]);
   return { value, problem, again: () => setTurn((before) => before + 1) };
 }

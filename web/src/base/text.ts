@@ -20,6 +20,11 @@ export function percentText(share: number): string {
   return `${Math.round(percent)} %`;
 }
 
+/** `Drain of A` in a sentence: `drain of A`. */
+export function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
 /** How long ago, roughly: `now`, `12 s ago`, `3 min ago`, `5 h ago`, `2 d ago`. */
 export function agoText(ms: number): string {
   const seconds = Math.floor(ms / 1000);

@@ -1,3 +1,5 @@
+import { isUnreachable } from '../base/http.ts';
+import { connection } from '../base/live.ts';
 import type { Loaded } from '../base/load.ts';
 import { Loading, ProblemNote } from './notices.tsx';
 
@@ -13,7 +15,11 @@ export function Shown<T>({
   lines?: number;
   children: (value: T) => preact.ComponentChildren;
 }) {
-  const { value, problem, again } = of;
+  const { value, again } = of;
+  // One message is enough: the top of the page says that the connection is lost, and what is shown comes back by itself.
+  const isCut = connection.value.state !== 'live';
+  const problem =
+    of.problem !== undefined && isCut && isUnreachable(of.problem) ? undefined : of.problem;
   return (
     <>
       {problem === undefined ? null : <ProblemNote problem={problem} again={again} />}

@@ -1,4 +1,5 @@
 import type { Problem } from '../base/http.ts';
+import { sentence } from '../base/problem-words.ts';
 import { Icon } from './icons.tsx';
 
 /** Something failed: what, what to do, and a way to try it again. */
@@ -25,11 +26,6 @@ export function ProblemNote({ problem, again }: { problem: Problem; again?: () =
 /** What stands between backticks is to be typed. */
 function withCode(text: string): preact.ComponentChildren {
   return text.split('`').map((part, at) => (at % 2 === 1 ? <code key={at}>{part}</code> : part));
-}
-
-function sentence(text: string): string {
-  const first = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(first) ? first : `${first}.`;
 }
 
 /** Nothing is there, which is no mistake: why, and what would bring something. */

@@ -7,6 +7,8 @@ import { showTheme, theme, THEMES, type Theme } from '../base/theme.ts';
 import { agoText } from '../base/text.ts';
 import { isOpen, knownRequests } from '../requests/requests.ts';
 import { Icon, type Glyph } from './icons.tsx';
+import { OwnProblems } from './own-problems.tsx';
+import { Toasts } from './toasts.tsx';
 
 interface Known {
   readonly path: string;
@@ -17,7 +19,8 @@ interface Known {
 }
 
 const PAGES: readonly Known[] = [
-  { path: '/', name: 'Fleet', also: /^\/(hosts|guests)\// },
+  { path: '/', name: 'Fleet', also: /^\/hosts\// },
+  { path: '/guests', name: 'Guests', also: /^\/guests\// },
   { path: '/requests', name: 'Drains and moves', also: /^\/requests/ },
   { path: '/migrations', name: 'Migrations', also: /^\/migrations/ },
   { path: '/proposals', name: 'Proposals', also: /^\/proposals/ },
@@ -60,6 +63,8 @@ export function Shell({ children }: { children: preact.ComponentChildren }) {
         <Person />
       </header>
       <LostNotice />
+      <OwnProblems />
+      <Toasts />
       <main id="main" tabIndex={-1}>
         {children}
       </main>

@@ -84,6 +84,12 @@ export async function look(until: AbortSignal, fresh = false): Promise<void> {
   timer = setTimeout(() => void lookIfSeen(until), Math.max(LOOK_MS, took * LOOKS_PART));
 }
 
+/** A drain of the host was ended on this page. */
+export function opened(host: string): void {
+  fleet.open(host);
+  changed(true);
+}
+
 /** Which hosts are drained follows from requests, and stands in the overview. */
 function lookSoon(until: AbortSignal): void {
   clearTimeout(timer);

@@ -129,6 +129,12 @@ export class FleetModel {
     }
   }
 
+  /** Guests may come to the host again; the next overview has the same. */
+  open(name: string): void {
+    const host = this.hosts.get(name);
+    if (host?.draining === true) this.hosts.set(name, { ...host, draining: false });
+  }
+
   #host(reported: FleetHost): Change {
     const before = this.hosts.get(reported.name);
     const { load } = reported;

@@ -7,6 +7,7 @@ import { counted, momentText } from '../base/text.ts';
 import { Shown } from '../components/loaded.tsx';
 import { Empty } from '../components/notices.tsx';
 import { Badge } from '../components/states.tsx';
+import { Scrolls } from '../components/scrolls.tsx';
 
 const PAGE = 100;
 /** The newest entries are looked at again so often, ms; older ones do not change. */
@@ -108,7 +109,7 @@ function Search() {
 
 function Rows({ entries }: { entries: readonly AuditEntry[] }) {
   return (
-    <div class="scrolls" tabIndex={0} role="group" aria-label="Entries">
+    <Scrolls label="Entries">
       <table class="list audit">
         <thead>
           <tr>
@@ -126,7 +127,7 @@ function Rows({ entries }: { entries: readonly AuditEntry[] }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scrolls>
   );
 }
 

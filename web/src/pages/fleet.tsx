@@ -1,6 +1,6 @@
 import { useMemo } from 'preact/hooks';
 import { formatBytes } from '../../../src/protocol/quantity.ts';
-import { Problem } from '../base/http.ts';
+import { isUnreachable, Problem } from '../base/http.ts';
 import { go, place, putQuery } from '../base/router.ts';
 import { mayOperate } from '../base/session.ts';
 import { count, counted, percentText } from '../base/text.ts';
@@ -38,10 +38,12 @@ export function FleetPage() {
   return (
     <div class="stack">
       <h1 class="hidden">Fleet</h1>
-      {now instanceof Problem ? (
+      {now instanceof Problem && !isUnreachable(now) ? (
         <ProblemNote problem={now} again={() => void look(new AbortController().signal, true)} />
       ) : null}
-      {now === 'no' ? <Loading what="the fleet" lines={6} /> : null}
+      {now === 'no' || (now instanceof Problem && isUnreachable(now)) ? (
+        <Loading what="the fleet" lines={6} />
+      ) : null}
       {now === 'yes' ? <Fleet /> : null}
     </div>
   );

@@ -5,9 +5,11 @@ import { useLoaded } from '../base/load.ts';
 import { mayOperate } from '../base/session.ts';
 import { momentText } from '../base/text.ts';
 import { fleet, shape } from '../fleet/fleet.ts';
+import { usedText } from '../fleet/guest-query.ts';
 import { Icon } from '../components/icons.tsx';
 import { Shown } from '../components/loaded.tsx';
 import { GuestBadge, HostBadge } from '../components/states.tsx';
+import { GuestLoad } from './guest-load.tsx';
 import { Story } from './story.tsx';
 
 type Detail = ReturnType<typeof fleetGuestDetail.parse>;
@@ -35,11 +37,16 @@ export function GuestPage({ name }: { name: string }) {
   return (
     <div class="stack">
       <nav class="trail" aria-label="Where this is">
-        <a href="/">Fleet</a> / <span aria-current="page">{name}</span>
+        <a href="/guests">Guests</a> / <span aria-current="page">{name}</span>
       </nav>
       <header class="head-row">
         <h1>{name}</h1>
         <span class="grow" />
+        {isUnknown ? null : (
+          <a class="button" href={`/migrations?guest=${at}`}>
+            Its migrations
+          </a>
+        )}
         {mayOperate() && !isUnknown ? (
           <a class="button" href={`/requests/new?kind=migration&guest=${at}`}>
             <Icon of="moving" /> Move…
@@ -51,6 +58,7 @@ export function GuestPage({ name }: { name: string }) {
           guests.map((guest) => <OnHost key={`${guest.host} ${guest.uuid}`} guest={guest} />)
         }
       </Shown>
+      {isUnknown ? null : <GuestLoad name={name} vcpus={detail.value?.guests[0]?.vcpus} />}
       <Story name={name} places={places} isSaid={isUnknown} />
     </div>
   );
@@ -64,9 +72,16 @@ const labelsText = (labels: Detail['info']['labels'] = {}): string =>
 function OnHost({ guest }: { guest: Detail }) {
   const { info, host, hostState, alsoClaimedBy } = guest;
   const labels = labelsText(info.labels);
+  const { load } = guest;
   const rows: (readonly [string, preact.ComponentChildren])[] = [
     ['memory', info.memoryBytes === undefined ? 'not known' : formatBytes(info.memoryBytes)],
     ['vCPUs', info.vcpus ?? 'not known'],
+    ...(load === undefined
+      ? []
+      : [
+          ['CPU in use now', usedText(load.cores, info.vcpus)] as const,
+          ["in the host's memory", formatBytes(load.residentBytes)] as const,
+        ]),
     [
       'driver',
       [info.driver, info.hypervisorVersion, info.machineType, info.accelerator]

@@ -6,6 +6,7 @@ import { count } from '../base/text.ts';
 import { fleet, loaded, shape } from '../fleet/fleet.ts';
 import { Shown } from '../components/loaded.tsx';
 import { GuestBadge } from '../components/states.tsx';
+import { Scrolls } from '../components/scrolls.tsx';
 
 const MAX_GUESTS = 1000;
 
@@ -31,7 +32,7 @@ export function HostGuests({ host, isOld }: { host: string; isOld: boolean }) {
           list.length === 0 ? (
             <p class="soft">No guests on this host.</p>
           ) : (
-            <div class="scrolls" tabIndex={0} role="group" aria-label={`Guests of ${host}`}>
+            <Scrolls label={`Guests of ${host}`}>
               <table class="list">
                 <thead>
                   <tr>
@@ -75,7 +76,7 @@ export function HostGuests({ host, isOld }: { host: string; isOld: boolean }) {
                 </tbody>
               </table>
               {next === undefined ? null : <p class="soft">The first {count(list.length)}.</p>}
-            </div>
+            </Scrolls>
           )
         }
       </Shown>

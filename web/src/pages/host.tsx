@@ -11,7 +11,7 @@ import { Icon } from '../components/icons.tsx';
 import { Shown } from '../components/loaded.tsx';
 import { ProblemNote } from '../components/notices.tsx';
 import { Badge, HOST_STATES, HostBadge } from '../components/states.tsx';
-import { undrain } from '../requests/requests.ts';
+import { endDrain } from '../requests/end-drain.ts';
 import { HostLoad } from './host-charts.tsx';
 import { HostGuests } from './host-guests.tsx';
 
@@ -107,7 +107,7 @@ function Actions({ name, draining }: { name: string; draining: boolean }) {
   const end = async (): Promise<void> => {
     setBusy(true);
     setProblem(undefined);
-    await undrain(name).catch((thrown: unknown) => setProblem(asProblem(thrown)));
+    await endDrain(name).catch((thrown: unknown) => setProblem(asProblem(thrown)));
     setBusy(false);
   };
   return (
@@ -119,7 +119,7 @@ function Actions({ name, draining }: { name: string; draining: boolean }) {
           onClick={() => void end()}
           title="Guests may move to it again; an open drain of the host is cancelled"
         >
-          <Icon of="back" /> End the drain
+          <Icon of="back" /> {isBusy ? 'Ending the drain…' : 'End the drain'}
         </button>
       ) : (
         <a class="button" href={`/requests/new?kind=drain&hosts=${encodeURIComponent(name)}`}>

@@ -14,6 +14,7 @@ import { Shown } from '../components/loaded.tsx';
 import { Empty } from '../components/notices.tsx';
 import { OutcomeBadge } from '../components/outcomes.tsx';
 import { Spread } from '../components/spread.tsx';
+import { Scrolls } from '../components/scrolls.tsx';
 import { Story } from './story.tsx';
 
 const DAY_MS = 86_400_000;
@@ -121,7 +122,7 @@ function Predictions({ scores }: { scores: readonly AnyScore[] }) {
         <p class="soft">No predicted migration has been completed.</p>
       ) : (
         <>
-          <div class="scrolls" tabIndex={0} role="group" aria-label="Prediction errors">
+          <Scrolls label="Prediction errors">
             <table class="list">
               <thead>
                 <tr>
@@ -138,7 +139,7 @@ function Predictions({ scores }: { scores: readonly AnyScore[] }) {
                 ))}
               </tbody>
             </table>
-          </div>
+          </Scrolls>
           <p class="soft">+10 %: the result was a tenth above the prediction.</p>
         </>
       )}
@@ -216,7 +217,7 @@ function Failures({ failures }: { failures: Insight['failures'] }) {
       {failures.length === 0 ? (
         <p class="soft">None failed.</p>
       ) : (
-        <div class="scrolls" tabIndex={0} role="group" aria-label="Failures by cause">
+        <Scrolls label="Failures by cause">
           <table class="list">
             <thead>
               <tr>
@@ -241,7 +242,7 @@ function Failures({ failures }: { failures: Insight['failures'] }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </Scrolls>
       )}
     </section>
   );

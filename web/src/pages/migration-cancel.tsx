@@ -1,6 +1,7 @@
 import { useRef, useState } from 'preact/hooks';
 import type { Progress } from '../../../src/protocol/public/migration.ts';
 import { ask, asProblem, type Problem } from '../base/http.ts';
+import { toast } from '../base/toasts.ts';
 import { cancelling } from '../moves/watched.ts';
 import { ProblemNote } from '../components/notices.tsx';
 
@@ -26,6 +27,10 @@ export function CancelMigration({
     ask<{ what: string }>(url, { method: 'POST' })
       .then(({ what }) => {
         setAnswer(what);
+        toast({
+          words: `Cancel accepted: ${what}.`,
+          link: { href: `/migrations/${id}`, words: 'Show it' },
+        });
         dialog.current?.close();
       })
       .catch((thrown: unknown) => setProblem(asProblem(thrown)));

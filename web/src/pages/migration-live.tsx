@@ -49,7 +49,7 @@ export function LiveView({
           </p>
         )}
       </section>
-      {points.length === 0 ? null : <Memory points={points} round={progress?.sample?.round ?? 0} />}
+      {points.length === 0 ? null : <Memory points={points} />}
       {report === undefined ? null : (
         <div class="columns">
           <Predicted report={report} progress={progress} />
@@ -88,7 +88,9 @@ function Steps({ steps }: { steps: readonly Step[] }) {
   );
 }
 
-function Memory({ points, round }: { points: readonly Point[]; round: number }) {
+/** What memory did by the second. It stays with the report, which has it by rounds. */
+export function Memory({ points }: { points: readonly Point[] }) {
+  const round = points.at(-1)?.round ?? 0;
   const x = points.map(({ atMs }) => atMs);
   // Where a round began.
   const marks = points.flatMap((point, at) =>

@@ -7,7 +7,9 @@ import type { Progress, Report } from '../../../src/protocol/public/migration.ts
 import type { Range } from '../../../src/protocol/public/prediction.ts';
 import { formatBytes, formatDuration, formatRate } from '../../../src/protocol/quantity.ts';
 import { percentText } from '../base/text.ts';
+import { sentInRounds } from '../moves/rounds.ts';
 import { Chart } from '../components/chart.tsx';
+import { Scrolls } from '../components/scrolls.tsx';
 
 /** What a migration came to, with what that came from. */
 export function ReportView({ report }: { report: Report }) {
@@ -93,7 +95,7 @@ export function Predicted({
   return (
     <section class="panel">
       <h2>Predicted, and {progress === undefined ? 'the result' : 'so far'}</h2>
-      <div class="scrolls" tabIndex={0} role="group" aria-label="Predicted">
+      <Scrolls label="Predicted">
         <table class="list">
           <thead>
             <tr>
@@ -129,7 +131,7 @@ export function Predicted({
             })}
           </tbody>
         </table>
-      </div>
+      </Scrolls>
       <p class="soft">
         It ends by itself: {percentText(prediction.converges.probability)};{' '}
         {prediction.converges.why}
@@ -179,9 +181,7 @@ export function Decisions({ report: { decisions, outcome } }: { report: Report }
 
 function Rounds({ report: { roundList, decisions } }: { report: Report }) {
   if (roundList.length === 0) return null;
-  const sent = roundList.map(({ transferredBytes }, at) =>
-    Math.max(0, transferredBytes - (roundList[at - 1]?.transferredBytes ?? 0)),
-  );
+  const sent = sentInRounds(roundList);
   const isThrottled = roundList.some(({ throttlePercent = 0 }) => throttlePercent > 0);
   const common = {
     x: roundList.map(({ atMs }) => atMs),

@@ -6,7 +6,7 @@ import { useMigration } from '../moves/watch.ts';
 import { Shown } from '../components/loaded.tsx';
 import { OutcomeBadge } from '../components/outcomes.tsx';
 import { CancelMigration } from './migration-cancel.tsx';
-import { LiveView } from './migration-live.tsx';
+import { LiveView, Memory } from './migration-live.tsx';
 import { CopyLink, Download, ReportView } from './migration-report.tsx';
 
 /** One migration: live while it is open, its report afterwards. */
@@ -66,6 +66,7 @@ function Migration({ migration, watched }: { migration: FleetMigrationDetail; wa
         </div>
       )}
       {withoutReport === undefined || isOpen ? null : <p class="soft">{withoutReport}</p>}
+      {isOpen || watched.points.length < 2 ? null : <Memory points={watched.points} />}
       {report === undefined || isOpen ? null : <ReportView report={report} />}
       <p class="soft">
         Began {momentText(migration.startedAt)}

@@ -8,6 +8,7 @@ import { heard } from '../moves/open.ts';
 import { Shown } from '../components/loaded.tsx';
 import { Empty } from '../components/notices.tsx';
 import { OutcomeBadge } from '../components/outcomes.tsx';
+import { Scrolls } from '../components/scrolls.tsx';
 
 const OUTCOMES = ['done', 'failed', 'cancelled', 'held', 'lost', 'rehearsed'] as const;
 
@@ -82,7 +83,7 @@ function Rows({ migrations }: { migrations: readonly FleetMigration[] }) {
   const ms = (value: number | undefined): string =>
     value === undefined ? '–' : formatDuration(value);
   return (
-    <div class="scrolls" tabIndex={0} role="group" aria-label="Migrations">
+    <Scrolls label="Migrations">
       <table class="list">
         <thead>
           <tr>
@@ -117,6 +118,6 @@ function Rows({ migrations }: { migrations: readonly FleetMigration[] }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scrolls>
   );
 }

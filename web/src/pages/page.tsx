@@ -5,6 +5,7 @@ import { Empty } from '../components/notices.tsx';
 import { AuditPage } from './audit.tsx';
 import { FleetPage } from './fleet.tsx';
 import { GuestPage } from './guest.tsx';
+import { GuestsPage } from './guests.tsx';
 import { HostPage } from './host.tsx';
 import { InsightPage } from './insight.tsx';
 import { MigrationPage } from './migration.tsx';
@@ -28,6 +29,7 @@ const PAGES: readonly Known[] = [
     title: ({ name = '' }) => name,
     show: ({ name = '' }) => <HostPage name={name} />,
   },
+  { pattern: '/guests', title: () => 'Guests', show: () => <GuestsPage /> },
   {
     pattern: '/guests/:name',
     title: ({ name = '' }) => name,

@@ -1,9 +1,12 @@
 import { useRef, useState } from 'preact/hooks';
 import type { Policy, PolicyMode, Proposal } from '../../../src/protocol/controller/policy.ts';
 import { ask, asProblem, type Problem } from '../base/http.ts';
+import { counted } from '../base/text.ts';
+import { toast } from '../base/toasts.ts';
 import { Icon } from '../components/icons.tsx';
 import { ProblemNote } from '../components/notices.tsx';
-import { acceptWords } from '../policies/text.ts';
+import { acceptWords, decidedToast, policyTitle } from '../policies/text.ts';
+import { expectResult } from '../requests/results.ts';
 
 const HOUR_MS = 3_600_000;
 const SNOOZES = [
@@ -14,6 +17,11 @@ const SNOOZES = [
 ] as const;
 
 type Decision = 'accept' | 'reject' | 'snooze';
+
+interface AcceptAnswer {
+  readonly accepted: readonly string[];
+  readonly requests: readonly string[];
+}
 
 /** Accept, reject with a reason, or put off; each says what it does before it does it. */
 export function Decide({
@@ -31,8 +39,11 @@ export function Decide({
   const [reason, setReason] = useState('');
   const decide = (what: Decision, body?: object): void => {
     setFailed(undefined);
-    ask(`/v1/proposals/${proposal.id}/${what}`, { method: 'POST', ...(body && { body }) })
-      .then(() => {
+    const path = `/v1/proposals/${proposal.id}/${what}`;
+    ask<Partial<AcceptAnswer>>(path, { method: 'POST', ...(body && { body }) })
+      .then((answer) => {
+        for (const each of answer.requests ?? []) expectResult(each);
+        toast(decidedToast(what, answer.requests ?? []));
         accepting.current?.close();
         rejecting.current?.close();
         again();
@@ -125,15 +136,30 @@ export function LookNow({ policy, again }: { policy: Policy; again: () => void }
   const look = (): void => {
     setBusy(true);
     setProblem(undefined);
-    ask(`/v1/policies/${policy.scope}/${policy.kind}/look`, { method: 'POST' })
-      .then(again)
+    ask<{ words: string; proposals: readonly Proposal[] }>(
+      `/v1/policies/${policy.scope}/${policy.kind}/look`,
+      { method: 'POST' },
+    )
+      .then(({ words, proposals }) => {
+        const made = counted(proposals.length, 'proposal');
+        toast({
+          words: `${policyTitle(policy)} checked the fleet: ${made}. ${words}`,
+          link: { href: '/proposals', words: 'Show proposals' },
+        });
+        again();
+      })
       .catch((thrown: unknown) => setProblem(asProblem(thrown)))
       .finally(() => setBusy(false));
   };
   return (
     <>
-      <button type="button" disabled={isBusy} onClick={look}>
-        <Icon of="wait" size={12} /> {isBusy ? 'Looking…' : `Look now at ${policy.kind}`}
+      <button
+        type="button"
+        disabled={isBusy}
+        aria-label={`Check now: ${policyTitle(policy)}`}
+        onClick={look}
+      >
+        <Icon of="wait" size={12} /> {isBusy ? 'Checking…' : 'Check now'}
       </button>
       {problem === undefined ? null : <ProblemNote problem={problem} />}
     </>

@@ -9,7 +9,15 @@ import { Icon, type Glyph } from '../components/icons.tsx';
 import { Shown } from '../components/loaded.tsx';
 import { Empty } from '../components/notices.tsx';
 import { Badge, type Tone } from '../components/states.tsx';
-import { benefitText, costText, isUndecided } from '../policies/text.ts';
+import {
+  benefitText,
+  costText,
+  isMoved,
+  isUndecided,
+  policyTitle,
+  proposalTitle,
+} from '../policies/text.ts';
+import { isOpen, knownRequests } from '../requests/requests.ts';
 import { Decide, LookNow } from './proposals-actions.tsx';
 
 const LOOK_MS = 15_000;
@@ -17,12 +25,20 @@ const LOOK_MS = 15_000;
 const LOOKS: Readonly<Record<Proposal['state'], readonly [string, Tone, Glyph]>> = {
   open: ['open', 'accent', 'wait'],
   snoozed: ['put off', 'calm', 'wait'],
-  accepted: ['accepted, at work', 'accent', 'moving'],
+  accepted: ['accepted, moves under way', 'accent', 'moving'],
   rejected: ['rejected', 'calm', 'bad'],
   expired: ['expired', 'calm', 'bad'],
   done: ['done', 'good', 'good'],
   left: ['ended, not all moved', 'warn', 'stay'],
 };
+
+const MOVED: (typeof LOOKS)['done'] = ['accepted, moves have ended', 'good', 'good'];
+
+/** A request that this page does not know may be open. */
+function hasEnded(request: string): boolean {
+  const known = knownRequests()?.find(({ id }) => id === request);
+  return known !== undefined && !isOpen(known);
+}
 
 const STATES = Object.keys(LOOKS) as Proposal['state'][];
 
@@ -118,9 +134,7 @@ function Policies({ all, again }: { all: readonly Policy[]; again: () => void })
         return (
           <section key={`${kind} ${scope}`} class="panel stack">
             <div class="row">
-              <h2>
-                {kind} <span class="soft">of {scope === 'fleet' ? 'the fleet' : scope}</span>
-              </h2>
+              <h2>{policyTitle(policy)}</h2>
               <span class="grow" />
               {mode !== 'off' && mayOperate() ? <LookNow policy={policy} again={again} /> : null}
             </div>
@@ -141,8 +155,8 @@ function Policies({ all, again }: { all: readonly Policy[]; again: () => void })
                 {look.refusals.length === 0 ? null : (
                   <details>
                     <summary>
-                      {counted(look.refusals.length, 'thing')} that it cannot do, or does not rest
-                      on
+                      {counted(look.refusals.length, 'guest or host', 'guests or hosts')} left out,
+                      and why
                     </summary>
                     <ul class="advice">
                       {look.refusals.map((each) => (
@@ -169,31 +183,42 @@ function OneProposal({
   policy: Policy | undefined;
   again: () => void;
 }) {
-  const { kind, scope, state, words, benefit, cost, moves, createdAtMs } = proposal;
-  const [word, tone, glyph] = LOOKS[state];
+  const { state, words, benefit, cost, moves, createdAtMs } = proposal;
+  const [word, tone, glyph] = isMoved(proposal, hasEnded) ? MOVED : LOOKS[state];
   return (
     <article class="panel stack">
       <div class="row">
-        <h3 class="grow">{words}</h3>
+        <h3 class="grow">{proposalTitle(proposal)}</h3>
         <Badge tone={tone} glyph={glyph}>
           {word}
         </Badge>
       </div>
       <dl class="facts">
         <div>
-          <dt>brings</dt>
+          <dt>expected benefit</dt>
           <dd>{benefitText(benefit)}</dd>
         </div>
         <div>
-          <dt>takes</dt>
+          <dt>cost of the moves</dt>
           <dd>{costText(cost)}</dd>
         </div>
         <Came proposal={proposal} />
       </dl>
       <Moves moves={moves} />
+      <details>
+        <summary>Figures of the planner</summary>
+        <p>{words}</p>
+        <ul class="advice">
+          {moves.slice(0, MAX_EXPLAINED).map(({ guest, words: why }) => (
+            <li key={guest}>
+              {guest}: {why}
+            </li>
+          ))}
+        </ul>
+      </details>
       <div class="row">
         <span class="soft grow">
-          {kind} of {scope === 'fleet' ? 'the fleet' : scope}, proposed{' '}
+          {policyTitle(proposal)}, proposed{' '}
           <time title={momentText(createdAtMs)}>{agoText(Date.now() - createdAtMs)}</time>
           <Decided proposal={proposal} />
         </span>
@@ -210,7 +235,7 @@ function Came({ proposal: { actual, moves } }: { proposal: Proposal }) {
   if (actual === undefined) return null;
   return (
     <div>
-      <dt>came to</dt>
+      <dt>result</dt>
       <dd>
         {actual.moved} of {counted(moves.length, 'move')} in {formatDuration(actual.seconds * 1000)}
         {actual.benefit === undefined ? '' : `; ${benefitText(actual.benefit)}`}
@@ -243,21 +268,22 @@ function Decided({
   );
 }
 
+/** Moves whose reasons are listed. */
+const MAX_EXPLAINED = 20;
 /** Of one that empties a host there may be hundreds. */
 const SHOWN_MOVES = 3;
 
 function Moves({ moves }: { moves: Proposal['moves'] }) {
   const list = (some: Proposal['moves']) => (
     <ul class="proposed">
-      {some.map(({ guest, from, to, words, alternatives }) => (
+      {some.map(({ guest, from, to, alternatives }) => (
         <li key={guest}>
           <span class="whole">
             <a href={`/guests/${guest}`}>{guest}</a> {from} <Icon of="moving" size={11} /> {to}
           </span>
-          <span class="soft">
-            {words}
-            {alternatives.length === 0 ? '' : `; ${alternatives.join(' or ')} would do too`}
-          </span>
+          {alternatives.length === 0 ? null : (
+            <span class="soft">{alternatives.join(' or ')} would do too</span>
+          )}
         </li>
       ))}
     </ul>

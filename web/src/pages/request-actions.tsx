@@ -1,10 +1,14 @@
 import { useRef, useState } from 'preact/hooks';
 import type { FleetRequest } from '../../../src/protocol/controller/fleet-request.ts';
 import { asProblem, type Problem } from '../base/http.ts';
+import { lowerFirst } from '../base/text.ts';
+import { toast } from '../base/toasts.ts';
 import { Icon } from '../components/icons.tsx';
 import { ProblemNote } from '../components/notices.tsx';
 import { titleOf } from '../requests/ask.ts';
-import { cancel, undrain } from '../requests/requests.ts';
+import { endDrain } from '../requests/end-drain.ts';
+import { expectResult } from '../requests/results.ts';
+import { cancel } from '../requests/requests.ts';
 
 /** Says what cancelling does before it does it. */
 export function CancelRequest({ request, again }: { request: FleetRequest; again: () => void }) {
@@ -15,6 +19,8 @@ export function CancelRequest({ request, again }: { request: FleetRequest; again
     setProblem(undefined);
     try {
       await cancel(request.id, rollBack);
+      expectResult(request.id);
+      toast({ words: `The cancel of ${lowerFirst(titleOf(request.ask))} is accepted.` });
       dialog.current?.close();
       again();
     } catch (thrown) {
@@ -28,7 +34,7 @@ export function CancelRequest({ request, again }: { request: FleetRequest; again
       </button>
       <dialog ref={dialog} aria-labelledby="cancel-title">
         <div class="stack">
-          <h2 id="cancel-title">Cancel the {titleOf(request.ask).toLowerCase()}?</h2>
+          <h2 id="cancel-title">Cancel the {lowerFirst(titleOf(request.ask))}?</h2>
           <p>
             No further moves start. Guests that have moved stay on their new hosts. What should
             happen to the moves in progress?
@@ -77,14 +83,17 @@ export function CancelRequest({ request, again }: { request: FleetRequest; again
 export function Undrain({ hosts }: { hosts: readonly string[] }) {
   const [problem, setProblem] = useState<Problem>();
   const [isDone, setDone] = useState(false);
+  const [isBusy, setBusy] = useState(false);
   const end = async (): Promise<void> => {
+    setBusy(true);
     setProblem(undefined);
     try {
-      for (const host of hosts) await undrain(host);
+      for (const host of hosts) await endDrain(host);
       setDone(true);
     } catch (thrown) {
       setProblem(asProblem(thrown));
     }
+    setBusy(false);
   };
   if (isDone)
     return (
@@ -94,8 +103,8 @@ export function Undrain({ hosts }: { hosts: readonly string[] }) {
     );
   return (
     <>
-      <button type="button" onClick={() => void end()}>
-        <Icon of="back" /> Let guests move there again
+      <button type="button" disabled={isBusy} onClick={() => void end()}>
+        <Icon of="back" /> {isBusy ? 'Ending the drain…' : 'Let guests move there again'}
       </button>
       {problem === undefined ? null : <ProblemNote problem={problem} />}
     </>

@@ -3,6 +3,7 @@ import { formatBytes, formatDuration } from '../../../src/protocol/quantity.ts';
 import { heard } from '../moves/open.ts';
 import { More, MAX_ROWS } from '../components/more.tsx';
 import { OutcomeBadge } from '../components/outcomes.tsx';
+import { Scrolls } from '../components/scrolls.tsx';
 
 const ORDER: readonly Move['phase'][] = [
   'held',
@@ -25,7 +26,7 @@ export function Moves({ moves }: { moves: readonly Move[] }) {
   return (
     <section class="panel">
       <h2>Moves</h2>
-      <div class="scrolls" tabIndex={0} role="group" aria-label="Moves">
+      <Scrolls label="Moves">
         <table class="list">
           <thead>
             <tr>
@@ -44,7 +45,7 @@ export function Moves({ moves }: { moves: readonly Move[] }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scrolls>
       <More of={sorted.length} />
     </section>
   );

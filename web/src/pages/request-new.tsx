@@ -3,13 +3,15 @@ import { asProblem, type Problem } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
 import { go, place, putQuery } from '../base/router.ts';
 import { mayOperate } from '../base/session.ts';
+import { toast } from '../base/toasts.ts';
 import { fleet, loaded, shape } from '../fleet/fleet.ts';
 import { Icon } from '../components/icons.tsx';
 import { Shown } from '../components/loaded.tsx';
 import { Empty, ProblemNote } from '../components/notices.tsx';
 import { askOf, formIn, titleOf, type Form } from '../requests/ask.ts';
+import { acceptedWords, expectResult, linkTo } from '../requests/results.ts';
 import { begin, newRequestId, planOf } from '../requests/requests.ts';
-import { CompareModes } from './request-compare.tsx';
+import { MovePrediction } from './move-prediction.tsx';
 import { PlanView } from './request-plan.tsx';
 
 /** Pick, see what would happen, confirm. The plan is a dry run: until the last button nothing changes anywhere. */
@@ -82,7 +84,11 @@ function Fields({ form }: { form: Form }) {
         names={form.to}
         put={(to) => putQuery({ to: to.join(',') })}
       />
-      <details open={form.maxParallel !== '' || form.deadline !== '' || form.mode !== ''}>
+      <details
+        open={
+          form.maxParallel !== '' || form.deadline !== '' || form.mode !== '' || form.path !== ''
+        }
+      >
         <summary>How</summary>
         <div class="form-grid">
           <label class="field">
@@ -118,6 +124,18 @@ function Fields({ form }: { form: Form }) {
               <option value="postcopy">post-copy</option>
             </select>
             <small>when memory moves: before the switchover, after it, or both</small>
+          </label>
+          <label class="field">
+            Data path
+            <select
+              value={form.path}
+              onChange={(event) => putQuery({ path: event.currentTarget.value })}
+            >
+              <option value="">as usual (native)</option>
+              <option value="native">native</option>
+              <option value="wire">wire</option>
+            </select>
+            <small>from hypervisor to hypervisor, or with less data through the movers</small>
           </label>
         </div>
       </details>
@@ -221,7 +239,10 @@ function Planned({ form }: { form: Form }) {
     setProblem(undefined);
     try {
       // The same id again: asked twice, by whatever way, it is one request.
-      await begin(id, bodyNow());
+      const body = bodyNow();
+      await begin(id, body);
+      expectResult(id);
+      toast({ words: acceptedWords(body), link: linkTo(id) });
       go(`/requests/${id}`);
     } catch (thrown) {
       setProblem(asProblem(thrown));
@@ -240,14 +261,14 @@ function Planned({ form }: { form: Form }) {
         </button>
       </div>
       <Shown of={plan} what="the plan" lines={4}>
-        {({ plan: found }) => <PlanView plan={found} />}
+        {({ plan: found }) => <PlanView plan={found} isMove={form.kind === 'migration'} />}
       </Shown>
       {step === undefined ? null : (
-        <CompareModes
+        <MovePrediction
           key={`${step.guest} ${step.to}`}
           guest={step.guest}
           to={step.to}
-          mode={form.mode}
+          asked={form}
         />
       )}
       {problem === undefined ? null : <ProblemNote problem={problem} />}

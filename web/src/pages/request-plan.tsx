@@ -3,45 +3,21 @@ import { formatDuration } from '../../../src/protocol/quantity.ts';
 import { count, counted, momentText } from '../base/text.ts';
 import { Icon } from '../components/icons.tsx';
 import { More, MAX_ROWS } from '../components/more.tsx';
+import { Scrolls } from '../components/scrolls.tsx';
+
+interface PlanProps {
+  readonly plan: FleetRequestPlan;
+  /** Of one guest: its prediction is measured, and shown beside the plan. */
+  readonly isMove?: boolean;
+}
 
 /** What would happen: each move, what stays and why, what nobody knows. */
-export function PlanView({ plan }: { plan: FleetRequestPlan }) {
-  const { steps, seconds, parallel, stays, waiting, late, blind } = plan;
+export function PlanView({ plan, isMove = false }: PlanProps) {
+  const { steps, stays, waiting, late, blind } = plan;
   const isLate = new Set(late);
   return (
     <div class="stack">
-      <dl class="figures panel">
-        <div>
-          <dt>Guests that move</dt>
-          <dd>
-            <b class="number">{count(steps.length)}</b>{' '}
-            <span class="soft">
-              {steps.length > 0 ? `${counted(parallel, 'at a time', 'at a time')}` : ''}
-            </span>
-          </dd>
-        </div>
-        <div>
-          <dt>Predicted time</dt>
-          <dd>
-            <b class="number">{steps.length === 0 ? '–' : formatDuration(seconds * 1000)}</b>{' '}
-            <span class="soft number">
-              {steps.length === 0 ? '' : `until ${momentText(Date.now() + seconds * 1000)}`}
-            </span>
-          </dd>
-        </div>
-        <div>
-          <dt>Guests that wait</dt>
-          <dd>
-            <b class="number">{count(waiting.length)}</b>
-          </dd>
-        </div>
-        <div>
-          <dt>Guests that stay</dt>
-          <dd>
-            <b class="number">{count(stays.length)}</b>
-          </dd>
-        </div>
-      </dl>
+      {isMove ? <OneMove plan={plan} /> : <Figures plan={plan} />}
       {blind.length === 0 ? null : (
         <div class="notice bad">
           <Icon of="silent" size={18} />
@@ -82,10 +58,10 @@ export function PlanView({ plan }: { plan: FleetRequestPlan }) {
           />
         </section>
       )}
-      {steps.length === 0 ? null : (
+      {steps.length === 0 || isMove ? null : (
         <section class="panel">
           <h2>Moves, in their order</h2>
-          <div class="scrolls" tabIndex={0} role="group" aria-label="Moves">
+          <Scrolls label="Moves">
             <table class="list">
               <thead>
                 <tr>
@@ -112,11 +88,58 @@ export function PlanView({ plan }: { plan: FleetRequestPlan }) {
                 ))}
               </tbody>
             </table>
-          </div>
+          </Scrolls>
           <More of={steps.length} />
         </section>
       )}
     </div>
+  );
+}
+
+function OneMove({ plan: { steps } }: PlanProps) {
+  const [step] = steps;
+  if (step === undefined) return null;
+  return (
+    <p class="big-words">
+      {step.guest} moves from {step.from} to {step.to}.
+    </p>
+  );
+}
+
+function Figures({ plan: { steps, seconds, parallel, stays, waiting } }: PlanProps) {
+  return (
+    <dl class="figures panel">
+      <div>
+        <dt>Guests that move</dt>
+        <dd>
+          <b class="number">{count(steps.length)}</b>{' '}
+          <span class="soft">
+            {steps.length > 0 ? `${counted(parallel, 'at a time', 'at a time')}` : ''}
+          </span>
+        </dd>
+      </div>
+      <div>
+        <dt>Predicted time</dt>
+        <dd>
+          <b class="number">{steps.length === 0 ? '–' : formatDuration(seconds * 1000)}</b>{' '}
+          <span class="soft number">
+            {steps.length === 0 ? '' : `until ${momentText(Date.now() + seconds * 1000)}`}
+          </span>
+        </dd>
+      </div>
+      <div>
+        <dt>Guests that wait</dt>
+        <dd>
+          <b class="number">{count(waiting.length)}</b>
+        </dd>
+      </div>
+      <div>
+        <dt>Guests that stay</dt>
+        <dd>
+          <b class="number">{count(stays.length)}</b>
+        </dd>
+      </div>
+    </dl>
   );
 }
 
@@ -127,7 +150,7 @@ export function Reasons({
   rows: readonly { guest: string; where: string; words: string }[];
 }) {
   return (
-    <div class="scrolls" tabIndex={0} role="group" aria-label="Guests and reasons">
+    <Scrolls label="Guests and reasons">
       <table class="list">
         <thead>
           <tr>
@@ -149,6 +172,6 @@ export function Reasons({
         </tbody>
       </table>
       <More of={rows.length} />
-    </div>
+    </Scrolls>
   );
 }

@@ -1,5 +1,5 @@
 import type { FleetRequest } from '../../../src/protocol/controller/fleet-request.ts';
-import { Problem } from '../base/http.ts';
+import { isUnreachable, Problem } from '../base/http.ts';
 import { mayOperate } from '../base/session.ts';
 import { agoText, counted, momentText } from '../base/text.ts';
 import { Icon, type Glyph } from '../components/icons.tsx';
@@ -29,6 +29,7 @@ export function PhaseBadge({ phase }: { phase: FleetRequest['phase'] }) {
 /** What people asked of the fleet: what is open first, then what has ended, newest first. */
 export function RequestsPage() {
   const { value } = requests;
+  const isCut = value instanceof Problem && isUnreachable(value);
   return (
     <div class="stack">
       <header class="head-row">
@@ -40,8 +41,8 @@ export function RequestsPage() {
           </a>
         ) : null}
       </header>
-      {value === undefined ? <Loading what="the requests" /> : null}
-      {value instanceof Problem ? (
+      {value === undefined || isCut ? <Loading what="the requests" /> : null}
+      {value instanceof Problem && !isCut ? (
         <ProblemNote
           problem={value}
           again={() => void askForRequests(new AbortController().signal)}

@@ -8,21 +8,79 @@ import type {
 } from '../../../src/protocol/controller/policy.ts';
 import { count, counted } from '../base/text.ts';
 
+/** A policy as a heading: `Balance load in the whole fleet`. */
+export function policyTitle({ kind, scope }: Pick<Proposal, 'kind' | 'scope'>): string {
+  return `${POLICY_WORDS[kind]} in ${scope === 'fleet' ? 'the whole fleet' : `the group ${scope}`}`;
+}
+const POLICY_WORDS = { balance: 'Balance load', consolidate: 'Free hosts' } as const;
+
+/** What is proposed and why, in one sentence. The planner's text has the figures. */
+export function proposalTitle({ reason, moves, benefit }: ProposalFacts): string {
+  const [first] = moves;
+  const from = first?.from ?? '';
+  const to = new Set(moves.map((each) => each.to));
+  const where = to.size === 1 ? [...to].join('') : counted(to.size, 'host');
+  const what =
+    moves.length === 1
+      ? `Move ${first?.guest ?? ''} from ${from} to ${where}`
+      : moves.every((each) => each.from === from)
+        ? `Move ${counted(moves.length, 'guest')} from ${from} to ${where}`
+        : `Move ${counted(moves.length, 'guest')} between ${counted(hostsOf(moves).size, 'host')}`;
+  return `${what}: ${whyWords(reason, from, benefit)}`;
+}
+type ProposalFacts = Pick<Proposal, 'reason' | 'moves' | 'benefit'>;
+
+const hostsOf = (moves: Proposal['moves']): Set<string> =>
+  new Set(moves.flatMap(({ from, to }) => [from, to]));
+
+function whyWords(reason: Proposal['reason'], from: string, { emptied }: Benefit): string {
+  switch (reason) {
+    case 'overload':
+    case 'contention':
+      return `guests on ${from} want more CPU than it has`;
+    case 'spread':
+      return `${from} is much busier than other hosts`;
+    case 'empty-host':
+      return `${emptied ?? from} is then empty and can be switched off`;
+  }
+}
+
+/** What was decided on a proposal, with a link to what follows from it. */
+export function decidedToast(
+  what: 'accept' | 'reject' | 'snooze',
+  requests: readonly string[],
+): { readonly words: string; readonly link?: { readonly href: string; readonly words: string } } {
+  if (what === 'reject') return { words: 'The proposal is rejected.' };
+  if (what === 'snooze') return { words: 'The proposal is postponed.' };
+  const [only, ...more] = requests;
+  const href = only === undefined || more.length > 0 ? '/requests' : `/requests/${only}`;
+  return {
+    words: `The proposal is accepted: ${counted(requests.length, 'move')} requested.`,
+    link: { href, words: more.length > 0 ? 'Show the moves' : 'Show the move' },
+  };
+}
+
 /** What it brings, or `nothing measurable`. */
 export function benefitText({ processorSeconds, watts, emptied }: Benefit): string {
   const parts = [
-    ...(emptied === undefined ? [] : [`${emptied} has no guests left`]),
+    ...(emptied === undefined ? [] : [`${emptied} is empty`]),
     ...(processorSeconds === undefined
       ? []
-      : [`${count(Math.round(processorSeconds))} CPU seconds per hour that guests would lack`]),
-    ...(watts === undefined ? [] : [`${count(Math.round(watts))} W less`]),
+      : [`${coresText(processorSeconds / 3600)} more for guests`]),
+    ...(watts === undefined ? [] : [`${count(Math.round(watts))} W saved`]),
   ];
   return parts.length === 0 ? 'nothing measurable' : parts.join(', ');
 }
 
-/** What it takes: `4.1 GiB, 21.0 s, 60 ms of downtime`. */
+/** Mean over an hour. */
+function coresText(cores: number): string {
+  if (cores < 0.05) return 'less than 0.1 CPU cores';
+  return `${cores.toFixed(cores < 10 ? 1 : 0)} CPU cores`;
+}
+
+/** What it takes: `4.1 GiB to send, 21.0 s, 60 ms of downtime`. */
 export function costText({ bytes, seconds, downtimeMs }: ProposalCost): string {
-  return `${formatBytes(bytes)}, ${formatDuration(seconds * 1000)}, ${formatDuration(downtimeMs)} of downtime`;
+  return `${formatBytes(bytes)} to send, ${formatDuration(seconds * 1000)}, ${formatDuration(downtimeMs)} of downtime`;
 }
 
 /** What accepting does; in the mode `approve` it is about all that the same look made. */
@@ -36,3 +94,11 @@ export function acceptWords(proposal: Proposal, mode: PolicyMode | undefined): s
 
 export const isUndecided = ({ state }: Pick<Proposal, 'state'>): boolean =>
   state === 'open' || state === 'snoozed';
+
+/** An accepted proposal whose requests have all ended waits for the next check of its policy, which measures the result. */
+export function isMoved(
+  { state, requests }: Pick<Proposal, 'state' | 'requests'>,
+  hasEnded: (request: string) => boolean,
+): boolean {
+  return state === 'accepted' && requests.length > 0 && requests.every(hasEnded);
+}

@@ -1,10 +1,11 @@
-import type { Ask } from './requests.ts';
 import type {
   Move,
   FleetRequest,
   FleetRequestAsk,
 } from '../../../src/protocol/controller/fleet-request.ts';
 import { counted } from '../base/text.ts';
+
+export type Ask = Pick<FleetRequestAsk, 'kind' | 'hosts'> & Partial<FleetRequestAsk>;
 
 /** What a person filled in, as it stands in the address: a link to it can be sent, and going back loses nothing. */
 export interface Form {
@@ -18,6 +19,8 @@ export interface Form {
   /** Minutes from now; empty: none. */
   readonly deadline: string;
   readonly mode: '' | 'precopy' | 'hybrid' | 'postcopy';
+  /** Empty: as usual, which is native. */
+  readonly path: '' | 'native' | 'wire';
 }
 
 const namesIn = (text: string | null): string[] => [
@@ -25,6 +28,7 @@ const namesIn = (text: string | null): string[] => [
 ];
 
 const MODES = ['precopy', 'hybrid', 'postcopy'] as const;
+const PATHS = ['native', 'wire'] as const;
 
 export function formIn(query: URLSearchParams): Form {
   const guest = query.get('guest') ?? '';
@@ -38,6 +42,7 @@ export function formIn(query: URLSearchParams): Form {
     maxParallel: query.get('parallel') ?? '',
     deadline: query.get('deadline') ?? '',
     mode,
+    path: PATHS.find((each) => each === query.get('path')) ?? '',
   };
 }
 
@@ -61,9 +66,13 @@ export function askOf(
       ...(to.length === 0 ? {} : { to: [...to] }),
       ...(parallel === undefined ? {} : { maxParallel: parallel }),
       ...(minutes === undefined ? {} : { deadlineAtMs: nowMs + minutes * 60_000 }),
-      ...(form.mode === '' ? {} : { settings: { mode: form.mode } }),
+      ...(form.mode === '' && form.path === '' ? {} : { settings: settingsIn(form) }),
     },
   };
+}
+
+function settingsIn({ mode, path }: Form): NonNullable<Ask['settings']> {
+  return { ...(mode === '' ? {} : { mode }), ...(path === '' ? {} : { path }) };
 }
 
 function wholeIn(text: string, most: number): number | undefined | 'wrong' {

@@ -1,4 +1,5 @@
 /** Options of moving one guest, side by side. Pure. */
+import type { Form } from './ask.ts';
 import type { PlanAnswer, PlanOption } from '../../../src/protocol/public/plan.ts';
 
 export interface MoveOption extends PlanOption {
@@ -22,5 +23,15 @@ export function moveOptionsOf({
   return [...found.values()].toSorted(
     (one, other) =>
       MODES.indexOf(one.mode) - MODES.indexOf(other.mode) || one.path.localeCompare(other.path),
+  );
+}
+
+/** The option that a request of this mode and path would take. Pure. */
+export function chosenOption(
+  options: readonly MoveOption[],
+  { mode, path }: Pick<Form, 'mode' | 'path'>,
+): MoveOption | undefined {
+  return options.find(
+    (each) => each.mode === (mode || 'precopy') && each.path === (path || 'native'),
   );
 }

@@ -2,11 +2,12 @@ import { signal } from '@preact/signals';
 import type {
   Move,
   FleetRequest,
-  FleetRequestAsk,
   FleetRequestPhase,
 } from '../../../src/protocol/controller/fleet-request.ts';
 import type { FleetRequestPlan } from '../../../src/protocol/controller/fleet-requests.ts';
 import { ask, asProblem, Problem } from '../base/http.ts';
+import type { Ask } from './ask.ts';
+import { newsOfResult } from './results.ts';
 
 /** What was asked of the fleet, newest first. */
 export const requests = signal<readonly FleetRequest[] | Problem | undefined>(undefined);
@@ -22,6 +23,7 @@ export async function askForRequests(until: AbortSignal): Promise<void> {
   reportedMeanwhile.add(reported);
   try {
     const answer = await ask<{ requests: FleetRequest[] }>('/v1/requests', { signal: until });
+    for (const each of answer.requests) newsOfResult(each);
     requests.value = reported.reduce<readonly FleetRequest[]>(withRequest, answer.requests);
   } catch (thrown) {
     if (until.aborted) return;
@@ -33,6 +35,7 @@ export async function askForRequests(until: AbortSignal): Promise<void> {
 
 /** A request that is new or has changed. */
 export function newsOfRequest(request: FleetRequest): void {
+  newsOfResult(request);
   for (const reported of reportedMeanwhile) reported.push(request);
   const known = knownRequests();
   if (known !== undefined) requests.value = withRequest(known, request);
@@ -64,8 +67,6 @@ export function newRequestId(): string {
   const letters = crypto.getRandomValues(new Uint8Array(16));
   return `r-${Array.from(letters, (each) => (each % 36).toString(36)).join('')}`;
 }
-
-export type Ask = Pick<FleetRequestAsk, 'kind' | 'hosts'> & Partial<FleetRequestAsk>;
 
 export function planOf(
   id: string,

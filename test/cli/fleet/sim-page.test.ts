@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { linesOf, pageOf, refusedLines } from '../../../../src/planner/sim/history/page.ts';
-import type { Replay } from '../../../../src/planner/sim/history/replay.ts';
+import {
+  linesOf,
+  MAX_LISTED_MOVES,
+  pageOf,
+  refusedLines,
+} from '../../../src/cli/fleet/sim-page.ts';
+import type { Replay } from '../../../src/planner/sim/history/replay.ts';
 
 const was: Replay = {
   hours: 2,
@@ -51,13 +56,27 @@ test('what the policy could not do is said, with how often and the first one', (
 
 test('the charts take any number of hours', () => {
   const byHour = Array.from({ length: 200_000 }, () => ({ contention: 1, on: 7 }));
-  assert.match(pageOf({ policy: 'balance', was: { ...was, byHour }, would }), /at most 7\.0 hosts/);
+  const page = pageOf({ policy: 'balance', was: { ...was, byHour }, would });
+  assert.ok(page.length < 100_000);
+  assert.match(page, /<li>day 8334<\/li>/);
 });
 
 test('the page has both figures and two charts, loads nothing, and names are escaped', () => {
   const page = pageOf({ policy: '<b>&"', was, would });
-  assert.ok(page.includes('<td>1.5</td><td>0.5</td>'));
+  assert.match(page, /<td>1\.5<\/td>\s*<td>0\.5<\/td>/);
   assert.equal(page.split('<svg').length, 3);
   assert.ok(!page.includes('<b>') && page.includes('&lt;b&gt;&amp;&quot;'));
   assert.ok(!/https?:|src=|href=/.test(page));
+});
+
+test('the page has a time axis, a dark theme, and the moves with their reasons', () => {
+  const move = { atS: 93_900, guest: 'web<1', from: 'a', to: 'b', words: 'a is full' };
+  const page = pageOf({ policy: 'balance', was, would, moves: [move] });
+  assert.match(page, /prefers-color-scheme: dark/);
+  assert.match(page, /<li>0 h<\/li>\s*<li>0\.5 h<\/li>\s*<li>1 h<\/li>/);
+  assert.match(page, /<td>day 2, 02:05<\/td>\s*<td>web&lt;1<\/td>/);
+  assert.match(page, /and 1 more/);
+  const many = Array.from({ length: MAX_LISTED_MOVES + 5 }, () => move);
+  const all = pageOf({ policy: 'balance', was, would: { ...would, moves: 1005 }, moves: many });
+  assert.match(all, /and 5 more/);
 });
