@@ -17,6 +17,7 @@ import { amongMounts } from './libvirt/mounts.ts';
 import { ovsEnvironment } from './openvswitch.ts';
 import { AGENT_PORT, GUEST_NETWORK, managerOfGuests, ROUTED_GATEWAY } from './plan.ts';
 import { isAlive, type ProcessIdentity } from '../src/system/processes/process.ts';
+import { amongContainers, podmanPrograms } from './podman/hosts.ts';
 import {
   endProcesses,
   type LabProcess,
@@ -80,7 +81,8 @@ export async function startAgent(
 ): Promise<ProcessIdentity> {
   const member = labHost(lab, host);
   const argv = withBootId(member, [process.execPath, program, '--config', member.configFile]);
-  const started = await startDetached(await amongMounts(lab, host, argv), {
+  const among = lab.manager === 'podman' ? amongContainers : amongMounts;
+  const started = await startDetached(await among(lab, host, argv), {
     logFile: member.agentLog,
     env: { ...labEnvironment(lab), ...ovsEnvironment(lab, host), ...storageEnvironment(lab) },
   });
@@ -143,6 +145,8 @@ async function sharedConfig(signal: AbortSignal | undefined): Promise<Partial<Ag
 
 /** With the section of the manager that runs the host's guests, where one does. */
 function managed(lab: Lab, { name }: LabHost, own: AgentConfigInput): AgentConfigInput {
+  if (lab.manager === 'podman')
+    return configured(own, { drivers: { criu: { programs: podmanPrograms() } } });
   const manager = managerOfGuests(lab);
   if (manager === undefined) return own;
   return configured(own, { drivers: { [manager]: libvirtSection(lab, name) } });

@@ -7,6 +7,7 @@ import {
   removeNamespaces,
 } from './namespaces.ts';
 import { removeContainers } from './container/places.ts';
+import { removePodmanCgroups } from './podman/hosts.ts';
 import { endProcesses, signalProcess } from './processes.ts';
 import { type LabState, readLabState, removeLabDirectory } from './state.ts';
 import { labDirectory } from '../src/cli/connection/labs.ts';
@@ -30,6 +31,7 @@ export async function labDown(name = 'lab'): Promise<boolean> {
     const named = entry === undefined ? {} : await namespaceInodes(entry, existing);
     return processesOf(dir, named, state?.namespaces ?? {});
   });
+  await removePodmanCgroups(name);
   await removeContainers(name, dir);
   if (entry !== undefined) await removeNamespaces(entry, existing);
   if (entry?.kind === 'user') await endHolder(entry);

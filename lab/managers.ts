@@ -1,5 +1,6 @@
 import type { GodwitError } from '../src/errors.ts';
 import { managerLacks, startManager } from './libvirt/daemon.ts';
+import { podmanLacks, startPodmanHosts } from './podman/hosts.ts';
 import type { LabManager, LabPlan, LabStorage } from './plan.ts';
 import type { Lab } from './state.ts';
 import { vsphereLacks } from './vsphere/simulator.ts';
@@ -21,6 +22,7 @@ interface ManagerOfLab {
 
 export const MANAGERS: Readonly<Record<LabManager, ManagerOfLab>> = {
   libvirt: { storage: 'local', lacks: (plan) => managerLacks(plan), start: startManager },
+  podman: { storage: 'shared', lacks: () => podmanLacks(), start: startPodmanHosts },
   vsphere: {
     storage: 'shared',
     lacks: () => vsphereLacks(),

@@ -64,7 +64,7 @@ export interface LabPlan {
   readonly managerPackages?: string | undefined;
 }
 
-export const LAB_MANAGERS = ['libvirt', 'vsphere'] as const;
+export const LAB_MANAGERS = ['libvirt', 'vsphere', 'podman'] as const;
 export type LabManager = (typeof LAB_MANAGERS)[number];
 
 /** The manager that runs the lab's own guests. A vCenter has hosts and guests of its own, beside the lab's. */

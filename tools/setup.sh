@@ -2,11 +2,11 @@
 # Brings what the demo, the tests and the benchmarks need. Run again it only looks, in well under a
 # second. Everything it says goes to stderr, so that `npm run demo -- --json` keeps stdout to itself.
 #
-#   tools/setup.sh [--only demo|test|all|postgres|vcsim|containers|chromium|prometheus|iscsi|ceph|ovn|redis|ntlm|kerberos|winrmtest|debian|debian-guest|libvirt|libvirt-next] [--check]
+#   tools/setup.sh [--only demo|test|all|postgres|vcsim|containers|chromium|prometheus|iscsi|ceph|ovn|redis|ntlm|kerberos|winrmtest|debian|debian-guest|libvirt|libvirt-next|podman] [--check]
 #
 # demo: one QEMU, the lab's tools, Node's packages and a guest kernel. test and all: the same, strace, nft, conntrack, Open vSwitch, sqlite3, an NFS server, UEFI firmware, swtpm, a clean Debian 12
 # to install the package in (as root), and a second QEMU beside the first. The demo gets the second too where the first is older than 9.0. postgres: PostgreSQL alone, which
-# the tests of a controller's database ask for when they run; vcsim: a simulated vCenter alone, likewise; containers: CRIU and runc alone, likewise; chromium: a browser for tests of the dashboard alone, likewise; prometheus: likewise; iscsi: an iSCSI target alone, likewise; ceph: a small Ceph alone, likewise; ovn: OVN alone, likewise; redis: a layer with Redis for the lab's containers alone, likewise; ntlm: an acceptor of NTLM alone, likewise; kerberos: a realm of Kerberos and a web server for it alone, likewise; winrmtest: a shell of WinRM alone, likewise; debian: a clean Debian 13 alone, likewise; debian-guest: a disk with Debian 13 and PostgreSQL alone, likewise; libvirt: a newer libvirt beside the system's alone, likewise; libvirt-next: that of Debian's next release with its QEMU alone, which no test brings by itself. --check only says what is missing (exit status 1).
+# the tests of a controller's database ask for when they run; vcsim: a simulated vCenter alone, likewise; containers: CRIU and runc alone, likewise; chromium: a browser for tests of the dashboard alone, likewise; prometheus: likewise; iscsi: an iSCSI target alone, likewise; ceph: a small Ceph alone, likewise; ovn: OVN alone, likewise; redis: a layer with Redis for the lab's containers alone, likewise; ntlm: an acceptor of NTLM alone, likewise; kerberos: a realm of Kerberos and a web server for it alone, likewise; winrmtest: a shell of WinRM alone, likewise; debian: a clean Debian 13 alone, likewise; debian-guest: a disk with Debian 13 and PostgreSQL alone, likewise; libvirt: a newer libvirt beside the system's alone, likewise; libvirt-next: that of Debian's next release with its QEMU alone, which no test brings by itself; podman: podman 5 with crun alone, for tests of its containers. --check only says what is missing (exit status 1).
 set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -26,11 +26,11 @@ while [ $# -gt 0 ]; do
     --only) only="${2:-}"; shift ;;
     --only=*) only="${1#--only=}" ;;
     --check) check=yes ;;
-    *) die "unknown argument '$1'; known are --only demo|test|all|postgres|vcsim|containers|chromium|prometheus|iscsi|ceph|ovn|redis|ntlm|kerberos|winrmtest|debian|debian-guest|libvirt|libvirt-next and --check" ;;
+    *) die "unknown argument '$1'; known are --only demo|test|all|postgres|vcsim|containers|chromium|prometheus|iscsi|ceph|ovn|redis|ntlm|kerberos|winrmtest|debian|debian-guest|libvirt|libvirt-next|podman and --check" ;;
   esac
   shift
 done
-case "$only" in demo | test | all | postgres | vcsim | containers | chromium | prometheus | iscsi | ceph | ovn | redis | ntlm | kerberos | winrmtest | debian | debian-guest | libvirt | libvirt-next) ;; *) die "--only takes demo, test, all, postgres, vcsim, containers, chromium, prometheus, iscsi, ceph, ovn, redis, ntlm, kerberos, winrmtest, debian, debian-guest, libvirt or libvirt-next, not '$only'" ;; esac
+case "$only" in demo | test | all | postgres | vcsim | containers | chromium | prometheus | iscsi | ceph | ovn | redis | ntlm | kerberos | winrmtest | debian | debian-guest | libvirt | libvirt-next | podman) ;; *) die "--only takes demo, test, all, postgres, vcsim, containers, chromium, prometheus, iscsi, ceph, ovn, redis, ntlm, kerberos, winrmtest, debian, debian-guest, libvirt, libvirt-next or podman, not '$only'" ;; esac
 
 # shellcheck source=tools/setup/system.sh
 . "$repo/tools/setup/system.sh"
@@ -68,6 +68,8 @@ case "$only" in demo | test | all | postgres | vcsim | containers | chromium | p
 . "$repo/tools/setup/debian-guest.sh"
 # shellcheck source=tools/setup/libvirt.sh
 . "$repo/tools/setup/libvirt.sh"
+# shellcheck source=tools/setup/podman.sh
+. "$repo/tools/setup/podman.sh"
 
 # What an earlier setup of root's put where only root gets to. Earlier builds find it through the link.
 root_cache_moved() {
@@ -100,6 +102,7 @@ missing() {
   if [ "$only" = debian-guest ]; then debian_guest_ready || echo debian_guest; return 0; fi
   if [ "$only" = libvirt ]; then newer_libvirt_ready || echo newer_libvirt; return 0; fi
   if [ "$only" = libvirt-next ]; then next_libvirt_ready || echo next_libvirt; return 0; fi
+  if [ "$only" = podman ]; then podman_ready || echo podman; return 0; fi
   system_ready || echo system
   node_ready || echo node
   wasm_ready || echo wasm

@@ -1,16 +1,15 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../src/clock.ts';
 import { withDeadline } from '../../src/deadline.ts';
 import { godwitError } from '../../src/errors.ts';
-import { cacheDirectory } from '../../src/system/files/cache-directory.ts';
 import { isAlive } from '../../src/system/processes/process.ts';
 import { inHost } from '../entry.ts';
 import { labEnvironment } from '../environment.ts';
 import { managerOfGuests } from '../plan.ts';
 import { processesInNamespaces, startDetached } from '../processes.ts';
 import { labHost, type Lab, type LabHost } from '../state.ts';
+import { keptDirectories } from './kept.ts';
 import { LIBVIRT_PARTS, QEMU_MODULES } from './packages.ts';
 
 /**
@@ -66,16 +65,6 @@ exec sleep infinity
 
 export function ownTree(host: Pick<LabHost, 'dir'>): string {
   return path.join(host.dir, 'libvirt');
-}
-
-/** Files that hosts see as this machine has them: the lab, the images of guests, and Godwit itself. */
-function keptDirectories(lab: Lab): string[] {
-  const source = fileURLToPath(new URL('../..', import.meta.url));
-  const { dir, managerPackages = dir } = lab;
-  const all = [dir, cacheDirectory(), source, path.dirname(process.execPath), managerPackages];
-  return all
-    .map((each) => path.resolve(each))
-    .filter((each) => /^\/(var|run)\//.test(each) && existsSync(each));
 }
 
 /** Makes a host's mounts; its own tree is there. They go with the lab's processes. */

@@ -32,34 +32,53 @@ sid_apt() {
     -o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::Retries=3 "$@"
 }
 
-containers_download() {
-  local uri wanted
+# Reads the lists of sid and fetches patchelf, once.
+sid_update() {
+  local uri
+  [ -z "${sid_updated:-}" ] || return 0
   private_apt_update && download "$scratch/patchelf" patchelf || return 1
+  mkdir -p "$scratch/patchelf.tree"
+  dpkg-deb --fsys-tarfile "$scratch"/patchelf/*.deb | tar -C "$scratch/patchelf.tree" -x
   uri=$(sed -n 's/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) [^ -]* main$/\2/p' "$scratch/apt/sources.list" | head -n 1)
-  mkdir -p "$scratch/sid/lists/partial" "$scratch/sid/archives/partial" "$scratch/sid/debs"
+  mkdir -p "$scratch/sid/lists/partial" "$scratch/sid/archives/partial"
   echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri sid main" >"$scratch/sid/sources.list"
   sid_apt apt-get -qq update >"$scratch/sid.log" 2>&1 || { say "apt-get update of sid failed: $(tail -n 1 "$scratch/sid.log")"; return 1; }
-  wanted=$(sid_apt apt-get -s --no-install-recommends install criu runc 2>/dev/null | sed -n 's/^Inst \([^ ]*\) .*/\1/p' |
-    grep -E '^(criu|runc|lib.*)$' | sort -u | tr '\n' ' ')
-  say "fetching CRIU and runc from Debian's sid: ${wanted% }"
-  (cd "$scratch/sid/debs" && sid_apt apt-get -qq download $wanted >"$scratch/sid.log" 2>&1) || {
-    say "could not download CRIU and runc: $(tail -n 1 "$scratch/sid.log")"
+  sid_updated=yes
+}
+
+sid_download() { # FOLDER WHAT PATTERN PACKAGE...: the packages and their libraries that match PATTERN
+  local folder=$1 what=$2 pattern=$3 wanted
+  shift 3
+  wanted=$(sid_apt apt-get -s --no-install-recommends install "$@" 2>/dev/null | sed -n 's/^Inst \([^ ]*\) .*/\1/p' |
+    grep -E "^($pattern|lib.*)$" | sort -u | tr '\n' ' ')
+  say "fetching $what from Debian's sid: ${wanted% }"
+  mkdir -p "$folder"
+  (cd "$folder" && sid_apt apt-get -qq download $wanted >"$scratch/sid.log" 2>&1) || {
+    say "could not download $what: $(tail -n 1 "$scratch/sid.log")"
     return 1
   }
 }
 
-# Both find their loader and their libraries beside them, wherever their file is run from.
+containers_download() {
+  sid_update && sid_download "$scratch/containers.debs" 'CRIU and runc' 'criu|runc' criu runc
+}
+
 containers_unpack() { # FOLDER
-  local deb program unpacked="$scratch/containers.tree" lib="$1/lib"
-  mkdir -p "$unpacked" "$1/bin" "$lib" "$scratch/patchelf.tree"
-  for deb in "$scratch"/sid/debs/*.deb; do
+  sid_programs "$scratch/containers.debs" "$1" "$containers_home" criu runc
+}
+
+# Programs find their loader and their libraries beside them, wherever their file is run from.
+sid_programs() { # DEBS FOLDER HOME PROGRAM...: HOME is where FOLDER will be
+  local deb program debs=$1 folder=$2 home=$3 unpacked="$1.tree" lib="$2/lib"
+  shift 3
+  mkdir -p "$unpacked" "$folder/bin" "$lib"
+  for deb in "$debs"/*.deb; do
     dpkg-deb --fsys-tarfile "$deb" | tar -C "$unpacked" -x --exclude='./usr/share'
   done
-  dpkg-deb --fsys-tarfile "$scratch"/patchelf/*.deb | tar -C "$scratch/patchelf.tree" -x
   cp -P "$unpacked"/usr/lib/x86_64-linux-gnu/*.so* "$lib/"
-  for program in criu runc; do
-    cp "$(find "$unpacked" -path "*bin/$program" -type f | head -n 1)" "$1/bin/$program" &&
-      "$scratch/patchelf.tree/usr/bin/patchelf" --set-interpreter "$containers_home/lib/ld-linux-x86-64.so.2" \
-        --set-rpath "$containers_home/lib" --force-rpath "$1/bin/$program" || return 1
+  for program in "$@"; do
+    cp "$(find "$unpacked" \( -path "*bin/$program" -o -path "*/libexec/podman/$program" -o -path "*/lib/podman/$program" \) -type f | head -n 1)" "$folder/bin/$program" &&
+      "$scratch/patchelf.tree/usr/bin/patchelf" --set-interpreter "$home/lib/ld-linux-x86-64.so.2" \
+        --set-rpath "$home/lib" --force-rpath "$folder/bin/$program" || return 1
   done
 }
