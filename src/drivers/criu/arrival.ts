@@ -111,7 +111,8 @@ export class Arrival {
     const images = path.join(this.#directory, 'images');
     const late = receiver.isLate ? this.#newLate() : undefined;
     await late?.begin(stream, receiver.reader, receiver.rest);
-    const places = { images, bundle: this.#bundle, late: late !== undefined };
+    const { signal: over } = this.#over;
+    const places = { images, bundle: this.#bundle, late: late !== undefined, signal: over };
     await runc.restore(name, memoryBytes, places, (worker) => records.change(name, { worker }));
     const listed = await runc.state(name, AbortSignal.timeout(10_000));
     const init = listed === undefined ? undefined : identify(listed.pid);

@@ -11,7 +11,8 @@ import { placesOf, whyNoRoom, whyNotThere } from './files/made-volumes.ts';
 import { judgePrivileges } from './host/privileges.ts';
 import { findLayers } from './files/rootfs.ts';
 import { whyNotMounted } from './files/shared-volumes.ts';
-import type { ContainerSpec } from './spec.ts';
+import { judgePodman } from './podman/assess.ts';
+import type { ContainerSpec, PodmanSpec } from './spec.ts';
 import { overlaps } from './files/volume-names.ts';
 import { stat } from 'node:fs/promises';
 import { whyNoGpu } from './gpu/gpu-checks.ts';
@@ -62,6 +63,7 @@ export async function assessSpec(
 ): Promise<NamedCheck[]> {
   const lacks = await judgePrivileges(where.host, 'destination');
   if (lacks !== undefined) return [lacks];
+  if (spec.podman !== undefined) return assessPodman(context, spec, spec.podman, where, signal);
   const [canary, versions, images, network, features, name, volumes, room] = await Promise.all([
     context.canary.check(where.host, 'destination', signal),
     judgeVersions(context, spec, where, signal),
@@ -87,6 +89,28 @@ export async function assessSpec(
     ...name,
     ...gpu,
   ];
+}
+
+/** podman makes the container by its own record: the image, the networks and the links are podman's to find. */
+async function assessPodman(
+  context: HostContext,
+  spec: ContainerSpec,
+  podman: PodmanSpec,
+  where: Where,
+  signal: AbortSignal,
+): Promise<NamedCheck[]> {
+  const [canary, versions, features, room, own] = await Promise.all([
+    context.canary.check(where.host, 'destination', signal),
+    judgeVersions(context, spec, where, signal),
+    processorFeatures(),
+    judgeRoom(context, where),
+    judgePodman(context, podman, where, signal),
+  ]);
+  const processor = judgeProcessor(spec, where, features);
+  const groups = judgeCgroups(where, cgroupVersion(context.prefix));
+  const inUse = whyNameInUse(context.records, where);
+  const name = inUse === undefined ? [] : [refusal('name', inUse, 'destination')];
+  return [canary, versions, processor, ...room, ...groups, ...name, ...own];
 }
 
 /** CRIU reads images of older versions of it, not of newer ones. */
@@ -173,7 +197,7 @@ async function judgeVolumes(
     return refusal('disks', error, 'destination');
   };
   const nameOf = (index: number): string =>
-    `the volume ${oci.mounts.find((each) => 'volume' in each && each.volume === index)?.destination}`;
+    `the volume ${oci?.mounts.find((each) => 'volume' in each && each.volume === index)?.destination}`;
   const places = placesOf(volumes, volumeDirs, shared);
   if (places === undefined) return [refused('its volumes', 'it has no directory of volumes')];
   const left = records.readSync(guest);
@@ -304,7 +328,7 @@ async function judgeGpu(
     const hint = `Bring the same files to both hosts, and name their directory in \`drivers.criu.hostDirs\` of ${host}.`;
     return refused(missing.path, missing.what, hint);
   }
-  for (const { name, major, minor } of oci.devices ?? []) {
+  for (const { name, major, minor } of oci?.devices ?? []) {
     const here = await numbersOf(`/dev/${name}`);
     if (here === `${major}:${minor}`) continue;
     const hint =

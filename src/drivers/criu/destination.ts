@@ -36,23 +36,31 @@ import type { ContainerRecord } from './link/records.ts';
 import { findLayers } from './files/rootfs.ts';
 import { imageMs } from './runtimes/runc.ts';
 import { findWorker, sessionEnded } from './session.ts';
-import { configOf, containerSpec, type ContainerSpec } from './spec.ts';
+import { configOf, containerSpec, type ContainerSpec, type PodmanSpec } from './spec.ts';
 import { Reported } from './watch.ts';
 
 /** What waits for containers in this process, by name. */
 export type Arrivals = Map<string, Arrival>;
 
 export class CriuDestination implements DestinationSession {
-  readonly #context: HostContext;
+  readonly #base: HostContext;
+  /** Of a container of podman, once its description or its record is read. */
+  #ofPodman: HostContext | undefined;
   readonly #options: DestinationOptions;
   readonly #arrivals: Arrivals;
   readonly #reported = new Reported();
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
 
   constructor(context: HostContext, options: DestinationOptions, arrivals: Arrivals) {
-    this.#context = context;
+    this.#base = context;
     this.#options = options;
     this.#arrivals = arrivals;
+  }
+
+  get #context(): HostContext {
+    if (this.#ofPodman !== undefined) return this.#ofPodman;
+    const podman = this.#base.records.readSync(this.#options.guest)?.podman;
+    return podman === undefined ? this.#base : (this.#ofPodman = this.#base.forPodman(podman));
   }
 
   get #arrival(): Arrival | undefined {
@@ -125,7 +133,9 @@ export class CriuDestination implements DestinationSession {
     // One that moves cold has ended, and has nothing on a GPU.
     const gpu = this.#options.isCold === true ? {} : await gpuPairs(this.#context, spec, signal);
     const known = { token, mover, memoryBytes, gpuBytes: spec.gpu?.bytes };
-    await records.write(guest, { ...known, migration: this.#options.migration, made, ...gpu });
+    const { migration } = this.#options;
+    if (spec.podman === undefined) await records.write(guest, { ...known, migration, made, ...gpu });
+    else await records.write(guest, { ...known, migration, ...podmanRecord(token, spec, spec.podman) });
     const bundle = await this.#makeBundle(spec, made, signal);
     await keepSetup(path.join(records.dirOf(guest), 'in'), setup);
     const arrival = new Arrival(this.#context, handle, bundle, this.#options);
@@ -156,6 +166,9 @@ export class CriuDestination implements DestinationSession {
       const facts = { device: 'a volume', guest, host: this.#options.host, what };
       throw godwitError('GODWIT_DEVICE_UNMAPPED', facts, { cause });
     });
+    await writeFile(path.join(directory, 'nics.json'), JSON.stringify(spec.nics), { mode: 0o600 });
+    // podman makes its own once all of the container is here.
+    if (spec.oci === undefined) return bundle;
     const places = placesByNumber(made, spec.volumes);
     const hostParts = spec.hostParts?.map((each) => each.path);
     const netns = `/run/netns/${made.netns}`;
@@ -174,7 +187,6 @@ export class CriuDestination implements DestinationSession {
     if (record !== undefined) {
       await makeNetwork(run, record, spec.nics, (name) => networks[name] ?? name, signal);
     }
-    await writeFile(path.join(directory, 'nics.json'), JSON.stringify(spec.nics), { mode: 0o600 });
     return bundle;
   }
 
@@ -198,7 +210,7 @@ export class CriuDestination implements DestinationSession {
     if (init === undefined) throw this.#refused('resumeGuest', 'its state has not arrived');
     if (lifeOf(init).state === 'gone') throw this.#lost('its first process has ended');
     // Only now: a port that is up before its connections are restored has the kernel reset them.
-    const ports = record?.made?.nics.map(({ port }) => port) ?? [];
+    const ports = record?.podman?.ports ?? record?.made?.nics.map(({ port }) => port) ?? [];
     await setPorts(runc.run.bind(runc), ports, 'up');
     if (record?.cold !== undefined) {
       await release(this.#context, guest, signal);
@@ -290,7 +302,11 @@ export class CriuDestination implements DestinationSession {
 
   #read(description: GuestDescription): ContainerSpec {
     const parsed = containerSpec.safeParse(description.spec);
-    if (parsed.success) return parsed.data;
+    if (parsed.success) {
+      const { podman } = parsed.data;
+      this.#ofPodman = podman && this.#base.forPodman({ id: podman.id, runtime: podman.runtime });
+      return parsed.data;
+    }
     throw godwitError('GODWIT_PROTOCOL_INVALID', {
       peer: 'the source',
       expected: 'the description of a container',
@@ -307,6 +323,16 @@ export class CriuDestination implements DestinationSession {
     const { host } = this.#context;
     return godwitError('GODWIT_HYPERVISOR', { hypervisor: 'criu', host, command, reason });
   }
+}
+
+/** podman makes the links: none of them is Godwit's to remove. */
+function podmanRecord(
+  token: string,
+  { nics }: ContainerSpec,
+  { id, runtime }: PodmanSpec,
+): Pick<ContainerRecord, 'made' | 'podman'> {
+  const made = { ...networkNames(token, []), overlay: true };
+  return { made, podman: { id, runtime, macs: nics.map(({ mac }) => mac) } };
 }
 
 /** Where a container stands that comes, by what is written down of it and by what the kernel says. */

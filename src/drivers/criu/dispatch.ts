@@ -184,6 +184,7 @@ export class Dispatch {
     } else {
       await this.#rounds.all(sender, trees, () => this.#setup);
     }
+    await this.#sendAhead(sender, path.join(directory, 'images'));
     await this.#takeGpus(sender);
     await this.#freeze();
     await refuseOpen(this.#facts);
@@ -194,6 +195,13 @@ export class Dispatch {
     }
     this.reported.to('device');
     await this.#handOver(sender, trees, directory, stream, isLate);
+  }
+
+  /** What the dump will have beside CRIU's images: what of it does not change costs nothing in the freeze. */
+  async #sendAhead(sender: PageSender, images: string): Promise<void> {
+    await this.#context.runc.beforeFreeze(this.#name, images);
+    for (const name of await readdir(images))
+      await sender.file(name, 'image', path.join(images, name));
   }
 
   /**
@@ -238,6 +246,7 @@ export class Dispatch {
     await records.change(this.#name, { worker: undefined });
     signal.throwIfAborted();
     await setFrozen(this.#facts.cgroup, true, signal);
+    await runc.whileFrozen(this.#name, images);
     const left = isLate ? await lazyPages(images) : undefined;
     await sendImages(sender, images, left);
     await trees.last();

@@ -28,10 +28,11 @@ import type { CriuOptions } from './options.ts';
 import type { HostContext } from './host/host-context.ts';
 import { managedContainers, type ManagedContainer } from './runtimes/managed-containers.ts';
 import { podmanContainers } from './runtimes/podman.ts';
+import { PodmanRuntime } from './podman/runtime.ts';
 import { ProcessorUses } from './host/processor-use.ts';
 import { cgroupOf, identify, processesIn, residentBytes, standsStill } from './host/processes.ts';
 import { readConfig } from './read-config.ts';
-import { Records, type ContainerRecord } from './link/records.ts';
+import { Records, type ContainerRecord, type PodmanContainer } from './link/records.ts';
 import { readLayers } from './files/rootfs.ts';
 import { Runc, type Listed } from './runtimes/runc.ts';
 import { CriuSource, type Dispatches } from './source.ts';
@@ -41,6 +42,15 @@ import { takeUpLate } from './take-up.ts';
 const SPARE = 2;
 const MIN_BYTES = 64 * 1024 ** 2;
 const HOUR_MS = 3_600_000;
+
+/** A container that may move: of runc by its own name, or of podman by the name that Godwit gives it. */
+interface Found {
+  readonly id: string;
+  readonly name: string;
+  readonly pid: number;
+  readonly bundle: string;
+  readonly runtime?: 'runc' | 'crun' | undefined;
+}
 
 /** Containers of runc, by CRIU: Godwit owns each step and the data path. */
 export class CriuDriver implements DirectDriver {
@@ -82,8 +92,22 @@ export class CriuDriver implements DirectDriver {
       keptBytes,
       postcopy,
       cgroup: 'godwit',
+      forPodman: (container) => this.#forPodman(container),
     };
     this.#uses = new ProcessorUses(this.#context.prefix);
+  }
+
+  #forPodman(container: PodmanContainer): HostContext {
+    const { host, records, prefix } = this.#context;
+    const deps = { host, options: this.#options, records, prefix };
+    return { ...this.#context, runc: new PodmanRuntime(deps, container) };
+  }
+
+  /** The context of a handle: that of podman for what podman manages. */
+  #contextOf({ name, podman }: CriuHandle): HostContext {
+    const record = this.#recordOf(name);
+    const known = podman ?? (record === 'damaged' ? undefined : record?.podman);
+    return known === undefined ? this.#context : this.#forPodman(known);
   }
 
   async hypervisors(signal: AbortSignal): Promise<HypervisorInfo[]> {
@@ -117,8 +141,12 @@ export class CriuDriver implements DirectDriver {
     if (only === undefined) this.#uses.keep(new Set([...all, ...ofOthers].map(({ pid }) => pid)));
     const managed = ofOthers.filter(({ name }) => only === undefined || name === only);
     return Promise.all([
-      ...wanted.map((each) => this.#found(each, host, busy)),
-      ...managed.map((each) => this.#managed(each, host)),
+      ...wanted.map((each) => this.#found({ ...each, name: each.id }, host, busy)),
+      ...managed.map((each) =>
+        each.runtime === undefined
+          ? this.#managed(each, host)
+          : this.#found({ ...each, runtime: each.runtime }, host, busy),
+      ),
     ]);
   }
 
@@ -160,8 +188,11 @@ export class CriuDriver implements DirectDriver {
     );
   }
 
-  async #found(listed: Listed, host: string, busy: ReadonlySet<string>): Promise<DiscoveredGuest> {
-    const { id: name, pid, bundle } = listed;
+  async #found(
+    { id, name, pid, bundle, runtime }: Found,
+    host: string,
+    busy: ReadonlySet<string>,
+  ): Promise<DiscoveredGuest> {
     const record = this.#recordOf(name);
     // One whose record cannot be read is listed, and nothing can be done with it.
     const init = record === 'damaged' ? undefined : identify(pid);
@@ -171,6 +202,7 @@ export class CriuDriver implements DirectDriver {
       this.#context.volumeDirs,
       this.#context.hostDirs,
     );
+    const podman = runtime === undefined ? undefined : { id, runtime };
     const own = record !== 'damaged' && record?.init?.pid === pid ? record : undefined;
     const pids = await processesIn(cgroup);
     const memoryBytes =
@@ -185,6 +217,7 @@ export class CriuDriver implements DirectDriver {
             name,
             memoryBytes,
             ...(own === undefined ? { init } : { token: own.token }),
+            ...defined({ podman }),
           };
     const stands = await standsStill(pid, cgroup);
     return {
@@ -200,7 +233,8 @@ export class CriuDriver implements DirectDriver {
         ...(await this.#uses.of(pid)),
         nics: [],
         devices: [],
-        unmovable: config.obstacles.map(({ device, reason }) =>
+        // Of a container of podman, podman itself says what cannot move: a check asks it.
+        unmovable: (podman === undefined ? config.obstacles : []).map(({ device, reason }) =>
           `${device}: ${reason}`.slice(0, 512),
         ),
       },
@@ -250,14 +284,15 @@ export class CriuDriver implements DirectDriver {
       throw godwitError('GODWIT_CAPABILITY', facts);
     }
     const life = await this.life(handle);
-    const known = await this.#context.runc.state(name, signal);
+    const context = this.#contextOf(handle);
+    const known = await context.runc.state(name, signal);
     const listed = known ?? this.#stoppedHere(handle);
     const isOver = life.state === 'gone' && !this.#isLeft(handle, known);
     if (isOver || listed === undefined) {
       const reason = life.state === 'gone' ? life.reason : 'runc knows no such container';
       throw godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: name, reason });
     }
-    const session = new CriuSource(this.#context, this.#dispatches, handle, listed);
+    const session = new CriuSource(context, this.#dispatches, handle, listed);
     await session.begin(signal);
     return session;
   }
@@ -304,8 +339,9 @@ async function containersOfOthers(
   const asked =
     podman === undefined || isOwn ? Promise.resolve([]) : podmanContainers(host, podman, signal);
   const ofPodman = await (only === undefined ? asked : asked.catch(() => []));
-  const taken = new Set([...all.map(({ id }) => id), ...ofPodman.map(({ name }) => name)]);
+  const taken = new Set(all.map(({ id }) => id));
   const others = await managedContainers({ ...options, prefix }, taken);
-  const known = new Set(ofPodman.map(({ id }) => id));
-  return [...ofPodman, ...others.filter(({ id }) => !known.has(id))];
+  // What its runtime has on this host may move; of the rest podman itself is asked, such as what runs elsewhere.
+  const known = new Set(others.map(({ id }) => id));
+  return [...others, ...ofPodman.filter(({ id }) => !known.has(id))];
 }

@@ -21,6 +21,10 @@ const handle = z.object({
   /** One that a migration brings or has brought: what `Records` knows it by. */
   token: z.string().max(64).optional(),
   memoryBytes: z.number().int().nonnegative(),
+  /** Of a container that podman manages: podman's id, and its runtime. */
+  podman: z
+    .object({ id: z.string().regex(/^[0-9a-f]{64}$/), runtime: z.enum(['runc', 'crun']) })
+    .optional(),
 });
 export type CriuHandle = Readonly<z.infer<typeof handle>>;
 

@@ -43,6 +43,8 @@ export interface Examined extends Omit<Inspection, 'volumes'> {
   readonly cgroup: string;
   /** What its processes have on GPUs; undefined: none of them works on one. */
   readonly gpuBytes: number | undefined;
+  /** Why it moves by pre-copy and in no other way; absent: by every mode that its memory allows. */
+  readonly onlyPrecopy?: string;
 }
 
 /** What the movers learn of it; of one that this process has not the rights to look at, that alone. */
@@ -80,9 +82,10 @@ async function postcopyChecks(mode: Mode, found: Examined): Promise<NamedCheck[]
 /** Why its memory cannot follow it; undefined where it can, as far as its processes show now, or need not. */
 export async function whyNoPostcopy(
   mode: Mode,
-  { cgroup, gpuBytes }: Examined,
+  { cgroup, gpuBytes, onlyPrecopy }: Examined,
 ): Promise<string | undefined> {
   if (mode === 'precopy') return undefined;
+  if (onlyPrecopy !== undefined) return onlyPrecopy;
   if (gpuBytes !== undefined)
     return 'what it has on a GPU is given back at once, and would wait for each page';
   if (!(await wipesOnFork(await processesIn(cgroup)))) return undefined;
@@ -195,19 +198,19 @@ function layersOf(
   return Promise.all(lower.map((each) => layerDigest(each, records.directory, signal)));
 }
 
-async function sizesOf({ prefix }: HostContext, pid: number): Promise<Omit<Said, 'runc' | 'criu'>> {
+export async function sizesOf({ prefix }: HostContext, pid: number): Promise<Omit<Said, 'runc' | 'criu'>> {
   const { vcpus } = await new ProcessorUses(prefix).of(pid);
   return { cgroups: cgroupVersion(prefix), vcpus };
 }
 
-interface Said {
+export interface Said {
   readonly runc: string;
   readonly criu: string;
   readonly cgroups: number;
   readonly vcpus: number;
 }
 
-function describe(
+export function describe(
   name: string,
   memoryBytes: number,
   { runc, criu, cgroups, vcpus }: Said,
@@ -217,7 +220,7 @@ function describe(
   return { driver: 'criu', name, memoryBytes, vcpus, hypervisorVersion, spec };
 }
 
-function judge(
+export function judge(
   guest: string,
   obstacles: readonly Obstacle[],
   unseen: readonly string[],
@@ -232,7 +235,7 @@ function judge(
   return [...refused, pass('devices', 'nothing of it is bound to this host')];
 }
 
-async function judgeState(
+export async function judgeState(
   guest: string,
   host: string,
   cgroup: string,
@@ -245,7 +248,7 @@ async function judgeState(
 }
 
 /** What its processes have or have made that CRIU cannot write down. */
-async function processObstacles(first: number, pids: readonly number[]): Promise<Obstacle[]> {
+export async function processObstacles(first: number, pids: readonly number[]): Promise<Obstacle[]> {
   const files = await fileObstacles(pids);
   return [
     ...files.map((each) => ({ ...each, ofMemory: true as const })),
@@ -255,7 +258,7 @@ async function processObstacles(first: number, pids: readonly number[]): Promise
 }
 
 /** A volume that does not move anyway is not looked at. */
-async function limitsOf(
+export async function limitsOf(
   context: HostContext,
   tree: Tree | undefined,
   { obstacles }: LookedAt,
@@ -274,7 +277,7 @@ function unmovable(guest: string, { device, type, reason, hint, ofMemory }: Obst
 }
 
 /** Said each time: the kernels of this kind do not say which pages were written, so each round reads all of them. */
-function tracking(): NamedCheck {
+export function tracking(): NamedCheck {
   const evidence =
     'each round reads the memory of the running container and compares it by content';
   return pass('dirty-tracking', evidence);

@@ -20,8 +20,11 @@ import { examine, inspectionOf, whyNoPostcopy, type Examined } from './inspect.t
 import { keptSetup } from './pages/kept-setup.ts';
 import { LateSource } from './late-source.ts';
 import { POSTCOPY_OFF } from './options.ts';
+import { examinePodman } from './podman/examine.ts';
+import { PodmanRuntime } from './podman/runtime.ts';
 import { endFrozen, removeMoved } from './tear-down.ts';
 import type { HostContext } from './host/host-context.ts';
+import { defined } from '../../protocol/defined.ts';
 import { cgroupOf, setFrozen, processesIn, isFrozen } from './host/processes.ts';
 import { dumpEnded, removeOut, runHere } from './runtimes/run-here.ts';
 import type { Listed } from './runtimes/runc.ts';
@@ -134,7 +137,11 @@ export class CriuSource implements SourceSession {
   }
 
   async #examine(signal: AbortSignal): Promise<Examined> {
-    this.#facts = await examine(this.#context, this.#listed, this.handle.memoryBytes, signal);
+    const { memoryBytes } = this.handle;
+    const { runc } = this.#context;
+    this.#facts = await (runc instanceof PodmanRuntime
+      ? examinePodman({ ...this.#context, runc }, this.#listed, memoryBytes, signal)
+      : examine(this.#context, this.#listed, memoryBytes, signal));
     return this.#facts;
   }
 
@@ -148,7 +155,9 @@ export class CriuSource implements SourceSession {
     const before = records.readSync(name);
     const mover = { ...ownIdentity(), bootId: bootId() };
     const token = before?.token ?? randomBytes(8).toString('hex');
-    const own = { token, mover, memoryBytes, gpuBytes, volumes: withShared(volumes, setup.shared) };
+    const shown = withShared(volumes, setup.shared);
+    const podman = before?.podman ?? this.handle.podman;
+    const own = { token, mover, memoryBytes, gpuBytes, volumes: shown, ...defined({ podman }) };
     await records.write(name, { ...before, ...own });
   }
 
@@ -283,6 +292,7 @@ export class CriuSource implements SourceSession {
     const { runc } = this.#context;
     const { name } = this.handle;
     await dumpEnded(this.#context, name, signal);
+    await runc.unwatch(name);
     if (lifeOf(this.#init).state !== 'gone') await endFrozen(await this.#cgroup(), signal);
     await runc.remove(name);
     await removeMoved(this.#context, name);

@@ -173,9 +173,35 @@ export const nic = z.strictObject({
 });
 export type Nic = z.infer<typeof nic>;
 
+/** A container of podman, which makes it at the destination by its own record. */
+const podmanSpec = z.strictObject({
+  id: z.string().regex(/^[0-9a-f]{64}$/),
+  name: z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/),
+  runtime: z.enum(['runc', 'crun']),
+  version: z.string().max(32),
+  /** The image by its id, and by the name that people call it by. */
+  image: z.string().regex(/^[0-9a-f]{64}$/),
+  imageName: z.string().max(512),
+  networks: z
+    .array(
+      z.strictObject({
+        name: z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/),
+        driver: z.string().max(64),
+        subnets: z.array(z.string().max(64)).max(16),
+      }),
+    )
+    .max(8),
+  /** Where podman keeps containers, and what of them goes with the boot: the record has such paths. */
+  graph: absolute,
+  run: absolute,
+});
+export type PodmanSpec = z.infer<typeof podmanSpec>;
+
 export const containerSpec = z
   .strictObject({
-    oci: ociParts,
+    /** Absent of a container of podman, whose record has all of it. */
+    oci: ociParts.optional(),
+    podman: podmanSpec.optional(),
     nics: z.array(nic).max(8),
     /** SHA-256 of each layer of its image, the uppermost first; none: all of its root file system is sent. */
     layers: z.array(z.string().regex(/^[0-9a-f]{64}$/)).max(64),
@@ -193,12 +219,13 @@ export const containerSpec = z
     /** Processor features, as /proc/cpuinfo names them. */
     features: z.array(z.string().max(32)).max(512),
   })
+  .refine(({ oci, podman }) => (oci === undefined) !== (podman === undefined), 'one manager')
   .refine(({ oci, volumes = [] }) => {
-    const used = oci.mounts.flatMap((each) => ('volume' in each ? [each.volume] : []));
+    const used = (oci?.mounts ?? []).flatMap((each) => ('volume' in each ? [each.volume] : []));
     return used.toSorted((one, other) => one - other).join() === [...volumes.keys()].join();
   }, 'each volume is mounted once, and each mount has its volume')
   .refine(({ oci, hostParts = [] }) => {
-    const used = oci.mounts.flatMap((each) => ('host' in each ? [each.host] : []));
+    const used = (oci?.mounts ?? []).flatMap((each) => ('host' in each ? [each.host] : []));
     return used.toSorted((one, other) => one - other).join() === [...hostParts.keys()].join();
   }, 'each part of the host is mounted once, and each such mount has its part')
   .refine(({ volumes = [] }) => {

@@ -1,6 +1,6 @@
 import type { Canary } from '../canary.ts';
 import type { HostGpus } from '../gpu/gpu.ts';
-import type { Records } from '../link/records.ts';
+import type { PodmanContainer, Records } from '../link/records.ts';
 import type { Runc } from '../runtimes/runc.ts';
 
 /** What both ends of a container's migration work with on their host. */
@@ -22,6 +22,8 @@ export interface HostContext {
   readonly keptBytes: number;
   /** Containers may leave by post-copy. */
   readonly postcopy: boolean;
+  /** The same for one container of podman. */
+  readonly forPodman: (container: PodmanContainer) => HostContext;
   /** How the names of the cgroups of containers that come begin; runc removes them with the container. */
   readonly cgroup: string;
 }

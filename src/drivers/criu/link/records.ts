@@ -47,6 +47,17 @@ const sharedVolume = z.object({
 });
 export type SharedVolume = z.infer<typeof sharedVolume>;
 
+/** A container of podman: its own id, its runtime by name, and what was made here for its way in. */
+const podmanContainer = z.object({
+  id: z.string().regex(/^[0-9a-f]{64}$/),
+  runtime: z.enum(['runc', 'crun']),
+  /** The ports of its links, on this host's bridges, once they are known. */
+  ports: z.array(z.string().max(15)).max(8).optional(),
+  /** Of its links: frames with them are dropped here until it is restored. */
+  macs: z.array(z.string().regex(/^[0-9a-f:]{17}$/)).max(8).optional(),
+});
+export type PodmanContainer = z.infer<typeof podmanContainer>;
+
 const record = z.object({
   /** A number of this copy that no other has. */
   token: z.string().max(64),
@@ -100,6 +111,8 @@ const record = z.object({
       helper: alive.optional(),
     })
     .optional(),
+  /** Absent: runc alone has it. */
+  podman: podmanContainer.optional(),
   /** The bridges from which its ports were taken, which they return to. */
   unplugged: z.array(z.string().max(15)).max(8).optional(),
 });

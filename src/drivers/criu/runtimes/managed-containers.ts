@@ -3,6 +3,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { startTicksOf } from '../../../system/processes/process.ts';
 import { guestName } from '../../../protocol/names.ts';
+import { nameByConmon } from '../podman/processes.ts';
 import { nameAmongHosts, SHORT } from './container-names.ts';
 
 /**
@@ -17,6 +18,9 @@ export interface ManagedContainer {
   readonly name: string;
   readonly pid: number;
   readonly manager: string;
+  /** Of a container of podman that is in no pod: which runtime it has, and where that finds its configuration. */
+  readonly runtime?: 'runc' | 'crun' | undefined;
+  readonly bundle: string;
 }
 
 /** Of all: a host has room for fewer. */
@@ -44,6 +48,8 @@ interface Found {
   readonly id: string;
   readonly pid: number;
   readonly labels: Labels;
+  readonly runtime: 'runc' | 'crun';
+  readonly bundle: string;
 }
 
 /** Who looks after a container, by what it was begun with; else by where its runtime's files lie. Pure. */
@@ -68,6 +74,9 @@ const PODS = ['io.kubernetes.cri.sandbox-name', 'io.kubernetes.pod.name'];
 const first = (labels: Labels, keys: readonly string[]): string | undefined =>
   keys.map((each) => labels[each]).find((each) => each !== undefined && each !== '');
 
+const isPodman = (manager: string, id: string): boolean =>
+  manager === 'podman' && /^[0-9a-f]{64}$/.test(id);
+
 /** Names that a guest may have, each of one container alone; `taken` are others' already. Pure. */
 export function named(
   all: readonly (Found & { readonly manager: string; readonly called: string | undefined })[],
@@ -77,14 +86,16 @@ export function named(
     (called === undefined || called === '' ? undefined : nameAmongHosts(called, id)) ??
     (guestName.safeParse(id).success ? id : id.slice(0, SHORT));
   const names = all.map(nameOf);
-  return all.flatMap(({ id, pid, labels, manager }, at) => {
-    const own = names[at] ?? '';
-    const isShared = taken.has(own) || names.some((each, other) => each === own && other !== at);
-    const name = isShared ? nameAmongHosts(own, id) : own;
+  return all.flatMap(({ id, pid, labels, manager, runtime, bundle }, at) => {
+    const called = names[at] ?? '';
+    const isShared =
+      taken.has(called) || names.some((each, other) => each === called && other !== at);
+    const name = isShared ? nameAmongHosts(called, id) : called;
     if (name === undefined || !guestName.safeParse(name).success) return [];
     const pod = first(labels, PODS);
     const words = pod === undefined ? manager : `${manager}, in the pod ${pod}`;
-    return [{ id, name, pid, manager: words.slice(0, MAX_MANAGER) }];
+    const own = { id, name, pid, bundle, manager: words.slice(0, MAX_MANAGER) };
+    return [isPodman(manager, id) ? { ...own, runtime } : own];
   });
 }
 
@@ -115,7 +126,9 @@ export async function managedContainers(
       if (isOwn && guestName.safeParse(seen.id).success) return [];
       const manager = managerOf(seen.labels, isOwn ? '' : place);
       if (manager === undefined || (isOwn && place !== root)) return [];
-      const called = first(seen.labels, NAMES) ?? (await dockerName(seen.id, manager, prefix));
+      const byConmon = manager === 'podman' ? nameByConmon(seen.pid, seen.id) : undefined;
+      const called =
+        byConmon ?? first(seen.labels, NAMES) ?? (await dockerName(seen.id, manager, prefix));
       return [{ ...seen, manager, called }];
     }),
   );
@@ -142,9 +155,9 @@ async function containerIn(directory: string, prefix: string): Promise<Found | u
       const at = each.indexOf('=');
       return [each.slice(0, at), each.slice(at + 1)];
     });
-    return startTicksOf(pid) === startTicks
-      ? { id, pid, labels: Object.fromEntries(labels) }
-      : undefined;
+    if (startTicksOf(pid) !== startTicks) return undefined;
+    const known: Labels = Object.fromEntries(labels);
+    return { id, pid, labels: known, runtime: 'runc', bundle: known['bundle'] ?? '' };
   }
   const crun = ofCrun.safeParse(await jsonIn(path.join(directory, 'status')));
   if (!crun.success) return undefined;
@@ -152,7 +165,7 @@ async function containerIn(directory: string, prefix: string): Promise<Found | u
   if (startTicksOf(pid) !== startTicks) return undefined;
   const config = ofBundle.safeParse(await jsonIn(path.join(`${prefix}${bundle}`, 'config.json')));
   const labels = config.success ? (config.data.annotations ?? {}) : {};
-  return { id: path.basename(directory), pid, labels };
+  return { id: path.basename(directory), pid, labels, runtime: 'crun', bundle };
 }
 
 /** Docker hands the runtime a number alone. */

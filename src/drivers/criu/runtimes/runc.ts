@@ -64,22 +64,39 @@ const SETTINGS = {
  */
 const KEEPS = ['--tcp-established', '--file-locks'];
 
+export interface RestorePlaces {
+  readonly images: string;
+  readonly bundle: string;
+  readonly late: boolean;
+  /** Aborts while the restore has not begun. */
+  readonly signal?: AbortSignal;
+}
+
 export interface Versions {
   readonly runc: string;
   readonly criu: string;
 }
 
-/** runc by its command line, with the CRIU beside it. */
+/** Whose command line it is, where that runtime keeps its states, and how it names a guest. */
+export interface RuntimeTarget {
+  readonly program: 'runc' | 'crun';
+  readonly root: string;
+  readonly idOf: (name: string) => string;
+}
+
+/** runc, or crun, by its command line, with the CRIU beside it. */
 export class Runc {
   readonly #host: string;
   readonly #options: CriuOptions;
   readonly #homes: string;
+  readonly #target: RuntimeTarget;
   readonly programs: string | undefined;
   #versions: { readonly atMs: number; readonly answer: Promise<Versions> } | undefined;
 
-  constructor(host: string, options: CriuOptions, directory: string) {
+  constructor(host: string, options: CriuOptions, directory: string, target?: RuntimeTarget) {
     this.#host = host;
     this.#options = options;
+    this.#target = target ?? { program: 'runc', root: options.root, idOf: (name) => name };
     this.#homes = path.join(directory, '.criu');
     this.programs = options.programs ?? broughtPrograms();
   }
@@ -90,8 +107,13 @@ export class Runc {
     return command(argv, { host: this.#host, programs: this.programs, mountsOf, ...options });
   }
 
-  #runc(args: readonly string[], options: Partial<CommandOptions> = {}): Promise<string> {
-    return this.run(['runc', '--root', this.#options.root, ...args], options);
+  /** The runtime itself. */
+  protected runtime(
+    args: readonly string[],
+    options: Partial<CommandOptions> = {},
+  ): Promise<string> {
+    const { program, root } = this.#target;
+    return this.run([program, '--root', root, ...args], options);
   }
 
   /** Checks ask for them several times over; two programs are begun for an answer. */
@@ -122,14 +144,15 @@ export class Runc {
 
   /** runc's directory of states, as this process sees it. */
   get #states(): string {
-    const { mountsOf, root } = this.#options;
+    const { mountsOf } = this.#options;
+    const { root } = this.#target;
     return mountsOf === undefined ? root : `/proc/${mountsOf}/root${root}`;
   }
 
   async list(signal: AbortSignal): Promise<Listed[]> {
     // runc makes it with the first container.
     if (!existsSync(this.#states)) return [];
-    const text = await this.#runc(['list', '-f', 'json'], { signal });
+    const text = await this.runtime(['list', '-f', 'json'], { signal });
     return listed.parse(JSON.parse(text) ?? []);
   }
 
@@ -144,11 +167,11 @@ export class Runc {
     images: string,
     started: (worker: BootProcess) => Promise<void>,
   ): Promise<void> {
-    const home = await this.#home('dump');
+    const home = await this.home('dump');
     const at = ['--image-path', images, '--work-path', images];
-    const args = ['checkpoint', '--leave-running', ...KEEPS, ...at, name];
-    await this.#logged(images, 'dump.log', () =>
-      this.#runc(args, { home, deadlineMs: imageMs(memoryBytes), started }),
+    const args = ['checkpoint', '--leave-running', ...KEEPS, ...at, this.#target.idOf(name)];
+    await this.logged(images, 'dump.log', () =>
+      this.runtime(args, { home, deadlineMs: imageMs(memoryBytes), started }),
     );
   }
 
@@ -160,24 +183,33 @@ export class Runc {
       images,
       bundle,
       late,
-    }: { readonly images: string; readonly bundle: string; readonly late: boolean },
+    }: RestorePlaces,
     started: (worker: BootProcess) => Promise<void>,
   ): Promise<void> {
-    const home = await this.#home('restore');
+    const home = await this.home('restore');
     const at = ['--image-path', images, '--work-path', images, '--bundle', bundle];
     const lazy = late ? ['--lazy-pages'] : [];
     const args = ['restore', '-d', ...KEEPS, ...lazy, ...at, name];
     const deadlineMs = imageMs(memoryBytes);
     const rest = { home, deadlineMs, started, quiet: true, cwd: bundle };
     const log = ['--log', path.join(images, RUNC_LOG)];
-    await this.#logged(images, 'restore.log', () =>
+    await this.logged(images, 'restore.log', () =>
       this.run(['runc', ...log, '--root', this.#options.root, ...args], rest),
     );
   }
 
+  /** What is packed of it while it runs, into `images`: it goes ahead of the dump. */
+  async beforeFreeze(_name: string, _images: string): Promise<void> {}
+
+  /** What is packed of it once it is frozen, into `images`. */
+  async whileFrozen(_name: string, _images: string): Promise<void> {}
+
+  /** Before it is ended: nothing is to start it again. */
+  async unwatch(_name: string): Promise<void> {}
+
   /** Sends its first process a signal. */
   async kill(name: string, signal: string): Promise<void> {
-    await this.#runc(['kill', name, signal]);
+    await this.runtime(['kill', name, signal]);
   }
 
   /** Makes the container by its bundle, and runs it. */
@@ -191,7 +223,7 @@ export class Runc {
   }
 
   async release(name: string): Promise<void> {
-    await this.#runc(['start', name]);
+    await this.runtime(['start', name]);
   }
 
   async #begin(verb: 'run' | 'create', name: string, bundle: string): Promise<void> {
@@ -217,16 +249,19 @@ export class Runc {
    * where the directory stays, since it is in the way of the next restore.
    */
   async remove(name: string): Promise<void> {
-    const state = path.join(this.#states, name);
+    const id = this.#target.idOf(name);
+    const state = path.join(this.#states, id);
     if (!existsSync(state)) return;
-    const { mountsOf, root } = this.#options;
+    const { mountsOf } = this.#options;
+    const { root } = this.#target;
     const within = { mountsOf, run: (argv: readonly string[]) => this.run(argv) };
-    await unmountBelow(within, path.join(root, name));
-    await this.#runc(['delete', '--force', name], { deadlineMs: 30_000 });
-    if (existsSync(state)) throw new Error(`runc left ${path.join(root, name)}`);
+    await unmountBelow(within, path.join(root, id));
+    await this.runtime(['delete', '--force', id], { deadlineMs: 30_000 });
+    if (existsSync(state)) throw new Error(`${this.#target.program} left ${path.join(root, id)}`);
   }
 
-  async #home(kind: keyof typeof SETTINGS): Promise<string> {
+  /** The directory in which CRIU finds its settings. */
+  protected async home(kind: keyof typeof SETTINGS): Promise<string> {
     const home = path.join(this.#homes, kind);
     await mkdir(path.join(home, '.criu'), { recursive: true, mode: 0o700 });
     await writeFile(path.join(home, '.criu', 'default.conf'), SETTINGS[kind]);
@@ -234,7 +269,11 @@ export class Runc {
   }
 
   /** runc says little: what CRIU wrote last says why. */
-  async #logged(images: string, log: string, work: () => Promise<string>): Promise<void> {
+  protected async logged(
+    images: string,
+    log: string,
+    work: () => Promise<unknown>,
+  ): Promise<void> {
     try {
       await work();
     } catch (cause) {

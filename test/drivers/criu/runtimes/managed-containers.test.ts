@@ -61,6 +61,8 @@ test('gives each container a name of its own that a guest may have', () => {
     labels: {},
     manager: 'docker',
     called,
+    runtime: 'runc' as const,
+    bundle: '/b',
   });
   const all = [
     one(ID, 'web'),

@@ -1,0 +1,150 @@
+import { hasCode, godwitError, type GodwitError } from '../../../errors.ts';
+import { pass, refusal, warn, type NamedCheck } from '../../../migration/preflight/check.ts';
+import { isAbandonedCopy } from '../host/container-ownership.ts';
+import type { HostContext } from '../host/host-context.ts';
+import type { PodmanSpec } from '../spec.ts';
+import { ONLY_PRECOPY } from './runtime.ts';
+import { Podman, type PodmanNetwork } from './podman.ts';
+
+/** Whether podman of this host can make a container of another host's record. Nothing is begun. */
+
+/** podman of this version, and later ones, take a runtime for one call (CONTAINERS_CONF_OVERRIDE). */
+export const MIN_PODMAN = 5;
+/** The version that the tests run with. */
+const TESTED = '5.8';
+
+interface Where {
+  readonly host: string;
+  readonly guest: string;
+  readonly migration?: string;
+  /** 0 in a cold move. */
+  readonly memoryBytes: number;
+}
+
+export async function judgePodman(
+  { runc, records }: Pick<HostContext, 'runc' | 'records'>,
+  spec: PodmanSpec,
+  where: Where,
+  signal: AbortSignal,
+): Promise<NamedCheck[]> {
+  const { host, guest } = where;
+  const podman = new Podman((argv, options) => runc.run(argv, options));
+  const refused = (device: string, what: string, hint: string): NamedCheck =>
+    refusal(
+      'images',
+      godwitError('GODWIT_DEVICE_UNMAPPED', { device, guest, host, what }, { hint }),
+      'destination',
+    );
+  if (where.memoryBytes === 0) {
+    const facts = { what: `to move ${guest} cold`, reason: ONLY_PRECOPY };
+    const error = godwitError('GODWIT_CAPABILITY', facts, { hint: 'Use --mode precopy.' });
+    return [refusal('stream', error, 'destination')];
+  }
+  const version = await versionOf(podman, signal);
+  if (!isRecent(version)) return [refusal('machine', tooOld(version, where), 'destination')];
+  const missing = await missingProgram(runc, spec, signal);
+  if (missing !== undefined) {
+    const hint = `Install ${missing} on ${host}, or name its directory in \`drivers.criu.programs\`.`;
+    return [refused(`the program ${missing}`, 'not installed', hint)];
+  }
+  const [hasImage, roots, byId, byName, networks] = await Promise.all([
+    podman.exists('image', spec.image, signal),
+    podman.roots(signal),
+    podman.exists('container', spec.id, signal),
+    podman.exists('container', spec.name, signal),
+    Promise.all(spec.networks.map(({ name }) => podman.network(name, signal))),
+  ]);
+  const found: NamedCheck[] = [];
+  if (!hasImage) {
+    const hint = `Bring the same image to ${host}: \`podman save ${spec.image} | ssh ${host} podman load\`.`;
+    found.push(refused(`the image ${spec.imageName}`, `no image ${spec.image.slice(0, 12)}`, hint));
+  }
+  if (roots.graph !== spec.graph || roots.run !== spec.run) {
+    const what = `podman keeps containers in ${roots.graph} and ${roots.run}`;
+    const hint = `Give ${host} the source's graphroot (${spec.graph}) and runroot (${spec.run}) in storage.conf.`;
+    found.push(refused('the storage of podman', what, hint));
+  }
+  // A copy that a migration before this one left goes before the next one comes.
+  const isOurs = isAbandonedCopy(records.readSync(guest), where);
+  if ((byId || byName) && !isOurs) {
+    const hint = `podman of ${host} has a container ${spec.name}. Remove it with \`podman rm ${spec.name}\`, if it is not needed.`;
+    const error = godwitError('GODWIT_NAME_IN_USE', { host, guest }, { hint });
+    found.push(refusal('name', error, 'destination'));
+  }
+  for (const [index, each] of spec.networks.entries()) {
+    const what = networkDiffers(each, networks[index]);
+    if (what === undefined) continue;
+    const hint = `Create the network on ${host} as it is at the source (\`podman network create\`).`;
+    const facts = { device: `the network ${each.name}`, guest, host, what };
+    const error = godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint });
+    found.push(refusal('network', error, 'destination'));
+  }
+  if (found.length > 0) return found;
+  return [
+    pass('images', `podman ${version} has the image ${spec.imageName} by its id`, 'destination'),
+    pass('network', `${spec.networks.length} networks of podman`, 'destination'),
+    ...untested(version, 'destination'),
+  ];
+}
+
+export function tooOld(
+  version: string | undefined,
+  { host, guest }: Pick<Where, 'host' | 'guest'>,
+): GodwitError {
+  const reason =
+    version === undefined ? `${host} has no podman` : `${host} has podman ${version}`;
+  const hint = `Install podman ${MIN_PODMAN} or later on ${host}, or name its directory in \`drivers.criu.programs\`.`;
+  return godwitError('GODWIT_CAPABILITY', { what: `to move ${guest}`, reason }, { hint });
+}
+
+/** Undefined if there is no podman. */
+export async function versionOf(
+  podman: Pick<Podman, 'version'>,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    return await podman.version(signal);
+  } catch (error) {
+    if (hasCode(error, 'GODWIT_HOST_LACKS')) return undefined;
+    throw error;
+  }
+}
+
+export function isRecent(version: string | undefined): version is string {
+  return Number.parseInt(version ?? '', 10) >= MIN_PODMAN;
+}
+
+export function untested(version: string, side: 'source' | 'destination'): NamedCheck[] {
+  if (version.startsWith(`${TESTED}.`)) return [];
+  const evidence = `podman ${version}; the tests run with ${TESTED}`;
+  return [warn('machine', evidence, `Rehearse the move first (--rehearse).`, side)];
+}
+
+/** The programs that a container needs where it is restored, and podman for its network; undefined if all are there. */
+async function missingProgram(
+  runc: HostContext['runc'],
+  { runtime }: Pick<PodmanSpec, 'runtime'>,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const script = 'for each; do command -v "$each" >/dev/null || { echo "$each"; break; }; done';
+  const wanted = [runtime, 'nft', 'setsid', 'timeout', 'mkfifo'];
+  const text = await runc.run(['sh', '-c', script, 'sh', ...wanted], { signal });
+  const [missing = ''] = text.trim().split('\n');
+  if (missing !== '') return missing;
+  if (runtime !== 'crun') return undefined;
+  // crun opens the library only when it is needed.
+  const features = await runc.run(['crun', 'features'], { signal }).catch(() => '');
+  return /"run\.oci\.crun\.checkpoint\.enabled": "true"/.test(features) ? undefined : 'libcriu2';
+}
+
+/** Pure. */
+export function networkDiffers(
+  wanted: PodmanSpec['networks'][number],
+  here: PodmanNetwork | undefined,
+): string | undefined {
+  if (here === undefined) return `podman has no network ${wanted.name}`;
+  if (here.driver !== wanted.driver) return `its driver is ${here.driver}, not ${wanted.driver}`;
+  const subnets = (here.subnets ?? []).map(({ subnet }) => subnet);
+  const missing = wanted.subnets.find((each) => !subnets.includes(each));
+  return missing === undefined ? undefined : `it has no subnet ${missing}`;
+}

@@ -1,0 +1,136 @@
+import { copyFile, open, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { absent } from '../../../system/ignoring.ts';
+import { unescaped } from '../files/rootfs.ts';
+import { archiveMs } from '../files/trees.ts';
+import { setPorts } from '../host/network.ts';
+import type { Runc } from '../runtimes/runc.ts';
+import { LOG, SHM } from './stand-in.ts';
+
+/** What podman has made for a container that comes, and what of the source's goes into it while the stand-in waits. */
+
+interface Filling {
+  readonly run: Runc['run'];
+  readonly prefix: string;
+  readonly mountsOf: number | undefined;
+  /** Of podman. */
+  readonly bundle: string;
+  readonly images: string;
+  /** What the container wrote above its image, as it came. */
+  readonly upper: string;
+}
+
+const config = z.looseObject({
+  root: z.looseObject({ path: z.string().startsWith('/') }),
+  mounts: z.array(z.looseObject({ destination: z.string(), source: z.string().optional() })),
+  linux: z.looseObject({
+    namespaces: z.array(z.looseObject({ type: z.string(), path: z.string().optional() })),
+  }),
+});
+
+export async function fillBundle(filling: Filling): Promise<{ ports: string[] }> {
+  const { run, prefix, bundle, images } = filling;
+  const text = await readFile(`${prefix}${path.join(bundle, 'config.json')}`, 'utf8');
+  const { root, mounts, linux } = config.parse(JSON.parse(text));
+  const netns = linux.namespaces.find(({ type }) => type === 'network')?.path;
+  const ports = netns === undefined ? [] : await portsOf(run, netns);
+  await setPorts(run, ports, 'down');
+  await replaceUpper(filling, root.path);
+  const shm = mounts.find(({ destination }) => destination === '/dev/shm')?.source;
+  const archive = path.join(images, SHM);
+  const size = (await stat(archive).catch(absent))?.size;
+  if (shm?.startsWith('/') === true && size !== undefined) {
+    const keep = ['--xattrs', '--numeric-owner', '-p'];
+    await run(['tar', ...keep, '-C', shm, '-xf', archive], { deadlineMs: archiveMs(size) });
+  }
+  await bringLog(path.join(images, LOG), `${prefix}${path.join(bundle, 'ctr.log')}`);
+  return { ports };
+}
+
+const links = z.array(
+  z.looseObject({
+    ifindex: z.number().int(),
+    ifname: z.string(),
+    link_index: z.number().int().optional(),
+    link_type: z.string().optional(),
+  }),
+);
+
+/** The ends on this host of the links in a network namespace. */
+async function portsOf(run: Runc['run'], netns: string): Promise<string[]> {
+  const [within, here] = await Promise.all([
+    run(['nsenter', `--net=${netns}`, 'ip', '-j', 'link']),
+    run(['ip', '-j', 'link']),
+  ]);
+  const own = links.parse(JSON.parse(within)).filter(({ link_type: type }) => type !== 'loopback');
+  const all = links.parse(JSON.parse(here));
+  return own.flatMap(({ ifindex, link_index: other }) => {
+    const port = all.find((each) => each.ifindex === other && each.link_index === ifindex);
+    return port === undefined ? [] : [port.ifname];
+  });
+}
+
+/** How the overlay at a place is mounted; undefined if none is. Pure. */
+export function overlayAt(
+  mountinfo: string,
+  place: string,
+): { readonly options: string; readonly upper: string } | undefined {
+  const lines = mountinfo.split('\n').map((line) => line.split(' '));
+  const words = lines.findLast((each) => unescaped(each[4] ?? '') === place);
+  const [type, , given = ''] = words?.slice(words.indexOf('-') + 1) ?? [];
+  if (words === undefined || type !== 'overlay') return undefined;
+  const flags = (words[5] ?? '').split(',').filter((each) => /^(nodev|nosuid|noexec)$/.test(each));
+  const own = unescaped(given)
+    .split(',')
+    .filter((each) => each !== 'rw');
+  const upper = own.find((each) => each.startsWith('upperdir='))?.slice('upperdir='.length);
+  if (upper?.startsWith('/') !== true) return undefined;
+  return { options: [...flags, ...own].join(','), upper };
+}
+
+/** Nothing may write to the directory of an overlay that is mounted, so it is mounted again afterwards. */
+const REPLACE = `
+set -e
+merged=$1 options=$2 upper=$3 came=$4
+umount "$merged"
+find "$upper" -xdev -mindepth 1 -delete
+chown --reference="$came" "$upper"
+chmod --reference="$came" "$upper"
+find "$came" -mindepth 1 -maxdepth 1 -exec mv -t "$upper" {} +
+mount -t overlay overlay -o "$options" "$merged"
+`;
+
+async function replaceUpper(
+  { run, mountsOf, upper: came }: Filling,
+  merged: string,
+): Promise<void> {
+  const table = await readFile(`/proc/${mountsOf ?? 'self'}/mountinfo`, 'utf8');
+  const found = overlayAt(table, merged);
+  if (found === undefined) throw new Error(`no overlay is mounted at ${merged}`);
+  // Of another file system all of it is copied.
+  const deadlineMs = archiveMs(0);
+  const argv = ['sh', '-c', REPLACE, 'replace', merged, found.options, found.upper, came];
+  await run(argv, { deadlineMs });
+}
+
+/** conmon has the log open, and appends to it: the lines are written into the file that it has. */
+async function bringLog(came: string, own: string): Promise<void> {
+  const [from, to] = [await stat(came).catch(absent), await stat(own).catch(absent)];
+  if (from === undefined || to === undefined) return;
+  if (from.size < to.size) return copyFile(came, own);
+  const source = await open(came);
+  const target = await open(own, 'a');
+  try {
+    const part = Buffer.allocUnsafe(1024 * 1024);
+    for (let at = to.size; at < from.size;) {
+      const { bytesRead } = await source.read(part, 0, part.length, at);
+      if (bytesRead === 0) break;
+      await target.write(part, 0, bytesRead);
+      at += bytesRead;
+    }
+  } finally {
+    await source.close();
+    await target.close();
+  }
+}

@@ -1,0 +1,132 @@
+import { warn, type NamedCheck } from '../../../migration/preflight/check.ts';
+import { bytesInTime } from '../files/file-limits.ts';
+import { rootOf } from '../files/rootfs.ts';
+import { treesOf } from '../files/trees.ts';
+import type { HostContext } from '../host/host-context.ts';
+import { networkOf } from '../host/network.ts';
+import { cgroupOf, processesIn } from '../host/processes.ts';
+import {
+  describe,
+  judge,
+  judgeState,
+  limitsOf,
+  processObstacles,
+  processorFeatures,
+  sizesOf,
+  tracking,
+  type Examined,
+} from '../inspect.ts';
+import type { Obstacle } from '../obstacle.ts';
+import { handOverMs, type Listed } from '../runtimes/runc.ts';
+import type { ContainerSpec, PodmanSpec } from '../spec.ts';
+import { isRecent, tooOld, untested, versionOf } from './assess.ts';
+import { lossesOf, podmanObstacles, type PodmanFacts } from './facts.ts';
+import { ONLY_PRECOPY, type PodmanRuntime } from './runtime.ts';
+
+/** What a container of podman is, found out without touching it. */
+
+/** conmon's end of them is made again at the destination. */
+const STREAMS = new Set(['standard input', 'standard output', 'standard error']);
+const isStream = ({ device, type }: Obstacle): boolean => STREAMS.has(device) && type === 'pipe';
+
+export async function examinePodman(
+  context: HostContext & { readonly runc: PodmanRuntime },
+  listed: Listed,
+  memoryBytes: number,
+  signal: AbortSignal,
+): Promise<Examined> {
+  const { host, runc, mountsOf, prefix } = context;
+  const { id: name, pid, rootfs } = listed;
+  const { podman } = runc;
+  const cgroup = (await cgroupOf(pid, prefix)) ?? '';
+  const version = await versionOf(podman, signal);
+  if (!isRecent(version)) throw tooOld(version, { host, guest: name });
+  const [facts, network, processes, root, versions, features, roots] = await Promise.all([
+    podman.inspect(runc.container.id, signal),
+    networkOf(runc.run.bind(runc), pid, signal),
+    processesIn(cgroup),
+    rootOf(rootfs, mountsOf),
+    runc.versions(signal),
+    processorFeatures(),
+    podman.roots(signal),
+  ]);
+  const rootBytes = await bytesInTime(context, root.upper, signal);
+  const [ofRoot] = treesOf(root, [], rootBytes);
+  const none = { volumes: [], here: [], obstacles: [] };
+  const ofProcesses = await processObstacles(pid, processes);
+  const obstacles = [
+    ...podmanObstacles(facts),
+    ...network.obstacles,
+    ...ofProcesses.filter((each) => !isStream(each)),
+    ...(await limitsOf(context, ofRoot, none, processes, signal)),
+  ];
+  const networks = await networksOf(podman, facts, signal);
+  const said = { ...versions, ...(await sizesOf(context, pid)) };
+  const spec: ContainerSpec = {
+    podman: {
+      id: facts.Id,
+      name: facts.Name,
+      runtime: runc.container.runtime,
+      version,
+      image: facts.Image,
+      imageName: facts.ImageName,
+      networks: networks.map(({ isNat: _, ...each }) => each),
+      graph: roots.graph,
+      run: roots.run,
+    },
+    nics: network.nics.map(({ nic }) => nic),
+    layers: [],
+    ...versions,
+    features,
+  };
+  return {
+    description: describe(name, memoryBytes, said, spec),
+    checks: [
+      ...judge(name, obstacles, network.unseen),
+      await judgeState(name, host, cgroup, processes),
+      await context.canary.check(host, 'source', signal),
+      tracking(),
+      ...untested(version, 'source'),
+      ...losses(facts, networks),
+    ],
+    handsOverMs: handOverMs(memoryBytes),
+    gpuBytes: undefined,
+    onlyPrecopy: ONLY_PRECOPY,
+    nicsHere: network.nics,
+    root,
+    rootBytes,
+    volumes: [],
+    mounted: [],
+    cgroup,
+  };
+}
+
+type FoundNetwork = PodmanSpec['networks'][number] & {
+  /** podman translates its addresses on the host. */
+  readonly isNat: boolean;
+};
+
+async function networksOf(
+  podman: PodmanRuntime['podman'],
+  facts: PodmanFacts,
+  signal: AbortSignal,
+): Promise<FoundNetwork[]> {
+  const names = Object.keys(facts.NetworkSettings.Networks ?? {});
+  const found = await Promise.all(names.map((name) => podman.network(name, signal)));
+  return found.flatMap((each): FoundNetwork[] => {
+    if (each === undefined) return [];
+    const { name, driver, subnets, options } = each;
+    const isNat = driver === 'bridge' && options?.['mode'] !== 'unmanaged';
+    return [{ name, driver, subnets: (subnets ?? []).map(({ subnet }) => subnet), isNat }];
+  });
+}
+
+function losses(facts: PodmanFacts, networks: readonly FoundNetwork[]): NamedCheck[] {
+  const lost = lossesOf(facts).join('; ');
+  const checks = [warn('devices', `podman at the destination makes a record of its own: ${lost}`, 'Nothing is to be done if none of that is needed.')];
+  const nat = networks.filter(({ isNat }) => isNat).map(({ name }) => name);
+  if (nat.length === 0) return checks;
+  const evidence = `podman translates the addresses of ${nat.join(', ')} on each host: connections through them end`;
+  const hint = 'For connections that stay, use a network of mode=unmanaged on a bridge that both hosts have.';
+  return [...checks, warn('network', evidence, hint)];
+}

@@ -1,0 +1,36 @@
+import type { Runc } from '../runtimes/runc.ts';
+
+/**
+ * podman gives a container its address before CRIU restores its connections. Until then the kernel would answer a peer with a
+ * reset, so frames of its links are dropped on this host's bridges.
+ */
+
+const tableOf = (token: string): string => `godwit-${token}`;
+
+/** What nft is to do; undefined for a container without links. Pure. */
+export function dropRules(token: string, macs: readonly string[]): string | undefined {
+  if (macs.length === 0) return undefined;
+  const rules = macs.flatMap((mac) => [`ether saddr ${mac} drop`, `ether daddr ${mac} drop`]);
+  const hook = 'type filter hook prerouting priority -300;';
+  const lines = ['chain arriving {', hook, ...rules, '}'];
+  return [`table bridge ${tableOf(token)} {`, ...lines, '}'].join('\n');
+}
+
+export async function dropFrames(
+  run: Runc['run'],
+  token: string,
+  macs: readonly string[],
+): Promise<void> {
+  await passFrames(run, token);
+  const rules = dropRules(token, macs);
+  if (rules !== undefined) await run(['nft', rules]);
+}
+
+/** Repeatable. */
+export async function passFrames(run: Runc['run'], token: string): Promise<void> {
+  const table = tableOf(token);
+  const known = await run(['nft', 'list', 'tables', 'bridge']);
+  if (known.split('\n').some((line) => line.trim() === `table bridge ${table}`)) {
+    await run(['nft', 'delete', 'table', 'bridge', table]);
+  }
+}

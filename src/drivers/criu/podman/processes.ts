@@ -1,0 +1,119 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { systemClock } from '../../../clock.ts';
+import { kill, pids, readStat, startTicksOf } from '../../../system/processes/process.ts';
+
+/** Processes of podman that outlive its commands, by what the kernel says of them. */
+
+const POLL_MS = 20;
+
+function wordsOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
+  } catch {
+    return [];
+  }
+}
+
+/** The container that a command line of conmon is for; undefined for any other program, and for a session of `podman exec`. Pure. */
+export function conmonOf(
+  words: readonly string[],
+): { readonly id: string; readonly name: string } | undefined {
+  if (path.basename(words[0] ?? '') !== 'conmon') return undefined;
+  const after = (option: string): string | undefined => {
+    const at = words.indexOf(option);
+    return at < 0 ? undefined : words[at + 1];
+  };
+  const [id, name] = [after('-c') ?? after('--cid'), after('-n') ?? after('--name')];
+  const isSession = words.some((each) => each === '-e' || each === '--exec');
+  return id === undefined || name === undefined || isSession ? undefined : { id, name };
+}
+
+/** The name that conmon, the parent of a container's first process, was given for it. */
+export function nameByConmon(first: number, id: string): string | undefined {
+  return conmonAbove(first, id)?.name;
+}
+
+/** conmon of that container, if it is the parent of the container's first process. */
+export function conmonAbove(
+  first: number,
+  id: string,
+): { readonly pid: number; readonly name: string } | undefined {
+  const pid = parentOf(first);
+  const found = pid === undefined ? undefined : conmonOf(wordsOf(pid));
+  return pid !== undefined && found?.id === id ? { pid, name: found.name } : undefined;
+}
+
+function parentOf(pid: number): number | undefined {
+  try {
+    return readStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.parent;
+  } catch {
+    return undefined;
+  }
+}
+
+type IsIt = (words: readonly string[]) => boolean;
+
+/** conmon that was begun with this stand-in as its runtime: hosts of a lab see each other's processes. */
+export const isConmonBy =
+  (id: string, standIn: string): IsIt =>
+  (words) =>
+    conmonOf(words)?.id === id && words.includes(standIn);
+
+/** Other processes that have one of these paths among their words: a call of podman, a stand-in and what it waits with. */
+export const isCallWith =
+  (paths: readonly string[]): IsIt =>
+  (words) =>
+    conmonOf(words) === undefined && words.some((each) => paths.includes(each));
+
+function found(isIt: IsIt): number[] {
+  return pids().filter((pid) => pid !== process.pid && isIt(wordsOf(pid)));
+}
+
+/**
+ * Resolves once no such process is left. They have `byItselfMs` to end by themselves, and are killed then. Rejects if one
+ * does not end.
+ */
+export async function ended(
+  isIt: IsIt,
+  { byItselfMs, mostMs }: { readonly byItselfMs: number; readonly mostMs: number },
+): Promise<void> {
+  const start = systemClock.monotonicMs();
+  const killed = new Set<string>();
+  for (;;) {
+    const living = found(isIt);
+    if (living.length === 0) return;
+    const waitedMs = systemClock.monotonicMs() - start;
+    if (waitedMs > mostMs) throw new Error(`process ${living[0]} of podman does not end`);
+    for (const pid of waitedMs >= byItselfMs ? living : []) {
+      const key = `${pid}/${startTicksOf(pid)}`;
+      if (killed.has(key)) continue;
+      killed.add(key);
+      kill(pid);
+    }
+    await systemClock.sleep(POLL_MS);
+  }
+}
+
+/** Whether each of these processes descends from the first one: `podman exec` starts others. Pure. */
+export function strangersTo(
+  first: number,
+  parents: ReadonlyMap<number, number>,
+): readonly number[] {
+  const descends = (pid: number, depth = 0): boolean => {
+    if (pid === first) return true;
+    const parent = parents.get(pid);
+    return parent !== undefined && depth < parents.size && descends(parent, depth + 1);
+  };
+  return [...parents.keys()].filter((pid) => !descends(pid));
+}
+
+/** The parent of each of these that lives. */
+export function parentsOf(all: readonly number[]): Map<number, number> {
+  return new Map(
+    all.flatMap((pid): [number, number][] => {
+      const parent = parentOf(pid);
+      return parent === undefined ? [] : [[pid, parent]];
+    }),
+  );
+}

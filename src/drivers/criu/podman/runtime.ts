@@ -1,0 +1,266 @@
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { systemClock } from '../../../clock.ts';
+import { godwitError } from '../../../errors.ts';
+import { cgroupOf, identify, processesIn } from '../host/processes.ts';
+import type { CriuOptions } from '../options.ts';
+import type { PodmanContainer, Records } from '../link/records.ts';
+import { imageMs, Runc, type Listed, type RestorePlaces } from '../runtimes/runc.ts';
+import { absent } from '../../../system/ignoring.ts';
+import { kill } from '../../../system/processes/process.ts';
+import type { BootProcess } from '../../../system/processes/life.ts';
+import { fillBundle } from './bundle.ts';
+import { dropFrames, passFrames } from './frame-filter.ts';
+import { openLease, untilWritten } from './lease.ts';
+import { Podman } from './podman.ts';
+import {
+  conmonAbove,
+  ended,
+  isCallWith,
+  isConmonBy,
+  parentsOf,
+  strangersTo,
+} from './processes.ts';
+import {
+  destinationScript,
+  LOG,
+  RECORD,
+  runtimeConf,
+  saidIn,
+  SHM,
+  sourceScript,
+} from './stand-in.ts';
+
+/** Where podman has its runtimes keep their states. */
+const ROOTS = { runc: '/run/runc', crun: '/run/crun' };
+/** Until podman has made the record, the network and the mounts, and calls its runtime. */
+const CALLED_MS = 120_000;
+/** A stand-in without its mover ends at once, and podman after it. */
+const ENDING = { byItselfMs: 10_000, mostMs: 40_000 };
+
+const stateSchema = z.object({
+  pid: z.number().int(),
+  status: z.string(),
+  bundle: z.string(),
+  rootfs: z.string(),
+});
+
+export interface PodmanDependencies {
+  readonly host: string;
+  readonly options: CriuOptions;
+  readonly records: Records;
+  /** Put before paths that podman names. */
+  readonly prefix: string;
+}
+
+/**
+ * One container of podman: its runtime dumps and restores it as runc does, and podman keeps its record. The guest's name is
+ * Godwit's; podman and the runtime know the container by its id.
+ */
+export class PodmanRuntime extends Runc {
+  readonly container: PodmanContainer;
+  readonly #deps: PodmanDependencies;
+  readonly podman: Podman;
+
+  constructor(deps: PodmanDependencies, container: PodmanContainer) {
+    const { id, runtime } = container;
+    const target = { program: runtime, root: ROOTS[runtime], idOf: () => id };
+    super(deps.host, deps.options, deps.records.directory, target);
+    this.container = container;
+    this.#deps = deps;
+    this.podman = new Podman((argv, options) => this.run(argv, options));
+  }
+
+  #places(name: string) {
+    const directory = path.join(this.#deps.records.dirOf(name), 'podman');
+    const at = (file: string): string => path.join(directory, file);
+    return {
+      directory,
+      standIn: at('oci-runtime'),
+      conf: at('runtime.conf'),
+      said: at('called'),
+      lease: at('lease'),
+    };
+  }
+
+  override async state(name: string, signal: AbortSignal): Promise<Listed | undefined> {
+    const { runtime, id } = this.container;
+    const state = `${this.#deps.prefix}${ROOTS[runtime]}/${id}`;
+    const file = path.join(state, runtime === 'runc' ? 'state.json' : 'status');
+    if ((await readFile(file).catch(absent)) === undefined) return undefined;
+    const text = await this.runtime(['state', id], { signal });
+    return { ...stateSchema.parse(JSON.parse(text)), id: name };
+  }
+
+  /** Its record is packed while it runs; its log and its shared memory go ahead, and once more when it is frozen. */
+  override async beforeFreeze(name: string, images: string): Promise<void> {
+    const { id, runtime } = this.container;
+    const { directory, standIn, conf } = this.#places(name);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const script = sourceScript({ runtime, programs: this.programs });
+    await writeFile(standIn, script, { mode: 0o700 });
+    await writeFile(conf, runtimeConf(runtime, standIn), { mode: 0o600 });
+    const listed = await this.#mustKnow(name);
+    try {
+      await this.podman.pack(id, conf, path.join(images, RECORD));
+    } finally {
+      // What the stand-in put there would be taken for images of this container.
+      const left = `${this.#deps.prefix}${path.join(listed.bundle, 'checkpoint')}`;
+      await rm(left, { recursive: true, force: true });
+      await rm(directory, { recursive: true, force: true });
+    }
+    await this.#packFiles(listed, images);
+  }
+
+  override async whileFrozen(name: string, images: string): Promise<void> {
+    const listed = await this.#mustKnow(name);
+    const { prefix } = this.#deps;
+    const processes = await processesIn((await cgroupOf(listed.pid, prefix)) ?? '');
+    const [stranger] = strangersTo(listed.pid, parentsOf(processes));
+    if (stranger !== undefined) {
+      const facts = { device: 'its exec sessions', type: 'exec session', guest: name };
+      const reason = `process ${stranger} was started by \`podman exec\`, and CRIU does not dump it`;
+      const hint = 'End the sessions, then move the container.';
+      throw godwitError('GODWIT_DEVICE_UNMOVABLE', { ...facts, reason }, { hint });
+    }
+    await this.#packFiles(listed, images);
+  }
+
+  async #packFiles({ bundle }: Listed, images: string): Promise<void> {
+    const own = `${this.#deps.prefix}${path.join(bundle, 'ctr.log')}`;
+    await copyFile(own, path.join(images, LOG)).catch(absent);
+    const shm = path.join(bundle, 'shm');
+    const archive = path.join(images, SHM);
+    // Its status 1 says that a file changed meanwhile: the last archive, of a frozen container, counts.
+    const keep = ['--xattrs', '--numeric-owner', '--sparse', '--warning=no-file-changed'];
+    await this.run(['tar', ...keep, '-C', shm, '-cf', archive, '.'], { alsoDone: 1 });
+  }
+
+  async #mustKnow(name: string): Promise<Listed> {
+    const found = await this.state(name, AbortSignal.timeout(15_000));
+    if (found !== undefined) return found;
+    const reason = `${this.container.runtime} has no container ${this.container.id}`;
+    throw godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: name, reason });
+  }
+
+  /**
+   * podman makes the record, the network, the mounts and conmon, and calls its runtime. The stand-in waits until all is in its
+   * place, then restores from `images`. Whatever fails on the way ends the stand-in, and with it podman's call.
+   */
+  override async restore(
+    name: string,
+    memoryBytes: number,
+    { images, signal }: RestorePlaces,
+    started: (worker: BootProcess) => Promise<void>,
+  ): Promise<void> {
+    const { runtime } = this.container;
+    const { records, prefix } = this.#deps;
+    const places = this.#places(name);
+    const { token = '', podman = this.container } = records.readSync(name) ?? {};
+    await rm(places.directory, { recursive: true, force: true });
+    await mkdir(places.directory, { recursive: true, mode: 0o700 });
+    const home = await this.home('restore');
+    const own = { said: places.said, lease: places.lease, images, home };
+    const script = destinationScript({ runtime, programs: this.programs, ...own });
+    await writeFile(places.standIn, script, { mode: 0o700 });
+    await writeFile(places.conf, runtimeConf(runtime, places.standIn), { mode: 0o600 });
+    const run = this.run.bind(this);
+    const lease = await openLease(run, places.lease);
+    let call: Promise<void> | undefined;
+    try {
+      await dropFrames(run, token, podman.macs ?? []);
+      signal?.throwIfAborted();
+      const deadlineMs = CALLED_MS + imageMs(memoryBytes);
+      call = this.podman.restore(path.join(images, RECORD), places.conf, { deadlineMs });
+      const said = await this.#called(call, places.said, signal);
+      const worker = identify(said.pid);
+      if (worker === undefined) throw new Error('the call of podman’s runtime ended');
+      await started(worker);
+      const filling = { run, prefix, bundle: said.bundle, images, upper: this.#upper(name) };
+      const { ports } = await fillBundle({ ...filling, mountsOf: this.#deps.options.mountsOf });
+      await records.change(name, { podman: { ...podman, ports } });
+      await passFrames(run, token);
+      signal?.throwIfAborted();
+      await lease.write('go\n');
+      await this.logged(images, 'restore.log', () => call as Promise<unknown>);
+    } finally {
+      await lease.close();
+      await call?.catch(() => undefined);
+    }
+  }
+
+  #upper(name: string): string {
+    return path.join(this.#deps.records.dirOf(name), 'upper');
+  }
+
+  async #called(
+    call: Promise<void>,
+    said: string,
+    signal: AbortSignal | undefined,
+  ): Promise<{ pid: number; bundle: string }> {
+    const over = call.then(() => {
+      throw new Error('podman restored the container without calling the stand-in');
+    });
+    over.catch(() => {});
+    const bound = AbortSignal.any([AbortSignal.timeout(CALLED_MS), ...(signal ? [signal] : [])]);
+    const text = await Promise.race([over, untilWritten(said, bound)]);
+    const found = saidIn(text);
+    if (found === undefined) throw new Error('podman called its runtime without a bundle');
+    return found;
+  }
+
+  /** conmon has podman clean up and, by the restart policy, start the container again. */
+  override async unwatch(name: string): Promise<void> {
+    const listed = await this.state(name, AbortSignal.timeout(15_000));
+    if (listed === undefined || listed.pid <= 0) return;
+    const conmon = conmonAbove(listed.pid, this.container.id);
+    if (conmon === undefined) return;
+    kill(conmon.pid);
+    const signal = AbortSignal.timeout(ENDING.mostMs);
+    while (conmonAbove(listed.pid, this.container.id) !== undefined)
+      await systemClock.sleep(5, signal);
+  }
+
+  /**
+   * Ends the container with its record, in whatever state a move left it: podman's call that waits, the stand-in, a container
+   * that podman does not know to run, conmon, the record. Repeatable.
+   */
+  override async remove(name: string): Promise<void> {
+    const { id } = this.container;
+    const { records } = this.#deps;
+    const { standIn, lease } = this.#places(name);
+    const archive = path.join(records.dirOf(name), 'in', 'images', RECORD);
+    await ended(isCallWith([standIn, lease, archive]), ENDING);
+    await super.remove(name);
+    await ended(isConmonBy(id, standIn), ENDING);
+    await this.podman.remove(id);
+    const { token, podman } = records.readSync(name) ?? {};
+    if (token !== undefined && (podman?.macs ?? []).length > 0) {
+      await passFrames(this.run.bind(this), token);
+    }
+  }
+
+  override kill(name: string): Promise<void> {
+    return Promise.reject(coldRefused(name));
+  }
+
+  override start(name: string): Promise<void> {
+    return Promise.reject(coldRefused(name));
+  }
+
+  override create(name: string): Promise<void> {
+    return Promise.reject(coldRefused(name));
+  }
+
+  override release(name: string): Promise<void> {
+    return Promise.reject(coldRefused(name));
+  }
+}
+
+export const ONLY_PRECOPY = 'containers of podman move by pre-copy only';
+
+function coldRefused(name: string): Error {
+  const facts = { what: `to move ${name} cold`, reason: ONLY_PRECOPY };
+  return godwitError('GODWIT_CAPABILITY', facts, { hint: 'Use --mode precopy.' });
+}
