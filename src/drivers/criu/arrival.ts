@@ -59,13 +59,16 @@ export class Arrival {
   }
 
   async open(setup: StreamSetup): Promise<void> {
+    const { runc } = this.#context;
     this.#listener = await listenForSource(this.#options, setup, (stream) => {
       stream.on('error', () => {});
       // The first one is the source; nobody else is listened to.
       if (this.#stream !== undefined || this.#over.signal.aborted) return void stream.destroy();
       this.#stream = stream;
       this.reported.to('active');
-      this.#work = this.#take(stream).catch((error: unknown) => this.#failed(stream, error));
+      this.#work = this.#take(stream)
+        .finally(() => runc.dropArrival())
+        .catch((error: unknown) => this.#failed(stream, error));
     });
   }
 
@@ -91,7 +94,13 @@ export class Arrival {
       return kept;
     };
     const base = (tree: string): void => trees.base(tree);
-    const receiver = new PageReceiver(this.#directory, name, most, base, openKept);
+    const images = path.join(this.#directory, 'images');
+    const arrived = (file: string): void => {
+      // What cannot be begun here fails before the source freezes the container.
+      const failed = (error: Error): void => void stream.destroy(error);
+      runc.arrived(name, { memoryBytes, images, file, signal }, failed);
+    };
+    const receiver = new PageReceiver(this.#directory, name, most, base, openKept, arrived);
     try {
       await receiver.take(stream);
       this.#over.signal.throwIfAborted();
@@ -108,11 +117,9 @@ export class Arrival {
       this.#listener?.close();
       return;
     }
-    const images = path.join(this.#directory, 'images');
     const late = receiver.isLate ? this.#newLate() : undefined;
     await late?.begin(stream, receiver.reader, receiver.rest);
-    const { signal: over } = this.#over;
-    const places = { images, bundle: this.#bundle, late: late !== undefined, signal: over };
+    const places = { images, bundle: this.#bundle, late: late !== undefined, signal };
     await runc.restore(name, memoryBytes, places, (worker) => records.change(name, { worker }));
     const listed = await runc.state(name, AbortSignal.timeout(10_000));
     const init = listed === undefined ? undefined : identify(listed.pid);

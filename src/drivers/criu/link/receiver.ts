@@ -43,6 +43,8 @@ export class PageReceiver {
   readonly #mostBytes: number;
   /** Told of each tree whose first archive is whole. */
   readonly #onBase: (tree: string) => void;
+  /** Told of each other file that is whole. */
+  readonly #onImage: (name: string) => void;
   /** Opens what is kept; called once the source has said that memory comes. */
   readonly #open: (() => Promise<Kept>) | undefined;
   #kept: Kept | undefined;
@@ -52,6 +54,7 @@ export class PageReceiver {
         readonly handle: FileHandle;
         readonly bytes: number;
         readonly base?: string;
+        readonly image?: string;
         at: number;
         /** Of pages: a byte for each, 0 for one that comes later. */
         readonly came?: { readonly file: number; readonly pages: Uint8Array };
@@ -83,7 +86,9 @@ export class PageReceiver {
     mostBytes: number,
     onBase: (tree: string) => void = () => {},
     kept?: () => Promise<Kept>,
+    onImage: (name: string) => void = () => {},
   ) {
+    this.#onImage = onImage;
     this.#open = kept;
     this.#answers = new KeptAnswers({
       kept: () => this.#kept,
@@ -209,7 +214,8 @@ export class PageReceiver {
     const number = what === 'image' ? pagesNumber(name) : undefined;
     const pages = new Uint8Array(number === undefined ? 0 : Math.ceil(bytes / PAGE));
     const came = number === undefined ? {} : { came: { file: number, pages } };
-    this.#file = { handle, bytes, at: 0, ...came, ...(what === 'base' ? { base: name } : {}) };
+    const whose = what === 'base' ? { base: name } : what === 'image' ? { image: name } : {};
+    this.#file = { handle, bytes, at: 0, ...came, ...whose };
     await handle.truncate(bytes);
   }
 
@@ -258,6 +264,7 @@ export class PageReceiver {
       await writeFile(map, file.came.pages, { mode: 0o600 });
     }
     if (file.base !== undefined) this.#onBase(file.base);
+    if (file.image !== undefined) this.#onImage(file.image);
   }
 }
 

@@ -4,18 +4,26 @@ import { z } from 'zod';
 import { absent } from '../../../system/ignoring.ts';
 import { unescaped } from '../files/rootfs.ts';
 import { archiveMs } from '../files/trees.ts';
-import { setPorts } from '../host/network.ts';
 import type { Runc } from '../runtimes/runc.ts';
 import { LOG, SHM } from './stand-in.ts';
 
 /** What podman has made for a container that comes, and what of the source's goes into it while the stand-in waits. */
 
+export interface Made {
+  /** Where the root file system is mounted. */
+  readonly merged: string;
+  /** On this host's bridges. */
+  readonly ports: readonly string[];
+  /** What the container has as /dev/shm. */
+  readonly shm: string | undefined;
+  /** As this process gets to it. */
+  readonly log: string;
+}
+
 interface Filling {
   readonly run: Runc['run'];
-  readonly prefix: string;
   readonly mountsOf: number | undefined;
-  /** Of podman. */
-  readonly bundle: string;
+  readonly made: Made;
   readonly images: string;
   /** What the container wrote above its image, as it came. */
   readonly upper: string;
@@ -29,23 +37,30 @@ const config = z.looseObject({
   }),
 });
 
-export async function fillBundle(filling: Filling): Promise<{ ports: string[] }> {
-  const { run, prefix, bundle, images } = filling;
+export async function readBundle(
+  run: Runc['run'],
+  prefix: string,
+  bundle: string,
+): Promise<Made> {
   const text = await readFile(`${prefix}${path.join(bundle, 'config.json')}`, 'utf8');
   const { root, mounts, linux } = config.parse(JSON.parse(text));
   const netns = linux.namespaces.find(({ type }) => type === 'network')?.path;
   const ports = netns === undefined ? [] : await portsOf(run, netns);
-  await setPorts(run, ports, 'down');
-  await replaceUpper(filling, root.path);
   const shm = mounts.find(({ destination }) => destination === '/dev/shm')?.source;
+  const log = `${prefix}${path.join(bundle, 'ctr.log')}`;
+  return { merged: root.path, ports, shm: shm?.startsWith('/') === true ? shm : undefined, log };
+}
+
+export async function fillBundle(filling: Filling): Promise<void> {
+  const { run, made, images } = filling;
+  await replaceUpper(filling, made.merged);
   const archive = path.join(images, SHM);
   const size = (await stat(archive).catch(absent))?.size;
-  if (shm?.startsWith('/') === true && size !== undefined) {
+  if (made.shm !== undefined && size !== undefined) {
     const keep = ['--xattrs', '--numeric-owner', '-p'];
-    await run(['tar', ...keep, '-C', shm, '-xf', archive], { deadlineMs: archiveMs(size) });
+    await run(['tar', ...keep, '-C', made.shm, '-xf', archive], { deadlineMs: archiveMs(size) });
   }
-  await bringLog(path.join(images, LOG), `${prefix}${path.join(bundle, 'ctr.log')}`);
-  return { ports };
+  await bringLog(path.join(images, LOG), made.log);
 }
 
 const links = z.array(
@@ -115,7 +130,7 @@ async function replaceUpper(
 }
 
 /** conmon has the log open, and appends to it: the lines are written into the file that it has. */
-async function bringLog(came: string, own: string): Promise<void> {
+export async function bringLog(came: string, own: string): Promise<void> {
   const [from, to] = [await stat(came).catch(absent), await stat(own).catch(absent)];
   if (from === undefined || to === undefined) return;
   if (from.size < to.size) return copyFile(came, own);

@@ -1,18 +1,19 @@
-import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { systemClock } from '../../../clock.ts';
 import { godwitError } from '../../../errors.ts';
+import { setPorts } from '../host/network.ts';
 import { cgroupOf, identify, processesIn } from '../host/processes.ts';
 import type { CriuOptions } from '../options.ts';
 import type { PodmanContainer, Records } from '../link/records.ts';
-import { imageMs, Runc, type Listed, type RestorePlaces } from '../runtimes/runc.ts';
+import { imageMs, Runc, type ArrivedFile, type Listed, type RestorePlaces } from '../runtimes/runc.ts';
 import { absent } from '../../../system/ignoring.ts';
 import { kill } from '../../../system/processes/process.ts';
 import type { BootProcess } from '../../../system/processes/life.ts';
-import { fillBundle } from './bundle.ts';
+import { fillBundle, readBundle, type Made } from './bundle.ts';
 import { dropFrames, passFrames } from './frame-filter.ts';
-import { openLease, untilWritten } from './lease.ts';
+import { openLease, untilWritten, type Lease } from './lease.ts';
 import { Podman } from './podman.ts';
 import {
   conmonAbove,
@@ -30,6 +31,7 @@ import {
   saidIn,
   SHM,
   sourceScript,
+  WAIT_S,
 } from './stand-in.ts';
 
 /** Where podman has its runtimes keep their states. */
@@ -37,6 +39,7 @@ const ROOTS = { runc: '/run/runc', crun: '/run/crun' };
 /** Until podman has made the record, the network and the mounts, and calls its runtime. */
 const CALLED_MS = 120_000;
 /** A stand-in without its mover ends at once, and podman after it. */
+const NEVER = new AbortController().signal;
 const ENDING = { byItselfMs: 10_000, mostMs: 40_000 };
 
 const stateSchema = z.object({
@@ -45,6 +48,12 @@ const stateSchema = z.object({
   bundle: z.string(),
   rootfs: z.string(),
 });
+
+/** podman has called its runtime for a container that comes. */
+interface Waiting {
+  readonly worker: BootProcess;
+  readonly made: Made;
+}
 
 export interface PodmanDependencies {
   readonly host: string;
@@ -81,6 +90,7 @@ export class PodmanRuntime extends Runc {
       conf: at('runtime.conf'),
       said: at('called'),
       lease: at('lease'),
+      archive: at('record.tar'),
     };
   }
 
@@ -144,50 +154,85 @@ export class PodmanRuntime extends Runc {
     throw godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: name, reason });
   }
 
+  /** podman begins as soon as its record is here: it makes all that needs no memory while the source freezes and dumps. */
+  override arrived(
+    name: string,
+    { memoryBytes, images, file, signal }: ArrivedFile,
+    failed: (error: Error) => void,
+  ): void {
+    if (file !== RECORD || this.#waiting !== undefined) return;
+    this.#waiting = this.#begin(name, memoryBytes, images, signal);
+    this.#waiting.catch(failed);
+  }
+  #waiting: Promise<Waiting> | undefined;
+  #lease: Lease | undefined;
+  #call: Promise<unknown> | undefined;
+
   /**
-   * podman makes the record, the network, the mounts and conmon, and calls its runtime. The stand-in waits until all is in its
-   * place, then restores from `images`. Whatever fails on the way ends the stand-in, and with it podman's call.
+   * podman makes the record, the network, the mounts and conmon, and calls its runtime: the stand-in, which waits. Whatever fails
+   * from here on ends the stand-in, and with it podman's call.
    */
+  async #begin(
+    name: string,
+    memoryBytes: number,
+    images: string,
+    signal: AbortSignal,
+  ): Promise<Waiting> {
+    const { runtime } = this.container;
+    const { records, prefix } = this.#deps;
+    const { directory, standIn, conf, said, lease, archive } = this.#places(name);
+    const { token = '', podman = this.container } = records.readSync(name) ?? {};
+    await rm(directory, { recursive: true, force: true });
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    // The source sends it once more with the dump, while podman reads this one.
+    await rename(path.join(images, RECORD), archive);
+    const home = await this.home('restore');
+    const script = destinationScript({ runtime, programs: this.programs, said, lease, images, home });
+    await writeFile(standIn, script, { mode: 0o700 });
+    await writeFile(conf, runtimeConf(runtime, standIn), { mode: 0o600 });
+    const run = this.run.bind(this);
+    this.#lease = await openLease(run, lease);
+    await dropFrames(run, token, podman.macs ?? []);
+    signal.throwIfAborted();
+    const deadlineMs = CALLED_MS + WAIT_S * 1000 + imageMs(memoryBytes);
+    const call = this.podman.restore(archive, conf, { deadlineMs });
+    call.catch(() => {});
+    this.#call = call;
+    const { pid, bundle } = await this.#called(call, said, signal);
+    const worker = identify(pid);
+    if (worker === undefined) throw new Error('the call of podman’s runtime ended');
+    const made = await readBundle(run, prefix, bundle);
+    await setPorts(run, made.ports, 'down');
+    await records.change(name, { podman: { ...podman, ports: made.ports } });
+    await passFrames(run, token);
+    return { worker, made };
+  }
+
   override async restore(
     name: string,
     memoryBytes: number,
-    { images, signal }: RestorePlaces,
+    { images, signal = NEVER }: RestorePlaces,
     started: (worker: BootProcess) => Promise<void>,
   ): Promise<void> {
-    const { runtime } = this.container;
-    const { records, prefix } = this.#deps;
-    const places = this.#places(name);
-    const { token = '', podman = this.container } = records.readSync(name) ?? {};
-    await rm(places.directory, { recursive: true, force: true });
-    await mkdir(places.directory, { recursive: true, mode: 0o700 });
-    const home = await this.home('restore');
-    const own = { said: places.said, lease: places.lease, images, home };
-    const script = destinationScript({ runtime, programs: this.programs, ...own });
-    await writeFile(places.standIn, script, { mode: 0o700 });
-    await writeFile(places.conf, runtimeConf(runtime, places.standIn), { mode: 0o600 });
+    this.#waiting ??= this.#begin(name, memoryBytes, images, signal);
+    const { worker, made } = await this.#waiting;
+    const [call, lease] = [this.#call, this.#lease];
+    if (call === undefined || lease === undefined) throw new Error('podman was not called');
+    await started(worker);
+    const { mountsOf } = this.#deps.options;
     const run = this.run.bind(this);
-    const lease = await openLease(run, places.lease);
-    let call: Promise<void> | undefined;
-    try {
-      await dropFrames(run, token, podman.macs ?? []);
-      signal?.throwIfAborted();
-      const deadlineMs = CALLED_MS + imageMs(memoryBytes);
-      call = this.podman.restore(path.join(images, RECORD), places.conf, { deadlineMs });
-      const said = await this.#called(call, places.said, signal);
-      const worker = identify(said.pid);
-      if (worker === undefined) throw new Error('the call of podman’s runtime ended');
-      await started(worker);
-      const filling = { run, prefix, bundle: said.bundle, images, upper: this.#upper(name) };
-      const { ports } = await fillBundle({ ...filling, mountsOf: this.#deps.options.mountsOf });
-      await records.change(name, { podman: { ...podman, ports } });
-      await passFrames(run, token);
-      signal?.throwIfAborted();
-      await lease.write('go\n');
-      await this.logged(images, 'restore.log', () => call as Promise<unknown>);
-    } finally {
-      await lease.close();
-      await call?.catch(() => undefined);
-    }
+    const fill = fillBundle({ run, mountsOf, made, images, upper: this.#upper(name) });
+    // A call that ends by now has failed.
+    await Promise.race([fill, call.then(() => Promise.reject(new Error('podman did not wait')))]);
+    signal.throwIfAborted();
+    await lease.write('go\n');
+    await this.logged(images, 'restore.log', () => call);
+  }
+
+  override async dropArrival(): Promise<void> {
+    await this.#waiting?.catch(() => undefined);
+    await this.#lease?.close();
+    await this.#call?.catch(() => undefined);
   }
 
   #upper(name: string): string {
@@ -197,13 +242,13 @@ export class PodmanRuntime extends Runc {
   async #called(
     call: Promise<void>,
     said: string,
-    signal: AbortSignal | undefined,
+    signal: AbortSignal,
   ): Promise<{ pid: number; bundle: string }> {
     const over = call.then(() => {
       throw new Error('podman restored the container without calling the stand-in');
     });
     over.catch(() => {});
-    const bound = AbortSignal.any([AbortSignal.timeout(CALLED_MS), ...(signal ? [signal] : [])]);
+    const bound = AbortSignal.any([AbortSignal.timeout(CALLED_MS), signal]);
     const text = await Promise.race([over, untilWritten(said, bound)]);
     const found = saidIn(text);
     if (found === undefined) throw new Error('podman called its runtime without a bundle');
@@ -229,8 +274,7 @@ export class PodmanRuntime extends Runc {
   override async remove(name: string): Promise<void> {
     const { id } = this.container;
     const { records } = this.#deps;
-    const { standIn, lease } = this.#places(name);
-    const archive = path.join(records.dirOf(name), 'in', 'images', RECORD);
+    const { standIn, lease, archive } = this.#places(name);
     await ended(isCallWith([standIn, lease, archive]), ENDING);
     await super.remove(name);
     await ended(isConmonBy(id, standIn), ENDING);

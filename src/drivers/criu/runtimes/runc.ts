@@ -72,6 +72,13 @@ export interface RestorePlaces {
   readonly signal?: AbortSignal;
 }
 
+export interface ArrivedFile {
+  readonly memoryBytes: number;
+  readonly images: string;
+  readonly file: string;
+  readonly signal: AbortSignal;
+}
+
 export interface Versions {
   readonly runc: string;
   readonly criu: string;
@@ -200,6 +207,12 @@ export class Runc {
 
   /** What is packed of it while it runs, into `images`: it goes ahead of the dump. */
   async beforeFreeze(_name: string, _images: string): Promise<void> {}
+
+  /** A file of a container that comes is whole; `failed` is told if what begins with it fails. */
+  arrived(_name: string, _file: ArrivedFile, _failed: (error: Error) => void): void {}
+
+  /** Ends what `arrived` began, if no restore has taken it over. */
+  async dropArrival(): Promise<void> {}
 
   /** What is packed of it once it is frozen, into `images`. */
   async whileFrozen(_name: string, _images: string): Promise<void> {}
