@@ -22,7 +22,7 @@ import {
   refusedLines,
   type PageFacts,
   type ReplayedMove,
-} from './sim-page.ts';
+} from './replay-page.ts';
 import type { Run } from '../verb.ts';
 
 /** A file is read whole; beyond this a shorter history is asked for. */

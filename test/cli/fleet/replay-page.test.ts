@@ -5,7 +5,7 @@ import {
   MAX_LISTED_MOVES,
   pageOf,
   refusedLines,
-} from '../../../src/cli/fleet/sim-page.ts';
+} from '../../../src/cli/fleet/replay-page.ts';
 import type { Replay } from '../../../src/planner/sim/history/replay.ts';
 
 const was: Replay = {
