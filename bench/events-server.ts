@@ -81,6 +81,8 @@ const listeners = await openListeners({
   credentials: { ca: pem('ca.crt'), cert: pem('controller.crt'), key: pem('controller.key') },
   handlers,
   managers: {} as unknown as ListenerDependencies['managers'],
+  agents: { at: () => undefined },
+  store,
   methods,
   pages,
   metrics: new Metrics({ store, clock: systemClock }),

@@ -206,16 +206,8 @@ export const CONNECTION_FLAGS = {
 /** The connection flags of a verb. */
 export function connectionFlags({ uses }: Spec): Readonly<Record<string, Flag>> {
   const { controller: _without, ...ofHost } = CONNECTION_FLAGS;
-  switch (uses) {
-    case undefined:
-      return {};
-    case 'agent':
-      return CONNECTION_FLAGS;
-    case 'host':
-      return ofHost;
-    case 'controller':
-      return CONTROLLER_FLAGS;
-  }
+  if (uses === undefined) return {};
+  return { agent: CONNECTION_FLAGS, host: ofHost, controller: CONTROLLER_FLAGS }[uses];
 }
 
 /** Every flag of a verb: its own, then --json and -v, then those of the connection. */

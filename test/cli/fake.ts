@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { godwitError } from '../../src/errors.ts';
-import type { Context, InterruptSignal, Output } from '../../src/cli/context.ts';
+import type { ConnectionFlags, Context, InterruptSignal, Output } from '../../src/cli/context.ts';
 import type { AgentApi, Endpoint, AgentSet } from '../../src/cli/connection/agent-set.ts';
 import { runCommandLine } from '../../src/cli/frame.ts';
 import { TABLE } from '../../src/cli/table.ts';
@@ -53,7 +53,7 @@ export class FakeContext implements Context {
     },
   };
 
-  async connect(): Promise<AgentSet> {
+  async connect(_flags?: ConnectionFlags): Promise<AgentSet> {
     const [first, ...others] = this.#endpoints;
     if (first === undefined) {
       throw godwitError('GODWIT_UNREACHABLE', {

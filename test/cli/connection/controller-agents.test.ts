@@ -11,7 +11,8 @@ async function afar(t: TestContext) {
   const run = async (line: string) => {
     const context = new FakeContext();
     context.env['GODWIT_CONTROLLER'] = controller.socket;
-    context.connect = (flags) => connect(flags, context.env, { config: '/nowhere', sockets: [] });
+    context.connect = (flags = {}) =>
+      connect(flags, context.env, { config: '/nowhere', sockets: [] });
     const exit = await godwit(context, line);
     return { exit, out: context.out.text, err: context.err.text };
   };
@@ -51,7 +52,7 @@ test('a guest and a host that the controller does not know are refused by name',
 
 test('a controller and an agent on one line are refused before either is asked', async () => {
   const context = new FakeContext();
-  context.connect = (flags) => connect(flags, {}, { config: '/nowhere', sockets: [] });
+  context.connect = (flags = {}) => connect(flags, {}, { config: '/nowhere', sockets: [] });
   const line = 'migrate web1 --to b --controller /c.sock --agent /a.sock';
   assert.equal(await godwit(context, line), 2);
   assert.match(context.err.text, /--controller and --agent are both given/);

@@ -9,6 +9,7 @@ import { hasCode } from '../../../src/errors.ts';
 import { silentLog } from '../../../src/log.ts';
 import { killWriters } from './kills.ts';
 import { askedSuite } from './new-requests-suite.ts';
+import { requestNamesSuite } from './request-names-suite.ts';
 import { auditSuite } from './audit-suite.ts';
 import { promisesSuite } from './promises-suite.ts';
 import { sessionsSuite } from './sessions-suite.ts';
@@ -28,6 +29,7 @@ storeSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 requestsSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 promisesSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 askedSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
+requestNamesSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 auditSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 sessionsSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 
