@@ -140,7 +140,12 @@ describe('between agents', () => {
       call: 'cancel',
       input: { params: { id: body.id } },
     });
-    assertSays(errorOf(asAgent), 'GODWIT_ROLE_FORBIDDEN', 'role agent', 'requires the role operator');
+    assertSays(
+      errorOf(asAgent),
+      'GODWIT_ROLE_FORBIDDEN',
+      'role agent',
+      'requires the role operator',
+    );
     await assertNothingHappened();
   });
 

@@ -134,8 +134,14 @@ export class CriuDestination implements DestinationSession {
     const gpu = this.#options.isCold === true ? {} : await gpuPairs(this.#context, spec, signal);
     const known = { token, mover, memoryBytes, gpuBytes: spec.gpu?.bytes };
     const { migration } = this.#options;
-    if (spec.podman === undefined) await records.write(guest, { ...known, migration, made, ...gpu });
-    else await records.write(guest, { ...known, migration, ...podmanRecord(token, spec, spec.podman) });
+    if (spec.podman === undefined)
+      await records.write(guest, { ...known, migration, made, ...gpu });
+    else
+      await records.write(guest, {
+        ...known,
+        migration,
+        ...podmanRecord(token, spec, spec.podman),
+      });
     const bundle = await this.#makeBundle(spec, made, signal);
     await keepSetup(path.join(records.dirOf(guest), 'in'), setup);
     const arrival = new Arrival(this.#context, handle, bundle, this.#options);

@@ -198,7 +198,10 @@ function layersOf(
   return Promise.all(lower.map((each) => layerDigest(each, records.directory, signal)));
 }
 
-export async function sizesOf({ prefix }: HostContext, pid: number): Promise<Omit<Said, 'runc' | 'criu'>> {
+export async function sizesOf(
+  { prefix }: HostContext,
+  pid: number,
+): Promise<Omit<Said, 'runc' | 'criu'>> {
   const { vcpus } = await new ProcessorUses(prefix).of(pid);
   return { cgroups: cgroupVersion(prefix), vcpus };
 }
@@ -248,7 +251,10 @@ export async function judgeState(
 }
 
 /** What its processes have or have made that CRIU cannot write down. */
-export async function processObstacles(first: number, pids: readonly number[]): Promise<Obstacle[]> {
+export async function processObstacles(
+  first: number,
+  pids: readonly number[],
+): Promise<Obstacle[]> {
   const files = await fileObstacles(pids);
   return [
     ...files.map((each) => ({ ...each, ofMemory: true as const })),

@@ -105,7 +105,9 @@ export function judgeLink(
   const to = `the link to ${destination.name}`;
   const stated = routeOut?.bytesPerS ?? Infinity;
   if (link === undefined && stated >= MIN_RATE)
-    return [passes(`nobody has measured yet what ${to} carries; \`godwit migrate --dry-run\` does`)];
+    return [
+      passes(`nobody has measured yet what ${to} carries; \`godwit migrate --dry-run\` does`),
+    ];
   // Its own word counts for more than that of hosts that may have been slower.
   const isByDevice = link === undefined || (link.isLeast === true && stated < MIN_RATE);
   const rate = isByDevice ? stated : link.rate;

@@ -149,7 +149,7 @@ test('a budget needs both its limits, and no strategy goes with a mode', async (
 
 test('a window is the deadline that a budget needs', () => {
   const flags = { steering: 'budget', maxDowntime: 300, window: '01:00-05:00' } as const;
-  const asked = { args: { guest: 'web1' }, flags } as unknown as Parameters<typeof requestOf>[1];
+  const asked = { args: { guest: 'web1' }, flags } as unknown as Parameters<typeof requestOf>[0];
   const { deadlineAt, notBefore, mode } = requestOf(asked, 'b');
   assert.deepEqual(
     [mode, deadlineAt !== undefined, notBefore !== undefined],

@@ -104,7 +104,10 @@ test('a link that nobody knows is said to be that, unless the device says that i
     const routeOut = { device: 'eth0', hasGuests: false, isDefault: true, bytesPerS };
     return judgeLink(facts({ routeOut }))[0];
   };
-  assert.match(judgeLink(facts())[0]?.evidence ?? '', /^nobody has measured yet .*godwit migrate --dry-run/);
+  assert.match(
+    judgeLink(facts())[0]?.evidence ?? '',
+    /^nobody has measured yet .*godwit migrate --dry-run/,
+  );
   assert.equal(judged()?.verdict, 'pass');
   assert.equal(judged(125_000_000)?.verdict, 'pass');
   const slow = judged(12_500_000);

@@ -54,7 +54,10 @@ const podmanContainer = z.object({
   /** The ports of its links, on this host's bridges, once they are known. */
   ports: z.array(z.string().max(15)).max(8).optional(),
   /** Of its links: frames with them are dropped here until it is restored. */
-  macs: z.array(z.string().regex(/^[0-9a-f:]{17}$/)).max(8).optional(),
+  macs: z
+    .array(z.string().regex(/^[0-9a-f:]{17}$/))
+    .max(8)
+    .optional(),
 });
 export type PodmanContainer = z.infer<typeof podmanContainer>;
 

@@ -91,8 +91,7 @@ export function tooOld(
   version: string | undefined,
   { host, guest }: Pick<Where, 'host' | 'guest'>,
 ): GodwitError {
-  const reason =
-    version === undefined ? `${host} has no podman` : `${host} has podman ${version}`;
+  const reason = version === undefined ? `${host} has no podman` : `${host} has podman ${version}`;
   const hint = `Install podman ${MIN_PODMAN} or later on ${host}, or name its directory in \`drivers.criu.programs\`.`;
   return godwitError('GODWIT_CAPABILITY', { what: `to move ${guest}`, reason }, { hint });
 }

@@ -37,11 +37,7 @@ const config = z.looseObject({
   }),
 });
 
-export async function readBundle(
-  run: Runc['run'],
-  prefix: string,
-  bundle: string,
-): Promise<Made> {
+export async function readBundle(run: Runc['run'], prefix: string, bundle: string): Promise<Made> {
   const text = await readFile(`${prefix}${path.join(bundle, 'config.json')}`, 'utf8');
   const { root, mounts, linux } = config.parse(JSON.parse(text));
   const netns = linux.namespaces.find(({ type }) => type === 'network')?.path;

@@ -123,10 +123,17 @@ async function networksOf(
 
 function losses(facts: PodmanFacts, networks: readonly FoundNetwork[]): NamedCheck[] {
   const lost = lossesOf(facts).join('; ');
-  const checks = [warn('devices', `podman at the destination makes a record of its own: ${lost}`, 'Nothing is to be done if none of that is needed.')];
+  const checks = [
+    warn(
+      'devices',
+      `podman at the destination makes a record of its own: ${lost}`,
+      'Nothing is to be done if none of that is needed.',
+    ),
+  ];
   const nat = networks.filter(({ isNat }) => isNat).map(({ name }) => name);
   if (nat.length === 0) return checks;
   const evidence = `podman translates the addresses of ${nat.join(', ')} on each host: connections through them end`;
-  const hint = 'For connections that stay, use a network of mode=unmanaged on a bridge that both hosts have.';
+  const hint =
+    'For connections that stay, use a network of mode=unmanaged on a bridge that both hosts have.';
   return [...checks, warn('network', evidence, hint)];
 }

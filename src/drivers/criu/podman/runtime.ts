@@ -7,7 +7,13 @@ import { setPorts } from '../host/network.ts';
 import { cgroupOf, identify, processesIn } from '../host/processes.ts';
 import type { CriuOptions } from '../options.ts';
 import type { PodmanContainer, Records } from '../link/records.ts';
-import { imageMs, Runc, type ArrivedFile, type Listed, type RestorePlaces } from '../runtimes/runc.ts';
+import {
+  imageMs,
+  Runc,
+  type ArrivedFile,
+  type Listed,
+  type RestorePlaces,
+} from '../runtimes/runc.ts';
 import { absent } from '../../../system/ignoring.ts';
 import { kill } from '../../../system/processes/process.ts';
 import type { BootProcess } from '../../../system/processes/life.ts';
@@ -15,14 +21,7 @@ import { fillBundle, readBundle, type Made } from './bundle.ts';
 import { dropFrames, passFrames } from './frame-filter.ts';
 import { openLease, untilWritten, type Lease } from './lease.ts';
 import { Podman } from './podman.ts';
-import {
-  conmonAbove,
-  ended,
-  isCallWith,
-  isConmonBy,
-  parentsOf,
-  strangersTo,
-} from './processes.ts';
+import { conmonAbove, ended, isCallWith, isConmonBy, parentsOf, strangersTo } from './processes.ts';
 import {
   destinationScript,
   LOG,
@@ -187,7 +186,14 @@ export class PodmanRuntime extends Runc {
     // The source sends it once more with the dump, while podman reads this one.
     await rename(path.join(images, RECORD), archive);
     const home = await this.home('restore');
-    const script = destinationScript({ runtime, programs: this.programs, said, lease, images, home });
+    const script = destinationScript({
+      runtime,
+      programs: this.programs,
+      said,
+      lease,
+      images,
+      home,
+    });
     await writeFile(standIn, script, { mode: 0o700 });
     await writeFile(conf, runtimeConf(runtime, standIn), { mode: 0o600 });
     const run = this.run.bind(this);

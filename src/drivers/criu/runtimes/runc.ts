@@ -186,11 +186,7 @@ export class Runc {
   async restore(
     name: string,
     memoryBytes: number,
-    {
-      images,
-      bundle,
-      late,
-    }: RestorePlaces,
+    { images, bundle, late }: RestorePlaces,
     started: (worker: BootProcess) => Promise<void>,
   ): Promise<void> {
     const home = await this.home('restore');
@@ -282,11 +278,7 @@ export class Runc {
   }
 
   /** runc says little: what CRIU wrote last says why. */
-  protected async logged(
-    images: string,
-    log: string,
-    work: () => Promise<unknown>,
-  ): Promise<void> {
+  protected async logged(images: string, log: string, work: () => Promise<unknown>): Promise<void> {
     try {
       await work();
     } catch (cause) {

@@ -8,7 +8,17 @@ const ID = '9e88348ee1ea227d3114bf184d3a16c6394cc218d42657af8f1070b2370cd078';
 test('gives containers that two hosts call by one name different names, also where each host has one of them', () => {
   const on = (id: string): string | undefined =>
     named(
-      [{ id, pid: 1, labels: {}, manager: 'docker', called: 'nginx', runtime: 'runc', bundle: '/b' }],
+      [
+        {
+          id,
+          pid: 1,
+          labels: {},
+          manager: 'docker',
+          called: 'nginx',
+          runtime: 'runc',
+          bundle: '/b',
+        },
+      ],
       new Set(),
     )[0]?.name;
   assert.equal(on(ID), 'nginx-9e88348ee1ea');
