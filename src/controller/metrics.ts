@@ -120,9 +120,7 @@ export class Metrics {
     this.#guests = gauge('godwit_guests', 'Guests of the fleet, by state.', ['state']);
     this.#open = gauge('godwit_migrations_open', 'Migrations that go on.', []);
     this.#gauges = ownGauges(registers);
-    this.#openRequests = gauge('godwit_requests_open', 'Requests that are not over, by kind.', [
-      'kind',
-    ]);
+    this.#openRequests = gauge('godwit_requests_open', 'Open requests, by kind.', ['kind']);
   }
 
   /** Ends of migrations; other news counts for nothing. */

@@ -209,7 +209,7 @@ export class PodmanRuntime extends Runc {
     if (worker === undefined) throw new Error('the call of podman’s runtime ended');
     const made = await readBundle(run, prefix, bundle);
     await setPorts(run, made.ports, 'down');
-    await records.change(name, { podman: { ...podman, ports: made.ports } });
+    await records.change(name, { podman: { ...podman, ports: [...made.ports] } });
     await passFrames(run, token);
     return { worker, made };
   }
