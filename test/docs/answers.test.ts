@@ -20,7 +20,7 @@ const QUESTIONS: Readonly<Record<string, Question>> = {
   },
   'cost of a move': {
     at: 'docs/prediction.md#a-plan',
-    answer: [/godwit plan/, /downtime/, /bytes|MiB/],
+    answer: [/--dry-run/, /downtime/, /bytes|MiB/],
   },
   'death of the destination': {
     at: 'docs/failing.md#by-what-died-and-when',
