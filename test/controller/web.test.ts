@@ -186,7 +186,7 @@ test('serves the pages with a strict policy, compressed, and nothing else of thi
   }
 });
 
-test('serves the documentation below /docs, by the same policy, and no page of the dashboard there', async (t) => {
+test('the documentation is served below /docs by the same policy, without a page of the dashboard', async (t) => {
   const folder = tempDir(t);
   const pages = path.join(folder, 'web');
   const site = path.join(folder, 'site');

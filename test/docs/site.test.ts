@@ -30,14 +30,14 @@ describe('the documentation site', { timeout: DEADLINE_MS }, () => {
   );
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  test('has every page of docs/', () => {
+  test('every page of docs/ is on the site', () => {
     for (const page of globSync('docs/**/*.md')) {
       const name = path.relative('docs', page).replace(/\.md$/, '.html');
       assert.ok(pages.has(name.replace(/README\.html$/, 'index.html')), page);
     }
   });
 
-  test('has no broken link, to a page or to a heading', () => {
+  test('no link is broken, to a page or to a heading', () => {
     const broken: string[] = [];
     let count = 0;
     for (const [page, html] of pages) {
@@ -57,7 +57,7 @@ describe('the documentation site', { timeout: DEADLINE_MS }, () => {
     assert.ok(count > 1000, String(count));
   });
 
-  test('has no script or style in a page and loads nothing from elsewhere', () => {
+  test('no page has a script or a style in it, or loads anything from elsewhere', () => {
     for (const [page, html] of pages) {
       assert.doesNotMatch(html, /<script(?![^>]*\ssrc=)[^>]*>/, page);
       assert.doesNotMatch(html, /<[a-z]+ [^>]*\sstyle="/, page);
@@ -73,7 +73,7 @@ describe('the documentation site', { timeout: DEADLINE_MS }, () => {
       );
   });
 
-  test('is searched for drain, ports, encrypt and held', async () => {
+  test('the search finds drain, ports, encrypt and held', async () => {
     const [index = ''] = globSync('assets/chunks/@localSearchIndexroot.*.js', { cwd: site });
     const { default: json } = (await import(path.join(site, index))) as { default: string };
     const search = MiniSearch.loadJSON<{ id: string }>(json, SEARCH);

@@ -55,7 +55,7 @@ interface Served {
   readonly isDense: boolean;
 }
 
-/** What is served from a directory, and under which path. */
+/** A directory of pages, and the path that serves it. */
 export interface Pages {
   readonly directory: string;
   /** `/docs`, or empty: everything that is not elsewhere. */
@@ -82,8 +82,8 @@ export const docsPages = (dashboard: string): Pages => ({
 });
 
 /**
- * The files of the dashboard or of the documentation, in memory by the paths under which they are served. A request finds one of them or none: no
- * path of this host is ever made of what it says.
+ * The files of the dashboard or of the documentation, in memory, keyed by the path that serves them. A request finds one of
+ * them or none: no path of this host is ever made from its text.
  */
 export class Files {
   readonly #pages: Pages;
@@ -140,7 +140,7 @@ export class Files {
     if (mark === this.#mark) return this.#files;
     this.#mark = mark;
     this.#files = mark === '' ? Promise.resolve(new Map()) : filesBelow(this.#pages.directory);
-    // A build that is half there is read again.
+    // A build that is not complete yet is read again.
     this.#files.catch(() => (this.#mark = ''));
     return this.#files;
   }

@@ -77,7 +77,7 @@ describe('godwit move-disk', () => {
     assert.match(context.err.text, /error: .*no room/);
   });
 
-  test('prints one object with --json, as docs/json.md describes it', async () => {
+  test('--json prints one object, as docs/json.md describes it', async () => {
     const context = agent([now('copying'), now('done')]);
     assert.equal(await godwit(context, `${LINE} --json`), 0);
     assert.deepEqual(JSON_SHAPES['diskMove']?.parse(JSON.parse(context.out.text)), now('done'));
