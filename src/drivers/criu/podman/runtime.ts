@@ -282,8 +282,9 @@ export class PodmanRuntime extends Runc {
     const { records } = this.#deps;
     const { standIn, lease, archive } = this.#places(name);
     await ended(isCallWith([standIn, lease, archive]), ENDING);
+    // Before the container ends: conmon would have podman start it again, by its restart policy.
+    await ended(isConmonBy(id, standIn), { ...ENDING, byItselfMs: 0 });
     await super.remove(name);
-    await ended(isConmonBy(id, standIn), ENDING);
     await this.podman.remove(id);
     const { token, podman } = records.readSync(name) ?? {};
     if (token !== undefined && (podman?.macs ?? []).length > 0) {
