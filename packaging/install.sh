@@ -7,7 +7,7 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd -P)
 [ "$(id -u)" = 0 ] || { echo 'install.sh: only root may do that' >&2; exit 1; }
-unit=godwit-agent.service
+units='godwit-agent.service godwit-controller.service godwit-relay.service'
 systemd() { [ ! -d /run/systemd/system ] || systemctl --quiet "$@"; }
 
 put() {
@@ -22,14 +22,17 @@ put() {
   install -d -m 0711 /var/lib/godwit
   install -d -m 0700 /var/cache/godwit
   systemd daemon-reload
-  systemd enable "$unit"
-  systemd try-restart "$unit" || echo 'install.sh: the agent did not start again: see journalctl -u godwit-agent' >&2
+  # A unit without its configuration file does not start.
+  for unit in $units; do
+    systemd enable "$unit"
+    systemd try-restart "$unit" || echo "install.sh: $unit did not start again: see journalctl -u $unit" >&2
+  done
   /usr/lib/godwit/place.sh prune
   echo 'Installed. Next: godwit doctor'
 }
 
 removed() {
-  systemd disable --now "$unit"
+  for unit in $units; do systemd disable --now "$unit"; done
   /usr/lib/godwit/place.sh idle
   (cd "$here/root" && find . ! -type d) | while read -r file; do rm -f "/${file#./}"; done
   rm -rf /usr/lib/godwit /usr/share/doc/godwit

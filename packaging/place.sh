@@ -13,6 +13,13 @@ used() { # BUILD: prints the numbers of the processes that run its Node
   find /proc/[0-9]*/exe -maxdepth 0 -lname "$home/builds/$1/*" 2>/dev/null | cut -d/ -f3
 }
 
+named() { # PID...: each with the program that it runs, such as `mover 812`
+  for pid in "$@"; do
+    program=$(tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | sed -n 's|.*/dist/bin/\([a-z-]*\)\.js$|\1|p' | head -n 1)
+    printf '%s %s, ' "${program:-godwit}" "$pid"
+  done
+}
+
 place() {
   build=$(cat "$home/app/BUILD")
   mkdir -p "$home/builds"
@@ -35,14 +42,16 @@ prune() {
 
 idle() {
   tries=0
-  # An agent that was told to end closes what it serves; what it started for a moment ends by itself.
+  # A service that was told to end closes its connections; its short-lived processes end by themselves.
   while pids=$(used '*' | tr '\n' ' ') && [ -n "$pids" ] && [ "$tries" -lt 10 ]; do
     tries=$((tries + 1))
     sleep 1
   done
   [ -n "$pids" ] || return 0
-  echo "godwit: these processes of it still run: ${pids% }" >&2
-  echo "godwit: migrations that are under way end by themselves: see \`godwit migrations\`. An agent that was started by hand is to be stopped by hand." >&2
+  # shellcheck disable=SC2086 # several numbers
+  programs=$(named $pids)
+  echo "godwit: these processes of it still run: ${programs%, }" >&2
+  echo "godwit: movers end with their migrations: see \`godwit migrations\`. Stop by hand what was started by hand." >&2
   return 1
 }
 

@@ -1,8 +1,7 @@
 #!/bin/sh
-# Removes the files that Godwit has made on this host: in /var/lib/godwit and /etc/godwit only the names that Godwit itself
-# makes. Mounts, files of running guests and every file of another (disks, passphrases, hooks) stay.
+# Removes the files that Godwit has made on this host: in /var/lib/godwit, /var/lib/godwit-controller and /etc/godwit only the
+# names that Godwit itself makes. Mounts, files of running guests and every file of another (disks, passphrases, hooks) stay.
 set -eu
-state=/var/lib/godwit
 config=/etc/godwit
 remove() {
   for each in "$@"; do
@@ -20,28 +19,30 @@ remove_idle_guest() { # DIRECTORY: stays where a process names it, or has a file
   if [ -n "$(find /proc/[0-9]*/fd -lname "$1/*" 2>/dev/null | head -n 1)" ]; then return; fi
   remove "$1"
 }
-if real=$(cd "$state" 2>/dev/null && pwd -P); then
-  # A link is none of Godwit's own.
-  if [ -d "$real/guests" ] && [ ! -L "$real/guests" ]; then
-    for guest in "$real/guests"/*; do remove_idle_guest "$guest"; done
-    rmdir "$real/guests" 2>/dev/null || true
+for state in /var/lib/godwit /var/lib/godwit-controller; do
+  if real=$(cd "$state" 2>/dev/null && pwd -P); then
+    # A link is none of Godwit's own.
+    if [ -d "$real/guests" ] && [ ! -L "$real/guests" ]; then
+      for guest in "$real/guests"/*; do remove_idle_guest "$guest"; done
+      rmdir "$real/guests" 2>/dev/null || true
+    fi
+    remove "$real/migrations" "$real/standbys" "$real/offered-standbys.json" "$real/offered-standbys.json.tmp" "$real/closed.json" "$real/closed.json.tmp" "$real/expected.json" "$real/expected.json.tmp" "$real/disk-moves" "$real/pki" "$real/cache" "$real/wire-shares" "$real/agent.sock"
+    remove "$real/fleet.json" "$real"/fleet.json.*.tmp "$real/store.json" "$real/store.json.tmp"
+    remove "$real/pruned-migrations" "$real/pruned-migrations.tmp" "$real/orders" "$real/guest-labels.json" "$real/guest-labels.json.tmp" "$real/guest-labels.log"
+    remove "$real/guest-load.json" "$real/guest-load.json.tmp" "$real/receivers"
+    # The link of a controller to the directory in memory that it has made.
+    passwords=$(readlink "$real/manager-passwords" || true)
+    case "${passwords##*/}" in godwit-managers-??????) remove "$passwords" ;; esac
+    remove "$real/managers" "$real/manager-keys.json" "$real/manager-passwords" "$real/manager-passwords.tmp"
+    remove "$real/controller.db" "$real/controller.db-wal" "$real/controller.db-shm" "$real/controller.sock"
+    # What a container has mounted keeps its directory.
+    [ -L "$real/containers" ] || for container in "$real/containers"/*; do remove "$container"; done
+    rmdir "$real/containers" 2>/dev/null || true
+    if [ -L "$state" ] || ! rmdir "$state" 2>/dev/null; then
+      echo "godwit: $state stays, with what Godwit did not make, what is mounted and what guests use:" "$(ls -Aq "$real" | head -n 20 | tr '\n' ' ')" >&2
+    fi
   fi
-  remove "$real/migrations" "$real/standbys" "$real/offered-standbys.json" "$real/offered-standbys.json.tmp" "$real/closed.json" "$real/closed.json.tmp" "$real/expected.json" "$real/expected.json.tmp" "$real/disk-moves" "$real/pki" "$real/cache" "$real/wire-shares" "$real/agent.sock"
-  remove "$real/fleet.json" "$real"/fleet.json.*.tmp "$real/store.json" "$real/store.json.tmp"
-  remove "$real/pruned-migrations" "$real/pruned-migrations.tmp" "$real/orders" "$real/guest-labels.json" "$real/guest-labels.json.tmp" "$real/guest-labels.log"
-  remove "$real/guest-load.json" "$real/guest-load.json.tmp" "$real/receivers"
-  # The link of a controller to the directory in memory that it has made.
-  passwords=$(readlink "$real/manager-passwords" || true)
-  case "${passwords##*/}" in godwit-managers-??????) remove "$passwords" ;; esac
-  remove "$real/managers" "$real/manager-keys.json" "$real/manager-passwords" "$real/manager-passwords.tmp"
-  remove "$real/controller.db" "$real/controller.db-wal" "$real/controller.db-shm" "$real/controller.sock"
-  # What a container has mounted keeps its directory.
-  [ -L "$real/containers" ] || for container in "$real/containers"/*; do remove "$container"; done
-  rmdir "$real/containers" 2>/dev/null || true
-  if [ -L "$state" ] || ! rmdir "$state" 2>/dev/null; then
-    echo "godwit: $state stays, with what Godwit did not make, what is mounted and what guests use:" "$(ls -Aq "$real" | head -n 20 | tr '\n' ' ')" >&2
-  fi
-fi
+done
 # Passphrases of disks, passwords, certificates and hooks in it are the operator's: a lost passphrase is a lost disk.
 if real=$(cd "$config" 2>/dev/null && pwd -P); then
   remove "$real/agent.json" "$real/agent.json.txt" "$real/controller.json" "$real/relay.json" "$real/ca"

@@ -13,6 +13,7 @@ import { splitAddress } from '../protocol/names.ts';
 import { SKEW_MS } from '../protocol/peer/renewal.ts';
 import { client } from '../rpc/client.ts';
 import { fingerprintOf, storeCredentials } from './authority.ts';
+import { ownIdentity } from './own-identity.ts';
 import { parseToken, type JoinToken } from './token.ts';
 
 const CONNECT_MS = 10_000;
@@ -27,14 +28,20 @@ export interface Joined {
 }
 
 /**
- * Makes a key for this host, has it signed by the CA that the token names, and writes ca.crt, host.crt and host.key
- * into `directory`. The key does not leave this host. GODWIT_JOIN_TOKEN, GODWIT_PEER_UNTRUSTED when whoever answers
- * is not of that CA, GODWIT_UNREACHABLE, GODWIT_PKI when the directory holds a certificate already.
+ * Makes a key for this host and has it signed by the CA that the token names. Writes ca.crt, host.crt and host.key into
+ * `directory`, for a controller controller.crt and controller.key. The key does not leave this host.
+ * GODWIT_PEER_UNTRUSTED if the answer is not of that CA, GODWIT_PKI if the directory holds a certificate already;
+ * GODWIT_JOIN_TOKEN, GODWIT_UNREACHABLE.
  */
-export async function join(text: string, directory: string): Promise<Joined> {
+export async function join(
+  text: string,
+  directory: string,
+  role: 'agent' | 'controller' = 'agent',
+): Promise<Joined> {
   const token = parseToken(text);
   const { name, address, fingerprint } = token;
-  if (existsSync(path.join(directory, 'host.crt'))) {
+  const stem = role === 'agent' ? 'host' : role;
+  if (existsSync(path.join(directory, `${stem}.crt`))) {
     const hint = 'Move the files away first, or name another directory.';
     throw godwitError('GODWIT_PKI', { what: `${directory} holds a certificate already` }, { hint });
   }
@@ -50,6 +57,7 @@ export async function join(text: string, directory: string): Promise<Joined> {
   try {
     const answer = await api.join({ body: { token: text.trim(), request } });
     checkAnswer(answer, key, token);
+    checkRole(answer.certificate, role);
     const { ca: authority, certificate: cert, siteSecret, fleet } = answer;
     const list = fleet === undefined ? undefined : checkList(fleet, authority).list;
     joined = {
@@ -60,7 +68,7 @@ export async function join(text: string, directory: string): Promise<Joined> {
     const shared = {
       ...defined({ siteSecret, fleet }),
     };
-    storeCredentials(directory, { ca: authority, cert, key, ...shared });
+    storeCredentials(directory, { ca: authority, cert, key, ...shared }, stem);
   } finally {
     close();
   }
@@ -96,6 +104,16 @@ function issuerOf(socket: TLSSocket): X509Certificate | undefined {
   const raw = (socket.getPeerCertificate(true) as { issuerCertificate?: { raw?: Buffer } })
     .issuerCertificate?.raw;
   return raw === undefined ? undefined : new X509Certificate(raw);
+}
+
+/** Only the certificate shows the role: a token does not carry it. */
+function checkRole(certificate: string, expected: 'agent' | 'controller'): void {
+  const { role } = ownIdentity('the certificate that came', certificate);
+  if (role === expected) return;
+  const reason = `it was made for the role ${role}, and this is the role ${expected}`;
+  const hint =
+    'Make another one: `godwit invite NAME` goes with `godwit join`, `godwit invite NAME --controller` with `godwit init --controller`.';
+  throw godwitError('GODWIT_JOIN_TOKEN', { reason }, { hint });
 }
 
 /** What came back must be of the pinned CA and for our own key, or it would lock this host out later. */

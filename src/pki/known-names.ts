@@ -17,7 +17,7 @@ const record = z.object({ name: hostName });
 function knownNames(caDir: string): Set<string> {
   const list = latestList(caDir)?.list;
   const issued = filesIn(path.join(caDir, 'issued')).flatMap(
-    (file) => /^(?:agent|operator|viewer)-(.+)\.json$/.exec(file)?.[1] ?? [],
+    (file) => /^(?:agent|controller|relay|operator|viewer)-(.+)\.json$/.exec(file)?.[1] ?? [],
   );
   const tokens = filesIn(path.join(caDir, 'tokens')).flatMap((file) =>
     nameIn(path.join(caDir, 'tokens', file)),

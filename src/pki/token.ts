@@ -4,6 +4,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../errors.ts';
 import { renameSynced } from '../system/files/whole-file.ts';
+import { defined } from '../protocol/defined.ts';
 import type { SignedList } from '../protocol/peer/fleet.ts';
 import { address, hostName, withHost } from '../protocol/names.ts';
 import { role, type Role } from '../protocol/route.ts';
@@ -139,6 +140,9 @@ export async function redeemToken(
   use(file);
   recordIssued(caDir, { certificate, days, nowMs });
   const signed = { name, certificate, ca: authority.cert };
+  // Controllers and relays go by the hosts that the list names.
+  if (entry.role === 'controller' || entry.role === 'relay')
+    return { ...signed, ...defined({ fleet: latestList(caDir)?.signed }) };
   if (entry.role !== 'agent') return signed;
   const change =
     entry.address === undefined

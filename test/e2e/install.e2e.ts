@@ -21,16 +21,47 @@ const ROOT = path.resolve(import.meta.dirname, '../..');
 const MB = 1e6;
 const BUILD_MS = 900_000;
 const START_MS = 30_000;
-const UNIT = '/usr/lib/systemd/system/godwit-agent.service';
+const UNITS = '/usr/lib/systemd/system';
+const UNIT = `${UNITS}/godwit-agent.service`;
+const ALL_UNITS = ['agent', 'controller', 'relay'].map((each) => `${UNITS}/godwit-${each}.service`);
+/** Of a host with guests, on a minimal Debian 12. */
+const MAX_PACKAGES = 80;
+/** As docs/install.md has it. */
+const WITH_QEMU = ['--no-install-recommends', 'qemu-system-x86', 'qemu-utils'];
+const GRAPHICAL = /^(qemu-system-gui|libgtk|libsdl|libx11|xserver|libgl1|libvte|libcairo|adwaita)/;
 
 const run = promisify(execFile);
 
-/** The lines that an option of the unit has. */
-function unitOption(root: CleanRoot, option: string): string {
-  const lines = readFileSync(path.join(root.folder, UNIT), 'utf8').split('\n');
+/** The lines that an option of a unit has. */
+function unitOption(root: CleanRoot, option: string, unit = UNIT): string {
+  const lines = readFileSync(path.join(root.folder, unit), 'utf8').split('\n');
   const found = lines.filter((line) => line.startsWith(`${option}=`));
   assert.notEqual(found.length, 0, option);
   return found.map((line) => line.slice(option.length + 1)).join(' ');
+}
+
+/** The program of a unit as root with the unit's capabilities, in the background. */
+function startLine(root: CleanRoot, unit: string, log: string): string {
+  const capabilities = unitOption(root, 'CapabilityBoundingSet', unit).toLowerCase();
+  const bounding = `-all,${capabilities.replaceAll('cap_', '+').replaceAll(' ', ',')}`;
+  return `setsid setpriv --bounding-set ${bounding} ${unitOption(root, 'ExecStart', unit)} >${log} 2>&1 & `;
+}
+
+/**
+ * The packages that apt would install in a root with that dpkg status, by the indices of this machine; undefined without
+ * Debian 12's.
+ */
+async function wouldInstall(status: string, ...asked: string[]): Promise<string[] | undefined> {
+  const { stdout: policy } = await run('apt-cache', ['policy', 'qemu-system-x86']);
+  if (!/Candidate: 1:7\.2/.test(policy)) return undefined;
+  const { stdout } = await run('apt-get', [
+    '-o',
+    `Dir::State::status=${status}`,
+    '-s',
+    'install',
+    ...asked,
+  ]);
+  return [...stdout.matchAll(/^Inst (\S+)/gm)].map(([, name = '']) => name);
 }
 
 function sums(folder: string): string[] {
@@ -93,6 +124,26 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
     await does('dpkg --verify godwit');
   });
 
+  test('brings no graphical part of QEMU, and few packages', async (t) => {
+    const clean = await openCleanRoot();
+    t.after(() => clean.close());
+    // apt resolves links of the path, which leads through /proc.
+    const status = path.join(folder, 'status');
+    copyFileSync(path.join(clean.folder, 'var/lib/dpkg/status'), status);
+    const alone = await wouldInstall(status, deb);
+    if (alone === undefined) return t.skip('apt has no index of Debian 12');
+    assert.ok(alone.includes('godwit') && alone.length <= 10, alone.join(' '));
+    const host = (await wouldInstall(status, ...WITH_QEMU, deb)) ?? [];
+    assert.ok(host.includes('qemu-system-x86') && host.includes('qemu-utils'), host.join(' '));
+    assert.ok(host.length <= MAX_PACKAGES, `${host.length}: ${host.join(' ')}`);
+    assert.deepEqual(
+      host.filter((name) => GRAPHICAL.test(name)),
+      [],
+    );
+    const page = readFileSync(path.join(ROOT, 'docs/install.md'), 'utf8');
+    assert.ok(page.includes(`apt install ${WITH_QEMU.join(' ')} ./godwit_`), 'docs/install.md');
+  });
+
   test('installs on a clean Debian 13 as well, whose systemd understands its units too', async (t) => {
     bringDebian13();
     const lacks = noCleanRoot('trixie');
@@ -104,22 +155,27 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
       'dpkg -i /godwit.deb',
       'godwit --version',
       'dpkg --verify godwit',
-      `systemd-analyze security --offline=true --threshold=65 --no-pager ${UNIT}`,
+      ...ALL_UNITS.map(
+        (unit) => `systemd-analyze security --offline=true --threshold=65 --no-pager ${unit}`,
+      ),
     ]) {
       const { exit, out } = await newer.run(line);
       assert.equal(exit, 0, `${line}: ${out}`);
     }
     assert.match((await newer.run('godwit doctor')).out, /^ok {4}qemu.* 10\./m);
-    assert.equal((await newer.run(`systemd-analyze verify --man=no ${UNIT}`)).out, '');
+    const verify = `systemd-analyze verify --man=no ${ALL_UNITS.join(' ')}`;
+    assert.equal((await newer.run(verify)).out, '');
   });
 
   test('has units that systemd understands, and that it calls no worse than medium', async () => {
-    assert.equal(await does(`systemd-analyze verify --man=no ${UNIT}`), '');
-    await does(`systemd-analyze security --offline=true --threshold=65 --no-pager ${UNIT}`);
-    assert.equal(unitOption(root, 'KillMode'), 'process');
+    assert.equal(await does(`systemd-analyze verify --man=no ${ALL_UNITS.join(' ')}`), '');
+    for (const unit of ALL_UNITS)
+      await does(`systemd-analyze security --offline=true --threshold=65 --no-pager ${unit}`);
+    for (const unit of ALL_UNITS.slice(0, 2))
+      assert.equal(unitOption(root, 'KillMode', unit), 'process');
     assert.equal(
       await does('readlink /etc/systemd/system/multi-user.target.wants/*godwit*'),
-      `/lib/systemd/system/godwit-agent.service\n`,
+      ALL_UNITS.map((unit) => `${unit.replace('/usr', '')}\n`).join(''),
     );
   });
 
@@ -130,11 +186,7 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
     await does(
       `echo '{"name":"a","address":"127.0.0.1:7443","stateDir":"/var/lib/godwit"}' > /etc/godwit/agent.json`,
     );
-    const capabilities = unitOption(root, 'CapabilityBoundingSet').toLowerCase();
-    const bounding = `-all,${capabilities.replaceAll('cap_', '+').replaceAll(' ', ',')}`;
-    await does(
-      `setsid setpriv --bounding-set ${bounding} ${unitOption(root, 'ExecStart')} >/agent.log 2>&1 & `,
-    );
+    await does(startLine(root, UNIT, '/agent.log'));
     await until('the agent', START_MS, async () => {
       const { exit } = await root.run('godwit hosts');
       return exit === 0 || undefined;
@@ -156,10 +208,33 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
     assert.equal(await does('ls /usr/lib/godwit/builds'), `${before}\n`);
   });
 
+  test('sets up a controller with one command, and its unit starts it', async () => {
+    const unit = `${UNITS}/godwit-controller.service`;
+    const said = await does('godwit init --controller --address 127.0.0.1 --ca /etc/godwit/ca');
+    const secret = /^gdw_\S+$/m.exec(said)?.[0] ?? '';
+    assert.match(said, /dashboard is at https:\/\/127\.0\.0\.1:7445\/$/m);
+    await does(startLine(root, unit, '/controller.log'));
+    const pid =
+      "$(grep -ls '[/]dist/bin/controller.js' /proc/[0-9]*/cmdline | cut -d/ -f3 | head -n 1)";
+    await until('the controller', START_MS, async () => {
+      const { exit } = await root.run(`test -n "${pid}"`);
+      return exit === 0 || undefined;
+    });
+    // As the unit does after its start.
+    await does(`MAINPID=${pid} ${unitOption(root, 'ExecStartPost', unit)}`);
+    await does('godwit hosts --controller /var/lib/godwit-controller/controller.sock');
+    const listed = await does(
+      'godwit token list --controller /var/lib/godwit-controller/controller.sock',
+    );
+    assert.match(listed, /^admin +admin /m);
+    assert.doesNotMatch(listed, new RegExp(secret));
+  });
+
   test('is not removed under processes of its own, and its purge leaves the guests and nothing else', async () => {
     const { exit, out } = await root.run('dpkg --purge godwit');
     assert.notEqual(exit, 0);
-    assert.match(out, /these processes of it still run: [0-9 ]+/);
+    assert.match(out, /these processes of it still run: .*\bagent \d+/);
+    assert.match(out, /these processes of it still run: .*\bcontroller \d+/);
     assert.match(await does('godwit hosts'), /^a .*up/m);
     await does('cp /bin/sleep /guest && (setsid /guest 3600 >/dev/null 2>&1 &)');
     await does(

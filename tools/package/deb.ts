@@ -79,6 +79,10 @@ function sharedLibraries(tree: string): string {
   return depends;
 }
 
+/**
+ * QEMU is a suggestion: its own package recommends the graphical parts, so a recommendation of it would bring 300 packages. A
+ * controller and a relay need no QEMU.
+ */
 function controlText(version: string, kib: number, libraries: string): string {
   return `Package: godwit
 Version: ${version}
@@ -86,15 +90,15 @@ Architecture: amd64
 Maintainer: ${MAINTAINER}
 Installed-Size: ${kib}
 Depends: ${libraries}, iproute2
-Recommends: qemu-system-x86, qemu-utils
-Suggests: conntrack, libgssapi-krb5-2, nftables, openvswitch-switch
+Suggests: qemu-system-x86, qemu-utils, conntrack, libgssapi-krb5-2, nftables, openvswitch-switch
 Section: admin
 Priority: optional
 Description: live migration for virtual machines
  Godwit moves running QEMU guests from host to host by pre-copy, post-copy or
  both, over mutual TLS and without a controller. Each host runs one agent.
  .
- The package has the command line, the agent, its movers and the Node that they
- run on. It needs nothing from npm.
+ The package has the command line, the agent, its movers, the controller, the
+ relay and the Node that they run on. It needs nothing from npm. A host with
+ guests needs qemu-system-x86 and qemu-utils too.
 `;
 }

@@ -12,6 +12,7 @@ import { APACHE, below, licences, makeApp, manifestOf, withModes } from './app.t
 
 const root = path.resolve(import.meta.dirname, '../..');
 const packaging = path.join(root, 'packaging');
+const UNITS = ['godwit-agent.service', 'godwit-controller.service', 'godwit-relay.service'];
 const GZIP = { level: 9 } as const;
 
 export interface Built {
@@ -36,10 +37,8 @@ export async function makeTree(tree: string, { version, epoch }: Built): Promise
   fs.symlinkSync('app', path.join(lib, 'current'));
   fs.mkdirSync(path.join(tree, 'usr/bin'));
   fs.symlinkSync('../lib/godwit/current/godwit', path.join(tree, 'usr/bin/godwit'));
-  copy(
-    path.join(packaging, 'systemd/godwit-agent.service'),
-    'usr/lib/systemd/system/godwit-agent.service',
-  );
+  for (const unit of UNITS)
+    copy(path.join(packaging, 'systemd', unit), `usr/lib/systemd/system/${unit}`);
   copy(path.join(packaging, 'systemd/godwit.tmpfiles'), 'usr/lib/tmpfiles.d/godwit.conf');
   copy(path.join(packaging, 'systemd/containers.conf'), 'usr/lib/godwit/containers.conf');
   copy(path.join(root, 'docs'), 'usr/share/doc/godwit/docs');

@@ -63,7 +63,7 @@ function judgePrivilege({ root, userNamespaces }: Facts): Finding {
 function judgeHypervisors({ hypervisors }: Facts): Finding[] {
   if (hypervisors.length === 0) {
     const hint =
-      'Install QEMU 7.2 or later: qemu-system-x86 (Debian, Ubuntu, Arch), qemu-kvm (Fedora, RHEL), qemu-x86 (SUSE); or list its path under `drivers.qemu.programs` in the configuration.';
+      'Install QEMU 7.2 or later: `apt install --no-install-recommends qemu-system-x86 qemu-utils` (Debian, Ubuntu), qemu-system-x86 (Arch), qemu-kvm (Fedora, RHEL), qemu-x86 (SUSE); or list its path under `drivers.qemu.programs` in the configuration.';
     return [{ name: 'qemu', verdict: 'fail', found: 'no QEMU for x86_64', hint }];
   }
   const someGood = hypervisors.some(isGood);

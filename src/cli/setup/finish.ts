@@ -10,7 +10,7 @@ import { contextPainter, printView } from '../render/paint.ts';
 import { doctorText } from '../render/findings.ts';
 import { configurationOf, explanationFile, explanationOf, type Place } from './configuration.ts';
 
-const UNIT = 'godwit-agent.service';
+const UNIT = 'godwit-agent';
 const UNIT_FILES = ['/usr/lib/systemd/system', '/lib/systemd/system', '/etc/systemd/system'];
 
 /** Lets others through: QEMUs of guests run as users of their own. */
@@ -75,11 +75,17 @@ async function checksOf({ config, stateDir }: Done, context: Context): Promise<F
   return findings.filter(({ name }) => name !== 'agent' && name !== 'lab');
 }
 
+/** Whether systemd runs here and has that unit. */
+export function hasUnit(name: string): boolean {
+  const file = `${name}.service`;
+  const isThere = UNIT_FILES.some((folder) => existsSync(path.join(folder, file)));
+  return isThere && existsSync('/run/systemd/system');
+}
+
 /** Commands with what each is for. */
 function nextSteps({ config, stateDir, isFirst, address }: Done): [string, string][] {
   const isUsual = config === OWN_PLACES.config;
-  const hasUnit = UNIT_FILES.some((folder) => existsSync(path.join(folder, UNIT)));
-  const underSystemd = isUsual && hasUnit && existsSync('/run/systemd/system');
+  const underSystemd = isUsual && hasUnit(UNIT);
   const own = isUsual ? '' : ` --config ${config}`;
   const start: [string, string] = underSystemd
     ? [

@@ -3,6 +3,8 @@ import path from 'node:path';
 import { initCa, issue, storeCredentials } from '../../pki/authority.ts';
 import { RENEWED_DAYS } from '../../pki/issued.ts';
 import { splitAddress } from '../../protocol/names.ts';
+import { usage } from '../connection/credentials.ts';
+import { OWN_PLACES } from '../connection/own-agent.ts';
 import { makeStateDir, printDone, writeConfiguration } from './finish.ts';
 import {
   checkAddress,
@@ -18,8 +20,13 @@ import type { Run } from '../verb.ts';
 /** The first host of a fleet: everything is looked at before anything is written. */
 export const run: Run<typeof initSpec> = async (input, context) => {
   const { flags } = input;
-  const config = path.resolve(flags.config ?? '');
-  const stateDir = path.resolve(flags.stateDir ?? '');
+  if (flags.controller === true)
+    return (await import('./init-controller.ts')).initController(input, context);
+  for (const only of ['token', 'ca'] as const)
+    if (flags[only] !== undefined)
+      throw usage(`--${only} goes with --controller`, 'See `godwit init --help`.');
+  const config = path.resolve(flags.config ?? OWN_PLACES.config);
+  const stateDir = path.resolve(flags.stateDir ?? '/var/lib/godwit');
   checkIsNew(config);
   const name = chosenName(input.args.name);
   const address = chosenAddress(flags.address);

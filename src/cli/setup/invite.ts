@@ -8,7 +8,7 @@ import { listedAddresses } from './addresses.ts';
 import type { inviteSpec } from './specs.ts';
 import type { Run } from '../verb.ts';
 
-/** A token for one host, made where the CA is. */
+/** A token for one host or controller, made where the CA is. */
 export const run: Run<typeof inviteSpec> = async (input, context) => {
   const { flags, args } = input;
   const name = hostName.safeParse(args.name);
@@ -26,15 +26,18 @@ export const run: Run<typeof inviteSpec> = async (input, context) => {
   }
   const nowMs = context.clock.wallMs();
   const life = days === undefined ? {} : { days };
-  const asked = { caDir, name: name.data, role: 'agent', addresses, ...life } as const;
+  const role = flags.controller === true ? 'controller' : 'agent';
+  const asked = { caDir, name: name.data, role, addresses, ...life } as const;
   const token = makeToken({ ...asked, agent, validMs: valid }, nowMs);
   const expiresAt = new Date(nowMs + valid).toISOString();
   if (input.json) printJson(context, { name: name.data, token, expiresAt });
   // Not as a word of that command: every user of a host can read command lines.
-  else
+  else {
+    const command = role === 'controller' ? 'godwit init --controller' : 'godwit join';
     context.out.write(
-      `On ${name.data}, before ${expiresAt}:\n\ngodwit join\n\nIt asks for this token, which works once:\n\n${token}\n`,
+      `On ${name.data}, before ${expiresAt}:\n\n${command}\n\nIt asks for this token, which works once:\n\n${token}\n`,
     );
+  }
 };
 
 function usage(what: string): Error {

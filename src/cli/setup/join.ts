@@ -26,7 +26,7 @@ const CLOCK_MS = 5000;
 export const run: Run<typeof joinSpec> = async (input, context) => {
   const { flags, args } = input;
   const config = path.resolve(flags.config ?? '');
-  const token = await givenToken(args.token, context);
+  const token = await givenToken(args.token, context, 'godwit join');
   const { name, address: ca } = parseToken(token);
   const kept = existsSync(config) ? keptConfiguration(config, name) : undefined;
   const stateDir = kept?.stateDir ?? path.resolve(flags.stateDir ?? '');

@@ -26,34 +26,69 @@ const storage = {
 
 export const initSpec = spec({
   name: 'init',
-  summary: 'set up the first host: its CA, certificate and configuration',
+  summary: 'set up the first host of a fleet, or with --controller a controller',
   details:
-    'Detects addresses, storage, bridges and QEMU, tries the port, and writes a configuration with a text file that ' +
-    'explains each line. Changes nothing if a configuration exists. Ends with the next command to run.',
+    'The first host: detects addresses, storage, bridges and QEMU, tries the port, makes the CA, and writes a ' +
+    'configuration with a text file that explains each line. A controller: makes its certificate, its configuration ' +
+    'and the first administrator, and prints the address of the dashboard. If this host does not hold the CA, it ' +
+    'asks for the token of `godwit invite NAME --controller`. Changes nothing if a configuration exists. Ends with ' +
+    'the next command to run.',
   args: {
-    name: { kind: 'text', summary: "the host's name (default: its hostname)" },
+    name: {
+      kind: 'text',
+      summary: "the host's name (default: its hostname), or the controller's (default: control)",
+    },
   },
   flags: {
     address: {
       kind: 'text',
       value: 'ip[:port]',
       summary:
-        'how other hosts reach this one (default: the address of the default route, and port 7443)',
+        'how other hosts reach this one (default: the address of the default route, and port 7443). A controller ' +
+        'listens on 7444, and its dashboard on the next port',
+    },
+    controller: { kind: 'switch', summary: 'set up a controller on this host' },
+    token: {
+      kind: 'text',
+      value: 'token',
+      summary:
+        'for a controller: the token of `godwit invite NAME --controller`; - reads standard input',
+    },
+    ca: {
+      kind: 'file',
+      value: 'directory',
+      summary: "for a controller: the CA's directory (default: caDir of this host's agent)",
     },
     storage,
-    config,
-    stateDir,
+    config: {
+      kind: 'file',
+      value: 'file',
+      summary:
+        'the configuration file, which is written (default: /etc/godwit/agent.json or controller.json)',
+    },
+    stateDir: {
+      kind: 'file',
+      value: 'directory',
+      summary:
+        "directory for Godwit's data (default: /var/lib/godwit, for a controller /var/lib/godwit-controller)",
+    },
   },
-  examples: ['init', 'init a --address 10.0.0.1 --storage /srv/images'],
-  json: 'setUp',
+  examples: [
+    'init',
+    'init a --address 10.0.0.1 --storage /srv/images',
+    'init --controller',
+    'init --controller --token -',
+  ],
+  json: 'setUp (with --controller: controllerSetUp)',
 });
 
 export const inviteSpec = spec({
   name: 'invite',
-  summary: 'print the command and the token for another host to join the fleet',
+  summary: 'print the command and the token for another host, or a controller, to join the fleet',
   details:
     'Run it on the host that holds the CA. The printed `godwit join` asks for the token, and gives the new host its ' +
-    'certificate, the CA and a place on the list of every host. The token works once.',
+    'certificate, the CA and a place on the list of every host. With --controller, the printed ' +
+    '`godwit init --controller` sets up a controller on a host without the CA. The token works once.',
   args: {
     name: { kind: 'text', summary: "the new host's name", required: true },
   },
@@ -64,11 +99,19 @@ export const inviteSpec = spec({
       summary:
         'its IP addresses and further DNS names, separated by commas; other hosts use the first one (required)',
     },
+    controller: { kind: 'switch', summary: 'for a controller' },
     valid: { kind: 'duration', summary: 'how long the token works', preset: '1h' },
-    days: { kind: 'count', summary: 'how long its certificates are valid (default: 30)' },
+    days: {
+      kind: 'count',
+      summary: 'how long its certificates are valid (default: 30, for a controller 365)',
+    },
     config: { ...config, summary: "this host's configuration, which names the CA" },
   },
-  examples: ['invite b --addresses 10.0.0.2', 'invite b --addresses 10.0.0.2,b.example.net'],
+  examples: [
+    'invite b --addresses 10.0.0.2',
+    'invite b --addresses 10.0.0.2,b.example.net',
+    'invite control --controller --addresses 10.0.0.9',
+  ],
   json: 'invitation',
 });
 

@@ -134,7 +134,7 @@ export const peerRoutes = {
       ca: z.string().max(16_384),
       /** For a host: names what the caches of the site hold. */
       siteSecret: z.string().max(256).optional(),
-      /** For a host: its fleet, with itself. */
+      /** For a host: its fleet, with itself. For a controller: the fleet. */
       fleet: signedList.optional(),
     }),
   }),

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { loadAgentConfig, parseAgentConfig } from '../../../src/config.ts';
@@ -11,7 +14,13 @@ import { runCommandLine } from '../../../src/cli/frame.ts';
 import { configurationOf, explanationOf, nameFrom } from '../../../src/cli/setup/configuration.ts';
 import { TABLE } from '../../../src/cli/table.ts';
 import { hostName } from '../../../src/protocol/names.ts';
-import { parseToken } from '../../../src/pki/token.ts';
+import { loadControllerConfig } from '../../../src/controller/config.ts';
+import { startController } from '../../../src/controller/controller.ts';
+import { readList } from '../../../src/host/fleet.ts';
+import { silentLog } from '../../../src/log.ts';
+import { changeList, withMember } from '../../../src/pki/fleet-list.ts';
+import { ownIdentity } from '../../../src/pki/own-identity.ts';
+import { makeToken, parseToken } from '../../../src/pki/token.ts';
 import { fleet } from '../../agent/samples.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 import { FakeContext } from '../fake.ts';
@@ -22,6 +31,18 @@ async function godwit(...argv: string[]): Promise<{ code: number; out: string; e
   await context.clock.sleep(Date.now());
   const code = await runCommandLine(argv, TABLE, context);
   return { code, out: context.out.text, err: context.err.text };
+}
+
+/** What a browser that trusts the fleet's CA gets. */
+async function httpsJson(
+  url: string,
+  ca: string,
+  token: string | undefined,
+): Promise<{ status: number; body: unknown }> {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const asked = request(url, { ca: readFileSync(ca), headers, agent: false }).end();
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  return { status: response.statusCode ?? 0, body: JSON.parse(await text(response)) };
 }
 
 /** Where a host of a test is set up. */
@@ -132,6 +153,108 @@ describe('godwit init', () => {
     assert.match(err, /is there already/);
     assert.ok(err.includes(`godwit doctor --config ${config}`), err);
     assert.equal(readFileSync(config, 'utf8'), '{}');
+  });
+});
+
+describe('godwit init --controller', () => {
+  function placesOf(root: string): { config: string; stateDir: string; flags: string[] } {
+    const [config, stateDir] = [path.join(root, 'etc/controller.json'), path.join(root, 'state')];
+    const flags = ['--controller', '--address', '127.0.0.1:0', '--config', config];
+    return { config, stateDir, flags: [...flags, '--state-dir', stateDir] };
+  }
+  interface SetUp {
+    readonly name: string;
+    readonly url: string;
+    readonly admin: { readonly name: string; readonly token: string };
+    readonly checks: readonly { readonly name: string; readonly verdict: string }[];
+  }
+
+  test('on the host of the CA makes a controller that starts, follows the fleet and admits its administrator', async (t) => {
+    const { caDir } = await fleet(t);
+    changeList(caDir, withMember({ name: 'a', address: '127.0.0.1:1', addresses: [] }), Date.now());
+    const { config, flags } = placesOf(tempDir(t));
+    const { code, out, err } = await godwit('init', ...flags, '--ca', caDir, '--json');
+    assert.equal(code, 0, err);
+    const { name, url, admin, checks } = JSON.parse(out) as SetUp;
+    assert.equal(name, 'control');
+    assert.match(url, /^https:\/\/127\.0\.0\.1:/);
+    assert.deepEqual(
+      checks.map(({ verdict }) => verdict),
+      ['ok'],
+    );
+    const controller = await startController({
+      config: loadControllerConfig(config),
+      log: silentLog,
+    });
+    t.after(() => controller.close());
+    const api = (route: string, token?: string): Promise<{ status: number; body: unknown }> =>
+      httpsJson(`https://${controller.web}${route}`, path.join(caDir, 'ca.crt'), token);
+    assert.equal((await api('/v1/tokens')).status, 401);
+    const { status, body } = await api('/v1/tokens', admin.token);
+    assert.equal(status, 200);
+    assert.partialDeepStrictEqual(body, { tokens: [{ name: 'admin', role: 'admin' }] });
+    assert.partialDeepStrictEqual((await api('/v1/hosts', admin.token)).body, {
+      hosts: [{ name: 'a' }],
+    });
+  });
+
+  test('elsewhere takes the token of an invitation, and the fleet comes with it', async (t) => {
+    const { host, caDir } = await fleet(t);
+    const { agent } = await host('a', { holdsCa: true });
+    const file = path.join(tempDir(t), 'agent.json');
+    const own = { name: 'a', address: agent.address, stateDir: '/var/lib/godwit', caDir };
+    writeFileSync(file, JSON.stringify(own));
+    const asked = ['invite', 'c1', '--controller', '--addresses', '127.0.0.1', '--config', file];
+    const said = await godwit(...asked);
+    assert.match(said.out, /^godwit init --controller$/m, said.err);
+    const token = /^gwj1\/.+$/m.exec(said.out)?.[0] ?? '';
+    const { stateDir, config, flags } = placesOf(tempDir(t));
+    const { code, out, err } = await godwit('init', ...flags, '--token', token);
+    assert.equal(code, 0, err);
+    assert.match(out, /^The controller is c1; its dashboard is at https:/m);
+    assert.match(out, /^gdw_[A-Za-z0-9_-]{43}$/m);
+    assert.equal(loadControllerConfig(config).name, 'c1');
+    const certificate = readFileSync(path.join(stateDir, 'pki/controller.crt'), 'utf8');
+    assert.deepEqual(ownIdentity('it', certificate), { name: 'c1', role: 'controller' });
+    const signed = readFileSync(path.join(stateDir, 'pki/fleet.json'), 'utf8');
+    const authority = readFileSync(path.join(stateDir, 'pki/ca.crt'), 'utf8');
+    assert.equal(readList(signed, authority).list.holder, 'a');
+  });
+
+  test('a token of the other kind is refused, with the command that makes the right one', async (t) => {
+    const { host, caDir } = await fleet(t);
+    const { agent } = await host('a', { holdsCa: true });
+    const made = (role: 'agent' | 'controller'): string =>
+      makeToken(
+        { caDir, agent: agent.address, name: 'c1', role, addresses: [], validMs: 60_000 },
+        Date.now(),
+      );
+    const { config, flags } = placesOf(tempDir(t));
+    const wrong = await godwit('init', ...flags, '--token', made('agent'));
+    assert.match(wrong.err, /made for the role agent[^]*`godwit invite NAME --controller`/);
+    assert.equal(existsSync(config), false);
+    const own = placesIn(tempDir(t));
+    const joined = await godwit('join', made('controller'), ...own.flags);
+    assert.match(joined.err, /made for the role controller/);
+    assert.equal(existsSync(own.config), false);
+  });
+
+  test('leaves a controller alone that is set up, and the database of another', async (t) => {
+    const { caDir } = await fleet(t);
+    const { config, stateDir, flags } = placesOf(tempDir(t));
+    assert.equal((await godwit('init', ...flags, '--ca', caDir)).code, 0);
+    const database = readFileSync(path.join(stateDir, 'controller.db'));
+    assert.match((await godwit('init', ...flags, '--ca', caDir)).err, /is there already/);
+    rmSync(config);
+    assert.match((await godwit('init', ...flags, '--ca', caDir)).err, /database of another/);
+    assert.deepEqual(readFileSync(path.join(stateDir, 'controller.db')), database);
+    assert.equal(existsSync(config), false);
+  });
+
+  test('flags of a host and of a controller are not mixed', async () => {
+    assert.match((await godwit('init', '--ca', '/x')).err, /--ca goes with --controller/);
+    const mixed = await godwit('init', '--controller', '--storage', '/tmp');
+    assert.match(mixed.err, /--storage does not go with --controller/);
   });
 });
 
