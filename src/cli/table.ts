@@ -4,6 +4,7 @@ import * as guests from './guests/specs.ts';
 import * as history from './history/specs.ts';
 import * as migrate from './migrate/specs.ts';
 import * as setup from './setup/specs.ts';
+import * as support from './support/specs.ts';
 import { verb, type Entry, type VerbGroup } from './verb.ts';
 
 type Entries = readonly Entry[];
@@ -178,6 +179,9 @@ export function tableWith(...further: readonly VerbGroup[]): Entries {
         SESSION,
         MANAGER,
         verb(setup.reloadSpec, () => import('./setup/reload.ts')),
+        verb(support.backupSpec, () => import('./support/backup.ts')),
+        verb(support.restoreSpec, () => import('./support/restore.ts')),
+        verb(support.supportBundleSpec, () => import('./support/support-bundle.ts')),
         completion,
         verb(setup.versionSpec, () => import('./setup/version.ts')),
       ],

@@ -154,6 +154,23 @@ export const JSON_SHAPES: Readonly<Record<string, z.ZodType>> = {
     admin: z.object({ name: z.string(), token: z.string(), expiresAt: z.string() }),
     next: z.array(z.string()),
   }),
+  supportBundle: z.object({
+    file: z.string(),
+    bytes: z.number(),
+    parts: z.array(z.object({ name: z.string(), bytes: z.number(), cutBytes: z.number() })),
+  }),
+  backup: z.object({
+    file: z.string(),
+    bytes: z.number(),
+    files: z.number(),
+    notes: z.array(z.string()),
+  }),
+  restored: z.object({
+    host: z.string(),
+    madeAt: z.string(),
+    files: z.number(),
+    notes: z.array(z.string()),
+  }),
   invitation: z.object({ name: z.string(), token: z.string(), expiresAt: z.string() }),
   version: z.object({ godwit: z.string(), protocol: z.array(z.int()), node: z.string() }),
   error: errorBody,

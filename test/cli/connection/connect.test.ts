@@ -8,8 +8,10 @@ import { namedAgent } from '../../../src/cli/connection/credentials.ts';
 import { connect } from '../../../src/cli/connection/connect.ts';
 import { writeContexts, type FleetContext } from '../../../src/cli/connection/fleet-contexts.ts';
 import type { ConnectionFlags } from '../../../src/cli/context.ts';
-import { hasCode, type ErrorCode } from '../../../src/errors.ts';
-import { certificatesOf } from '../fake.ts';
+import { collectFacts } from '../../../src/cli/doctor/collect.ts';
+import { judge } from '../../../src/cli/doctor/judge.ts';
+import { hasCode, toGodwitError, type ErrorCode } from '../../../src/errors.ts';
+import { certificatesOf, FakeContext } from '../fake.ts';
 
 describe('connect', () => {
   let folder = '';
@@ -198,6 +200,21 @@ describe('connect', () => {
 
   test('says which socket is not there', async () => {
     await refuses({ agent: `${socket}x` }, 'GODWIT_UNREACHABLE', /agent\.sockx does not answer/);
+  });
+
+  test('on a host that is not set up the hint names godwit init', async (t) => {
+    const none = { config: path.join(folder, 'none.json'), sockets: [] };
+    const labs = process.env['GODWIT_LAB_DIR'];
+    t.after(() => (process.env['GODWIT_LAB_DIR'] = labs));
+    process.env['GODWIT_LAB_DIR'] = path.join(folder, 'no-labs');
+    await assert.rejects(connect({}, {}, none), (thrown: unknown) => {
+      const { code, hint } = toGodwitError(thrown);
+      assert.equal(code, 'GODWIT_UNREACHABLE');
+      assert.match(hint, /`godwit init`/);
+      return true;
+    });
+    const lonely = judge(await collectFacts(new FakeContext(), {}, undefined));
+    assert.match(lonely.find(({ name }) => name === 'agent')?.hint ?? '', /`godwit init`/);
   });
 
   test('takes the name of a host from its address, or from before it', async () => {
