@@ -112,7 +112,7 @@ JSON file. \`godwit init\` and \`godwit join\` write the agent's file with the s
 \`Ms\` are milliseconds, in \`Bytes\` or \`bytes\` bytes, in \`PerS\` bytes per second.
 
 ## The file of an agent
-\`godwit agent\` reads \`/etc/godwit/agent.json\`, or the file of \`--config\`. Movers read the same file.
+\`godwit serve agent\` reads \`/etc/godwit/agent.json\`, or the file of \`--config\`. Movers read the same file.
 \`\`\`json
 {
   "name": "a",

@@ -192,7 +192,7 @@ function nextSteps({ config, stateDir }: Place): [string, string][] {
     isUsual && hasUnit(UNIT)
       ? [`systemctl enable --now ${UNIT}`, 'runs the controller, now and after each start']
       : [
-          `godwit controller${isUsual ? '' : ` --config ${config}`}`,
+          `godwit serve controller${isUsual ? '' : ` --config ${config}`}`,
           'runs the controller in the foreground',
         ];
   return [

@@ -154,7 +154,7 @@ function notesOf({ files }: BackupManifest): string[] {
       : []),
     ...(has('controller')
       ? [
-          'Start the controller: systemctl start godwit-controller. Open requests of the backup continue: look at `godwit wishes` at once.',
+          'Start the controller: systemctl start godwit-controller. Open requests of the backup continue: look at `godwit requests` at once.',
         ]
       : []),
   ];
