@@ -26,7 +26,7 @@ const storage = {
 
 export const initSpec = spec({
   name: 'init',
-  summary: 'set up the first host of a fleet, or with --controller a controller',
+  summary: 'set up the first host of a fleet, or a controller',
   details:
     'The first host: detects addresses, storage, bridges and QEMU, tries the port, makes the CA, and writes a ' +
     'configuration with a text file that explains each line. A controller: makes its certificate, its configuration ' +
@@ -51,8 +51,7 @@ export const initSpec = spec({
     token: {
       kind: 'text',
       value: 'token',
-      summary:
-        'for a controller: the token of `godwit invite NAME --controller`; - reads standard input',
+      summary: 'for a controller: the token of `godwit invite`; - reads standard input',
     },
     ca: {
       kind: 'file',
@@ -84,7 +83,7 @@ export const initSpec = spec({
 
 export const inviteSpec = spec({
   name: 'invite',
-  summary: 'print the command and the token for another host, or a controller, to join the fleet',
+  summary: 'print the token with which a host or a controller joins',
   details:
     'Run it on the host that holds the CA. The printed `godwit join` asks for the token, and gives the new host its ' +
     'certificate, the CA and a place on the list of every host. With --controller, the printed ' +

@@ -185,7 +185,7 @@ describe('what doctor makes of the facts', () => {
       'agent',
       'warn',
       /none answers/,
-      /godwit serve agent/,
+      /godwit init/,
     ],
     [
       'no guest kernel',
