@@ -1,4 +1,6 @@
-/** Sizes and durations for people. */
+/** Sizes, durations and moments for people. */
+
+const MINUTES_OF_HOURS = 48 * 60;
 
 /** `402 MiB`, `1.5 GiB`, `17 B`: at most three significant digits. */
 export function formatBytes(bytes: number): string {
@@ -17,7 +19,7 @@ export function formatRate(bytesPerSecond: number): string {
   return `${formatBytes(bytesPerSecond)}/s`;
 }
 
-/** `12 ms`, `3.1 s`, `2 min 05 s`, `1 h 04 min`. */
+/** `12 ms`, `3.1 s`, `2 min 05 s`, `1 h 04 min`, `12 d 06 h` from two days on. */
 export function formatDuration(ms: number): string {
   if (ms < 10) return `${short(ms, false)} ms`;
   if (ms < 999.5) return `${Math.round(ms)} ms`;
@@ -25,7 +27,14 @@ export function formatDuration(ms: number): string {
   const seconds = Math.round(ms / 1000);
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`;
   const minutes = Math.round(seconds / 60);
-  return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
+  if (minutes < MINUTES_OF_HOURS) return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
+  const hours = Math.round(minutes / 60);
+  return `${Math.floor(hours / 24)} d ${two(hours % 24)} h`;
+}
+
+/** `2026-05-01 18:00:07Z`: a moment as the API has it, without its milliseconds. */
+export function formatMoment(iso: string): string {
+  return iso.replace('T', ' ').replace(/\.\d+Z$/, 'Z');
 }
 
 function short(value: number, isWhole: boolean): string {

@@ -1,6 +1,6 @@
 import { godwitError, type GodwitError } from '../errors.ts';
 
-export { formatBytes, formatDuration, formatRate } from '../formats/quantity.ts';
+export { formatBytes, formatDuration, formatMoment, formatRate } from '../formats/quantity.ts';
 
 /**
  * Quantities as people type them. A bare K, M, G or T after a size means powers of 1024 (as QEMU

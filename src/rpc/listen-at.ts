@@ -34,10 +34,20 @@ export async function listenAt(
     return await listenFurther(server, further.map(splitAddress), log);
   } catch (cause) {
     server.close();
-    const what = `cannot listen there: ${whyNotThere(cause as NodeJS.ErrnoException, splitAddress(address))}`;
+    const error = cause as NodeJS.ErrnoException;
+    const what = `cannot listen there: ${whyNotThere(error, splitAddress(address))}`;
     const file = [address, ...further].join(', ');
-    throw godwitError('GODWIT_CONFIG', { file, what }, { cause });
+    throw godwitError('GODWIT_CONFIG', { file, what }, { cause, ...listenHint(error) });
   }
+}
+
+/** The configuration may be right: what is in the way is a program, or an address that this host does not have. */
+function listenHint({ code }: NodeJS.ErrnoException): { hint?: string } {
+  if (code === 'EADDRINUSE')
+    return { hint: 'Stop the program that has the port, or choose another port in `address`.' };
+  if (code === 'EADDRNOTAVAIL')
+    return { hint: 'Choose an address of this host (`ip address` lists them) in `address`.' };
+  return {};
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { ListedHost } from '../protocol/controller/fleet.ts';
 import type { HostHealth } from '../protocol/public/hosts/health.ts';
+import { formatMoment } from '../protocol/quantity.ts';
 import { printable } from './style.ts';
 
 /** A line for each thing that is amiss with a host's hardware; none for a host that is well. */
@@ -18,11 +19,11 @@ export function illText({ name, ill, maintenance, excess }: ListedHost): string 
   const note =
     excess === undefined
       ? noted
-      : `${noted}${name}: over its limit since ${excess.since}: ${printable(excess.words)}\n`;
+      : `${noted}${name}: over its limit since ${formatMoment(excess.since)}: ${printable(excess.words)}\n`;
   if (ill === undefined) return note;
   const next =
     ill.request === undefined
       ? `\`godwit drain ${name}\` would empty it`
       : `${ill.request} was asked for, to empty it`;
-  return `${note}${name}: ill since ${ill.since}: ${printable(ill.words)}; ${next}\n`;
+  return `${note}${name}: ill since ${formatMoment(ill.since)}: ${printable(ill.words)}; ${next}\n`;
 }

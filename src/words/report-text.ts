@@ -1,6 +1,6 @@
 import { compressionText } from '../protocol/public/compression-text.ts';
 import type { Report } from '../protocol/public/migration.ts';
-import { formatBytes, formatDuration, formatRate } from '../protocol/quantity.ts';
+import { formatBytes, formatDuration, formatMoment, formatRate } from '../protocol/quantity.ts';
 import { checkLine } from './checks.ts';
 import { diskPairs } from './disks.ts';
 import { besideText } from './plan.ts';
@@ -88,8 +88,8 @@ export function askedFor(report: Report): [string, string][] {
   if (settings.diskWrites === 'refuse') pairs.push(['disks that it writes too fast', 'refuse']);
   if (settings.pathAddresses !== undefined)
     pairs.push(['further addresses', settings.pathAddresses.join(', ') || 'none']);
-  pairs.push(['started', startedAt]);
-  if (endedAt !== undefined) pairs.push(['ended', endedAt]);
+  pairs.push(['started', formatMoment(startedAt)]);
+  if (endedAt !== undefined) pairs.push(['ended', formatMoment(endedAt)]);
   if (takeovers > 0)
     pairs.push(['taken over by a new mover', takeovers === 1 ? 'once' : `${takeovers} times`]);
   return pairs;

@@ -78,9 +78,11 @@ function verifiedWords({ verified = [] }: Report): [string, string][] {
   const names = [...new Set(doubts.map(({ name }) => name))].join(', ');
   const doubt = doubts.length === 0 ? '' : `; in doubt: ${names} (\`godwit report\` says why)`;
   const left = verified.length - made.length;
-  const notTried = left === 0 ? '' : `, ${left} could not be looked at`;
+  const notTried = left === 0 ? '' : ` (${left} more do not apply or were not possible)`;
+  if (made.length === 0) return [['verified', `no check was possible${notTried}`]];
   const good = made.length - doubts.length;
-  return [['verified', `${good} of ${made.length} looks are as they should be${notTried}${doubt}`]];
+  const passed = doubts.length === 0 ? `all ${made.length}` : `${good} of ${made.length}`;
+  return [['verified', `${passed} checks passed${notTried}${doubt}`]];
 }
 
 /** How the site's check of the guest stands, and whether it has taken the guest back. */

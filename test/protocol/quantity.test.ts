@@ -5,6 +5,7 @@ import { hasCode } from '../../src/errors.ts';
 import {
   formatBytes,
   formatDuration,
+  formatMoment,
   formatRate,
   parseBytes,
   parseDuration,
@@ -88,4 +89,7 @@ test('formatters speak in people’s units', () => {
   assert.equal(formatDuration(3100), '3.1 s');
   assert.equal(formatDuration(125_000), '2 min 05 s');
   assert.equal(formatDuration(3_840_000), '1 h 04 min');
+  assert.equal(formatDuration(47 * 3_600_000), '47 h 00 min');
+  assert.equal(formatDuration(8760 * 3_600_000), '365 d 00 h');
+  assert.equal(formatMoment('2026-05-01T18:00:07.123Z'), '2026-05-01 18:00:07Z');
 });

@@ -5,6 +5,8 @@ import { createServer, type AddressInfo, type ListenOptions } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { silentLog } from '../../src/log.ts';
+import { listenAt } from '../../src/rpc/listen-at.ts';
 import { holderOfPort, holderOfSocket, listening, whyNotThere } from '../../src/rpc/port-holder.ts';
 
 async function serve(t: TestContext, where: ListenOptions): Promise<number> {
@@ -40,6 +42,16 @@ test('a port that is taken is said with who has it, other errors as they are', a
   assert.match(whyNotThere(taken, at), new RegExp(`process ${process.pid}, has that port`));
   const other = Object.assign(new Error('no such address'), { code: 'EADDRNOTAVAIL' });
   assert.equal(whyNotThere(other, at), 'no such address');
+});
+
+test('a port clash names the program to stop, and does not blame the configuration', async (t) => {
+  const port = await serve(t, { host: '127.0.0.1', port: 0 });
+  const server = createServer();
+  await assert.rejects(listenAt(server, `127.0.0.1:${port}`, [], silentLog), {
+    code: 'GODWIT_CONFIG',
+    message: new RegExp(`process ${process.pid}, has that port`),
+    hint: /^Stop the program that has the port, or choose another port/,
+  });
 });
 
 test('the kernel’s table is read by state, port and address', () => {

@@ -100,15 +100,18 @@ The first of these that is given or there:
    \`https://NAME@10.0.0.2:7443\`. It wants a certificate: \`--cert\`, \`--key\` and \`--ca\`, or
    the folder of a [context](#contexts).
 2. \`--lab NAME\`, with \`--host\` to ask one host's agent only.
-3. The agent or the lab of \`--context NAME\`.
-4. \`GODWIT_AGENT\`, as \`--agent\`; \`GODWIT_LAB\`, as \`--lab\`.
-5. The agent or the lab of the context in use: \`GODWIT_CONTEXT\`, or what \`godwit context use\` chose. Where it
-   names a controller alone, it is an error.
-6. The agent of this host: at \`agent.sock\` in the \`stateDir\` of /etc/godwit/agent.json; on a host without
+3. \`--controller\`: \`https://host[:port]\` (port 7444) or the path of its Unix socket. The controller finds the guest or the
+   migration, and passes on what you ask of its host, if your role there allows it. Its audit log has your name.
+4. The agent or the lab of \`--context NAME\`, or its controller if it names neither.
+5. \`GODWIT_CONTROLLER\`, as \`--controller\`; \`GODWIT_AGENT\`, as \`--agent\`; \`GODWIT_LAB\`, as \`--lab\`.
+6. The agent, the lab or the controller of the context in use: \`GODWIT_CONTEXT\`, or what \`godwit context use\` chose.
+7. The agent of this host: at \`agent.sock\` in the \`stateDir\` of /etc/godwit/agent.json; on a host without
    that file at /run/godwit/agent.sock or /var/lib/godwit/agent.sock. Where there is such a file or socket
    and nobody answers, it is an error: no lab is taken in its place.
-7. The lab called \`lab\`, when it is up.
-8. The only lab that is up.
+8. The lab called \`lab\`, when it is up.
+9. The only lab that is up.
+
+\`doctor\`, \`reload\` and \`cache\` are about one host: they never ask a controller.
 
 In a lab all agents are at hand: a guest or a migration is looked for on each of them.
 
@@ -139,7 +142,7 @@ and the environment more than the context in use.
 | variable | |
 | --- | --- |
 | \`GODWIT_AGENT\`, \`GODWIT_LAB\`, \`GODWIT_CONTEXT\` | see above |
-| \`GODWIT_CONTROLLER\` | as \`--controller\` of \`hosts\` and \`guests\`, where no agent and no lab is named |
+| \`GODWIT_CONTROLLER\` | as \`--controller\`, if no agent and no lab is named |
 | \`GODWIT_DEBUG=1\` | as \`-v\`: errors are printed with their causes |
 | \`NO_COLOR\` | no colour, whatever the terminal |
 `;

@@ -7,6 +7,7 @@ import { defined } from '../../protocol/defined.ts';
 import { readPassword } from '../../system/files/password-file.ts';
 import { printable } from '../../words/style.ts';
 import { renderTable } from '../../words/table.ts';
+import { formatMoment } from '../../protocol/quantity.ts';
 import { printJson, type Context } from '../context.ts';
 import { worst } from '../doctor/judge.ts';
 import { listLook } from '../lists.ts';
@@ -200,11 +201,11 @@ function managerText(found: ManagerEntry): string {
     ['address', url],
     ['user', user],
     ['certificate', fingerprint === undefined ? 'a CA vouches for it' : `pinned: ${fingerprint}`],
-    ['state', `${state} since ${since}`],
+    ['state', `${state} since ${formatMoment(since)}`],
     ...(reason === undefined ? [] : [['reason', reason] satisfies [string, string]]),
     ['guests', guests === undefined ? 'not reported yet' : `${guests} on ${hosts ?? 0} hosts`],
     ['agent', found.socket],
-    ['added', `${found.createdAt} by ${found.createdBy}`],
+    ['added', `${formatMoment(found.createdAt)} by ${found.createdBy}`],
   ];
   return lines.map(([what, words]) => `${what.padEnd(12)}${printable(words)}\n`).join('');
 }

@@ -3,6 +3,7 @@ import type { SessionEntry } from '../../protocol/controller/session.ts';
 import { MAX_PER_PAGE } from '../../protocol/public/page.ts';
 import { printable } from '../../words/style.ts';
 import { renderTable } from '../../words/table.ts';
+import { formatMoment } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
 import { listLook } from '../lists.ts';
 import { spec, verb, type Verb, type Run } from '../verb.ts';
@@ -74,7 +75,14 @@ const end: Run<typeof sessionEndSpec> = (input, context) =>
 
 function rowOf({ id, name, role, token, subject, createdAt, expiresAt }: SessionEntry): string[] {
   const means = token === undefined ? `the provider, as ${subject ?? '-'}` : `the token ${token}`;
-  return [id, printable(name), role, printable(means), createdAt, expiresAt];
+  return [
+    id,
+    printable(name),
+    role,
+    printable(means),
+    formatMoment(createdAt),
+    formatMoment(expiresAt),
+  ];
 }
 
 /** The verbs of `godwit session`. */

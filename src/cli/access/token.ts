@@ -1,5 +1,6 @@
 import { printable } from '../../words/style.ts';
 import { renderTable } from '../../words/table.ts';
+import { formatMoment } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
 import { listLook } from '../lists.ts';
 import { spec, verb, type Verb, type Run } from '../verb.ts';
@@ -35,7 +36,8 @@ const create: Run<typeof tokenCreateSpec> = (input, context) =>
     if (input.json) return printJson(context, made);
     // The secret alone on its line, so that it can be taken from there; the words are for people.
     context.out.write(`${made.token}\n`);
-    const until = made.entry.expiresAt === undefined ? '' : ` until ${made.entry.expiresAt}`;
+    const until =
+      made.entry.expiresAt === undefined ? '' : ` until ${formatMoment(made.entry.expiresAt)}`;
     context.err.write(
       `${made.entry.name} may sign in as ${role}${until}. Keep it: it is shown once.\n`,
     );
@@ -58,8 +60,8 @@ const list: Run<typeof tokenListSpec> = (input, context) =>
         name,
         role,
         printable(createdBy),
-        usedAt,
-        expiresAt,
+        formatMoment(usedAt),
+        formatMoment(expiresAt),
       ],
     );
     const head = ['NAME', 'ROLE', 'MADE BY', 'USED LAST', 'EXPIRES'];

@@ -194,7 +194,7 @@ function nobody(): Error {
       reason: 'the socket is not there',
     },
     {
-      hint: 'Set this host up with `godwit init`, or `godwit join` for a further host, and start its agent; or name an agent with --agent. To try Godwit, run `./godwit lab up` in a clone.',
+      hint: 'Set this host up with `godwit init`, start its agent with `systemctl start godwit-agent`, or name another one with --agent or --controller. To try Godwit, run `./godwit lab up` in a clone.',
     },
   );
 }

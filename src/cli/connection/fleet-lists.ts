@@ -2,7 +2,7 @@ import { godwitError, hasCode } from '../../errors.ts';
 import type { controllerContract } from '../../protocol/controller/contract.ts';
 import type { FleetGuest, ListedHost } from '../../protocol/controller/fleet.ts';
 import { everyPage, MAX_PER_PAGE } from '../../protocol/public/page.ts';
-import { formatBytes } from '../../protocol/quantity.ts';
+import { formatBytes, formatMoment } from '../../protocol/quantity.ts';
 import type { Api } from '../../rpc/client.ts';
 import { transportTo } from './controller-place.ts';
 import type { Context, ConnectionFlags } from '../context.ts';
@@ -113,9 +113,11 @@ function hostRow(host: ListedHost, paint: Painter): string[] {
     [
       isUp
         ? undefined
-        : [`since ${since}`, host.reason].filter((each) => each !== undefined).join(': '),
+        : [`since ${formatMoment(since)}`, host.reason]
+            .filter((each) => each !== undefined)
+            .join(': '),
       closed &&
-        `closed since ${closed.since} for ${closed.request}: \`godwit undrain ${name}\` opens it`,
+        `closed since ${formatMoment(closed.since)} for ${closed.request}: \`godwit undrain ${name}\` opens it`,
     ]
       .filter((each) => each !== undefined)
       .join('; '),
@@ -166,7 +168,8 @@ function noteOf(guest: FleetGuest, paint: Painter): string {
   const { alsoClaimedBy, hostState, hostSince, migration, manager, host } = guest;
   if (alsoClaimedBy !== undefined)
     return paint.red(`CLAIMED BY SEVERAL HOSTS: ${alsoClaimedBy.join(', ')} too`);
-  if (hostState !== 'up') return paint.yellow(`${host} is ${hostState} since ${hostSince}`);
+  if (hostState !== 'up')
+    return paint.yellow(`${host} is ${hostState} since ${formatMoment(hostSince)}`);
   if (migration !== undefined) return paint.cyan(`moves: ${migration}`);
   return manager === undefined ? '' : paint.yellow(`managed by ${manager}`);
 }

@@ -38,7 +38,12 @@ function judgeNode({ nodeVersion }: Facts): Finding {
   const major = Number(nodeVersion.split('.')[0]);
   const found = `Node ${nodeVersion}`;
   if (major >= NODE_MAJOR) return { name: 'node', verdict: 'ok', found };
-  return { name: 'node', verdict: 'fail', found, hint: 'Run `npm run setup`: it brings Node 26.' };
+  return {
+    name: 'node',
+    verdict: 'fail',
+    found,
+    hint: `Run Godwit with Node ${NODE_MAJOR}: its package brings one (/usr/bin/godwit).`,
+  };
 }
 
 function judgePrivilege({ root, userNamespaces }: Facts): Finding {
@@ -183,7 +188,7 @@ function judgeConfig({ config }: Facts): Finding[] {
           name,
           verdict: 'warn',
           found: `${config.file} is not there`,
-          hint: 'Write one for the agent of this host, or name it with --config. A lab needs none.',
+          hint: 'Run `godwit init` for the first host of a fleet, or `godwit join` to add this host to one; or name the file with --config. A lab needs none.',
         },
       ];
   }
@@ -230,7 +235,7 @@ function judgeAgent({ agent }: Facts): Finding {
     name,
     verdict: 'warn',
     found: agent.problem ?? 'none answers',
-    hint: 'Set this host up with `godwit init`, and start its agent; or in a clone of Godwit start a lab with `./godwit lab up`.',
+    hint: 'Set this host up with `godwit init`, or start its agent: `systemctl start godwit-agent`, or `godwit serve agent --config FILE`.',
   };
 }
 

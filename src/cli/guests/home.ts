@@ -18,6 +18,8 @@ export async function askAtHome<T>(
   fleet: AgentSet,
   name: string,
   ask: (endpoint: Endpoint) => Promise<T>,
+  /** Where the guest is to go. */
+  to?: string,
 ): Promise<T> {
   const [only, ...others] = fleet.endpoints;
   if (others.length === 0 && fleet.directory === undefined) {
@@ -33,7 +35,9 @@ export async function askAtHome<T>(
   const lacks = incomplete(
     found,
     missing,
-    `One of them may have another. ${howToName(guest.host)}`,
+    missing.some(({ host }) => host === to)
+      ? `${to} is the destination, and its agent does not answer. Start it there: \`systemctl start godwit-agent\`; \`godwit hosts\` shows whether it answers.`
+      : `One of them may have another. ${howToName(guest.host)}`,
   );
   if (lacks !== undefined) throw lacks;
   if (home !== undefined) return ask(home);

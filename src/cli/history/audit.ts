@@ -1,5 +1,6 @@
 import type { AuditEntry } from '../../protocol/controller/audit.ts';
 import { MAX_PER_PAGE } from '../../protocol/public/page.ts';
+import { formatMoment } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
 import { listLook } from '../lists.ts';
 import { printable } from '../../words/style.ts';
@@ -31,7 +32,7 @@ export const run: Run<typeof auditSpec> = (input, context) =>
 function rowOf({ at, who, role, by, from, what, result, unkept, ...rest }: AuditEntry): string[] {
   const more = unkept === undefined ? '' : `; ${unkept} refused before it are not kept`;
   return [
-    at.replace('T', ' ').replace(/\.\d+Z$/, 'Z'),
+    formatMoment(at),
     printable(who),
     `${by} (${role})`,
     from ?? 'this host',

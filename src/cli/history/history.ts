@@ -1,4 +1,5 @@
 import type { GuestStay } from '../../protocol/controller/history.ts';
+import { formatMoment } from '../../protocol/quantity.ts';
 import { printJson } from '../context.ts';
 import { listLook } from '../lists.ts';
 import { printable } from '../../words/style.ts';
@@ -30,4 +31,4 @@ function rowsOf({ host, from, to, why, by, tries }: GuestStay): string[][] {
 }
 
 const shown = (moment: string | undefined): string | undefined =>
-  moment?.replace('T', ' ').replace(/\.\d+Z$/, 'Z');
+  moment === undefined ? undefined : formatMoment(moment);

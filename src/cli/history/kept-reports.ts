@@ -4,7 +4,7 @@ import type { Distribution, FleetMigration } from '../../protocol/controller/his
 import { migrationId } from '../../protocol/names.ts';
 import { MAX_PER_PAGE } from '../../protocol/public/page.ts';
 import type { Report } from '../../protocol/public/migration.ts';
-import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
+import { formatBytes, formatDuration, formatMoment } from '../../protocol/quantity.ts';
 import type { Api } from '../../rpc/client.ts';
 import type { Context } from '../context.ts';
 import { printList, widened } from '../lists.ts';
@@ -56,7 +56,7 @@ function rowOf(each: FleetMigration): string[] {
     each.source,
     each.destination,
     each.outcome ?? open,
-    each.startedAt.replace('T', ' ').replace(/\.\d+Z$/, 'Z'),
+    formatMoment(each.startedAt),
     each.totalMs === undefined ? '-' : formatDuration(each.totalMs),
     each.downtimeMs === undefined ? '-' : formatDuration(each.downtimeMs),
     printable(each.words ?? (each.request === undefined ? '' : `for ${each.request}`)),

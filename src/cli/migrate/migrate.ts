@@ -28,9 +28,8 @@ export const run: Run<typeof migrateSpec> = async (input, context) => {
   const request = { ...requestOf(input, to), ...rehearsalOf(input) };
   const fleet = await context.connect(input.connection);
   try {
-    const { id, endpoint } = await askAtHome(fleet, request.guest, (asked) => {
-      return startAt(fleet, asked, request);
-    });
+    const start = (asked: Endpoint): Promise<Started> => startAt(fleet, asked, request);
+    const { id, endpoint } = await askAtHome(fleet, request.guest, start, to);
     if (input.flags.detach === true) return sayDetached(context, id, input.json);
     return await followToEnd(context, endpoint, id, input.json);
   } finally {

@@ -1,5 +1,5 @@
 import { isEnd, type MigrationSummary, type Phase } from '../../protocol/public/migration.ts';
-import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
+import { formatBytes, formatDuration, formatMoment } from '../../protocol/quantity.ts';
 import type { Context } from '../context.ts';
 import { incomplete } from '../connection/agent-set.ts';
 import { sayIncomplete } from '../failure.ts';
@@ -87,7 +87,7 @@ function row(each: MigrationSummary, paint: Painter): string[] {
     each.to,
     each.mode,
     phaseColor(each.phase, paint),
-    each.startedAt.replace('T', ' ').replace(/\.\d+Z$/, 'Z'),
+    formatMoment(each.startedAt),
     formatDuration(each.elapsedMs),
     each.error?.message ?? each.note ?? '',
   ];

@@ -3,7 +3,7 @@ import { fromSerial } from '../../protocol/errors.ts';
 import type { CheckAnswer, CheckedHost } from '../../protocol/public/check.ts';
 import type { MigrationRequest } from '../../protocol/public/migration.ts';
 import type { PlanAnswer } from '../../protocol/public/plan.ts';
-import type { AgentSet } from '../connection/agent-set.ts';
+import type { AgentSet, Endpoint } from '../connection/agent-set.ts';
 import { printJson, type Context } from '../context.ts';
 import { printError } from '../failure.ts';
 import { askAtHome } from '../guests/home.ts';
@@ -28,9 +28,9 @@ export async function preview(input: Input<typeof migrateSpec>, context: Context
   try {
     if (to === ANY) return printHosts(context, await checkEach(fleet, request), input.json);
     const body = { ...request, ...(input.flags.compare === true ? { compare: true } : {}) };
-    const answer = await askAtHome(fleet, request.guest, ({ api }) =>
-      withNearestHost(fleet, to, () => api.plan({ body }, { deadlineMs: ANSWER_MS })),
-    );
+    const plan = ({ api }: Endpoint): Promise<PlanAnswer> =>
+      withNearestHost(fleet, to, () => api.plan({ body }, { deadlineMs: ANSWER_MS }));
+    const answer = await askAtHome(fleet, request.guest, plan, to);
     return printPlan(context, answer, input);
   } finally {
     fleet.close();

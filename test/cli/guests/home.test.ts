@@ -45,7 +45,7 @@ function at(first: Endpoint, ...others: Endpoint[]) {
     acted.push(label);
     return label;
   };
-  return { acted, run: () => askAtHome(set, 'web', ask) };
+  return { acted, run: (to?: string) => askAtHome(set, 'web', ask, to) };
 }
 
 describe('whoever acts on a guest that the asked host does not have', () => {
@@ -59,6 +59,15 @@ describe('whoever acts on a guest that the asked host does not have', () => {
       code: 'GODWIT_INCOMPLETE',
       message: /search for web, which b has, is incomplete: no answer from a \(/,
       hint: /--agent https:\/\/b:PORT with a certificate, in a lab --host b\./,
+    });
+    assert.deepEqual(acted, []);
+  });
+
+  test('a move to a host whose agent is down names it as the destination, and what to start there', async () => {
+    const { acted, run } = at(agent('c', [], [guest('web', 'b')], off));
+    await assert.rejects(run('a'), {
+      code: 'GODWIT_INCOMPLETE',
+      hint: /^a is the destination, and its agent does not answer\. Start it there: `systemctl start godwit-agent`/,
     });
     assert.deepEqual(acted, []);
   });

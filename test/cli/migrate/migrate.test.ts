@@ -92,6 +92,16 @@ describe('godwit migrate', () => {
     assert.match(context.err.text, /--return-if-unhealthy/);
   });
 
+  test('is refused with --mode and --steering before an agent is asked', async () => {
+    const context = new FakeContext();
+    const line = 'migrate web1 --to b --mode hybrid --steering standard';
+    assert.equal(await godwit(context, line), 2);
+    assert.match(context.err.text, /--mode and --steering are both given/);
+    const help = new FakeContext();
+    await godwit(help, 'migrate --help');
+    assert.match(help.out.text, /Not\s+with --steering/);
+  });
+
   test('takes further addresses of the destination, in the order in which they are to be tried', async () => {
     const { context, asked } = world();
     const line = 'migrate web1 --to b --path-address 10.1.0.12 --path-address [fd00::2]:7000';

@@ -197,6 +197,24 @@ describe('the text of a report', () => {
     assert.match(reportHtml(managed), /Left behind/);
   });
 
+  test('checks that were not possible do not read like failures', () => {
+    const look = { columns: 100, isTerminal: false, paint: painter(false) };
+    const check = {
+      name: 'guest',
+      side: 'destination',
+      verdict: 'pass',
+      evidence: 'seen',
+    } as const;
+    const skipped = { ...check, notTried: true };
+    const line = (verified: Report['verified']): string =>
+      /^verified +(.*)$/m.exec(reportText(report({ verified }), look))?.[1] ?? '';
+    const words = 'all 2 checks passed (5 more do not apply or were not possible)';
+    assert.equal(line([check, check, ...Array.from({ length: 5 }, () => skipped)]), words);
+    const doubted = { ...check, verdict: 'warn' } as const;
+    assert.match(line([check, doubted]), /^1 of 2 checks passed; in doubt: guest/);
+    assert.match(line([skipped]), /^no check was possible/);
+  });
+
   test('holds nothing that a terminal would act on', () => {
     for (const text of HOSTILE) {
       const shown = reportText(filled(text), {

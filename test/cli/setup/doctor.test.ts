@@ -40,6 +40,11 @@ function lines(change: Partial<Facts>, name: string): Finding[] {
 }
 
 describe('what doctor makes of the facts', () => {
+  test('doctor of a package names nothing that only a clone has', () => {
+    const change = { nodeVersion: '22.1.0', guestImage: undefined, hypervisors: [] };
+    for (const { hint = '' } of judge({ ...GOOD, ...change })) assert.doesNotMatch(hint, /npm run/);
+  });
+
   test('a host that lacks nothing has only ok', () => {
     assert.equal(worst(judge(GOOD)), 'ok');
   });
@@ -185,7 +190,7 @@ describe('what doctor makes of the facts', () => {
       'agent',
       'warn',
       /none answers/,
-      /godwit init/,
+      /godwit init.*systemctl start godwit-agent/,
     ],
     [
       'no guest kernel',
@@ -195,7 +200,22 @@ describe('what doctor makes of the facts', () => {
       /no guest kernel/,
       /npm run setup/,
     ],
-    ['an old Node', { nodeVersion: '22.1.0' }, 'node', 'fail', /22\.1\.0/, /npm run setup/],
+    [
+      'an old Node',
+      { nodeVersion: '22.1.0' },
+      'node',
+      'fail',
+      /22\.1\.0/,
+      /its package brings one/,
+    ],
+    [
+      'no configuration',
+      { config: { file: '/a.json', state: 'absent' } },
+      'configuration',
+      'warn',
+      /is not there/,
+      /godwit init.*godwit join/,
+    ],
     [
       'no setpriv',
       { tools: { ...GOOD.tools, setpriv: false } },

@@ -73,7 +73,7 @@ export function programChecks(
   const pair = { from: description.hypervisorVersion, to: program.version, machine, devices };
   const { defect, by } = isCold ? {} : knownOf(pair);
   const emulated = spec.accelerator.name === 'tcg' ? '' : ', with emulated guests alone';
-  const how = by === undefined ? 'not tried' : `tried by ${by}${emulated}`;
+  const how = by === undefined ? 'not tried' : `a tested pair of versions${emulated}`;
   const tried = isCold ? '' : `, from QEMU ${pair.from}: ${how}`;
   const evidence = `${machine} on QEMU ${program.version} with ${spec.accelerator.name}`;
   const version = { theirs: description.hypervisorVersion, ours: program.version };

@@ -141,7 +141,10 @@ function nameOf(guestDir: string): string {
 function prepare(): { readonly all: readonly Hierarchy[] } | { readonly why: string } {
   try {
     const all = hierarchies();
-    if (all === undefined) return { why: 'no cgroups for memory and pids are mounted here' };
+    if (all === undefined)
+      return {
+        why: 'the agent sees no cgroup file system with memory and pids (one that is mounted elsewhere on the host does not count)',
+      };
     for (const { parent, enable } of all) {
       mkdirSync(parent, { recursive: true });
       for (const file of enable) {

@@ -90,7 +90,7 @@ export async function planImages(
     refuse(error);
   }
   if (checks.length > 0) return { images: [], checks };
-  return { images, checks: images.map((image) => willBeMade(image, sizes)) };
+  return { images, checks: await Promise.all(images.map((image) => willBeMade(image, sizes))) };
 }
 
 /** A volume or a file, whichever its copy becomes. */
@@ -149,6 +149,10 @@ function needed(sizes: Sizes, node: string): number {
   return image?.allocatedBytes ?? image?.bytes ?? 0;
 }
 
+/** The directory that is there already. */
+const directoryOf = ({ file, directories: [missing = file] }: PlannedImage): string =>
+  path.dirname(missing);
+
 async function withoutRoom(
   { name: host, limits }: AgentConfig,
   guest: string,
@@ -158,9 +162,7 @@ async function withoutRoom(
   const errors: GodwitError[] = [];
   // A directory below a pool may be a file system of its own.
   const files = images.filter(({ volume }) => volume === undefined);
-  const places = Map.groupBy(files, ({ file, directories: [missing = file] }) =>
-    path.dirname(missing),
-  );
+  const places = Map.groupBy(files, directoryOf);
   for (const [directory, here] of places) {
     const bytes = here.reduce((sum, { node }) => sum + needed(sizes, node), 0);
     const { bavail, blocks, bsize } = await statfs(directory);
@@ -185,10 +187,27 @@ export async function refuseWithoutRoom(
   if (first !== undefined) throw first;
 }
 
-function willBeMade({ node, file, volume }: PlannedImage, sizes: Sizes): NamedCheck {
+/** A warning if the disk can grow to more than is free: a guest stops once its thin image has no room. */
+async function willBeMade(planned: PlannedImage, sizes: Sizes): Promise<NamedCheck> {
+  const { node, file, volume } = planned;
   const to = volume === undefined ? file : `${file}, a new volume in ${volume.pool.maker.where}`;
-  const evidence = `${node}: ${formatBytes(needed(sizes, node))} will be copied to ${to}`;
-  return { name: 'disks', side: 'destination', verdict: 'pass', evidence: evidence.slice(0, 4096) };
+  const copied = `${node}: ${formatBytes(needed(sizes, node))} will be copied to ${to}`;
+  const common = { name: 'disks', side: 'destination' } as const;
+  const bytes = sizes.get(node)?.bytes ?? 0;
+  const free = volume === undefined ? await freeBytes(directoryOf(planned)) : Infinity;
+  if (bytes <= free) return { ...common, verdict: 'pass', evidence: copied.slice(0, 4096) };
+  const growth = `it can grow to ${formatBytes(bytes)}, and ${formatBytes(free)} are free there`;
+  return {
+    ...common,
+    verdict: 'warn',
+    evidence: `${copied.slice(0, 4000)}; ${growth}`,
+    hint: 'Free room there, or add a larger directory to `storage`: the guest stops if its disk has no room to grow.',
+  };
+}
+
+async function freeBytes(directory: string): Promise<number> {
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize;
 }
 
 /** The same once more, before they are made: what was checked may have changed since. */

@@ -133,7 +133,19 @@ describe('the place for a copy of a disk in a file', () => {
     const huge = { bytes: 2 ** 52 };
     assert.match(await refusalOf(config, wanted([{ path: 'a' }], huge)), /vda0/);
     const thin = { ...huge, allocatedBytes: 1024 };
-    assert.equal((await plan(config, wanted([{ path: 'a' }], thin))).images.length, 1);
+    const planned = await plan(config, wanted([{ path: 'a' }], thin));
+    assert.equal(planned.images.length, 1);
+    const [check] = planned.checks;
+    assert.equal(check?.verdict, 'warn');
+    assert.match(
+      check?.evidence ?? '',
+      /1 KiB will be copied .*; it can grow to 4 PiB, and .* are free there/,
+    );
+    const small = await plan(
+      config,
+      wanted([{ path: 'b' }], { bytes: 4096, allocatedBytes: 1024 }),
+    );
+    assert.equal(small.checks[0]?.verdict, 'pass');
     const context = { bytes: 2 ** 51 };
     const two = wanted([{ path: 'a' }, { path: 'web1/b' }], context);
     assert.match(await refusalOf(config, two), /vda0.*vda1|vda0.*\n.*vda1/s);
