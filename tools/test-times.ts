@@ -147,6 +147,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   'test/e2e/container-returns.e2e.ts': { seconds: 90, of: ['src/drivers/criu/'] },
   'test/e2e/database.e2e.ts': { seconds: 35, of: ['src/disks/'] },
   'test/e2e/dark-undo.e2e.ts': { seconds: 95, of: ['src/mover/direct/', 'src/migration/direct/'] },
+  'test/e2e/afar.e2e.ts': { seconds: 60, of: ['src/controller/', 'src/cli/'] },
   'test/e2e/drain.e2e.ts': { seconds: 110, of: ['src/controller/', 'src/planner/', 'src/cli/'] },
   'test/e2e/roll.e2e.ts': { seconds: 50, of: ['src/controller/', 'src/hooks/'] },
   'test/e2e/demo.e2e.ts': { seconds: 57, of: ['demo/'] },

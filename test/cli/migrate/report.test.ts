@@ -205,7 +205,7 @@ describe('the text of a report', () => {
       verdict: 'pass',
       evidence: 'seen',
     } as const;
-    const skipped = { ...check, notTried: true };
+    const skipped = { ...check, notTried: true } as const;
     const line = (verified: Report['verified']): string =>
       /^verified +(.*)$/m.exec(reportText(report({ verified }), look))?.[1] ?? '';
     const words = 'all 2 checks passed (5 more do not apply or were not possible)';
