@@ -1,6 +1,6 @@
 /**
  * `npm run package`: a .deb, and a tarball of the same files for other distributions, in out/. Both have the Node in them
- * that the program runs on. Two builds of one commit are the same bytes, wherever they are made by the same tools.
+ * that the program runs on. With them come a bill of materials (CycloneDX) and SHA256SUMS. Two builds of one commit are the same bytes, wherever they are made by the same tools.
  */
 import { execFileSync, type StdioOptions } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -9,7 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { makeDeb } from './package/deb.ts';
-import { makeTree, settle, versionOf, type Built } from './package/tree.ts';
+import { BILL, makeTree, settle, versionOf, type Built } from './package/tree.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 const packaging = path.join(root, 'packaging');
@@ -64,11 +64,15 @@ async function main(): Promise<void> {
     makeTarball(tree, tarball, built);
     const deb = path.join(out, `godwit_${built.version}_amd64.deb`);
     makeDeb(tree, deb, built);
-    for (const file of [deb, tarball]) {
+    const bill = path.join(out, `godwit-${built.version}.cdx.json`);
+    fs.copyFileSync(path.join(tree, BILL), bill);
+    const sums = [deb, tarball, bill].map((file) => {
       const bytes = fs.readFileSync(file);
-      const mb = (bytes.length / 1e6).toFixed(1);
-      console.log(`${createHash('sha256').update(bytes).digest('hex')}  ${mb} MB  ${file}`);
-    }
+      const sum = createHash('sha256').update(bytes).digest('hex');
+      console.log(`${sum}  ${(bytes.length / 1e6).toFixed(1)} MB  ${file}`);
+      return `${sum}  ${path.basename(file)}\n`;
+    });
+    fs.writeFileSync(path.join(out, 'SHA256SUMS'), sums.join(''));
   } finally {
     fs.rmSync(scratch, { recursive: true, force: true });
   }

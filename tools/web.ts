@@ -33,15 +33,19 @@ function optionsFor(out: string): BuildOptions {
   };
 }
 
-/** Builds everything once; what stood in `out` is gone. */
-export function buildWeb(out: string): void {
+/** Builds everything once; what stood in `out` is gone. Answers the packages whose code or files are in it. */
+export function buildWeb(out: string): string[] {
   const fresh = `${out}.${process.pid}`;
   mkdirSync(fresh, { recursive: true });
-  buildSync(optionsFor(fresh));
+  const { metafile } = buildSync({ ...optionsFor(fresh), metafile: true });
   for (const name of PLAIN) cpSync(path.join(web, name), path.join(fresh, name));
   // Whoever reads it meanwhile finds the former one whole.
   rmSync(out, { recursive: true, force: true });
   renameSync(fresh, out);
+  const names = Object.keys(metafile.inputs).map(
+    (file) => /.*node_modules\/(@[^/]+\/[^/]+|[^/]+)\//.exec(file)?.[1],
+  );
+  return [...new Set(names.filter((name) => name !== undefined))].toSorted();
 }
 
 async function watch(out: string): Promise<void> {

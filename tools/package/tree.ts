@@ -7,6 +7,8 @@ import { completables } from '../../src/cli/completion/completion-words.ts';
 import { zshScript } from '../../src/cli/completion/completion-zsh.ts';
 import { manPages } from './man.ts';
 import { APACHE, below, licences, makeApp, manifestOf, withModes } from './app.ts';
+import { refusedParts } from './licences.ts';
+import { billText, npmBill, type PackagedPart } from './sbom.ts';
 
 /** The files as they lie on a host: those of the .deb, and of the tarball. */
 
@@ -14,6 +16,9 @@ const root = path.resolve(import.meta.dirname, '../..');
 const packaging = path.join(root, 'packaging');
 const UNITS = ['godwit-agent.service', 'godwit-controller.service', 'godwit-relay.service'];
 const GZIP = { level: 9 } as const;
+
+/** Of the files of a host: the bill of materials. */
+export const BILL = 'usr/share/doc/godwit/sbom.cdx.json';
 
 export interface Built {
   readonly version: string;
@@ -24,7 +29,12 @@ export interface Built {
 export async function makeTree(tree: string, { version, epoch }: Built): Promise<void> {
   const lib = path.join(tree, 'usr/lib/godwit');
   fs.mkdirSync(lib, { recursive: true });
-  await makeApp(path.join(lib, 'app'));
+  const parts = await makeApp(path.join(lib, 'app'));
+  const refused = refusedParts(parts);
+  if (refused.length > 0)
+    throw new Error(
+      `licences that tools/package/licences.ts does not allow: ${refused.join('; ')}`,
+    );
   const copy = (from: string, to: string): void => {
     fs.cpSync(from, path.join(tree, to), { recursive: true });
   };
@@ -43,7 +53,8 @@ export async function makeTree(tree: string, { version, epoch }: Built): Promise
   copy(path.join(packaging, 'systemd/containers.conf'), 'usr/lib/godwit/containers.conf');
   copy(path.join(root, 'docs'), 'usr/share/doc/godwit/docs');
   copy(path.join(root, 'examples'), 'usr/share/doc/godwit/examples');
-  write('usr/share/doc/godwit/copyright', copyright());
+  write('usr/share/doc/godwit/copyright', copyright(parts));
+  write(BILL, billText(npmBill(), { version, epoch, parts }));
   write(
     'usr/share/doc/godwit/NEWS.md.gz',
     gzipSync(fs.readFileSync(path.join(root, 'CHANGELOG.md')), GZIP),
@@ -69,7 +80,7 @@ export function settle(folder: string, epoch: number): void {
 
 export const MAINTAINER = 'Godwit maintainers <maintainers@godwit.example>';
 
-function copyright(): string {
+function copyright(parts: readonly PackagedPart[]): string {
   return `Godwit
 
 ${APACHE}
@@ -78,7 +89,7 @@ Copyright: the contributors of Godwit
 
 The program has these parts of others in it, each under its own licence:
 
-${licences()}`;
+${licences(parts)}`;
 }
 
 /** Debian's form of it; what changed is in NEWS.md. */
