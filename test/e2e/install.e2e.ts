@@ -122,6 +122,10 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
     assert.match(await does('zcat /usr/share/man/man1/godwit-pki-issue.1.gz'), /\.SH OPTIONS/);
     await does('bash -n /usr/share/bash-completion/completions/godwit');
     await does('dpkg --verify godwit');
+    // The wire compresses with Node's own zstd, which it calls through a native module.
+    const home = '/usr/lib/godwit/current';
+    const call = `require('${home}/node_modules/koffi').load(null).func('unsigned ZSTD_versionNumber()')()`;
+    assert.match(await does(`${home}/runtime/node -p "${call}"`), /^1\d{4}$/m);
   });
 
   test('brings no graphical part of QEMU, and few packages', async (t) => {

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { isModule, withoutComments } from '../../tools/package/app.ts';
+import { importedPackages, isModule, withoutComments } from '../../tools/package/app.ts';
 
 test('the programs of a package keep their names, are not minified, and lose comments and what is beyond ASCII', (t) => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'godwit-app-'));
@@ -36,4 +36,13 @@ test('a file of a package is a module where Node takes it for one', (t) => {
   assert.equal(isModule(put('common/a.mjs', '')), true);
   assert.equal(isModule(put('a.cjs', '')), false);
   assert.equal(isModule(put('a.json', '{}')), false);
+});
+
+test('a package has the native parts of the packages that it imports', () => {
+  const packages = importedPackages();
+  assert.ok(packages.includes('koffi'));
+  assert.ok(
+    packages.some((name) => name.startsWith('@koromix/koffi-')),
+    packages.join(' '),
+  );
 });

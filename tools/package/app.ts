@@ -20,6 +20,7 @@ interface Manifest {
   readonly version: string;
   readonly license?: string;
   readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
 export function manifestOf(folder: string): Manifest {
@@ -36,8 +37,13 @@ export function importedPackages(folder: string = root): string[] {
     const own = path.join(folder, 'node_modules', name);
     // npm puts a second version of a package below the one that wants it, where it is copied with that one.
     const below = fs.globSync('node_modules/{*,@*/*}/package.json', { cwd: own });
-    for (const each of [own, ...below.map((file) => path.join(own, path.dirname(file)))])
-      waiting.push(...Object.keys(manifestOf(each).dependencies ?? {}));
+    for (const each of [own, ...below.map((file) => path.join(own, path.dirname(file)))]) {
+      const { dependencies, optionalDependencies } = manifestOf(each);
+      waiting.push(...Object.keys(dependencies ?? {}));
+      // Native parts: npm installs those of this machine.
+      for (const optional of Object.keys(optionalDependencies ?? {}))
+        if (fs.existsSync(path.join(folder, 'node_modules', optional))) waiting.push(optional);
+    }
   }
   return [...found].toSorted();
 }
@@ -45,6 +51,8 @@ export function importedPackages(folder: string = root): string[] {
 /** Types, maps, pages and sources are for who builds with a package, not for who runs it. */
 const RUNS = /\.(js|cjs|mjs|json|wasm|node)$/;
 const DEVELOPS = /^(test|tests|benchmarks|examples|docs)$/;
+/** Of another C library than the one that Node here is linked to. */
+const FOREIGN = /^musl_/;
 
 /** Puts the program into a folder. Answers its parts: packages, and Node. */
 export async function makeApp(app: string): Promise<PackagedPart[]> {
@@ -57,7 +65,9 @@ export async function makeApp(app: string): Promise<PackagedPart[]> {
     fs.cpSync(path.join(modules, name), path.join(app, 'node_modules', name), {
       recursive: true,
       filter: (file) =>
-        !DEVELOPS.test(path.basename(file)) && // Programs of packages are nobody's here: what is imported has no interpreter named in it.
+        !DEVELOPS.test(path.basename(file)) &&
+        !FOREIGN.test(path.basename(file)) &&
+        // Programs of packages are left out: an imported file names no interpreter.
         (fs.statSync(file).isDirectory() || (RUNS.test(file) && !isProgram(file))),
     });
   }
@@ -68,6 +78,8 @@ export async function makeApp(app: string): Promise<PackagedPart[]> {
   fs.mkdirSync(path.join(app, 'runtime'));
   const node = path.join(app, 'runtime/node');
   fs.copyFileSync(path.join(NODE_PACKAGE, 'bin/node'), node);
+  const native = below(packages).filter((each) => each.endsWith('.node'));
+  execFileSync('strip', ['--strip-unneeded', ...native.map((each) => path.join(packages, each))]);
   execFileSync('strip', [node]);
   withoutEmpty(app);
   withModes(app);
@@ -127,7 +139,9 @@ export function withModes(folder: string): void {
   }
 }
 
+/** A native part of a package (`.node`) is loaded, and no program. */
 function isProgram(file: string): boolean {
+  if (file.endsWith('.node')) return false;
   const start = fs.readFileSync(file).subarray(0, 4).toString('latin1');
   return start.startsWith('#!') || start === '\x7fELF';
 }
