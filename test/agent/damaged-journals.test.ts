@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { hasCode } from '../../src/errors.ts';
+import { holdMigration } from '../../src/host/journal/migration-lock.ts';
 import { fleet, guest, type TestHost } from './samples.ts';
 
 const peers = { b: { address: '127.0.0.1:1' } };
@@ -125,6 +126,32 @@ test('a migration whose journal is damaged is set aside with the operator’s wo
   const again = await a.api.migrate({ body: { guest: 'web1', to: 'b' } });
   assert.notEqual(again.id, bad);
 });
+
+for (const side of ['source', 'destination'] as const) {
+  test(`a damaged record is not set aside while a process holds the lock of its ${side} side`, async (t) => {
+    const { a, bad, file } = await moving(t);
+    const params = { id: bad };
+    flip(file);
+    // No readable mover.json names a mover.
+    await a.movers.end(bad);
+    const dir = path.dirname(file);
+    const lock = await holdMigration({ dir, host: 'a', id: bad, side });
+    const known = await a.api.resolution({ params });
+    assert.equal(known.here.moverAlive, false);
+    const answersFor = known.inDoubt;
+    const body = { runAt: 'source', confirm: 'web1', iKnow: true, answersFor } as const;
+    const refused = assert.rejects(a.api.resolve({ params, body }), {
+      code: 'GODWIT_RESOLVE_REFUSED',
+      message: new RegExp(`a mover works on its ${side} side`),
+      hint: new RegExp(`pgrep -af ${bad}`),
+    });
+    await refused.finally(() => lock.release());
+    assert.ok(existsSync(file), 'its record stays in place');
+    const answer = await a.api.resolve({ params, body });
+    assert.equal(answer.setAside, true);
+    assert.ok(!existsSync(file));
+  });
+}
 
 test('a journal that somebody grew above the limit holds its own migration and no other', async (t) => {
   const { a, bad, good, file } = await moving(t);

@@ -6,7 +6,12 @@ import {
   type DamagedRecord,
 } from '../../migration/direct/damaged-record.ts';
 import { otherHost } from '../../protocol/mover/request.ts';
-import type { Resolution, ResolveAnswer, ResolveRequest } from '../../protocol/public/resolve.ts';
+import type {
+  Resolution,
+  ResolveAnswer,
+  ResolveRequest,
+  RunAt,
+} from '../../protocol/public/resolve.ts';
 import { guestOf } from '../guests/guests.ts';
 import type { Damage } from '../migrations/damaged-request.ts';
 import type { Migration, MigrationStore } from '../migrations/store.ts';
@@ -18,6 +23,7 @@ import {
   refusal,
   type OperatorOrder,
 } from './resolve-answers.ts';
+import { lockBothSides } from './resolve-lock.ts';
 import {
   askFleet,
   countRecords,
@@ -87,17 +93,24 @@ export class DamagedResolve {
     return inTurn(async () => {
       // GODWIT_MIGRATION_UNKNOWN if another operator has set it aside meanwhile.
       store.need(id);
-      if (this.#countRecords(id) !== records) throw refusal(known, runAt, OUTDATED);
-      log.warn({ id, by, answersFor, runAt }, 'damaged record set aside');
-      const dir = store.setAside(id);
-      const places = {
-        source: `at ${from}`,
-        destination: `at ${to}`,
-        elsewhere: 'at another host',
-      };
-      const where = `${guest} is ${places[runAt]}, as ${by.slice(0, 128)} answers`;
-      const what = `${where}: the record of ${id} at ${config.name} was set aside in ${dir}`;
-      return { what, proof: 'operator', setAside: true };
+      // The file that names a mover may be damaged, too: only the locks show that none works on the record.
+      const lock = await lockBothSides(migration, config.name);
+      if ('heldSide' in lock) throw underMover(known, runAt, lock.heldSide);
+      try {
+        if (this.#countRecords(id) !== records) throw refusal(known, runAt, OUTDATED);
+        log.warn({ id, by, answersFor, runAt }, 'damaged record set aside');
+        const dir = store.setAside(id);
+        const places = {
+          source: `at ${from}`,
+          destination: `at ${to}`,
+          elsewhere: 'at another host',
+        };
+        const where = `${guest} is ${places[runAt]}, as ${by.slice(0, 128)} answers`;
+        const what = `${where}: the record of ${id} at ${config.name} was set aside in ${dir}`;
+        return { what, proof: 'operator', setAside: true };
+      } finally {
+        lock.release();
+      }
     });
   }
 
@@ -136,6 +149,17 @@ export class DamagedResolve {
       return undefined;
     }
   }
+}
+
+function underMover(
+  { id, guest }: Pick<Resolution, 'id' | 'guest'>,
+  runAt: RunAt,
+  side: string,
+): Error {
+  const facts = { id, guest, runAt, reason: `a mover works on its ${side} side` };
+  const find = `\`pgrep -af ${id}\` lists its process`;
+  const hint = `Wait until it ends, or end it: ${find}, and \`kill PID\` ends it. Then look again.`;
+  return godwitError('GODWIT_RESOLVE_REFUSED', facts, { hint });
 }
 
 const NO_OTHER: OtherSide = { unreachable: 'no record names the other host', isDark: false };

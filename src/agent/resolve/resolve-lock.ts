@@ -1,5 +1,7 @@
 import type { Clock } from '../../clock.ts';
-import { holdMigration } from '../../host/journal/migration-lock.ts';
+import { hasCode } from '../../errors.ts';
+import { holdMigration, type HeldMigration } from '../../host/journal/migration-lock.ts';
+import type { MoverRequest } from '../../protocol/mover/request.ts';
 import type { Migration } from '../migrations/store.ts';
 
 /** A mover that has ended says its last words for so long, ms. */
@@ -21,4 +23,28 @@ export async function lockWhenFree(
     }
     await clock.sleep(AGAIN_MS);
   }
+}
+
+/**
+ * Takes the locks of both sides: a mover works under one of them, even if no readable file names it. Returns the side whose lock
+ * another process has. Throws if a lock file cannot be locked.
+ */
+export async function lockBothSides(
+  { dir, id }: Migration,
+  host: string,
+): Promise<HeldMigration | { readonly heldSide: MoverRequest['side'] }> {
+  const held: HeldMigration[] = [];
+  const release = (): void => {
+    for (const lock of held) lock.release();
+  };
+  for (const side of ['source', 'destination'] as const) {
+    try {
+      held.push(await holdMigration({ dir, host, id, side }));
+    } catch (thrown) {
+      release();
+      if (hasCode(thrown, 'GODWIT_INTERNAL')) return { heldSide: side };
+      throw thrown;
+    }
+  }
+  return { release };
 }
