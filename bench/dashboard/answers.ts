@@ -8,7 +8,7 @@ import type {
 import { auditEntries } from './audit.ts';
 import { movesOf, policies, proposals, requests, requestPlan } from './requests.ts';
 import { insight } from './insight.ts';
-import { at, dice, GIB, guestAt, hostAt, OPEN_ID, REQUEST_ID } from './sample-values.ts';
+import { at, dice, GIB, guestAt, hostAt, NOW_MS, OPEN_ID, REQUEST_ID } from './sample-values.ts';
 import { migrations, plan, reportOf } from './migrations.ts';
 
 /** As `/v1/overview` answers: so many hosts, each with so many guests. */
@@ -92,6 +92,12 @@ export function answerTo(
       });
     case 'policies':
       return responses.policies.response.parse({ policies: policies() });
+    case 'hosts/:': {
+      const found = hosts.find(([name]) => name === id);
+      return found && responses.host.response.parse(hostDetail(found));
+    }
+    case 'hosts/:/samples':
+      return responses.samples.response.parse({ points: hostSamples() });
     case 'guests':
       return responses.guests.response.parse({ guests: fleetGuests(fleet, query) });
     case 'guests/:/samples':
@@ -162,6 +168,40 @@ function fleetGuests({ hosts, guests }: Overview, query: URLSearchParams) {
   }));
   const host = query.get('host') ?? '';
   return all.filter((each) => host === '' || each.host === host);
+}
+
+function hostDetail([name, state, cores, memoryBytes, memoryAvailableBytes]: OverviewHost) {
+  return {
+    name,
+    state,
+    address: `${name}.example:7443`,
+    since: at(9000),
+    followedBy: 'one',
+    version: '0.1.0',
+    cores: cores ?? 0,
+    memoryBytes: memoryBytes ?? 0,
+    memoryAvailableBytes: memoryAvailableBytes ?? 0,
+    guests: 9,
+  };
+}
+
+function hostSamples() {
+  return Array.from({ length: 60 }, (_, index) => ({
+    at: new Date(NOW_MS - (60 - index) * 10_000).toISOString(),
+    samples: 1,
+    mean: {
+      processorUsed: 0.5 + 0.3 * Math.sin(index / 8),
+      processorSteal: 0.02 * dice(index),
+      pressureProcessor: 0.1 * dice(index + 1),
+      pressureMemory: 0,
+      pressureIo: 0.05 * dice(index + 2),
+      memoryAvailableBytes: 100 * GIB,
+      networkInBytesPerS: 2e7 * dice(index),
+      networkOutBytesPerS: 3e7 * dice(index + 3),
+      diskReadBytesPerS: 1e6,
+      diskWriteBytesPerS: 4e6,
+    },
+  }));
 }
 
 /** A point for each five minutes, or for each hour. */

@@ -21,6 +21,7 @@ const PAGES: Readonly<Record<string, readonly [path: string, there: string]>> = 
   roll: [`/requests/${ROLL_ID}`, '.facts'],
   requests: ['/requests', '.request'],
   compare: [`/requests/new?kind=migration&guest=${GUEST}`, 'text=Measure again'],
+  host: ['/hosts/node-00001', '.chart'],
   guests: ['/guests', 'table'],
   guest: [`/guests/${GUEST}`, '.story'],
   insight: ['/insight', 'table'],

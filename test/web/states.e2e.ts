@@ -26,6 +26,7 @@ const PAGES: Readonly<Record<string, readonly [at: string, there: string]>> = {
   'the fleet': ['/', 'Hosts up'],
   'the fleet as a table': ['/?view=table', '[role=columnheader] >> text=Pressure'],
   'a fleet in which nothing is found': ['/?find=nothing-is-called-so', 'No host matches.'],
+  'a host': ['/hosts/node-00001', 'Facts'],
   guests: ['/guests', 'CPU in use'],
   'a guest': [`/guests/${GUEST}`, 'Hosts of this guest, and reasons'],
   'drains and moves': ['/requests', 'Drain of'],
@@ -131,6 +132,7 @@ describe('the pages of the dashboard', () => {
       await page.getByText('reconnecting').waitFor();
       assert.deepEqual(await findings(page), []);
       await page.getByText('No answer from the controller since').waitFor();
+      assert.equal(await page.getByText('The controller does not answer').count(), 0);
       assert.deepEqual(await findings(page), []);
       assert.ok((await page.locator('.card').count()) > 0, 'what was known stays on the page');
       const back = await serveMadeUp(pages, { ...FLEET, port });
@@ -139,6 +141,36 @@ describe('the pages of the dashboard', () => {
       } finally {
         await back.close();
       }
+    }));
+
+  test('a table that is wider than a phone says that it scrolls, and a prediction is one', () =>
+    opened(async (page) => {
+      await page.setViewportSize({ width: 390, height: 900 });
+      await page.goto(`${served.url}/migrations`);
+      await page.getByText('Scroll sideways for all columns').waitFor();
+      await page.goto(`${served.url}/requests/new?kind=migration&guest=${GUEST}`);
+      await page.getByRole('button', { name: 'Measure again' }).waitFor();
+      assert.equal(await page.locator('.prediction').count(), 1);
+      assert.equal(await page.getByText('Predicted time').count(), 0);
+      assert.ok((await sidewaysPx(page)) <= 0);
+      assert.deepEqual(await findings(page), []);
+      const before = await page.locator('.prediction').innerText();
+      await page.getByRole('button', { name: 'Choose pre-copy over the wire path' }).click();
+      await page.waitForURL(/path=wire/);
+      await page.getByRole('button', { name: 'Choose pre-copy over the native path' }).waitFor();
+      assert.notEqual(await page.locator('.prediction').innerText(), before);
+    }));
+
+  test('an action shows its result with a link, and closes it', () =>
+    opened(async (page) => {
+      await page.goto(`${served.url}/requests/new?kind=drain&hosts=node-00002`);
+      await page.getByRole('button', { name: /^Begin/ }).click();
+      const result = page.getByRole('status', { name: 'Results' });
+      await result.getByText('Drain of node-00002 has begun.').waitFor();
+      assert.equal(await result.getByRole('link').count(), 1);
+      assert.deepEqual(await findings(page), []);
+      await result.getByRole('button', { name: 'Close' }).click();
+      await result.getByText('has begun').waitFor({ state: 'detached' });
     }));
 
   test('a host is picked and its drain begun with the keyboard alone', () =>

@@ -3,6 +3,7 @@ import type { GuestSamplePoint } from '../../../src/protocol/controller/fleet.ts
 import { ask } from '../base/http.ts';
 import { useLoaded } from '../base/load.ts';
 import { momentText } from '../base/text.ts';
+import { pointsAround, spanFor, type Stretch } from '../moves/around.ts';
 import { Chart } from '../components/chart.tsx';
 import { Shown } from '../components/loaded.tsx';
 
@@ -70,6 +71,45 @@ export function GuestLoad({ name, vcpus }: { name: string; vcpus: number | undef
           )
         }
       </Shown>
+    </section>
+  );
+}
+
+/** The CPU use of a guest before, during and after a move, if the controller has it. */
+export function LoadAroundMove({ guest, stretch }: { guest: string; stretch: Stretch }) {
+  const span = spanFor(stretch, Date.now());
+  const path = `/v1/guests/${encodeURIComponent(guest)}/samples?span=${span}`;
+  const { value } = useLoaded(
+    (until) => ask<{ points: GuestSamplePoint[] }>(path, { signal: until }),
+    [path],
+  );
+  const points = pointsAround(value?.points ?? [], stretch, span);
+  if (points.length === 0) return null;
+  return (
+    <section class="panel">
+      <h2>CPU use of the guest, before, during and after the move</h2>
+      <Chart
+        label="Cores in use by the guest around its move"
+        x={points.map(({ atMs }) => atMs / 1000)}
+        xKind="time"
+        xText={(at) => momentText(at * 1000)}
+        text={coresText}
+        height={150}
+        marks={[
+          { x: stretch.startMs / 1000, words: 'the move begins' },
+          { x: stretch.endMs / 1000, words: 'the move has ended' },
+        ]}
+        lines={[
+          {
+            name:
+              span === 'look' ? 'cores in use, mean of 5 minutes' : 'cores in use, mean of an hour',
+            colour: '--rate',
+            values: points.map(({ cores }) => cores),
+            kind: 'steps',
+          },
+        ]}
+      />
+      <p class="soft">Dotted lines mark the beginning and the end of the move.</p>
     </section>
   );
 }

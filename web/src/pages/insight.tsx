@@ -218,7 +218,7 @@ function Failures({ failures }: { failures: Insight['failures'] }) {
         <p class="soft">None failed.</p>
       ) : (
         <Scrolls label="Failures by cause">
-          <table class="list">
+          <table class="list folds">
             <thead>
               <tr>
                 <th>Cause</th>
@@ -229,11 +229,13 @@ function Failures({ failures }: { failures: Insight['failures'] }) {
             <tbody>
               {failures.map(({ code, count: often, newest }) => (
                 <tr key={code}>
-                  <td>
+                  <td data-label="Cause">
                     <code>{code}</code>
                   </td>
-                  <td class="right">{count(often)}</td>
-                  <td>
+                  <td class="right" data-label="How often">
+                    {count(often)}
+                  </td>
+                  <td data-label="The newest">
                     <a href={`/migrations/${newest}`} class="mono whole">
                       {newest}
                     </a>

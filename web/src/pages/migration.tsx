@@ -6,6 +6,7 @@ import { useMigration } from '../moves/watch.ts';
 import { Shown } from '../components/loaded.tsx';
 import { OutcomeBadge } from '../components/outcomes.tsx';
 import { CancelMigration } from './migration-cancel.tsx';
+import { LoadAroundMove } from './guest-load.tsx';
 import { LiveView, Memory } from './migration-live.tsx';
 import { CopyLink, Download, ReportView } from './migration-report.tsx';
 
@@ -68,6 +69,12 @@ function Migration({ migration, watched }: { migration: FleetMigrationDetail; wa
       {withoutReport === undefined || isOpen ? null : <p class="soft">{withoutReport}</p>}
       {isOpen || watched.points.length < 2 ? null : <Memory points={watched.points} />}
       {report === undefined || isOpen ? null : <ReportView report={report} />}
+      {report?.endedAt === undefined || isOpen ? null : (
+        <LoadAroundMove
+          guest={guest}
+          stretch={{ startMs: Date.parse(report.startedAt), endMs: Date.parse(report.endedAt) }}
+        />
+      )}
       <p class="soft">
         Began {momentText(migration.startedAt)}
         {migration.by === undefined ? '' : `, requested by ${migration.by}`}{' '}

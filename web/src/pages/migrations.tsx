@@ -103,7 +103,7 @@ function Rows({ migrations }: { migrations: readonly FleetMigration[] }) {
               <td>
                 <a href={`/migrations/${each.id}`}>{each.guest}</a>
               </td>
-              <td>
+              <td class="whole">
                 {each.source} → {each.destination}
               </td>
               <td>

@@ -165,7 +165,7 @@ export function Reasons({
               <td>
                 <a href={`/guests/${guest}`}>{guest}</a>
               </td>
-              <td>{where}</td>
+              <td class="whole">{where}</td>
               <td class="words">{words}</td>
             </tr>
           ))}
