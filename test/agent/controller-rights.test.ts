@@ -26,7 +26,7 @@ const RIGHTS = {
     'openHost',
   ],
   // It passes on what an operator decides about one guest.
-  passedOn: ['resolve', 'labelGuest', 'moveDisk', 'cancelDiskMove'],
+  passedOn: ['labelGuest', 'moveDisk', 'cancelDiskMove'],
   // It learns who belongs to the fleet, and renews its own certificate.
   fleet: ['newerList', 'renew'],
 };

@@ -32,7 +32,8 @@ export function namedAgent(
     );
   }
   // A URL leaves out the port of HTTPS even if it was typed.
-  const isTyped = /:\d+\/?$/.test(where.replace(/\?.*$/, ''));
+  const [place = ''] = where.split('?', 1);
+  const isTyped = /:\d+\/?$/.test(place);
   const port = url.port || String(isTyped ? HTTPS_PORT : usualPort);
   return { address: `${url.hostname}:${port}`, name: expectedName };
 }

@@ -68,8 +68,12 @@ export class OwnWatch {
 
   async #disks(): Promise<readonly DiskRoom[]> {
     const { stateDir, database } = this.#deps;
-    const file = 'sqlite' in database && database.sqlite !== ':memory:' ? database.sqlite : '';
-    const directories = new Set([stateDir, ...(file === '' ? [] : [path.dirname(file)])]);
+    const databaseFile =
+      'sqlite' in database && database.sqlite !== ':memory:' ? database.sqlite : '';
+    const directories = new Set([
+      stateDir,
+      ...(databaseFile === '' ? [] : [path.dirname(databaseFile)]),
+    ]);
     const rooms = [...directories].map(async (directory) => {
       const found = await statfs(directory).catch(() => undefined);
       if (found === undefined || found.blocks === 0) return [];

@@ -298,7 +298,7 @@ export const publicRoutes = {
     method: 'POST',
     path: '/v1/migrations/:id/resolve',
     summary: 'A person decides where the guest of a held migration is to run',
-    access: 'orders',
+    access: 'operator',
     bodyBytes: LARGE_BYTES,
     params: byId,
     body: resolveRequest,

@@ -3,9 +3,9 @@ import { describe, test } from 'node:test';
 import { diskMoveRoutes } from '../../../src/protocol/public/disk-move-routes.ts';
 
 describe('the routes of disks’ moves', () => {
-  test('let viewers look and only operators act', () => {
+  test('let viewers look, and only operators, or a controller for them, act', () => {
     for (const { method, access } of Object.values(diskMoveRoutes)) {
-      assert.equal(access, method === 'GET' ? 'viewer' : 'operator');
+      assert.equal(access, method === 'GET' ? 'viewer' : 'orders');
     }
   });
 
