@@ -58,23 +58,25 @@ export function wholeHelp(table: readonly Entry[], columns: number): string {
     .join('\n');
 }
 
-/** Verbs that have no section, as those of a test, stand under a title of their own. */
+/** Verbs without a section, as in a test, stand under a common title. */
 function sectionsText(table: readonly Entry[], columns: number): string[] {
-  const names = table.map((each) => nameOf(each));
+  const names = table.map((each) => entryName(each));
   const widest = Math.max(0, ...names.map((name) => name.length));
   return [...Map.groupBy(table, ({ section = 'Verbs' }) => section)].map(([title, entries]) =>
-    [title, ...entries.map((each) => rowText(nameOf(each), summaryOf(each), widest, columns))].join(
-      '\n',
-    ),
+    [
+      title,
+      ...entries.map((each) => rowText(entryName(each), entrySummary(each), widest, columns)),
+    ].join('\n'),
   );
 }
 
-const nameOf = (entry: Entry): string => (isGroup(entry) ? entry.name : entry.spec.name);
-const summaryOf = (entry: Entry): string => (isGroup(entry) ? entry.summary : entry.spec.summary);
+const entryName = (entry: Entry): string => (isGroup(entry) ? entry.name : entry.spec.name);
+const entrySummary = (entry: Entry): string =>
+  isGroup(entry) ? entry.summary : entry.spec.summary;
 
 /** A group of verbs, such as `pki`; `members` are known once they are asked for. */
 export function groupHelp(group: VerbGroup, members: readonly Spec[], columns: number): string {
-  const rows = members.map((spec) => [usageOf(spec), spec.summary] as const);
+  const rows = members.map((spec) => [usageWords(spec), spec.summary] as const);
   return [
     `Usage: godwit ${group.name} <verb> [flags]`,
     fit(sentence(group.summary), columns),
@@ -94,7 +96,7 @@ export function verbHelp(path: string, spec: Spec, columns: number): string {
     argument.summary,
   ]) as [string, string][];
   return [
-    `Usage: godwit ${[...path.split(' ').slice(0, -1), usageOf(spec)].join(' ')} [flags]`,
+    `Usage: godwit ${[...path.split(' ').slice(0, -1), usageWords(spec)].join(' ')} [flags]`,
     fit(sentence(`${spec.summary}${also}`), columns),
     ...(details === undefined ? [] : [fit(details, columns)]),
     ...(words.length === 0 ? [] : [listText('Arguments', words, columns)]),
@@ -136,7 +138,7 @@ export function flagGroups(spec: Spec): [string, [string, Flag][]][] {
   });
 }
 
-function usageOf({ name, args = {} }: Spec): string {
+function usageWords({ name, args = {} }: Spec): string {
   const words = Object.entries(args).map(([word, argument]) => {
     const shown = shownArgument(word, argument);
     return argument.required === true ? `<${shown}>` : `[${shown}]`;
@@ -151,10 +153,10 @@ function shownArgument(name: string, argument: Argument): string {
 
 function shownFlag(name: string, flag: Flag): string {
   const short = flag.short === undefined ? '' : `-${flag.short}, `;
-  return `${short}${flagName(name)}${placeOf(flag)}`;
+  return `${short}${flagName(name)}${valuePlace(flag)}`;
 }
 
-function placeOf(flag: Flag): string {
+function valuePlace(flag: Flag): string {
   if (flag.kind === 'switch') return '';
   const value = flag.value ?? (flag.choices === undefined ? flag.kind : flag.choices.join('|'));
   return flag.optionalValue === true ? ` [${value}]` : ` <${value}>`;

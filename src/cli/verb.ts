@@ -210,7 +210,7 @@ export function connectionFlags({ uses }: Spec): Readonly<Record<string, Flag>> 
   return { agent: CONNECTION_FLAGS, host: ofHost, controller: CONTROLLER_FLAGS }[uses];
 }
 
-/** Every flag of a verb: its own, then --json and -v, then those of the connection. */
+/** Every flag of a verb: its own, then --json and -v, then the connection flags. */
 export function flagsOf(spec: Spec): Readonly<Record<string, Flag>> {
   return {
     ...spec.flags,

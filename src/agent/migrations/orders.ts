@@ -5,7 +5,7 @@ import { Mutex } from '../../mutex.ts';
 import { order as orderShape, orderOf, type Order } from '../../protocol/public/order.ts';
 import type { Caller } from '../../rpc/caller.ts';
 
-/** Requests whose epochs are kept; those of which nothing was heard for longest go first. About 40 bytes each on disk. */
+/** Requests whose epochs are kept; the least recently used go first. About 40 bytes each on disk. */
 const MAX = 16_384;
 /** In stateDir: a line for each, the oldest first. */
 const FILE = 'orders';

@@ -7,7 +7,7 @@ import { didYouMean } from '../../protocol/nearest.ts';
 import { client } from '../../rpc/client.ts';
 import type { Transport } from '../../rpc/transport.ts';
 import type { Endpoint, AgentSet } from './agent-set.ts';
-import { agentsOf } from './controller-agents.ts';
+import { agentsThrough } from './controller-agents.ts';
 import { controllerNamed, transportTo } from './controller-place.ts';
 import { credentials, namedAgent, usage } from './credentials.ts';
 import { chosenContext, type ChosenContext } from './fleet-contexts.ts';
@@ -37,7 +37,8 @@ export async function connect(
   own: OwnPlaces = OWN_PLACES,
 ): Promise<AgentSet> {
   const controller = controllerNamed(flags, env);
-  if (controller !== undefined && !hasNearer(flags, env)) return agentsOf(controller, flags, env);
+  if (controller !== undefined && !hasNearer(flags, env))
+    return agentsThrough(controller, flags, env);
   const opened: { close(): void }[] = [];
   const open = ({ label, transport }: Candidate): Endpoint => {
     const agent = client(agentContract, transport);

@@ -8,12 +8,12 @@ import type { Context, ConnectionFlags } from '../context.ts';
 import type { AgentSet, Directory, Endpoint } from './agent-set.ts';
 import { transportTo } from './controller-place.ts';
 
-/** Agents that a controller passes questions and orders on to: those of its hosts, and those of its managers. */
+/** The agents of a controller's hosts and managers, asked through the controller. */
 
 type ControllerApi = Api<typeof controllerContract>;
 
 /** GODWIT_UNREACHABLE if the controller reports no host as up and has no manager. */
-export async function agentsOf(
+export async function agentsThrough(
   where: string,
   flags: ConnectionFlags,
   env: Context['env'],
@@ -30,9 +30,9 @@ export async function agentsOf(
   };
   const reach = (host: string): Endpoint => open(host, `/v1/hosts/${host}/agent`);
   try {
-    const [first, ...others] = await firstOf(controller.api, open, reach);
+    const [first, ...others] = await firstEndpoints(controller.api, open, reach);
     if (first === undefined) throw noAgent(where, transport);
-    const directory = directoryOf(controller.api, reach);
+    const directory = makeDirectory(controller.api, reach);
     return { endpoints: [first, ...others], reach, directory, close };
   } catch (thrown) {
     close();
@@ -41,7 +41,7 @@ export async function agentsOf(
 }
 
 /** One host that answers speaks for all others; without any, each manager speaks for its own hosts. */
-async function firstOf(
+async function firstEndpoints(
   api: ControllerApi,
   open: (label: string, under: string) => Endpoint,
   reach: (host: string) => Endpoint,
@@ -63,7 +63,7 @@ function noAgent(where: string, transport: Transport): Error {
 }
 
 /** Where a guest and a migration are, as the controller reports it. */
-function directoryOf(api: ControllerApi, reach: (host: string) => Endpoint): Directory {
+function makeDirectory(api: ControllerApi, reach: (host: string) => Endpoint): Directory {
   return {
     homes: async (guest) => {
       if (!guestName.safeParse(guest).success) return [];
@@ -75,7 +75,7 @@ function directoryOf(api: ControllerApi, reach: (host: string) => Endpoint): Dir
         const { source } = await api.migration({ params: { id } });
         return reach(source);
       } catch (thrown) {
-        // It began a moment ago, or the word is not an id: the agents know.
+        // It began a moment ago, or the word is not an id: the agents report it.
         if (hasCode(thrown, 'GODWIT_MIGRATION_UNKNOWN', 'GODWIT_PROTOCOL_INVALID'))
           return undefined;
         throw thrown;

@@ -12,10 +12,10 @@ export const run: Run<typeof listSpec> = (input, context) =>
     const { policies } = await api.policies();
     if (input.json) return printJson(context, { policies });
     const head = ['POLICY', 'OF', 'MODE', 'SET BY', 'WHAT IT SAW LAST'];
-    context.out.write(renderTable(head, policies.map(rowOf), listLook(context, {})));
+    context.out.write(renderTable(head, policies.map(policyRow), listLook(context, {})));
   });
 
-const rowOf = ({ kind, scope, mode, setBy, look }: Policy): string[] => [
+const policyRow = ({ kind, scope, mode, setBy, look }: Policy): string[] => [
   kind,
   scope,
   mode,

@@ -67,7 +67,7 @@ export const proposalsSpec = spec({
 
 export const listSpec = spec({
   name: 'list',
-  summary: 'list the policies, with what each saw last',
+  summary: 'list the policies, with the last observation of each',
   examples: ['policy list'],
   uses: 'controller',
   json: 'policies',
@@ -92,7 +92,7 @@ export const setSpec = spec({
       value: 'mode',
       choices: ['off', 'propose', 'approve', 'automatic'],
       summary:
-        'propose: a person accepts each proposal; approve: one confirmation for all of them; automatic: no confirmation',
+        'propose needs a confirmation for each proposal, approve one for all of them, automatic none',
     },
     group: { kind: 'text', value: 'name', summary: 'the group of hosts', preset: 'fleet' },
     hosts: { kind: 'text', value: 'hosts', summary: 'the hosts of the group, such as a,b' },

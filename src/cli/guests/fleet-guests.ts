@@ -90,7 +90,7 @@ export async function findGuest(fleet: AgentSet, name: string): Promise<FoundGue
   );
 }
 
-/** As its own host reports it, which the controller knows. */
+/** The guest as its own host reports it; the controller names that host. */
 async function atController(directory: Directory, name: string): Promise<FoundGuest> {
   const [home, ...namesakes] = await directory.homes(name);
   if (home === undefined) {

@@ -3,7 +3,7 @@ import { isEnd, type MigrationSummary } from '../../protocol/public/migration.ts
 import { printJson, type Context } from '../context.ts';
 import { findDiskMove } from './disk-moves.ts';
 import { findMigration } from './fleet-migrations.ts';
-import { kindOf, mustBeUnderWay } from './target.ts';
+import { targetKind, mustBeUnderWay } from './target.ts';
 import type { AgentSet } from '../connection/agent-set.ts';
 import { printable } from '../../words/style.ts';
 import type { cancelSpec } from './specs.ts';
@@ -14,7 +14,7 @@ import { cancelRequest } from '../fleet/request-follow.ts';
 export const run: Run<typeof cancelSpec> = async (input, context) => {
   const { args, flags, json, connection } = input;
   const { target } = args;
-  const kind = kindOf(target);
+  const kind = targetKind(target);
   const rollBack = flags.rollBack === true;
   if (kind === 'request')
     return atController(connection, context, (api) =>

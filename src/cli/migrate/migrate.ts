@@ -41,7 +41,7 @@ function rehearsalOf({ flags }: Input<typeof migrateSpec>): Pick<MigrationReques
   return flags.rehearse === true ? { rehearse: true } : {};
 }
 
-/** GODWIT_USAGE for what only a preview takes. */
+/** GODWIT_USAGE for flags of a preview. */
 function mustPreview({ to, compare }: Input<typeof migrateSpec>['flags']): void {
   const only = to === ANY ? '--to any' : compare === true ? '--compare' : undefined;
   if (only === undefined) return;

@@ -78,7 +78,7 @@ export function requestOf({ args, flags }: Asked, to: string): MigrationRequest 
   throw godwitError(
     'GODWIT_USAGE',
     { what: `${flagName(field)}: ${why}` },
-    { hint: 'See `godwit migrate --help` for what is accepted.', cause: parsed.error },
+    { hint: 'See `godwit migrate --help` for the accepted values.', cause: parsed.error },
   );
 }
 

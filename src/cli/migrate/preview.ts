@@ -52,7 +52,7 @@ function printHosts(context: Context, answer: CheckAnswer, json: boolean): numbe
   }
   if (json) printJson(context, answer);
   else context.out.write(checkedHostsText(answer, tableLook(context)));
-  return exitOf(best);
+  return exitCode(best);
 }
 
 function printPlan(
@@ -62,7 +62,7 @@ function printPlan(
 ): number {
   const { host, prediction } = answer;
   const look = tableLook(context);
-  const exit = exitOf(host);
+  const exit = exitCode(host);
   const by = prediction?.mode ?? flags.mode ?? 'precopy';
   const words = exit === 0 ? `would move to ${host.to} by ${by}` : 'would stay where it is';
   if (json) printJson(context, answer);
@@ -71,16 +71,16 @@ function printPlan(
     printView(context, exit === 0 ? planText(answer, look) : checks());
     context.out.write(`${guest} ${words}; nothing was begun\n`);
   }
-  const refusal = refusalOf(host);
+  const refusal = firstRefusal(host);
   if (refusal?.error !== undefined) printError(context, fromSerial(refusal.error));
   return exit;
 }
 
-const refusalOf = ({ checks }: CheckedHost): CheckedHost['checks'][number] | undefined =>
+const firstRefusal = ({ checks }: CheckedHost): CheckedHost['checks'][number] | undefined =>
   checks.find(({ verdict }) => verdict === 'refuse');
 
-function exitOf(host: CheckedHost): number {
-  const refusal = refusalOf(host);
+function exitCode(host: CheckedHost): number {
+  const refusal = firstRefusal(host);
   if (refusal === undefined) return 0;
   return ERRORS[refusal.error?.code ?? 'GODWIT_STEP_FAILED'].exit;
 }

@@ -8,9 +8,9 @@ export const migrateSpec = spec({
   name: 'migrate',
   summary: 'move a running guest to another host, or preview the move',
   details:
-    'With --dry-run: makes every check, measures the guest and the link for a few seconds without stopping the guest, ' +
-    'predicts the cost, and changes nothing; exits with 0 if no check refuses, otherwise with the exit code of the ' +
-    'first refusal. Otherwise shows the progress until the end. A signal (Ctrl-C, SIGTERM, SIGHUP) or a closed terminal detaches: the ' +
+    'A dry run makes every check, measures the guest and the link for a few seconds without stopping the guest, and ' +
+    'predicts the cost. It changes nothing. It exits with 0 if no check refuses, otherwise with the exit code of the ' +
+    'first refusal. A migration shows the progress until the end. A signal (Ctrl-C, SIGTERM, SIGHUP) or a closed terminal detaches: the ' +
     'migration continues by itself. At a terminal, Ctrl-C first asks whether to cancel, detach or continue watching. ' +
     'A second Ctrl-C detaches if the question is open; after a cancel, it only stops watching.',
   args: { guest: { kind: 'guest', summary: "the guest's name", required: true } },
@@ -47,7 +47,7 @@ export const migrateSpec = spec({
     'migrate web1 --to b --path wire --max-bandwidth 100mbit',
   ],
   uses: 'agent',
-  json: 'report (with --detach: detached; with --dry-run: plan; with --to any: check)',
+  json: 'report (with --detach: detached, with --dry-run: plan, with --to any: check)',
 });
 
 export const moveDiskSpec = spec({

@@ -10,7 +10,7 @@ import { newestMigration } from './fleet-migrations.ts';
 /** What `godwit watch` and `godwit cancel` are asked for: an id shows its kind, any other word is the name of a guest. */
 export type TargetKind = 'migration' | 'disk' | 'request' | 'guest';
 
-export function kindOf(word: string): TargetKind {
+export function targetKind(word: string): TargetKind {
   if (word.startsWith('m-')) return 'migration';
   if (diskMoveId.safeParse(word).success) return 'disk';
   return requestId.safeParse(word).success ? 'request' : 'guest';
@@ -20,7 +20,7 @@ export const isUnderWay = ({ phase }: MigrationSummary): boolean => !isEnd(phase
 
 /** The id of a migration: the word itself, or the id of the guest's migration that is under way; undefined if none is. */
 export async function underWayId(fleet: AgentSet, word: string): Promise<string | undefined> {
-  if (kindOf(word) === 'migration') return word;
+  if (targetKind(word) === 'migration') return word;
   const known = await fleet.directory?.underWay(word);
   if (known !== undefined) return known;
   const isWanted = (each: MigrationSummary): boolean => each.guest === word && isUnderWay(each);

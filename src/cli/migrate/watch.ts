@@ -2,7 +2,7 @@ import type { Context } from '../context.ts';
 import { findDiskMove, followDiskMove } from './disk-moves.ts';
 import { exitOf, finalReport, printEnding } from './ending.ts';
 import { findMigration, newestMigration, type FoundMigration } from './fleet-migrations.ts';
-import { isUnderWay, kindOf, noneUnderWay, underWayId } from './target.ts';
+import { isUnderWay, targetKind, noneUnderWay, underWayId } from './target.ts';
 import { exitOfSignal, leftWords } from '../interrupts.ts';
 import { follow } from './follow.ts';
 import type { watchSpec } from './specs.ts';
@@ -13,7 +13,7 @@ import { followRequest } from '../fleet/request-follow.ts';
 export const run: Run<typeof watchSpec> = async (input, context) => {
   const { connection, json } = input;
   const { target } = input.args;
-  const kind = target === undefined ? undefined : kindOf(target);
+  const kind = target === undefined ? undefined : targetKind(target);
   if (target !== undefined && kind === 'request')
     return atController(connection, context, (api) =>
       followRequest(api, target, { json, context }),

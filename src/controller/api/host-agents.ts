@@ -8,8 +8,8 @@ import type { AgentClients } from '../engine/agent-clients.ts';
 import {
   ANSWER_MS,
   asked,
-  callOf,
-  inputOf,
+  findCall,
+  agentInput,
   passedOnRoute,
   type AnyCall,
 } from '../managers/agent-routes.ts';
@@ -17,11 +17,11 @@ import { nextEpoch } from '../store/request-rows.ts';
 import type { Store } from '../store/store.ts';
 
 /**
- * What people ask of the agent of a host, under `/v1/hosts/NAME/agent`. The controller knows who asks and keeps what was
- * asked; at the agent it shows its own certificate, and gives orders under a number that it makes for each.
+ * Routes to the agent of a host, under `/v1/hosts/NAME/agent`. The controller checks the caller's role and keeps the request in
+ * its audit log; at the agent it shows its own certificate, and gives each order under a new number.
  */
 
-/** What the agent takes from a controller, besides what is only read: see test/agent/controller-rights.test.ts. */
+/** Orders that an agent takes from a controller: see test/agent/controller-rights.test.ts. */
 const ORDERS: ReadonlySet<string> = new Set([
   'check',
   'plan',
@@ -46,7 +46,7 @@ export interface HostAgentDependencies {
 
 const passedOn: readonly (readonly [string, Route])[] = [
   ...asked.filter(([key, { access }]) => access === 'viewer' || ORDERS.has(key)),
-  // By its description of itself, a caller knows what an agent of another build takes.
+  // It lists the fields that an agent of another build takes.
   ['openapi', { ...agentContract.openapi, access: 'viewer' }],
 ];
 
@@ -67,11 +67,11 @@ export function hostAgentHandlers(deps: HostAgentDependencies): Handlers<Contrac
         if (api === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: at });
         const { signal } = call;
         const options = { signal, deadlineMs: ANSWER_MS };
-        const input = inputOf(call, params, route);
+        const input = agentInput(call, params, route);
         if (key === 'migrate') return migrate(deps, api, call);
-        if (key !== 'cancel') return callOf({ api }, key)(input, options);
+        if (key !== 'cancel') return findCall({ api }, key)(input, options);
         return orderFor(deps.store, params['id'] ?? '').then((order) =>
-          callOf({ api }, key)({ ...input, query: { ...input.query, ...order } }, options),
+          findCall({ api }, key)({ ...input, query: { ...input.query, ...order } }, options),
         );
       },
     ]),
@@ -80,7 +80,7 @@ export function hostAgentHandlers(deps: HostAgentDependencies): Handlers<Contrac
 
 type AgentApi = NonNullable<ReturnType<AgentClients['at']>>;
 
-/** A controller starts a migration under an id that it knows before. */
+/** A controller starts a migration under an id that it chooses. */
 async function migrate(
   { store }: HostAgentDependencies,
   api: AgentApi,

@@ -45,7 +45,7 @@ export function passedOnRoute(
     ...route,
     path: `${folder}/:${whose}/agent${path}`,
     params: params.extend({ [whose]: hostName }),
-    // Another controller has no orders for what this one passes on.
+    // Another controller gives no orders through this one.
     access: access === 'orders' ? 'operator' : access,
     ...(errors === undefined ? {} : { errors: [...errors, ...further] }),
   };
@@ -60,7 +60,7 @@ export function managerAgentHandlers(
       `manager.${key}`,
       (call: AnyCall) => {
         const { manager = '', ...params } = call.params;
-        const input = inputOf(call, params, route);
+        const input = agentInput(call, params, route);
         const agent = agentOf(manager);
         return route.stream
           ? passedOn(agent, key, input, call.signal)
@@ -71,7 +71,7 @@ export function managerAgentHandlers(
 }
 
 /** What is asked of the agent. GODWIT_USAGE: nobody but this controller has a claim on a request. */
-export function inputOf(call: AnyCall, params: Readonly<Record<string, string>>, route: Route) {
+export function agentInput(call: AnyCall, params: Readonly<Record<string, string>>, route: Route) {
   const query = z.record(z.string(), z.unknown()).parse(call.query);
   if (query['order'] !== undefined || query['epoch'] !== undefined)
     throw godwitError('GODWIT_USAGE', { what: 'only a controller names a request and an epoch' });
@@ -84,7 +84,7 @@ type Agent = Client<typeof agentContract>;
 
 async function answered(agent: Agent, key: string, input: object, signal: AbortSignal) {
   try {
-    return await callOf(agent, key)(input, { signal, deadlineMs: ANSWER_MS });
+    return await findCall(agent, key)(input, { signal, deadlineMs: ANSWER_MS });
   } finally {
     agent.close();
   }
@@ -93,13 +93,13 @@ async function answered(agent: Agent, key: string, input: object, signal: AbortS
 async function* passedOn(agent: Agent, key: string, input: object, signal: AbortSignal) {
   try {
     const options = { signal, deadlineMs: ANSWER_MS };
-    yield* callOf(agent, key)(input, options) as AsyncIterable<unknown>;
+    yield* findCall(agent, key)(input, options) as AsyncIterable<unknown>;
   } finally {
     agent.close();
   }
 }
 
-export function callOf({ api }: Pick<Agent, 'api'>, key: string): AnyApi[string] {
+export function findCall({ api }: Pick<Agent, 'api'>, key: string): AnyApi[string] {
   const found = (api as unknown as AnyApi)[key];
   if (found === undefined) throw new Error(`an agent answers no ${key}`);
   return found;

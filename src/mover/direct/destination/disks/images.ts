@@ -150,7 +150,7 @@ function needed(sizes: Sizes, node: string): number {
 }
 
 /** The directory that is there already. */
-const directoryOf = ({ file, directories: [missing = file] }: PlannedImage): string =>
+const existingDirectory = ({ file, directories: [missing = file] }: PlannedImage): string =>
   path.dirname(missing);
 
 async function withoutRoom(
@@ -162,7 +162,7 @@ async function withoutRoom(
   const errors: GodwitError[] = [];
   // A directory below a pool may be a file system of its own.
   const files = images.filter(({ volume }) => volume === undefined);
-  const places = Map.groupBy(files, directoryOf);
+  const places = Map.groupBy(files, existingDirectory);
   for (const [directory, here] of places) {
     const bytes = here.reduce((sum, { node }) => sum + needed(sizes, node), 0);
     const { bavail, blocks, bsize } = await statfs(directory);
@@ -194,7 +194,7 @@ async function willBeMade(planned: PlannedImage, sizes: Sizes): Promise<NamedChe
   const copied = `${node}: ${formatBytes(needed(sizes, node))} will be copied to ${to}`;
   const common = { name: 'disks', side: 'destination' } as const;
   const bytes = sizes.get(node)?.bytes ?? 0;
-  const free = volume === undefined ? await freeBytes(directoryOf(planned)) : Infinity;
+  const free = volume === undefined ? await freeBytes(existingDirectory(planned)) : Infinity;
   if (bytes <= free) return { ...common, verdict: 'pass', evidence: copied.slice(0, 4096) };
   const growth = `it can grow to ${formatBytes(bytes)}, and ${formatBytes(free)} are free there`;
   return {
