@@ -208,7 +208,7 @@ function hostSamples() {
 function guestLoad(span: string | null) {
   const [everyMinutes, count] = span === 'hour' ? [60, 168] : [5, 36];
   return Array.from({ length: count }, (_, index) => ({
-    at: at((count - index) * everyMinutes),
+    at: at((count - 1 - index) * everyMinutes),
     cores: 1.2 + Math.sin(index / 5) + 0.4 * dice(index),
   }));
 }

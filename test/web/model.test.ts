@@ -139,3 +139,15 @@ test('a fleet that is being read is shown only once it is whole', () => {
   assert.deepEqual([...model.hosts.keys()], ['a']);
   assert.equal(model.guestCount, 0);
 });
+
+test('a host whose drain was ended on this page is open at once, and its guests stay', () => {
+  const model = new FleetModel();
+  take(model, ONE);
+  model.drain(new Set(['a']));
+  assert.equal(model.hosts.get('a')?.draining, true);
+  model.open('a');
+  model.open('unknown');
+  assert.equal(model.hosts.get('a')?.draining, false);
+  assert.equal(model.hosts.get('a')?.guests.length, 1);
+  assert.equal(model.hosts.has('unknown'), false);
+});

@@ -164,6 +164,20 @@ describe('what a page knows of a migration', () => {
     assert.equal(again.silent, undefined);
   });
 
+  test('the points that a page has seen stay after the end, for the report', () => {
+    const seen = [progress(100), progress(200)].reduce(
+      (before, each) => watchedAfter(before, { type: 'progress', progress: each }),
+      UNSEEN,
+    );
+    const over = watchedAfter(seen, { type: 'ended', migration: ended });
+    const detail = { ...ended, report };
+    const answered = watchedAfter(over, { type: 'answer', detail });
+    assert.deepEqual(
+      answered.points.map(({ atMs }) => atMs),
+      [100, 200],
+    );
+  });
+
   test('is over once the end is reported, and 100 % only where it is done', () => {
     const done = watchedAfter(UNSEEN, { type: 'ended', migration: ended });
     assert.deepEqual([done.isOver, done.shown.percent], [true, 100]);

@@ -20,7 +20,7 @@ export interface PageFacts {
   readonly moves?: readonly ReplayedMove[];
   readonly was: Replay;
   readonly would: Replay;
-  /** Of a kWh, in the currency's own unit; absent: no money is shown. */
+  /** Price of a kWh in this currency; absent: no money is shown. */
   readonly price?: { readonly perKwh: number; readonly currency: string };
 }
 
