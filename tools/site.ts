@@ -3,7 +3,15 @@
  * it builds loads nothing from elsewhere.
  */
 import { createHash } from 'node:crypto';
-import { globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { build } from 'vitepress';
 import { BASE, INLINE_SCRIPT } from './site/site-config.ts';
@@ -18,6 +26,7 @@ export async function buildSite(out: string): Promise<void> {
   await build(path.join(root, 'tools/site'), { outDir: fresh });
   for (const page of globSync('**/*.html', { cwd: fresh })) moveInlineOut(fresh, page);
   for (const sheet of globSync('**/*.css', { cwd: fresh })) moveIconsOut(fresh, sheet);
+  copyFileSync(path.join(root, 'web/icon.svg'), path.join(fresh, 'icon.svg'));
   // A reader meanwhile finds the former site whole.
   rmSync(out, { recursive: true, force: true });
   renameSync(fresh, out);

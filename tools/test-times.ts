@@ -44,6 +44,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     of: ['src/drivers/vsphere/', 'src/port/', 'test/managers/vcsim/'],
   },
   'test/web/dashboard.e2e.ts': { seconds: 40, of: ['web/', 'src/controller/web/'] },
+  'test/web/docs-site.e2e.ts': { seconds: 50, of: ['docs/', 'tools/site/', 'src/controller/web/'] },
   'test/web/lab-drain.e2e.ts': { seconds: 70, of: ['web/', 'src/controller/web/', 'demo/fleet/'] },
   'test/web/states.e2e.ts': { seconds: 70, of: ['web/', 'bench/dashboard/'] },
   'test/web/sign-in.e2e.ts': { seconds: 3, of: ['src/controller/oidc/', 'src/controller/web/'] },

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import MiniSearch from 'minisearch';
 import { buildSite } from '../../tools/site.ts';
+import { siteConfig } from '../../tools/site/site-config.ts';
 
 /** The search box of the theme searches these fields with these weights. */
 const SEARCH = {
@@ -92,4 +93,18 @@ describe('the documentation site', { timeout: DEADLINE_MS }, () => {
     }
     assert.deepEqual(first('zzqqxx'), []);
   });
+});
+
+test('the marks of the theme in the pages are the same wherever node_modules is', () => {
+  const mark = siteConfig().vue?.features?.componentIdGenerator;
+  assert.ok(typeof mark === 'function');
+  const at = (file: string): string => mark(file, '<template/>', true, (text) => text ?? '');
+  assert.equal(
+    at('../../node_modules/vitepress/a.vue'),
+    at('../../../else/node_modules/vitepress/a.vue'),
+  );
+  assert.notEqual(
+    at('../../node_modules/vitepress/a.vue'),
+    at('../../node_modules/vitepress/b.vue'),
+  );
 });

@@ -45,11 +45,11 @@ function alsoText({ aliases = [] }: Spec, group: string): string {
     : `Also: ${aliases.map((each) => `\`${before} ${each}\``).join(', ')}.`;
 }
 
-/** Names of shapes become links, shapes themselves code. */
+/** Names of shapes become links, shapes themselves code. A flag may have the name of a shape. */
 function jsonText(json: string): string {
   if (json.startsWith('{')) return `\`${json}\``;
   if (json.includes('{')) return json;
-  return json.replaceAll(/\b[a-zA-Z]+\b/g, (word) =>
+  return json.replaceAll(/(?<!-)\b[a-zA-Z]+\b/g, (word) =>
     word in JSON_SHAPES ? `[${word}](json.md#${word.toLowerCase()})` : word,
   );
 }
@@ -81,7 +81,7 @@ Made from the table of verbs in src/cli by \`npm run docs\`. \`godwit VERB --hel
 \`10m\`. A bare K, M or G after a size is a power of 1024.
 
 **Errors** are two lines on standard error: \`error:\` says what is wrong, \`hint:\` how to fix it. The
-exit code shows the kind of error; [errors.md](errors.md) lists all. \`-v\` adds its causes. With \`--json\`, standard output
+exit code shows the kind of error; [errors](errors.md) lists all. \`-v\` adds its causes. With \`--json\`, standard output
 also gets one object of the shape [error](json.md#error). A migration that ran and failed prints its
 [report](json.md#report), which has the error in it.
 

@@ -99,6 +99,9 @@ const escaped = (text: string): string =>
 /** Scripts that VitePress writes into a page, as files: the controller's policy refuses scripts in a page. */
 export const INLINE_SCRIPT = /<script(?![^>]*\ssrc=)([^>]*)>([\s\S]*?)<\/script>/g;
 
+/** Commands with comments; output in columns has none, and would be hard to read in wrapped lines. */
+const COMMENTED = /\S +# \S/;
+
 export function siteConfig(): UserConfig<DefaultTheme.Config> {
   const { repository, issues } = addresses();
   const links = [
@@ -112,13 +115,22 @@ export function siteConfig(): UserConfig<DefaultTheme.Config> {
     description: 'Live migration for virtual machines and containers',
     lang: 'en',
     metaChunk: true,
+    head: [['link', { rel: 'icon', type: 'image/svg+xml', href: `${BASE}icon.svg` }]],
+    // The theme's components have the same marks wherever node_modules is, so two builds are the same bytes.
+    vue: {
+      features: {
+        componentIdGenerator: (file, source, _isProduction, hash) =>
+          hash(file.slice(Math.max(0, file.lastIndexOf('node_modules/'))) + (source ?? '')),
+      },
+    },
     // A change of the theme would write a style into the page.
     appearance: { disableTransition: false },
     rewrites: (file) => file.replace(/(^|\/)README\.md$/, '$1index.md'),
     markdown: {
       anchor: { slugify: headingId },
       // Colours of code would be styles in a page, which the controller's policy refuses.
-      highlight: (code) => `<pre v-pre><code>${escaped(code)}</code></pre>`,
+      highlight: (code) =>
+        `<pre v-pre${COMMENTED.test(code) ? ' class="wraps"' : ''}><code>${escaped(code)}</code></pre>`,
       config: followLinks,
     },
     themeConfig: {
