@@ -146,6 +146,7 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/container-volumes.e2e.ts': { seconds: 87, of: ['src/drivers/criu/'] },
   'test/e2e/container-returns.e2e.ts': { seconds: 90, of: ['src/drivers/criu/'] },
+  'test/e2e/podman.e2e.ts': { seconds: 420, of: ['src/drivers/criu/', 'lab/podman/'] },
   'test/e2e/database.e2e.ts': { seconds: 35, of: ['src/disks/'] },
   'test/e2e/dark-undo.e2e.ts': { seconds: 95, of: ['src/mover/direct/', 'src/migration/direct/'] },
   'test/e2e/afar.e2e.ts': { seconds: 60, of: ['src/controller/', 'src/cli/'] },

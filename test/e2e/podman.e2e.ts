@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { after, before, describe, test } from 'node:test';
 import { runCommand } from '../../lab/command.ts';
@@ -8,6 +9,7 @@ import { bringImage, startPodman, type PodmanGuest } from '../../lab/podman/cont
 import { podmanLacks, podmanOn } from '../../lab/podman/hosts.ts';
 import { signalProcess } from '../../lab/processes.ts';
 import { conmonsOf, podmanKnows, podmanLeftovers } from '../../lab/witness/podman.ts';
+import { pids } from '../../src/system/processes/process.ts';
 import { until } from '../until.ts';
 import { godwit } from './support/cli.ts';
 import { keepsConnection } from './support/containers.ts';
@@ -25,6 +27,8 @@ import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 const SETUP = fileURLToPath(new URL('../../tools/setup.sh', import.meta.url));
+/** GODWIT_TEST_RETURNS=20 makes 40 moves in a row. */
+const RETURNS = Number(process.env['GODWIT_TEST_RETURNS'] ?? '0');
 const skip = process.getuid?.() === 0 ? false : 'podman, CRIU and its runtimes need root here';
 
 describe('a container of podman with a live TCP client', { skip }, () => {
@@ -240,6 +244,42 @@ describe('a container of podman with a live TCP client', { skip }, () => {
     });
   });
 
+  test('a rehearsal leaves it at the source, and nothing at the destination', async () => {
+    const guest = box('crun');
+    await unharmed(guest, 'a', async () => {
+      const id = await begin(world, { guest: guest.guest, from: 'a', to: 'b', rehearse: true });
+      const report = await reportAtEnd(world, 'a', id);
+      assert.equal(report.error, undefined, JSON.stringify(report.error));
+      assert.equal(report.runsAt, 'source');
+    });
+  });
+
+  const often = { skip: RETURNS === 0 ? 'GODWIT_TEST_RETURNS says how often' : false } as const;
+  test('moves there and back again and again', often, async (t) => {
+    const guest = box('runc');
+    for (let index = 0; index < RETURNS; index += 1) {
+      for (const [from, to] of [
+        ['a', 'b'],
+        ['b', 'a'],
+      ] as const) {
+        const began = performance.now();
+        let stoppedMs = 0;
+        await unharmed(guest, to, async () => {
+          stoppedMs = (await move(world, { guest: guest.guest, from, to })).blackoutMs ?? 0;
+        });
+        const said = `said at ${to}, ${index}`;
+        await exec(to, guest, `fs.writeFileSync('/proc/1/fd/1', '${said}\\n')`);
+        await until('the line in the log', 10_000, async () =>
+          (await podmanOn(world.lab, to, ['logs', guest.name])).includes(said) ? true : undefined,
+        );
+        const tookMs = Math.round(performance.now() - began);
+        t.diagnostic(
+          `${2 * index + (to === 'a' ? 2 : 1)}: stopped ${stoppedMs} ms of ${tookMs} ms`,
+        );
+      }
+    }
+  });
+
   test('is refused by name at a destination without its image, and with what does not move', async () => {
     const options = ['--health-cmd', 'true', '-v', 'data:/data'];
     const size = { staticBytes: MIB, dirtyBytes: 0, dirtyBytesPerSecond: 0 };
@@ -272,9 +312,8 @@ describe('a container of podman with a live TCP client', { skip }, () => {
   });
 });
 
+/** podman's calls that restore; conmon has the words of one as well. */
 async function podmansRestoring(): Promise<number[]> {
-  const { pids } = await import('../../src/system/processes/process.ts');
-  const { readFileSync } = await import('node:fs');
   return pids().filter((pid) => {
     try {
       const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');

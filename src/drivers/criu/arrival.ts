@@ -100,7 +100,8 @@ export class Arrival {
       const failed = (error: Error): void => void stream.destroy(error);
       runc.arrived(name, { memoryBytes, images, file, signal }, failed);
     };
-    const receiver = new PageReceiver(this.#directory, name, most, base, openKept, arrived);
+    const receiver = new PageReceiver(this.#directory, name, most, base, openKept);
+    receiver.onImage = arrived;
     try {
       await receiver.take(stream);
       this.#over.signal.throwIfAborted();

@@ -335,10 +335,11 @@ export class CriuDestination implements DestinationSession {
 function podmanRecord(
   token: string,
   { nics }: ContainerSpec,
-  { id, runtime }: PodmanSpec,
+  { id, runtime, name, graph, run }: PodmanSpec,
 ): Pick<ContainerRecord, 'made' | 'podman'> {
   const made = { ...networkNames(token, []), overlay: true };
-  return { made, podman: { id, runtime, macs: nics.map(({ mac }) => mac) } };
+  const macs = nics.map(({ mac }) => mac);
+  return { made, podman: { id, runtime, macs, expected: { name, graph, run } } };
 }
 
 /** Where a container stands that comes, by what is written down of it and by what the kernel says. */

@@ -43,8 +43,6 @@ export class PageReceiver {
   readonly #mostBytes: number;
   /** Told of each tree whose first archive is whole. */
   readonly #onBase: (tree: string) => void;
-  /** Told of each other file that is whole. */
-  readonly #onImage: (name: string) => void;
   /** Opens what is kept; called once the source has said that memory comes. */
   readonly #open: (() => Promise<Kept>) | undefined;
   #kept: Kept | undefined;
@@ -76,6 +74,8 @@ export class PageReceiver {
   isCold = false;
   /** Pages were left for later: they come behind, over the same connection, from `rest` on. */
   isLate = false;
+  /** Told of each file of an image that is whole. */
+  onImage: ((name: string) => void) | undefined;
   readonly reader = new FrameReader();
   rest: Frame[] = [];
 
@@ -86,9 +86,7 @@ export class PageReceiver {
     mostBytes: number,
     onBase: (tree: string) => void = () => {},
     kept?: () => Promise<Kept>,
-    onImage: (name: string) => void = () => {},
   ) {
-    this.#onImage = onImage;
     this.#open = kept;
     this.#answers = new KeptAnswers({
       kept: () => this.#kept,
@@ -264,7 +262,7 @@ export class PageReceiver {
       await writeFile(map, file.came.pages, { mode: 0o600 });
     }
     if (file.base !== undefined) this.#onBase(file.base);
-    if (file.image !== undefined) this.#onImage(file.image);
+    if (file.image !== undefined) this.onImage?.(file.image);
   }
 }
 

@@ -51,6 +51,10 @@ export type SharedVolume = z.infer<typeof sharedVolume>;
 const podmanContainer = z.object({
   id: z.string().regex(/^[0-9a-f]{64}$/),
   runtime: z.enum(['runc', 'crun']),
+  /** What its record is held to, of one that comes: its name, and podman's directories. */
+  expected: z
+    .object({ name: z.string().max(128), graph: z.string().max(4096), run: z.string().max(4096) })
+    .optional(),
   /** The ports of its links, on this host's bridges, once they are known. */
   ports: z.array(z.string().max(15)).max(8).optional(),
   /** Of its links: frames with them are dropped here until it is restored. */

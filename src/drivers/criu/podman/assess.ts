@@ -4,7 +4,7 @@ import { isAbandonedCopy } from '../host/container-ownership.ts';
 import type { HostContext } from '../host/host-context.ts';
 import type { PodmanSpec } from '../spec.ts';
 import { ONLY_PRECOPY } from './runtime.ts';
-import { Podman, type PodmanNetwork } from './podman.ts';
+import { Podman, type PodmanInfo, type PodmanNetwork } from './podman.ts';
 
 /** Whether podman of this host can make a container of another host's record. Nothing is begun. */
 
@@ -40,39 +40,38 @@ export async function judgePodman(
     const error = godwitError('GODWIT_CAPABILITY', facts, { hint: 'Use --mode precopy.' });
     return [refusal('stream', error, 'destination')];
   }
-  const version = await versionOf(podman, signal);
-  if (!isRecent(version)) return [refusal('machine', tooOld(version, where), 'destination')];
-  const missing = await missingProgram(runc, spec, signal);
+  const info = await infoOf(podman, signal);
+  if (!isRecent(info)) return [refusal('machine', tooOld(info, where), 'destination')];
+  const [missing, images, containers, networks] = await Promise.all([
+    missingProgram(runc, spec, signal),
+    podman.images(signal),
+    podman.containers(signal),
+    podman.networks(signal),
+  ]);
   if (missing !== undefined) {
     const hint = `Install ${missing} on ${host}, or name its directory in \`drivers.criu.programs\`.`;
     return [refused(`the program ${missing}`, 'not installed', hint)];
   }
-  const [hasImage, roots, byId, byName, networks] = await Promise.all([
-    podman.exists('image', spec.image, signal),
-    podman.roots(signal),
-    podman.exists('container', spec.id, signal),
-    podman.exists('container', spec.name, signal),
-    Promise.all(spec.networks.map(({ name }) => podman.network(name, signal))),
-  ]);
   const found: NamedCheck[] = [];
-  if (!hasImage) {
+  if (!images.has(spec.image)) {
     const hint = `Bring the same image to ${host}: \`podman save ${spec.image} | ssh ${host} podman load\`.`;
     found.push(refused(`the image ${spec.imageName}`, `no image ${spec.image.slice(0, 12)}`, hint));
   }
-  if (roots.graph !== spec.graph || roots.run !== spec.run) {
-    const what = `podman keeps containers in ${roots.graph} and ${roots.run}`;
+  if (info.graph !== spec.graph || info.run !== spec.run) {
+    const what = `podman keeps containers in ${info.graph} and ${info.run}`;
     const hint = `Give ${host} the source's graphroot (${spec.graph}) and runroot (${spec.run}) in storage.conf.`;
     found.push(refused('the storage of podman', what, hint));
   }
   // A copy that a migration before this one left goes before the next one comes.
   const isOurs = isAbandonedCopy(records.readSync(guest), where);
-  if ((byId || byName) && !isOurs) {
+  if ((containers.has(spec.id) || containers.has(spec.name)) && !isOurs) {
     const hint = `podman of ${host} has a container ${spec.name}. Remove it with \`podman rm ${spec.name}\`, if it is not needed.`;
     const error = godwitError('GODWIT_NAME_IN_USE', { host, guest }, { hint });
     found.push(refusal('name', error, 'destination'));
   }
-  for (const [index, each] of spec.networks.entries()) {
-    const what = networkDiffers(each, networks[index]);
+  for (const each of spec.networks) {
+    const here = networks.find(({ name }) => name === each.name);
+    const what = networkDiffers(each, here);
     if (what === undefined) continue;
     const hint = `Create the network on ${host} as it is at the source (\`podman network create\`).`;
     const facts = { device: `the network ${each.name}`, guest, host, what };
@@ -81,42 +80,47 @@ export async function judgePodman(
   }
   if (found.length > 0) return found;
   return [
-    pass('images', `podman ${version} has the image ${spec.imageName} by its id`, 'destination'),
+    pass(
+      'images',
+      `podman ${info.version} has the image ${spec.imageName} by its id`,
+      'destination',
+    ),
     pass('network', `${spec.networks.length} networks of podman`, 'destination'),
-    ...untested(version, 'destination'),
+    ...untested(info, 'destination'),
   ];
 }
 
 export function tooOld(
-  version: string | undefined,
+  info: PodmanInfo | undefined,
   { host, guest }: Pick<Where, 'host' | 'guest'>,
 ): GodwitError {
-  const reason = version === undefined ? `${host} has no podman` : `${host} has podman ${version}`;
+  const reason =
+    info === undefined ? `${host} has no podman` : `${host} has podman ${info.version}`;
   const hint = `Install podman ${MIN_PODMAN} or later on ${host}, or name its directory in \`drivers.criu.programs\`.`;
   return godwitError('GODWIT_CAPABILITY', { what: `to move ${guest}`, reason }, { hint });
 }
 
 /** Undefined if there is no podman. */
-export async function versionOf(
-  podman: Pick<Podman, 'version'>,
+export async function infoOf(
+  podman: Pick<Podman, 'info'>,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<PodmanInfo | undefined> {
   try {
-    return await podman.version(signal);
+    return await podman.info(signal);
   } catch (error) {
     if (hasCode(error, 'GODWIT_HOST_LACKS')) return undefined;
     throw error;
   }
 }
 
-export function isRecent(version: string | undefined): version is string {
-  return Number.parseInt(version ?? '', 10) >= MIN_PODMAN;
+export function isRecent(info: PodmanInfo | undefined): info is PodmanInfo {
+  return Number.parseInt(info?.version ?? '', 10) >= MIN_PODMAN;
 }
 
-export function untested(version: string, side: 'source' | 'destination'): NamedCheck[] {
+export function untested({ version }: PodmanInfo, side: 'source' | 'destination'): NamedCheck[] {
   if (version.startsWith(`${TESTED}.`)) return [];
   const evidence = `podman ${version}; the tests run with ${TESTED}`;
-  return [warn('machine', evidence, `Rehearse the move first (--rehearse).`, side)];
+  return [warn('machine', evidence, 'Rehearse the move first (--rehearse).', side)];
 }
 
 /** The programs that a container needs where it is restored, and podman for its network; undefined if all are there. */

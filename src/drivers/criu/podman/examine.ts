@@ -19,8 +19,9 @@ import {
 import type { Obstacle } from '../obstacle.ts';
 import { handOverMs, type Listed } from '../runtimes/runc.ts';
 import type { ContainerSpec, PodmanSpec } from '../spec.ts';
-import { isRecent, tooOld, untested, versionOf } from './assess.ts';
+import { infoOf, isRecent, tooOld, untested } from './assess.ts';
 import { lossesOf, podmanObstacles, type PodmanFacts } from './facts.ts';
+import type { PodmanInfo, PodmanNetwork } from './podman.ts';
 import { ONLY_PRECOPY, type PodmanRuntime } from './runtime.ts';
 
 /** What a container of podman is, found out without touching it. */
@@ -39,16 +40,16 @@ export async function examinePodman(
   const { id: name, pid, rootfs } = listed;
   const { podman } = runc;
   const cgroup = (await cgroupOf(pid, prefix)) ?? '';
-  const version = await versionOf(podman, signal);
-  if (!isRecent(version)) throw tooOld(version, { host, guest: name });
-  const [facts, network, processes, root, versions, features, roots] = await Promise.all([
+  const info = await infoOf(podman, signal);
+  if (!isRecent(info)) throw tooOld(info, { host, guest: name });
+  const [facts, network, processes, root, versions, features, known] = await Promise.all([
     podman.inspect(runc.container.id, signal),
     networkOf(runc.run.bind(runc), pid, signal),
     processesIn(cgroup),
     rootOf(rootfs, mountsOf),
     runc.versions(signal),
     processorFeatures(),
-    podman.roots(signal),
+    podman.networks(signal),
   ]);
   const rootBytes = await bytesInTime(context, root.upper, signal);
   const [ofRoot] = treesOf(root, [], rootBytes);
@@ -60,20 +61,10 @@ export async function examinePodman(
     ...ofProcesses.filter((each) => !isStream(each)),
     ...(await limitsOf(context, ofRoot, none, processes, signal)),
   ];
-  const networks = await networksOf(podman, facts, signal);
+  const networks = networksOf(known, facts);
   const said = { ...versions, ...(await sizesOf(context, pid)) };
   const spec: ContainerSpec = {
-    podman: {
-      id: facts.Id,
-      name: facts.Name,
-      runtime: runc.container.runtime,
-      version,
-      image: facts.Image,
-      imageName: facts.ImageName,
-      networks: networks.map(({ isNat: _, ...each }) => each),
-      graph: roots.graph,
-      run: roots.run,
-    },
+    podman: podmanSpecOf(runc, facts, info, networks),
     nics: network.nics.map(({ nic }) => nic),
     layers: [],
     ...versions,
@@ -86,7 +77,7 @@ export async function examinePodman(
       await judgeState(name, host, cgroup, processes),
       await context.canary.check(host, 'source', signal),
       tracking(),
-      ...untested(version, 'source'),
+      ...untested(info, 'source'),
       ...losses(facts, networks),
     ],
     handsOverMs: handOverMs(memoryBytes),
@@ -101,24 +92,38 @@ export async function examinePodman(
   };
 }
 
+function podmanSpecOf(
+  { container }: PodmanRuntime,
+  facts: PodmanFacts,
+  { version, graph, run }: PodmanInfo,
+  networks: readonly FoundNetwork[],
+): PodmanSpec {
+  return {
+    id: facts.Id,
+    name: facts.Name,
+    runtime: container.runtime,
+    version,
+    image: facts.Image,
+    imageName: facts.ImageName,
+    networks: networks.map(({ isNat: _, ...each }) => each),
+    graph,
+    run,
+  };
+}
+
 type FoundNetwork = PodmanSpec['networks'][number] & {
   /** podman translates its addresses on the host. */
   readonly isNat: boolean;
 };
 
-async function networksOf(
-  podman: PodmanRuntime['podman'],
-  facts: PodmanFacts,
-  signal: AbortSignal,
-): Promise<FoundNetwork[]> {
+function networksOf(known: readonly PodmanNetwork[], facts: PodmanFacts): FoundNetwork[] {
   const names = Object.keys(facts.NetworkSettings.Networks ?? {});
-  const found = await Promise.all(names.map((name) => podman.network(name, signal)));
-  return found.flatMap((each): FoundNetwork[] => {
-    if (each === undefined) return [];
-    const { name, driver, subnets, options } = each;
-    const isNat = driver === 'bridge' && options?.['mode'] !== 'unmanaged';
-    return [{ name, driver, subnets: (subnets ?? []).map(({ subnet }) => subnet), isNat }];
-  });
+  return known
+    .filter(({ name }) => names.includes(name))
+    .map(({ name, driver, subnets, options }) => {
+      const isNat = driver === 'bridge' && options?.['mode'] !== 'unmanaged';
+      return { name, driver, subnets: (subnets ?? []).map(({ subnet }) => subnet), isNat };
+    });
 }
 
 function losses(facts: PodmanFacts, networks: readonly FoundNetwork[]): NamedCheck[] {

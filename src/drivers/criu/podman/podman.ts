@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { hasCode } from '../../../errors.ts';
 import type { CommandOptions } from '../command.ts';
 import type { Runc } from '../runtimes/runc.ts';
 import { factsIn, type PodmanFacts } from './facts.ts';
@@ -10,10 +9,7 @@ import { factsIn, type PodmanFacts } from './facts.ts';
 const ASK_MS = 20_000;
 const PACK_MS = 60_000;
 const REMOVE_MS = 60_000;
-/** The status of `podman ... exists` for what is not there. */
-const ABSENT = 1;
 
-const ENV = ['env', 'PODMAN_IGNORE_CGROUPSV1_WARNING=1'];
 const network = z.looseObject({
   name: z.string(),
   driver: z.string(),
@@ -22,6 +18,14 @@ const network = z.looseObject({
 });
 export type PodmanNetwork = z.infer<typeof network>;
 
+export interface PodmanInfo {
+  /** `5.8.6`. */
+  readonly version: string;
+  /** Where containers are kept, and what of them goes with the boot. */
+  readonly graph: string;
+  readonly run: string;
+}
+
 export class Podman {
   readonly #run: Runc['run'];
 
@@ -29,48 +33,38 @@ export class Podman {
     this.#run = run;
   }
 
-  #ask(args: readonly string[], options: Partial<CommandOptions> = {}): Promise<string> {
-    return this.#run([...ENV, 'podman', ...args], { deadlineMs: ASK_MS, ...options });
+  #ask(args: readonly string[], signal: AbortSignal): Promise<string> {
+    return this.#run(['podman', ...args], { deadlineMs: ASK_MS, signal });
   }
 
-  /** `5.8.6`. GODWIT_HOST_LACKS if there is no podman. */
-  async version(signal: AbortSignal): Promise<string> {
-    // `env` would hide that the program is missing.
-    const text = await this.#run(['podman', '--version'], { signal, deadlineMs: ASK_MS });
-    return /version (\S+)/.exec(text)?.[1] ?? 'unknown';
+  /** GODWIT_HOST_LACKS if there is no podman. */
+  async info(signal: AbortSignal): Promise<PodmanInfo> {
+    const format = '{{.Version.Version}}\n{{.Store.GraphRoot}}\n{{.Store.RunRoot}}';
+    const text = await this.#ask(['info', '--format', format], signal);
+    const [version = '', graph = '', run = ''] = text.trim().split('\n');
+    return { version, graph, run };
   }
 
   async inspect(id: string, signal: AbortSignal): Promise<PodmanFacts> {
-    return factsIn(await this.#ask(['container', 'inspect', id], { signal }));
+    return factsIn(await this.#ask(['container', 'inspect', id], signal));
   }
 
-  exists(what: 'container' | 'image', name: string, signal: AbortSignal): Promise<boolean> {
-    // Its status 1 says that it is absent.
-    const script = '"$@"; status=$?; [ "$status" -le 1 ] && echo "$status"';
-    const argv = ['sh', '-c', script, 'sh', ...ENV, 'podman', what, 'exists', name];
-    return this.#run(argv, { deadlineMs: ASK_MS, signal }).then(
-      (text) => Number(text.trim()) !== ABSENT,
-    );
+  /** The ids and the names of all containers, whatever their state. */
+  async containers(signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const format = '{{.ID}} {{.Names}}';
+    const text = await this.#ask(['ps', '--all', '--no-trunc', '--format', format], signal);
+    return new Set(text.split(/[\s,]+/).filter((each) => each !== ''));
   }
 
-  /** Undefined if there is no such network. */
-  async network(name: string, signal: AbortSignal): Promise<PodmanNetwork | undefined> {
-    try {
-      const text = await this.#ask(['network', 'inspect', name], { signal });
-      return z.array(network).parse(JSON.parse(text))[0];
-    } catch (error) {
-      if (hasCode(error, 'GODWIT_HYPERVISOR') && /network not found/.test(String(error))) {
-        return undefined;
-      }
-      throw error;
-    }
+  /** The ids of all images. */
+  async images(signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const text = await this.#ask(['images', '--all', '--no-trunc', '--quiet'], signal);
+    return new Set(text.split('\n').map((line) => line.trim().replace(/^sha256:/, '')));
   }
 
-  async roots(signal: AbortSignal): Promise<{ readonly graph: string; readonly run: string }> {
-    const format = '{{.Store.GraphRoot}}\n{{.Store.RunRoot}}';
-    const text = await this.#ask(['info', '--format', format], { signal });
-    const [graph = '', run = ''] = text.trim().split('\n');
-    return { graph, run };
+  async networks(signal: AbortSignal): Promise<PodmanNetwork[]> {
+    const text = await this.#ask(['network', 'ls', '--format', 'json'], signal);
+    return z.array(network).parse(JSON.parse(text));
   }
 
   /** Packs the record of a container that keeps running; `conf` names the stand-in for its runtime. */
@@ -97,12 +91,13 @@ export class Podman {
     deadlineMs: number,
     options: Partial<CommandOptions> = {},
   ): Promise<string> {
-    const argv = [...ENV, `CONTAINERS_CONF_OVERRIDE=${conf}`, 'podman', ...args];
+    const argv = ['env', `CONTAINERS_CONF_OVERRIDE=${conf}`, 'podman', ...args];
     return this.#run(argv, { ...options, deadlineMs });
   }
 
   /** Removes a container with its record, whatever state it is in. Repeatable. */
   async remove(id: string): Promise<void> {
-    await this.#ask(['rm', '--force', '--time', '0', '--ignore', id], { deadlineMs: REMOVE_MS });
+    const args = ['rm', '--force', '--time', '0', '--ignore', id];
+    await this.#run(['podman', ...args], { deadlineMs: REMOVE_MS });
   }
 }

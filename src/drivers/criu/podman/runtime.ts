@@ -21,6 +21,7 @@ import { fillBundle, readBundle, type Made } from './bundle.ts';
 import { dropFrames, passFrames } from './frame-filter.ts';
 import { openLease, untilWritten, type Lease } from './lease.ts';
 import { Podman } from './podman.ts';
+import { checkRecord } from './record.ts';
 import { conmonAbove, ended, isCallWith, isConmonBy, parentsOf, strangersTo } from './processes.ts';
 import {
   destinationScript,
@@ -197,6 +198,9 @@ export class PodmanRuntime extends Runc {
     await writeFile(standIn, script, { mode: 0o700 });
     await writeFile(conf, runtimeConf(runtime, standIn), { mode: 0o600 });
     const run = this.run.bind(this);
+    const { id, expected } = podman;
+    if (expected === undefined) throw new Error('nothing is known of the container that comes');
+    await checkRecord(run, archive, { id, ...expected });
     this.#lease = await openLease(run, lease);
     await dropFrames(run, token, podman.macs ?? []);
     signal.throwIfAborted();

@@ -1,0 +1,92 @@
+import { z } from 'zod';
+import type { Runc } from '../runtimes/runc.ts';
+
+/**
+ * podman makes what the record says, as root. A record that another host packed is held to what was assessed: the same
+ * container, with nothing of this host.
+ */
+
+const MAX_CHARS = 1024 ** 2;
+
+const named = z.looseObject({ id: z.string(), name: z.string() });
+
+const nothing = z
+  .union([z.array(z.unknown()).max(0), z.record(z.string(), z.array(z.unknown()).max(0).nullish())])
+  .nullish();
+
+const spec = z.looseObject({
+  hooks: nothing,
+  mounts: z
+    .array(
+      z.looseObject({
+        destination: z.string(),
+        type: z.string().nullish(),
+        source: z.string().nullish(),
+        options: z.array(z.string()).nullish(),
+      }),
+    )
+    .nullish(),
+  linux: z.looseObject({
+    devices: z.array(z.unknown()).max(0, 'devices').nullish(),
+    namespaces: z.array(z.looseObject({ type: z.string(), path: z.string().nullish() })),
+  }),
+});
+
+export interface Expected {
+  readonly id: string;
+  readonly name: string;
+  /** podman's own directories, which hold those of each container. */
+  readonly graph: string;
+  readonly run: string;
+}
+
+const OWN_KINDS = ['pid', 'ipc', 'uts', 'mount', 'network'];
+const MOUNTS = ['proc', 'sysfs', 'tmpfs', 'devpts', 'mqueue', 'cgroup'];
+
+/** Why podman is not to make that container here; undefined if it may. Pure. */
+export function whyNotRecord(
+  config: string,
+  dump: string,
+  { id, name, graph, run }: Expected,
+): string | undefined {
+  const own = named.safeParse(parsed(config));
+  if (!own.success || own.data.id !== id || own.data.name !== name)
+    return 'it is the record of another container';
+  const given = spec.safeParse(parsed(dump));
+  if (!given.success) return z.prettifyError(given.error).replaceAll('\n', ' ').slice(0, 300);
+  const { mounts, linux } = given.data;
+  const dirs = [graph, run].map((root) => `${root}/overlay-containers/${id}/userdata/`);
+  const foreign = (mounts ?? []).find(({ type, source, options }) => {
+    const isBind =
+      type === 'bind' || (options ?? []).some((each) => each === 'bind' || each === 'rbind');
+    if (!isBind) return !MOUNTS.includes(type ?? '');
+    const isPlain = source?.split('/').every((part) => part !== '..' && part !== '.') === true;
+    return !isPlain || !dirs.some((dir) => source?.startsWith(dir) === true);
+  });
+  if (foreign !== undefined) return `it mounts ${foreign.source} at ${foreign.destination}`;
+  const missing = OWN_KINDS.find((kind) => !linux.namespaces.some(({ type }) => type === kind));
+  if (missing !== undefined) return `it has no ${missing} namespace of its own`;
+  const shared = linux.namespaces.find(
+    ({ type, path }) => type !== 'network' && (path ?? '') !== '',
+  );
+  return shared === undefined ? undefined : `it shares the ${shared.type} namespace`;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return text.length > MAX_CHARS ? undefined : (JSON.parse(text) as unknown);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Throws for a record that podman is not to make a container of. */
+export async function checkRecord(
+  run: Runc['run'],
+  archive: string,
+  expected: Expected,
+): Promise<void> {
+  const read = (name: string): Promise<string> => run(['tar', '-xOf', archive, name]);
+  const why = whyNotRecord(await read('config.dump'), await read('spec.dump'), expected);
+  if (why !== undefined) throw new Error(`the record that the source packed is refused: ${why}`);
+}
