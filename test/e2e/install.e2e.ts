@@ -124,7 +124,7 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
     await does('dpkg --verify godwit');
     // The wire compresses with Node's own zstd, which it calls through a native module.
     const home = '/usr/lib/godwit/current';
-    const call = `require('${home}/node_modules/koffi').load(null).func('unsigned ZSTD_versionNumber()')()`;
+    const call = `require('${home}/node_modules/koffi').load(null).func('uint32_t ZSTD_versionNumber()')()`;
     assert.match(await does(`${home}/runtime/node -p "${call}"`), /^1\d{4}$/m);
   });
 

@@ -35,14 +35,13 @@ export const run: Run<typeof backupSpec> = async ({ args, flags, json }, context
   const file = path.resolve(
     args.file ?? `godwit-backup-${hostname()}-${madeAt.slice(0, 10)}.tar.gz`,
   );
-  if (fs.existsSync(file)) {
-    const hint = 'Name a new file: `godwit backup FILE`.';
-    throw godwitError('GODWIT_USAGE', { what: `${file} is there already` }, { hint });
-  }
+  checkTarget(file);
   // Beside the archive, where there is room for it.
   const scratch = fs.mkdtempSync(path.join(path.dirname(file), '.godwit-backup-'));
   try {
-    const manifest = await copyAll(plan, scratch, madeAt);
+    const manifest = await copyAll(plan, scratch, madeAt).catch((thrown: unknown) => {
+      throw unreadable(thrown) ?? thrown;
+    });
     await pack(scratch, file);
     const bytes = fs.statSync(file).size;
     const notes = [...plan.notes, ...ADVICE];
@@ -55,6 +54,26 @@ export const run: Run<typeof backupSpec> = async ({ args, flags, json }, context
     fs.rmSync(scratch, { recursive: true, force: true });
   }
 };
+
+/** GODWIT_USAGE if the archive cannot be written there. */
+function checkTarget(file: string): void {
+  const hint = 'Name a new file in a directory that you may write to: `godwit backup FILE`.';
+  const wrong = (what: string): Error => godwitError('GODWIT_USAGE', { what }, { hint });
+  if (fs.existsSync(file)) throw wrong(`${file} is there already`);
+  try {
+    fs.accessSync(path.dirname(file), fs.constants.W_OK);
+  } catch (cause) {
+    throw wrong(`${path.dirname(file)}: ${(cause as Error).message}`);
+  }
+}
+
+/** For another user than root. */
+function unreadable(thrown: unknown): Error | undefined {
+  const { code, path: file = 'a file' } = thrown as NodeJS.ErrnoException;
+  if (code !== 'EACCES' && code !== 'EPERM') return undefined;
+  const hint = 'Run it as root.';
+  return godwitError('GODWIT_CONFIG', { file, what: 'cannot be read by this user' }, { hint });
+}
 
 const ADVICE = [
   'It holds keys and passwords: keep it where only administrators can read it.',

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, type Dirent } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -162,7 +162,7 @@ function namesBelow(directory: string): string[] {
     at !== undefined && found.length < MAX_LISTED;
     at = waiting.shift()
   ) {
-    for (const entry of readdirSync(path.join(directory, at), { withFileTypes: true })) {
+    for (const entry of entriesOf(path.join(directory, at))) {
       const name = path.join(at, entry.name);
       found.push(name);
       if (entry.isDirectory()) waiting.push(name);
@@ -171,11 +171,27 @@ function namesBelow(directory: string): string[] {
   return found.slice(0, MAX_LISTED);
 }
 
+/** None of a directory that this user may not read, or that is gone meanwhile. */
+function entriesOf(directory: string): Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
 function secretsIn(directory: string): string[] {
-  if (!existsSync(directory)) return [];
   return namesBelow(directory)
     .filter((name) => SECRET_FILES.test(path.basename(name)))
     .map((name) => path.join(directory, name))
     .filter((file) => (lstatSync(file, { throwIfNoEntry: false })?.size ?? 0) <= MAX_SECRET_BYTES)
-    .map((file) => readFileSync(file, 'utf8'));
+    .map(textOf);
 }

@@ -96,6 +96,8 @@ test('a host comes back from one archive, without any record that may hold an ol
     'state',
   ]);
   assert.match((await godwit('backup', archive, '--config-dir', etc)).err, /is there already/);
+  const nowhere = await godwit('backup', `${archive}/x/y`, '--config-dir', etc);
+  assert.equal(nowhere.code, 2, nowhere.err);
   wipe(host);
   const { code, out, err } = await godwit('restore', archive);
   assert.equal(code, 0, err);

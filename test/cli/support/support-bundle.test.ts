@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
@@ -52,6 +52,20 @@ test('a bundle has the configuration and the files, and no secret of the host', 
   assert.match(out, /^versions /m);
   const again = await godwit(new FakeContext(), file, '--yes', '--config-dir', configDir);
   assert.match(again.err, /cannot be written/);
+});
+
+test('files that cannot be read do not keep the rest from the bundle', async (t) => {
+  const { configDir } = hostOf(t);
+  const file = path.join(configDir, 'agent.json');
+  const config = JSON.parse(readFileSync(file, 'utf8')) as { stateDir: string };
+  symlinkSync('/nowhere', path.join(config.stateDir, 'pki/old.key'));
+  writeFileSync(file, JSON.stringify({ ...config, caDir: path.join(configDir, 'none') }));
+  writeFileSync(path.join(configDir, 'relay.json'), '{');
+  const { code, out, err } = await godwit(new FakeContext(), '--show', '--config-dir', configDir);
+  assert.equal(code, 0, err);
+  assert.match(out, /relay\.json \(.+\)\nnot available: /);
+  assert.match(out, /pki\/old\.key$/m);
+  assert.equal(out.includes(SECRET), false);
 });
 
 test('nothing is written before the operator has agreed, who can read all of it first', async (t) => {
