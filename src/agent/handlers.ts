@@ -327,6 +327,8 @@ function diskMoveHandlers({
       log.info({ id: params.id, by: caller.name, ...answer }, 'cancel requested');
       return answer;
     },
+    diskMoveResolution: ({ params }) => diskMoves.resolution(params.id),
+    resolveDiskMove: ({ params, body, caller }) => diskMoves.resolve(params.id, body, caller.name),
   };
 }
 

@@ -279,7 +279,7 @@ export const runningErrors = {
   ),
   GODWIT_JOURNAL_DAMAGED: row(
     'the journal {file} is damaged at line {line}: {saw}',
-    'The migration is held, and nothing was changed. Restore the file from a copy, or set the record aside with `godwit resolve`: see docs/damaged-journal.md.',
+    'The move is held, and nothing was changed. Restore the file from a copy, or set the record aside with `godwit resolve`: see docs/damaged-journal.md.',
     false,
     7,
     409,

@@ -151,6 +151,8 @@ export interface DiskRelocator {
     signal: AbortSignal,
   ): Promise<void>;
   look(work: unknown, signal: AbortSignal): Promise<RelocationSight>;
+  /** Jobs on the guest's disks that are not over, of any program. */
+  countJobs(signal: AbortSignal): Promise<number>;
   /** What the guest writes goes to both images from here on; nothing where the hypervisor cannot. */
   setWriteBlocking(work: unknown, signal: AbortSignal): Promise<void>;
   /** Leads a copy that is ready to `pending`, and the guest's writes to it wait from there. */

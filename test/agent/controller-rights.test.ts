@@ -10,7 +10,7 @@ const RIGHTS = {
   anyone: ['hello', 'health', 'openapi', 'join'],
   // It reads what a viewer reads.
   reads:
-    'host hosts managedHosts occupancy guests guest guestLoad maintenanceMode hostEvents processors baseline trust cache leftovers standbys migrations migration progress events report resolution diskMoves diskMoveEvents'.split(
+    'host hosts managedHosts occupancy guests guest guestLoad maintenanceMode hostEvents processors baseline trust cache leftovers standbys migrations migration progress events report resolution diskMoves diskMoveEvents diskMoveResolution'.split(
       ' ',
     ),
   // It gives orders in somebody’s name: a migration is checked, planned, started and cancelled; what is kept of a guest for

@@ -13,15 +13,16 @@ import {
   replayMove,
   type DiskMoveEvent,
   type DiskMovePlan,
-  diskMoveRecord,
 } from '../../migration/disk-move.ts';
 import { type OpenedJournal, open } from '../../host/journal/journal.ts';
-import { syncDirectory, openJournalFile, readJournalBytes } from '../../system/journal-file.ts';
+import { syncDirectory, openJournalFile } from '../../system/journal-file.ts';
 import { hostBoot } from '../../system/processes/process.ts';
 import {
   diskMoveId,
   type DiskMoveProgress,
   type DiskMoveRequest,
+  type DiskMoveResolution,
+  type DiskMoveResolveRequest,
 } from '../../protocol/public/disk-move.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import { migrationOf, mustBeReadable, type Guests } from '../guests/guests.ts';
@@ -31,7 +32,13 @@ import type { MigrationStore } from './store.ts';
 import { Mutex } from '../../mutex.ts';
 import { DiskMove, type HeldRelocator } from '../../disks/move/move.ts';
 import { mustBeItsOwn, placeFor } from '../../disks/move/place.ts';
-import { LineReader } from '../../host/journal/journal-lines.ts';
+import {
+  hasPlan,
+  HeldDiskMoves,
+  MOVE_JOURNAL,
+  moveJournalFile,
+  writePlan,
+} from './held-disk-moves.ts';
 
 /** Ended moves that are kept to be asked about. */
 const KEPT = 200;
@@ -56,14 +63,23 @@ export class DiskMoves {
   readonly #dir: string;
   readonly #moves = new Map<string, DiskMove>();
   readonly #running = new Map<string, Promise<void>>();
-  readonly #held: HeldMove[] = [];
+  readonly #held: HeldDiskMoves;
   readonly #ending = new AbortController();
   readonly #mutex = new Mutex();
   #beforeSwitch: ((guest: string, signal: AbortSignal) => Promise<void>) | undefined;
 
   constructor(deps: DiskMovesDependencies) {
     this.#deps = deps;
-    this.#dir = path.join(deps.config.stateDir, 'disk-moves');
+    const { config, guests, log } = deps;
+    this.#dir = path.join(config.stateDir, 'disk-moves');
+    this.#held = new HeldDiskMoves({
+      stateDir: config.stateDir,
+      host: config.name,
+      log,
+      guests,
+      life: (handle) => lifeOfGuest(deps.drivers, handle),
+      hold: (handle, signal) => this.#hold(handle, signal),
+    });
     if (!existsSync(this.#dir)) return;
     for (const name of readdirSync(this.#dir).toSorted()) {
       if (diskMoveId.safeParse(name).success) this.#find(name);
@@ -86,13 +102,14 @@ export class DiskMoves {
     await Promise.all(this.#running.values());
   }
 
-  /** The move under way of a guest's disk, whichever. */
-  movingOf(guest: string): { readonly id: string; readonly device: string } | undefined {
+  /** The move under way of a guest's disk, whichever; `held` if its journal cannot be read, or one that may be of this guest. */
+  movingOf(guest: string): MovingDisk | undefined {
     for (const { state } of this.#moves.values()) {
       const { request, id } = state.plan;
       if (state.ended === undefined && request.guest === guest) return { id, device: request.disk };
     }
-    return this.#held.find((each) => each.guest === guest);
+    const held = this.#held.find(guest);
+    return held && { id: held.id, device: held.plan?.request.disk ?? 'unknown', held: held.error };
   }
 
   /** Checks what can be checked, and resolves to the id once it will be brought to an end. */
@@ -115,7 +132,7 @@ export class DiskMoves {
 
   /** In no order. */
   list(): DiskMoveProgress[] {
-    return [...this.#moves.values()].map((move) => move.progress());
+    return [...this.#held.list(), ...[...this.#moves.values()].map((move) => move.progress())];
   }
 
   /** Line after line until the move has ended. */
@@ -137,6 +154,7 @@ export class DiskMoves {
 
   /** Says at once what will happen. */
   async cancel(id: string): Promise<{ accepted: boolean; what: string }> {
+    if (this.#held.get(id) !== undefined) return this.#held.cancel(id);
     const move = this.#need(id);
     const { plan } = move.state;
     if (await move.cancel()) {
@@ -147,9 +165,33 @@ export class DiskMoves {
     return { accepted: false, what: `too late: ${where}` };
   }
 
+  /** A held move, as an operator who decides about it sees it. */
+  async resolution(id: string): Promise<DiskMoveResolution> {
+    this.#mustBeHeld(id);
+    return this.#held.show(id);
+  }
+
+  /** See `HeldDiskMoves.resolve`. */
+  async resolve(id: string, asked: DiskMoveResolveRequest, by: string): Promise<{ what: string }> {
+    this.#mustBeHeld(id);
+    return this.#held.resolve(id, asked, by);
+  }
+
+  #mustBeHeld(id: string): void {
+    const move = this.#moves.get(id);
+    if (move === undefined) return;
+    const { guest } = move.state.plan.request;
+    const reason = `its journal can be read, and it is ${move.progress().state}`;
+    const hint = `Follow it with \`godwit watch ${id}\`.`;
+    const facts = { id, guest, runAt: 'source|destination', reason };
+    throw godwitError('GODWIT_RESOLVE_REFUSED', facts, { hint });
+  }
+
   #need(id: string): DiskMove {
     const found = this.#moves.get(id);
     if (found !== undefined) return found;
+    const held = this.#held.get(id);
+    if (held !== undefined) throw held.error;
     throw godwitError('GODWIT_DISK_MOVE_UNKNOWN', { id, host: this.#deps.config.name });
   }
 
@@ -166,7 +208,7 @@ export class DiskMoves {
       if (state.ended !== undefined || request.guest !== guest || request.disk !== disk) continue;
       throw godwitError('GODWIT_DISK_MOVING', { guest, device: disk, id });
     }
-    const held = this.#held.find((each) => each.guest === guest && each.device === disk);
+    const held = this.#held.find(guest, disk);
     if (held !== undefined) throw held.error;
   }
 
@@ -220,29 +262,35 @@ export class DiskMoves {
     const { journal } = this.#open(plan.id);
     // It counts from here on: no migration of its guest may begin while its first record is written.
     const move = this.#made(plan.id, new DiskMove(beginMove(plan), { ...this.#common(), journal }));
-    await journal.append({ type: 'begun', plan }, 'sync').catch((thrown: unknown) => {
+    try {
+      await journal.append({ type: 'begun', plan }, 'sync');
+      writePlan(dir, plan);
+    } catch (thrown) {
       this.#moves.delete(plan.id);
+      await journal.close();
+      // The next agent would go on with a move that its caller takes for refused.
+      rmSync(dir, { recursive: true, force: true });
       throw thrown;
-    });
+    }
     return move;
   }
 
-  /** From its journal; one in which nothing had begun goes, and one whose journal is damaged is left as it is. */
+  /** From its journal. Nothing had begun without a record: it is removed. One whose journal is damaged is held. */
   #find(id: string): void {
+    const dir = path.join(this.#dir, id);
     let opened: OpenedJournal<DiskMoveEvent>;
     try {
       opened = this.#open(id);
     } catch (thrown) {
-      // Nobody knows where it stands; which disk it moves is in its first record.
-      const error = toGodwitError(thrown);
-      this.#deps.log.error({ id, error }, 'disk move held');
-      this.#held.push(...heldMoves(id, path.join(this.#dir, id), error));
+      this.#held.add(dir, toGodwitError(thrown));
       return;
     }
     const { journal, events } = opened;
     const state = replayMove(events);
     if (state === undefined) {
-      rmSync(path.join(this.#dir, id), { recursive: true, force: true });
+      void journal.close();
+      if (hasPlan(dir)) this.#held.add(dir, withoutRecords(dir));
+      else rmSync(dir, { recursive: true, force: true });
       return;
     }
     const move = this.#made(id, new DiskMove(state, { ...this.#common(), journal }));
@@ -310,34 +358,20 @@ export class DiskMoves {
   }
 }
 
-const KIND = { schema: diskMoveRecord, first: 'begun' } as const;
-
-/** A move of a disk whose journal cannot be read: nobody knows where it stands. */
-interface HeldMove {
+/** A disk move of a guest that is under way, or is held and may be of this guest. */
+export interface MovingDisk {
   readonly id: string;
-  readonly guest: string;
   readonly device: string;
-  readonly error: GodwitError;
+  readonly held?: GodwitError;
 }
 
 /** GODWIT_JOURNAL_DAMAGED, with the file as it was, where it is not as it was written. */
 function openMoveJournal(dir: string, clock: Clock): OpenedJournal<DiskMoveEvent> {
-  const file = fileIn(dir);
-  return open<DiskMoveEvent>(file, openJournalFile(file), KIND, clock);
+  const file = moveJournalFile(dir);
+  return open<DiskMoveEvent>(file, openJournalFile(file), MOVE_JOURNAL, clock);
 }
 
-/** The disk that a move with such a journal moves; none where its first record cannot be read either. */
-function heldMoves(id: string, dir: string, error: GodwitError): HeldMove[] {
-  try {
-    const [first] = new LineReader(KIND).take(readJournalBytes(fileIn(dir)));
-    if (first?.event.type !== 'begun') return [];
-    const { guest, disk: device } = first.event.plan.request;
-    return [{ id, guest, device, error }];
-  } catch {
-    return [];
-  }
-}
-
-function fileIn(dir: string): string {
-  return path.join(dir, 'journal.jsonl');
+function withoutRecords(dir: string): GodwitError {
+  const saw = 'it has no record, and the plan was written after its first one';
+  return godwitError('GODWIT_JOURNAL_DAMAGED', { file: moveJournalFile(dir), line: 1, saw });
 }

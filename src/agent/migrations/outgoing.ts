@@ -42,7 +42,7 @@ export interface OutgoingDependencies extends LinkRatesDependencies, KnownOfGues
   /** What plans said of this very migration shortly before. */
   readonly kept?: Pick<PredictionCache, 'take'>;
   readonly diskMoves?: {
-    movingOf(guest: string): { readonly id: string; readonly device: string } | undefined;
+    movingOf(guest: string): BusyFacts['diskMove'];
   };
 }
 

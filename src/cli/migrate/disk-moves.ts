@@ -96,8 +96,9 @@ export function moveLine(now: DiskMoveProgress): string {
   const numbers = `${percent} % of ${formatBytes(totalBytes)}, ${formatRate(rate)}`;
   const eta = etaMs === undefined ? '' : `, ETA ${formatDuration(etaMs)}`;
   const figures = state === 'copying' && totalBytes > 0 ? ` ${numbers}${eta}` : '';
+  const word = now.held === true ? 'held' : state;
   return printable(
-    `${disk} of ${guest}: ${state}${figures}${note === undefined ? '' : `; ${note}`}`,
+    `${disk} of ${guest}: ${word}${figures}${note === undefined ? '' : `; ${note}`}`,
   );
 }
 

@@ -1,12 +1,16 @@
 import { createInterface } from 'node:readline/promises';
 import { godwitError } from '../../errors.ts';
-import type { Resolution, RunAt } from '../../protocol/public/resolve.ts';
+import type { DiskMoveResolution } from '../../protocol/public/disk-move.ts';
+import type { RunAt } from '../../protocol/public/resolve.ts';
 import { isEnd } from '../../protocol/public/migration.ts';
 import { printJson, type Context } from '../context.ts';
 import { finalReport, printEnding } from './ending.ts';
+import type { AgentSet } from '../connection/agent-set.ts';
+import { findDiskMove, isDiskMove } from './disk-moves.ts';
 import { findMigration } from './fleet-migrations.ts';
 import { contextPainter, printView } from '../render/paint.ts';
 import { resolutionText } from '../../words/resolution.ts';
+import { printable } from '../../words/style.ts';
 import type { resolveSpec } from './specs.ts';
 import type { Run } from '../verb.ts';
 
@@ -22,6 +26,7 @@ type FinalReport = Parameters<typeof printEnding>[1];
 export const run: Run<typeof resolveSpec> = async (input, context) => {
   const fleet = await context.connect(input.connection);
   try {
+    if (isDiskMove(input.args.id)) return await resolveDiskMove(fleet, input, context);
     const { summary, endpoint } = await findMigration(fleet, input.args.id);
     const { id } = summary;
     const params = { id };
@@ -33,7 +38,8 @@ export const run: Run<typeof resolveSpec> = async (input, context) => {
       return undefined;
     }
     if (!input.json) printView(context, resolutionText(known, contextPainter(context)));
-    const confirm = input.flags.confirm ?? (await typedName(context, known, runAt));
+    const to = runAt === 'elsewhere' ? 'end its copy at the source' : `run it at the ${runAt}`;
+    const { confirm = await typedName(context, { id, name: known.guest, to }) } = input.flags;
     const iKnow = input.flags.yesIKnow === true;
     // What was shown above is answered for, and nothing that changes meanwhile.
     const { inDoubt } = known;
@@ -70,23 +76,66 @@ function printedExit(context: Context, report: FinalReport): number {
   return printEnding(silent, report, false);
 }
 
-/** A decision that can cost a guest is typed, not clicked through. */
-async function typedName(
+/** A held disk move: `source` is the old image, `destination` the new one. */
+async function resolveDiskMove(
+  fleet: AgentSet,
+  { args: { id }, flags, json }: Parameters<typeof run>[0],
   context: Context,
-  { guest, id }: Resolution,
-  runAt: RunAt,
-): Promise<string> {
+): Promise<undefined> {
+  const { api } = await findDiskMove(fleet, id);
+  const params = { id };
+  const known = await api.diskMoveResolution({ params }, { deadlineMs: LOOK_MS });
+  const { runAt } = flags;
+  if (!json) printView(context, heldMoveText(known));
+  else if (runAt === undefined) printJson(context, known);
+  if (runAt === undefined) return;
+  if (runAt === 'elsewhere') {
+    const what = 'a disk move stays on its host: --run-at elsewhere does not apply to it';
+    throw godwitError('GODWIT_USAGE', { what }, { hint: 'Choose source or destination.' });
+  }
+  const image = runAt === 'source' ? 'old' : 'new';
+  const to = `answer that its disk is the ${image} image`;
+  const { confirm = await typedName(context, { id, name: known.confirm, to }) } = flags;
+  const body = { runAt, confirm, iKnow: flags.yesIKnow === true };
+  const answer = await api.resolveDiskMove({ params, body }, { deadlineMs: LOOK_MS });
+  if (json) printJson(context, { id, ...answer });
+  else context.out.write(`${printable(answer.what)}\n`);
+}
+
+function heldMoveText(known: DiskMoveResolution): string {
+  const { id, host, guest, disk, from, to, error, answers } = known;
+  const subject = guest === undefined ? 'an unknown disk' : `${disk ?? 'a disk'} of ${guest}`;
+  const lines = [
+    `${id}: a move of ${subject} on ${host} is held`,
+    `  ${error.message}`,
+    ...(from === undefined ? [] : [`  old image (source): ${from}`]),
+    ...(to === undefined ? [] : [`  new image (destination): ${to}`]),
+    ...answers.map(({ runAt, verdict, why }) => `--run-at ${runAt}: ${verdict}; ${why}`),
+  ];
+  return `${lines.map((line) => printable(line)).join('\n')}\n`;
+}
+
+interface Confirmation {
+  readonly id: string;
+  readonly name: string;
+  /** The consequence of the answer. */
+  readonly to: string;
+}
+
+/** A decision that can cost a guest is typed, not clicked through. */
+async function typedName(context: Context, { id, name, to }: Confirmation): Promise<string> {
   if (!process.stdin.isTTY || !context.err.isTerminal) {
     throw godwitError(
       'GODWIT_USAGE',
       { what: `to resolve ${id} the guest's name has to be typed, and this is no terminal` },
-      { hint: `Say it with --confirm ${guest}.` },
+      { hint: `Say it with --confirm ${name}.` },
     );
   }
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    const to = runAt === 'elsewhere' ? 'end its copy at the source' : `run it at the ${runAt}`;
-    return (await lines.question(`Type the guest's name to ${to}: `)).trim();
+    return (
+      await lines.question(`Type ${name === id ? 'the id' : "the guest's name"} to ${to}: `)
+    ).trim();
   } finally {
     lines.close();
   }

@@ -1,14 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
+import type { z } from 'zod';
 import { godwitError, type GodwitError } from '../../errors.ts';
 import { whatIsWrong } from '../../protocol/errors.ts';
 import { moverRequest, type MoverRequest } from '../../protocol/mover/request.ts';
 import { writeWhole } from '../../system/files/whole-file.ts';
 
 /**
- * `request.json` of a migration: the request as JSON, then a CRC-32 of it in the field `sum`. Earlier builds write no
- * checksum and pass this one by. A request without a checksum is accepted.
+ * `request.json` of a migration or `plan.json` of a disk move: the object as JSON, then a CRC-32 of it in the field `sum`.
+ * Earlier builds write no checksum and ignore this one. A request without a checksum is accepted.
  */
 const SUM = /^,"sum":"([0-9a-f]{8})"\}\n?$/;
 /** `,"sum":"89abcdef"}` and the end of the line. */
@@ -20,13 +21,28 @@ export function requestFile(dir: string): string {
 
 /** Written whole or not at all; synced when this returns. */
 export function writeRequest(dir: string, request: MoverRequest): void {
-  const body = JSON.stringify(request).slice(0, -1);
-  writeWhole(requestFile(dir), `${body},"sum":"${sumOf(body)}"}\n`);
+  writeSummed(requestFile(dir), request);
 }
 
 /** Undefined if there is no such file. GODWIT_REQUEST_DAMAGED if it is not as it was written, or is of a newer build. */
 export function readRequest(dir: string): MoverRequest | undefined {
-  const file = requestFile(dir);
+  return readSummed(requestFile(dir), moverRequest);
+}
+
+/** Written whole or not at all; synced when this returns. */
+export function writeSummed(file: string, given: object): void {
+  const body = JSON.stringify(given).slice(0, -1);
+  writeWhole(file, `${body},"sum":"${sumOf(body)}"}\n`);
+}
+
+/**
+ * Undefined if there is no such file. GODWIT_REQUEST_DAMAGED if it is not as it was written, is of a newer build, or has another
+ * id than its directory.
+ */
+export function readSummed<T extends { readonly id: string }>(
+  file: string,
+  schema: z.ZodType<T>,
+): T | undefined {
   if (!existsSync(file)) return undefined;
   const text = readText(file);
   const end = text.slice(-SUM_CHARACTERS);
@@ -34,9 +50,9 @@ export function readRequest(dir: string): MoverRequest | undefined {
   if (sum !== undefined && sumOf(text.slice(0, -SUM_CHARACTERS)) !== sum) {
     throw damaged(file, 'its checksum does not match its content');
   }
-  const parsed = moverRequest.safeParse(jsonIn(file, text));
+  const parsed = schema.safeParse(jsonIn(file, text));
   if (!parsed.success) throw damaged(file, whatIsWrong(parsed.error));
-  if (parsed.data.id === path.basename(dir)) return parsed.data;
+  if (parsed.data.id === path.basename(path.dirname(file))) return parsed.data;
   throw damaged(file, `it is the request of ${parsed.data.id}`);
 }
 

@@ -1,4 +1,4 @@
-import { godwitError } from '../../errors.ts';
+import { godwitError, type GodwitError } from '../../errors.ts';
 import { haltHint, haltedWords, type Halt } from '../guest-changes/run-states.ts';
 import type { CapabilityFacts } from './capabilities.ts';
 import { passes, refuses, type Finding } from './finding.ts';
@@ -52,7 +52,10 @@ export function judgeGuest(facts: GuestFacts): Finding[] {
 /** What Godwit does with a guest already. */
 export interface BusyFacts {
   readonly guest: string;
-  readonly diskMove?: { readonly id: string; readonly device: string } | undefined;
+  /** `held`: why its journal cannot be read. */
+  readonly diskMove?:
+    | { readonly id: string; readonly device: string; readonly held?: GodwitError }
+    | undefined;
   readonly migration?:
     | { readonly id: string; readonly to: string; readonly phase: Phase }
     | undefined;
@@ -61,7 +64,8 @@ export interface BusyFacts {
 /** Whether Godwit already moves the guest, or a disk of it. */
 export function judgeBusy({ guest, diskMove, migration }: BusyFacts): Finding[] {
   if (diskMove !== undefined) {
-    return [refuses(godwitError('GODWIT_DISK_MOVING', { guest, ...diskMove }))];
+    const { held, id, device } = diskMove;
+    return [refuses(held ?? godwitError('GODWIT_DISK_MOVING', { guest, id, device }))];
   }
   if (migration !== undefined) {
     return [refuses(godwitError('GODWIT_GUEST_BUSY', { guest, ...migration }))];

@@ -1,11 +1,20 @@
 import { z } from 'zod';
-import { diskMoveId, diskMoveProgress, diskMoveRequest } from './disk-move.ts';
+import {
+  diskMoveId,
+  diskMoveProgress,
+  diskMoveRequest,
+  diskMoveResolution,
+  diskMoveResolveRequest,
+} from './disk-move.ts';
 import { shortText } from '../names.ts';
 import { cursor, MAX_PER_PAGE, pageQuery } from './page.ts';
 import { LARGE_BYTES, REPORT_BYTES, route } from '../route.ts';
-import { TAKING_HOLD } from '../route-errors.ts';
+import type { ErrorCode } from '../../errors.ts';
+import { LOOKING, TAKING_HOLD } from '../route-errors.ts';
 
 const byId = z.object({ id: diskMoveId });
+/** Its journal cannot be read, so it is held. */
+const HELD = ['GODWIT_JOURNAL_DAMAGED', 'GODWIT_REQUEST_DAMAGED'] as const satisfies ErrorCode[];
 
 /** Moving a guest's disk to another place of its host. */
 export const diskMoveRoutes = {
@@ -52,7 +61,7 @@ export const diskMoveRoutes = {
     params: byId,
     response: diskMoveProgress,
     stream: true,
-    errors: ['GODWIT_DISK_MOVE_UNKNOWN'],
+    errors: ['GODWIT_DISK_MOVE_UNKNOWN', 'GODWIT_JOURNAL', ...HELD],
   }),
   cancelDiskMove: route({
     method: 'POST',
@@ -61,6 +70,32 @@ export const diskMoveRoutes = {
     access: 'orders',
     params: byId,
     response: z.object({ accepted: z.boolean(), what: shortText }),
-    errors: ['GODWIT_DISK_MOVE_UNKNOWN', 'GODWIT_JOURNAL'],
+    errors: ['GODWIT_DISK_MOVE_UNKNOWN', 'GODWIT_JOURNAL', ...LOOKING, ...HELD],
+  }),
+  diskMoveResolution: route({
+    method: 'GET',
+    path: '/v1/moves/:id/resolution',
+    summary: 'A disk move whose journal cannot be read, and what its hypervisor reports',
+    access: 'viewer',
+    params: byId,
+    response: diskMoveResolution,
+    errors: ['GODWIT_DISK_MOVE_UNKNOWN', 'GODWIT_RESOLVE_REFUSED', ...LOOKING],
+  }),
+  resolveDiskMove: route({
+    method: 'POST',
+    path: '/v1/moves/:id/resolve',
+    summary:
+      'An operator answers which image a guest uses, and sets the record of its disk move aside',
+    access: 'operator',
+    params: byId,
+    body: diskMoveResolveRequest,
+    response: z.object({ what: shortText }),
+    errors: [
+      'GODWIT_DISK_MOVE_UNKNOWN',
+      'GODWIT_RESOLVE_REFUSED',
+      'GODWIT_RESOLVE_UNPROVED',
+      'GODWIT_USAGE',
+      ...LOOKING,
+    ],
   }),
 };

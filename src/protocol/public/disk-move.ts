@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { serialError } from '../errors.ts';
 import { bytes, guestName, hostName, moment, ms, shortText } from '../names.ts';
+import { runAtSide } from './resolve.ts';
 
 /** A running guest's disk that is moved to another place of its own host. */
 
@@ -60,5 +61,40 @@ export const diskMoveProgress = z.object({
   /** The old image, where it was not removed. */
   kept: file.optional(),
   error: serialError.optional(),
+  /** Its journal cannot be read, as `error` reports: its stage is unknown, `state` stands for it, and nothing is done for it. */
+  held: z.boolean().optional(),
 });
 export type DiskMoveProgress = z.infer<typeof diskMoveProgress>;
+
+/** What an operator may answer to a held disk move: the guest's disk is the old image (`source`) or the new one. */
+export const diskMoveAnswer = z.object({
+  runAt: runAtSide,
+  /** `waits`: refused until the hypervisor has no job of it, or can be asked. */
+  verdict: z.enum(['safe', 'risky', 'waits', 'wrong']),
+  why: shortText,
+});
+export type DiskMoveAnswer = z.infer<typeof diskMoveAnswer>;
+
+export const diskMoveResolution = z.object({
+  id: diskMoveId,
+  host: hostName,
+  /** Absent if no file of the move can be read: any disk of the host may be the one. */
+  guest: guestName.optional(),
+  disk: z.string().max(256).optional(),
+  from: file.optional(),
+  to: file.optional(),
+  /** Why its journal cannot be read. */
+  error: serialError,
+  /** What an operator types: the guest's name, or the id if no file names the guest. */
+  confirm: z.string().max(128),
+  answers: z.array(diskMoveAnswer).max(2),
+});
+export type DiskMoveResolution = z.infer<typeof diskMoveResolution>;
+
+export const diskMoveResolveRequest = z.object({
+  runAt: runAtSide,
+  confirm: z.string().max(128),
+  /** The operator has looked at the disk; needed unless the hypervisor reports which image it uses. */
+  iKnow: z.boolean().default(false),
+});
+export type DiskMoveResolveRequest = z.infer<typeof diskMoveResolveRequest>;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
-import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { DiskMoves, type DiskMovesDependencies } from '../../../src/agent/migrations/disk-moves.ts';
@@ -16,6 +16,7 @@ import {
   isMoveEnd,
   type DiskMoveProgress,
   type DiskMoveRequest,
+  type DiskMoveResolveRequest,
 } from '../../../src/protocol/public/disk-move.ts';
 import { guest, listingDriver } from '../samples.ts';
 import { PretendedHost } from '../../disks/move/pretended.ts';
@@ -61,7 +62,10 @@ describe('the moves of disks on a host', () => {
       clock: systemClock,
       log: silentLog,
       drivers: [driver],
-      guests: { need: async () => found } as unknown as Guests,
+      guests: {
+        need: async () => found,
+        listed: async () => ({ found: [found], silent: [] }),
+      } as unknown as Guests,
       store: new MigrationStore(stateDir, 'a', systemClock),
     };
     return new DiskMoves(deps);
@@ -165,6 +169,145 @@ describe('the moves of disks on a host', () => {
     await assert.rejects(moves.begin(asked()), { code: 'GODWIT_JOURNAL_DAMAGED' });
     assert.equal(moves.movingOf('db1')?.id, id);
     assert.deepEqual(await readFile(file), bytes);
+  });
+
+  const files = (id: string) => {
+    const dir = path.join(host.directory, 'state', 'disk-moves', id);
+    return { journal: path.join(dir, 'journal.jsonl'), plan: path.join(dir, 'plan.json') };
+  };
+  async function flip(file: string): Promise<void> {
+    const bytes = await readFile(file);
+    bytes[60] = (bytes[60] ?? 0) ^ 4;
+    await writeFile(file, bytes);
+  }
+  /** The next agent, after the files of a move were harmed. */
+  async function after(harm: () => Promise<void>): Promise<void> {
+    await moves.close();
+    await harm();
+    moves = agent();
+    moves.start();
+  }
+  const damaged = { code: 'GODWIT_JOURNAL_DAMAGED' };
+  const answer = (change: Partial<DiskMoveResolveRequest> = {}): DiskMoveResolveRequest => ({
+    runAt: 'destination',
+    confirm: 'db1',
+    iKnow: false,
+    ...change,
+  });
+  const refused = (message: RegExp) => ({ code: 'GODWIT_RESOLVE_REFUSED', message });
+
+  for (const [what, harm] of [
+    ['damaged', flip],
+    ['emptied', (file: string) => writeFile(file, '')],
+    ['removed', (file: string) => rm(file)],
+  ] as const) {
+    test(`a move whose first record is ${what} holds the guest and the disk of its plan`, async () => {
+      const id = await moves.begin(asked());
+      await ended(id);
+      await after(() => harm(files(id).journal));
+      assert.equal(moves.movingOf('db1')?.held?.code, damaged.code);
+      assert.equal(moves.movingOf('web1'), undefined);
+      await assert.rejects(moves.begin(asked()), damaged);
+      const [listed] = moves.list();
+      const { guest: name, held, error } = listed ?? {};
+      assert.deepEqual([name, held, error?.code], ['db1', true, damaged.code]);
+      await assert.rejects(moves.events(id, AbortSignal.timeout(1000)).next(), damaged);
+    });
+  }
+
+  test('a move whose plan and first record are damaged holds every guest of the host', async () => {
+    const id = await moves.begin(asked());
+    await ended(id);
+    await after(async () => {
+      await flip(files(id).journal);
+      await flip(files(id).plan);
+    });
+    assert.equal(moves.movingOf('db1')?.id, id);
+    assert.equal(moves.movingOf('web1')?.id, id);
+    await assert.rejects(moves.begin(asked({ guest: 'web1' })), damaged);
+    // No hypervisor copies a disk: the operator's word sets the record aside.
+    const known = await moves.resolution(id);
+    assert.deepEqual([known.guest, known.confirm], [undefined, id]);
+    await assert.rejects(moves.resolve(id, answer({ confirm: id }), 'ann'), {
+      code: 'GODWIT_RESOLVE_UNPROVED',
+    });
+    await moves.resolve(id, answer({ confirm: id, iKnow: true }), 'ann');
+    assert.equal(moves.movingOf('web1'), undefined);
+  });
+
+  test('a move of an earlier build, without a plan file, is held by its first record', async () => {
+    const id = await moves.begin(asked());
+    await ended(id);
+    await after(async () => {
+      await rm(files(id).plan);
+      await appendFile(files(id).journal, '{"v":1,"seq":99}\n');
+    });
+    assert.equal(moves.movingOf('db1')?.device, 'disk0');
+    assert.equal(moves.movingOf('web1'), undefined);
+  });
+
+  test('a held move is resolved by the image that the hypervisor reports', async () => {
+    const id = await moves.begin(asked());
+    await ended(id);
+    await after(() => flip(files(id).journal));
+    const { answers } = await moves.resolution(id);
+    assert.deepEqual(
+      answers.map(({ verdict }) => verdict),
+      ['wrong', 'safe'],
+    );
+    await assert.rejects(
+      moves.resolve(id, answer({ runAt: 'source', iKnow: true }), 'ann'),
+      refused(/uses the new image/),
+    );
+    await assert.rejects(moves.resolve(id, answer({ confirm: 'web1' }), 'ann'), {
+      code: 'GODWIT_USAGE',
+    });
+    const { what } = await moves.resolve(id, answer(), 'ann');
+    assert.ok(what.includes(host.to) && what.includes('disk-moves-set-aside'), what);
+    const kept = path.join(host.directory, 'state', 'disk-moves-set-aside', id);
+    assert.ok((await readdir(kept)).includes('journal.jsonl'));
+    assert.deepEqual([moves.movingOf('db1'), moves.list()], [undefined, []]);
+    await assert.rejects(moves.resolution(id), { code: 'GODWIT_DISK_MOVE_UNKNOWN' });
+  });
+
+  test('a held move is not resolved while the hypervisor copies; a cancel calls the copying off', async () => {
+    const id = await moves.begin(asked());
+    silent = true;
+    await moves.close();
+    silent = false;
+    // As if the agent had been killed while the hypervisor copied.
+    mkdirSync(path.dirname(host.to), { recursive: true });
+    await writeFile(host.to, '');
+    await host.relocator().begin({}, host.to, undefined, AbortSignal.timeout(1000));
+    await after(() => flip(files(id).journal));
+    const order = answer({ runAt: 'source', iKnow: true });
+    await assert.rejects(moves.resolve(id, order, 'ann'), refused(/has the job of the move/));
+    await after(() => flip(files(id).plan));
+    const nameless = { ...order, confirm: id };
+    await assert.rejects(moves.resolve(id, nameless, 'ann'), refused(/disk is copied: db1/));
+    await assert.rejects(moves.cancel(id), damaged);
+    await after(() => flip(files(id).plan));
+    assert.equal((await moves.cancel(id)).accepted, true);
+    const { what } = await moves.resolve(id, answer({ runAt: 'source' }), 'ann');
+    assert.ok(what.startsWith(`disk0 of db1 is ${host.from}`), what);
+  });
+
+  test('a held move waits for a hypervisor that gives no answer', async () => {
+    const id = await moves.begin(asked());
+    await ended(id);
+    await after(() => flip(files(id).journal));
+    silent = true;
+    await assert.rejects(
+      moves.resolve(id, answer({ iKnow: true }), 'ann'),
+      refused(/gives no answer, and may still copy/),
+    );
+  });
+
+  test('a move whose journal can be read is not resolved', async () => {
+    const id = await moves.begin(asked());
+    await ended(id);
+    await assert.rejects(moves.resolve(id, answer(), 'ann'), refused(/its journal can be read/));
+    await assert.rejects(moves.resolution(id), refused(/it is done/));
   });
 
   test('are refused twice for a disk, for a disk that is not there and for one that cannot', async () => {

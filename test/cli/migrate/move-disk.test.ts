@@ -3,7 +3,10 @@ import { describe, test } from 'node:test';
 import type { AgentApi } from '../../../src/cli/connection/agent-set.ts';
 import { JSON_SHAPES } from '../../../tools/docs/json-shapes.ts';
 import { godwitError } from '../../../src/errors.ts';
-import type { DiskMoveProgress } from '../../../src/protocol/public/disk-move.ts';
+import type {
+  DiskMoveProgress,
+  DiskMoveResolution,
+} from '../../../src/protocol/public/disk-move.ts';
 import { endpoint, FakeContext, godwit } from '../fake.ts';
 
 const ID = 'd-0123456789ab';
@@ -137,5 +140,46 @@ describe('godwit move-disk', () => {
     assert.match(context.out.text, /goes on with its old image/);
     assert.equal(await godwit(context, 'cancel d-99999999'), 3);
     assert.match(context.err.text, /no disk move d-99999999/);
+  });
+});
+
+describe('godwit resolve of a held disk move', () => {
+  const known: DiskMoveResolution = {
+    id: ID,
+    host: 'a',
+    guest: 'db1',
+    disk: 'disk0',
+    from: '/srv/slow/disk0.raw',
+    to: '/srv/fast/disk0.raw',
+    error: godwitError('GODWIT_JOURNAL_DAMAGED', { file: 'j', line: 1, saw: 'x' }).toJSON(),
+    confirm: 'db1',
+    answers: [
+      { runAt: 'source', verdict: 'wrong', why: 'its hypervisor uses the new image' },
+      { runAt: 'destination', verdict: 'safe', why: 'its hypervisor uses the new image' },
+    ],
+  };
+
+  test("resolve shows the hypervisor's report, and orders nothing without --run-at", async () => {
+    const context = agent([], { diskMoveResolution: async () => known });
+    assert.equal(await godwit(context, `resolve ${ID}`), 0);
+    assert.match(context.out.text, /a move of disk0 of db1 on a is held\n.*damaged at line 1/);
+    assert.match(context.out.text, /new image \(destination\): \/srv\/fast\/disk0\.raw/);
+    assert.match(context.out.text, /--run-at destination: safe; its hypervisor uses the new image/);
+  });
+
+  test("resolve sends the operator's answer with the confirmed name", async () => {
+    const asked: unknown[] = [];
+    const context = agent([], {
+      diskMoveResolution: async () => known,
+      resolveDiskMove: async ({ body }) => {
+        asked.push(body);
+        return { what: 'the record was set aside' };
+      },
+    });
+    assert.equal(await godwit(context, `resolve ${ID} --run-at destination --confirm db1`), 0);
+    assert.deepEqual(asked, [{ runAt: 'destination', confirm: 'db1', iKnow: false }]);
+    assert.match(context.out.text, /the record was set aside\n$/);
+    assert.equal(await godwit(context, `resolve ${ID} --run-at elsewhere --confirm db1`), 2);
+    assert.equal(asked.length, 1);
   });
 });

@@ -234,6 +234,7 @@ export class PretendedHost {
       ],
       begin: (_work, file) => step(() => this.#begin(file)),
       look: () => step(() => this.#look()),
+      countJobs: () => step(() => (['none', 'ended', 'failed'].includes(this.#job) ? 0 : 1)),
       setWriteBlocking: () => step(() => {}),
       complete: () =>
         step(() => {

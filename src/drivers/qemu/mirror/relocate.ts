@@ -107,6 +107,11 @@ export class QemuRelocator implements DiskRelocator {
     return this.#look(readWork(given), signal);
   }
 
+  async countJobs(signal: AbortSignal): Promise<number> {
+    const jobs = await this.#client.query('query-block-jobs', {}, blockJobs, signal);
+    return jobs.filter(({ status }) => status !== 'concluded').length;
+  }
+
   async setWriteBlocking(given: unknown, signal: AbortSignal): Promise<void> {
     const { node: id } = readWork(given).spec;
     const change = { id, type: 'mirror', 'copy-mode': 'write-blocking' };
