@@ -39,7 +39,7 @@ const cacheConfig = z.strictObject({
   secretFile: path.optional(),
 });
 
-/** Hours by this host's clock and time zone, and what each migration that leaves may send in them, bytes/s. */
+/** Hours by this host's clock and time zone, and the rate in bytes/s that each outgoing migration may use in them. */
 const cappedHours = z.strictObject({
   hours: z
     .string()
@@ -157,7 +157,7 @@ export const agentConfig = z.strictObject({
   /** Where this host is not all of its machine (its agent runs in a container): the processors that it has. */
   processor: z
     .strictObject({
-      /** A directory of cgroup v2: what it used is what this host used, and what waited in it is what waited here. */
+      /** A directory of cgroup v2: its usage and its waiting times count as the host's. */
       cgroup: path.refine(isAbsolute, 'expected an absolute path'),
       /** Default: those of the cgroup's cpu.max; where that has no bound, all of the machine's. */
       cores: z.number().int().min(1).max(4096).optional(),
@@ -165,7 +165,7 @@ export const agentConfig = z.strictObject({
     .optional(),
   /** What this host keeps of guests' memory, so that the wire need not send it again. */
   cache: cacheConfig.prefault({}),
-  /** The wire: how much of this host it may take, and what is known of its links. */
+  /** The wire: the share of this host that it may use, and the known properties of its links. */
   wire: z
     .strictObject({
       /** Processors that compress; default: all but one. */
@@ -227,7 +227,7 @@ export function loadAgentConfig(file: string): AgentConfig {
 
 const files = new WeakMap<object, SettingsText>();
 
-/** The file from which a configuration was read, to be looked at again for what may change; undefined for none. */
+/** The file of a configuration, to be read again for the settings that may change; undefined if there is none. */
 export function configFileOf(config: Pick<AgentConfig, 'name'>): string | undefined {
   return files.get(config)?.file;
 }

@@ -157,7 +157,7 @@ function ofStateDir({ address, stateDir }: AgentConfig): ConfigProblem[] {
   return [{ what, hint, isFatal: false }];
 }
 
-/** Every path that the configuration names leads to what it should. */
+/** Problems with the paths in the configuration: each must lead to a file or directory of the right kind. */
 function ofPaths(config: AgentConfig): ConfigProblem[] {
   const { caDir, storage, hooks, fencing, cache, processor } = config;
   const directories: [string, string | undefined][] = [

@@ -39,7 +39,7 @@ export interface Context {
   onInterrupt(listener: (signal: InterruptSignal) => void): () => void;
   /** Reads a line that a person types; undefined where nobody is at a terminal, and once `signal` is aborted. */
   readonly readLine?: ((signal: AbortSignal) => Promise<string | undefined>) | undefined;
-  /** Asks for what the terminal does not show: a password. */
+  /** Asks for a password, which the terminal does not show. */
   readonly hiddenLine?:
     | ((question: string, signal: AbortSignal) => Promise<string | undefined>)
     | undefined;

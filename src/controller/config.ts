@@ -33,7 +33,7 @@ const postgres = z.strictObject({
 const webConfig = z.strictObject({
   /** host:port on which it listens. */
   address,
-  /** PEM of its certificate with what leads to its root, and of its key. Default: the controller's own. */
+  /** PEM files of its certificate chain and its key. Default: the controller's certificate and key. */
   certFile: filePath.optional(),
   keyFile: filePath.optional(),
   /** https://HOST[:PORT] by which browsers reach it, where that is another than the one that they say. */
@@ -120,7 +120,7 @@ export const controllerConfig = z.strictObject({
   /** What standing policies rest on. */
   policies: z
     .strictObject({
-      /** How long one look at what guests use is, and how often a policy looks, ms. */
+      /** Length of one look at the load of guests, and interval between the looks of a policy, ms. */
       lookMs: z.number().int().min(SHORTEST_LOOK_MS).max(LOOK_MS).default(LOOK_MS),
     })
     .prefault({}),
@@ -224,8 +224,8 @@ export function controllerPkiDir({
 }
 
 /**
- * `--database sqlite:PATH` in the place of what the file says. GODWIT_USAGE for anything else: every user of a host can
- * read command lines, so nothing that leads to a server with a password stands in one.
+ * Replaces the database of the file with `--database sqlite:PATH`. Throws GODWIT_USAGE for anything else: every user of a
+ * host can read command lines, so the address and password of a server must not be in one.
  */
 export function withDatabase(
   config: ControllerConfig,
@@ -244,7 +244,7 @@ export function withDatabase(
   throw godwitError('GODWIT_USAGE', { what }, { hint });
 }
 
-/** Where it keeps what outlives it. */
+/** Place of the persistent data. */
 export function databaseOf(config: ControllerConfig): NonNullable<ControllerConfig['database']> {
   return config.database ?? { sqlite: path.join(config.stateDir, 'controller.db') };
 }

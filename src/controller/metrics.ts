@@ -26,9 +26,8 @@ export interface MetricsDependencies {
 }
 
 /**
- * What Prometheus reads. Migrations are counted by the controller that wrote down their end, so that the sum over all
- * controllers counts each end once; they begin at 0 with the process. All controllers report the same of what the
- * database holds.
+ * Metrics for Prometheus. The controller that stored the end of a migration counts it, so that the sum over all controllers
+ * counts each end once; the counts begin at 0 with the process. Values from the database are the same at all controllers.
  */
 export class Metrics {
   readonly #registry = new Registry();

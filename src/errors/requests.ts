@@ -1,6 +1,6 @@
 import { row } from './row.ts';
 
-/** Errors of what was asked: usage, configuration, names, rights. */
+/** Errors of requests: usage, configuration, names, rights. */
 export const askedErrors = {
   // What the user typed or configured
   GODWIT_USAGE: row('{what}', 'See `godwit help`.', false, 2, 400),

@@ -38,7 +38,7 @@ const DURATION_UNITS = new Map<string, number>([
 const NUMBER_AND_UNIT = /^(\d{1,15}(?:\.\d{1,9})?)\s*([a-z]*)(\/s|ps)?$/i;
 const MAX_TEXT = 40;
 
-/** `512M`, `1GiB`, `4096` -> bytes, a whole number. Throws GODWIT_USAGE with what is accepted. */
+/** `512M`, `1GiB`, `4096` -> bytes, a whole number. Throws GODWIT_USAGE with the accepted forms. */
 export function parseBytes(text: string): number {
   const refuse = refusal('a size', text, '512M, 1GiB, 1500MB or a number of bytes');
   const parts = split(text);

@@ -21,7 +21,7 @@ import { renderPairs, renderTable, type Look } from './table.ts';
 
 type Section = readonly [title: string, text: string];
 
-/** A plan for the terminal: every check, what it rests on, what it comes to, and what to do. */
+/** A plan for the terminal: every check, the measurements, the predicted cost, and the next steps. */
 export function planText(answer: PlanAnswer, look: Look): string {
   const { paint } = look;
   const plan = sectionsText(look, [
@@ -223,7 +223,7 @@ function steeredLines({ steering }: Prediction): string[] {
   });
 }
 
-/** What was predicted of a migration, and what it came to; why nothing was, where that is known. */
+/** Prediction and result of a migration; without a prediction, the reason if it is known. */
 export function besideText(report: Report, look: Look): string {
   const [head, ...rows] = besideRows(report);
   const { unpredicted, prediction, to } = report;

@@ -17,7 +17,7 @@ export interface Axes {
   readonly below: readonly string[];
 }
 
-/** A drawing with its title, units on the left and what the other axis is below. */
+/** A drawing with its title, the units on the left and the name of the other axis below. */
 export function chart({ title, top, show, below }: Axes, drawn: readonly Markup[]): Markup {
   const lines = TICKS.map((share) => {
     const y = round((1 - share) * HEIGHT);
@@ -89,8 +89,8 @@ export function phasesChart(report: Report): Markup {
 }
 
 /**
- * By round: what was sent in it and what remained after it; what the link took and what the guest made dirty; where it was
- * slowed down, how much. Decisions are marks.
+ * Chart of the rounds: bytes sent and bytes remaining, rate of the link and dirty rate, and the throttle if the guest was
+ * slowed down. Decisions are marks.
  */
 export function roundsChart(report: Report): Markup {
   const rounds = thin(report.roundList);

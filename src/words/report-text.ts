@@ -12,7 +12,7 @@ import { wirePairs } from './wire.ts';
 
 const ROUNDS_SHOWN = 24;
 
-/** A report for the terminal: what happened, the measurements, and what they came from. */
+/** A report for the terminal: the events, the measurements, and their sources. */
 export function reportText(report: Report, look: Look): string {
   const { paint } = look;
   const sections: [string, string][] = [

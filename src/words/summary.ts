@@ -70,7 +70,7 @@ function balloonWords({ balloon }: Report): [string, string][] {
   return [['taken by its balloon', `${formatBytes(takenBytes)} for the move; ${left}`]];
 }
 
-/** In a line: how much was seen from outside, and what is in doubt. */
+/** One line: the number of outside checks, and the doubtful ones. */
 function verifiedWords({ verified = [] }: Report): [string, string][] {
   if (verified.length === 0) return [];
   const made = verified.filter(({ notTried }) => notTried !== true);
@@ -188,7 +188,7 @@ function standstills({ postcopyStalledMs, postcopyStalls = 1 }: Report): [string
   return [['post-copy was stalled', `${formatDuration(postcopyStalledMs)}, ${times}`]];
 }
 
-/** The end of `godwit migrate`: one line of what happened, then the measurements. */
+/** The end of `godwit migrate`: one line with the outcome, then the measurements. */
 export function summaryText(report: Report, paint: Painter): string {
   const name = paint.bold(printable(report.guest));
   return `${printableCell(headline(report, name, paint))}\n${renderPairs(measures(report), paint)}`;

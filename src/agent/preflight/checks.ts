@@ -91,7 +91,10 @@ export class Checks {
     return checks;
   }
 
-  /** Every check of a cold move to that host, which keeps from then on what starts the guest there; throws the first refusal. */
+  /**
+   * Makes every check of a cold move to that host and throws the first refusal. Afterwards, that host keeps the data that
+   * starts the guest there.
+   */
   async standby(
     request: MigrationRequest,
     signal: AbortSignal,
@@ -105,7 +108,7 @@ export class Checks {
     return checks;
   }
 
-  /** The checks of one destination, and what the guest was measured to be meanwhile. */
+  /** The checks of one destination, and the measurements of the guest that were taken meanwhile. */
   async examination(request: MigrationRequest, signal: AbortSignal): Promise<Examination> {
     const [first] = await this.#examine(request, [request.to], { measure: true }, signal);
     if (first === undefined) throw godwitError('GODWIT_INTERNAL', { what: 'no destination' });

@@ -68,7 +68,7 @@ export const pkiRenewSpec = spec({
   summary:
     'renew the certificate of a person or a controller, with a new key, at the agent that holds the CA',
   details:
-    'For operators, viewers and controllers. Hosts renew their own certificates; a relay needs a new one from ' +
+    'Meant for operators, viewers and controllers. Hosts renew their own certificates; a relay needs a new one from ' +
     "`godwit pki issue`. Does nothing before half of the certificate's lifetime is over. The old certificate stays " +
     'valid until its end: revoke its serial number if its key may be stolen.',
   flags: {

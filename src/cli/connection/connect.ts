@@ -27,8 +27,8 @@ interface Candidate {
 /**
  * The agents to speak to, the first of these that is there: --agent, --lab or --host, --manager, --controller, --context,
  * GODWIT_CONTROLLER, GODWIT_AGENT, GODWIT_LAB, the context in use, this host's own agent, the lab called `lab`, the only lab
- * that is up. A controller passes on what its hosts and managers are asked. An own agent that does not answer is an error,
- * so that nobody works on a lab's guests who meant this host's.
+ * that is up. A controller forwards requests to its hosts and managers. It is an error if this host's agent does not answer:
+ * otherwise an operator could change a lab's guests by mistake.
  * Throws GODWIT_USAGE, GODWIT_LAB_UNKNOWN, GODWIT_HOST_UNKNOWN, GODWIT_CONFIG or GODWIT_UNREACHABLE.
  */
 export async function connect(
@@ -62,7 +62,7 @@ export async function connect(
   return { ...fleet, reach };
 }
 
-/** A context that names a controller and an agent or a lab, too, means those for what agents do. */
+/** A context may name a controller and also an agent or a lab; verbs that an agent serves then use the agent or the lab. */
 function hasNearer(flags: ConnectionFlags, env: Env): boolean {
   if (flags.controller !== undefined) return false;
   if (flags.context === undefined && env['GODWIT_CONTROLLER']) return false;

@@ -35,7 +35,7 @@ export function newRequestId(): string {
   return `r-${randomBytes(6).toString('hex')}`;
 }
 
-/** What would be done, in the order in which it begins, and what stays. */
+/** The planned moves, in the order of their start, and the guests that stay. */
 export function planText(plan: FleetRequestPlan, look: Look): string {
   const { steps, parallel, seconds, stays, waiting, late, blind, line, fromHistory = [] } = plan;
   const { maintenanceMode } = plan;
@@ -90,7 +90,7 @@ const WAYS = {
   cold: 'cold',
 } as const;
 
-/** Of an evacuation over one line: how each guest goes, and what it sends. */
+/** Table of an evacuation over one line: the mode of each guest and the bytes that it sends. */
 function lineTable(steps: Steps, look: Look): string {
   const rows = steps.map(({ guest, from, to, seconds, how, bytes, startsInSeconds = 0 }) => [
     guest,
@@ -127,7 +127,7 @@ export function requestText({ id, ask, phase, words, queue, stays, moved }: Flee
   ].join('');
 }
 
-/** Exit code for what a request came to. */
+/** Exit code for the outcome of a request. */
 export function exitOfRequest(phase: FleetRequestPhase): number {
   if (phase === 'left') return ERRORS.GODWIT_STEP_FAILED.exit;
   return phase === 'cancelled' ? ERRORS.GODWIT_CANCELLED.exit : 0;

@@ -119,7 +119,7 @@ function historyIn(folder: string): History {
   }
 }
 
-/** One of the two that say what guests used. */
+/** Reads the load of the guests from one of two files. */
 function loadIn(
   folder: string,
   read: (name: string) => string,

@@ -154,7 +154,7 @@ export const SETTINGS = {
     group: 'Memory',
     choices: ['auto', 'native', 'wire'],
     summary:
-      'the data path of memory. native: from QEMU to QEMU; wire: through the movers, which send only data that the other host lacks (for thin links); auto: the path with the shortest predicted time, or one that sends less and takes at most a tenth longer',
+      'the data path of memory. native: from QEMU to QEMU. wire: through the movers, which send only data that the other host lacks (for thin links). auto: the path with the shortest predicted time, or one that sends less and takes at most a tenth longer',
     preset: 'native',
   },
   transport: {
@@ -195,7 +195,7 @@ export const SETTINGS = {
     value: 'device',
     repeatable: true,
     summary:
-      'unplug this device before the memory moves (a PCI or USB device of the host, by its id); the guest runs without it on the destination, and gets it back if it stays. May be repeated. Same as the label godwit/unplug',
+      'unplug this device (a PCI or USB device of the host, by its id) before the memory moves. The guest runs without it on the destination, and gets it back if it stays. May be repeated. Same as the label godwit/unplug',
   },
   plug: {
     kind: 'text',

@@ -4,7 +4,7 @@ import type { agentConfig } from '../../config.ts';
 import { defined } from '../../protocol/defined.ts';
 import { splitAddress } from '../../protocol/names.ts';
 
-/** A host's first configuration, with what each of its lines is for. Pure. */
+/** A host's first configuration, with the purpose of each line. Pure. */
 
 /** What a configuration is made from. */
 export interface Place {
@@ -81,7 +81,7 @@ export function explanationFile(config: string): string {
   return path.join(path.dirname(config), 'agent.json.txt');
 }
 
-/** A name for a host from what the machine is called; undefined where nothing of it can be one. */
+/** A host name for Godwit, made from the hostname of the machine; undefined if no part of it is valid. */
 export function nameFrom(hostname: string): string | undefined {
   const [label = ''] = hostname.toLowerCase().split('.', 1);
   const name = label

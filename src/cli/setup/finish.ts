@@ -42,7 +42,7 @@ export interface Done {
   readonly isFirst: boolean;
 }
 
-/** Says what was done, what this host lacks, and what to type next. */
+/** Prints the completed steps, the missing programs and devices, and the next commands. */
 export async function printDone(done: Done, context: Context, json: boolean): Promise<void> {
   const { name, address, config, created } = done;
   const checks = [...done.findings, ...(await checksOf(done, context))];
@@ -82,7 +82,7 @@ export function hasUnit(name: string): boolean {
   return isThere && existsSync('/run/systemd/system');
 }
 
-/** Commands with what each is for. */
+/** Commands, each with its purpose. */
 function nextSteps({ config, stateDir, isFirst, address }: Done): [string, string][] {
   const isUsual = config === OWN_PLACES.config;
   const underSystemd = isUsual && hasUnit(UNIT);

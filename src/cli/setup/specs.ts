@@ -83,7 +83,7 @@ export const initSpec = spec({
 
 export const inviteSpec = spec({
   name: 'invite',
-  summary: 'print the token with which a host or a controller joins',
+  summary: 'print a token that lets a host or a controller join',
   details:
     'Run it on the host that holds the CA. The printed `godwit join` asks for the token, and gives the new host its ' +
     'certificate, the CA and a place on the list of every host. With --controller, the printed ' +
@@ -247,8 +247,8 @@ export const completionSpec = spec({
   name: 'completion',
   summary: 'print the completion script for a shell',
   details:
-    'For bash: add `source <(godwit completion bash)` to ~/.bashrc. ' +
-    'For zsh: add `source <(godwit completion zsh)` to ~/.zshrc, after compinit.',
+    'Bash: add `source <(godwit completion bash)` to ~/.bashrc. ' +
+    'Zsh: add `source <(godwit completion zsh)` to ~/.zshrc, after compinit.',
   args: {
     shell: { kind: 'choice', choices: ['bash', 'zsh'], summary: 'the shell' },
   },

@@ -33,7 +33,7 @@ export interface BackupPlan {
   readonly notes: readonly string[];
 }
 
-/** Of a host's agent, what stays true when time passes: who belongs to the fleet, and what operators noted of guests. */
+/** Files of an agent that stay valid for long: the members of the fleet, and the labels of guests. */
 const AGENT_FILES = [FLEET_FILE, 'guest-labels.json', 'guest-labels.log'];
 const CONTROLLER_FILES = [FLEET_FILE, 'manager-keys.json'];
 /** The name of the database in the archive. */

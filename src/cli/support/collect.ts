@@ -15,7 +15,7 @@ import { judge } from '../doctor/judge.ts';
 import { doctorText } from '../render/findings.ts';
 import type { BundlePart } from './bundle.ts';
 
-/** Reads the parts of a support bundle on this host. Changes nothing, and names what cannot be read. */
+/** Reads the parts of a support bundle on this host. Changes nothing, and lists the unreadable parts. */
 
 const UNITS = ['godwit-agent', 'godwit-controller', 'godwit-relay'];
 const MAX_LOG_LINES = 4000;

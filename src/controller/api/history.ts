@@ -79,7 +79,7 @@ interface Reading extends HistoryApi {
   readonly migrations: Migrations;
 }
 
-/** As it stands, with what is known of one that goes on. */
+/** A stored migration, with the live facts if it is open. */
 function reported({ history }: Reading, row: ListedMigration): FleetMigration {
   return {
     ...reportedRow(row, row),

@@ -78,7 +78,7 @@ function followedState<T extends HostColumns>(
   return { ...row, state: 'unfollowed', since: Math.min(since, nowMs) };
 }
 
-/** By the marks of the requests that drain hosts, what people noted, and what their hardware says. */
+/** Marks of a host: from requests that drain it, notes of people, and reports of its hardware. */
 interface Marks {
   readonly draining_for: string | null;
   readonly draining_since: number | null;

@@ -25,7 +25,7 @@ export interface AgentsDependencies extends AgentClientsDependencies {
   readonly clock: Clock;
 }
 
-/** Orders to the agents of the fleet, over mTLS. What cannot be asked is silent: nobody knows what became of it. */
+/** Orders to the agents of the fleet, over mTLS. An agent that cannot be asked is silent: the state of its moves is unknown. */
 export class Agents implements AgentCalls {
   readonly #clients: AgentClients;
   readonly modes: ModeCalls;

@@ -163,7 +163,7 @@ export class Carrier {
     return new Map(all);
   }
 
-  /** Decides again, on what the requests of this controller promised before: of decisions made at once only one would stand. */
+  /** Decides again with the earlier promises of this controller's requests: of two decisions at once, only one could be stored. */
   async #promise(answers: Answers): Promise<Round | Decided> {
     const view = await this.#view();
     if (view === undefined) return 'lost';
@@ -257,7 +257,7 @@ export class Carrier {
       const change = { ...decided, version, moves, ...admission };
       const written = await this.#deps.store.commit(this.#claim, change);
       if (written === 'stale') return 'lost';
-      // The answers are kept, and judged again by what is so now.
+      // The answers are kept, and judged again by the present state.
       if (written === 'changed') return 'again';
       // Moves to it begin in the next round.
       if (output.opens !== undefined)

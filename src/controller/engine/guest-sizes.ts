@@ -153,7 +153,7 @@ export class AskedSizes implements GuestSizes {
     }
   }
 
-  /** Keeps the size that its host answers with, and what it has measured of the line. */
+  /** Stores the size in its host's answer, and the host's measurements of the line. */
   async #plan(next: SizedGuest, asked: Asked): Promise<PlanAnswer | 'busy' | undefined> {
     const api = this.#deps.clients.at(next.from);
     if (api === undefined) return undefined;

@@ -20,8 +20,8 @@ export const askedAbout = ({ recovers, from, to }: Move): string =>
   recovers === undefined ? from : to;
 
 /**
- * Looks at moves. Where there are many, those that are asked for together at one host are one question, and what its
- * answer leaves out is asked for alone. Where there are few, each is: a mover that hangs then holds up no other.
+ * Looks at moves. If there are many, one question asks a host for all of its moves, and separate questions follow for moves
+ * that its answer leaves out. If there are few, each has a separate question: a mover that hangs then delays no other move.
  */
 export class HostLooks {
   readonly #deps: HostLooksDependencies;

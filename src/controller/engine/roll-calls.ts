@@ -90,7 +90,7 @@ async function runProgram(
   return promiseOf(answer.words);
 }
 
-/** Its last line, where that is a JSON object, says what will be another once the host is back. */
+/** Reads the last line of the program: a JSON object lists the facts that will differ once the host is back. */
 function promiseOf(line: string): Heard {
   if (!line.startsWith('{')) return { of: 'program', ok: true, promised: {} };
   try {

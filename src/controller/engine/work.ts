@@ -72,7 +72,7 @@ export function workOn(deps: WorkDependencies): Work {
   });
   const [policies, proposals] = [new Policies(store), new Proposals(store)];
   const newPolicyId = (): string => randomBytes(8).toString('hex');
-  // A look of its own: whoever asks for a request right after it must not be answered with what a policy saw.
+  // Policies have a separate look: a request that arrives right afterwards must not be answered from an older look.
   const seen = new StoredFleet(store, () => clock.monotonicMs(), config.siteLinks);
   const setsPower = config.power !== undefined;
   const { lookMs } = config.policies;

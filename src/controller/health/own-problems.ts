@@ -73,7 +73,7 @@ function certificateProblems(
 ): OwnProblem[] {
   if (untilMs === undefined || untilMs - nowMs >= CERTIFICATE_LOW_MS) return [];
   const hint =
-    'Issue a new certificate for the controller, as it was issued the first time (docs/operating.md).';
+    'Issue a new certificate for the controller, as it was issued the first time (docs/certificates.md).';
   const about = 'certificate';
   if (untilMs <= nowMs) {
     const words = `the certificate of the controller expired ${agoWords(nowMs - untilMs)}: no host accepts it`;

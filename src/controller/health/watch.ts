@@ -22,7 +22,7 @@ export interface HealthWatchDependencies {
   readonly log: Log;
   readonly policy: ControllerConfig['health'];
   readonly held: () => Held;
-  /** Hosts that are followed here and answer, each with what its hardware said last. */
+  /** Hosts that this controller follows and that answer, each with the last report of its hardware. */
   readonly hosts: () => readonly {
     readonly name: string;
     readonly health: HostHealth | undefined;
@@ -32,8 +32,8 @@ export interface HealthWatchDependencies {
 const LOOK_MS = 10_000;
 
 /**
- * Watches the hosts that are followed here: which are ill, by what their hardware says or a person noted, and what the
- * policy makes of that. A host that is silent is not judged.
+ * Watches the hosts that this controller follows. A host is ill if its hardware reports it or a person noted it; the health
+ * policy decides on the consequences. A silent host is not judged.
  */
 export class HealthWatch {
   readonly #deps: HealthWatchDependencies;

@@ -38,7 +38,7 @@ const SILENT_AT_ONCE = 4;
 const SOURCE_FIRST_MS = 60_000;
 const AGAIN_MS = 5000;
 const PRUNE_MS = 3_600_000;
-/** Sooner, once this part of what is kept is new. */
+/** Pruning runs earlier once the new rows are this part of the bound. */
 const SOON = 1 / 10;
 
 /** A host that is followed: nobody waits for it but itself. */

@@ -27,7 +27,7 @@ export interface RecorderDependencies {
 
 export type Side = MigrationSummary['side'];
 
-/** A look at what one host reports about one side of its migrations. */
+/** A look at one host's reports about one side of its migrations. */
 export interface Look {
   readonly host: string;
   readonly side: Side;
@@ -71,8 +71,8 @@ export class Recorder {
   }
 
   /**
-   * Reads the list back to what is written already. The oldest is written first: whatever interrupts it, there is no gap
-   * behind what is written, and the next look goes on from there.
+   * Reads the list back to the newest stored entry. The oldest new entry is written first: an interruption then leaves no
+   * gap, and the next look continues from there.
    */
   async record(look: Look): Promise<void> {
     const { host, side } = look;

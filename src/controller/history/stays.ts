@@ -5,9 +5,8 @@ import { defined } from '../../protocol/defined.ts';
 const MAX_TRIES = 1000;
 
 /**
- * Where a guest was, newest first: its stays between the migrations that took it elsewhere, each with what was tried
- * meanwhile. `migrations`: of that guest, oldest first, without those that are open. `at`: hosts that say now that they
- * have it.
+ * The hosts of a guest, newest first: its stays between successful migrations, each with the attempts meanwhile.
+ * `migrations`: the ended migrations of that guest, oldest first. `at`: the hosts that report the guest now.
  */
 export function staysOf(migrations: readonly FleetMigration[], at: readonly string[]): GuestStay[] {
   const stays: Mutable[] = [];

@@ -52,7 +52,7 @@ function withoutGuests({ guests: _guests, ...load }: HostLoad): FleetHost['load'
 /** Of hosts that claim one guest, as the API reports them. */
 const MAX_CLAIMS = 64;
 
-/** A guest with what its host's state makes of it. `claimed`: hosts that claim to run it, if there are several. `load`: what it uses now. */
+/** A guest under its host's state. `claimed`: hosts that claim to run it, if there are several. `load`: its present load. */
 export function guestOfRow(
   { row, others: reports }: MergedRow<GuestRow>,
   host: { readonly state: HostState; readonly since: number },

@@ -43,7 +43,7 @@ export interface UpdateOutput {
   readonly beyond: number;
 }
 
-/** What became of a policy’s proposals by what it would do now. Pure. */
+/** Updates a policy's proposals with its present decision. Pure. */
 export function updateProposals(input: UpdateInput): UpdateOutput {
   const { nowMs, lookMs, policy, proposals, drafted, run, ids } = input;
   const expiresAtMs = nowMs + EXPIRES_LOOKS * lookMs;
@@ -185,7 +185,7 @@ export interface Standing {
   readonly loads: Loads;
 }
 
-/** An accepted proposal by how its requests stand, and an ended one with what it brought. */
+/** Closes an accepted proposal once its requests have ended, and adds the benefit to a closed one. */
 export function followed(proposal: Proposal, standing: Standing): Proposal {
   const { nowMs, requests, moves, loads } = standing;
   if (proposal.state === 'accepted') {
@@ -263,9 +263,9 @@ const MEASURED_MS = 3_600_000;
 const MIN_LOOKS = 6;
 
 /**
- * What the moves of a proposal brought in the hour after they ended: what its guests and all else on the source would
- * have used together, beyond what the source has. Demand that went unserved is reckoned, not seen, so this is an upper
- * bound of what was saved. Undefined where the hosts were not watched for long enough.
+ * Benefit of a proposal in the hour after its moves ended: the load that its guests and all else on the source would have
+ * had together, beyond the capacity of the source. Unserved demand is calculated, not measured, so the result is an upper
+ * bound. Undefined if the hosts were not watched for long enough.
  */
 function realised(proposal: Proposal, endedAtMs: number, loads: Loads): Benefit | undefined {
   const { lookMs } = loads;

@@ -40,7 +40,7 @@ export interface LookDependencies {
   readonly newId: () => string;
   /** Whether hosts without guests are put to sleep here, where a policy is automatic. */
   readonly setsPower: boolean;
-  /** How long one look at what guests use is. */
+  /** Length of one look at the load of guests. */
   readonly lookMs: number;
 }
 

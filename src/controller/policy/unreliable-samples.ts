@@ -71,7 +71,7 @@ interface Running {
   readonly host: string;
 }
 
-/** Guests of which a policy would have to know what they use. */
+/** Guests that a policy could move only if their load is known. */
 function running(world: World): Running[] {
   return [...world.guests.values()].flatMap((facts): Running[] => {
     const [home] = homesOf(facts);

@@ -29,8 +29,8 @@ export interface PowerNow {
 const ANSWERS: ReadonlySet<string> = new Set<HostState>(['up', 'untrusted', 'incompatible']);
 
 /**
- * How a host is reported by what was done with its power: `asleep` from when it was put to sleep until it is heard of,
- * whichever controller follows it. One that does not wake in its time is silent, and the reason says so. Pure.
+ * Reports a host by the state of its power: `asleep` from the moment it was put to sleep until it answers, whichever
+ * controller follows it. A host that does not wake in its time is silent, and the reason reports that. Pure.
  */
 export function withPower<T extends Standing>(
   name: string,

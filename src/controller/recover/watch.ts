@@ -61,10 +61,10 @@ export interface RecoverWatchDependencies {
 }
 
 /**
- * Has other hosts keep what starts the guests with the label godwit/recover, as long as their host lives; and requests their
- * recovery, if the policy says so, once a host is silent for long. It proves nothing: the host that starts a guest does.
+ * Copies the start data of guests with the label godwit/recover to other hosts while their host lives. Requests their
+ * recovery, if the policy allows it, once a host is silent for long. It proves nothing: the host that starts a guest does.
  *
- * The two have loops of their own, and no loop waits for the answer of a host: a host may take as long as it likes.
+ * Each task has a separate loop, and no loop waits for the answer of a host: a host may take as long as it likes.
  */
 export class RecoverWatch {
   readonly #deps: RecoverWatchDependencies;

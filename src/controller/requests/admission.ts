@@ -38,8 +38,8 @@ interface Obstacle {
 }
 
 /**
- * Which moves may begin now, in this order, and what each other one waits for. What it lets begin is counted at once, so
- * that no room is promised twice.
+ * Decides which moves may begin now, in this order, and gives each other move the reason for its wait. Each admitted move is
+ * counted at once, so that no room is promised twice.
  */
 export function admit(
   entries: readonly Entry[],

@@ -31,7 +31,7 @@ export interface Begun {
 /** Plans again where the plan has no place for a guest, or its place cannot be had any more; not more often than this. */
 export const REPLAN_MS = 5000;
 
-/** The moves that begin now, and what each other guest waits for. */
+/** The moves that begin now, and the reason for the wait of each other guest. */
 export function begin(
   standing: Standing,
   { epoch, ids }: { readonly epoch: number; readonly ids: readonly string[] },
@@ -124,7 +124,7 @@ function newMove(
   };
 }
 
-/** The request with a plan for what is left; the one that it has, as long as that is of use. */
+/** The request with a plan for its remaining moves; the present plan stays as long as it is usable. */
 function withPlan({ request, left, open, world }: Standing): FleetRequest {
   const placed = new Map(request.order.map((each) => [each.guest, each.to]));
   const readyAt = (guest: string): number => ownOf(request.tries, guest)?.notBeforeMs ?? 0;

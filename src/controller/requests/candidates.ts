@@ -25,7 +25,7 @@ export interface Left {
   readonly stays: readonly Stay[];
   /** Guests that nothing can be planned for now. */
   readonly waiting: readonly Waiting[];
-  /** Hosts of which nobody knows what is on them. */
+  /** Hosts whose guests are unknown. */
   readonly blind: readonly string[];
 }
 
@@ -84,7 +84,7 @@ export function leftOf(request: FleetRequest, open: readonly Move[], world: Worl
   return { candidates, stays, waiting: [...waiting, ...coming], blind: blindHosts(aim, world) };
 }
 
-/** The same of hosts that are dead: nobody hears of them, and what they said last counts. */
+/** The same for dead hosts: they do not answer, so their last report counts. */
 function leftOfDead(
   request: FleetRequest,
   { moving, aim, world }: { moving: ReadonlySet<string>; aim: Aim; world: World },

@@ -128,7 +128,7 @@ export interface Other {
   readonly waiting: number;
 }
 
-/** Where a guest can be started should its host die; or why a host refused to keep what that takes. */
+/** Hosts that can start a guest if its host dies, or the reason why a host refused to keep the data for that. */
 export interface StandbyFacts {
   readonly hosts: readonly string[];
   readonly words?: string;
@@ -167,7 +167,7 @@ export function priorityOf(world: World, guest: string): number {
   return 'words' in labels ? 0 : (labels.priority ?? 0);
 }
 
-/** A guest may be called as what every object has: `constructor`. */
+/** Own properties only: a guest may have the name of an inherited property, such as `constructor`. */
 export const ownOf = <T>(record: Readonly<Record<string, T>>, name: string): T | undefined =>
   Object.hasOwn(record, name) ? record[name] : undefined;
 

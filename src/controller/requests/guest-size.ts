@@ -36,7 +36,7 @@ export function sizeOf({
   const { path, bytes, converges } = prediction;
   const postcopy = others.find((each) => each.mode === 'postcopy' && each.path === path);
   const ends = converges.probability >= SURE;
-  // Neither way is known by measurement: its memory and what it writes are what the plan rests on.
+  // No measured size for either mode: the plan uses the memory and the write rate of the guest.
   if (!ends && postcopy === undefined) return undefined;
   const sent = [bytes.middle, postcopy?.bytes.middle ?? 0];
   if (sent.some((each) => !(each <= MAX_BYTES))) return undefined;

@@ -70,7 +70,7 @@ export function modeCallOf(
   }
 }
 
-/** The request with what was heard of its host's mode. A cancel has it leave the mode again, unless it was in it before. */
+/** The request with the reported mode of its host. A cancel has it leave the mode again, unless it was in it before. */
 export function withMode(
   request: FleetRequest,
   heard: ModeHeard | undefined,

@@ -2,7 +2,7 @@ import type { MeasuredLine } from '../../protocol/controller/measured-line.ts';
 import type { LinkMeasure } from '../../protocol/public/prediction.ts';
 import type { SiteLink } from '../site-map.ts';
 
-/** What hosts of a site measured of its line to another, and what of it a plan may rest on. Pure. */
+/** Measurements of the line between two sites by the hosts of one, and the part of them that a plan may use. Pure. */
 
 /** Hosts whose measurements are compared: of three, one that is wrong or lies decides nothing. */
 export const MAX_MEASURES = 3;

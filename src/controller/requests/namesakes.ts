@@ -10,7 +10,7 @@ import type { Move, FleetRequest } from '../../protocol/controller/fleet-request
 
 type Guests = Pick<World, 'guests' | 'labels'>;
 
-/** One of several guests that share a name, with what people said of it. */
+/** One of several guests that share a name, with its labels. */
 export interface Namesake {
   readonly facts: GuestFacts;
   readonly labels?: Readonly<Record<string, string>>;

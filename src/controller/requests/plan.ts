@@ -20,7 +20,7 @@ import { byDeadline, type PlannedLine } from './evacuation.ts';
 import { isRecovery, planRecovery } from './recover.ts';
 import type { Move, PlannedStep, FleetRequest } from '../../protocol/controller/fleet-request.ts';
 
-/** A guest whose use of processors nobody knows is counted at this part of what it may use. */
+/** A guest with unknown processor load counts with this part of its virtual processors. */
 const UNKNOWN_SHARE = 0.25;
 
 export interface FleetRequestPlan {
@@ -40,7 +40,7 @@ export interface FleetRequestPlan {
   readonly line?: PlannedLine;
 }
 
-/** Where these guests go, in which order and how many at a time: the planner's own answer, on what is known now. */
+/** The planner's answer on the present facts: the destinations of these guests, their order, and the moves at a time. */
 export function planFor(
   request: FleetRequest,
   guests: readonly string[],

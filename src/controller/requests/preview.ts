@@ -13,7 +13,7 @@ import { modeOf } from './maintenance-mode.ts';
 import { meantBy } from './namesakes.ts';
 import { planFor } from './plan.ts';
 
-/** What would be done for a request, by what is known now. Pure: nothing is stored, and no host is asked. */
+/** Plan of a request on the present facts. Pure: nothing is stored, and no host is asked. */
 export function previewOf(request: FleetRequest, all: World): FleetRequestPlan {
   if (request.ask.kind === 'roll') return rollPreview(request, all);
   const world = meantBy(request, [], all);

@@ -38,7 +38,7 @@ const staysAs = (stage: RollStage): Readonly<Record<RollNews, RollNext>> => ({
   late: 'stopped',
 });
 
-/** Each stage with what it comes to know; the compiler holds it complete. */
+/** Next stage for each stage and each piece of news; the compiler checks that the table is complete. */
 const ROLL: Readonly<Record<RollStage, Readonly<Record<RollNews, RollNext>>>> = {
   planning: { ...staysAs('planning'), ready: 'draining' },
   draining: { ...staysAs('draining'), empty: 'noting' },

@@ -84,7 +84,7 @@ const isMoveCancelled = ({ ask, tries }: FleetRequest): boolean =>
 
 /** The moves of a request one look further. */
 export interface Carried extends Pick<Confirmation, 'asks' | 'unconfirmed'> {
-  /** With its plan, its queue and what became of its moves; its phase is as before. */
+  /** With its plan, its queue and the outcomes of its moves; the phase does not change. */
   readonly request: FleetRequest;
   readonly moves: readonly Move[];
   readonly left: Left;
@@ -142,7 +142,7 @@ function withLeft({ ask, order, refused }: FleetRequest, moves: readonly Move[],
   return { ...left, candidates: [], stays: [...left.stays, ...stays] };
 }
 
-/** The reservations once these moves are stored: none for what is settled, only memory for what has ended. */
+/** The reservations once these moves are stored: none for settled moves, only memory for ended ones. */
 function reservationsAfter(
   reservations: readonly Reservation[],
   moves: readonly Move[],

@@ -2,9 +2,9 @@ import type { FleetRequestPhase } from '../../protocol/controller/fleet-request.
 
 export const SITUATIONS = ['fulfilled', 'open', 'able', 'stuck', 'blind'] as const;
 /**
- * How a request stands. `fulfilled`: what was asked is seen to be so, and no move is open. `open`: a move is, or memory is
- * reserved still. `able`: none is, and something is left to do. `stuck`: all that is left stays for good. `blind`: a
- * host is silent, or was never heard of, and nobody knows what is on it.
+ * Situation of a request. `fulfilled`: the requested state is confirmed, and no move is open. `open`: a move is open, or
+ * memory is still reserved. `able`: no move is open, and guests are left to move. `stuck`: all guests that are left stay for
+ * good. `blind`: a host is silent or never answered, so its guests are unknown.
  */
 export type Situation = (typeof SITUATIONS)[number];
 

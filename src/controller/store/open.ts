@@ -11,7 +11,7 @@ import { sqliteDialect } from './sqlite-dialect.ts';
 import type { Store } from './store.ts';
 import type { Database, Tables } from './tables.ts';
 
-/** Where a controller keeps what outlives it. */
+/** Place of a controller's persistent data. */
 export type StorePlace = { readonly sqlite: string } | { readonly postgres: PostgresPlace };
 
 /** While a file is opened. Later a query waits without holding up this process: see the dialect. */

@@ -53,7 +53,7 @@ const entryOf = (all: ReadonlyMap<string, Read>, id: string): [string, Read][] =
   return each === undefined ? [] : [[id, each]];
 };
 
-/** Written anew since its version was asked for: it counts as what it is now, and so does its version. */
+/** Reads requests that were written again since their version was read: the new content and the new version count. */
 async function readAnew(db: Db, ids: readonly string[]): Promise<[string, Read][]> {
   if (ids.length === 0) return [];
   const rows = await db

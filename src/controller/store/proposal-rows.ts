@@ -27,8 +27,8 @@ export function settingsOf(policy: Policy): PolicySettings {
 }
 
 /**
- * Nobody else writes it until this transaction ends: what is read from now on stands. Without it PostgreSQL answers with
- * what was so before a write that is not committed yet, and the later write hides the earlier one.
+ * Locks a proposal until this transaction ends, so that later reads stay valid. Without the lock, PostgreSQL answers with
+ * the state before a write that is not committed yet, and the later write overwrites the earlier one.
  */
 export async function lockProposal(db: Db, id: string): Promise<void> {
   await db

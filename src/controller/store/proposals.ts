@@ -16,7 +16,7 @@ export interface ProposalsAsked {
   readonly limit: number;
 }
 
-/** What policies proposed, and what people said to it. Each decision is one transaction. */
+/** Proposals of policies, and the decisions of people on them. Each decision is one transaction. */
 export class Proposals {
   readonly #store: Store;
 

@@ -167,7 +167,7 @@ function keepsIt(info: string, newest: string): boolean {
   );
 }
 
-/** How a host stands, since when, and what time it is by the database's clock. */
+/** State of a host, the time of its last change, and the present time by the database's clock. */
 export interface HostNow {
   readonly host: string;
   readonly state: string;

@@ -109,7 +109,7 @@ export interface Tables {
     created_by: string;
   };
 
-  /** Which host keeps what starts a guest there once its host is dead. `words`: why it does not; null: it does. */
+  /** Hosts that keep the data to start a guest once its host is dead. `words`: why a host does not; null: it does. */
   standbys: {
     source: string;
     guest: string;
@@ -166,9 +166,9 @@ export interface HostRow {
   memory_bytes: number | null;
   memory_available_bytes: number | null;
   guests: number;
-  /** JSON of what the host said last. */
+  /** JSON of the host's last report. */
   info: string | null;
-  /** JSON of what else its manager says of it; null: it has an agent. See inventory/managed-facts.ts. */
+  /** JSON of the manager's other facts about it; null: it has an agent. See inventory/managed-facts.ts. */
   managed: string | null;
   /** In which respect it sends more than its share, and since when; null: it does not. */
   excess: string | null;
@@ -186,7 +186,7 @@ export interface GuestRow {
   memory_bytes: number | null;
   vcpus: number | null;
   driver: string;
-  /** JSON of what the host said last. */
+  /** JSON of the host's last report. */
   info: string;
   changed_at: number;
   epoch: number;

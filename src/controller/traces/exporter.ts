@@ -32,7 +32,7 @@ const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 type Ended = Pick<FleetMigration, 'id' | 'source'>;
 
-/** Sends a trace of each migration that ends. Nothing waits for it, and what cannot be sent is dropped. */
+/** Sends a trace of each migration that ends. Nothing waits for it, and unsent traces are dropped. */
 export class Traces {
   readonly #deps: TracesDependencies;
   readonly #waiting: Ended[] = [];

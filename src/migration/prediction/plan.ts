@@ -10,7 +10,7 @@ import { SURE, type Content } from './parameters.ts';
 import { memoryPathOf } from './memory-path.ts';
 import { predict } from './predict.ts';
 
-/** What was asked for, what it comes to, and what would be better. Pure. */
+/** The requested migration, its predicted cost, and better options. Pure. */
 
 /** An option: what a migration is asked for. */
 export interface Asked {
@@ -67,7 +67,7 @@ export type OptionFacts = Omit<
     Partial<Pick<Capabilities, 'shape'>>;
 };
 
-/** Why nobody can say what that comes to; undefined where the model knows it. */
+/** The reason why the model cannot predict a mode; undefined if it can. */
 export function unpredicted(
   { rounds }: Pick<Capabilities, 'rounds'>,
   mode: StreamMode,
@@ -82,8 +82,8 @@ export function planned(facts: OptionFacts): PlanOption {
 }
 
 /**
- * Other options that the guest's driver has, the best first: those that end, by time. XBZRLE is not among them: what it saves
- * depends on how much of what is written QEMU's cache holds, and no sample shows that.
+ * Other options of the guest's driver, the best first: options that converge, by time. XBZRLE is not among them: its benefit
+ * depends on the share of written memory in QEMU's cache, and no sample shows that share.
  */
 export function others(facts: PlanFacts): PlanOption[] {
   const { capabilities, hasWire, asked } = facts;
@@ -214,7 +214,7 @@ const MORE_DOWNTIME =
 const MORE_TIME =
   'Give it more time (--give-up-after, --deadline), or more of the link (--max-bandwidth, --link-share), where you bound that.';
 
-/** The hypervisor does not stop the guest while more than what the limit allows would be sent meanwhile. */
+/** The hypervisor stops the guest only if the rest can be sent within the limit. */
 function tooShortStop({ link, settings, stateBytes }: PlanFacts): string | undefined {
   const { mode, maxDowntimeMs, maxBandwidth = Infinity } = settings;
   if (mode !== 'precopy') return undefined;
@@ -260,7 +260,7 @@ function tooLongPass(
   const { timeoutMs, mode } = facts.settings;
   // Post-copy begins after the first pass at the earliest, unless it does from the start.
   if (mode === 'postcopy' || !Number.isFinite(rate)) return undefined;
-  // By the model alone: what moves came to says nothing of what cannot be.
+  // Only the model counts here: the results of past moves do not show a lower bound.
   const least = { ...withoutTimeout(facts), curve: [], ownMoves: undefined };
   const bytes = optionOf(least, facts.asked).bytes.low;
   const ms = (bytes / rate) * 1000;

@@ -28,8 +28,8 @@ export interface Capabilities {
   /** Why it cannot, as people read it. */
   readonly noMeasures?: string;
   /**
-   * Each round of pre-copy reads all memory and sends what changed by content, and these end by themselves; then the guest is
-   * frozen while it is written down, the rest sent, and all restored. Absent: rounds that know what was written.
+   * Each round of pre-copy reads all memory and sends the pages whose content changed; the rounds end by themselves. Then the
+   * guest is frozen while it is dumped, the rest is sent and all is restored. Absent: rounds with a log of written pages.
    */
   readonly rounds?: 'content';
   /** A guest may need more memory at the destination than is listed of it: what it has on devices becomes memory. */
@@ -186,7 +186,7 @@ function steerable(
   );
 }
 
-/** What rests on what a guest writes, of a driver that cannot say it. */
+/** Requested options that need the write rate of the guest, if the driver cannot measure it. */
 function withoutMeasures(
   { whenQuiet }: Asked,
   { measures = false, noMeasures = 'it cannot say what a guest writes' }: Capabilities,
@@ -215,7 +215,7 @@ function isOtherTransport({ transport = 'tcp' }: Asked): boolean {
   return transport !== 'tcp';
 }
 
-/** What was asked for, what a driver has in its place, and what helps where that is more than to leave it out. */
+/** The requested option, the driver's substitute, and a fix if there is a better one than to leave the option out. */
 type Lack = [string, string, string?];
 
 /** Why memory that a manager sends cannot take the wire. */

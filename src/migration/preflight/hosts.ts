@@ -81,7 +81,7 @@ export function judgeVersions({ source, destination }: HostsFacts): Finding[] {
   return [warns(evidence, hint)];
 }
 
-/** Whether each host has room for what a migration writes down. */
+/** Checks that each host has room for the journal of a migration. */
 export function judgeJournal({ source, destination }: HostsFacts): Finding[] {
   return eachOf([source, destination], ({ name, journalFreeBytes: free }) => {
     if (free === undefined) return `${name} does not say how much is free for its journals`;

@@ -3,7 +3,7 @@ import { formatBytes, formatDuration, formatRate } from '../../protocol/quantity
 import { LOADED_ROUND_TRIPS } from '../prediction/parameters.ts';
 import { passes, warns, type Finding } from './finding.ts';
 
-/** What the link to the destination is, and what a migration would feel of it. Pure. */
+/** Checks of the link to the destination and its effects on a migration. Pure. */
 
 /** The route that packets take out of the source, as its kernel has it. */
 export interface RouteOut {
@@ -43,7 +43,7 @@ const VERY_LONG_MS = 150;
 /** What an Ethernet of 1 Gbit/s carries of a stream, less what measuring it misses, bytes/s. */
 export const MIN_RATE = 110e6;
 
-/** Whether the path between both hosts is long, and what a migration and its guest feel of that. */
+/** Checks whether the path between the hosts is long, and how that affects a migration and its guest. */
 export function judgeRoundTrip(facts: LinkFacts): Finding[] {
   const { destination, roundTripMs } = facts;
   if (roundTripMs === undefined) return [];
@@ -97,7 +97,7 @@ const SLOWER = {
   configured: 'the hosts',
 } as const;
 
-/** Whether the link carries less than most networks of migrations do, and what that costs this guest. */
+/** Checks whether the link is slower than most migration networks, and the cost for this guest. */
 export function judgeLink(
   facts: Pick<LinkFacts, 'destination' | 'link' | 'routeOut' | 'memoryBytes'>,
 ): Finding[] {

@@ -7,7 +7,7 @@ import { mayThrottle, strategyOf } from '../steering/strategies.ts';
 import { passes, warns, type Finding } from './finding.ts';
 import { leastSwitchMs } from './limits.ts';
 
-/** What the guest does, and what its owner allows. */
+/** The guest's load, and the permissions of its owner. */
 export interface WorkloadFacts {
   /** Over the last minute; absent where nobody has seen it for one. */
   readonly load?: GuestRates | undefined;
@@ -116,8 +116,8 @@ function writesDoubt(facts: WorkloadFacts): Finding | undefined {
 }
 
 /**
- * What is written to a place that was copied already is copied again, and what comes faster waits for its copy, if it may. The
- * rate is that of all its disks: how much of it goes to those that are copied, nobody counts.
+ * A write to a block that was copied already is copied again, and faster writes wait for their copy if the settings allow it.
+ * The rate covers all disks of the guest: no counter shows the share of the copied disks.
  */
 function disksDoubt(facts: WorkloadFacts): Finding | undefined {
   const { load, copiesDisks, settings } = facts;

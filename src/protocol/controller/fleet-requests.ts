@@ -16,7 +16,7 @@ import {
 const STORING = ['GODWIT_STORE'] as const;
 const byId = z.object({ id: requestId });
 
-/** What would be done for a request, by what is known now. */
+/** Plan of a request on the present facts. */
 export const requestPlan = z.object({
   steps: z.array(plannedStep.extend({ from: hostName })).max(10_000),
   parallel: z.number().int().min(1),
@@ -30,7 +30,7 @@ export const requestPlan = z.object({
   through: shortText.optional(),
   stays: z.array(stay).max(10_000),
   waiting: z.array(waiting).max(10_000),
-  /** Of an evacuation of a site: the line that its moves share, what they send over it, and what that costs. */
+  /** Line that the moves of an evacuation of a site share, with the bytes that they send over it and the cost. */
   line: z
     .object({
       bytesPerS: z.number().nonnegative(),
@@ -38,7 +38,7 @@ export const requestPlan = z.object({
       bytes,
       budgetBytes: bytes.optional(),
       cost: z.number().nonnegative(),
-      /** What the predictions of its moves rest on; absent where each host went by what it measured itself. */
+      /** Basis of the predictions of its moves; absent if each host used its measurements alone. */
       measured: measuredLine.optional(),
     })
     .optional(),
@@ -47,12 +47,12 @@ export const requestPlan = z.object({
     .pick({ moves: true, words: true })
     .extend({ host: hostName })
     .optional(),
-  /** Hosts of which nobody knows what is on them, in words. */
+  /** Hosts whose guests are unknown, in words. */
   blind: z.array(shortText).max(10_000),
 });
 export type FleetRequestPlan = z.infer<typeof requestPlan>;
 
-/** What people ask of a fleet, and what became of it. */
+/** Requests of people to a fleet, and their results. */
 export const requestRoutes = {
   putRequest: route({
     method: 'PUT',

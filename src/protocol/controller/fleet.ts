@@ -51,13 +51,13 @@ export const fleetHost = z.object({
 });
 export type FleetHost = z.infer<typeof fleetHost>;
 
-/** A host as lists report it. Events of hosts do not say what is here besides. */
+/** A host as lists report it. Events of hosts lack these further fields. */
 export const listedHost = fleetHost.extend({
   /** No guest comes to it since then: that request drained it, and nobody has opened it again. */
   closed: z.object({ since: moment, request: requestId }).optional(),
   /** What a person noted of it: nothing moves there meanwhile. */
   maintenance: z.string().max(1000).optional(),
-  /** It is ill, by what its hardware says or a person noted; `request`: the drain that the health policy asked for. */
+  /** The host is ill: its hardware reports it or a person noted it. `request`: the drain that the health policy requested. */
   ill: z.object({ since: moment, words: shortText, request: requestId.optional() }).optional(),
 });
 export type ListedHost = z.infer<typeof listedHost>;

@@ -19,7 +19,7 @@ const byId = z.object({ id: proposalId });
 const MAX_POLICIES = 1000;
 const USUAL = 100;
 
-/** Standing policies, and what they propose. */
+/** Standing policies and their proposals. */
 export const policyRoutes = {
   policies: route({
     method: 'GET',

@@ -3,7 +3,7 @@ import { bytes, guestName, hostName, ms, shortText } from '../names.ts';
 import { requestId } from '../public/order.ts';
 import { atMs } from './fleet-request.ts';
 
-/** What a standing policy is after: hosts that have what their guests ask for, or fewer hosts. */
+/** Aim of a standing policy: enough resources for the guests of each host, or fewer hosts. */
 export const policyKind = z.enum(['balance', 'consolidate']);
 export type PolicyKind = z.infer<typeof policyKind>;
 
@@ -49,7 +49,7 @@ export const policyLook = z.object({
   atMs,
   /** Why it proposes what it does, or nothing. */
   words: shortText,
-  /** What it would do and may not, or could not; and what it does not rest on: samples that are missing or make no sense. */
+  /** Moves that it may not or cannot make, and samples that it ignores because they are missing or implausible. */
   refusals: z.array(shortText).max(100),
 });
 export type PolicyLook = z.infer<typeof policyLook>;

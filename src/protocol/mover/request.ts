@@ -63,7 +63,7 @@ const ownMove = z.object({
   several: z.boolean(),
   maxDowntimeMs: z.number().nonnegative(),
   downtimeMs: z.number().positive(),
-  /** How far it came out from what had been said of it. */
+  /** Difference between the prediction and the result. */
   off: predictionOff.optional(),
   costs: toldCosts.optional(),
 });
@@ -85,7 +85,7 @@ export const sourceMoverRequest = z.object({
   unbridged: z.boolean().optional(),
   /** What its agent knows of the link to that host. */
   link: linkMeasure.optional(),
-  /** The latest to that host, the newest first: for how long guests are paused there, and what its path costs. */
+  /** Latest moves to that host, newest first: the pauses of the guests and the cost of its path. */
   ownMoves: z.array(ownMove).max(64).optional(),
   /** What it wrote to its disks in the minute before, where its agent has seen that. */
   writtenBytesPerS: guestRates.shape.writtenBytesPerS,
@@ -125,7 +125,7 @@ export const destinationMoverRequest = z.object({
   ...direct,
   side: z.literal('destination'),
   admission,
-  /** The guest's host is dead: this side starts it by what it keeps of it, once that host and `off` are proved off. */
+  /** The guest's host is dead: this side starts the guest from its stored data, once that host and `off` are proved off. */
   recovery: z
     .object({
       preparation,

@@ -132,7 +132,7 @@ export const peerRoutes = {
     response: z.object({
       certificate: z.string().max(16_384),
       ca: z.string().max(16_384),
-      /** For a host: names what the caches of the site hold. */
+      /** Key for the names of entries in the caches of the site; only for a host. */
       siteSecret: z.string().max(256).optional(),
       /** For a host: its fleet, with itself. For a controller: the fleet. */
       fleet: signedList.optional(),

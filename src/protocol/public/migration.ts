@@ -50,7 +50,7 @@ export const migrationSettings = z.object({
   maxDowntimeMs: z.number().int().min(1).max(60_000).default(100),
   /** Cap for the memory stream, bytes/s; absent: what the link gives. */
   maxBandwidth: z.number().int().min(1024).optional(),
-  /** Memory takes no more than this share of what the link is measured to carry, nor more than `maxBandwidth`. */
+  /** Memory uses at most this share of the measured rate of the link, and at most `maxBandwidth`. */
   linkShare: z.number().min(0.01).max(1).optional(),
   streams: streams.default(1),
   compress: compression.default('none'),
@@ -297,7 +297,7 @@ export const report = z.object({
   halted: halt.optional(),
   /** Where the guest runs now, as far as this side knows. */
   runsAt,
-  /** Whose word `runsAt` is, where the host that made the report says another, and what that one says. */
+  /** Source of `runsAt` if the host that made the report disagrees; `otherwise`: the value of that host. */
   runsAtTold: z.object({ by: hostName, otherwise: runsAt }).optional(),
 });
 export type Report = z.infer<typeof report>;

@@ -16,7 +16,7 @@ export function Shown<T>({
   children: (value: T) => preact.ComponentChildren;
 }) {
   const { value, again } = of;
-  // One message is enough: the top of the page says that the connection is lost, and what is shown comes back by itself.
+  // One message is enough: the top of the page reports the lost connection, and the content returns by itself.
   const isCut = connection.value.state !== 'live';
   const problem =
     of.problem !== undefined && isCut && isUnreachable(of.problem) ? undefined : of.problem;

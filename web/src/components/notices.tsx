@@ -28,7 +28,7 @@ function withCode(text: string): preact.ComponentChildren {
   return text.split('`').map((part, at) => (at % 2 === 1 ? <code key={at}>{part}</code> : part));
 }
 
-/** Nothing is there, which is no mistake: why, and what would bring something. */
+/** An empty list that is not an error: the reason, and how to fill it. */
 export function Empty({ title, children }: { title: string; children?: preact.ComponentChildren }) {
   return (
     <div class="empty">
@@ -38,7 +38,7 @@ export function Empty({ title, children }: { title: string; children?: preact.Co
   );
 }
 
-/** The shape of what is on its way. */
+/** Placeholder with the shape of the content that is loading. */
 export function Loading({ what, lines = 4 }: { what: string; lines?: number }) {
   return (
     <div class="loading" role="status">

@@ -18,7 +18,7 @@ export function guestsPath(query: URLSearchParams): string {
   return `/v1/guests?${asked.toString()}`;
 }
 
-/** Whether anything is left out by what a person asks for. */
+/** Whether the query leaves out any guest. */
 export function isFiltered(query: URLSearchParams): boolean {
   return ['find', ...FILTERS].some((name) => name !== 'cursor' && (query.get(name) ?? '') !== '');
 }

@@ -15,7 +15,7 @@ const LOOK_MS = 10_000;
 /** Arguments of more lines are folded. */
 const OPEN_LINES = 3;
 
-/** Who asked for which change, from where, and what came of it. */
+/** The audit log: the person, the change, the origin and the outcome of each request. */
 export function AuditPage() {
   const { query } = place.value;
   const given = query.get('since');

@@ -19,7 +19,7 @@ type Detail = ReturnType<typeof fleetHostDetail.parse>;
 
 const LOOK_MS = 10_000;
 
-/** One host: how it stands, how busy it is, and what runs on it. */
+/** One host: its state, its load, and its guests. */
 export function HostPage({ name }: { name: string }) {
   const at = encodeURIComponent(name);
   const live = fleet.hosts.get(name);

@@ -9,7 +9,7 @@ import { Icon } from '../components/icons.tsx';
 import { Bar } from '../components/meter.tsx';
 import { Decisions, Predicted } from './migration-report.tsx';
 
-/** A migration that goes on: how far it is, on which way, and what its memory does. */
+/** A running migration: its progress, its path, and its memory. */
 export function LiveView({
   migration,
   watched,

@@ -11,7 +11,7 @@ import { sentInRounds } from '../moves/rounds.ts';
 import { Chart } from '../components/chart.tsx';
 import { Scrolls } from '../components/scrolls.tsx';
 
-/** What a migration came to, with what that came from. */
+/** The outcome of a migration and its causes. */
 export function ReportView({ report }: { report: Report }) {
   return (
     <>

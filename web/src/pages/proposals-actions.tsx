@@ -23,7 +23,7 @@ interface AcceptAnswer {
   readonly requests: readonly string[];
 }
 
-/** Accept, reject with a reason, or put off; each says what it does before it does it. */
+/** Accept, reject with a reason, or postpone; each action explains its effect first. */
 export function Decide({
   proposal,
   mode,

@@ -47,7 +47,7 @@ interface Page {
   readonly next?: string;
 }
 
-/** What standing policies propose, and what became of it. */
+/** Proposals of standing policies, and their outcomes. */
 export function ProposalsPage() {
   const state = STATES.find((each) => each === place.value.query.get('state')) ?? 'open';
   const isAll = place.value.query.get('state') === 'all';

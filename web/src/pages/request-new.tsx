@@ -14,7 +14,7 @@ import { begin, newRequestId, planOf } from '../requests/requests.ts';
 import { MovePrediction } from './move-prediction.tsx';
 import { PlanView } from './request-plan.tsx';
 
-/** Pick, see what would happen, confirm. The plan is a dry run: until the last button nothing changes anywhere. */
+/** Choose, preview, confirm. The plan is a dry run: until the last button nothing changes anywhere. */
 export function NewRequestPage() {
   const form = formIn(place.value.query);
   const title = form.kind === 'migration' ? 'Move a guest' : 'Empty hosts';

@@ -45,7 +45,7 @@ function whyWords(reason: Proposal['reason'], from: string, { emptied }: Benefit
   }
 }
 
-/** What was decided on a proposal, with a link to what follows from it. */
+/** The decision on a proposal, with a link to the moves that follow. */
 export function decidedToast(
   what: 'accept' | 'reject' | 'snooze',
   requests: readonly string[],

@@ -7,7 +7,7 @@ import type { CpuFacts } from '../spec/facts.ts';
 
 type Cpu = Pick<CpuFacts, 'features'>;
 
-/** The processor that all hosts are to have in common, as this host's configuration has it, and what this host offers. */
+/** The configured common processor of all hosts, and the features that this host offers. */
 export interface SetBaseline {
   readonly argument: string;
   readonly offers: (signal: AbortSignal) => Promise<readonly ProcessorOffer[]>;

@@ -45,7 +45,7 @@ function isVersioned(machineType: string): boolean {
   return machineType.includes('-');
 }
 
-/** That program, and what is to be said of it to whoever wants the guest here. Pure. */
+/** The program for the guest, and the checks to report to the caller. Pure. */
 export function programChecks(
   description: GuestDescription,
   spec: GuestSpec,

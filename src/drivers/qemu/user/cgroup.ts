@@ -48,8 +48,8 @@ const KEPT_OF_MEMORY = 1 / 16;
 const SHARE_OF_TASKS = 1 / 4;
 
 /**
- * The most that a legitimate QEMU of this guest can need, whatever it does; and less than `host` has, as it is a peer that
- * shows what the guest may be given, and how many threads serve it. Pure.
+ * Upper limits for a legitimate QEMU of this guest, below the resources of `host`: a peer reports the size of the guest and
+ * the number of its threads, so its values need a bound. Pure.
  */
 export function limitsFor(
   { ramBlocks, memory, smp, objects }: GuestSpec,

@@ -37,7 +37,7 @@ import {
   type PlannedVolume,
 } from './volumes.ts';
 
-/** Images that are made here for the disks that the source will copy: where, and what becomes of them. */
+/** Images on this host for the disks that the source will copy: their places, and their life until they are used or removed. */
 
 export interface PlannedImage extends NewFile {
   readonly node: string;
