@@ -18,7 +18,7 @@ import type { Input } from '../verb.ts';
 const ANSWER_MS = 120_000;
 
 /**
- * The checks of a migration and its predicted cost; nothing begins. With `--to any` the checks of each host that the guest's
+ * The checks of a migration and its predicted cost; nothing begins. `--to any`: the checks of each host that the guest's
  * host can reach. Returns 0 if the guest can move (to the best of them), else the exit code of the first refusal.
  */
 export async function preview(input: Input<typeof migrateSpec>, context: Context): Promise<number> {

@@ -7,7 +7,7 @@ import { printable } from '../../words/style.ts';
 import type { AgentSet } from '../connection/agent-set.ts';
 import { newestMigration } from './fleet-migrations.ts';
 
-/** What `godwit watch` and `godwit cancel` are asked for: an id shows its kind, any other word is the name of a guest. */
+/** Target of `godwit watch` and `godwit cancel`: an id shows its kind, any other word is the name of a guest. */
 export type TargetKind = 'migration' | 'disk' | 'request' | 'guest';
 
 export function targetKind(word: string): TargetKind {
@@ -27,7 +27,7 @@ export async function underWayId(fleet: AgentSet, word: string): Promise<string 
   return (await newestMigration(fleet, isWanted))?.id;
 }
 
-/** What is known instead of a migration that is under way. `guest`: of this one alone. */
+/** Explains that no migration is under way. `guest`: only for this guest. */
 export async function noneUnderWay(fleet: AgentSet, guest?: string): Promise<string> {
   const last = await newestMigration(fleet, (each) => guest === undefined || each.guest === guest);
   const subject = guest === undefined ? 'no migration' : `no migration of ${guest}`;

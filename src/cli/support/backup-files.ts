@@ -9,7 +9,7 @@ import { FLEET_FILE, pkiDirOf } from '../../host/fleet.ts';
 import { loadRelayConfig } from '../../relay/config.ts';
 
 /**
- * Which files of a host a backup has. No journal, standby or expected guest is among them: each of them may carry a right
+ * The files of a host in a backup. No journal, standby or expected guest is among them: each of them may carry a right
  * to run a guest that another host has got since. A host without them answers "unknown", and then nothing starts.
  */
 
@@ -29,7 +29,7 @@ export interface BackupPlan {
   readonly stateDirs: readonly string[];
   /** An SQLite file, which is copied as of one moment. */
   readonly database?: { readonly file: string };
-  /** What the operator has to back up in another way. */
+  /** Data that the operator must back up in another way. */
   readonly notes: readonly string[];
 }
 
@@ -141,14 +141,14 @@ const entry = {
   gid: z.int().min(0),
 };
 
-/** The first file of an archive: what is in it, and where it belongs. */
+/** The first file of an archive: its contents and their places. */
 export const backupManifest = z.object({
   format: z.literal(1),
-  /** Of the build that made it. */
+  /** Version of the build that made the backup. */
   version: z.string().max(64),
   madeAt: z.string().max(64),
   host: z.string().max(256),
-  /** Where agent and controller keep their state: a restore finds none there. */
+  /** State directories of the agent and the controller; a restore requires that they hold no state. */
   stateDirs: z.array(absolute).max(8),
   /** From the top down. */
   directories: z.array(z.object(entry)).max(4 * MAX_FILES),
@@ -159,7 +159,7 @@ export const backupManifest = z.object({
 export type BackupManifest = z.infer<typeof backupManifest>;
 
 export const MANIFEST = 'manifest.json';
-/** Of a manifest with as many files as there may be. */
+/** Size of a manifest with the maximum number of files. */
 export const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
 
 export async function sumOf(file: string): Promise<string> {

@@ -7,7 +7,7 @@ import { redactText } from '../../words/redact.ts';
 export interface BundlePart {
   readonly name: string;
   readonly text: string;
-  /** Of a part that is too long: its newest lines are the last ones. */
+  /** End to keep of a part that is too long. `end`: the newest lines are the last ones. */
   readonly keep?: 'start' | 'end';
 }
 
@@ -27,7 +27,7 @@ export interface Bundle {
 /** A mail with it still arrives. */
 export const MAX_BUNDLE_BYTES = 4 * 1024 * 1024;
 const MAX_PART_BYTES = 512 * 1024;
-/** Of the heading, and of the mark of a cut. */
+/** Size of the heading and of the mark of a cut. */
 const MAX_HEADING_BYTES = 512;
 
 /** Joins the parts. Secrets go before anything is cut, so that no half of one is left. */

@@ -26,7 +26,7 @@ const MAX_SECRET_BYTES = 64 * 1024;
 const COMMAND_MS = 10_000;
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
-/** Where the configurations of a host are. */
+/** Directory of the configurations of a host. */
 export const CONFIG_DIR = '/etc/godwit';
 const CONFIGS = ['agent.json', 'controller.json', 'relay.json'];
 
@@ -101,7 +101,7 @@ function configText(file: string): string {
   return JSON.stringify(redactValue(value), null, 2);
 }
 
-/** What this host's agent reports. */
+/** Parts from the reports of this host's agent. */
 function agentParts(context: Context, connection: ConnectionFlags): MakePart[] {
   const ask = async (read: (api: AgentSet['endpoints'][0]['api']) => Promise<unknown>) => {
     const fleet = await context.connect(connection);

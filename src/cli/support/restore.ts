@@ -19,10 +19,10 @@ import type { restoreSpec } from './specs.ts';
 const TAR_MS = 600_000;
 /** State of an agent or a controller that is older or newer than the backup: the two must not be mixed. */
 const STATE = ['store.json', 'migrations', 'standbys', 'expected.json', 'orders', 'controller.db'];
-/** Their units start once these files are there, so they come last. */
+/** The units start once these files exist, so the files come last. */
 const STARTS = /^config\/(agent|controller|relay)\.json$/;
 
-/** Puts the files of a backup back, on a host or in directories without state of their own. All of them, or none. */
+/** Restores the files of a backup, on a host or in directories that hold no state. Restores all of them or none. */
 export const run: Run<typeof restoreSpec> = async ({ args, json }, context) => {
   const archive = path.resolve(args.file);
   const scratch = fs.mkdtempSync(path.join(tmpdir(), 'godwit-restore-'));
@@ -136,7 +136,7 @@ function give(place: string, { mode, uid, gid }: Ownership): void {
   fs.chmodSync(place, mode);
 }
 
-/** What the operator does next. */
+/** Next steps for the operator. */
 function notesOf({ files }: BackupManifest): string[] {
   const has = (name: string): boolean => files.some((each) => each.name === `config/${name}.json`);
   const hasCa = files.some(({ name }) => name.endsWith('/ca.key'));

@@ -1,6 +1,6 @@
 import { spec, type Flag } from '../verb.ts';
 
-/** The verbs for days on which a host is in trouble. Data only: the help must not cost an import. */
+/** Verbs for a host in trouble. Data only: the help must not cost an import. */
 
 const configDir = {
   kind: 'file',

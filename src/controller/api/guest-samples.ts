@@ -77,7 +77,7 @@ export class GuestSamplesReader {
   }
 }
 
-/** What the guest used by one row. */
+/** The guest's use of processors in one row. */
 function coresIn(body: Body, guest: string): number | undefined {
   const found: number[] = [];
   for (const [name, value] of Object.entries(body)) {

@@ -1,4 +1,4 @@
-/** What is wrong with the controller itself. Pure. */
+/** Problems of the controller itself. Pure. */
 import type { OwnProblem } from '../../protocol/controller/own-problems.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 
@@ -9,7 +9,7 @@ export interface DiskRoom {
   readonly totalBytes: number;
 }
 
-/** What was found at the last look. What could not be read is absent, or its `problem` has the reason. */
+/** Facts of the last look. Unreadable facts are absent, or their `problem` has the reason. */
 export interface OwnFacts {
   readonly disks: readonly DiskRoom[];
   /** How long the database took for one answer. */
@@ -29,7 +29,7 @@ const FULL_BYTES = 64 * MIB;
 /** Pages and plans wait for the database; an answer takes a few ms. */
 const SLOW_MS = 1000;
 const DAY_MS = 86_400_000;
-/** A certificate and a list are renewed long before; below these nobody does it. */
+/** Certificates and lists are renewed long before these limits: below them, the renewal has failed. */
 const CERTIFICATE_LOW_MS = 3 * DAY_MS;
 const LIST_LOW_MS = 3 * DAY_MS;
 

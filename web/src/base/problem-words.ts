@@ -28,7 +28,7 @@ export function personWords({ code, message, hint }: Words): Words {
   }
 }
 
-/** Words that a sentence may begin with and that are nobody's name. */
+/** Words that may begin a sentence and are not the name of a host or guest. */
 const OPENERS = new Set(
   'a an all another at both each every in it its more no none not nothing of on one only other some that the there these this those to too two your'.split(
     ' ',

@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals';
 
-/** What became of an action, and where its result is. */
+/** The outcome of an action, with a link to its result. */
 export interface Toast {
   readonly id: number;
   readonly words: string;

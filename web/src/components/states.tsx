@@ -26,7 +26,7 @@ export const HOST_STATES: Readonly<Record<HostState, Said>> = {
   incompatible: {
     word: 'incompatible',
     tone: 'warn',
-    meaning: 'Its agent has an incompatible version.',
+    meaning: 'The host runs an incompatible version of the agent.',
   },
   unfollowed: {
     word: 'unfollowed',

@@ -5,7 +5,7 @@ import { Icon } from './icons.tsx';
 /** Long enough to read it and to follow its link; the pages have the same. */
 const SHOWN_MS = 15_000;
 
-/** What became of the last actions, each with a link to its result. */
+/** The outcomes of the last actions, each with a link to its result. */
 export function Toasts() {
   return (
     <div class="toasts" role="status" aria-label="Results">

@@ -1,8 +1,8 @@
-/** What the Guests page asks for, as it is in the address. Pure. */
+/** The query of the Guests page, as in the address of the page. Pure. */
 
 /** Rows of one page. */
 const PAGE_ROWS = 100;
-/** As the API accepts them; a longer text is cut. */
+/** Bounds of the API; a longer text is cut. */
 const MAX_FIND = 63;
 const FILTERS = ['host', 'state', 'movable', 'label', 'cursor'] as const;
 

@@ -13,7 +13,7 @@ export interface Stretch {
   readonly endMs: number;
 }
 
-/** What the controller has of the time of the move. */
+/** The span of samples that the controller stores for the time of the move. */
 export function spanFor({ endMs }: Stretch, nowMs: number): 'look' | 'hour' {
   return nowMs - endMs < LOOKS_MS ? 'look' : 'hour';
 }

@@ -1,4 +1,4 @@
-/** What is known of the rounds of a migration. Pure. */
+/** Facts about the rounds of a migration. Pure. */
 import type { Report } from '../../../src/protocol/public/migration.ts';
 
 /** Bytes sent in each round; null if the end of the round before it was not reported: the figure is not known then. */

@@ -12,7 +12,7 @@ import { Badge, GUEST_WORDS, GuestBadge, HostBadge } from '../components/states.
 const LOOK_MS = 10_000;
 const STATES = Object.keys(GUEST_WORDS) as (keyof typeof GUEST_WORDS)[];
 
-/** Every guest of the fleet: where it is, how busy it is, and whether it can move. */
+/** Every guest of the fleet: its host, its load, and whether it can move. */
 export function GuestsPage() {
   const { query } = place.value;
   const path = guestsPath(query);

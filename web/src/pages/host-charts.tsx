@@ -108,7 +108,7 @@ function HostCharts({
       />
       <Chart
         {...given}
-        label="The share of time in which work was waiting"
+        label="Share of time with waiting work"
         text={percentText}
         lines={[
           { name: 'waiting for processors', colour: '--rate', values: of('pressureProcessor') },

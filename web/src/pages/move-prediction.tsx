@@ -19,7 +19,7 @@ const MODE_WORDS = { precopy: 'pre-copy', hybrid: 'hybrid', postcopy: 'post-copy
 
 type Choice = Pick<Form, 'mode' | 'path'>;
 
-/** What one move is expected to come to. It is measured as soon as the move is known, and shown only then. */
+/** Prediction of one move. The measurement starts as soon as the move is chosen; nothing is shown before its result. */
 export function MovePrediction({ guest, to, asked }: { guest: string; to: string; asked: Choice }) {
   const [answer, setAnswer] = useState<PlanAnswer>();
   const [problem, setProblem] = useState<Problem>();
@@ -139,7 +139,7 @@ function Fact({ name, of, text }: FigureProps & { readonly name: string }) {
   );
 }
 
-/** What the prediction rests on. */
+/** Basis of the prediction. */
 function Basis({ answer: { measured, link, linkUnmeasured } }: { answer: PlanAnswer }) {
   if (measured === undefined) return null;
   return (

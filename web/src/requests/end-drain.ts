@@ -2,7 +2,7 @@ import { toast } from '../base/toasts.ts';
 import { opened } from '../fleet/fleet.ts';
 import { undrain } from './requests.ts';
 
-/** Lets guests come to a host again, and shows it at once: the next overview may be seconds away. Throws Problem. */
+/** Opens a host to guests again, and shows it at once: the next overview may be seconds away. Throws Problem. */
 export async function endDrain(host: string): Promise<void> {
   await undrain(host);
   opened(host);

@@ -9,13 +9,13 @@ import { ask, asProblem, Problem } from '../base/http.ts';
 import type { Ask } from './ask.ts';
 import { newsOfResult } from './results.ts';
 
-/** What was asked of the fleet, newest first. */
+/** Requests to the fleet, newest first. */
 export const requests = signal<readonly FleetRequest[] | Problem | undefined>(undefined);
 
-/** Of those that have ended, no more than this; all that are open stay. */
+/** Maximum number of ended requests in the list; all open requests stay. */
 export const MAX_ENDED = 1000;
 
-/** For each ask under way, what was reported since it began: its answer may be older than that. */
+/** Requests reported during each query that is under way: the answer of the query may be older. */
 const reportedMeanwhile = new Set<FleetRequest[]>();
 
 export async function askForRequests(until: AbortSignal): Promise<void> {
@@ -53,7 +53,7 @@ function withRequest(
   return all.filter((each) => isOpen(each) || ++ended <= MAX_ENDED);
 }
 
-/** The list, where it is known. */
+/** The list, if it is loaded. */
 export function knownRequests(): readonly FleetRequest[] | undefined {
   const { value } = requests;
   return value instanceof Problem ? undefined : value;
@@ -62,7 +62,7 @@ export function knownRequests(): readonly FleetRequest[] | undefined {
 export const isOpen = ({ phase }: { readonly phase: FleetRequestPhase }): boolean =>
   phase === 'working' || phase === 'cancelling';
 
-/** An id of this page's own: the same ask, sent twice, is one request. */
+/** A new id made by this page: the same request, sent twice, counts once. */
 export function newRequestId(): string {
   const letters = crypto.getRandomValues(new Uint8Array(16));
   return `r-${Array.from(letters, (each) => (each % 36).toString(36)).join('')}`;

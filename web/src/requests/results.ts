@@ -26,7 +26,7 @@ export function newsOfResult(request: Outcome): void {
   toast(shown);
 }
 
-/** What a request came to; undefined while it is open. Pure. */
+/** Outcome of a request; undefined while it is open. Pure. */
 export function resultOf({ id, phase, words, ask }: Outcome): Omit<Toast, 'id'> | undefined {
   const what = titleOf(ask);
   const link = linkTo(id);

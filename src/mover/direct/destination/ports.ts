@@ -206,7 +206,7 @@ export async function announceRoutes(state: DestinationState, log: Log): Promise
     const port = state.ports[nic.id];
     if (port === undefined) continue;
     await announcePort(nic, port, AbortSignal.timeout(ANNOUNCE_MS)).catch((error: unknown) =>
-      log.error({ error: toGodwitError(error), port }, 'the guest’s routes were not announced'),
+      log.error({ error: toGodwitError(error), port }, 'routes of the guest were not announced'),
     );
   }
 }

@@ -42,7 +42,7 @@ function askSourceOf(
       } catch (thrown) {
         if (hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) continue;
         // It answers, and cannot say: a version without the question, or one that has forgotten the migration.
-        log.debug({ error: toGodwitError(thrown) }, 'the source’s agent cannot answer');
+        log.debug({ error: toGodwitError(thrown) }, 'agent of the source answered with an error');
         return { isDark: false };
       } finally {
         close();

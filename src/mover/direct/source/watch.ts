@@ -219,7 +219,7 @@ export class Watch {
       }
     } catch (thrown) {
       if (!signal.aborted)
-        this.#log.error({ error: toGodwitError(thrown) }, 'nobody minds the stream');
+        this.#log.error({ error: toGodwitError(thrown) }, 'watch of the memory stream failed');
     }
   }
 

@@ -273,7 +273,7 @@ describe('a guest that runs here', () => {
     const vxlan = { device: 'vx', vni: 88, learning: true, flood: [] };
     await settleTunnels(stateOf(nicAt({ kind: 'bridge', bridge: 'br1', mtu: 1450, vxlan })), log);
     assert.deepEqual(said, [
-      'the guest’s routes were not announced',
+      'routes of the guest were not announced',
       'the forwarding entries were not settled',
     ]);
   });

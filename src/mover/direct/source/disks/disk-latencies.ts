@@ -107,7 +107,10 @@ export class DiskLatencies {
       });
     } catch (thrown) {
       signal?.throwIfAborted();
-      this.#log.debug({ error: toGodwitError(thrown) }, 'the guest’s requests are not counted');
+      this.#log.debug(
+        { error: toGodwitError(thrown) },
+        'disk requests of the guest are not counted',
+      );
     }
   }
 }
