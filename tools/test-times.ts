@@ -356,7 +356,6 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
     ],
   },
   'test/e2e/backup.e2e.ts': { seconds: 60, of: ['src/cli/support/'] },
-  'test/e2e/podman.e2e.ts': { seconds: 120, of: ['src/drivers/criu/'] },
   'test/e2e/waiting.e2e.ts': {
     seconds: 40,
     of: ['src/migration/direct/', 'src/mover/direct/source/', 'src/mover/engine/'],

@@ -6,7 +6,8 @@ import { isEnd } from '../../protocol/public/migration.ts';
 import { printJson, type Context } from '../context.ts';
 import { finalReport, printEnding } from './ending.ts';
 import type { AgentSet } from '../connection/agent-set.ts';
-import { findDiskMove, isDiskMove } from './disk-moves.ts';
+import { findDiskMove } from './disk-moves.ts';
+import { targetKind } from './target.ts';
 import { findMigration } from './fleet-migrations.ts';
 import { contextPainter, printView } from '../render/paint.ts';
 import { resolutionText } from '../../words/resolution.ts';
@@ -26,7 +27,7 @@ type FinalReport = Parameters<typeof printEnding>[1];
 export const run: Run<typeof resolveSpec> = async (input, context) => {
   const fleet = await context.connect(input.connection);
   try {
-    if (isDiskMove(input.args.id)) return await resolveDiskMove(fleet, input, context);
+    if (targetKind(input.args.id) === 'disk') return await resolveDiskMove(fleet, input, context);
     const { summary, endpoint } = await findMigration(fleet, input.args.id);
     const { id } = summary;
     const params = { id };
