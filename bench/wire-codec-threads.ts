@@ -43,7 +43,7 @@ const settings = DEFAULT_SETTINGS;
 function decoderOf(
   memory: Buffer,
   far: ThreadCache,
-  answer: (bytes: Uint8Array) => void,
+  answer: (bytes: Uint8Array) => Promise<void>,
   signal: AbortSignal,
 ): DecodeThread {
   return new DecodeThread({
@@ -63,7 +63,7 @@ function decoderOf(
       }
       return Promise.resolve();
     },
-    answer: (bytes) => Promise.resolve(answer(bytes)),
+    answer,
     signal,
   });
 }
@@ -116,7 +116,7 @@ async function move(
     directory: before,
     ...(far.places && { places: { ...far.places, file: `${places}.before` } }),
   };
-  const second = decoderOf(memory, again, () => undefined, signal);
+  const second = decoderOf(memory, again, () => Promise.resolve(), signal);
   await second.summary;
   const decodeS = await processorSeconds(async () => {
     for (const frame of frames) await second.write(frame);

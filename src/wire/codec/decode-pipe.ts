@@ -13,7 +13,7 @@ export interface DecodePipeDependencies extends DecoderDependencies {
   readonly compared?: () => Promise<void> | undefined;
   /** Takes bytes for the far side's EncodePipe.answer. */
   readonly answer: (frame: Buffer) => Promise<void>;
-  /** Wire bytes held while a missing content is waited for; a peer that sends more is cut off. */
+  /** Held while a missing content is waited for: bytes of the wire, and FRAME_COST_BYTES a frame. A peer that sends more is cut off. */
   readonly mostHeldBytes: number;
 }
 
@@ -24,6 +24,8 @@ interface Waiting {
 
 /** What was decoded is reported after so many contents, of those that the window holds: each report is work for both sides. */
 const REPORT_SHARE = 1 / 16;
+/** What a held frame counts for beside its payload: about what holding it costs, so that small ones are bounded in number. */
+const FRAME_COST_BYTES = 256;
 /** Batches that are decompressed ahead of the one being given. */
 const MAX_AHEAD = 4;
 
@@ -91,7 +93,7 @@ export class DecodePipe {
   }
 
   #hold(frame: Frame): void {
-    this.#heldBytes += frame.payload.length;
+    this.#heldBytes += heldCost(frame);
     if (this.#heldBytes > this.#deps.mostHeldBytes) {
       throw this.#fail(new BadFrame('more is sent than may be in flight', frame.number));
     }
@@ -116,7 +118,7 @@ export class DecodePipe {
         for (const next of this.#waiting.slice(0, MAX_AHEAD)) this.#decompress(next);
         await this.#give(first);
         this.#waiting.shift();
-        this.#heldBytes -= first.frame.payload.length;
+        this.#heldBytes -= heldCost(first.frame);
       }
     } finally {
       this.#running = undefined;
@@ -184,4 +186,8 @@ export class DecodePipe {
   #check(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
+}
+
+function heldCost({ payload }: Frame): number {
+  return payload.length + FRAME_COST_BYTES;
 }

@@ -75,7 +75,7 @@ export class EncodePipe {
     this.#check();
   }
 
-  /** Bytes that came back from the far side's pipe. */
+  /** Bytes that came back from the far side's pipe. Wait for it before the next call: a far side that asks is held back. */
   async answer(bytes: Uint8Array): Promise<void> {
     for (const frame of this.#control.read(bytes)) {
       if (frame.type === 'decoded') this.#decoded(frame);
@@ -95,15 +95,17 @@ export class EncodePipe {
   async #sendContents(frame: Frame): Promise<void> {
     this.#misses += frame.items;
     this.#deps.contents?.missed(frame.items);
-    // Looked up before anything is awaited: the window goes on meanwhile.
-    const contents = missingOf(frame).map((number) => {
-      const page = this.encoder.content(number);
-      if (page === undefined)
-        throw new BadFrame(`content ${number} is not to be had`, frame.number);
-      return contentFrame(0, number, page);
-    });
-    for (const content of contents) {
-      await this.#inTurn(() => Promise.resolve(writeFrame({ ...content, number: this.#number })));
+    const numbers = missingOf(frame);
+    // All of them before the first is awaited: the window goes on meanwhile, and keeps requested contents.
+    for (const number of numbers) {
+      if (!this.encoder.request(number)) throw notToBeHad(number, frame);
+    }
+    for (const number of numbers) {
+      await this.#inTurn(() => {
+        const page = this.encoder.content(number);
+        if (page === undefined) throw notToBeHad(number, frame);
+        return Promise.resolve(writeFrame(contentFrame(this.#number, number, page)));
+      });
     }
   }
 
@@ -152,4 +154,8 @@ export class EncodePipe {
   #check(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
+}
+
+function notToBeHad(content: number, frame: Frame): BadFrame {
+  return new BadFrame(`content ${content} is not to be had`, frame.number);
 }

@@ -50,10 +50,12 @@ function owned(frame: Buffer): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Items, flushes and the end, in their order; the rest is taken at once. A Mutex would go on after a failure, and might
+ * Items, flushes and the end, in their order; the rest is taken at once. Answers have an order of their own: contents must
+ * go out while items wait. A Mutex would go on after a failure, and might
  * report a flush of what was never sent.
  */
 let last: Promise<void> = Promise.resolve();
+let lastAnswer: Promise<void> = Promise.resolve();
 
 function inOrder(work: () => Promise<void>): void {
   last = last.then(work);
@@ -86,7 +88,11 @@ parentPort?.on('message', (message: ToEncoder) => {
     case 'push':
       return inOrder(() => pipe.push());
     case 'answer':
-      return void pipe.answer(message.bytes);
+      lastAnswer = lastAnswer.then(async () => {
+        await pipe.answer(message.bytes);
+        post({ type: 'answered' });
+      });
+      return;
     case 'link':
       return pipe.level.linkCarries(message.bytesPerS);
     case 'sent':

@@ -71,10 +71,12 @@ export class Encoder {
   #items = 0;
   #plainBytes = 0;
   #acknowledged = 1;
-  /** Of each cell of the window, whether its content went as a reference. */
+  /** Of each cell of the window, whether its content went as a reference and was not sent since. */
   readonly #referred: Uint8Array;
   /** Contents that went as references, left the window, and may be asked for still: at most a window's. */
   readonly #kept = new Map<number, Buffer>();
+  /** Numbers that the far side has asked for and not acknowledged: it needs none of them twice. */
+  readonly #requested = new Set<number>();
 
   constructor(settings: CodecSettings, deps: EncoderDependencies) {
     this.#settings = checkSettings(settings);
@@ -117,15 +119,37 @@ export class Encoder {
   acknowledge(lastNumber: number): void {
     if (lastNumber > this.#window.next) throw new RangeError(`nothing has number ${lastNumber}`);
     this.#acknowledged = Math.max(this.#acknowledged, lastNumber);
-    for (const number of this.#kept.keys()) {
-      if (number < this.#acknowledged) this.#kept.delete(number);
+    for (const numbers of [this.#kept, this.#requested]) {
+      for (const number of numbers.keys()) {
+        if (number < this.#acknowledged) numbers.delete(number);
+      }
     }
   }
 
-  /** The content that the far side misses; undefined for a number that cannot be asked for (any more). */
+  /**
+   * Notes that the far side misses a content; `content` then gives it once. False for a number that did not go as a
+   * reference, is acknowledged, or was requested before: each content is sent at most once more.
+   */
+  request(number: number): boolean {
+    if (this.#requested.has(number) || this.#missable(number) === undefined) return false;
+    this.#requested.add(number);
+    return true;
+  }
+
+  /** A view of the requested content, which is given up with this; undefined if it was acknowledged meanwhile. */
   content(number: number): Uint8Array | undefined {
+    const page = this.#requested.has(number) ? this.#missable(number) : undefined;
+    if (this.#window.holds(number)) this.#referred[number % this.#settings.windowPages] = 0;
+    this.#kept.delete(number);
+    return page;
+  }
+
+  /** The content that went as a reference and that the far side may still miss. */
+  #missable(number: number): Uint8Array | undefined {
     if (number < this.#acknowledged) return undefined;
-    return this.#window.holds(number) ? this.#window.at(number) : this.#kept.get(number);
+    if (!this.#window.holds(number)) return this.#kept.get(number);
+    const wasReferred = this.#referred[number % this.#settings.windowPages] === 1;
+    return wasReferred ? this.#window.at(number) : undefined;
   }
 
   #addBytes(bytes: Uint8Array): readonly Batch[] {

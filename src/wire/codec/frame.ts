@@ -83,8 +83,9 @@ export function decodedFrame(number: number, lastNumber: number): Frame {
   return { ...control('decoded', number, 0, Buffer.alloc(0)), extra: BigInt(lastNumber) };
 }
 
+/** Its payload is the page's memory, not a copy. */
 export function contentFrame(number: number, content: number, page: Uint8Array): Frame {
-  const payload = Buffer.from(page);
+  const payload = Buffer.from(page.buffer, page.byteOffset, page.byteLength);
   return { ...control('content', number, 1, payload), extra: BigInt(content) };
 }
 
@@ -113,9 +114,8 @@ export class FrameReader {
     this.#settings = settings;
   }
 
-  /** The frames that are whole with these bytes, as copies; throws BadFrame. */
-  read(bytes: Uint8Array): Frame[] {
-    const frames: Frame[] = [];
+  /** Gives out the frames that are whole with these bytes, as copies, each when it is asked for; throws BadFrame. */
+  *read(bytes: Uint8Array): Generator<Frame, void, undefined> {
     let at = 0;
     while (at < bytes.length) {
       const target = this.#payload ?? this.#head;
@@ -123,15 +123,15 @@ export class FrameReader {
       target.set(piece, this.#filled);
       at += piece.length;
       this.#filled += piece.length;
-      if (this.#filled < target.length) break;
+      if (this.#filled < target.length) return;
       this.#filled = 0;
       if (this.#payload === undefined) this.#payload = Buffer.allocUnsafe(this.#checkHead());
       if (this.#payload === target || this.#payload.length === 0) {
-        frames.push(this.#frame(this.#payload));
+        const frame = this.#frame(this.#payload);
         this.#payload = undefined;
+        yield frame;
       }
     }
-    return frames;
   }
 
   /** Returns the payload's length. */
@@ -157,6 +157,7 @@ export class FrameReader {
       bad(`a payload of ${length} bytes for ${plain}`);
     }
     if (type !== 'batch' && method !== 'none') bad('only batches are compressed');
+    if (type === 'batch' && items === 0) bad('a batch without items');
     const wanted = { batch: plain, content: PAGE_BYTES, missing: items * 8, decoded: 0 }[type];
     if (plain !== wanted) bad(`${plain} bytes, not ${wanted}`);
     if (head.readBigUInt64BE(20) !== BigInt(this.#number)) {

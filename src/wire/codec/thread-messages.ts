@@ -67,6 +67,8 @@ export type FromEncoder =
   /** A pack was encoded: its memory, to be filled again. */
   | { readonly type: 'taken'; readonly memory: SharedArrayBuffer }
   | { readonly type: 'flushed'; readonly id: number }
+  /** The answer that was handed over first was taken. */
+  | { readonly type: 'answered' }
   | { readonly type: 'closed'; readonly tally: EncodeTally };
 
 /** What an encoder has to say when it is done. */

@@ -83,8 +83,11 @@ export class EncodeThread {
   readonly #credit = new Credit(MAX_BETWEEN_BYTES);
   readonly #packer = new Packer();
   readonly #flushes = new Map<number, () => void>();
+  /** Answers that the thread has not taken, in their order. */
+  readonly #answers: (() => void)[] = [];
   #last: Promise<void> = Promise.resolve();
   #flushId = 0;
+  #isOver = false;
   #tally: messages.EncodeTally | undefined;
 
   constructor(deps: EncodeThreadDependencies) {
@@ -93,6 +96,7 @@ export class EncodeThread {
     this.#life = new Life(file, deps.start, deps.signal);
     this.#life.onEnd((error) => this.#credit.fail(error));
     this.#life.onEnd(() => this.#flushes.forEach((done) => done()));
+    this.#life.onEnd(() => this.#dropAnswers());
     this.#life.worker.on('message', (message: messages.FromEncoder) => this.#take(message));
   }
 
@@ -134,15 +138,27 @@ export class EncodeThread {
     this.#post({ type: 'link', bytesPerS });
   }
 
-  /** Bytes that the far side answered. */
-  answer(bytes: Uint8Array): void {
-    this.#post({ type: 'answer', bytes });
+  /**
+   * Takes bytes that the far side answered. Resolves when the thread has acted on them: a far side that asks faster than
+   * it takes is held back. Resolves, too, once the thread is gone, which `onEnd` reports.
+   */
+  async answer(bytes: Uint8Array): Promise<void> {
+    if (this.#isOver) return;
+    await new Promise<void>((taken) => {
+      this.#answers.push(taken);
+      this.#post({ type: 'answer', bytes });
+    });
   }
 
   /** Ends the thread; what it has to say. */
   async close(): Promise<messages.EncodeTally | undefined> {
     await this.#life.close();
     return this.#tally;
+  }
+
+  #dropAnswers(): void {
+    this.#isOver = true;
+    for (const taken of this.#answers.splice(0)) taken();
   }
 
   async #hand(pack: Pack): Promise<void> {
@@ -161,9 +177,11 @@ export class EncodeThread {
         return this.#credit.give(message.memory.byteLength);
       case 'flushed':
         return this.#flushes.get(message.id)?.();
+      case 'answered':
+        return this.#answers.shift()?.();
       case 'closed':
         this.#tally = message.tally;
-        return;
+        return this.#dropAnswers();
       case 'frame':
         this.#last = this.#last.then(() => this.#send(message.bytes));
     }

@@ -12,7 +12,8 @@ export interface Encoding {
   push(): Promise<void>;
   /** Resolves when all was sent. */
   flush(): Promise<void>;
-  answer(bytes: Uint8Array): void;
+  /** Bytes that the far side answered. Wait for it before the next call. */
+  answer(bytes: Uint8Array): Promise<void>;
   close(): Promise<EncodeTally | undefined>;
 }
 
@@ -33,7 +34,7 @@ export async function urgentEncoding(
     add: (items) => pipe.add(items),
     push: () => pipe.push(),
     flush: () => pipe.flush(),
-    answer: (bytes) => void pipe.answer(bytes).catch(fail),
+    answer: (bytes) => pipe.answer(bytes).catch(fail),
     close: () => {
       const { encoder, level, misses } = pipe;
       return Promise.resolve({ encoded: encoder.encoded, levelChanges: level.changes, misses });

@@ -189,7 +189,7 @@ export class SourceRelay implements Relay {
     this.#encodings.push(encoding);
     const channels = CONNECTIONS[connection];
     if (channels === undefined) return;
-    this.#channels.on(channels.answers, (bytes) => Promise.resolve(encoding.answer(bytes)));
+    this.#channels.on(channels.answers, (bytes) => encoding.answer(bytes));
     this.#channels.on(channels.back, (message) => this.#back(connection, message));
   }
 

@@ -3,6 +3,12 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { BadFrame } from '../../../src/wire/codec/bytes.ts';
 import { DecodePipe } from '../../../src/wire/codec/decode-pipe.ts';
+import {
+  decodedFrame,
+  missingFrame,
+  writeFrame,
+  type Frame,
+} from '../../../src/wire/codec/frame.ts';
 import { EncodePipe } from '../../../src/wire/codec/encode-pipe.ts';
 import { PAGE_BYTES, type Item } from '../../../src/wire/codec/item.ts';
 import type { CodecSettings } from '../../../src/wire/codec/settings.ts';
@@ -271,12 +277,135 @@ describe('a hostile peer', () => {
     decode.close();
   });
 
+  test('that never answers a missing content is cut off by the number of its frames, too', async () => {
+    const { sent } = await referring(1);
+    const held = 100;
+    const decode = new DecodePipe({
+      settings: { ...SMALL, windowPages: 512, batchItems: 256 },
+      hash64,
+      contents: new Shelf(),
+      mostHeldBytes: held * 300,
+      give: () => assert.fail('nothing may come before the missing content'),
+      answer: () => Promise.resolve(),
+    });
+    const [first = Buffer.alloc(0)] = sent;
+    await decode.write(first);
+    let frames = 1;
+    await assert.rejects(async () => {
+      for (; frames < 2 * held; frames += 1) await decode.write(zeroBatch(frames));
+    }, /more is sent than may be in flight/);
+    assert.ok(frames < held * 1.2, `${frames} frames`);
+    decode.close();
+  });
+
+  test('that sends a batch without items is refused', async () => {
+    const empty = { type: 'batch', method: 'none', plainBytes: 0, items: 0, number: 0, extra: 0n };
+    const decode = alone();
+    const frame = writeFrame({ ...empty, payload: Buffer.alloc(0) } as Frame);
+    await assert.rejects(decode.write(frame), /a batch without items/);
+  });
+
   test('that acknowledges or asks for what was never sent is refused', async () => {
-    const { decodedFrame, missingFrame, writeFrame } =
-      await import('../../../src/wire/codec/frame.ts');
     for (const frame of [decodedFrame(0, 10 ** 9), missingFrame(0, [77])]) {
       const { encode } = join(SMALL, 1 << 20);
       await assert.rejects(encode.answer(writeFrame(frame)), BadFrame);
     }
   });
+
+  test('that asks for a content that went in full, or for one twice, is refused', async () => {
+    for (const asked of [[[3]], [[1, 1]], [[1], [2, 1]]]) {
+      const { encode, sent } = await referring(2);
+      await encode.add([pageAt(2, 50)]);
+      await encode.flush();
+      sent.length = 0;
+      const answers = asked.map((numbers, at) => writeFrame(missingFrame(at, numbers)));
+      const last = answers.pop() ?? Buffer.alloc(0);
+      for (const each of answers) await encode.answer(each);
+      await assert.rejects(encode.answer(last), /is not to be had/);
+      assert.equal(sent.length, answers.length);
+    }
+  });
+
+  test('that takes nothing gets no copy of what it asks for, and no further answer is taken', async (t) => {
+    const count = 200;
+    const joint = await referring(count);
+    const looks = t.mock.method(joint.encode.encoder, 'content');
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    joint.wait = held;
+    joint.sent.length = 0;
+    const numbers = Array.from({ length: count }, (_, at) => at + 1);
+    let isTaken = false;
+    const answering = joint.encode
+      .answer(writeFrame(missingFrame(0, numbers)))
+      .then(() => (isTaken = true));
+    for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
+    assert.deepEqual([looks.mock.callCount(), isTaken], [1, false]);
+    release();
+    await answering;
+    await joint.encode.flush();
+    const pages = joint.sent.map((frame) => frame.subarray(-PAGE_BYTES));
+    assert.deepEqual(
+      pages,
+      numbers.map((number) => pageOf(number)),
+    );
+  });
+
+  test('that asks late gets what has left the window meanwhile', async () => {
+    const joint = await referring(4, { ...SMALL, windowPages: 5 });
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    joint.wait = held;
+    joint.sent.length = 0;
+    await joint.encode.add([pageAt(10, 90)]);
+    await joint.encode.push();
+    const answering = joint.encode.answer(writeFrame(missingFrame(0, [1, 2])));
+    for (let at = 11; at < 17; at += 1) {
+      await joint.encode.add([pageAt(at, at + 100)]);
+    }
+    release();
+    await answering;
+    await joint.encode.flush();
+    const contents = joint.sent.filter((frame) => frame[3] === 2);
+    assert.deepEqual(
+      contents.map((frame) => frame.subarray(-PAGE_BYTES)),
+      [pageOf(1), pageOf(2)],
+    );
+  });
 });
+
+/** The smallest batch: one zero page at the next place. */
+function zeroBatch(number: number): Buffer {
+  const payload = Buffer.from([0, 0, 0, 3, 1, 0, 1]);
+  const head = { type: 'batch', method: 'none', plainBytes: payload.length, items: 1 } as const;
+  return writeFrame({ ...head, number, extra: 0n, payload });
+}
+
+function pageAt(at: number, seed: number): Item {
+  return { kind: 'page', block: 0, offset: at * PAGE_BYTES, bytes: pageOf(seed) };
+}
+
+/** An encoder that has sent `count` contents as references, numbered from 1: pages of these seeds. */
+async function referring(
+  count: number,
+  settings = { ...SMALL, windowPages: 512, batchItems: 256 },
+) {
+  const here = new Shelf();
+  here.far = new Shelf();
+  const sent: Buffer[] = [];
+  const items = Array.from({ length: count }, (_, at) => pageAt(at, at + 1));
+  for (const { bytes } of items) here.far.arrived(bytes);
+  const joint = { encode: undefined as unknown as EncodePipe, sent, wait: Promise.resolve() };
+  joint.encode = new EncodePipe({
+    settings,
+    hash64,
+    contents: here,
+    cores: 1,
+    nowMs: () => 0,
+    send: async (frame) => {
+      await joint.wait;
+      sent.push(frame);
+    },
+  });
+  await joint.encode.add(items);
+  await joint.encode.flush();
+  return joint;
+}

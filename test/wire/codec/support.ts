@@ -99,7 +99,7 @@ export function take(decoder: Decoder, pending: Pending, give: (item: Item) => v
 /** Fills what is missing from the near side, as the session does. */
 export function fillFrom(encoder: Encoder, pending: Pending): void {
   for (const number of pending.missing) {
-    const content = encoder.content(number);
+    const content = encoder.request(number) ? encoder.content(number) : undefined;
     if (content === undefined || !fill(pending, number, content)) throw new Error('not to be had');
   }
 }

@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { placesDigest } from '../../../src/wire/cache/places.ts';
+import { decodedFrame, missingFrame, writeFrame } from '../../../src/wire/codec/frame.ts';
 import { PAGE_BYTES, type Item } from '../../../src/wire/codec/item.ts';
 import { DEFAULT_SETTINGS } from '../../../src/wire/codec/settings.ts';
 import type { ThreadCache } from '../../../src/wire/codec/thread-messages.ts';
@@ -49,7 +50,7 @@ async function send(
     give: async (given) => {
       for (const item of given) out.push(support.copyOf(item));
     },
-    answer: (bytes) => Promise.resolve(encode.answer(bytes)),
+    answer: (bytes) => encode.answer(bytes),
     signal: never,
   });
   const farSummary = await decode.summary;
@@ -162,6 +163,31 @@ describe('the codec’s threads', () => {
     await assert.rejects(async () => {
       for (;;) await decode.write(Buffer.alloc(600_000, 'no frame'));
     }, /frame 0: it does not start as a frame does/);
+  });
+
+  test('an answer is taken once the thread has acted on it, or is gone', async () => {
+    const encode = new EncodeThread({
+      start: ENCODER_START,
+      send: () => Promise.resolve(),
+      signal: never,
+    });
+    let ended: unknown;
+    encode.onEnd((error) => (ended = error));
+    await encode.answer(writeFrame(decodedFrame(0, 1)));
+    assert.equal(ended, undefined);
+    await encode.answer(writeFrame(missingFrame(1, [77])));
+    assert.match(String(ended), /content 77 is not to be had/);
+    await encode.answer(writeFrame(decodedFrame(2, 1)));
+  });
+
+  test('an answer that comes after the end is taken', async () => {
+    const encode = new EncodeThread({
+      start: ENCODER_START,
+      send: () => Promise.resolve(),
+      signal: never,
+    });
+    await encode.close();
+    await encode.answer(writeFrame(decodedFrame(0, 1)));
   });
 
   test('a sender that fails stops the encoder', async () => {

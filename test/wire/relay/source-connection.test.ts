@@ -47,7 +47,7 @@ test('a page that comes in two parts is one item, though the relay stalled betwe
         process.nextTick(standStill);
       },
       flush: () => Promise.resolve(),
-      answer: () => undefined,
+      answer: () => Promise.resolve(),
       close: () => Promise.resolve(undefined),
     },
     count: () => undefined,
