@@ -76,7 +76,8 @@ export class Carrier {
     if (this.#over) return;
     this.senders.admit();
     clearTimeout(this.#refill);
-    const waitMs = this.core.pump(this.#clock.monotonicMs());
+    const unreadBytes = this.#connections.values().reduce((sum, each) => sum + each.unreadBytes, 0);
+    const waitMs = this.core.pump(this.#clock.monotonicMs(), unreadBytes);
     if (waitMs !== undefined) {
       this.#heldBack = true;
       this.#refill = setTimeout(() => this.run(), waitMs);
@@ -130,7 +131,8 @@ export class Carrier {
   }
 
   #acknowledge(): void {
-    const waitMs = this.core.acknowledge(this.#clock.monotonicMs());
+    const isFull = (link: number): boolean => this.#connections.get(link)?.isFull ?? false;
+    const waitMs = this.core.acknowledge(this.#clock.monotonicMs(), isFull);
     if (waitMs === undefined) return;
     this.#reportTimer ??= setTimeout(() => {
       this.#reportTimer = undefined;

@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import { LinkFrameReader, writeHead, type Frame } from './format.ts';
+import { HEAD_BYTES, LinkFrameReader, writeHead, type Frame } from './format.ts';
 
 /** Whoever uses a connection now: first the greeting, then the session. */
 export interface ConnectionUser {
@@ -19,6 +19,13 @@ const END_MS = 2000;
  */
 const RECORD_BYTES = 16_384 - 22;
 
+/**
+ * Bytes of frames other than data that wait for the kernel; the flight window bounds data. Reports are put off from the
+ * first bound on, so a slow link never gets to the second. A peer that does reads none of its answers.
+ */
+const MANY_CONTROL_BYTES = 16 * 1024;
+const MAX_CONTROL_BYTES = 64 * 1024;
+
 /** A TLS connection as frames. */
 export class Connection {
   readonly #socket: TLSSocket;
@@ -26,6 +33,7 @@ export class Connection {
   #user: ConnectionUser;
   #error: Error | undefined;
   #ending: NodeJS.Timeout | undefined;
+  #controlBytes = 0;
 
   constructor(socket: TLSSocket, user: ConnectionUser) {
     this.#socket = socket;
@@ -55,8 +63,31 @@ export class Connection {
       this.#socket.cork();
       process.nextTick(() => this.#socket.uncork());
     }
-    this.#socket.write(writeHead(frame));
-    if (frame.payload.length > 0) this.#socket.write(frame.payload);
+    const { type, payload } = frame;
+    const isData = type === 'data' || type === 'piece';
+    const controlBytes = isData ? 0 : HEAD_BYTES + payload.length;
+    this.#controlBytes += controlBytes;
+    if (this.#controlBytes > MAX_CONTROL_BYTES) {
+      this.destroy(new Error('it does not read what it is answered'));
+      return;
+    }
+    const written = isData ? undefined : () => void (this.#controlBytes -= controlBytes);
+    const head = writeHead(frame);
+    if (payload.length === 0) this.#socket.write(head, written);
+    else {
+      this.#socket.write(head);
+      this.#socket.write(payload, written);
+    }
+  }
+
+  /** Written and not with the kernel. */
+  get unreadBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  /** So much besides data waits for the kernel that what can be said later should be. */
+  get isFull(): boolean {
+    return this.#controlBytes >= MANY_CONTROL_BYTES;
   }
 
   /** What was written still goes, then the connection is closed. */

@@ -5,7 +5,7 @@ import { Flight } from './flight.ts';
 import { BadLinkFrame, controlFrame, HEAD_BYTES, type Frame } from './format.ts';
 import type { Position } from './greeting.ts';
 import { Inbox } from './inbox.ts';
-import { came, isBefore, mayWaitMs, newLink, reported, type Link } from './link.ts';
+import { came, isBefore, mayWaitMs, newLink, REPORT_MS, reported, type Link } from './link.ts';
 import { frameOf, Outbox, type Outgoing } from './outbox.ts';
 import { TokenBucket } from './token-bucket.ts';
 
@@ -13,6 +13,13 @@ import { TokenBucket } from './token-bucket.ts';
 export const TICK_MS = 250;
 /** A connection from which nothing came for so many ticks is dead. */
 const SILENT_TICKS = 10;
+/** The far side pings again once it has its answer; a busy process may find a few at once. */
+const MAX_PINGS = 64;
+/**
+ * Written and not taken by the kernel, in windows: all of a write counts until it ends, though its beginning may have
+ * arrived. A far side that acknowledges unread frames gets no more.
+ */
+const UNREAD_SHARE = 2;
 /** Beyond what may be on the way, for what overtakes bulk. */
 const URGENT_FLIGHT_BYTES = 128 * 1024;
 
@@ -136,7 +143,11 @@ export class LinkCore {
       case 'ack':
         return this.#acknowledged(link, frame, nowMs);
       case 'ping':
-        return this.#write(link, controlFrame('pong', frame.number));
+        link.pong = frame.number;
+        link.pings += 1;
+        if (link.pings > MAX_PINGS) throw new BadLinkFrame('a ping before the last was answered');
+        this.#effects.push({ type: 'soon' });
+        return;
       case 'pong':
         if (link.pingAtMs !== undefined) this.flight.roundTrip(nowMs - link.pingAtMs, nowMs);
         link.pingAtMs = undefined;
@@ -154,12 +165,19 @@ export class LinkCore {
     }
   }
 
-  /** Reports to the other side what came and what was taken, where that is news. How long until what may still wait is reported. */
-  acknowledge(nowMs: number): number | undefined {
+  /**
+   * Reports the news of what came and was taken, and answers the last ping. How long until what may still wait is
+   * reported. A connection that is full of such reports waits: the next one has all of it.
+   */
+  acknowledge(nowMs: number, isFull: (link: number) => boolean = () => false): number | undefined {
     let leftMs: number | undefined;
     for (const link of this.#links.values()) {
-      if (link.came === link.reported && !this.inbox.hasNews) continue;
-      const waitMs = mayWaitMs(link, nowMs);
+      const isNews = link.came !== link.reported || this.inbox.hasNews;
+      if (!isNews && link.pong === undefined) continue;
+      const isHeld = isFull(link.id);
+      if (!isHeld) this.#pong(link);
+      if (!isNews && !isHeld) continue;
+      const waitMs = isHeld ? REPORT_MS : mayWaitMs(link, nowMs);
       if (waitMs > 0) {
         leftMs = Math.min(leftMs ?? waitMs, waitMs);
         continue;
@@ -171,8 +189,13 @@ export class LinkCore {
     return leftMs;
   }
 
-  /** Puts on the connections what may go now. How long until more may, where only the rate limit holds it back. */
-  pump(nowMs: number): number | undefined {
+  /**
+   * Puts on the connections what may go now. How long until more may, where only the rate limit holds it back. `unreadBytes`
+   * were put there before and are not with the kernel.
+   */
+  pump(nowMs: number, unreadBytes = 0): number | undefined {
+    const mostBytes = this.flight.limitBytes + URGENT_FLIGHT_BYTES;
+    if (unreadBytes > UNREAD_SHARE * mostBytes) return undefined;
     for (const lane of [0, 1, 2] as const) {
       while (this.outbox.waits(lane)) {
         const link = this.#linkFor(lane);
@@ -213,6 +236,13 @@ export class LinkCore {
     this.#links.clear();
     this.outbox.clear();
     this.inbox.clear();
+  }
+
+  #pong(link: Link): void {
+    if (link.pong === undefined) return;
+    this.#write(link, controlFrame('pong', link.pong));
+    link.pong = undefined;
+    link.pings = 0;
   }
 
   #acknowledged(link: Link, { number, payload }: Frame, nowMs: number): void {

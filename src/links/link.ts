@@ -30,6 +30,9 @@ export interface Link {
   /** How long a frame takes until it is known to be there, with what waits before it. */
   delayMs: number;
   pingAtMs: number | undefined;
+  /** The far side's last ping that is not answered yet, and how many came since an answer. */
+  pong: number | undefined;
+  pings: number;
 }
 
 export function newLink(id: number): Link {
@@ -49,6 +52,8 @@ export function newLink(id: number): Link {
     silentTicks: 0,
     delayMs: 0,
     pingAtMs: undefined,
+    pong: undefined,
+    pings: 0,
   };
 }
 
@@ -58,7 +63,7 @@ export function newLink(id: number): Link {
  * was two thirds full.
  * What comes after a pause is reported at once.
  */
-const REPORT_MS = 5;
+export const REPORT_MS = 5;
 const BUSY_REPORT_MS = 2;
 const SPAN_MS = 20;
 const BUSY_BYTES = 320 * 1024;

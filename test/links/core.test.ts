@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { LinkCore } from '../../src/links/core.ts';
+import { controlFrame, type Frame } from '../../src/links/format.ts';
 import { Path, world, type End, type Way } from './simulated.ts';
 
 const CHANNELS = [0, 3, 16, 17, 32, 33, 63] as const;
@@ -258,5 +260,65 @@ describe('a session', () => {
     assert.equal(source.error, undefined);
     time.run(11_600);
     assert.match(String(source.error), /no connection to far for more than 5.0 s/);
+  });
+});
+
+describe('a core whose far side', () => {
+  const standing = (): LinkCore => {
+    const core = new LinkCore({ peer: 'far', graceMs: 1000, holdsBytes: HOLDS });
+    core.join(1, [], 0);
+    core.effects();
+    return core;
+  };
+  const written = (core: LinkCore): string[] =>
+    core
+      .effects()
+      .flatMap((effect) => (effect.type === 'write' ? [effect.frame] : []))
+      .map(({ type, number }) => `${type} ${number}`);
+  const data = (number: number): Frame => {
+    return { type: 'data', channel: 0, number, payload: Buffer.alloc(10) };
+  };
+
+  test('pings often gets one pong a turn, and is refused beyond that', () => {
+    const core = standing();
+    for (const number of [5, 6, 7]) core.receive(1, controlFrame('ping', number), 10);
+    assert.deepEqual(written(core), []);
+    core.acknowledge(10);
+    assert.deepEqual(written(core), ['pong 7']);
+    core.acknowledge(20);
+    assert.deepEqual(written(core), []);
+    assert.throws(() => {
+      for (let count = 0; count < 100; count += 1) core.receive(1, controlFrame('ping', 8), 30);
+    }, /a ping before the last was answered/);
+  });
+
+  test('does not read reports gets the next one once it has, with all of it', () => {
+    const core = standing();
+    core.receive(1, data(0), 10);
+    core.receive(1, controlFrame('ping', 3), 10);
+    assert.equal(typeof core.acknowledge(10, () => true), 'number');
+    core.receive(1, data(1), 20);
+    assert.equal(typeof core.acknowledge(20, () => true), 'number');
+    assert.deepEqual(written(core), []);
+    core.acknowledge(30, () => false);
+    assert.deepEqual(written(core), ['pong 3', 'ack 2']);
+  });
+
+  test('acknowledges what it has not read gets no more than two windows of it', () => {
+    const core = standing();
+    core.outbox.farHoldsBytes = HOLDS;
+    let unreadBytes = 0;
+    for (let count = 1; count < 1000; count += 1) {
+      core.outbox.add(32, Buffer.alloc(1000));
+      core.pump(1, unreadBytes);
+      const bytes = core
+        .effects()
+        .reduce((sum, each) => sum + (each.type === 'write' ? each.frame.payload.length : 0), 0);
+      if (bytes === 0) break;
+      unreadBytes += bytes;
+      core.receive(1, controlFrame('ack', count), 1);
+    }
+    const mostBytes = 2 * (core.flight.limitBytes + 128 * 1024) + 1000;
+    assert.ok(unreadBytes > 0 && unreadBytes <= mostBytes, `${unreadBytes} bytes`);
   });
 });
