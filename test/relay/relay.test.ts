@@ -4,9 +4,11 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import type { Socket } from 'node:net';
+import tls from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { hasCode } from '../../src/errors.ts';
 import { silentLog } from '../../src/log.ts';
+import { RELAY_ALPN } from '../../src/protocol/relay.ts';
 import { wrongServer, type Credentials } from '../../src/rpc/tls.ts';
 import { relayCallerOf } from '../../src/rpc/gate.ts';
 import { connectTls, isWaiting } from '../../src/rpc/relayed/call.ts';
@@ -245,4 +247,44 @@ test('a relay that swallows what it is sent holds no call up that has less time 
   const socket = await connectTls(address, both, {}, AbortSignal.timeout(6000));
   t.after(() => socket.destroy());
   await once(socket, 'secureConnect');
+});
+
+/** A relay of its own making, which says `lines` to each host that waits; what hosts say to it, and the end of each stream. */
+async function sayingRelay(t: TestContext, lines: string) {
+  const { issue } = await authority(t);
+  const { ca, cert, key } = await issue('r', 'relay');
+  const said: string[] = [];
+  let ended = 0;
+  const options = { ca, cert, key, requestCert: true, ALPNProtocols: [RELAY_ALPN] };
+  const relay = tls.createServer(options, (socket) => {
+    t.after(() => socket.destroy());
+    socket.on('error', () => undefined);
+    socket.once('data', () => socket.write(`{"type":"waits"}\n${lines}`));
+    socket.on('data', (chunk: Buffer) => said.push(...chunk.toString().trim().split('\n')));
+    socket.once('close', () => (ended += 1));
+  });
+  relay.listen(0, '127.0.0.1');
+  await once(relay, 'listening');
+  t.after(() => relay.close());
+  const own = await issue('b', 'agent');
+  const address = `127.0.0.1:${(relay.address() as AddressInfo).port}`;
+  const b = { ...own, relayed: { self: 'b', relays: [{ name: 'r', address }] } };
+  const { server, port } = await echoing(t, b);
+  const waiting = waitAtRelays(server, port, b, silentLog);
+  t.after(() => waiting.close());
+  return { said, ended: () => ended };
+}
+
+test('pings of a relay that come together get one pong', async (t) => {
+  const ping = '{"type":"ping"}\n';
+  const { said } = await sayingRelay(t, `${ping.repeat(20)}{"type":"offer","by":"a"}\n`);
+  await untilSo(() => said.includes('ready'));
+  const first = said.slice(0, said.indexOf('ready')).filter((line) => line === 'pong');
+  assert.ok(first.length > 0 && first.length <= 4, `${first.length} pongs`);
+});
+
+test('a relay that says more than a relay has to say is left', async (t) => {
+  const { said, ended } = await sayingRelay(t, '{"type":"ping"}\n'.repeat(1000));
+  await untilSo(() => ended() >= 2);
+  assert.ok(said.filter((line) => line === 'pong').length < 200);
 });

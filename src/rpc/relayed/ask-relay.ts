@@ -16,10 +16,15 @@ import { clientTls, wrongServer, type RelayPlace, type Trust } from '../tls.ts';
 import { LineReader } from './lines.ts';
 import { jsonOf } from '../../formats/json.ts';
 
+/** A relay pings every 5 s, and says little else. */
+const MAX_LINES_A_SECOND = 32;
+
 /** A stream to a relay, until it is joined. */
 export interface RelayStream {
   readonly socket: TLSSocket;
   say(word: string): void;
+  /** Something was said that is not with the kernel: the relay may not be reading. */
+  readonly isSaying: boolean;
   /** From now on its bytes are the other end's. Rejects the stream (false) where something came before they could. */
   release(): boolean;
 }
@@ -57,8 +62,16 @@ export function askRelay(
   };
   const stop = (): void => finish(signal.reason);
   signal.addEventListener('abort', stop, { once: true });
+  let [lines, sinceMs] = [0, performance.now()];
   const reader = new LineReader(socket, MAX_RELAY_LINE, {
     line: (text) => {
+      const nowMs = performance.now();
+      if (nowMs - sinceMs >= 1000) [lines, sinceMs] = [0, nowMs];
+      lines += 1;
+      if (lines > MAX_LINES_A_SECOND) {
+        finish(new Error(`it says more than ${MAX_LINES_A_SECOND} lines a second`));
+        return;
+      }
       const line = relayLine.safeParse(jsonOf(text));
       if (!line.success) finish(new Error('it says what is no line of a relay'));
       else if (line.data.type === 'refused') finish(fromSerial(line.data.error));
@@ -76,6 +89,9 @@ export function askRelay(
   return {
     socket,
     say: (word) => socket.write(`${word}\n`),
+    get isSaying() {
+      return socket.writableLength > 0;
+    },
     release: () => {
       isOurs = false;
       signal.removeEventListener('abort', stop);

@@ -189,8 +189,10 @@ class WaitingAt {
               if (!isWaiting) this.#waits += 1;
               isWaiting = true;
               this.#report(undefined);
-            } else if (type === 'ping') stream.say('pong');
-            else if (type === 'offer') {
+            } else if (type === 'ping') {
+              // A pong that still waits answers this one, too.
+              if (!stream.isSaying) stream.say('pong');
+            } else if (type === 'offer') {
               cameByRelay(stream.socket, line.by);
               stream.say('ready');
               const isClean = stream.release();
