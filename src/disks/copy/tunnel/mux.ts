@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { withDeadline } from '../../../deadline.ts';
 import { godwitError } from '../../../errors.ts';
 import { Channels } from '../../../links/channels.ts';
@@ -12,6 +13,10 @@ import { CreditPool } from './flow-control.ts';
 /** Channels of a hypervisor's connections; what else the movers send in bulk has the one that is left. */
 export const FIRST_STREAM = 32;
 export const LAST_STREAM = 62;
+
+/** Connections to this side's hypervisor that the other side has opened within a second; the next one waits. */
+const MAX_OPENED = 2 * (LAST_STREAM - FIRST_STREAM + 1);
+const OPENED_MS = 1000;
 
 /** Messages between the movers beside the hypervisors' connections, on channels that no stream has. */
 export interface Beside {
@@ -39,6 +44,8 @@ export class Mux implements Beside {
     { readonly stream: Stream; readonly timeout: AnswerTimeout }
   >();
   readonly #idle: (() => void)[] = [];
+  /** When the other side has opened connections, the last MAX_OPENED of them. */
+  readonly #openedMs: number[] = [];
   #isOver = false;
   sentBytes = 0;
   receivedBytes = 0;
@@ -51,7 +58,7 @@ export class Mux implements Beside {
     session.ended.then(over, over);
     this.#channels = new Channels(session);
     for (let channel = FIRST_STREAM; channel <= LAST_STREAM; channel += 1) {
-      this.#channels.on(channel, async (message) => this.#take(channel, message));
+      this.#channels.on(channel, (message) => this.#take(channel, message));
     }
   }
 
@@ -103,7 +110,7 @@ export class Mux implements Beside {
   }
 
   /** An invalid message is the other side's fault, and ends the session. */
-  #take(channel: number, message: Uint8Array): void {
+  async #take(channel: number, message: Uint8Array): Promise<void> {
     const { connect, peer } = this.#deps;
     try {
       const known = this.#streams.get(channel);
@@ -111,12 +118,24 @@ export class Mux implements Beside {
       const { kind } = readMessage(message);
       if (kind !== 'open' || connect === undefined)
         throw new BadTunnelMessage(`${kind} of no connection`);
-      this.#start(channel, connect());
+      await this.#turnToOpen();
+      if (!this.#isOver) this.#start(channel, connect());
     } catch (error) {
       if (!(error instanceof BadTunnelMessage)) throw error;
       const facts = { peer, expected: 'a disk tunnel’s message', what: error.message };
       throw godwitError('GODWIT_PROTOCOL_INVALID', facts, { cause: error });
     }
+  }
+
+  /** Waits, for a second at most, while so many connections are opened that this side's hypervisor would do little else. */
+  async #turnToOpen(): Promise<void> {
+    const nowMs = performance.now();
+    const [first = Number.NEGATIVE_INFINITY] = this.#openedMs;
+    const isMany = this.#openedMs.length >= MAX_OPENED;
+    const atMs = isMany ? Math.max(nowMs, first + OPENED_MS) : nowMs;
+    this.#openedMs.push(atMs);
+    if (isMany) this.#openedMs.shift();
+    if (atMs > nowMs) await sleep(atMs - nowMs, undefined, { ref: false });
   }
 
   #start(channel: number, socket: Promise<LocalSocket>): void {

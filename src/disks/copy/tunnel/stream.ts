@@ -11,7 +11,7 @@ export interface StreamDependencies {
   /** Messages of a stream leave in the order of the calls. Rejects once the session is over. */
   readonly send: (message: Uint8Array) => Promise<void>;
   readonly count: (bytes: { readonly sent: number; readonly received: number }) => void;
-  /** Both ends have closed it: the channel is free. */
+  /** Both ends have closed it, and the session has this end's word of it: the channel is free. */
   readonly over: () => void;
 }
 
@@ -42,6 +42,8 @@ export class Stream {
   #farEnded = false;
   #farClosed = false;
   #closed = false;
+  /** The session has taken that this end is closed, or is over. */
+  #isClosedSent = false;
   #broken = false;
   #over = false;
 
@@ -77,9 +79,9 @@ export class Stream {
     this.#closed = true;
     clearTimeout(this.#late);
     this.#room.end();
-    const sent = this.#send({ kind: 'closed' });
+    await this.#send({ kind: 'closed' }).catch(() => undefined);
+    this.#isClosedSent = true;
     this.#look();
-    await sent.catch(() => undefined);
   }
 
   /** Takes what the far end says; throws BadTunnelMessage where it cannot have said that. */
@@ -138,7 +140,7 @@ export class Stream {
     if (this.#farClosed && (!this.#farEnded || this.#written)) this.break();
     else if (this.#broken) this.#socket?.break();
     this.#wake();
-    if (!this.#closed || !this.#farClosed || this.#over) return;
+    if (!this.#isClosedSent || !this.#farClosed || this.#over) return;
     this.#over = true;
     this.#deps.over();
   }

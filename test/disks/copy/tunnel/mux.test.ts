@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import type net from 'node:net';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { FIRST_STREAM, LAST_STREAM } from '../../../../src/disks/copy/tunnel/mux.ts';
+import { FIRST_STREAM, LAST_STREAM, Mux } from '../../../../src/disks/copy/tunnel/mux.ts';
+import type { Session } from '../../../../src/links/session.ts';
 import { hasCode } from '../../../../src/errors.ts';
 import { muxes, readAll } from './muxes.ts';
 import { untilSo } from '../../../until.ts';
@@ -236,5 +237,59 @@ describe('a destination', () => {
       }),
       { numRuns: 150 },
     );
+  });
+});
+
+describe('a source that opens and closes connections all the time', () => {
+  const OPEN = Uint8Array.of(1);
+  const CLOSED = Uint8Array.of(5);
+
+  /** A destination whose hypervisor takes no connection; `send` is its session's. */
+  function destination(send: () => Promise<void>) {
+    const connectedMs: number[] = [];
+    const session = {
+      ended: new Promise<void>(() => undefined),
+      onMessage: () => Promise.resolve(),
+      send,
+    } as unknown as Session;
+    const connect = () => {
+      connectedMs.push(performance.now());
+      return Promise.reject(new Error('nobody is there'));
+    };
+    const mux = new Mux({ session, peer: 'a', connect });
+    return { mux, session, connectedMs };
+  }
+
+  test('gets no further one on a channel before the session has the end of the last', async () => {
+    const sent = Promise.withResolvers<void>();
+    const { mux, session, connectedMs } = destination(() => sent.promise);
+    await session.onMessage(FIRST_STREAM, OPEN);
+    await session.onMessage(FIRST_STREAM, CLOSED);
+    await new Promise(setImmediate);
+    assert.deepEqual([mux.streams, connectedMs.length], [1, 1]);
+    await assert.rejects(session.onMessage(FIRST_STREAM, OPEN), (error) =>
+      hasCode(error, 'GODWIT_PROTOCOL_INVALID'),
+    );
+    sent.resolve();
+    await untilSo(() => mux.streams === 0);
+    await session.onMessage(FIRST_STREAM, OPEN);
+    assert.equal(connectedMs.length, 2);
+  });
+
+  test('gets so many a second', async () => {
+    const { mux, session, connectedMs } = destination(() => Promise.resolve());
+    const cycles = Array.from({ length: LINES }, async (_, at) => {
+      for (let round = 0; round < 3; round += 1) {
+        await session.onMessage(FIRST_STREAM + at, OPEN);
+        await session.onMessage(FIRST_STREAM + at, CLOSED);
+        await new Promise(setImmediate);
+      }
+    });
+    await Promise.all(cycles);
+    await untilSo(() => mux.streams === 0);
+    assert.equal(connectedMs.length, 3 * LINES);
+    for (const [at, later] of connectedMs.slice(2 * LINES).entries()) {
+      assert.ok(later - (connectedMs[at] ?? 0) > 990, `${at}`);
+    }
   });
 });
