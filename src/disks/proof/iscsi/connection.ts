@@ -2,6 +2,11 @@ import { connect, type Socket } from 'node:net';
 import * as pdus from './pdu.ts';
 import type { Pdu } from './pdu.ts';
 
+/** Held unread, and then no more is read: one message of the longest, with its head. */
+const MAX_HELD_BYTES = pdus.MAX_PDU_BYTES;
+/** Bytes that may wait for a target that reads nothing, and asks whether the client is there. */
+const MAX_UNREAD_BYTES = 65_536;
+
 /** One connection: messages out, messages in one after the other. */
 export class IscsiConnection {
   readonly #socket: Socket;
@@ -16,6 +21,7 @@ export class IscsiConnection {
     this.#socket = socket;
     socket.on('data', (chunk: Buffer) => {
       this.#bytes = Buffer.concat([this.#bytes, chunk]);
+      if (this.#bytes.length >= MAX_HELD_BYTES) socket.pause();
       this.#wake?.();
     });
     socket.on('error', (error) => this.#fail(error));
@@ -46,7 +52,9 @@ export class IscsiConnection {
   }
 
   send(bytes: Buffer): void {
-    if (!this.#socket.destroyed) this.#socket.write(bytes);
+    if (this.#socket.destroyed) return;
+    if (this.#socket.writableLength <= MAX_UNREAD_BYTES) this.#socket.write(bytes);
+    else this.#socket.destroy(new Error('it reads nothing of what it is sent'));
   }
 
   close(): void {
@@ -59,6 +67,7 @@ export class IscsiConnection {
       const found = pdus.decode(this.#bytes);
       if (found !== undefined) {
         this.#bytes = found.rest;
+        if (this.#bytes.length < MAX_HELD_BYTES) this.#socket.resume();
         this.#count(found.pdu);
         return found.pdu;
       }

@@ -5,6 +5,8 @@ const HEADER_BYTES = 48;
 export const MAX_SEGMENT_BYTES = 64 * 1024;
 /** A length is of a target's own making: no piece may be longer than this. */
 const MAX_BYTES = 256 * 1024;
+/** A header, its extensions, and the data with what fills them up. */
+export const MAX_PDU_BYTES = HEADER_BYTES + 255 * 4 + MAX_BYTES;
 
 export const OPCODES = {
   nopOut: 0x00,
