@@ -14,12 +14,8 @@ export const DEFAULT_SETTINGS: CodecSettings = {
   batchItems: 4096,
 };
 
-/** What a peer may ask for, at most: they bound the memory that a session takes. */
-export const MAX_SETTINGS: CodecSettings = {
-  windowPages: 65_536,
-  batchBytes: 4 * 1024 * 1024,
-  batchItems: 16_384,
-};
+/** Bounds for a peer, and so for the memory of a session: 64 MiB of window, 16 MiB of a batch. No build asks for more. */
+export const MAX_SETTINGS: CodecSettings = DEFAULT_SETTINGS;
 
 /** Bytes of the name of a content: 128 bits of a keyed SHA-256. */
 export const ID_BYTES = 16;

@@ -102,12 +102,15 @@ export function reportCache(
 
 /**
  * What the target reports of the circle that both sides know: by the secret under which it has something of that source,
- * also where that was replaced of late, else by the newest.
+ * also where that was replaced of late, else by the newest. No cache for a source whose cells are more than the guest has
+ * pages: they cost memory that was not admitted.
  */
 export function answerCache(
   cache: WireCache | undefined,
   { tag: newest, earlier = [], cells }: SourceHello,
+  memoryBytes: number,
 ): Pick<TargetHello, 'tag' | 'digest'> {
+  if (cells > cellsFor(memoryBytes)) return { tag: null, digest: '' };
   const own = reportCache(cache, cells);
   if (cache === undefined || own.tag === null) return own;
   const tags = [newest ?? [], earlier].flat();

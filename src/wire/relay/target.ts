@@ -16,6 +16,8 @@ export interface TargetRelayOptions {
   /** The unix socket on which the hypervisor listens. */
   readonly socket: string;
   readonly peer: string;
+  /** Of the guest that was admitted: what is kept for each page is bounded by it. */
+  readonly memoryBytes: number;
   readonly cache?: WireCache | undefined;
 }
 
@@ -139,8 +141,8 @@ export class TargetRelay implements Relay {
 
   async #start(theirs: hello.SourceHello): Promise<void> {
     if (this.#thread !== undefined) throw new Error('a second hello');
-    const { cache } = this.#options;
-    const own = hello.answerCache(cache, theirs);
+    const { cache, memoryBytes } = this.#options;
+    const own = hello.answerCache(cache, theirs, memoryBytes);
     const knows = own.tag !== null && [theirs.tag, ...(theirs.earlier ?? [])].includes(own.tag);
     const seed = BigInt(`0x${theirs.seed}`);
     this.#thread = new DecodeThread({

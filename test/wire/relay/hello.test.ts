@@ -37,7 +37,7 @@ test('two hosts that have a secret of the site in common agree on one of those, 
         ...reported,
       };
       const read = hello.sourceHello.parse(JSON.parse(JSON.stringify(said)));
-      const answer = hello.answerCache(target, read);
+      const answer = hello.answerCache(target, read, cells * 4096);
       const common = near.slice(0, isEarlierBuild ? 1 : 3).filter((each) => far.includes(each));
       const agreedHere = hello.agreedCache(target, answer.tag, read.digest, cells);
       const agreedThere = hello.agreedCache(source, answer.tag, answer.digest, cells);
@@ -61,4 +61,29 @@ test('a guest above 8 GiB has half a window where there is a cache, and any othe
   assert.deepEqual(hello.settingsFor({ tag: null }, cells(16)), whole);
   const half = { ...whole, windowPages: whole.windowPages / 2 };
   assert.deepEqual(hello.settingsFor({ tag: 'circle' }, cells(9)), half);
+});
+
+test('a source that asks for more than sources use is refused, and gets no cache for more pages than its guest has', (t) => {
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'godwit-hello-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const settings = hello.RELAY_SETTINGS;
+  const said = { type: 'hello', version: 1, settings, seed: '0'.repeat(16), tag: null, digest: '' };
+  const cells = hello.cellsFor(2 ** 30);
+  const ask = (more: object) => hello.sourceHello.safeParse({ ...said, cells, ...more });
+  assert.equal(ask({}).success, true);
+  // The largest that a build has used.
+  const earlier = { windowPages: 16_384, batchBytes: 384 * 1024, batchItems: 2048 };
+  assert.equal(ask({ settings: earlier }).success, true);
+  for (const larger of [
+    { windowPages: 65_536 },
+    { batchBytes: 4 * 2 ** 20 },
+    { batchItems: 16_384 },
+  ])
+    assert.equal(ask({ settings: { ...settings, ...larger } }).success, false);
+  const [secret = Buffer.alloc(32)] = secrets;
+  const kept = { directory, mostBytes: 1024, sharing: { with: 'host' }, peer: 'other' } as const;
+  const cache = { ...kept, secret, seeds: true, placesFile: path.join(directory, 'places') };
+  const asked = hello.sourceHello.parse({ ...said, cells });
+  assert.notEqual(hello.answerCache(cache, asked, 2 ** 30).tag, null);
+  assert.equal(hello.answerCache(cache, asked, 2 ** 29).tag, null);
 });

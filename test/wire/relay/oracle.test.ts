@@ -68,7 +68,12 @@ async function move(t: TestContext, nearCache: WireCache, farCache: WireCache, s
 /** What b answers to the first words of a source, whoever that is. */
 async function reportedBy(t: TestContext, cache: WireCache) {
   const [near, far] = sessionPair();
-  const relay = new TargetRelay(far, { socket: '/nowhere', peer: 'c', cache });
+  const relay = new TargetRelay(far, {
+    socket: '/nowhere',
+    peer: 'c',
+    memoryBytes: 2 ** 30,
+    cache,
+  });
   t.after(() => relay.fail(new Error('the test is over')));
   const channels = new Channels(near);
   const answer = Promise.withResolvers<hello.TargetHello>();

@@ -44,11 +44,12 @@ export async function relayPair(context: TestContext, plan: PairPlan = {}): Prom
     server.emit('taken');
   });
   await new Promise<void>((resolve) => server.listen(listening, resolve));
-  const target = new TargetRelay(far, { socket: listening, peer: 'a', cache: plan.farCache });
+  const { memoryBytes = 8 * 2 ** 20, farCache: cache } = plan;
+  const target = new TargetRelay(far, { socket: listening, peer: 'a', memoryBytes, cache });
   const source = await SourceRelay.open(near, {
     socket: path.join(directory, 'source.sock'),
     peer: 'b',
-    memoryBytes: plan.memoryBytes ?? 8 * 2 ** 20,
+    memoryBytes,
     cores: 1,
     cache: plan.nearCache,
     helloMs: 60_000,

@@ -62,9 +62,10 @@ async function move(context: TestContext, binary: string, wanted: Plan) {
   context.after(() => ends.toReversed().forEach((end) => end()));
   const to = await receive(plan, kernel, ends);
   const [near, far] = sessionPair();
-  const target = new TargetRelay(far, { socket: to.socket, peer: 'a' });
+  const memoryBytes = 64 * 2 ** 20;
+  const target = new TargetRelay(far, { socket: to.socket, peer: 'a', memoryBytes });
   const socket = path.join(directory, 'outgoing.sock');
-  const options = { socket, peer: 'b', memoryBytes: 64 * 2 ** 20, cores: 1, helloMs: 60_000 };
+  const options = { socket, peer: 'b', memoryBytes, cores: 1, helloMs: 60_000 };
   const source = await SourceRelay.open(near, options);
   context.after(() => source.fail(new Error('the test is over')));
   await configure(from, plan);
