@@ -166,7 +166,7 @@ export class LinkCore {
   }
 
   /**
-   * Reports the news of what came and was taken, and answers the last ping. How long until what may still wait is
+   * Reports the frames that came and were taken, and answers the last ping. How long until what may still wait is
    * reported. A connection that is full of such reports waits: the next one has all of it.
    */
   acknowledge(nowMs: number, isFull: (link: number) => boolean = () => false): number | undefined {

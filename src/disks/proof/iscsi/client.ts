@@ -6,7 +6,7 @@ import * as pdus from './pdu.ts';
 
 /**
  * A small iSCSI client (RFC 7143) that reads: hypervisors open LUNs that no host has attached, and what they are has to be
- * known before that. It writes nothing and reserves nothing. A session of its own, one command after the other; no digests.
+ * known before that. It writes nothing and reserves nothing. The session is used for nothing else, one command after the other; no digests.
  */
 
 const MAX_REDIRECTIONS = 3;

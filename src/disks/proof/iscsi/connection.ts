@@ -78,7 +78,7 @@ export class IscsiConnection {
     }
   }
 
-  /** Answers are counted; data that ends no command, and a question of the target's own, are not. */
+  /** Answers are counted; data that ends no command, and questions of the target, are not. */
   #count(pdu: Pdu): void {
     const opcode = pdus.opcodeOf(pdu);
     const isPart = opcode === pdus.OPCODES.dataIn && (pdu.header.readUInt8(1) & 0x01) === 0;

@@ -3,9 +3,9 @@
 const HEADER_BYTES = 48;
 /** A target may send no more in one piece: what the client says at login. */
 export const MAX_SEGMENT_BYTES = 64 * 1024;
-/** A length is of a target's own making: no piece may be longer than this. */
+/** The target chooses each length: no piece may be longer than this. */
 const MAX_BYTES = 256 * 1024;
-/** A header, its extensions, and the data with what fills them up. */
+/** A header, its extensions, and the data with its padding. */
 export const MAX_PDU_BYTES = HEADER_BYTES + 255 * 4 + MAX_BYTES;
 
 export const OPCODES = {

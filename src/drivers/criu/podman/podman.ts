@@ -5,7 +5,7 @@ import { factsIn, type PodmanFacts } from './facts.ts';
 
 /** podman by its command line. */
 
-/** A container's lock may be held for a while: podman's own commands wait for it. */
+/** A container's lock may be held for a while: podman's commands wait for it. */
 const ASK_MS = 20_000;
 const PACK_MS = 60_000;
 const REMOVE_MS = 60_000;

@@ -35,7 +35,7 @@ const spec = z.looseObject({
 export interface Expected {
   readonly id: string;
   readonly name: string;
-  /** podman's own directories, which hold those of each container. */
+  /** Directories of podman, which hold those of each container. */
   readonly graph: string;
   readonly run: string;
 }
