@@ -27,6 +27,8 @@ export async function openLease(run: Runc['run'], file: string): Promise<Lease> 
     close: async () => {
       if (!isOpen) return;
       isOpen = false;
+      // Who comes later finds none: to open it without a writer would wait for one.
+      await rm(file, { force: true });
       await handle.close();
     },
   };

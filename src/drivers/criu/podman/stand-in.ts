@@ -69,7 +69,7 @@ export function destinationScript(given: RestoreStandIn): string {
     ...others(runtime, 'restore'),
     `{ echo "$$"; for each; do printf '%s\\n' "$each"; done; } >${quoted(`${said}.new`)}`,
     `mv ${quoted(`${said}.new`)} ${quoted(said)}`,
-    `word=$(timeout ${WAIT_S} head -n 1 ${quoted(lease)})`,
+    `word=$(timeout ${WAIT_S} head -n 1 ${quoted(lease)} 2>/dev/null)`,
     'if [ "$word" != go ]; then',
     "  echo 'Godwit takes the restore back' >&2",
     '  exit 1',

@@ -59,13 +59,14 @@ test('each other call goes to the runtime, with its arguments as they are', asyn
   }
 });
 
-async function restoring(t: TestContext) {
+async function restoring(t: TestContext, isLate = false) {
   const at = await folder(t);
   const own = { said: at('said'), lease: at('lease'), images: at('images'), home: at('home') };
   const script = destinationScript({ runtime: 'runc', programs: at('bin'), ...own });
   await writeFile(at('oci'), script, { mode: 0o700 });
   const lease = await openLease(run, at('lease'));
   t.after(() => lease.close());
+  if (isLate) await lease.close();
   const args = [
     '--root',
     '/r',
@@ -116,6 +117,12 @@ test('the stand-in ends without a restore once its mover lets go of the lease', 
   assert.equal(await ended, 1);
   assert.equal(texts.stdout, '');
   assert.match(texts.stderr, /Godwit takes the restore back/);
+});
+
+test('a stand-in that podman calls after its mover let go of the lease ends at once', async (t) => {
+  const { ended, texts } = await restoring(t, true);
+  assert.equal(await ended, 1);
+  assert.equal(texts.stdout, '');
 });
 
 test('what a stand-in wrote is read whole or not at all', () => {
