@@ -119,7 +119,7 @@ describe('a container of podman with a live TCP client', { skip }, () => {
   });
 
   for (const runtime of ['runc', 'crun']) {
-    test(`moves there and back with ${runtime}, with its record, its log and its files`, async (t) => {
+    test(`moves to b and to a with ${runtime}, its record, its log and its files`, async (t) => {
       const guest = box(runtime);
       await exec(
         'a',
@@ -156,7 +156,7 @@ describe('a container of podman with a live TCP client', { skip }, () => {
     });
   }
 
-  test('runs on at the source when it is cancelled while memory flows', async () => {
+  test('keeps running at the source when it is cancelled while memory flows', async () => {
     const guest = box('crun');
     await unharmed(guest, 'a', async () => {
       const id = await begin(world, { guest: guest.guest, from: 'a', to: 'b', ...SLOW });
@@ -195,25 +195,25 @@ describe('a container of podman with a live TCP client', { skip }, () => {
   for (const [index, [when, call]] of CALLS.entries()) {
     const runtime = index % 2 === 0 ? 'runc' : 'crun';
     for (const side of ['a', 'b'] as const) {
-      test(`runs on at the source when the mover of ${side} is killed while ${when} (${runtime})`, () =>
+      test(`keeps running at the source when the mover of ${side} is killed while ${when} (${runtime})`, () =>
         killedAt(runtime, call.replace('RUNTIME', runtime), (id) => killMover(world, side, id)));
     }
   }
 
   for (const call of ['podman-checkpoint', 'podman-restore', 'RUNTIME-restore'] as const) {
-    test(`runs on at the source when ${call.replace('RUNTIME', 'crun')} is killed`, () =>
+    test(`keeps running at the source when ${call.replace('RUNTIME', 'crun')} is killed`, () =>
       killedAt('crun', call.replace('RUNTIME', 'crun'), async (_id, pid) =>
         signalProcess(pid, 'SIGKILL'),
       ));
   }
 
-  test('runs on at the source when podman is killed while the stand-in waits', () =>
+  test('keeps running at the source when podman is killed while the stand-in waits', () =>
     killedAt('crun', 'nft-delete', async () => {
       const [pid = 0] = await podmansRestoring();
       signalProcess(pid, 'SIGKILL');
     }));
 
-  test('runs on at the source when conmon of the destination is killed while the runtime restores', () =>
+  test('keeps running at the source when conmon of the destination is killed while the runtime restores', () =>
     killedAt('runc', 'runc-restore', async () => {
       const [, pid = 0] = (await conmonsOf(box('runc').id)).toSorted((one, other) => one - other);
       signalProcess(pid, 'SIGKILL');
@@ -255,7 +255,7 @@ describe('a container of podman with a live TCP client', { skip }, () => {
   });
 
   const often = { skip: RETURNS === 0 ? 'GODWIT_TEST_RETURNS says how often' : false } as const;
-  test('moves there and back again and again', often, async (t) => {
+  test('moves many times in a row', often, async (t) => {
     const guest = box('runc');
     for (let index = 0; index < RETURNS; index += 1) {
       for (const [from, to] of [
@@ -303,7 +303,7 @@ describe('a container of podman with a live TCP client', { skip }, () => {
     assert.match(`${error?.message} ${error?.hint}`, /no image [0-9a-f]{12}.*podman save/);
   });
 
-  test('stops, starts and goes by podman after all that', async () => {
+  test('podman stops and removes it after the moves', async () => {
     for (const { name } of guests.values()) {
       await podmanOn(world.lab, 'a', ['stop', '-t', '5', name]);
       await podmanOn(world.lab, 'a', ['rm', name]);

@@ -197,7 +197,7 @@ export class Dispatch {
     await this.#handOver(sender, trees, directory, stream, isLate);
   }
 
-  /** What the dump will have beside CRIU's images: what of it does not change costs nothing in the freeze. */
+  /** Sends the files next to CRIU's images ahead: unchanged pages cost nothing in the freeze. */
   async #sendAhead(sender: PageSender, images: string): Promise<void> {
     await this.#context.runc.beforeFreeze(this.#name, images);
     for (const name of await readdir(images))

@@ -103,7 +103,7 @@ export class CriuDriver implements DirectDriver {
     return { ...this.#context, runc: new PodmanRuntime(deps, container) };
   }
 
-  /** The context of a handle: that of podman for what podman manages. */
+  /** The context of a handle; a container of podman has a context for itself. */
   #contextOf({ name, podman }: CriuHandle): HostContext {
     const record = this.#recordOf(name);
     const known = podman ?? (record === 'damaged' ? undefined : record?.podman);
@@ -233,7 +233,7 @@ export class CriuDriver implements DirectDriver {
         ...(await this.#uses.of(pid)),
         nics: [],
         devices: [],
-        // Of a container of podman, podman itself says what cannot move: a check asks it.
+        // A check asks podman for the obstacles of its container.
         unmovable: (podman === undefined ? config.obstacles : []).map(({ device, reason }) =>
           `${device}: ${reason}`.slice(0, 512),
         ),
@@ -341,7 +341,7 @@ async function containersOfOthers(
   const ofPodman = await (only === undefined ? asked : asked.catch(() => []));
   const taken = new Set(all.map(({ id }) => id));
   const others = await managedContainers({ ...options, prefix }, taken);
-  // What its runtime has on this host may move; of the rest podman itself is asked, such as what runs elsewhere.
+  // Containers of this host's runtimes may move; podman lists the others, such as those of another mount namespace.
   const known = new Set(others.map(({ id }) => id));
   return [...others, ...ofPodman.filter(({ id }) => !known.has(id))];
 }

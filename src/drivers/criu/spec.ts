@@ -191,7 +191,7 @@ const podmanSpec = z.strictObject({
       }),
     )
     .max(8),
-  /** Where podman keeps containers, and what of them goes with the boot: the record has such paths. */
+  /** podman's directories for containers, and for their state until the next boot. The record has such paths. */
   graph: absolute,
   run: absolute,
 });

@@ -63,7 +63,8 @@ async function dispatchOf(
 ): Promise<{ dispatch: Dispatch; records: Records }> {
   const records = new Records(path.join(directory, 'records'));
   await records.write('box', { token: 't', mover: ownIdentity(), memoryBytes: 4096 });
-  const runc = { run, dump };
+  const nothing = async (): Promise<void> => {};
+  const runc = { run, dump, beforeFreeze: nothing, whileFrozen: nothing };
   const parts = { host: 'a', runc, records, gpus } as unknown as HostContext;
   const facts = {
     description: { memoryBytes: 4096 },

@@ -47,11 +47,11 @@ const sharedVolume = z.object({
 });
 export type SharedVolume = z.infer<typeof sharedVolume>;
 
-/** A container of podman: its own id, its runtime by name, and what was made here for its way in. */
+/** A container of podman: its id in podman, its runtime by name, and the facts of its arrival here. */
 const podmanContainer = z.object({
   id: z.string().regex(/^[0-9a-f]{64}$/),
   runtime: z.enum(['runc', 'crun']),
-  /** What its record is held to, of one that comes: its name, and podman's directories. */
+  /** The arriving record must match: the container's name, and podman's directories. */
   expected: z
     .object({ name: z.string().max(128), graph: z.string().max(4096), run: z.string().max(4096) })
     .optional(),

@@ -40,7 +40,7 @@ export async function judgePodman(
     const error = godwitError('GODWIT_CAPABILITY', facts, { hint: 'Use --mode precopy.' });
     return [refusal('stream', error, 'destination')];
   }
-  const info = await infoOf(podman, signal);
+  const info = await readInfo(podman, signal);
   if (!isRecent(info)) return [refusal('machine', tooOld(info, where), 'destination')];
   const [missing, images, containers, networks] = await Promise.all([
     missingProgram(runc, spec, signal),
@@ -101,7 +101,7 @@ export function tooOld(
 }
 
 /** Undefined if there is no podman. */
-export async function infoOf(
+export async function readInfo(
   podman: Pick<Podman, 'info'>,
   signal: AbortSignal,
 ): Promise<PodmanInfo | undefined> {

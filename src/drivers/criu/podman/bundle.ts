@@ -7,7 +7,7 @@ import { archiveMs } from '../files/trees.ts';
 import type { Runc } from '../runtimes/runc.ts';
 import { LOG, SHM } from './stand-in.ts';
 
-/** What podman has made for a container that comes, and what of the source's goes into it while the stand-in waits. */
+/** The bundle that podman made for an arriving container. Godwit fills it while the stand-in waits. */
 
 export interface Made {
   /** Where the root file system is mounted. */
@@ -41,7 +41,7 @@ export async function readBundle(run: Runc['run'], prefix: string, bundle: strin
   const text = await readFile(`${prefix}${path.join(bundle, 'config.json')}`, 'utf8');
   const { root, mounts, linux } = config.parse(JSON.parse(text));
   const netns = linux.namespaces.find(({ type }) => type === 'network')?.path;
-  const ports = netns === undefined ? [] : await portsOf(run, netns);
+  const ports = netns === undefined ? [] : await findPorts(run, netns);
   const shm = mounts.find(({ destination }) => destination === '/dev/shm')?.source;
   const log = `${prefix}${path.join(bundle, 'ctr.log')}`;
   return { merged: root.path, ports, shm: shm?.startsWith('/') === true ? shm : undefined, log };
@@ -69,7 +69,7 @@ const links = z.array(
 );
 
 /** The ends on this host of the links in a network namespace. */
-async function portsOf(run: Runc['run'], netns: string): Promise<string[]> {
+async function findPorts(run: Runc['run'], netns: string): Promise<string[]> {
   const [within, here] = await Promise.all([
     run(['nsenter', `--net=${netns}`, 'ip', '-j', 'link']),
     run(['ip', '-j', 'link']),

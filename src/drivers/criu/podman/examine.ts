@@ -19,12 +19,12 @@ import {
 import type { Obstacle } from '../obstacle.ts';
 import { handOverMs, type Listed } from '../runtimes/runc.ts';
 import type { ContainerSpec, PodmanSpec } from '../spec.ts';
-import { infoOf, isRecent, tooOld, untested } from './assess.ts';
-import { lossesOf, podmanObstacles, type PodmanFacts } from './facts.ts';
+import { readInfo, isRecent, tooOld, untested } from './assess.ts';
+import { listLosses, podmanObstacles, type PodmanFacts } from './facts.ts';
 import type { PodmanInfo, PodmanNetwork } from './podman.ts';
 import { ONLY_PRECOPY, type PodmanRuntime } from './runtime.ts';
 
-/** What a container of podman is, found out without touching it. */
+/** Looks at a container of podman without touching it. */
 
 /** conmon's end of them is made again at the destination. */
 const STREAMS = new Set(['standard input', 'standard output', 'standard error']);
@@ -40,7 +40,7 @@ export async function examinePodman(
   const { id: name, pid, rootfs } = listed;
   const { podman } = runc;
   const cgroup = (await cgroupOf(pid, prefix)) ?? '';
-  const info = await infoOf(podman, signal);
+  const info = await readInfo(podman, signal);
   if (!isRecent(info)) throw tooOld(info, { host, guest: name });
   const [facts, network, processes, root, versions, features, known] = await Promise.all([
     podman.inspect(runc.container.id, signal),
@@ -61,10 +61,10 @@ export async function examinePodman(
     ...ofProcesses.filter((each) => !isStream(each)),
     ...(await limitsOf(context, ofRoot, none, processes, signal)),
   ];
-  const networks = networksOf(known, facts);
+  const networks = selectNetworks(known, facts);
   const said = { ...versions, ...(await sizesOf(context, pid)) };
   const spec: ContainerSpec = {
-    podman: podmanSpecOf(runc, facts, info, networks),
+    podman: describePodman(runc, facts, info, networks),
     nics: network.nics.map(({ nic }) => nic),
     layers: [],
     ...versions,
@@ -78,7 +78,7 @@ export async function examinePodman(
       await context.canary.check(host, 'source', signal),
       tracking(),
       ...untested(info, 'source'),
-      ...losses(facts, networks),
+      ...lossChecks(facts, networks),
     ],
     handsOverMs: handOverMs(memoryBytes),
     gpuBytes: undefined,
@@ -92,7 +92,7 @@ export async function examinePodman(
   };
 }
 
-function podmanSpecOf(
+function describePodman(
   { container }: PodmanRuntime,
   facts: PodmanFacts,
   { version, graph, run }: PodmanInfo,
@@ -116,7 +116,7 @@ type FoundNetwork = PodmanSpec['networks'][number] & {
   readonly isNat: boolean;
 };
 
-function networksOf(known: readonly PodmanNetwork[], facts: PodmanFacts): FoundNetwork[] {
+function selectNetworks(known: readonly PodmanNetwork[], facts: PodmanFacts): FoundNetwork[] {
   const names = Object.keys(facts.NetworkSettings.Networks ?? {});
   return known
     .filter(({ name }) => names.includes(name))
@@ -126,8 +126,8 @@ function networksOf(known: readonly PodmanNetwork[], facts: PodmanFacts): FoundN
     });
 }
 
-function losses(facts: PodmanFacts, networks: readonly FoundNetwork[]): NamedCheck[] {
-  const lost = lossesOf(facts).join('; ');
+function lossChecks(facts: PodmanFacts, networks: readonly FoundNetwork[]): NamedCheck[] {
+  const lost = listLosses(facts).join('; ');
   const checks = [
     warn(
       'devices',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Obstacle } from '../obstacle.ts';
 
-/** What podman itself says of a container, and what of that cannot move. Pure. */
+/** podman's description of a container, and the parts of it that cannot move. Pure. */
 
 const some = z.array(z.unknown()).nullish();
 const labels = z.record(z.string(), z.string()).nullish();
@@ -51,18 +51,11 @@ const inspected = z.looseObject({
 });
 export type PodmanFacts = z.infer<typeof inspected>;
 
-/** Of `podman container inspect ID`. Throws for what is not the answer of a podman that Godwit can work with. */
+/** Of `podman container inspect ID`. Throws if the answer has another form. */
 export function factsIn(text: string): PodmanFacts {
   const [one] = z.array(inspected).length(1).parse(JSON.parse(text));
   if (one === undefined) throw new Error('podman described no container');
   return one;
-}
-
-/** The logs that podman writes into a file of the container. */
-const LOGS = ['k8s-file', 'json-file'];
-
-export function logFileOf({ HostConfig: { LogConfig: log } }: PodmanFacts): string | undefined {
-  return LOGS.includes(log.Type) && log.Path !== null ? log.Path : undefined;
 }
 
 interface Rule {
@@ -182,7 +175,7 @@ const RULES: readonly Rule[] = [
   },
 ];
 
-/** What keeps the container on its host, each with what to do about it. */
+/** The obstacles to a move, each with a hint. */
 export function podmanObstacles(facts: PodmanFacts): Obstacle[] {
   const found: Obstacle[] = RULES.filter(({ applies }) => applies(facts)).map(
     ({ device, type, reason, hint }) => ({ device, type, reason, hint }),
@@ -196,8 +189,8 @@ export function podmanObstacles(facts: PodmanFacts): Obstacle[] {
   return [...found, ...mounts];
 }
 
-/** What a move loses although the container keeps running, for people. */
-export function lossesOf(facts: PodmanFacts): string[] {
+/** Losses of a move although the container keeps running, for people. */
+export function listLosses(facts: PodmanFacts): string[] {
   const restarts = facts.RestartCount ?? 0;
   const { Type: log } = facts.HostConfig.LogConfig;
   return [

@@ -5,7 +5,7 @@ import type { Runc } from '../runtimes/runc.ts';
  * reset, so frames of its links are dropped on this host's bridges.
  */
 
-const tableOf = (token: string): string => `godwit-${token}`;
+const tableName = (token: string): string => `godwit-${token}`;
 
 /** What nft is to do; undefined for a container without links. Pure. */
 export function dropRules(token: string, macs: readonly string[]): string | undefined {
@@ -13,7 +13,7 @@ export function dropRules(token: string, macs: readonly string[]): string | unde
   const rules = macs.flatMap((mac) => [`ether saddr ${mac} drop`, `ether daddr ${mac} drop`]);
   const hook = 'type filter hook prerouting priority -300;';
   const lines = ['chain arriving {', hook, ...rules, '}'];
-  return [`table bridge ${tableOf(token)} {`, ...lines, '}'].join('\n');
+  return [`table bridge ${tableName(token)} {`, ...lines, '}'].join('\n');
 }
 
 export async function dropFrames(
@@ -28,7 +28,7 @@ export async function dropFrames(
 
 /** Repeatable. */
 export async function passFrames(run: Runc['run'], token: string): Promise<void> {
-  const table = tableOf(token);
+  const table = tableName(token);
   const known = await run(['nft', 'list', 'tables', 'bridge']);
   if (known.split('\n').some((line) => line.trim() === `table bridge ${table}`)) {
     await run(['nft', 'delete', 'table', 'bridge', table]);

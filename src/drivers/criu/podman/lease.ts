@@ -3,7 +3,7 @@ import { systemClock } from '../../../clock.ts';
 import { absent } from '../../../system/ignoring.ts';
 import type { Runc } from '../runtimes/runc.ts';
 
-/** What a stand-in and its mover tell each other. */
+/** Messages between a stand-in and its mover. */
 
 const POLL_MS = 10;
 

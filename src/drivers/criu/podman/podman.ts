@@ -5,7 +5,7 @@ import { factsIn, type PodmanFacts } from './facts.ts';
 
 /** podman by its command line. */
 
-/** A container's lock may be held for a while: podman's commands wait for it. */
+/** Another command of podman may hold a container's lock for a while. */
 const ASK_MS = 20_000;
 const PACK_MS = 60_000;
 const REMOVE_MS = 60_000;
@@ -21,7 +21,7 @@ export type PodmanNetwork = z.infer<typeof network>;
 export interface PodmanInfo {
   /** `5.8.6`. */
   readonly version: string;
-  /** Where containers are kept, and what of them goes with the boot. */
+  /** podman's directories: for containers, and for their state until the next boot. */
   readonly graph: string;
   readonly run: string;
 }

@@ -3,11 +3,11 @@ import path from 'node:path';
 import { systemClock } from '../../../clock.ts';
 import { kill, pids, readStat, startTicksOf } from '../../../system/processes/process.ts';
 
-/** Processes of podman that outlive its commands, by what the kernel says of them. */
+/** Processes of podman that outlive its commands, as the kernel reports them. */
 
 const POLL_MS = 20;
 
-function wordsOf(pid: number): string[] {
+function readWords(pid: number): string[] {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
   } catch {
@@ -16,7 +16,7 @@ function wordsOf(pid: number): string[] {
 }
 
 /** The container that a command line of conmon is for; undefined for any other program, and for a session of `podman exec`. Pure. */
-export function conmonOf(
+export function readConmon(
   words: readonly string[],
 ): { readonly id: string; readonly name: string } | undefined {
   if (path.basename(words[0] ?? '') !== 'conmon') return undefined;
@@ -39,12 +39,12 @@ export function conmonAbove(
   first: number,
   id: string,
 ): { readonly pid: number; readonly name: string } | undefined {
-  const pid = parentOf(first);
-  const found = pid === undefined ? undefined : conmonOf(wordsOf(pid));
+  const pid = readParent(first);
+  const found = pid === undefined ? undefined : readConmon(readWords(pid));
   return pid !== undefined && found?.id === id ? { pid, name: found.name } : undefined;
 }
 
-function parentOf(pid: number): number | undefined {
+function readParent(pid: number): number | undefined {
   try {
     return readStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.parent;
   } catch {
@@ -58,16 +58,16 @@ type IsIt = (words: readonly string[]) => boolean;
 export const isConmonBy =
   (id: string, standIn: string): IsIt =>
   (words) =>
-    conmonOf(words)?.id === id && words.includes(standIn);
+    readConmon(words)?.id === id && words.includes(standIn);
 
-/** Other processes that have one of these paths among their words: a call of podman, a stand-in and what it waits with. */
+/** Processes other than conmon with one of these paths among their words: a call of podman, a stand-in, its children. */
 export const isCallWith =
   (paths: readonly string[]): IsIt =>
   (words) =>
-    conmonOf(words) === undefined && words.some((each) => paths.includes(each));
+    readConmon(words) === undefined && words.some((each) => paths.includes(each));
 
 function found(isIt: IsIt): number[] {
-  return pids().filter((pid) => pid !== process.pid && isIt(wordsOf(pid)));
+  return pids().filter((pid) => pid !== process.pid && isIt(readWords(pid)));
 }
 
 /**
@@ -109,10 +109,10 @@ export function strangersTo(
 }
 
 /** The parent of each of these that lives. */
-export function parentsOf(all: readonly number[]): Map<number, number> {
+export function readParents(all: readonly number[]): Map<number, number> {
   return new Map(
     all.flatMap((pid): [number, number][] => {
-      const parent = parentOf(pid);
+      const parent = readParent(pid);
       return parent === undefined ? [] : [[pid, parent]];
     }),
   );

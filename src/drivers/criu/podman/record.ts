@@ -2,8 +2,8 @@ import { z } from 'zod';
 import type { Runc } from '../runtimes/runc.ts';
 
 /**
- * podman makes what the record says, as root. A record that another host packed is held to what was assessed: the same
- * container, with nothing of this host.
+ * podman makes any container that a record describes, as root. A record that another host packed must be of the assessed
+ * container, and must not reach this host.
  */
 
 const MAX_CHARS = 1024 ** 2;
@@ -35,7 +35,7 @@ const spec = z.looseObject({
 export interface Expected {
   readonly id: string;
   readonly name: string;
-  /** Directories of podman, which hold those of each container. */
+  /** podman's directories, which hold a directory for each container. */
   readonly graph: string;
   readonly run: string;
 }
@@ -80,7 +80,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Throws for a record that podman is not to make a container of. */
+/** Throws if podman must not make a container of the record. */
 export async function checkRecord(
   run: Runc['run'],
   archive: string,

@@ -22,7 +22,14 @@ import { dropFrames, passFrames } from './frame-filter.ts';
 import { openLease, untilWritten, type Lease } from './lease.ts';
 import { Podman } from './podman.ts';
 import { checkRecord } from './record.ts';
-import { conmonAbove, ended, isCallWith, isConmonBy, parentsOf, strangersTo } from './processes.ts';
+import {
+  conmonAbove,
+  ended,
+  isCallWith,
+  isConmonBy,
+  readParents,
+  strangersTo,
+} from './processes.ts';
 import {
   destinationScript,
   LOG,
@@ -115,7 +122,7 @@ export class PodmanRuntime extends Runc {
     try {
       await this.podman.pack(id, conf, path.join(images, RECORD));
     } finally {
-      // What the stand-in put there would be taken for images of this container.
+      // A later export would pack the stand-in's empty image as well.
       const left = `${this.#deps.prefix}${path.join(listed.bundle, 'checkpoint')}`;
       await rm(left, { recursive: true, force: true });
       await rm(directory, { recursive: true, force: true });
@@ -127,7 +134,7 @@ export class PodmanRuntime extends Runc {
     const listed = await this.#mustKnow(name);
     const { prefix } = this.#deps;
     const processes = await processesIn((await cgroupOf(listed.pid, prefix)) ?? '');
-    const [stranger] = strangersTo(listed.pid, parentsOf(processes));
+    const [stranger] = strangersTo(listed.pid, readParents(processes));
     if (stranger !== undefined) {
       const facts = { device: 'its exec sessions', type: 'exec session', guest: name };
       const reason = `process ${stranger} was started by \`podman exec\`, and CRIU does not dump it`;
@@ -169,8 +176,8 @@ export class PodmanRuntime extends Runc {
   #call: Promise<unknown> | undefined;
 
   /**
-   * podman makes the record, the network, the mounts and conmon, and calls its runtime: the stand-in, which waits. Whatever fails
-   * from here on ends the stand-in, and with it podman's call.
+   * podman makes the record, the network, the mounts and conmon, and calls its runtime: the stand-in, which waits. Any failure
+   * from here on ends the stand-in, and podman's call with it.
    */
   async #begin(
     name: string,
@@ -278,8 +285,8 @@ export class PodmanRuntime extends Runc {
   }
 
   /**
-   * Ends the container with its record, in whatever state a move left it: podman's call that waits, the stand-in, a container
-   * that podman does not know to run, conmon, the record. Repeatable.
+   * Ends the container with its record. A move may have left podman's call that waits, the stand-in, conmon, a running container
+   * unknown to podman, or the record. Repeatable.
    */
   override async remove(name: string): Promise<void> {
     const { id } = this.container;

@@ -1,9 +1,9 @@
 /**
- * Programs that take the place of podman's OCI runtime for one call. podman reads the runtime's path anew for each call, and
- * its record of a container has only the runtime's name. Pure.
+ * Programs that take the place of podman's OCI runtime for one call. podman reads the runtime's path for each call. Its record
+ * of a container has only the runtime's name. Pure.
  */
 
-/** The record that podman packs, and what Godwit packs beside it: CRIU reads none of these. */
+/** The record that podman packs, and two archives of Godwit. CRIU ignores all three. */
 export const RECORD = 'podman-record.img';
 export const LOG = 'podman-log.img';
 export const SHM = 'podman-shm.img';
@@ -52,7 +52,7 @@ export function sourceScript(given: StandIn): string {
 }
 
 export interface RestoreStandIn extends StandIn {
-  /** What it writes its process id and its arguments into, a line each. */
+  /** The file for its process id and its arguments, a line each. */
   readonly said: string;
   /** A FIFO that the mover holds open: its end is the mover's. */
   readonly lease: string;
@@ -92,12 +92,12 @@ export function destinationScript(given: RestoreStandIn): string {
   ].join('\n');
 }
 
-/** What CONTAINERS_CONF_OVERRIDE names, so that podman calls `program` as its runtime. */
+/** The file for CONTAINERS_CONF_OVERRIDE: podman calls `program` as its runtime. */
 export function runtimeConf(runtime: StandIn['runtime'], program: string): string {
   return `[engine.runtimes]\n${runtime} = [${JSON.stringify(program)}]\n`;
 }
 
-/** What a stand-in wrote of itself; undefined for what it did not write. */
+/** A stand-in's report about itself; undefined if the text is not one. */
 export function saidIn(text: string): { pid: number; bundle: string } | undefined {
   const [first = '', ...words] = text.trimEnd().split('\n');
   const pid = Number(first);

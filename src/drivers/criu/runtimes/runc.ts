@@ -201,16 +201,16 @@ export class Runc {
     );
   }
 
-  /** What is packed of it while it runs, into `images`: it goes ahead of the dump. */
+  /** Packs files of the running container into `images`; they go ahead of the dump. */
   async beforeFreeze(_name: string, _images: string): Promise<void> {}
 
-  /** A file of a container that comes is whole; `failed` is told if what begins with it fails. */
+  /** A file of an arriving container is whole. `failed` is called if the work that starts with it fails. */
   arrived(_name: string, _file: ArrivedFile, _failed: (error: Error) => void): void {}
 
-  /** Ends what `arrived` began, if no restore has taken it over. */
+  /** Ends the work that `arrived` began. */
   async dropArrival(): Promise<void> {}
 
-  /** What is packed of it once it is frozen, into `images`. */
+  /** Packs files of the frozen container into `images`. */
   async whileFrozen(_name: string, _images: string): Promise<void> {}
 
   /** Before it is ended: nothing is to start it again. */

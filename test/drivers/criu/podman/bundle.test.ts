@@ -21,7 +21,7 @@ test('the overlay of a container is mounted again as it was', () => {
   assert.equal(overlayAt(LINE.replace(' - overlay', ' - ext4'), '/s/a b/merged'), undefined);
 });
 
-test('the log goes on in the file that conmon has open', async (t) => {
+test('the log is appended to the file that conmon has open', async (t) => {
   const made = await mkdtemp(path.join(os.tmpdir(), 'godwit-log-'));
   t.after(() => removeTree(made));
   const [came, own] = [path.join(made, 'came'), path.join(made, 'own')];

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import {
   factsIn,
-  lossesOf,
+  listLosses,
   podmanObstacles,
   type PodmanFacts,
 } from '../../../../src/drivers/criu/podman/facts.ts';
@@ -58,8 +58,8 @@ test('each part that does not move is refused by name, with what to do', () => {
 });
 
 test('what a move loses is said, and no more than that', () => {
-  assert.equal(lossesOf(FACTS).length, 2);
-  const lost = lossesOf(
+  assert.equal(listLosses(FACTS).length, 2);
+  const lost = listLosses(
     changed({ RestartCount: 3 }, {}, { LogConfig: { Type: 'journald' } }),
   ).join();
   assert.match(lost, /creation time/);

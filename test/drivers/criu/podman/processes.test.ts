@@ -3,11 +3,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import {
-  conmonOf,
+  readConmon,
   ended,
   isCallWith,
   isConmonBy,
-  parentsOf,
+  readParents,
   strangersTo,
 } from '../../../../src/drivers/criu/podman/processes.ts';
 
@@ -15,15 +15,15 @@ const ID = '9e88348ee1ea227d3114bf184d3a16c6394cc218d42657af8f1070b2370cd078';
 const CONMON = ['/usr/bin/conmon', '-c', ID, '-u', ID, '-r', '/s/oci-runtime', '-n', 'web'];
 
 test('conmon names the container that it looks after', () => {
-  assert.deepEqual(conmonOf(CONMON), { id: ID, name: 'web' });
-  assert.deepEqual(conmonOf(['conmon', '--cid', ID, '--name', 'web']), { id: ID, name: 'web' });
-  assert.equal(conmonOf([...CONMON, '--exec']), undefined, 'a session of podman exec');
-  assert.equal(conmonOf(['/bin/sh', ...CONMON.slice(1)]), undefined);
-  assert.equal(conmonOf(['conmon', '-c']), undefined);
-  assert.equal(conmonOf([]), undefined);
+  assert.deepEqual(readConmon(CONMON), { id: ID, name: 'web' });
+  assert.deepEqual(readConmon(['conmon', '--cid', ID, '--name', 'web']), { id: ID, name: 'web' });
+  assert.equal(readConmon([...CONMON, '--exec']), undefined, 'a session of podman exec');
+  assert.equal(readConmon(['/bin/sh', ...CONMON.slice(1)]), undefined);
+  assert.equal(readConmon(['conmon', '-c']), undefined);
+  assert.equal(readConmon([]), undefined);
 });
 
-test('only conmon that began with a stand-in is taken for its own, and no call is conmon', () => {
+test('conmon is told by its stand-in, and no call is taken for conmon', () => {
   assert.ok(isConmonBy(ID, '/s/oci-runtime')(CONMON));
   assert.ok(!isConmonBy(ID, '/other/oci-runtime')(CONMON));
   assert.ok(!isConmonBy(ID.replace('9', '8'), '/s/oci-runtime')(CONMON));
@@ -64,5 +64,5 @@ test('a process that descends from another than the first one is a stranger', ()
     'a circle ends',
   );
   assert.deepEqual(strangersTo(10, new Map()), []);
-  assert.equal(parentsOf([process.pid]).get(process.pid), process.ppid);
+  assert.equal(readParents([process.pid]).get(process.pid), process.ppid);
 });
