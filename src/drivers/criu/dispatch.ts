@@ -18,20 +18,14 @@ import { lazyPages, pagesNumber } from './pages/lazy-pages.ts';
 import { connectTo } from './link/link.ts';
 import { setPorts } from './host/network.ts';
 import type { HostContext } from './host/host-context.ts';
-import { processesIn, setFrozen, residentBytes } from './host/processes.ts';
+import { processesIn, setFrozen } from './host/processes.ts';
 import { dumpEnded, runHere } from './runtimes/run-here.ts';
 import { imageMs } from './runtimes/runc.ts';
 import { PageSender } from './link/sender.ts';
 import { refuseOpen, writeOut } from './files/shared-volumes.ts';
 import { TreeSender, treesOf, type Tree } from './files/trees.ts';
+import { Rounds } from './rounds.ts';
 import { Reported } from './watch.ts';
-import {
-  CONTENT_ROUNDS,
-  LITTLE_SHARE,
-  WORTH_SHARE,
-} from '../../migration/prediction/parameters.ts';
-import { ChangedPages } from './pages/changed-pages.ts';
-import { PAGE, readMemory } from './pages/memory.ts';
 
 /** What the destination does beside its restore and its files: it asks runc and writes records. */
 const REST_MS = 60_000;
@@ -323,80 +317,5 @@ async function sendImages(
     const digests = isWhole ? new DigestsOut(file) : undefined;
     await sender.file(name, 'image', file, { late, digests: digests?.take });
     await digests?.end();
-  }
-}
-
-type Limits = Pick<StreamSetup, 'maxBandwidth' | 'maxDowntimeMs'>;
-
-/** The memory of a container that runs, read and sent round by round. */
-class Rounds {
-  readonly #cgroup: string;
-  readonly #reported: Reported;
-  readonly #over: AbortSignal;
-  /** What is left out from then on comes later. */
-  readonly #switch: AbortSignal;
-  readonly #looked = new Map<number, ChangedPages>();
-  round = 0;
-  /** What the last one sent, bytes. */
-  newBytes = 0;
-  totalBytes: number;
-
-  constructor(
-    { cgroup, memoryBytes }: { readonly cgroup: string; readonly memoryBytes: number },
-    reported: Reported,
-    over: AbortSignal,
-    goesOver: AbortSignal,
-  ) {
-    this.#cgroup = cgroup;
-    this.totalBytes = memoryBytes;
-    this.#reported = reported;
-    this.#over = over;
-    this.#switch = goesOver;
-  }
-
-  /** As many as are worth it. `limits`: as they are by then. */
-  async all(sender: PageSender, trees: TreeSender, limits: () => Limits): Promise<void> {
-    let before = Infinity;
-    while (this.round < CONTENT_ROUNDS && !this.#switch.aborted) {
-      const bytes = await this.one(sender, this.round === 0 ? trees : undefined);
-      const isLittle = this.#isLittle(bytes, limits());
-      if (this.round > 1 && (isLittle || bytes > before * WORTH_SHARE)) return;
-      before = bytes;
-    }
-  }
-
-  /** One round; what it sent, bytes. */
-  async one(sender: PageSender, trees?: TreeSender): Promise<number> {
-    this.round += 1;
-    this.#reported.pass(this.round);
-    const sent = sender.sentBytes;
-    const pids = await processesIn(this.#cgroup);
-    this.totalBytes = Math.max(await residentBytes(pids), PAGE);
-    const stopped = AbortSignal.any([this.#over, this.#switch]);
-    for (const pid of pids) {
-      const seen = this.#looked.get(pid) ?? new ChangedPages();
-      this.#looked.set(pid, seen);
-      const learn = async (pages: Buffer, from: number): Promise<void> => {
-        sender.knownPages += pages.length / PAGE;
-        for (const changed of seen.of(pages, from)) {
-          sender.knownPages -= changed.length / PAGE;
-          await sender.learn(changed);
-        }
-      };
-      await readMemory(pid, learn, stopped).catch((error: unknown) => {
-        if (this.#over.aborted || !this.#switch.aborted) throw error;
-      });
-    }
-    await sender.learned();
-    await trees?.first();
-    await sender.flush();
-    this.newBytes = sender.sentBytes - sent;
-    return this.newBytes;
-  }
-
-  /** What one more round would save is less than what the freeze takes anyway. */
-  #isLittle(bytes: number, { maxBandwidth, maxDowntimeMs }: Limits): boolean {
-    if (maxBandwidth !== undefined) return (bytes / maxBandwidth) * 1000 <= maxDowntimeMs;
-    return bytes <= this.totalBytes / LITTLE_SHARE;
   }
 }

@@ -143,9 +143,9 @@ export class CriuDriver implements DirectDriver {
     return Promise.all([
       ...wanted.map((each) => this.#found({ ...each, name: each.id }, host, busy)),
       ...managed.map((each) =>
-        each.runtime === undefined
+        each.podman === undefined
           ? this.#managed(each, host)
-          : this.#found({ ...each, runtime: each.runtime }, host, busy),
+          : this.#found({ ...each, ...each.podman }, host, busy),
       ),
     ]);
   }

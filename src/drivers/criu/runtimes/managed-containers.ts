@@ -18,9 +18,8 @@ export interface ManagedContainer {
   readonly name: string;
   readonly pid: number;
   readonly manager: string;
-  /** Of a container of podman that is in no pod: which runtime it has, and where that finds its configuration. */
-  readonly runtime?: 'runc' | 'crun' | undefined;
-  readonly bundle: string;
+  /** Of a container of podman: its runtime, and where that finds its configuration. */
+  readonly podman?: { readonly runtime: 'runc' | 'crun'; readonly bundle: string };
 }
 
 /** Of all: a host has room for fewer. */
@@ -94,8 +93,8 @@ export function named(
     if (name === undefined || !guestName.safeParse(name).success) return [];
     const pod = first(labels, PODS);
     const words = pod === undefined ? manager : `${manager}, in the pod ${pod}`;
-    const own = { id, name, pid, bundle, manager: words.slice(0, MAX_MANAGER) };
-    return [isPodman(manager, id) ? { ...own, runtime } : own];
+    const own = { id, name, pid, manager: words.slice(0, MAX_MANAGER) };
+    return [isPodman(manager, id) ? { ...own, podman: { runtime, bundle } } : own];
   });
 }
 

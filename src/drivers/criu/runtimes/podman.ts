@@ -27,7 +27,7 @@ export function containersIn(text: string): ManagedContainer[] {
     .flatMap(({ Id: id, Names, Pid: pid, PodName: pod = '' }) => {
       const name = Names.map((each) => nameAmongHosts(each, id)).find((each) => each !== undefined);
       const manager = pod === '' ? 'podman' : `podman, in the pod ${pod}`.slice(0, 128);
-      return name === undefined || pid <= 0 ? [] : [{ id, name, pid, manager, bundle: '' }];
+      return name === undefined || pid <= 0 ? [] : [{ id, name, pid, manager }];
     });
 }
 

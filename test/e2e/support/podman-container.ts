@@ -1,14 +1,19 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { systemClock } from '../../src/clock.ts';
-import { godwitError } from '../../src/errors.ts';
-import { runCommand } from '../command.ts';
-import { containerLayer } from '../container/layer.ts';
-import { recordGuest, releaseGuest, reserveGuest, type LabGuest } from '../guest/registry.ts';
-import { verifyGuest } from '../guest/talk.ts';
-import { checkGuestName, guestAddress, macAddress } from '../plan.ts';
-import type { Lab } from '../state.ts';
-import { NETWORK, podmanOn } from './hosts.ts';
+import { systemClock } from '../../../src/clock.ts';
+import { godwitError } from '../../../src/errors.ts';
+import { runCommand } from '../../../lab/command.ts';
+import { containerLayer } from '../../../lab/container/layer.ts';
+import {
+  recordGuest,
+  releaseGuest,
+  reserveGuest,
+  type LabGuest,
+} from '../../../lab/guest/registry.ts';
+import { verifyGuest } from '../../../lab/guest/talk.ts';
+import { checkGuestName, guestAddress, macAddress } from '../../../lab/plan.ts';
+import type { Lab } from '../../../lab/state.ts';
+import { NETWORK, podmanOn } from '../../../lab/podman/hosts.ts';
 
 /** The lab's workload as a container of podman. */
 

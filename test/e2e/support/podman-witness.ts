@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { amongContainers, podmanOn } from '../podman/hosts.ts';
-import { runCommand } from '../command.ts';
-import { labHost, type Lab } from '../state.ts';
+import { amongContainers, podmanOn } from '../../../lab/podman/hosts.ts';
+import { runCommand } from '../../../lab/command.ts';
+import { labHost, type Lab } from '../../../lab/state.ts';
 
 /** What podman, the runtimes and the kernel say of a container on a lab's hosts, without asking Godwit. */
 
