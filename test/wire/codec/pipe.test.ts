@@ -12,6 +12,7 @@ import {
 import { EncodePipe } from '../../../src/wire/codec/encode-pipe.ts';
 import { PAGE_BYTES, type Item } from '../../../src/wire/codec/item.ts';
 import type { CodecSettings } from '../../../src/wire/codec/settings.ts';
+import { referring } from './referring.ts';
 import * as support from './support.ts';
 
 const { SMALL, hash64, pageOf, Shelf } = support;
@@ -311,65 +312,6 @@ describe('a hostile peer', () => {
       await assert.rejects(encode.answer(writeFrame(frame)), BadFrame);
     }
   });
-
-  test('that asks for a content that went in full, or for one twice, is refused', async () => {
-    for (const asked of [[[3]], [[1, 1]], [[1], [2, 1]]]) {
-      const { encode, sent } = await referring(2);
-      await encode.add([pageAt(2, 50)]);
-      await encode.flush();
-      sent.length = 0;
-      const answers = asked.map((numbers, at) => writeFrame(missingFrame(at, numbers)));
-      const last = answers.pop() ?? Buffer.alloc(0);
-      for (const each of answers) await encode.answer(each);
-      await assert.rejects(encode.answer(last), /is not to be had/);
-      assert.equal(sent.length, answers.length);
-    }
-  });
-
-  test('that takes nothing gets no copy of what it asks for, and no further answer is taken', async (t) => {
-    const count = 200;
-    const joint = await referring(count);
-    const looks = t.mock.method(joint.encode.encoder, 'content');
-    const { promise: held, resolve: release } = Promise.withResolvers<void>();
-    joint.wait = held;
-    joint.sent.length = 0;
-    const numbers = Array.from({ length: count }, (_, at) => at + 1);
-    let isTaken = false;
-    const answering = joint.encode
-      .answer(writeFrame(missingFrame(0, numbers)))
-      .then(() => (isTaken = true));
-    for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
-    assert.deepEqual([looks.mock.callCount(), isTaken], [1, false]);
-    release();
-    await answering;
-    await joint.encode.flush();
-    const pages = joint.sent.map((frame) => frame.subarray(-PAGE_BYTES));
-    assert.deepEqual(
-      pages,
-      numbers.map((number) => pageOf(number)),
-    );
-  });
-
-  test('that asks late gets what has left the window meanwhile', async () => {
-    const joint = await referring(4, { ...SMALL, windowPages: 5 });
-    const { promise: held, resolve: release } = Promise.withResolvers<void>();
-    joint.wait = held;
-    joint.sent.length = 0;
-    await joint.encode.add([pageAt(10, 90)]);
-    await joint.encode.push();
-    const answering = joint.encode.answer(writeFrame(missingFrame(0, [1, 2])));
-    for (let at = 11; at < 17; at += 1) {
-      await joint.encode.add([pageAt(at, at + 100)]);
-    }
-    release();
-    await answering;
-    await joint.encode.flush();
-    const contents = joint.sent.filter((frame) => frame[3] === 2);
-    assert.deepEqual(
-      contents.map((frame) => frame.subarray(-PAGE_BYTES)),
-      [pageOf(1), pageOf(2)],
-    );
-  });
 });
 
 /** The smallest batch: one zero page at the next place. */
@@ -377,35 +319,4 @@ function zeroBatch(number: number): Buffer {
   const payload = Buffer.from([0, 0, 0, 3, 1, 0, 1]);
   const head = { type: 'batch', method: 'none', plainBytes: payload.length, items: 1 } as const;
   return writeFrame({ ...head, number, extra: 0n, payload });
-}
-
-function pageAt(at: number, seed: number): Item {
-  return { kind: 'page', block: 0, offset: at * PAGE_BYTES, bytes: pageOf(seed) };
-}
-
-/** An encoder that has sent `count` contents as references, numbered from 1: pages of these seeds. */
-async function referring(
-  count: number,
-  settings = { ...SMALL, windowPages: 512, batchItems: 256 },
-) {
-  const here = new Shelf();
-  here.far = new Shelf();
-  const sent: Buffer[] = [];
-  const items = Array.from({ length: count }, (_, at) => pageAt(at, at + 1));
-  for (const { bytes } of items) here.far.arrived(bytes);
-  const joint = { encode: undefined as unknown as EncodePipe, sent, wait: Promise.resolve() };
-  joint.encode = new EncodePipe({
-    settings,
-    hash64,
-    contents: here,
-    cores: 1,
-    nowMs: () => 0,
-    send: async (frame) => {
-      await joint.wait;
-      sent.push(frame);
-    },
-  });
-  await joint.encode.add(items);
-  await joint.encode.flush();
-  return joint;
 }
