@@ -48,7 +48,7 @@ export const labUpSpec = spec({
       kind: 'choice',
       choices: LAB_MANAGERS,
       summary:
-        "who runs the guests: each host has a libvirt of its own (as root), or beside the lab's own guests a simulated vCenter has some, with a controller that drives it (default: Godwit's own driver)",
+        "who runs the guests: a libvirt on each host, a podman on each host for containers (both as root), or a simulated vCenter with guests next to the lab's (default: Godwit's driver)",
     },
     containers: {
       kind: 'switch',
