@@ -26,7 +26,7 @@ for state in /var/lib/godwit /var/lib/godwit-controller; do
       for guest in "$real/guests"/*; do remove_idle_guest "$guest"; done
       rmdir "$real/guests" 2>/dev/null || true
     fi
-    remove "$real/migrations" "$real/standbys" "$real/offered-standbys.json" "$real/offered-standbys.json.tmp" "$real/closed.json" "$real/closed.json.tmp" "$real/expected.json" "$real/expected.json.tmp" "$real/disk-moves" "$real/pki" "$real/cache" "$real/wire-shares" "$real/agent.sock"
+    remove "$real/migrations" "$real/standbys" "$real/offered-standbys.json" "$real/offered-standbys.json.tmp" "$real/closed.json" "$real/closed.json.tmp" "$real/expected.json" "$real/expected.json.tmp" "$real/disk-moves" "$real/disk-moves-set-aside" "$real/migrations-set-aside" "$real/pki" "$real/cache" "$real/wire-shares" "$real/agent.sock"
     remove "$real/fleet.json" "$real"/fleet.json.*.tmp "$real/store.json" "$real/store.json.tmp"
     remove "$real/pruned-migrations" "$real/pruned-migrations.tmp" "$real/orders" "$real/guest-labels.json" "$real/guest-labels.json.tmp" "$real/guest-labels.log"
     remove "$real/guest-load.json" "$real/guest-load.json.tmp" "$real/receivers"

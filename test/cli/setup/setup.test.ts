@@ -23,6 +23,7 @@ import { ownIdentity } from '../../../src/pki/own-identity.ts';
 import { makeToken, parseToken } from '../../../src/pki/token.ts';
 import { fleet } from '../../agent/samples.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
+import { untilSo } from '../../until.ts';
 import { FakeContext } from '../fake.ts';
 
 async function godwit(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -193,8 +194,10 @@ describe('godwit init --controller', () => {
     const { status, body } = await api('/v1/tokens', admin.token);
     assert.equal(status, 200);
     assert.partialDeepStrictEqual(body, { tokens: [{ name: 'admin', role: 'admin' }] });
-    assert.partialDeepStrictEqual((await api('/v1/hosts', admin.token)).body, {
-      hosts: [{ name: 'a' }],
+    // It reads the fleet's list by itself, a moment after it serves.
+    await untilSo(async () => {
+      const { hosts } = (await api('/v1/hosts', admin.token)).body as { hosts: { name: string }[] };
+      return hosts.some((host) => host.name === 'a');
     });
   });
 

@@ -4,8 +4,11 @@ import { diskMoveRoutes } from '../../../src/protocol/public/disk-move-routes.ts
 
 describe('the routes of disks’ moves', () => {
   test('let viewers look, and only operators, or a controller for them, act', () => {
-    for (const { method, access } of Object.values(diskMoveRoutes)) {
-      assert.equal(access, method === 'GET' ? 'viewer' : 'orders');
+    // A wrong answer about a held move gives the guest an old image.
+    const byOperator = new Set(['resolveDiskMove']);
+    for (const [name, { method, access }] of Object.entries(diskMoveRoutes)) {
+      const acts = byOperator.has(name) ? 'operator' : 'orders';
+      assert.equal(access, method === 'GET' ? 'viewer' : acts, name);
     }
   });
 
