@@ -112,7 +112,7 @@ describe('a container of podman with a live TCP client', { skip }, () => {
     for (const { guest } of guests.values()) assert.match(out, new RegExp(`"${guest}"`));
     const guest = box('crun');
     await unharmed(guest, 'a', async () => {
-      const checked = await godwit(world, 'check', guest.guest, '--to', 'b');
+      const checked = await godwit(world, 'migrate', guest.guest, '--to', 'b', '--dry-run');
       assert.equal(checked.exit, 0, checked.out + checked.err);
       assert.match(checked.out, /its creation time becomes the time of the move/);
     });
