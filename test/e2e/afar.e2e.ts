@@ -52,7 +52,7 @@ describe('the command line of somebody who reaches a controller alone', () => {
     // The controller hears a moment later than the guest's hosts that it has moved.
     await until('the controller to list the guest on b', 60_000, async () => {
       const { guests } = await controller.api.guests({ query: { name: 'far1' } });
-      return guests.some(({ host, moving }) => host === 'b' && moving === undefined) || undefined;
+      return guests.some(({ host, state }) => host === 'b' && state === 'running') || undefined;
     });
     const flags = ['--max-bandwidth', '4MiB/s', '--max-downtime', '10ms', '--detach'];
     const id = (await said('migrate', 'far1', '--to', 'c', ...flags)).trim();
