@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import zlib from 'node:zlib';
+import { nativeLibrary } from '../../system/native-calls.ts';
 
 /**
  * zstd's own functions, which are in Node's binary, called by koffi. node:zlib copies the input into a window of
@@ -12,16 +12,6 @@ import zlib from 'node:zlib';
  */
 
 type Size = number | bigint;
-type Call = (...args: readonly unknown[]) => Size | string;
-interface AsyncCall extends Call {
-  async(...args: readonly unknown[]): void;
-}
-/** The part of koffi that is used; it brings types only where it is installed. */
-interface Koffi {
-  load(file: null): { func(signature: string): AsyncCall };
-  readonly address: (value: Uint8Array) => bigint;
-}
-
 const SIGNATURES = {
   isError: 'unsigned int ZSTD_isError(size_t)',
   getErrorName: 'const char *ZSTD_getErrorName(size_t)',
@@ -46,23 +36,12 @@ const SIGNATURES = {
     'size_t ZSTD_decompressStream_simpleArgs(uintptr_t, uintptr_t, size_t, uintptr_t, uintptr_t, size_t, uintptr_t)',
   decompressOne: 'size_t ZSTD_decompressDCtx(uintptr_t, uintptr_t, size_t, uintptr_t, size_t)',
 } as const;
-type Calls = Readonly<Record<keyof typeof SIGNATURES, AsyncCall>>;
 
 const STABLE_IN_BUFFER = 1006;
 const RESET_SESSION = 1;
 const { ZSTD_e_flush, ZSTD_d_windowLogMax } = zlib.constants;
 
-let loaded: { readonly koffi: Koffi; readonly calls: Calls } | undefined;
-
-function library(): NonNullable<typeof loaded> {
-  if (loaded === undefined) {
-    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
-    const program = koffi.load(null);
-    const calls = Object.entries(SIGNATURES).map(([name, each]) => [name, program.func(each)]);
-    loaded = { koffi, calls: Object.fromEntries(calls) as Calls };
-  }
-  return loaded;
-}
+const library = nativeLibrary<keyof typeof SIGNATURES, string>(SIGNATURES);
 
 /** An error that zstd reports; for a decompressor the payload is damaged. */
 export class ZstdError extends Error {}

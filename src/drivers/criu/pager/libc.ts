@@ -1,18 +1,6 @@
-import { createRequire } from 'node:module';
+import { nativeLibrary, type NativeLibrary } from '../../../system/native-calls.ts';
 
 /** The calls of the C library that a pager makes. */
-
-type Call = (...args: readonly unknown[]) => number | bigint;
-interface AsyncCall extends Call {
-  async(...args: readonly unknown[]): void;
-}
-/** What of koffi is used; it brings types only where it is installed. */
-interface Koffi {
-  load(file: null): { func(signature: string): AsyncCall };
-  errno(): number;
-  address(value: unknown): bigint;
-  view(at: bigint, bytes: number): ArrayBuffer;
-}
 
 const SIGNATURES = {
   syscall: 'long syscall(long, long, long, long, long, long)',
@@ -42,21 +30,9 @@ const SIGNATURES = {
   fallocate: 'int fallocate(int, int, long, long)',
   posix_fallocate: 'int posix_fallocate(int, long, long)',
 } as const;
-type Calls = Readonly<Record<keyof typeof SIGNATURES, AsyncCall>>;
+const library = nativeLibrary(SIGNATURES);
 
-let loaded: { readonly koffi: Koffi; readonly calls: Calls } | undefined;
-
-function library(): NonNullable<typeof loaded> {
-  if (loaded === undefined) {
-    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
-    const program = koffi.load(null);
-    const calls = Object.entries(SIGNATURES).map(([name, each]) => [name, program.func(each)]);
-    loaded = { koffi, calls: Object.fromEntries(calls) as Calls };
-  }
-  return loaded;
-}
-
-export const libc = (): Calls => library().calls;
+export const libc = (): NativeLibrary<keyof typeof SIGNATURES>['calls'] => library().calls;
 
 /** A call that the kernel refused, with its number for the reason. */
 export class KernelError extends Error {

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { nativeLibrary } from '../../../system/native-calls.ts';
 import { countedCall } from '../../../system/processes/hanging-calls.ts';
 import type { DeviceAnswer, Feature } from './device.ts';
 
@@ -23,37 +23,15 @@ const FLAGS: readonly (readonly [bit: bigint, feature: Feature])[] = [
   [4n, 'pre-copy'],
 ];
 
-type Call = (...args: readonly unknown[]) => number | bigint;
-interface AsyncCall extends Call {
-  async(...args: readonly unknown[]): void;
-}
-/** What of koffi is used; it brings types only where it is installed. */
-interface Koffi {
-  load(file: null): { func(signature: string): AsyncCall };
-}
-
-interface Calls {
-  readonly syscall: Call;
-  readonly ioctl: AsyncCall;
-  readonly close: Call;
-}
-let calls: Calls | undefined;
-
-function library(): Calls {
-  if (calls === undefined) {
-    const program = (createRequire(import.meta.url)('koffi') as Koffi).load(null);
-    calls = {
-      syscall: program.func('long syscall(long, long, long, long)'),
-      ioctl: program.func('int ioctl(int, unsigned long, void *)'),
-      close: program.func('int close(int)'),
-    };
-  }
-  return calls;
-}
+const library = nativeLibrary({
+  syscall: 'long syscall(long, long, long, long)',
+  ioctl: 'int ioctl(int, unsigned long, void *)',
+  close: 'int close(int)',
+});
 
 /** Undefined where the process may not be looked into, or its descriptor is none of a device that can migrate. */
 export async function askDevice(pid: number, fd: number): Promise<DeviceAnswer | undefined> {
-  const { syscall, close } = library();
+  const { syscall, close } = library().calls;
   const process = Number(syscall(PIDFD_OPEN, pid, 0, 0));
   if (process < 0) return undefined;
   const own = Number(syscall(PIDFD_GETFD, process, fd, 0));
@@ -82,8 +60,11 @@ async function ask(fd: number, flags: number, dataBytes = 8): Promise<bigint | u
   buffer.writeUInt32LE(HEAD_BYTES + dataBytes, 0);
   buffer.writeUInt32LE(flags, 4);
   const { promise, resolve, reject } = Promise.withResolvers<number>();
-  library().ioctl.async(fd, VFIO_DEVICE_FEATURE, buffer, (error: Error | null, result: number) =>
-    error === null ? resolve(result) : reject(error),
+  library().calls.ioctl.async(
+    fd,
+    VFIO_DEVICE_FEATURE,
+    buffer,
+    (error: Error | null, result: number) => (error === null ? resolve(result) : reject(error)),
   );
   const result = await countedCall(promise);
   return result === 0 ? buffer.readBigUInt64LE(HEAD_BYTES) : undefined;
