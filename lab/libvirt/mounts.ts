@@ -1,13 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '../../src/clock.ts';
-import { withDeadline } from '../../src/deadline.ts';
-import { godwitError } from '../../src/errors.ts';
-import { isAlive } from '../../src/system/processes/process.ts';
 import { inHost } from '../entry.ts';
-import { labEnvironment } from '../environment.ts';
+import { mountKeeper, startMountKeeper } from '../mount-keeper.ts';
 import { managerOfGuests } from '../plan.ts';
-import { processesInNamespaces, startDetached } from '../processes.ts';
 import { labHost, type Lab, type LabHost } from '../state.ts';
 import { keptDirectories } from './kept.ts';
 import { LIBVIRT_PARTS, QEMU_MODULES } from './packages.ts';
@@ -78,21 +73,8 @@ export async function makeMounts(
   const own = [ownTree(member), host, ready, lab.managerPackages ?? ''];
   const words = [...own, ...keptDirectories(lab)];
   const argv = ['unshare', '--mount', '--uts', 'bash', '-c', SCRIPT, KEEPER, ...words];
-  const logFile = path.join(member.dir, 'mounts.log');
-  const started = await startDetached(inHost(lab, host, argv), {
-    logFile,
-    env: { ...labEnvironment(lab), [KEEPER_MARK]: host },
-  });
-  await withDeadline(`the mounts of ${host}`, START_MS, signal, async (inner) => {
-    // Ready just before it becomes the process that keeps them.
-    while (!existsSync(ready) || (await findKeeper(lab, host)) === undefined) {
-      if (!isAlive(started)) {
-        const said = readFileSync(logFile, 'utf8').trim().split('\n').slice(-2).join(' | ');
-        throw godwitError('GODWIT_LAB', { what: `host ${host} has no mounts of its own: ${said}` });
-      }
-      await systemClock.sleep(20, inner);
-    }
-  });
+  const keeper = { mark: KEEPER_MARK, argv, ready, log: 'mounts.log', startMs: START_MS };
+  await startMountKeeper(lab, host, keeper, signal);
 }
 
 const KEEPER_MARK = 'GODWIT_LAB_MOUNTS';
@@ -104,31 +86,9 @@ export async function amongMounts(
   argv: readonly string[],
 ): Promise<string[]> {
   if (managerOfGuests(lab) === undefined) return inHost(lab, host, argv);
-  const keeper = await keeperOf(lab, host);
+  const keeper = await mountKeeper(lab, host, KEEPER_MARK);
   const enter = ['nsenter', `--mount=/proc/${keeper}/ns/mnt`, `--uts=/proc/${keeper}/ns/uts`];
   return inHost(lab, host, [...enter, ...argv]);
-}
-
-async function keeperOf(lab: Lab, host: string): Promise<number> {
-  const found = await findKeeper(lab, host);
-  if (found !== undefined) return found;
-  const hint = 'Take the lab down and build it anew.';
-  throw godwitError('GODWIT_LAB', { what: `the mounts of host ${host} are gone` }, { hint });
-}
-
-async function findKeeper(lab: Lab, host: string): Promise<number | undefined> {
-  const inode = lab.namespaces[labHost(lab, host).namespace];
-  const all = await processesInNamespaces(new Set(inode === undefined ? [] : [inode]));
-  const mark = `${KEEPER_MARK}=${host}`;
-  return all.find(({ pid, argv }) => argv[0] === 'sleep' && environmentOf(pid).includes(mark))?.pid;
-}
-
-function environmentOf(pid: number): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
-  } catch {
-    return [];
-  }
 }
 
 /** Files below a directory of a host's own, by their path there; none where it is not there. */

@@ -1,17 +1,16 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../../src/clock.ts';
-import { withDeadline } from '../../src/deadline.ts';
 import { godwitError, type GodwitError } from '../../src/errors.ts';
 import { cacheDirectory } from '../../src/system/files/cache-directory.ts';
-import { isAlive, pids } from '../../src/system/processes/process.ts';
+import { pids } from '../../src/system/processes/process.ts';
 import { runCommand } from '../command.ts';
 import { inHost } from '../entry.ts';
-import { labEnvironment } from '../environment.ts';
 import { keptDirectories } from '../libvirt/kept.ts';
+import { mountKeeper, startMountKeeper } from '../mount-keeper.ts';
 import { GUEST_NETWORK, HOST_BRIDGE } from '../plan.ts';
-import { processesInNamespaces, signalProcess, startDetached } from '../processes.ts';
+import { signalProcess } from '../processes.ts';
 import { labHost, type Lab } from '../state.ts';
 
 /**
@@ -136,31 +135,8 @@ async function makeHost(lab: Lab, host: string, signal: AbortSignal | undefined)
   const ready = path.join(member.dir, 'podman.ready');
   const words = [own, cgroupName(lab.name, host), ready, ...keptDirectories(lab)];
   const argv = ['unshare', '--mount', 'bash', '-c', SCRIPT, 'podman-host', ...words];
-  const logFile = path.join(member.dir, 'podman.log');
-  const started = await startDetached(inHost(lab, host, argv), {
-    logFile,
-    env: { ...labEnvironment(lab), [KEEPER_MARK]: host },
-  });
-  await withDeadline(`the mounts of ${host}`, START_MS, signal, async (inner) => {
-    while (!existsSync(ready) || (await findKeeper(lab, host)) === undefined) {
-      if (!isAlive(started)) {
-        const said = readFileSync(logFile, 'utf8').trim().split('\n').slice(-2).join(' | ');
-        throw godwitError('GODWIT_LAB', { what: `host ${host} has no mounts of its own: ${said}` });
-      }
-      await systemClock.sleep(20, inner);
-    }
-  });
-}
-
-async function findKeeper(lab: Lab, host: string): Promise<number | undefined> {
-  const inode = lab.namespaces[labHost(lab, host).namespace];
-  const all = await processesInNamespaces(new Set(inode === undefined ? [] : [inode]));
-  for (const { pid, argv } of all) {
-    if (argv[0] !== 'sleep') continue;
-    const environ = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
-    if (environ.split('\0').includes(`${KEEPER_MARK}=${host}`)) return pid;
-  }
-  return undefined;
+  const keeper = { mark: KEEPER_MARK, argv, ready, log: 'podman.log', startMs: START_MS };
+  await startMountKeeper(lab, host, keeper, signal);
 }
 
 /** The command line that runs `argv` among a host's own mounts and cgroups. */
@@ -169,9 +145,7 @@ export async function amongContainers(
   host: string,
   argv: readonly string[],
 ): Promise<string[]> {
-  const keeper = await findKeeper(lab, host);
-  if (keeper === undefined)
-    throw godwitError('GODWIT_LAB', { what: `the mounts of ${host} are gone` });
+  const keeper = await mountKeeper(lab, host, KEEPER_MARK);
   const enter = ['nsenter', `--mount=/proc/${keeper}/ns/mnt`, `--cgroup=/proc/${keeper}/ns/cgroup`];
   const join =
     'for each in /sys/fs/cgroup/*/cgroup.procs; do echo $$ >"$each"; done; exec "$0" "$@"';
