@@ -6,7 +6,7 @@ import { phasesChart, roundsChart } from './report-charts.ts';
 import { NOT_TRIED, verdictOf } from './checks.ts';
 import { besideRows, endsText } from './plan.ts';
 import { askedFor } from './report-text.ts';
-import { STYLE } from './report-style.ts';
+import { reportPage } from './report-page.ts';
 import { headlineWords, measures } from './summary.ts';
 import { probePairs } from './probes.ts';
 import { wirePairs } from './wire.ts';
@@ -14,62 +14,39 @@ import { wirePairs } from './wire.ts';
 /** A report as one page that needs nothing else: no script, no font, no picture from elsewhere. */
 export function reportHtml(report: Report): string {
   const title = `${report.guest}: ${report.from} to ${report.to}, ${report.outcome}`;
-  const page = html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta
-          http-equiv="Content-Security-Policy"
-          content="default-src 'none'; style-src 'unsafe-inline'"
-        />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <title>${title}</title>
-        <style>
-          ${STYLE}
-        </style>
-      </head>
-      <body>
-        <header>
-          <p class="when">${whenWords(report)}</p>
-          <h1>
-            ${report.guest} <span><i>${report.from}</i> → <i>${report.to}</i></span>
-          </h1>
-          <p class="${report.outcome}">${headlineOf(report)}</p>
-        </header>
-        <main>
-          ${errorSection(report)} ${leftoversSection(report)}
-          <section>
-            <h2>Measured</h2>
-            ${pairs(measures(report))}
-          </section>
-          <section>
-            <h2>Phases</h2>
-            ${phasesChart(report)}
-          </section>
-          <section>
-            <h2>Rounds</h2>
-            ${roundsChart(report)}${roundsTable(report)}
-          </section>
-          ${verified(report)} ${predicted(report)}
-          ${figures('Seen from other hosts', probePairs(report))}
-          ${figures('Disks', diskPairs(report))} ${figures('Wire', wirePairs(report))}
-          <section>
-            <h2>Decisions</h2>
-            ${decisions(report)}
-          </section>
-          <section>
-            <h2>Checks</h2>
-            ${checks(report.checks)}
-          </section>
-          <section>
-            <h2>Asked for</h2>
-            ${pairs(askedFor(report))}
-          </section>
-        </main>
-      </body>
-    </html> `;
-  return page.text;
+  const header = html`<p class="when">${whenWords(report)}</p>
+    <h1>
+      ${report.guest} <span><i>${report.from}</i> → <i>${report.to}</i></span>
+    </h1>
+    <p class="${report.outcome}">${headlineOf(report)}</p>`;
+  const main = html`${errorSection(report)} ${leftoversSection(report)}
+    <section>
+      <h2>Measured</h2>
+      ${pairs(measures(report))}
+    </section>
+    <section>
+      <h2>Phases</h2>
+      ${phasesChart(report)}
+    </section>
+    <section>
+      <h2>Rounds</h2>
+      ${roundsChart(report)}${roundsTable(report)}
+    </section>
+    ${verified(report)} ${predicted(report)} ${figures('Seen from other hosts', probePairs(report))}
+    ${figures('Disks', diskPairs(report))} ${figures('Wire', wirePairs(report))}
+    <section>
+      <h2>Decisions</h2>
+      ${decisions(report)}
+    </section>
+    <section>
+      <h2>Checks</h2>
+      ${checks(report.checks)}
+    </section>
+    <section>
+      <h2>Asked for</h2>
+      ${pairs(askedFor(report))}
+    </section>`;
+  return reportPage({ title, header, main });
 }
 
 /** What happened, with an id that no line breaks. */

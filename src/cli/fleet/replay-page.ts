@@ -2,7 +2,7 @@
 import { html, type Markup } from '../../formats/html.ts';
 import type { Replay } from '../../planner/sim/history/replay.ts';
 import { chart, HEIGHT, niceTop, WIDTH } from '../../words/report-charts.ts';
-import { STYLE } from '../../words/report-style.ts';
+import { reportPage } from '../../words/report-page.ts';
 
 /** A move that the policy began. */
 export interface ReplayedMove {
@@ -64,54 +64,32 @@ export const MAX_LISTED_MOVES = 1000;
 export function pageOf(facts: PageFacts): string {
   const { policy, would } = facts;
   const title = `Godwit: ${policy} on recorded load`;
-  const page = html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta
-          http-equiv="Content-Security-Policy"
-          content="default-src 'none'; style-src 'unsafe-inline'"
-        />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <title>${title}</title>
-        <style>
-          ${STYLE}
-        </style>
-      </head>
-      <body>
-        <header>
-          <p class="when">${spanWords(would.hours)} of recorded load, replayed</p>
-          <h1>The policy ${policy}, compared with no moves</h1>
-        </header>
-        <main>
-          ${resultSection(facts)}
-          <section>
-            <h2>Over the time</h2>
-            ${hourChart('Hosts with contention', facts, (hour) => hour.contention)}
-            ${hourChart('Hosts that are on', facts, (hour) => hour.on)}
-            <ul class="legend">
-              <li><i class="was"></i>without moves</li>
-              <li><i class="rate"></i>with ${policy}</li>
-            </ul>
-          </section>
-          <section>
-            <h2>Moves</h2>
-            ${movesTable(facts)}
-          </section>
-          <section>
-            <h2>Assumptions</h2>
-            <p>
-              The load is as recorded: it does not have what guests could not get at that time.
-              Moves share the links of their hosts, half of 1 Gbit/s if the files do not have the
-              rate of a link. A move takes as long as Godwit predicts. A host that wakes takes 150 s
-              at the power of an idle host.
-            </p>
-          </section>
-        </main>
-      </body>
-    </html> `;
-  return page.text;
+  const header = html`<p class="when">${spanWords(would.hours)} of recorded load, replayed</p>
+    <h1>The policy ${policy}, compared with no moves</h1>`;
+  const main = html`${resultSection(facts)}
+    <section>
+      <h2>Over the time</h2>
+      ${hourChart('Hosts with contention', facts, (hour) => hour.contention)}
+      ${hourChart('Hosts that are on', facts, (hour) => hour.on)}
+      <ul class="legend">
+        <li><i class="was"></i>without moves</li>
+        <li><i class="rate"></i>with ${policy}</li>
+      </ul>
+    </section>
+    <section>
+      <h2>Moves</h2>
+      ${movesTable(facts)}
+    </section>
+    <section>
+      <h2>Assumptions</h2>
+      <p>
+        The load is as recorded: it does not have what guests could not get at that time. Moves
+        share the links of their hosts, half of 1 Gbit/s if the files do not have the rate of a
+        link. A move takes as long as Godwit predicts. A host that wakes takes 150 s at the power of
+        an idle host.
+      </p>
+    </section>`;
+  return reportPage({ title, header, main });
 }
 
 function resultSection(facts: PageFacts): Markup {
