@@ -3,8 +3,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { runCommand } from '../lab/command.ts';
 import type { Places } from './counterpart.ts';
-import type { Monitor } from '../lab/witness/monitor.ts';
-import type { QmpEvent } from '../lab/witness/monitor.ts';
+import type { Monitor, QmpEvent } from '../lab/witness/monitor.ts';
 
 /**
  * Disks as an administrator copies them who follows QEMU's documentation of live storage migration by blockdev-mirror:

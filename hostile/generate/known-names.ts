@@ -9,10 +9,10 @@ import {
   hostName,
   migrationId,
   ms,
+  epoch,
 } from '../../src/protocol/names.ts';
 import { ipAddress, nicNetworks } from '../../src/protocol/network.ts';
 import { guestDescription } from '../../src/protocol/peer/migration.ts';
-import { epoch } from '../../src/protocol/names.ts';
 import { EPOCH, MIB, type Facts } from '../facts.ts';
 import type { Words } from './values.ts';
 

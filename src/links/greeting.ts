@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { epoch } from '../protocol/names.ts';
+import { epoch, migrationId } from '../protocol/names.ts';
 import { serialError, whatIsWrong } from '../protocol/errors.ts';
 import type { SerialError } from '../errors.ts';
-import { migrationId } from '../protocol/names.ts';
 import { CHANNELS } from './session.ts';
 import { BadLinkFrame, LINK_VERSION } from './format.ts';
 

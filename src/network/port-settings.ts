@@ -12,8 +12,7 @@ import {
   type StaticMac,
 } from '../protocol/port-settings.ts';
 import type { Forwarding, Link } from './facts.ts';
-import type { ToolCommand } from './landing.ts';
-import type { Landing } from './landing.ts';
+import type { ToolCommand, Landing } from './landing.ts';
 
 /** Settings of a guest's port in a bridge, as the kernel reports them and as `ip` sets them. Pure. */
 

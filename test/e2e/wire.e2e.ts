@@ -3,9 +3,16 @@ import { after, afterEach, before, describe, test, type TestContext } from 'node
 import { systemClock } from '../../src/clock.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { startWatchedGuest, type WatchedGuest } from './support/client-view.ts';
-import { assertSays, begin, follow, move, refusalOf, reportAtEnd } from './support/moves.ts';
-import { unlessForbidden } from './support/moves.ts';
-import type { Move } from './support/moves.ts';
+import {
+  assertSays,
+  begin,
+  follow,
+  move,
+  refusalOf,
+  reportAtEnd,
+  unlessForbidden,
+  type Move,
+} from './support/moves.ts';
 import { killMover } from './support/movers.ts';
 import { setPath } from './support/paths.ts';
 import { assertOnlyGuests } from './support/remains.ts';

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import type { Socket, AddressInfo } from 'node:net';
 import net from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import tls from 'node:tls';
 import { Connection } from '../../src/links/connection.ts';

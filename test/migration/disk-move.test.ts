@@ -10,10 +10,11 @@ import {
   moveAfter,
   replayMove,
   wordFor,
+  type DiskMoveEvent,
+  type MoveSight,
+  diskMovePlan,
 } from '../../src/migration/disk-move.ts';
 import { MAX_ATTEMPTS } from '../../src/migration/engine/rows.ts';
-import type { DiskMoveEvent, MoveSight } from '../../src/migration/disk-move.ts';
-import { diskMovePlan } from '../../src/migration/disk-move.ts';
 
 const plan = diskMovePlan.parse({
   id: 'd-0123456789ab',

@@ -1,5 +1,5 @@
-import { flagsOf } from '../../src/cli/verb.ts';
 import {
+  flagsOf,
   isGroup,
   kebab,
   type Flag,

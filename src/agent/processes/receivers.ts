@@ -12,8 +12,12 @@ import { offerOf } from '../../host/wire.ts';
 import type { Log } from '../../log.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { ReceiverOrder } from '../../protocol/mover/receiver.ts';
-import type { receiverRoutes } from '../../protocol/peer/receiver.ts';
-import type { Receiver, ReceiverOffer, ReceiverRequest } from '../../protocol/peer/receiver.ts';
+import type {
+  receiverRoutes,
+  Receiver,
+  ReceiverOffer,
+  ReceiverRequest,
+} from '../../protocol/peer/receiver.ts';
 import type { Caller } from '../../rpc/caller.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import { checkSender, limitOfOne, peerAddress, type PeersOf } from '../migrations/incoming.ts';

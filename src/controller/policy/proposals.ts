@@ -1,6 +1,8 @@
-import { newRequest } from '../../protocol/controller/fleet-request.ts';
-import type { FleetRequest } from '../../protocol/controller/fleet-request.ts';
-import { isRequestEnd } from '../../protocol/controller/fleet-request.ts';
+import {
+  newRequest,
+  type FleetRequest,
+  isRequestEnd,
+} from '../../protocol/controller/fleet-request.ts';
 import type { Policy, PolicyLook, Proposal, Benefit } from '../../protocol/controller/policy.ts';
 import { boundedWords, clipped } from '../requests/bounds.ts';
 import { isAt, whyClosed, type World } from '../requests/facts.ts';

@@ -1,7 +1,10 @@
 import type { SerialError } from '../../errors.ts';
-import type { FleetRequest, FleetRequestMode } from '../../protocol/controller/fleet-request.ts';
+import type {
+  FleetRequest,
+  FleetRequestMode,
+  Stay,
+} from '../../protocol/controller/fleet-request.ts';
 import type { MaintenanceSight } from '../../protocol/public/hosts/managed-host.ts';
-import type { Stay } from '../../protocol/controller/fleet-request.ts';
 import { homesOf, labelsOf, type GuestFacts, type World } from './facts.ts';
 import type { Cancel } from './moves.ts';
 import type { Situation } from './transition.ts';

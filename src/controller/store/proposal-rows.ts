@@ -1,8 +1,13 @@
 import { sql } from 'kysely';
-import { policySettings, proposal as proposalShape } from '../../protocol/controller/policy.ts';
-import { policyLook } from '../../protocol/controller/policy.ts';
-import type { Policy, PolicySettings, Proposal } from '../../protocol/controller/policy.ts';
-import { policyKind } from '../../protocol/controller/policy.ts';
+import {
+  policySettings,
+  proposal as proposalShape,
+  policyLook,
+  type Policy,
+  type PolicySettings,
+  type Proposal,
+  policyKind,
+} from '../../protocol/controller/policy.ts';
 import { subjectOf } from '../policy/proposals.ts';
 import type { Tables } from './tables.ts';
 import type { Db } from './request-rows.ts';

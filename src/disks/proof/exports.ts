@@ -3,8 +3,7 @@ import { withDeadline } from '../../deadline.ts';
 import { OTHER_THERE } from '../../migration/image-identity.ts';
 import { defined } from '../../protocol/defined.ts';
 import { formatNfs, parseNfs, type NfsPlace } from '../../protocol/nfs-url.ts';
-import type { NfsClient } from './nfs/client.ts';
-import type { Entry, Handle } from './nfs/client.ts';
+import type { NfsClient, Entry, Handle } from './nfs/client.ts';
 import type { Found, Located, Pool } from './pools.ts';
 
 /** NFS exports that the hypervisor opens with a client of its own, so that no directory of this host shows them. */

@@ -1,6 +1,4 @@
-import { textAt } from '../../formats/xml.ts';
-import type { XmlElement } from '../../formats/xml.ts';
-import { at } from '../../formats/xml.ts';
+import { textAt, type XmlElement, at } from '../../formats/xml.ts';
 import type { VsphereClient } from './client.ts';
 import { wordIn } from './inventory.ts';
 import { unescapedName } from './names.ts';

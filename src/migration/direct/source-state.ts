@@ -29,7 +29,7 @@ import {
   shortText,
 } from '../../protocol/names.ts';
 import { ballooned } from '../../protocol/public/balloon.ts';
-import { runAt } from '../../protocol/public/resolve.ts';
+import { runAt, answersFor, type HostDoubts } from '../../protocol/public/resolve.ts';
 import { forecast } from '../../protocol/public/prediction.ts';
 import { steeringRecord } from '../../protocol/public/steering.ts';
 import { wireFigures } from '../../protocol/wire.ts';
@@ -41,8 +41,6 @@ import { bootName, proof, uptimeMs, type Proof, type SourceRight } from './run-r
 import type { BootTime } from '../boot-time.ts';
 import { STEP_NAMES, STEPS, type StepName, type UndoneStep } from './steps.ts';
 import { stepFacts, type StepFacts } from './step-facts.ts';
-import { answersFor } from '../../protocol/public/resolve.ts';
-import type { HostDoubts } from '../../protocol/public/resolve.ts';
 
 export { stepFacts } from './step-facts.ts';
 export type { StepFacts } from './step-facts.ts';

@@ -9,8 +9,13 @@ import {
   type Row,
   type UndoneIn,
 } from '../engine/rows.ts';
-import { STEP_NAMES } from './events.ts';
-import type { ManagedEvent, ManagedFacts, ManagedPlanned, StepName } from './events.ts';
+import {
+  STEP_NAMES,
+  type ManagedEvent,
+  type ManagedFacts,
+  type ManagedPlanned,
+  type StepName,
+} from './events.ts';
 import type { ManagedState } from './state.ts';
 import { afterDecision, afterLook, afterUnset, givenUp, type Decided } from './steered.ts';
 import type { TaskSight, Whereabouts } from './task-sight.ts';

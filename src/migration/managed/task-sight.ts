@@ -1,8 +1,14 @@
 import { endKind } from '../../protocol/guest-end.ts';
 import { z } from 'zod';
-import { bytes, guestName, hostName, migrationId, ms } from '../../protocol/names.ts';
+import {
+  bytes,
+  guestName,
+  hostName,
+  migrationId,
+  ms,
+  datastoreName,
+} from '../../protocol/names.ts';
 import { compression, memorySample, mode } from '../../protocol/public/migration.ts';
-import { datastoreName } from '../../protocol/names.ts';
 
 /** What a manager says about the one task of a migration, and about the guest; the same words for every manager. */
 

@@ -9,15 +9,13 @@ import { labels } from '../../protocol/labels.ts';
 import { guestHandle } from '../../protocol/mover/handle.ts';
 import { sourceMoverRequest } from '../../protocol/mover/request.ts';
 import { copiedDisks } from '../../protocol/disk.ts';
-import { bytes, checkId, hostName } from '../../protocol/names.ts';
+import { bytes, checkId, hostName, shortText } from '../../protocol/names.ts';
 import { admission, preparation, storageProof } from '../../protocol/peer/migration.ts';
 import { layoutDigest, type StandbyCall } from '../../protocol/peer/standby.ts';
 import { serialError } from '../../protocol/errors.ts';
-import { shortText } from '../../protocol/names.ts';
 import { guestMeasure } from '../../protocol/public/prediction.ts';
-import { chosenStream } from '../../protocol/public/migration.ts';
+import { chosenStream, check, migrationRequest } from '../../protocol/public/migration.ts';
 import { knownQuestion, wireOffer } from '../../protocol/wire.ts';
-import { check, migrationRequest } from '../../protocol/public/migration.ts';
 
 /** What an agent has looked at by a process of its own: storage that hangs takes that process along, and no thread of the agent. */
 

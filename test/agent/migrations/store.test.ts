@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { nextOrdinal, oldestFirst } from '../../../src/agent/migrations/store.ts';
-import { MigrationStore } from '../../../src/agent/migrations/store.ts';
+import { nextOrdinal, oldestFirst, MigrationStore } from '../../../src/agent/migrations/store.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { openDestinationJournal } from '../../../src/host/journal/journal.ts';
 import { ADMISSION, RECORDS } from '../../model/events.ts';

@@ -13,9 +13,9 @@ import {
   isRequestEnd,
   MAX_GUESTS,
   fleetRequest as requestShape,
+  requestAsk,
+  type FleetRequest,
 } from '../../../src/protocol/controller/fleet-request.ts';
-import { requestAsk } from '../../../src/protocol/controller/fleet-request.ts';
-import type { FleetRequest } from '../../../src/protocol/controller/fleet-request.ts';
 import { answersOf, drainOf, guest, host, moveOf, NOW, world, type Fleet } from './worlds.ts';
 
 const hosts = ['a', 'b', 'c'].map((name) => host(name));

@@ -11,11 +11,10 @@ import {
 } from '../../../src/controller/who/recognition.ts';
 import { hashOf } from '../../../src/controller/who/secrets.ts';
 import { Sessions } from '../../../src/controller/who/sessions.ts';
-import { Tokens } from '../../../src/controller/who/tokens.ts';
+import { Tokens, type Known } from '../../../src/controller/who/tokens.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import { silentLog } from '../../../src/log.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
-import type { Known } from '../../../src/controller/who/tokens.ts';
 import { toGodwitError } from '../../../src/errors.ts';
 
 const ANN: Known = { name: 'ann', role: 'viewer', expiresAtMs: undefined };

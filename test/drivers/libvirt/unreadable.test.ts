@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { LibvirtDriver } from '../../../src/drivers/libvirt/driver.ts';
-import { libvirtHandle } from '../../../src/drivers/libvirt/driver.ts';
+import { LibvirtDriver, libvirtHandle } from '../../../src/drivers/libvirt/driver.ts';
 import { libvirtOptions } from '../../../src/drivers/libvirt/options.ts';
 import { toGodwitError } from '../../../src/errors.ts';
 import { XdrWriter } from '../../../src/formats/xdr.ts';

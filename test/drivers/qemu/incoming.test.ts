@@ -5,11 +5,10 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { QemuProgram } from '../../../src/drivers/qemu/programs/binaries.ts';
 import { chooseProgram } from '../../../src/drivers/qemu/programs/choose.ts';
-import { diffieHellmanPem } from '../../../src/drivers/qemu/tls.ts';
+import { diffieHellmanPem, peerIdentity } from '../../../src/drivers/qemu/tls.ts';
 import { ImageStore } from '../../../src/drivers/qemu/images/images.ts';
 import { addressOf, blockDifference } from '../../../src/drivers/qemu/incoming.ts';
 import { describeGuest } from '../../../src/drivers/qemu/spec/describe.ts';
-import { peerIdentity } from '../../../src/drivers/qemu/tls.ts';
 import { hasCode } from '../../../src/errors.ts';
 import { commandLine, factsOf } from './spec/facts.ts';
 

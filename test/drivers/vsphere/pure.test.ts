@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { VsphereFault } from '../../../src/drivers/vsphere/client.ts';
+import { VsphereFault, knownVersion } from '../../../src/drivers/vsphere/client.ts';
 import { giveOrder } from '../../../src/drivers/vsphere/order.ts';
 import { HostsByName } from '../../../src/drivers/vsphere/places.ts';
-import { knownVersion } from '../../../src/drivers/vsphere/client.ts';
 import { InventoryLists } from '../../../src/drivers/vsphere/inventory.ts';
 import { markText, parseMark, type Mark } from '../../../src/drivers/vsphere/mark.ts';
 import { hostNameOf, unescapedName } from '../../../src/drivers/vsphere/names.ts';

@@ -6,9 +6,8 @@ import {
   type MemorySample,
   type MigrationSettings,
 } from '../../../src/protocol/public/migration.ts';
-import type { ImagePlace } from '../../../src/protocol/disk.ts';
+import type { ImagePlace, DiskLink } from '../../../src/protocol/disk.ts';
 import type { GuestDescription, Preparation } from '../../../src/protocol/peer/migration.ts';
-import type { DiskLink } from '../../../src/protocol/disk.ts';
 import type { WireReport } from '../../../src/protocol/wire.ts';
 
 /** Ordinary values, for tests in which most of them do not matter. */

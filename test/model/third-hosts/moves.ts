@@ -6,10 +6,25 @@ import type { Claim } from '../../../src/migration/permission/permission.ts';
 import { gather, hostsInDoubt, isGranted, seenAt, type Asking } from './asking.ts';
 import { resolving } from './resolving.ts';
 import type { Rules } from './rules.ts';
-import type { Answer, Gathered, Host, Move, Standby, World } from './world.ts';
-import { HOSTS, MIGRATION, STANDBYS, bootName, pairOf, reaches } from './world.ts';
-import { recoveryId } from './world.ts';
-import { destination, recovery, running, source } from './world.ts';
+import {
+  type Answer,
+  type Gathered,
+  type Host,
+  type Move,
+  type Standby,
+  type World,
+  HOSTS,
+  MIGRATION,
+  STANDBYS,
+  bootName,
+  pairOf,
+  reaches,
+  recoveryId,
+  destination,
+  recovery,
+  running,
+  source,
+} from './world.ts';
 
 /** Everything that can happen next. Where the product asks and then acts, those are two moves. */
 export function movesFrom(world: World, rules: Rules): Move[] {

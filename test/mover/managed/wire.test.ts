@@ -12,8 +12,7 @@ import type { Connect } from '../../../src/mover/engine/surroundings.ts';
 import { ManagedWire, type ManagedWireDependencies } from '../../../src/mover/managed/wire.ts';
 import type { Receiver } from '../../../src/protocol/peer/receiver.ts';
 import { managedMoverRequest } from '../../../src/protocol/mover/request.ts';
-import type { SourceWire } from '../../../src/wire/open.ts';
-import { NO_FIGURES } from '../../../src/wire/open.ts';
+import { type SourceWire, NO_FIGURES } from '../../../src/wire/open.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 
 const LIVES = new AbortController().signal;

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { receive } from '../../../src/mover/receiver/main.ts';
-import type { TargetWire } from '../../../src/wire/open.ts';
-import { NO_FIGURES } from '../../../src/wire/open.ts';
+import { type TargetWire, NO_FIGURES } from '../../../src/wire/open.ts';
 import { PretendedClock } from '../managed/pretended-clock.ts';
 
 /** A wire that tells what is done to it. */

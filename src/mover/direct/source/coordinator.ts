@@ -14,10 +14,15 @@ import {
   type SourceState,
   type StepFacts,
 } from '../../../migration/direct/source-state.ts';
-import { deadlineOf } from '../../../migration/direct/steps.ts';
+import {
+  deadlineOf,
+  endsBy,
+  isLimited,
+  stepIndex,
+  type StepName,
+  type UndoneStep,
+} from '../../../migration/direct/steps.ts';
 import { restartMs, undoMs } from '../../../migration/direct/ending-times.ts';
-import { endsBy, isLimited, stepIndex } from '../../../migration/direct/steps.ts';
-import type { StepName, UndoneStep } from '../../../migration/direct/steps.ts';
 import { durability } from '../../../migration/direct/durability.ts';
 import { canCancel, transition } from '../../../migration/direct/transition.ts';
 import type {

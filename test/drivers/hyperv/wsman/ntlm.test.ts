@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { md4 } from '../../../../src/drivers/hyperv/wsman/ntlm.ts';
 import {
+  md4,
   accountOf,
   authenticate,
   negotiate,

@@ -3,8 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ofAll, placeIn } from '../../../../src/drivers/qemu/measure/measure.ts';
 import { ProcessPages } from '../../../../src/host/memory-sample/process-pages.ts';
-import type { SessionContext } from '../../../../src/drivers/qemu/source.ts';
-import { QemuSource } from '../../../../src/drivers/qemu/source.ts';
+import { type SessionContext, QemuSource } from '../../../../src/drivers/qemu/source.ts';
 import { Refusal, fakeMonitor } from '../fake-monitor.ts';
 
 const MIB = 1024 ** 2;

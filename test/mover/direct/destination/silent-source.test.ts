@@ -16,8 +16,10 @@ import {
   isForsaken,
   type Hands,
 } from '../../../../src/mover/direct/destination/silent-source.ts';
-import type { Others } from '../../../../src/mover/direct/destination/destination-context.ts';
-import type { DestinationContext } from '../../../../src/mover/direct/destination/destination-context.ts';
+import type {
+  Others,
+  DestinationContext,
+} from '../../../../src/mover/direct/destination/destination-context.ts';
 import type { Admission } from '../../../../src/protocol/peer/migration.ts';
 import { migrationSettings } from '../../../../src/protocol/public/migration.ts';
 import type { SideView } from '../../../../src/protocol/public/resolve.ts';

@@ -1,8 +1,6 @@
 import { formatOption, splitOption } from '../options.ts';
 import { isProcessor, propertiesOf } from './devices.ts';
-import { KINDS, ID, choice, misfit, pattern } from './kinds.ts';
-import type { Kind, Known } from './kinds.ts';
-import { isKind } from './kinds.ts';
+import { KINDS, ID, choice, misfit, pattern, type Kind, type Known, isKind } from './kinds.ts';
 import { kindOfProperty } from './properties.ts';
 import { SMBIOS, NUMA } from './records.ts';
 import { FAMILIES } from './families.ts';

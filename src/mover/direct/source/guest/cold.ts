@@ -1,10 +1,9 @@
 import { GodwitError, godwitError } from '../../../../errors.ts';
 import { haltError } from '../../../../migration/guest-changes/errors.ts';
-import { sessionIfThere } from '../source-base.ts';
+import { sessionIfThere, type UndoFacts } from '../source-base.ts';
 import { permissionHere, refusalOrProof, takeBackClaim } from './permission.ts';
 import { relaunch } from './restart.ts';
 import type { HypervisorPort, StepContext } from '../ports.ts';
-import type { UndoFacts } from '../source-base.ts';
 
 /** How a guest moves without its memory: it shuts itself down here, and is started at the destination. */
 
