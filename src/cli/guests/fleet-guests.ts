@@ -1,4 +1,4 @@
-import { godwitError } from '../../errors.ts';
+import { godwitError, hasCode } from '../../errors.ts';
 import { guestName } from '../../protocol/names.ts';
 import { didYouMean } from '../../protocol/nearest.ts';
 import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
@@ -58,7 +58,15 @@ export interface FoundGuest {
  */
 export async function findGuest(fleet: AgentSet, name: string): Promise<FoundGuest> {
   if (!guestName.safeParse(name).success) throw unknownGuest(name, await allGuests(fleet), fleet);
-  if (fleet.directory !== undefined) return atController(fleet.directory, name);
+  if (fleet.directory === undefined) return amongAgents(fleet, name);
+  const named = await atController(fleet.directory, name);
+  if (named !== undefined) return named;
+  const found = await amongAgents(fleet, name);
+  return { ...found, home: found.home ?? fleet.reach?.(found.guest.host, '') };
+}
+
+/** The guest as all agents report it together. */
+async function amongAgents(fleet: AgentSet, name: string): Promise<FoundGuest> {
   const homes = new Map<GuestInfo, Endpoint>();
   const asked = await Promise.allSettled([
     askAll(fleet, (endpoint, scope) => guestsOf(endpoint, scope, { name })),
@@ -90,15 +98,23 @@ export async function findGuest(fleet: AgentSet, name: string): Promise<FoundGue
   );
 }
 
-/** The guest as its own host reports it; the controller names that host. */
-async function atController(directory: Directory, name: string): Promise<FoundGuest> {
+/**
+ * The guest as its own host reports it; the controller names that host. Undefined if the host no longer has the guest: a
+ * controller hears of a move a moment after the hosts.
+ */
+async function atController(directory: Directory, name: string): Promise<FoundGuest | undefined> {
   const [home, ...namesakes] = await directory.homes(name);
   if (home === undefined) {
     const facts = { guest: name.slice(0, 80), host: 'any host of the controller' };
     throw godwitError('GODWIT_GUEST_UNKNOWN', facts, { hint: '`godwit guests` lists all.' });
   }
-  const guest = await home.api.guest({ params: { guest: name } });
-  return { guest, home, namesakesAt: namesakes.map(({ label }) => label), missing: [] };
+  try {
+    const guest = await home.api.guest({ params: { guest: name } });
+    return { guest, home, namesakesAt: namesakes.map(({ label }) => label), missing: [] };
+  } catch (thrown) {
+    if (hasCode(thrown, 'GODWIT_GUEST_UNKNOWN')) return undefined;
+    throw thrown;
+  }
 }
 
 /** A copy that waits for its memory is none, nor is the other end of one migration, also where a build reports no `moving`. */

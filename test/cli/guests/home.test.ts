@@ -53,6 +53,21 @@ describe('whoever acts on a guest that the asked host does not have', () => {
     assert.equal(await at(agent('c', [], [guest('web', 'b')])).run(), 'b');
   });
 
+  test('reaches it too if a controller still names the host that it has left', async () => {
+    const left = agent('c', [], [guest('web', 'b')]);
+    const set: AgentSet = {
+      endpoints: [left],
+      reach: (label) => endpoint(label, {}),
+      directory: {
+        homes: async () => [left],
+        source: async () => undefined,
+        underWay: async () => undefined,
+      },
+      close: () => {},
+    };
+    assert.equal(await askAtHome(set, 'web', async ({ label }) => label), 'b');
+  });
+
   test('is refused while a host that may have another does not answer, and told how to name one', async () => {
     const { acted, run } = at(agent('c', [], [guest('web', 'b')], off));
     await assert.rejects(run(), {
