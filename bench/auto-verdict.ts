@@ -6,7 +6,7 @@ export const SCENES = ['cold', 'second', 'return'] as const;
 export type Scene = (typeof SCENES)[number];
 
 /** One move, or the medians of several. */
-export interface Tried {
+export interface MoveResult {
   readonly scene: Scene;
   readonly way: string;
   readonly totalMs: number;
@@ -20,8 +20,8 @@ export const NEAR = 1.1;
 const ALIKE = 1.05;
 
 /** One for each way of a scene. */
-function mediansOf(tried: readonly Tried[], scene: Scene): Tried[] {
-  const ways = new Map<string, Tried[]>();
+function mediansOf(tried: readonly MoveResult[], scene: Scene): MoveResult[] {
+  const ways = new Map<string, MoveResult[]>();
   for (const each of tried)
     if (each.scene === scene) ways.set(each.way, [...(ways.get(each.way) ?? []), each]);
   return [...ways].map(([way, moves]) => ({
@@ -34,8 +34,8 @@ function mediansOf(tried: readonly Tried[], scene: Scene): Tried[] {
 
 /** Of the soonest way, and of the way that sends the least among those that are as soon but for a tenth. */
 export function verdictOf(
-  auto: Pick<Tried, 'totalMs' | 'bytes'>,
-  others: readonly Pick<Tried, 'totalMs' | 'bytes'>[],
+  auto: Pick<MoveResult, 'totalMs' | 'bytes'>,
+  others: readonly Pick<MoveResult, 'totalMs' | 'bytes'>[],
 ): { readonly ofSoonest: number; readonly ofLeast: number } {
   const all = [auto, ...others];
   const soonest = Math.min(...all.map(({ totalMs }) => totalMs));
@@ -44,7 +44,7 @@ export function verdictOf(
   return { ofSoonest: auto.totalMs / soonest, ofLeast: auto.bytes / least };
 }
 
-export function measuresOf(link: string, tried: readonly Tried[]): Measure[] {
+export function measuresOf(link: string, tried: readonly MoveResult[]): Measure[] {
   return SCENES.flatMap((scene) => {
     const ways = mediansOf(tried, scene);
     const runs = tried.filter((each) => each.scene === scene && each.way === AUTO).length;

@@ -4,7 +4,7 @@ import { verifyGuest } from '../lab/guest/talk.ts';
 import type { Lab } from '../lab/state.ts';
 import type { DataPath } from '../src/protocol/public/migration.ts';
 import { parseBytes, parseRate } from '../src/protocol/quantity.ts';
-import { measuresOf, SCENES, type Scene, type Tried } from './auto-verdict.ts';
+import { measuresOf, SCENES, type Scene, type MoveResult } from './auto-verdict.ts';
 import type { HandSetting } from './by-hand.ts';
 import { onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { otherHost, withLab } from './lab.ts';
@@ -82,7 +82,7 @@ class Course {
   readonly #place: Place;
   readonly #options: BenchOptions;
   readonly #at = new Map<string, string>();
-  readonly #tried: Tried[] = [];
+  readonly #tried: MoveResult[] = [];
   #booted = 0;
 
   constructor(lab: Lab, place: Place, options: BenchOptions) {
@@ -91,7 +91,7 @@ class Course {
     this.#options = options;
   }
 
-  async run(): Promise<readonly Tried[]> {
+  async run(): Promise<readonly MoveResult[]> {
     const only = onlyOf(this.#options, SCENES);
     const isWanted = (scene: Scene): boolean => only === undefined || only.includes(scene);
     await this.#boot('web1');

@@ -25,7 +25,7 @@ const WORDS: Readonly<Record<Way, readonly string[]>> = {
 };
 
 /** What one move came to. */
-export interface Ballooned {
+export interface MoveResult {
   readonly bytes: number;
   readonly totalMs: number;
   readonly takenBytes: number;
@@ -51,7 +51,7 @@ async function compare(lab: Lab, options: BenchOptions): Promise<Measure[]> {
     diskBytesPerSecond: 0,
     signal,
   });
-  const moved: Record<Way, Ballooned[]> = { none: [], free: [], available: [] };
+  const moved: Record<Way, MoveResult[]> = { none: [], free: [], available: [] };
   let at = 'a';
   for (let run = 0; run < runs; run += 1) {
     for (const way of WAYS) {
@@ -78,9 +78,10 @@ async function compare(lab: Lab, options: BenchOptions): Promise<Measure[]> {
 }
 
 /** What each way sent, and what the balloon spared beside the move without one. */
-export function measures(moved: Readonly<Record<Way, readonly Ballooned[]>>): Measure[] {
-  const of = (way: Way, value: (one: Ballooned) => number): number => median(moved[way].map(value));
-  const mib = (one: Ballooned): number => one.bytes / MIB;
+export function measures(moved: Readonly<Record<Way, readonly MoveResult[]>>): Measure[] {
+  const of = (way: Way, value: (one: MoveResult) => number): number =>
+    median(moved[way].map(value));
+  const mib = (one: MoveResult): number => one.bytes / MIB;
   const words = (way: Way): string => (way === 'none' ? 'without' : `--balloon ${way}`);
   const each = WAYS.flatMap((way): Measure[] => {
     const runs = moved[way].length;

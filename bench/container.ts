@@ -36,7 +36,7 @@ const SIDES = ['pages', 'copy', 'godwit'] as const;
 export type Side = (typeof SIDES)[number];
 
 /** What one move came to. */
-export interface Moved {
+export interface MoveResult {
   readonly totalMs: number;
   readonly clientGapMs: number;
   /** What left the source for the other host. */
@@ -67,12 +67,12 @@ async function compare(
   lab: Lab,
   load: LoadName,
   options: BenchOptions,
-): Promise<Record<Side, Moved[]>> {
+): Promise<Record<Side, MoveResult[]>> {
   const { pagesPerSecond, ...sizes } = LOADS[load];
   const dirtyBytesPerSecond = pagesPerSecond * PAGE;
   for (const name of SIDES)
     await startContainer(lab, { name, host: 'a', ...sizes, dirtyBytesPerSecond });
-  const moved: Record<Side, Moved[]> = { pages: [], copy: [], godwit: [] };
+  const moved: Record<Side, MoveResult[]> = { pages: [], copy: [], godwit: [] };
   const before: Record<Side, number> = { pages: 0, copy: 0, godwit: 0 };
   // The first there and back warms caches up: only what its first way sent counts, to a host that nobody has been on.
   for (let run = 0; run <= (options.runs ?? DEFAULT_RUNS); run += 1) {
@@ -126,7 +126,7 @@ async function move(
   lab: Lab,
   { side, from, to }: { readonly side: Side; readonly from: string; readonly to: string },
   signal: AbortSignal,
-): Promise<Omit<Moved, 'writtenBytes'>> {
+): Promise<Omit<MoveResult, 'writtenBytes'>> {
   await untilQuiet(lab, signal);
   const client = await openProbe(lab, side, { intervalMs: PROBE_MS, signal });
   await client.mark();
@@ -155,19 +155,19 @@ async function sentFrom(lab: Lab, host: string): Promise<number> {
 /** Medians, and Godwit's beside the better one by hand. Pure. */
 export function containerMeasures(
   load: string,
-  moved: Readonly<Record<Side, readonly Moved[]>>,
+  moved: Readonly<Record<Side, readonly MoveResult[]>>,
 ): Measure[] {
-  const those = (side: Side, way?: Moved['way']): readonly Moved[] =>
+  const those = (side: Side, way?: MoveResult['way']): readonly MoveResult[] =>
     moved[side].filter((each) => (way === undefined ? each.way !== 'first' : each.way === way));
-  const of = (side: Side, value: (each: Moved) => number, way?: Moved['way']): number =>
+  const of = (side: Side, value: (each: MoveResult) => number, way?: MoveResult['way']): number =>
     median(those(side, way).map(value));
-  const best = (value: (each: Moved) => number, way?: Moved['way']): number =>
+  const best = (value: (each: MoveResult) => number, way?: MoveResult['way']): number =>
     Math.min(of('pages', value, way), of('copy', value, way));
   const ratio = (
     what: string,
-    value: (each: Moved) => number,
+    value: (each: MoveResult) => number,
     atMost: number,
-    way?: Moved['way'],
+    way?: MoveResult['way'],
   ): Measure => ({
     name: `${load}: ${what}, Godwit / the better by hand`,
     value: of('godwit', value, way) / best(value, way),
@@ -175,14 +175,14 @@ export function containerMeasures(
     runs: those('godwit', way).length,
     target: { atMost },
   });
-  const shown = (what: string, value: (each: Moved) => number, unit: string): Measure[] =>
+  const shown = (what: string, value: (each: MoveResult) => number, unit: string): Measure[] =>
     SIDES.map((side) => ({
       name: `${load}: ${what}, ${side}`,
       value: of(side, value),
       unit,
       runs: those(side).length,
     }));
-  const mib = ({ bytes }: Moved): number => bytes / MIB;
+  const mib = ({ bytes }: MoveResult): number => bytes / MIB;
   return [
     ratio('total', ({ totalMs }) => totalMs, 0.9),
     ratio('client gap', ({ clientGapMs }) => clientGapMs, 0.5),

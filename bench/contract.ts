@@ -57,7 +57,7 @@ export interface Bench {
 }
 
 /** A measure as it is printed: `ok` is null where there is no target. */
-export interface Judged {
+export interface MeasureVerdict {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
@@ -66,7 +66,7 @@ export interface Judged {
   readonly ok: boolean | null;
 }
 
-export function judge(measure: Measure): Judged {
+export function judge(measure: Measure): MeasureVerdict {
   const { name, value, unit, runs, target } = measure;
   if (target === undefined) return { name, value, unit, runs, target: null, ok: null };
   const { atLeast, atMost } = { atMost: undefined, ...target };
@@ -89,7 +89,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** A table for a terminal: one line a measure. */
-export function table(measures: readonly Judged[]): string {
+export function table(measures: readonly MeasureVerdict[]): string {
   const rows = measures.map(({ name, value, unit, runs, target, ok }) => [
     name,
     `${rounded(value)} ${unit}`,

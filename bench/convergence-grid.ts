@@ -41,7 +41,7 @@ export const WAYS = ['standard', 'must-finish', 'qemu', 'auto-converge', 'postco
 export type ConvergenceMethod = (typeof WAYS)[number];
 
 /** What one move came to. */
-export interface Tried {
+export interface MoveResult {
   readonly point: Point;
   readonly way: ConvergenceMethod;
   readonly finished: boolean;
@@ -72,7 +72,7 @@ export const MAX_DOWNTIME_MS = 300;
 
 /** Seconds until the end and seconds of work lost; nothing is as bad as what does not end, or only beyond its downtime. */
 export function costOf(
-  { finished, totalMs, downtimeMs = 0, lostS }: Tried,
+  { finished, totalMs, downtimeMs = 0, lostS }: MoveResult,
   longestMs: number = MAX_DOWNTIME_MS,
 ): number {
   return finished && downtimeMs <= longestMs ? totalMs / 1000 + lostS : Infinity;
@@ -90,7 +90,10 @@ export interface Verdict {
 const OURS: ReadonlySet<ConvergenceMethod> = new Set(['standard', 'must-finish']);
 
 /** By point: the better of the strategies beside the best of the single settings, each within that downtime (ms). */
-export function verdictOf(tried: readonly Tried[], longestMs: number = MAX_DOWNTIME_MS): Verdict {
+export function verdictOf(
+  tried: readonly MoveResult[],
+  longestMs: number = MAX_DOWNTIME_MS,
+): Verdict {
   const byPoint = Map.groupBy(tried, ({ point }) => nameOf(point));
   let [points, missed, asGood] = [0, 0, 0];
   for (const moves of byPoint.values()) {

@@ -18,7 +18,7 @@ import {
   WHOLE,
   type ConvergenceMethod,
   type Point,
-  type Tried,
+  type MoveResult,
 } from './convergence-grid.ts';
 import { godwitMigrate, isUnmoved } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, untilWritten, withLab } from './lab.ts';
@@ -70,7 +70,7 @@ export const convergence: Bench = {
     const size = isLarge
       ? { memoryBytes: WHOLE_MEMORY, rewritten: WHOLE_REWRITTEN }
       : { memoryBytes: FEW_MEMORY, rewritten: REWRITTEN };
-    const tried: Tried[] = [];
+    const tried: MoveResult[] = [];
     for (const point of points) {
       // A move by hand that is cut leaves both its QEMUs as they are: it has a lab of its own.
       const byGodwit = ways.filter((way) => WORDS[way] !== undefined);
@@ -96,7 +96,7 @@ interface Course {
 async function ofPoint(
   { point, ways, memoryBytes, rewritten, cutMs }: Course,
   options: BenchOptions,
-): Promise<Tried[]> {
+): Promise<MoveResult[]> {
   return withLab(
     options,
     async (lab) => {
@@ -112,7 +112,7 @@ async function ofPoint(
       });
       // Pages that it has yet to write for the first time are zeros, of which the first way would send fewer than the last.
       await untilWritten(lab, guest, signal);
-      const tried: Tried[] = [];
+      const tried: MoveResult[] = [];
       let at = 'a';
       for (const way of ways) {
         await untilDirtied(lab, guest, SETTLE_MS, signal);
@@ -142,7 +142,7 @@ interface Move {
 async function tryOnce(
   move: Move,
   { signal }: BenchOptions,
-): Promise<Tried & { readonly isThere: boolean }> {
+): Promise<MoveResult & { readonly isThere: boolean }> {
   const { lab, point, way, cutMs } = move;
   const stats = () => readGuestStats(lab, NAME, { signal });
   const bytesPerSecond = await rateOf(stats, signal);
@@ -200,13 +200,13 @@ async function moved(
   }
 }
 
-function lineOf({ point, way, finished, totalMs, downtimeMs, lostS }: Tried): string {
+function lineOf({ point, way, finished, totalMs, downtimeMs, lostS }: MoveResult): string {
   const end = finished ? 'finished' : 'not finished';
   const down = downtimeMs === undefined ? '' : `, down ${downtimeMs.toFixed(0)} ms`;
   return `${nameOf(point)}, ${way}: ${end}, ${formatDuration(totalMs)}${down}, ${lostS.toFixed(1)} s of its work lost`;
 }
 
-function measuresOf(tried: readonly Tried[]): Measure[] {
+function measuresOf(tried: readonly MoveResult[]): Measure[] {
   const each = tried.flatMap(({ point, way, finished, totalMs, downtimeMs, lostS }): Measure[] => {
     const name = `${nameOf(point)}, ${way}`;
     const words = finished ? '' : ' (not finished)';

@@ -49,15 +49,15 @@ export const dashboard: Bench = {
   },
 };
 
-interface Seen {
+interface PageTimings {
   readonly paintMs: number;
   readonly applicationBytes: number;
   readonly fleetBytes: number;
-  readonly cards: Scrolled;
-  readonly table: Scrolled;
+  readonly cards: ScrollTimings;
+  readonly table: ScrollTimings;
 }
 
-interface Scrolled {
+interface ScrollTimings {
   /** How long each frame took, ms: what else the machine does shows in it. */
   readonly frames: readonly number[];
   /** Script, style and layout of one turn of the wheel, ms. */
@@ -69,7 +69,7 @@ async function measure(
   served: MadeUp,
   { runs = DEFAULT_RUNS, signal, say }: BenchOptions,
 ): Promise<Measure[]> {
-  const all: Seen[] = [];
+  const all: PageTimings[] = [];
   for (let run = 1; run <= runs; run += 1) {
     signal.throwIfAborted();
     const seen = await look(browser, served);
@@ -81,7 +81,7 @@ async function measure(
   const of = (
     name: string,
     unit: string,
-    pick: (seen: Seen) => number,
+    pick: (seen: PageTimings) => number,
     atMost?: number,
   ): Measure => ({
     name,
@@ -102,7 +102,7 @@ async function measure(
 }
 
 /** One person: a browser without anything of before, the page, and both of its views scrolled. */
-async function look(browser: Browser, { url }: MadeUp): Promise<Seen> {
+async function look(browser: Browser, { url }: MadeUp): Promise<PageTimings> {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 } });
   try {
     const page = await context.newPage();
@@ -159,7 +159,7 @@ async function workMs(wire: CDPSession): Promise<number> {
 }
 
 /** Turns the wheel, and says what the page's frames and its work were meanwhile. */
-async function scroll(page: Page, wire: CDPSession): Promise<Scrolled> {
+async function scroll(page: Page, wire: CDPSession): Promise<ScrollTimings> {
   const before = await workMs(wire);
   await page.mouse.move(700, 500);
   await page.evaluate(`

@@ -56,13 +56,13 @@ export function copyTimes(events: readonly QmpEvent[]): CopyTimes {
 }
 
 /** What a guest has written at a moment of its own clock. */
-export interface Written {
+export interface WriteCounter {
   readonly diskBytes: number;
   readonly uptimeMs: number;
 }
 
 /** So much it writes in `ms` at the rate that it kept between two looks. */
-export function writtenIn(ms: number, before: Written, after: Written): number {
+export function writtenIn(ms: number, before: WriteCounter, after: WriteCounter): number {
   const pastMs = after.uptimeMs - before.uptimeMs;
   return pastMs <= 0 ? 0 : ((after.diskBytes - before.diskBytes) * ms) / pastMs;
 }

@@ -25,7 +25,7 @@ export interface MoveOf {
   readonly signal: AbortSignal;
 }
 
-export interface Seen extends DiskMove {
+export interface DiskMoveResult extends DiskMove {
   readonly report?: Report;
 }
 
@@ -36,7 +36,7 @@ const SETTLE_MS = 120_000;
 const MOVE_MS = 900_000;
 
 /** Moves the guest with its disk and measures that alike, whoever does it. */
-export async function measuredMove(of: MoveOf, side: Side): Promise<Seen> {
+export async function measuredMove(of: MoveOf, side: Side): Promise<DiskMoveResult> {
   const { lab, guest, from, signal } = of;
   await untilQuiet(lab, signal);
   const allocatedBytes = await allocated(imageFile(of, from));
@@ -79,7 +79,7 @@ export async function allocated(file: string): Promise<number> {
   return (await stat(file)).blocks * 512;
 }
 
-interface Made {
+interface MoveTrace {
   readonly events: readonly QmpEvent[];
   readonly resumedAtMs: number;
   readonly memoryBytes: number;
@@ -87,7 +87,7 @@ interface Made {
   readonly report?: Report;
 }
 
-async function byHand({ lab, guest, from, to, signal }: MoveOf): Promise<Made> {
+async function byHand({ lab, guest, from, to, signal }: MoveOf): Promise<MoveTrace> {
   const limits = { maxDowntimeMs: MAX_DOWNTIME_MS, streamMs: MOVE_MS };
   const times = await moveByHand({ lab, guest, from, to, ...limits, disks: true, signal });
   const { events, memoryBytes, resumedAtMs = Number.NaN } = times;
@@ -95,7 +95,7 @@ async function byHand({ lab, guest, from, to, signal }: MoveOf): Promise<Made> {
 }
 
 /** The times come from the QEMUs themselves over monitors that Godwit does not use. */
-async function byGodwit({ lab, guest, from, to, words = [], signal }: MoveOf): Promise<Made> {
+async function byGodwit({ lab, guest, from, to, words = [], signal }: MoveOf): Promise<MoveTrace> {
   const { witness } = await witnessedQemu(lab, guest, from);
   const left = await Monitor.open(witness, signal);
   const socket = path.join(labHost(lab, to).stateDir, 'guests', guest, path.basename(witness));

@@ -13,7 +13,14 @@ import {
   type DiskMove,
   type ThinMove,
 } from './disks-figures.ts';
-import { allocated, imageFile, measuredMove, planned, type Seen, type Side } from './disks-move.ts';
+import {
+  allocated,
+  imageFile,
+  measuredMove,
+  planned,
+  type DiskMoveResult,
+  type Side,
+} from './disks-move.ts';
 import { otherHost, untilQuiet, withLab } from './lab.ts';
 import { schedule } from './overhead.ts';
 
@@ -119,7 +126,7 @@ async function mustBeTheSame(kept: string, image: string, signal: AbortSignal): 
   await runCommand(argv, { signal, deadlineMs: COMPARE_MS });
 }
 
-function describe(moved: Seen): string {
+function describe(moved: DiskMoveResult): string {
   const { totalMs, clientGapMs, linkBytes, memoryBytes, rewrittenBytes, wallMs, report } = moved;
   const mib = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`;
   const { linkBytes: reported } = report?.diskLink ?? {};

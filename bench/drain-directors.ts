@@ -3,7 +3,7 @@ import type { Inventory } from '../src/planner/inventory.ts';
 import type { Director, Scene, View } from '../sim/fleet/drain-world.ts';
 
 /** What an ETA said, and when, s since the start. */
-export interface Said {
+export interface EtaEstimate {
   readonly at: number;
   readonly left: number;
   readonly low: number;
@@ -16,8 +16,8 @@ const LIMITS = { parallel: 64, perHost: 64 } as const;
 const AGAIN_S = 20;
 
 /** The product's scheduler as a controller would use it: a new plan whenever a move has ended, and what is due starts. */
-export class Planned implements Director {
-  readonly said: Said[] = [];
+export class SchedulerDirector implements Director {
+  readonly said: EtaEstimate[] = [];
   plan: DrainPlan | undefined;
   #before: { guest: string; to: string }[] = [];
 
@@ -50,7 +50,7 @@ const DUE_S = 0.5;
 export type Destinations = ReadonlyMap<string, string>;
 
 /** What is done elsewhere: so many at a time out of each host, in the order of the list. */
-export class Capped implements Director {
+export class CappedDirector implements Director {
   readonly #cap: number;
   readonly #to: Destinations | undefined;
 

@@ -2,7 +2,7 @@ import { drain as planDrain } from '../src/planner/drain/drain.ts';
 import { DrainWorld, NOISE, type Scene } from '../sim/fleet/drain-world.ts';
 import { Random } from '../sim/random.ts';
 import { onlyOf, type Bench, type BenchOptions, type Measure } from './contract.ts';
-import { Capped, Planned, type Said } from './drain-directors.ts';
+import { CappedDirector, SchedulerDirector, type EtaEstimate } from './drain-directors.ts';
 import { bestOfAll } from './drain-orders.ts';
 import { SCENES, type DrainScene } from './drain-scenes.ts';
 import { largePlan } from './drain-large.ts';
@@ -55,7 +55,7 @@ function scenes({ say, signal, runs = RUNS }: BenchOptions): Measure[] {
 
 function roundOf(scene: Scene, seed: number): Round {
   const world = (): DrainWorld => new DrainWorld(scene, new Random(seed), NOISE);
-  const ours = new Planned();
+  const ours = new SchedulerDirector();
   const ended = world().run(ours);
   const first = planDrain(
     { hosts: scene.hosts, guests: scene.guests },
@@ -68,8 +68,8 @@ function roundOf(scene: Scene, seed: number): Round {
   if (ended.overBytes > 0) throw new Error(`${scene.name}: memory over by ${ended.overBytes}`);
   return {
     ours: ended.seconds,
-    caps: CAPS.map((cap) => world().run(new Capped(cap)).seconds),
-    capsOurs: CAPS.map((cap) => world().run(new Capped(cap, to)).seconds),
+    caps: CAPS.map((cap) => world().run(new CappedDirector(cap)).seconds),
+    capsOurs: CAPS.map((cap) => world().run(new CappedDirector(cap, to)).seconds),
     bound: boundOf(scene, world().steady),
     errors: counted.map((said) => errorOf(said, ended.seconds)),
     within: counted.map(
@@ -79,7 +79,7 @@ function roundOf(scene: Scene, seed: number): Round {
 }
 
 /** Of the whole drain: how far the end that was said lies from the end that came. */
-const errorOf = ({ at, left }: Said, end: number): number => Math.abs(at + left - end) / end;
+const errorOf = ({ at, left }: EtaEstimate, end: number): number => Math.abs(at + left - end) / end;
 
 /**
  * No schedule is shorter: all used pages once, out of each host that is emptied, and out of all of a site's that are

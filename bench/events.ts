@@ -44,11 +44,11 @@ export const events: Bench = {
   },
 };
 
-type Ended = (() => Promise<void> | void)[];
+type Cleanups = (() => Promise<void> | void)[];
 
 async function measure(
   directory: string,
-  ended: Ended,
+  ended: Cleanups,
   { say, signal }: BenchOptions,
 ): Promise<Measure[]> {
   const caDir = path.join(directory, 'ca');
@@ -59,11 +59,14 @@ async function measure(
   const caFile = path.join(directory, 'ca.crt');
   copyFileSync(path.join(caDir, 'ca.crt'), caFile);
   const spaces = namespaces(ended);
-  const started = (space: string, file: string, words: readonly string[]): Promise<Started> =>
-    start({ space, file, words }, ended, signal);
+  const started = (
+    space: string,
+    file: string,
+    words: readonly string[],
+  ): Promise<StartedProcess> => start({ space, file, words }, ended, signal);
   const server = await started(spaces.here, 'events-server.ts', [directory, `${HERE}:${PORT}`]);
   const { address, token } = server.ready as { address: string; token: string };
-  const clients = (space: string, count: number, reads: string): Promise<Started> =>
+  const clients = (space: string, count: number, reads: string): Promise<StartedProcess> =>
     started(space, 'events-clients.ts', [address, caFile, token, String(count), reads]);
   const order = async (what: EventsOrder): Promise<EventsReported> =>
     (await ask(server.child, what)) as EventsReported;
@@ -172,7 +175,7 @@ function queuesOf(pid: number): number[] {
 }
 
 /** Two namespaces with a link between; they go with the benchmark. */
-function namespaces(ended: Ended): { readonly here: string; readonly there: string } {
+function namespaces(ended: Cleanups): { readonly here: string; readonly there: string } {
   const [here, there] = [`gdw-ev-${process.pid}-a`, `gdw-ev-${process.pid}-b`];
   for (const space of [here, there]) {
     ip('netns', 'add', space);
@@ -194,7 +197,7 @@ function ip(...words: string[]): void {
   execFileSync('ip', words, { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
-interface Started {
+interface StartedProcess {
   readonly child: ChildProcess;
   /** Its first words. */
   readonly ready: object;
@@ -203,9 +206,9 @@ interface Started {
 /** A process of this benchmark in a namespace, once it says that it is ready. */
 async function start(
   { space, file, words }: { space: string; file: string; words: readonly string[] },
-  ended: Ended,
+  ended: Cleanups,
   signal: AbortSignal,
-): Promise<Started> {
+): Promise<StartedProcess> {
   const program = path.join(import.meta.dirname, file);
   const child = spawn('ip', ['netns', 'exec', space, process.execPath, program, ...words], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

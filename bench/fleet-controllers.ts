@@ -31,7 +31,7 @@ export interface Controllers {
   stop(): Promise<void>;
 }
 
-interface Asked {
+interface ControllerSetup {
   readonly caDir: string;
   readonly hosts: number;
   /** One has SQLite; several share a PostgreSQL. */
@@ -39,7 +39,10 @@ interface Asked {
 }
 
 /** Controllers as their command starts them, each a process of its own. */
-export async function startControllers(directory: string, asked: Asked): Promise<Controllers> {
+export async function startControllers(
+  directory: string,
+  asked: ControllerSetup,
+): Promise<Controllers> {
   const ended: (() => Promise<void>)[] = [];
   const stop = async (): Promise<void> => {
     for (const end of ended.splice(0).toReversed()) await end();
@@ -54,7 +57,7 @@ export async function startControllers(directory: string, asked: Asked): Promise
 
 async function begin(
   directory: string,
-  { caDir, hosts, count }: Asked,
+  { caDir, hosts, count }: ControllerSetup,
   ended: (() => Promise<void>)[],
 ): Promise<Omit<Controllers, 'stop'>> {
   const postgres = count === 1 ? undefined : await startPostgres();

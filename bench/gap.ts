@@ -80,13 +80,13 @@ async function measure(
   return gaps;
 }
 
-interface Moved {
+interface MoveResult {
   readonly gapMs: number;
   /** Where it went, as the report says. */
   readonly blackout: string;
 }
 
-async function move(lab: Lab, guest: string, to: string, signal: AbortSignal): Promise<Moved> {
+async function move(lab: Lab, guest: string, to: string, signal: AbortSignal): Promise<MoveResult> {
   await untilQuiet(lab, signal);
   // A connection for each move: its window shrinks with every loss, until one that is longer than it would stall.
   const client = await openProbe(lab, guest, { intervalMs: PROBE_MS, signal });

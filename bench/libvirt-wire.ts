@@ -42,7 +42,7 @@ const NEWER = [1, 3, 9].map(zstd);
 const HAND = [...ALWAYS, ...OLDER, ...NEWER];
 
 /** What one move came to. */
-export interface Moved {
+export interface MoveResult {
   /** By the one who ordered it: Godwit's report, or how long virsh took. */
   readonly totalMs: number;
   /** By libvirt's own account of its job. */
@@ -53,7 +53,7 @@ export interface Moved {
   readonly clientGapMs?: number;
 }
 
-type Results = Map<string, Moved[]>;
+type Results = Map<string, MoveResult[]>;
 
 export async function wireTable(options: BenchOptions): Promise<Measure[]> {
   const managerPackages = await packagesOf(options);
@@ -154,7 +154,7 @@ class World {
     return false;
   }
 
-  async #measured(guest: string, by: HandWay | undefined): Promise<Moved> {
+  async #measured(guest: string, by: HandWay | undefined): Promise<MoveResult> {
     const { signal } = this.#options;
     const lab = this.#lab;
     const from = this.#at.get(guest) ?? 'a';
@@ -210,7 +210,7 @@ async function isAsItWas(lab: Lab, guest: string, signal: AbortSignal): Promise<
   }
 }
 
-function describe({ totalMs, jobMs: job, linkBytes, clientGapMs }: Moved): string {
+function describe({ totalMs, jobMs: job, linkBytes, clientGapMs }: MoveResult): string {
   const seconds = (ms: number): string => `${(ms / 1000).toFixed(1).padStart(6)} s`;
   const bytes = `${(linkBytes / 1e6).toFixed(1).padStart(7)} MB`;
   const gap = clientGapMs === undefined ? 'the guest was lost' : `gap ${clientGapMs.toFixed(0)} ms`;
@@ -222,7 +222,7 @@ const handNames: ReadonlySet<string> = new Set(HAND.map(({ name }) => name));
 /** Each side's medians; the wire's against the best of libvirt's own for each column. A gap is of guests that were not lost. */
 export function measures(
   place: Pick<LinkSetting, 'name' | 'targets'>,
-  results: ReadonlyMap<string, readonly Moved[]>,
+  results: ReadonlyMap<string, readonly MoveResult[]>,
 ): Measure[] {
   const hand = [...results.keys()].filter((name) => handNames.has(name));
   const of = (name: string, value: Value): number => {
@@ -264,7 +264,7 @@ export function measures(
 
 function lostOf(
   place: Pick<LinkSetting, 'name'>,
-  results: ReadonlyMap<string, readonly Moved[]>,
+  results: ReadonlyMap<string, readonly MoveResult[]>,
   isHand: boolean,
 ): Measure {
   const moves = [...results].flatMap(([name, all]) => (handNames.has(name) === isHand ? all : []));
@@ -273,8 +273,8 @@ function lostOf(
   return { name, value, unit: '', runs: moves.length };
 }
 
-type Value = (moved: Moved) => number | undefined;
-const isKept = ({ clientGapMs }: Moved): boolean => clientGapMs !== undefined;
+type Value = (moved: MoveResult) => number | undefined;
+const isKept = ({ clientGapMs }: MoveResult): boolean => clientGapMs !== undefined;
 const bytesOf: Value = ({ linkBytes }) => linkBytes;
 const totalOf: Value = ({ totalMs }) => totalMs;
 const jobOf: Value = ({ jobMs: value }) => value;

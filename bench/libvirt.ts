@@ -23,7 +23,7 @@ const SIDES = ['godwit', 'hand'] as const;
 type Side = (typeof SIDES)[number];
 
 /** What one move came to, ms. */
-interface Moved {
+interface MoveResult {
   /** By the one who ordered it: Godwit's report, or how long virsh took. */
   readonly totalMs: number;
   /** By libvirt's own account of its job. */
@@ -32,8 +32,8 @@ interface Moved {
   readonly clientGapMs?: number;
 }
 
-interface Compared {
-  readonly moved: Readonly<Record<Side, Moved[]>>;
+interface ComparisonResult {
+  readonly moved: Readonly<Record<Side, MoveResult[]>>;
   /** Guests whose client lost its connection. */
   readonly lost: Record<Side, number>;
 }
@@ -52,7 +52,7 @@ export const libvirt: Bench = {
 async function compare(lab: Lab, options: BenchOptions): Promise<Measure[]> {
   const { signal, say } = options;
   const pairs = options.runs ?? DEFAULT_RUNS;
-  const { moved, lost }: Compared = {
+  const { moved, lost }: ComparisonResult = {
     moved: { godwit: [], hand: [] },
     lost: { godwit: 0, hand: 0 },
   };
@@ -85,7 +85,7 @@ interface Way {
   readonly from: string;
   readonly to: string;
 }
-type Times = Omit<Moved, 'clientGapMs'>;
+type Times = Omit<MoveResult, 'clientGapMs'>;
 
 const MOVES: Readonly<Record<Side, (lab: Lab, way: Way, signal: AbortSignal) => Promise<Times>>> = {
   godwit: async (lab, { to }, signal) => {
@@ -101,13 +101,13 @@ const MOVES: Readonly<Record<Side, (lab: Lab, way: Way, signal: AbortSignal) => 
   },
 };
 
-function describe({ totalMs, jobMs: job, clientGapMs = Number.NaN }: Moved): string {
+function describe({ totalMs, jobMs: job, clientGapMs = Number.NaN }: MoveResult): string {
   const ms = (value: number): string => `${value.toFixed(0).padStart(5)} ms`;
   return `total ${ms(totalMs)}, libvirt's job ${ms(job)}, client gap ${ms(clientGapMs)}`;
 }
 
 /** Both sides' medians, what Godwit adds, and whose guests were lost. A gap is of those that were not. */
-export function measures({ moved, lost }: Compared): Measure[] {
+export function measures({ moved, lost }: ComparisonResult): Measure[] {
   const [total, job, gap] = [
     of(moved, ({ totalMs }) => totalMs),
     of(moved, ({ jobMs: value }) => value),
@@ -139,7 +139,7 @@ export function measures({ moved, lost }: Compared): Measure[] {
   ];
 }
 
-const hasGap = ({ clientGapMs }: Moved): boolean => clientGapMs !== undefined;
+const hasGap = ({ clientGapMs }: MoveResult): boolean => clientGapMs !== undefined;
 
 interface Medians {
   readonly godwit: number;
@@ -147,8 +147,11 @@ interface Medians {
 }
 
 /** NaN where a side has none. */
-function of(moved: Compared['moved'], value: (each: Moved) => number | undefined): Medians {
-  const middle = (side: readonly Moved[]): number => {
+function of(
+  moved: ComparisonResult['moved'],
+  value: (each: MoveResult) => number | undefined,
+): Medians {
+  const middle = (side: readonly MoveResult[]): number => {
     const known = side.map(value).filter((each) => each !== undefined);
     return known.length === 0 ? Number.NaN : median(known);
   };

@@ -25,7 +25,7 @@ const SETTLE_MS = 60_000;
 type Side = 'godwit' | 'hand';
 
 /** What one move came to, by whichever side, ms. */
-interface Moved {
+interface MoveResult {
   readonly totalMs: number;
   readonly clientGapMs: number;
   /** From STOP at the source to RESUME at the destination, as the two QEMUs say. */
@@ -52,7 +52,7 @@ async function compare(lab: Lab, options: BenchOptions): Promise<Measure[]> {
     dirtyBytesPerSecond: 4 * MIB,
     signal,
   });
-  const moved: Record<Side, Moved[]> = { godwit: [], hand: [] };
+  const moved: Record<Side, MoveResult[]> = { godwit: [], hand: [] };
   let host = 'a';
   // The first move of each side only warms caches up. Both sides begin and both directions serve each in turn.
   for (const [index, side] of schedule(pairs + 1).entries()) {
@@ -87,7 +87,7 @@ interface Move {
   readonly signal: AbortSignal;
 }
 
-async function move(lab: Lab, { side, from, to, client, signal }: Move): Promise<Moved> {
+async function move(lab: Lab, { side, from, to, client, signal }: Move): Promise<MoveResult> {
   await client.mark();
   const moved =
     side === 'hand'
@@ -138,17 +138,17 @@ async function moveByGodwit(
   }
 }
 
-function describe({ totalMs, clientGapMs, stoppedMs, wallMs }: Moved): string {
+function describe({ totalMs, clientGapMs, stoppedMs, wallMs }: MoveResult): string {
   const ms = (value: number): string => `${value.toFixed(0).padStart(5)} ms`;
   const wall = wallMs === undefined ? '' : `, the command ${ms(wallMs)}`;
   return `total ${ms(totalMs)}, client gap ${ms(clientGapMs)}, stopped ${ms(stoppedMs)}${wall}`;
 }
 
 /** Both sides' medians, and what Godwit adds. */
-export function measures(moved: Readonly<Record<Side, readonly Moved[]>>): Measure[] {
+export function measures(moved: Readonly<Record<Side, readonly MoveResult[]>>): Measure[] {
   const { godwit, hand } = moved;
   const runs = godwit.length;
-  const of = (side: readonly Moved[], value: (each: Moved) => number): number =>
+  const of = (side: readonly MoveResult[], value: (each: MoveResult) => number): number =>
     median(side.map(value));
   const total = { godwit: of(godwit, totalOf), hand: of(hand, totalOf) };
   const gap = { godwit: of(godwit, gapOf), hand: of(hand, gapOf) };
@@ -182,6 +182,6 @@ export function measures(moved: Readonly<Record<Side, readonly Moved[]>>): Measu
   ];
 }
 
-const totalOf = ({ totalMs }: Moved): number => totalMs;
-const gapOf = ({ clientGapMs }: Moved): number => clientGapMs;
-const stoppedOf = ({ stoppedMs }: Moved): number => stoppedMs;
+const totalOf = ({ totalMs }: MoveResult): number => totalMs;
+const gapOf = ({ clientGapMs }: MoveResult): number => clientGapMs;
+const stoppedOf = ({ stoppedMs }: MoveResult): number => stoppedMs;

@@ -9,7 +9,7 @@ import { balanceDay } from './planner-balance.ts';
 import { dataDirectory, daysOf, readDay } from './planner-data.ts';
 
 /** A move of the day, and what the plan expected of it, MIPS x s. */
-interface Made {
+interface ExpectedMove {
   readonly at: number;
   readonly guest: string;
   readonly to: string;
@@ -23,8 +23,8 @@ export interface Receipt {
 }
 
 /** The moves that balance makes on a day, and what that day loses, MIPS x s. */
-function movesOf(traces: readonly Trace[]): { made: Made[]; lost: number } {
-  const made: Made[] = [];
+function movesOf(traces: readonly Trace[]): { made: ExpectedMove[]; lost: number } {
+  const made: ExpectedMove[] = [];
   let planned: readonly PlannedMove[] = [];
   const decide = decideBy((inventory) => {
     const plan = balance(inventory, BALANCE);
@@ -52,7 +52,7 @@ function movesOf(traces: readonly Trace[]): { made: Made[]; lost: number } {
 }
 
 /** The same moves at the same times, whatever comes of them. */
-function replay(made: readonly Made[]): Decide {
+function replay(made: readonly ExpectedMove[]): Decide {
   const at = Map.groupBy(made, (each) => each.at);
   return (world) => {
     const due = at.get(world.now) ?? [];

@@ -70,7 +70,7 @@ function ticks(
   { say, signal }: BenchOptions,
 ): Measure[] {
   const policies = { consolidate, balance };
-  const took = { consolidate: [] as Timed[], balance: [] as Timed[] };
+  const took = { consolidate: [] as TimedPlan[], balance: [] as TimedPlan[] };
   let moves = planned;
   let inventory = first;
   for (let tick = 0; tick < TICKS; tick += 1) {
@@ -83,7 +83,7 @@ function ticks(
     }
   }
   const measures = (['consolidate', 'balance'] as const).flatMap((kind): Measure[] => {
-    const p99 = (of: (each: Timed) => number): number => percentile(took[kind].map(of), 0.99);
+    const p99 = (of: (each: TimedPlan) => number): number => percentile(took[kind].map(of), 0.99);
     return [
       {
         name: `tick of 10,000 hosts, ${kind}, p99`,
@@ -119,13 +119,13 @@ function percentile(values: readonly number[], share: number): number {
   return sorted[Math.ceil(sorted.length * share) - 1] ?? Number.NaN;
 }
 
-interface Timed {
+interface TimedPlan {
   readonly plan: Plan;
   readonly ms: number;
   readonly processorMs: number;
 }
 
-function timed(work: () => Plan): Timed {
+function timed(work: () => Plan): TimedPlan {
   // What it would take on a machine that nobody else uses: V8 collects beside it.
   const before = process.threadCpuUsage();
   const start = performance.now();

@@ -19,7 +19,7 @@ const SETTLE_MS = 120_000;
 const PATHS = ['native', 'wire'] as const;
 type Path = (typeof PATHS)[number];
 
-interface Moved {
+interface MoveResult {
   readonly clientGapMs: number;
   /** As QEMU counts it at the destination. */
   readonly waitedMs: number;
@@ -37,7 +37,7 @@ async function compare(lab: Lab, options: BenchOptions): Promise<Measure[]> {
   const { signal, say, runs = DEFAULT_RUNS } = options;
   const only = onlyOf(options, PATHS);
   const guest = await startGuest(lab, { name: GUEST, host: 'a', ...LOAD, signal });
-  const moved: Record<Path, Moved[]> = { native: [], wire: [] };
+  const moved: Record<Path, MoveResult[]> = { native: [], wire: [] };
   let host = 'a';
   for (let run = 0; run < runs; run += 1) {
     for (const path of run % 2 === 0 ? PATHS : PATHS.toReversed()) {
@@ -72,16 +72,17 @@ async function compare(lab: Lab, options: BenchOptions): Promise<Measure[]> {
   return measures(moved);
 }
 
-function measures(moved: Readonly<Record<Path, readonly Moved[]>>): Measure[] {
-  const of = (path: Path, value: (each: Moved) => number): number => median(moved[path].map(value));
-  const each = (name: string, value: (each: Moved) => number): Measure[] =>
+function measures(moved: Readonly<Record<Path, readonly MoveResult[]>>): Measure[] {
+  const of = (path: Path, value: (each: MoveResult) => number): number =>
+    median(moved[path].map(value));
+  const each = (name: string, value: (each: MoveResult) => number): Measure[] =>
     PATHS.filter((path) => moved[path].length > 0).map((path) => ({
       name: `${name}, ${path}`,
       value: of(path, value),
       unit: 'ms',
       runs: moved[path].length,
     }));
-  const gapOf = ({ clientGapMs }: Moved): number => clientGapMs;
+  const gapOf = ({ clientGapMs }: MoveResult): number => clientGapMs;
   const runs = moved.wire.length;
   const isBoth = runs > 0 && moved.native.length > 0;
   // A median of nothing is an error.

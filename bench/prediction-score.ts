@@ -4,7 +4,7 @@ import type { Prediction, Range } from '../src/protocol/public/prediction.ts';
 import { median, type Measure } from './contract.ts';
 
 /** What was predicted beside what a move came to. */
-export interface Scored {
+export interface ScoredMove {
   readonly name: string;
   readonly prediction: Prediction;
   /** Absent where the move did not end in time. */
@@ -54,7 +54,7 @@ export function errorOf({ middle }: Range, cameTo: number): number {
   return cameTo === 0 ? Math.min(1, middle) : Math.abs(middle / cameTo - 1);
 }
 
-export function measures(scored: readonly Scored[]): Measure[] {
+export function measures(scored: readonly ScoredMove[]): Measure[] {
   const ended = scored.flatMap(({ prediction, report, clientGapMs }) =>
     report === undefined ? [] : [{ prediction, report, clientGapMs }],
   );
@@ -79,7 +79,7 @@ export function measures(scored: readonly Scored[]): Measure[] {
 }
 
 /** How often it was right where it said that a move ends, or does not. */
-function said(scored: readonly Scored[]): Measure[] {
+function said(scored: readonly ScoredMove[]): Measure[] {
   const kinds = [
     { name: 'said to end, and did', of: (share: number) => share >= SURE, ended: true },
     {

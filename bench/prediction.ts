@@ -10,7 +10,7 @@ import { chances } from '../faults/chance.ts';
 import { cameTo } from '../src/migration/report/outcome-figures.ts';
 import { godwitMigrate, godwitPlan, isUnmoved } from './godwit.ts';
 import { otherHost, untilDirtied, untilQuiet, untilWritten, withLab } from './lab.ts';
-import { measures, type Scored } from './prediction-score.ts';
+import { measures, type ScoredMove } from './prediction-score.ts';
 
 const MIB = 1024 ** 2;
 const MEMORY = 256 * MIB;
@@ -61,7 +61,7 @@ export const prediction: Bench = {
   run: async (options) => {
     const only = onlyOf(options, NAMES);
     const seed = seedOf(options);
-    const scored: Scored[] = [];
+    const scored: ScoredMove[] = [];
     for (const link of chosen(only, LINKS)) {
       const rate = link === 'uncapped' ? {} : { linkBytesPerSecond: parseRate(link) };
       await withLab(
@@ -128,7 +128,7 @@ async function ofGuest(course: Course, options: BenchOptions) {
     ...writes,
     signal,
   });
-  const scored: Scored[] = [];
+  const scored: ScoredMove[] = [];
   let at = 'a';
   try {
     // Pages that it has yet to write for the first time are zeros to a plan, and none of those to the move after it.
@@ -156,7 +156,7 @@ async function planAndMove(
   lab: Lab,
   { name, to, mode, words }: { name: string; to: string; mode: Mode; words: readonly string[] },
   signal: AbortSignal,
-): Promise<Scored> {
+): Promise<ScoredMove> {
   const asked = [...words, '--give-up-after', TIMEOUT];
   const output = await godwitPlan(lab, { guest: 'web1', to, mode, words: asked }, signal);
   const { prediction: found } = planAnswer.parse(JSON.parse(output));
@@ -169,7 +169,7 @@ async function watched(
   lab: Lab,
   move: { to: string; mode: Mode; words: readonly string[] },
   signal: AbortSignal,
-): Promise<Pick<Scored, 'report' | 'clientGapMs'>> {
+): Promise<Pick<ScoredMove, 'report' | 'clientGapMs'>> {
   const client = await openProbe(lab, 'web1', { signal });
   try {
     await client.mark();
@@ -196,7 +196,7 @@ async function moved(
   }
 }
 
-function lineOf({ name, prediction: said, report, clientGapMs }: Scored): string {
+function lineOf({ name, prediction: said, report, clientGapMs }: ScoredMove): string {
   const [sure, total] = [said.converges.probability.toFixed(2), said.totalMs];
   const predicted = `${formatDuration(total.low)}..${formatDuration(total.middle)}..${formatDuration(total.high)}, ${formatBytes(said.bytes.middle)}, ${said.rounds.middle} rounds, down ${said.downtimeMs.low}..${said.downtimeMs.middle}..${said.downtimeMs.high} ms, client gap ${said.clientGapMs.low}..${said.clientGapMs.middle}..${said.clientGapMs.high} ms, ends ${sure}`;
   if (report === undefined) return `${name}: predicted ${predicted}; did not end`;

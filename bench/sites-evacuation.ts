@@ -4,7 +4,7 @@ import {
   evacuateSite,
   missesOf,
   prepareEvacuation,
-  type Evacuated,
+  type EvacuationResult,
 } from '../test/e2e/support/evacuation.ts';
 import { median, type BenchOptions, type Measure } from './contract.ts';
 import { withLab } from './lab.ts';
@@ -72,11 +72,11 @@ async function once(options: BenchOptions): Promise<Run> {
   );
 }
 
-const errorOf = ({ plan, seconds, over }: Evacuated): number | undefined =>
+const errorOf = ({ plan, seconds, over }: EvacuationResult): number | undefined =>
   over.length === plan.steps.length
     ? (100 * Math.abs(seconds - plan.seconds)) / plan.seconds
     : undefined;
 
-function describe({ plan, seconds, over }: Evacuated): string {
+function describe({ plan, seconds, over }: EvacuationResult): string {
   return `${over.join(', ')} over after ${seconds.toFixed(1)} s, predicted ${plan.seconds.toFixed(1)} s`;
 }

@@ -30,7 +30,7 @@ const CROWD_MEMORY = 160 * MIB;
 type Side = 'relay' | 'direct';
 
 /** What one move came to. */
-interface Moved {
+interface MoveResult {
   readonly totalMs: number;
   readonly clientGapMs: number;
   readonly linkBytes: number;
@@ -88,7 +88,7 @@ async function inTurn(
   const relay = await SiteRelay.start(far, 'c');
   const labs: Record<Side, Lab> = { relay: far, direct: near };
   for (const lab of Object.values(labs)) await startGuest(lab, { ...guestOf(), signal });
-  const moved: Record<Side, Moved[]> = { relay: [], direct: [] };
+  const moved: Record<Side, MoveResult[]> = { relay: [], direct: [] };
   const { processorMs: before } = await relay.cost();
   let from = 'a';
   for (let run = 0; run < (options.runs ?? DEFAULT_RUNS); run += 1) {
@@ -117,7 +117,7 @@ const guestOf = () => ({
 });
 
 /** With nothing that the other host knows of the guest, as a first move between two sites is. */
-async function moveCold(lab: Lab, from: string, signal: AbortSignal): Promise<Moved> {
+async function moveCold(lab: Lab, from: string, signal: AbortSignal): Promise<MoveResult> {
   await untilQuiet(lab, signal);
   await forgetAll(lab);
   const client = await openProbe(lab, GUEST, { signal });
@@ -191,10 +191,10 @@ async function mustHold(lab: Lab, guest: string, signal: AbortSignal): Promise<v
 
 function measuresOf(
   roundTripMs: number,
-  moved: Record<Side, readonly Moved[]>,
+  moved: Record<Side, readonly MoveResult[]>,
   relay: { readonly processorMs: number; readonly residentBytes: number },
 ): Measure[] {
-  const middle = (side: Side, of: (move: Moved) => number) => median(moved[side].map(of));
+  const middle = (side: Side, of: (move: MoveResult) => number) => median(moved[side].map(of));
   const total = (side: Side) => middle(side, ({ totalMs }) => totalMs);
   const gap = (side: Side) => middle(side, ({ clientGapMs }) => clientGapMs);
   const runs = moved.relay.length;
@@ -238,7 +238,7 @@ const memoryOf = (name: string, bytes: number, runs: number): Measure => ({
   target: { atMost: 100 },
 });
 
-function describe({ totalMs, clientGapMs, linkBytes }: Moved): string {
+function describe({ totalMs, clientGapMs, linkBytes }: MoveResult): string {
   const mib = (linkBytes / MIB).toFixed(1);
   return `${(totalMs / 1000).toFixed(1)} s, client gap ${clientGapMs.toFixed(0)} ms, ${mib} MiB over the link`;
 }

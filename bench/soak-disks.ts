@@ -19,7 +19,7 @@ import {
   toAndFro,
   wordProblems,
   type GuestWord,
-  type Moved,
+  type MoveResult,
 } from './soak.ts';
 import type { HostTally } from './tally-compare.ts';
 import { takeTally } from './tally.ts';
@@ -87,7 +87,11 @@ interface Course {
 }
 
 /** Moves the guest and looks at it and at its disks from all sides. Rejects with what is wrong. */
-async function moveOnce({ lab, first, signal }: Course, mode: Mode, to: string): Promise<Moved> {
+async function moveOnce(
+  { lab, first, signal }: Course,
+  mode: Mode,
+  to: string,
+): Promise<MoveResult> {
   const client = await openProbe(lab, GUEST, { signal });
   try {
     const committed = await untilWritten(lab, signal);

@@ -36,7 +36,7 @@ export const soak: Bench = {
   run: (options) => withLab(options, (lab) => measure(lab, options)),
 };
 
-export interface Moved {
+export interface MoveResult {
   readonly mode: Mode;
   readonly totalMs: number;
   readonly clientGapMs: number;
@@ -80,7 +80,7 @@ interface Rounds {
   readonly runs: number;
   /** Counts what there is on each host. */
   readonly take: (lab: Lab) => Promise<HostTally[]>;
-  readonly moveOnce: (mode: Mode, to: string) => Promise<Moved>;
+  readonly moveOnce: (mode: Mode, to: string) => Promise<MoveResult>;
 }
 
 /** Moves a guest from host to host, by each mode in turn, and looks what failed and what is left over. */
@@ -94,7 +94,7 @@ export async function toAndFro(
   for (const to of ['b', 'a']) await moveTo(modes.at(-1) ?? 'precopy', to);
   await untilQuiet(lab, signal);
   const before = await take(lab);
-  const moved: Moved[] = [];
+  const moved: MoveResult[] = [];
   const failures: string[] = [];
   let host = 'a';
   // An odd number would leave the guest, and what belongs to it, on the other host.
@@ -147,7 +147,7 @@ export async function possibleModes(say: (text: string) => void): Promise<readon
 }
 
 /** Moves the guest and looks at it from all sides. Rejects with what is wrong. */
-async function moveOnce(course: Course, mode: Mode, to: string): Promise<Moved> {
+async function moveOnce(course: Course, mode: Mode, to: string): Promise<MoveResult> {
   const { lab, guest, first, signal } = course;
   // A connection for each move: its window shrinks with every loss, until one that is longer than it would stall.
   const client = await openProbe(lab, GUEST, { signal });
@@ -203,12 +203,12 @@ async function tidied(
   }
 }
 
-function describe({ mode, totalMs, clientGapMs }: Moved, to: string): string {
+function describe({ mode, totalMs, clientGapMs }: MoveResult, to: string): string {
   return `${mode.padEnd(9)} to ${to}  ${totalMs.toFixed(0)} ms, client gap ${clientGapMs.toFixed(0)} ms`;
 }
 
 /** What failed and what was left must be nothing; the rest is reported. */
-function measures(moved: readonly Moved[], failed: number, leftOver: number): Measure[] {
+function measures(moved: readonly MoveResult[], failed: number, leftOver: number): Measure[] {
   const runs = moved.length + failed;
   const zero = { atMost: 0 };
   return [
@@ -217,7 +217,7 @@ function measures(moved: readonly Moved[], failed: number, leftOver: number): Me
     ...MODES.flatMap((mode): Measure[] => {
       const own = moved.filter((each) => each.mode === mode);
       if (own.length === 0) return [];
-      const of = (value: (each: Moved) => number): number => median(own.map(value));
+      const of = (value: (each: MoveResult) => number): number => median(own.map(value));
       return [
         {
           name: `total time, ${mode}`,

@@ -24,7 +24,7 @@ const CELLS = 2 ** 17;
 /** As for a link of 100 Mbit/s, which is configured and not shaped. */
 const LINK = 12.5e6;
 
-interface Moved {
+interface MoveResult {
   readonly wireBytes: number;
   /** Of each end alone, with its share of Node's pool. */
   readonly encodeS: number;
@@ -85,7 +85,7 @@ async function move(
   near: ThreadCache,
   far: ThreadCache,
   signal: AbortSignal,
-): Promise<Moved> {
+): Promise<MoveResult> {
   const before = `${far.directory}.before`;
   if (existsSync(far.directory)) cpSync(far.directory, before, { recursive: true });
   const places = far.places?.file;
@@ -135,7 +135,7 @@ function memoryOf(number: number, image: Buffer): Buffer {
 }
 
 /** A guest moved cold, one of the same image after it, and one where the image was seeded. */
-async function once(options: BenchOptions, image: Buffer): Promise<Record<string, Moved>> {
+async function once(options: BenchOptions, image: Buffer): Promise<Record<string, MoveResult>> {
   const root = mkdtempSync(path.join(os.tmpdir(), 'godwit-bench-cache-'));
   const cache = (name: string): ThreadCache => {
     const directory = path.join(root, name);
@@ -150,7 +150,7 @@ async function once(options: BenchOptions, image: Buffer): Promise<Record<string
   try {
     const memory = memoryOf(1, image);
     const second = memoryOf(2, image);
-    const moves: Record<string, Moved> = {};
+    const moves: Record<string, MoveResult> = {};
     const { signal } = options;
     moves['cold'] = await move(memory, guestAt('a', 'b'), guestAt('b', 'a'), signal);
     moves['second guest of the image'] = await move(second, cache('a'), cache('b'), signal);
@@ -194,7 +194,7 @@ function qemuBytes(memory: Buffer): number {
 
 /** Both threads and both caches: wire bytes, and processor seconds per GB of memory of each end. */
 export async function byThreads(options: BenchOptions, runs: number): Promise<Measure[]> {
-  const all: Record<string, Moved>[] = [];
+  const all: Record<string, MoveResult>[] = [];
   const image = pageCache(sharesOf(MEMORY_BYTES * USED, PAGE_BYTES).image);
   const qemu = qemuBytes(memoryOf(1, image));
   for (let run = 0; run < runs; run += 1) {
@@ -202,7 +202,7 @@ export async function byThreads(options: BenchOptions, runs: number): Promise<Me
     all.push(await once(options, image));
   }
   return Object.keys(all[0] ?? {}).flatMap((name): Measure[] => {
-    const measure = (what: string, pick: (moved: Moved) => number, unit: string): Measure => {
+    const measure = (what: string, pick: (moved: MoveResult) => number, unit: string): Measure => {
       const values = all.flatMap((run) => (run[name] === undefined ? [] : [pick(run[name])]));
       return { name: `threads, ${name}: ${what}`, value: median(values), unit, runs };
     };

@@ -16,7 +16,7 @@ const MEMORY_BYTES = 64 * 1024 * 1024;
 const hash64 = await makeHash64(0x5eedn);
 
 /** Contents in memory, named as the cache names them: what the bench measures is the codec. */
-class Known implements NearContents, FarContents {
+class MemoryContents implements NearContents, FarContents {
   readonly #keyed = Buffer.concat([randomBytes(32), Buffer.alloc(PAGE_BYTES)]);
   readonly #pages = new Map<string, Buffer>();
 
@@ -61,14 +61,18 @@ async function processorSeconds(work: () => unknown): Promise<number> {
   return (user + system) / 1e6;
 }
 
-interface Passed {
+interface PassResult {
   readonly wireBytes: number;
   readonly encodeMBps: number;
   readonly decodeMBps: number;
 }
 
 /** Memory through both pipes, `linkBytesPerS` deciding the level; checked byte for byte. */
-async function pass(memory: Buffer, linkBytesPerS: number, known?: Known): Promise<Passed> {
+async function pass(
+  memory: Buffer,
+  linkBytesPerS: number,
+  known?: MemoryContents,
+): Promise<PassResult> {
   const frames: Buffer[] = [];
   const contents = known === undefined ? {} : { contents: known };
   let nowMs = 0;
@@ -113,7 +117,7 @@ async function pass(memory: Buffer, linkBytesPerS: number, known?: Known): Promi
   };
 }
 
-async function zstdAlone(memory: Buffer, level: number): Promise<Passed> {
+async function zstdAlone(memory: Buffer, level: number): Promise<PassResult> {
   const params = { [zlib.constants.ZSTD_c_compressionLevel]: level };
   const pieces: Buffer[] = [];
   const { batchBytes } = DEFAULT_SETTINGS;
@@ -137,12 +141,12 @@ async function measured(
   name: string,
   memory: Buffer,
   runs: number,
-  once: () => Promise<Passed>,
+  once: () => Promise<PassResult>,
   least?: { readonly encode: number; readonly decode: number },
 ): Promise<Measure[]> {
-  const all: Passed[] = [];
+  const all: PassResult[] = [];
   for (let run = 0; run < runs; run += 1) all.push(await once());
-  const middle = (of: (each: Passed) => number): number => median(all.map(of));
+  const middle = (of: (each: PassResult) => number): number => median(all.map(of));
   const target = (atLeast: number | undefined) =>
     atLeast === undefined ? {} : { target: { atLeast } };
   return [
@@ -180,7 +184,7 @@ async function byMix(options: BenchOptions, runs: number): Promise<Measure[]> {
     // What the issue asks for, of a guest: 350 MB/s a core with zstd 1, 900 MB/s on references and zeros.
     const fat = name === 'guest' ? { encode: 350, decode: 350 } : undefined;
     const all = name === 'zeros' ? { encode: 900, decode: 900 } : fat;
-    const add = async (what: string, once: () => Promise<Passed>, least?: typeof all) => {
+    const add = async (what: string, once: () => Promise<PassResult>, least?: typeof all) => {
       measures.push(...(await measured(`${name}, ${what}`, memory, runs, once, least)));
     };
     await add('codec at 1 Gbit/s', () => pass(memory, FAT), all);
@@ -188,7 +192,7 @@ async function byMix(options: BenchOptions, runs: number): Promise<Measure[]> {
     await add('zstd 1 alone', () => zstdAlone(memory, 1));
     await add('zstd 3 alone', () => zstdAlone(memory, 3));
     if (name === 'guest') {
-      const known = new Known().learn(memory);
+      const known = new MemoryContents().learn(memory);
       const least = { encode: 900, decode: 900 };
       await add('all of it known', () => pass(memory, FAT, known), least);
     }
@@ -205,8 +209,8 @@ async function byDecision(runs: number): Promise<Measure[]> {
   for (let at = 0; at < changed.length; at += PAGE_BYTES) {
     for (let count = 0; count < 12; count += 1) changed[at + Math.floor(random() * PAGE_BYTES)] = 7;
   }
-  const known = new Known().learn(fresh);
-  const ways: [string, Buffer, Buffer | undefined, Known | undefined][] = [
+  const known = new MemoryContents().learn(fresh);
+  const ways: [string, Buffer, Buffer | undefined, MemoryContents | undefined][] = [
     ['zero', Buffer.alloc(fresh.length), undefined, undefined],
     ['literal', fresh, undefined, undefined],
     ['literal, with a cache', changed, undefined, known],

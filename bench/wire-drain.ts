@@ -4,7 +4,7 @@ import type { HandSetting } from './by-hand.ts';
 import { median, type Bench, type BenchOptions, type Measure } from './contract.ts';
 import { withLab } from './lab.ts';
 import { makeMixes, startMixedGuest, type Mixes } from './wire-guest.ts';
-import { CACHE_BYTES, forgetAll, measuredMove, type Moved } from './wire-move.ts';
+import { CACHE_BYTES, forgetAll, measuredMove, type MoveResult } from './wire-move.ts';
 
 const MIB = 1024 ** 2;
 const GUESTS = 6;
@@ -55,7 +55,7 @@ async function drains(lab: Lab, mixes: Mixes, options: BenchOptions): Promise<Me
     await startMixedGuest(lab, { ...guest, signal: options.signal });
   }
   const runs = options.runs ?? DEFAULT_RUNS;
-  const [byHand, byWire]: [Moved[][], Moved[][]] = [[], []];
+  const [byHand, byWire]: [MoveResult[][], MoveResult[][]] = [[], []];
   for (let run = 0; run < runs; run += 1) {
     byHand.push(await drain(lab, 'a', 'b', options, SMALLEST));
     await drain(lab, 'b', 'a', options, PLAIN);
@@ -73,8 +73,8 @@ async function drain(
   to: string,
   { signal, say }: BenchOptions,
   setting?: HandSetting,
-): Promise<Moved[]> {
-  const moves: Moved[] = [];
+): Promise<MoveResult[]> {
+  const moves: MoveResult[] = [];
   for (const guest of guests) {
     const of = { lab, guest, from, to, dirtyBytesPerSecond: DIRTY_BYTES_PER_S, signal };
     const moved = await measuredMove(of, setting ?? 'wire');
@@ -88,12 +88,15 @@ async function drain(
   return moves;
 }
 
-function measures(byHand: Moved[][], byWire: Moved[][], runs: number): Measure[] {
-  const sum = (moves: readonly Moved[], value: (moved: Moved) => number): number =>
+function measures(byHand: MoveResult[][], byWire: MoveResult[][], runs: number): Measure[] {
+  const sum = (moves: readonly MoveResult[], value: (moved: MoveResult) => number): number =>
     moves.reduce((all, moved) => all + value(moved), 0);
-  const of = (all: Moved[][], value: (moved: Moved) => number): number =>
+  const of = (all: MoveResult[][], value: (moved: MoveResult) => number): number =>
     median(all.map((moves) => sum(moves, value)));
-  const [bytes, total] = [(moved: Moved) => moved.linkBytes, (moved: Moved) => moved.totalMs];
+  const [bytes, total] = [
+    (moved: MoveResult) => moved.linkBytes,
+    (moved: MoveResult) => moved.totalMs,
+  ];
   const measure = (name: string, value: number, unit: string): Measure => {
     return { name: `six guests: ${name}`, value, unit, runs };
   };

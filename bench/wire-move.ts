@@ -19,7 +19,7 @@ import { Monitor } from '../lab/witness/monitor.ts';
 import { spans, streamTimes } from './stream-times.ts';
 
 /** One move of one guest, measured alike whoever made it. */
-export interface Moved {
+export interface MoveResult {
   /** From the source QEMU's `setup` to its `completed`. */
   readonly totalMs: number;
   /** What the source's migration link sent meanwhile, as its own counter says. */
@@ -53,7 +53,7 @@ const SETTLE_MS = 120_000;
 const MOVE_MS = 600_000;
 
 /** By QEMU's own means where a setting is given, by Godwit on that path otherwise. */
-export async function measuredMove(of: MoveOf, by: HandSetting | DataPath): Promise<Moved> {
+export async function measuredMove(of: MoveOf, by: HandSetting | DataPath): Promise<MoveResult> {
   const { lab, guest, from, signal } = of;
   await untilQuiet(lab, signal);
   const client = await openProbe(lab, guest, { signal });

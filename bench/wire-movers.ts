@@ -30,7 +30,7 @@ const MAX_RESIDENT_MB = 250;
 const MAX_RESIDENT_LARGE_MB = 300;
 const PROGRAM = fileURLToPath(new URL('./wire-movers-end.ts', import.meta.url));
 
-interface Moved {
+interface MoveResult {
   readonly source: Extract<EndWord, { type: 'ended' }>;
   readonly target: Extract<EndWord, { type: 'ended' }>;
   readonly seconds: number;
@@ -75,12 +75,12 @@ export const wireMovers: Bench = {
 async function measures(place: LinkSetting): Promise<Measure[]> {
   const { memoryBytes, options } = place;
   const { runs = DEFAULT_RUNS, say } = options;
-  const all: Record<string, Moved>[] = [];
+  const all: Record<string, MoveResult>[] = [];
   const first = guestMemory(memoryBytes, 1);
   const second = guestMemory(memoryBytes, 2);
   const wanted = onlyOf(options, SCENES) ?? SCENES;
   for (let run = 0; run < runs; run += 1) {
-    const moves: Record<string, Moved> = {};
+    const moves: Record<string, MoveResult> = {};
     rmSync(path.join(place.root, 'hosts'), { recursive: true, force: true });
     const scene = async (name: string, from: Host, memory: Buffer, version: number) => {
       const guest = memory === first ? 'one' : 'two';
@@ -101,9 +101,9 @@ async function measuresOfLarge(place: LinkSetting): Promise<Measure[]> {
   const { memoryBytes, touchedBytes = 0, options } = place;
   const { runs = 1, say } = options;
   const wanted = onlyOf(options, LARGE_SCENES) ?? LARGE_SCENES;
-  const all: Record<string, Moved>[] = [];
+  const all: Record<string, MoveResult>[] = [];
   for (let run = 0; run < runs; run += 1) {
-    const moves: Record<string, Moved> = {};
+    const moves: Record<string, MoveResult> = {};
     rmSync(path.join(place.root, 'hosts'), { recursive: true, force: true });
     for (const [name, from] of [['cold', 'a'] as const, ['return', 'b'] as const]) {
       if (!wanted.includes(name)) continue;
@@ -119,12 +119,12 @@ async function measuresOfLarge(place: LinkSetting): Promise<Measure[]> {
 
 function measuresOf(
   name: string,
-  all: readonly Record<string, Moved>[],
+  all: readonly Record<string, MoveResult>[],
   memoryBytes: number,
   atMost = MAX_RESIDENT_MB,
 ): Measure[] {
   const runs = all.length;
-  const of = (what: string, unit: string, pick: (moved: Moved) => number): Measure => {
+  const of = (what: string, unit: string, pick: (moved: MoveResult) => number): Measure => {
     const values = all.flatMap((moves) => (moves[name] === undefined ? [] : [pick(moves[name])]));
     return { name: `${name}: ${what}`, value: median(values), unit, runs };
   };
@@ -188,7 +188,12 @@ class End {
 }
 
 /** The stream of a hypervisor's from one end to the other; what comes out is compared with it. */
-async function move(place: LinkSetting, from: Host, guest: string, stream: Stream): Promise<Moved> {
+async function move(
+  place: LinkSetting,
+  from: Host,
+  guest: string,
+  stream: Stream,
+): Promise<MoveResult> {
   const { root, credentials, linkBytesPerS, memoryBytes, touchedBytes, options } = place;
   const session = randomBytes(16).toString('hex');
   const socketOf = (host: Host): string => path.join(root, `${host}.sock`);
@@ -223,8 +228,8 @@ async function move(place: LinkSetting, from: Host, guest: string, stream: Strea
   }
 }
 
-function describe({ source, target, seconds }: Moved): string {
-  const threads = ({ threadsMs }: Moved['source']): string =>
+function describe({ source, target, seconds }: MoveResult): string {
+  const threads = ({ threadsMs }: MoveResult['source']): string =>
     Object.entries(threadsMs)
       .toSorted(([, left], [, right]) => right - left)
       .filter(([, ms]) => ms >= 20)

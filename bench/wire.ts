@@ -9,7 +9,7 @@ import { blackoutWords } from './godwit.ts';
 import { withLab } from './lab.ts';
 import { makeMixes, startMixedGuest, type Mixes } from './wire-guest.ts';
 import { placesOf, SETTINGS, type LinkSetting } from './wire-places.ts';
-import { CACHE_BYTES, forgetAll, measuredMove, seed, type Moved } from './wire-move.ts';
+import { CACHE_BYTES, forgetAll, measuredMove, seed, type MoveResult } from './wire-move.ts';
 
 const DEFAULT_RUNS = 5;
 const LATER_MS = 15 * 60_000;
@@ -17,7 +17,7 @@ const LATER_MS = 15 * 60_000;
 const SCENES = ['seeded', 'cold', 'second', 'return', 'auto', 'later'];
 const NAMES = [...new Set(SETTINGS.flatMap(({ name }) => name.split(', '))), ...SCENES];
 
-type Results = Map<string, Moved[]>;
+type Results = Map<string, MoveResult[]>;
 
 export const wire: Bench = {
   name: 'wire',
@@ -148,7 +148,7 @@ class World {
   }
 }
 
-function describe({ totalMs, linkBytes, clientGapMs, report }: Moved): string {
+function describe({ totalMs, linkBytes, clientGapMs, report }: MoveResult): string {
   const seconds = (totalMs / 1000).toFixed(1).padStart(6);
   const bytes = (linkBytes / 1e6).toFixed(1).padStart(7);
   const wireWords =
@@ -174,12 +174,12 @@ const byHandNames: ReadonlySet<string> = new Set(SETTINGS.map(({ name }) => name
 /** Each side's medians; the wire's against the best of QEMU's for each column. */
 export function measures(
   place: LinkSetting,
-  results: ReadonlyMap<string, readonly Moved[]>,
+  results: ReadonlyMap<string, readonly MoveResult[]>,
 ): Measure[] {
-  const of = (name: string, value: (moved: Moved) => number): number =>
+  const of = (name: string, value: (moved: MoveResult) => number): number =>
     median((results.get(name) ?? []).map(value));
   const hand = [...results.keys()].filter((name) => byHandNames.has(name));
-  const best = (value: (moved: Moved) => number): number =>
+  const best = (value: (moved: MoveResult) => number): number =>
     Math.min(...hand.map((name) => of(name, value)));
   return [...results].flatMap(([name, moves]) => {
     const runs = moves.length;
@@ -210,7 +210,7 @@ export function measures(
   });
 }
 
-const bytesOf = ({ linkBytes }: Moved): number => linkBytes;
-const totalOf = ({ totalMs }: Moved): number => totalMs;
-const gapOf = ({ clientGapMs }: Moved): number => clientGapMs;
-const processorOf = ({ report }: Moved): number => report?.wire?.processorMs ?? 0;
+const bytesOf = ({ linkBytes }: MoveResult): number => linkBytes;
+const totalOf = ({ totalMs }: MoveResult): number => totalMs;
+const gapOf = ({ clientGapMs }: MoveResult): number => clientGapMs;
+const processorOf = ({ report }: MoveResult): number => report?.wire?.processorMs ?? 0;

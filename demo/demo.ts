@@ -13,7 +13,7 @@ import { isGood, jsonOf, type DemoRun } from './json.ts';
 import { machineOf, onLab } from './on-lab.ts';
 import { HELP, parseOptions, type DemoOptions } from './options.ts';
 import { isSkipped } from './outcome.ts';
-import { play, type Played } from './play.ts';
+import { play, type PlayRecord } from './play.ts';
 import { setStage } from './stage.ts';
 import { clientLine, guestLine, guestWarning, nextSteps, resultTable } from './text.ts';
 import { openWorld, type World } from './world.ts';
@@ -39,7 +39,7 @@ async function main(argv: readonly string[]): Promise<number> {
 
 async function perform(options: DemoOptions, world: World): Promise<number> {
   const { context } = world;
-  let played: Played | undefined;
+  let played: PlayRecord | undefined;
   const { container: containers, keep } = options;
   const ending = await onLab(world, { hosts: 2, containers, keep }, async (standing) => {
     const { lab, ground, say, timed } = standing;
@@ -68,7 +68,7 @@ async function perform(options: DemoOptions, world: World): Promise<number> {
   return ending.interruption?.exit ?? ending.error?.exit ?? exitOf(run);
 }
 
-function report(run: DemoRun, played: Played | undefined, { context }: World): void {
+function report(run: DemoRun, played: PlayRecord | undefined, { context }: World): void {
   const { out } = context;
   const paint = contextPainter(context);
   if (run.outcomes.length > 0) out.write(`\n${resultTable(run.outcomes, tableLook(context))}\n`);

@@ -47,7 +47,7 @@ export async function onLab(
 ): Promise<Ending> {
   const { context } = world;
   const start = context.clock.monotonicMs();
-  const built: Built = {};
+  const built: LabResources = {};
   let thrown: unknown;
   try {
     await act(await build(world, shape, built));
@@ -72,7 +72,7 @@ export async function onLab(
 }
 
 /** What there is to take down, for whatever way this ends. */
-interface Built {
+interface LabResources {
   name?: string;
   lab?: Lab;
 }
@@ -80,7 +80,7 @@ interface Built {
 async function build(
   { context, signal }: World,
   { hosts, containers = false }: { readonly hosts: number; readonly containers?: boolean },
-  built: Built,
+  built: LabResources,
 ): Promise<Standing> {
   const { out, clock } = context;
   const paint = contextPainter(context);

@@ -73,7 +73,7 @@ function presetsOf(switches: ReadonlySet<string>): Record<keyof typeof PRESETS, 
 }
 
 /** A container has no QEMU, and no memory beside what it uses. */
-function refuseOfMachine(values: Parsed['values'], switches: ReadonlySet<string>): void {
+function refuseOfMachine(values: ParsedOptions['values'], switches: ReadonlySet<string>): void {
   const other = ['memory', 'qemu'].find((name) => values[name] !== undefined);
   const name = switches.has('fleet') ? 'fleet' : other;
   if (name === undefined) return;
@@ -81,12 +81,12 @@ function refuseOfMachine(values: Parsed['values'], switches: ReadonlySet<string>
   throw godwitError('GODWIT_USAGE', { what }, { hint: 'Leave one of the two out.' });
 }
 
-interface Parsed {
+interface ParsedOptions {
   readonly values: Readonly<Partial<Record<string, string>>>;
   readonly switches: ReadonlySet<string>;
 }
 
-function parse(argv: readonly string[]): Parsed {
+function parse(argv: readonly string[]): ParsedOptions {
   const options = Object.fromEntries([
     ...SWITCHES.map((name) => [name, { type: 'boolean' as const }]),
     ...VALUES.map((name) => [name, { type: 'string' as const }]),

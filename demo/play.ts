@@ -13,7 +13,7 @@ const PROGRAMME: readonly StreamMode[] = ['precopy', 'postcopy', 'hybrid'];
 const OF_CONTAINER: readonly StreamMode[] = ['precopy', 'precopy'];
 
 /** What has been played so far; filled in as it goes on, so that a broken-off demo reports what it has. */
-export interface Played {
+export interface PlayRecord {
   readonly stage: Stage;
   readonly outcomes: Outcome[];
   readonly leftBehind: string[];
@@ -25,7 +25,7 @@ export interface Played {
 /** Moves the guest to the other host and back in each mode. `reasons`: why a mode cannot be tried here. */
 export async function play(
   world: World,
-  played: Played,
+  played: PlayRecord,
   reasons: Partial<Record<StreamMode, string>>,
 ): Promise<void> {
   const { context, signal } = world;
@@ -54,7 +54,7 @@ export async function play(
 /** One mode; returns the guest's word after it, or undefined when nothing more can be played. */
 async function playMode(
   { context, signal }: World,
-  { stage, outcomes }: Played,
+  { stage, outcomes }: PlayRecord,
   fleet: AgentSet,
   { mode, word }: { readonly mode: StreamMode; readonly word: GuestWord | undefined },
 ): Promise<GuestWord | undefined> {

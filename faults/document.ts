@@ -26,7 +26,7 @@ import {
   type Phase,
 } from './cell.ts';
 import { isRed } from './judge.ts';
-import type { Played } from './play.ts';
+import type { PlayResult } from './play.ts';
 import { median } from './recovery.ts';
 import { row } from './table.ts';
 
@@ -74,7 +74,7 @@ const SECTIONS = [
 ] as const;
 
 /** The text between the marks. Of a cell that was played several times the last counts. */
-export function resultsText(played: readonly Played[]): string {
+export function resultsText(played: readonly PlayResult[]): string {
   const byCell = new Map(played.map((each) => [each.cell, each]));
   const tables = MODES.flatMap((mode) => [
     `### ${MODE_WORDS[mode]}`,
@@ -114,7 +114,7 @@ export function resultsText(played: readonly Played[]): string {
 }
 
 /** The same of containers. */
-export function containersText(played: readonly Played[]): string {
+export function containersText(played: readonly PlayResult[]): string {
   const byCell = new Map(played.map((each) => [each.cell, each]));
   const cells = containerCells();
   return [
@@ -136,7 +136,7 @@ export function containersText(played: readonly Played[]): string {
 }
 
 /** The same of hosts that lose their power. */
-export function powerText(played: readonly Played[]): string {
+export function powerText(played: readonly PlayResult[]): string {
   const byCell = new Map(played.map((each) => [each.cell, each]));
   const cells = powerCells();
   return [
@@ -168,7 +168,7 @@ function tried(mode: Mode, cells: readonly Cell[]): Table {
 }
 
 /** `text` with the results of those kinds of cells in it that were played: each kind between its own marks. */
-export function withResults(text: string, played: readonly Played[]): string {
+export function withResults(text: string, played: readonly PlayResult[]): string {
   const boxes = new Set(containerCells().map(cellId));
   const powers = new Set(powerCells().map(cellId));
   const groups = Map.groupBy(played, ({ cell }) =>
@@ -188,7 +188,7 @@ function between(text: string, begin: string, end: string, results: string): str
 }
 
 /** How many cells there are, how many were played, and how they ended. */
-function tally(cells: readonly Cell[], byCell: ReadonlyMap<string, Played>): string {
+function tally(cells: readonly Cell[], byCell: ReadonlyMap<string, PlayResult>): string {
   const all = playedOf(cells, byCell);
   const green = all.filter(({ ok }) => ok);
   const red = all.filter(isRed).length;
@@ -202,7 +202,7 @@ function tally(cells: readonly Cell[], byCell: ReadonlyMap<string, Played>): str
 }
 
 /** How long the runs took in which these were played; where they do not say, the cells themselves. */
-function playedMs(all: readonly Played[]): number {
+function playedMs(all: readonly PlayResult[]): number {
   const runs = new Map<string, { fromMs: number; toMs: number }>();
   let otherMs = 0;
   for (const { run, tookMs } of all) {
@@ -219,11 +219,11 @@ function playedMs(all: readonly Played[]): number {
   return [...runs.values()].reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, otherMs);
 }
 
-function playedOf(cells: readonly Cell[], byCell: ReadonlyMap<string, Played>): Played[] {
+function playedOf(cells: readonly Cell[], byCell: ReadonlyMap<string, PlayResult>): PlayResult[] {
   return cells.flatMap((cell) => byCell.get(cellId(cell)) ?? []);
 }
 
-function summary(cells: readonly Cell[], byCell: ReadonlyMap<string, Played>): string {
+function summary(cells: readonly Cell[], byCell: ReadonlyMap<string, PlayResult>): string {
   const all = playedOf(cells, byCell);
   const precopy = medianOf(all, (cell) => cell.endsWith('/precopy'));
   const streaming = medianOf(all, (cell) => /^link.*\/after-commit\/(postcopy|hybrid)$/.test(cell));
@@ -237,7 +237,7 @@ function summary(cells: readonly Cell[], byCell: ReadonlyMap<string, Played>): s
   ].join('\n');
 }
 
-function medianOf(all: readonly Played[], wanted: (cell: string) => boolean): string {
+function medianOf(all: readonly PlayResult[], wanted: (cell: string) => boolean): string {
   const times = all.flatMap(({ cell, ok, recoveryMs }) =>
     ok && recoveryMs !== undefined && wanted(cell) ? [recoveryMs] : [],
   );
@@ -251,7 +251,7 @@ interface Table {
   readonly phases: readonly Phase[];
 }
 
-function table({ mode, faults, phases }: Table, byCell: ReadonlyMap<string, Played>): string[] {
+function table({ mode, faults, phases }: Table, byCell: ReadonlyMap<string, PlayResult>): string[] {
   const lines = faults.map((fault) => {
     const cells = phases.map((phase) => shown({ fault, phase, mode }, byCell));
     return `| ${FAULT_WORDS[fault]} | ${cells.join(' | ')} |`;
@@ -263,7 +263,7 @@ function table({ mode, faults, phases }: Table, byCell: ReadonlyMap<string, Play
   ];
 }
 
-function shown(cell: Cell, byCell: ReadonlyMap<string, Played>): string {
+function shown(cell: Cell, byCell: ReadonlyMap<string, PlayResult>): string {
   if (!row(cell).run) return '·';
   const played = byCell.get(cellId(cell));
   if (played === undefined) return '?';
@@ -286,7 +286,7 @@ function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
 }
 
-function reds(byCell: ReadonlyMap<string, Played>): string[] {
+function reds(byCell: ReadonlyMap<string, PlayResult>): string[] {
   const red = [...byCell.values()].filter(isRed);
   if (red.length === 0) return [];
   const lines = red.map(({ cell, problems, struck }) => {

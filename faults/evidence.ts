@@ -4,11 +4,11 @@ import path from 'node:path';
 import type { Lab } from '../lab/state.ts';
 import { seenQemus } from '../lab/witness/qemus.ts';
 import { Monitor } from '../lab/witness/monitor.ts';
-import type { Played } from './play.ts';
+import type { PlayResult } from './play.ts';
 
 const QUESTIONS = ['query-status', 'query-migrate', 'query-block-jobs', 'query-named-block-nodes'];
 
-export async function keepEvidence(lab: Lab, played: Played, directory: string): Promise<void> {
+export async function keepEvidence(lab: Lab, played: PlayResult, directory: string): Promise<void> {
   const folder = path.join(directory, played.cell.replaceAll('/', '_'));
   await mkdir(folder, { recursive: true });
   await writeFile(path.join(folder, 'cell.json'), `${JSON.stringify(played, null, 2)}\n`);

@@ -6,7 +6,7 @@ import { proverRecorder, type ProverRecord } from '../tools/prover-record.ts';
 import { cellId } from './cell.ts';
 import { withResults } from './document.ts';
 import { isRed } from './judge.ts';
-import type { Played } from './play.ts';
+import type { PlayResult } from './play.ts';
 import { fromCell, inPlayingOrder, nextCell, Player, type Runnable } from './run.ts';
 import { LANES } from './stage.ts';
 import { rows } from './table.ts';
@@ -55,7 +55,7 @@ function list(): void {
   }
 }
 
-function report(played: Played): void {
+function report(played: PlayResult): void {
   if (values.json) console.log(JSON.stringify(played));
   const ms = (value: number | undefined): string => (value === undefined ? '-' : `${value} ms`);
   const line = [
@@ -77,10 +77,10 @@ function report(played: Played): void {
 async function playAll(
   queue: Runnable[],
   stop: AbortSignal,
-  keep: (played: readonly Played[]) => void,
-): Promise<Played[]> {
+  keep: (played: readonly PlayResult[]) => void,
+): Promise<PlayResult[]> {
   const run = { id: `${Date.now().toString(36)}-${process.pid}`, from: performance.now() };
-  const played: Played[] = [];
+  const played: PlayResult[] = [];
   const lane = async (number: number): Promise<void> => {
     const { evidence } = values;
     const player = new Player({ seed: Number(values.seed), lane: number, evidence });
@@ -122,7 +122,7 @@ async function main(): Promise<number> {
   }
   const { seed, cells } = values;
   const recorder = proverRecorder({ prover: 'faults', options: { seed, cells }, from });
-  const keep = (played: readonly Played[]): ProverRecord => {
+  const keep = (played: readonly PlayResult[]): ProverRecord => {
     const next = nextCell(runnable, played);
     const ok = played.every((each) => each.ok);
     return recorder.keep({
@@ -142,8 +142,8 @@ async function main(): Promise<number> {
   return red === 0 && missed === 0 && next === undefined ? 0 : 1;
 }
 
-function figuresOf(played: readonly Played[]): Record<string, unknown> {
-  const names = (wanted: (each: Played) => boolean): string[] =>
+function figuresOf(played: readonly PlayResult[]): Record<string, unknown> {
+  const names = (wanted: (each: PlayResult) => boolean): string[] =>
     played.filter(wanted).map(({ cell }) => cell);
   const missed = names((each) => !each.ok && !isRed(each));
   return { played: played.length, red: names(isRed), missed };
@@ -152,7 +152,7 @@ function figuresOf(played: readonly Played[]): Record<string, unknown> {
 /** Results come as lines of JSON. */
 function writeDocs(files: readonly string[]): void {
   const lines = files.flatMap((file) => readFileSync(file, 'utf8').split('\n'));
-  const played = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Played);
+  const played = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as PlayResult);
   const page = fileURLToPath(new URL('../docs/measurements/faults.md', import.meta.url));
   writeFileSync(page, withResults(readFileSync(page, 'utf8'), played));
 }

@@ -6,7 +6,7 @@ import { bothRan, longestDarkMs, type Span } from './timeline.ts';
 /** What a guest that reads all of its memory finds; `silent`: it has not read all of it in time. */
 export type Memory = 'intact' | 'changed' | 'silent';
 
-export interface Observed {
+export interface CellObservation {
   readonly from: string;
   readonly to: string;
   /** What the injector did; undefined when the moment did not come. */
@@ -50,7 +50,7 @@ export function isRed({
  * The problems, in words; none when everything that must hold does. Without a fault, what must hold after it says nothing: a
  * guest that moves by itself has one copy and leaves nothing behind.
  */
-export function judge(cell: Cell, expect: Expectation, seen: Observed): string[] {
+export function judge(cell: Cell, expect: Expectation, seen: CellObservation): string[] {
   const always = [
     ...oneCopy(seen),
     ...seen.remains.map((what) => `left behind: ${what}`),
@@ -69,12 +69,12 @@ export function judge(cell: Cell, expect: Expectation, seen: Observed): string[]
 export function whyNotStruck({
   struck,
   missed,
-}: Pick<Observed, 'struck' | 'missed'>): string | undefined {
+}: Pick<CellObservation, 'struck' | 'missed'>): string | undefined {
   if (struck !== undefined) return undefined;
   return missed ?? 'the moment of the fault did not come';
 }
 
-export function oneCopy({ spans, runningOn }: Observed): string[] {
+export function oneCopy({ spans, runningOn }: CellObservation): string[] {
   const both = bothRan(spans);
   const problems =
     both === undefined
@@ -84,7 +84,7 @@ export function oneCopy({ spans, runningOn }: Observed): string[] {
   return problems;
 }
 
-export function theEnd(expect: Expectation, seen: Observed): string[] {
+export function theEnd(expect: Expectation, seen: CellObservation): string[] {
   const { outcome, endedAtMs, struckAtMs, clearedAtMs } = seen;
   if (endedAtMs === undefined) return ['the migration did not end'];
   const problems: string[] = [];
@@ -98,7 +98,7 @@ export function theEnd(expect: Expectation, seen: Observed): string[] {
   return problems;
 }
 
-function theGuest(expect: Expectation, seen: Observed): string[] {
+function theGuest(expect: Expectation, seen: CellObservation): string[] {
   const { outcome, runningOn, from, to } = seen;
   const dead = runningOn.length === 0;
   if (dead && expect.guest === 'lives') return ['no copy runs at the end: the guest is lost'];
@@ -122,7 +122,7 @@ function theGuest(expect: Expectation, seen: Observed): string[] {
   return problems;
 }
 
-function theDark(cell: Cell, expect: Expectation, seen: Observed): string[] {
+function theDark(cell: Cell, expect: Expectation, seen: CellObservation): string[] {
   if (seen.runningOn.length === 0) return [];
   const dark = darkMs(seen);
   const before = isBefore(cell.phase, 'before-switch');
@@ -134,6 +134,6 @@ function theDark(cell: Cell, expect: Expectation, seen: Observed): string[] {
 }
 
 /** The longest time without a running copy, ms. */
-export function darkMs({ spans, startedAtMs, endedAtMs, clearedAtMs }: Observed): number {
+export function darkMs({ spans, startedAtMs, endedAtMs, clearedAtMs }: CellObservation): number {
   return longestDarkMs(spans, startedAtMs, endedAtMs ?? clearedAtMs);
 }

@@ -9,7 +9,7 @@ import { DiskWatch } from './disks/watch.ts';
 import type { Injector } from './inject/injector.ts';
 import { injectorOf } from './inject/injectors.ts';
 import { JournalTail } from './journal-tail.ts';
-import { darkMs, judge, whyNotStruck, type Observed } from './judge.ts';
+import { darkMs, judge, whyNotStruck, type CellObservation } from './judge.ts';
 import { untilMoment } from './moment.ts';
 import { paceOf } from './pace.ts';
 import { recoveryMs } from './recovery.ts';
@@ -26,7 +26,7 @@ const END_MS = 100_000;
 export const MEMORY_MS = 30_000;
 const POLL_MS = 40;
 
-export interface Played {
+export interface PlayResult {
   readonly cell: string;
   /** The run that it was played in, and how long that had taken by its end, ms. */
   readonly run?: { readonly id: string; readonly elapsedMs: number };
@@ -57,7 +57,7 @@ export async function play(
   cell: Cell,
   expect: Expectation,
   chance: number,
-): Promise<Played> {
+): Promise<PlayResult> {
   const start = systemClock.monotonicMs();
   const from = stage.guests.get(GUEST) ?? '';
   const to = stage.lab.hosts.find((host) => host !== from) ?? '';
@@ -101,7 +101,7 @@ interface Act {
   readonly chance: number;
 }
 
-async function act(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
+async function act(stage: Stage, act: Act): Promise<Omit<PlayResult, 'tookMs'>> {
   const { cell, from, to, witness, disks } = act;
   const pace = paceOf(cell);
   const startedAtMs = systemClock.wallMs();
@@ -132,7 +132,7 @@ async function act(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
   return playedOf(cell, observed, { problems, migration: id, recoveryMs: recovery, gapMs });
 }
 
-interface Found {
+interface CellFindings {
   readonly problems: readonly string[];
   readonly migration: string;
   readonly recoveryMs: number | undefined;
@@ -142,9 +142,9 @@ interface Found {
 /** What is kept of a play. */
 export function playedOf(
   cell: Cell,
-  observed: Observed,
-  { problems, migration, recoveryMs: recovery, gapMs }: Found,
-): Omit<Played, 'tookMs'> {
+  observed: CellObservation,
+  { problems, migration, recoveryMs: recovery, gapMs }: CellFindings,
+): Omit<PlayResult, 'tookMs'> {
   const missed = whyNotStruck(observed);
   return {
     cell: cellId(cell),
@@ -179,7 +179,7 @@ export interface Blow<S> {
 export async function strikeAndClear<S>(
   scene: S,
   { cell, injector, chance, moment, calm }: Blow<S>,
-): Promise<Pick<Observed, 'struck' | 'missed' | 'struckAtMs' | 'clearedAtMs'>> {
+): Promise<Pick<CellObservation, 'struck' | 'missed' | 'struckAtMs' | 'clearedAtMs'>> {
   const pace = paceOf(cell);
   if (!(await moment)) {
     const now = systemClock.wallMs();
@@ -208,7 +208,7 @@ export async function untilEnd(
   stage: Stage,
   host: string,
   id: string,
-): Promise<Pick<Observed, 'endedAtMs' | 'outcome' | 'error'>> {
+): Promise<Pick<CellObservation, 'endedAtMs' | 'outcome' | 'error'>> {
   const start = systemClock.monotonicMs();
   let last: Report | undefined;
   while (systemClock.monotonicMs() - start < END_MS) {
@@ -227,8 +227,8 @@ export async function untilEnd(
   return { endedAtMs: undefined, outcome: 'running', error: `it is ${last?.phase ?? 'unknown'}` };
 }
 
-type Ended = Omit<
-  Observed,
+type EndObservation = Omit<
+  CellObservation,
   'from' | 'to' | 'spans' | 'runningOn' | 'memory' | 'connectionKept' | 'remains' | 'disks'
 >;
 
@@ -236,8 +236,8 @@ type Ended = Omit<
 async function look(
   stage: Stage,
   { from, to, witness, disks, probe }: Act,
-  ended: Ended,
-): Promise<{ observed: Observed; gapMs: number | undefined }> {
+  ended: EndObservation,
+): Promise<{ observed: CellObservation; gapMs: number | undefined }> {
   const spans = witness.spans();
   // It holds the monitor over which they are asked now.
   await witness.close();

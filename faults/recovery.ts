@@ -1,6 +1,6 @@
 /** When a migration was on its way again after a fault: forward, or back to the guest at the source. Pure. */
 import { isBefore, type Cell } from './cell.ts';
-import type { Observed } from './judge.ts';
+import type { CellObservation } from './judge.ts';
 import { runsAgainAt } from './timeline.ts';
 
 /** Moments at which something went on, ms since 1970, each list in order. */
@@ -17,7 +17,7 @@ export interface Signs {
  * From the end of the fault until a copy of the guest runs and the migration goes on (or has ended), ms. Undefined
  * where no guest is left that could go on.
  */
-export function recoveryMs(cell: Cell, seen: Observed, signs: Signs): number | undefined {
+export function recoveryMs(cell: Cell, seen: CellObservation, signs: Signs): number | undefined {
   const { clearedAtMs, endedAtMs, runningOn, spans } = seen;
   if (runningOn.length === 0 || endedAtMs === undefined) return undefined;
   const runs = runsAgainAt(spans, clearedAtMs);

@@ -4,7 +4,7 @@ import { chanceOf } from './chance.ts';
 import { playContainer } from './containers/play.ts';
 import { BOX } from './containers/plan.ts';
 import { keepEvidence } from './evidence.ts';
-import { GUEST, play, type Played } from './play.ts';
+import { GUEST, play, type PlayResult } from './play.ts';
 import { playPower } from './power/play.ts';
 import { Stage } from './stage.ts';
 import type { Row } from './table.ts';
@@ -35,7 +35,7 @@ export class Player {
    * Plays a cell until its fault strikes, three times at most: each time it strikes earlier after its moment. Never rejects:
    * what kept a cell from being played is its problem.
    */
-  async play(row: Runnable): Promise<Played> {
+  async play(row: Runnable): Promise<PlayResult> {
     const first = chanceOf(this.#options.seed, cellId(row.cell));
     let played = await this.#playOnce(row, first);
     for (const share of EARLIER) {
@@ -45,8 +45,8 @@ export class Player {
     return played;
   }
 
-  async #playOnce(row: Runnable, chance: number): Promise<Played> {
-    const played = await this.#playOnStage(row, chance).catch((thrown: unknown): Played => {
+  async #playOnce(row: Runnable, chance: number): Promise<PlayResult> {
+    const played = await this.#playOnStage(row, chance).catch((thrown: unknown): PlayResult => {
       const why = thrown instanceof Error ? thrown.message : String(thrown);
       const problems = [`the cell could not be played: ${why}`];
       return { cell: cellId(row.cell), ok: false, problems, outcome: 'unplayed', tookMs: 0 };
@@ -63,7 +63,7 @@ export class Player {
     this.#stage = undefined;
   }
 
-  async #playOnStage({ cell, expect }: Runnable, chance: number): Promise<Played> {
+  async #playOnStage({ cell, expect }: Runnable, chance: number): Promise<PlayResult> {
     const kind = kindOf(cell);
     if (kind !== this.#kind) await this.close();
     this.#kind = kind;
@@ -83,7 +83,7 @@ export class Player {
   }
 
   /** Goes on with the same stage where nothing is amiss in it. */
-  async #afterwards(played: Played): Promise<void> {
+  async #afterwards(played: PlayResult): Promise<void> {
     const stage = this.#stage;
     const { evidence } = this.#options;
     if (stage === undefined) return;
@@ -134,7 +134,7 @@ export function fromCell(rows: readonly Runnable[], from: string | undefined): R
 /** The first cell that was not played to its end: lanes play side by side, so that later ones may have been. */
 export function nextCell(
   rows: readonly Runnable[],
-  played: readonly Pick<Played, 'cell'>[],
+  played: readonly Pick<PlayResult, 'cell'>[],
 ): string | undefined {
   const over = new Set(played.map(({ cell }) => cell));
   return rows.map(({ cell }) => cellId(cell)).find((id) => !over.has(id));

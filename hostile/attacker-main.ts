@@ -13,12 +13,12 @@ export type Order =
   | { readonly play: Case }
   | { readonly end: true };
 
-interface Given {
+interface ProcessInput {
   readonly facts: Facts;
   readonly seed: number;
 }
 
-const { facts, seed } = JSON.parse(process.argv[2] ?? '') as Given;
+const { facts, seed } = JSON.parse(process.argv[2] ?? '') as ProcessInput;
 const attacker = new Attacker(facts, seed);
 const answerer = await Answerer.open(facts, seed, readCredentials(facts.pkiDir));
 const say = (what: unknown): void => {

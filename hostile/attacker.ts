@@ -4,7 +4,7 @@ import {
   admitted,
   prepared,
   type Admission,
-  type Prepared,
+  type PrepareAnswer,
 } from '../src/protocol/peer/migration.ts';
 import { readCredentials, type Credentials } from '../src/rpc/tls.ts';
 import type { Answer, Ask, Bytes, Case } from './cases/case.ts';
@@ -16,7 +16,7 @@ import { Speaker } from './raw-requests.ts';
 import { writeBytes } from './write.ts';
 
 /** What came of one case. Times are of the wall clock, ms, so that what was seen elsewhere can be laid beside them. */
-export interface Tried {
+export interface CaseResult {
   readonly case: Case;
   readonly fromMs: number;
   readonly toMs: number;
@@ -28,7 +28,7 @@ export interface Tried {
 }
 
 /** A migration that this host has begun: what it may do in its own right. */
-interface Begun extends Own {
+interface StartedMigration extends Own {
   readonly admission: Admission;
   readonly moverAddress: string;
 }
@@ -52,15 +52,15 @@ export class Attacker {
   readonly #speaker: Speaker;
   readonly #patient: Speaker;
   /** All that this host was admitted for and has not released. */
-  readonly #begun = new Map<string, Begun>();
+  readonly #begun = new Map<string, StartedMigration>();
   /** Those that go on from case to case. */
-  readonly #stands = new Map<Slot, Begun>();
+  readonly #stands = new Map<Slot, StartedMigration>();
   #slot: Slot = 'any';
   /** Of the mover that the case speaks to. */
   #address = '';
   /** The migration that the case speaks about. */
-  #own: Begun | undefined;
-  #waits: Partial<Prepared> & { readonly id: string } = { id: '' };
+  #own: StartedMigration | undefined;
+  #waits: Partial<PrepareAnswer> & { readonly id: string } = { id: '' };
   #used = 0;
   #count = 0;
 
@@ -73,7 +73,7 @@ export class Attacker {
     this.#patient = new Speaker({ credentials, timeoutMs: TIDY_MS });
   }
 
-  async try(number: number): Promise<Tried> {
+  async try(number: number): Promise<CaseResult> {
     const fromMs = Date.now();
     const kind = kindOf(this.#seed, number);
     const target = TARGETS[kind];
@@ -83,7 +83,7 @@ export class Attacker {
     return this.play(made, fromMs);
   }
 
-  async play(made: Case, fromMs = Date.now()): Promise<Tried> {
+  async play(made: Case, fromMs = Date.now()): Promise<CaseResult> {
     const answers: string[] = [];
     const words: string[] = [];
     const problems: string[] = [];
@@ -147,7 +147,7 @@ export class Attacker {
   }
 
   /** A migration of this host’s own that has been admitted as it should be. */
-  async #stand(slot: Slot): Promise<Begun> {
+  async #stand(slot: Slot): Promise<StartedMigration> {
     this.#used += 1;
     if (this.#used > STANDING_CASES) {
       this.#used = 0;

@@ -44,7 +44,7 @@ const LOOK_MS = 250;
 const ANSWER_MS = 15_000;
 const START_MS = 60_000;
 
-interface Attacked {
+interface AttackedController {
   readonly pid: number;
   readonly api: Api<typeof controllerContract>;
   readonly log: () => string;
@@ -72,7 +72,7 @@ async function open(
   dir: string,
   seed: number,
   ends: (() => Promise<void> | void)[],
-): Promise<Attacked> {
+): Promise<AttackedController> {
   const caDir = path.join(dir, 'ca');
   await initCa(caDir);
   const made = (name: string, role: 'agent' | 'controller') =>
@@ -152,7 +152,7 @@ function honestHost() {
   );
 }
 
-async function attack(attacked: Attacked, cases: number): Promise<ControllerOutcome> {
+async function attack(attacked: AttackedController, cases: number): Promise<ControllerOutcome> {
   const began = performance.now();
   const { pid, api, answerer } = attacked;
   const violations = new Set<string>();
@@ -198,7 +198,7 @@ async function attack(attacked: Attacked, cases: number): Promise<ControllerOutc
 }
 
 /** What its objects take once all garbage is collected, bytes. */
-async function collected({ pid, log, hasEnded }: Attacked): Promise<number> {
+async function collected({ pid, log, hasEnded }: AttackedController): Promise<number> {
   const said = (): string[] => log().split(`${COLLECTED}: `).slice(1);
   const before = said().length;
   process.kill(pid, 'SIGUSR2');

@@ -1,7 +1,7 @@
 /** `npm run hostile`: somebody with a valid host certificate does everything else wrong. See docs/hostile.md. */
 import { parseArgs } from 'node:util';
 import { proverRecorder } from '../tools/prover-record.ts';
-import type { Tried } from './attacker.ts';
+import type { CaseResult } from './attacker.ts';
 import { attackController } from './controller.ts';
 import { runCases, type Outcome } from './run.ts';
 
@@ -44,7 +44,7 @@ function numberOf(text: string, name: string): number {
   throw new Error(`--${name} ${text}: a whole number up to 1000000 is possible`);
 }
 
-function print({ case: made, answers, words }: Tried): void {
+function print({ case: made, answers, words }: CaseResult): void {
   process.stderr.write(`case ${made.number} (${made.kind})\n`);
   for (const [index, { target, method, path, headers, body }] of made.asks.entries()) {
     const said = [target, method, path, JSON.stringify(headers), body ?? ''].join(' ');
@@ -108,7 +108,7 @@ async function main(): Promise<number> {
       ? values.case.map((each) => numberOf(each, 'case'))
       : Array.from({ length: count }, (_, index) => first + index);
   let done = 0;
-  const onCase = (tried: Tried): void => {
+  const onCase = (tried: CaseResult): void => {
     done += 1;
     if (values.print) print(tried);
     for (const problem of tried.problems) {

@@ -10,7 +10,7 @@ import { client } from '../src/rpc/client.ts';
 import { readCredentials } from '../src/rpc/tls.ts';
 import { jsonLine } from '../src/formats/json.ts';
 
-interface Given {
+interface ProcessInput {
   readonly pkiDir: string;
   readonly address: string;
   readonly server: string;
@@ -20,7 +20,7 @@ interface Given {
 /** Less than half of what a destination takes for silence, ms. */
 const EVERY_MS = 3000;
 
-const { pkiDir, address, server, admission } = JSON.parse(process.argv[2] ?? '') as Given;
+const { pkiDir, address, server, admission } = JSON.parse(process.argv[2] ?? '') as ProcessInput;
 const shared = { credentials: readCredentials(pkiDir), expectedName: server };
 const agent = client(agentContract, { ...shared, address });
 const { moverAddress } = await agent.api.admit({ body: admission }, { deadlineMs: 30_000 });

@@ -7,7 +7,7 @@ import { cacheDirectory } from '../src/system/files/cache-directory.ts';
 import { labHost, storageDirectory } from '../lab/state.ts';
 import { PRODUCT_VERSION } from '../src/protocol/version.ts';
 import { systemClock } from '../src/clock.ts';
-import type { Tried } from './attacker.ts';
+import type { CaseResult } from './attacker.ts';
 import { CALM, EVIL, MOVED, openStage, TARGET, type Stage } from './stage.ts';
 import {
   agentProblems,
@@ -21,7 +21,7 @@ import {
 import { judgeSeen, type Ground } from './witness/files.ts';
 import { TraceReader } from './witness/trace.ts';
 
-export interface Wanted {
+export interface RunOptions {
   readonly seed: number;
   /** Numbers of cases, in this order. */
   readonly numbers: readonly number[];
@@ -29,7 +29,7 @@ export interface Wanted {
   readonly hole?: string | undefined;
   /** How long what was begun may take to end by itself once nobody asks any more, ms. */
   readonly settleMs?: number;
-  readonly onCase?: (tried: Tried) => void;
+  readonly onCase?: (tried: CaseResult) => void;
 }
 
 export interface Violation {
@@ -72,7 +72,7 @@ const END_MS = 120_000;
 const MAX_LINES = 20;
 
 /** Does the cases against a real agent, and says what it or its host did that it must not. */
-export async function runCases(wanted: Wanted): Promise<Outcome> {
+export async function runCases(wanted: RunOptions): Promise<Outcome> {
   const stage = await openStage(wanted.hole);
   try {
     return await runOn(stage, wanted);
@@ -83,17 +83,17 @@ export async function runCases(wanted: Wanted): Promise<Outcome> {
 
 async function runOn(
   stage: Stage,
-  { seed, numbers, settleMs = SETTLE_MS, onCase }: Wanted,
+  { seed, numbers, settleMs = SETTLE_MS, onCase }: RunOptions,
 ): Promise<Outcome> {
   const began = performance.now();
   const look = (): Promise<HostState> => stateOf(stage);
   const [before, sizeBefore] = [await look(), await hostSize(stage.world, TARGET, stage.agent)];
-  const tried: Tried[] = [];
+  const tried: CaseResult[] = [];
   const violations: Violation[] = [];
   const attacker = stage.attacker(seed);
   try {
     for (const number of numbers) {
-      const one = (await attacker.ask({ number })) as Tried;
+      const one = (await attacker.ask({ number })) as CaseResult;
       tried.push(one);
       onCase?.(one);
       violations.push(...one.problems.map((what) => ({ number, what })));
@@ -144,7 +144,9 @@ async function settled(
   }
 }
 
-function counted(tried: readonly Tried[]): Pick<Outcome, 'cases' | 'asks' | 'answers' | 'routes'> {
+function counted(
+  tried: readonly CaseResult[],
+): Pick<Outcome, 'cases' | 'asks' | 'answers' | 'routes'> {
   const answers: Record<string, number> = {};
   const routes: Record<string, number> = {};
   for (const one of tried) {
@@ -173,7 +175,7 @@ function logProblems({ world }: Stage): string[] {
 
 async function readTrace(
   stage: Stage,
-  tried: readonly Tried[],
+  tried: readonly CaseResult[],
 ): Promise<{ calls: number; violations: Violation[] }> {
   const reader = new TraceReader();
   const ground = groundOf(stage);

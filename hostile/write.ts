@@ -9,7 +9,7 @@ import type { Bytes } from './cases/case.ts';
 
 /** Bytes over a connection of one’s own, whatever comes back. */
 
-export interface Reached {
+export interface WriteTarget {
   readonly credentials: Credentials;
   readonly address: string;
   /** The session that waits there, and the migration that it is of. */
@@ -22,7 +22,7 @@ const PAUSE_MS = 3;
 const MAX_ANSWER = 64 * 1024;
 
 /** Resolves to the beginning of what came back, once the connection is over or was held long enough. */
-export async function writeBytes(said: Bytes, reached: Reached): Promise<string> {
+export async function writeBytes(said: Bytes, reached: WriteTarget): Promise<string> {
   const socket = openSocket(said, reached);
   let answer = '';
   socket.on('data', (chunk: Buffer) => {
@@ -47,7 +47,7 @@ export async function writeBytes(said: Bytes, reached: Reached): Promise<string>
   }
 }
 
-function openSocket({ manner, alpn }: Bytes, { credentials, address }: Reached): Socket {
+function openSocket({ manner, alpn }: Bytes, { credentials, address }: WriteTarget): Socket {
   const to = splitAddress(address);
   if (manner === 'plain') return connect(to);
   const shown = manner === 'tls' ? credentials : { ca: credentials.ca };
@@ -61,7 +61,7 @@ function opened(socket: Socket, { manner }: Bytes): Promise<void> {
 }
 
 /** A hello for the session that is waited for now: it was made before anybody knew which that is. */
-function named(bytes: Buffer, { session, migration }: Reached): Buffer {
+function named(bytes: Buffer, { session, migration }: WriteTarget): Buffer {
   if (session === undefined || migration === undefined) return bytes;
   const length = bytes.length >= HEAD_BYTES ? bytes.readUInt32BE(4) : 0;
   // Cut short: there is no whole hello to put a name into.

@@ -13,7 +13,7 @@ import {
 } from './plan.ts';
 
 /** In a lab with VLANs, the one that the guest is in. Default: the lab's. */
-interface Placed {
+interface GuestPlace {
   readonly address: string;
   readonly vlan?: number | undefined;
 }
@@ -37,7 +37,7 @@ export function guestPortSteps(
   plan: LabPlan,
   host: string,
   tap: string,
-  guest: Placed,
+  guest: GuestPlace,
 ): NetworkStep[] {
   const namespace = namespaceOf(plan.name, host);
   const made = `tuntap add dev ${tap} mode tap`;
@@ -63,7 +63,7 @@ function ovsPortSteps(
   plan: LabPlan,
   namespace: string,
   tap: string,
-  { address, vlan = LAB_VLAN }: Placed,
+  { address, vlan = LAB_VLAN }: GuestPlace,
 ): NetworkStep[] {
   const client = namespaceOf(plan.name, 'client');
   const link = vlan === LAB_VLAN ? 'eth0' : `vlan${vlan}`;

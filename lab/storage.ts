@@ -30,7 +30,7 @@ import { processesInNamespaces } from './processes.ts';
 import { type Lab, storageDirectory } from './state.ts';
 
 /** What a lab's storage has a server for: what that needs, how it starts, and what hosts and guests make of it. */
-interface Served {
+interface StorageServer {
   readonly url: string;
   /** The server's own name, for messages. */
   readonly what: string;
@@ -46,7 +46,7 @@ interface Served {
   readonly asked: string;
 }
 
-const SERVED: Readonly<Record<ServedStorage, Served>> = {
+const SERVED: Readonly<Record<ServedStorage, StorageServer>> = {
   nfs: {
     url: LAB_NFS_URL,
     what: 'an NFS server',
@@ -80,7 +80,7 @@ const SERVED: Readonly<Record<ServedStorage, Served>> = {
   },
 };
 
-function served(lab: Pick<Lab, 'storage'>): Served | undefined {
+function served(lab: Pick<Lab, 'storage'>): StorageServer | undefined {
   const kind = servedStorage(lab);
   return kind === undefined ? undefined : SERVED[kind];
 }

@@ -31,7 +31,7 @@ const LOOK_MS = 20;
 const FAST = 1024 * MIB;
 
 /** A guest that has booted: its memory and devices in a file, its disks as they were then, and its command line. */
-export interface Booted {
+export interface BootedGuest {
   readonly program: string;
   readonly words: readonly string[];
   readonly name: string;
@@ -45,7 +45,7 @@ export interface Booted {
 }
 
 /** A guest that goes on from there. */
-export interface Restored {
+export interface RestoredGuest {
   readonly name: string;
   readonly address: string;
   readonly mac: string;
@@ -55,16 +55,16 @@ export interface Restored {
 
 /** Each is booted in the lab that asks first. */
 export class BootedGuests {
-  readonly #all = new Map<boolean, Promise<Booted>>();
+  readonly #all = new Map<boolean, Promise<BootedGuest>>();
 
-  of(hasDisks: boolean, lab: Lab): Promise<Booted> {
+  of(hasDisks: boolean, lab: Lab): Promise<BootedGuest> {
     const found = this.#all.get(hasDisks) ?? boot(lab, hasDisks);
     this.#all.set(hasDisks, found);
     return found;
   }
 }
 
-async function boot(lab: Lab, hasDisks: boolean): Promise<Booted> {
+async function boot(lab: Lab, hasDisks: boolean): Promise<BootedGuest> {
   const name = hasDisks ? 'disks' : 'plain';
   const host = lab.hosts[0] ?? 'a';
   const place = path.join(lab.dir, `booted-${name}`);
@@ -154,7 +154,7 @@ async function saveState(socket: string, file: string): Promise<void> {
   monitor.close();
 }
 
-export interface Wanted {
+export interface RestoreRequest {
   readonly name: string;
   readonly host: string;
   /** Copies of the disks that it booted with. */
@@ -164,7 +164,11 @@ export interface Wanted {
 }
 
 /** Starts a guest that goes on where the other one was. */
-export async function restore(lab: Lab, booted: Booted, wanted: Wanted): Promise<Restored> {
+export async function restore(
+  lab: Lab,
+  booted: BootedGuest,
+  wanted: RestoreRequest,
+): Promise<RestoredGuest> {
   const { name, host } = wanted;
   const { program, address, index, state } = booted;
   const member = labHost(lab, host);
@@ -184,7 +188,11 @@ export async function restore(lab: Lab, booted: Booted, wanted: Wanted): Promise
 }
 
 /** The command line of the guest that booted, with the places, the name and the disks of this one. */
-function wordsOf(booted: Booted, { name, disks, medium, scene }: Wanted, dir: string): string[] {
+function wordsOf(
+  booted: BootedGuest,
+  { name, disks, medium, scene }: RestoreRequest,
+  dir: string,
+): string[] {
   const words = booted.words.map((word, at) => {
     const option = booted.words[at - 1];
     if (option === '-name') return word.replace(booted.name, name);

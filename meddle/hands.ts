@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import * as onHost from './host-hands.ts';
-import type { At, Disk, Done, Hand, Hands } from './owner.ts';
+import type { At, Disk, HandResult, Hand, Hands } from './owner.ts';
 import { isOfDisk, type OperationKind } from './plan.ts';
 import type { Qmp } from './qmp.ts';
 import { VIRSH_HANDS } from './virsh-hands.ts';
@@ -38,7 +38,7 @@ async function disksOf(monitor: Qmp): Promise<Disk[]> {
 }
 
 /** Performs an operation; rejects with the reason why it is not possible now. */
-export async function perform(at: At, kind: OperationKind, pick: number): Promise<Done> {
+export async function perform(at: At, kind: OperationKind, pick: number): Promise<HandResult> {
   const disks = isOfDisk(kind) ? await disksOf(at.monitor) : [];
   const possible = disks.filter((each) => isFor(at, kind, each));
   // A copy has more to lose by another writer than a disk that both hosts see.
@@ -143,7 +143,7 @@ const plugDisk: Hand = async ({ monitor, number, hands }) => {
   return { id };
 };
 
-const unplug = async (monitor: Qmp, id: string): Promise<Done> => {
+const unplug = async (monitor: Qmp, id: string): Promise<HandResult> => {
   await monitor.ask('device_del', { id });
   for (let left = UNPLUG_MS; left > 0; left -= LOOK_MS) {
     const all = (await monitor.ask('qom-list', { path: '/machine/peripheral' })) as {

@@ -5,7 +5,7 @@ import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import type { At, Done, Hand, Hands } from './owner.ts';
+import type { At, HandResult, Hand, Hands } from './owner.ts';
 import { Qmp } from './qmp.ts';
 import { FILLER, portsIn } from './remains.ts';
 
@@ -126,7 +126,7 @@ for size in 33554432 4194304 524288 65536 4096; do
 done`;
 
 /** Takes all room of a host's own storage, until the guest has been judged. */
-export async function fill({ storage, soon }: Hands, host: string): Promise<Done> {
+export async function fill({ storage, soon }: Hands, host: string): Promise<HandResult> {
   const file = path.join(storage[host] ?? '', FILLER);
   soon(() => Promise.resolve(rmSync(file, { force: true })));
   await run('bash', ['-c', FILL, 'bash', file]);

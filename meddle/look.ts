@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Orders } from './orders.ts';
 import { hostStates, remainsOf, type HostPlaces, type HostState } from './remains.ts';
-import { isAsOrdered, type Seen, type SeenCopy, type SeenMemory } from './verdict.ts';
+import { isAsOrdered, type PlayObservation, type SeenCopy, type SeenMemory } from './verdict.ts';
 import type { Witness } from './witness.ts';
 
 /** For a guest to shut down, on a busy machine. */
@@ -44,7 +44,7 @@ export async function look(
   orders: Orders,
   copies: readonly SeenCopy[],
   boot: unknown,
-): Promise<Pick<Seen, 'memory' | 'isReachable'>> {
+): Promise<Pick<PlayObservation, 'memory' | 'isReachable'>> {
   const [copy] = copies;
   const monitor = copy === undefined ? undefined : witness.monitor(copy.host);
   if (copies.length !== 1 || monitor === undefined || copy?.status === 'shutdown') {

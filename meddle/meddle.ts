@@ -6,7 +6,7 @@ import { holeNamed, openHole } from '../hostile/holes/hole.ts';
 import { proverRecorder } from '../tools/prover-record.ts';
 import { MAX_RUNS, planRun } from './draw.ts';
 import { plan as planSchema, planWords, type Plan } from './plan.ts';
-import { play, type Played } from './play.ts';
+import { play, type PlayResult } from './play.ts';
 import { shrink } from './shrink.ts';
 import { BootedGuests } from './booted.ts';
 import type { Ground } from './ground.ts';
@@ -62,20 +62,20 @@ function numberOf(text: string, name: string): number {
 }
 
 /** A run and the name that it goes by. */
-interface Named {
+interface NamedRun {
   readonly name: string;
   /** Options that play it again. */
   readonly again: string;
   readonly plan: Plan;
 }
 
-function keptCases(): Named[] {
+function keptCases(): NamedRun[] {
   const all = z.record(z.string(), planSchema).parse(JSON.parse(readFileSync(CASES, 'utf8')));
   return Object.entries(all).map(([name, plan]) => ({ name, again: '--cases', plan }));
 }
 
 /** Run N of a seed is the same in each part of it. */
-function runsOf(seed: number): Named[] {
+function runsOf(seed: number): NamedRun[] {
   const first = numberOf(values.from, 'from');
   const count = numberOf(values.runs, 'runs');
   const numbers =
@@ -94,7 +94,7 @@ function runsOf(seed: number): Named[] {
   });
 }
 
-function report({ name, again }: Named, played: Played): void {
+function report({ name, again }: NamedRun, played: PlayResult): void {
   const { plan, problems, outcome, reason, acts, tookMs } = played;
   if (values.json) process.stdout.write(`${JSON.stringify({ name, ...played })}\n`);
   const done = acts.map(({ kind, refused, isBetween }) => {
@@ -113,13 +113,13 @@ function report({ name, again }: Named, played: Played): void {
 
 /** Runs are taken in their order by whichever lane is free. */
 async function playAll(
-  all: readonly Named[],
+  all: readonly NamedRun[],
   signal: AbortSignal,
-  keep: (done: readonly Played[]) => void,
-): Promise<Played[]> {
+  keep: (done: readonly PlayResult[]) => void,
+): Promise<PlayResult[]> {
   await clearDebris();
   const booted = new BootedGuests();
-  const done: Played[] = [];
+  const done: PlayResult[] = [];
   const left = all.entries();
   // One run that finds the known defect is enough.
   const isFound = (): boolean =>
@@ -197,7 +197,7 @@ async function main(): Promise<number> {
     options: { seed },
     from: from === 0 ? undefined : String(from),
   });
-  const keep = (done: readonly Played[]): void => {
+  const keep = (done: readonly PlayResult[]): void => {
     // A chosen run, or a known defect, is not a part of the whole.
     if (isChosen || values.cases === true) return;
     const next = String(from + Math.max(0, done.length - cases.length));

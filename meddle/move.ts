@@ -16,7 +16,7 @@ const MAX_DOWNTIME_MS = 1000;
 const LOOK_MS = 10;
 const POLL_MS = 50;
 
-export interface Ended {
+export interface MoveResult {
   readonly outcome: Outcome;
   readonly reason: string;
   readonly reportedAt: string | undefined;
@@ -44,7 +44,7 @@ export async function move(
   plan: Plan,
   guest: string,
   players: Players,
-): Promise<Ended> {
+): Promise<MoveResult> {
   const { actor } = players;
   const early = plan.operations.filter(({ moment }) => moment === 'before');
   for (const operation of early) await actor.perform(operation);
@@ -159,7 +159,7 @@ async function follow(stage: Ground, id: string, course: Course, endMs: number):
   }
 }
 
-async function theEnd(stage: Ground, guest: string, id: string): Promise<Ended> {
+async function theEnd(stage: Ground, guest: string, id: string): Promise<MoveResult> {
   const agent = stage.agent(stage.from);
   const report = await agent.report({ params: { id } });
   const { outcome, error, runsAt, checks, verified = [], leftovers = [] } = report;

@@ -33,7 +33,7 @@ export interface Hands {
   readonly keep: (file: string) => void;
 }
 
-export interface Done {
+export interface HandResult {
   readonly id?: string;
   readonly file?: string;
   readonly key?: string | undefined;
@@ -60,4 +60,4 @@ export interface Disk {
   readonly bytes: number;
 }
 
-export type Hand = (at: At, disk: Disk) => Promise<Done>;
+export type Hand = (at: At, disk: Disk) => Promise<HandResult>;

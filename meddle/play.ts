@@ -6,18 +6,18 @@ import { Actor } from './actor.ts';
 import { returnPorts } from './host-hands.ts';
 import type { Hands } from './owner.ts';
 import { look, remainsLater, settled } from './look.ts';
-import { move, type Ended, type Players } from './move.ts';
+import { move, type MoveResult, type Players } from './move.ts';
 import type { Act, Orders } from './orders.ts';
 import type { Plan, Scene } from './plan.ts';
 import { hostStates, type HostPlaces, type HostState } from './remains.ts';
 import type { Ground, StagedGuest } from './ground.ts';
-import { judge, type Outcome, type Seen } from './verdict.ts';
+import { judge, type Outcome, type PlayObservation } from './verdict.ts';
 import { fileKey, Witness, type WitnessRequest } from './witness.ts';
 
 const BOOT_ANSWER_S = 30;
 const DISK_BYTES = 24 * 1024 ** 2;
 
-export interface Played {
+export interface PlayResult {
   readonly plan: Plan;
   readonly problems: readonly string[];
   readonly outcome: Outcome;
@@ -26,7 +26,7 @@ export interface Played {
   readonly tookMs: number;
 }
 
-export async function play(stage: Ground, plan: Plan, name: string): Promise<Played> {
+export async function play(stage: Ground, plan: Plan, name: string): Promise<PlayResult> {
   const start = performance.now();
   const before = await hostStates(placesOf(stage));
   const guest = await stage.boot(name, plan.scene);
@@ -72,7 +72,7 @@ export async function play(stage: Ground, plan: Plan, name: string): Promise<Pla
   }
 }
 
-interface Looked extends Players {
+interface PlayState extends Players {
   readonly stage: Ground;
   readonly name: string;
   readonly before: readonly HostState[];
@@ -85,9 +85,9 @@ interface Looked extends Players {
 
 /** What is there once the move is over, before anything is taken away. */
 async function judgeable(
-  { stage, name, witness, actor, before, kept, boot, soon }: Looked,
-  ended: Ended,
-): Promise<Seen> {
+  { stage, name, witness, actor, before, kept, boot, soon }: PlayState,
+  ended: MoveResult,
+): Promise<PlayObservation> {
   const copies = await settled(witness, actor.orders);
   const files = [...kept].flatMap(([file, key]) =>
     key === fileKey(file) ? [] : [`${file} is not there any more`],

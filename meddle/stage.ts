@@ -17,7 +17,7 @@ import { labUp } from '../lab/up.ts';
 import { isAlive } from '../src/system/processes/process.ts';
 import { agentContract } from '../src/protocol/contract.ts';
 import { client, type Api, type Client } from '../src/rpc/client.ts';
-import { removeGuest, restore, type Booted, type BootedGuests } from './booted.ts';
+import { removeGuest, restore, type BootedGuest, type BootedGuests } from './booted.ts';
 import type { Ground, StagedDisk, StagedGuest } from './ground.ts';
 import { sweep } from './hands.ts';
 import type { Scene } from './plan.ts';
@@ -124,7 +124,7 @@ export class Stage implements Ground {
     name: string,
     { layout }: Scene,
     own: string,
-    booted: Booted,
+    booted: BootedGuest,
   ): Promise<StagedDisk[]> {
     if (layout === 'none') return [];
     const local = path.join(this.ownStorage(this.from), name);

@@ -46,7 +46,7 @@ export interface SeenMemory {
   readonly isSameBoot: boolean;
 }
 
-export interface Seen {
+export interface PlayObservation {
   readonly from: string;
   readonly to: string;
   readonly outcome: Outcome;
@@ -141,7 +141,7 @@ const WARNINGS: Readonly<Record<keyof PortSettings, RegExp>> = {
 export function judge(
   orders: Orders,
   acts: readonly Act[],
-  seen: Seen,
+  seen: PlayObservation,
   scene: Pick<Scene, 'isShareRw'> = { isShareRw: false },
 ): string[] {
   const taken = acts.filter(({ refused }) => refused === undefined);
@@ -157,7 +157,7 @@ export function judge(
 }
 
 /** A file of storage that the report names is left to the owner, as it says. */
-function theRemains({ remains, leftovers }: Seen): string[] {
+function theRemains({ remains, leftovers }: PlayObservation): string[] {
   const reported = leftovers.length === 0 ? '' : ` (the report: ${leftovers.join('; ')})`;
   return remains
     .filter((what) => {
@@ -170,7 +170,7 @@ function theRemains({ remains, leftovers }: Seen): string[] {
     .map((what) => `left behind: ${what}${reported}`);
 }
 
-function theRuns({ bothRan, copies }: Seen): string[] {
+function theRuns({ bothRan, copies }: PlayObservation): string[] {
   const running = copies.filter(({ status }) => status === 'running');
   return [
     ...(bothRan === undefined ? [] : [`TWO COPIES RAN: ${bothRan}`]),
@@ -182,7 +182,7 @@ function theRuns({ bothRan, copies }: Seen): string[] {
 
 function theEnd(
   taken: readonly Act[],
-  { outcome, reason, wasCancelled }: Seen,
+  { outcome, reason, wasCancelled }: PlayObservation,
   { isShareRw }: Pick<Scene, 'isShareRw'>,
 ): string[] {
   if (outcome === 'running') return [`the move did not end: ${reason}`];
@@ -206,7 +206,7 @@ function theEnd(
 function theSharing(
   orders: Orders,
   taken: readonly Act[],
-  { outcome, from }: Seen,
+  { outcome, from }: PlayObservation,
   { isShareRw }: Pick<Scene, 'isShareRw'>,
 ): string[] {
   if (outcome !== 'done') return [];
@@ -237,7 +237,7 @@ export function isAsOrdered({ run }: Orders, copy: Pick<SeenCopy, 'status'> | un
   return run.some((each) => RUN_STATES[each](copy.status));
 }
 
-function theGuest(orders: Orders, seen: Seen): string[] {
+function theGuest(orders: Orders, seen: PlayObservation): string[] {
   const { outcome, from, to, copies, reportedAt } = seen;
   if (outcome === 'running' || (outcome === 'held' && seen.unresolved.length > 0)) return [];
   const [copy, ...others] = copies;
@@ -279,7 +279,11 @@ function theDevices(orders: Orders, copy: SeenCopy): string[] {
   ];
 }
 
-function thePort(orders: Orders, { port, host }: SeenCopy, { warnings }: Seen): string[] {
+function thePort(
+  orders: Orders,
+  { port, host }: SeenCopy,
+  { warnings }: PlayObservation,
+): string[] {
   const warned = (word: RegExp): boolean => warnings.some((each) => word.test(each));
   const settings = PORT_SETTINGS.filter((name) => !warned(WARNINGS[name]));
   return [
@@ -291,7 +295,7 @@ function thePort(orders: Orders, { port, host }: SeenCopy, { warnings }: Seen): 
 }
 
 /** The display is left behind, so its password is as well: the report has to warn of it. */
-function theDisplay({ hasPassword }: Orders, { host }: SeenCopy, seen: Seen): string[] {
+function theDisplay({ hasPassword }: Orders, { host }: SeenCopy, seen: PlayObservation): string[] {
   if (!hasPassword || host === seen.from) return [];
   if (seen.warnings.some((each) => /-vnc/.test(each))) return [];
   return ['the password of the display is gone, and the report does not warn of the display'];
@@ -316,7 +320,7 @@ function theDisks(orders: Orders, copy: SeenCopy, from: string): string[] {
 
 function theContents(
   orders: Orders,
-  { memory, isReachable }: Seen,
+  { memory, isReachable }: PlayObservation,
   { disks }: Pick<SeenCopy, 'disks'>,
 ): string[] {
   if (memory === undefined) return [];

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import type { At, Done, Hand } from './owner.ts';
+import type { At, HandResult, Hand } from './owner.ts';
 import type { OperationKind } from './plan.ts';
 import { fileKey } from './witness.ts';
 
@@ -11,7 +11,7 @@ const MIB = 1024 ** 2;
 const GROWN_BYTES = 8 * MIB;
 const LIMIT = 64 * MIB;
 
-async function ask({ hands, host }: At, verb: string, ...words: string[]): Promise<Done> {
+async function ask({ hands, host }: At, verb: string, ...words: string[]): Promise<HandResult> {
   if (hands.manage === undefined) throw new Error('nobody manages the guest');
   await hands.manage(host, [verb, hands.guest, ...words]);
   return {};

@@ -247,7 +247,7 @@ export class Witness {
   }
 }
 
-interface Inserted {
+interface BlockDeviceInfo {
   readonly file?: string;
   readonly 'node-name'?: string;
   readonly image?: {
@@ -263,7 +263,7 @@ export interface Block {
   readonly device?: string;
   readonly qdev?: string;
   readonly removable: boolean;
-  readonly inserted?: Inserted;
+  readonly inserted?: BlockDeviceInfo;
 }
 
 export function isHypervisorOf(argv: readonly string[], guest: string): boolean {
@@ -278,7 +278,7 @@ export function deviceId(qdev = ''): string {
 }
 
 /** The path of a file, which may stand in a `json:` description. */
-export function fileOf(inserted: Inserted | undefined): string {
+export function fileOf(inserted: BlockDeviceInfo | undefined): string {
   const name = inserted?.image?.filename ?? inserted?.file ?? '';
   if (!name.startsWith('json:')) return name;
   for (
@@ -292,7 +292,7 @@ export function fileOf(inserted: Inserted | undefined): string {
 }
 
 /** The throttle group of a disk whose top node is a throttle filter. */
-export function groupOf(inserted: Inserted | undefined): string | undefined {
+export function groupOf(inserted: BlockDeviceInfo | undefined): string | undefined {
   const { file = '' } = inserted ?? {};
   if (!file.startsWith('json:')) return undefined;
   const top: unknown = JSON.parse(file.slice('json:'.length));

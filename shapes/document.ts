@@ -1,5 +1,5 @@
 import { ASIDE, type AsideName } from './aside.ts';
-import { STARTERS, type Expected, type Shape } from './shape.ts';
+import { STARTERS, type ShapeExpectation, type Shape } from './shape.ts';
 
 const HEADINGS: Readonly<Record<Shape['by'], string>> = {
   libvirt: 'libvirt',
@@ -90,7 +90,7 @@ function tableOf(by: Shape['by'], shapes: readonly Shape[]): string[] {
   ];
 }
 
-function becomes(expected: Expected): string {
+function becomes(expected: ShapeExpectation): string {
   switch (expected.is) {
     case 'moved':
       return 'moved';

@@ -1,5 +1,5 @@
-import type { Expected } from './shape.ts';
-import type { Happened } from './trial.ts';
+import type { ShapeExpectation } from './shape.ts';
+import type { TrialObservation } from './trial.ts';
 
 /** What a trial came to. `broken`: not what the table says; `lost`: it moved, and is not what it was. */
 export type Outcome =
@@ -7,7 +7,7 @@ export type Outcome =
   | { readonly is: 'broken' | 'lost'; readonly why: string };
 
 /** Holds what happened against what was expected. Pure. */
-export function outcomeOf(expected: Expected, happened: Happened): Outcome {
+export function outcomeOf(expected: ShapeExpectation, happened: TrialObservation): Outcome {
   if (happened.is === 'refused') {
     const reported = `refused with ${happened.codes.join(', ')}: ${happened.messages.join('; ')}`;
     if (expected.is !== 'refused') return { is: 'broken', why: reported };

@@ -1,7 +1,7 @@
 import type { DestinationSession, SourceSession, StreamSetup } from '../src/port/direct.ts';
 import type { GuestHandle } from '../src/port/inventory.ts';
 import type { GuestDescription } from '../src/protocol/peer/migration.ts';
-import type { Started } from './start.ts';
+import type { StartedShape } from './start.ts';
 import { granted } from '../test/migration/permission/granted.ts';
 
 export type Mode = 'precopy' | 'postcopy';
@@ -11,7 +11,7 @@ interface Sending {
   readonly destination: DestinationSession;
   readonly description: GuestDescription;
   readonly there: ReadonlyMap<string, string>;
-  readonly started: Started;
+  readonly started: StartedShape;
   readonly mode: Mode;
 }
 

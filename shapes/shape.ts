@@ -15,7 +15,7 @@ export interface Shape {
   /** Which rules of aside.ts change the line for this machine. A unit test holds that they are all, and none too many. */
   readonly aside: readonly AsideName[];
   readonly host?: Host;
-  readonly expected: Expected;
+  readonly expected: ShapeExpectation;
   /** Why it moves only between QEMUs of one version. */
   readonly oneVersion?: string;
   /** The oldest QEMU that starts it; default 7.2. */
@@ -72,19 +72,19 @@ export type FirmwareKind = 'code' | 'secure-code' | 'variables' | 'variables-qco
 /** A TPM 2.0, but where it says otherwise. */
 export type TpmKind = 'plain' | 'encrypted' | '1.2';
 
-export type Expected =
+export type ShapeExpectation =
   | { readonly is: 'moved' }
   /** It moves, and a check of the source warns of what is lost with these words in it. */
   | { readonly is: 'warned'; readonly of: readonly string[] }
   /** Before anything starts, with this code and these words. */
   | { readonly is: 'refused'; readonly code: ErrorCode; readonly says: string };
 
-export const MOVED: Expected = { is: 'moved' };
+export const MOVED: ShapeExpectation = { is: 'moved' };
 
-export function warned(...of: string[]): Expected {
+export function warned(...of: string[]): ShapeExpectation {
   return { is: 'warned', of };
 }
 
-export function refused(code: ErrorCode, says: string): Expected {
+export function refused(code: ErrorCode, says: string): ShapeExpectation {
   return { is: 'refused', code, says };
 }

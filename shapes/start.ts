@@ -36,7 +36,7 @@ while (@ARGV && $ARGV[0] ne '--') {
 shift @ARGV; exec { $ARGV[0] } @ARGV; die "$ARGV[0]: $!";
 `;
 
-export interface Started {
+export interface StartedShape {
   readonly host: TrialHost;
   readonly process: ChildProcess;
   /** Where the kernel lies, by which a destination finds it too. */
@@ -54,7 +54,7 @@ export function argvOf(shape: Shape, root: string): string[] {
 }
 
 /** Starts it as its manager would, by hand. */
-export async function startShape(shape: Shape, binary: string): Promise<Started> {
+export async function startShape(shape: Shape, binary: string): Promise<StartedShape> {
   const named = Object.values(shape.host?.files ?? {}).flatMap((what) =>
     Object.values<string>(what),
   );

@@ -17,7 +17,7 @@ import { differences } from './differences.ts';
 import { outcomeOf, type Outcome } from './outcome.ts';
 import type { Shape } from './shape.ts';
 import { send, type Mode } from './send.ts';
-import { startShape, type Started } from './start.ts';
+import { startShape, type StartedShape } from './start.ts';
 
 /** Which QEMU a shape runs on, which it moves to, and how. */
 export interface Route {
@@ -33,7 +33,7 @@ const FOUND_MS = 15_000;
 
 /** Starts a shape by hand, moves it there and back, and says what became of it. */
 export async function tryShape(shape: Shape, route: Route): Promise<Outcome> {
-  let started: Started | undefined;
+  let started: StartedShape | undefined;
   try {
     started = await startShape(shape, route.from);
     return outcomeOf(shape.expected, await moveThereAndBack(shape, route, started));
@@ -47,7 +47,7 @@ export async function tryShape(shape: Shape, route: Route): Promise<Outcome> {
 }
 
 /** What happened, before it is held against what was expected. */
-export type Happened =
+export type TrialObservation =
   | {
       readonly is: 'refused';
       readonly codes: readonly string[];
@@ -59,7 +59,11 @@ export type Happened =
       readonly lost: readonly string[];
     };
 
-async function moveThereAndBack(shape: Shape, route: Route, started: Started): Promise<Happened> {
+async function moveThereAndBack(
+  shape: Shape,
+  route: Route,
+  started: StartedShape,
+): Promise<TrialObservation> {
   const signal = AbortSignal.timeout(TRIAL_MS);
   const { root } = started.host;
   const driver = (name: string, binary: string): Promise<DirectDriver> =>
@@ -86,7 +90,7 @@ async function driverAt(
   root: string,
   name: string,
   binary: string,
-  { images }: Started,
+  { images }: StartedShape,
 ): Promise<DirectDriver> {
   const made = await driverNamed('qemu', {
     name,
@@ -126,7 +130,7 @@ async function find(
 }
 
 /** As an agent judges a guest that nobody can take hold of. */
-function withoutHandle({ info }: DiscoveredGuest): Happened {
+function withoutHandle({ info }: DiscoveredGuest): TrialObservation {
   const { name: guest, state, manager, unmovable } = info;
   return refusedBy(judgeGuest({ guest, state, manager, unmovable, reachable: false }));
 }
@@ -158,15 +162,15 @@ interface Leg {
   readonly from: DirectDriver;
   readonly to: DirectDriver;
   readonly handle: GuestHandle;
-  readonly started: Started;
+  readonly started: StartedShape;
   readonly mode: Mode;
 }
 
-type Hopped =
-  | Extract<Happened, { is: 'refused' }>
-  | (Extract<Happened, { is: 'moved' }> & { readonly handle: GuestHandle });
+type HopObservation =
+  | Extract<TrialObservation, { is: 'refused' }>
+  | (Extract<TrialObservation, { is: 'moved' }> & { readonly handle: GuestHandle });
 
-async function hop(leg: Leg, signal: AbortSignal): Promise<Hopped> {
+async function hop(leg: Leg, signal: AbortSignal): Promise<HopObservation> {
   const { from, to, mode, handle, started } = leg;
   const stream = { mode, streams: 1, compress: 'none' } as const;
   const source = await from.openSource(handle, signal);
@@ -213,7 +217,7 @@ async function place({ handle, to, started }: Leg): Promise<{ guest: string; gue
   return { guest, guestDir };
 }
 
-function refusedBy(checks: readonly Finding[]): Extract<Happened, { is: 'refused' }> {
+function refusedBy(checks: readonly Finding[]): Extract<TrialObservation, { is: 'refused' }> {
   return {
     is: 'refused',
     codes: checks.flatMap(({ error }) => (error === undefined ? [] : [error.code])),

@@ -62,7 +62,7 @@ interface Running {
 type Ready = Pick<Running, 'coordinator' | 'destination'> & { readonly address?: string };
 
 /** What a host's standby knows of when it saw the guest last. */
-export interface Kept {
+export interface StandbyRecord {
   readonly keptAt: string;
   readonly at: BootTime;
 }
@@ -80,7 +80,7 @@ export class SimHost {
   /** One mover at a time: `holdMigration` in host/journal/migration-lock.ts. */
   readonly #locks = new Map<string, { readonly dead: boolean }>();
   /** By the host of a guest: what this host keeps of it. */
-  readonly kept = new Map<HostName, Kept>();
+  readonly kept = new Map<HostName, StandbyRecord>();
   #agent: SimProcess | undefined;
   #services: SimAgent | undefined;
   #boots = 1;

@@ -18,7 +18,7 @@ const MAX_STORIES = 3;
 
 const count = (value: number): string => value.toLocaleString('en');
 
-interface Wanted {
+interface RunOptions {
   readonly seed: number;
   readonly runs: number;
   readonly minutes: number | undefined;
@@ -27,7 +27,7 @@ interface Wanted {
 }
 
 /** The command line; undefined where it cannot be meant. */
-function wantedOf(argv: readonly string[]): Wanted | undefined {
+function wantedOf(argv: readonly string[]): RunOptions | undefined {
   const { values } = parseArgs({
     args: [...argv],
     options: {
@@ -46,7 +46,7 @@ function wantedOf(argv: readonly string[]): Wanted | undefined {
   return { seed, runs, minutes, json: values.json, trace: values.trace };
 }
 
-async function runAll({ seed: first, runs, minutes }: Wanted): Promise<Tally> {
+async function runAll({ seed: first, runs, minutes }: RunOptions): Promise<Tally> {
   const tally = new Tally();
   const began = performance.now();
   const endsAt = minutes === undefined ? Infinity : began + minutes * 60_000;

@@ -4,7 +4,7 @@ import type { Scenario } from './scenario.ts';
 export interface Mutant {
   readonly name: string;
   readonly breaks: string;
-  readonly puts: readonly Put[];
+  readonly puts: readonly MethodReplacement[];
   /** Where it shows: the nth of the scenarios in which it is looked for. */
   readonly scenario: (nth: number) => Scenario;
   /** The rule that is broken. */
@@ -12,7 +12,7 @@ export interface Mutant {
 }
 
 /** Another function in the place of the real one. */
-export interface Put {
+export interface MethodReplacement {
   readonly target: object;
   readonly method: string;
   readonly by: (real: Method) => Method;

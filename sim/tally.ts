@@ -1,7 +1,7 @@
 import type { Result } from './run.ts';
 import type { Scenario } from './scenario.ts';
 
-export interface Violated {
+export interface RuleViolation {
   readonly seed: number;
   readonly rule: string;
 }
@@ -15,7 +15,7 @@ export class Tally {
   readonly modes = new Map<string, number>();
   /** How often each fault struck something. */
   readonly faults = new Map<string, number>();
-  readonly violations: Violated[] = [];
+  readonly violations: RuleViolation[] = [];
   /** Guests that a host recovered. */
   recovered = 0;
   /** Held migrations that an operator resolved. */

@@ -7,7 +7,7 @@
  * it short. `--from` begins with the run or the mutant of that name. See docs/model.md.
  */
 import { parseArgs } from 'node:util';
-import { explore, type Bounds, type Explored } from '../test/model/explore.ts';
+import { explore, type Bounds, type ExplorationResult } from '../test/model/explore.ts';
 import { MUTANTS, REAL, withEdit } from '../test/model/rules.ts';
 import { SHELL_MUTANTS } from '../test/model/shells/mutants.ts';
 import { exploreThirdHosts } from '../test/model/third-hosts/explore.ts';
@@ -17,7 +17,7 @@ import { proverRecorder } from './prover-record.ts';
 /** More states than this are not worth the memory: 44 bytes each. */
 const MAX_STATES = 20_000_000;
 
-type Result = { name: string; explored: Explored };
+type Result = { name: string; explored: ExplorationResult };
 
 const RUNS: readonly { name: string; bounds: Pick<Bounds, 'mode' | 'earlier'> }[] = [
   { name: 'pre-copy', bounds: { mode: 'precopy', earlier: false } },
@@ -33,12 +33,12 @@ interface Progress {
 const count = (value: number): string => value.toLocaleString('en');
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
-function verdict({ violation, exhaustive }: Explored): string {
+function verdict({ violation, exhaustive }: ExplorationResult): string {
   if (violation !== undefined) return `BROKEN: ${violation.rule}`;
   return exhaustive ? 'no rule broken; every fair run ends' : 'not exhaustive: too many states';
 }
 
-function printRun(name: string, explored: Explored): void {
+function printRun(name: string, explored: ExplorationResult): void {
   const { states, moves, depth, ms, sourceStates, destinationStates, ends } = explored;
   console.log(`${name}: ${count(states)} states, ${count(moves)} moves, ${seconds(ms)}`);
   console.log(
@@ -54,7 +54,7 @@ function printTrace(trace: readonly string[]): void {
   for (const [index, move] of trace.entries()) console.log(`    ${index + 1}. ${move}`);
 }
 
-function holds({ exhaustive, violation }: Explored): boolean {
+function holds({ exhaustive, violation }: ExplorationResult): boolean {
   return exhaustive && violation === undefined;
 }
 
@@ -91,7 +91,12 @@ function runRehearsal(faults: number, quiet: boolean, progress: Progress): Resul
   return [{ name, explored }];
 }
 
-function printMutant(name: string, breaks: string, explored: Explored, trace: boolean): void {
+function printMutant(
+  name: string,
+  breaks: string,
+  explored: ExplorationResult,
+  trace: boolean,
+): void {
   const { violation, ms } = explored;
   console.log(`${name} (${breaks})`);
   if (violation === undefined) return console.log('  MISSED');
@@ -103,7 +108,7 @@ function printMutant(name: string, breaks: string, explored: Explored, trace: bo
 async function runMutants(quiet: boolean, trace: boolean, progress: Progress): Promise<Result[]> {
   const most = { faults: 1, mostStates: MAX_STATES };
   const results: Result[] = [];
-  const ran = (name: string, breaks: string, explored: Explored): void => {
+  const ran = (name: string, breaks: string, explored: ExplorationResult): void => {
     if (!quiet) printMutant(name, breaks, explored, trace);
     results.push({ name, explored });
     progress.ends(explored.violation !== undefined);

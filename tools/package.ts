@@ -9,7 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { makeDeb } from './package/deb.ts';
-import { BILL, makeTree, settle, versionOf, type Built } from './package/tree.ts';
+import { BILL, makeTree, settle, versionOf, type BuildStamp } from './package/tree.ts';
 
 const root = path.resolve(import.meta.dirname, '..');
 const packaging = path.join(root, 'packaging');
@@ -29,7 +29,7 @@ function epochOf(): number {
 }
 
 /** The files under root/, and the program that puts them into place. */
-function makeTarball(tree: string, file: string, { version, epoch }: Built): void {
+function makeTarball(tree: string, file: string, { version, epoch }: BuildStamp): void {
   const name = `godwit-${version}`;
   const folder = path.join(path.dirname(tree), name);
   fs.mkdirSync(folder);

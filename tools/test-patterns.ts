@@ -1,6 +1,6 @@
 /** What the patterns of a run of the tests mean. Pure. */
 
-export interface Meant {
+export interface TestSelection {
   readonly files: readonly string[];
   /** Names of tests, where that is what the patterns are. */
   readonly names: readonly string[];
@@ -14,7 +14,7 @@ export function meantBy(
   patterns: readonly string[],
   all: readonly string[],
   textOf: (file: string) => string,
-): Meant | { readonly unknown: readonly string[] } {
+): TestSelection | { readonly unknown: readonly string[] } {
   if (patterns.length === 0) return { files: all, names: [] };
   const hasPath = (pattern: string): boolean => all.some((file) => file.includes(pattern));
   const strange = patterns.filter((pattern) => !hasPath(pattern));

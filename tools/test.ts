@@ -22,7 +22,7 @@ import { compose } from 'node:stream';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { inspect, parseArgs } from 'node:util';
-import { meantBy, type Meant } from './test-patterns.ts';
+import { meantBy, type TestSelection } from './test-patterns.ts';
 import { corePlan, mayBegin, restPlan, type Plan } from './test-plan.ts';
 import { LANES } from './test-times.ts';
 
@@ -72,7 +72,7 @@ interface Round {
 }
 
 /** Of one kind: which files are meant. */
-interface Wanted {
+interface KindRun {
   readonly kind: Kind;
   /** Default: all. */
   readonly files?: readonly string[];
@@ -80,11 +80,11 @@ interface Wanted {
   readonly untilMs?: number;
 }
 
-const filesOf = ({ kind, files }: Wanted): readonly string[] =>
+const filesOf = ({ kind, files }: KindRun): readonly string[] =>
   files ?? globSync(kinds[kind].glob).toSorted();
 
 /** Which files run beside which. */
-function roundsOf({ kind }: Wanted, files: readonly string[], lanes: number): Round[] {
+function roundsOf({ kind }: KindRun, files: readonly string[], lanes: number): Round[] {
   const together = files.filter((file) => !ALONE.has(file));
   const alone = files.filter((file) => ALONE.has(file));
   const rounds: Round[] = [
@@ -95,7 +95,7 @@ function roundsOf({ kind }: Wanted, files: readonly string[], lanes: number): Ro
 }
 
 /** What a run has found so far. */
-class Found {
+class RunResult {
   readonly counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   readonly tookMs = new Map<string, number>();
   /** What the clock left no time for. */
@@ -103,8 +103,12 @@ class Found {
 }
 
 /** Runs one kind of test file; resolves once everything has been printed. */
-async function runKind(wanted: Wanted, { files, names }: Meant, lanes: number): Promise<Found> {
-  const found = new Found();
+async function runKind(
+  wanted: KindRun,
+  { files, names }: TestSelection,
+  lanes: number,
+): Promise<RunResult> {
+  const found = new RunResult();
   const meant = new Set(files);
   const own = filesOf(wanted).filter((file) => meant.has(file));
   for (const round of roundsOf(wanted, own, lanes)) {
@@ -125,7 +129,7 @@ async function runLane(
   waiting: string[],
   names: readonly string[],
   untilMs: number | undefined,
-  found: Found,
+  found: RunResult,
 ): Promise<void> {
   for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
     const leftS = untilMs === undefined ? Infinity : (untilMs - Date.now()) / 1000;
@@ -144,7 +148,7 @@ async function runFiles(
   files: readonly string[],
   lanes: number,
   names: readonly string[],
-  { counts, tookMs }: Found,
+  { counts, tookMs }: RunResult,
 ): Promise<void> {
   const events = run({
     files: files.map((file) => path.resolve(file)),
@@ -221,7 +225,7 @@ function wantedOf(
   hasPatterns: boolean,
   values: Values,
   lanes: number,
-): { wanted: Wanted[]; plan?: Plan } {
+): { wanted: KindRun[]; plan?: Plan } {
   if (word === 'unit' || word === 'e2e') return { wanted: [{ kind: word }] };
   if (word === 'all' || hasPatterns) return { wanted: [{ kind: 'unit' }, { kind: 'e2e' }] };
   const plan = word === 'rest' ? restNow(values.minutes, values.since, lanes) : corePlan();

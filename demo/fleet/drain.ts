@@ -21,7 +21,7 @@ const LOOK_MS = 250;
 const SETTLE_MS = 60_000;
 
 /** A guest whose connection a client watches while its host is drained. */
-export interface Watched {
+export interface WatchedGuest {
   readonly name: string;
   readonly probe: Probe;
 }
@@ -35,7 +35,7 @@ export interface Drain {
 interface Draining {
   readonly lab: Lab;
   readonly controller: FleetController;
-  readonly watched: readonly Watched[];
+  readonly watched: readonly WatchedGuest[];
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly say: (text: string) => void;

@@ -17,7 +17,7 @@ import type { DemoOptions } from '../options.ts';
 import { guestWarning } from '../text.ts';
 import type { World } from '../world.ts';
 import { startFleetController, type FleetController } from './controller.ts';
-import { drainHost, type Watched } from './drain.ts';
+import { drainHost, type WatchedGuest } from './drain.ts';
 import {
   loginLines,
   drainTable,
@@ -90,7 +90,7 @@ async function playFleet(
   say('guests', `booting ${HOMES.length}, and filling their memory`);
   await startGuests({ lab, say, timed }, options, { context, signal });
   const names = HOMES.filter(([, host]) => host === DRAINED).map(([name]) => name);
-  const watched: Watched[] = [];
+  const watched: WatchedGuest[] = [];
   for (const name of names)
     watched.push({ name, probe: await openProbe(lab, name, { signal, intervalMs: CLIENT_MS }) });
   say(

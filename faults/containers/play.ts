@@ -5,9 +5,9 @@ import type { Cell } from '../cell.ts';
 import type { Expectation } from '../expectation.ts';
 import type { Injector } from '../inject/injector.ts';
 import { JournalTail } from '../journal-tail.ts';
-import { judge, type Observed } from '../judge.ts';
+import { judge, type CellObservation } from '../judge.ts';
 import { paceOf } from '../pace.ts';
-import { MEMORY_MS, playedOf, strikeAndClear, untilEnd, type Played } from '../play.ts';
+import { MEMORY_MS, playedOf, strikeAndClear, untilEnd, type PlayResult } from '../play.ts';
 import { recoveryMs } from '../recovery.ts';
 import type { Stage } from '../stage.ts';
 import { injectorOf } from './inject.ts';
@@ -22,7 +22,7 @@ export async function playContainer(
   cell: Cell,
   expect: Expectation,
   chance: number,
-): Promise<Played> {
+): Promise<PlayResult> {
   const start = systemClock.monotonicMs();
   const from = stage.guests.get(BOX) ?? '';
   const to = stage.lab.hosts.find((host) => host !== from) ?? '';
@@ -56,7 +56,7 @@ interface Act {
   readonly chance: number;
 }
 
-async function play(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
+async function play(stage: Stage, act: Act): Promise<Omit<PlayResult, 'tookMs'>> {
   const { cell, from, to, witness, probe, expect } = act;
   const { lab } = stage;
   const startedAtMs = systemClock.wallMs();
@@ -82,7 +82,7 @@ async function play(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
   const remains = await boxRemains(lab, stage.bare, [...runningOn, ...(died ? [died, to] : [])]);
   const connectionKept = lives ? view?.connectionKept === true : undefined;
   const seen = { spans, runningOn, memory, connectionKept, remains, disks: [] };
-  const observed: Observed = { startedAtMs, ...fault, ...end, from, to, ...seen };
+  const observed: CellObservation = { startedAtMs, ...fault, ...end, from, to, ...seen };
   const problems = judge(cell, expect, observed);
   const recovery = recoveryMs(cell, observed, {
     sourceJournal: source.lines().map(({ at }) => at),

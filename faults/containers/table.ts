@@ -10,8 +10,8 @@ import {
 import type { Expectation } from '../expectation.ts';
 
 /** What lasts long, or differs little, is tried where it shows most. */
-type Tried = Partial<Record<Fault, readonly Phase[]>>;
-const BY_PRECOPY: Tried = {
+type FaultPhases = Partial<Record<Fault, readonly Phase[]>>;
+const BY_PRECOPY: FaultPhases = {
   'kill-source-mover': CONTAINER_PHASES.filter((phase) => phase !== 'box-following'),
   'kill-destination-mover': CONTAINER_PHASES.filter((phase) => phase !== 'box-following'),
   'kill-source-agent': ['box-memory', 'box-dump', 'box-after-commit'],
@@ -33,7 +33,7 @@ const BY_PRECOPY: Tried = {
   'storage-full': ['box-preparing', 'box-memory', 'box-dump', 'box-restore', 'box-after-commit'],
 };
 /** Until the container is dumped it does what pre-copy does. */
-const BY_POSTCOPY: Tried = {
+const BY_POSTCOPY: FaultPhases = {
   'kill-source-mover': ['box-dump', 'box-restore', 'box-following'],
   'kill-destination-mover': ['box-restore', 'box-following'],
   'kill-source-agent': ['box-following'],
@@ -45,7 +45,7 @@ const BY_POSTCOPY: Tried = {
   'link-dark-5s': ['box-restore', 'box-following'],
   'storage-full': ['box-restore', 'box-following'],
 };
-const TRIED: Readonly<Record<Mode, Tried>> = {
+const TRIED: Readonly<Record<Mode, FaultPhases>> = {
   precopy: BY_PRECOPY,
   postcopy: BY_POSTCOPY,
   hybrid: {},

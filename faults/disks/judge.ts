@@ -1,6 +1,6 @@
 /** What was seen of a guest's disks at the end of a cell against what must hold. Pure. */
 import type { Blocks } from './blocks.ts';
-import type { Stored } from './storage.ts';
+import type { StoredFiles } from './storage.ts';
 
 export interface DisksSeen {
   readonly from: string;
@@ -11,8 +11,8 @@ export interface DisksSeen {
   /** The guest's images below the storage, wherever it is. */
   readonly images: readonly string[];
   /** By host, before the migration and now. */
-  readonly before: ReadonlyMap<string, Stored>;
-  readonly now: ReadonlyMap<string, Stored>;
+  readonly before: ReadonlyMap<string, StoredFiles>;
+  readonly now: ReadonlyMap<string, StoredFiles>;
   /** The hosts whose QEMU holds the lock to write, by `host:image`, for each image that is there. */
   readonly writers: ReadonlyMap<string, readonly string[]>;
   readonly blocksBefore: readonly Blocks[];
@@ -69,7 +69,7 @@ function filesOf(seen: DisksSeen, here: string, away: string): string[] {
   return problems;
 }
 
-function names(by: ReadonlyMap<string, Stored>, host: string): string[] {
+function names(by: ReadonlyMap<string, StoredFiles>, host: string): string[] {
   return [...(by.get(host) ?? [])].flatMap(([name, { directory }]) => (directory ? [] : [name]));
 }
 

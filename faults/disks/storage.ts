@@ -13,14 +13,14 @@ export interface StoredFile {
 }
 
 /** By path below the storage's directory. */
-export type Stored = ReadonlyMap<string, StoredFile>;
+export type StoredFiles = ReadonlyMap<string, StoredFile>;
 
 /** The file on which the guest's first disk is based: nobody may write to it. */
 const BASE = /-base\.[a-z0-9]+$/;
 const RAW = /\.raw$/;
 const MIB = 1024 ** 2;
 
-export function storedIn(directory: string): Stored {
+export function storedIn(directory: string): StoredFiles {
   const found = new Map<string, StoredFile>();
   for (const name of namesBelow(directory)) {
     const file = path.join(directory, name);

@@ -6,7 +6,7 @@ import { storageDirectory, type Lab } from '../../lab/state.ts';
 import { writersOf } from '../../lab/witness/locks.ts';
 import { blocksSeen, type Blocks } from './blocks.ts';
 import { judgeDisks } from './judge.ts';
-import { storedIn, takenBytes, type Stored } from './storage.ts';
+import { storedIn, takenBytes, type StoredFiles } from './storage.ts';
 
 const SAMPLE_MS = 50;
 /** What is over ends by itself within this time. */
@@ -15,7 +15,7 @@ const LOOK_MS = 100;
 /** The images that the guest writes to; those they are based on are called otherwise. */
 const COPY = /^disk\d+\.(qcow2|raw)$/;
 
-export interface Watched {
+export interface WatchTarget {
   readonly lab: Lab;
   readonly guest: string;
   readonly from: string;
@@ -31,16 +31,16 @@ export interface DisksEnd {
 export class DiskWatch {
   /** When the copies at the destination had grown, ms since 1970. */
   readonly grown: number[] = [];
-  readonly #watched: Watched;
+  readonly #watched: WatchTarget;
   readonly #images: readonly string[];
-  readonly #before: ReadonlyMap<string, Stored>;
+  readonly #before: ReadonlyMap<string, StoredFiles>;
   readonly #blocksBefore: readonly Blocks[];
   readonly #over = new AbortController();
   #sampling: Promise<void> = Promise.resolve();
 
   private constructor(
-    watched: Watched,
-    before: ReadonlyMap<string, Stored>,
+    watched: WatchTarget,
+    before: ReadonlyMap<string, StoredFiles>,
     blocks: readonly Blocks[],
   ) {
     this.#watched = watched;
@@ -51,7 +51,7 @@ export class DiskWatch {
   }
 
   /** `bare`: what the destination holds of an earlier migration goes first, so that all has to be sent. */
-  static async open(watched: Watched, bare: boolean): Promise<DiskWatch> {
+  static async open(watched: WatchTarget, bare: boolean): Promise<DiskWatch> {
     const { lab, guest, to } = watched;
     if (bare) rmSync(path.join(storageDirectory(lab, to), guest), { recursive: true, force: true });
     const watch = new DiskWatch(watched, storages(lab), await blocksSeen(lab, guest));
@@ -120,6 +120,6 @@ export class DiskWatch {
   }
 }
 
-function storages(lab: Lab): Map<string, Stored> {
+function storages(lab: Lab): Map<string, StoredFiles> {
   return new Map(lab.hosts.map((host) => [host, storedIn(storageDirectory(lab, host))]));
 }

@@ -6,7 +6,7 @@ import { storageDirectory, type Lab } from '../../lab/state.ts';
 import { writersOf } from '../../lab/witness/locks.ts';
 import { Monitor } from '../../lab/witness/monitor.ts';
 import { seenQemus } from '../../lab/witness/qemus.ts';
-import { storedIn, type Stored } from '../disks/storage.ts';
+import { storedIn, type StoredFiles } from '../disks/storage.ts';
 
 const SAMPLE_MS = 200;
 /** Proofs and parts that Godwit itself makes. */
@@ -17,7 +17,7 @@ export class ImageWatch {
   readonly #lab: Lab;
   readonly #guest: string;
   readonly #directory: string;
-  readonly #before: Stored;
+  readonly #before: StoredFiles;
   readonly #over = new AbortController();
   readonly #both = new Set<string>();
   readonly #sampling: Promise<void>;

@@ -1,10 +1,10 @@
 /** What must hold once the host that had lost its power is back. Pure. */
 import { cellId, type Cell } from '../cell.ts';
 import type { Expectation } from '../expectation.ts';
-import { oneCopy, theEnd, type Observed } from '../judge.ts';
+import { oneCopy, theEnd, type CellObservation } from '../judge.ts';
 import type { Attempt } from './recover.ts';
 
-export interface PowerObserved extends Observed {
+export interface PowerObserved extends CellObservation {
   readonly attempts: readonly Attempt[];
   /** Migrations and recoveries of the guest that no host has ended. */
   readonly open: readonly string[];

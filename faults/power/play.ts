@@ -9,10 +9,10 @@ import { isEnd } from '../../src/protocol/public/migration.ts';
 import type { Cell } from '../cell.ts';
 import type { Expectation } from '../expectation.ts';
 import { JournalTail } from '../journal-tail.ts';
-import type { Observed } from '../judge.ts';
+import type { CellObservation } from '../judge.ts';
 import { untilMoment } from '../moment.ts';
 import { paceOf } from '../pace.ts';
-import { GUEST, MEMORY_MS, playedOf, strikeAndClear, untilEnd, type Played } from '../play.ts';
+import { GUEST, MEMORY_MS, playedOf, strikeAndClear, untilEnd, type PlayResult } from '../play.ts';
 import { remainsOf, type Remains } from '../remains.ts';
 import type { Scene } from '../scene.ts';
 import type { Stage } from '../stage.ts';
@@ -47,7 +47,7 @@ export async function playPower(
   cell: Cell,
   expect: Expectation,
   chance: number,
-): Promise<Played> {
+): Promise<PlayResult> {
   const start = systemClock.monotonicMs();
   const from = stage.guests.get(GUEST) ?? '';
   const [to = '', third = ''] = stage.lab.hosts.filter((host) => host !== from);
@@ -95,7 +95,7 @@ interface Act {
   readonly chance: number;
 }
 
-async function act(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
+async function act(stage: Stage, act: Act): Promise<Omit<PlayResult, 'tookMs'>> {
   const { cell, places, witness, chance } = act;
   const { from, to, third, lost } = places;
   const { lab } = stage;
@@ -131,7 +131,7 @@ async function act(stage: Stage, act: Act): Promise<Omit<Played, 'tookMs'>> {
   const { runningOn, spans, remains, memory, disks } = seen;
   const times = { ...fault, startedAtMs, clearedAtMs: backAtMs };
   const observed = { ...times, ...end, from, to, spans, runningOn, memory, remains, disks };
-  const whole: Observed = { ...observed, connectionKept: undefined };
+  const whole: CellObservation = { ...observed, connectionKept: undefined };
   const ranOn = new Set(spans.map(({ host }) => host));
   const problems = judgePower(cell, act.expect, { ...whole, attempts, open, ranOn });
   const runs = spans.find((span) => span.toMs > fault.struckAtMs && span.host !== lost);
@@ -204,9 +204,9 @@ async function openAt(stage: Stage, host: string): Promise<string[]> {
 }
 
 interface Look {
-  readonly spans: Observed['spans'];
+  readonly spans: CellObservation['spans'];
   readonly runningOn: readonly string[];
-  readonly memory: Observed['memory'];
+  readonly memory: CellObservation['memory'];
   readonly remains: readonly string[];
   readonly disks: readonly string[];
 }
@@ -215,7 +215,7 @@ interface Look {
 async function look(
   stage: Stage,
   { places, witness, images, bootId }: Act,
-  outcome: Observed['outcome'],
+  outcome: CellObservation['outcome'],
 ): Promise<Look> {
   const { lost, from } = places;
   const { lab } = stage;
@@ -237,7 +237,7 @@ async function look(
 }
 
 /** A guest that was started again has other memory than before, and must read what it has. */
-async function memoryOf(stage: Stage, bootId: string): Promise<Observed['memory']> {
+async function memoryOf(stage: Stage, bootId: string): Promise<CellObservation['memory']> {
   const start = systemClock.monotonicMs();
   while (systemClock.monotonicMs() - start < BOOTS_MS) {
     const stats = await readGuestStats(stage.lab, GUEST).catch(() => undefined);

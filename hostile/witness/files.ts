@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { MARK } from '../../test/drivers/qemu/spec/grammar/witness.ts';
-import type { Seen } from './trace.ts';
+import type { TracedCall } from './trace.ts';
 
 /**
  * Which files of a host its agent and what that starts have business with. Written from the documentation and not from
@@ -39,7 +39,7 @@ const WRITES = /O_(WRONLY|RDWR|CREAT|TRUNC)/;
 const OPENS = /^(open|openat|openat2|creat)$/;
 
 /** What is wrong with a call; undefined where nothing is. */
-export function judgeSeen(seen: Seen, ground: Ground): string | undefined {
+export function judgeSeen(seen: TracedCall, ground: Ground): string | undefined {
   if (ground.strangers.has(seen.pid)) return undefined;
   if (seen.call.startsWith('execve')) return judgeRun(seen, ground);
   for (const named of seen.paths) {
@@ -54,7 +54,7 @@ export function judgeSeen(seen: Seen, ground: Ground): string | undefined {
 }
 
 function judgeRun(
-  { paths: [program = ''], argv = [], error }: Seen,
+  { paths: [program = ''], argv = [], error }: TracedCall,
   { programs }: Ground,
 ): string | undefined {
   // A name that is looked for on the PATH is tried in each of its folders.
@@ -65,7 +65,7 @@ function judgeRun(
   return known || isShell ? undefined : `${program} was run: ${argv.join(' ').slice(0, 500)}`;
 }
 
-function judgePath(file: string, seen: Seen, ground: Ground): string | undefined {
+function judgePath(file: string, seen: TracedCall, ground: Ground): string | undefined {
   const reported = `${seen.call} ${file}${seen.error === undefined ? '' : ` (${seen.error})`}`;
   if (!file.startsWith('/')) return undefined;
   if (within(file, ground.traps)) return `${reported}: nobody has business there`;

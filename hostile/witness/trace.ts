@@ -21,7 +21,7 @@ export const TRACER: readonly string[] = [
   'signal=none',
 ];
 
-export interface Seen {
+export interface TracedCall {
   readonly pid: number;
   /** ms since 1970. */
   readonly atMs: number;
@@ -48,7 +48,7 @@ export class TraceReader {
   readonly #begun = new Map<string, string>();
 
   /** Undefined for what is no call, or only the first half of one. */
-  read(line: string): Seen | undefined {
+  read(line: string): TracedCall | undefined {
     const cut = UNFINISHED.exec(line);
     if (cut !== null) {
       this.#begun.set(`${cut[1]} ${cut[3]}`, `${cut[1]} ${cut[2]} ${cut[3]}(${cut[4]}`);
@@ -63,7 +63,7 @@ export class TraceReader {
   }
 }
 
-function seenOf(line: string): Seen | undefined {
+function seenOf(line: string): TracedCall | undefined {
   const [, pid, at, call = '', args = '', , opened, error] = LINE.exec(line) ?? [];
   if (pid === undefined) return undefined;
   const isRun = call.startsWith('execve');

@@ -1,4 +1,4 @@
-import type { Expected, Shape } from '../shape.ts';
+import type { ShapeExpectation, Shape } from '../shape.ts';
 
 const BASE =
   'qemu-system-x86_64 -nodefaults -display none -m 128 -qmp unix:/run/guests/t.qmp,server=on,wait=off';
@@ -10,7 +10,7 @@ export function trait(
   name: string,
   what: string,
   words: string,
-  expected: Expected,
+  expected: ShapeExpectation,
   more: More = {},
 ): Shape {
   return {

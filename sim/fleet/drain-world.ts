@@ -59,7 +59,7 @@ export interface Director {
   again?(): number;
 }
 
-export interface Ended {
+export interface DrainResult {
   readonly seconds: number;
   readonly sentBytes: number;
   /** How much memory a host had too little at any time, bytes: 0. */
@@ -145,7 +145,7 @@ export class DrainWorld {
   }
 
   /** Throws where the director leaves guests where they are, or needs longer than two days. */
-  run(director: Director): Ended {
+  run(director: Director): DrainResult {
     const drained = new Set(this.#scene.drained);
     let wobbled = 0;
     let asked = 0;

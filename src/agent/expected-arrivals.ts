@@ -20,7 +20,7 @@ const expectedGuest = z.object({
   from: hostName,
   untilMs: z.number().int(),
 });
-type Expected = z.infer<typeof expectedGuest>;
+type ExpectedArrival = z.infer<typeof expectedGuest>;
 const expectedFile = z.object({
   version: z.literal(1),
   expected: z.array(expectedGuest).max(MAX_ALL),
@@ -40,7 +40,7 @@ export class ExpectedArrivals {
   readonly #host: string;
   readonly #clock: Pick<Clock, 'wallMs'>;
   readonly #closings: ClosedHosts;
-  #expected: readonly Expected[];
+  #expected: readonly ExpectedArrival[];
   /** The file was damaged: until then it is not known which guests are expected. */
   readonly #unknownUntilMs: number;
 
@@ -96,21 +96,21 @@ export class ExpectedArrivals {
   }
 
   /** A clock that was set back does not keep an announcement for longer than it may be made. */
-  #now(): readonly Expected[] {
+  #now(): readonly ExpectedArrival[] {
     const nowMs = this.#clock.wallMs();
     return this.#expected.filter(({ untilMs }) => {
       return untilMs > nowMs && untilMs - nowMs <= MAX_EXPECTED_MS;
     });
   }
 
-  #write(expected: readonly Expected[]): void {
+  #write(expected: readonly ExpectedArrival[]): void {
     writeWhole(this.#file, `${JSON.stringify({ version: 1, expected })}\n`);
     this.#expected = expected;
   }
 }
 
 /** Undefined if the file is damaged. */
-function readExpected(file: string): readonly Expected[] | undefined {
+function readExpected(file: string): readonly ExpectedArrival[] | undefined {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');

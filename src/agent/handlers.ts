@@ -3,7 +3,7 @@ import type { AgentConfig } from '../config.ts';
 import { publicContract, type agentContract } from '../protocol/contract.ts';
 import { defined } from '../protocol/defined.ts';
 import type { arrivalRoutes } from '../protocol/peer/arrival.ts';
-import type { Admission, Admitted } from '../protocol/peer/migration.ts';
+import type { Admission, AdmissionGrant } from '../protocol/peer/migration.ts';
 import type { probeRoutes } from '../protocol/peer/probe.ts';
 import type { HostInfo } from '../protocol/public/hosts/host.ts';
 import type { MigrationRequest } from '../protocol/public/migration.ts';
@@ -164,7 +164,7 @@ async function admitted(
   { probes, incoming, guestLoads, peers }: AgentHandlerDependencies,
   admission: Admission,
   caller: Caller,
-): Promise<Admitted> {
+): Promise<AdmissionGrant> {
   const { id, guest } = admission;
   const answer = await probes.comesHere(admission, incoming.admit(admission, caller));
   // Its source has it for as long as it has the guest; nobody waits for it.

@@ -10,7 +10,7 @@ import type { GuestInfo, HostEntry } from '../protocol/public/hosts/host.ts';
 import type { SiteCheck } from '../protocol/public/site-check.ts';
 import type { CancelAnswer, MigrationSummary, Report } from '../protocol/public/migration.ts';
 import type { ProcessorsAnswer } from '../protocol/public/hosts/processor.ts';
-import type { ResolveAnswer, RunAt, SideView, Unasked } from '../protocol/public/resolve.ts';
+import type { ResolveAnswer, RunAt, SideView, SilentHost } from '../protocol/public/resolve.ts';
 import type { Sighting, SightingQuery } from '../protocol/peer/sighting.ts';
 import { selectVersion } from '../protocol/version.ts';
 import { client, type Client } from '../rpc/client.ts';
@@ -33,9 +33,9 @@ export type OtherSide =
   | { readonly unreachable: string; readonly isDark: boolean };
 
 /** What all peers reported, and those that reported nothing. */
-export interface Gathered<T> {
+export interface HostAnswers<T> {
   readonly items: T[];
-  readonly missing: Unasked[];
+  readonly missing: SilentHost[];
 }
 
 type PeerClient = Client<typeof agentContract>;
@@ -80,7 +80,7 @@ export class Peers {
   }
 
   /** The guests of all peers, or those called `guest`; peers that do not answer are named with the reason. */
-  guests(guest?: string): Promise<Gathered<GuestInfo>> {
+  guests(guest?: string): Promise<HostAnswers<GuestInfo>> {
     return this.#gather(async (name) => {
       const { guests: items, missing } = await guestsOfPeer(this.#client(name).api, name, guest);
       return { items, missing };
@@ -88,7 +88,7 @@ export class Peers {
   }
 
   /** The newest migrations of all peers, as each reports them. */
-  migrations(limit: number): Promise<Gathered<MigrationSummary>> {
+  migrations(limit: number): Promise<HostAnswers<MigrationSummary>> {
     return this.#gather(async (name) => {
       const { api } = this.#client(name);
       const query = { limit } as const;
@@ -139,7 +139,7 @@ export class Peers {
     guest: string,
     query: SightingQuery,
     signal?: AbortSignal,
-  ): Promise<{ sightings: Sighting[]; unasked: Unasked[] }> {
+  ): Promise<{ sightings: Sighting[]; unasked: SilentHost[] }> {
     const all = await eachOf(this.names(), async (name) => {
       try {
         const input = { params: { guest }, query };
@@ -252,8 +252,8 @@ export class Peers {
     }
   }
 
-  async #gather<T>(ask: (name: string) => Promise<Gathered<T>>): Promise<Gathered<T>> {
-    const all = await eachOf(this.names(), async (name): Promise<Gathered<T>> => {
+  async #gather<T>(ask: (name: string) => Promise<HostAnswers<T>>): Promise<HostAnswers<T>> {
+    const all = await eachOf(this.names(), async (name): Promise<HostAnswers<T>> => {
       try {
         return await ask(name);
       } catch (thrown) {

@@ -5,7 +5,7 @@ import { pkiDirOf } from '../host/fleet.ts';
 import { isRecord } from '../formats/json.ts';
 import type { Log, LogLevel } from '../log.ts';
 import { Mutex } from '../mutex.ts';
-import { MAX_SETTINGS, type Reloaded } from '../protocol/public/reload.ts';
+import { MAX_SETTINGS, type ReloadAnswer } from '../protocol/public/reload.ts';
 import { configProblems, thatLetItStart, type ConfigProblem } from './config-check.ts';
 
 /**
@@ -69,7 +69,7 @@ export class Reload {
   }
 
   /** GODWIT_CONFIG says what is wrong with the file. `dryRun`: everything but the taking. */
-  async read({ dryRun = false }: { readonly dryRun?: boolean } = {}): Promise<Reloaded> {
+  async read({ dryRun = false }: { readonly dryRun?: boolean } = {}): Promise<ReloadAnswer> {
     return this.#turn.run(async () => {
       const { config, log, setLogLevel } = this.#deps;
       const file = configFileOf(config);

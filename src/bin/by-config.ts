@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-type Given = Readonly<Record<string, string | undefined>>;
+type OptionValues = Readonly<Record<string, string | undefined>>;
 
 /**
  * The shell of a process that runs until it is asked to end: reads `--config FILE` and the options `more`, runs, and ends
@@ -9,12 +9,12 @@ type Given = Readonly<Record<string, string | undefined>>;
  */
 export async function runByConfig(
   usage: string,
-  run: (configFile: string, given: Given) => Promise<void>,
+  run: (configFile: string, given: OptionValues) => Promise<void>,
   more: readonly string[] = [],
 ): Promise<never> {
   const text = { type: 'string' } as const;
   const options = Object.fromEntries(['config', ...more].map((name) => [name, text]));
-  const values: Given = parseArgs({ options }).values;
+  const values: OptionValues = parseArgs({ options }).values;
   if (values['config'] === undefined) {
     process.stderr.write(`usage: ${usage}\n`);
     process.exit(2);

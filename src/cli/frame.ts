@@ -1,7 +1,7 @@
 import { type Command, CommanderError } from 'commander';
 import { contextWith, type Context, type ConnectionFlags } from './context.ts';
 import { printFailure } from './failure.ts';
-import { asksForAll, buildProgram, type Chosen } from './program.ts';
+import { asksForAll, buildProgram, type VerbInvocation } from './program.ts';
 import { inLocale } from './ascii.ts';
 import {
   connectionFlags,
@@ -47,8 +47,8 @@ async function choose(
   argv: readonly string[],
   table: readonly (Verb | VerbGroup)[],
   context: Context,
-): Promise<Chosen | undefined> {
-  let chosen: Chosen | undefined;
+): Promise<VerbInvocation | undefined> {
+  let chosen: VerbInvocation | undefined;
   const program: Command = await buildProgram(argv, table, context, (found) => {
     chosen = found;
   });
@@ -101,7 +101,7 @@ function read(name: string, flag: Flag, text: unknown): Value {
 }
 
 /** Reads the words of a line by the verb's spec. Throws GODWIT_USAGE for the first that is wrong. */
-export function readInput({ verb, words, options }: Chosen): Input {
+export function readInput({ verb, words, options }: VerbInvocation): Input {
   const { spec } = verb;
   const args: Record<string, string | number | readonly (string | number)[] | undefined> = {};
   for (const [index, [name, argument]] of Object.entries(spec.args ?? {}).entries()) {

@@ -3,7 +3,7 @@ import { toGodwitError } from '../errors.ts';
 import type { Context, InterruptSignal } from './context.ts';
 
 /** What the person at the terminal is watching. */
-export interface Watched {
+export interface WatchControls {
   /** In words: what cancelling leads to. Absent where it cannot be cancelled from here. */
   readonly cancelled?: string;
   /** Asks to cancel; resolves to what will happen. */
@@ -26,7 +26,7 @@ export interface Interrupts {
  * Minds the signals while something goes on. One detaches: what is watched goes on by itself. On a terminal a Ctrl-C asks
  * first; a second one takes nothing back: before an answer it detaches, after a cancel it only stops watching.
  */
-export function mindInterrupts(context: Context, watched: Watched): Interrupts {
+export function mindInterrupts(context: Context, watched: WatchControls): Interrupts {
   const over = new AbortController();
   const done = { left: undefined as InterruptSignal | undefined, isCancelling: false };
   let isAsking = false;

@@ -15,7 +15,7 @@ import {
 } from './verb.ts';
 
 /** A verb that was asked for, with the words of the line as they were typed. */
-export interface Chosen {
+export interface VerbInvocation {
   readonly verb: Verb;
   readonly words: readonly (string | readonly string[] | undefined)[];
   readonly options: Readonly<Record<string, unknown>>;
@@ -29,7 +29,7 @@ export async function buildProgram(
   argv: readonly string[],
   table: readonly Entry[],
   context: Context,
-  onChosen: (chosen: Chosen) => void,
+  onChosen: (chosen: VerbInvocation) => void,
 ): Promise<Command> {
   const page = asksForAll(argv) ? wholeHelp : firstScreen;
   const program = new Command('godwit')
@@ -66,7 +66,7 @@ async function fillGroup(
   group: VerbGroup,
   argv: readonly string[],
   context: Context,
-  onChosen: (chosen: Chosen) => void,
+  onChosen: (chosen: VerbInvocation) => void,
 ): Promise<void> {
   const members = argv.includes(group.name) ? await group.verbs() : [];
   const specs = members.map(({ spec }) => spec);
@@ -82,7 +82,7 @@ function fillVerb(
   before: string,
   verb: Verb,
   context: Context,
-  onChosen: (chosen: Chosen) => void,
+  onChosen: (chosen: VerbInvocation) => void,
 ): void {
   const { spec } = verb;
   settle(command, context, (columns) => verbHelp(before + spec.name, spec, columns));
@@ -92,7 +92,11 @@ function fillVerb(
   }
   for (const [name, flag] of Object.entries(flagsOf(spec))) command.addOption(option(name, flag));
   command.action(() => {
-    onChosen({ verb, words: command.processedArgs as Chosen['words'], options: command.opts() });
+    onChosen({
+      verb,
+      words: command.processedArgs as VerbInvocation['words'],
+      options: command.opts(),
+    });
   });
 }
 

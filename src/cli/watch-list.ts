@@ -9,13 +9,13 @@ import { Screen } from './screen.ts';
 const EACH_MS = 2000;
 
 /** What one look printed. */
-interface Printed {
+interface ListOutput {
   readonly out: string;
   readonly err: string;
 }
 
 type List = (context: Context) => Promise<number | void>;
-type Show = (found: Printed, before: Printed | undefined) => void;
+type Show = (found: ListOutput, before: ListOutput | undefined) => void;
 
 /**
  * Lists again and again until a signal comes, and prints what has changed: on a terminal in place, elsewhere as a further
@@ -34,7 +34,7 @@ export async function watchList(context: Context, json: boolean, list: List): Pr
   });
   const show = context.out.isTerminal && !json ? inPlace(context) : appending(context);
   try {
-    for (let before: Printed | undefined; ;) {
+    for (let before: ListOutput | undefined; ;) {
       const looking = look(context, list, before);
       // A look that nobody waits for any more may fail.
       looking.catch(() => undefined);
@@ -52,9 +52,13 @@ export async function watchList(context: Context, json: boolean, list: List): Pr
 }
 
 /** A look that fails leaves the list as it was `before`, with the error. */
-async function look(context: Context, list: List, before: Printed | undefined): Promise<Printed> {
+async function look(
+  context: Context,
+  list: List,
+  before: ListOutput | undefined,
+): Promise<ListOutput> {
   const said = { out: '', err: '' };
-  const keep = (name: keyof Printed): Context['out'] => ({
+  const keep = (name: keyof ListOutput): Context['out'] => ({
     write: (text) => void (said[name] += text),
     isTerminal: context[name].isTerminal,
     columns: () => context[name].columns(),

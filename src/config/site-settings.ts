@@ -12,16 +12,16 @@ export const relayPlace = z.strictObject({
   address,
 });
 
-interface Placed {
+interface HostAddresses {
   readonly address: string;
   readonly addresses: readonly string[];
 }
 
 /** As much of an agent's configuration as this is about. */
-export interface SiteSettings extends Placed {
+export interface SiteSettings extends HostAddresses {
   readonly name: string;
   readonly relays: readonly z.infer<typeof relayPlace>[];
-  readonly peers: Readonly<Record<string, Placed>>;
+  readonly peers: Readonly<Record<string, HostAddresses>>;
 }
 
 /** A setting, and what is wrong with it. */
@@ -68,7 +68,7 @@ function relayProblem({ relays, ...config }: SiteSettings): SiteProblem | undefi
 function peerProblem(
   { relays }: SiteSettings,
   peer: string,
-  placed: Placed,
+  placed: HostAddresses,
 ): SiteProblem | undefined {
   for (const at of all(placed)) {
     const name = relayedName(splitAddress(at).host);
@@ -84,7 +84,7 @@ function peerProblem(
   return undefined;
 }
 
-const all = ({ address: main, addresses }: Placed): string[] => [main, ...addresses];
+const all = ({ address: main, addresses }: HostAddresses): string[] => [main, ...addresses];
 
 const isRelayed = (at: string): boolean => relayedName(splitAddress(at).host) !== undefined;
 

@@ -9,7 +9,7 @@ import { listenTls, listenUnix, type Listening, type ListenOptionsOf } from '../
 import { SendQueues } from '../rpc/send-queues.ts';
 import { serve, type Handlers } from '../rpc/server.ts';
 import type { Credentials } from '../rpc/tls.ts';
-import { Vanished } from '../rpc/vanished-peers.ts';
+import { VanishedPeerWatch } from '../rpc/vanished-peers.ts';
 import {
   hostAgentContract,
   hostAgentHandlers,
@@ -79,7 +79,7 @@ export async function openListeners(deps: ListenerDependencies): Promise<Listene
   const queues = new SendQueues();
   const serving = { name, watch, record: audit, ...listening, queues };
   const listener = serve(CONTRACT, allHandlers(deps), serving);
-  const vanished = new Vanished(listening.log);
+  const vanished = new VanishedPeerWatch(listening.log);
   const watched =
     (serves: RequestListener): RequestListener =>
     (request, response) => {

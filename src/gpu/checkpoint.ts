@@ -11,12 +11,12 @@ export interface CheckpointCalls {
   unlock(pid: number): Promise<void>;
 }
 
-export interface Suspended {
+export interface SuspendTimes {
   readonly lockMs: number;
   readonly checkpointMs: number;
 }
 
-export interface Resumed {
+export interface ResumeTimes {
   readonly restoreMs: number;
   readonly unlockMs: number;
 }
@@ -38,7 +38,7 @@ export async function suspend(
   pid: number,
   lockTimeoutMs: number,
   now: NowMs,
-): Promise<Suspended> {
+): Promise<SuspendTimes> {
   const state = await calls.state(pid);
   if (state === 'checkpointed') return { lockMs: 0, checkpointMs: 0 };
   if (state === 'failed') throw new Error(`the driver has given up on process ${pid}`);
@@ -67,7 +67,7 @@ export async function resume(
   pid: number,
   pairs: readonly GpuPair[],
   now: NowMs,
-): Promise<Resumed> {
+): Promise<ResumeTimes> {
   const state = await calls.state(pid);
   if (state === 'failed') throw new Error(`the driver has given up on process ${pid}`);
   const restoreMs =

@@ -18,7 +18,7 @@ const ASK_MS = 60_000;
 /** GPU memory comes and goes with a few hundred MB/s at worst, and there is much of it. */
 const COPY_MS = 1_800_000;
 
-type Asked = HelperRequest extends infer R
+type UnnumberedRequest = HelperRequest extends infer R
   ? R extends HelperRequest
     ? Omit<R, 'id'>
     : never
@@ -78,7 +78,7 @@ export class GpuHelper implements CheckpointCalls {
     this.#child?.stdin.end();
   }
 
-  async #ask(asked: Asked, deadlineMs: number): Promise<unknown> {
+  async #ask(asked: UnnumberedRequest, deadlineMs: number): Promise<unknown> {
     const child = (this.#child ??= this.#begin());
     const id = this.#nextId;
     this.#nextId += 1;

@@ -6,13 +6,13 @@ import {
   beginDarkWatch,
   type DarkTerms,
   type DarkWatch,
-  type Heard,
+  type KernelAnswer,
   type Question,
 } from '../migration/direct/dark-host.ts';
 import type { KernelLook } from '../migration/standby/source-sight.ts';
 import { ownLinkTo, type OwnLink } from '../network/own-link.ts';
 import { openIcmp } from '../network/probe/kinds/icmp.ts';
-import type { Opened } from '../network/probe/kinds/probe.ts';
+import type { ProbeOpening } from '../network/probe/kinds/probe.ts';
 import { splitAddress, withHost } from '../protocol/names.ts';
 import { rendezvousOf } from '../protocol/relay.ts';
 import { askKernel, type AskKernel } from '../rpc/reach.ts';
@@ -34,7 +34,11 @@ export interface DarkWatchIo {
   readonly ask: AskKernel;
   readonly ownLinkTo: (ip: string, signal: AbortSignal) => Promise<OwnLink>;
   /** ICMP's echo to an IP address, where this host can send it. Never rejects. */
-  readonly openEcho: (ip: string, onAnswer: () => void, signal: AbortSignal) => Promise<Opened>;
+  readonly openEcho: (
+    ip: string,
+    onAnswer: () => void,
+    signal: AbortSignal,
+  ) => Promise<ProbeOpening>;
   /** The IP addresses of a host's name. */
   readonly resolve: ResolveName;
 }
@@ -58,7 +62,7 @@ const MAX_CONTROLS = 4;
 const MAX_LOOKED_AT = 16;
 
 /** What is asked, and over which route each of it goes. */
-interface Asked {
+interface ProbeTargets {
   readonly paths: readonly string[];
   /** Of the paths; absent where this host has none now. */
   readonly routes: ReadonlyMap<string, string>;
@@ -82,7 +86,7 @@ export async function whyNotDark(
   if (byRelay !== undefined)
     return `unknown: ${byRelay} leads through a relay, and only its word would say that the host is silent`;
   const untilMs = io.clock.monotonicMs() + darkWatchMs(silenceMs);
-  let asked: Asked;
+  let asked: ProbeTargets;
   try {
     asked = await withDeadline('the routes to that host', SLACK_MS, signal, (inner) =>
       routesTo(addresses, others, inner, io),
@@ -127,7 +131,7 @@ export async function lookAtKernel(
 }
 
 async function listenTo(
-  { paths, routes, controls }: Asked,
+  { paths, routes, controls }: ProbeTargets,
   { silenceMs, untilMs }: { readonly silenceMs: number; readonly untilMs: number },
   signal: AbortSignal,
   io: DarkWatchIo,
@@ -210,7 +214,7 @@ async function routesTo(
   others: readonly string[],
   signal: AbortSignal,
   io: DarkWatchIo,
-): Promise<Asked> {
+): Promise<ProbeTargets> {
   const paths = await resolved(addresses, io);
   const routes = await routesOf(paths, signal, io);
   // A name of another host that leads nowhere now is no control, and no reason to stop.
@@ -251,7 +255,7 @@ async function ask(
   route: string | undefined,
   signal: AbortSignal,
   io: DarkWatchIo,
-): Promise<Heard> {
+): Promise<KernelAnswer> {
   const word = await io.ask(path, ANSWER_MS, signal);
   if (word.what === 'answer') return { what: 'answer', said: word.said };
   if (word.what === 'unknown') return { what: 'unknown', said: word.said };

@@ -18,8 +18,8 @@ const RELAYED_DIAL_MS = 8000;
 const ANSWER_MS = 1500;
 
 /** The far side has answered that this will not do. */
-export class Refused extends Error {
-  override readonly name = 'Refused';
+export class LinkRefusedError extends Error {
+  override readonly name = 'LinkRefusedError';
   readonly refusal: LinkRefusal;
 
   constructor(refusal: LinkRefusal) {
@@ -94,7 +94,7 @@ function welcomed(frame: Frame) {
     case 'welcome':
       return readJson(welcomeSchema, frame.payload, 'welcome');
     case 'refuse':
-      throw new Refused(readJson(refusalSchema, frame.payload, 'refuse'));
+      throw new LinkRefusedError(readJson(refusalSchema, frame.payload, 'refuse'));
     default:
       throw new BadLinkFrame(`a ${frame.type} frame instead of a welcome`);
   }

@@ -1,5 +1,5 @@
 import { CHANNELS, laneOf } from './session.ts';
-import type { Taken } from './ack.ts';
+import type { AckEntry } from './ack.ts';
 import { Fifo } from './fifo.ts';
 import { BadLinkFrame, FRAME_COST_BYTES, MAX_MESSAGE_BYTES, type Frame } from './format.ts';
 import type { Position } from './greeting.ts';
@@ -108,7 +108,7 @@ export class Inbox {
   }
 
   /** What was taken since this was asked last. */
-  news(): Taken[] {
+  news(): AckEntry[] {
     const reported = [...this.#news];
     this.#news.clear();
     return reported.map((number) => [number, this.#channel(number).taken]);

@@ -2,7 +2,7 @@ import type { Lane } from './session.ts';
 import { Fifo } from './fifo.ts';
 import type { Outgoing } from './outbox.ts';
 
-export interface Sent {
+export interface SentMessage {
   readonly outgoing: Outgoing;
   readonly atMs: number;
 }
@@ -11,7 +11,7 @@ export interface Sent {
 export interface Link {
   readonly id: number;
   /** Data frames on it that are not known to have arrived. */
-  readonly sent: Fifo<Sent>;
+  readonly sent: Fifo<SentMessage>;
   flightBytes: number;
   /** How many of them the far side says came. */
   arrived: number;

@@ -5,7 +5,7 @@ import { silentLog, type Log } from '../log.ts';
 import type { Credentials } from '../rpc/tls.ts';
 import type { LinkMeasure } from './session.ts';
 import { keepShare, type Budget } from './budget.ts';
-import { dial, Refused } from './dial.ts';
+import { dial, LinkRefusedError } from './dial.ts';
 import { BadLinkFrame } from './format.ts';
 import { LinkSession, type SessionOptions } from './link-session.ts';
 
@@ -115,7 +115,7 @@ class Dialer {
   }
 
   #isFinal(error: unknown, address: string): boolean {
-    if (error instanceof Refused) {
+    if (error instanceof LinkRefusedError) {
       if (error.refusal.why === 'full') return true;
       this.#session.refused(error.refusal);
       return true;

@@ -1,5 +1,5 @@
 import { laneOf, type Lane } from './session.ts';
-import type { Taken } from './ack.ts';
+import type { AckEntry } from './ack.ts';
 import { Fifo } from './fifo.ts';
 import {
   BadLinkFrame,
@@ -161,7 +161,7 @@ export class Outbox {
     }
   }
 
-  taken(all: readonly Taken[]): void {
+  taken(all: readonly AckEntry[]): void {
     for (const [number, frames] of all) {
       this.#check(number, frames);
       const channel = this.#channel(number);

@@ -56,7 +56,7 @@ const LAST_MS = 1000;
 /** Sessions that are over and still answered for. */
 const MAX_PAST = 64;
 
-interface Expected {
+interface ExpectedSession {
   readonly session: LinkSession;
   readonly begun: () => void;
 }
@@ -67,7 +67,7 @@ export class SessionServer {
   readonly #log: Log;
   /** All of them, from before their handshake on. */
   readonly #sockets = new Set<Socket>();
-  readonly #expected = new Map<string, Expected>();
+  readonly #expected = new Map<string, ExpectedSession>();
   readonly #past = new Map<string, { readonly peer: string; readonly refusal: LinkRefusal }>();
   readonly #gate = new Gate(GREETING_LIMITS, () => performance.now());
   #further: FurtherListeners | undefined;

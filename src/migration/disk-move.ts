@@ -215,13 +215,13 @@ const at = (copying: Cell, switching: Cell, tidying: Cell, undoing: Cell) => ({
 });
 
 /** The hypervisor is gone, the guest is not on its old image, or the state of the job while it is. */
-type Seen = 'gone' | Exclude<MoveSight['on'], 'old'> | MoveSight['job'];
+type MoveCondition = 'gone' | Exclude<MoveSight['on'], 'old'> | MoveSight['job'];
 
 /**
  * What is to be done next. The report of a running hypervisor counts before the journal. A switch that was refused or broken
  * off after its record fails: the guest has continued on the old image.
  */
-const DEEDS: Readonly<Record<Seen, Readonly<Record<Stage, Cell>>>> = {
+const DEEDS: Readonly<Record<MoveCondition, Readonly<Record<Stage, Cell>>>> = {
   // at(copying, switching, tidying, undoing)
   gone: at('discard', 'settle', 'settle', 'discard'),
   neither: at('leave', 'leave', 'leave', 'leave'),
@@ -235,7 +235,7 @@ const DEEDS: Readonly<Record<Seen, Readonly<Record<Stage, Cell>>>> = {
   failed: at('fail', 'fail', 'fail', 'drop'),
 };
 
-function seenIn({ hypervisor, on, job }: MoveSight): Seen {
+function seenIn({ hypervisor, on, job }: MoveSight): MoveCondition {
   if (hypervisor === 'gone') return 'gone';
   return on === 'old' ? job : on;
 }

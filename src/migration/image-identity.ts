@@ -58,7 +58,7 @@ export const SWAPPED =
   'the file at this path is another disk of the guest: the two files have swapped their names';
 
 /** How an image's path and the hypervisor's open files go together. */
-export interface Identified {
+export interface ImageIdentities {
   /** By block node, for each image that is the file at its path. */
   readonly identities: ReadonlyMap<string, FileIdentity>;
   readonly strange: readonly { readonly image: NamedImage; readonly reason: string }[];
@@ -73,7 +73,7 @@ export function identifyImages(
   atPath: ReadonlyMap<string, FileIdentity>,
   open: ReadonlySet<FileIdentity>,
   allocated: ReadonlyMap<string, number> = new Map(),
-): Identified {
+): ImageIdentities {
   const swapped = swappedImages(images, allocated);
   const identities = new Map<string, FileIdentity>();
   const strange: { image: NamedImage; reason: string }[] = [];
@@ -112,7 +112,7 @@ const CURE =
   'Look at both files: the guest’s own is /proc/PID/fd/N of its hypervisor. To keep what the guest has written, copy the disk to a new file while it runs (`godwit move-disk GUEST DISK --to FILE`), or shut it down and start it on the right file.';
 
 /** `seen`: in words, why the open files are not known. */
-export function judgeIdentified(guest: string, seen: Identified | string): Finding[] {
+export function judgeIdentified(guest: string, seen: ImageIdentities | string): Finding[] {
   if (typeof seen === 'string') {
     const hint =
       'Run the agent on the host of the guest, as root or as the user of its hypervisor. Images that are copied stay at the source.';
@@ -249,7 +249,7 @@ export function hasCommonNumbers(here: string | undefined, there: string | undef
  */
 export function whyOtherOpened(
   places: readonly { readonly node: string; readonly inode?: string | undefined }[],
-  { identities, strange }: Identified,
+  { identities, strange }: ImageIdentities,
 ): { readonly node: string; readonly reason: string } | undefined {
   const [replaced] = strange;
   if (replaced !== undefined) return { node: replaced.image.node, reason: OTHER_OPENED };

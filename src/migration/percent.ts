@@ -5,14 +5,14 @@ import type { Phase, Progress } from '../protocol/public/migration.ts';
  * memory, and begins anew with each; and what remains may grow. So each phase has a part of the whole, memory moves
  * within its own, and what was once shown is never taken back.
  */
-export interface Shown {
+export interface PercentState {
   /** 0..100; 100 only once it is done. */
   readonly percent: number;
   /** `back`: it is being undone, and a percentage says nothing of that. */
   readonly heads: 'on' | 'back' | 'ended';
 }
 
-export const NOTHING: Shown = { percent: 0, heads: 'on' };
+export const NOTHING: PercentState = { percent: 0, heads: 'on' };
 
 /** Where each phase begins and ends, in percent. */
 const PARTS: Readonly<Record<Phase, readonly [from: number, to: number]>> = {
@@ -38,10 +38,10 @@ const PARTS: Readonly<Record<Phase, readonly [from: number, to: number]>> = {
 /** Without disks to copy, memory begins where they would. */
 const MEMORY_ALONE_FROM = PARTS.disks[0];
 
-type Seen = Pick<Progress, 'phase' | 'percent' | 'sample' | 'disks' | 'etaMs'>;
+type ProgressSample = Pick<Progress, 'phase' | 'percent' | 'sample' | 'disks' | 'etaMs'>;
 
 /** What to show after one more look. Pure. */
-export function percentAfter(before: Shown, now: Seen): Shown {
+export function percentAfter(before: PercentState, now: ProgressSample): PercentState {
   switch (now.phase) {
     case 'done':
       return { percent: 100, heads: 'ended' };
@@ -65,12 +65,12 @@ export function percentAfter(before: Shown, now: Seen): Shown {
 }
 
 /** The percentage never falls below what somebody else has shown. Pure. */
-export function atLeast(shown: Shown, percent: number): Shown {
+export function atLeast(shown: PercentState, percent: number): PercentState {
   return percent > shown.percent && percent <= 100 ? { ...shown, percent } : shown;
 }
 
 /** How much of its phase is over, 0..1, as far as anybody can say. */
-function partOf({ phase, percent, sample, etaMs }: Seen): number {
+function partOf({ phase, percent, sample, etaMs }: ProgressSample): number {
   if (phase === 'disks') return bounded(percent / 100);
   if (phase !== 'memory' && phase !== 'draining') return 0;
   const total = sample?.totalBytes ?? 0;

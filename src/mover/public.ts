@@ -8,6 +8,6 @@ export {
   type CheckDependencies,
   type CheckerLine,
   type CheckerQuestion,
-  type Examined,
+  type ExaminationRequest,
   type ExaminedHost,
 } from './look/questions.ts';

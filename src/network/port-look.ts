@@ -15,7 +15,7 @@ const LOOK_MS = 1000;
 const TOOLS = ['ip', 'bridge', 'tc'] as const;
 type Tool = (typeof TOOLS)[number];
 
-interface Started {
+interface PendingLook {
   readonly ask: (input: Readonly<Record<Tool, readonly string[]>>) => void;
   readonly answers: readonly Promise<IpAnswer>[];
 }
@@ -25,7 +25,7 @@ interface Started {
  * started before: then they answer within some 2 ms.
  */
 export class PortLooks {
-  #ahead: Started | undefined;
+  #ahead: PendingLook | undefined;
 
   /** Starts what the next look takes. It ends with the signal, or with this process. */
   ahead(signal: AbortSignal): void {
@@ -51,8 +51,8 @@ export class PortLooks {
   }
 }
 
-function start(signal: AbortSignal): Started {
-  const asked = Promise.withResolvers<Parameters<Started['ask']>[0]>();
+function start(signal: AbortSignal): PendingLook {
+  const asked = Promise.withResolvers<Parameters<PendingLook['ask']>[0]>();
   const answers = TOOLS.map((tool) => {
     const input = asked.promise.then((each) => each[tool].map((line) => `${line}\n`).join(''));
     const detail = tool === 'ip' ? ['-d'] : [];

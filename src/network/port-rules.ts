@@ -135,7 +135,7 @@ export async function withPortRules(
 
 async function ownOf(
   { port, mac, attachment, ...known }: NicNetwork,
-  { joined, lists }: { readonly joined: Listed; readonly lists: readonly Listed[] },
+  { joined, lists }: { readonly joined: RuleListing; readonly lists: readonly RuleListing[] },
   signal: AbortSignal,
 ): Promise<Own> {
   const { text } = await listed(['tc', '-j', 'qdisc', 'show', 'dev', port], signal);
@@ -201,7 +201,7 @@ function readSetting(file: string): Promise<string | undefined> {
   );
 }
 
-interface Listed {
+interface RuleListing {
   readonly text: string;
   /** Why a program that is there lists nothing. */
   readonly unread?: string;
@@ -213,7 +213,7 @@ const NO_FILTER = /not supported|no such file|does not exist|unknown|protocol/i;
 async function listed(
   [tool, ...words]: readonly [NetworkTool, ...string[]],
   signal: AbortSignal,
-): Promise<Listed> {
+): Promise<RuleListing> {
   try {
     const { status, output, reason } = await networkTool(tool, words, signal);
     if (status === 0) return { text: output };

@@ -2,7 +2,7 @@ import { covers, holds, parsePrefix, type Prefix } from '../protocol/prefix.ts';
 import type { Attachment } from '../protocol/network.ts';
 import type { NetworkFacts, Route } from './facts.ts';
 
-type Routed = Extract<Attachment, { kind: 'routed' }>;
+type RoutedAttachment = Extract<Attachment, { kind: 'routed' }>;
 
 /** What this host’s administrator lets routed guests have. */
 export interface RoutedRules {
@@ -43,7 +43,7 @@ const LINK_LOCAL_V6 = 'fe80::/10';
  * all is well. Pure.
  */
 export function refuseRouted(
-  own: Pick<Routed, 'routes' | 'gateways'>,
+  own: Pick<RoutedAttachment, 'routes' | 'gateways'>,
   rules: RoutedRules,
   facts: NetworkFacts,
 ): RoutedRefusal | undefined {

@@ -25,7 +25,7 @@ export interface Issue {
   readonly days?: number;
 }
 
-export interface Issued {
+export interface IssuedCredentials {
   readonly ca: string;
   readonly cert: string;
   readonly key: string;
@@ -61,7 +61,7 @@ export async function initCa(
 export async function issue(
   { caDir, name, role, addresses, days = daysFor(caDir, role) }: Issue,
   nowMs: number = systemClock.wallMs(),
-): Promise<Issued> {
+): Promise<IssuedCredentials> {
   const authority = readAuthority(caDir);
   const { makeRequest, signRequest } = await import('./x509.ts');
   const { request, key } = await makeRequest(name);
@@ -83,7 +83,11 @@ export async function issue(
 }
 
 /** Writes ca.crt, STEM.crt and STEM.key (0600), and a host's site.secret, into a directory (0700). */
-export function storeCredentials(directory: string, issued: Issued, stem = 'host'): void {
+export function storeCredentials(
+  directory: string,
+  issued: IssuedCredentials,
+  stem = 'host',
+): void {
   makePrivateDir(directory);
   writePrivate(path.join(directory, 'ca.crt'), issued.ca);
   writePrivate(path.join(directory, `${stem}.key`), issued.key);

@@ -47,7 +47,7 @@ export function recordIssued(caDir: string, { certificate, days, nowMs, renewal 
   writePrivate(fileOf(caDir, identity), `${JSON.stringify(record)}\n`);
 }
 
-export interface Renewed {
+export interface RenewalResult {
   readonly name: string;
   /** PEM; absent where the one that was shown is to be kept. */
   readonly certificate?: string;
@@ -65,7 +65,7 @@ export function renewCertificate(
   shown: X509Certificate,
   request: string,
   nowMs: number,
-): Promise<Renewed> {
+): Promise<RenewalResult> {
   return asking.run(async () => {
     const identity = ownIdentity('the certificate that was shown', shown.toString());
     const { name, role } = identity;

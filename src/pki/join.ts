@@ -18,7 +18,7 @@ import { parseToken, type JoinToken } from './token.ts';
 
 const CONNECT_MS = 10_000;
 
-export interface Joined {
+export interface JoinResult {
   readonly name: string;
   readonly fingerprint: string;
   /** host:port at which the fleet's list has this host; undefined where the token named no address. */
@@ -37,7 +37,7 @@ export async function join(
   text: string,
   directory: string,
   role: 'agent' | 'controller' = 'agent',
-): Promise<Joined> {
+): Promise<JoinResult> {
   const token = parseToken(text);
   const { name, address, fingerprint } = token;
   const stem = role === 'agent' ? 'host' : role;
@@ -48,7 +48,7 @@ export async function join(
   const ca = await pinnedCa(token);
   const { makeRequest } = await import('./x509.ts');
   const { request, key } = await makeRequest(name);
-  let joined: Pick<Joined, 'address' | 'clockAheadMs'>;
+  let joined: Pick<JoinResult, 'address' | 'clockAheadMs'>;
   const { api, close } = client(agentContract, {
     address,
     credentials: { ca },

@@ -40,7 +40,7 @@ interface Candidate {
   readonly net: number;
 }
 
-type Chosen = Pick<Candidate, 'seat' | 'to' | 'others'> & Partial<Candidate>;
+type ChosenCandidate = Pick<Candidate, 'seat' | 'to' | 'others'> & Partial<Candidate>;
 
 class Balance {
   readonly #fleet: Fleet;
@@ -231,7 +231,7 @@ class Balance {
   }
 
   #move(
-    { seat, to, others, gain, cost }: Chosen,
+    { seat, to, others, gain, cost }: ChosenCandidate,
     why: Pick<PlannedMove, 'words' | 'swapsWith'> & { readonly reason: 'contention' | 'spread' },
   ): void {
     this.#left.moves -= 1;

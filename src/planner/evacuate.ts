@@ -119,10 +119,10 @@ function startOf(ends: readonly number[], lanes: number): number {
   return sorted[sorted.length - lanes] ?? 0;
 }
 
-type Placed = { readonly leaver: Leaver; readonly options: readonly MoveOption[] };
+type LeaverOptions = { readonly leaver: Leaver; readonly options: readonly MoveOption[] };
 
-function inTurn(left: Placed, right: Placed): number {
-  const soonest = ({ options }: Placed): number =>
+function inTurn(left: LeaverOptions, right: LeaverOptions): number {
+  const soonest = ({ options }: LeaverOptions): number =>
     Math.min(...options.map(({ seconds }) => seconds));
   return (
     right.leaver.priority - left.leaver.priority ||

@@ -67,7 +67,7 @@ function truthsOf({ capacity, moves }: Problem): number[][] {
   }).flat();
 }
 
-interface Tried extends Schedule {
+interface ScoredSchedule extends Schedule {
   /** The mean of what it takes as links may be. */
   readonly expected: number;
 }
@@ -103,7 +103,7 @@ export function bestSchedule(problem: Problem, first: readonly number[] = []): S
     .reduce((left, right) => (right.expected < left.expected ? right : left));
 }
 
-function tried(schedule: Schedule, truths: readonly (readonly number[])[]): Tried {
+function tried(schedule: Schedule, truths: readonly (readonly number[])[]): ScoredSchedule {
   const { problem, order, pace, seconds } = schedule;
   const all = truths.map((carries) => {
     return secondsOf(problem, order, pace, {}, { link: 1, dirty: 1, fixed: 1, carries });

@@ -1,7 +1,7 @@
 import type { Brief, Knows } from '../host/memory-sample/pages.ts';
 import type { HypervisorEvent, HypervisorStatus } from '../migration/direct/hypervisor.ts';
 import type { StartPermission } from '../migration/permission/permission.ts';
-import type { Identified } from '../migration/image-identity.ts';
+import type { ImageIdentities } from '../migration/image-identity.ts';
 import type { NamedCheck } from '../migration/preflight/check.ts';
 import type { MemorySample } from '../protocol/public/migration.ts';
 import type { SteeringMeasure } from '../protocol/public/steering.ts';
@@ -236,7 +236,7 @@ export interface NicPlan {
   readonly multiQueue?: boolean;
 }
 
-export interface Started extends Listens {
+export interface DestinationStart extends Listens {
   readonly handle: GuestHandle;
   /** For `startCold`, also of another process; absent where the driver cannot. */
   readonly launch?: Launch;
@@ -277,7 +277,7 @@ export interface DestinationSession extends HypervisorSession {
     ports: ReadonlyMap<string, string>,
     signal: AbortSignal,
     files?: ReadonlyMap<string, string>,
-  ): Promise<Started>;
+  ): Promise<DestinationStart>;
   /**
    * A cold move, after commit: ends the hypervisor that waits for memory, which will not come, and starts one that does not,
    * with the guest paused at its very beginning. Started already: answers the same again. Absent where the driver cannot.
@@ -298,7 +298,10 @@ export interface DestinationSession extends HypervisorSession {
    * After `start`: which of these files, by block node, its hypervisor has open, and which of the paths have become another
    * file since. Undefined if this host does not let it look; absent if the driver cannot.
    */
-  opened?(files: ReadonlyMap<string, string>, signal: AbortSignal): Promise<Identified | undefined>;
+  opened?(
+    files: ReadonlyMap<string, string>,
+    signal: AbortSignal,
+  ): Promise<ImageIdentities | undefined>;
   /** After `start`: all that the hypervisor reports of the machine, for `SourceSession.sameMachine`. */
   machine?(signal: AbortSignal): Promise<unknown>;
   /**

@@ -4,7 +4,7 @@ import type { NamedCheck } from '../migration/preflight/check.ts';
 import type { DeviceState } from '../migration/preflight/switchover.ts';
 import type { GuestDescription } from '../protocol/peer/migration.ts';
 import type { SourceNic } from '../network/attachment.ts';
-import type { Unplugged } from '../protocol/unplug.ts';
+import type { UnpluggedDevice } from '../protocol/unplug.ts';
 
 /** What a driver finds out about a guest that is to leave. */
 export interface Inspection {
@@ -25,7 +25,7 @@ export interface Inspection {
   /** Why a copy of an image would not be the same as it, by block node; only images that cannot be copied alike. */
   readonly uncopyable?: Readonly<Record<string, string>>;
   /** Devices that were to be unplugged for the move, and how each is plugged in again; absent where none was. */
-  readonly unplugged?: readonly Unplugged[];
+  readonly unplugged?: readonly UnpluggedDevice[];
   /** Directories and files of this host that the guest has mounted; absent: none. */
   readonly volumes?: readonly SourceVolume[];
   /** What the guest has on this host alone besides its disks; absent: nothing. It is lost with a host that dies. */

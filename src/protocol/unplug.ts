@@ -40,4 +40,4 @@ export const unplugged = z.object({
     .record(z.string().max(128), z.union([z.string().max(4096), z.number(), z.boolean()]))
     .refine((all) => Object.keys(all).length <= 512, 'too many properties'),
 });
-export type Unplugged = z.infer<typeof unplugged>;
+export type UnpluggedDevice = z.infer<typeof unplugged>;

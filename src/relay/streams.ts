@@ -40,7 +40,7 @@ interface Stream {
   ask: RelayAsk | undefined;
 }
 
-interface Joined {
+interface JoinedStreams {
   readonly splice: Splice;
   readonly ends: readonly [TLSSocket, TLSSocket];
   bytes: number;
@@ -55,7 +55,7 @@ export class Streams {
   readonly #options: StreamsOptions;
   readonly #pairing: Pairing;
   readonly #streams = new Map<number, Stream>();
-  readonly #joined = new Set<Joined>();
+  readonly #joined = new Set<JoinedStreams>();
   readonly #all = new Set<TLSSocket>();
   #next = 1;
   #pingedMs = 0;
@@ -189,7 +189,7 @@ export class Streams {
     say(caller.socket, { type: 'joined' });
     const ends = [waiter.socket, caller.socket] as const;
     const splice = new Splice(...ends, this.#nowMs(), this.#options.splice);
-    const joined: Joined = { splice, ends, bytes: 0 };
+    const joined: JoinedStreams = { splice, ends, bytes: 0 };
     this.#joined.add(joined);
     for (const end of ends) end.once('close', () => this.#joined.delete(joined));
     this.#options.log.debug(

@@ -22,7 +22,7 @@ export type Caller =
     }
   | { readonly role: 'none'; readonly name: string; readonly refusal: GodwitError };
 
-interface Shown {
+interface PresentedIdentity {
   readonly caller: Caller;
   readonly validToMs: number;
   readonly validTo: string;
@@ -43,7 +43,7 @@ const MAY: Readonly<Record<Access, ReadonlySet<Caller['role']>>> = {
 
 // The chain is checked once a connection; its end of validity, and whether its holder has been taken its rights, with
 // each request, since connections live long.
-const seen = new WeakMap<TLSSocket, Shown>();
+const seen = new WeakMap<TLSSocket, PresentedIdentity>();
 const gates = new WeakMap<Socket, Refuses>();
 
 /** From now on whoever connects to this TLS server is asked for by `credentials.refuses`, with each of its requests. */
@@ -67,12 +67,16 @@ export function callerOf(socket: Socket): Caller {
   return refusal === undefined ? shown.caller : none(shown.caller.name, refusal);
 }
 
-function tlsCaller(socket: TLSSocket): Shown {
+function tlsCaller(socket: TLSSocket): PresentedIdentity {
   const from = socket.remoteAddress ?? 'a peer';
   const cert = socket.getPeerCertificate() as ReturnType<TLSSocket['getPeerCertificate']> | null;
   const validTo = cert?.valid_to ?? '';
-  const of = (caller: Caller): Shown => ({ caller, validTo, validToMs: Date.parse(validTo) });
-  const untrusted = (reason: string): Shown =>
+  const of = (caller: Caller): PresentedIdentity => ({
+    caller,
+    validTo,
+    validToMs: Date.parse(validTo),
+  });
+  const untrusted = (reason: string): PresentedIdentity =>
     of(none(from, godwitError('GODWIT_PEER_UNTRUSTED', { peer: from, reason })));
 
   if (socket.isSessionReused()) return untrusted('a resumed session shows none');

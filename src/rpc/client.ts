@@ -28,7 +28,7 @@ export interface CallOptions {
   readonly pace?: LineReading['pace'];
 }
 
-type Given<R extends Route> =
+type CallArguments<R extends Route> =
   Partial<CallInput<R>> extends CallInput<R>
     ? [input?: CallInput<R>, options?: CallOptions]
     : [input: CallInput<R>, options?: CallOptions];
@@ -36,8 +36,8 @@ type Given<R extends Route> =
 /** A contract as functions. They reject with the error that the server sent, or one that says why it cannot be had. */
 export type Api<C extends Contract> = {
   readonly [K in keyof C]: C[K]['stream'] extends true
-    ? (...given: Given<C[K]>) => AsyncIterable<RouteOutput<C[K]>>
-    : (...given: Given<C[K]>) => Promise<RouteOutput<C[K]>>;
+    ? (...given: CallArguments<C[K]>) => AsyncIterable<RouteOutput<C[K]>>
+    : (...given: CallArguments<C[K]>) => Promise<RouteOutput<C[K]>>;
 };
 
 export interface Client<C extends Contract> {

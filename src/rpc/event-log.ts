@@ -15,7 +15,7 @@ export interface EventLogBounds {
   readonly bytes: number;
 }
 
-interface Kept<N> {
+interface BufferedEvent<N> {
   readonly event: N & { readonly id: string };
   readonly bytes: number;
 }
@@ -30,7 +30,7 @@ const MAX_EMPTY = 1024;
 export class EventLog<N extends { readonly type: string }> {
   readonly #run = randomBytes(6).toString('hex');
   readonly #bounds: EventLogBounds;
-  #kept: (Kept<N> | undefined)[] = [];
+  #kept: (BufferedEvent<N> | undefined)[] = [];
   /** Of `#kept`, the places before it are empty. */
   #first = 0;
   #count = 0;
@@ -84,7 +84,7 @@ export class EventLog<N extends { readonly type: string }> {
     lastId: string | undefined,
     signal: AbortSignal,
     besides?: Newest<N>,
-  ): AsyncGenerator<Signed<N>> {
+  ): AsyncGenerator<IdentifiedEvent<N>> {
     let at = lastId === undefined ? this.#count : this.#countAt(lastId);
     let seen = 0;
     if (lastId === undefined) yield { id: this.#idOf(this.#count), type: 'ready' };
@@ -118,7 +118,10 @@ export class EventLog<N extends { readonly type: string }> {
 }
 
 /** An event with its id. `ready`: the first of a stream that begins now. `lost`: ask for the lists again. */
-export type Signed<N> = { readonly id: string } & (N | { readonly type: 'ready' | 'lost' });
+export type IdentifiedEvent<N> = { readonly id: string } & (
+  | N
+  | { readonly type: 'ready' | 'lost' }
+);
 
 /** Calls all that wait, and takes them out. */
 export function wake(waiting: Set<() => void>): void {

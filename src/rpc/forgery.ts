@@ -1,7 +1,7 @@
 /** Says of a request by script that a page of the controller's own made it: no form and no link of another sends it. */
 const OWN_HEADER = 'x-godwit-request';
 
-export interface Shown {
+export interface RequestFacts {
   readonly method: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** Whether its rights come from a cookie, which a browser sends by itself. */
@@ -11,7 +11,12 @@ export interface Shown {
 }
 
 /** Why a request may be one that another site made a browser send; undefined where it is not. */
-export function whyForged({ method, headers, hasCookie, origin }: Shown): string | undefined {
+export function whyForged({
+  method,
+  headers,
+  hasCookie,
+  origin,
+}: RequestFacts): string | undefined {
   if (method === 'GET' || method === 'HEAD') return undefined;
   const said = headers['origin'];
   const site = headers['sec-fetch-site'];

@@ -4,7 +4,7 @@ import { godwitError, type GodwitError } from '../errors.ts';
 import { TokenBuckets } from '../token-buckets.ts';
 import { callerOf, type Caller } from './caller.ts';
 import { identityOfCaller, networkOf, strangerAt, type Identity } from './identity.ts';
-import type { Bound, Circle, RpcLimits, Share } from './limits.ts';
+import type { ShareLimit, Circle, RpcLimits, Share } from './limits.ts';
 
 /** Networks, and callers at relays, whose handshakes are counted. */
 const MAX_COUNTED = 4096;
@@ -169,7 +169,7 @@ export class Gate {
     return [...(this.#held.get(circle)?.values() ?? [])].reduce((sum, { size }) => sum + size, 0);
   }
 
-  #bound(circle: Circle): Bound {
+  #bound(circle: Circle): ShareLimit {
     return this.#limits.shares[circle].connections;
   }
 }

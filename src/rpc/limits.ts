@@ -13,22 +13,22 @@ export type Circle =
   | 'join';
 
 /** `each`: of one identity. `all`: of all identities of a circle together; more than `each`, so that one cannot fill it. */
-export interface Bound {
+export interface ShareLimit {
   readonly each: number;
   readonly all: number;
 }
 
 export interface Share {
   /** Over TLS. A caller that has not shown a certificate yet is a stranger at its address. */
-  readonly connections: Bound;
+  readonly connections: ShareLimit;
   /** Requests that are being answered, streams left out. */
-  readonly requests: Bound;
+  readonly requests: ShareLimit;
   /** Requests that wait for one of those to end. */
-  readonly waiting: Bound;
+  readonly waiting: ShareLimit;
   /** Answers without an end: events that somebody follows. */
-  readonly streams: Bound;
+  readonly streams: ShareLimit;
   /** Of request bodies, from their first byte until the answer is sent. */
-  readonly bodyBytes: Bound;
+  readonly bodyBytes: ShareLimit;
   /** To the end of the body, from when it is read; ms. */
   readonly bodyMs: number;
 }
@@ -62,7 +62,7 @@ export interface RpcLimits {
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-const bound = (each: number, all: number): Bound => ({ each, all });
+const bound = (each: number, all: number): ShareLimit => ({ each, all });
 
 /** A client keeps at most 16 connections to a server, so that 16 requests of one process find a place at once. */
 const SHARES: RpcLimits['shares'] = {

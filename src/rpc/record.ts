@@ -30,7 +30,7 @@ export interface RequestRecord {
   refused(request: RecordedRequest, code: string): void;
 }
 
-interface Sent {
+interface ReceivedRequest {
   readonly request: IncomingMessage;
   readonly match: Match;
   readonly caller: Caller;
@@ -49,7 +49,7 @@ export class Recording {
 
   /** Does the work of a request once it is written down that it was asked for. */
   async around<T>(
-    { request, match, caller }: Sent,
+    { request, match, caller }: ReceivedRequest,
     input: RouteInput<Route>,
     work: () => T,
   ): Promise<Awaited<T>> {

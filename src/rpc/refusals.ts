@@ -35,14 +35,14 @@ const OF_TRUST: ReadonlySet<string> = new Set<ErrorCode | typeof CONNECTION>([
   'GODWIT_TOO_LARGE',
 ]);
 
-interface Kept {
+interface RefusalEntry {
   refusal: Refusal;
   loggedMs: number;
   unlogged: number;
 }
 
 /** What was refused to whom. */
-type Noted = Pick<Refusal, 'peer' | 'code' | 'message'> & { readonly circle?: Circle };
+type RefusalFacts = Pick<Refusal, 'peer' | 'code' | 'message'> & { readonly circle?: Circle };
 
 /** What goes into the line of a log with a refusal. */
 export interface Note {
@@ -66,7 +66,7 @@ export class Refusals {
   changed: (() => void) | undefined;
   readonly #clock: RefusalClock;
   /** Peers with a certificate, and strangers as if they were one; of each, peers and kinds, the oldest first. */
-  readonly #owners = new Map<string, Map<string, Kept>>();
+  readonly #owners = new Map<string, Map<string, RefusalEntry>>();
   #size = 0;
 
   constructor(clock: RefusalClock = systemClock) {
@@ -74,10 +74,10 @@ export class Refusals {
   }
 
   /** Counts one. What to log with it; undefined where one of its kind to that peer was logged within the minute. */
-  note({ peer, code, message, circle }: Noted): Note | undefined {
+  note({ peer, code, message, circle }: RefusalFacts): Note | undefined {
     const isStranger = circle === 'stranger';
     const owner = isStranger ? STRANGERS : `peer ${peer}`;
-    const own = this.#owners.get(owner) ?? new Map<string, Kept>();
+    const own = this.#owners.get(owner) ?? new Map<string, RefusalEntry>();
     this.#owners.set(owner, own);
     const key = `${code} ${peer}`;
     const nowMs = this.#clock.monotonicMs();

@@ -183,7 +183,10 @@ async function answer(
   }
 }
 
-async function admitted(serving: Serving, asked: Omit<Asked, 'who' | 'hold'>): Promise<void> {
+async function admitted(
+  serving: Serving,
+  asked: Omit<HttpExchange, 'who' | 'hold'>,
+): Promise<void> {
   const { caller, request, signal } = asked;
   const { route } = asked.match;
   const who = identityFor(route, caller, request);
@@ -197,7 +200,7 @@ async function admitted(serving: Serving, asked: Omit<Asked, 'who' | 'hold'>): P
   }
 }
 
-interface Asked extends Input {
+interface HttpExchange extends Input {
   readonly response: ServerResponse;
 }
 
@@ -212,7 +215,7 @@ async function callerNow({ options }: Serving, request: IncomingMessage): Promis
   return caller;
 }
 
-async function answerMatched(serving: Serving, asked: Asked): Promise<void> {
+async function answerMatched(serving: Serving, asked: HttpExchange): Promise<void> {
   const { limits } = serving;
   const { caller, request, response, signal } = asked;
   const { route, key } = asked.match;
@@ -249,7 +252,7 @@ async function answerMatched(serving: Serving, asked: Asked): Promise<void> {
 /** Whether the caller of a stream has still the right to it: throws once that is not so. */
 function stillMay(
   serving: Serving,
-  { request, match: { route } }: Asked,
+  { request, match: { route } }: HttpExchange,
 ): () => void | Promise<void> {
   const isKnownHere = serving.options.callerOf !== undefined;
   let askedMs = performance.now();

@@ -1,6 +1,6 @@
 import { godwitError, type GodwitError } from '../errors.ts';
 import type { Identity } from './identity.ts';
-import type { Bound, Circle, RpcLimits, Share } from './limits.ts';
+import type { ShareLimit, Circle, RpcLimits, Share } from './limits.ts';
 
 /** What a request holds of its caller's share until it is released. */
 export interface Hold {
@@ -22,7 +22,7 @@ interface Use {
   bodyBytes: number;
 }
 
-type Counted = keyof Use;
+type CountedResource = keyof Use;
 
 interface Member extends Use {
   readonly queue: Set<Waiter>;
@@ -35,7 +35,7 @@ interface CircleUse extends Use {
 
 const unused = (): Use => ({ requests: 0, waiting: 0, streams: 0, bodyBytes: 0 });
 
-const WORDS: Readonly<Record<Counted, string>> = {
+const WORDS: Readonly<Record<CountedResource, string>> = {
   requests: 'requests at once',
   waiting: 'requests that wait',
   streams: 'streams at once',
@@ -138,14 +138,14 @@ export class Shares {
   }
 
   /** One who comes now does not overtake those who wait. */
-  #hasRoom(who: Identity, what: Counted): boolean {
+  #hasRoom(who: Identity, what: CountedResource): boolean {
     const use = this.#circle(who.circle);
     const own = use.members.get(who.key);
     const bound = this.#share(who.circle)[what];
     return (own?.queue.size ?? 0) === 0 && (own?.[what] ?? 0) < bound.each && use[what] < bound.all;
   }
 
-  #check(who: Identity, what: Counted, more: number): void {
+  #check(who: Identity, what: CountedResource, more: number): void {
     const use = this.#circle(who.circle);
     const bound = this.#share(who.circle)[what];
     if ((use.members.get(who.key)?.[what] ?? 0) + more > bound.each)
@@ -153,7 +153,7 @@ export class Shares {
     if (use[what] + more > bound.all) throw this.#full(who, what, 'all');
   }
 
-  #full(who: Identity, what: Counted, of: keyof Bound): GodwitError {
+  #full(who: Identity, what: CountedResource, of: keyof ShareLimit): GodwitError {
     const limit = this.#share(who.circle)[what][of];
     const whose = of === 'each' ? who.label : `${who.label} and the others of its kind`;
     const hint =
@@ -165,7 +165,7 @@ export class Shares {
     );
   }
 
-  #add(who: Identity, what: Counted, more: number): void {
+  #add(who: Identity, what: CountedResource, more: number): void {
     this.#member(who)[what] += more;
     this.#circle(who.circle)[what] += more;
   }

@@ -11,7 +11,7 @@ const GONE_MS = 30_000;
  * buffer has room, and the kernel tries for a quarter of an hour; but it shows which connections it sends again and again
  * without an answer. A peer that reads slowly, or not at all, acknowledges: `stallMs` is for that one.
  */
-export class Vanished {
+export class VanishedPeerWatch {
   readonly #log: Log;
   readonly #tables: () => Promise<string[]>;
   readonly #watched = new Set<Socket>();

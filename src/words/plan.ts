@@ -1,7 +1,7 @@
 import { compressionText } from '../protocol/public/compression-text.ts';
 import { costsLines } from '../migration/prediction/own-costs.ts';
 import { DECISION_WORDS } from '../migration/steering/steering.ts';
-import { cameTo, rehearsedTo, type Predicted } from '../migration/report/outcome-figures.ts';
+import { cameTo, rehearsedTo, type PredictionFigure } from '../migration/report/outcome-figures.ts';
 import type { Report } from '../protocol/public/migration.ts';
 import type { PlanAnswer, PlanOption } from '../protocol/public/plan.ts';
 import type {
@@ -124,7 +124,7 @@ function mixText({ zero, duplicate, packed, known }: PageMix, to: string): strin
 /** Each figure with its range; in a report, what it came to stands beside. */
 export function predictedRows(
   found: Prediction,
-): [string, Range, (amount: number) => string, Predicted][] {
+): [string, Range, (amount: number) => string, PredictionFigure][] {
   const whole = (amount: number): string => String(Math.round(amount));
   return [
     ['bytes', found.bytes, formatBytes, 'bytes'],
@@ -169,7 +169,8 @@ function latencyRows(
 }
 
 /** There is no such figure of a move that never ends. */
-const isOfItsEnd = (key: Predicted): boolean => key === 'downtimeMs' || key === 'clientGapMs';
+const isOfItsEnd = (key: PredictionFigure): boolean =>
+  key === 'downtimeMs' || key === 'clientGapMs';
 const mayEnd = ({ converges }: Prediction): boolean => converges.probability > 0;
 
 /** Whether it comes over in the time allowed, and why. */

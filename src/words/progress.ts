@@ -5,7 +5,7 @@ import { truncate } from './terminal-width.ts';
 import { printable, type Painter } from './style.ts';
 
 /** What has been said of a migration so far. */
-export interface Shown {
+export interface ShownProgress {
   readonly phase: Phase | undefined;
   readonly round: number;
   readonly note: string | undefined;
@@ -13,7 +13,12 @@ export interface Shown {
   readonly numbersAtMs: number;
 }
 
-export const NOTHING_SHOWN: Shown = { phase: undefined, round: 0, note: undefined, numbersAtMs: 0 };
+export const NOTHING_SHOWN: ShownProgress = {
+  phase: undefined,
+  round: 0,
+  note: undefined,
+  numbersAtMs: 0,
+};
 
 // Rounds get short as pre-copy converges: a log needs no more than one line a second of them.
 const ROUND_LINE_MS = 1000;
@@ -50,10 +55,10 @@ export function phaseWords(phase: Phase): string {
  * second) and decision, and a sign of life every 10 s; beside the block only the decisions.
  */
 export function show(
-  shown: Shown,
+  shown: ShownProgress,
   now: Progress,
   where: 'log' | 'terminal',
-): { readonly shown: Shown; readonly lines: readonly string[] } {
+): { readonly shown: ShownProgress; readonly lines: readonly string[] } {
   const lines: string[] = [];
   const at = `${formatDuration(now.elapsedMs).padStart(8)}  `;
   const phaseChanged = now.phase !== shown.phase;

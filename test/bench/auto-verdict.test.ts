@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { measuresOf, verdictOf, type Tried } from '../../bench/auto-verdict.ts';
+import { measuresOf, verdictOf, type MoveResult } from '../../bench/auto-verdict.ts';
 import { judge } from '../../bench/contract.ts';
 
 const way = (totalMs: number, bytes: number) => ({ totalMs, bytes });
@@ -13,8 +13,8 @@ test('auto is held to the soonest way, and to the least bytes of those that are 
 });
 
 test('each scene has the medians of its ways, and nothing is held where auto was not tried', () => {
-  const tried: Tried[] = [
-    ...[1000, 1100, 9000].map((totalMs): Tried => {
+  const tried: MoveResult[] = [
+    ...[1000, 1100, 9000].map((totalMs): MoveResult => {
       return { scene: 'cold', way: 'auto', totalMs, bytes: 100 };
     }),
     { scene: 'cold', way: 'plain', totalMs: 1000, bytes: 90 },

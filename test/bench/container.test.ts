@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { containerMeasures, type Moved } from '../../bench/container.ts';
+import { containerMeasures, type MoveResult } from '../../bench/container.ts';
 import { judge } from '../../bench/contract.ts';
 
-const there = (totalMs: number, clientGapMs: number, bytes: number): Moved => {
+const there = (totalMs: number, clientGapMs: number, bytes: number): MoveResult => {
   return { totalMs, clientGapMs, bytes, writtenBytes: 0, way: 'there' };
 };
-const back = (totalMs: number, clientGapMs: number, bytes: number): Moved => {
+const back = (totalMs: number, clientGapMs: number, bytes: number): MoveResult => {
   return { ...there(totalMs, clientGapMs, bytes), way: 'back' };
 };
 
 /** It counts in none of the other figures. */
-const first = (bytes: number): Moved => ({ ...there(1, 1, bytes), way: 'first' });
+const first = (bytes: number): MoveResult => ({ ...there(1, 1, bytes), way: 'first' });
 
 test('a container’s move is held against the better one by hand, in each figure by itself', () => {
   const judged = containerMeasures('small', {

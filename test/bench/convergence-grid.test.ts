@@ -10,11 +10,11 @@ import {
   verdictOf,
   WHOLE,
   type ConvergenceMethod,
-  type Tried,
+  type MoveResult,
 } from '../../bench/convergence-grid.ts';
 
 const [point] = WHOLE;
-function tried(way: ConvergenceMethod, given: Partial<Tried> = {}): Tried {
+function tried(way: ConvergenceMethod, given: Partial<MoveResult> = {}): MoveResult {
   assert.ok(point !== undefined);
   return { point, way, finished: true, totalMs: 10_000, lostS: 0, ...given };
 }

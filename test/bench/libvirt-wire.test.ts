@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { judge } from '../../bench/contract.ts';
-import { measures, type Moved } from '../../bench/libvirt-wire.ts';
+import { measures, type MoveResult } from '../../bench/libvirt-wire.ts';
 import { packagesOf } from '../../bench/libvirt-moves.ts';
 
-const move = (seconds: number, megabytes: number, clientGapMs?: number): Moved => ({
+const move = (seconds: number, megabytes: number, clientGapMs?: number): MoveResult => ({
   totalMs: seconds * 1000 + 500,
   jobMs: seconds * 1000,
   linkBytes: megabytes * 1e6,

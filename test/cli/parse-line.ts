@@ -1,5 +1,5 @@
 import { readInput } from '../../src/cli/frame.ts';
-import { buildProgram, type Chosen } from '../../src/cli/program.ts';
+import { buildProgram, type VerbInvocation } from '../../src/cli/program.ts';
 import { TABLE_WITH_LAB } from '../../lab/cli/table.ts';
 import { FakeContext } from './fake.ts';
 
@@ -11,7 +11,7 @@ export function words(line: string): string[] {
 
 /** Rejects where the command line has no such verb, flag or value. */
 export async function parse(argv: readonly string[]): Promise<void> {
-  const chosen: Chosen[] = [];
+  const chosen: VerbInvocation[] = [];
   const program = await buildProgram(argv, TABLE_WITH_LAB, new FakeContext(), (verb) =>
     chosen.push(verb),
   );

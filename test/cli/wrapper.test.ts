@@ -16,7 +16,7 @@ import { after, before, describe, test } from 'node:test';
 
 const root = path.resolve(import.meta.dirname, '../..');
 
-interface Ended {
+interface ProcessResult {
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -33,7 +33,7 @@ describe('./godwit', () => {
     program: string,
     args: readonly string[],
     env: Record<string, string> = {},
-  ): Promise<Ended> {
+  ): Promise<ProcessResult> {
     return new Promise((resolve) => {
       const { NODE_COMPILE_CACHE: _, ...own } = process.env;
       const options = {
@@ -88,7 +88,7 @@ describe('./godwit', () => {
   describe('in a package whose Node npm did not bring', () => {
     const NODE = '#!/bin/sh\n[ "$1" != --version ] || exec echo $VERSION\necho "ran $2"\n';
 
-    async function startInPackage(version: string): Promise<Ended> {
+    async function startInPackage(version: string): Promise<ProcessResult> {
       const place = path.join(folder, `package-${version}`);
       await mkdir(path.join(place, 'dist/bin'), { recursive: true });
       await mkdir(path.join(place, 'bin'));

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { hasCode } from '../../src/errors.ts';
-import { TLS_NAME, type Prepared, type Trial } from './trial.ts';
+import { TLS_NAME, type PreparedTrial, type Trial } from './trial.ts';
 import { granted } from '../migration/permission/granted.ts';
 
 /** What a driver promises of a post-copy whose stream breaks. */
 
 /** Post-copy as far as the guest runs at the destination and its memory follows, slowly. */
-async function drains(trial: Trial): Promise<Prepared> {
+async function drains(trial: Trial): Promise<PreparedTrial> {
   const prepared = await trial.prepare('postcopy', trial.place.slow);
   const { source, destination, memoryAddress } = prepared;
   await source.startMemory(memoryAddress, TLS_NAME, trial.signal);
@@ -20,7 +20,7 @@ async function drains(trial: Trial): Promise<Prepared> {
 }
 
 /** Resumes a paused post-copy, and sees it through. */
-async function recoversOnce(trial: Trial, { source, destination }: Prepared): Promise<void> {
+async function recoversOnce(trial: Trial, { source, destination }: PreparedTrial): Promise<void> {
   const { memoryAddress: anew } = await destination.listenAgain(trial.signal);
   await source.adjust({ maxBandwidth: 1024 ** 3 }, trial.signal);
   await source.recover(await trial.routed(anew), TLS_NAME, trial.signal);

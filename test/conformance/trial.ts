@@ -8,7 +8,7 @@ import type {
   HypervisorSession,
   SourceSession,
   StreamSetup,
-  Started,
+  DestinationStart,
 } from '../../src/port/direct.ts';
 import type { GuestHandle } from '../../src/port/inventory.ts';
 import type { StreamMode as Mode } from '../../src/protocol/public/migration.ts';
@@ -81,7 +81,7 @@ export class Trial {
   }
 
   /** `started`: by the one before it, whose heir it is. */
-  async openDestination(started?: Started): Promise<DestinationSession> {
+  async openDestination(started?: DestinationStart): Promise<DestinationSession> {
     const { handle, launch } = started ?? {};
     const known = { ...(handle && { handle }), ...(launch && { launch }) };
     const options = { ...this.place.destinationOptions, ...known };
@@ -116,7 +116,7 @@ export class Trial {
   }
 
   /** Describes the guest, starts its counterpart and sets both ends up. */
-  async prepare(mode: Mode, maxBandwidth?: number): Promise<Prepared> {
+  async prepare(mode: Mode, maxBandwidth?: number): Promise<PreparedTrial> {
     const source = await this.openSource();
     const { mode: _mode, tls: _tls, ...rest } = this.stream(mode);
     const { description, checks } = await source.inspect({ mode, ...rest }, this.signal);
@@ -161,12 +161,12 @@ export class Trial {
   }
 }
 
-export interface Prepared {
+export interface PreparedTrial {
   readonly source: SourceSession;
   readonly destination: DestinationSession;
   readonly description: GuestDescription;
   /** What start answered. */
-  readonly started: Started;
+  readonly started: DestinationStart;
   /** Where the source sends to. */
   readonly memoryAddress: string;
 }

@@ -4,7 +4,7 @@ import https from 'node:https';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 
-export interface Asked {
+export interface RequestOptions {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as JSON. */
@@ -38,7 +38,10 @@ export class Browser {
     return `https://${this.address}`;
   }
 
-  ask(place: string, { method = 'GET', headers = {}, body, raw }: Asked = {}): Promise<Got> {
+  ask(
+    place: string,
+    { method = 'GET', headers = {}, body, raw }: RequestOptions = {},
+  ): Promise<Got> {
     const text = raw ?? (body === undefined ? undefined : JSON.stringify(body));
     const [host, port] = this.address.split(':');
     const type = text === undefined ? {} : { 'content-type': 'application/json' };

@@ -21,7 +21,7 @@ export interface ControllerProcess {
   again(): Promise<ControllerProcess>;
 }
 
-export interface Given {
+export interface ControllerSetup {
   readonly name: string;
   readonly caDir: string;
   readonly hosts: Readonly<Record<string, { readonly address: string }>>;
@@ -31,7 +31,7 @@ export interface Given {
 /** A controller as a process of its own, which can be killed and stopped. */
 export async function startProcess(
   t: TestContext,
-  { name, caDir, hosts, database }: Given,
+  { name, caDir, hosts, database }: ControllerSetup,
 ): Promise<ControllerProcess> {
   const stateDir = tempDir(t);
   const issued = await issue({ caDir, name, role: 'controller', addresses: [] });

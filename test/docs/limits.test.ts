@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { DEFAULT_LIMITS, type Bound } from '../../src/rpc/limits.ts';
+import { DEFAULT_LIMITS, type ShareLimit } from '../../src/rpc/limits.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -11,7 +11,7 @@ function bytes(value: number): string {
   return value >= MIB ? `${value / MIB} MiB` : `${value / KIB} KiB`;
 }
 
-const pair = ({ each, all }: Bound, say: (value: number) => string = String): string =>
+const pair = ({ each, all }: ShareLimit, say: (value: number) => string = String): string =>
   `${say(each)}, ${say(all)}`;
 
 test('docs/limits.md has the share of each kind of caller as it is', () => {

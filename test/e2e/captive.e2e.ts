@@ -21,7 +21,7 @@ const skip = isRoot ? false : 'only root has other users';
 /** More than a lab has. */
 const MAX_BYTES = 64 * MIB;
 
-interface Said {
+interface CaptiveReport {
   readonly found: Readonly<Record<string, string[]>>;
   readonly reported: Readonly<Record<string, string>>;
 }
@@ -37,7 +37,7 @@ describe('a QEMU that was taken over', { skip }, () => {
   /** Of a guest that somebody else started. */
   let bare: SeenQemu;
   let as: RunAs;
-  let said: Said;
+  let said: CaptiveReport;
   const stateDirs = (): string[] => ['a', 'b'].map((host) => labHost(world.lab, host).stateDir);
   const guestDir = (): string => path.join(labHost(world.lab, 'b').stateDir, 'guests', 'web1');
 
@@ -113,7 +113,7 @@ describe('a QEMU that was taken over', { skip }, () => {
 
   const setuid = (): string => path.join(top, 'id');
 
-  async function asCaptive(): Promise<Said> {
+  async function asCaptive(): Promise<CaptiveReport> {
     const node = await reachable(process.execPath);
     const program = path.join(top, 'captive.ts');
     fs.copyFileSync(path.join(import.meta.dirname, 'support/captive-main.ts'), program);
@@ -133,7 +133,7 @@ describe('a QEMU that was taken over', { skip }, () => {
     const captive = confined({ file: node, argv: [program, file] }, as);
     const [word = '', ...argv] = inHost(world.lab, 'b', [captive.file, ...captive.argv]);
     const { stdout } = await run(word, argv, { maxBuffer: MAX_BYTES, cwd: '/' });
-    return JSON.parse(stdout) as Said;
+    return JSON.parse(stdout) as CaptiveReport;
   }
 
   async function reachable(file: string): Promise<string> {

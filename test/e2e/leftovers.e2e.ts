@@ -23,7 +23,7 @@ import { openWorld, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 
-interface Found {
+interface HostLeftovers {
   readonly host: string;
   readonly leftovers?: Leftover[];
   readonly cleared?: Leftover[];
@@ -44,10 +44,10 @@ describe('what crashes have left on hosts', () => {
   });
   after(() => world?.close());
 
-  async function leftovers(host: string, ...more: string[]): Promise<Found> {
+  async function leftovers(host: string, ...more: string[]): Promise<HostLeftovers> {
     const ended = await godwit(world, 'doctor', '--leftovers', '--host', host, '--json', ...more);
     assert.equal(ended.exit, 0, ended.err);
-    const { hosts } = JSON.parse(ended.out) as { hosts: Found[] };
+    const { hosts } = JSON.parse(ended.out) as { hosts: HostLeftovers[] };
     const [found] = hosts;
     assert.ok(found !== undefined && found.host === host, ended.out);
     return found;

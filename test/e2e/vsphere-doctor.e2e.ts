@@ -23,13 +23,13 @@ const READS = [
 
 let vcenter: Vcsim;
 
-interface Ended {
+interface CommandResult {
   readonly exit: number;
   readonly out: string;
   readonly err: string;
 }
 
-function doctor(section: object, ...args: readonly string[]): Promise<Ended> {
+function doctor(section: object, ...args: readonly string[]): Promise<CommandResult> {
   const file = path.join(vcenter.dir, 'agent.json');
   const config = {
     name: 'steers',
@@ -40,7 +40,7 @@ function doctor(section: object, ...args: readonly string[]): Promise<Ended> {
   writeFileSync(file, JSON.stringify(config));
   const words = ['doctor', '--config', file, ...(args.length > 0 ? args : ['--driver', 'vsphere'])];
   const env = { ...process.env, NO_COLOR: '1' };
-  const { promise, resolve } = Promise.withResolvers<Ended>();
+  const { promise, resolve } = Promise.withResolvers<CommandResult>();
   execFile(GODWIT, words, { env, timeout: 60_000 }, (error, out, err) => {
     resolve({ exit: error === null ? 0 : Number(error.code ?? -1), out, err });
   });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { Vcsim } from '../drivers/vsphere/support/vcsim.ts';
 import { AgentHost } from './support/agent-host.ts';
-import type { Ended } from './support/cli.ts';
+import type { CommandResult } from './support/cli.ts';
 
 const THERE = 'dc0-c0-h1';
 /** Nothing of a guest is changed by a read. */
@@ -15,7 +15,7 @@ let count = 0;
 
 const ask = (key: string, value: string): Promise<unknown> =>
   vcenter.ask({ do: 'guest', name: guest, key, value });
-const move = (...more: readonly string[]): Promise<Ended> =>
+const move = (...more: readonly string[]): Promise<CommandResult> =>
   host.godwit('migrate', guest, '--to', THERE, ...more);
 
 /** What a person who asks for something impossible is told; the vCenter is asked to change nothing. */

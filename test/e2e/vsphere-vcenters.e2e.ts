@@ -23,9 +23,9 @@ async function nextGuest(): Promise<string> {
   return guest;
 }
 
-const away = (guest: string, ...more: readonly string[]): Promise<Ended> =>
+const away = (guest: string, ...more: readonly string[]): Promise<CommandResult> =>
   here.godwit('migrate', guest, '--to', THERE, ...more);
-type Ended = Awaited<ReturnType<AgentHost['godwit']>>;
+type CommandResult = Awaited<ReturnType<AgentHost['godwit']>>;
 
 async function assertUntouched(guest: string): Promise<void> {
   const { [guest]: real } = await one.guests();

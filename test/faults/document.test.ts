@@ -12,9 +12,9 @@ import {
   resultsText,
   withResults,
 } from '../../faults/document.ts';
-import type { Played } from '../../faults/play.ts';
+import type { PlayResult } from '../../faults/play.ts';
 
-const played = (cell: string, more: Partial<Played> = {}): Played => ({
+const played = (cell: string, more: Partial<PlayResult> = {}): PlayResult => ({
   cell,
   ok: true,
   problems: [],

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Cell } from '../../faults/cell.ts';
-import { darkMs, judge, whyNotStruck, type Observed } from '../../faults/judge.ts';
+import { darkMs, judge, whyNotStruck, type CellObservation } from '../../faults/judge.ts';
 import { row } from '../../faults/table.ts';
 import type { Expectation } from '../../faults/expectation.ts';
 
 const CELL: Cell = { fault: 'link-reset', phase: 'first-round', mode: 'precopy' };
 const DEATH: Cell = { fault: 'kill-source-qemu', phase: 'first-round', mode: 'precopy' };
 
-const MOVED: Observed = {
+const MOVED: CellObservation = {
   from: 'a',
   to: 'b',
   struck: '2 connections reset',
@@ -28,14 +28,14 @@ const MOVED: Observed = {
   remains: [],
   disks: [],
 };
-const STAYED: Observed = {
+const STAYED: CellObservation = {
   ...MOVED,
   outcome: 'failed',
   error: 'GODWIT_STREAM_FAILED: reset',
   spans: [{ host: 'a', fromMs: -100, toMs: 6000 }],
   runningOn: ['a'],
 };
-const DIED: Observed = {
+const DIED: CellObservation = {
   ...STAYED,
   spans: [{ host: 'a', fromMs: -100, toMs: 1000 }],
   runningOn: [],
@@ -43,7 +43,7 @@ const DIED: Observed = {
   connectionKept: undefined,
 };
 
-function problems(seen: Partial<Observed>, base = MOVED, cell = CELL): string {
+function problems(seen: Partial<CellObservation>, base = MOVED, cell = CELL): string {
   return judge(cell, expectation(cell), { ...base, ...seen }).join('; ');
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { chanceOf, chances } from '../../faults/chance.ts';
-import type { Observed } from '../../faults/judge.ts';
+import type { CellObservation } from '../../faults/judge.ts';
 import { median, recoveryMs } from '../../faults/recovery.ts';
 import { bothRan, longestDarkMs, runsAgainAt, spans } from '../../faults/timeline.ts';
 
@@ -51,7 +51,7 @@ describe('the time line of a guest', () => {
 });
 
 describe('the time of recovery', () => {
-  const seen: Observed = {
+  const seen: CellObservation = {
     from: 'a',
     to: 'b',
     struck: 'x',

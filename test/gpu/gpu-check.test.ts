@@ -16,7 +16,7 @@ const WORKER = path.resolve(import.meta.dirname, '../../tools/gpu-check/worker.t
 const SOURCE = path.join(import.meta.dirname, 'fake-cuda.c');
 const MIB = 1024 ** 2;
 
-interface Checked {
+interface GpuCheckOutput {
   gpu: boolean;
   ok?: boolean;
   reason?: string;
@@ -43,14 +43,14 @@ describe('the check of a GPU', () => {
   async function check(
     program: readonly string[],
     env: NodeJS.ProcessEnv = process.env,
-  ): Promise<Checked> {
+  ): Promise<GpuCheckOutput> {
     const argv = [...program, '--json', '--most', '0.1'];
     const { stdout } = await run(process.execPath, argv, { env }).catch((error: unknown) => {
       // It ends with 1 where something is not as it should be, and has said what.
       assert.ok(error instanceof Error && 'stdout' in error);
       return { stdout: String(error.stdout) };
     });
-    return JSON.parse(stdout) as Checked;
+    return JSON.parse(stdout) as GpuCheckOutput;
   }
 
   test('says that there is no GPU where there is no driver, and where the driver has none', async () => {

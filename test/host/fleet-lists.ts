@@ -4,10 +4,10 @@ import path from 'node:path';
 import type { z } from 'zod';
 import { signedText, type fleetList, type SignedList } from '../../src/protocol/peer/fleet.ts';
 
-type Given = Partial<z.input<typeof fleetList>>;
+type FleetListFields = Partial<z.input<typeof fleetList>>;
 
 /** A list that is valid for an hour from now. */
-export function listWith(given: Given): z.input<typeof fleetList> {
+export function listWith(given: FleetListFields): z.input<typeof fleetList> {
   const now = Date.now();
   return {
     version: 1,

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { Attacker, type Tried } from '../../hostile/attacker.ts';
+import { Attacker, type CaseResult } from '../../hostile/attacker.ts';
 import { kindOf } from '../../hostile/cases/plan.ts';
 import { agentContract } from '../../src/protocol/contract.ts';
 import { storeCredentials } from '../../src/pki/authority.ts';
@@ -82,7 +82,7 @@ test('an agent refuses in words whatever a host with a valid certificate says to
 });
 
 /** Routes that took what was sent for a message. */
-function heardOf({ case: { asks }, answers }: Tried): string[] {
+function heardOf({ case: { asks }, answers }: CaseResult): string[] {
   const unheard = ['GODWIT_PROTOCOL_INVALID', 'GODWIT_ROUTE_UNKNOWN', 'GODWIT_PROTOCOL_VERSION'];
   return asks.flatMap(({ route }, index) =>
     unheard.includes(answers[index] ?? '') ? [] : [route],

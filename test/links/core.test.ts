@@ -23,7 +23,7 @@ const breaking = fc.record({
   laterMs: fc.nat(400),
   againMs: fc.nat(1500),
 });
-interface Given {
+interface LinkScenario {
   readonly ways: number;
   readonly bytesPerS: number;
   readonly roundTripMs: number;
@@ -42,7 +42,7 @@ interface Given {
   readonly seed: number;
 }
 
-const plan: fc.Arbitrary<Given> = fc.record({
+const plan: fc.Arbitrary<LinkScenario> = fc.record({
   ways: fc.integer({ min: 1, max: 4 }),
   bytesPerS: fc.constantFrom(500_000, 3_000_000, 100_000_000),
   roundTripMs: fc.constantFrom(0, 1, 40, 300),
@@ -67,7 +67,7 @@ function messageOf(sequence: number, bytes: number): Uint8Array {
   return message;
 }
 
-function happens(given: Given) {
+function happens(given: LinkScenario) {
   const path = new Path(given.bytesPerS, given.roundTripMs);
   const made = world(path, 0, { holdsBytes: HOLDS });
   const { time, source, target, connect } = made;
@@ -125,7 +125,7 @@ function same(left: Map<number, Uint8Array[]>, right: Map<number, Uint8Array[]>)
 const RUNS = Number(process.env['GODWIT_FUZZ_RUNS'] ?? 300);
 
 /** What was taken was reported to a connection that broke, and to no other: the sender counted it for ever. */
-const ONCE_FAILED: Given[] = [
+const ONCE_FAILED: LinkScenario[] = [
   {
     ways: 1,
     bytesPerS: 500_000,
@@ -190,7 +190,7 @@ describe('a session', () => {
           assert.equal(end.core.flight.bytes, 0);
         }
       }),
-      { numRuns: RUNS, examples: ONCE_FAILED.map((given): [Given] => [given]) },
+      { numRuns: RUNS, examples: ONCE_FAILED.map((given): [LinkScenario] => [given]) },
     );
   });
 

@@ -61,7 +61,7 @@ function earlier(a: Due, b: Due): boolean {
   return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
 }
 
-export interface Taken {
+export interface ReceivedMessage {
   readonly channel: number;
   readonly message: Uint8Array;
   readonly atMs: number;
@@ -71,7 +71,7 @@ export interface Taken {
 export class End {
   readonly core: LinkCore;
   readonly senders: Senders;
-  readonly taken: Taken[] = [];
+  readonly taken: ReceivedMessage[] = [];
   /** How long a message takes to be taken. */
   takeMs: () => number = () => 0;
   error: Error | undefined;

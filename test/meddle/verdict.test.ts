@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Act, Orders } from '../../meddle/orders.ts';
-import { judge, type Seen, type SeenCopy } from '../../meddle/verdict.ts';
+import { judge, type PlayObservation, type SeenCopy } from '../../meddle/verdict.ts';
 
 const ORDERS: Orders = {
   run: ['running'],
@@ -28,7 +28,7 @@ const COPY: SeenCopy = {
   jobs: [],
   port: PORT,
 };
-const SEEN: Seen = {
+const SEEN: PlayObservation = {
   from: 'a',
   to: 'b',
   outcome: 'done',
@@ -47,13 +47,15 @@ const SEEN: Seen = {
 const PAUSE: Act = { kind: 'pause', moment: 'memory', atMs: 0, isBetween: false, host: 'a' };
 
 function problems(
-  seen: Partial<Seen>,
+  seen: Partial<PlayObservation>,
   orders: Partial<Orders> = {},
   acts: readonly Act[] = [],
 ): string {
   return judge({ ...ORDERS, ...orders }, acts, { ...SEEN, ...seen }).join('; ');
 }
-const copy = (more: Partial<SeenCopy>): Partial<Seen> => ({ copies: [{ ...COPY, ...more }] });
+const copy = (more: Partial<SeenCopy>): Partial<PlayObservation> => ({
+  copies: [{ ...COPY, ...more }],
+});
 
 describe('the verdict', () => {
   test('a guest that moved as its owner left it has no problem', () => {
@@ -77,7 +79,7 @@ describe('the verdict', () => {
   });
 
   test('each way in which the guest is not as its owner left it is a problem', () => {
-    const cases: readonly (readonly [Partial<Seen>, RegExp])[] = [
+    const cases: readonly (readonly [Partial<PlayObservation>, RegExp])[] = [
       [copy({ status: 'paused' }), /is paused at b, and its owner ordered: running/],
       [copy({ devices: ['nic0'] }), /disk0-dev is missing/],
       [copy({ devices: ['nic0', 'nic1', 'disk0-dev'] }), /nic1 is back/],

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { phase, type Progress } from '../../src/protocol/public/migration.ts';
 import { atLeast, NOTHING, percentAfter } from '../../src/migration/percent.ts';
 
-type Seen = Parameters<typeof percentAfter>[1];
+type ProgressSample = Parameters<typeof percentAfter>[1];
 
 const samples = fc.record({
   totalBytes: fc.nat(),
@@ -18,7 +18,7 @@ const samples = fc.record({
   pageRequests: fc.nat(),
 });
 
-const seen: fc.Arbitrary<Seen> = fc.record(
+const seen: fc.Arbitrary<ProgressSample> = fc.record(
   {
     phase: fc.constantFrom(...phase.options),
     percent: fc.double({ min: 0, max: 100, noNaN: true }),
@@ -54,7 +54,11 @@ test('a percentage that came from elsewhere is taken where it is more, and never
   );
 });
 
-const memory = (round: number, remainingBytes: number, more: Partial<Progress> = {}): Seen => ({
+const memory = (
+  round: number,
+  remainingBytes: number,
+  more: Partial<Progress> = {},
+): ProgressSample => ({
   phase: 'memory',
   percent: 0,
   sample: {

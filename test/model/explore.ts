@@ -25,7 +25,7 @@ export interface Bounds {
   readonly ends: boolean;
 }
 
-export interface Explored {
+export interface ExplorationResult {
   readonly states: number;
   readonly moves: number;
   /** Moves to the farthest state. */
@@ -52,7 +52,7 @@ const ENDLESS = [
 ] as const;
 
 /** Explores breadth first, so that the first violation found has a shortest trace. */
-export function explore(rules: Rules, bounds: Bounds): Explored {
+export function explore(rules: Rules, bounds: Bounds): ExplorationResult {
   return new Exploration(rules, bounds).run();
 }
 
@@ -85,7 +85,7 @@ class Exploration {
     };
   }
 
-  run(): Explored {
+  run(): ExplorationResult {
     const began = performance.now();
     const { world, source } = this.#context;
     const store = this.#store;

@@ -13,7 +13,7 @@ import { ADMISSION, PLANNED, RECORDS, SOURCE_EVENTS, type RecordName } from './e
 import type { Rules } from './rules.ts';
 
 /** Numbers for values that are equal when their keys are. */
-export class Numbered<T> {
+export class Numbering<T> {
   readonly #numbers = new Map<string, number>();
   readonly values: T[] = [];
 
@@ -45,7 +45,7 @@ const NOTHING = -2;
 const MAX_UNSYNCED = 6;
 
 class Pagination {
-  readonly pages = new Numbered<Pages>();
+  readonly pages = new Numbering<Pages>();
   readonly #cutsDamaged: boolean;
 
   constructor({ damaged }: Pick<Rules, 'damaged'>) {
@@ -102,7 +102,7 @@ export interface SourceStep {
 /** The source's states and journals. The real transition is called once for each state and event. */
 export class SourceBook {
   readonly #rules: Rules;
-  readonly #states = new Numbered<SourceState>();
+  readonly #states = new Numbering<SourceState>();
   readonly #pages: Pagination;
   readonly #steps = new Map<number, SourceStep>();
   readonly first: number;
@@ -172,7 +172,7 @@ interface Page {
 /** The destination's states and journals; 0 is a destination that has not admitted the guest. */
 export class DestinationBook {
   readonly #rules: Rules;
-  readonly #states = new Numbered<Page>();
+  readonly #states = new Numbering<Page>();
   readonly #pages: Pagination;
   readonly #steps = new Map<string, number>();
   readonly admitted: number;

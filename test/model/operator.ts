@@ -1,7 +1,7 @@
 import { whyNotResolved } from '../../src/migration/direct/resolve.ts';
 import type { GuestSightings } from '../../src/migration/direct/guest-sightings.ts';
 import { destinationFacts, sourceFacts } from '../../src/migration/direct/side-facts.ts';
-import type { Heard } from '../../src/migration/direct/dark-host.ts';
+import type { KernelAnswer } from '../../src/migration/direct/dark-host.ts';
 import { breakRule, fork, type Context } from './context.ts';
 import { begin, isFencing, sourceIsOff } from './destination-deeds.ts';
 import { FENCED, PLANNED, RESOLVED, SOURCE_EVENTS } from './events.ts';
@@ -152,7 +152,7 @@ function hereOf(world: World): 'handed-over' | 'running' | 'gone' {
 }
 
 /** What the destination's kernel may say over its two paths while the gate watches it. */
-const HEARD: readonly (readonly Heard['what'][])[] = [
+const HEARD: readonly (readonly KernelAnswer['what'][])[] = [
   ['silence', 'silence'],
   ['silence', 'answer'],
   ['silence', 'unknown'],
@@ -167,7 +167,7 @@ function fenceMoves(context: Context): void {
   for (const heard of HEARD) if (context.rules.isDark(heard)) hookMoves(context, heard);
 }
 
-function hookMoves(context: Context, heard: readonly Heard['what'][]): void {
+function hookMoves(context: Context, heard: readonly KernelAnswer['what'][]): void {
   const { reply } = asked(context);
   const isDead = heard.every((what) => what === 'silence');
   for (const off of loseDestination(context)) {

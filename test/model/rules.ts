@@ -3,7 +3,7 @@ import {
   afterAnotherAnswered,
   afterQuestion,
   beginDarkWatch,
-  type Heard,
+  type KernelAnswer,
 } from '../../src/migration/direct/dark-host.ts';
 import { knowsItNeverRan } from '../../src/migration/direct/run-right.ts';
 import { destinationMayBeAsked } from '../../src/migration/direct/retention.ts';
@@ -17,7 +17,7 @@ import {
   type DestinationTable,
 } from './shells/destination.ts';
 import { sourceTable, type SourceTables } from './shells/source.ts';
-import { damagedJournal, type Damaged } from './shells/journal.ts';
+import { damagedJournal, type DamageResponse } from './shells/journal.ts';
 import { unreachableMonitor, type Unreachable } from './shells/monitor.ts';
 
 /** What the model checks: the functions that the movers themselves call. A mutant replaces one of them. */
@@ -37,11 +37,11 @@ export interface Rules {
   /** A destination that does not know the migration is taken for one that has refused, or has done what it was asked. */
   readonly unknownIsLeave: boolean;
   /** Whether the gate calls the fencing hook, where a whole time of questions brought this over each path. */
-  readonly isDark: (heard: readonly Heard['what'][]) => boolean;
+  readonly isDark: (heard: readonly KernelAnswer['what'][]) => boolean;
   /** An operator says that the other host does not run the guest without having made sure. */
   readonly operatorGuesses: boolean;
   /** What a mover makes of a journal that is damaged at its last synced record, taken from the code that reads it. */
-  readonly damaged: Damaged;
+  readonly damaged: DamageResponse;
   /** What the source's mover reports of a hypervisor whose monitor it cannot reach for a while, taken from its own code. */
   readonly unreachable: Unreachable;
 }
@@ -65,7 +65,7 @@ export const REAL: Rules = {
 const TERMS = { silenceMs: 4000, answerMs: 1000, breakMs: 1000 };
 
 /** The judge of the gate, asked as the gate asks: each path for the whole time; all but silence comes with the last. */
-function isDark(heard: readonly Heard['what'][]): boolean {
+function isDark(heard: readonly KernelAnswer['what'][]): boolean {
   const paths = heard.map((_what, path) => `path ${path}`);
   let watch = beginDarkWatch(paths, TERMS);
   for (let askedAtMs = 0; askedAtMs <= TERMS.silenceMs; askedAtMs += TERMS.answerMs) {
@@ -81,10 +81,10 @@ function isDark(heard: readonly Heard['what'][]): boolean {
   return watch.verdict.kind === 'dark';
 }
 
-type Broken = Pick<ShellMutant, 'mode' | 'edit' | 'steps' | 'of' | 'transition'>;
+type ShellEdit = Pick<ShellMutant, 'mode' | 'edit' | 'steps' | 'of' | 'transition'>;
 
 /** With one of the movers broken in one place of its own code. */
-export async function withEdit(broken: Broken): Promise<Rules> {
+export async function withEdit(broken: ShellEdit): Promise<Rules> {
   const { mode, edit, steps, of } = broken;
   if (of === 'journal') return { ...REAL, damaged: await damagedJournal(edit) };
   if (of === 'monitor') return { ...REAL, unreachable: await unreachableMonitor(edit) };

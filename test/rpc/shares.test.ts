@@ -3,11 +3,11 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { hasCode } from '../../src/errors.ts';
 import { identityOfCaller, joinerAt, networkOf, type Identity } from '../../src/rpc/identity.ts';
-import { DEFAULT_LIMITS, type Bound } from '../../src/rpc/limits.ts';
+import { DEFAULT_LIMITS, type ShareLimit } from '../../src/rpc/limits.ts';
 import { Shares, type Hold } from '../../src/rpc/shares.ts';
 import { sharesOf } from './test-contract.ts';
 
-const bound = (each: number, all: number): Bound => ({ each, all });
+const bound = (each: number, all: number): ShareLimit => ({ each, all });
 const SMALL = {
   requests: bound(2, 3),
   waiting: bound(2, 4),

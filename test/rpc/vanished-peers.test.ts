@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { silentLog } from '../../src/log.ts';
-import { unheardIn, Vanished } from '../../src/rpc/vanished-peers.ts';
+import { unheardIn, VanishedPeerWatch } from '../../src/rpc/vanished-peers.ts';
 
 const HEAD = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n';
 const line = (local: string, remote: string, retransmits: string, state = '01'): string =>
@@ -33,7 +33,7 @@ test('a connection whose peer acknowledges nothing for 30 s is closed, and no ot
     line(`${address}:${hex(localPort)}`, `${address}:${hex(remotePort)}`, retransmits);
   const [v4, v6] = ['0100007F', '00000000000000000000000001000000'];
   let isOldSilent = true;
-  const vanished = new Vanished(silentLog, () =>
+  const vanished = new VanishedPeerWatch(silentLog, () =>
     Promise.resolve([
       HEAD + of(gone, '00000003', v4) + of(here, '00000000', v4),
       HEAD + of(old, isOldSilent ? '00000001' : '00000000', v6),
@@ -57,7 +57,7 @@ test('a connection whose peer acknowledges nothing for 30 s is closed, and no ot
 
 test('reads this kernel’s own lists', async (t) => {
   const socket = await connection(t, '127.0.0.1');
-  const vanished = new Vanished(silentLog);
+  const vanished = new VanishedPeerWatch(silentLog);
   vanished.watch(socket);
   await vanished.look(0);
   await vanished.look(60_000);

@@ -1,7 +1,7 @@
 import type { Scenario } from '../../sim/scenario.ts';
 
 /** Scenarios that have broken a rule once, with the defect that was behind it. Each is a test for good. */
-export interface Found {
+export interface RegressionScenario {
   readonly what: string;
   readonly scenario: Scenario;
 }
@@ -24,7 +24,7 @@ export function scenario(given: Partial<Scenario>): Scenario {
   return { ...CALM, ...given };
 }
 
-export const FOUND: readonly Found[] = [
+export const FOUND: readonly RegressionScenario[] = [
   {
     what: 'a guest that came cold, and whose host lost its power before the record that it ran was synced, was in that migration for ever (seed 757)',
     scenario: scenario({

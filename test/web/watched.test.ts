@@ -11,8 +11,8 @@ import {
   MAX_POINTS,
   UNSEEN,
   watchedAfter,
-  type Heard,
-  type Watched,
+  type WatchEvent,
+  type WatchedMigration,
 } from '../../web/src/moves/watched.ts';
 
 const SAMPLE = {
@@ -81,14 +81,15 @@ const reports = rounds.map((roundList) => ({
   roundList: roundList.toSorted((one, other) => one.atMs - other.atMs),
 }));
 
-const news: fc.Arbitrary<Heard> = fc.oneof(
-  progresses.map((each): Heard => ({ type: 'progress', progress: each })),
-  reports.map((each): Heard => ({ type: 'report', report: each })),
-  fc.boolean().map((isOpen): Heard => ({ type: 'stream', isOpen })),
-  fc.constant<Heard>({ type: 'silent', words: 'a does not answer' }),
-  fc
-    .double({ min: 0, max: 100, noNaN: true })
-    .map((percent): Heard => ({ type: 'answer', detail: { ...ended, state: 'open', percent } })),
+const news: fc.Arbitrary<WatchEvent> = fc.oneof(
+  progresses.map((each): WatchEvent => ({ type: 'progress', progress: each })),
+  reports.map((each): WatchEvent => ({ type: 'report', report: each })),
+  fc.boolean().map((isOpen): WatchEvent => ({ type: 'stream', isOpen })),
+  fc.constant<WatchEvent>({ type: 'silent', words: 'a does not answer' }),
+  fc.double({ min: 0, max: 100, noNaN: true }).map((percent): WatchEvent => ({
+    type: 'answer',
+    detail: { ...ended, state: 'open', percent },
+  })),
 );
 
 describe('what a page knows of a migration', () => {
@@ -192,10 +193,10 @@ describe('what a page knows of a migration', () => {
 
 describe('the stream of a migration', () => {
   /** What a page knows once the stream was read so, up to the pause before the next try. */
-  async function afterOne(read: Reading['read']): Promise<Watched[]> {
+  async function afterOne(read: Reading['read']): Promise<WatchedMigration[]> {
     const until = new AbortController();
     const seen = [UNSEEN];
-    const take = (heard: Heard): void => {
+    const take = (heard: WatchEvent): void => {
       seen.push(watchedAfter(seen.at(-1)!, heard));
     };
     const pause = async () => until.abort();

@@ -3,14 +3,14 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import path from 'node:path';
 import { below } from './app.ts';
-import { MAINTAINER, settle, type Built } from './tree.ts';
+import { MAINTAINER, settle, type BuildStamp } from './tree.ts';
 
 const packaging = path.resolve(import.meta.dirname, '../../packaging');
 /** xz, since Debian's own tools take no zstd yet; higher levels take a minute for 4 MB less. */
 const LEVEL = '1';
 
 /** Makes the .deb of the files in `tree`, and puts its own files of control there. */
-export function makeDeb(tree: string, file: string, { version, epoch }: Built): void {
+export function makeDeb(tree: string, file: string, { version, epoch }: BuildStamp): void {
   const control = path.join(tree, 'DEBIAN');
   const overrides = path.join(tree, 'usr/share/lintian/overrides');
   fs.mkdirSync(overrides, { recursive: true });

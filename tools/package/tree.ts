@@ -20,13 +20,13 @@ const GZIP = { level: 9 } as const;
 /** Of the files of a host: the bill of materials. */
 export const BILL = 'usr/share/doc/godwit/sbom.cdx.json';
 
-export interface Built {
+export interface BuildStamp {
   readonly version: string;
   /** Of the commit, s: every file is of that time. */
   readonly epoch: number;
 }
 
-export async function makeTree(tree: string, { version, epoch }: Built): Promise<void> {
+export async function makeTree(tree: string, { version, epoch }: BuildStamp): Promise<void> {
   const lib = path.join(tree, 'usr/lib/godwit');
   fs.mkdirSync(lib, { recursive: true });
   const parts = await makeApp(path.join(lib, 'app'));

@@ -12,7 +12,7 @@ import {
   LabelFiles,
   MAX_LABELLED as MAX,
   withLabels,
-  type Expected,
+  type ExpectedLabels,
   type KeptLabels,
 } from './label-files.ts';
 
@@ -41,7 +41,7 @@ export class HostLabels {
   readonly #arrival: (migration: string) => Arrival;
   #kept: ReadonlyMap<string, GuestLabels>;
   /** By migration. There are no more than migrations to this host that go on. */
-  #expected: readonly Expected[];
+  #expected: readonly ExpectedLabels[];
 
   /**
    * `arrival`: the outcome of a migration to this host; an unknown migration has never begun. GODWIT_CONFIG if the file is
@@ -111,7 +111,7 @@ export class HostLabels {
     this.#settle();
     const isNews = Object.keys(labels ?? {}).length > 0 || this.#kept.has(guest);
     if (labels === undefined || !isNews) return;
-    const expects = [...this.#expected, [migration, guest, labels] satisfies Expected];
+    const expects = [...this.#expected, [migration, guest, labels] satisfies ExpectedLabels];
     const maxBytes = bytesOf(labels) > MAX_BYTES_OF_SMALL ? MAX_BYTES_WITH_LARGE : MAX_BYTES;
     this.#write(this.#withRoom(guest, this.#kept, expects, { here, maxBytes }), expects);
   }
@@ -132,7 +132,7 @@ export class HostLabels {
   #withRoom(
     guest: string,
     wanted: ReadonlyMap<string, GuestLabels>,
-    expects: readonly Expected[],
+    expects: readonly ExpectedLabels[],
     { here, maxBytes }: { readonly here: Present; readonly maxBytes: number },
   ): ReadonlyMap<string, GuestLabels> {
     let bytes = bytesIn(wanted, expects);
@@ -155,7 +155,7 @@ export class HostLabels {
   /** Labels of guests that have arrived are theirs, and those of guests that will not are forgotten. */
   #settle(): void {
     if (this.#expected.length === 0) return;
-    const open: Expected[] = [];
+    const open: ExpectedLabels[] = [];
     let now = this.#kept;
     for (const each of this.#expected) {
       const [migration, guest, labels] = each;
@@ -171,14 +171,17 @@ export class HostLabels {
   }
 
   /** A label is on the disk before it counts. */
-  #write(now: ReadonlyMap<string, GuestLabels>, open: readonly Expected[]): void {
+  #write(now: ReadonlyMap<string, GuestLabels>, open: readonly ExpectedLabels[]): void {
     this.#files.write(this.#all(), { kept: now, expected: open });
     this.#kept = now;
     this.#expected = open;
   }
 }
 
-function bytesIn(kept: ReadonlyMap<string, GuestLabels>, expects: readonly Expected[]): number {
+function bytesIn(
+  kept: ReadonlyMap<string, GuestLabels>,
+  expects: readonly ExpectedLabels[],
+): number {
   const all = [...kept.values(), ...expects.map(([, , labels]) => labels)];
   return all.reduce((sum, labels) => sum + bytesOf(labels), 0);
 }

@@ -41,7 +41,7 @@ const MAX_BYTES = 256 * 1024;
 /** Read before others get their turn. */
 const AT_ONCE = 64;
 
-interface Seen {
+interface CounterSample {
   readonly counters: GuestCounters;
   readonly atMs: number;
 }
@@ -54,7 +54,7 @@ interface Needs {
 }
 
 /** Of a guest that may come here, as the host that sends it has kept them; absent until that has answered. */
-interface Expected {
+interface ExpectedLoad {
   readonly guest: string;
   readonly hours?: readonly LoadHour[];
 }
@@ -65,12 +65,12 @@ export class GuestLoads {
   readonly #parts: Needs;
   readonly #proc: ReadProc;
   #history: Map<string, readonly LoadHour[]>;
-  #seen = new Map<string, Seen>();
+  #seen = new Map<string, CounterSample>();
   #now = new Map<string, GuestLoad['now']>();
   /** A guest that moves, or that was not asked, is counted where it was seen last. */
   #counted = new Map<string, CountedBy>();
   /** By migration. There are no more than migrations to this host that go on. */
-  readonly #expected = new Map<string, Expected>();
+  readonly #expected = new Map<string, ExpectedLoad>();
   #readMs = -Infinity;
   #writtenMs: number;
   #isChanged = false;
@@ -169,7 +169,7 @@ export class GuestLoads {
     const { clock } = this.#parts;
     const links = parsePorts(this.#proc('net/dev'));
     const counted = new Map<string, CountedBy>();
-    const seen = new Map<string, Seen>();
+    const seen = new Map<string, CounterSample>();
     const now = new Map<string, GuestLoad['now']>();
     for (const [at, guest] of found.entries()) {
       if (at % AT_ONCE === AT_ONCE - 1) await setImmediate();

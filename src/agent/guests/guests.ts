@@ -28,7 +28,7 @@ const TICK_MS = 5000;
 const LOOK_MS = 60_000;
 
 /** The guests of this host, and when they were looked at. */
-export interface Listed {
+export interface GuestListing {
   readonly found: readonly DiscoveredGuest[];
   /** Hosts of managers that this agent speaks to. */
   readonly hosts: readonly ManagedHost[];
@@ -43,7 +43,7 @@ interface Look {
   readonly failed: GodwitError | undefined;
 }
 
-interface Kept extends Listed {
+interface CachedListing extends GuestListing {
   /** Which hypervisors and migrations there were; undefined where a driver cannot say. */
   readonly key: string | undefined;
   readonly atMs: number;
@@ -74,9 +74,9 @@ export class Guests {
   readonly #looked: NonNullable<GuestsBeside['looked']>;
   readonly #far: FarManagers;
   readonly #labelsOf: (guest: string) => GuestLabels | undefined;
-  #looking: Promise<Kept> | undefined;
+  #looking: Promise<CachedListing> | undefined;
   readonly #single = new SingleFlight((name) => this.#discoverOne(name));
-  #kept: Kept | undefined;
+  #kept: CachedListing | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -110,7 +110,7 @@ export class Guests {
   }
 
   /** From the inventory; `fresh`: each guest is looked at again. Rejects if no driver lists its guests. */
-  async listed(fresh = false): Promise<Listed> {
+  async listed(fresh = false): Promise<GuestListing> {
     return this.#within(fresh ? 0 : KEPT_MS);
   }
 
@@ -118,7 +118,7 @@ export class Guests {
   readonly known = (): readonly DiscoveredGuest[] => this.#kept?.found ?? [];
 
   /** The last look, and the drivers that were silent then; undefined before the first. */
-  readonly lastLook = (): Pick<Listed, 'found' | 'silent'> | undefined => this.#kept;
+  readonly lastLook = (): Pick<GuestListing, 'found' | 'silent'> | undefined => this.#kept;
 
   /** On a look at this guest alone that begins now. GODWIT_GUEST_UNKNOWN, with the nearest name, if there is none. */
   async need(name: string): Promise<DiscoveredGuest> {
@@ -174,7 +174,7 @@ export class Guests {
     this.#far.looked('silent' in looked ? looked.silent[0]?.error : looked);
   }
 
-  async #within(forMs: number): Promise<Kept> {
+  async #within(forMs: number): Promise<CachedListing> {
     const kept = this.#kept;
     const isNew = kept !== undefined && this.#clock.monotonicMs() - kept.atMs < forMs;
     if (!isNew || kept.key === undefined || kept.key !== (await this.#key()))
@@ -182,14 +182,14 @@ export class Guests {
     return kept;
   }
 
-  #updateProposals(): Promise<Kept> {
+  #updateProposals(): Promise<CachedListing> {
     this.#looking ??= this.#makeAnew().finally(() => {
       this.#looking = undefined;
     });
     return this.#looking;
   }
 
-  async #makeAnew(): Promise<Kept> {
+  async #makeAnew(): Promise<CachedListing> {
     // Before the look: what begins during it makes for another one.
     const key = await this.#key();
     const [atMs, wallMs] = [this.#clock.monotonicMs(), this.#clock.wallMs()];
@@ -222,7 +222,7 @@ export class Guests {
     return { ...guest, info: { ...guest.info, labels: { ...guest.info.labels, ...own } } };
   }
 
-  async #discoverAll(): Promise<Pick<Listed, 'found' | 'silent'>> {
+  async #discoverAll(): Promise<Pick<GuestListing, 'found' | 'silent'>> {
     const { what, options, complete } = this.#question();
     const looks = await Promise.all(
       this.#byDriver.map((each) =>

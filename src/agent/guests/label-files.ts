@@ -25,7 +25,7 @@ const written = z.union([
   kept.transform((all) => ({ kept: all, expected: [] })),
   z.strictObject({ kept, expected }),
 ]);
-export type Expected = z.output<typeof expected>[number];
+export type ExpectedLabels = z.output<typeof expected>[number];
 
 /** One line of the log. Repeated in order, its lines lead to the same labels. */
 const change = z.strictObject({
@@ -40,7 +40,7 @@ type Change = z.output<typeof change>;
 export interface KeptLabels {
   readonly kept: ReadonlyMap<string, GuestLabels>;
   /** By migration. */
-  readonly expected: readonly Expected[];
+  readonly expected: readonly ExpectedLabels[];
 }
 
 /**
@@ -162,7 +162,10 @@ function changeOf(before: KeptLabels, now: KeptLabels): Change {
   };
 }
 
-function expectedAfter(before: readonly Expected[], { ended, expected: more }: Change): Expected[] {
+function expectedAfter(
+  before: readonly ExpectedLabels[],
+  { ended, expected: more }: Change,
+): ExpectedLabels[] {
   // The file may have the changes of a line already.
   const outdated = new Set([...ended, ...more.map(([migration]) => migration)]);
   return [...before.filter(([migration]) => !outdated.has(migration)), ...more];

@@ -27,13 +27,13 @@ export function labelsOf({ labels }: KnownOfGuests, guest: string): Labels | und
   return read === undefined || 'words' in read ? undefined : read;
 }
 
-interface Known extends KnownOfGuests {
+interface WorkloadSources extends KnownOfGuests {
   readonly links: Pick<LinkRates, 'now'>;
   readonly clock: Pick<Clock, 'wallMs'>;
   readonly config: { readonly limits: Pick<AgentConfig['limits'], 'bandwidth'> };
 }
 
-export function workloadOf(known: Known, request: MigrationRequest): WorkloadFacts {
+export function workloadOf(known: WorkloadSources, request: MigrationRequest): WorkloadFacts {
   const { guest, to } = request;
   const settings = asItBegins(request, known.config.limits.bandwidth, known.clock.wallMs());
   const { now: load, hours = [] } = known.guestLoads?.of(guest) ?? {};

@@ -14,7 +14,7 @@ import type { PlanAnswer } from '../../protocol/public/plan.ts';
 import type { LinkMeasure } from '../../protocol/public/prediction.ts';
 import { Lessons, type Lesson } from '../migrations/lessons.ts';
 import type { Peers } from '../peers.ts';
-import type { LinkMeter, Metered } from '../prediction/link-meter.ts';
+import type { LinkMeter, MeterResult } from '../prediction/link-meter.ts';
 import type { Migration, MigrationStore } from '../migrations/store.ts';
 
 /** Less than this shows the connection's start rather than the link. */
@@ -27,14 +27,14 @@ const LOOKED_AT = 32;
 /** A migration that came to so many times what was measured before it shows that the measurement was wrong. */
 const REFUTES = 1.25;
 
-type Reported = Omit<Lesson, 'phases' | 'move' | 'diskLatency' | 'startedAt'>;
+type RateLesson = Omit<Lesson, 'phases' | 'move' | 'diskLatency' | 'startedAt'>;
 
 /**
  * Bytes/s that the newest of these migrations to one host (newest first) came to from hypervisor to hypervisor, where nothing but the
  * link and the hypervisor held it back: no cap, no compression, not the wire, whose processors may be the slower. It is
  * what a migration comes to that takes the native path again. Undefined where none shows it. Pure.
  */
-export function seenLinkRate(reports: Iterable<Reported>): number | undefined {
+export function seenLinkRate(reports: Iterable<RateLesson>): number | undefined {
   for (const report of reports) {
     const { settings, stream, bytes = 0, memoryBytes = 0, throughput = 0, outcome, wire } = report;
     const { compress } = { ...settings, ...stream };
@@ -66,7 +66,7 @@ interface OtherRates {
 
 /** Measured, or as the configuration or an earlier migration has it. */
 export function linkKnown(
-  metered: Metered,
+  metered: MeterResult,
   { configured, seen, seenSince = 0 }: OtherRates,
 ): LinkKnown {
   if ('link' in metered) {
@@ -173,7 +173,7 @@ export class LinkRates {
     return this.#weighed(to, metered);
   }
 
-  #weighed(to: string, metered: Metered): LinkKnown {
+  #weighed(to: string, metered: MeterResult): LinkKnown {
     const measuredAt = 'link' in metered ? metered.link.at : undefined;
     return linkKnown(metered, {
       configured: this.#deps.config.wire.rates[to],

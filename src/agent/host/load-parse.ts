@@ -22,14 +22,14 @@ export interface Counters {
   readonly atMs: number;
   readonly processor: ProcessorTicks;
   /** By resource, µs since boot; absent where the kernel has no PSI. */
-  readonly pressure: Readonly<Record<'cpu' | 'memory' | 'io', Stalled | undefined>>;
+  readonly pressure: Readonly<Record<'cpu' | 'memory' | 'io', PressureStall | undefined>>;
   readonly network: Flow;
   readonly disk: Flow;
   /** By name; ticks since the process began, and bytes. */
   readonly guests: ReadonlyMap<string, GuestUse>;
 }
 
-export interface Stalled {
+export interface PressureStall {
   readonly some: number;
   readonly full: number | undefined;
 }
@@ -84,7 +84,7 @@ export function parseCgroupCores(text: string, machine: number): number {
 }
 
 /** A file of /proc/pressure; undefined for what is none. */
-export function parsePressure(text: string): Stalled | undefined {
+export function parsePressure(text: string): PressureStall | undefined {
   const of = (kind: string): number | undefined => {
     const total = new RegExp(`^${kind} .*total=(\\d{1,18})$`, 'm').exec(text)?.[1];
     return total === undefined ? undefined : Number(total);
@@ -198,7 +198,7 @@ function pressureBetween(
   now: Counters,
   overMs: number,
 ): Pick<HostLoad, 'pressure'> {
-  const of = (what: 'cpu' | 'memory' | 'io', kind: keyof Stalled): number | undefined => {
+  const of = (what: 'cpu' | 'memory' | 'io', kind: keyof PressureStall): number | undefined => {
     const [one, other] = [before.pressure[what]?.[kind], now.pressure[what]?.[kind]];
     return one === undefined || other === undefined
       ? undefined

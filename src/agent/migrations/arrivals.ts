@@ -3,7 +3,7 @@ import type { ArrivedGuest, ManagedDriver } from '../../port/managed.ts';
 import { isManaged, type Driver } from '../../drivers/registry.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
-import { notLooked, type Verified } from '../../migration/report/verified.ts';
+import { notLooked, type VerificationCheck } from '../../migration/report/verified.ts';
 import { askSegments, disksLook, LOOK_MS, orNot, segmentLooks } from '../../mover/public.ts';
 import { readNetwork } from '../../network/host.ts';
 import type { Landing } from '../../network/landing.ts';
@@ -19,7 +19,7 @@ export interface ArrivalDependencies extends PeersOf {
   readonly addressesOf: (guest: string) => readonly string[];
 }
 
-interface Asked extends ArrivalQuery {
+interface ArrivalRequest extends ArrivalQuery {
   readonly id: string;
 }
 
@@ -30,7 +30,7 @@ interface Asked extends ArrivalQuery {
  */
 export async function arrivalSeen(
   deps: ArrivalDependencies,
-  asked: Asked,
+  asked: ArrivalRequest,
   caller: Caller,
   signal: AbortSignal,
 ): Promise<ArrivalAnswer> {
@@ -66,7 +66,7 @@ async function disksSeen(
   { config, drivers }: ArrivalDependencies,
   { written }: ArrivedGuest,
   signal: AbortSignal,
-): Promise<Verified[]> {
+): Promise<VerificationCheck[]> {
   for (const file of written?.files ?? []) {
     const isSeen = await stat(file).then(
       () => true,
@@ -80,10 +80,10 @@ async function disksSeen(
 
 async function segmentsSeen(
   { config, addressesOf }: ArrivalDependencies,
-  { id, guest }: Asked,
+  { id, guest }: ArrivalRequest,
   { nics }: ArrivedGuest,
   signal: AbortSignal,
-): Promise<Verified[]> {
+): Promise<VerificationCheck[]> {
   const places = placesOf(nics, addressesOf(guest), await readNetwork({}, signal));
   if (typeof places === 'string') return [notLooked('segment', 'destination', places)];
   const { networks, landings } = places;

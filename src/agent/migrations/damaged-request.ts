@@ -74,7 +74,7 @@ const MAX_DATE_MS = 8.64e15;
 const firstLine = z.object({ at: z.number().nonnegative().max(MAX_DATE_MS), event: z.unknown() });
 
 interface FirstRecord {
-  readonly first: Planned | Admitted;
+  readonly first: PlannedEvent | AdmittedEvent;
   readonly atMs: number;
 }
 
@@ -90,8 +90,8 @@ function firstRecord(file: string, of: JournalOf): FirstRecord | undefined {
   }
 }
 
-type Planned = Extract<SourceEvent | ManagedEvent, { type: 'planned' }>;
-type Admitted = Extract<DestinationEvent, { type: 'admitted' }>;
+type PlannedEvent = Extract<SourceEvent | ManagedEvent, { type: 'planned' }>;
+type AdmittedEvent = Extract<DestinationEvent, { type: 'admitted' }>;
 
 function headOf(file: string): string {
   const fd = openSync(file, 'r');

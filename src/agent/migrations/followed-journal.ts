@@ -29,7 +29,7 @@ import { briefly } from './planned-report.ts';
  * The journal of a migration that goes on, and the state that follows from it. A look costs what was written since the
  * last one: a migration is looked at each second, and its journal may have grown for a day.
  */
-export interface Followed {
+export interface JournalFollower {
   /** Throws what JournalReader.read throws. */
   look(): FollowedState;
 }
@@ -45,7 +45,7 @@ export interface FollowedState {
 }
 
 /** How each kind of journal is followed. */
-const FOLLOW: Readonly<Record<JournalOf, (file: string) => Followed>> = {
+const FOLLOW: Readonly<Record<JournalOf, (file: string) => JournalFollower>> = {
   source: (file) =>
     follow<SourceRecord, SourceState>(new JournalReader(file, SOURCE_JOURNAL), {
       after: (state, { event }) => {
@@ -82,7 +82,7 @@ const FOLLOW: Readonly<Record<JournalOf, (file: string) => Followed>> = {
     }),
 };
 
-export function followJournal(dir: string, of: JournalOf): Followed {
+export function followJournal(dir: string, of: JournalOf): JournalFollower {
   return FOLLOW[of](path.join(dir, journalFile(of)));
 }
 
@@ -94,7 +94,10 @@ interface Follow<T extends JournalRecord, S> {
   readonly progress: (state: S, records: readonly T[], nowMs: number) => Progress | undefined;
 }
 
-function follow<T extends JournalRecord, S>(reader: JournalReader<T>, of: Follow<T, S>): Followed {
+function follow<T extends JournalRecord, S>(
+  reader: JournalReader<T>,
+  of: Follow<T, S>,
+): JournalFollower {
   const fold = new Fold<T, S>(of.after);
   return {
     look: () => {

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import { godwitError } from '../../errors.ts';
-import type { Admission, Admitted } from '../../protocol/peer/migration.ts';
+import type { Admission, AdmissionGrant } from '../../protocol/peer/migration.ts';
 import type { HostFacts } from '../../protocol/peer/host-facts.ts';
 import type { PreflightAdmission, PreflightAnswer } from '../../protocol/peer/preflight.ts';
 import type { DestinationMoverRequest, MoverRequest } from '../../protocol/mover/request.ts';
@@ -80,7 +80,7 @@ export class Incoming {
   }
 
   /** Checks for room, and resolves once the destination's mover listens. May be repeated. */
-  async admit(admission: Admission, caller: Caller): Promise<Admitted> {
+  async admit(admission: Admission, caller: Caller): Promise<AdmissionGrant> {
     checkSender(caller, admission.from);
     // Outside of the mutex: a host that does not answer holds up itself alone.
     await this.#asking.read(admission.from);
@@ -131,7 +131,7 @@ export class Incoming {
   }
 
   /** Where its mover listens now. One is started where there is none, also to report how an ended migration ended. */
-  async where(id: string, caller: Caller): Promise<Admitted> {
+  async where(id: string, caller: Caller): Promise<AdmissionGrant> {
     const { store, config } = this.#deps;
     const { request: found, damage } = store.get(id) ?? {};
     // What cannot be read may be the caller's: it is never answered as if there were none.
@@ -190,7 +190,7 @@ export class Incoming {
     return { guest, from, nics: nics.map(({ mac, addresses }) => ({ mac, addresses })) };
   }
 
-  async #listening(migration: Migration): Promise<Admitted> {
+  async #listening(migration: Migration): Promise<AdmissionGrant> {
     const { address } = await this.#deps.supervisor.ensure(migration);
     if (address === undefined) {
       const what = `the mover of ${migration.id} does not say where it listens`;

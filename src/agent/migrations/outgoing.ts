@@ -47,7 +47,7 @@ export interface OutgoingDependencies extends LinkRatesDependencies, KnownOfGues
 }
 
 /** A guest that is to leave, as its own host sees it before anybody takes hold of it. */
-export interface Looked extends DiscoveredGuest {
+export interface OutgoingGuest extends DiscoveredGuest {
   /** Of the destination’s agent; absent where a manager moves the guest, and no other agent has a part in it. */
   readonly address: string | undefined;
   readonly checks: readonly Check[];
@@ -183,7 +183,10 @@ export class Outgoing {
   }
 
   /** What can be checked at once: the destination, the guest, and that there is room. */
-  async #checked(id: string, request: MigrationRequest): Promise<Looked & { handle: GuestHandle }> {
+  async #checked(
+    id: string,
+    request: MigrationRequest,
+  ): Promise<OutgoingGuest & { handle: GuestHandle }> {
     this.#deps.store.mustBeNew(id);
     const found = await this.look(id, request);
     throwRefusal(found.checks);
@@ -197,7 +200,7 @@ export class Outgoing {
    * The guest, and what its own host finds for or against the move, as checks. Begins nothing. Whether a manager knows the
    * destination, it says itself when it is asked to check.
    */
-  async look(id: string, request: MigrationRequest): Promise<Looked> {
+  async look(id: string, request: MigrationRequest): Promise<OutgoingGuest> {
     const { config, clock, guests, peers, store, diskMoves } = this.#deps;
     const { guest, to } = request;
     // A manager may move a guest to another datastore of its host.
@@ -243,7 +246,7 @@ export class Outgoing {
   }
 
   /** What is known of the link and the guest's writes: for checks, for the prediction, and for `--path auto`. */
-  #linkTo({ to, guest }: MigrationRequest, driver: string): Looked['seen'] {
+  #linkTo({ to, guest }: MigrationRequest, driver: string): OutgoingGuest['seen'] {
     const link = this.links.now(to);
     const ownMoves = this.links.movesTo(to, driver);
     const { writtenBytesPerS } = this.#deps.guestLoads?.of(guest).now ?? {};
@@ -306,11 +309,11 @@ function seenOf({ hypervisorVersion, vcpus, nics }: GuestInfo): {
 }
 
 type OtherAgent = SourceMoverRequest['peer'];
-type Known = Pick<Peers, 'address' | 'furtherAddresses'>;
+type PeerAddresses = Pick<Peers, 'address' | 'furtherAddresses'>;
 
 /** The destination's agent as a mover is to reach it: its other paths are those asked for, or those of the configuration. */
 function otherAgent(
-  peers: Known,
+  peers: PeerAddresses,
   { to, pathAddresses }: MigrationRequest,
   address: string,
 ): OtherAgent {
@@ -325,7 +328,7 @@ function otherAgent(
  * host knows none. GODWIT_CAPABILITY where memory is to take the wire then.
  */
 function receivingAgent(
-  peers: Known,
+  peers: PeerAddresses,
   host: string,
   request: MigrationRequest,
 ): OtherAgent | undefined {

@@ -1,6 +1,6 @@
 import { otherHost, type MoverRequest } from '../../protocol/mover/request.ts';
 
-interface Kept {
+interface EndedMigration {
   readonly request: Pick<MoverRequest, 'side' | 'fromHost' | 'toHost'>;
 }
 
@@ -8,7 +8,7 @@ interface Kept {
  * Of `ended`, oldest first, those to go so that `most` are left: each the oldest of the host that has most of them just
  * then. So a host that begins many loses its own, and another's only once that has more. Pure.
  */
-export function surplus<M extends Kept>(ended: readonly M[], most: number): M[] {
+export function surplus<M extends EndedMigration>(ended: readonly M[], most: number): M[] {
   const hosts = new Map<string, M[]>();
   for (const each of ended) {
     const host = `${each.request.side} ${otherHost(each.request)}`;

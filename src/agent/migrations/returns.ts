@@ -47,7 +47,7 @@ export interface ReturnsDependencies {
 }
 
 /** A guest that came here and is looked after: by which migration, and what was asked for. */
-interface Arrived {
+interface GuestArrival {
   readonly migration: Migration;
   readonly request: DestinationMoverRequest;
   readonly asked: ReturnIfUnhealthy;
@@ -131,7 +131,7 @@ export class Returns extends AfterEnd<WatchState> {
     return ofOne < MAX_RUNS_OF_ONE && this.#runs.length < MAX_RUNS;
   }
 
-  #begin(arrived: Arrived): WatchState | undefined {
+  #begin(arrived: GuestArrival): WatchState | undefined {
     const { store, clock } = this.#deps;
     const { id } = arrived.migration;
     if (store.runsAt(id) !== 'destination') return undefined;
@@ -144,7 +144,7 @@ export class Returns extends AfterEnd<WatchState> {
     return state;
   }
 
-  #factsOf({ migration, request }: Arrived, state: WatchState): WatchFacts {
+  #factsOf({ migration, request }: GuestArrival, state: WatchState): WatchFacts {
     const { store, clock } = this.#deps;
     const all = store.all();
     const since = all.slice(all.findIndex(({ id }) => id === migration.id) + 1);
@@ -170,7 +170,7 @@ export class Returns extends AfterEnd<WatchState> {
     };
   }
 
-  async #run({ migration, request, asked }: Arrived, signal: AbortSignal): Promise<Finding> {
+  async #run({ migration, request, asked }: GuestArrival, signal: AbortSignal): Promise<Finding> {
     const { config } = this.#deps;
     const facts = (): HookFacts => {
       const { destination } = readJournals(migration.dir);
@@ -200,7 +200,7 @@ export class Returns extends AfterEnd<WatchState> {
       : { as: 'bad', why, code: answer.code };
   }
 
-  async #takeBack(arrived: Arrived, asked: WatchState): Promise<void> {
+  async #takeBack(arrived: GuestArrival, asked: WatchState): Promise<void> {
     const { outgoing, clock, log } = this.#deps;
     const { migration, request } = arrived;
     const id = asked.back ?? newId(clock.wallMs());
@@ -225,7 +225,7 @@ export class Returns extends AfterEnd<WatchState> {
   }
 }
 
-function arrivedBy(migration: Migration): Arrived | undefined {
+function arrivedBy(migration: Migration): GuestArrival | undefined {
   const { request } = migration;
   if (request.side !== 'destination') return undefined;
   const asked = request.admission.settings?.returnIfUnhealthy;

@@ -23,7 +23,7 @@ import {
 } from '../../host/journal/request-file.ts';
 import type { Arrival } from '../guests/guest-labels.ts';
 import { journalsIn, standInFor, type Damage } from './damaged-request.ts';
-import { followJournal, type Followed, type FollowedState } from './followed-journal.ts';
+import { followJournal, type JournalFollower, type FollowedState } from './followed-journal.ts';
 import { briefly, planned } from './planned-report.ts';
 import { PrunedMigrations } from './used-ids.ts';
 import { surplus } from './records-to-remove.ts';
@@ -58,7 +58,7 @@ export class MigrationStore {
   readonly #ended = new Map<string, Progress>();
   readonly #endedAt = new Map<string, Report['runsAt']>();
   /** The journals of the others, as far as they were read. */
-  readonly #followed = new Map<string, Followed>();
+  readonly #followed = new Map<string, JournalFollower>();
   /** Of ended ones: whether the other host may still ask. */
   readonly #asked = new Map<string, boolean>();
   readonly #pruned: PrunedMigrations;
@@ -350,7 +350,7 @@ function mayBeAsked({ dir, request }: Migration): boolean {
   }
 }
 
-interface Ordered {
+interface OrderedMigration {
   readonly request: Pick<MoverRequest, 'ordinal' | 'createdAt'>;
 }
 
@@ -358,13 +358,13 @@ interface Ordered {
  * The oldest first, by the order in which the store took them: a clock may go back. Migrations of earlier builds have no
  * ordinal, and come first in the order of their times. Pure.
  */
-export function oldestFirst<M extends Ordered>(migrations: Iterable<M>): M[] {
+export function oldestFirst<M extends OrderedMigration>(migrations: Iterable<M>): M[] {
   return [...migrations].toSorted(
     ({ request: left }, { request: right }) =>
       (left.ordinal ?? 0) - (right.ordinal ?? 0) || (left.createdAt < right.createdAt ? -1 : 1),
   );
 }
 
-export function nextOrdinal(sorted: readonly Ordered[]): number {
+export function nextOrdinal(sorted: readonly OrderedMigration[]): number {
   return (sorted.at(-1)?.request.ordinal ?? 0) + 1;
 }

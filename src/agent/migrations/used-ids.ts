@@ -8,7 +8,7 @@ const MAX = 131_072;
 /** In stateDir: a line for each, the oldest first. */
 const FILE = 'pruned-migrations';
 
-export interface Pruned {
+export interface PrunedMigration {
   readonly id: string;
   /** The other host. */
   readonly host: string;
@@ -42,7 +42,7 @@ export class PrunedMigrations {
   }
 
   /** They lie on the disk when this returns: before that no directory of them may go. */
-  remember(all: readonly Pruned[]): void {
+  remember(all: readonly PrunedMigration[]): void {
     if (all.length === 0) return;
     for (const { id, host } of all) this.#add(id, host);
     if (this.#file.count + all.length > 2 * this.#most.all)

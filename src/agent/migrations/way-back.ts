@@ -3,18 +3,18 @@ import type { Report } from '../../protocol/public/migration.ts';
 import type { ReturnIfUnhealthy, Returns } from '../../protocol/public/site-check.ts';
 
 /** Migrations that an agent knows, and where the guest of each runs. */
-interface Known {
-  all(): readonly Brought[];
+interface MigrationLookup {
+  all(): readonly StoredMigration[];
   runsAt(id: string): Report['runsAt'];
 }
-interface Brought {
+interface StoredMigration {
   readonly id: string;
   readonly request: MoverRequest;
 }
 
 /** What is known here of a guest's way back: that this migration is it, or that the guest came back by another one. */
 export function wayBackOf(
-  store: Known,
+  store: MigrationLookup,
   request: MoverRequest,
 ): Pick<Report, 'returns' | 'returned'> {
   const { returnIfUnhealthy: asked, returns } = askedOf(request);
@@ -28,7 +28,7 @@ export function wayBackOf(
 }
 
 /** Only the opposite way of the same guest counts, whatever a host says. */
-function takesBack({ request }: Brought, brought: MoverRequest): boolean {
+function takesBack({ request }: StoredMigration, brought: MoverRequest): boolean {
   const { returns, guest } = askedOf(request);
   return (
     returns?.migration === brought.id &&

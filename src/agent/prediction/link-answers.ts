@@ -14,7 +14,7 @@ const MAX_HOSTS = 1024;
 /** A question costs so much at least, however little it holds. */
 const MIN_BYTES = 1024;
 
-interface Taken {
+interface TrafficWindow {
   readonly sinceMs: number;
   bytes: number;
 }
@@ -23,7 +23,7 @@ interface Taken {
 export class LinkAnswers {
   readonly #clock: Clock;
   readonly #store: Pick<MigrationStore, 'usesLink'>;
-  readonly #taken = new Map<string, Taken>();
+  readonly #taken = new Map<string, TrafficWindow>();
 
   constructor(clock: Clock, store: Pick<MigrationStore, 'usesLink'>) {
     this.#clock = clock;
@@ -39,7 +39,7 @@ export class LinkAnswers {
     return { busy: 'it has taken as much as it takes of one host for a while' };
   }
 
-  #of(name: string): Taken {
+  #of(name: string): TrafficWindow {
     const nowMs = this.#clock.monotonicMs();
     const known = this.#taken.get(name);
     if (known !== undefined && nowMs - known.sinceMs < LINK_KEPT_MS) return known;

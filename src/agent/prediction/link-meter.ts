@@ -36,7 +36,7 @@ const BUSY_SHARE = 0.7;
 const MAX_HOSTS = 1024;
 
 /** Either what was measured, or why it was not. */
-export type Metered = { readonly link: LinkMeasure } | { readonly why: string };
+export type MeterResult = { readonly link: LinkMeasure } | { readonly why: string };
 
 export interface LinkMeterDependencies {
   readonly clock: Clock;
@@ -60,7 +60,7 @@ class Busy extends Error {}
 export class LinkMeter {
   readonly #deps: LinkMeterDependencies;
   readonly #kept = new Map<string, { readonly link: LinkMeasure; readonly atMs: number }>();
-  readonly #underWay = new Map<string, Promise<Metered>>();
+  readonly #underWay = new Map<string, Promise<MeterResult>>();
 
   constructor(deps: LinkMeterDependencies) {
     this.#deps = deps;
@@ -73,7 +73,7 @@ export class LinkMeter {
     return known !== undefined && nowMs - known.atMs < LINK_KEPT_MS ? known.link : undefined;
   }
 
-  async measure(to: string, signal: AbortSignal): Promise<Metered> {
+  async measure(to: string, signal: AbortSignal): Promise<MeterResult> {
     const known = this.known(to);
     if (known !== undefined) return { link: known };
     const under = this.#underWay.get(to) ?? this.#begin(to);
@@ -81,13 +81,13 @@ export class LinkMeter {
   }
 
   /** It belongs to nobody who asked: each of them may give up. */
-  #begin(to: string): Promise<Metered> {
+  #begin(to: string): Promise<MeterResult> {
     const work = this.#now(to).finally(() => this.#underWay.delete(to));
     this.#underWay.set(to, work);
     return work;
   }
 
-  async #now(to: string): Promise<Metered> {
+  async #now(to: string): Promise<MeterResult> {
     const { clock, isBusy } = this.#deps;
     if (isBusy()) return { why: 'a migration of this host uses its link' };
     try {
@@ -197,10 +197,10 @@ class Work {
   }
 }
 
-type Taken = readonly { readonly atMs: number; readonly bytes: number }[];
+type ByteSamples = readonly { readonly atMs: number; readonly bytes: number }[];
 
 /** Whether more was taken in the second half of the time than in the first. */
-function isGrowing(taken: Taken): boolean {
+function isGrowing(taken: ByteSamples): boolean {
   const half = (START_MS + SEND_MS) / 2;
   const [first, second] = [
     taken.filter(({ atMs }) => atMs < half),
@@ -213,7 +213,7 @@ function isGrowing(taken: Taken): boolean {
  * bytes/s between two answers: from the first after the start that was as long as any, to the last one. Over a long line the
  * shorter ones before it left the line idle. Of all from the beginning where few came after the start.
  */
-export function rateOf(taken: Taken): number {
+export function rateOf(taken: ByteSamples): number {
   const later = taken.filter(({ atMs }) => atMs >= START_MS);
   const full = fromTheLongest(later);
   const counted = full.length > AT_ONCE ? full : later;
@@ -225,7 +225,7 @@ export function rateOf(taken: Taken): number {
   return passedMs > 0 ? Math.round((bytes * 1000) / passedMs) : 0;
 }
 
-function fromTheLongest(taken: Taken): Taken {
+function fromTheLongest(taken: ByteSamples): ByteSamples {
   const longest = Math.max(0, ...taken.map(({ bytes }) => bytes));
   return taken.slice(taken.findIndex(({ bytes }) => bytes === longest));
 }

@@ -18,7 +18,7 @@ export interface KeptPlan {
   readonly measured: GuestMeasure;
 }
 
-interface Kept {
+interface CacheEntry {
   readonly plan: KeptPlan;
   readonly atMs: number;
   readonly moments: Moments;
@@ -29,7 +29,7 @@ export class PredictionCache {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   /** A request as it is carried out now, within what its host allows. */
   readonly #asItIs: (request: MigrationRequest) => MigrationRequest;
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new Map<string, CacheEntry>();
 
   constructor(
     clock: Pick<Clock, 'monotonicMs'>,

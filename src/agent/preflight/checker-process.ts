@@ -34,7 +34,7 @@ const MAX_QUESTIONS = 16;
 const OWN = '';
 
 /** A question under way. */
-export interface Asked {
+export interface PendingQuestion {
   /** Rejects with the error of the one who looked, or with why there is no answer. */
   readonly answer: Promise<unknown>;
   /** Resolves once nothing of it is left: a thread that hangs in storage is held until then. Never rejects. */
@@ -46,7 +46,7 @@ export type AskChecker = (
   question: CheckerQuestion,
   onHost: (host: ExaminedHost) => void,
   signal: AbortSignal,
-) => Asked;
+) => PendingQuestion;
 
 /** In this process: for a test, whose drivers are in its memory. */
 export function askHere(deps: CheckDependencies): AskChecker {
@@ -81,7 +81,7 @@ export function askProcess(
   };
   return (question, onHost, signal) => {
     const requester = question.what === 'examine' ? OWN : question.admission.from;
-    const askOne = (checker: CheckerProcess): Heard => {
+    const askOne = (checker: CheckerProcess): TrackedQuestion => {
       const asked = checker.ask(question, onHost, signal);
       void asked.gone.then(() => {
         if (!checker.canGoOn) return;
@@ -90,15 +90,19 @@ export function askProcess(
       });
       return asked;
     };
-    const askNew = (): Heard => askOne(new CheckerProcess(configFile, program, keptMs));
+    const askNew = (): TrackedQuestion => askOne(new CheckerProcess(configFile, program, keptMs));
     const kept = takeOf(requester);
     return kept === undefined ? askNew() : orElse(askOne(kept), askNew, signal);
   };
 }
 
 /** A process may end while it waits, before anybody hears of it: what it was asked then is asked once more, of a new one. */
-function orElse(first: Heard, askNew: () => Heard, signal: AbortSignal): Asked {
-  let second: Heard | undefined;
+function orElse(
+  first: TrackedQuestion,
+  askNew: () => TrackedQuestion,
+  signal: AbortSignal,
+): PendingQuestion {
+  let second: TrackedQuestion | undefined;
   const answer = first.answer.catch((thrown: unknown) => {
     if (first.wasHeard() || signal.aborted) throw thrown;
     second = askNew();
@@ -108,7 +112,7 @@ function orElse(first: Heard, askNew: () => Heard, signal: AbortSignal): Asked {
   return { answer, gone: first.gone.then(() => second?.gone) };
 }
 
-interface Heard extends Asked {
+interface TrackedQuestion extends PendingQuestion {
   /** It has said something to this question. */
   readonly wasHeard: () => boolean;
 }
@@ -146,7 +150,11 @@ class CheckerProcess {
     return this.#idle !== undefined;
   }
 
-  ask(question: CheckerQuestion, onHost: (host: ExaminedHost) => void, signal: AbortSignal): Heard {
+  ask(
+    question: CheckerQuestion,
+    onHost: (host: ExaminedHost) => void,
+    signal: AbortSignal,
+  ): TrackedQuestion {
     this.#wake();
     let isHeard = false;
     const gone = Promise.withResolvers<void>();

@@ -16,11 +16,11 @@ import {
 } from '../../protocol/public/migration.ts';
 import type { GuestHandle } from '../../protocol/mover/handle.ts';
 import { driverOf } from '../processes/hypervisor-life.ts';
-import type { Looked, Outgoing } from '../migrations/outgoing.ts';
+import type { OutgoingGuest, Outgoing } from '../migrations/outgoing.ts';
 import type { Peers } from '../peers.ts';
 import { withWorkload } from '../guests/workload.ts';
 import type { AskChecker } from './checker-process.ts';
-import type { Examined, ExaminedHost } from '../../mover/public.ts';
+import type { ExaminationRequest, ExaminedHost } from '../../mover/public.ts';
 
 /** Checks of this host's guests at once: each takes hold of a monitor. */
 const MAX = 4;
@@ -37,10 +37,10 @@ const NOT_ASKED = warn(
 );
 
 /** A destination that is to be asked. */
-interface Planned {
+interface PlannedDestination {
   readonly id: string;
   readonly request: MigrationRequest;
-  readonly looked: Looked;
+  readonly looked: OutgoingGuest;
 }
 
 export interface ChecksDependencies {
@@ -133,7 +133,7 @@ export class Checks {
     return all.map(({ planned, found }) => this.#checked(planned, found));
   }
 
-  #checked(planned: Planned, found: ExaminedHost | undefined): CheckedHost {
+  #checked(planned: PlannedDestination, found: ExaminedHost | undefined): CheckedHost {
     const host = checkedHost(planned, found?.checks);
     if (found?.copiesDisks !== true) return host;
     const facts = this.#deps.outgoing.workloadOf(planned.request);
@@ -153,7 +153,7 @@ export class Checks {
       readonly digest?: string | undefined;
     },
     signal: AbortSignal,
-  ): Promise<{ readonly planned: Planned; readonly found: ExaminedHost | undefined }[]> {
+  ): Promise<{ readonly planned: PlannedDestination; readonly found: ExaminedHost | undefined }[]> {
     const { config } = this.#deps;
     if (this.#running >= MAX) {
       const what = `${config.name}, in checks of its guests at once,`;
@@ -192,8 +192,8 @@ export class Checks {
   }
 
   /** Before anybody takes hold of the guest: whoever has hold of its monitor keeps a look at it from an answer. */
-  async #lookForAll(asked: CheckRequest, names: readonly string[]): Promise<Planned[]> {
-    const planned: Planned[] = [];
+  async #lookForAll(asked: CheckRequest, names: readonly string[]): Promise<PlannedDestination[]> {
+    const planned: PlannedDestination[] = [];
     for (const to of names) {
       const id = newCheckId();
       const request = this.#deps.outgoing.labelled(migrationRequest.parse({ ...asked, to }));
@@ -203,7 +203,7 @@ export class Checks {
   }
 
   /** Nothing where nobody may take hold of the guest, and no manager has two hosts keep one. */
-  #toExamine({ id, request, looked }: Planned, standby: boolean): Examined[] {
+  #toExamine({ id, request, looked }: PlannedDestination, standby: boolean): ExaminationRequest[] {
     const { handle, info, seen, address } = looked;
     const driver = driverOf(this.#deps.drivers, handle);
     if (isClosed(looked) || handle === undefined || driver === undefined) return [];
@@ -221,13 +221,16 @@ export class Checks {
 }
 
 /** Whom nobody may take hold of is asked nothing more. */
-function isClosed({ checks }: Looked): boolean {
+function isClosed({ checks }: OutgoingGuest): boolean {
   return checks.some(
     ({ name, verdict }) => verdict === 'refuse' && ['busy', 'guest'].includes(name),
   );
 }
 
-function checkedHost({ request, looked }: Planned, found?: readonly Check[]): CheckedHost {
+function checkedHost(
+  { request, looked }: PlannedDestination,
+  found?: readonly Check[],
+): CheckedHost {
   const isManagers = looked.address === undefined && !isClosed(looked);
   const others = found ?? (isManagers ? [NOT_ASKED] : []);
   const checks = inOrder([...looked.checks, ...others]);

@@ -101,7 +101,7 @@ function publicStandby({ standbys }: Recovery, view: KeptView): Standby {
   };
 }
 
-type Confirmed = NonNullable<DestinationMoverRequest['recovery']>['confirmed'];
+type RecoveryConfirmation = NonNullable<DestinationMoverRequest['recovery']>['confirmed'];
 
 /**
  * GODWIT_STANDBY_STALE if the description may be out of date, unless an operator names the number of what was shown. Returns
@@ -111,7 +111,7 @@ function refuseStale(
   { config, clock, recovery: { standbys } }: RecoveryHandlerDependencies,
   view: KeptView,
   { off, insist }: Pick<RecoveryRequest, 'off' | 'insist'>,
-): Confirmed {
+): RecoveryConfirmation {
   const { standby, disks, confirmedAt, confirmedAtMs } = view;
   const { guest, from } = standby;
   const { freshness, number } = standbys.stateOf(view, off);

@@ -54,13 +54,13 @@ export interface KeepStandbysDependencies {
   readonly offered: OfferedStandbys;
 }
 
-interface Sent {
+interface SentUpdate {
   readonly guest: string;
   readonly to: string;
   readonly atMs: number;
 }
 
-interface Planned {
+interface PlannedOffer {
   readonly offer: StandbyOfferRecord;
   readonly step: OfferStep;
 }
@@ -80,7 +80,7 @@ export class KeepStandbys {
   /** By guest: when a change of it was announced last, ms, and what it was then if its hypervisor answered. */
   readonly #announced = new Map<string, { readonly atMs: number; digest?: string | undefined }>();
   /** By guest and host: when a confirmation or a description was sent last, ms. The other host counts both as fresh. */
-  readonly #sent = new Map<string, Sent>();
+  readonly #sent = new Map<string, SentUpdate>();
   /** By guest: descriptions on their way. */
   readonly #offering = new Map<string, Set<Promise<unknown>>>();
   readonly #startedMs: number;
@@ -212,7 +212,7 @@ export class KeepStandbys {
     if (left.length > 0) offered.remove(...left);
     const looks = await this.#lookAtGuests(new Set(all.map(({ guest }) => guest)));
     const nowMs = clock.monotonicMs();
-    const planned = offered.all().flatMap((offer): Planned[] => {
+    const planned = offered.all().flatMap((offer): PlannedOffer[] => {
       const seen = looks.get(offer.guest);
       const look = seen && this.#announcedLook(offer, seen, nowMs);
       return look === undefined ? [] : [{ offer, step: stepOf(offer, look, nowMs) }];
@@ -247,7 +247,7 @@ export class KeepStandbys {
     return look;
   }
 
-  async #beat(to: string, planned: readonly Planned[]): Promise<void> {
+  async #beat(to: string, planned: readonly PlannedOffer[]): Promise<void> {
     const { offered, peers, log } = this.#deps;
     const { signal } = this.#looks;
     const withdrawn = planned

@@ -5,7 +5,7 @@ import { godwitError } from '../../errors.ts';
 import { isManagedRequest, type MoverState } from '../../protocol/mover/request.ts';
 import type { Log } from '../../log.ts';
 import { replaySource } from '../../migration/direct/journal.ts';
-import { whyNotResolved, type Resolved } from '../../migration/direct/resolve.ts';
+import { whyNotResolved, type ResolvedEvent } from '../../migration/direct/resolve.ts';
 import type { Fence } from '../../host/fencing.ts';
 import { openSourceJournal } from '../../host/journal/journal.ts';
 import type { BootTime } from '../../migration/boot-time.ts';
@@ -80,7 +80,7 @@ const HERE: ResolveSurroundings = {
   connectMover: ({ socket }) => client(moverContract, { unix: socket }),
 };
 
-type Order = Pick<Resolved, 'runAt' | 'proof' | 'by' | 'insists'> & {
+type Order = Pick<ResolvedEvent, 'runAt' | 'proof' | 'by' | 'insists'> & {
   readonly answersFor: HostDoubts[];
 };
 
@@ -277,7 +277,7 @@ export class Resolve {
     answer: Answer,
     isDark: boolean,
     iKnow: boolean,
-  ): Promise<Resolved['proof']> {
+  ): Promise<ResolvedEvent['proof']> {
     if (answer.verdict !== 'unknown' && answer.proof !== 'none') return answer.proof;
     const { here, from, to, id, guest } = known;
     const other = here.side === 'source' ? to : from;
@@ -311,7 +311,7 @@ export class Resolve {
     const here = hypervisor === 'none' ? 'unknown' : hypervisor;
     const elsewhere =
       order.runAt === 'elsewhere' && third !== undefined ? { elsewhere: third } : {};
-    const event: Resolved = {
+    const event: ResolvedEvent = {
       type: 'resolved',
       ...order,
       ...elsewhere,
@@ -333,7 +333,11 @@ export class Resolve {
    * Under the same lock as a mover: there is none now, and none may begin in between. An order by answers that are older
    * than the journal's last record is refused: they may not hold after what it records.
    */
-  async #journal(migration: Migration, event: Resolved, { known, records }: Look): Promise<void> {
+  async #journal(
+    migration: Migration,
+    event: ResolvedEvent,
+    { known, records }: Look,
+  ): Promise<void> {
     const { clock, config } = this.#deps;
     const { hold, openFile } = this.#around;
     const lock = await hold(migration, clock, config.name);

@@ -1,6 +1,6 @@
 import { godwitError, hasCode, toGodwitError, type GodwitError } from '../../errors.ts';
 import type { agentContract } from '../../protocol/contract.ts';
-import type { Unasked } from '../../protocol/public/resolve.ts';
+import type { SilentHost } from '../../protocol/public/resolve.ts';
 import type { Api } from '../../rpc/client.ts';
 
 /** The calls of an agent. */
@@ -65,9 +65,9 @@ export function howToReach(host: string): string {
 }
 
 /** What hosts reported, and the hosts that reported nothing. */
-export interface Reported<T> {
+export interface HostAnswers<T> {
   readonly items: T[];
-  readonly missing: readonly Unasked[];
+  readonly missing: readonly SilentHost[];
 }
 
 /**
@@ -76,8 +76,8 @@ export interface Reported<T> {
  */
 export async function askAll<T>(
   fleet: AgentSet,
-  ask: (endpoint: Endpoint, scope: 'local' | 'all') => Promise<Reported<T>>,
-): Promise<Reported<T>> {
+  ask: (endpoint: Endpoint, scope: 'local' | 'all') => Promise<HostAnswers<T>>,
+): Promise<HostAnswers<T>> {
   const [only, ...others] = fleet.endpoints;
   if (others.length === 0) return ask(only, 'all');
   const all = await Promise.allSettled(fleet.endpoints.map((each) => ask(each, 'local')));
@@ -100,7 +100,7 @@ export const MAX_NAMED = 20;
 /** That `what` lacks what these hosts have; undefined where all answered. `hint`: another than the error's own. */
 export function incomplete(
   what: string,
-  missing: readonly Unasked[],
+  missing: readonly SilentHost[],
   hint?: string,
 ): GodwitError | undefined {
   if (missing.length === 0) return undefined;

@@ -54,12 +54,12 @@ function notByToken(where: string, thrown: unknown): unknown {
   return godwitError('GODWIT_PEER_UNTRUSTED', facts, { hint: further, cause });
 }
 
-type Listed = Parameters<typeof printList>[1];
+type ListInput = Parameters<typeof printList>[1];
 
 /** All hosts that a controller knows. */
 export async function listFleetHosts(
   api: Api<typeof controllerContract>,
-  input: Listed,
+  input: ListInput,
   context: Context,
 ): Promise<void> {
   const hosts = await everyPage(async (cursor) => {
@@ -127,7 +127,7 @@ function hostRow(host: ListedHost, paint: Painter): string[] {
 /** All guests that a controller knows, or those of one host. GODWIT_HOST_UNKNOWN for a host that it does not know. */
 export async function listFleetGuests(
   api: Api<typeof controllerContract>,
-  { on, ...input }: Listed & { readonly on: string | undefined },
+  { on, ...input }: ListInput & { readonly on: string | undefined },
   context: Context,
 ): Promise<void> {
   const guests = await everyPage(async (cursor) => {

@@ -12,7 +12,7 @@ const ANSWER_MS = 60_000;
 /** Guests, and features of one line, that are shown; --json has all. */
 const MAX = 20;
 
-type Found = BaselineAnswer['baselines'][number];
+type BaselineEntry = BaselineAnswer['baselines'][number];
 
 export const run: Run<typeof cpuSpec> = async (input, context) => {
   const { hosts = [] } = input.args;
@@ -49,7 +49,7 @@ function baselineText({ baselines, missing }: BaselineAnswer, check: string | un
   return `${[...lines, ...silent].join('\n')}\n`;
 }
 
-function linesOf(found: Found, check: string | undefined): string[] {
+function linesOf(found: BaselineEntry, check: string | undefined): string[] {
   const { driver, accelerator, baseline, why = '', hosts, without, short, guests } = found;
   const head = `${driver} with ${accelerator}:`;
   if (baseline === undefined) return [`${head} none, since ${printable(why)}`];
@@ -76,7 +76,7 @@ const checkedText = (host: string, short: readonly string[]): string =>
     ? `${host} can give it`
     : `${host} cannot give it: ${printable(short.join('; '))}`;
 
-function guestText({ guest, host, beyond, isForeign }: Found['guests'][number]): string {
+function guestText({ guest, host, beyond, isForeign }: BaselineEntry['guests'][number]): string {
   const why = isForeign ? 'has another vendor' : `has more: ${featuresText(beyond)}`;
   return `${printable(guest)} on ${host} ${why}`;
 }

@@ -49,7 +49,7 @@ export function lookAndAccept(
   });
 }
 
-type Accepted = RouteAnswer<typeof policyRoutes.acceptProposal>;
+type AcceptAnswer = RouteAnswer<typeof policyRoutes.acceptProposal>;
 
 /** What a controller says of one proposal; the others may be accepted still. */
 const OF_ONE = ['GODWIT_REQUEST_OPEN', 'GODWIT_PROPOSAL_UNKNOWN'] as const;
@@ -57,8 +57,8 @@ const OF_ONE = ['GODWIT_REQUEST_OPEN', 'GODWIT_PROPOSAL_UNKNOWN'] as const;
 /** Accepts one after the other. A refusal of one keeps none of the others; any other error ends it. */
 export async function acceptEach(
   ids: readonly string[],
-  accept: (id: string) => Promise<Accepted>,
-): Promise<Accepted & { readonly refused: readonly { id: string; error: unknown }[] }> {
+  accept: (id: string) => Promise<AcceptAnswer>,
+): Promise<AcceptAnswer & { readonly refused: readonly { id: string; error: unknown }[] }> {
   const accepted: string[] = [];
   const requests: string[] = [];
   const refused: { id: string; error: unknown }[] = [];

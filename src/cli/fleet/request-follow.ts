@@ -24,7 +24,7 @@ const SILENT_MS = 60_000;
 const PLANNING = { deadlineMs: 90_000 } as const;
 const SIGNAL_EXIT = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
-export interface Asked {
+export interface RequestCommand {
   readonly body: Partial<FleetRequestAsk> & Pick<FleetRequestAsk, 'kind' | 'hosts'>;
   /** What a person confirms. */
   readonly question: string;
@@ -37,7 +37,7 @@ export interface Asked {
 /** Shows the plan, asks the person, asks for the request, and follows it to its end. Returns the exit code. */
 export async function askForRequest(
   api: ControllerApi,
-  { body, question, json, dryRun, yes, detach }: Asked,
+  { body, question, json, dryRun, yes, detach }: RequestCommand,
   context: Context,
 ): Promise<number> {
   const id = newRequestId();

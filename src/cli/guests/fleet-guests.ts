@@ -4,22 +4,22 @@ import { didYouMean } from '../../protocol/nearest.ts';
 import type { GuestInfo } from '../../protocol/public/hosts/host.ts';
 import { eachOnce, mergeReports } from '../../protocol/public/moving.ts';
 import { everyPage } from '../../protocol/public/page.ts';
-import type { Unasked } from '../../protocol/public/resolve.ts';
+import type { SilentHost } from '../../protocol/public/resolve.ts';
 import {
   askAll,
   incomplete,
   type AgentSet,
   type Directory,
   type Endpoint,
-  type Reported,
+  type HostAnswers,
 } from '../connection/agent-set.ts';
 
 /** The guests of all hosts, one that moves once, and the hosts that did not answer. */
-export function allGuests(fleet: AgentSet, fresh = false): Promise<Reported<GuestInfo>> {
+export function allGuests(fleet: AgentSet, fresh = false): Promise<HostAnswers<GuestInfo>> {
   return reported(askAll(fleet, (endpoint, scope) => guestsOf(endpoint, scope, { fresh })));
 }
 
-async function reported(asked: Promise<Reported<GuestInfo>>): Promise<Reported<GuestInfo>> {
+async function reported(asked: Promise<HostAnswers<GuestInfo>>): Promise<HostAnswers<GuestInfo>> {
   const { items, missing } = await asked;
   return { items: eachOnce(items), missing };
 }
@@ -29,8 +29,8 @@ async function guestsOf(
   { api }: Endpoint,
   scope: 'local' | 'all',
   { fresh = false, name }: { fresh?: boolean; name?: string },
-): Promise<Reported<GuestInfo>> {
-  const missing = new Map<string, Unasked>();
+): Promise<HostAnswers<GuestInfo>> {
+  const missing = new Map<string, SilentHost>();
   const items = await everyPage(async (after) => {
     const query = { scope, cursor: after, fresh: fresh ? 'true' : undefined, name } as const;
     const page = await api.guests({ query });
@@ -49,7 +49,7 @@ export interface FoundGuest {
   /** Further hosts that have another guest of that name, which is not the other end of its migration. */
   readonly namesakesAt: readonly string[];
   /** Hosts that did not say whether they have one of that name. */
-  readonly missing: readonly Unasked[];
+  readonly missing: readonly SilentHost[];
 }
 
 /**
@@ -134,7 +134,7 @@ function wasBuiltFor(guest: GuestInfo, { host, moving }: GuestInfo): boolean {
 
 function unknownGuest(
   name: string,
-  { items, missing }: Reported<GuestInfo>,
+  { items, missing }: HostAnswers<GuestInfo>,
   { endpoints }: AgentSet,
 ): Error {
   const near = didYouMean(

@@ -1,8 +1,8 @@
 import { hasCode, toGodwitError } from '../../errors.ts';
-import { insightOf, reportedOf, type Reported } from '../../migration/insight/insight.ts';
+import { insightOf, reportedOf, type ReportedMigration } from '../../migration/insight/insight.ts';
 import type { Insight } from '../../protocol/controller/history.ts';
 import { isEnd, type MigrationSummary, type Report } from '../../protocol/public/migration.ts';
-import type { Unasked } from '../../protocol/public/resolve.ts';
+import type { SilentHost } from '../../protocol/public/resolve.ts';
 import { askAny, howToReach, type AgentSet, type Endpoint } from '../connection/agent-set.ts';
 import { listMigrations } from '../migrate/fleet-migrations.ts';
 
@@ -17,7 +17,7 @@ const NOT_KEPT = ['GODWIT_MIGRATION_UNKNOWN', 'GODWIT_JOURNAL_DAMAGED'] as const
 /** `missing`: hosts whose migrations, or whose reports, are not in it. */
 export interface AgentsInsight {
   readonly insight: Insight;
-  readonly missing: readonly Unasked[];
+  readonly missing: readonly SilentHost[];
 }
 
 interface Time {
@@ -31,7 +31,7 @@ export async function insightOfAgents(fleet: AgentSet, time: Time): Promise<Agen
   const ended = items.filter((each) => isEnd(each.phase) && endedAtMs(each) >= time.sinceMs);
   const reports = new Reports(fleet);
   const read = ended.slice(0, MAX_READ);
-  const reported: Reported[] = [];
+  const reported: ReportedMigration[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {
     for (let at = next++; at < read.length; at = next++) {

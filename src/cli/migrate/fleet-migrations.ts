@@ -9,7 +9,7 @@ import {
   reachHost,
   type AgentSet,
   type Endpoint,
-  type Reported,
+  type HostAnswers,
 } from '../connection/agent-set.ts';
 
 /** A migration and the agent to ask about it. */
@@ -22,7 +22,7 @@ export interface FoundMigration {
 export async function listMigrations(
   fleet: AgentSet,
   limit: number,
-): Promise<Reported<MigrationSummary>> {
+): Promise<HostAnswers<MigrationSummary>> {
   const { items, missing } = await askAll(fleet, async ({ api }, scope) => {
     const answer = await api.migrations({ query: { scope, limit } });
     return { items: answer.migrations, missing: answer.missing ?? [] };

@@ -7,7 +7,7 @@ import { mindInterrupts } from '../interrupts.ts';
 import { isAway, readToEnd } from '../read-to-end.ts';
 import { wrap } from '../../words/terminal-width.ts';
 import { contextPainter } from '../render/paint.ts';
-import { NOTHING_SHOWN, progressBlock, show, type Shown } from '../../words/progress.ts';
+import { NOTHING_SHOWN, progressBlock, show, type ShownProgress } from '../../words/progress.ts';
 import { Screen } from '../screen.ts';
 import { jsonLine } from '../../formats/json.ts';
 
@@ -25,7 +25,7 @@ export interface FollowOptions {
 }
 
 /** A signal ended the watching; what was watched goes on, or what was asked of it does. */
-export interface Left {
+export interface WatchInterruption {
   readonly left: InterruptSignal;
   readonly isCancelling: boolean;
 }
@@ -33,7 +33,10 @@ export interface Left {
 /**
  * Shows a migration until it ends; resolves to its last progress, or to how a signal ended the watching. Rejects when its agent stays away for a minute.
  */
-export async function follow(context: Context, options: FollowOptions): Promise<Progress | Left> {
+export async function follow(
+  context: Context,
+  options: FollowOptions,
+): Promise<Progress | WatchInterruption> {
   const leaving = new AbortController();
   const view = makeView(context, options.show);
   const checked = sayChecked(options, view);
@@ -125,7 +128,7 @@ function makeView(context: Context, show: Show): View {
 }
 
 function logView(context: Context): View {
-  let shown: Shown = NOTHING_SHOWN;
+  let shown: ShownProgress = NOTHING_SHOWN;
   const print = (line: string): void => context.out.write(`${line}\n`);
   return {
     show(now) {
@@ -143,7 +146,7 @@ function logView(context: Context): View {
 function terminalView(context: Context): View {
   const screen = new Screen(context.out);
   const paint = contextPainter(context);
-  let shown: Shown = NOTHING_SHOWN;
+  let shown: ShownProgress = NOTHING_SHOWN;
   let last: Progress | undefined;
   let isResting = false;
   const draw = (above: readonly string[]): void => {

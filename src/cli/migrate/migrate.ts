@@ -28,7 +28,7 @@ export const run: Run<typeof migrateSpec> = async (input, context) => {
   const request = { ...requestOf(input, to), ...rehearsalOf(input) };
   const fleet = await context.connect(input.connection);
   try {
-    const start = (asked: Endpoint): Promise<Started> => startAt(fleet, asked, request);
+    const start = (asked: Endpoint): Promise<StartedMigration> => startAt(fleet, asked, request);
     const { id, endpoint } = await askAtHome(fleet, request.guest, start, to);
     if (input.flags.detach === true) return sayDetached(context, id, input.json);
     return await followToEnd(context, endpoint, id, input.json);
@@ -57,7 +57,7 @@ const PLAN_MS = 120_000;
 /** Longer than the agent takes to look at the guest and the link, and then to give its mover 28 s to serve, ms. */
 const BEGIN_MS = 60_000;
 
-interface Started {
+interface StartedMigration {
   readonly id: string;
   readonly endpoint: Endpoint;
 }
@@ -66,7 +66,7 @@ async function startAt(
   fleet: AgentSet,
   endpoint: Endpoint,
   body: MigrationRequest,
-): Promise<Started> {
+): Promise<StartedMigration> {
   await mustKnow(endpoint, body);
   await withinItsLimits(fleet, endpoint, body);
   const { id } = await withNearestHost(fleet, body.to, () =>

@@ -15,7 +15,7 @@ import type { migrateSpec } from './specs.ts';
 import { flagName } from '../values.ts';
 import type { Input } from '../verb.ts';
 
-type Asked = Pick<Input<typeof migrateSpec>, 'args' | 'flags'>;
+type MigrateInput = Pick<Input<typeof migrateSpec>, 'args' | 'flags'>;
 
 /** As a destination of a preview: every host that the guest's host can reach. */
 export const ANY = 'any';
@@ -30,7 +30,7 @@ export function mustHaveTo(to: string | undefined): string {
 }
 
 /** What the command line asks of a migration. GODWIT_USAGE names the flag that is not accepted. */
-export function requestOf({ args, flags }: Asked, to: string): MigrationRequest {
+export function requestOf({ args, flags }: MigrateInput, to: string): MigrationRequest {
   const asked = {
     guest: args.guest,
     to,
@@ -99,7 +99,7 @@ function lookedAfter({
   quietWithin,
   returnIfUnhealthy: check,
   returnWithin,
-}: Asked['flags']): Pick<MigrationSettings, 'whenQuiet' | 'returnIfUnhealthy'> {
+}: MigrateInput['flags']): Pick<MigrationSettings, 'whenQuiet' | 'returnIfUnhealthy'> {
   mustGoWith('--quiet-within', quietWithin, '--when quiet', when);
   mustGoWith('--return-within', returnWithin, '--return-if-unhealthy CHECK', check);
   return {
@@ -125,7 +125,7 @@ function mustGoWith(
 
 /** When it may begin and has to be over. A window is both; the sooner end counts. */
 function timesOf(
-  { notBefore, window, deadline }: Asked['flags'],
+  { notBefore, window, deadline }: MigrateInput['flags'],
   nowMs: number,
 ): Pick<MigrationSettings, 'notBefore' | 'deadlineAt'> {
   if (notBefore !== undefined && window !== undefined)
@@ -154,7 +154,7 @@ function steeringOf({
   maxDowntime,
   deadline,
   window,
-}: Asked['flags']): Partial<MigrationSettings> {
+}: MigrateInput['flags']): Partial<MigrationSettings> {
   if (name === undefined && file === undefined) return {};
   const refused = (what: string, hint: string): never => {
     throw godwitError('GODWIT_USAGE', { what }, { hint });

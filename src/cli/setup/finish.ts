@@ -29,7 +29,7 @@ export function writeConfiguration(file: string, place: Place): string[] {
   return [file, explained];
 }
 
-export interface Done {
+export interface SetupResult {
   readonly name: string;
   readonly address: string;
   readonly config: string;
@@ -43,7 +43,7 @@ export interface Done {
 }
 
 /** Prints the completed steps, the missing programs and devices, and the next commands. */
-export async function printDone(done: Done, context: Context, json: boolean): Promise<void> {
+export async function printDone(done: SetupResult, context: Context, json: boolean): Promise<void> {
   const { name, address, config, created } = done;
   const checks = [...done.findings, ...(await checksOf(done, context))];
   const next = nextSteps(done);
@@ -69,7 +69,7 @@ export async function printDone(done: Done, context: Context, json: boolean): Pr
 }
 
 /** What doctor finds of this host and its configuration; the agent is not there yet, and the lab is no matter. */
-async function checksOf({ config, stateDir }: Done, context: Context): Promise<Finding[]> {
+async function checksOf({ config, stateDir }: SetupResult, context: Context): Promise<Finding[]> {
   const agent = `unix:${path.join(stateDir, 'agent.sock')}`;
   const findings = judge(await collectFacts(context, { agent }, config));
   return findings.filter(({ name }) => name !== 'agent' && name !== 'lab');
@@ -83,7 +83,7 @@ export function hasUnit(name: string): boolean {
 }
 
 /** Commands, each with its purpose. */
-function nextSteps({ config, stateDir, isFirst, address }: Done): [string, string][] {
+function nextSteps({ config, stateDir, isFirst, address }: SetupResult): [string, string][] {
   const isUsual = config === OWN_PLACES.config;
   const underSystemd = isUsual && hasUnit(UNIT);
   const own = isUsual ? '' : ` --config ${config}`;

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { join, type Joined } from '../../pki/join.ts';
+import { join, type JoinResult } from '../../pki/join.ts';
 import { parseToken } from '../../pki/token.ts';
 import { loadAgentConfig } from '../../config.ts';
 import { godwitError, toGodwitError } from '../../errors.ts';
@@ -59,7 +59,7 @@ function keptConfiguration(file: string, name: string): ReturnType<typeof loadAg
   throw godwitError('GODWIT_CONFIG', { file, what }, { hint });
 }
 
-function clockFinding({ clockAheadMs }: Joined): Finding {
+function clockFinding({ clockAheadMs }: JoinResult): Finding {
   const name = 'clocks';
   const seconds = Math.round(Math.abs(clockAheadMs) / 1000);
   if (Math.abs(clockAheadMs) <= CLOCK_MS)

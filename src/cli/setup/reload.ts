@@ -1,5 +1,5 @@
 import { godwitError } from '../../errors.ts';
-import type { Reloaded } from '../../protocol/public/reload.ts';
+import type { ReloadAnswer } from '../../protocol/public/reload.ts';
 import { printJson } from '../context.ts';
 import { printable } from '../../words/style.ts';
 import type { reloadSpec } from './specs.ts';
@@ -26,7 +26,7 @@ export const run: Run<typeof reloadSpec> = async (input, context) => {
   }
 };
 
-function reloadText({ file, taken, restart, warnings }: Reloaded, dryRun: boolean): string {
+function reloadText({ file, taken, restart, warnings }: ReloadAnswer, dryRun: boolean): string {
   const lines = [
     ...taken.map((setting) => `${dryRun ? 'would be taken' : 'taken'}: ${setting}`),
     ...restart.map((setting) => `needs a restart of the agent: ${setting}`),

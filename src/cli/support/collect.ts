@@ -39,7 +39,7 @@ const places = z.object({
   caDir: z.string().optional(),
 });
 
-export interface Collected {
+export interface BundleContents {
   readonly parts: readonly BundlePart[];
   /** Contents of this host's secret files. */
   readonly secrets: readonly string[];
@@ -49,7 +49,7 @@ export async function collectParts(
   context: Context,
   connection: ConnectionFlags,
   configDir: string,
-): Promise<Collected> {
+): Promise<BundleContents> {
   const configs = CONFIGS.map((name) => path.join(configDir, name)).filter((each) =>
     existsSync(each),
   );

@@ -2,7 +2,7 @@ import { homesOf } from '../inventory/each-guest.ts';
 import { godwitError, hasCode, toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { figures } from '../../migration/insight/figures.ts';
-import { insightOf, type Reported } from '../../migration/insight/insight.ts';
+import { insightOf, type ReportedMigration } from '../../migration/insight/insight.ts';
 import type { FleetMigration, historyRoutes, Insight } from '../../protocol/controller/history.ts';
 import { cursorAt, timeKeyIn } from '../../protocol/public/page.ts';
 import type { RouteAnswer } from '../../protocol/route.ts';
@@ -214,9 +214,9 @@ async function readInsight(migrations: Migrations, fromMs: number | undefined): 
   const untilMs = await migrations.nowMs();
   const sinceMs = Math.min(untilMs, fromMs ?? untilMs - MONTH_MS);
   const rows = await migrations.endedSince(sinceMs, MAX_REPORTED + 1);
-  const all = rows.slice(0, MAX_REPORTED).map((row): Reported => ({
+  const all = rows.slice(0, MAX_REPORTED).map((row): ReportedMigration => ({
     id: row.id,
-    outcome: (row.outcome ?? 'lost') as Reported['outcome'],
+    outcome: (row.outcome ?? 'lost') as ReportedMigration['outcome'],
     code: row.code ?? undefined,
     totalMs: row.total_ms ?? undefined,
     downtimeMs: row.downtime_ms ?? undefined,

@@ -111,13 +111,13 @@ const IN_MOTION: ReadonlySet<string> = new Set(['migrating', 'incoming', 'unknow
 /** Names of one statement: databases bound its values. */
 const AT_ONCE = 500;
 
-type Listed = Pick<GuestRow, 'name' | 'host' | 'memory_bytes' | 'state'>;
+type OverviewRow = Pick<GuestRow, 'name' | 'host' | 'memory_bytes' | 'state'>;
 
 /** All guests, each once. What hosts report in full is long, and is read only of those that move or have several reports. */
 async function mergedGuests(
   { db }: ReadHandlerDependencies['store'],
   nowMs: number,
-): Promise<(Listed & { readonly report?: OverviewGuest[4] })[]> {
+): Promise<(OverviewRow & { readonly report?: OverviewGuest[4] })[]> {
   const columns = ['name', 'host', 'memory_bytes', 'state'] as const;
   const rows = await db
     .selectFrom('guests')

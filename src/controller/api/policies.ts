@@ -41,7 +41,7 @@ export interface PolicyHandlerDependencies {
 
 export function policyHandlers(deps: PolicyHandlerDependencies): Handlers<Routes> {
   const { config, store, policies, proposals, policyLoop, clock, log } = deps;
-  const used = new CostlyAnswers<Used>('what guests used', clock);
+  const used = new CostlyAnswers<GuestUsage>('what guests used', clock);
   return {
     policies: async () => ({ policies: await policies.list() }),
     putPolicy: async ({ params: { scope, kind }, query: { ifSetAtMs }, body, caller }) => {
@@ -135,12 +135,12 @@ function checkHosts(names: readonly string[], { hosts }: Pick<World, 'hosts'>): 
   );
 }
 
-interface Used {
+interface GuestUsage {
   readonly loads: Loads;
   readonly usual: ReadonlyMap<string, number>;
 }
 
-async function readUsed(store: Store, lookMs: number): Promise<Used> {
+async function readUsed(store: Store, lookMs: number): Promise<GuestUsage> {
   const loads = new Loads(lookMs);
   for await (const look of fleetLooks(store, lookMs)) loads.add(look);
   return { loads, usual: await usualNextHour(store) };
@@ -148,7 +148,7 @@ async function readUsed(store: Store, lookMs: number): Promise<Used> {
 
 async function placed(
   { requests, fleet }: PolicyHandlerDependencies,
-  used: Used,
+  used: GuestUsage,
   { body: { memoryBytes, vcpus, labels: given, hosts } }: Call<Routes['place']>,
 ): Promise<RouteAnswer<Routes['place']>> {
   const labels = readLabels(given);

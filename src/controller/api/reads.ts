@@ -87,9 +87,13 @@ interface Marks {
   readonly ill_words: string | null;
   readonly ill_request: string | null;
 }
-type Marked = HostColumns & Marks;
+type MarkedHostRow = HostColumns & Marks;
 
-function reported(deps: ReadHandlerDependencies, row: Marked, leases: Following): ListedHost {
+function reported(
+  deps: ReadHandlerDependencies,
+  row: MarkedHostRow,
+  leases: Following,
+): ListedHost {
   const now = current(row, leases);
   const by = now.state === 'unfollowed' ? undefined : leases.by.get(row.shard)?.name;
   const load = now.state === 'up' ? deps.inventory.samplesOf(row.name)?.newest : undefined;
@@ -200,7 +204,7 @@ function usesOf(load: HostLoad | undefined): ReadonlyMap<string, FleetGuest['loa
   return new Map(load?.guests.map(({ name, ...use }) => [name, use]));
 }
 
-type Reported = Awaited<ReturnType<typeof reportedGuests>>[number];
+type ReportedGuest = Awaited<ReturnType<typeof reportedGuests>>[number];
 
 export async function readGuests(
   deps: ReadHandlerDependencies,
@@ -233,7 +237,7 @@ export async function readGuests(
     .execute();
   const names = [...new Set(rows.map((row) => row.name))];
   const whole = names.length > limit ? rows.filter((row) => row.name !== names[limit]) : rows;
-  const isAsked = ({ row, guest }: Reported): boolean =>
+  const isAsked = ({ row, guest }: ReportedGuest): boolean =>
     (row.name !== afterName || afterUuid === undefined || row.uuid > afterUuid) &&
     (host ?? row.host) === row.host &&
     (state ?? guest.state) === guest.state &&
@@ -261,8 +265,8 @@ const MOVABLE = '%"unmovable":[]%';
 const MAX_CLAIMS = 64;
 
 /** As many as a page has. Rows of one guest, which several hosts claim, stay together: the next page goes on after it. */
-function firstGuests(all: readonly Reported[], limit: number): readonly Reported[] {
-  const isSame = (one: Reported | undefined, { row }: Reported): boolean =>
+function firstGuests(all: readonly ReportedGuest[], limit: number): readonly ReportedGuest[] {
+  const isSame = (one: ReportedGuest | undefined, { row }: ReportedGuest): boolean =>
     one?.row.name === row.name && one.row.uuid === row.uuid;
   const next = all[limit];
   if (next === undefined) return all;

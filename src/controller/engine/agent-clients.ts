@@ -26,7 +26,7 @@ export function reached(
     : { unix: socketOf(place.manager) };
 }
 
-interface Kept {
+interface CachedClient {
   readonly address: string;
   readonly speaking: Client<typeof agentContract>;
 }
@@ -35,7 +35,7 @@ interface Kept {
 export class AgentClients {
   readonly #deps: AgentClientsDependencies;
   /** By host, the one used longest ago first. */
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new Map<string, CachedClient>();
 
   constructor(deps: AgentClientsDependencies) {
     this.#deps = deps;

@@ -7,7 +7,7 @@ import type { Order } from '../../protocol/public/order.ts';
 import { MAX_PER_PAGE } from '../../protocol/public/page.ts';
 import type { MigrationSummary, Phase } from '../../protocol/public/migration.ts';
 import type { Api } from '../../rpc/client.ts';
-import type { Seen } from '../requests/moves.ts';
+import type { MoveAnswer } from '../requests/moves.ts';
 import type { Sight } from '../requests/settle.ts';
 import { AgentClients, type AgentClientsDependencies } from './agent-clients.ts';
 import { askedAbout, HostLooks } from './host-looks.ts';
@@ -116,7 +116,7 @@ const sightIn = ({ phase, error }: Pick<MigrationSummary, 'phase' | 'error'>): S
   ...defined({ error }),
 });
 
-const SEEN_AS: Readonly<Record<Phase, Seen>> = {
+const SEEN_AS: Readonly<Record<Phase, MoveAnswer>> = {
   planned: 'going',
   checking: 'going',
   seeding: 'going',

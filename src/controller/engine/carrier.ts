@@ -1,8 +1,8 @@
 import { stillPromised } from '../requests/room.ts';
-import { callOf, isOpen, type Cancel, type Seen } from '../requests/moves.ts';
+import { callOf, isOpen, type Cancel, type MoveAnswer } from '../requests/moves.ts';
 import type { Sight } from '../requests/settle.ts';
 import { rollStep } from '../requests/roll.ts';
-import type { Heard } from '../requests/roll-health.ts';
+import type { StageAnswer } from '../requests/roll-health.ts';
 import { step, type StepOutput } from '../requests/step.ts';
 import {
   isRequestEnd,
@@ -43,7 +43,7 @@ export interface CarrierDependencies {
 /** What was heard by the beginning of a round. */
 interface Answers {
   readonly sights: ReadonlyMap<string, Sight>;
-  readonly heard: Heard | 'pending' | undefined;
+  readonly heard: StageAnswer | 'pending' | undefined;
   readonly mode: ModeHeard | undefined;
 }
 
@@ -53,7 +53,7 @@ interface InRound extends Answers {
 }
 
 /** A decision that hosts have to confirm before it is written, or that is told to one of them. */
-interface Decided {
+interface PendingDecision {
   readonly round: InRound;
   readonly output: StepOutput;
 }
@@ -61,7 +61,7 @@ interface Decided {
 /** How a round ended: `lost`: the claim is another's. `again`: there is more to do at once. `wait`: agents work. `idle`: only the fleet can change. */
 export type Round = 'ended' | 'lost' | 'again' | 'wait' | 'idle';
 
-const ENDS: ReadonlySet<Seen> = new Set(['done', 'failed', 'cancelled', 'lost']);
+const ENDS: ReadonlySet<MoveAnswer> = new Set(['done', 'failed', 'cancelled', 'lost']);
 
 /** Hosts that are asked at a time whether they are empty. */
 const HOSTS_AT_ONCE = 32;
@@ -164,7 +164,7 @@ export class Carrier {
   }
 
   /** Decides again with the earlier promises of this controller's requests: of two decisions at once, only one could be stored. */
-  async #promise(answers: Answers): Promise<Round | Decided> {
+  async #promise(answers: Answers): Promise<Round | PendingDecision> {
     const view = await this.#view();
     if (view === undefined) return 'lost';
     if (isRequestEnd(view.request.phase)) return 'ended';

@@ -121,7 +121,7 @@ export class StoredFleet implements FleetView {
 
 type Guests = Pick<Look, 'guests' | 'labels'>;
 
-interface Known {
+interface NamedGuests {
   readonly reported: readonly SnapshotGuest[];
   readonly entries: readonly [string, Namesake][];
 }
@@ -131,12 +131,12 @@ interface Known {
  * nothing was, it is the same list, and so is what was found out about it. Nobody changes what is in it.
  */
 export class GuestsMemory {
-  #byName: ReadonlyMap<string, Known> = new Map();
+  #byName: ReadonlyMap<string, NamedGuests> = new Map();
   #last: Guests | undefined;
 
   of(guests: readonly SnapshotGuest[]): Guests {
     let isSame = this.#last !== undefined;
-    const byName = new Map<string, Known>();
+    const byName = new Map<string, NamedGuests>();
     for (const [name, reported] of Map.groupBy(guests, ({ info }) => info.name)) {
       const before = this.#byName.get(name);
       const isKnown = before !== undefined && areAlike(before.reported, reported);
@@ -163,7 +163,7 @@ const entriesOf = (name: string, reported: readonly SnapshotGuest[]): [string, N
     byIdentity(reported).map((each) => guestFacts(name, each)),
   );
 
-function listOf(all: Iterable<Known>): Guests {
+function listOf(all: Iterable<NamedGuests>): Guests {
   const guests = new Map<string, GuestFacts>();
   const labels = new Map<string, Readonly<Record<string, string>>>();
   for (const { entries } of all) {

@@ -40,7 +40,7 @@ export interface GuestSizesDependencies {
   readonly clock: Pick<Clock, 'monotonicMs' | 'sleep'>;
 }
 
-interface Asked {
+interface SizingRequest {
   readonly ask: FleetRequestAsk;
   /** What other hosts measured of the line. */
   readonly link: LinkMeasure | undefined;
@@ -48,7 +48,7 @@ interface Asked {
   readonly signal: AbortSignal;
 }
 
-interface Dated {
+interface CacheTime {
   readonly atMs: number;
 }
 
@@ -61,9 +61,9 @@ interface LineMeasures {
 /** Asks each guest's own host what its move would send, and keeps the answers for as long as a plan is good for. */
 export class AskedSizes implements GuestSizes {
   readonly #deps: GuestSizesDependencies;
-  readonly #kept = new Map<string, Dated & { readonly size: GuestSize }>();
+  readonly #kept = new Map<string, CacheTime & { readonly size: GuestSize }>();
   /** By the sites. */
-  readonly #lines = new Map<string, Dated & LineMeasures>();
+  readonly #lines = new Map<string, CacheTime & LineMeasures>();
 
   constructor(deps: GuestSizesDependencies) {
     this.#deps = deps;
@@ -115,7 +115,7 @@ export class AskedSizes implements GuestSizes {
     return this.#fresh(this.#kept.get(keyOf(asked, ask)))?.size;
   }
 
-  #fresh<T extends Dated>(kept: T | undefined): T | undefined {
+  #fresh<T extends CacheTime>(kept: T | undefined): T | undefined {
     if (kept === undefined) return undefined;
     return this.#deps.clock.monotonicMs() - kept.atMs < KEPT_MS ? kept : undefined;
   }
@@ -127,7 +127,7 @@ export class AskedSizes implements GuestSizes {
   async #measureLine(
     hosts: readonly SizedGuest[][],
     tried: Set<string>,
-    asked: Asked,
+    asked: SizingRequest,
   ): Promise<void> {
     const { signal, measures } = asked;
     for (const waiting of hosts.slice(0, MAX_LINE_HOSTS)) {
@@ -143,7 +143,7 @@ export class AskedSizes implements GuestSizes {
   }
 
   /** Takes from `waiting` until nothing is left there. A guest that cannot be measured has no size. */
-  async #measure(waiting: SizedGuest[], asked: Asked): Promise<void> {
+  async #measure(waiting: SizedGuest[], asked: SizingRequest): Promise<void> {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       if (asked.signal.aborted) return;
       if ((await this.#plan(next, asked)) !== 'busy') continue;
@@ -154,7 +154,7 @@ export class AskedSizes implements GuestSizes {
   }
 
   /** Stores the size in its host's answer, and the host's measurements of the line. */
-  async #plan(next: SizedGuest, asked: Asked): Promise<PlanAnswer | 'busy' | undefined> {
+  async #plan(next: SizedGuest, asked: SizingRequest): Promise<PlanAnswer | 'busy' | undefined> {
     const api = this.#deps.clients.at(next.from);
     if (api === undefined) return undefined;
     try {
@@ -171,7 +171,7 @@ export class AskedSizes implements GuestSizes {
     }
   }
 
-  #keep<T>(all: Map<string, T & Dated>, key: string, value: T): void {
+  #keep<T>(all: Map<string, T & CacheTime>, key: string, value: T): void {
     all.delete(key);
     all.set(key, { ...value, atMs: this.#deps.clock.monotonicMs() });
     const [oldest] = all.keys();
@@ -182,7 +182,7 @@ export class AskedSizes implements GuestSizes {
 function planned(
   api: Api<typeof agentContract>,
   { guest, to }: SizedGuest,
-  { ask: { settings }, link, signal }: Asked,
+  { ask: { settings }, link, signal }: SizingRequest,
 ): Promise<PlanAnswer> {
   const asked = { mode: 'precopy', timeoutMs: MAX_TIMEOUT_MS, compare: true } as const;
   const body = { ...settings, ...asked, guest, to, ...defined({ link }) };

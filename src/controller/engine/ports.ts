@@ -6,7 +6,7 @@ import type { HostHeard } from '../requests/occupancy.ts';
 import type { Cancel } from '../requests/moves.ts';
 import type { Sight } from '../requests/settle.ts';
 import type { SiteLink } from '../site-map.ts';
-import type { Heard } from '../requests/roll-health.ts';
+import type { StageAnswer } from '../requests/roll-health.ts';
 import type { SizedGuest } from '../requests/guest-size.ts';
 import type {
   GuestSize,
@@ -55,7 +55,7 @@ export interface Change {
 }
 
 /** `stale`: the claim is another’s by now. `changed`: what the decision rests on is not so any more; nothing was written. */
-export type Written = 'written' | 'stale' | 'changed';
+export type CommitOutcome = 'written' | 'stale' | 'changed';
 
 /** Every write names the epoch of its claim, and shows whether that was still the newest. */
 export interface RequestStore {
@@ -70,7 +70,7 @@ export interface RequestStore {
   /** The same of many at once; those that are another’s by now stay as they are. */
   renewAll(claims: readonly Claim[], leaseMs: number): Promise<void>;
   /** All of it or nothing. A change that begins moves is refused once a cancel was asked for. */
-  commit(claim: Claim, change: Change): Promise<Written>;
+  commit(claim: Claim, change: Change): Promise<CommitOutcome>;
   /** Gives it up, so that anybody may take it from `dueInMs` on. Does nothing where it is another’s by now. */
   release(claim: Claim, dueInMs: number): Promise<void>;
 }
@@ -96,9 +96,9 @@ export interface ProgramCall {
 /** What a roll asks besides moves; none of these throws. */
 export interface RollCalls {
   /** What the host says of itself now, and whether its samples come. */
-  host(name: string, signal: AbortSignal): Promise<Heard>;
+  host(name: string, signal: AbortSignal): Promise<StageAnswer>;
   /** Runs the program to its end, or until the signal ends it. */
-  program(call: ProgramCall, signal: AbortSignal): Promise<Heard>;
+  program(call: ProgramCall, signal: AbortSignal): Promise<StageAnswer>;
 }
 
 /** What a drain asks of the manager of its host; none of these throws. */

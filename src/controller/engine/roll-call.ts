@@ -1,6 +1,6 @@
 import { defined } from '../../protocol/defined.ts';
 import type { Cancel } from '../requests/moves.ts';
-import type { Heard } from '../requests/roll-health.ts';
+import type { StageAnswer } from '../requests/roll-health.ts';
 import type { FleetRequest } from '../../protocol/controller/fleet-request.ts';
 import type { Claim, RollCalls, RequestStore, RequestView } from './ports.ts';
 
@@ -35,7 +35,7 @@ export class RollCall {
   readonly #end = new AbortController();
   /** Of which host and stage. */
   #of = '';
-  #heard: Heard | 'pending' | undefined;
+  #heard: StageAnswer | 'pending' | undefined;
   #call: Promise<void> = Promise.resolve();
 
   constructor(deps: Dependencies) {
@@ -56,7 +56,7 @@ export class RollCall {
     });
   }
 
-  heard(request: FleetRequest): Heard | 'pending' | undefined {
+  heard(request: FleetRequest): StageAnswer | 'pending' | undefined {
     return this.#of === keyOf(request) ? this.#heard : undefined;
   }
 
@@ -65,7 +65,7 @@ export class RollCall {
   }
 
   /** What was heard is written down: the next call may be made. What has come since is not lost. */
-  took(heard: Heard | 'pending' | undefined): void {
+  took(heard: StageAnswer | 'pending' | undefined): void {
     if (this.#heard === heard && heard !== 'pending') this.#heard = undefined;
   }
 
@@ -74,12 +74,12 @@ export class RollCall {
     await this.#call;
   }
 
-  #host(request: FleetRequest): Promise<Heard> {
+  #host(request: FleetRequest): Promise<StageAnswer> {
     return this.#deps.roll.host(hostOf(request), this.#end.signal);
   }
 
   /** Undefined where it was not run: the next round asks again, if the request is still its own. */
-  async #program(request: FleetRequest, claim: Claim): Promise<Heard | undefined> {
+  async #program(request: FleetRequest, claim: Claim): Promise<StageAnswer | undefined> {
     const { store, roll, leaseMs } = this.#deps;
     // Looked at again right before: whoever stalled since the view may have been replaced. A database that fails says
     // nothing about the program, and a claim that is not ours may be our own under a newer epoch.

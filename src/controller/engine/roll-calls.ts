@@ -6,7 +6,7 @@ import { defined } from '../../protocol/defined.ts';
 import { client } from '../../rpc/client.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 import type { ControllerConfig } from '../config.ts';
-import type { Heard } from '../requests/roll-health.ts';
+import type { StageAnswer } from '../requests/roll-health.ts';
 import type { HostAgent } from './fleet-view.ts';
 import type { ProgramCall, RollCalls } from './ports.ts';
 
@@ -33,7 +33,7 @@ async function askHost(
   { credentials, agentOf }: RollCallsDependencies,
   name: string,
   signal: AbortSignal,
-): Promise<Heard> {
+): Promise<StageAnswer> {
   const { address, manager } = agentOf(name) ?? {};
   if (address === undefined) return { of: 'host', ok: false, words: 'its address is not known' };
   if (manager !== undefined) {
@@ -68,7 +68,7 @@ async function runProgram(
   { programs, agentOf }: RollCallsDependencies,
   { program, host, id, epoch, before }: ProgramCall,
   signal: AbortSignal,
-): Promise<Heard> {
+): Promise<StageAnswer> {
   const known = Object.hasOwn(programs, program) ? programs[program] : undefined;
   if (known === undefined) {
     const words = 'is no program of the configuration of this controller';
@@ -91,7 +91,7 @@ async function runProgram(
 }
 
 /** Reads the last line of the program: a JSON object lists the facts that will differ once the host is back. */
-function promiseOf(line: string): Heard {
+function promiseOf(line: string): StageAnswer {
   if (!line.startsWith('{')) return { of: 'program', ok: true, promised: {} };
   try {
     return { of: 'program', ok: true, promised: rollPromise.parse(JSON.parse(line)) };

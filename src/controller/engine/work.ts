@@ -110,7 +110,7 @@ interface KeptClosedDependencies {
   readonly log: Log;
 }
 
-interface Kept {
+interface CloseRecord {
   readonly request: string;
   readonly calledAtMs: number;
 }
@@ -122,7 +122,7 @@ interface Kept {
 class KeptClosed {
   readonly #deps: KeptClosedDependencies;
   readonly #looks: Poller;
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new Map<string, CloseRecord>();
 
   constructor(deps: KeptClosedDependencies) {
     this.#deps = deps;

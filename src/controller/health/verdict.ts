@@ -1,7 +1,7 @@
 import type { HostHealth } from '../../protocol/public/hosts/health.ts';
 
 /** What one look at a host says. `unclear`: warnings alone, or nobody knows; it is no ground for a change either way. */
-export type Seen = 'well' | 'failing' | 'unclear';
+export type HealthSnapshot = 'well' | 'failing' | 'unclear';
 
 /** How long one thing must be seen without a break before it counts, ms. */
 export interface VerdictDelays {
@@ -22,7 +22,7 @@ export const ILL: Verdict = { isIll: true };
 const STALE_MS = 5 * 60_000;
 
 /** A host of which nothing is known is not seen to be well. `ageMs`: for how long it has reported no newer look. */
-export function snapshotOf(health: HostHealth | undefined, ageMs: number): Seen {
+export function snapshotOf(health: HostHealth | undefined, ageMs: number): HealthSnapshot {
   if (health === undefined || ageMs > STALE_MS) return 'unclear';
   if (health.signals.some(({ level }) => level === 'failing')) return 'failing';
   return health.signals.length === 0 ? 'well' : 'unclear';
@@ -34,7 +34,7 @@ export function snapshotOf(health: HostHealth | undefined, ageMs: number): Seen 
  */
 export function judged(
   before: Verdict,
-  seen: Seen,
+  seen: HealthSnapshot,
   nowMs: number,
   { failingMs, wellMs }: VerdictDelays,
 ): Verdict {

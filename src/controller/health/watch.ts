@@ -4,7 +4,7 @@ import type { Log } from '../../log.ts';
 import { Poller } from '../../poller.ts';
 import type { HostHealth } from '../../protocol/public/hosts/health.ts';
 import type { ControllerConfig } from '../config.ts';
-import type { Held } from '../inventory/leases.ts';
+import type { HeldShards } from '../inventory/leases.ts';
 import {
   drainIll,
   illHosts,
@@ -21,7 +21,7 @@ export interface HealthWatchDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly policy: ControllerConfig['health'];
-  readonly held: () => Held;
+  readonly held: () => HeldShards;
   /** Hosts that this controller follows and that answer, each with the last report of its hardware. */
   readonly hosts: () => readonly {
     readonly name: string;

@@ -5,7 +5,7 @@ import type { agentContract } from '../../protocol/contract.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';
 import { isEnd, type Progress } from '../../protocol/public/migration.ts';
 import type { Api } from '../../rpc/client.ts';
-import type { Held } from '../inventory/leases.ts';
+import type { HeldShards } from '../inventory/leases.ts';
 import { HISTORY_READS, ReadBudget } from '../inventory/read-budget.ts';
 import type { Store } from '../store/store.ts';
 import { LateReports } from './late-reports.ts';
@@ -24,7 +24,7 @@ export interface HistoryDependencies {
   /** Undefined where the host is no member of the fleet. */
   readonly agentAt: (host: string) => AgentApi | undefined;
   /** The shards whose hosts are followed here. */
-  readonly held: () => Held;
+  readonly held: () => HeldShards;
   readonly publish: (news: FleetNews) => void;
   /** Called when a host begins or ceases to report more than is read of one host. */
   readonly exceeds?: (host: string, isExceeded: boolean) => void;
@@ -42,7 +42,7 @@ const PRUNE_MS = 3_600_000;
 const SOON = 1 / 10;
 
 /** A host that is followed: nobody waits for it but itself. */
-interface Followed {
+interface FollowedHost {
   /** When it is to be looked at next, by side of its migrations, ms by the monotonic clock. */
   readonly due: Map<Side, number>;
   readonly end: AbortController;
@@ -60,7 +60,7 @@ export class History {
   readonly #live: Live;
   readonly #recorder: Recorder;
   readonly #late: LateReports;
-  readonly #hosts = new Map<string, Followed>();
+  readonly #hosts = new Map<string, FollowedHost>();
   readonly #end = new AbortController();
   /** Those under way, of hosts that are followed no more too. */
   readonly #looks = new Set<Promise<void>>();
@@ -163,7 +163,7 @@ export class History {
   /** Begins the looks that are due, as far as there is room: none is waited for. */
   #turn(): void {
     const nowMs = this.#deps.clock.monotonicMs();
-    const isWaited = ({ look, isSilent }: Followed) => look !== undefined && isSilent;
+    const isWaited = ({ look, isSilent }: FollowedHost) => look !== undefined && isSilent;
     let silent = [...this.#hosts.values()].filter(isWaited).length;
     for (const [name, host] of this.#hosts) {
       if (this.#looks.size >= HOSTS_AT_ONCE) return;
@@ -180,7 +180,7 @@ export class History {
   }
 
   /** One that does not answer is looked at again: soon, and when it is followed anew. */
-  async #lookAt(name: string, host: Followed, side: Side): Promise<void> {
+  async #lookAt(name: string, host: FollowedHost, side: Side): Promise<void> {
     host.due.delete(side);
     this.#lastInLine(name, host);
     const api = this.#deps.agentAt(name);
@@ -211,7 +211,7 @@ export class History {
   }
 
   /** The others that are due come first the next time. */
-  #lastInLine(name: string, host: Followed): void {
+  #lastInLine(name: string, host: FollowedHost): void {
     this.#hosts.delete(name);
     this.#hosts.set(name, host);
   }
@@ -232,7 +232,7 @@ export class History {
 }
 
 /** What is to be asked of it now, one side at a time. */
-function dueOf({ due, look }: Followed, nowMs: number): Side | undefined {
+function dueOf({ due, look }: FollowedHost, nowMs: number): Side | undefined {
   if (look !== undefined) return undefined;
   return [...due].find(([, atMs]) => atMs <= nowMs)?.[0];
 }

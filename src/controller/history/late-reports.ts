@@ -3,7 +3,7 @@ import type { Log } from '../../log.ts';
 import { maySayMore } from '../../migration/report/later.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import type { Migrations } from '../store/migrations.ts';
-import type { Held } from '../inventory/leases.ts';
+import type { HeldShards } from '../inventory/leases.ts';
 import { packed, unpacked } from './kept-report.ts';
 import { reportOf, type RecorderDependencies } from './recorder.ts';
 
@@ -19,7 +19,7 @@ const MAX = 10_000;
 const MAX_PER_HOST = 200;
 const AT_ONCE = 4;
 
-interface Awaited {
+interface AwaitedReport {
   readonly host: string;
   readonly id: string;
   readonly untilMs: number;
@@ -29,7 +29,7 @@ interface Awaited {
 export interface LateReportsDependencies {
   readonly migrations: Pick<Migrations, 'reportedBy' | 'reportsSince' | 'complete' | 'nowMs'>;
   readonly agentAt: RecorderDependencies['agentAt'];
-  readonly held: () => Held;
+  readonly held: () => HeldShards;
   readonly log: Log;
   readonly monotonicMs: () => number;
 }
@@ -41,7 +41,7 @@ export interface LateReportsDependencies {
 export class LateReports {
   readonly #deps: LateReportsDependencies;
   /** By host and id. */
-  readonly #awaited = new Map<string, Awaited>();
+  readonly #awaited = new Map<string, AwaitedReport>();
   /** One of a host at a time: one that is powered off keeps nobody else waiting. By host. */
   readonly #asked = new Map<string, Promise<void>>();
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.ts';
-import { NOTHING, percentAfter, type Shown } from '../../migration/percent.ts';
+import { NOTHING, percentAfter, type PercentState } from '../../migration/percent.ts';
 import type { agentContract } from '../../protocol/contract.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';
 import type { FleetMigration } from '../../protocol/controller/history.ts';
@@ -27,7 +27,7 @@ const MAX_OF_A_HOST = 256;
 interface Open {
   readonly host: string;
   readonly migration: FleetMigration;
-  readonly shown: Shown;
+  readonly shown: PercentState;
   readonly askedMs: number;
 }
 

@@ -26,7 +26,7 @@ const MEAN_BYTES = 5 * 1024;
 const ROW_BYTES = 256;
 
 /** How many rows went. `until`: by host, until when those went that did not fit. */
-export type Pruned = Readonly<Record<'migrations' | 'requests', number>> & {
+export type PruneResult = Readonly<Record<'migrations' | 'requests', number>> & {
   readonly until: ReadonlyMap<string, number>;
 };
 
@@ -34,7 +34,7 @@ export type Pruned = Readonly<Record<'migrations' | 'requests', number>> & {
  * Removes what the policy keeps no longer. Rows that do not fit are taken from the hosts that report the most, the oldest of
  * each first: no host pushes out the history of another one.
  */
-export async function pruneHistory(store: Store, policy: HistoryPolicy): Promise<Pruned> {
+export async function pruneHistory(store: Store, policy: HistoryPolicy): Promise<PruneResult> {
   const old = sql<number>`${store.nowMs} - ${sql.lit(policy.days * DAY_MS)}`;
   const until = new Map<string, number>();
   let [migrations, requests] = [0, 0];

@@ -59,9 +59,9 @@ export function pastRates(migrations: readonly PastMigration[]): PastRates {
   return { dirty, links, pairs };
 }
 
-type Reported = PastMigration & { readonly linkRate: number };
+type MeasuredMigration = PastMigration & { readonly linkRate: number };
 
-const isReported = (each: PastMigration): each is Reported =>
+const isReported = (each: PastMigration): each is MeasuredMigration =>
   each.linkRate !== null && (each.linkRate * each.totalMs) / 1000 >= MIN_BYTES;
 const sourceOf = ({ source }: PastMigration): string => source;
 const destinationOf = ({ destination }: PastMigration): string => destination;
@@ -70,7 +70,7 @@ const destinationOf = ({ destination }: PastMigration): string => destination;
  * What a link carried in the time of one migration: its own rate, and that of those beside it for as long as they were.
  * Undefined where one beside it was much faster: then it was not this link that held it back.
  */
-function filled(one: Reported, all: readonly Reported[]): number | undefined {
+function filled(one: MeasuredMigration, all: readonly MeasuredMigration[]): number | undefined {
   const beside = all
     .filter((each) => each !== one)
     .map(({ linkRate, ...times }) => ({ linkRate, part: overlap(one, times) }));

@@ -4,7 +4,7 @@ import type { FleetNews } from '../../protocol/controller/events.ts';
 import type { FleetMigration } from '../../protocol/controller/history.ts';
 import { isEnd, type MigrationSummary, type Report } from '../../protocol/public/migration.ts';
 import type { Api, CallOptions } from '../../rpc/client.ts';
-import type { Held } from '../inventory/leases.ts';
+import type { HeldShards } from '../inventory/leases.ts';
 import { isFinal, type KnownMigration } from '../store/migration-rows.ts';
 import { knownKey, Migrations } from '../store/migrations.ts';
 import type { Store } from '../store/store.ts';
@@ -15,7 +15,7 @@ export interface RecorderDependencies {
   readonly store: Store;
   readonly live: Live;
   /** The shards whose hosts are followed here. */
-  readonly held: () => Held;
+  readonly held: () => HeldShards;
   /** Undefined where the host is no member of the fleet. */
   readonly agentAt: (host: string) => Api<typeof agentContract> | undefined;
   readonly publish: (news: FleetNews) => void;

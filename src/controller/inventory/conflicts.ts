@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts';
 import type { Log } from '../../log.ts';
 import type { FleetNews } from '../../protocol/controller/events.ts';
 import type { Store } from '../store/store.ts';
-import type { Written } from './write-queue.ts';
+import type { WrittenGuest } from './write-queue.ts';
 import { claimants, identityOf, SETTLED_MS, type Claim } from './claims.ts';
 
 /** Identities of one query. */
@@ -13,7 +13,7 @@ const AGAIN_MS = 60_000;
 const MAX_UNSETTLED = 3;
 
 interface Due {
-  readonly guest: Written;
+  readonly guest: WrittenGuest;
   readonly atMs: number;
   /** Looks in a row that found several claims, one of which had just changed. */
   readonly unsettled: number;
@@ -36,7 +36,7 @@ export class Conflicts {
     this.#publish = publish;
   }
 
-  look(guests: readonly Written[]): void {
+  look(guests: readonly WrittenGuest[]): void {
     const atMs = this.#clock.monotonicMs() + SETTLED_MS + 1000;
     for (const guest of guests) {
       const identity = identityOf(guest);
@@ -81,7 +81,7 @@ export class Conflicts {
     this.#report(guest, hosts.slice(0, 64));
   }
 
-  #report(guest: Written, hosts: string[]): void {
+  #report(guest: WrittenGuest, hosts: string[]): void {
     const identity = identityOf(guest);
     this.#due.delete(identity);
     const { name, uuid } = guest;
@@ -104,7 +104,7 @@ export class Conflicts {
 /** What all hosts say of these guests, by identity. */
 export async function claimsOf(
   { db }: Pick<Store, 'db'>,
-  guests: readonly Written[],
+  guests: readonly WrittenGuest[],
 ): Promise<Map<string, Claim[]>> {
   const uuids = guests.flatMap(({ uuid }) => (uuid === '' ? [] : [uuid]));
   const names = guests.flatMap(({ uuid, name }) => (uuid === '' ? [name] : []));

@@ -36,7 +36,7 @@ const LISTS = { host: agentContract.host, guests: agentContract.guests };
 const HAD_FAILED: ReadonlySet<HostState> = new Set(['silent', 'untrusted', 'incompatible']);
 
 /** What a follower learns; the calls of one host come in order. */
-export interface Heard {
+export interface FollowerListener {
   /** What it was when it was followed last, by this controller or another one. */
   readonly row: { readonly state: HostState };
   /** The stream begins: all that the host has. */
@@ -61,7 +61,7 @@ export class Follower {
   readonly #name: string;
   readonly #place: () => PeerAddress | undefined;
   readonly #deps: FollowerDependencies;
-  readonly #heard: Heard;
+  readonly #heard: FollowerListener;
   readonly #end = new AbortController();
   readonly #ended: Promise<void>;
   readonly #budget: ReadBudget;
@@ -72,7 +72,7 @@ export class Follower {
     name: string,
     place: () => PeerAddress | undefined,
     deps: FollowerDependencies,
-    heard: Heard,
+    heard: FollowerListener,
   ) {
     this.#name = name;
     this.#hasFailed = HAD_FAILED.has(heard.row.state);

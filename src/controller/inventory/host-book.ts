@@ -9,7 +9,7 @@ import type { ManagedHost } from '../../protocol/public/hosts/managed-host.ts';
 import type { Progress } from '../../protocol/public/migration.ts';
 import { MAX_COVERED } from '../store/standbys.ts';
 import type { NewHost } from './write-queue.ts';
-import type { Heard } from './follower.ts';
+import type { FollowerListener } from './follower.ts';
 import { managedText } from './managed-facts.ts';
 import { boundedGuest, type BoundedGuest } from './bounded-guest.ts';
 import {
@@ -57,7 +57,7 @@ const EXCESS: Readonly<Record<Excess, string>> = {
 const MEMORY_STEP = 1 / 100;
 
 /** What is known of one host that is followed here: hears its follower, and says what changed. */
-export class HostBook implements Heard {
+export class HostBook implements FollowerListener {
   readonly samples: HostSamples;
   readonly #changes: Changes;
   readonly #marks = new Map<string, Mark>();
@@ -357,7 +357,7 @@ export const HELD_MS = 60_000;
 const MAX_HELD = 256;
 const MAX_ARRIVED = 1024;
 
-interface Held extends BoundedGuest {
+interface HeldGuest extends BoundedGuest {
   readonly mark: number;
   /** Wall clock. */
   readonly untilMs: number;
@@ -365,15 +365,15 @@ interface Held extends BoundedGuest {
 
 /** Guests that left a host, by their keys there, until another host reports them. */
 class HeldGuests {
-  readonly #held = new Map<string, Held>();
+  readonly #held = new Map<string, HeldGuest>();
   /** Migrations whose guests have been reported by their new hosts, the newest last. */
   readonly #arrived = new Set<string>();
 
-  get(key: string): Held | undefined {
+  get(key: string): HeldGuest | undefined {
     return this.#held.get(key);
   }
 
-  entries(): [string, Held][] {
+  entries(): [string, HeldGuest][] {
     return [...this.#held];
   }
 

@@ -15,7 +15,7 @@ import { Follower, type FollowerDependencies } from './follower.ts';
 import { HostBook, type Changes, type Excess } from './host-book.ts';
 import type { ManagedHosts, ManagedPlace } from './managed.ts';
 import { managedIn } from './managed-facts.ts';
-import { HostLeases, LEASE_MS, RENEW_MS, standing, type Held, type Owner } from './leases.ts';
+import { HostLeases, LEASE_MS, RENEW_MS, standing, type HeldShards, type Owner } from './leases.ts';
 import { Rollups } from './rollups.ts';
 import { HostSamples } from './samples.ts';
 import { shardOf } from './shards.ts';
@@ -60,7 +60,7 @@ export interface MigrationsHeard {
   heard(host: string, progress: Progress): void;
 }
 
-interface Followed {
+interface FollowedHost {
   /** Ends the following of it. */
   readonly end: () => Promise<void>;
   readonly book: HostBook;
@@ -71,7 +71,7 @@ export class Inventory {
   readonly events = new EventLog<FleetNews>(EVENTS_KEPT);
   readonly #deps: InventoryDependencies;
   readonly #leases: HostLeases;
-  readonly #followed = new Map<string, Followed>();
+  readonly #followed = new Map<string, FollowedHost>();
   /** Followers that were asked to end; one that waits for a host that does not answer takes its time. */
   readonly #ending = new Set<Promise<void>>();
   /** Of hosts whose shard was lost and taken again in one turn, until they are followed again. */
@@ -85,7 +85,7 @@ export class Inventory {
   /** As of the last turn: making it of thousands is not for each of them. */
   #peers: Readonly<Record<string, PeerAddress>> = {};
   #managed: ReadonlyMap<string, ManagedPlace> = new Map();
-  #known: Held = new Map();
+  #known: HeldShards = new Map();
   #renewedMs = 0;
   #writtenTo = this.events.lastId;
 
@@ -153,7 +153,7 @@ export class Inventory {
   }
 
   /** Leases are held by the database's clock; without its answer they count as ended once they may have. */
-  held(): Held {
+  held(): HeldShards {
     const sinceMs = this.#deps.clock.monotonicMs() - this.#renewedMs;
     return sinceMs < LEASE_MS ? this.#leases.held : new Map();
   }
@@ -188,7 +188,7 @@ export class Inventory {
     for (const name of await this.#power.turn(rowOf)) this.#reportHost(name);
   }
 
-  async #begin(held: Held, fresh: readonly string[]): Promise<void> {
+  async #begin(held: HeldShards, fresh: readonly string[]): Promise<void> {
     const rows = new Map<string, NewHost>();
     const shards = [...held.keys()];
     if (shards.length > 0) {
@@ -246,7 +246,7 @@ export class Inventory {
     return () => follower.end();
   }
 
-  #unfollow(name: string, { end }: Followed): void {
+  #unfollow(name: string, { end }: FollowedHost): void {
     this.#followed.delete(name);
     this.#book.drop(name);
     this.#deps.migrations?.left(name);
@@ -255,7 +255,7 @@ export class Inventory {
   }
 
   /** No member of the fleet any more. Left to the controller that has its shard by now, where that is another one. */
-  async #forget(held: Held, { name, shard }: NewHost): Promise<void> {
+  async #forget(held: HeldShards, { name, shard }: NewHost): Promise<void> {
     const { store } = this.#deps;
     const isGone = await store.transaction(async (db) => {
       if (!(await standing(db, store, held)).has(shard)) return false;

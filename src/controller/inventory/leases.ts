@@ -19,7 +19,7 @@ export interface Owner {
 }
 
 /** Shard -> the epoch under which this controller follows its hosts. */
-export type Held = ReadonlyMap<number, number>;
+export type HeldShards = ReadonlyMap<number, number>;
 
 /**
  * Whether what stands of a host is the word of who follows it now: written under the lease that holds. Right after a
@@ -42,7 +42,7 @@ export class HostLeases {
   readonly #store: Store;
   readonly #owner: Owner;
   readonly #log: Log;
-  #held: Held = new Map();
+  #held: HeldShards = new Map();
 
   constructor(store: Store, owner: Owner, log: Log) {
     this.#store = store;
@@ -50,12 +50,12 @@ export class HostLeases {
     this.#log = log;
   }
 
-  get held(): Held {
+  get held(): HeldShards {
     return this.#held;
   }
 
   /** One turn; a controller takes one each RENEW_MS. Rejects where the database does not answer: then nothing changed. */
-  async turn(): Promise<Held> {
+  async turn(): Promise<HeldShards> {
     const held = await this.#store.transaction(async (db) => {
       await boundLeases(db, this.#store, 'controllers', LEASE_MS);
       await boundLeases(db, this.#store, 'host_leases', LEASE_MS);
@@ -123,7 +123,7 @@ export class HostLeases {
     db: Transaction<Tables>,
     own: ReadonlyMap<number, number>,
     share: number,
-  ): Promise<Held> {
+  ): Promise<HeldShards> {
     const held = new Map(own);
     const beyond = [...own.keys()].toSorted((one, other) => one - other).slice(share);
     if (beyond.length > 0) {
@@ -191,8 +191,8 @@ export class HostLeases {
 export async function standing(
   db: Transaction<Tables>,
   store: Pick<Store, 'kind'>,
-  held: Held,
-): Promise<Held> {
+  held: HeldShards,
+): Promise<HeldShards> {
   if (held.size === 0) return new Map();
   // Not those of others: a lock on theirs would hold up their renewals.
   const query = db
@@ -211,7 +211,7 @@ export async function standing(
 export async function mayWrite(
   db: Transaction<Tables>,
   store: Pick<Store, 'kind'>,
-  held: Held,
+  held: HeldShards,
   host: string,
 ): Promise<boolean> {
   return (await standing(db, store, held)).has(shardOf(host));

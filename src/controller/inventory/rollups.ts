@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
 import type { Clock } from '../../clock.ts';
 import type { Store } from '../store/store.ts';
-import { standing, type Held } from './leases.ts';
+import { standing, type HeldShards } from './leases.ts';
 import { GUEST_HOURS_KEPT_MS, writeGuestHours } from './guest-hours.ts';
 import { LOOKS_KEPT_MS, type Look } from './guest-looks.ts';
-import type { HostSamples, Point, Rolled } from './samples.ts';
+import type { HostSamples, Point, RollupPoint } from './samples.ts';
 
 /** How long they are kept in the database, ms. */
 const KEPT_MS = {
@@ -26,10 +26,10 @@ interface Row {
   readonly span: string;
   readonly at: number;
   readonly hosts: Record<string, unknown>;
-  readonly from: { readonly samples: HostSamples; readonly part: Rolled | Look }[];
+  readonly from: { readonly samples: HostSamples; readonly part: RollupPoint | Look }[];
 }
 
-interface Sampled {
+interface SampledHost {
   readonly host: string;
   readonly shard: number;
   readonly samples: HostSamples;
@@ -47,7 +47,7 @@ export class Rollups {
   }
 
   /** What is not written stays with its host, to be read there and tried again: a lease may come back. */
-  async write(held: Held, all: Iterable<Sampled>): Promise<void> {
+  async write(held: HeldShards, all: Iterable<SampledHost>): Promise<void> {
     if (held.size === 0) return;
     const rows = [...rowsOf(this.#clock.wallMs(), all).values()];
     for (let at = 0; at < rows.length; at += AT_ONCE) {
@@ -60,7 +60,7 @@ export class Rollups {
   }
 
   /** The rows that were written: those whose lease stands. */
-  async #insert(held: Held, rows: readonly Row[]): Promise<readonly Row[]> {
+  async #insert(held: HeldShards, rows: readonly Row[]): Promise<readonly Row[]> {
     return this.#store.transaction(async (db) => {
       const leases = await standing(db, this.#store, held);
       const ours = rows.filter((row) => leases.has(row.shard));
@@ -96,10 +96,10 @@ export class Rollups {
 }
 
 /** What all hosts have to be written, by shard, span and moment. */
-function rowsOf(nowMs: number, all: Iterable<Sampled>): Map<string, Row> {
+function rowsOf(nowMs: number, all: Iterable<SampledHost>): Map<string, Row> {
   const rows = new Map<string, Row>();
   for (const { host, shard, samples } of all) {
-    const add = (span: string, at: number, what: unknown, part: Rolled | Look): void => {
+    const add = (span: string, at: number, what: unknown, part: RollupPoint | Look): void => {
       const key = `${shard} ${span} ${at}`;
       const row = rows.get(key) ?? { shard, span, at, hosts: {}, from: [] };
       row.hosts[host] = what;

@@ -32,7 +32,7 @@ export interface Point {
   readonly most: readonly number[];
 }
 
-export interface Rolled {
+export interface RollupPoint {
   readonly span: 'minute' | 'hour';
   readonly point: Point;
 }
@@ -119,7 +119,7 @@ class Sum {
 export class HostSamples {
   readonly #samples = new Ring(SAMPLES_KEPT, WIDTH);
   readonly #sums = [new Sum('minute'), new Sum('hour')];
-  #unwritten: Rolled[] = [];
+  #unwritten: RollupPoint[] = [];
   #newest: HostLoad | undefined;
   /** What its guests used. */
   readonly looks: HostLooks;
@@ -145,7 +145,7 @@ export class HostSamples {
   }
 
   /** Roll-ups to be written down. They stay here, to be read and to be written again, until they are. */
-  unwritten(nowMs: number): readonly Rolled[] {
+  unwritten(nowMs: number): readonly RollupPoint[] {
     this.#roll(nowMs);
     return this.#unwritten;
   }
@@ -156,7 +156,7 @@ export class HostSamples {
   }
 
   /** This one is in the database. */
-  written(rolled: Rolled): void {
+  written(rolled: RollupPoint): void {
     this.#unwritten = this.#unwritten.filter((each) => each !== rolled);
   }
 

@@ -110,17 +110,17 @@ async function hostRows(db: Db, known: ParsedRows<HostInfo>, nowMs: number) {
 type GuestKeys = Pick<GuestRow, (typeof GUEST_COLUMNS)[number]>;
 
 /** Its texts are long, and are made once for each row. */
-interface Keyed {
+interface KeyedRow {
   readonly row: GuestKeys;
   readonly key: string;
 }
 
-function keyed(row: GuestKeys): Keyed {
+function keyed(row: GuestKeys): KeyedRow {
   // The table's own key: guests of one host that share a uuid, as copies do, are rows of their own.
   return { row, key: JSON.stringify([row.host, row.name, row.uuid]) };
 }
 
-async function guestRows(db: Db, known: ParsedRows<GuestInfo>, nowMs: number): Promise<Keyed[]> {
+async function guestRows(db: Db, known: ParsedRows<GuestInfo>, nowMs: number): Promise<KeyedRow[]> {
   const query = db.selectFrom('guests').select(GUEST_COLUMNS).orderBy('name');
   const rows = (await query.execute()).map(keyed);
   const fresh = rows.filter(({ key, row }) => known.isNew(key, row)).map(({ row }) => row.name);
@@ -137,7 +137,7 @@ function* inParts(names: readonly string[]): Generator<string[]> {
   for (let at = 0; at < names.length; at += AT_ONCE) yield names.slice(at, at + AT_ONCE);
 }
 
-function reported(rows: readonly Keyed[], known: ParsedRows<GuestInfo>): SnapshotGuest[] {
+function reported(rows: readonly KeyedRow[], known: ParsedRows<GuestInfo>): SnapshotGuest[] {
   return rows.flatMap(({ row: { host }, key }) => {
     const info = known.valueOf(key);
     return info === undefined ? [] : [{ host, info }];
@@ -145,12 +145,12 @@ function reported(rows: readonly Keyed[], known: ParsedRows<GuestInfo>): Snapsho
 }
 
 /** When a row was written, and under which lease. */
-interface Written {
+interface RowVersion {
   readonly changed_at: number;
   readonly epoch: number;
 }
 
-interface Parsed<T> extends Written {
+interface ParsedRow<T> extends RowVersion {
   readonly text: string;
   readonly value: T;
   /** By the clock of the database. */
@@ -166,14 +166,14 @@ const SURE_MS = 1000;
  */
 class ParsedRows<T> {
   readonly #parse: (text: string) => T;
-  #known = new Map<string, Parsed<T>>();
+  #known = new Map<string, ParsedRow<T>>();
 
   constructor(parse: (text: string) => T) {
     this.#parse = parse;
   }
 
   /** Whether the text of this row has to be read. */
-  isNew(key: string, { changed_at: at, epoch }: Written): boolean {
+  isNew(key: string, { changed_at: at, epoch }: RowVersion): boolean {
     const known = this.#known.get(key);
     return (
       known === undefined ||
@@ -183,7 +183,7 @@ class ParsedRows<T> {
     );
   }
 
-  read(key: string, { changed_at, epoch }: Written, text: string, readAtMs: number): void {
+  read(key: string, { changed_at, epoch }: RowVersion, text: string, readAtMs: number): void {
     const known = this.#known.get(key);
     const value = known?.text === text ? known.value : this.#parse(text);
     this.#known.set(key, { changed_at, epoch, text, value, readAtMs });

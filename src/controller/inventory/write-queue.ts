@@ -2,7 +2,7 @@ import type { Transaction } from 'kysely';
 import type { HostState } from '../../protocol/controller/fleet.ts';
 import type { Store } from '../store/store.ts';
 import type { HostRow, Tables } from '../store/tables.ts';
-import { standing, type Held } from './leases.ts';
+import { standing, type HeldShards } from './leases.ts';
 import {
   bytesOf,
   guestKey,
@@ -23,7 +23,7 @@ const ROWS_OF_A_STATEMENT = 200;
 export type NewHost = Omit<HostRow, 'epoch' | 'changed_at'> & { readonly state: HostState };
 
 /** A guest that was written, by what it may be claimed elsewhere. */
-export type Written = Pick<NewGuest, 'name' | 'uuid'>;
+export type WrittenGuest = Pick<NewGuest, 'name' | 'uuid'>;
 
 /**
  * What is to be written of the hosts that are followed. Many changes become one transaction; each names the lease under
@@ -63,13 +63,13 @@ export class WriteQueue {
   }
 
   /** Writes some of it, in one transaction. The guests that are new or others now. Rejects, and keeps all, on failure. */
-  async flush(held: Held): Promise<Written[]> {
+  async flush(held: HeldShards): Promise<WrittenGuest[]> {
     const batch = this.#taken();
     if (batch.length === 0) return [];
     try {
       return await this.#store.transaction(async (db) => {
         const leases = await standing(db, this.#store, held);
-        const written: Written[] = [];
+        const written: WrittenGuest[] = [];
         for (const [host, pending] of batch) {
           const row = this.#rowOf(host);
           const epoch = row === undefined ? undefined : leases.get(row.shard);
@@ -104,7 +104,7 @@ export class WriteQueue {
   async #write(
     db: Transaction<Tables>,
     { row, pending, epoch }: { row: NewHost; pending: Pending; epoch: number },
-  ): Promise<Written[]> {
+  ): Promise<WrittenGuest[]> {
     const { nowMs: changed_at } = this.#store;
     const { name: host, ...rest } = row;
     if (pending.row) {

@@ -8,7 +8,7 @@ import {
 } from '../../protocol/controller/managers.ts';
 import type { Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
-import type { KeyRing, Sealed } from './seal.ts';
+import type { KeyRing, SealedSecret } from './seal.ts';
 
 /** A manager as it is kept, without its password. */
 export interface KeptManager {
@@ -115,7 +115,7 @@ function keptOf(row: Selectable<Tables['managers']>): KeptManager {
   return { name, place: managerPlace.parse(JSON.parse(body)), createdAtMs, createdBy };
 }
 
-function sealedOf({ secret_key: key, secret: box }: Selectable<Tables['managers']>): Sealed {
+function sealedOf({ secret_key: key, secret: box }: Selectable<Tables['managers']>): SealedSecret {
   return { key, box };
 }
 

@@ -287,7 +287,7 @@ interface Sight {
   readonly reason?: string | undefined;
 }
 
-interface Watched {
+interface RunningManager {
   readonly kept: { readonly name: string };
   readonly process: { readonly hasAnswered: boolean };
   sight: Sight;
@@ -295,7 +295,7 @@ interface Watched {
 
 /** Passes on what is heard of a manager, and keeps its sight up to date by that. */
 function watchedBy(
-  running: Watched,
+  running: RunningManager,
   heard: ManagerHeard,
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): ManagerHeard {

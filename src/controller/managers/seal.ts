@@ -20,7 +20,7 @@ const keyFile = z.object({
 type KeyFile = z.infer<typeof keyFile>;
 
 /** What is sealed, and the id of the key that opens it. */
-export interface Sealed {
+export interface SealedSecret {
   readonly key: string;
   /** base64 of nonce, tag and text. */
   readonly box: string;
@@ -35,12 +35,12 @@ export class KeyRing {
   }
 
   /** `about`: what the secret belongs to. Only with the same words is it opened again. */
-  seal(secret: string, about: string): Sealed {
+  seal(secret: string, about: string): SealedSecret {
     const { current, keys } = this.#read() ?? this.#write(newKeys());
     return { key: current, box: sealed(secret, about, Buffer.from(keys[current] ?? '', 'base64')) };
   }
 
-  open({ key, box }: Sealed, about: string): string {
+  open({ key, box }: SealedSecret, about: string): string {
     const found = this.#read()?.keys[key];
     if (found === undefined) throw this.#bad(`it has no key ${key}`);
     const opened = unsealed(box, about, Buffer.from(found, 'base64'));

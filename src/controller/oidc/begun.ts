@@ -9,7 +9,7 @@ const MAX_CHARACTERS = 512;
 const VALUE = /^(\d{1,16})\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{0,2732})$/;
 
 /** A sign-in that one browser has begun. What binds the provider's answer to it comes out of `secret` alone. */
-export interface Begun {
+export interface SignInAttempt {
   readonly atMs: number;
   /** 256 random bits that only this browser has. */
   readonly secret: string;
@@ -17,26 +17,26 @@ export interface Begun {
   readonly to: string;
 }
 
-export interface Bound {
+export interface SignInBinding {
   readonly state: string;
   readonly nonce: string;
   /** Of PKCE. */
   readonly verifier: string;
 }
 
-export function newBegun(to: string, nowMs: number): Begun {
+export function newBegun(to: string, nowMs: number): SignInAttempt {
   return { atMs: nowMs, secret: randomBytes(32).toString('base64url'), to };
 }
 
 /** Three values that are unrelated to anyone without the secret. */
-export function boundTo({ atMs, secret, to }: Begun): Bound {
+export function boundTo({ atMs, secret, to }: SignInAttempt): SignInBinding {
   const made = (purpose: string): string =>
     createHmac('sha256', secret).update(`${purpose} ${atMs} ${to}`).digest('base64url');
   return { state: made('state'), nonce: made('nonce'), verifier: made('verifier') };
 }
 
 /** The Set-Cookie header. Lax: the provider is another site, and sends the browser back by a link. */
-export function begunCookie({ atMs, secret, to }: Begun): string {
+export function begunCookie({ atMs, secret, to }: SignInAttempt): string {
   const value = `${atMs}.${secret}.${Buffer.from(to).toString('base64url')}`;
   return `${COOKIE}=${value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=${BEGUN_MS / 1000}`;
 }
@@ -45,7 +45,7 @@ export function begunCookie({ atMs, secret, to }: Begun): string {
 export const NO_BEGUN_COOKIE = `${COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0`;
 
 /** What this browser has begun, from its Cookie header; undefined where that is nothing, or too old. */
-export function begunIn(header: string | undefined, nowMs: number): Begun | undefined {
+export function begunIn(header: string | undefined, nowMs: number): SignInAttempt | undefined {
   for (const part of (header ?? '').split(';')) {
     const [name = '', value = ''] = part.trim().split('=', 2);
     const [, at = '', secret = '', to = ''] = (name === COOKIE && VALUE.exec(value)) || [];

@@ -4,7 +4,7 @@ import type { Configuration, CustomFetch } from 'openid-client';
 import { withDeadline } from '../../deadline.ts';
 import { GodwitError, godwitError } from '../../errors.ts';
 import { readPassword } from '../../system/files/password-file.ts';
-import type { Bound } from './begun.ts';
+import type { SignInBinding } from './begun.ts';
 import { hasRoleClaim, personOf, type Claims, type Person } from './claims.ts';
 import type { OidcConfig } from './config.ts';
 import { httpsFetch, NoAnswer } from '../https-fetch.ts';
@@ -15,7 +15,7 @@ const STEP_MS = 10_000;
 /** A provider’s metadata are read again after so long. */
 const KNOWN_MS = 3_600_000;
 
-interface Found {
+interface DiscoveredProvider {
   readonly configuration: Configuration;
   readonly secret: string;
   readonly ca: string | undefined;
@@ -27,7 +27,7 @@ export class Provider {
   readonly config: OidcConfig;
   readonly #monotonicMs: () => number;
   readonly #callS: number;
-  #found: Found | undefined;
+  #found: DiscoveredProvider | undefined;
   /** People who come at once wait for one answer. */
   #finding: { readonly of: string; readonly found: Promise<Configuration> } | undefined;
 
@@ -43,7 +43,7 @@ export class Provider {
   }
 
   /** Where a browser is sent to sign in. GODWIT_OIDC_DOWN where the provider does not answer. */
-  async signInUrl({ state, nonce, verifier }: Bound): Promise<URL> {
+  async signInUrl({ state, nonce, verifier }: SignInBinding): Promise<URL> {
     const { redirectUrl, scopes } = this.config;
     const configuration = await this.#step(() => this.#discovered());
     return openid.buildAuthorizationUrl(configuration, {
@@ -60,7 +60,7 @@ export class Provider {
    * Who came back with `answer`, which the provider sent along. GODWIT_OIDC_REFUSED for what does not belong to `bound`, or
    * does not hold; GODWIT_OIDC_ROLE for somebody without a role here; GODWIT_OIDC_DOWN as above.
    */
-  async personBehind(answer: URLSearchParams, bound: Bound): Promise<Person> {
+  async personBehind(answer: URLSearchParams, bound: SignInBinding): Promise<Person> {
     const { nonce, state, verifier } = bound;
     const claims = await this.#step(async () => {
       const configuration = await this.#discovered();
@@ -112,7 +112,7 @@ export class Provider {
     }
   }
 
-  async #discover(asked: Omit<Found, 'configuration'>): Promise<Configuration> {
+  async #discover(asked: Omit<DiscoveredProvider, 'configuration'>): Promise<Configuration> {
     const { issuer, clientId } = this.config;
     const { secret, ca } = asked;
     const auth: openid.ClientAuth = (as, client, body, headers) => {
@@ -136,7 +136,7 @@ export class Provider {
     }
   }
 
-  async #files(): Promise<Pick<Found, 'secret' | 'ca'>> {
+  async #files(): Promise<Pick<DiscoveredProvider, 'secret' | 'ca'>> {
     const { clientSecretFile, caFile: file } = this.config;
     const secret = await readPassword(clientSecretFile);
     if (file === undefined) return { secret, ca: undefined };

@@ -16,7 +16,7 @@ export type Draft = Pick<Proposal, 'reason' | 'words' | 'moves' | 'benefit' | 'c
   readonly subject: string;
 };
 
-export interface Drafted {
+export interface DraftResult {
   readonly drafts: readonly Draft[];
   readonly refusals: readonly string[];
   /** Hosts that sleep and are needed: moves to them are proposed once they are there. */
@@ -34,7 +34,7 @@ export function draftsOf(
   inventory: Inventory,
   settings: PolicySettings,
   isThere: (host: string) => boolean,
-): Drafted {
+): DraftResult {
   const plan =
     kind === 'balance' ? balanced(inventory, settings) : consolidated(inventory, settings);
   const refusals = plan.refusals.map(({ words }) => clipped(words));

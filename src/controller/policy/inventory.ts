@@ -23,7 +23,7 @@ export interface PastMove {
   readonly endedAtMs: number;
 }
 
-export interface Known {
+export interface PolicyFacts {
   /** Absent where nothing that runs is to be moved: a host without samples takes a new guest all the same. */
   readonly kind?: PolicyKind;
   readonly world: World;
@@ -49,11 +49,11 @@ const LOOKS_OF_PRESSURE = 3;
 const WAITING = 0.2;
 
 /** The hosts of a policy with their guests, as the planner takes them. What is not known is left out, and never moves. */
-export function inventoryFor(known: Known): Inventory {
+export function inventoryFor(known: PolicyFacts): Inventory {
   const { world, isOurs } = known;
   const hosts = [...world.hosts.values()].filter(({ name }) => isOurs(name));
   const reserved = new Map(world.reservations.map(({ guest, host }) => [guest, host]));
-  const guests = [...world.guests].flatMap(([key, own]): Sited[] => {
+  const guests = [...world.guests].flatMap(([key, own]): GuestPlacement[] => {
     // Nobody asks for one that its name does not mean: it waits, and is counted where it is.
     const facts = key === own.name ? own : { ...own, name: key, rivals: [] };
     const [home] = homesOf(facts);
@@ -81,7 +81,7 @@ export function inventoryFor(known: Known): Inventory {
 }
 
 /** A guest, where it is, and where it is about to be: what it asks for counts there. */
-interface Sited {
+interface GuestPlacement {
   readonly facts: GuestFacts;
   readonly host: string;
   readonly goal?: string;
@@ -93,9 +93,9 @@ interface Sited {
 function goalOf(
   { name, at }: GuestFacts,
   home: string,
-  { world, asked }: Known,
+  { world, asked }: PolicyFacts,
   reserved: ReadonlyMap<string, string>,
-): Pick<Sited, 'goal' | 'isPromised'> {
+): Pick<GuestPlacement, 'goal' | 'isPromised'> {
   const incoming = at.filter(({ state }) => state === 'incoming');
   const promised = reserved.get(name) ?? (incoming.length === 1 ? incoming[0]?.host : undefined);
   const goal = promised ?? asked.get(name);
@@ -107,7 +107,7 @@ function goalOf(
 }
 
 /** bytes of guests that each host has, or that are promised there: all that is not part of its room. */
-function heldBytes(guests: readonly Sited[]): ReadonlyMap<string, number> {
+function heldBytes(guests: readonly GuestPlacement[]): ReadonlyMap<string, number> {
   const held = new Map<string, number>();
   for (const { facts, host, goal, isPromised } of guests) {
     for (const at of isPromised === true && goal !== undefined ? [host, goal] : [host])
@@ -122,7 +122,7 @@ const isUnreported = (facts: GuestFacts, loads: Loads): boolean =>
 
 function plannerHost(
   facts: HostFacts,
-  { kind, world, loads, mutedHosts }: Known,
+  { kind, world, loads, mutedHosts }: PolicyFacts,
   { memoryBytes, hasUnreported }: { readonly memoryBytes: number; readonly hasUnreported: boolean },
 ): PlannerHost {
   const { name, cores } = facts;
@@ -157,13 +157,16 @@ function plannerHost(
   };
 }
 
-interface Standing extends Sited {
+interface Standing extends GuestPlacement {
   /** Guests of its host that are unreported, itself among them where it is one. */
   readonly beside: readonly GuestFacts[];
   readonly left: readonly PastMove[];
 }
 
-function plannerGuest({ facts, host, goal, beside, left }: Standing, known: Known): PlannerGuest {
+function plannerGuest(
+  { facts, host, goal, beside, left }: Standing,
+  known: PolicyFacts,
+): PlannerGuest {
   const { world, loads, usual } = known;
   const { name, memoryBytes, vcpus } = facts;
   const reported = loads.guest(name);
@@ -200,9 +203,9 @@ function plannerGuest({ facts, host, goal, beside, left }: Standing, known: Know
 
 /** Why no policy moves it now, for people; undefined where one may. */
 function whyItStays(
-  { facts, host }: Pick<Sited, 'facts' | 'host'>,
+  { facts, host }: Pick<GuestPlacement, 'facts' | 'host'>,
   labels: ReturnType<typeof labelsOf>,
-  { kind, world, asked, mutedGuests }: Known,
+  { kind, world, asked, mutedGuests }: PolicyFacts,
 ): string | undefined {
   const at = world.hosts.get(host);
   const isJudged = at !== undefined && kind !== undefined;

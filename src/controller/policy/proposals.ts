@@ -7,7 +7,7 @@ import type { Policy, PolicyLook, Proposal, Benefit } from '../../protocol/contr
 import { boundedWords, clipped } from '../requests/bounds.ts';
 import { isAt, whyClosed, type World } from '../requests/facts.ts';
 import { roomBytes } from '../requests/room.ts';
-import { subjectOfGuest, subjectOfHost, type Draft, type Drafted } from './drafts.ts';
+import { subjectOfGuest, subjectOfHost, type Draft, type DraftResult } from './drafts.ts';
 import type { Loads } from './loads.ts';
 
 /** Proposals of a policy that are open at a time. */
@@ -30,7 +30,7 @@ export interface UpdateInput {
   readonly policy: Policy;
   /** Those of the policy that are not settled. */
   readonly proposals: readonly Proposal[];
-  readonly drafted: Drafted;
+  readonly drafted: DraftResult;
   readonly world: World;
   /** Names this look. */
   readonly run: string;
@@ -70,7 +70,7 @@ export function updateProposals(input: UpdateInput): UpdateOutput {
   return { proposals: changed, beyond: drafts.size - fresh.length };
 }
 
-export interface Looked {
+export interface LookSummary {
   readonly nowMs: number;
   /** Proposals that are open after this look, and those that the policy accepted by it. */
   readonly open: number;
@@ -89,7 +89,7 @@ export function lookOf({
   beyond,
   refusals,
   note,
-}: Looked): PolicyLook {
+}: LookSummary): PolicyLook {
   const counts = [
     ...(taken > 0 ? [`${countOf(taken)} accepted`] : []),
     ...(open > 0 ? [`${countOf(open)} open`] : []),

@@ -14,7 +14,7 @@ import type { PolicyView } from '../store/policy-view.ts';
 import { settingsOf } from '../store/proposal-rows.ts';
 import type { Requests } from '../store/requests.ts';
 import type { World } from '../requests/facts.ts';
-import { draftsOf, type Drafted } from './drafts.ts';
+import { draftsOf, type DraftResult } from './drafts.ts';
 import { sampleWarnings } from './unreliable-samples.ts';
 import { whyNoChoice } from './few-hosts.ts';
 import { foreignMoves, otherBalancerWords } from './foreign-moves.ts';
@@ -44,7 +44,7 @@ export interface LookDependencies {
   readonly lookMs: number;
 }
 
-const NOTHING: Drafted = { drafts: [], refusals: [], wake: [] };
+const NOTHING: DraftResult = { drafts: [], refusals: [], wake: [] };
 
 export interface LookAt {
   readonly kind: PolicyKind;
@@ -70,7 +70,7 @@ export async function lookFor(
   return changeOf(view, { world, loads, usual, setsPower }, newId);
 }
 
-interface Seen {
+interface PolicyObservation {
   readonly world: World;
   readonly loads: Loads;
   /** What guests use in the hour to come, cores, by earlier days. */
@@ -79,7 +79,11 @@ interface Seen {
 }
 
 /** What a look comes to. Pure but for new ids. */
-export function changeOf(view: PolicyView, seen: Seen, newId: () => string): PolicyChange {
+export function changeOf(
+  view: PolicyView,
+  seen: PolicyObservation,
+  newId: () => string,
+): PolicyChange {
   const { nowMs, policy } = view;
   const { world, loads } = seen;
   const isOurs = scopeOf(view);
@@ -153,7 +157,7 @@ interface Note {
 
 function whyNothing(
   { mode, kind }: Policy,
-  { loads, setsPower }: Seen,
+  { loads, setsPower }: PolicyObservation,
   nowMs: number,
   { few, other }: Record<'few' | 'other', string | undefined>,
 ): Note {
@@ -195,9 +199,9 @@ function powerWords(mode: Policy['mode'], setsPower: boolean): string | undefine
 
 function drafts(
   view: PolicyView,
-  { world, loads, usual }: Seen,
+  { world, loads, usual }: PolicyObservation,
   isOurs: (host: string) => boolean,
-): Drafted {
+): DraftResult {
   const { policy, proposals, nowMs, past, asked } = view;
   const muted = mutedBy(proposals, nowMs, policy.rejectedMs);
   const { guests: mutedGuests, hosts: mutedHosts } = muted;

@@ -7,7 +7,7 @@ import type { Loads } from './loads.ts';
 
 const MAX_NAMED = 4;
 
-interface Known {
+interface SampleFacts {
   readonly world: World;
   readonly loads: Loads;
   /** The hosts that the policy is for. */
@@ -15,7 +15,7 @@ interface Known {
 }
 
 /** A line for each thing; none where everything is known. */
-export function sampleWarnings(known: Known): string[] {
+export function sampleWarnings(known: SampleFacts): string[] {
   const { world, loads, isOurs } = known;
   // A manager reports no samples at all.
   const hosts = [...world.hosts.values()].filter(

@@ -6,7 +6,7 @@ import { Poller } from '../../poller.ts';
 import { defined } from '../../protocol/defined.ts';
 import type { ControllerConfig } from '../config.ts';
 import type { FleetView, HostCalls } from '../engine/ports.ts';
-import type { Held } from '../inventory/leases.ts';
+import type { HeldShards } from '../inventory/leases.ts';
 import { shardOf } from '../inventory/shards.ts';
 import { scopeOf } from '../policy/turn.ts';
 import { WHOLE_FLEET, type Policy } from '../../protocol/controller/policy.ts';
@@ -26,7 +26,7 @@ export interface PowerWatchDependencies {
   readonly fleet: FleetView;
   readonly clock: Clock;
   readonly log: Log;
-  readonly held: () => Held;
+  readonly held: () => HeldShards;
   /** Absent: hosts that sleep are not touched, and none is put to sleep. */
   readonly settings: ControllerConfig['power'];
   /** Asked before the program is called. */

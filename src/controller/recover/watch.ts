@@ -12,7 +12,7 @@ import {
 import type { Api } from '../../rpc/client.ts';
 import type { ControllerConfig } from '../config.ts';
 import { EventLoopYield } from '../event-loop-yield.ts';
-import type { Held } from '../inventory/leases.ts';
+import type { HeldShards } from '../inventory/leases.ts';
 import { shardOf } from '../inventory/shards.ts';
 import type { Store } from '../store/store.ts';
 import {
@@ -50,7 +50,7 @@ export interface RecoverWatchDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly policy: ControllerConfig['recover'];
-  readonly held: () => Held;
+  readonly held: () => HeldShards;
   readonly agentAt: (host: string) => Pick<Api<typeof agentContract>, 'putStandby'> | undefined;
   readonly add: (request: FleetRequest) => Promise<void>;
   /** Called with each look: whether a host has more labelled guests than are kept. */

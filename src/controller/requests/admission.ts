@@ -26,7 +26,7 @@ export interface RequestingRequest {
   readonly begin: number;
 }
 
-export interface Admitted {
+export interface AdmissionResult {
   readonly begin: readonly Entry[];
   readonly waiting: readonly Waiting[];
 }
@@ -45,7 +45,7 @@ export function admit(
   entries: readonly Entry[],
   requester: RequestingRequest,
   world: World,
-): Admitted {
+): AdmissionResult {
   const begin: Entry[] = [];
   const waiting: Waiting[] = [];
   let now = world;

@@ -13,9 +13,9 @@ export type Aim =
     };
 
 /** As much of the world as an aim rests on. */
-type Known = Pick<World, 'marks' | 'guests'>;
+type AimFacts = Pick<World, 'marks' | 'guests'>;
 
-export function aimOf({ id, ask, roll }: FleetRequest, { marks, guests: all }: Known): Aim {
+export function aimOf({ id, ask, roll }: FleetRequest, { marks, guests: all }: AimFacts): Aim {
   const { kind, guest, hosts, to } = ask;
   switch (kind) {
     case 'migration': {
@@ -34,7 +34,11 @@ export function aimOf({ id, ask, roll }: FleetRequest, { marks, guests: all }: K
 }
 
 /** One host after the other. */
-function rollAim(hosts: readonly string[], roll: Roll | undefined, guests: Known['guests']): Aim {
+function rollAim(
+  hosts: readonly string[],
+  roll: Roll | undefined,
+  guests: AimFacts['guests'],
+): Aim {
   const host = hosts.slice(roll?.at ?? 0).slice(0, 1);
   switch (roll?.stage) {
     case undefined:
@@ -52,7 +56,7 @@ function rollAim(hosts: readonly string[], roll: Roll | undefined, guests: Known
 }
 
 /** Hosts that are to be empty. */
-export function emptiedBy(request: FleetRequest, world: Known): readonly string[] {
+export function emptiedBy(request: FleetRequest, world: AimFacts): readonly string[] {
   const aim = aimOf(request, world);
   return aim.kind === 'empty' ? aim.hosts : [];
 }

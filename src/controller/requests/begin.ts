@@ -6,7 +6,7 @@ import {
   type FleetRequest,
 } from '../../protocol/controller/fleet-request.ts';
 import { admit, memberAt, type Entry } from './admission.ts';
-import type { Left } from './candidates.ts';
+import type { RemainingWork } from './candidates.ts';
 import { goesCold, labelsOf, noticeMsOf, ownOf, whyClosed, type World } from './facts.ts';
 import { isTaken, roomBytes } from './room.ts';
 import { planFor } from './plan.ts';
@@ -16,13 +16,13 @@ import { isRecovery, recoversOf } from './recover.ts';
 
 export interface Standing {
   readonly request: FleetRequest;
-  readonly left: Left;
+  readonly left: RemainingWork;
   /** Moves that are open. */
   readonly open: readonly Move[];
   readonly world: World;
 }
 
-export interface Begun {
+export interface BeginResult {
   readonly request: FleetRequest;
   readonly moves: readonly Move[];
   readonly queue: readonly Waiting[];
@@ -35,7 +35,7 @@ export const REPLAN_MS = 5000;
 export function begin(
   standing: Standing,
   { epoch, ids }: { readonly epoch: number; readonly ids: readonly string[] },
-): Begun {
+): BeginResult {
   const { left, open, world } = standing;
   const request = withPlan(standing);
   const froms = new Map(left.candidates.map(({ guest, from }) => [guest, from]));

@@ -19,7 +19,7 @@ import type { Move, Stay, Waiting, FleetRequest } from '../../protocol/controlle
 export const MAX_TRIES = 3;
 
 /** What is left of a request. */
-export interface Left {
+export interface RemainingWork {
   /** Guests that a plan may move. */
   readonly candidates: readonly { readonly guest: string; readonly from: string }[];
   readonly stays: readonly Stay[];
@@ -30,7 +30,7 @@ export interface Left {
 }
 
 /** Guests that are not where the request wants them: those that can go, those that stay for good, those that wait. */
-export function leftOf(request: FleetRequest, open: readonly Move[], world: World): Left {
+export function leftOf(request: FleetRequest, open: readonly Move[], world: World): RemainingWork {
   const candidates: { guest: string; from: string }[] = [];
   const stays: Stay[] = [];
   const waiting: Waiting[] = [];
@@ -88,7 +88,7 @@ export function leftOf(request: FleetRequest, open: readonly Move[], world: Worl
 function leftOfDead(
   request: FleetRequest,
   { moving, aim, world }: { moving: ReadonlySet<string>; aim: Aim; world: World },
-): Left {
+): RemainingWork {
   const candidates: { guest: string; from: string }[] = [];
   const stays: Stay[] = [];
   const waiting: Waiting[] = [];

@@ -27,7 +27,7 @@ const MAX_TIMEOUT_MS = 86_400_000;
 const MIN_TIMEOUT_MS = 60_000;
 const GB = 1e9;
 
-interface Known {
+interface EvacuationFacts {
   readonly request: FleetRequest;
   readonly inventory: Inventory;
   readonly world: World;
@@ -49,7 +49,7 @@ interface EvacuationPlan extends Destinations {
 }
 
 /** The moves in the order of the priorities, without those for which the deadline or the budget leaves no room. */
-export function byDeadline(plan: Destinations, known: Known): EvacuationPlan {
+export function byDeadline(plan: Destinations, known: EvacuationFacts): EvacuationPlan {
   const { request, inventory, world, open } = known;
   const { ask } = request;
   const line = ask.sites === undefined ? undefined : lineBetween(world.siteLinks, ask.sites);

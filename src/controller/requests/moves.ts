@@ -18,11 +18,11 @@ export const SEEN = [
  * `unknown`: it has no such migration, and has written down an epoch above every one under which the move was asked for,
  * so that it never will.
  */
-export type Seen = (typeof SEEN)[number];
+export type MoveAnswer = (typeof SEEN)[number];
 
 const ENDS = { done: 'done', failed: 'failed', cancelled: 'cancelled', lost: 'lost' } as const;
 
-const staysAs = <P extends MovePhase>(phase: P): Readonly<Record<Seen, P>> => ({
+const staysAs = <P extends MovePhase>(phase: P): Readonly<Record<MoveAnswer, P>> => ({
   accepted: phase,
   refused: phase,
   silent: phase,
@@ -37,7 +37,7 @@ const staysAs = <P extends MovePhase>(phase: P): Readonly<Record<Seen, P>> => ({
 });
 
 /** Each phase with each answer; the compiler holds it complete. An end is never left, whatever comes late. */
-const MOVES: Readonly<Record<MovePhase, Readonly<Record<Seen, MovePhase>>>> = {
+const MOVES: Readonly<Record<MovePhase, Readonly<Record<MoveAnswer, MovePhase>>>> = {
   chosen: {
     ...ENDS,
     accepted: 'running',
@@ -90,7 +90,7 @@ const MOVES: Readonly<Record<MovePhase, Readonly<Record<Seen, MovePhase>>>> = {
   dropped: staysAs('dropped'),
 };
 
-export const nextMovePhase = (phase: MovePhase, seen: Seen): MovePhase => MOVES[phase][seen];
+export const nextMovePhase = (phase: MovePhase, seen: MoveAnswer): MovePhase => MOVES[phase][seen];
 
 const OPEN: Readonly<Record<MovePhase, boolean>> = {
   chosen: true,

@@ -1,7 +1,7 @@
 import type { Occupancy } from '../../protocol/public/closing.ts';
 import type { Waiting, FleetRequest } from '../../protocol/controller/fleet-request.ts';
 import { emptiedBy } from './aim.ts';
-import type { Left } from './candidates.ts';
+import type { RemainingWork } from './candidates.ts';
 import type { World } from './facts.ts';
 import { isRecovery } from './recover.ts';
 import type { Situation } from './transition.ts';
@@ -37,7 +37,7 @@ export function confirmed(
     request,
     left,
     world,
-  }: { readonly request: FleetRequest; readonly left: Left; readonly world: World },
+  }: { readonly request: FleetRequest; readonly left: RemainingWork; readonly world: World },
   heard: ReadonlyMap<string, HostHeard>,
 ): Confirmation {
   const asIs = { situation: found, asks: [], waiting: [], unconfirmed: [] };
@@ -66,7 +66,11 @@ export function confirmed(
 }
 
 /** Guests that the host reports and that this request does not count among those that stay. */
-function unlisted(host: string, { guests, underWay }: Occupancy, { stays }: Left): Waiting[] {
+function unlisted(
+  host: string,
+  { guests, underWay }: Occupancy,
+  { stays }: RemainingWork,
+): Waiting[] {
   const known = new Set(stays.filter((each) => each.host === host).map(({ guest }) => guest));
   const moving = underWay.filter(({ guest, to }) => to === host || !known.has(guest));
   const named = new Set([...known, ...moving.map(({ guest }) => guest)]);

@@ -2,7 +2,7 @@ import type { Roll, RollPromise } from '../../protocol/controller/fleet-request.
 import type { World } from './facts.ts';
 
 /** What a host, or the site's program, answered to the call of a stage. */
-export type Heard =
+export type StageAnswer =
   | {
       readonly of: 'host';
       readonly ok: true;
@@ -23,7 +23,7 @@ export function whyNotBack(
   world: World,
   roll: Roll,
   host: string,
-  heard: Heard | 'pending' | undefined,
+  heard: StageAnswer | 'pending' | undefined,
 ): string | undefined {
   const facts = world.hosts.get(host);
   if (facts === undefined || facts.silentSinceMs !== undefined) return 'it is silent';

@@ -7,12 +7,18 @@ import {
 } from '../../protocol/controller/fleet-request.ts';
 import { defined } from '../../protocol/defined.ts';
 import { bounded } from './bounds.ts';
-import { sinceWhen, type Left } from './candidates.ts';
+import { sinceWhen, type RemainingWork } from './candidates.ts';
 import { REPLAN_MS } from './begin.ts';
 import type { World } from './facts.ts';
 import { planFor } from './plan.ts';
-import { whyNotBack, type Heard } from './roll-health.ts';
-import { carryMoves, wordsOf, type Carried, type StepInput, type StepOutput } from './step.ts';
+import { whyNotBack, type StageAnswer } from './roll-health.ts';
+import {
+  carryMoves,
+  wordsOf,
+  type RequestProgress,
+  type StepInput,
+  type StepOutput,
+} from './step.ts';
 
 /**
  * What a step of a roll comes to know. `ready`: each guest of the host has a place. `empty`: none is there. `occupied`: one
@@ -59,7 +65,7 @@ export const nextRollStage = (stage: RollStage, news: RollNews): RollNext => ROL
 
 export interface RollInput extends StepInput {
   /** The answer of the call that the stage makes; `pending` while it is under way, undefined where none was made. */
-  readonly heard: Heard | 'pending' | undefined;
+  readonly heard: StageAnswer | 'pending' | undefined;
 }
 
 /** Room, or an answer of the host, is waited for so long before anything is done to it. */
@@ -78,7 +84,7 @@ const waitMs = ({ ask }: FleetRequest): Readonly<Record<RollStage, number>> => (
   returning: STATE_TIMEOUT_MS,
 });
 
-interface Judged {
+interface StageJudgement {
   readonly news: RollNews;
   /** Where the host stands; absent: as before. */
   readonly words?: string;
@@ -100,7 +106,7 @@ export function rollStep(input: RollInput): StepOutput {
 }
 
 /** Guests that this step saw leave. */
-function withAway({ request, moves }: Carried, input: StepInput): FleetRequest {
+function withAway({ request, moves }: RequestProgress, input: StepInput): FleetRequest {
   const { roll } = request;
   if (roll?.stage !== 'draining' || request.ask.comeBack !== true) return request;
   const before = new Map(input.moves.map((each) => [each.id, each.phase]));
@@ -111,7 +117,7 @@ function withAway({ request, moves }: Carried, input: StepInput): FleetRequest {
   return { ...request, roll: { ...roll, away } };
 }
 
-function advanced(carried: Carried, input: RollInput): StepOutput {
+function advanced(carried: RequestProgress, input: RollInput): StepOutput {
   const { request, world } = carried;
   const { ask } = request;
   const roll = request.roll as Roll;
@@ -151,7 +157,7 @@ const stopWords = (words: string, stage: RollStage, host: string): string =>
     ? `stopped at ${words}`
     : `stopped at ${words}; ${host} stays closed until \`godwit undrain ${host}\``;
 
-function nextHost(request: FleetRequest, carried: Carried, words: string): StepOutput {
+function nextHost(request: FleetRequest, carried: RequestProgress, words: string): StepOutput {
   const { at } = request.roll as Roll;
   const { hosts } = request.ask;
   const done = at + 1;
@@ -164,7 +170,7 @@ function nextHost(request: FleetRequest, carried: Carried, words: string): StepO
   return output({ ...request, ...fresh, roll, words }, carried);
 }
 
-function cancelled(carried: Carried, { heard }: RollInput): StepOutput {
+function cancelled(carried: RequestProgress, { heard }: RollInput): StepOutput {
   const { request, situation } = carried;
   const roll = request.roll as Roll;
   const host = request.ask.hosts[roll.at] ?? '';
@@ -193,7 +199,7 @@ function ranWords(run = '', host: string, heard: RollInput['heard']): string {
   return heard.ok ? `${run} has ended well for ${host}` : `${run} ${heard.words}`;
 }
 
-const output = (request: FleetRequest, { moves, left, asks }: Carried): StepOutput => ({
+const output = (request: FleetRequest, { moves, left, asks }: RequestProgress): StepOutput => ({
   request: bounded({ ...request, stays: [...left.stays] }),
   moves,
   asks,
@@ -203,20 +209,20 @@ function ended(
   request: FleetRequest,
   phase: 'done' | 'left' | 'cancelled',
   words: string,
-  carried: Carried,
+  carried: RequestProgress,
 ): StepOutput {
   const end = { phase, words, queue: [], endedAtMs: carried.world.nowMs };
   return output({ ...request, ...end }, carried);
 }
 
 interface Judge {
-  readonly carried: Carried;
+  readonly carried: RequestProgress;
   readonly input: RollInput;
   readonly roll: Roll;
   readonly host: string;
 }
 
-const JUDGES: Readonly<Record<RollStage, (judge: Judge) => Judged>> = {
+const JUDGES: Readonly<Record<RollStage, (judge: Judge) => StageJudgement>> = {
   planning: judgePlan,
   draining: ({ carried }) => {
     const { situation, left } = carried;
@@ -256,14 +262,14 @@ const JUDGES: Readonly<Record<RollStage, (judge: Judge) => Judged>> = {
   },
 };
 
-const stayWords = ({ stays }: Left): string => {
+const stayWords = ({ stays }: RemainingWork): string => {
   const [first] = stays;
   const others = stays.length > 1 ? `, and ${stays.length - 1} more stay` : '';
   return first === undefined ? 'guests stay' : `${first.guest} stays: ${first.words}${others}`;
 };
 
 /** Nothing is done to a host while the others have no room for all of its guests. */
-function judgePlan({ carried, host }: Judge): Judged {
+function judgePlan({ carried, host }: Judge): StageJudgement {
   const { request, left, world } = carried;
   const { deadlineAtMs } = request.ask;
   if (deadlineAtMs !== undefined && world.nowMs > deadlineAtMs) {
@@ -279,7 +285,7 @@ function judgePlan({ carried, host }: Judge): Judged {
   return judgeRoom(carried, world);
 }
 
-function judgeRoom({ request, left }: Carried, world: World): Judged {
+function judgeRoom({ request, left }: RequestProgress, world: World): StageJudgement {
   const guests = left.candidates.map(({ guest }) => guest);
   const plan = planFor(request, guests, world);
   const placed = new Set(plan.steps.map(({ guest }) => guest));

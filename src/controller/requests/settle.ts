@@ -1,12 +1,12 @@
 import { godwitError, type SerialError } from '../../errors.ts';
 import { defined } from '../../protocol/defined.ts';
 import { isAt, ownOf, type World } from './facts.ts';
-import { isOpen, nextMovePhase, type Seen } from './moves.ts';
+import { isOpen, nextMovePhase, type MoveAnswer } from './moves.ts';
 import type { Move, Tries, FleetRequest } from '../../protocol/controller/fleet-request.ts';
 
 /** What was seen of a move, with the agent's error where it named one. */
 export interface Sight {
-  readonly seen: Seen;
+  readonly seen: MoveAnswer;
   readonly error?: SerialError;
 }
 

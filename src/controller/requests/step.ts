@@ -1,6 +1,6 @@
 import { begin } from './begin.ts';
 import { bounded } from './bounds.ts';
-import { leftOf, sinceWhen, type Left } from './candidates.ts';
+import { leftOf, sinceWhen, type RemainingWork } from './candidates.ts';
 import { ownOf, type Reservation, type World } from './facts.ts';
 import { callOf, isOpen, type Cancel } from './moves.ts';
 import {
@@ -83,11 +83,11 @@ const isMoveCancelled = ({ ask, tries }: FleetRequest): boolean =>
   ask.kind === 'migration' && ownOf(tries, ask.guest ?? '')?.cancelled !== undefined;
 
 /** The moves of a request one look further. */
-export interface Carried extends Pick<Confirmation, 'asks' | 'unconfirmed'> {
+export interface RequestProgress extends Pick<Confirmation, 'asks' | 'unconfirmed'> {
   /** With its plan, its queue and the outcomes of its moves; the phase does not change. */
   readonly request: FleetRequest;
   readonly moves: readonly Move[];
-  readonly left: Left;
+  readonly left: RemainingWork;
   readonly situation: Situation;
   /** With the reservations of these moves. */
   readonly world: World;
@@ -96,7 +96,7 @@ export interface Carried extends Pick<Confirmation, 'asks' | 'unconfirmed'> {
 const NO_ANSWERS: ReadonlyMap<string, HostHeard> = new Map();
 
 /** Takes what agents answered, and begins the moves that may begin. */
-export function carryMoves(input: StepInput, mayBegin: boolean): Carried {
+export function carryMoves(input: StepInput, mayBegin: boolean): RequestProgress {
   const { request, cancel, epoch } = input;
   const world = meantBy(request, input.moves, input.world);
   const isCancelled = cancel !== 'no' || request.phase === 'cancelling';
@@ -133,7 +133,11 @@ function isSiteSilent({ ask }: FleetRequest, { hosts, nowMs }: World): boolean {
 }
 
 /** An evacuation by a deadline is over once nothing moves and nothing more can begin: the others stay, each with its reason. */
-function withLeft({ ask, order, refused }: FleetRequest, moves: readonly Move[], left: Left): Left {
+function withLeft(
+  { ask, order, refused }: FleetRequest,
+  moves: readonly Move[],
+  left: RemainingWork,
+): RemainingWork {
   if (ask.sites === undefined || order.length > 0) return left;
   if (moves.some(({ settled }) => !settled)) return left;
   const stays = left.candidates.map(({ guest, from }) => {
@@ -165,7 +169,7 @@ const withdrawn = (move: Move): Move =>
 
 const isUnderway = ({ phase }: Move): boolean => isOpen(phase);
 
-function situationOf(moves: readonly Move[], left: Left): Situation {
+function situationOf(moves: readonly Move[], left: RemainingWork): Situation {
   if (moves.some(({ settled }) => !settled)) return 'open';
   if (left.blind.length > 0) return 'blind';
   if (left.candidates.length + left.waiting.length > 0) return 'able';
@@ -175,7 +179,7 @@ function situationOf(moves: readonly Move[], left: Left): Situation {
 const many = (count: number): string => (count === 1 ? '1 guest' : `${count} guests`);
 
 /** Where its moves stand. */
-export function wordsOf(carried: Omit<Carried, 'situation' | 'asks'>): string {
+export function wordsOf(carried: Omit<RequestProgress, 'situation' | 'asks'>): string {
   const { request, moves, left, world, unconfirmed } = carried;
   const open = moves.filter(isUnderway).length;
   const held = moves.find(({ phase }) => phase === 'held');

@@ -1,6 +1,6 @@
 import { godwitError } from '../../errors.ts';
 import { newRequest, requestAsk } from '../../protocol/controller/fleet-request.ts';
-import { mayWrite, type Held } from '../inventory/leases.ts';
+import { mayWrite, type HeldShards } from '../inventory/leases.ts';
 import type { Store } from './store.ts';
 import { addRequest, openDrain, raiseAdmission } from './new-requests.ts';
 import type { Db } from './request-rows.ts';
@@ -63,7 +63,7 @@ export async function setMaintenance(
 /** It is ill from now on; what was written before of the same illness keeps its beginning and its drain. */
 export async function writeIll(
   store: Store,
-  held: Held,
+  held: HeldShards,
   { host, words }: Pick<IllHost, 'host' | 'words'>,
 ): Promise<void> {
   await store.transaction(async (db) => {
@@ -77,7 +77,7 @@ export async function writeIll(
 }
 
 /** It is well again; what a drain emptied stays empty until a person lets guests come again. */
-export async function writeWell(store: Store, held: Held, host: string): Promise<void> {
+export async function writeWell(store: Store, held: HeldShards, host: string): Promise<void> {
   await store.transaction(async (db) => {
     if (!(await mayWrite(db, store, held, host))) return;
     await db.deleteFrom('host_health').where('host', '=', host).execute();
@@ -103,7 +103,7 @@ async function drainedByPolicy(db: Db): Promise<number> {
  */
 export async function drainIll(
   store: Store,
-  held: Held,
+  held: HeldShards,
   { host, id, most }: { readonly host: string; readonly id: string; readonly most: number },
 ): Promise<string | undefined> {
   return store.transaction(async (db) => {

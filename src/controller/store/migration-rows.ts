@@ -107,10 +107,10 @@ async function toEnd(
   return undefined;
 }
 
-interface Filtered<Q> {
+interface FilterableQuery<Q> {
   where(column: 'id' | 'source' | 'told_by', is: '=', value: string): Q;
 }
 
-function keyed<Q extends Filtered<Q>>(query: Q, { id, source, told_by }: MigrationKey): Q {
+function keyed<Q extends FilterableQuery<Q>>(query: Q, { id, source, told_by }: MigrationKey): Q {
   return query.where('id', '=', id).where('source', '=', source).where('told_by', '=', told_by);
 }

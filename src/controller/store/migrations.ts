@@ -1,5 +1,5 @@
 import { shardOf } from '../inventory/shards.ts';
-import { standing, type Held } from '../inventory/leases.ts';
+import { standing, type HeldShards } from '../inventory/leases.ts';
 import type { PastMigration } from '../history/rates.ts';
 import type { NewMigration } from '../history/record.ts';
 import {
@@ -102,7 +102,11 @@ export class Migrations {
    * has ended stays as it was written. A host writes rows of its own, and its own alone; see migration-rows.ts. A cancel
    * goes to the host that reports the row.
    */
-  async write(held: Held, host: string, rows: readonly NewMigration[]): Promise<News | undefined> {
+  async write(
+    held: HeldShards,
+    host: string,
+    rows: readonly NewMigration[],
+  ): Promise<News | undefined> {
     return this.#store.transaction(async (db) => {
       const epoch = (await standing(db, this.#store, held)).get(shardOf(host));
       if (epoch === undefined) return undefined;
@@ -189,7 +193,7 @@ export class Migrations {
    * A report that says more by now takes the place of the one that its host gave at the end. Nothing where another
    * controller has the host, or another host has told of it.
    */
-  async complete(held: Held, host: string, id: string, report: string): Promise<void> {
+  async complete(held: HeldShards, host: string, id: string, report: string): Promise<void> {
     await this.#store.transaction(async (db) => {
       const epoch = (await standing(db, this.#store, held)).get(shardOf(host));
       if (epoch === undefined) return;

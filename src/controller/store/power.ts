@@ -1,5 +1,5 @@
 import type { RawBuilder } from 'kysely';
-import { mayWrite, type Held } from '../inventory/leases.ts';
+import { mayWrite, type HeldShards } from '../inventory/leases.ts';
 import type { PowerState } from '../requests/facts.ts';
 import type { Store } from './store.ts';
 import { raiseAdmission } from './new-requests.ts';
@@ -9,7 +9,11 @@ import type { Db } from './request-rows.ts';
  * Closes a host that is to fall asleep: from now on nobody moves a guest there. False where one is there or on its way,
  * or a person has closed it.
  */
-export async function closeForSleep(store: Store, held: Held, host: string): Promise<boolean> {
+export async function closeForSleep(
+  store: Store,
+  held: HeldShards,
+  host: string,
+): Promise<boolean> {
   return store.transaction(async (db) => {
     if (!(await mayWrite(db, store, held, host))) return false;
     // Whoever is about to promise room there decides again.
@@ -47,7 +51,7 @@ export async function closeForSleep(store: Store, held: Held, host: string): Pro
 /** From one state to another; `on`: it is a host like any other again. False where it is in another state by now. */
 export async function setPower(
   store: Store,
-  held: Held,
+  held: HeldShards,
   {
     host,
     from,

@@ -8,7 +8,7 @@ import { sql, type RawBuilder } from 'kysely';
 import { systemClock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 import { defined } from '../../protocol/defined.ts';
-import type { Change, Claim, RequestStore, RequestView, Written } from '../engine/ports.ts';
+import type { Change, Claim, RequestStore, RequestView, CommitOutcome } from '../engine/ports.ts';
 import type { World } from '../requests/facts.ts';
 import type { Cancel } from '../requests/moves.ts';
 import { boundLeases, isDue } from './moments.ts';
@@ -45,7 +45,7 @@ const isRecovered = ({ recovers, phase }: Move): boolean =>
 const MAX_AHEAD_MS = 60_000;
 
 /** The facts of a decision have changed: the transaction is undone. */
-class Changed extends Error {}
+class ChangedFactsError extends Error {}
 
 /** Requests in the controller's database. Whatever writes is one transaction. */
 export class Requests implements RequestStore {
@@ -224,7 +224,7 @@ export class Requests implements RequestStore {
     };
   }
 
-  async commit(claim: Claim, change: Change): Promise<Written> {
+  async commit(claim: Claim, change: Change): Promise<CommitOutcome> {
     try {
       return await this.#store.transaction(async (db) => {
         // Also locks the row: nobody takes the claim over until this is written.
@@ -236,7 +236,7 @@ export class Requests implements RequestStore {
         return 'written';
       });
     } catch (thrown) {
-      if (thrown instanceof Changed) return 'changed';
+      if (thrown instanceof ChangedFactsError) return 'changed';
       throw thrown;
     }
   }
@@ -272,7 +272,7 @@ export class Requests implements RequestStore {
         .where('name', '=', 'admission')
         .where('value', '=', admission)
         .executeTakeFirst();
-      if (numUpdatedRows !== 1n) throw new Changed();
+      if (numUpdatedRows !== 1n) throw new ChangedFactsError();
     }
     const ended = isRequestEnd(request.phase)
       ? { ended_at: request.endedAtMs ?? request.createdAtMs }
@@ -289,6 +289,6 @@ export class Requests implements RequestStore {
       .where('version', '=', version);
     if (admission !== undefined || begins === true) update = update.where('cancel_asked', '=', 0);
     const { numUpdatedRows } = await update.executeTakeFirst();
-    if (numUpdatedRows !== 1n) throw new Changed();
+    if (numUpdatedRows !== 1n) throw new ChangedFactsError();
   }
 }

@@ -6,7 +6,7 @@ import { OtherRequests } from './other-requests.ts';
 import { limitsOf, marksOf, reservationsOf } from './request-rows.ts';
 
 /** What the decisions of all requests rest on alike, and the count of promises that it has seen at least. */
-export interface Shared extends Pick<World, 'marks' | 'reservations' | 'limits' | 'others'> {
+export interface SharedFacts extends Pick<World, 'marks' | 'reservations' | 'limits' | 'others'> {
   readonly admission: number;
 }
 
@@ -21,8 +21,8 @@ export class SharedWorld {
   readonly #store: Store;
   readonly #monotonicMs: () => number;
   readonly #others = new OtherRequests();
-  #last: { readonly shared: Shared; readonly untilMs: number } | undefined;
-  #reading: Promise<Shared> | undefined;
+  #last: { readonly shared: SharedFacts; readonly untilMs: number } | undefined;
+  #reading: Promise<SharedFacts> | undefined;
 
   constructor(store: Store, monotonicMs: () => number) {
     this.#store = store;
@@ -30,7 +30,7 @@ export class SharedWorld {
   }
 
   /** With every promise, mark and limit that was stored by the time when the count of them was this one. */
-  async at(admission: number): Promise<Shared> {
+  async at(admission: number): Promise<SharedFacts> {
     for (;;) {
       const last = this.#last;
       if (last !== undefined && last.shared.admission >= admission) {
@@ -42,7 +42,7 @@ export class SharedWorld {
     }
   }
 
-  async #read(): Promise<Shared> {
+  async #read(): Promise<SharedFacts> {
     try {
       const shared = await readShared(this.#store, this.#others);
       this.#last = { shared, untilMs: this.#monotonicMs() + FRESH_MS };
@@ -53,7 +53,7 @@ export class SharedWorld {
   }
 }
 
-export function readShared(store: Store, others = new OtherRequests()): Promise<Shared> {
+export function readShared(store: Store, others = new OtherRequests()): Promise<SharedFacts> {
   return store.transaction(async (db) => {
     // Before the promises themselves: one that is made meanwhile makes this count an old one.
     const { value: admission } = await db

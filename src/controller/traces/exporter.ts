@@ -30,12 +30,12 @@ const RETRY_MS = 1000;
 /** By the specification these are worth another try, and no others. */
 const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
-type Ended = Pick<FleetMigration, 'id' | 'source'>;
+type EndedMigration = Pick<FleetMigration, 'id' | 'source'>;
 
 /** Sends a trace of each migration that ends. Nothing waits for it, and unsent traces are dropped. */
 export class Traces {
   readonly #deps: TracesDependencies;
-  readonly #waiting: Ended[] = [];
+  readonly #waiting: EndedMigration[] = [];
   readonly #end = new AbortController();
   #sending: Promise<void> | undefined;
   #failed = '';
@@ -82,7 +82,7 @@ export class Traces {
     }
   }
 
-  async #bodyOf({ id, source }: Ended): Promise<string | undefined> {
+  async #bodyOf({ id, source }: EndedMigration): Promise<string | undefined> {
     const { migrations, name } = this.#deps;
     const rows = await migrations.find(id, source);
     const found = rows.find(({ row }) => row.told_by === source) ?? rows[0];
@@ -120,7 +120,7 @@ export class Traces {
   }
 }
 
-interface Refused {
+interface ExportRefusal {
   readonly words: string;
   readonly mayRetry: boolean;
 }
@@ -130,7 +130,7 @@ async function post(
   { url, caFile }: TracesConfig,
   body: string,
   ended: AbortSignal,
-): Promise<Refused | undefined> {
+): Promise<ExportRefusal | undefined> {
   const signal = AbortSignal.any([ended, AbortSignal.timeout(SEND_MS)]);
   const headers = { 'content-type': 'application/json' };
   try {

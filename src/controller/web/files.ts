@@ -46,7 +46,7 @@ const COMPRESS: Readonly<Record<Encoding, (bytes: Buffer) => Promise<Buffer>>> =
   gzip: promisify(gzip),
 };
 
-interface Served {
+interface ServedFile {
   readonly type: string;
   readonly etag: string;
   readonly bytes: Buffer;
@@ -87,7 +87,7 @@ export const docsPages = (dashboard: string): Pages => ({
  */
 export class Files {
   readonly #pages: Pages;
-  #files: Promise<ReadonlyMap<string, Served>> = Promise.resolve(new Map());
+  #files: Promise<ReadonlyMap<string, ServedFile>> = Promise.resolve(new Map());
   #mark = '';
   #lookedMs = Number.NEGATIVE_INFINITY;
 
@@ -131,7 +131,7 @@ export class Files {
   }
 
   /** A build that took the place of another is seen by its first page. */
-  async #now(): Promise<ReadonlyMap<string, Served>> {
+  async #now(): Promise<ReadonlyMap<string, ServedFile>> {
     const nowMs = performance.now();
     if (nowMs - this.#lookedMs < LOOK_MS) return this.#files;
     this.#lookedMs = nowMs;
@@ -148,18 +148,18 @@ export class Files {
 
 /** What lies under a path: a file, or the index of a folder. */
 function fileAt(
-  files: ReadonlyMap<string, Served>,
+  files: ReadonlyMap<string, ServedFile>,
   place: string,
   hasOwnPaths: boolean,
-): Served | undefined {
+): ServedFile | undefined {
   const found = files.get(place) ?? files.get(place.replace(/\/?$/, INDEX));
   const isOwn = hasOwnPaths && path.posix.extname(place) === '';
   return found ?? (isOwn ? files.get(INDEX) : undefined);
 }
 
-async function filesBelow(directory: string): Promise<ReadonlyMap<string, Served>> {
+async function filesBelow(directory: string): Promise<ReadonlyMap<string, ServedFile>> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  const found = new Map<string, Served>();
+  const found = new Map<string, ServedFile>();
   let size = 0;
   for (const entry of entries) {
     const extension = path.extname(entry.name);
@@ -180,7 +180,7 @@ async function filesBelow(directory: string): Promise<ReadonlyMap<string, Served
 
 /** The file as the caller takes it, if that is smaller. */
 async function encodingFor(
-  { bytes, encoded, isDense }: Served,
+  { bytes, encoded, isDense }: ServedFile,
   accepted: string | undefined,
 ): Promise<{ readonly bytes: Buffer; readonly encoding?: Encoding }> {
   const encoding = (['br', 'gzip'] as const).find((each) => takes(accepted, each));

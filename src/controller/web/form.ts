@@ -11,15 +11,15 @@ const WORTH_BYTES = 1400;
 const zip = promisify(gzip);
 
 /** What was worked out of an answer that goes to many. */
-interface Worked {
+interface EncodedAnswer {
   readonly etag: string;
   zipped?: Promise<Buffer>;
 }
 
 /** Answers for browsers and programs: with an ETag, compressed where they take that, errors as problem+json. */
 export function webForm(further: (error: GodwitError) => object): AnswerForm {
-  const known = new WeakMap<Ready, Worked>();
-  const workedOf = (ready: Ready): Worked => {
+  const known = new WeakMap<Ready, EncodedAnswer>();
+  const workedOf = (ready: Ready): EncodedAnswer => {
     const worked = known.get(ready) ?? { etag: etagOf(ready.bytes) };
     known.set(ready, worked);
     return worked;

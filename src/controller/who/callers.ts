@@ -7,7 +7,7 @@ import { networkOf } from '../../rpc/identity.ts';
 import { secretIn } from './cookie.ts';
 import type { Recognition } from './recognition.ts';
 import type { Sessions } from './sessions.ts';
-import type { Known, Tokens } from './tokens.ts';
+import type { WebIdentity, Tokens } from './tokens.ts';
 
 export interface WhoDependencies {
   readonly tokens: Pick<Tokens, 'find'>;
@@ -51,7 +51,7 @@ export async function webCaller(deps: WhoDependencies, request: IncomingMessage)
 }
 
 function counted(
-  { name, role, expiresAtMs }: Known,
+  { name, role, expiresAtMs }: WebIdentity,
   by: 'token' | 'session',
   { socket }: IncomingMessage,
 ): Caller {

@@ -1,6 +1,6 @@
 import { godwitError, type GodwitError } from '../../errors.ts';
 import { hashOf } from './secrets.ts';
-import type { Known } from './tokens.ts';
+import type { WebIdentity } from './tokens.ts';
 
 /** A bucket of look-ups: `burst` at once, one more each `everyMs`. */
 interface Rate {
@@ -26,7 +26,7 @@ interface Bucket {
 }
 
 /** A secret's owner; undefined if the secret is not valid. */
-type LookUp = (secret: string) => Promise<Known | undefined>;
+type LookUp = (secret: string) => Promise<WebIdentity | undefined>;
 /** The hashes of valid secrets, at most MAX_LISTED. */
 export type ListHashes = () => Promise<readonly string[]>;
 
@@ -51,7 +51,7 @@ export class Recognition {
   }
 
   /** GODWIT_SIGN_IN_OFTEN, before anything is looked up. */
-  async owner(secret: string, network: string, lookUp: LookUp): Promise<Known | undefined> {
+  async owner(secret: string, network: string, lookUp: LookUp): Promise<WebIdentity | undefined> {
     const hash = hashOf(secret);
     const isProved = this.#proved.has(hash);
     const refusal = isProved ? undefined : this.#take(network);

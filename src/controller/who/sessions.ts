@@ -5,7 +5,7 @@ import { momentOf } from '../inventory/answers.ts';
 import type { Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import { hashOf, newSecret } from './secrets.ts';
-import type { Known } from './tokens.ts';
+import type { WebIdentity } from './tokens.ts';
 
 /** A working day. */
 const SESSION_MS = 12 * 3_600_000;
@@ -24,7 +24,7 @@ interface PersonSession {
   readonly lifeMs?: number;
 }
 
-interface NewSecret extends Known {
+interface NewSecret extends WebIdentity {
   readonly secret: string;
   readonly expiresAtMs: number;
 }
@@ -82,7 +82,7 @@ export class Sessions {
   }
 
   /** The owner of the session; undefined if the session is not valid. A token's session has the token's present role. */
-  async find(secret: string): Promise<Known | undefined> {
+  async find(secret: string): Promise<WebIdentity | undefined> {
     const row = await this.#valid().where('sessions.hash', '=', hashOf(secret)).executeTakeFirst();
     if (row === undefined) return undefined;
     const role = webRole.parse(row.now ?? row.role);

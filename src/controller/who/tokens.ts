@@ -18,7 +18,7 @@ export interface NewToken {
 }
 
 /** Who a token or a session says that it is. */
-export interface Known {
+export interface WebIdentity {
   readonly name: string;
   readonly role: WebRole;
   readonly expiresAtMs: number | undefined;
@@ -95,7 +95,7 @@ export class Tokens {
   }
 
   /** The owner of the secret; undefined where the secret is not valid. */
-  async find(secret: string): Promise<Known | undefined> {
+  async find(secret: string): Promise<WebIdentity | undefined> {
     const { nowMs } = this.#store;
     const row = await this.#valid()
       .where('hash', '=', hashOf(secret))

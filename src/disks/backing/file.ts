@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { inRealDirectory } from '../../system/files/real-directory.ts';
-import { discard, name, type Made } from '../proof/made-files.ts';
+import { discard, name, type StagedFile } from '../proof/made-files.ts';
 import { BadBackingMessage } from './messages.ts';
 
 /** A backing file as the destination is to have it. */
@@ -10,7 +10,7 @@ export interface BackingTarget {
   readonly node: string;
   readonly bytes: number;
   readonly sha256: string;
-  readonly made: Made;
+  readonly made: StagedFile;
 }
 
 /** The written file does not have the expected hash. */

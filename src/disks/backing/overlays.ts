@@ -175,14 +175,14 @@ async function eachOf(
   await Promise.all(Array.from({ length: AT_ONCE }, work));
 }
 
-interface Listed {
+interface DirectoryListing {
   readonly files: readonly string[];
   readonly directories: readonly string[];
   readonly problem?: string;
 }
 
 /** Links count as files: the name of each volume of LVM is one. */
-async function filesIn(directory: string): Promise<Listed> {
+async function filesIn(directory: string): Promise<DirectoryListing> {
   try {
     const entries = await readdir(directory, { withFileTypes: true });
     const at = (name: string): string => path.join(directory, name);

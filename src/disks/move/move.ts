@@ -160,7 +160,7 @@ export class DiskMove {
     }
   }
 
-  async #act(held: Held | undefined, sight: Sight): Promise<MoveDeed> {
+  async #act(held: RelocatorUse | undefined, sight: Sight): Promise<MoveDeed> {
     const deed = decideMove(this.#state, sight);
     const { plan } = this.#state;
     const { work } = plan;
@@ -206,7 +206,7 @@ export class DiskMove {
     this.#toldMs = nowMs;
   }
 
-  async #begin({ relocator, signal }: Held): Promise<void> {
+  async #begin({ relocator, signal }: RelocatorUse): Promise<void> {
     const { plan } = this.#state;
     await this.#record({ type: 'copying' });
     try {
@@ -219,7 +219,7 @@ export class DiskMove {
   }
 
   /** Leads to the point where both are the same: from then on the guest's writes wait, and nothing may come between. */
-  async #switchOver({ relocator }: Held): Promise<void> {
+  async #switchOver({ relocator }: RelocatorUse): Promise<void> {
     const { work } = this.#state.plan;
     const signal = AbortSignal.timeout(STEP_MS);
     await this.#tell(signal);
@@ -263,7 +263,7 @@ export class DiskMove {
     if (isRecorded) await relocator.finalize(plan.work, signal);
   }
 
-  async #settle(held: Held | undefined): Promise<void> {
+  async #settle(held: RelocatorUse | undefined): Promise<void> {
     const { plan, stage } = this.#state;
     const isRestarted = plan.bootId !== this.#deps.bootId();
     if (held === undefined && stage === 'switching' && !(await isNewThere(plan))) {
@@ -363,7 +363,7 @@ export class DiskMove {
   }
 }
 
-interface Held {
+interface RelocatorUse {
   readonly relocator: DiskRelocator;
   readonly signal: AbortSignal;
 }

@@ -11,14 +11,14 @@ import { below, locate, newFileIn, openPools, type NewFile, type Pool } from '..
 
 /** Where a disk is to go: only below a directory that `storage` names, and never over a file that is there. */
 
-interface Asked {
+interface PlacementRequest {
   readonly guest: string;
   readonly disk: GuestDisk;
   readonly to: string;
 }
 
 /** GODWIT_DISK_FIXED where the disk itself is not in `storage`; GODWIT_DISK_PLACE, GODWIT_DISK_SPACE. Changes nothing. */
-export async function placeFor(config: AgentConfig, asked: Asked): Promise<NewFile> {
+export async function placeFor(config: AgentConfig, asked: PlacementRequest): Promise<NewFile> {
   const { guest, disk, to } = asked;
   const pools = await openPools(config.storage);
   const at = await locate(pools, disk.file);
@@ -97,7 +97,11 @@ async function poolOf(
   return fits.toSorted(([left], [right]) => right.root.length - left.root.length)[0] ?? [];
 }
 
-async function mustHaveRoom(host: string, { guest, disk }: Asked, place: NewFile): Promise<void> {
+async function mustHaveRoom(
+  host: string,
+  { guest, disk }: PlacementRequest,
+  place: NewFile,
+): Promise<void> {
   const needed = disk.allocatedBytes ?? disk.bytes;
   const { bavail, bsize } = await statfs(path.dirname(place.directories[0] ?? place.file));
   if (needed <= bavail * bsize) return;

@@ -4,7 +4,7 @@ import { open, readFile, readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { DeviceAnswer, DeviceProof } from '../../protocol/disk.ts';
 import { judgeReported, sampleDevice, type SampleEnds } from './device-samples.ts';
-import type { Found, Located, Pool } from './pools.ts';
+import type { LookupResult, ImageLocation, Pool } from './pools.ts';
 
 /**
  * Block devices that hold guests' disks, and whether two hosts see the same one. Nothing is written for it: a guest
@@ -49,7 +49,10 @@ export async function isBlockDevice(file: string): Promise<boolean> {
 }
 
 /** By which name of which directory a device of this host may be used; its own name first, since it may have several. */
-export async function locateDevice(pools: readonly Pool[], file: string): Promise<Found<Located>> {
+export async function locateDevice(
+  pools: readonly Pool[],
+  file: string,
+): Promise<LookupResult<ImageLocation>> {
   const { rdev } = await stat(file);
   const own = path.basename(file);
   for (const pool of pools) {
@@ -69,7 +72,7 @@ export async function locateDevice(pools: readonly Pool[], file: string): Promis
 }
 
 /** The device behind a name, without links, which nothing else of this host has claimed. */
-export async function resolveDevice(pool: Pool, name: string): Promise<Found<string>> {
+export async function resolveDevice(pool: Pool, name: string): Promise<LookupResult<string>> {
   if (name.includes('/')) return { problem: 'it is no name of a device' };
   const real = await realpath(path.join(pool.root, name)).catch(() => undefined);
   if (real === undefined) return { problem: 'there is no such device' };

@@ -4,7 +4,7 @@ import { OTHER_THERE } from '../../migration/image-identity.ts';
 import { defined } from '../../protocol/defined.ts';
 import { formatNfs, parseNfs, type NfsPlace } from '../../protocol/nfs-url.ts';
 import type { NfsClient, Entry, Handle } from './nfs/client.ts';
-import type { Found, Located, Pool } from './pools.ts';
+import type { LookupResult, ImageLocation, Pool } from './pools.ts';
 
 /** NFS exports that the hypervisor opens with a client of its own, so that no directory of this host shows them. */
 
@@ -66,7 +66,7 @@ export async function onExport<T>(
 export function exportOf(
   exports: readonly Export[],
   file: string,
-): Found<Located & { pool: Export }> {
+): LookupResult<ImageLocation & { pool: Export }> {
   const wanted = parseNfs(file);
   if (wanted === undefined) return { problem: 'Godwit does not know where it lies on its export' };
   const [pool] = exports
@@ -130,7 +130,7 @@ export async function resolveOn(
   pool: Export,
   part: string,
   signal: AbortSignal,
-): Promise<Found<{ readonly file: string; readonly inode: string }>> {
+): Promise<LookupResult<{ readonly file: string; readonly inode: string }>> {
   try {
     const at = await onExport(pool, signal, (client, inner) => walk(client, part, inner));
     if (at.kind !== 'file') return { problem: 'it is a symbolic link, or no file' };
@@ -146,7 +146,7 @@ export async function fileToOpenOn(
   part: string,
   inode: string | undefined,
   signal: AbortSignal,
-): Promise<Found<string>> {
+): Promise<LookupResult<string>> {
   const there = await resolveOn(pool, part, signal);
   if ('problem' in there) return there;
   const isOther = inode !== undefined && inode !== there.found.inode;

@@ -12,7 +12,7 @@ import {
 import { judgeReported, samplesOf, type Sample, type SampleQuestion } from './device-samples.ts';
 import type { DeviceQuestion, Identity, OwnAnswer } from './devices.ts';
 import type { Lun, LunFacts } from './iscsi/lun.ts';
-import type { Found, Located, Pool } from './pools.ts';
+import type { LookupResult, ImageLocation, Pool } from './pools.ts';
 
 /**
  * LUNs of iSCSI targets that the hypervisor opens with a client of its own. Whether two hosts see the same one is proved as
@@ -59,7 +59,7 @@ export function targetsOf(storage: readonly (TargetConfig | object)[]): Target[]
 export function targetOf(
   targets: readonly Target[],
   file: string,
-): Found<Located & { pool: Target }> {
+): LookupResult<ImageLocation & { pool: Target }> {
   const wanted = parseIscsi(file);
   if (wanted === undefined) return { problem: 'Godwit does not know which LUN it is' };
   const pool = targets.find(({ place }) => place.target === wanted.target);

@@ -8,14 +8,14 @@ import { inRealDirectory } from '../../system/files/real-directory.ts';
  * is to have, which fails where somebody else's is there. So whoever cleans up, also after a mover was killed at any
  * point, can say what was made: only what is still the same file under both names.
  */
-export interface Made {
+export interface StagedFile {
   /** In the same directory as `file`. */
   readonly temporary: string;
   readonly file: string;
 }
 
 /** The names of the migration's `index`th file. */
-export function madeNames(file: string, migration: string, index: number | string): Made {
+export function madeNames(file: string, migration: string, index: number | string): StagedFile {
   return { temporary: path.join(path.dirname(file), `.godwit-${migration}-${index}`), file };
 }
 
@@ -31,7 +31,7 @@ export async function makeDirectories(directories: readonly string[]): Promise<v
 }
 
 /** Gives the file its name; EEXIST where the name is taken. Given already: nothing. */
-export async function name({ temporary, file }: Made): Promise<void> {
+export async function name({ temporary, file }: StagedFile): Promise<void> {
   await inRealDirectory(file, async (at) => {
     const own = path.join(path.dirname(at), path.basename(temporary));
     if (!(await isSame(own, at))) await link(own, at);
@@ -46,12 +46,12 @@ export async function name({ temporary, file }: Made): Promise<void> {
 }
 
 /** The file stays: only its own name does. */
-export async function keep({ temporary }: Made): Promise<void> {
+export async function keep({ temporary }: StagedFile): Promise<void> {
   await where(temporary, (at) => rm(at, { force: true }));
 }
 
 /** The file goes. */
-export async function discard({ temporary, file }: Made): Promise<void> {
+export async function discard({ temporary, file }: StagedFile): Promise<void> {
   await where(file, async (at) => {
     const own = path.join(path.dirname(at), path.basename(temporary));
     if (await isSame(own, at)) await rm(at, { force: true });
@@ -69,7 +69,7 @@ export async function removeDirectories(directories: readonly string[]): Promise
 }
 
 /** Whether the file has its name. */
-export async function isNamed({ temporary, file }: Made): Promise<boolean> {
+export async function isNamed({ temporary, file }: StagedFile): Promise<boolean> {
   const same = await where(file, (at) =>
     isSame(path.join(path.dirname(at), path.basename(temporary)), at),
   );

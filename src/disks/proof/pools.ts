@@ -11,13 +11,13 @@ export interface Pool {
 }
 
 /** An image in a pool. */
-export interface Located {
+export interface ImageLocation {
   readonly pool: Pool;
   /** From the pool's root. */
   readonly path: string;
 }
 
-export type Found<T> =
+export type LookupResult<T> =
   | { readonly found: T }
   /** `isGone`: no storage of this host has it, whatever the configuration names. */
   | { readonly problem: string; readonly isGone?: true };
@@ -48,7 +48,7 @@ export async function locate(
   pools: readonly Pool[],
   file: string,
   kind: 'file' | 'directory' = 'file',
-): Promise<Found<Located>> {
+): Promise<LookupResult<ImageLocation>> {
   const real = await realpath(file).catch(() => undefined);
   if (real === undefined) return { problem: `${file} is not there`, isGone: true };
   const info = await stat(real);
@@ -69,7 +69,7 @@ export async function resolveIn(
   pool: Pool,
   part: string,
   kind: 'file' | 'directory',
-): Promise<Found<string>> {
+): Promise<LookupResult<string>> {
   const wanted = path.join(pool.root, part);
   if (wanted !== pool.root && below(pool.root, wanted) === undefined) {
     return { problem: 'it lies outside of its storage' };
@@ -97,7 +97,7 @@ export interface NewFile {
 }
 
 /** Where a new file at `part` of a pool would lie; a symbolic link on the way is refused, and so is what is there already. */
-export async function newFileIn(pool: Pool, part: string): Promise<Found<NewFile>> {
+export async function newFileIn(pool: Pool, part: string): Promise<LookupResult<NewFile>> {
   const file = path.join(pool.root, part);
   if (below(pool.root, file) === undefined) return { problem: 'it lies outside of its storage' };
   const directories: string[] = [];

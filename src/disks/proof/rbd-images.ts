@@ -10,7 +10,7 @@ import {
   type RbdPool,
 } from '../../protocol/rbd-name.ts';
 import type { Identity, OwnAnswer } from './devices.ts';
-import type { Found, Located, Pool } from './pools.ts';
+import type { LookupResult, ImageLocation, Pool } from './pools.ts';
 import { proofFile } from './proof.ts';
 import {
   countWatchers,
@@ -70,7 +70,7 @@ export function imagePoolsOf(storage: readonly (PoolConfig | object)[]): ImagePo
 export function imagePoolOf(
   pools: readonly ImagePool[],
   file: string,
-): Found<Located & { pool: ImagePool }> {
+): LookupResult<ImageLocation & { pool: ImagePool }> {
   const wanted = parseRbd(file);
   if (wanted === undefined) return { problem: 'Godwit does not know which image it is' };
   const pool = pools.find(({ place }) => isIn(place, wanted));

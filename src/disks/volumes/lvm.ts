@@ -10,7 +10,7 @@ import {
 } from './lvm-report.ts';
 import { CHANGE_MS, LOOK_MS, type Maker, type OwnVolume } from './maker.ts';
 import { noneAtWork, runProgram } from './program.ts';
-import type { Refusal, Seen } from './store.ts';
+import type { Refusal, StoreLookup } from './store.ts';
 
 const LVM = 'lvm';
 const JSON_REPORT = ['--reportformat', 'json', '--units', 'b', '--nosuffix'];
@@ -39,7 +39,7 @@ export class LvmMaker implements Maker {
     return lvmNameProblem(name);
   }
 
-  async look(names: readonly string[], signal: AbortSignal): Promise<Seen> {
+  async look(names: readonly string[], signal: AbortSignal): Promise<StoreLookup> {
     const [group, pool] = [this.#group, this.#thinPool];
     const found = await this.#lookUp(signal);
     if (found === undefined) {

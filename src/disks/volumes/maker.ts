@@ -1,4 +1,4 @@
-import type { Seen } from './store.ts';
+import type { StoreLookup } from './store.ts';
 
 /** A volume that a migration makes, by its name in the store. */
 export interface OwnVolume {
@@ -21,7 +21,7 @@ export interface Maker {
   /** Why there can be no volume of that name. */
   nameProblem(name: string): string | undefined;
   /** What is there, among volumes of these names. Changes nothing. */
-  look(names: readonly string[], signal: AbortSignal): Promise<Seen>;
+  look(names: readonly string[], signal: AbortSignal): Promise<StoreLookup>;
   /** Makes it with the mark of the migration, in one step. */
   make(volume: OwnVolume & { readonly bytes: number }, signal: AbortSignal): Promise<void>;
   /** The mark goes, so that nobody removes it any more; without the mark nothing is done. */

@@ -27,9 +27,9 @@ export interface Refusal {
 }
 
 /** A store, or why there is none in which volumes can be made. */
-export type Seen = { readonly store: Store } | { readonly refused: Refusal };
+export type StoreLookup = { readonly store: Store } | { readonly refused: Refusal };
 
-export interface Wanted {
+export interface VolumeRequest {
   readonly name: string;
   readonly bytes: number;
   /** The migration that makes it; undefined where none is to make anything yet. */
@@ -42,7 +42,7 @@ export type Judgement = 'make' | 'made' | Refusal;
 /** `called`: the volume as its programs call it. */
 export function judgeVolume(
   { volumes, unitBytes }: Store,
-  { name, bytes, migration }: Wanted,
+  { name, bytes, migration }: VolumeRequest,
   called: string,
 ): Judgement {
   const there = volumes.find((each) => each.name === name);
@@ -62,7 +62,7 @@ export function judgeVolume(
 }
 
 /** What the volumes that are yet to be made take together. */
-export function neededBytes(store: Store, wanted: readonly Wanted[]): number {
+export function neededBytes(store: Store, wanted: readonly VolumeRequest[]): number {
   return wanted
     .filter((each) => judgeVolume(store, each, each.name) === 'make')
     .reduce((sum, { bytes }) => sum + bytes, 0);

@@ -1,7 +1,7 @@
 import { zfsNameProblem } from '../../protocol/volume-names.ts';
 import { CHANGE_MS, LOOK_MS, type Maker, type OwnVolume } from './maker.ts';
 import { ProgramError, noneAtWork, runProgram } from './program.ts';
-import type { Seen } from './store.ts';
+import type { StoreLookup } from './store.ts';
 import {
   MARK_PROPERTY,
   PROPERTIES,
@@ -39,7 +39,7 @@ export class ZfsMaker implements Maker {
     return zfsNameProblem(name);
   }
 
-  async look(names: readonly string[], signal: AbortSignal): Promise<Seen> {
+  async look(names: readonly string[], signal: AbortSignal): Promise<StoreLookup> {
     const report = await this.#report(signal);
     if (report?.freeBytes === undefined) {
       const what = report === undefined ? 'there is no data set' : 'no file system of ZFS is';

@@ -21,14 +21,14 @@ import { identify } from './host/processes.ts';
 import { PageReceiver } from './link/receiver.ts';
 import { checkShared } from './files/shared-volumes.ts';
 import type { MadeVolume } from './link/records.ts';
-import { Reported } from './watch.ts';
+import { EventReplay } from './watch.ts';
 
 /** Pages of dumps may take this much more than the container's memory and volumes. */
 const EXTRA_BYTES = 4 * 1024 ** 3;
 
 /** A container on its way in: takes in its images, makes it of them, and keeps it still. Lives as long as this process. */
 export class Arrival {
-  readonly reported = new Reported();
+  readonly reported = new EventReplay();
   readonly handle: CriuHandle;
   readonly #context: HostContext;
   readonly #bundle: string;

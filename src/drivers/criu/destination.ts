@@ -37,7 +37,7 @@ import { findLayers } from './files/rootfs.ts';
 import { imageMs } from './runtimes/runc.ts';
 import { findWorker, sessionEnded } from './session.ts';
 import { configOf, containerSpec, type ContainerSpec, type PodmanSpec } from './spec.ts';
-import { Reported } from './watch.ts';
+import { EventReplay } from './watch.ts';
 
 /** What waits for containers in this process, by name. */
 export type Arrivals = Map<string, Arrival>;
@@ -48,7 +48,7 @@ export class CriuDestination implements DestinationSession {
   #ofPodman: HostContext | undefined;
   readonly #options: DestinationOptions;
   readonly #arrivals: Arrivals;
-  readonly #reported = new Reported();
+  readonly #reported = new EventReplay();
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
 
   constructor(context: HostContext, options: DestinationOptions, arrivals: Arrivals) {

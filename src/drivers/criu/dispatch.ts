@@ -10,7 +10,7 @@ import { optimiseWhatIsHot } from '../../system/processes/small-process.ts';
 import type { StreamSetup } from '../../port/direct.ts';
 import { KINDS } from './link/frames.ts';
 import { onGpu } from './gpu/gpu.ts';
-import type { Examined } from './inspect.ts';
+import type { ContainerInspection } from './inspect.ts';
 import { keepPages, DigestsOut } from './pages/kept-pages.ts';
 import { keepSetup } from './pages/kept-setup.ts';
 import { LateSource } from './late-source.ts';
@@ -25,7 +25,7 @@ import { PageSender } from './link/sender.ts';
 import { refuseOpen, writeOut } from './files/shared-volumes.ts';
 import { TreeSender, treesOf, type Tree } from './files/trees.ts';
 import { Rounds } from './rounds.ts';
-import { Reported } from './watch.ts';
+import { EventReplay } from './watch.ts';
 
 /** What the destination does beside its restore and its files: it asks runc and writes records. */
 const REST_MS = 60_000;
@@ -45,10 +45,10 @@ function restoredMs(memoryBytes: number, { unpackMs }: TreeSender): number {
  * frozen here until it is retired or taken back.
  */
 export class Dispatch {
-  readonly reported = new Reported();
+  readonly reported = new EventReplay();
   readonly #context: HostContext;
   readonly #name: string;
-  readonly #facts: Examined;
+  readonly #facts: ContainerInspection;
   readonly #over = new AbortController();
   readonly #go = Promise.withResolvers<void>();
   #setup: StreamSetup;
@@ -65,7 +65,7 @@ export class Dispatch {
   /** The freeze until the destination had it restored, ms. */
   downtimeMs: number | undefined;
 
-  constructor(context: HostContext, name: string, facts: Examined, setup: StreamSetup) {
+  constructor(context: HostContext, name: string, facts: ContainerInspection, setup: StreamSetup) {
     this.#context = context;
     this.#name = name;
     this.#facts = facts;

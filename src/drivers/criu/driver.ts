@@ -34,7 +34,7 @@ import { cgroupOf, identify, processesIn, residentBytes, standsStill } from './h
 import { readConfig } from './read-config.ts';
 import { Records, type ContainerRecord, type PodmanContainer } from './link/records.ts';
 import { readLayers } from './files/rootfs.ts';
-import { Runc, type Listed } from './runtimes/runc.ts';
+import { Runc, type RuncState } from './runtimes/runc.ts';
 import { CriuSource, type Dispatches } from './source.ts';
 import { takeUpLate } from './take-up.ts';
 
@@ -44,7 +44,7 @@ const MIN_BYTES = 64 * 1024 ** 2;
 const HOUR_MS = 3_600_000;
 
 /** A container that may move: of runc by its own name, or of podman by the name that Godwit gives it. */
-interface Found {
+interface MovableContainer {
   readonly id: string;
   readonly name: string;
   readonly pid: number;
@@ -189,7 +189,7 @@ export class CriuDriver implements DirectDriver {
   }
 
   async #found(
-    { id, name, pid, bundle, runtime }: Found,
+    { id, name, pid, bundle, runtime }: MovableContainer,
     host: string,
     busy: ReadonlySet<string>,
   ): Promise<DiscoveredGuest> {
@@ -298,7 +298,7 @@ export class CriuDriver implements DirectDriver {
   }
 
   /** It has moved away and was ended, and some of it is here still: who took that over goes on with it. */
-  #isLeft({ name, token }: CriuHandle, known: Listed | undefined): boolean {
+  #isLeft({ name, token }: CriuHandle, known: RuncState | undefined): boolean {
     const record = this.#context.records.readSync(name);
     const isIt = token === undefined || token === record?.token;
     // Another one of that name may have been started since.
@@ -308,7 +308,7 @@ export class CriuDriver implements DirectDriver {
   }
 
   /** One that was shut down or has left, and that runc has forgotten in the midst of its new start or its removal. */
-  #stoppedHere({ name }: CriuHandle): Listed | undefined {
+  #stoppedHere({ name }: CriuHandle): RuncState | undefined {
     const record = this.#context.records.readSync(name);
     if (record?.down === undefined && record?.leaving !== 'sent') return undefined;
     const bundle = record.down?.bundle ?? '';

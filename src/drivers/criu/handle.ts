@@ -40,9 +40,9 @@ export function handleOf(given: GuestHandle): CriuHandle {
   throw godwitError('GODWIT_INTERNAL', { what: `the handle of ${given.name} names no container` });
 }
 
-type Started = z.infer<typeof started>;
+type InitProcess = z.infer<typeof started>;
 
-function isSameProcess(one: Started, other: Started): boolean {
+function isSameProcess(one: InitProcess, other: InitProcess): boolean {
   return one.pid === other.pid && one.startTicks === other.startTicks;
 }
 

@@ -25,14 +25,14 @@ import type { Obstacle } from './obstacle.ts';
 import { fileObstacles } from './files/open-files.ts';
 import { lookForOpen } from './files/open-in-volume.ts';
 import { layerDigest, rootOf, type RootFileSystem } from './files/rootfs.ts';
-import { handOverMs, type Listed } from './runtimes/runc.ts';
+import { handOverMs, type RuncState } from './runtimes/runc.ts';
 import type { ContainerSpec } from './spec.ts';
 import { treesOf, type Tree } from './files/trees.ts';
 import { lookAtVolumes, type LookedAt, type VolumeHere } from './files/volumes.ts';
 import { WIPED, wipesOnFork } from './pages/waiting-regions.ts';
 
 /** What a container is, found out without touching it. */
-export interface Examined extends Omit<Inspection, 'volumes'> {
+export interface ContainerInspection extends Omit<Inspection, 'volumes'> {
   readonly nicsHere: readonly FoundNic[];
   readonly root: RootFileSystem;
   readonly volumes: readonly VolumeHere[];
@@ -52,7 +52,7 @@ export async function inspectionOf(
   host: string,
   { name, memoryBytes }: CriuHandle,
   mode: Mode,
-  examined: () => Promise<Examined>,
+  examined: () => Promise<ContainerInspection>,
 ): Promise<Inspection> {
   const lacks = await judgePrivileges(host, 'source');
   if (lacks !== undefined) {
@@ -71,7 +71,7 @@ export async function inspectionOf(
 
 type Mode = StreamSettings['mode'];
 
-async function postcopyChecks(mode: Mode, found: Examined): Promise<NamedCheck[]> {
+async function postcopyChecks(mode: Mode, found: ContainerInspection): Promise<NamedCheck[]> {
   const reason = await whyNoPostcopy(mode, found);
   if (reason === undefined) return [];
   const facts = { what: `--mode ${mode}`, reason };
@@ -82,7 +82,7 @@ async function postcopyChecks(mode: Mode, found: Examined): Promise<NamedCheck[]
 /** Why its memory cannot follow it; undefined where it can, as far as its processes show now, or need not. */
 export async function whyNoPostcopy(
   mode: Mode,
-  { cgroup, gpuBytes, onlyPrecopy }: Examined,
+  { cgroup, gpuBytes, onlyPrecopy }: ContainerInspection,
 ): Promise<string | undefined> {
   if (mode === 'precopy') return undefined;
   if (onlyPrecopy !== undefined) return onlyPrecopy;
@@ -94,10 +94,10 @@ export async function whyNoPostcopy(
 
 export async function examine(
   context: HostContext,
-  listed: Listed,
+  listed: RuncState,
   memoryBytes: number,
   signal: AbortSignal,
-): Promise<Examined> {
+): Promise<ContainerInspection> {
   const { host, runc, mountsOf } = context;
   const { id: name, pid, bundle, rootfs } = listed;
   const cgroup = (await cgroupOf(pid, context.prefix)) ?? '';
@@ -201,12 +201,12 @@ function layersOf(
 export async function sizesOf(
   { prefix }: HostContext,
   pid: number,
-): Promise<Omit<Said, 'runc' | 'criu'>> {
+): Promise<Omit<ContainerVersions, 'runc' | 'criu'>> {
   const { vcpus } = await new ProcessorUses(prefix).of(pid);
   return { cgroups: cgroupVersion(prefix), vcpus };
 }
 
-export interface Said {
+export interface ContainerVersions {
   readonly runc: string;
   readonly criu: string;
   readonly cgroups: number;
@@ -216,9 +216,9 @@ export interface Said {
 export function describe(
   name: string,
   memoryBytes: number,
-  { runc, criu, cgroups, vcpus }: Said,
+  { runc, criu, cgroups, vcpus }: ContainerVersions,
   spec: ContainerSpec | undefined,
-): Examined['description'] {
+): ContainerInspection['description'] {
   const hypervisorVersion = `runc ${runc}, criu ${criu}, cgroups ${cgroups}`;
   return { driver: 'criu', name, memoryBytes, vcpus, hypervisorVersion, spec };
 }

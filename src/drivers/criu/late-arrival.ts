@@ -14,7 +14,7 @@ import { PagerClient } from './pages/pager-client.ts';
 import { processesIn, setFrozen } from './host/processes.ts';
 import { endFrozen } from './tear-down.ts';
 import { assertWaits } from './pages/waiting-regions.ts';
-import type { Reported } from './watch.ts';
+import type { EventReplay } from './watch.ts';
 
 const END_MS = 10_000;
 /** Until a record is written again that the disk had no room for. */
@@ -28,7 +28,7 @@ export class LateArrival {
   readonly #context: HostContext;
   readonly #name: string;
   readonly #options: DestinationOptions;
-  readonly #reported: Reported;
+  readonly #reported: EventReplay;
   readonly #pager: PagerClient;
   readonly #files = new LateFiles();
   #stream: Duplex | undefined;
@@ -45,7 +45,12 @@ export class LateArrival {
   /** Its source has said that it heard of the restore; a broken connection is one that can be gone on with. */
   #isGiven = false;
 
-  constructor(context: HostContext, name: string, options: DestinationOptions, reported: Reported) {
+  constructor(
+    context: HostContext,
+    name: string,
+    options: DestinationOptions,
+    reported: EventReplay,
+  ) {
     this.#context = context;
     this.#name = name;
     this.#options = options;

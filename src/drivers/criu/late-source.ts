@@ -13,7 +13,7 @@ import { lazyPages, pagesFile } from './pages/lazy-pages.ts';
 import { connectTo } from './link/link.ts';
 import { PAGE } from './pages/memory.ts';
 import { PageSender } from './link/sender.ts';
-import type { Reported } from './watch.ts';
+import type { EventReplay } from './watch.ts';
 
 /** Pages of one frame. */
 const BATCH = 64;
@@ -29,7 +29,7 @@ const WANTED = 2;
  * until the destination says that it has all. A connection that breaks leaves everything as it is; `recover` goes on.
  */
 export class LateSource {
-  readonly reported: Reported;
+  readonly reported: EventReplay;
   readonly #context: HostContext;
   readonly #name: string;
   #setup: StreamSetup;
@@ -50,7 +50,7 @@ export class LateSource {
   #isOver = false;
   readonly #startedMs = systemClock.monotonicMs();
 
-  constructor(context: HostContext, name: string, setup: StreamSetup, reported: Reported) {
+  constructor(context: HostContext, name: string, setup: StreamSetup, reported: EventReplay) {
     this.#context = context;
     this.#name = name;
     this.#setup = setup;

@@ -9,14 +9,14 @@ import { processesIn, residentBytes } from './host/processes.ts';
 import type { PageSender } from './link/sender.ts';
 import { ChangedPages } from './pages/changed-pages.ts';
 import { PAGE, readMemory } from './pages/memory.ts';
-import type { Reported } from './watch.ts';
+import type { EventReplay } from './watch.ts';
 
 type Limits = Pick<StreamSetup, 'maxBandwidth' | 'maxDowntimeMs'>;
 
 /** The memory of a container that runs, read and sent round by round. */
 export class Rounds {
   readonly #cgroup: string;
-  readonly #reported: Reported;
+  readonly #reported: EventReplay;
   readonly #over: AbortSignal;
   /** What is left out from then on comes later. */
   readonly #switch: AbortSignal;
@@ -28,7 +28,7 @@ export class Rounds {
 
   constructor(
     { cgroup, memoryBytes }: { readonly cgroup: string; readonly memoryBytes: number },
-    reported: Reported,
+    reported: EventReplay,
     over: AbortSignal,
     goesOver: AbortSignal,
   ) {

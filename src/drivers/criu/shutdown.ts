@@ -18,7 +18,7 @@ import { identify } from './host/processes.ts';
 import { bytesInTime } from './files/file-limits.ts';
 import { rootOf } from './files/rootfs.ts';
 import { removeOut } from './runtimes/run-here.ts';
-import type { Listed } from './runtimes/runc.ts';
+import type { RuncState } from './runtimes/runc.ts';
 import { volumesHere } from './files/volumes.ts';
 import { PageSender } from './link/sender.ts';
 import { withShared, writeOut } from './files/shared-volumes.ts';
@@ -50,7 +50,7 @@ type ShutDownDependencies = Pick<HostContext, 'records' | 'mountsOf' | 'volumeDi
 /** What is shut down: the container, and its first process. */
 export interface Going {
   readonly handle: CriuHandle;
-  readonly listed: Listed;
+  readonly listed: RuncState;
   readonly init: BootProcess;
 }
 

@@ -16,7 +16,7 @@ import type {
 import type { Inspection } from '../../port/inspection.ts';
 import type { CriuHandle } from './handle.ts';
 import { Dispatch } from './dispatch.ts';
-import { examine, inspectionOf, whyNoPostcopy, type Examined } from './inspect.ts';
+import { examine, inspectionOf, whyNoPostcopy, type ContainerInspection } from './inspect.ts';
 import { keptSetup } from './pages/kept-setup.ts';
 import { LateSource } from './late-source.ts';
 import { POSTCOPY_OFF } from './options.ts';
@@ -27,10 +27,10 @@ import type { HostContext } from './host/host-context.ts';
 import { defined } from '../../protocol/defined.ts';
 import { cgroupOf, setFrozen, processesIn, isFrozen } from './host/processes.ts';
 import { dumpEnded, removeOut, runHere } from './runtimes/run-here.ts';
-import type { Listed } from './runtimes/runc.ts';
+import type { RuncState } from './runtimes/runc.ts';
 import { sendFiles, shutDown, startAgain, type Going, isUpAgain } from './shutdown.ts';
 import { withShared } from './files/shared-volumes.ts';
-import { Reported } from './watch.ts';
+import { EventReplay } from './watch.ts';
 import { systemClock } from '../../clock.ts';
 import { samplePages, type Until } from '../../host/memory-sample/pages.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
@@ -48,12 +48,12 @@ export class CriuSource implements SourceSession {
   readonly handle: CriuHandle;
   readonly #context: HostContext;
   readonly #dispatches: Dispatches;
-  readonly #listed: Listed;
-  readonly #reported = new Reported();
-  #facts: Examined | undefined;
+  readonly #listed: RuncState;
+  readonly #reported = new EventReplay();
+  #facts: ContainerInspection | undefined;
   #setup: StreamSetup | undefined;
 
-  constructor(context: HostContext, dispatches: Dispatches, handle: CriuHandle, listed: Listed) {
+  constructor(context: HostContext, dispatches: Dispatches, handle: CriuHandle, listed: RuncState) {
     this.#context = context;
     this.#dispatches = dispatches;
     this.handle = handle;
@@ -136,7 +136,7 @@ export class CriuSource implements SourceSession {
     return inspectionOf(this.#context.host, this.handle, mode, () => this.#examine(signal));
   }
 
-  async #examine(signal: AbortSignal): Promise<Examined> {
+  async #examine(signal: AbortSignal): Promise<ContainerInspection> {
     const { memoryBytes } = this.handle;
     const { runc } = this.#context;
     this.#facts = await (runc instanceof PodmanRuntime
@@ -219,7 +219,7 @@ export class CriuSource implements SourceSession {
   async #takeUp(): Promise<LateSource> {
     const { name } = this.handle;
     const setup = await keptSetup(path.join(this.#context.records.dirOf(name), 'out'));
-    const late = new LateSource(this.#context, name, setup, new Reported());
+    const late = new LateSource(this.#context, name, setup, new EventReplay());
     this.#dispatches.late.set(name, late);
     return late;
   }

@@ -3,7 +3,7 @@ import type { HypervisorEvent, HypervisorStatus } from '../../port/direct.ts';
 type Stream = HypervisorStatus['stream'];
 
 /** What has been reported of one side, for listeners that come later, in the port's words. */
-export class Reported {
+export class EventReplay {
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
   #run: HypervisorEvent | undefined;
   #last: HypervisorEvent | undefined;

@@ -7,14 +7,17 @@ import { keptFor, network, networkDevice, pool, type Existence } from './questio
 
 /** What the destination's daemon has for a guest, and what it lacks. */
 
-interface Asked {
+interface DestinationQuery {
   readonly facts: DomainFacts;
   /** The host's name. */
   readonly to: string;
   readonly there: LibvirtClient;
 }
 
-export async function destinationChecks(asked: Asked, signal: AbortSignal): Promise<Check[]> {
+export async function destinationChecks(
+  asked: DestinationQuery,
+  signal: AbortSignal,
+): Promise<Check[]> {
   return [
     ...(await identityChecks(asked, signal)),
     ...(await networkChecks(asked, signal)),
@@ -25,7 +28,7 @@ export async function destinationChecks(asked: Asked, signal: AbortSignal): Prom
 
 /** libvirt moves a guest onto a definition of the same name and UUID that does not run, and onto no other. */
 async function identityChecks(
-  { facts: { name: guest, uuid }, to, there }: Asked,
+  { facts: { name: guest, uuid }, to, there }: DestinationQuery,
   signal: AbortSignal,
 ): Promise<Check[]> {
   const same = await there.domain({ uuid }, signal);
@@ -95,7 +98,7 @@ function counted(count: number, what: string): string {
 }
 
 async function networkChecks(
-  { facts: { name: guest, networks }, to, there }: Asked,
+  { facts: { name: guest, networks }, to, there }: DestinationQuery,
   signal: AbortSignal,
 ): Promise<Check[]> {
   const checks: Check[] = [];
@@ -109,7 +112,7 @@ async function networkChecks(
 
 /** libvirt itself looks for them only once the move has begun. */
 async function hostLinkChecks(
-  { facts: { name: guest, hostLinks }, to, there }: Asked,
+  { facts: { name: guest, hostLinks }, to, there }: DestinationQuery,
   signal: AbortSignal,
 ): Promise<Check[]> {
   const checks: Check[] = [];
@@ -147,7 +150,7 @@ function hostLinkCheck(
 }
 
 async function poolChecks(
-  { facts: { name: guest, disks }, to, there }: Asked,
+  { facts: { name: guest, disks }, to, there }: DestinationQuery,
   signal: AbortSignal,
 ): Promise<Check[]> {
   const checks: Check[] = [];
@@ -162,7 +165,7 @@ async function poolChecks(
   return checks;
 }
 
-interface Wanted {
+interface RequiredResource {
   readonly check: string;
   readonly kind: string;
   readonly name: string;
@@ -174,7 +177,7 @@ interface Wanted {
 }
 
 function existenceCheck(
-  { check, kind, name, device, guest, to, command }: Wanted,
+  { check, kind, name, device, guest, to, command }: RequiredResource,
   found: Existence,
 ): Check {
   if (found.is === 'active')

@@ -19,11 +19,11 @@ const MEASURED = 2;
 /** libvirt before 7.2 knows no such call, and other hypervisors than QEMU support none. */
 const UNKNOWN = [3, 39];
 
-type Asked = Pick<LibvirtClient, 'ask'>;
+type QueryClient = Pick<LibvirtClient, 'ask'>;
 
 /** GODWIT_CAPABILITY where it cannot be measured now, with the reason. */
 export async function measureDomain(
-  client: Asked,
+  client: QueryClient,
   domain: Domain,
   memoryBytes: number,
   signal: AbortSignal,
@@ -49,7 +49,7 @@ export async function measureDomain(
   }
 }
 
-async function statsOf(client: Asked, domain: Domain, signal: AbortSignal): Promise<Params> {
+async function statsOf(client: QueryClient, domain: Domain, signal: AbortSignal): Promise<Params> {
   const one = writeDomain(domain).bytes();
   const body = new XdrWriter().uint32(1).raw(one).uint32(DIRTY_RATE).uint32(0);
   const answer = await client.ask(PROC.stats, body, signal);

@@ -7,7 +7,7 @@ import { LibvirtRefusal } from './rpc/connection.ts';
  * the guest a second time, so it loses its autostart, and the report names it for the operator.
  */
 
-interface Left {
+interface LeftoverCopy {
   readonly host: string;
   readonly guest: string;
   readonly why: string;
@@ -17,7 +17,7 @@ interface Left {
 export async function leave(
   client: LibvirtClient,
   domain: Domain,
-  { host, guest, why }: Left,
+  { host, guest, why }: LeftoverCopy,
   signal: AbortSignal,
 ): Promise<GodwitError> {
   const autostart = await endAutostart(client, domain, signal);

@@ -67,7 +67,7 @@ async function isDefinedAt(daemons: DaemonPair, to: string, signal: AbortSignal)
   }
 }
 
-interface Marked {
+interface MarkedDomain {
   readonly domain: Domain;
   readonly mark: Mark;
   readonly isPersistent: boolean;
@@ -77,7 +77,7 @@ interface Marked {
 async function send(
   daemons: DaemonPair,
   order: ManagedOrder,
-  { domain, mark, isPersistent }: Marked,
+  { domain, mark, isPersistent }: MarkedDomain,
   signal: AbortSignal,
 ): Promise<Outcome | undefined> {
   const { outcomes, hear, options } = daemons.host;

@@ -21,7 +21,7 @@ import { answerOrWarning, unanswered } from './answer-or-warning.ts';
 /** libvirt keeps its answers about a machine until it ends. */
 const LOOKS_ONCE = 'Then restart libvirtd or virtqemud there, which looks once; guests run on.';
 
-interface Asked {
+interface PlatformQuery {
   readonly facts: DomainFacts;
   /** The host's name. */
   readonly to: string;
@@ -29,7 +29,7 @@ interface Asked {
   readonly there: LibvirtClient;
 }
 
-export async function platformChecks(asked: Asked, signal: AbortSignal): Promise<Check[]> {
+export async function platformChecks(asked: PlatformQuery, signal: AbortSignal): Promise<Check[]> {
   const { facts, to, there } = asked;
   const known = await answerOrWarning('machine', signal, async () => {
     const read = readCapabilities(await capabilities(there, signal));
@@ -50,7 +50,7 @@ export async function platformChecks(asked: Asked, signal: AbortSignal): Promise
 }
 
 async function partsChecks(
-  { facts, to, here, there }: Asked,
+  { facts, to, here, there }: PlatformQuery,
   signal: AbortSignal,
 ): Promise<Check[]> {
   const { firmware, tpm, machine } = facts;
@@ -85,7 +85,7 @@ function isOfAnother(
   return emulator !== undefined && guests.get(arch)?.emulators.includes(emulator) === false;
 }
 
-async function emulatorCheck({ facts, there }: Asked, signal: AbortSignal): Promise<Check> {
+async function emulatorCheck({ facts, there }: PlatformQuery, signal: AbortSignal): Promise<Check> {
   const { machine } = facts;
   return answerOrWarning('machine', signal, async () => {
     await domainCapabilities(there, machine, signal);

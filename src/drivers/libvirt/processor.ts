@@ -18,7 +18,7 @@ const WITHDRAWN = 'pcommit';
 /** What helps where nobody compares it: libvirt refuses none of these. */
 const ALIKE = 'Move it only between hosts with the same processor, microcode, libvirt and QEMU.';
 
-interface Asked {
+interface ProcessorQuery {
   readonly facts: Pick<DomainFacts, 'name' | 'machine'>;
   /** The host's name. */
   readonly to: string;
@@ -29,7 +29,10 @@ interface Asked {
 }
 
 /** Of one that libvirt is not to check (`check='none'`), the vendor alone is compared, unless it is that of its host. */
-export async function processorChecks(asked: Asked, signal: AbortSignal): Promise<Check[]> {
+export async function processorChecks(
+  asked: ProcessorQuery,
+  signal: AbortSignal,
+): Promise<Check[]> {
   const { facts, to, here, there } = asked;
   const { name: guest, machine } = facts;
   const { mode = '', check } = machine.cpu?.attributes ?? {};
@@ -69,7 +72,7 @@ async function isLessAt(
 
 /** Under KVM a guest's instructions are its host's own, whatever the model. */
 async function foreignVendor(
-  { facts: { machine }, here, vendor: other }: Asked,
+  { facts: { machine }, here, vendor: other }: ProcessorQuery,
   signal: AbortSignal,
 ): Promise<{ readonly vendor: string; readonly other: string } | undefined> {
   if (machine.virtType !== 'kvm' || other === undefined) return undefined;
@@ -80,7 +83,7 @@ async function foreignVendor(
 
 /** What the guest sees of the source's processor, with a name that another host can compare. */
 async function hostCpu(
-  { facts: { machine }, here }: Asked,
+  { facts: { machine }, here }: ProcessorQuery,
   signal: AbortSignal,
 ): Promise<XmlElement | undefined> {
   const own = await orUnsaid(domainCapabilities(here, machine, signal));

@@ -40,7 +40,7 @@ const COUNT_ONLY = 0;
 const TRIES_MS = 15_000;
 
 /** What a daemon keeps for a domain beside its definition. */
-export interface Kept {
+export interface SavedStates {
   readonly snapshots: number;
   readonly checkpoints: number;
   readonly hasManagedSave: boolean;
@@ -55,7 +55,7 @@ export async function keptFor(
   client: LibvirtClient,
   { name, uuid, id }: Domain,
   signal: AbortSignal,
-): Promise<Kept> {
+): Promise<SavedStates> {
   const about = (): XdrWriter => new XdrWriter().string(name).uuid(uuid).int32(id);
   const counted = async (procedure: number): Promise<number> => {
     const body = about().int32(COUNT_ONLY).uint32(0);
@@ -86,7 +86,7 @@ export function pool(client: LibvirtClient, name: string, signal: AbortSignal): 
   return existence(client, { ...procedures, name, none: NO_POOL }, signal);
 }
 
-interface Named {
+interface NameLookup {
   readonly byName: number;
   readonly isActive: number;
   readonly name: string;
@@ -96,7 +96,7 @@ interface Named {
 
 async function existence(
   client: LibvirtClient,
-  { byName, isActive, name, none }: Named,
+  { byName, isActive, name, none }: NameLookup,
   signal: AbortSignal,
 ): Promise<Existence> {
   try {

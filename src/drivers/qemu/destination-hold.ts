@@ -14,7 +14,7 @@ const GREETS_MS = 5000;
 /** Between two tries to take hold again, ms. */
 const AGAIN_MS = 500;
 
-interface Held {
+interface HeldMonitor {
   readonly client: QmpClient;
   readonly watch: MonitorWatch;
 }
@@ -25,7 +25,7 @@ export class DestinationHold {
   readonly #listeners = new Set<(event: HypervisorEvent) => void>();
   readonly #attaching = new Mutex();
   readonly #closed = new AbortController();
-  #held: Held | undefined;
+  #held: HeldMonitor | undefined;
   handle: QemuHandle | undefined;
 
   constructor(place: LaunchSite, handle: QemuHandle | undefined) {
@@ -93,12 +93,12 @@ export class DestinationHold {
   }
 
   /** GODWIT_HYPERVISOR_LOST where there is no process. */
-  async attached(signal: AbortSignal): Promise<Held> {
+  async attached(signal: AbortSignal): Promise<HeldMonitor> {
     if (await this.reattach(signal)) return this.must();
     throw this.#lost('its process has ended');
   }
 
-  must(): Held {
+  must(): HeldMonitor {
     if (this.#held === undefined) throw this.#lost('it has not been started');
     return this.#held;
   }

@@ -3,7 +3,7 @@ import { announceForLong, announceNow } from './announce.ts';
 import { removeTree } from '../../system/files/remove-tree.ts';
 import { withDeadline } from '../../deadline.ts';
 import { godwitError } from '../../errors.ts';
-import type { Identified } from '../../migration/image-identity.ts';
+import type { ImageIdentities } from '../../migration/image-identity.ts';
 import { endingMs } from '../../migration/direct/ending-times.ts';
 import { throwRefusal, type NamedCheck } from '../../migration/preflight/check.ts';
 import type { GuestDescription, StreamSettings } from '../../protocol/peer/migration.ts';
@@ -14,7 +14,7 @@ import type {
   HypervisorStatus,
   Listens,
   NicPlan,
-  Started,
+  DestinationStart,
   StreamSetup,
   Launch,
 } from '../../port/direct.ts';
@@ -26,7 +26,7 @@ import type { QemuProgram } from './programs/binaries.ts';
 import { changeMedia, describeMedia } from './change-media.ts';
 import { DestinationHold } from './destination-hold.ts';
 import type { HostContext } from './host-context.ts';
-import { matchWithHost, type Wanted } from './match-with-host.ts';
+import { matchWithHost, type IncomingGuest } from './match-with-host.ts';
 import { QemuDiskTarget } from './images/disk-target.ts';
 import { lockedBytes } from './passthrough/give-devices.ts';
 import { killProcess, waitForExit } from './guest/process.ts';
@@ -63,7 +63,7 @@ import { confined, mayLock } from './user/confine.ts';
 const END_MS = 5000;
 /** A monitor greets within milliseconds while QEMU's main loop turns. */
 const HEARS_MS = 1500;
-type Files = Wanted['disks'];
+type Files = IncomingGuest['disks'];
 
 /** The paused counterpart of a guest, on its way in. */
 export class QemuDestination implements DestinationSession {
@@ -140,7 +140,7 @@ export class QemuDestination implements DestinationSession {
     ports: ReadonlyMap<string, string>,
     signal: AbortSignal,
     disks: Files = new Map(),
-  ): Promise<Started> {
+  ): Promise<DestinationStart> {
     this.#credentials = setup.credentials;
     const again = await this.#startedAlready(setup, signal);
     if (again !== undefined) return again;
@@ -162,7 +162,7 @@ export class QemuDestination implements DestinationSession {
     setup: StreamSetup,
     ports: ReadonlyMap<string, string>,
     signal: AbortSignal,
-  ): Promise<Started> {
+  ): Promise<DestinationStart> {
     const { guest, guestDir, logDir = guestDir, host } = this.#options;
     await markIncoming(guestDir);
     const as = await this.#user.own();
@@ -199,7 +199,7 @@ export class QemuDestination implements DestinationSession {
   async #startedAlready(
     { socket }: StreamSetup,
     signal: AbortSignal,
-  ): Promise<Started | undefined> {
+  ): Promise<DestinationStart | undefined> {
     const { guest, guestDir, host } = this.#options;
     const hold = this.#hold;
     if (!(await hold.reattach(signal)) || hold.handle === undefined) return undefined;
@@ -227,7 +227,7 @@ export class QemuDestination implements DestinationSession {
     return withoutParts(machine, this.#options.plug ?? []);
   }
 
-  async opened(files: Files, signal: AbortSignal): Promise<Identified | undefined> {
+  async opened(files: Files, signal: AbortSignal): Promise<ImageIdentities | undefined> {
     const { client } = await this.#hold.attached(signal);
     const { handle } = this.#hold;
     if (handle === undefined) return undefined;
@@ -324,7 +324,7 @@ export class QemuDestination implements DestinationSession {
 
   readonly close = async (): Promise<void> => this.#hold.close();
 
-  async #match(wanted: Wanted, signal: AbortSignal): Promise<Match> {
+  async #match(wanted: IncomingGuest, signal: AbortSignal): Promise<Match> {
     return this.#user.checked(
       await matchWithHost(this.#options, this.#context, this.#tpm, wanted, signal),
     );

@@ -311,7 +311,7 @@ export class QemuDriver implements DirectDriver {
 const LEVELS_ABOVE = 3;
 const SOCKET = 's';
 
-interface Offered {
+interface ImageOffer {
   readonly images: readonly FrozenImage[];
   /** Made for it, and removed. */
   readonly directory: string;
@@ -324,7 +324,7 @@ interface Offered {
  */
 export async function offerFrozen<T>(
   program: Pick<Question, 'file' | 'host' | 'as' | 'sandbox'>,
-  { images, directory, forMs }: Offered,
+  { images, directory, forMs }: ImageOffer,
   signal: AbortSignal,
   work: (socket: string, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {

@@ -2,7 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { refusal, warn, type NamedCheck } from '../../migration/preflight/check.ts';
 import { godwitError } from '../../errors.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
-import { boundTo, hugePagesOf, nodesOf, type Backed, type Bound } from './spec/host-memory.ts';
+import {
+  boundTo,
+  hugePagesOf,
+  nodesOf,
+  type MemorySpec,
+  type NodeBinding,
+} from './spec/host-memory.ts';
 import type { ObjectSpec } from './spec/schema.ts';
 
 /** What a host has for guests whose memory is in huge pages, or bound to NUMA nodes. */
@@ -39,7 +45,7 @@ const COUNTS: Counts = { hugePages: HUGE_PAGES, nodes: NODES };
 
 /** Whether this host has the huge pages, and the nodes on which the guest's memory is, with room for what is bound to them. */
 export async function memoryChecks(
-  { objects, devices }: Backed,
+  { objects, devices }: MemorySpec,
   host: string,
   counts = COUNTS,
 ): Promise<NamedCheck[]> {
@@ -113,7 +119,7 @@ async function freePages(counts: string, pageBytes: number): Promise<number> {
  * node might have to keep back is not known: only what surely has no room is refused.
  */
 async function nodeShort(
-  { nodes, bytes, pageBytes }: Bound,
+  { nodes, bytes, pageBytes }: NodeBinding,
   counts: string,
 ): Promise<Short | undefined> {
   const folders = nodes.map((node) => `${counts}/node${node}`);

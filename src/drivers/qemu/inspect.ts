@@ -11,7 +11,7 @@ import type { ImageStore } from './images/images.ts';
 import { describeGuest, type Draft } from './spec/describe.ts';
 import type { GuestFacts } from './spec/facts.ts';
 import type { Finding } from './spec/findings.ts';
-import { loadedFrom, type Loaded } from './images/loaded-files.ts';
+import { loadedFrom, type ContentSource } from './images/loaded-files.ts';
 import { flashName } from './spec/flash.ts';
 import { hintFor } from './spec/hints.ts';
 import { judgeAmounts } from './spec/grammar/amounts.ts';
@@ -147,7 +147,8 @@ async function withImages(
   const images: GuestSpec['images'] = {};
   const look = async (file: string, device: string, isOpen = false) => {
     try {
-      const loaded: Loaded = pid === undefined ? { at: file } : await loadedFrom(pid, file, isOpen);
+      const loaded: ContentSource =
+        pid === undefined ? { at: file } : await loadedFrom(pid, file, isOpen);
       if ('why' in loaded) throw new Error(loaded.why);
       const { at, note, hint } = loaded;
       if (note !== undefined)

@@ -9,7 +9,7 @@ import type { GuestTpm } from './tpm/guest-tpm.ts';
 import { cgroupCheck } from './user/cgroup.ts';
 
 /** A guest as it is to come. */
-export interface Wanted {
+export interface IncomingGuest {
   readonly description: GuestDescription;
   readonly stream: StreamSettings;
   /** The path here of each image of its disks, by block node. */
@@ -21,7 +21,7 @@ export async function matchWithHost(
   options: DestinationOptions,
   context: HostContext,
   tpm: GuestTpm,
-  { description, stream, disks }: Wanted,
+  { description, stream, disks }: IncomingGuest,
   signal: AbortSignal,
 ): Promise<Match> {
   const programs = await context.programs(signal);

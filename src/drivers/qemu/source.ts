@@ -330,7 +330,7 @@ export class QemuSource implements SourceSession {
   readonly close = async (): Promise<void> => this.#watch.close();
 }
 
-interface Asked {
+interface InspectionRequest {
   readonly stream: Omit<StreamSettings, 'tls'>;
   /** Ids of devices that it will be without. */
   readonly unplug: readonly string[];
@@ -343,7 +343,7 @@ async function lookAt(
   handle: QemuHandle,
   client: QmpClient,
   { host, images: store, baseline }: SessionContext,
-  { stream, unplug, isWayBack }: Asked,
+  { stream, unplug, isWayBack }: InspectionRequest,
   signal: AbortSignal,
 ): Promise<Inspection> {
   // First: a change while the rest is read shows in the next comparison.

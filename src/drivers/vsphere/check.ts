@@ -245,7 +245,7 @@ async function evcCheck(
 const WAITS_S = 10;
 const MAX_FAULTS = 64;
 
-interface Found {
+interface CheckFaults {
   readonly errors: readonly Fault[];
   readonly warnings: readonly Fault[];
 }
@@ -255,7 +255,7 @@ async function startMove(
   { client, ref: vm }: VsphereGuest,
   { spec }: Target,
   signal: AbortSignal,
-): Promise<Found> {
+): Promise<CheckFaults> {
   const checker = client.content.vmProvisioningChecker;
   const task = await client.callForRef(
     'CheckRelocate_Task',
@@ -286,7 +286,7 @@ export async function taskEnd(
 }
 
 /** Of an ArrayOfCheckResult. */
-export function foundIn(result: XmlElement | undefined): Found {
+export function foundIn(result: XmlElement | undefined): CheckFaults {
   const results = result === undefined ? [] : at(result, 'CheckResult');
   const faults = (name: string): Fault[] =>
     results

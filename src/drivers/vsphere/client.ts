@@ -17,10 +17,10 @@ import {
   type Fault,
   type Part,
   type Ref,
-  type Seen,
+  type ObjectContent,
   type Updates,
 } from './soap.ts';
-import { Transport, type Reached, type ShownCertificate } from './transport.ts';
+import { Transport, type TransportOptions, type ShownCertificate } from './transport.ts';
 
 const SERVICE: Ref = { type: 'ServiceInstance', value: 'ServiceInstance' };
 /** Objects (and pages) of one answer, and objects of one page. */
@@ -39,7 +39,7 @@ export class VsphereFault extends Error {
 }
 
 /** What is asked of one object: its own properties. */
-export interface Wanted {
+export interface PropertyRequest {
   readonly ref: Ref;
   readonly properties: readonly string[];
 }
@@ -71,7 +71,7 @@ export class VsphereClient {
    * `callMs`: how long each call may take; absent: as long as its signal lets it.
    */
   static async open(
-    options: Vcenter & Pick<Reached, 'section'>,
+    options: Vcenter & Pick<TransportOptions, 'section'>,
     signal: AbortSignal,
     callMs?: number,
   ): Promise<VsphereClient> {
@@ -128,7 +128,10 @@ export class VsphereClient {
   }
 
   /** Those of the objects that there are, with what they have of the properties. */
-  async retrieve(wanted: readonly Wanted[], signal: AbortSignal): Promise<Seen[]> {
+  async retrieve(
+    wanted: readonly PropertyRequest[],
+    signal: AbortSignal,
+  ): Promise<ObjectContent[]> {
     if (wanted.length === 0) return [];
     const sets = wanted.map(({ ref: object, properties }) =>
       group('specSet', [
@@ -141,7 +144,11 @@ export class VsphereClient {
   }
 
   /** Every object of a type below the root, by a view that ends with the call. */
-  async all(type: string, properties: readonly string[], signal: AbortSignal): Promise<Seen[]> {
+  async all(
+    type: string,
+    properties: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ObjectContent[]> {
     const view = await this.view([type], signal);
     try {
       const set = group('specSet', [propSet(type, properties), throughView(view)]);
@@ -151,11 +158,11 @@ export class VsphereClient {
     }
   }
 
-  async #pages(sets: readonly Part[], signal: AbortSignal): Promise<Seen[]> {
+  async #pages(sets: readonly Part[], signal: AbortSignal): Promise<ObjectContent[]> {
     const collector = this.content.propertyCollector;
     const options = group('options', [text('maxObjects', PAGE)]);
     let [page] = await this.call('RetrievePropertiesEx', collector, [...sets, options], signal);
-    const found: Seen[] = [];
+    const found: ObjectContent[] = [];
     for (let pages = 0; page !== undefined; pages += 1) {
       for (const object of objectsIn(page)) found.push(object);
       const token = textAt(page, 'token');

@@ -19,8 +19,8 @@ import {
   type ClusterFact,
 } from './judge/judge-inventory.ts';
 import { GUEST_PROPERTIES, HOST_PROPERTIES, InventoryLists, wordIn } from './inventory.ts';
-import { RIGHTS, type Granted } from './rights.ts';
-import { ref, text, type Ref, type Seen } from './soap.ts';
+import { RIGHTS, type ObjectPrivileges } from './rights.ts';
+import { ref, text, type Ref, type ObjectContent } from './soap.ts';
 import { isAboutCertificate } from './transport.ts';
 import { failed, tried } from '../../port/findings.ts';
 
@@ -133,7 +133,7 @@ async function grantedOn(
   client: VsphereClient,
   places: readonly { readonly place: Ref; readonly name: string }[],
   signal: AbortSignal,
-): Promise<Granted[]> {
+): Promise<ObjectPrivileges[]> {
   const parts = [
     ...places.map(({ place }) => ref('entity', place)),
     text('sessionId', client.session),
@@ -141,7 +141,7 @@ async function grantedOn(
   ];
   const manager = client.content.authorizationManager;
   const answer = await client.call('HasPrivilegeOnEntities', manager, parts, signal);
-  return answer.flatMap((each): Granted[] => {
+  return answer.flatMap((each): ObjectPrivileges[] => {
     const found = textAt(each, 'entity');
     const known = places.find(({ place }) => place.value === found);
     if (known === undefined) return [];
@@ -200,7 +200,7 @@ function clusterFact(
 /** Of clusters without EVC that have more than one host. */
 async function baselines(
   client: VsphereClient,
-  clusters: readonly Seen[],
+  clusters: readonly ObjectContent[],
   signal: AbortSignal,
 ): Promise<ClusterBaseline[]> {
   const modes = await evcModes(client, signal);

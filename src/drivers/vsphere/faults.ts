@@ -105,7 +105,7 @@ function furtherFaults(refusing: Refusing): readonly (readonly [RegExp, Meaning]
 /** vSphere's faults as Godwit's checks: which host, device or feature, and what to do. Pure. */
 
 /** Whom a fault concerns. */
-export interface Concerned {
+export interface FaultSubject {
   readonly guest: string;
   readonly host: string;
 }
@@ -126,7 +126,7 @@ type Name =
 export interface Meaning {
   readonly name: Name;
   readonly side: Check['side'];
-  readonly error: (fault: Fault, concerned: Concerned) => GodwitError;
+  readonly error: (fault: Fault, concerned: FaultSubject) => GodwitError;
 }
 
 /** The family of a fault, by its type. The first that fits counts. */
@@ -204,7 +204,7 @@ const UNKNOWN: Meaning = {
 };
 
 /** What a fault means. One that nobody has met is shown whole. */
-export function checkOf(fault: Fault, concerned: Concerned, verdict: 'warn' | 'refuse'): Check {
+export function checkOf(fault: Fault, concerned: FaultSubject, verdict: 'warn' | 'refuse'): Check {
   const { name, side, error } = meaningOf(fault.type);
   const found = error(fault, concerned);
   const evidence = found.message.slice(0, 4096);
@@ -233,7 +233,7 @@ const FEATURES: ReadonlySet<string> = new Set(
   'sse3 pclmulqdq ssse3 sse41 sse42 aes nx ffxsr rdtscp lm'.split(' '),
 );
 
-function processor(fault: Fault, { guest, host }: Concerned): GodwitError {
+function processor(fault: Fault, { guest, host }: FaultSubject): GodwitError {
   const features = [...featuresIn(fault.detail), ...requirementsIn(fault.detail)];
   const said = features.length === 0 ? registerIn(fault) : features.join(', ');
   const facts = { host, guest, features: said.slice(0, 1024) };
@@ -264,7 +264,7 @@ function registerIn(fault: Fault): string {
   return `CPUID level ${level}, register ${register}: it has ${bits}, the guest needs ${wanted}`;
 }
 
-function device(fault: Fault, { guest }: Concerned): GodwitError {
+function device(fault: Fault, { guest }: FaultSubject): GodwitError {
   const named = textAt(fault.detail, 'device') ?? 'of the guest';
   const facts = { device: named.slice(0, 128), type: fault.type, guest, reason: wordsOf(fault) };
   const hint =
@@ -272,7 +272,7 @@ function device(fault: Fault, { guest }: Concerned): GodwitError {
   return godwitError('GODWIT_DEVICE_UNMOVABLE', facts, { hint });
 }
 
-function disk(fault: Fault, { guest }: Concerned): GodwitError {
+function disk(fault: Fault, { guest }: FaultSubject): GodwitError {
   const { detail } = fault;
   const place =
     textAt(detail, 'datastore') ?? textAt(detail, 'file') ?? textAt(detail, 'name') ?? 'of vSphere';
@@ -286,7 +286,7 @@ function disk(fault: Fault, { guest }: Concerned): GodwitError {
   return godwitError('GODWIT_DISK_LOCAL', facts, { hint });
 }
 
-function memory(fault: Fault, concerned: Concerned): GodwitError {
+function memory(fault: Fault, concerned: FaultSubject): GodwitError {
   const free = numberAt(fault.detail, 'unreserved');
   const needed = numberAt(fault.detail, 'requested');
   if (free === undefined || needed === undefined) {

@@ -49,7 +49,7 @@ const ASKED: ReadonlySet<string> = new Set([...LISTED_HOST_PROPERTIES, ...GUEST_
 const UNSTEADY: ReadonlySet<string> = new Set(HOST_USE);
 
 /** One object's properties as text, and what a property refers to. */
-type Known = Map<string, string>;
+type PropertyTexts = Map<string, string>;
 
 export interface InventoryGuest {
   readonly id: string;
@@ -73,8 +73,8 @@ interface Cluster {
 
 export class InventoryLists {
   readonly #given: Readonly<Record<string, string>>;
-  readonly #hosts = new Map<string, Known>();
-  readonly #guests = new Map<string, Known>();
+  readonly #hosts = new Map<string, PropertyTexts>();
+  readonly #guests = new Map<string, PropertyTexts>();
   readonly #clusters = new Map<string, Cluster>();
   /** Counts the changes, but for those of what changes all the time. */
   revision = 0;
@@ -101,7 +101,7 @@ export class InventoryLists {
     }
     const before = list.get(ref.value);
     if (before === undefined && list.size >= MAX) return;
-    const known: Known = before ?? new Map<string, string>();
+    const known: PropertyTexts = before ?? new Map<string, string>();
     let isChanged = before === undefined;
     for (const [name, value] of properties) {
       if (!ASKED.has(name)) continue;
@@ -129,7 +129,7 @@ export class InventoryLists {
     });
   }
 
-  #listOf({ type }: Ref): Map<string, Known> | undefined {
+  #listOf({ type }: Ref): Map<string, PropertyTexts> | undefined {
     if (type === 'HostSystem') return this.#hosts;
     return type === 'VirtualMachine' ? this.#guests : undefined;
   }
@@ -205,7 +205,7 @@ export class InventoryLists {
   }
 }
 
-function managedHostOf(name: string, realm: string, known: Known): ManagedHost {
+function managedHostOf(name: string, realm: string, known: PropertyTexts): ManagedHost {
   const connection = known.get('runtime.connectionState') ?? 'unknown';
   const isConnected = connection === 'connected';
   const isClosed = known.get('runtime.inMaintenanceMode') === 'true';

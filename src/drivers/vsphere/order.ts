@@ -130,7 +130,7 @@ async function placed(
   }
 }
 
-interface Sent extends Pick<ManagedOrder, 'id' | 'priority'> {
+interface RelocationOrder extends Pick<ManagedOrder, 'id' | 'priority'> {
   readonly spec: Part;
   /** The text that the mark has replaced. */
   readonly before: string | undefined;
@@ -138,7 +138,7 @@ interface Sent extends Pick<ManagedOrder, 'id' | 'priority'> {
 
 async function send(
   guest: VsphereGuest,
-  { id, priority, spec, before }: Sent,
+  { id, priority, spec, before }: RelocationOrder,
   signal: AbortSignal,
 ): Promise<Ref> {
   const parts = [spec, text('priority', `${priority ?? 'default'}Priority`)];

@@ -2,7 +2,7 @@ import { godwitError, hasCode, toGodwitError, type GodwitError } from '../../err
 import { defined } from '../../protocol/defined.ts';
 import { VsphereClient } from './client.ts';
 import { otherSection, type Vcenter, type VsphereOptions } from './options.ts';
-import { HostsByName, type HostPlace, type Wanted } from './places.ts';
+import { HostsByName, type HostPlace, type GuestDestination } from './places.ts';
 import { refIn, text, type Ref } from './soap.ts';
 
 /** Another vCenter, with a session of its own. */
@@ -19,7 +19,7 @@ export interface OtherPlace extends OtherVcenter {
 }
 
 /** One that could not be asked. */
-interface Unasked {
+interface UnreachableVcenter {
   readonly name: string;
   readonly error: unknown;
 }
@@ -39,7 +39,11 @@ export class OtherVcenters {
    * The host of that name. The given error where none of them has it; GODWIT_MANAGER_REFUSES where two have it, and where
    * one that may have it does not answer or is not believed.
    */
-  async named(wanted: Wanted, unknown: unknown, signal: AbortSignal): Promise<OtherPlace> {
+  async named(
+    wanted: GuestDestination,
+    unknown: unknown,
+    signal: AbortSignal,
+  ): Promise<OtherPlace> {
     const asked = await this.#each(async (each) => {
       try {
         return { ...each, host: await each.hosts.named(wanted, signal) };
@@ -79,7 +83,7 @@ export class OtherVcenters {
   #each<T>(
     ask: (other: OtherVcenter) => Promise<T>,
     signal: AbortSignal,
-  ): Promise<({ readonly value: T } | Unasked)[]> {
+  ): Promise<({ readonly value: T } | UnreachableVcenter)[]> {
     const all = Object.keys(this.#options).map(async (name) => {
       try {
         return { value: await ask(await this.#reach(name, signal)) };
@@ -115,14 +119,17 @@ export class OtherVcenters {
   }
 }
 
-function unasked(wanted: Wanted, { name, error: cause }: Unasked): GodwitError {
+function unasked(
+  wanted: GuestDestination,
+  { name, error: cause }: UnreachableVcenter,
+): GodwitError {
   const { message, hint } = toGodwitError(cause);
   const reason = `${name} could not be asked for that host: ${message}`;
   return refused(wanted, reason, { cause, ...defined({ hint }) });
 }
 
 function refused(
-  { guest, to }: Wanted,
+  { guest, to }: GuestDestination,
   reason: string,
   how: { readonly hint?: string; readonly cause?: unknown },
 ): GodwitError {

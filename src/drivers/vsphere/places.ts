@@ -10,7 +10,7 @@ import { refIn, type Ref } from './soap.ts';
 /** Where a guest could go: hosts and datastores by the names that people say. */
 
 /** Where a guest is to go. */
-export interface Wanted {
+export interface GuestDestination {
   readonly guest: string;
   readonly to: string;
 }
@@ -38,7 +38,7 @@ export class HostsByName {
   }
 
   /** The host as it is now. GODWIT_HOST_UNKNOWN, with the nearest name; GODWIT_MANAGER_REFUSES where two have that name. */
-  async named(wanted: Wanted, signal: AbortSignal): Promise<HostPlace> {
+  async named(wanted: GuestDestination, signal: AbortSignal): Promise<HostPlace> {
     const known = this.#found.get(wanted.to);
     const seen = known === undefined ? undefined : await this.#place(known, signal);
     // It may have been given another name since.
@@ -51,7 +51,7 @@ export class HostsByName {
     return place;
   }
 
-  async #find({ guest, to }: Wanted, signal: AbortSignal): Promise<Ref> {
+  async #find({ guest, to }: GuestDestination, signal: AbortSignal): Promise<Ref> {
     // Of a great vCenter only the names are read.
     const all = await this.#client.all('HostSystem', ['name'], signal);
     const named = all.map(({ ref, properties }) => {
@@ -103,7 +103,7 @@ export async function poolOf(
 export async function datastoreNamed(
   client: VsphereClient,
   { ref: host }: Pick<HostPlace, 'ref'>,
-  { guest, to, datastore }: Wanted & { readonly datastore: string },
+  { guest, to, datastore }: GuestDestination & { readonly datastore: string },
   signal: AbortSignal,
 ): Promise<Ref> {
   const named = await datastoresOf(client, host, signal);

@@ -34,7 +34,7 @@ export const RIGHTS: readonly Right[] = [
 ];
 
 /** What the user has on one object. */
-export interface Granted {
+export interface ObjectPrivileges {
   readonly name: string;
   readonly isRoot: boolean;
   readonly ids: ReadonlySet<string>;

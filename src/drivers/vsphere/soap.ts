@@ -139,13 +139,13 @@ export function sameRef(left: Ref | undefined, right: Ref | undefined): boolean 
 }
 
 /** One object of an answer, with those of its properties that were asked for and that it has. */
-export interface Seen {
+export interface ObjectContent {
   readonly ref: Ref;
   readonly properties: ReadonlyMap<string, XmlElement>;
 }
 
 /** Of RetrievePropertiesEx: `objects` of a result. */
-export function objectsIn(result: XmlElement): Seen[] {
+export function objectsIn(result: XmlElement): ObjectContent[] {
   return at(result, 'objects').flatMap((object) => {
     const found = refIn(at(object, 'obj')[0]);
     if (found === undefined) return [];
@@ -153,7 +153,7 @@ export function objectsIn(result: XmlElement): Seen[] {
   });
 }
 
-export interface Change extends Seen {
+export interface Change extends ObjectContent {
   readonly kind: 'enter' | 'modify' | 'leave';
 }
 

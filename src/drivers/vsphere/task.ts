@@ -1,7 +1,14 @@
 import type { TaskSight } from '../../migration/managed/task-sight.ts';
 import { at, textAt, type XmlElement } from '../../formats/xml.ts';
 import { defined } from '../../protocol/defined.ts';
-import { localizedFault, refIn, sameRef, type Fault, type Ref, type Seen } from './soap.ts';
+import {
+  localizedFault,
+  refIn,
+  sameRef,
+  type Fault,
+  type Ref,
+  type ObjectContent,
+} from './soap.ts';
 
 /** What a task of the vCenter says (`Task.info`). Pure. */
 
@@ -29,7 +36,7 @@ export interface Task {
 export const TASK_PROPERTIES = ['info'];
 const STATES = ['queued', 'running', 'success', 'error'] as const;
 
-export function taskIn({ ref, properties }: Seen): Task | undefined {
+export function taskIn({ ref, properties }: ObjectContent): Task | undefined {
   const info = properties.get('info');
   if (info === undefined) return undefined;
   const said = textAt(info, 'state');

@@ -33,7 +33,10 @@ export interface CallKind {
   readonly reads: boolean;
 }
 
-export interface Reached extends Pick<Vcenter, 'url' | 'fingerprint' | 'ca' | 'connections'> {
+export interface TransportOptions extends Pick<
+  Vcenter,
+  'url' | 'fingerprint' | 'ca' | 'connections'
+> {
   /** Where these stand in the configuration. */
   readonly section?: string;
 }
@@ -43,7 +46,7 @@ export interface Reached extends Pick<Vcenter, 'url' | 'fingerprint' | 'ca' | 'c
  * a CA. The session's cookie lives here.
  */
 export class Transport {
-  readonly #options: Reached;
+  readonly #options: TransportOptions;
   readonly #calls: Agent;
   /** Calls that wait for a change, so that none of the others stands behind one. */
   readonly #waits: Agent;
@@ -52,7 +55,11 @@ export class Transport {
   /** Of the connection that was opened last. */
   certificate: ShownCertificate | undefined;
 
-  private constructor(options: Reached, ca: string | undefined, callMs: number | undefined) {
+  private constructor(
+    options: TransportOptions,
+    ca: string | undefined,
+    callMs: number | undefined,
+  ) {
     this.#options = options;
     this.#callMs = callMs;
     this.#calls = this.#connections(options.connections, ca);
@@ -74,7 +81,7 @@ export class Transport {
   }
 
   /** GODWIT_CONFIG where the CA cannot be read. */
-  static async open(options: Reached, callMs?: number): Promise<Transport> {
+  static async open(options: TransportOptions, callMs?: number): Promise<Transport> {
     const { ca: file, section = SECTION } = options;
     if (file === undefined) return new Transport(options, undefined, callMs);
     try {
@@ -166,12 +173,12 @@ export class Transport {
   }
 }
 
-type Done = NonNullable<Parameters<Agent['createConnection']>[1]>;
+type ConnectCallback = NonNullable<Parameters<Agent['createConnection']>[1]>;
 
 /** The agent waits for a connection that is ready to be written to. */
 async function handOver(
   connecting: Promise<TLSSocket>,
-  done: Done | undefined,
+  done: ConnectCallback | undefined,
   show: (certificate: ShownCertificate) => void,
 ): Promise<void> {
   let socket: TLSSocket;

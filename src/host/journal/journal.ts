@@ -47,7 +47,7 @@ export const MANAGED_JOURNAL: JournalKind<ManagedRecord> = {
 const AT_LIMIT =
   'Nothing more is done for it. See what it repeats with `godwit report`, and end it by hand.';
 
-interface Stamped<E> {
+interface StampedEvent<E> {
   readonly v: 1;
   readonly seq: number;
   readonly at: number;
@@ -58,7 +58,7 @@ interface Stamped<E> {
 /** One side's journal, open for appending. A write is in the kernel at once; `sync` waits for the disk too. */
 export class Journal<E extends { readonly type: string }> {
   readonly #file: JournalFile;
-  readonly #schema: z.ZodType<Stamped<E>>;
+  readonly #schema: z.ZodType<StampedEvent<E>>;
   readonly #clock: Clock;
   #seq: number;
   /** Length of the file up to the end of its last record. */
@@ -67,7 +67,7 @@ export class Journal<E extends { readonly type: string }> {
   #sum: number;
   #soon: NodeJS.Timeout | undefined;
   #closed = false;
-  #onRecord: ((record: Stamped<E>) => void) | undefined;
+  #onRecord: ((record: StampedEvent<E>) => void) | undefined;
 
   constructor(
     found: {
@@ -76,7 +76,7 @@ export class Journal<E extends { readonly type: string }> {
       readonly records: number;
       readonly sum: number;
     },
-    schema: z.ZodType<Stamped<E>>,
+    schema: z.ZodType<StampedEvent<E>>,
     clock: Clock,
   ) {
     this.#file = found.file;
@@ -88,7 +88,7 @@ export class Journal<E extends { readonly type: string }> {
   }
 
   /** Hears each record once it is written. */
-  onRecord(listener: (record: Stamped<E>) => void): void {
+  onRecord(listener: (record: StampedEvent<E>) => void): void {
     this.#onRecord = listener;
   }
 
@@ -109,7 +109,7 @@ export class Journal<E extends { readonly type: string }> {
   write(event: E): void {
     // Its descriptor’s number may be another file’s by now.
     if (this.#closed) throw godwitError('GODWIT_INTERNAL', { what: 'the journal is closed' });
-    const record: Stamped<E> = {
+    const record: StampedEvent<E> = {
       v: 1,
       seq: this.#seq,
       at: this.#clock.wallMs(),
@@ -171,7 +171,7 @@ export interface OpenedJournal<E extends { readonly type: string }> {
   readonly journal: Journal<E>;
   /** What was there before: empty for a new migration. */
   readonly events: E[];
-  readonly records: Stamped<E>[];
+  readonly records: StampedEvent<E>[];
 }
 
 /** GODWIT_JOURNAL_DAMAGED, with the file as it was, where it is not as it was written. */
@@ -202,7 +202,7 @@ export function openDestinationJournal(
 export function open<E extends { readonly type: string }>(
   name: string,
   file: JournalFile,
-  kind: JournalKind<Stamped<E>>,
+  kind: JournalKind<StampedEvent<E>>,
   clock: Clock,
 ): OpenedJournal<E> {
   try {

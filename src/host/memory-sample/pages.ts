@@ -40,7 +40,7 @@ export interface Pages {
   read(page: number, into: Buffer): boolean;
 }
 
-export interface Sampled {
+export interface PageStatistics {
   /** Pages that could be looked at. */
   readonly pages: number;
   readonly curve: readonly CurvePoint[];
@@ -86,7 +86,7 @@ export async function samplePages(
   time: Time,
   { signal, brief, knows }: Until,
   random: () => number = Math.random,
-): Promise<Sampled | undefined> {
+): Promise<PageStatistics | undefined> {
   const most = brief === undefined ? MAX_PAGES : MOVER_PAGES;
   const first = new Map<number, Buffer>();
   const firstMs = time.monotonicMs();

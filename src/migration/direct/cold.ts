@@ -3,11 +3,11 @@ import type { DestinationState } from './destination.ts';
 
 /** What a cold move does otherwise: the guest shuts itself down, no memory moves, and it is started at its destination. */
 
-interface Planned {
+interface PlannedMigration {
   readonly plan: { readonly settings: Pick<MigrationSettings, 'mode'> };
 }
 
-export function isCold({ plan }: Planned): boolean {
+export function isCold({ plan }: PlannedMigration): boolean {
   return plan.settings.mode === 'cold';
 }
 
@@ -32,7 +32,7 @@ const OF_MEMORY: ReadonlySet<string> = new Set([
 /** The checks of a guest that count for its move: a cold one is not refused for what its memory could not be sent with. */
 export function countedChecks<T extends Pick<Check, 'name'>>(
   checks: readonly T[],
-  state: Planned,
+  state: PlannedMigration,
 ): readonly T[] {
   return isCold(state) ? checks.filter(({ name }) => !OF_MEMORY.has(name)) : checks;
 }

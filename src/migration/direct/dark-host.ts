@@ -7,7 +7,7 @@
  */
 
 /** What a question to a host’s kernel brought; `unknown`: this side could not ask, or somebody else answered for it. */
-export interface Heard {
+export interface KernelAnswer {
   readonly what: 'answer' | 'silence' | 'unknown';
   /** For people. */
   readonly said: string;
@@ -18,7 +18,7 @@ export interface Question {
   readonly path: string;
   readonly askedAtMs: number;
   readonly endedAtMs: number;
-  readonly heard: Heard;
+  readonly heard: KernelAnswer;
 }
 
 export interface DarkTerms {

@@ -16,10 +16,10 @@ export interface Sides {
   readonly fleet: GuestSightings;
 }
 
-type Named = Pick<Sides, 'guest' | 'from' | 'to' | 'fleet'>;
+type GuestSearch = Pick<Sides, 'guest' | 'from' | 'to' | 'fleet'>;
 
 /** The first third host that runs the guest, or has sent it on. */
-export function findThirdHost(sides: Named): ThirdHost | undefined {
+export function findThirdHost(sides: GuestSearch): ThirdHost | undefined {
   return thirdHostIn(evidenceOf(sides.fleet, sides.guest), sides);
 }
 

@@ -9,7 +9,7 @@ const UNDO_MS = 110_000;
 const RESTART_MS = 180_000;
 
 /** What is known of a guest once it was inspected. */
-interface Described {
+interface DescribedGuest {
   readonly known: { readonly description?: { readonly memoryBytes: number } | undefined };
 }
 
@@ -19,16 +19,16 @@ export function endingMs(memoryBytes: number): number {
 }
 
 /** The same for a process with the memory of the guest that a migration is about. */
-export function guestEndingMs({ known }: Described): number {
+export function guestEndingMs({ known }: DescribedGuest): number {
   return endingMs(known.description?.memoryBytes ?? 0);
 }
 
 /** ms that undoing one step may take: long enough for the destination's refusal, or the proof that it is off. */
-export function undoMs(state: Described): number {
+export function undoMs(state: DescribedGuest): number {
   return UNDO_MS + guestEndingMs(state);
 }
 
 /** ms that starting the guest anew may take; both its copies are ended first, one after the other. */
-export function restartMs(state: Described): number {
+export function restartMs(state: DescribedGuest): number {
   return RESTART_MS + 2 * guestEndingMs(state);
 }

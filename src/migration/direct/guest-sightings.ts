@@ -1,5 +1,5 @@
 import { NO_ANSWER, answerFrom, findingsIn, type Finding } from '../permission/host-answer.ts';
-import type { Answer, HostDoubts, Unasked } from '../../protocol/public/resolve.ts';
+import type { Answer, HostDoubts, SilentHost } from '../../protocol/public/resolve.ts';
 import type { Sighting } from '../../protocol/peer/sighting.ts';
 
 /** What the whole fleet says of the guest of one migration. */
@@ -12,7 +12,7 @@ export interface GuestSightings {
   readonly uuid: string | undefined;
   readonly sightings: readonly Sighting[];
   /** Hosts that could not be asked, or could not say. */
-  readonly unasked: readonly Unasked[];
+  readonly unasked: readonly SilentHost[];
 }
 
 /** What one host shows of the guest, read out with the host's name. */

@@ -202,9 +202,9 @@ function isBeforeMemory({ doing }: SourceState): boolean {
   return stepped && stepIndex(doing.step) < stepIndex('memory');
 }
 
-type Lost = Extract<HypervisorEvent, { type: 'lost' }>;
+type LostEvent = Extract<HypervisorEvent, { type: 'lost' }>;
 
-function lostError({ plan }: SourceState, { reason, ended }: Lost): SerialError {
+function lostError({ plan }: SourceState, { reason, ended }: LostEvent): SerialError {
   if (ended !== undefined) return endError(plan.guest, ended);
   const facts = { side: 'source', guest: plan.guest, reason } as const;
   return godwitError('GODWIT_HYPERVISOR_LOST', facts).toJSON();

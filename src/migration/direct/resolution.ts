@@ -3,7 +3,7 @@ import { vouched, type GuestSightings } from './guest-sightings.ts';
 import type { Answer, SideView } from '../../protocol/public/resolve.ts';
 
 /** What is known of both sides of a migration; undefined where a host could not be asked. */
-export interface Known {
+export interface ResolutionFacts {
   readonly guest: string;
   readonly from: string;
   readonly to: string;
@@ -17,7 +17,7 @@ export interface Known {
  * The answers, judged: the source, the destination, and `elsewhere` if the copy at the source can be given up. Pure; an
  * answer that is `wrong` here is refused, even if the operator insists.
  */
-export function judge(known: Known): Answer[] {
+export function judge(known: ResolutionFacts): Answer[] {
   const { fleet, guest } = known;
   const both = [judgeSource(known), judgeDestination(known)];
   const isDead = both.every(({ verdict }) => verdict === 'wrong');
@@ -30,7 +30,7 @@ export function judge(known: Known): Answer[] {
  * Neither host can run the guest any more: the destination has none of it, or only a part; the source has none either, or
  * only what is older or of no use. The migration may then be ended, which runs nothing: every held migration has a way out.
  */
-function ending(known: Known, answer: Answer): Answer {
+function ending(known: ResolutionFacts, answer: Answer): Answer {
   const { guest, from, to, source, destination } = known;
   if (source === undefined || destination === undefined) return answer;
   const isHalf = !destination.complete && destination.right !== 'running';
@@ -59,15 +59,15 @@ export function safeAnswer(answers: readonly Answer[]): Answer['runAt'] | undefi
   return safe.length === 1 ? safe[0]?.runAt : undefined;
 }
 
-type Judged = Omit<Answer, 'runAt' | 'risks' | 'proof'> & Partial<Answer>;
+type AnswerDraft = Omit<Answer, 'runAt' | 'risks' | 'proof'> & Partial<Answer>;
 
-function at(runAt: Answer['runAt'], judged: Judged): Answer {
+function at(runAt: Answer['runAt'], judged: AnswerDraft): Answer {
   return { risks: [], proof: 'none', ...judged, runAt };
 }
 
-function judgeSource(known: Known): Answer {
+function judgeSource(known: ResolutionFacts): Answer {
   const { guest, from, to, source, destination } = known;
-  const answer = (judged: Judged): Answer => at('source', judged);
+  const answer = (judged: AnswerDraft): Answer => at('source', judged);
   const wrong = (why: string): Answer => answer({ verdict: 'wrong', why });
   const isGone = destination !== undefined && hasNone(destination);
   if (destination?.right === 'running' && !isGone) {
@@ -127,7 +127,7 @@ function judgeSource(known: Known): Answer {
  * holds is older than all that. Only where the source had closed the epoch before, on a proof or a person's decision, is its
  * copy the one that was decided for.
  */
-function sourceAfterRun({ guest, from, to, source, destination }: Known): Answer {
+function sourceAfterRun({ guest, from, to, source, destination }: ResolutionFacts): Answer {
   if (source?.right === 'abandoned' && destination?.right === 'refused') {
     const why = `${from} has taken ${guest} back before, and ${to} has taken its copy down since`;
     return at('source', { verdict: 'risky', why, risks: [`what ${guest} did at ${to} is lost`] });
@@ -137,7 +137,7 @@ function sourceAfterRun({ guest, from, to, source, destination }: Known): Answer
 }
 
 /** The guest's absence now does not prove that it never ran there. */
-function sourceUnreported({ guest, from, to }: Known, destination: SideView): Answer {
+function sourceUnreported({ guest, from, to }: ResolutionFacts, destination: SideView): Answer {
   const why = destination.unsure
     ? `${to} was restarted and does not know whether ${guest} ran there`
     : `${to} was given the right to run ${guest}, and does not know whether it ran there`;
@@ -147,9 +147,9 @@ function sourceUnreported({ guest, from, to }: Known, destination: SideView): An
   return at('source', { verdict: 'risky', why, risks });
 }
 
-function judgeDestination(known: Known): Answer {
+function judgeDestination(known: ResolutionFacts): Answer {
   const { guest, from, to, source, destination } = known;
-  const answer = (judged: Judged): Answer => at('destination', judged);
+  const answer = (judged: AnswerDraft): Answer => at('destination', judged);
   const wrong = (why: string): Answer => answer({ verdict: 'wrong', why });
   if (source?.hypervisor === 'running') return wrong(`${from} answers that ${guest} runs there`);
   if (source?.right === 'abandoned' || source?.right === 'held') {

@@ -7,11 +7,11 @@ import type { Decision, SourceEvent, SourceState, Transition } from './source-st
 
 /** What an operator, or the proof that the other host is off, makes of a migration at its source. */
 
-export type Resolved = Extract<SourceEvent, { type: 'resolved' }>;
-export type Fenced = Extract<SourceEvent, { type: 'fenced' }>;
+export type ResolvedEvent = Extract<SourceEvent, { type: 'resolved' }>;
+export type FencedEvent = Extract<SourceEvent, { type: 'fenced' }>;
 
 /** Why the order cannot be followed in this state; undefined where it can. */
-export function whyNotResolved(state: SourceState, event: Resolved): string | undefined {
+export function whyNotResolved(state: SourceState, event: ResolvedEvent): string | undefined {
   const { doing, right, plan } = state;
   if (doing.kind !== 'end' || doing.outcome !== 'held') return 'it is not held';
   if (event.runAt === 'source') {
@@ -31,7 +31,7 @@ export function whyNotResolved(state: SourceState, event: Resolved): string | un
 }
 
 /** Resumes a held migration: back to the source, on to the destination, or ended because a third host has the guest. */
-export function onResolved(state: SourceState, event: Resolved): Transition {
+export function onResolved(state: SourceState, event: ResolvedEvent): Transition {
   if (whyNotResolved(state, event) !== undefined) return stay(state);
   const again: SourceState = {
     ...state,
@@ -52,7 +52,7 @@ export function onResolved(state: SourceState, event: Resolved): Transition {
 }
 
 /** With `ask` the destination's refusal is needed as ever; else there is a proof, or a person answers for it. */
-function takeBack(state: SourceState, event: Resolved): Transition {
+function takeBack(state: SourceState, event: ResolvedEvent): Transition {
   const { proof, by, here, answersFor = [] } = event;
   const error = takenBack(state, by);
   const decision: Decision = {
@@ -71,7 +71,7 @@ function takeBack(state: SourceState, event: Resolved): Transition {
 }
 
 /** Commit may always be sent again: the destination judges it. Once it has said that it runs, what is left is done. */
-function goOn(state: SourceState, event: Resolved): Transition {
+function goOn(state: SourceState, event: ResolvedEvent): Transition {
   if (state.right === 'passed') {
     const drained = state.via === 'precopy' || state.stream === 'done' || isCold(state);
     return enter(state, drained ? 'verify' : 'drain');
@@ -84,7 +84,7 @@ function goOn(state: SourceState, event: Resolved): Transition {
 }
 
 /** The destination's host is off, and whatever it held is gone. */
-export function onFenced(state: SourceState, fenced: Fenced): Transition {
+export function onFenced(state: SourceState, fenced: FencedEvent): Transition {
   const { doing } = state;
   const { host, by } = fenced;
   const decision = { proof: 'fenced', answersFor: [], at: bootTimeIn(fenced) } as const;
@@ -127,7 +127,7 @@ export function isMemoryStale({
   return places.some(({ node }) => written.has(node));
 }
 
-function elsewhere({ plan }: SourceState, { by, elsewhere: third }: Resolved): SerialError {
+function elsewhere({ plan }: SourceState, { by, elsewhere: third }: ResolvedEvent): SerialError {
   const other = third?.host ?? 'another host';
   const reason = third === undefined ? `has it, as ${by} answers` : `has it: ${third.why}`;
   const facts = { guest: plan.guest, host: plan.from, other, reason };

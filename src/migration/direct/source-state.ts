@@ -163,7 +163,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('give-up-failed'), error: serialError }),
 ]);
 export type SourceEvent = z.infer<typeof sourceEvent>;
-export type Planned = Extract<SourceEvent, { type: 'planned' }>;
+export type PlannedEvent = Extract<SourceEvent, { type: 'planned' }>;
 
 export type Doing =
   | EngineDoing<StepName, UndoneStep>
@@ -174,7 +174,7 @@ export type Doing =
 
 export interface SourceState {
   readonly plan: Readonly<
-    Pick<Planned, 'id' | 'guest' | 'from' | 'to' | 'epoch' | 'settings' | 'bootId'>
+    Pick<PlannedEvent, 'id' | 'guest' | 'from' | 'to' | 'epoch' | 'settings' | 'bootId'>
   >;
   readonly doing: Doing;
   readonly right: SourceRight;
@@ -256,7 +256,7 @@ export interface Transition {
   readonly effects: readonly SourceEffect[];
 }
 
-export function initialSource(planned: Planned): Transition {
+export function initialSource(planned: PlannedEvent): Transition {
   const { id, guest, from, to, epoch: number, settings, bootId } = planned;
   const step = isToWait(settings) ? 'wait' : 'admit';
   return {

@@ -13,7 +13,7 @@ import { amountsOf, figuresOf, type Figures, type Pair } from './figures.ts';
 /** What the migrations of a time came to. Pure. */
 
 /** What is asked of each migration. */
-export interface Reported {
+export interface ReportedMigration {
   readonly id: string;
   readonly outcome: MigrationOutcome;
   readonly code: string | undefined;
@@ -28,7 +28,7 @@ export interface Reported {
 export function reportedOf(
   { id, phase, elapsedMs, error }: Pick<MigrationSummary, 'id' | 'phase' | 'elapsedMs' | 'error'>,
   report: Report | undefined,
-): Reported {
+): ReportedMigration {
   const outcome = isEnd(phase) ? phase : 'lost';
   const code = (report?.error ?? error)?.code;
   if (report !== undefined)
@@ -87,7 +87,7 @@ function edgesOf(least: number, most: number): number[] {
   return [...new Set([least, ...within, most])];
 }
 
-export interface Asked {
+export interface InsightWindow {
   readonly sinceMs: number;
   readonly untilMs: number;
   /** There were more than were read. */
@@ -95,10 +95,14 @@ export interface Asked {
 }
 
 /** What these came to, newest first. */
-export function insightOf(all: readonly Reported[], { sinceMs, untilMs, isPart }: Asked): Insight {
+export function insightOf(
+  all: readonly ReportedMigration[],
+  { sinceMs, untilMs, isPart }: InsightWindow,
+): Insight {
   const done = all.filter(({ outcome }) => outcome === 'done');
-  const spread = (of: (reported: Reported) => number | undefined): Distribution | undefined =>
-    distributionOf(done.flatMap((each) => of(each) ?? []));
+  const spread = (
+    of: (reported: ReportedMigration) => number | undefined,
+  ): Distribution | undefined => distributionOf(done.flatMap((each) => of(each) ?? []));
   const diskScores = diskScoresOf(all);
   const spreads = {
     totalMs: spread((each) => each.totalMs),
@@ -123,10 +127,10 @@ export function insightOf(all: readonly Reported[], { sinceMs, untilMs, isPart }
   };
 }
 
-type Predicted = Pick<Reported, 'figures'>;
+type ReportedFigures = Pick<ReportedMigration, 'figures'>;
 
 /** Predictions against what they came to: how far off, and whether the ranges held what they promised. */
-export function scoresOf(all: readonly Predicted[]): PredictionScore[] {
+export function scoresOf(all: readonly ReportedFigures[]): PredictionScore[] {
   return PREDICTED.flatMap((name) =>
     scoreOf(
       name,
@@ -139,7 +143,7 @@ export function scoresOf(all: readonly Predicted[]): PredictionScore[] {
 }
 
 /** The same of disks that were copied. */
-export function diskScoresOf(all: readonly Predicted[]): DiskScore[] {
+export function diskScoresOf(all: readonly ReportedFigures[]): DiskScore[] {
   return DISK_PREDICTED.flatMap((name) =>
     scoreOf(
       name,
@@ -148,7 +152,7 @@ export function diskScoresOf(all: readonly Predicted[]): DiskScore[] {
   );
 }
 
-interface Compared {
+interface PredictionComparison {
   readonly level: number | undefined;
   readonly pairs: readonly Pair[];
 }
@@ -159,7 +163,7 @@ const MIN_MS = 0.001;
 
 function scoreOf<N extends PredictionScore['of'] | DiskScore['of']>(
   name: N,
-  all: readonly Compared[],
+  all: readonly PredictionComparison[],
 ): (Omit<PredictionScore, 'of'> & { of: N })[] {
   const pairs = all.flatMap(({ level = 0, pairs: found }) =>
     found.map((pair) => ({ pair, level })),
@@ -192,7 +196,7 @@ function countsOf<T extends string>(all: readonly T[]): [T, number][] {
   return [...counts].toSorted(([, one], [, other]) => other - one);
 }
 
-function savedOf(all: readonly Reported[]): Insight['saved'] {
+function savedOf(all: readonly ReportedMigration[]): Insight['saved'] {
   const sums = new Map<string, number>();
   for (const { figures } of all)
     for (const [kind, bytes] of Object.entries(figures.saved))
@@ -203,7 +207,7 @@ function savedOf(all: readonly Reported[]): Insight['saved'] {
     .slice(0, 32);
 }
 
-function failuresOf(all: readonly Reported[]): Insight['failures'] {
+function failuresOf(all: readonly ReportedMigration[]): Insight['failures'] {
   const failed = all.flatMap(({ code, id }) => (code === undefined ? [] : [{ code, id }]));
   return countsOf(failed.map(({ code }) => code))
     .slice(0, 256)

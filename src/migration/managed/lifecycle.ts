@@ -17,7 +17,7 @@ import {
   type StepName,
 } from './events.ts';
 import type { ManagedState } from './state.ts';
-import { afterDecision, afterLook, afterUnset, givenUp, type Decided } from './steered.ts';
+import { afterDecision, afterLook, afterUnset, givenUp, type DecidedEvent } from './steered.ts';
 import type { TaskSight, Whereabouts } from './task-sight.ts';
 
 /**
@@ -390,7 +390,7 @@ function imagesLeft({ copies, plan: { from, settings } }: ManagedState): string 
 }
 
 /** A decision of the steering; one that was under way as the task ended, or was to be ended, changes nothing. */
-function onDecided(state: ManagedState, event: Decided): ManagedTransition {
+function onDecided(state: ManagedState, event: DecidedEvent): ManagedTransition {
   if (state.cancelling || state.postcopy) return stay(state);
   const next = afterDecision(state, event);
   return event.what === 'give-up' ? askToEnd(next, givenUp(state, event)) : stay(next);

@@ -8,14 +8,17 @@ import type { ManagedState } from './state.ts';
 
 /** What follows from the steering of a task that a manager carries out. Pure. */
 
-export type Decided = Extract<ManagedEvent, { type: 'decided' }>;
+export type DecidedEvent = Extract<ManagedEvent, { type: 'decided' }>;
 
 export function afterLook(state: ManagedState, sample: MemorySample | undefined): ManagedState {
   if (sample === undefined) return state;
   return { ...state, sample, steering: afterRound(state.steering, sample) };
 }
 
-export function afterDecision(state: ManagedState, { what, why, change }: Decided): ManagedState {
+export function afterDecision(
+  state: ManagedState,
+  { what, why, change }: DecidedEvent,
+): ManagedState {
   const steering = afterMeasure(state.steering, `${DECISION_WORDS[what]}: ${why}`, change);
   return { ...state, steering, ...(what === 'postcopy' ? { via: 'postcopy' } : {}) };
 }
@@ -31,7 +34,7 @@ export function afterUnset(state: ManagedState, error: SerialError): ManagedStat
   };
 }
 
-export function givenUp({ plan }: ManagedState, { why, hint }: Decided): SerialError {
+export function givenUp({ plan }: ManagedState, { why, hint }: DecidedEvent): SerialError {
   const facts = { guest: plan.guest, strategy: strategyOf(plan.settings).name, reason: why };
   return godwitError('GODWIT_GIVEN_UP', facts, hint === undefined ? {} : { hint }).toJSON();
 }

@@ -155,7 +155,7 @@ interface Candidate {
   readonly stream?: ChosenStream;
 }
 
-interface Reckoned extends Candidate {
+interface CandidateEstimate extends Candidate {
   /** What memory takes; Infinity: it would not end. */
   readonly memoryMs: number;
   readonly bytes: number;
@@ -192,7 +192,7 @@ function reckon(
   memoryPaths: readonly Candidate[],
   settings: MigrationSettings,
   { memoryBytes, own, offer, linkBytesPerS, linkIsLeast, measured, ownMoves }: DataPathFacts,
-): Reckoned[] {
+): CandidateEstimate[] {
   const hosts = [own, offer].filter((side) => side !== undefined);
   const processors = hosts.length === 0 ? [{ cores: 1 }] : hosts;
   const { curve = [], mix, hintedFreeBytes } = measured ?? {};
@@ -214,7 +214,7 @@ function reckon(
 }
 
 /** Of the paths that are nearly as soon as the soonest, the simplest of those that send the least. */
-function bestOf(reckoned: readonly Reckoned[]): Reckoned {
+function bestOf(reckoned: readonly CandidateEstimate[]): CandidateEstimate {
   const soonest = Math.min(...reckoned.map(({ memoryMs }) => memoryMs));
   const near = reckoned.filter(({ memoryMs }) => memoryMs <= soonest * NEAR);
   const least = Math.min(...near.map(({ bytes }) => bytes));
@@ -238,7 +238,7 @@ function wordsOf(memoryPath: Candidate['memoryPath'], mix: PageMix | undefined):
   return `by the wire, whose cache there has ${Math.round(mix.known.share * 100)} % of it`;
 }
 
-interface Said {
+interface PathExplanation {
   readonly link: number;
   /** Of that link, at the least; absent: it is known. */
   readonly seen: number | undefined;
@@ -249,8 +249,8 @@ interface Said {
 }
 
 function reasonOf(
-  reckoned: readonly Reckoned[],
-  { link, seen, obstacle, ends, mix }: Said,
+  reckoned: readonly CandidateEstimate[],
+  { link, seen, obstacle, ends, mix }: PathExplanation,
 ): string {
   const paths = reckoned.map(({ memoryPath, memoryMs, bytes, times }) => {
     const shown = times.toFixed(1);

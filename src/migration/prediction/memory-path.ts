@@ -1,5 +1,5 @@
 import type { ChosenStream } from '../../protocol/public/migration.ts';
-import type { MemoryPath, Packed } from './parameters.ts';
+import type { MemoryPath, PackedPath } from './parameters.ts';
 
 /** The row of the table of costs that a stream has, or the wire. `knowsGuest`: caches of both hosts do. Pure. */
 export function memoryPathOf(
@@ -14,7 +14,7 @@ export function memoryPathOf(
 }
 
 /** Levels between those that were measured count as the next one. */
-function levelOf(level = 1): Packed {
+function levelOf(level = 1): PackedPath {
   if (level <= 1) return 'packed';
   return level <= 3 ? 'packed3' : 'packed9';
 }

@@ -1,11 +1,11 @@
 /** Every number that a prediction rests on and that is not measured for it. Where each comes from is in docs/measurements/prediction.md. Pure. */
 
 /** The paths that guest memory can take. `known`: by the wire, whose caches know the guest. */
-export type MemoryPath = 'plain' | 'several' | Packed | 'xbzrle' | 'cold' | 'known' | Content;
+export type MemoryPath = 'plain' | 'several' | PackedPath | 'xbzrle' | 'cold' | 'known' | Content;
 /** A container's, compared by content: as it is, or by zstd. */
 export type Content = 'content' | 'contentPacked';
 /** zstd over several streams at its levels 1, 3 and 9. */
-export type Packed = 'packed' | 'packed3' | 'packed9';
+export type PackedPath = 'packed' | 'packed3' | 'packed9';
 
 /**
  * What a path makes of guest memory: bytes over the link for each byte, seconds of one processor for each GB,

@@ -13,7 +13,7 @@ import { predict } from './predict.ts';
 /** The requested migration, its predicted cost, and better options. Pure. */
 
 /** An option: what a migration is asked for. */
-export interface Asked {
+export interface OptionSettings {
   readonly mode: StreamMode;
   readonly path: 'native' | 'wire';
   readonly stream: {
@@ -24,7 +24,7 @@ export interface Asked {
 }
 
 export interface PlanFacts extends Omit<Facts, 'memoryPath' | 'levers' | 'rounds'> {
-  readonly asked: Asked;
+  readonly asked: OptionSettings;
   readonly capabilities: Pick<
     Capabilities,
     'modes' | 'compression' | 'compressLevels' | 'maxStreams' | 'levers' | 'rounds'
@@ -87,7 +87,7 @@ export function planned(facts: OptionFacts): PlanOption {
  */
 export function others(facts: PlanFacts): PlanOption[] {
   const { capabilities, hasWire, asked } = facts;
-  const all: Asked[] = [
+  const all: OptionSettings[] = [
     { mode: 'precopy', path: 'native', stream: PLAIN },
     { mode: 'precopy', path: 'native', stream: SEVERAL_STREAMS },
     { mode: 'precopy', path: 'native', stream: PACKED_STREAM },
@@ -98,7 +98,7 @@ export function others(facts: PlanFacts): PlanOption[] {
     { mode: 'precopy', path: 'wire', stream: PLAIN },
     { mode: 'postcopy', path: 'wire', stream: PLAIN },
   ];
-  const can = ({ mode, path, stream }: Asked): boolean =>
+  const can = ({ mode, path, stream }: OptionSettings): boolean =>
     capabilities.modes.includes(mode) &&
     unpredicted(capabilities, mode) === undefined &&
     capabilities.compression.includes(stream.compress) &&
@@ -185,11 +185,11 @@ function insteadOf({ steering }: PlanFacts['settings']): string {
   return ` instead of ${typeof steering === 'string' ? `--steering ${steering}` : '--steering-file'}`;
 }
 
-const noRollback = ({ mode }: Asked): string =>
+const noRollback = ({ mode }: OptionSettings): string =>
   mode === 'precopy' ? '' : '; there is no rollback once post-copy has begun';
 
 /** In words, for a table and for advice: the flags that ask for it. */
-export function nameOf({ mode, path, stream }: Asked): string {
+export function nameOf({ mode, path, stream }: OptionSettings): string {
   const parts = [`--mode ${mode}`];
   if (path === 'wire') parts.push('--path wire');
   if (stream.streams > 1) parts.push(`--streams ${stream.streams}`);
@@ -267,7 +267,7 @@ function tooLongPass(
   return ms <= timeoutMs ? undefined : { bytes, ms };
 }
 
-function optionOf(facts: OptionFacts, asked: Asked): PlanOption {
+function optionOf(facts: OptionFacts, asked: OptionSettings): PlanOption {
   const settings = { ...facts.settings, mode: asked.mode };
   const { levers, rounds, shape } = facts.capabilities;
   const memoryPath =
@@ -278,7 +278,7 @@ function optionOf(facts: OptionFacts, asked: Asked): PlanOption {
   return { ...found, mode: asked.mode, path: asked.path, stream: { ...asked.stream } };
 }
 
-const contentOf = ({ stream }: Asked): Content =>
+const contentOf = ({ stream }: OptionSettings): Content =>
   stream.compress === 'none' ? 'content' : 'contentPacked';
 
 function byBest(left: PlanOption, right: PlanOption): number {

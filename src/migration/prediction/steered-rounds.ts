@@ -37,7 +37,7 @@ export interface RoundsSoFar {
 }
 
 /** A round that has ended. */
-interface Ended extends RoundsSoFar {
+interface EndedRound extends RoundsSoFar {
   /** What is still to send, ms. */
   readonly pendingMs: number;
 }
@@ -126,7 +126,7 @@ export class SteeredRounds {
   }
 
   /** A round has ended, and the guest cannot be stopped yet; returns what ends pre-copy. */
-  afterRound(ended: Ended): 'postcopy' | 'give-up' | undefined {
+  afterRound(ended: EndedRound): 'postcopy' | 'give-up' | undefined {
     if (this.isSettled) return undefined;
     const { memoryBytes, againMsPerByte } = this.#load;
     const { memoryMs, pendingMs } = ended;

@@ -58,17 +58,18 @@ export interface Capabilities {
   readonly figures?: readonly (keyof TaskFigures)[];
 }
 
-type Asked = Pick<MigrationSettings, 'mode' | 'streams' | 'compress'> & Partial<MigrationSettings>;
+type RequestedSettings = Pick<MigrationSettings, 'mode' | 'streams' | 'compress'> &
+  Partial<MigrationSettings>;
 
-interface Known {
+interface DriverFacts {
   readonly name: string;
   readonly capabilities: Capabilities;
 }
 
 export interface CapabilityFacts {
   /** The guest's; absent where nobody could take hold of it. */
-  readonly driver?: Known | undefined;
-  readonly settings: Asked;
+  readonly driver?: DriverFacts | undefined;
+  readonly settings: RequestedSettings;
 }
 
 /** Whether the driver of a guest can do what is asked of it. One finding for each thing that it cannot; else one that passes. */
@@ -148,8 +149,8 @@ const can = (driver: string, how = ''): Finding =>
 
 /** Which measures of the strategy its manager does not let one take: they are left out, and the others taken. */
 function steerable(
-  { name, capabilities: { levers = [], throttlesItself = false } }: Known,
-  { steering, mode }: Asked,
+  { name, capabilities: { levers = [], throttlesItself = false } }: DriverFacts,
+  { steering, mode }: RequestedSettings,
 ): Finding {
   if (steering === undefined) return can(name);
   const strategy = strategyNamed(steering);
@@ -188,14 +189,14 @@ function steerable(
 
 /** Requested options that need the write rate of the guest, if the driver cannot measure it. */
 function withoutMeasures(
-  { whenQuiet }: Asked,
+  { whenQuiet }: RequestedSettings,
   { measures = false, noMeasures = 'it cannot say what a guest writes' }: Capabilities,
 ): Lack[] {
   return whenQuiet === undefined || measures ? [] : [['--when quiet', noMeasures]];
 }
 
 /** What a cold move, which sends no memory, cannot do. */
-function ofMemoryAlone(settings: Asked): [string, string][] {
+function ofMemoryAlone(settings: RequestedSettings): [string, string][] {
   const { rehearse, path, verifyDisks, balloon } = settings;
   const asked: [boolean, string, string][] = [
     [rehearse === true, '--rehearse', 'a cold move would shut the guest down'],
@@ -211,7 +212,7 @@ function ofMemoryAlone(settings: Asked): [string, string][] {
   return asked.flatMap(([isAsked, what, why]) => (isAsked ? [[what, why]] : []));
 }
 
-function isOtherTransport({ transport = 'tcp' }: Asked): boolean {
+function isOtherTransport({ transport = 'tcp' }: RequestedSettings): boolean {
   return transport !== 'tcp';
 }
 
@@ -220,7 +221,7 @@ type Lack = [string, string, string?];
 
 /** Why memory that a manager sends cannot take the wire. */
 function withWire(
-  { mode, streams, compress }: Asked,
+  { mode, streams, compress }: RequestedSettings,
   { wire = false }: Pick<Capabilities, 'wire'>,
 ): Lack[] {
   const what = '--path wire';
@@ -248,7 +249,7 @@ function withWire(
 
 /** What was asked for and only Godwit itself does: a manager would leave it out without a word. */
 export function leftToManager(
-  settings: Asked,
+  settings: RequestedSettings,
   { levers }: Pick<Capabilities, 'levers'> = {},
 ): [string, string][] {
   const { onLost, diskWrites, verifyDisks, networks } = settings;

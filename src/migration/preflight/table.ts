@@ -30,7 +30,7 @@ interface Common {
 }
 
 /** A check that is judged from facts alone, here. `needs`: whose facts. */
-type Judged =
+type JudgedCheck =
   | (Common & {
       readonly step: 'ask';
       readonly needs: 'source';
@@ -51,7 +51,7 @@ type Judged =
  * A check that is made where its facts are: by the guest's driver, through its port, or by a part of the mover. Where a judge
  * of this folder decides it, that place calls the judge.
  */
-interface Found extends Common {
+interface ComponentCheck extends Common {
   readonly step: Step;
   readonly needs: 'source' | 'destination' | 'both';
   readonly by: 'driver' | 'disks' | 'network' | 'agent';
@@ -482,6 +482,6 @@ export const CHECKS = [
     asks: 'were the connections that the source tracks handed over?',
     by: 'network',
   },
-] as const satisfies readonly (Judged | Found)[];
+] as const satisfies readonly (JudgedCheck | ComponentCheck)[];
 
 export type CheckName = (typeof CHECKS)[number]['name'];

@@ -5,7 +5,7 @@ import { formatRate } from '../../protocol/quantity.ts';
 import { DECISION_WORDS } from '../steering/steering.ts';
 
 /** A decision of the steering, as a journal has it. Pure. */
-interface Decided extends SteeringRecord {
+interface SteeringDecision extends SteeringRecord {
   readonly what: keyof typeof DECISION_WORDS;
   readonly why: string;
 }
@@ -25,7 +25,7 @@ export function boundedDecisions(all: Report['decisions']): Report['decisions'] 
 
 /** As a report has it. */
 export function decisionOf(
-  { what, why, rule, inputs, change, hint }: Decided,
+  { what, why, rule, inputs, change, hint }: SteeringDecision,
   atMs: number,
 ): Report['decisions'][number] {
   return {

@@ -22,10 +22,10 @@ export const laterState = z.object({
 export type LaterState = z.infer<typeof laterState>;
 type LaterHost = LaterState['hosts'][number];
 
-type Reported = Pick<Report, 'vantages' | 'endedAt'>;
+type VantageReport = Pick<Report, 'vantages' | 'endedAt'>;
 
 /** Undefined where no host probes the guest after that migration. */
-export function laterFrom(report: Reported): LaterState | undefined {
+export function laterFrom(report: VantageReport): LaterState | undefined {
   const endedMs = endOf(report);
   const hosts = (report.vantages ?? []).flatMap(({ host, goesOnMs }) =>
     goesOnMs === undefined ? [] : [{ host, untilMs: endedMs + Math.min(goesOnMs, MAX_LATER_MS) }],
@@ -87,7 +87,7 @@ function nextOf(hosts: readonly LaterHost[], nowMs: number): number {
 }
 
 /** The report with what is known now; `state` is undefined where nothing is kept of it. */
-export function withLater<R extends Reported>(
+export function withLater<R extends VantageReport>(
   report: R,
   state: LaterState | undefined,
   nowMs: number,
@@ -101,7 +101,7 @@ export function withLater<R extends Reported>(
 function withOne(
   probe: ProbeReport,
   known: ReadonlyMap<string, Later | undefined>,
-  report: Reported,
+  report: VantageReport,
   nowMs: number,
 ): ProbeReport {
   const { host, goesOnMs } = probe;
@@ -140,6 +140,6 @@ export function maySayMore({
   return isProbed || (isChecked && (siteCheck === undefined || GOES_ON.has(siteCheck.state)));
 }
 
-function endOf({ endedAt }: Reported): number {
+function endOf({ endedAt }: VantageReport): number {
   return endedAt === undefined ? 0 : Date.parse(endedAt);
 }

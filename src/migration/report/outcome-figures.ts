@@ -1,7 +1,7 @@
 import type { Report } from '../../protocol/public/migration.ts';
 
 /** The figures of a prediction, by their names there. */
-export type Predicted =
+export type PredictionFigure =
   | 'bytes'
   | 'totalMs'
   | 'memoryMs'
@@ -43,9 +43,9 @@ export function rehearsedTo(report: Report): Came {
   return seenOf({ bytes, rounds, memoryMs });
 }
 
-type Came = Readonly<Partial<Record<Predicted, number>>>;
+type Came = Readonly<Partial<Record<PredictionFigure, number>>>;
 
-const seenOf = (came: Partial<Record<Predicted, number | undefined>>): Came =>
+const seenOf = (came: Partial<Record<PredictionFigure, number | undefined>>): Came =>
   Object.fromEntries(Object.entries(came).filter(([, amount]) => amount !== undefined));
 
 const sumOf = (phases: Report['phases']): number => phases.reduce((sum, { ms }) => sum + ms, 0);

@@ -20,20 +20,20 @@ export const LOOKS = {
 export type LookName = keyof typeof LOOKS;
 const LOOK_NAMES = Object.keys(LOOKS) as LookName[];
 
-export type Verified = Check & { readonly name: LookName };
+export type VerificationCheck = Check & { readonly name: LookName };
 
 /** Of what a check says, in a journal and in an answer (protocol/public/migration.ts allows 4,096). */
 const MAX_WORDS = 2048;
 
 /** A look that was made. */
-export function looked(name: LookName, side: Check['side'], finding: Finding): Verified {
+export function looked(name: LookName, side: Check['side'], finding: Finding): VerificationCheck {
   const { evidence, hint } = finding;
   const cut = hint === undefined ? {} : { hint: hint.slice(0, MAX_WORDS) };
   return { name, side, ...finding, evidence: evidence.slice(0, MAX_WORDS), ...cut };
 }
 
 /** A look that nobody could make, and why. */
-export function notLooked(name: LookName, side: Check['side'], why: string): Verified {
+export function notLooked(name: LookName, side: Check['side'], why: string): VerificationCheck {
   return { name, side, notTried: true, ...passes(`not tried: ${why}`.slice(0, MAX_WORDS)) };
 }
 

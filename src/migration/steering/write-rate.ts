@@ -86,21 +86,21 @@ function sureShare({ dirtyBytes }: CurvePoint, { pages, memoryBytes }: Writes): 
   return changed === 0 ? 0 : Math.max(0, 1 - STANDARD_ERRORS / Math.sqrt(changed));
 }
 
-type Sent = Pick<MemorySample, 'totalMs' | 'transferredBytes'>;
+type TransferSample = Pick<MemorySample, 'totalMs' | 'transferredBytes'>;
 
 const PEAK_MS = 1000;
 
 /** The most that was sent within a second, of looks at a stream, bytes/s. */
 export class LinkPeak {
   #bytesPerS: number | undefined;
-  #from: Sent | undefined;
+  #from: TransferSample | undefined;
 
   /** Undefined before a second is over. */
   get bytesPerS(): number | undefined {
     return this.#bytesPerS;
   }
 
-  saw({ totalMs, transferredBytes }: Sent): void {
+  saw({ totalMs, transferredBytes }: TransferSample): void {
     this.#from ??= { totalMs, transferredBytes };
     const ms = totalMs - this.#from.totalMs;
     if (ms < PEAK_MS) return;

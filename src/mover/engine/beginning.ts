@@ -7,14 +7,14 @@ import { MAX_LOOKS, neverQuiet, whyIdle, whyQuiet } from '../../migration/steeri
 import type { LoadHour } from '../../protocol/public/hosts/guest-load.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import type { GuestMeasure } from '../../protocol/public/prediction.ts';
-import { giveNotice, type Noticed } from './notice.ts';
+import { giveNotice, type NoticeRequest } from './notice.ts';
 import { untilMoment } from './time-limit.ts';
 
 /** From one look at the guest to the next, ms; a look itself takes a few seconds. */
 const LOOK_EVERY_MS = 15_000;
 
 /** A migration that is to begin, whoever moves the guest's memory. */
-export interface Beginning extends Noticed {
+export interface Beginning extends NoticeRequest {
   readonly settings: Pick<MigrationSettings, 'notBefore' | 'whenQuiet' | 'noticeMs'>;
   /** Wall clock. */
   readonly askedAtMs: number;
@@ -25,13 +25,13 @@ export interface Beginning extends Noticed {
 }
 
 /** When it began, wall clock, and what was waited for, in words. */
-export interface Begun {
+export interface WaitResult {
   readonly beganAtMs: number;
   readonly waited?: string;
 }
 
 /** Waits for the moment that was asked for, gives notice ahead of it, and waits for a quiet one. Touches nothing. */
-export async function waitToBegin(beginning: Beginning, signal: AbortSignal): Promise<Begun> {
+export async function waitToBegin(beginning: Beginning, signal: AbortSignal): Promise<WaitResult> {
   const { clock, settings, askedAtMs } = beginning;
   const { notBefore, whenQuiet, noticeMs } = settings;
   const notBeforeMs = notBefore === undefined ? 0 : Date.parse(notBefore);

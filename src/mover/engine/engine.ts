@@ -32,7 +32,7 @@ interface Current<Step> {
   isAnswered: boolean;
 }
 
-interface Changed<State, Effect> {
+interface StateChange<State, Effect> {
   readonly state: State;
   readonly effects: readonly Effect[];
 }
@@ -53,7 +53,7 @@ export interface EngineParts<
   readonly transition: (
     state: State,
     event: Event,
-  ) => Changed<State, EngineEffect<Step, Undone> | Own>;
+  ) => StateChange<State, EngineEffect<Step, Undone> | Own>;
   readonly durability: (event: Event) => Durability;
   readonly isEnded: (state: State) => boolean;
   /** Each may run twice. Facts end a step; without them, an event ends it. */

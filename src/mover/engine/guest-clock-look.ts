@@ -6,7 +6,7 @@ import {
   judgeGuestClock,
   looked,
   notLooked,
-  type Verified,
+  type VerificationCheck,
 } from '../../migration/report/verified.ts';
 import { askGuestClock } from '../../network/clock/guest-clock.ts';
 import { configuredOf } from '../../network/probe/choose.ts';
@@ -56,8 +56,11 @@ export class GuestClockLook {
   }
 
   /** `stoodStillMs`: for how long it was paused. Never rejects. */
-  async after(address: ReturnType<typeof clockAddressOf>, stoodStillMs: number): Promise<Verified> {
-    const skip = (why: string): Verified => notLooked('guest-clock', 'both', why);
+  async after(
+    address: ReturnType<typeof clockAddressOf>,
+    stoodStillMs: number,
+  ): Promise<VerificationCheck> {
+    const skip = (why: string): VerificationCheck => notLooked('guest-clock', 'both', why);
     const before = this.#before;
     if (typeof before === 'string') return skip(before);
     if (typeof address !== 'string') return skip(address.why);

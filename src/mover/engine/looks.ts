@@ -7,7 +7,7 @@ import {
   looked,
   notLooked,
   type LookName,
-  type Verified,
+  type VerificationCheck,
 } from '../../migration/report/verified.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 
@@ -19,8 +19,8 @@ export const LOOK_MS = 6000;
 /** Never waits for a look that heeds no signal, as one at a file of a storage that hangs: somebody waits for the answer. */
 export async function orNot(
   name: LookName,
-  look: (signal: AbortSignal) => Promise<Verified[]>,
-): Promise<Verified[]> {
+  look: (signal: AbortSignal) => Promise<VerificationCheck[]>,
+): Promise<VerificationCheck[]> {
   try {
     return await withDeadline(`the look at ${name}`, LOOK_MS, undefined, look);
   } catch (thrown) {
@@ -34,8 +34,8 @@ export async function disksLook(
   written: WrittenFiles | undefined,
   writersOf: DriverInventory['diskWriters'],
   signal: AbortSignal,
-): Promise<Verified[]> {
-  const skip = (why: string): Verified[] => [notLooked('disks', 'destination', why)];
+): Promise<VerificationCheck[]> {
+  const skip = (why: string): VerificationCheck[] => [notLooked('disks', 'destination', why)];
   if (written === undefined || writersOf === undefined)
     return skip('its driver does not know which files are its disks');
   const { files, remote } = written;
@@ -50,14 +50,16 @@ const SILENT_HINT =
   'Ask the guest from another machine of its segment; `godwit report` has what other hosts saw of it.';
 
 /** Of the checks of its segments, made once more now that it is the guest itself that answers here. */
-export function segmentLooks(all: readonly Check[]): Verified[] {
+export function segmentLooks(all: readonly Check[]): VerificationCheck[] {
   const checks = all.filter(({ name }) => name === 'segment');
   if (checks.length === 0)
     return [notLooked('segment', 'destination', 'it has no NIC in a segment of this host')];
-  return checks.map(({ verdict, notTried, evidence, error, hint = error?.hint }): Verified => {
-    const common = { name: 'segment', side: 'destination', evidence } as const;
-    if (notTried === true) return { ...common, verdict: 'pass', notTried };
-    if (verdict === 'pass') return { ...common, verdict };
-    return { ...common, verdict: 'warn', hint: hint ?? SILENT_HINT };
-  });
+  return checks.map(
+    ({ verdict, notTried, evidence, error, hint = error?.hint }): VerificationCheck => {
+      const common = { name: 'segment', side: 'destination', evidence } as const;
+      if (notTried === true) return { ...common, verdict: 'pass', notTried };
+      if (verdict === 'pass') return { ...common, verdict };
+      return { ...common, verdict: 'warn', hint: hint ?? SILENT_HINT };
+    },
+  );
 }

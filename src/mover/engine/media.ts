@@ -33,7 +33,7 @@ export interface Medium {
   /** Rejects where it cannot be used. */
   identity(signal: AbortSignal): Promise<Identity>;
   /** What the source reports, which only a host that reaches the medium knows, and how it judges what the destination reports. */
-  prove(question: SampleQuestion, signal: AbortSignal): Promise<Reported>;
+  prove(question: SampleQuestion, signal: AbortSignal): Promise<SampleReport>;
   /** Removes what a proof of the migration left; absent: it leaves nothing. */
   drop?(migration: string, signal: AbortSignal): Promise<void>;
   /** How the destination is to look for it, where it is no block device. */
@@ -44,7 +44,7 @@ export interface Medium {
   readonly missing: string;
 }
 
-export interface Reported {
+export interface SampleReport {
   readonly samples: readonly string[];
   judge(there: readonly string[], signal: AbortSignal): Promise<Judgement>;
 }
@@ -112,7 +112,7 @@ function bySamples(
 
 interface Read {
   readonly file: string;
-  readonly reported: Reported;
+  readonly reported: SampleReport;
   readonly proof: DeviceProof;
 }
 

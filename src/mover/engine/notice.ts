@@ -8,7 +8,7 @@ import type { HookFacts } from '../../hooks/hooks.ts';
 import { untilMoment } from './time-limit.ts';
 
 /** Whom to notify of what. */
-export interface Noticed {
+export interface NoticeRequest {
   readonly config: Pick<AgentConfig, 'name' | 'stateDir' | 'hooks'>;
   readonly clock: Clock;
   readonly guest: string;
@@ -25,7 +25,7 @@ const READY = 'ready';
  * answer in words. GODWIT_NOTICE_REFUSED for a no where the site lets it; GODWIT_CAPABILITY where there is nobody to notify.
  */
 export async function giveNotice(
-  { config, clock, guest, facts: factsOf }: Noticed,
+  { config, clock, guest, facts: factsOf }: NoticeRequest,
   untilMs: number,
   signal: AbortSignal,
 ): Promise<string> {

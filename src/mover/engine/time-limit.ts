@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 
 /** What bounds a migration, and when it began, where it has waited for that. */
-interface Limited {
+interface LimitedMigration {
   readonly plan: { readonly settings: Pick<MigrationSettings, 'timeoutMs' | 'deadlineAt'> };
   readonly known: { readonly beganAtMs?: number | undefined };
 }
@@ -11,7 +11,11 @@ interface Limited {
  * Until the time that a migration was given is over, ms; a clock that was set back gives no more. It runs from when it
  * began, what it waited for before left out. Moments are wall clock.
  */
-export function leftOf({ plan, known }: Limited, askedAtMs: number, nowMs: number): number {
+export function leftOf(
+  { plan, known }: LimitedMigration,
+  askedAtMs: number,
+  nowMs: number,
+): number {
   const { timeoutMs, deadlineAt } = plan.settings;
   const beganAtMs = known.beganAtMs ?? askedAtMs;
   const untilMs = deadlineAt === undefined ? Infinity : Date.parse(deadlineAt) - nowMs;

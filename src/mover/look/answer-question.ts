@@ -9,7 +9,12 @@ import type { KnownAnswer } from '../../protocol/wire.ts';
 import type { SourceGuest } from '../direct/source/guest/guest.ts';
 import type { Examination } from './direct.ts';
 import { RequestLook } from './request-look.ts';
-import type { CheckDependencies, CheckerQuestion, Examined, ExaminedHost } from './questions.ts';
+import type {
+  CheckDependencies,
+  CheckerQuestion,
+  ExaminationRequest,
+  ExaminedHost,
+} from './questions.ts';
 
 /** Destinations of one guest that are asked at once. */
 const HOSTS_AT_ONCE = 4;
@@ -119,7 +124,7 @@ async function examineAll(
 /** What one destination cannot answer in time is a check that refuses, and takes nothing from the others. */
 async function oneHost(
   deps: CheckDependencies,
-  asked: Examined,
+  asked: ExaminationRequest,
   held: HeldGuest,
   { withinMs, measure }: { readonly withinMs: number; readonly measure: boolean },
   signal: AbortSignal,
@@ -180,7 +185,7 @@ function examinedBy(examination: Examination): Omit<ExaminedHost, 'to'> {
 /** A guest that cannot be measured can move all the same. */
 async function measureGuest(
   deps: CheckDependencies,
-  asked: Examined,
+  asked: ExaminationRequest,
   guest: SourceGuest,
   signal: AbortSignal,
 ): Promise<Pick<ExaminedHost, 'measured' | 'unmeasured'>> {
@@ -205,12 +210,12 @@ class HeldGuest {
     this.#deps = deps;
   }
 
-  open(asked: Examined): Promise<SourceGuest> {
+  open(asked: ExaminationRequest): Promise<SourceGuest> {
     this.#guest ??= this.#openNow(asked);
     return this.#guest;
   }
 
-  async #openNow({ handle, request }: Examined): Promise<SourceGuest> {
+  async #openNow({ handle, request }: ExaminationRequest): Promise<SourceGuest> {
     const { isManaged } = await import('../../drivers/registry.ts');
     const driver = this.#deps.drivers.find(({ name }) => name === handle.driver);
     if (driver === undefined || isManaged(driver)) {

@@ -20,13 +20,13 @@ import {
   inspect,
   type AdmittingPeer,
   type Findings,
-  type Looked,
+  type GuestExamination,
   type StepDependencies,
 } from '../direct/source/examine.ts';
 import type { SourceGuest } from '../direct/source/guest/guest.ts';
 import { GuestConnections } from '../direct/source/network/connections.ts';
 import { missing, preparation } from '../direct/source/source-base.ts';
-import type { CheckDependencies, Examined } from './questions.ts';
+import type { CheckDependencies, ExaminationRequest } from './questions.ts';
 
 /** The destination answers within this, ms; the last may ask a segment that is silent. */
 const ADMISSION_MS = 8000;
@@ -41,13 +41,13 @@ const KNOWN_MS = 6000;
 const NATIVE_PORTS = 2;
 const WIRE_PORTS = 1;
 
-export interface Examining extends CheckDependencies, Examined {
+export interface Examining extends CheckDependencies, ExaminationRequest {
   readonly guest: SourceGuest;
   /** What the guest was measured to be, where it was. */
   readonly measured?: GuestMeasure | undefined;
 }
 
-export interface Examination extends Omit<Looked, 'facts'> {
+export interface Examination extends Omit<GuestExamination, 'facts'> {
   readonly checks: readonly Check[];
   /** The destination answered. */
   readonly isAnswered: boolean;
@@ -121,7 +121,7 @@ function stepDependencies(asked: Examining, findings: Findings) {
     connections: new GuestConnections(),
     dataPath: { offered: true },
   };
-  const learn = (looked: Looked | undefined): typeof looked => {
+  const learn = (looked: GuestExamination | undefined): typeof looked => {
     state = { ...state, known: { ...state.known, ...looked?.facts } };
     return looked;
   };

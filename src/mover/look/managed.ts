@@ -25,7 +25,7 @@ import {
   migrationSettings,
   type Check,
 } from '../../protocol/public/migration.ts';
-import type { CheckDependencies, Examined, ExaminedHost } from './questions.ts';
+import type { CheckDependencies, ExaminationRequest, ExaminedHost } from './questions.ts';
 
 /** At most so much of why a guest was not measured is reported, characters. */
 const MAX_WORDS = 4096;
@@ -33,7 +33,7 @@ const MAX_WORDS = 4096;
 /** The driver of a guest that a manager moves; undefined where Godwit takes hold of it itself. */
 export function managerOf(
   drivers: readonly Driver[],
-  { handle }: Pick<Examined, 'handle'>,
+  { handle }: Pick<ExaminationRequest, 'handle'>,
 ): ManagedDriver | undefined {
   const driver = drivers.find(({ name }) => name === handle.driver);
   return driver !== undefined && isManaged(driver) ? driver : undefined;
@@ -55,7 +55,7 @@ export async function askManager(
     handle,
     from,
     seen,
-  }: Pick<Examined, 'id' | 'request' | 'handle' | 'from' | 'seen'>,
+  }: Pick<ExaminationRequest, 'id' | 'request' | 'handle' | 'from' | 'seen'>,
   { here, withinMs, peers, lookAtPath }: ManagerAsked,
   signal: AbortSignal,
 ): Promise<Pick<ExaminedHost, 'checks' | 'copiesDisks'>> {
@@ -106,7 +106,7 @@ export async function askManager(
 /** What the guest writes, as its manager measures it, or why nobody knows. Its own connection: the checks are made meanwhile. */
 export async function measureByManager(
   driver: ManagedDriver,
-  { handle, request: { guest } }: Pick<Examined, 'handle' | 'request'>,
+  { handle, request: { guest } }: Pick<ExaminationRequest, 'handle' | 'request'>,
   withinMs: number,
   signal: AbortSignal,
 ): Promise<Pick<ExaminedHost, 'measured' | 'unmeasured'>> {

@@ -49,7 +49,7 @@ export const examined = z.object({
     })
     .partial(),
 });
-export type Examined = z.infer<typeof examined>;
+export type ExaminationRequest = z.infer<typeof examined>;
 
 export const question = z.discriminatedUnion('what', [
   z.object({ what: z.literal('storage'), admission: asked, proof: storageProof, placeKey }),

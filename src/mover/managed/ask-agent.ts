@@ -5,7 +5,7 @@ import type { Api } from '../../rpc/client.ts';
 import { NetworkPath } from '../engine/network-path.ts';
 import type { Connect } from '../engine/surroundings.ts';
 
-export interface Answered<T> {
+export interface RoutedAnswer<T> {
   readonly answer: T;
   /** The address by which what it says of itself is reached, and its others. */
   readonly route: (stated: string) => string;
@@ -17,7 +17,7 @@ export async function askAgent<T>(
   connect: Connect,
   peer: NonNullable<ManagedMoverRequest['peer']>,
   question: (api: Api<typeof peerAgentContract>) => Promise<T>,
-): Promise<Answered<T>> {
+): Promise<RoutedAnswer<T>> {
   const all = [peer.address, ...(peer.addresses ?? [])];
   const paths = all.map((each, index) => new NetworkPath(peer.name, each, index === 0, connect));
   let last: unknown;

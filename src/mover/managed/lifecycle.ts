@@ -10,7 +10,7 @@ import {
 } from '../../migration/managed/events.ts';
 import { UNDO_MS, type UndoneStep } from '../../migration/managed/lifecycle.ts';
 import { MAX_CHECKS, type Check } from '../../protocol/public/migration.ts';
-import { neverMeasured, rateOf, waitToBegin, type Begun } from '../engine/beginning.ts';
+import { neverMeasured, rateOf, waitToBegin, type WaitResult } from '../engine/beginning.ts';
 import { checkMove, inspect } from './examine.ts';
 import { reporter } from './task-reporter.ts';
 import { assertUnchanged, changeBehind, GuestChangeLook, namingChanges } from './guest-changes.ts';
@@ -19,7 +19,7 @@ import { whatIsWrong } from '../../protocol/errors.ts';
 import { refuseOn } from '../engine/refused-by-checks.ts';
 
 /** Waits until the migration may begin. The manager is asked for nothing, but for what the guest writes. */
-function waitForManaged(context: ManagedContext, signal: AbortSignal): Promise<Begun> {
+function waitForManaged(context: ManagedContext, signal: AbortSignal): Promise<WaitResult> {
   const { config, clock, driver, askedAtMs, state, ask } = context;
   const { id, guest, from, to, settings } = state().plan;
   const facts = { migration: id, guest, from, to, mode: settings.mode, networks: [], ports: {} };

@@ -43,7 +43,7 @@ const MIN_MS = 1000;
 /** Besides the time in which undoing is tried again: its last question, ms. */
 const LAST_QUESTION_MS = 60_000;
 
-type Planned = Extract<ManagedEvent, { type: 'planned' }>;
+type PlannedEvent = Extract<ManagedEvent, { type: 'planned' }>;
 type Around = Pick<Surroundings, 'clock' | 'log' | 'pid' | 'openFile'> &
   Pick<ManagedContext, 'config' | 'proveDevices' | 'notice'> & {
     readonly config: { readonly limits: Pick<AgentConfig['limits'], 'bandwidth'> };
@@ -67,7 +67,7 @@ export class ManagedMover {
   readonly #journal: Journal<ManagedEvent>;
   readonly #engine: ManagedEngine;
   readonly #context: ManagedContext;
-  readonly #planned: Planned;
+  readonly #planned: PlannedEvent;
   readonly #tookOver: boolean;
   readonly #close: () => Promise<void>;
   readonly live: Live;
@@ -248,7 +248,7 @@ function whyNotCancelled(state: ManagedState): string {
   return `too late (${managedPhase(state)})`;
 }
 
-function planOf(asked: ManagedMoverRequest, settings: Planned['settings']): Planned {
+function planOf(asked: ManagedMoverRequest, settings: PlannedEvent['settings']): PlannedEvent {
   const { id, request, fromHost, toHost, createdAt, prediction } = asked;
   return {
     type: 'planned',

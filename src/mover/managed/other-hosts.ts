@@ -17,7 +17,10 @@ import {
 const END_MS = 6000;
 const CLOSE_MS = 1000;
 
-export interface Watched extends Pick<WatchOrder, 'id' | 'guest' | 'probing' | 'leastIntervalMs'> {
+export interface WatchedGuest extends Pick<
+  WatchOrder,
+  'id' | 'guest' | 'probing' | 'leastIntervalMs'
+> {
   /** The two hosts of the migration. */
   readonly ends: readonly string[];
 }
@@ -32,7 +35,7 @@ export class OtherHosts {
   readonly #clock: Clock;
   readonly #over = new AbortController();
   #places: readonly WatchingHost[] = [];
-  #watched: Watched | undefined;
+  #watched: WatchedGuest | undefined;
   #isFetched = false;
 
   constructor(config: AgentConfig, connect: Connect, clock: Clock) {
@@ -42,7 +45,7 @@ export class OtherHosts {
   }
 
   /** Once; they watch until `results` or `close`. */
-  begin(watched: Watched): void {
+  begin(watched: WatchedGuest): void {
     if (this.#watched !== undefined) return;
     this.#watched = watched;
     const { ends, ...of } = watched;

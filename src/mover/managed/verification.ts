@@ -11,11 +11,11 @@ import {
   judgeReached,
   looked,
   notLooked,
-  type Verified,
+  type VerificationCheck,
 } from '../../migration/report/verified.ts';
 import type { askGuestClock } from '../../network/clock/guest-clock.ts';
 import { configuredOf } from '../../network/probe/choose.ts';
-import type { Wanted } from '../../network/probe/find.ts';
+import type { ProbeSearch } from '../../network/probe/find.ts';
 import { GuestWatch } from '../../network/probe/watch.ts';
 import type { WatchResult } from '../../protocol/peer/probe.ts';
 import type { Check } from '../../protocol/public/migration.ts';
@@ -40,7 +40,7 @@ const LONG_INTERVAL_MS = 50;
 interface Io {
   /** Asks a guest for its clock. */
   readonly ask?: typeof askGuestClock;
-  readonly watch?: (wanted: Wanted) => Pick<GuestWatch, 'end' | 'close'>;
+  readonly watch?: (wanted: ProbeSearch) => Pick<GuestWatch, 'end' | 'close'>;
   /** When the migration was asked for, by the wall's clock. */
   readonly askedAtMs?: number;
   /** Where the guest's manager is part of its hosts. */
@@ -180,10 +180,10 @@ export class ManagedVerification {
   }
 
   /** The source's hypervisor has ended, and none other of this host may write to what it wrote to. */
-  async #disksHere({ from, to }: ManagedState['plan']): Promise<Verified[]> {
+  async #disksHere({ from, to }: ManagedState['plan']): Promise<VerificationCheck[]> {
     const { hosts } = this.#io;
     if (hosts === undefined || from === to) return [];
-    const skip = (why: string): Verified[] => [notLooked('disks', 'source', why)];
+    const skip = (why: string): VerificationCheck[] => [notLooked('disks', 'source', why)];
     if (!this.#isInspected) return skip(NOT_BEGUN);
     if (this.#written === undefined)
       return skip('its manager does not name the files of its disks');
@@ -222,9 +222,9 @@ export class ManagedVerification {
   /** It answered before: a silence now says something of its network. */
   #reached(
     address: ReturnType<typeof clockAddressOf>,
-    clock: Verified,
+    clock: VerificationCheck,
     seen: readonly ProbeReport[],
-  ): Verified {
+  ): VerificationCheck {
     const byProbes = judgeReached([...seen]);
     if (typeof byProbes !== 'string') return looked('reached', 'both', byProbes);
     if (typeof address !== 'string') return notLooked('reached', 'both', address.why);

@@ -24,7 +24,7 @@ import type { Api } from '../../rpc/client.ts';
 import type { Wire } from '../../wire/open.ts';
 import type { Surroundings } from '../engine/surroundings.ts';
 import { diskLinkReport, wireReport } from '../engine/wire-report.ts';
-import { askAgent, type Answered } from './ask-agent.ts';
+import { askAgent, type RoutedAnswer } from './ask-agent.ts';
 import { managedSettings } from './settings.ts';
 import { checkWire, type WireAsked } from './wire-offer.ts';
 
@@ -44,7 +44,7 @@ export interface WireDone {
 /** What there is to send. */
 export type WireLoad = Pick<ManagedState, 'memoryBytes' | 'copies'>;
 
-interface Opened {
+interface WireConnection {
   readonly wire: Wire;
   readonly tunnel?: Tunnel;
 }
@@ -64,7 +64,7 @@ export interface ManagedWireDependencies extends Required<Pick<Surroundings, 'co
  */
 export class ManagedWire {
   readonly #deps: ManagedWireDependencies;
-  #open: Opened | undefined;
+  #open: WireConnection | undefined;
   #why: string | undefined;
   /** It is closed or broken off: what is heard of it from then on is its end, and nothing is opened. */
   #closing: Error | undefined;
@@ -217,7 +217,7 @@ export class ManagedWire {
     for (const each of [memory, disks]) await rm(each, { force: true });
   }
 
-  #ask<T>(question: (api: Api<typeof peerAgentContract>) => Promise<T>): Promise<Answered<T>> {
+  #ask<T>(question: (api: Api<typeof peerAgentContract>) => Promise<T>): Promise<RoutedAnswer<T>> {
     const { request, connect } = this.#deps;
     const { peer, toHost } = request;
     if (peer === undefined) throw noPath(`this host knows no agent of Godwit at ${toHost}`);

@@ -5,7 +5,7 @@ import { keyOf, type Entries } from './entries.ts';
 /** Whether connections that were put into a host's table carry packets there, by what the kernel makes of their timeouts. Pure. */
 
 /** An established TCP connection as it was put in. */
-export interface Handed {
+export interface RestoredConnection {
   readonly timeoutS: number;
   /** By the monotonic clock. */
   readonly putAtMs: number;
@@ -16,7 +16,7 @@ const ROUNDED_S = 2;
 
 /** A packet winds an entry’s timeout up again: one without a packet has as much less as time has passed. */
 export function heardSince(
-  handed: ReadonlyMap<string, Handed>,
+  handed: ReadonlyMap<string, RestoredConnection>,
   now: Entries['entries'],
   nowMs: number,
 ): HandedOver {

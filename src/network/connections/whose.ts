@@ -18,14 +18,14 @@ export interface Surrounding {
 
 type Nic = Pick<NicNetwork, 'mac' | 'addresses' | 'attachment'>;
 
-export interface Judged {
+export interface AddressJudgement {
   /** Addresses of the guest, as far as this host knows nothing else. */
   readonly own: ReadonlySet<string>;
   /** Why the others are left out, in words. */
   readonly refused: readonly string[];
 }
 
-export function judgeAddresses(nics: readonly Nic[], around: Surrounding): Judged {
+export function judgeAddresses(nics: readonly Nic[], around: Surrounding): AddressJudgement {
   const macs = new Set(nics.map(({ mac }) => mac.toLowerCase()));
   const own = new Set<string>();
   const refused: string[] = [];
@@ -44,7 +44,7 @@ export function judgeAddresses(nics: readonly Nic[], around: Surrounding): Judge
 /** Entries of the guest's own connections, and none with this host itself at the other end. */
 export function ownEntries(
   entries: readonly Connection[],
-  { own }: Judged,
+  { own }: AddressJudgement,
   { facts }: Pick<Surrounding, 'facts'>,
 ): Connection[] {
   const ofHost = new Set(ownAddresses(facts).filter((each) => !own.has(each)));

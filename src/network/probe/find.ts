@@ -15,7 +15,7 @@ import { openIcmp } from './kinds/icmp.ts';
 import { tcpProbe, type TcpProbe } from './kinds/tcp.ts';
 import { candidates, kindsOf, targetsOf, whyNone, type Target } from './choose.ts';
 
-export interface Wanted {
+export interface ProbeSearch {
   readonly owner: string;
   readonly nics: readonly NicNetwork[];
   readonly bridges: Readonly<Record<string, string>>;
@@ -27,7 +27,7 @@ export interface Wanted {
 }
 
 /** A question that the guest has answered; later answers go to `onAnswer`, which whoever goes on sets. */
-export interface Found {
+export interface AnsweredProbe {
   readonly probe: Probe;
   onAnswer: () => void;
 }
@@ -37,7 +37,10 @@ const ANSWER_MS = 2000;
 const AGAIN_MS = 50;
 
 /** Finds out what the guest answers from here. Never rejects for what this host cannot do. */
-export async function findProbe(wanted: Wanted, signal: AbortSignal): Promise<Found | string> {
+export async function findProbe(
+  wanted: ProbeSearch,
+  signal: AbortSignal,
+): Promise<AnsweredProbe | string> {
   const failures: { kind: ProbeKind; why: string }[] = [];
   const facts = await readNetwork({}, signal);
   const targets = targetsOf(wanted.nics, facts.neighbours, wanted.addresses);
@@ -55,11 +58,11 @@ export async function findProbe(wanted: Wanted, signal: AbortSignal): Promise<Fo
 
 async function tryKind(
   kind: ProbeKind,
-  wanted: Wanted,
+  wanted: ProbeSearch,
   targets: readonly Target[],
   facts: NetworkFacts,
   signal: AbortSignal,
-): Promise<Found | string> {
+): Promise<AnsweredProbe | string> {
   try {
     if (kind === 'arp') return await tryArp(wanted, targets, facts, signal);
     return await tryOverIp(kind, wanted.probing, targets, signal);
@@ -71,11 +74,11 @@ async function tryKind(
 
 /** In the guest's own segment, through a port of ours in it, one NIC after the other. */
 async function tryArp(
-  { owner, nics, bridges }: Wanted,
+  { owner, nics, bridges }: ProbeSearch,
   targets: readonly Target[],
   facts: NetworkFacts,
   signal: AbortSignal,
-): Promise<Found | string> {
+): Promise<AnsweredProbe | string> {
   let why = 'it has no NIC in a bridge';
   for (const nic of nics) {
     const own = targets.filter(({ mac }) => mac === nic.mac);
@@ -84,7 +87,7 @@ async function tryArp(
     if (typeof landing === 'string' || own.length === 0) continue;
     const port = await openProbePort(owner, landing, signal, 'w');
     let first: Target | undefined;
-    let found: Found | undefined;
+    let found: AnsweredProbe | undefined;
     const arp = arpProbes(port, own, (target) => {
       first ??= target;
       if (target === first) found?.onAnswer();
@@ -122,9 +125,9 @@ async function tryOverIp(
   probing: Probing,
   targets: readonly Target[],
   signal: AbortSignal,
-): Promise<Found | string> {
+): Promise<AnsweredProbe | string> {
   let first: string | undefined;
-  let found: Found | undefined;
+  let found: AnsweredProbe | undefined;
   const open = new Map<string, Probe>();
   let why: string | undefined;
   const wanted = candidates(kind, targets, probing);

@@ -3,7 +3,7 @@ import { toGodwitError } from '../../errors.ts';
 import { defined } from '../../protocol/defined.ts';
 import type { SwitchTime, WatchEnd, WatchResult } from '../../protocol/peer/probe.ts';
 import type { Later } from '../../protocol/public/probe.ts';
-import { findProbe, type Found, type Wanted } from './find.ts';
+import { findProbe, type AnsweredProbe, type ProbeSearch } from './find.ts';
 import { Gap } from './gap.ts';
 import { Waits } from './latency.ts';
 
@@ -28,13 +28,13 @@ function windowOf({ fromMs, toMs }: SwitchTime, now: number): { fromMs: number; 
 /** Watches one guest from this host until it is ended. */
 export class GuestWatch {
   readonly #over = new AbortController();
-  readonly #found: Promise<Found | string>;
+  readonly #found: Promise<AnsweredProbe | string>;
   #gap: Gap | undefined;
   #waits = new Waits();
   #timer: NodeJS.Timeout | undefined;
   readonly #leastMs: number;
 
-  constructor(wanted: Wanted) {
+  constructor(wanted: ProbeSearch) {
     this.#leastMs = wanted.leastIntervalMs ?? 0;
     this.#found = findProbe(wanted, this.#over.signal).then(
       (found) => {
@@ -45,7 +45,7 @@ export class GuestWatch {
     );
   }
 
-  #begin(found: Found): void {
+  #begin(found: AnsweredProbe): void {
     const { probe } = found;
     this.#gap = new Gap(systemClock.monotonicMs(), this.#intervalMs(probe));
     found.onAnswer = () => {
@@ -56,11 +56,11 @@ export class GuestWatch {
     this.#lookEach(Math.max(LOOK_MS, this.#intervalMs(probe) / 4), probe);
   }
 
-  #intervalMs({ intervalMs }: Found['probe']): number {
+  #intervalMs({ intervalMs }: AnsweredProbe['probe']): number {
     return Math.max(intervalMs, this.#leastMs);
   }
 
-  #lookEach(everyMs: number, probe: Found['probe']): void {
+  #lookEach(everyMs: number, probe: AnsweredProbe['probe']): void {
     clearInterval(this.#timer);
     this.#timer = setInterval(() => {
       const now = systemClock.monotonicMs();
@@ -112,7 +112,7 @@ export class GuestWatch {
     };
   }
 
-  #startAnew(now: number, probe: Found['probe']): void {
+  #startAnew(now: number, probe: AnsweredProbe['probe']): void {
     this.#gap = new Gap(now, LATER_INTERVAL_MS);
     this.#waits = new Waits();
     this.#lookEach(LATER_LOOK_MS, probe);

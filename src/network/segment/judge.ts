@@ -5,7 +5,7 @@ import { isSingle, type Answer } from './frames.ts';
 
 /** Whether a segment here is the one that the guest is in, from who answers for its addresses there. Pure. */
 
-export interface Asked {
+export interface SegmentQuestion {
   /** The guest's own, as its hosts know them. */
   readonly addresses: readonly string[];
   /** This host's gateways on that segment, which are the guest's as far as anybody here can see. */
@@ -17,7 +17,7 @@ export const MAX_ADDRESSES = 8;
 const MAX_GATEWAYS = 4;
 
 /** What there is to be asked of the segment behind `bridge`. */
-export function toAsk(nic: NicNetwork, bridge: string, facts: NetworkFacts): Asked {
+export function toAsk(nic: NicNetwork, bridge: string, facts: NetworkFacts): SegmentQuestion {
   const here = facts.neighbours.flatMap(({ lladdr, dst }) =>
     lladdr?.toLowerCase() === nic.mac ? [dst] : [],
   );
@@ -48,7 +48,7 @@ export interface Judgement {
 }
 
 /** Nothing more that is heard could change what is made of it. */
-export function isSettled(mac: string, asked: Asked, heard: readonly Answer[]): boolean {
+export function isSettled(mac: string, asked: SegmentQuestion, heard: readonly Answer[]): boolean {
   const answered = new Set(heard.map(({ address }) => address));
   const own = heard.some((each) => each.mac === mac && asked.addresses.includes(each.address));
   return own && asked.gateways.every((each) => answered.has(each));
@@ -57,7 +57,7 @@ export function isSettled(mac: string, asked: Asked, heard: readonly Answer[]): 
 export function judgeSegment(
   mac: string,
   bridge: string,
-  asked: Asked,
+  asked: SegmentQuestion,
   heard: readonly Answer[],
 ): Judgement {
   const stranger = heard.find((each) => asked.addresses.includes(each.address) && each.mac !== mac);

@@ -79,7 +79,7 @@ export const admitted = z.object({
   /** What the host reports of itself; an older one says nothing. */
   host: hostFacts.optional(),
 });
-export type Admitted = z.infer<typeof admitted>;
+export type AdmissionGrant = z.infer<typeof admitted>;
 
 /** A guest as its driver describes it; `spec` is read by the same driver on the other side, with its own schema. */
 export const guestDescription = z.object({
@@ -145,7 +145,7 @@ export const prepared = z.object({
   /** What its hypervisor reports of the machine that it has made; read by the same driver at the source. Absent: not compared. */
   machine: z.unknown().optional(),
 });
-export type Prepared = z.infer<typeof prepared>;
+export type PrepareAnswer = z.infer<typeof prepared>;
 
 export const assessment = z.object({
   checks: z.array(check).max(256),

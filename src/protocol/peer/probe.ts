@@ -118,7 +118,7 @@ export const seen = z.object({
   watchedMs: ms,
   latency: latency.optional(),
 });
-export type Seen = z.infer<typeof seen>;
+export type WatchMeasures = z.infer<typeof seen>;
 
 /** What a watch comes to: what was seen, or why nothing was. */
 export const watchResult = z.object({

@@ -17,7 +17,7 @@ export const reloaded = z.object({
   /** What does not keep the agent from working, and is still wrong. */
   warnings: z.array(z.object({ what: shortText, hint: shortText })).max(MAX_SETTINGS),
 });
-export type Reloaded = z.infer<typeof reloaded>;
+export type ReloadAnswer = z.infer<typeof reloaded>;
 
 export const reloadRoutes = {
   reload: route({

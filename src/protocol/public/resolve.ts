@@ -54,7 +54,7 @@ export type SideView = z.infer<typeof sideView>;
 
 /** A host that could not be asked about a guest, or could not say. */
 export const unasked = z.object({ host: hostName, why: shortText });
-export type Unasked = z.infer<typeof unasked>;
+export type SilentHost = z.infer<typeof unasked>;
 
 /** A host that may have the guest, and what leaves that open. */
 export const hostDoubts = z.object({

@@ -34,7 +34,7 @@ export interface MountUser {
   readonly mayWrite: boolean;
 }
 
-interface Asked {
+interface MountQuery {
   /** Any process of each mount namespace, this one first. */
   readonly namespaces: readonly (number | 'self')[];
   /** Devices by the number under which they and their partitions are mounted. */
@@ -53,7 +53,7 @@ const MAX_MOUNTED_FILES = 16_384;
 
 /** Each mount point once. `isWhole`: everything was looked at. */
 export async function mountUsers(
-  { namespaces, devices, fileSystems, proc, whichIs }: Asked,
+  { namespaces, devices, fileSystems, proc, whichIs }: MountQuery,
   signal: AbortSignal,
 ): Promise<{ readonly users: readonly MountUser[]; readonly isWhole: boolean }> {
   const users = new Map<string, MountUser>();
@@ -88,7 +88,7 @@ function add(users: Map<string, MountUser>, user: MountUser): void {
 /** Which of the devices is mounted; some file systems have a number of their own, and name the device. */
 async function deviceOf(
   { number, source }: Mount,
-  devices: Asked['devices'],
+  devices: MountQuery['devices'],
 ): Promise<FileIdentity | undefined> {
   const own = devices.get(number);
   if (own !== undefined || devices.size === 0) return own;

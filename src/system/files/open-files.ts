@@ -6,7 +6,7 @@ import { lifeOfPid } from '../processes/life.ts';
 import {
   identifyImages,
   type FileIdentity,
-  type Identified,
+  type ImageIdentities,
   type NamedImage,
 } from '../../migration/image-identity.ts';
 
@@ -86,7 +86,7 @@ export async function identifyOpen(
   pid: number,
   images: readonly NamedImage[],
   root = '',
-): Promise<Identified> {
+): Promise<ImageIdentities> {
   const files = [...new Set(images.map(({ file }) => file))];
   const atPath = new Map<string, FileIdentity>();
   const allocated = new Map<string, number>();

@@ -73,11 +73,11 @@ export function hasBegunToEnd(pid: number, kernel = KERNEL): boolean {
   }
 }
 
-type Seen =
+type ProcessLook =
   | { readonly state: 'there'; readonly startTicks: number }
   | { readonly state: 'gone' | 'unknown'; readonly reason: string };
 
-function look(pid: number, kernel: Kernel): Seen {
+function look(pid: number, kernel: Kernel): ProcessLook {
   let line: string;
   try {
     line = kernel.stat(pid);

@@ -27,7 +27,7 @@ const { constants } = zlib;
 /** Where compression saves less than this, the batch goes as it is, and the far side is spared the work. */
 const WORTH = 0.97;
 
-export interface Compressed {
+export interface CompressionResult {
   readonly method: Method;
   readonly pieces: readonly Buffer[];
   readonly bytes: number;
@@ -54,7 +54,7 @@ export class Compressor {
   }
 
   /** The pieces are one body, and must not change until this resolves; they may come back as they are. */
-  async compress(pieces: readonly Buffer[], choice: Choice): Promise<Compressed> {
+  async compress(pieces: readonly Buffer[], choice: Choice): Promise<CompressionResult> {
     if (choice.level === 0) {
       this.#choice = undefined;
       return asItIs(pieces);
@@ -74,7 +74,7 @@ export class Compressor {
 const lengthOf = (pieces: readonly Buffer[]): number =>
   pieces.reduce((sum, { length }) => sum + length, 0);
 
-function asItIs(pieces: readonly Buffer[]): Compressed {
+function asItIs(pieces: readonly Buffer[]): CompressionResult {
   return { method: 'none', pieces, bytes: lengthOf(pieces), tookMs: 0 };
 }
 
@@ -94,7 +94,7 @@ class Lane {
   readonly #room = new Room();
   #context: { readonly level: number; readonly zstd: CompressContext } | undefined;
 
-  compress(pieces: readonly Buffer[], level: number): Promise<Compressed> {
+  compress(pieces: readonly Buffer[], level: number): Promise<CompressionResult> {
     return this.#turns.run(async () => {
       const body = Buffer.concat(pieces);
       if (this.#context?.level !== level) {
@@ -126,7 +126,7 @@ class CompressChain {
   #filled = 0;
   #context: { readonly choice: Choice; readonly zstd: CompressContext } | undefined;
 
-  compress(pieces: readonly Buffer[], choice: Choice, starts: boolean): Promise<Compressed> {
+  compress(pieces: readonly Buffer[], choice: Choice, starts: boolean): Promise<CompressionResult> {
     return this.#turns.run(async () => {
       const bodyBytes = lengthOf(pieces);
       const ring = (this.#ring ??= Buffer.allocUnsafeSlow(RING_BYTES));

@@ -3,7 +3,7 @@ import { BadFrame, Reader } from './bytes.ts';
 import type { FarContents, Hash64 } from './contents.ts';
 import { applyDelta } from './delta.ts';
 import { PAGE_BYTES, placeOf, type Item } from './item.ts';
-import { Placed } from './placed.ts';
+import { PlacedPages } from './placed.ts';
 import { RunReader, type Kind, type Run } from './records.ts';
 import { RunningHash } from './running-hash.ts';
 import { checkSettings, ID_BYTES, mostBody, type CodecSettings } from './settings.ts';
@@ -55,7 +55,7 @@ export class Decoder {
   readonly #reader = new RunReader();
   readonly #running: RunningHash;
   readonly #branches = new Branches();
-  readonly #placed = new Placed();
+  readonly #placed = new PlacedPages();
   readonly #page = Buffer.from(new ArrayBuffer(PAGE_BYTES));
   /** Where contents of the batch that is open are read to; as many as a batch has needed. */
   readonly #rooms: Buffer[] = [];

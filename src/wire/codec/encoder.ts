@@ -4,7 +4,7 @@ import { Writer } from './bytes.ts';
 import type { Hash64, NearContents } from './contents.ts';
 import { writeDelta } from './delta.ts';
 import { PAGE_BYTES, pageNumber, placeOf, type Item } from './item.ts';
-import { Placed } from './placed.ts';
+import { PlacedPages } from './placed.ts';
 import { RunWriter, type Kind } from './records.ts';
 import { RunningHash } from './running-hash.ts';
 import { checkSettings, mostRecords, type CodecSettings } from './settings.ts';
@@ -67,7 +67,7 @@ export class Encoder {
   readonly #hash = new BigUint64Array(1);
   readonly #hashWords = new Uint32Array(this.#hash.buffer);
   readonly #branches = new Branches();
-  readonly #placed = new Placed();
+  readonly #placed = new PlacedPages();
   #items = 0;
   #plainBytes = 0;
   #acknowledged = 1;

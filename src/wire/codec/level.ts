@@ -7,7 +7,7 @@ import {
   MIN_CHANGE_MS,
   predict,
   type LevelChange,
-  type Measured,
+  type CodecMeasures,
 } from './policy.ts';
 
 /** With no compression in force, each so many batches one is compressed all the same, to see whether it pays. */
@@ -90,7 +90,7 @@ export class LevelControl {
   }
 
   #reconsider(atMs: number): void {
-    const measured: Measured = {
+    const measured: CodecMeasures = {
       linkBytesPerS: this.#link,
       cores: this.#cores,
       bytesPerS: this.#speed(),

@@ -1,5 +1,5 @@
 /** Places that a batch has encoded by a content: handed on at its end, so that both sides hold the same meanwhile. */
-export class Placed {
+export class PlacedPages {
   readonly #places: { readonly block: number; readonly page: number; readonly name: Uint8Array }[] =
     [];
 

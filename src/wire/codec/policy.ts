@@ -1,7 +1,7 @@
 import type { Choice } from './compression.ts';
 
 /** What is known when the level is chosen. */
-export interface Measured {
+export interface CodecMeasures {
   /** What the link carries; undefined until it was measured. */
   readonly linkBytesPerS: number | undefined;
   /** Processors that compression may take. May be a fraction. */
@@ -17,7 +17,7 @@ export interface LevelChange {
   readonly atMs: number;
   readonly from: Choice;
   readonly to: Choice;
-  readonly measured: Measured;
+  readonly measured: CodecMeasures;
   /** Plain bytes a second that were predicted for either. */
   readonly predictedFrom: number;
   readonly predictedTo: number;
@@ -103,14 +103,14 @@ export function isThin(linkBytesPerS = Infinity): boolean {
  * The cheapest choice that lets through about as much as any; `current` again unless another promises
  * clearly more, or as much for less work. On a thin link the smallest one that lets through nearly as much.
  */
-export function chooseLevel(current: Choice, measured: Measured): Choice {
+export function chooseLevel(current: Choice, measured: CodecMeasures): Choice {
   const { linkBytesPerS, ratio = USUAL_RATIO } = measured;
   return isThin(linkBytesPerS) && ratio >= MIN_RATIO
     ? smallest(current, measured)
     : cheapest(current, measured);
 }
 
-function smallest(current: Choice, measured: Measured): Choice {
+function smallest(current: Choice, measured: CodecMeasures): Choice {
   const steps = stepsFor(measured.linkBytesPerS);
   const most = Math.max(...steps.map((step) => predict(step, measured)));
   const nearly = steps.filter((step) => predict(step, measured) >= most * NEARLY);
@@ -121,7 +121,7 @@ function smallest(current: Choice, measured: Measured): Choice {
   return stays ? current : { level: best.level, windowLog: best.windowLog };
 }
 
-function cheapest(current: Choice, measured: Measured): Choice {
+function cheapest(current: Choice, measured: CodecMeasures): Choice {
   const steps = [NO_COMPRESSION, ...stepsFor(measured.linkBytesPerS)];
   const speeds = steps.map((step) => predict(step, measured));
   const most = Math.max(...speeds);
@@ -133,7 +133,7 @@ function cheapest(current: Choice, measured: Measured): Choice {
 }
 
 /** Plain bytes a second that link and processor let through, as the choice weighs them. */
-export function predict(choice: Choice, measured: Measured): number {
+export function predict(choice: Choice, measured: CodecMeasures): number {
   const ratio = measured.ratio ?? USUAL_RATIO;
   const link = measured.linkBytesPerS ?? Infinity;
   const shrinks = ratio >= MIN_RATIO;

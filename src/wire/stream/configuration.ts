@@ -11,7 +11,7 @@ import {
 const MAX_CAPABILITIES = 64;
 
 /** What a configuration's subsections say about the rest of the stream. */
-export interface Configured {
+export interface StreamConfiguration {
   pageBytes?: number;
   ignoreShared?: boolean;
   mappedRam?: boolean;
@@ -22,7 +22,7 @@ export function subsection(
   bytes: Uint8Array,
   at: number,
   end: number,
-  configured: Configured,
+  configured: StreamConfiguration,
 ): number {
   if (bytes[at] !== ELEMENT.SUBSECTION) return 0;
   if (end - at < 2) return -2;
@@ -56,7 +56,7 @@ function whole(at: number, stop: number, end: number): number {
 function capabilities(
   bytes: Uint8Array,
   { at, fields, end }: { at: number; fields: number; end: number },
-  configured: Configured,
+  configured: StreamConfiguration,
 ): number {
   if (end < fields + 4) return at - fields - 4;
   const count = u32(bytes, fields);

@@ -1,5 +1,5 @@
 import { BlockListReader } from './block-list.ts';
-import { subsection, type Configured } from './configuration.ts';
+import { subsection, type StreamConfiguration } from './configuration.ts';
 import { text, u16, u32, u64 } from './fields.ts';
 import {
   COMMAND,
@@ -39,7 +39,7 @@ export class MainChannel extends RamFramer {
   /** The section that is open; undefined when lost. */
   #section: number | undefined;
   #packageBytes: number | undefined;
-  #configured: Configured = {};
+  #configured: StreamConfiguration = {};
   #advised = false;
   readonly #list = new BlockListReader();
 

@@ -19,7 +19,7 @@ import { admissionOf } from '../../protocol/peer/admission.ts';
 
 const CAME = 'm-00000001';
 
-interface Known {
+interface MigrationFixture {
   readonly migration: Migration;
   phase: Phase;
   runsAt: Report['runsAt'];
@@ -30,7 +30,7 @@ class Host {
   nowMs = 1_000_000;
   readonly root: string;
   readonly hooks: string;
-  readonly known = new Map<string, Known>();
+  readonly known = new Map<string, MigrationFixture>();
   readonly asked: { request: MigrationRequest & { id?: string | undefined }; why: string }[] = [];
   refuse: Error | undefined;
   readonly cancelled: string[] = [];
@@ -75,7 +75,7 @@ class Host {
   }
 
   agent(): Returns {
-    const need = (id: string): Known => {
+    const need = (id: string): MigrationFixture => {
       const found = this.known.get(id);
       assert.ok(found, id);
       return found;

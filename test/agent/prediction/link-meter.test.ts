@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { LinkAnswers } from '../../../src/agent/prediction/link-answers.ts';
-import { LinkMeter, rateOf, type Metered } from '../../../src/agent/prediction/link-meter.ts';
+import { LinkMeter, rateOf, type MeterResult } from '../../../src/agent/prediction/link-meter.ts';
 import { LINK_KEPT_MS, MAX_LINK_BYTES, MAX_PAD } from '../../../src/protocol/peer/link.ts';
 
 const { signal } = new AbortController();
@@ -44,7 +44,7 @@ function line(rate: number, roundTripMs: number) {
   return { meter, state, works, wait: (ms: number) => void (nowMs += ms) };
 }
 
-function measured(metered: Metered) {
+function measured(metered: MeterResult) {
   assert.ok('link' in metered, JSON.stringify(metered));
   return metered.link;
 }

@@ -58,7 +58,7 @@ function record(
 }
 
 /** What was started, and which of it was killed. */
-class Started {
+class StartedReceivers {
   readonly orders: ReceiverOrder[] = [];
   /** In the place of an answer at once. */
   ready: Promise<never> | undefined;
@@ -92,7 +92,7 @@ async function hostB(t: TestContext, sockets = true, knownIds: readonly string[]
     stateDir: tempDir(t),
     limits: { migrationsIn: 3 },
   });
-  const started = new Started();
+  const started = new StartedReceivers();
   const peers = {
     names: () => ['a', 'c'],
     address: (name: string) => (['a', 'c'].includes(name) ? `${name}:1` : undefined),

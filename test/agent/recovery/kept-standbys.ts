@@ -20,14 +20,17 @@ export class Time {
 
 export const UUID = '11111111-2222-4333-8444-555555555555';
 
-export interface Offered {
+export interface OfferOverrides {
   readonly uuid?: string;
   readonly from?: string;
   readonly memoryBytes?: number;
   readonly digest?: string;
 }
 
-export const offer = (guest: string, { from = 'a', memoryBytes = 7, digest, uuid }: Offered = {}) =>
+export const offer = (
+  guest: string,
+  { from = 'a', memoryBytes = 7, digest, uuid }: OfferOverrides = {},
+) =>
   standbyOffer.parse({
     admission: { id: 'c-0000000000000001', guest, from, memoryBytes, epoch: 1, timeoutMs: 1 },
     preparation: {

@@ -4,7 +4,7 @@ import { askAny, type Endpoint, type AgentSet } from '../../../src/cli/connectio
 import { findGuest } from '../../../src/cli/guests/fleet-guests.ts';
 import { findMigration, listMigrations } from '../../../src/cli/migrate/fleet-migrations.ts';
 import { godwitError, hasCode } from '../../../src/errors.ts';
-import type { Unasked } from '../../../src/protocol/public/resolve.ts';
+import type { SilentHost } from '../../../src/protocol/public/resolve.ts';
 import type { GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
 import { endpoint, guest, ID, summary } from '../fake.ts';
 
@@ -58,7 +58,7 @@ describe('findGuest', () => {
     label: string,
     own: GuestInfo[],
     peers: GuestInfo[],
-    missing: Unasked[] = [],
+    missing: SilentHost[] = [],
   ): Endpoint {
     return endpoint(label, {
       guest: async ({ params }) => {
@@ -151,7 +151,7 @@ describe('migrations of several agents', () => {
   });
 
   test('name the agents that did not answer, and the peers that one agent could not ask', async () => {
-    const hosts = (missing: readonly Unasked[]): string[] => missing.map(({ host }) => host);
+    const hosts = (missing: readonly SilentHost[]): string[] => missing.map(({ host }) => host);
     assert.deepEqual(hosts((await listMigrations(lists, 10)).missing), ['c']);
     const one = fleet(
       endpoint('a', {

@@ -4,7 +4,7 @@ import type { CertificateFact, Facts, Finding, TrustFact } from '../../../src/cl
 import { judgeCertificates } from '../../../src/cli/doctor/judge.ts';
 import { judgeTrust } from '../../../src/cli/doctor/judge-trust.ts';
 
-type Given = Pick<Facts, 'trust' | 'damagedList'>;
+type TrustInput = Pick<Facts, 'trust' | 'damagedList'>;
 
 const FACT: TrustFact = {
   host: 'a',
@@ -13,7 +13,7 @@ const FACT: TrustFact = {
   list: { number: 4, ageDays: 1, leftDays: 6 },
   refusals: [],
 };
-const trusting = (change: Partial<TrustFact>): Given => ({
+const trusting = (change: Partial<TrustFact>): TrustInput => ({
   trust: [{ ...FACT, ...change }],
   damagedList: undefined,
 });
@@ -24,7 +24,7 @@ const refusal = {
   message: 'c is not in the fleet list of a',
   at: '2026-11-22T18:00:00.000Z',
 };
-const lines = (given: Given, name: string): Finding[] =>
+const lines = (given: TrustInput, name: string): Finding[] =>
   judgeTrust(given).filter((each) => each.name === name);
 
 describe('what doctor makes of the trust between hosts', () => {
@@ -47,7 +47,7 @@ describe('what doctor makes of the trust between hosts', () => {
     assert.match(failure?.hint ?? '', /pki revoke ab12` alone does not end the thief/);
   });
 
-  const cases: [string, Given, string, Finding['verdict'], RegExp, RegExp][] = [
+  const cases: [string, TrustInput, string, Finding['verdict'], RegExp, RegExp][] = [
     [
       'a list of the fleet that is damaged on disk',
       { trust: [], damagedList: '/var/lib/godwit/fleet.json is damaged: it is not JSON' },

@@ -14,7 +14,7 @@ async function asking(t: TestContext) {
   return { a, run };
 }
 
-interface Closed {
+interface HostsAnswer {
   readonly hosts: readonly {
     readonly name: string;
     readonly closed?: { readonly request: string };
@@ -60,7 +60,7 @@ test('a drain is shown, asked for, followed by its id, cancelled and ended by wo
   assert.match(none.err, /no request of kind drain for b/);
   // Nobody may come to it yet: the list says so, until it is opened.
   assert.match((await run('hosts')).out, /^a +up, closed .*since .* for r-\w+.*godwit undrain a/m);
-  const closed = JSON.parse((await run('hosts --json')).out) as Closed;
+  const closed = JSON.parse((await run('hosts --json')).out) as HostsAnswer;
   assert.deepEqual(
     closed.hosts.map(({ name, closed: by }) => [name, by?.request]),
     [

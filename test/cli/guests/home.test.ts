@@ -4,18 +4,18 @@ import { askAtHome } from '../../../src/cli/guests/home.ts';
 import type { AgentSet, Endpoint } from '../../../src/cli/connection/agent-set.ts';
 import { godwitError } from '../../../src/errors.ts';
 import type { GuestInfo } from '../../../src/protocol/public/hosts/host.ts';
-import type { Unasked } from '../../../src/protocol/public/resolve.ts';
+import type { SilentHost } from '../../../src/protocol/public/resolve.ts';
 import { endpoint, godwit, guest, host, report } from '../fake.ts';
 import { world } from '../migrating.ts';
 
-const off: Unasked[] = [{ host: 'a', why: 'a at x does not answer: off' }];
+const off: SilentHost[] = [{ host: 'a', why: 'a at x does not answer: off' }];
 
 /** An agent that has these guests, and reports those of its peers. */
 function agent(
   label: string,
   own: GuestInfo[],
   peers: GuestInfo[] = [],
-  missing: Unasked[] = [],
+  missing: SilentHost[] = [],
 ): Endpoint {
   return endpoint(label, {
     hosts: async () => ({ hosts: ['a', 'b', 'c'].map((name) => host(name)) }),

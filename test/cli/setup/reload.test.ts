@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Reloaded } from '../../../src/protocol/public/reload.ts';
+import type { ReloadAnswer } from '../../../src/protocol/public/reload.ts';
 import { endpoint, FakeContext, godwit } from '../fake.ts';
 
-const ANSWER: Reloaded = {
+const ANSWER: ReloadAnswer = {
   file: '/etc/godwit/agent.json',
   taken: ['limits.migrationsIn'],
   restart: ['address'],
   warnings: [{ what: 'storage.0.path: /srv is not there', hint: 'Mount it.' }],
 };
 
-function agent(name: string, answer: Reloaded, asked: unknown[] = []) {
+function agent(name: string, answer: ReloadAnswer, asked: unknown[] = []) {
   return endpoint(name, {
     reload: async (input) => {
       asked.push(input?.query);

@@ -1,6 +1,6 @@
 import { Model, type Bounds, type Flaw } from './model.ts';
 
-export interface Explored {
+export interface ExplorationResult {
   readonly states: number;
   readonly choices: number;
   readonly fairRuns: number;
@@ -20,7 +20,7 @@ interface Options {
 const MAX_FAIR = 200;
 
 /** Every state that the model can come to, the nearest first; each is reached again from the start, by its choices. */
-export async function explore(bounds: Bounds, options: Options): Promise<Explored> {
+export async function explore(bounds: Bounds, options: Options): Promise<ExplorationResult> {
   const { flaws = [], mostStates, fairEach = 40 } = options;
   const seen = new Set<string>();
   let [choices, fairRuns] = [0, 0];
@@ -44,7 +44,7 @@ export async function explore(bounds: Bounds, options: Options): Promise<Explore
     paths[next] = [];
     const { model, trace } = await replay(path);
     choices += 1;
-    const ended = (rule: string): Explored => {
+    const ended = (rule: string): ExplorationResult => {
       const counts = { states: seen.size, choices, fairRuns, isExhaustive: false };
       return { ...counts, broken: { rule, trace } };
     };
@@ -80,7 +80,7 @@ async function fairRun(model: Model, trace: string[]): Promise<string | undefine
   return model.broken;
 }
 
-export interface Walked {
+export interface WalkResult {
   readonly walks: number;
   readonly moves: number;
   readonly broken?: { readonly rule: string; readonly trace: readonly string[] };
@@ -96,7 +96,7 @@ export async function walk(
     seed,
     flaws = [],
   }: { readonly walks: number; readonly seed: number; readonly flaws?: readonly Flaw[] },
-): Promise<Walked> {
+): Promise<WalkResult> {
   let state = seed >>> 0;
   const random = (below: number): number => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;

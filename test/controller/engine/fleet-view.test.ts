@@ -93,10 +93,10 @@ test('a guest that was reported anew, that came or that went is so in the next l
   assert.deepEqual([...memory.of([reports('g3', 'a')]).guests.keys()], ['g3']);
 });
 
-type Said = Partial<GuestInfo> & { readonly host: string };
+type ReportedGuest = Partial<GuestInfo> & { readonly host: string };
 
 /** A drain of `a`, one step on, over hosts a, b and c that say this of guests called g1. */
-function drained(said: readonly Said[], on = 'a'): StepOutput {
+function drained(said: readonly ReportedGuest[], on = 'a'): StepOutput {
   const guests = said.map((each) => ({
     host: each.host,
 

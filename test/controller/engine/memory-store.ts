@@ -3,7 +3,7 @@ import type {
   Claim,
   RequestStore,
   RequestView,
-  Written,
+  CommitOutcome,
 } from '../../../src/controller/engine/ports.ts';
 import {
   DEFAULT_LIMITS,
@@ -120,7 +120,7 @@ export class MemoryStore implements RequestStore {
     for (const each of claims) await this.renew(each, leaseMs);
   }
 
-  async commit(claim: Claim, change: Change): Promise<Written> {
+  async commit(claim: Claim, change: Change): Promise<CommitOutcome> {
     if (!this.flaws.has('write-without-epoch') && !this.#isOwn(claim)) return 'stale';
     const row = this.rows.get(claim.request);
     if (row === undefined) return 'stale';

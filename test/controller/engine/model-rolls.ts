@@ -1,5 +1,5 @@
 import type { RollCalls } from '../../../src/controller/engine/ports.ts';
-import type { Heard } from '../../../src/controller/requests/roll-health.ts';
+import type { StageAnswer } from '../../../src/controller/requests/roll-health.ts';
 import type { MemoryStore } from './memory-store.ts';
 
 /** What the site's program must not do: it is told an id so that it needs not. */
@@ -12,7 +12,7 @@ interface Dependencies {
   readonly isEmpty: (host: string) => boolean;
 }
 
-type Call = (what: string, execute: () => Promise<Heard>) => Promise<Heard>;
+type Call = (what: string, execute: () => Promise<StageAnswer>) => Promise<StageAnswer>;
 
 /** The hosts and the site's program of a roll, and the rules of one. */
 export class ModelRolls {
@@ -43,7 +43,7 @@ export class ModelRolls {
   }
 
   /** It does its work once for each id. */
-  async #program(host: string, id: string): Promise<Heard> {
+  async #program(host: string, id: string): Promise<StageAnswer> {
     const { flaws, isEmpty, store } = this.#deps;
     const before = this.#ran.get(id) ?? 0;
     if (before === 0 || flaws.has('program-runs-twice')) {

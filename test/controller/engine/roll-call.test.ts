@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RollCalls, RequestView } from '../../../src/controller/engine/ports.ts';
 import { RollCall } from '../../../src/controller/engine/roll-call.ts';
-import type { Heard } from '../../../src/controller/requests/roll-health.ts';
+import type { StageAnswer } from '../../../src/controller/requests/roll-health.ts';
 import { godwitError } from '../../../src/errors.ts';
 import { drainOf, world } from '../requests/worlds.ts';
 
@@ -20,7 +20,7 @@ const view: RequestView = {
   version: 1,
 };
 const claim = { request: drain.id, owner: 'one', epoch: 1 };
-const ran: Heard = { of: 'program', ok: true, promised: {} };
+const ran: StageAnswer = { of: 'program', ok: true, promised: {} };
 
 /** A roll whose claim is renewed as `renewals` say, one by one. */
 function calling(renewals: (() => Promise<boolean>)[]) {
@@ -37,7 +37,7 @@ function calling(renewals: (() => Promise<boolean>)[]) {
 }
 
 /** One round of a carrier, once what it asked was answered. */
-async function round(call: RollCall): Promise<Heard | 'pending' | undefined> {
+async function round(call: RollCall): Promise<StageAnswer | 'pending' | undefined> {
   call.ask(view, claim);
   await new Promise((resolve) => setImmediate(resolve));
   return call.heard(view.request);

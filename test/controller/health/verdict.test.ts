@@ -5,21 +5,21 @@ import {
   judged,
   snapshotOf,
   WELL,
-  type Seen,
+  type HealthSnapshot,
   type Verdict,
 } from '../../../src/controller/health/verdict.ts';
 
 const limits = { failingMs: 300, wellMs: 1000 };
 const looks = fc.array(
   fc.record({
-    seen: fc.constantFrom<Seen>('well', 'failing', 'unclear'),
+    seen: fc.constantFrom<HealthSnapshot>('well', 'failing', 'unclear'),
     afterMs: fc.integer({ min: 1, max: 400 }),
   }),
   { maxLength: 200 },
 );
 
 /** Every verdict with its moment and what was seen then. */
-function course(all: readonly { readonly seen: Seen; readonly afterMs: number }[]) {
+function course(all: readonly { readonly seen: HealthSnapshot; readonly afterMs: number }[]) {
   let verdict: Verdict = WELL;
   let nowMs = 0;
   return all.map(({ seen, afterMs }) => {

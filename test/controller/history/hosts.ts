@@ -62,7 +62,7 @@ function swiftClock(): Clock {
   };
 }
 
-export interface Written {
+export interface HistoryFixture {
   readonly history: History;
   readonly store: Store;
   readonly news: FleetNews[];
@@ -73,7 +73,7 @@ export interface Written {
 export async function historyOf(
   t: TestContext,
   agents: Readonly<Record<string, Partial<Api<typeof agentContract>>>>,
-): Promise<Written> {
+): Promise<HistoryFixture> {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   const held = new Map<number, number>();
   for (const shard of new Set(Object.keys(agents).map((host) => shardOf(host)))) {

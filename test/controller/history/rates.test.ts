@@ -14,7 +14,7 @@ import { openStore } from '../../../src/controller/store/open.ts';
 import { previewOf } from '../../../src/controller/requests/preview.ts';
 import { silentLog } from '../../../src/log.ts';
 import { drain, type DrainPlan } from '../../../src/planner/drain/drain.ts';
-import { Capped, inventoryOf } from '../../../bench/drain-directors.ts';
+import { CappedDirector, inventoryOf } from '../../../bench/drain-directors.ts';
 import {
   DrainWorld,
   type Director,
@@ -114,7 +114,7 @@ test('the database knows those that came to their end, and a plan says what it h
 });
 
 /** Drains by the product's plan, which knows nothing but what history says. */
-class Reported implements Director {
+class HistoryDirector implements Director {
   readonly #past: PastRates;
   #before: DrainPlan['timetable'] = [];
   first: DrainPlan | undefined;
@@ -150,7 +150,7 @@ class Reported implements Director {
 
 /** What the history has of a drain, as it is seen every five seconds. */
 class Recording implements Director {
-  readonly #inner = new Capped(2);
+  readonly #inner = new CappedDirector(2);
   readonly #seen = new Map<string, { from: string; to: string; began: number; rates: number[] }>();
   readonly rows: PastMigration[] = [];
 
@@ -208,7 +208,7 @@ function sceneOf(seed: number): Scene {
 }
 
 const errorOf = (scene: Scene, seed: number, rates: PastRates): number => {
-  const reported = new Reported(rates);
+  const reported = new HistoryDirector(rates);
   const { seconds } = new DrainWorld(scene, new Random(seed)).run(reported);
   return Math.abs((reported.first?.eta.seconds ?? 0) / seconds - 1);
 };

@@ -4,12 +4,12 @@ import { systemClock } from '../../../src/clock.ts';
 import {
   Follower,
   type FollowerDependencies,
-  type Heard,
+  type FollowerListener,
 } from '../../../src/controller/inventory/follower.ts';
 import type { HostState } from '../../../src/protocol/controller/fleet.ts';
 import type { Credentials } from '../../../src/rpc/tls.ts';
 
-const hearing = (state: HostState): Heard => ({
+const hearing = (state: HostState): FollowerListener => ({
   row: { state },
   all() {},
   info() {},

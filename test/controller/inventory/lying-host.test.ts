@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { z } from 'zod';
 import { systemClock } from '../../../src/clock.ts';
-import { Follower, type Heard } from '../../../src/controller/inventory/follower.ts';
+import { Follower, type FollowerListener } from '../../../src/controller/inventory/follower.ts';
 import { silentLog } from '../../../src/log.ts';
 import { agentContract } from '../../../src/protocol/contract.ts';
 import { listenTls } from '../../../src/rpc/listen.ts';
@@ -63,7 +63,7 @@ test('a host whose sample is none is incompatible from then on, with the place i
       await certificate('z', 'agent'),
       { log: silentLog },
     );
-    const lost = Promise.withResolvers<Parameters<Heard['lost']>>();
+    const lost = Promise.withResolvers<Parameters<FollowerListener['lost']>>();
     const heard: string[] = [];
     const follower = new Follower(
       'z',

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
 import path from 'node:path';
 
-export interface Shown {
+export interface PageResponse {
   /** Where it came from in the end. */
   readonly url: string;
   readonly status: number;
@@ -37,13 +37,13 @@ export class Person {
   }
 
   /** One request; a redirect is shown, not followed. `form` is posted. */
-  async ask(url: string, form?: Readonly<Record<string, string>>): Promise<Shown> {
+  async ask(url: string, form?: Readonly<Record<string, string>>): Promise<PageResponse> {
     const { origin, pathname, search, host } = new URL(url);
     const [address = '', port = '443'] = (this.#places[origin] ?? host).split(':');
     const cookie = [...(this.#cookies.get(origin) ?? [])].map((pair) => pair.join('=')).join('; ');
     const body = form === undefined ? '' : new URLSearchParams(form).toString();
     const typed = form === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' };
-    const shown = await new Promise<Shown>((resolve, reject) => {
+    const shown = await new Promise<PageResponse>((resolve, reject) => {
       const asked = request(
         {
           host: address,
@@ -79,7 +79,7 @@ export class Person {
     url: string,
     form?: Readonly<Record<string, string>>,
     until: (to: string) => boolean = () => false,
-  ): Promise<Shown> {
+  ): Promise<PageResponse> {
     let shown = await this.ask(url, form);
     for (let hops = 0; hops < MAX_HOPS; hops += 1) {
       const { location } = shown.headers;

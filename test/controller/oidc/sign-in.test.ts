@@ -6,7 +6,7 @@ import { authority } from '../../rpc/test-contract.ts';
 import { silentLog } from '../../../src/log.ts';
 import { Browser } from '../browser.ts';
 import { controllerOf, type Party } from '../test-controller.ts';
-import { Person, type Shown } from './person.ts';
+import { Person, type PageResponse } from './person.ts';
 import { DASHBOARD, oidcProvider, type IdClaims, type TestProvider } from './provider.ts';
 
 const BEGIN = `${DASHBOARD}/v1/session/oidc`;
@@ -51,7 +51,7 @@ async function session(person: Person): Promise<{ name: string; role: string; ex
   return JSON.parse(text) as { name: string; role: string; expiresAt: string };
 }
 
-function isRefused(shown: Shown, words: RegExp, code = 'GODWIT_OIDC_REFUSED'): void {
+function isRefused(shown: PageResponse, words: RegExp, code = 'GODWIT_OIDC_REFUSED'): void {
   assert.ok(shown.status >= 400 && shown.status < 500, `${shown.status} ${shown.text}`);
   assert.match(String(shown.headers['content-type']), /^text\/html/);
   assert.match(shown.text, words);

@@ -68,14 +68,14 @@ function sample(at: string, atMs: number, guests: readonly (readonly [string, un
   return JSON.stringify({ id: 'x', type: 'load', load });
 }
 
-interface Told {
+interface ReportedLooks {
   readonly looks: FleetLook[];
   /** Hosts that said what is no sample: their streams ended with it, and nothing is heard of them. */
   readonly lost: ReadonlySet<string>;
 }
 
 /** What a controller makes of the hosts' samples, by the way that they go. `omitted`: lies are left out instead. */
-function told(all: readonly Lie[], aheadMs: number, isOmitted: boolean): Told {
+function told(all: readonly Lie[], aheadMs: number, isOmitted: boolean): ReportedLooks {
   const lost = new Set<string>();
   const looks = new Map<number, Map<string, HostLook>>();
   for (const at of HOSTS) {
@@ -126,7 +126,7 @@ function told(all: readonly Lie[], aheadMs: number, isOmitted: boolean): Told {
   };
 }
 
-function planned(kind: PolicyKind, { looks, lost }: Told): PolicyChange {
+function planned(kind: PolicyKind, { looks, lost }: ReportedLooks): PolicyChange {
   const loads = new Loads(LOOK_MS);
   for (const look of looks) loads.add(look);
   const hosts = HOSTS.map((name) =>

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { inventoryFor, type Known } from '../../../src/controller/policy/inventory.ts';
+import { inventoryFor, type PolicyFacts } from '../../../src/controller/policy/inventory.ts';
 import { roomBytes } from '../../../src/controller/requests/room.ts';
 import type { Reservation } from '../../../src/controller/requests/facts.ts';
 import { Fleet } from '../../../src/planner/fleet.ts';
 import { guest, host, NOW, world } from '../requests/worlds.ts';
 import { loadsOf, lookAt } from './samples.ts';
 
-const known = (more: Partial<Known>): Known => ({
+const known = (more: Partial<PolicyFacts>): PolicyFacts => ({
   kind: 'balance',
   world: world({ hosts: [host('a'), host('b')], guests: [guest('g1', 'a', { vcpus: 4 })] }),
   loads: loadsOf([lookAt(-1, { a: { g1: 3 }, b: {} })]),

@@ -19,7 +19,7 @@ const ids = ['m-00000011', 'm-00000012', 'm-00000013'];
 export const hostsWith = (maintenanceMode: MaintenanceMode): HostFacts[] =>
   ['a', 'b', 'c'].map((name) => host(name, { realm: 'vc1', maintenanceMode }));
 
-interface Given {
+interface Setup {
   readonly mode?: MaintenanceMode;
   readonly guests?: readonly GuestFacts[];
   readonly heard?: ModeHeard;
@@ -30,7 +30,7 @@ interface Given {
 
 export function stepOf(
   request: FleetRequest,
-  { mode = DRS, guests = [], heard, cancel = 'no', nowMs = NOW, more = {} }: Given,
+  { mode = DRS, guests = [], heard, cancel = 'no', nowMs = NOW, more = {} }: Setup,
 ): StepOutput {
   const now = world({ hosts: hostsWith(mode), guests, nowMs, ...more });
   return step({

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { whyNotBack, type Heard } from '../../../src/controller/requests/roll-health.ts';
+import { whyNotBack, type StageAnswer } from '../../../src/controller/requests/roll-health.ts';
 import type { Roll } from '../../../src/protocol/controller/fleet-request.ts';
 import { host, NOW, world } from './worlds.ts';
 
 const before = { version: '1', bootId: 'boot-1' };
-const reported = (more: Partial<Extract<Heard, { of: 'host'; ok: true }>> = {}): Heard => ({
+const reported = (
+  more: Partial<Extract<StageAnswer, { of: 'host'; ok: true }>> = {},
+): StageAnswer => ({
   of: 'host',
   ok: true,
   version: '1',
@@ -13,7 +15,10 @@ const reported = (more: Partial<Extract<Heard, { of: 'host'; ok: true }>> = {}):
   sampled: true,
   ...more,
 });
-const why = (heard: Heard | undefined, promised: Roll['promised'] = {}): string | undefined => {
+const why = (
+  heard: StageAnswer | undefined,
+  promised: Roll['promised'] = {},
+): string | undefined => {
   const roll: Roll = { at: 0, stage: 'waiting', sinceMs: NOW, away: [], before, promised };
   return whyNotBack(world({ hosts: [host('a')], guests: [] }), roll, 'a', heard);
 };

@@ -7,7 +7,7 @@ import {
   rollStep,
   type RollInput,
 } from '../../../src/controller/requests/roll.ts';
-import type { Heard } from '../../../src/controller/requests/roll-health.ts';
+import type { StageAnswer } from '../../../src/controller/requests/roll-health.ts';
 import type { StepOutput } from '../../../src/controller/requests/step.ts';
 import {
   ROLL_STAGES,
@@ -20,8 +20,8 @@ import { answersOf, drainOf, GIB, guest, host, moveOf, NOW, world, type Fleet } 
 
 const hosts = ['a', 'b', 'c'].map((name) => host(name));
 const ids = ['m-00000011', 'm-00000012', 'm-00000013'];
-const well: Heard = { of: 'program', ok: true, promised: {} };
-const seen: Heard = { of: 'host', ok: true, version: '1', sampled: true };
+const well: StageAnswer = { of: 'program', ok: true, promised: {} };
+const seen: StageAnswer = { of: 'host', ok: true, version: '1', sampled: true };
 
 const rollOf = (more: Partial<FleetRequestAsk> = {}): FleetRequest =>
   drainOf('a', { kind: 'roll', hosts: ['a', 'b'], run: 'upgrade', ...more });
@@ -109,7 +109,7 @@ test('no host is begun after the deadline, and one that was begun is brought to 
 });
 
 test('a roll stops where the program fails, and the host stays closed', () => {
-  const failed: Heard = { of: 'program', ok: false, words: 'ended with 1: no space left' };
+  const failed: StageAnswer = { of: 'program', ok: false, words: 'ended with 1: no space left' };
   const { request, opens } = stepOf(at(rollOf(), 'running'), {}, { heard: failed });
   assert.deepEqual([request.phase, opens], ['left', undefined]);
   assert.match(request.words, /upgrade ended with 1: no space left; a stays closed/);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 
-interface Seen {
+interface FullDiskResult {
   readonly refused?: string;
   readonly acceptedWhenFull: readonly string[];
   readonly listedWhenFull: readonly string[];
@@ -20,7 +20,7 @@ test('a controller whose disk is full says so, goes on reading, loses nothing th
   try {
     const program = path.join(import.meta.dirname, 'full-disk.ts');
     const text = execFileSync('unshare', ['--mount', process.execPath, program, directory]);
-    const seen = JSON.parse(text.toString()) as Seen;
+    const seen = JSON.parse(text.toString()) as FullDiskResult;
     assert.match(seen.refused ?? '', /^GODWIT_STORE .*(full|disk)/);
     assert.deepEqual(seen.listedWhenFull, seen.acceptedWhenFull);
     assert.equal(seen.afterwards, 'accepted');

@@ -7,7 +7,7 @@ import type { Store } from '../../../src/controller/store/store.ts';
 import { readShared } from '../../../src/controller/store/shared-world.ts';
 import { Requests } from '../../../src/controller/store/requests.ts';
 import { stillPromised } from '../../../src/controller/requests/room.ts';
-import type { Seen } from '../../../src/controller/requests/moves.ts';
+import type { MoveAnswer } from '../../../src/controller/requests/moves.ts';
 import type { Move, FleetRequest } from '../../../src/protocol/controller/fleet-request.ts';
 import { silentLog } from '../../../src/log.ts';
 import { Mutex } from '../../../src/mutex.ts';
@@ -194,7 +194,7 @@ async function settledMove(store: Store, late: Look): Promise<{ first: FleetRequ
   return { first, move: await until('a settled move', 5000, settled) };
 }
 
-function carrierOf(claim: Claim, store: Requests, look: Look, seen: Seen = 'going'): Carrier {
+function carrierOf(claim: Claim, store: Requests, look: Look, seen: MoveAnswer = 'going'): Carrier {
   let ids = 1;
   return new Carrier(claim, {
     store,

@@ -11,20 +11,20 @@ import {
 } from '../../../src/controller/who/recognition.ts';
 import { hashOf } from '../../../src/controller/who/secrets.ts';
 import { Sessions } from '../../../src/controller/who/sessions.ts';
-import { Tokens, type Known } from '../../../src/controller/who/tokens.ts';
+import { Tokens, type WebIdentity } from '../../../src/controller/who/tokens.ts';
 import { openStore } from '../../../src/controller/store/open.ts';
 import { silentLog } from '../../../src/log.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 import { toGodwitError } from '../../../src/errors.ts';
 
-const ANN: Known = { name: 'ann', role: 'viewer', expiresAtMs: undefined };
+const ANN: WebIdentity = { name: 'ann', role: 'viewer', expiresAtMs: undefined };
 const made = (at: number): string => `gdw_${String(at).padStart(43, 'a')}`;
 const cookieOf = (at: number): string => `gds_${String(at).padStart(43, 'a')}`;
 
 /** A web listener that knows these secrets; `asked` are the secrets that its database was asked for. */
 function listener(valid: ReadonlySet<string>) {
   const asked: string[] = [];
-  const find = (secret: string): Promise<Known | undefined> => {
+  const find = (secret: string): Promise<WebIdentity | undefined> => {
     asked.push(secret);
     return Promise.resolve(valid.has(secret) ? ANN : undefined);
   };

@@ -57,7 +57,7 @@ interface Ends {
   readonly target: Pick<Tunnel, 'beside'>;
 }
 
-interface Given {
+interface Setup {
   readonly bytes?: number;
   readonly at?: readonly number[];
   readonly sha256?: string;
@@ -65,7 +65,7 @@ interface Given {
 }
 
 /** A backing file here, nothing there, and the movers' ends between. */
-async function world(t: TestContext, { source, target }: Ends, given: Given = {}): Promise<World> {
+async function world(t: TestContext, { source, target }: Ends, given: Setup = {}): Promise<World> {
   const [here, destination] = [tempDir(t), tempDir(t)];
   const file = path.join(here, 'base.img');
   const { bytes = 3 * MIB, at = [0, 70_000, 2 * MIB], begin } = given;
@@ -88,7 +88,7 @@ async function world(t: TestContext, { source, target }: Ends, given: Given = {}
 }
 
 /** The same without a network. */
-async function local(t: TestContext, given: Given = {}) {
+async function local(t: TestContext, given: Setup = {}) {
   const { source, target, near, far } = await muxes(t);
   const ends = {
     source: { beside: source, ended: near.ended },

@@ -29,7 +29,7 @@ import { open } from '../../../src/host/journal/journal.ts';
 import type { DiskMoveProgress } from '../../../src/protocol/public/disk-move.ts';
 
 /** Thrown in place of going on: what comes after is done by another agent. */
-export class Killed extends Error {}
+export class KilledError extends Error {}
 
 /** A guest whose one disk is a text file, and a hypervisor that copies it; dies when told to. */
 export class PretendedHost {
@@ -65,7 +65,7 @@ export class PretendedHost {
   readonly waiting = this.#waiting.promise;
   /** The job fails with this. */
   failure: RelocationSight['failure'];
-  readonly #text: Journalled = { text: '' };
+  readonly #text: JournalText = { text: '' };
   #on: 'old' | 'new' = 'old';
   #job: RelocationSight['job'] = 'none';
   #open = false;
@@ -181,10 +181,10 @@ export class PretendedHost {
       hold: async () => ({ relocator: this.relocator(), close: async () => {} }),
     });
     this.#move = move;
-    this.#kill = () => ending.abort(new Killed());
+    this.#kill = () => ending.abort(new KilledError());
     await move.run(ending.signal).catch((thrown: unknown) => {
       // One that is killed tidies nothing up.
-      if (!(thrown instanceof Killed)) throw thrown;
+      if (!(thrown instanceof KilledError)) throw thrown;
     });
     if (this.killAt <= this.steps) {
       this.killAt = Number.POSITIVE_INFINITY;
@@ -205,7 +205,7 @@ export class PretendedHost {
     this.steps += 1;
     if (this.steps < this.killAt) return;
     this.#kill();
-    throw new Killed();
+    throw new KilledError();
   }
 
   relocator(): DiskRelocator {
@@ -300,7 +300,7 @@ export class PretendedHost {
   }
 }
 
-interface Journalled {
+interface JournalText {
   text: string;
 }
 
@@ -312,7 +312,7 @@ function isDue(fault: { readonly what: string; times: number }, line: string): b
 }
 
 function memoryFile(
-  kept: Journalled,
+  kept: JournalText,
   write: (line: string) => void,
   sync: (line: string) => Promise<void>,
 ): JournalFile {

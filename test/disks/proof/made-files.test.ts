@@ -10,12 +10,12 @@ import {
   makeDirectories,
   name,
   removeDirectories,
-  type Made,
+  type StagedFile,
 } from '../../../src/disks/proof/made-files.ts';
 
 describe('a file that a migration makes', () => {
   let directory: string;
-  let made: Made;
+  let made: StagedFile;
 
   beforeEach(async () => {
     directory = await mkdtemp(path.join(tmpdir(), 'godwit-made-'));

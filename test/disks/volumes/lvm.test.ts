@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { LvmMaker } from '../../../src/disks/volumes/lvm.ts';
-import type { Seen, Store } from '../../../src/disks/volumes/store.ts';
+import type { StoreLookup, Store } from '../../../src/disks/volumes/store.ts';
 import { until } from '../../until.ts';
 import { FakeLvm } from './fake-lvm.ts';
 
@@ -46,7 +46,7 @@ describe('volumes of LVM', () => {
         tags,
       ]),
     );
-  function storeOf(seen: Seen): Store {
+  function storeOf(seen: StoreLookup): Store {
     if ('refused' in seen) assert.fail(seen.refused.reason);
     return seen.store;
   }

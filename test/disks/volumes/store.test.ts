@@ -6,7 +6,7 @@ import {
   neededBytes,
   type Store,
   type Volume,
-  type Wanted,
+  type VolumeRequest,
 } from '../../../src/disks/volumes/store.ts';
 
 const MIB = 1024 ** 2;
@@ -23,7 +23,7 @@ const store: fc.Arbitrary<Store> = fc.record({
   freeBytes: fc.nat(),
   unitBytes: fc.constantFrom(1, MIB, 4 * MIB),
 });
-const wanted: fc.Arbitrary<Wanted> = fc.record({
+const wanted: fc.Arbitrary<VolumeRequest> = fc.record({
   name: fc.constantFrom(...NAMES),
   bytes: fc.oneof(
     fc.integer({ min: 0, max: 8 }).map((each) => each * MIB),

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import type { Seen, Store } from '../../../src/disks/volumes/store.ts';
+import type { StoreLookup, Store } from '../../../src/disks/volumes/store.ts';
 import { ZfsMaker } from '../../../src/disks/volumes/zfs.ts';
 import { until } from '../../until.ts';
 import { FakeZfs } from './fake-zfs.ts';
@@ -41,7 +41,7 @@ describe('volumes of ZFS', () => {
   const there = () => fake.state.datasets['tank/vm']?.children ?? {};
   const marks = () =>
     Object.fromEntries(Object.entries(there()).map(([name, { props }]) => [name, props[MARK]]));
-  function storeOf(seen: Seen): Store {
+  function storeOf(seen: StoreLookup): Store {
     if ('refused' in seen) assert.fail(seen.refused.reason);
     return seen.store;
   }

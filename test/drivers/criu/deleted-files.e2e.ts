@@ -39,7 +39,7 @@ async function siteOf(fill: string, bytes: number): Promise<ContainerSite> {
   return makeContainerSite({ program: { layer: await containerLayer(), args } });
 }
 
-interface Said {
+interface FileReading {
   readonly size: number;
   readonly count: number;
   readonly sum: number;
@@ -47,10 +47,10 @@ interface Said {
 }
 
 /** What it has said since `turn`. */
-const said = (upper: string, turn = 0): Promise<Said> =>
+const said = (upper: string, turn = 0): Promise<FileReading> =>
   until('what it says', 60_000, async () => {
     const text = await readFile(path.join(upper, 'said'), 'utf8').catch(() => '');
-    const found = text === '' ? undefined : (JSON.parse(text) as Said);
+    const found = text === '' ? undefined : (JSON.parse(text) as FileReading);
     return found !== undefined && found.turn > turn ? found : undefined;
   });
 

@@ -10,7 +10,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { command, type CommandOptions } from '../../../src/drivers/criu/command.ts';
 import { Dispatch } from '../../../src/drivers/criu/dispatch.ts';
 import { encodeFrame, KINDS } from '../../../src/drivers/criu/link/frames.ts';
-import type { Examined } from '../../../src/drivers/criu/inspect.ts';
+import type { ContainerInspection } from '../../../src/drivers/criu/inspect.ts';
 import type { HostContext } from '../../../src/drivers/criu/host/host-context.ts';
 import { identify } from '../../../src/drivers/criu/host/processes.ts';
 import { PageReceiver } from '../../../src/drivers/criu/link/receiver.ts';
@@ -73,7 +73,7 @@ async function dispatchOf(
     volumes: [],
     rootBytes: 0,
     nicsHere: [{ port: 'veth0' }, { port: 'veth1' }],
-  } as unknown as Examined;
+  } as unknown as ContainerInspection;
   return { dispatch: new Dispatch(parts, 'box', facts, SETUP), records };
 }
 

@@ -16,7 +16,7 @@ import { pagersIn } from '../../../src/drivers/criu/pager/one-pager.ts';
 import { cameFile } from '../../../src/drivers/criu/pager/pages.ts';
 import { Records, type ContainerRecord } from '../../../src/drivers/criu/link/records.ts';
 import { identify } from '../../../src/drivers/criu/host/processes.ts';
-import { Reported } from '../../../src/drivers/criu/watch.ts';
+import { EventReplay } from '../../../src/drivers/criu/watch.ts';
 import type { DestinationOptions } from '../../../src/port/direct.ts';
 import { lifeOf } from '../../../src/system/processes/life.ts';
 import { ownIdentity } from '../../../src/system/processes/process.ts';
@@ -46,7 +46,7 @@ interface Place {
   readonly images: string;
   readonly context: HostContext;
   readonly options: DestinationOptions;
-  readonly reported: Reported;
+  readonly reported: EventReplay;
   /** What was reported, with its reason. */
   readonly events: string[];
   readonly late: LateArrival;
@@ -71,7 +71,7 @@ async function place(t: TestContext): Promise<Place> {
   } as unknown as DestinationOptions;
   const runc = { run: async () => '' };
   const context = { records, host: 'b', prefix: directory, runc } as unknown as HostContext;
-  const reported = new Reported();
+  const reported = new EventReplay();
   const events: string[] = [];
   reported.on((event) =>
     events.push('reason' in event ? `${event.type}: ${event.reason}` : event.type),

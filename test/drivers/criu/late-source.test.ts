@@ -9,7 +9,7 @@ import { encodeFrame, FrameReader, KINDS } from '../../../src/drivers/criu/link/
 import type { HostContext } from '../../../src/drivers/criu/host/host-context.ts';
 import { LateSource } from '../../../src/drivers/criu/late-source.ts';
 import { Records } from '../../../src/drivers/criu/link/records.ts';
-import { Reported } from '../../../src/drivers/criu/watch.ts';
+import { EventReplay } from '../../../src/drivers/criu/watch.ts';
 import { ownIdentity } from '../../../src/system/processes/process.ts';
 import { removeTree } from '../../../src/system/files/remove-tree.ts';
 import { until } from '../../until.ts';
@@ -40,7 +40,7 @@ test('sends each page once, however often some are asked for', async (t) => {
   await once(server, 'listening');
   const { port } = server.address() as net.AddressInfo;
   const context = { records, keptBytes: 0 } as unknown as HostContext;
-  const reported = new Reported();
+  const reported = new EventReplay();
   const source = new LateSource(context, 'box', SETUP, reported);
   t.after(() => source.stop());
 

@@ -24,15 +24,15 @@ const copies = [
 ];
 const COPIED: ManagedOrder = { ...ORDER, copies };
 
-type Seen = Omit<Daemon, 'did'>;
-const STAYED: Seen = { state: RUNS, mark: {}, devices: DISK };
-const CAME: Seen = { state: ARRIVED, mark: {}, devices: DISK };
+type DaemonState = Omit<Daemon, 'did'>;
+const STAYED: DaemonState = { state: RUNS, mark: {}, devices: DISK };
+const CAME: DaemonState = { state: ARRIVED, mark: {}, devices: DISK };
 
 describe('a guest that libvirt runs at both hosts, since an answer was lost', () => {
   const ended = async (
     t: TestContext,
-    source: Seen,
-    there: Seen,
+    source: DaemonState,
+    there: DaemonState,
     order = COPIED,
   ): Promise<{ readonly did: string[]; readonly said: readonly (string | undefined)[] }> => {
     const did: string[] = [];
@@ -91,7 +91,7 @@ describe('a guest that libvirt runs at both hosts, since an answer was lost', ()
 
   test('and nothing else is ended: no guest of another move, none that its source does not run', async (t) => {
     const other = { mark: { id: 'm-00000002' } };
-    const none: readonly (readonly [Seen, Seen])[] = [
+    const none: readonly (readonly [DaemonState, DaemonState])[] = [
       [STAYED, { ...CAME, ...other }],
       [{ ...STAYED, ...other }, CAME],
       [STAYED, { state: ARRIVED, devices: DISK }],
@@ -113,7 +113,7 @@ describe('a guest that libvirt runs at both hosts, since an answer was lost', ()
   });
 
   test('is at its source, for whoever asks where it is', async (t) => {
-    const where = async (source: Seen, there: Seen): Promise<unknown> =>
+    const where = async (source: DaemonState, there: DaemonState): Promise<unknown> =>
       whereIs(await daemonPair(t, { ...source, did: [] }, { ...there, did: [] }), COPIED, signal);
     const second = { at: 'source', busy: false, second: true };
     assert.deepEqual(await where(STAYED, CAME), second);

@@ -11,7 +11,7 @@ import { granted } from '../../migration/permission/granted.ts';
 const STREAM = { mode: 'precopy', streams: 1, compress: 'none' } as const;
 const signal = AbortSignal.timeout(120_000);
 
-export interface Moved {
+export interface MoveResult {
   readonly before: GuestDescription;
   readonly after: GuestDescription;
   /** What the guest wrote there: a dot for each time it found its memory whole. */
@@ -40,7 +40,7 @@ export async function withBoth<T>(place: QemuPlace, work: (both: Both) => Promis
 }
 
 /** Moves a tiny guest from one QEMU to another, as the movers would, and describes it on both sides. */
-export async function move(place: QemuPlace): Promise<Moved> {
+export async function move(place: QemuPlace): Promise<MoveResult> {
   return withBoth(place, ({ source, destination }) => moveWith(place, source, destination));
 }
 

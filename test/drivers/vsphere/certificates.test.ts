@@ -13,7 +13,7 @@ import { vsphereOptions } from '../../../src/drivers/vsphere/options.ts';
 const DAY_MS = 86_400_000;
 const OPEN_MS = 30_000;
 
-interface Shown {
+interface CertificateCase {
   /** Days from now at which the certificate begins. */
   readonly beginsIn: number;
   readonly days: number;
@@ -22,7 +22,7 @@ interface Shown {
 }
 
 /** The error of whoever opens such a vCenter, and how many requests reached it. */
-async function refusal({ beginsIn, days, isKnown }: Shown): Promise<{
+async function refusal({ beginsIn, days, isKnown }: CertificateCase): Promise<{
   error: { code?: string; message: string; hint?: string };
   requests: number;
 }> {
@@ -60,7 +60,7 @@ async function refusal({ beginsIn, days, isKnown }: Shown): Promise<{
 }
 
 describe('a certificate of a vCenter', () => {
-  const CASES: readonly (readonly [string, Shown, RegExp])[] = [
+  const CASES: readonly (readonly [string, CertificateCase, RegExp])[] = [
     ['has expired', { beginsIn: -20, days: 10, isKnown: true }, /Renew the certificate/],
     ['is not valid yet', { beginsIn: 10, days: 10, isKnown: true }, /NTP/],
     ['has another name', { beginsIn: 0, days: 10, isKnown: true }, /a name of the certificate/],

@@ -16,14 +16,18 @@ let here: VsphereClient;
 let there: VsphereClient;
 let vm: Ref;
 
-interface Said {
+interface LocatorOverrides {
   readonly thumbprint?: string;
   readonly instance?: string;
   readonly password?: string;
 }
 
 /** A specification without networks, of which the vCenter is told so. */
-async function specOf({ thumbprint, instance, password = 'secret' }: Said): Promise<Part> {
+async function specOf({
+  thumbprint,
+  instance,
+  password = 'secret',
+}: LocatorOverrides): Promise<Part> {
   const [host] = await there.all('HostSystem', ['datastore', 'parent'], signal);
   assert.ok(host);
   const store = host.properties.get('datastore')?.children[0];
@@ -47,7 +51,7 @@ async function specOf({ thumbprint, instance, password = 'secret' }: Said): Prom
 }
 
 /** The fault by which the task of such an order ends. */
-async function refusal(said: Said): Promise<string> {
+async function refusal(said: LocatorOverrides): Promise<string> {
   const parts = [await specOf(said), text('priority', 'defaultPriority')];
   const task = await here.callForRef('RelocateVM_Task', vm, parts, signal);
   const { fault } = await taskEnd(here, task, signal);

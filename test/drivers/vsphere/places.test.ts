@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { VsphereClient, Wanted } from '../../../src/drivers/vsphere/client.ts';
+import type { VsphereClient, PropertyRequest } from '../../../src/drivers/vsphere/client.ts';
 import { HostsByName } from '../../../src/drivers/vsphere/places.ts';
-import type { Seen } from '../../../src/drivers/vsphere/soap.ts';
+import type { ObjectContent } from '../../../src/drivers/vsphere/soap.ts';
 import { toGodwitError } from '../../../src/errors.ts';
 
 /** A vCenter whose hosts have these names, by their ids; it counts how often all of them are read. */
 function vcenterOf(names: Map<string, string>) {
   const asked = { whole: 0, single: 0 };
-  const seen = (value: string, name: string): Seen => ({
+  const seen = (value: string, name: string): ObjectContent => ({
     ref: { type: 'HostSystem', value },
     properties: new Map([['name', { name: 'val', attributes: {}, children: [], text: name }]]),
   });
@@ -17,7 +17,7 @@ function vcenterOf(names: Map<string, string>) {
       asked.whole += 1;
       return Promise.resolve([...names].map(([id, name]) => seen(id, name)));
     },
-    retrieve: ([{ ref }]: [Wanted]) => {
+    retrieve: ([{ ref }]: [PropertyRequest]) => {
       asked.single += 1;
       const name = names.get(ref.value);
       return Promise.resolve(name === undefined ? [] : [seen(ref.value, name)]);

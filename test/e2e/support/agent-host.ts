@@ -18,7 +18,7 @@ import {
 } from '../../../src/protocol/public/migration.ts';
 import { client } from '../../../src/rpc/client.ts';
 import { until } from '../../until.ts';
-import type { Ended } from './cli.ts';
+import type { CommandResult } from './cli.ts';
 
 const AGENT = fileURLToPath(new URL('../../../src/bin/agent.ts', import.meta.url));
 const GODWIT = fileURLToPath(new URL('../../../godwit', import.meta.url));
@@ -98,7 +98,7 @@ export class AgentHost {
     await gone;
   }
 
-  async godwit(...args: readonly string[]): Promise<Ended> {
+  async godwit(...args: readonly string[]): Promise<CommandResult> {
     const child = spawn(GODWIT, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, GODWIT_AGENT: this.socket, NO_COLOR: '1' },

@@ -5,7 +5,7 @@ import { splitAddress } from '../../../src/protocol/names.ts';
 import { clientTls, readCredentials } from '../../../src/rpc/tls.ts';
 import type { AttackResult, Identity } from './peers.ts';
 
-interface Given {
+interface ProcessInput {
   readonly identity: Identity;
   readonly address: string;
   readonly path: string;
@@ -19,7 +19,7 @@ const {
   path,
   kinds,
   timeoutMs = 20_000,
-} = JSON.parse(process.argv[2] ?? '') as Given;
+} = JSON.parse(process.argv[2] ?? '') as ProcessInput;
 const credentials = readCredentials(identity.directory, identity.stem);
 const { host, port } = splitAddress(address);
 const MIB = 1024 ** 2;

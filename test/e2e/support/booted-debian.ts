@@ -16,7 +16,7 @@ import { cpioArchive } from '../../../lab/image/cpio.ts';
 import { chooseAccelerator } from '../../../lab/guest/accelerator.ts';
 import { guestImage } from '../../../lab/image/initramfs.ts';
 import { guestKernel, type GuestKernel } from '../../../lab/image/kernel.ts';
-import type { CleanRoot, Said } from './clean-root.ts';
+import type { CleanRoot, ShellResult } from './clean-root.ts';
 
 /** A clean Debian that runs as a QEMU guest, with a kernel and a systemd of its own. */
 
@@ -82,7 +82,7 @@ export interface BootedDebian {
   readonly name: string;
   readonly address: string;
   /** Runs a shell's command line in it, to its end, after those before it. */
-  run(line: string): Promise<Said>;
+  run(line: string): Promise<ShellResult>;
   /** Runs a line that must succeed, and gives what it printed. */
   does(line: string): Promise<string>;
   /** What its kernel and its systemd have written to the console. */
@@ -230,7 +230,7 @@ function boot(
   };
   let last: Promise<unknown> = expect('ready', BOOT_MS);
   let count = 0;
-  const run = (line: string): Promise<Said> => {
+  const run = (line: string): Promise<ShellResult> => {
     const next = last.then(async () => {
       count += 1;
       qemu.stdin?.write(`${count} ${Buffer.from(line).toString('base64')}\n`);

@@ -28,7 +28,7 @@ export function bringDebian13(): void {
   execFileSync('bash', [setup, '--only', 'debian'], { stdio: ['ignore', 2, 2] });
 }
 
-export interface Said {
+export interface ShellResult {
   readonly exit: number;
   readonly out: string;
 }
@@ -40,7 +40,7 @@ export interface CleanRoot {
   /** Its files, as this machine sees them. */
   readonly folder: string;
   /** Runs a shell's command line in it, to its end. */
-  run(line: string): Promise<Said>;
+  run(line: string): Promise<ShellResult>;
   /** Ends every process in it. */
   close(): Promise<void>;
 }
@@ -93,7 +93,7 @@ export async function openCleanRoot(release: Release = 'bookworm'): Promise<Clea
     throw error;
   }
   const first = readFileSync(`/proc/${holder.pid}/task/${holder.pid}/children`, 'utf8').trim();
-  const run = (line: string): Promise<Said> =>
+  const run = (line: string): Promise<ShellResult> =>
     new Promise((resolve) => {
       const enter = ['-t', first, '-m', '-n', '-p', '-u', 'chroot', folder];
       const environment = ['env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root'];

@@ -6,14 +6,14 @@ import type { World } from './world.ts';
 export const PROGRAM = fileURLToPath(new URL('../../../godwit', import.meta.url));
 const DEADLINE_MS = 120_000;
 
-export interface Ended {
+export interface CommandResult {
   readonly exit: number;
   readonly out: string;
   readonly err: string;
 }
 
 /** Runs `./godwit` against the lab of a world, to its end. */
-export async function godwit(world: World, ...args: readonly string[]): Promise<Ended> {
+export async function godwit(world: World, ...args: readonly string[]): Promise<CommandResult> {
   return runToEnd([PROGRAM, ...args], { GODWIT_LAB: world.lab.name, NO_COLOR: '1' });
 }
 
@@ -21,7 +21,7 @@ export async function godwit(world: World, ...args: readonly string[]): Promise<
 export async function runToEnd(
   [program = '', ...args]: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): Promise<Ended> {
+): Promise<CommandResult> {
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },

@@ -115,7 +115,7 @@ export const evacuatedLab = ({ bytesPerS }: Scene) => ({
     host === 'a' || host === 'b' ? { site: SITES[host] } : {},
 });
 
-export interface Evacuated {
+export interface EvacuationResult {
   /** As it was shown before the start. */
   readonly plan: FleetRequestPlan;
   readonly request: FleetRequest;
@@ -178,7 +178,7 @@ export async function evacuateSite(
   lab: Lab,
   controller: LabController,
   { meeting, spareShare }: Scene,
-): Promise<Evacuated> {
+): Promise<EvacuationResult> {
   const whole = (await dryRun(controller, {})).plan;
   const ends = whole.steps.map(({ seconds, startsInSeconds = 0 }) => startsInSeconds + seconds);
   const [last, next] = [ends[meeting - 1], ends[meeting]];
@@ -222,7 +222,7 @@ async function copiesNow(lab: Lab): Promise<number> {
 }
 
 /** Why the measure does not hold; empty where it does. */
-export async function missesOf(lab: Lab, scene: Scene, found: Evacuated): Promise<string[]> {
+export async function missesOf(lab: Lab, scene: Scene, found: EvacuationResult): Promise<string[]> {
   const { plan, moves, over, deadlineAtMs, mostCopies } = found;
   const most = ranked(scene);
   const misses: string[] = [];

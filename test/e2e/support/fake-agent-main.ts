@@ -5,13 +5,13 @@ import { PROTOCOL_VERSIONS } from '../../../src/protocol/version.ts';
 import { readCredentials, serverTls } from '../../../src/rpc/tls.ts';
 import type { FakeAgent, Identity } from './peers.ts';
 
-interface Given extends FakeAgent {
+interface ProcessInput extends FakeAgent {
   readonly identity: Identity;
   readonly address: string;
   readonly name: string;
 }
 
-const given = JSON.parse(process.argv[2] ?? '') as Given;
+const given = JSON.parse(process.argv[2] ?? '') as ProcessInput;
 const { identity, address, name, versions = PROTOCOL_VERSIONS, manner = 'none' } = given;
 const credentials = readCredentials(identity.directory, identity.stem);
 const noise = Buffer.alloc(1024 * 1024, '[');

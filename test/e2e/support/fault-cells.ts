@@ -13,13 +13,13 @@ import { Player } from '../../../faults/run.ts';
 import { row } from '../../../faults/table.ts';
 
 /** For each fault the phases in which it strikes. */
-export type Chosen = Partial<Record<Fault, readonly Phase[]>>;
+export type FaultPhases = Partial<Record<Fault, readonly Phase[]>>;
 
 /** Declares a suite that plays the cells in the order given, on one lab for as long as nothing is amiss. `bring`: what they need besides, as root. */
 export function describeFaults(
   what: string,
   mode: Mode,
-  chosen: Chosen,
+  chosen: FaultPhases,
   bring?: () => Promise<void>,
 ): void {
   const asRoot = bring !== undefined && process.getuid?.() !== 0 && 'CRIU and runc need root';

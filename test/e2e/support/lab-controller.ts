@@ -9,7 +9,7 @@ import { labHost } from '../../../lab/state.ts';
 import { controllerContract } from '../../../src/protocol/controller/contract.ts';
 import { client, type Client } from '../../../src/rpc/client.ts';
 import { until } from '../../until.ts';
-import { PROGRAM, runToEnd, type Ended } from './cli.ts';
+import { PROGRAM, runToEnd, type CommandResult } from './cli.ts';
 import type { World } from './world.ts';
 
 const CONTROLLER = path.resolve(import.meta.dirname, '../../../src/bin/controller.ts');
@@ -80,7 +80,7 @@ export class LabController {
     rmSync(this.#dir, { recursive: true, force: true });
   }
 
-  godwit(...words: readonly string[]): Promise<Ended> {
+  godwit(...words: readonly string[]): Promise<CommandResult> {
     return runToEnd([PROGRAM, ...words], { GODWIT_CONTROLLER: this.socket, NO_COLOR: '1' });
   }
 }

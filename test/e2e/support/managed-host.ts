@@ -11,7 +11,7 @@ import {
 } from '../../../sim/fake/manager-options.ts';
 import { FakeManager } from '../../../sim/fake/managed.ts';
 import { Random } from '../../../sim/random.ts';
-import { serveManager, type Served } from '../../mover/managed/manager-socket.ts';
+import { serveManager, type ManagerServer } from '../../mover/managed/manager-socket.ts';
 import { AgentHost } from './agent-host.ts';
 
 /** The product's own program has no driver for a pretended manager. */
@@ -24,7 +24,7 @@ export class ManagedHost extends AgentHost {
   /** How the manager behaves from now on, and how long its tasks take. */
   readonly temper: Temper = { ...HONEST };
   readonly options: { -readonly [Name in keyof ManagerOptions]: ManagerOptions[Name] };
-  #served: Served | undefined;
+  #served: ManagerServer | undefined;
 
   private constructor(dir: string, options: ManagedHost['options'], manager: FakeManager) {
     super('a', dir, { program: AGENT });

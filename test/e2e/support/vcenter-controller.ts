@@ -30,15 +30,15 @@ export let said = '';
 export const stateDir = (): string => path.join(dir, 'state');
 export const socket = (): string => path.join(stateDir(), 'controller.sock');
 
-interface Ended {
+interface CommandResult {
   readonly exit: number;
   readonly out: string;
   readonly err: string;
 }
 
-export function godwit(...args: readonly string[]): Promise<Ended> {
+export function godwit(...args: readonly string[]): Promise<CommandResult> {
   const env = { ...process.env, NO_COLOR: '1', GODWIT_CONTROLLER: socket() };
-  const { promise, resolve } = Promise.withResolvers<Ended>();
+  const { promise, resolve } = Promise.withResolvers<CommandResult>();
   const child = execFile(
     path.join(REPO, 'godwit'),
     args,
@@ -82,7 +82,7 @@ export const untilSoOrSaid = async (holds: () => Promise<boolean>): Promise<void
   );
 };
 
-export function add(name: string, ...more: readonly string[]): Promise<Ended> {
+export function add(name: string, ...more: readonly string[]): Promise<CommandResult> {
   const { url, user, passwordFile, fingerprint } = vcenter.section;
   const words = ['--vsphere', url, '--user', user, '--password-file', passwordFile];
   const pin = more.includes('--fingerprint') ? [] : ['--fingerprint', fingerprint];
@@ -98,7 +98,7 @@ export async function shown(name: string): Promise<ManagerEntry> {
 export const inState = (name: string, state: ManagerEntry['state']): Promise<void> =>
   untilSoOrSaid(async () => (await shown(name)).state === state);
 
-export function agent(...args: readonly string[]): Promise<Ended> {
+export function agent(...args: readonly string[]): Promise<CommandResult> {
   return godwit(...args, '--agent', path.join(stateDir(), 'managers/vc1/agent.sock'));
 }
 

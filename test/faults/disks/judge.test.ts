@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Blocks } from '../../../faults/disks/blocks.ts';
 import { judgeDisks, type DisksSeen } from '../../../faults/disks/judge.ts';
-import type { Stored, StoredFile } from '../../../faults/disks/storage.ts';
+import type { StoredFiles, StoredFile } from '../../../faults/disks/storage.ts';
 
 const BASE = 'web1/disk0-base.qcow2';
 const IMAGES = [BASE, 'web1/disk0.qcow2', 'web1/disk1.raw'];
 
 /** `first`: the inode of the first of them; the others follow. */
-function stored(images: readonly string[], first: number): Stored {
+function stored(images: readonly string[], first: number): StoredFiles {
   const files = images.map((name, index): [string, StoredFile] => {
     const sha = name === 'web1/disk0.qcow2' ? {} : { sha256: name };
     return [name, { ino: first + index, links: 1, directory: false, ...sha }];
@@ -31,11 +31,11 @@ const MOVED: DisksSeen = {
   host: 'b',
   outcome: 'done',
   images: IMAGES,
-  before: new Map<string, Stored>([
+  before: new Map<string, StoredFiles>([
     ['a', stored(IMAGES, 10)],
     ['b', new Map()],
   ]),
-  now: new Map<string, Stored>([
+  now: new Map<string, StoredFiles>([
     ['a', stored([BASE], 10)],
     ['b', stored(IMAGES, 20)],
   ]),
@@ -62,7 +62,7 @@ const withFile = (
   file: StoredFile,
   base: DisksSeen,
 ): Partial<DisksSeen> => ({
-  now: new Map<string, Stored>([
+  now: new Map<string, StoredFiles>([
     ...base.now,
     [host, new Map([...(base.now.get(host) ?? []), [name, file]])],
   ]),
@@ -85,7 +85,7 @@ describe('the judge of a guest’s disks', () => {
   test('finds half an image at the destination that the guest did not reach, and one missing where it is', () => {
     const half = withFile('b', 'web1/disk1.raw', FILE, STAYED);
     assert.equal(problems(half, STAYED), 'left on the storage of b: web1/disk1.raw');
-    const gone = new Map<string, Stored>([
+    const gone = new Map<string, StoredFiles>([
       ...MOVED.now,
       ['b', stored(IMAGES.slice(0, 2), 20)] as const,
     ]);
@@ -97,12 +97,12 @@ describe('the judge of a guest’s disks', () => {
       problems(withFile('a', 'web1/disk1.raw', FILE, MOVED)),
       /left on the storage of a/,
     );
-    const without = new Map<string, Stored>([...MOVED.now, ['a', new Map()] as const]);
+    const without = new Map<string, StoredFiles>([...MOVED.now, ['a', new Map()] as const]);
     assert.match(problems({ now: without }), /gone from the storage of a: .*-base/);
   });
 
   test('wants the very same files at a source that has its guest back', () => {
-    const other = new Map<string, Stored>([...STAYED.now, ['a', stored(IMAGES, 30)] as const]);
+    const other = new Map<string, StoredFiles>([...STAYED.now, ['a', stored(IMAGES, 30)] as const]);
     assert.match(problems({ now: other }, STAYED), /disk0\.qcow2 on a is another file/);
   });
 

@@ -19,13 +19,13 @@ import { earlierLinesOf, linesOf, recordsOf, textOf } from '../journals.ts';
 const SOURCE = { schema: sourceRecord, first: 'planned' } as const;
 const DESTINATION = { schema: destinationRecord, first: 'admitted' } as const;
 
-interface Found {
+interface JournalContents {
   readonly records: SourceRecord[];
   readonly bytes: number;
   readonly damage: Damage | undefined;
 }
 
-function read(bytes: Buffer): Found {
+function read(bytes: Buffer): JournalContents {
   const lines = new LineReader(SOURCE);
   const records = lines.take(bytes);
   return { records, bytes: lines.bytes, damage: lines.damage };

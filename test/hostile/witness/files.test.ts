@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { judgeSeen, type Ground } from '../../../hostile/witness/files.ts';
-import type { Seen } from '../../../hostile/witness/trace.ts';
+import type { TracedCall } from '../../../hostile/witness/trace.ts';
 
 const GROUND: Ground = {
   stateDir: '/state',
@@ -13,7 +13,7 @@ const GROUND: Ground = {
   bystanders: ['/storage/calm1', '/state/guests/calm1'],
   strangers: new Set([99]),
 };
-const call = (name: string, file: string, rest: Partial<Seen> = {}): Seen => ({
+const call = (name: string, file: string, rest: Partial<TracedCall> = {}): TracedCall => ({
   pid: 1,
   atMs: 0,
   call: name,
@@ -21,7 +21,7 @@ const call = (name: string, file: string, rest: Partial<Seen> = {}): Seen => ({
   words: 'O_RDONLY',
   ...rest,
 });
-const judged = (seen: Seen): string => judgeSeen(seen, GROUND) ?? 'fine';
+const judged = (seen: TracedCall): string => judgeSeen(seen, GROUND) ?? 'fine';
 
 describe('what a process did with files', () => {
   test('is fine within the host’s own directories, its code and the system’s', () => {

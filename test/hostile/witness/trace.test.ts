@@ -4,9 +4,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { TRACER, TraceReader, type Seen } from '../../../hostile/witness/trace.ts';
+import { TRACER, TraceReader, type TracedCall } from '../../../hostile/witness/trace.ts';
 
-function readAll(lines: readonly string[]): Seen[] {
+function readAll(lines: readonly string[]): TracedCall[] {
   const reader = new TraceReader();
   return lines.flatMap((line) => reader.read(line) ?? []);
 }

@@ -4,7 +4,7 @@
  */
 import type { FakeGuest, HypervWorld } from './world.ts';
 
-interface Given {
+interface ScriptParameters {
   id?: string;
   mark?: string;
   destination?: string;
@@ -15,18 +15,26 @@ interface Given {
 }
 
 /** The name of a script, and what it was given; undefined for a script that is none of Godwit's. */
-export function readScript(text: string): { name: string; given: Given } | undefined {
+export function readScript(text: string): { name: string; given: ScriptParameters } | undefined {
   const name = /^# godwit (\w+)\n/.exec(text)?.[1];
   const data = /FromBase64String\('([A-Za-z0-9+/=]*)'\)/.exec(text)?.[1];
   if (name === undefined || data === undefined) return undefined;
-  return { name, given: JSON.parse(Buffer.from(data, 'base64').toString('utf8')) as Given };
+  return {
+    name,
+    given: JSON.parse(Buffer.from(data, 'base64').toString('utf8')) as ScriptParameters,
+  };
 }
 
 const SIZE = { cores: 16, memory: 64 * 2 ** 30, available: 48 * 2 ** 30, version: '10.0.20348.0' };
 /** COR_E_EXCEPTION: the module's own exceptions have no number of theirs. */
 const EXCEPTION = -2146233088;
 
-export function answerScript(world: HypervWorld, host: string, name: string, given: Given): object {
+export function answerScript(
+  world: HypervWorld,
+  host: string,
+  name: string,
+  given: ScriptParameters,
+): object {
   if (world.hosts.get(host)?.denies === true && name !== 'account') {
     const message = `You do not have the required permission to complete this task. Contact the administrator of the authorization policy for the computer '${host.toUpperCase()}'.`;
     return {
@@ -91,7 +99,11 @@ function nodeAfter(world: HypervWorld, host: string, what: string): object {
   return { ...found.node, code: codeOf(found.node.drain) };
 }
 
-function begin(world: HypervWorld, machine: FakeGuest | undefined, given: Given): object {
+function begin(
+  world: HypervWorld,
+  machine: FakeGuest | undefined,
+  given: ScriptParameters,
+): object {
   const { mark = '', destination = '', node = '', storage = null, alone = false } = given;
   if (machine === undefined) return { absent: true };
   if (machine.notes.includes(mark)) return { returned: 0, already: true };

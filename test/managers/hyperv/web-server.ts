@@ -21,7 +21,7 @@ export interface WebServer {
   stop(): Promise<void>;
 }
 
-interface Wanted {
+interface WebServerOptions {
   readonly root: string;
   readonly dir: string;
   /** The WinRM behind it. */
@@ -47,7 +47,7 @@ const MODULES = [
   'headers',
 ];
 
-export async function serveWeb(wanted: Wanted): Promise<WebServer> {
+export async function serveWeb(wanted: WebServerOptions): Promise<WebServer> {
   const { root, dir, env, clock } = wanted;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const port = await freePort();
@@ -91,7 +91,7 @@ function wrong(root: string, clock: string): NodeJS.ProcessEnv {
   return { LD_PRELOAD: library, FAKETIME: clock, FAKETIME_DONT_FAKE_MONOTONIC: '1' };
 }
 
-function configuration(wanted: Wanted, port: number): string {
+function configuration(wanted: WebServerOptions, port: number): string {
   const { root, dir, behind, mechanism, credentials, provesNothing } = wanted;
   const loaded = MODULES.map(
     (name) => `LoadModule ${name}_module ${root}/usr/lib/apache2/modules/mod_${name}.so`,

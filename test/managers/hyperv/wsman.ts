@@ -12,7 +12,7 @@ const WMI = 'http://schemas.microsoft.com/wbem/wsman/1/wmi/root/virtualization/v
 const EMPTY_CLIXML =
   '#< CLIXML\r\n<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04"></Objs>';
 
-export interface Parsed {
+export interface ParsedRequest {
   readonly action: string;
   readonly resource: string;
   readonly messageId: string;
@@ -26,7 +26,7 @@ const parser = new XMLParser({
   parseTagValue: false,
 });
 
-export function parse(text: string): Parsed {
+export function parse(text: string): ParsedRequest {
   const { Envelope } = parser.parse(text) as {
     Envelope: { Header: Record<string, unknown>; Body: Record<string, unknown> | '' };
   };
@@ -61,7 +61,7 @@ export class Commands {
     this.#host = host;
   }
 
-  answer(asked: Parsed): [number, string] {
+  answer(asked: ParsedRequest): [number, string] {
     const verb = asked.action.split('/').at(-1) ?? '';
     if (verb === 'Enumerate') return this.#enumerate(asked);
     if (verb === 'Pull') return this.#pull(asked);
@@ -94,7 +94,7 @@ export class Commands {
     ];
   }
 
-  #command(shell: Map<string, Buffer>, { body }: Parsed): [number, string] {
+  #command(shell: Map<string, Buffer>, { body }: ParsedRequest): [number, string] {
     const line = body['CommandLine'] as { Command: string; Arguments: string[] };
     const id = randomUUID().toUpperCase();
     const encoded = line.Arguments[line.Arguments.indexOf('-EncodedCommand') + 1] ?? '';
@@ -109,7 +109,7 @@ export class Commands {
   }
 
   /** The first half of what is found comes at once, the rest by Pull. */
-  #enumerate({ body }: Parsed): [number, string] {
+  #enumerate({ body }: ParsedRequest): [number, string] {
     const asked = body['Enumerate'] as { Filter: unknown };
     const items = this.#found(wordOf(asked.Filter));
     const context = randomUUID();
@@ -125,7 +125,7 @@ export class Commands {
     ];
   }
 
-  #pull({ body }: Parsed): [number, string] {
+  #pull({ body }: ParsedRequest): [number, string] {
     const asked = body['Pull'] as { EnumerationContext: unknown };
     const items = this.#left.get(wordOf(asked.EnumerationContext));
     if (items === undefined) {
@@ -167,7 +167,7 @@ export class Commands {
     }
   }
 
-  #requestStateChange({ selectors, body }: Parsed): [number, string] {
+  #requestStateChange({ selectors, body }: ParsedRequest): [number, string] {
     const input = body['RequestStateChange_INPUT'] as { RequestedState: string };
     const isEnded =
       input.RequestedState === '4' && this.#world.terminate(selectors.get('InstanceID') ?? '');
@@ -180,7 +180,7 @@ export class Commands {
 }
 
 /** Two parts, so that whoever reads has to put them together. */
-function receive(shell: Map<string, Buffer>, { body }: Parsed): [number, string] {
+function receive(shell: Map<string, Buffer>, { body }: ParsedRequest): [number, string] {
   const { DesiredStream } = body['Receive'] as { DesiredStream: Record<string, string> };
   const id = DesiredStream['@_CommandId'] ?? '';
   const left = shell.get(id) ?? Buffer.alloc(0);
@@ -229,7 +229,7 @@ export function fault(subcode: string, code: string, reason: string): [number, s
   ];
 }
 
-export function whole({ action, messageId }: Parsed, body: string): string {
+export function whole({ action, messageId }: ParsedRequest, body: string): string {
   return `<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd" xmlns:n="http://schemas.xmlsoap.org/ws/2004/09/enumeration" xmlns:rsp="${SHELL}"><s:Header><a:Action>${action}Response</a:Action><a:MessageID>uuid:${randomUUID()}</a:MessageID><a:RelatesTo>${messageId}</a:RelatesTo></s:Header><s:Body>${body}</s:Body></s:Envelope>`;
 }
 

@@ -7,20 +7,20 @@ import {
   beginDarkWatch,
   type DarkTerms,
   type DarkVerdict,
-  type Heard,
+  type KernelAnswer,
   type Question,
 } from '../../../src/migration/direct/dark-host.ts';
 
 const TERMS: DarkTerms = { silenceMs: 5000, answerMs: 1000, breakMs: 500 };
-const SILENCE: Heard = { what: 'silence', said: 'nothing' };
-const ANSWER: Heard = { what: 'answer', said: 'it refuses connections' };
-const UNKNOWN: Heard = { what: 'unknown', said: 'ENETUNREACH' };
+const SILENCE: KernelAnswer = { what: 'silence', said: 'nothing' };
+const ANSWER: KernelAnswer = { what: 'answer', said: 'it refuses connections' };
+const UNKNOWN: KernelAnswer = { what: 'unknown', said: 'ENETUNREACH' };
 
 const EVERY_MS = 250;
 
 /** When another host answered over the ways of all paths: all the time, but for some time. */
-type Closed = { readonly fromMs: number; readonly toMs: number };
-const answersUpTo = (untilMs: number, closed?: Closed): number[] =>
+type AnswerGap = { readonly fromMs: number; readonly toMs: number };
+const answersUpTo = (untilMs: number, closed?: AnswerGap): number[] =>
   Array.from({ length: Math.floor(untilMs / EVERY_MS) + 1 }, (_, nth) => nth * EVERY_MS).filter(
     (atMs) => closed === undefined || atMs < closed.fromMs || atMs > closed.toMs,
   );
@@ -29,7 +29,7 @@ const answersUpTo = (untilMs: number, closed?: Closed): number[] =>
 function verdictAfter(
   paths: readonly string[],
   questions: readonly Question[],
-  closed?: Closed,
+  closed?: AnswerGap,
 ): DarkVerdict {
   let watch = beginDarkWatch(paths, TERMS);
   let heardMs = -1;
@@ -45,7 +45,12 @@ function verdictAfter(
 }
 
 /** Questions over one path, one after the other. */
-function asked(path: string, heard: readonly Heard[], takesMs = 1000, breakMs = 250): Question[] {
+function asked(
+  path: string,
+  heard: readonly KernelAnswer[],
+  takesMs = 1000,
+  breakMs = 250,
+): Question[] {
   return heard.map((each, index) => {
     const askedAtMs = index * (takesMs + breakMs);
     return { path, askedAtMs, endedAtMs: askedAtMs + takesMs, heard: each };
@@ -92,7 +97,7 @@ describe('a host is dark', () => {
   });
 
   test('not while this host itself is stalled between two questions, or within one', () => {
-    const silent = (count: number): Heard[] => Array.from({ length: count }, () => SILENCE);
+    const silent = (count: number): KernelAnswer[] => Array.from({ length: count }, () => SILENCE);
     const many = asked('one', silent(20), 1000, 600);
     assert.equal(verdictAfter(['one'], many).kind, 'wait');
     // A process that was stopped finds its timer over before it reads the answer that lies there.
@@ -121,7 +126,7 @@ interface Move {
   readonly path: string;
   readonly breakMs: number;
   readonly takesMs: number;
-  readonly heard: Heard;
+  readonly heard: KernelAnswer;
 }
 
 const PATHS = ['one', 'two', 'three'] as const;

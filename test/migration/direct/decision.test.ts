@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { initialSource, type SourceState } from '../../../src/migration/direct/source-state.ts';
-import type { Resolved } from '../../../src/migration/direct/resolve.ts';
+import type { ResolvedEvent } from '../../../src/migration/direct/resolve.ts';
 import { transition } from '../../../src/migration/direct/transition.ts';
 import { planned } from './samples.ts';
 
@@ -18,7 +18,7 @@ const heldIn = (state: SourceState): SourceState => ({
   doing: { kind: 'end', outcome: 'held' },
 });
 const held = heldIn(initialSource(planned()).state);
-const back = (proof: Resolved['proof'], at: typeof NOW, word: typeof C): Resolved => ({
+const back = (proof: ResolvedEvent['proof'], at: typeof NOW, word: typeof C): ResolvedEvent => ({
   type: 'resolved',
   runAt: 'source',
   proof,

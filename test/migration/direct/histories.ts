@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import type { GuestSightings } from '../../../src/migration/direct/guest-sightings.ts';
 import { replayDestination } from '../../../src/migration/direct/journal.ts';
-import type { Known } from '../../../src/migration/direct/resolution.ts';
+import type { ResolutionFacts } from '../../../src/migration/direct/resolution.ts';
 import { destinationFacts, sourceFacts } from '../../../src/migration/direct/side-facts.ts';
 import { initialSource } from '../../../src/migration/direct/source-state.ts';
 import type { DestinationEvent } from '../../../src/migration/direct/destination.ts';
-import type { Unasked } from '../../../src/protocol/public/resolve.ts';
+import type { SilentHost } from '../../../src/protocol/public/resolve.ts';
 import type { Sighting } from '../../../src/protocol/peer/sighting.ts';
 import { planned, preparationOf } from './samples.ts';
 
@@ -91,10 +91,10 @@ const OTHER = 'm-00000003';
 const momentAfter = (ms: number): string => new Date(Date.parse(BEGAN) + ms).toISOString();
 
 /** What each host would answer. */
-export function knownOf(history: History): Known {
+export function knownOf(history: History): ResolutionFacts {
   const { dark, forgotten, withoutUuid } = history;
   const isDark = dark.includes('b');
-  const unasked: Unasked[] = dark.map((host) => ({ host, why: 'it does not answer' }));
+  const unasked: SilentHost[] = dark.map((host) => ({ host, why: 'it does not answer' }));
   if (forgotten && !isDark) unasked.push({ host: 'b', why: `${ID} is not known at b` });
   const fleet: GuestSightings = {
     id: ID,

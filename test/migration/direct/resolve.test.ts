@@ -12,7 +12,7 @@ import { reportOf } from '../../../src/migration/report/report.ts';
 import {
   whyNotHere,
   whyNotResolved,
-  type Resolved,
+  type ResolvedEvent,
 } from '../../../src/migration/direct/resolve.ts';
 import type { SourceEvent, SourceState } from '../../../src/migration/direct/source-state.ts';
 import { effectsOf, transition } from '../../../src/migration/direct/transition.ts';
@@ -60,10 +60,10 @@ function stateAfter(events: readonly SourceEvent[], settings = {}): SourceState 
 }
 
 const order = (
-  runAt: Resolved['runAt'],
-  proof: Resolved['proof'] = 'ask',
-  here: Resolved['here'] = 'handed-over',
-): Resolved => ({ type: 'resolved', runAt, proof, by: 'ann', here });
+  runAt: ResolvedEvent['runAt'],
+  proof: ResolvedEvent['proof'] = 'ask',
+  here: ResolvedEvent['here'] = 'handed-over',
+): ResolvedEvent => ({ type: 'resolved', runAt, proof, by: 'ann', here });
 
 describe('an operator resolves a migration that is held', () => {
   test('on to the destination: commit is sent again, and the destination judges it', () => {

@@ -1,5 +1,5 @@
 import { godwitError, type SerialError } from '../../../src/errors.ts';
-import type { Planned, StepFacts } from '../../../src/migration/direct/source-state.ts';
+import type { PlannedEvent, StepFacts } from '../../../src/migration/direct/source-state.ts';
 import {
   migrationSettings,
   streamModeOf,
@@ -12,7 +12,7 @@ import type { WireReport } from '../../../src/protocol/wire.ts';
 
 /** Ordinary values, for tests in which most of them do not matter. */
 
-export function planned(settings: Partial<MigrationSettings> = {}): Planned {
+export function planned(settings: Partial<MigrationSettings> = {}): PlannedEvent {
   return {
     type: 'planned',
     id: 'm-00000001',
@@ -45,7 +45,7 @@ export function withDisk(): GuestDescription {
   return { ...descriptionOf(), disks: [{ name: 'vda', images: [image] }] };
 }
 
-export function preparationOf({ epoch, settings }: Planned): Preparation {
+export function preparationOf({ epoch, settings }: PlannedEvent): Preparation {
   const { mode, streams, compress } = settings;
   return {
     epoch,
@@ -94,7 +94,7 @@ export function errorOf(reason = 'it was to be'): SerialError {
   return godwitError('GODWIT_STEP_FAILED', { step: 'any', reason }).toJSON();
 }
 
-export function admissionOf({ id, guest, from, epoch, settings }: Planned) {
+export function admissionOf({ id, guest, from, epoch, settings }: PlannedEvent) {
   const { timeoutMs } = settings;
   return { id, guest, from, epoch, timeoutMs, memoryBytes: 1 << 30 };
 }

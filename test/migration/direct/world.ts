@@ -10,7 +10,7 @@ import { endsBy, type StepName } from '../../../src/migration/direct/steps.ts';
 import { isCold } from '../../../src/migration/direct/cold.ts';
 import {
   initialSource,
-  type Planned,
+  type PlannedEvent,
   type SourceEffect,
   type SourceEvent,
   type SourceState,
@@ -27,7 +27,7 @@ export type Fault = 'before' | 'after';
 
 /** One migration in one thread, with hypervisors that behave as QEMU does. Whoever drives it chooses what happens next. */
 export class World {
-  readonly plan: Planned;
+  readonly plan: PlannedEvent;
   readonly journal: SourceEvent[];
   state: SourceState;
   destination: WorldDestination | undefined;
@@ -45,7 +45,7 @@ export class World {
   timer = false;
   readonly sent: DestinationCall[] = [];
 
-  constructor(plan: Planned = planned(), copies = false) {
+  constructor(plan: PlannedEvent = planned(), copies = false) {
     this.plan = plan;
     this.copies = copies;
     this.journal = [plan];

@@ -7,12 +7,12 @@ import {
   insightOf,
   reportedOf,
   scoresOf,
-  type Reported,
+  type ReportedMigration,
 } from '../../../src/migration/insight/insight.ts';
 import { distribution, insight } from '../../../src/protocol/controller/history.ts';
 import { report } from '../../cli/fake.ts';
 
-const reported = (id: string, more: Partial<Reported> = {}): Reported => ({
+const reported = (id: string, more: Partial<ReportedMigration> = {}): ReportedMigration => ({
   id,
   outcome: 'done',
   code: undefined,
@@ -61,7 +61,7 @@ test('only what came to its end is distributed; failures are counted by code wit
 });
 
 test('a score says how many lay within their range and how far off the middle was', () => {
-  const of = (came: number): Pick<Reported, 'figures'> => ({
+  const of = (came: number): Pick<ReportedMigration, 'figures'> => ({
     figures: { predicted: { totalMs: [80, 100, 120, came] }, level: 0.9, saved: {} },
   });
   const [score] = scoresOf([of(100), of(110), of(150), of(90)]);

@@ -3,7 +3,7 @@ import { MIB } from './samples.ts';
 
 /** Moves of the lab on a quiet machine, by `npm run bench -- prediction` (docs/measurements/prediction.md), with their facts. */
 
-export interface Recorded {
+export interface RecordedMove {
   readonly link: keyof typeof LINKS;
   readonly guest: keyof typeof GUESTS;
   readonly way: keyof typeof WAYS;
@@ -67,7 +67,7 @@ const ROWS = [
   [100, 'light', 'postcopy', 13.6, 141, 4],
 ] as const;
 
-export const RECORDED: readonly Recorded[] = ROWS.map(
+export const RECORDED: readonly RecordedMove[] = ROWS.map(
   ([link, guest, way, totalS, memoryMib, downtimeMs]) => ({
     link,
     guest,
@@ -78,7 +78,7 @@ export const RECORDED: readonly Recorded[] = ROWS.map(
   }),
 );
 
-export function factsOf({ link, guest, way }: Pick<Recorded, 'link' | 'guest' | 'way'>): Facts {
+export function factsOf({ link, guest, way }: Pick<RecordedMove, 'link' | 'guest' | 'way'>): Facts {
   const { holds, random, rewrites, perSecond } = GUESTS[guest];
   const packed = (random + (holds - random) * PACKED) / holds;
   return {

@@ -6,12 +6,12 @@
  */
 
 /** A question to a port, with what may be answered. */
-export interface Asked {
+export interface PortQuestion {
   readonly name: string;
   readonly answers: readonly string[];
 }
 
-type Given = readonly [name: string, answer: string];
+type PortAnswer = readonly [name: string, answer: string];
 
 /** Turns of the event loop in which it may do something that no port knows of before it is taken to be stuck. */
 const MAX_TURNS = 200;
@@ -24,16 +24,19 @@ const CUT = new Error('the run is cut off');
 
 /** One run of the code along one history of answers. */
 export class Script {
-  readonly #given: readonly Given[];
-  readonly #waiting = new Map<string, PromiseWithResolvers<string> & { readonly asked: Asked }>();
+  readonly #given: readonly PortAnswer[];
+  readonly #waiting = new Map<
+    string,
+    PromiseWithResolvers<string> & { readonly asked: PortQuestion }
+  >();
   readonly #cut = new AbortController();
   readonly #facts = new Map<string, string>();
   readonly #own = new Set<string>();
   #at = 0;
-  #frontier: Asked | undefined;
+  #frontier: PortQuestion | undefined;
   #now = 1_000_000;
 
-  constructor(given: readonly Given[]) {
+  constructor(given: readonly PortAnswer[]) {
     this.#given = given;
   }
 
@@ -106,7 +109,7 @@ export class Script {
   }
 
   /** Runs on to where an answer is missing; undefined once all answers that are given are used and nothing is asked. */
-  async follow(isOver: () => boolean): Promise<readonly Asked[] | undefined> {
+  async follow(isOver: () => boolean): Promise<readonly PortQuestion[] | undefined> {
     for (let turns = 0; turns < MAX_TURNS; turns += 1) {
       await turn(turns > 0);
       if (this.#frontier !== undefined) return [this.#frontier];
@@ -184,7 +187,7 @@ export class Points {
     return this.#after(start, []);
   }
 
-  async #after(start: Start, given: readonly Given[]): Promise<number> {
+  async #after(start: Start, given: readonly PortAnswer[]): Promise<number> {
     if (given.length > MAX_ANSWERS) {
       throw new Error(`no end after ${given.map((each) => each.join('=')).join(', ')}`);
     }
@@ -201,7 +204,10 @@ export class Points {
     return this.#number({ asks });
   }
 
-  async #run(start: Start, given: readonly Given[]): Promise<string | readonly Asked[]> {
+  async #run(
+    start: Start,
+    given: readonly PortAnswer[],
+  ): Promise<string | readonly PortQuestion[]> {
     this.runs += 1;
     const script = new Script(given);
     let over = false;

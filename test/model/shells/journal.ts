@@ -7,9 +7,9 @@ import { loadShell, type Edit } from './load.ts';
 /** What the movers' own code makes of a journal in which a synced record is another one than was written. */
 
 /** It holds and changes nothing; or it goes on with what stands before that record. */
-export type Damaged = 'holds' | 'cuts';
+export type DamageResponse = 'holds' | 'cuts';
 
-export async function damagedJournal(edit?: Edit): Promise<Damaged> {
+export async function damagedJournal(edit?: Edit): Promise<DamageResponse> {
   const { encodeLine } = await loadShell<{ encodeLine: typeof EncodeLine }>(
     'src/host/journal/journal-lines.ts',
     edit,

@@ -9,7 +9,7 @@ import {
   reaches,
   sightingAt,
   type Answer,
-  type Gathered,
+  type GatheredAnswers,
   type Host,
   type World,
 } from './world.ts';
@@ -50,7 +50,12 @@ export function seenAt(world: World, asker: Host, host: Host, id: string, rules:
   return answerFrom(shown, { ...SOUGHT, id }).is;
 }
 
-export function isGranted(world: World, asking: Asking, gathered: Gathered, rules: Rules): boolean {
+export function isGranted(
+  world: World,
+  asking: Asking,
+  gathered: GatheredAnswers,
+  rules: Rules,
+): boolean {
   const question = questionOf(world, asking);
   const { now, fleet } = question;
   const doubt = hostsInDoubt(world, asking, rules);

@@ -8,7 +8,7 @@ import { resolving } from './resolving.ts';
 import type { Rules } from './rules.ts';
 import {
   type Answer,
-  type Gathered,
+  type GatheredAnswers,
   type Host,
   type Move,
   type Standby,
@@ -341,7 +341,7 @@ function refusalOf(world: World): Answer {
   return right === 'armed' && armedIn !== world.boot.b ? 'may-have' : 'without';
 }
 
-function undo(world: World, gathered: Gathered, rules: Rules): Move[] {
+function undo(world: World, gathered: GatheredAnswers, rules: Rules): Move[] {
   const label = 'a acts on the answers';
   if (isGranted(world, takeBack(world), gathered, rules)) {
     const back = { doing: 'ended', right: 'abandoned', paused: false } as const;

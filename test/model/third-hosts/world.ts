@@ -14,7 +14,7 @@ export const STANDBYS = ['b', 'c', 'd'] as const satisfies Standby[];
 
 export type Answer = HostAnswer['is'];
 /** Answers that a host has gathered and not yet acted on; lost with its process. */
-export type Gathered = Readonly<Partial<Record<Host, Answer>>>;
+export type GatheredAnswers = Readonly<Partial<Record<Host, Answer>>>;
 
 export interface World {
   readonly up: Readonly<Record<Host, boolean>>;
@@ -30,7 +30,7 @@ export interface World {
     readonly right: SourceRight;
     /** Its hypervisor lives, with the guest paused or shut down in it. */
     readonly paused: boolean;
-    readonly gathered?: Gathered | undefined;
+    readonly gathered?: GatheredAnswers | undefined;
     /** An operator's word in the journal, and the boot in which it was given. */
     readonly word?: {
       readonly bootId: number;
@@ -60,7 +60,7 @@ export interface World {
 export interface Recovery {
   readonly stage: 'none' | 'armed' | 'proved' | 'ran' | 'ended';
   readonly armedIn: number;
-  readonly gathered?: Gathered | undefined;
+  readonly gathered?: GatheredAnswers | undefined;
   /** Its proof was recorded longer ago than a proof is valid. */
   readonly isOld?: true;
 }

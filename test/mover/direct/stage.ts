@@ -47,7 +47,7 @@ async function end({
 }
 
 /** What is asked of the migration beside the usual. */
-type Asked = Partial<
+type StageSettings = Partial<
   Pick<
     MigrationSettings,
     'path' | 'maxBandwidth' | 'linkGraceMs' | 'streams' | 'compress' | 'compressLevel'
@@ -58,7 +58,7 @@ type Asked = Partial<
 export class Stage {
   readonly hosts: TwoHosts;
   readonly wires: FakeWires;
-  readonly #asked: Asked;
+  readonly #asked: StageSettings;
   /** What the destination's agent says of the wire. */
   offer: WireOffer | undefined = { version: WIRE_VERSION, cores: 2, knowsGuest: false };
   readonly #dir: string;
@@ -70,7 +70,7 @@ export class Stage {
   #admission: Admission | undefined;
   #closing: Promise<unknown> = Promise.resolve();
 
-  private constructor(hosts: TwoHosts, asked: Asked) {
+  private constructor(hosts: TwoHosts, asked: StageSettings) {
     this.hosts = hosts;
     this.#asked = asked;
     this.wires = new FakeWires(hosts.world);
@@ -82,7 +82,7 @@ export class Stage {
     certificates: Hosts,
     mode: Mode = 'precopy',
     traits: Traits = {},
-    asked: Asked = {},
+    asked: StageSettings = {},
   ): Promise<Stage> {
     const stage = new Stage(await TwoHosts.boot(mode, traits), asked);
     t.after(() => stage.close());

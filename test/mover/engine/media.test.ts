@@ -7,7 +7,7 @@ const ENDS = { from: 'a', to: 'b', migration: 'm-1' };
 const CHALLENGE = 'ab'.repeat(32);
 const soon = (): AbortSignal => AbortSignal.timeout(10_000);
 
-class Reported {
+class MediaFixture {
   readonly dropped: string[] = [];
   readonly asked: (readonly DeviceProof[])[] = [];
 
@@ -46,19 +46,19 @@ class Reported {
     };
 }
 
-const proveWith = (media: Readonly<Record<string, Medium>>, ask: ReturnType<Reported['ask']>) =>
+const proveWith = (media: Readonly<Record<string, Medium>>, ask: ReturnType<MediaFixture['ask']>) =>
   proveMedia(new Map(Object.entries(media)), ENDS, ask, soon());
 
 describe('a medium of a guest’s disk', () => {
   test('is shared where the destination has it, and each believes the other', async () => {
-    const reported = new Reported();
+    const reported = new MediaFixture();
     const verdicts = await proveWith({ one: reported.medium('one') }, reported.ask(/./));
     assert.deepEqual(verdicts.get('one'), { pool: '0123456789abcdef', path: 'one' });
     assert.deepEqual(reported.dropped, ['one']);
   });
 
   test('keeps no other from being proved where it cannot be read, is unknown, or is not there', async () => {
-    const reported = new Reported();
+    const reported = new MediaFixture();
     const media = {
       gone: reported.medium('gone', { identity: () => Promise.reject(new Error('no answer')) }),
       nameless: reported.medium('nameless', {
@@ -84,14 +84,14 @@ describe('a medium of a guest’s disk', () => {
   });
 
   test('is not shared where the source does not find what the destination says', async () => {
-    const reported = new Reported();
+    const reported = new MediaFixture();
     const verdicts = await proveWith({ one: reported.medium('one') }, reported.ask(/./, []));
     assert.deepEqual(verdicts.get('one'), { why: 'it read something else' });
     assert.deepEqual(reported.dropped, ['one']);
   });
 
   test('leaves nothing where the destination does not answer', async () => {
-    const reported = new Reported();
+    const reported = new MediaFixture();
     let questions = 0;
     const ask = (devices: readonly DeviceProof[]): Promise<DeviceAnswer[]> => {
       questions += 1;

@@ -13,7 +13,7 @@ import { tempDir } from '../../rpc/test-contract.ts';
 
 const HOUR_MS = 3_600_000;
 
-interface Reported {
+interface Setup {
   readonly script?: string;
   readonly mayRefuse?: boolean;
   readonly settings?: Partial<MigrationSettings>;
@@ -24,7 +24,7 @@ interface Reported {
 /** What a migration with a notice of an hour comes to while it waits, where the site has that hook. */
 function waited(
   t: TestContext,
-  { script, mayRefuse = false, settings = {}, createdMs = Date.now() }: Reported,
+  { script, mayRefuse = false, settings = {}, createdMs = Date.now() }: Setup,
   signal = new AbortController().signal,
 ): { facts: Promise<StepFacts>; directory: string } {
   const directory = tempDir(t);

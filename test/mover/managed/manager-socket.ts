@@ -7,12 +7,12 @@ import { firstLine, remoteCall } from '../../../sim/fake/remote.ts';
 import { toGodwitError } from '../../../src/errors.ts';
 import { managedOrder, type TaskChange } from '../../../src/migration/managed/task-sight.ts';
 
-export interface Served {
+export interface ManagerServer {
   /** Nobody answers any more, until it is served again. */
   close(): Promise<void>;
 }
 
-export async function serveManager(manager: FakeManager, path: string): Promise<Served> {
+export async function serveManager(manager: FakeManager, path: string): Promise<ManagerServer> {
   const open = new Set<Socket>();
   const server = createServer((socket) => {
     open.add(socket);

@@ -40,7 +40,7 @@ globalThis.setTimeout = Object.assign(
 );
 
 /** A journal's file that outlives the movers. */
-class Kept {
+class DurableJournal {
   bytes = Buffer.alloc(0);
 
   file(life: Life): JournalFile {
@@ -189,7 +189,7 @@ export async function runTrial(options: TrialOptions): Promise<Outcome> {
   manager.guests.set('web1', 'a');
   for (const file of others) manager.volumes.set(`b:${file}`, 'somebody else');
   const leaves = [...(options.leaves ?? [])];
-  const kept = new Kept();
+  const kept = new DurableJournal();
   const cancels: CancelAnswer[] = [];
   for (const [index, diesAt] of [...(options.deaths ?? []), Infinity].entries()) {
     const died = Promise.withResolvers<undefined>();

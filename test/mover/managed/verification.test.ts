@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Wanted } from '../../../src/network/probe/find.ts';
+import type { ProbeSearch } from '../../../src/network/probe/find.ts';
 import type { WatchResult } from '../../../src/protocol/peer/probe.ts';
 import { agentConfig } from '../../../src/config.ts';
 import type { ManagedState } from '../../../src/migration/managed/state.ts';
 import { ManagedVerification } from '../../../src/mover/managed/verification.ts';
-import type { Watched } from '../../../src/mover/managed/other-hosts.ts';
+import type { WatchedGuest } from '../../../src/mover/managed/other-hosts.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { gapAt, PLANNED, sleptClock } from './samples.ts';
 
@@ -50,8 +50,8 @@ async function watched(
     probe = { addresses: { web1: [ADDRESS] } },
     memoryBytes = 0,
   }: { probe?: object | 'off'; memoryBytes?: number } = {},
-): Promise<{ wanted: Wanted[]; found: Awaited<ReturnType<ManagedVerification['results']>> }> {
-  const wanted: Wanted[] = [];
+): Promise<{ wanted: ProbeSearch[]; found: Awaited<ReturnType<ManagedVerification['results']>> }> {
+  const wanted: ProbeSearch[] = [];
   const network = { probe };
   const config = agentConfig.parse({ name: 'a', address: '10.0.0.1:1', stateDir: '/s', network });
   const clock = sleptClock(5000);
@@ -85,7 +85,7 @@ describe('a guest that its manager moves, probed by the agent that drives the ma
     const config = (probe: object) =>
       agentConfig.parse({ name: 'a', address: '10.0.0.1:1', stateDir: '/s', network: { probe } });
     const others = async (isOpen: boolean, probe: object = { addresses: { web1: [ADDRESS] } }) => {
-      const asked: Watched[] = [];
+      const asked: WatchedGuest[] = [];
       const verification = new ManagedVerification(config(probe), clock, {
         ask: async () => 'no answer',
         watch: () => ({ end: async () => GAP, close: async () => undefined }),

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { keyOf } from '../../../src/network/connections/entries.ts';
-import { heardSince, type Handed } from '../../../src/network/connections/heard-since.ts';
+import {
+  heardSince,
+  type RestoredConnection,
+} from '../../../src/network/connections/heard-since.ts';
 import {
   connection,
   type Connection,
@@ -26,7 +29,7 @@ function tcp(from: number, timeoutS: number, state: (typeof TCP_STATES)[number])
   });
 }
 
-const handed = (...ports: number[]): Map<string, Handed> =>
+const handed = (...ports: number[]): Map<string, RestoredConnection> =>
   new Map(
     ports.map((each) => [
       keyOf(tcp(each, WOUND_S, 'ESTABLISHED')),

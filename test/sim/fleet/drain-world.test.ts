@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Capped, Planned } from '../../../bench/drain-directors.ts';
+import { CappedDirector, SchedulerDirector } from '../../../bench/drain-directors.ts';
 import { CALM, DrainWorld, type Scene } from '../../../sim/fleet/drain-world.ts';
 import { ratesOf } from '../../../sim/fleet/pipes.ts';
 import { Precopy } from '../../../sim/fleet/precopy.ts';
@@ -61,7 +61,7 @@ test('a guest that writes is sent again, round by round, and one that writes too
 
 test('a seed gives the same drain again, and another seed another', () => {
   const seconds = (seed: number): number =>
-    new DrainWorld(scene, new Random(seed)).run(new Capped(2)).seconds;
+    new DrainWorld(scene, new Random(seed)).run(new CappedDirector(2)).seconds;
   assert.equal(seconds(1), seconds(1));
   assert.notEqual(seconds(1), seconds(2));
 });
@@ -72,18 +72,18 @@ test('whoever directs has the same guests and the same weather, in whatever orde
   const sent = [names, names.toReversed()].map((order) => {
     const to = new Map(order.map((name) => [name, 'fast']));
     const world = new DrainWorld({ ...scene, guests }, new Random(3), { ...CALM, used: 0.1 });
-    return Math.round(world.run(new Capped(1, to)).sentBytes);
+    return Math.round(world.run(new CappedDirector(1, to)).sentBytes);
   });
   assert.equal(sent[0], sent[1]);
 });
 
 test('the scheduler is sooner than a fixed cap that looks at free memory, and never overfills a host', () => {
-  const run = (director: Planned | Capped) =>
+  const run = (director: SchedulerDirector | CappedDirector) =>
     new DrainWorld(scene, new Random(7), CALM).run(director);
-  const planned = new Planned();
+  const planned = new SchedulerDirector();
   const ours = run(planned);
   assert.equal(ours.overBytes, 0);
-  assert.ok(ours.seconds <= 0.75 * run(new Capped(2)).seconds);
+  assert.ok(ours.seconds <= 0.75 * run(new CappedDirector(2)).seconds);
   // Where the world is as it was said to be, so is the end.
   const [first] = planned.said;
   assert.ok(Math.abs((first?.left ?? 0) - ours.seconds) < 0.1 * ours.seconds);

@@ -10,7 +10,7 @@ const CHAIN: Choice = { level: 1, windowLog: 21 };
 const ALONE: Choice = { level: 1, windowLog: 0 };
 const MIB = 2 ** 20;
 
-interface Sent {
+interface CompressedFrame {
   readonly method: Method;
   readonly payload: Buffer;
   readonly body: Buffer;
@@ -24,7 +24,7 @@ function bodyOf(seed: number, bytes: number): Buffer {
   return body.subarray(0, bytes);
 }
 
-async function send(bodies: readonly Buffer[], choice: Choice): Promise<Sent[]> {
+async function send(bodies: readonly Buffer[], choice: Choice): Promise<CompressedFrame[]> {
   const compressor = new Compressor(1);
   const all = bodies.map((body) =>
     compressor.compress([body.subarray(0, 9), body.subarray(9)], choice),
@@ -36,8 +36,8 @@ async function send(bodies: readonly Buffer[], choice: Choice): Promise<Sent[]> 
 }
 
 /** The chains among what was sent. */
-function chainsOf(sent: readonly Sent[]): Sent[][] {
-  const chains: Sent[][] = [];
+function chainsOf(sent: readonly CompressedFrame[]): CompressedFrame[][] {
+  const chains: CompressedFrame[][] = [];
   for (const each of sent) {
     if (each.method === 'chainStart') chains.push([]);
     chains.at(-1)?.push(each);
@@ -55,7 +55,7 @@ describe('batches', () => {
       [16, 2],
     );
     for (const chain of chains) {
-      const joined = (pick: (each: Sent) => Buffer) => Buffer.concat(chain.map(pick));
+      const joined = (pick: (each: CompressedFrame) => Buffer) => Buffer.concat(chain.map(pick));
       const { ZSTD_e_flush: finishFlush } = zlib.constants;
       const plain = zlib.zstdDecompressSync(
         joined(({ payload }) => payload),

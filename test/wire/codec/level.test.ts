@@ -8,11 +8,11 @@ import {
   NO_COMPRESSION,
   predict,
   THIN_BYTES_PER_S,
-  type Measured,
+  type CodecMeasures,
 } from '../../../src/wire/codec/policy.ts';
 
 const MB = 1e6;
-const usual: Measured = {
+const usual: CodecMeasures = {
   linkBytesPerS: 12.5 * MB,
   cores: 1,
   bytesPerS: 400 * MB,

@@ -27,9 +27,9 @@ const PAGES = 600;
 const MEMORY = PAGES * 4096;
 const SECRET = 'ab'.repeat(32);
 
-type Scoped = 'guest' | 'tenant' | 'host';
+type SharingScope = 'guest' | 'tenant' | 'host';
 
-function hostOf(t: TestContext, name: string, scope: Scoped): AgentConfig {
+function hostOf(t: TestContext, name: string, scope: SharingScope): AgentConfig {
   const stateDir = mkdtempSync(path.join(os.tmpdir(), 'godwit-oracle-'));
   t.after(() => rmSync(stateDir, { recursive: true, force: true }));
   mkdirSync(path.join(stateDir, 'pki'));
@@ -43,9 +43,14 @@ function hostOf(t: TestContext, name: string, scope: Scoped): AgentConfig {
   });
 }
 
-const termsOf = (sharing: Scoped) => ({ linkGraceMs: 1000, sharing, tenant: 'blue' });
+const termsOf = (sharing: SharingScope) => ({ linkGraceMs: 1000, sharing, tenant: 'blue' });
 
-function cacheOf(config: AgentConfig, guest: string, sharing: Scoped, peer: string): WireCache {
+function cacheOf(
+  config: AgentConfig,
+  guest: string,
+  sharing: SharingScope,
+  peer: string,
+): WireCache {
   const cache = cacheFor(config, guest, termsOf(sharing), peer);
   assert.ok(cache !== undefined);
   return cache;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { subsection, type Configured } from '../../../src/wire/stream/configuration.ts';
+import { subsection, type StreamConfiguration } from '../../../src/wire/stream/configuration.ts';
 import * as writer from './writer.ts';
 
-function read(bytes: Buffer): { used: number; configured: Configured } {
-  const configured: Configured = {};
+function read(bytes: Buffer): { used: number; configured: StreamConfiguration } {
+  const configured: StreamConfiguration = {};
   for (let end = 1; end < bytes.length; end += 1) {
     const needed = -subsection(bytes, 0, end, {});
     assert.ok(needed === 0 || needed > end, 'asks for less than it has');

@@ -22,14 +22,14 @@ const DEVICES = [
   '-uuid 6f2d4b86-8d0e-4f55-9ab4-0b0b4a6d6a01 -smp 2',
 ].flatMap((words) => words.split(' '));
 
-interface Parsed {
+interface ParsedCapture {
   readonly channels: readonly Collector[];
   readonly backs: readonly Collector[];
   readonly context: StreamContext;
 }
 
 /** The main channel first: it names the blocks. */
-function parse({ connections }: Capture): Parsed {
+function parse({ connections }: Capture): ParsedCapture {
   const context = new StreamContext();
   const channels: Collector[] = [];
   const backs: Collector[] = [];
@@ -48,7 +48,7 @@ function parse({ connections }: Capture): Parsed {
   return { channels, backs, context };
 }
 
-function assertLossless(captured: Capture, { channels, backs }: Parsed): void {
+function assertLossless(captured: Capture, { channels, backs }: ParsedCapture): void {
   for (const [index, { forward, back }] of captured.connections.entries()) {
     assert.ok(Buffer.concat(forward).equals(channels[index]!.joined()), `channel ${index}`);
     assert.ok(Buffer.concat(back).equals(backs[index]!.joined()), `the way back of ${index}`);
@@ -56,7 +56,7 @@ function assertLossless(captured: Capture, { channels, backs }: Parsed): void {
 }
 
 /** No byte that was not understood, and none that had to be skipped. */
-function assertUnderstood({ channels, backs }: Parsed): void {
+function assertUnderstood({ channels, backs }: ParsedCapture): void {
   for (const collector of [...channels, ...backs]) {
     assert.deepEqual(
       collector.notes.filter(({ type }) => type === 'lost'),
@@ -81,13 +81,13 @@ function zerosInHeaders(channels: readonly Collector[]): number {
   return packetsOf(channels).reduce((sum, { zeroPages }) => sum + zeroPages, 0);
 }
 
-function commands({ channels }: Parsed): string[] {
+function commands({ channels }: ParsedCapture): string[] {
   return channels[0]!.notes.flatMap((note) => (note.type === 'command' ? [note.name] : []));
 }
 
 async function withCapture(
   plan: Omit<CapturePlan, 'directory' | 'signal'>,
-  check: (captured: Capture, parsed: Parsed) => void,
+  check: (captured: Capture, parsed: ParsedCapture) => void,
 ): Promise<void> {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-stream-'));
   try {

@@ -30,7 +30,7 @@ export class Problem extends Error {
 
 const DEADLINE_MS = 30_000;
 
-export interface Asked {
+export interface RequestOptions {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
@@ -42,7 +42,7 @@ export interface Asked {
 }
 
 /** One request of this page's own controller. Throws Problem; an abort by the caller's signal throws what that says. */
-export async function request(path: string, asked: Asked = {}): Promise<Response> {
+export async function request(path: string, asked: RequestOptions = {}): Promise<Response> {
   const { method = 'GET', body, headers = {}, signal, endless = false } = asked;
   const late = endless ? undefined : AbortSignal.timeout(asked.deadlineMs ?? DEADLINE_MS);
   const ends = [signal, late].filter((each) => each !== undefined);
@@ -72,7 +72,7 @@ export async function request(path: string, asked: Asked = {}): Promise<Response
 }
 
 /** As `request`, with the answer's JSON. */
-export async function ask<T>(path: string, asked: Asked = {}): Promise<T> {
+export async function ask<T>(path: string, asked: RequestOptions = {}): Promise<T> {
   const response = await request(path, asked);
   try {
     return (await response.json()) as T;

@@ -3,7 +3,7 @@ import { asProblem, isUnreachable, type Problem } from './http.ts';
 import { connection } from './live.ts';
 
 /** What a page asked for. With both `value` and `problem`, the answer is an earlier one: a newer ask failed. */
-export interface Loaded<T> {
+export interface LoadState<T> {
   readonly value: T | undefined;
   readonly problem: Problem | undefined;
   readonly again: () => void;
@@ -17,7 +17,7 @@ export function useLoaded<T>(
   fetch: (until: AbortSignal) => Promise<T>,
   inputs: readonly unknown[],
   everyMs?: number,
-): Loaded<T> {
+): LoadState<T> {
   const [turn, setTurn] = useState(0);
   const [value, setValue] = useState<T>();
   const [problem, setProblem] = useState<Problem>();

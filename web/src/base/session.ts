@@ -2,14 +2,14 @@ import { signal } from '@preact/signals';
 import type { Session, SignInMethods } from '../../../src/protocol/controller/session.ts';
 import { ask, asProblem, request, type Problem } from './http.ts';
 
-export type Signed =
+export type SessionState =
   | { readonly state: 'asking' }
   | { readonly state: 'in'; readonly session: Session }
   | { readonly state: 'out'; readonly methods: SignInMethods; readonly ended?: boolean }
   | { readonly state: 'unknown'; readonly problem: Problem };
 
 /** Who is at this page. */
-export const signed = signal<Signed>({ state: 'asking' });
+export const signed = signal<SessionState>({ state: 'asking' });
 
 const BY_TOKEN: SignInMethods = { token: true };
 

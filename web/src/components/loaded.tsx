@@ -1,6 +1,6 @@
 import { isUnreachable } from '../base/http.ts';
 import { connection } from '../base/live.ts';
-import type { Loaded } from '../base/load.ts';
+import type { LoadState } from '../base/load.ts';
 import { Loading, ProblemNote } from './notices.tsx';
 
 /** The three ways in which an answer can stand: not yet, not at all, or there, even if a newer one failed. */
@@ -10,7 +10,7 @@ export function Shown<T>({
   lines,
   children,
 }: {
-  of: Loaded<T>;
+  of: LoadState<T>;
   what: string;
   lines?: number;
   children: (value: T) => preact.ComponentChildren;

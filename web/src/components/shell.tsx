@@ -10,7 +10,7 @@ import { Icon, type Glyph } from './icons.tsx';
 import { OwnProblems } from './own-problems.tsx';
 import { Toasts } from './toasts.tsx';
 
-interface Known {
+interface NavigationLink {
   readonly path: string;
   readonly name: string;
   readonly also: RegExp;
@@ -18,7 +18,7 @@ interface Known {
   readonly forAdmins?: true;
 }
 
-const PAGES: readonly Known[] = [
+const PAGES: readonly NavigationLink[] = [
   { path: '/', name: 'Fleet', also: /^\/hosts\// },
   { path: '/guests', name: 'Guests', also: /^\/guests\// },
   { path: '/requests', name: 'Drains and moves', also: /^\/requests/ },

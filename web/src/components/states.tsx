@@ -4,14 +4,14 @@ import { Icon, type Glyph } from './icons.tsx';
 
 export type Tone = 'good' | 'warn' | 'bad' | 'calm' | 'accent';
 
-interface Said {
+interface StateLabel {
   readonly word: string;
   readonly tone: Tone;
   /** What it means, as a sentence. */
   readonly meaning: string;
 }
 
-export const HOST_STATES: Readonly<Record<HostState, Said>> = {
+export const HOST_STATES: Readonly<Record<HostState, StateLabel>> = {
   up: { word: 'up', tone: 'good', meaning: 'The controller follows its agent.' },
   silent: {
     word: 'silent',

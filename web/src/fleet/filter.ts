@@ -5,12 +5,12 @@ export const ORDERS = ['name', 'processor', 'memory', 'pressure', 'guests'] as c
 export type Order = (typeof ORDERS)[number];
 
 /** By what hosts are chosen: a state, `draining`, or `attention`: everything that is not well. */
-export type Shown = HostState | 'draining' | 'attention' | undefined;
+export type StateFilter = HostState | 'draining' | 'attention' | undefined;
 
 export interface Filter {
   /** Part of the name of a host, or of one of its guests. */
   readonly text: string;
-  readonly shown: Shown;
+  readonly shown: StateFilter;
   readonly order: Order;
 }
 
@@ -29,7 +29,7 @@ export function memoryShare(host: {
   return Math.min(1, Math.max(0, 1 - memoryAvailableBytes / memoryBytes));
 }
 
-function isShown(host: HostView, shown: Shown): boolean {
+function isShown(host: HostView, shown: StateFilter): boolean {
   if (shown === undefined) return true;
   if (shown === 'draining') return host.draining;
   if (shown === 'attention') return needsAttention(host);

@@ -5,7 +5,7 @@ import type { FleetChange, News } from '../base/news.ts';
 import { sessionEnded } from '../base/session.ts';
 import { newsOfMigration } from '../moves/open.ts';
 import { askForRequests, newsOfRequest } from '../requests/requests.ts';
-import { FleetModel, type Moved } from './model.ts';
+import { FleetModel, type GuestMove } from './model.ts';
 import { readOverview } from './overview.ts';
 
 /** The fleet that the pages show. What draws it reads `revision` too, and so is drawn again with the next change. */
@@ -15,7 +15,7 @@ export const revision = signal(0);
 /** Counts up when hosts or guests come, go, or change their states. */
 export const shape = signal(0);
 /** Guests that have just come to another host; whoever draws them takes them out. */
-export const arrivals: Moved[] = [];
+export const arrivals: GuestMove[] = [];
 export const loaded = signal<'no' | 'yes' | Problem>('no');
 /** The moment of the last overview, ms since 1970, by this computer's clock. */
 export const seenAtMs = signal(0);

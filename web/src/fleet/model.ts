@@ -28,7 +28,7 @@ export interface HostView {
 }
 
 /** A guest that runs on another host than before. */
-export interface Moved {
+export interface GuestMove {
   readonly guest: string;
   readonly from: string;
   readonly to: string;
@@ -92,7 +92,7 @@ export class FleetModel {
   }
 
   /** One event; reported twice it changes nothing, and neither does one that the overview has. */
-  apply(news: FleetChange): { readonly change: Change; readonly moved?: Moved } {
+  apply(news: FleetChange): { readonly change: Change; readonly moved?: GuestMove } {
     const isOfGuest = news.type === 'guest' || news.type === 'guest-gone';
     if (isOfGuest && isBefore(news.id, this.#after)) return { change: 'nothing' };
     switch (news.type) {
@@ -157,7 +157,7 @@ export class FleetModel {
     return before !== undefined && before.state === next.state ? 'values' : 'shape';
   }
 
-  #guest(reported: GuestInfo): { change: Change; moved?: Moved } {
+  #guest(reported: GuestInfo): { change: Change; moved?: GuestMove } {
     const {
       name,
       host,

@@ -1,5 +1,5 @@
 import type { MigrationNews } from '../../../src/protocol/controller/history.ts';
-import type { Heard } from './watched.ts';
+import type { WatchEvent } from './watched.ts';
 
 /** How a page reads one stream to its end, and how it waits before it tries again. */
 export interface Reading {
@@ -13,7 +13,7 @@ export interface Reading {
     until: AbortSignal,
   ) => Promise<void>;
   readonly pause: (tries: number, until: AbortSignal) => Promise<void>;
-  readonly take: (news: Heard) => void;
+  readonly take: (news: WatchEvent) => void;
 }
 
 /** Reads a migration's stream again and again until it reports the end or the signal aborts; shows when it opens and breaks. */

@@ -3,15 +3,21 @@ import type { FleetMigrationDetail } from '../../../src/protocol/controller/hist
 import { pauseBefore } from '../base/connection.ts';
 import { ask } from '../base/http.ts';
 import { pause, readStream } from '../base/live.ts';
-import { useLoaded, type Loaded } from '../base/load.ts';
+import { useLoaded, type LoadState } from '../base/load.ts';
 import { follow, type Reading } from './follow.ts';
 import { heard } from './open.ts';
-import { askingEveryMs, UNSEEN, watchedAfter, type Heard, type Watched } from './watched.ts';
+import {
+  askingEveryMs,
+  UNSEEN,
+  watchedAfter,
+  type WatchEvent,
+  type WatchedMigration,
+} from './watched.ts';
 
 /** One migration: its answer, and all that is reported of it while it goes on and the page is seen. */
 export function useMigration(id: string): {
-  readonly found: Loaded<FleetMigrationDetail>;
-  readonly watched: Watched;
+  readonly found: LoadState<FleetMigrationDetail>;
+  readonly watched: WatchedMigration;
 } {
   const [watched, setWatched] = useState(UNSEEN);
   const isSeen = useSeen();
@@ -22,7 +28,7 @@ export function useMigration(id: string): {
     [id, reported?.state, isOver],
     askingEveryMs(watched),
   );
-  const take = (news: Heard): void => setWatched((before) => watchedAfter(before, news));
+  const take = (news: WatchEvent): void => setWatched((before) => watchedAfter(before, news));
   const { value } = found;
   useEffect(() => {
     if (value !== undefined) take({ type: 'answer', detail: value });

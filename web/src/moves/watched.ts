@@ -1,5 +1,10 @@
 /** What a page knows of one migration, from what is reported of it. Pure. */
-import { atLeast, NOTHING, percentAfter, type Shown } from '../../../src/migration/percent.ts';
+import {
+  atLeast,
+  NOTHING,
+  percentAfter,
+  type PercentState,
+} from '../../../src/migration/percent.ts';
 import type {
   FleetMigrationDetail,
   MigrationNews,
@@ -19,8 +24,8 @@ export interface Point {
   readonly throttle: number;
 }
 
-export interface Watched {
-  readonly shown: Shown;
+export interface WatchedMigration {
+  readonly shown: PercentState;
   readonly progress?: Progress;
   /** As it was last reported; of one that goes on, what it is so far. */
   readonly report?: Report;
@@ -33,18 +38,18 @@ export interface Watched {
   readonly isOver: boolean;
 }
 
-export const UNSEEN: Watched = { shown: NOTHING, points: [], isCut: false, isOver: false };
+export const UNSEEN: WatchedMigration = { shown: NOTHING, points: [], isCut: false, isOver: false };
 
 /** Where the stream says nothing, the controller is asked so often, ms. */
 const LOOK_MS = 2000;
 
 /** How often the controller is asked beside the stream, ms; undefined: not at all. */
-export function askingEveryMs({ silent, isCut, isOver }: Watched): number | undefined {
+export function askingEveryMs({ silent, isCut, isOver }: WatchedMigration): number | undefined {
   return !isOver && (isCut || silent !== undefined) ? LOOK_MS : undefined;
 }
 
 /** What the stream reports, and what the page was answered besides. */
-export type Heard =
+export type WatchEvent =
   | WithoutId<MigrationNews>
   | { readonly type: 'stream'; readonly isOpen: boolean }
   | { readonly type: 'answer'; readonly detail: FleetMigrationDetail };
@@ -54,7 +59,7 @@ type WithoutId<News> = News extends unknown ? Omit<News, 'id'> : never;
 export const MAX_POINTS = 600;
 
 /** What is known after one more piece of news. The percentage never runs backwards, nor does the time of the points. */
-export function watchedAfter(before: Watched, heard: Heard): Watched {
+export function watchedAfter(before: WatchedMigration, heard: WatchEvent): WatchedMigration {
   switch (heard.type) {
     case 'progress':
       return withProgress(before, heard.progress);
@@ -79,13 +84,13 @@ export function watchedAfter(before: Watched, heard: Heard): Watched {
   }
 }
 
-function over(before: Watched, isDone: boolean): Watched {
+function over(before: WatchedMigration, isDone: boolean): WatchedMigration {
   const { silent: _was, ...rest } = before;
-  const shown: Shown = { percent: isDone ? 100 : before.shown.percent, heads: 'ended' };
+  const shown: PercentState = { percent: isDone ? 100 : before.shown.percent, heads: 'ended' };
   return { ...rest, shown, isOver: true };
 }
 
-function withProgress(before: Watched, progress: Progress): Watched {
+function withProgress(before: WatchedMigration, progress: Progress): WatchedMigration {
   // An answer that was under way while the stream reported later.
   const isOld = progress.elapsedMs < (before.progress?.elapsedMs ?? 0);
   if (isOld || before.isOver) return before;
@@ -114,7 +119,7 @@ function withPoint(
 }
 
 /** Rounds that ended before the page looked are points too. */
-function withReport(before: Watched, report: Report): Watched {
+function withReport(before: WatchedMigration, report: Report): WatchedMigration {
   if (before.isOver) return before;
   const firstMs = before.points[0]?.atMs ?? Infinity;
   const earlier = report.roundList

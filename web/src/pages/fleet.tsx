@@ -11,7 +11,7 @@ import {
   totalsOf,
   type Filter,
   type Order,
-  type Shown,
+  type StateFilter,
   type Totals,
 } from '../fleet/filter.ts';
 import { picked, pickNone } from '../fleet/picked.ts';
@@ -28,7 +28,7 @@ function filterIn(query: URLSearchParams): Filter {
   const [shown, order] = [query.get('show') ?? '', query.get('order') ?? ''];
   return {
     text: query.get('find') ?? '',
-    shown: SHOWN.has(shown) ? (shown as Shown) : undefined,
+    shown: SHOWN.has(shown) ? (shown as StateFilter) : undefined,
     order: ORDERS.includes(order as Order) ? (order as Order) : 'name',
   };
 }
@@ -236,8 +236,8 @@ function Chip({
 }: {
   words: string;
   amount: number;
-  of: Shown;
-  now: Shown;
+  of: StateFilter;
+  now: StateFilter;
 }) {
   const glyph = of === undefined || of === 'attention' ? undefined : of;
   const tone =

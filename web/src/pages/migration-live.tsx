@@ -3,7 +3,7 @@ import type { FleetMigrationDetail } from '../../../src/protocol/controller/hist
 import type { Progress } from '../../../src/protocol/public/migration.ts';
 import { formatBytes, formatDuration, formatRate } from '../../../src/protocol/quantity.ts';
 import { stepsOf, type Step } from '../moves/steps.ts';
-import type { Point, Watched } from '../moves/watched.ts';
+import type { Point, WatchedMigration } from '../moves/watched.ts';
 import { Chart } from '../components/chart.tsx';
 import { Icon } from '../components/icons.tsx';
 import { Bar } from '../components/meter.tsx';
@@ -15,7 +15,7 @@ export function LiveView({
   watched,
 }: {
   migration: FleetMigrationDetail;
-  watched: Watched;
+  watched: WatchedMigration;
 }) {
   const { shown, progress, report, points, silent } = watched;
   const phase = progress?.phase ?? migration.step ?? 'planned';

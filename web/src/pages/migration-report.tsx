@@ -2,7 +2,10 @@ import { useState } from 'preact/hooks';
 import { predictedRows } from '../../../src/words/plan.ts';
 import { reportHtml } from '../../../src/words/report-html.ts';
 import { measures } from '../../../src/words/summary.ts';
-import { cameTo, type Predicted as Figure } from '../../../src/migration/report/outcome-figures.ts';
+import {
+  cameTo,
+  type PredictionFigure as Figure,
+} from '../../../src/migration/report/outcome-figures.ts';
 import type { Progress, Report } from '../../../src/protocol/public/migration.ts';
 import type { Range } from '../../../src/protocol/public/prediction.ts';
 import { formatBytes, formatDuration, formatRate } from '../../../src/protocol/quantity.ts';

@@ -1,7 +1,7 @@
 import type { FleetMigrationDetail } from '../../../src/protocol/controller/history.ts';
 import { mayOperate } from '../base/session.ts';
 import { momentText } from '../base/text.ts';
-import type { Watched } from '../moves/watched.ts';
+import type { WatchedMigration } from '../moves/watched.ts';
 import { useMigration } from '../moves/watch.ts';
 import { Shown } from '../components/loaded.tsx';
 import { OutcomeBadge } from '../components/outcomes.tsx';
@@ -26,7 +26,13 @@ export function MigrationPage({ id }: { id: string }) {
   );
 }
 
-function Migration({ migration, watched }: { migration: FleetMigrationDetail; watched: Watched }) {
+function Migration({
+  migration,
+  watched,
+}: {
+  migration: FleetMigrationDetail;
+  watched: WatchedMigration;
+}) {
   const { guest, source, destination, withoutReport, words, code } = migration;
   const isOpen = migration.state === 'open' && !watched.isOver;
   const { report = migration.report } = watched;

@@ -15,14 +15,14 @@ import { ProposalsPage } from './proposals.tsx';
 import { RequestPage } from './request.tsx';
 import { RequestsPage } from './requests.tsx';
 
-interface Known {
+interface PageRoute {
   readonly pattern: string;
   readonly title: (names: Record<string, string>) => string;
   readonly show: (names: Record<string, string>) => preact.JSX.Element;
 }
 
 /** Every page of the dashboard, by its path. */
-const PAGES: readonly Known[] = [
+const PAGES: readonly PageRoute[] = [
   { pattern: '/', title: () => 'Fleet', show: () => <FleetPage /> },
   {
     pattern: '/hosts/:name',

@@ -51,7 +51,7 @@ export async function login(
   };
   const own = await ownLogin(place);
   let stage = SECURITY;
-  let said: Said = {
+  let said: LoginMessage = {
     keys: {
       InitiatorName: place.initiator ?? DEFAULT_INITIATOR,
       TargetName: place.target,
@@ -84,7 +84,7 @@ export async function login(
 type Keys = Readonly<Record<string, string>>;
 
 /** What is said next, and whether this stage has nothing to follow. */
-interface Said {
+interface LoginMessage {
   readonly keys: Keys;
   readonly isLast: boolean;
 }
@@ -95,7 +95,7 @@ async function ownLogin({ user, passwordFile }: IscsiPlace): Promise<Login | und
   return { user, password: await readPassword(passwordFile) };
 }
 
-function answerTo(keys: ReadonlyMap<string, string>, own: Login | undefined): Said {
+function answerTo(keys: ReadonlyMap<string, string>, own: Login | undefined): LoginMessage {
   if (own !== undefined && keys.has('CHAP_C')) return { keys: chapAnswer(own, keys), isLast: true };
   if (keys.get('AuthMethod') !== 'CHAP') return { keys: {}, isLast: true };
   if (own === undefined) throw new Error(pdus.loginProblem(pdus.WANTS_LOGIN));

@@ -20,7 +20,7 @@ const kept = z.record(
   z.string(),
   z.object({ stamp: z.string(), digest: z.string().regex(/^[0-9a-f]{64}$/) }),
 );
-type Kept = z.infer<typeof kept>;
+type KeptDigests = z.infer<typeof kept>;
 
 /** Layers of one image are read side by side: none may write over what was kept of another. */
 const writing = new Mutex();
@@ -52,7 +52,7 @@ export async function keptDigest(
 }
 
 /** Whole or not at all, whoever else writes there. */
-async function keep(file: string, all: Kept): Promise<void> {
+async function keep(file: string, all: KeptDigests): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
   const own = `${file}.${process.pid}`;
   await writeFile(own, JSON.stringify(all), { mode: 0o600 });
@@ -85,7 +85,7 @@ function stampOfScan(scan: Scan): { readonly stamp: string; readonly newestNs: b
   return { stamp: hash.digest('hex'), newestNs };
 }
 
-async function readKept(file: string): Promise<Kept> {
+async function readKept(file: string): Promise<KeptDigests> {
   const text = await readFile(file, 'utf8').catch(() => '{}');
   try {
     return kept.parse(JSON.parse(text));

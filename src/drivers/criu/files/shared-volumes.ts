@@ -127,7 +127,7 @@ export async function whyNotMounted(
   return undefined;
 }
 
-interface Mounted {
+interface MountedVolumes {
   readonly cgroup: string;
   readonly volumes: readonly VolumeHere[];
   /** In their order, where the container has them. */
@@ -135,7 +135,7 @@ interface Mounted {
 }
 
 /** At the source, once it is frozen: it was looked at while it ran, and may have deleted a file or bound a socket since. */
-export async function refuseOpen({ cgroup, volumes, mounted }: Mounted): Promise<void> {
+export async function refuseOpen({ cgroup, volumes, mounted }: MountedVolumes): Promise<void> {
   const pids = await processesIn(cgroup);
   for (const [index, { shared }] of volumes.entries()) {
     const at = mounted[index]?.device;

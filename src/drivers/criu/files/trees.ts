@@ -60,7 +60,7 @@ interface Sending {
 }
 
 /** What went of a tree before its changes. */
-interface Sent {
+interface SentTree {
   readonly scan: Scan;
   readonly sinceNs: bigint;
   /** Names of the archive that the look before it did not see: they may be gone by the next one, which nobody would notice. */
@@ -72,7 +72,7 @@ export class TreeSender {
   readonly #sending: Sending;
   readonly #trees: readonly Tree[];
   /** What has gone of a tree, as it was before it was packed. */
-  readonly #sent = new Map<string, Sent>();
+  readonly #sent = new Map<string, SentTree>();
   /** Bytes of the largest archive of a tree. */
   readonly #packed = new Map<string, number>();
 
@@ -133,7 +133,7 @@ export class TreeSender {
     this.#sent.set(tree.name, { scan, sinceNs, unseen });
   }
 
-  async #changes(tree: Tree, before: Sent): Promise<void> {
+  async #changes(tree: Tree, before: SentTree): Promise<void> {
     const { sender, directory, signal } = this.#sending;
     const now = await scanTree(tree.path, signal);
     const { changed, gone } = changesBetween(before.scan, now, before.sinceNs);

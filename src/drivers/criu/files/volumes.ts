@@ -3,7 +3,7 @@ import path from 'node:path';
 import { pids } from '../../../system/processes/process.ts';
 import { inRealDirectory } from '../../../system/files/real-directory.ts';
 import type { HostContext } from '../host/host-context.ts';
-import type { Listed, Runc } from '../runtimes/runc.ts';
+import type { RuncState, Runc } from '../runtimes/runc.ts';
 import { mountsBelow } from './mounts.ts';
 import type { Bind } from './binds.ts';
 import type { Obstacle } from '../obstacle.ts';
@@ -35,7 +35,7 @@ export interface LookedAt {
 export async function lookAtVolumes(
   context: HostContext,
   binds: readonly Bind[],
-  { processes, all }: { readonly processes: readonly number[]; readonly all: readonly Listed[] },
+  { processes, all }: { readonly processes: readonly number[]; readonly all: readonly RuncState[] },
   signal: AbortSignal,
 ): Promise<LookedAt> {
   const volumes: Volume[] = [];
@@ -183,7 +183,7 @@ export function mountsPart(
 /** The mounts of every mount namespace of this machine but the container's own, with a name for who is in it. */
 async function otherTables(
   own: readonly number[],
-  all: readonly Listed[],
+  all: readonly RuncState[],
 ): Promise<{ who: string; table: string }[]> {
   const seen = new Set<string>();
   for (const pid of own) seen.add((await namespaceOf(pid)) ?? '');

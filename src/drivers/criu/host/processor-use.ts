@@ -12,7 +12,7 @@ const MIN_MS = 5000;
 const SHARES = 1024;
 const WEIGHT = 100;
 
-export interface Allowed {
+export interface ProcessorAllowance {
   /** What it may fill of them, by its quota and those of the cgroups above; absent: none limits it. */
   readonly quota?: number | undefined;
   /** Those that it may run on. */
@@ -22,7 +22,11 @@ export interface Allowed {
 }
 
 /** As many processors as a guest of its size would have. Without a limit its weight and its use count, and not the whole host. Pure. */
-export function sizeOf({ quota, cpuset, share }: Allowed, host: number, used: number): number {
+export function sizeOf(
+  { quota, cpuset, share }: ProcessorAllowance,
+  host: number,
+  used: number,
+): number {
   const most = Math.max(1, Math.min(host, cpuset, Math.ceil(quota ?? Infinity)));
   if (quota !== undefined || cpuset < host) return most;
   return Math.min(most, Math.max(1, Math.ceil(share), Math.ceil(used)));
@@ -47,7 +51,7 @@ export function quotaIn(text: string): number | undefined {
   return quota > 0 && period > 0 ? quota / period : undefined;
 }
 
-interface Seen {
+interface UsageSample {
   readonly startTicks: number;
   readonly usedMs: number;
   readonly atMs: number;
@@ -62,7 +66,7 @@ export interface ProcessorUse {
 
 /** Remembers what each container had used, by its first process. */
 export class ProcessorUses {
-  #seen = new Map<number, Seen>();
+  #seen = new Map<number, UsageSample>();
   readonly #prefix: string;
   readonly #nowMs: () => number;
 
@@ -113,7 +117,7 @@ export class ProcessorUses {
     return usedUs === undefined ? undefined : Number(usedUs) / 1000;
   }
 
-  async #allowed(pid: number, groups: Groups): Promise<Allowed> {
+  async #allowed(pid: number, groups: Groups): Promise<ProcessorAllowance> {
     const status = await textOf(`/proc/${pid}/status`);
     const cpuset = listedCount(/^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? '');
     const old = this.#at(groups, 'cpu');

@@ -16,7 +16,7 @@ import {
   type FileHead,
   type Frame,
 } from './frames.ts';
-import { KeptAnswers, type Kept } from '../pages/kept-answers.ts';
+import { KeptAnswers, type PageLookup } from '../pages/kept-answers.ts';
 import { pagesNumber } from '../pages/lazy-pages.ts';
 import { PAGE } from '../pages/memory.ts';
 import { numbersOf } from '../pages/page-groups.ts';
@@ -44,8 +44,8 @@ export class PageReceiver {
   /** Told of each tree whose first archive is whole. */
   readonly #onBase: (tree: string) => void;
   /** Opens what is kept; called once the source has said that memory comes. */
-  readonly #open: (() => Promise<Kept>) | undefined;
-  #kept: Kept | undefined;
+  readonly #open: (() => Promise<PageLookup>) | undefined;
+  #kept: PageLookup | undefined;
   #store: FileHandle | undefined;
   #file:
     | {
@@ -85,7 +85,7 @@ export class PageReceiver {
     guest: string,
     mostBytes: number,
     onBase: (tree: string) => void = () => {},
-    kept?: () => Promise<Kept>,
+    kept?: () => Promise<PageLookup>,
   ) {
     this.#open = kept;
     this.#answers = new KeptAnswers({

@@ -8,7 +8,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
-import { entriesOf, type Entry, type Known } from './journal.ts';
+import { entriesOf, type Entry, type PagerState } from './journal.ts';
 import * as kernel from './kernel.ts';
 
 /** A journal is written anew once it has so many bytes more than twice what it had then. */
@@ -73,7 +73,7 @@ export class JournalFile {
   }
 
   /** Writes it anew, as short as it can be. Where the disk has no room for that it stays as it is. */
-  shorten(known: Known): void {
+  shorten(known: PagerState): void {
     const text = Buffer.from(entriesOf(known).map(lineOf).join(''));
     this.#mostBytes = this.#bytes + MIN_BYTES;
     const next = `${this.#file}.new`;

@@ -37,7 +37,7 @@ const entry = z.union([
 ]);
 export type Entry = z.infer<typeof entry>;
 
-export interface Known {
+export interface PagerState {
   readonly spaces: Map<number, AddressSpace>;
   readonly keepers: readonly BootProcess[];
   readonly restored: boolean;
@@ -45,9 +45,9 @@ export interface Known {
 }
 
 /** `spansOf`: where the pages of a process lie at first. A last line that is torn does not count. */
-export function replay(text: string, spansOf: (task: number) => readonly Span[]): Known {
+export function replay(text: string, spansOf: (task: number) => readonly Span[]): PagerState {
   const spaces = new Map<number, AddressSpace>();
-  let keepers: Known['keepers'] = [];
+  let keepers: PagerState['keepers'] = [];
   let [restored, all] = [false, false];
   for (const line of text.split('\n').slice(0, -1)) {
     const said = entry.parse(JSON.parse(line));
@@ -66,7 +66,7 @@ export function replay(text: string, spansOf: (task: number) => readonly Span[])
 }
 
 /** A journal that says the same in as few words: of each process what it lacks, and not how that came to be. */
-export function entriesOf({ spaces, keepers, restored, all }: Known): Entry[] {
+export function entriesOf({ spaces, keepers, restored, all }: PagerState): Entry[] {
   return [
     ...[...spaces].map(([fd, space]): Entry => ({ fd, spans: joined(space.spans) })),
     ...(keepers.length > 0 ? [{ keepers: [...keepers] }] : []),
@@ -75,13 +75,13 @@ export function entriesOf({ spaces, keepers, restored, all }: Known): Entry[] {
   ];
 }
 
-type Written = [from: number, pages: number, file: number, at: number];
+type SpanTuple = [from: number, pages: number, file: number, at: number];
 
-const spanOf = ([from, pages, file, at]: Written): Span => ({ from, pages, file, at });
+const spanOf = ([from, pages, file, at]: SpanTuple): Span => ({ from, pages, file, at });
 
 /** What was cut in parts that still lie beside one another is one. */
-function joined(spans: readonly Span[]): Written[] {
-  const found: Written[] = [];
+function joined(spans: readonly Span[]): SpanTuple[] {
+  const found: SpanTuple[] = [];
   for (const { from, pages, file, at } of spans) {
     const last = found.at(-1);
     const follows =

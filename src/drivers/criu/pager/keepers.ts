@@ -1,6 +1,6 @@
 import { lifeOf } from '../../../system/processes/life.ts';
 import { bootId, kill, startTicksOf } from '../../../system/processes/process.ts';
-import type { Known } from './journal.ts';
+import type { PagerState } from './journal.ts';
 import * as kernel from './kernel.ts';
 import { isNoRoom } from './reading.ts';
 import { beginSharer, reap } from './sharer.ts';
@@ -16,11 +16,11 @@ const MAX_BEFORE = 14;
 export class Keepers {
   /** By descriptor. */
   readonly #pids = new Map<number, number>();
-  readonly #changed: (keepers: Known['keepers']) => void;
+  readonly #changed: (keepers: PagerState['keepers']) => void;
   /** The host lets no more of them begin. */
   isShort = false;
 
-  constructor(changed: (keepers: Known['keepers']) => void) {
+  constructor(changed: (keepers: PagerState['keepers']) => void) {
     this.#changed = changed;
   }
 
@@ -33,7 +33,7 @@ export class Keepers {
     return this.#pids.has(fd);
   }
 
-  get identities(): Known['keepers'] {
+  get identities(): PagerState['keepers'] {
     const boot = bootId();
     return [...this.#pids.values()].map((pid) => ({
       pid,
@@ -46,7 +46,7 @@ export class Keepers {
    * Throws where the host lets too few begin: then none is there. `before`: those of a pager that has ended. They end once the
    * new ones are written down beside them, so that each is known whenever this process ends.
    */
-  begin(before: Known['keepers'] = []): void {
+  begin(before: PagerState['keepers'] = []): void {
     try {
       this.#fill();
     } catch (error) {
@@ -99,11 +99,11 @@ export class Keepers {
 }
 
 /** Of an earlier boot none is, whoever has its number now. */
-export const livingOf = (keepers: Known['keepers']): Known['keepers'] =>
+export const livingOf = (keepers: PagerState['keepers']): PagerState['keepers'] =>
   keepers.filter((each) => lifeOf(each).state === 'alive');
 
 /** Has `take` take all that keepers hold from one of them: the one that began last, where it has all. Undefined, or why none could. */
-export function takeFromOne(keepers: Known['keepers'], take: (pid: number) => void): unknown {
+export function takeFromOne(keepers: PagerState['keepers'], take: (pid: number) => void): unknown {
   let why: unknown = new Error('no keeper is left');
   for (const { pid } of keepers.toReversed()) {
     try {

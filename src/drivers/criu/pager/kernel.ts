@@ -96,14 +96,14 @@ export function messageIn(message: Buffer): Message {
 }
 
 /** What was given, and why not more. */
-export interface Given {
+export interface PageCopyResult {
   readonly bytes: number;
   /** 0: all of it was. EEXIST: the next page is there already. */
   readonly errno: number;
 }
 
 /** `from`: an address of this process. */
-export function givePages(fd: number, to: number, from: bigint, bytes: number): Given {
+export function givePages(fd: number, to: number, from: bigint, bytes: number): PageCopyResult {
   const copy = Buffer.alloc(40);
   copy.writeBigUInt64LE(BigInt(to), 0);
   copy.writeBigUInt64LE(from, 8);

@@ -39,7 +39,7 @@ export const said = z.union([
   /** Why it does not hear what the processes do; null: it does again. */
   z.strictObject({ waits: z.string().max(1000).nullable() }),
 ]);
-export type Said = z.infer<typeof said>;
+export type PagerMessage = z.infer<typeof said>;
 
 /** Its working directory is that of the images. */
 export async function servePages({ again }: PagerSetup): Promise<void> {
@@ -47,7 +47,7 @@ export async function servePages({ again }: PagerSetup): Promise<void> {
   let peer: net.Socket | undefined;
   let state: 'restored' | 'all' | undefined;
   let waits: string | undefined;
-  const say = (what: Said): void => void peer?.write(`${JSON.stringify(what)}\n`);
+  const say = (what: PagerMessage): void => void peer?.write(`${JSON.stringify(what)}\n`);
   const tell = (now: 'restored' | 'all'): void => {
     state = now;
     say({ state: now });

@@ -3,7 +3,7 @@ import { AddressSpace } from './address-space.ts';
 import * as criu from './criu-socket.ts';
 import { Giving } from './giving.ts';
 import { JournalFile } from './journal-file.ts';
-import { replay, type Known } from './journal.ts';
+import { replay, type PagerState } from './journal.ts';
 import { Keepers, livingOf, takeFromOne } from './keepers.ts';
 import * as kernel from './kernel.ts';
 import { becomeTheOne } from './one-pager.ts';
@@ -152,7 +152,7 @@ export class Pager {
     }
   }
 
-  get #known(): Known {
+  get #known(): PagerState {
     const { identities: keepers } = this.#keepers;
     return { spaces: this.#spaces, keepers, restored: this.#isRestored, all: false };
   }

@@ -4,10 +4,10 @@ import type { KeptPages } from './kept-pages.ts';
 import { PAGE } from './memory.ts';
 import { bitsOf, groupsOf } from './page-groups.ts';
 
-export type Kept = Pick<KeptPages, 'size' | 'find' | 'group'>;
+export type PageLookup = Pick<KeptPages, 'size' | 'find' | 'group'>;
 
 interface Dependencies {
-  readonly kept: () => Kept | undefined;
+  readonly kept: () => PageLookup | undefined;
   /** So many numbers for pages that nobody has numbered. */
   readonly next: (count: number) => number[];
   /** Pages to the place of this number, and after it. */

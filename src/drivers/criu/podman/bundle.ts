@@ -9,7 +9,7 @@ import { LOG, SHM } from './stand-in.ts';
 
 /** The bundle that podman made for an arriving container. Godwit fills it while the stand-in waits. */
 
-export interface Made {
+export interface PodmanBundle {
   /** Where the root file system is mounted. */
   readonly merged: string;
   /** On this host's bridges. */
@@ -23,7 +23,7 @@ export interface Made {
 interface Filling {
   readonly run: Runc['run'];
   readonly mountsOf: number | undefined;
-  readonly made: Made;
+  readonly made: PodmanBundle;
   readonly images: string;
   /** What the container wrote above its image, as it came. */
   readonly upper: string;
@@ -37,7 +37,11 @@ const config = z.looseObject({
   }),
 });
 
-export async function readBundle(run: Runc['run'], prefix: string, bundle: string): Promise<Made> {
+export async function readBundle(
+  run: Runc['run'],
+  prefix: string,
+  bundle: string,
+): Promise<PodmanBundle> {
   const text = await readFile(`${prefix}${path.join(bundle, 'config.json')}`, 'utf8');
   const { root, mounts, linux } = config.parse(JSON.parse(text));
   const netns = linux.namespaces.find(({ type }) => type === 'network')?.path;

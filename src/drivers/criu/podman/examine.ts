@@ -14,10 +14,10 @@ import {
   processorFeatures,
   sizesOf,
   tracking,
-  type Examined,
+  type ContainerInspection,
 } from '../inspect.ts';
 import type { Obstacle } from '../obstacle.ts';
-import { handOverMs, type Listed } from '../runtimes/runc.ts';
+import { handOverMs, type RuncState } from '../runtimes/runc.ts';
 import type { ContainerSpec, PodmanSpec } from '../spec.ts';
 import { readInfo, isRecent, tooOld, untested } from './assess.ts';
 import { listLosses, podmanObstacles, type PodmanFacts } from './facts.ts';
@@ -32,10 +32,10 @@ const isStream = ({ device, type }: Obstacle): boolean => STREAMS.has(device) &&
 
 export async function examinePodman(
   context: HostContext & { readonly runc: PodmanRuntime },
-  listed: Listed,
+  listed: RuncState,
   memoryBytes: number,
   signal: AbortSignal,
-): Promise<Examined> {
+): Promise<ContainerInspection> {
   const { host, runc, mountsOf, prefix } = context;
   const { id: name, pid, rootfs } = listed;
   const { podman } = runc;

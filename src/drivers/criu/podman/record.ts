@@ -32,7 +32,7 @@ const spec = z.looseObject({
   }),
 });
 
-export interface Expected {
+export interface ExpectedContainer {
   readonly id: string;
   readonly name: string;
   /** podman's directories, which hold a directory for each container. */
@@ -47,7 +47,7 @@ const MOUNTS = ['proc', 'sysfs', 'tmpfs', 'devpts', 'mqueue', 'cgroup'];
 export function whyNotRecord(
   config: string,
   dump: string,
-  { id, name, graph, run }: Expected,
+  { id, name, graph, run }: ExpectedContainer,
 ): string | undefined {
   const own = named.safeParse(parsed(config));
   if (!own.success || own.data.id !== id || own.data.name !== name)
@@ -84,7 +84,7 @@ function parsed(text: string): unknown {
 export async function checkRecord(
   run: Runc['run'],
   archive: string,
-  expected: Expected,
+  expected: ExpectedContainer,
 ): Promise<void> {
   const read = (name: string): Promise<string> => run(['tar', '-xOf', archive, name]);
   const why = whyNotRecord(await read('config.dump'), await read('spec.dump'), expected);

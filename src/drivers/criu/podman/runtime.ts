@@ -11,13 +11,13 @@ import {
   imageMs,
   Runc,
   type ArrivedFile,
-  type Listed,
+  type RuncState,
   type RestorePlaces,
 } from '../runtimes/runc.ts';
 import { absent } from '../../../system/ignoring.ts';
 import { kill } from '../../../system/processes/process.ts';
 import type { BootProcess } from '../../../system/processes/life.ts';
-import { fillBundle, readBundle, type Made } from './bundle.ts';
+import { fillBundle, readBundle, type PodmanBundle } from './bundle.ts';
 import { dropFrames, passFrames } from './frame-filter.ts';
 import { openLease, untilWritten, type Lease } from './lease.ts';
 import { Podman } from './podman.ts';
@@ -59,7 +59,7 @@ const stateSchema = z.object({
 /** podman has called its runtime for a container that comes. */
 interface Waiting {
   readonly worker: BootProcess;
-  readonly made: Made;
+  readonly made: PodmanBundle;
 }
 
 export interface PodmanDependencies {
@@ -101,7 +101,7 @@ export class PodmanRuntime extends Runc {
     };
   }
 
-  override async state(name: string, signal: AbortSignal): Promise<Listed | undefined> {
+  override async state(name: string, signal: AbortSignal): Promise<RuncState | undefined> {
     const { runtime, id } = this.container;
     const state = `${this.#deps.prefix}${ROOTS[runtime]}/${id}`;
     const file = path.join(state, runtime === 'runc' ? 'state.json' : 'status');
@@ -144,7 +144,7 @@ export class PodmanRuntime extends Runc {
     await this.#packFiles(listed, images);
   }
 
-  async #packFiles({ bundle }: Listed, images: string): Promise<void> {
+  async #packFiles({ bundle }: RuncState, images: string): Promise<void> {
     const own = `${this.#deps.prefix}${path.join(bundle, 'ctr.log')}`;
     await copyFile(own, path.join(images, LOG)).catch(absent);
     const shm = path.join(bundle, 'shm');
@@ -154,7 +154,7 @@ export class PodmanRuntime extends Runc {
     await this.run(['tar', ...keep, '-C', shm, '-cf', archive, '.'], { alsoDone: 1 });
   }
 
-  async #mustKnow(name: string): Promise<Listed> {
+  async #mustKnow(name: string): Promise<RuncState> {
     const found = await this.state(name, AbortSignal.timeout(15_000));
     if (found !== undefined) return found;
     const reason = `${this.container.runtime} has no container ${this.container.id}`;

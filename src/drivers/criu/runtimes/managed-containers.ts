@@ -43,7 +43,7 @@ const ofDocker = z.object({ Name: z.string() });
 
 export type Labels = Readonly<Record<string, string>>;
 
-interface Found {
+interface RuntimeContainer {
   readonly id: string;
   readonly pid: number;
   readonly labels: Labels;
@@ -78,7 +78,10 @@ const isPodman = (manager: string, id: string): boolean =>
 
 /** Names that a guest may have, each of one container alone; `taken` are others' already. Pure. */
 export function named(
-  all: readonly (Found & { readonly manager: string; readonly called: string | undefined })[],
+  all: readonly (RuntimeContainer & {
+    readonly manager: string;
+    readonly called: string | undefined;
+  })[],
   taken: ReadonlySet<string>,
 ): ManagedContainer[] {
   const nameOf = ({ id, called }: (typeof all)[number]): string =>
@@ -146,7 +149,10 @@ async function statesIn(directory: string, depth = 0): Promise<string[]> {
   return found.flat();
 }
 
-async function containerIn(directory: string, prefix: string): Promise<Found | undefined> {
+async function containerIn(
+  directory: string,
+  prefix: string,
+): Promise<RuntimeContainer | undefined> {
   const runc = ofRunc.safeParse(await jsonIn(path.join(directory, 'state.json')));
   if (runc.success) {
     const { id, init_process_pid: pid, init_process_start: startTicks, config } = runc.data;

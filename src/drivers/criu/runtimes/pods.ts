@@ -1,6 +1,6 @@
 import { readlink } from 'node:fs/promises';
 import type { Obstacle } from '../obstacle.ts';
-import type { Listed } from './runc.ts';
+import type { RuncState } from './runc.ts';
 
 /** Kinds of namespaces, as the kernel names them, with the words of a container's configuration. */
 const KINDS = { pid: 'pid', ipc: 'ipc', uts: 'uts', mnt: 'mount', net: 'network' } as const;
@@ -33,8 +33,8 @@ export function podObstacles(own: Namespaces, others: readonly Member[]): Obstac
 
 /** Looks at the containers that runc lists under the same directory of states. */
 export async function findPod(
-  { id: name, pid }: Listed,
-  all: readonly Listed[],
+  { id: name, pid }: RuncState,
+  all: readonly RuncState[],
 ): Promise<Obstacle[]> {
   const others = all.filter((each) => each.id !== name && each.pid > 0);
   const members = others.map(async ({ id, pid: other }) => ({

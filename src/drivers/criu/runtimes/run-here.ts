@@ -8,7 +8,7 @@ import { processesIn, setFrozen } from '../host/processes.ts';
 import { endRepair } from '../host/tcp-repair.ts';
 import { imageMs } from './runc.ts';
 import { findWorker, sessionEnded } from '../session.ts';
-import type { Reported } from '../watch.ts';
+import type { EventReplay } from '../watch.ts';
 
 /** A container that was to leave, and runs on at its source. */
 
@@ -53,7 +53,7 @@ export async function runHere(
   deps: Dependencies,
   name: string,
   { ports, cgroup }: { readonly ports: readonly string[]; readonly cgroup: string },
-  reported: Reported,
+  reported: EventReplay,
   signal: AbortSignal,
 ): Promise<void> {
   const { runc, records } = deps;

@@ -21,7 +21,7 @@ const listed = z.array(
     rootfs: z.string(),
   }),
 );
-export type Listed = z.infer<typeof listed>[number];
+export type RuncState = z.infer<typeof listed>[number];
 
 /** In the directory of images: a restore's standard streams are the container's. */
 const RUNC_LOG = 'runc.log';
@@ -156,14 +156,14 @@ export class Runc {
     return mountsOf === undefined ? root : `/proc/${mountsOf}/root${root}`;
   }
 
-  async list(signal: AbortSignal): Promise<Listed[]> {
+  async list(signal: AbortSignal): Promise<RuncState[]> {
     // runc makes it with the first container.
     if (!existsSync(this.#states)) return [];
     const text = await this.runtime(['list', '-f', 'json'], { signal });
     return listed.parse(JSON.parse(text) ?? []);
   }
 
-  async state(name: string, signal: AbortSignal): Promise<Listed | undefined> {
+  async state(name: string, signal: AbortSignal): Promise<RuncState | undefined> {
     return (await this.list(signal)).find(({ id }) => id === name);
   }
 

@@ -72,14 +72,14 @@ export function commandId(body: XmlElement): string | undefined {
   return textAt(body, 'CommandResponse', 'CommandId') || undefined;
 }
 
-export interface Received {
+export interface CommandOutput {
   readonly stdout: Buffer;
   readonly stderr: Buffer;
   /** Its exit code, once it has ended. */
   readonly ended?: number;
 }
 
-export function received(body: XmlElement): Received {
+export function received(body: XmlElement): CommandOutput {
   const streams = at(body, 'ReceiveResponse', 'Stream');
   const of = (name: string): Buffer =>
     Buffer.concat(
@@ -94,7 +94,7 @@ export function received(body: XmlElement): Received {
   return { stdout: of('stdout'), stderr: of('stderr'), ...(isDone ? { ended } : {}) };
 }
 
-export interface Enumerated {
+export interface EnumerationPage {
   readonly items: readonly Instance[];
   /** Absent after the last. */
   readonly context?: string;
@@ -103,7 +103,7 @@ export interface Enumerated {
 /** Properties of an instance by name; what is null is absent. */
 export type Instance = Readonly<Record<string, readonly string[]>>;
 
-export function enumerated(body: XmlElement): Enumerated {
+export function enumerated(body: XmlElement): EnumerationPage {
   const answer = body.children.find(({ name }) =>
     ['EnumerateResponse', 'PullResponse'].includes(name),
   );

@@ -16,7 +16,7 @@ export interface CopyPlan {
   readonly checks: readonly Check[];
 }
 
-interface Asked {
+interface CopyQuery {
   readonly facts: DomainFacts;
   readonly domain: Domain;
   readonly here: LibvirtClient;
@@ -28,7 +28,7 @@ interface Asked {
 /** What each pool has left once the disks before have their places, bytes. */
 type Rooms = Map<string, number>;
 
-export async function planCopies(asked: Asked, signal: AbortSignal): Promise<CopyPlan> {
+export async function planCopies(asked: CopyQuery, signal: AbortSignal): Promise<CopyPlan> {
   const copies: CopiedDisk[] = [];
   const checks: Check[] = [];
   const rooms: Rooms = new Map();
@@ -50,7 +50,7 @@ export async function planCopies(asked: Asked, signal: AbortSignal): Promise<Cop
 
 /** Undefined for a disk that is not copied. */
 async function placeOf(
-  { facts, domain, here, there, to }: Asked,
+  { facts, domain, here, there, to }: CopyQuery,
   { name: device, source: file, format }: DomainDisk,
   rooms: Rooms,
   signal: AbortSignal,

@@ -11,7 +11,7 @@ import {
   NOT_KNOWN,
   REPLACED,
   type FileIdentity,
-  type Identified,
+  type ImageIdentities,
   type NamedImage,
 } from '../../../migration/image-identity.ts';
 import type { CopiedDisk } from '../../../migration/managed/task-sight.ts';
@@ -24,7 +24,7 @@ export interface OpenImages {
   readonly pid: number | undefined;
   readonly images: readonly NamedImage[];
   /** In words, why the open files are not known. */
-  readonly seen: Identified | string;
+  readonly seen: ImageIdentities | string;
 }
 
 const NO_PROCESS = 'no QEMU of this host has the UUID of the domain';

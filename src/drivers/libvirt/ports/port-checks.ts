@@ -24,7 +24,7 @@ export interface PortAsIs {
   readonly defaultVlan?: number | undefined;
 }
 
-interface Left {
+interface UncarriedSettings {
   /** Settings that keep guests apart, and others, in words. */
   readonly apart: readonly string[];
   readonly other: readonly string[];
@@ -38,7 +38,10 @@ const OF_BANDWIDTH = /^tc (htb|sfq|fq_codel|ingress|clsact)$/;
 const OF_FILTER = /\blibvirt-|\b(?:[FH][IOJ]|[IOJ])-/;
 
 /** The settings of a port that its domain's XML does not carry. Pure. */
-export function settingsNotCarried(own: DomainPort, { nic, ...bridge }: PortAsIs): Left {
+export function settingsNotCarried(
+  own: DomainPort,
+  { nic, ...bridge }: PortAsIs,
+): UncarriedSettings {
   const { attachment, rules = [], limits = [] } = nic;
   const settings = 'settings' in attachment ? (attachment.settings ?? {}) : {};
   const lost = settingNames(settings).filter((name) => {

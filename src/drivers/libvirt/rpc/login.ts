@@ -90,15 +90,15 @@ async function secretFor(host: string, file: string | undefined): Promise<Secret
   return secretIn(text, host);
 }
 
-interface Said {
+interface SaslReply {
   readonly isOver: boolean;
   readonly text: string;
 }
 
 async function exchange(ask: Ask, mechanism: Mechanism, secret: Secret): Promise<void> {
-  const start = (text: string): Promise<Said> =>
+  const start = (text: string): Promise<SaslReply> =>
     said(ask(PROC.saslStart, withText(new XdrWriter().string(mechanism), text)));
-  const step = (text?: string): Promise<Said> =>
+  const step = (text?: string): Promise<SaslReply> =>
     said(ask(PROC.saslStep, withText(new XdrWriter(), text)));
   if (mechanism === 'PLAIN') {
     const { isOver } = await start(`\0${secret.user}\0${secret.password}`);
@@ -120,7 +120,7 @@ function withText(body: XdrWriter, text: string | undefined): XdrWriter {
   return body.int32(text === undefined ? 1 : 0).uint32(bytes.length, ...bytes);
 }
 
-async function said(asked: Promise<XdrReader>): Promise<Said> {
+async function said(asked: Promise<XdrReader>): Promise<SaslReply> {
   const answer = await asked;
   const isOver = answer.int32() !== 0;
   answer.int32();

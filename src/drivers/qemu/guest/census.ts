@@ -29,7 +29,7 @@ const thisHost: ProcessReader = {
   look: (pid) => qemuProcessAt(pid, readlinkSync('/proc/self/ns/net')),
 };
 
-interface Known {
+interface CensusEntry {
   /** When it started, and its name: a program that is started in its place has another. */
   readonly is: string;
   /** As the census says it; undefined for what is no QEMU of ours. */
@@ -45,7 +45,7 @@ interface Known {
  */
 export class Census {
   readonly #reader: ProcessReader;
-  readonly #known = new Map<number, Known>();
+  readonly #known = new Map<number, CensusEntry>();
   #taken = 0;
 
   constructor(reader: ProcessReader = thisHost) {
@@ -67,7 +67,7 @@ export class Census {
     return guests.toSorted().join(' ');
   }
 
-  async #of(pid: number): Promise<Known> {
+  async #of(pid: number): Promise<CensusEntry> {
     const before = this.#known.get(pid);
     if (before !== undefined && this.#isSettled(pid, before)) return before;
     const is = this.#identityOf(pid);
@@ -83,7 +83,7 @@ export class Census {
   }
 
   /** Whether it is passed over this time; each has its turn by its number. */
-  #isSettled(pid: number, { guest, times }: Known): boolean {
+  #isSettled(pid: number, { guest, times }: CensusEntry): boolean {
     return guest === undefined && times >= SETTLED && (this.#taken + pid) % SETTLED !== 0;
   }
 

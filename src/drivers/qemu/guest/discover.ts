@@ -40,7 +40,7 @@ export interface Candidate {
 }
 
 /** What is kept between looks, and what they are judged by. */
-export interface Known {
+export interface DiscoveryState {
   readonly processors: KeptProcessors;
   /** Absent where no baseline is set. */
   readonly beyond?: Beyond | undefined;
@@ -53,7 +53,7 @@ export interface Known {
 export async function discoverGuests(
   options: DiscoverOptions,
   signal: AbortSignal,
-  known: Known,
+  known: DiscoveryState,
 ): Promise<DiscoveredGuest[]> {
   const processes = await listQemuProcesses(signal);
   const byProcess = candidatesOf(processes, options.configured);
@@ -127,7 +127,7 @@ export function managerOf(argv: readonly string[]): string | undefined {
 async function lookAt(
   candidate: Candidate,
   options: DiscoverOptions,
-  kept: Known,
+  kept: DiscoveryState,
   signal: AbortSignal,
 ): Promise<DiscoveredGuest> {
   const base = fromProcess(candidate, options.host);
@@ -167,7 +167,7 @@ function ownSockets({ sockets }: Candidate): string[] {
 async function ask(
   candidate: Candidate,
   { socket, base }: { readonly socket: string; readonly base: GuestInfo },
-  kept: Known,
+  kept: DiscoveryState,
   signal: AbortSignal,
 ): Promise<DiscoveredGuest | undefined> {
   const owner = {

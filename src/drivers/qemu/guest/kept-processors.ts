@@ -1,7 +1,7 @@
 import type { CpuFacts } from '../spec/facts.ts';
 import type { QemuProcess } from './process.ts';
 
-interface Kept {
+interface ProcessorEntry {
   /** All that makes it the same processor of the same QEMU. */
   readonly is: string;
   readonly cpu: CpuFacts;
@@ -13,7 +13,7 @@ interface Kept {
  */
 export class KeptProcessors {
   /** By pid: as many as QEMUs that were there at the last look. */
-  readonly #known = new Map<number, Kept>();
+  readonly #known = new Map<number, ProcessorEntry>();
 
   /** `place` and `type`: of the processor that is asked for. What cannot be read is not kept. */
   async of(

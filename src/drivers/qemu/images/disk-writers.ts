@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hasCode } from '../../../errors.ts';
-import type { Identified } from '../../../migration/image-identity.ts';
+import type { ImageIdentities } from '../../../migration/image-identity.ts';
 import { warn, type NamedCheck } from '../../../migration/preflight/check.ts';
 import type { WrittenFiles } from '../../../port/disks.ts';
 import { identifyOpen, identityOf, inodesOf, openFiles } from '../../../system/files/open-files.ts';
@@ -34,7 +34,7 @@ export async function openedImages(
   pid: number,
   files: ReadonlyMap<string, string>,
   signal: AbortSignal,
-): Promise<Identified | undefined> {
+): Promise<ImageIdentities | undefined> {
   const own = await imageFiles(client, signal);
   const images = [...files].flatMap(([node, file]) =>
     own.has(file) ? [{ node, device: node, file }] : [],

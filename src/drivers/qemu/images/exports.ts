@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { parseCommandLine, valuesOf } from '../spec/cmdline.ts';
-import { parseBlockdev, type Given } from '../spec/disks/disk-options.ts';
+import { parseBlockdev, type DriveOptions } from '../spec/disks/disk-options.ts';
 
 /** What of a QEMU's disks is offered to another host. Pure. */
 
@@ -34,19 +34,19 @@ export interface ToReopen {
  * raw image that passes no discard on would allocate them all. A qcow2 image only notes them. The file of an uneven image
  * is written through the page cache meanwhile. Nodes that are opened in that way anyway are left alone.
  */
-export function whileFilled(argv: readonly string[], asked: ToReopen): Given[] {
+export function whileFilled(argv: readonly string[], asked: ToReopen): DriveOptions[] {
   return changes(argv, asked).map(({ wanted }) => wanted);
 }
 
 /** Those images again as the command line has them. */
-export function asGiven(argv: readonly string[], asked: ToReopen): Given[] {
+export function asGiven(argv: readonly string[], asked: ToReopen): DriveOptions[] {
   return changes(argv, asked).map(({ given }) => given);
 }
 
 function changes(
   argv: readonly string[],
   { nodes, uneven = new Set() }: ToReopen,
-): { readonly given: Given; readonly wanted: Given }[] {
+): { readonly given: DriveOptions; readonly wanted: DriveOptions }[] {
   const all = valuesOf(parseCommandLine(argv), 'blockdev').map(parseBlockdev);
   const images = all.filter(
     ({ 'node-name': name, driver }) =>
@@ -72,6 +72,6 @@ function changes(
   });
 }
 
-function isDirect({ cache }: Given): boolean {
+function isDirect({ cache }: DriveOptions): boolean {
   return JSON.stringify(cache ?? {}).includes('"direct":true');
 }

@@ -13,7 +13,7 @@ export interface FoundImages {
   readonly checks: readonly NamedCheck[];
 }
 
-interface Asked {
+interface ImageSearch {
   readonly guest: string;
   readonly host: string;
   readonly store: ImageStore;
@@ -24,7 +24,7 @@ interface Asked {
 /** Looks for each image of a description: in the directories of the configuration, and firmware where it is installed. */
 export async function findImages(
   spec: GuestSpec,
-  asked: Asked,
+  asked: ImageSearch,
   signal: AbortSignal,
 ): Promise<FoundImages> {
   const { imageDirs } = asked;
@@ -62,7 +62,11 @@ export async function findImages(
   return { images, romfiles, code, checks };
 }
 
-function missing({ guest, host, imageDirs }: Asked, image: ImageSpec, device: string): NamedCheck {
+function missing(
+  { guest, host, imageDirs }: ImageSearch,
+  image: ImageSpec,
+  device: string,
+): NamedCheck {
   const isFirmware = /^(pflash\d|bios)$/.test(device);
   const named = imageDirs.join(', ') || 'no directory (drivers.qemu.imageDirs is empty)';
   const places = isFirmware

@@ -8,12 +8,16 @@ import { MS_PER_TICK, startTicksOf } from '../../../system/processes/process.ts'
 /** Firmware, kernels and ROMs that a QEMU read at its start: whether the file at the path is still the one that it read. */
 
 /** Where the content that the guest runs can be read. `note`: what a person has to know of it, as a clause after its name. */
-export type Loaded =
+export type ContentSource =
   | { readonly at: string; readonly note?: string; readonly hint?: string }
   | { readonly why: string };
 
 /** `isOpen`: QEMU keeps the file open, as that of a flash chip. */
-export async function loadedFrom(pid: number, file: string, isOpen: boolean): Promise<Loaded> {
+export async function loadedFrom(
+  pid: number,
+  file: string,
+  isOpen: boolean,
+): Promise<ContentSource> {
   if (isOpen) return openedCode(pid, file);
   const note = await whyChangedSince(pid, file);
   return note === undefined ? { at: file } : { at: file, note, hint: LATER_HINT };
@@ -23,7 +27,7 @@ const LATER_HINT =
   'The content travels with the memory, if the file has the same size. Restart the guest to have it run the file as it is now.';
 
 /** Of a flash chip, whose file QEMU keeps open. A package that was upgraded removes the file, and the open file stays whole. */
-async function openedCode(pid: number, file: string): Promise<Loaded> {
+async function openedCode(pid: number, file: string): Promise<ContentSource> {
   const id = await identityOf(file);
   try {
     const open = await openFiles({ pid }, await inodesOf([file]));

@@ -17,7 +17,7 @@ const HINT =
   'Give each guest a variable store of its own: shut one of them down, copy the file, and start it on the copy.';
 
 /** A file, and the guest that has it open beside the one that it belongs to. */
-interface Shared {
+interface SharedFile {
   readonly device: string;
   readonly file: string;
   readonly by: string;
@@ -41,7 +41,7 @@ async function sharedStore(
   guest: string,
   stores: ReadonlyMap<string, string>,
   signal: AbortSignal,
-): Promise<Shared | undefined> {
+): Promise<SharedFile | undefined> {
   if (stores.size === 0) return undefined;
   const wanted = new Map<string, [string, string]>();
   for (const [device, file] of stores) {

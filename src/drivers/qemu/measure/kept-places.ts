@@ -5,7 +5,7 @@ import type { QemuHandle } from '../handle.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { ofAll, onPagesOf, readPlace } from './measure.ts';
 
-type Known = NonNullable<Awaited<ReturnType<typeof readPlace>>> & { readonly atMs: number };
+type PlaceEntry = NonNullable<Awaited<ReturnType<typeof readPlace>>> & { readonly atMs: number };
 
 /** QEMUs whose place is kept; the one that was asked longest ago goes first. */
 const MAX = 4096;
@@ -17,7 +17,7 @@ const ASKED_AGAIN_MS = 3_600_000;
  * monitor serves one client at a time, and is not held while its pages are looked at.
  */
 export class KeptPlaces {
-  readonly #known = new Map<string, Known>();
+  readonly #known = new Map<string, PlaceEntry>();
 
   /** Undefined where its pages cannot be read. */
   async sample(
@@ -38,7 +38,7 @@ export class KeptPlaces {
     { pid, startTicks }: QemuHandle,
     connect: () => Promise<QmpClient>,
     signal: AbortSignal,
-  ): Promise<Known | undefined> {
+  ): Promise<PlaceEntry | undefined> {
     const key = `${pid} ${startTicks}`;
     const known = this.#known.get(key);
     const nowMs = systemClock.monotonicMs();

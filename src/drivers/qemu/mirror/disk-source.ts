@@ -45,7 +45,7 @@ const POLL_MS = 2;
 const END_AGAIN_MS = 1000;
 
 const nodes = z.array(z.object({ 'node-name': z.string().max(1024).default('') })).max(16_384);
-interface Seen {
+interface MirrorSnapshot {
   readonly jobs: ReadonlyMap<string, BlockJob>;
   /** Nodes of ours, the mark included. */
   readonly nodes: ReadonlySet<string>;
@@ -176,7 +176,7 @@ export class QemuDiskSource implements DiskSource {
     });
   }
 
-  async #look(signal: AbortSignal): Promise<Seen> {
+  async #look(signal: AbortSignal): Promise<MirrorSnapshot> {
     const [jobs, all] = await Promise.all([
       this.#client.query('query-block-jobs', {}, blockJobs, signal),
       this.#client.query('query-named-block-nodes', { flat: true }, nodes, signal),
@@ -190,7 +190,7 @@ export class QemuDiskSource implements DiskSource {
     };
   }
 
-  #judge(wanted: readonly string[], seen: Seen): DiskSample[] {
+  #judge(wanted: readonly string[], seen: MirrorSnapshot): DiskSample[] {
     const whole = seen.nodes.has(WHOLE_MARK);
     return wanted.map((node) => judge(node, seen.jobs.get(copyName(node)), whole));
   }
@@ -236,7 +236,11 @@ export class QemuDiskSource implements DiskSource {
   }
 
   /** QEMU connects again in the background: until it has, each try to go on ends as the one before. */
-  async #takeUp(names: readonly string[], before: Seen, signal: AbortSignal): Promise<void> {
+  async #takeUp(
+    names: readonly string[],
+    before: MirrorSnapshot,
+    signal: AbortSignal,
+  ): Promise<void> {
     const offsets = new Map(names.map((name) => [name, before.jobs.get(name)?.offset ?? 0]));
     await withDeadline('taking up the copies of disks', TAKEN_UP_MS, signal, async (inner) => {
       for (;;) {
@@ -252,7 +256,7 @@ export class QemuDiskSource implements DiskSource {
     });
   }
 
-  #assertEndable(wanted: readonly string[], seen: Seen): void {
+  #assertEndable(wanted: readonly string[], seen: MirrorSnapshot): void {
     for (const { node, state, failure } of this.#judge(wanted, seen)) {
       if (state === 'ready' || state === 'whole') continue;
       throw this.#failed(node, failure?.reason ?? `it is ${state} and not yet ready`);
@@ -260,7 +264,7 @@ export class QemuDiskSource implements DiskSource {
   }
 
   /** A job that is ready ends by itself once the target has everything, when it is asked to go without force. */
-  async #end(wanted: readonly string[], signal: AbortSignal): Promise<Seen> {
+  async #end(wanted: readonly string[], signal: AbortSignal): Promise<MirrorSnapshot> {
     for (const device of wanted.map(copyName)) {
       // Refused where it has ended already.
       await this.#client.request('block-job-cancel', { device, force: false }, signal);

@@ -2,7 +2,7 @@ import { shown, type HostDevice, type PassedThrough } from './device.ts';
 
 /** Which of a host's devices take the place of those that a guest had at its source. Pure. */
 
-export interface Wanted {
+export interface DeviceRequest {
   /** Of the device in the description. */
   readonly index: number;
   readonly what: PassedThrough;
@@ -14,7 +14,7 @@ export interface Candidate {
   readonly takenBy?: string | undefined;
 }
 
-export interface Matched {
+export interface DeviceMatch {
   readonly chosen: ReadonlyMap<number, HostDevice>;
   readonly missing: readonly { readonly index: number; readonly why: string }[];
 }
@@ -22,7 +22,10 @@ export interface Matched {
 const MAX_SHOWN = 3;
 
 /** Each candidate serves once. Devices that are alike are alike to every guest, so the first one that fits is right. */
-export function matchDevices(wanted: readonly Wanted[], candidates: readonly Candidate[]): Matched {
+export function matchDevices(
+  wanted: readonly DeviceRequest[],
+  candidates: readonly Candidate[],
+): DeviceMatch {
   const chosen = new Map<number, HostDevice>();
   const missing: { index: number; why: string }[] = [];
   const used = new Set<Candidate>();

@@ -40,7 +40,7 @@ export interface LaunchSite {
   readonly lockBytes?: number | undefined;
 }
 
-export interface Started {
+export interface LaunchedQemu {
   readonly handle: QemuHandle;
   readonly client: QmpClient;
 }
@@ -55,7 +55,7 @@ export async function launch(
   argv: readonly string[],
   signal: AbortSignal,
   onProcess: (handle: QemuHandle) => void,
-): Promise<Started> {
+): Promise<LaunchedQemu> {
   const limited = mayLock(place.lockBytes, confined({ file: binary, argv }, place.as));
   return launchCommand(place, inCgroup(place.guestDir, place.limits, limited), signal, onProcess);
 }
@@ -66,7 +66,7 @@ export async function launchCommand(
   command: Command,
   signal: AbortSignal,
   onProcess: (handle: QemuHandle) => void,
-): Promise<Started> {
+): Promise<LaunchedQemu> {
   await mkdir(place.guestDir, { recursive: true, mode: 0o700 });
   const log = await open(path.join(place.guestDir, LOG_FILE), LOG_FLAGS, 0o600);
   try {
@@ -163,7 +163,7 @@ export async function attachStarted(
   place: LaunchSite,
   known: QemuHandle | undefined,
   signal: AbortSignal,
-): Promise<Started | undefined> {
+): Promise<LaunchedQemu | undefined> {
   const handle = await findStarted(place, known);
   if (handle === undefined) return undefined;
   try {

@@ -51,7 +51,7 @@ const NO_VALUE = /^(child<|link<(irq|memory-region|qemu:memory-region|bus)>)/;
 /** Devices that carry one of virtio, on whatever bus. */
 const VIRTIO = /^v(irtio|host)-/;
 
-interface Found {
+interface QomObject {
   readonly place: string;
   readonly path: string;
   readonly type: string;
@@ -131,7 +131,7 @@ class Reader {
   }
 
   /** One object with all of its properties. */
-  async object({ place, path, type }: Found, kind: PartKind): Promise<Part[]> {
+  async object({ place, path, type }: QomObject, kind: PartKind): Promise<Part[]> {
     const props = await this.#values(path, await this.#settings(path));
     return [{ kind, place, type, props }];
   }
@@ -195,7 +195,7 @@ class Reader {
     return { more: parts.filter(isThere), virtio: virtio.filter(isThere) };
   }
 
-  async #virtio({ place, path, type }: Found): Promise<VirtioDevice | undefined> {
+  async #virtio({ place, path, type }: QomObject): Promise<VirtioDevice | undefined> {
     if (!VIRTIO.test(type)) return undefined;
     const args = { path: `${path}/virtio-backend` };
     const answer = await this.#run(() =>
@@ -205,7 +205,7 @@ class Reader {
   }
 
   /** Devices without ids, each by its type and its bus. */
-  async #placed(found: readonly { path: string; type: string }[]): Promise<Found[]> {
+  async #placed(found: readonly { path: string; type: string }[]): Promise<QomObject[]> {
     const buses = await Promise.all(found.map(({ path }) => this.#get(path, 'parent_bus')));
     const seen = new Map<string, number>();
     return found.map(({ path, type }, index) => {

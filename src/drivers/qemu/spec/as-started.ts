@@ -57,7 +57,7 @@ function withId(qomPath: string): string | undefined {
   return qomPath.startsWith(WITH_ID) ? qomPath.slice(WITH_ID.length) : undefined;
 }
 
-interface Started {
+interface LaunchFacts {
   readonly block: BlockFacts;
   /** Block nodes that a device of the command line is on. */
   readonly roots: readonly string[];
@@ -69,7 +69,7 @@ interface Started {
 /** The image that the guest writes to, if its QEMU was started with another one. Media that are only read may change. */
 function otherImageOf(
   { drive, root }: LiveDisk,
-  { block, roots, files, cwd }: Started,
+  { block, roots, files, cwd }: LaunchFacts,
 ): string | undefined {
   if (root === undefined) return undefined;
   const { image, filters } = belowFilters(root, block);

@@ -15,15 +15,15 @@ export interface Devices {
   readonly findings: readonly Finding[];
 }
 
-interface Given {
+interface DeviceOptions {
   readonly driver: string;
   readonly id: string | undefined;
   readonly props: Record<string, Scalar>;
 }
 
-interface Found {
+interface MatchedDevice {
   readonly live: LiveDevice;
-  readonly given: Given;
+  readonly given: DeviceOptions;
 }
 
 /**
@@ -37,7 +37,7 @@ export function describeDevices(
   empty: ReadonlySet<string> = new Set(),
 ): Devices {
   const given = inOrderOfMaking(valuesOf(line, 'device')).map(parseDevice);
-  const found: Found[] = [];
+  const found: MatchedDevice[] = [];
   const taken = new Set<string>();
   let anonymous = 0;
   let hasFreedPort = false;
@@ -80,7 +80,7 @@ export function describeDevices(
 }
 
 /** A device on USB to which QEMU gave the first free port, and of which it does not say which. */
-function hasUnknownPort({ type, identity }: LiveDevice, { props }: Given): boolean {
+function hasUnknownPort({ type, identity }: LiveDevice, { props }: DeviceOptions): boolean {
   const isOnBus = type.startsWith('usb-') && propertiesOf(type)?.has('port') === true;
   return isOnBus && props['port'] === undefined && identity?.['port'] === undefined;
 }
@@ -95,11 +95,11 @@ function byPath(one: LiveDevice, other: LiveDevice): number {
 }
 
 /** Each after the device on whose bus it is; otherwise in the order as given. */
-function busesFirst(all: readonly Found[]): Found[] {
+function busesFirst(all: readonly MatchedDevice[]): MatchedDevice[] {
   const places = new Map(all.map((each) => [each.live.path, each]));
-  const ordered = new Set<Found>();
-  const open = new Set<Found>();
-  const add = (each: Found): void => {
+  const ordered = new Set<MatchedDevice>();
+  const open = new Set<MatchedDevice>();
+  const add = (each: MatchedDevice): void => {
     if (ordered.has(each) || open.has(each)) return;
     open.add(each);
     for (const other of needed(each, places)) add(other);
@@ -109,8 +109,11 @@ function busesFirst(all: readonly Found[]): Found[] {
   return [...ordered];
 }
 
-function needed({ live, given }: Found, places: ReadonlyMap<string, Found>): Found[] {
-  const found: (Found | undefined)[] = [];
+function needed(
+  { live, given }: MatchedDevice,
+  places: ReadonlyMap<string, MatchedDevice>,
+): MatchedDevice[] {
+  const found: (MatchedDevice | undefined)[] = [];
   for (let at = live.busPath ?? ''; at.length > 1; at = at.slice(0, at.lastIndexOf('/'))) {
     found.push(places.get(at));
   }
@@ -122,7 +125,7 @@ function needed({ live, given }: Found, places: ReadonlyMap<string, Found>): Fou
   return found.filter((each) => each !== undefined);
 }
 
-function withoutDrive(props: Given['props'], isEmpty: boolean): Given['props'] {
+function withoutDrive(props: DeviceOptions['props'], isEmpty: boolean): DeviceOptions['props'] {
   const { drive, ...rest } = props;
   return isEmpty || drive === undefined ? rest : props;
 }
@@ -135,7 +138,7 @@ function inOrderOfMaking(values: readonly string[]): string[] {
 
 function describeDevice(
   live: LiveDevice,
-  given: Given,
+  given: DeviceOptions,
   facts: GuestFacts,
 ): { spec: DeviceSpec; romfile: string | undefined; problems: Finding[] } {
   const name = live.id ?? live.type;
@@ -182,14 +185,14 @@ function obstacleOf(
 }
 
 /** `-device`, in either of its forms. */
-export function parseDevice(value: string): Given {
+export function parseDevice(value: string): DeviceOptions {
   if (value.startsWith('{')) return fromJson(value);
   const { head, props } = parseOption(value, true);
   const { driver = head ?? '', id, ...rest } = Object.fromEntries(props) as Record<string, string>;
   return { driver, id, props: rest };
 }
 
-function fromJson(value: string): Given {
+function fromJson(value: string): DeviceOptions {
   const { driver, id, ...rest } = parseJsonOption(value) ?? {};
   const props: Record<string, Scalar> = {};
   for (const [key, held] of Object.entries(rest)) {

@@ -18,7 +18,7 @@ const OF_A_FILE = new Set(
 /** Devices whose memory is kept when the guest ends. */
 const LASTING = /^(nvdimm|virtio-pmem)/;
 
-interface Made {
+interface BackendResult {
   readonly object?: ObjectSpec;
   readonly findings: readonly Finding[];
 }
@@ -32,7 +32,7 @@ export function memoryThere(
   type: string,
   given: Props,
   user: string | undefined,
-): Made {
+): BackendResult {
   const { id, memory, bytes } = live;
   const kept = Object.entries(given).filter(([key]) => !OF_A_FILE.has(key));
   const props: Record<string, Scalar> = {
@@ -58,7 +58,7 @@ function fileThere(
   live: LiveObject & { readonly memory: HostMemory },
   props: Props,
   user: string | undefined,
-): Made {
+): BackendResult {
   const { id, shared } = live;
   const { file } = live.memory;
   if (file?.lasts === true || LASTING.test(user ?? '')) {
@@ -87,7 +87,7 @@ export function hasHugePages({ memory }: LiveObject): boolean {
   return (memory?.pageBytes ?? 0) > PLAIN_PAGE_BYTES;
 }
 
-function refused({ id }: LiveObject, type: string, reason: string): Made {
+function refused({ id }: LiveObject, type: string, reason: string): BackendResult {
   return { findings: [unmovable(id, type, reason)] };
 }
 
@@ -108,10 +108,10 @@ export function boundHere(props: Props, here: ReadonlySet<number>): Props {
 }
 
 /** What a guest has of memory backends, and which devices give it their memory. */
-export type Backed = Pick<GuestSpec, 'objects' | 'devices'>;
+export type MemorySpec = Pick<GuestSpec, 'objects' | 'devices'>;
 
 /** Huge pages that the guest takes, by the size of a page. */
-export function hugePagesOf({ objects, devices }: Backed): ReadonlyMap<number, number> {
+export function hugePagesOf({ objects, devices }: MemorySpec): ReadonlyMap<number, number> {
   const found = new Map<number, number>();
   for (const object of objects) {
     const pageBytes = hugePageOf(object);
@@ -129,7 +129,7 @@ function hugePageOf({ type, props }: ObjectSpec): number | undefined {
 }
 
 /** Memory that may lie on these nodes alone. */
-export interface Bound {
+export interface NodeBinding {
   readonly nodes: readonly number[];
   readonly bytes: number;
   /** Of its huge pages; absent: it is in plain ones. */
@@ -140,14 +140,14 @@ export interface Bound {
  * What the guest binds to nodes, by the nodes and the size of a page: other policies take memory elsewhere where there is none.
  * What is bound to some of these nodes is counted with it, and all of it together where it is bound to different ones.
  */
-export function boundTo({ objects, devices }: Backed): Bound[] {
-  const parts = objects.flatMap((object): Bound[] => {
+export function boundTo({ objects, devices }: MemorySpec): NodeBinding[] {
+  const parts = objects.flatMap((object): NodeBinding[] => {
     const { policy, 'host-nodes': list } = object.props;
     if (policy !== 'bind' || list === undefined) return [];
     const bytes = takenBy(object, devices);
     return [{ nodes: nodesOf(list), bytes, pageBytes: hugePageOf(object) }];
   });
-  const places = new Map<string, Bound>();
+  const places = new Map<string, NodeBinding>();
   for (const { nodes, pageBytes } of parts) {
     const beside = parts.filter((each) => each.pageBytes === pageBytes);
     for (const some of [nodes, beside.flatMap((each) => each.nodes)]) {

@@ -1,7 +1,7 @@
 import { formatRbd, isRbd, parseRbd } from '../../../protocol/rbd-name.ts';
 import { formatIscsi, isIscsi, parseIscsi } from '../../../protocol/iscsi-url.ts';
 import { isRecord } from '../../../formats/json.ts';
-import type { Given } from './disks/disk-options.ts';
+import type { DriveOptions } from './disks/disk-options.ts';
 
 /** Deeper than anything that QEMU writes: a format on a client. */
 const DEEPEST = 8;
@@ -23,17 +23,17 @@ export function plainName(file: string): string {
   return file;
 }
 
-function lunOf(given: Given): string {
+function lunOf(given: DriveOptions): string {
   const [portal, target, lun] = ['portal', 'target', 'lun'].map((key) => part(given, key));
   return formatted(`iscsi://${portal}/${target}/${lun || '0'}`);
 }
 
-function part(given: Given, key: string): string {
+function part(given: DriveOptions, key: string): string {
   const held = given[key];
   return typeof held === 'string' || typeof held === 'number' ? String(held) : '';
 }
 
-function imageOf(given: Given): string {
+function imageOf(given: DriveOptions): string {
   const names = ['pool', 'namespace', 'image'].map((key) => part(given, key));
   const snapshot = part(given, 'snapshot');
   const at = snapshot === '' ? '' : `@${snapshot}`;
@@ -53,7 +53,7 @@ function formatted(url: string): string {
   return place === undefined ? url : formatIscsi(place);
 }
 
-function parsed(text: string): Given | undefined {
+function parsed(text: string): DriveOptions | undefined {
   try {
     const found: unknown = JSON.parse(text);
     return isRecord(found) ? found : undefined;

@@ -1,5 +1,5 @@
 import { defined } from '../../../protocol/defined.ts';
-import type { Unplugged } from '../../../protocol/unplug.ts';
+import type { UnpluggedDevice } from '../../../protocol/unplug.ts';
 import { parseCommandLine, valuesOf } from './cmdline.ts';
 import { parseDevice } from './devices.ts';
 import type { GuestFacts, LiveDevice } from './facts.ts';
@@ -22,7 +22,7 @@ export interface PlugFacts {
 export interface Unplugging {
   /** Of the guest as it will be then. */
   readonly facts: GuestFacts;
-  readonly unplugged: readonly Unplugged[];
+  readonly unplugged: readonly UnpluggedDevice[];
   readonly findings: readonly Finding[];
 }
 
@@ -35,7 +35,7 @@ export function withoutDevices(
   ids: readonly string[],
   known: ReadonlyMap<string, PlugFacts>,
 ): Unplugging {
-  const unplugged: Unplugged[] = [];
+  const unplugged: UnpluggedDevice[] = [];
   const findings: Finding[] = [];
   let rest = facts;
   for (const device of ids) {

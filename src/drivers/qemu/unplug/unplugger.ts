@@ -1,6 +1,6 @@
 import { systemClock } from '../../../clock.ts';
 import { godwitError } from '../../../errors.ts';
-import type { Unplugged } from '../../../protocol/unplug.ts';
+import type { UnpluggedDevice } from '../../../protocol/unplug.ts';
 import type { Unplugger } from '../../../port/unplugger.ts';
 import * as answers from '../qmp/answers.ts';
 import type { QmpClient } from '../qmp/client.ts';
@@ -37,7 +37,7 @@ export class QemuUnplugger implements Unplugger {
     });
   }
 
-  async unplug(devices: readonly Unplugged[], signal: AbortSignal): Promise<void> {
+  async unplug(devices: readonly UnpluggedDevice[], signal: AbortSignal): Promise<void> {
     const there = await this.#there(devices, signal);
     for (const { device } of there) await this.#ask(device, signal);
     await this.#untilGone(there, signal);
@@ -53,7 +53,7 @@ export class QemuUnplugger implements Unplugger {
     throw godwitError('GODWIT_DEVICE_UNMOVABLE', facts);
   }
 
-  async plugAgain(devices: readonly Unplugged[], signal: AbortSignal): Promise<void> {
+  async plugAgain(devices: readonly UnpluggedDevice[], signal: AbortSignal): Promise<void> {
     // One that was asked for in vain has been waited for; of one that an earlier mover asked for nothing is known.
     const pending = (await this.#there(devices, signal)).filter(
       ({ device }) => !this.#kept.has(device),
@@ -78,7 +78,7 @@ export class QemuUnplugger implements Unplugger {
   }
 
   /** GODWIT_DEVICE_HELD for the first that is still there in the end, or that the guest says it keeps. */
-  async #untilGone(devices: readonly Unplugged[], signal: AbortSignal): Promise<void> {
+  async #untilGone(devices: readonly UnpluggedDevice[], signal: AbortSignal): Promise<void> {
     const began = performance.now();
     for (;;) {
       const [first] = await this.#there(devices, signal);
@@ -95,14 +95,17 @@ export class QemuUnplugger implements Unplugger {
   }
 
   /** Those of them that the guest has. */
-  async #there(devices: readonly Unplugged[], signal: AbortSignal): Promise<Unplugged[]> {
+  async #there(
+    devices: readonly UnpluggedDevice[],
+    signal: AbortSignal,
+  ): Promise<UnpluggedDevice[]> {
     const path = '/machine/peripheral';
     const list = await this.#client.query('qom-list', { path }, answers.qomList, signal);
     const names = new Set(list.map(({ name }) => name));
     return devices.filter(({ device }) => names.has(device));
   }
 
-  async #plug(device: string, props: Unplugged['again'], signal: AbortSignal): Promise<void> {
+  async #plug(device: string, props: UnpluggedDevice['again'], signal: AbortSignal): Promise<void> {
     const answer = await this.#client.request('device_add', props, signal);
     if (answer.ok) return;
     const facts = { guest: this.#guest, device, reason: answer.reason };

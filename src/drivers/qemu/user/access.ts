@@ -26,9 +26,9 @@ const given = z.array(
     mode: z.number(),
   }),
 );
-type Given = z.infer<typeof given>[number];
+type AccessGrant = z.infer<typeof given>[number];
 
-export interface Wanted {
+export interface FileAccess {
   readonly file: string;
   readonly writable: boolean;
 }
@@ -36,7 +36,7 @@ export interface Wanted {
 /** Lets group `id` into the files. What they were is written down first, in `guestDir`. GODWIT_HOST_LACKS names one that cannot be. */
 export async function giveFiles(
   guestDir: string,
-  files: readonly Wanted[],
+  files: readonly FileAccess[],
   id: number,
 ): Promise<void> {
   const before = await readGiven(guestDir);
@@ -77,7 +77,7 @@ export async function forgetSource(
   files?: readonly string[],
 ): Promise<void> {
   const list = await readGiven(guestDir);
-  const isNobodys = ({ file, gid }: Given) => isGuest(gid) && (files?.includes(file) ?? true);
+  const isNobodys = ({ file, gid }: AccessGrant) => isGuest(gid) && (files?.includes(file) ?? true);
   if (!list.some(isNobodys)) return;
   const own = process.getegid?.() ?? 0;
   const settled = list.map((each) =>
@@ -148,7 +148,7 @@ function allows(mode: number, writable: boolean): boolean {
   return (mode & needed) === needed;
 }
 
-type Held = Pick<Awaited<ReturnType<typeof open>>, 'chmod' | 'chown' | 'stat'>;
+type PermissionHandle = Pick<Awaited<ReturnType<typeof open>>, 'chmod' | 'chown' | 'stat'>;
 
 /** A character device among the kernel's own files, where nobody but root makes names: it is not opened, as some take that for use. */
 async function isDevice(file: string): Promise<boolean> {
@@ -156,13 +156,16 @@ async function isDevice(file: string): Promise<boolean> {
   return (await lstat(file).catch(() => undefined))?.isCharacterDevice() === true;
 }
 
-async function withFile(file: string, work: (handle: Held) => Promise<void>): Promise<void> {
+async function withFile(
+  file: string,
+  work: (handle: PermissionHandle) => Promise<void>,
+): Promise<void> {
   if (await isDevice(file)) {
     await work({
       stat: () => lstat(file),
       chown: (uid, gid) => lchown(file, uid, gid),
       chmod: (mode) => chmod(file, mode),
-    } as Held);
+    } as PermissionHandle);
     return;
   }
   const handle = await inRealDirectory(file, (at) => open(at, OPEN));
@@ -176,7 +179,7 @@ async function withFile(file: string, work: (handle: Held) => Promise<void>): Pr
 }
 
 /** QEMU may make files in that directory: what it wrote itself, or linked there from elsewhere, is not believed. */
-async function readGiven(guestDir: string): Promise<Given[]> {
+async function readGiven(guestDir: string): Promise<AccessGrant[]> {
   try {
     const handle = await open(path.join(guestDir, GIVEN_FILE), OPEN);
     try {
@@ -192,7 +195,7 @@ async function readGiven(guestDir: string): Promise<Given[]> {
   }
 }
 
-async function writeGiven(guestDir: string, list: readonly Given[]): Promise<void> {
+async function writeGiven(guestDir: string, list: readonly AccessGrant[]): Promise<void> {
   const file = path.join(guestDir, GIVEN_FILE);
   await writeNew(`${file}.new`, JSON.stringify(list));
   renameSynced(`${file}.new`, file);

@@ -15,7 +15,10 @@ import { keyIn } from './keyring.ts';
 import { sandboxWords, type RunAs } from './confine.ts';
 import { readableImages } from './guest-user.ts';
 
-interface Started extends Pick<Placement, 'guest' | 'guestDir' | 'logDir' | 'ports' | 'pipes'> {
+interface CommandPlacement extends Pick<
+  Placement,
+  'guest' | 'guestDir' | 'logDir' | 'ports' | 'pipes'
+> {
   /** Absent: as this process. */
   readonly as: RunAs | undefined;
 }
@@ -24,7 +27,7 @@ interface Started extends Pick<Placement, 'guest' | 'guestDir' | 'logDir' | 'por
 export async function commandLine(
   match: Match,
   program: QemuProgram,
-  { as, ...started }: Started,
+  { as, ...started }: CommandPlacement,
 ): Promise<string[]> {
   const { spec } = match;
   const own = as === undefined ? match : await given(match, started.guestDir, as);

@@ -2,7 +2,7 @@ import { textAt, type XmlElement } from '../../../formats/xml.ts';
 import type { EvcMode, HostFeatures } from './baseline.ts';
 import type { VsphereClient } from '../client.ts';
 import { wordIn } from '../inventory.ts';
-import { refIn, type Ref, type Seen } from '../soap.ts';
+import { refIn, type Ref, type ObjectContent } from '../soap.ts';
 
 /** Features of processors, as a vCenter shows them of hosts and of EVC modes. */
 
@@ -64,7 +64,7 @@ export async function evcModes(client: VsphereClient, signal: AbortSignal): Prom
   });
 }
 
-function hostFeatures({ ref, properties }: Seen): HostFeatures {
+function hostFeatures({ ref, properties }: ObjectContent): HostFeatures {
   const name = (wordIn(properties, 'name') ?? ref.value).slice(0, 256);
   const listed = properties.get(FEATURES)?.children ?? [];
   return { name, features: listed.length === 0 ? undefined : featuresIn(listed) };

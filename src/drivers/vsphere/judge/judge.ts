@@ -1,7 +1,7 @@
 import type { ManagerFinding } from '../../../port/managed.ts';
 import { ATTRIBUTE } from '../mark.ts';
 import type { Vcenter } from '../options.ts';
-import { MAKES_ATTRIBUTE, RIGHTS, type Granted } from '../rights.ts';
+import { MAKES_ATTRIBUTE, RIGHTS, type ObjectPrivileges } from '../rights.ts';
 import type { ShownCertificate } from '../transport.ts';
 
 /** What a reading of the vCenter itself means for migration. Pure. */
@@ -49,7 +49,7 @@ export function judgeClock(theirsMs: number, oursMs: number): ManagerFinding {
 
 /** Each right by itself: which is missing where, and what cannot be done without it. */
 export function judgeRights(
-  granted: readonly Granted[],
+  granted: readonly ObjectPrivileges[],
   user: string,
   hasAttribute: boolean,
 ): ManagerFinding[] {

@@ -3,7 +3,7 @@ import { GodwitError, toGodwitError } from '../../../errors.ts';
 import { runHook } from '../../../hooks/runner.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import { mustBeFree, tapName } from '../../../network/tap.ts';
-import type { Preparation, Prepared } from '../../../protocol/peer/migration.ts';
+import type { Preparation, PrepareAnswer } from '../../../protocol/peer/migration.ts';
 import { checkAdmitted } from './admitted.ts';
 import { DestinationDataPath } from './data-path.ts';
 import type { DestinationContext } from './destination-context.ts';
@@ -109,7 +109,7 @@ export async function preparedAs(
   state: DestinationState,
   session: DestinationSession,
   signal: AbortSignal,
-): Promise<Prepared> {
+): Promise<PrepareAnswer> {
   const reported = await dataPath.prepared(state);
   try {
     const machine = await session.machine?.(signal);

@@ -1,13 +1,13 @@
 import { systemClock } from '../../../clock.ts';
 import { toGodwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
-import { heardSince, type Handed } from '../../../network/connections/heard-since.ts';
+import { heardSince, type RestoredConnection } from '../../../network/connections/heard-since.ts';
 import type { HandedOver } from '../../../migration/report/verified.ts';
 import { keyOf } from '../../../network/connections/entries.ts';
 import {
   judgeAddresses,
   ownEntries,
-  type Judged,
+  type AddressJudgement,
   type Surrounding,
 } from '../../../network/connections/whose.ts';
 import { FEW, readConnections, replaceConnections } from '../../../network/connections/table.ts';
@@ -34,7 +34,7 @@ export class ArrivedConnections {
   /** There before, and not heard of from the source. */
   #older: Map<string, Connection> | undefined;
   /** TCP connections that were established when the source last spoke of them. */
-  readonly #handed = new Map<string, Handed>();
+  readonly #handed = new Map<string, RestoredConnection>();
   readonly #look: Look | undefined;
   /** What was seen when the source first spoke of connections: before it, the guest was nowhere here. */
   #seen: Surrounding | undefined;
@@ -144,6 +144,6 @@ export class ArrivedConnections {
   }
 }
 
-function leftOutOf({ refused }: Judged): Pick<ConnectionsAnswer, 'leftOut'> {
+function leftOutOf({ refused }: AddressJudgement): Pick<ConnectionsAnswer, 'leftOut'> {
   return refused.length === 0 ? {} : { leftOut: refused.join(', ').slice(0, 1024) };
 }

@@ -6,7 +6,7 @@ import type { DestinationSession, StreamSetup } from '../../../port/direct.ts';
 import { toGodwitError, godwitError } from '../../../errors.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import { defined } from '../../../protocol/defined.ts';
-import type { Preparation, Prepared } from '../../../protocol/peer/migration.ts';
+import type { Preparation, PrepareAnswer } from '../../../protocol/peer/migration.ts';
 import type { TargetWire } from '../../../wire/open.ts';
 import { hostCredentials } from '../../../host/credentials.ts';
 import { cacheFor, codecCores } from '../../../host/wire.ts';
@@ -52,7 +52,7 @@ export class DestinationDataPath {
   }
 
   /** What is reported to the source: also by a mover that took over, whose wire is another than the one of before. */
-  async prepared(state: DestinationState): Promise<Prepared> {
+  async prepared(state: DestinationState): Promise<PrepareAnswer> {
     const { config } = this.#context;
     if (this.socketFor(state) === undefined) return listening(config, state.memoryAddress);
     const { address, session } = await this.#listen(state);
@@ -65,7 +65,7 @@ export class DestinationDataPath {
     state: DestinationState,
     signal: AbortSignal,
     calledAt: string | undefined,
-  ): Promise<Prepared> {
+  ): Promise<PrepareAnswer> {
     const { config } = this.#context;
     this.abort('post-copy is resumed');
     const host = listenHostFor(config, calledAt);

@@ -12,7 +12,7 @@ import { godwitError } from '../../../errors.ts';
 import type { BootTime } from '../../../migration/boot-time.ts';
 import { endingMs } from '../../../migration/direct/ending-times.ts';
 import { defined } from '../../../protocol/defined.ts';
-import type { Prepared } from '../../../protocol/peer/migration.ts';
+import type { PrepareAnswer } from '../../../protocol/peer/migration.ts';
 import type { FleetQuestion } from '../../engine/ask-fleet.ts';
 import { logDirOf } from '../../../host/guest-logs.ts';
 import type { Journal } from '../../../host/journal/journal.ts';
@@ -113,7 +113,7 @@ export function takeDownMs({ admission }: Pick<DestinationState, 'admission'>): 
 }
 
 /** Where the source is to send memory. */
-export function listening(config: AgentConfig, memoryAddress: string | undefined): Prepared {
+export function listening(config: AgentConfig, memoryAddress: string | undefined): PrepareAnswer {
   if (memoryAddress === undefined)
     throw godwitError('GODWIT_INTERNAL', { what: 'nothing listens here' });
   return { memoryAddress, tlsHostname: config.name };

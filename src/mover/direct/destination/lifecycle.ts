@@ -11,7 +11,7 @@ import {
 import { comesCold } from '../../../migration/direct/cold.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
-import type { DestinationSession, NicPlan, Started } from '../../../port/direct.ts';
+import type { DestinationSession, NicPlan, DestinationStart } from '../../../port/direct.ts';
 import type { Identifier } from '../../../port/disks.ts';
 import type { Preparation } from '../../../protocol/peer/migration.ts';
 import type { ArrivedConnections } from './connections.ts';
@@ -76,18 +76,18 @@ export interface BuildPlan {
 }
 
 /** What the rows have made so far, for the rows below them. */
-interface Made {
+interface RowResults {
   readonly files: Files;
-  readonly started?: Started;
+  readonly started?: DestinationStart;
 }
 
 interface Work {
   readonly plan: BuildPlan;
   readonly state: DestinationState;
-  readonly made: Made;
+  readonly made: RowResults;
 }
 
-type Do = (ways: Ways, work: Work, signal: AbortSignal) => Promise<Partial<Made> | void>;
+type Do = (ways: Ways, work: Work, signal: AbortSignal) => Promise<Partial<RowResults> | void>;
 type Undo = (ways: UndoWays, state: DestinationState, signal: AbortSignal) => Promise<void>;
 type Settle = (ways: Ways, state: DestinationState, signal: AbortSignal) => Promise<void>;
 
@@ -195,7 +195,7 @@ export const LIFECYCLE: Lifecycle = {
   },
 };
 
-function startedIn({ started }: Made): Started {
+function startedIn({ started }: RowResults): DestinationStart {
   if (started !== undefined) return started;
   throw godwitError('GODWIT_INTERNAL', { what: 'a guest without its hypervisor' });
 }
@@ -211,7 +211,7 @@ export async function make(
   const directories = plan.images.flatMap((image) => image.directories);
   await ledger.record({ type: 'preparing', preparation, ports: plan.ports, directories });
   try {
-    let made: Made = { files: new Map() };
+    let made: RowResults = { files: new Map() };
     for (const row of rowsToPrepare(preparation)) {
       const work = { plan, state: ledger.state, made };
       made = { ...made, ...(await LIFECYCLE[row].do(ways, work, signal)) };

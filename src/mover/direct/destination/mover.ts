@@ -147,7 +147,7 @@ export class DestinationMover {
     );
   }
 
-  prepare(preparation: peer.Preparation, signal: AbortSignal): Promise<peer.Prepared> {
+  prepare(preparation: peer.Preparation, signal: AbortSignal): Promise<peer.PrepareAnswer> {
     return this.#call('prepare', preparation.epoch, async (already) => {
       if (!already) await build(this.#context, this.#ledger, this.#ways(), preparation, signal);
       return preparedAs(this.#context, this.state, await this.#open(), signal);
@@ -217,7 +217,7 @@ export class DestinationMover {
   }
 
   /** Past the other calls: a commit may be waiting for a page that only the stream resumed brings. */
-  recover(epoch: number, signal: AbortSignal, calledAt?: string): Promise<peer.Prepared> {
+  recover(epoch: number, signal: AbortSignal, calledAt?: string): Promise<peer.PrepareAnswer> {
     const { dataPath } = this.#context;
     const again = async () => dataPath.again(await this.#open(), this.state, signal, calledAt);
     return this.#call('recover', epoch, again, this.#recoveries);

@@ -9,7 +9,7 @@ import {
   isSettled,
   judgeSegment,
   toAsk,
-  type Asked,
+  type SegmentQuestion,
   type Judgement,
 } from '../../../network/segment/judge.ts';
 import type { Answer } from '../../../network/segment/frames.ts';
@@ -28,7 +28,7 @@ export type Hear = (
   migrationId: string,
   nic: NicNetwork,
   landing: Exclude<Landing, { kind: 'routed' }>,
-  asked: Asked,
+  asked: SegmentQuestion,
   signal: AbortSignal,
 ) => Promise<Answer[]>;
 
@@ -80,7 +80,7 @@ async function judge(
   nic: NicNetwork,
   landing: Exclude<Landing, { kind: 'routed' }>,
   signal: AbortSignal,
-  hear: (asked: Asked) => Promise<Answer[]>,
+  hear: (asked: SegmentQuestion) => Promise<Answer[]>,
 ): Promise<Judgement> {
   const notTried = (why: string): Judgement => ({
     verdict: 'pass',

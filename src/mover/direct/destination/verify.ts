@@ -7,7 +7,7 @@ import {
   judgePlugged,
   looked,
   notLooked,
-  type Verified,
+  type VerificationCheck,
 } from '../../../migration/report/verified.ts';
 import type { VerifyAnswer } from '../../../protocol/peer/verify.ts';
 import { disksLook, LOOK_MS, orNot, segmentLooks } from '../../engine/looks.ts';
@@ -43,7 +43,7 @@ async function disksHere(
   { config, driver }: Dependencies,
   session: DestinationSession,
   signal: AbortSignal,
-): Promise<Verified[]> {
+): Promise<VerificationCheck[]> {
   const written = await session.disks?.written?.(signal);
   const writersOf = driver.diskWriters?.bind(driver);
   return disksLook(config.name, written, writersOf, signal);
@@ -53,7 +53,7 @@ async function pluggedHere(
   { config }: Dependencies,
   { admission: { settings } }: DestinationState,
   session: DestinationSession,
-): Promise<Verified[]> {
+): Promise<VerificationCheck[]> {
   if (settings?.plug === undefined) return [];
   const devices = await plugAll(session, settings.plug, AbortSignal.timeout(PLUG_MS));
   return [looked('plugged', 'destination', judgePlugged(config.name, devices))];
@@ -84,7 +84,7 @@ async function segmentsHere(
   { ports }: Dependencies,
   { admission, preparation }: DestinationState,
   signal: AbortSignal,
-): Promise<Verified[]> {
+): Promise<VerificationCheck[]> {
   if (preparation === undefined) return [];
   // A mover that took over has mapped nothing yet.
   await ports.map(preparation, signal);
@@ -95,8 +95,8 @@ async function segmentsHere(
 async function connectionsHere(
   { config, connections }: Dependencies,
   signal: AbortSignal,
-): Promise<Verified[]> {
-  const skip = (why: string): Verified[] => [notLooked('connections', 'destination', why)];
+): Promise<VerificationCheck[]> {
+  const skip = (why: string): VerificationCheck[] => [notLooked('connections', 'destination', why)];
   if (config.network.connections !== 'hand-over' || connections === undefined)
     return skip('connections are left to themselves, as this host is configured');
   const found = judgeHandedOver(config.name, await connections.verify(signal));

@@ -9,7 +9,7 @@ import {
   phaseOf,
   sourceEvent,
   type OwnEffect,
-  type Planned,
+  type PlannedEvent,
   type SourceEvent,
   type SourceState,
   type StepFacts,
@@ -49,7 +49,7 @@ import { leftOf } from '../../engine/time-limit.ts';
 const CONTINUE_MS = 10_000;
 
 /** A look at the stream. `still`: nothing has gone for so long, and so long is waited for; absent while it flows. */
-export interface Seen {
+export interface StreamObservation {
   readonly sample: MemorySample;
   readonly still?: { readonly forMs: number; readonly timeoutMs: number | undefined } | undefined;
 }
@@ -83,7 +83,7 @@ export class Coordinator {
   #context: StepContext | undefined;
   #recovering = false;
   /** The stream as it was last looked at, which the journal does not have. */
-  #seen: Seen | undefined;
+  #seen: StreamObservation | undefined;
   readonly live: Live;
 
   constructor(deps: CoordinatorDependencies, state: SourceState) {
@@ -141,7 +141,7 @@ export class Coordinator {
   }
 
   /** Journals the plan and begins. */
-  begin(context: StepContext, planned: Planned): Promise<void> {
+  begin(context: StepContext, planned: PlannedEvent): Promise<void> {
     this.#context = context;
     return this.#engine.begin(planned, initialSource(planned).effects);
   }
@@ -163,7 +163,7 @@ export class Coordinator {
   }
 
   /** The newest look at the stream, for the live view only. */
-  observe(seen: Seen, note?: string): void {
+  observe(seen: StreamObservation, note?: string): void {
     this.#seen = seen;
     this.#publish(note);
   }
@@ -304,7 +304,7 @@ export function fitEvent(event: SourceEvent, log: Log): SourceEvent | undefined 
 /** The live view's line. `nowMs`: wall clock. */
 export function lineOf(
   state: SourceState,
-  seen: Seen | undefined,
+  seen: StreamObservation | undefined,
   { nowMs, elapsedMs, note }: { nowMs: number; elapsedMs: number; note: string | undefined },
 ): Progress {
   const { settings, to } = state.plan;
@@ -322,12 +322,15 @@ export function lineOf(
 }
 
 /** The newest figures of a stream that is given up: the journal has those of its last round. */
-export function lastLook(seen: Seen | undefined): { sample?: MemorySample } {
+export function lastLook(seen: StreamObservation | undefined): { sample?: MemorySample } {
   return seen === undefined ? {} : { sample: seen.sample };
 }
 
 /** What the error of a timeout shows: the newest figures, which may be newer than those of the journal. */
-export function whatTook(seen: Seen | undefined): { sample?: MemorySample; stillMs?: number } {
+export function whatTook(seen: StreamObservation | undefined): {
+  sample?: MemorySample;
+  stillMs?: number;
+} {
   if (seen === undefined) return {};
   return { sample: seen.sample, stillMs: Math.round(seen.still?.forMs ?? 0) };
 }

@@ -72,10 +72,10 @@ export type Look = (
   deps: StepDependencies,
   findings: Findings,
   signal: AbortSignal,
-) => Promise<Looked | undefined>;
+) => Promise<GuestExamination | undefined>;
 
 /** Undefined if the look gave nothing, which only happens in a check. */
-export interface Looked {
+export interface GuestExamination {
   readonly facts: StepFacts;
   /** The destination's offer of the wire. */
   readonly wire?: WireOffer | undefined;
@@ -99,7 +99,7 @@ export async function lookAsStep(
   look: Look,
   deps: StepDependencies,
   signal: AbortSignal,
-): Promise<Looked> {
+): Promise<GuestExamination> {
   const checks: Check[] = [];
   const findings: Findings = {
     checks,
@@ -176,7 +176,7 @@ export const admit: Look = async (deps, findings, signal) => {
 };
 
 /** An older destination says nothing about itself. */
-type Reported = Omit<HostsFacts, 'destination'> & {
+type HostReports = Omit<HostsFacts, 'destination'> & {
   /** The destination's name. */
   readonly to: string;
   readonly destination: HostFacts | undefined;
@@ -186,7 +186,7 @@ type Reported = Omit<HostsFacts, 'destination'> & {
  * The checks that need both hosts' reports of themselves; without the destination's report, only those that must not be
  * left out. The source's own clock is the one of the question: its facts were read before.
  */
-export function checksOfHosts({ to, destination, ...facts }: Reported): Check[] {
+export function checksOfHosts({ to, destination, ...facts }: HostReports): Check[] {
   if (destination !== undefined) return hostChecks({ ...facts, destination });
   // What it would leave out without a word.
   const { siteCheck, source, transport, balloon } = facts;

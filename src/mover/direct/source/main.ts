@@ -7,7 +7,7 @@ import { replaySource } from '../../../migration/direct/journal.ts';
 import { guestEndingMs } from '../../../migration/direct/ending-times.ts';
 import {
   initialSource,
-  type Planned,
+  type PlannedEvent,
   type SourceEvent,
 } from '../../../migration/direct/source-state.ts';
 import { defined } from '../../../protocol/defined.ts';
@@ -132,7 +132,7 @@ function mayLackRecords(
   return wasRebooted || isRestored(config.stateDir, request.createdAt);
 }
 
-function planOf(config: AgentConfig, request: SourceMoverRequest, bootId: string): Planned {
+function planOf(config: AgentConfig, request: SourceMoverRequest, bootId: string): PlannedEvent {
   return {
     type: 'planned',
     id: request.id,

@@ -4,7 +4,7 @@ import type { peerAgentContract as agentContract } from '../../../protocol/peer/
 import type { peerContract } from '../../../protocol/peer/contract.ts';
 import { splitAddress, withHost } from '../../../protocol/names.ts';
 import { rendezvousOf } from '../../../protocol/relay.ts';
-import type { Admission, Admitted } from '../../../protocol/peer/migration.ts';
+import type { Admission, AdmissionGrant } from '../../../protocol/peer/migration.ts';
 import type { Check } from '../../../protocol/public/migration.ts';
 import type { LookAtPath, PathLook } from '../../../host/machine/path-look.ts';
 import type { Api } from '../../../rpc/client.ts';
@@ -19,7 +19,7 @@ export type PeerApi = Api<typeof peerContract>;
 export type Question<T> = (api: PeerApi, route: (moverAddress: string) => string) => Promise<T>;
 
 /** The answer to an admission, and what was seen of the path meanwhile. */
-export interface AdmissionAnswer extends Partial<Admitted> {
+export interface AdmissionAnswer extends Partial<AdmissionGrant> {
   /** Made by the destination's agent, if it answers before there is a migration. */
   readonly checks?: readonly Check[];
   /** Wall clock of this host, ms. */
@@ -84,7 +84,7 @@ export class DestinationPeer {
   }
 
   async admit(admission: Admission, signal: AbortSignal): Promise<AdmissionAnswer> {
-    const ask = (api: AgentApi): Promise<Admitted> =>
+    const ask = (api: AgentApi): Promise<AdmissionGrant> =>
       api.admit({ body: admission }, { signal, deadlineMs: 30_000 });
     const path = this.#look(signal);
     path.catch(() => {});

@@ -6,7 +6,7 @@ import type { HypervisorEvent } from '../../../migration/direct/hypervisor.ts';
 import { stepIndex, deadlineOf } from '../../../migration/direct/steps.ts';
 import { NOTICED_MS, SAID_MS } from '../../../migration/steering/standstill.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
-import type { Coordinator, Seen } from './coordinator.ts';
+import type { Coordinator, StreamObservation } from './coordinator.ts';
 import { graceMs, linkSilent, lossIn, silenceOf } from './stream/link-silent.ts';
 import { MemorySteering, type SteeringDependencies } from './stream/memory-steering.ts';
 import type { SourceBackingFiles } from './disks/backing-files.ts';
@@ -188,7 +188,7 @@ export class Watch {
     return doing.kind === 'do' && doing.step === 'drain';
   }
 
-  #standsStill(context: WatchDependencies): Seen['still'] {
+  #standsStill(context: WatchDependencies): StreamObservation['still'] {
     const forMs = this.#guard?.stillMs ?? 0;
     if (this.#isDraining()) return forMs < NOTICED_MS ? undefined : { forMs, timeoutMs: undefined };
     // By the wire a cap holds the hypervisor back for seconds, and the wire itself knows of a cut.

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { openIcmpSocket } from '../../icmp-socket.ts';
 import { ECHO_BYTES, echoRequest, isEchoReply } from '../echo.ts';
-import { OFTEN_MS, type Opened } from './probe.ts';
+import { OFTEN_MS, type ProbeOpening } from './probe.ts';
 
 /** ICMP's echo, and its like of IPv6. */
 export async function openIcmp(
   address: string,
   onAnswer: () => void,
   signal: AbortSignal,
-): Promise<Opened> {
+): Promise<ProbeOpening> {
   const cookie = randomBytes(8);
   let sequence = 0;
   const onPacket = (packet: Buffer): void => {

@@ -12,7 +12,7 @@ export interface Probe {
 }
 
 /** What became of opening one: or why this host cannot. */
-export type Opened = { readonly probe: Probe } | { readonly why: string };
+export type ProbeOpening = { readonly probe: Probe } | { readonly why: string };
 
 /** Questions that are waited for at once over connections; the oldest is given up for a new one. */
 export const MAX_IN_FLIGHT = 32;

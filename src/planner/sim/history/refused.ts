@@ -2,7 +2,7 @@
 import type { Constraint, Refusal } from '../../inventory.ts';
 
 /** All that one constraint stood in the way of. */
-export interface Refused {
+export interface ConstraintRefusal {
   readonly constraint: Constraint;
   /** At so many looks. */
   readonly looks: number;
@@ -12,7 +12,7 @@ export interface Refused {
 
 /** Counts looks, and not what is refused at them: what stands in the way stands there at each. */
 export class RefusedCount {
-  readonly #all = new Map<Constraint, Refused>();
+  readonly #all = new Map<Constraint, ConstraintRefusal>();
 
   look(refusals: readonly Refusal[]): void {
     const first = new Map(refusals.toReversed().map((each) => [each.constraint, each]));
@@ -23,7 +23,7 @@ export class RefusedCount {
   }
 
   /** Those that stood in the way most often come first. */
-  result(): Refused[] {
+  result(): ConstraintRefusal[] {
     return [...this.#all.values()].toSorted((one, other) => other.looks - one.looks);
   }
 }

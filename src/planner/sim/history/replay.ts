@@ -3,7 +3,7 @@ import { drain } from '../../drain/drain.ts';
 import type { Inventory, Plan, Refusal } from '../../inventory.ts';
 import { wattsOf } from '../../power.ts';
 import { TICK_S, type History } from './history.ts';
-import { RefusedCount, type Refused } from './refused.ts';
+import { RefusedCount, type ConstraintRefusal } from './refused.ts';
 import { World, type WorldOptions } from './world.ts';
 
 export type Planner = (
@@ -26,7 +26,7 @@ export interface Replay {
   /** In which guests were on a host that had failed, or waited for a place. */
   readonly darkGuestHours: number;
   /** What the policy could not do. */
-  readonly refused: readonly Refused[];
+  readonly refused: readonly ConstraintRefusal[];
   /** Per hour: hosts with contention, and hosts that are on, on average. */
   readonly byHour: readonly { readonly contention: number; readonly on: number }[];
 }

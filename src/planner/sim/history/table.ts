@@ -58,13 +58,17 @@ function* linesOf(text: string): Generator<string, undefined> {
   return undefined;
 }
 
-interface Placed extends Column {
+interface PlacedColumn extends Column {
   readonly place: number;
 }
 
-function placesOf(head: readonly string[], file: string, columns: readonly Column[]): Placed[] {
+function placesOf(
+  head: readonly string[],
+  file: string,
+  columns: readonly Column[],
+): PlacedColumn[] {
   const names = head.map((name) => name.trim());
-  return columns.flatMap((column): Placed[] => {
+  return columns.flatMap((column): PlacedColumn[] => {
     const place = names.indexOf(column.name);
     if (place >= 0) return [{ ...column, place }];
     if (column.optional === true) return [];
@@ -75,7 +79,7 @@ function placesOf(head: readonly string[], file: string, columns: readonly Colum
   });
 }
 
-function rowOf(cells: readonly string[], places: readonly Placed[], where: string): Row {
+function rowOf(cells: readonly string[], places: readonly PlacedColumn[], where: string): Row {
   const row: Record<string, string | number | undefined> = {};
   for (const { name, kind, place, optional } of places) {
     const cell = (cells[place] ?? '').trim();

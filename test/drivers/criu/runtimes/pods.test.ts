@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { findPod, podObstacles } from '../../../../src/drivers/criu/runtimes/pods.ts';
-import type { Listed } from '../../../../src/drivers/criu/runtimes/runc.ts';
+import type { RuncState } from '../../../../src/drivers/criu/runtimes/runc.ts';
 
 const OWN = { pid: 'pid:[1]', net: 'net:[2]' };
 
@@ -31,7 +31,7 @@ test('reads from the kernel who shares a namespace', async () => {
   const child = spawn('sleep', ['60']);
   try {
     await once(child, 'spawn');
-    const listed = (id: string, pid: number): Listed => ({
+    const listed = (id: string, pid: number): RuncState => ({
       id,
       pid,
       bundle: '/',

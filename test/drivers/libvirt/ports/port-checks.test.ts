@@ -18,12 +18,12 @@ function portIn(words: string, source = "<source bridge='br0'/>"): DomainPort {
   return port;
 }
 
-interface Seen extends Partial<Pick<NicNetwork, 'rules' | 'limits'>> {
+interface PortOverrides extends Partial<Pick<NicNetwork, 'rules' | 'limits'>> {
   readonly attachment?: object;
   readonly bridge?: Omit<PortAsIs, 'nic'>;
 }
 
-function seen({ attachment = {}, bridge = { bridgeMtu: 1500 }, ...own }: Seen): PortAsIs {
+function seen({ attachment = {}, bridge = { bridgeMtu: 1500 }, ...own }: PortOverrides): PortAsIs {
   const nic = nicNetwork.parse({
     id: 'net0',
     mac: MAC,
@@ -36,7 +36,7 @@ function seen({ attachment = {}, bridge = { bridgeMtu: 1500 }, ...own }: Seen): 
 }
 
 /** `refuse` and `warn`, each with its words. */
-function judged(xml: string, found: Seen, hasHook = false, source?: string): string {
+function judged(xml: string, found: PortOverrides, hasHook = false, source?: string): string {
   return judgePort('web1', portIn(xml, source), seen(found), hasHook)
     .map(({ verdict, evidence }) => `${verdict}: ${evidence}`)
     .join('\n');
@@ -51,7 +51,7 @@ const ROUTED = {
   proxyArp: false,
   proxyNdp: false,
 };
-const set = (settings: object): Seen => ({ attachment: { settings } });
+const set = (settings: object): PortOverrides => ({ attachment: { settings } });
 
 describe('settings that were made by hand on the port of a libvirt guest', () => {
   test('a port as libvirt makes it has no finding', () => {

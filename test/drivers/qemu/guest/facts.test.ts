@@ -5,7 +5,7 @@ import type { LiveDevice } from '../../../../src/drivers/qemu/spec/facts.ts';
 import { fakeMonitor, Refusal } from '../fake-monitor.ts';
 
 type Properties = Readonly<Record<string, unknown>>;
-interface Known {
+interface DeviceProperty {
   readonly name: string;
   readonly type: string;
   readonly 'default-value'?: unknown;
@@ -56,7 +56,7 @@ const OBJECTS: Readonly<Record<string, Readonly<Record<string, readonly [string,
     rng0: ['rng-random', {}],
   },
 };
-const KNOWN: readonly Known[] = [
+const KNOWN: readonly DeviceProperty[] = [
   { name: 'rng', type: 'link<rng-backend>' },
   { name: 'own-link', type: 'link<device>' },
   { name: 'hotplugged', type: 'bool', 'default-value': false },

@@ -24,7 +24,7 @@ const PLANS: DiskPlan[] = [
   { format: 'raw', bytes: BYTES + 512, drive: true },
 ];
 
-interface Reported {
+interface BlockDeviceInfo {
   readonly 'node-name': string;
   readonly drv: string;
   readonly image: Readonly<Record<string, unknown>>;
@@ -34,7 +34,7 @@ interface Reported {
 async function imagesIn(client: QmpClient): Promise<object[]> {
   const blocks = (await client.execute('query-block', {})) as {
     qdev: string;
-    inserted?: Reported;
+    inserted?: BlockDeviceInfo;
   }[];
   return blocks
     .filter(({ qdev, inserted }) => inserted !== undefined && qdev.includes('disk'))

@@ -8,7 +8,7 @@ import {
   isUneven,
   whileFilled,
 } from '../../../../src/drivers/qemu/images/exports.ts';
-import type { Given } from '../../../../src/drivers/qemu/spec/disks/disk-options.ts';
+import type { DriveOptions } from '../../../../src/drivers/qemu/spec/disks/disk-options.ts';
 import { blockdevWords } from '../../../../src/drivers/qemu/spec/disks/disks-argv.ts';
 import type { BlockNode } from '../../../../src/drivers/qemu/spec/disks/disk-schema.ts';
 import { blockNode as node } from '../spec/samples.ts';
@@ -36,7 +36,7 @@ describe('a disk while it is filled', () => {
     const [during] = whileFilled(argv, { nodes: new Set(['a']) });
     const [after] = asGiven(argv, { nodes: new Set(['a']) });
     assert.ok(after !== undefined);
-    const expected: Given = { ...during, discard: 'ignore' };
+    const expected: DriveOptions = { ...during, discard: 'ignore' };
     assert.deepEqual(after, expected);
     assert.equal(after['file'], 'a-file');
     assert.deepEqual(after['cache'], { direct: true, 'no-flush': false });
@@ -55,7 +55,7 @@ describe('a disk while it is filled', () => {
     const plain = node('c', { file: undefined, aio: 'native' });
     const argv = argvOf(even, node('b', { aio: 'native' }), plain, node('d', { format: 'qcow2' }));
     const nodes = new Set(['a', 'b', 'c', 'd']);
-    const how = (each: Given): unknown => [each['node-name'], each['cache'], each['aio']];
+    const how = (each: DriveOptions): unknown => [each['node-name'], each['cache'], each['aio']];
     const [direct, cached] = [true, false].map((on) => ({ direct: on, 'no-flush': false }));
     const asked = { nodes, uneven: new Set(['b', 'c', 'd']) };
     assert.deepEqual(whileFilled(argv, asked).map(how), [

@@ -24,7 +24,7 @@ const READY = { status: 'ready', ready: true, offset: 100 };
 const BROKEN = { status: 'paused', 'io-status': 'failed' };
 const WHOLE = { status: 'concluded', ready: true, offset: 100 };
 
-interface Given {
+interface Setup {
   readonly jobs?: readonly BlockJob[];
   /** Nodes that are there besides those of the jobs. */
   readonly nodes?: readonly string[];
@@ -41,7 +41,7 @@ function source({
   running = false,
   refused = {},
   live = ['vda', 'vdb'],
-}: Given) {
+}: Setup) {
   const left = new Map(jobs.map((job) => [job.device, job]));
   const there = new Set([...left.keys(), ...nodes]);
   const orders: string[] = [];

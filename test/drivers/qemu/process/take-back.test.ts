@@ -7,7 +7,7 @@ import { fakeMonitor, Refusal } from '../fake-monitor.ts';
 
 type Status = readonly [run: HypervisorStatus['run'], stream: HypervisorStatus['stream']];
 
-interface Given {
+interface Setup {
   /** What it is at each look; the last for good. */
   readonly looks: readonly Status[];
   readonly stopped?: boolean;
@@ -19,7 +19,7 @@ interface Given {
   readonly state?: string;
 }
 
-async function take(given: Given) {
+async function take(given: Setup) {
   const { looks, stopped = false, cancels = true, abandoned = false, state = 'paused' } = given;
   const { client, said } = fakeMonitor((command) => {
     if (command === 'migrate_cancel' && !cancels) return new Refusal('post-copy has begun');

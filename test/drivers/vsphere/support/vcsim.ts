@@ -27,7 +27,7 @@ const placed = z.record(
     priority: z.string(),
   }),
 );
-export type Placed = z.infer<typeof placed>;
+export type GuestPlaces = z.infer<typeof placed>;
 
 export interface FaultSpec {
   readonly type: string;
@@ -147,7 +147,7 @@ export class Vcsim {
     return mine;
   }
 
-  async guests(): Promise<Placed> {
+  async guests(): Promise<GuestPlaces> {
     return placed.parse(await this.ask({ do: 'guests' }));
   }
 

@@ -17,7 +17,7 @@ const EPOCH = 5;
 const ID = 'm-00000001';
 
 /** What a mover serves: its handlers, and who may call them. */
-interface Served {
+interface MoverService {
   readonly handlers: Handlers<typeof peerContract>;
   readonly authorise: (caller: { readonly name: string; readonly role: Role }) => void;
 }
@@ -46,9 +46,9 @@ async function opened(t: TestContext) {
     peer: { name: 'a', address: '127.0.0.1:7000' },
     admission,
   });
-  let served: Served | undefined;
+  let served: MoverService | undefined;
   const listen = async (_contract: unknown, handlers: unknown, authorise: unknown) => {
-    served = { handlers, authorise } as Served;
+    served = { handlers, authorise } as MoverService;
     return { address: '127.0.0.1:49152', close: async () => undefined };
   };
   const around = { ...surroundingsOf(config, silentLog), listen: listen as never };
@@ -60,7 +60,7 @@ async function opened(t: TestContext) {
   });
   assert.ok(served !== undefined);
   /** Calls a route as the source would. */
-  const call = (route: keyof Served['handlers'], body: object): unknown => {
+  const call = (route: keyof MoverService['handlers'], body: object): unknown => {
     const handler = served?.handlers[route] as (asked: object) => unknown;
     return handler({ body, signal: new AbortController().signal });
   };

@@ -3,7 +3,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { agentConfig } from '../../../../src/config.ts';
 import type { Landing } from '../../../../src/network/landing.ts';
 import type { Answer } from '../../../../src/network/segment/frames.ts';
-import type { Asked } from '../../../../src/network/segment/judge.ts';
+import type { SegmentQuestion } from '../../../../src/network/segment/judge.ts';
 import { askSegments, type Hear } from '../../../../src/mover/direct/destination/segments.ts';
 import { check } from '../../../../src/protocol/public/migration.ts';
 import type { Attachment, NicNetwork } from '../../../../src/protocol/network.ts';
@@ -26,7 +26,7 @@ const HERE: Answers = {
   'ip -j -4 route show dev br1': [{ dst: 'default', gateway: GATEWAY }],
 };
 
-interface Given {
+interface Setup {
   readonly heard?: readonly Answer[] | Error;
   readonly segmentCheck?: boolean;
   readonly answers?: Answers;
@@ -35,9 +35,9 @@ interface Given {
   readonly signal?: AbortSignal;
 }
 
-async function ask(t: TestContext, given: Given = {}) {
+async function ask(t: TestContext, given: Setup = {}) {
   fakeTools(t, given.answers ?? HERE);
-  const asked: Asked[] = [];
+  const asked: SegmentQuestion[] = [];
   const hear: Hear = async (_id, _nic, _landing, questions) => {
     asked.push(questions);
     if (given.heard instanceof Error) throw given.heard;
@@ -97,7 +97,7 @@ describe('the segment of a NIC', () => {
     assert.equal(checks[0]?.error, undefined);
   });
 
-  const untried: Readonly<Record<string, readonly [Given, RegExp]>> = {
+  const untried: Readonly<Record<string, readonly [Setup, RegExp]>> = {
     'where this host is not to ask': [{ segmentCheck: false }, /as this host is configured/],
     'of which no host knows an address': [
       { networks: [{ ...nic, addresses: [] }] },

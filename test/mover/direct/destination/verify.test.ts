@@ -15,7 +15,7 @@ import { admissionOf, planned, preparationOf } from '../../../migration/direct/s
 
 const FILES = ['/images/vda.raw'];
 
-interface Given {
+interface Setup {
   readonly session?: object;
   readonly driver?: object;
   readonly ports?: object;
@@ -25,7 +25,7 @@ interface Given {
   readonly plug?: readonly string[];
 }
 
-async function answerOf(given: Given = {}): Promise<VerifyAnswer> {
+async function answerOf(given: Setup = {}): Promise<VerifyAnswer> {
   const plan = planned();
   const { plug } = given;
   const settings = migrationSettings.parse(plug === undefined ? {} : { plug });
@@ -50,7 +50,7 @@ async function answerOf(given: Given = {}): Promise<VerifyAnswer> {
 }
 
 /** What was found of one look: its verdict, or `not tried`, and the evidence. */
-async function lookAt(name: string, given?: Given): Promise<string[]> {
+async function lookAt(name: string, given?: Setup): Promise<string[]> {
   const { checks } = await answerOf(given);
   return checks
     .filter((each) => each.name === name)

@@ -14,7 +14,7 @@ import { planned } from '../../../migration/direct/samples.ts';
 export const OFFER: WireOffer = { version: WIRE_VERSION, cores: 2, knowsGuest: false };
 export const MBIT = 125_000;
 
-export interface Given {
+export interface PathSetup {
   readonly settings?: Partial<MigrationSettings>;
   readonly known?: StepFacts;
   /** The hosts reach each other through a relay alone. */
@@ -35,7 +35,7 @@ export interface Given {
   readonly measure?: SourceSession['measure'];
 }
 
-export function partsOf(given: Given): LookDependencies {
+export function partsOf(given: PathSetup): LookDependencies {
   const { settings = {}, known = {}, byRelay = false, reachable = true, offered = true } = given;
   const rates = given.configured === undefined ? {} : { rates: { b: given.configured } };
   const config = { name: 'a', address: '10.0.0.1:7443', stateDir: '/nowhere', wire: rates };

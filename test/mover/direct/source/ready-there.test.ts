@@ -12,7 +12,7 @@ import { answer, type Answer } from './answers.ts';
 const ARMED = { id: 'm-00000001', epoch: 17, state: 'armed', hypervisor: 'incoming' } as const;
 const dead = godwitError('GODWIT_UNREACHABLE', { peer: 'b', address: 'b:7', reason: 'refused' });
 
-interface Given {
+interface Setup {
   readonly there?: Answer<DestinationStatus>;
   /** The wire has no link. */
   readonly isCut?: boolean;
@@ -23,7 +23,7 @@ interface Given {
   };
 }
 
-function asked({ there = ARMED, isCut = false, disks }: Given, signal = new AbortController()) {
+function asked({ there = ARMED, isCut = false, disks }: Setup, signal = new AbortController()) {
   let questions = 0;
   const api = {
     status: () => {
@@ -62,7 +62,7 @@ describe('the destination is ready for the switch', () => {
   test('not while what its mover carries has no link, which nobody has to be asked about', async () => {
     const whole = { isOpen: true, areWhole: true };
     assert.equal(await asked({ disks: whole }).answered, true);
-    const others: Given[] = [
+    const others: Setup[] = [
       { isCut: true },
       { disks: { ...whole, isOpen: false } },
       { disks: { ...whole, areWhole: false } },

@@ -22,7 +22,7 @@ import { BASE, COPY, descriptionOf, planned, withDisk } from '../../../migration
 const never = new AbortController().signal;
 const MBIT = 125_000;
 
-interface Given {
+interface Setup {
   readonly settings?: Partial<MigrationSettings>;
   readonly known?: StepFacts;
   readonly config?: object;
@@ -32,7 +32,7 @@ interface Given {
 
 type Parts = MoverParts & { readonly underWay: UnderWay };
 
-function contextOf({ settings = {}, known = {}, ...given }: Given = {}): Parts {
+function contextOf({ settings = {}, known = {}, ...given }: Setup = {}): Parts {
   const config = { name: 'a', address: '10.0.0.1:7443', stateDir: '/state', ...given.config };
   const context: unknown = {
     config: parseAgentConfig('agent.json', JSON.stringify(config)),

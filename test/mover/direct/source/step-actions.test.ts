@@ -32,7 +32,7 @@ const AWAY = godwitError('GODWIT_MONITOR_UNREACHABLE', {
   reason: 'busy',
 });
 
-interface Given {
+interface Setup {
   readonly state?: Partial<SourceState>;
   readonly session?: object | Error;
   /** Where the hypervisor stands. */
@@ -44,7 +44,7 @@ interface Given {
   readonly calls?: string[];
 }
 
-function partsOf({ state = {}, session = {}, calls = [], ...given }: Given) {
+function partsOf({ state = {}, session = {}, calls = [], ...given }: Setup) {
   const events: SourceEvent[] = [];
   const context: unknown = {
     host: { config: { network: { probe: given.probe ?? 'first-frame' } } },

@@ -8,7 +8,10 @@ import {
   type SourceState,
 } from '../../../../src/migration/direct/source-state.ts';
 import type { StepName } from '../../../../src/migration/direct/steps.ts';
-import type { Coordinator, Seen } from '../../../../src/mover/direct/source/coordinator.ts';
+import type {
+  Coordinator,
+  StreamObservation,
+} from '../../../../src/mover/direct/source/coordinator.ts';
 import { Watch, type WatchDependencies } from '../../../../src/mover/direct/source/watch.ts';
 import type { DestinationStatus } from '../../../../src/protocol/peer/migration.ts';
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
@@ -70,7 +73,7 @@ export function scene(t: TestContext, first: Partial<SourceState>) {
     },
     leftMs: 60_000,
     dispatch: (event: SourceEvent) => events.push(event),
-    observe: ({ still }: Seen) => {
+    observe: ({ still }: StreamObservation) => {
       counts.observed += 1;
       seen.isStill = still !== undefined;
     },

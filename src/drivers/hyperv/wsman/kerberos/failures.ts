@@ -17,7 +17,7 @@ interface Meaning {
   readonly hint: string;
 }
 /** As RFC 4120 and MIT's krb5_err number them. */
-type Known = Readonly<Record<number, (place: LoginPlace) => Meaning>>;
+type ErrorMeanings = Readonly<Record<number, (place: LoginPlace) => Meaning>>;
 
 const CLOCK =
   'Have this host, the Hyper-V host and the domain controller take their time from one source: Kerberos refuses more than 5 minutes.';
@@ -33,7 +33,7 @@ function ticketIsOver(): Meaning {
   return { reason: 'the ticket has expired there', hint: CLOCK };
 }
 
-const KNOWN: Known = {
+const KNOWN: ErrorMeanings = {
   6: ({ user }) => ({
     reason: `the realm does not know ${user}`,
     hint: 'Write the user as `name@DOMAIN.EXAMPLE`, with the DNS name of its Active Directory domain and not the short one.',

@@ -1,5 +1,5 @@
 import type { BlockFacts, Limits, LiveDisk, LiveNode } from './disk-facts.ts';
-import type { Given, NodeOptions } from './disk-options.ts';
+import type { DriveOptions, NodeOptions } from './disk-options.ts';
 import type { BlockFilter } from './disk-schema.ts';
 import { ID } from '../grammar/kinds.ts';
 import { parseJsonOption, type Scalar } from '../options.ts';
@@ -59,7 +59,7 @@ export function describeFilter(
   return { kind: 'throttle', group: reported, ...common };
 }
 
-function reportedOptions(file: string): Given {
+function reportedOptions(file: string): DriveOptions {
   return file.startsWith('json:') ? (parseJsonOption(file.slice(5)) ?? {}) : {};
 }
 

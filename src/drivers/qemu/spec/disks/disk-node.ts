@@ -1,7 +1,7 @@
 import { isRecord } from '../../../../formats/json.ts';
 import type { LiveNode } from './disk-facts.ts';
 import { MAX_TIMEOUT_S, type BlockNode } from './disk-schema.ts';
-import type { Given, NodeOptions } from './disk-options.ts';
+import type { DriveOptions, NodeOptions } from './disk-options.ts';
 import { parseBytes, switchValue, type Scalar } from '../options.ts';
 
 /** One image of a guest: what of its settings goes along, and what cannot. Pure. */
@@ -83,13 +83,13 @@ const KNOWN_OF_DRIVES = new Set([
 ]);
 
 /** What only the running process shows of an image that was plugged in. */
-export interface Observed {
+export interface ImageObservation {
   /** Discards of the guest's. */
   readonly unmaps: number;
   readonly nativeAio: boolean;
 }
 
-export function settingsOf(nodes: ImageNodes, seen: Observed): ImageSettings {
+export function settingsOf(nodes: ImageNodes, seen: ImageObservation): ImageSettings {
   const { image, file, imageOptions, fileOptions } = nodes;
   const plugged = imageOptions.by === 'nobody';
   const aio = plugged && seen.nativeAio ? 'native' : aioOf(fileOptions);
@@ -194,7 +194,10 @@ function timeoutOf({ file, fileOptions }: ImageNodes): Pick<BlockNode, 'timeout'
 }
 
 /** Undefined where nothing that has happened so far shows it. Only of a raw image does each discard reach its file. */
-function passesDiscards({ image, file }: ImageNodes, { unmaps }: Observed): boolean | undefined {
+function passesDiscards(
+  { image, file }: ImageNodes,
+  { unmaps }: ImageObservation,
+): boolean | undefined {
   if ((file.discards ?? 0) > 0 || image.detectZeroes === 'unmap') return true;
   return unmaps > 0 && image.driver !== 'qcow2' ? false : undefined;
 }
@@ -252,7 +255,7 @@ export function isFormatStated(options: NodeOptions): boolean {
 }
 
 /** Settings that a drive has for its device. */
-export function deviceProps(drive: Given | undefined): Record<string, string> {
+export function deviceProps(drive: DriveOptions | undefined): Record<string, string> {
   const props: Record<string, string> = {};
   for (const key of ['werror', 'rerror']) {
     const held = textOf(drive?.[key]);

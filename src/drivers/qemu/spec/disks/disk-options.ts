@@ -6,17 +6,17 @@ import { parseJsonOption, parseOption } from '../options.ts';
 
 /** What the command line says of block nodes, which QEMU does not say when asked: aio, discard, whether it probed. Pure. */
 
-export type Given = Readonly<Record<string, unknown>>;
+export type DriveOptions = Readonly<Record<string, unknown>>;
 
 /** Options of one node, found by the name that it has now. */
 export interface NodeOptions {
-  readonly given: Given;
+  readonly given: DriveOptions;
   /** By whom: a drive's settings hold for the file below it too. */
   readonly by: 'blockdev' | 'drive' | 'hda' | 'nobody';
   /** A part of what is above it: QEMU then passes discards on by itself. */
   readonly nested: boolean;
   /** The options of the drive that it is part of. */
-  readonly drive: Given | undefined;
+  readonly drive: DriveOptions | undefined;
 }
 
 const NOBODY: NodeOptions = { given: {}, by: 'nobody', nested: false, drive: undefined };
@@ -64,8 +64,8 @@ export class DiskOptions {
 }
 
 /** Drives by the id that QEMU gives them: `virtio0`, `ide0-hd1` where none is said. */
-function namedDrives(line: CommandLine): [string, { given: Given; by: 'drive' | 'hda' }][] {
-  const found: [string, { given: Given; by: 'drive' | 'hda' }][] = [];
+function namedDrives(line: CommandLine): [string, { given: DriveOptions; by: 'drive' | 'hda' }][] {
+  const found: [string, { given: DriveOptions; by: 'drive' | 'hda' }][] = [];
   const counts = new Map<string, number>();
   const next = (kind: string): number => {
     const at = counts.get(kind) ?? 0;
@@ -93,7 +93,7 @@ function namedDrives(line: CommandLine): [string, { given: Given; by: 'drive' | 
   return found;
 }
 
-function driveNames(given: Given, next: (kind: string) => number): string[] {
+function driveNames(given: DriveOptions, next: (kind: string) => number): string[] {
   const { id } = given;
   if (typeof id === 'string') return [id];
   const kind = typeof given['if'] === 'string' ? given['if'] : 'ide';
@@ -115,7 +115,7 @@ function ideNames(index: number, media: string): string[] {
 }
 
 /** `-blockdev`, in either of its forms, with its parts as objects. */
-export function parseBlockdev(value: string): Given {
+export function parseBlockdev(value: string): DriveOptions {
   if (!value.trimStart().startsWith('{')) {
     const { head, props } = parseOption(value, true);
     return nest(head === undefined ? props : new Map([['driver', head], ...props]));
@@ -124,7 +124,7 @@ export function parseBlockdev(value: string): Given {
 }
 
 /** `file.driver=file` becomes `{ file: { driver: 'file' } }`. */
-function nest(props: ReadonlyMap<string, string>): Given {
+function nest(props: ReadonlyMap<string, string>): DriveOptions {
   const top: Record<string, unknown> = {};
   for (const [key, value] of props) {
     const parts = key.split('.').filter((part) => part !== '__proto__');

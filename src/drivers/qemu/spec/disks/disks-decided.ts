@@ -5,7 +5,7 @@ import type { BlockNode } from './disk-schema.ts';
 const NONE: ReadonlySet<string> = new Set();
 
 /** What this host has found out: block nodes by their content, and paths that are block devices. */
-export interface Found {
+export interface HostDiskFacts {
   readonly known?: ReadonlySet<string>;
   readonly devices?: ReadonlySet<string>;
 }
@@ -21,7 +21,7 @@ export function decideNodes(
   disks: readonly Disk[],
   files: ReadonlyMap<string, string>,
   unlocked: readonly string[],
-  { known = NONE, devices = NONE }: Found = {},
+  { known = NONE, devices = NONE }: HostDiskFacts = {},
 ): BlockNode[] {
   const written = new Set<string>(
     disks.flatMap(({ images: [top] }) => (top === undefined || top.readOnly ? [] : [top.node])),

@@ -1,7 +1,7 @@
 import { parseBytes, type Scalar } from '../options.ts';
 import type { DeviceSpec, GuestSpec, ObjectSpec } from '../schema.ts';
 import { isProcessor } from './devices.ts';
-import type { Refused } from './judge.ts';
+import type { GrammarViolation } from './judge.ts';
 import { globalParts } from './options.ts';
 
 /** What a description says of its guest as a whole, and what was admitted is compared with. */
@@ -31,7 +31,7 @@ const DEVICE_MEMORY: Readonly<Record<string, number>> = {
 };
 
 /** Parts of a description that take more of a host than it says of itself. Pure. */
-export function judgeAmounts(spec: GuestSpec, { memoryBytes, vcpus }: Amounts): Refused[] {
+export function judgeAmounts(spec: GuestSpec, { memoryBytes, vcpus }: Amounts): GrammarViolation[] {
   const bytes = memoryOf(spec);
   const cpus =
     (spec.smp.cpus ?? 1) + spec.devices.filter((each) => isProcessor(each.driver)).length;
@@ -71,7 +71,10 @@ export function judgeAmounts(spec: GuestSpec, { memoryBytes, vcpus }: Amounts): 
  * What QEMU itself says that it has, whatever the description calls it: displays have memory of which nothing is said,
  * for one. Before memory flows the QEMU that was made here is shown to have these blocks and no others.
  */
-function judgeBlocks({ ramBlocks, objects, devices }: GuestSpec, memoryBytes: number): Refused[] {
+function judgeBlocks(
+  { ramBlocks, objects, devices }: GuestSpec,
+  memoryBytes: number,
+): GrammarViolation[] {
   // A backend of virtio-mem is a block of its whole size, however little of it the guest was given.
   const parts = objects
     .filter(({ id }) =>

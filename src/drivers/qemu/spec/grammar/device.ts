@@ -1,7 +1,7 @@
 import { deviceObstacle } from '../findings.ts';
 import type { Scalar } from '../options.ts';
 import { DEVICE_TYPES, isProcessor, propertiesOf } from './devices.ts';
-import { ID, KINDS, isKind, misfit, type Known } from './kinds.ts';
+import { ID, KINDS, isKind, misfit, type DeclaredIds } from './kinds.ts';
 import { kindOfProperty } from './properties.ts';
 
 /** The parts of a device that a description may not have, and what is allowed there. */
@@ -15,7 +15,7 @@ export interface Wrong {
 export function judgeDevice(
   type: string,
   props: Readonly<Record<string, Scalar>>,
-  known?: Known,
+  known?: DeclaredIds,
 ): Wrong[] {
   const has = propertiesOf(type);
   if (has === undefined || deviceObstacle(type) !== undefined) {
@@ -33,7 +33,7 @@ function judgeProperty(
   has: ReadonlySet<string>,
   property: string,
   value: Scalar,
-  known: Known | undefined,
+  known: DeclaredIds | undefined,
 ): string | undefined {
   if (property === 'bus') return misfit(KINDS.bus, value);
   if (isProcessor(type) && !has.has(property)) return judgeFeature(property, value);

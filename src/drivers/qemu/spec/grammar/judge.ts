@@ -2,13 +2,13 @@ import { isOwnFile } from '../names.ts';
 import type { Scalar } from '../options.ts';
 import { guestShape, type GuestSpec } from '../schema.ts';
 import { judgeDevice, judgeFeature } from './device.ts';
-import { isFreeId, misfit, type Kind, type Known } from './kinds.ts';
+import { isFreeId, misfit, type Kind, type DeclaredIds } from './kinds.ts';
 import { ACCELERATOR_PROPERTIES, MACHINE_PROPERTIES, objectProperties } from './machine.ts';
 import { idOfOption, readOption } from './options.ts';
 import { MAX_FLASH_BYTES, flashName } from '../flash.ts';
 
 /** A part of a description that is not in the grammar. */
-export interface Refused {
+export interface GrammarViolation {
   /** Where: `devices.2.props.romfile`. */
   readonly path: readonly (string | number)[];
   /** What the guest calls it, where it has a name. */
@@ -17,7 +17,7 @@ export interface Refused {
 }
 
 /** In words, within bounds: both parts may come from the peer. Pure. */
-export function refusedText({ what, allowed }: Refused): string {
+export function refusedText({ what, allowed }: GrammarViolation): string {
   return `${what.slice(0, 200)}: allowed is ${allowed.slice(0, 500)}`;
 }
 
@@ -36,7 +36,7 @@ export const guestSpec = guestShape.superRefine((spec, context) => {
  * writes, with typed values in them: no file, no path, no address of a host, and no id of anything that Godwit makes in
  * that process. Pure.
  */
-export function judgeDescription(spec: GuestSpec): Refused[] {
+export function judgeDescription(spec: GuestSpec): GrammarViolation[] {
   const known = knownOf(spec);
   return [
     ...judgeOptions(spec, known),
@@ -68,7 +68,7 @@ export function judgeDescription(spec: GuestSpec): Refused[] {
   ];
 }
 
-function knownOf(spec: GuestSpec): Known {
+function knownOf(spec: GuestSpec): DeclaredIds {
   const objects = (type: RegExp): Set<string> =>
     new Set(spec.objects.filter((each) => type.test(each.type)).map(({ id }) => id));
   const ofOptions = (name: string): string[] =>
@@ -89,7 +89,7 @@ function knownOf(spec: GuestSpec): Known {
   };
 }
 
-function judgeOptions(spec: GuestSpec, known: Known): Refused[] {
+function judgeOptions(spec: GuestSpec, known: DeclaredIds): GrammarViolation[] {
   return spec.options.flatMap(({ name, value }, index) => {
     const read = readOption(name, value, known);
     if (read.ok) return [];
@@ -98,7 +98,7 @@ function judgeOptions(spec: GuestSpec, known: Known): Refused[] {
   });
 }
 
-function judgeCpu({ cpu }: GuestSpec): Refused[] {
+function judgeCpu({ cpu }: GuestSpec): GrammarViolation[] {
   if (cpu === undefined) return [];
   return (['identity', 'switches'] as const).flatMap((part) =>
     Object.entries(cpu[part]).flatMap(([name, value]) => {
@@ -110,7 +110,7 @@ function judgeCpu({ cpu }: GuestSpec): Refused[] {
   );
 }
 
-function judgeObjects(spec: GuestSpec, known: Known): Refused[] {
+function judgeObjects(spec: GuestSpec, known: DeclaredIds): GrammarViolation[] {
   return spec.objects.flatMap(({ type, id, props }, index) =>
     judgeProps(id, ['objects', index, 'props'], props, objectProperties(type) ?? new Map(), known),
   );
@@ -121,8 +121,8 @@ function judgeProps(
   path: readonly (string | number)[],
   props: Readonly<Record<string, Scalar>>,
   kinds: ReadonlyMap<string, Kind>,
-  known: Known,
-): Refused[] {
+  known: DeclaredIds,
+): GrammarViolation[] {
   return Object.entries(props).flatMap(([name, value]) => {
     const of = kinds.get(name);
     const allowed =
@@ -134,7 +134,7 @@ function judgeProps(
 }
 
 /** A NIC is admitted, and its port is made, by its MAC: its device must have the same. */
-function judgeMacs(spec: GuestSpec): Refused[] {
+function judgeMacs(spec: GuestSpec): GrammarViolation[] {
   return spec.netdevs.flatMap((netdev, index) => {
     if (netdev.type !== 'tap') return [];
     const macs = spec.devices
@@ -147,7 +147,7 @@ function judgeMacs(spec: GuestSpec): Refused[] {
 }
 
 /** Each id is one that QEMU takes, that Godwit does not use itself, and that nothing else of its kind has. */
-function judgeIds(spec: GuestSpec): Refused[] {
+function judgeIds(spec: GuestSpec): GrammarViolation[] {
   const lists = ['objects', 'chardevs', 'netdevs', 'devices'] as const;
   const found = lists.flatMap((list) =>
     idsOf(
@@ -167,12 +167,12 @@ function nodesOf({ blockNodes = [] }: GuestSpec): string[] {
 }
 
 /** Limits are those of an object of the same description. */
-function judgeFilters({ blockNodes = [], objects }: GuestSpec): Refused[] {
+function judgeFilters({ blockNodes = [], objects }: GuestSpec): GrammarViolation[] {
   const groups = new Set(
     objects.filter(({ type }) => type === 'throttle-group').map(({ id }) => id),
   );
   return blockNodes.flatMap(({ node, filters = [] }, index) =>
-    filters.flatMap((filter, at): Refused[] => {
+    filters.flatMap((filter, at): GrammarViolation[] => {
       if (filter.kind !== 'throttle' || groups.has(filter.group)) return [];
       const allowed = 'the id of a throttle-group of this description';
       const path = ['blockNodes', index, 'filters', at, 'group'];
@@ -181,7 +181,7 @@ function judgeFilters({ blockNodes = [], objects }: GuestSpec): Refused[] {
   );
 }
 
-function idsOf(list: string, ids: readonly (string | undefined)[]): Refused[] {
+function idsOf(list: string, ids: readonly (string | undefined)[]): GrammarViolation[] {
   const seen = new Set<string>();
   return ids.flatMap((id, index) => {
     if (id === undefined) return [];
@@ -193,7 +193,7 @@ function idsOf(list: string, ids: readonly (string | undefined)[]): Refused[] {
 }
 
 /** Sockets and logs of the guest lie beside Godwit’s own: none may take the place of one of those, or of another. */
-function judgeFiles(spec: GuestSpec): Refused[] {
+function judgeFiles(spec: GuestSpec): GrammarViolation[] {
   const named: [string, (string | number)[]][] = [];
   for (const list of ['chardevs', 'ports'] as const) {
     for (const [index, { backend }] of spec[list].entries()) {
@@ -215,7 +215,7 @@ function judgeFiles(spec: GuestSpec): Refused[] {
   });
 }
 
-function judgePorts(spec: GuestSpec, known: Known): Refused[] {
+function judgePorts(spec: GuestSpec, known: DeclaredIds): GrammarViolation[] {
   return spec.ports.flatMap(({ option, backend }, index) => {
     if (backend.kind !== 'chardev' || known.chardev.has(backend.id)) return [];
     const allowed = 'the id of a character device of this description';
@@ -227,13 +227,13 @@ function judgePorts(spec: GuestSpec, known: Known): Refused[] {
  * Chips of firmware: each once, on an image of its own that the same description has. One that is known by its content
  * is whole by itself, and small: the destination reads all of its files of that size. Pure.
  */
-export function judgeFlash({ flash = [], blockNodes = [] }: GuestSpec): Refused[] {
+export function judgeFlash({ flash = [], blockNodes = [] }: GuestSpec): GrammarViolation[] {
   const units = new Set<number>();
   const nodes = new Set<string>();
-  return flash.flatMap(({ unit, node, image }, index): Refused[] => {
+  return flash.flatMap(({ unit, node, image }, index): GrammarViolation[] => {
     const like = blockNodes.find((each) => each.node === node);
     const isBelow = blockNodes.some(({ backing }) => backing === node);
-    const refuse = (allowed: string): Refused[] => [
+    const refuse = (allowed: string): GrammarViolation[] => [
       { path: ['flash', index], what: `${flashName(unit)} on ${node}`, allowed },
     ];
     if (units.has(unit) || nodes.has(node)) return refuse('each chip once, on a node of its own');
@@ -249,11 +249,11 @@ export function judgeFlash({ flash = [], blockNodes = [] }: GuestSpec): Refused[
 }
 
 /** A machine has one TPM: a device for it, and ids that nothing else has. Pure. */
-function judgeTpm({ tpm, devices, chardevs, ports }: GuestSpec): Refused[] {
+function judgeTpm({ tpm, devices, chardevs, ports }: GuestSpec): GrammarViolation[] {
   const found = devices.flatMap(({ driver, props }, index) =>
     driver.startsWith('tpm-') ? [{ index, driver, tpmdev: props['tpmdev'] }] : [],
   );
-  const refused = found.flatMap(({ index, driver, tpmdev }, at): Refused[] =>
+  const refused = found.flatMap(({ index, driver, tpmdev }, at): GrammarViolation[] =>
     tpmdev !== undefined && at === 0
       ? []
       : [{ path: ['devices', index], what: driver, allowed: 'one TPM, with its `tpmdev`' }],
@@ -270,8 +270,8 @@ function judgeTpm({ tpm, devices, chardevs, ports }: GuestSpec): Refused[] {
 }
 
 /** A device that is passed through says what takes its place there, and no other does: which one, the destination decides. Pure. */
-export function judgePassthrough({ devices }: GuestSpec): Refused[] {
-  return devices.flatMap(({ driver, id, passthrough }, index): Refused[] => {
+export function judgePassthrough({ devices }: GuestSpec): GrammarViolation[] {
+  return devices.flatMap(({ driver, id, passthrough }, index): GrammarViolation[] => {
     const isPassedThrough = driver === 'vfio-pci';
     if (isPassedThrough === (passthrough !== undefined)) return [];
     const allowed = isPassedThrough

@@ -6,11 +6,11 @@ export interface Kind {
   readonly allowed: string;
   readonly fits: (value: Scalar) => boolean;
   /** A value is the id of something that the same description has. */
-  readonly names?: keyof Known;
+  readonly names?: keyof DeclaredIds;
 }
 
 /** Ids that a description gives itself, by what they are ids of. */
-export interface Known {
+export interface DeclaredIds {
   readonly netdev: ReadonlySet<string>;
   readonly chardev: ReadonlySet<string>;
   readonly drive: ReadonlySet<string>;
@@ -105,7 +105,7 @@ export function pattern(allowed: string, shape: RegExp): Kind {
 }
 
 /** Why a value does not fit, as what is allowed there; undefined when it fits. Without `known` ids are not looked up. */
-export function misfit(of: Kind, value: Scalar, known?: Known): string | undefined {
+export function misfit(of: Kind, value: Scalar, known?: DeclaredIds): string | undefined {
   if (!of.fits(value)) return of.allowed;
   if (of.names === undefined || known === undefined) return undefined;
   return known[of.names].has(String(value)) ? undefined : `${of.allowed} of this description`;
@@ -115,7 +115,7 @@ function kind(allowed: string, fits: Kind['fits']): Kind {
   return { allowed, fits };
 }
 
-function reference(names: keyof Known, what: string): Kind {
+function reference(names: keyof DeclaredIds, what: string): Kind {
   return { allowed: `the id of ${what}`, fits: (value) => isFreeId(String(value)), names };
 }
 

@@ -1,6 +1,15 @@
 import { formatOption, splitOption } from '../options.ts';
 import { isProcessor, propertiesOf } from './devices.ts';
-import { KINDS, ID, choice, misfit, pattern, type Kind, type Known, isKind } from './kinds.ts';
+import {
+  KINDS,
+  ID,
+  choice,
+  misfit,
+  pattern,
+  type Kind,
+  type DeclaredIds,
+  isKind,
+} from './kinds.ts';
 import { kindOfProperty } from './properties.ts';
 import { SMBIOS, NUMA } from './records.ts';
 import { FAMILIES } from './families.ts';
@@ -93,7 +102,7 @@ const FORMS: Readonly<Record<string, Form>> = {
 };
 
 /** Reads one option of a description, or of a command line. */
-export function readOption(name: string, value: string | undefined, known?: Known): Read {
+export function readOption(name: string, value: string | undefined, known?: DeclaredIds): Read {
   const form = Object.hasOwn(FORMS, name) ? FORMS[name] : undefined;
   if (form === undefined) return no('', `one of -${Object.keys(FORMS).join(', -')}`);
   if (form.kind === 'flag') {
@@ -131,7 +140,7 @@ function partsOf(value: string, head: string | undefined): Parts {
     });
 }
 
-function readKeys(parts: Parts, form: Keys, known: Known | undefined, head?: string): Read {
+function readKeys(parts: Parts, form: Keys, known: DeclaredIds | undefined, head?: string): Read {
   const seen = new Set<string>();
   for (const [key, held] of parts) {
     const of = form.keys.get(key);
@@ -148,7 +157,7 @@ function readRecord(
   value: string,
   key: string,
   records: ReadonlyMap<string, Keys>,
-  known: Known | undefined,
+  known: DeclaredIds | undefined,
 ): Read {
   const parts = partsOf(value, key);
   const type = parts.find(([name]) => name === key)?.[1] ?? '';

@@ -17,12 +17,12 @@ import {
   makeDirectories,
   name,
   removeDirectories,
-  type Made,
+  type StagedFile,
 } from '../../../../disks/proof/made-files.ts';
 import {
   newFileIn,
   openPools,
-  type Found,
+  type LookupResult,
   type NewFile,
   type Pool,
 } from '../../../../disks/proof/pools.ts';
@@ -99,7 +99,7 @@ async function newImage(
   volumePools: readonly VolumePool[],
   sizes: Sizes,
   copy: ImagePlace,
-): Promise<Found<PlannedImage>> {
+): Promise<LookupResult<PlannedImage>> {
   const { node, path: part } = copy;
   const volumes = volumePoolFor(volumePools, copy, sizes.get(node));
   if (volumes !== undefined)
@@ -269,7 +269,7 @@ export async function makeImages(
   ]);
 }
 
-async function named(made: Made, guest: string, image: PlannedImage): Promise<void> {
+async function named(made: StagedFile, guest: string, image: PlannedImage): Promise<void> {
   try {
     await name(made);
   } catch (cause) {
@@ -290,7 +290,7 @@ function backingOf(disks: Preparation['description']['disks'], node: string): st
 }
 
 /** The names that were given, from the journal's state alone: also where a pool is gone since. */
-async function madeOf(config: AgentConfig, state: DestinationState): Promise<Made[]> {
+async function madeOf(config: AgentConfig, state: DestinationState): Promise<StagedFile[]> {
   const pools = await openPools(config.storage);
   return (state.preparation?.copies ?? []).flatMap(({ pool: id, path: part }, index) => {
     const pool = pools.find((each) => each.id === id);

@@ -29,7 +29,7 @@ import {
   directoryStamp,
   openPools,
   resolveIn,
-  type Found,
+  type LookupResult,
   type Pool,
 } from '../../../../disks/proof/pools.ts';
 import { openVolumePools } from '../../../../disks/volumes/pools.ts';
@@ -211,7 +211,7 @@ export async function diskFiles(
 async function resolver({
   config,
   placeIds,
-}: Naming): Promise<(place: ImagePlace) => Promise<Found<string>>> {
+}: Naming): Promise<(place: ImagePlace) => Promise<LookupResult<string>>> {
   const pools = await openPools(config.storage);
   const exports = exportsOf(config.storage);
   const media = await openMedia(config);
@@ -240,7 +240,7 @@ async function resolveFile(
   pool: Pool,
   part: string,
   inode: string | undefined,
-): Promise<Found<string>> {
+): Promise<LookupResult<string>> {
   const file = await resolveIn(pool, part, 'file');
   if (inode === undefined || 'problem' in file) return file;
   const there = inodeIn(await identityOfName(file.found));
@@ -252,7 +252,7 @@ async function resolveVolume(
   placeIds: Naming['placeIds'],
   pool: Pool,
   { part, volume }: { readonly part: string; readonly volume: string },
-): Promise<Found<string>> {
+): Promise<LookupResult<string>> {
   const own = { node: 'volume', pool: volume, path: part };
   if ((await placeIds.provedVolume(own, [pool], directoryStamp)) === undefined)
     return { problem: 'that name is another directory now than the one that was proved' };
@@ -265,7 +265,7 @@ interface Media {
   readonly id: string;
   /** Which medium a name is; undefined: there is none of that name. */
   stamp(name: string): Promise<string | undefined>;
-  resolve(name: string): Promise<Found<string>>;
+  resolve(name: string): Promise<LookupResult<string>>;
 }
 
 async function openMedia({ storage }: Pick<AgentConfig, 'storage'>): Promise<Media[]> {

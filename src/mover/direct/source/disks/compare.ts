@@ -77,7 +77,7 @@ function knownAs(identity: string | undefined): { readonly identity?: string } {
   return identity === undefined ? {} : { identity };
 }
 
-interface Found extends ImageCheck {
+interface NodeImageCheck extends ImageCheck {
   readonly node: string;
 }
 
@@ -85,11 +85,11 @@ async function compareAll(
   context: CompareContext,
   images: readonly FrozenImage[],
   signal: AbortSignal,
-): Promise<Found[]> {
+): Promise<NodeImageCheck[]> {
   const directory = path.join(context.host.dir, 'compare');
   const { NbdClient } = await import('../../../../disks/copy/nbd/client.ts');
   return context.hypervisor.frozen(images, directory, signal, async (socket, inner) => {
-    const found: Found[] = [];
+    const found: NodeImageCheck[] = [];
     for (const { node } of images) {
       const near = await NbdClient.open(socket, node, inner);
       try {
@@ -118,8 +118,11 @@ function farOf(context: CompareContext, node: string, signal: AbortSignal): FarI
   };
 }
 
-function verdictOf(context: CompareContext, found: readonly Found[]): Omit<DiskCheck, 'tookMs'> {
-  const sum = (of: (each: Found) => number): number =>
+function verdictOf(
+  context: CompareContext,
+  found: readonly NodeImageCheck[],
+): Omit<DiskCheck, 'tookMs'> {
+  const sum = (of: (each: NodeImageCheck) => number): number =>
     found.reduce((all, each) => all + of(each), 0);
   const figures = {
     comparedBytes: sum((each) => each.comparedBytes),

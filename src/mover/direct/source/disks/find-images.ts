@@ -5,7 +5,12 @@ import { isBlockDevice, locateDevice, openDevicePools } from '../../../../disks/
 import { exportOf, exportsOf, resolveOn, type Export } from '../../../../disks/proof/exports.ts';
 import { targetOf, targetsOf, type Target } from '../../../../disks/proof/luns.ts';
 import { imagePoolOf, imagePoolsOf, type ImagePool } from '../../../../disks/proof/rbd-images.ts';
-import { locate, openPools, type Found, type Located } from '../../../../disks/proof/pools.ts';
+import {
+  locate,
+  openPools,
+  type LookupResult,
+  type ImageLocation,
+} from '../../../../disks/proof/pools.ts';
 import { besideInDirectory, besideOnExport, type Beside } from '../../../../disks/proof/proof.ts';
 import { clientFor, type NetworkClient } from '../../../../protocol/network-file.ts';
 import { deviceMedium, imageMedium, lunMedium, type Medium } from '../../../engine/media.ts';
@@ -13,7 +18,7 @@ import { deviceMedium, imageMedium, lunMedium, type Medium } from '../../../engi
 /** Where the images of a guest's disks lie in this host's `storage`. */
 
 /** Where an image lies here. */
-export interface Lying extends Located {
+export interface Lying extends ImageLocation {
   /** Without symbolic links: one proof serves all images in it. Of a medium, the medium itself. */
   readonly directory: string;
   /** A file, by what the other host reads beside it; or a medium of its own, by what it is and holds. */
@@ -27,7 +32,9 @@ export interface Lying extends Located {
 /** Finds where in this host's storage a file lies. `isWritten`: the guest writes to it. */
 export async function finder(
   config: AgentConfig,
-): Promise<(file: string, signal: AbortSignal, isWritten?: boolean) => Promise<Found<Lying>>> {
+): Promise<
+  (file: string, signal: AbortSignal, isWritten?: boolean) => Promise<LookupResult<Lying>>
+> {
   const pools = await openPools(config.storage);
   const exports = exportsOf(config.storage);
   const targets = targetsOf(config.storage);
@@ -61,7 +68,7 @@ async function findOnExport(
   exports: readonly Export[],
   file: string,
   signal: AbortSignal,
-): Promise<Found<Lying>> {
+): Promise<LookupResult<Lying>> {
   const at = exportOf(exports, file);
   if ('problem' in at) return at;
   const { pool, path: part } = at.found;
@@ -74,7 +81,7 @@ async function findOnExport(
   return { found: { pool, path: part, directory, proof, client: 'nfs', inode } };
 }
 
-function findLun(targets: readonly Target[], file: string): Found<Lying> {
+function findLun(targets: readonly Target[], file: string): LookupResult<Lying> {
   const at = targetOf(targets, file);
   if ('problem' in at) return at;
   const proof = { medium: lunMedium(at.found.pool, at.found.path) };
@@ -88,7 +95,11 @@ function findLun(targets: readonly Target[], file: string): Found<Lying> {
   };
 }
 
-function findImage(pools: readonly ImagePool[], file: string, isWritten: boolean): Found<Lying> {
+function findImage(
+  pools: readonly ImagePool[],
+  file: string,
+  isWritten: boolean,
+): LookupResult<Lying> {
   const at = imagePoolOf(pools, file);
   if ('problem' in at) return at;
   const { pool, path: image } = at.found;

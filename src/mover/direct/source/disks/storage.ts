@@ -80,7 +80,7 @@ export async function proveStorage(
 /** Whether anything else of this host uses the images that are to be copied or sent. */
 async function usersOfLeaving(
   { guest, request }: LookDependencies,
-  { images, identities }: Pick<Judged, 'images' | 'identities'>,
+  { images, identities }: Pick<StorageJudgement, 'images' | 'identities'>,
   { copies, bases }: StorageFound,
   signal: AbortSignal,
 ): Promise<NamedCheck[]> {
@@ -112,7 +112,7 @@ function imagesOf(disks: readonly Disk[]): { node: string; disk: string }[] {
   return [...seen].map(([node, disk]) => ({ node, disk }));
 }
 
-interface Judged {
+interface StorageJudgement {
   readonly disks: readonly Disk[];
   readonly images: readonly Image[];
   /** Why a copy of an image would not be the same, by block node. */
@@ -123,7 +123,7 @@ interface Judged {
 
 function judge(
   deps: LookDependencies,
-  { disks, images, uncopyable, identities }: Judged,
+  { disks, images, uncopyable, identities }: StorageJudgement,
   proofs: ReadonlyMap<string, Proof>,
 ): StorageFound {
   const { from, to } = deps.state().plan;

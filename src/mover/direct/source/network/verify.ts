@@ -9,7 +9,7 @@ import {
   judgeReached,
   looked,
   notLooked,
-  type Verified,
+  type VerificationCheck,
 } from '../../../../migration/report/verified.ts';
 import type { askGuestClock } from '../../../../network/clock/guest-clock.ts';
 import type { VerifyAnswer } from '../../../../protocol/peer/verify.ts';
@@ -53,7 +53,7 @@ export class SourceVerification {
   readonly #clock: GuestClockLook;
   #compare: Compare | undefined;
   #there: Promise<VerifyAnswer | string> | undefined;
-  #clockAfter: Promise<Verified> | undefined;
+  #clockAfter: Promise<VerificationCheck> | undefined;
 
   /** `askClock`: of a guest. */
   constructor(deps: Dependencies, clock: Clock, askClock?: typeof askGuestClock) {
@@ -121,7 +121,7 @@ export class SourceVerification {
   }
 
   /** `ended`: the finding if the source's hypervisor has ended. Only the kernel shows that: `retire` may have failed. */
-  async #copies(ended: Finding): Promise<Verified> {
+  async #copies(ended: Finding): Promise<VerificationCheck> {
     const { state, guest } = this.#deps;
     const { from } = state().plan;
     try {
@@ -136,7 +136,7 @@ export class SourceVerification {
     }
   }
 
-  async #disksHere(): Promise<Verified[]> {
+  async #disksHere(): Promise<VerificationCheck[]> {
     const { description } = this.#deps.state().known;
     const nodes = (description?.disks ?? []).flatMap(({ images: [top] }) =>
       top === undefined || top.readOnly ? [] : [top.node],
@@ -155,7 +155,10 @@ export class SourceVerification {
   }
 
   /** `changed`: since the source's machine was read. */
-  async #devices(there: VerifyAnswer | string, checks: readonly Check[]): Promise<Verified[]> {
+  async #devices(
+    there: VerifyAnswer | string,
+    checks: readonly Check[],
+  ): Promise<VerificationCheck[]> {
     const changed = checks.find(({ name }) => name === 'same-machine');
     if (changed !== undefined) return [notLooked('devices', 'both', changed.evidence)];
     if (this.#compare === undefined) return [notLooked('devices', 'both', BEFORE)];
@@ -172,7 +175,7 @@ export class SourceVerification {
     }
   }
 
-  #guestClock(): Promise<Verified> {
+  #guestClock(): Promise<VerificationCheck> {
     return this.#clock.after(addressOf(this.#deps), this.#deps.probes.stoodStillMs);
   }
 }

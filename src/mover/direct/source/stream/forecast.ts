@@ -20,7 +20,7 @@ const MAX_WORDS = 1024;
 type Dependencies = Pick<MoverParts, 'guest' | 'request' | 'state' | 'config' | 'dispatch'> & {
   readonly latencies: Pick<DiskLatencies, 'now'>;
 };
-type Measured = { readonly measured: GuestMeasure } | { readonly why: string };
+type MeasureResult = { readonly measured: GuestMeasure } | { readonly why: string };
 
 /**
  * What a migration will probably come to, for its report, where no plan has said it: the guest is looked at while the
@@ -31,7 +31,7 @@ export class Forecast {
   readonly #enough = new AbortController();
   /** A step's own signal ends with the step, and the look goes on over several. */
   readonly #over = new AbortController();
-  #measuring: Promise<Measured> | undefined;
+  #measuring: Promise<MeasureResult> | undefined;
   /** What the destination has, as it has let the guest in; absent with an earlier build, and after a takeover. */
   #offer: WireOffer | undefined;
   readonly #load: Surroundings['processorLoad'];
@@ -82,7 +82,7 @@ export class Forecast {
     }
   }
 
-  async #measure(signal: AbortSignal): Promise<Measured> {
+  async #measure(signal: AbortSignal): Promise<MeasureResult> {
     const { guest, state } = this.#deps;
     try {
       const { unpredicted } = await import('../../../../migration/prediction/plan.ts');
@@ -103,14 +103,14 @@ function isWanted({ request, state }: Dependencies): boolean {
   return request.prediction === undefined && state().plan.settings.mode !== 'cold';
 }
 
-interface Seen {
+interface ForecastFacts {
   readonly latency: readonly DiskLatency[];
   readonly offer: WireOffer | undefined;
   readonly load: Processors | undefined;
 }
 
 /** As a plan counts them, so that what is learned from one is true of the other. */
-function processorsOf({ offer, load }: Seen, cores: number): Processors[] {
+function processorsOf({ offer, load }: ForecastFacts, cores: number): Processors[] {
   if (offer === undefined) return [{ cores }];
   return load === undefined ? [{ cores }, { cores: offer.cores }] : [load, offer];
 }
@@ -118,7 +118,7 @@ function processorsOf({ offer, load }: Seen, cores: number): Processors[] {
 async function predictionOf(
   context: Dependencies,
   measured: GuestMeasure,
-  seen: Seen,
+  seen: ForecastFacts,
 ): Promise<NonNullable<StepFacts['prediction']>> {
   const { planned } = await import('../../../../migration/prediction/plan.ts');
   const { expectedLatencies } = await import('../../../../migration/prediction/disk-latency.ts');

@@ -13,7 +13,7 @@ const ANSWER_MS = 600;
 const SILENT_MS = 1500;
 
 /** What the guard works with. */
-export interface Guarded {
+export interface GuardDependencies {
   readonly clock: Clock;
   readonly peer: Pick<DestinationPeer, 'answers' | 'choose'>;
   readonly dispatch: (event: SourceEvent) => void;
@@ -29,7 +29,7 @@ const GIVE_UP_MS = 45_000;
  * and says so when post-copy can be resumed, or pre-copy has to be given up.
  */
 export class StreamGuard {
-  readonly #parts: Guarded;
+  readonly #parts: GuardDependencies;
   #sent = -1;
   #movedAt = 0;
   #wasSilent = false;
@@ -38,7 +38,7 @@ export class StreamGuard {
   /** The hypervisor has nothing left to send: what is stalled is in flight, or its answer is. */
   #allSent = false;
 
-  constructor(parts: Guarded) {
+  constructor(parts: GuardDependencies) {
     this.#parts = parts;
   }
 

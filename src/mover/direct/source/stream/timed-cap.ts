@@ -5,14 +5,14 @@ import { goesByWire, settingsNow, type MoverParts } from '../source-base.ts';
 
 const SET_MS = 10_000;
 
-interface Capped {
+interface RateLimiter {
   limit(bytesPerS: number | undefined): void;
 }
 type Dependencies = Pick<MoverParts, 'config' | 'state' | 'dispatch' | 'guest'> & {
   readonly pace: { readonly isHolding: boolean };
-  readonly backingFiles: Capped;
-  readonly disks: Capped & { readonly holdsSwitch: boolean };
-  readonly dataPath: Capped;
+  readonly backingFiles: RateLimiter;
+  readonly disks: RateLimiter & { readonly holdsSwitch: boolean };
+  readonly dataPath: RateLimiter;
 };
 
 /** Keeps a migration that is under way to what its host allows at the time of day (`limits.bandwidth`). */

@@ -21,7 +21,7 @@ const MIN_CHANGE_MS = 5;
 const MIN_CHANGE = 0.05;
 
 type Dependencies = Pick<MoverParts, 'state' | 'guest' | 'tookOver'>;
-type Sent = Pick<MemorySample, 'totalMs' | 'transferredBytes'>;
+type TransferSample = Pick<MemorySample, 'totalMs' | 'transferredBytes'>;
 
 /**
  * What this host's kernel holds of the stream for the link. The hypervisor counts that as sent, and it goes before the
@@ -36,7 +36,7 @@ export class UnderWay {
   #ms = 0;
   /** What was under way when the hypervisor was last asked; undefined: another mover asked it, for nobody knows what. */
   #askedForMs: number | undefined;
-  #since: Sent | undefined;
+  #since: TransferSample | undefined;
   #isLooking = false;
 
   constructor(deps: Dependencies, queued: QueuedBytes | undefined, log: Log) {
@@ -59,7 +59,7 @@ export class UnderWay {
   }
 
   /** A look at the stream. */
-  saw({ totalMs, transferredBytes }: Sent, over: AbortSignal): void {
+  saw({ totalMs, transferredBytes }: TransferSample, over: AbortSignal): void {
     if (this.#since === undefined) {
       this.#since = { totalMs, transferredBytes };
       this.#askedForMs = this.#deps.tookOver() ? undefined : 0;

@@ -16,7 +16,7 @@ import {
 import { tempDir } from '../../../../rpc/test-contract.ts';
 import { peerOf, waitsFor } from '../answers.ts';
 
-interface Compared {
+interface Setup {
   readonly verifyDisks?: boolean;
   readonly diskCheck?: DiskCheck;
   /** What reading the images here comes to. */
@@ -31,7 +31,7 @@ interface Compared {
 }
 
 /** A guest that has left, one of whose disks was copied. */
-function stage(t: TestContext, given: Compared = {}) {
+function stage(t: TestContext, given: Setup = {}) {
   const root = tempDir(t);
   const closed: string[] = [];
   // Images of two chunks, each of which holds something.

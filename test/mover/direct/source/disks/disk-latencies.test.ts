@@ -10,7 +10,7 @@ type Dependencies = ConstructorParameters<typeof DiskLatencies>[0];
 
 const signal: AbortSignal = new AbortController().signal;
 
-interface Given {
+interface Setup {
   readonly nodes?: readonly string[];
   /** What the hypervisor fails with, or that it does not count. */
   readonly fails?: Error;
@@ -18,7 +18,7 @@ interface Given {
 }
 
 /** Time goes on by 10 ms with each look at the clock; each reading finds one write more than the one before. */
-function scene({ nodes = ['disk0'], fails, counts }: Given = {}) {
+function scene({ nodes = ['disk0'], fails, counts }: Setup = {}) {
   const done: string[] = [];
   const events: SourceEvent[] = [];
   const known: { copies: object[]; diskLatency?: DiskLatency[] } = {
@@ -91,7 +91,7 @@ describe('how long the guest’s own requests take while its disks are copied', 
   });
 
   test('is left out where no disk is copied, or the hypervisor does not count or fails', async () => {
-    const cases: Given[] = [
+    const cases: Setup[] = [
       { nodes: [] },
       { counts: false },
       { fails: new Error('no such device') },

@@ -8,7 +8,7 @@ import {
   finder,
   type Lying,
 } from '../../../../../src/mover/direct/source/disks/find-images.ts';
-import type { Found } from '../../../../../src/disks/proof/pools.ts';
+import type { LookupResult } from '../../../../../src/disks/proof/pools.ts';
 import { loopOf } from '../../../../disks/proof/loops.ts';
 import { tempDir } from '../../../../rpc/test-contract.ts';
 
@@ -20,12 +20,12 @@ function hostWith(storage: readonly object[]) {
   return finder(agentConfig.parse({ ...own, storage }));
 }
 
-function found(at: Found<Lying>): Lying {
+function found(at: LookupResult<Lying>): Lying {
   if ('problem' in at) throw new Error(at.problem);
   return at.found;
 }
 
-function problem(at: Found<Lying>): string {
+function problem(at: LookupResult<Lying>): string {
   return 'problem' in at ? at.problem : 'none';
 }
 

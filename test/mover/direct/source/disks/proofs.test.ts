@@ -68,17 +68,17 @@ function imageIn(directory: string, proof: Image['located']['proof'], client?: '
   };
 }
 
-function partsOf(storage: (body: Asked) => Promise<object> | object) {
+function partsOf(storage: (body: ProofRequest) => Promise<object> | object) {
   const context: unknown = {
     config: { name: 'a' },
     request: { id: 'm-1' },
     state: () => ({ plan: { to: 'b' }, known: {} }),
-    peer: peerOf({ storage: async ({ body }: { body: Asked }) => storage(body) }),
+    peer: peerOf({ storage: async ({ body }: { body: ProofRequest }) => storage(body) }),
   };
   return context as LookDependencies;
 }
 
-interface Asked {
+interface ProofRequest {
   readonly places: readonly ProofPlace[];
   readonly devices?: readonly DeviceProof[];
 }
@@ -86,7 +86,7 @@ interface Asked {
 /** Both hosts see these directories, in the order in which they are asked for. */
 const seeing =
   (...directories: readonly Directory[]) =>
-  ({ places }: Asked): object => ({
+  ({ places }: ProofRequest): object => ({
     places: places.map(({ file }, index) => directories[index]?.answer(file) ?? {}),
   });
 
@@ -104,7 +104,7 @@ describe('a directory with images of a guest', () => {
 
   test('is asked for once, beside others, and by its kind; by another path to it after that', async () => {
     const [one, other] = [new Directory(), new Directory()];
-    const asked: Asked[] = [];
+    const asked: ProofRequest[] = [];
     const images = [
       imageIn('web1', { beside: one }),
       imageIn('web1', { beside: one }),
@@ -160,7 +160,7 @@ describe('a directory with images of a guest', () => {
   test('is not shared where the destination does not see it, or the source does not read its answer', async () => {
     const unseen = new Directory();
     const image = imageIn('web1', { beside: unseen });
-    const why = async (answer: (body: Asked) => object): Promise<string> => {
+    const why = async (answer: (body: ProofRequest) => object): Promise<string> => {
       const proof = (await prove(partsOf(answer), [image], soon())).get('/srv/web1');
       return proof !== undefined && 'why' in proof ? proof.why : 'none';
     };
@@ -236,7 +236,7 @@ describe('a medium of a guest', () => {
   };
 
   test('is asked for once, however many disks lie on it, and beside no directory', async () => {
-    const asked: Asked[] = [];
+    const asked: ProofRequest[] = [];
     const images = [
       imageIn('one', { medium }),
       imageIn('one', { medium }),

@@ -11,7 +11,7 @@ import {
   type SourceState,
 } from '../../../../../src/migration/direct/source-state.ts';
 import { transition } from '../../../../../src/migration/direct/transition.ts';
-import type { Resolved } from '../../../../../src/migration/direct/resolve.ts';
+import type { ResolvedEvent } from '../../../../../src/migration/direct/resolve.ts';
 import type { StepContext } from '../../../../../src/mover/direct/source/ports.ts';
 import {
   permissionHere,
@@ -216,7 +216,11 @@ describe('a guest whose memory may be older than its storage, and whose driver c
   }).state;
   const held: SourceState = { ...fenced, doing: { kind: 'end', outcome: 'held' } };
 
-  const ordered = (state: SourceState, proof: Resolved['proof'], insists: boolean): SourceState =>
+  const ordered = (
+    state: SourceState,
+    proof: ResolvedEvent['proof'],
+    insists: boolean,
+  ): SourceState =>
     transition(state, {
       type: 'resolved',
       runAt: 'source',

@@ -40,7 +40,7 @@ const NO_STORAGE = { name: 'a', storage: [] };
 const OFF: Fencing = { off: true, by: 'the hook' };
 const MAYBE_ON: Fencing = { off: false, why: 'the hook says nothing' };
 
-interface Lost {
+interface Setup {
   readonly isLaunchKnown?: boolean;
   readonly proof?: SourceState['decision']['proof'];
   /** What the destination answers when it is to take down what is left. */
@@ -53,7 +53,7 @@ interface Lost {
 }
 
 /** A guest whose memory is lost, and what is done to have it again, in order. */
-function lostGuest(given: Lost) {
+function lostGuest(given: Setup) {
   const done: string[] = [];
   const { state } = initialSource(planned());
   const now = {
@@ -65,11 +65,11 @@ function lostGuest(given: Lost) {
     },
   };
   const api = {
-    release: ({ body }: { body: { epoch: number; lost: boolean } }, { signal }: Bounded) => {
+    release: ({ body }: { body: { epoch: number; lost: boolean } }, { signal }: CallScope) => {
       done.push(`release ${body.epoch}${body.lost ? ' lost' : ''}`);
       return answer(given.release ?? {}, signal);
     },
-    status: (_none: object, { signal }: Bounded) => {
+    status: (_none: object, { signal }: CallScope) => {
       done.push('status');
       return answer(given.status ?? { hypervisor: 'running', state: 'armed' }, signal);
     },
@@ -110,11 +110,11 @@ function lostGuest(given: Lost) {
   return { done, ending, endMs: 30_000 + guestEndingMs(now) };
 }
 
-interface Bounded {
+interface CallScope {
   readonly signal: AbortSignal;
 }
 
-async function refused(given: Lost, why: RegExp): Promise<string[]> {
+async function refused(given: Setup, why: RegExp): Promise<string[]> {
   const { done, ending } = lostGuest(given);
   await assert.rejects(ending, (thrown) => {
     assert.ok(hasCode(thrown, 'GODWIT_RESTART'));

@@ -32,7 +32,7 @@ function entriesOf(count: number, first = 1024): Connection[] {
   );
 }
 
-interface Reported {
+interface ConnectionsReport {
   readonly epoch: number;
   readonly fresh: readonly Connection[];
   readonly gone: readonly Connection[];
@@ -40,7 +40,7 @@ interface Reported {
 }
 
 function stage(given: { readonly leave?: boolean; readonly addresses?: readonly string[] } = {}) {
-  const reported: Reported[] = [];
+  const reported: ConnectionsReport[] = [];
   const host: { entries: Connection[]; leftOut: number; count: number; answer: object } = {
     entries: [],
     leftOut: 0,
@@ -48,7 +48,7 @@ function stage(given: { readonly leave?: boolean; readonly addresses?: readonly 
     answer: {},
   };
   const api = {
-    connections: async ({ body }: { body: Reported }) => {
+    connections: async ({ body }: { body: ConnectionsReport }) => {
       reported.push(body);
       if (host.answer instanceof Error) throw host.answer;
       return host.answer;

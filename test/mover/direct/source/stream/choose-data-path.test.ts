@@ -17,7 +17,7 @@ import type { Check } from '../../../../../src/protocol/public/migration.ts';
 import type { GuestMeasure } from '../../../../../src/protocol/public/prediction.ts';
 import { WIRE_VERSION } from '../../../../../src/protocol/wire.ts';
 import { planned, preparationOf } from '../../../../migration/direct/samples.ts';
-import { choose, MBIT, OFFER, partsOf, type Given } from '../path-scene.ts';
+import { choose, MBIT, OFFER, partsOf, type PathSetup } from '../path-scene.ts';
 
 const signal = new AbortController().signal;
 
@@ -39,7 +39,7 @@ const anyGiven = fc.record({
   byRelay: fc.boolean(),
   reachable: fc.boolean(),
   offered: fc.boolean(),
-}) satisfies fc.Arbitrary<Given>;
+}) satisfies fc.Arbitrary<PathSetup>;
 
 describe('the path that memory takes', () => {
   test('is chosen by what a plan measured of the guest: one that is empty is not compressed', async () => {
@@ -58,7 +58,7 @@ describe('the path that memory takes', () => {
     const given = { settings: { path: 'auto' }, configured: 1000 * MBIT, offered: false } as const;
     const kind = { finished: 'precopy', byWire: false, several: true, maxDowntimeMs: 100 } as const;
     const told = { ...kind, downtimeMs: 50, costs: { memoryPath: 'packed', processor: 4 } };
-    const takes = async (ownMoves: Given['ownMoves']) =>
+    const takes = async (ownMoves: PathSetup['ownMoves']) =>
       (await choose(partsOf({ ...given, ownMoves }), OFFER, signal)).path?.stream?.compress;
     assert.equal(await takes(undefined), 'zstd');
     assert.equal(await takes([told, told, told]), undefined);
@@ -144,7 +144,7 @@ describe('the path that memory takes', () => {
   test('goes by the rate of the link in the configuration, else by what the agent knows of it', async () => {
     // By post-copy QEMU compresses nothing: a thin link is the wire's.
     const settings = { path: 'auto', mode: 'postcopy' } as const;
-    const takes = async (given: Given) =>
+    const takes = async (given: PathSetup) =>
       (await choose(partsOf({ settings, ...given }), OFFER, signal)).path?.takes;
     const [thin, fat] = [100 * MBIT, 10_000 * MBIT];
     const link = (rate: number) => ({ rate, how: 'measured' }) as const;

@@ -21,7 +21,7 @@ const MEASURED: GuestMeasure = {
   mix: { zero: 0.5, duplicate: 0, packed: 0.5 },
 };
 
-interface Given {
+interface Setup {
   readonly settings?: Partial<MigrationSettings>;
   /** What a plan has said. */
   readonly prediction?: Prediction;
@@ -38,7 +38,7 @@ function contextOf({
   stoodStillMs,
   latencies = [],
   ...session
-}: Given): Dependencies {
+}: Setup): Dependencies {
   const { state } = initialSource(planned(settings));
   const context: unknown = {
     config: parseAgentConfig(
@@ -65,7 +65,7 @@ function contextOf({
   return context as Dependencies;
 }
 
-async function factsOf(given: Given) {
+async function factsOf(given: Setup) {
   const forecast = new Forecast(contextOf(given), undefined);
   forecast.begin();
   return stepFacts.parse(await forecast.facts(signal));

@@ -20,7 +20,7 @@ import { COPY, planned } from '../../../../migration/direct/samples.ts';
 const signal = AbortSignal.timeout(10_000);
 const isLostPath = (thrown: unknown): boolean => hasCode(thrown, 'GODWIT_DISK_FAILED');
 
-interface Given {
+interface Setup {
   readonly doing?: SourceState['doing'];
   readonly via?: SourceState['via'];
   /** The guest has disks that are copied. */
@@ -43,7 +43,7 @@ const AT_SWITCH = {
 
 /** A migration that is at `now` whenever it is looked at; `finish` ends its copies, and `abort` their path. */
 function partsAt(
-  now: () => Given,
+  now: () => Setup,
   { finish, abort }: { finish?: () => Promise<void>; abort?: () => void } = {},
 ): StepContext {
   const context: unknown = {
@@ -175,7 +175,7 @@ describe('the end of the copies, the guest paused', () => {
   const never = new Promise<void>(() => {});
 
   test('is there once they have been ended, and its failure is theirs', async () => {
-    const whole = (): Given => ({ copies: true, isOpen: true });
+    const whole = (): Setup => ({ copies: true, isOpen: true });
     await finishDisks(partsAt(whole, { finish: async () => {} }), signal);
     const finish = async (): Promise<never> => {
       throw new Error('no room');

@@ -86,7 +86,7 @@ const SECOND = sampleOf({
   dirtyRate: 4 * MIB,
 });
 
-type Taken = Omit<NonNullable<SourceState['known']['path']>, 'why'>;
+type ChosenPath = Omit<NonNullable<SourceState['known']['path']>, 'why'>;
 
 /** A migration by `must-finish` of a guest that is looked at so; what it decides as each of these is seen. */
 async function decidedBy(
@@ -99,7 +99,7 @@ async function decidedBy(
     ...settings
   }: Omit<Partial<MigrationSettings>, 'path'> & {
     rounds?: 'content';
-    path?: Taken;
+    path?: ChosenPath;
     holdsSwitch?: boolean;
   } = {},
 ): Promise<string[]> {

@@ -20,7 +20,7 @@ const WIRE = { takes: 'wire', why: 'so' } as const;
 const HELD = { precopyBandwidth: 65_536, postcopyBandwidth: 2.5 * MB };
 const FILLED = { precopyBandwidth: 0, postcopyBandwidth: 0 };
 
-interface Given {
+interface Setup {
   readonly settings?: Partial<MigrationSettings>;
   readonly known?: SourceState['known'];
   readonly rounds?: 'content';
@@ -36,7 +36,7 @@ function streamOf({
   rounds,
   tookOver = false,
   carried = MB,
-}: Given = {}) {
+}: Setup = {}) {
   const { state: first } = initialSource(planned({ mode: 'hybrid', ...settings }));
   const seen = { state: { ...first, known, doing: { kind: 'do', step: 'memory' } } as SourceState };
   const asked: StreamChange[] = [];
@@ -111,7 +111,7 @@ describe('before the switch to post-copy', () => {
       { settings: { streams: 2 } },
       { known: {} },
       { rounds: 'content' },
-    ] satisfies readonly Given[]) {
+    ] satisfies readonly Setup[]) {
       const stream = streamOf(given);
       assert.deepEqual(await stream.empty(4 * MB), [true, 4 * MB]);
       assert.deepEqual([stream.asked, stream.addresses], [[], []], JSON.stringify(given));

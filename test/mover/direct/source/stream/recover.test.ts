@@ -14,7 +14,7 @@ const SENT = 1000;
 /** What the stream is called, look by look; the last is what it stays. */
 type Course = readonly string[];
 
-interface Broken {
+interface Setup {
   readonly canRecover?: boolean;
   readonly run?: string;
   /** Until the source connects anew. */
@@ -33,7 +33,7 @@ interface Broken {
 const at = <T>(list: readonly T[], index: number): T | undefined =>
   list[Math.min(index, list.length - 1)];
 
-function stage(t: TestContext, given: Broken) {
+function stage(t: TestContext, given: Setup) {
   const time = timeOf(t);
   const done: string[] = [];
   const events: SourceEvent[] = [];
@@ -114,7 +114,7 @@ describe('a post-copy stream that is broken', () => {
   });
 
   test('needs nothing where it has come back, or has ended, by itself', async (t) => {
-    const byItself: Broken[] = [
+    const byItself: Setup[] = [
       { before: ['postcopy-active'], sent: [SENT, SENT + 1] },
       { before: ['completed'] },
       { run: 'gone' },

@@ -17,14 +17,14 @@ const MIB = 1024 ** 2;
 const { signal } = new AbortController();
 const HELD = { precopyBandwidth: 64 * 1024, maxDowntimeMs: 1 };
 
-interface Given {
+interface Setup {
   readonly settings?: Partial<MigrationSettings>;
   readonly tookOver?: boolean;
   readonly now?: Partial<SourceState>;
 }
 
 /** A stream of pre-copy, and what its hypervisor is asked for. */
-function stage({ settings, tookOver = false, now = {} }: Given = {}) {
+function stage({ settings, tookOver = false, now = {} }: Setup = {}) {
   const { state: first } = initialSource(planned({ maxDowntimeMs: 100, ...settings }));
   const seen = { fails: false };
   const asked: StreamChange[] = [];

@@ -25,14 +25,14 @@ const notToday = (): Timetable => {
   return [{ hours: `${days[(new Date().getDay() + 3) % 7]} 00:00-12:00`, bytesPerS: MB }];
 };
 
-interface Given {
+interface Setup {
   readonly settings?: Partial<MigrationSettings>;
   readonly step?: 'memory' | 'drain' | 'mirror';
   readonly takes?: 'wire';
 }
 
 /** A migration of a host with that timetable, and what was set on what runs. */
-function stage(timetable: Timetable, { settings = {}, step = 'memory', takes }: Given = {}) {
+function stage(timetable: Timetable, { settings = {}, step = 'memory', takes }: Setup = {}) {
   const first = initialSource(planned(settings)).state;
   const path = takes === undefined ? {} : { path: { takes, why: 'so' } };
   const seen = {

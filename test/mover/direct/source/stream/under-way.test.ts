@@ -15,7 +15,7 @@ type Dependencies = ConstructorParameters<typeof UnderWay>[0];
 const MB = 1_000_000;
 const { signal } = new AbortController();
 
-interface Given {
+interface Setup {
   readonly settings?: Partial<MigrationSettings>;
   readonly known?: SourceState['known'];
   readonly stopped?: boolean;
@@ -32,7 +32,7 @@ function streamOf({
   tookOver = false,
   rounds,
   levers = ['downtime'],
-}: Given = {}) {
+}: Setup = {}) {
   const { state: first } = initialSource(
     planned({ mode: 'precopy', maxDowntimeMs: 300, ...settings }),
   );
@@ -117,7 +117,7 @@ describe('what a kernel holds of a stream', () => {
 
   test('is nobody’s concern once the guest has stopped, by the wire, in rounds by content, in post-copy, and where nothing is set', async () => {
     const memoryAddress = '10.0.0.2:49152';
-    const given: readonly Given[] = [
+    const given: readonly Setup[] = [
       { stopped: true },
       { known: { memoryAddress, path: { takes: 'wire', why: 'so' } } },
       { known: {} },
