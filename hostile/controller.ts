@@ -190,7 +190,7 @@ async function attack(attacked: AttackedController, cases: number): Promise<Cont
   if (rssBytes > MAX_RSS_BYTES) violations.add(`the controller took ${rssBytes} bytes`);
   if (inUseBytes > MAX_IN_USE_BYTES) violations.add(`${inUseBytes} bytes stay in use`);
   if (databaseBytes > MAX_DATABASE_BYTES) violations.add(`the database has ${databaseBytes} bytes`);
-  const defect = /.*(by a defect|GODWIT_INTERNAL).*/.exec(attacked.log())?.[0];
+  const defect = /.*(because of a defect|\bdefect: |GODWIT_INTERNAL).*/.exec(attacked.log())?.[0];
   if (defect !== undefined) violations.add(`the controller logged: ${defect.slice(0, 800)}`);
   const tookMs = Math.round(performance.now() - began);
   const sizes = { rssBytes, inUseBytes, databaseBytes };

@@ -167,7 +167,9 @@ function logProblems({ world }: Stage): string[] {
   const lines = files.flatMap((file) =>
     readFileSync(file, 'utf8')
       .split('\n')
-      .filter((line) => /by a defect|"level":"?(error|fatal|50|60)|^\w*Error\b/.test(line))
+      .filter((line) =>
+        /because of a defect|\bdefect: |"level":"?(error|fatal|50|60)|^\w*Error\b/.test(line),
+      )
       .map((line) => `${path.relative(stateDir, file)}: ${line.slice(0, 800)}`),
   );
   return lines.slice(0, MAX_LINES);

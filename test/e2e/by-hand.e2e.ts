@@ -6,19 +6,19 @@ import { after, describe, test } from 'node:test';
 import { labDown } from '../../lab/down.ts';
 import { openTerminal, type Terminal } from './support/terminal.ts';
 
-/** What the README shows to be typed by hand, at a real terminal and taken from the page itself. */
+/** The commands for the lab that CONTRIBUTING.md lists, typed at a real terminal as the page has them. */
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const BLOCK_MS = 400_000;
 
-const readme = readFileSync(path.join(ROOT, 'README.md'), 'utf8');
-const byHand = readme.slice(
-  readme.indexOf('\n## By hand\n'),
-  readme.indexOf('\n## When something'),
+const page = readFileSync(path.join(ROOT, 'CONTRIBUTING.md'), 'utf8');
+const byHand = page.slice(
+  page.indexOf('\n## The lab by hand\n'),
+  page.indexOf('\n## When something'),
 );
 const blocks = [...byHand.matchAll(/^```\n([^]*?)^```$/gm)].map(([, text = '']) => text);
 
-describe('the blocks of README’s "By hand"', () => {
+describe('the blocks of "The lab by hand" in CONTRIBUTING.md', () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'godwit-by-hand-'));
   symlinkSync(path.join(ROOT, 'godwit'), path.join(folder, 'godwit'));
   const labs: string[] = [];

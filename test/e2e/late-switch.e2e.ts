@@ -47,7 +47,7 @@ describe('over a link that takes next to nothing', () => {
         }
         const report = await reportAtEnd(world, 'a', id);
         assert.deepEqual([report.outcome, report.runsAt], ['failed', 'source']);
-        assertSays(report.error!, 'GODWIT_DEADLINE', 'step switchover', '20000 ms');
+        assertSays(report.error!, 'GODWIT_DEADLINE', 'step switchover', '20.0 s');
         await assertOnlyGuests(world, { a: ['web1'] });
       }),
     );

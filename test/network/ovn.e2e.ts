@@ -40,7 +40,7 @@ test(
         OVN_PKGDATADIR: path.join(top, 'share/ovn'),
       };
       const { stdout } = await run('unshare', [...apart, process.execPath, steps], { env });
-      const unbound = 'the port lp1 of the network’s controller is not bound at o2';
+      const unbound = "the port lp1 of the network's controller is not bound at o2";
       assert.deepEqual(JSON.parse(stdout), {
         attachment: { kind: 'ovs', bridge: 'br-int', mtu: 1500, ids: { 'iface-id': 'lp1' } },
         unbound: `${unbound}: its port has no iface-id here`,
