@@ -194,7 +194,7 @@ async function moved(
     // What did not converge; anything else is a fault of the benchmark.
     const text =
       thrown instanceof Error ? `${thrown.message} ${String(thrown.cause)}` : String(thrown);
-    if (isUnmoved(thrown) || /GODWIT_DEADLINE|(migration|move) by hand\b.*\bms\b/.test(text))
+    if (isUnmoved(thrown) || /GODWIT_DEADLINE|(migration|move) by hand took longer/.test(text))
       return undefined;
     throw thrown;
   }
