@@ -80,8 +80,8 @@ export function insight(): Insight {
       { kind: 'compressed', bytes: 1480 * GIB },
     ],
     failures: [
-      { code: 'GODWIT_NOT_CONVERGING', count: 13, newest: 'm-ended0000005' },
-      { code: 'GODWIT_CPU_INCOMPATIBLE', count: 9, newest: 'm-ended0000003' },
+      { code: 'GODWIT_NOT_CONVERGED', count: 13, newest: 'm-ended0000005' },
+      { code: 'GODWIT_CPU_FEATURE', count: 9, newest: 'm-ended0000003' },
       { code: 'GODWIT_UNREACHABLE', count: 5, newest: 'm-ended0000002' },
     ],
   };

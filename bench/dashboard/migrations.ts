@@ -54,7 +54,7 @@ const OPEN: FleetMigration = {
 export function migrations(): FleetMigration[] {
   const failed = {
     outcome: 'failed',
-    code: 'GODWIT_NOT_CONVERGING',
+    code: 'GODWIT_NOT_CONVERGED',
     words: 'it writes faster than the link takes',
   } as const;
   return [
