@@ -156,7 +156,7 @@ const SESSION: VerbGroup = {
 
 const MANAGER: VerbGroup = {
   name: 'manager',
-  summary: 'vCenters and Hyper-V hosts of a controller',
+  summary: 'managers of a controller: vCenters and Hyper-V hosts',
   examples: ['manager add vc1 --vsphere https://vc1.example.com --user godwit', 'manager list'],
   verbs: async () => (await import('./access/manager.ts')).MANAGER_VERBS,
 };

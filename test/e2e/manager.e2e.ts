@@ -173,7 +173,7 @@ describe('a vCenter that is added to a controller', () => {
     assert.deepEqual(filesWithPassword(dir), []);
     assert.doesNotMatch(said, new RegExp(PASSWORD));
     const rotated = await godwit('manager', 'rotate-key');
-    assert.match(rotated.out, /1 managers/);
+    assert.match(rotated.out, /the password of 1 manager with a new key/);
     assert.deepEqual(filesWithPassword(dir), []);
   });
 

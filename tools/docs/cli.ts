@@ -144,5 +144,5 @@ and the environment more than the context in use.
 | \`GODWIT_AGENT\`, \`GODWIT_LAB\`, \`GODWIT_CONTEXT\` | see above |
 | \`GODWIT_CONTROLLER\` | as \`--controller\`, if no agent and no lab is named |
 | \`GODWIT_DEBUG=1\` | as \`-v\`: errors are printed with their causes |
-| \`NO_COLOR\` | no colour, whatever the terminal |
+| \`NO_COLOR\` | no color, whatever the terminal |
 `;

@@ -44,7 +44,7 @@ godwit \\- live migration for virtual machines
 .SH SYNOPSIS
 .B godwit
 .I verb
-[options]
+[flags]
 .SH DESCRIPTION
 Moves running QEMU guests from host to host.
 Each host runs one agent; the verbs speak to it.
@@ -61,7 +61,7 @@ The agent to speak to, the lab, and the context (godwit\\-context).
 As \\-v: errors are printed with their causes.
 .TP
 .B NO_COLOR
-No colour, whatever the terminal.
+No color, whatever the terminal.
 .SH FILES
 .TP
 .I /etc/godwit/agent.json
@@ -86,7 +86,7 @@ function verbPage(words: readonly string[], spec: Spec): string {
   });
   const parts = [
     `.SH NAME\n${plain(name)} \\- ${line(spec.summary)}\n`,
-    `.SH SYNOPSIS\n${[`\\fB${plain(words.join(' '))}\\fR`, ...synopsis].join(' ')} [options]\n`,
+    `.SH SYNOPSIS\n${[`\\fB${plain(words.join(' '))}\\fR`, ...synopsis].join(' ')} [flags]\n`,
     spec.details === undefined ? '' : `.SH DESCRIPTION\n${line(spec.details)}\n`,
     args.length === 0
       ? ''

@@ -190,7 +190,9 @@ const rotate: Run<typeof managerRotateSpec> = (input, context) =>
   atController(input.connection, context, async (api) => {
     const answer = await api.rotateManagerKey({});
     if (input.json) return printJson(context, answer);
-    context.out.write(`the passwords of ${answer.managers} managers lie under a new key\n`);
+    const whose =
+      answer.managers === 1 ? 'password of 1 manager' : `passwords of ${answer.managers} managers`;
+    context.out.write(`encrypted the ${whose} with a new key\n`);
   });
 
 function managerText(found: ManagerEntry): string {
