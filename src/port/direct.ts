@@ -329,8 +329,11 @@ export interface DestinationSession extends HypervisorSession {
   listenAgain(signal: AbortSignal, host?: string, socket?: string): Promise<Listens>;
   /** Takes back what only the migration needed (TLS objects, capabilities); the guest runs on. */
   settle(signal: AbortSignal): Promise<void>;
-  /** Ends the hypervisor's process, if there is one, and removes what start made, the guest's directory included. */
-  destroy(signal: AbortSignal): Promise<void>;
+  /**
+   * Ends the hypervisor's process, if there is one, and removes what start made, the guest's directory included.
+   * `keepsData`: the guest may have run here, so the state of its TPM and the files of a container stay.
+   */
+  destroy(signal: AbortSignal, options?: { readonly keepsData?: boolean }): Promise<void>;
 }
 
 /** What a source whose guest can be compared again while it moves offers; absent if the driver cannot. */

@@ -1,4 +1,5 @@
 import type { DestinationState } from '../../src/migration/direct/destination.ts';
+import { neverRanThere } from '../../src/migration/direct/resolve.ts';
 import type { Choice } from './choices.ts';
 import { breakRule, fork, type Context } from './context.ts';
 import type { RecordName } from './events.ts';
@@ -97,8 +98,10 @@ function phaseOf(context: Context, world: World): string {
 }
 
 function rightOf(context: Context, world: World): string {
-  const { right } = stateOf(context, world);
-  return right === 'abandoned' || right === 'passed' ? right : 'other';
+  const state = stateOf(context, world);
+  const { right } = state;
+  if (right === 'abandoned') return neverRanThere(state) ? 'never ran' : right;
+  return right === 'passed' ? right : 'other';
 }
 
 function record(context: Context, world: World, what: string): 'ok' {

@@ -14,6 +14,11 @@ export interface StagedFile {
   readonly file: string;
 }
 
+/** The name of an image that is not a guest's disk any more. */
+export function asideOf(file: string, migration: string): string {
+  return `${file}.moved-${migration}`;
+}
+
 /** The names of the migration's `index`th file. */
 export function madeNames(file: string, migration: string, index: number | string): StagedFile {
   return { temporary: path.join(path.dirname(file), `.godwit-${migration}-${index}`), file };
@@ -36,13 +41,17 @@ export async function name({ temporary, file }: StagedFile): Promise<void> {
     const own = path.join(path.dirname(at), path.basename(temporary));
     if (!(await isSame(own, at))) await link(own, at);
     // A host that loses power after the switch must not have lost the name.
-    const directory = await open(path.dirname(at), 'r');
-    try {
-      await directory.sync();
-    } finally {
-      await directory.close();
-    }
+    await syncDirectory(path.dirname(at));
   });
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 /** The file stays: only its own name does. */
@@ -56,6 +65,20 @@ export async function discard({ temporary, file }: StagedFile): Promise<void> {
     const own = path.join(path.dirname(at), path.basename(temporary));
     if (await isSame(own, at)) await rm(at, { force: true });
     await rm(own, { force: true });
+  });
+}
+
+/** The file stays under another name in its directory, so that its own name is free. May run twice. */
+export async function setAside({ temporary, file }: StagedFile, aside: string): Promise<void> {
+  await where(file, async (at) => {
+    const own = path.join(path.dirname(at), path.basename(temporary));
+    const kept = path.join(path.dirname(at), aside);
+    if ((await identityOfName(own)) === undefined) return;
+    // The first link is the migration's own: whatever happens in between, one name of the file is there.
+    if (!(await isSame(own, kept))) await link(own, kept);
+    if (await isSame(own, at)) await rm(at, { force: true });
+    await rm(own, { force: true });
+    await syncDirectory(path.dirname(at));
   });
 }
 

@@ -28,7 +28,7 @@ import { keepSetup, keptSetup } from './pages/kept-setup.ts';
 import { LateArrival } from './late-arrival.ts';
 import { makeVolumes, placesOf } from './files/made-volumes.ts';
 import { placesByNumber, sharedHere, sharedIn } from './files/shared-volumes.ts';
-import { removeLeft } from './tear-down.ts';
+import { endLeft, removeLeft } from './tear-down.ts';
 import { announceNics, makeNetwork, networkNames, setPorts } from './host/network.ts';
 import type { HostContext } from './host/host-context.ts';
 import { cgroupOf, continueNow, processesIn, standsStill } from './host/processes.ts';
@@ -263,7 +263,10 @@ export class CriuDestination implements DestinationSession {
     await Arrival.settle(this.#context, this.#options.guest);
   }
 
-  async destroy(signal: AbortSignal): Promise<void> {
+  async destroy(
+    signal: AbortSignal,
+    { keepsData = false }: { readonly keepsData?: boolean } = {},
+  ): Promise<void> {
     const { runc, records } = this.#context;
     const { guest } = this.#options;
     await this.#recordRestore();
@@ -276,8 +279,13 @@ export class CriuDestination implements DestinationSession {
     if (record.late === true)
       await new LateArrival(this.#context, guest, this.#options, this.#reported).close(true);
     await this.#afterRestore(record, signal);
-    await runc.remove(guest);
-    await removeLeft(this.#context, guest, records.readSync(guest));
+    if (keepsData) {
+      await runc.end(guest);
+      await endLeft(this.#context, records.readSync(guest));
+    } else {
+      await runc.remove(guest);
+      await removeLeft(this.#context, guest, records.readSync(guest));
+    }
     this.#reported.lost('it was taken down');
   }
 

@@ -49,6 +49,21 @@ export async function removeLeft(
   await removeDirectory(context, path.join(records.directory, name));
 }
 
+/**
+ * Of one that may have run here and has ended: its files stay, with the record that keeps others off them
+ * (`whyNameInUse`). Repeatable.
+ */
+export async function endLeft(
+  { runc, prefix }: HostContext,
+  record: ContainerRecord | undefined,
+): Promise<void> {
+  if (record?.made === undefined) return;
+  if (record.made.cgroup !== undefined) {
+    await removeCgroup(prefix, record.made.cgroup, AbortSignal.timeout(LEFT_MS));
+  }
+  await removeNetwork(runc.run.bind(runc), record.made);
+}
+
 /** Of one that has moved away. */
 export async function removeMoved(context: HostContext, name: string): Promise<void> {
   const record = context.records.readSync(name);

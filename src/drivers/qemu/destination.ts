@@ -300,7 +300,10 @@ export class QemuDestination implements DestinationSession {
     await unmark(this.#options.guestDir);
   }
 
-  async destroy(signal: AbortSignal): Promise<void> {
+  async destroy(
+    signal: AbortSignal,
+    { keepsData = false }: { readonly keepsData?: boolean } = {},
+  ): Promise<void> {
     const { guestDir } = this.#options;
     const marked = await isMarked(guestDir);
     // Without either, it is somebody else's.
@@ -315,7 +318,7 @@ export class QemuDestination implements DestinationSession {
     // One that is ending already no longer shows how much memory it has.
     if (handle !== undefined) await killProcess(handle, END_MS + this.#moreMs, signal);
     await removeCredentials(this.#credentials, 'server');
-    await this.#tpm.undo(signal);
+    await (keepsData ? this.#tpm.end(signal) : this.#tpm.undo(signal));
     await returnFiles(guestDir);
     await removeCgroup(guestDir);
     await removeTree(guestDir);

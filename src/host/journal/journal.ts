@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { z } from 'zod';
 import type { Clock } from '../../clock.ts';
-import { godwitError } from '../../errors.ts';
+import { godwitError, toGodwitError } from '../../errors.ts';
 import type { Durability } from '../../migration/durability.ts';
 import {
   destinationRecord,
@@ -66,6 +66,8 @@ export class Journal<E extends { readonly type: string }> {
   /** Checksum of its last record. */
   #sum: number;
   #soon: NodeJS.Timeout | undefined;
+  /** Why records that were to be synced soon may be missing after a power loss. */
+  #unsynced: Error | undefined;
   #closed = false;
   #onRecord: ((record: StampedEvent<E>) => void) | undefined;
 
@@ -146,6 +148,8 @@ export class Journal<E extends { readonly type: string }> {
 
   /** Waits for the disk, or (`soon`) sees to it that it is not forgotten. */
   async settle(durability: Durability): Promise<void> {
+    // What the disk did not take is lost, though a later sync may succeed.
+    if (this.#unsynced !== undefined) throw this.#unsynced;
     if (durability === 'sync') await this.#file.sync();
     if (durability === 'soon') this.#syncSoon();
   }
@@ -153,7 +157,8 @@ export class Journal<E extends { readonly type: string }> {
   #syncSoon(): void {
     this.#soon ??= setTimeout(() => {
       this.#soon = undefined;
-      if (!this.#closed) this.#file.sync().catch(() => {});
+      if (this.#closed) return;
+      this.#file.sync().catch((error: unknown) => (this.#unsynced = toGodwitError(error)));
     }, SOON_MS);
   }
 

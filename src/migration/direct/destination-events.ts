@@ -49,7 +49,13 @@ export const destinationEvent = z.discriminatedUnion('type', [
   /** Commit has arrived: from here on the guest may run here. Written before it is resumed. */
   z.object({ type: z.literal('committed'), epoch }),
   z.object({ type: z.literal('running'), epoch, resumeMs: ms }),
-  z.object({ type: z.literal('refused'), epoch, why: z.string().max(1024) }),
+  /** `neverRan`: the source has sent no commit, which settles what a destination does not know after a reboot. */
+  z.object({
+    type: z.literal('refused'),
+    epoch,
+    why: z.string().max(1024),
+    neverRan: z.literal(true).optional(),
+  }),
   /** Resolved to run here without the source, which is off or was shown not to run it. Written before it is resumed. */
   z.object({
     type: z.literal('resolved'),
@@ -61,7 +67,7 @@ export const destinationEvent = z.discriminatedUnion('type', [
     uptimeMs: uptimeMs.optional(),
     answersFor: answersFor.optional(),
   }),
-  /** The source has closed the epoch without this side's refusal: whatever is here goes. */
+  /** The source has closed the epoch without this side's refusal: the copy here ends. */
   z.object({ type: z.literal('overruled'), epoch, why: z.string().max(1024) }),
   /** Its hypervisor ended after the commit, and provably before it ran the guest: the source may have it back. */
   z.object({ type: z.literal('never-ran'), epoch, why: z.string().max(1024) }),

@@ -1,5 +1,6 @@
 import type { Preparation } from '../../protocol/peer/migration.ts';
 import type { UndoneIn } from '../engine/rows.ts';
+import type { DestinationState } from './destination.ts';
 import type { DestinationEvent } from './destination-events.ts';
 
 /**
@@ -9,8 +10,9 @@ import type { DestinationEvent } from './destination-events.ts';
  *                                                                                                    ||
  *                                                                                     point of no return
  *
- * If the guest does not come, every row is undone, the last one first. Once the guest runs here, every row is settled in that
- * order, too. A mover that finds a half-made preparation undoes the rows of `prepare` alone, because the source asks for it
+ * If the guest does not come, every row is undone, the last one first. What a guest may have written to is never removed: if
+ * it may have run here, the rows that hold its data have `ifRan` in place of `undo`. Once the guest runs here, every row is
+ * settled in that order, too. A mover that finds a half-made preparation undoes the rows of `prepare` alone, because the source asks for it
  * again. mover/direct/destination/lifecycle.ts carries the rows out; destination.ts judges the calls.
  */
 
@@ -27,6 +29,8 @@ export interface DestinationRow {
   readonly undo: string | undefined;
   /** Why there is nothing to undo. */
   readonly noUndo?: string;
+  /** In place of `undo` if the guest may have run here: its data stays. Undefined: the row holds none. */
+  readonly ifRan?: string;
   /** What the guest no longer needs of it once it runs here; undefined: it stays as it is. */
   readonly settle?: string;
 }
@@ -42,6 +46,7 @@ const TABLE = {
     does: 'take the backing files that this host lacks',
     record: 'seeding',
     undo: 'stop taking them; remove them and the directories made for them',
+    ifRan: 'they stay below the images',
     settle: 'they are the guest’s own',
   },
   // Above the ports, to be undone after them: a frame through a port would bring an entry back.
@@ -75,6 +80,7 @@ const TABLE = {
     isLeftOut: copiesNothing,
     record: 'preparing',
     undo: 'remove them and the directories made for them',
+    ifRan: 'they stay; a file is renamed to `NAME.moved-ID` if its source has taken the guest back',
     settle: 'they are the guest’s own',
   },
   hypervisor: {
@@ -82,6 +88,7 @@ const TABLE = {
     does: 'start the paused hypervisor; see that it has opened the guest’s images',
     record: 'preparing',
     undo: 'end it; remove the guest’s directory',
+    ifRan: 'end it; the state of its TPM and the files of a container stay',
     settle: 'give the guest its memory and devices; take back what only the stream needed',
   },
   memory: {
@@ -128,6 +135,24 @@ export type UndoneRow = UndoneIn<typeof TABLE>;
 export type SettledRow = {
   [Row in RowName]: (typeof TABLE)[Row] extends { readonly settle: string } ? Row : never;
 }[RowName];
+
+/** Rows that hold the guest's data. */
+export type DataRow = {
+  [Row in RowName]: (typeof TABLE)[Row] extends { readonly ifRan: string } ? Row : never;
+}[RowName];
+export const holdsData = (row: RowName): row is DataRow => ROWS[row].ifRan !== undefined;
+
+/**
+ * What becomes of the guest's data at the destination once the guest is taken down there. `keep`: the guest ran here and has
+ * ended, and no other host has what it wrote. `set-aside`: it may have run here, and its source runs it again or decides
+ * about it; its files are out of the way of another arrival.
+ */
+export type DataFate = 'remove' | 'keep' | 'set-aside';
+
+export function dataFate({ right, mayHaveRun }: DestinationState): DataFate {
+  if (!mayHaveRun) return 'remove';
+  return right === 'running' ? 'keep' : 'set-aside';
+}
 
 const isPrepared = (row: RowName): row is PreparedRow => ROWS[row].call === 'prepare';
 const isUndone = (row: RowName): row is UndoneRow => ROWS[row].undo !== undefined;

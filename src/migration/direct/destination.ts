@@ -52,6 +52,8 @@ export interface DestinationState {
   readonly postcopy: boolean;
   /** The journal records that the guest has run here; nothing takes that back. Committed alone is not enough. */
   readonly hasRun: boolean;
+  /** The guest may have run here and written to its disks: it had the right to, or the record of that may be lost. */
+  readonly mayHaveRun: boolean;
   /** After it ran here; as its hypervisor reported. */
   readonly ended?: EndKind;
   /** It has run here and is stopped now: by its owner's order, by itself or by a fault. Godwit leaves it so. */
@@ -88,6 +90,7 @@ export function initialDestination(
     unsure: false,
     postcopy: false,
     hasRun: false,
+    mayHaveRun: false,
     armedIn: undefined,
     proved: undefined,
   };
@@ -101,8 +104,10 @@ export function destinationAfter(
   switch (event.type) {
     case 'admitted':
       return state;
-    case 'taken-over':
-      return { ...state, unsure: state.right === 'armed' && !event.neverRan };
+    case 'taken-over': {
+      const unsure = state.right === 'armed' && !event.neverRan;
+      return { ...state, unsure, mayHaveRun: state.mayHaveRun || unsure };
+    }
     case 'seeding':
       return { ...state, bases: event.bases, directories: withMade(state, event.directories) };
     case 'preparing': {
@@ -120,31 +125,35 @@ export function destinationAfter(
         right: destinationRightAfter(state.right, 'arm') ?? state.right,
         armedIn: event.bootId,
       };
-    case 'committed':
-      return {
-        ...state,
-        right: destinationRightAfter(state.right, 'commit') ?? state.right,
-        proved: undefined,
-      };
-    case 'running':
+    case 'committed': {
+      const right = destinationRightAfter(state.right, 'commit') ?? state.right;
+      return { ...withRight(state, right), proved: undefined };
+    }
+    case 'running': {
+      // After a power loss the record of its commit may be missing.
+      const right = destinationRightAfter(state.right, 'commit') ?? state.right;
       // It may have ended again before this was recorded.
-      return { ...state, hypervisor: afterHypervisor(state, 'resumed'), hasRun: true };
+      const hypervisor = afterHypervisor(state, 'resumed');
+      return { ...withRight(state, right), hypervisor, hasRun: true };
+    }
     case 'refused':
       return {
         ...state,
         right: destinationRightAfter(state.right, 'refuse') ?? state.right,
         unsure: false,
+        mayHaveRun: state.mayHaveRun && event.neverRan !== true,
       };
     case 'resolved': {
       const right = destinationRightAfter(state.right, 'commit') ?? state.right;
       const proved = { at: bootTimeIn(event), answersFor: event.answersFor ?? [] };
-      return { ...state, right, proved, unsure: right === 'running' ? false : state.unsure };
+      return { ...withRight(state, right), proved };
     }
     case 'overruled':
     case 'never-ran': {
       const change = event.type === 'overruled' ? 'overrule' : 'never-ran';
       const right = destinationRightAfter(state.right, change) ?? state.right;
-      return { ...state, right, unsure: false };
+      const mayHaveRun = state.mayHaveRun && event.type === 'overruled';
+      return { ...state, right, unsure: false, mayHaveRun };
     }
     case 'hypervisor':
       return {
@@ -162,6 +171,13 @@ export function destinationAfter(
     case 'finished':
       return { ...state, stage: 'finished', hasRun: true };
   }
+}
+
+/** With the right to run, what this side did not know of its past is settled. */
+function withRight(state: DestinationState, right: DestinationRight): DestinationState {
+  return right === 'running'
+    ? { ...state, right, unsure: false, mayHaveRun: true }
+    : { ...state, right };
 }
 
 /** A halt changes neither the right to run nor what is here: the guest has arrived, and its owner decides. */

@@ -127,6 +127,14 @@ export function isMemoryStale({
   return places.some(({ node }) => written.has(node));
 }
 
+/** Whether the guest certainly never ran at the destination: no commit was sent, or the destination refused it. */
+export function neverRanThere({
+  right,
+  mayHaveRunThere,
+}: Pick<SourceState, 'right' | 'mayHaveRunThere'>): boolean {
+  return right !== 'committing' && right !== 'passed' && mayHaveRunThere !== true;
+}
+
 function elsewhere({ plan }: SourceState, { by, elsewhere: third }: ResolvedEvent): SerialError {
   const other = third?.host ?? 'another host';
   const reason = third === undefined ? `has it, as ${by} answers` : `has it: ${third.why}`;

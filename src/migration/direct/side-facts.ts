@@ -1,5 +1,6 @@
 import { defined } from '../../protocol/defined.ts';
 import type { SideView } from '../../protocol/public/resolve.ts';
+import { neverRanThere } from './resolve.ts';
 import { knowsItNeverRan } from './run-right.ts';
 import type { DestinationState } from './destination.ts';
 import type { HypervisorStatus } from './hypervisor.ts';
@@ -25,7 +26,10 @@ export function sourceFacts(
     complete: handed && hypervisor !== 'running',
     postcopy: state?.via === 'postcopy',
     unsure: false,
-    ...defined({ epoch: state?.plan.epoch }),
+    ...defined({
+      epoch: state?.plan.epoch,
+      neverRanThere: state !== undefined && neverRanThere(state) ? (true as const) : undefined,
+    }),
     ...named(state?.known.description?.uuid),
   };
 }

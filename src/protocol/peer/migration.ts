@@ -223,12 +223,14 @@ export type SeedAnswer = z.infer<typeof seedAnswer>;
 
 /**
  * `lost`: the source says that no copy of the guest is whole any more. `because`: why it gives the migration up, in the
- * words of its own report; an older source does not say it.
+ * words of its own report; an older source does not say it. `neverRan`: it has sent no commit, or the destination refused it.
  */
 export const releaseBody = epochBody.extend({
   lost: z.boolean().optional(),
   because: serialError.optional(),
+  neverRan: z.literal(true).optional(),
 });
+export type Release = z.infer<typeof releaseBody>;
 
 /** The destination's answer to commit: it runs, since when (its own wall clock), and how long `cont` took. */
 export const running = z.object({ epoch, runningAt: moment, resumeMs: ms });

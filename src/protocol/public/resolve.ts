@@ -38,6 +38,8 @@ export const sideView = z.object({
   complete: z.boolean(),
   /** The guest's memory is, or was, split between the hosts. */
   postcopy: z.boolean(),
+  /** Source: no commit was sent, or the destination refused it. Earlier builds do not report it. */
+  neverRanThere: z.literal(true).optional(),
   /** Destination: it was restarted while armed, and does not know whether the guest ran. */
   unsure: z.boolean(),
   /** Destination: its journal says that the guest has run there, whatever became of it since. Absent: not said. */

@@ -116,8 +116,9 @@ function others(script: Script): object {
     askSource: async () => {
       const phase = script.fact('source', SOURCES as [string, ...string[]]);
       if (phase === 'dark' || phase === 'unknown') return { isDark: phase === 'dark' };
-      const right = script.fact('its right', ['other', 'abandoned', 'passed']);
-      const view = { side: 'source', host: 'a', epoch: EPOCH, phase, right };
+      const word = script.fact('its right', ['other', 'abandoned', 'never ran', 'passed']);
+      const never = word === 'never ran' && { right: 'abandoned', neverRanThere: true };
+      const view = { side: 'source', host: 'a', epoch: EPOCH, phase, right: word, ...never };
       return { isDark: false, view };
     },
     fence: async () => {
@@ -176,6 +177,8 @@ export function stateOf(script: Script): DestinationState {
     get hasRun() {
       return read('has run', ['no', 'yes']) === 'yes';
     },
+    // What becomes of its data moves no right to run.
+    mayHaveRun: false,
     // How it ended, and why it is stopped, is for the report alone.
     ended: undefined,
     halted: undefined,

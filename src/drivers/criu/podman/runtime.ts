@@ -285,18 +285,23 @@ export class PodmanRuntime extends Runc {
   }
 
   /**
-   * Ends the container with its record. A move may have left podman's call that waits, the stand-in, conmon, a running container
-   * unknown to podman, or the record. Repeatable.
+   * Ends the container; podman keeps its record and its files. A move may have left podman's call that waits, the stand-in,
+   * conmon, or a running container unknown to podman. Repeatable.
    */
-  override async remove(name: string): Promise<void> {
+  override async end(name: string): Promise<void> {
     const { id } = this.container;
-    const { records } = this.#deps;
     const { standIn, lease, archive } = this.#places(name);
     await ended(isCallWith([standIn, lease, archive]), ENDING);
     // Before the container ends: conmon would have podman start it again, by its restart policy.
     await ended(isConmonBy(id, standIn), { ...ENDING, byItselfMs: 0 });
-    await super.remove(name);
-    await this.podman.remove(id);
+    await super.end(name);
+  }
+
+  /** Ends the container with its record. Repeatable. */
+  override async remove(name: string): Promise<void> {
+    await this.end(name);
+    await this.podman.remove(this.container.id);
+    const { records } = this.#deps;
     const { token, podman } = records.readSync(name) ?? {};
     if (token !== undefined && (podman?.macs ?? []).length > 0) {
       await passFrames(this.run.bind(this), token);

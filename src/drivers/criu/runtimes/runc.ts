@@ -257,7 +257,7 @@ export class Runc {
    * that runc does not list, with the root file system mounted in it: runc would delete that, fail, and say nothing. Rejects
    * where the directory stays, since it is in the way of the next restore.
    */
-  async remove(name: string): Promise<void> {
+  async end(name: string): Promise<void> {
     const id = this.#target.idOf(name);
     const state = path.join(this.#states, id);
     if (!existsSync(state)) return;
@@ -267,6 +267,11 @@ export class Runc {
     await unmountBelow(within, path.join(root, id));
     await this.runtime(['delete', '--force', id], { deadlineMs: 30_000 });
     if (existsSync(state)) throw new Error(`${this.#target.program} left ${path.join(root, id)}`);
+  }
+
+  /** Ends the container, and removes what its manager keeps of it. Nothing but runc has this one. */
+  async remove(name: string): Promise<void> {
+    await this.end(name);
   }
 
   /** The directory in which CRIU finds its settings. */

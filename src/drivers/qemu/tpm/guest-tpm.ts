@@ -107,6 +107,12 @@ export class GuestTpm {
     await keepTpmDir(this.#where.guestDir);
   }
 
+  /** Its QEMU has ended, and the guest may have run here: its TPM may hold what no other host has. */
+  async end(signal: AbortSignal): Promise<void> {
+    await endSwtpm(this.#socket, signal, 0);
+    await this.keep();
+  }
+
   /** Its QEMU has ended, and the guest never ran here. */
   async undo(signal: AbortSignal): Promise<void> {
     await endSwtpm(this.#socket, signal, 0);

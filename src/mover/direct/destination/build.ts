@@ -11,7 +11,13 @@ import { DestinationBackingFiles } from './disks/backing-files.ts';
 import { backingFilePaths } from './disks/backing-plan.ts';
 import { DestinationCompare } from './disks/compare.ts';
 import { DestinationDisks } from './disks/disks.ts';
-import { discardImages, imagesToMake, keepImages, makeImages } from './disks/images.ts';
+import {
+  discardImages,
+  imagesToMake,
+  keepImages,
+  makeImages,
+  setImagesAside,
+} from './disks/images.ts';
 import {
   filesToOpen,
   mustHaveOpened,
@@ -49,6 +55,7 @@ export function buildContext(context: DestinationContext) {
     make: makeImages,
     mustHaveOpened,
     keep: (state, signal) => keepImages(config, state, context.log, signal),
+    setAside: (state, signal) => setImagesAside(config, state, context.log, signal),
     discard: (state, signal) => discardImages(config, state, signal),
   };
   return {

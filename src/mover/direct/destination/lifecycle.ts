@@ -1,13 +1,18 @@
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 import {
+  dataFate,
+  holdsData,
   rowsToPrepare,
   ROWS_TO_PREPARE_AGAIN,
   ROWS_TO_SETTLE,
   ROWS_TO_UNDO,
+  type DataFate,
+  type DataRow,
   type PreparedRow,
   type SettledRow,
   type UndoneRow,
 } from '../../../migration/direct/destination-rows.ts';
+import { defined } from '../../../protocol/defined.ts';
 import { comesCold } from '../../../migration/direct/cold.ts';
 import { godwitError, toGodwitError } from '../../../errors.ts';
 import type { Log } from '../../../log.ts';
@@ -51,6 +56,7 @@ export interface Ways {
       signal: AbortSignal,
     ) => Promise<void>;
     readonly keep: OfState;
+    readonly setAside: OfState;
     readonly discard: OfState;
   };
   /** The hypervisor's session. */
@@ -89,12 +95,20 @@ interface Work {
 
 type Do = (ways: Ways, work: Work, signal: AbortSignal) => Promise<Partial<RowResults> | void>;
 type Undo = (ways: UndoWays, state: DestinationState, signal: AbortSignal) => Promise<void>;
+type IfRan = (
+  ways: Ways,
+  state: DestinationState,
+  fate: Exclude<DataFate, 'remove'>,
+  signal: AbortSignal,
+) => Promise<void>;
 type Settle = (ways: Ways, state: DestinationState, signal: AbortSignal) => Promise<void>;
 
 /** A row without the handlers that its row in `ROWS` names does not compile, nor one with others. Each may run twice. */
 type Lifecycle = { readonly [Row in PreparedRow]: { readonly do: Do } } & {
   readonly [Row in UndoneRow]: { readonly undo: Undo };
-} & { readonly [Row in SettledRow]: { readonly settle: Settle } };
+} & { readonly [Row in DataRow]: { readonly ifRan: IfRan } } & {
+  readonly [Row in SettledRow]: { readonly settle: Settle };
+};
 
 const TAKEN_DOWN = 'its guest is taken down';
 
@@ -108,6 +122,10 @@ export const LIFECYCLE: Lifecycle = {
     undo: async ({ backingFiles }, state) => {
       await backingFiles.stop(TAKEN_DOWN);
       await backingFiles.discard(state);
+    },
+    ifRan: async ({ backingFiles }, state) => {
+      await backingFiles.stop(TAKEN_DOWN);
+      await backingFiles.keep(state);
     },
     settle: ({ backingFiles }, state) => backingFiles.keep(state),
   },
@@ -148,6 +166,8 @@ export const LIFECYCLE: Lifecycle = {
       return { files: new Map([...files, ...(await images.make(await open(), making, signal))]) };
     },
     undo: ({ images }, state, signal) => images.discard(state, signal),
+    ifRan: ({ images }, state, fate, signal) =>
+      fate === 'keep' ? images.keep(state, signal) : images.setAside(state, signal),
     settle: ({ images }, state, signal) => images.keep(state, signal),
   },
 
@@ -162,6 +182,8 @@ export const LIFECYCLE: Lifecycle = {
       return { started };
     },
     undo: async ({ open }, _state, signal) => (await open()).destroy(signal),
+    ifRan: async ({ open }, _state, _fate, signal) =>
+      (await open()).destroy(signal, { keepsData: true }),
     settle: async ({ open, log }, state, signal) => {
       const session = await open();
       await giveBack(session, state, signal);
@@ -240,23 +262,31 @@ export interface TakingDown {
   readonly why: string;
   /** It is certain that the guest never ran here, or the source answers for that. Default: yes. */
   readonly mayRefuse?: boolean | undefined;
+  /** The source has sent no commit: it is certain, whatever this side has forgotten. */
+  readonly neverRan?: true | undefined;
   /** The source itself asked for it, or never asks how this side ended. Default: no. */
   readonly known?: boolean | undefined;
 }
 
-/** Undoes the whole table, which is read backwards. Nothing of the guest stays here. */
+/** Undoes the whole table, which is read backwards. Nothing stays here but the data of a guest that may have run here. */
 export async function takeDown(
   ways: Ways,
   ledger: Pick<Ledger, 'state' | 'record'>,
-  { why, mayRefuse = true, known = false }: TakingDown,
+  { why, mayRefuse = true, neverRan, known = false }: TakingDown,
   signal: AbortSignal,
 ): Promise<void> {
   const { epoch } = ledger.state.admission;
   const refuse = async (): Promise<void> => {
-    if (mayRefuse) await ledger.record({ type: 'refused', epoch, why });
+    if (!mayRefuse) return;
+    await ledger.record({ type: 'refused', epoch, why, ...defined({ neverRan }) });
   };
   const own = { ...ways, refuse };
-  for (const row of ROWS_TO_UNDO) await LIFECYCLE[row].undo(own, ledger.state, signal);
+  for (const row of ROWS_TO_UNDO) {
+    const { state } = ledger;
+    const fate = dataFate(state);
+    if (holdsData(row) && fate !== 'remove') await LIFECYCLE[row].ifRan(own, state, fate, signal);
+    else await LIFECYCLE[row].undo(own, state, signal);
+  }
   // A guest that ran here has ended here.
   const type = ledger.state.right === 'running' ? 'finished' : 'released';
   await ledger.record({ type, told: known });

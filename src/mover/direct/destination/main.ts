@@ -169,7 +169,7 @@ function handlersOf(
       const signal = AbortSignal.timeout(takeDownMs(mover.state));
       await (body.lost === true
         ? mover.tearDown(body.epoch, signal)
-        : mover.release(body.epoch, signal, body.because));
+        : mover.release(body.epoch, signal, body));
       return ok;
     },
     finish: async ({ body }) => {

@@ -1,5 +1,5 @@
 import { withDeadline } from '../../../deadline.ts';
-import { toGodwitError, type SerialError } from '../../../errors.ts';
+import { toGodwitError } from '../../../errors.ts';
 import type { DestinationSession } from '../../../port/direct.ts';
 import {
   judgeCall,
@@ -223,11 +223,15 @@ export class DestinationMover {
     return this.#call('recover', epoch, again, this.#recoveries);
   }
 
-  release(epoch: number, signal: AbortSignal, because?: SerialError): Promise<void> {
+  release(
+    epoch: number,
+    signal: AbortSignal,
+    { because, neverRan }: Pick<peer.Release, 'because' | 'neverRan'> = {},
+  ): Promise<void> {
     return this.#call('release', epoch, async (already) => {
       if (already) return this.#end();
       await this.#ledger.gaveUp(because);
-      await this.#takeDown(signal, { why: 'the source asked', known: true });
+      await this.#takeDown(signal, { why: 'the source asked', neverRan, known: true });
     });
   }
 
@@ -243,7 +247,11 @@ export class DestinationMover {
   finish(epoch: number, signal: AbortSignal): Promise<void> {
     return this.#call('finish', epoch, async (already) => {
       if (already) return this.#end();
-      mustLive(this.state, this.#tookOver);
+      const { hypervisor, ended } = this.state;
+      // It ran here, and its owner or itself has ended it since: that is no loss, and nothing is left to settle but its data.
+      if (hypervisor === 'gone' && (ended !== undefined || this.#tookOver))
+        return this.#takeDown(signal, { why: 'its guest has ended', known: true });
+      mustLive(this.state);
       await this.#settle(signal, true);
     });
   }
@@ -343,7 +351,7 @@ export class DestinationMover {
       },
       runsHere: async (signal) => runsHere(await this.#open(), this.#ledger, signal),
       settle: (signal, known) => this.#settle(signal, known),
-      release: (why, signal, mayRefuse, known) => this.#takeDown(signal, { why, mayRefuse, known }),
+      release: (why, signal, how) => this.#takeDown(signal, { ...how, why }),
       tearDown: (signal) => this.#takeDown(signal, { why: 'its guest has ended' }),
     };
   }

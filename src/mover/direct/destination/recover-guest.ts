@@ -83,7 +83,9 @@ export async function recoverGuest(
     around.log.warn({ error: toGodwitError(thrown) }, 'the guest is not started here');
     const because = toGodwitError(thrown);
     const signal = AbortSignal.timeout(endMs());
-    if (right !== 'running') return await mover.release(epoch, signal, because.toJSON());
+    if (right !== 'running') {
+      return await mover.release(epoch, signal, { because: because.toJSON() });
+    }
     const why = because.message.slice(0, 1024);
     await mover.decide(async ({ record, release }) => {
       await record({ type: 'overruled', epoch, why });

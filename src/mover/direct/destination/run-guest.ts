@@ -152,15 +152,9 @@ export async function runsHere(
   return true;
 }
 
-/**
- * GODWIT_LOST where the hypervisor has ended: a migration is not called done of a guest that is known to be gone. After a
- * takeover the guest may have ended long after its migration.
- */
-export function mustLive(
-  { hypervisor, admission, error }: DestinationState,
-  tookOver: boolean,
-): void {
-  if (hypervisor !== 'gone' || tookOver) return;
+/** GODWIT_LOST if the hypervisor has ended: a migration is not called done if its guest is known to be gone. */
+export function mustLive({ hypervisor, admission, error }: DestinationState): void {
+  if (hypervisor !== 'gone') return;
   const reason = error?.message ?? 'its hypervisor at the destination ended';
   throw godwitError('GODWIT_LOST', { guest: admission.guest, reason });
 }

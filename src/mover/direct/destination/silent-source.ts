@@ -12,6 +12,7 @@ import type {
   SideView,
 } from '../../../protocol/public/resolve.ts';
 import { isEnd } from '../../../protocol/public/migration.ts';
+import type { TakingDown } from './lifecycle.ts';
 import { takeDownMs, type AskSource, type DestinationContext } from './destination-context.ts';
 
 /** What a destination does when its source does not speak to it: by itself, or because a person says so. */
@@ -33,8 +34,7 @@ export interface Hands {
   readonly release: (
     why: string,
     signal: AbortSignal,
-    mayRefuse?: boolean,
-    known?: boolean,
+    how?: Omit<TakingDown, 'why'>,
   ) => Promise<void>;
   /** Takes down what is left of a guest that ran here. */
   readonly tearDown: (signal: AbortSignal) => Promise<void>;
@@ -95,12 +95,10 @@ export async function endWithSource(hands: Hands): Promise<void> {
   switch (action) {
     case 'release':
       // A source that lost the guest may still ask whether it ran here.
-      return hands.release(
-        `the migration ${view.phase} at ${view.host}`,
-        signal,
-        true,
-        view.phase !== 'lost',
-      );
+      return hands.release(`the migration ${view.phase} at ${view.host}`, signal, {
+        neverRan: view.neverRanThere,
+        known: view.phase !== 'lost',
+      });
     case 'tear-down':
       return hands.tearDown(signal);
     case 'finish':
@@ -148,7 +146,7 @@ async function giveUp(hands: Hands, leaseMs: number, signal: AbortSignal): Promi
   const error = godwitError('GODWIT_UNREACHABLE', facts).toJSON();
   await hands.record({ type: 'failed', error });
   // After a reboot nothing of the guest is left here; whether it ran is still not for this side to say.
-  await hands.release('the source is silent', signal, !unsure);
+  await hands.release('the source is silent', signal, { mayRefuse: !unsure });
 }
 
 /** A mover that takes over asks what became of the migration meanwhile: it may long be over. */
@@ -158,10 +156,12 @@ export async function askOnReturn(hands: Hands): Promise<void> {
   const source = (await hands.context.others?.askSource?.(signal))?.view;
   if (source === undefined || !isForsaken(hands.state())) return;
   if (await overruled(hands, source, signal)) return;
+  if (await recallRun(hands, source)) return;
   const { admission, right } = hands.state();
   const isOver = ['rehearsed', 'failed', 'cancelled'].includes(source.phase);
   if (!isOver || source.epoch !== admission.epoch || right === 'running') return;
-  await hands.release(`${source.host} has ended it as ${source.phase}`, signal);
+  const { neverRanThere: neverRan } = source;
+  await hands.release(`${source.host} has ended it as ${source.phase}`, signal, { neverRan });
 }
 
 /**
@@ -186,6 +186,11 @@ async function overruled(
     (state.preparation?.copies ?? []).length === 0;
   if (source.right !== 'abandoned' && !isElsewhere) return false;
   if (right !== 'running' && !unsure) return false;
+  if (unsure && source.neverRanThere === true) {
+    const why = `${source.host} has ended it and sent no commit`;
+    await hands.release(why, signal, { neverRan: true });
+    return true;
+  }
   const why = isElsewhere
     ? `${source.host} has given the guest up: a third host has it`
     : `${source.host} has taken the guest back without this side’s refusal`;
@@ -196,14 +201,17 @@ async function overruled(
 }
 
 /**
- * This host lost its power, and with it the record that the guest, which came cold, ran here. Its source has heard that it
- * ran: it is not to be started again, and what is left of it is settled as after any end of a guest.
+ * This host lost its power, and with it the record that the guest ran here. Its source has heard that it ran: it is not to be
+ * started again, and what is left of it is settled as after any end of a guest.
  */
 async function recallRun(hands: Hands, source: SideView | undefined): Promise<boolean> {
   const state = hands.state();
-  if (!isToBeStarted(state) || source?.right !== 'passed') return false;
-  if (source.epoch !== state.admission.epoch) return false;
-  await hands.record({ type: 'hypervisor', event: { type: 'resumed' } });
+  const { epoch } = state.admission;
+  if (source?.right !== 'passed' || source.epoch !== epoch) return false;
+  const isForgotten = state.unsure && state.right === 'armed';
+  if (!isForgotten && !isToBeStarted(state)) return false;
+  if (isForgotten) await hands.record({ type: 'running', epoch, resumeMs: 0 });
+  else await hands.record({ type: 'hypervisor', event: { type: 'resumed' } });
   return true;
 }
 
@@ -265,7 +273,8 @@ export async function followOrder(hands: Hands, order: Order): Promise<ResolveAn
       const { epoch } = state.admission;
       await hands.record({ type: 'overruled', epoch, why: `${by} gave it up before it ran` });
     }
-    if (state.stage !== 'released') await hands.release(`${by} gave it up`, signal, !state.unsure);
+    const mayRefuse = !state.unsure;
+    if (state.stage !== 'released') await hands.release(`${by} gave it up`, signal, { mayRefuse });
     const what = `${state.host} has given ${guest} up; ${from} finds that out when it comes back`;
     return { what, proof: 'ask' };
   }

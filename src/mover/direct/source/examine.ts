@@ -291,6 +291,7 @@ export const assess: Look = async (deps, findings, signal) => {
   const proved = await findings.attempt('disks', () => proveStorage(deps, signal));
   const storage = proved ?? NOTHING;
   findings.report(storage.checks);
+  await findings.attempt('restart', async () => mustNotCopy(deps, storage));
   // The destination gets only a part of a guest that is refused: an error of its may be due to that.
   const name = findings.checks.some(isRefusal) ? undefined : 'destination';
   const reported = await findings.attempt(name, () => assessGuest(deps, storage, signal));
@@ -300,6 +301,15 @@ export const assess: Look = async (deps, findings, signal) => {
   findings.report(isWhole ? checks : checks.filter((each) => each.name !== 'disks'));
   return { facts };
 };
+
+/** GODWIT_RESTART if a guest that is lost would start from images that are older than what it wrote at the destination. */
+function mustNotCopy({ state }: LookDependencies, { copies }: StorageFound): void {
+  const { guest, from, to, settings } = state().plan;
+  if (settings.onLost !== 'restart' || copies.length === 0) return;
+  const reason = `its disks are copied, and what it writes at ${to} would be missing from them`;
+  const hint = 'Leave out `--on-lost restart`, or put its disks on storage that both hosts see.';
+  throw godwitError('GODWIT_RESTART', { guest, host: from, reason }, { hint });
+}
 
 /** What the destination reports of the guest, its disks being where `storage` has them. */
 export async function assessGuest(

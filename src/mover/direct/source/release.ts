@@ -1,5 +1,6 @@
 import { systemClock } from '../../../clock.ts';
 import { godwitError, hasCode } from '../../../errors.ts';
+import { neverRanThere } from '../../../migration/direct/resolve.ts';
 import { defined } from '../../../protocol/defined.ts';
 import { formatDuration } from '../../../protocol/quantity.ts';
 import { ask } from './source-base.ts';
@@ -38,7 +39,8 @@ export async function isMoverThere(
 /** The destination’s mover takes down what it holds. GODWIT_UNREACHABLE where it is dark for too long. */
 export async function release(context: StepContext<'peer'>, signal: AbortSignal): Promise<void> {
   const { plan, because } = context.state();
-  const body = { epoch: plan.epoch, ...defined({ because }) };
+  const neverRan = neverRanThere(context.state()) ? (true as const) : undefined;
+  const body = { epoch: plan.epoch, ...defined({ because, neverRan }) };
   const over = new AbortController();
   const asking = AbortSignal.any([signal, over.signal]);
   const asked = ask(context, asking, (api) =>

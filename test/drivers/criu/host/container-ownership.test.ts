@@ -58,6 +58,7 @@ function destination(migration: string): CriuDestination {
   const runc = {
     run,
     state: async () => undefined,
+    end: async () => {},
     remove: async () => {},
     versions: async () => ({ runc: '1.3.6', criu: '4.2.1' }),
   };
@@ -168,4 +169,18 @@ test('nothing is left over while its mover lives, or while a restore may go on',
   assert.ok(
     !isAbandonedCopy({ ...record, mover: DEAD, worker: DEAD }, { migration: 'm-00000001' }),
   );
+});
+
+test('the files of a container that may have run here outlive its end, and stay out of reach of another migration', async () => {
+  await brought({ init: DEAD, migration: 'm-00000001' });
+  const own = destination('m-00000001');
+  await own.destroy(signal, { keepsData: true });
+  await own.destroy(signal, { keepsData: true });
+  assert.equal(await readFile(path.join(volume(), 'rows'), 'utf8'), '1');
+  assert.equal(await readFile(written(), 'utf8'), '2');
+  await assert.rejects(destination('m-00000002').start(description(), SETUP, new Map(), signal));
+  assert.equal(await readFile(path.join(volume(), 'rows'), 'utf8'), '1');
+  await own.destroy(signal);
+  await assert.rejects(readFile(volume()), { code: 'ENOENT' });
+  assert.equal(records.readSync('box'), undefined);
 });

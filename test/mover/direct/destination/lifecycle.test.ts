@@ -6,8 +6,9 @@ import {
   settle,
   takeDown,
   undoPreparation,
+  type TakingDown,
 } from '../../../../src/mover/direct/destination/lifecycle.ts';
-import { Death, EPOCH, HITS, PLAN, Witness, type Hit } from './witness.ts';
+import { DATA, Death, EPOCH, HITS, PLAN, Witness, type Hit } from './witness.ts';
 
 const never = new AbortController().signal;
 /** More than a generated list has interruptions: a call that fails so often fails by itself. */
@@ -15,12 +16,23 @@ const MAX_ATTEMPTS = 100;
 const ARMED = { type: 'armed', epoch: EPOCH, bootId: 'boot-1' } as const;
 const COMMITTED = { type: 'committed', epoch: EPOCH } as const;
 const RAN = { type: 'running', epoch: EPOCH, resumeMs: 1 } as const;
+const REBOOTED = { type: 'taken-over', pid: 1, neverRan: false } as const;
+const OVERRULED = { type: 'overruled', epoch: EPOCH, why: 'its source has it' } as const;
 
 /** How far the source comes before it gives the migration up. */
-const LENGTHS = ['admitted', 'seeded', 'prepared', 'copying', 'armed', 'ran'] as const;
-type Length = (typeof LENGTHS)[number];
+const LENGTHS = ['admitted', 'seeded', 'prepared', 'copying', 'armed'] as const;
+/** What may follow once it is armed, by its records. Its guest may have run and written to its disks. */
+const AFTER_ARMED = {
+  committed: [COMMITTED],
+  ran: [COMMITTED, RAN],
+  overruled: [COMMITTED, RAN, OVERRULED],
+  rebooted: [REBOOTED],
+} as const;
+type Length = (typeof LENGTHS)[number] | keyof typeof AFTER_ARMED;
+const AFTER = Object.keys(AFTER_ARMED) as (keyof typeof AFTER_ARMED)[];
+const ALL: readonly Length[] = [...LENGTHS, ...AFTER];
 const goesTo = (length: Length, least: Length): boolean =>
-  LENGTHS.indexOf(length) >= LENGTHS.indexOf(least);
+  ALL.indexOf(length) >= ALL.indexOf(least);
 
 /** A destination up to there: a call of its source that failed or whose mover died comes again. */
 class Course {
@@ -49,12 +61,12 @@ class Course {
     }
     if (goesTo(length, 'copying')) witness.comes('tunnel');
     if (goesTo(length, 'armed')) witness.journal.push(ARMED);
-    if (length === 'ran') witness.journal.push(COMMITTED, RAN);
+    for (const each of AFTER) if (length === each) witness.journal.push(...AFTER_ARMED[each]);
   }
 
   /** Everything is taken down; the source asks until it is. */
-  takeDown(): Promise<void> {
-    const down = { why: 'the source asked' };
+  takeDown(how: Omit<TakingDown, 'why'> = {}): Promise<void> {
+    const down = { ...how, why: 'the source asked' };
     return this.#again(async () => {
       if (this.#isOver()) return;
       await takeDown(this.#mover.ways, this.#mover.ledger, down, never);
@@ -104,13 +116,19 @@ function hitsOf(hits: readonly Hit[]): (way: string) => Hit {
   return () => left.shift() ?? 'none';
 }
 
-async function takenDown(length: Length, hit: (way: string) => Hit): Promise<Witness> {
+async function takenDown(
+  length: Length,
+  hit: (way: string) => Hit,
+  how: Omit<TakingDown, 'why'> = {},
+): Promise<Witness> {
   const course = new Course(hit);
   await course.run(length);
-  await course.takeDown();
+  await course.takeDown(how);
   const { witness } = course;
-  assert.deepEqual([...witness.there], [], 'something is left of the guest');
-  assert.equal(witness.state.stage, length === 'ran' ? 'finished' : 'released');
+  const stays = witness.mayHaveWritten ? DATA : [];
+  assert.deepEqual([...witness.there].toSorted(), [...stays].toSorted(), length);
+  const hasRun = length === 'ran' || length === 'committed';
+  assert.equal(witness.state.stage, hasRun ? 'finished' : 'released');
   return witness;
 }
 
@@ -137,17 +155,17 @@ const settled = async (hit: (way: string) => Hit): Promise<Witness> => {
 };
 
 describe('a destination that is interrupted', () => {
-  test('at any row, made or undone, leaves nothing, and removes nothing that is still used', async () => {
-    for (const length of LENGTHS) {
+  test('at any row, made or undone, leaves only data of a guest that may have run, and removes nothing that is still used', async () => {
+    for (const length of ALL) {
       for (const way of await waysOf((hit) => takenDown(length, hit))) {
         for (const hit of HITS) await takenDown(length, once(way, hit));
       }
     }
   });
 
-  test('many times, in any order, leaves nothing either', async () => {
+  test('many times, in any order, leaves nothing else either', async () => {
     const hits = fc.array(fc.constantFrom(...HITS), { maxLength: 60 });
-    const courses = fc.tuple(fc.constantFrom(...LENGTHS), hits);
+    const courses = fc.tuple(fc.constantFrom(...ALL), hits);
     await fc.assert(
       fc.asyncProperty(
         courses,
@@ -176,6 +194,17 @@ test('a destination that armed and then refuses has refused before its hyperviso
   const { journal } = await takenDown('armed', () => 'none');
   const types = journal.map(({ type }) => type);
   assert.deepEqual(types.slice(-3), ['armed', 'refused', 'released']);
+});
+
+test('a destination that forgot whether its guest ran removes its data only on the source’s word that it sent no commit', async () => {
+  for (const way of await waysOf((hit) => takenDown('rebooted', hit, { neverRan: true }))) {
+    for (const hit of HITS) {
+      const { there } = await takenDown('rebooted', once(way, hit), { neverRan: true });
+      assert.deepEqual([...there], []);
+    }
+  }
+  const { met } = await takenDown('rebooted', () => 'none', { mayRefuse: false });
+  assert.ok(met.has('set the image aside: none'), 'its name is free for another arrival');
 });
 
 test('a guest that ran here and has ended is taken down without a refusal', async () => {

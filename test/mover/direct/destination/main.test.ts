@@ -84,8 +84,12 @@ test('a guest that is lost is taken down, and any other is released with the sou
   t.mock.method(DestinationMover.prototype, 'tearDown', async (epoch: number) => {
     done.push(['tearDown', epoch]);
   });
-  const release = async (epoch: number, _signal: AbortSignal, because: unknown): Promise<void> => {
-    done.push(['release', epoch, because]);
+  const release = async (
+    epoch: number,
+    _signal: AbortSignal,
+    how: { because?: unknown } = {},
+  ): Promise<void> => {
+    done.push(['release', epoch, how.because]);
   };
   t.mock.method(DestinationMover.prototype, 'release', release);
   const { call } = await opened(t);

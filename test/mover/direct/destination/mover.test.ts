@@ -61,7 +61,7 @@ describe('the destination’s mover', () => {
   test('released, reports why its source gave it up, in the words of the source', async (t) => {
     const { mover, dir } = await armed(t);
     const because = godwitError('GODWIT_CANCELLED', { guest: 'web1', host: 'a' }).toJSON();
-    await mover.release(EPOCH, never, because);
+    await mover.release(EPOCH, never, { because });
     const report = destinationReportOf(readJournals(dir).destination, Date.now());
     assert.deepEqual([report?.outcome, report?.error], ['cancelled', because]);
   });

@@ -141,8 +141,8 @@ function moverAt(
         state: () => state,
       }),
     finish: () => does('finish'),
-    release: (_epoch: number, _signal: AbortSignal, because: { code: string }) =>
-      does(`release ${because.code}`),
+    release: (_epoch: number, _signal: AbortSignal, how: { because: { code: string } }) =>
+      does(`release ${how.because.code}`),
   };
   const recover = (
     scene: Scene,

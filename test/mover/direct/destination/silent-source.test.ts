@@ -69,7 +69,7 @@ function scene(
       state = destinationAfter(state, RECORDS.running);
     },
     settle: async () => void deeds.push('settle'),
-    release: async (_why, _signal, _mayRefuse, known = false) => {
+    release: async (_why, _signal, { known = false } = {}) => {
       if (known) deeds.push('known');
       deeds.push('release');
       await record({ type: 'released' });

@@ -27,11 +27,14 @@ const THINGS = [
   'entry',
   'port',
   'image',
+  'TPM state',
   'hypervisor',
   'stream',
   'tunnel',
 ] as const;
 type Thing = (typeof THINGS)[number];
+/** What a guest writes to, and what lies below that. */
+export const DATA: readonly Thing[] = ['backing file', 'image', 'TPM state'];
 /** They end with the mover that has them in its memory; an entry times out. */
 const OF_MOVER: readonly Thing[] = ['entry', 'stream', 'tunnel'];
 
@@ -60,6 +63,7 @@ export class Witness {
     port: ['hypervisor'],
     entry: ['hypervisor', 'port'],
     image: ['hypervisor', 'tunnel'],
+    'TPM state': ['hypervisor'],
     'backing file': ['hypervisor', 'image'],
   };
   readonly #hit: (way: string) => Hit;
@@ -76,6 +80,16 @@ export class Witness {
     return this.journal.some((event) => event.type === type);
   }
 
+  /** By the records alone: it had the right to run, or a reboot may have taken the record of that. */
+  get mayHaveWritten(): boolean {
+    if (this.has('never-ran')) return false;
+    const isVouchedFor = this.journal.some((event) => event.type === 'refused' && event.neverRan);
+    const isForgotten = this.journal.some(
+      (event) => event.type === 'taken-over' && !event.neverRan,
+    );
+    return this.has('committed') || (isForgotten && !isVouchedFor);
+  }
+
   comes(thing: Thing): void {
     const announced = thing === 'backing file' ? 'seeding' : 'preparing';
     assert.ok(this.has(announced), `no record leads a later mover to the ${thing}`);
@@ -88,7 +102,13 @@ export class Witness {
     for (const user of this.#goesAfter[thing]) {
       assert.ok(!this.there.has(user), `the ${thing} goes while the ${user} is there`);
     }
-    const mayRun = this.has('armed') && !this.has('refused') && !this.has('running');
+    assert.ok(
+      !this.mayHaveWritten || !DATA.includes(thing),
+      `the ${thing} that a guest wrote goes`,
+    );
+    // One that was given the right has used it, and one that has forgotten answers no commit.
+    const isOver = this.has('refused') || this.has('committed') || this.has('taken-over');
+    const mayRun = this.has('armed') && !isOver;
     if (thing === 'hypervisor') assert.ok(!mayRun, 'a commit would find no guest');
     this.there.delete(thing);
   }
@@ -119,10 +139,14 @@ export class Witness {
     const session: Partial<DestinationSession> = {
       user: async () => undefined,
       start: async () => {
+        await there('TPM state');
         await there('hypervisor');
         return { handle: HANDLE, memoryAddress: 'b:1' };
       },
-      destroy: () => gone('hypervisor'),
+      destroy: async (_signal, { keepsData = false } = {}) => {
+        await gone('hypervisor');
+        if (!keepsData) await gone('TPM state');
+      },
       settle: () => looks('settle the hypervisor'),
     };
     const mover = {
@@ -157,6 +181,7 @@ export class Witness {
           },
           mustHaveOpened: () => looks('look at what is open'),
           keep: () => looks('keep the image'),
+          setAside: () => looks('set the image aside'),
           discard: () => gone('image'),
         },
         open: async () => session as DestinationSession,

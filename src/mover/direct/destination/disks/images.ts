@@ -11,12 +11,14 @@ import type { NamedCheck } from '../../../../migration/preflight/check.ts';
 import { formatBytes } from '../../../../protocol/quantity.ts';
 import type { Preparation } from '../../../../protocol/peer/migration.ts';
 import {
+  asideOf,
   discard,
   keep,
   madeNames,
   makeDirectories,
   name,
   removeDirectories,
+  setAside,
   type StagedFile,
 } from '../../../../disks/proof/made-files.ts';
 import {
@@ -307,6 +309,19 @@ export async function keepImages(
   signal: AbortSignal,
 ): Promise<void> {
   for (const made of await madeOf(config, state)) await keep(made);
+  await keepVolumes(config, state, log, signal);
+}
+
+/** They stay, out of the way of another arrival; volumes keep their names, which are the host's. May run twice. */
+export async function setImagesAside(
+  config: AgentConfig,
+  state: DestinationState,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const made of await madeOf(config, state)) {
+    await setAside(made, path.basename(asideOf(made.file, state.admission.id)));
+  }
   await keepVolumes(config, state, log, signal);
 }
 

@@ -10,7 +10,7 @@ import type { FrozenImage } from '../../../../port/disks.ts';
 import { godwitError, type SerialError } from '../../../../errors.ts';
 import type { DiskCheck } from '../../../../protocol/disk.ts';
 import { CHUNK_BYTES, PIECE_BYTES } from '../../../../protocol/peer/disk-check.ts';
-import { asideOf } from './set-aside-disks.ts';
+import { asideOf } from '../../../../disks/proof/made-files.ts';
 import { ask } from '../source-base.ts';
 import type { StepContext } from '../ports.ts';
 

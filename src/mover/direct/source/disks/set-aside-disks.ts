@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { asideOf } from '../../../../disks/proof/made-files.ts';
 import { toGodwitError } from '../../../../errors.ts';
 import { isBlockDevice } from '../../../../disks/proof/devices.ts';
 import { fileUsers } from '../../../../system/files/file-users.ts';
@@ -13,11 +14,6 @@ import {
   type FileIdentity,
   type GivenUp,
 } from '../../../../migration/image-identity.ts';
-
-/** The name of an image that is not a guest's disk any more. */
-export function asideOf(file: string, migration: string): string {
-  return `${file}.moved-${migration}`;
-}
 
 /** Images that this mover opened while the guest's hypervisor still had them open. */
 export interface HeldDisks {

@@ -23,6 +23,7 @@ import {
   discardImages,
   imagesToMake,
   keepImages,
+  setImagesAside,
   makeImages,
   planImages,
   type ImagePlan,
@@ -203,6 +204,26 @@ describe('copies of disks in files', () => {
     // What is kept is the guest's: a late order to discard it finds nothing that is the migration's.
     await discardImages(config, state, soon());
     assert.ok(existsSync(path.join(root, 'web1/disk.raw')));
+  });
+
+  test('stay under a name that says so once they are set aside, whatever has their own name by then', async (t) => {
+    for (const isTaken of [false, true]) {
+      const { config, roots } = host(t);
+      const [root = ''] = roots;
+      const { state, making } = await made(config, wanted([{ path: 'disk.raw' }]));
+      await makeImages(session(), making, soon());
+      const file = path.join(root, 'disk.raw');
+      if (isTaken) {
+        rmSync(file);
+        writeFileSync(file, 'of somebody else');
+      }
+      await setImagesAside(config, state, silentLog, soon());
+      await setImagesAside(config, state, silentLog, soon());
+      await discardImages(config, state, soon());
+      const aside = `disk.raw.moved-${state.admission.id}`;
+      assert.equal(readFileSync(path.join(root, aside), 'utf8'), 'vda0');
+      assert.deepEqual(readdirSync(root), isTaken ? ['disk.raw', aside] : [aside]);
+    }
   });
 
   test('never take the place of a file that somebody made meanwhile, nor remove it', async (t) => {
