@@ -50,8 +50,8 @@ export async function removeLeft(
 }
 
 /**
- * Of one that may have run here and has ended: its files stay, with the record that keeps others off them
- * (`whyNameInUse`). Repeatable.
+ * Takes down a container that may have run here and has ended, but for its files. They stay with their record, which keeps
+ * other containers off them (`whyNameInUse`). Repeatable.
  */
 export async function endLeft(
   { runc, prefix }: HostContext,

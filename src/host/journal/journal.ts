@@ -66,7 +66,7 @@ export class Journal<E extends { readonly type: string }> {
   /** Checksum of its last record. */
   #sum: number;
   #soon: NodeJS.Timeout | undefined;
-  /** Why records that were to be synced soon may be missing after a power loss. */
+  /** The failure of a later sync: records may be missing after a power loss. */
   #unsynced: Error | undefined;
   #closed = false;
   #onRecord: ((record: StampedEvent<E>) => void) | undefined;
@@ -148,7 +148,7 @@ export class Journal<E extends { readonly type: string }> {
 
   /** Waits for the disk, or (`soon`) sees to it that it is not forgotten. */
   async settle(durability: Durability): Promise<void> {
-    // What the disk did not take is lost, though a later sync may succeed.
+    // The kernel may report success after it dropped the pages of a failed sync.
     if (this.#unsynced !== undefined) throw this.#unsynced;
     if (durability === 'sync') await this.#file.sync();
     if (durability === 'soon') this.#syncSoon();

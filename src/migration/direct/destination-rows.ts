@@ -143,9 +143,9 @@ export type DataRow = {
 export const holdsData = (row: RowName): row is DataRow => ROWS[row].ifRan !== undefined;
 
 /**
- * What becomes of the guest's data at the destination once the guest is taken down there. `keep`: the guest ran here and has
- * ended, and no other host has what it wrote. `set-aside`: it may have run here, and its source runs it again or decides
- * about it; its files are out of the way of another arrival.
+ * The guest's data when the destination takes the guest down. `keep`: the guest ran here and has ended, and no other host has
+ * its last writes. `set-aside`: it may have run here, and its source runs it again or decides about it; the files make room
+ * for another arrival.
  */
 export type DataFate = 'remove' | 'keep' | 'set-aside';
 

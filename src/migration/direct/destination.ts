@@ -173,7 +173,7 @@ export function destinationAfter(
   }
 }
 
-/** With the right to run, what this side did not know of its past is settled. */
+/** The right to run settles whatever this side forgot in a reboot. */
 function withRight(state: DestinationState, right: DestinationRight): DestinationState {
   return right === 'running'
     ? { ...state, right, unsure: false, mayHaveRun: true }

@@ -127,7 +127,7 @@ export function isMemoryStale({
   return places.some(({ node }) => written.has(node));
 }
 
-/** Whether the guest certainly never ran at the destination: no commit was sent, or the destination refused it. */
+/** The guest certainly never ran at the destination: no commit was sent, or the destination refused it. */
 export function neverRanThere({
   right,
   mayHaveRunThere,

@@ -51,7 +51,7 @@ for (const [name, [fate, events]] of Object.entries(CASES)) {
   });
 }
 
-test('a source knows that its guest never ran elsewhere unless it sent a commit that was not refused', () => {
+test('a guest never ran elsewhere unless its source sent a commit that was not refused', () => {
   for (const right of ['held', 'armed', 'abandoned'] as const) {
     assert.ok(neverRanThere({ right }));
     assert.ok(!neverRanThere({ right, mayHaveRunThere: true }));

@@ -107,7 +107,7 @@ export class GuestTpm {
     await keepTpmDir(this.#where.guestDir);
   }
 
-  /** Its QEMU has ended, and the guest may have run here: its TPM may hold what no other host has. */
+  /** Ends the program after its QEMU. The guest may have run here, so no other host may have the state of its TPM. */
   async end(signal: AbortSignal): Promise<void> {
     await endSwtpm(this.#socket, signal, 0);
     await this.keep();

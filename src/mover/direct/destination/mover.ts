@@ -248,7 +248,7 @@ export class DestinationMover {
     return this.#call('finish', epoch, async (already) => {
       if (already) return this.#end();
       const { hypervisor, ended } = this.state;
-      // It ran here, and its owner or itself has ended it since: that is no loss, and nothing is left to settle but its data.
+      // The guest ran here and was shut down since, by its owner or by itself. Only its data is left to settle.
       if (hypervisor === 'gone' && (ended !== undefined || this.#tookOver))
         return this.#takeDown(signal, { why: 'its guest has ended', known: true });
       mustLive(this.state);

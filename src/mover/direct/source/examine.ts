@@ -302,7 +302,7 @@ export const assess: Look = async (deps, findings, signal) => {
   return { facts };
 };
 
-/** GODWIT_RESTART if a guest that is lost would start from images that are older than what it wrote at the destination. */
+/** GODWIT_RESTART if a lost guest would start from images that lack its writes at the destination. */
 function mustNotCopy({ state }: LookDependencies, { copies }: StorageFound): void {
   const { guest, from, to, settings } = state().plan;
   if (settings.onLost !== 'restart' || copies.length === 0) return;

@@ -196,7 +196,7 @@ test('a destination that armed and then refuses has refused before its hyperviso
   assert.deepEqual(types.slice(-3), ['armed', 'refused', 'released']);
 });
 
-test('a destination that forgot whether its guest ran removes its data only on the source’s word that it sent no commit', async () => {
+test('a destination that forgot whether its guest ran removes its data only if the source sent no commit', async () => {
   for (const way of await waysOf((hit) => takenDown('rebooted', hit, { neverRan: true }))) {
     for (const hit of HITS) {
       const { there } = await takenDown('rebooted', once(way, hit), { neverRan: true });

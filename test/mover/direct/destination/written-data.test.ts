@@ -252,7 +252,7 @@ test('a destination that forgot the commit sets the disks aside if its source ha
   assert.equal(b.written(aside), WRITTEN);
 });
 
-test('a destination that was restarted before any commit removes the copies, on its source’s word', async (t) => {
+test('a destination that was restarted before any commit removes the copies if its source sent no commit', async (t) => {
   const b = await Destination.boot(t);
   await b.arm();
   await b.reboot('committed', false);
@@ -269,7 +269,7 @@ test('a source that releases an armed destination removes the copies', async (t)
   assert.deepEqual(b.files, []);
 });
 
-test('a guest that its owner shut down before the migration was over is no loss, and keeps its disks', async (t) => {
+test('a guest that its owner shut down before the migration was over keeps its disks, and the migration is done', async (t) => {
   const b = await Destination.boot(t);
   await b.run();
   const { state } = b.mover;
