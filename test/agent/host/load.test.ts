@@ -24,13 +24,13 @@ function counters(atMs: number, stat: string, more: Partial<Counters> = {}): Cou
 }
 
 describe('how busy a host was', () => {
-  test('is what its processors did between two looks, with what was stolen from them', () => {
+  test("the CPU load is the processors' work between two samples, including stolen time", () => {
     const { processor } = parse.loadBetween(counters(0, STAT), counters(10_000, LATER), MEMORY);
     // 900 ticks, of which 200 were idle or waited for disks, and 100 stolen.
     assert.deepEqual(processor, { cores: 2, used: 0.778, steal: 0.111 });
   });
 
-  test('of a cgroup is what was used in it, of the processors that it may fill', () => {
+  test('the CPU load of a cgroup is its use over the processors that it may fill', () => {
     const text = (usec: number) =>
       `usage_usec ${usec}\nuser_usec 1\nsystem_usec 1\nnr_throttled 0\n`;
     const at = (atMs: number, usec: number): Counters => {
@@ -52,7 +52,7 @@ describe('how busy a host was', () => {
     );
   });
 
-  test('says how long tasks waited, where the kernel does', () => {
+  test('the load has the waiting time of tasks if the kernel reports it', () => {
     const text =
       'some avg10=0.00 avg60=0.00 avg300=0.00 total=1000000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n';
     const later = text.replace('total=1000000', 'total=3500000');
@@ -82,7 +82,7 @@ describe('how busy a host was', () => {
     });
   });
 
-  test('reports of a guest only what its own process did', () => {
+  test('the load of a guest counts only its own process', () => {
     const guests = (ticks: number, of = '7 1') =>
       new Map([['web1', { of, ticks, residentBytes: 5 }]]);
     const between = (one: Map<string, parse.GuestUse>, other: Map<string, parse.GuestUse>) =>
@@ -97,7 +97,7 @@ describe('how busy a host was', () => {
     assert.deepEqual(between(guests(0, '7 1'), guests(1500, '7 2')), []);
   });
 
-  test('is within its bounds, whatever the kernel’s texts are', () => {
+  test("the load is within its bounds, whatever the kernel's texts are", () => {
     const word = fc.oneof(
       fc.string(),
       fc.constantFrom(
@@ -193,7 +193,7 @@ test('a guest whose cgroup counts no memory is counted by its first process', as
   assert.deepEqual(await boxWith(''), [{ name: 'box', cores: 0, residentBytes: 4096 }]);
 });
 
-test('a host is read until the last of those who follow it has let go, and not afterwards', async (t) => {
+test('a host is sampled until its last follower has left, and not afterwards', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let reads = 0;
   const guests = () => {

@@ -87,7 +87,7 @@ describe('what an earlier crash has left', () => {
     assert.deepEqual(found({ migrations: [{ ...lost, hasJournal: false, restsMs: 10 }] }), []);
   });
 
-  test('what an ended migration keeps in its folder may go', () => {
+  test('the files in the folder of an ended migration may go', () => {
     const facts: MigrationFact = {
       ...migration,
       sockets: [
@@ -126,7 +126,7 @@ describe('what an earlier crash has left', () => {
     }
   });
 
-  test('nothing of a held migration may go: it is what a person decides on', () => {
+  test('nothing of a held migration may go: an operator decides with it', () => {
     const held = { ...migration, known: { ...known, phase: 'held' } } as const;
     const taps = [{ name: 'gw01234567n0', held: false }];
     const facts = { migrations: [held], guests: [guest], taps };
@@ -149,20 +149,20 @@ describe('what an earlier crash has left', () => {
     assert.ok(judgeLeftovers({ ...nothing, ...facts }).every(({ safe }) => !safe));
   });
 
-  test('nothing is named of a guest that moves again after a migration of its that is held', () => {
+  test('no leftover is named for a guest that moves again after a held migration', () => {
     const held = { ...migration, known: { ...known, phase: 'held' } } as const;
     const going = { ...migration, known: { ...known, phase: 'planned' } } as const;
     const facts = { migrations: [held, going], guestDirectories: [directory], guests: [guest] };
     assert.deepEqual(found(facts), []);
   });
 
-  test('a tap that nobody holds may go; one whose holder is unknown stays', () => {
+  test('a tap without a holder may go; one whose holder is unknown stays', () => {
     assert.deepEqual(found({ taps: [{ name: 'gw99999999n0', held: false }] }), ['tap']);
     assert.deepEqual(found({ taps: [{ name: 'gw99999999n0', held: undefined }] }), ['tap kept']);
     assert.deepEqual(found({ taps: [{ name: 'gw99999999n0', held: true }] }), []);
   });
 
-  test('never names what runs or is under way', () => {
+  test('a running hypervisor or an active migration is never named', () => {
     const ends: readonly string[] = END_PHASES;
     fc.assert(
       fc.property(anyFacts, (facts) => {

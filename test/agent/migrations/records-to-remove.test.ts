@@ -19,7 +19,7 @@ test('a host that begins many migrations loses its own oldest ones, and no other
   );
 });
 
-test('as many are left as may be, of each host the newest, and nobody loses one while another has more', () => {
+test('the newest allowed records of each host are kept, and no host loses one while another has more', () => {
   const list = fc.array(fc.constantFrom('a', 'b', 'c', 'd'), { maxLength: 60 });
   fc.assert(
     fc.property(list, fc.nat(40), (hosts, most) => {

@@ -87,7 +87,7 @@ test('migrations of a build that numbered none come first, by their times', () =
 });
 
 describe('what an agent forgets', () => {
-  test('is the oldest ended migration, and never one about which the other host may ask', async (t) => {
+  test('an agent forgets the oldest ended migration, and never one that the other host may ask about', async (t) => {
     const stateDir = tempDir(t);
     const store = new MigrationStore(stateDir, 'b', systemClock);
     const alone = await ended(store, 1, false);

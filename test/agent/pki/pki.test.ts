@@ -30,7 +30,7 @@ test('a certificate names its holder, role and addresses, and serves both ends o
   assert.match(key, /^-----BEGIN PRIVATE KEY-----\n/);
 });
 
-test('keys are for their owner alone, and no half-written file stays behind', async (t) => {
+test('keys are readable by their owner alone, and no half-written file stays behind', async (t) => {
   const root = tempDir(t);
   const caDir = path.join(root, 'ca');
   await initCa(caDir);
@@ -92,7 +92,7 @@ test('the lab gets a certificate per host and an operator, and later hosts are o
   assert.deepEqual(ownIdentity('operator.crt', operator), { name: 'operator', role: 'operator' });
 });
 
-test('what is no request, or not signed by its own key, is not signed', async (t) => {
+test('a malformed signing request, or one not signed by its own key, is refused', async (t) => {
   const caDir = path.join(tempDir(t), 'ca');
   await initCa(caDir);
   const authority = {

@@ -51,7 +51,7 @@ test('a host fetches the secret that the list names, of the CA’s host first', 
   assert.deepEqual(fetch.named(secretId(OLD)), {});
 });
 
-test('the secret that was replaced counts for seven days beside the new one, and is then removed', async (t) => {
+test('the replaced secret stays valid for seven days next to the new one, and is then removed', async (t) => {
   const { fetch, pki, config } = host(t, { a: NEW });
   await fetch.look();
   const both = (): string[] => siteSecrets(config).map((each) => each.toString('hex'));
@@ -67,14 +67,14 @@ test('the secret that was replaced counts for seven days beside the new one, and
   assert.equal(existsSync(file), false);
 });
 
-test('where the CA’s host is away, another one hands it on', async (t) => {
+test("another host hands on the secret if the CA's host is away", async (t) => {
   const { fetch, pki, asked } = host(t, { c: NEW });
   await fetch.look('c');
   assert.deepEqual(asked, ['a', 'c']);
   assert.equal(secretIn(pki), NEW);
 });
 
-test('a secret that the list does not name is not taken, whoever gives it', async (t) => {
+test('a secret that the list does not name is not taken from any host', async (t) => {
   const { fetch, pki } = host(t, { a: undefined, c: 'ef'.repeat(32) });
   await fetch.look('c');
   assert.equal(secretIn(pki), OLD);

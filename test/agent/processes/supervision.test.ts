@@ -134,14 +134,14 @@ test('a migration that has ended gets no mover', async (t) => {
   assert.deepEqual(starts, []);
 });
 
-test('those who need the mover at once share one', async (t) => {
+test('callers that need the mover at once share one', async (t) => {
   const { store, supervisor, starts } = await dying(t);
   const migration = store.need(id);
   await Promise.all(Array.from({ length: 5 }, () => supervisor.ensure(migration)));
   assert.equal(starts.length, 1);
 });
 
-test('a request of which nothing has begun is dropped when the agent starts', async (t) => {
+test('a request that never began is dropped when the agent starts', async (t) => {
   const { store, stateDir, movers } = await dying(t);
   store.add({
     version: 1,

@@ -114,7 +114,7 @@ function scene(t: TestContext) {
   return { world, keep, beats, described, records, again: offered };
 }
 
-test('a guest that is as it was described is confirmed with each heartbeat, also by the next agent', async (t) => {
+test('an unchanged guest is confirmed with each heartbeat, including by the next agent', async (t) => {
   const { keep, beats, described, again } = scene(t);
   await keep.look();
   assert.equal(beats.length, 0);
@@ -173,7 +173,7 @@ test('a guest that lost its label is withdrawn until the other host has answered
   assert.deepEqual(records.all(), []);
 });
 
-test('a guest that left is withdrawn after a while, and never on the word of a driver that is silent', async (t) => {
+test('a guest that left is withdrawn after a while, and never because a driver is silent', async (t) => {
   const { world, keep, beats } = scene(t);
   await keep.offer('web1', 'b', never);
   world.guests = [];
@@ -195,7 +195,7 @@ test('a guest that left is withdrawn after a while, and never on the word of a d
   assert.deepEqual(beats.at(-1)?.withdrawn, ['web1']);
 });
 
-test('what a host of an earlier build was offered is forgotten with the guest, and a host that left the fleet is told nothing', async (t) => {
+test('the offer to a host of an earlier build is forgotten with the guest, and a host that left the fleet gets no message', async (t) => {
   const { world, keep, beats, records } = scene(t);
   await keep.offer('web1', 'b', never);
   world.guests = [guestNamed('web1', false)];
@@ -327,7 +327,7 @@ test('a description that is made after a change was announced counts as confirme
   assert.deepEqual(described, [undefined, TWO]);
 });
 
-test('a host that answers no check keeps no other host from the new description of a guest', async (t) => {
+test("a host that answers no check does not keep another host from the guest's new description", async (t) => {
   const { world, keep, described, records } = scene(t);
   world.members = ['b', 'evil'];
   world.guests = [guestNamed('web1', true), guestNamed('web2', true)];
