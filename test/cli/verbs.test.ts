@@ -160,7 +160,7 @@ describe('a host that does not answer', () => {
     ['migrations', 'no migrations on the hosts that answered'],
     ['guest web1', 'web1'],
   ] as const) {
-    test(`is part of what godwit ${line} says, and of its exit code`, async () => {
+    test(`a host that does not answer is part of the output of godwit ${line}, and of its exit code`, async () => {
       const people = part();
       assert.equal(await godwit(people, line), 8);
       assert.ok(people.out.text.includes(said), people.out.text);
@@ -174,21 +174,21 @@ describe('a host that does not answer', () => {
     });
   }
 
-  test('is left out where another host alone is asked about', async () => {
+  test('a silent host is left out if only another host is asked about', async () => {
     const context = part();
     assert.equal(await godwit(context, 'guests --on c'), 8);
   });
 });
 
 describe('godwit watch', () => {
-  test('follows the newest that runs when none is named', async () => {
+  test('godwit watch follows the newest running migration when none is named', async () => {
     const context = lists();
     assert.equal(await godwit(context, 'watch'), 0);
     assert.match(context.out.text, /sending memory/);
     assert.match(context.out.text, /web1 moved from a to b/);
   });
 
-  test('with --json prints one object a line', async () => {
+  test('godwit watch --json prints one object per line', async () => {
     const context = lists();
     assert.equal(await godwit(context, `watch ${ID} --json`), 0);
     const lines = context.out.text.trimEnd().split('\n');
@@ -196,7 +196,7 @@ describe('godwit watch', () => {
     for (const line of lines) JSON_SHAPES['progress']?.parse(JSON.parse(line));
   });
 
-  test('says so when nothing is under way, and which one was the last, without an error', async () => {
+  test('godwit watch reports that nothing is under way, and the last migration, without an error', async () => {
     const over: ReturnType<typeof summary>[] = [];
     const context = new FakeContext(
       endpoint('a', { migrations: async () => ({ migrations: over }) }),
@@ -213,7 +213,7 @@ describe('godwit watch', () => {
     assert.equal(context.out.text, '');
   });
 
-  test('stops watching at the first Ctrl-C and leaves the migration alone', async () => {
+  test('godwit watch stops at the first Ctrl-C and leaves the migration alone', async () => {
     const context: FakeContext = new FakeContext(
       endpoint('a', {
         migrations: async () => ({ migrations: [summary()] }),
@@ -230,13 +230,13 @@ describe('godwit watch', () => {
 });
 
 describe('godwit cancel', () => {
-  test('says what will happen', async () => {
+  test('godwit cancel reports what will happen', async () => {
     const context = lists();
     assert.equal(await godwit(context, `cancel ${ID}`), 0);
     assert.equal(context.out.text, `${ID}: web1 stays on a\n`);
   });
 
-  test('passes on that it is too late', async () => {
+  test('godwit cancel reports that it is too late', async () => {
     const context = new FakeContext(
       endpoint('a', {
         migrations: async () => ({ migrations: [summary()] }),

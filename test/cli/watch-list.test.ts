@@ -41,7 +41,7 @@ test('a list that is watched is printed again when it has changed, and only then
   assert.equal(context.out.text, 'web1\nweb1\ndb\ndb\n');
 });
 
-test('as JSON it is a value a line', async () => {
+test('the JSON output has one value per line', async () => {
   const { context } = await watched('guests --watch --json', [[web], [web, db], [db]]);
   const values = context.out.text.trim().split('\n');
   assert.deepEqual(
@@ -50,7 +50,7 @@ test('as JSON it is a value a line', async () => {
   );
 });
 
-test('a host that cannot be reached for a while does not end it, and is said once', async () => {
+test('a host that cannot be reached for a while does not end the watch, and is reported once', async () => {
   const looks = [[web], UNREACHABLE, UNREACHABLE, [web], [web, db], [db]];
   const { exit, context } = await watched('guests -q -w', looks);
   assert.equal(exit, 130);
@@ -66,13 +66,13 @@ test('while a host cannot be reached, the list stays on the terminal, with the e
   );
 });
 
-test('the first look that fails ends it, as the list itself would', async () => {
+test('a first look that fails ends the watch, as the list itself would', async () => {
   const { exit, context } = await watched('guests -w', [UNREACHABLE, [web]]);
   assert.equal(exit, UNREACHABLE.exit);
   assert.match(context.err.text, /it rests/);
 });
 
-test('on a terminal the newest list stands where the one before stood, as far as there are rows', async () => {
+test('the newest list replaces the previous one on a terminal, as far as there are rows', async () => {
   const many = Array.from({ length: 30 }, (_, at) => guest(`g${at}`, 'a'));
   const { context } = await watched('guests -q -w', [many, [db], []], { rows: 6 });
   assert.equal(context.out.text, 'g0\ng1\ng2\ng3\n… 26 more lines\n' + '\r\u001b[5A\u001b[Jdb\n');

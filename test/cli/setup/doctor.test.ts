@@ -45,7 +45,7 @@ describe('what doctor makes of the facts', () => {
     for (const { hint = '' } of judge({ ...GOOD, ...change })) assert.doesNotMatch(hint, /npm run/);
   });
 
-  test('a host that lacks nothing has only ok', () => {
+  test('a host that lacks nothing gets only ok', () => {
     assert.equal(worst(judge(GOOD)), 'ok');
   });
 
@@ -263,11 +263,11 @@ describe('what doctor makes of the facts', () => {
     );
   });
 
-  test('never claims that a guest boots under KVM', () => {
+  test('doctor never claims that a guest boots under KVM', () => {
     assert.match(lines({}, 'kvm')[0]?.found ?? '', /only when one does/);
   });
 
-  test('a program without a lab reports on none', () => {
+  test('a program without a lab reports on no lab', () => {
     assert.deepEqual(lines({ guestImage: undefined, tunDevice: no('x') }, 'lab'), []);
   });
 
@@ -292,13 +292,13 @@ describe('godwit doctor', () => {
     assert.equal(context.err.text, '');
   });
 
-  test('says what is wrong in the configuration it is given', async () => {
+  test('godwit doctor reports what is wrong in the given configuration', async () => {
     const context = new FakeContext();
     assert.equal(await godwit(context, `doctor --config ${import.meta.filename}`), 4);
     assert.match(context.out.text, /fail {2}configuration .*is not JSON/);
   });
 
-  test('prints one line for each finding, its hint below', () => {
+  test('godwit doctor prints one line for each finding, and its hint below', () => {
     const text = doctorText(
       [
         { name: 'node', verdict: 'ok', found: 'Node 26' },
