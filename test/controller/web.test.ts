@@ -66,7 +66,7 @@ test('a session ends with its sign-out', async (t) => {
   assert.equal((await browser.ask('/v1/session', { headers: { cookie } })).status, 401);
 });
 
-test('each role may what is its own and no more', async (t) => {
+test('each role has its permissions and no more', async (t) => {
   const { party, browser } = await face(t);
   const body = { kind: 'drain', hosts: ['a'] };
   const statuses: Record<string, number[]> = {};
@@ -138,7 +138,7 @@ test('too many failed attempts from one network make the next failed ones wait, 
   assert.equal((await browser.ask('/v1/hosts', { headers })).status, 200);
 });
 
-test('serves the pages with a strict policy, compressed, and nothing else of this host', async (t) => {
+test('the pages are served with a strict policy, compressed, and without any other file of this host', async (t) => {
   const outside = tempDir(t);
   writeFileSync(path.join(outside, 'secret.txt'), 'secret');
   const pages = path.join(outside, 'pages');
@@ -229,13 +229,13 @@ test('without built pages the API answers all the same', async (t) => {
   assert.equal((await browser.ask('/health')).status, 200);
 });
 
-test('says that it lives and that it is ready, to anyone', async (t) => {
+test('liveness and readiness are reported to any caller', async (t) => {
   const { browser } = await face(t);
   for (const place of ['/healthz', '/readyz', '/health'])
     assert.deepEqual((await browser.ask(place)).json, { ok: true }, place);
 });
 
-test('a cursor of no moment is refused by each list by time', async (t) => {
+test('a cursor without a time is refused by each list by time', async (t) => {
   const { party, browser } = await face(t);
   const headers = { authorization: `Bearer ${await tokenOf(party, 'admin')}` };
   for (const list of ['/v1/proposals', '/v1/migrations', '/v1/audit']) {

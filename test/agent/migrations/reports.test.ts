@@ -56,7 +56,7 @@ test('the destination knows that the guest runs there, however the source was cu
   assert.deepEqual([runsAt, outcome], ['destination', 'held']);
 });
 
-test("the destination's report wins over a source that disagrees, and shows both answers", async () => {
+test('the report of the destination wins over a source that disagrees, and shows both answers', async () => {
   for (const reported of ['source', 'nowhere', 'unknown'] as const) {
     // What a source says of whose word it is counts for nothing.
     const runsAtTold = { by: 'a', otherwise: 'destination' } as const;

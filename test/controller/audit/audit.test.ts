@@ -26,7 +26,7 @@ async function face(t: TestContext) {
 
 const reported = ({ who, role, by, what, result }: AuditEntry) => [who, role, by, what, result];
 
-test('a change is kept with who asked, how, from where, what, and what came of it', async (t) => {
+test('an audited change is kept with its caller, method, address, object and result', async (t) => {
   const { party, browser, tokenOf } = await face(t);
   const headers = { authorization: `Bearer ${await tokenOf('operator')}` };
   const body = { note: 'fan 3 is loud' };
@@ -45,7 +45,7 @@ test('a change is kept with who asked, how, from where, what, and what came of i
   assert.equal(made?.controller, 'control');
 });
 
-test('a sign-in is kept with whom it signed in, without the token, and so is what the session asks', async (t) => {
+test("a sign-in is kept with its person, without the token, and so are the session's requests", async (t) => {
   const { party, browser, tokenOf } = await face(t);
   const token = await tokenOf('admin');
   const cookie = await browser.signIn(token);
@@ -96,7 +96,7 @@ test('one knocking caller takes no other caller’s place among the refused atte
   );
 });
 
-test('what somebody had no right to is kept, of reads too, and of a knocking stranger a few a minute', async (t) => {
+test('forbidden requests are kept, including reads, and only a few per minute of a persistent stranger', async (t) => {
   const { party, browser, tokenOf } = await face(t);
   const headers = { authorization: `Bearer ${await tokenOf('viewer')}` };
   assert.equal((await browser.ask('/v1/audit', { headers })).status, 403);
@@ -123,7 +123,7 @@ test('what somebody had no right to is kept, of reads too, and of a knocking str
   assert.ok(!JSON.stringify(knocked).includes(wrong));
 });
 
-test('a change that cannot be written down is refused and not done; reads go on', async (t) => {
+test('a change that cannot be written down is refused and not done; reads continue', async (t) => {
   const { party, browser, tokenOf } = await face(t);
   const token = await tokenOf('admin');
   const database = new DatabaseSync(path.join(party.config.stateDir, 'controller.db'));

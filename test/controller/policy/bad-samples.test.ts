@@ -152,7 +152,7 @@ function planned(kind: PolicyKind, { looks, lost }: ReportedLooks): PolicyChange
 const movesOf = ({ proposals }: PolicyChange) =>
   proposals.flatMap(({ proposal }) => proposal.moves);
 
-test('whatever guests report, no plan rests on it: it is the plan without those samples, and says what was set aside', () => {
+test('no plan rests on impossible samples: it equals the plan without them, and lists them', () => {
   let [moves, asides, losses] = [0, 0, 0];
   fc.assert(
     fc.property(lies, fc.constantFrom<PolicyKind>('balance', 'consolidate'), (all, kind) => {
@@ -214,7 +214,7 @@ test('a host whose samples have stopped is left alone once they are old, with it
   }
 });
 
-test('a guest of which nobody reports what it uses stays, and is named', () => {
+test('a guest without a load report stays, and is named', () => {
   const all = told(
     Array.from({ length: LOOKS }, (_none, look) => ({ look, guest: 'a2', says: undefined })),
     0,

@@ -116,7 +116,7 @@ describe('what becomes of proposals', () => {
     assert.deepEqual([at('left').state, at('left').actual], ['left', { moved: 0, seconds: 0 }]);
   });
 
-  test('what it brought is what would have been too much, an hour after its end', () => {
+  test('the gain of a proposal is the avoided overload, an hour after its end', () => {
     const ids = ['r-00000001000'];
     const done = proposalOf({
       state: 'done',
@@ -151,7 +151,7 @@ describe('what becomes of proposals', () => {
     assert.ok(isSettled(followed(done, { ...late, loads: loadsOf(looks) }), NOW, 1));
   });
 
-  test('the like of what was rejected or put off is not made for its time', () => {
+  test('a proposal like a rejected or postponed one is not made for its time', () => {
     const rejected = proposalOf({ state: 'rejected', decidedAtMs: NOW });
     const host1 = proposalOf({ state: 'snoozed', reason: 'empty-host', snoozedUntilMs: NOW + 10 });
     const muted = mutedBy([rejected, host1], NOW + 5, 100);

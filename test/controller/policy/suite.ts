@@ -56,7 +56,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.equal(scene.begun.length, 1);
     });
 
-    test('where it is automatic it moves by itself, and a second controller or a restart moves nothing more', async (t) => {
+    test('an automatic policy moves by itself, and a second controller or a restart moves nothing more', async (t) => {
       const scene = await crowded(t);
       await set(scene, { mode: 'automatic' });
       await scene.turn('balance');
@@ -90,7 +90,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.equal(scene.begun.length, 1);
     });
 
-    test('what a person sets stands: a look that began before it is not written, and the next one is due at once', async (t) => {
+    test("a person's setting stands: a look that began before is not written, and the next one is due at once", async (t) => {
       const scene = await crowded(t);
       await set(scene, { mode: 'automatic' });
       const { policies } = scene;
@@ -120,7 +120,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.deepEqual(await list(scene), []);
     });
 
-    test('who asks for a look while another one does is answered with proposals that are stored', async (t) => {
+    test('a caller that asks for a look during another one gets stored proposals', async (t) => {
       const scene = await crowded(t);
       const two = scene.loop('two');
       // Another one takes the policy right before the first `rivals` looks are written.
@@ -142,7 +142,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       await assert.rejects(asking(2), (thrown) => hasCode(thrown, 'GODWIT_OVERLOADED'));
     });
 
-    test('what was rejected is not proposed again for its time, and another way is looked for', async (t) => {
+    test('a rejected proposal is not made again for its time, and another solution is searched', async (t) => {
       const scene = await crowded(t);
       await scene.turn('balance');
       const [first] = await list(scene);
@@ -172,7 +172,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       );
     });
 
-    test('what was put off comes again once its time is over', async (t) => {
+    test('a postponed proposal comes again once its time is over', async (t) => {
       const scene = await crowded(t);
       await scene.turn('balance');
       const [first] = await list(scene);
@@ -236,7 +236,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       );
     });
 
-    test('is not overwritten by who read it before another set it', async (t) => {
+    test('a setting is not overwritten by a caller that read it before another caller changed it', async (t) => {
       const { policies } = await crowded(t);
       const group = policySettings.parse({ mode: 'propose', hosts: ['a', 'b'] });
       const changed = (thrown: unknown) => hasCode(thrown, 'GODWIT_POLICY_CHANGED');

@@ -20,7 +20,7 @@ test('labels that contradict each other keep their guest where it is, and are na
   assert.match(request.stays[0]?.words ?? '', /contradict each other/);
 });
 
-test('of several hosts that are emptied each guest is there once, whatever hosts list it', () => {
+test('a guest of several emptied hosts is listed once, whatever hosts list it', () => {
   const both = guest('g1', 'a', {
     migration: 'm-00000009',
     at: [

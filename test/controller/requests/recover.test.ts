@@ -102,7 +102,7 @@ test('nothing of a host that answers is started elsewhere, and nothing that anot
   assert.equal(both.request.queue[0]?.waitsFor, 'two-hosts');
 });
 
-test('hosts that die together are proved off together, whoever asked for which', () => {
+test('hosts that die together are proved off together, whoever requested which', () => {
   const now = scene({
     hosts: [dead('a'), host('b'), dead('c'), dead('d'), host('e')],
     standbys: standbys({ g1: ['b'], g2: ['b'] }),
@@ -151,7 +151,7 @@ test('a host that forgot the start and does not have the guest leaves it to be t
   assert.equal(moves[0]?.phase, 'failed');
 });
 
-test('whatever is known, a guest is started once, where it is kept, on a host that answers and has room', () => {
+test('a guest is started once, where it is kept, on an answering host with room, whatever is known', () => {
   const names = ['b', 'c', 'd'];
   const fleets = fc.record({
     room: fc.record({ b: fc.nat(4), c: fc.nat(4), d: fc.nat(4) }),

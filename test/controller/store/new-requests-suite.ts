@@ -12,7 +12,7 @@ export function askedSuite(name: string, make: () => Promise<StorePlace>): void 
   const LEASE_MS = 60_000;
 
   describe(`the clock of a store in ${name}`, () => {
-    test('that was set back leaves a living controller its claim, no request undone, and no claim of a dead one standing', async () => {
+    test("a clock that was set back keeps a living controller's claims and requests, and frees a dead one's claims", async () => {
       const store = await openStore(await make(), silentLog);
       try {
         const requests = new Requests(store);

@@ -162,7 +162,7 @@ test('a receiver over TLS that has failed by a defect of its own is not asked ag
   );
 });
 
-test('what waits is bounded: of more the oldest is dropped', async (t) => {
+test('the queue is bounded: the oldest entry beyond it is dropped', async (t) => {
   const at = await receiver(t);
   const traces = tracesTo(t, at);
   for (let nth = 0; nth < 1500; nth += 1) traces.heard(ends(`m-${String(nth).padStart(8, '0')}`));
