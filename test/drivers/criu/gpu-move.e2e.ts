@@ -110,12 +110,12 @@ describe('a container that works on a GPU', { skip }, () => {
     }
   }
 
-  test('moves with the state that it has there, and works on', async () => {
+  test('a container moves with its GPU state, and continues its work', async () => {
     await begin('moves');
     await moves();
   });
 
-  test('moves where NVIDIA’s Container Toolkit has started it', async () => {
+  test("a container that NVIDIA's Container Toolkit has started moves", async () => {
     await begin('toolkit', { byToolkit: true });
     const { pid } = await infoOf();
     const mounted = await readFile(`/proc/${pid}/mountinfo`, 'utf8');
@@ -161,7 +161,7 @@ describe('a container that works on a GPU', { skip }, () => {
   });
 
   test(
-    'is refused by name where no driver can take its state away',
+    'a container whose GPU state no driver can take away is refused by name',
     { skip: REAL_LIBRARY !== undefined && 'there is one' },
     async () => {
       await begin('refused', { gpuLibrary: '/nowhere/libcuda.so.1' });

@@ -80,7 +80,7 @@ function packed(from: string, index: number, ...more: string[]): void {
   execFileSync('tar', ['-C', path.join(directory, from), '-cf', file, ...more]);
 }
 
-test('volumes are made with the directories above them, and all of that goes again', async () => {
+test('volumes are created with their parent directories, and all of them are removed again', async () => {
   await recorded('db/data', 'db/etc/names.file', 'plain');
   await makeVolumes(records, 'box');
   assert.ok(volumes().every(({ ino }) => ino !== undefined));
@@ -91,7 +91,7 @@ test('volumes are made with the directories above them, and all of that goes aga
   assert.deepEqual((await readdir(directory)).toSorted(), ['records']);
 });
 
-test('what was there before is never used and never removed', async () => {
+test('existing files are never used and never removed', async () => {
   await mkdir(place('db/data'), { recursive: true });
   await writeFile(path.join(place('db/data'), 'precious'), '1');
   await recorded('first', 'db/data', 'last');
@@ -105,7 +105,7 @@ test('what was there before is never used and never removed', async () => {
   assert.deepEqual(await readdir(place('db/data')), ['precious']);
 });
 
-test('directories made for volumes go too where the first volume could not be made', async () => {
+test('the directories are removed, too, if the first volume could not be created', async () => {
   await mkdir(place('own'), { recursive: true });
   await recorded('own', 'new/one/data');
   await assert.rejects(makeVolumes(records, 'box'), /there already/);
@@ -155,7 +155,7 @@ test('a mover that dies while it makes them leaves nothing that its successor do
   assert.deepEqual(await readdir(place('one')), ['of another']);
 });
 
-test('a volume in whose place somebody has put another stays', async (t) => {
+test('a volume that another program has replaced stays', async (t) => {
   await recorded('one');
   await makeVolumes(records, 'box');
   const [{ bornNs } = {}] = volumes();
@@ -265,7 +265,7 @@ test('an archive that leads out of its volume writes nothing there, and one of a
   await assert.rejects(fillAll(), /the source sent nothing/);
 });
 
-test('once it has left, what no migration made stays under another name', async () => {
+test('the volumes that no migration created stay under another name after the container has left', async () => {
   await mkdir(place('own'), { recursive: true });
   await mkdir(place('brought'));
   await recorded('brought');

@@ -96,7 +96,7 @@ function description(): GuestDescription {
   return { driver: 'criu', name: 'box', memoryBytes, vcpus: 1, hypervisorVersion: '1.3.6', spec };
 }
 
-test('keeps the files of a container that came before and has ended, whatever another migration brings', async () => {
+test('the files of a container that arrived earlier and has ended stay, whatever another migration brings', async () => {
   const ended = { init: DEAD };
   for (const before of [
     ended,
@@ -127,7 +127,7 @@ test('keeps the files of a container that came before and has ended, whatever an
   }
 });
 
-test('what a mover that is gone has left of a container that was never whole goes with the next start', async () => {
+test('the leftovers of a mover whose container was never complete are removed at the next start', async () => {
   await brought({ migration: 'm-00000001' });
   const next = destination('m-00000002');
   await next.start(description(), SETUP, new Map(), signal);

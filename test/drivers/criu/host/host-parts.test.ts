@@ -30,7 +30,7 @@ const ro = (source: string): ContainerBind => ({
   options: ['ro'],
 });
 
-test('a host takes no mount of its directories that may be written, whatever the other host says', () => {
+test('a host accepts no writable mount of its directories, whatever the other host sends', () => {
   const { oci } = read([ro(`${DRIVER}/lib`)]);
   assert.ok(oci !== undefined);
   const withOptions = (options?: readonly string[]) => ({
@@ -54,7 +54,7 @@ test('a bind mount that is only read, of a directory that hosts have alike, trav
   );
 });
 
-test('one that could be written to, or that lies elsewhere, stands in the way', () => {
+test('a bind mount that is writable, or is outside of the common directories, blocks the move', () => {
   const of = (bind: ContainerBind): number => read([bind]).obstacles.length;
   assert.equal(of(ro(DRIVER)), 0);
   assert.equal(of({ ...ro(DRIVER), options: [] }), 1);
@@ -64,7 +64,7 @@ test('one that could be written to, or that lies elsewhere, stands in the way', 
   assert.equal(of(ro(`${DRIVER}/../etc`)), 1);
 });
 
-test('devices of a GPU travel by their numbers, others stand in the way', () => {
+test('devices of a GPU travel by their numbers, others block the move', () => {
   const device = (name: string): ContainerDevice => ({
     path: `/dev/${name}`,
     major: 195,
@@ -102,7 +102,7 @@ describe('what a container reads of its host', () => {
   });
   after(() => removeTree(directory));
 
-  test('is the same at the destination, below a directory that it names, or is missing there', async () => {
+  test('a host file has the same path below a named directory of the destination, or is missing there', async () => {
     const parts = { hostDirs: [a], records: new Records(path.join(directory, 'records')) };
     const file = path.join(a, 'libcuda.so.1');
     const binds = [a, file].map((source) => ({ destination: '/x', source }));
@@ -126,7 +126,7 @@ describe('what a container reads of its host', () => {
     assert.equal((await missingPart(parts, [whole], signal))?.path, a);
   });
 
-  test('is found through a link that stays in such a directory; one that leads out is refused by name', async () => {
+  test('a host file is found through a link inside such a directory; a link that leads out is refused by name', async () => {
     const [own, away] = [path.join(directory, 'own'), path.join(directory, 'secret')];
     await mkdir(path.join(own, 'v1'), { recursive: true });
     await mkdir(away);

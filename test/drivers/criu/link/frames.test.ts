@@ -9,7 +9,7 @@ import {
   MAX_FRAME,
 } from '../../../../src/drivers/criu/link/frames.ts';
 
-test('reads back every frame, however the bytes are cut', () => {
+test('every frame is read back, however the bytes are cut', () => {
   const kind = fc.constantFrom(...Object.values(KINDS));
   const frame = fc.tuple(kind, fc.uint8Array({ maxLength: 300 }));
   fc.assert(
@@ -30,7 +30,7 @@ test('reads back every frame, however the bytes are cut', () => {
   );
 });
 
-test('takes any bytes without a crash, and refuses a frame that is longer than any may be', () => {
+test('any bytes are read without a crash, and a frame over the limit is refused', () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 200 })), (parts) => {
       const reader = new FrameReader();

@@ -28,7 +28,7 @@ test('a question names each group by its first page and by all of its digests', 
   }
 });
 
-test('what is no question for groups is refused', () => {
+test('a malformed question for groups is refused', () => {
   const question = groupQuestion(digestsOf(1024));
   assert.equal(groupsOf(question).length, 32);
   const many = groupQuestion(digestsOf(1025));
@@ -55,7 +55,7 @@ test('runs of more pages than may be, of none, or beyond the last number are ref
     assert.throws(() => numbersOf(each, 100, 4), /runs/);
 });
 
-test('bits say which were found', () => {
+test('bits report which groups were found', () => {
   const found = Uint8Array.from([1, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
   const bits = bitsOf(found);
   assert.equal(bits.length, 2);

@@ -26,7 +26,7 @@ const modes = fc
   .map((all) => all.map((each, index): EvcMode => ({ key: `m${index}`, ...each })));
 
 describe('the EVC mode that a cluster is advised to have', () => {
-  test('is one that each host can have, and there is no higher one', () => {
+  test('the advised mode is the highest one that each host can have', () => {
     fc.assert(
       fc.property(hosts, modes, (all, known) => {
         const suits = ({ features: wanted }: EvcMode): boolean =>
@@ -40,7 +40,7 @@ describe('the EVC mode that a cluster is advised to have', () => {
     );
   });
 
-  test('does not depend on the order of the hosts', () => {
+  test('the advised mode does not depend on the order of the hosts', () => {
     fc.assert(
       fc.property(hosts, modes, (all, known) => {
         const there = baselineOf(all, known);
@@ -51,7 +51,7 @@ describe('the EVC mode that a cluster is advised to have', () => {
     );
   });
 
-  test('leaves no guest of it in a trap: what hosts lack of each other is not in the mode', () => {
+  test('the advised mode traps no guest: it has no feature that any host lacks', () => {
     fc.assert(
       fc.property(hosts, modes, (all, known) => {
         const baseline = baselineOf(all, known);
@@ -70,7 +70,7 @@ describe('the EVC mode that a cluster is advised to have', () => {
     );
   });
 
-  test('is not guessed where a host shows no features', () => {
+  test('the advised mode is not guessed if a host shows no features', () => {
     const all: HostFeatures[] = [
       { name: 'h0', features: new Set(['cpuid.AES']) },
       { name: 'h1', features: undefined },
