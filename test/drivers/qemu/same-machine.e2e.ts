@@ -72,7 +72,7 @@ describe('the machine that a destination makes, by what both QEMUs report', () =
     [oldest, newest],
   ] as const;
   for (const [from, to] of pairs) {
-    test(`is the same, plugged devices included (${from.version} to ${to.version})`, async () => {
+    test(`the machine is the same, plugged devices included (${from.version} to ${to.version})`, async () => {
       await withGuest(from.file, to.file, async (place) => {
         await plug(place, PLUGGED);
         const { verdict, evidence } = await compared(place);
@@ -83,7 +83,7 @@ describe('the machine that a destination makes, by what both QEMUs report', () =
     });
   }
 
-  test('is refused by name where a device would have another setting', async () => {
+  test('a device with another setting is refused by name', async () => {
     await withGuest(newest.file, newest.file, async (place) => {
       const { error } = await compared(place, ({ devices }) => {
         const nic = devices.find(({ id }) => id === 'nic0');
@@ -98,7 +98,7 @@ describe('the machine that a destination makes, by what both QEMUs report', () =
     });
   });
 
-  test('is refused by name where a device is missing', async () => {
+  test('a missing device is refused by name', async () => {
     await withGuest(newest.file, newest.file, async (place) => {
       const { error } = await compared(place, ({ devices }) => {
         devices.splice(
@@ -185,7 +185,7 @@ describe('what the guest has here it has there, or it is reported by name', () =
     });
   }
 
-  test('a disk whose queues are spread over threads', async (t) => {
+  test('a disk whose queues are spread over threads stays the same', async (t) => {
     if (Number(newest.version) < 9) return t.skip('this QEMU has no iothread-vq-mapping');
     const device = {
       driver: 'virtio-blk-pci',

@@ -14,12 +14,12 @@ function freeOf(...devices: readonly object[]): string | undefined {
 }
 
 describe('a port for a device that is plugged in', () => {
-  test('is the first one with nothing in it', () => {
+  test('the port is the first empty one', () => {
     assert.equal(freeOf(nic, port('rp0', [nic]), port('rp1', []), port('rp2')), 'rp1');
     assert.equal(freeOf(port('rp2')), 'rp2');
   });
 
-  test('is none where all are taken, have no id, or the machine has none', () => {
+  test('a port is missing if all are taken, have no id, or the machine has none', () => {
     assert.equal(freeOf(nic, port('rp0', [nic])), undefined);
     assert.equal(freeOf(port('')), undefined);
     assert.equal(freeOf(nic), undefined);
