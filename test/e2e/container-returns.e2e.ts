@@ -93,7 +93,7 @@ describe('a container that goes there and back again and again', { skip, timeout
   }
 
   test(
-    'keeps one connection and its memory, and leaves nothing behind on either host',
+    'a container keeps one connection and its memory, and leaves nothing behind on either host',
     { timeout },
     async (t) => {
       const { lab } = world;

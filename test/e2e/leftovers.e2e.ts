@@ -64,7 +64,7 @@ describe('what crashes have left on hosts', () => {
     utimesSync(dir, yesterday, yesterday);
   }
 
-  test('are none on hosts where all went well, and a guest that runs is none', async () => {
+  test('leftovers are not reported on healthy hosts, nor for a running guest', async () => {
     await move(world, { guest: 'web1', from: 'a', to: 'b' });
     await untilNoMovers('b');
     for (const host of ['a', 'b']) assert.deepEqual(kinds((await leftovers(host)).leftovers), []);
@@ -74,7 +74,7 @@ describe('what crashes have left on hosts', () => {
     await move(world, { guest: 'web1', from: 'b', to: 'a' });
   });
 
-  test('are not what a migration under way works with', async () => {
+  test('leftovers do not include the files of an active migration', async () => {
     const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...SLOW });
     await untilMemoryFlows(world, 'a', id);
     for (const host of ['a', 'b']) {
@@ -164,7 +164,7 @@ describe('what crashes have left on hosts', () => {
     await assertOnlyGuests(world, { a: ['web1'] });
   });
 
-  test('what other versions left: half a migration goes, one that nobody can read stays', async () => {
+  test('half a migration of another version is removed, and an unreadable one stays', async () => {
     const migrations = path.join(stateOf('b'), 'migrations');
     const half = path.join(migrations, 'm-half0000');
     const foreign = path.join(migrations, 'm-foreign0');

@@ -75,7 +75,7 @@ describe('two hosts behind NATs, with a relay that both reach', () => {
     );
   }
 
-  test('cannot call each other', async () => {
+  test('the hosts cannot call each other', async () => {
     for (const [from, to] of [
       ['a', 'b'],
       ['b', 'a'],
@@ -86,7 +86,7 @@ describe('two hosts behind NATs, with a relay that both reach', () => {
     }
   });
 
-  test('say that a guest can move, without a guest moved', async () => {
+  test('the hosts report that a guest can move, without moving one', async () => {
     const { hosts } = await world.agent('a').check({ body: { guest: name, to: 'b' } });
     const [found] = hosts;
     assert.deepEqual(

@@ -24,7 +24,7 @@ describe('a guest on a network of QEMU’s own', () => {
     return (await run(program, words)).stdout;
   }
 
-  test('has its network, and its ports at the host where it is, also one that was added', async () => {
+  test('a guest has its network, and its ports at its present host, including an added one', async () => {
     const args = ['-netdev', NETWORK, '-device', 'virtio-net-pci,netdev=n0'];
     const guest = await startBareGuest(world, { name: 'fwd1', host: 'a', args });
     const added = { 'command-line': 'hostfwd_add n0 tcp::5523-:80' };
@@ -43,7 +43,7 @@ describe('a guest on a network of QEMU’s own', () => {
     assert.doesNotMatch(await listening('b'), /552[23]/);
   });
 
-  test('stays where it is while its port is taken at the destination', async () => {
+  test('a guest stays where it is while its port is taken at the destination', async () => {
     const args = ['-netdev', 'user,id=n0,hostfwd=tcp:127.0.0.1:5530-:22'];
     const words = [...args, '-device', 'virtio-net-pci,netdev=n0'];
     await startBareGuest(world, { name: 'fwd2', host: 'a', args: words });

@@ -29,7 +29,7 @@ const total = (all: readonly { readonly keep: number }[]): number =>
   all.reduce((sum, { keep }) => sum + keep, 0);
 
 describe('the shares of the audit log', () => {
-  test('fill the log, and never more', () => {
+  test('the shares fill the log, and never more', () => {
     fc.assert(
       fc.property(log, ({ all, most }) => {
         const entries = all.reduce((sum, { count }) => sum + count, 0);

@@ -15,7 +15,7 @@ const judge = (accelerator: 'kvm' | 'tcg', names: string[], ran?: boolean) =>
   judgeInnerGuests({ accelerator, cpu: features(...names) }, ran);
 
 describe('guests that a guest may run itself', () => {
-  test('inner guests under KVM cause a warning by the feature if some have run, or if they are not counted', () => {
+  test('inner guests under KVM cause a warning if some have run, or if they are not counted', () => {
     for (const ran of [true, undefined]) {
       const [intel, ...others] = judge('kvm', ['sse2', 'vmx'], ran);
       assert.deepEqual(others, []);
@@ -42,7 +42,7 @@ describe('guests that a guest may run itself', () => {
     );
   });
 
-  test('inner guests are known by the counter in KVM for any of the processors', async () => {
+  test('inner guests are known if KVM counted them on any processor', async () => {
     const ran = async (...processors: (readonly [number, boolean])[]) =>
       ranInner(
         fakeMonitor(() =>

@@ -21,7 +21,7 @@ const CPU: CpuFacts = {
 };
 
 describe('the processor at the destination', () => {
-  test('the processor has every feature spelled out: on if the guest has it, off if only the host has it', () => {
+  test('each processor feature is stated: on if the guest has it, else off', () => {
     const feature = fc.stringMatching(/^[a-z]{2,6}$/);
     fc.assert(
       fc.property(fc.uniqueArray(feature), fc.uniqueArray(feature), (features, offered) => {
