@@ -36,7 +36,7 @@ test('a section of a driver that is wrong, or of no driver, keeps the agent from
   }
 });
 
-test('a name that is not the certificate’s keeps the agent from starting', async (t) => {
+test("an agent does not start under a name other than the certificate's", async (t) => {
   const [problem, ...others] = await problemsOf(t, { name: 'b' });
   assert.deepEqual(others, []);
   assert.match(problem?.what ?? '', /host\.crt is for a \(agent\); this agent is b and needs/);
@@ -179,7 +179,7 @@ test('a start is refused with a hint that fits, where another agent serves the d
   });
 });
 
-test('a start is refused for what keeps the agent from working, and tells its log of the rest', async (t) => {
+test('a start is refused for fatal mistakes, and the other mistakes are logged', async (t) => {
   const { host } = await fleet(t);
   const { config } = await host('a', {});
   const stateDir = path.join(config.stateDir, 'own');

@@ -45,7 +45,7 @@ for (const [what, damage] of [
   ['whose journal is damaged', flip],
   ['of which a newer build has written', newer],
 ] as const) {
-  test(`a migration ${what} is held when its mover ends, and the others go on`, async (t) => {
+  test(`a migration ${what} is held when its mover ends, and the others continue`, async (t) => {
     const { a, bad, good, file } = await moving(t);
     const before = damage(file);
     await a.agent.close();
@@ -99,7 +99,7 @@ for (const [what, damage] of [
   });
 }
 
-test('a migration whose journal is damaged is set aside with the operator’s word for each doubt', async (t) => {
+test("a migration with a damaged journal is set aside with the operator's confirmation of each doubt", async (t) => {
   const { a, bad, good, file } = await moving(t);
   const params = { id: bad };
   const asked = { runAt: 'source', confirm: 'web1', iKnow: true } as const;
@@ -153,7 +153,7 @@ for (const side of ['source', 'destination'] as const) {
   });
 }
 
-test('a journal that somebody grew above the limit holds its own migration and no other', async (t) => {
+test('a journal that another program grew above the limit holds its own migration and no other', async (t) => {
   const { a, bad, good, file } = await moving(t);
   truncateSync(file, 65 * 1024 * 1024);
   await a.agent.close();
@@ -168,7 +168,7 @@ test('a journal that somebody grew above the limit holds its own migration and n
   assert.deepEqual(movers.started, [bad, good, good]);
 });
 
-test('a mover that lives goes on beside a journal that was damaged meanwhile', async (t) => {
+test('a living mover continues next to a journal that was damaged meanwhile', async (t) => {
   const { a, bad, file } = await moving(t);
   flip(file);
   const { migrations } = await a.api.migrations();

@@ -56,7 +56,7 @@ test('peers are listed with their inventory, or with the reason why they do not 
   assert.match(hosts[4]?.reason ?? '', /127\.0\.0\.1:1 .*nothing listens/);
 });
 
-test('guests are those of this host, or of all that answer', async (t) => {
+test('the guests of this host, or of all answering hosts, are listed', async (t) => {
   const { host } = await fleet(t);
   const b = await host('b', { guests: () => [guest('db1', { host: 'b' })], peers: known });
   const { api } = await host('a', {

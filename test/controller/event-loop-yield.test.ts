@@ -21,7 +21,7 @@ async function turnsOf(decisions: number, eachMs: number): Promise<number[]> {
   return made;
 }
 
-test('decisions that take long are made in turns of their own', async () => {
+test('slow decisions are made in separate turns of the event loop', async () => {
   assert.deepEqual(await turnsOf(4, 6), [1, 2, 3, 4]);
 });
 

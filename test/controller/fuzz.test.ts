@@ -49,7 +49,7 @@ const words = fc.oneof(
 );
 
 test(
-  'no route answers a wrong request with a defect or with what is inside',
+  'no route answers a malformed request with a defect or with internal details',
   { timeout: 300_000 },
   async (t) => {
     const { caDir } = await authority(t);

@@ -52,7 +52,7 @@ test('a form that is posted arrives whole', async (t) => {
   assert.equal(await answer.text(), 'code=a+b&more=%C3%A9');
 });
 
-test('a server of another CA, one that sends too much, and one that breaks off are no answer', async (t) => {
+test('a server of another CA, an oversized answer, and an interrupted one do not count as answers', async (t) => {
   const { url, ca } = await serverOf(t, (request, response) => {
     if (request.url === '/broken') response.writeHead(200).write('{', () => response.destroy());
     else response.end(Buffer.alloc(1024 * 1024 + 1));

@@ -44,7 +44,7 @@ async function metrics(t: TestContext): Promise<Metrics> {
   return new Metrics({ store, clock: systemClock });
 }
 
-test('migrations are counted as they end, with what they took; those that begin are not', async (t) => {
+test('migrations are counted as they end, with their duration; starting ones are not', async (t) => {
   const own = await metrics(t);
   const ended = (more: Partial<FleetMigration>) =>
     own.heard({ type: 'migration', what: 'ended', migration: migration(more) });

@@ -101,7 +101,7 @@ test('a roll stops at a host that does not come back as its program has promised
   assert.match(request.words, /stopped at a \(1 of 2\): .*; a stays closed/);
 });
 
-test('a roll goes on under another controller, which asks the program again by the same id', async (t) => {
+test('a roll continues under another controller, which asks the program again by the same id', async (t) => {
   const { api, controller, again, lines } = await rolling(
     t,
     'test "$(wc -l < "$(dirname "$0")/reported")" != 1 || sleep 60',

@@ -24,7 +24,7 @@ const followers = async (api: ControllerProcess['api']): Promise<string> => {
   return hosts.map(({ name, state, followedBy }) => `${name} ${state} ${followedBy}`).join(', ');
 };
 
-test('controllers share a fleet, and another goes on when one is killed or stopped for longer than its lease', async (t) => {
+test('controllers share a fleet, and another continues when one is killed or stopped for longer than its lease', async (t) => {
   const { host, caDir } = await fleet(t);
   // Of the lower and the upper half of the shards: each controller has one.
   const names = ['a', 'b', 'c', 'd', 'e', 'f'].toSorted(

@@ -32,7 +32,7 @@ test('a ring of links between sites is a good map', () => {
   assert.equal(words(map({ s1: [], s2: [], s3: [] }, ring)), 'it was taken');
 });
 
-test('a link from a site to itself, to an unknown site, or beside another one is refused by name', () => {
+test('a link from a site to itself, to an unknown site, or parallel to another one is refused by name', () => {
   const sites = { s1: [], s2: [], paris: [] };
   assert.match(words(map(sites, [link('s1', 's1')])), /from s1 to s1 itself/);
   assert.match(words(map(sites, [link('s1', 'pari')])), /pari is no site.*mean paris/);
@@ -48,7 +48,7 @@ test('two sites with overlapping networks are refused, and both are named', () =
   );
 });
 
-test('an address of any host lies in the networks of one site at most', () => {
+test('an address of any host is in the networks of one site at most', () => {
   const byte = fc.integer({ min: 0, max: 3 });
   const network = fc.tuple(byte, byte).map(([one, two]) => `10.${one}.${two}.0/24`);
   const wide = byte.map((one) => `10.${one}.0.0/16`);

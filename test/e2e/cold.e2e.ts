@@ -58,7 +58,7 @@ for (const storage of ['shared', 'local'] as const) {
       assert.ok(phases.includes('switchover') && !phases.includes('memory'), String(phases));
     }
 
-    test('a guest goes there and back: it shuts itself down and is started anew', async () => {
+    test('a guest moves and returns: it shuts itself down and is started again', async () => {
       const first = await bootId();
       assertMoved(await reportAtEnd(world, 'a', await cold('a', 'b')));
       await assertRuns('b');
@@ -69,7 +69,7 @@ for (const storage of ['shared', 'local'] as const) {
       assert.notEqual(await bootId(), second);
     });
 
-    test('a guest that is cancelled while it shuts down is started again where it was', async () => {
+    test('a guest that is cancelled while it shuts down is started again at its source', async () => {
       const before = await bootId();
       const hosts = await hostsNow(world.lab);
       const id = await cold('a', 'b');

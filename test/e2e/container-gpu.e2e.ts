@@ -151,7 +151,7 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
     await untilNoneLeft(world, 'b');
   });
 
-  test('a container is rehearsed, and continues its work where it is', async (t) => {
+  test('a container is rehearsed, and continues its work at its host', async (t) => {
     const words = ['migrate', BOX, '--to', 'b', '--rehearse'];
     const report = await byCommand(t, words, 'a');
     assert.equal(report.outcome, 'rehearsed');
@@ -160,7 +160,7 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
     await untilNoneLeft(world, 'b');
   });
 
-  test('a container moves there and back with its connection, and each turn is there once', async (t) => {
+  test('a container moves and returns with its connection, and each turn is there once', async (t) => {
     const memory: number[] = [];
     for (const to of ['b', 'a'] as const) {
       const from = at;

@@ -118,7 +118,7 @@ describe(
       }
     });
 
-    test('a container moves there and back with its flock and fcntl locks, and with that region', async () => {
+    test('a container moves and returns with its flock and fcntl locks, and with that region', async () => {
       await begin('/own');
       await thereAndBack(/^\/$/);
     });
@@ -166,7 +166,7 @@ describe(
     });
 
     for (const place of ['/own/gone', '/gone'])
-      test(`a container moves there and back in a working directory that was deleted: ${place}`, async () => {
+      test(`a container moves and returns in a working directory that was deleted: ${place}`, async () => {
         await begin('/own', place);
         await thereAndBack(/gone.*\(deleted\)$/);
       });

@@ -81,7 +81,7 @@ describe('a container whose memory follows it', { skip }, () => {
     return replay(written('pager.journal'), () => []).keepers.map(({ pid }) => pid);
   }
 
-  test('a container moves there and back with its connection and its memory', async (t) => {
+  test('a container moves and returns with its connection and its memory', async (t) => {
     for (const mode of ['postcopy', 'hybrid', 'postcopy']) {
       const report = await moves({ mode });
       t.diagnostic(

@@ -72,7 +72,7 @@ describe('a container with Redis, to which clients write all the time', { skip }
   }
 
   for (const mode of ['precopy', 'postcopy'] as const) {
-    test(`a container moves there and back by ${mode}: each acknowledged write is there once, over the same connections`, async (t) => {
+    test(`a container moves and returns by ${mode}: each acknowledged write is there once, over the same connections`, async (t) => {
       for (const [from, to] of [
         ['a', 'b'],
         ['b', 'a'],
@@ -93,7 +93,7 @@ describe('a container with Redis, to which clients write all the time', { skip }
     await untilNoneLeft(world, 'b');
   });
 
-  test('a container moves cold: it reads all acknowledged writes from its volume when it starts anew', async () => {
+  test('a container moves cold: it reads all acknowledged writes from its volume when it starts again', async () => {
     await untilMoreAcknowledged();
     await move(world, { guest: BOX, from: 'a', to: 'b', mode: 'cold' });
     const { ended, wrong } = await until('Redis to be up', 30_000, () =>

@@ -99,7 +99,7 @@ describe(
         script,
       ]);
 
-    test('a container moves there and back with its connection: each line is written once, and no volume is sent', async () => {
+    test('a container moves and returns with its connection: each line is written once, and no volume is sent', async () => {
       for (const [from, to] of [
         ['a', 'b'],
         ['b', 'a'],

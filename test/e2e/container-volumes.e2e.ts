@@ -106,7 +106,7 @@ describe('a container with volumes to which it writes all the time', { skip }, (
 
   const ASIDE = [/^(data|names)\.moved-[0-9a-f]{16}$/];
 
-  test('a container moves there and back with its connection, and loses no synced line', async () => {
+  test('a container moves and returns with its connection, and loses no synced line', async () => {
     await unharmed('b', () => move(world, { guest: BOX, from: 'a', to: 'b' }));
     await asItWas('b');
     await nothingLeft('a', ASIDE);
@@ -171,7 +171,7 @@ describe('a container with volumes to which it writes all the time', { skip }, (
     });
   }
 
-  test('a container moves cold there and back, and is started anew at the source when the move fails', async () => {
+  test('a container moves cold and returns, and is started again at the source when the move fails', async () => {
     let { bootId } = await readGuestStats(world.lab, BOX);
     await noLineLost('b', async () => {
       await move(world, { guest: BOX, from: 'a', to: 'b', mode: 'cold' });

@@ -72,7 +72,7 @@ describe('a container with a live TCP client', { skip }, () => {
     await untilNoneLeft(world, 'b');
   });
 
-  test('a container moves there and back with its connection and its memory', async (t) => {
+  test('a container moves and returns with its connection and its memory', async (t) => {
     for (const [from, to] of [
       ['a', 'b'],
       ['b', 'a'],
@@ -143,7 +143,7 @@ describe('a container with a live TCP client', { skip }, () => {
     return bootId;
   }
 
-  test('a container moves cold: it is shut down, and started anew with its files, its limits and its filter', async () => {
+  test('a container moves cold: it is shut down, and started again with its files, its limits and its filter', async () => {
     let { bootId } = await readGuestStats(world.lab, BOX);
     await inBox('a', "fs.writeFileSync('/note', 'kept')");
     for (const [from, to] of [

@@ -98,7 +98,7 @@ describe('a guest with disks that lie on its host alone', () => {
     return follow(world, host, id, flows);
   }
 
-  test('a guest moves with its disks by pre-copy, there and back', async () => {
+  test('a guest moves with its disks by pre-copy, and returns', async () => {
     await whole('a');
     const report = await moved();
     assert.deepEqual(
@@ -130,7 +130,7 @@ describe('a guest with disks that lie on its host alone', () => {
     await moved({ path: 'wire' });
   });
 
-  test('a guest cancelled amid the copying stays where it was, with its disks and without leftovers', async () => {
+  test('a guest cancelled amid the copying stays at its source, with its disks and without leftovers', async () => {
     const { from, to } = await there();
     const id = await begin(world, { guest: 'db1', from, to, ...SLOW });
     await untilDisksFlow(from, id);
@@ -176,7 +176,7 @@ describe('a guest with disks that lie on its host alone', () => {
     });
   }
 
-  test('a guest stays where it was when the storage of the destination fills up amid the copying', async (t) => {
+  test('a guest stays at its source when the storage of the destination fills up amid the copying', async (t) => {
     const { from, to } = await there();
     const full = imagesAt(to);
     const words = ['-t', 'tmpfs', '-o', 'size=48m', 'godwit-test', full];

@@ -80,7 +80,7 @@ describe('a guest with disks on shared storage', () => {
     await whole(to);
   }
 
-  test('a guest moves by pre-copy, there and back', async () => {
+  test('a guest moves by pre-copy, and returns', async () => {
     await whole('a');
     await moved({});
     await moved({});
@@ -94,7 +94,7 @@ describe('a guest with disks on shared storage', () => {
     await moved({ path: 'wire' });
   });
 
-  test('a guest keeps running where it was, with its disks, when it is cancelled', async () => {
+  test('a guest keeps running at its source, with its disks, when it is cancelled', async () => {
     const { from, to } = await there();
     const id = await begin(world, { guest: 'db1', from, to, ...SLOW });
     await untilMemoryFlows(world, from, id);
@@ -103,7 +103,7 @@ describe('a guest with disks on shared storage', () => {
     await whole(from);
   });
 
-  test('a guest keeps running where it was, with its disks, when the QEMU of the destination is killed', async () => {
+  test('a guest keeps running at its source, with its disks, when the QEMU of the destination is killed', async () => {
     const { from, to } = await there();
     const id = await begin(world, { guest: 'db1', from, to, ...SLOW });
     await untilMemoryFlows(world, from, id);
@@ -115,7 +115,7 @@ describe('a guest with disks on shared storage', () => {
     await whole(from);
   });
 
-  test('a guest stays where it was, with its disks, when the QEMU of the destination dies in the switch to post-copy', async (t) => {
+  test('a guest stays at its source, with its disks, when the QEMU of the destination dies in the switch to post-copy', async (t) => {
     // QEMU moves a guest no more that was taken back from there: it is one of its own.
     const disks = [{ bytes: 32 * MIB, thin: true }];
     const other = await startGuest(world.lab, { ...COMMON, name: 'db4', disks });

@@ -93,7 +93,7 @@ describe('a fleet that is set up with init, invite and join alone', () => {
   });
 
   for (const host of ['b', 'c']) {
-    test(`host ${host} joins with what the first host prints, and every step that it prints works`, async () => {
+    test(`host ${host} joins with the first host's output, and every printed step works`, async () => {
       const { address } = labHost(world.lab, host);
       const own = `--config ${labHost(world.lab, 'a').configFile}`;
       const said = await type('a', `godwit invite ${host} --addresses ${address} ${own}`);

@@ -59,7 +59,7 @@ describe('a guest whose balloon device asks for hints of free pages', () => {
     return bytes;
   }
 
-  test('a guest no longer sends free pages in pre-copy, there and back, on each path', async (t) => {
+  test('a guest no longer sends free pages in pre-copy, in both directions, on each path', async (t) => {
     const whole = await sent(t, 'silent');
     assert.ok(whole > GIVEN_BACK, String(whole));
     for (const { way, asked, spares } of WAYS) {

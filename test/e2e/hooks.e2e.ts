@@ -55,7 +55,7 @@ describe('the hooks of two hosts', () => {
   }
 
   for (const hook of ['before-start', 'prepare-destination', 'before-switchover'] as const) {
-    test(`${hook}, when it fails, leaves the guest where it is with the reason`, async () => {
+    test(`${hook}, when it fails, leaves the guest at its source with the reason`, async () => {
       begin(hook);
       const error = await refusalOf(world, { guest: 'web1', from: 'a', to: 'b' });
       assertSays(error, 'GODWIT_HOOK_FAILED', hook, 'ended with 3: not today');

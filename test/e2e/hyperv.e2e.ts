@@ -87,7 +87,7 @@ describe('guests of Hyper-V', () => {
     assert.equal(tasksOf(guest), 1);
   });
 
-  test('guests stay where they are when Hyper-V fails, and its message is reported', async () => {
+  test('guests stay at their host when Hyper-V fails, and its message is reported', async () => {
     place.world.ends = { state: 10, error: 'Failed to connect (0x8007274C).' };
     const moved = await host.godwit('migrate', guest, '--to', 'b', '--json');
     assert.equal(moved.exit, 5, moved.err);

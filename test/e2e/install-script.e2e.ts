@@ -40,7 +40,7 @@ describe(
     });
     after(() => root.close());
 
-    test('an installation leaves the modes of the host’s own directories, whatever those of the folder are', async () => {
+    test("an installation keeps the modes of the host's directories, whatever the folder's modes are", async () => {
       const own = '/ /usr /usr/bin /usr/lib /usr/share';
       const modes = `stat -c '%n %a %u:%g' ${own}`;
       await does('chmod 0775 /usr/share');

@@ -183,7 +183,7 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
     );
   });
 
-  test('the agent continues through an upgrade, in the build with which it began', async () => {
+  test('the agent continues through an upgrade, in its original build', async () => {
     await does(
       'godwit pki init --dir /etc/godwit/ca && godwit pki issue a --addresses 127.0.0.1 --dir /etc/godwit/ca --out /var/lib/godwit/pki',
     );

@@ -104,7 +104,7 @@ describe('a guest on LUNs that its QEMU opens by itself', () => {
     return report.checks.filter(({ name }) => name === 'disks').map((each) => each.evidence);
   }
 
-  test('a guest moves by pre-copy, there and back, and stays on its LUNs', async () => {
+  test('a guest moves by pre-copy, and returns, and stays on its LUNs', async () => {
     await whole('a');
     const reported = await moved({});
     const shared = reported.filter((text) =>

@@ -36,7 +36,7 @@ describe('over a link that takes next to nothing', () => {
   });
   after(() => world?.close());
 
-  test('a switch to post-copy that does not begin before the link is dead is undone, and the guest runs on', async (t) => {
+  test('a switch to post-copy that does not begin before the link is dead is undone, and the guest keeps running', async (t) => {
     await unlessForbidden(t, () =>
       web1.unharmed('a', async () => {
         const id = await orderedInVain('native');

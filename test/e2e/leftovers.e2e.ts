@@ -86,7 +86,7 @@ describe('what crashes have left on hosts', () => {
     await reportAtEnd(world, 'a', id);
   });
 
-  test('a hypervisor, its tap and its folder whose migration somebody removed, found and cleared', async () => {
+  test('a hypervisor, its tap and its folder without a migration are found and cleared', async () => {
     const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...SLOW });
     await untilMemoryFlows(world, 'a', id);
     const { processes } = (await hostsNow(world.lab)).find(({ host }) => host === 'b')!;

@@ -136,7 +136,7 @@ describe('a guest of libvirt whose disk is copied', { timeout: LONGEST_MS }, () 
   }
 
   test(
-    `a guest has all of its disk after each of ${MOVES} moves there and back under load, and none stays behind`,
+    `a guest has all of its disk after each of ${MOVES} moves and returns under load, and none stays behind`,
     { timeout: LONGEST_MS },
     async (t) => {
       for (let move = 0; move < MOVES; move += 1) {

@@ -52,7 +52,7 @@ describe('a lab whose hosts have libvirt', () => {
     return said;
   }
 
-  test('guests move there and back by TLS, and a client keeps its connection', async () => {
+  test('guests move and return by TLS, and a client keeps its connection', async () => {
     const { lab } = world;
     await startDomain(lab, { name: 'web1', host: 'a', memoryBytes: 192 * MIB });
     const probe = await openProbe(lab, 'web1');
@@ -93,7 +93,7 @@ describe('a lab whose hosts have libvirt', () => {
     await assertNone();
   });
 
-  test("a disk is copied there and back while the guest writes, and each host keeps only its guest's disks", async () => {
+  test("a disk is copied in both directions while the guest writes, and each host keeps only its guest's disks", async () => {
     const { lab } = world;
     await startDomain(lab, {
       name: 'db1',

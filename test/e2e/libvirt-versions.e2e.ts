@@ -109,7 +109,7 @@ function moves(newer: string, older?: string): void {
     ['--mode', 'postcopy'],
     ['--mode', 'hybrid'],
   ] as const) {
-    test(`guests move there and back with ${words.join(' ')}`, async (t) => {
+    test(`guests move and return with ${words.join(' ')}`, async (t) => {
       await hosts.guest('a', guest);
       for (const from of ['a', 'b'] as const) {
         const id = await agents[from].begin(guest, ...words);

@@ -76,7 +76,7 @@ describe('disks of a guest of libvirt that takes the wire', () => {
     return id;
   }
 
-  test('disks are copied over the wire there and back, and the report has the bytes on their path', async (t) => {
+  test('disks are copied over the wire in both directions, and the report has the bytes on their path', async (t) => {
     for (const way of [THERE, { ...THERE, from: 'b', to: 'a' }]) {
       const { diskLink, wire, checks, verified = [] } = await move(world, way);
       // Who writes to them, at both hosts, and whether the guest answers there.
@@ -109,7 +109,7 @@ describe('disks of a guest of libvirt that takes the wire', () => {
     await assertOnlyAt('b');
   });
 
-  test('disks stay where they are when the migration is cancelled in the midst of the copy', async () => {
+  test('disks stay at their host when the migration is cancelled in the midst of the copy', async () => {
     const id = await inCopy({ ...THERE, ...SLOW });
     const { accepted } = await world.agent('a').cancel({ params: { id } });
     assert.equal(accepted, true);
@@ -121,7 +121,7 @@ describe('disks of a guest of libvirt that takes the wire', () => {
     ['the receiver', () => receivers(world.lab, 'b').then((all) => all.map(({ pid }) => pid))],
     ['the mover', undefined],
   ] as const) {
-    test(`disks stay where they are when ${who} is killed in the midst of the copy`, async () => {
+    test(`disks stay at their host when ${who} is killed in the midst of the copy`, async () => {
       const id = await inCopy({ ...THERE, ...SLOW, linkGraceMs: 3000 });
       if (kill === undefined) await killMover(world, 'a', id);
       else for (const pid of await kill()) signalProcess(pid, 'SIGKILL');

@@ -74,7 +74,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
     return { there, first, second };
   }
 
-  test('a guest moves there and back', async (t) => {
+  test('a guest moves and returns', async (t) => {
     const { there, first, second } = await thereAndBack(t);
     assert.ok(first > MIB && first < (there.bytes ?? 0));
     assert.ok(second > 0);
@@ -82,7 +82,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
     await untilNoWire(world.lab);
   });
 
-  test('a guest keeps its memory and its client there and back, and the way back costs a fraction', async (t) => {
+  test('a guest keeps its memory and its client in both directions, and the way back costs a fraction', async (t) => {
     if (losesPages !== undefined) return t.skip(losesPages);
     const probe = await openProbe(world.lab, 'web1');
     await probe.mark();
@@ -94,7 +94,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
     assert.ok(second < first / 3, `${second} of ${first} bytes`);
   });
 
-  test('a guest stays where it is when the migration is cancelled', async () => {
+  test('a guest stays at its source when the migration is cancelled', async () => {
     const id = await inFlight({ ...THERE, ...SLOW });
     const { accepted } = await world.agent('a').cancel({ params: { id } });
     assert.equal(accepted, true);

@@ -130,7 +130,7 @@ describe('guests of libvirt', () => {
     });
   }
 
-  test('guests stay where they are when the migration is cancelled', async () => {
+  test('guests stay at their source when the migration is cancelled', async () => {
     await hosts.guest('a', guest);
     const id = await agent.begin(guest, '--max-bandwidth', '8mbit');
     await inFlight(id);

@@ -68,7 +68,7 @@ describe('between hosts that are 20 ms and 1 Gbit/s apart', () => {
   });
 
   for (const streams of [1, 4]) {
-    test(`a cancel takes the guest back while ${streams} streams are stalled in a link that takes nothing`, async () => {
+    test(`a cancel takes the guest back while ${streams} streams are stalled in a dead link`, async () => {
       await web1.unharmed('a', async () => {
         // Slowly enough that the link is cut long before the guest is to stop.
         const slow = { maxBandwidth: 16 * MIB, streams };

@@ -49,7 +49,7 @@ describe('a guest whose destination dies for good in post-copy', () => {
     return reportAtEnd(world, 'a', id);
   }
 
-  test('a guest is started anew at its source if that was requested, and the report shows it', async (t) => {
+  test('a guest is started again at its source if that was requested, and the report shows it', async (t) => {
     await boot('web1');
     const report = await unlessForbidden(t, () => lose('web1', 'restart'));
     if (report === undefined) return;
@@ -73,7 +73,7 @@ describe('a guest whose destination dies for good in post-copy', () => {
     assert.ok((await seenQemus(world.lab)).some(({ guest }) => guest === 'web2'));
   });
 
-  test('a guest that could not be started anew is refused at the beginning', async (t: TestContext) => {
+  test('a guest that could not be started again is refused at the beginning', async (t: TestContext) => {
     const bare = await startBareGuest(world, {
       name: 'talker',
       host: 'a',

@@ -66,7 +66,7 @@ describe('guests of a manager', () => {
     assert.equal(tasksOf(guest), 0);
   });
 
-  test('guests stay where they are when a task fails, and the exit code shows it', async () => {
+  test('guests stay at their host when a task fails, and the exit code shows it', async () => {
     host.options.taskEnds = 'failed';
     const moved = await host.godwit('migrate', guest, '--to', 'b', '--json');
     assert.equal(moved.exit, 5, moved.err);

@@ -100,7 +100,7 @@ describe('a drain of a host of a vCenter', () => {
     await untilSoOrSaid(async () => (await stateOf(HERE))?.state === 'out');
   });
 
-  test('a drain lets Godwit move the guests that DRS leaves where they are', async () => {
+  test('a drain lets Godwit move the guests that DRS leaves on the host', async () => {
     await placed();
     await drs('fullyAutomated');
     await drs('manual', GUESTS[0]);
@@ -113,7 +113,7 @@ describe('a drain of a host of a vCenter', () => {
     await untilSoOrSaid(async () => (await stateOf(HERE))?.state === 'out');
   });
 
-  test("a cancelled drain ends the vCenter's task, and leaves the other guests where they are", async () => {
+  test("a cancelled drain ends the vCenter's task, and leaves the other guests at their present hosts", async () => {
     await placed();
     // Long enough that it is cancelled under way.
     await vcenter.tasks(60_000);

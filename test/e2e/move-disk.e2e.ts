@@ -156,7 +156,7 @@ describe('a disk of a running guest that is moved on its host', () => {
     await whole(image, at('other.raw'));
   });
 
-  test('a disk stays where it was when the move is cancelled, and nothing of the new image is left', async () => {
+  test('a disk stays in its place when the move is cancelled, and nothing of the new image is left', async () => {
     const id = await start({ disk: FIRST, to: at('slow', 'deep', 'x'), maxBandwidth: 4 * MIB });
     await amid(id);
     const busy = await begin(world, { guest: 'db1', from: 'a', to: 'b' }).catch((e: unknown) => e);
@@ -171,7 +171,7 @@ describe('a disk of a running guest that is moved on its host', () => {
     await whole(at('fast', 'disk0.qcow2'), at('other.raw'));
   });
 
-  test('a disk stays where it was when the new place fills up amid the copying', async (t) => {
+  test('a disk stays in its place when the new place fills up amid the copying', async (t) => {
     if (unmountable !== undefined) return t.skip(`no file system to fill up: ${unmountable}`);
     const from = await imageOf(FIRST);
     const id = await start({ disk: FIRST, to: at('full', 'x'), maxBandwidth: 8 * MIB });

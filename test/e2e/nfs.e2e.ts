@@ -106,7 +106,7 @@ describe('a guest with disks on an NFS export that no host has mounted', { skip 
     await whole(to);
   }
 
-  test('a guest moves by pre-copy, there and back', async () => {
+  test('a guest moves by pre-copy, and returns', async () => {
     await whole('a');
     await moved({});
     await moved({});

@@ -77,7 +77,7 @@ describe('a guest on an image of RBD that its QEMU opens by itself', () => {
     await whole(to);
   }
 
-  test('a guest moves by pre-copy, there and back: the lock follows, and nothing of the proof is left', async () => {
+  test('a guest moves by pre-copy, and returns: the lock follows, and nothing of the proof is left', async () => {
     await whole('a');
     await moved({});
     await moved({});

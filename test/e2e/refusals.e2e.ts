@@ -209,7 +209,7 @@ describe('a migration that cannot be done', () => {
     await guest.stop();
   });
 
-  test("a migration to the guest's own host, or with an unknown name, is refused", async () => {
+  test("a migration to the guest's present host, or with an unknown name, is refused", async () => {
     const guest = await startBareGuest(world, { name: 'web1', host: 'a' });
     try {
       const here = await godwit(world, 'migrate', 'web1', '--to', 'a');

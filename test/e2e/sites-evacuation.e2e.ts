@@ -23,7 +23,7 @@ describe('six guests of a site with priorities, and a deadline that not all can 
     await world?.close();
   });
 
-  test('the most important are over in time, and those that stay were named with their reason before', async (t) => {
+  test('the most important guests arrive in time, and the remaining ones were named with their reason before', async (t) => {
     const found = await evacuateSite(world.lab, controller, SMALL_FIRST);
     const { plan, request, over, seconds, deadlineAtMs } = found;
     const leftS = (deadlineAtMs - request.createdAtMs) / 1000;

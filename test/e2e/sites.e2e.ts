@@ -96,7 +96,7 @@ describe('two hosts behind NATs, with a relay that both reach', () => {
     await assertThere('a');
   });
 
-  test('a guest moves there and back with its disk', async (t) => {
+  test('a guest moves and returns with its disk', async (t) => {
     for (const [from, to] of [
       ['a', 'b'],
       ['b', 'a'],

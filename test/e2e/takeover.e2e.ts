@@ -103,7 +103,7 @@ describe('a migration whose processes are killed while memory moves', () => {
     await assertOnlyGuests(world, { a: ['web1'] });
   });
 
-  test("a migration ends when the guest's own QEMU is killed, and leaves no half of it at the destination", async () => {
+  test("a migration ends when the guest's QEMU is killed, and leaves no half of it at the destination", async () => {
     const hosts = await restingHosts(world.lab);
     const doomed = await startBareGuest(world, { name: 'doomed', host: 'a' });
     const request = { guest: 'doomed', from: 'a', to: 'b', maxBandwidth: 32 * 1024 };

@@ -32,7 +32,7 @@ describe('a host that allows less by the time of day', () => {
   });
   after(() => world?.close());
 
-  test('migrations keep to its cap, and go on without it once its hours are over', async () => {
+  test("migrations respect the host's cap, and continue without it once its hours are over", async () => {
     const overAtMs = await capUntilSoon();
     const ids = await Promise.all(
       Object.entries(WAYS).map(([guest, path]) =>

@@ -146,7 +146,7 @@ describe('a guest with a TPM', { skip: NO_SWTPM }, () => {
     assert.deepEqual(await kept(to), before);
   });
 
-  test('a guest is refused if it would have to be started anew', async () => {
+  test('a guest is refused if it would have to be started from its disks', async () => {
     const { from, to } = await there();
     const error = await refusalOf(world, { guest: 'tpm1', from, to, onLost: 'restart' });
     assertSays(error, 'GODWIT_RESTART', 'tpm1', 'TPM');
@@ -180,7 +180,7 @@ describe('a guest with a TPM on UEFI firmware', { skip: NO_SWTPM || NO_FIRMWARE 
   });
   after(() => world?.close());
 
-  test("a guest moves there and back with its firmware's measurements and its permanent values", async () => {
+  test("a guest moves and returns with its firmware's measurements and its permanent values", async () => {
     await writeNv(world.lab, 'tpm2', 'measured');
     await extendPcr(world.lab, 'tpm2', 9);
     const was = await readPcr(world.lab, 'tpm2');

@@ -216,7 +216,7 @@ describe(
     });
     after(() => world?.close());
 
-    test('a guest has the same store there and back, and writes to it where it runs', async () => {
+    test('a guest has the same store on both ways, and writes to it at its present host', async () => {
       const store = storeAt(world.lab, 'a', 'fw1');
       const was = await stat(store);
       for (const [from, to] of [

@@ -43,7 +43,7 @@ describe('a guest on a network of QEMU’s own', () => {
     assert.doesNotMatch(await listening('b'), /552[23]/);
   });
 
-  test('a guest stays where it is while its port is taken at the destination', async () => {
+  test('a guest stays at its source while its port is taken at the destination', async () => {
     const args = ['-netdev', 'user,id=n0,hostfwd=tcp:127.0.0.1:5530-:22'];
     const words = [...args, '-device', 'virtio-net-pci,netdev=n0'];
     await startBareGuest(world, { name: 'fwd2', host: 'a', args: words });

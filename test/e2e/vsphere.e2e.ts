@@ -155,7 +155,7 @@ describe('guests of a vCenter', () => {
     assert.equal(await tasksOf(guest), 0);
   });
 
-  test("guests stay where they are when a task fails half-way, with vSphere's message", async () => {
+  test("guests stay at their host when a task fails half-way, with vSphere's message", async () => {
     const guest = await nextGuest();
     await vcenter.tasks(500, { type: 'GenericVmConfigFault', text: 'the vmotion network is down' });
     const moved = await host.godwit('migrate', guest, '--to', THERE, '--json');

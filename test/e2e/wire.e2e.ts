@@ -174,7 +174,7 @@ describe('a guest whose memory goes over the wire', () => {
   });
 
   for (const killed of ['source', 'destination'] as const) {
-    test(`a guest stays where it is when the mover of the ${killed} is killed in pre-copy`, async (t) => {
+    test(`a guest stays at its source when the mover of the ${killed} is killed in pre-copy`, async (t) => {
       await assertStays(t, async (id, way) => {
         await killMover(world, killed === 'source' ? way.from : way.to, id);
       });
@@ -191,7 +191,7 @@ describe('a guest whose memory goes over the wire', () => {
     });
   }
 
-  test('a guest stays where it is when it is cancelled', async (t) => {
+  test('a guest stays at its source when it is cancelled', async (t) => {
     await assertStays(t, async (id, { from }) => {
       const { accepted } = await world.agent(from).cancel({ params: { id } });
       assert.ok(accepted);

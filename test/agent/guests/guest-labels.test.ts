@@ -33,7 +33,7 @@ function fullHost(t: TestContext, labels: GuestLabels): { stateDir: string; name
 const isFull = (guestName: string) => (thrown: unknown) =>
   hasCode(thrown, 'GODWIT_LABELS_FULL') && thrown.message.includes(guestName);
 
-test('labels are kept on the disk of their host, and what makes no sense changes nothing', (t) => {
+test("labels are kept on their host's disk, and malformed labels change nothing", (t) => {
   const stateDir = tempDir(t);
   const labels = new HostLabels(stateDir, NOBODY);
   labels.change('web1', { set: { team: 'web', 'godwit/window': '22:00-04:00' }, remove: [] });
@@ -70,7 +70,7 @@ test('a guest that has come has the labels of its source, and none that it had h
   assert.equal(labels.of('web1'), undefined);
 });
 
-test('a host that only asks for guests to be let in changes no labels, whatever happens between', (t) => {
+test('a host that only requests admissions changes no labels, whatever happens between', (t) => {
   const step = fc.record({
     // The agent starts again.
     again: fc.boolean(),
@@ -101,7 +101,7 @@ test('a host that only asks for guests to be let in changes no labels, whatever 
   );
 });
 
-test('an earlier build’s labels are read, and nothing is left where none are kept', (t) => {
+test("an earlier build's labels are read, and no file is left if no labels are kept", (t) => {
   const stateDir = tempDir(t);
   const file = path.join(stateDir, 'guest-labels.json');
   writeFileSync(file, '[["web1",{"team":"web"}]]');

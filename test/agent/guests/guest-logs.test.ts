@@ -155,7 +155,7 @@ test('no log is removed while the guests cannot be listed', async (t) => {
   assert.deepEqual(files.map(existsSync), [true, false]);
 });
 
-test('logs beside a guest are cut while those elsewhere cannot be listed', async (t) => {
+test('logs next to a guest are cut while those elsewhere cannot be listed', async (t) => {
   const directory = mkdtempSync(path.join(tmpdir(), 'godwit-away-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const { config, logs, said } = host(t, { directory });

@@ -70,7 +70,7 @@ describe('the inventory of guests', () => {
     );
   });
 
-  test('a container that only a manager knows is found by its name', async (t) => {
+  test('a container that only its manager lists is found by its name', async (t) => {
     const container = guest('web1', { driver: 'criu', manager: 'docker' }, false);
     const other = guest('web2', { manager: 'libvirt', uuid: '1' }, false);
     const here = [container, other];

@@ -81,7 +81,7 @@ test('the guests of a silent driver count as it listed them last, and none are t
   });
 });
 
-test('the guests of a host that nobody follows any more are not waited for', async () => {
+test('the guests of a host without a follower are not waited for', async () => {
   const { api } = endpoint('b', { guests: () => new Promise<Page>(() => {}) });
   const end = new AbortController();
   const asked = everyGuestOfPeer(api, 'b', { signal: end.signal });

@@ -69,7 +69,7 @@ describe('how busy a host was', () => {
     assert.equal('pressure' in without, false);
   });
 
-  test('counts the host’s own links and disks, not what passes through them twice', () => {
+  test("the load counts the host's links and disks, and forwarded traffic once", () => {
     const net =
       'Inter-|\n face |bytes\n  lo: 9 0 0 0 0 0 0 0 9 0\n eth0: 100 1 0 0 0 0 0 0 200 1\n  br0: 100 1 0 0 0 0 0 0 200 1\n';
     assert.deepEqual(parse.parseNetwork(net, new Set(['eth0'])), { inBytes: 100, outBytes: 200 });
@@ -143,7 +143,7 @@ describe('how busy a host was', () => {
   });
 });
 
-test('this machine is read while somebody follows', async () => {
+test('this machine is sampled while it has a follower', async () => {
   const parts = { clock: systemClock, log: silentLog };
   const load = new Load(() => [{ name: 'me', pid: process.pid }], parts);
   const feed = load.follow();

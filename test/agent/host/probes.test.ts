@@ -17,7 +17,7 @@ describe('an agent that watches for others', () => {
     assert.deepEqual(await probes.end('m-11111111', {}, A), { notTried: 'ended a/m-11111111' });
   });
 
-  test('watches a guest that its manager moves by the addresses of its own configuration, and by no other', async () => {
+  test("a guest that its manager moves is watched only at its own configuration's addresses", async () => {
     const managed = (given: Partial<WatchOrder> = {}) =>
       order('m-11111111', { managed: true, nics: [], leastIntervalMs: 50, ...given });
     const { probes, started, asked } = stage({ probe: { addresses: { web1: ['10.9.0.7'] } } });
@@ -97,7 +97,7 @@ describe('an agent that watches for others', () => {
     assert.match(notTried ?? '', /nothing was being watched/);
   });
 
-  test('probes nothing that the destination has not named as the guest’s', async () => {
+  test("an address that the destination has not named as the guest's is not probed", async () => {
     const { probes, started, asked } = stage();
     const wrong: [Partial<WatchOrder>, RegExp][] = [
       [{ to: undefined }, /it names no destination/],
@@ -137,7 +137,7 @@ describe('an agent that watches for others', () => {
     assert.equal(started.length, 1);
   });
 
-  test('a watch begins only once the destination knows the addresses, and continues only while the destination agrees', async () => {
+  test('a watch needs the addresses at the destination, and continues only while the destination agrees', async () => {
     let says: AdmittedGuest | Error = { guest: 'web1', from: 'a' };
     const { probes, started, reported } = stage({}, () => {
       if (says instanceof Error) throw says;

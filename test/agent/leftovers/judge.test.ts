@@ -78,7 +78,7 @@ describe('what an earlier crash has left', () => {
     assert.deepEqual(found(facts), ['guest-directory']);
   });
 
-  test('a directory without a request in which nothing had begun may go; one with a journal stays', () => {
+  test('a directory without a request and without a start may go; one with a journal stays', () => {
     const { known: _, ...lost } = migration;
     assert.deepEqual(found({ migrations: [{ ...lost, hasJournal: false }] }), [
       'migration-directory',

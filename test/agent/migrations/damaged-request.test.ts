@@ -193,7 +193,7 @@ test('a source whose request is damaged is held with the names that its journal 
   assert.deepEqual([found?.guest, found?.from, found?.to], [plan.guest, plan.from, plan.to]);
 });
 
-test('a directory in which no mover wrote a record is not a migration', async (t) => {
+test("a directory without a mover's record is not a migration", async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { peers });
   const store = new MigrationStore(a.config.stateDir, 'a', systemClock);

@@ -130,7 +130,7 @@ describe('the moves of disks on a host', () => {
     assert.equal((await ended(id)).state, 'done');
   });
 
-  test('a disk move of which nothing had begun is forgotten, and a torn record does not count', async () => {
+  test('a disk move that had not begun is forgotten, and a torn record does not count', async () => {
     const id = await moves.begin(asked());
     await ended(id);
     await moves.close();

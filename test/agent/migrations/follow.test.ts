@@ -19,7 +19,7 @@ test('the live view ends with the migration, and the report comes from its journ
   assert.equal(report.runsAt, 'source');
 });
 
-test('the live view goes on over the death of a mover', async (t) => {
+test('the live view continues after the death of a mover', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')], peers });
   const { id } = await a.api.migrate({ body: { guest: 'web1', to: 'b' } });

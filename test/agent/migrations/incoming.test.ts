@@ -168,7 +168,7 @@ test("one host's requests never push out an answer that another host was given",
   await assert.rejects(own.admit({ body: admission }), unknown);
 });
 
-test('a host that is asked to watch a guest learns of the admitted guest', async (t) => {
+test('a host with a request to watch a guest gets the admitted guest', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
   const [a, c] = [await as('a', 'agent', b), await as('c', 'agent', b)];

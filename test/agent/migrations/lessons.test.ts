@@ -29,7 +29,7 @@ function storeOf() {
 
 const migrations = (...ids: string[]) => ids.map((id) => ({ id })) as unknown as Migration[];
 
-test('the journal of an ended migration is read once, and that of one that goes on, or may be resolved, each time', () => {
+test('the journal of an ended migration is read once, and an active or resolvable one is read each time', () => {
   const { world, lessons } = storeOf();
   world.outcomes = { 'm-2': 'running', 'm-3': 'held' };
   const all = migrations('m-1', 'm-2', 'm-3');

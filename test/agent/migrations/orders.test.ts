@@ -11,7 +11,7 @@ import { fleet, guest } from '../samples.ts';
 const done = async (): Promise<string> => 'done';
 const isStale = (thrown: unknown): boolean => hasCode(thrown, 'GODWIT_ORDER_STALE');
 
-test('an order of a lower epoch is refused, also after a restart', async (t) => {
+test('an order of a lower epoch is refused, even after a restart', async (t) => {
   const dir = tempDir(t);
   const request = 'r-00000001';
   const orders = new Orders(dir);

@@ -203,7 +203,7 @@ test('a mover that does not start leaves nothing behind, and the caller gets the
   await started();
 });
 
-test('a migration whose first mover dies right after its first record goes on, and is not refused', async (t) => {
+test('a migration whose first mover dies right after its first record continues, and is not refused', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')], peers });
   a.movers.dieNext = true;

@@ -9,7 +9,7 @@ const kept = (host: string, at: number, side: 'source' | 'destination' = 'destin
   request: { side, fromHost: host, toHost: 'here' },
 });
 
-test('a host that begins many migrations loses its own oldest ones, and no other host’s', () => {
+test("a host that begins many migrations loses its own oldest records, and never another host's", () => {
   const many = Array.from({ length: 95 }, (_none, at) => kept('greedy', at));
   const few = Array.from({ length: 10 }, (_none, at) => kept('a', at));
   const gone = surplus([...few, ...many], 100);

@@ -49,7 +49,7 @@ test('the destination answers with its own report if the source is silent or nam
   assert.equal(await reportOfBoth(parts('destination', other), ID), own);
 });
 
-test('the destination knows that the guest runs there, however the source was cut off', async () => {
+test('the destination reports that the guest runs there, however the source was cut off', async () => {
   const cut = async (): Promise<Report> =>
     report({ side: 'source', outcome: 'held', runsAt: 'unknown' });
   const { runsAt, outcome } = await reportOfBoth(parts('destination', cut), ID);
@@ -72,12 +72,12 @@ test('the report of the destination wins over a source that disagrees, and shows
   assert.equal(runsAtTold, undefined);
 });
 
-test('the source asks nobody', async () => {
+test('the source asks no other host', async () => {
   const ask = async (): Promise<never> => assert.fail('it must not ask');
   assert.equal(await reportOfBoth(parts('source', ask), ID), own);
 });
 
-test('while it runs, the source answers with what its mover has looked at last', async () => {
+test("the source answers with its mover's last look while the migration runs", async () => {
   const ask = async (): Promise<never> => assert.fail('it must not ask');
   const running = report({ side: 'source', outcome: 'running', phase: 'memory', bytes: 1 });
   const now = { sample: sample(4, { transferredBytes: 2 ** 30 }) };

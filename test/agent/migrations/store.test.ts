@@ -54,7 +54,7 @@ test('a guest has arrived once it runs here, and stays away where its migration 
   assert.equal(store.arrival('m-00000007'), 'stayed-away');
 });
 
-test('migrations are in the order in which they came, although the clock went back', async (t) => {
+test('migrations are in the order of their arrival, even if the clock was set back', async (t) => {
   const stateDir = tempDir(t);
   const store = new MigrationStore(stateDir, 'b', systemClock);
   const came = [];
@@ -87,7 +87,7 @@ test('migrations of a build that numbered none come first, by their times', () =
 });
 
 describe('what an agent forgets', () => {
-  test('an agent forgets the oldest ended migration, and never one that the other host may ask about', async (t) => {
+  test('an agent forgets the oldest ended migration, and never one that the other host may still need', async (t) => {
     const stateDir = tempDir(t);
     const store = new MigrationStore(stateDir, 'b', systemClock);
     const alone = await ended(store, 1, false);

@@ -9,7 +9,7 @@ import { tempDir } from '../../rpc/test-contract.ts';
 const most = { ofOne: 8, all: 20 };
 const idOf = (nth: number): string => `m-${String(nth).padStart(8, '0')}`;
 
-test('the newest ids of each host are known, also after a restart, and nobody pushes out those of another', (t) => {
+test("the newest ids of each host are known, even after a restart, and no host displaces another's ids", (t) => {
   const pruning = fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.nat(60)), { maxLength: 60 });
   fc.assert(
     fc.property(pruning, (all) => {
@@ -60,7 +60,7 @@ test('a line that was cut, or is none, takes nothing from the others', (t) => {
   assert.deepEqual([later.has(idOf(1)), later.has(idOf(3))], [true, true]);
 });
 
-test('nothing is written where nothing is to be remembered', (t) => {
+test('nothing is written if there is nothing to remember', (t) => {
   const dir = tempDir(t);
   const file = path.join(dir, 'pruned-migrations');
   const pruned = new PrunedMigrations(dir, most);

@@ -38,7 +38,7 @@ function host(t: TestContext, others: Record<string, string | undefined>, given:
   return { fetch, pki, asked, config };
 }
 
-test('a host fetches the secret that the list names, of the CA’s host first', async (t) => {
+test("a host fetches the secret that the list names, first from the CA's host", async (t) => {
   const { fetch, pki, asked, config } = host(t, { a: NEW, c: NEW });
   await fetch.look('c');
   assert.deepEqual(asked, ['a']);

@@ -29,7 +29,7 @@ async function numberAt(caller: { newerList: TestHost['api']['newerList'] }): Pr
   return found === undefined ? 0 : (JSON.parse(found.list) as { number: number }).number;
 }
 
-test('a list that is signed beside the CA reaches the other hosts, and ends rights on open connections', async (t) => {
+test('a list that is signed at the CA reaches the other hosts, and ends rights on open connections', async (t) => {
   const { host, as, caDir } = await fleet(t);
   const b = await host('b', { peers: { a: nobody, c: nobody } });
   const a = await host('a', { holdsCa: true, peers: { b: { address: b.agent.address } } });
@@ -48,7 +48,7 @@ test('a list that is signed beside the CA reaches the other hosts, and ends righ
   assert.equal(await numberAt(await as('b', 'agent', a)), number);
 });
 
-test('a host that was down asks for what it missed, and keeps it over a restart', async (t) => {
+test('a host that was down requests its missed lists, and keeps them over a restart', async (t) => {
   const { host, as, caDir } = await fleet(t);
   const a = await host('a', { holdsCa: true, peers: { b: nobody } });
   changeList(caDir, withoutHost('c'), Date.now());
@@ -75,7 +75,7 @@ test('a list with a lower number, or not by the CA, is not taken from anybody', 
   assert.equal(await numberAt(a), 2);
 });
 
-test('a CA that was restored from a backup goes on from what the fleet has', async (t) => {
+test("a CA that was restored from a backup continues from the fleet's list", async (t) => {
   const { host, as, caDir } = await fleet(t);
   const a = await host('a', { holdsCa: true, peers: { b: nobody } });
   const b = await as('b', 'agent', a);
@@ -110,7 +110,7 @@ test('a host that joins is known to the others, and knows them, without a word i
   assert.equal(hosts.find(({ name }) => name === 'new')?.address, `127.0.0.9:${port}`);
 });
 
-test('a thief that renews a host’s certificate does not lock the host out, whatever it asks for', async (t) => {
+test("a thief that renews a host's certificate does not lock the host out, whatever it requests", async (t) => {
   const { host, caDir } = await fleet(t);
   const b = await host('b', { peers: { a: nobody } });
   const a = await host('a', { holdsCa: true, peers: { b: { address: b.agent.address } } });

@@ -190,7 +190,7 @@ test('a plan with a link rate from the caller is not kept as a prediction for th
   assert.deepEqual(request.prediction?.totalMs, prediction?.totalMs);
 });
 
-test('a plan is of the devices that the guest’s labels name, as the migration after it is', async () => {
+test("a plan has the devices that the guest's labels name, and so has the following migration", async () => {
   const asked: unknown[] = [];
   const deps: unknown = {
     config: { name: 'a' },

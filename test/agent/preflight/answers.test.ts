@@ -83,7 +83,7 @@ test('a question that storage keeps is counted until nothing of it is left', asy
   await assert.rejects(asked);
 });
 
-test('a host has only so many addresses asked for by its checks, and others go on', async () => {
+test('the checks of one host occupy a limited number of addresses, and other hosts continue', async () => {
   const answers = answersWith(() => ({
     answer: Promise.resolve({ checks: [] }),
     gone: Promise.resolve(),
@@ -123,7 +123,7 @@ async function hostFile(t: TestContext) {
   return { file, storage, root };
 }
 
-test('a process of its own answers for the storage as the destination’s mover does', async (t) => {
+test("a separate process answers for the storage, as the destination's mover does", async (t) => {
   const { file, storage } = await hostFile(t);
   const answers = new PreflightAnswers({
     clock: systemClock,
@@ -153,7 +153,7 @@ test('a process of its own answers for the storage as the destination’s mover 
   });
 });
 
-test('the cache is told of where the guest would be let in, and to nobody who speaks for another host', async (t) => {
+test("the cache is disclosed only to the guest's source, and only if the guest would be admitted", async (t) => {
   const { file } = await hostFile(t);
   const config = loadAgentConfig(file);
   writeFileSync(path.join(config.stateDir, 'pki', 'site.secret'), 'ab'.repeat(32));
@@ -215,7 +215,7 @@ test('a process says how long it took to start, and the same with each question 
   assert.deepEqual([first > 0, second], [true, first]);
 });
 
-test('a process that does not end by itself is killed, and its thread hangs with nobody', async (t) => {
+test('a process that does not end by itself is killed, and no thread hangs with it', async (t) => {
   const { file, root } = await hostFile(t);
   const program = path.join(root, 'hangs.mjs');
   const pidFile = path.join(root, 'pid');

@@ -72,7 +72,7 @@ test('a process that has answered answers the next question of the same host, an
   await untilSo(() => isGone(first));
 });
 
-test('a process in which something may hang answers no other question', async (t) => {
+test('a process in which a step may hang answers no other question', async (t) => {
   const { ask, started, root } = hostWhose(
     t,
     `process.stdin.on('data', () => process.stdout.write('{"answer":null,"isClear":false}\\n'));`,
@@ -119,7 +119,7 @@ test('a new process that ends at its first question is not asked again', async (
   assert.equal(started().length, 1);
 });
 
-test('a process that nobody asks again ends by itself', async (t) => {
+test('a process without further questions ends by itself', async (t) => {
   const { ask, started, root } = hostWhose(t, `await import(${JSON.stringify(CHECKER)});`, 200);
   await storageOf(ask, 'a', root);
   const [only = 0] = started();

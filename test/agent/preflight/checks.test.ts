@@ -91,7 +91,7 @@ test('all that speaks against a destination is reported at once, on both sides',
   ]);
 });
 
-test('every peer is checked where none is named, and the best comes first', async (t) => {
+test('every peer is checked if none is named, and the best comes first', async (t) => {
   const { a } = await world(t);
   const { from, hosts } = await a.api.check({ body: { guest: 'web1' } });
   assert.equal(from, 'a');
@@ -116,7 +116,7 @@ test('a destination that does not answer is a refusal, and the guest is still lo
   ]);
 });
 
-test('a guest that nobody may take hold of is asked nothing', async (t) => {
+test('a guest that must not be touched gets no question', async (t) => {
   const { a, made, instance } = await world(t);
   instance.run = 'paused';
   const { hosts } = await a.api.check({ body: { guest: 'web1', to: 'b' } });

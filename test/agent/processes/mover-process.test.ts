@@ -37,7 +37,7 @@ writeSync(3, 'ready\\n');
 setInterval(() => {}, 1000);
 `;
 
-test('a mover is there once it says so, in a session of its own, and is found again', async (t) => {
+test('a mover is present once it reports itself, in a separate session, and is found again', async (t) => {
   const made = migration(t);
   const movers = moverProcesses('unused.json', program(t, READY));
   const ended = Promise.withResolvers<void>();

@@ -141,7 +141,7 @@ describe('receivers of a host', () => {
     assert.equal(started.orders.length, 0);
   });
 
-  test('reach no socket of another host’s migration, whatever id is asked for, and keep none from its source', async (t) => {
+  test("a receiver reaches only its own host's migrations, whatever id is requested, and stays reachable for its source", async (t) => {
     const { receivers, started, directory } = await hostB(t);
     for (const host of ['c', 'a']) await receivers.open(asked(1, host), caller(host), LIVES);
     const [other, own] = started.orders;

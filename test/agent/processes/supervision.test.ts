@@ -119,7 +119,7 @@ test('a mover that is stopped, and stays so, is killed and followed by another',
   assert.equal(starts.length, 1);
 });
 
-test('the log of a migration’s movers is kept within its bound at each check', async (t) => {
+test("the log of a migration's movers is kept within its bound at each check", async (t) => {
   const { capped, pass, supervisor } = await dying(t);
   await pass(3000);
   assert.deepEqual(capped, Array(3).fill(id));

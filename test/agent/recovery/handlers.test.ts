@@ -95,7 +95,7 @@ function scene(t: TestContext) {
   return { world, dir, offer, standbys, recover, listed, keep, beat };
 }
 
-test('a guest is started from a description that its host confirmed shortly before, and its mover judges the proof by that moment', async (t) => {
+test('a guest is started from a recently confirmed description, and its mover judges the proof by that time', async (t) => {
   const { world, recover, listed } = scene(t);
   world.now = 120_000;
   assert.equal(await recover(), STARTED);

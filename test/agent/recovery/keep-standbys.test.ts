@@ -283,7 +283,7 @@ test('a guest that changed while it was described is described again, even if it
   );
 });
 
-test('a change is announced to a host that took the guest’s first description since the last heartbeat', async (t) => {
+test("a change is announced to a host that received the guest's first description since the last heartbeat", async (t) => {
   const { world, keep, beats } = scene(t);
   world.now = 400_000;
   await keep.offer('web1', 'b', never);

@@ -32,7 +32,7 @@ test('a description of a host that the guest has left is stale for a recovery fr
   assert.equal(reasonOf(namesake, 'a', ['m']), 'fresh');
 });
 
-test('a host that can be asked makes no other host’s description stale by its word, and neither does one that confirms in turns with it', (t) => {
+test("a reachable host cannot make another host's description stale, even if the two confirm in turns", (t) => {
   const time = new Time();
   const kept = standbysAt(stateDir(t), time);
   const beat = (from: string, digest: string) => {

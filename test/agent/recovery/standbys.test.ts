@@ -33,7 +33,7 @@ test('the newest description of a guest counts and outlives the agent', (t) => {
   assert.equal(standbysAt(dir, time).list().length, 1);
 });
 
-test('a file that is damaged, or another guest’s, starts nothing', (t) => {
+test("a file that is damaged, or another guest's, starts nothing", (t) => {
   const dir = stateDir(t);
   const time = new Time();
   const kept = standbysAt(dir, time);
@@ -205,7 +205,7 @@ test('a large description counts by its size', (t) => {
   assert.throws(() => kept.keep(offer('web2'), KEY), { code: 'GODWIT_OVERLOADED' });
 });
 
-test('a description is stale once its living host has not confirmed it in two heartbeats, also for the next agent', async (t) => {
+test('a description is stale after two heartbeats of its living host without it, even for the next agent', async (t) => {
   const dir = stateDir(t);
   const time = new Time();
   const kept = standbysAt(dir, time);

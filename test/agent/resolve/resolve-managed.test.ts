@@ -99,7 +99,7 @@ async function held(
   };
 }
 
-test('an order by its manager’s answer is carried out', async (t) => {
+test("an order that follows the manager's answer is carried out", async (t) => {
   const { order, orders, started } = await held(t, () => Promise.resolve());
   assert.equal((await order()).proof, 'ask');
   assert.deepEqual([orders(), started], [1, [id]]);

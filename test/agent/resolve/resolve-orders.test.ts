@@ -173,7 +173,7 @@ describe('an order by answers that are older than another order', () => {
   });
 });
 
-test('an order says whether its operator insisted, also if the fencing hook proves that the other host is off', async (t) => {
+test("an order records its operator's insistence, even if the fencing hook proves the other host off", async (t) => {
   const fence = async () => ({ off: true, by: 'the hook' }) as const;
   const { order, resolve, store } = await scene(t, { isDark: true, fence });
   const plain = { runAt: 'source', confirm: GUESTS[TO_EVIL], iKnow: false } as const;

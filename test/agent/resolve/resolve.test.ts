@@ -183,7 +183,7 @@ describe('an agent that resolves a held migration asks the whole fleet', () => {
     assert.equal(answer.proof, 'ask');
   });
 
-  test('a destination whose state was lost since is answered for once, with what its state shows', async (t) => {
+  test('a destination whose state was lost since is answered for once, based on its present state', async (t) => {
     const { a } = await three(t, () => Promise.resolve(), handle, '2001-01-01T00:00:00.000Z');
     const { answers, inDoubt, unasked } = await a.api.resolution({ params: { id } });
     assert.equal(answers[0]?.verdict, 'risky');

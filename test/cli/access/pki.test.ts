@@ -61,7 +61,7 @@ test('a bad name, address or number of days is refused in words', async (t) => {
   }
 });
 
-test('a person is shown an address of an agent that works: with the host’s own name', async (t) => {
+test("a person is shown a working address of an agent: with the host's own name", async (t) => {
   const root = tempDir(t);
   const dir = path.join(root, 'ca');
   await godwit('pki', 'init', '--dir', dir);
@@ -105,7 +105,7 @@ test('a name that the CA does not know is neither revoked nor removed, unless th
   }
 });
 
-test('a person’s certificate is renewed with a new key, under its own name and role, once half of its life is over', async (t) => {
+test("a person's certificate is renewed with a new key, under its name and role, after half of its life", async (t) => {
   const { host, caDir } = await fleet(t);
   const { agent } = await host('a', { holdsCa: true });
   const other = await host('b');
@@ -149,7 +149,7 @@ test('a person’s certificate is renewed with a new key, under its own name and
   }
 });
 
-test('a renewal of what is no person’s certificate is refused in words', async (t) => {
+test("a renewal of a certificate that is not a person's is refused with the reason", async (t) => {
   const { host, caDir } = await fleet(t);
   const { agent } = await host('a', { holdsCa: true });
   const dir = tempDir(t);

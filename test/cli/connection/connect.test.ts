@@ -96,7 +96,7 @@ describe('connect', () => {
       assert.deepEqual(await labels({ agent: socket }, both('prod')), [socket]);
     });
 
-    test("connect asks no other host in place of a fleet's controller if only the controller is known", async () => {
+    test("connect asks no other host instead of a fleet's controller if only the controller is known", async () => {
       // It is asked for its managers, which have agents behind it.
       const away = /a controller at \/c does not answer/;
       await refuses({ context: 'far' }, 'GODWIT_UNREACHABLE', away, both());

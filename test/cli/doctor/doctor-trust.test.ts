@@ -33,7 +33,7 @@ describe('what doctor makes of the trust between hosts', () => {
     assert.deepEqual(judgeTrust({ trust: [], damagedList: undefined }), []);
   });
 
-  test('a certificate that somebody else uses is a failure, with the way out that ends a thief', () => {
+  test('a certificate that another party uses is a failure, with the command that ends a thief', () => {
     const reported = {
       name: 'b',
       serial: 'ab12',

@@ -72,7 +72,7 @@ test('a drain is shown, asked for, followed by its id, cancelled and ended by wo
   assert.match((await run('hosts')).out, /^a +up +127/m);
 });
 
-test('a drain of nothing that is known, to nobody, or without a controller is refused by name', async (t) => {
+test('a drain of an unknown host, to an unknown host, or without a controller is refused by name', async (t) => {
   const { run } = await asking(t);
   assert.match((await run('drain zz --dry-run')).err, /zz/);
   const opened = await run('undrain aa');

@@ -23,12 +23,12 @@ test('a proposal that is refused hides none of those that were accepted, and the
   });
 });
 
-test('a proposal that was decided meanwhile is no refusal', async () => {
+test('a proposal that was decided meanwhile is not a refusal', async () => {
   const closed = godwitError('GODWIT_PROPOSAL_CLOSED', { proposal: 'p', state: 'accepted' });
   assert.deepEqual((await accepting(closed)).refused, []);
 });
 
-test('a controller that fails is asked no more, and what it accepted before is reported', async () => {
+test('a controller that fails is asked no more, and its earlier acceptances are reported', async () => {
   const lost = new Error('the connection broke');
   assert.deepEqual(await accepting(lost), {
     accepted: ['p-00000001'],

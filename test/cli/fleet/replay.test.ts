@@ -55,7 +55,7 @@ test('rightsize proposes sizes, or reports that there is nothing to propose', as
   assert.equal(context.out.text, 'no guest asks for much more than it uses\n');
 });
 
-test('rightsize counts what was recorded, and a guest’s name can not move the cursor', async () => {
+test("rightsize counts the recorded use, and a guest's name cannot move the cursor", async () => {
   const other = await mkdtemp(path.join(tmpdir(), 'godwit-sim-'));
   const times = Array.from({ length: 288 }, (_, look) => look * 300);
   const files = {
@@ -81,7 +81,7 @@ test('rightsize counts what was recorded, and a guest’s name can not move the 
   await rm(other, { recursive: true });
 });
 
-test('a wrong file is named with line, column and what was expected; a missing one too', async () => {
+test('a wrong file is named with line, column and expectation; a missing one is named, too', async () => {
   const other = await mkdtemp(path.join(tmpdir(), 'godwit-sim-'));
   const context = new FakeContext();
   assert.equal(await godwit(context, `advise replay --trace ${other}`), 2);

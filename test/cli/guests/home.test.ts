@@ -78,7 +78,7 @@ describe('whoever acts on a guest that the asked host does not have', () => {
     assert.deepEqual(acted, []);
   });
 
-  test('a move to a host whose agent is down names it as the destination, and what to start there', async () => {
+  test('a move to a host whose agent is down names it as the destination, with the program to start there', async () => {
     const { acted, run } = at(agent('c', [], [guest('web', 'b')], off));
     await assert.rejects(run('a'), {
       code: 'GODWIT_INCOMPLETE',

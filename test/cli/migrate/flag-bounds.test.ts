@@ -11,7 +11,7 @@ function words(given: Record<string, unknown>): string {
   return wrongValue(migrationRequest, issue);
 }
 
-test('a number out of bounds is refused with both bounds, in the unit in which it is typed', () => {
+test('a number out of bounds is refused with both bounds, in the typed unit', () => {
   assert.equal(words({ maxDowntimeMs: 0 }), 'must be 1ms to 60s');
   assert.equal(words({ maxDowntimeMs: 7_200_000 }), 'must be 1ms to 60s');
   assert.equal(words({ timeoutMs: 1 }), 'must be 1s to 24h');

@@ -111,7 +111,7 @@ describe('godwit migrate', () => {
     assert.match(context.err.text, /--path-address.*host:port/);
   });
 
-  test('the summary has the time for which post-copy was stalled', async () => {
+  test("the summary has the duration of post-copy's stall", async () => {
     const ending = report({ mode: 'postcopy', postcopyStalledMs: 3200, postcopyStalls: 2 });
     const { context } = world({ ending });
     assert.equal(await godwit(context, 'migrate web1 --to b --mode postcopy'), 0);

@@ -247,7 +247,7 @@ describe('what doctor makes of the facts', () => {
     ],
   ];
   for (const [what, change, name, verdict, found, hint] of cases) {
-    test(`${what}: ${verdict}, with what was found and the hint`, () => {
+    test(`${what}: ${verdict}, with the finding and the hint`, () => {
       const [line] = lines(change, name);
       assert.equal(line?.verdict, verdict);
       assert.match(line.found, found);
@@ -255,7 +255,7 @@ describe('what doctor makes of the facts', () => {
     });
   }
 
-  test('an old QEMU beside a good one is only a warning', () => {
+  test('an old QEMU next to a good one is only a warning', () => {
     const found = lines({ hypervisors: [{ ...qemu, version: '6.2.0' }, qemu] }, 'qemu');
     assert.deepEqual(
       found.map(({ verdict }) => verdict),

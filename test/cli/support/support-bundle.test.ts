@@ -95,7 +95,7 @@ test('--show prints the text and writes nothing', async (t) => {
   assert.equal(existsSync(file), false);
 });
 
-test('a bundle has a bound in bytes, whatever its parts have, and names what was cut', () => {
+test('a bundle has a bound in bytes, whatever its parts have, and names the cut parts', () => {
   const part = fc.record({
     name: fc.stringMatching(/^[a-z]{1,10}$/),
     text: fc

@@ -81,7 +81,7 @@ test('signing out is kept once and only with a session; a request that changes n
   assert.deepEqual(await kept(), ['createToken', 'signIn', 'signOut']);
 });
 
-test('one knocking caller takes no other caller’s place among the refused attempts that are kept', async (t) => {
+test("one persistent caller takes no other caller's place among the kept refused attempts", async (t) => {
   const { party, browser, tokenOf } = await face(t);
   const headers = { authorization: `Bearer ${await tokenOf('viewer')}` };
   const wrong = `gdw_${'a'.repeat(43)}`;

@@ -84,7 +84,7 @@ test('strangers are one caller; a certificate is another caller than a token of 
   assert.notEqual(key('token'), key('token', 'viewer'));
 });
 
-test('an attempt ranks last whoever made it; admins and users of the unix socket rank first', () => {
+test('an attempt ranks last for every caller; admins and users of the unix socket rank first', () => {
   assert.equal(rankOf({ role: 'admin' }, true), 'attempt');
   assert.equal(rankOf({ role: 'admin' }, false), 'administrator');
   assert.equal(rankOf({ role: 'local' }, false), 'administrator');

@@ -119,7 +119,7 @@ test('a drain that a person asked for counts for none of those that the policy m
   assert.deepEqual(new Set(drained), new Set(['a', 'b']));
 });
 
-test('a person’s note counts at once, until it is taken away; one of a host that nobody knows is refused', async (t) => {
+test("a person's note counts at once, until it is removed; a note on an unknown host is refused", async (t) => {
   const { store, pass, restart, requests } = await watched(t, 'drain');
   await setMaintenance(store, 'b', 'a fan is replaced');
   await pass(0);

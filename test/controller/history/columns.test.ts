@@ -13,7 +13,7 @@ test('a link that was held back on purpose is not read for its rate', () => {
   assert.equal(held.link_rate, null);
 });
 
-test('the time for which a migration waited for its moment is no part of what it took, and stays in its report', () => {
+test('the waiting time of a migration is not part of its duration, and stays in its report', () => {
   const worked = report();
   const waited = report({
     totalMs: worked.totalMs + 3_600_000,

@@ -85,7 +85,7 @@ describe('a report of which its agent will know more', () => {
     assert.equal(told.asked, 2);
   });
 
-  test('a restarted controller knows that the report is incomplete', async () => {
+  test('a restarted controller detects that the report is incomplete', async () => {
     const { late, kept, after } = world(sampleReport({}), () =>
       sampleReport({ later: later(true) }),
     );

@@ -59,7 +59,7 @@ test('changes that are written together leave what they leave one after another'
   );
 });
 
-test('a database has what they leave, whenever they are written', async (t) => {
+test('a database has the pending rows, whenever they are written', async (t) => {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
   const held = await new HostLeases(store, { id: 'one', name: 'one' }, silentLog).turn();

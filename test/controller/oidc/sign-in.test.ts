@@ -131,7 +131,7 @@ test('a code counts once', async (t) => {
   isRefused(await ann.ask(answer), /invalid_grant/);
 });
 
-test('an ID token that is not for this sign-in is refused, whoever signed it', async (t) => {
+test('an ID token for another sign-in is refused, even with a valid signature', async (t) => {
   const { provider, person } = await scene(t);
   const nowS = Math.floor(Date.now() / 1000);
   const wrong: readonly [string, (claims: IdClaims) => IdClaims, RegExp][] = [

@@ -116,7 +116,7 @@ describe('what a policy rests on', () => {
     ]);
   });
 
-  test('counts its hypervisor’s threads as the guest’s, and leaves nonsense as it is', () => {
+  test("a hypervisor's threads count as the guest's, and nonsense is left as it is", () => {
     const demands = [4.6, 40].map((cores) => {
       const loads = loadsOf([lookAt(-1, { a: { g1: cores }, b: {} })]);
       return inventoryFor(known({ loads })).guests[0]?.demand;
@@ -180,7 +180,7 @@ describe('what a policy rests on', () => {
     );
   });
 
-  test('the free memory of a host excludes promised memory, whoever it is promised to', () => {
+  test('the free memory of a host excludes all promised memory', () => {
     const incoming = guest('comes', 'a', {
       at: [
         { host: 'a', state: 'running' },

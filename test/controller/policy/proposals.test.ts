@@ -87,7 +87,7 @@ describe('what becomes of proposals', () => {
     assert.equal(beyond, 100);
   });
 
-  test('a look reports what its policy accepted, what is open, and what it should be known for', () => {
+  test('a look reports the accepted and the open proposals of its policy, and its note', () => {
     const words = (open: number, taken: number, beyond: number, note?: string) =>
       lookOf({ nowMs: NOW, open, accepted: taken, beyond, refusals: [], note }).words;
     assert.equal(words(0, 0, 0, 'it is off'), 'it is off; nothing is to be moved');

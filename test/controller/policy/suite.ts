@@ -28,7 +28,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.match(policy?.look?.words ?? '', /1 proposal is open/);
     });
 
-    test('an accepted proposal becomes a request, moves, and says what it came to; then nothing more is to be done', async (t) => {
+    test('an accepted proposal becomes a request, moves, and reports its result; then nothing is left to do', async (t) => {
       const scene = await crowded(t);
       await scene.turn('balance');
       const [first] = await list(scene);
@@ -74,7 +74,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.equal(proposal?.decidedBy, 'the policy balance of fleet');
     });
 
-    test('a guest that waits for its move, or moves, counts where it goes: no other one leaves meanwhile', async (t) => {
+    test('a guest that waits for its move, or moves, counts at its destination: no other one leaves meanwhile', async (t) => {
       const scene = await crowded(t);
       await set(scene, { mode: 'automatic' });
       await scene.turn('balance');
@@ -208,7 +208,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       await assert.rejects(late, (thrown) => hasCode(thrown, 'GODWIT_PROPOSAL_CLOSED'));
     });
 
-    test('looks at nothing where it is off, or where nothing was reported of the guests', async (t) => {
+    test('a policy that is off, or without reports of the guests, looks at nothing', async (t) => {
       const scene = await crowded(t);
       await set(scene, { mode: 'off' });
       await scene.turn('balance');
@@ -221,7 +221,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.match(policies[0]?.look?.words ?? '', /no look at what guests use/);
     });
 
-    test('a group has its hosts for itself, and the fleet’s policy leaves them alone', async (t) => {
+    test("a group has its hosts to itself, and the fleet's policy leaves them alone", async (t) => {
       const scene = await crowded(t);
       const group = policySettings.parse({ mode: 'propose', hosts: ['a', 'b'] });
       await scene.policies.put('balance', 'front', group, 'test');

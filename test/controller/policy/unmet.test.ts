@@ -31,7 +31,7 @@ async function refusals(t: TestContext, keep: (scene: Scene) => Promise<unknown>
   return (policy?.look?.refusals ?? []).join('\n');
 }
 
-test('a policy that owners keep from every move names the label’s word and a guest', async (t) => {
+test('a policy that owners keep from every move names the label and a guest', async (t) => {
   const words = await refusals(t, (scene) =>
     labelled(scene, () => ({ 'godwit/never-move': 'true' })),
   );
@@ -61,7 +61,7 @@ test('guests of a host that its manager balances are named with that manager', a
   assert.match(words, /a\d: DRS of C0 moves guests by itself$/m);
 });
 
-test('a group that must be apart and has a guest on each host is named as what clashes', async (t) => {
+test('a group that must be apart and has a guest on each host is named as the conflict', async (t) => {
   const words = await refusals(t, (scene) =>
     labelled(scene, () => ({ 'godwit/anti-affinity': 'web' })),
   );

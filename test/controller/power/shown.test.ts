@@ -11,7 +11,7 @@ const powerOf = (state: PowerState, ageMs: number) => ({
   wakeMs: WAKE_MS,
 });
 
-test('a host that was put to sleep is asleep since then, whoever follows it, until somebody answers there', () => {
+test('a host that was put to sleep is asleep since then, under any follower, until it answers', () => {
   for (const state of ['silent', 'unfollowed', 'new']) {
     const shown = withPower('a', { ...silent, state }, powerOf('asleep', 9e8));
     assert.equal(shown.state, 'asleep');

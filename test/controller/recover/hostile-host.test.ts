@@ -54,7 +54,7 @@ test('a host that never answers holds up no other host: neither its asks nor its
   assert.equal(asks('evil'), 1);
 });
 
-test('guests that one host labels take a bounded part of a look, and no other host’s place in it', async (t) => {
+test("guests that one host labels take a bounded part of a look, and never another host's place in it", async (t) => {
   const hosts = ['evil', ...names('h', 99)];
   const guests = { evil: names('x', 5000), h00007: ['web1'], h00042: ['db1', 'db2'] };
   const store = await storeWith(t, hosts, guests);
@@ -232,7 +232,7 @@ test('a host that claims the guests of another host by a newer right takes away 
   assert.deepEqual(requests[0]?.ask.hosts, ['a']);
 });
 
-test('a guest that its host reports as moved to another host is the other host’s, even if its own report is older', async (t) => {
+test("a guest that its host reports as moved belongs to the other host, even if that host's report is older", async (t) => {
   const store = await storeWith(t, ['a', 'b', 'c'], {});
   const row = (host: string, more: object) => {
     const { info, ...rest } = guestRow(host, 'web1');

@@ -84,7 +84,7 @@ test('a guest that two hosts keep is requested after an hour from the host that 
   assert.match(ask(row('web1', 'b', true), row('web1', 'z', true)) ?? '', /^[cd]$/);
 });
 
-test('guests spread over the fleet, and a rack’s neighbours are not next to each other', () => {
+test('guests spread over the fleet, and neighbors of a rack are not next to each other', () => {
   const up = names('h', 20);
   const circle = new Circle(up, sha256);
   const source = { host: 'h00000', guests: names('x', 1900), rows: [] };

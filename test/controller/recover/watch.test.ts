@@ -83,7 +83,7 @@ test('copies of guests of a silent host stay', async (t) => {
   assert.equal((await askedStandbys(store)).length, 2);
 });
 
-test('a guest that moves is kept at the host of its newest report, at its source until that reports that it left, and one on its way at its source alone', async (t) => {
+test('a moving guest is kept at the host of its newest report, and an incoming one only at its source', async (t) => {
   const store = await storeWith(t, HOSTS, WEB1);
   const moving = { from: 'a', to: 'b', runsAt: 'source', epoch: 2 };
   const { info, ...row } = guestRow('b', 'web1');

@@ -117,7 +117,7 @@ test('under the limit of the fleet the greater priority goes first, and equals t
   assert.deepEqual(waits(admit([entry('g1')], requester, greater)), ['turn']);
 });
 
-test('a window and a pause before the next try name the time at which they end', () => {
+test('a window and a pause before the next attempt are reported with their end', () => {
   const now = world({ hosts, guests, labels: { g1: { 'godwit/window': '00:00-00:01' } } });
   const [first, second] = admit(
     [entry('g1'), entry('g2', { notBeforeMs: NOW + 5000 })],
@@ -129,7 +129,7 @@ test('a window and a pause before the next try name the time at which they end',
   assert.deepEqual([second?.waitsFor, second?.startsAtMs], ['retry', NOW + 5000]);
 });
 
-test('the room that a kernel has left is promised once, also to a guest that is listed on its way in', () => {
+test('the room that a kernel has left is promised once, even to a guest that is listed on its way in', () => {
   const coming = guest('g1', 'b', { at: [{ host: 'b', state: 'incoming' }], memoryBytes: 6 * GIB });
   const reservation = { move: 'm-00000001', request: 'r-00000001', guest: 'g1', host: 'b' };
   const now = world({

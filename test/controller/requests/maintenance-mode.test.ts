@@ -55,7 +55,7 @@ describe('the dry run of a drain', () => {
     assert.equal(plan.maintenanceMode?.moves, 'godwit');
   });
 
-  test('the plan leaves guests that are off where they are, unless they must leave too', () => {
+  test('the plan leaves guests that are off on the host, unless they must leave too', () => {
     const off = guest('g1', 'a', { at: [{ host: 'a', state: 'stopped' }] });
     assert.equal(previewed({}, DRS, [off]).stays.length, 1);
     assert.equal(previewed({ stopped: true }, DRS, [off]).waiting[0]?.waitsFor, 'manager');

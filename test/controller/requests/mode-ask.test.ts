@@ -60,7 +60,7 @@ test("an evacuation by a deadline is Godwit's own, even of one host", () => {
   }
 });
 
-test('a roll of a host without an agent of its own is refused before anything moves', () => {
+test('a roll of a host without its own agent is refused before anything moves', () => {
   const roll = ask({ kind: 'roll', hosts: ['a', 'b'], run: 'upgrade' });
   assert.match(refusal(roll, managed(NO_DRS)) ?? '', /a has no agent of its own.*undrain a/);
   assert.equal(refusal(roll, worldOf({})), undefined);

@@ -27,7 +27,7 @@ test('silence and a refused epoch change nothing', () => {
   }
 });
 
-test('a move is dropped only where it is being withdrawn and its agent knows nothing of it', () => {
+test('a move is dropped only if it is being withdrawn and its agent has no record of it', () => {
   for (const phase of MOVE_PHASES) {
     for (const seen of SEEN) {
       if (nextMovePhase(phase, seen) !== 'dropped' || phase === 'dropped') continue;

@@ -200,7 +200,7 @@ test('a guest is started once, where it is kept, on an answering host with room,
   );
 });
 
-test('an operator’s insistence goes with the order of that guest alone', () => {
+test("an operator's insistence goes with the order of that guest alone", () => {
   const insist = [{ guest: 'g1', number: '0f3c9a5e21b7d846' }];
   const { moves } = stepOf(recoveryOf({ insist }), scene());
   assert.deepEqual(
@@ -212,7 +212,7 @@ test('an operator’s insistence goes with the order of that guest alone', () =>
   );
 });
 
-test('a guest whose descriptions may all be out of date is not tried again, and the reason names what to insist on', () => {
+test('a guest whose descriptions may all be stale is not tried again, and the reason names the flag to insist with', () => {
   const facts = { host: 'b', guest: 'g1', from: 'a', reason: 'it was never confirmed' };
   const error = godwitError('GODWIT_STANDBY_STALE', {
     ...facts,

@@ -140,7 +140,7 @@ test('a guest that comes to an emptied host before its program leaves first', ()
   assert.equal(request.roll?.stage, 'draining');
 });
 
-test('guests stay where they went, or come back if that was requested', () => {
+test('guests stay at their new hosts, or come back if that was requested', () => {
   const moves = [moveOf({ from: 'a', to: 'b' })];
   const sights = new Map([['m-00000001', { seen: 'done' as const }]]);
   const fleet = { guests: [guest('g1', 'b')] };

@@ -23,7 +23,7 @@ const planOf = (ask: Partial<FleetRequestAsk> = {}, siteLinks: readonly SiteLink
   return previewOf(request, storedWorld(request, world({ hosts, guests, siteLinks })));
 };
 
-test('a drain leaves guests where they are before it chooses another site for them', () => {
+test('a drain leaves guests in place before it chooses another site for them', () => {
   const { steps, waiting } = planOf();
   assert.deepEqual(new Set(steps.map(({ to }) => to)), new Set(['near']));
   assert.equal(steps.length, 3);

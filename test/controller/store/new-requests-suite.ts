@@ -63,7 +63,7 @@ export function askedSuite(name: string, make: () => Promise<StorePlace>): void 
       }
     });
 
-    test('one caller has a bounded number of open requests, and takes none of another caller’s', async () => {
+    test("one caller has a bounded number of open requests, and takes none of another caller's", async () => {
       const store = await openStore(await make(), silentLog);
       try {
         const requests = new Requests(store);

@@ -129,7 +129,7 @@ export function promisesSuite(name: string, make: () => Promise<StorePlace>): vo
         }
       }));
 
-    test('room that a move took is no promise any more for who looked at the fleet since', () =>
+    test('room that a move took is not a promise any more for a newer look at the fleet', () =>
       opened(1, make, async ([store]) => {
         const { late } = await looks(store);
         await settledMove(store, late);

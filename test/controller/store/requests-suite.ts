@@ -173,7 +173,7 @@ export function requestsSuite(name: string, make: () => Promise<StorePlace>): vo
         await assert.rejects(requests.get('r-99999999'), isUnknown);
       }));
 
-    test('undrain ends one host’s part of an evacuation, and the whole of it with the last one', () =>
+    test("undrain ends one host's part of an evacuation, and the whole of it with the last one", () =>
       opened(async (requests) => {
         const both = drainOf('a', { kind: 'evacuate', hosts: ['a', 'b'] });
         await requests.add(both);

@@ -113,7 +113,7 @@ const ends = (id: string, more: Partial<FleetMigration> = {}) => {
   return { type: 'migration', what: 'ended', migration } as const;
 };
 
-test('each migration that ends is sent once, in the order in which they ended', async (t) => {
+test('each migration that ends is sent once, in the order of the ends', async (t) => {
   const at = await receiver(t);
   const traces = tracesTo(t, at);
   const ids = Array.from({ length: 20 }, (_none, nth) => `m-${String(nth).padStart(8, '0')}`);
@@ -148,7 +148,7 @@ test('a receiver that is busy is asked again, and one that refuses is not', asyn
   );
 });
 
-test('a receiver over TLS that has failed by a defect of its own is not asked again', async (t) => {
+test('a receiver over TLS that has failed by an internal defect is not asked again', async (t) => {
   const { caDir } = await authority(t);
   const addresses = ['127.0.0.1'];
   const issued = await issue({ caDir, name: 'otlp', role: 'agent', addresses });

@@ -46,7 +46,7 @@ test('an image next to it that names it as its backing file is found, however it
   assert.deepEqual(await search([base]), [...Object.keys(names), 'qed'].toSorted());
 });
 
-test('images without a backing file, with another one, and files that are no images are passed over', async (t) => {
+test('images without a backing file, with another one, and files that are not images are skipped', async (t) => {
   const dir = tempDir(t);
   const base = path.join(dir, 'base.raw');
   writeFileSync(base, 'data');
@@ -72,7 +72,7 @@ test('an overlay elsewhere in the storage, or next to another image of the guest
   assert.deepEqual(await search([base], [], [path.join(dir, 'elsewhere')]), ['side']);
 });
 
-test('an overlay that was made where the storage is at another path is found by the end of its name', async (t) => {
+test('an overlay that was created under another storage path is found by the end of its name', async (t) => {
   const dir = tempDir(t);
   const [own, other] = ['vm1', 'vm2'].map((each) => path.join(dir, each));
   for (const each of [own, other]) {
@@ -84,7 +84,7 @@ test('an overlay that was made where the storage is at another path is found by 
   assert.deepEqual(await search([path.join(other ?? '', 'disk.raw')], [dir]), []);
 });
 
-test('a directory of the guest’s images that cannot be read is reported, not passed over', async (t) => {
+test("a directory of the guest's images that cannot be read is reported, not skipped", async (t) => {
   const dir = path.join(tempDir(t), 'gone');
   mkdirSync(dir);
   rmSync(dir, { recursive: true });

@@ -84,7 +84,7 @@ describe('the move of a disk', () => {
     assert.deepEqual([...ends].toSorted(), ['done', 'failed']);
   });
 
-  test('the switch to the new image waits until other hosts know that their descriptions are out of date', async () => {
+  test('the switch to the new image waits until other hosts have marked their descriptions stale', async () => {
     host.unannounced = 2;
     const ended = await host.agent(await host.plan());
     assert.ok(ended !== 'killed');

@@ -67,7 +67,7 @@ test('a container that was started again is found by the handle that names its f
   }
 });
 
-test('a container’s root is known before it is asked to end, and a mover that takes over asks it too', async (t) => {
+test("a container's root is known before it is asked to end, and the next mover asks it, too", async (t) => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-ends-'));
   t.after(() => rm(directory, { recursive: true }));
   const records = new Records(directory);
@@ -110,7 +110,7 @@ test('a container that another program has started again counts as one that runs
   }
 });
 
-test('a container that is started again leaves nothing of what was to be sent', async (t) => {
+test('a container that is started again leaves none of the files to be sent', async (t) => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-anew-'));
   t.after(() => rm(directory, { recursive: true }));
   const records = new Records(directory);

@@ -100,7 +100,7 @@ describe('what doctor makes of Hyper-V hosts', () => {
     assert.match(found[0]?.hint ?? '', /Enable-VMMigration/);
   });
 
-  test('a version that nobody knows fails, with those that are known', async () => {
+  test('an unknown version fails, with the known ones', async () => {
     place.world.hosts.get('hv2')!.version = '11.0';
     const found = await notOk();
     assert.deepEqual(

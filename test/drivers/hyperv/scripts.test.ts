@@ -48,7 +48,7 @@ describe('scripts', () => {
 describe('answers of scripts', () => {
   const said = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64');
 
-  test('an answer, an error, and what is neither', () => {
+  test('an answer, an error, and any other output are distinguished', () => {
     assert.deepEqual(parseAnswer(said({ returned: 4096 }), ANSWERS.start), {
       value: { returned: 4096 },
     });

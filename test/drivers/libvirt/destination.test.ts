@@ -215,7 +215,7 @@ describe('what a daemon is asked of a guest’s machine', () => {
     return checks.map(({ name, verdict, error }) => [name, verdict, error?.code].join(' ').trim());
   }
 
-  test("the questions are about the guest's own QEMU if it has one, not the host's default", async (t) => {
+  test("the questions are about the guest's QEMU if it has a separate one, not the host's default", async (t) => {
     const newer = { type: 'pc-q35-9.2', emulator: own, cpu: undefined };
     const there = { 7: known, 342: text('<domainCapabilities/>') };
     assert.deepEqual(await verdicts(t, there, newer), ['machine pass']);

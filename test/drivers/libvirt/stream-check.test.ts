@@ -25,7 +25,7 @@ test('zstd needs a libvirt on both hosts that knows it, and the one that does no
   assert.equal(found(zstd, '9.3.0', OLD).length, 2);
 });
 
-test('XBZRLE goes in several streams where both libvirts are so old that they take that', () => {
+test('XBZRLE is accepted on several streams if both libvirts are old enough for that', () => {
   const several = { compress: 'xbzrle', streams: 4 } as const;
   assert.match(found(several, OLD, OLD).join(), /^both pass/);
   assert.match(found(several, OLD, NEW).join(), /^destination refuse .*XBZRLE in one stream alone/);

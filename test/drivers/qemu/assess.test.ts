@@ -187,7 +187,7 @@ describe('the processor of a guest', () => {
     assert.equal(refused?.error?.facts?.['features'], 'sse2');
   });
 
-  test('the processor may differ if the guest starts anew: missing features are left out', async () => {
+  test('the processor may differ after a cold start: missing features are left out', async () => {
     const found = await match({ spec: { cpu: CPU }, isCold: true });
     assert.deepEqual(found.spec.cpu?.features, ['sse2']);
     assert.equal(found.checks.find(({ name }) => name === 'processor')?.verdict, 'warn');

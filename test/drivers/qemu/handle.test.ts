@@ -67,7 +67,7 @@ describe('a handle of the QEMU driver', () => {
     );
   });
 
-  test('a malformed launch cannot start a guest anew', () => {
+  test('a malformed launch cannot start a guest again', () => {
     const launch = { binary: '/usr/bin/qemu', argv: ['-S'], cwd: '/' };
     assert.deepEqual(launchIn(launch, 'web1', 'a'), launch);
     assert.throws(() => launchIn({ argv: 'x' }, 'web1', 'a'), { code: 'GODWIT_RESTART' });

@@ -65,7 +65,7 @@ test('a cancel stands behind no wait for a change, with one connection too', asy
   }
 });
 
-test('a look stands behind no wait of which the vCenter hears after it was to end', async () => {
+test('a look never waits behind a wait that the vCenter receives after its end', async () => {
   const driver = new VsphereDriver(vcenter.options);
   const over = new AbortController();
   try {

@@ -85,7 +85,7 @@ describe('a connection through the tunnel', () => {
     await untilSo(() => source.streams === 0 && target.streams === 0);
   });
 
-  test('an unread connection continues where it stopped once it is read', async (t) => {
+  test('an unread connection continues from its last byte once it is read', async (t) => {
     const { pair, target } = await muxes(t);
     const [near, far] = await pair();
     const bytes = randomBytes(4 * BOUND);

@@ -9,7 +9,7 @@ test('a long link is filled, and a slow one is not queued on for long', () => {
   assert.ok(slow <= 1e6 * 0.3);
 });
 
-test('a link of which nothing is known gets something, and none gets without end', () => {
+test('an unknown link gets some window, and none grows without a limit', () => {
   assert.ok(windowFor({ bytesPerS: 0, roundTripMs: 0 }) >= 64 * 1024);
   assert.ok(windowFor({ bytesPerS: 1e12, roundTripMs: 1000 }) <= 64 * 1024 * 1024);
 });

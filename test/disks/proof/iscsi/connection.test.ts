@@ -24,7 +24,7 @@ async function connected(
   return connection;
 }
 
-test('a target that sends what nobody asked for is read no further, until somebody does', async (t) => {
+test('a target that sends unrequested data is read no further until the next request', async (t) => {
   const count = 1000;
   const piece = pdus.encode(pdus.headerOf(pdus.OPCODES.nopIn, 0x80, 7), Buffer.alloc(65_536, 1));
   const order: string[] = [];

@@ -85,7 +85,7 @@ test('a deleted file moves up to the limit, and is refused with the way out abov
   assert.match(refused?.hint ?? '', /close it/);
 });
 
-test('deleted files move up to a limit for all of them, and are refused by the largest one’s name above it', () => {
+test('deleted files move up to a common limit, and above it the largest one is refused by name', () => {
   const many = Array.from({ length: GHOSTS_BYTES / GHOST_BYTES }, (_, at) => {
     return { file: `/gone${at}`, bytes: GHOST_BYTES };
   });

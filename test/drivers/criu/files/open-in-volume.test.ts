@@ -42,7 +42,7 @@ test('a lock blocks the volume of its file, with a hint about a cold move', () =
   assert.equal(openObstacle('/data', ['/data/db'], [], ['/database']), undefined);
 });
 
-test('sockets of the processes are found by the path to which they were bound, a relative one from each directory', () => {
+test('sockets of the processes are found by their bound path, a relative one from each directory', () => {
   const table = [
     'Num       RefCount Protocol Flags    Type St Inode Path',
     '0000000000000000: 00000002 00000000 00010000 0001 01 12345 /data/a b.sock',

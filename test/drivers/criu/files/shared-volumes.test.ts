@@ -48,7 +48,7 @@ function host(volumeDirs: string[], listed: readonly { id: string; pid: number }
   return { volumeDirs, records, mountsOf: undefined, prefix: '', runc } as unknown as HostContext;
 }
 
-test('each volume of a container is either sent to a separate place or stays where it is', () => {
+test('each volume of a container is either sent to a separate place or stays in place', () => {
   fc.assert(
     fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 32 }), (stays) => {
       const volumes = stays.map((_, index) => volumeOf(`v${index}`));

@@ -27,7 +27,7 @@ interface Bind {
 const read = (binds: readonly Bind[]) =>
   readConfig(JSON.stringify(containerConfig(PLACE, LOAD, binds)), DIRS);
 
-test('a volume is mounted in the same order and with the same options, below the destination’s own directory', () => {
+test("a volume is mounted in the same order and with the same options, below the destination's directory", () => {
   const { oci, binds, obstacles } = read([
     { source: '/vols/db/data', destination: '/data', options: ['nosuid', 'nodev'] },
     { source: '/more/vols/hosts', destination: '/etc/hosts', options: ['ro'] },
@@ -142,7 +142,7 @@ test("a volume's place is below a volume directory of this host, whatever the so
   );
 });
 
-test('a description whose volumes lie in each other, lead elsewhere or are not those that it mounts is refused', () => {
+test('a description whose volumes are nested, lead elsewhere or differ from its mounts is refused', () => {
   const { oci } = read([{ source: '/vols/a', destination: '/a' }]);
   assert.ok(oci);
   const rest = { nics: [], layers: [], criu: '4.2.1', runc: '1.3.6', features: [] };

@@ -205,7 +205,7 @@ test('no link in its path is followed, and no directory that others may write in
   assert.match((await whyNotThere(at('new'), 2 ** 52)) ?? '', /it needs 4 PiB|it needs/);
 });
 
-test('volumes are filled with what has come: kinds, modes, hard links and holes', async () => {
+test('volumes are filled with the received tree: kinds, modes, hard links and holes', async () => {
   const from = path.join(directory, 'from');
   await mkdir(path.join(from, 'sub'), { recursive: true });
   await writeFile(path.join(from, 'sub', 'one'), 'content', { mode: 0o600 });

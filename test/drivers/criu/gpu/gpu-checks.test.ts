@@ -78,7 +78,7 @@ test('a destination has as many GPUs of the same kind, the same driver, and room
   assert.match(whyNoGpu(SPEC, 'no libcuda', GIB)?.what ?? '', /no libcuda/);
 });
 
-test('the prediction has the time for which the GPU stands still', () => {
+test("the prediction has the GPU's standstill", () => {
   assert.equal(
     predictedSeconds(8 * GIB),
     'their work stops for about 76 s, longer on a busy machine or a slow link: 4.9 s to take away, 40.9 s to send as memory, 28.6 s frozen, 1.5 s to give back',

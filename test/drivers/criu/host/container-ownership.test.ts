@@ -139,7 +139,7 @@ test('the leftovers of a mover whose container was never complete are removed at
   await assert.rejects(readFile(volume()), { code: 'ENOENT' });
 });
 
-test('a migration takes down what it made itself, and what its mover’s successor holds the handle of', () => {
+test('a migration removes its own container, and a later mover may remove it by its handle', () => {
   const made = { netns: 'n', nics: [], overlay: false };
   const mover = ownIdentity();
   const record = { token: 't', mover, memoryBytes: 1, made, init: DEAD, migration: 'm-00000001' };
@@ -153,7 +153,7 @@ test('a migration takes down what it made itself, and what its mover’s success
   assert.ok(!isMadeFor(undefined, { migration: 'm-00000001' }));
 });
 
-test('nothing is left over while its mover lives, or while a restore may go on', () => {
+test('nothing is left over while its mover lives, or while a restore may continue', () => {
   const made = { netns: 'n', nics: [], overlay: false };
   const record = {
     token: 't',

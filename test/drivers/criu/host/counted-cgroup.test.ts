@@ -35,7 +35,7 @@ test('a container is counted where each controller has it, whatever else is moun
   );
 });
 
-test('a process in the root of cgroups is no container, and the root counts the whole machine', () => {
+test('a process in the root of cgroups is not a container, and the root counts the whole machine', () => {
   assert.equal(countedCgroup('0::/\n', ''), undefined);
   assert.equal(countedCgroup('4:memory:/box\n2:cpuacct:/\n0::/box\n', ''), undefined);
   assert.equal(countedCgroup('', ''), undefined);

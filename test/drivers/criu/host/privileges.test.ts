@@ -53,7 +53,7 @@ test(
   },
 );
 
-test('the drop-in of containers takes back all by which the unit confines system calls and capabilities', () => {
+test('the drop-in for containers undoes every restriction of the unit on system calls and capabilities', () => {
   const others =
     /^(Type|Exec.*|TimeoutStartSec|Restart.*(Sec|Status)|Restart|KillMode|TasksMax|LimitNOFILE|StateDirectory.*|CacheDirectory.*|SystemCallErrorNumber|Description|Documentation|After|Wants|ConditionPathExists|WantedBy)$/;
   const confines = settings('godwit-agent.service')

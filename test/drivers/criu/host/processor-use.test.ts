@@ -32,7 +32,7 @@ const used = (s: number): Record<string, string> => ({
   'cpu.stat': `usage_usec ${s * 1e6}\nuser_usec 1\n`,
 });
 
-test('a container without a limit counts by its weight and by what it uses, and never as its whole host', () => {
+test('a container without a limit counts by its weight and its use, and never as its whole host', () => {
   const free = { cpuset: 16, share: 1 };
   assert.equal(sizeOf(free, 16, 0), 1);
   assert.equal(sizeOf(free, 16, 2.2), 3);
@@ -40,7 +40,7 @@ test('a container without a limit counts by its weight and by what it uses, and 
   assert.equal(sizeOf({ ...free, share: 64 }, 16, 0), 16);
 });
 
-test('a container with a quota or a set of processors counts as what that lets it use', () => {
+test('a container with a quota or a set of processors counts as much as they permit', () => {
   assert.equal(sizeOf({ quota: 1.5, cpuset: 16, share: 1 }, 16, 0), 2);
   assert.equal(sizeOf({ quota: 0.2, cpuset: 16, share: 1 }, 16, 0), 1);
   assert.equal(sizeOf({ cpuset: 3, share: 1 }, 16, 0), 3);

@@ -46,7 +46,7 @@ test('any bytes are read without a crash, and a frame over the limit is refused'
   assert.throws(() => new FrameReader().push(head), /a frame of/);
 });
 
-test('a peer names images as CRIU and runc do, and no file that Godwit has beside them', () => {
+test('a peer names images as CRIU and runc do, and no file that Godwit keeps next to them', () => {
   const named = (name: string): boolean =>
     fileHead.safeParse({ name, bytes: 1, what: 'image' }).success;
   const theirs = ['pages-1.img', 'tmpfs-dev-42.tar.gz.img', 'inventory.img', 'descriptors.json'];

@@ -94,7 +94,7 @@ test('the stream of a container is taken from the host of the source, and from n
   assert.equal(await isTaken(address, (await give('a', 'agent', 'b')).shown), true);
 });
 
-test('the stream of a container is not taken from a host that the fleet’s list refuses', async (t) => {
+test("the stream of a container is not accepted from a host that the fleet's list refuses", async (t) => {
   const give = await authority(t);
   const b = await give('b', 'agent', 'a');
   const { address } = await listening(t, { ...b.credentials, refuses });

@@ -8,7 +8,7 @@ const spansOf = () => [{ from: 0, pages: 4, file: 1, at: 0 }];
 const text = (...entries: readonly Entry[]): string =>
   entries.map((entry) => `${JSON.stringify(entry)}\n`).join('');
 
-test('a child has what its parent had when it forked', () => {
+test("a child has its parent's state at the time of the fork", () => {
   const { spaces, restored } = replay(
     text(
       { task: 1, fd: 1000 },
@@ -69,7 +69,7 @@ const said: fc.Arbitrary<Entry> = fc.oneof(
   },
 );
 
-test('a shortened journal says what the whole one said, and so does what is written behind it', () => {
+test("a shortened journal has the whole one's content, and so have the records behind it", () => {
   const seen = (journal: string): object => {
     const { spaces, ...rest } = replay(journal, spansOf);
     const pages = [...spaces]

@@ -20,7 +20,7 @@ VmFlags: rd wr mr mw me gd ac
 const regions = waitingRegions(SMAPS);
 const span = (from: number, pages: number) => ({ from, pages, file: 1, at: 0 });
 
-test('pages that are to come lie in mappings for which the kernel waits, also in two beside one another', () => {
+test('pages that are to come are in mappings that the kernel waits for, including two adjacent ones', () => {
   assert.deepEqual(regions, [{ from: 0x7f0000000000, to: 0x7f0000006000 }]);
   assert.equal(outside([span(0x7f0000001000, 5)], regions), undefined);
 });

@@ -88,7 +88,7 @@ async function restoring(t: TestContext, isLate = false) {
   return { at, lease, child, ended, said, texts };
 }
 
-test('the stand-in of the destination waits, then becomes the runtime with Godwit’s images and settings', async (t) => {
+test("the stand-in of the destination waits, then becomes the runtime with Godwit's images and settings", async (t) => {
   const { at, lease, child, ended, said, texts } = await restoring(t);
   assert.deepEqual(said, { pid: child.pid, bundle: '/b' });
   assert.equal(texts.stdout, '');

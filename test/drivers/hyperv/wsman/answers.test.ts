@@ -58,7 +58,7 @@ describe('answers of WS-Management', () => {
     });
   });
 
-  test('a document type is no answer: entities are never followed', () => {
+  test('a document type is not an answer: entities are never followed', () => {
     const bomb = `<!DOCTYPE l [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>${around('<x>&b;</x>')}`;
     const outside = `<!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/hostname">]>${around('<x>&a;</x>')}`;
     assert.equal(bodyOf(bomb), undefined);

@@ -25,7 +25,7 @@ credentials=half
 credentials=old
 `;
 
-test('a user and a password are those of the host, or of all hosts', () => {
+test('a user and a password belong to the host, or to all hosts', () => {
   assert.deepEqual(secretIn(FILE, 'b.example'), { user: 'godwit', password: 'a=b # c' });
   assert.deepEqual(secretIn(FILE, 'c.example'), { user: 'fred', password: '123456' });
 });

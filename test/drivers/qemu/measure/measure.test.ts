@@ -88,7 +88,7 @@ test('any text yields an address or none', () => {
   );
 });
 
-test('pages of a process are read where they are, and missing ones are not created', () => {
+test('pages of a process are read in place, and missing ones are not created', () => {
   const pages = new ProcessPages(process.pid, { address: 4096, bytes: 8192 });
   try {
     assert.equal(pages.count, 2);

@@ -114,7 +114,7 @@ for (const { file: program, version } of await qemuPrograms()) {
       });
     });
 
-    test('disk copies continue where they stood after the connection was lost, even with a new mover', async (t) => {
+    test('disk copies continue from their progress after the connection was lost, even with a new mover', async (t) => {
       await withPair(program, SMALL, async (pair) => {
         const { place, nodes, signal, joint } = pair;
         await pair.io(0, 'write -P 0x11 0 48M');

@@ -8,7 +8,7 @@ import {
 } from '../../../../src/drivers/qemu/passthrough/match.ts';
 import { anyPassedThrough, hostDevice, VF, VGPU } from './samples.ts';
 
-test('a device that differs is no counterpart, and says in what', () => {
+test('a device that differs is not a counterpart, and the difference is named', () => {
   const why = (change: object, more: object = {}): string | undefined =>
     whyNot(VF, { device: hostDevice({ what: { ...VF, ...change } }), ...more });
   assert.equal(why({}), undefined);

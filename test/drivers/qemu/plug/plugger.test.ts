@@ -145,7 +145,7 @@ describe('plugging a device of the host in', () => {
     assert.equal(guest.added.length, 1);
   });
 
-  test("a device takes a free port if the machine's own bus accepts nothing any more", async () => {
+  test("a device uses a free port if the machine's own bus accepts nothing any more", async () => {
     const guest = new Guest([NO_HOTPLUG], [PORT]);
     await plug(guest);
     assert.deepEqual(guest.added.at(-1), { driver: 'virtio-rng-pci', id: 'rng0', bus: 'rp1' });

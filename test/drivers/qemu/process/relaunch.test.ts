@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { coldArguments, whyNotAgain } from '../../../../src/drivers/qemu/process/relaunch.ts';
 
 describe('the command line with which a lost guest is started anew', () => {
-  test("the command line is QEMU's own, without the options for an arriving guest", () => {
+  test('the command line is the original one, without the options for an arriving guest', () => {
     const argv = ['-name', 'web1', '-S', '-incoming', 'defer', '-m', '64', '--daemonize'];
     assert.deepEqual(coldArguments(argv), ['-name', 'web1', '-m', '64']);
     assert.deepEqual(coldArguments(['-loadvm', 'yesterday', '-m', '64']), ['-m', '64']);

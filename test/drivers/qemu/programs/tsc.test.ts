@@ -78,7 +78,7 @@ describe('the TSC of a guest under KVM', () => {
     assert.equal(await read(new Refusal('no such property')), undefined);
   });
 
-  test('an emulated guest, or one that starts anew, needs no TSC check', async () => {
+  test('an emulated guest, or a cold-started one, needs no TSC check', async () => {
     const checks = async (name: 'kvm' | 'tcg', isCold: boolean) => {
       const description = { driver: 'qemu', name: 'web1', memoryBytes: 1, vcpus: 1, spec: {} };
       const spec = { accelerator: { name, props: {} } };

@@ -26,7 +26,7 @@ const line = fc
   .map((text) => `${JSON.stringify({ execute: text })}\n`);
 
 describe('commands to a monitor', () => {
-  test('commands arrive byte for byte, those of one turn together, and none is cut where a pipe could tear it', async () => {
+  test('commands arrive byte for byte, together if from one turn, and none is cut where a pipe could tear it', async () => {
     const turns = fc.array(fc.array(line, { maxLength: 40 }), { maxLength: 6 });
     await fc.assert(
       fc.asyncProperty(turns, fc.boolean(), async (all, isLate) => {

@@ -102,7 +102,7 @@ describe('an image that is given to a guest’s QEMU', { skip }, () => {
     assert.deepEqual(seen(image), { uid: 0, gid: OTHER, mode: 0o660 });
   });
 
-  test('an image is given again to a QEMU that is started anew', async (t) => {
+  test('an image is given again to a restarted QEMU', async (t) => {
     const { guestDir, image } = place(t, 0o600);
     await giveFiles(guestDir, [{ file: image, writable: true }], ID);
     chownSync(image, 0, OTHER);
@@ -183,7 +183,7 @@ describe('a directory', () => {
   });
 });
 
-test('a file is written in place of a link that was left there', async (t) => {
+test('a file replaces a link that was left there', async (t) => {
   const { guestDir, image } = place(t, 0o600);
   const file = path.join(guestDir, 'incoming');
   symlinkSync(image, file);

@@ -19,7 +19,7 @@ const DAY_MS = 86_400_000;
 
 describe('what doctor makes of a vCenter', () => {
   for (const { id, why, onRoot, isOptional } of RIGHTS) {
-    test(`the right ${id} that lacks is named, with where it lacks and what for`, () => {
+    test(`the missing permission ${id} is named, with its place and its purpose`, () => {
       const granted = [
         { name: 'the root folder', isRoot: true, ids: onRoot === true ? without(id) : ALL },
         { name: 'datacenter DC0', isRoot: false, ids: ALL },
