@@ -41,7 +41,7 @@ describe('the error table', () => {
     }
   });
 
-  test('messages and hints have one apostrophe, and format bytes and milliseconds', () => {
+  test('the messages and hints have one apostrophe, and format bytes and milliseconds', () => {
     for (const code of codes) {
       const { message, hint } = ERRORS[code];
       assert.doesNotMatch(`${message} ${hint}`, /[’‘]|(?:Bytes|Ms)\} (?:bytes|ms)\b/, code);

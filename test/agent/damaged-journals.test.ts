@@ -69,7 +69,7 @@ for (const [what, damage] of [
     assert.deepEqual(readFileSync(file), before);
   });
 
-  test(`a migration ${what} is neither decided on nor reported as if it were known`, async (t) => {
+  test(`a migration ${what} is neither decided nor reported as if it were known`, async (t) => {
     const { a, as, bad, file } = await moving(t);
     const before = damage(file);
     await a.movers.end(bad);
@@ -177,7 +177,7 @@ test('a living mover continues next to a journal that was damaged meanwhile', as
   assert.equal(found.moverAlive, true);
 });
 
-test('a damaged journal that was put right is gone on with', async (t) => {
+test('a damaged journal that was repaired is continued', async (t) => {
   const { a, bad, file } = await moving(t);
   const whole = readFileSync(file);
   flip(file);
@@ -188,7 +188,7 @@ test('a damaged journal that was put right is gone on with', async (t) => {
   assert.equal((await a.api.cancel({ params: { id: bad } })).accepted, true);
 });
 
-test('guests that are held for a damaged journal take no room from those that move', async (t) => {
+test('guests that are held for a damaged journal take no room from moving guests', async (t) => {
   const { a, bad, file } = await moving(t, { limits: { migrationsOut: 2 } });
   flip(file);
   await a.movers.end(bad);

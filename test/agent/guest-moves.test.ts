@@ -91,7 +91,7 @@ describe('a guest that is not on its host any more', () => {
   });
 });
 
-test('the epoch of the next move is above all earlier ones, although the clock was set back', () => {
+test('the epoch of the next move is above all earlier ones, even if the clock was set back', () => {
   const store = storeOf({ id: 'm-1', side: 'destination', epoch: 5000, runsAt: 'source' });
   assert.deepEqual([nextEpoch(store, 'web1', 9000), nextEpoch(store, 'web1', 40)], [9000, 5001]);
   assert.equal(nextEpoch(store, 'web2', 40), 40);

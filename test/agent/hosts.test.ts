@@ -13,7 +13,7 @@ import { fleet, GIB, guest } from './samples.ts';
 /** Who is called back by nobody here. */
 const known = { a: { address: '127.0.0.1:1' } };
 
-test('a host reports what it is and has', async (t) => {
+test('a host reports its identity and its resources', async (t) => {
   const { host } = await fleet(t);
   const { api } = await host('a', { guests: () => [guest('web1')] });
   const info = await api.host();

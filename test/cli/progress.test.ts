@@ -106,7 +106,7 @@ describe('the log of a migration', () => {
     );
   });
 
-  test('every phase has words', () => {
+  test('every phase has a description', () => {
     for (const each of phase.options) assert.ok(phaseWords(each).length > 3);
   });
 

@@ -72,7 +72,7 @@ describe('the verbs that list', () => {
     'migrations',
     `report ${ID}`,
   ]) {
-    test(`godwit ${line} is as it was`, async (t) => {
+    test(`the output of godwit ${line} matches its snapshot`, async (t) => {
       const context = lists();
       context.out.width = 120;
       assert.equal(await godwit(context, line), 0);
@@ -93,7 +93,7 @@ describe('the verbs that list', () => {
     ['version', 'version'],
     ['migrate web1 --to b --detach', 'detached'],
   ] as const) {
-    test(`godwit ${line} --json keeps the shape ${shape}`, async () => {
+    test(`the output of godwit ${line} --json keeps the shape ${shape}`, async () => {
       const context = lists();
       assert.equal(await godwit(context, `${line} --json`), 0, context.err.text);
       assert.equal(context.out.text.split('\n').length, 2);
@@ -101,7 +101,7 @@ describe('the verbs that list', () => {
     });
   }
 
-  test('godwit guests --on names the nearest host when there is none', async () => {
+  test('the nearest host is named if godwit guests --on names an unknown one', async () => {
     const context = lists();
     assert.equal(await godwit(context, 'guests --on zzz'), 3);
     assert.match(context.err.text, /no host is called zzz/);
@@ -113,7 +113,7 @@ describe('the verbs that list', () => {
     JSON_SHAPES['error']?.parse(JSON.parse(context.out.text));
   });
 
-  test('a terminal gets no line that is wider than it', async () => {
+  test('a terminal gets no line wider than itself', async () => {
     const context = lists();
     context.out.isTerminal = true;
     context.out.width = 40;
@@ -122,7 +122,7 @@ describe('the verbs that list', () => {
     assert.ok(context.out.text.split('\n').every((line) => line.length <= 40));
   });
 
-  test('colour is for terminals, and NO_COLOR switches it off', async () => {
+  test('color is for terminals, and NO_COLOR switches it off', async () => {
     const plain = lists();
     await godwit(plain, 'guests');
     assert.ok(!plain.out.text.includes('\u001b'));

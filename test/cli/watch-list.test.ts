@@ -35,7 +35,7 @@ async function watched(
 const web = guest('web1', 'a');
 const db = guest('db', 'a');
 
-test('a list that is watched is printed again when it has changed, and only then', async () => {
+test('a watched list is printed again when it has changed, and only then', async () => {
   const { exit, context } = await watched('guests -q -w', [[web], [web], [web, db], [db], [db]]);
   assert.equal(exit, 130);
   assert.equal(context.out.text, 'web1\nweb1\ndb\ndb\n');
@@ -58,7 +58,7 @@ test('a host that cannot be reached for a while does not end the watch, and is r
   assert.equal(context.err.text.match(/it rests/g)?.length, 1);
 });
 
-test('while a host cannot be reached, the list stays on the terminal, with the error below', async () => {
+test('the list stays on the terminal, with the error below, while a host cannot be reached', async () => {
   const { context } = await watched('guests -q -w', [[web], UNREACHABLE, [db]], { rows: 24 });
   assert.ok(
     context.out.text.startsWith('web1\n\r\u001b[1A\u001b[Jweb1\nerror: '),
@@ -78,7 +78,7 @@ test('the newest list replaces the previous one on a terminal, as far as there a
   assert.equal(context.out.text, 'g0\ng1\ng2\ng3\n… 26 more lines\n' + '\r\u001b[5A\u001b[Jdb\n');
 });
 
-test('a line that the terminal wraps takes as many of its rows as it is wide', async () => {
+test('a wrapped line counts as many rows as it takes on the terminal', async () => {
   const long = (at: number): string => `${at}`.repeat(100);
   const many = Array.from({ length: 9 }, (_, at) => guest(long(at), 'a'));
   const { context } = await watched('guests -q -w', [many, [db], []], { rows: 6 });

@@ -18,7 +18,7 @@ function refusal(text: string): string {
 const withPostgres = (postgres: object): string =>
   JSON.stringify({ ...GOOD, database: { postgres } }, undefined, 1);
 
-test('a short configuration is whole', () => {
+test('a short configuration is complete', () => {
   const config = parseControllerConfig('c.json', JSON.stringify(GOOD));
   const history = { days: 90, most: 50_000 };
   const sites = { sites: {}, siteLinks: [] };

@@ -117,7 +117,7 @@ test('a drain continues under another controller, begins nothing twice, and is c
   assert.deepEqual(await next.api.undrain({ params: { host: 'a' } }), { ok: true });
 });
 
-test('a drain that is asked for a hundred times at once under one id is one drain', async (t) => {
+test('a drain that is requested a hundred times at once under one id is one drain', async (t) => {
   const { a, api } = await drained(t);
   const params = { id: 'r-00000001' };
   const answers = await Promise.all(

@@ -25,6 +25,6 @@ test('slow decisions are made in separate turns of the event loop', async () => 
   assert.deepEqual(await turnsOf(4, 6), [1, 2, 3, 4]);
 });
 
-test('decisions that take little share a turn until it has taken its time', async () => {
+test('quick decisions share a turn until its time is used up', async () => {
   assert.deepEqual(await turnsOf(6, 2), [1, 1, 1, 2, 2, 2]);
 });

@@ -100,7 +100,7 @@ test(
   },
 );
 
-test('a body that is nested without end, too large or no JSON is refused in words', async (t) => {
+test('a body that is endlessly nested, too large or malformed is refused with the reason', async (t) => {
   const { caDir } = await authority(t);
   const { controller, api } = await controllerOf(t, caDir, { web: { address: '127.0.0.1:0' } });
   const browser = new Browser(t, controller.web ?? '', caDir);

@@ -33,7 +33,7 @@ async function serverOf(
 
 const GET = { method: 'GET', headers: {}, body: undefined, redirect: 'manual' } as const;
 
-test('an answer comes as it is; a redirect is shown, not followed', async (t) => {
+test('an answer is returned as it is; a redirect is shown, not followed', async (t) => {
   const { url, ca } = await serverOf(t, (request, response) => {
     if (request.url === '/on') response.writeHead(302, { location: '/' }).end();
     else response.writeHead(200, { 'content-type': 'application/json' }).end('{"a":1}');
@@ -68,7 +68,7 @@ test('a server of another CA, an oversized answer, and an interrupted one do not
   await answers('', ca, /more than 1048576 bytes/);
 });
 
-test('an answer that must have no body and has one comes without it', async (t) => {
+test('a body that must not exist is dropped from its answer', async (t) => {
   const { url, ca } = await serverOf(t, (_request, response) => {
     response.writeHead(205).end('a body');
   });

@@ -67,7 +67,7 @@ test('migrations are counted as they end, with their duration; starting ones are
   );
 });
 
-test('a code that is none of ours adds no series, whatever hosts report', async (t) => {
+test('an unknown error code adds no series, whatever hosts report', async (t) => {
   const own = await metrics(t);
   for (let nth = 0; nth < 100; nth += 1) {
     const reported = migration({ outcome: 'failed', code: `GODWIT_${nth}"} 1\nevil{x="` });
@@ -84,7 +84,7 @@ test('a code that is none of ours adds no series, whatever hosts report', async 
   assert.deepEqual(codes, [['godwit_migration_failures_total{code="other"}', 103]]);
 });
 
-test('a viewer reads them at the web listener as text, with the requests before it; a stranger does not', async (t) => {
+test('a viewer reads the metrics as text, with the earlier requests; a stranger does not', async (t) => {
   const { caDir } = await authority(t);
   const party = await controllerOf(t, caDir, { web: { address: '127.0.0.1:0' } });
   const browser = new Browser(t, party.controller.web ?? '', caDir);

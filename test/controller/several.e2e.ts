@@ -81,7 +81,7 @@ test('controllers share a fleet, and another continues when one is killed or sto
   });
 });
 
-test('a controller whose database a newer build has brought forward meanwhile ends, and names that', async (t) => {
+test('a controller whose database a newer build has upgraded meanwhile ends with that reason', async (t) => {
   const { caDir } = await fleet(t);
   const file = path.join(tempDir(t), 'controller.db');
   const given = { name: 'older', caDir, hosts: {}, database: { sqlite: file } };

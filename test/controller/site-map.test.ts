@@ -27,7 +27,7 @@ const map = (
 
 const words = (given: SiteMap): string => siteMapProblem(given)?.words ?? 'it was taken';
 
-test('a ring of links between sites is a good map', () => {
+test('a ring of links between sites is a valid map', () => {
   const ring = [link('s1', 's2'), link('s2', 's3'), link('s3', 's1')];
   assert.equal(words(map({ s1: [], s2: [], s3: [] }, ring)), 'it was taken');
 });
@@ -63,7 +63,7 @@ test('an address of any host is in the networks of one site at most', () => {
   );
 });
 
-test('the configuration names the line of what is wrong in the map', () => {
+test('the configuration names the line of a mistake in the map', () => {
   const text = JSON.stringify(
     {
       name: 'control',

@@ -9,7 +9,7 @@ describe('docs/README.md', () => {
   const links = [...readFileSync(path.join(docs, 'README.md'), 'utf8').matchAll(/\]\(([^)#]+)/g)];
   const linked = new Set(links.map(([, target = '']) => path.normalize(target)));
 
-  test('links to every page of the documentation', () => {
+  test('the index links to every page of the documentation', () => {
     const pages = readdirSync(docs, { recursive: true, encoding: 'utf8' });
     const missing = pages.filter(
       (page) => page.endsWith('.md') && page !== 'README.md' && !linked.has(page),

@@ -172,7 +172,7 @@ describe('an entity', () => {
     ['that grows', BOMB],
     ['from outside', OUTSIDE],
   ] as const) {
-    test(`${kind} is followed by no parser`, () => {
+    test(`an entity ${kind} is not followed by any parser`, () => {
       const soap = SOAP.replace('<?xml version="1.0"?>', head).replace('no &amp; no', '&b;&b9;');
       assert.ok('garbage' in parseAnswer('WaitForUpdatesEx', soap));
       const wsman = head + WSMAN.replace('YWI=', '&b;&b9;');

@@ -58,7 +58,7 @@ describe('the blocks of "The lab by hand" in CONTRIBUTING.md', () => {
       });
     });
 
-    test(`block ${index + 1} works typed slowly: each line once nothing is under way any more`, async () => {
+    test(`block ${index + 1} works typed slowly: each line once nothing is under way`, async () => {
       await atTerminal(async (terminal) => {
         for (const line of lines) {
           terminal.type(`${line}\n`);

@@ -81,7 +81,7 @@ describe('a fleet that is set up with init, invite and join alone', () => {
     });
   };
 
-  test('the first host is set up, and every step that it prints works', async () => {
+  test('the first host is set up, and every printed step works', async () => {
     const { address } = labHost(world.lab, 'a');
     const said = await type('a', `godwit init a --address ${address} ${places('a')}`);
     const [agent = '', hosts = '', invite = '', ...others] = nextIn(said);

@@ -53,7 +53,7 @@ describe('over a link that takes next to nothing', () => {
     );
   });
 
-  test('over the wire the guest arrives all the same, once the link is back', async (t) => {
+  test('a guest on the wire arrives all the same, once the link is back', async (t) => {
     await unlessForbidden(t, () =>
       web1.unharmed('b', async () => {
         const id = await orderedInVain('wire');

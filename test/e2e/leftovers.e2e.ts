@@ -113,7 +113,7 @@ describe('what crashes have left on hosts', () => {
     await assertOnlyGuests(world, { a: ['web1'] });
   });
 
-  test('a hypervisor that waits for memory which no migration will send; one that runs stays', async () => {
+  test('a hypervisor that waits for memory that no migration will send is cleared; a running one stays', async () => {
     const qemu = await chooseQemu(undefined);
     const start = async (name: string, ...more: string[]): Promise<ProcessIdentity> => {
       const dir = path.join(stateOf('b'), 'guests', name);
@@ -143,7 +143,7 @@ describe('what crashes have left on hosts', () => {
     }
   });
 
-  test('the folder of a guest that was moved and then ended by itself', async () => {
+  test('the folder of a guest that was moved and then ended by itself is cleared', async () => {
     const bare = await startBareGuest(world, { name: 'gone1', host: 'a' });
     await move(world, { guest: 'gone1', from: 'a', to: 'b' });
     const qemu = (await seenQemus(world.lab)).find(({ guest }) => guest === 'gone1');

@@ -58,7 +58,7 @@ describe('between hosts that are 20 ms and 1 Gbit/s apart', () => {
     await assertOnlyGuests(world, { a: ['web1'] });
   });
 
-  test('a guest moves by post-copy, each page asked for over the long way', async (t) => {
+  test('a guest moves by post-copy, with each page requested over the long link', async (t) => {
     await unlessForbidden(t, async () => {
       await web1.unharmed('c', () =>
         move(world, { guest: 'web1', from: 'a', to: 'c', mode: 'postcopy' }),

@@ -80,7 +80,7 @@ describe('the fleet’s list', () => {
     return hosts.find(({ name }) => name === of)?.status;
   };
 
-  test('a third host joins with a token alone, and the others know it and are known to it', async () => {
+  test('a third host joins with a token alone, and the hosts know each other', async () => {
     await joinFleet('c');
     for (const host of ['a', 'b']) {
       await untilSo(`${host} to know c`, async () => (await statusAt(host, 'c')) === 'up');
@@ -177,7 +177,7 @@ describe('the fleet’s list', () => {
     }
   });
 
-  test('a host that is removed has no right any more, and gets no guest', async () => {
+  test('a removed host has no rights any more, and gets no guest', async () => {
     const c = hostIdentity(world, 'c');
     assert.ok('answer' in (await ask('c', c, 'b')));
     await godwit('a', 'pki', 'remove', 'c', '--dir', caDir());

@@ -168,7 +168,7 @@ test('logs next to a guest are cut while those elsewhere cannot be listed', asyn
   assert.equal(said.length, 2, 'the directory and the guest’s in it are not named');
 });
 
-test('logs elsewhere go with their guest, and nothing else goes there', async (t) => {
+test('logs elsewhere are removed with their guest, and nothing else there is', async (t) => {
   const directory = mkdtempSync(path.join(tmpdir(), 'godwit-away-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const { config, logs } = host(t, { directory });

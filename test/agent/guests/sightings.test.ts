@@ -153,7 +153,7 @@ describe('what a host has seen of a guest', () => {
   });
 });
 
-test('a long history of a guest hides no migration that has not ended, that is damaged, or that sent it on', () => {
+test('a long history of a guest hides no migration that is open, damaged, or sent it on', () => {
   const ended = Array.from({ length: 100 }, (_, at) => ({
     ...({ id: `m-${10_000_000 + at}`, side: 'source', from: 'b', to: 'c' } as const),
     createdAt: `2026-02-01T00:00:${String(at % 60).padStart(2, '0')}.000Z`,

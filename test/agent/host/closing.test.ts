@@ -56,7 +56,7 @@ test('a host is looked at for the answer: an unexpected guest there is reported'
   assert.deepEqual((await controller.occupancy({ params })).guests, []);
 });
 
-test('a silent driver leaves it unknown whether the host is empty', async () => {
+test('a silent driver means that an empty host is not certain', async () => {
   const { occupancy } = closingHandlers({
     config: { name: 'b' },
     guests: {

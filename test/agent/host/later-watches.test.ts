@@ -47,7 +47,7 @@ test("a watch that is stopped early gives the reason, and another host's watch o
   assert.equal(watches.of('b/1').later?.ended, undefined);
 });
 
-test('one host takes three of the four places, and a place that it gives up is free again', async () => {
+test('one host takes three of the four places, and a released place is free again', async () => {
   const watches = new LaterWatches('c');
   const all = Array.from({ length: 5 }, () => watcher());
   const [first, , , refused, others] = all;
@@ -66,7 +66,7 @@ test('one host takes three of the four places, and a place that it gives up is f
   assert.equal(watches.take('a/3', { guest: 'web3' }, refused.process), undefined);
 });
 
-test('a watch ends once its guest is moved on, and not by another guest of that name', async () => {
+test('a watch ends once its guest is moved on, and not because of another guest of that name', async () => {
   const watches = new LaterWatches('c');
   const [one, other] = [watcher(), watcher()];
   watches.take('a/1', { guest: 'web1', to: 'b' }, one.process);

@@ -44,7 +44,7 @@ describe('how busy a host was', () => {
     assert.equal(parse.parseCgroupStat('nr_throttled 0\n', 2, 0), undefined);
   });
 
-  test('counts the processors of a cgroup by its cpu.max, and never more than the machine has', () => {
+  test("the processors of a cgroup are counted by its cpu.max, and never exceed the machine's", () => {
     const cores = ['max 100000\n', '150000 100000\n', '20000 100000\n', '900000 100000\n', ''];
     assert.deepEqual(
       cores.map((text) => parse.parseCgroupCores(text, 4)),
@@ -223,7 +223,7 @@ test('a host is sampled until its last follower has left, and not afterwards', a
   assert.equal(await readIn(1000), 1);
 });
 
-test('a follower of a host gets samples only if it asks for them, with the id of the event before', async (t) => {
+test('a follower of a host gets samples only on request, with the id of the previous event', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')] });
   assert.ok('load' in agentContract.hostEvents.query.shape);

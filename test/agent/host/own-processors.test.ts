@@ -17,7 +17,7 @@ function cgroupOf(t: TestContext, files: Readonly<Record<string, string>>): stri
   return directory;
 }
 
-test('a host that is a cgroup has its processors, in its inventory and in its samples', async (t) => {
+test("a host that is a cgroup has the cgroup's processors, in its inventory and in its samples", async (t) => {
   const waited = 'some avg10=0.00 avg60=0.00 avg300=0.00 total=5000000\n';
   const cgroup = cgroupOf(t, {
     'cpu.stat': 'usage_usec 3000000\n',

@@ -68,7 +68,7 @@ describe('an agent that watches for others', () => {
     );
   });
 
-  test('watches no more than six guests for one host and eight in all, and has room again when one is over', async () => {
+  test('at most six guests are watched for one host and eight in all, and an ended watch frees its place', async () => {
     const { probes, ends } = stage();
     const ask = (at: number) => probes.watch(order(`m-1111111${at}`), A);
     const askB = (at: number) => probes.watch(order(`m-b111111${at}`), B);
@@ -130,7 +130,7 @@ describe('an agent that watches for others', () => {
     }
   });
 
-  test('probes addresses that its own configuration gives the guest', async () => {
+  test("addresses that the agent's own configuration gives the guest are probed", async () => {
     const { probes, started } = stage({ probe: { addresses: { web1: ['10.9.0.7'] } } });
     const nics = [nic(MAC, '10.9.0.7')];
     assert.equal((await probes.watch(order('m-11111111', { nics }), A)).watching, true);

@@ -102,12 +102,12 @@ describe('what an earlier crash has left', () => {
     assert.deepEqual(found({ migrations: [alive] }), []);
   });
 
-  test('a hypervisor that waits for memory which no migration will send may go', () => {
+  test('a hypervisor that waits for memory that no migration will send may go', () => {
     assert.deepEqual(found({ guests: [guest], migrations: [migration] }), ['hypervisor']);
     assert.deepEqual(found({ guests: [guest] }), ['hypervisor']);
   });
 
-  test('one that has all its memory may go only where its migration gave it up', () => {
+  test('a hypervisor that has all its memory may go only if its migration gave it up', () => {
     const paused = { ...guest, state: 'paused' } as const;
     assert.deepEqual(found({ guests: [paused] }), ['hypervisor kept']);
     const gaveUp = { ...migration, known: { ...known, phase: 'failed' } } as const;
@@ -116,7 +116,7 @@ describe('what an earlier crash has left', () => {
     assert.deepEqual(found({ guests: [{ ...paused, unsettled: false }] }), []);
   });
 
-  test('one that has all its memory stays if only an earlier migration of its name was given up', () => {
+  test('a hypervisor that has all its memory stays if only an earlier migration of its name was given up', () => {
     const gaveUp = { ...migration, known: { ...known, phase: 'failed' } } as const;
     const later = { ...migration, id: 'm-2' };
     const paused = { ...guest, state: 'paused' } as const;
@@ -135,7 +135,7 @@ describe('what an earlier crash has left', () => {
     assert.deepEqual(found(ended), ['guest-directory kept']);
   });
 
-  test('nothing of a migration whose journal cannot be read may go', () => {
+  test('files of a migration whose journal cannot be read may not go', () => {
     const unreadable = {
       ...migration,
       known: { ...known, phase: 'held', unreadable: '3' },

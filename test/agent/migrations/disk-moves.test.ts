@@ -270,7 +270,7 @@ describe('the moves of disks on a host', () => {
     await assert.rejects(moves.resolution(id), { code: 'GODWIT_DISK_MOVE_UNKNOWN' });
   });
 
-  test('a held move is not resolved while the hypervisor copies; a cancel calls the copying off', async () => {
+  test('a held move is not resolved while the hypervisor copies; a cancel stops the copy', async () => {
     const id = await moves.begin(asked());
     silent = true;
     await moves.close();
@@ -292,7 +292,7 @@ describe('the moves of disks on a host', () => {
     assert.ok(what.startsWith(`disk0 of db1 is ${host.from}`), what);
   });
 
-  test('a held move waits for a hypervisor that gives no answer', async () => {
+  test('a held move waits for a hypervisor that does not answer', async () => {
     const id = await moves.begin(asked());
     await ended(id);
     await after(() => flip(files(id).journal));

@@ -50,7 +50,7 @@ test('an admission that comes after its source was told that there is none start
   assert.deepEqual(b.movers.started, []);
 });
 
-test('a host whose id another host has taken is told that nothing of its migration is here', async (t) => {
+test('a host whose id another host has taken is told that its migration is not here', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
   const [own, other] = [await as('a', 'agent', b), await as('c', 'agent', b)];
@@ -63,7 +63,7 @@ test('a host whose id another host has taken is told that nothing of its migrati
   assert.ok(await own.admit({ body: { ...admission, id: 'm-another1', guest: 'web2' } }));
 });
 
-test('a host speaks only for itself', async (t) => {
+test('a host acts only for itself', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
   const [own, other] = [await as('a', 'agent', b), await as('c', 'agent', b)];
@@ -99,7 +99,7 @@ test('a name that is in use or on its way here is refused', async (t) => {
   await assert.rejects(second, { code: 'GODWIT_NAME_IN_USE' });
 });
 
-test('memory that others on their way will take is not promised twice', async (t) => {
+test('memory that expected guests will take is not promised twice', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', {
     peers,
@@ -116,7 +116,7 @@ test('memory that others on their way will take is not promised twice', async (t
   await api.admit({ body: { ...next, memoryBytes: GIB / 2 } });
 });
 
-test('no more guests come at once than the limit allows', async (t) => {
+test('the number of guests that arrive at once is limited', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers, limits: { migrationsIn: 1 } });
   const api = await as('a', 'agent', b);
@@ -125,7 +125,7 @@ test('no more guests come at once than the limit allows', async (t) => {
   await assert.rejects(second, { code: 'GODWIT_OVERLOADED', retryable: true });
 });
 
-test('one of several hosts never has all that may come at once', async (t) => {
+test('one of several hosts never gets all arrival places', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
   const [greedy, other] = [await as('a', 'agent', b), await as('c', 'agent', b)];

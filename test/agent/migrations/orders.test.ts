@@ -69,7 +69,7 @@ test('nothing begins behind a higher epoch that was answered', async (t) => {
   assert.deepEqual(log, ['begun under 1', 'looked under 2']);
 });
 
-test('a line that was cut is left out, and the file stays bounded', async (t) => {
+test('a truncated line is left out, and the file stays bounded', async (t) => {
   const dir = tempDir(t);
   const file = path.join(dir, 'orders');
   const orders = new Orders(dir, 8);

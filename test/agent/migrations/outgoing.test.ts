@@ -92,7 +92,7 @@ test('a mover gets the link rate that earlier migrations saw', async (t) => {
   assert.equal((await asked({ guest: 'web3' })).rate, throughput);
 });
 
-test('asked again with the same id it is the same migration, and another request is refused', async (t) => {
+test('a repeated request with the same id is the same migration, and another request is refused', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1'), guest('web2')], peers });
   const body = { id: 'm-00000001', guest: 'web1', to: 'b' };
@@ -103,7 +103,7 @@ test('asked again with the same id it is the same migration, and another request
   await assert.rejects(other, { code: 'GODWIT_ID_REUSED' });
 });
 
-test('a guest that is migrating is refused with the migration, its goal and its phase', async (t) => {
+test('a migrating guest is refused with the migration, its goal and its phase', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')], peers });
   const { id } = await a.api.migrate({ body: { guest: 'web1', to: 'b' } });
@@ -182,7 +182,7 @@ test('a guest whose manager has datastores moves to another datastore of its hos
   assert.deepEqual([request.version, request.fromHost, request.toHost], [2, 'a', 'a']);
 });
 
-test('no more migrations leave at once than the limit allows', async (t) => {
+test('the number of migrations that leave at once is limited', async (t) => {
   const { host } = await fleet(t);
   const guests = () => [guest('web1'), guest('web2')];
   const a = await host('a', { guests, peers, limits: { migrationsOut: 1 } });
@@ -214,7 +214,7 @@ test('a migration whose first mover dies right after its first record continues,
   assert.deepEqual(a.movers.started, [id, id]);
 });
 
-test('a guest that begins to do something else while it is looked for is not migrated', async (t) => {
+test('a guest that changes its state while it is looked up is not migrated', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')], peers });
   const store = new MigrationStore(path.join(a.config.stateDir, 'other'), 'a', systemClock);

@@ -29,7 +29,7 @@ function parts(
   };
 }
 
-test('the destination answers with the report of the source', async () => {
+test("the destination answers with the source's report", async () => {
   const reported = report({ side: 'source' });
   assert.deepEqual(
     await reportOfBoth(

@@ -41,7 +41,7 @@ async function ended(store: MigrationStore, at: number, reported: boolean): Prom
   return incoming(store, at, ARRIVED, reported);
 }
 
-test('a guest has arrived once it runs here, and stays away where its migration ended before', async (t) => {
+test('a guest has arrived once it runs here, and not if its migration ended before', async (t) => {
   const store = new MigrationStore(tempDir(t), 'b', systemClock);
   const arrival = async (at: number, names: Parameters<typeof incoming>[2]): Promise<string> =>
     store.arrival(await incoming(store, at, names));
@@ -67,7 +67,7 @@ test('migrations are in the order of their arrival, even if the clock was set ba
   assert.deepEqual(idsOf(reopened), came);
 });
 
-test('migrations of a build that numbered none come first, by their times', () => {
+test('migrations of a build without numbers come first, by their times', () => {
   const made = (id: string, createdAt: string, ordinal?: number) => ({
     id,
     request: { createdAt, ordinal },

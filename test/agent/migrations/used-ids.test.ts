@@ -37,7 +37,7 @@ test("the newest ids of each host are known, even after a restart, and no host d
   );
 });
 
-test('the file is bounded, however many there were', (t) => {
+test('the file is bounded, however many ids there were', (t) => {
   const dir = tempDir(t);
   const pruned = new PrunedMigrations(dir, most);
   for (let nth = 0; nth < 1000; nth += 1) pruned.remember([{ id: idOf(nth), host: 'a' }]);
@@ -45,7 +45,7 @@ test('the file is bounded, however many there were', (t) => {
   assert.ok(new PrunedMigrations(dir, most).has(idOf(999)));
 });
 
-test('a line that was cut, or is none, takes nothing from the others', (t) => {
+test('a truncated or malformed line takes nothing from the others', (t) => {
   const dir = tempDir(t);
   const file = path.join(dir, 'pruned-migrations');
   const pruned = new PrunedMigrations(dir, most);

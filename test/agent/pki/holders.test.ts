@@ -60,7 +60,7 @@ async function scene(t: TestContext) {
   return { caDir, nowMs, first, state, holders, renew, counts, showFor };
 }
 
-test('a host that shows its renewed certificate itself ends the one before at once', async (t) => {
+test('a host that presents its renewed certificate itself ends the previous one at once', async (t) => {
   const { first, state, holders, renew, counts } = await scene(t);
   const next = await renew(first);
   state.there = next;
@@ -94,7 +94,7 @@ test('a thief who renews a stolen certificate does not lock the host out, and is
   assert.deepEqual([counts(first), counts(stolen), counts(next)], [false, false, true]);
 });
 
-test('revoking what a thief renewed does not end one who has the live key; revoking the name does', async (t) => {
+test("the revocation of a thief's certificate does not end the host's own; a revoked name does", async (t) => {
   const { caDir, nowMs, first, renew, counts } = await scene(t);
   const stolen = await renew(first);
   changeList(caDir, withoutSerial(stolen.serialNumber), nowMs);

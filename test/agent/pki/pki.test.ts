@@ -59,7 +59,7 @@ test('the hosts of a site share one secret, which an operator does not get', asy
   assert.equal(operator.siteSecret, undefined);
 });
 
-test('a second CA is not put over the first', async (t) => {
+test('a second CA does not replace the first', async (t) => {
   const caDir = path.join(tempDir(t), 'ca');
   const { cert } = await initCa(caDir);
   await assert.rejects(initCa(caDir), { code: 'GODWIT_PKI' });
@@ -73,7 +73,7 @@ test('no certificate outlives its CA', async (t) => {
   assert.equal(new X509Certificate(late.cert).validTo, new X509Certificate(ca).validTo);
 });
 
-test('without a CA the hint is named', async (t) => {
+test('the hint is given if there is no CA', async (t) => {
   const caDir = tempDir(t);
   await assert.rejects(issue({ caDir, name: 'a', role: 'agent', addresses: [] }), {
     code: 'GODWIT_PKI',

@@ -93,7 +93,7 @@ async function scene(t: TestContext, days = 30) {
   return { caDir, directory, config, clock, ca, said, start, own };
 }
 
-test('a host has a new key and certificate with a third of the life left, again and again', async (t) => {
+test('a host has a new key and certificate with a third of the life left, each time', async (t) => {
   const { clock, start, own, ca, directory, config } = await scene(t);
   const { current } = hostCredentials(config);
   const renewal = start();
@@ -165,7 +165,7 @@ test('a host whose certificate was renewed by another party reports it, and cont
   assert.ok(said.some((text) => /CA rejects the certificate of b/.test(text)));
 });
 
-test('an agent that was ended between the new key and its certificate ends what it began', async (t) => {
+test('an agent that ended between the new key and its certificate completes the renewal', async (t) => {
   const { caDir, directory, start, clock, own } = await scene(t);
   const next = await issue({ caDir, name: 'b', role: 'agent', addresses: [], days: 30 });
   writeFileSync(path.join(directory, 'host.crt.next'), next.cert);

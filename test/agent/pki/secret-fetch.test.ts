@@ -86,7 +86,7 @@ test('a file that the configuration names is left alone', async (t) => {
   assert.deepEqual(asked, []);
 });
 
-test('a secret that is rotated is another one, by its id in the signed list alone', async (t) => {
+test('a rotated secret is a different one, by its id in the signed list alone', async (t) => {
   const { caDir } = await authority(t);
   writeSecret(caDir, OLD);
   const { id, number } = rotateSecret(caDir, Date.now());
@@ -102,7 +102,7 @@ test('a secret that is rotated is another one, by its id in the signed list alon
   assert.equal(secretIn(caDir), secret);
 });
 
-test('every host of the fleet has a rotated secret, and one that was removed is not told it', async (t) => {
+test('every host of the fleet gets a rotated secret, and a removed host does not', async (t) => {
   const one = await fleet(t);
   const a = await one.host('a', { holdsCa: true, peers: { c: { address: '127.0.0.1:1' } } });
   const before = secretIn(path.join(a.config.stateDir, 'pki'));

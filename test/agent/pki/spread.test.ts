@@ -61,7 +61,7 @@ test('a host that was down requests its missed lists, and keeps them over a rest
   await assert.rejects(c.host(), { code: 'GODWIT_NOT_A_MEMBER' });
 });
 
-test('a list with a lower number, or not by the CA, is not taken from anybody', async (t) => {
+test('a list with a lower number, or not signed by the CA, is not accepted from any host', async (t) => {
   const { host, as, caDir } = await fleet(t);
   const b = await host('b', { peers: { a: nobody } });
   const a = await as('a', 'agent', b);
@@ -88,7 +88,7 @@ test("a CA that was restored from a backup continues from the fleet's list", asy
   assert.equal(changeList(caDir, unchanged, Date.now()).list.number, number + 1);
 });
 
-test('a host that joins is known to the others, and knows them, without a word in any configuration', async (t) => {
+test('a joining host and the others know each other, without an entry in any configuration', async (t) => {
   const { host, as, caDir } = await fleet(t);
   const b = await host('b', { peers: { a: nobody } });
   const a = await host('a', { holdsCa: true, peers: { b: { address: b.agent.address } } });

@@ -15,7 +15,7 @@ import { FakeManager } from '../../../sim/fake/managed.ts';
 
 const MIB = 1024 ** 2;
 
-test('a plan has the checks, what was measured of guest and link, and a prediction, and begins nothing', async (t) => {
+test('a plan has the checks, the measurements of guest and link, and a prediction, and begins nothing', async (t) => {
   const { a, b, instance } = await twoFakeHosts(t);
   // An agent renews its certificate whenever that is due.
   const files = () =>
@@ -142,7 +142,7 @@ test('limits that contradict each other are refused with the arithmetic', async 
   await assert.rejects(a.api.plan({ body }), / at 1 MiB\/s take .*, and 10\.0 s are allowed/);
 });
 
-test('the link is measured once for two plans, and a host that does not answer is a check that refuses', async (t) => {
+test('the link is measured once for two plans, and a silent host is a check that refuses', async (t) => {
   const { a, b } = await twoFakeHosts(t);
   const first = await a.api.plan({ body: { guest: 'web1', to: 'b' } });
   const second = await a.api.plan({ body: { guest: 'web1', to: 'b' } });

@@ -30,7 +30,7 @@ const admission = admissionOf({ id: 'c-0000000000000001' });
 const question = { admission, preparation: {} as never };
 const noWord = (): Promise<void> => new Promise(() => {});
 
-test('questions that were given up before they began take no room from later ones', async () => {
+test('questions that were given up before their start take no room from later ones', async () => {
   let begun = 0;
   const answers = answersWith(() => {
     begun += 1;
@@ -45,7 +45,7 @@ test('questions that were given up before they began take no room from later one
   assert.deepEqual(await ask(new AbortController().signal), { checks: [] });
 });
 
-test('a question that storage keeps is counted until nothing of it is left', async () => {
+test('a question that storage blocks is counted until nothing of it is left', async () => {
   const { promise: gone, resolve: release } = Promise.withResolvers<void>();
   let begun = 0;
   const answers = answersWith(() => {
@@ -195,7 +195,7 @@ test("the cache is disclosed only to the guest's source, and only if the guest w
   assert.deepEqual(await answers.known(asked, caller), {});
 });
 
-test('a process says how long it took to start, and the same with each question that it answers', async (t) => {
+test('a process reports its start-up time, and the same time with each answered question', async (t) => {
   const { file } = await hostFile(t);
   const apart = askProcess(file);
   const seen: (number | undefined)[] = [];

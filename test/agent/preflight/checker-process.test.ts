@@ -60,7 +60,7 @@ async function storageOf(ask: AskChecker, from: string, root: string): Promise<u
   return found;
 }
 
-test('a process that has answered answers the next question of the same host, and none of another', async (t) => {
+test('a process that has answered accepts the next question of the same host, and none of another', async (t) => {
   const { ask, started, root } = hostWhose(t, `await import(${JSON.stringify(CHECKER)});`);
   await storageOf(ask, 'a', root);
   await storageOf(ask, 'a', root);
@@ -82,7 +82,7 @@ test('a process in which a step may hang answers no other question', async (t) =
   assert.equal(started().length, 2);
 });
 
-test('a process in which a call of a device hangs answers no other question', async (t) => {
+test('a process with a hanging device call answers no other question', async (t) => {
   const begins = `const { countedCall } = await import(${JSON.stringify(CALLS)}); void countedCall(new Promise(() => {}));`;
   const { ask, started, root } = hostWhose(
     t,
@@ -93,7 +93,7 @@ test('a process in which a call of a device hangs answers no other question', as
   assert.equal(started().length, 2);
 });
 
-test('a question to a process that has ended as it waited is asked once more, of a new one', async (t) => {
+test('a question to a process that ended while idle is asked once more, of a new process', async (t) => {
   // It answers one question, and ends as it reads the next.
   const { ask, started, root } = hostWhose(
     t,
@@ -127,7 +127,7 @@ test('a process without further questions ends by itself', async (t) => {
   await untilSo(() => isGone(only));
 });
 
-test('a process that ends while it waits is replaced', async (t) => {
+test('a process that ends while idle is replaced', async (t) => {
   const { ask, started, root } = hostWhose(
     t,
     `process.stdin.on('data', () => process.stdout.write('{"answer":null,"isClear":true}\\n'));`,

@@ -55,7 +55,7 @@ test('a mover is present once it reports itself, in a separate session, and is f
   assert.equal(movers.find(made), undefined);
 });
 
-test('the log of movers that say more and more keeps its end', async (t) => {
+test('the log of movers that write without end keeps its last part', async (t) => {
   const made = migration(t);
   const movers = moverProcesses('unused.json');
   await movers.capLog(made);

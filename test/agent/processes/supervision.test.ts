@@ -65,7 +65,7 @@ async function dying(t: TestContext) {
   };
 }
 
-test('a mover that keeps dying is replaced after growing pauses, for as long as it takes, and a reason is given', async (t) => {
+test('a mover that keeps dying is replaced after growing pauses, without a limit, and the reason is given', async (t) => {
   const { supervisor, starts, pass } = await dying(t);
   await pass(1000);
   assert.equal(starts.length, 1);
@@ -81,7 +81,7 @@ test('a mover that keeps dying is replaced after growing pauses, for as long as 
   assert.match(supervisor.leftBecause(id) ?? '', /\d+ times in a row; see mover.log/);
 });
 
-test('a mover that lives for a while ends the count of those that did not', async (t) => {
+test('a mover that lives for a while resets the count of short-lived ones', async (t) => {
   const { supervisor, movers, starts, pass } = await dying(t);
   await pass(600_000);
   assert.notEqual(supervisor.leftBecause(id), undefined);
@@ -94,7 +94,7 @@ test('a mover that lives for a while ends the count of those that did not', asyn
   assert.equal(supervisor.leftBecause(id), undefined);
 });
 
-test('a mover that is stopped, and stays so, is killed and followed by another', async (t) => {
+test('a mover that was stopped and stays stopped is killed and replaced', async (t) => {
   const { supervisor, movers, starts, pass } = await dying(t);
   const stuck = { pid: 4711, startTicks: 1, socket: 'none' };
   let there = true;

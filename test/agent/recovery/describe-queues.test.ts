@@ -102,7 +102,7 @@ test('a description that was refused is tried again after a minute, or at once i
   assert.equal(begun.length, 4);
 });
 
-test('a description on its way is not queued a second time, and one that is due no longer is dropped', async () => {
+test('a description on its way is not queued a second time, and one that is no longer due is dropped', async () => {
   const { world, begun, replace, end } = scene();
   replace('web1 b', 'web2 b');
   world.now = 60_000;

@@ -232,7 +232,7 @@ test('a heartbeat has the stamps of images that the guest only reads', async (t)
   assert.deepEqual(beats.at(-1)?.guests, [{ guest: 'web1', digest: ONE, images }]);
 });
 
-test('a change that is about to take effect is announced, and the guest is not confirmed as it was meanwhile', async (t) => {
+test("a change about to take effect is announced, and the guest's old state is not confirmed", async (t) => {
   const { world, keep, beats } = scene(t);
   await keep.offer('web1', 'b', never);
   await keep.look();
@@ -250,7 +250,7 @@ test('a change that is about to take effect is announced, and the guest is not c
   assert.deepEqual(beats.at(-1)?.guests, [{ guest: 'web1', digest: ONE }]);
 });
 
-test('a change waits for a silent host that may take the description for fresh, and no longer', async (t) => {
+test('a change waits for a silent host that may consider the description fresh, and no longer', async (t) => {
   const { world, keep } = scene(t);
   await keep.offer('web1', 'b', never);
   await keep.look();
@@ -269,7 +269,7 @@ test('a change waits for a silent host that may take the description for fresh, 
   await keep.announceChange('another', never);
 });
 
-test('a guest that changed while it was described is described again, even if it is as before by then', async (t) => {
+test('a guest that changed during its description is described again, even if it changed back', async (t) => {
   const { world, keep, described, records } = scene(t);
   // A backup takes a snapshot meanwhile, and commits it later.
   world.digestAfter = TWO;

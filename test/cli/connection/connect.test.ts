@@ -202,7 +202,7 @@ describe('connect', () => {
     await refuses({ agent: `${socket}x` }, 'GODWIT_UNREACHABLE', /agent\.sockx does not answer/);
   });
 
-  test('on a host that is not set up the hint names godwit init', async (t) => {
+  test('the hint on a host that is not set up names godwit init', async (t) => {
     const none = { config: path.join(folder, 'none.json'), sockets: [] };
     const labs = process.env['GODWIT_LAB_DIR'];
     t.after(() => (process.env['GODWIT_LAB_DIR'] = labs));

@@ -14,7 +14,7 @@ async function accepting(second: Error) {
   return { ...result, refused: result.refused.map(({ id, error }) => [id, error]) };
 }
 
-test('a proposal that is refused hides none of those that were accepted, and the rest are accepted too', async () => {
+test('a refused proposal hides no accepted one, and the rest are accepted too', async () => {
   const open = godwitError('GODWIT_REQUEST_OPEN', { subject: 'g1', request: 'r-00000009' });
   assert.deepEqual(await accepting(open), {
     accepted: ['p-00000001', 'p-00000003'],

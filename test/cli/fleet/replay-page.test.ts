@@ -54,7 +54,7 @@ test("the policy's failed moves are reported with their number and the first one
   );
 });
 
-test('the charts take any number of hours', () => {
+test('the charts accept any number of hours', () => {
   const byHour = Array.from({ length: 200_000 }, () => ({ contention: 1, on: 7 }));
   const page = pageOf({ policy: 'balance', was: { ...was, byHour }, would });
   assert.ok(page.length < 100_000);

@@ -147,7 +147,7 @@ describe('whoever acts on a guest that the asked host does not have', () => {
   });
 });
 
-test('godwit migrate moves no guest of another host while one that may have it is off', async () => {
+test('godwit migrate moves no guest of another host while a possible host of it is off', async () => {
   const unknown = async (): Promise<never> => {
     throw godwitError('GODWIT_GUEST_UNKNOWN', { guest: 'web1', host: 'c' });
   };

@@ -89,7 +89,7 @@ describe('signals on godwit migrate', () => {
     assert.doesNotMatch(asked.context.err.text, /Detached/);
   });
 
-  test('a cancel past the point of no return says so and watches on', async () => {
+  test('a cancel past the point of no return reports it and keeps watching', async () => {
     const { context } = world({
       async *events() {
         yield progress('switchover');

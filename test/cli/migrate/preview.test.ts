@@ -93,7 +93,7 @@ describe('godwit migrate --dry-run', () => {
     assert.match(context.out.text, /precopy +native +4 x zstd +98 % +2\.4 s to 3\.8 s/);
   });
 
-  test('exits with the code of the first refusal, and predicts nothing then', async () => {
+  test("the exit code is the first refusal's code, and nothing is predicted then", async () => {
     const { context } = world();
     assert.equal(
       await godwit(context, 'migrate web1 --to c --dry-run'),

@@ -281,7 +281,7 @@ describe('what doctor makes of the facts', () => {
 });
 
 describe('godwit doctor', () => {
-  test('looks at this host without a stack trace, whatever it lacks', async () => {
+  test('doctor examines this host without a stack trace, whatever is missing', async () => {
     const context = new FakeContext();
     // An empty PATH: no QEMU, no ip, nothing to run.
     context.env['PATH'] = '';

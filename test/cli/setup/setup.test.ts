@@ -170,7 +170,7 @@ describe('godwit init --controller', () => {
     readonly checks: readonly { readonly name: string; readonly verdict: string }[];
   }
 
-  test('on the host of the CA makes a controller that starts, follows the fleet and admits its administrator', async (t) => {
+  test("an init on the CA's host creates a controller that starts, follows the fleet and admits its administrator", async (t) => {
     const { caDir } = await fleet(t);
     changeList(caDir, withMember({ name: 'a', address: '127.0.0.1:1', addresses: [] }), Date.now());
     const { config, flags } = placesOf(tempDir(t));
@@ -201,7 +201,7 @@ describe('godwit init --controller', () => {
     });
   });
 
-  test('elsewhere takes the token of an invitation, and the fleet comes with it', async (t) => {
+  test('an init elsewhere takes the token of an invitation, and gets the fleet with it', async (t) => {
     const { host, caDir } = await fleet(t);
     const { agent } = await host('a', { holdsCa: true });
     const file = path.join(tempDir(t), 'agent.json');
@@ -277,7 +277,7 @@ describe('godwit invite and join', () => {
     return ['join', token];
   }
 
-  test('the command that is printed sets a host up', async (t) => {
+  test('the printed command sets a host up', async (t) => {
     const command = await invited(t);
     const { config, flags } = placesIn(tempDir(t));
     const { code, out, err } = await godwit(...command, ...flags);
@@ -288,7 +288,7 @@ describe('godwit invite and join', () => {
     assert.match((await godwit(...command, ...flags)).err, /holds a certificate already/);
   });
 
-  test('the token comes on standard input, and at a terminal it is asked for', async (t) => {
+  test('the token comes on standard input, and a terminal asks for it', async (t) => {
     for (const [argv, said] of [
       [['join', '-'], ''],
       [['join'], 'Token, as `godwit invite` printed it: '],
@@ -305,7 +305,7 @@ describe('godwit invite and join', () => {
     }
   });
 
-  test('without a token and without a terminal it says how to give one', async () => {
+  test('a call without a token and without a terminal explains how to give one', async () => {
     const { code, err } = await godwit('join');
     assert.equal(code, 2);
     assert.match(err, /the token is missing[^]*`godwit join -`/);

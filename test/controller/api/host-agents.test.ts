@@ -6,7 +6,7 @@ import { agentContract } from '../../../src/protocol/contract.ts';
 import { client } from '../../../src/rpc/client.ts';
 import { controllerOfTwo } from '../test-controller.ts';
 
-test('a controller passes on reads and orders to a host, each order under a new number', async (t) => {
+test('a controller passes reads and orders on to a host, each order under a new number', async (t) => {
   const { a, controller } = await controllerOfTwo(t);
   const at = (host: string) => {
     const speaking = client(agentContract, {

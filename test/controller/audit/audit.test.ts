@@ -60,7 +60,7 @@ test("a sign-in is kept with its person, without the token, and so are the sessi
   assert.ok(!text.includes(token) && !/gd[ws]_/.test(text), text);
 });
 
-test('signing out is kept once and only with a session; a request that changes nothing is not kept', async (t) => {
+test('a sign-out is kept once and only with a session; a request that changes nothing is not kept', async (t) => {
   const { party, browser, tokenOf } = await face(t);
   const token = await tokenOf('viewer');
   const bearer = { authorization: `Bearer ${token}` };
@@ -142,7 +142,7 @@ test('a change that cannot be written down is refused and not done; reads contin
   assert.equal((await party.api.createToken({ body })).entry.name, 'late');
 });
 
-test('pages of the log hold each entry once, the newest first, whatever is added meanwhile', async (t) => {
+test('pages of the log hold each entry once, the newest first, even if entries are added meanwhile', async (t) => {
   const { party } = await face(t);
   for (let count = 0; count < 5; count += 1)
     await party.api.createToken({ body: { name: `t${count}`, role: 'viewer' } });
@@ -162,7 +162,7 @@ test('pages of the log hold each entry once, the newest first, whatever is added
   assert.deepEqual((await party.api.audit({ query: { since: later } })).entries, []);
 });
 
-test('refused attempts that come faster than they are written are counted, logged once, and named by the next entry', async (t) => {
+test('refused attempts beyond the write rate are counted, logged once, and named by the next entry', async (t) => {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
   const lines: object[] = [];

@@ -38,7 +38,7 @@ describe('the shares of the audit log', () => {
     );
   });
 
-  test('a caller loses entries only while no other caller of its kind keeps more than it, to one entry', () => {
+  test('a caller loses entries, to one entry, only while no other caller of its kind keeps more', () => {
     fc.assert(
       fc.property(log, ({ all, most }) => {
         const after = kept(all, most);
@@ -61,7 +61,7 @@ describe('the shares of the audit log', () => {
     );
   });
 
-  test('a flood of one caller takes no entry of another caller whose share is smaller', () => {
+  test('a flood of one caller takes no entry of another caller with a smaller share', () => {
     fc.assert(
       fc.property(log, fc.nat(100_000), ({ all, most }, more) => {
         const [flooding, ...others] = all;
@@ -76,7 +76,7 @@ describe('the shares of the audit log', () => {
   });
 });
 
-test('strangers are one caller; a certificate is another caller than a token of its name', () => {
+test('strangers are one caller; a certificate is a different caller than a token of the same name', () => {
   const key = (by: string, role = 'operator', who = 'ann') => callerKey({ who, role, by });
   assert.equal(key('none', 'none', '10.0.0.1'), key('none', 'none', '10.0.0.2'));
   assert.equal(key('token'), key('session'));

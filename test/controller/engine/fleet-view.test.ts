@@ -125,7 +125,7 @@ const LIES: readonly Partial<GuestInfo>[] = [
 ];
 
 for (const lie of LIES) {
-  test(`another host's guest of that name keeps none from moving: ${JSON.stringify(lie)}`, () => {
+  test(`another host's guest of that name keeps no guest from moving: ${JSON.stringify(lie)}`, () => {
     for (const uuid of ['u-2', undefined]) {
       const other = { host: 'b', ...lie, ...(uuid === undefined ? {} : { uuid }) };
       for (const said of [

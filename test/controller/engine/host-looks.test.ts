@@ -64,7 +64,7 @@ test('each move is asked for alone if its host gives no list', async () => {
   assert.deepEqual(asked, ['a: 4', 'm-1', 'm-2']);
 });
 
-test('once there are few again, each is looked at by itself', async () => {
+test('each move is looked at by itself again once there are few', async () => {
   const { asked, look, busy, later } = looking(['m-1', 'm-2']);
   await busy();
   later(1000);

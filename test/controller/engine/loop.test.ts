@@ -20,7 +20,7 @@ const agents = { put: silent, cancel: silent, look: silent };
 const unasked = async () => assert.fail('no roll is asked for');
 const roll = { host: unasked, program: unasked };
 
-test('a request that waits for the fleet keeps no controller from the next one', async () => {
+test('a request that waits for the fleet does not keep a controller from the next one', async () => {
   const store = new MemoryStore();
   store.add(drainOf('silent'));
   store.add({ ...drainOf('empty'), id: 'r-00000002' });

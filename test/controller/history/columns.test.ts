@@ -4,7 +4,7 @@ import { columnsOf } from '../../../src/controller/history/columns.ts';
 import { cameTo } from '../../../src/migration/report/outcome-figures.ts';
 import { report } from '../../cli/fake.ts';
 
-test('a link that was held back on purpose is not read for its rate', () => {
+test('a deliberately limited link is not read for its rate', () => {
   const free = columnsOf(report());
   assert.equal(free.link_rate, 118 * 1024 * 1024);
   assert.equal(free.dirty_rate, 20 * 1024 * 1024);

@@ -19,7 +19,7 @@ test('a report of ten thousand rounds keeps its first, its last and some rounds 
   assert.deepEqual([rounds.length, rounds[0], rounds.at(-1)], [400, 0, 9999]);
 });
 
-test('a report that does not shrink is kept in no more than 64 KiB, or not at all', () => {
+test('a report that does not shrink is kept within 64 KiB, or not at all', () => {
   const [round] = report().roundList;
   const noise = (at: number): string => createHash('sha512').update(String(at)).digest('base64');
   const roundList = Array.from({ length: 400 }, (_none, at) => ({

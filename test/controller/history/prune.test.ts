@@ -76,7 +76,7 @@ async function leftOf(store: Store): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ told_by: host, count }) => [host, Number(count)]));
 }
 
-test('a host that reports without end pushes out no row of the others', async () => {
+test('a host that reports without end displaces no row of the others', async () => {
   const store = await reported({
     a: { rows: 5, chars: 10 },
     b: { rows: 700, chars: 10 },
@@ -115,7 +115,7 @@ test('a share never leaves a host with less than the others have, unless it has 
   );
 });
 
-test('a request goes with its claim and its moves, unless memory is reserved for one of them', async () => {
+test('a request is removed with its claim and its moves, unless memory is reserved for one of them', async () => {
   const store = await stored([]);
   for (const id of ['r-00000001', 'r-00000002']) {
     const request = {

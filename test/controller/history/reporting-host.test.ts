@@ -87,7 +87,7 @@ async function reported(
   return { history, of: async (id) => (await migrations.find(id))[0]?.row.told_by };
 }
 
-test('a host reports nothing of the migrations of another host of the fleet', async (t) => {
+test("a host cannot report on another fleet host's migrations", async (t) => {
   const its = summary({ id: 'm-0000000b', from: 'b', to: 'a' });
   const { history, of } = await reported(t, { a: [summary({})], b: [summary({}), its] });
   history.followed('b');
@@ -163,7 +163,7 @@ test('an id that one host claims hides no migration of another host, whichever r
   assert.equal(request, null);
 });
 
-test('a claim of another host does not keep an ended migration from its history', async (t) => {
+test('a claim of another host does not keep an ended migration from the history', async (t) => {
   const { migrations, held } = await stored(t);
   const nowMs = await migrations.nowMs();
   const ends = (host: string, to: string) => {
@@ -188,7 +188,7 @@ test('a host has no more than a thousand open migrations in the history', async 
   assert.equal((await migrations.write(held, 'b', [other]))?.begun.size, 1);
 });
 
-test('the id of a move that a request asked for is of that move alone', async (t) => {
+test('the id of a requested move belongs to that move alone', async (t) => {
   const { store, migrations, held } = await stored(t);
   await asked(store, { guest: 'web1', source: 'a', destination: 'b' });
   const nowMs = await migrations.nowMs();

@@ -142,7 +142,7 @@ async function written(file: string, given: Partial<NewHost> = {}): Promise<Stor
   return store;
 }
 
-test('a host that was up under an earlier controller is unfollowed until it is heard of', async (t) => {
+test('a host that was up under an earlier controller is unfollowed until it reports', async (t) => {
   const { caDir } = await fleet(t);
   const mute = createServer(() => {}).listen(0, '127.0.0.1');
   t.after(() => mute.close());
@@ -202,7 +202,7 @@ test('a host that was put to sleep is asleep in lists, events and metrics, even 
   assert.match(late.reason ?? '', /asked to wake at 1970/);
 });
 
-test('a host that left the fleet is forgotten only under a lease that stands', async () => {
+test('a host that left the fleet is forgotten only under a valid lease', async () => {
   for (const isTaken of [false, true]) {
     const store = await written(':memory:', { name: 'gone', shard: shardOf('gone') });
     // Another controller takes the shards between the turn of the leases and the deletion.
@@ -258,7 +258,7 @@ test('a controller that closes leaves the samples of the current minute', async 
   assert.ok(written.reduce((sum, { count }) => sum + count, 0) >= samples);
 });
 
-test('a shard that is lost and taken again costs no samples of its hosts', async (t) => {
+test('a shard that is lost and taken again loses no samples of its hosts', async (t) => {
   const { host, caDir } = await fleet(t);
   const a = await host('a');
   const sqlite = path.join(tempDir(t), 'controller.db');

@@ -33,7 +33,7 @@ test('two browsers share nothing, and neither do the values of one browser', () 
   assert.ok(all.every((value) => /^[\w-]{43}$/.test(value)));
 });
 
-test('a cookie that is changed binds to something else, or to nothing', () => {
+test('a modified cookie binds to something else, or to nothing', () => {
   const begun = newBegun('/a', NOW);
   const { state } = boundTo(begun);
   const changed = [
@@ -68,7 +68,7 @@ test('no text becomes a place that a browser reads as another site', () => {
   assert.equal(ownPlace(null), '/');
 });
 
-test('any header is read, and names something begun or nothing', () => {
+test('any header is read, and names a begun sign-in or none', () => {
   fc.assert(
     fc.property(fc.string(), (text) => {
       assert.equal(begunIn(text, NOW), undefined);

@@ -119,7 +119,7 @@ test("an answer to another browser's request is refused", async (t) => {
   isRefused(await ann.ask(own.href), /invalid_grant/);
 });
 
-test('a code counts once', async (t) => {
+test('a code is valid once', async (t) => {
   const { person } = await scene(t);
   const ann = person();
   const answer = await answerFor(ann, 'ann');
@@ -194,7 +194,7 @@ test('a sign-in leads to no other site', async (t) => {
   isRefused(await ann.ask(answer), /this browser did not begin it/);
 });
 
-test('a sign-in is in the audit log with the person that the provider named, and so is one that was refused', async (t) => {
+test("a sign-in is in the audit log with the provider's name for the person, and so is a refused one", async (t) => {
   const { provider, party, person } = await scene(t);
   const ann = person();
   await ann.ask(await answerFor(ann, 'ann'));
@@ -210,7 +210,7 @@ test('a sign-in is in the audit log with the person that the provider named, and
   assert.ok(!/gds_|ccccc/.test(JSON.stringify(entries)));
 });
 
-test('an administrator lists the sessions of people and ends them; two people of one name are two', async (t) => {
+test('an administrator lists the sessions of people and ends them; two people of one name are separate', async (t) => {
   const { provider, party, person } = await scene(t);
   const [ann, ada] = [person(), person()];
   provider.forge((claims) => ({ ...claims, preferred_username: 'ann' }));

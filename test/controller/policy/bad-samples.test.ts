@@ -182,7 +182,7 @@ test('no plan rests on impossible samples: it equals the plan without them, and 
   assert.ok(moves > 50 && asides > 20 && losses > 50, `${moves}, ${asides}, ${losses}`);
 });
 
-test('a clock that is off changes no plan, by however much, and is named', () => {
+test('a wrong clock changes no plan, however far it is off, and is named', () => {
   const off = fc.oneof(
     fc.integer({ min: 61_000, max: 400 * 86_400_000 }),
     fc.integer({ min: -400 * 86_400_000, max: -61_000 }),
@@ -200,7 +200,7 @@ test('a clock that is off changes no plan, by however much, and is named', () =>
   );
 });
 
-test('a host whose samples have stopped is left alone once they are old, with its guests, and named', () => {
+test('a host without current samples is left alone with its guests, and named', () => {
   const all = told([], 0, false);
   for (const gone of HOSTS) {
     // The last four looks have nothing of it.

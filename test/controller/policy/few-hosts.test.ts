@@ -26,7 +26,7 @@ test('an empty fleet, one host, and hosts with a single known one yield a reason
   assert.equal(why([host('a'), host('b')]), undefined);
 });
 
-test('a host that was put to sleep is a choice: it can be woken', () => {
+test('a sleeping host counts as a choice: it can be woken', () => {
   const marks = new Map([['b', { host: 'b', power: 'asleep' as const }]]);
   assert.equal(why([host('a'), host('b', silent)], fleet, marks), undefined);
 });

@@ -99,7 +99,7 @@ describe('what a policy rests on', () => {
     assert.deepEqual(kept, [true, undefined]);
   });
 
-  test('consolidates no host whose power its manager sets by itself, and balances its guests', () => {
+  test('hosts whose manager sets their power are not consolidated, and their guests are balanced', () => {
     const made = (['balance', 'consolidate'] as const).map((kind) =>
       (['manager', 'asker'] as const).map((sets) => {
         const powerMode = { sets, words: 'DPM of C0' };

@@ -7,7 +7,7 @@ import { host } from '../requests/worlds.ts';
 const drs: MaintenanceMode = { moves: 'manager', words: 'DRS of C0', leaves: [] };
 const dpm = { sets: 'manager', words: 'DPM of C0' } as const;
 
-test('a look names the hosts that it leaves to their manager, and why, each manager once', () => {
+test('a look names the hosts that it leaves to their manager, with the reason, each manager once', () => {
   const hosts = [
     ...['b', 'a'].map((name) => host(name, { maintenanceMode: drs, powerMode: dpm })),
     host('c', { maintenanceMode: { ...drs, words: 'DRS of C1' } }),

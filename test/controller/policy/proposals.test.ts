@@ -30,7 +30,7 @@ const input = (more: Partial<UpdateInput> = {}): UpdateInput => ({
 });
 
 describe('what becomes of proposals', () => {
-  test('one that is made again stands as it was, for longer', () => {
+  test('a repeated proposal stays as it was, for longer', () => {
     const later = { nowMs: NOW + LOOK_MS, proposals: [proposalOf()] };
     const { proposals } = updateProposals(input(later));
     assert.deepEqual(
@@ -39,7 +39,7 @@ describe('what becomes of proposals', () => {
     );
   });
 
-  test('one that is not made again stays for three looks, and then expires', () => {
+  test('a proposal that is not repeated stays for three looks, and then expires', () => {
     const nothing = { drafted: { drafts: [], refusals: [], wake: [] }, proposals: [proposalOf()] };
     assert.deepEqual(
       updateProposals(input({ ...nothing, nowMs: NOW + 2 * LOOK_MS })).proposals,
@@ -49,7 +49,7 @@ describe('what becomes of proposals', () => {
     assert.deepEqual([ended?.state, ended?.endedAtMs], ['expired', NOW + 3 * LOOK_MS]);
   });
 
-  test('one that cannot be made as it stands expires at once, and another takes its place', () => {
+  test('an impossible proposal expires at once, and another replaces it', () => {
     const full = world({
       hosts: [host('a'), host('b', { memoryBytes: GIB / 2 })],
       guests: [guest('g1', 'a')],
@@ -74,7 +74,7 @@ describe('what becomes of proposals', () => {
     }
   });
 
-  test('no more are open than a person can read', () => {
+  test('the number of open proposals is limited to what a person can read', () => {
     const drafts = Array.from({ length: 300 }, (_, at) => ({
       ...draft,
       subject: `guest g${at} on a`,
@@ -96,7 +96,7 @@ describe('what becomes of proposals', () => {
     assert.equal(words(1, 3, 0), '3 proposals are accepted, 1 proposal is open');
   });
 
-  test('an accepted one names a request for each move, the same ones however often it is made', () => {
+  test('an accepted proposal names a request for each move, and repeating it yields the same requests', () => {
     const once = accepted(proposalOf(), { nowMs: NOW, by: 'alice' });
     assert.deepEqual(once, accepted(proposalOf(), { nowMs: NOW, by: 'alice' }));
     assert.deepEqual(
@@ -105,7 +105,7 @@ describe('what becomes of proposals', () => {
     );
   });
 
-  test('one whose request ended without a move is left, and its cost is what was spent', () => {
+  test('a proposal whose request ended without a move is left, and its cost is the spent cost', () => {
     const { proposal, requests } = accepted(proposalOf(), { nowMs: NOW, by: 'alice' });
     const [request] = requests;
     assert.ok(request !== undefined);

@@ -13,7 +13,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
   const crowded = async (t: TestContext): Promise<Scene> => crowdedIn(t, await make());
 
   describe(`a standing policy in ${name}`, () => {
-    test('proposes for a host that has too much, and moves nothing by itself', async (t) => {
+    test('a policy proposes for an overloaded host, and moves nothing by itself', async (t) => {
       const scene = await crowded(t);
       await scene.turn('balance');
       await scene.carry();
@@ -106,7 +106,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.deepEqual([next?.kind, next?.scope], ['balance', 'fleet']);
     });
 
-    test('a look at a group that was removed is not written to a group of its name', async (t) => {
+    test('a look at a removed group is not written to a new group of that name', async (t) => {
       const scene = await crowded(t);
       const { policies } = scene;
       const group = policySettings.parse({ mode: 'automatic', hosts: ['a', 'b'] });
@@ -193,7 +193,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.equal((await scene.proposals.get(first.id)).state, 'expired');
     });
 
-    test('a proposal that no look makes any more expires, and one that became impossible at once', async (t) => {
+    test('a proposal that no look repeats expires, and an impossible one expires at once', async (t) => {
       const scene = await crowded(t);
       await scene.turn('balance');
       const [first] = await list(scene);

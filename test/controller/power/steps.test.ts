@@ -40,7 +40,7 @@ test('the largest host without guests stays on, and the others are closed one at
   assert.deepEqual(steps(host('a'), used('b')), {});
 });
 
-test('one that has not been empty for long, that no policy has, that is not named or that a person closed stays', () => {
+test('a host stays on if it was empty only briefly, has no policy, is not listed, or was closed by a person', () => {
   for (const more of [
     { emptySinceMs: NOW - 999 },
     { maySleep: false },
@@ -94,7 +94,7 @@ test('another host wakes when the last spare one is used, before it is needed', 
   assert.deepEqual(steps(...all, host('d', { power: waking, isCalled: true, isUp: false })), {});
 });
 
-test('no host with a guest, or that a person closed, is ever closed or put to sleep, and the spare ones stay', () => {
+test('a host with a guest, or closed by a person, is never closed or put to sleep, and spare hosts stay on', () => {
   const power = fc.option(
     fc.record({
       state: fc.constantFrom('falling-asleep' as const, 'asleep' as const, 'waking' as const),

@@ -132,7 +132,7 @@ test('a host whose manager sets its power by itself is not put to sleep', async 
   assert.deepEqual(calls, []);
 });
 
-test('a guest that comes keeps its host on, and a host with a guest is not closed', async (t) => {
+test('an arriving guest keeps its host on, and a host with a guest is not closed', async (t) => {
   const { look, pass, scene, store, held, calls } = await emptied(t);
   scene.put('b', { g2: 1 });
   await scene.watch(1);

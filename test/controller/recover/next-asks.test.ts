@@ -95,7 +95,7 @@ test('guests spread over the fleet, and neighbors of a rack are not next to each
   assert.notDeepEqual([...circle.from('a', 'b', up[19])], up);
 });
 
-test('each host is asked about each guest in time although all refuse, and rows stay within their bound', () => {
+test('each host is asked about each guest in time even if all refuse, and rows stay within their bound', () => {
   const checked = fc.record({
     guests: fc.constantFrom(1, 40, 700, 1024),
     hosts: fc.integer({ min: 2, max: 40 }),
@@ -169,7 +169,7 @@ test('the order of names is a circle that starts after the last one', () => {
   assert.deepEqual(rotated(all, 'd'), ['a', 'b', 'd']);
 });
 
-test('each host has its share of the asks, however many another host has', () => {
+test('each host has its share of the questions, however many another host has', () => {
   const of = (host: string, count: number): StandbyAsk[] =>
     names('x', count).map((guest) => ({ host, guest, to: 'z' }));
   const sizes = (hosts: StandbyAsk[][], max: number) =>

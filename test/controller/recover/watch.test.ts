@@ -112,7 +112,7 @@ test('a moving guest is kept at the host of its newest report, and an incoming o
   assert.ok((await askedStandbys(store)).every(({ host }) => host === 'b'));
 });
 
-test('the policy is off unless it is asked for, and asks once for each time that a host falls silent', async (t) => {
+test('the policy is off by default, and asks once each time a host falls silent', async (t) => {
   const store = await storeWith(t, HOSTS, WEB1);
   const silent = { state: 'silent', since: 1000 };
   await store.db.updateTable('hosts').set(silent).where('name', 'in', ['a', 'b']).execute();

@@ -61,7 +61,7 @@ test('moves of several drains at once are never promised more memory than a dest
   );
 });
 
-test('each limit holds, and each entry says which one it waits for', () => {
+test('each limit holds, and each entry names the limit that it waits for', () => {
   const now = world({ hosts, guests });
   const six = names.map((name) => entry(name));
   assert.deepEqual(waits(admit(six, requester, now)), ['host-limit', 'host-limit']);
@@ -77,7 +77,7 @@ test('each limit holds, and each entry says which one it waits for', () => {
   assert.deepEqual(waits(admit(six.slice(0, 2), requester, fleet)), ['fleet-limit']);
 });
 
-test('nothing goes to a host that is silent, drained, full, or has one of its group', () => {
+test('no guest goes to a host that is silent, drained, full, or has one of its group', () => {
   const now = world({
     hosts: [host('a'), host('b', { silentSinceMs: NOW - 9000 }), host('c'), host('d')],
     guests: [...guests, guest('other', 'd'), guest('huge', 'a', { memoryBytes: 70 * GIB })],
@@ -98,7 +98,7 @@ test('nothing goes to a host that is silent, drained, full, or has one of its gr
   ]);
 });
 
-test('under the limit of the fleet the greater priority goes first, and equals take turns', () => {
+test("the fleet's limit is granted by priority, and equal requests take turns", () => {
   const limits = { outPerHost: 9, inPerHost: 9, fleet: 2, links: {} };
   const moving = (move: string, request: string): Reservation => ({
     move,

@@ -20,7 +20,7 @@ test("a move gives the longer of its request's notice and its guest's labelled n
   assert.equal(noticeOf('60s', { noticeMs: 90_000 }), 90_000);
 });
 
-test('another place is chosen once a guest may leave, and not while as many leave its host as may', () => {
+test("another destination is chosen once a guest may leave, and not while its host's outgoing limit is reached", () => {
   const hosts = ['a', 'b', 'c'].map((each) => host(each));
   const guests = ['g1', 'g2'].map((each) => guest(each, 'a'));
   const limits = { ...DEFAULT_LIMITS, outPerHost: 1 };

@@ -29,7 +29,7 @@ function stepWith(
   return step({ ...input, ids: ['m-00000011'], occupancies: answersOf(now), ...more });
 }
 
-test('a move that a person cancels is not repeated: its guest stays, and the drain names why', () => {
+test('a move that a person cancels is not repeated: its guest stays, and the drain gives the reason', () => {
   const guests = [guest('g1', 'a')];
   const first = stepWith(drainOf('a'), { guests });
   const [begun] = first.moves;

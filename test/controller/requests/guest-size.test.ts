@@ -23,7 +23,7 @@ test('the guests of a site are measured towards a host that accepts guests, the 
   ]);
 });
 
-test('nothing is measured for a request that leaves no site, or has no open host to go to', () => {
+test('guests are not measured for a request that leaves no site, or has no open host to go to', () => {
   assert.deepEqual(toSize({}), []);
   assert.deepEqual(toSize({ sites }, ['b', 'c']), []);
 });

@@ -10,7 +10,7 @@ const rate = fc.integer({ min: 1, max: 1e12 });
 const trip = fc.double({ min: 0, max: 10_000, noNaN: true });
 const one = fc.tuple(rate, trip);
 
-test('without a measurement there is no line', () => {
+test('a line exists only with a measurement', () => {
   assert.equal(measuredLine([], undefined), undefined);
 });
 

@@ -86,7 +86,7 @@ test('each guest that is not started is named with the reason', () => {
   assert.match(plan.waiting[0]?.words ?? '', /\(d\) none answers/);
 });
 
-test('nothing of a host that answers is started elsewhere, and nothing that another host runs', () => {
+test('a guest of a host that answers, or one that another host runs, is not started elsewhere', () => {
   const alive = stepOf(recoveryOf(), scene({ hosts: [host('a'), host('b'), host('c')] }));
   assert.equal(alive.request.phase, 'left');
   assert.deepEqual(alive.moves, []);
@@ -115,7 +115,7 @@ test('hosts that die together are proved off together, whoever requested which',
   assert.deepEqual(moves[0]?.recovers, { off: ['c', 'd'] });
 });
 
-test('a start that is refused is tried elsewhere, and a guest that runs there ends the recovery', () => {
+test('a refused start is tried elsewhere, and a guest that runs there ends the recovery', () => {
   const one = scene({ guests: [guest('g1', 'a')] });
   const { request, moves } = stepOf(recoveryOf(), one);
   const [first] = moves;
@@ -143,7 +143,7 @@ test('a start that is refused is tried elsewhere, and a guest that runs there en
   assert.match(ended.request.words, /1 guest started elsewhere/);
 });
 
-test('a host that forgot the start and does not have the guest leaves it to be tried again, and never lost', () => {
+test('a guest that a host lost before its start is tried again, and never given up', () => {
   const move = moveOf({ recovers: { off: [] }, createdAtMs: NOW - 100_000 });
   const now = scene({ guests: [guest('g1', 'a')] });
   const sights = new Map([[move.id, { seen: 'unknown' as const }]]);

@@ -102,7 +102,7 @@ test('a roll stops at a guest that cannot move, before anything is closed', () =
   assert.match(request.words, /stopped at a.*usb stays: it cannot move live/);
 });
 
-test('no host is begun after the deadline, and one that was begun is brought to its end', () => {
+test('no host begins after the deadline, and one that has begun is completed', () => {
   const ask = { deadlineAtMs: NOW - 1 };
   assert.equal(stepOf(rollOf(ask), {}).request.phase, 'left');
   assert.equal(stepOf(at(rollOf(ask), 'draining'), {}).request.roll?.stage, 'noting');

@@ -183,7 +183,7 @@ test('after a cancel nothing begins, no move comes back, and chosen moves are wi
   assert.deepEqual(again.request, last.request);
 });
 
-test('the room of a move that is done is kept until its guest is seen at the destination', () => {
+test('the room of a completed move is kept until its guest is seen at the destination', () => {
   const moves = [moveOf()];
   const sights = new Map([['m-00000001', { seen: 'done' as const }]]);
   const before = stepOf(drainOf('a'), { guests: [guest('g1', 'a')] }, { moves, sights });
@@ -195,7 +195,7 @@ test('the room of a move that is done is kept until its guest is seen at the des
   assert.equal(after.request.moved, 1);
 });
 
-test('a migration request moves one guest to the host that was named, and is done when it is there', () => {
+test('a migration request moves one guest to the named host, and is done when it is there', () => {
   const ask = { kind: 'migration' as const, hosts: [], guest: 'g1', to: ['c'] };
   const request = drainOf('a', ask);
   const { moves } = stepOf(request, { guests: [guest('g1', 'a')] });
@@ -206,7 +206,7 @@ test('a migration request moves one guest to the host that was named, and is don
   assert.equal(stepOf(request, { guests: [guest('g1', 'c')] }).request.phase, 'done');
 });
 
-test('a drain waits for a guest that a move of another request brings, before the host lists it', () => {
+test("a drain waits for a guest that another request's move brings, before the host lists it", () => {
   const brought = moveOf({ id: 'm-00000099', request: 'r-00000002', from: 'a', to: 'b' });
   const reservations = [reservationOf(brought) ?? assert.fail()];
   const { request } = stepOf(drainOf('b'), { guests: [guest('g1', 'a')], reservations });

@@ -40,7 +40,7 @@ export function askedSuite(name: string, make: () => Promise<StorePlace>): void 
   });
 
   describe(`requests that are asked for again, in ${name}`, () => {
-    test('a request that is asked for a hundred times at once, at two controllers, is one request', async () => {
+    test('a request that is sent a hundred times at once, at two controllers, is one request', async () => {
       const place = await make();
       const stores = [await openStore(place, silentLog), await openStore(place, silentLog)];
       const [one, two] = stores.map((store) => new Requests(store));

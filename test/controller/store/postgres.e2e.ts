@@ -129,7 +129,7 @@ describe('decisions that are committed during a look, in PostgreSQL', () => {
   };
   const open = proposalOf({ expiresAtMs: 4_000_000_000_000 });
 
-  test('a look does not write over a rejection, and asks for no move of it', async (t) => {
+  test('a look does not overwrite a rejection, and requests no move of it', async (t) => {
     const store = await opened(t);
     await store.transaction((db) => writeProposal(db, open, false));
     const policies = new Policies(store);

@@ -259,7 +259,7 @@ export function requestsSuite(name: string, make: () => Promise<StorePlace>): vo
         await assert.rejects(requests.add({ ...several, id: 'r-00000002' }), isOpen);
       }));
 
-    test('a drain goes from its first step to its end, by controllers that die in between', () =>
+    test('a drain completes from its first step to its end, under controllers that die in between', () =>
       opened(async (requests) => {
         const homes = new Map(['g1', 'g2', 'g3'].map((each) => [each, 'a']));
         // Asked again by the same id, an agent begins nothing.

@@ -52,7 +52,7 @@ test('a reader that has seen the new count gets the mark, the limit or the promi
     assert.equal((await shared.at(after.admission + 1)).limits.fleet, 7);
   }));
 
-test('a reading that began before a promise does not serve who has seen that promise', () =>
+test('a reading that began before a promise does not serve a caller that has seen the promise', () =>
   inStore(async (store) => {
     const shared = new SharedWorld(store, () => 0);
     const early = shared.at(0);

@@ -131,7 +131,7 @@ test('each migration that ends is sent once, in the order of the ends', async (t
   assert.ok(at.types.every((type) => type === 'application/json'));
 });
 
-test('a receiver that is busy is asked again, and one that refuses is not', async (t) => {
+test('a busy receiver is asked again, and one that refuses is not', async (t) => {
   const busy = await receiver(t, [503, 429]);
   tracesTo(t, busy).heard(ends('m-00000001'));
   await until('the trace', WAIT_MS, async () => (busy.taken.length === 3 ? true : undefined));
@@ -188,7 +188,7 @@ test('nothing leaves a host without TLS', () => {
   for (const url of refused) assert.ok(!tracesConfig.safeParse({ url }).success, url);
 });
 
-test('a controller sends the trace of a migration that its hosts made, with its phases', async (t) => {
+test("a controller sends the trace of its hosts' migration, with its phases", async (t) => {
   const at = await receiver(t);
   const { host, caDir } = await fleet(t);
   const b = await host('b');

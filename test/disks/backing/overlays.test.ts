@@ -24,7 +24,7 @@ const search = async (images: string[], roots: string[] = [], directories: strin
   return unread ?? overlays.map(({ overlay }) => path.basename(overlay)).toSorted();
 };
 
-test('an image next to it that names it as its backing file is found, however it is named', async (t) => {
+test('an image in the same directory that names the file as its backing file is found, in any notation', async (t) => {
   const dir = tempDir(t);
   const base = path.join(dir, 'base.raw');
   writeFileSync(base, 'data');
@@ -91,7 +91,7 @@ test("a directory of the guest's images that cannot be read is reported, not ski
   assert.match(String(await search([path.join(dir, 'base.raw')])), /gone cannot be listed/);
 });
 
-test('an overlay of an image of RBD or of a server is known by its name', async (t) => {
+test('an overlay of an RBD image, or of an image on a server, is known by its name', async (t) => {
   const dir = tempDir(t);
   const json = { driver: 'raw', file: { driver: 'rbd', pool: 'vms', image: 'web1' } };
   writeFileSync(path.join(dir, 'rbd'), overlayOf('rbd:vms/web1:id=godwit'));

@@ -219,7 +219,7 @@ describe('the move of a disk', () => {
     assert.deepEqual([...ends].toSorted(), ['done', 'failed']);
   });
 
-  test('a cancel that is accepted while the switch comes near leaves the guest on its old image', async () => {
+  test('a cancel accepted close to the switch leaves the guest on its old image', async () => {
     host.neverPending = true;
     const synced = Promise.withResolvers<void>();
     host.beforeSync = async (line) => {

@@ -123,7 +123,7 @@ describe('a container that works on a GPU', { skip }, () => {
     await moves();
   });
 
-  test('works on at the source after a cancel with all of its state in memory', async () => {
+  test('a container continues at the source after a cancel with all of its state in memory', async () => {
     await begin('cancels');
     try {
       const { source, memoryAddress } = await trial.prepare('precopy');
@@ -138,7 +138,7 @@ describe('a container that works on a GPU', { skip }, () => {
     }
   });
 
-  test('works on after its mover has died with its state in memory, before the freeze', async () => {
+  test('a container continues after its mover has died with its state in memory, before the freeze', async () => {
     await begin('dies');
     try {
       const records = new Records(path.join(site.directory, 'a/containers'));

@@ -145,7 +145,7 @@ test('the restore is not reported before its pager has written it down', async (
   assert.match(events.join(), /^lost: /);
 });
 
-test('taking a container down ends a restore that its mover began and did not record', async (t) => {
+test('the removal of a container ends a restore that its mover began and did not record', async (t) => {
   const { records, images, context, options } = await place(t);
   await records.change('box', { init: undefined });
   const args = ['-c', 'echo 1; read line', 'runc', 'restore', '--image-path', images];

@@ -62,7 +62,7 @@ async function assessed(name: string, section: object) {
 }
 
 test(
-  'a container that is paused is listed as that and refused, and is not once it is resumed',
+  'a paused container is listed as paused and refused, and accepted once it is resumed',
   options,
   async () => {
     const root = path.join(site.directory, 'a', 'runc');

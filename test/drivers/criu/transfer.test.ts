@@ -16,7 +16,7 @@ import { inDirectory } from './in-directory.ts';
 const MAX = 64 * 1024 ** 2;
 
 for (const packs of [false, true]) {
-  test(`files arrive as they were, and no page twice (${packs ? 'zstd' : 'plain'})`, () =>
+  test(`files arrive unchanged, and no page twice (${packs ? 'zstd' : 'plain'})`, () =>
     inDirectory(async (directory) => {
       const page = (fill: number): Buffer => Buffer.alloc(4096, fill);
       const contents = new Map([

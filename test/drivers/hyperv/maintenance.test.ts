@@ -66,7 +66,7 @@ test('a drain without another node that is up fails, and is reported as failed',
   await maintenance.leave('a', signal());
 });
 
-test('a host that is in no cluster has no such mode, and its cluster is not asked', async () => {
+test('a host outside of a cluster has no such mode, and its cluster is not asked', async () => {
   hv1().nodes = [];
   const driver = place.driver();
   const [host] = await driver.hosts(signal());

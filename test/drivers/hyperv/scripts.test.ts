@@ -26,7 +26,7 @@ describe('scripts', () => {
     );
   });
 
-  test('every script fits a command line, with the longest values that it is given', () => {
+  test('every script fits a command line, even with its longest values', () => {
     for (const name of SCRIPT_NAMES) {
       const long = 'x'.repeat(256);
       const args = powershellArgs(scriptText(name, { id: long, destination: long, storage: long }));

@@ -45,7 +45,7 @@ describe('where a guest is, by both daemons', () => {
     assert.deepEqual(left, { at: 'destination', busy: false });
   });
 
-  test('a daemon that is silent proves nothing', () => {
+  test('a silent daemon proves nothing', () => {
     assert.equal(whereabouts('silent', 'absent', undefined).at, 'unknown');
     assert.equal(whereabouts('absent', 'silent', false).at, 'unknown');
     assert.equal(whereabouts(OFF, 'silent', false).at, 'unknown');

@@ -12,7 +12,7 @@ test('a guest takes the wire if both libvirts migrate over a socket', () => {
   assert.deepEqual(wireChecks({ order: ORDER, versions }), []);
 });
 
-test('each end whose libvirt is too old is named, with the version that is not', () => {
+test('each end whose libvirt is too old is named, with its version', () => {
   const old = { source: '6.7.0', destination: '4.10.0' };
   const found = wireChecks({ order, versions: old });
   assert.deepEqual(

@@ -19,7 +19,7 @@ describe('QEMU’s states in the port’s words', () => {
     assert.equal(runOf('running', 'postcopy-active', 'destination'), 'running');
   });
 
-  test('a guest that came by migration does not start as completed', () => {
+  test('a guest that arrived by migration does not start as completed', () => {
     assert.equal(statusOf('running', { status: 'completed' }, 'source').stream, 'none');
     assert.equal(statusOf('postmigrate', { status: 'completed' }, 'source').stream, 'completed');
     assert.equal(statusOf('running', { status: 'completed' }, 'destination').stream, 'completed');

@@ -9,7 +9,7 @@ const MIB = 1024 ** 2;
 const props = { size: 512 * MIB, hugetlb: true, hugetlbsize: 2 * MIB };
 const objects = [{ type: 'memory-backend-memfd', id: 'm0', props } as const];
 
-test('a destination with too few free huge pages is refused, with how many to add', async (t) => {
+test('a destination with too few free huge pages is refused, with the number to add', async (t) => {
   const counts = mkdtempSync(path.join(tmpdir(), 'godwit-huge-pages-'));
   t.after(() => rmSync(counts, { recursive: true, force: true }));
   const found = async (free: number, reserved: number) => {

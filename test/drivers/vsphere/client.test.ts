@@ -73,7 +73,7 @@ async function vcenterOf(
 
 const OBJECT = { type: 'T', value: 't' };
 
-test('a vCenter whose list has no end is given up', async (t) => {
+test('a vCenter with an endless list is given up', async (t) => {
   const { client, signal } = await vcenterOf(t, () => PAGE);
   const wanted = [{ ref: OBJECT, properties: [] }];
   await assert.rejects(client.retrieve(wanted, signal), /its list has no end/);

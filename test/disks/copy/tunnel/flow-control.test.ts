@@ -10,7 +10,7 @@ import {
 const MAX_BYTES = 64 * 1024 * 1024;
 const MIB = 1024 * 1024;
 
-test('a connection whose hypervisor takes everything gets room for a long link', () => {
+test('a connection whose hypervisor accepts everything gets room for a long link', () => {
   const room = new ReceiveCredit(new CreditPool());
   let open = FIRST_ROOM;
   for (let round = 0; round < 40; round += 1) {

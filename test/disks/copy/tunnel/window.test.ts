@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { windowFor } from '../../../../src/disks/copy/tunnel/window.ts';
 
-test('a long link is filled, and a slow one is not queued on for long', () => {
+test('a long link is filled, and a slow one gets no long queue', () => {
   const gbit = windowFor({ bytesPerS: 125e6, roundTripMs: 100 });
   assert.ok(gbit >= 125e6 * 0.1);
   const slow = windowFor({ bytesPerS: 1e6, roundTripMs: 10 });

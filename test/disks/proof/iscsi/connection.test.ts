@@ -41,7 +41,7 @@ test('a target that sends unrequested data is read no further until the next req
   assert.deepEqual(order, ['first read', 'all sent']);
 });
 
-test('a target that asks whether the client is there, and reads no answer, is left', async (t) => {
+test('a target that pings and reads no answer is left', async (t) => {
   const ping = pdus.encode(pdus.headerOf(pdus.OPCODES.nopIn, 0x80, pdus.NO_TAG));
   const pings = Buffer.concat(Array.from({ length: 1000 }, () => ping));
   const connection = await connected(t, (socket) => {

@@ -113,7 +113,7 @@ test('the directories are removed, too, if the first volume could not be created
   assert.deepEqual(await readdir(path.join(directory, 'vols')), ['own']);
 });
 
-test('no volume is made in one of another container: it would go with that one', async () => {
+test("no volume is created inside another container's volume: it would be removed with that one", async () => {
   await recorded('app');
   await makeVolumes(records, 'box');
   await records.write('other', { ...(records.readSync('box') as ContainerRecord) });
@@ -143,7 +143,7 @@ test('the volumes are on disk before their source may be removed', async () => {
   assert.equal(ran.at(-1), `sync ${place('data')}`);
 });
 
-test('a mover that dies while it makes them leaves nothing that its successor does not find', async () => {
+test('a mover that dies while it creates them leaves nothing that its successor does not find', async () => {
   await recorded('one', 'two.file', 'three');
   // Recorded, and made before their inodes were.
   await mkdir(place('one'), { recursive: true });
@@ -188,7 +188,7 @@ test('a volume of a record without a birth time is judged by its number alone', 
   assert.deepEqual((await readdir(directory)).toSorted(), ['records']);
 });
 
-test('no link in its path is followed, and no directory that others may write in is used', async () => {
+test("a link in a volume's path is not followed, and a directory writable by others is not used", async () => {
   const outside = path.join(directory, 'outside');
   await mkdir(outside);
   await mkdir(path.join(directory, 'vols'));
@@ -231,7 +231,7 @@ test('volumes are filled with the received tree: kinds, modes, hard links and ho
   assert.deepEqual([names.mode & 0o777, names.ino], [0o640, inode]);
 });
 
-test('an archive that leads out of its volume writes nothing there, and one of a file holds a file', async () => {
+test('an archive that leads out of its volume writes nothing there, and an archive of a file holds one file', async () => {
   const outside = path.join(directory, 'outside');
   await mkdir(outside);
   await mkdir(path.join(directory, 'one'));

@@ -7,7 +7,7 @@ const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,12}$/);
 const place = fc.array(name, { minLength: 1, maxLength: 4 }).map((parts) => `/${parts.join('/')}`);
 const controllers = fc.shuffledSubarray(['cpu', 'pids', 'blkio', 'freezer']);
 
-test('a container is counted where each controller has it, whatever else is mounted', () => {
+test("a container is counted in each controller's hierarchy, whatever else is mounted", () => {
   const anywhere = fc.record({
     ofProcessor: fc.option(place, { nil: undefined }),
     ofMemory: fc.option(place, { nil: undefined }),

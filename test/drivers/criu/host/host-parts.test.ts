@@ -42,7 +42,7 @@ test('a host accepts no writable mount of its directories, whatever the other ho
     assert.equal(ociParts.safeParse(withOptions(options)).success, false, String(options));
 });
 
-test('a bind mount that is only read, of a directory that hosts have alike, travels by its number', () => {
+test('a read-only bind mount of a common host directory travels by its number', () => {
   const { oci, ofHost, obstacles } = read([ro(`${DRIVER}/lib`)]);
   assert.deepEqual(obstacles, []);
   assert.deepEqual(ofHost, [{ destination: '/lib/cuda', source: `${DRIVER}/lib` }]);
@@ -80,7 +80,7 @@ test('devices of a GPU travel by their numbers, others block the move', () => {
     assert.equal(read([], [device(name)]).obstacles.length, 1, name);
 });
 
-test('a description has as many parts of a host as it mounts', () => {
+test('a description has as many host parts as mounts of them', () => {
   const { oci } = read([ro(DRIVER)]);
   const spec = { oci, nics: [], layers: [], criu: '4', runc: '1', features: [] };
   const part = { path: DRIVER, digest: 'a'.repeat(64) };

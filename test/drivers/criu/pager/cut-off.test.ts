@@ -143,7 +143,7 @@ const forked: readonly (readonly [when: string, ...programs: string[]])[] = [
 ];
 for (const [when, ...programs] of forked) {
   test(
-    `a child waits, and reads what comes, where its pager is killed ${when}`,
+    `a child waits, and reads the received content, if its pager is killed ${when}`,
     { skip },
     async (t) => {
       const here = await withPagers(t, programs);

@@ -27,7 +27,7 @@ test("a child has its parent's state at the time of the fork", () => {
   assert.deepEqual(pages(1001), [undefined, 1, undefined, 3, 2]);
 });
 
-test('the last keepers count, a process that is over does not, and a torn last line is none', () => {
+test('the last keepers count, an ended process does not, and a torn last line is ignored', () => {
   const last = { pid: 6, startTicks: 1, bootId: 'b' };
   const said = text(
     { task: 1, fd: 1000 },
@@ -94,7 +94,7 @@ test("a shortened journal has the whole one's content, and so have the records b
   );
 });
 
-test('a region that was cut in parts and put together again is one region', () => {
+test('a region that was divided and joined again is one region', () => {
   const { spaces, ...rest } = replay(
     text(
       { task: 1, fd: 1000 },

@@ -24,7 +24,7 @@ test(
   },
 );
 
-test('pages of several mappings that come at once are all given', { skip }, async (t) => {
+test('pages of several mappings that come at once are all delivered', { skip }, async (t) => {
   const here = await place(t);
   await here.bring(0, PAGES);
   await becomes('all is there', () => here.isAll);
@@ -50,15 +50,19 @@ test(
   },
 );
 
-test('pages that came before a pager was killed are given by the next one', { skip }, async (t) => {
-  const here = await place(t);
-  const [first = 0] = here.pagers;
-  process.kill(first, 'SIGSTOP');
-  await here.bring(7);
-  process.kill(first, 'SIGKILL');
-  await becomes('another one has begun', () => here.pagers.length === 2);
-  assert.equal(await here.ask('read 7'), '8 0');
-});
+test(
+  'pages that came before a pager was killed are delivered by the next one',
+  { skip },
+  async (t) => {
+    const here = await place(t);
+    const [first = 0] = here.pagers;
+    process.kill(first, 'SIGSTOP');
+    await here.bring(7);
+    process.kill(first, 'SIGKILL');
+    await becomes('another one has begun', () => here.pagers.length === 2);
+    assert.equal(await here.ask('read 7'), '8 0');
+  },
+);
 
 test(
   'a keeper that is killed is started again, and its process keeps waiting',
@@ -158,7 +162,7 @@ test(
   },
 );
 
-test('a keeper that cannot give all is passed over for another one', { skip }, async (t) => {
+test('a keeper that cannot deliver everything is skipped for another one', { skip }, async (t) => {
   const here = await place(t);
   const other = spawn('sleep', ['60']);
   t.after(() => other.kill('SIGKILL'));

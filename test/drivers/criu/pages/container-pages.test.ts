@@ -61,7 +61,7 @@ test('the pages of all processes are read, and an ended process is skipped', asy
   assert.equal(pages.state(pages.count), 'away');
 });
 
-test('a container of more processes than are looked at is refused by their number', async () => {
+test('a container with too many processes is refused by their number', async () => {
   const many = Array.from({ length: MAX_PROCESSES + 1 }, () => process.pid);
   await assert.rejects(new ContainerPages().add(many, signal), TooLarge);
 });

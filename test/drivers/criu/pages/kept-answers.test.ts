@@ -56,7 +56,7 @@ async function returned(
   return { newPages: sender.newPages, learnedBytes, kinds };
 }
 
-test('pages that the destination has kept are not sent, and every file arrives as it was', () =>
+test('pages that the destination has kept are not sent, and every file arrives unchanged', () =>
   inDirectory(async (directory) => {
     const run = fc.tuple(fc.integer({ min: 0, max: 90 }), fc.integer({ min: 1, max: 70 }));
     const fills = fc

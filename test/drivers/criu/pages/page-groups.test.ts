@@ -49,7 +49,7 @@ test('numbers come out of their runs as they went in', () => {
   assert.equal(runsOf([7, 8, 9, alike, alike], alike).length, 16);
 });
 
-test('runs of more pages than may be, of none, or beyond the last number are refused', () => {
+test('runs that are too long, empty, or beyond the last number are refused', () => {
   const runs = (...words: number[]): Buffer => Buffer.from(Uint32Array.from(words).buffer);
   for (const each of [runs(1), runs(0, 0), runs(0, 5), runs(0, 3, 9, 2), runs(98, 3)])
     assert.throws(() => numbersOf(each, 100, 4), /runs/);

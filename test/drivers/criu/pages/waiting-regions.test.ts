@@ -25,14 +25,14 @@ test('pages that are to come are in mappings that the kernel waits for, includin
   assert.equal(outside([span(0x7f0000001000, 5)], regions), undefined);
 });
 
-test('a page outside of them is found: it would be one of zeros', () => {
+test('a page outside of the waiting regions is found: it would be zeroes', () => {
   const wrong = span(0x7f0000005000, 2);
   assert.equal(outside([span(0x7f0000000000, 1), wrong], regions), wrong);
   const stack = span(0x7f0000008000, 1);
   assert.equal(outside([stack], regions), stack);
 });
 
-test('a mapping that is empty in children is seen', () => {
+test('a mapping that is empty in children is detected', () => {
   assert.equal(hasWiped(SMAPS), false);
   assert.equal(hasWiped(SMAPS.replace('gd ac', 'gd wf ac')), true);
   assert.equal(hasWiped(SMAPS.replace('gd ac', 'gd wf')), true);

@@ -59,7 +59,7 @@ describe('settings that were made by hand on the port of a libvirt guest', () =>
     assert.equal(judged('', { limits: ['tc noqueue'] }), '');
   });
 
-  test('settings that keep guests apart are refused by name, with a hint', () => {
+  test('settings that isolate guests are refused by name, with a hint', () => {
     for (const [settings, words] of [
       [{ isolated: true }, 'isolated on'],
       [{ guard: true }, 'guard on'],
@@ -91,7 +91,7 @@ describe('settings that were made by hand on the port of a libvirt guest', () =>
     assert.match(text, /^warn: the bridge ovs1 of the port vnet3 of net0 stays behind$/);
   });
 
-  test('other settings and limits are warned of by name', () => {
+  test('other settings and limits cause a warning by name', () => {
     const text = judged('', { limits: ['tc tbf'], ...set({ hairpin: true }) });
     assert.match(text, /^warn: hairpin on, tc tbf of the port vnet3 of net0 stays behind$/);
   });
@@ -112,7 +112,7 @@ describe('settings that were made by hand on the port of a libvirt guest', () =>
     assert.match(judged(limited, { limits: ['tc tbf'] }), /^warn: tc tbf/);
   });
 
-  test('a port that is no longer isolated, as its XML has it, is warned of', () => {
+  test('a port that is no longer isolated, as its XML requires, causes a warning', () => {
     assert.match(judged("<port isolated='yes'/>", {}), /^warn: isolated off/);
   });
 

@@ -23,7 +23,7 @@ const AMD: OwnProcessor = {
 const check = (own: Partial<OwnProcessor>, isCold = false) =>
   cpuChecks('web1', INTEL, { ...AMD, ...own }, isCold)[0];
 
-test('a guest under KVM is refused a host of another vendor by both names, and offered to go cold', () => {
+test('a guest under KVM is refused a host of another vendor by both names, with a cold move as the way out', () => {
   const found = check({ offered: INTEL.features });
   assert.equal(found?.error?.code, 'GODWIT_CPU_VENDOR');
   assert.match(found?.evidence ?? '', /CPU from Intel, and b has CPUs from AMD/);

@@ -82,7 +82,7 @@ describe('the EVC mode that a cluster is advised to have', () => {
   });
 });
 
-test('a guest on the newest host is in a trap there, on the oldest it is not', () => {
+test('a guest on the newest host is trapped there, and one on the oldest is not', () => {
   const old = { name: 'old', features: new Set(['cpuid.AES']) };
   const young = { name: 'young', features: new Set(['cpuid.AES', 'cpuid.SHA']) };
   const baseline = baselineOf([old, young], []);
@@ -90,7 +90,7 @@ test('a guest on the newest host is in a trap there, on the oldest it is not', (
   assert.equal(trapAt('old', old, baseline), undefined);
 });
 
-test('hosts of two vendors have no mode in common, and the fix says so', () => {
+test('hosts of two vendors have no mode in common, and the fix explains it', () => {
   const baseline = baselineOf(
     [
       { name: 'i', features: new Set(['cpuid.Intel']) },

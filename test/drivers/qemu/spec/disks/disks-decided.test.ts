@@ -47,7 +47,7 @@ function words(each: BlockNode, file: string): Record<string, unknown>[] {
 }
 
 describe('what a destination decides of the images that a peer describes', () => {
-  test('an image is opened for writing only where a disk that the guest writes to is on it', () => {
+  test('an image is opened for writing only if a disk that the guest writes to is on it', () => {
     fc.assert(
       fc.property(nodes, disks, (given, guestDisks) => {
         for (const each of decideNodes(given, guestDisks, new Map(), [])) {
