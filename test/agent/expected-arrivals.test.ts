@@ -14,7 +14,7 @@ const announced = { params, body: { guest: 'web1', from: 'a', forMs: 60_000 } };
 const closed = { params: { host: 'b' }, body: { request: 'r-00000001', forMs: 60_000 } };
 const coming = { guest: 'web1', migration: id, from: 'a', to: 'b' };
 
-describe('a guest that its manager is about to move to a host', () => {
+describe('hosts with announced guests', () => {
   test('a host with an announced guest does not report itself empty until the source withdraws the announcement', async (t) => {
     const { host, as } = await fleet(t);
     const b = await host('b', { peers });

@@ -50,7 +50,7 @@ function storeOf(...moves: Move[]): Store {
   };
 }
 
-describe('a guest that is not on its host any more', () => {
+describe('departed guests', () => {
   test('a guest is left by its newest completed move', () => {
     const store = storeOf(
       { id: 'm-1', side: 'destination', epoch: 7, runsAt: 'destination' },

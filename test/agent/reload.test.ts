@@ -49,7 +49,7 @@ const WRONG: readonly Settings[] = [
   { ports: { from: 20, to: 10 } },
 ];
 
-describe('an agent that reads its configuration again', () => {
+describe('reload', () => {
   test('a reload applies the settings that can change at run time, and names the ones that need a restart', async (t) => {
     const { api, config, write, file } = await agentWithFile(t);
     const query = { dryRun: 'false' } as const;

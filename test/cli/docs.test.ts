@@ -10,7 +10,7 @@ import { pages } from '../../tools/docs.ts';
 
 const docs = path.resolve(import.meta.dirname, '../../docs');
 
-describe('the pages that are made from the tables', () => {
+describe('generated pages', () => {
   const made = [
     'cli.md',
     'configuration.md',

@@ -53,7 +53,7 @@ async function wrongWith(line: string): Promise<string | undefined> {
   }
 }
 
-describe('the commands that messages and scripts name', () => {
+describe('commands in messages and scripts', () => {
   const named = FILES.flatMap((file) => {
     const text = readFileSync(path.join(ROOT, file), 'utf8');
     const said = file.endsWith('.ts') ? withoutComments(text) : text;

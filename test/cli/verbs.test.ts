@@ -61,7 +61,7 @@ function lists(): FakeContext {
   );
 }
 
-describe('the verbs that list', () => {
+describe('list verbs', () => {
   for (const line of [
     'hosts',
     'guests',
@@ -138,7 +138,7 @@ describe('the verbs that list', () => {
   });
 });
 
-describe('a host that does not answer', () => {
+describe('silent hosts', () => {
   const missing = [
     { host: 'c', why: 'c at 10.77.0.3:7443 does not answer: nothing listens there' },
   ];

@@ -27,7 +27,7 @@ function found(pattern: RegExp): { at: string; text: string }[] {
 }
 
 const blocks = found(/^```(?:sh)?\n([\s\S]*?)^```$/gm);
-describe('the commands that the pages show', () => {
+describe('commands on the pages', () => {
   const lines = blocks.flatMap(({ at, text }) =>
     text
       .split('\n')
@@ -68,7 +68,7 @@ describe('the commands that the pages show', () => {
   });
 });
 
-describe('what the pages name', () => {
+describe('names on the pages', () => {
   test('every file named on the pages exists', () => {
     const named = found(/`((?:src|lab|test|tools|bench|faults|sim|examples)\/[\w./-]+)`/g);
     assert.ok(named.length > 50);

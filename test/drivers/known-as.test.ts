@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { knownAs } from '../../src/drivers/known-as.ts';
 import { guestName } from '../../src/protocol/names.ts';
 
-describe('a guest’s own name', () => {
+describe('names of guests', () => {
   test("a guest's name is the name by which hosts know it, if possible", () => {
     assert.equal(knownAs('web-1.example_a'), 'web-1.example_a');
   });

@@ -32,7 +32,7 @@ function sentOf({ checks }: Report): string | undefined {
   return reported.find((each) => each !== undefined);
 }
 
-describe('a guest whose disk is on a backing file that only its host has', () => {
+describe('a guest with a backing file on its host alone', () => {
   let world: World;
 
   before(async () => {
@@ -94,7 +94,7 @@ describe('a guest whose disk is on a backing file that only its host has', () =>
     await whole('a');
   });
 
-  describe('of which there is much, and that has a disk that it only reads', () => {
+  describe('with a large backing file and a read-only disk', () => {
     const FILES = ['base.raw', 'only.raw', 'top.qcow2'];
     let big: BareGuest;
     const directory = (host: string): string => path.join(storageDirectory(world.lab, host), 'big');

@@ -23,7 +23,7 @@ async function godwit(...argv: string[]): Promise<void> {
   assert.equal(code, 0, context.err.text);
 }
 
-describe('a host that is restored while guests run', () => {
+describe('a host restored while guests run', () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'godwit-backup-'));
   const etc = path.join(folder, 'etc');
   const archive = path.join(folder, 'a.tar.gz');

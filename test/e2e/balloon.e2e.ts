@@ -18,7 +18,7 @@ const MIN = 8 * MIB;
 const BALLOON = { balloon: 'available' } as const;
 const answered = z.object({ actual: z.number() });
 
-describe('a guest whose balloon makes way', () => {
+describe('a guest with a reclaiming balloon', () => {
   let world: World;
   let web1: WatchedGuest;
 

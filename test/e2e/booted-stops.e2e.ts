@@ -11,7 +11,7 @@ import {
 
 const AGAIN_MS = 240_000;
 
-describe('a host that systemd runs, with a guest', { skip: lacksBooted() ?? false }, () => {
+describe("a guest's host under systemd", { skip: lacksBooted() ?? false }, () => {
   let a: BootedHost;
   let guest: string;
 

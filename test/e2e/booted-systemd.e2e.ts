@@ -27,7 +27,7 @@ const ENDED = new Set(['done', 'failed', 'cancelled', 'refused', 'lost']);
 
 const summary = z.object({ phase: z.string(), takeovers: z.number().optional() });
 
-describe('the unit, under a systemd that runs', { skip: lacksBooted() ?? false }, () => {
+describe('the unit under a running systemd', { skip: lacksBooted() ?? false }, () => {
   let a: BootedHost;
   let b: CleanHost;
 

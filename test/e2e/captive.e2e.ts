@@ -30,7 +30,7 @@ interface CaptiveReport {
  * A program with the user, groups and privileges of a guest's QEMU, and without its filter of system calls: what it cannot
  * do, a QEMU that was taken over cannot. What it tries is all that is on the host.
  */
-describe('a QEMU that was taken over', { skip }, () => {
+describe('a compromised QEMU', { skip }, () => {
   let world: World;
   let top: string;
   let qemu: SeenQemu;

@@ -25,7 +25,7 @@ bringDebian13();
 
 const summary = z.object({ phase: z.string(), takeovers: z.number().optional() });
 
-describe('three clean Debians of 13', { skip: noCleanRoot('trixie') ?? false }, () => {
+describe('three clean hosts with Debian 13', { skip: noCleanRoot('trixie') ?? false }, () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'godwit-clean-hosts-'));
   let world: CleanHosts;
 

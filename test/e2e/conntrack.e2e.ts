@@ -19,7 +19,7 @@ import { until } from '../until.ts';
 import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 /** Host a leaves a guest's connections to themselves, b hands them over. */
-describe('a guest between hosts that drop what their connection tracking does not know', () => {
+describe('a guest between hosts that drop untracked connections', () => {
   let world: World;
 
   before(async () => {

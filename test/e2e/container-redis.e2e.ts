@@ -20,7 +20,7 @@ const skip = process.getuid?.() === 0 ? false : 'CRIU and runc need root';
 /** So many steps of each connection are clearly more than none. */
 const STEPS = 100;
 
-describe('a container with Redis, to which clients write all the time', { skip }, () => {
+describe('a container with Redis and constant writes', { skip }, () => {
   let world: World;
   let client: RedisClient;
 

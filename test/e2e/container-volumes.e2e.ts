@@ -29,7 +29,7 @@ const MIB = 1024 ** 2;
 const BOX = `vol-${process.pid}`;
 const skip = process.getuid?.() === 0 ? false : 'CRIU and runc need root';
 
-describe('a container with volumes to which it writes all the time', { skip }, () => {
+describe('a container that keeps writing to its volumes', { skip }, () => {
   let world: World;
 
   before(async () => {

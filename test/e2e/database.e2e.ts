@@ -18,7 +18,7 @@ const GUEST = 'db1';
 /** More than the table keeps would take minutes; so many rows differ clearly from none. */
 const COMMITS = 25;
 
-describe('a guest that runs a database on a disk of its host alone', () => {
+describe('a guest with a database on a local disk', () => {
   let world: World;
 
   before(async () => {

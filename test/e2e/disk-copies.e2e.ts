@@ -44,7 +44,7 @@ const MIB = 1024 ** 2;
 const run = promisify(execFile);
 const FILES = ['disk0.qcow2', 'disk1.raw'];
 
-describe('a guest with disks that lie on its host alone', () => {
+describe('a guest with local disks', () => {
   let world: World;
 
   before(async () => {

@@ -35,7 +35,7 @@ type Stats = z.infer<typeof answer>[number]['stats'];
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((all, each) => all + each, 0);
 
-describe('the guest’s own requests to disks that are copied', () => {
+describe('the latency of requests to copied disks', () => {
   let world: World;
 
   before(async () => {

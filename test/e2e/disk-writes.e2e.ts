@@ -14,7 +14,7 @@ const MIB = 1024 ** 2;
 /** Less than the guest writes. */
 const CAP = { maxBandwidth: 5 * MIB };
 
-describe('a guest that writes faster to its disk than it is copied', () => {
+describe('a guest that writes faster than its disk is copied', () => {
   let world: World;
 
   before(async () => {

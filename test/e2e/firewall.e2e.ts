@@ -14,7 +14,7 @@ const WALL = `table inet wall {
 /** A connection that is tried for 10 s, a few questions to the kernel, and what is undone. */
 const GIVEN_UP_MS = 40_000;
 
-describe('a firewall that drops what comes to movers', () => {
+describe('a firewall in front of movers', () => {
   let world: World;
 
   before(async () => {

@@ -27,7 +27,7 @@ function asTheUnit(): string[] {
   return ['setpriv', '--bounding-set', set, '--'];
 }
 
-describe('a fleet that is set up with init, invite and join alone', () => {
+describe('a fleet set up with init, invite and join', () => {
   let world: World;
   const agents: ChildProcess[] = [];
   /** What was typed, for the page that says how few it are. */

@@ -25,7 +25,7 @@ const WAYS = [
 /** One of two guests that are alike but for the balloon device: it asks for hints of free pages, or does not. */
 type Guest = 'hints' | 'silent';
 
-describe('a guest whose balloon device asks for hints of free pages', () => {
+describe('a guest with free page hints', () => {
   let world: World;
 
   before(async () => {

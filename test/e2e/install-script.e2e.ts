@@ -8,7 +8,7 @@ const PACKAGING = path.resolve(import.meta.dirname, '../../packaging');
 const STATE = '/var/lib/godwit';
 
 describe(
-  'the scripts of the packages, in a root file system of their own',
+  'the package scripts in a separate root file system',
   {
     skip: noCleanRoot() ?? false,
   },

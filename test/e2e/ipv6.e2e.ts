@@ -47,7 +47,7 @@ async function makeIpv6Only(world: World): Promise<void> {
   await restingHosts(lab);
 }
 
-describe('hosts that have IPv6 alone between them', () => {
+describe('hosts with IPv6 only', () => {
   let world: World;
   let watched: WatchedGuest;
 

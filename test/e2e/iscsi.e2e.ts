@@ -39,7 +39,7 @@ const GUEST = `iscsi1-${process.pid.toString(36)}`;
 execFileSync('bash', [SETUP, '--only', 'iscsi'], { stdio: ['ignore', 2, 2] });
 
 /** Hosts a and b reach one target, and c another one that calls itself and its LUNs the same, as copies do. */
-describe('a guest on LUNs that its QEMU opens by itself', () => {
+describe('a guest on LUNs opened by QEMU', () => {
   let world: World;
 
   before(async () => {

@@ -20,7 +20,7 @@ const THIN = 24 * KIB;
 /** Longer than the switch may take where nothing repairs a link. */
 const CUT_MS = 22_000;
 
-describe('over a link that takes next to nothing', () => {
+describe('over an almost dead link', () => {
   let world: World;
   let web1: WatchedGuest;
 

@@ -30,7 +30,7 @@ interface HostLeftovers {
   readonly left?: Leftover[];
 }
 
-describe('what crashes have left on hosts', () => {
+describe('leftovers of crashes', () => {
   let world: World;
 
   before(async () => {

@@ -45,7 +45,7 @@ function factsOf(xml: string): DomainFacts {
 }
 
 /** The XML in the shapes of others that the other tests read, as libvirt 11.3 reads it and writes it again. */
-describe('a domain of others', { skip }, () => {
+describe('domains of other managers', { skip }, () => {
   let hosts: LibvirtHosts;
 
   before(async () => {

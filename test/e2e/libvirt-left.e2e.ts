@@ -20,7 +20,7 @@ const MARKED = {
 } as const;
 
 /** By libvirt 9.0: what its daemons say where a definition was left, and where it is somebody's own. */
-describe('a guest of libvirt that stayed, and has a definition at its destination', () => {
+describe('a libvirt guest that stayed, with a definition at its destination', () => {
   const guest = `left-${process.pid}`;
   let hosts: LibvirtHosts;
   let daemons: DaemonPair;
@@ -82,7 +82,7 @@ describe('a guest of libvirt that stayed, and has a definition at its destinatio
 });
 
 /** libvirt itself moves the guest, and leaves its definition at the source, as a daemon does that dies before it removes it. */
-describe('a guest of libvirt that has moved, and has a definition at its source', () => {
+describe('a moved libvirt guest, with a definition at its source', () => {
   const guest = `moved-${process.pid}`;
   let hosts: LibvirtHosts;
   let daemons: DaemonPair;

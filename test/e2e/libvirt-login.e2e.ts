@@ -28,7 +28,7 @@ const GODWIT = fileURLToPath(new URL('../../godwit', import.meta.url));
 const CLIENT = fileURLToPath(new URL('../../src/drivers/libvirt/client.ts', import.meta.url));
 
 /** Daemons that want a login on their socket and over TLS, as a site may configure them. */
-describe('a libvirt that wants a login', () => {
+describe('libvirt with a login', () => {
   let world: World;
   let passwords: Server;
 

@@ -19,13 +19,13 @@ const skipNext = existsSync(path.join(NEXT, 'version'))
   ? false
   : 'it is not there: tools/setup.sh --only libvirt-next';
 
-describe('guests between this machine’s libvirt and that of Debian’s backports', { skip }, () => {
+describe("guests between this machine's libvirt and Debian's backports", { skip }, () => {
   before(() => bringNewer());
   moves(NEWER);
 });
 
 describe(
-  'guests between this machine’s libvirt and that of Debian’s next release',
+  "guests between this machine's libvirt and Debian's next release",
   { skip: skipNext },
   () => moves(NEXT),
 );

@@ -6,7 +6,7 @@ import { AgentHost } from './support/agent-host.ts';
 
 const MIB = 1024 ** 2;
 
-describe('a move of a guest of libvirt that is planned, or is to begin later', () => {
+describe('a planned or delayed move of a libvirt guest', () => {
   let hosts: LibvirtHosts;
   let agent: AgentHost;
   const guest = `lvwaits-${process.pid}`;

@@ -34,7 +34,7 @@ async function checked(): Promise<string> {
   return found?.evidence ?? assert.fail(out + err);
 }
 
-describe('a vCenter’s cluster that looks after itself', () => {
+describe('a vCenter cluster that balances itself', () => {
   before(async () => {
     await open();
     const added = await add('vc1');

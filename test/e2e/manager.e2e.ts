@@ -28,7 +28,7 @@ import {
   WAIT_MS,
 } from './support/vcenter-controller.ts';
 
-describe('a vCenter that is added to a controller', () => {
+describe('a vCenter added to a controller', () => {
   before(open);
   after(close);
 

@@ -31,7 +31,7 @@ const TMPFS = `-t tmpfs -o size=${SMALL} godwit-test`;
 const FILLED = 96 * MIB;
 const [FIRST, SECOND] = ['disk0-dev', 'disk1-dev'];
 
-describe('a disk of a running guest that is moved on its host', () => {
+describe('a disk of a running guest moved on its host', () => {
   let world: World;
   /** Why there is no file system that can be filled up. */
   let unmountable: string | undefined = 'not tried';

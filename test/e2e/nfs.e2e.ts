@@ -47,7 +47,7 @@ const lacking =
 
 const skip = lacking?.message ?? false;
 
-describe('a guest with disks on an NFS export that no host has mounted', { skip }, () => {
+describe('a guest with disks on an unmounted NFS export', { skip }, () => {
   let world: World;
   let guest: LabGuest;
 

@@ -18,7 +18,7 @@ import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const INCOMPLETE = 8;
 
-describe('what the command line says', () => {
+describe('the output of the command line', () => {
   let world: World;
 
   before(async () => {

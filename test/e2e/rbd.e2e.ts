@@ -24,7 +24,7 @@ const IMAGE = `${LAB_POOL}/${GUEST}-disk0`;
 setUpCeph();
 
 /** Hosts a and b may use the pool as `vm`, and c may only read it. */
-describe('a guest on an image of RBD that its QEMU opens by itself', () => {
+describe('a guest on an RBD image opened by QEMU', () => {
   let world: World;
   let ceph: LabCeph;
 

@@ -27,7 +27,7 @@ const GUEST = `rec${process.pid}`;
 /** An emulated guest boots within that time on a busy machine, ms. */
 const BOOTS_MS = 120_000;
 
-describe('a guest whose host is dead', () => {
+describe('a guest of a dead host', () => {
   let world: World;
   let hook: Hook;
   let asked = 0;
@@ -180,7 +180,7 @@ describe('a guest whose host is dead', () => {
   });
 });
 
-describe('a guest whose host dies, followed by a controller', () => {
+describe('a guest of a dying host under a controller', () => {
   let world: World;
   let controller: LabController;
   let hook: Hook;

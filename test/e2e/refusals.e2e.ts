@@ -28,7 +28,7 @@ function oddHosts(oldest: QemuBinary | undefined) {
   };
 }
 
-describe('a migration that cannot be done', () => {
+describe('an impossible migration', () => {
   let world: World;
   let qemus: QemuBinary[];
 

@@ -10,7 +10,7 @@ import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
 import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
-describe('a site’s own check of a guest that has moved', () => {
+describe("a site's check of a moved guest", () => {
   const dir = path.join(tmpdir(), `godwit-site-check-${process.pid}`);
   let world: World;
 

@@ -10,7 +10,7 @@ import {
 import type { LabController } from './support/lab-controller.ts';
 import { openWorld, type World } from './support/world.ts';
 
-describe('six guests of a site with priorities, and a deadline that not all can meet over a thin line', () => {
+describe('six guests with priorities and a tight deadline over a thin line', () => {
   let world: World;
   let controller: LabController;
 

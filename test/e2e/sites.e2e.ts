@@ -20,7 +20,7 @@ const MIB = 1024 ** 2;
 const GB = 1e9;
 const DISK = 'disk0.qcow2';
 
-describe('two hosts behind NATs, with a relay that both reach', () => {
+describe('two hosts behind NATs with a common relay', () => {
   let world: World;
   let relay: SiteRelay;
   let web1: WatchedGuest;

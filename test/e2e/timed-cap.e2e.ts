@@ -17,7 +17,7 @@ const CAP = 128 * 1024;
 const BEGUN_MS = 15_000;
 const WAYS = { web1: 'native', web2: 'wire' } as const;
 
-describe('a host that allows less by the time of day', () => {
+describe('a host with a cap by the time of day', () => {
   let world: World;
 
   before(async () => {

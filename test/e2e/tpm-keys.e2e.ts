@@ -11,7 +11,7 @@ import { extendPcr, readNv, readPcr, writeNv } from './support/tpm.ts';
 import { NO_SWTPM, startTpmGuest } from './support/tpm-guest.ts';
 import { openWorld, type World } from './support/world.ts';
 
-describe('a guest whose TPM’s state is encrypted', { skip: NO_SWTPM }, () => {
+describe('a guest with an encrypted TPM state', { skip: NO_SWTPM }, () => {
   let world: World;
   let keyDir: string;
   const TEXT = 'verysafe';

@@ -13,7 +13,7 @@ const MIB = 1024 ** 2;
 const NARROW_SENDING = 'echo 4096 16384 1048576 > /proc/sys/net/ipv4/tcp_wmem';
 const ZERO = { guest: 'web1', streams: 4, transport: 'zero-copy' } as const;
 
-describe('memory that is carried otherwise than over TCP with TLS', () => {
+describe('memory transports other than TCP with TLS', () => {
   let world: World;
 
   before(async () => {

@@ -76,7 +76,7 @@ async function reboot(world: World, guest: string): Promise<void> {
   });
 }
 
-describe('a guest that was booted by UEFI firmware', { skip: MISSING }, () => {
+describe('a guest booted by UEFI firmware', { skip: MISSING }, () => {
   let world: World;
 
   before(async () => {
@@ -204,45 +204,41 @@ describe('a guest that was booted by UEFI firmware', { skip: MISSING }, () => {
   });
 });
 
-describe(
-  'a guest whose UEFI variables lie on storage that both hosts share',
-  { skip: MISSING },
-  () => {
-    let world: World;
+describe('a guest with UEFI variables on shared storage', { skip: MISSING }, () => {
+  let world: World;
 
-    before(async () => {
-      world = await openWorld('uefis', { hosts: 2 });
-      await bootGuest(world, 'fw1');
-    });
-    after(() => world?.close());
+  before(async () => {
+    world = await openWorld('uefis', { hosts: 2 });
+    await bootGuest(world, 'fw1');
+  });
+  after(() => world?.close());
 
-    test('a guest has the same store on both ways, and writes to it at its present host', async () => {
-      const store = storeAt(world.lab, 'a', 'fw1');
-      const was = await stat(store);
-      for (const [from, to] of [
-        ['a', 'b'],
-        ['b', 'a'],
-      ] as const) {
-        await firmwareVariable(world.lab, 'fw1', `At${from}`, 'kept');
-        await move(world, { guest: 'fw1', from, to });
-        assert.equal(await firmwareVariable(world.lab, 'fw1', `At${from}`), 'kept');
-        await firmwareVariable(world.lab, 'fw1', `After${to}`, 'written');
-        assert.ok(await holds(store, `After${to}`));
-        assert.equal((await stat(store)).ino, was.ino);
-        await assertConfined(world, 'fw1', to);
-      }
-      assert.deepEqual(await readdir(path.dirname(store)), ['VARS.fd']);
-    });
+  test('a guest has the same store on both ways, and writes to it at its present host', async () => {
+    const store = storeAt(world.lab, 'a', 'fw1');
+    const was = await stat(store);
+    for (const [from, to] of [
+      ['a', 'b'],
+      ['b', 'a'],
+    ] as const) {
+      await firmwareVariable(world.lab, 'fw1', `At${from}`, 'kept');
+      await move(world, { guest: 'fw1', from, to });
+      assert.equal(await firmwareVariable(world.lab, 'fw1', `At${from}`), 'kept');
+      await firmwareVariable(world.lab, 'fw1', `After${to}`, 'written');
+      assert.ok(await holds(store, `After${to}`));
+      assert.equal((await stat(store)).ino, was.ino);
+      await assertConfined(world, 'fw1', to);
+    }
+    assert.deepEqual(await readdir(path.dirname(store)), ['VARS.fd']);
+  });
 
-    test('a guest is refused if a guest of the destination has that store open', async () => {
-      const args = chips(storeAt(world.lab, 'a', 'fw1'));
-      const other = await startBareGuest(world, { name: 'fw2', host: 'b', memory: '128M', args });
-      try {
-        const error = await refusalOf(world, { guest: 'fw1', from: 'a', to: 'b' });
-        assertSays(error, 'GODWIT_DISK_MISSING', 'pflash1', 'fw2', 'a variable store of its own');
-      } finally {
-        await other.stop();
-      }
-    });
-  },
-);
+  test('a guest is refused if a guest of the destination has that store open', async () => {
+    const args = chips(storeAt(world.lab, 'a', 'fw1'));
+    const other = await startBareGuest(world, { name: 'fw2', host: 'b', memory: '128M', args });
+    try {
+      const error = await refusalOf(world, { guest: 'fw1', from: 'a', to: 'b' });
+      assertSays(error, 'GODWIT_DISK_MISSING', 'pflash1', 'fw2', 'a variable store of its own');
+    } finally {
+      await other.stop();
+    }
+  });
+});

@@ -28,7 +28,7 @@ const OFFERED = { gpu0: { driver: 'virtio-rng-pci' }, gpu1: { driver: 'no-such-d
  * No host of the tests has a device to pass through. What stands for one is unplugged by the same two ways: a device on PCI,
  * for which the guest's kernel is asked by ACPI, and one on USB, which goes at once.
  */
-describe('a guest that is without some of its devices while it moves', () => {
+describe('a guest that moves without some of its devices', () => {
   let world: World;
 
   before(async () => {

@@ -11,7 +11,7 @@ import { openWorld, type World } from './support/world.ts';
 const run = promisify(execFile);
 const NETWORK = 'user,id=n0,net=10.9.0.0/24,hostname=web1,hostfwd=tcp:127.0.0.1:5522-10.9.0.15:22';
 
-describe('a guest on a network of QEMU’s own', () => {
+describe('a guest on a user network', () => {
   let world: World;
   before(async () => {
     world = await openWorld('usernt', { hosts: 2 });

@@ -25,7 +25,7 @@ async function filesOf(pid: number): Promise<string[]> {
   return Promise.all(names.map((name) => readlink(`${directory}/${name}`).catch(() => '')));
 }
 
-describe('a guest that has moved, looked at from outside of its hypervisor', () => {
+describe('a moved guest seen from outside of its hypervisor', () => {
   let world: World;
   let guest: LabGuest;
 

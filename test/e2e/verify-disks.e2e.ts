@@ -16,7 +16,7 @@ import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 
-describe('disks that are compared after they were copied', () => {
+describe('copied disks, compared', () => {
   let world: World;
 
   before(async () => {

@@ -55,7 +55,7 @@ async function whole(world: World, host: string): Promise<void> {
 }
 
 /** The kernel of this machine may have no device mapper: `lvm` is a stand-in that makes loop devices, full of old data. */
-describe('a guest whose disk is a volume', () => {
+describe('a guest on a volume', () => {
   let world: World;
   let top: string;
   let fake: FakeLvm;
@@ -140,7 +140,7 @@ describe('a guest whose disk is a volume', () => {
 });
 
 /** This machine has no ZFS: `zfs` is a stand-in that makes loop devices, full of old data. */
-describe('a guest whose disk is a volume of ZFS', () => {
+describe('a guest on a ZFS volume', () => {
   let world: World;
   let top: string;
   let fake: FakeZfs;

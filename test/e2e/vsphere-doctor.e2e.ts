@@ -56,7 +56,7 @@ async function notOk(section: object = vcenter.section): Promise<Finding[]> {
   return checks.filter(({ verdict }) => verdict !== 'ok');
 }
 
-describe('godwit doctor --driver, asked of a vCenter', () => {
+describe('godwit doctor --driver on a vCenter', () => {
   before(async () => {
     vcenter = await Vcsim.open({ guests: 3 });
   });

@@ -19,7 +19,7 @@ const move = (...more: readonly string[]): Promise<CommandResult> =>
   host.godwit('migrate', guest, '--to', THERE, ...more);
 
 /** What a person who asks for something impossible is told; the vCenter is asked to change nothing. */
-describe('a move that a vCenter would not make', () => {
+describe('a move that a vCenter refuses', () => {
   before(async () => {
     vcenter = await Vcsim.open({ guests: 8 });
     host = await AgentHost.start('steers', { qemu: { programs: [] }, vsphere: vcenter.section });

@@ -25,7 +25,7 @@ function busyHours(count: number): LoadHour[] {
   });
 }
 
-describe('a migration that is to begin later', () => {
+describe('a migration with a later start', () => {
   let world: World;
   let web1: WatchedGuest;
 

@@ -52,7 +52,7 @@ function host(...guests: DiscoveredGuest[]) {
   return { world, rates, ticks };
 }
 
-describe('what guests write to their memory', () => {
+describe('dirty rates', () => {
   test('guests are measured one after the other, each once in ten minutes, and the rates are kept by hour', async () => {
     const { world, ticks } = host(guest('web1'), guest('web2'), guest('db1'));
     await ticks(3);

@@ -42,7 +42,7 @@ function host(stateDir: string) {
   return { world, loads, look, ports, arrivals };
 }
 
-describe('how busy guests are', () => {
+describe('guest loads', () => {
   test('the load of a guest is known from the second sample on, if its use is counted', async (t) => {
     const { loads, look } = host(tempDir(t));
     await look();

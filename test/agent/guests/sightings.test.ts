@@ -14,7 +14,7 @@ import { fleet, GIB, guest, listingDriver } from '../samples.ts';
 
 const UUID = '11111111-2222-3333-4444-555555555555';
 
-describe('what a host has seen of a guest', () => {
+describe('sightings', () => {
   test('a sighting reports copies by name or UUID to another host, and nothing about other guests', async (t) => {
     const { host, as } = await fleet(t);
     const b = await host('b', {

@@ -6,7 +6,7 @@ import { listHandlers } from '../../../src/agent/guests/lists.ts';
 import { SingleFlight } from '../../../src/agent/guests/single-flight.ts';
 import { fleet, guest } from '../samples.ts';
 
-describe('looks that are shared', () => {
+describe('shared looks', () => {
   test('looks at one thing run one at a time, and a caller that acts never gets an older result', async () => {
     const asks = fc.array(
       fc.record({

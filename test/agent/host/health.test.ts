@@ -67,7 +67,7 @@ function host(t: TestContext, files: Readonly<Record<string, string>>, smart?: [
   return { write, after };
 }
 
-describe('what the hardware of a host says of itself', () => {
+describe('hardware health', () => {
   test("the health is read from the kernel's files and from smartctl, whatever its exit code", async (t) => {
     const scan =
       '{"devices":[{"name":"/dev/sda","type":"sat"},{"name":"-x /dev/sdb","type":"sat"}]}';
@@ -153,7 +153,7 @@ describe('what the hardware of a host says of itself', () => {
   });
 });
 
-describe('whatever is read', () => {
+describe('arbitrary input', () => {
   const json = fc.oneof(
     fc.string(),
     fc.json(),

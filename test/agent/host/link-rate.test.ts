@@ -21,7 +21,7 @@ const whole = {
   throughput: 12_000_000,
 } as const;
 
-describe('what is known of a link by earlier migrations', () => {
+describe('the link rate from earlier migrations', () => {
   test('the rate is the rate of the newest native migration', () => {
     assert.equal(seenLinkRate([whole, { ...whole, throughput: 5 }]), 12_000_000);
   });
@@ -58,7 +58,7 @@ describe('what is known of a link by earlier migrations', () => {
   });
 });
 
-describe('what a link carries', () => {
+describe('the link rate', () => {
   const link = { rate: 100, how: 'measured', roundTripMs: 1, at: '2026-01-01T00:00:00Z' } as const;
   const why = 'a migration of this host uses its link';
 

@@ -23,7 +23,7 @@ function counters(atMs: number, stat: string, more: Partial<Counters> = {}): Cou
   return { atMs, processor, ...none, ...more };
 }
 
-describe('how busy a host was', () => {
+describe('the load of a host', () => {
   test("the CPU load is the processors' work between two samples, including stolen time", () => {
     const { processor } = parse.loadBetween(counters(0, STAT), counters(10_000, LATER), MEMORY);
     // 900 ticks, of which 200 were idle or waited for disks, and 100 stolen.

@@ -6,7 +6,7 @@ import type { Later } from '../../../src/protocol/public/probe.ts';
 import type { AdmittedGuest, WatchOrder } from '../../../src/protocol/peer/probe.ts';
 import { A, B, MAC, nic, order, said, stage } from '../probe-stage.ts';
 
-describe('an agent that watches for others', () => {
+describe('probes for other hosts', () => {
   test('an agent begins a watch once, and a second request leaves it running', async () => {
     const { probes, started, reported } = stage();
     assert.deepEqual(await probes.watch(order('m-11111111'), A), { watching: true, wallMs: 5 });

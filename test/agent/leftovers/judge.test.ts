@@ -72,7 +72,7 @@ const anyFacts: fc.Arbitrary<HostFacts> = fc.record({
   taps: fc.array(anyTap, { maxLength: 2 }),
 });
 
-describe('what an earlier crash has left', () => {
+describe('leftovers of a crash', () => {
   test('a guest that ended by itself after it was moved leaves its directory, which may go', () => {
     const facts = { migrations: [migration], guestDirectories: [directory] };
     assert.deepEqual(found(facts), ['guest-directory']);

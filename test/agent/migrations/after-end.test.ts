@@ -36,7 +36,7 @@ function agent(t: TestContext, ids: readonly string[], most = Infinity) {
   return { all, at, looks, open, file, migration: (index: number) => all[index] as Migration };
 }
 
-describe('what is left to do after a migration', () => {
+describe('remaining work after a migration', () => {
   test('the remaining work runs until it is finished, and its state is kept', async (t) => {
     const { looks, open, file } = agent(t, ['a', 'b'], 2);
     const each = open();

@@ -52,7 +52,7 @@ function host(t: TestContext, given: { side?: 'source' | 'destination'; hosts?: 
   return { at, asked, answers, file, open, shown };
 }
 
-describe('the agent that a guest has left', () => {
+describe('the source after a move', () => {
   test('an agent asks every prober, including itself, keeps the answers and shows them in the report', async (t) => {
     const { at, asked, answers, file, open, shown } = host(t, { hosts: ['c', 'a'] });
     const agent = open();

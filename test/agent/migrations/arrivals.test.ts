@@ -50,7 +50,7 @@ function hostB(t: TestContext, writers: readonly string[]) {
   return { see, state, file };
 }
 
-describe('a guest that its manager has moved to this host', () => {
+describe('arrivals under a manager', () => {
   test('an arrival needs exactly one hypervisor that writes to the disks; two or none leave it in doubt', async (t) => {
     const { see, file } = hostB(t, ['web1 (process 7)']);
     const found = await see();

@@ -64,7 +64,7 @@ async function assertHeld({ api, movers }: TestHost): Promise<void> {
   assert.deepEqual(movers.started, []);
 }
 
-describe('an armed migration', () => {
+describe('armed migrations', () => {
   for (const [what, damage] of DAMAGES) {
     test(`an armed migration whose request ${what} is held, and its guest, id and hypervisor are kept`, async (t) => {
       const { b, as } = await armed(t, damage);
@@ -101,7 +101,7 @@ describe('an armed migration', () => {
   });
 });
 
-describe('godwit resolve of a migration whose request cannot be read', () => {
+describe('godwit resolve with a damaged request', () => {
   const params = { id };
   const asked = { runAt: 'source', confirm: 'web1', iKnow: true } as const;
 

@@ -21,7 +21,7 @@ import {
 import { guest, listingDriver } from '../samples.ts';
 import { PretendedHost } from '../../disks/move/pretended.ts';
 
-describe('the moves of disks on a host', () => {
+describe('disk moves', () => {
   let host: PretendedHost;
   let moves: DiskMoves;
   let found: DiscoveredGuest;

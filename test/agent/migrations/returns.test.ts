@@ -146,7 +146,7 @@ test('checks that hang for guests of one host leave room for the guests of anoth
   await agent.close();
 });
 
-describe('a guest that came with --return-if-unhealthy', () => {
+describe('guests with --return-if-unhealthy', () => {
   test('a guest stays if its check finds nothing until the time is over', async (t) => {
     const host = new Host(t);
     host.check(0);

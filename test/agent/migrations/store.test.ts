@@ -86,7 +86,7 @@ test('migrations of a build without numbers come first, by their times', () => {
   assert.equal(nextOrdinal([]), 1);
 });
 
-describe('what an agent forgets', () => {
+describe('forgotten migrations', () => {
   test('an agent forgets the oldest ended migration, and never one that the other host may still need', async (t) => {
     const stateDir = tempDir(t);
     const store = new MigrationStore(stateDir, 'b', systemClock);

@@ -142,7 +142,7 @@ describe('the measurement of a link', () => {
   });
 });
 
-describe('a host whose link is measured', () => {
+describe('the measured host', () => {
   const caller = (name: string) => ({ name, role: 'agent' }) as never;
 
   function host() {

@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { compileAhead } from '../../../src/agent/processes/compile-ahead.ts';
 import { untilSo } from '../../until.ts';
 
-describe('sources that are compiled ahead', () => {
+describe('compiling ahead', () => {
   const dir = mkdtempSync(path.join(tmpdir(), 'godwit-compile-ahead-'));
   after(() => rmSync(dir, { recursive: true, force: true }));
 

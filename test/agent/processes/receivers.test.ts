@@ -117,7 +117,7 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   return thrown.code;
 }
 
-describe('receivers of a host', () => {
+describe('receivers', () => {
   test('a receiver has a socket named by this host, and answers when it waits', async (t) => {
     const { receivers, started, directory } = await hostB(t);
     const found = await receivers.open(asked(1), caller('a'), LIVES);

@@ -16,7 +16,7 @@ import {
   TO_EVIL,
 } from './resolve-scene.ts';
 
-describe('takeups of a host that does not answer', () => {
+describe('takeups of a silent host', () => {
   test("a takeup holds up only the same host's next one, and no other host and no operator", async (t) => {
     const silence = gate();
     let isSilent = true;
@@ -65,7 +65,7 @@ describe('takeups of a host that does not answer', () => {
   });
 });
 
-describe('a takeup asks no host', () => {
+describe('takeups without questions', () => {
   const refused = {
     'of a migration that is done, and is refused': [TO_B, 'done', /it is done/],
     'of a migration that came here, and is refused': [FROM_B, 'held', /a is the destination/],
@@ -123,7 +123,7 @@ describe('while an operator decides', () => {
   });
 });
 
-describe('an order by answers that are older than another order', () => {
+describe('older orders', () => {
   test("an operator's older order is refused, though the migration is held again", async (t) => {
     let isMeant = false;
     const { order, append, orders, resolve } = await scene(t, {

@@ -99,7 +99,7 @@ async function three(
 const verdictsAt = async (a: TestHost): Promise<string[]> =>
   (await a.api.resolution({ params: { id } })).answers.map(({ verdict }) => verdict);
 
-describe('an agent that resolves a held migration asks the whole fleet', () => {
+describe("resolve with the whole fleet's answers", () => {
   test('the source is a wrong answer if the destination has run the guest and no longer has it', async (t) => {
     const { a } = await three(t, (b) => had(b, destinationRequest('a', 'b'), SETTLED));
     assert.deepEqual(await verdictsAt(a), ['wrong', 'safe']);
@@ -205,7 +205,7 @@ describe('an agent that resolves a held migration asks the whole fleet', () => {
   });
 });
 
-describe('a host that asks the source to take its guest back', () => {
+describe('takebacks', () => {
   const back = { params: { id }, body: { runAt: 'source', by: 'ann' } } as const;
   const refused = { code: 'GODWIT_RESOLVE_REFUSED' };
   const GIVEN_UP: DestinationEvent[] = [

@@ -160,7 +160,7 @@ describe('connect', () => {
     fleet.close();
   });
 
-  describe('on a host with the configuration of an agent', () => {
+  describe("on a host with an agent's configuration", () => {
     let config = '';
     before(() => {
       config = path.join(folder, 'agent.json');

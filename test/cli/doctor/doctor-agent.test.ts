@@ -7,7 +7,7 @@ import type { ConnectionFlags } from '../../../src/cli/context.ts';
 import { fleet } from '../../agent/samples.ts';
 import { FakeContext } from '../fake.ts';
 
-describe('the agent that doctor asks', () => {
+describe("doctor's agent", () => {
   test('doctor asks the agent of the given configuration and no other', async (t) => {
     const { host } = await fleet(t);
     const { config } = await host('a', {});

@@ -5,7 +5,7 @@ import { reasonOf, tryOpen, tryProgram } from '../../../src/cli/doctor/attempt.t
 const ok = { ok: true } as const;
 const no = (reason: string): { ok: false; reason: string } => ({ ok: false, reason });
 
-describe('what doctor tries', () => {
+describe("doctor's attempts", () => {
   test('a missing program is reported as missing', async () => {
     assert.equal(
       reasonOf(await tryProgram(['godwit-no-such-program'])),

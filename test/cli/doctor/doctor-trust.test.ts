@@ -27,7 +27,7 @@ const refusal = {
 const lines = (given: TrustInput, name: string): Finding[] =>
   judgeTrust(given).filter((each) => each.name === name);
 
-describe('what doctor makes of the trust between hosts', () => {
+describe('doctor on the trust between hosts', () => {
   test('a host that trusts and is trusted gets only ok', () => {
     assert.ok(judgeTrust(trusting({})).every(({ verdict }) => verdict === 'ok'));
     assert.deepEqual(judgeTrust({ trust: [], damagedList: undefined }), []);

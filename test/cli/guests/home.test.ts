@@ -48,7 +48,7 @@ function at(first: Endpoint, ...others: Endpoint[]) {
   return { acted, run: (to?: string) => askAtHome(set, 'web', ask, to) };
 }
 
-describe('whoever acts on a guest that the asked host does not have', () => {
+describe('commands for a guest of another host', () => {
   test('a command reaches the host that has the guest if all hosts answered', async () => {
     assert.equal(await at(agent('c', [], [guest('web', 'b')])).run(), 'b');
   });

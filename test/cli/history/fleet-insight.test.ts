@@ -78,7 +78,7 @@ const moves = fc
   )
   .map((all) => all.map((each, at): Move => ({ ...each, id: `m-${String(at).padStart(8, '0')}` })));
 
-describe('what migrations came to, without a controller', () => {
+describe('migration results without a controller', () => {
   test('each migration is counted once, by its source, wherever the question is asked', async () => {
     await fc.assert(
       fc.asyncProperty(moves, async (all) => {

@@ -11,7 +11,7 @@ const rehearsal = migrationRequest.parse({ guest: 'web1', to: 'b', rehearse: tru
 const endpoint = (document: unknown): Endpoint =>
   ({ api: { openapi: async () => document } }) as unknown as Endpoint;
 
-describe('what an agent must know before it is asked for it', () => {
+describe('flags that the agent must support', () => {
   test('a flag that the agent must support is found in the description of its API', async () => {
     await mustKnow(endpoint(openApi(publicContract, 'Godwit agent')), rehearsal);
   });

@@ -116,7 +116,7 @@ describe('completion in zsh', () => {
   });
 });
 
-describe('the names that completion asks for', () => {
+describe('names for completion', () => {
   const agent = endpoint('a', {
     guests: async () => ({
       guests: [guest('web1', 'a'), guest('db', 'b'), guest('$(reboot)', 'b')],

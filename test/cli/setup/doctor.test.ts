@@ -39,7 +39,7 @@ function lines(change: Partial<Facts>, name: string): Finding[] {
   return judge({ ...GOOD, ...change }).filter((each) => each.name === name);
 }
 
-describe('what doctor makes of the facts', () => {
+describe("doctor's verdicts", () => {
   test('doctor of a package names nothing that only a clone has', () => {
     const change = { nodeVersion: '22.1.0', guestImage: undefined, hypervisors: [] };
     for (const { hint = '' } of judge({ ...GOOD, ...change })) assert.doesNotMatch(hint, /npm run/);

@@ -43,7 +43,7 @@ const asked = fc.letrec((tie) => ({
   ),
 })).any;
 
-describe('what is kept of a request', () => {
+describe('kept requests', () => {
   test('the kept request holds no secret, wherever one was, and is bounded', () => {
     fc.assert(
       fc.property(asked, (body) => {

@@ -59,7 +59,7 @@ function world(before: Report, now: () => Report) {
   };
 }
 
-describe('a report of which its agent will know more', () => {
+describe('incomplete reports', () => {
   const later = (complete: boolean) => ({
     sent: 10,
     answered: 10,

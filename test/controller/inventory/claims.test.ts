@@ -12,7 +12,7 @@ function claim(host: string, given: Partial<Claim> & { migration?: string } = {}
   return { ...settled, host, info, ...rest, state };
 }
 
-describe('two hosts that claim one guest', () => {
+describe('claims by two hosts', () => {
   test('both hosts of a conflict are named', () => {
     assert.deepEqual(claimants([claim('b'), claim('a')], NOW), ['a', 'b']);
     assert.deepEqual(claimants([claim('b'), claim('a', { state: 'paused' })], NOW), ['a', 'b']);

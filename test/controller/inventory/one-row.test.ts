@@ -94,7 +94,7 @@ function mustHaveEachOnce({ controller, page }: Run): void {
   assert.equal(page.guestCount, GUESTS.length);
 }
 
-describe('each guest is one row in the list and on the page', () => {
+describe('one row for each guest', () => {
   test('a moving guest has one row, however late the events of each host and of the controller come', () => {
     fc.assert(
       fc.property(moves, turns, (all, order) => {

@@ -70,7 +70,7 @@ test('the removal of a manager follows no link that another user made under the 
   assert.deepEqual(readdirSync(other), ['vc1']);
 });
 
-describe('the directory of the managers’ passwords', () => {
+describe('the password directory of the managers', () => {
   test('the directory is below a runtime directory in memory of this user, and survives a restart there', (t) => {
     const { runtime, memory } = inMemory(t);
     const stateDir = tempDir(t);

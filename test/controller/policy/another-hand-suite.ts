@@ -5,7 +5,7 @@ import { crowdedIn, list, set } from './crowded.ts';
 
 /** Who else moves guests, whatever keeps the policy. `make` gives an empty database of its own to each test. */
 export function anotherHandSuite(name: string, make: () => Promise<StorePlace>): void {
-  describe(`a policy in ${name} whose guests somebody else moves`, () => {
+  describe(`a policy in ${name} with guests that another party moves`, () => {
     test('an automatic policy leaves guests alone while another party moves them', async (t) => {
       const scene = await crowdedIn(t, await make());
       await set(scene, { mode: 'automatic' });

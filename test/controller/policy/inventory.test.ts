@@ -29,7 +29,7 @@ const reservation = (name: string, to: string): Reservation => ({
   memoryBytes: guest(name, 'a').memoryBytes,
 });
 
-describe('what a policy rests on', () => {
+describe('the inventory of a policy', () => {
   test("the inventory has each guest's use, and subtracts other programs' use from the host's capacity", () => {
     const { hosts, guests } = inventoryFor(
       known({ loads: loadsOf([lookAt(-1, { a: { g1: 3 }, b: {} }, 2)]) }),

@@ -15,7 +15,7 @@ const sample = (used: number, guests: Record<string, number>, atMs = LOOK_MS) =>
   guests: Object.entries(guests).map(([name, cores]) => ({ name, cores, residentBytes: 1 })),
 });
 
-describe('the looks of a host', () => {
+describe('host looks', () => {
   test("a look has the mean of each guest's use while it was there, once its time is over", () => {
     const looks = new HostLooks();
     looks.add(LOOK_MS, sample(0.5, { g1: 1 }));
@@ -71,7 +71,7 @@ describe('the looks of a host', () => {
   });
 });
 
-describe('what the fleet used', () => {
+describe("the fleet's use", () => {
   test("the fleet's use follows a guest over its hosts, the newest look first", () => {
     const loads = loadsOf([lookAt(0, { a: { g1: 1 }, b: {} }), lookAt(1, { a: {}, b: { g1: 2 } })]);
     assert.deepEqual(loads.guest('g1'), [2, 1]);
@@ -93,7 +93,7 @@ describe('what the fleet used', () => {
   });
 });
 
-describe('another hand', () => {
+describe('another party', () => {
   const moves = loadsOf([
     lookAt(0, { a: { g1: 1, g2: 1 }, b: {} }),
     lookAt(1, { a: { g2: 1 }, b: { g1: 2 } }),

@@ -29,7 +29,7 @@ const input = (more: Partial<UpdateInput> = {}): UpdateInput => ({
   ...more,
 });
 
-describe('what becomes of proposals', () => {
+describe('the course of proposals', () => {
   test('a repeated proposal stays as it was, for longer', () => {
     const later = { nowMs: NOW + LOOK_MS, proposals: [proposalOf()] };
     const { proposals } = updateProposals(input(later));

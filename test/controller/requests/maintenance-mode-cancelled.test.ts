@@ -5,7 +5,7 @@ import { godwitError } from '../../../src/errors.ts';
 import { asked, sight, stepOf, two } from './mode-worlds.ts';
 import { drainOf, NOW } from './worlds.ts';
 
-describe('a cancelled drain of a host under a manager', () => {
+describe('cancelled drains under a manager', () => {
   test('a cancelled drain has the host in use again before it ends', () => {
     const begun = stepOf(asked(), { guests: two, heard: sight('entering') }).request;
     let { request } = stepOf(begun, { guests: two, cancel: 'let-run' });

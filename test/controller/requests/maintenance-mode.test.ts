@@ -30,7 +30,7 @@ const previewed = (
   return previewOf(request, storedWorld(request, world({ hosts: hostsWith(mode), guests })));
 };
 
-describe('the dry run of a drain', () => {
+describe('dry runs of a drain', () => {
   test('the plan has no move if the manager moves the guests, and names the manager', () => {
     const plan = previewed({}, DRS, two);
     assert.deepEqual(plan.steps, []);
@@ -62,7 +62,7 @@ describe('the dry run of a drain', () => {
   });
 });
 
-describe('a drain of a host under a manager', () => {
+describe('drains under a manager', () => {
   test('a drain asks the manager at once, and is done only once the host is in the mode', () => {
     let { request } = stepOf(drainOf('a'), { guests: two });
     assert.equal(modeCallOf(request.maintenanceMode, 'no', NOW), 'look');

@@ -39,7 +39,7 @@ export function askedSuite(name: string, make: () => Promise<StorePlace>): void 
     });
   });
 
-  describe(`requests that are asked for again, in ${name}`, () => {
+  describe(`repeated requests in ${name}`, () => {
     test('a request that is sent a hundred times at once, at two controllers, is one request', async () => {
       const place = await make();
       const stores = [await openStore(place, silentLog), await openStore(place, silentLog)];

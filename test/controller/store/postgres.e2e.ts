@@ -121,7 +121,7 @@ async function untilBlocked(store: Store, work: Promise<unknown>): Promise<void>
   });
 }
 
-describe('decisions that are committed during a look, in PostgreSQL', () => {
+describe('decisions during a look in PostgreSQL', () => {
   const opened = async (t: TestContext): Promise<Store> => {
     const store = await openStore({ postgres: await postgres.database() }, silentLog);
     t.after(() => store.close());

@@ -24,7 +24,7 @@ const sentOf = (fates: readonly BackingFileFate[]) =>
   fates.flatMap((fate) => (fate.how === 'sent' ? [fate.backing] : []));
 const nothing = { shared: [], backingFiles: [], found: [] };
 
-describe('what becomes of a backing file', () => {
+describe('the plan for backing files', () => {
   test('a backing file is not sent if both hosts see it, or if the destination has the same', () => {
     const disks = [disk('vda', 'top', 'mid', 'low')];
     const facts = {

@@ -23,7 +23,7 @@ import { identityOf } from '../../../src/system/files/open-files.ts';
 import { agentConfig, type AgentConfig } from '../../../src/config.ts';
 import type { DiskMovePlan } from '../../../src/migration/disk-move.ts';
 
-describe('the place to which a disk is to go', () => {
+describe('the destination of a disk', () => {
   let top: string;
   let config: AgentConfig;
 
@@ -91,7 +91,7 @@ describe('the place to which a disk is to go', () => {
   });
 });
 
-describe('the old image of a disk that moves', () => {
+describe('the old image of a moved disk', () => {
   let directory: string;
   let from: string;
   let holder: ChildProcess | undefined;

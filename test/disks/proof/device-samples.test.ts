@@ -120,7 +120,7 @@ describe('samples of a device', () => {
   });
 });
 
-describe('what the source reports of a device', () => {
+describe("the source's report of a device", () => {
   test('a report of the source differs in at most one of 16 meaningful pieces', () => {
     const pieces = fc.array(fc.nat({ max: 3 }), { minLength: 1, maxLength: 256 });
     fc.assert(

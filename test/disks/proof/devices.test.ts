@@ -58,7 +58,7 @@ class Kernel {
   }
 }
 
-describe('what a block device is', () => {
+describe('the identity of a block device', () => {
   let top: string;
   before(async () => {
     top = await mkdtemp(path.join(tmpdir(), 'godwit-devices-'));

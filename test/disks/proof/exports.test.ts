@@ -22,7 +22,7 @@ const HOSTS = { from: 'a', to: 'b' };
 const NAME = proofFile('m-1');
 const soon = (): AbortSignal => AbortSignal.timeout(10_000);
 
-describe('an export that a host names', () => {
+describe('exports', () => {
   const exports = exportsOf([
     { nfs: 'nfs://filer/srv' },
     { path: '/srv' },
@@ -59,7 +59,7 @@ describe('an export that a host names', () => {
   });
 });
 
-describe('storage that no host has mounted', () => {
+describe('unmounted storage', () => {
   let here: MemoryServer;
   let elsewhere: MemoryServer;
   let shared: Export;

@@ -33,7 +33,7 @@ const lun = (change: Partial<MemoryLun> = {}): MemoryLun => ({
   ...change,
 });
 
-describe('a target that a host names', () => {
+describe('targets', () => {
   const targets = targetsOf([
     { path: '/srv' },
     { iscsi: `iscsi://10.0.0.5/${NAME}`, initiator: 'iqn.2026-01.example:host-a' },
@@ -57,7 +57,7 @@ describe('a target that a host names', () => {
   });
 });
 
-describe('a LUN of a target', () => {
+describe('LUNs', () => {
   let server: MemoryTarget;
   let pool: Target;
 

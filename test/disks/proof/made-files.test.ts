@@ -13,7 +13,7 @@ import {
   type StagedFile,
 } from '../../../src/disks/proof/made-files.ts';
 
-describe('a file that a migration makes', () => {
+describe('files of a migration', () => {
   let directory: string;
   let made: StagedFile;
 

@@ -43,7 +43,7 @@ case "$1" in
 esac
 `;
 
-describe('a pool that a host names', () => {
+describe('pools', () => {
   const pools = imagePoolsOf([
     { path: '/srv' },
     { rbd: 'vms' },
@@ -69,7 +69,7 @@ describe('a pool that a host names', () => {
   });
 });
 
-describe('an image of a pool', () => {
+describe('images of a pool', () => {
   const [own, reader] = imagePoolsOf([{ rbd: 'vms' }, { rbd: 'vms', user: 'reader' }]);
   assert.ok(own !== undefined && reader !== undefined);
   const before_ = { PATH: process.env['PATH'], GODWIT_TEST_RBD: process.env['GODWIT_TEST_RBD'] };

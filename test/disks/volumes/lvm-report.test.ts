@@ -23,7 +23,7 @@ const LV =
 const POOL =
   '{"lv_name":"tp", "lv_size":"1000", "lv_tags":"", "lv_layout":"thin,pool", "data_percent":"12.34"}';
 
-describe('what LVM reports', () => {
+describe("LVM's report", () => {
   test('the report of a volume group has its extents and its room', () => {
     const read = parseGroups(VGS);
     assert.deepEqual(read, [{ name: 'vg0', extentBytes: 4_194_304, freeBytes: 10_737_418_240 }]);

@@ -16,7 +16,7 @@ async function notOk(more: object = {}): Promise<ManagerFinding[]> {
   return (await diagnosed(more)).filter(({ verdict }) => verdict !== 'ok');
 }
 
-describe('what doctor makes of Hyper-V hosts', () => {
+describe('doctor on Hyper-V hosts', () => {
   before(async () => {
     place = await HypervPlace.open();
   });

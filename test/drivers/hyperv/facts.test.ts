@@ -7,7 +7,7 @@ import { markBegins, markedAt } from '../../../src/drivers/hyperv/session.ts';
 import { hypervOptions, peerOf } from '../../../src/drivers/hyperv/options.ts';
 import { whereabouts } from '../../../src/drivers/hyperv/whereabouts.ts';
 
-describe('what Hyper-V says', () => {
+describe("Hyper-V's messages", () => {
   // Messages as Microsoft's pages on live migration print them (Troubleshoot live migration issues).
   const reported: [string, number | undefined, string][] = [
     ['No credentials are available in the security package', -2146893042, 'delegation'],
@@ -96,7 +96,7 @@ describe('the mark of a migration', () => {
   });
 });
 
-describe('where a guest is', () => {
+describe("a guest's place", () => {
   const [runs, off] = [{ enabled: 2 }, { enabled: 3 }];
 
   test('the guest is at the host that reports it running', () => {

@@ -25,7 +25,7 @@ async function refusals(to = 'b', more: object = {}): Promise<Check[]> {
 }
 
 /** What a person who asks for something impossible is told; Hyper-V is asked to move nothing. */
-describe('a move that Hyper-V’s hosts would not let happen', () => {
+describe("moves that Hyper-V's hosts refuse", () => {
   before(async () => {
     place = await HypervPlace.open();
   });

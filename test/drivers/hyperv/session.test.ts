@@ -250,7 +250,7 @@ describe('a guest of Hyper-V', () => {
   });
 });
 
-describe('a source that is silent', () => {
+describe('silent sources', () => {
   test('a silent source does not keep the destination from reporting the guest', async () => {
     const far = await HypervPlace.open();
     const moved = far.world.guest('moved', 'hv2');

@@ -46,7 +46,7 @@ async function metByNobody(socket: string): Promise<string> {
   return (await run(process.execPath, argv, { timeout: 60_000 })).stdout.trim();
 }
 
-describe('a libvirt that cannot be used', () => {
+describe('an unusable libvirt', () => {
   test('a daemon that does not run is reported, with the command that shows it', async (t) => {
     await assert.rejects(open(path.join(tempDir(t), 'none')), (thrown) => {
       const { code, hint } = toGodwitError(thrown);

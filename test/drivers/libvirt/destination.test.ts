@@ -61,7 +61,7 @@ async function refused(t: TestContext, answers: Answers, change = {}): Promise<s
   );
 }
 
-describe('what a daemon is asked before a move', () => {
+describe('questions to a daemon before a move', () => {
   test('a destination without a guest of that name or UUID refuses nothing', async (t) => {
     assert.deepEqual(await refused(t, {}), []);
   });
@@ -195,7 +195,7 @@ describe('what a daemon is asked before a move', () => {
   });
 });
 
-describe('what a daemon is asked of a guest’s machine', () => {
+describe("questions to a daemon about a guest's machine", () => {
   const own = '/opt/qemu/bin/qemu-system-x86_64';
   const text = (xml: string) => (): XdrWriter => new XdrWriter().string(xml);
   const known = text(`<capabilities><guest><arch name='x86_64'>

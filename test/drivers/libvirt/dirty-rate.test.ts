@@ -53,7 +53,7 @@ function daemon(rates: readonly number[], refusal?: number) {
 const measured = (client: ReturnType<typeof daemon>['client'], memoryBytes: number) =>
   measureDomain(client, DOMAIN, memoryBytes, signal, sleptClock());
 
-describe('what libvirt says that a guest writes', () => {
+describe("libvirt's dirty rate", () => {
   test('the dirty rate is a curve over its windows, never more than all of memory', async () => {
     const rate = fc.integer({ min: 0, max: 5000 });
     await fc.assert(

@@ -219,7 +219,7 @@ describe('the XML of a domain', () => {
   });
 });
 
-describe('XML that is no domain', () => {
+describe('malformed domain XML', () => {
   test('malformed XML is refused with its mistake', () => {
     const whole = text('ovirt-vm');
     const bomb = `<!DOCTYPE d [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><domain>&b;</domain>`;

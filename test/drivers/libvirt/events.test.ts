@@ -45,7 +45,7 @@ async function opened(t: TestContext, has: readonly number[]) {
   return { client, events, asked, speak };
 }
 
-describe('what libvirt says of a domain unasked', () => {
+describe("libvirt's events", () => {
   test('an event wakes its waiter, even if it came before the waiting', async (t) => {
     const all = [0, 20, 21, 10, 15, 16, 19];
     const { events, asked, speak } = await opened(t, all);

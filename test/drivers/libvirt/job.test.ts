@@ -13,7 +13,7 @@ import { ORDER } from './support/order.ts';
 
 const PLAIN = { isPersistent: false, tls: false, sockets: '/run/sockets' } as const;
 
-describe('what libvirt says of a job', () => {
+describe("libvirt's job", () => {
   test('a migration is distinguished from a snapshot, a backup and no job', () => {
     assert.equal(isMigrating({ type: 2, params: { operation: 5 } }), true);
     assert.equal(isMigrating({ type: 2, params: { operation: 4 } }), true);

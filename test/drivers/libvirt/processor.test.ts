@@ -62,7 +62,7 @@ async function said(
   );
 }
 
-describe('the processor of a guest that has its host’s own', () => {
+describe("a guest with its host's processor", () => {
   test("the processor is compared by name and features with the destination's", async (t) => {
     const asked: string[] = [];
     const there: Answers = {

@@ -11,7 +11,7 @@ function labels(ofGuest: string, devices = ''): string[] {
   );
 }
 
-describe('a guest is confined', () => {
+describe("a guest's confinement", () => {
   test('the confinement has the models of its labels, whether libvirt or a person chose them', () => {
     const made = `<seclabel type='dynamic' model='apparmor' relabel='yes'><label>libvirt-1</label></seclabel>`;
     assert.deepEqual(labels(made), ['apparmor made']);

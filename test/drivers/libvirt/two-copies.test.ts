@@ -28,7 +28,7 @@ type DaemonState = Omit<Daemon, 'did'>;
 const STAYED: DaemonState = { state: RUNS, mark: {}, devices: DISK };
 const CAME: DaemonState = { state: ARRIVED, mark: {}, devices: DISK };
 
-describe('a guest that libvirt runs at both hosts, since an answer was lost', () => {
+describe('a guest with a second copy after a lost answer', () => {
   const ended = async (
     t: TestContext,
     source: DaemonState,

@@ -22,7 +22,7 @@ const sight: fc.Arbitrary<Sight> = fc.oneof(
   fc.record({ state: fc.integer({ min: 0, max: 9 }), reason: fc.integer({ min: 0, max: 14 }) }),
 );
 
-describe('where a guest is, by both daemons', () => {
+describe("a guest's place by both daemons", () => {
   test("the guest's place is known through a migration from its beginning to its end", () => {
     const steps: [Sight, Sight, boolean, object][] = [
       [RUNNING, 'absent', false, { at: 'source', busy: false }],

@@ -194,7 +194,7 @@ describe('the processor of a guest', () => {
   });
 });
 
-describe('post-copy where the host does not allow it', () => {
+describe('post-copy on a host that does not allow it', () => {
   const obstacle = { postcopyObstacle: 'Postcopy is not supported' };
   const refusals = async (given: Case) =>
     (await checksOf(given)).filter(

@@ -28,7 +28,7 @@ const DISKS = [
 ];
 const FILES = new Map([['cd0-image', '/iso/one.iso']]);
 
-describe('the medium of a drive, as its destination opens it', () => {
+describe('a medium at the destination', () => {
   test('the medium is the image of the description, by its local path', () => {
     const [medium] = describeMedia(OWNER, ['cd0'], DISKS, [node()], FILES);
     assert.equal(medium?.top, 'cd0-image');

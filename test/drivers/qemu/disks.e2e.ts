@@ -22,7 +22,7 @@ function sorted(spec: unknown): object {
   return { ...rest, blockNodes: inOrder(blockNodes), devices: inOrder(devices) };
 }
 
-describe('a guest with disks, made again at the destination', () => {
+describe('a guest with disks, recreated at the destination', () => {
   let top: string;
   const image = (name: string): string => path.join(top, name);
 

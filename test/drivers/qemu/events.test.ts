@@ -5,7 +5,7 @@ import { runOf, statusOf, streamEvent, streamOf } from '../../../src/drivers/qem
 import { sampleOf } from '../../../src/drivers/qemu/sample.ts';
 import { memorySample } from '../../../src/protocol/public/migration.ts';
 
-describe('QEMU’s states in the port’s words', () => {
+describe("QEMU's states in the port's terms", () => {
   test('a source has handed over once QEMU reports postmigrate, or post-copy runs', () => {
     assert.equal(runOf('postmigrate', 'completed', 'source'), 'handed-over');
     assert.equal(runOf('finish-migrate', 'postcopy-active', 'source'), 'handed-over');
@@ -34,7 +34,7 @@ describe('QEMU’s states in the port’s words', () => {
   });
 });
 
-describe('QEMU’s account of the stream', () => {
+describe("QEMU's report of the stream", () => {
   test("QEMU's report becomes a sample that the protocol accepts, whatever the numbers", () => {
     const number = fc.double({ min: 0, max: 1e15, noNaN: true });
     const ram = fc.record({

@@ -14,7 +14,7 @@ const features = (...names: string[]) => ({
 const judge = (accelerator: 'kvm' | 'tcg', names: string[], ran?: boolean) =>
   judgeInnerGuests({ accelerator, cpu: features(...names) }, ran);
 
-describe('guests that a guest may run itself', () => {
+describe('inner guests', () => {
   test('inner guests under KVM cause a warning if some have run, or if they are not counted', () => {
     for (const ran of [true, undefined]) {
       const [intel, ...others] = judge('kvm', ['sse2', 'vmx'], ran);

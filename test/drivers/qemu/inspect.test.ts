@@ -9,7 +9,7 @@ import type { GuestFacts } from '../../../src/drivers/qemu/spec/facts.ts';
 import type { Check } from '../../../src/protocol/public/migration.ts';
 import { commandLine, factsOf } from './spec/facts.ts';
 
-describe('the state of a guest that is to move', () => {
+describe('the state of a moving guest', () => {
   let dir: string;
   before(async () => {
     dir = await mkdtemp(path.join(os.tmpdir(), 'godwit-inspect-'));

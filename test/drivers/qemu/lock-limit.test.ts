@@ -17,7 +17,7 @@ const KIB = '64';
 const line = (soft: string, hard: string) =>
   `Max locked memory         ${soft}   ${hard}   bytes \n`;
 
-describe('how much memory a QEMU may lock that is started anew', () => {
+describe('the memory lock limit of a restarted QEMU', () => {
   test("the limit is the previous process's limit after a cold move", async (t) => {
     const guestDir = tempDir(t);
     const out = path.join(guestDir, 'out');

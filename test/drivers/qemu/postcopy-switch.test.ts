@@ -25,7 +25,7 @@ const says = (type: HypervisorEvent['type']) => ({
   },
 });
 
-describe('the order to go over to post-copy', () => {
+describe('the order to switch to post-copy', () => {
   test('the order stops the guest first if QEMU might run it again at the very end', async () => {
     const { said, client } = monitor('10.0.2', true);
     assert.equal(await startPostcopy(client, says('pre-switchover') as never, signal), true);

@@ -27,7 +27,7 @@ function tiny(plan: Partial<QemuPlan>): Promise<QemuPlace> {
   return makeQemuPlace({ source: file, destination: file, machine: 'q35', ...plan });
 }
 
-describe('a guest of QEMU made again at the destination', () => {
+describe('a guest of QEMU, recreated at the destination', () => {
   for (const program of programs) {
     test(`a guest has the same devices and settings there (${program.version})`, async () => {
       const place = await tiny({

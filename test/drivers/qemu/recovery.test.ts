@@ -15,7 +15,7 @@ import { fakeMonitor, Refusal, type Answerer } from './fake-monitor.ts';
 
 const soon = (): AbortSignal => AbortSignal.timeout(20_000);
 
-describe('a stream of post-copy that is to be paused', () => {
+describe('pausing a post-copy stream', () => {
   /** What is said to the monitor, and which events are waited for. */
   async function pause(stream: string, answerer?: Answerer) {
     const { client, said } = fakeMonitor(answerer);
@@ -50,7 +50,7 @@ describe('a stream of post-copy that is to be paused', () => {
   });
 });
 
-describe('a destination that listens anew', () => {
+describe('a destination that listens again', () => {
   const at = (given: Partial<ListenAt> = {}): ListenAt => ({
     host: '10.0.0.2',
     name: 'b',

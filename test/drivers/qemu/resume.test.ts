@@ -41,7 +41,7 @@ function says(...events: HypervisorEvent[]): Events {
   };
 }
 
-describe('a guest that is to run at its destination', () => {
+describe('resuming a guest at its destination', () => {
   test('a guest runs if QEMU reports it', async () => {
     await resume(
       monitor(Promise.resolve({}), () => true),

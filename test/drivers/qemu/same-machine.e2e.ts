@@ -65,7 +65,7 @@ async function withGuest<T>(
   }
 }
 
-describe('the machine that a destination makes, by what both QEMUs report', () => {
+describe("the destination's machine by both QEMUs' reports", () => {
   const pairs = [
     [oldest, oldest],
     [newest, newest],
@@ -165,7 +165,7 @@ const SHAPES: readonly Shape[] = [
   },
 ];
 
-describe('what the guest has here it has there, or it is reported by name', () => {
+describe('properties kept or reported by name', () => {
   before(() => writeFile(FILE, Buffer.alloc(1024 ** 2)));
   after(() => rm(FILE, { force: true }));
 

@@ -49,7 +49,7 @@ function stage(first = 'running') {
   };
 }
 
-describe('a guest that stops', () => {
+describe('stops of a guest', () => {
   test('a stop by the migration has no other reason', async () => {
     const { events, qemu, says } = stage();
     qemu.status = 'finish-migrate';

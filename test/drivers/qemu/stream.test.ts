@@ -18,7 +18,7 @@ const ALL =
 const OLD = { version: '7.2.22', capabilities: ALL, multifdCompression: ['none', 'zlib', 'zstd'] };
 const PLAIN = { mode: 'precopy', streams: 1, compress: 'none' } as const;
 
-describe('what a QEMU can do for a stream', () => {
+describe("QEMU's stream features", () => {
   test('a stream has every requested feature if QEMU has the capabilities', () => {
     assert.deepEqual(streamObstacles(PLAIN, OLD), []);
     assert.deepEqual(streamObstacles({ ...PLAIN, mode: 'hybrid' }, OLD), []);

@@ -25,7 +25,7 @@ const RDMA = { ...ZERO, streams: 1, transport: 'rdma' } as const;
 const reasons = (...asked: Parameters<typeof streamObstacles>): string[] =>
   streamObstacles(...asked).map(({ reason }) => reason);
 
-describe('memory that is sent without a copy', () => {
+describe('zero-copy memory', () => {
   test('zero-copy is possible on several plain streams', () => {
     assert.deepEqual(reasons(ZERO, NEW), []);
   });
@@ -61,7 +61,7 @@ describe('memory that is sent without a copy', () => {
   });
 });
 
-describe('memory that goes by RDMA', () => {
+describe('memory by RDMA', () => {
   test('RDMA is possible on one plain stream', () => {
     assert.deepEqual(reasons(RDMA, NEW), []);
   });

@@ -39,7 +39,7 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
 /** How long the driver waits for the process to end; it never does. */
 const ENDS_MS = 10;
 
-describe('a monitor that cannot be reached while its process lives', () => {
+describe('an unreachable monitor of a living process', () => {
   test('an unreachable monitor never leads to the end of its process, or to a second process', async (t) => {
     await fc.assert(
       fc.asyncProperty(failures, fc.boolean(), async (failure, isMarked) => {

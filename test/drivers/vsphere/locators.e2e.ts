@@ -58,7 +58,7 @@ async function refusal(said: LocatorOverrides): Promise<string> {
   return fault?.type ?? 'none';
 }
 
-describe('a vCenter that is to give a guest to another one', () => {
+describe('a vCenter that hands a guest to another one', () => {
   before(async () => {
     one = await Vcsim.open({ guests: 2 });
     two = await Vcsim.open({ name: 'VC2_', guests: 1 });

@@ -141,7 +141,7 @@ describe('a task', () => {
   });
 });
 
-describe('an order that vSphere refuses', () => {
+describe('refused orders', () => {
   const order = { id: 'm-00000002', guest: 'web1', from: 'esx1', to: 'esx2' };
 
   /** The mark at the guest afterwards; another order's may have been written before the refusal. */

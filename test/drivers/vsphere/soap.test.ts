@@ -153,7 +153,7 @@ describe('SOAP of vSphere', () => {
   });
 });
 
-describe('what CheckRelocate_Task finds', () => {
+describe('findings of CheckRelocate_Task', () => {
   test('the findings of CheckRelocate_Task are read fault by fault', () => {
     const xml = `<val xmlns:xsi="y" xsi:type="ArrayOfCheckResult"><CheckResult><error><fault xsi:type="CpuIncompatible1ECX"><level>1</level></fault><localizedMessage>no</localizedMessage></error><warning><fault xsi:type="SnapshotWarning"/><localizedMessage>well</localizedMessage></warning></CheckResult></val>`;
     const found = foundIn(parseXml(xml));

@@ -70,7 +70,7 @@ function imageOf(seed: number): Buffer {
 const piece = fc.integer({ min: 0, max: PIECES - 1 });
 const signal = AbortSignal.timeout(60_000);
 
-describe('the comparison of an image with one that is written to meanwhile', () => {
+describe('the comparison of an image in use', () => {
   test('the comparison finds no difference in data that only the guest has changed since, whenever it wrote', async () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(100), fc.array(piece, { maxLength: 12 }), async (seed, writes) => {

@@ -103,7 +103,7 @@ const u32 = (...values: number[]): Buffer =>
   );
 const nothing: Say = () => [part(0, Buffer.alloc(0), true)];
 
-describe('a client of an export', () => {
+describe('the NBD client', () => {
   let top: string;
   let listening: net.Server | undefined;
   const signal = AbortSignal.timeout(20_000);

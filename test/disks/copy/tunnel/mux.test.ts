@@ -240,7 +240,7 @@ describe('a destination', () => {
   });
 });
 
-describe('a source that opens and closes connections all the time', () => {
+describe('a source with many short connections', () => {
   const OPEN = Uint8Array.of(1);
   const CLOSED = Uint8Array.of(5);
 

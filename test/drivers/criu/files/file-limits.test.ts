@@ -18,7 +18,7 @@ import { removeTree } from '../../../../src/system/files/remove-tree.ts';
 const PIB = 1024 ** 5;
 const signal = AbortSignal.timeout(60_000);
 
-describe('files of a container that cannot be sent', () => {
+describe('files that cannot be sent', () => {
   let directory: string;
   let records: Records;
   /** What it has run, and what it says to that in the place of the program. */

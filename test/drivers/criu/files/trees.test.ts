@@ -34,7 +34,7 @@ const runc = {
   run: (argv: readonly string[], options = {}) => command(argv, { host: 'b', ...options }),
 } as unknown as HostContext['runc'];
 
-describe('a tree that goes in parts', { skip }, () => {
+describe('trees sent in parts', { skip }, () => {
   let directory: string;
   const at = (...parts: string[]): string => path.join(directory, ...parts);
   const run = (...argv: [string, ...string[]]): void => void execFileSync(argv[0], argv.slice(1));

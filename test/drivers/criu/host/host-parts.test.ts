@@ -90,7 +90,7 @@ test('a description has as many host parts as mounts of them', () => {
   assert.ok(!containerSpec.safeParse({ ...spec, hostParts: [{ ...part, path: 'opt' }] }).success);
 });
 
-describe('what a container reads of its host', () => {
+describe('host files in a container', () => {
   let directory: string;
   let a: string;
   before(async () => {

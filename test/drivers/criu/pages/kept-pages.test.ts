@@ -31,7 +31,7 @@ const findAll = async (
 const find = async (kept: KeptPages, fill: number): Promise<Buffer | undefined> =>
   (await findAll(kept, [fill]))[0];
 
-describe('the memory of a container that has left', () => {
+describe('memory of a departed container', () => {
   let records: string;
   let images: string;
   const signal = new AbortController().signal;

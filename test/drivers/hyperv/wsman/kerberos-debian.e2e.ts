@@ -81,7 +81,7 @@ async function accepted(seen: string, real: string): Promise<string> {
   }
 }
 
-describe('WinRM by Kerberos, before servers of Debian', () => {
+describe("WinRM by Kerberos with Debian's servers", () => {
   before(async () => {
     root = await bringPart('kerberos');
     dir = mkdtempSync(path.join(tmpdir(), 'godwit-kerberos-'));

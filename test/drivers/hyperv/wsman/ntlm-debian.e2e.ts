@@ -53,7 +53,7 @@ async function exchange({
   }
 }
 
-describe('NTLM, as the acceptor of Debian understands it', () => {
+describe("NTLM with Debian's acceptor", () => {
   before(async () => {
     root = await bringPart('ntlm');
     dir = mkdtempSync(path.join(tmpdir(), 'godwit-ntlm-'));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { noKerberos, noNtlm, untrusted } from '../../../../src/drivers/hyperv/wsman/refusals.ts';
 
-describe('a WinRM that is not spoken to', () => {
+describe('refused WinRM servers', () => {
   test('a refused server is reported with its offer, shortened, and the other way in', () => {
     const alone = noNtlm('hv1:5986', 'u', `Negotiate${'x'.repeat(5000)}`);
     assert.ok(alone.message.length < 500);

@@ -45,7 +45,7 @@ async function forward(
   );
 }
 
-describe('a shell of WinRM, as winrmtest of Debian understands it', () => {
+describe("a WinRM shell with Debian's winrmtest", () => {
   before(async () => {
     await promisify(execFile)('bash', ['tools/setup.sh', '--only', 'winrmtest'], { cwd: REPO });
     const program = path.join(cacheDirectory(), 'winrmtest/winrmtest');

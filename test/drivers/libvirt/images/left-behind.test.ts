@@ -31,7 +31,7 @@ import {
 
 const signal = AbortSignal.timeout(60_000);
 
-describe('what a daemon that died leaves behind', () => {
+describe('leftovers of a dead daemon', () => {
   const atSource = async (
     t: TestContext,
     source: Omit<Daemon, 'did'>,

@@ -53,7 +53,7 @@ const ROUTED = {
 };
 const set = (settings: object): PortOverrides => ({ attachment: { settings } });
 
-describe('settings that were made by hand on the port of a libvirt guest', () => {
+describe("manual settings on a libvirt guest's port", () => {
   test('a port as libvirt creates it has no finding', () => {
     assert.equal(judged('', {}), '');
     assert.equal(judged('', { limits: ['tc noqueue'] }), '');

@@ -99,7 +99,7 @@ async function deniedWith(opening: Promise<void>, message: RegExp, hint: RegExp)
   });
 }
 
-describe('a daemon that wants a login', () => {
+describe('logins to a daemon', () => {
   test("a daemon with SASL gets the user and password of libvirt's own file", async (t) => {
     await open(t, scram(), PASSWORD);
     await open(t, plain(), PASSWORD);

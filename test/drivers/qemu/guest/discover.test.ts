@@ -137,7 +137,7 @@ describe('guests found by their processes', () => {
   });
 });
 
-describe('what the kernel reports of a process', () => {
+describe("the kernel's report of a process", () => {
   test("the kernel reports a process's command line, and whether it is a system emulator", () => {
     assert.deepEqual(splitCommandLine(Buffer.from('qemu\0-m\x001G\0')), ['qemu', '-m', '1G']);
     assert.ok(isSystemEmulator('/usr/bin/kvm', ''));

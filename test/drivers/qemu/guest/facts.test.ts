@@ -137,7 +137,7 @@ async function device(type: string): Promise<LiveDevice> {
   return found[0] as LiveDevice;
 }
 
-describe('what a running guest is', () => {
+describe('facts of a running guest', () => {
   test('a guest has its basics, with plugged memory counted and without an empty UUID', async () => {
     const facts = await read();
     assert.partialDeepStrictEqual(facts, {

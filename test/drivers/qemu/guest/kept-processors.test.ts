@@ -25,7 +25,7 @@ function asked() {
   return { kept, at, of };
 }
 
-describe('the processors of guests that are looked at now and then', () => {
+describe('kept processors of guests', () => {
   test('processors are requested once for each QEMU', async () => {
     const { of } = asked();
     assert.equal((await of(QEMU)).model, '1');

@@ -11,7 +11,7 @@ import { commandLine, factsOf } from '../spec/facts.ts';
 const status = (processors: string, nodes = '0'): string =>
   `Name:\tqemu\nCpus_allowed:\tff\nCpus_allowed_list:\t${processors}\nMems_allowed_list:\t${nodes}\n`;
 
-describe('a QEMU whose threads', () => {
+describe('threads of a QEMU', () => {
   test('threads that may run wherever this process may are not pinned, even if they may run elsewhere too', () => {
     assert.deepEqual(pinsOf(status('0-3'), [status('0-3'), status('0-7')]), {});
     assert.deepEqual(pinsOf(status('2-3'), [status('0-1,2,3')]), {});

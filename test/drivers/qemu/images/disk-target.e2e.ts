@@ -48,7 +48,7 @@ async function imagesIn(client: QmpClient): Promise<object[]> {
 }
 
 for (const { file: program, version } of await qemuPrograms()) {
-  describe(`images made for a guest by QEMU ${version}`, () => {
+  describe(`images created for a guest by QEMU ${version}`, () => {
     test('the images have the size, features and backing file of the originals', async () => {
       await withPair(program, PLANS, async (pair) => {
         const { source, target, beside, nodes, signal, served, files } = pair;

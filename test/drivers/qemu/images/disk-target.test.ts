@@ -102,7 +102,7 @@ function discardsOf(args: Readonly<Record<string, unknown>> | undefined): unknow
   return options.map((each: Record<string, unknown>) => each['discard']);
 }
 
-describe('the images that a destination makes', () => {
+describe('images of a destination', () => {
   let top: string;
   before(async () => {
     top = await mkdtemp(path.join(os.tmpdir(), 'godwit-target-'));
@@ -163,7 +163,7 @@ describe('the images that a destination makes', () => {
   });
 });
 
-describe('disks that are offered to the source', () => {
+describe('disks offered to the source', () => {
   test("the disks are exports of the guest's QEMU, writable, and raw ones make holes while they are filled", async (t) => {
     const pid = qemuWith(t, [node('vda')]);
     const { target, argsOf, names } = targetOf({ pid });
@@ -245,7 +245,7 @@ describe('disks that are offered to the source', () => {
   });
 });
 
-describe('the end of what was offered', () => {
+describe('the end of the offer', () => {
   test("the end closes only Godwit's exports, each once, and then the server", async () => {
     const { target, qemu, argsOf, names } = targetOf();
     qemu.exports.push(

@@ -21,7 +21,7 @@ const argvOf = (...nodes: BlockNode[]): string[] => {
 const discards = (argv: readonly string[], names: string[], how = whileFilled) =>
   how(argv, { nodes: new Set(names) }).map((each) => [each['node-name'], each['discard']]);
 
-describe('a disk while it is filled', () => {
+describe('a disk during its copy', () => {
   test('a raw disk makes holes of zeroes, in its format and in its file', () => {
     const argv = argvOf(node('a'), node('b', { file: undefined }), node('c'));
     assert.deepEqual(discards(argv, ['a', 'b']), [

@@ -29,7 +29,7 @@ async function withImages(work: (file: (name: string) => string) => Promise<void
   }
 }
 
-describe('what the header of an image makes QEMU open', () => {
+describe("files opened because of an image's header", () => {
   test('an image opens other files only if its data is in a separate file', async () => {
     await withImages(async (file) => {
       for (const name of ['whole', 'old', 'raw', 'short']) {

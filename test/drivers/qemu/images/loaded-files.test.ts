@@ -135,7 +135,7 @@ describe('the code of a flash chip', () => {
   });
 });
 
-describe('a file that the hypervisor read at its start', () => {
+describe("files read at the hypervisor's start", () => {
   test('a file that was written or replaced since the start is named', async (t) => {
     const directory = tempDir(t);
     const file = written(directory, 'bios.bin', 'old');

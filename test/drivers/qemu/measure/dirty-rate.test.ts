@@ -22,7 +22,7 @@ function monitor(rates: readonly (number | 'measuring')[], ok = true) {
   return { asked, client: { request, query } as never };
 }
 
-describe('what QEMU says that a guest writes', () => {
+describe("QEMU's dirty rate", () => {
   test('the dirty rate is a curve over its windows, once QEMU has measured each', async () => {
     const { client, asked } = monitor(['measuring', 20, 8]);
     assert.deepEqual(await calcDirtyRate(client, 1024 * MIB, clock, signal), [

@@ -6,7 +6,7 @@ import { MIB, withPair, type DiskPlan } from './pair.ts';
 
 const programs = await qemuPrograms();
 
-describe('disks below limits and a copy on read', () => {
+describe('disks with limits and copy-on-read', () => {
   for (const { file: program, version } of programs) {
     test(`disks are the same after the copy, with limits and copy-on-read at the destination (${version})`, async () => {
       const plans: DiskPlan[] = [

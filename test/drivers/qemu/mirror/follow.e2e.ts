@@ -14,7 +14,7 @@ const BOTH: DiskPlan[] = [
 ];
 
 for (const { file: program, version } of await qemuPrograms()) {
-  describe(`disks that are copied while a guest moves (${version})`, () => {
+  describe(`disks copied while a guest moves (${version})`, () => {
     for (const mode of ['precopy', 'postcopy'] as const) {
       test(`disks follow a guest that moves by ${mode}, each with separate images`, async (t) => {
         await withPair(program, BOTH, (pair) => follow(program, pair, mode, t), { mode });

@@ -44,7 +44,7 @@ const anyJob = fc.record(
   { requiredKeys: ['device', 'status', 'offset', 'len', 'ready', 'io-status'] },
 );
 
-describe('a copy of a disk, by what QEMU says of its job', () => {
+describe("a disk copy by QEMU's job", () => {
   test('a job is copying, then ready, then whole', () => {
     assert.equal(stateOf({}), 'copying');
     assert.equal(stateOf({ status: 'created' }), 'copying');
@@ -97,7 +97,7 @@ describe('a copy of a disk, by what QEMU says of its job', () => {
   });
 });
 
-describe('what a start does for a disk', () => {
+describe("the start of a disk's copy", () => {
   test('a disk without a copy is to begin, after half-begun jobs are removed', () => {
     assert.equal(moveFor(undefined, false), 'begin');
     assert.equal(moveFor(undefined, true), 'begin-over');

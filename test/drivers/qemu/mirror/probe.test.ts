@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { probeServer } from '../../../../src/drivers/qemu/mirror/probe.ts';
 import { hasCode } from '../../../../src/errors.ts';
 
-describe('the way to the other host’s disks', () => {
+describe("the connection to the other host's disks", () => {
   let top: string;
   const signal = AbortSignal.timeout(10_000);
 

@@ -63,7 +63,7 @@ function workOf(block: BlockFacts) {
   return readWork(JSON.parse(JSON.stringify(disk?.work)));
 }
 
-describe('the plan for a disk that moves on its host', () => {
+describe('the plan for a disk move on one host', () => {
   const work = workOf(blocksOf('top', 'top-file'));
 
   test('the plan opens the new image like the old one, on the same backing node, with holes for zeroes', () => {
@@ -105,7 +105,7 @@ describe('the plan for a disk that moves on its host', () => {
   });
 });
 
-describe('what QEMU says of a disk that moves', () => {
+describe("QEMU's state of a moving disk", () => {
   const work = workOf(blocksOf('top', 'top-file'));
   const job = (change: Partial<BlockJob>): BlockJob => ({
     device: work.spec.node,

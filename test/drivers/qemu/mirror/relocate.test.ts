@@ -75,7 +75,7 @@ function guest(root: string, nodes: string[], job?: Job) {
   return { relocator: new QemuRelocator(handle, client, 'a'), orders, names, argsOf, state };
 }
 
-describe('a disk that moves on its host', () => {
+describe('a disk move on one host', () => {
   let top: string;
   before(async () => {
     top = await mkdtemp(path.join(os.tmpdir(), 'godwit-relocate-'));
@@ -200,7 +200,7 @@ describe('a disk that moves on its host', () => {
   });
 });
 
-describe('a move of a disk that is dropped', () => {
+describe('a dropped disk move', () => {
   test('a dropped move ends the copying job, dismisses it and closes the new image', async () => {
     const nodes = ['old', 'old-file', 'new', 'new-file'];
     const { relocator, names, argsOf, state } = guest('old', nodes, { status: 'running' });

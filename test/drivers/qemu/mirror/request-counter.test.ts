@@ -63,7 +63,7 @@ async function countsOf(counter: QemuRequestCounter, nodes = ['vda', 'vdb']) {
   });
 }
 
-describe('counting how long a guest’s requests take', () => {
+describe('the counter of request latency', () => {
   test('the counter counts by kind from its beginning on, and leaves nothing', async () => {
     const { counter, asks, devices } = qemu();
     await counter.begin(['vda', 'vdb'], soon());

@@ -59,7 +59,7 @@ function qemu(bitmaps: Readonly<Record<string, readonly string[]>> = {}) {
 const count = (said: readonly string[], command: string): number =>
   said.filter((each) => each === command).length;
 
-describe('the disks of a guest that has come', () => {
+describe('disks of an arrived guest', () => {
   test('disks are not watched if the hypervisor cannot be reached, and the guest does not wait', async () => {
     const refusing = fakeMonitor(() => new Refusal('no such node'));
     await new QemuDiskWatch('web1', async () => refusing.client).begin(['vda', 'vdb'], soon());

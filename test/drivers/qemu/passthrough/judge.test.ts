@@ -13,7 +13,7 @@ function facts(change: Partial<PassthroughFacts> = {}): PassthroughFacts {
   return { id: 'net1', host: hostDevice(), version: '10.0.2', blockedReasons: [], ...change };
 }
 
-describe('a device that is passed through', () => {
+describe('a passed-through device', () => {
   test('a device moves if QEMU has no objection to it, whatever it reports of others', () => {
     assert.equal(whyItStays(facts()), undefined);
     assert.equal(whyItStays(facts({ enableMigration: 'auto' })), undefined);

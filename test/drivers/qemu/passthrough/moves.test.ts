@@ -27,7 +27,7 @@ function factsWith(host: HostDevice, change: Partial<GuestFacts> = {}): GuestFac
   return { ...facts, devices: facts.devices.map((each) => ({ ...each, host })) };
 }
 
-describe('a guest with a device that is passed through', () => {
+describe('a guest with a passed-through device', () => {
   let dir: string;
   before(async () => {
     dir = await mkdtemp(path.join(os.tmpdir(), 'godwit-through-'));

@@ -13,7 +13,7 @@ function freeOf(...devices: readonly object[]): string | undefined {
   return freePort(pciBuses.parse([{ bus: 0, devices }]));
 }
 
-describe('a port for a device that is plugged in', () => {
+describe('a port for a plugged-in device', () => {
   test('the port is the first empty one', () => {
     assert.equal(freeOf(nic, port('rp0', [nic]), port('rp1', []), port('rp2')), 'rp1');
     assert.equal(freeOf(port('rp2')), 'rp2');

@@ -40,7 +40,7 @@ async function behind(driver: string, props: Readonly<Record<string, string | nu
   return lacks ?? files.map((file) => file.slice(root.length)).join();
 }
 
-describe('what of the host is behind a device', () => {
+describe('host files of a device', () => {
   test('a PCI device has the file of its IOMMU group, with and without the domain', async () => {
     assert.equal(await behind('vfio-pci', { host: '0000:01:00.0' }), '/dev/vfio/12');
     assert.equal(await behind('vfio-pci', { host: '01:00.0' }), '/dev/vfio/12');

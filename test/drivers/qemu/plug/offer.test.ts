@@ -4,7 +4,7 @@ import { offeredDevices } from '../../../../src/drivers/qemu/plug/offer.ts';
 
 const takes = (devices: unknown) => offeredDevices.safeParse(devices).success;
 
-describe('the devices that a host offers its guests', () => {
+describe('devices offered to guests', () => {
   test('an offered device has a name that can be an id, and the properties that QEMU accepts', () => {
     assert.ok(takes({}));
     assert.ok(takes({ gpu0: { driver: 'vfio-pci', host: '0000:01:00.0', multifunction: true } }));

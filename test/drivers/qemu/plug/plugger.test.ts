@@ -26,7 +26,7 @@ async function refused(names: readonly string[], ids: readonly string[] = [], ro
   );
 }
 
-describe('whether a guest can be given a device of the host', () => {
+describe('devices that a guest can have', () => {
   test('a guest can have a configured and unused device of that name', async () => {
     assert.deepEqual(await refused(['rng0']), [
       'rng0 (virtio-rng-pci) is plugged in once it runs there',
@@ -48,7 +48,7 @@ describe('whether a guest can be given a device of the host', () => {
   });
 });
 
-describe('a device that another guest of the host has', () => {
+describe('devices of another guest', () => {
   let root: string;
   let other: ChildProcess;
 
@@ -122,7 +122,7 @@ class Guest {
 const NO_HOTPLUG = "Bus 'pcie.0' does not support hotplugging";
 const PORT = { qdev_id: 'rp1', class_info: { class: 0x06_04 }, pci_bridge: { devices: [] } };
 
-describe('plugging a device of the host in', () => {
+describe('plugging in a host device', () => {
   const opened: string[] = [];
   let takenBack = 0;
   const letIn = async (files: readonly string[]) => {

@@ -8,7 +8,7 @@ import { startTicksOf } from '../../../../src/system/processes/process.ts';
 import { attachStarted } from '../../../../src/drivers/qemu/process/launch.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 
-describe('the process that a former mover started', () => {
+describe("a former mover's process", () => {
   test('a process counts as ended only once it has ended, though it closes its monitor before', async (context) => {
     const { place, handle, end } = await silent(context);
     const attached = attachStarted(place, handle, context.signal);

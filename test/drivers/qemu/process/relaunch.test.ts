@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { coldArguments, whyNotAgain } from '../../../../src/drivers/qemu/process/relaunch.ts';
 
-describe('the command line with which a lost guest is started anew', () => {
+describe('the command line that restarts a lost guest', () => {
   test('the command line is the original one, without the options for an arriving guest', () => {
     const argv = ['-name', 'web1', '-S', '-incoming', 'defer', '-m', '64', '--daemonize'];
     assert.deepEqual(coldArguments(argv), ['-name', 'web1', '-m', '64']);

@@ -86,7 +86,7 @@ test('the shutdown action of QEMU is the one it was started with', () => {
   assert.equal(shutdownAction(['qemu', '-name', 'shutdown=pause']), 'poweroff');
 });
 
-describe('a guest that starts from its disks after it was handed over', () => {
+describe('a guest started from its disks after its handover', () => {
   /** A QEMU that resets its guest two looks after it was told to. */
   function handedOver() {
     const said: string[] = [];

@@ -78,7 +78,7 @@ function unfinished(t: TestContext, answerer: Answerer = () => undefined) {
   return { run, said, lines, debugged, socket, directory };
 }
 
-describe('a guest that is to run again', () => {
+describe('resuming a guest', () => {
   test('a guest needs no more than the order if no migration is under way', async (t) => {
     const { run, said } = unfinished(t, (command) => (command === 'cont' ? {} : undefined));
     await run();

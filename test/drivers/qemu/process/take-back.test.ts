@@ -41,7 +41,7 @@ async function take(given: Setup) {
   return { found: [found.run, found.stream], said, looks: look };
 }
 
-describe('a guest that is taken back from its move', () => {
+describe('taking a guest back', () => {
   test('a guest that runs here, or has left, needs no order', async () => {
     for (const settled of [
       ['running', 'none'],

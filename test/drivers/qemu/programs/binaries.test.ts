@@ -50,7 +50,7 @@ const ANSWERS = {
   'query-cpu-model-expansion': { model: { name: 'max', props: { avx: true, sse3: false } } },
 };
 
-describe('what a QEMU program can do', () => {
+describe('the features of a QEMU program', () => {
   let directory: string;
   let file: string;
   const signal = AbortSignal.timeout(60_000);

@@ -23,7 +23,7 @@ done
 exec sleep 60
 `;
 
-describe('a program that is asked about itself', () => {
+describe('a questioned program', () => {
   let directory: string;
   let file: string;
 

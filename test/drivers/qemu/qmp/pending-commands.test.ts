@@ -19,7 +19,7 @@ function commands(t: TestContext) {
 const isLate = (command: string) => (error: unknown) =>
   hasCode(error, 'GODWIT_DEADLINE') && error.message === `\`${command}\` took longer than 1.0 s`;
 
-describe('commands that wait for their answer', () => {
+describe('pending commands', () => {
   test('each command times out at its own time, and the error names it', async (t) => {
     const { pending, pass } = commands(t);
     const first = pending.add(1, 'query-block', undefined);

@@ -30,7 +30,7 @@ function withProps(props: Record<string, string>): Part {
 
 const check = (here: MachineParts, there: unknown) => sameMachineCheck('web1', here, there, 'b');
 
-describe('the machine at the destination, compared with the one that runs', () => {
+describe("the destination's machine compared with the running one", () => {
   test('the same machine passes', () => {
     const { verdict, evidence } = check(machine([NIC]), machine([NIC]));
     assert.deepEqual([verdict, evidence], ['pass', '3 properties are the same']);
@@ -194,7 +194,7 @@ describe('a value of a property', () => {
   });
 });
 
-describe('a difference that is allowed', () => {
+describe('allowed differences', () => {
   test('an allowed difference is in the documentation, with its reason', () => {
     const page = readFileSync(new URL('../../../../docs/drivers/qemu.md', import.meta.url), 'utf8');
     const rows = REASONS.map(({ name, because }) => `| ${name} | ${because} |\n`);

@@ -36,7 +36,7 @@ const TEXT = `bus: main-system-bus
   dev: smbus-eeprom, id ""
 `;
 
-describe('the monitor’s tree of devices', () => {
+describe("the monitor's device tree", () => {
   test('each device has a place that does not depend on the order of its creation', () => {
     const parts = parseDeviceTree(TEXT);
     assert.deepEqual(

@@ -30,7 +30,7 @@ function device(drive: string): Part {
   return { kind: 'device', place: 'q35-pcihost/d0', type: 'virtio-blk-pci', props: { drive } };
 }
 
-describe('what the disks of a machine are on', () => {
+describe("images of a machine's disks", () => {
   test('each image is named by the device and its role, whatever QEMU calls its nodes', () => {
     const here = diskParts(facts('#block100', '#block012', 500), [device('#block100')]);
     const there = diskParts(facts('d0-image', 'd0-file', 500), [device('d0-image')]);

@@ -154,7 +154,7 @@ async function partsOf(change?: Record<string, unknown>): Promise<(place: string
   };
 }
 
-describe('what a machine is', () => {
+describe('reading a machine', () => {
   test("a machine has its own settings, without its objects' properties", async () => {
     const part = await partsOf();
     assert.deepEqual(part('machine').props, { smm: 'auto' });

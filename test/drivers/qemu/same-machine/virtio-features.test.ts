@@ -20,7 +20,7 @@ const device = (offers: readonly string[], taken: readonly string[], unknown?: n
 const CSUM = 'VIRTIO_NET_F_GUEST_CSUM';
 const USO = 'VIRTIO_NET_F_GUEST_USO4';
 
-describe('what drivers of virtio have taken', () => {
+describe('negotiated virtio features', () => {
   test('a negotiated feature that the other kernel does not offer is named', () => {
     const here = device([CSUM, USO], [CSUM, USO]);
     assert.deepEqual(lostFeatures([here], [device([CSUM], [])]), [

@@ -76,7 +76,7 @@ function why(running: Running = {}): string | undefined {
   return whyNotAsStarted(ARGV, '/srv', { block: blocksOf(running), devices });
 }
 
-describe('whether a command line makes the machine that runs', () => {
+describe('a command line compared with the running machine', () => {
   test('the command line of an unchanged guest starts the same machine', () => {
     assert.equal(why(), undefined);
   });

@@ -19,7 +19,7 @@ const findingsOf = (text: string, change = {}): string[] =>
     .findings.filter(({ kind }) => kind !== 'changed')
     .map(({ device }) => device);
 
-describe('an option in JSON that is none', () => {
+describe('malformed JSON options', () => {
   const names = ['device', 'object', 'netdev', 'blockdev', 'smbios', 'global', 'numa'];
   for (const name of names) {
     test(`malformed JSON in an option is a finding, without an exception: -${name}`, () => {
@@ -34,7 +34,7 @@ describe('an option in JSON that is none', () => {
   }
 });
 
-describe('a guest described', () => {
+describe('the description of a guest', () => {
   test('a description has everything that the guest sees, and names what the destination must find', () => {
     const { spec, imageFiles, findings } = describeGuest(factsOf(LAB));
     guestSpec.parse(spec);

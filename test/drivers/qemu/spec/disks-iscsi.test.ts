@@ -37,7 +37,7 @@ const LIBVIRT =
   '"user":"vm","password-secret":"libvirt-1-secret0","timeout":30,"node-name":"net","cache":{"direct":true}} ' +
   '-blockdev {"node-name":"top","read-only":false,"driver":"raw","file":"net"}';
 
-describe('a disk that QEMU has as a LUN by itself', () => {
+describe('LUNs opened by QEMU', () => {
   test('a LUN is described without its portal, its target, its user and its password', () => {
     for (const [drives, drive] of [
       [PROXMOX, 'drive-scsi0'],

@@ -34,7 +34,7 @@ const FILE = '-blockdev driver=file,node-name=net,filename=/srv/a.img';
 const LUKS = `${FILE} -blockdev driver=luks,node-name=top,file=net,key-secret=s0`;
 const WITHIN = `${FILE} -blockdev driver=qcow2,node-name=top,file=net,encrypt.format=luks,encrypt.key-secret=s0`;
 
-describe('a disk that is encrypted as LUKS', () => {
+describe('LUKS disks', () => {
   test("a LUKS disk is described as encrypted, without its secret, and opened with the destination's secret", () => {
     const raw = [factsWith(LUKS, node('top', 'luks')), { driver: 'luks' }] as const;
     const qcow2 = [

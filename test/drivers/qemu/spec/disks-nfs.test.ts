@@ -36,7 +36,7 @@ function factsWith(drives: string, block: BlockFacts) {
 
 const draftOf = (drives = DRIVE, block = blocksOf()) => describeGuest(factsWith(drives, block));
 
-describe('a disk that QEMU has on an NFS export by itself', () => {
+describe('NFS disks opened by QEMU', () => {
   test('an NFS disk is described without its server and without its path', () => {
     const { spec, disks, findings } = draftOf();
     guestSpec.parse(spec);

@@ -36,7 +36,7 @@ const NOVA =
   '"node-name":"net","read-only":false,"discard":"unmap","cache":{"direct":true,"no-flush":false}} ' +
   '-blockdev {"node-name":"top","read-only":false,"driver":"raw","file":"net","discard":"unmap"}';
 
-describe('a disk that QEMU has as an image of RBD by itself', () => {
+describe('RBD images opened by QEMU', () => {
   test('an RBD image is described without its cluster, its pool, its user and its key', () => {
     for (const [drives, drive] of [
       [PROXMOX, 'drive-scsi0'],

@@ -178,7 +178,7 @@ describe('chips of a machine’s firmware', () => {
   });
 });
 
-describe('what a peer says of firmware', () => {
+describe("a peer's firmware", () => {
   const spec = withImage(asDrives());
   const refused = (change: Partial<GuestSpec>): string[] =>
     judgeFlash({ ...spec, ...change }).map(({ path, allowed }) => `${path.join('.')}: ${allowed}`);

@@ -18,7 +18,7 @@ const CASES: readonly (readonly [line: string, hint: RegExp])[] = [
   ['-device virtio-9p-pci,fsdev=f,mount_tag=t', /once the guest has unmounted it/],
 ];
 
-describe('what would help of what cannot move', () => {
+describe('hints for obstacles', () => {
   for (const [line, hint] of CASES) {
     test(`the hint fits the obstacle: ${line}`, () => {
       const { findings } = describeGuest(factsOf(commandLine(`-nodefaults ${line}`)));

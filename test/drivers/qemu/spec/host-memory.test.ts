@@ -20,7 +20,7 @@ function described(line: string, memory: HostMemory, live: Partial<LiveObject> =
 
 const inDirectory = { path: '/dev/shm', isNamed: false, lasts: false };
 
-describe('memory that is a file of its host', () => {
+describe('memory in a host file', () => {
   test('a memory file becomes memory without a name, as private or as shared as it was', () => {
     for (const shared of [false, true]) {
       const { spec, findings } = described(FILE, { file: inDirectory }, { shared });
@@ -93,7 +93,7 @@ describe('memory that is a file of its host', () => {
   });
 });
 
-describe('memory that is bound to nodes of its host', () => {
+describe('memory bound to host nodes', () => {
   test('a binding moves along, and applies if the destination has all of these nodes', () => {
     const line = '-object memory-backend-ram,id=m0,size=512M,host-nodes=0-1,policy=bind';
     const { spec } = described(line, { policy: 'bind', nodes: [0, 1] });

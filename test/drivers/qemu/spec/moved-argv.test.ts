@@ -32,7 +32,7 @@ function blocksOf(root: string, child: string, file: string, drive = ''): BlockF
 
 const moved = (name: string): string => nextName(name, new Set());
 
-describe('the command line of a guest whose disk was moved', () => {
+describe('the command line after a disk move', () => {
   test('the command line names the new image if each node was given separately', () => {
     const argv = [
       '-blockdev',

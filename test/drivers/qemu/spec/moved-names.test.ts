@@ -10,7 +10,7 @@ import { nodeName } from '../../../../src/protocol/disk.ts';
 
 const given = fc.string({ minLength: 1, maxLength: 31 });
 
-describe('the name of a node that takes another’s place', () => {
+describe('the name of a replacing node', () => {
   test('the name shows the original node after any number of moves, and is valid for QEMU', () => {
     fc.assert(
       fc.property(given, fc.integer({ min: 1, max: 20 }), (first, moves) => {

@@ -28,7 +28,7 @@ const draftOf = (words: string, tpm: TpmFacts | undefined = PLAIN) =>
 const reasons = (words: string, tpm?: TpmFacts): string[] =>
   draftOf(words, tpm).findings.map(({ device, reason }) => `${device}: ${reason}`);
 
-describe('a TPM that a program beside QEMU serves', () => {
+describe('a TPM served by another program', () => {
   for (const [who, words, id, chardev] of [
     ['libvirt', LIBVIRT, 'tpm-tpm0', 'chrtpm'],
     ['Proxmox VE', PROXMOX, 'tpmdev', 'tpmchar'],

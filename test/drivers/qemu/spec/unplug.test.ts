@@ -31,7 +31,7 @@ function unplugged(text: string, device: string, about: PlugFacts = CAN) {
   return withoutDevices(facts, [device], new Map([[device, about]]));
 }
 
-describe('a guest without a device that is unplugged for its move', () => {
+describe('a guest without an unplugged device', () => {
   test('a guest can move if the unplugged device was the only obstacle', () => {
     const { facts, findings } = unplugged(`${BASE} ${GPU}`, 'gpu0');
     const { spec, findings: left } = describeGuest(facts);

@@ -16,7 +16,7 @@ import { commandLine, factsOf } from './facts.ts';
 const VALUE =
   'user,id=n0,net=10.9.0.0/24,restrict=on,dnssearch=a.example,dnssearch=b.example,hostfwd=tcp::5522-:22';
 
-describe('a network of QEMU’s own', () => {
+describe('a user network', () => {
   test('a user network is created again with its settings, and the end of its connections is reported', () => {
     const { netdev, findings } = describeUserNetwork('n0', VALUE, undefined);
     assert.ok(netdev);

@@ -29,7 +29,7 @@ const isRoot = process.getuid?.() === 0;
 const skip = isRoot ? false : 'only root can give files away';
 const [ID, OTHER] = [1_880_000_001, 1_880_000_002];
 
-describe('an image that is given to a guest’s QEMU', { skip }, () => {
+describe("an image given to a guest's QEMU", { skip }, () => {
   test("an image is open to the guest's group as long as it runs, and keeps its owner", async (t) => {
     const { guestDir, image } = place(t, 0o600);
     chownSync(image, 4242, 0);

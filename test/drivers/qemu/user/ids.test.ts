@@ -15,7 +15,7 @@ const small = fc.record({
   count: fc.integer({ min: 2, max: 9 }),
 });
 
-describe('the number of a guest’s user', () => {
+describe("the number of a guest's user", () => {
   test('the number is a free one of the range, and never the number of the device group', () => {
     fc.assert(
       fc.property(

@@ -25,7 +25,7 @@ const modes = fc
   .array(fc.record({ features, tier: fc.integer({ min: 0, max: 9 }) }), { maxLength: 6 })
   .map((all) => all.map((each, index): EvcMode => ({ key: `m${index}`, ...each })));
 
-describe('the EVC mode that a cluster is advised to have', () => {
+describe('the advised EVC mode of a cluster', () => {
   test('the advised mode is the highest one that each host can have', () => {
     fc.assert(
       fc.property(hosts, modes, (all, known) => {

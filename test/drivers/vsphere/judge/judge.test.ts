@@ -17,7 +17,7 @@ const ALL = new Set(RIGHTS.map(({ id }) => id));
 const without = (id: string) => new Set([...ALL].filter((each) => each !== id));
 const DAY_MS = 86_400_000;
 
-describe('what doctor makes of a vCenter', () => {
+describe('doctor on a vCenter', () => {
   for (const { id, why, onRoot, isOptional } of RIGHTS) {
     test(`the missing permission ${id} is named, with its place and its purpose`, () => {
       const granted = [

@@ -9,7 +9,7 @@ function errorOf(number: number, stage: LoginFailure['stage'] = 'ticket', words 
   return loginError({ stage, number, words }, place);
 }
 
-describe('a login by Kerberos that failed', () => {
+describe('failed Kerberos logins', () => {
   test("a failed login is reported by the realm's reason, with the fix and the library's message", () => {
     const cases: readonly (readonly [number, RegExp, RegExp])[] = [
       [6, /does not know u@EXAMPLE\.COM/, /DNS name/],

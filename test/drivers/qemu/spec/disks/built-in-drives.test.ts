@@ -21,7 +21,7 @@ function typesOf(disks: readonly LiveDisk[], machine: string): string[] {
   });
 }
 
-describe('drives that the machine made', () => {
+describe('built-in drives', () => {
   test('built-in drives are given as devices, with the empty ones that QEMU would no longer create', () => {
     const disks = [drive('ide-hd', 0, 'a'), drive('ide-cd', 1), drive('floppy', 0)];
     assert.deepEqual(typesOf(disks, 'pc-i440fx-7.2'), ['ide-hd 0', 'ide-cd 1']);

@@ -74,7 +74,7 @@ function opened(spec: GuestSpec): Record<string, unknown>[] {
     .map((word) => JSON.parse(word) as Record<string, unknown>);
 }
 
-describe('what stands between an image and its device', () => {
+describe('filters between an image and its device', () => {
   test('a filter is created again above its image, with its limit group and its discards', () => {
     const group = '-object throttle-group,id=tg,x-bps-total=5';
     const cor = '-blockdev driver=copy-on-read,node-name=cor0,file=raw0';
@@ -186,7 +186,7 @@ describe('what stands between an image and its device', () => {
   });
 });
 
-describe('a disk that was plugged in', () => {
+describe('a plugged-in disk', () => {
   const image = (raw: Partial<LiveNode>, file: Partial<LiveNode>, unmaps: number): Draft => {
     const nodes = [node('raw0', 'raw', raw), node('file0', 'file', file)];
     const device = {

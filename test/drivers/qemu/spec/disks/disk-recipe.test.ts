@@ -13,7 +13,7 @@ const IMAGE = liveNode('vda', 'qcow2', { snapshots: 0, qcow2: QCOW2 });
 const lost = (change: Partial<LiveNode>) => recipeOf({ ...IMAGE, ...change }).lost ?? '';
 const odd = (change: Partial<Qcow2Facts>) => lost({ qcow2: { ...QCOW2, ...change } });
 
-describe('what an image was made with', () => {
+describe('the recipe of an image', () => {
   test('a recipe is known for a qcow2 image, in both of its versions', () => {
     const { clusterBytes, refcountBits, lazyRefcounts, extendedL2 } = QCOW2;
     const rest = { clusterBytes, refcountBits, lazyRefcounts, extendedL2, compression: 'zlib' };

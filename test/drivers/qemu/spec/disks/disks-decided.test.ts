@@ -46,7 +46,7 @@ function words(each: BlockNode, file: string): Record<string, unknown>[] {
   return openings(each, file) as Record<string, unknown>[];
 }
 
-describe('what a destination decides of the images that a peer describes', () => {
+describe("the destination's decisions on a peer's images", () => {
   test('an image is opened for writing only if a disk that the guest writes to is on it', () => {
     fc.assert(
       fc.property(nodes, disks, (given, guestDisks) => {

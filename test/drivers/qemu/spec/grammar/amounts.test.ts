@@ -18,7 +18,7 @@ const backend = (id: string, size: string | number): GuestSpec['objects'][number
 const main = backend('mem.0', 512 * MIB);
 const dimm = { driver: 'pc-dimm', id: 'dimm0', props: { memdev: 'm1' } };
 
-describe('what a description takes of a host', () => {
+describe('the host resources of a description', () => {
   test("the required amounts are the guest's reported amounts", () => {
     assert.deepEqual(parts({}), []);
     assert.deepEqual(parts({ objects: [main] }), [], 'the main memory is counted once');

@@ -49,7 +49,7 @@ function placeOf(spec: GuestSpec, pipes: boolean): Placement {
 const witnessed = (spec: GuestSpec, pipes: boolean): string[] =>
   objections(buildArgv(spec, placeOf(spec, pipes)), { ...HOST, pipes });
 
-describe('a description that is taken', () => {
+describe('an accepted description', () => {
   test("an accepted description yields a command line of Godwit's own options with typed values", () => {
     fc.assert(
       fc.property(description, fc.boolean(), (spec, pipes) => {
