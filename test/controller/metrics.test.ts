@@ -102,7 +102,7 @@ test('a viewer reads the metrics as text, with the earlier requests; a stranger 
   assert.equal(samples.get('godwit_migrations_open'), 0);
 });
 
-test('the disk, the database, the certificate and the list of a controller are measured, and an unknown value has no sample', async (t) => {
+test("a controller's disk, database, certificate and list are measured, and an unknown value has no sample", async (t) => {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
   const disks = [{ directory: '/var', freeBytes: 5, totalBytes: 10 }];

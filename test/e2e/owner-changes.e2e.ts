@@ -131,7 +131,7 @@ describe('a CD that the owner changes while the guest moves', () => {
     assert.ok((await verifyGuest(world.lab, GUEST)).ok);
   });
 
-  test('a CD that the destination cannot open takes the guest back by name', async () => {
+  test("a guest whose CD cannot be opened at the destination is taken back, with the CD's name", async () => {
     const elsewhere = path.join(world.lab.dir, 'elsewhere.iso');
     await writeFile(elsewhere, Buffer.alloc(MIB, 7));
     await chmod(elsewhere, 0o644);
@@ -150,7 +150,7 @@ describe('a CD that the owner changes while the guest moves', () => {
     await orderAt(world, from)('eject', { id: 'cd0', force: true });
   });
 
-  test('a port that the owner isolates meanwhile keeps the guest at its source, by name', async () => {
+  test("a guest whose port is isolated by its owner meanwhile stays at its source, with the port's name", async () => {
     const inside = async (host: string, ...words: string[]): Promise<string> => {
       const [program = '', ...rest] = inHost(world.lab, host, ['bridge', ...words]);
       return (await promisify(execFile)(program, rest)).stdout;

@@ -6,7 +6,7 @@ import { fleet } from '../samples.ts';
 
 const PAGE = 4096;
 
-test('a host’s cache is shown, seeded for a guest, and pruned', async (t) => {
+test("a host's cache is shown, seeded for a guest, and pruned", async (t) => {
   const { host } = await fleet(t);
   const a = await host('a');
   const empty = await a.api.cache();

@@ -22,7 +22,7 @@ const whole = {
 } as const;
 
 describe('the link rate from earlier migrations', () => {
-  test('the rate is the rate of the newest native migration', () => {
+  test('the rate comes from the newest native migration', () => {
     assert.equal(seenLinkRate([whole, { ...whole, throughput: 5 }]), 12_000_000);
   });
 

@@ -84,7 +84,7 @@ test('a host that delayed a description for a minute rests for ten minutes', asy
   assert.deepEqual(begun, ['web1 slow', 'web1 slow']);
 });
 
-test('a description that was refused is tried again after a minute, or at once if the guest changed or was described meanwhile', async () => {
+test('a refused description is tried again after a minute, or at once if the guest changed or was described meanwhile', async () => {
   const { world, begun, replace, end } = scene();
   replace('web1 b');
   await end('web1 b', false);

@@ -48,7 +48,7 @@ test('a drain begins the moves of its plan, and each of them is stored before an
   assert.ok(moves.every((each) => reservationOf(each)?.source === 'a'));
 });
 
-test('the next move starts in the very step in which one ends', () => {
+test('the next move starts in the same step in which one ends', () => {
   const guests = [guest('g1', 'a'), guest('g2', 'a')];
   const first = stepOf(drainOf('a', { maxParallel: 1 }), { guests });
   assert.equal(first.moves.length, 1);

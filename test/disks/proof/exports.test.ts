@@ -124,7 +124,7 @@ describe('unmounted storage', () => {
     await besideOnExport(shared, 'vm').remove(NAME, soon());
   });
 
-  test('a proof is never searched through a symbolic link, nor in a file that is not a proof', async () => {
+  test('a proof is never looked for through a symbolic link, nor in a file that is not a proof', async () => {
     const ask = async (directory: string): Promise<string> => {
       const answer = await answerOnExports([shared], { directory, file: NAME }, soon());
       assert.equal(answer.pool, undefined);

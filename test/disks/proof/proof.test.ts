@@ -111,7 +111,7 @@ describe('shared storage', () => {
     assert.equal(await readProof(directory, NAME).catch(() => ''), '');
   });
 
-  test('a proof is never searched through a symbolic link, nor in a file that is not a proof', async () => {
+  test('a proof is never looked for through a symbolic link, nor in a file that is not a proof', async () => {
     const victim = path.join(top, 'other/vm/victim');
     await writeFile(victim, 'f'.repeat(64));
     const pools = await openPools([{ path: path.join(top, 'shared') }]);

@@ -91,7 +91,7 @@ describe("a guest with its host's processor", () => {
     }
   });
 
-  test('the processor is warned of if the destination has more, or if the source does not report it', async (t) => {
+  test("a warning is given if the destination's processor has more, or if the source does not report its own", async (t) => {
     const less = { 393: () => new XdrWriter().int32(2) };
     const [more] = await said(t, { there: less, here: { 393: () => new XdrWriter().int32(1) } });
     assert.match(more ?? '', /^warn destination web has the processor of its host, and that of b/);
@@ -104,7 +104,7 @@ describe("a guest with its host's processor", () => {
     assert.match(unsaid ?? '', /^warn source .*\(host-passthrough\).* not compared/);
   });
 
-  test('the processor is without removed and nonexistent features, each feature once', () => {
+  test('the processor leaves out removed and nonexistent features, and lists each feature once', () => {
     const offered = element(`<mode name='host-model'><model>EPYC</model>
       <feature policy='require' name='npt'/><feature policy='require' name='pcommit'/>
       <feature policy='require' name='avx2'/></mode>`);

@@ -39,7 +39,7 @@ describe('the QEMU for a guest', () => {
     assert.deepEqual(chosen('10.0.2', [OLD]), ['7.2.22', true]);
   });
 
-  test('a program is missing if none knows the machine type or has the accelerator', () => {
+  test('no program is chosen if none knows the machine type or has the accelerator', () => {
     const machine = { ...SPEC, machine: { type: 'pc-q35-10.0', props: {} } };
     assert.deepEqual(chooseProgram('10.0.2', machine, [OLD]), {
       kind: 'no-machine',

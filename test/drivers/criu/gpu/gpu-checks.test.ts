@@ -46,7 +46,7 @@ test("the GPU memory of a container is the driver's report for its processes, el
   assert.equal(useOf(silent, [7]).bytes, 12 * GIB);
 });
 
-test('a move of memory, and no other, is refused by the name of a GPU state that cannot be taken away', () => {
+test('a GPU state that cannot be taken away is refused by name, except for a cold move', () => {
   assert.equal(reasons(FACTS), '');
   assert.match(reasons('no libcuda'), /cannot take state away: no libcuda/);
   assert.match(reasons({ ...FACTS, gpus: [{ ...GPU, mig: true }] }), /MIG/);

@@ -19,7 +19,7 @@ describe('a port for a plugged-in device', () => {
     assert.equal(freeOf(port('rp2')), 'rp2');
   });
 
-  test('a port is missing if all are taken, have no id, or the machine has none', () => {
+  test('no port is found if all are taken, have no id, or the machine has none', () => {
     assert.equal(freeOf(nic, port('rp0', [nic])), undefined);
     assert.equal(freeOf(port('')), undefined);
     assert.equal(freeOf(nic), undefined);

@@ -136,7 +136,7 @@ describe("an image given to a guest's QEMU", { skip }, () => {
     assert.deepEqual(seen(image), { uid: 0, gid: 0, mode: 0o600 });
   });
 
-  test('a list that QEMU wrote itself takes no image back', async (t) => {
+  test('no image is taken back because of a list that QEMU wrote itself', async (t) => {
     const { guestDir, image } = place(t, 0o600);
     const list = path.join(guestDir, 'given.json');
     chmodSync(image, 0o660);
@@ -147,7 +147,7 @@ describe("an image given to a guest's QEMU", { skip }, () => {
     assert.deepEqual(seen(image), { uid: 0, gid: ID, mode: 0o660 });
   });
 
-  test("an agent's list that QEMU linked there takes no image back", async (t) => {
+  test("no image is taken back because of an agent's list that QEMU linked there", async (t) => {
     for (const link of [linkSync, symlinkSync]) {
       const { guestDir, image } = place(t, 0o660);
       chownSync(image, 0, ID);

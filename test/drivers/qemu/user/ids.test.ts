@@ -33,7 +33,7 @@ describe("the number of a guest's user", () => {
     );
   });
 
-  test('the number is missing if all are taken', () => {
+  test('no number is given if all are taken', () => {
     assert.equal(freeId(range, new Set([60_001, 60_002, 60_003, 60_004]), 0.5), undefined);
     assert.equal(freeId(range, new Set([60_001, 60_002, 60_004]), 0.99), 60_003);
   });
