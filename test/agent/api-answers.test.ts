@@ -40,7 +40,7 @@ function get(socketPath: string, path: string): Promise<{ status: number; body: 
   });
 }
 
-test('an agent answers each question as its own document says, errors too', async (t) => {
+test("an agent's answers and errors match its own API document", async (t) => {
   const { host } = await fleet(t);
   const peer = { b: { address: '127.0.0.1:1' } };
   const a = await host('a', { guests: () => [guest('web1'), guest('web2')], peers: peer });

@@ -27,7 +27,7 @@ test('a configuration that fits its host has no problem', async (t) => {
   assert.deepEqual(await problemsOf(t, {}), []);
 });
 
-test('a section of a driver that is wrong, or of no driver, keeps the agent from starting', async (t) => {
+test('a wrong section of a driver, or one of an unknown driver, keeps the agent from starting', async (t) => {
   for (const drivers of [{ qemu: { user: 'root' } }, { qemu: 7 }, { xen: {} }]) {
     const [problem, ...others] = await problemsOf(t, { drivers });
     assert.deepEqual(others, []);
@@ -36,7 +36,7 @@ test('a section of a driver that is wrong, or of no driver, keeps the agent from
   }
 });
 
-test('a name that is not the certificate’s keeps the agent from starting', async (t) => {
+test("an agent does not start under a name other than the certificate's", async (t) => {
   const [problem, ...others] = await problemsOf(t, { name: 'b' });
   assert.deepEqual(others, []);
   assert.match(problem?.what ?? '', /host\.crt is for a \(agent\); this agent is b and needs/);
@@ -74,7 +74,7 @@ test('each path that leads nowhere is named by its setting', async (t) => {
   assert.ok(problems.every(({ isFatal }) => !isFatal));
 });
 
-test('a fencing hook that is never called is named: no third host is known that answers', async (t) => {
+test('a fencing hook that is never called is named: no known third host answers', async (t) => {
   const fencing = { command: ['fence'], controls: [] as string[] };
   const peers = (...names: string[]) =>
     Object.fromEntries(names.map((name) => [name, { address: '10.0.0.2:7443' }]));
@@ -99,7 +99,7 @@ test('a key that others can read is named, and keeps nothing from starting', asy
   assert.equal(problem?.isFatal, false);
 });
 
-test('a port that another process has is named with that process', async (t) => {
+test('a port that another process uses is named with that process', async (t) => {
   const server = createServer().listen({ host: '127.0.0.1', port: 0 });
   await once(server, 'listening');
   t.after(() => server.close());
@@ -126,7 +126,7 @@ test('a port that another process has is named with that process', async (t) => 
   );
 });
 
-test('programs and directories that a driver is told of are named by their settings', async (t) => {
+test('missing programs and directories of a driver are named by their settings', async (t) => {
   const qemu = {
     programs: ['/no/qemu', 'on-the-path', process.execPath],
     tpm: { keyDir: process.execPath },
@@ -169,7 +169,7 @@ test('an agent that runs with another address on the same directory is named', a
   assert.equal(problem?.isFatal, false);
 });
 
-test('a start is refused with a hint that fits, where another agent serves the directory', async (t) => {
+test('a start is refused with a fitting hint if another agent serves the directory', async (t) => {
   const { config, pid } = await servedByAnother(t);
   await assert.rejects(checkStart('/a.json', config), (thrown) => {
     assert.ok(thrown instanceof GodwitError);
@@ -179,7 +179,7 @@ test('a start is refused with a hint that fits, where another agent serves the d
   });
 });
 
-test('a start is refused for what keeps the agent from working, and tells its log of the rest', async (t) => {
+test('a start is refused for fatal mistakes, and the other mistakes are logged', async (t) => {
   const { host } = await fleet(t);
   const { config } = await host('a', {});
   const stateDir = path.join(config.stateDir, 'own');

@@ -31,7 +31,7 @@ const RIGHTS = {
   fleet: ['newerList', 'renew'],
 };
 
-test('a controller’s certificate opens the routes that are listed, and no other', async (t) => {
+test("a controller's certificate opens the listed routes and no other", async (t) => {
   const { host, as } = await fleet(t);
   const a = await host('a');
   const controller = await as('control', 'controller', a);
@@ -55,7 +55,7 @@ test('a controller’s certificate opens the routes that are listed, and no othe
   assert.deepEqual(allowed.toSorted(), Object.values(RIGHTS).flat().toSorted());
 });
 
-test('a controller’s certificate is no agent’s: nobody is let in as a host with it', async (t) => {
+test("a controller's certificate is not an agent's and does not admit its holder as a host", async (t) => {
   const { host, as } = await fleet(t);
   const a = await host('a');
   const controller = await as('control', 'controller', a);

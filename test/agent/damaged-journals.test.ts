@@ -45,7 +45,7 @@ for (const [what, damage] of [
   ['whose journal is damaged', flip],
   ['of which a newer build has written', newer],
 ] as const) {
-  test(`a migration ${what} is held when its mover ends, and the others go on`, async (t) => {
+  test(`a migration ${what} is held when its mover ends, and the others continue`, async (t) => {
     const { a, bad, good, file } = await moving(t);
     const before = damage(file);
     await a.agent.close();
@@ -69,7 +69,7 @@ for (const [what, damage] of [
     assert.deepEqual(readFileSync(file), before);
   });
 
-  test(`a migration ${what} is neither decided on nor reported as if it were known`, async (t) => {
+  test(`a migration ${what} is neither decided nor reported as if it were known`, async (t) => {
     const { a, as, bad, file } = await moving(t);
     const before = damage(file);
     await a.movers.end(bad);
@@ -99,7 +99,7 @@ for (const [what, damage] of [
   });
 }
 
-test('a migration whose journal is damaged is set aside with the operator’s word for each doubt', async (t) => {
+test("a migration with a damaged journal is set aside with the operator's confirmation of each doubt", async (t) => {
   const { a, bad, good, file } = await moving(t);
   const params = { id: bad };
   const asked = { runAt: 'source', confirm: 'web1', iKnow: true } as const;
@@ -153,7 +153,7 @@ for (const side of ['source', 'destination'] as const) {
   });
 }
 
-test('a journal that somebody grew above the limit holds its own migration and no other', async (t) => {
+test('a journal that another program grew above the limit holds its own migration and no other', async (t) => {
   const { a, bad, good, file } = await moving(t);
   truncateSync(file, 65 * 1024 * 1024);
   await a.agent.close();
@@ -168,7 +168,7 @@ test('a journal that somebody grew above the limit holds its own migration and n
   assert.deepEqual(movers.started, [bad, good, good]);
 });
 
-test('a mover that lives goes on beside a journal that was damaged meanwhile', async (t) => {
+test('a living mover continues next to a journal that was damaged meanwhile', async (t) => {
   const { a, bad, file } = await moving(t);
   flip(file);
   const { migrations } = await a.api.migrations();
@@ -177,7 +177,7 @@ test('a mover that lives goes on beside a journal that was damaged meanwhile', a
   assert.equal(found.moverAlive, true);
 });
 
-test('a damaged journal that was put right is gone on with', async (t) => {
+test('a damaged journal that was repaired is continued', async (t) => {
   const { a, bad, file } = await moving(t);
   const whole = readFileSync(file);
   flip(file);
@@ -188,7 +188,7 @@ test('a damaged journal that was put right is gone on with', async (t) => {
   assert.equal((await a.api.cancel({ params: { id: bad } })).accepted, true);
 });
 
-test('guests that are held for a damaged journal take no room from those that move', async (t) => {
+test('guests that are held for a damaged journal take no room from moving guests', async (t) => {
   const { a, bad, file } = await moving(t, { limits: { migrationsOut: 2 } });
   flip(file);
   await a.movers.end(bad);

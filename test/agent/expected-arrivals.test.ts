@@ -14,8 +14,8 @@ const announced = { params, body: { guest: 'web1', from: 'a', forMs: 60_000 } };
 const closed = { params: { host: 'b' }, body: { request: 'r-00000001', forMs: 60_000 } };
 const coming = { guest: 'web1', migration: id, from: 'a', to: 'b' };
 
-describe('a guest that its manager is about to move to a host', () => {
-  test('keeps the host from reporting itself empty until its source withdraws the announcement', async (t) => {
+describe('hosts with announced guests', () => {
+  test('a host with an announced guest does not report itself empty until the source withdraws the announcement', async (t) => {
     const { host, as } = await fleet(t);
     const b = await host('b', { peers });
     const [controller, a] = [await as('control', 'controller', b), await as('a', 'agent', b)];
@@ -34,7 +34,7 @@ describe('a guest that its manager is about to move to a host', () => {
     assert.deepEqual(await occupancy(), { guests: [], underWay: [] });
   });
 
-  test('is refused by a host that a request empties', async (t) => {
+  test('a host that a request empties refuses an announcement', async (t) => {
     const { host, as } = await fleet(t);
     const b = await host('b', { peers, guests: () => [guest('db1', { host: 'b' })] });
     const [controller, a] = [await as('control', 'controller', b), await as('a', 'agent', b)];
@@ -51,7 +51,7 @@ describe('announcements of guests', () => {
     new ExpectedArrivals({ stateDir, name: 'b' }, { wallMs: () => nowMs }, open);
   const web1 = { guest: 'web1', from: 'a', forMs: MAX_EXPECTED_MS };
 
-  test('outlive the agent, end by themselves, and are not prolonged by a clock that is set back', (t) => {
+  test('announcements outlive the agent, expire, and are not prolonged when the clock is set back', (t) => {
     const stateDir = tempDir(t);
     at(stateDir).expect(id, web1);
     const again = at(stateDir);
@@ -62,7 +62,7 @@ describe('announcements of guests', () => {
     assert.deepEqual(again.underWay(), []);
   });
 
-  test('are not known while a damaged file may have had some', (t) => {
+  test('the announcements are unknown if a damaged file may have held some', (t) => {
     const stateDir = tempDir(t);
     writeFileSync(path.join(stateDir, 'expected.json'), '{"version":1,"exp');
     const damaged = at(stateDir);
@@ -71,7 +71,7 @@ describe('announcements of guests', () => {
     assert.deepEqual(damaged.underWay(), []);
   });
 
-  test('of one host are bounded, and take none of another host’s', (t) => {
+  test('the announcements of one host are bounded and do not count against another host', (t) => {
     const all = at(tempDir(t));
     const nth = (count: number) => `m-${String(count).padStart(8, '0')}`;
     for (let count = 0; count < 64; count += 1) all.expect(nth(count), web1);

@@ -50,8 +50,8 @@ function storeOf(...moves: Move[]): Store {
   };
 }
 
-describe('a guest that is not on its host any more', () => {
-  test('left by its newest completed move', () => {
+describe('departed guests', () => {
+  test('a guest is left by its newest completed move', () => {
     const store = storeOf(
       { id: 'm-1', side: 'destination', epoch: 7, runsAt: 'destination' },
       { id: 'm-2', side: 'source', epoch: 8, runsAt: 'destination' },
@@ -67,7 +67,7 @@ describe('a guest that is not on its host any more', () => {
     });
   });
 
-  test('did not leave if it came here last, or its move failed', () => {
+  test('a guest has not left if it came here last or if its move failed', () => {
     const came = storeOf(
       { id: 'm-1', side: 'source', epoch: 7, runsAt: 'destination' },
       { id: 'm-2', side: 'destination', epoch: 8, runsAt: 'destination' },
@@ -77,13 +77,13 @@ describe('a guest that is not on its host any more', () => {
     assert.equal(departureOf(failed, 'web1'), undefined);
   });
 
-  test('left if its manager has taken it away in the middle of a move', () => {
+  test('a guest has left if its manager took it away in the middle of a move', () => {
     const move = { id: 'm-1', side: 'source', epoch: 7, runsAt: 'unknown', isOpen: true } as const;
     assert.equal(departureOf(storeOf({ ...move, lifecycle: 'managed' }), 'web1')?.migration, 'm-1');
     assert.equal(departureOf(storeOf(move), 'web1'), undefined);
   });
 
-  test('is listed for a minute, unless it is here', () => {
+  test('a departed guest is listed for a minute unless it is here', () => {
     const store = storeOf({ id: 'm-1', side: 'source', epoch: 7, runsAt: 'destination' });
     const listed = (afterMs: number, here: string[] = []): string[] =>
       departures(store, new Set(here), CREATED + 5000 + afterMs).map(({ name }) => name);
@@ -91,7 +91,7 @@ describe('a guest that is not on its host any more', () => {
   });
 });
 
-test('the epoch of the next move is above all earlier ones, although the clock was set back', () => {
+test('the epoch of the next move is above all earlier ones, even if the clock was set back', () => {
   const store = storeOf({ id: 'm-1', side: 'destination', epoch: 5000, runsAt: 'source' });
   assert.deepEqual([nextEpoch(store, 'web1', 9000), nextEpoch(store, 'web1', 40)], [9000, 5001]);
   assert.equal(nextEpoch(store, 'web2', 40), 40);

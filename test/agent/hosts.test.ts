@@ -13,7 +13,7 @@ import { fleet, GIB, guest } from './samples.ts';
 /** Who is called back by nobody here. */
 const known = { a: { address: '127.0.0.1:1' } };
 
-test('a host reports what it is and has', async (t) => {
+test('a host reports its identity and its resources', async (t) => {
   const { host } = await fleet(t);
   const { api } = await host('a', { guests: () => [guest('web1')] });
   const info = await api.host();
@@ -24,7 +24,7 @@ test('a host reports what it is and has', async (t) => {
   assert.deepEqual(info.migrations, { in: 0, out: 0 });
 });
 
-test('peers are listed with their inventory, or with why they do not answer', async (t) => {
+test('peers are listed with their inventory, or with the reason why they do not answer', async (t) => {
   const { host, certificate } = await fleet(t);
   const up = await host('up', { guests: () => [guest('db1', { host: 'up' })], peers: known });
   const other = await authority(t);
@@ -56,7 +56,7 @@ test('peers are listed with their inventory, or with why they do not answer', as
   assert.match(hosts[4]?.reason ?? '', /127\.0\.0\.1:1 .*nothing listens/);
 });
 
-test('guests are those of this host, or of all that answer', async (t) => {
+test('the guests of this host, or of all answering hosts, are listed', async (t) => {
   const { host } = await fleet(t);
   const b = await host('b', { guests: () => [guest('db1', { host: 'b' })], peers: known });
   const { api } = await host('a', {
@@ -69,7 +69,7 @@ test('guests are those of this host, or of all that answer', async (t) => {
   assert.deepEqual(await names('all'), ['web1', 'db1']);
 });
 
-test('lists of all hosts name those that did not answer, and a host speaks for itself alone', async (t) => {
+test('lists of all hosts name the hosts that did not answer, and a host answers for itself alone', async (t) => {
   const { host } = await fleet(t);
   const b = await host('b', {
     guests: () => [guest('db1', { host: 'b' }), guest('web1', { host: 'a' })],
@@ -104,7 +104,7 @@ test('lists of all hosts name those that did not answer, and a host speaks for i
   );
 });
 
-test('lists come in pages, each with the cursor of the next', async (t) => {
+test('a list is divided into pages, each with the cursor of the next', async (t) => {
   const { host } = await fleet(t);
   const names = ['web1', 'web2', 'web3'];
   const { api } = await host('a', { guests: () => names.map((name) => guest(name)) });
@@ -162,7 +162,7 @@ test('the OpenAPI document lists every public route', async (t) => {
   assert.deepEqual(reported.toSorted(), routes.toSorted());
 });
 
-test('a host that is in no list and no configuration has no route, on a connection that was open before too', async (t) => {
+test('a host in no list and no configuration has no access, even on a connection that was already open', async (t) => {
   const { host, as, caDir } = await fleet(t);
   const a = await host('a', { peers: { b: { address: '127.0.0.1:1' } } });
   const b = await as('b', 'agent', a);

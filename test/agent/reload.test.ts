@@ -49,8 +49,8 @@ const WRONG: readonly Settings[] = [
   { ports: { from: 20, to: 10 } },
 ];
 
-describe('an agent that reads its configuration again', () => {
-  test('takes what can change while it runs, and names what needs a restart', async (t) => {
+describe('reload', () => {
+  test('a reload applies the settings that can change at run time, and names the ones that need a restart', async (t) => {
     const { api, config, write, file } = await agentWithFile(t);
     const query = { dryRun: 'false' } as const;
     assert.deepEqual(await api.reload({ query }), { file, taken: [], restart: [], warnings: [] });
@@ -68,7 +68,7 @@ describe('an agent that reads its configuration again', () => {
     assert.deepEqual((await api.reload({ query })).restart, ['address']);
   });
 
-  test('has all of a changed file or nothing of it, whatever is changed together', async (t) => {
+  test('a reload applies all of a changed file or nothing, whatever is changed together', async (t) => {
     const { config, write, file } = await agentWithFile(t);
     const changes = { ...TAKEN, ...RESTART };
     const some = fc.subarray(Object.keys(changes));
@@ -107,7 +107,7 @@ describe('an agent that reads its configuration again', () => {
     assert.equal(config.limits.migrationsIn, 8);
   });
 
-  test('takes back what is out of the file again', async (t) => {
+  test('a reload restores the default of a setting that was removed from the file', async (t) => {
     const { api, config, write } = await agentWithFile(t);
     write({ limits: { ...LIMITS, migrationsOut: 1 } });
     await api.reload({ query: {} });
@@ -120,7 +120,7 @@ describe('an agent that reads its configuration again', () => {
     assert.equal(config.hooks, undefined);
   });
 
-  test('goes on with what it has where the file is wrong, and says line and column', async (t) => {
+  test('a reload of a faulty file keeps the present settings and reports line and column', async (t) => {
     const { agent, api, config, file } = await agentWithFile(t);
     const before = structuredClone(config);
     writeFileSync(file, '{\n  "name": "a",\n  "limts": {}\n}');
@@ -137,7 +137,7 @@ describe('an agent that reads its configuration again', () => {
     assert.deepEqual(await api.health(), { ok: true });
   });
 
-  test('does so for an operator and not for a viewer', async (t) => {
+  test('a reload is for an operator and not for a viewer', async (t) => {
     const party = await agentWithFile(t);
     const [operator, viewer] = [
       await party.as('ann', 'operator', party),
@@ -147,13 +147,13 @@ describe('an agent that reads its configuration again', () => {
     await assert.rejects(viewer.reload({ query: {} }), { code: 'GODWIT_ROLE_FORBIDDEN' });
   });
 
-  test('whose configuration lies in no file says so', async () => {
+  test('a reload without a configuration file is refused with that reason', async () => {
     const config: AgentConfig = agentConfig.parse({ name: 'a', address: 'a:1', stateDir: '/x' });
     const reload = new Reload({ config, log: silentLog });
     await assert.rejects(reload.read(), /lies in no file/);
   });
 
-  test('does not call the port that it serves itself taken, whatever its state directory is to be', async (t) => {
+  test("a reload does not report the agent's own port as taken, whatever the new state directory is", async (t) => {
     const { agent, config, file, settings } = await agentWithFile(t);
     const elsewhere = path.join(config.stateDir, 'elsewhere');
     mkdirSync(elsewhere);

@@ -7,7 +7,7 @@ import { fleet } from './samples.ts';
 
 const peers = { b: { address: '127.0.0.1:1' } };
 
-test('an agent reports its certificate, its list, and whom it refused how often', async (t) => {
+test('an agent reports its certificate, its list, and the refused callers with their counts', async (t) => {
   const { host, as } = await fleet(t);
   const a = await host('a', { holdsCa: true, peers });
   const c = await as('c', 'agent', a);
@@ -35,7 +35,7 @@ test('an agent reports its certificate, its list, and whom it refused how often'
   );
 });
 
-test('a list that is damaged is reported by its file', async (t) => {
+test('a damaged list is reported by its file', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { peers });
   writeFileSync(path.join(a.config.stateDir, FLEET_FILE), 'nonsense');

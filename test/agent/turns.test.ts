@@ -6,7 +6,7 @@ describe('turns by key', () => {
   const { signal } = new AbortController();
   const turn = { what: 'an earlier job', deadlineMs: 1000, signal };
 
-  test('run the jobs of one key one after another, and the jobs of another key at once', async () => {
+  test('the jobs of one key run one after another, and the jobs of another key at once', async () => {
     const turns = new Turns();
     const first = Promise.withResolvers<string>();
     const trace: string[] = [];
@@ -20,7 +20,7 @@ describe('turns by key', () => {
     assert.deepEqual(await Promise.all(jobs), ['first of a', 2]);
   });
 
-  test('go on after a job that fails, and keep nothing of a key without jobs', async () => {
+  test('the next job runs after a failed one, and nothing is kept of a key without jobs', async () => {
     const turns = new Turns();
     const failing = turns.run('a', turn, () => Promise.reject(new Error('its own')));
     const next = turns.run('a', turn, async () => 'next');
@@ -32,7 +32,7 @@ describe('turns by key', () => {
     assert.equal(turns.has('a'), false);
   });
 
-  test('begin no job whose turn does not come in time, and the next one no sooner for that', async (t) => {
+  test('a job whose turn does not come in time never begins, and the next job does not begin sooner', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const turns = new Turns();
     const first = Promise.withResolvers<void>();
@@ -57,7 +57,7 @@ describe('turns by key', () => {
     assert.deepEqual(trace, ['first', 'patient']);
   });
 
-  test('begin no job for a caller that is gone already', async () => {
+  test('a job of a caller that has already left never begins', async () => {
     const turns = new Turns();
     const given = { ...turn, signal: AbortSignal.abort(new Error('the caller is gone')) };
     await assert.rejects(

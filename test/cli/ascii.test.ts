@@ -8,7 +8,7 @@ import { FakeContext } from './fake.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 
-test('every mark that a program prints has one of ASCII, for a locale without UTF-8', () => {
+test('every printed symbol has an ASCII form for a locale without UTF-8', () => {
   const files = globSync('{src,demo}/**/*.ts', { cwd: ROOT });
   assert.ok(files.length > 500);
   const lacking = files.flatMap((file) => {
@@ -21,7 +21,7 @@ test('every mark that a program prints has one of ASCII, for a locale without UT
   for (const mark of Object.values(PLAIN)) assert.match(mark, /^\p{ASCII}$/u);
 });
 
-test('nothing that comes with the packages needs UTF-8', () => {
+test('no file of the packages needs UTF-8', () => {
   for (const file of [
     'godwit',
     'tools/setup.sh',
@@ -30,7 +30,7 @@ test('nothing that comes with the packages needs UTF-8', () => {
     assert.match(readFileSync(path.join(ROOT, file), 'utf8'), /^\p{ASCII}*$/u, file);
 });
 
-test('the first of LC_ALL, LC_CTYPE and LANG that says anything counts', () => {
+test('the first set variable of LC_ALL, LC_CTYPE and LANG counts', () => {
   const written = (env: Record<string, string>): string => {
     const context = new FakeContext();
     Object.assign(context.env, env);

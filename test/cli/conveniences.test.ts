@@ -39,14 +39,14 @@ async function said(line: string): Promise<string> {
 }
 
 describe('words of other tools', () => {
-  test('list and ls run guests, and the help says so', async () => {
+  test('the words list and ls run guests, and the help names them', async () => {
     const guests = await said('guests');
     for (const word of ['list', 'ls']) assert.equal(await said(word), guests);
     assert.match(await said('guests --help'), /\(also: list, ls\)/);
     assert.match(await said('help ls'), /also: list, ls/);
   });
 
-  test('help of a verb, of verbs of their own, and of all is what --help prints', async () => {
+  test('help prints the same as --help, for a verb, for a group of verbs and for the program', async () => {
     for (const [words, flag] of [
       ['help', '--help'],
       ['help guests', 'guests --help'],
@@ -56,7 +56,7 @@ describe('words of other tools', () => {
       assert.equal((await said(words)).trim(), (await said(flag)).trim(), words);
   });
 
-  test('status, and the help of a verb that is not, are errors that lead on', async () => {
+  test('status and the help of an unknown verb are errors that lead on', async () => {
     for (const [line, hint] of [
       ['status', /godwit migrations.*godwit guest NAME/],
       ['help migrat', /Did you mean migrate\?/],
@@ -85,7 +85,7 @@ describe('words of other tools', () => {
 });
 
 describe('lists', () => {
-  test('print names alone, no head, or JSON', async () => {
+  test('a list prints names alone, no heading, or JSON', async () => {
     for (const line of ['guests -q', 'guests -o name', 'ls --output name'])
       assert.equal(await said(line), 'web1\ndb\n');
     assert.equal(await said('hosts -q'), 'a\nb\n');
@@ -93,7 +93,7 @@ describe('lists', () => {
     assert.equal(await said('guests -o json'), await said('guests --json'));
   });
 
-  test('as YAML say what --json says, errors too', async () => {
+  test('YAML output equals --json, including errors', async () => {
     for (const verb of ['guests', 'hosts', 'migrations'])
       for (const how of ['-o yaml', '-oyaml', '--output=yaml'])
         assert.deepEqual(
@@ -106,7 +106,7 @@ describe('lists', () => {
     assert.equal(error.code, 'GODWIT_UNREACHABLE');
   });
 
-  test('that are wide have further columns, and nothing is left out on a narrow terminal', async () => {
+  test('wide lists have further columns, and nothing is left out on a narrow terminal', async () => {
     const shown = async (line: string): Promise<string> => {
       const context = world();
       Object.assign(context.out, { isTerminal: true, width: 40 });
@@ -120,7 +120,7 @@ describe('lists', () => {
     assert.match(await shown('guests'), /^not shown, for want of room: vcpus,\n {2}machine/m);
   });
 
-  test('of migrations are filtered by guest, state and age', async () => {
+  test('lists of migrations are filtered by guest, state and age', async () => {
     const ids = async (line: string): Promise<string[]> =>
       (await said(`migrations -q ${line}`)).split('\n').slice(0, -1);
     assert.deepEqual(await ids(''), [ID, 'm-failed00', 'm-older000']);
@@ -132,12 +132,12 @@ describe('lists', () => {
 });
 
 describe('flags before the verb', () => {
-  test('are taken as if they stood behind it', async () => {
+  test('flags before the verb are read as if they were behind it', async () => {
     assert.equal(await said('--json guests'), await said('guests --json'));
     assert.equal(await said('--agent /x --host=a guests -q'), 'web1\ndb\n');
   });
 
-  test('move, and nothing is lost, whatever the words are', () => {
+  test('flags are moved without losing a word, whatever the words are', () => {
     const word = fc.constantFrom('guests', '--json', '--agent', '--lab=x', '-q', '--', 'web1');
     fc.assert(
       fc.property(fc.array(word, { maxLength: 8 }), (argv) => {

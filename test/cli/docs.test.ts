@@ -10,7 +10,7 @@ import { pages } from '../../tools/docs.ts';
 
 const docs = path.resolve(import.meta.dirname, '../../docs');
 
-describe('the pages that are made from the tables', () => {
+describe('generated pages', () => {
   const made = [
     'cli.md',
     'configuration.md',
@@ -21,7 +21,7 @@ describe('the pages that are made from the tables', () => {
     'openapi-controller.json',
   ];
   for (const name of made) {
-    test(`docs/${name} is what \`npm run docs\` makes`, async () => {
+    test(`docs/${name} is up to date with \`npm run docs\``, async () => {
       const written = readFileSync(path.join(docs, name), 'utf8').split('\n');
       const made = ((await pages())[name] ?? '').split('\n');
       const line = made.findIndex((text, index) => text !== written[index]);

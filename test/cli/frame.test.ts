@@ -39,7 +39,7 @@ function table(run: () => void = () => {}): { verbs: Verb[]; loads: () => number
 }
 
 describe('the frame', () => {
-  test('gives a verb its words and flags with their values', async () => {
+  test('the frame gives a verb its words and its flags with their values', async () => {
     const context = new FakeContext();
     const line = 'echo hello small --dry-run --max-rate 8mbit --wait 1.5s --times 3';
     assert.equal(await godwit(context, line, table().verbs), 0);
@@ -54,7 +54,7 @@ describe('the frame', () => {
     });
   });
 
-  test('imports no verb to print the help', async () => {
+  test('the frame imports no verb to print the help', async () => {
     const context = new FakeContext();
     const { verbs, loads } = table();
     assert.equal(await godwit(context, 'echo --help', verbs), 0);
@@ -87,7 +87,7 @@ describe('the frame', () => {
     });
   }
 
-  test('prints an error as one JSON object as well when asked for JSON', async () => {
+  test('the frame prints an error as one JSON object when asked for JSON', async () => {
     const context = new FakeContext();
     assert.equal(await godwit(context, 'echo --json', table().verbs), 2);
     const { error } = JSON.parse(context.out.text);
@@ -95,7 +95,7 @@ describe('the frame', () => {
     assert.match(context.err.text, /^error: .*\nhint: .*\n$/);
   });
 
-  test('what is not an error of the table is a defect, without a stack trace', async () => {
+  test('an error outside the table is reported as a defect, without a stack trace', async () => {
     const context = new FakeContext();
     const fail = (): never => {
       throw new TypeError('x is undefined');
@@ -104,7 +104,7 @@ describe('the frame', () => {
     assert.match(context.err.text, /^error: x is undefined\nhint: .*\n$/);
   });
 
-  test('prints causes only when asked for', async () => {
+  test('the frame prints causes only when asked for', async () => {
     const context = new FakeContext();
     context.env['GODWIT_DEBUG'] = '1';
     const fail = (): never => {
@@ -133,7 +133,7 @@ describe('the frame', () => {
 });
 
 describe('the help', () => {
-  test('of godwit is as it was', async (t) => {
+  test('the help of godwit matches its snapshot', async (t) => {
     const context = new FakeContext();
     context.out.width = 100;
     assert.equal(await godwit(context, '--help'), 0);
@@ -142,27 +142,27 @@ describe('the help', () => {
 
   for (const entry of TABLE_WITH_LAB) {
     const name = isGroup(entry) ? entry.name : entry.spec.name;
-    test(`of ${name} has an example`, async () => {
+    test(`the help of ${name} has an example`, async () => {
       const context = new FakeContext();
       assert.equal(await godwit(context, `${name} --help`, TABLE_WITH_LAB), 0);
       assert.match(context.out.text, new RegExp(`Examples?\n  godwit ${name}`));
     });
   }
 
-  test('of migrate is as it was', async (t) => {
+  test('the help of migrate matches its snapshot', async (t) => {
     const context = new FakeContext();
     context.out.width = 100;
     await godwit(context, 'migrate --help');
     likeBefore(t, context.out.text);
   });
 
-  test('of a group is printed when no verb is named', async () => {
+  test('the help of a group is printed when no verb is named', async () => {
     const context = new FakeContext();
     assert.equal(await godwit(context, 'pki'), 0);
     assert.match(context.out.text, /issue .*certificate/);
   });
 
-  test('of each verb of a group has an example', async () => {
+  test('the help of each verb of a group has an example', async () => {
     for (const entry of TABLE_WITH_LAB.filter(isGroup)) {
       for (const { spec: member } of await entry.verbs()) {
         const context = new FakeContext();
@@ -173,7 +173,7 @@ describe('the help', () => {
     }
   });
 
-  test('no two flags of a verb have the same name as those of the frame', async () => {
+  test('no flag of a verb has the same name as a flag of the frame', async () => {
     for (const { spec: each } of await allVerbs()) {
       const reserved = ['json', 'verbose', 'help', ...Object.keys(connectionFlags(each))];
       const taken = Object.keys(each.flags ?? {}).filter((flag) => reserved.includes(flag));
@@ -181,7 +181,7 @@ describe('the help', () => {
     }
   });
 
-  test('first screen has five groups on at most 36 lines, and names every verb of at most 30', async () => {
+  test('the first screen has five groups on at most 36 lines, and names every verb of at most 30', async () => {
     for (const columns of [80, 100]) {
       const context = new FakeContext();
       context.out.width = columns;
@@ -200,7 +200,7 @@ describe('the help', () => {
     }
   });
 
-  test('of all names each verb, each variable and each exit code', async () => {
+  test('the complete help names each verb, each variable and each exit code', async () => {
     const context = new FakeContext();
     assert.equal(await godwit(context, 'help --all', TABLE_WITH_LAB), 0);
     const { text } = context.out;
@@ -212,7 +212,7 @@ describe('the help', () => {
     assert.match(text, /^ {2}70 /m);
   });
 
-  test('has no line over the width of the terminal, for any verb', async () => {
+  test('the help of every verb fits the width of the terminal', async () => {
     const paths = TABLE_WITH_LAB.map((entry) => (isGroup(entry) ? entry.name : entry.spec.name));
     const members = await Promise.all(
       TABLE_WITH_LAB.filter(isGroup).map(async ({ name, verbs }) =>
@@ -236,7 +236,7 @@ describe('the help', () => {
     }
   });
 
-  test('of migrate groups its flags, and a verb of a controller takes no agent', async () => {
+  test('the help of migrate groups its flags, and a verb of a controller takes no agent', async () => {
     const context = new FakeContext();
     await godwit(context, 'migrate --help');
     const titles = [...context.out.text.matchAll(/^[A-Z][a-z ]+$/gm)].map(([title]) => title);

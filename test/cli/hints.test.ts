@@ -53,14 +53,14 @@ async function wrongWith(line: string): Promise<string | undefined> {
   }
 }
 
-describe('the commands that messages and scripts name', () => {
+describe('commands in messages and scripts', () => {
   const named = FILES.flatMap((file) => {
     const text = readFileSync(path.join(ROOT, file), 'utf8');
     const said = file.endsWith('.ts') ? withoutComments(text) : text;
     return commandsIn(said).map((line) => ({ file, line }));
   });
 
-  test('are many, and of every kind', () => {
+  test('the commands in messages and scripts are many, and of every kind', () => {
     assert.ok(named.length > 100, String(named.length));
     for (const folder of [
       'src/errors',
@@ -76,7 +76,7 @@ describe('the commands that messages and scripts name', () => {
       );
   });
 
-  test('are known to the command line, with their flags', async () => {
+  test('the command line knows the commands in messages and scripts, with their flags', async () => {
     const wrong: string[] = [];
     for (const [line, files] of Map.groupBy(named, (each) => each.line)) {
       const why = await wrongWith(line);
@@ -85,7 +85,7 @@ describe('the commands that messages and scripts name', () => {
     assert.deepEqual(wrong, []);
   });
 
-  test('would be refused with a verb or a flag that does not exist', async () => {
+  test('a command with an unknown verb or flag would be refused', async () => {
     const text =
       "hint: `See \\`godwit migrat ${id}\\`.`, 'Run `godwit hosts --no-such`, or `godwit pki ishue`.'";
     const lines = commandsIn(text);

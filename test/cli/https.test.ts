@@ -69,19 +69,19 @@ describe('agents on other machines', () => {
     return fleet;
   }
 
-  test('are asked with a certificate', async () => {
+  test('agents on other machines are asked with a certificate', async () => {
     const fleet = await reach('a', 'a');
     assert.equal((await fleet.endpoints[0].api.hosts()).hosts.length, 2);
   });
 
-  test('are refused when they are not the host that was named', async () => {
+  test('an agent other than the named host is refused', async () => {
     const fleet = await reach('a', 'b');
     await assert.rejects(fleet.endpoints[0].api.hosts(), (error) =>
       hasCode(error, 'GODWIT_PEER_UNTRUSTED'),
     );
   });
 
-  test('are reached through each other, to move a guest at its own host', async () => {
+  test('agents are reached through each other, to move a guest at its host', async () => {
     const fleet = await reach('a', 'a');
     const { guest: found, home } = await findGuest(fleet, 'db');
     assert.equal(home, undefined);

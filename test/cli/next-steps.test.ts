@@ -7,7 +7,7 @@ import { FakeContext, godwit } from './fake.ts';
 
 /** What `init`, `join` and a lab print as the next step is run in test/e2e: it needs an agent. */
 
-test('each next step of pki and context works as it is printed, to the last', async (t) => {
+test('each printed next step of pki and context works, to the last', async (t) => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'godwit-next-'));
   const before = process.cwd();
   // Certificates come into the folder where one is.

@@ -67,7 +67,7 @@ describe('the program and an agent behind a unix socket', () => {
     assert.equal(JSON.parse(stdout).guests[0].name, 'web1');
   });
 
-  test('an answer of the agent that is an error has its exit code', async () => {
+  test('an error from the agent has its exit code', async () => {
     const { status, stdout } = await ended(start('cancel', 'm-99999999', '--json'));
     assert.equal(status, 3);
     assert.equal(JSON.parse(stdout).error.code, 'GODWIT_MIGRATION_UNKNOWN');
@@ -89,7 +89,7 @@ describe('the program and an agent behind a unix socket', () => {
     ['SIGTERM', 143],
     ['SIGHUP', 129],
   ] as const) {
-    test(`${signal} while a guest moves leaves the migration to itself and says so`, async () => {
+    test(`${signal} while a guest moves leaves the migration running and reports that`, async () => {
       mayEnd = Promise.withResolvers();
       const child = start('migrate', 'web1', '--to', 'b');
       let said = '';
@@ -123,7 +123,7 @@ describe('the program and an agent behind a unix socket', () => {
     }
   });
 
-  test('a reader that goes away ends the program quietly', async () => {
+  test('a reader that disconnects ends the program quietly', async () => {
     const child = start('guests');
     child.stdout.destroy();
     let stderr = '';

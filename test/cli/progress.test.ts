@@ -37,7 +37,7 @@ function log(...steps: Progress[]): string[] {
 }
 
 describe('the log of a migration', () => {
-  test('is as it was', (t) => {
+  test('the log matches its snapshot', (t) => {
     const lines = log(
       progress('checking'),
       progress('preparing', { elapsedMs: 120 }),
@@ -55,7 +55,7 @@ describe('the log of a migration', () => {
     likeBefore(t, lines.join('\n'));
   });
 
-  test('shows no rate that is not measured yet, and 0 where it is', () => {
+  test('the log shows no rate before it is measured, and 0 if that is the rate', () => {
     const none = { rate: 0, dirtyRate: 0 };
     const shown = (round: number, rates: object) => {
       const now = progress('memory', { sample: sample(round, rates) });
@@ -67,7 +67,7 @@ describe('the log of a migration', () => {
     assert.match(shown(2, none), /rate 0 B\/s[^]*dirty 0 B\/s/);
   });
 
-  test('reports a phase and a decision once', () => {
+  test('the log reports a phase and a decision once', () => {
     const note = 'waits for the destination';
     const lines = log(
       progress('memory', { note }),
@@ -77,7 +77,7 @@ describe('the log of a migration', () => {
     assert.equal(lines.length, 2);
   });
 
-  test('reports no numbers of the stream once the stream is over', () => {
+  test('the log reports no numbers of the stream once the stream is over', () => {
     const lines = log(
       progress('memory', { elapsedMs: 1000, sample: sample(1) }),
       progress('cleanup', { elapsedMs: 5000, sample: sample(4) }),
@@ -85,14 +85,14 @@ describe('the log of a migration', () => {
     assert.equal(lines.filter((line) => line.includes('round')).length, 1);
   });
 
-  test('shows a sign of life every ten seconds', () => {
+  test('the log shows a sign of life every ten seconds', () => {
     const steps = Array.from({ length: 61 }, (_, second) =>
       progress('memory', { elapsedMs: second * 1000, sample: sample(1) }),
     );
     assert.equal(log(...steps).length, 1 + 1 + 6);
   });
 
-  test('is never a flood, however many rounds there are', () => {
+  test('the log stays short, however many rounds there are', () => {
     const rounds = fc.array(fc.nat({ max: 50 }), { minLength: 1, maxLength: 300 });
     fc.assert(
       fc.property(rounds, (gaps) => {
@@ -106,7 +106,7 @@ describe('the log of a migration', () => {
     );
   });
 
-  test('every phase has words', () => {
+  test('every phase has a description', () => {
     for (const each of phase.options) assert.ok(phaseWords(each).length > 3);
   });
 
@@ -118,12 +118,12 @@ describe('the log of a migration', () => {
 
 describe('the block on a terminal', () => {
   for (const columns of [120, 80, 40]) {
-    test(`of ${columns} columns is as it was`, (t) => {
+    test(`the block of ${columns} columns matches its snapshot`, (t) => {
       likeBefore(t, progressBlock(moving, columns, plain).join('\n'));
     });
   }
 
-  test('has three lines in every phase and fits any width', () => {
+  test('the block has three lines in every phase and fits any width', () => {
     const progresses = fc.record({
       phase: fc.constantFrom(...phase.options),
       percent: fc.double({ min: 0, max: 100, noNaN: true }),
@@ -144,7 +144,7 @@ describe('the block on a terminal', () => {
 });
 
 describe('the screen', () => {
-  test('moves up by as many rows as its lines take, also when the terminal got narrower', () => {
+  test('the cursor moves up by the rows of the previous lines, even if the terminal became narrower', () => {
     const out = new FakeOutput();
     const screen = new Screen(out);
     screen.draw(['x'.repeat(60), 'y']);
@@ -158,7 +158,7 @@ describe('the screen', () => {
     assert.equal(out.text, '\r\u001b[4A\u001b[J');
   });
 
-  test('leaves only the decisions and the summary behind on a terminal', async () => {
+  test('the screen keeps only the decisions and the summary on a terminal', async () => {
     const context: FakeContext = new FakeContext(
       endpoint('a', {
         migrations: async () => ({ migrations: [summary()] }),

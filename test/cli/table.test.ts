@@ -36,7 +36,7 @@ const lists = fc.constantFrom(...HEADS).chain((head) =>
 const columns = fc.integer({ min: 60, max: 200 });
 
 describe('a table on a terminal of 60 to 200 columns', () => {
-  test('has no line that is wider, and each title and cell that matters is whole in it', () => {
+  test('no line is wider than the terminal, and each title and important cell is whole', () => {
     fc.assert(
       fc.property(lists, columns, fc.boolean(), ({ head, rows }, most, colors) => {
         const paint = painter(colors);
@@ -54,7 +54,7 @@ describe('a table on a terminal of 60 to 200 columns', () => {
     );
   });
 
-  test('says which columns it has left out', () => {
+  test('the table names the columns that it has left out', () => {
     fc.assert(
       fc.property(lists, columns, ({ head, rows }, most) => {
         const text = renderTable(head, rows, {
@@ -69,7 +69,7 @@ describe('a table on a terminal of 60 to 200 columns', () => {
     );
   });
 
-  test('shows each row as lines where there is no room for a table, and loses nothing', () => {
+  test('rows become lines if there is no room for a table, and nothing is lost', () => {
     const row = ['w'.repeat(50), 'h'.repeat(40), 'running', '1 GiB', '4', 'q35', 'qemu', 'a note'];
     const text = renderTable(GUESTS, [row, row], {
       columns: 60,
@@ -80,7 +80,7 @@ describe('a table on a terminal of 60 to 200 columns', () => {
     assert.equal(text, `${lines}\n${lines}`);
   });
 
-  test('cuts sentences before it leaves a column out', () => {
+  test('the table cuts sentences before it leaves out a column', () => {
     const full = [6, 4, 7, 7, 5, 10, 15, 90];
     assert.deepEqual(fitTable(GUESTS, full, 100), [6, 4, 7, 7, 5, 10, 15, 32]);
     const narrow = fitTable(GUESTS, full, 70);
@@ -89,7 +89,7 @@ describe('a table on a terminal of 60 to 200 columns', () => {
   });
 });
 
-test('what is piped has every column whole, one line a row, whatever the width', () => {
+test('piped output has every column whole, one line per row, whatever the width', () => {
   fc.assert(
     fc.property(lists, columns, ({ head, rows }, most) => {
       const look = { isTerminal: false, paint: painter(false) };
@@ -104,12 +104,12 @@ test('what is piped has every column whole, one line a row, whatever the width',
 });
 
 describe('the width of text', () => {
-  test('counts what takes two columns as two, and what takes none as none', () => {
+  test('the width counts wide characters as two columns and combining ones as none', () => {
     const widths = { größe: 5, 'gro\u0308ße': 5, 東京: 4, ｶﾅ: 2, 한글: 4, '😀': 2, '…→█': 3 };
     for (const [text, columns] of Object.entries(widths)) assert.equal(width(text), columns, text);
   });
 
-  test('is never more than what it is cut to', () => {
+  test('the width of a cut text is never more than its limit', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: 'grapheme' }),
@@ -123,7 +123,7 @@ describe('the width of text', () => {
 });
 
 describe('a line that is too long', () => {
-  test('is broken between words, under its value, and keeps every word', () => {
+  test('a long line is broken between words, under its value, and keeps every word', () => {
     fc.assert(
       fc.property(name, words, columns, (first, text, most) => {
         const line = `${first}  ${text}`;
@@ -140,7 +140,7 @@ describe('a line that is too long', () => {
     );
   });
 
-  test('keeps a command whole, so that it can be copied', () => {
+  test('a long line keeps a command whole, so that it can be copied', () => {
     const command = '`godwit invite --role operator --for 2h`';
     assert.ok(wrap(`hint: ${'x'.repeat(45)} ${command} does`, 60).includes(`\n  ${command} does`));
   });

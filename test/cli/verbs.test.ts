@@ -61,7 +61,7 @@ function lists(): FakeContext {
   );
 }
 
-describe('the verbs that list', () => {
+describe('list verbs', () => {
   for (const line of [
     'hosts',
     'guests',
@@ -72,7 +72,7 @@ describe('the verbs that list', () => {
     'migrations',
     `report ${ID}`,
   ]) {
-    test(`godwit ${line} is as it was`, async (t) => {
+    test(`the output of godwit ${line} matches its snapshot`, async (t) => {
       const context = lists();
       context.out.width = 120;
       assert.equal(await godwit(context, line), 0);
@@ -93,7 +93,7 @@ describe('the verbs that list', () => {
     ['version', 'version'],
     ['migrate web1 --to b --detach', 'detached'],
   ] as const) {
-    test(`godwit ${line} --json keeps the shape ${shape}`, async () => {
+    test(`the output of godwit ${line} --json keeps the shape ${shape}`, async () => {
       const context = lists();
       assert.equal(await godwit(context, `${line} --json`), 0, context.err.text);
       assert.equal(context.out.text.split('\n').length, 2);
@@ -101,7 +101,7 @@ describe('the verbs that list', () => {
     });
   }
 
-  test('godwit guests --on names the nearest host when there is none', async () => {
+  test('the nearest host is named if godwit guests --on names an unknown one', async () => {
     const context = lists();
     assert.equal(await godwit(context, 'guests --on zzz'), 3);
     assert.match(context.err.text, /no host is called zzz/);
@@ -113,7 +113,7 @@ describe('the verbs that list', () => {
     JSON_SHAPES['error']?.parse(JSON.parse(context.out.text));
   });
 
-  test('a terminal gets no line that is wider than it', async () => {
+  test('a terminal gets no line wider than itself', async () => {
     const context = lists();
     context.out.isTerminal = true;
     context.out.width = 40;
@@ -122,7 +122,7 @@ describe('the verbs that list', () => {
     assert.ok(context.out.text.split('\n').every((line) => line.length <= 40));
   });
 
-  test('colour is for terminals, and NO_COLOR switches it off', async () => {
+  test('color is for terminals, and NO_COLOR switches it off', async () => {
     const plain = lists();
     await godwit(plain, 'guests');
     assert.ok(!plain.out.text.includes('\u001b'));
@@ -138,7 +138,7 @@ describe('the verbs that list', () => {
   });
 });
 
-describe('a host that does not answer', () => {
+describe('silent hosts', () => {
   const missing = [
     { host: 'c', why: 'c at 10.77.0.3:7443 does not answer: nothing listens there' },
   ];
@@ -160,7 +160,7 @@ describe('a host that does not answer', () => {
     ['migrations', 'no migrations on the hosts that answered'],
     ['guest web1', 'web1'],
   ] as const) {
-    test(`is part of what godwit ${line} says, and of its exit code`, async () => {
+    test(`a host that does not answer is part of the output of godwit ${line}, and of its exit code`, async () => {
       const people = part();
       assert.equal(await godwit(people, line), 8);
       assert.ok(people.out.text.includes(said), people.out.text);
@@ -174,21 +174,21 @@ describe('a host that does not answer', () => {
     });
   }
 
-  test('is left out where another host alone is asked about', async () => {
+  test('a silent host is left out if only another host is asked about', async () => {
     const context = part();
     assert.equal(await godwit(context, 'guests --on c'), 8);
   });
 });
 
 describe('godwit watch', () => {
-  test('follows the newest that runs when none is named', async () => {
+  test('godwit watch follows the newest running migration when none is named', async () => {
     const context = lists();
     assert.equal(await godwit(context, 'watch'), 0);
     assert.match(context.out.text, /sending memory/);
     assert.match(context.out.text, /web1 moved from a to b/);
   });
 
-  test('with --json prints one object a line', async () => {
+  test('godwit watch --json prints one object per line', async () => {
     const context = lists();
     assert.equal(await godwit(context, `watch ${ID} --json`), 0);
     const lines = context.out.text.trimEnd().split('\n');
@@ -196,7 +196,7 @@ describe('godwit watch', () => {
     for (const line of lines) JSON_SHAPES['progress']?.parse(JSON.parse(line));
   });
 
-  test('says so when nothing is under way, and which one was the last, without an error', async () => {
+  test('godwit watch reports that nothing is under way, and the last migration, without an error', async () => {
     const over: ReturnType<typeof summary>[] = [];
     const context = new FakeContext(
       endpoint('a', { migrations: async () => ({ migrations: over }) }),
@@ -213,7 +213,7 @@ describe('godwit watch', () => {
     assert.equal(context.out.text, '');
   });
 
-  test('stops watching at the first Ctrl-C and leaves the migration alone', async () => {
+  test('godwit watch stops at the first Ctrl-C and leaves the migration alone', async () => {
     const context: FakeContext = new FakeContext(
       endpoint('a', {
         migrations: async () => ({ migrations: [summary()] }),
@@ -230,13 +230,13 @@ describe('godwit watch', () => {
 });
 
 describe('godwit cancel', () => {
-  test('says what will happen', async () => {
+  test('godwit cancel reports what will happen', async () => {
     const context = lists();
     assert.equal(await godwit(context, `cancel ${ID}`), 0);
     assert.equal(context.out.text, `${ID}: web1 stays on a\n`);
   });
 
-  test('passes on that it is too late', async () => {
+  test('godwit cancel reports that it is too late', async () => {
     const context = new FakeContext(
       endpoint('a', {
         migrations: async () => ({ migrations: [summary()] }),

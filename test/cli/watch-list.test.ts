@@ -35,13 +35,13 @@ async function watched(
 const web = guest('web1', 'a');
 const db = guest('db', 'a');
 
-test('a list that is watched is printed again when it has changed, and only then', async () => {
+test('a watched list is printed again when it has changed, and only then', async () => {
   const { exit, context } = await watched('guests -q -w', [[web], [web], [web, db], [db], [db]]);
   assert.equal(exit, 130);
   assert.equal(context.out.text, 'web1\nweb1\ndb\ndb\n');
 });
 
-test('as JSON it is a value a line', async () => {
+test('the JSON output has one value per line', async () => {
   const { context } = await watched('guests --watch --json', [[web], [web, db], [db]]);
   const values = context.out.text.trim().split('\n');
   assert.deepEqual(
@@ -50,7 +50,7 @@ test('as JSON it is a value a line', async () => {
   );
 });
 
-test('a host that cannot be reached for a while does not end it, and is said once', async () => {
+test('a host that cannot be reached for a while does not end the watch, and is reported once', async () => {
   const looks = [[web], UNREACHABLE, UNREACHABLE, [web], [web, db], [db]];
   const { exit, context } = await watched('guests -q -w', looks);
   assert.equal(exit, 130);
@@ -58,7 +58,7 @@ test('a host that cannot be reached for a while does not end it, and is said onc
   assert.equal(context.err.text.match(/it rests/g)?.length, 1);
 });
 
-test('while a host cannot be reached, the list stays on the terminal, with the error below', async () => {
+test('the list stays on the terminal, with the error below, while a host cannot be reached', async () => {
   const { context } = await watched('guests -q -w', [[web], UNREACHABLE, [db]], { rows: 24 });
   assert.ok(
     context.out.text.startsWith('web1\n\r\u001b[1A\u001b[Jweb1\nerror: '),
@@ -66,19 +66,19 @@ test('while a host cannot be reached, the list stays on the terminal, with the e
   );
 });
 
-test('the first look that fails ends it, as the list itself would', async () => {
+test('a first look that fails ends the watch, as the list itself would', async () => {
   const { exit, context } = await watched('guests -w', [UNREACHABLE, [web]]);
   assert.equal(exit, UNREACHABLE.exit);
   assert.match(context.err.text, /it rests/);
 });
 
-test('on a terminal the newest list stands where the one before stood, as far as there are rows', async () => {
+test('the newest list replaces the previous one on a terminal, as far as there are rows', async () => {
   const many = Array.from({ length: 30 }, (_, at) => guest(`g${at}`, 'a'));
   const { context } = await watched('guests -q -w', [many, [db], []], { rows: 6 });
   assert.equal(context.out.text, 'g0\ng1\ng2\ng3\n… 26 more lines\n' + '\r\u001b[5A\u001b[Jdb\n');
 });
 
-test('a line that the terminal wraps takes as many of its rows as it is wide', async () => {
+test('a wrapped line counts as many rows as it takes on the terminal', async () => {
   const long = (at: number): string => `${at}`.repeat(100);
   const many = Array.from({ length: 9 }, (_, at) => guest(long(at), 'a'));
   const { context } = await watched('guests -q -w', [many, [db], []], { rows: 6 });

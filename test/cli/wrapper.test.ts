@@ -46,7 +46,7 @@ describe('./godwit', () => {
     });
   }
 
-  test('runs from any folder and through a chain of links', async () => {
+  test('the wrapper runs from any folder and through a chain of links', async () => {
     const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
     await symlink(path.join(root, 'godwit'), path.join(folder, 'first'));
     await mkdir(path.join(folder, 'bin'));
@@ -55,19 +55,19 @@ describe('./godwit', () => {
     assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: `${version}\n`, stderr: '' });
   });
 
-  test("keeps compiled code in the user's cache, by version", async () => {
+  test("the wrapper keeps compiled code in the user's cache, by version", async () => {
     await start(path.join(root, 'godwit'), ['version']);
     const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
     assert.deepEqual(await readdir(path.join(folder, 'cache/godwit')), [`compile-${version}`]);
   });
 
-  test('keeps the words of the line as they are', async () => {
+  test('the wrapper keeps the words of the command line unchanged', async () => {
     const { status, stderr } = await start(path.join(root, 'godwit'), ['a b', "c'd"]);
     assert.equal(status, 2);
     assert.match(stderr, /no verb "a b"/);
   });
 
-  test('has the verbs of the lab in a clone, and the program of a package has not', async () => {
+  test("the wrapper has the lab's verbs in a clone, and the packaged program lacks them", async () => {
     const inClone = await start(path.join(root, 'godwit'), ['lab', '--help']);
     assert.match(inClone.stdout, /up .*build a lab/);
     const program = path.join(root, 'src/bin/godwit.ts');
@@ -76,7 +76,7 @@ describe('./godwit', () => {
     assert.match(stderr, /godwit has no verb "lab"/);
   });
 
-  test('says what to run when the clone is not set up', async () => {
+  test('the wrapper names the command to run when the clone is not set up', async () => {
     const clone = path.join(folder, 'clone');
     await mkdir(clone);
     await copyFile(path.join(root, 'godwit'), path.join(clone, 'godwit'));
@@ -100,14 +100,14 @@ describe('./godwit', () => {
       return start(path.join(place, 'godwit'), ['hosts'], { PATH, VERSION: version });
     }
 
-    test('runs the built program with the Node of the machine where that is new enough', async () => {
+    test("the built program runs with the machine's Node if that is new enough", async () => {
       const { status, stdout } = await startInPackage('v27.1.0');
       assert.equal(status, 0);
       assert.match(stdout, /^ran .*package-v27\.1\.0\/dist\/bin\/godwit\.js$/m);
     });
 
     for (const version of ['v20.20.2', 'v9.9.9', 'nonsense']) {
-      test(`refuses a Node that says it is ${version}`, async () => {
+      test(`the program refuses a Node that reports version ${version}`, async () => {
         const { status, stderr } = await startInPackage(version);
         assert.equal(status, 4);
         assert.match(

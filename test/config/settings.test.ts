@@ -32,14 +32,14 @@ function problems(text: string): string[] {
 }
 
 describe('a settings file', () => {
-  test('says line, column, setting, what was expected and what stands there', () => {
+  test('a mistake is reported with line, column, setting, expected and actual value', () => {
     assert.deepEqual(problems('{\n  "name": 7,\n  "limits": { "migrationsIn": "8" }\n}'), [
       'line 2, column 11: `name`: expected string, got 7',
       'line 3, column 31: `limits.migrationsIn`: expected number, got "8"',
     ]);
   });
 
-  test('is refused where a name stands twice in one object, with the place of the second one', () => {
+  test('a name that appears twice in one object is refused, with the place of the second one', () => {
     const text = `{ "name": "a", "peers": {
       "b": { "address": "10.0.0.2:7443" },
       "c": { "address": "10.0.0.3:7443" },
@@ -53,7 +53,7 @@ describe('a settings file', () => {
     assert.deepEqual(problems(storage), ['line 1, column 44: `storage.0.path` is there twice']);
   });
 
-  test('with each name once is read, whatever its names and values hold', () => {
+  test('a file with each name once is read, whatever its names and values hold', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         const text = JSON.stringify(value, undefined, 1);
@@ -65,7 +65,7 @@ describe('a settings file', () => {
     assert.deepEqual(readJson({ file: 'x.json', text }), odd);
   });
 
-  test('names the known setting that is nearest to an unknown one, at every depth', () => {
+  test('an unknown setting is refused with the nearest known one, at every depth', () => {
     const text = `{ "name": "a", "limit": 1, "peers": { "b": { "address": "x", "adress": "y" } },
       "limits": { "migrationIn": 8 } }`;
     assert.deepEqual(problems(text), [
@@ -75,21 +75,21 @@ describe('a settings file', () => {
     ]);
   });
 
-  test('says what is missing where it should stand', () => {
+  test('a missing setting is reported at the place where it belongs', () => {
     assert.deepEqual(problems('{\n  "peers": { "b": {} }\n}'), [
       'line 1, column 1: `name`: expected string, but it is not there',
       'line 2, column 19: `peers.b.address`: expected string, but it is not there',
     ]);
   });
 
-  test('names an unknown setting of something that may be one of several', () => {
+  test('an unknown setting of a value with several forms is named', () => {
     assert.deepEqual(problems('{ "name": "a", "storage": [{ "pth": "/x" }] }'), [
       'line 1, column 28: `storage.0`: neither { path } nor { nfs }, got an object',
       'line 1, column 30: `storage.0.pth` is no setting; did you mean `path`?',
     ]);
   });
 
-  test('says where it stops to be JSON', () => {
+  test('invalid JSON is reported with the place where it ends', () => {
     assert.deepEqual(problems('{\n  "name": "a",\n}'), [
       'is not JSON: line 3, column 1: property name expected',
     ]);
@@ -99,7 +99,7 @@ describe('a settings file', () => {
     ]);
   });
 
-  test('names the first eight problems and counts the rest', () => {
+  test('the first eight problems are named and the rest are counted', () => {
     const text = JSON.stringify({
       name: 'a',
       ...Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`x${at}`, 1])),
@@ -109,7 +109,7 @@ describe('a settings file', () => {
     assert.equal(said.at(-1), 'and 12 more');
   });
 
-  test('is refused by name whatever it holds, or taken', () => {
+  test('any file is accepted, or refused by name', () => {
     fc.assert(
       fc.property(
         fc.oneof(

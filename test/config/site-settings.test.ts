@@ -26,7 +26,7 @@ test('a peer behind a relay is named by an address that ends in .relay', () => {
   assert.equal(config.peers['b']?.address, 'b.relay:7443');
 });
 
-test('relays and addresses that cannot be are refused in words that say where', () => {
+test('impossible relays and addresses are refused with their place', () => {
   const peers = { b: { address: 'b.relay:7443' } };
   assert.match(refusal({ peers }), /`peers\.b`: b\.relay:7443 leads through a relay, and `relays`/);
   assert.match(

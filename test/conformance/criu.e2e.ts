@@ -3,7 +3,7 @@ import { makeContainerSite } from '../drivers/criu/trial-container.ts';
 import { runConformance } from './conformance.ts';
 
 if (process.getuid?.() !== 0)
-  test('the criu driver', { skip: 'CRIU and runc need root' }, () => {});
+  test('the criu driver conforms', { skip: 'CRIU and runc need root' }, () => {});
 else
   runConformance({
     name: 'criu',

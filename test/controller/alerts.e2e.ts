@@ -43,7 +43,7 @@ before(() => {
   execFileSync('bash', [setup, '--only', 'prometheus'], { stdio: ['ignore', 2, 2] });
 });
 
-test('promtool takes the rules, and they fire when they should and not before', (t) => {
+test('promtool accepts the rules, and they fire when they should and not before', (t) => {
   const dir = tempDir(t);
   copyFileSync(path.join(EXAMPLES, 'alerts.yml'), path.join(dir, 'alerts.yml'));
   copyFileSync(path.join(import.meta.dirname, 'alerts.yml'), path.join(dir, 'test.yml'));

@@ -42,7 +42,7 @@ const broken: LoadReader = {
   proc: () => Promise.reject(new Error('no such file')),
 };
 
-test('samples that are missing or make no sense, and a clock that is off, are named by balance, and no move rests on them', async (t) => {
+test('missing and senseless samples, and a wrong clock, are named by balance, and no move rests on them', async (t) => {
   const { host, caDir } = await fleet(t);
   const off: Clock = { ...systemClock, wallMs: () => systemClock.wallMs() - 3 * HOUR_MS };
   const made = async (

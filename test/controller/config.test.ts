@@ -18,7 +18,7 @@ function refusal(text: string): string {
 const withPostgres = (postgres: object): string =>
   JSON.stringify({ ...GOOD, database: { postgres } }, undefined, 1);
 
-test('a short configuration is whole', () => {
+test('a short configuration is complete', () => {
   const config = parseControllerConfig('c.json', JSON.stringify(GOOD));
   const history = { days: 90, most: 50_000 };
   const sites = { sites: {}, siteLinks: [] };
@@ -36,7 +36,7 @@ test('a short configuration is whole', () => {
   });
 });
 
-test('what is wrong is reported with its line', () => {
+test('mistakes in the configuration are reported with their lines', () => {
   const text = '{\n "name": "control",\n "address": "10.0.0.9",\n "stateDir": "/s"\n}';
   assert.match(refusal(text), /^c\.json: line 3, column 13: `address`: /);
   assert.match(refusal('{\n "name": \n}'), /^c\.json: is not JSON: line 3/);
@@ -52,13 +52,13 @@ test('two hosts of one name are refused, and neither of them is followed', () =>
   assert.match(refusal(text), /^c\.json: line 1, column \d+: `hosts\.a` is there twice$/);
 });
 
-test('a password in the URL of PostgreSQL is refused, and is in no word of that', () => {
+test('a password in the URL of PostgreSQL is refused, and the refusal does not contain it', () => {
   const words = refusal(withPostgres({ url: 'postgres://godwit:tulip@127.0.0.1/fleet' }));
   assert.match(words, /^c\.json: line \d+, .*password/s);
   assert.doesNotMatch(words, /tulip/);
 });
 
-test('a PostgreSQL on another host needs the CA by which it is known', () => {
+test('a PostgreSQL on another host needs the CA that proves it', () => {
   assert.match(refusal(withPostgres({ url: 'postgres://g@10.0.0.7/fleet' })), /caFile is missing/);
   for (const host of ['127.0.0.1', 'localhost', '[::1]', '%2Frun%2Fpostgresql'])
     assert.equal(refusal(withPostgres({ url: `postgres://g@${host}/fleet` })), 'it was taken');
@@ -66,7 +66,7 @@ test('a PostgreSQL on another host needs the CA by which it is known', () => {
   assert.equal(refusal(withPostgres(tls)), 'it was taken');
 });
 
-test('a command line may name a file of SQLite, and no server', () => {
+test('a command line may name a file of SQLite, and not a server', () => {
   const config = parseControllerConfig('c.json', JSON.stringify(GOOD));
   assert.deepEqual(withDatabase(config, 'sqlite:/x/y.db').database, { sqlite: '/x/y.db' });
   for (const each of ['postgres://g:tulip@h/d', 'postgresql://h/d', '/x/y.db', 'sqlite:']) {
@@ -77,7 +77,7 @@ test('a command line may name a file of SQLite, and no server', () => {
   }
 });
 
-test('a provider is named whole: over TLS, with the address to come back to and a value that has a role', () => {
+test('a provider is given completely: over TLS, with the redirect address and a value that has a role', () => {
   const oidc = {
     name: 'ID',
     issuer: 'https://id.example.org/realms/staff',
@@ -108,7 +108,7 @@ test('a provider is named whole: over TLS, with the address to come back to and 
   for (const [more, words] of wrong) assert.match(refusal(textOf(more)), words);
 });
 
-test('a look at what guests use is from ten seconds to five minutes long', () => {
+test("the interval between two looks at the guests' load is between ten seconds and five minutes", () => {
   const textOf = (lookMs: number): string => JSON.stringify({ ...GOOD, policies: { lookMs } });
   assert.equal(parseControllerConfig('c.json', JSON.stringify(GOOD)).policies.lookMs, 300_000);
   assert.equal(parseControllerConfig('c.json', textOf(10_000)).policies.lookMs, 10_000);

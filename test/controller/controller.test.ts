@@ -34,7 +34,7 @@ test('a controller serves its API to people with a certificate, under its own ro
   );
 });
 
-test('a controller does not start with a host’s certificate', async (t) => {
+test("a controller does not start with a host's certificate", async (t) => {
   const { caDir } = await authority(t);
   const stateDir = tempDir(t);
   const config = controllerConfig.parse({ name: 'a', address: '127.0.0.1:0', stateDir });

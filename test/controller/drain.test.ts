@@ -44,7 +44,7 @@ async function drained(t: TestContext) {
 
 const ask = { kind: 'drain' as const, hosts: ['a'] };
 
-test('a dry run of a drain names what moves and what stays, and changes nothing anywhere', async (t) => {
+test('a dry run of a drain names the moving and the remaining guests, and changes nothing anywhere', async (t) => {
   const { a, b, api, file } = await drained(t);
   const before = [rowsOf(file), filesBelow(a.config.stateDir), filesBelow(b.config.stateDir)];
   const params = { id: 'r-00000001' };
@@ -84,7 +84,7 @@ test('a dry run of a drain names what moves and what stays, and changes nothing 
   assert.equal(rowsOf(file), before[0]);
 });
 
-test('a drain goes on under another controller, begins nothing twice, and is cancelled in the middle', async (t) => {
+test('a drain continues under another controller, begins nothing twice, and is cancelled in the middle', async (t) => {
   const { a, api, controller, again } = await drained(t);
   const params = { id: 'r-00000001' };
   assert.equal((await api.putRequest({ params, query: {}, body: ask })).started, true);
@@ -117,7 +117,7 @@ test('a drain goes on under another controller, begins nothing twice, and is can
   assert.deepEqual(await next.api.undrain({ params: { host: 'a' } }), { ok: true });
 });
 
-test('a drain that is asked for a hundred times at once under one id is one drain', async (t) => {
+test('a drain that is requested a hundred times at once under one id is one drain', async (t) => {
   const { a, api } = await drained(t);
   const params = { id: 'r-00000001' };
   const answers = await Promise.all(

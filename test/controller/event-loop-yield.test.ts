@@ -21,10 +21,10 @@ async function turnsOf(decisions: number, eachMs: number): Promise<number[]> {
   return made;
 }
 
-test('decisions that take long are made in turns of their own', async () => {
+test('slow decisions are made in separate turns of the event loop', async () => {
   assert.deepEqual(await turnsOf(4, 6), [1, 2, 3, 4]);
 });
 
-test('decisions that take little share a turn until it has taken its time', async () => {
+test('quick decisions share a turn until its time is used up', async () => {
   assert.deepEqual(await turnsOf(6, 2), [1, 1, 1, 2, 2, 2]);
 });

@@ -45,7 +45,7 @@ async function follow(
   return following;
 }
 
-test('events resume behind the one that a client had, and one that is too far behind is told to reset', async (t) => {
+test("events resume after the client's last one, and a client too far behind is told to reset", async (t) => {
   const { caDir } = await authority(t);
   const { controller, api } = await controllerOf(t, caDir, { web: { address: '127.0.0.1:0' } });
   const ca = readFileSync(path.join(caDir, 'ca.crt'));

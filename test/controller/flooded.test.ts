@@ -32,7 +32,7 @@ async function* flood(): AsyncGenerator<Record<string, unknown>> {
   }
 }
 
-test('a controller goes on serving the other hosts while one of them floods it, and shows which one does', async (t) => {
+test('a controller keeps serving the other hosts while one of them floods it, and shows which one does', async (t) => {
   const { host: made, caDir, certificate } = await fleet(t);
   const a = await made('a', { guests: () => [guest('db1')] });
   const info = { ...(await a.api.host()), name: 'z' };

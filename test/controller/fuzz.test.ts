@@ -49,7 +49,7 @@ const words = fc.oneof(
 );
 
 test(
-  'no route answers a wrong request with a defect or with what is inside',
+  'no route answers a malformed request with a defect or with internal details',
   { timeout: 300_000 },
   async (t) => {
     const { caDir } = await authority(t);
@@ -100,7 +100,7 @@ test(
   },
 );
 
-test('a body that is nested without end, too large or no JSON is refused in words', async (t) => {
+test('a body that is endlessly nested, too large or malformed is refused with the reason', async (t) => {
   const { caDir } = await authority(t);
   const { controller, api } = await controllerOf(t, caDir, { web: { address: '127.0.0.1:0' } });
   const browser = new Browser(t, controller.web ?? '', caDir);

@@ -33,7 +33,7 @@ async function serverOf(
 
 const GET = { method: 'GET', headers: {}, body: undefined, redirect: 'manual' } as const;
 
-test('an answer comes as it is; a redirect is shown, not followed', async (t) => {
+test('an answer is returned as it is; a redirect is shown, not followed', async (t) => {
   const { url, ca } = await serverOf(t, (request, response) => {
     if (request.url === '/on') response.writeHead(302, { location: '/' }).end();
     else response.writeHead(200, { 'content-type': 'application/json' }).end('{"a":1}');
@@ -52,7 +52,7 @@ test('a form that is posted arrives whole', async (t) => {
   assert.equal(await answer.text(), 'code=a+b&more=%C3%A9');
 });
 
-test('a server of another CA, one that sends too much, and one that breaks off are no answer', async (t) => {
+test('a server of another CA, an oversized answer, and an interrupted one do not count as answers', async (t) => {
   const { url, ca } = await serverOf(t, (request, response) => {
     if (request.url === '/broken') response.writeHead(200).write('{', () => response.destroy());
     else response.end(Buffer.alloc(1024 * 1024 + 1));
@@ -68,7 +68,7 @@ test('a server of another CA, one that sends too much, and one that breaks off a
   await answers('', ca, /more than 1048576 bytes/);
 });
 
-test('an answer that must have no body and has one comes without it', async (t) => {
+test('a body that must not exist is dropped from its answer', async (t) => {
   const { url, ca } = await serverOf(t, (_request, response) => {
     response.writeHead(205).end('a body');
   });

@@ -44,7 +44,7 @@ async function metrics(t: TestContext): Promise<Metrics> {
   return new Metrics({ store, clock: systemClock });
 }
 
-test('migrations are counted as they end, with what they took; those that begin are not', async (t) => {
+test('migrations are counted as they end, with their duration; starting ones are not', async (t) => {
   const own = await metrics(t);
   const ended = (more: Partial<FleetMigration>) =>
     own.heard({ type: 'migration', what: 'ended', migration: migration(more) });
@@ -67,7 +67,7 @@ test('migrations are counted as they end, with what they took; those that begin 
   );
 });
 
-test('a code that is none of ours adds no series, whatever hosts report', async (t) => {
+test('an unknown error code adds no series, whatever hosts report', async (t) => {
   const own = await metrics(t);
   for (let nth = 0; nth < 100; nth += 1) {
     const reported = migration({ outcome: 'failed', code: `GODWIT_${nth}"} 1\nevil{x="` });
@@ -84,7 +84,7 @@ test('a code that is none of ours adds no series, whatever hosts report', async 
   assert.deepEqual(codes, [['godwit_migration_failures_total{code="other"}', 103]]);
 });
 
-test('a viewer reads them at the web listener as text, with the requests before it; a stranger does not', async (t) => {
+test('a viewer reads the metrics as text, with the earlier requests; a stranger does not', async (t) => {
   const { caDir } = await authority(t);
   const party = await controllerOf(t, caDir, { web: { address: '127.0.0.1:0' } });
   const browser = new Browser(t, party.controller.web ?? '', caDir);
@@ -102,7 +102,7 @@ test('a viewer reads them at the web listener as text, with the requests before 
   assert.equal(samples.get('godwit_migrations_open'), 0);
 });
 
-test('the disk, the database, the certificate and the list of a controller are measured, and an unknown value has no sample', async (t) => {
+test("a controller's disk, database, certificate and list are measured, and an unknown value has no sample", async (t) => {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
   const disks = [{ directory: '/var', freeBytes: 5, totalBytes: 10 }];

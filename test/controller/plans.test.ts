@@ -36,7 +36,7 @@ test('a controller plans a move in every mode by asking the host of the guest, a
   assert.deepEqual((await api.migrations()).migrations, []);
 });
 
-test('a plan of a guest that no host has is refused, and so is one to where it is already', async (t) => {
+test('a plan of a guest that no host has is refused, and so is one to its present host', async (t) => {
   const { api } = await followed(t);
   const refused = (body: { guest: string; to: string }, code: Parameters<typeof hasCode>[1]) =>
     assert.rejects(api.plan({ body }), (thrown) => hasCode(thrown, code));
@@ -44,7 +44,7 @@ test('a plan of a guest that no host has is refused, and so is one to where it i
   await refused({ guest: 'web1', to: 'a' }, 'GODWIT_SAME_HOST');
 });
 
-test('the plan of a site’s evacuation counts what the guest’s own host predicts that it sends, and the request keeps that', async (t) => {
+test("the plan of a site's evacuation counts the bytes that the guest's own host predicts, and the request keeps them", async (t) => {
   const { api } = await followed(t);
   const answer = await api.plan({ body: { guest: 'web1', to: 'b', mode: 'precopy' } });
   const predicted = Math.ceil(answer.prediction?.bytes.middle ?? 0);

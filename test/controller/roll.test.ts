@@ -78,7 +78,7 @@ test('a roll runs the program once for each host in its turn, and both are open 
   );
 });
 
-test('a roll stops at the host whose program fails, and says its last words', async (t) => {
+test('a roll stops at the host whose program fails, and reports its last words', async (t) => {
   const { api, lines } = await rolling(t, 'echo no space left >&2; exit 3');
   await api.putRequest({ params, query: {}, body: ask });
   const request = await ended({ api });
@@ -93,7 +93,7 @@ test('a roll stops at the host whose program fails, and says its last words', as
   );
 });
 
-test('a roll stops at a host that does not come back as its program has promised', async (t) => {
+test('a roll stops at a host that does not come back as its program promised', async (t) => {
   const { api } = await rolling(t, `echo '{"boot":"new"}'`);
   await api.putRequest({ params, query: {}, body: { ...ask, healthyWithinMs: 1000 } });
   const request = await ended({ api });
@@ -101,7 +101,7 @@ test('a roll stops at a host that does not come back as its program has promised
   assert.match(request.words, /stopped at a \(1 of 2\): .*; a stays closed/);
 });
 
-test('a roll goes on under another controller, which asks the program again by the same id', async (t) => {
+test('a roll continues under another controller, which asks the program again by the same id', async (t) => {
   const { api, controller, again, lines } = await rolling(
     t,
     'test "$(wc -l < "$(dirname "$0")/reported")" != 1 || sleep 60',
@@ -119,7 +119,7 @@ test('a roll goes on under another controller, which asks the program again by t
   assert.ok((reported[1]?.epoch ?? 0) > (reported[0]?.epoch ?? 0));
 });
 
-test('only a program of the configuration is run, and a roll of one that is not there is refused', async (t) => {
+test('only a program of the configuration is run, and a roll with an unknown one is refused', async (t) => {
   const { api } = await rolling(t, '');
   const refused = async (body: Parameters<typeof api.putRequest>[0]['body'], words: RegExp) => {
     await assert.rejects(

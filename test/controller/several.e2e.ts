@@ -24,7 +24,7 @@ const followers = async (api: ControllerProcess['api']): Promise<string> => {
   return hosts.map(({ name, state, followedBy }) => `${name} ${state} ${followedBy}`).join(', ');
 };
 
-test('controllers share a fleet, and another goes on when one is killed or stopped for longer than its lease', async (t) => {
+test('controllers share a fleet, and another continues when one is killed or stopped for longer than its lease', async (t) => {
   const { host, caDir } = await fleet(t);
   // Of the lower and the upper half of the shards: each controller has one.
   const names = ['a', 'b', 'c', 'd', 'e', 'f'].toSorted(
@@ -81,7 +81,7 @@ test('controllers share a fleet, and another goes on when one is killed or stopp
   });
 });
 
-test('a controller whose database a newer build has brought forward meanwhile ends, and names that', async (t) => {
+test('a controller whose database a newer build has upgraded meanwhile ends with that reason', async (t) => {
   const { caDir } = await fleet(t);
   const file = path.join(tempDir(t), 'controller.db');
   const given = { name: 'older', caDir, hosts: {}, database: { sqlite: file } };

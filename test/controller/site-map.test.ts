@@ -27,12 +27,12 @@ const map = (
 
 const words = (given: SiteMap): string => siteMapProblem(given)?.words ?? 'it was taken';
 
-test('a ring of links between sites is a good map', () => {
+test('a ring of links between sites is a valid map', () => {
   const ring = [link('s1', 's2'), link('s2', 's3'), link('s3', 's1')];
   assert.equal(words(map({ s1: [], s2: [], s3: [] }, ring)), 'it was taken');
 });
 
-test('a link from a site to itself, to an unknown site, or beside another one is refused by name', () => {
+test('a link from a site to itself, to an unknown site, or parallel to another one is refused by name', () => {
   const sites = { s1: [], s2: [], paris: [] };
   assert.match(words(map(sites, [link('s1', 's1')])), /from s1 to s1 itself/);
   assert.match(words(map(sites, [link('s1', 'pari')])), /pari is no site.*mean paris/);
@@ -48,7 +48,7 @@ test('two sites with overlapping networks are refused, and both are named', () =
   );
 });
 
-test('an address of any host lies in the networks of one site at most', () => {
+test('an address of any host is in the networks of one site at most', () => {
   const byte = fc.integer({ min: 0, max: 3 });
   const network = fc.tuple(byte, byte).map(([one, two]) => `10.${one}.${two}.0/24`);
   const wide = byte.map((one) => `10.${one}.0.0/16`);
@@ -63,7 +63,7 @@ test('an address of any host lies in the networks of one site at most', () => {
   );
 });
 
-test('the configuration names the line of what is wrong in the map', () => {
+test('the configuration names the line of a mistake in the map', () => {
   const text = JSON.stringify(
     {
       name: 'control',

@@ -92,7 +92,7 @@ async function assertOnce({ a, store }: Scene): Promise<void> {
   assert.ok(started.length > 0 && started.every((id) => ids.has(id)), started.join());
 }
 
-test('a drain goes on whichever of three controllers dies, one after the other, and when PostgreSQL is restarted', async (t) => {
+test('a drain continues whichever of three controllers dies, one after the other, and when PostgreSQL is restarted', async (t) => {
   const scene = await draining(t, ['one', 'two', 'three']);
   const { store } = scene;
   let { controllers } = scene;
@@ -135,7 +135,7 @@ test('a drain goes on whichever of three controllers dies, one after the other, 
   await assertOnce(scene);
 });
 
-test('a controller that was stopped for longer than its claim is refused by agents and the database when it goes on', async (t) => {
+test('a controller stopped for longer than its claim is refused by agents and the database when it continues', async (t) => {
   const scene = await draining(t, ['one', 'two']);
   const { a, store, controllers } = scene;
   const before = await nextHolder(store);

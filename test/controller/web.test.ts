@@ -23,7 +23,7 @@ async function tokenOf({ api }: Party, role: WebRole, name: string = role): Prom
   return (await api.createToken({ body: { name, role } })).token;
 }
 
-test('a stranger is told how to sign in, in problem+json, and nothing else', async (t) => {
+test('a stranger gets the sign-in instructions in problem+json, and nothing else', async (t) => {
   const { browser } = await face(t);
   for (const place of ['/v1/session', '/v1/hosts', '/v1/overview', '/v1/tokens', '/v1/none']) {
     const { status, headers, json } = await browser.ask(place);
@@ -34,7 +34,7 @@ test('a stranger is told how to sign in, in problem+json, and nothing else', asy
   }
 });
 
-test('a token signs in, and its cookie stands for it until the token is revoked', async (t) => {
+test('a token signs in, and its cookie replaces it until the token is revoked', async (t) => {
   const { party, browser } = await face(t);
   const token = await tokenOf(party, 'operator', 'ann');
   const signed = await browser.ask('/v1/session', { method: 'POST', body: { token } });
@@ -66,7 +66,7 @@ test('a session ends with its sign-out', async (t) => {
   assert.equal((await browser.ask('/v1/session', { headers: { cookie } })).status, 401);
 });
 
-test('each role may what is its own and no more', async (t) => {
+test('each role has its permissions and no more', async (t) => {
   const { party, browser } = await face(t);
   const body = { kind: 'drain', hosts: ['a'] };
   const statuses: Record<string, number[]> = {};
@@ -110,7 +110,7 @@ test('a change by cookie that another site may have sent is refused', async (t) 
   assert.equal((await change(origin)).status, 200);
 });
 
-test('an overview that is as it was is not sent again', async (t) => {
+test('an unchanged overview is not sent again', async (t) => {
   const { party, browser } = await face(t);
   const headers = { authorization: `Bearer ${await tokenOf(party, 'viewer')}` };
   const first = await browser.ask('/v1/overview', { headers });
@@ -125,7 +125,7 @@ test('an overview that is as it was is not sent again', async (t) => {
   assert.equal(again.bytes.length, 0);
 });
 
-test('too many failed attempts from one network make the next failed ones wait, and no right one', async (t) => {
+test('too many failed attempts from one network delay the next failed ones, and no valid one', async (t) => {
   const { party, browser } = await face(t);
   const token = await tokenOf(party, 'viewer');
   const attempt = async (said: string) =>
@@ -138,7 +138,7 @@ test('too many failed attempts from one network make the next failed ones wait, 
   assert.equal((await browser.ask('/v1/hosts', { headers })).status, 200);
 });
 
-test('serves the pages with a strict policy, compressed, and nothing else of this host', async (t) => {
+test('the pages are served with a strict policy, compressed, and without any other file of this host', async (t) => {
   const outside = tempDir(t);
   writeFileSync(path.join(outside, 'secret.txt'), 'secret');
   const pages = path.join(outside, 'pages');
@@ -219,7 +219,7 @@ test('the documentation is served below /docs by the same policy, without a page
   assert.equal(brotliDecompressSync(packed.bytes).toString(), search);
 });
 
-test('without built pages the API answers all the same', async (t) => {
+test('the API answers even without built pages', async (t) => {
   const { browser } = await face(t, path.join(tempDir(t), 'none'));
   const page = await browser.ask('/');
   assert.equal(page.status, 404);
@@ -229,13 +229,13 @@ test('without built pages the API answers all the same', async (t) => {
   assert.equal((await browser.ask('/health')).status, 200);
 });
 
-test('says that it lives and that it is ready, to anyone', async (t) => {
+test('liveness and readiness are reported to any caller', async (t) => {
   const { browser } = await face(t);
   for (const place of ['/healthz', '/readyz', '/health'])
     assert.deepEqual((await browser.ask(place)).json, { ok: true }, place);
 });
 
-test('a cursor of no moment is refused by each list by time', async (t) => {
+test('a cursor without a time is refused by each list by time', async (t) => {
   const { party, browser } = await face(t);
   const headers = { authorization: `Bearer ${await tokenOf(party, 'admin')}` };
   for (const list of ['/v1/proposals', '/v1/migrations', '/v1/audit']) {

@@ -86,7 +86,7 @@ function textAt(place: string): string {
 const first = linkedFrom(START);
 const second = new Set([...first, ...first.flatMap(linkedFrom)]);
 
-test('twelve questions of operators have a whole answer within two pages of the start page', () => {
+test('twelve questions of operators have a complete answer within two pages of the start page', () => {
   assert.equal(Object.keys(QUESTIONS).length, 12);
   for (const [question, { at, answer }] of Object.entries(QUESTIONS)) {
     const [page = ''] = at.split('#');

@@ -27,7 +27,7 @@ function found(pattern: RegExp): { at: string; text: string }[] {
 }
 
 const blocks = found(/^```(?:sh)?\n([\s\S]*?)^```$/gm);
-describe('the commands that the pages show', () => {
+describe('commands on the pages', () => {
   const lines = blocks.flatMap(({ at, text }) =>
     text
       .split('\n')
@@ -37,9 +37,10 @@ describe('the commands that the pages show', () => {
       .map((line) => ({ at, line })),
   );
 
-  test('are many', () => assert.ok(lines.length > 100, String(lines.length)));
+  test('the commands on the pages are many', () =>
+    assert.ok(lines.length > 100, String(lines.length)));
 
-  test('are accepted by the command line, verbs, flags and values', async () => {
+  test('the commands on the pages are accepted, with verbs, flags and values', async () => {
     const wrong: string[] = [];
     for (const { at, line } of lines) {
       const argv = words(line.replace(/\b(GUEST|HOST|NAME|ID|FILE|MODE)\b/g, 'x1')).slice(1);
@@ -48,13 +49,13 @@ describe('the commands that the pages show', () => {
     assert.deepEqual(wrong, []);
   });
 
-  test('would be refused with a verb, a flag or a value that does not exist', async () => {
+  test('a command with an unknown verb, flag or value would be refused', async () => {
     for (const line of ['migrat web1', 'migrate web1 --to b --no-such', 'cache prune --to 5x']) {
       await assert.rejects(parse(words(line)), line);
     }
   });
 
-  test('of npm are scripts of package.json', () => {
+  test('the npm commands on the pages are scripts of package.json', () => {
     const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>;
     };
@@ -67,15 +68,15 @@ describe('the commands that the pages show', () => {
   });
 });
 
-describe('what the pages name', () => {
-  test('as a file of this repository is there', () => {
+describe('names on the pages', () => {
+  test('every file named on the pages exists', () => {
     const named = found(/`((?:src|lab|test|tools|bench|faults|sim|examples)\/[\w./-]+)`/g);
     assert.ok(named.length > 50);
     const gone = named.filter(({ text }) => !existsSync(path.join(root, text)));
     assert.deepEqual(gone, []);
   });
 
-  test('as an error is in the table of errors', () => {
+  test('every error named on the pages is in the error table', () => {
     const variables = new Set(found(/`(GODWIT_[A-Z_]+)(?:=[^`]*)?`/g).map(({ text }) => text));
     const read = readdirSync(path.join(root, 'src'), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts'))
@@ -89,7 +90,7 @@ describe('what the pages name', () => {
     assert.deepEqual(unknown, []);
   });
 
-  test('as a configuration of an agent is one', () => {
+  test('every configuration on the pages is a valid agent configuration', () => {
     const settings = new Set(Object.keys(agentConfig.shape));
     const wrong: string[] = [];
     const shown = found(/^```json\n([\s\S]*?)^```$/gm).flatMap(({ at, text }) => {

@@ -29,7 +29,7 @@ function textOf(file: string): string {
   return text;
 }
 
-test('the page has each entry of the catalogue once, with one of its words', () => {
+test('the page has each entry of the catalogue once, with one of its verdicts', () => {
   assert.deepEqual(
     entries.map(({ number }) => number),
     Array.from({ length: ENTRIES }, (_none, at) => at + 1),
@@ -40,7 +40,7 @@ test('the page has each entry of the catalogue once, with one of its words', () 
   }
 });
 
-test('whatever is covered or reported is shown by tests that there are, and nothing else is', () => {
+test('covered and reported failures name existing tests, and no other failure names any', () => {
   for (const { number, verdict, named } of entries) {
     const isShown = verdict === 'covered' || verdict === 'reported';
     assert.equal(named.length > 0, isShown, `${number} is ${verdict} with ${named.length} tests`);
@@ -63,7 +63,7 @@ function reachedFrom(file: string, found = new Set<string>()): ReadonlySet<strin
   return found;
 }
 
-test('what unit tests show to be covered names the file that covers it, and one of them reaches that file', () => {
+test('a failure that unit tests cover names its file, and one of the tests reaches that file', () => {
   for (const { number, verdict, by, named } of entries) {
     const units = named.flatMap((each) => /^`(test\/[^`]+\.test\.ts)`/.exec(each)?.[1] ?? []);
     const isNamed = verdict === 'covered' && units.length > 0;
@@ -77,14 +77,14 @@ test('what unit tests show to be covered names the file that covers it, and one 
   }
 });
 
-test('checks that are named there are checks', () => {
+test('checks that are named on the page exist', () => {
   const names = new Set<string>(CHECKS.map(({ name }) => name));
   for (const { number, what } of entries)
     for (const [, name = ''] of what.matchAll(/check `([^`]+)`/g))
       assert.ok(names.has(name), `${number}: there is no check ${name}`);
 });
 
-test('its counts are those of its rows, and enough of them are covered', () => {
+test('the counts of the page match its rows, and enough failures are covered', () => {
   const count = (word: string): number => entries.filter(({ verdict }) => verdict === word).length;
   const [covered = 0, ...others] = VERDICTS.map(count);
   assert.ok(covered >= MIN_COVERED, `${covered} are covered`);

@@ -9,7 +9,7 @@ describe('docs/README.md', () => {
   const links = [...readFileSync(path.join(docs, 'README.md'), 'utf8').matchAll(/\]\(([^)#]+)/g)];
   const linked = new Set(links.map(([, target = '']) => path.normalize(target)));
 
-  test('links to every page of the documentation', () => {
+  test('the index links to every page of the documentation', () => {
     const pages = readdirSync(docs, { recursive: true, encoding: 'utf8' });
     const missing = pages.filter(
       (page) => page.endsWith('.md') && page !== 'README.md' && !linked.has(page),
@@ -19,14 +19,14 @@ describe('docs/README.md', () => {
     assert.deepEqual(alone, []);
   });
 
-  test('says of each page in one sentence what it gives', () => {
+  test('the index describes each page in one sentence', () => {
     const page = readFileSync(path.join(docs, 'README.md'), 'utf8');
     const lines = page.split('\n').filter((line) => line.startsWith('- '));
     for (const line of lines) assert.match(line, /^- \[[^\]]+\]\([^)]+\): [^.]+\.$/);
   });
 });
 
-test('each block of code in the documentation stands on lines of its own', () => {
+test('each block of code in the documentation is on separate lines', () => {
   for (const page of readdirSync(docs, { recursive: true, encoding: 'utf8' })) {
     if (!page.endsWith('.md')) continue;
     const fences = readFileSync(path.join(docs, page), 'utf8')

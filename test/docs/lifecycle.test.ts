@@ -204,26 +204,26 @@ function deedRows(): string[][] {
 }
 
 describe('docs/lifecycle.md', () => {
-  test('has the table of steps as it is', () => {
+  test('the page has the present table of steps', () => {
     assert.deepEqual(
       rows.map((row) => row.slice(0, -1)),
       STEP_NAMES.map(rowOf),
     );
   });
 
-  test('says for each step where its error leads', () => {
+  test('the page names the error exit of each step', () => {
     for (const [index, name] of STEP_NAMES.entries()) {
       assert.match(rows[index]?.at(-1) ?? '', new RegExp(`\`${outcomeOfFailing(name)}\``), name);
     }
   });
 
-  test('draws every phase that a migration passes through', () => {
+  test('the page draws every phase of a migration', () => {
     const drawing = /```\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
     const shown = phase.options.filter((one) => one !== 'planned' && one !== 'lost');
     for (const one of shown) assert.match(drawing, new RegExp(`\\b${one}\\b`));
   });
 
-  test('names what a step may take besides, and how often work is tried', () => {
+  test('the page names the further actions of a step, and the number of attempts', () => {
     const text = section(page, 'Steps');
     assert.match(text, new RegExp(`An undo\\*\\* may take ${undoMs({ known: {} }) / 1000} s`));
     const perGib =
@@ -235,7 +235,7 @@ describe('docs/lifecycle.md', () => {
     assert.match(text, /tries each step three times/);
   });
 
-  test('has what a destination answers to each call in each state', () => {
+  test("the page has the destination's answer to each call in each state", () => {
     const [header = ''] = section(page, 'The destination')
       .split('\n')
       .filter((line) => line.startsWith('| call'));
@@ -246,11 +246,11 @@ describe('docs/lifecycle.md', () => {
     );
   });
 
-  test('has what a destination makes, row by row', () => {
+  test('the page has the resources that a destination creates, row by row', () => {
     assert.deepEqual(rowsOf(page, 'What the destination makes'), ROW_NAMES.map(destinationRowOf));
   });
 
-  test('has what a disk move does next, for each stage and each sight', () => {
+  test('the page has the next action of a disk move for each stage and observation', () => {
     const text = section(page, 'A disk move on one host');
     const [header = ''] = text.split('\n').filter((line) => line.startsWith('| seen'));
     assert.equal(header, `| seen | ${STAGES.join(' | ')} |`);
@@ -267,16 +267,16 @@ describe('docs/lifecycle.md', () => {
 describe('docs/drivers/managed.md', () => {
   const heading = 'The life of a managed migration';
 
-  test('has the table of steps as it is', () => {
+  test('the managed page has the present table of steps', () => {
     assert.deepEqual(rowsOf(managedPage, heading), managed.STEP_NAMES.map(managedRowOf));
   });
 
-  test('draws every step', () => {
+  test('the managed page draws every step', () => {
     const drawing = /```\n([\s\S]*?)```/.exec(section(managedPage, heading))?.[1] ?? '';
     for (const step of managed.STEP_NAMES) assert.match(drawing, new RegExp(`\\b${step}\\b`));
   });
 
-  test('names the times and tries of the code', () => {
+  test('the managed page names the times and attempts of the code', () => {
     assert.equal(MAX_ATTEMPTS, 3);
     assert.deepEqual(
       [1, 2].map((attempts) => pauseMs({ attempts })),
@@ -305,7 +305,7 @@ describe('the page of each lifecycle', () => {
   const source = path.resolve(docs, '../src/migration');
 
   for (const [file, names] of Object.entries(pages)) {
-    test(`has all of its states in the diagram at its top: ${file}`, () => {
+    test(`the diagram at the top of ${file} has all states of its lifecycle`, () => {
       const text = readFileSync(path.join(source, file), 'utf8');
       const [drawing = ''] = text.split('*/').filter((comment) => comment.includes('->'));
       assert.deepEqual(

@@ -14,7 +14,7 @@ function bytes(value: number): string {
 const pair = ({ each, all }: ShareLimit, say: (value: number) => string = String): string =>
   `${say(each)}, ${say(all)}`;
 
-test('docs/limits.md has the share of each kind of caller as it is', () => {
+test('docs/limits.md has the present share of each kind of caller', () => {
   const text = readFileSync('docs/limits.md', 'utf8');
   for (const [circle, share] of Object.entries(DEFAULT_LIMITS.shares)) {
     const { connections, requests, waiting, streams, bodyBytes, bodyMs } = share;

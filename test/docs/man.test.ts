@@ -9,7 +9,7 @@ const of = { version: '1.2.3', date: '2026-01-02' };
 const REQUESTS = /^\.(TH|SH|TP|BR|B|I|nf|fi)( |$)/;
 
 describe('the manual pages', () => {
-  test('are one for each verb, and one that lists them', async () => {
+  test('a manual page exists for each verb, and one lists them', async () => {
     const pages = await manPages(TABLE, of);
     const groups = TABLE.filter(isGroup);
     const members = (await Promise.all(groups.map((each) => each.verbs()))).flat();
@@ -28,7 +28,7 @@ describe('the manual pages', () => {
     );
   });
 
-  test('have no request of roff that a text of a verb has brought', async () => {
+  test("a verb's text brings no roff request into a manual page", async () => {
     const texts = fc.string({ unit: fc.constantFrom('.', "'", '\\', '-', '\n', ' ', 'a', 'B') });
     await fc.assert(
       fc.asyncProperty(texts, texts, async (summary, details) => {

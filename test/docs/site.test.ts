@@ -95,7 +95,7 @@ describe('the documentation site', { timeout: DEADLINE_MS }, () => {
   });
 });
 
-test('the marks of the theme in the pages are the same wherever node_modules is', () => {
+test("the theme's marks in the pages are the same wherever node_modules is", () => {
   const mark = siteConfig().vue?.features?.componentIdGenerator;
   assert.ok(typeof mark === 'function');
   const at = (file: string): string => mark(file, '<template/>', true, (text) => text ?? '');

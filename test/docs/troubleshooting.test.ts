@@ -7,7 +7,7 @@ import { ERRORS, type ErrorCode } from '../../src/errors.ts';
 const PAGE = path.resolve(import.meta.dirname, '../../docs/troubleshooting.md');
 const CODE = /GODWIT_[A-Z_]+/g;
 
-test('troubleshooting quotes each error that one sees as a terminal shows it', () => {
+test('the troubleshooting page quotes each user-visible error as a terminal shows it', () => {
   const rows = readFileSync(PAGE, 'utf8').split('\n');
   const seen = rows.filter((row) => row.startsWith('| ')).map((row) => row.split(' | ')[0] ?? '');
   const text = seen.join('\n');

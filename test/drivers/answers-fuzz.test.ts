@@ -136,7 +136,7 @@ const OUTSIDE = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b SYSTEM "file:///et
 
 for (const [name, seeds, read] of PARSERS) {
   describe(name, () => {
-    test('is read as it is, and changed at any places is read or refused, never an exception', () => {
+    test('a recorded answer is read, and one changed at any place is read or refused, never an exception', () => {
       for (const seed of seeds) read(seed);
       fc.assert(
         fc.property(fc.constantFrom(...seeds), changes, (seed, all) => read(changed(seed, all))),
@@ -144,7 +144,7 @@ for (const [name, seeds, read] of PARSERS) {
       );
     });
 
-    test('is read or refused where it is cut, nested deep, or wide', () => {
+    test('a recorded answer that is cut, deeply nested or wide is read or refused', () => {
       for (const seed of seeds) {
         for (let at = 0; at <= seed.length; at += 7) read(seed.slice(0, at));
         const middle = Math.floor(seed.length / 2);
@@ -157,7 +157,7 @@ for (const [name, seeds, read] of PARSERS) {
   });
 }
 
-test('what the scripts answer is known by one of their schemas', () => {
+test('every answer of the scripts matches one of their schemas', () => {
   for (const text of JSONS) {
     const base64 = Buffer.from(text, 'utf8').toString('base64');
     assert.ok(
@@ -172,7 +172,7 @@ describe('an entity', () => {
     ['that grows', BOMB],
     ['from outside', OUTSIDE],
   ] as const) {
-    test(`${kind} is followed by no parser`, () => {
+    test(`an entity ${kind} is not followed by any parser`, () => {
       const soap = SOAP.replace('<?xml version="1.0"?>', head).replace('no &amp; no', '&b;&b9;');
       assert.ok('garbage' in parseAnswer('WaitForUpdatesEx', soap));
       const wsman = head + WSMAN.replace('YWI=', '&b;&b9;');

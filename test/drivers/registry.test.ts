@@ -14,7 +14,7 @@ const configOf = (more: object) =>
   parseAgentConfig('a.json', JSON.stringify({ ...least, ...more }));
 
 describe('the drivers of a host', () => {
-  test('are made from their sections of the configuration, with defaults where it has none', async () => {
+  test('the drivers are created from their sections of the configuration, or from defaults', async () => {
     const section = { programs: ['/opt/qemu'], user: 'agent', imageDirs: [] };
     for (const drivers of [undefined, {}, { qemu: {} }, { qemu: section }]) {
       assert.deepEqual(
@@ -24,7 +24,7 @@ describe('the drivers of a host', () => {
     }
   });
 
-  test('a manager is there only where it is configured, and no peer can name it elsewhere', async () => {
+  test('a manager exists only if it is configured, and no peer can name it elsewhere', async () => {
     const drivers = { libvirt: {} };
     const all = await allDrivers(configOf({ drivers }));
     assert.deepEqual(
@@ -36,7 +36,7 @@ describe('the drivers of a host', () => {
     await assert.rejects(driverNamed('libvirt', configOf({})), { code: 'GODWIT_PROTOCOL_INVALID' });
   });
 
-  test('are one alone where its section is all that the host is to have', async () => {
+  test('a single driver is created if its section is the only one requested', async () => {
     const drivers = onlyDriver('libvirt', {});
     assert.deepEqual(
       (await allDrivers(configOf({ drivers }))).map(({ name }) => name),
@@ -44,11 +44,11 @@ describe('the drivers of a host', () => {
     );
   });
 
-  test('say which managers a controller takes by their address', () => {
+  test('the drivers report which managers a controller accepts by their address', () => {
     assert.deepEqual(Object.keys(MANAGER_KINDS), ['vsphere', 'hyperv']);
   });
 
-  test('are switched off by false: none is listed, and no peer can name one', async () => {
+  test('a driver that is switched off by false is not listed, and no peer can name it', async () => {
     const off = configOf({ drivers: { qemu: false, libvirt: {} } });
     assert.deepEqual(
       (await allDrivers(off)).map(({ name }) => name),
@@ -58,7 +58,7 @@ describe('the drivers of a host', () => {
       await assert.rejects(driverNamed(name, off), { code: 'GODWIT_PROTOCOL_INVALID' });
   });
 
-  test('read their options where earlier builds had them, and say once where each belongs', async () => {
+  test('the drivers read options at their old places, and report the right place once', async () => {
     const config = configOf({ qemu: ['/opt/qemu'], qemuUser: 'agent', imageDirs: ['/boot'] });
     assert.equal((await allDrivers(config)).length, 1);
     assert.deepEqual(movedOptions(config), [
@@ -69,7 +69,7 @@ describe('the drivers of a host', () => {
     assert.deepEqual(movedOptions(configOf({ drivers: { qemu: { user: 'agent' } } })), []);
   });
 
-  test('refuse a section that is wrong, wherever its options are, and one of no driver', async () => {
+  test('a wrong section is refused, wherever its options are, and so is one of an unknown driver', async () => {
     const wrong: readonly (readonly [object, RegExp])[] = [
       [{ drivers: { qemu: { program: [] } } }, /program/],
       [{ drivers: { qemu: { user: 'root' } } }, /neither "agent"/],
@@ -88,7 +88,7 @@ describe('the drivers of a host', () => {
     }
   });
 
-  test('one that is none is refused by its name; one that is not named is the first', async () => {
+  test('an unknown driver is refused by its name; a guest without a named driver gets the first', async () => {
     await assert.rejects(driverNamed('constructor', configOf({})), {
       code: 'GODWIT_PROTOCOL_INVALID',
     });

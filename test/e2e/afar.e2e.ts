@@ -6,7 +6,7 @@ import { until } from '../until.ts';
 import { LabController } from './support/lab-controller.ts';
 import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
-describe('the command line of somebody who reaches a controller alone', () => {
+describe('a command line with access to the controller alone', () => {
   let world: World;
   let controller: LabController;
 

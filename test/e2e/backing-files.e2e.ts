@@ -32,7 +32,7 @@ function sentOf({ checks }: Report): string | undefined {
   return reported.find((each) => each !== undefined);
 }
 
-describe('a guest whose disk is on a backing file that only its host has', () => {
+describe('a guest with a backing file on its host alone', () => {
   let world: World;
 
   before(async () => {
@@ -67,7 +67,7 @@ describe('a guest whose disk is on a backing file that only its host has', () =>
     return report;
   }
 
-  test('moves with it, and on the way back it is found by what it holds and not sent', async () => {
+  test('a guest moves with its backing file, which is found by its content on the way back and not sent', async () => {
     const there = await moved();
     assert.match(sentOf(there) ?? '', /^[1-9]/);
     assert.ok(there.phases.some(({ phase }) => phase === 'seeding'));
@@ -83,7 +83,7 @@ describe('a guest whose disk is on a backing file that only its host has', () =>
     assert.deepEqual([is.ino, is.mtimeMs, is.nlink], [was.ino, was.mtimeMs, 1]);
   });
 
-  test('is refused where a file of its name holds something else, which is not touched', async () => {
+  test('a guest is refused if a file of that name has other content, which is not touched', async () => {
     const file = path.join(imagesAt('b'), BASE);
     await rm(file, { force: true });
     await writeFile(file, 'somebody else’s');
@@ -94,7 +94,7 @@ describe('a guest whose disk is on a backing file that only its host has', () =>
     await whole('a');
   });
 
-  describe('of which there is much, and that has a disk that it only reads', () => {
+  describe('with a large backing file and a read-only disk', () => {
     const FILES = ['base.raw', 'only.raw', 'top.qcow2'];
     let big: BareGuest;
     const directory = (host: string): string => path.join(storageDirectory(world.lab, host), 'big');
@@ -139,13 +139,13 @@ describe('a guest whose disk is on a backing file that only its host has', () =>
       assert.ok(!left.includes('big'), left.join());
     }
 
-    test('leaves nothing there when the migration is cancelled while it is sent', async () => {
+    test('a guest that is cancelled during the copy leaves nothing there', async () => {
       const id = await amidSeeding(MIB / 2);
       assert.equal((await world.agent('a').cancel({ params: { id } })).accepted, true);
       await cancelled(id);
     });
 
-    test('arrives although both movers are killed while it is sent', async () => {
+    test('a guest arrives although both movers are killed during the copy', async () => {
       const id = await amidSeeding(2 * MIB);
       await killMover(world, 'a', id);
       await untilSent(id);

@@ -23,7 +23,7 @@ async function godwit(...argv: string[]): Promise<void> {
   assert.equal(code, 0, context.err.text);
 }
 
-describe('a host that is restored while guests run', () => {
+describe('a host restored while guests run', () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'godwit-backup-'));
   const etc = path.join(folder, 'etc');
   const archive = path.join(folder, 'a.tar.gz');
@@ -57,7 +57,7 @@ describe('a host that is restored while guests run', () => {
     await startAgent(world.lab, 'a');
   }
 
-  test('as of the middle of a move, it leaves the guest to the host that has got it', async () => {
+  test('a host restored to the middle of a move leaves the guest to the host that has received it', async () => {
     await web1.unharmed('b', async () => {
       const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...WHILE_COPIED });
       await follow(world, 'a', id, ({ phase }) => phase === 'memory');
@@ -71,7 +71,7 @@ describe('a host that is restored while guests run', () => {
     });
   });
 
-  test('finds the guest that runs on it, and moves it on', async () => {
+  test('a restored host finds its running guest, and moves it on', async () => {
     await web1.unharmed('a', () => move(world, { guest: 'web1', from: 'b', to: 'a' }));
     await restore();
     assert.deepEqual(await runningOn(world.lab, 'web1'), ['a']);

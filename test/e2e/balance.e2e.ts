@@ -93,7 +93,7 @@ describe('a fleet of three hosts under an automatic balance', { skip }, () => {
     return Object.fromEntries(await Promise.all(all));
   };
 
-  test('does nothing while no host is asked for more than it has', async () => {
+  test('the balance does nothing while no host is overloaded', async () => {
     const said = await until('looks that rest on samples', 60_000, async () => {
       const { words } = await lookNow();
       return words === 'nothing is to be moved' ? looks(2) : undefined;
@@ -104,7 +104,7 @@ describe('a fleet of three hosts under an automatic balance', { skip }, () => {
     );
   });
 
-  test('moves one guest once two of a host ask for more than it has', async () => {
+  test('the balance moves one guest once two guests overload a host', async () => {
     await setBusy(world.lab, 'three', 10);
     await setBusy(world.lab, 'one', BUSY_PERCENT);
     await setBusy(world.lab, 'two', BUSY_PERCENT);
@@ -124,7 +124,7 @@ describe('a fleet of three hosts under an automatic balance', { skip }, () => {
     });
   });
 
-  test('then does nothing for as long as nothing changes, and every client is connected still', async () => {
+  test('the balance then does nothing as long as nothing changes, and every client is still connected', async () => {
     const before = await hosts();
     const said = await looks(QUIET_LOOKS);
     const { proposals } = await controller.api.proposals({ query: { kind: 'balance' } });

@@ -18,7 +18,7 @@ const MIN = 8 * MIB;
 const BALLOON = { balloon: 'available' } as const;
 const answered = z.object({ actual: z.number() });
 
-describe('a guest whose balloon makes way', () => {
+describe('a guest with a reclaiming balloon', () => {
   let world: World;
   let web1: WatchedGuest;
 
@@ -46,7 +46,7 @@ describe('a guest whose balloon makes way', () => {
     );
   }
 
-  test('says by its check what may be taken, and refuses where somebody else has taken some', async () => {
+  test('the check reports how much may be taken, and refuses if another program has taken some', async () => {
     const checksOf = async (...flags: string[]) => {
       const words = ['--to', 'b', '--dry-run', ...flags, '--json'];
       const { out } = await godwit(world, 'migrate', 'web1', ...words);
@@ -77,7 +77,7 @@ describe('a guest whose balloon makes way', () => {
     await untilWhole('a');
   });
 
-  test('gets its memory back at the source when the move is cancelled', async () => {
+  test('a guest gets its memory back at the source when the move is cancelled', async () => {
     await web1.unharmed('a', async () => {
       const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...BALLOON, ...SLOW });
       await untilMemoryFlows(world, 'a', id);
@@ -90,7 +90,7 @@ describe('a guest whose balloon makes way', () => {
     });
   });
 
-  test('gets it back also when its mover was killed, by the one that takes over', async () => {
+  test('a guest gets its memory back even if its mover was killed, from the next mover', async () => {
     await web1.unharmed('a', async () => {
       const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...BALLOON, ...SLOW });
       await untilMemoryFlows(world, 'a', id);
@@ -105,7 +105,7 @@ describe('a guest whose balloon makes way', () => {
     });
   });
 
-  test('has all of its memory again at the destination, and was left more than nothing', async () => {
+  test('a guest has all of its memory again at the destination, and always kept some', async () => {
     await web1.unharmed('b', async () => {
       const report = await move(world, { guest: 'web1', from: 'a', to: 'b', ...BALLOON });
       const { takenBytes = 0, leftBytes = 0 } = report.balloon ?? {};
@@ -115,7 +115,7 @@ describe('a guest whose balloon makes way', () => {
     });
   });
 
-  test('has it back after post-copy, too', async () => {
+  test('a guest has its memory back after post-copy, too', async () => {
     await web1.unharmed('a', async () => {
       const request = { guest: 'web1', from: 'b', to: 'a', mode: 'postcopy', ...BALLOON } as const;
       const { finished, balloon } = await move(world, request);

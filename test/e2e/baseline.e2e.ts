@@ -45,7 +45,7 @@ describe('a baseline', { skip }, () => {
     return { exit, found, baseline: found.baseline };
   };
 
-  test('of hosts with unequal QEMUs takes from the newer one what the older one lacks', async () => {
+  test('the baseline of hosts with unequal QEMUs leaves out what the older one lacks', async () => {
     const both = await ask('a', 'b');
     const alone = await ask('b');
     assert.deepEqual(both.baseline.features, alone.baseline.features);
@@ -56,7 +56,7 @@ describe('a baseline', { skip }, () => {
     assert.deepEqual(guest?.beyond, loses('a'), 'the guest has all that its QEMU gives');
   });
 
-  test('is checked against a host that is yet to be used, with an exit code', async () => {
+  test('the baseline is checked against a new host, with an exit code', async () => {
     const able = await ask('b', '--candidate', 'a');
     assert.deepEqual([able.exit, able.found.short], [0, []]);
     const unable = await ask('a', '--candidate', 'b');
@@ -64,7 +64,7 @@ describe('a baseline', { skip }, () => {
     assert.match(unable.found.short?.join() ?? '', /it lacks /);
   });
 
-  test('that is set keeps guests from a host that cannot give it, and warns of a guest that has more', async () => {
+  test('a baseline that is set excludes a host that cannot give it, and warns of a guest that exceeds it', async () => {
     const { hosts } = await world.agent('a').check({ body: { guest: 'base1', to: 'c' } });
     const made = hosts[0]?.checks.filter(({ name }) => name === 'baseline') ?? [];
     assert.deepEqual(
@@ -81,7 +81,7 @@ describe('a baseline', { skip }, () => {
     });
   });
 
-  test('of a host that is not there is refused by its name', async () => {
+  test('the baseline of a missing host is refused by its name', async () => {
     const { exit, err } = await godwit(world, 'advise', 'cpu', 'a', 'zz');
     assert.equal(exit, 3, err);
     assert.match(err, /no host is called zz/);

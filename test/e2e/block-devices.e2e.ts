@@ -75,7 +75,7 @@ describe('a guest with block devices', () => {
     await assertWrites(world, 'san1');
   }
 
-  test('keeps the one that both hosts see, by ids and content, and has the other one as a file', async (t) => {
+  test('a guest keeps the device that both hosts see, by ids and content, and gets the other one as a file', async (t) => {
     const report = await move(world, { guest: 'san1', from: 'a', to: 'b' });
     const reported = report.checks
       .filter(({ name }) => name === 'disks')

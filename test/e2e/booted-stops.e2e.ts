@@ -11,7 +11,7 @@ import {
 
 const AGAIN_MS = 240_000;
 
-describe('a host that systemd runs, with a guest', { skip: lacksBooted() ?? false }, () => {
+describe("a guest's host under systemd", { skip: lacksBooted() ?? false }, () => {
   let a: BootedHost;
   let guest: string;
 
@@ -25,7 +25,7 @@ describe('a host that systemd runs, with a guest', { skip: lacksBooted() ?? fals
   });
   after(() => a?.close());
 
-  test('keeps it through a restart, a stop, a crash and a downgrade of the agent', async () => {
+  test('a guest survives a restart, a stop, a crash and a downgrade of the agent', async () => {
     await a.does(`systemctl restart ${UNIT}`);
     await a.does(`systemctl stop ${UNIT}`);
     assert.equal(await a.property('ActiveState'), 'inactive');
@@ -41,7 +41,7 @@ describe('a host that systemd runs, with a guest', { skip: lacksBooted() ?? fals
     assert.match(await a.does('godwit guests'), /^own1 +a /m);
   });
 
-  test('says at once what is wrong in the configuration, and does not try it again', async () => {
+  test('a mistake in the configuration is reported at once, and the agent is not restarted for it', async () => {
     await a.does('cp /etc/godwit/agent.json /srv/ && echo "{" >/etc/godwit/agent.json');
     const reload = await a.run(`systemctl reload ${UNIT}`);
     assert.notEqual(reload.exit, 0);
@@ -55,7 +55,7 @@ describe('a host that systemd runs, with a guest', { skip: lacksBooted() ?? fals
     await a.does(`systemctl reload ${UNIT}`);
   });
 
-  test('has the guest, and nothing else of it, when the package is purged', async () => {
+  test('a purge of the package leaves the guest and nothing else', async () => {
     await a.does('dpkg --purge godwit');
     assert.equal(await a.processOf('own1'), guest);
     assert.equal(await a.property('LoadState'), 'not-found');

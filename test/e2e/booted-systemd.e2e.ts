@@ -27,7 +27,7 @@ const ENDED = new Set(['done', 'failed', 'cancelled', 'refused', 'lost']);
 
 const summary = z.object({ phase: z.string(), takeovers: z.number().optional() });
 
-describe('the unit, under a systemd that runs', { skip: lacksBooted() ?? false }, () => {
+describe('the unit under a running systemd', { skip: lacksBooted() ?? false }, () => {
   let a: BootedHost;
   let b: CleanHost;
 
@@ -40,14 +40,14 @@ describe('the unit, under a systemd that runs', { skip: lacksBooted() ?? false }
   });
   after(() => a?.close());
 
-  test('is enabled, and waits without an error for the host to be set up', async () => {
+  test('the unit is enabled, and waits without an error for the host to be set up', async () => {
     assert.equal(await a.does(`systemctl is-enabled ${UNIT}`), 'enabled\n');
     await a.does(`systemctl start ${UNIT}`);
     assert.equal(await a.property('ActiveState'), 'inactive');
     assert.equal(await a.does('systemctl --failed --no-legend'), '');
   });
 
-  test('has started once the first command finds the agent', async () => {
+  test('the unit has started once the first command finds the agent', async () => {
     const said = await b.does(`godwit invite a --addresses ${ADDRESS}`);
     const token = /^gwj1\/.+$/m.exec(said)?.[0] ?? '';
     await a.does(`godwit join - <<'END'\n${token}\nEND`);
@@ -55,11 +55,11 @@ describe('the unit, under a systemd that runs', { skip: lacksBooted() ?? false }
     await untilKnown(b, 'a');
   });
 
-  test('is no more exposed than it says, by the systemd that runs it', async () => {
+  test("the unit is no more exposed than documented, by systemd's own assessment", async () => {
     await a.does(`systemd-analyze security --threshold=65 --no-pager ${UNIT}`);
   });
 
-  test('is upgraded while a guest comes in, which lives outside of it', async () => {
+  test('the unit is upgraded while a guest arrives, which lives outside of it', async () => {
     await startPlainGuest(b, 'web1');
     // Before its kernel runs, it has next to nothing to send.
     await until('the guest to have filled memory', MOVE_MS, async () => {
@@ -87,7 +87,7 @@ describe('the unit, under a systemd that runs', { skip: lacksBooted() ?? false }
     assert.match(await a.does(`cat ${await a.processOf('web1')}/cgroup`), /^0::\/godwit\/web1\./);
   });
 
-  test('takes from the agent what containers need, which the drop-in of containers gives back', async () => {
+  test("the unit takes privileges for containers from the agent, and the containers' drop-in restores them", async () => {
     const rights = (): Promise<string> =>
       a.does(`grep -E '^(CapEff|Seccomp):' /proc/$(systemctl show -P MainPID ${UNIT})/status`);
     const before = await rights();

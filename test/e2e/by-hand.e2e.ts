@@ -42,7 +42,7 @@ describe('the blocks of "The lab by hand" in CONTRIBUTING.md', () => {
     }
   }
 
-  test('are two, each from a lab that is built to one that is taken down', () => {
+  test('the two blocks each build a lab and take it down', () => {
     assert.equal(blocks.length, 2);
     for (const block of blocks)
       assert.match(block, /^\.\/godwit lab up\b[^]*\n\.\/godwit lab down\n$/);
@@ -51,14 +51,14 @@ describe('the blocks of "The lab by hand" in CONTRIBUTING.md', () => {
   for (const [index, block] of blocks.entries()) {
     const lines = block.trimEnd().split('\n');
 
-    test(`block ${index + 1} works pasted as a whole: no command takes the lines after it for its own`, async () => {
+    test(`block ${index + 1} works pasted as a whole: no command reads the lines after it`, async () => {
       await atTerminal(async (terminal) => {
         terminal.type(block);
         for (const line of lines) assert.equal(await terminal.exit(), 0, terminal.story(line));
       });
     });
 
-    test(`block ${index + 1} works typed slowly: each line once nothing is under way any more`, async () => {
+    test(`block ${index + 1} works typed slowly: each line once nothing is under way`, async () => {
       await atTerminal(async (terminal) => {
         for (const line of lines) {
           terminal.type(`${line}\n`);
@@ -73,7 +73,7 @@ describe('the blocks of "The lab by hand" in CONTRIBUTING.md', () => {
     });
   }
 
-  test('what a lab prints as the next step works, each step as it is printed', async () => {
+  test('the next step that a lab prints works, each step as it is printed', async () => {
     await atTerminal(async (terminal) => {
       let line = 'lab up';
       const typed: string[] = [];

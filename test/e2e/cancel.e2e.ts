@@ -61,7 +61,7 @@ describe('a migration that is cancelled', () => {
     await assertOnlyGuests(world, { a: ['web1'] });
   }
 
-  test('while it checks leaves no trace, also where the destination answers only afterwards', async () => {
+  test('a migration cancelled during the checks leaves no trace, even if the destination answers late', async () => {
     const [agent] = await agentsOf(world.lab, 'b');
     assert.ok(agent !== undefined);
     await web1.unharmed('a', async () => {
@@ -77,7 +77,7 @@ describe('a migration that is cancelled', () => {
     });
   });
 
-  test('while it prepares leaves no trace, also of a QEMU that is about to start', async () => {
+  test('a migration cancelled during the preparation leaves no trace, not even of a starting QEMU', async () => {
     await web1.unharmed('a', async () => {
       brake.hold();
       const id = await begin(world, MOVE);
@@ -88,7 +88,7 @@ describe('a migration that is cancelled', () => {
     });
   });
 
-  test('while memory moves leaves no trace, and the guest is busy until then', async () => {
+  test('a migration cancelled during the memory transfer leaves no trace, and the guest is busy until then', async () => {
     await web1.unharmed('a', async () => {
       const id = await begin(world, { ...MOVE, ...SLOW });
       await untilMemoryFlows(world, 'a', id);
@@ -98,7 +98,7 @@ describe('a migration that is cancelled', () => {
     });
   });
 
-  test('from another terminal ends the command that follows it, with a code of its own', async () => {
+  test('a cancel from another terminal ends the command that follows the migration, with its own exit code', async () => {
     await web1.unharmed('a', async () => {
       const moving = godwit(world, 'migrate', 'web1', '--to', 'b', '--max-bandwidth', '4MiB/s');
       const id = await until('the migration to begin', 15_000, async () => {
@@ -115,7 +115,7 @@ describe('a migration that is cancelled', () => {
     });
   });
 
-  test('by its own time limit is rolled back as well, and says what it lacked', async () => {
+  test('a migration past its own time limit is rolled back as well, and reports what was missing', async () => {
     await web1.unharmed('a', async () => {
       const id = await begin(world, { ...MOVE, ...SLOW, timeoutMs: 10_000 });
       const report = await reportAtEnd(world, 'a', id);
@@ -126,7 +126,7 @@ describe('a migration that is cancelled', () => {
     });
   });
 
-  test('does not hinder the next one, which past its end can no longer be cancelled', async () => {
+  test('a cancelled migration does not hinder the next one, which cannot be cancelled after its end', async () => {
     await web1.unharmed('b', async () => {
       const { id } = await move(world, MOVE);
       const answer = await cancel(id);
@@ -136,7 +136,7 @@ describe('a migration that is cancelled', () => {
     });
   });
 
-  test('past the point of no return goes on, and says so', async (t) => {
+  test('a migration past the point of no return continues, and reports that', async (t) => {
     const request = { guest: 'web1', from: 'b', to: 'a', mode: 'postcopy' } as const;
     await unlessForbidden(t, () =>
       web1.unharmed('a', async () => {

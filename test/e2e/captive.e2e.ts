@@ -30,7 +30,7 @@ interface CaptiveReport {
  * A program with the user, groups and privileges of a guest's QEMU, and without its filter of system calls: what it cannot
  * do, a QEMU that was taken over cannot. What it tries is all that is on the host.
  */
-describe('a QEMU that was taken over', { skip }, () => {
+describe('a compromised QEMU', { skip }, () => {
   let world: World;
   let top: string;
   let qemu: SeenQemu;
@@ -70,14 +70,14 @@ describe('a QEMU that was taken over', { skip }, () => {
     if (top !== undefined) fs.rmSync(top, { recursive: true, force: true });
   });
 
-  test('opens, lists, makes and replaces nothing but what is its own', () => {
+  test('a compromised QEMU opens, lists, creates and replaces nothing but its own files', () => {
     const wrong = Object.entries(said.found).flatMap(([place, done]) =>
       done.filter((what) => !isOwn(place, what)).map((what) => `${what} ${place}`),
     );
     assert.deepEqual(wrong, []);
   });
 
-  test('has its own disks and its own directory, and may signal itself', () => {
+  test('a compromised QEMU has its disks and its directory, and may signal itself', () => {
     const disks = [...imagesOf(qemu.pid).written].filter((file) => !file.startsWith(guestDir()));
     assert.equal(disks.length, 2, disks.join());
     for (const file of disks) {
@@ -88,11 +88,11 @@ describe('a QEMU that was taken over', { skip }, () => {
     assert.ok(said.found[`process ${qemu.pid}`]?.includes('signal'));
   });
 
-  test('becomes nobody else by a program that is setuid', () => {
+  test('a compromised QEMU cannot become another user by a setuid program', () => {
     assert.equal(said.reported[`${setuid()} -u`], `0: ${as.uid}`);
   });
 
-  test('enters no network, changes none, and attaches to no port of another', () => {
+  test('a compromised QEMU enters and changes no network, and attaches to no port of another guest', () => {
     const words = Object.entries(said.reported).filter(
       ([program]) => !program.startsWith(setuid()),
     );

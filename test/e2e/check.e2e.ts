@@ -34,7 +34,7 @@ describe('the checks of godwit migrate --dry-run', () => {
   });
   after(() => world?.close());
 
-  test('says that a guest with a shared disk can move, leaves nothing on either host, and the guest then moves', async () => {
+  test('the checks pass a guest with a shared disk and leave nothing on either host, and the guest then moves', async () => {
     const hosts = await hostsNow(world.lab);
     const checked = await godwit(world, 'migrate', 'db1', '--to', 'b', '--dry-run', '--json');
     assert.equal(checked.exit, 0, checked.out + checked.err);
@@ -62,7 +62,7 @@ describe('the checks of godwit migrate --dry-run', () => {
     await assertOnlyGuests(world, { a: ['db1'] });
   });
 
-  test('shows every host, the best first, with what speaks against the others', async () => {
+  test('the checks show every host, the best first, with the objections to the others', async () => {
     const hosts = await hostsNow(world.lab);
     const { exit, out } = await godwit(world, 'migrate', 'db1', '--to', 'any', '--dry-run');
     assert.equal(exit, 0, out);
@@ -73,7 +73,7 @@ describe('the checks of godwit migrate --dry-run', () => {
     await assertUnchanged(world, hosts);
   });
 
-  test('reports every refusal of both hosts at once, with the exit code and the hint of the first', async () => {
+  test('the checks report every refusal of both hosts at once, with the exit code and the hint of the first', async () => {
     const args = '-device qemu-xhci,id=xhci -device usb-host,id=stick1,vendorid=1,productid=1';
     const guest = await startBareGuest(world, { name: 'tied', host: 'a', args: args.split(' ') });
     try {

@@ -25,7 +25,7 @@ bringDebian13();
 
 const summary = z.object({ phase: z.string(), takeovers: z.number().optional() });
 
-describe('three clean Debians of 13', { skip: noCleanRoot('trixie') ?? false }, () => {
+describe('three clean hosts with Debian 13', { skip: noCleanRoot('trixie') ?? false }, () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'godwit-clean-hosts-'));
   let world: CleanHosts;
 
@@ -37,7 +37,7 @@ describe('three clean Debians of 13', { skip: noCleanRoot('trixie') ?? false }, 
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test('are a fleet in ten commands, of which the last one moves a guest', async () => {
+  test('the hosts become a fleet in ten commands, and the last one moves a guest', async () => {
     const a = world.host('a');
     await startPlainGuest(a, 'web1');
     await setUpFirst(world, 'a');
@@ -51,7 +51,7 @@ describe('three clean Debians of 13', { skip: noCleanRoot('trixie') ?? false }, 
     assert.match(await world.host('a').does('godwit guests'), /^web1 .*c .*running/m);
   });
 
-  test('are upgraded and go back to the version before while the guest is on its way', async () => {
+  test('the hosts are upgraded and downgraded while the guest is on its way', async () => {
     for (const host of world.hosts) await makeNext(host);
     for (const [from, to, deb] of [
       ['c', 'a', '/next.deb'],
@@ -81,7 +81,7 @@ describe('three clean Debians of 13', { skip: noCleanRoot('trixie') ?? false }, 
     }
   });
 
-  test('are rid of the package, and the guest runs on', async () => {
+  test('the hosts lose the package, and the guest keeps running', async () => {
     const b = world.host('b');
     for (const each of world.hosts) {
       await each.stopAgent();

@@ -58,7 +58,7 @@ for (const storage of ['shared', 'local'] as const) {
       assert.ok(phases.includes('switchover') && !phases.includes('memory'), String(phases));
     }
 
-    test('goes there and back: the guest shuts itself down and is started anew', async () => {
+    test('a guest moves and returns: it shuts itself down and is started again', async () => {
       const first = await bootId();
       assertMoved(await reportAtEnd(world, 'a', await cold('a', 'b')));
       await assertRuns('b');
@@ -69,7 +69,7 @@ for (const storage of ['shared', 'local'] as const) {
       assert.notEqual(await bootId(), second);
     });
 
-    test('cancelled while the guest shuts down starts it again where it was', async () => {
+    test('a guest that is cancelled while it shuts down is started again at its source', async () => {
       const before = await bootId();
       const hosts = await hostsNow(world.lab);
       const id = await cold('a', 'b');
@@ -84,7 +84,7 @@ for (const storage of ['shared', 'local'] as const) {
       await assertUnchanged(world, hosts);
     });
 
-    test('whose mover is killed after the button was pressed goes on by another one', async () => {
+    test('a move whose mover is killed after the button was pressed continues under another one', async () => {
       const id = await cold('a', 'b');
       await follow(world, 'a', id, ({ phase }) => phase === 'switchover');
       await killMover(world, 'a', id);
@@ -94,7 +94,7 @@ for (const storage of ['shared', 'local'] as const) {
       await assertRuns('b');
     });
 
-    test('whose destination’s mover is killed between its two QEMUs is started once, by the next one', async () => {
+    test("a guest is started once, by the next mover, if the destination's mover dies between the two QEMUs", async () => {
       const [from = ''] = await runningOn(world.lab, GUEST);
       const to = from === 'a' ? 'b' : 'a';
       const id = await cold(from, to);

@@ -19,7 +19,7 @@ import { until } from '../until.ts';
 import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 /** Host a leaves a guest's connections to themselves, b hands them over. */
-describe('a guest between hosts that drop what their connection tracking does not know', () => {
+describe('a guest between hosts that drop untracked connections', () => {
   let world: World;
 
   before(async () => {
@@ -36,7 +36,7 @@ describe('a guest between hosts that drop what their connection tracking does no
     return saidOf((await move(world, request)).checks);
   }
 
-  test('loses its connection where it is not handed over', async () => {
+  test('a guest loses its connection if the tracking is not handed over', async () => {
     const probe = await openProbe(world.lab, 'web1', { intervalMs: 10 });
     try {
       assert.deepEqual(await said({ guest: 'web1', from: 'a', to: 'b' }), [
@@ -53,7 +53,7 @@ describe('a guest between hosts that drop what their connection tracking does no
     }
   });
 
-  test('keeps it where it is', async () => {
+  test('a guest keeps its connection if the tracking is handed over', async () => {
     const watched = await watchGuest(world, 'web1');
     await watched.unharmed('a', async () => {
       const [reported = '', ...more] = await said({ guest: 'web1', from: 'b', to: 'a' });
@@ -63,7 +63,7 @@ describe('a guest between hosts that drop what their connection tracking does no
     await assertOnlyGuests(world, { a: ['web1'] });
   });
 
-  test('leaves nothing of it where the guest does not come after all', async () => {
+  test('a guest that does not arrive leaves no tracking entries', async () => {
     await move(world, { guest: 'web1', from: 'a', to: 'b' });
     const watched = await watchGuest(world, 'web1');
     await watched.unharmed('b', async () => {
@@ -81,7 +81,7 @@ describe('a guest between hosts that drop what their connection tracking does no
     await assertOnlyGuests(world, { b: ['web1'] });
   });
 
-  test('keeps it by post-copy too', async (t) => {
+  test('a guest keeps its connection by post-copy, too', async (t) => {
     const watched = await watchGuest(world, 'web1');
     await unlessForbidden(t, () =>
       watched.unharmed('a', () =>

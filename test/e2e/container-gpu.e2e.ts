@@ -142,7 +142,7 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
     return report;
   }
 
-  test('is checked and planned without being touched', async (t) => {
+  test('a container is checked and planned without being touched', async (t) => {
     const { exit, out, err } = await godwit(world, 'migrate', BOX, '--to', 'b', '--dry-run');
     assert.equal(exit, 0, out + err);
     t.diagnostic(out);
@@ -151,7 +151,7 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
     await untilNoneLeft(world, 'b');
   });
 
-  test('is rehearsed, and works on where it is', async (t) => {
+  test('a container is rehearsed, and continues its work at its host', async (t) => {
     const words = ['migrate', BOX, '--to', 'b', '--rehearse'];
     const report = await byCommand(t, words, 'a');
     assert.equal(report.outcome, 'rehearsed');
@@ -160,7 +160,7 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
     await untilNoneLeft(world, 'b');
   });
 
-  test('moves there and back with its connection, and each turn is there once', async (t) => {
+  test('a container moves and returns with its connection, and each turn is there once', async (t) => {
     const memory: number[] = [];
     for (const to of ['b', 'a'] as const) {
       const from = at;
@@ -215,31 +215,31 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
     signalProcess(pid, 'SIGKILL');
   }
 
-  test('works on at one host when the mover of its source is killed while its state is taken away', async (t) => {
+  test("a container continues at one host when its source's mover is killed while its state is taken away", async (t) => {
     const report = await harmed(t, takesAway, (id, from) => killMover(world, from, id));
     assert.equal(report.runsAt, 'source');
   });
 
-  test('works on at its source when the mover of its destination is killed while its state is taken away', async (t) => {
+  test("a container continues at its source when the destination's mover is killed while its state is taken away", async (t) => {
     const report = await harmed(t, takesAway, (id, _from, to) => killMover(world, to, id));
     assert.equal(report.runsAt, 'source');
   });
 
-  test('works on at one host when the helper of its source is killed while its state is taken away', async (t) => {
+  test("a container continues at one host when its source's helper is killed while its state is taken away", async (t) => {
     await harmed(t, takesAway, (_id, from) => killHelper(from));
   });
 
-  test('arrives when the mover of its destination is killed while its state is given back', async (t) => {
+  test("a container arrives when the destination's mover is killed while its state is restored", async (t) => {
     const report = await harmed(t, givesBack, (id, _from, to) => killMover(world, to, id));
     assert.equal(report.runsAt, 'destination');
   });
 
-  test('arrives when the helper of its destination is killed while its state is given back', async (t) => {
+  test("a container arrives when the destination's helper is killed while its state is restored", async (t) => {
     const report = await harmed(t, givesBack, (_id, _from, to) => killHelper(to));
     assert.equal(report.runsAt, 'destination');
   });
 
-  test('arrives when both agents are killed while its state is taken away', async (t) => {
+  test('a container arrives when both agents are killed while its state is taken away', async (t) => {
     const report = await harmed(t, takesAway, async () => {
       for (const host of ['a', 'b']) {
         await stopAgent(world.lab, host, 'SIGKILL');
@@ -249,7 +249,7 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
     assert.equal(report.runsAt, 'destination');
   });
 
-  test('works on at its source where its GPU is at work for longer than a lock waits', async (t) => {
+  test('a container continues at its source if its GPU is busy for longer than a lock waits', async (t) => {
     signalProcess(await pidOf(at), 'SIGUSR1');
     const before = (await turnsIn(logOn(at))).turns.length;
     const report = await harmed(
@@ -263,7 +263,7 @@ describe('a container that works on a GPU, moved by two agents', { skip }, () =>
     assert.ok((await turnsIn(logOn(at))).turns.length > before);
   });
 
-  test('moves after all that', async (t) => {
+  test('a container moves after all that', async (t) => {
     const to = other(at);
     await byCommand(t, ['migrate', BOX, '--to', to], to);
   });

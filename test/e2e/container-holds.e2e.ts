@@ -118,12 +118,12 @@ describe(
       }
     });
 
-    test('moves there and back with its locks by flock and fcntl, and with that region', async () => {
+    test('a container moves and returns with its flock and fcntl locks, and with that region', async () => {
       await begin('/own');
       await thereAndBack(/^\/$/);
     });
 
-    test('is refused by post-copy and hybrid: children would find their parent’s memory in that region', async () => {
+    test("a container is refused post-copy and hybrid: its children would find the parent's memory in that region", async () => {
       await begin('/own');
       for (const mode of ['postcopy', 'hybrid'] as const) {
         const error = await refusalOf(world, { guest: box, from: 'a', to: 'b', mode });
@@ -133,7 +133,7 @@ describe(
       assert.partialDeepStrictEqual(await found('a'), HELD);
     });
 
-    test('is refused by the name of the other while it is in a pod, each of both, and moves once it is alone', async (t) => {
+    test("two containers of a pod are each refused by the other's name, and one moves once it is alone", async (t) => {
       await begin('/own');
       const { stateDir } = labHost(world.lab, 'a');
       const name = `side-${process.pid}`;
@@ -166,12 +166,12 @@ describe(
     });
 
     for (const place of ['/own/gone', '/gone'])
-      test(`moves there and back in a working directory that was deleted: ${place}`, async () => {
+      test(`a container moves and returns in a working directory that was deleted: ${place}`, async () => {
         await begin('/own', place);
         await thereAndBack(/gone.*\(deleted\)$/);
       });
 
-    test('is refused by name while it holds a lock in a volume that both hosts see', async () => {
+    test('a container is refused by name while it holds a lock in a volume that both hosts see', async () => {
       await begin('/shared');
       assert.partialDeepStrictEqual(await found('a'), HELD);
       const error = await refusalOf(world, { guest: box, from: 'a', to: 'b' });
@@ -180,7 +180,7 @@ describe(
       assert.partialDeepStrictEqual(await found('a'), HELD);
     });
 
-    test('is refused by name while its working directory was deleted in such a volume', async () => {
+    test('a container is refused by name if its working directory was deleted in such a volume', async () => {
       await begin('/own', '/shared/gone');
       const error = await refusalOf(world, { guest: box, from: 'a', to: 'b' });
       assert.equal(error.code, 'GODWIT_DEVICE_UNMOVABLE');

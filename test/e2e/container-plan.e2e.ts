@@ -42,7 +42,7 @@ describe('a container that may move', { skip }, () => {
     return planAnswer.parse(JSON.parse(out));
   }
 
-  test('is measured and predicted while it runs, and left as it was', async () => {
+  test('a container is measured and predicted while it runs, and left as it was', async () => {
     await keepsConnection(world, BOX, async () => {
       const { measured, unmeasured, prediction } = await planOf();
       assert.ok(measured !== undefined && prediction !== undefined, unmeasured ?? 'unsaid');
@@ -56,13 +56,13 @@ describe('a container that may move', { skip }, () => {
     await untilNoneLeft(world, 'b');
   });
 
-  test('is not predicted by post-copy, of which nothing is known, and the plan says so', async () => {
+  test('a container has no prediction for post-copy, which is unmeasured, and the plan reports that', async () => {
     const { measured, prediction, advice } = await planOf('--mode', 'postcopy');
     assert.ok(measured !== undefined && prediction === undefined);
     assert.match(advice.join(), /--mode postcopy is not known/);
   });
 
-  test('may wait for a quiet moment', async () => {
+  test('a container may wait for a quiet moment', async () => {
     const checked = await godwit(
       world,
       'migrate',
@@ -76,7 +76,7 @@ describe('a container that may move', { skip }, () => {
     assert.equal(checked.exit, 0, checked.out + checked.err);
   });
 
-  test('counts by its cgroup in the load of its host', async () => {
+  test('a container counts by its cgroup in the load of its host', async () => {
     const signal = AbortSignal.timeout(LOAD_MS);
     for await (const event of world
       .agent('a')

@@ -81,7 +81,7 @@ describe('a container whose memory follows it', { skip }, () => {
     return replay(written('pager.journal'), () => []).keepers.map(({ pid }) => pid);
   }
 
-  test('moves there and back with its connection and its memory', async (t) => {
+  test('a container moves and returns with its connection and its memory', async (t) => {
     for (const mode of ['postcopy', 'hybrid', 'postcopy']) {
       const report = await moves({ mode });
       t.diagnostic(
@@ -90,7 +90,7 @@ describe('a container whose memory follows it', { skip }, () => {
     }
   });
 
-  test('goes on when its pager is killed, and killed again', async () => {
+  test('a container continues when its pager is killed, and killed again', async () => {
     await moves({ mode: 'postcopy', ...SLOW }, async (id) => {
       await untilItFollows(id);
       const first = pager();
@@ -101,7 +101,7 @@ describe('a container whose memory follows it', { skip }, () => {
   });
 
   for (const side of ['source', 'destination'] as const) {
-    test(`goes on when the mover of its ${side} is killed`, async () => {
+    test(`a container continues when the mover of its ${side} is killed`, async () => {
       await moves({ mode: 'postcopy', ...SLOW }, async (id) => {
         await untilItFollows(id);
         await killMover(world, side === 'source' ? from : to, id);
@@ -109,7 +109,7 @@ describe('a container whose memory follows it', { skip }, () => {
     });
   }
 
-  test('goes on when its pager and the mover beside it are killed', async () => {
+  test('a container continues when its pager and the mover next to it are killed', async () => {
     await moves({ mode: 'postcopy', ...SLOW }, async (id) => {
       await untilItFollows(id);
       const mine = pager();
@@ -118,7 +118,7 @@ describe('a container whose memory follows it', { skip }, () => {
     });
   });
 
-  test('waits while the link swallows everything, and goes on', async () => {
+  test('a container waits while the link drops everything, and then continues', async () => {
     await moves({ mode: 'postcopy', ...SLOW }, async (id) => {
       await untilItFollows(id);
       await setPath(world, 'b', 0, 'black hole');
@@ -127,7 +127,7 @@ describe('a container whose memory follows it', { skip }, () => {
     });
   });
 
-  test('is ended, and said to be lost, where its pager and both keepers are killed', async () => {
+  test('a container is ended and reported lost if its pager and both keepers are killed', async () => {
     const id = await begin(world, { guest: BOX, from, to, mode: 'postcopy', ...SLOW });
     await untilItFollows(id);
     const mine = pager();

@@ -20,7 +20,7 @@ const skip = process.getuid?.() === 0 ? false : 'CRIU and runc need root';
 /** So many steps of each connection are clearly more than none. */
 const STEPS = 100;
 
-describe('a container with Redis, to which clients write all the time', { skip }, () => {
+describe('a container with Redis and constant writes', { skip }, () => {
   let world: World;
   let client: RedisClient;
 
@@ -72,7 +72,7 @@ describe('a container with Redis, to which clients write all the time', { skip }
   }
 
   for (const mode of ['precopy', 'postcopy'] as const) {
-    test(`moves there and back by ${mode}: each acknowledged write is there once, over the same connections`, async (t) => {
+    test(`a container moves and returns by ${mode}: each acknowledged write is there once, over the same connections`, async (t) => {
       for (const [from, to] of [
         ['a', 'b'],
         ['b', 'a'],
@@ -83,7 +83,7 @@ describe('a container with Redis, to which clients write all the time', { skip }
     });
   }
 
-  test('loses no write and no connection when its move is cancelled', async () => {
+  test('a container loses no write and no connection when its move is cancelled', async () => {
     await nothingLost('a', async () => {
       const id = await begin(world, { guest: BOX, from: 'a', to: 'b', ...SLOW });
       await untilMemoryFlows(world, 'a', id);
@@ -93,7 +93,7 @@ describe('a container with Redis, to which clients write all the time', { skip }
     await untilNoneLeft(world, 'b');
   });
 
-  test('moves cold: it reads all that it acknowledged from its volume when it starts anew', async () => {
+  test('a container moves cold: it reads all acknowledged writes from its volume when it starts again', async () => {
     await untilMoreAcknowledged();
     await move(world, { guest: BOX, from: 'a', to: 'b', mode: 'cold' });
     const { ended, wrong } = await until('Redis to be up', 30_000, () =>
@@ -105,7 +105,7 @@ describe('a container with Redis, to which clients write all the time', { skip }
     await nothingLost('b', async () => {});
   });
 
-  test('is seen to lose a write, and to have one twice, by the client that judges it', async () => {
+  test('the judging client detects a lost write and a doubled one', async () => {
     const root = runcRoot(labHost(world.lab, 'b').stateDir);
     const redis = (...words: string[]) =>
       labRunc(root, ['exec', BOX, '/usr/bin/redis-cli', ...words]);

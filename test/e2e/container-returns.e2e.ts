@@ -27,7 +27,7 @@ const MOVE_MS = 60_000;
 const timeout = (2 * RETURNS + 4) * MOVE_MS;
 const skip = process.getuid?.() === 0 ? false : 'CRIU and runc need root';
 
-describe('a container that goes there and back again and again', { skip, timeout }, () => {
+describe('a container with repeated returns', { skip, timeout }, () => {
   let world: World;
 
   before(async () => {
@@ -93,7 +93,7 @@ describe('a container that goes there and back again and again', { skip, timeout
   }
 
   test(
-    'keeps one connection and its memory, and leaves nothing behind on either host',
+    'a container keeps one connection and its memory, and leaves nothing behind on either host',
     { timeout },
     async (t) => {
       const { lab } = world;

@@ -99,7 +99,7 @@ describe(
         script,
       ]);
 
-    test('moves there and back with its connection: each line is written once, and nothing of it is sent', async () => {
+    test('a container moves and returns with its connection: each line is written once, and no volume is sent', async () => {
       for (const [from, to] of [
         ['a', 'b'],
         ['b', 'a'],
@@ -119,7 +119,7 @@ describe(
       }
     });
 
-    test('runs on at the source when it is cancelled, or the destination’s mover is killed; the volume stays', async () => {
+    test('a container stays at the source after a cancel or a killed destination mover, and so does the volume', async () => {
       await unharmed('a', async () => {
         const id = await begin(world, { guest: BOX, from: 'a', to: 'b', ...SLOW });
         await untilMemoryFlows(world, 'a', id);
@@ -136,7 +136,7 @@ describe(
       await untilNoneLeft(world, 'b');
     });
 
-    test('runs on at the source when the source’s mover is killed once the container is frozen; the volume stays', async () => {
+    test('a container stays at the source if its mover is killed after the freeze, and so does the volume', async () => {
       await unharmed('a', async () => {
         const id = await begin(world, { guest: BOX, from: 'a', to: 'b' });
         await follow(world, 'a', id, ({ phase }) => phase === 'switchover');
@@ -164,7 +164,7 @@ describe(
       }
     }
 
-    test('is refused where the destination has only a directory of that name, which stays as it is', async () => {
+    test('a container is refused if the destination has only a directory of that name, which is not touched', async () => {
       await eachLineOnce('a', () =>
         withMount(
           'b',
@@ -180,7 +180,7 @@ describe(
       await untilNoneLeft(world, 'b');
     });
 
-    test('is refused by name where the destination sees it and may not write there', async () => {
+    test('a container is refused by name if the destination sees the volume and may not write to it', async () => {
       const storage = storageDirectory(world.lab, 'b');
       await eachLineOnce('a', () =>
         withMount(
@@ -196,7 +196,7 @@ describe(
       await untilNoneLeft(world, 'b');
     });
 
-    test('is refused while a file of it is open that was deleted, by its name; it moves cold with it', async () => {
+    test('a container with an open deleted file in the volume is refused by name, and moves cold with it', async () => {
       const root = runcRoot(labHost(world.lab, 'a').stateDir);
       const holds = `
       for (const fd of [0, 1, 2]) { fs.closeSync(fd); fs.openSync('/dev/null', 'r+'); }
@@ -228,7 +228,7 @@ describe(
       }
     });
 
-    test('moves after all that', async () => {
+    test('a container moves after all that', async () => {
       await unharmed('b', () => move(world, { guest: BOX, from: 'a', to: 'b' }));
       await untilNoneLeft(world, 'a');
     });

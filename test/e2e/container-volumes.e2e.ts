@@ -29,7 +29,7 @@ const MIB = 1024 ** 2;
 const BOX = `vol-${process.pid}`;
 const skip = process.getuid?.() === 0 ? false : 'CRIU and runc need root';
 
-describe('a container with volumes to which it writes all the time', { skip }, () => {
+describe('a container that keeps writing to its volumes', { skip }, () => {
   let world: World;
 
   before(async () => {
@@ -106,7 +106,7 @@ describe('a container with volumes to which it writes all the time', { skip }, (
 
   const ASIDE = [/^(data|names)\.moved-[0-9a-f]{16}$/];
 
-  test('moves there and back with its connection, and no line that it has synced is lost', async () => {
+  test('a container moves and returns with its connection, and loses no synced line', async () => {
     await unharmed('b', () => move(world, { guest: BOX, from: 'a', to: 'b' }));
     await asItWas('b');
     await nothingLeft('a', ASIDE);
@@ -115,7 +115,7 @@ describe('a container with volumes to which it writes all the time', { skip }, (
     await nothingLeft('b');
   });
 
-  test('runs on at the source when it is cancelled, and none of its volumes is left there', async () => {
+  test('a container keeps running at the source when it is cancelled, and none of its volumes stays there', async () => {
     await unharmed('a', async () => {
       const id = await begin(world, { guest: BOX, from: 'a', to: 'b', ...SLOW });
       await untilMemoryFlows(world, 'a', id);
@@ -125,7 +125,7 @@ describe('a container with volumes to which it writes all the time', { skip }, (
     await nothingLeft('b');
   });
 
-  test('runs on at the source when the destination’s mover is killed, and none of its volumes is left there', async () => {
+  test("a container keeps running at the source when the destination's mover is killed, without volumes there", async () => {
     await unharmed('a', async () => {
       const id = await begin(world, { guest: BOX, from: 'a', to: 'b', ...SLOW });
       await untilMemoryFlows(world, 'a', id);
@@ -136,7 +136,7 @@ describe('a container with volumes to which it writes all the time', { skip }, (
     await nothingLeft('b');
   });
 
-  test('is refused where the destination has something of that name, which stays', async () => {
+  test('a container is refused if the destination has something of that name, which stays', async () => {
     const there = path.join(volumesOf('b'), 'db', 'data');
     await mkdir(there, { recursive: true });
     await writeFile(path.join(there, 'precious'), 'somebody’s');
@@ -147,7 +147,7 @@ describe('a container with volumes to which it writes all the time', { skip }, (
     await runCommand(['rm', '-r', path.join(volumesOf('b'), 'db')]);
   });
 
-  test('is refused while something else mounts its volume, by its name', async () => {
+  test('a container is refused while another program mounts its volume, by its name', async () => {
     const at = path.join(world.lab.dir, 'elsewhere');
     await mkdir(at);
     const script = 'mount --bind "$0" "$1" && echo mounted && read line';
@@ -171,7 +171,7 @@ describe('a container with volumes to which it writes all the time', { skip }, (
     });
   }
 
-  test('moves cold there and back, and is started anew at the source when that comes to nothing', async () => {
+  test('a container moves cold and returns, and is started again at the source when the move fails', async () => {
     let { bootId } = await readGuestStats(world.lab, BOX);
     await noLineLost('b', async () => {
       await move(world, { guest: BOX, from: 'a', to: 'b', mode: 'cold' });
@@ -196,7 +196,7 @@ describe('a container with volumes to which it writes all the time', { skip }, (
     await nothingLeft('b');
   });
 
-  test('moves after all that', async () => {
+  test('a container moves after all that', async () => {
     await unharmed('b', () => move(world, { guest: BOX, from: 'a', to: 'b' }));
     const root = runcRoot(labHost(world.lab, 'b').stateDir);
     const script = "try { fs.writeFileSync('/names', '') } catch ({ code }) { console.log(code) }";

@@ -60,7 +60,7 @@ describe('a container with a live TCP client', { skip }, () => {
     return Number(/^Seccomp:\s+(\d)$/m.exec(status)?.[1]);
   }
 
-  test('is listed beside virtual machines, and checked without being touched', async () => {
+  test('a container is listed next to virtual machines, and checked without being touched', async () => {
     const { exit, out } = await godwit(world, 'guests', '--json');
     assert.equal(exit, 0, out);
     assert.match(out, new RegExp(`"${BOX}"`));
@@ -72,7 +72,7 @@ describe('a container with a live TCP client', { skip }, () => {
     await untilNoneLeft(world, 'b');
   });
 
-  test('moves there and back with its connection and its memory', async (t) => {
+  test('a container moves and returns with its connection and its memory', async (t) => {
     for (const [from, to] of [
       ['a', 'b'],
       ['b', 'a'],
@@ -90,7 +90,7 @@ describe('a container with a live TCP client', { skip }, () => {
     }
   });
 
-  test('runs on at the source when it is cancelled while memory flows', async () => {
+  test('a container keeps running at the source when it is cancelled while memory flows', async () => {
     await unharmed('a', async () => {
       const id = await begin(world, { guest: BOX, from: 'a', to: 'b', ...SLOW });
       await untilMemoryFlows(world, 'a', id);
@@ -101,7 +101,7 @@ describe('a container with a live TCP client', { skip }, () => {
   });
 
   for (const side of ['a', 'b'] as const) {
-    test(`runs on at the source when the mover of ${side} is killed while memory flows`, async () => {
+    test(`a container keeps running at the source when the mover of ${side} is killed while memory flows`, async () => {
       await unharmed('a', async () => {
         const id = await begin(world, { guest: BOX, from: 'a', to: 'b', ...SLOW });
         await untilMemoryFlows(world, 'a', id);
@@ -114,7 +114,7 @@ describe('a container with a live TCP client', { skip }, () => {
     });
   }
 
-  test('runs on at the source when the restore is killed', async () => {
+  test('a container keeps running at the source when the restore is killed', async () => {
     await unharmed('a', async () => {
       const id = await begin(world, { guest: BOX, from: 'a', to: 'b' });
       const pid = await until('runc to restore', 30_000, async () =>
@@ -143,7 +143,7 @@ describe('a container with a live TCP client', { skip }, () => {
     return bootId;
   }
 
-  test('moves cold: it is shut down, and started anew with its files, its limits and its filter', async () => {
+  test('a container moves cold: it is shut down, and started again with its files, its limits and its filter', async () => {
     let { bootId } = await readGuestStats(world.lab, BOX);
     await inBox('a', "fs.writeFileSync('/note', 'kept')");
     for (const [from, to] of [
@@ -161,7 +161,7 @@ describe('a container with a live TCP client', { skip }, () => {
     ({ hash } = await verifyGuest(world.lab, BOX));
   });
 
-  test('is started again at the source when its cold move comes to nothing', async () => {
+  test('a container is started again at the source when its cold move fails', async () => {
     const { bootId } = await readGuestStats(world.lab, BOX);
     const id = await begin(world, { guest: BOX, from: 'a', to: 'b', mode: 'cold', ...SLOW });
     await follow(world, 'a', id, ({ phase }) => phase === 'switchover');
@@ -173,7 +173,7 @@ describe('a container with a live TCP client', { skip }, () => {
     ({ hash } = await verifyGuest(world.lab, BOX));
   });
 
-  test('moves after all that', async () => {
+  test('a container moves after all that', async () => {
     await unharmed('b', () => move(world, { guest: BOX, from: 'a', to: 'b' }));
     await untilNoneLeft(world, 'a');
   });

@@ -19,7 +19,7 @@ describe('a migration that is cancelled while its link is dead', () => {
   });
   after(() => world?.close());
 
-  test('ends without the destination’s answer, which clears its host once the link is back', async (t) => {
+  test("a cancelled migration ends without the destination's answer, which cleans up once the link is back", async (t) => {
     await web1.unharmed('a', async () => {
       const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...SLOW });
       await untilMemoryFlows(world, 'a', id);

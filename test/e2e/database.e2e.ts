@@ -18,7 +18,7 @@ const GUEST = 'db1';
 /** More than the table keeps would take minutes; so many rows differ clearly from none. */
 const COMMITS = 25;
 
-describe('a guest that runs a database on a disk of its host alone', () => {
+describe('a guest with a database on a local disk', () => {
   let world: World;
 
   before(async () => {
@@ -67,15 +67,15 @@ describe('a guest that runs a database on a disk of its host alone', () => {
     }
   }
 
-  test('moves by pre-copy, and no row that it committed is lost', async () => {
+  test('a database moves by pre-copy, and no committed row is lost', async () => {
     await moved();
   });
 
-  test('moves by post-copy, and no row that it committed is lost', async (t) => {
+  test('a database moves by post-copy, and no committed row is lost', async (t) => {
     await unlessForbidden(t, () => moved({ mode: 'postcopy' }));
   });
 
-  test('says so when a row on its disk is not what it committed', async () => {
+  test('a row on the disk that differs from the committed row is reported', async () => {
     await untilCommitted(COMMITS);
     const [host = ''] = await runningOn(world.lab, GUEST);
     const { bootId, commits } = await readGuestStats(world.lab, GUEST);
@@ -102,7 +102,7 @@ describe('a guest that runs a database on a disk of its host alone', () => {
     assert.ok(database !== undefined && database.badRows > 0, JSON.stringify(database));
   });
 
-  test('is refused without a disk to run it on', async () => {
+  test('a database without a disk to run it on is refused', async () => {
     const request = { name: 'db2', host: 'a', load: 'database' } as const;
     await assert.rejects(startGuest(world.lab, request), { code: 'GODWIT_USAGE', message: /disk/ });
   });

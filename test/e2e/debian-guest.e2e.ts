@@ -122,12 +122,12 @@ describe('Debian with PostgreSQL on UEFI firmware, with a TPM', { skip: missing 
   }
 
   for (const [index, [way, request]] of WAYS.entries()) {
-    test(`moves by ${way}, while a client inserts`, async (t) => {
+    test(`a guest moves by ${way}, while a client inserts`, async (t) => {
       await unlessForbidden(t, () => moved(t, `Move${index}`, request));
     });
   }
 
-  test('has each transaction of pgbench once, and its tables agree', async () => {
+  test('a guest has each transaction of pgbench once, and its tables agree', async () => {
     const done = await pgbench.end();
     assert.ok(done > 0);
     const sums = ['accounts', 'tellers', 'branches'].map(
@@ -141,7 +141,7 @@ describe('Debian with PostgreSQL on UEFI firmware, with a TPM', { skip: missing 
     assert.deepEqual(new Set(balances).size, 1, said);
   });
 
-  test('boots from the disk and the variables that came along, and has all of it', async () => {
+  test('a guest boots from the disk and the variables that came along, and has all of the data', async () => {
     await rows.pause();
     const was = await guest.does('cat /proc/sys/kernel/random/boot_id');
     // As at a loss of power: what was acknowledged is on the disk.

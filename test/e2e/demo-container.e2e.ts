@@ -7,7 +7,7 @@ import { labDirectory } from '../../src/cli/connection/labs.ts';
 const skip = process.getuid?.() === 0 ? false : 'CRIU and runc need root';
 
 test(
-  'the demo moves a container there and back over one connection, and leaves nothing behind',
+  'the demo moves a container and back over one connection, and leaves nothing behind',
   {
     skip,
   },

@@ -26,7 +26,7 @@ function statusOf(url: string, headers: Record<string, string> = {}): Promise<nu
 }
 
 describe('the demo of a fleet', () => {
-  test('drains a host while clients stay connected, stays up with --keep, and goes with one command', async (t) => {
+  test('the demo drains a host while clients stay connected, stays up with --keep, and goes with one command', async (t) => {
     let lab = 'demo';
     t.after(() => labDown(lab));
     const ended = await demo(['--fleet', '--keep', '--json']);
@@ -71,7 +71,7 @@ describe('the demo of a fleet', () => {
     assert.equal(await namespacesLeft(lab), false);
   });
 
-  test('takes all of it down when it is interrupted while its guests boot', async (t) => {
+  test('the demo takes everything down when it is interrupted while its guests boot', async (t) => {
     let lab = 'demo';
     t.after(() => labDown(lab));
     const ended = await demo(['--fleet', '--keep', '--json'], (stderr, interrupt) => {

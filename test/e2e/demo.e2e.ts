@@ -13,7 +13,7 @@ import { labDirectory } from '../../src/cli/connection/labs.ts';
 const SMALL = ['--memory', '256M', '--working-set', '32M', '--dirty', '8MiB/s'];
 
 describe('the demo', () => {
-  test('moves a guest in each mode, with memory and connection intact, and leaves nothing behind', async () => {
+  test('the demo moves a guest in each mode, with memory and connection intact, and leaves nothing behind', async () => {
     const ended = await demo(['--json', ...SMALL]);
     const shown = `exit ${ended.code}\n${ended.stderr}\n${ended.stdout}`;
     assert.equal(ended.code, 0, shown);
@@ -40,7 +40,7 @@ describe('the demo', () => {
     assert.equal(await namespacesLeft(labOf(ended)), false);
   });
 
-  test('takes the lab down when it is interrupted in the middle of a move', async () => {
+  test('the demo takes the lab down when it is interrupted in the middle of a move', async () => {
     const ended = await demo(['--json', ...SMALL], (stderr, interrupt) => {
       if (/^pre-copy {2}/m.test(stderr) && stderr.includes('sending memory')) interrupt();
     });
@@ -55,7 +55,7 @@ describe('the demo', () => {
     }
   });
 
-  test('says in one line of JSON what is wrong with its command line, and builds nothing', async () => {
+  test('a mistake in the command line is reported in one line of JSON, and nothing is built', async () => {
     const { code, stdout, stderr } = await demo(['--json', '--memry', '1G']);
     assert.equal(code, 2);
     const { error } = JSON.parse(stdout) as { error: { code: string; hint: string } };

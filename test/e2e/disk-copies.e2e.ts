@@ -44,7 +44,7 @@ const MIB = 1024 ** 2;
 const run = promisify(execFile);
 const FILES = ['disk0.qcow2', 'disk1.raw'];
 
-describe('a guest with disks that lie on its host alone', () => {
+describe('a guest with local disks', () => {
   let world: World;
 
   before(async () => {
@@ -98,7 +98,7 @@ describe('a guest with disks that lie on its host alone', () => {
     return follow(world, host, id, flows);
   }
 
-  test('moves with them by pre-copy, there and back', async () => {
+  test('a guest moves with its disks by pre-copy, and returns', async () => {
     await whole('a');
     const report = await moved();
     assert.deepEqual(
@@ -112,7 +112,7 @@ describe('a guest with disks that lie on its host alone', () => {
     await moved();
   });
 
-  test('has a thin image that stays thin', async () => {
+  test('a thin image of a guest stays thin', async () => {
     const { from } = await there();
     const was = await stat(path.join(imagesAt(from), 'disk0.qcow2'));
     await moved();
@@ -122,15 +122,15 @@ describe('a guest with disks that lie on its host alone', () => {
     assert.ok(is.blocks * 512 < was.blocks * 512 + 64 * MIB, `${was.blocks} became ${is.blocks}`);
   });
 
-  test('moves with them by post-copy', async (t) => {
+  test('a guest moves with its disks by post-copy', async (t) => {
     await unlessForbidden(t, () => moved({ mode: 'postcopy' }));
   });
 
-  test('moves with them by the wire', async () => {
+  test('a guest moves with its disks by the wire', async () => {
     await moved({ path: 'wire' });
   });
 
-  test('runs on where it was, with its disks and nothing left, when it is cancelled amid the copying', async () => {
+  test('a guest cancelled amid the copying stays at its source, with its disks and without leftovers', async () => {
     const { from, to } = await there();
     const id = await begin(world, { guest: 'db1', from, to, ...SLOW });
     await untilDisksFlow(from, id);
@@ -140,7 +140,7 @@ describe('a guest with disks that lie on its host alone', () => {
   });
 
   for (const side of ['source', 'destination'] as const) {
-    test(`arrives with them although the ${side}’s mover is killed amid the copying`, async () => {
+    test(`a guest arrives with its disks although the ${side}'s mover is killed amid the copying`, async () => {
       const { from, to } = await there();
       // Slow enough to be met amid the disks, and no slower than memory can bear.
       const slow = { maxBandwidth: 16 * MIB, maxDowntimeMs: 3000 };
@@ -157,7 +157,7 @@ describe('a guest with disks that lie on its host alone', () => {
     ['for a while', 60_000, 8000],
     ['for longer than it may', 2000, 6000],
   ] as const) {
-    test(`arrives with them although the link was away ${what} amid the copying`, async () => {
+    test(`a guest arrives with its disks although the link was away ${what} amid the copying`, async () => {
       const { from, to } = await there();
       const slow = { maxBandwidth: 16 * MIB, maxDowntimeMs: 3000, linkGraceMs };
       const id = await begin(world, { guest: 'db1', from, to, ...slow });
@@ -176,7 +176,7 @@ describe('a guest with disks that lie on its host alone', () => {
     });
   }
 
-  test('runs on where it was when the storage of the destination fills up amid the copying', async (t) => {
+  test('a guest stays at its source when the storage of the destination fills up amid the copying', async (t) => {
     const { from, to } = await there();
     const full = imagesAt(to);
     const words = ['-t', 'tmpfs', '-o', 'size=48m', 'godwit-test', full];
@@ -202,7 +202,7 @@ describe('a guest with disks that lie on its host alone', () => {
     await whole(from);
   });
 
-  test('is refused where a file has the name of one of them, which is not touched', async () => {
+  test('a guest is refused if a file has the name of one of its disks, and the file is not touched', async () => {
     const { from, to } = await there();
     const file = path.join(imagesAt(to), 'disk1.raw');
     await writeFile(file, 'somebody else’s');
@@ -213,7 +213,7 @@ describe('a guest with disks that lie on its host alone', () => {
     await whole(from);
   });
 
-  test('is refused while another program has one of them open, and once another file came to the path of one of them', async () => {
+  test('a guest is refused if another program has a disk open, or if another file has come to its path', async () => {
     const { from, to } = await there();
     const file = path.join(imagesAt(from), 'disk1.raw');
     const other = await open(file, 'r+');
@@ -229,7 +229,7 @@ describe('a guest with disks that lie on its host alone', () => {
     await whole(from);
   });
 
-  test('leaves a file at the source that came to the path of one of them amid the copying', async () => {
+  test("a file that came to a disk's path at the source amid the copying is left there", async () => {
     const { from, to } = await there();
     const file = path.join(imagesAt(from), 'disk1.raw');
     const slow = { maxBandwidth: 16 * MIB, maxDowntimeMs: 3000 };
@@ -246,7 +246,7 @@ describe('a guest with disks that lie on its host alone', () => {
     await whole(to);
   });
 
-  test('keeps them at the source under another name where that is asked for', async () => {
+  test('a guest keeps its disks at the source under another name on request', async () => {
     const { from, to } = await there();
     const report = await move(world, { guest: 'db1', from, to, keepSource: true });
     for (const name of FILES) {

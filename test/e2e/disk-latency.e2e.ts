@@ -35,7 +35,7 @@ type Stats = z.infer<typeof answer>[number]['stats'];
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((all, each) => all + each, 0);
 
-describe('the guest’s own requests to disks that are copied', () => {
+describe('the latency of requests to copied disks', () => {
   let world: World;
 
   before(async () => {
@@ -70,7 +70,7 @@ describe('the guest’s own requests to disks that are copied', () => {
     return [before, during];
   }
 
-  test('are told by percentiles that hold what QEMU counted meanwhile, and nothing is left of the counting', async (t) => {
+  test("the percentiles of the latency match QEMU's counts meanwhile, and nothing of the counting is left", async (t) => {
     const disks = ['disk0', 'disk1'];
     const first = await Promise.all(disks.map((disk) => seen('a', disk)));
     const id = await begin(world, { ...CAP, guest: 'db1', from: 'a', to: 'b' });
@@ -103,7 +103,7 @@ describe('the guest’s own requests to disks that are copied', () => {
     assert.deepEqual(left, [THEIRS, undefined]);
   });
 
-  test('are in a plan, which counts them only as long as it lasts, and in the report of the move after it', async () => {
+  test('the latency is in a plan, which counts only as long as it runs, and in the report of the move after it', async () => {
     const { prediction, advice } = await world.agent('a').plan({ body: { guest: 'db1', to: 'b' } });
     assert.ok(prediction?.diskLatency !== undefined && prediction.disks !== undefined);
     const { diskLatency: expected, disks: copy } = prediction;

@@ -14,7 +14,7 @@ const MIB = 1024 ** 2;
 /** Less than the guest writes. */
 const CAP = { maxBandwidth: 5 * MIB };
 
-describe('a guest that writes faster to its disk than it is copied', () => {
+describe('a guest that writes faster than its disk is copied', () => {
   let world: World;
 
   before(async () => {
@@ -38,7 +38,7 @@ describe('a guest that writes faster to its disk than it is copied', () => {
     assert.equal(found.badDiskChunks, 0);
   }
 
-  test('stays with figures where its writes may not be slowed down', async () => {
+  test('a guest stays, with figures, if its writes may not be slowed down', async () => {
     const request = { ...CAP, guest: 'db1', from: 'a', to: 'b', diskWrites: 'refuse' } as const;
     const error = await refusalOf(world, request);
     assert.equal(error.code, 'GODWIT_DISK_BUSY');
@@ -51,7 +51,7 @@ describe('a guest that writes faster to its disk than it is copied', () => {
     assert.deepEqual(left, []);
   });
 
-  test('arrives, its writes waiting for their copies, and the report says so', async () => {
+  test('a guest arrives with its writes waiting for their copies, and the report shows it', async () => {
     const id = await begin(world, { ...CAP, guest: 'db1', from: 'a', to: 'b' });
     const seen = await follow(world, 'a', id, ({ diskPace }) => diskPace !== undefined);
     assert.ok((seen.diskPace?.rate ?? 0) > 0);

@@ -80,21 +80,21 @@ describe('a guest with disks on shared storage', () => {
     await whole(to);
   }
 
-  test('moves by pre-copy, there and back', async () => {
+  test('a guest moves by pre-copy, and returns', async () => {
     await whole('a');
     await moved({});
     await moved({});
   });
 
-  test('moves by post-copy', async (t) => {
+  test('a guest moves by post-copy', async (t) => {
     await unlessForbidden(t, () => moved({ mode: 'postcopy' }));
   });
 
-  test('moves by the wire', async () => {
+  test('a guest moves by the wire', async () => {
     await moved({ path: 'wire' });
   });
 
-  test('runs on where it was, with its disks, when it is cancelled', async () => {
+  test('a guest keeps running at its source, with its disks, when it is cancelled', async () => {
     const { from, to } = await there();
     const id = await begin(world, { guest: 'db1', from, to, ...SLOW });
     await untilMemoryFlows(world, from, id);
@@ -103,7 +103,7 @@ describe('a guest with disks on shared storage', () => {
     await whole(from);
   });
 
-  test('runs on where it was, with its disks, when the destination’s QEMU is killed', async () => {
+  test('a guest keeps running at its source, with its disks, when the QEMU of the destination is killed', async () => {
     const { from, to } = await there();
     const id = await begin(world, { guest: 'db1', from, to, ...SLOW });
     await untilMemoryFlows(world, from, id);
@@ -115,7 +115,7 @@ describe('a guest with disks on shared storage', () => {
     await whole(from);
   });
 
-  test('runs on where it was, with its disks, when the destination’s QEMU dies in the switch to post-copy', async (t) => {
+  test('a guest stays at its source, with its disks, when the QEMU of the destination dies in the switch to post-copy', async (t) => {
     // QEMU moves a guest no more that was taken back from there: it is one of its own.
     const disks = [{ bytes: 32 * MIB, thin: true }];
     const other = await startGuest(world.lab, { ...COMMON, name: 'db4', disks });
@@ -150,7 +150,7 @@ describe('a guest with disks on shared storage', () => {
     await stopGuest(world.lab, 'db4');
   });
 
-  test('is left at its source as its owner changes it while it moves: paused, then on a snapshot', async () => {
+  test('a guest that its owner changes during the move stays at its source: paused, then on a snapshot', async () => {
     const disks = [{ bytes: 32 * MIB, thin: false }];
     const { name, disks: [image = ''] = [] } = await startGuest(world.lab, {
       ...COMMON,
@@ -187,7 +187,7 @@ describe('a guest with disks on shared storage', () => {
     await stopGuest(world.lab, name);
   });
 
-  test('leaves images behind that are whole', async () => {
+  test('a guest leaves whole images behind', async () => {
     const { to } = await there();
     await moved({});
     assert.deepEqual(await runningOn(world.lab, 'db1'), [to]);
@@ -212,7 +212,7 @@ describe('a guest with disks that cannot move', () => {
   });
   after(() => world?.close());
 
-  test('is refused where no place for a copy is named, and nothing is left of the trial', async () => {
+  test('a guest without a place for its copies is refused, and nothing is left of the trial', async () => {
     const disks = [{ bytes: 32 * MIB, thin: true }];
     await startGuest(world.lab, { ...COMMON, name: 'db2', disks });
     const error = await refusalOf(world, { guest: 'db2', from: 'a', to: 'c' });
@@ -225,7 +225,7 @@ describe('a guest with disks that cannot move', () => {
     await stopGuest(world.lab, 'db2');
   });
 
-  test('is refused where its backing file lies outside of `storage`', async () => {
+  test('a guest is refused if its backing file is outside of `storage`', async () => {
     const directory = await mkdtemp(path.join(world.lab.dir, 'elsewhere-'));
     const base = path.join(directory, 'base.qcow2');
     const file = path.join(storageDirectory(world.lab, 'a'), 'top.qcow2');
@@ -248,7 +248,7 @@ describe('a guest with disks that cannot move', () => {
     ['that is temporary', 'GODWIT_DISK_LOCAL', ',format=raw,snapshot=on', ['odd', 'temporary']],
   ];
   for (const [what, code, settings, said] of UNSAFE) {
-    test(`is refused with a disk ${what}`, async () => {
+    test(`a guest is refused with a disk ${what}`, async () => {
       const file = path.join(storageDirectory(world.lab, 'a'), 'odd.raw');
       await run('qemu-img', ['create', '-q', '-f', 'raw', file, '1M']);
       const args = ['-drive', `if=none,id=odd,file=${file}${settings}`];

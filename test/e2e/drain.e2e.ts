@@ -59,7 +59,7 @@ describe('a drain by a controller', () => {
     return (JSON.parse(out) as { migrations: { guest: string; phase: string }[] }).migrations;
   };
 
-  test('begins nothing as a dry run, and nothing that nobody has confirmed', async () => {
+  test('a drain begins nothing as a dry run, and nothing unconfirmed', async () => {
     const dry = await controller.godwit('drain', 'a', '--dry-run');
     assert.equal(dry.exit, 0, dry.err);
     for (const name of GUESTS) assert.match(dry.out, new RegExp(`${name} +a → [bc]`));
@@ -70,7 +70,7 @@ describe('a drain by a controller', () => {
     assert.match((await controller.godwit('requests')).out, /no requests/);
   });
 
-  test('empties a host of real guests, and says so only then', async () => {
+  test('a drain empties a host of real guests, and reports it only then', async () => {
     const drain = controller.godwit('drain', 'a', '--to', 'b', '--yes');
     const { polls, wrong } = await listedDuring(drain);
     const drained = await drain;
@@ -86,7 +86,7 @@ describe('a drain by a controller', () => {
     assert.equal((await controller.godwit('undrain', 'a')).exit, 0);
   });
 
-  test('goes on when its controller is killed, loses nothing and does nothing twice', async () => {
+  test('a drain continues when its controller is killed, loses nothing and does nothing twice', async () => {
     const before = (await migrations()).length;
     const begun = await controller.godwit('drain', 'b', '--to', 'c', '--yes', '--detach', '--json');
     assert.equal(begun.exit, 0, begun.err);
@@ -112,7 +112,7 @@ describe('a drain by a controller', () => {
     for (const name of GUESTS) assert.equal((await verifyGuest(world.lab, name)).ok, true);
   });
 
-  test('of a host to which a guest is moved by hand is done once that guest has left it again', async () => {
+  test('a drain of a host that received a guest by hand is done once that guest has left again', async () => {
     for (const host of ['a', 'b']) await controller.godwit('undrain', host);
     // No controller ordered it, and the list of b does not have the guest yet.
     const moved = await godwit(world, 'migrate', 'dr1', '--to', 'b', '--detach');
@@ -130,7 +130,7 @@ describe('a drain by a controller', () => {
     assert.equal((await verifyGuest(world.lab, 'dr1')).ok, true);
   });
 
-  test('does not repeat a move that a person cancels, and asks for a word on the request first', async () => {
+  test('a drain does not repeat a move that a person cancelled, and the cancel first points to the request', async () => {
     await controller.godwit('undrain', 'b');
     const begun = await controller.godwit('drain', 'c', '--max-parallel', '1', '--yes', '--detach');
     assert.equal(begun.exit, 0, begun.err);
@@ -160,7 +160,7 @@ describe('a drain by a controller', () => {
     assert.equal(back.exit, 0, back.out + back.err);
   });
 
-  test('is cancelled in the middle: nothing more begins, and no guest is lost', async () => {
+  test('a drain that is cancelled in the middle begins nothing more and loses no guest', async () => {
     await controller.godwit('undrain', 'b');
     const slow = await controller.godwit('drain', 'c', '--max-parallel', '1', '--yes', '--detach');
     assert.equal(slow.exit, 0, slow.err);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chaos } from '../../faults/chaos/chaos.ts';
 
-test('three guests go round three hosts for a minute while movers, agents and links die, and nothing is lost', async (t) => {
+test('three guests circle three hosts for a minute while movers, agents and links die, and nothing is lost', async (t) => {
   const reported = await chaos({ ms: 60_000, seed: 1, signal: t.signal, say: () => {} });
   assert.deepEqual(reported.violations, [], JSON.stringify(reported));
   assert.ok(reported.moves > 0, `no guest got anywhere: ${JSON.stringify(reported.journeys)}`);

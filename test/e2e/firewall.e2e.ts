@@ -14,7 +14,7 @@ const WALL = `table inet wall {
 /** A connection that is tried for 10 s, a few questions to the kernel, and what is undone. */
 const GIVEN_UP_MS = 40_000;
 
-describe('a firewall that drops what comes to movers', () => {
+describe('a firewall in front of movers', () => {
   let world: World;
 
   before(async () => {
@@ -22,7 +22,7 @@ describe('a firewall that drops what comes to movers', () => {
   });
   after(() => world?.close());
 
-  test('ends a migration within half a minute, with the port to open, and the guest runs on', async () => {
+  test('a dropped connection ends a migration within half a minute, with the port to open, and the guest stays', async () => {
     const guest = await startBareGuest(world, { name: 'walled', host: 'a' });
     const nft = (...argv: string[]) => inHost(world.lab, 'b', ['nft', ...argv]);
     try {

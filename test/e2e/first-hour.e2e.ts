@@ -27,7 +27,7 @@ function asTheUnit(): string[] {
   return ['setpriv', '--bounding-set', set, '--'];
 }
 
-describe('a fleet that is set up with init, invite and join alone', () => {
+describe('a fleet set up with init, invite and join', () => {
   let world: World;
   const agents: ChildProcess[] = [];
   /** What was typed, for the page that says how few it are. */
@@ -81,7 +81,7 @@ describe('a fleet that is set up with init, invite and join alone', () => {
     });
   };
 
-  test('the first host is set up, and every step that it prints works', async () => {
+  test('the first host is set up, and every printed step works', async () => {
     const { address } = labHost(world.lab, 'a');
     const said = await type('a', `godwit init a --address ${address} ${places('a')}`);
     const [agent = '', hosts = '', invite = '', ...others] = nextIn(said);
@@ -93,7 +93,7 @@ describe('a fleet that is set up with init, invite and join alone', () => {
   });
 
   for (const host of ['b', 'c']) {
-    test(`host ${host} joins with what the first host prints, and every step that it prints works`, async () => {
+    test(`host ${host} joins with the first host's output, and every printed step works`, async () => {
       const { address } = labHost(world.lab, host);
       const own = `--config ${labHost(world.lab, 'a').configFile}`;
       const said = await type('a', `godwit invite ${host} --addresses ${address} ${own}`);

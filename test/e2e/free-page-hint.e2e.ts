@@ -25,7 +25,7 @@ const WAYS = [
 /** One of two guests that are alike but for the balloon device: it asks for hints of free pages, or does not. */
 type Guest = 'hints' | 'silent';
 
-describe('a guest whose balloon device asks for hints of free pages', () => {
+describe('a guest with free page hints', () => {
   let world: World;
 
   before(async () => {
@@ -59,7 +59,7 @@ describe('a guest whose balloon device asks for hints of free pages', () => {
     return bytes;
   }
 
-  test('sends what is free no more in pre-copy, there and back, by each way', async (t) => {
+  test('a guest no longer sends free pages in pre-copy, in both directions, on each path', async (t) => {
     const whole = await sent(t, 'silent');
     assert.ok(whole > GIVEN_BACK, String(whole));
     for (const { way, asked, spares } of WAYS) {
@@ -68,11 +68,11 @@ describe('a guest whose balloon device asks for hints of free pages', () => {
     }
   });
 
-  test('sends it all the same where post-copy may follow: its QEMU asks for no hints then', async (t) => {
+  test('a guest sends free pages all the same if post-copy may follow: QEMU requests no hints then', async (t) => {
     assert.ok((await sent(t, 'hints', { mode: 'hybrid' })) > GIVEN_BACK);
   });
 
-  test('is told so by its check, and its plan leaves out what will not be sent', async () => {
+  test('the check reports the hints, and the plan leaves out the free pages', async () => {
     const checkOf = ({ host }: PlanAnswer) => host.checks.find(({ name }) => name === 'free-pages');
     await fillMemory(world.lab, 'hints', GIVEN_BACK);
     const [precopy, hybrid] = [await plan('hints'), await plan('hints', { mode: 'hybrid' })];

@@ -28,7 +28,7 @@ async function stayedBounded(file: string, times: number): Promise<void> {
   });
 }
 
-test('a guest that floods its serial port fills no disk, where it starts and where it goes', async () => {
+test('a guest that floods its serial port fills no disk, neither at its source nor at its destination', async () => {
   const elsewhere = await mkdtemp(path.join(tmpdir(), 'godwit-logs-'));
   await chmod(elsewhere, 0o711);
   const configure = (host: string) => ({

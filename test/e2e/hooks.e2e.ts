@@ -55,7 +55,7 @@ describe('the hooks of two hosts', () => {
   }
 
   for (const hook of ['before-start', 'prepare-destination', 'before-switchover'] as const) {
-    test(`${hook}, when it fails, leaves the guest where it is and says why`, async () => {
+    test(`${hook}, when it fails, leaves the guest at its source with the reason`, async () => {
       begin(hook);
       const error = await refusalOf(world, { guest: 'web1', from: 'a', to: 'b' });
       assertSays(error, 'GODWIT_HOOK_FAILED', hook, 'ended with 3: not today');
@@ -65,7 +65,7 @@ describe('the hooks of two hosts', () => {
     });
   }
 
-  test('are called in their order, each on its side, when the guest moves', async () => {
+  test('the hooks are called in their order, each on its side, when the guest moves', async () => {
     begin('after-resume');
     await move(world, { guest: 'web1', from: 'a', to: 'b' });
     await calledUntil('b after-resume');
@@ -77,7 +77,7 @@ describe('the hooks of two hosts', () => {
     await assertOnlyGuests(world, { b: ['web1'] });
   });
 
-  test('notice, once its answer is ready, lets the guest move long before its time is over', async () => {
+  test('the notice hook, once its answer is ready, lets the guest move long before its timeout', async () => {
     begin('none');
     await move(world, { guest: 'web1', from: 'b', to: 'a', noticeMs: 600_000 });
     const called = await calledUntil('b after-done');

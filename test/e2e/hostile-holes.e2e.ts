@@ -31,7 +31,7 @@ function numbersOf(kind: Kind, count: number, holding = /(?:)/): number[] {
 }
 
 describe('a known defect of the attacked host is found', () => {
-  test('whichever it is', () => {
+  test('every known defect has a test', () => {
     assert.deepEqual(Object.keys(FOUND).toSorted(), Object.keys(HOLES).toSorted());
   });
 

@@ -5,7 +5,7 @@ import { runCases } from '../../hostile/run.ts';
 /** `npm run hostile` does many more. */
 const CASES = 150;
 
-test('a host with a valid certificate gets nothing by what it says, and leaves nothing behind', async () => {
+test('a hostile host with a valid certificate gains nothing by its messages, and leaves nothing behind', async () => {
   const numbers = Array.from({ length: CASES }, (_, index) => index);
   const outcome = await runCases({ seed: 1, numbers });
   assert.deepEqual(outcome.violations, []);

@@ -91,7 +91,7 @@ describe('against a hostile peer with a good certificate', () => {
     return (given.answer as { moverAddress: string }).moverAddress;
   }
 
-  test('agent and mover refuse each message in words, and serve the others meanwhile', async () => {
+  test('agent and mover refuse each message with a reason, and serve the others meanwhile', async () => {
     const [agent] = await agentsOf(world.lab, 'b');
     assert.ok(agent !== undefined);
     const hosts = await restingHosts(world.lab);
@@ -116,7 +116,7 @@ describe('against a hostile peer with a good certificate', () => {
     await assertUnchanged(world, hosts);
   });
 
-  test("a destination's mover speaks to the source of its guest only", async () => {
+  test("a destination's mover talks only to the source of its guest", async () => {
     const hosts = await restingHosts(world.lab);
     const address = await admitted('m-00000002');
     const body = { epoch: ADMISSION.epoch };
@@ -134,7 +134,7 @@ describe('against a hostile peer with a good certificate', () => {
     await assertUnchanged(world, hosts);
   });
 
-  test("a destination's mover builds nothing that is not a guest, and runs nothing without the right", async () => {
+  test("a destination's mover creates only guests, and runs nothing without the right", async () => {
     const hosts = await restingHosts(world.lab);
     const address = await admitted('m-00000003');
     const { epoch } = ADMISSION;
@@ -173,7 +173,7 @@ describe('against a hostile peer with a good certificate', () => {
     await assertUnchanged(world, hosts);
   });
 
-  test('memory is taken from the source alone, over TLS, and strangers before it do no harm', async () => {
+  test('memory is accepted only from the source, over TLS, and earlier strangers do no harm', async () => {
     const guest = await startBareGuest(world, { name: 'secret1', host: 'a' });
     const bare = await hostsNow(world.lab);
     brake.hold();

@@ -45,7 +45,7 @@ describe('guests of Hyper-V', () => {
     place.world.guest(guest, 'hv1');
   });
 
-  test('are listed, moved, watched and reported by the same commands as others', async () => {
+  test('guests are listed, moved, watched and reported by the same commands as others', async () => {
     assert.match((await host.godwit('guests')).out, new RegExp(`${guest}\\s`));
     const moved = await host.godwit('migrate', guest, '--to', 'b');
     assert.equal(moved.exit, 0, moved.err);
@@ -59,7 +59,7 @@ describe('guests of Hyper-V', () => {
     assert.doesNotMatch((await host.godwit('guests')).out, new RegExp(`${guest}\\s`));
   });
 
-  test('are refused with the fix, and Hyper-V is not asked to move them', async () => {
+  test('guests are refused with the fix, and Hyper-V is not asked to move them', async () => {
     const hv2 = place.world.hosts.get('hv2');
     assert.ok(hv2);
     hv2.enabled = false;
@@ -70,7 +70,7 @@ describe('guests of Hyper-V', () => {
     assert.equal(tasksOf(guest), 0);
   });
 
-  test('stay on their host where their storage alone moves, and are refused a folder that is none', async () => {
+  test('guests stay on their host if only their storage moves, and a missing folder is refused', async () => {
     const own = place.world.guests.find(({ name }) => name === guest);
     assert.ok(own);
     const same = await host.godwit('migrate', guest, '--to', 'a');
@@ -87,7 +87,7 @@ describe('guests of Hyper-V', () => {
     assert.equal(tasksOf(guest), 1);
   });
 
-  test('stay where they are when Hyper-V fails, and its words are reported', async () => {
+  test('guests stay at their host when Hyper-V fails, and its message is reported', async () => {
     place.world.ends = { state: 10, error: 'Failed to connect (0x8007274C).' };
     const moved = await host.godwit('migrate', guest, '--to', 'b', '--json');
     assert.equal(moved.exit, 5, moved.err);
@@ -96,7 +96,7 @@ describe('guests of Hyper-V', () => {
     assertTrue(found);
   });
 
-  test('are moved once, though their mover is killed', async () => {
+  test('guests are moved once, though their mover is killed', async () => {
     place.world.taskMs = 4000;
     const id = await host.begin(guest);
     await host.inPhase(id, 'memory');
@@ -107,7 +107,7 @@ describe('guests of Hyper-V', () => {
     assertTrue(found);
   });
 
-  test('are cancelled with Hyper-V', async () => {
+  test('guests are cancelled with Hyper-V', async () => {
     place.world.taskMs = 30_000;
     const id = await host.begin(guest);
     await host.inPhase(id, 'memory');
@@ -118,7 +118,7 @@ describe('guests of Hyper-V', () => {
     assertTrue(found);
   });
 
-  test('are moved once where connections are cut and answers are lost', async () => {
+  test('guests are moved once if connections are cut and answers are lost', async () => {
     place.world.taskMs = 3000;
     const id = await host.begin(guest);
     await host.inPhase(id, 'memory');
@@ -130,7 +130,7 @@ describe('guests of Hyper-V', () => {
     assertTrue(found);
   });
 
-  test('leave no password in what is written', () => {
+  test('guests leave no password in any file', () => {
     const state = path.join(host.dir, 'state');
     const files = readdirSync(state, { recursive: true, withFileTypes: true });
     const texts = files

@@ -8,7 +8,7 @@ const PACKAGING = path.resolve(import.meta.dirname, '../../packaging');
 const STATE = '/var/lib/godwit';
 
 describe(
-  'the scripts of the packages, in a root file system of their own',
+  'the package scripts in a separate root file system',
   {
     skip: noCleanRoot() ?? false,
   },
@@ -40,7 +40,7 @@ describe(
     });
     after(() => root.close());
 
-    test('an installation leaves the modes of the host’s own directories, whatever those of the folder are', async () => {
+    test("an installation keeps the modes of the host's directories, whatever the folder's modes are", async () => {
       const own = '/ /usr /usr/bin /usr/lib /usr/share';
       const modes = `stat -c '%n %a %u:%g' ${own}`;
       await does('chmod 0775 /usr/share');
@@ -67,7 +67,7 @@ describe(
     };
     const purge = () => does('sh /unpacked/purge.sh');
 
-    test('a purge removes all that Godwit has kept, and says nothing', async () => {
+    test('a purge removes everything that Godwit has kept, and prints nothing', async () => {
       await makeState();
       assert.equal(await purge(), '');
       await does(`test ! -e ${STATE} && test ! -e /etc/godwit && test ! -e /var/cache/godwit`);
@@ -99,7 +99,7 @@ describe(
       });
     }
 
-    test('a purge crosses no link and no mount, also none of the same file system', async () => {
+    test('a purge crosses no link and no mount, even of the same file system', async () => {
       await makeState();
       await does('mkdir -p /srv/disks/web1 /srv/more && touch /srv/disks/web1/disk /srv/more/disk');
       await does(`mkdir ${STATE}/cache/mounted && mount --bind /srv/disks ${STATE}/cache/mounted`);
@@ -110,7 +110,7 @@ describe(
       await does(`umount ${STATE}/cache/mounted && rm -r ${STATE} /srv/disks /srv/more`);
     });
 
-    test('a purge leaves what a guest that runs has on its command line or open', async () => {
+    test('a purge leaves the files that a running guest has on its command line or open', async () => {
       await makeState();
       await does(`cd ${STATE}/guests && mkdir named open && touch named/qmp.sock`);
       await does(

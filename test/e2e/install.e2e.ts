@@ -100,13 +100,13 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test('is the same bytes when it is built again, by a user with another umask', async () => {
+  test('the package has the same bytes when it is built again, by a user with another umask', async () => {
     const second = path.join(folder, 'second');
     await build(second, '077');
     assert.deepEqual(sums(second), sums(first));
   });
 
-  test('is no larger than 60 MB, and lintian finds nothing that has no reason', async () => {
+  test('the package is at most 60 MB, and lintian finds nothing without a reason', async () => {
     for (const file of readdirSync(first)) {
       assert.ok(statSync(path.join(first, file)).size <= 60 * MB, file);
     }
@@ -114,7 +114,7 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
     assert.equal(stdout, '');
   });
 
-  test('installs on a clean Debian 12 and runs there, without anything of npm', async () => {
+  test('the package installs on a clean Debian 12 and runs there, without anything of npm', async () => {
     await does('dpkg -i /godwit.deb');
     const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8'));
     assert.equal(await does('godwit --version'), `${version}\n`);
@@ -128,7 +128,7 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
     assert.match(await does(`${home}/runtime/node -p "${call}"`), /^1\d{4}$/m);
   });
 
-  test('brings no graphical part of QEMU, and few packages', async (t) => {
+  test('the package pulls in no graphical part of QEMU, and few packages', async (t) => {
     const clean = await openCleanRoot();
     t.after(() => clean.close());
     // apt resolves links of the path, which leads through /proc.
@@ -148,7 +148,7 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
     assert.ok(page.includes(`apt install ${WITH_QEMU.join(' ')} ./godwit_`), 'docs/install.md');
   });
 
-  test('installs on a clean Debian 13 as well, whose systemd understands its units too', async (t) => {
+  test('the package installs on a clean Debian 13 as well, whose systemd accepts its units too', async (t) => {
     bringDebian13();
     const lacks = noCleanRoot('trixie');
     if (lacks !== undefined) return t.skip(lacks);
@@ -171,7 +171,7 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
     assert.equal((await newer.run(verify)).out, '');
   });
 
-  test('has units that systemd understands, and that it calls no worse than medium', async () => {
+  test('the units are valid for systemd, which rates them medium or better', async () => {
     assert.equal(await does(`systemd-analyze verify --man=no ${ALL_UNITS.join(' ')}`), '');
     for (const unit of ALL_UNITS)
       await does(`systemd-analyze security --offline=true --threshold=65 --no-pager ${unit}`);
@@ -183,7 +183,7 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
     );
   });
 
-  test('its agent goes on through an upgrade, in the build with which it began', async () => {
+  test('the agent continues through an upgrade, in its original build', async () => {
     await does(
       'godwit pki init --dir /etc/godwit/ca && godwit pki issue a --addresses 127.0.0.1 --dir /etc/godwit/ca --out /var/lib/godwit/pki',
     );
@@ -212,7 +212,7 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
     assert.equal(await does('ls /usr/lib/godwit/builds'), `${before}\n`);
   });
 
-  test('sets up a controller with one command, and its unit starts it', async () => {
+  test('the package sets up a controller with one command, and its unit starts it', async () => {
     const unit = `${UNITS}/godwit-controller.service`;
     const said = await does('godwit init --controller --address 127.0.0.1 --ca /etc/godwit/ca');
     const secret = /^gdw_\S+$/m.exec(said)?.[0] ?? '';
@@ -234,7 +234,7 @@ describe('the distribution’s package', { skip: noCleanRoot() ?? false }, () =>
     assert.doesNotMatch(listed, new RegExp(secret));
   });
 
-  test('is not removed under processes of its own, and its purge leaves the guests and nothing else', async () => {
+  test('the package is not removed while its processes run, and its purge leaves the guests and nothing else', async () => {
     const { exit, out } = await root.run('dpkg --purge godwit');
     assert.notEqual(exit, 0);
     assert.match(out, /these processes of it still run: .*\bagent \d+/);

@@ -47,7 +47,7 @@ async function makeIpv6Only(world: World): Promise<void> {
   await restingHosts(lab);
 }
 
-describe('hosts that have IPv6 alone between them', () => {
+describe('hosts with IPv6 only', () => {
   let world: World;
   let watched: WatchedGuest;
 
@@ -70,15 +70,15 @@ describe('hosts that have IPv6 alone between them', () => {
     await assertOnlyGuests(world, { [wanted.to]: ['web1'] });
   }
 
-  test('move a guest from hypervisor to hypervisor', async () => {
+  test('a guest moves from hypervisor to hypervisor', async () => {
     await moveThere({ from: 'a', to: 'b', path: 'native' });
   });
 
-  test('move a guest over the wire', async () => {
+  test('a guest moves over the wire', async () => {
     await moveThere({ from: 'b', to: 'a', path: 'wire' });
   });
 
-  test('move a guest by post-copy', async (t) => {
+  test('a guest moves by post-copy', async (t) => {
     await unlessForbidden(t, () => moveThere({ from: 'a', to: 'b', mode: 'postcopy' }));
   });
 });

@@ -39,7 +39,7 @@ const GUEST = `iscsi1-${process.pid.toString(36)}`;
 execFileSync('bash', [SETUP, '--only', 'iscsi'], { stdio: ['ignore', 2, 2] });
 
 /** Hosts a and b reach one target, and c another one that calls itself and its LUNs the same, as copies do. */
-describe('a guest on LUNs that its QEMU opens by itself', () => {
+describe('a guest on LUNs opened by QEMU', () => {
   let world: World;
 
   before(async () => {
@@ -104,7 +104,7 @@ describe('a guest on LUNs that its QEMU opens by itself', () => {
     return report.checks.filter(({ name }) => name === 'disks').map((each) => each.evidence);
   }
 
-  test('moves by pre-copy, there and back, and stays on its LUNs', async () => {
+  test('a guest moves by pre-copy, and returns, and stays on its LUNs', async () => {
     await whole('a');
     const reported = await moved({});
     const shared = reported.filter((text) =>
@@ -114,11 +114,11 @@ describe('a guest on LUNs that its QEMU opens by itself', () => {
     await moved({});
   });
 
-  test('moves by post-copy', async (t) => {
+  test('a guest moves by post-copy', async (t) => {
     await unlessForbidden(t, () => moved({ mode: 'postcopy' }));
   });
 
-  test('is refused where LUNs that call themselves the same hold something else, or less', async () => {
+  test('a guest is refused if LUNs with the same identity have other content, or less', async () => {
     const [from = ''] = await runningOn(world.lab, GUEST);
     const error = await refusalOf(world, { guest: GUEST, from, to: 'c' });
     const said = ['the device of the same ids holds something else', 'is not copied'];
@@ -126,7 +126,7 @@ describe('a guest on LUNs that its QEMU opens by itself', () => {
     await whole(from);
   });
 
-  test('is refused in time while its target is stalled, and runs on after that', async () => {
+  test('a guest is refused in time while its target is stalled, and keeps running after that', async () => {
     const [from = ''] = await runningOn(world.lab, GUEST);
     await freeze(true);
     const error = await refusalOf(world, { guest: GUEST, from, to: from === 'a' ? 'b' : 'a' });
@@ -135,7 +135,7 @@ describe('a guest on LUNs that its QEMU opens by itself', () => {
     await whole(from);
   });
 
-  test('moves where its target wants a login, by a password that stands in no argument', async () => {
+  test('a guest moves to a target with a login, by a password that is in no argument', async () => {
     const place = targetPlace(world.lab);
     const account = ['--mode', 'account', '--user', 'lab'];
     await askTarget(place, '--op', 'new', ...account, '--password', PASSWORD);
@@ -150,7 +150,7 @@ describe('a guest on LUNs that its QEMU opens by itself', () => {
     assert.ok(!words.some((word) => word.includes(PASSWORD)));
   });
 
-  test('is refused where the host has another password than the target, and runs on', async () => {
+  test('a guest is refused if the host has another password than the target, and keeps running', async () => {
     const [from = ''] = await runningOn(world.lab, GUEST);
     const to = from === 'a' ? 'b' : 'a';
     await setPassword(to, 'another of its kind');
@@ -160,7 +160,7 @@ describe('a guest on LUNs that its QEMU opens by itself', () => {
     await whole(from);
   });
 
-  test('leaves nothing once it is stopped, and its target ends with the lab', async () => {
+  test('a stopped guest leaves nothing, and its target ends with the lab', async () => {
     const { name, entry } = world.lab;
     assert.deepEqual((await labStatus(name)).iscsi, { url: LAB_ISCSI_URL, serverUp: true });
     await stopGuest(world.lab, GUEST);

@@ -31,14 +31,14 @@ describe('a lab', () => {
   });
   after(() => labDown(name));
 
-  test('is given back when it is asked for again, and refused in another shape', async () => {
+  test('a lab is returned when it is requested again, and refused in another shape', async () => {
     assert.deepEqual(await labUp({ name, hosts: 2, agents: false }), lab);
     await assert.rejects(labUp({ name, hosts: 3, agents: false }), (error) =>
       hasCode(error, 'GODWIT_LAB'),
     );
   });
 
-  test('boots a guest that a client reaches, whose memory holds, and takes it away again', async () => {
+  test('a lab boots a guest that a client reaches, with intact memory, and removes it again', async () => {
     const empty = await hostCensus(lab, 'a');
     const guest = await startGuest(lab, {
       name: 'web1',
@@ -77,14 +77,14 @@ describe('a lab', () => {
     assert.deepEqual(files, ['guests']);
   });
 
-  test('refuses a host that is not there, and names the nearest thing to do', async () => {
+  test('a missing host is refused, and the nearest command is named', async () => {
     await assert.rejects(
       startGuest(lab, { name: 'web2', host: 'z' }),
       (error) => hasCode(error, 'GODWIT_HOST_UNKNOWN') && /a, b/.test(error.hint),
     );
   });
 
-  test('leaves nothing behind when it is taken down, and may be taken down twice', async () => {
+  test('a lab leaves nothing behind when it is taken down, and may be taken down twice', async () => {
     await startGuest(lab, {
       name: 'web3',
       host: 'b',
@@ -104,7 +104,7 @@ describe('a lab', () => {
   });
 });
 
-test('a lab with a delay carries what its hosts send, and lets it wait', async () => {
+test('a lab with a delay carries what its hosts send, with the delay', async () => {
   const slow = `${name}-d`;
   const lab = await labUp({ name: slow, hosts: 2, agents: false, delayMs: 20 });
   try {

@@ -20,7 +20,7 @@ const THIN = 24 * KIB;
 /** Longer than the switch may take where nothing repairs a link. */
 const CUT_MS = 22_000;
 
-describe('over a link that takes next to nothing', () => {
+describe('over an almost dead link', () => {
   let world: World;
   let web1: WatchedGuest;
 
@@ -36,7 +36,7 @@ describe('over a link that takes next to nothing', () => {
   });
   after(() => world?.close());
 
-  test('a switch to post-copy that does not begin before the link is dead is undone, and the guest runs on', async (t) => {
+  test('a switch to post-copy that does not begin before the link is dead is undone, and the guest keeps running', async (t) => {
     await unlessForbidden(t, () =>
       web1.unharmed('a', async () => {
         const id = await orderedInVain('native');
@@ -53,7 +53,7 @@ describe('over a link that takes next to nothing', () => {
     );
   });
 
-  test('over the wire the guest arrives all the same, once the link is back', async (t) => {
+  test('a guest on the wire arrives all the same, once the link is back', async (t) => {
     await unlessForbidden(t, () =>
       web1.unharmed('b', async () => {
         const id = await orderedInVain('wire');

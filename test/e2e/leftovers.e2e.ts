@@ -30,7 +30,7 @@ interface HostLeftovers {
   readonly left?: Leftover[];
 }
 
-describe('what crashes have left on hosts', () => {
+describe('leftovers of crashes', () => {
   let world: World;
 
   before(async () => {
@@ -64,7 +64,7 @@ describe('what crashes have left on hosts', () => {
     utimesSync(dir, yesterday, yesterday);
   }
 
-  test('are none on hosts where all went well, and a guest that runs is none', async () => {
+  test('leftovers are not reported on healthy hosts, nor for a running guest', async () => {
     await move(world, { guest: 'web1', from: 'a', to: 'b' });
     await untilNoMovers('b');
     for (const host of ['a', 'b']) assert.deepEqual(kinds((await leftovers(host)).leftovers), []);
@@ -74,7 +74,7 @@ describe('what crashes have left on hosts', () => {
     await move(world, { guest: 'web1', from: 'b', to: 'a' });
   });
 
-  test('are not what a migration under way works with', async () => {
+  test('leftovers do not include the files of an active migration', async () => {
     const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...SLOW });
     await untilMemoryFlows(world, 'a', id);
     for (const host of ['a', 'b']) {
@@ -86,7 +86,7 @@ describe('what crashes have left on hosts', () => {
     await reportAtEnd(world, 'a', id);
   });
 
-  test('a hypervisor, its tap and its folder whose migration somebody removed, found and cleared', async () => {
+  test('a hypervisor, its tap and its folder without a migration are found and cleared', async () => {
     const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...SLOW });
     await untilMemoryFlows(world, 'a', id);
     const { processes } = (await hostsNow(world.lab)).find(({ host }) => host === 'b')!;
@@ -113,7 +113,7 @@ describe('what crashes have left on hosts', () => {
     await assertOnlyGuests(world, { a: ['web1'] });
   });
 
-  test('a hypervisor that waits for memory which no migration will send; one that runs stays', async () => {
+  test('a hypervisor that waits for memory that no migration will send is cleared; a running one stays', async () => {
     const qemu = await chooseQemu(undefined);
     const start = async (name: string, ...more: string[]): Promise<ProcessIdentity> => {
       const dir = path.join(stateOf('b'), 'guests', name);
@@ -143,7 +143,7 @@ describe('what crashes have left on hosts', () => {
     }
   });
 
-  test('the folder of a guest that was moved and then ended by itself', async () => {
+  test('the folder of a guest that was moved and then ended by itself is cleared', async () => {
     const bare = await startBareGuest(world, { name: 'gone1', host: 'a' });
     await move(world, { guest: 'gone1', from: 'a', to: 'b' });
     const qemu = (await seenQemus(world.lab)).find(({ guest }) => guest === 'gone1');
@@ -164,7 +164,7 @@ describe('what crashes have left on hosts', () => {
     await assertOnlyGuests(world, { a: ['web1'] });
   });
 
-  test('what other versions left: half a migration goes, one that nobody can read stays', async () => {
+  test('half a migration of another version is removed, and an unreadable one stays', async () => {
     const migrations = path.join(stateOf('b'), 'migrations');
     const half = path.join(migrations, 'm-half0000');
     const foreign = path.join(migrations, 'm-foreign0');

@@ -28,7 +28,7 @@ describe('guests of libvirt', () => {
   });
   after(() => hosts?.close());
 
-  test('are kept out by libvirt for each security label that the check refuses, and let in with the others', async () => {
+  test('guests are refused by libvirt for the labels that the check refuses, and accepted with the others', async () => {
     await hosts.guest('a', guest);
     const file = path.join(hosts.dir, 'labelled.xml');
     const there = readCapabilities(await hosts.virsh('b', 'capabilities'));
@@ -76,7 +76,7 @@ describe('guests of libvirt', () => {
     }
   });
 
-  test('need networks and pools of which the daemon says whether it has them, and has started them', async () => {
+  test('guests need networks and pools that the daemon reports as present and started', async () => {
     const signal = AbortSignal.timeout(WAIT_MS);
     const { uri, credentials } = libvirtOptions.parse({ uri: hosts.uri('b') });
     const client = await LibvirtClient.open(uri ?? '', credentials, signal);
@@ -103,7 +103,7 @@ describe('guests of libvirt', () => {
     }
   });
 
-  test('need bridges and devices of which the daemon says whether its host has them', async () => {
+  test('guests need bridges and devices that the daemon reports as present', async () => {
     const signal = AbortSignal.timeout(WAIT_MS);
     const { uri, credentials } = libvirtOptions.parse({ uri: hosts.uri('b') });
     const client = await LibvirtClient.open(uri ?? '', credentials, signal);

@@ -26,7 +26,7 @@ describe('a baseline of hosts with libvirt', () => {
     await hosts?.close();
   });
 
-  test('has the features that libvirt finds common to them, and no other', async () => {
+  test('the baseline has the features that libvirt finds common to the hosts, and no other', async () => {
     const offers = ['a', 'b'].map((host) =>
       hosts.virsh(host, 'domcapabilities', '--virttype', 'qemu'),
     );

@@ -28,7 +28,7 @@ describe('a guest of libvirt with a block device', () => {
       .filter(({ name, side }) => name === 'disks' && side === 'both')
       .map(({ verdict, evidence }) => `${verdict} ${evidence}`);
 
-  test('moves where both hosts have it at its path, and is refused where the destination has another one there', async (t) => {
+  test('a guest moves if both hosts have the device at its path, and is refused if it is another device there', async (t) => {
     const { lab } = world;
     const device = await loopOf(t, path.join(lab.dir, 'lun'), randomBytes(8 * MIB));
     const other = await loopOf(t, path.join(lab.dir, 'other'), randomBytes(8 * MIB));

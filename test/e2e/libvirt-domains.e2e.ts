@@ -45,7 +45,7 @@ function factsOf(xml: string): DomainFacts {
 }
 
 /** The XML in the shapes of others that the other tests read, as libvirt 11.3 reads it and writes it again. */
-describe('a domain of others', { skip }, () => {
+describe('domains of other managers', { skip }, () => {
   let hosts: LibvirtHosts;
 
   before(async () => {
@@ -65,7 +65,7 @@ describe('a domain of others', { skip }, () => {
   }
 
   for (const file of readdirSync(DOMAINS)) {
-    test(`is one of libvirt’s schema, and says the same once libvirt has read it: ${file}`, async () => {
+    test(`a domain fits libvirt's schema, and is the same once libvirt has read it: ${file}`, async () => {
       let xml = asHere(readFileSync(path.join(DOMAINS, file), 'utf8'));
       let said = await define(xml);
       // The schema has been passed by then.

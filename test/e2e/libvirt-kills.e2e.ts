@@ -136,7 +136,7 @@ describe('a guest of libvirt whose disk is copied', { timeout: LONGEST_MS }, () 
   }
 
   test(
-    `has all of it after each of ${MOVES} moves there and back under load, and none behind`,
+    `a guest has all of its disk after each of ${MOVES} moves and returns under load, and none stays behind`,
     { timeout: LONGEST_MS },
     async (t) => {
       for (let move = 0; move < MOVES; move += 1) {
@@ -194,7 +194,7 @@ describe('a guest of libvirt whose disk is copied', { timeout: LONGEST_MS }, () 
   }
 
   test(
-    `runs once, with its disk and without leftovers, after each of ${KILLS} kills`,
+    `a guest runs once, with its disk and without leftovers, after each of ${KILLS} kills`,
     { timeout: LONGEST_MS },
     async (t) => {
       t.diagnostic(`LIBVIRT_KILLS_SEED=${SEED}`);

@@ -52,7 +52,7 @@ describe('a lab whose hosts have libvirt', () => {
     return said;
   }
 
-  test('runs guests that move there and back by TLS, and a client keeps its connection', async () => {
+  test('guests move and return by TLS, and a client keeps its connection', async () => {
     const { lab } = world;
     await startDomain(lab, { name: 'web1', host: 'a', memoryBytes: 192 * MIB });
     const probe = await openProbe(lab, 'web1');
@@ -76,7 +76,7 @@ describe('a lab whose hosts have libvirt', () => {
     await assertNone();
   });
 
-  test('is found by the socket of virtqemud where the daemon has no other one, and its guests move', async () => {
+  test("guests are found by virtqemud's socket if the daemon has no other one, and they move", async () => {
     const { lab } = world;
     await startDomain(lab, { name: 'web2', host: 'a', memoryBytes: 192 * MIB });
     const own = libvirtSocket(labHost(lab, 'a'));
@@ -93,7 +93,7 @@ describe('a lab whose hosts have libvirt', () => {
     await assertNone();
   });
 
-  test('copies a disk there and back while the guest writes to it, and each host keeps none that is not its guest’s', async () => {
+  test("a disk is copied in both directions while the guest writes, and each host keeps only its guest's disks", async () => {
     const { lab } = world;
     await startDomain(lab, {
       name: 'db1',

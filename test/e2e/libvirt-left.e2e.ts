@@ -20,7 +20,7 @@ const MARKED = {
 } as const;
 
 /** By libvirt 9.0: what its daemons say where a definition was left, and where it is somebody's own. */
-describe('a guest of libvirt that stayed, and has a definition at its destination', () => {
+describe('a libvirt guest that stayed, with a definition at its destination', () => {
   const guest = `left-${process.pid}`;
   let hosts: LibvirtHosts;
   let daemons: DaemonPair;
@@ -54,7 +54,7 @@ describe('a guest of libvirt that stayed, and has a definition at its destinatio
 
   const ended = (): Promise<void> => endAtDestination(daemons, { ...ORDER, guest }, signal);
 
-  test('loses it where it says what the one at its source says', async () => {
+  test("a definition equal to the source's is removed at the destination", async () => {
     await define((xml) => xml);
     assert.equal(await hosts.state('b', guest), 'shut off');
     await ended();
@@ -62,7 +62,7 @@ describe('a guest of libvirt that stayed, and has a definition at its destinatio
     await ended();
   });
 
-  test('keeps it where it is of another machine, or has run there', async () => {
+  test('a definition of another machine, or one that has run there, is kept', async () => {
     await define((xml) =>
       xml
         .replace(/<memory .*?<\/memory>/, "<memory unit='MiB'>256</memory>")
@@ -82,7 +82,7 @@ describe('a guest of libvirt that stayed, and has a definition at its destinatio
 });
 
 /** libvirt itself moves the guest, and leaves its definition at the source, as a daemon does that dies before it removes it. */
-describe('a guest of libvirt that has moved, and has a definition at its source', () => {
+describe('a moved libvirt guest, with a definition at its source', () => {
   const guest = `moved-${process.pid}`;
   let hosts: LibvirtHosts;
   let daemons: DaemonPair;
@@ -119,7 +119,7 @@ describe('a guest of libvirt that has moved, and has a definition at its source'
 
   const finished = (): Promise<void> => session.finish({ ...ORDER, guest }, signal);
 
-  test('keeps it where a person wrote more into it than has moved, and loses it where it says the same', async () => {
+  test("a definition with a person's additions is kept at the source, and an equal one is removed", async () => {
     await define(definition.replace('</domain>', '<title>the one to keep</title></domain>'));
     await hosts.virsh('a', 'autostart', guest);
     // As where the answer was lost: the mark stays as long as the definition.

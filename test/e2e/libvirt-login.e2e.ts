@@ -28,7 +28,7 @@ const GODWIT = fileURLToPath(new URL('../../godwit', import.meta.url));
 const CLIENT = fileURLToPath(new URL('../../src/drivers/libvirt/client.ts', import.meta.url));
 
 /** Daemons that want a login on their socket and over TLS, as a site may configure them. */
-describe('a libvirt that wants a login', () => {
+describe('libvirt with a login', () => {
   let world: World;
   let passwords: Server;
 
@@ -101,7 +101,7 @@ describe('a libvirt that wants a login', () => {
     return stdout + stderr;
   }
 
-  test('by SASL gets it from libvirt’s own file, for the agent and for the daemons, and is named without', async () => {
+  test("a SASL login uses libvirt's own auth file, for agent and daemons, and a missing user is named", async () => {
     const { lab } = world;
     for (const host of HOSTS) await configure(host, { auth_unix_rw: 'sasl', auth_tls: 'sasl' });
     const { address } = labHost(lab, 'b');
@@ -121,7 +121,7 @@ describe('a libvirt that wants a login', () => {
     await assertRunsAt('a');
   });
 
-  test('by SCRAM learns no password', async (t) => {
+  test('a SCRAM login reveals no password', async (t) => {
     const { lab } = world;
     if ((await missingPrograms(['saslpasswd2'])).length > 0)
       return t.skip('nothing here writes a database of SASL (saslpasswd2, of sasl2-bin)');
@@ -157,7 +157,7 @@ describe('a libvirt that wants a login', () => {
     return (await run(process.execPath, argv, { timeout: 60_000 })).stdout.trim();
   }
 
-  test('by polkit lets root in, and names the action to whom it does not', async () => {
+  test('a polkit login admits root, and names the action that another user lacks', async () => {
     const { lab } = world;
     for (const host of HOSTS) rmSync(fileOf(host, 'auth.conf'), { force: true });
     for (const host of HOSTS)

@@ -43,7 +43,7 @@ describe('a guest of libvirt that writes more than the link takes', () => {
 
   const decided = ({ decisions }: Report) => decisions.filter(({ rule }) => rule !== undefined);
 
-  test('is given up early under gentle, with the figures, and nobody touches it', async (t) => {
+  test('a guest is given up early under gentle, with the figures, and keeps its settings', async (t) => {
     await hosts.guest('a', guest, { dirtyMib: 32 });
     const made = await ended(await agent.begin(guest, '--steering', 'gentle', ...CAP));
     t.diagnostic(`${made.totalMs} ms: ${made.error?.message} ${made.error?.hint}`);
@@ -61,7 +61,7 @@ describe('a guest of libvirt that writes more than the link takes', () => {
     assert.ok(made.roundList.length > 0 && made.totalMs < WAIT_MS);
   });
 
-  test('gets a longer downtime that is nearly enough under standard, and goes over to post-copy then', async (t) => {
+  test('a guest gets a longer downtime that is nearly enough under standard, and then moves by post-copy', async (t) => {
     await hosts.guest('a', guest, { dirtyMib: 32 });
     // What it keeps writing takes about 3.6 s.
     const words = ['--steering', 'standard', '--max-downtime', '2400ms', ...CAP];
@@ -76,7 +76,7 @@ describe('a guest of libvirt that writes more than the link takes', () => {
     return undefined;
   });
 
-  test('is slowed down by QEMU under no-postcopy, as libvirt reports it', async (t) => {
+  test('a guest is slowed down by QEMU under no-postcopy, as libvirt reports it', async (t) => {
     await hosts.guest('a', guest, { dirtyMib: 32 });
     const id = await agent.begin(
       guest,
@@ -102,7 +102,7 @@ describe('a guest of libvirt that writes more than the link takes', () => {
     assert.equal(await runsAt(), made.outcome === 'done' ? 'b' : 'a');
   });
 
-  test('is steered on by the mover that takes over', async (t) => {
+  test('a guest is steered further by the next mover', async (t) => {
     await hosts.guest('a', guest, { dirtyMib: 32 });
     const words = ['--steering', 'standard', '--max-downtime', '400ms', ...CAP];
     const id = await agent.begin(guest, ...words);

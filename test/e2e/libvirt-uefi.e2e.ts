@@ -60,7 +60,7 @@ describe('a guest of libvirt that was booted by UEFI firmware', { skip: MISSING 
     assert.ok(found.ok, JSON.stringify([found, report.id]));
   }
 
-  test('moves with its variables there and back, and has them after a reboot', async () => {
+  test('a guest moves and returns with its variables, and has them after a reboot', async () => {
     await moved('a', 'b', 'First');
     await moved('b', 'a', 'Second');
     const was = await readGuestStats(world.lab, 'fw1');

@@ -89,7 +89,7 @@ describe('a guest of libvirt whose QEMU does not run as root', () => {
     assert.deepEqual(await domainStates(world.lab, 'web1'), [{ host, status: 'running' }]);
   }
 
-  test('stays where it is while QEMU cannot read its key, and moves with its disk once it can', async () => {
+  test('a guest stays while QEMU cannot read its key, and moves with its disk once it can', async () => {
     await start([{ bytes: 16 * MIB, thin: true }]);
     const refused = await reportAtEnd(world, 'a', await begin(world, THERE));
     assert.equal(refused.outcome, 'failed');
@@ -104,7 +104,7 @@ describe('a guest of libvirt whose QEMU does not run as root', () => {
     }
   });
 
-  test('moves over the wire by sockets that its user may use, and nothing of them is left', async () => {
+  test('a guest moves over the wire by sockets that its user may use, and nothing of them is left', async () => {
     await start([]);
     for (const way of [THERE, BACK]) {
       const report = await move(world, { ...way, path: 'wire' });

@@ -19,13 +19,13 @@ const skipNext = existsSync(path.join(NEXT, 'version'))
   ? false
   : 'it is not there: tools/setup.sh --only libvirt-next';
 
-describe('guests between this machine’s libvirt and that of Debian’s backports', { skip }, () => {
+describe("guests between this machine's libvirt and Debian's backports", { skip }, () => {
   before(() => bringNewer());
   moves(NEWER);
 });
 
 describe(
-  'guests between this machine’s libvirt and that of Debian’s next release',
+  "guests between this machine's libvirt and Debian's next release",
   { skip: skipNext },
   () => moves(NEXT),
 );
@@ -83,7 +83,7 @@ function moves(newer: string, older?: string): void {
     return Number(/Running against daemon: (\d+)\./.exec(said)?.[1]);
   }
 
-  test('move from the older to the newer and back, and the check names both', async (t) => {
+  test('guests move from the older to the newer libvirt and back, and the check names both', async (t) => {
     const [low = 0, high = 0] = await Promise.all(['a', 'b'].map(version));
     assert.ok(low < high, `${low} and ${high}`);
     await hosts.guest('a', guest, { isPersistent: true });
@@ -109,7 +109,7 @@ function moves(newer: string, older?: string): void {
     ['--mode', 'postcopy'],
     ['--mode', 'hybrid'],
   ] as const) {
-    test(`move there and back with ${words.join(' ')}`, async (t) => {
+    test(`guests move and return with ${words.join(' ')}`, async (t) => {
       await hosts.guest('a', guest);
       for (const from of ['a', 'b'] as const) {
         const id = await agents[from].begin(guest, ...words);
@@ -125,7 +125,7 @@ function moves(newer: string, older?: string): void {
     });
   }
 
-  test('are refused by name what one of the two cannot compress, with what helps', async () => {
+  test('guests are refused a compression that one side lacks, by name, with a remedy', async () => {
     await hosts.guest('a', guest);
     const [low = 0, high = 0] = await Promise.all(['a', 'b'].map(version));
     const inOne = ['--compress', 'xbzrle', '--streams', '2'];
@@ -143,7 +143,7 @@ function moves(newer: string, older?: string): void {
   });
 }
 
-test('a guest of two newer ones is compressed by zstd on its way', { skip }, async (t) => {
+test('a guest between two newer versions is compressed by zstd on its way', { skip }, async (t) => {
   bringNewer();
   const hosts = await LibvirtHosts.open({ a: NEWER, b: NEWER });
   t.after(() => hosts.close());

@@ -6,7 +6,7 @@ import { AgentHost } from './support/agent-host.ts';
 
 const MIB = 1024 ** 2;
 
-describe('a move of a guest of libvirt that is planned, or is to begin later', () => {
+describe('a planned or delayed move of a libvirt guest', () => {
   let hosts: LibvirtHosts;
   let agent: AgentHost;
   const guest = `lvwaits-${process.pid}`;
@@ -24,7 +24,7 @@ describe('a move of a guest of libvirt that is planned, or is to begin later', (
   const states = (): Promise<string[]> =>
     Promise.all(['a', 'b'].map((host) => hosts.state(host, guest)));
 
-  test('is cancelled while it waits, and libvirt has never heard of it', async () => {
+  test('a waiting move is cancelled, and libvirt was never asked', async () => {
     await hosts.guest('a', guest);
     const id = await agent.begin(guest, '--not-before', '1h');
     const { phase, note = '' } = await agent.progress(id);
@@ -38,7 +38,7 @@ describe('a move of a guest of libvirt that is planned, or is to begin later', (
     assert.deepEqual(await states(), ['running', 'absent']);
   });
 
-  test('begins at once for a guest that is quiet, by what libvirt measures of it', async (t) => {
+  test("a move begins at once for a guest that is quiet by libvirt's measurements", async (t) => {
     await hosts.guest('a', guest, { dirtyMib: 0 });
     const made = await agent.ended(
       await agent.begin(guest, '--when', 'quiet', '--quiet-within', '2m'),
@@ -48,7 +48,7 @@ describe('a move of a guest of libvirt that is planned, or is to begin later', (
     assert.match(made.decisions[0]?.what ?? '', /^the guest is quiet: it writes /);
   });
 
-  test('is planned by what libvirt measures of the guest, which stays as it was; and its report has the plan', async (t) => {
+  test("a move is planned by libvirt's measurements of the unchanged guest, and its report has the plan", async (t) => {
     await hosts.guest('a', guest, { dirtyMib: 24 });
     const xml = await hosts.virsh('a', 'dumpxml', guest);
     const words = ['--max-bandwidth', '400mbit'] as const;
@@ -85,7 +85,7 @@ describe('a move of a guest of libvirt that is planned, or is to begin later', (
     assert.equal(made.unpredicted, undefined);
   });
 
-  test('waits on when its agent restarts and its mover dies, and begins no sooner than it was to', async () => {
+  test('a move keeps waiting when its agent restarts and its mover dies, and begins no sooner than planned', async () => {
     await hosts.guest('a', guest);
     const id = await agent.begin(guest, '--not-before', '20s');
     await agent.agentDown();

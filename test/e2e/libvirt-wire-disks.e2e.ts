@@ -76,7 +76,7 @@ describe('disks of a guest of libvirt that takes the wire', () => {
     return id;
   }
 
-  test('are copied over it there and back, and the report has what their path carried', async (t) => {
+  test('disks are copied over the wire in both directions, and the report has the bytes on their path', async (t) => {
     for (const way of [THERE, { ...THERE, from: 'b', to: 'a' }]) {
       const { diskLink, wire, checks, verified = [] } = await move(world, way);
       // Who writes to them, at both hosts, and whether the guest answers there.
@@ -98,7 +98,7 @@ describe('disks of a guest of libvirt that takes the wire', () => {
     }
   });
 
-  test('do not notice that the link between the hosts is cut for seconds', async () => {
+  test('disks survive a cut of the link for seconds', async () => {
     const id = await inCopy({ ...THERE, ...SLOW, linkGraceMs: 30_000 });
     await setPath(world, 'b', 0, 'black hole');
     await systemClock.sleep(4000);
@@ -109,7 +109,7 @@ describe('disks of a guest of libvirt that takes the wire', () => {
     await assertOnlyAt('b');
   });
 
-  test('stay where they are when the migration is cancelled in the midst of the copy', async () => {
+  test('disks stay at their host when the migration is cancelled in the midst of the copy', async () => {
     const id = await inCopy({ ...THERE, ...SLOW });
     const { accepted } = await world.agent('a').cancel({ params: { id } });
     assert.equal(accepted, true);
@@ -121,7 +121,7 @@ describe('disks of a guest of libvirt that takes the wire', () => {
     ['the receiver', () => receivers(world.lab, 'b').then((all) => all.map(({ pid }) => pid))],
     ['the mover', undefined],
   ] as const) {
-    test(`stay where they are when ${who} is killed in the midst of the copy`, async () => {
+    test(`disks stay at their host when ${who} is killed in the midst of the copy`, async () => {
       const id = await inCopy({ ...THERE, ...SLOW, linkGraceMs: 3000 });
       if (kill === undefined) await killMover(world, 'a', id);
       else for (const pid of await kill()) signalProcess(pid, 'SIGKILL');

@@ -38,7 +38,7 @@ describe('a guest of a newer libvirt and QEMU whose memory goes over the wire', 
   });
   after(() => world?.close());
 
-  test('keeps its memory and its client on every way, and the way back costs a part', async (t) => {
+  test('a guest keeps its memory and its client in every mode, and the way back costs a fraction', async (t) => {
     if (lacks !== undefined) return t.skip(lacks);
     const { lab } = world;
     assert.match(

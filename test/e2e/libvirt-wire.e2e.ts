@@ -74,7 +74,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
     return { there, first, second };
   }
 
-  test('moves there and back', async (t) => {
+  test('a guest moves and returns', async (t) => {
     const { there, first, second } = await thereAndBack(t);
     assert.ok(first > MIB && first < (there.bytes ?? 0));
     assert.ok(second > 0);
@@ -82,7 +82,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
     await untilNoWire(world.lab);
   });
 
-  test('keeps its memory and its client on the way there and back, and the way back costs a part', async (t) => {
+  test('a guest keeps its memory and its client in both directions, and the way back costs a fraction', async (t) => {
     if (losesPages !== undefined) return t.skip(losesPages);
     const probe = await openProbe(world.lab, 'web1');
     await probe.mark();
@@ -94,7 +94,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
     assert.ok(second < first / 3, `${second} of ${first} bytes`);
   });
 
-  test('stays where it is when the migration is cancelled', async () => {
+  test('a guest stays at its source when the migration is cancelled', async () => {
     const id = await inFlight({ ...THERE, ...SLOW });
     const { accepted } = await world.agent('a').cancel({ params: { id } });
     assert.equal(accepted, true);
@@ -105,7 +105,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
     await untilNoWire(world.lab);
   });
 
-  test('runs once when its mover is killed, and the socket goes with the next one', async () => {
+  test('a guest runs once when its mover is killed, and the next mover removes the socket', async () => {
     const id = await inFlight({ ...THERE, ...SLOW, linkGraceMs: 3000 });
     await killMover(world, 'a', id);
     const report = await reportAtEnd(world, 'a', id);
@@ -114,7 +114,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
     await assertTrue(report);
   });
 
-  test('runs once when the receiver is killed, and the report names the wire', async () => {
+  test('a guest runs once when the receiver is killed, and the report names the wire', async () => {
     const id = await inFlight({ ...THERE, ...SLOW, linkGraceMs: 3000 });
     for (const { pid } of await receivers(world.lab, 'b')) signalProcess(pid, 'SIGKILL');
     const report = await reportAtEnd(world, 'a', id);
@@ -123,7 +123,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
     await assertTrue(report);
   });
 
-  test('does not notice that the destination’s agent is killed', async () => {
+  test("a guest is not affected when the destination's agent is killed", async () => {
     const id = await inFlight({ ...THERE, maxBandwidth: 8 * MIB });
     await stopAgent(world.lab, 'b', 'SIGKILL');
     assert.equal((await receivers(world.lab, 'b')).length, 1);
@@ -133,7 +133,7 @@ describe('a guest of libvirt whose memory goes over the wire', () => {
     await assertTrue(report);
   });
 
-  test('is refused by name what the wire cannot do under libvirt', async () => {
+  test('a guest is refused by name a feature that the wire lacks under libvirt', async () => {
     for (const [asked, words] of [
       [{ mode: 'postcopy' }, 'pre-copy alone, not by postcopy'],
       [{ streams: 4 }, '--streams'],

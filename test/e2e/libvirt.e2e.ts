@@ -70,7 +70,7 @@ describe('guests of libvirt', () => {
     });
   }
 
-  test('are listed once, checked, moved by the words of all others, and their definition goes along', async () => {
+  test('guests are listed once, checked, and moved by the usual commands, and their definition goes along', async () => {
     await hosts.guest('a', guest, { isPersistent: true });
     await hosts.virsh('a', 'autostart', guest);
     const listed = await agent.godwit('guests', '--json');
@@ -90,7 +90,7 @@ describe('guests of libvirt', () => {
     assert.deepEqual(await marks(), []);
   });
 
-  test('move with a report of what libvirt counted, and its daemon says unasked how they do', async () => {
+  test("guests move with a report of libvirt's figures, and its daemon sends events of their progress", async () => {
     const uuid = await hosts.guest('a', guest);
     const { uri, credentials } = hosts.options('a');
     const client = await LibvirtClient.open(uri ?? '', credentials, AbortSignal.timeout(WAIT_MS));
@@ -116,7 +116,7 @@ describe('guests of libvirt', () => {
   });
 
   for (const mode of ['postcopy', 'hybrid']) {
-    test(`move by ${mode}`, async (t) => {
+    test(`guests move by ${mode}`, async (t) => {
       await hosts.guest('a', guest, { dirtyMib: 32 });
       // So slow that pre-copy does not end.
       const id = await agent.begin(guest, '--mode', mode, '--max-bandwidth', '160mbit');
@@ -130,7 +130,7 @@ describe('guests of libvirt', () => {
     });
   }
 
-  test('stay where they are when the migration is cancelled', async () => {
+  test('guests stay at their source when the migration is cancelled', async () => {
     await hosts.guest('a', guest);
     const id = await agent.begin(guest, '--max-bandwidth', '8mbit');
     await inFlight(id);
@@ -140,7 +140,7 @@ describe('guests of libvirt', () => {
     await assertTrue(found);
   });
 
-  test('take a disk along that only their host has, and leave nothing of it where they do not come to stay', async () => {
+  test('guests take a local disk along, and leave nothing of it if they do not arrive', async () => {
     const name = `${guest}.qcow2`;
     await hosts.pool('a');
     const size = ['--capacity', '64M', '--format', 'qcow2'];
@@ -185,7 +185,7 @@ describe('guests of libvirt', () => {
     assert.match(await hosts.virsh('b', 'vol-info', name, '--pool', 'disks'), /64.00 MiB/);
   });
 
-  test('go on to the end though the mover dies', async () => {
+  test('guests complete their move though the mover dies', async () => {
     await hosts.guest('a', guest);
     const id = await agent.begin(guest, '--max-bandwidth', '200mbit');
     await inFlight(id);
@@ -196,7 +196,7 @@ describe('guests of libvirt', () => {
   });
 
   for (const daemon of ['a', 'b']) {
-    test(`run once, and the report is true, when libvirtd of ${daemon} is killed`, async () => {
+    test(`guests run once, and the report is true, when libvirtd of ${daemon} is killed`, async () => {
       await hosts.guest('a', guest);
       const id = await agent.begin(guest, '--max-bandwidth', '16mbit');
       await inFlight(id);
@@ -207,7 +207,7 @@ describe('guests of libvirt', () => {
     });
   }
 
-  test('are refused by name where libvirt cannot be asked, does not exist, or has another of that name', async () => {
+  test('guests are refused by name if libvirt cannot be asked, is missing, or has another guest of that name', async () => {
     await hosts.guest('a', guest);
     await hosts.down('b', 'SIGTERM');
     const silent = await agent.godwit('migrate', guest, '--to', 'b');
@@ -224,7 +224,7 @@ describe('guests of libvirt', () => {
     assert.deepEqual(await states(), ['running', 'absent']);
   });
 
-  test('are refused beforehand with a snapshot at the source or their UUID at the destination', async () => {
+  test('guests with a snapshot at the source, or their UUID at the destination, are refused beforehand', async () => {
     const uuid = await hosts.guest('a', guest);
     await hosts.define('b', `${guest}-copy`, uuid);
     const copied = await agent.godwit('migrate', guest, '--to', 'b', '--dry-run');
@@ -244,7 +244,7 @@ describe('guests of libvirt', () => {
     assert.equal(moved.exit, 0, moved.err + moved.out);
   });
 
-  test('are checked against the machine types and the processor of the destination', async () => {
+  test('guests are checked against the machine types and the processor of the destination', async () => {
     await hosts.guest('a', guest);
     const checked = await agent.godwit('migrate', guest, '--to', 'b', '--dry-run', '--json');
     assert.equal(checked.exit, 0, checked.err + checked.out);

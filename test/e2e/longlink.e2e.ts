@@ -58,7 +58,7 @@ describe('between hosts that are 20 ms and 1 Gbit/s apart', () => {
     await assertOnlyGuests(world, { a: ['web1'] });
   });
 
-  test('a guest moves by post-copy, each page asked for over the long way', async (t) => {
+  test('a guest moves by post-copy, with each page requested over the long link', async (t) => {
     await unlessForbidden(t, async () => {
       await web1.unharmed('c', () =>
         move(world, { guest: 'web1', from: 'a', to: 'c', mode: 'postcopy' }),
@@ -68,7 +68,7 @@ describe('between hosts that are 20 ms and 1 Gbit/s apart', () => {
   });
 
   for (const streams of [1, 4]) {
-    test(`a cancel takes the guest back while ${streams} streams are stalled in a link that takes nothing`, async () => {
+    test(`a cancel takes the guest back while ${streams} streams are stalled in a dead link`, async () => {
       await web1.unharmed('a', async () => {
         // Slowly enough that the link is cut long before the guest is to stop.
         const slow = { maxBandwidth: 16 * MIB, streams };

@@ -49,7 +49,7 @@ describe('a guest whose destination dies for good in post-copy', () => {
     return reportAtEnd(world, 'a', id);
   }
 
-  test('is started anew at its source where that was asked for, and the report says so', async (t) => {
+  test('a guest is started again at its source if that was requested, and the report shows it', async (t) => {
     await boot('web1');
     const report = await unlessForbidden(t, () => lose('web1', 'restart'));
     if (report === undefined) return;
@@ -63,7 +63,7 @@ describe('a guest whose destination dies for good in post-copy', () => {
     await assertOnlyGuests(world, { a: ['web1'] });
   });
 
-  test('is left as it is otherwise, and the report says that it was lost', async (t) => {
+  test('a guest is otherwise left as it is, and the report shows that it was lost', async (t) => {
     await boot('web2');
     const report = await unlessForbidden(t, () => lose('web2', 'hold'));
     if (report === undefined) return;
@@ -73,7 +73,7 @@ describe('a guest whose destination dies for good in post-copy', () => {
     assert.ok((await seenQemus(world.lab)).some(({ guest }) => guest === 'web2'));
   });
 
-  test('is refused at the beginning where it could not be started anew', async (t: TestContext) => {
+  test('a guest that could not be started again is refused at the beginning', async (t: TestContext) => {
     const bare = await startBareGuest(world, {
       name: 'talker',
       host: 'a',

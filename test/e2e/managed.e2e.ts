@@ -39,7 +39,7 @@ describe('guests of a manager', () => {
     host.guest(guest);
   });
 
-  test('are listed, moved, watched and reported by the same commands as others', async () => {
+  test('guests are listed, moved, watched and reported by the same commands as others', async () => {
     const listed = await host.godwit('guests');
     assert.match(listed.out, new RegExp(`${guest}\\s`));
     const moved = await host.godwit('migrate', guest, '--to', 'b');
@@ -56,7 +56,7 @@ describe('guests of a manager', () => {
     assert.equal(watched.exit, 0, watched.err);
   });
 
-  test('are not moved by what only Godwit does, nor to a host that the manager does not know', async () => {
+  test('guests are refused Godwit-only features, and a host that the manager does not know', async () => {
     const wire = await host.godwit('migrate', guest, '--to', 'b', '--path', 'wire');
     assert.equal(wire.exit, 4, wire.err);
     assert.match(wire.err, /--path wire is not possible here/);
@@ -66,7 +66,7 @@ describe('guests of a manager', () => {
     assert.equal(tasksOf(guest), 0);
   });
 
-  test('stay where they are when a task fails, and the exit code says so', async () => {
+  test('guests stay at their host when a task fails, and the exit code shows it', async () => {
     host.options.taskEnds = 'failed';
     const moved = await host.godwit('migrate', guest, '--to', 'b', '--json');
     assert.equal(moved.exit, 5, moved.err);
@@ -75,7 +75,7 @@ describe('guests of a manager', () => {
     assertTrue(found);
   });
 
-  test('are moved once, whichever moment their mover is killed in, and another mover goes on', async () => {
+  test('guests are moved once, whenever their mover is killed, and another mover continues', async () => {
     host.options.taskMs = 3000;
     const id = await host.begin(guest);
     await host.inPhase(id, 'memory');
@@ -86,7 +86,7 @@ describe('guests of a manager', () => {
     assertTrue(found);
   });
 
-  test('are moved once while their agent and their mover die', async () => {
+  test('guests are moved once while their agent and their mover die', async () => {
     host.options.taskMs = 4000;
     const id = await host.begin(guest);
     await host.inPhase(id, 'memory');
@@ -103,7 +103,7 @@ describe('guests of a manager', () => {
     assert.deepEqual(await host.reportOf(id), found);
   });
 
-  test('wait for their moment although agent and mover die, and their manager hears nothing before', async () => {
+  test('guests wait for their time although agent and mover die, and their manager is not asked before', async () => {
     const id = await host.begin(guest, '--not-before', '12s');
     assert.equal((await host.progress(id)).phase, 'planned');
     await host.agentDown();
@@ -118,7 +118,7 @@ describe('guests of a manager', () => {
     assertTrue(found);
   });
 
-  test('are cancelled while they wait', async () => {
+  test('guests are cancelled while they wait', async () => {
     const id = await host.begin(guest, '--not-before', '1h');
     assert.equal((await host.godwit('cancel', id)).exit, 0);
     const found = await host.ended(id);
@@ -126,7 +126,7 @@ describe('guests of a manager', () => {
     assertTrue(found);
   });
 
-  test('are cancelled with their manager, and a second cancel is told that it was asked already', async () => {
+  test('guests are cancelled with their manager, and a second cancel reports the first one', async () => {
     host.options.taskMs = 20_000;
     const id = await host.begin(guest);
     await host.inPhase(id, 'memory');
@@ -140,7 +140,7 @@ describe('guests of a manager', () => {
     assert.equal((await host.godwit('watch', id)).exit, 6);
   });
 
-  test('are moved once by a manager that forgets its task', async () => {
+  test('guests are moved once by a manager that forgets its task', async () => {
     host.options.taskMs = 1500;
     const id = await host.begin(guest);
     await host.inPhase(id, 'memory');
@@ -154,7 +154,7 @@ describe('guests of a manager', () => {
     assertTrue(found);
   });
 
-  test('are moved once by a manager that does not answer, answers late and answers twice', async () => {
+  test('guests are moved once by a manager that does not answer, answers late and answers twice', async () => {
     Object.assign(host.temper, { lost: 0.1, unanswered: 0.2, late: 0.1, twice: 0.3, stale: 0.1 });
     for (let round = 0; round < 4; round += 1) {
       const begun = await host.godwit('migrate', guest, '--to', 'b', '--detach', '--json');
@@ -168,7 +168,7 @@ describe('guests of a manager', () => {
     }
   });
 
-  test('are still listed and moved once their manager is back', async () => {
+  test('guests are still listed, and moved once their manager is back', async () => {
     host.options.taskMs = 2000;
     const id = await host.begin(guest);
     await host.inPhase(id, 'memory');
@@ -180,7 +180,7 @@ describe('guests of a manager', () => {
     assertTrue(found);
   });
 
-  test('that nobody could find are resolved by asking their manager again', async () => {
+  test('guests that were not found are resolved by asking their manager again', async () => {
     const id = 'm-held00001';
     await host.agentDown();
     leaveHeld(host.migrationDir(id), {
@@ -206,7 +206,7 @@ describe('guests of a manager', () => {
     assert.equal(tasksOf(guest), 0);
   });
 
-  test('whose manager stays silent are resolved on a person’s decision alone', async () => {
+  test("guests of a silent manager are resolved only by a person's decision", async () => {
     const id = 'm-held00002';
     await host.agentDown();
     leaveHeld(host.migrationDir(id), {

@@ -34,7 +34,7 @@ async function checked(): Promise<string> {
   return found?.evidence ?? assert.fail(out + err);
 }
 
-describe('a vCenter’s cluster that looks after itself', () => {
+describe('a vCenter cluster that balances itself', () => {
   before(async () => {
     await open();
     const added = await add('vc1');
@@ -43,7 +43,7 @@ describe('a vCenter’s cluster that looks after itself', () => {
   });
   after(close);
 
-  test('is nothing to be said while its DRS and its DPM only advise', async () => {
+  test('the cluster causes no remark while its DRS and its DPM only advise', async () => {
     await sets('drs', 'manual');
     await sets('dpm', 'manual');
     await untilSoOrSaid(async () => /DPM of DC0_C0 is manual/.test(await checked()));
@@ -51,7 +51,7 @@ describe('a vCenter’s cluster that looks after itself', () => {
     assert.doesNotMatch(await dryRun('balance'), /DRS/);
   });
 
-  test('is not consolidated a second time under DPM, and balance does not mind', async () => {
+  test('the cluster is not consolidated a second time under DPM, and balance still works', async () => {
     await sets('dpm', 'automated');
     await untilSaid(
       'consolidate',
@@ -61,7 +61,7 @@ describe('a vCenter’s cluster that looks after itself', () => {
     assert.match(await checked(), /DRS of DC0_C0 is manual; DPM of DC0_C0 puts hosts to sleep/);
   });
 
-  test('is not balanced a second time under DRS', async () => {
+  test('the cluster is not balanced a second time under DRS', async () => {
     await sets('dpm', 'off');
     await sets('drs', 'fullyAutomated');
     await untilSaid(
@@ -71,7 +71,7 @@ describe('a vCenter’s cluster that looks after itself', () => {
     assert.match(await checked(), /may move DC0_C0_RP0_VM0 on from there; DPM of DC0_C0 is off/);
   });
 
-  test('is left alone for one host that DPM handles by itself', async () => {
+  test('the cluster is left alone because of one host that DPM handles by itself', async () => {
     await sets('drs', 'manual');
     await sets('dpm', 'manual');
     await sets('dpm', 'automated', 'DC0_C0_H1');

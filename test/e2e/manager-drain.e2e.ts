@@ -62,7 +62,7 @@ describe('a drain of a host of a vCenter', () => {
   });
   after(close);
 
-  test('under full DRS is maintenance mode: DRS moves the guests, and Godwit plans no move', async () => {
+  test('a drain under full DRS is maintenance mode: DRS moves the guests, and Godwit plans no move', async () => {
     await placed();
     await drs('fullyAutomated');
     await untilPlanned(/DRS of DC0_C0 moves its guests, and chooses where to/);
@@ -80,13 +80,13 @@ describe('a drain of a host of a vCenter', () => {
     assert.equal(request.moved, 0);
   });
 
-  test('is undone by undrain, which has the host leave the mode', async () => {
+  test("a drain is undone by undrain, which ends the host's maintenance mode", async () => {
     assert.equal((await godwit('undrain', NAME)).exit, 0);
     await untilSoOrSaid(async () => (await stateOf(HERE))?.state === 'out');
     await untilSoOrSaid(async () => !(await planText()).includes('being drained'));
   });
 
-  test('under manual DRS is maintenance mode with the moves planned by Godwit', async () => {
+  test('a drain under manual DRS is maintenance mode with the moves planned by Godwit', async () => {
     await placed();
     await drs('manual');
     await untilPlanned(/the moves are planned by Godwit: DRS of DC0_C0 is manual/);
@@ -100,7 +100,7 @@ describe('a drain of a host of a vCenter', () => {
     await untilSoOrSaid(async () => (await stateOf(HERE))?.state === 'out');
   });
 
-  test('has Godwit move the guests that DRS leaves where they are', async () => {
+  test('a drain lets Godwit move the guests that DRS leaves on the host', async () => {
     await placed();
     await drs('fullyAutomated');
     await drs('manual', GUESTS[0]);
@@ -113,7 +113,7 @@ describe('a drain of a host of a vCenter', () => {
     await untilSoOrSaid(async () => (await stateOf(HERE))?.state === 'out');
   });
 
-  test('that is cancelled ends the vCenter’s task, and leaves the other guests where they are', async () => {
+  test("a cancelled drain ends the vCenter's task, and leaves the other guests at their present hosts", async () => {
     await placed();
     // Long enough that it is cancelled under way.
     await vcenter.tasks(60_000);
@@ -129,7 +129,7 @@ describe('a drain of a host of a vCenter', () => {
     assert.equal((await godwit('undrain', NAME)).exit, 0);
   });
 
-  test('names the right that lacks, and moves nothing that DRS would move', async () => {
+  test('a missing permission is named, and no guest that DRS would move is moved', async () => {
     await placed();
     await drs('fullyAutomated');
     await vcenter.ask({ do: 'lack', name: 'Host.Config.Maintenance' });
@@ -142,7 +142,7 @@ describe('a drain of a host of a vCenter', () => {
     assert.equal((await godwit('undrain', NAME)).exit, 0);
   });
 
-  test('refuses to choose destinations where DRS does', async () => {
+  test('a drain with destinations is refused if DRS chooses them', async () => {
     const refused = await godwit('drain', NAME, '--to', 'dc0-c0-h1', '--dry-run');
     assert.equal(refused.exit, 2, refused.out);
     assert.match(refused.err, /DRS of DC0_C0 moves its guests, and chooses where to/);

@@ -28,11 +28,11 @@ import {
   WAIT_MS,
 } from './support/vcenter-controller.ts';
 
-describe('a vCenter that is added to a controller', () => {
+describe('a vCenter added to a controller', () => {
   before(open);
   after(close);
 
-  test('is refused with a wrong password and with another certificate, and nothing is kept', async () => {
+  test('a vCenter is refused with a wrong password and with another certificate, and nothing is stored', async () => {
     writeFileSync(vcenter.passwordFile, 'wrong\n');
     const denied = await add('vc1');
     writeFileSync(vcenter.passwordFile, `${PASSWORD}\n`);
@@ -44,7 +44,7 @@ describe('a vCenter that is added to a controller', () => {
     assert.equal(existsSync(path.join(stateDir(), 'managers')), false);
   });
 
-  test('has its certificate shown and is not pinned where nobody compares it', async () => {
+  test('a vCenter shows its certificate and is not pinned if no person compares it', async () => {
     const { url, user, passwordFile, fingerprint } = vcenter.section;
     const words = ['--vsphere', url, '--user', user, '--password-file', passwordFile];
     const asked = await godwit('manager', 'add', 'vc1', ...words);
@@ -52,7 +52,7 @@ describe('a vCenter that is added to a controller', () => {
     assert.match(asked.err, new RegExp(`--fingerprint ${fingerprint}`));
   });
 
-  test('is pinned by a person at a terminal, who types the password unseen', async () => {
+  test('a vCenter is pinned by a person at a terminal, who types the password unseen', async () => {
     const { url, user, fingerprint } = vcenter.section;
     const line = `${path.join(REPO, 'godwit')} manager add vc2 --vsphere ${url} --user ${user}`;
     const env = { ...process.env, NO_COLOR: '1', GODWIT_CONTROLLER: socket() };
@@ -74,7 +74,7 @@ describe('a vCenter that is added to a controller', () => {
     assert.equal((await godwit('manager', 'remove', 'vc2')).exit, 0);
   });
 
-  test('gets an agent of its own, which lists, checks, moves and reports by the same commands', async () => {
+  test('a vCenter gets a dedicated agent, which lists, checks, moves and reports by the same commands', async () => {
     const added = await add('vc1');
     assert.equal(added.exit, 0, added.out + added.err);
     assert.equal((await add('vc1')).exit, 2);
@@ -94,7 +94,7 @@ describe('a vCenter that is added to a controller', () => {
     assert.equal((await godwit('manager', 'show', 'vc1', '--check')).exit, 0);
   });
 
-  test('has its hosts and guests in the list of the controller, each with its name', async () => {
+  test("the hosts and guests of a vCenter are in the controller's list, each with its name", async () => {
     const listed = async (): Promise<FleetGuest[]> => {
       const found = await godwit('guests', '--json');
       assert.equal(found.exit, 0, found.err);
@@ -119,7 +119,7 @@ describe('a vCenter that is added to a controller', () => {
     assert.equal((await listed()).length, 12, 'it is at one host');
   });
 
-  test('has its guests checked, planned, moved, watched and reported through the controller', async () => {
+  test('the guests of a vCenter are checked, planned, moved, watched and reported through the controller', async () => {
     const guest = 'DC0_C0_RP0_VM1';
     await vcenter.ask({ do: 'move', name: guest, value: 'DC0_C0_H0' });
     const ask = (...args: readonly string[]) => godwit(...args, '--manager', 'vc1');
@@ -138,7 +138,7 @@ describe('a vCenter that is added to a controller', () => {
     assert.match(unknown.err, /Did you mean vc1/);
   });
 
-  test('has a host drained by a request of the controller, within the vCenter alone', async () => {
+  test('a host of a vCenter is drained by a request of the controller, within the vCenter alone', async () => {
     const drained = await godwit('drain', 'dc0-c0-h1', '--yes');
     assert.equal(drained.exit, 0, drained.out + drained.err);
     const left = Object.values(await vcenter.guests()).filter(({ host }) => host === 'DC0_C0_H1');
@@ -146,7 +146,7 @@ describe('a vCenter that is added to a controller', () => {
     assert.equal((await godwit('undrain', 'dc0-c0-h1')).exit, 0);
   });
 
-  test('has no guest brought to a host in maintenance mode', async () => {
+  test('a host in maintenance mode gets no guest', async () => {
     await vcenter.ask({
       do: 'host',
       name: 'DC0_C0_H2',
@@ -169,7 +169,7 @@ describe('a vCenter that is added to a controller', () => {
     assert.equal((await godwit('undrain', 'dc0-c0-h0')).exit, 0);
   });
 
-  test('has its password in memory and sealed, and in no file, log or argument', async () => {
+  test('the password of a vCenter is in memory and sealed, and in no file, log or argument', async () => {
     assert.deepEqual(filesWithPassword(dir), []);
     assert.doesNotMatch(said, new RegExp(PASSWORD));
     const rotated = await godwit('manager', 'rotate-key');
@@ -177,7 +177,7 @@ describe('a vCenter that is added to a controller', () => {
     assert.deepEqual(filesWithPassword(dir), []);
   });
 
-  test('is said to be silent while it is down, and up once it is back', async () => {
+  test('a vCenter is reported silent while it is down, and up once it is back', async () => {
     await vcenter.down();
     await inState('vc1', 'silent');
     const silent = await shown('vc1');
@@ -202,7 +202,7 @@ describe('a vCenter that is added to a controller', () => {
     await inState('vc1', 'up');
   });
 
-  test('has its agent back where that is killed, and where its controller is', async () => {
+  test('the agent of a vCenter returns if it is killed, and if its controller is', async () => {
     const at = path.join(stateDir(), 'managers/vc1/agent.sock');
     const first = holderOfSocket(at)?.pid ?? 0;
     process.kill(first, 'SIGKILL');
@@ -215,7 +215,7 @@ describe('a vCenter that is added to a controller', () => {
     assert.equal(holderOfSocket(at)?.pid, second, 'it is taken over');
   });
 
-  test('is silent, and asked for nothing more, where its certificate is another', async () => {
+  test('a vCenter with another certificate is silent and gets no more calls', async () => {
     await vcenter.ask({ do: 'certificate' });
     await vcenter.down();
     await vcenter.up();
@@ -225,7 +225,7 @@ describe('a vCenter that is added to a controller', () => {
     assert.equal((await shown('vc1')).state, 'silent');
   });
 
-  test('is removed with its password and its agent', async () => {
+  test('a vCenter is removed with its password and its agent', async () => {
     const at = path.join(stateDir(), 'managers/vc1');
     const config = JSON.parse(readFileSync(path.join(at, 'agent.json'), 'utf8')) as {
       drivers: { vsphere: { passwordFile: string } };

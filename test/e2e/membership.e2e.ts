@@ -80,7 +80,7 @@ describe('the fleet’s list', () => {
     return hosts.find(({ name }) => name === of)?.status;
   };
 
-  test('a third host joins with a token alone, and the others know it and are known to it', async () => {
+  test('a third host joins with a token alone, and the hosts know each other', async () => {
     await joinFleet('c');
     for (const host of ['a', 'b']) {
       await untilSo(`${host} to know c`, async () => (await statusAt(host, 'c')) === 'up');
@@ -90,13 +90,13 @@ describe('the fleet’s list', () => {
     }
   });
 
-  test('a guest moves to a host that nobody wrote into a configuration', async () => {
+  test('a guest moves to a host that is in no configuration file', async () => {
     await startBareGuest(world, { name: 'wanders', host: 'a' });
     const moved = await move(world, { guest: 'wanders', from: 'a', to: 'c' });
     assert.equal(moved.outcome, 'done');
   });
 
-  test('a secret that is rotated reaches every host, and the wire goes on', async () => {
+  test('a secret that is rotated reaches every host, and the wire continues', async () => {
     const fileOf = (host: string): string =>
       path.join(labHost(world.lab, host).stateDir, 'pki', 'site.secret');
     const before = await readFile(fileOf('b'), 'utf8');
@@ -113,7 +113,7 @@ describe('the fleet’s list', () => {
     assert.equal(moved.outcome, 'done');
   });
 
-  test('a host’s certificate renews itself while guests move, and the old one is nothing any more', async () => {
+  test("a host's certificate renews itself while guests move, and the old one becomes invalid", async () => {
     const pki = path.join(labHost(world.lab, 'b').stateDir, 'pki');
     const serial = async (): Promise<string> =>
       new X509Certificate(await readFile(path.join(pki, 'host.crt'))).serialNumber;
@@ -164,7 +164,7 @@ describe('the fleet’s list', () => {
     await untilSo('b to be up', async () => (await statusAt('a', 'b')) === 'up');
   });
 
-  test('an operator’s certificate that is revoked is refused by every host', async () => {
+  test("an operator's revoked certificate is refused by every host", async () => {
     const directory = path.join(world.lab.dir, 'identities', 'ann');
     const made = await issue({ caDir: caDir(), name: 'ann', role: 'operator', addresses: [] });
     storeCredentials(directory, made, 'operator');
@@ -177,7 +177,7 @@ describe('the fleet’s list', () => {
     }
   });
 
-  test('a host that is removed has no right any more, and gets no guest', async () => {
+  test('a removed host has no rights any more, and gets no guest', async () => {
     const c = hostIdentity(world, 'c');
     assert.ok('answer' in (await ask('c', c, 'b')));
     await godwit('a', 'pki', 'remove', 'c', '--dir', caDir());

@@ -54,7 +54,7 @@ describe('a running guest', () => {
     return made;
   }
 
-  test('crosses another one that moves the other way at the same time', async () => {
+  test('a guest crosses another one that moves the other way at the same time', async () => {
     const [web1, web2] = [guests['web1'], guests['web2']];
     assert.ok(web1 !== undefined && web2 !== undefined);
     await web1.unharmed('b', () =>
@@ -71,12 +71,12 @@ describe('a running guest', () => {
     await assertConfined(world, 'web2', 'a');
   });
 
-  test('moves by post-copy', async (t) => {
+  test('a guest moves by post-copy', async (t) => {
     const report = await unlessForbidden(t, () => moveWeb1({ mode: 'postcopy' }));
     if (report !== undefined) assert.equal(report.finished, 'postcopy');
   });
 
-  test('moves by pre-copy, at one command', async () => {
+  test('a guest moves by pre-copy, at one command', async () => {
     const { from, to } = await wayOfWeb1();
     await guests['web1']?.unharmed(to, async () => {
       const moved = await godwit(world, 'migrate', 'web1', '--to', to, '--json');
@@ -92,7 +92,7 @@ describe('a running guest', () => {
     await assertWeb1On(to);
   });
 
-  test('moves by pre-copy first and post-copy then, when told to after one round', async (t) => {
+  test('a guest moves by pre-copy first and then by post-copy, as ordered after one round', async (t) => {
     const settings = { mode: 'hybrid', hybridRounds: 1, maxDowntimeMs: 1 } as const;
     const report = await unlessForbidden(t, () =>
       moveWeb1({ ...settings, maxBandwidth: 32 * MIB }),
@@ -102,13 +102,13 @@ describe('a running guest', () => {
     assert.ok(report.decisions.length > 0, 'the decision is kept with its reason');
   });
 
-  test('moves over four streams, compressed by zstd, with fewer bytes', async (t) => {
+  test('a guest moves over four streams, compressed by zstd, with fewer bytes', async (t) => {
     const { bytes = 0 } = await moveWeb1({ streams: 4, compress: 'zstd' });
     t.diagnostic(`${bytes} bytes, ${plainBytes} without`);
     assert.ok(bytes < plainBytes * FEWER, `${bytes} of ${plainBytes} bytes`);
   });
 
-  test('moves with xbzrle under a cap on bandwidth, which it keeps, and never in clear text', async () => {
+  test('a guest moves with xbzrle under a bandwidth cap, which it respects, and never in plain text', async () => {
     const { from, to } = await wayOfWeb1();
     const maxBandwidth = 32 * MIB;
     await guests['web1']?.unharmed(to, async () => {

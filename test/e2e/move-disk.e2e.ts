@@ -31,7 +31,7 @@ const TMPFS = `-t tmpfs -o size=${SMALL} godwit-test`;
 const FILLED = 96 * MIB;
 const [FIRST, SECOND] = ['disk0-dev', 'disk1-dev'];
 
-describe('a disk of a running guest that is moved on its host', () => {
+describe('a disk of a running guest moved on its host', () => {
   let world: World;
   /** Why there is no file system that can be filled up. */
   let unmountable: string | undefined = 'not tried';
@@ -121,7 +121,7 @@ describe('a disk of a running guest that is moved on its host', () => {
     throw new Error('it was not refused');
   }
 
-  test('stays thin, is kept up with what the guest writes, and the old image is gone', async () => {
+  test("a disk stays thin, keeps up with the guest's writes, and the old image is gone", async () => {
     const from = await imageOf(FIRST);
     const was = await stat(from);
     const now = await moved({ disk: FIRST, to: `${at('fast')}/` });
@@ -132,7 +132,7 @@ describe('a disk of a running guest that is moved on its host', () => {
     await whole(now.to, at('db1', 'disk1.raw'));
   });
 
-  test('may be a raw one, whose old image is kept where that is asked for', async () => {
+  test('a raw disk moves, and its old image is kept on request', async () => {
     const now = await moved({ disk: SECOND, to: at('other.raw'), keepSource: true });
     assert.equal(now.kept, `${at('db1', 'disk1.raw')}.moved-${now.id}`);
     assert.equal((await stat(now.kept ?? '')).size, 32 * MIB);
@@ -140,7 +140,7 @@ describe('a disk of a running guest that is moved on its host', () => {
     await whole(at('fast', 'disk0.qcow2'), at('other.raw'));
   });
 
-  test('is refused where it cannot be, and says why', async () => {
+  test('an impossible move is refused with the reason', async () => {
     const image = at('fast', 'disk0.qcow2');
     assertSays(
       await refused({ disk: 'disk7', to: at('x') }),
@@ -156,7 +156,7 @@ describe('a disk of a running guest that is moved on its host', () => {
     await whole(image, at('other.raw'));
   });
 
-  test('stays where it was when it is cancelled, and nothing of the new image is left', async () => {
+  test('a disk stays in its place when the move is cancelled, and nothing of the new image is left', async () => {
     const id = await start({ disk: FIRST, to: at('slow', 'deep', 'x'), maxBandwidth: 4 * MIB });
     await amid(id);
     const busy = await begin(world, { guest: 'db1', from: 'a', to: 'b' }).catch((e: unknown) => e);
@@ -171,7 +171,7 @@ describe('a disk of a running guest that is moved on its host', () => {
     await whole(at('fast', 'disk0.qcow2'), at('other.raw'));
   });
 
-  test('stays where it was when the new place fills up amid the copying', async (t) => {
+  test('a disk stays in its place when the new place fills up amid the copying', async (t) => {
     if (unmountable !== undefined) return t.skip(`no file system to fill up: ${unmountable}`);
     const from = await imageOf(FIRST);
     const id = await start({ disk: FIRST, to: at('full', 'x'), maxBandwidth: 8 * MIB });
@@ -189,7 +189,7 @@ describe('a disk of a running guest that is moved on its host', () => {
   });
 
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
-    test(`arrives although its agent is ended by ${signal} amid the copying`, async () => {
+    test(`a disk arrives although its agent is ended by ${signal} amid the copying`, async () => {
       const from = await imageOf(FIRST);
       const to = signal === 'SIGKILL' ? at('killed.qcow2') : at('ended.qcow2');
       const id = await start({ disk: FIRST, to, maxBandwidth: 24 * MIB });
@@ -207,7 +207,7 @@ describe('a disk of a running guest that is moved on its host', () => {
     });
   }
 
-  test('moves with its guest to the other host from its new place, and cannot while that goes on', async () => {
+  test('a disk moves with its guest to the other host from its new place, and cannot move meanwhile', async () => {
     const id = await begin(world, { guest: 'db1', from: 'a', to: 'b', ...SLOW });
     const busy = await refused({ disk: FIRST, to: at('x') });
     assertSays(busy, 'GODWIT_GUEST_BUSY', id);

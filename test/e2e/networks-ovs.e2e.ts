@@ -80,18 +80,18 @@ describe('a guest of Open vSwitch', { skip: lacking?.message ?? false }, () => {
     }
   }
 
-  test('keeps its tag; after its first frame from there none comes from its source; no port is left', async () => {
+  test('a guest keeps its tag; the source sends no frame after the first one there, and no port is left', async () => {
     const report = await oneVoice({ from: 'a', to: 'b' });
     assert.match(said(report, 'network'), /by its name br0 \(Open vSwitch\), VLAN 20/);
     assert.deepEqual(await guestPorts('a'), []);
     assert.deepEqual(await guestPorts('b'), ['tag 20']);
   });
 
-  test('is heard from one host only by post-copy too', async (t) => {
+  test('a guest is heard from only one host by post-copy, too', async (t) => {
     await unlessForbidden(t, () => oneVoice({ from: 'b', to: 'a', mode: 'postcopy' }));
   });
 
-  test('is asked for in its own VLAN, and refused where another machine there answers for it', async () => {
+  test('a guest is probed in its own VLAN, and refused if another machine answers for it there', async () => {
     const { from, to } = await places();
     await on(to, `ip neigh replace ${guest.address} lladdr ${guest.mac} dev br0 nud stale`);
     await on('client', `ip addr add ${guest.address}/32 dev vlan20`);
@@ -105,7 +105,7 @@ describe('a guest of Open vSwitch', { skip: lacking?.message ?? false }, () => {
     await assertOnlyGuests(world, { [from]: ['web1'] });
   });
 
-  test('is refused where the uplink there does not carry its VLAN', async () => {
+  test('a guest is refused if the uplink there does not carry its VLAN', async () => {
     const { from, to } = await places();
     await vsctl(to, 'set port lan0 trunks=10,30');
     try {
@@ -117,7 +117,7 @@ describe('a guest of Open vSwitch', { skip: lacking?.message ?? false }, () => {
     await assertOnlyGuests(world, { [from]: ['web1'] });
   });
 
-  test('goes to the bridge that the user names, as a trunk too, and back', async () => {
+  test('a guest moves to the bridge that the user names, including as a trunk, and back', async () => {
     const { from, to } = await places();
     const datapath = (await vsctl(to, 'get bridge br0 datapath_type')).trim();
     const [port = ''] = (await vsctl(from, 'list-ports br0')).split('\n').filter(isGuests);
@@ -140,7 +140,7 @@ describe('a guest of Open vSwitch', { skip: lacking?.message ?? false }, () => {
     await assertOnlyGuests(world, { [from]: ['web1'] });
   });
 
-  test('goes to a Linux bridge and comes back from it', async () => {
+  test('a guest moves to a Linux bridge and comes back from it', async () => {
     const { from, to } = await places();
     const [port = ''] = (await vsctl(from, 'list-ports br0')).split('\n').filter(isGuests);
     // Untagged all the way: the other bridge knows no VLANs.
@@ -163,7 +163,7 @@ describe('a guest of Open vSwitch', { skip: lacking?.message ?? false }, () => {
     await assertOnlyGuests(world, { [from]: ['web1'] });
   });
 
-  test('is refused, and not held up, where the database of a switch has stopped answering', async () => {
+  test("a guest is refused, and does not wait, if a switch's database has stopped answering", async () => {
     const { from, to } = await places();
     for (const host of [to, from]) {
       const pid = Number(
@@ -185,7 +185,7 @@ describe('a guest of Open vSwitch', { skip: lacking?.message ?? false }, () => {
 });
 
 test(
-  'a lab of Open vSwitch that is killed while it is built leaves no switch behind',
+  'a lab of Open vSwitch that is killed during its construction leaves no switch behind',
   { skip: lacking?.message ?? false },
   async () => {
     const name = `e2e-ok-${process.pid.toString(36)}`;

@@ -85,16 +85,16 @@ for (const network of LAB_NETWORKS) {
       return inside(host, 'ip', 'route', 'show');
     }
 
-    test('moves with its connection, and back over the port that the move made', async () => {
+    test('a guest moves with its connection, and back over the port that the move created', async () => {
       await moveThere({ from: 'a', to: 'b' });
       await moveThere({ from: 'b', to: 'a' });
     });
 
-    test('moves by post-copy with its connection', async (t) => {
+    test('a guest moves by post-copy with its connection', async (t) => {
       await unlessForbidden(t, () => moveThere({ from: 'a', to: 'b', mode: 'postcopy' }));
     });
 
-    test('is heard from one host and then from the other, and never from both', async (t) => {
+    test('a guest is heard from one host and then from the other, and never from both', async (t) => {
       if (network === 'routed') return t.skip('no frame of a routed guest leaves its host');
       const [from = ''] = await runningOn(world.lab, 'web1');
       const to = from === 'a' ? 'b' : 'a';
@@ -112,7 +112,7 @@ for (const network of LAB_NETWORKS) {
       }
     });
 
-    test('is refused where the destination does not allow its addresses', async (t) => {
+    test('a guest is refused if the destination does not allow its addresses', async (t) => {
       if (network !== 'routed') return t.skip('a bridge has no addresses of guests');
       const [from = ''] = await runningOn(world.lab, 'web1');
       const to = from === 'a' ? 'b' : 'a';
@@ -131,7 +131,7 @@ for (const network of LAB_NETWORKS) {
       await assertOnlyGuests(world, { [from]: ['web1'] });
     });
 
-    test('is refused if a rule of its host’s packet filter names its port', async (t) => {
+    test("a guest is refused if a rule of its host's packet filter names its port", async (t) => {
       if (network !== 'bridge') return t.skip('shown on a bridge');
       const [from = ''] = await runningOn(world.lab, 'web1');
       const to = from === 'a' ? 'b' : 'a';
@@ -149,7 +149,7 @@ for (const network of LAB_NETWORKS) {
       await assertOnlyGuests(world, { [from]: ['web1'] });
     });
 
-    test('is refused before anything starts where the user maps it from a network that it is not in', async () => {
+    test('a guest is refused before anything starts if the user maps it from a network that it is not in', async () => {
       const networks = { br7: 'br0' };
       const [host = ''] = await runningOn(world.lab, 'web1');
       const to = host === 'a' ? 'b' : 'a';

@@ -47,7 +47,7 @@ const lacking =
 
 const skip = lacking?.message ?? false;
 
-describe('a guest with disks on an NFS export that no host has mounted', { skip }, () => {
+describe('a guest with disks on an unmounted NFS export', { skip }, () => {
   let world: World;
   let guest: LabGuest;
 
@@ -106,17 +106,17 @@ describe('a guest with disks on an NFS export that no host has mounted', { skip 
     await whole(to);
   }
 
-  test('moves by pre-copy, there and back', async () => {
+  test('a guest moves by pre-copy, and returns', async () => {
     await whole('a');
     await moved({});
     await moved({});
   });
 
-  test('moves by post-copy', async (t) => {
+  test('a guest moves by post-copy', async (t) => {
     await unlessForbidden(t, () => moved({ mode: 'postcopy' }));
   });
 
-  test('is written to by one QEMU alone while it moves, and runs on where it was when that is cancelled', async () => {
+  test('a disk is written by one QEMU alone during the move, and its guest keeps running after a cancel', async () => {
     const { from, to } = await there();
     const id = await begin(world, { guest: 'db1', from, to, ...SLOW });
     await untilMemoryFlows(world, from, id);
@@ -135,7 +135,7 @@ describe('a guest with disks on an NFS export that no host has mounted', { skip 
     await whole(from);
   });
 
-  test('is refused at a host whose storage is another export, and nothing is left of the trial', async () => {
+  test('a guest is refused by a host whose storage is another export, and nothing is left of the trial', async () => {
     const { from } = await there();
     const error = await refusalOf(world, { guest: 'db1', from, to: 'c' });
     const said = ['none of the `storage` of c', 'NFS export is not copied', `${LAB_NFS_URL}/db1/`];
@@ -143,7 +143,7 @@ describe('a guest with disks on an NFS export that no host has mounted', { skip 
     await whole(from);
   });
 
-  test('leaves images behind that are whole', async () => {
+  test('a guest leaves whole images behind', async () => {
     for (const { pid } of await seenQemus(world.lab)) signalProcess(pid, 'SIGTERM');
     await until('QEMU to end', 10_000, async () =>
       (await seenQemus(world.lab)).length === 0 ? true : undefined,
@@ -156,7 +156,7 @@ describe('a guest with disks on an NFS export that no host has mounted', { skip 
     assert.deepEqual(await readdir(storageDirectory(world.lab, 'a')), []);
   });
 
-  test('has a server that `lab status` knows and that ends with its lab', async () => {
+  test('the server of a guest is known to `lab status` and ends with its lab', async () => {
     const { name, entry, namespaces } = world.lab;
     const { nfs } = await labStatus(name);
     assert.deepEqual(nfs, { url: LAB_NFS_URL, serverUp: true });

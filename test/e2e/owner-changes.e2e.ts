@@ -95,7 +95,7 @@ describe('a CD that the owner changes while the guest moves', () => {
   });
   after(() => world?.close());
 
-  test('is in the drive at the destination, and so are the next one, a larger disk and a link that is down', async () => {
+  test('a changed CD arrives in the drive, and so do the next one, a larger disk and a link that is down', async () => {
     const [one, two] = [path.join(directory, 'one.iso'), path.join(directory, 'two.iso')];
     const put = await changedMove(world, (order) => putIn(order, one));
     assert.match(carried(put.report), /a medium was put into cd0: raw .*one\.iso/);
@@ -131,7 +131,7 @@ describe('a CD that the owner changes while the guest moves', () => {
     assert.ok((await verifyGuest(world.lab, GUEST)).ok);
   });
 
-  test('takes the guest back by name if the destination cannot open it', async () => {
+  test("a guest whose CD cannot be opened at the destination is taken back, with the CD's name", async () => {
     const elsewhere = path.join(world.lab.dir, 'elsewhere.iso');
     await writeFile(elsewhere, Buffer.alloc(MIB, 7));
     await chmod(elsewhere, 0o644);
@@ -150,7 +150,7 @@ describe('a CD that the owner changes while the guest moves', () => {
     await orderAt(world, from)('eject', { id: 'cd0', force: true });
   });
 
-  test('does not keep a port apart that its owner isolates meanwhile: the guest stays, by name', async () => {
+  test("a guest whose port is isolated by its owner meanwhile stays at its source, with the port's name", async () => {
     const inside = async (host: string, ...words: string[]): Promise<string> => {
       const [program = '', ...rest] = inHost(world.lab, host, ['bridge', ...words]);
       return (await promisify(execFile)(program, rest)).stdout;
@@ -187,7 +187,7 @@ describe('a CD on storage of its host that the owner changes while the guest mov
   });
   after(() => world?.close());
 
-  test('and the guest itself, which its owner pauses once it runs at its destination, is left paused', async (t) => {
+  test('a guest that its owner pauses once it runs at its destination stays paused', async (t) => {
     const { from, to } = await directionOf(world, GUEST);
     const asked = { guest: GUEST, from, to, mode: 'postcopy', ...UNHURRIED } as const;
     await unlessForbidden(t, async () => {
@@ -207,7 +207,7 @@ describe('a CD on storage of its host that the owner changes while the guest mov
     });
   });
 
-  test('is found at the destination by what it holds', async () => {
+  test('a CD is found at the destination by its content', async () => {
     const { from, to: other } = await directionOf(world, GUEST);
     const [here, there] = [from, other].map((host) =>
       path.join(storageDirectory(world.lab, host), 'tools.iso'),

@@ -69,14 +69,14 @@ describe('the package', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test('holds no source that Node would have to strip of its types', async () => {
+  test('the package holds no source that Node would have to strip of its types', async () => {
     assert.equal(existsSync(path.join(installed, 'src')), false);
     const { stdout } = await godwit('--version');
     const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8'));
     assert.equal(stdout, `${version}\n`);
   });
 
-  test('has the pages and the examples that the command line names', () => {
+  test('the package has the pages and the examples that the command line names', () => {
     for (const file of [
       'docs/configuration.md',
       'docs/errors.md',
@@ -86,13 +86,13 @@ describe('the package', () => {
     }
   });
 
-  test('finds out what the machine lacks', async () => {
+  test('the package detects what the machine lacks', async () => {
     const { stdout } = await godwit('doctor');
     assert.match(stdout, /^ok {4}node /m);
     assert.match(stdout, /0 fail/);
   });
 
-  test('gives programs the API with its types', async () => {
+  test('the package gives programs the API with its types', async () => {
     const own = path.join(folder, 'own');
     cpSync(path.join(ROOT, 'test/e2e/support/api-user.txt'), path.join(own, 'user.ts'));
     writeFileSync(path.join(own, 'package.json'), '{"type":"module"}');
@@ -114,7 +114,7 @@ describe('the package', () => {
     assert.equal(stdout, '/v1/guests/:guest\n');
   });
 
-  test('runs an agent that answers its command line', async () => {
+  test('the package runs an agent that answers its command line', async () => {
     const stateDir = path.join(folder, 'state');
     const config = path.join(folder, 'agent.json');
     const ca = path.join(folder, 'ca');
@@ -140,7 +140,7 @@ describe('the package', () => {
     });
   });
 
-  test('moves a guest over the wire, with its movers and their threads', async () => {
+  test('the package moves a guest over the wire, with its movers and their threads', async () => {
     const world = await openWorld('pack', { hosts: 2 });
     try {
       for (const host of ['a', 'b']) {

@@ -31,7 +31,7 @@ describe('the plan of godwit migrate --dry-run', () => {
   });
   after(() => world?.close());
 
-  test('measures a running guest and the link, predicts the move, and leaves nothing on either host', async () => {
+  test('the plan measures a running guest and the link, predicts the move, and leaves nothing on either host', async () => {
     const hosts = await hostsNow(world.lab);
     const { exit, out, err } = await godwit(
       world,
@@ -61,7 +61,7 @@ describe('the plan of godwit migrate --dry-run', () => {
   });
 
   test(
-    'knows how busy the guest is once its host has looked twice',
+    "the plan has the guest's load once its host has looked twice",
     { timeout: LOAD_MS },
     async () => {
       const seen = async () => {
@@ -85,7 +85,7 @@ describe('the plan of godwit migrate --dry-run', () => {
     },
   );
 
-  test('is found in the report of the move that follows it, beside what it came to', async () => {
+  test('the plan is in the report of the move that follows it, next to the results', async () => {
     const moved = await godwit(world, 'migrate', 'web1', '--to', 'b', '--json');
     assert.equal(moved.exit, 0, moved.out + moved.err);
     const reported = report.parse(JSON.parse(moved.out.trim().split('\n').at(-1) ?? ''));
@@ -96,7 +96,7 @@ describe('the plan of godwit migrate --dry-run', () => {
     assert.match(shown.out, /Predicted\n[\s\S]*total time/);
   });
 
-  test('is made by the way back itself, for which nobody asked for a plan', async () => {
+  test('the way back predicts by itself, without a requested plan', async () => {
     const moved = await godwit(world, 'migrate', 'web1', '--to', 'a', '--json');
     assert.equal(moved.exit, 0, moved.out + moved.err);
     const reported = report.parse(JSON.parse(moved.out.trim().split('\n').at(-1) ?? ''));

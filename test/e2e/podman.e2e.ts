@@ -107,7 +107,7 @@ describe('a container of podman with a live TCP client', { skip }, () => {
     assert.equal((await conmonsOf(guest.id)).length, 1);
   }
 
-  test('is listed by its name, and checked without being touched', async () => {
+  test('a container is listed by its name, and checked without being touched', async () => {
     const { out } = await godwit(world, 'guests', '--json');
     for (const { guest } of guests.values()) assert.match(out, new RegExp(`"${guest}"`));
     const guest = box('crun');
@@ -119,7 +119,7 @@ describe('a container of podman with a live TCP client', { skip }, () => {
   });
 
   for (const runtime of ['runc', 'crun']) {
-    test(`moves to b and to a with ${runtime}, its record, its log and its files`, async (t) => {
+    test(`a container moves to b and to a with ${runtime}, its record, its log and its files`, async (t) => {
       const guest = box(runtime);
       await exec(
         'a',
@@ -156,7 +156,7 @@ describe('a container of podman with a live TCP client', { skip }, () => {
     });
   }
 
-  test('keeps running at the source when it is cancelled while memory flows', async () => {
+  test('a container keeps running at the source when it is cancelled while memory flows', async () => {
     const guest = box('crun');
     await unharmed(guest, 'a', async () => {
       const id = await begin(world, { guest: guest.guest, from: 'a', to: 'b', ...SLOW });
@@ -195,31 +195,31 @@ describe('a container of podman with a live TCP client', { skip }, () => {
   for (const [index, [when, call]] of CALLS.entries()) {
     const runtime = index % 2 === 0 ? 'runc' : 'crun';
     for (const side of ['a', 'b'] as const) {
-      test(`keeps running at the source when the mover of ${side} is killed while ${when} (${runtime})`, () =>
+      test(`a container keeps running at the source when the mover of ${side} is killed while ${when} (${runtime})`, () =>
         killedAt(runtime, call.replace('RUNTIME', runtime), (id) => killMover(world, side, id)));
     }
   }
 
   for (const call of ['podman-checkpoint', 'podman-restore', 'RUNTIME-restore'] as const) {
-    test(`keeps running at the source when ${call.replace('RUNTIME', 'crun')} is killed`, () =>
+    test(`a container keeps running at the source when ${call.replace('RUNTIME', 'crun')} is killed`, () =>
       killedAt('crun', call.replace('RUNTIME', 'crun'), async (_id, pid) =>
         signalProcess(pid, 'SIGKILL'),
       ));
   }
 
-  test('keeps running at the source when podman is killed while the stand-in waits', () =>
+  test('a container keeps running at the source when podman is killed while the stand-in waits', () =>
     killedAt('crun', 'nft-delete', async () => {
       const [pid = 0] = await podmansRestoring();
       signalProcess(pid, 'SIGKILL');
     }));
 
-  test('keeps running at the source when conmon of the destination is killed while the runtime restores', () =>
+  test("a container keeps running at the source when the destination's conmon is killed during the restore", () =>
     killedAt('runc', 'runc-restore', async () => {
       const [, pid = 0] = (await conmonsOf(box('runc').id)).toSorted((one, other) => one - other);
       signalProcess(pid, 'SIGKILL');
     }));
 
-  test('moves although the agent of the destination is killed while the runtime restores', async () => {
+  test("a container moves although the destination's agent is killed during the restore", async () => {
     const guest = box('runc');
     await unharmed(guest, 'b', async () => {
       await gates.close('runc-restore');
@@ -232,7 +232,7 @@ describe('a container of podman with a live TCP client', { skip }, () => {
     });
   });
 
-  test('is removed from the source once although the mover is killed while podman removes it', async () => {
+  test('a container is removed from the source once, although the mover is killed while podman removes it', async () => {
     const guest = box('runc');
     await unharmed(guest, 'a', async () => {
       await gates.close('podman-rm');
@@ -244,7 +244,7 @@ describe('a container of podman with a live TCP client', { skip }, () => {
     });
   });
 
-  test('a rehearsal leaves it at the source, and nothing at the destination', async () => {
+  test('a rehearsal leaves the container at the source, and nothing at the destination', async () => {
     const guest = box('crun');
     await unharmed(guest, 'a', async () => {
       const id = await begin(world, { guest: guest.guest, from: 'a', to: 'b', rehearse: true });
@@ -255,7 +255,7 @@ describe('a container of podman with a live TCP client', { skip }, () => {
   });
 
   const often = { skip: RETURNS === 0 ? 'GODWIT_TEST_RETURNS says how often' : false } as const;
-  test('moves many times in a row', often, async (t) => {
+  test('a container moves many times in a row', often, async (t) => {
     const guest = box('runc');
     for (let index = 0; index < RETURNS; index += 1) {
       for (const [from, to] of [
@@ -280,7 +280,7 @@ describe('a container of podman with a live TCP client', { skip }, () => {
     }
   });
 
-  test('is refused by name at a destination without its image, and with what does not move', async () => {
+  test('a container is refused by name at a destination without its image, and with immovable parts', async () => {
     const options = ['--health-cmd', 'true', '-v', 'data:/data'];
     const size = { staticBytes: MIB, dirtyBytes: 0, dirtyBytesPerSecond: 0 };
     const held = await startPodman(world.lab, {
@@ -303,7 +303,7 @@ describe('a container of podman with a live TCP client', { skip }, () => {
     assert.match(`${error?.message} ${error?.hint}`, /no image [0-9a-f]{12}.*podman save/);
   });
 
-  test('podman stops and removes it after the moves', async () => {
+  test('a container is stopped and removed by podman after the moves', async () => {
     for (const { name } of guests.values()) {
       await podmanOn(world.lab, 'a', ['stop', '-t', '5', name]);
       await podmanOn(world.lab, 'a', ['rm', name]);

@@ -62,7 +62,7 @@ describe('post-copy between hosts with two links', () => {
   const overIt = (report: Report): boolean =>
     report.decisions.some(({ what }) => what.includes(second(report.to)));
 
-  test('goes on when its only link swallows everything for 3 s', async (t) => {
+  test('a guest continues when its only link drops everything for 3 s', async (t) => {
     const report = await moveThrough(t, { from: 'a', to: 'b', ...ONE_PATH }, async () => {
       await setPath(world, 'b', 0, 'black hole');
       await systemClock.sleep(3000);
@@ -72,7 +72,7 @@ describe('post-copy between hosts with two links', () => {
     assert.ok((report.postcopyStalledMs ?? 0) > 1000, JSON.stringify(report));
   });
 
-  test('goes on over the second link when the first is dead for good, and later uses the first again', async (t) => {
+  test('a guest continues over the second link when the first is dead for good, and later uses the first again', async (t) => {
     const report = await moveThrough(t, { from: 'b', to: 'a', ...POSTCOPY }, () =>
       setPath(world, 'b', 0, 'black hole'),
     );
@@ -85,7 +85,7 @@ describe('post-copy between hosts with two links', () => {
   });
 
   for (const killed of [['a'], ['b'], ['a', 'b']]) {
-    test(`goes on when the link is dead and the mover of ${killed.join(' and ')} is killed`, async (t) => {
+    test(`a guest continues when the link is dead and the mover of ${killed.join(' and ')} is killed`, async (t) => {
       const [from, to] = await whereTo();
       // By the address that is asked for, here the one of the configuration too.
       const asked = { pathAddresses: [hostAddress(to, 1)] };
@@ -97,7 +97,7 @@ describe('post-copy between hosts with two links', () => {
     });
   }
 
-  test('goes on when a mover is killed whose QEMU itself waits for a page, and answers nobody', async (t) => {
+  test('a guest continues when a mover is killed whose QEMU waits for a page and does not answer', async (t) => {
     const [from, to] = await whereTo();
     const asked = { pathAddresses: [hostAddress(to, 1)] };
     await moveThrough(t, { from, to, ...POSTCOPY, ...asked }, async (id) => {
@@ -117,7 +117,7 @@ describe('post-copy between hosts with two links', () => {
     });
   });
 
-  test('a whole migration goes over the second link when the first is dead from the start', async () => {
+  test('a migration uses the second link from start to end when the first is dead from the start', async () => {
     const [from, to] = await whereTo();
     await setPath(world, 'a', 0, 'black hole');
     await web1.unharmed(to, () => move(world, { guest: 'web1', from, to }));

@@ -54,7 +54,7 @@ describe('a migration as other hosts see it', () => {
     return (found?.processes ?? []).filter((name) => name.includes('watcher.ts')).length;
   };
 
-  test('has a gap there that is no shorter than the guest was paused', async (t) => {
+  test('the observed gap is no shorter than the pause of the guest', async (t) => {
     let report: Report | undefined;
     await watched.unharmed('b', async () => {
       report = await move(world, { guest: 'web1', from: 'a', to: 'b', ...UNHURRIED });
@@ -88,7 +88,7 @@ describe('a migration as other hosts see it', () => {
     t.diagnostic(`${lines.trim()}; first frame after ${report.firstFrameMs} ms`);
   });
 
-  test('answers them afterwards too, and its source keeps how, also when its agent is started anew', async (t) => {
+  test('the probes continue afterwards, and the source keeps the results over a restart of its agent', async (t) => {
     let id = '';
     await watched.unharmed('a', async () => {
       ({ id } = await move(world, { guest: 'web1', from: 'b', to: 'a', ...UNHURRIED }));
@@ -120,7 +120,7 @@ describe('a migration as other hosts see it', () => {
     t.diagnostic(line);
   });
 
-  test('goes on where the agent of such a host is killed, and says so', async () => {
+  test('a migration continues if the agent of a probing host is killed, and reports it', async () => {
     let report: Report | undefined;
     await watched.unharmed('b', async () => {
       const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...UNHURRIED });
@@ -140,7 +140,7 @@ describe('a migration as other hosts see it', () => {
     assert.deepEqual(await portsOn('c'), []);
   });
 
-  test('can be watched by hand, in the guest’s segment and over IP', async () => {
+  test("a migration can be watched by hand, in the guest's segment and over IP", async () => {
     const { lab } = world;
     const near = await watchFrom(lab, 'web1', { forMs: 500 });
     assert.deepEqual([near.host, near.kind, near.isOpen], ['a', 'arp', false]);

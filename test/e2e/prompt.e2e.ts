@@ -18,7 +18,7 @@ import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const INCOMPLETE = 8;
 
-describe('what the command line says', () => {
+describe('the output of the command line', () => {
   let world: World;
 
   before(async () => {
@@ -27,7 +27,7 @@ describe('what the command line says', () => {
   });
   after(() => world?.close());
 
-  test('names a host that does not answer, by every agent that is asked, and exits with an error', async () => {
+  test('a silent host is named, whichever agent is asked, and the exit code is an error', async () => {
     await stopAgent(world.lab, 'c');
     try {
       for (const where of [[], ['--host', 'a']]) {
@@ -56,7 +56,7 @@ describe('what the command line says', () => {
     assert.match(guests.out, /^web1 +c /m);
   });
 
-  test('goes to the host that runs a guest, with the certificate of who asks and with no other', async () => {
+  test("a command goes to the guest's host, with the caller's certificate and no other", async () => {
     const without = await onHost('a', {}, 'migrate', 'web1', '--to', 'a', '--detach');
     assert.equal(without.exit, 3, without.out + without.err);
     assert.match(without.err, /hint: It is on c: run this there, or give a certificate of yours/);
@@ -68,7 +68,7 @@ describe('what the command line says', () => {
     assert.match(again.err, /error: web1 already runs on a/);
   });
 
-  test('lists a guest that moves once, with both hosts and who runs it', async () => {
+  test('a moving guest is listed once, with both hosts and the host that runs it', async () => {
     const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...SLOW });
     await untilMemoryFlows(world, 'a', id);
     for (const where of ['a', 'b', 'c']) {
@@ -122,7 +122,7 @@ describe('what the command line says', () => {
     }
   }
 
-  test('shows of a guest what migrate would refuse, and of a migration what its checks warn of', async () => {
+  test('the details show what migrate would refuse for a guest, and the warnings for a migration', async () => {
     const args = '-device qemu-xhci,id=xhci -device usb-host,id=stick1,vendorid=1,productid=1';
     const tied = await startBareGuest(world, { name: 'tied', host: 'a', args: args.split(' ') });
     try {
@@ -146,7 +146,7 @@ describe('what the command line says', () => {
     }
   });
 
-  test('says of a link that is stalled since when and until when, shows no old rate, and names it at the end', async () => {
+  test('a stalled link is shown with its start and its limit, without an old rate, and is named at the end', async () => {
     const asked = { guest: 'web1', from: 'a', to: 'b', mode: 'hybrid', timeoutMs: 20_000 } as const;
     const id = await begin(world, { ...asked, ...SLOW, hybridRounds: 50 });
     await untilMemoryFlows(world, 'a', id);
@@ -173,7 +173,7 @@ describe('what the command line says', () => {
     assert.doesNotMatch(error?.hint ?? '', /hybrid/);
   });
 
-  test('detaches by every signal, and the migration goes on by itself', async () => {
+  test('a signal detaches the command, and the migration continues by itself', async () => {
     for (const [signal, exit] of [
       ['SIGINT', 130],
       ['SIGTERM', 143],

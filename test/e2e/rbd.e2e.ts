@@ -24,7 +24,7 @@ const IMAGE = `${LAB_POOL}/${GUEST}-disk0`;
 setUpCeph();
 
 /** Hosts a and b may use the pool as `vm`, and c may only read it. */
-describe('a guest on an image of RBD that its QEMU opens by itself', () => {
+describe('a guest on an RBD image opened by QEMU', () => {
   let world: World;
   let ceph: LabCeph;
 
@@ -77,24 +77,24 @@ describe('a guest on an image of RBD that its QEMU opens by itself', () => {
     await whole(to);
   }
 
-  test('moves by pre-copy, there and back: the lock follows, and nothing of the proof is left', async () => {
+  test('a guest moves by pre-copy, and returns: the lock follows, and nothing of the proof is left', async () => {
     await whole('a');
     await moved({});
     await moved({});
   });
 
-  test('moves by post-copy', async (t) => {
+  test('a guest moves by post-copy', async (t) => {
     await unlessForbidden(t, () => moved({ mode: 'postcopy' }));
   });
 
-  test('is refused where the host may only read the pool', async () => {
+  test('a guest is refused if the host may only read the pool', async () => {
     const [from = ''] = await runningOn(world.lab, GUEST);
     const error = await refusalOf(world, { guest: GUEST, from, to: 'c' });
     assertSays(error, 'GODWIT_DISK_LOCAL', GUEST, 'Operation not permitted', 'is not copied');
     await whole(from);
   });
 
-  test('is refused while somebody else has the image open', async () => {
+  test('a guest is refused while another client has the image open', async () => {
     const [from = ''] = await runningOn(world.lab, GUEST);
     const stop = ceph.watch(IMAGE);
     await until('the other to have it open', 10_000, async () => {
@@ -107,7 +107,7 @@ describe('a guest on an image of RBD that its QEMU opens by itself', () => {
     await whole(from);
   });
 
-  test('is refused in time while the monitor is stalled, and runs on after that', async () => {
+  test('a guest is refused in time while the monitor is stalled, and keeps running after that', async () => {
     const [from = ''] = await runningOn(world.lab, GUEST);
     await ceph.freeze(true);
     const error = await refusalOf(world, { guest: GUEST, from, to: from === 'a' ? 'b' : 'a' });
@@ -116,7 +116,7 @@ describe('a guest on an image of RBD that its QEMU opens by itself', () => {
     await whole(from);
   });
 
-  test('leaves no image once it is stopped, and its server ends with the lab', async () => {
+  test('a stopped guest leaves no image, and its server ends with the lab', async () => {
     const { name, entry } = world.lab;
     const { rbd } = await labStatus(name);
     assert.deepEqual(rbd, { url: `rbd:${LAB_POOL}`, serverUp: true });

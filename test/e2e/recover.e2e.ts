@@ -27,7 +27,7 @@ const GUEST = `rec${process.pid}`;
 /** An emulated guest boots within that time on a busy machine, ms. */
 const BOOTS_MS = 120_000;
 
-describe('a guest whose host is dead', () => {
+describe('a guest of a dead host', () => {
   let world: World;
   let hook: Hook;
   let asked = 0;
@@ -79,7 +79,7 @@ describe('a guest whose host is dead', () => {
     assert.match(error?.message ?? '', why);
   }
 
-  test('is kept by other hosts while its own lives, after every check of a cold move to them', async () => {
+  test('a guest is kept by other hosts while its own lives, after every check of a cold move to them', async () => {
     const none = world.agent('b').putRecovery({
       params: { id: 'm-recover0' },
       body: { guest: GUEST, from: 'a' },
@@ -96,7 +96,7 @@ describe('a guest whose host is dead', () => {
     );
   });
 
-  test('is described again within seconds of a snapshot, and what is kept of it is fresh', async () => {
+  test('a guest is described again within seconds of a snapshot, and the kept description is fresh', async () => {
     const snapshot = `${disk}.overlay`;
     const blocks = (await askGuestQemu(world, GUEST, 'a', 'query-block')) as {
       inserted?: { 'node-name': string };
@@ -117,13 +117,13 @@ describe('a guest whose host is dead', () => {
     });
   });
 
-  test('is not started elsewhere while its host answers, and nobody calls the fencing hook', async () => {
+  test('a guest is not started elsewhere while its host answers, and the fencing hook is not called', async () => {
     assertUnproved(await recovered('b'), /was not called for a/);
     assert.deepEqual(hook.calls(), []);
     assert.deepEqual(await runningOn(world.lab, GUEST), ['a']);
   });
 
-  test('is not started on silence alone: the hook has to prove that its host is off', async () => {
+  test('a guest is not started on silence alone: the hook must prove that its host is off', async () => {
     await stopAgent(world.lab, 'a', 'SIGKILL');
     await setPath(world, 'a', 0, 'black hole');
     assertUnproved(await recovered('b'), /no answer from its power supply/);
@@ -131,7 +131,7 @@ describe('a guest whose host is dead', () => {
     assert.deepEqual(await runningOn(world.lab, GUEST), ['a']);
   });
 
-  test('is not started while another host that could have it says nothing', async () => {
+  test('a guest is not started while another host that could have it is silent', async () => {
     const pids = (await seenQemus(world.lab)).map(({ pid }) => pid);
     hook.says('kill', pids);
     await stopAgent(world.lab, 'c', 'SIGKILL');
@@ -139,7 +139,7 @@ describe('a guest whose host is dead', () => {
     assert.deepEqual(await runningOn(world.lab, GUEST), []);
   });
 
-  test('is not started on an image that a snapshot has made a backing file, and no host is fenced', async () => {
+  test('a guest is not started on an image that became a backing file of a snapshot, and no host is fenced', async () => {
     // As after a backup of its state was brought back: c does not know when a confirmed what it keeps.
     rmSync(path.join(labHost(world.lab, 'c').stateDir, 'standbys', 'a', 'confirmed'));
     await startAgent(world.lab, 'c');
@@ -155,7 +155,7 @@ describe('a guest whose host is dead', () => {
     rmSync(overlay);
   });
 
-  test('is started once its host is proved off and no other has it, and goes on over the death of its mover', async () => {
+  test('a guest is started once its host is proved off and no other has it, even if its mover dies', async () => {
     const id = await ordered('b');
     await follow(world, 'b', id, ({ phase }) => phase === 'memory');
     await killMover(world, 'b', id);
@@ -169,7 +169,7 @@ describe('a guest whose host is dead', () => {
     assert.equal((await verifyGuest(world.lab, GUEST)).ok, true);
   });
 
-  test('is not started by a host to which it was never confirmed, unless an operator has seen what it would open', async () => {
+  test('a guest is not started from an unconfirmed description unless an operator has seen the images', async () => {
     const refused = ordered('c');
     await assert.rejects(refused, { code: 'GODWIT_STANDBY_STALE' });
     const { number, stale } = (await keptAt('c')) ?? {};
@@ -180,7 +180,7 @@ describe('a guest whose host is dead', () => {
   });
 });
 
-describe('a guest whose host dies, followed by a controller', () => {
+describe('a guest of a dying host under a controller', () => {
   let world: World;
   let controller: LabController;
   let hook: Hook;
@@ -213,7 +213,7 @@ describe('a guest whose host dies, followed by a controller', () => {
     hook?.remove();
   });
 
-  test('is kept by two other hosts, and a host that answers is not recovered', async () => {
+  test('a guest is kept by two other hosts, and a host that answers is not recovered', async () => {
     await until('both hosts to keep it', 90_000, async () => {
       const kept = await Promise.all(['b', 'c'].map((host) => world.agent(host).standbys()));
       return kept.every(({ standbys }) => standbys.length === 1) ? true : undefined;
@@ -223,7 +223,7 @@ describe('a guest whose host dies, followed by a controller', () => {
     assert.match(refused.err, /a answers/);
   });
 
-  test('is started elsewhere by the policy, once, and what is not asked for is named', async () => {
+  test('a guest is started elsewhere by the policy, once, and guests without a request are named', async () => {
     const pids = (await seenQemus(world.lab)).map(({ pid }) => pid);
     hook.says('kill', pids);
     await stopAgent(world.lab, 'a', 'SIGKILL');

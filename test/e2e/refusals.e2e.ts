@@ -28,7 +28,7 @@ function oddHosts(oldest: QemuBinary | undefined) {
   };
 }
 
-describe('a migration that cannot be done', () => {
+describe('an impossible migration', () => {
   let world: World;
   let qemus: QemuBinary[];
 
@@ -62,13 +62,13 @@ describe('a migration that cannot be done', () => {
     }
   }
 
-  test('is refused by a host without enough memory, with what it has and what is needed', async () => {
+  test('a host without enough memory refuses, with the available and the required size', async () => {
     await refused('c', { name: 'fat' }, (error) => {
       assertSays(error, 'GODWIT_MEMORY_SHORT', 'c has 0 B free', 'fat needs 64 MiB', 'Free memory');
     });
   });
 
-  test('is refused by a host that has a guest of that name', async () => {
+  test('a host that has a guest of that name refuses', async () => {
     const other = await startBareGuest(world, { name: 'twin', host: 'b' });
     try {
       await refused('b', { name: 'twin' }, (error) => {
@@ -80,13 +80,13 @@ describe('a migration that cannot be done', () => {
     }
   });
 
-  test('is refused by a host without a free port for the memory', async () => {
+  test('a host without a free port for the memory refuses', async () => {
     await refused('d', { name: 'portless' }, (error) => {
       assertSays(error, 'GODWIT_PORT_NONE', 'd has no free port', String(ONLY_PORT), 'ports');
     });
   });
 
-  test('is refused by a host without a free port for its mover', async () => {
+  test('a host without a free port for its mover refuses', async () => {
     const listen = `require('node:net').createServer().listen(${ONLY_PORT}, () => console.log('up'))`;
     const [program = '', ...args] = inHost(world.lab, 'd', [process.execPath, '-e', listen]);
     const holder = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -101,7 +101,7 @@ describe('a migration that cannot be done', () => {
     }
   });
 
-  test('is refused by a host whose QEMU is too old for the machine type', async (t) => {
+  test('a host whose QEMU is too old for the machine type refuses', async (t) => {
     const [newest, oldest] = [qemus[0], qemus.at(-1)];
     if (newest === undefined || newest.version === oldest?.version) {
       t.skip('this machine has one QEMU only; `npm run setup` brings a second where it can');
@@ -135,14 +135,14 @@ describe('a migration that cannot be done', () => {
     ],
   ];
   for (const [what, args, said] of UNMOVABLE) {
-    test(`is refused for a guest with ${what}, by the device's name`, async () => {
+    test(`a guest with ${what} is refused, by the device's name`, async () => {
       await refused('b', { name: 'tied', args }, (error) => {
         assertSays(error, 'GODWIT_DEVICE_UNMOVABLE', 'tied', ...said);
       });
     });
   }
 
-  test('is refused for a guest with a local disk, by the name of disk and file', async () => {
+  test('a guest with a local disk is refused, by the name of disk and file', async () => {
     const drive = 'if=none,id=disk1,driver=raw,file=/dev/zero,read-only=on';
     const args = ['-drive', drive, '-device', 'virtio-blk-pci,drive=disk1,id=vda'];
     await refused('b', { name: 'heavy', args }, (error) => {
@@ -150,7 +150,7 @@ describe('a migration that cannot be done', () => {
     });
   });
 
-  test('is refused for what was plugged in while the guest ran', async () => {
+  test('a guest is refused for a device that was plugged in while it ran', async () => {
     const args = ['-device', 'qemu-xhci,id=xhci'];
     const stick = { driver: 'usb-host', id: 'late1', vendorid: 1, productid: 1 };
     await refused(
@@ -171,7 +171,7 @@ describe('a migration that cannot be done', () => {
     );
   });
 
-  test('is refused for a guest that does not run', async () => {
+  test('a guest that does not run is refused', async () => {
     await refused(
       'b',
       { name: 'asleep', state: 'paused' },
@@ -180,7 +180,7 @@ describe('a migration that cannot be done', () => {
     );
   });
 
-  test('is refused for a guest whose monitor another manager holds, and it is listed as that', async () => {
+  test('a guest whose monitor another manager holds is refused, and listed with that reason', async () => {
     const guest = await startBareGuest(world, { name: 'theirs', host: 'a', ownMonitor: false });
     const manager = connect(guest.qmp);
     try {
@@ -209,7 +209,7 @@ describe('a migration that cannot be done', () => {
     await guest.stop();
   });
 
-  test('is refused to the host where the guest is, and to names that nobody has', async () => {
+  test("a migration to the guest's present host, or with an unknown name, is refused", async () => {
     const guest = await startBareGuest(world, { name: 'web1', host: 'a' });
     try {
       const here = await godwit(world, 'migrate', 'web1', '--to', 'a');

@@ -55,7 +55,7 @@ describe('a rehearsal', () => {
     assert.ok(!report.phases.some(({ phase }) => phase === 'switchover' || phase === 'handover'));
   }
 
-  test('by the command sends memory and disks, and says what the move would have cost', async () => {
+  test('the command sends memory and disks, and reports the predicted cost of the move', async () => {
     const report = await leavesAllAsItWas(async () => {
       const { exit, out } = await godwit(world, 'migrate', 'web1', '--to', 'b', '--rehearse');
       assert.equal(exit, 0);
@@ -70,7 +70,7 @@ describe('a rehearsal', () => {
     assert.equal(there.outcome, 'rehearsed');
   });
 
-  test('goes over the wire as well', async () => {
+  test('a rehearsal uses the wire as well', async () => {
     const report = await leavesAllAsItWas(async () => {
       const id = await begin(world, { ...MOVE, path: 'wire', rehearse: true });
       return reportAtEnd(world, 'a', id);
@@ -79,7 +79,7 @@ describe('a rehearsal', () => {
     assert.ok(report.wire !== undefined);
   });
 
-  test('whose mover is killed goes on by another one, and leaves nothing either', async () => {
+  test('a rehearsal whose mover is killed continues under another one, and leaves nothing either', async () => {
     const report = await leavesAllAsItWas(async () => {
       // Whether the guest converges by then depends on the machine; either end leaves all as it was.
       const slow = { maxBandwidth: 8 * MIB, timeoutMs: 25_000 };
@@ -92,7 +92,7 @@ describe('a rehearsal', () => {
     assert.equal(report.takeovers, 1);
   });
 
-  test('of a guest that does not converge ends as the move would have', async () => {
+  test('a rehearsal of a guest that does not converge ends as the move would', async () => {
     const report = await leavesAllAsItWas(async () => {
       const slow = { maxBandwidth: MIB, maxDowntimeMs: 1, timeoutMs: 20_000 };
       const id = await begin(world, { ...MOVE, ...slow, rehearse: true });
@@ -102,7 +102,7 @@ describe('a rehearsal', () => {
     assert.equal(report.rehearsal?.switches, undefined);
   });
 
-  test('is refused as the move is', async () => {
+  test('a rehearsal is refused for the same reasons as the move', async () => {
     const error = await refusalOf(world, { ...MOVE, networks: { br9: 'br9' }, rehearse: true });
     assert.deepEqual(
       error.code,
@@ -110,7 +110,7 @@ describe('a rehearsal', () => {
     );
   });
 
-  test('is followed by the move itself', async () => {
+  test('a rehearsal is followed by the move itself', async () => {
     const report = await move(world, MOVE);
     assert.equal(report.rehearsal, undefined);
     await web1.unharmed('b', async () => undefined);

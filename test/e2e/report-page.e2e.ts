@@ -82,7 +82,7 @@ describe('the page of a report, in a browser', () => {
 
   for (const [name, report] of Object.entries(SAMPLES)) {
     for (const { colorScheme, width } of looks) {
-      test(`of a move that ${name === 'done' ? 'was made' : name} can be read at ${width} px, ${colorScheme}`, async (t) => {
+      test(`the page of a move that ${name === 'done' ? 'was made' : name} can be read at ${width} px, ${colorScheme}`, async (t) => {
         const file = path.join(tempDir(t), 'report.html');
         writeFileSync(file, reportHtml(report));
         // axe-core is put into the page, which its policy refuses to everybody else.
@@ -108,7 +108,7 @@ describe('the page of a report, in a browser', () => {
     }
   }
 
-  test('draws a phase in one colour, in the bar and in its legend, also where it comes twice', async (t) => {
+  test('the page draws a phase in one color, in the bar and in its legend, even if it comes twice', async (t) => {
     const page = await browser.newPage();
     t.after(() => page.close());
     await page.setContent(reportHtml(SAMPLES.done));

@@ -113,7 +113,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
     return api.resolve({ params: { id }, body }, { deadlineMs: 120_000 });
   }
 
-  test('is held, and nothing but proof or a person moves it; back at the source once it answers', async () => {
+  test('a migration is held, and only proof or a person moves it; it returns to the source once that answers', async () => {
     const { id, mover } = await beginDark();
     const held = await reportAtEnd(world, 'a', id);
     assert.equal(held.outcome, 'held');
@@ -155,7 +155,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
     await assertRuns('a');
   });
 
-  test('a host whose agent and mover alone are silent is not fenced; resolved there, its guest goes on', async () => {
+  test('a host with only its agent and mover silent is not fenced; its guest continues after a resolve there', async () => {
     const before = hook.calls();
     const { id, mover } = await beginSilenced();
     const held = await reportAtEnd(world, 'a', id);
@@ -188,7 +188,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
     await move(world, { guest: 'web1', from: 'b', to: 'a' });
   });
 
-  test('runs on at the source by itself once the hook proves that the destination is off', async () => {
+  test('a guest continues at the source by itself once the hook proves that the destination is off', async () => {
     const { id, mover } = await beginDark();
     const there = (await seenQemus(world.lab)).filter(({ host }) => host === 'b');
     hook.says('kill', [mover.pid, ...there.map(({ pid }) => pid)]);
@@ -205,7 +205,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
     await assertRuns('a');
   });
 
-  test('starts from its disks if the destination may have run it on them', async () => {
+  test('a guest starts from its disks if the destination may have run it on them', async () => {
     const { lab } = world;
     const disks = [{ bytes: 32 * MIB, thin: false }];
     await startGuest(lab, { name: 'db1', host: 'a', memoryBytes: 128 * MIB, disks });
@@ -235,7 +235,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
   // flows leaves no whole guest at the destination. What it takes is one that dies between its last state and its commit.
   const skip = 'needs a source that dies between the last state and its commit';
   test(
-    'a destination that holds all of it runs it on a person’s decision alone, and the source does not resume',
+    "a complete destination runs the guest only by a person's decision, and the source does not resume",
     { skip },
     async () => {
       const id = await beginSlowly();
@@ -273,7 +273,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
     },
   );
 
-  test('a migration that is under way, or over, is not resolved', async () => {
+  test('a migration that is active, or finished, is not resolved', async () => {
     const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...SLOW });
     await untilMemoryFlows(world, 'a', id);
     const early = await resolve(id, '--run-at', 'source', '--confirm', 'web1');
@@ -286,7 +286,7 @@ describe('a migration whose destination falls silent inside the handover', () =>
     await assertRuns('a');
   });
 
-  test('a source is wrong once the destination has run the guest, also when it ended there', async () => {
+  test('the source is a wrong answer once the destination has run the guest, even if it ended there', async () => {
     const { id, mover } = await beginSilenced();
     assert.equal((await reportAtEnd(world, 'a', id)).outcome, 'held');
     await stopAgent(world.lab, 'a', 'SIGKILL');

@@ -47,7 +47,7 @@ describe('a roll by a controller', () => {
       (line) => JSON.parse(line) as { host: string; id: string },
     );
 
-  test('shows as a dry run where the guests go, and runs nothing', async () => {
+  test('a roll shows as a dry run where the guests go, and runs nothing', async () => {
     const dry = await controller.godwit('roll', '--hosts', 'a,b', '--run', 'upgrade', '--dry-run');
     assert.equal(dry.exit, 0, dry.err);
     assert.match(dry.out, new RegExp(`${GUEST} +a → [bc]`));
@@ -55,7 +55,7 @@ describe('a roll by a controller', () => {
     assert.equal(await home(), 'a');
   });
 
-  test('empties each host for its program, and the guest lives on', async () => {
+  test('a roll empties each host for its program, and the guest survives', async () => {
     const words = ['--hosts', 'a,b', '--run', 'upgrade', '--to', 'b,c', '--yes'];
     const rolled = await controller.godwit('roll', ...words);
     assert.equal(rolled.exit, 0, rolled.out + rolled.err);
@@ -68,7 +68,7 @@ describe('a roll by a controller', () => {
     assert.equal((await verifyGuest(world.lab, GUEST)).ok, true);
   });
 
-  test('goes on when its controller is killed while the program runs, and brings the guest back', async () => {
+  test('a roll continues when its controller is killed while the program runs, and brings the guest back', async () => {
     const before = runs().length;
     writeFileSync(slow, '');
     const words = [

@@ -39,7 +39,7 @@ describe('the segment of a guest', () => {
   const over = (wanted: Omit<Move, 'guest'>): Promise<Report> =>
     moveOver(world, watched, { guest: 'web1', ...wanted });
 
-  test('is refused where another machine answers for the guest there', async () => {
+  test('a guest is refused if another machine answers for it there', async () => {
     await know(guest.address);
     await on('client', `ip addr add ${guest.address}/32 dev eth0`);
     try {
@@ -51,7 +51,7 @@ describe('the segment of a guest', () => {
     await assertOnlyGuests(world, { a: ['web1'] });
   });
 
-  test('is refused where another port has its MAC already', async () => {
+  test('a guest is refused if another port has its MAC already', async () => {
     await on('b', 'ip tuntap add dev twin mode tap');
     try {
       await on('b', 'ip link set dev twin master br0 up');
@@ -64,7 +64,7 @@ describe('the segment of a guest', () => {
     await assertOnlyGuests(world, { a: ['web1'] });
   });
 
-  test('is known by the guest’s answer; and after its first frame from there none comes from its source', async () => {
+  test('the segment is known by the answer of the guest; after its first frame there the source sends none', async () => {
     await on('b', 'ip addr add 10.88.0.2/24 dev br0');
     await on('b', `ip route add default via ${CLIENT_ADDRESS} dev br0`);
     await know(guest.address);
@@ -83,7 +83,7 @@ describe('the segment of a guest', () => {
     }
   });
 
-  test('hears it from one host only by post-copy too', async (t) => {
+  test('the segment hears a guest from one host only by post-copy, too', async (t) => {
     const voices = await listenTo(world, guest.mac, { from: 'b', to: 'a' });
     try {
       await unlessForbidden(t, async () => {
@@ -98,7 +98,7 @@ describe('the segment of a guest', () => {
     }
   });
 
-  test('is in doubt, and said to be, where nobody answers', async () => {
+  test('the segment is in doubt, and reported so, if there is no answer', async () => {
     await on('b', 'ip neigh flush dev br0');
     await know('10.88.0.99');
     const report = await over({ from: 'a', to: 'b' });

@@ -10,7 +10,7 @@ import { assertOnlyGuests } from './support/remains.ts';
 import { until } from '../until.ts';
 import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
-describe('a site’s own check of a guest that has moved', () => {
+describe("a site's check of a moved guest", () => {
   const dir = path.join(tmpdir(), `godwit-site-check-${process.pid}`);
   let world: World;
 
@@ -33,7 +33,7 @@ describe('a site’s own check of a guest that has moved', () => {
   const asked = { guest: 'web1', from: 'a', to: 'b' } as const;
   const looked = (check: string) => ({ returnIfUnhealthy: { check, withinMs: 20_000 } });
 
-  test('a check of the site’s that the destination has not is refused by name', async () => {
+  test("a site's check that the destination lacks is refused by name", async () => {
     const error = await refusalOf(world, { ...asked, ...looked('check-db') });
     assertSays(error, 'GODWIT_CAPABILITY', 'b has no executable check-db', 'it has check-web');
     await assertOnlyGuests(world, { a: ['web1'] });
@@ -46,7 +46,7 @@ describe('a site’s own check of a guest that has moved', () => {
       return report.siteCheck?.state === state ? report : undefined;
     });
 
-  test('a guest whose check fails goes back by a migration of its own, as both reports say', async () => {
+  test('a guest whose check fails goes back by a separate migration, as both reports show', async () => {
     const { id } = await move(world, { ...asked, ...looked('check-web') });
     await checked('a', id, 'watching');
     await stopAgent(world.lab, 'b', 'SIGKILL');
@@ -64,7 +64,7 @@ describe('a site’s own check of a guest that has moved', () => {
     }
   });
 
-  test('a guest whose check is cancelled at its source stays where it is, however ill', async () => {
+  test('a guest whose check is cancelled at its source stays at its new host, however ill', async () => {
     const { id } = await move(world, { ...asked, ...looked('check-web') });
     await checked('b', id, 'watching');
     const answer = await world.agent('a').cancel({ params: { id }, query: {} });

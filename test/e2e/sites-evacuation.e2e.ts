@@ -10,7 +10,7 @@ import {
 import type { LabController } from './support/lab-controller.ts';
 import { openWorld, type World } from './support/world.ts';
 
-describe('six guests of a site with priorities, and a deadline that not all can meet over a thin line', () => {
+describe('six guests with priorities and a tight deadline over a thin line', () => {
   let world: World;
   let controller: LabController;
 
@@ -23,7 +23,7 @@ describe('six guests of a site with priorities, and a deadline that not all can 
     await world?.close();
   });
 
-  test('the most important are over in time, and those that stay were named with their reason before', async (t) => {
+  test('the most important guests arrive in time, and the remaining ones were named with their reason before', async (t) => {
     const found = await evacuateSite(world.lab, controller, SMALL_FIRST);
     const { plan, request, over, seconds, deadlineAtMs } = found;
     const leftS = (deadlineAtMs - request.createdAtMs) / 1000;

@@ -20,7 +20,7 @@ const MIB = 1024 ** 2;
 const GB = 1e9;
 const DISK = 'disk0.qcow2';
 
-describe('two hosts behind NATs, with a relay that both reach', () => {
+describe('two hosts behind NATs with a common relay', () => {
   let world: World;
   let relay: SiteRelay;
   let web1: WatchedGuest;
@@ -75,7 +75,7 @@ describe('two hosts behind NATs, with a relay that both reach', () => {
     );
   }
 
-  test('cannot call each other', async () => {
+  test('the hosts cannot call each other', async () => {
     for (const [from, to] of [
       ['a', 'b'],
       ['b', 'a'],
@@ -86,7 +86,7 @@ describe('two hosts behind NATs, with a relay that both reach', () => {
     }
   });
 
-  test('say that a guest can move, without a guest moved', async () => {
+  test('the hosts report that a guest can move, without moving one', async () => {
     const { hosts } = await world.agent('a').check({ body: { guest: name, to: 'b' } });
     const [found] = hosts;
     assert.deepEqual(
@@ -96,7 +96,7 @@ describe('two hosts behind NATs, with a relay that both reach', () => {
     await assertThere('a');
   });
 
-  test('a guest moves there and back with its disk', async (t) => {
+  test('a guest moves and returns with its disk', async (t) => {
     for (const [from, to] of [
       ['a', 'b'],
       ['b', 'a'],

@@ -51,7 +51,7 @@ describe('a guest that writes twice what the link takes', () => {
     return made;
   }
 
-  test('is given up early under gentle, with the figures and two ways that would do', async (t) => {
+  test('a guest is given up early under gentle, with the figures and two alternatives', async (t) => {
     const made = await steered(false, ...CAP, '--steering', 'gentle');
     const { error, decisions, roundList, rounds = 0 } = made;
     t.diagnostic(`${rounds} rounds, ${made.totalMs} ms: ${error?.message} ${error?.hint}`);
@@ -70,7 +70,7 @@ describe('a guest that writes twice what the link takes', () => {
     assert.ok(!JSON.stringify(capabilities).includes('"auto-converge","state":true'));
   });
 
-  test('under standard gets a longer downtime that is nearly enough, and goes over to post-copy then', async (t) => {
+  test('a guest under standard gets a longer downtime that is nearly enough, and then moves by post-copy', async (t) => {
     // What it keeps writing takes about 5 s, and a slow machine's guest writes faster than that, too.
     const limits = ['--max-bandwidth', '5MiB/s', '--max-downtime', '2500ms'];
     const made = await steered(true, ...limits, '--steering', 'standard');
@@ -82,7 +82,7 @@ describe('a guest that writes twice what the link takes', () => {
     assert.equal(made.finished, 'postcopy');
   });
 
-  test('under standard goes over to post-copy at once where no downtime that it may have is enough', async (t) => {
+  test('a guest under standard moves by post-copy at once if no allowed downtime is enough', async (t) => {
     const made = await steered(true, ...THIN, '--steering', 'standard', '--max-downtime', '400ms');
     t.diagnostic(JSON.stringify(made.decisions));
     const [only, ...more] = made.decisions.filter(({ rule }) => rule !== undefined);
@@ -90,7 +90,7 @@ describe('a guest that writes twice what the link takes', () => {
     assert.deepEqual([made.finished, more], ['postcopy', []]);
   });
 
-  test('under must-finish arrives by post-copy after its first round, and the report draws it', async () => {
+  test('a guest under must-finish arrives by post-copy after its first round, and the report draws it', async () => {
     const made = await steered(
       true,
       ...THIN,
@@ -116,7 +116,7 @@ describe('a guest that writes twice what the link takes', () => {
     }
   });
 
-  test('is slowed down by a strategy from a file until pre-copy ends, and has its speed back after that', async (t) => {
+  test('a guest is slowed down by a strategy from a file until pre-copy ends, and then has its speed back', async (t) => {
     const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-steering-'));
     try {
       const file = path.join(directory, 'slow.json');

@@ -45,7 +45,7 @@ describe('the blackout', () => {
   });
 
   for (const mode of ['precopy', 'postcopy', 'hybrid'] as const) {
-    test(`holds no sync of a disk, by neither mover: ${mode}`, async (t) => {
+    test(`the blackout contains no disk sync by either mover: ${mode}`, async (t) => {
       const [from, to] = mode === 'postcopy' ? ['b', 'a'] : ['a', 'b'];
       const moved = await unlessForbidden(t, () => traced(from, to, mode));
       if (moved === undefined) return;

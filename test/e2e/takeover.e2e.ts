@@ -45,13 +45,13 @@ describe('a migration whose processes are killed while memory moves', () => {
     return report;
   }
 
-  test("goes on when the source's mover is killed: a new one takes over", async () => {
+  test("a migration continues when the source's mover is killed: a new one takes over", async () => {
     const report = await moveThrough('a', 'b', (id) => killMover(world, 'a', id));
     assert.equal(report.takeovers, 1);
     assert.equal(report.runsAt, 'destination');
   });
 
-  test("goes on when the destination's mover is killed: a new one takes over", async () => {
+  test("a migration continues when the destination's mover is killed: a new one takes over", async () => {
     let killed: MoverState | undefined;
     let next: MoverState | undefined;
     await moveThrough('b', 'a', async (id) => {
@@ -66,7 +66,7 @@ describe('a migration whose processes are killed while memory moves', () => {
     assert.notDeepEqual([next.pid, next.startTicks], [killed.pid, killed.startTicks]);
   });
 
-  test('goes on when the agents of both hosts are killed, and is reported by new ones', async () => {
+  test('a migration continues when the agents of both hosts are killed, and new ones report it', async () => {
     const report = await moveThrough('a', 'b', async (id) => {
       const movers = [moverOf(world, 'a', id), moverOf(world, 'b', id)];
       await Promise.all([
@@ -79,7 +79,7 @@ describe('a migration whose processes are killed while memory moves', () => {
     assert.equal(report.takeovers, 0);
   });
 
-  test('goes on when agent and mover of the source are killed together', async () => {
+  test('a migration continues when agent and mover of the source are killed together', async () => {
     const report = await moveThrough('b', 'a', async (id) => {
       await stopAgent(world.lab, 'b', 'SIGKILL');
       await killMover(world, 'b', id);
@@ -88,7 +88,7 @@ describe('a migration whose processes are killed while memory moves', () => {
     assert.equal(report.takeovers, 1);
   });
 
-  test("is rolled back when the destination's QEMU is killed", async () => {
+  test("a migration is rolled back when the destination's QEMU is killed", async () => {
     await web1.unharmed('a', async () => {
       const id = await begin(world, { guest: 'web1', from: 'a', to: 'b', ...SLOW });
       await untilMemoryFlows(world, 'a', id);
@@ -103,7 +103,7 @@ describe('a migration whose processes are killed while memory moves', () => {
     await assertOnlyGuests(world, { a: ['web1'] });
   });
 
-  test("ends when the guest's own QEMU is killed, and leaves no half of it at the destination", async () => {
+  test("a migration ends when the guest's QEMU is killed, and leaves no half of it at the destination", async () => {
     const hosts = await restingHosts(world.lab);
     const doomed = await startBareGuest(world, { name: 'doomed', host: 'a' });
     const request = { guest: 'doomed', from: 'a', to: 'b', maxBandwidth: 32 * 1024 };

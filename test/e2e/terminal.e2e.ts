@@ -52,7 +52,7 @@ describe('at a real terminal', () => {
 
   const plain = (text: string): string => stripVTControlCharacters(text).replaceAll('\r', '');
 
-  test('lists, views and a migration fit 60, 80 and 200 columns, with names whole', async () => {
+  test('the output of lists, views and a migration fits 60, 80 and 200 columns, with names whole', async () => {
     await atTerminal({}, async (shown) => {
       let [from, to] = ['a', 'b'];
       for (const columns of [60, 80, 200]) {
@@ -78,7 +78,7 @@ describe('at a real terminal', () => {
     });
   });
 
-  test('a guest whose own name is none for hosts is listed with it', async () => {
+  test('a guest whose name is invalid for hosts is listed with it', async () => {
     await atTerminal({}, async (shown) => {
       await shown('stty cols 200');
       assert.match(
@@ -88,7 +88,7 @@ describe('at a real terminal', () => {
     });
   });
 
-  test('a locale without UTF-8 has ASCII alone, also while a migration is followed', async () => {
+  test('a locale without UTF-8 gets only ASCII, even while a migration is followed', async () => {
     await atTerminal({ LANG: 'C' }, async (shown) => {
       const [from, to] = ['b', 'a'];
       const moved = await shown(`./godwit migrate ${GUEST} --to ${to}`);
@@ -108,7 +108,7 @@ describe('at a real terminal', () => {
     });
   });
 
-  test('NO_COLOR takes the colours away, and a pipe the cursor and every cut too', async () => {
+  test('the output has no color under NO_COLOR, and no color, cursor control or cut in a pipe', async () => {
     await atTerminal({ NO_COLOR: '1' }, async (shown) => {
       await shown('stty cols 60');
       assert.ok(!(await shown('./godwit guests')).includes(ESCAPE));

@@ -17,7 +17,7 @@ const CAP = 128 * 1024;
 const BEGUN_MS = 15_000;
 const WAYS = { web1: 'native', web2: 'wire' } as const;
 
-describe('a host that allows less by the time of day', () => {
+describe('a host with a cap by the time of day', () => {
   let world: World;
 
   before(async () => {
@@ -32,7 +32,7 @@ describe('a host that allows less by the time of day', () => {
   });
   after(() => world?.close());
 
-  test('migrations keep to its cap, and go on without it once its hours are over', async () => {
+  test("migrations respect the host's cap, and continue without it once its hours are over", async () => {
     const overAtMs = await capUntilSoon();
     const ids = await Promise.all(
       Object.entries(WAYS).map(([guest, path]) =>

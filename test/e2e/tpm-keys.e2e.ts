@@ -11,7 +11,7 @@ import { extendPcr, readNv, readPcr, writeNv } from './support/tpm.ts';
 import { NO_SWTPM, startTpmGuest } from './support/tpm-guest.ts';
 import { openWorld, type World } from './support/world.ts';
 
-describe('a guest whose TPM’s state is encrypted', { skip: NO_SWTPM }, () => {
+describe('a guest with an encrypted TPM state', { skip: NO_SWTPM }, () => {
   let world: World;
   let keyDir: string;
   const TEXT = 'verysafe';
@@ -44,7 +44,7 @@ describe('a guest whose TPM’s state is encrypted', { skip: NO_SWTPM }, () => {
   const onlyAtSource = (): Promise<void> =>
     assertOnlyGuests(world, { a: ['tpm3'] }, { a: ['swtpm'] });
 
-  test('is refused where the host has no passphrase for it, or one that others can read', async () => {
+  test('a guest is refused if the host has no passphrase for it, or one that others can read', async () => {
     const none = await refusalOf(world, { guest: 'tpm3', from: 'a', to: 'b' });
     assertSays(none, 'GODWIT_HOST_LACKS', 'passphrase', 'drivers.qemu.tpm.keyDir', 'tpm3');
     await give('of the source', 0o644);
@@ -53,7 +53,7 @@ describe('a guest whose TPM’s state is encrypted', { skip: NO_SWTPM }, () => {
     await onlyAtSource();
   });
 
-  test('runs on where the host has another passphrase', async () => {
+  test('a guest keeps running if the host has another passphrase', async () => {
     await give('of somebody else');
     const id = await begin(world, { guest: 'tpm3', from: 'a', to: 'b' });
     const report = await reportAtEnd(world, 'a', id);
@@ -64,7 +64,7 @@ describe('a guest whose TPM’s state is encrypted', { skip: NO_SWTPM }, () => {
     assert.deepEqual(await readdir(tpms()), []);
   });
 
-  test('moves where the host has its passphrase, and its state is encrypted there', async () => {
+  test('a guest moves if the host has its passphrase, and its state is encrypted there', async () => {
     await give('of the source');
     await extendPcr(world.lab, 'tpm3', 5);
     const was = await readPcr(world.lab, 'tpm3');

@@ -86,7 +86,7 @@ describe('a guest with a TPM', { skip: NO_SWTPM }, () => {
     assert.ok(found.ok, JSON.stringify(found));
   }
 
-  test('moves by pre-copy: what it held is there, its own values too', async () => {
+  test('a guest moves by pre-copy with the content of its TPM, including its own values', async () => {
     await moved(1);
     assert.deepEqual(await kept('b'), ['tpm1']);
     // Not encrypted, it shows: below, where it is, it does not.
@@ -94,16 +94,16 @@ describe('a guest with a TPM', { skip: NO_SWTPM }, () => {
     assert.ok(state.includes('godwit-1'));
   });
 
-  test('moves back by post-copy, and what its host kept of it is set aside', async (t) => {
+  test("a guest moves back by post-copy, and its host's old TPM state is set aside", async (t) => {
     await unlessForbidden(t, () => moved(2, { mode: 'postcopy' }));
     assert.deepEqual(await kept('b'), ['tpm1.left']);
   });
 
-  test('moves by hybrid over the wire', async (t) => {
+  test('a guest moves by hybrid over the wire', async (t) => {
     await unlessForbidden(t, () => moved(3, { mode: 'hybrid', path: 'wire' }));
   });
 
-  test('moves to a host that kept an older state of it, which is not written to', async () => {
+  test('a guest moves to a host with an older TPM state, which is not overwritten', async () => {
     const { to } = await there();
     await mkdir(path.join(tpms(to), 'tpm1'), { recursive: true });
     await writeFile(path.join(tpms(to), 'tpm1', 'tpm2-00.permall'), 'of another day');
@@ -112,7 +112,7 @@ describe('a guest with a TPM', { skip: NO_SWTPM }, () => {
     assert.equal(await readFile(old, 'utf8'), 'of another day');
   });
 
-  test('runs on, its TPM too, and nothing is left, when the destination’s QEMU dies', async () => {
+  test("a guest and its TPM keep running, and nothing is left, when the destination's QEMU dies", async () => {
     const { from, to } = await there();
     const before = await kept(to);
     const was = await readPcr(world.lab, 'tpm1');
@@ -127,7 +127,7 @@ describe('a guest with a TPM', { skip: NO_SWTPM }, () => {
     assert.deepEqual(await kept(to), before);
   });
 
-  test('runs on when what was to serve its TPM dies before it is there', async () => {
+  test("a guest keeps running when the TPM's program dies before it is ready", async () => {
     const { from, to } = await there();
     const before = await kept(to);
     const was = await readPcr(world.lab, 'tpm1');
@@ -146,13 +146,13 @@ describe('a guest with a TPM', { skip: NO_SWTPM }, () => {
     assert.deepEqual(await kept(to), before);
   });
 
-  test('is refused where it would have to be started anew', async () => {
+  test('a guest is refused if it would have to be started from its disks', async () => {
     const { from, to } = await there();
     const error = await refusalOf(world, { guest: 'tpm1', from, to, onLost: 'restart' });
     assertSays(error, 'GODWIT_RESTART', 'tpm1', 'TPM');
   });
 
-  test('has nobody who serves it besides', async () => {
+  test('a guest has no second program that serves its TPM', async () => {
     const { lab } = world;
     const ours = (await listSwtpm()).filter(({ argv }) => argv.join(' ').includes(lab.dir));
     assert.equal(ours.length, 1);
@@ -180,7 +180,7 @@ describe('a guest with a TPM on UEFI firmware', { skip: NO_SWTPM || NO_FIRMWARE 
   });
   after(() => world?.close());
 
-  test('moves there and back with what its firmware measured, and what it keeps for good', async () => {
+  test("a guest moves and returns with its firmware's measurements and its permanent values", async () => {
     await writeNv(world.lab, 'tpm2', 'measured');
     await extendPcr(world.lab, 'tpm2', 9);
     const was = await readPcr(world.lab, 'tpm2');

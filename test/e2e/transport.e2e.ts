@@ -13,7 +13,7 @@ const MIB = 1024 ** 2;
 const NARROW_SENDING = 'echo 4096 16384 1048576 > /proc/sys/net/ipv4/tcp_wmem';
 const ZERO = { guest: 'web1', streams: 4, transport: 'zero-copy' } as const;
 
-describe('memory that is carried otherwise than over TCP with TLS', () => {
+describe('memory transports other than TCP with TLS', () => {
   let world: World;
 
   before(async () => {
@@ -33,7 +33,7 @@ describe('memory that is carried otherwise than over TCP with TLS', () => {
     await assertOnlyGuests(world, { [host]: ['web1'] });
   }
 
-  test('is refused by name where a host does not let memory go unencrypted', async () => {
+  test('unencrypted memory is refused by name if a host does not allow it', async () => {
     const asked = { ...ZERO, from: 'a', to: 'c' } as const;
     const words = ['--transport zero-copy', 'c does not let memory go unencrypted'];
     const error = await refusalOf(world, asked);
@@ -42,14 +42,14 @@ describe('memory that is carried otherwise than over TCP with TLS', () => {
     await whole('a');
   });
 
-  test('is refused by name where there is no RDMA device', async () => {
+  test('a missing RDMA device is refused by name', async () => {
     const asked = { guest: 'web1', from: 'a', to: 'b', transport: 'rdma' } as const;
     const error = await refusalOf(world, asked);
     assertSays(error, 'GODWIT_CAPABILITY', 'a has no RDMA device with an active port');
     await whole('a');
   });
 
-  test('goes without a copy on several streams, and back on fewer, for which QEMU may lock enough memory', async () => {
+  test('zero-copy memory goes on several streams, and back on fewer, with enough lockable memory for QEMU', async () => {
     const report = await move(world, { ...ZERO, from: 'a', to: 'b' });
     assert.equal(report.settings.transport, 'zero-copy');
     await whole('b');
@@ -64,7 +64,7 @@ describe('memory that is carried otherwise than over TCP with TLS', () => {
     await whole('a');
   });
 
-  test('is refused by name on one stream', async () => {
+  test('zero-copy is refused by name on one stream', async () => {
     const error = await refusalOf(world, { ...ZERO, streams: 1, from: 'a', to: 'b' });
     assertSays(error, 'GODWIT_CAPABILITY', 'several streams');
     await whole('a');

@@ -93,7 +93,7 @@ describe('between agents', () => {
     await assertNothingHappened();
   });
 
-  test('who serves with a certificate of another role or name is no destination', async () => {
+  test('a host that serves with a certificate of another role or name is not a destination', async () => {
     const operator = await makeIdentity(world, { name: 'c', role: 'operator' });
     await withFakeAgent(world, 'c', { identity: operator }, async () => {
       assertSays(
@@ -110,7 +110,7 @@ describe('between agents', () => {
     await assertNothingHappened();
   });
 
-  test('who calls with a certificate of another role or host sends no guest', async () => {
+  test('a host that calls with a certificate of another role or host sends no guest', async () => {
     const body = {
       id: 'm-0123456789',
       guest: 'trojan',
@@ -149,7 +149,7 @@ describe('between agents', () => {
     await assertNothingHappened();
   });
 
-  test('a host that is taken out of the peers loses its routes without a restart, and gets no guest', async () => {
+  test('a host that is removed from the peers loses its access without a restart, and gets no guest', async () => {
     const { configFile } = labHost(world.lab, 'a');
     const text = await readFile(configFile, 'utf8');
     const { peers, ...rest } = JSON.parse(text) as { peers: Record<string, unknown> };
@@ -169,7 +169,7 @@ describe('between agents', () => {
     await assertNothingHappened();
   });
 
-  test('a peer of another protocol version is refused with both lists, and listed as that', async () => {
+  test('a peer of another protocol version is refused with both lists, and listed with that reason', async () => {
     await withFakeAgent(world, 'c', { versions: [99] }, async () => {
       assertSays(
         await fromA(),

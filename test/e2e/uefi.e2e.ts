@@ -76,7 +76,7 @@ async function reboot(world: World, guest: string): Promise<void> {
   });
 }
 
-describe('a guest that was booted by UEFI firmware', { skip: MISSING }, () => {
+describe('a guest booted by UEFI firmware', { skip: MISSING }, () => {
   let world: World;
 
   before(async () => {
@@ -109,26 +109,26 @@ describe('a guest that was booted by UEFI firmware', { skip: MISSING }, () => {
     assert.ok(found.ok, JSON.stringify([found, report.id]));
   }
 
-  test('moves by pre-copy with its variables, and has them after a reboot there', async () => {
+  test('a guest moves by pre-copy with its variables, and has them after a reboot there', async () => {
     await moved('First');
     await reboot(world, 'fw1');
     assert.equal(await variable('First'), 'before');
     assert.equal(await variable('FirstThere'), 'after');
   });
 
-  test('moves back by post-copy', async (t) => {
+  test('a guest moves back by post-copy', async (t) => {
     await unlessForbidden(t, () => moved('Second', { mode: 'postcopy' }));
   });
 
-  test('moves by hybrid over the wire', async (t) => {
+  test('a guest moves by hybrid over the wire', async (t) => {
     await unlessForbidden(t, () => moved('Third', { mode: 'hybrid', path: 'wire' }));
   });
 
-  test('moves where its copied store is compared afterwards', async () => {
+  test('a guest moves, and its copied store is compared afterwards', async () => {
     await moved('Compared', { verifyDisks: true });
   });
 
-  test('keeps its store at the source under another name where that is asked for', async () => {
+  test('a guest keeps its store at the source under another name on request', async () => {
     const { from, to } = await there();
     const { id } = await move(world, { guest: 'fw1', from, to, keepSource: true });
     const kept = `${store(from)}.moved-${id}`;
@@ -137,7 +137,7 @@ describe('a guest that was booted by UEFI firmware', { skip: MISSING }, () => {
     await assertOnlyGuests(world, { [to]: ['fw1'] });
   });
 
-  test('runs on with its own store, and nothing is left, when the destination’s QEMU dies', async () => {
+  test("a guest keeps running with its own store, and nothing is left, when the destination's QEMU dies", async () => {
     const { from, to } = await there();
     const id = await begin(world, { guest: 'fw1', from, to, ...SLOW });
     await untilMemoryFlows(world, from, id);
@@ -151,7 +151,7 @@ describe('a guest that was booted by UEFI firmware', { skip: MISSING }, () => {
     assert.ok(await holds(store(from), 'Survived'));
   });
 
-  test('runs on with its own store, and nothing is left, when its migration is cancelled', async () => {
+  test('a guest keeps running with its own store, and nothing is left, when its migration is cancelled', async () => {
     const { from, to } = await there();
     const id = await begin(world, { guest: 'fw1', from, to, ...SLOW });
     await untilMemoryFlows(world, from, id);
@@ -163,7 +163,7 @@ describe('a guest that was booted by UEFI firmware', { skip: MISSING }, () => {
     assert.ok(await holds(store(from), 'Cancelled'));
   });
 
-  test('is refused while another guest has its store open', async () => {
+  test('a guest is refused while another guest has its store open', async () => {
     const { from, to } = await there();
     const other = await startBareGuest(world, {
       name: 'fw2',
@@ -186,7 +186,7 @@ describe('a guest that was booted by UEFI firmware', { skip: MISSING }, () => {
     }
   });
 
-  test('is refused where the destination has not the code of its firmware', async () => {
+  test('a guest is refused if the destination lacks the code of its firmware', async () => {
     const own = path.join(storageDirectory(world.lab, 'a'), 'own', 'CODE.fd');
     const its = await newStore(world.lab, 'a', 'own');
     await copyFile(CODE, own);
@@ -204,45 +204,41 @@ describe('a guest that was booted by UEFI firmware', { skip: MISSING }, () => {
   });
 });
 
-describe(
-  'a guest whose UEFI variables lie on storage that both hosts share',
-  { skip: MISSING },
-  () => {
-    let world: World;
+describe('a guest with UEFI variables on shared storage', { skip: MISSING }, () => {
+  let world: World;
 
-    before(async () => {
-      world = await openWorld('uefis', { hosts: 2 });
-      await bootGuest(world, 'fw1');
-    });
-    after(() => world?.close());
+  before(async () => {
+    world = await openWorld('uefis', { hosts: 2 });
+    await bootGuest(world, 'fw1');
+  });
+  after(() => world?.close());
 
-    test('has the same store there and back, and writes to it where it runs', async () => {
-      const store = storeAt(world.lab, 'a', 'fw1');
-      const was = await stat(store);
-      for (const [from, to] of [
-        ['a', 'b'],
-        ['b', 'a'],
-      ] as const) {
-        await firmwareVariable(world.lab, 'fw1', `At${from}`, 'kept');
-        await move(world, { guest: 'fw1', from, to });
-        assert.equal(await firmwareVariable(world.lab, 'fw1', `At${from}`), 'kept');
-        await firmwareVariable(world.lab, 'fw1', `After${to}`, 'written');
-        assert.ok(await holds(store, `After${to}`));
-        assert.equal((await stat(store)).ino, was.ino);
-        await assertConfined(world, 'fw1', to);
-      }
-      assert.deepEqual(await readdir(path.dirname(store)), ['VARS.fd']);
-    });
+  test('a guest has the same store on both ways, and writes to it at its present host', async () => {
+    const store = storeAt(world.lab, 'a', 'fw1');
+    const was = await stat(store);
+    for (const [from, to] of [
+      ['a', 'b'],
+      ['b', 'a'],
+    ] as const) {
+      await firmwareVariable(world.lab, 'fw1', `At${from}`, 'kept');
+      await move(world, { guest: 'fw1', from, to });
+      assert.equal(await firmwareVariable(world.lab, 'fw1', `At${from}`), 'kept');
+      await firmwareVariable(world.lab, 'fw1', `After${to}`, 'written');
+      assert.ok(await holds(store, `After${to}`));
+      assert.equal((await stat(store)).ino, was.ino);
+      await assertConfined(world, 'fw1', to);
+    }
+    assert.deepEqual(await readdir(path.dirname(store)), ['VARS.fd']);
+  });
 
-    test('is refused where a guest of the destination has that store open', async () => {
-      const args = chips(storeAt(world.lab, 'a', 'fw1'));
-      const other = await startBareGuest(world, { name: 'fw2', host: 'b', memory: '128M', args });
-      try {
-        const error = await refusalOf(world, { guest: 'fw1', from: 'a', to: 'b' });
-        assertSays(error, 'GODWIT_DISK_MISSING', 'pflash1', 'fw2', 'a variable store of its own');
-      } finally {
-        await other.stop();
-      }
-    });
-  },
-);
+  test('a guest is refused if a guest of the destination has that store open', async () => {
+    const args = chips(storeAt(world.lab, 'a', 'fw1'));
+    const other = await startBareGuest(world, { name: 'fw2', host: 'b', memory: '128M', args });
+    try {
+      const error = await refusalOf(world, { guest: 'fw1', from: 'a', to: 'b' });
+      assertSays(error, 'GODWIT_DISK_MISSING', 'pflash1', 'fw2', 'a variable store of its own');
+    } finally {
+      await other.stop();
+    }
+  });
+});

@@ -28,7 +28,7 @@ const OFFERED = { gpu0: { driver: 'virtio-rng-pci' }, gpu1: { driver: 'no-such-d
  * No host of the tests has a device to pass through. What stands for one is unplugged by the same two ways: a device on PCI,
  * for which the guest's kernel is asked by ACPI, and one on USB, which goes at once.
  */
-describe('a guest that is without some of its devices while it moves', () => {
+describe('a guest that moves without some of its devices', () => {
   let world: World;
 
   before(async () => {
@@ -73,7 +73,7 @@ describe('a guest that is without some of its devices while it moves', () => {
 
   const unplug = ['gpu0', 'dongle0'];
 
-  test('has them again, in their places, where the move is cancelled after they were unplugged', async () => {
+  test('a guest has its devices again, in their places, if the move is cancelled after they were unplugged', async () => {
     const before = await devicesOf('a');
     assert.deepEqual(Object.keys(before).toSorted(), ['dongle0', 'gpu0']);
     const id = await begin(world, { guest: 'web1', ...THERE, unplug, plug: ['gpu0'], ...SLOW });
@@ -84,7 +84,7 @@ describe('a guest that is without some of its devices while it moves', () => {
     await whole('a', before);
   });
 
-  test('has them again where the mover is killed meanwhile and the new one is cancelled', async () => {
+  test('a guest has its devices again if the mover is killed meanwhile and the new one is cancelled', async () => {
     const before = await devicesOf('a');
     const id = await begin(world, { guest: 'web1', ...THERE, unplug, ...SLOW });
     await untilMemoryFlows(world, 'a', id);
@@ -96,7 +96,7 @@ describe('a guest that is without some of its devices while it moves', () => {
     await whole('a', before);
   });
 
-  test('is rehearsed with them unplugged, and has them again', async () => {
+  test('a guest is rehearsed with its devices unplugged, and has them again', async () => {
     const before = await devicesOf('a');
     const id = await begin(world, { guest: 'web1', ...THERE, unplug, rehearse: true });
     const report = await reportAtEnd(world, 'a', id);
@@ -104,7 +104,7 @@ describe('a guest that is without some of its devices while it moves', () => {
     await whole('a', before);
   });
 
-  test('is refused by name where it has no such device, or one that has a back-end', async () => {
+  test('a guest is refused by name if it lacks such a device, or if the device has a back-end', async () => {
     const asked = (device: string) => ({ guest: 'web1', ...THERE, unplug: [device] });
     const none = await refusalOf(world, asked('gpu7'));
     assertSays(none, 'GODWIT_DEVICE_UNMOVABLE', 'gpu7', 'no device with that id');
@@ -113,7 +113,7 @@ describe('a guest that is without some of its devices while it moves', () => {
     assert.deepEqual((await checkedRefusal(world, asked('nic0')))?.message, nic.message);
   });
 
-  test('is refused by name where the destination has no device of that name, or it has one with that id', async () => {
+  test('a guest is refused by name if the destination lacks a device of that name, or the id is in use', async () => {
     const asked = (device: string) => ({ guest: 'web1', ...THERE, plug: [device] });
     const none = await refusalOf(world, asked('gpu7'));
     assertSays(none, 'GODWIT_DEVICE_NOT_OFFERED', 'gpu7', 'no device of that name');
@@ -122,7 +122,7 @@ describe('a guest that is without some of its devices while it moves', () => {
     assert.deepEqual((await checkedRefusal(world, asked('gpu7')))?.message, none.message);
   });
 
-  test('arrives without them where its label names them, with what the destination has for it, and says so', async () => {
+  test("a guest with a label arrives without its devices, gets the destination's, and reports it", async () => {
     const set = { 'godwit/unplug': 'gpu0,dongle0', 'godwit/plug': 'gpu0,gpu1' };
     const labels = { set, remove: [] };
     await world.agent('a').labelGuest({ params: { guest: 'web1' }, body: labels });
@@ -144,7 +144,7 @@ describe('a guest that is without some of its devices while it moves', () => {
     assertSays(error, 'GODWIT_DEVICE_UNMOVABLE', 'dongle0', 'no device with that id');
   });
 
-  test('goes on with one of each host, as the same machine', async () => {
+  test('a guest continues with one device of each host, as the same machine', async () => {
     const report = await move(world, { guest: 'web1', ...BACK, unplug: ['gpu0'], plug: ['gpu0'] });
     const doubts = (report.verified ?? []).filter(({ verdict }) => verdict !== 'pass');
     assert.deepEqual(doubts, []);

@@ -92,7 +92,7 @@ describe('while a fleet is upgraded', { skip }, () => {
       await withGuest((web1) => throughUpgrade(web1, host, () => Promise.resolve()));
     });
 
-    test(`a mover of the ${side}’s previous build that dies is followed by one of this build`, async () => {
+    test(`a dead mover of the ${side}'s previous build is followed by one of this build`, async () => {
       const { takeovers } = await withGuest((web1) =>
         throughUpgrade(web1, host, (id) => killMover(world, host, id)),
       );

@@ -11,7 +11,7 @@ import { openWorld, type World } from './support/world.ts';
 const run = promisify(execFile);
 const NETWORK = 'user,id=n0,net=10.9.0.0/24,hostname=web1,hostfwd=tcp:127.0.0.1:5522-10.9.0.15:22';
 
-describe('a guest on a network of QEMU’s own', () => {
+describe('a guest on a user network', () => {
   let world: World;
   before(async () => {
     world = await openWorld('usernt', { hosts: 2 });
@@ -24,7 +24,7 @@ describe('a guest on a network of QEMU’s own', () => {
     return (await run(program, words)).stdout;
   }
 
-  test('has its network, and its ports at the host where it is, also one that was added', async () => {
+  test('a guest has its network, and its ports at its present host, including an added one', async () => {
     const args = ['-netdev', NETWORK, '-device', 'virtio-net-pci,netdev=n0'];
     const guest = await startBareGuest(world, { name: 'fwd1', host: 'a', args });
     const added = { 'command-line': 'hostfwd_add n0 tcp::5523-:80' };
@@ -43,7 +43,7 @@ describe('a guest on a network of QEMU’s own', () => {
     assert.doesNotMatch(await listening('b'), /552[23]/);
   });
 
-  test('stays where it is while its port is taken at the destination', async () => {
+  test('a guest stays at its source while its port is taken at the destination', async () => {
     const args = ['-netdev', 'user,id=n0,hostfwd=tcp:127.0.0.1:5530-:22'];
     const words = [...args, '-device', 'virtio-net-pci,netdev=n0'];
     await startBareGuest(world, { name: 'fwd2', host: 'a', args: words });

@@ -25,7 +25,7 @@ async function filesOf(pid: number): Promise<string[]> {
   return Promise.all(names.map((name) => readlink(`${directory}/${name}`).catch(() => '')));
 }
 
-describe('a guest that has moved, looked at from outside of its hypervisor', () => {
+describe('a moved guest seen from outside of its hypervisor', () => {
   let world: World;
   let guest: LabGuest;
 
@@ -51,7 +51,7 @@ describe('a guest that has moved, looked at from outside of its hypervisor', () 
     (report.verified ?? []).filter((each) => each.name === name);
   const say = (report: Report): string => JSON.stringify(report.verified, undefined, 1);
 
-  test('is as it should be: one writer a disk, its devices, its segment, its connection, its clock', async (t) => {
+  test('a moved guest is correct: one writer a disk, its devices, its segment, its connection, its clock', async (t) => {
     const watched = await watchGuest(world, 'db1');
     let report: Report | undefined;
     await watched.unharmed('b', async () => {
@@ -81,7 +81,7 @@ describe('a guest that has moved, looked at from outside of its hypervisor', () 
     for (const { name, evidence } of all) t.diagnostic(`${name}: ${evidence}`);
   });
 
-  test('is in doubt where another hypervisor has one of its disks open for writing', async () => {
+  test('a moved guest is in doubt if another hypervisor has one of its disks open for writing', async () => {
     const [file = ''] = guest.disks ?? [];
     const drive = `if=virtio,format=raw,file=${file},file.locking=off`;
     // A disk that no device uses is open for reading alone.

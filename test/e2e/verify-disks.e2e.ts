@@ -16,7 +16,7 @@ import { openWorld, SMALL_GUEST, type World } from './support/world.ts';
 
 const MIB = 1024 ** 2;
 
-describe('disks that are compared after they were copied', () => {
+describe('copied disks, compared', () => {
   let world: World;
 
   before(async () => {
@@ -40,7 +40,7 @@ describe('disks that are compared after they were copied', () => {
     await assertOnlyGuests(world, { [host]: ['db1'] });
   }
 
-  test('are the same, but for what the guest has written since, and the source’s go', async (t) => {
+  test("copied disks are the same, except for the guest's later writes, and the source's images are removed", async (t) => {
     const report = await move(world, { guest: 'db1', from: 'a', to: 'b', verifyDisks: true });
     t.diagnostic(`${JSON.stringify(report.diskCheck)}, blackout ${report.blackoutMs} ms`);
     const { verdict, comparedBytes = 0, excludedBytes = 0, error } = report.diskCheck ?? {};
@@ -51,7 +51,7 @@ describe('disks that are compared after they were copied', () => {
     await whole('b');
   });
 
-  test('are not, where they differ: the guest runs, and the source’s are kept', async (t) => {
+  test("copied disks that differ are reported: the guest runs, and the source's images are kept", async (t) => {
     const slow = { maxBandwidth: 16 * MIB, maxDowntimeMs: 3000 };
     const asked = { guest: 'db1', from: 'b', to: 'a', verifyDisks: true, ...slow };
     const id = await begin(world, asked);
@@ -78,7 +78,7 @@ describe('disks that are compared after they were copied', () => {
     { dies: 'source', from: 'a', to: 'b' },
     { dies: 'destination', from: 'b', to: 'a' },
   ] as const) {
-    test(`are compared all the same where the mover of the ${dies} dies meanwhile`, async (t) => {
+    test(`copied disks are compared all the same if the mover of the ${dies} dies meanwhile`, async (t) => {
       const id = await begin(world, { guest: 'db1', from, to, verifyDisks: true });
       const { stateDir } = labHost(world.lab, from);
       const socket = path.join(stateDir, 'migrations', id, 'compare', 's');

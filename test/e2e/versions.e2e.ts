@@ -89,7 +89,7 @@ test('a guest of QEMU 7.2 moves by the wire, and by post-copy back', async (t) =
   }
 });
 
-test('post-copy is refused by name where QEMU would need a system call that its user is denied', async (t) => {
+test('post-copy is refused by name if QEMU would need a system call that its user is denied', async (t) => {
   const old = (await qemuBinaries()).find(({ version }) => version.startsWith('7.2.'));
   if (old === undefined) return t.skip('it takes QEMU 7.2, which this machine has not');
   const setting = await readFile('/proc/sys/vm/unprivileged_userfaultfd', 'utf8').catch(() => '1');

@@ -55,7 +55,7 @@ async function whole(world: World, host: string): Promise<void> {
 }
 
 /** The kernel of this machine may have no device mapper: `lvm` is a stand-in that makes loop devices, full of old data. */
-describe('a guest whose disk is a volume', () => {
+describe('a guest on a volume', () => {
   let world: World;
   let top: string;
   let fake: FakeLvm;
@@ -85,7 +85,7 @@ describe('a guest whose disk is a volume', () => {
 
   const volumes = (host: string) => fake.state.groups[`v${host}`]?.volumes ?? {};
 
-  test('keeps it where the migration is cancelled, and the volume that was made is gone', async () => {
+  test('a guest keeps its volume if the migration is cancelled, and the new volume is removed', async () => {
     const id = await begin(world, { guest: 'db1', from: 'a', to: 'b', ...SLOW });
     await untilCopied(world, id);
     assert.deepEqual(volumes('b')[NAME]?.tags, [`godwit=${id}`]);
@@ -97,7 +97,7 @@ describe('a guest whose disk is a volume', () => {
     await whole(world, 'a');
   });
 
-  test('leaves nothing either where the mover that made it was killed', async () => {
+  test('a new volume is removed, too, if the mover that created it was killed', async () => {
     const id = await begin(world, { guest: 'db1', from: 'a', to: 'b', ...SLOW });
     await untilCopied(world, id);
     await killMover(world, 'b', id);
@@ -109,7 +109,7 @@ describe('a guest whose disk is a volume', () => {
     await whole(world, 'a');
   });
 
-  test('arrives on a volume of the same size, thin where the host says so, with what it held and nothing else', async (t) => {
+  test('a guest arrives on a volume of the same size, thin if the host is configured so, with its content only', async (t) => {
     const report = await move(world, { guest: 'db1', from: 'a', to: 'b', verifyDisks: true });
     const reported = report.checks.filter(({ name }) => name === 'disks');
     t.diagnostic(reported.map(({ evidence }) => evidence).join('\n'));
@@ -123,14 +123,14 @@ describe('a guest whose disk is a volume', () => {
     await whole(world, 'b');
   });
 
-  test('is not moved onto a volume that is there, before anything is touched', async () => {
+  test('a guest is not moved onto an existing volume, and nothing is touched', async () => {
     const refused = await checkedRefusal(world, { guest: 'db1', from: 'b', to: 'a' });
     assert.ok(refused !== undefined);
     assertSays(refused, 'GODWIT_DISK_PLACE', `va/${NAME} is there already`, 'overwrites no volume');
     assert.ok((await lstat(path.join(top, 'va', NAME))).isSymbolicLink());
   });
 
-  test('returns onto a thick one once its old volume is removed', async () => {
+  test('a guest returns onto a thick volume once its old volume is removed', async () => {
     fake.remove('va', NAME);
     await move(world, { guest: 'db1', from: 'b', to: 'a' });
     const made = volumes('a')[NAME];
@@ -140,7 +140,7 @@ describe('a guest whose disk is a volume', () => {
 });
 
 /** This machine has no ZFS: `zfs` is a stand-in that makes loop devices, full of old data. */
-describe('a guest whose disk is a volume of ZFS', () => {
+describe('a guest on a ZFS volume', () => {
   let world: World;
   let top: string;
   let fake: FakeZfs;
@@ -167,7 +167,7 @@ describe('a guest whose disk is a volume of ZFS', () => {
     if (top !== undefined) await rm(top, { recursive: true, force: true });
   });
 
-  test('keeps it where the migration is cancelled, and the volume that was made is gone', async () => {
+  test('a guest keeps its ZFS volume if the migration is cancelled, and the new volume is removed', async () => {
     const id = await begin(world, { guest: 'db1', from: 'a', to: 'b', ...SLOW });
     await untilCopied(world, id);
     assert.deepEqual(children('b')[NAME]?.props, { 'godwit:migration': id });
@@ -178,7 +178,7 @@ describe('a guest whose disk is a volume of ZFS', () => {
     await whole(world, 'a');
   });
 
-  test('arrives on a sparse one of the same size, which nobody removes any more, and is not moved back over its old one', async () => {
+  test('a guest arrives on a sparse ZFS volume, which stays, and is not moved back over its old one', async () => {
     const report = await move(world, { guest: 'db1', from: 'a', to: 'b', verifyDisks: true });
     assert.equal(report.diskCheck?.verdict, 'equal', JSON.stringify(report.diskCheck));
     const made = children('b')[NAME];

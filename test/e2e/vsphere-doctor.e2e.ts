@@ -56,13 +56,13 @@ async function notOk(section: object = vcenter.section): Promise<Finding[]> {
   return checks.filter(({ verdict }) => verdict !== 'ok');
 }
 
-describe('godwit doctor --driver, asked of a vCenter', () => {
+describe('godwit doctor --driver on a vCenter', () => {
   before(async () => {
     vcenter = await Vcsim.open({ guests: 3 });
   });
   after(() => vcenter?.close());
 
-  test('reads everything that migration needs, calls nothing that changes, and leaves it as it was', async () => {
+  test('doctor reads everything that a migration needs, calls nothing that changes, and leaves the vCenter unchanged', async () => {
     const kept = readFileSync(path.join(vcenter.dir, 'state.json'), 'utf8');
     await vcenter.calls();
     const said = await doctor(vcenter.section);
@@ -83,7 +83,7 @@ describe('godwit doctor --driver, asked of a vCenter', () => {
     assert.equal(readFileSync(path.join(vcenter.dir, 'state.json'), 'utf8'), kept);
   });
 
-  test('names the right that lacks, and what for', async () => {
+  test('a missing permission is named with its purpose', async () => {
     await vcenter.ask({ do: 'lack', name: 'Resource.HotMigrate' });
     const [found, ...others] = await notOk();
     const said = await doctor(vcenter.section);
@@ -96,7 +96,7 @@ describe('godwit doctor --driver, asked of a vCenter', () => {
     assert.equal(said.exit, 4);
   });
 
-  test('advises the highest EVC mode of a cluster whose hosts differ', async () => {
+  test('doctor advises the highest EVC mode of a cluster whose hosts differ', async () => {
     const older = 'cpuid.Intel,cpuid.AES,cpuid.AVX,cpuid.AVX2,cpuid.RDSEED';
     const features = { do: 'host', name: 'DC0_C0_H1', key: 'config.featureCapability' };
     await vcenter.ask({ ...features, value: older });
@@ -116,7 +116,7 @@ describe('godwit doctor --driver, asked of a vCenter', () => {
     );
   });
 
-  test('names a host without vMotion, and one that is not connected', async () => {
+  test('a host without vMotion, and one that is not connected, are named', async () => {
     await vcenter.ask({
       do: 'host',
       name: 'DC0_C0_H1',
@@ -169,7 +169,7 @@ describe('godwit doctor --driver, asked of a vCenter', () => {
     ],
   ];
   for (const [what, change, name, words] of refused) {
-    test(`reports ${what} by itself, with a fix`, async () => {
+    test(`doctor reports ${what} by itself, with a fix`, async () => {
       await vcenter.calls();
       const [found, ...others] = await notOk({ ...vcenter.section, ...change });
       const calls = await vcenter.calls();
@@ -184,7 +184,7 @@ describe('godwit doctor --driver, asked of a vCenter', () => {
     });
   }
 
-  test('never says the password, and refuses a manager that there is not with the nearest name', async () => {
+  test('doctor never prints the password, and an unknown manager is refused with the nearest name', async () => {
     writeFileSync(vcenter.passwordFile, 'a-wrong-password\n');
     const denied = await doctor(vcenter.section, '--driver', 'vsphere', '--json');
     writeFileSync(vcenter.passwordFile, 'secret\n');
@@ -194,7 +194,7 @@ describe('godwit doctor --driver, asked of a vCenter', () => {
     assert.match(unknown.err, /Did you mean vsphere\?/);
   });
 
-  test('refuses a version that nobody knows before anybody logs in', async () => {
+  test('an unknown version is refused before any login', async () => {
     await vcenter.ask({ do: 'version', value: '9.7' });
     await vcenter.calls();
     const [found] = await notOk();

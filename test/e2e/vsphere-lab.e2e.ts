@@ -45,7 +45,7 @@ describe('a lab with a simulated vCenter', () => {
     return guests.find(({ name }) => name === guest)?.host;
   }
 
-  test('has its guests listed, checked and moved by the commands of all others', async () => {
+  test('the guests of a lab are listed, checked and moved by the usual commands', async () => {
     assert.match(await godwit('manager', 'list'), /vc1 +vsphere +https:\/\/10\.77\.0\.11:8989/);
     const guest = 'DC0_C0_RP0_VM0';
     const from = await until('the guests of the vCenter', WAIT_MS, () => hostOf(guest));
@@ -60,7 +60,7 @@ describe('a lab with a simulated vCenter', () => {
     for (const each of ['a', 'b', 'dc0-c0-h0']) assert.ok(up.includes(each), up.join(' '));
   });
 
-  test('takes faults by its pipe: sessions that it ends are begun again', async () => {
+  test('a lab accepts faults by its pipe, and ended sessions are opened again', async () => {
     const own = path.join(lab.dir, 'vcenter');
     await writeFile(path.join(own, 'commands'), '{"do":"expire"}\n');
     await until('its answer', WAIT_MS, async () =>
@@ -69,7 +69,7 @@ describe('a lab with a simulated vCenter', () => {
     assert.ok(await hostOf('DC0_C0_RP0_VM1'));
   });
 
-  test('warns of a host from which a guest that was off and on again would not come back', async () => {
+  test('a lab warns that a guest could not return to its host after a restart', async () => {
     const own = path.join(lab.dir, 'vcenter');
     const older = { do: 'host', name: 'DC0_C0_H0', key: 'config.featureCapability' };
     const value = 'cpuid.Intel,cpuid.AES,cpuid.AVX';
@@ -87,7 +87,7 @@ describe('a lab with a simulated vCenter', () => {
     assert.match(said, /Give the cluster the EVC mode intel-sandybridge/);
   });
 
-  test('is up already when it is asked for again, and gone with all its processes when it is down', async () => {
+  test('a lab is already up when it is requested again, and gone with all its processes when it is down', async () => {
     assert.deepEqual(await labUp({ name, hosts: 2, manager: 'vsphere' }), lab);
     const pid = await simulatorOf(lab.dir);
     assert.ok(pid !== undefined);

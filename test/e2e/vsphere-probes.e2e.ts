@@ -33,7 +33,7 @@ async function begin(guest: string): Promise<string> {
   return (JSON.parse(begun.out) as { id: string }).id;
 }
 
-test('guests of a vCenter have the gap that a client sees in their report, by probes of their agent, and words where nobody answers', async () => {
+test("the report of a vCenter's guest has the gap that a client saw, by its agent's probes, or the reason without it", async () => {
   // Long enough for a busy machine to see them under way.
   await vcenter.tasks(10_000);
   const others = [await begin(SILENT), await begin(UNKNOWN)];
@@ -59,7 +59,7 @@ test('guests of a vCenter have the gap that a client sees in their report, by pr
   assert.match(unnamed?.vantages?.[0]?.notTried ?? '', /^no address of the guest is known/);
 });
 
-test('a move whose mover was killed has no gap in its report, and the report says why', async () => {
+test('a move whose mover was killed has no gap in its report, and the report gives the reason', async () => {
   await vcenter.tasks(5000);
   const id = await begin(PROBED);
   await host.inPhase(id, 'memory');

@@ -19,7 +19,7 @@ const move = (...more: readonly string[]): Promise<CommandResult> =>
   host.godwit('migrate', guest, '--to', THERE, ...more);
 
 /** What a person who asks for something impossible is told; the vCenter is asked to change nothing. */
-describe('a move that a vCenter would not make', () => {
+describe('a move that a vCenter refuses', () => {
   before(async () => {
     vcenter = await Vcsim.open({ guests: 8 });
     host = await AgentHost.start('steers', { qemu: { programs: [] }, vsphere: vcenter.section });
@@ -54,7 +54,7 @@ describe('a move that a vCenter would not make', () => {
     ['cannot be reached', 'runtime.connectionState', 'inaccessible', 'connected', /unknown/],
   ] as const;
   for (const [what, key, value, before_, words] of states) {
-    test(`of a guest that ${what} is refused with its state`, async () => {
+    test(`a move of a guest that ${what} is refused with its state`, async () => {
       await ask(key, value);
       const refused = await move();
       await ask(key, before_);
@@ -65,21 +65,21 @@ describe('a move that a vCenter would not make', () => {
     });
   }
 
-  test('to a host that there is not is refused with the nearest name', async () => {
+  test('a move to an unknown host is refused with the nearest name', async () => {
     const refused = await host.godwit('migrate', guest, '--to', 'dc0-c0-h11');
     assert.equal(refused.exit, 3, refused.err + refused.out);
     assert.match(refused.err, /Did you mean dc0-c0-h1\?/);
     await isUnasked();
   });
 
-  test('to a datastore that there is not is refused with the nearest name', async () => {
+  test('a move to an unknown datastore is refused with the nearest name', async () => {
     const refused = await move('--datastore', 'LocalDS_11');
     assert.equal(refused.exit, 4, refused.err + refused.out);
     assert.match(refused.err, /Did you mean LocalDS_1\?/);
     await isUnasked();
   });
 
-  test('for a right that its check lacks is refused with the right and what it is for', async () => {
+  test('a move whose check lacks a permission is refused with the permission and its purpose', async () => {
     const fields = { privilegeId: 'Resource.QueryVMotion' };
     await vcenter.ask({ do: 'check', faults: [{ type: 'NoPermission', fields, text: 'denied' }] });
     const refused = await move();
@@ -89,7 +89,7 @@ describe('a move that a vCenter would not make', () => {
     await isUnasked();
   });
 
-  test('for a right that lacks at the order is refused in the same words, and its mark is taken back', async () => {
+  test('a move whose order lacks a permission is refused in the same words, and its mark is removed', async () => {
     await vcenter.ask({ do: 'lack', name: 'Resource.HotMigrate' });
     const refused = await move();
     await vcenter.ask({ do: 'lack', name: '' });
@@ -100,7 +100,7 @@ describe('a move that a vCenter would not make', () => {
     assert.equal(moved.exit, 0, moved.err + moved.out);
   });
 
-  test('by a vCenter of a version that nobody knows is refused with those that are known', async () => {
+  test('a move by a vCenter of an unknown version is refused with the known versions', async () => {
     await vcenter.ask({ do: 'version', value: '9.7' });
     await vcenter.ask({ do: 'expire' });
     await vcenter.calls();

@@ -56,7 +56,7 @@ describe('guests of one of two vCenters', () => {
     await two?.close();
   });
 
-  test('go to the other one, and are listed by its agent alone', async () => {
+  test('guests move to the other vCenter, and are listed by its agent alone', async () => {
     const guest = await nextGuest();
     const checked = await here.godwit(
       'migrate',
@@ -81,7 +81,7 @@ describe('guests of one of two vCenters', () => {
     assert.match(listed.out, new RegExp(`${guest} .*${THERE}`), listed.err);
   });
 
-  test('keep their datastore where both vCenters show it, and are refused without one to go to', async () => {
+  test('guests keep a datastore that both vCenters show, and are refused without one at the destination', async () => {
     const guest = await nextGuest();
     const refused = await away(guest);
     assert.equal(refused.exit, 4, refused.out + refused.err);
@@ -95,7 +95,7 @@ describe('guests of one of two vCenters', () => {
     await assertMoved(guest);
   });
 
-  test('are refused where a network of theirs has no counterpart, and a host that no vCenter has', async () => {
+  test('guests are refused if one of their networks has no counterpart, and for an unknown host', async () => {
     const guest = await nextGuest();
     await two.ask({ do: 'network', name: 'DC0_DVPG0', value: 'DC0_DVPG1' });
     const refused = await away(guest, '--datastore', STORE);
@@ -109,7 +109,7 @@ describe('guests of one of two vCenters', () => {
     await assertUntouched(guest);
   });
 
-  test('are refused where the vCenters do not believe each other, in vSphere’s words', async () => {
+  test("guests are refused if the vCenters do not trust each other, with vSphere's message", async () => {
     const guest = await nextGuest();
     const fields = { SelfSigned: true, Thumbprint: 'AA:BB' };
     const faults = [{ type: 'SSLVerifyFault', fields, text: 'the certificate is another' }];
@@ -122,7 +122,7 @@ describe('guests of one of two vCenters', () => {
     await assertUntouched(guest);
   });
 
-  test('are refused with a wrong password of the other one', async () => {
+  test('guests are refused with a wrong password of the other vCenter', async () => {
     const guest = await nextGuest();
     writeFileSync(two.passwordFile, 'wrong\n');
     const refused = await away(guest, '--datastore', STORE);
@@ -132,7 +132,7 @@ describe('guests of one of two vCenters', () => {
     await assertUntouched(guest);
   });
 
-  test('have the other one looked at by doctor, too', async () => {
+  test('the other vCenter is examined by doctor, too', async () => {
     const config = path.join(here.dir, 'agent.json');
     const found = await here.godwit('doctor', '--driver', 'vsphere', '--config', config);
     assert.match(
@@ -141,7 +141,7 @@ describe('guests of one of two vCenters', () => {
     );
   });
 
-  test('are moved once where the mover dies and their vCenter is started again half-way', async () => {
+  test('guests are moved once if the mover dies and their vCenter is restarted half-way', async () => {
     const guest = await nextGuest();
     await one.tasks(3000);
     const begun = await away(guest, '--datastore', STORE, '--detach', '--json');
@@ -157,7 +157,7 @@ describe('guests of one of two vCenters', () => {
     await assertMoved(guest);
   });
 
-  test('are done once the other one answers, where it is silent at the end', async () => {
+  test('a move whose other vCenter is silent at the end is done once that answers', async () => {
     const guest = await nextGuest();
     await one.tasks(1500);
     const begun = await away(guest, '--datastore', STORE, '--detach', '--json');
@@ -172,7 +172,7 @@ describe('guests of one of two vCenters', () => {
     await assertMoved(guest);
   });
 
-  test('are not sent to one whose certificate is another than the one that was pinned', async () => {
+  test('guests are not sent to a vCenter with another certificate than the pinned one', async () => {
     const guest = await nextGuest();
     await two.ask({ do: 'certificate' });
     await two.down();

@@ -59,7 +59,7 @@ describe('guests of a vCenter', () => {
     await vcenter?.close();
   });
 
-  test('are listed with their hosts, moved, watched and reported by the same commands as others', async () => {
+  test('guests are listed with their hosts, moved, watched and reported by the same commands as others', async () => {
     const guest = await nextGuest();
     const listed = await host.godwit('guests');
     assert.match(listed.out, new RegExp(`${guest} .*${HERE}`), listed.err);
@@ -80,7 +80,7 @@ describe('guests of a vCenter', () => {
     assert.match(after.out, new RegExp(`${guest} .*${THERE}`));
   });
 
-  test('are moved to another datastore, with their host or on it, and refused one that there is not', async () => {
+  test('guests move to another datastore, with their host or on it, and an unknown one is refused', async () => {
     const guest = await nextGuest();
     const both = ['migrate', guest, '--to', THERE, '--datastore'] as const;
     const wrong = await host.godwit(...both, 'LocalDS_11');
@@ -99,7 +99,7 @@ describe('guests of a vCenter', () => {
     assert.equal((await vcenter.guests())[guest]?.datastore, 'LocalDS_0');
   });
 
-  test('are moved before others where that is asked, and only encrypted where that is', async () => {
+  test('guests are moved with high priority on request, and only encrypted on request', async () => {
     const guest = await nextGuest();
     const wanted = ['migrate', guest, '--to', THERE, '--priority', 'high', '--encrypted'] as const;
     const open = await host.godwit(...wanted);
@@ -120,7 +120,7 @@ describe('guests of a vCenter', () => {
     assert.deepEqual([after?.tasks, after?.priority], [1, 'highPriority']);
   });
 
-  test('are refused a host that there is not, with the nearest name, and one that they are on', async () => {
+  test("an unknown host is refused with the nearest name, and so is the guests' present host", async () => {
     const guest = await nextGuest();
     const wrong = await host.godwit('migrate', guest, '--to', 'dc0-c0-h11');
     assert.equal(wrong.exit, 3, wrong.err + wrong.out);
@@ -130,7 +130,7 @@ describe('guests of a vCenter', () => {
     assert.equal(await tasksOf(guest), 0);
   });
 
-  test('stay where vSphere would not move them from, and the check names feature and fix', async () => {
+  test('guests that vSphere would not move stay, and the check names feature and fix', async () => {
     const guest = await nextGuest();
     const type = 'CpuIncompatible1ECX';
     const fields = { Level: 1, RegisterName: 'ecx', Sse41: true };
@@ -155,7 +155,7 @@ describe('guests of a vCenter', () => {
     assert.equal(await tasksOf(guest), 0);
   });
 
-  test('stay where they are when a task fails half-way, in vSphere’s words', async () => {
+  test("guests stay at their host when a task fails half-way, with vSphere's message", async () => {
     const guest = await nextGuest();
     await vcenter.tasks(500, { type: 'GenericVmConfigFault', text: 'the vmotion network is down' });
     const moved = await host.godwit('migrate', guest, '--to', THERE, '--json');
@@ -166,7 +166,7 @@ describe('guests of a vCenter', () => {
     await assertTrue(found);
   });
 
-  test('are cancelled with their vCenter', async () => {
+  test('guests are cancelled with their vCenter', async () => {
     const guest = await nextGuest();
     await vcenter.tasks(20_000);
     const id = await begin(guest);
@@ -180,7 +180,7 @@ describe('guests of a vCenter', () => {
     await assertTrue(found);
   });
 
-  test('are moved once where their mover dies, and where their vCenter does', async () => {
+  test('guests are moved once if their mover dies, and if their vCenter does', async () => {
     const [one, other] = [await nextGuest(), await nextGuest()];
     await vcenter.tasks(3000);
     const [first, second] = [await begin(one), await begin(other)];
@@ -196,7 +196,7 @@ describe('guests of a vCenter', () => {
     }
   });
 
-  test('are not listed with a wrong password, and the refusal names what to look at', async () => {
+  test('guests are not listed with a wrong password, and the refusal names the thing to check', async () => {
     const guest = await nextGuest();
     writeFileSync(vcenter.passwordFile, 'wrong\n');
     await vcenter.ask({ do: 'expire' });
@@ -208,7 +208,7 @@ describe('guests of a vCenter', () => {
     assert.equal(await tasksOf(guest), 0);
   });
 
-  test('end with a true verdict, whatever happens to them at whatever moment', async (context) => {
+  test('guests end with a true verdict, whatever happens to them at whatever time', async (context) => {
     const seed = 20_261_123;
     context.diagnostic(`seed ${seed}`);
     const random = new Random(seed);
@@ -234,7 +234,7 @@ describe('guests of a vCenter', () => {
     assert.equal(outcomes.get('held'), undefined);
   });
 
-  test('are not asked about where the certificate is another than the one that was pinned', async () => {
+  test('guests of a vCenter with another certificate than the pinned one are not asked about', async () => {
     await vcenter.ask({ do: 'certificate' });
     await vcenter.down();
     await vcenter.up();

@@ -25,7 +25,7 @@ function busyHours(count: number): LoadHour[] {
   });
 }
 
-describe('a migration that is to begin later', () => {
+describe('a migration with a later start', () => {
   let world: World;
   let web1: WatchedGuest;
 
@@ -43,7 +43,7 @@ describe('a migration that is to begin later', () => {
     return report;
   }
 
-  test('is cancelled while it waits, and has touched nothing', async () => {
+  test('a waiting migration is cancelled, and has touched nothing', async () => {
     const hosts = await hostsNow(world.lab);
     await web1.unharmed('a', async () => {
       const id = await begin(world, { ...MOVE, notBefore: inMs(3_600_000) });
@@ -58,26 +58,26 @@ describe('a migration that is to begin later', () => {
     await assertUnchanged(world, hosts);
   });
 
-  test('that ends before it may begin is refused with the arithmetic', async () => {
+  test('a migration that ends before it may begin is refused with the arithmetic', async () => {
     const limits = { notBefore: inMs(600_000), deadlineAt: inMs(601_000) };
     const error = await refusalOf(world, { ...MOVE, ...limits });
     assertSays(error, 'GODWIT_USAGE', '1.0 s are left', 'before memory moves');
   });
 
-  test('that is asked for with two beginnings is refused by the command', async () => {
+  test('a migration that is requested with two beginnings is refused by the command', async () => {
     const both = ['--not-before', '1h', '--window', '01:00-05:00'];
     const { exit } = await godwit(world, 'migrate', 'web1', '--to', 'b', ...both);
     assert.equal(exit, 2);
   });
 
-  test('for a quiet moment of a busy guest begins after its bound, and says what it saw', async () => {
+  test('a migration for a quiet moment of a busy guest begins after its bound, and reports what it saw', async () => {
     const report = await rehearsed({ whenQuiet: { withinMs: 5000 } });
     assert.match(report.decisions[0]?.what ?? '', /no quiet moment within .*the guest wrote/);
     const planned = report.phases.find(({ phase }) => phase === 'planned');
     assert.ok((planned?.ms ?? 0) >= 5000);
   });
 
-  test('waits on by the journal when its agent restarts and its mover dies, and begins in time, quiet by the guest’s own hours, which go with it', async () => {
+  test("a migration keeps waiting when its agent restarts and its mover dies, and begins at the guest's quiet hour", async () => {
     const notBefore = inMs(12_000);
     const hours = busyHours(6);
     await web1.unharmed('b', async () => {

@@ -98,14 +98,14 @@ describe('a guest whose memory goes over the wire', () => {
   }
 
   // `auto` has the link measured between two busy agents, which see less than it carries.
-  test('goes natively by auto over a fat link, and the report says why', async () => {
+  test('auto moves a guest natively over a fat link, and the report gives the reason', async () => {
     const way = await wayOfWeb1();
     const report = await move(world, { guest: 'web1', ...way, path: 'auto' });
     assert.equal(report.wire, undefined);
     assert.match(report.decisions[0]?.what ?? '', /native/);
   });
 
-  test('goes natively by auto, compressed, over a link that is too thin for memory as it is', async () => {
+  test('auto moves a guest natively, compressed, over a link that is too thin for plain memory', async () => {
     // A host with more processors would take the wire for a guest that both caches know.
     await forget();
     const way = await wayOfWeb1();
@@ -119,7 +119,7 @@ describe('a guest whose memory goes over the wire', () => {
     assert.ok(bytes < memoryBytes / 2, `${bytes} bytes`);
   });
 
-  test('moves by pre-copy, and comes back in a small part of the bytes', async (t) => {
+  test('a guest moves by pre-copy, and comes back in a fraction of the bytes', async (t) => {
     const before = await knownThere();
     const there = await moveThrough(SLOW);
     const after = await knownThere();
@@ -132,25 +132,25 @@ describe('a guest whose memory goes over the wire', () => {
     assert.ok(second < first / 3, `${second} of ${first} bytes`);
   });
 
-  test('moves by post-copy', async (t) => {
+  test('a guest moves by post-copy', async (t) => {
     const report = await unlessForbidden(t, () => moveThrough({ mode: 'postcopy' }));
     if (report !== undefined) assert.equal(report.finished, 'postcopy');
   });
 
-  test('moves by pre-copy first and post-copy then', async (t) => {
+  test('a guest moves by pre-copy first and then by post-copy', async (t) => {
     await forget();
     const settings = { mode: 'hybrid', hybridRounds: 1, maxDowntimeMs: 1, ...SLOW } as const;
     const report = await unlessForbidden(t, () => moveThrough(settings));
     if (report !== undefined) assert.equal(report.finished, 'postcopy');
   });
 
-  test('does not notice three cuts of its only link in pre-copy', async () => {
+  test('a guest is not affected by three cuts of its only link in pre-copy', async () => {
     await forget();
     const report = await moveThrough(LONG, () => cut(CUTS_MS));
     assertHidden(report);
   });
 
-  test('goes on over the second link when the first dies for good in pre-copy', async () => {
+  test('a guest continues over the second link when the first dies for good in pre-copy', async () => {
     await forget();
     const { pathAddresses: _none, ...asked } = LONG;
     const report = await moveThrough(asked, () => setPath(world, 'b', 0, 'black hole'));
@@ -158,7 +158,7 @@ describe('a guest whose memory goes over the wire', () => {
     assert.equal(report.finished, 'precopy');
   });
 
-  test('does not notice three cuts of its only link in post-copy, while its memory follows it', async (t) => {
+  test('a guest is not affected by three cuts of its only link in post-copy, while its memory follows it', async (t) => {
     await forget();
     const report = await unlessForbidden(t, () =>
       moveThrough({ mode: 'postcopy', ...LONG }, () => cut(CUTS_MS)),
@@ -166,7 +166,7 @@ describe('a guest whose memory goes over the wire', () => {
     if (report !== undefined) assertHidden(report);
   });
 
-  test('goes on in post-copy over a new session after a cut longer than its links may last', async (t) => {
+  test('a guest continues in post-copy over a new session after a cut longer than its links may last', async (t) => {
     await forget();
     const asked = { mode: 'postcopy', ...LONG, linkGraceMs: 3000 } as const;
     const report = await unlessForbidden(t, () => moveThrough(asked, () => cut([9000])));
@@ -174,13 +174,13 @@ describe('a guest whose memory goes over the wire', () => {
   });
 
   for (const killed of ['source', 'destination'] as const) {
-    test(`stays where it is when the mover of the ${killed} is killed in pre-copy`, async (t) => {
+    test(`a guest stays at its source when the mover of the ${killed} is killed in pre-copy`, async (t) => {
       await assertStays(t, async (id, way) => {
         await killMover(world, killed === 'source' ? way.from : way.to, id);
       });
     });
 
-    test(`goes on in post-copy when the mover of the ${killed} is killed`, async (t) => {
+    test(`a guest continues in post-copy when the mover of the ${killed} is killed`, async (t) => {
       await forget();
       const report = await unlessForbidden(t, () =>
         moveThrough({ mode: 'postcopy', ...LONG }, async (id, way) => {
@@ -191,14 +191,14 @@ describe('a guest whose memory goes over the wire', () => {
     });
   }
 
-  test('stays where it is when it is cancelled', async (t) => {
+  test('a guest stays at its source when it is cancelled', async (t) => {
     await assertStays(t, async (id, { from }) => {
       const { accepted } = await world.agent(from).cancel({ params: { id } });
       assert.ok(accepted);
     });
   });
 
-  test('is refused the wire together with streams or a compression of QEMU’s own', async () => {
+  test("the wire is refused together with several streams or QEMU's own compression", async () => {
     const way = await wayOfWeb1();
     const error = await refusalOf(world, { guest: 'web1', ...way, path: 'wire', streams: 4 });
     assertSays(error.toJSON(), 'GODWIT_CAPABILITY', '--path wire', '--streams 4');

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { ChangedDirectories } from '../../../src/agent/guests/changed-directories.ts';
 import { untilSo } from '../../until.ts';
 
-test('a directory that is not there has not changed until the one above it has', async (t) => {
+test('a missing directory has not changed until its parent has', async (t) => {
   const above = mkdtempSync(path.join(tmpdir(), 'godwit-changed-'));
   t.after(() => rmSync(above, { recursive: true, force: true }));
   const changed = new ChangedDirectories();

@@ -52,8 +52,8 @@ function host(...guests: DiscoveredGuest[]) {
   return { world, rates, ticks };
 }
 
-describe('what guests write to their memory', () => {
-  test('is looked at one after the other, each once in ten minutes, and kept with their hours', async () => {
+describe('dirty rates', () => {
+  test('guests are measured one after the other, each once in ten minutes, and the rates are kept by hour', async () => {
     const { world, ticks } = host(guest('web1'), guest('web2'), guest('db1'));
     await ticks(3);
     assert.deepEqual(world.looked, ['web1', 'web2', 'db1']);
@@ -64,7 +64,7 @@ describe('what guests write to their memory', () => {
     assert.deepEqual(world.looked.slice(3), ['web1', 'web2', 'db1']);
   });
 
-  test('takes longer to come round where there are many guests: a host looks no oftener', async () => {
+  test('a round takes longer if there are many guests, and the host does not measure more often', async () => {
     const { world, ticks } = host(...Array.from({ length: 200 }, (_none, at) => guest(`g${at}`)));
     await ticks(200);
     assert.equal(new Set(world.looked).size, 200);
@@ -72,7 +72,7 @@ describe('what guests write to their memory', () => {
     assert.deepEqual(world.looked.slice(200), ['g0']);
   });
 
-  test('is not looked at while the guest moves, is paused, or has no hour to which it would count', async () => {
+  test('a guest is not measured while it moves, is paused, or has no hour to count for', async () => {
     const { world, ticks } = host(
       guest('moves'),
       guest('paused', { state: 'paused' }),
@@ -89,7 +89,7 @@ describe('what guests write to their memory', () => {
     assert.deepEqual(world.looked, ['moves']);
   });
 
-  test('does not count where the guest began to move meanwhile, nor where the look came late', async () => {
+  test('a measurement does not count if the guest began to move meanwhile or the answer came late', async () => {
     const { world, ticks } = host(guest('web1'), guest('web2'));
     world.sample = async () => {
       world.moving = ['web1'];
@@ -101,7 +101,7 @@ describe('what guests write to their memory', () => {
     assert.deepEqual([world.looked, world.kept], [['web1', 'web2'], []]);
   });
 
-  test('is not looked at while the host has more work than processors', async () => {
+  test('no guest is measured while the host has more work than processors', async () => {
     const { world, ticks } = host(guest('web1'));
     world.isBusy = true;
     await ticks(5);
@@ -111,7 +111,7 @@ describe('what guests write to their memory', () => {
     assert.deepEqual(world.looked, ['web1']);
   });
 
-  test('is unknown of a guest that cannot be read, and the next one has its turn', async () => {
+  test('the rate of an unreadable guest is unknown, and the next guest is measured', async () => {
     const { world, ticks } = host(guest('web1'), guest('web2'));
     world.sample = async () => {
       if (world.looked.length === 1) throw new Error('its monitor is held by another program');
@@ -121,7 +121,7 @@ describe('what guests write to their memory', () => {
     assert.deepEqual([world.looked, world.kept], [['web1', 'web2'], [['web2', MIB]]]);
   });
 
-  test('is one look at a time, which ends with the agent', async () => {
+  test('one measurement runs at a time and ends with the agent', async () => {
     const { world, rates, ticks } = host(guest('web1'), guest('web2'));
     world.sample = (signal) =>
       new Promise((_resolve, reject) => {

@@ -33,7 +33,7 @@ function fullHost(t: TestContext, labels: GuestLabels): { stateDir: string; name
 const isFull = (guestName: string) => (thrown: unknown) =>
   hasCode(thrown, 'GODWIT_LABELS_FULL') && thrown.message.includes(guestName);
 
-test('labels are kept on the disk of their host, and what makes no sense changes nothing', (t) => {
+test("labels are kept on their host's disk, and malformed labels change nothing", (t) => {
   const stateDir = tempDir(t);
   const labels = new HostLabels(stateDir, NOBODY);
   labels.change('web1', { set: { team: 'web', 'godwit/window': '22:00-04:00' }, remove: [] });
@@ -59,7 +59,7 @@ test('labels are kept on the disk of their host, and what makes no sense changes
   );
 });
 
-test('a guest that has come has the labels of its source, and none that it had here before', (t) => {
+test('an arrived guest has the labels of its source, and none that it had here before', (t) => {
   const labels = new HostLabels(tempDir(t), () => 'arrived');
   labels.change('web1', { set: { old: '1' }, remove: [] });
   labels.expect('m-00000001', 'web1', undefined);
@@ -70,7 +70,7 @@ test('a guest that has come has the labels of its source, and none that it had h
   assert.equal(labels.of('web1'), undefined);
 });
 
-test('a host that only asks for guests to be let in changes no labels, whatever happens between', (t) => {
+test('a host that only requests admissions changes no labels, whatever happens between', (t) => {
   const step = fc.record({
     // The agent starts again.
     again: fc.boolean(),
@@ -101,7 +101,7 @@ test('a host that only asks for guests to be let in changes no labels, whatever 
   );
 });
 
-test('an earlier build’s labels are read, and nothing is left where none are kept', (t) => {
+test("an earlier build's labels are read, and no file is left if no labels are kept", (t) => {
   const stateDir = tempDir(t);
   const file = path.join(stateDir, 'guest-labels.json');
   writeFileSync(file, '[["web1",{"team":"web"}]]');
@@ -113,7 +113,7 @@ test('an earlier build’s labels are read, and nothing is left where none are k
   assert.equal(existsSync(file), false);
 });
 
-test('the 10,001st guest takes the place of an absent guest, and never of one that is here', (t) => {
+test('the 10,001st guest replaces an absent guest, and never a present one', (t) => {
   const never = { 'godwit/never-move': 'true' };
   const { stateDir, names } = fullHost(t, never);
   const absent = new Set(['web7', 'web9']);
@@ -153,14 +153,14 @@ test('guests with many labels that come from another host leave room for other g
   assert.deepEqual(labels.of('evil0'), many);
 });
 
-test('labels give way to none while a driver has not listed its guests', (t) => {
+test('labels are not replaced while a driver has not listed its guests', (t) => {
   const { stateDir } = fullHost(t, { team: 'web' });
   const labels = new HostLabels(stateDir, NOBODY);
   assert.throws(() => labels.change('db1', { set: { team: 'db' }, remove: [] }), isFull('db1'));
   assert.deepEqual(labels.of('web0'), { team: 'web' });
 });
 
-test('the room of an expected guest is kept, and its arrival takes no labels of a guest that is here', (t) => {
+test('the room of an expected guest is reserved, and its arrival takes no labels of a present guest', (t) => {
   const { stateDir, names } = fullHost(t, { team: 'web' });
   let arrival: Arrival = 'open';
   const here = new Set(names.slice(1));
@@ -194,7 +194,7 @@ test('labels of all guests are bounded in bytes', (t) => {
   assert.equal(labels.of('web2'), undefined);
 });
 
-test('labels that come cost as much to write as they have bytes, and none is lost', async (t) => {
+test('arriving labels cost as much to write as they have bytes, and none is lost', async (t) => {
   const many: GuestLabels = Object.fromEntries(
     Array.from({ length: 60 }, (_none, nth) => [`a${nth}`, '€'.repeat(170)]),
   );
@@ -236,7 +236,7 @@ test('an agent that ends leaves all labels in the file, and one that cannot writ
   assert.deepEqual(new HostLabels(stateDir, NOBODY).of('web1'), { team: 'db' });
 });
 
-test('a guest labelled at its agent is listed with it, taken along, and held by it in a drain', async (t) => {
+test('a guest labelled at its agent is listed with its label, moves with it, and is held by it in a drain', async (t) => {
   const { host, caDir } = await fleet(t);
   const b = await host('b');
   const a = await host('a', {

@@ -42,8 +42,8 @@ function host(stateDir: string) {
   return { world, loads, look, ports, arrivals };
 }
 
-describe('how busy guests are', () => {
-  test('is known from the second look on, of those whose use is counted', async (t) => {
+describe('guest loads', () => {
+  test('the load of a guest is known from the second sample on, if its use is counted', async (t) => {
     const { loads, look } = host(tempDir(t));
     await look();
     assert.deepEqual(loads.of('web1'), { hours: [] });
@@ -61,7 +61,7 @@ describe('how busy guests are', () => {
     assert.deepEqual(loads.of('container'), { hours: [] });
   });
 
-  test('takes two reads of each guest and one of all links, once a minute, however often lists are asked for', async (t) => {
+  test('one sample reads each guest twice and all links once, at most once a minute however often lists are requested', async (t) => {
     const { world, look } = host(tempDir(t));
     await look();
     assert.deepEqual(world.reads, ['net/dev', '7/stat', '7/io']);
@@ -71,7 +71,7 @@ describe('how busy guests are', () => {
     assert.equal(world.reads.length, 6);
   });
 
-  test('keeps the links of a guest that is not asked while it moves', async (t) => {
+  test('a moving guest is not sampled, and its link counters are kept', async (t) => {
     const { loads, look, ports } = host(tempDir(t));
     await look();
     ports.now = [];
@@ -79,7 +79,7 @@ describe('how busy guests are', () => {
     assert.equal(loads.of('web1').now?.outBytesPerS, 1000);
   });
 
-  test('is not known over the start of another process, nor over a long silence', async (t) => {
+  test('the load is unknown after the process was replaced or after a long gap', async (t) => {
     const { world, loads, look } = host(tempDir(t));
     await look();
     world.startTicks = 2;
@@ -89,7 +89,7 @@ describe('how busy guests are', () => {
     assert.deepEqual(loads.of('web1'), { hours: [] });
   });
 
-  test('is on the disk once an hour and at the end, and is read again', async (t) => {
+  test('the loads are written to disk once an hour and at the end, and are read again', async (t) => {
     const stateDir = tempDir(t);
     const { loads, look } = host(stateDir);
     const file = path.join(stateDir, 'guest-load.json');
@@ -106,7 +106,7 @@ describe('how busy guests are', () => {
     assert.deepEqual(host(stateDir).loads.of('web1').hours, loads.of('web1').hours);
   });
 
-  test('goes with a guest that has come, beside what was seen of it here', async (t) => {
+  test('the load history of a guest comes with it, and is merged with the hours that were seen here', async (t) => {
     const stateDir = tempDir(t);
     const { loads, look, arrivals } = host(stateDir);
     await look();
@@ -123,7 +123,7 @@ describe('how busy guests are', () => {
     assert.deepEqual(readLoadHistory(stateDir).get('web1'), loads.of('web1').hours);
   });
 
-  test('is not changed by a host that sends no guest, or does not say', async (t) => {
+  test('a host that sends no load for a guest, or does not report it, leaves the known load unchanged', async (t) => {
     const { loads, arrivals } = host(tempDir(t));
     const hours = [{ from: '2026-03-01T09:00:00.000Z', overMs: 3_600_000, cores: 2 }];
     arrivals.set('m-1', 'stayed-away');
@@ -133,7 +133,7 @@ describe('how busy guests are', () => {
     assert.deepEqual(loads.of('web1').hours, []);
   });
 
-  test('is asked for once a migration, and waited for where the guest is here sooner', async (t) => {
+  test('the load is requested once per migration, even if the guest arrives before the answer', async (t) => {
     const { loads, arrivals } = host(tempDir(t));
     arrivals.set('m-1', 'arrived');
     const answer = Promise.withResolvers<{ hours: LoadHour[] }>();
@@ -145,7 +145,7 @@ describe('how busy guests are', () => {
     assert.equal(loads.of('web1').hours.length, 1);
   });
 
-  test('begins anew where its file is not what it was', async (t) => {
+  test('a damaged load file is replaced by a new history', async (t) => {
     const stateDir = tempDir(t);
     writeFileSync(path.join(stateDir, 'guest-load.json'), '{"web1":');
     const { loads, look } = host(stateDir);

@@ -61,7 +61,7 @@ test('the agent cuts the log of a guest that floods its serial port, and no othe
   assert.ok(!(await logs.look()), 'a log that does not grow is looked at too often');
 });
 
-test('one log that cannot be cut hinders no other', async (t) => {
+test('one log that cannot be cut does not block the others', async (t) => {
   const { config, logs } = host(t, {});
   const one = writeLog(config, 'web1', 10);
   const outside = path.join(config.stateDir, 'precious');
@@ -73,7 +73,7 @@ test('one log that cannot be cut hinders no other', async (t) => {
   assert.equal(readFileSync(outside).length, 4 * CAP);
 });
 
-test('a look that is not of all sees what has changed: logs that grow, guests that come, directories that are made', async (t) => {
+test('a partial look sees the changes: logs that grow, new guests, and new directories', async (t) => {
   const { config, logs } = host(t, {});
   const quiet = writeLog(config, 'web1', 10);
   t.after(() => logs.close());
@@ -93,7 +93,7 @@ test('a look that is not of all sees what has changed: logs that grow, guests th
   await isCut(quiet);
 });
 
-test('a directory is reported as changed once, until it changes again or is no more watched', async (t) => {
+test('a directory is reported as changed once, until it changes again or is no longer watched', async (t) => {
   const directory = mkdtempSync(path.join(tmpdir(), 'godwit-changed-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const changed = new ChangedDirectories();
@@ -117,7 +117,7 @@ const skip = process.geteuid?.() === 0 ? false : 'only root can give directories
 const ID = 1_880_000_001;
 
 test(
-  'what a hypervisor puts in the place of its logs’ directory is left alone',
+  'the agent does not touch whatever a hypervisor puts in place of the log directory',
   { skip },
   async (t) => {
     const { config, logs, said } = host(t, {});
@@ -155,7 +155,7 @@ test('no log is removed while the guests cannot be listed', async (t) => {
   assert.deepEqual(files.map(existsSync), [true, false]);
 });
 
-test('logs beside a guest are cut while those elsewhere cannot be listed', async (t) => {
+test('logs next to a guest are cut while those elsewhere cannot be listed', async (t) => {
   const directory = mkdtempSync(path.join(tmpdir(), 'godwit-away-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const { config, logs, said } = host(t, { directory });
@@ -168,7 +168,7 @@ test('logs beside a guest are cut while those elsewhere cannot be listed', async
   assert.equal(said.length, 2, 'the directory and the guest’s in it are not named');
 });
 
-test('logs elsewhere go with their guest, and nothing else goes there', async (t) => {
+test('logs elsewhere are removed with their guest, and nothing else there is', async (t) => {
   const directory = mkdtempSync(path.join(tmpdir(), 'godwit-away-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const { config, logs } = host(t, { directory });

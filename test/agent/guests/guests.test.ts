@@ -46,7 +46,7 @@ function guestsOf(t: TestContext, drivers: ConstructorParameters<typeof Guests>[
 }
 
 describe('the inventory of guests', () => {
-  test('answers lists without asking a guest, and says when each was seen', async (t) => {
+  test('the inventory answers lists without asking a guest, and reports when each guest was seen', async (t) => {
     const { world, guests, names } = inventory(t);
     world.nowMs = 1000;
     assert.deepEqual(await names(), ['web1']);
@@ -56,7 +56,7 @@ describe('the inventory of guests', () => {
     assert.equal((await guests.listed()).observedAt, new Date(1000).toISOString());
   });
 
-  test('has a guest once that its manager and its hypervisor’s driver both see', async (t) => {
+  test("a guest that both its manager and its hypervisor's driver see is listed once", async (t) => {
     const seen = (driver: string, uuid: string, held: boolean) =>
       guest(`${driver}-${uuid}`, { driver, uuid }, held);
     const drivers = [
@@ -70,7 +70,7 @@ describe('the inventory of guests', () => {
     );
   });
 
-  test('lets a guest in by the name of a container that only a manager has, and answers with the guest', async (t) => {
+  test('a container that only its manager lists is found by its name', async (t) => {
     const container = guest('web1', { driver: 'criu', manager: 'docker' }, false);
     const other = guest('web2', { manager: 'libvirt', uuid: '1' }, false);
     const here = [container, other];
@@ -83,7 +83,7 @@ describe('the inventory of guests', () => {
     assert.notEqual((await guests.need('web1')).handle, undefined);
   });
 
-  test('finds a guest of one driver where another driver cannot look', async (t) => {
+  test('a guest of one driver is found if another driver cannot look', async (t) => {
     const drivers = [SILENT, listingDriver(() => [guest('web1')])];
     const guests = guestsOf(t, drivers);
     assert.equal((await guests.need('web1')).info.name, 'web1');
@@ -103,7 +103,7 @@ describe('the inventory of guests', () => {
     );
   });
 
-  test('lists the guests of a silent manager as it listed them last, and waits a moment for it', async (t) => {
+  test('the guests of a silent manager are listed as in its last answer, after a short wait', async (t) => {
     const stateDir = tempDir(t);
     const config = agentConfig.parse({ name: 'a', address: '127.0.0.1:1', stateDir });
     const waits: number[] = [];
@@ -134,12 +134,12 @@ describe('the inventory of guests', () => {
     assert.equal(silent[0]?.asOfMs, 7);
   });
 
-  test('fails a list where no driver of the host answers', async (t) => {
+  test("a list fails if none of the host's drivers answers", async (t) => {
     const guests = guestsOf(t, [SILENT]);
     await assert.rejects(guests.listed(), { code: 'GODWIT_UNREACHABLE' });
   });
 
-  test('is made anew at once when a hypervisor begins or ends', async (t) => {
+  test('the inventory is refreshed at once when a hypervisor starts or ends', async (t) => {
     const { world, names } = inventory(t);
     await names();
     world.names = ['web1', 'web2'];
@@ -149,7 +149,7 @@ describe('the inventory of guests', () => {
     assert.equal(world.looks.length, 3);
   });
 
-  test('is made anew when a migration begins', async (t) => {
+  test('the inventory is refreshed when a migration begins', async (t) => {
     const { world, store, guests, names } = inventory(t);
     await names();
     const id = 'm-00000001';
@@ -167,7 +167,7 @@ describe('the inventory of guests', () => {
     assert.equal(world.looks.length, 2);
   });
 
-  test('is made anew when it is old, and when somebody wants that', async (t) => {
+  test('the inventory is refreshed when it is old or when a caller requires it', async (t) => {
     const { world, names } = inventory(t);
     await names();
     await names(true);
@@ -177,14 +177,14 @@ describe('the inventory of guests', () => {
     assert.equal(world.looks.length, 3);
   });
 
-  test('keeps nothing of a driver that cannot say which hypervisors run', async (t) => {
+  test('the inventory keeps nothing of a driver that cannot list its running hypervisors', async (t) => {
     const { world, names } = inventory(t, { counts: false });
     await names();
     await names();
     assert.equal(world.looks.length, 2);
   });
 
-  test('is no ground to act on: a guest that is to be moved is asked, and no other', async (t) => {
+  test('the inventory is not evidence for an action: the guest to be moved is asked, and only that guest', async (t) => {
     const { world, guests, names } = inventory(t);
     await names();
     await guests.need('web1');
@@ -193,7 +193,7 @@ describe('the inventory of guests', () => {
     assert.deepEqual(world.looks, [undefined, 'web1', 'web9', 'web1']);
   });
 
-  test('shares one look between all who ask at once', async (t) => {
+  test('callers that ask at the same time share one look', async (t) => {
     const { world, names } = inventory(t);
     await Promise.all([names(), names(), names()]);
     assert.equal(world.looks.length, 1);

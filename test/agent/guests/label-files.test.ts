@@ -19,7 +19,7 @@ function place(t: TestContext) {
   return { stateDir, file: file ?? '', log: log ?? '' };
 }
 
-test('labels that were written are read, wherever the agent ended while it wrote the file again', (t) => {
+test('written labels are read, wherever the agent ended while it rewrote the file', (t) => {
   const guest = fc.constantFrom('web1', 'web2', 'web3');
   const step = fc.record({
     guest,
@@ -53,7 +53,7 @@ test('labels that were written are read, wherever the agent ended while it wrote
   );
 });
 
-test('a line that was cut counts for nothing, and a damaged one keeps the agent from starting', (t) => {
+test('a truncated line does not count, and a damaged one keeps the agent from starting', (t) => {
   const { stateDir, log } = place(t);
   const files = new LabelFiles(stateDir);
   const one = labelled('web1', 'a', files.read());
@@ -70,7 +70,7 @@ test('a line that was cut counts for nothing, and a damaged one keeps the agent 
   );
 });
 
-test('a change that comes while the file is written again is not lost, and stays in the log', async (t) => {
+test('a change during the rewrite of the file is not lost, and stays in the log', async (t) => {
   const { stateDir, file, log } = place(t);
   const files = new LabelFiles(stateDir);
   const one = labelled('web1', 'a', files.read());
@@ -86,7 +86,7 @@ test('a change that comes while the file is written again is not lost, and stays
   assert.deepEqual([...new LabelFiles(stateDir).read().kept], [...two.kept]);
 });
 
-test('labels that are taken away while the file is written again do not come back with it', async (t) => {
+test('labels that are removed during the rewrite of the file do not return with it', async (t) => {
   const { stateDir } = place(t);
   const files = new LabelFiles(stateDir);
   const one = labelled('web1', 'a', files.read());

@@ -20,7 +20,7 @@ async function gathered(
   return { found: guestsOfPeer(api, 'b', name).then(({ guests }) => guests), asked };
 }
 
-test('a host speaks for itself alone, page after page', async () => {
+test('a host answers for itself alone, page after page', async () => {
   const { found, asked } = await gathered(async (count) =>
     count === 1
       ? { guests: [guest('web', 'b'), guest('web', 'a')], next: 'p2' }
@@ -53,7 +53,7 @@ test('all pages of a host have one deadline, however slow each is', async (t) =>
   assert.equal(asked.length, 4);
 });
 
-test('a host that lists more guests than a host has is taken for one that gave no answer', async () => {
+test('a host that lists more guests than allowed counts as silent', async () => {
   const one = guest('web', 'b');
   const { found, asked } = await gathered(async () => ({
     guests: Array.from({ length: 4000 }, () => one),
@@ -63,7 +63,7 @@ test('a host that lists more guests than a host has is taken for one that gave n
   assert.equal(asked.length, 3);
 });
 
-test('the guests of a silent driver count as it listed them last, and none are taken for gone before that', async () => {
+test('the guests of a silent driver count as in its last list, and none counts as gone before that', async () => {
   const answering = (asOf?: string) => {
     const why = 'libvirt: no answer';
     const missing = [{ host: 'z', why, ...(asOf === undefined ? {} : { asOf }) }];
@@ -81,7 +81,7 @@ test('the guests of a silent driver count as it listed them last, and none are t
   });
 });
 
-test('the guests of a host that nobody follows any more are not waited for', async () => {
+test('the guests of a host without a follower are not waited for', async () => {
   const { api } = endpoint('b', { guests: () => new Promise<Page>(() => {}) });
   const end = new AbortController();
   const asked = everyGuestOfPeer(api, 'b', { signal: end.signal });

@@ -14,8 +14,8 @@ import { fleet, GIB, guest, listingDriver } from '../samples.ts';
 
 const UUID = '11111111-2222-3333-4444-555555555555';
 
-describe('what a host has seen of a guest', () => {
-  test('is reported to another host: copies by name or UUID, and nothing of other guests', async (t) => {
+describe('sightings', () => {
+  test('a sighting reports copies by name or UUID to another host, and nothing about other guests', async (t) => {
     const { host, as } = await fleet(t);
     const b = await host('b', {
       peers: { c: { address: '127.0.0.1:1' } },
@@ -31,7 +31,7 @@ describe('what a host has seen of a guest', () => {
     assert.deepEqual(seen.moves, []);
   });
 
-  test('is for hosts, not for people', async (t) => {
+  test('sightings are for hosts, not for people', async (t) => {
     const { host, as } = await fleet(t);
     const b = await host('b');
     const ann = await as('ann', 'operator', b);
@@ -41,7 +41,7 @@ describe('what a host has seen of a guest', () => {
     });
   });
 
-  test('names the migrations by which a guest came here, and those before them', async (t) => {
+  test('a sighting names the migrations that brought the guest here, and the ones before them', async (t) => {
     const store = new MigrationStore(tempDir(t), 'b', systemClock);
     const plan = planned();
     const handle = { driver: 'fake', name: 'web1', pid: 7, startTicks: 9, monitor: 'm' };
@@ -125,14 +125,14 @@ describe('what a host has seen of a guest', () => {
     return sightingOf({ guests, store, host: 'c' }, 'web1', { id: ID, uuid: UUID, asker });
   }
 
-  test('leaves out its own side of a migration for the other side alone', async (t) => {
+  test("a sighting omits this side of a migration only for the migration's other side", async (t) => {
     for (const asker of ['m', 'c']) {
       const { copies, moves } = await shownTo(asker, t);
       assert.deepEqual({ copies, moves }, { copies: [], moves: [] }, asker);
     }
   });
 
-  test('leaves out nothing for a third host that asks under the same id', async (t) => {
+  test('a sighting omits nothing for a third host that asks under the same id', async (t) => {
     const seen = await shownTo('a', t);
     assert.deepEqual(seen.copies, [{ state: 'running', uuid: UUID }]);
     assert.deepEqual(
@@ -143,7 +143,7 @@ describe('what a host has seen of a guest', () => {
     assert.equal(answerFrom(seen, sought).is, 'has');
   });
 
-  test('leaves out nothing of a recovery, whichever host asks under its id', async (t) => {
+  test('a sighting omits nothing of a recovery, whichever host asks under its id', async (t) => {
     const recovery = { preparation: preparationOf(planned()), off: [] };
     for (const asker of ['m', 'd']) {
       const { copies, moves } = await shownTo(asker, t, { recovery });
@@ -153,7 +153,7 @@ describe('what a host has seen of a guest', () => {
   });
 });
 
-test('a long history of a guest hides no migration that has not ended, that is damaged, or that sent it on', () => {
+test('a long history of a guest hides no migration that is open, damaged, or sent it on', () => {
   const ended = Array.from({ length: 100 }, (_, at) => ({
     ...({ id: `m-${10_000_000 + at}`, side: 'source', from: 'b', to: 'c' } as const),
     createdAt: `2026-02-01T00:00:${String(at % 60).padStart(2, '0')}.000Z`,

@@ -6,8 +6,8 @@ import { listHandlers } from '../../../src/agent/guests/lists.ts';
 import { SingleFlight } from '../../../src/agent/guests/single-flight.ts';
 import { fleet, guest } from '../samples.ts';
 
-describe('looks that are shared', () => {
-  test('are one at a time of each thing, and whoever acts sees nothing from before', async () => {
+describe('shared looks', () => {
+  test('looks at one thing run one at a time, and a caller that acts never gets an older result', async () => {
     const asks = fc.array(
       fc.record({
         name: fc.constantFrom('web1', 'web2'),
@@ -81,7 +81,7 @@ async function besieged(t: TestContext) {
   return { a, as, seen };
 }
 
-test('whoever asks for lists of the whole fleet over and over has it asked once at a time', async () => {
+test('the fleet is asked once at a time, however often a caller requests the lists of all hosts', async () => {
   let asked = 0;
   const others = async <T>(answer: T): Promise<T> => {
     asked += 1;
@@ -109,7 +109,7 @@ test('whoever asks for lists of the whole fleet over and over has it asked once 
   }
 });
 
-test('whoever only reads keeps a guest’s hypervisor from nobody, however often it asks', async (t) => {
+test("a caller that only reads never keeps a guest's hypervisor from others, however often it asks", async (t) => {
   const { a, as, seen } = await besieged(t);
   const viewer = await as('vera', 'viewer', a);
   const many = 16;

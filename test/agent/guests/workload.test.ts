@@ -18,7 +18,7 @@ const known = {
 } as unknown as Parameters<typeof workloadOf>[0];
 const asked = (to: string) => migrationRequest.parse({ guest: 'web1', to });
 
-test('what a guest does, what its owner allows, and what the link is known to carry at most', () => {
+test("the workload has the guest's activity, its owner's limits, and the link's known maximum rate", () => {
   const request = asked('b');
   const all = workloadOf(known, request);
   const owners = { ownersDowntimeMs: 60, isRealtime: true };
@@ -27,13 +27,13 @@ test('what a guest does, what its owner allows, and what the link is known to ca
   assert.equal(workloadOf(known, asked('c')).linkRate, undefined);
 });
 
-test('a host that allows less at the time of day allows that', () => {
+test("a host's lower limit for the time of day applies", () => {
   const bandwidth = [{ hours: '00:00-24:00', bytesPerS: 70_000 }];
   const { settings } = workloadOf({ ...known, config: { limits: { bandwidth } } }, asked('b'));
   assert.equal(settings.maxBandwidth, 70_000);
 });
 
-test('what a guest wrote hours ago, or before it was gone, says nothing of now', () => {
+test('old writes of a guest, and writes from before its absence, do not count for the present', () => {
   const of = (hours: object[], seen: object = { now }) =>
     workloadOf({ ...known, guestLoads: { of: () => ({ ...seen, hours }) } } as never, asked('b'))
       .dirtyBytesPerS;
@@ -42,19 +42,19 @@ test('what a guest wrote hours ago, or before it was gone, says nothing of now',
   assert.equal(of([{ dirtyBytesPerS: 9 }], {}), undefined);
 });
 
-test('no reports are read for a guest of which nobody knows what it does', () => {
+test('no reports are read for a guest whose activity is unknown', () => {
   const links = { now: () => assert.fail('reports were read') };
   const { guestLoads: _none, ...rest } = known;
   const found = workloadOf({ ...rest, links }, asked('b'));
   assert.deepEqual([found.load, found.linkRate], [undefined, undefined]);
 });
 
-test('labels that make no sense are none', () => {
+test('malformed labels are ignored', () => {
   assert.equal(labelsOf({ labels: { of: () => ({ 'godwit/strange': 'x' }) } }, 'web1'), undefined);
   assert.equal(labelsOf({}, 'web1'), undefined);
 });
 
-test('a workload is judged once more by what was learned later: copied disks, and the link as it was measured', () => {
+test('a workload is judged again with facts learned later: copied disks and the measured link', () => {
   const check = { name: 'workload', side: 'source', verdict: 'pass', evidence: 'before' } as const;
   const host = { to: 'b', verdict: 'pass', checks: [check] } as const;
   const load = { ...now, writtenBytesPerS: 9e6 };

@@ -6,7 +6,7 @@ import { fleet } from '../samples.ts';
 
 const PAGE = 4096;
 
-test('a host’s cache is shown, seeded for a guest, and pruned', async (t) => {
+test("a host's cache is shown, seeded for a guest, and pruned", async (t) => {
   const { host } = await fleet(t);
   const a = await host('a');
   const empty = await a.api.cache();
@@ -25,7 +25,7 @@ test('a host’s cache is shown, seeded for a guest, and pruned', async (t) => {
   assert.deepEqual(pruned, { freedBytes: full.bytes, bytes: 0 });
 });
 
-test('a seed needs a guest where the cache is shared by guest, and a file', async (t) => {
+test('a seed needs a guest if the cache is shared by guest, and always a file', async (t) => {
   const { host } = await fleet(t);
   const { api, config } = await host('a');
   const file = path.join(config.stateDir, 'nothing');
@@ -34,7 +34,7 @@ test('a seed needs a guest where the cache is shared by guest, and a file', asyn
   await assert.rejects(gone, { code: 'GODWIT_CONFIG', message: /cannot be seeded.*ENOENT/ });
 });
 
-test('nobody seeds a file from afar, an operator neither', async (t) => {
+test('a remote caller cannot seed a file, not even an operator', async (t) => {
   const { host, as } = await fleet(t);
   const a = await host('a');
   const api = await as('ann', 'operator', a);

@@ -45,7 +45,7 @@ test('a host with an admitted guest does not report itself empty before the gues
   await assert.rejects(other, { code: 'GODWIT_HOST_UNKNOWN' });
 });
 
-test('a host is looked at for the answer: a guest that nobody moved there is reported', async (t) => {
+test('a host is looked at for the answer: an unexpected guest there is reported', async (t) => {
   const { host, as } = await fleet(t);
   let there = [guest('web1', { host: 'b' })];
   const b = await host('b', { peers, guests: () => there });
@@ -56,7 +56,7 @@ test('a host is looked at for the answer: a guest that nobody moved there is rep
   assert.deepEqual((await controller.occupancy({ params })).guests, []);
 });
 
-test('a silent driver leaves it unknown whether the host is empty', async () => {
+test('a silent driver means that an empty host is not certain', async () => {
   const { occupancy } = closingHandlers({
     config: { name: 'b' },
     guests: {

@@ -67,8 +67,8 @@ function host(t: TestContext, files: Readonly<Record<string, string>>, smart?: [
   return { write, after };
 }
 
-describe('what the hardware of a host says of itself', () => {
-  test('is read from the kernel’s files and from smartctl, whatever its exit code', async (t) => {
+describe('hardware health', () => {
+  test("the health is read from the kernel's files and from smartctl, whatever its exit code", async (t) => {
     const scan =
       '{"devices":[{"name":"/dev/sda","type":"sat"},{"name":"-x /dev/sdb","type":"sat"}]}';
     const disk = JSON.stringify({
@@ -105,13 +105,13 @@ describe('what the hardware of a host says of itself', () => {
     assert.deepEqual(notRead, []);
   });
 
-  test('is what it cannot know, on a host that has none of it', async (t) => {
+  test('the health is "not reported" on a host without any source of it', async (t) => {
     const { signals, notRead } = await host(t, {}).after(0);
     assert.deepEqual(signals, []);
     assert.equal(notRead.length, 3);
   });
 
-  test('comes at once while a disk does not answer', async (t) => {
+  test('the health is answered at once while a disk does not answer', async (t) => {
     const reader = { ...healthReader(tempDir(t)), smartctl: () => new Promise<never>(() => {}) };
     const clock: Clock = { wallMs: () => 0, monotonicMs: () => 0, sleep: () => Promise.resolve() };
     const health = new Health({ clock, log: silentLog }, reader);
@@ -120,7 +120,7 @@ describe('what the hardware of a host says of itself', () => {
     assert.ok(notRead.some((words) => words.startsWith('disks: they have not been asked')));
   });
 
-  test('counts what came within a day, not what was there before', async (t) => {
+  test('errors count if they came within the day, not if they were there before', async (t) => {
     const count = 'devices/system/edac/mc/mc0/ce_count';
     const { write, after } = host(t, { [count]: '900' });
     assert.deepEqual((await after(0)).signals, []);
@@ -132,7 +132,7 @@ describe('what the hardware of a host says of itself', () => {
     assert.deepEqual((await after(parse.DAY_MS + MINUTE_MS)).signals, []);
   });
 
-  test('a link is reported once it loses the carrier that it had, or many of its packets', () => {
+  test('a link is reported once it loses its carrier or many of its packets', () => {
     const lost = link({ carrier: false });
     assert.deepEqual(levels([look(0, { links: [lost] })]), []);
     assert.deepEqual(levels([look(0, { links: [link()] }), look(1, { links: [lost] })]), [
@@ -153,7 +153,7 @@ describe('what the hardware of a host says of itself', () => {
   });
 });
 
-describe('whatever is read', () => {
+describe('arbitrary input', () => {
   const json = fc.oneof(
     fc.string(),
     fc.json(),
@@ -183,7 +183,7 @@ describe('whatever is read', () => {
     )
     .map((each) => JSON.stringify(each));
 
-  test('smartctl prints, its signals fit the contract', () => {
+  test('the signals fit the contract, whatever smartctl prints', () => {
     fc.assert(
       fc.property(fc.oneof(json, shaped), (text) => {
         for (const signal of parse.parseSmart('/dev/sda', text) ?? []) healthSignal.parse(signal);
@@ -191,14 +191,14 @@ describe('whatever is read', () => {
     );
   });
 
-  test('smartctl says nothing of, as of a disk that sleeps, is not said to be well', () => {
+  test('a disk without a verdict from smartctl, such as a sleeping disk, is not reported as healthy', () => {
     const asleep = JSON.stringify({ smartctl: { exit_status: 2 }, device: { name: '/dev/sda' } });
     for (const text of ['', '{', asleep])
       assert.equal(parse.parseSmart('/dev/sda', text), undefined);
     assert.deepEqual(parse.parseSmart('/dev/sda', '{"smart_status":{"passed":true}}'), []);
   });
 
-  test('smartctl lists, only names of devices come of it, and none that is an option', () => {
+  test("only device names come out of smartctl's list, and never an option", () => {
     const name = fc.oneof(
       fc.string(),
       fc.string().map((each) => `/dev/${each}`),
@@ -214,7 +214,7 @@ describe('whatever is read', () => {
     );
   });
 
-  test('a file of the kernel holds, it is a number within bounds or nothing', () => {
+  test('a kernel file yields a number within bounds or nothing, whatever it holds', () => {
     const text = fc.oneof(fc.string(), fc.bigInt().map(String), fc.constant(undefined));
     fc.assert(
       fc.property(text, (each) => {
@@ -226,7 +226,7 @@ describe('whatever is read', () => {
     );
   });
 
-  test('the looks of a day are, what comes of them fits the contract, the worst first', () => {
+  test("the day's signals fit the contract, the worst first, whatever the looks were", () => {
     const count = fc.nat(1_000_000);
     const part = fc.constantFrom('one', 'two');
     const limit = fc.option(fc.integer({ min: 1, max: 200 }), { nil: undefined });

@@ -21,7 +21,7 @@ function following(t: TestContext, events: HostEvents, lastId?: string) {
 }
 
 describe('the events of a host', () => {
-  test('come in order from when somebody follows, and each has an id', async (t) => {
+  test('events come in order from the moment of the subscription, and each has an id', async (t) => {
     const events = new HostEvents();
     events.add(gone('before'));
     const next = following(t, events);
@@ -33,7 +33,7 @@ describe('the events of a host', () => {
     assert.notEqual(one.id, two.id);
   });
 
-  test('go on behind the last one that a reader had, or it is told that some are lost', async () => {
+  test("a stream continues after the reader's last event, or the reader learns that some are lost", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 30 }),
@@ -65,7 +65,7 @@ describe('the events of a host', () => {
     );
   });
 
-  test('of another run of the agent are lost, and a stream goes on after that', async (t) => {
+  test('the events of another run of the agent are lost, and the stream continues after that', async (t) => {
     for (const id of ['000000000000-1', 'nonsense', '']) {
       const events = new HostEvents();
       const next = following(t, events, id);
@@ -75,7 +75,7 @@ describe('the events of a host', () => {
     }
   });
 
-  test('report what differs between two looks at the guests', async (t) => {
+  test('events report the differences between two looks at the guests', async (t) => {
     const events = new HostEvents();
     const next = following(t, events);
     await next();
@@ -91,7 +91,7 @@ describe('the events of a host', () => {
     ]);
   });
 
-  test('leave whoever hears them with the guests that are there, also where several have one name', async () => {
+  test('a subscriber that applies the events has the present guests, even if several have one name', async () => {
     const infos = fc.uniqueArray(
       fc.record({
         name: fc.constantFrom('web1', 'web2'),
@@ -133,7 +133,7 @@ describe('the events of a host', () => {
   });
 });
 
-test('an agent reports guests and migrations, as server-sent events that can be come back to', async (t) => {
+test('an agent streams guests and migrations as server-sent events that can be resumed', async (t) => {
   const { host } = await fleet(t);
   const names = ['web1'];
   const a = await host('a', {

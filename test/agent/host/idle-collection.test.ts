@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { IdleCollection } from '../../../src/agent/host/idle-collection.ts';
 
-test('garbage is collected once the agent has worked, has grown and is quiet again, and at no other time', () => {
+test('garbage is collected once the agent has worked, has grown and is idle again, and at no other time', () => {
   let [usedMs, residentBytes, collected] = [0, 100e6, 0];
   const idleCollection = new IdleCollection({
     usedMs: () => usedMs,

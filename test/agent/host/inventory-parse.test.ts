@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { bridgesOf, parseLinks, parseProcessor } from '../../../src/agent/host/inventory-parse.ts';
 
-test('processors are counted, and the first gives model and features', () => {
+test('processors are counted, and the first one yields model and features', () => {
   const one = (index: number) =>
     `processor\t: ${index}\nmodel name\t: AMD EPYC 7763\nflags\t\t: fpu vme avx2\n\n`;
   assert.deepEqual(parseProcessor(one(0) + one(1)), {
@@ -43,7 +43,7 @@ test('links come with kind, master and addresses', () => {
   assert.deepEqual(bridgesOf(links), ['br0']);
 });
 
-test('no text whatever makes the parsers fail', () => {
+test('any text is parsed without an exception', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
       parseProcessor(text);

@@ -6,7 +6,7 @@ import type { Driver } from '../../../src/drivers/registry.ts';
 
 const settled = () => new Promise(setImmediate);
 
-test('why no guest may come to a host is asked beside the answer, and stands until it is asked again', async () => {
+test('the reason why a host takes no guest is fetched apart from the answer and stands until the next check', async () => {
   let now = 0;
   let reason: string | undefined = 'it gives less than the baseline';
   let asked = 0;

@@ -15,7 +15,7 @@ function watcher(): { process: WatcherProcess; end: () => Promise<void> } {
   return { process: process as unknown as WatcherProcess, end };
 }
 
-test('a watch that stands keeps its place, whoever asks for another one under its name', async () => {
+test('a watch keeps its place, even if another caller requests one under its name', async () => {
   const watches = new LaterWatches('c');
   const [first, second] = [watcher(), watcher()];
   assert.equal(watches.take('a/1', { guest: 'web1' }, first.process), undefined);
@@ -26,7 +26,7 @@ test('a watch that stands keeps its place, whoever asks for another one under it
   assert.equal(watches.of('a/1').later?.ended, 'its process on c ended');
 });
 
-test('a place that was left is free, and the end of its process takes no other one’s', async () => {
+test('an abandoned place is free, and the end of its process does not affect the next watch', async () => {
   const watches = new LaterWatches('c');
   const [first, second] = [watcher(), watcher()];
   watches.take('a/1', { guest: 'web1' }, first.process);
@@ -36,7 +36,7 @@ test('a place that was left is free, and the end of its process takes no other o
   assert.equal(watches.of('a/1').later?.ended, undefined);
 });
 
-test('one that is stopped before its time says why, and one of that name of another host goes on', async () => {
+test("a watch that is stopped early gives the reason, and another host's watch of that name continues", async () => {
   const watches = new LaterWatches('c');
   const [first, second] = [watcher(), watcher()];
   watches.take('a/1', { guest: 'web1' }, first.process);
@@ -47,7 +47,7 @@ test('one that is stopped before its time says why, and one of that name of anot
   assert.equal(watches.of('b/1').later?.ended, undefined);
 });
 
-test('one host takes three of the four places, and a place that it gives up is free again', async () => {
+test('one host takes three of the four places, and a released place is free again', async () => {
   const watches = new LaterWatches('c');
   const all = Array.from({ length: 5 }, () => watcher());
   const [first, , , refused, others] = all;
@@ -66,7 +66,7 @@ test('one host takes three of the four places, and a place that it gives up is f
   assert.equal(watches.take('a/3', { guest: 'web3' }, refused.process), undefined);
 });
 
-test('a watch ends once its guest is moved on, and not by another guest of that name', async () => {
+test('a watch ends once its guest is moved on, and not because of another guest of that name', async () => {
   const watches = new LaterWatches('c');
   const [one, other] = [watcher(), watcher()];
   watches.take('a/1', { guest: 'web1', to: 'b' }, one.process);

@@ -21,12 +21,12 @@ const whole = {
   throughput: 12_000_000,
 } as const;
 
-describe('what is known of a link by earlier migrations', () => {
-  test('is what the newest native one came to', () => {
+describe('the link rate from earlier migrations', () => {
+  test('the rate comes from the newest native migration', () => {
     assert.equal(seenLinkRate([whole, { ...whole, throughput: 5 }]), 12_000_000);
   });
 
-  test('is nothing where something else held them back', () => {
+  test('the rate is unknown if something other than the link limited those migrations', () => {
     const wire = { levels: [] } as never;
     const held = [
       { ...whole, settings: { ...settings, maxBandwidth: 4 * MIB } },
@@ -42,7 +42,7 @@ describe('what is known of a link by earlier migrations', () => {
     assert.equal(seenLinkRate(held), undefined);
   });
 
-  test('is what a rehearsal sent all of memory at, too, and not one that came to post-copy', () => {
+  test('the rate may come from a rehearsal that sent all memory, and never from a migration with post-copy', () => {
     const sent = { ...whole, outcome: 'rehearsed', finished: 'none' } as const;
     const rehearsed = (switches: 'precopy' | 'postcopy', takeovers = 0) => {
       const rehearsal = { switches, maxDowntimeMs: 300 };
@@ -58,16 +58,16 @@ describe('what is known of a link by earlier migrations', () => {
   });
 });
 
-describe('what a link carries', () => {
+describe('the link rate', () => {
   const link = { rate: 100, how: 'measured', roundTripMs: 1, at: '2026-01-01T00:00:00Z' } as const;
   const why = 'a migration of this host uses its link';
 
-  test('is what was measured, however fast an earlier migration was: the link may have become slower', () => {
+  test('the measured rate counts, even if an earlier migration was faster: the link may have become slower', () => {
     for (const seen of [undefined, 99, 1000])
       assert.deepEqual(linkKnown({ link }, { configured: 7, seen }), { link });
   });
 
-  test('is what a migration came to that was asked for after it was measured, at the least, if that is far more', () => {
+  test('a migration after the measurement raises the rate if it was far faster', () => {
     const known = (seenSince: number, configured?: number) =>
       linkKnown({ link }, { configured, seen: seenSince, seenSince }).link;
     assert.deepEqual(known(125), link);
@@ -96,7 +96,7 @@ describe('what a link carries', () => {
     assert.deepEqual(now('2026-01-01T00:00:01.000Z', 2), link);
   });
 
-  test('is what an earlier migration came to, at the least, where the agents themselves were slower', () => {
+  test('an earlier migration sets the minimum rate if the agents themselves were slower than the link', () => {
     const slow = { ...link, isLeast: true };
     const { at: _at, ...measured } = link;
     const known = (seen: number) => linkKnown({ link: slow }, { configured: 7, seen });
@@ -109,7 +109,7 @@ describe('what a link carries', () => {
     assert.deepEqual(configured, { link: { ...measured, rate: 500, how: 'configured' } });
   });
 
-  test('is what is configured, then what was seen, where it cannot be measured, and the reason stays', () => {
+  test('the configured rate, then the observed rate, counts if the link cannot be measured, and the reason stays', () => {
     const known = (configured?: number, seen?: number) => linkKnown({ why }, { configured, seen });
     assert.deepEqual(known(7, 9), { link: { rate: 7, how: 'configured' }, linkUnmeasured: why });
     const link = { rate: 9, how: 'seen', isLeast: true };
@@ -117,7 +117,7 @@ describe('what a link carries', () => {
     assert.deepEqual(known(), { linkUnmeasured: why });
   });
 
-  test('is measured for --path auto where it is not configured, and no failure of that ends the migration', async () => {
+  test('the link is measured for --path auto if no rate is configured, and a failed measurement does not end the migration', async () => {
     let asked = 0;
     const nowMs = Date.parse('2026-01-01T01:00:00Z');
     const links = (
@@ -173,7 +173,7 @@ describe('a share of the link', () => {
       },
     } as unknown as LinkRatesDependencies);
 
-  test('is of what the link is measured to carry as the migration is asked for', async () => {
+  test('the share applies to the rate that is measured when the migration is requested', async () => {
     assert.equal(await rates(100 * MB).shareOf(asked), 70 * MB);
     assert.equal(await rates(100 * MB, 5 * MB).shareOf(asked), 70 * MB);
     const { linkShare, ...whole } = asked;
@@ -181,16 +181,16 @@ describe('a share of the link', () => {
     assert.equal(await rates(100 * MB).shareOf(whole), undefined);
   });
 
-  test('is of what is configured where the link is in use', async () => {
+  test('the share applies to the configured rate if the link is in use', async () => {
     assert.equal(await rates(undefined, 10 * MB).shareOf(asked), 7 * MB);
   });
 
-  test('of a link that nobody knows is refused: no cap at all would take all of it', async () => {
+  test('a share of an unknown link is refused: without a cap the migration would use the whole link', async () => {
     await assert.rejects(rates(undefined).shareOf(asked), { code: 'GODWIT_LINK_UNKNOWN' });
   });
 });
 
-test('what lies around memory is of this host’s own moves, the latest first, and of none that came to it', () => {
+test("the phases around memory are from this host's own outgoing moves, the latest first", () => {
   const side = (id: string, of: 'source' | 'destination') => ({ id, request: { side: of } });
   const all = [
     ...Array.from({ length: 20 }, (_, index) => side(`old${index}`, 'source')),
@@ -209,7 +209,7 @@ test('what lies around memory is of this host’s own moves, the latest first, a
   assert.equal(new LinkRates({ store: none } as unknown as LinkRatesDependencies).aroundMs(7), 7);
 });
 
-test('what containers took says nothing of virtual machines, and the other way round', () => {
+test('the times of containers do not count for virtual machines, and the reverse', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.constantFrom('criu', 'qemu'), fc.integer({ min: 1, max: 9000 })), {
@@ -238,7 +238,7 @@ test('what containers took says nothing of virtual machines, and the other way r
   );
 });
 
-test('a journal that was damaged since its migration ended teaches nothing, and holds up nothing', () => {
+test('a journal that was damaged after its migration ended is ignored and does not block the others', () => {
   const request = { side: 'source', toHost: 'b', request: {} };
   const all = ['m-old', 'm-damaged'].map((id) => ({ id, request }));
   const report = (id: string) => {

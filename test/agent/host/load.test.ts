@@ -23,14 +23,14 @@ function counters(atMs: number, stat: string, more: Partial<Counters> = {}): Cou
   return { atMs, processor, ...none, ...more };
 }
 
-describe('how busy a host was', () => {
-  test('is what its processors did between two looks, with what was stolen from them', () => {
+describe('the load of a host', () => {
+  test("the CPU load is the processors' work between two samples, including stolen time", () => {
     const { processor } = parse.loadBetween(counters(0, STAT), counters(10_000, LATER), MEMORY);
     // 900 ticks, of which 200 were idle or waited for disks, and 100 stolen.
     assert.deepEqual(processor, { cores: 2, used: 0.778, steal: 0.111 });
   });
 
-  test('of a cgroup is what was used in it, of the processors that it may fill', () => {
+  test('the CPU load of a cgroup is its use over the processors that it may fill', () => {
     const text = (usec: number) =>
       `usage_usec ${usec}\nuser_usec 1\nsystem_usec 1\nnr_throttled 0\n`;
     const at = (atMs: number, usec: number): Counters => {
@@ -44,7 +44,7 @@ describe('how busy a host was', () => {
     assert.equal(parse.parseCgroupStat('nr_throttled 0\n', 2, 0), undefined);
   });
 
-  test('counts the processors of a cgroup by its cpu.max, and never more than the machine has', () => {
+  test("the processors of a cgroup are counted by its cpu.max, and never exceed the machine's", () => {
     const cores = ['max 100000\n', '150000 100000\n', '20000 100000\n', '900000 100000\n', ''];
     assert.deepEqual(
       cores.map((text) => parse.parseCgroupCores(text, 4)),
@@ -52,7 +52,7 @@ describe('how busy a host was', () => {
     );
   });
 
-  test('says how long tasks waited, where the kernel does', () => {
+  test('the load has the waiting time of tasks if the kernel reports it', () => {
     const text =
       'some avg10=0.00 avg60=0.00 avg300=0.00 total=1000000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n';
     const later = text.replace('total=1000000', 'total=3500000');
@@ -69,7 +69,7 @@ describe('how busy a host was', () => {
     assert.equal('pressure' in without, false);
   });
 
-  test('counts the host’s own links and disks, not what passes through them twice', () => {
+  test("the load counts the host's links and disks, and forwarded traffic once", () => {
     const net =
       'Inter-|\n face |bytes\n  lo: 9 0 0 0 0 0 0 0 9 0\n eth0: 100 1 0 0 0 0 0 0 200 1\n  br0: 100 1 0 0 0 0 0 0 200 1\n';
     assert.deepEqual(parse.parseNetwork(net, new Set(['eth0'])), { inBytes: 100, outBytes: 200 });
@@ -82,7 +82,7 @@ describe('how busy a host was', () => {
     });
   });
 
-  test('reports of a guest only what its own process did', () => {
+  test('the load of a guest counts only its own process', () => {
     const guests = (ticks: number, of = '7 1') =>
       new Map([['web1', { of, ticks, residentBytes: 5 }]]);
     const between = (one: Map<string, parse.GuestUse>, other: Map<string, parse.GuestUse>) =>
@@ -97,7 +97,7 @@ describe('how busy a host was', () => {
     assert.deepEqual(between(guests(0, '7 1'), guests(1500, '7 2')), []);
   });
 
-  test('is within its bounds, whatever the kernel’s texts are', () => {
+  test("the load is within its bounds, whatever the kernel's texts are", () => {
     const word = fc.oneof(
       fc.string(),
       fc.constantFrom(
@@ -143,7 +143,7 @@ describe('how busy a host was', () => {
   });
 });
 
-test('this machine is read while somebody follows', async () => {
+test('this machine is sampled while it has a follower', async () => {
   const parts = { clock: systemClock, log: silentLog };
   const load = new Load(() => [{ name: 'me', pid: process.pid }], parts);
   const feed = load.follow();
@@ -193,7 +193,7 @@ test('a guest whose cgroup counts no memory is counted by its first process', as
   assert.deepEqual(await boxWith(''), [{ name: 'box', cores: 0, residentBytes: 4096 }]);
 });
 
-test('a host is read until the last of those who follow it has let go, and not afterwards', async (t) => {
+test('a host is sampled until its last follower has left, and not afterwards', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   let reads = 0;
   const guests = () => {
@@ -223,7 +223,7 @@ test('a host is read until the last of those who follow it has let go, and not a
   assert.equal(await readIn(1000), 1);
 });
 
-test('a follower of a host gets samples only if it asks for them, with the id of the event before', async (t) => {
+test('a follower of a host gets samples only on request, with the id of the previous event', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')] });
   assert.ok('load' in agentContract.hostEvents.query.shape);

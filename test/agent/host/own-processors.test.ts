@@ -17,7 +17,7 @@ function cgroupOf(t: TestContext, files: Readonly<Record<string, string>>): stri
   return directory;
 }
 
-test('a host that is a cgroup has its processors, in its inventory and in its samples', async (t) => {
+test("a host that is a cgroup has the cgroup's processors, in its inventory and in its samples", async (t) => {
   const waited = 'some avg10=0.00 avg60=0.00 avg300=0.00 total=5000000\n';
   const cgroup = cgroupOf(t, {
     'cpu.stat': 'usage_usec 3000000\n',
@@ -44,12 +44,12 @@ test('a host that is a cgroup has its processors, in its inventory and in its sa
   assert.equal(feed.newest()?.pressure?.processor, 0);
 });
 
-test('cores that somebody set stand over those of the cgroup', async (t) => {
+test("configured cores prevail over the cgroup's cores", async (t) => {
   const cgroup = cgroupOf(t, { 'cpu.stat': 'usage_usec 0\n', 'cpu.max': '100000 100000\n' });
   assert.equal(await new OwnProcessors({ cgroup, cores: 3 }).cores(8), 3);
 });
 
-test('a directory that is no cgroup says so in place of a host that does nothing', async (t) => {
+test('a directory that is not a cgroup is reported instead of an idle host', async (t) => {
   const own = new OwnProcessors({ cgroup: cgroupOf(t, {}) });
   await assert.rejects(own.ticks(2, 1), (thrown) => {
     const { code, message } = toGodwitError(thrown);

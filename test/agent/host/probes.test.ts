@@ -6,8 +6,8 @@ import type { Later } from '../../../src/protocol/public/probe.ts';
 import type { AdmittedGuest, WatchOrder } from '../../../src/protocol/peer/probe.ts';
 import { A, B, MAC, nic, order, said, stage } from '../probe-stage.ts';
 
-describe('an agent that watches for others', () => {
-  test('begins a watch once, and lets it go on when it is asked again', async () => {
+describe('probes for other hosts', () => {
+  test('an agent begins a watch once, and a second request leaves it running', async () => {
     const { probes, started, reported } = stage();
     assert.deepEqual(await probes.watch(order('m-11111111'), A), { watching: true, wallMs: 5 });
     assert.deepEqual(await probes.watch(order('m-11111111'), A), { watching: true, wallMs: 5 });
@@ -17,7 +17,7 @@ describe('an agent that watches for others', () => {
     assert.deepEqual(await probes.end('m-11111111', {}, A), { notTried: 'ended a/m-11111111' });
   });
 
-  test('watches a guest that its manager moves by the addresses of its own configuration, and by no other', async () => {
+  test("a guest that its manager moves is watched only at its own configuration's addresses", async () => {
     const managed = (given: Partial<WatchOrder> = {}) =>
       order('m-11111111', { managed: true, nics: [], leastIntervalMs: 50, ...given });
     const { probes, started, asked } = stage({ probe: { addresses: { web1: ['10.9.0.7'] } } });
@@ -42,7 +42,7 @@ describe('an agent that watches for others', () => {
     );
   });
 
-  test('says the result again to whoever asks again, and begins no watch that has ended', async () => {
+  test('a second caller gets the result again, and a finished watch does not begin again', async () => {
     const { probes, started } = stage();
     await probes.watch(order('m-11111111'), A);
     const first = await probes.end('m-11111111', {}, A);
@@ -51,7 +51,7 @@ describe('an agent that watches for others', () => {
     assert.equal(started.length, 1);
   });
 
-  test('keeps the watches of two hosts apart, whatever ids they name', async () => {
+  test('the watches of two hosts are kept apart, whatever ids they name', async () => {
     const { probes, started } = stage();
     await probes.watch(order('m-11111111'), A);
     assert.match(
@@ -68,7 +68,7 @@ describe('an agent that watches for others', () => {
     );
   });
 
-  test('watches no more than six guests for one host and eight in all, and has room again when one is over', async () => {
+  test('at most six guests are watched for one host and eight in all, and an ended watch frees its place', async () => {
     const { probes, ends } = stage();
     const ask = (at: number) => probes.watch(order(`m-1111111${at}`), A);
     const askB = (at: number) => probes.watch(order(`m-b111111${at}`), B);
@@ -84,7 +84,7 @@ describe('an agent that watches for others', () => {
     assert.deepEqual(await probes.end('m-11111110', {}, A), { notTried: 'it ended by itself' });
   });
 
-  test('keeps what was seen for one host, however many watches another one has', async () => {
+  test('the result for one host is kept, however many watches another host has', async () => {
     const { probes } = stage();
     await probes.watch(order('m-b1111111'), B);
     const first = await probes.end('m-b1111111', {}, B);
@@ -97,7 +97,7 @@ describe('an agent that watches for others', () => {
     assert.match(notTried ?? '', /nothing was being watched/);
   });
 
-  test('probes nothing that the destination has not named as the guest’s', async () => {
+  test("an address that the destination has not named as the guest's is not probed", async () => {
     const { probes, started, asked } = stage();
     const wrong: [Partial<WatchOrder>, RegExp][] = [
       [{ to: undefined }, /it names no destination/],
@@ -120,7 +120,7 @@ describe('an agent that watches for others', () => {
     assert.equal((await probes.watch(order('m-11111111', { nics }), A)).watching, true);
   });
 
-  test('never probes a host’s own address, whoever calls it a guest’s', async () => {
+  test("a host's own address is never probed, even if a caller names it as a guest's address", async () => {
     for (const address of ['10.0.0.3', '10.0.0.4']) {
       const nics = [{ mac: MAC, addresses: [address] }];
       const { probes, started } = stage({}, (id) => ({ ...said(id), nics }));
@@ -130,14 +130,14 @@ describe('an agent that watches for others', () => {
     }
   });
 
-  test('probes addresses that its own configuration gives the guest', async () => {
+  test("addresses that the agent's own configuration gives the guest are probed", async () => {
     const { probes, started } = stage({ probe: { addresses: { web1: ['10.9.0.7'] } } });
     const nics = [nic(MAC, '10.9.0.7')];
     assert.equal((await probes.watch(order('m-11111111', { nics }), A)).watching, true);
     assert.equal(started.length, 1);
   });
 
-  test('begins only once the destination knows the addresses, and lets a watch go on only while it says so', async () => {
+  test('a watch needs the addresses at the destination, and continues only while the destination agrees', async () => {
     let says: AdmittedGuest | Error = { guest: 'web1', from: 'a' };
     const { probes, started, reported } = stage({}, () => {
       if (says instanceof Error) throw says;
@@ -170,7 +170,7 @@ describe('an agent that watches for others', () => {
     };
     const named = (id: string): AdmittedGuest => ({ ...said(id), guest: `web${id.at(-1)}` });
 
-    test('probes on where that is asked for, and says what it has seen since', async () => {
+    test('probes continue if that was requested, and the agent reports the result so far', async () => {
       const { probes, ends } = stage({}, said, later);
       assert.deepEqual(await go(probes, 'm-11111111'), { goesOnMs: 600_000 });
       assert.deepEqual(probes.later('m-11111111', A), { later });
@@ -181,7 +181,7 @@ describe('an agent that watches for others', () => {
       assert.deepEqual(probes.later('m-11111111', A), { later: { ...later, ended } });
     });
 
-    test('keeps what was seen to the end, and says of it that it is complete', async () => {
+    test('the result is kept to the end and is marked complete', async () => {
       const { probes, ends } = stage({}, said, { ...later, complete: true });
       await go(probes, 'm-11111111');
       ends[0]?.();
@@ -189,7 +189,7 @@ describe('an agent that watches for others', () => {
       assert.deepEqual(probes.later('m-11111111', A), { later: { ...later, complete: true } });
     });
 
-    test('does so for four guests at once, three of one host, which take no place of those that are moved', async () => {
+    test('four guests are probed at once, three from one host, without using the slots of moving guests', async () => {
       const { probes, ends } = stage({}, named, later);
       const at = (n: number) => go(probes, `m-1111111${n}`, { guest: `web${n}` });
       const ofB = (n: number) => go(probes, `m-b111111${n}`, { guest: `web${n}` }, B);
@@ -208,7 +208,7 @@ describe('an agent that watches for others', () => {
       }
     });
 
-    test('ends it where the guest is moved again', async () => {
+    test('the probes end when the guest is moved again', async () => {
       const { probes, ends, reported } = stage({}, said, later);
       await go(probes, 'm-11111111', { to: 'b' });
       await probes.watch(order('m-b1111111'), B);
@@ -219,14 +219,14 @@ describe('an agent that watches for others', () => {
       assert.deepEqual(probes.later('m-11111111', A), { later: { ...later, ended } });
     });
 
-    test('ends it where its source wants it no more: the migration came to nothing', async () => {
+    test('the probes end when the source withdraws them because the migration failed', async () => {
       const { probes, reported } = stage({}, said, later);
       await go(probes, 'm-11111111');
       assert.deepEqual(await probes.end('m-11111111', {}, A), { goesOnMs: 600_000 });
       assert.deepEqual(reported, ['stop a/m-11111111']);
     });
 
-    test('ends it where the guest comes here, once it is let in', async () => {
+    test('the probes end when the guest arrives here, once it is admitted', async () => {
       const { probes, reported } = stage({}, said, later);
       await go(probes, 'm-11111111');
       const { guest, to: from = '' } = order('m-11111111');
@@ -238,7 +238,7 @@ describe('an agent that watches for others', () => {
       assert.deepEqual(reported, ['stop a/m-11111111']);
     });
 
-    test('takes no place for a guest that is not there to be probed', async () => {
+    test('a guest that is not there to be probed takes no slot', async () => {
       const { probes } = stage({}, named);
       for (let n = 0; n < 6; n += 1) {
         const { notTried } = await go(probes, `m-1111111${n}`, { guest: `web${n}` });
@@ -247,7 +247,7 @@ describe('an agent that watches for others', () => {
     });
   });
 
-  test('lets all of them go when it ends', async () => {
+  test('an agent that ends releases every watch', async () => {
     const { probes, reported } = stage();
     await probes.watch(order('m-11111111'), A);
     await probes.watch(order('m-b1111111'), B);
@@ -255,7 +255,7 @@ describe('an agent that watches for others', () => {
     assert.deepEqual(reported, ['stop a/m-11111111', 'stop b/m-b1111111']);
   });
 
-  test('watches for nobody where it is configured so', async () => {
+  test('an agent that is configured so watches for no other host', async () => {
     const { probes, started } = stage({ probe: 'off' });
     const { watching, why } = await probes.watch(order('m-11111111'), A);
     assert.equal(watching, false);

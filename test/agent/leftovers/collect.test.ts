@@ -16,11 +16,11 @@ async function leftoversWhere(t: TestContext, mayLive: boolean) {
   return { dir, found: leftovers.map(({ what }) => what) };
 }
 
-test('a guest’s directory is kept while its driver says that a hypervisor may live there', async (t) => {
+test("a guest's directory is kept while its driver reports a possible hypervisor there", async (t) => {
   assert.deepEqual((await leftoversWhere(t, true)).found, []);
 });
 
-test('a guest’s directory is a leftover once its driver says that no hypervisor lives there', async (t) => {
+test("a guest's directory is a leftover once its driver reports no hypervisor there", async (t) => {
   const { dir, found } = await leftoversWhere(t, false);
   assert.deepEqual(found, [dir]);
 });

@@ -72,13 +72,13 @@ const anyFacts: fc.Arbitrary<HostFacts> = fc.record({
   taps: fc.array(anyTap, { maxLength: 2 }),
 });
 
-describe('what an earlier crash has left', () => {
+describe('leftovers of a crash', () => {
   test('a guest that ended by itself after it was moved leaves its directory, which may go', () => {
     const facts = { migrations: [migration], guestDirectories: [directory] };
     assert.deepEqual(found(facts), ['guest-directory']);
   });
 
-  test('a directory without a request in which nothing had begun may go; one with a journal stays', () => {
+  test('a directory without a request and without a start may go; one with a journal stays', () => {
     const { known: _, ...lost } = migration;
     assert.deepEqual(found({ migrations: [{ ...lost, hasJournal: false }] }), [
       'migration-directory',
@@ -87,7 +87,7 @@ describe('what an earlier crash has left', () => {
     assert.deepEqual(found({ migrations: [{ ...lost, hasJournal: false, restsMs: 10 }] }), []);
   });
 
-  test('what an ended migration keeps in its folder may go', () => {
+  test('the files in the folder of an ended migration may go', () => {
     const facts: MigrationFact = {
       ...migration,
       sockets: [
@@ -102,12 +102,12 @@ describe('what an earlier crash has left', () => {
     assert.deepEqual(found({ migrations: [alive] }), []);
   });
 
-  test('a hypervisor that waits for memory which no migration will send may go', () => {
+  test('a hypervisor that waits for memory that no migration will send may go', () => {
     assert.deepEqual(found({ guests: [guest], migrations: [migration] }), ['hypervisor']);
     assert.deepEqual(found({ guests: [guest] }), ['hypervisor']);
   });
 
-  test('one that has all its memory may go only where its migration gave it up', () => {
+  test('a hypervisor that has all its memory may go only if its migration gave it up', () => {
     const paused = { ...guest, state: 'paused' } as const;
     assert.deepEqual(found({ guests: [paused] }), ['hypervisor kept']);
     const gaveUp = { ...migration, known: { ...known, phase: 'failed' } } as const;
@@ -116,7 +116,7 @@ describe('what an earlier crash has left', () => {
     assert.deepEqual(found({ guests: [{ ...paused, unsettled: false }] }), []);
   });
 
-  test('one that has all its memory stays if only an earlier migration of its name was given up', () => {
+  test('a hypervisor that has all its memory stays if only an earlier migration of its name was given up', () => {
     const gaveUp = { ...migration, known: { ...known, phase: 'failed' } } as const;
     const later = { ...migration, id: 'm-2' };
     const paused = { ...guest, state: 'paused' } as const;
@@ -126,7 +126,7 @@ describe('what an earlier crash has left', () => {
     }
   });
 
-  test('nothing of a held migration may go: it is what a person decides on', () => {
+  test('nothing of a held migration may go: an operator decides with it', () => {
     const held = { ...migration, known: { ...known, phase: 'held' } } as const;
     const taps = [{ name: 'gw01234567n0', held: false }];
     const facts = { migrations: [held], guests: [guest], taps };
@@ -135,7 +135,7 @@ describe('what an earlier crash has left', () => {
     assert.deepEqual(found(ended), ['guest-directory kept']);
   });
 
-  test('nothing of a migration whose journal cannot be read may go', () => {
+  test('files of a migration whose journal cannot be read may not go', () => {
     const unreadable = {
       ...migration,
       known: { ...known, phase: 'held', unreadable: '3' },
@@ -149,20 +149,20 @@ describe('what an earlier crash has left', () => {
     assert.ok(judgeLeftovers({ ...nothing, ...facts }).every(({ safe }) => !safe));
   });
 
-  test('nothing is named of a guest that moves again after a migration of its that is held', () => {
+  test('no leftover is named for a guest that moves again after a held migration', () => {
     const held = { ...migration, known: { ...known, phase: 'held' } } as const;
     const going = { ...migration, known: { ...known, phase: 'planned' } } as const;
     const facts = { migrations: [held, going], guestDirectories: [directory], guests: [guest] };
     assert.deepEqual(found(facts), []);
   });
 
-  test('a tap that nobody holds may go; one whose holder is unknown stays', () => {
+  test('a tap without a holder may go; one whose holder is unknown stays', () => {
     assert.deepEqual(found({ taps: [{ name: 'gw99999999n0', held: false }] }), ['tap']);
     assert.deepEqual(found({ taps: [{ name: 'gw99999999n0', held: undefined }] }), ['tap kept']);
     assert.deepEqual(found({ taps: [{ name: 'gw99999999n0', held: true }] }), []);
   });
 
-  test('never names what runs or is under way', () => {
+  test('a running hypervisor or an active migration is never named', () => {
     const ends: readonly string[] = END_PHASES;
     fc.assert(
       fc.property(anyFacts, (facts) => {

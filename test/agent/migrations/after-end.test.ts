@@ -36,8 +36,8 @@ function agent(t: TestContext, ids: readonly string[], most = Infinity) {
   return { all, at, looks, open, file, migration: (index: number) => all[index] as Migration };
 }
 
-describe('what is left to do after a migration', () => {
-  test('is done until it is over, and is kept', async (t) => {
+describe('remaining work after a migration', () => {
+  test('the remaining work runs until it is finished, and its state is kept', async (t) => {
     const { looks, open, file } = agent(t, ['a', 'b'], 2);
     const each = open();
     for (let time = 0; time < 5; time += 1) await each.look();
@@ -45,7 +45,7 @@ describe('what is left to do after a migration', () => {
     assert.equal(readFileSync(file('b'), 'utf8'), '2\n');
   });
 
-  test('goes on from its file where the agent is started again', async (t) => {
+  test('the remaining work continues from its file after a restart of the agent', async (t) => {
     const { looks, open, migration } = agent(t, ['a'], 3);
     const first = open();
     await first.look();
@@ -59,7 +59,7 @@ describe('what is left to do after a migration', () => {
     assert.equal(looks.length, 3);
   });
 
-  test('is done by one at a time for each migration, and one that lasts holds up no other look', async (t) => {
+  test('the remaining work runs once at a time for each migration, and a slow one does not delay other looks', async (t) => {
     const { looks, open, at } = agent(t, ['a']);
     const lasts = Promise.withResolvers<void>();
     at.before = () => lasts.promise;
@@ -74,7 +74,7 @@ describe('what is left to do after a migration', () => {
     assert.deepEqual(looks, ['a', 'a']);
   });
 
-  test('is tried again at the next look where it failed, from the state before', async (t) => {
+  test('a failed step is tried again at the next look, from the state before', async (t) => {
     const { looks, open, at, migration } = agent(t, ['a', 'b']);
     at.before = async () => {
       throw new Error('no room on the disk');
@@ -88,7 +88,7 @@ describe('what is left to do after a migration', () => {
     assert.equal(looks.length, 4);
   });
 
-  test('keeps the state before where the new one cannot be written', async (t) => {
+  test('the state before is kept if the new state cannot be written', async (t) => {
     const { open, migration } = agent(t, ['a']);
     const each = open();
     await each.look();
@@ -101,14 +101,14 @@ describe('what is left to do after a migration', () => {
     assert.equal(each.stateOf(migration(0)), 2);
   });
 
-  test('is what its owner says where the file cannot be read', async (t) => {
+  test('the owner decides the state if the file cannot be read', async (t) => {
     const { looks, open, file } = agent(t, ['a'], 9);
     writeFileSync(file('a'), '"many"');
     await open().look();
     assert.deepEqual(looks, []);
   });
 
-  test('is read from the disk once others were pruned', async (t) => {
+  test('the state is read from the disk once others were pruned', async (t) => {
     const { all, open, file, migration, looks } = agent(t, ['a', 'b'], 1);
     const each = open();
     await each.look();

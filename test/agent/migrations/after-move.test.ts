@@ -52,8 +52,8 @@ function host(t: TestContext, given: { side?: 'source' | 'destination'; hosts?: 
   return { at, asked, answers, file, open, shown };
 }
 
-describe('the agent that a guest has left', () => {
-  test('asks who probes it, itself too, keeps what they say and shows it in the report', async (t) => {
+describe('the source after a move', () => {
+  test('an agent asks every prober, including itself, keeps the answers and shows them in the report', async (t) => {
     const { at, asked, answers, file, open, shown } = host(t, { hosts: ['c', 'a'] });
     const agent = open();
     await agent.look();
@@ -77,7 +77,7 @@ describe('the agent that a guest has left', () => {
     assert.match(readFileSync(file, 'utf8'), /"complete":true/);
   });
 
-  test('goes on from its file where it is started anew', async (t) => {
+  test('an agent continues from its file after a restart', async (t) => {
     const { at, asked, open, shown } = host(t);
     const first = open();
     await first.look();
@@ -92,7 +92,7 @@ describe('the agent that a guest has left', () => {
     assert.deepEqual(asked, ['c', 'c']);
   });
 
-  test('says that it does not know where its file cannot be read once the time is over', async (t) => {
+  test('an agent reports an unknown result if its file cannot be read once the time is over', async (t) => {
     const { at, file, open, shown } = host(t);
     writeFileSync(file, '{"version":1,');
     const agent = open();
@@ -101,7 +101,7 @@ describe('the agent that a guest has left', () => {
     assert.equal(shown(agent)?.[0]?.latency?.later?.ended, 'c was not asked for it in time');
   });
 
-  test('keeps what is known where a host is silent, and says so at the end', async (t) => {
+  test('an agent keeps the known results if a host is silent, and reports the silence at the end', async (t) => {
     const { at, answers, open, shown } = host(t);
     const agent = open();
     await agent.look();
@@ -117,7 +117,7 @@ describe('the agent that a guest has left', () => {
     assert.match(later?.ended ?? '', /c is off/);
   });
 
-  test('keeps nothing of migrations that came to nothing, that end elsewhere, or that ended long ago', async (t) => {
+  test('an agent keeps nothing of failed migrations, of incoming ones, or of ones that ended long ago', async (t) => {
     const elsewhere = host(t, { side: 'destination' });
     const failed = host(t);
     failed.at.phase = 'failed';
@@ -132,7 +132,7 @@ describe('the agent that a guest has left', () => {
     assert.equal(old.at.reads, 0);
   });
 
-  test('waits for the end of one that is under way', async (t) => {
+  test('an agent waits for the end of an active migration', async (t) => {
     const { at, file, open } = host(t);
     at.isEnded = false;
     const agent = open();

@@ -50,8 +50,8 @@ function hostB(t: TestContext, writers: readonly string[]) {
   return { see, state, file };
 }
 
-describe('a guest that its manager has moved to this host', () => {
-  test('has one hypervisor that writes to its disks, and is in doubt where it has two or none', async (t) => {
+describe('arrivals under a manager', () => {
+  test('an arrival needs exactly one hypervisor that writes to the disks; two or none leave it in doubt', async (t) => {
     const { see, file } = hostB(t, ['web1 (process 7)']);
     const found = await see();
     assert.equal(found['disks'], `pass: at b one hypervisor alone may write to ${file}`);
@@ -61,7 +61,7 @@ describe('a guest that its manager has moved to this host', () => {
     assert.match((await hostB(t, []).see())['disks'] ?? '', /^warn: at b nobody has .* open/);
   });
 
-  test('is not looked at where its manager names no file, or one that this agent does not see', async (t) => {
+  test('an arrival is not examined if the manager names no file, or a file that this agent cannot see', async (t) => {
     const { see, state } = hostB(t, ['web1 (process 7)']);
     state.arrived = { written: undefined, nics: [] };
     assert.match((await see())['disks'] ?? '', /^not tried: .*does not know which files/);
@@ -69,7 +69,7 @@ describe('a guest that its manager has moved to this host', () => {
     assert.match((await see())['disks'] ?? '', /^not tried: .*does not see \/nowhere\/a.raw/);
   });
 
-  test('is shown to the host that moved it, by its migration, and to nobody else', async (t) => {
+  test('an arrival is shown only to the host that moved the guest, by its migration', async (t) => {
     const { see } = hostB(t, ['web1 (process 7)']);
     await assert.rejects(see({ id: 'm-22222222' }), { code: 'GODWIT_MIGRATION_UNKNOWN' });
     await assert.rejects(see({}, { role: 'agent', name: 'c' }), { code: 'GODWIT_ROLE_FORBIDDEN' });
@@ -77,7 +77,7 @@ describe('a guest that its manager has moved to this host', () => {
   });
 });
 
-test('a guest is asked for in the bridges of this host, by a configured address where it has one NIC alone', () => {
+test("a guest is probed in this host's bridges, by a configured address only if it has a single NIC", () => {
   const link = (ifname: string, kind?: string) =>
     ({ ifname, mtu: 1500, ...(kind === undefined ? {} : { kind }) }) as Parameters<
       typeof placesOf

@@ -64,9 +64,9 @@ async function assertHeld({ api, movers }: TestHost): Promise<void> {
   assert.deepEqual(movers.started, []);
 }
 
-describe('an armed migration', () => {
+describe('armed migrations', () => {
   for (const [what, damage] of DAMAGES) {
-    test(`whose request ${what} is held, and its guest, its id and its hypervisor are kept`, async (t) => {
+    test(`an armed migration whose request ${what} is held, and its guest, id and hypervisor are kept`, async (t) => {
       const { b, as } = await armed(t, damage);
       const { api } = b;
       await assertHeld(b);
@@ -89,7 +89,7 @@ describe('an armed migration', () => {
     });
   }
 
-  test('of which neither request nor journal can be read holds every guest of its host', async (t) => {
+  test('an armed migration without a readable request or journal holds every guest of its host', async (t) => {
     const { b, as } = await armed(t, (file) => rmSync(file), true);
     await assertHeld(b);
     await assert.rejects(b.api.migrate({ body: { guest: 'web2', to: 'a' } }), damaged);
@@ -101,12 +101,12 @@ describe('an armed migration', () => {
   });
 });
 
-describe('godwit resolve of a migration whose request cannot be read', () => {
+describe('godwit resolve with a damaged request', () => {
   const params = { id };
   const asked = { runAt: 'source', confirm: 'web1', iKnow: true } as const;
 
   for (const [what, damage] of DAMAGES) {
-    test(`whose request ${what} shows the journal and every doubt, and calls no answer safe`, async (t) => {
+    test(`a resolve of a migration whose request ${what} shows the journal and every doubt, and no answer is safe`, async (t) => {
       const { b } = await armed(t, damage);
       const known = await b.api.resolution({ params });
       const { here, answers, inDoubt, safe } = known;
@@ -128,7 +128,7 @@ describe('godwit resolve of a migration whose request cannot be read', () => {
     });
   }
 
-  test('follows no order without the operator’s word for each doubt that was shown', async (t) => {
+  test("a resolve needs the operator's confirmation of each doubt that was shown", async (t) => {
     const { b } = await armed(t, (file) => rmSync(file));
     const { inDoubt = [] } = await b.api.resolution({ params });
     const order = (body: object) => b.api.resolve({ params, body: { ...asked, ...body } });
@@ -141,7 +141,7 @@ describe('godwit resolve of a migration whose request cannot be read', () => {
     await assertHeld(b);
   });
 
-  test('sets the record aside with the operator’s word: nothing is started, and its id stays used', async (t) => {
+  test('a confirmed resolve sets the record aside: nothing is started, and the id stays used', async (t) => {
     const { b } = await armed(t, (file) => rmSync(file));
     const { inDoubt } = await b.api.resolution({ params });
     const answer = await b.api.resolve({ params, body: { ...asked, answersFor: inDoubt } });
@@ -156,7 +156,7 @@ describe('godwit resolve of a migration whose request cannot be read', () => {
     });
   });
 
-  test('has an answer even if the journal cannot be read and no record names the guest', async (t) => {
+  test('a resolve gets an answer even if the journal cannot be read and no record names the guest', async (t) => {
     const { b } = await armed(t, (file) => rmSync(file), true);
     const { guest: shown, here, inDoubt } = await b.api.resolution({ params });
     assert.deepEqual([shown, here.hypervisor, here.unsure], ['unknown', 'unknown', true]);
@@ -193,7 +193,7 @@ test('a source whose request is damaged is held with the names that its journal 
   assert.deepEqual([found?.guest, found?.from, found?.to], [plan.guest, plan.from, plan.to]);
 });
 
-test('a directory in which no mover wrote a record is not a migration', async (t) => {
+test("a directory without a mover's record is not a migration", async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { peers });
   const store = new MigrationStore(a.config.stateDir, 'a', systemClock);

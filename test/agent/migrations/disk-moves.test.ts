@@ -21,7 +21,7 @@ import {
 import { guest, listingDriver } from '../samples.ts';
 import { PretendedHost } from '../../disks/move/pretended.ts';
 
-describe('the moves of disks on a host', () => {
+describe('disk moves', () => {
   let host: PretendedHost;
   let moves: DiskMoves;
   let found: DiscoveredGuest;
@@ -85,7 +85,7 @@ describe('the moves of disks on a host', () => {
     throw new Error('it did not end');
   }
 
-  test('are begun, followed to their end, and kept to be asked about', async () => {
+  test('a disk move is started, followed to its end, and kept for later questions', async () => {
     const id = await moves.begin(asked());
     assert.deepEqual(moves.movingOf('db1'), { id, device: 'disk0' });
     const last = await ended(id);
@@ -100,7 +100,7 @@ describe('the moves of disks on a host', () => {
     assert.deepEqual([late.accepted, late.what.includes(host.to)], [false, true]);
   });
 
-  test('go on with the next agent, which also knows those that have ended', async () => {
+  test('a disk move continues under the next agent, which also knows the finished ones', async () => {
     silent = false;
     const id = await moves.begin(asked());
     silent = true;
@@ -115,7 +115,7 @@ describe('the moves of disks on a host', () => {
     assert.equal((await ended(id)).state, 'done');
   });
 
-  test('leave no job behind that has the guest wait when the agent is told to end', async () => {
+  test('a disk move leaves no job behind that blocks the guest when the agent is stopped', async () => {
     host.neverPending = true;
     const id = await moves.begin(asked());
     await host.completed;
@@ -130,7 +130,7 @@ describe('the moves of disks on a host', () => {
     assert.equal((await ended(id)).state, 'done');
   });
 
-  test('of which nothing had begun are forgotten, and a torn record is no record', async () => {
+  test('a disk move that had not begun is forgotten, and a torn record does not count', async () => {
     const id = await moves.begin(asked());
     await ended(id);
     await moves.close();
@@ -142,7 +142,7 @@ describe('the moves of disks on a host', () => {
     assert.equal((await ended(id)).state, 'done');
   });
 
-  test('count from the moment in which their first record is being written', async () => {
+  test('a disk move counts from the moment its first record is being written', async () => {
     const beginning = moves.begin(asked());
     const seen: unknown[] = [];
     const begun = beginning.finally(() => seen.push('begun'));
@@ -155,7 +155,7 @@ describe('the moves of disks on a host', () => {
     await ended(await begun);
   });
 
-  test('with a damaged journal are left as they are, and their disks with them', async () => {
+  test('a disk move with a damaged journal is left as it is, and so are its disks', async () => {
     const id = await moves.begin(asked());
     await ended(id);
     await moves.close();
@@ -270,7 +270,7 @@ describe('the moves of disks on a host', () => {
     await assert.rejects(moves.resolution(id), { code: 'GODWIT_DISK_MOVE_UNKNOWN' });
   });
 
-  test('a held move is not resolved while the hypervisor copies; a cancel calls the copying off', async () => {
+  test('a held move is not resolved while the hypervisor copies; a cancel stops the copy', async () => {
     const id = await moves.begin(asked());
     silent = true;
     await moves.close();
@@ -292,7 +292,7 @@ describe('the moves of disks on a host', () => {
     assert.ok(what.startsWith(`disk0 of db1 is ${host.from}`), what);
   });
 
-  test('a held move waits for a hypervisor that gives no answer', async () => {
+  test('a held move waits for a hypervisor that does not answer', async () => {
     const id = await moves.begin(asked());
     await ended(id);
     await after(() => flip(files(id).journal));
@@ -310,7 +310,7 @@ describe('the moves of disks on a host', () => {
     await assert.rejects(moves.resolution(id), refused(/it is done/));
   });
 
-  test('are refused twice for a disk, for a disk that is not there and for one that cannot', async () => {
+  test('a disk move is refused for a disk that already moves, that does not exist, or that cannot move', async () => {
     silent = false;
     const first = await moves.begin(asked());
     await assert.rejects(moves.begin(asked()), { code: 'GODWIT_DISK_MOVING' });
@@ -323,14 +323,14 @@ describe('the moves of disks on a host', () => {
     await assert.rejects(moves.cancel('d-99999999'), { code: 'GODWIT_DISK_MOVE_UNKNOWN' });
   });
 
-  test('are refused for a guest that does not run, or is another manager’s', async () => {
+  test('a disk move is refused for a guest that does not run or belongs to another manager', async () => {
     found = { ...found, info: { ...found.info, state: 'paused' } };
     await assert.rejects(moves.begin(asked()), { code: 'GODWIT_GUEST_STATE' });
     found = { ...found, info: { ...found.info, state: 'running', manager: 'libvirt' } };
     await assert.rejects(moves.begin(asked()), { code: 'GODWIT_GUEST_MANAGED' });
   });
 
-  test('wait for a hypervisor that does not answer for a while, and say so', async () => {
+  test('a disk move waits for a hypervisor that does not answer for a while, and reports it', async () => {
     const id = await moves.begin(asked());
     silent = true;
     for await (const now of moves.events(id, AbortSignal.timeout(10_000))) {

@@ -19,7 +19,7 @@ test('the live view ends with the migration, and the report comes from its journ
   assert.equal(report.runsAt, 'source');
 });
 
-test('the live view goes on over the death of a mover', async (t) => {
+test('the live view continues after the death of a mover', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')], peers });
   const { id } = await a.api.migrate({ body: { guest: 'web1', to: 'b' } });
@@ -34,7 +34,7 @@ test('the live view goes on over the death of a mover', async (t) => {
   assert.equal(last, 'cancelled');
 });
 
-test('a mover that dies is replaced, once, and the migration stays one', async (t) => {
+test('a dead mover is replaced, once, and the migration stays one', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')], peers });
   const { id } = await a.api.migrate({ body: { guest: 'web1', to: 'b' } });
@@ -65,7 +65,7 @@ test('an agent that starts again replaces a mover that died meanwhile', async (t
   assert.deepEqual(movers.started, [id, id]);
 });
 
-test('cancel of an ended migration says so', async (t) => {
+test('a cancel of an ended migration reports the end', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')], peers });
   const { id } = await a.api.migrate({ body: { guest: 'web1', to: 'b' } });
@@ -91,7 +91,7 @@ test('ended migrations are kept for the list, newest first, over a restart', asy
   );
 });
 
-test('a migration that is not there is said to be that', async (t) => {
+test('an unknown migration is reported as unknown', async (t) => {
   const { host } = await fleet(t);
   const { api } = await host('a');
   const params = { id: 'm-zzzzzzzz' };

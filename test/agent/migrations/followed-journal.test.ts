@@ -10,7 +10,7 @@ import { replaySource } from '../../../src/migration/direct/journal.ts';
 import { linesOf, recordsOf } from '../../host/journals.ts';
 import { chance } from '../../migration/direct/drive.ts';
 
-test('a journal that is followed gives the state of the whole at each record', () => {
+test('a followed journal yields the complete state at each record', () => {
   const dir = mkdtempSync(path.join(tmpdir(), 'godwit-'));
   try {
     fc.assert(

@@ -12,7 +12,7 @@ import { admissionOf } from '../../protocol/peer/admission.ts';
 const peers = { a: { address: '127.0.0.1:1' }, c: { address: '127.0.0.1:2' } };
 const admission = admissionOf({ memoryBytes: GIB, timeoutMs: 600_000 });
 
-test('a guest is let in with a mover of its own, and asking again changes nothing', async (t) => {
+test('a guest is admitted with its own mover, and a repeated request changes nothing', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
   const api = await as('a', 'agent', b);
@@ -40,7 +40,7 @@ test('the same id for another guest is refused', async (t) => {
   await assert.rejects(other, { code: 'GODWIT_ID_REUSED' });
 });
 
-test('an admission that comes after its source was told that there is none begins nothing', async (t) => {
+test('an admission that comes after its source was told that there is none starts nothing', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
   const api = await as('a', 'agent', b);
@@ -50,7 +50,7 @@ test('an admission that comes after its source was told that there is none begin
   assert.deepEqual(b.movers.started, []);
 });
 
-test('a host whose id another host has taken is told that nothing of its migration is here', async (t) => {
+test('a host whose id another host has taken is told that its migration is not here', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
   const [own, other] = [await as('a', 'agent', b), await as('c', 'agent', b)];
@@ -63,7 +63,7 @@ test('a host whose id another host has taken is told that nothing of its migrati
   assert.ok(await own.admit({ body: { ...admission, id: 'm-another1', guest: 'web2' } }));
 });
 
-test('a host speaks only for itself', async (t) => {
+test('a host acts only for itself', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
   const [own, other] = [await as('a', 'agent', b), await as('c', 'agent', b)];
@@ -99,7 +99,7 @@ test('a name that is in use or on its way here is refused', async (t) => {
   await assert.rejects(second, { code: 'GODWIT_NAME_IN_USE' });
 });
 
-test('memory that others on their way will take is not promised twice', async (t) => {
+test('memory that expected guests will take is not promised twice', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', {
     peers,
@@ -116,7 +116,7 @@ test('memory that others on their way will take is not promised twice', async (t
   await api.admit({ body: { ...next, memoryBytes: GIB / 2 } });
 });
 
-test('no more guests come at once than the limit allows', async (t) => {
+test('the number of guests that arrive at once is limited', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers, limits: { migrationsIn: 1 } });
   const api = await as('a', 'agent', b);
@@ -125,7 +125,7 @@ test('no more guests come at once than the limit allows', async (t) => {
   await assert.rejects(second, { code: 'GODWIT_OVERLOADED', retryable: true });
 });
 
-test('one of several hosts never has all that may come at once', async (t) => {
+test('one of several hosts never gets all arrival places', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
   const [greedy, other] = [await as('a', 'agent', b), await as('c', 'agent', b)];
@@ -151,7 +151,7 @@ test('one of several hosts never has all that may come at once', async (t) => {
   await assert.rejects(toAlone.admit(each('a', 1)), { code: 'GODWIT_OVERLOADED' });
 });
 
-test('what one host has asked for makes nothing be forgotten that another one was answered', async (t) => {
+test("one host's requests never push out an answer that another host was given", async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
   const [own, greedy] = [await as('a', 'agent', b), await as('c', 'agent', b)];
@@ -168,7 +168,7 @@ test('what one host has asked for makes nothing be forgotten that another one wa
   await assert.rejects(own.admit({ body: admission }), unknown);
 });
 
-test('a host that is asked to watch a guest hears of the one that was admitted', async (t) => {
+test('a host with a request to watch a guest gets the admitted guest', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
   const [a, c] = [await as('a', 'agent', b), await as('c', 'agent', b)];
@@ -180,7 +180,7 @@ test('a host that is asked to watch a guest hears of the one that was admitted',
   await assert.rejects(operator.admittedGuest(asked), { code: 'GODWIT_ROLE_FORBIDDEN' });
 });
 
-test('a mover that died is started again for who asks where it listens', async (t) => {
+test('a dead mover is started again when a caller asks for its port', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
   const api = await as('a', 'agent', b);
@@ -190,7 +190,7 @@ test('a mover that died is started again for who asks where it listens', async (
   assert.equal(b.movers.started.length, 2);
 });
 
-test('an unknown incoming migration is said to be that', async (t) => {
+test('an unknown incoming migration is reported as unknown', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
   const api = await as('a', 'agent', b);
@@ -223,7 +223,7 @@ async function unheard(stateDir: string, count: number): Promise<void> {
   }
 }
 
-test('a host that never hears how 64 of its migrations ended sends no more guests, and others do', async (t) => {
+test('a host that never learns how 64 of its migrations ended sends no more guests, and other hosts do', async (t) => {
   const { host, as } = await fleet(t);
   const b = await host('b', { peers });
   await unheard(b.config.stateDir, 64);
@@ -238,7 +238,7 @@ test('a host that never hears how 64 of its migrations ended sends no more guest
   assert.ok((await other.admit({ body: { ...next, id: 'm-99999998', from: 'c' } })).moverAddress);
 });
 
-test('a host at that limit is asked about its oldest migrations, and those that have ended there as well count no longer', async () => {
+test('a host at that limit is asked about its oldest migrations, and the ones that ended there no longer count', async () => {
   const heard: string[] = [];
   const views: Record<string, object> = {
     'm-1': { view: { epoch: admission.epoch, phase: 'failed' } },

@@ -29,7 +29,7 @@ function storeOf() {
 
 const migrations = (...ids: string[]) => ids.map((id) => ({ id })) as unknown as Migration[];
 
-test('the journal of an ended migration is read once, and that of one that goes on, or may be resolved, each time', () => {
+test('the journal of an ended migration is read once, and an active or resolvable one is read each time', () => {
   const { world, lessons } = storeOf();
   world.outcomes = { 'm-2': 'running', 'm-3': 'held' };
   const all = migrations('m-1', 'm-2', 'm-3');
@@ -41,7 +41,7 @@ test('the journal of an ended migration is read once, and that of one that goes 
   assert.deepEqual(world.read, ['m-1', 'm-2', 'm-3', 'm-2', 'm-3']);
 });
 
-test('only as many are read as are wanted, and a damaged journal holds up no other', () => {
+test('only the requested number of journals is read, and a damaged journal does not block another', () => {
   const { world, lessons } = storeOf();
   world.damaged.add('m-1');
   for (const lesson of lessons.of(migrations('m-1', 'm-2', 'm-3'))) {
@@ -51,7 +51,7 @@ test('only as many are read as are wanted, and a damaged journal holds up no oth
   assert.deepEqual(world.read, ['m-1', 'm-2']);
 });
 
-test('what is kept is bounded', () => {
+test('the cache of lessons is bounded', () => {
   const { world, lessons } = storeOf();
   const ids = Array.from({ length: 5000 }, (_, at) => `m-${at}`);
   void [...lessons.of(migrations(...ids))];

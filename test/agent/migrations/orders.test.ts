@@ -11,7 +11,7 @@ import { fleet, guest } from '../samples.ts';
 const done = async (): Promise<string> => 'done';
 const isStale = (thrown: unknown): boolean => hasCode(thrown, 'GODWIT_ORDER_STALE');
 
-test('an order of a lower epoch is refused, also after a restart', async (t) => {
+test('an order of a lower epoch is refused, even after a restart', async (t) => {
   const dir = tempDir(t);
   const request = 'r-00000001';
   const orders = new Orders(dir);
@@ -24,7 +24,7 @@ test('an order of a lower epoch is refused, also after a restart', async (t) => 
   }
 });
 
-test('what an agent has seen is the highest of all that it was ever ordered', async (t) => {
+test('the epoch of an agent is the highest of all epochs that it was ever ordered', async (t) => {
   const requests = fc.constantFrom('r-00000001', 'r-00000002', 'r-00000003');
   const all = fc.array(fc.tuple(requests, fc.integer({ min: 1, max: 9 }), fc.boolean()), {
     maxLength: 40,
@@ -69,7 +69,7 @@ test('nothing begins behind a higher epoch that was answered', async (t) => {
   assert.deepEqual(log, ['begun under 1', 'looked under 2']);
 });
 
-test('a line that was cut is left out, and the file stays bounded', async (t) => {
+test('a truncated line is left out, and the file stays bounded', async (t) => {
   const dir = tempDir(t);
   const file = path.join(dir, 'orders');
   const orders = new Orders(dir, 8);
@@ -86,7 +86,7 @@ test('a line that was cut is left out, and the file stays bounded', async (t) =>
   assert.equal(again.seen('r-00000195'), 195);
 });
 
-test('a request that is ordered again under its epoch is not forgotten for requests that are heard of no more', async (t) => {
+test('a request that is ordered again under its epoch is not forgotten in favor of abandoned requests', async (t) => {
   const orders = new Orders(tempDir(t), 8);
   const long = { request: 'r-99999999', epoch: 3 };
   for (let nth = 1; nth <= 20; nth += 1) {
@@ -96,7 +96,7 @@ test('a request that is ordered again under its epoch is not forgotten for reque
   }
 });
 
-test('a controller names an order, whole; others need none', () => {
+test('an order of a controller names its request and epoch; other callers need no order', () => {
   const asks = { role: 'controller', name: 'one' } as const;
   assert.throws(() => orderFor({}, asks), /names its request/);
   const local = { role: 'local', name: 'a local process' } as const;

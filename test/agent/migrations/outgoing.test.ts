@@ -37,7 +37,7 @@ test('a migration gets an id, a private directory, a request for its mover, and 
   assert.deepEqual(request.peer, { name: 'b', address: '127.0.0.1:1' });
 });
 
-test('what the guest’s driver does not declare is refused at once, and nothing begins', async (t) => {
+test("a migration that the guest's driver does not declare is refused at once, and nothing begins", async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')], peers });
   for (const asked of [{ mode: 'postcopy' }, { compress: 'zstd' }, { streams: 2 }] as const) {
@@ -48,7 +48,7 @@ test('what the guest’s driver does not declare is refused at once, and nothing
   assert.deepEqual(a.movers.started, []);
 });
 
-test('its mover gets further addresses: those that were asked for, or those of the configuration', async (t) => {
+test('a mover gets further addresses: the requested ones, or the configured ones', async (t) => {
   const { host } = await fleet(t);
   const known = { b: { address: '127.0.0.1:1', addresses: ['127.0.0.2:3', '127.0.0.1:1'] } };
   const names = ['web1', 'web2', 'web3'];
@@ -67,7 +67,7 @@ test('its mover gets further addresses: those that were asked for, or those of t
   assert.equal(await reported({ pathAddresses: [] }), undefined);
 });
 
-test('its mover is told how fast the link was seen by earlier migrations', async (t) => {
+test('a mover gets the link rate that earlier migrations saw', async (t) => {
   const { host } = await fleet(t);
   const names = ['web1', 'web2', 'web3'];
   const a = await host('a', { guests: () => names.map((name) => guest(name)), peers });
@@ -92,7 +92,7 @@ test('its mover is told how fast the link was seen by earlier migrations', async
   assert.equal((await asked({ guest: 'web3' })).rate, throughput);
 });
 
-test('asked again with the same id it is the same migration, and another request is refused', async (t) => {
+test('a repeated request with the same id is the same migration, and another request is refused', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1'), guest('web2')], peers });
   const body = { id: 'm-00000001', guest: 'web1', to: 'b' };
@@ -103,7 +103,7 @@ test('asked again with the same id it is the same migration, and another request
   await assert.rejects(other, { code: 'GODWIT_ID_REUSED' });
 });
 
-test('a guest that is migrating is refused with the migration, its goal and its phase', async (t) => {
+test('a migrating guest is refused with the migration, its goal and its phase', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')], peers });
   const { id } = await a.api.migrate({ body: { guest: 'web1', to: 'b' } });
@@ -113,7 +113,7 @@ test('a guest that is migrating is refused with the migration, its goal and its 
   });
 });
 
-test('two who ask at once for one guest get one migration', async (t) => {
+test('two callers that ask at once for one guest get one migration', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')], peers });
   const asked = ['b', 'bravo'].map((to) => a.api.migrate({ body: { guest: 'web1', to } }));
@@ -121,7 +121,7 @@ test('two who ask at once for one guest get one migration', async (t) => {
   assert.deepEqual(results.map(({ status }) => status).toSorted(), ['fulfilled', 'rejected']);
 });
 
-test('names that are not there are refused with the nearest one', async (t) => {
+test('unknown names are refused with the nearest known one', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')], peers });
   await assert.rejects(a.api.migrate({ body: { guest: 'wbe1', to: 'b' } }), (error) => {
@@ -136,7 +136,7 @@ test('names that are not there are refused with the nearest one', async (t) => {
   });
 });
 
-test('what cannot be moved is refused before anything is made', async (t) => {
+test('a migration that is not possible is refused before anything is created', async (t) => {
   const { host } = await fleet(t);
   const guests = [
     guest('managed', { manager: 'libvirt' }, false),
@@ -158,7 +158,7 @@ test('what cannot be moved is refused before anything is made', async (t) => {
   assert.deepEqual(readdirSync(path.join(a.config.stateDir, 'migrations')), []);
 });
 
-test('a guest whose manager has datastores goes to another one of its host, and to that host for nothing else', async (t) => {
+test('a guest whose manager has datastores moves to another datastore of its host, and only to that host', async (t) => {
   const { host } = await fleet(t);
   const capabilities = {
     shape: 'managed',
@@ -182,7 +182,7 @@ test('a guest whose manager has datastores goes to another one of its host, and 
   assert.deepEqual([request.version, request.fromHost, request.toHost], [2, 'a', 'a']);
 });
 
-test('no more migrations leave at once than the limit allows', async (t) => {
+test('the number of migrations that leave at once is limited', async (t) => {
   const { host } = await fleet(t);
   const guests = () => [guest('web1'), guest('web2')];
   const a = await host('a', { guests, peers, limits: { migrationsOut: 1 } });
@@ -193,7 +193,7 @@ test('no more migrations leave at once than the limit allows', async (t) => {
   await second();
 });
 
-test('a mover that does not start leaves nothing, and the caller hears why', async (t) => {
+test('a mover that does not start leaves nothing behind, and the caller gets the reason', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')], peers });
   a.movers.failNext = godwitError('GODWIT_INTERNAL', { what: 'no memory for a mover' });
@@ -203,7 +203,7 @@ test('a mover that does not start leaves nothing, and the caller hears why', asy
   await started();
 });
 
-test('a migration whose first mover dies right after its first record goes on, and is not refused', async (t) => {
+test('a migration whose first mover dies right after its first record continues, and is not refused', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')], peers });
   a.movers.dieNext = true;
@@ -214,7 +214,7 @@ test('a migration whose first mover dies right after its first record goes on, a
   assert.deepEqual(a.movers.started, [id, id]);
 });
 
-test('a guest that begins to do something else while it is looked for is not migrated', async (t) => {
+test('a guest that changes its state while it is looked up is not migrated', async (t) => {
   const { host } = await fleet(t);
   const a = await host('a', { guests: () => [guest('web1')], peers });
   const store = new MigrationStore(path.join(a.config.stateDir, 'other'), 'a', systemClock);
@@ -283,7 +283,7 @@ test('a migration that is put under an id may be put again, and a dry run begins
   assert.deepEqual(await api.deleteLeftovers({ query: { dryRun: 'true' } }), nothing);
 });
 
-test('a guest that is taken back is asked for as it is, whatever its labels name', async () => {
+test('a guest that is taken back is requested as it is, whatever its labels name', async () => {
   const asked = migrationRequest.parse({ guest: 'web1', to: 'b', unplug: ['gpu0'] });
   const labels = { 'godwit/unplug': 'hostdev0', 'godwit/plug': 'gpu0' };
   const known = { id: 'm-00000001', request: { side: 'source', request: asked } };

@@ -9,7 +9,7 @@ const kept = (host: string, at: number, side: 'source' | 'destination' = 'destin
   request: { side, fromHost: host, toHost: 'here' },
 });
 
-test('a host that begins many migrations loses its own oldest ones, and no other host’s', () => {
+test("a host that begins many migrations loses its own oldest records, and never another host's", () => {
   const many = Array.from({ length: 95 }, (_none, at) => kept('greedy', at));
   const few = Array.from({ length: 10 }, (_none, at) => kept('a', at));
   const gone = surplus([...few, ...many], 100);
@@ -19,7 +19,7 @@ test('a host that begins many migrations loses its own oldest ones, and no other
   );
 });
 
-test('as many are left as may be, of each host the newest, and nobody loses one while another has more', () => {
+test('the newest allowed records of each host are kept, and no host loses one while another has more', () => {
   const list = fc.array(fc.constantFrom('a', 'b', 'c', 'd'), { maxLength: 60 });
   fc.assert(
     fc.property(list, fc.nat(40), (hosts, most) => {

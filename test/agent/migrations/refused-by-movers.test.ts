@@ -63,7 +63,7 @@ test('a migration that is opened again is read again', (t) => {
   assert.deepEqual(counts(), { 'm1 0': 5 });
 });
 
-test('what is beyond the bound of memory is counted all the same', (t) => {
+test('refusals beyond the memory bound are counted all the same', (t) => {
   const ids = Array.from({ length: 70 }, (_, index) => `m${index}`);
   const { ended, served, write, counts } = host(t, ids);
   served.clear();

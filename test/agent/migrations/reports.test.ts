@@ -29,7 +29,7 @@ function parts(
   };
 }
 
-test('the destination answers with the report of the source', async () => {
+test("the destination answers with the source's report", async () => {
   const reported = report({ side: 'source' });
   assert.deepEqual(
     await reportOfBoth(
@@ -40,7 +40,7 @@ test('the destination answers with the report of the source', async () => {
   );
 });
 
-test('it answers with its own where the source is silent, or speaks of another migration', async () => {
+test('the destination answers with its own report if the source is silent or names another migration', async () => {
   const silent = async (): Promise<never> => {
     throw godwitError('GODWIT_UNREACHABLE', { peer: 'a', address: 'x', reason: 'off' });
   };
@@ -49,14 +49,14 @@ test('it answers with its own where the source is silent, or speaks of another m
   assert.equal(await reportOfBoth(parts('destination', other), ID), own);
 });
 
-test('that the guest runs at the destination is known there, whatever the source was cut off from', async () => {
+test('the destination reports that the guest runs there, however the source was cut off', async () => {
   const cut = async (): Promise<Report> =>
     report({ side: 'source', outcome: 'held', runsAt: 'unknown' });
   const { runsAt, outcome } = await reportOfBoth(parts('destination', cut), ID);
   assert.deepEqual([runsAt, outcome], ['destination', 'held']);
 });
 
-test('a source that says otherwise stands beside the word of the destination, whose word it is', async () => {
+test('the report of the destination wins over a source that disagrees, and shows both answers', async () => {
   for (const reported of ['source', 'nowhere', 'unknown'] as const) {
     // What a source says of whose word it is counts for nothing.
     const runsAtTold = { by: 'a', otherwise: 'destination' } as const;
@@ -72,12 +72,12 @@ test('a source that says otherwise stands beside the word of the destination, wh
   assert.equal(runsAtTold, undefined);
 });
 
-test('the source asks nobody', async () => {
+test('the source asks no other host', async () => {
   const ask = async (): Promise<never> => assert.fail('it must not ask');
   assert.equal(await reportOfBoth(parts('source', ask), ID), own);
 });
 
-test('while it runs, the source answers with what its mover has looked at last', async () => {
+test("the source answers with its mover's last look while the migration runs", async () => {
   const ask = async (): Promise<never> => assert.fail('it must not ask');
   const running = report({ side: 'source', outcome: 'running', phase: 'memory', bytes: 1 });
   const now = { sample: sample(4, { transferredBytes: 2 ** 30 }) };

@@ -121,7 +121,7 @@ async function looks(host: Host, agent: Returns, times: number): Promise<void> {
   }
 }
 
-test('checks that hang for guests of one host leave room for those of another host', async (t) => {
+test('checks that hang for guests of one host leave room for the guests of another host', async (t) => {
   const host = new Host(t);
   const write = (name: string, lines: string): void => {
     const script = `#!/bin/sh\ncat >'${host.root}/input'\n${lines}\n`;
@@ -146,8 +146,8 @@ test('checks that hang for guests of one host leave room for those of another ho
   await agent.close();
 });
 
-describe('a guest that came with --return-if-unhealthy', () => {
-  test('stays where its check finds nothing until the time is over', async (t) => {
+describe('guests with --return-if-unhealthy', () => {
+  test('a guest stays if its check finds nothing until the time is over', async (t) => {
     const host = new Host(t);
     host.check(0);
     const agent = host.agent();
@@ -160,7 +160,7 @@ describe('a guest that came with --return-if-unhealthy', () => {
     assert.deepEqual([hook, migration, guest, from, to], ['check-web', CAME, 'web1', 'a', 'b']);
   });
 
-  test('goes back after three failures, by a migration of its own that says why', async (t) => {
+  test('a guest goes back after three failures, by a separate migration that gives the reason', async (t) => {
     const host = new Host(t);
     host.check(1);
     const agent = host.agent();
@@ -186,7 +186,7 @@ describe('a guest that came with --return-if-unhealthy', () => {
     assert.equal(host.asked.length, 1);
   });
 
-  test('goes back by the same migration where the agent died between its record and its start', async (t) => {
+  test('a guest goes back by the same migration if the agent died between its record and its start', async (t) => {
     const host = new Host(t);
     host.check(10);
     host.refuse = godwitError('GODWIT_GUEST_BUSY', {
@@ -204,7 +204,7 @@ describe('a guest that came with --return-if-unhealthy', () => {
     assert.equal(next.of(CAME)?.state, 'returning');
   });
 
-  test('is counted on from where an earlier agent stopped', async (t) => {
+  test("the failures are counted on from the previous agent's count", async (t) => {
     const host = new Host(t);
     host.check(1);
     await looks(host, host.agent(), 2);
@@ -212,7 +212,7 @@ describe('a guest that came with --return-if-unhealthy', () => {
     assert.equal(host.asked.length, 1);
   });
 
-  test('stays where it was moved on, or is being moved by somebody', async (t) => {
+  test('a guest stays if it was moved on or is being moved by another caller', async (t) => {
     const host = new Host(t);
     host.check(10);
     host.leaves('m-00000009', 'c', 'memory', 'source');
@@ -225,7 +225,7 @@ describe('a guest that came with --return-if-unhealthy', () => {
     assert.deepEqual(host.asked, []);
   });
 
-  test('stays once a person has cancelled it, also with its way back under way', async (t) => {
+  test('a guest stays once an operator has cancelled the return, even if the return has begun', async (t) => {
     const host = new Host(t);
     host.check(0);
     const agent = host.agent();
@@ -251,7 +251,7 @@ describe('a guest that came with --return-if-unhealthy', () => {
     assert.equal(there.of(CAME)?.state, 'cancelled');
   });
 
-  test('stays where its check is gone, and where what is kept of it cannot be read', async (t) => {
+  test('a guest stays if its check is gone or its kept state cannot be read', async (t) => {
     const host = new Host(t);
     host.check(undefined);
     const agent = host.agent();
@@ -266,7 +266,7 @@ describe('a guest that came with --return-if-unhealthy', () => {
     assert.deepEqual(host.asked, []);
   });
 
-  test('stays where it cannot be taken back, once that was tried three times', async (t) => {
+  test('a guest stays if it cannot be taken back after three attempts', async (t) => {
     const host = new Host(t);
     host.check(10);
     host.refuse = godwitError('GODWIT_HOST_UNKNOWN', { host: 'a' });

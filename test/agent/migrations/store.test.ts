@@ -41,7 +41,7 @@ async function ended(store: MigrationStore, at: number, reported: boolean): Prom
   return incoming(store, at, ARRIVED, reported);
 }
 
-test('a guest has arrived once it runs here, and stays away where its migration ended before', async (t) => {
+test('a guest has arrived once it runs here, and not if its migration ended before', async (t) => {
   const store = new MigrationStore(tempDir(t), 'b', systemClock);
   const arrival = async (at: number, names: Parameters<typeof incoming>[2]): Promise<string> =>
     store.arrival(await incoming(store, at, names));
@@ -54,7 +54,7 @@ test('a guest has arrived once it runs here, and stays away where its migration 
   assert.equal(store.arrival('m-00000007'), 'stayed-away');
 });
 
-test('migrations are in the order in which they came, although the clock went back', async (t) => {
+test('migrations are in the order of their arrival, even if the clock was set back', async (t) => {
   const stateDir = tempDir(t);
   const store = new MigrationStore(stateDir, 'b', systemClock);
   const came = [];
@@ -67,7 +67,7 @@ test('migrations are in the order in which they came, although the clock went ba
   assert.deepEqual(idsOf(reopened), came);
 });
 
-test('migrations of a build that numbered none come first, by their times', () => {
+test('migrations of a build without numbers come first, by their times', () => {
   const made = (id: string, createdAt: string, ordinal?: number) => ({
     id,
     request: { createdAt, ordinal },
@@ -86,8 +86,8 @@ test('migrations of a build that numbered none come first, by their times', () =
   assert.equal(nextOrdinal([]), 1);
 });
 
-describe('what an agent forgets', () => {
-  test('is the oldest ended migration, and never one about which the other host may ask', async (t) => {
+describe('forgotten migrations', () => {
+  test('an agent forgets the oldest ended migration, and never one that the other host may still need', async (t) => {
     const stateDir = tempDir(t);
     const store = new MigrationStore(stateDir, 'b', systemClock);
     const alone = await ended(store, 1, false);

@@ -9,7 +9,7 @@ import { tempDir } from '../../rpc/test-contract.ts';
 const most = { ofOne: 8, all: 20 };
 const idOf = (nth: number): string => `m-${String(nth).padStart(8, '0')}`;
 
-test('the newest ids of each host are known, also after a restart, and nobody pushes out those of another', (t) => {
+test("the newest ids of each host are known, even after a restart, and no host displaces another's ids", (t) => {
   const pruning = fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.nat(60)), { maxLength: 60 });
   fc.assert(
     fc.property(pruning, (all) => {
@@ -37,7 +37,7 @@ test('the newest ids of each host are known, also after a restart, and nobody pu
   );
 });
 
-test('the file is bounded, however many there were', (t) => {
+test('the file is bounded, however many ids there were', (t) => {
   const dir = tempDir(t);
   const pruned = new PrunedMigrations(dir, most);
   for (let nth = 0; nth < 1000; nth += 1) pruned.remember([{ id: idOf(nth), host: 'a' }]);
@@ -45,7 +45,7 @@ test('the file is bounded, however many there were', (t) => {
   assert.ok(new PrunedMigrations(dir, most).has(idOf(999)));
 });
 
-test('a line that was cut, or is none, takes nothing from the others', (t) => {
+test('a truncated or malformed line takes nothing from the others', (t) => {
   const dir = tempDir(t);
   const file = path.join(dir, 'pruned-migrations');
   const pruned = new PrunedMigrations(dir, most);
@@ -60,7 +60,7 @@ test('a line that was cut, or is none, takes nothing from the others', (t) => {
   assert.deepEqual([later.has(idOf(1)), later.has(idOf(3))], [true, true]);
 });
 
-test('nothing is written where nothing is to be remembered', (t) => {
+test('nothing is written if there is nothing to remember', (t) => {
   const dir = tempDir(t);
   const file = path.join(dir, 'pruned-migrations');
   const pruned = new PrunedMigrations(dir, most);

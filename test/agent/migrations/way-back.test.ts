@@ -35,7 +35,7 @@ function storeWith(request: Migration['request'], runsAt = 'destination') {
   return { all: () => all, runsAt: () => runsAt } as Parameters<typeof wayBackOf>[0];
 }
 
-test('the report of a move says that its guest came back, why, and by which migration', () => {
+test("the report of a move has its guest's return, the reason, and the returning migration", () => {
   assert.deepEqual(wayBackOf(storeWith(cameBack()), went), {
     returned: { migration: BACK, why: 'it is ill', at },
   });

@@ -60,7 +60,7 @@ async function scene(t: TestContext) {
   return { caDir, nowMs, first, state, holders, renew, counts, showFor };
 }
 
-test('a host that shows its renewed certificate itself ends the one before at once', async (t) => {
+test('a host that presents its renewed certificate itself ends the previous one at once', async (t) => {
   const { first, state, holders, renew, counts } = await scene(t);
   const next = await renew(first);
   state.there = next;
@@ -69,7 +69,7 @@ test('a host that shows its renewed certificate itself ends the one before at on
   assert.deepEqual(holders.two, []);
 });
 
-test('whoever renews a stolen certificate locks the host out of nothing, and is reported', async (t) => {
+test('a thief who renews a stolen certificate does not lock the host out, and is reported', async (t) => {
   const { caDir, nowMs, first, state, holders, renew, counts, showFor } = await scene(t);
   const stolen = await renew(first);
   await showFor(stolen, 25_000);
@@ -94,7 +94,7 @@ test('whoever renews a stolen certificate locks the host out of nothing, and is 
   assert.deepEqual([counts(first), counts(stolen), counts(next)], [false, false, true]);
 });
 
-test('revoking what a thief renewed does not end one who has the live key; revoking the name does', async (t) => {
+test("the revocation of a thief's certificate does not end the host's own; a revoked name does", async (t) => {
   const { caDir, nowMs, first, renew, counts } = await scene(t);
   const stolen = await renew(first);
   changeList(caDir, withoutSerial(stolen.serialNumber), nowMs);
@@ -106,7 +106,7 @@ test('revoking what a thief renewed does not end one who has the live key; revok
   await assert.rejects(renew(again), { code: 'GODWIT_CERT_REVOKED' });
 });
 
-test('a host that takes its renewed certificate into use late is reported by nobody', async (t) => {
+test('a host that takes its renewed certificate into use late is not reported', async (t) => {
   const { first, state, holders, renew, counts, showFor } = await scene(t);
   const next = await renew(first);
   await showFor(next, 15_000);
@@ -115,7 +115,7 @@ test('a host that takes its renewed certificate into use late is reported by nob
   assert.deepEqual([counts(first), holders.two], [false, []]);
 });
 
-test('a host that is not reached keeps both, and nothing is concluded', async (t) => {
+test('a host that is not reached keeps both certificates, and no conclusion is drawn', async (t) => {
   const { first, state, holders, renew, counts, showFor } = await scene(t);
   const next = await renew(first);
   state.there = undefined;

@@ -7,7 +7,7 @@ import { post, exchangeTls } from '../../rpc/wire.ts';
 const wrong = (): Promise<never> => Promise.reject(new Error('a wrong token'));
 const right = (): Promise<string> => Promise.resolve('signed');
 
-test('wrong tokens make their sender wait, and no other host that joins', async () => {
+test('wrong tokens delay their sender, and no other joining host', async () => {
   let nowMs = 0;
   const failures = new JoinFailures(() => nowMs);
   for (let count = 0; count < 5; count += 1) {
@@ -29,7 +29,7 @@ test('wrong tokens make their sender wait, and no other host that joins', async 
   assert.equal(await failures.run('10.0.0.66', right), 'signed');
 });
 
-test('wrong tokens that come at once are no way around, and nothing grows without end', async () => {
+test('concurrent wrong tokens do not bypass the delay, and no list grows without end', async () => {
   const failures = new JoinFailures(() => 0);
   const all = await Promise.allSettled(
     Array.from({ length: 50 }, () => failures.run('fd00::1', wrong)),
@@ -44,7 +44,7 @@ test('wrong tokens that come at once are no way around, and nothing grows withou
   assert.equal(failures.size, 1024);
 });
 
-test('an agent that is tried with wrong tokens over the network says so by name', async (t) => {
+test('an agent that receives wrong tokens over the network reports it by name', async (t) => {
   const { host } = await fleet(t);
   const { agent } = await host('a', { holdsCa: true });
   const token = `gwj1/b/10.0.0.1:1/${'f'.repeat(43)}/${'s'.repeat(32)}`;

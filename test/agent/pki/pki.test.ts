@@ -30,7 +30,7 @@ test('a certificate names its holder, role and addresses, and serves both ends o
   assert.match(key, /^-----BEGIN PRIVATE KEY-----\n/);
 });
 
-test('keys are for their owner alone, and no half-written file stays behind', async (t) => {
+test('keys are readable by their owner alone, and no half-written file stays behind', async (t) => {
   const root = tempDir(t);
   const caDir = path.join(root, 'ca');
   await initCa(caDir);
@@ -59,7 +59,7 @@ test('the hosts of a site share one secret, which an operator does not get', asy
   assert.equal(operator.siteSecret, undefined);
 });
 
-test('a second CA is not put over the first', async (t) => {
+test('a second CA does not replace the first', async (t) => {
   const caDir = path.join(tempDir(t), 'ca');
   const { cert } = await initCa(caDir);
   await assert.rejects(initCa(caDir), { code: 'GODWIT_PKI' });
@@ -73,7 +73,7 @@ test('no certificate outlives its CA', async (t) => {
   assert.equal(new X509Certificate(late.cert).validTo, new X509Certificate(ca).validTo);
 });
 
-test('without a CA the hint is named', async (t) => {
+test('the hint is given if there is no CA', async (t) => {
   const caDir = tempDir(t);
   await assert.rejects(issue({ caDir, name: 'a', role: 'agent', addresses: [] }), {
     code: 'GODWIT_PKI',
@@ -92,7 +92,7 @@ test('the lab gets a certificate per host and an operator, and later hosts are o
   assert.deepEqual(ownIdentity('operator.crt', operator), { name: 'operator', role: 'operator' });
 });
 
-test('what is no request, or not signed by its own key, is not signed', async (t) => {
+test('a malformed signing request, or one not signed by its own key, is refused', async (t) => {
   const caDir = path.join(tempDir(t), 'ca');
   await initCa(caDir);
   const authority = {

@@ -93,7 +93,7 @@ async function scene(t: TestContext, days = 30) {
   return { caDir, directory, config, clock, ca, said, start, own };
 }
 
-test('a host has a new key and certificate with a third of the life left, again and again', async (t) => {
+test('a host has a new key and certificate with a third of the life left, each time', async (t) => {
   const { clock, start, own, ca, directory, config } = await scene(t);
   const { current } = hostCredentials(config);
   const renewal = start();
@@ -141,7 +141,7 @@ test('a CA that is away for days is asked with longer and longer pauses, and the
   assert.equal(renewal.failed.count, 0);
 });
 
-test('an answer that was lost is no loss: the same key is signed again, by an agent that was restarted too', async (t) => {
+test('a lost answer does no harm: the same key is signed again, even by a restarted agent', async (t) => {
   const { clock, start, own, ca } = await scene(t);
   ca.losesAnswers = true;
   const renewal = start();
@@ -155,7 +155,7 @@ test('an answer that was lost is no loss: the same key is signed again, by an ag
   assert.ok(own().validToDate.getTime() > clock.nowMs + 27 * DAY_MS);
 });
 
-test('a host whose certificate somebody else has renewed says so, and goes on with the one it has', async (t) => {
+test('a host whose certificate was renewed by another party reports it, and continues with its own', async (t) => {
   const { caDir, clock, start, own, said } = await scene(t);
   const { request } = await makeRequest('b');
   await renewCertificate(caDir, own(), request, clock.nowMs + 16 * DAY_MS);
@@ -165,7 +165,7 @@ test('a host whose certificate somebody else has renewed says so, and goes on wi
   assert.ok(said.some((text) => /CA rejects the certificate of b/.test(text)));
 });
 
-test('an agent that was ended between the new key and its certificate ends what it began', async (t) => {
+test('an agent that ended between the new key and its certificate completes the renewal', async (t) => {
   const { caDir, directory, start, clock, own } = await scene(t);
   const next = await issue({ caDir, name: 'b', role: 'agent', addresses: [], days: 30 });
   writeFileSync(path.join(directory, 'host.crt.next'), next.cert);
@@ -178,7 +178,7 @@ test('an agent that was ended between the new key and its certificate ends what 
   assert.ok(own().validToDate.getTime() > clock.nowMs + 28 * DAY_MS);
 });
 
-test('a year’s certificate of an earlier build is exchanged within minutes of the start', async (t) => {
+test('a one-year certificate of an earlier build is exchanged within minutes of the start', async (t) => {
   const { caDir, clock, start, own, ca } = await scene(t, 365);
   changeList(caDir, heldBy({ name: 'a', address: '10.0.0.1:1', addresses: [] }), clock.nowMs);
   renameSync(path.join(caDir, 'issued'), path.join(caDir, 'gone'));
@@ -189,7 +189,7 @@ test('a year’s certificate of an earlier build is exchanged within minutes of 
   assert.equal(ca.asked, 1);
 });
 
-test('the agent that holds the CA renews for whoever shows the certificate, and no other agent does', async (t) => {
+test('the agent with the CA renews for every holder of the certificate, and no other agent does', async (t) => {
   const { host, as, caDir } = await fleet(t);
   const peers = { b: { address: '127.0.0.1:1' } };
   const a = await host('a', { holdsCa: true, peers });

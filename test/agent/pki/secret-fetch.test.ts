@@ -38,7 +38,7 @@ function host(t: TestContext, others: Record<string, string | undefined>, given:
   return { fetch, pki, asked, config };
 }
 
-test('a host fetches the secret that the list names, of the CA’s host first', async (t) => {
+test("a host fetches the secret that the list names, first from the CA's host", async (t) => {
   const { fetch, pki, asked, config } = host(t, { a: NEW, c: NEW });
   await fetch.look('c');
   assert.deepEqual(asked, ['a']);
@@ -51,7 +51,7 @@ test('a host fetches the secret that the list names, of the CA’s host first', 
   assert.deepEqual(fetch.named(secretId(OLD)), {});
 });
 
-test('the secret that was replaced counts for seven days beside the new one, and is then removed', async (t) => {
+test('the replaced secret stays valid for seven days next to the new one, and is then removed', async (t) => {
   const { fetch, pki, config } = host(t, { a: NEW });
   await fetch.look();
   const both = (): string[] => siteSecrets(config).map((each) => each.toString('hex'));
@@ -67,14 +67,14 @@ test('the secret that was replaced counts for seven days beside the new one, and
   assert.equal(existsSync(file), false);
 });
 
-test('where the CA’s host is away, another one hands it on', async (t) => {
+test("another host hands on the secret if the CA's host is away", async (t) => {
   const { fetch, pki, asked } = host(t, { c: NEW });
   await fetch.look('c');
   assert.deepEqual(asked, ['a', 'c']);
   assert.equal(secretIn(pki), NEW);
 });
 
-test('a secret that the list does not name is not taken, whoever gives it', async (t) => {
+test('a secret that the list does not name is not taken from any host', async (t) => {
   const { fetch, pki } = host(t, { a: undefined, c: 'ef'.repeat(32) });
   await fetch.look('c');
   assert.equal(secretIn(pki), OLD);
@@ -86,7 +86,7 @@ test('a file that the configuration names is left alone', async (t) => {
   assert.deepEqual(asked, []);
 });
 
-test('a secret that is rotated is another one, by its id in the signed list alone', async (t) => {
+test('a rotated secret is a different one, by its id in the signed list alone', async (t) => {
   const { caDir } = await authority(t);
   writeSecret(caDir, OLD);
   const { id, number } = rotateSecret(caDir, Date.now());
@@ -102,7 +102,7 @@ test('a secret that is rotated is another one, by its id in the signed list alon
   assert.equal(secretIn(caDir), secret);
 });
 
-test('every host of the fleet has a rotated secret, and one that was removed is not told it', async (t) => {
+test('every host of the fleet gets a rotated secret, and a removed host does not', async (t) => {
   const one = await fleet(t);
   const a = await one.host('a', { holdsCa: true, peers: { c: { address: '127.0.0.1:1' } } });
   const before = secretIn(path.join(a.config.stateDir, 'pki'));

@@ -29,7 +29,7 @@ async function numberAt(caller: { newerList: TestHost['api']['newerList'] }): Pr
   return found === undefined ? 0 : (JSON.parse(found.list) as { number: number }).number;
 }
 
-test('a list that is signed beside the CA reaches the other hosts, and ends rights on open connections', async (t) => {
+test('a list that is signed at the CA reaches the other hosts, and ends rights on open connections', async (t) => {
   const { host, as, caDir } = await fleet(t);
   const b = await host('b', { peers: { a: nobody, c: nobody } });
   const a = await host('a', { holdsCa: true, peers: { b: { address: b.agent.address } } });
@@ -48,7 +48,7 @@ test('a list that is signed beside the CA reaches the other hosts, and ends righ
   assert.equal(await numberAt(await as('b', 'agent', a)), number);
 });
 
-test('a host that was down asks for what it missed, and keeps it over a restart', async (t) => {
+test('a host that was down requests its missed lists, and keeps them over a restart', async (t) => {
   const { host, as, caDir } = await fleet(t);
   const a = await host('a', { holdsCa: true, peers: { b: nobody } });
   changeList(caDir, withoutHost('c'), Date.now());
@@ -61,7 +61,7 @@ test('a host that was down asks for what it missed, and keeps it over a restart'
   await assert.rejects(c.host(), { code: 'GODWIT_NOT_A_MEMBER' });
 });
 
-test('a list with a lower number, or not by the CA, is not taken from anybody', async (t) => {
+test('a list with a lower number, or not signed by the CA, is not accepted from any host', async (t) => {
   const { host, as, caDir } = await fleet(t);
   const b = await host('b', { peers: { a: nobody } });
   const a = await as('a', 'agent', b);
@@ -75,7 +75,7 @@ test('a list with a lower number, or not by the CA, is not taken from anybody', 
   assert.equal(await numberAt(a), 2);
 });
 
-test('a CA that was restored from a backup goes on from what the fleet has', async (t) => {
+test("a CA that was restored from a backup continues from the fleet's list", async (t) => {
   const { host, as, caDir } = await fleet(t);
   const a = await host('a', { holdsCa: true, peers: { b: nobody } });
   const b = await as('b', 'agent', a);
@@ -88,7 +88,7 @@ test('a CA that was restored from a backup goes on from what the fleet has', asy
   assert.equal(changeList(caDir, unchanged, Date.now()).list.number, number + 1);
 });
 
-test('a host that joins is known to the others, and knows them, without a word in any configuration', async (t) => {
+test('a joining host and the others know each other, without an entry in any configuration', async (t) => {
   const { host, as, caDir } = await fleet(t);
   const b = await host('b', { peers: { a: nobody } });
   const a = await host('a', { holdsCa: true, peers: { b: { address: b.agent.address } } });
@@ -110,7 +110,7 @@ test('a host that joins is known to the others, and knows them, without a word i
   assert.equal(hosts.find(({ name }) => name === 'new')?.address, `127.0.0.9:${port}`);
 });
 
-test('a thief that renews a host’s certificate does not lock the host out, whatever it asks for', async (t) => {
+test("a thief that renews a host's certificate does not lock the host out, whatever it requests", async (t) => {
   const { host, caDir } = await fleet(t);
   const b = await host('b', { peers: { a: nobody } });
   const a = await host('a', { holdsCa: true, peers: { b: { address: b.agent.address } } });

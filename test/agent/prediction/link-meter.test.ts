@@ -56,7 +56,7 @@ describe('the measurement of a link', () => {
     [1000, 1],
     [10_000, 0.2],
   ] as const) {
-    test(`finds ${mbit} Mbit/s with a round trip of ${roundTripMs} ms, with no more than it may send`, async () => {
+    test(`the measurement finds ${mbit} Mbit/s with a round trip of ${roundTripMs} ms within its byte budget`, async () => {
       const { meter, state } = line(mbit * 125_000, roundTripMs);
       const link = measured(await meter.measure('b', signal));
       assert.ok(Math.abs(link.rate / (mbit * 125_000) - 1) < 0.15, String(link.rate));
@@ -65,7 +65,7 @@ describe('the measurement of a link', () => {
     });
   }
 
-  test('never takes a long line for a slow one: it finds what the line carries, or says that it may be more', async () => {
+  test('the measurement never takes a long line for a slow one: it finds the rate or reports a lower bound', async () => {
     const lines = fc.record({
       mbit: fc.oneof(fc.integer({ min: 5, max: 1000 }), fc.constantFrom(1000, 10_000, 25_000)),
       roundTripMs: fc.oneof(
@@ -86,7 +86,7 @@ describe('the measurement of a link', () => {
     );
   });
 
-  test('says where it was the agents that were too slow for more, and not the link', async () => {
+  test('the measurement reports it if the agents, not the link, were too slow', async () => {
     for (const [here, there, isLeast] of [
       [0.1, 0.3, undefined],
       [0.9, 0.3, true],
@@ -98,7 +98,7 @@ describe('the measurement of a link', () => {
     }
   });
 
-  test('is kept for ten minutes, and made anew after them', async () => {
+  test('the measurement is kept for ten minutes and then repeated', async () => {
     const { meter, state, wait } = line(12_500_000, 1);
     const first = measured(await meter.measure('b', signal));
     const asked = state.questions;
@@ -112,13 +112,13 @@ describe('the measurement of a link', () => {
     assert.ok(state.questions > asked);
   });
 
-  test('is one for all who ask at once', async () => {
+  test('the measurement is shared by all callers that ask at once', async () => {
     const { meter } = line(12_500_000, 1);
     const both = await Promise.all([meter.measure('b', signal), meter.measure('b', signal)]);
     assert.equal(both[0], both[1]);
   });
 
-  test('is not made while a migration is under way on either host, and says so', async () => {
+  test('the measurement is not made while either host has a migration under way, and the reason is given', async () => {
     const { meter, state } = line(12_500_000, 1);
     state.ownBusy = true;
     assert.match(JSON.stringify(await meter.measure('b', signal)), /a migration of this host/);
@@ -128,7 +128,7 @@ describe('the measurement of a link', () => {
     assert.equal(state.questions, 1);
   });
 
-  test('is a rate that there is, of whatever was taken when', () => {
+  test('the measured rate is a possible rate, whatever the samples were', () => {
     const question = fc.record({
       atMs: fc.integer({ min: 0, max: 5000 }),
       bytes: fc.integer({ min: 0, max: MAX_PAD }),
@@ -142,7 +142,7 @@ describe('the measurement of a link', () => {
   });
 });
 
-describe('a host whose link is measured', () => {
+describe('the measured host', () => {
   const caller = (name: string) => ({ name, role: 'agent' }) as never;
 
   function host() {
@@ -151,7 +151,7 @@ describe('a host whose link is measured', () => {
     return { state, answers: new LinkAnswers(clock, { usesLink: () => state.isUsed }) };
   }
 
-  test('takes a measurement of each host, and no more of it for a while', () => {
+  test('a measured host accepts one measurement of each host, and then no other for a while', () => {
     const { state, answers } = host();
     const pad = 'x'.repeat(MAX_PAD);
     const take = (name: string): number => {
@@ -165,14 +165,14 @@ describe('a host whose link is measured', () => {
     assert.ok(take('a') <= MAX_LINK_BYTES + MAX_PAD);
   });
 
-  test('counts questions that hold nothing as well', () => {
+  test('a measured host counts empty questions as well', () => {
     const { answers } = host();
     let asked = 0;
     while (answers.answer({ pad: '' }, caller('a')).busy === undefined) asked += 1;
     assert.ok(asked < 100_000);
   });
 
-  test('takes nothing while a migration is under way', () => {
+  test('a measured host accepts no measurement while a migration is under way', () => {
     const { state, answers } = host();
     state.isUsed = true;
     assert.match(answers.answer({ pad: '' }, caller('a')).busy ?? '', /a migration/);

@@ -15,7 +15,7 @@ import { FakeManager } from '../../../sim/fake/managed.ts';
 
 const MIB = 1024 ** 2;
 
-test('a plan has the checks, what was measured of guest and link, and a prediction, and begins nothing', async (t) => {
+test('a plan has the checks, the measurements of guest and link, and a prediction, and begins nothing', async (t) => {
   const { a, b, instance } = await twoFakeHosts(t);
   // An agent renews its certificate whenever that is due.
   const files = () =>
@@ -41,7 +41,7 @@ test('a plan has the checks, what was measured of guest and link, and a predicti
   assert.equal(instance.run, 'running');
 });
 
-test('a plan that is told what the link carries does not measure it, and predicts by that', async (t) => {
+test('a plan with a given link rate does not measure the link and predicts by that rate', async (t) => {
   const { a } = await twoFakeHosts(t);
   const by = async (rate: number) => {
     const link = { rate, how: 'measured', roundTripMs: 50 } as const;
@@ -56,7 +56,7 @@ test('a plan that is told what the link carries does not measure it, and predict
   assert.ok(memoryMs.middle > 1000, JSON.stringify(memoryMs));
 });
 
-test('a plan of a guest that a manager moves has what the manager finds, as a check has', async (t) => {
+test("a plan of a guest that a manager moves has the manager's findings, as a check has", async (t) => {
   const { host, as } = await fleet(t);
   const options = { clock: systemClock, random: () => 0.5, hosts: ['a', 'b'], behaves: HONEST };
   const manager = new FakeManager({ ...options, copies: [] });
@@ -79,7 +79,7 @@ test('a plan of a guest that a manager moves has what the manager finds, as a ch
   );
 });
 
-test('a plan of a guest that a manager moves predicts by what the manager measures, and says what it assumes', async (t) => {
+test("a plan of a guest that a manager moves predicts by the manager's measurements, and lists its assumptions", async (t) => {
   const { host, as } = await fleet(t);
   const writes = async (dirtyRate: number) => {
     const dirtying = { memoryBytes: 1024 * MIB, rate: 100 * MIB, dirtyRate };
@@ -118,7 +118,7 @@ test('a plan of a guest that a manager moves predicts by what the manager measur
   assert.deepEqual([...asks].toSorted(), ['check', 'copies', 'inspect', 'measure']);
 });
 
-test('a guest that writes faster than its cap is said not to end, with what would', async (t) => {
+test('a plan reports that a guest writing faster than its cap will not converge, and suggests a remedy', async (t) => {
   const { a } = await twoFakeHosts(t, { dirtyRate: 400 * MIB });
   const body = { guest: 'web1', to: 'b', maxBandwidth: 10 * MIB };
   const { prediction, advice } = await a.api.plan({ body });
@@ -129,7 +129,7 @@ test('a guest that writes faster than its cap is said not to end, with what woul
   );
 });
 
-test('what a check refuses is not predicted, and is said as the check says it', async (t) => {
+test("a refused check yields no prediction, and the plan has the check's message", async (t) => {
   const { a } = await twoFakeHosts(t, { machine: 'fake-2' });
   const { host, prediction } = await a.api.plan({ body: { guest: 'web1', to: 'b' } });
   assert.equal(host.verdict, 'refuse');
@@ -142,7 +142,7 @@ test('limits that contradict each other are refused with the arithmetic', async 
   await assert.rejects(a.api.plan({ body }), / at 1 MiB\/s take .*, and 10\.0 s are allowed/);
 });
 
-test('the link is measured once for two plans, and a host that does not answer is a check that refuses', async (t) => {
+test('the link is measured once for two plans, and a silent host is a check that refuses', async (t) => {
   const { a, b } = await twoFakeHosts(t);
   const first = await a.api.plan({ body: { guest: 'web1', to: 'b' } });
   const second = await a.api.plan({ body: { guest: 'web1', to: 'b' } });
@@ -152,7 +152,7 @@ test('the link is measured once for two plans, and a host that does not answer i
   assert.equal(third.host.verdict, 'refuse');
 });
 
-test('a migration that follows its plan has the prediction with it and what was measured, and another one has none', async (t) => {
+test('a migration that follows its plan carries the prediction and the measurements, and another one carries neither', async (t) => {
   const { a } = await twoFakeHosts(t);
   const requestOf = (id: string) => {
     const file = path.join(a.config.stateDir, 'migrations', id, 'request.json');
@@ -166,7 +166,7 @@ test('a migration that follows its plan has the prediction with it and what was 
   assert.deepEqual(requestOf(id).measured, measured);
 });
 
-test('a plan of --path auto chooses by the link and the guest that it has just measured, and so does its migration', async (t) => {
+test('a plan of --path auto chooses by the measured link and guest, and so does its migration', async (t) => {
   const { a } = await twoFakeHosts(t);
   const asked = { guest: 'web1', to: 'b', path: 'auto' } as const;
   const { measured, link, prediction } = await a.api.plan({ body: asked });
@@ -178,7 +178,7 @@ test('a plan of --path auto chooses by the link and the guest that it has just m
   assert.deepEqual([request.link?.rate, request.measured], [link.rate, measured]);
 });
 
-test('a plan on what somebody else says of the link is no prediction for the report, and replaces none', async (t) => {
+test('a plan with a link rate from the caller is not kept as a prediction for the report, and replaces none', async (t) => {
   const { a } = await twoFakeHosts(t);
   const asked = { guest: 'web1', to: 'b' };
   const link = { rate: 1e12, how: 'measured', roundTripMs: 0 } as const;
@@ -190,7 +190,7 @@ test('a plan on what somebody else says of the link is no prediction for the rep
   assert.deepEqual(request.prediction?.totalMs, prediction?.totalMs);
 });
 
-test('a plan is of the devices that the guest’s labels name, as the migration after it is', async () => {
+test("a plan has the devices that the guest's labels name, and so has the following migration", async () => {
   const asked: unknown[] = [];
   const deps: unknown = {
     config: { name: 'a' },
@@ -212,7 +212,7 @@ test('a plan is of the devices that the guest’s labels name, as the migration 
   assert.deepEqual((asked[0] as { unplug?: unknown }).unplug, ['usb1']);
 });
 
-test('what a plan has measured of a guest’s writing is kept with the hours of its load', async () => {
+test("a plan's measurement of the guest's dirty rate is kept with the hours of its load", async () => {
   const seen: unknown[] = [];
   const curve = [
     { windowMs: 100, dirtyBytes: MIB },

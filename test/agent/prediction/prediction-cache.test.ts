@@ -4,7 +4,7 @@ import { PredictionCache } from '../../../src/agent/prediction/prediction-cache.
 import type { GuestHandle } from '../../../src/protocol/mover/handle.ts';
 import { migrationRequest } from '../../../src/protocol/public/migration.ts';
 
-test('a prediction is of one request, is used once, and grows old', () => {
+test('a prediction belongs to one request, is used once, and expires', () => {
   const state = { nowMs: 0 };
   const kept = new PredictionCache({ monotonicMs: () => state.nowMs });
   const request = migrationRequest.parse({ guest: 'web1', to: 'b' });
@@ -26,7 +26,7 @@ test('a prediction is of one request, is used once, and grows old', () => {
   assert.equal(kept.take({ ...request, guest: 'g999' }, handle), found);
 });
 
-test('a prediction under another cap by the time of day is another one', () => {
+test('a prediction under another cap for the time of day is a different one', () => {
   let maxBandwidth: number | undefined;
   const kept = new PredictionCache({ monotonicMs: () => 0 }, (each) => ({ ...each, maxBandwidth }));
   const request = migrationRequest.parse({ guest: 'web1', to: 'b' });
@@ -39,7 +39,7 @@ test('a prediction under another cap by the time of day is another one', () => {
   assert.equal(kept.take(request, handle), found);
 });
 
-test('a deadline that was typed as a duration is a little later each time, and is the same request all the same', () => {
+test('a deadline typed as a duration moves with each request, and the request stays the same', () => {
   const state = { nowMs: 0 };
   const kept = new PredictionCache({ monotonicMs: () => state.nowMs });
   const handle = { driver: 'qemu', name: 'web1' };

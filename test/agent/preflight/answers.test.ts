@@ -30,7 +30,7 @@ const admission = admissionOf({ id: 'c-0000000000000001' });
 const question = { admission, preparation: {} as never };
 const noWord = (): Promise<void> => new Promise(() => {});
 
-test('questions that were given up before they began take no room from later ones', async () => {
+test('questions that were given up before their start take no room from later ones', async () => {
   let begun = 0;
   const answers = answersWith(() => {
     begun += 1;
@@ -45,7 +45,7 @@ test('questions that were given up before they began take no room from later one
   assert.deepEqual(await ask(new AbortController().signal), { checks: [] });
 });
 
-test('a question that storage keeps is counted until nothing of it is left', async () => {
+test('a question that storage blocks is counted until nothing of it is left', async () => {
   const { promise: gone, resolve: release } = Promise.withResolvers<void>();
   let begun = 0;
   const answers = answersWith(() => {
@@ -83,7 +83,7 @@ test('a question that storage keeps is counted until nothing of it is left', asy
   await assert.rejects(asked);
 });
 
-test('a host has only so many addresses asked for by its checks, and others go on', async () => {
+test('the checks of one host occupy a limited number of addresses, and other hosts continue', async () => {
   const answers = answersWith(() => ({
     answer: Promise.resolve({ checks: [] }),
     gone: Promise.resolve(),
@@ -123,7 +123,7 @@ async function hostFile(t: TestContext) {
   return { file, storage, root };
 }
 
-test('a process of its own answers for the storage as the destination’s mover does', async (t) => {
+test("a separate process answers for the storage, as the destination's mover does", async (t) => {
   const { file, storage } = await hostFile(t);
   const answers = new PreflightAnswers({
     clock: systemClock,
@@ -153,7 +153,7 @@ test('a process of its own answers for the storage as the destination’s mover 
   });
 });
 
-test('the cache is told of where the guest would be let in, and to nobody who speaks for another host', async (t) => {
+test("the cache is disclosed only to the guest's source, and only if the guest would be admitted", async (t) => {
   const { file } = await hostFile(t);
   const config = loadAgentConfig(file);
   writeFileSync(path.join(config.stateDir, 'pki', 'site.secret'), 'ab'.repeat(32));
@@ -195,7 +195,7 @@ test('the cache is told of where the guest would be let in, and to nobody who sp
   assert.deepEqual(await answers.known(asked, caller), {});
 });
 
-test('a process says how long it took to start, and the same with each question that it answers', async (t) => {
+test('a process reports its start-up time, and the same time with each answered question', async (t) => {
   const { file } = await hostFile(t);
   const apart = askProcess(file);
   const seen: (number | undefined)[] = [];
@@ -215,7 +215,7 @@ test('a process says how long it took to start, and the same with each question 
   assert.deepEqual([first > 0, second], [true, first]);
 });
 
-test('a process that does not end by itself is killed, and its thread hangs with nobody', async (t) => {
+test('a process that does not end by itself is killed, and no thread hangs with it', async (t) => {
   const { file, root } = await hostFile(t);
   const program = path.join(root, 'hangs.mjs');
   const pidFile = path.join(root, 'pid');

@@ -60,7 +60,7 @@ async function storageOf(ask: AskChecker, from: string, root: string): Promise<u
   return found;
 }
 
-test('a process that has answered answers the next question of the same host, and none of another', async (t) => {
+test('a process that has answered accepts the next question of the same host, and none of another', async (t) => {
   const { ask, started, root } = hostWhose(t, `await import(${JSON.stringify(CHECKER)});`);
   await storageOf(ask, 'a', root);
   await storageOf(ask, 'a', root);
@@ -72,7 +72,7 @@ test('a process that has answered answers the next question of the same host, an
   await untilSo(() => isGone(first));
 });
 
-test('a process in which something may hang answers no other question', async (t) => {
+test('a process in which a step may hang answers no other question', async (t) => {
   const { ask, started, root } = hostWhose(
     t,
     `process.stdin.on('data', () => process.stdout.write('{"answer":null,"isClear":false}\\n'));`,
@@ -82,7 +82,7 @@ test('a process in which something may hang answers no other question', async (t
   assert.equal(started().length, 2);
 });
 
-test('a process in which a call of a device hangs answers no other question', async (t) => {
+test('a process with a hanging device call answers no other question', async (t) => {
   const begins = `const { countedCall } = await import(${JSON.stringify(CALLS)}); void countedCall(new Promise(() => {}));`;
   const { ask, started, root } = hostWhose(
     t,
@@ -93,7 +93,7 @@ test('a process in which a call of a device hangs answers no other question', as
   assert.equal(started().length, 2);
 });
 
-test('a question to a process that has ended as it waited is asked once more, of a new one', async (t) => {
+test('a question to a process that ended while idle is asked once more, of a new process', async (t) => {
   // It answers one question, and ends as it reads the next.
   const { ask, started, root } = hostWhose(
     t,
@@ -119,7 +119,7 @@ test('a new process that ends at its first question is not asked again', async (
   assert.equal(started().length, 1);
 });
 
-test('a process that nobody asks again ends by itself', async (t) => {
+test('a process without further questions ends by itself', async (t) => {
   const { ask, started, root } = hostWhose(t, `await import(${JSON.stringify(CHECKER)});`, 200);
   await storageOf(ask, 'a', root);
   const [only = 0] = started();
@@ -127,7 +127,7 @@ test('a process that nobody asks again ends by itself', async (t) => {
   await untilSo(() => isGone(only));
 });
 
-test('a process that ends while it waits is replaced', async (t) => {
+test('a process that ends while idle is replaced', async (t) => {
   const { ask, started, root } = hostWhose(
     t,
     `process.stdin.on('data', () => process.stdout.write('{"answer":null,"isClear":true}\\n'));`,

@@ -63,7 +63,7 @@ test('a guest that can move passes every check, in their order, and nothing is b
   assert.equal(instance.run, 'running');
 });
 
-test('a guest that may go by post-copy is warned of one link alone, and not where a second path is named', async (t) => {
+test('a guest that may move by post-copy causes a warning about a single link, unless a second path is named', async (t) => {
   const { a } = await world(t);
   const verdicts = async (request: { mode: 'hybrid'; pathAddresses?: string[] }) => {
     const { hosts } = await a.api.check({ body: { guest: 'web1', to: 'b', ...request } });
@@ -75,7 +75,7 @@ test('a guest that may go by post-copy is warned of one link alone, and not wher
   assert.deepEqual(await verdicts({ mode: 'hybrid', pathAddresses: ['127.0.0.2'] }), ['pass']);
 });
 
-test('all that speaks against a destination is reported at once, on both sides', async (t) => {
+test('all objections to a destination are reported at once, on both sides', async (t) => {
   const { a } = await world(
     t,
     { machine: 'fake-2', unmovable: ['gpu0'] },
@@ -91,7 +91,7 @@ test('all that speaks against a destination is reported at once, on both sides',
   ]);
 });
 
-test('every peer is checked where none is named, and the best comes first', async (t) => {
+test('every peer is checked if none is named, and the best comes first', async (t) => {
   const { a } = await world(t);
   const { from, hosts } = await a.api.check({ body: { guest: 'web1' } });
   assert.equal(from, 'a');
@@ -104,7 +104,7 @@ test('every peer is checked where none is named, and the best comes first', asyn
   );
 });
 
-test('a destination that does not answer is a refusal, and the guest is still looked at', async (t) => {
+test('a destination that does not answer is a refusal, and the guest is still examined', async (t) => {
   const { a, b } = await world(t, { unmovable: ['gpu0'] });
   await b.agent.close();
   const { hosts } = await a.api.check({ body: { guest: 'web1', to: 'b' } });
@@ -116,7 +116,7 @@ test('a destination that does not answer is a refusal, and the guest is still lo
   ]);
 });
 
-test('a guest that nobody may take hold of is asked nothing', async (t) => {
+test('a guest that must not be touched gets no question', async (t) => {
   const { a, made, instance } = await world(t);
   instance.run = 'paused';
   const { hosts } = await a.api.check({ body: { guest: 'web1', to: 'b' } });
@@ -140,7 +140,7 @@ test('a dry run ends as the migration would: with its checks, or with the first 
   assert.deepEqual((await a.api.migrations()).migrations, []);
 });
 
-test('a viewer may not ask for a check, since hypervisors are asked for it', async (t) => {
+test('a viewer may not request a check, because it questions hypervisors', async (t) => {
   const { a, as } = await world(t);
   const viewer = await as('someone', 'viewer', a);
   const asked = viewer.check({ body: { guest: 'web1', to: 'b' } });
@@ -149,7 +149,7 @@ test('a viewer may not ask for a check, since hypervisors are asked for it', asy
 
 const admission = admissionOf({ id: 'c-0000000000000001', guest: 'web2', memoryBytes: GIB });
 
-test('a host asks about its own guests alone, and is not answered without bound', async (t) => {
+test('a host asks about its own guests alone, and at a limited rate', async (t) => {
   // Its driver answers when it is let: until then no question ends.
   const { promise: letOn, resolve: letAnswer } = Promise.withResolvers<void>();
   let isHeld = false;

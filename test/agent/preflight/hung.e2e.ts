@@ -24,7 +24,7 @@ const canHang = (() => {
 })();
 
 test(
-  'storage that answers nothing takes no thread of an agent that other hosts ask',
+  'hanging storage occupies no thread of an agent that other hosts ask',
   { skip: canHang ? false : 'no /dev/fuse here, or not root' },
   async (t) => {
     const { caDir } = await authority(t);

@@ -9,11 +9,11 @@ import { promisify } from 'node:util';
 import { compileAhead } from '../../../src/agent/processes/compile-ahead.ts';
 import { untilSo } from '../../until.ts';
 
-describe('sources that are compiled ahead', () => {
+describe('compiling ahead', () => {
   const dir = mkdtempSync(path.join(tmpdir(), 'godwit-compile-ahead-'));
   after(() => rmSync(dir, { recursive: true, force: true }));
 
-  test('give way to whatever else the host does', async () => {
+  test('compiling ahead yields to all other work of the host', async () => {
     const seen = path.join(dir, 'seen');
     const program = path.join(dir, 'program.cjs');
     const { PRIORITY_LOW } = constants.priority;
@@ -32,7 +32,7 @@ describe('sources that are compiled ahead', () => {
     assert.equal(readFileSync(seen, 'utf8'), 'the-word');
   });
 
-  test('end with their agent', async () => {
+  test('compiling ahead ends with its agent', async () => {
     const hangs = path.join(dir, 'hangs.cjs');
     writeFileSync(hangs, 'setInterval(() => {}, 1000);');
     const source = new URL('../../../src/agent/processes/compile-ahead.ts', import.meta.url).href;
@@ -44,7 +44,7 @@ describe('sources that are compiled ahead', () => {
     await untilSo(() => !existsSync(`/proc/${stdout}/exe`));
   });
 
-  test('are no reason for an agent to end where there is no such program', async () => {
+  test('an agent without the compiler program keeps running', async () => {
     const [code] = (await once(compileAhead(path.join(dir, 'none.cjs'), []), 'exit')) as [number];
     assert.equal(code, 1);
   });

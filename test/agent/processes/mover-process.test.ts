@@ -37,7 +37,7 @@ writeSync(3, 'ready\\n');
 setInterval(() => {}, 1000);
 `;
 
-test('a mover is there once it says so, in a session of its own, and is found again', async (t) => {
+test('a mover is present once it reports itself, in a separate session, and is found again', async (t) => {
   const made = migration(t);
   const movers = moverProcesses('unused.json', program(t, READY));
   const ended = Promise.withResolvers<void>();
@@ -55,7 +55,7 @@ test('a mover is there once it says so, in a session of its own, and is found ag
   assert.equal(movers.find(made), undefined);
 });
 
-test('the log of movers that say more and more keeps its end', async (t) => {
+test('the log of movers that write without end keeps its last part', async (t) => {
   const made = migration(t);
   const movers = moverProcesses('unused.json');
   await movers.capLog(made);

@@ -117,8 +117,8 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   return thrown.code;
 }
 
-describe('receivers of a host', () => {
-  test('have a socket that this host names, and answer where they wait', async (t) => {
+describe('receivers', () => {
+  test('a receiver has a socket named by this host, and answers when it waits', async (t) => {
     const { receivers, started, directory } = await hostB(t);
     const found = await receivers.open(asked(1), caller('a'), LIVES);
     assert.equal(found.place, '/run/manager');
@@ -128,7 +128,7 @@ describe('receivers of a host', () => {
     assert.equal(offer.place, '/run/manager');
   });
 
-  test('are for the host that sends the guest alone', async (t) => {
+  test('a receiver serves only the host that sends the guest', async (t) => {
     const { receivers, started } = await hostB(t);
     assert.equal(
       await codeOf(receivers.open(asked(1), caller('c'), LIVES)),
@@ -141,7 +141,7 @@ describe('receivers of a host', () => {
     assert.equal(started.orders.length, 0);
   });
 
-  test('reach no socket of another host’s migration, whatever id is asked for, and keep none from its source', async (t) => {
+  test("a receiver reaches only its own host's migrations, whatever id is requested, and stays reachable for its source", async (t) => {
     const { receivers, started, directory } = await hostB(t);
     for (const host of ['c', 'a']) await receivers.open(asked(1, host), caller(host), LIVES);
     const [other, own] = started.orders;
@@ -156,13 +156,13 @@ describe('receivers of a host', () => {
     assert.equal(existsSync(own?.socket ?? ''), true);
   });
 
-  test('are none of a migration that this host sends, or that is Godwit’s own', async (t) => {
+  test("a migration that this host sends, or that uses Godwit's own path, has no receiver", async (t) => {
     const { receivers, started } = await hostB(t, true, [asked(1).id]);
     assert.equal(await codeOf(receivers.open(asked(1), caller('a'), LIVES)), 'GODWIT_ID_REUSED');
     assert.equal(started.orders.length, 0);
   });
 
-  test('are none for a host that is no peer', async (t) => {
+  test('a host that is not a peer gets no receiver', async (t) => {
     const { receivers, started } = await hostB(t);
     const stranger = [asked(1, 'd'), caller('d')] as const;
     assert.equal(await codeOf(receivers.open(...stranger, LIVES)), 'GODWIT_HOST_UNKNOWN');
@@ -170,7 +170,7 @@ describe('receivers of a host', () => {
     assert.equal(started.orders.length, 0);
   });
 
-  test('are as many as guests may come at once, of one host fewer, and the newest of a migration replaces the one before', async (t) => {
+  test('receivers are limited like incoming guests, fewer per host, and a newer one of a migration replaces the old', async (t) => {
     const { receivers, started } = await hostB(t);
     for (const number of [1, 1, 2]) await receivers.open(asked(number), caller('a'), LIVES);
     assert.equal(await codeOf(receivers.open(asked(3), caller('a'), LIVES)), 'GODWIT_OVERLOADED');
@@ -184,7 +184,7 @@ describe('receivers of a host', () => {
     assert.equal(started.orders.length, 5);
   });
 
-  test('of an agent that has ended count, are replaced, and leave no socket once they are killed', async (t) => {
+  test('a receiver of an ended agent counts, is replaced, and leaves no socket once it is killed', async (t) => {
     const { next, started, directory, stateDir } = await hostB(t);
     const processes = [1, 2].map((number) => {
       const sleeper = spawn('sleep', ['60'], { stdio: 'ignore' });
@@ -211,7 +211,7 @@ describe('receivers of a host', () => {
     await receivers.open(asked(3), caller('a'), LIVES);
   });
 
-  test('do not wait for that of another migration', async (t) => {
+  test("a receiver does not wait for another migration's receiver", async (t) => {
     const { receivers, started } = await hostB(t);
     const never = Promise.withResolvers<never>();
     started.ready = never.promise;
@@ -223,7 +223,7 @@ describe('receivers of a host', () => {
     await assert.rejects(held, /it never waits/);
   });
 
-  test('of one migration start one after another, and not for a caller that is gone', async (t) => {
+  test('receivers of one migration start one after another, and not for a caller that has left', async (t) => {
     const { receivers, started } = await hostB(t);
     const first = Promise.withResolvers<never>();
     started.ready = first.promise;
@@ -242,7 +242,7 @@ describe('receivers of a host', () => {
     assert.equal(started.orders.length, 2);
   });
 
-  test('that were killed leave no socket', async (t) => {
+  test('a killed receiver leaves no socket', async (t) => {
     const { receivers, started, directory } = await hostB(t);
     await receivers.open(asked(1), caller('a'), LIVES);
     const socket = memorySocket(directory, asked(1));
@@ -252,7 +252,7 @@ describe('receivers of a host', () => {
     await until('the socket to be gone', 5000, async () => (existsSync(socket) ? undefined : true));
   });
 
-  test('have a second socket where disks are copied, answer where it is served, and leave neither', async (t) => {
+  test('a receiver has a second socket if disks are copied, answers when it is served, and removes both sockets', async (t) => {
     const { receivers, next, started, directory, stateDir } = await hostB(t);
     assert.equal((await receivers.offer(asked(1), caller('a'), LIVES)).disks, true);
     const disks = { address: '127.0.0.1:4712', session: '1'.repeat(32) };
@@ -281,7 +281,7 @@ describe('receivers of a host', () => {
     assert.deepEqual([existsSync(socket), existsSync(beside)], [false, false]);
   });
 
-  test('are none where no manager takes memory by a socket', async (t) => {
+  test('a host without a manager that takes memory by a socket has no receiver', async (t) => {
     const { receivers } = await hostB(t, false);
     const offer = await receivers.offer(asked(1), caller('a'), LIVES);
     assert.deepEqual([offer.place, typeof offer.why], [undefined, 'string']);

@@ -65,7 +65,7 @@ async function dying(t: TestContext) {
   };
 }
 
-test('a mover that keeps dying is replaced after growing pauses, for as long as it takes, and a reason is given', async (t) => {
+test('a mover that keeps dying is replaced after growing pauses, without a limit, and the reason is given', async (t) => {
   const { supervisor, starts, pass } = await dying(t);
   await pass(1000);
   assert.equal(starts.length, 1);
@@ -81,7 +81,7 @@ test('a mover that keeps dying is replaced after growing pauses, for as long as 
   assert.match(supervisor.leftBecause(id) ?? '', /\d+ times in a row; see mover.log/);
 });
 
-test('a mover that lives for a while ends the count of those that did not', async (t) => {
+test('a mover that lives for a while resets the count of short-lived ones', async (t) => {
   const { supervisor, movers, starts, pass } = await dying(t);
   await pass(600_000);
   assert.notEqual(supervisor.leftBecause(id), undefined);
@@ -94,7 +94,7 @@ test('a mover that lives for a while ends the count of those that did not', asyn
   assert.equal(supervisor.leftBecause(id), undefined);
 });
 
-test('a mover that is stopped, and stays so, is killed and followed by another', async (t) => {
+test('a mover that was stopped and stays stopped is killed and replaced', async (t) => {
   const { supervisor, movers, starts, pass } = await dying(t);
   const stuck = { pid: 4711, startTicks: 1, socket: 'none' };
   let there = true;
@@ -119,7 +119,7 @@ test('a mover that is stopped, and stays so, is killed and followed by another',
   assert.equal(starts.length, 1);
 });
 
-test('the log of a migration’s movers is kept within its bound at each check', async (t) => {
+test("the log of a migration's movers is kept within its bound at each check", async (t) => {
   const { capped, pass, supervisor } = await dying(t);
   await pass(3000);
   assert.deepEqual(capped, Array(3).fill(id));
@@ -134,14 +134,14 @@ test('a migration that has ended gets no mover', async (t) => {
   assert.deepEqual(starts, []);
 });
 
-test('those who need the mover at once share one', async (t) => {
+test('callers that need the mover at once share one', async (t) => {
   const { store, supervisor, starts } = await dying(t);
   const migration = store.need(id);
   await Promise.all(Array.from({ length: 5 }, () => supervisor.ensure(migration)));
   assert.equal(starts.length, 1);
 });
 
-test('a request of which nothing has begun is dropped when the agent starts', async (t) => {
+test('a request that never began is dropped when the agent starts', async (t) => {
   const { store, stateDir, movers } = await dying(t);
   store.add({
     version: 1,

@@ -21,7 +21,7 @@ test('a host may make its calls at once, and one more after each pause', () => {
   assert.throws(() => rate.take('m'), { code: 'GODWIT_OVERLOADED' });
 });
 
-test('a refused call is not counted, and each host has a count of its own', () => {
+test('a refused call is not counted, and each host has a separate count', () => {
   const { world, rate } = scene();
   for (let index = 0; index < 3; index += 1) rate.take('m');
   for (let index = 0; index < 100; index += 1) assert.throws(() => rate.take('m'));

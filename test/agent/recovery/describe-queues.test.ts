@@ -39,7 +39,7 @@ function scene() {
   return { world, queues, begun, replace, end };
 }
 
-test('a host that holds up its descriptions holds up no other host’s, and each host is sent one at a time', async () => {
+test("a host that delays its descriptions does not delay another host's, and each host is sent one at a time", async () => {
   const { begun, replace, end } = scene();
   replace('web1 slow', 'web2 slow', 'web3 c', 'web4 c');
   assert.deepEqual(begun, ['web1 slow', 'web3 c']);
@@ -70,7 +70,7 @@ test('three hosts are sent descriptions at once, and the hosts take turns', asyn
   assert.deepEqual(begun.slice(4), ['a2 a']);
 });
 
-test('a host that held up a description for a minute rests for ten minutes', async () => {
+test('a host that delayed a description for a minute rests for ten minutes', async () => {
   const { world, begun, replace, end } = scene();
   replace('web1 slow', 'web2 slow');
   world.now = 60_000;
@@ -84,7 +84,7 @@ test('a host that held up a description for a minute rests for ten minutes', asy
   assert.deepEqual(begun, ['web1 slow', 'web1 slow']);
 });
 
-test('a description that was refused is tried again after a minute, or at once if the guest changed or was described meanwhile', async () => {
+test('a refused description is tried again after a minute, or at once if the guest changed or was described meanwhile', async () => {
   const { world, begun, replace, end } = scene();
   replace('web1 b');
   await end('web1 b', false);
@@ -102,7 +102,7 @@ test('a description that was refused is tried again after a minute, or at once i
   assert.equal(begun.length, 4);
 });
 
-test('a description on its way is not queued a second time, and one that is due no longer is dropped', async () => {
+test('a description on its way is not queued a second time, and one that is no longer due is dropped', async () => {
   const { world, begun, replace, end } = scene();
   replace('web1 b', 'web2 b');
   world.now = 60_000;
@@ -111,7 +111,7 @@ test('a description on its way is not queued a second time, and one that is due 
   assert.deepEqual(begun, ['web1 b']);
 });
 
-test('close waits for descriptions on their way and begins no other', async () => {
+test('closing waits for descriptions on their way and begins no other', async () => {
   const { queues, begun, replace, end } = scene();
   replace('web1 b', 'web2 b');
   let isClosed = false;

@@ -95,7 +95,7 @@ function scene(t: TestContext) {
   return { world, dir, offer, standbys, recover, listed, keep, beat };
 }
 
-test('a guest is started from a description that its host confirmed shortly before, and its mover judges the proof by that moment', async (t) => {
+test('a guest is started from a recently confirmed description, and its mover judges the proof by that time', async (t) => {
   const { world, recover, listed } = scene(t);
   world.now = 120_000;
   assert.equal(await recover(), STARTED);
@@ -138,7 +138,7 @@ test('an operator who names the description starts it, and the name of another d
   assert.equal(await recover(listed()?.number), STARTED);
 });
 
-test('a host that described the guest of another host keeps it from no recovery, unless that host is to be proved off as well', async (t) => {
+test("a host that described another host's guest does not block its recovery, unless it is to be proved off as well", async (t) => {
   const { world, offer, standbys, recover, listed } = scene(t);
   const beat = (from: string) =>
     standbys.confirm(from, { guests: [{ guest: 'web1', digest: DIGEST }], withdrawn: [] });
@@ -159,7 +159,7 @@ test('a host that described the guest of another host keeps it from no recovery,
   assert.match(refused.message, /m reported later that it had the guest, and cannot be asked/);
 });
 
-test('the answer to a report that a description is out of date comes once the report is on the disk', async (t) => {
+test('a report of an outdated description is answered once it is on the disk', async (t) => {
   const { dir, beat } = scene(t);
   assert.deepEqual(await beat('a', '2'.repeat(64)), { unknown: ['web1'] });
   const written = readFileSync(path.join(dir, 'standbys', 'a', 'confirmed'), 'utf8');

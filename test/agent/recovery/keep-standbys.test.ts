@@ -114,7 +114,7 @@ function scene(t: TestContext) {
   return { world, keep, beats, described, records, again: offered };
 }
 
-test('a guest that is as it was described is confirmed with each heartbeat, also by the next agent', async (t) => {
+test('an unchanged guest is confirmed with each heartbeat, including by the next agent', async (t) => {
   const { keep, beats, described, again } = scene(t);
   await keep.look();
   assert.equal(beats.length, 0);
@@ -173,7 +173,7 @@ test('a guest that lost its label is withdrawn until the other host has answered
   assert.deepEqual(records.all(), []);
 });
 
-test('a guest that left is withdrawn after a while, and never on the word of a driver that is silent', async (t) => {
+test('a guest that left is withdrawn after a while, and never because a driver is silent', async (t) => {
   const { world, keep, beats } = scene(t);
   await keep.offer('web1', 'b', never);
   world.guests = [];
@@ -195,7 +195,7 @@ test('a guest that left is withdrawn after a while, and never on the word of a d
   assert.deepEqual(beats.at(-1)?.withdrawn, ['web1']);
 });
 
-test('what a host of an earlier build was offered is forgotten with the guest, and a host that left the fleet is told nothing', async (t) => {
+test('the offer to a host of an earlier build is forgotten with the guest, and a host that left the fleet gets no message', async (t) => {
   const { world, keep, beats, records } = scene(t);
   await keep.offer('web1', 'b', never);
   world.guests = [guestNamed('web1', false)];
@@ -232,7 +232,7 @@ test('a heartbeat has the stamps of images that the guest only reads', async (t)
   assert.deepEqual(beats.at(-1)?.guests, [{ guest: 'web1', digest: ONE, images }]);
 });
 
-test('a change that is about to take effect is announced, and the guest is not confirmed as it was meanwhile', async (t) => {
+test("a change about to take effect is announced, and the guest's old state is not confirmed", async (t) => {
   const { world, keep, beats } = scene(t);
   await keep.offer('web1', 'b', never);
   await keep.look();
@@ -250,7 +250,7 @@ test('a change that is about to take effect is announced, and the guest is not c
   assert.deepEqual(beats.at(-1)?.guests, [{ guest: 'web1', digest: ONE }]);
 });
 
-test('a change waits for a silent host that may take the description for fresh, and no longer', async (t) => {
+test('a change waits for a silent host that may consider the description fresh, and no longer', async (t) => {
   const { world, keep } = scene(t);
   await keep.offer('web1', 'b', never);
   await keep.look();
@@ -269,7 +269,7 @@ test('a change waits for a silent host that may take the description for fresh, 
   await keep.announceChange('another', never);
 });
 
-test('a guest that changed while it was described is described again, even if it is as before by then', async (t) => {
+test('a guest that changed during its description is described again, even if it changed back', async (t) => {
   const { world, keep, described, records } = scene(t);
   // A backup takes a snapshot meanwhile, and commits it later.
   world.digestAfter = TWO;
@@ -283,7 +283,7 @@ test('a guest that changed while it was described is described again, even if it
   );
 });
 
-test('a change is announced to a host that took the guest’s first description since the last heartbeat', async (t) => {
+test("a change is announced to a host that received the guest's first description since the last heartbeat", async (t) => {
   const { world, keep, beats } = scene(t);
   world.now = 400_000;
   await keep.offer('web1', 'b', never);
@@ -327,7 +327,7 @@ test('a description that is made after a change was announced counts as confirme
   assert.deepEqual(described, [undefined, TWO]);
 });
 
-test('a host that answers no check keeps no other host from the new description of a guest', async (t) => {
+test("a host that answers no check does not keep another host from the guest's new description", async (t) => {
   const { world, keep, described, records } = scene(t);
   world.members = ['b', 'evil'];
   world.guests = [guestNamed('web1', true), guestNamed('web2', true)];

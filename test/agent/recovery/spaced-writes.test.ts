@@ -29,7 +29,7 @@ function scene() {
   return { world, pauses, begun, writes };
 }
 
-test('the first write begins at once, and all that ask until the next one begins share it', async () => {
+test('the first write begins at once, and all callers until the next write share that one', async () => {
   const { world, pauses, begun, writes } = scene();
   const first = writes.ask('a');
   await turn();
@@ -52,7 +52,7 @@ test('the first write begins at once, and all that ask until the next one begins
   await second;
 });
 
-test('a write that takes long is never joined by another write of its key, and holds up no other key', async () => {
+test('a slow write is never joined by another write of its key, and does not delay another key', async () => {
   const { world, begun, writes } = scene();
   void writes.ask('a');
   await turn();
@@ -69,7 +69,7 @@ test('a write that takes long is never joined by another write of its key, and h
   assert.equal(begun.length, 3);
 });
 
-test('those that wait for a write that fails are told, and the next write begins all the same', async () => {
+test('callers that wait for a failed write get the error, and the next write begins all the same', async () => {
   const { world, begun, writes } = scene();
   const failed = writes.ask('a');
   const told = writes.settled('a');
@@ -86,7 +86,7 @@ test('those that wait for a write that fails are told, and the next write begins
   await writes.settled('never asked for');
 });
 
-test('close ends the pauses and waits for the writes', async () => {
+test('closing ends the pauses and waits for the writes', async () => {
   const { pauses, begun, writes } = scene();
   void writes.ask('a');
   await turn();

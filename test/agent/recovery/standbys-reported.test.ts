@@ -13,7 +13,7 @@ import {
   nextAgent,
 } from './kept-standbys.ts';
 
-test('a description of a host that the guest has left is stale for a recovery from it and its next host, which described it', async (t) => {
+test('a description from a host that the guest left is stale for recovering it and its next host, which described it', async (t) => {
   const time = new Time();
   const dir = stateDir(t);
   const kept = standbysAt(dir, time);
@@ -32,7 +32,7 @@ test('a description of a host that the guest has left is stale for a recovery fr
   assert.equal(reasonOf(namesake, 'a', ['m']), 'fresh');
 });
 
-test('a host that can be asked makes no other host’s description stale by its word, and neither does one that confirms in turns with it', (t) => {
+test("a reachable host cannot make another host's description stale, even if the two confirm in turns", (t) => {
   const time = new Time();
   const kept = standbysAt(stateDir(t), time);
   const beat = (from: string, digest: string) => {
@@ -53,7 +53,7 @@ test('a host that can be asked makes no other host’s description stale by its 
   assert.match(reasonOf(kept, 'a', ['a', 'm']), /^m reported later/);
 });
 
-test('a host that reports a guest again after it was away had it later, although it has not described it again', (t) => {
+test('a host that reports a guest again after an absence had it later, even without a new description', (t) => {
   const time = new Time();
   const kept = standbysAt(stateDir(t), time);
   kept.keep(offer('web1', { from: 'c', digest: TWO, uuid: UUID }), KEY);

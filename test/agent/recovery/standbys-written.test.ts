@@ -89,7 +89,7 @@ test('a host whose last description is dropped while its confirmations are writt
   assert.equal(existsSync(path.join(dir, 'standbys', 'a')), false);
 });
 
-test('close writes what has yet to be written', async (t) => {
+test('closing writes the pending confirmations', async (t) => {
   const dir = stateDir(t);
   const time = new Time();
   const kept = standbysAt(dir, time, { sleep: (ms, signal) => systemClock.sleep(ms, signal) });

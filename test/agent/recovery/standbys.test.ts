@@ -17,7 +17,7 @@ import {
   names,
 } from './kept-standbys.ts';
 
-test('what is kept of a guest outlives the agent, and the newest counts', (t) => {
+test('the newest description of a guest counts and outlives the agent', (t) => {
   const dir = stateDir(t);
   const time = new Time();
   const kept = standbysAt(dir, time);
@@ -33,7 +33,7 @@ test('what is kept of a guest outlives the agent, and the newest counts', (t) =>
   assert.equal(standbysAt(dir, time).list().length, 1);
 });
 
-test('a file that is damaged, or another guest’s, starts nothing', (t) => {
+test("a file that is damaged, or another guest's, starts nothing", (t) => {
   const dir = stateDir(t);
   const time = new Time();
   const kept = standbysAt(dir, time);
@@ -48,7 +48,7 @@ test('a file that is damaged, or another guest’s, starts nothing', (t) => {
     });
 });
 
-test('one host fills no other host’s disk with guests, and a place that is given up is free again', (t) => {
+test("one host does not fill another host's disk with guests, and a released place is free again", (t) => {
   const dir = stateDir(t);
   const kept = standbysAt(dir, new Time(), {
     room: { maxBytesOfOne: 8 * PLACE_BYTES, maxBytes: 64 * PLACE_BYTES },
@@ -70,7 +70,7 @@ test('one host fills no other host’s disk with guests, and a place that is giv
   assert.equal(existsSync(path.join(dir, 'standbys', 'a')), false);
 });
 
-test('one host withdraws and confirms its own guests, and no other host’s', (t) => {
+test("one host withdraws and confirms its own guests, and not another host's", (t) => {
   const kept = standbysAt(stateDir(t));
   kept.keep(offer('web1', { digest: ONE }), KEY);
   const guests = [{ guest: 'web1', digest: ONE }];
@@ -108,7 +108,7 @@ test('a change that its host reported outlives the agent, and another descriptio
   assert.equal(reasonOf(again), 'fresh');
 });
 
-test('after a restart of the agent the age of a description goes on, whatever becomes of the wall clock', async (t) => {
+test('the age of a description continues over a restart of the agent, even if the wall clock changes', async (t) => {
   const dir = stateDir(t);
   const time = new Time();
   const kept = standbysAt(dir, time);
@@ -121,7 +121,7 @@ test('after a restart of the agent the age of a description goes on, whatever be
   assert.match(reasonOf(standbysAt(dir, time)), /lived for 301 s/);
 });
 
-test('a confirmation from before a restart of this host is never fresh, and one that is heard again is', async (t) => {
+test('a confirmation from before a restart of this host is never fresh, and a repeated one is', async (t) => {
   const dir = stateDir(t);
   const time = new Time();
   const kept = standbysAt(dir, time);
@@ -175,7 +175,7 @@ test('stamps of images belong to the confirmation that they came with, and outli
   assert.equal(bytesKept(await nextAgent(kept, dir, time)), 1);
 });
 
-test('a few hosts cannot take the room of all others, and each has its share', (t) => {
+test('a few hosts cannot take all the room, and each host has its share', (t) => {
   const dir = stateDir(t);
   const kept = standbysAt(dir, new Time(), {
     room: { maxBytesOfOne: 8 * PLACE_BYTES, maxBytes: 8 * PLACE_BYTES },
@@ -205,7 +205,7 @@ test('a large description counts by its size', (t) => {
   assert.throws(() => kept.keep(offer('web2'), KEY), { code: 'GODWIT_OVERLOADED' });
 });
 
-test('a description is stale once its living host has not confirmed it in two heartbeats, also for the next agent', async (t) => {
+test('a description is stale after two heartbeats of its living host without it, even for the next agent', async (t) => {
   const dir = stateDir(t);
   const time = new Time();
   const kept = standbysAt(dir, time);

@@ -99,13 +99,13 @@ async function held(
   };
 }
 
-test('an order by its manager’s answer is carried out', async (t) => {
+test("an order that follows the manager's answer is carried out", async (t) => {
   const { order, orders, started } = await held(t, () => Promise.resolve());
   assert.equal((await order()).proof, 'ask');
   assert.deepEqual([orders(), started], [1, [id]]);
 });
 
-test('an order by an answer of its manager that is older than another order is refused, though it is held again', async (t) => {
+test('an order that follows an outdated manager answer is refused, though the migration is held again', async (t) => {
   const { order, orders, started } = await held(t, (add) => add(ANOTHER_ORDER));
   await assert.rejects(order(), /its journal has changed since the hosts were asked/);
   assert.deepEqual([orders(), started], [1, []]);

@@ -16,8 +16,8 @@ import {
   TO_EVIL,
 } from './resolve-scene.ts';
 
-describe('takeups of a host that does not answer', () => {
-  test('hold up its own next takeup, no takeup of another host, and no operator', async (t) => {
+describe('takeups of a silent host', () => {
+  test("a takeup holds up only the same host's next one, and no other host and no operator", async (t) => {
     const silence = gate();
     let isSilent = true;
     const { resolve, order, asked, started } = await scene(t, {
@@ -41,7 +41,7 @@ describe('takeups of a host that does not answer', () => {
     assert.deepEqual(started, [TO_B, TO_EVIL]);
   });
 
-  test('end after the time that the caller waits, and the next one has its turn', async (t) => {
+  test("a takeup ends after the caller's waiting time, and the next one has its turn", async (t) => {
     const silence = gate();
     let isSilent = true;
     const { resolve, orders, started } = await scene(t, {
@@ -65,7 +65,7 @@ describe('takeups of a host that does not answer', () => {
   });
 });
 
-describe('a takeup asks no host', () => {
+describe('takeups without questions', () => {
   const refused = {
     'of a migration that is done, and is refused': [TO_B, 'done', /it is done/],
     'of a migration that came here, and is refused': [FROM_B, 'held', /a is the destination/],
@@ -80,7 +80,7 @@ describe('a takeup asks no host', () => {
     });
   }
 
-  test('of a migration that goes on by itself', async (t) => {
+  test('a migration that continues by itself needs no question to a host', async (t) => {
     const { resolve, store, asked } = await scene(t);
     const progress = { ...store.progress(TO_B), phase: 'switchover' } as const;
     t.mock.method(store, 'progress', () => progress);
@@ -89,7 +89,7 @@ describe('a takeup asks no host', () => {
     assert.deepEqual(asked, []);
   });
 
-  test('of a migration that is held again after an order, and is refused for a minute', async (t) => {
+  test('a migration that is held again after an order asks no host, and the takeup is refused for a minute', async (t) => {
     let aheadMs = 0;
     const { resolve, append, asked, started } = await scene(t, { aheadMs: () => aheadMs });
     await append(TO_B, ANOTHER_ORDER);
@@ -123,8 +123,8 @@ describe('while an operator decides', () => {
   });
 });
 
-describe('an order by answers that are older than another order', () => {
-  test('of an operator is refused, though the migration is held again', async (t) => {
+describe('older orders', () => {
+  test("an operator's older order is refused, though the migration is held again", async (t) => {
     let isMeant = false;
     const { order, append, orders, resolve } = await scene(t, {
       asked: async (id) => {
@@ -138,7 +138,7 @@ describe('an order by answers that are older than another order', () => {
     assert.equal((await resolve.show(TO_B)).here.phase, 'held');
   });
 
-  test('of a partner is refused, though the migration is held again', async (t) => {
+  test("a partner's older order is refused, though the migration is held again", async (t) => {
     const { resolve, append, orders, started } = await scene(t, {
       asked: (id): Promise<void> => append(id, ANOTHER_ORDER),
     });
@@ -148,7 +148,7 @@ describe('an order by answers that are older than another order', () => {
     assert.deepEqual(started, []);
   });
 
-  test('turns no host off', async (t) => {
+  test('an older order fences no host', async (t) => {
     const off: string[] = [];
     const fence = async (host: string) => {
       off.push(host);
@@ -173,7 +173,7 @@ describe('an order by answers that are older than another order', () => {
   });
 });
 
-test('an order says whether its operator insisted, also if the fencing hook proves that the other host is off', async (t) => {
+test("an order records its operator's insistence, even if the fencing hook proves the other host off", async (t) => {
   const fence = async () => ({ off: true, by: 'the hook' }) as const;
   const { order, resolve, store } = await scene(t, { isDark: true, fence });
   const plain = { runAt: 'source', confirm: GUESTS[TO_EVIL], iKnow: false } as const;
@@ -203,7 +203,7 @@ test('an order whose operator is gone before its turn is not carried out', async
   assert.deepEqual(started, []);
 });
 
-test('an order at the destination that its source does not answer holds no other order up', async (t) => {
+test('an order at the destination that its source does not answer does not delay another order', async (t) => {
   const calls: PromiseWithResolvers<never>[] = [];
   const second = Promise.withResolvers<void>();
   const { order } = await scene(t, {

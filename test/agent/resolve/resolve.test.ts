@@ -99,8 +99,8 @@ async function three(
 const verdictsAt = async (a: TestHost): Promise<string[]> =>
   (await a.api.resolution({ params: { id } })).answers.map(({ verdict }) => verdict);
 
-describe('an agent that resolves a held migration asks the whole fleet', () => {
-  test('the source is wrong where the destination has run the guest and has it no more', async (t) => {
+describe("resolve with the whole fleet's answers", () => {
+  test('the source is a wrong answer if the destination has run the guest and no longer has it', async (t) => {
     const { a } = await three(t, (b) => had(b, destinationRequest('a', 'b'), SETTLED));
     assert.deepEqual(await verdictsAt(a), ['wrong', 'safe']);
     const body = { runAt: 'source', confirm: guest, iKnow: true } as const;
@@ -109,7 +109,7 @@ describe('an agent that resolves a held migration asks the whole fleet', () => {
     });
   });
 
-  test('the source is wrong where a third host got the guest since, and the destination forgot', async (t) => {
+  test('the source is a wrong answer if a third host got the guest since, and the destination forgot', async (t) => {
     const sentOn = destinationRequest('b', 'c', NEXT, [id]);
     const { a } = await three(t, (_b, c) => had(c, sentOn, SETTLED));
     const { answers, unasked } = await a.api.resolution({ params: { id } });
@@ -121,7 +121,7 @@ describe('an agent that resolves a held migration asks the whole fleet', () => {
     assert.match(answers[0]?.why ?? '', /sent it on since/);
   });
 
-  test('the copy at the source is given up where a third host got the guest since, and the record names it', async (t) => {
+  test('the copy at the source is given up if a third host got the guest since, and the record names it', async (t) => {
     const sentOn = destinationRequest('b', 'c', NEXT, [id]);
     const { a } = await three(t, (_b, c) => had(c, sentOn, SETTLED), gone);
     const { answers } = await a.api.resolution({ params: { id } });
@@ -183,7 +183,7 @@ describe('an agent that resolves a held migration asks the whole fleet', () => {
     assert.equal(answer.proof, 'ask');
   });
 
-  test('a destination whose state was lost since is answered for once, with what its state shows', async (t) => {
+  test('a destination whose state was lost since is answered for once, based on its present state', async (t) => {
     const { a } = await three(t, () => Promise.resolve(), handle, '2001-01-01T00:00:00.000Z');
     const { answers, inDoubt, unasked } = await a.api.resolution({ params: { id } });
     assert.equal(answers[0]?.verdict, 'risky');
@@ -199,13 +199,13 @@ describe('an agent that resolves a held migration asks the whole fleet', () => {
     assert.equal((await a.api.resolve({ params: { id }, body })).proof, 'operator');
   });
 
-  test('a destination that does not know the migration is no leave to run the guest', async (t) => {
+  test('a destination that does not know the migration does not permit a start of the guest', async (t) => {
     const { a } = await three(t, () => Promise.resolve());
     assert.deepEqual(await verdictsAt(a), ['risky', 'waits']);
   });
 });
 
-describe('a host that asks the source to take its guest back', () => {
+describe('takebacks', () => {
   const back = { params: { id }, body: { runAt: 'source', by: 'ann' } } as const;
   const refused = { code: 'GODWIT_RESOLVE_REFUSED' };
   const GIVEN_UP: DestinationEvent[] = [
@@ -214,7 +214,7 @@ describe('a host that asks the source to take its guest back', () => {
     { type: 'released' },
   ];
 
-  test('is refused if a third host shows that it has run the guest since', async (t) => {
+  test('the takeback is refused if a third host shows that it has run the guest since', async (t) => {
     const { a, as } = await three(t, async (b, c) => {
       await had(b, destinationRequest('a', 'b'), GIVEN_UP);
       await had(c, destinationRequest('b', 'c', NEXT, [id]), SETTLED);
@@ -224,7 +224,7 @@ describe('a host that asks the source to take its guest back', () => {
     assert.deepEqual(a.movers.started, []);
   });
 
-  test('is refused as long as a third host does not answer, and told where an operator decides', async (t) => {
+  test("the takeback is refused as long as a third host does not answer, with a hint to the operator's command", async (t) => {
     const { a, c, as } = await three(t, (b) => had(b, destinationRequest('a', 'b'), GIVEN_UP));
     await c.agent.close();
     const asked = (await as('b', 'agent', a)).takeUp(back);
@@ -236,7 +236,7 @@ describe('a host that asks the source to take its guest back', () => {
     assert.deepEqual(a.movers.started, []);
   });
 
-  test('is followed once every host answers and none of them has the guest', async (t) => {
+  test('the takeback is carried out once every host answers and none of them has the guest', async (t) => {
     const { a, as } = await three(t, (b) => had(b, destinationRequest('a', 'b'), GIVEN_UP));
     const answer = await (await as('b', 'agent', a)).takeUp(back);
     assert.equal(answer.proof, 'ask');

@@ -17,7 +17,7 @@ async function godwit(...argv: string[]): Promise<{ code: number; out: string; e
   return { code, out: context.out.text, err: context.err.text };
 }
 
-test('a CA is made, and certificates of it for a host and a person', async (t) => {
+test('a CA is created, and certificates from it for a host and a person', async (t) => {
   const root = tempDir(t);
   const dir = path.join(root, 'ca');
   assert.equal((await godwit('pki', 'init', '--dir', dir)).code, 0);
@@ -35,7 +35,7 @@ test('a CA is made, and certificates of it for a host and a person', async (t) =
   assert.deepEqual(readdirSync(ann).toSorted(), ['ca.crt', 'operator.crt', 'operator.key']);
 });
 
-test('a key that is there is not written over', async (t) => {
+test('an existing key is not overwritten', async (t) => {
   const root = tempDir(t);
   const dir = path.join(root, 'ca');
   await godwit('pki', 'init', '--dir', dir);
@@ -46,7 +46,7 @@ test('a key that is there is not written over', async (t) => {
   assert.match(err, /holds a host.key already/);
 });
 
-test('a bad name, address or number of days is refused in words', async (t) => {
+test('a bad name, address or number of days is refused with the reason', async (t) => {
   const dir = path.join(tempDir(t), 'ca');
   await godwit('pki', 'init', '--dir', dir);
   const cases: [string[], RegExp][] = [
@@ -61,7 +61,7 @@ test('a bad name, address or number of days is refused in words', async (t) => {
   }
 });
 
-test('a person is shown an address of an agent that works: with the host’s own name', async (t) => {
+test("a person is shown a working address of an agent: with the host's own name", async (t) => {
   const root = tempDir(t);
   const dir = path.join(root, 'ca');
   await godwit('pki', 'init', '--dir', dir);
@@ -80,7 +80,7 @@ test('a person is shown an address of an agent that works: with the host’s own
   assert.match(issued.out, /--agent https:\/\/NAME@HOST:PORT --certificates/);
 });
 
-test('a name that the CA does not know is neither revoked nor removed, unless that is meant', async (t) => {
+test('a name that the CA does not know is neither revoked nor removed, unless that is intended', async (t) => {
   const root = tempDir(t);
   const dir = path.join(root, 'ca');
   await godwit('pki', 'init', '--dir', dir);
@@ -105,7 +105,7 @@ test('a name that the CA does not know is neither revoked nor removed, unless th
   }
 });
 
-test('a person’s certificate is renewed with a new key, under its own name and role, once half of its life is over', async (t) => {
+test("a person's certificate is renewed with a new key, under its name and role, after half of its life", async (t) => {
   const { host, caDir } = await fleet(t);
   const { agent } = await host('a', { holdsCa: true });
   const other = await host('b');
@@ -149,7 +149,7 @@ test('a person’s certificate is renewed with a new key, under its own name and
   }
 });
 
-test('a renewal of what is no person’s certificate is refused in words', async (t) => {
+test("a renewal of a certificate that is not a person's is refused with the reason", async (t) => {
   const { host, caDir } = await fleet(t);
   const { agent } = await host('a', { holdsCa: true });
   const dir = tempDir(t);

@@ -25,7 +25,7 @@ const refusing = (): Promise<never> =>
   );
 
 describe('askAny', () => {
-  test('goes on to the next agent when one is silent', async () => {
+  test('askAny continues with the next agent when one is silent', async () => {
     const both = fleet(
       endpoint('a', { hosts: silent }),
       endpoint('b', { hosts: async () => ({ hosts: [] }) }),
@@ -33,7 +33,7 @@ describe('askAny', () => {
     assert.deepEqual(await askAny(both, ({ api }) => api.hosts()), { hosts: [] });
   });
 
-  test('takes a refusal for an answer', async () => {
+  test('askAny takes a refusal for an answer', async () => {
     const both = fleet(endpoint('a', { hosts: refusing }), endpoint('b', {}));
     await assert.rejects(
       askAny(both, ({ api }) => api.hosts()),
@@ -41,7 +41,7 @@ describe('askAny', () => {
     );
   });
 
-  test('says why when nobody answers', async () => {
+  test('askAny reports the reason when no agent answers', async () => {
     await assert.rejects(
       askAny(fleet(endpoint('a', { hosts: silent })), ({ api }) => api.hosts()),
       (error) => hasCode(error, 'GODWIT_UNREACHABLE'),
@@ -76,16 +76,16 @@ describe('findGuest', () => {
   }
   const both = fleet(agent('a', onA, onB), agent('b', onB, onA));
 
-  test("finds the agent of the guest's own host", async () => {
+  test("findGuest finds the agent of the guest's host", async () => {
     const { home } = await findGuest(both, 'db');
     assert.equal(home?.label, 'b');
   });
 
-  test('takes the source for the home of a guest that is on its way', async () => {
+  test('findGuest takes the source as the host of a guest on its way', async () => {
     assert.equal((await findGuest(both, 'web1')).guest.host, 'a');
   });
 
-  test('finds it although another agent is silent', async () => {
+  test('findGuest finds the guest although another agent is silent', async () => {
     const one = fleet(endpoint('a', { guest: silent, guests: silent }), agent('b', onB, []));
     const { home, missing } = await findGuest(one, 'db');
     assert.equal(home?.label, 'b');
@@ -95,7 +95,7 @@ describe('findGuest', () => {
     );
   });
 
-  test('does not say that there is none while a host that may have it does not answer', async () => {
+  test('findGuest does not report a missing guest while a host that may have it does not answer', async () => {
     const off = [{ host: 'c', why: 'c at x does not answer: off' }];
     const one = fleet(agent('a', onA, onB, off));
     await assert.rejects(findGuest(one, 'db9'), {
@@ -105,12 +105,12 @@ describe('findGuest', () => {
     assert.deepEqual((await findGuest(one, 'db')).missing, off);
   });
 
-  test('finds the guest of a host whose agent is not at hand', async () => {
+  test('findGuest finds the guest of a host whose agent is not reached directly', async () => {
     const { guest: found, home } = await findGuest(fleet(agent('a', onA, onB)), 'db');
     assert.deepEqual([found.host, home], ['b', undefined]);
   });
 
-  test('suggests the nearest name for an unknown guest', async () => {
+  test('findGuest suggests the nearest name for an unknown guest', async () => {
     await assert.rejects(findGuest(both, 'wbe1'), (error: Error & { hint?: string }) => {
       assert.ok(hasCode(error, 'GODWIT_GUEST_UNKNOWN'));
       assert.match(error.hint, /Did you mean web1\?/);
@@ -118,7 +118,7 @@ describe('findGuest', () => {
     });
   });
 
-  test('asks no agent for a guest whose name cannot be one', async () => {
+  test('findGuest asks no agent for a name that no guest can have', async () => {
     const error = await findGuest(both, '../etc').catch((thrown: unknown) => thrown);
     assert.ok(hasCode(error, 'GODWIT_GUEST_UNKNOWN'));
   });
@@ -139,7 +139,7 @@ describe('migrations of several agents', () => {
   const lists = fleet(onA, onB, endpoint('c', { migrations: silent }));
   const answering = fleet(onA, onB);
 
-  test('are listed once, newest first, as the source reports them', async () => {
+  test('migrations are listed once, newest first, as the source reports them', async () => {
     const { items } = await listMigrations(lists, 10);
     assert.deepEqual(
       items.map((each) => [each.id, each.side]),
@@ -150,7 +150,7 @@ describe('migrations of several agents', () => {
     );
   });
 
-  test('name the agents that did not answer, and the peers that one agent could not ask', async () => {
+  test('migrations are listed with the agents that did not answer and the peers that one agent could not ask', async () => {
     const hosts = (missing: readonly SilentHost[]): string[] => missing.map(({ host }) => host);
     assert.deepEqual(hosts((await listMigrations(lists, 10)).missing), ['c']);
     const one = fleet(
@@ -166,11 +166,11 @@ describe('migrations of several agents', () => {
     await assert.rejects(findMigration(one, 'm-elsewhere'), { code: 'GODWIT_INCOMPLETE' });
   });
 
-  test('are cut at the limit', async () => {
+  test('migrations are cut at the limit', async () => {
     assert.equal((await listMigrations(lists, 1)).items.length, 1);
   });
 
-  test('are found by their id, and the nearest is suggested otherwise', async () => {
+  test('migrations are found by their id, and the nearest id is suggested for an unknown one', async () => {
     assert.equal((await findMigration(answering, ID)).endpoint.label, 'b');
     await assert.rejects(
       findMigration(answering, 'm-aaaaaaab'),
@@ -182,7 +182,7 @@ describe('migrations of several agents', () => {
     );
   });
 
-  test('are asked for by their id where agents know that question', async () => {
+  test('migrations are requested by their id if the agents support that question', async () => {
     const found = await findMigration(
       fleet(
         endpoint('a', { migration: unknownMigration }),
@@ -194,7 +194,7 @@ describe('migrations of several agents', () => {
     assert.equal(found.endpoint.label, 'c', 'the source knows most');
   });
 
-  test('say why when no agent answers', async () => {
+  test('migrations are listed with the reason when no agent answers', async () => {
     await assert.rejects(listMigrations(fleet(endpoint('c', { migrations: silent })), 1), (error) =>
       hasCode(error, 'GODWIT_UNREACHABLE'),
     );

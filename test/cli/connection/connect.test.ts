@@ -80,7 +80,7 @@ describe('connect', () => {
         current,
       );
 
-    test('goes to the agent or the lab of the one that is typed, named or in use', async () => {
+    test('connect goes to the agent or lab of the context that is typed, named in the environment, or in use', async () => {
       assert.deepEqual(await labels({ context: 'prod' }, both()), ['rack1']);
       assert.deepEqual(await labels({ context: 'try' }, both('prod')), ['a', 'b']);
       assert.deepEqual(await labels({}, both('prod')), ['rack1']);
@@ -88,7 +88,7 @@ describe('connect', () => {
       assert.deepEqual(await labels({ context: 'try', host: 'b' }, both('prod')), ['b']);
     });
 
-    test('counts what is typed before the environment, and that before the one in use', async () => {
+    test('a typed context precedes the environment, and the environment precedes the context in use', async () => {
       const env = { ...both('prod'), GODWIT_LAB: 'demo' };
       assert.deepEqual(await labels({}, env), ['a', 'b']);
       assert.deepEqual(await labels({ context: 'prod' }, env), ['rack1']);
@@ -96,7 +96,7 @@ describe('connect', () => {
       assert.deepEqual(await labels({ agent: socket }, both('prod')), [socket]);
     });
 
-    test('asks nobody in the place of a fleet’s controller, where only that is known', async () => {
+    test("connect asks no other host instead of a fleet's controller if only the controller is known", async () => {
       // It is asked for its managers, which have agents behind it.
       const away = /a controller at \/c does not answer/;
       await refuses({ context: 'far' }, 'GODWIT_UNREACHABLE', away, both());
@@ -105,7 +105,7 @@ describe('connect', () => {
       await refuses(host, 'GODWIT_USAGE', /the context prod names no lab/, both());
     });
 
-    test('names the nearest one where there is none of that name', async () => {
+    test('an unknown context is refused with the nearest name', async () => {
       await refuses({ context: 'prd' }, 'GODWIT_USAGE', /Did you mean prod\?/, both());
     });
   });
@@ -123,19 +123,19 @@ describe('connect', () => {
     });
   }
 
-  test('takes the socket it is given, before everything else', async () => {
+  test('connect prefers a given socket to everything else', async () => {
     assert.deepEqual(await labels({ agent: socket }, { GODWIT_LAB: 'demo' }), [socket]);
     assert.deepEqual(await labels({}, { GODWIT_AGENT: `unix:${socket}` }), [`unix:${socket}`]);
   });
 
-  test('takes all agents of a lab, or that of one host', async () => {
+  test('connect takes all agents of a lab, or the agent of one host', async () => {
     assert.deepEqual(await labels({ lab: 'demo' }), ['a', 'b']);
     assert.deepEqual(await labels({ lab: 'demo', host: 'b' }), ['b']);
     assert.deepEqual(await labels({}, { GODWIT_LAB: 'demo' }), ['a', 'b']);
     assert.deepEqual(await labels({ lab: 'demo' }, { GODWIT_AGENT: socket }), ['a', 'b']);
   });
 
-  test('takes this host’s own agent before a lab that nobody named', async () => {
+  test("connect takes this host's agent before a lab that was not named", async () => {
     const nowhere = path.join(folder, 'no-agent.sock');
     const chosen = async (own: string, env = {}): Promise<string[]> => {
       const fleet = await connect({}, env, { config: nowhere, sockets: [nowhere, own] });
@@ -150,7 +150,7 @@ describe('connect', () => {
     assert.deepEqual(await chosen(socket, { GODWIT_LAB: 'demo' }), ['a', 'b']);
   });
 
-  test('does not fall back to a lab when this host’s own agent does not answer', async () => {
+  test("connect does not fall back to a lab when this host's agent does not answer", async () => {
     await lab('lab', ['c', 'd']);
     const dead = path.join(folder, 'dead.sock');
     await writeFile(dead, '');
@@ -160,7 +160,7 @@ describe('connect', () => {
     fleet.close();
   });
 
-  describe('on a host with the configuration of an agent', () => {
+  describe("on a host with an agent's configuration", () => {
     let config = '';
     before(() => {
       config = path.join(folder, 'agent.json');
@@ -173,13 +173,13 @@ describe('connect', () => {
       return fleet.endpoints.map(({ label }) => label);
     }
 
-    test('takes the socket in its stateDir before a lab that is up', async () => {
+    test("the socket in the configuration's stateDir is taken before a running lab", async () => {
       assert.deepEqual(await labelsOf(JSON.stringify({ stateDir: folder })), ['this host']);
       const newer = JSON.stringify({ stateDir: folder, settingOfANewerBuild: 1 });
       assert.deepEqual(await labelsOf(newer), ['this host']);
     });
 
-    test('takes no lab in place of an agent that is not running', async () => {
+    test('a lab does not replace an agent that is not running', async () => {
       await writeFile(config, JSON.stringify({ stateDir: path.join(folder, 'stopped') }));
       const fleet = await connect({}, {}, { config, sockets: [] });
       await assert.rejects(fleet.endpoints[0].api.hosts(), { code: 'GODWIT_UNREACHABLE' });
@@ -187,22 +187,22 @@ describe('connect', () => {
     });
 
     for (const written of ['{', '[]', '{"stateDir":7}', '{"stateDir":"here"}']) {
-      test(`refuses to guess where it holds ${written}`, async () => {
+      test(`a configuration with ${written} is refused instead of guessed`, async () => {
         await assert.rejects(labelsOf(written), { code: 'GODWIT_CONFIG' });
       });
     }
   });
 
-  test('names the nearest lab and the nearest host', async () => {
+  test('an unknown lab or host is refused with the nearest name', async () => {
     await refuses({ lab: 'deom' }, 'GODWIT_LAB_UNKNOWN', /Did you mean demo\?/);
     await refuses({ lab: 'demo', host: 'A' }, 'GODWIT_HOST_UNKNOWN', /Did you mean a\?/);
   });
 
-  test('says which socket is not there', async () => {
+  test('a missing socket is named', async () => {
     await refuses({ agent: `${socket}x` }, 'GODWIT_UNREACHABLE', /agent\.sockx does not answer/);
   });
 
-  test('on a host that is not set up the hint names godwit init', async (t) => {
+  test('the hint on a host that is not set up names godwit init', async (t) => {
     const none = { config: path.join(folder, 'none.json'), sockets: [] };
     const labs = process.env['GODWIT_LAB_DIR'];
     t.after(() => (process.env['GODWIT_LAB_DIR'] = labs));
@@ -217,7 +217,7 @@ describe('connect', () => {
     assert.match(lonely.find(({ name }) => name === 'agent')?.hint ?? '', /`godwit init`/);
   });
 
-  test('takes the name of a host from its address, or from before it', async () => {
+  test('connect takes the name of a host from its address or from the word before it', async () => {
     const shown = certificatesOf(folder);
     assert.deepEqual(await labels({ ...shown, agent: 'https://rack1.example.net:7443' }), [
       'rack1',
@@ -227,14 +227,14 @@ describe('connect', () => {
     assert.deepEqual(await labels({ agent: 'https://b@[fd00::1]:7443' }, env), ['b']);
   });
 
-  test('an address without a port has the usual one, and port 443 only if it is typed', () => {
+  test('an address without a port gets the usual port, and port 443 only if it is typed', () => {
     assert.equal(namedAgent('https://rack1').address, 'rack1:7443');
     assert.equal(namedAgent('https://c@[fd00::1]', '--controller', 7444).address, '[fd00::1]:7444');
     assert.equal(namedAgent('https://rack1:443').address, 'rack1:443');
     assert.equal(namedAgent('https://rack1:8443/').address, 'rack1:8443');
   });
 
-  test('wants a name and a certificate for https', async () => {
+  test('connect requires a name and a certificate for https', async () => {
     await refuses(
       { agent: 'https://10.0.0.2:7443' },
       'GODWIT_USAGE',

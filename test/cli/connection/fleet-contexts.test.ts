@@ -22,7 +22,7 @@ const changes = fc.record({ agent: field, lab: field, controller: field, certifi
 // Names that objects have of their own are names like others.
 const name = fc.constantFrom('prod', 'try', 'constructor', 'toString', 'a.b_c-1');
 
-test('what is set is kept, and an empty value takes away', () => {
+test('a setting of a context is kept, and an empty value removes it', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(name, changes)), (all) => {
       let contexts: Contexts = { contexts: {} };
@@ -53,7 +53,7 @@ test('what is set is kept, and an empty value takes away', () => {
   );
 });
 
-test('whatever the file holds, it is contexts or an error that names the file', () => {
+test('a file yields contexts or an error that names the file, whatever it holds', () => {
   const json = fc.json({ maxDepth: 4 });
   const near = fc
     .record({ current: fc.jsonValue(), contexts: fc.dictionary(fc.string(), fc.jsonValue()) })
@@ -86,7 +86,7 @@ function person(t: Parameters<typeof tempDir>[0]) {
 }
 
 describe('godwit context', () => {
-  test('makes, lists, uses and removes contexts', async (t) => {
+  test('godwit context creates, lists, uses and removes contexts', async (t) => {
     const { home, certificates, run } = person(t);
     assert.equal((await run('context list')).out, 'no contexts\n');
     const at = `--agent https://rack1:7443 --certificates ${certificates}`;
@@ -113,7 +113,7 @@ describe('godwit context', () => {
     assert.equal((await run('completion --names context')).out, 'try\n');
   });
 
-  test('keeps them for their owner alone, and leaves nothing else there', async (t) => {
+  test('contexts are readable by their owner alone, and no other file is left there', async (t) => {
     const { home, run } = person(t);
     await run('context set try --lab lab');
     const folder = path.join(home, '.config', 'godwit');
@@ -121,7 +121,7 @@ describe('godwit context', () => {
     assert.equal(statSync(path.join(folder, 'contexts.json')).mode & 0o777, 0o600);
   });
 
-  test('refuses what could not be used', async (t) => {
+  test('an unusable context is refused', async (t) => {
     const { home, certificates, run } = person(t);
     for (const [line, why] of [
       ['context set a/b --lab lab', /no name for a context/],
@@ -151,7 +151,7 @@ describe('godwit context', () => {
   });
 });
 
-test('the controller of a context is asked where nobody else is named', (t) => {
+test('the controller of a context is asked if no other target is named', (t) => {
   const env = { XDG_CONFIG_HOME: tempDir(t) };
   const contexts = { prod: { controller: '/p' }, far: { controller: '/f' }, try: { lab: 'lab' } };
   writeContexts(env, { current: 'prod', contexts });

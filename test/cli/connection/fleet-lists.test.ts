@@ -66,7 +66,7 @@ test('hosts and guests of a whole fleet are listed by a controller, over its soc
 });
 
 describe('a controller', () => {
-  test('of the environment is not asked where an agent or a lab is named', () => {
+  test('a controller from the environment is not asked if an agent or a lab is named', () => {
     const env = { GODWIT_CONTROLLER: '/c.sock' };
     assert.equal(controllerNamed({}, env), '/c.sock');
     assert.equal(controllerNamed({ lab: 'lab' }, env), undefined);
@@ -78,7 +78,7 @@ describe('a controller', () => {
     assert.equal(controllerNamed({}, { GODWIT_CONTROLLER: '' }), undefined);
   });
 
-  test('that is not there, or no address, is reported', async () => {
+  test('a missing controller and a malformed address are reported', async () => {
     const away = await run(['hosts', '--controller', path.join('/nowhere', 'c.sock')]);
     assert.match(away.err, /the socket is not there/);
     const strange = await run(['hosts', '--controller', 'postgres://x']);
@@ -86,7 +86,7 @@ describe('a controller', () => {
   });
 });
 
-test('a web listener with a certificate of its own is distinguished from an attacker as far as that goes', async (t) => {
+test('a web listener with a separate certificate is told apart from an attacker as far as possible', async (t) => {
   const { caDir, certificate } = await fleet(t);
   const other = path.join(tempDir(t), 'other');
   await initCa(other);

@@ -7,8 +7,8 @@ import type { ConnectionFlags } from '../../../src/cli/context.ts';
 import { fleet } from '../../agent/samples.ts';
 import { FakeContext } from '../fake.ts';
 
-describe('the agent that doctor asks', () => {
-  test('is that of the configuration it is given, and no other', async (t) => {
+describe("doctor's agent", () => {
+  test('doctor asks the agent of the given configuration and no other', async (t) => {
     const { host } = await fleet(t);
     const { config } = await host('a', {});
     const file = path.join(config.stateDir, 'agent.json');
@@ -27,7 +27,7 @@ describe('the agent that doctor asks', () => {
     assert.deepEqual(asked, [{ agent: path.join(stateDir, 'agent.sock') }, { lab: 'demo' }]);
   });
 
-  test('may not answer, and why is said', async () => {
+  test('doctor reports the reason if the agent does not answer', async () => {
     const facts = await collectFacts(new FakeContext(), {}, undefined);
     assert.match(facts.agent.problem ?? '', /an agent at here does not answer: none/);
   });

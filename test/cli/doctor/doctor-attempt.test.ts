@@ -5,27 +5,27 @@ import { reasonOf, tryOpen, tryProgram } from '../../../src/cli/doctor/attempt.t
 const ok = { ok: true } as const;
 const no = (reason: string): { ok: false; reason: string } => ({ ok: false, reason });
 
-describe('what doctor tries', () => {
-  test('a program that is not there has that for its reason', async () => {
+describe("doctor's attempts", () => {
+  test('a missing program is reported as missing', async () => {
     assert.equal(
       reasonOf(await tryProgram(['godwit-no-such-program'])),
       'godwit-no-such-program is not installed',
     );
   });
 
-  test('a program that does not end is ended', async () => {
+  test('a program that does not end is killed', async () => {
     const outcome = await tryProgram(['sleep', '60'], { deadlineMs: 20 });
     assert.equal(outcome.status, undefined);
     assert.equal(reasonOf(outcome), 'it did not end in time');
   });
 
-  test('a program that fails has its last words for its reason', async () => {
+  test('a failed program is reported with its last words', async () => {
     const outcome = await tryProgram(['sh', '-c', 'echo one >&2; echo two >&2; exit 3']);
     assert.equal(outcome.status, 3);
     assert.equal(reasonOf(outcome), 'two');
   });
 
-  test('a device that is not there has that for its reason', async () => {
+  test('a missing device is reported as missing', async () => {
     assert.deepEqual(await tryOpen('/dev/godwit-no-such-device'), no('it is not there'));
     assert.deepEqual(await tryOpen('/dev/null'), ok);
   });

@@ -27,13 +27,13 @@ const refusal = {
 const lines = (given: TrustInput, name: string): Finding[] =>
   judgeTrust(given).filter((each) => each.name === name);
 
-describe('what doctor makes of the trust between hosts', () => {
-  test('a host that trusts and is trusted has only ok', () => {
+describe('doctor on the trust between hosts', () => {
+  test('a host that trusts and is trusted gets only ok', () => {
     assert.ok(judgeTrust(trusting({})).every(({ verdict }) => verdict === 'ok'));
     assert.deepEqual(judgeTrust({ trust: [], damagedList: undefined }), []);
   });
 
-  test('a certificate that somebody else uses is a failure, with the way out that ends a thief', () => {
+  test('a certificate that another party uses is a failure, with the command that ends a thief', () => {
     const reported = {
       name: 'b',
       serial: 'ab12',
@@ -116,7 +116,7 @@ describe('what doctor makes of the trust between hosts', () => {
     assert.match(found.at(-1)?.found ?? '', /a: 92 more/);
   });
 
-  test('a certificate for thirty days is well until it should have been renewed long ago', () => {
+  test('a certificate for thirty days is fine until it should have been renewed long ago', () => {
     const certificate = (daysLeft: number): CertificateFact => ({
       file: 'host.crt',
       daysLeft,

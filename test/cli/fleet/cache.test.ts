@@ -29,7 +29,7 @@ function agent(name: string, asked: unknown[] = []) {
 }
 
 describe('godwit cache', () => {
-  test('shows what is kept, what is seeded and what has changed since', async () => {
+  test('godwit cache shows the kept data, the seeded data and the changes since', async () => {
     const context = new FakeContext(agent('a'), agent('b'));
     assert.equal(await godwit(context, 'cache status'), 0);
     for (const words of [/^a\n/, /\nb\n/, /300 MiB of at most 1 GiB/, /changed since/, /web1/]) {
@@ -40,7 +40,7 @@ describe('godwit cache', () => {
     assert.deepEqual(JSON.parse(one.out.text), { hosts: [{ host: 'b', ...status }] });
   });
 
-  test('seeds at the host that is named, for the guest that is named', async () => {
+  test('seeding happens at the named host, for the named guest', async () => {
     const asked: unknown[] = [];
     const context = new FakeContext(agent('a', asked), agent('b', asked));
     assert.equal(await godwit(context, 'cache seed /boot/vmlinuz --on b --guest web1'), 0);
@@ -48,7 +48,7 @@ describe('godwit cache', () => {
     assert.match(context.out.text, /b: 7 pages of \/boot\/vmlinuz/);
   });
 
-  test('prunes to what is asked, all by default', async () => {
+  test('pruning keeps the requested size, and removes everything by default', async () => {
     const asked: unknown[] = [];
     const context = new FakeContext(agent('a', asked));
     assert.equal(await godwit(context, 'cache prune --to 256M'), 0);
@@ -59,7 +59,7 @@ describe('godwit cache', () => {
     ]);
   });
 
-  test('asks which host is meant where there are several, and says which there are', async () => {
+  test('godwit cache requires a host if there are several, and lists them', async () => {
     const context = new FakeContext(agent('a'), agent('b'));
     assert.equal(await godwit(context, 'cache prune'), 2);
     assert.match(context.err.text, /a, b.*\n.*--on/);

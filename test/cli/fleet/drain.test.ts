@@ -21,7 +21,7 @@ interface HostsAnswer {
   }[];
 }
 
-test('a drain is shown, asked for, followed by its id, cancelled and ended by words that fit', async (t) => {
+test('a drain is shown, requested, followed by its id, cancelled and ended with fitting messages', async (t) => {
   const { a, run } = await asking(t);
   const dry = await run('drain a --dry-run');
   assert.equal(dry.exit, 0, dry.err);
@@ -72,7 +72,7 @@ test('a drain is shown, asked for, followed by its id, cancelled and ended by wo
   assert.match((await run('hosts')).out, /^a +up +127/m);
 });
 
-test('a drain of nothing that is known, to nobody, or without a controller is refused by name', async (t) => {
+test('a drain of an unknown host, to an unknown host, or without a controller is refused by name', async (t) => {
   const { run } = await asking(t);
   assert.match((await run('drain zz --dry-run')).err, /zz/);
   const opened = await run('undrain aa');
@@ -85,7 +85,7 @@ test('a drain of nothing that is known, to nobody, or without a controller is re
   assert.match(context.err.text, /no controller is named.*GODWIT_CONTROLLER/s);
 });
 
-test('the exit code says whether the host is empty', () => {
+test('the exit code tells whether the host is empty', () => {
   const exits = Object.fromEntries(REQUEST_PHASES.map((phase) => [phase, exitOfRequest(phase)]));
   assert.deepEqual(exits, { working: 0, cancelling: 0, done: 0, left: 5, cancelled: 6 });
 });

@@ -33,7 +33,7 @@ async function asking(t: TestContext) {
   return { a, run };
 }
 
-test('an evacuation of a site shows its plan, what is left and what it costs, and begins with the most important guest', async (t) => {
+test('an evacuation of a site shows its plan, the remaining guests and the cost, most important guest first', async (t) => {
   const { a, run } = await asking(t);
   assert.match((await run('hosts')).out, /HOST +SITE +STATE.*\na +s1 +up.*\nb +s2 +up/s);
   const dry = await run('evacuate --site s1 --to s2 --dry-run');
@@ -55,7 +55,7 @@ test('an evacuation of a site shows its plan, what is left and what it costs, an
   assert.match(cancelled.out, /moves in progress are rolled back/);
 });
 
-test('an evacuation names the site that it does not know, and says what it lacks', async (t) => {
+test('an evacuation names an unknown site, and reports what is missing', async (t) => {
   const { run } = await asking(t);
   const unknown = await run('evacuate --site s9 --to s2');
   assert.equal(unknown.exit, 2);

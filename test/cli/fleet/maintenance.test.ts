@@ -5,7 +5,7 @@ import { controllerOf } from '../../controller/test-controller.ts';
 import { until } from '../../until.ts';
 import { askingOf } from '../asking.ts';
 
-test('a note on a host is set, shown with what the policy makes of it, and taken away', async (t) => {
+test("a note on a host is set, shown with the policy's verdict, and removed", async (t) => {
   const { host, caDir } = await fleet(t);
   const a = await host('a', {});
   const hosts = { a: { address: a.agent.address, addresses: [] } };

@@ -26,7 +26,7 @@ async function asking(t: TestContext) {
   return askingOf(controller);
 }
 
-test('proposals are listed, shown, put off, rejected with a reason, and decided once', async (t) => {
+test('proposals are listed, shown, postponed, rejected with a reason, and decided once', async (t) => {
   const run = await asking(t);
   const all = await run('policy proposals');
   assert.equal(all.exit, 0, all.err);
@@ -88,7 +88,7 @@ test('policies are listed and set, and one of a group is removed', async (t) => 
   assert.equal((await run('policy set balance --group night --remove')).exit, 3);
 });
 
-test('a look at nothing proposes nothing, and no host has room for a guest', async (t) => {
+test('a look at an empty fleet proposes nothing, and no host has room for a guest', async (t) => {
   const run = await asking(t);
   const dry = await run('policy balance --dry-run');
   assert.equal(dry.exit, 0, dry.err);

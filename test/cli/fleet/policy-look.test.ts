@@ -14,7 +14,7 @@ async function accepting(second: Error) {
   return { ...result, refused: result.refused.map(({ id, error }) => [id, error]) };
 }
 
-test('a proposal that is refused hides none of those that were accepted, and the rest are accepted too', async () => {
+test('a refused proposal hides no accepted one, and the rest are accepted too', async () => {
   const open = godwitError('GODWIT_REQUEST_OPEN', { subject: 'g1', request: 'r-00000009' });
   assert.deepEqual(await accepting(open), {
     accepted: ['p-00000001', 'p-00000003'],
@@ -23,12 +23,12 @@ test('a proposal that is refused hides none of those that were accepted, and the
   });
 });
 
-test('a proposal that was decided meanwhile is no refusal', async () => {
+test('a proposal that was decided meanwhile is not a refusal', async () => {
   const closed = godwitError('GODWIT_PROPOSAL_CLOSED', { proposal: 'p', state: 'accepted' });
   assert.deepEqual((await accepting(closed)).refused, []);
 });
 
-test('a controller that fails is asked no more, and what it accepted before is reported', async () => {
+test('a controller that fails is asked no more, and its earlier acceptances are reported', async () => {
   const lost = new Error('the connection broke');
   assert.deepEqual(await accepting(lost), {
     accepted: ['p-00000001'],

@@ -27,7 +27,7 @@ const was: Replay = {
 };
 const would = { ...was, contention: 0.5, moves: 2, kwh: 8 };
 
-test('energy is reported where hosts report their power, and money where a price is given', () => {
+test('energy is reported if hosts report their power, and money if a price is given', () => {
   const names = (facts: Parameters<typeof linesOf>[0]) => linesOf(facts).map(([name]) => name);
   const { kwh: _kwh, ...dark } = was;
   assert.ok(
@@ -42,7 +42,7 @@ test('energy is reported where hosts report their power, and money where a price
   assert.deepEqual(priced.at(-1), ['energy, EUR', '3.00', '2.40']);
 });
 
-test('what the policy could not do is said, with how often and the first one', () => {
+test("the policy's failed moves are reported with their number and the first one", () => {
   const refused = [{ constraint: 'cpu', looks: 3, words: 'a<b: is asked for more' } as const];
   const facts = { policy: 'balance', was, would: { ...would, refused } };
   assert.deepEqual(refusedLines(facts), [
@@ -54,7 +54,7 @@ test('what the policy could not do is said, with how often and the first one', (
   );
 });
 
-test('the charts take any number of hours', () => {
+test('the charts accept any number of hours', () => {
   const byHour = Array.from({ length: 200_000 }, () => ({ contention: 1, on: 7 }));
   const page = pageOf({ policy: 'balance', was: { ...was, byHour }, would });
   assert.ok(page.length < 100_000);

@@ -15,7 +15,7 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true }));
 
-test('a history is replayed, beside itself, and the report is written', async () => {
+test('a replay is shown next to the recorded history, and the report is written', async () => {
   const context = new FakeContext();
   const page = path.join(folder, 'report.html');
   assert.equal(
@@ -42,20 +42,20 @@ test('--json prints what docs/cli.md shows', async () => {
   }
 });
 
-test('energy is shown in money where a price is given, and a price that is none is refused', async () => {
+test('energy is shown in money if a price is given, and a malformed price is refused', async () => {
   const context = new FakeContext();
   assert.equal(await godwit(context, `advise replay --trace ${folder} --price 0.5eur`), 0);
   assert.match(context.out.text, /\nenergy, EUR +1\.15 +1\.\d\d\n$/);
   assert.equal(await godwit(new FakeContext(), `advise replay --trace ${folder} --price cheap`), 2);
 });
 
-test('rightsize proposes sizes, or says that there is nothing to propose', async () => {
+test('rightsize proposes sizes, or reports that there is nothing to propose', async () => {
   const context = new FakeContext();
   assert.equal(await godwit(context, `advise replay --trace ${folder} --policy rightsize`), 0);
   assert.equal(context.out.text, 'no guest asks for much more than it uses\n');
 });
 
-test('rightsize counts what was recorded, and a guest’s name can not move the cursor', async () => {
+test("rightsize counts the recorded use, and a guest's name cannot move the cursor", async () => {
   const other = await mkdtemp(path.join(tmpdir(), 'godwit-sim-'));
   const times = Array.from({ length: 288 }, (_, look) => look * 300);
   const files = {
@@ -81,7 +81,7 @@ test('rightsize counts what was recorded, and a guest’s name can not move the 
   await rm(other, { recursive: true });
 });
 
-test('a wrong file is named with line, column and what was expected; a missing one too', async () => {
+test('a wrong file is named with line, column and expectation; a missing one is named, too', async () => {
   const other = await mkdtemp(path.join(tmpdir(), 'godwit-sim-'));
   const context = new FakeContext();
   assert.equal(await godwit(context, `advise replay --trace ${other}`), 2);
@@ -98,7 +98,7 @@ test('a wrong file is named with line, column and what was expected; a missing o
   await rm(other, { recursive: true });
 });
 
-test('a history of nobody, of one host, and of guests that use what they cannot have is words, and no plan', async () => {
+test('an empty history, a single host and impossible guests are described, without a plan', async () => {
   const other = await mkdtemp(path.join(tmpdir(), 'godwit-sim-'));
   try {
     const printed = async (files: Partial<typeof FILES>, policy = 'balance') => {
@@ -139,7 +139,7 @@ test('a history of nobody, of one host, and of guests that use what they cannot 
   }
 });
 
-test('what a Prometheus answered takes the place of load.csv, and a mistake in it is named', async () => {
+test('a Prometheus answer replaces load.csv, and a mistake in it is named', async () => {
   const other = await mkdtemp(path.join(tmpdir(), 'godwit-sim-'));
   try {
     const write = (name: string, text: string) => writeFile(path.join(other, name), text);

@@ -48,12 +48,12 @@ function at(first: Endpoint, ...others: Endpoint[]) {
   return { acted, run: (to?: string) => askAtHome(set, 'web', ask, to) };
 }
 
-describe('whoever acts on a guest that the asked host does not have', () => {
-  test('reaches the host that has it, where all hosts answered', async () => {
+describe('commands for a guest of another host', () => {
+  test('a command reaches the host that has the guest if all hosts answered', async () => {
     assert.equal(await at(agent('c', [], [guest('web', 'b')])).run(), 'b');
   });
 
-  test('reaches it too if a controller still names the host that it has left', async () => {
+  test("a command reaches the guest's host even if a controller still names the previous one", async () => {
     const left = agent('c', [], [guest('web', 'b')]);
     const set: AgentSet = {
       endpoints: [left],
@@ -68,7 +68,7 @@ describe('whoever acts on a guest that the asked host does not have', () => {
     assert.equal(await askAtHome(set, 'web', async ({ label }) => label), 'b');
   });
 
-  test('is refused while a host that may have another does not answer, and told how to name one', async () => {
+  test('a command is refused while a silent host may have another copy, with the flag that names a host', async () => {
     const { acted, run } = at(agent('c', [], [guest('web', 'b')], off));
     await assert.rejects(run(), {
       code: 'GODWIT_INCOMPLETE',
@@ -78,7 +78,7 @@ describe('whoever acts on a guest that the asked host does not have', () => {
     assert.deepEqual(acted, []);
   });
 
-  test('a move to a host whose agent is down names it as the destination, and what to start there', async () => {
+  test('a move to a host whose agent is down names it as the destination, with the program to start there', async () => {
     const { acted, run } = at(agent('c', [], [guest('web', 'b')], off));
     await assert.rejects(run('a'), {
       code: 'GODWIT_INCOMPLETE',
@@ -87,7 +87,7 @@ describe('whoever acts on a guest that the asked host does not have', () => {
     assert.deepEqual(acted, []);
   });
 
-  test('is refused where several hosts have one of that name', async () => {
+  test('a command is refused if several hosts have a guest of that name', async () => {
     const { acted, run } = at(agent('c', [], [guest('web', 'b'), guest('web', 'a')]));
     await assert.rejects(run(), {
       code: 'GODWIT_USAGE',
@@ -97,7 +97,7 @@ describe('whoever acts on a guest that the asked host does not have', () => {
     assert.deepEqual(acted, []);
   });
 
-  test('is refused so too where several agents are at hand', async () => {
+  test('a command is refused in the same way if several agents are reached directly', async () => {
     const both = at(agent('a', [guest('web', 'a')]), agent('b', [guest('web', 'b')]));
     await assert.rejects(both.run(), { code: 'GODWIT_USAGE' });
     const silent = (): Promise<never> =>
@@ -110,7 +110,7 @@ describe('whoever acts on a guest that the asked host does not have', () => {
     assert.deepEqual([...both.acted, ...one.acted], []);
   });
 
-  test('is not stopped by the other end of its migration, or by a copy that waits for memory', async () => {
+  test("the other end of the guest's migration, or a copy that waits for memory, does not stop a command", async () => {
     const migration = 'm-0123456789ab';
     const moving = { from: 'b', to: 'a', runsAt: 'source' } as const;
     for (const [one, other] of [
@@ -123,7 +123,7 @@ describe('whoever acts on a guest that the asked host does not have', () => {
     }
   });
 
-  test('is not stopped by what another host has built for it, and keeps after the migration is over', async () => {
+  test("a destination's prepared copy, and one kept after the migration, does not stop a command", async () => {
     const migration = 'm-0123456789ab';
     const left = (runsAt: 'unknown' | 'destination', from = 'b') =>
       guest('web', 'a', { state: 'paused', migration, moving: { from, to: 'a', runsAt } });
@@ -140,14 +140,14 @@ describe('whoever acts on a guest that the asked host does not have', () => {
       await assert.rejects(at(agent('c', [], rows)).run(), { code: 'GODWIT_USAGE' });
   });
 
-  test('names the host by asking it: what the others have, or whether they answer, does not matter', async () => {
+  test("a host that is asked directly is the guest's host, whatever the others have or answer", async () => {
     const { acted, run } = at(agent('b', [guest('web', 'b')], [guest('web', 'a')], off));
     assert.equal(await run(), 'b');
     assert.deepEqual(acted, ['b']);
   });
 });
 
-test('godwit migrate moves no guest of another host while one that may have it is off', async () => {
+test('godwit migrate moves no guest of another host while a possible host of it is off', async () => {
   const unknown = async (): Promise<never> => {
     throw godwitError('GODWIT_GUEST_UNKNOWN', { guest: 'web1', host: 'c' });
   };
@@ -158,7 +158,7 @@ test('godwit migrate moves no guest of another host while one that may have it i
   assert.deepEqual(asked, []);
 });
 
-test('a report whose hosts differ on where the guest runs says whose word it is', async () => {
+test('a report whose hosts differ on where the guest runs names the host that reported it', async () => {
   const reported = (otherwise: 'source' | 'unknown') =>
     report({ side: 'source', runsAtTold: { by: 'b', otherwise } });
   for (const [ending, words] of [

@@ -5,7 +5,7 @@ import { controllerOf } from '../../controller/test-controller.ts';
 import { authority } from '../../rpc/test-contract.ts';
 import { askingOf } from '../asking.ts';
 
-test('the audit log is shown as a table and as JSON, by who, what and since', async (t) => {
+test('the audit log is shown as a table and as JSON, by caller, object and time', async (t) => {
   const { caDir } = await authority(t);
   const { controller } = await controllerOf(t, caDir);
   const ask = askingOf(controller);

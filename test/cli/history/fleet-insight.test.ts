@@ -78,8 +78,8 @@ const moves = fc
   )
   .map((all) => all.map((each, at): Move => ({ ...each, id: `m-${String(at).padStart(8, '0')}` })));
 
-describe('what migrations came to, without a controller', () => {
-  test('counts each migration once, by its source, wherever it is asked for', async () => {
+describe('migration results without a controller', () => {
+  test('each migration is counted once, by its source, wherever the question is asked', async () => {
     await fc.assert(
       fc.asyncProperty(moves, async (all) => {
         const each = ['a', 'b', 'c'].map((name) => agentOf(name, all));
@@ -107,7 +107,7 @@ describe('what migrations came to, without a controller', () => {
 
   const toC = { id: 'm-00000001', from: 'b', to: 'c', downtimeMs: 5 };
 
-  test('names the hosts whose reports cannot be read from here, and counts how their migrations ended', async () => {
+  test('hosts with unreadable reports are named, and the ends of their migrations are counted', async () => {
     const a = agentOf('a', [toC], ['b', 'c']);
     const { insight: found, missing } = await insightOfAgents(set(a), TIME);
     assert.deepEqual(found.outcomes, [{ outcome: 'done', count: 1 }]);
@@ -122,7 +122,7 @@ describe('what migrations came to, without a controller', () => {
     assert.match(missing[0]?.why ?? '', /give a certificate of yours/);
   });
 
-  test('asks a silent host once, and the other host of a migration after it', async () => {
+  test('a silent host is asked once, and then the other host of each of its migrations', async () => {
     const all = Array.from({ length: 40 }, (_, at): Move => ({
       ...toC,
       id: `m-${10_000_000 + at}`,
@@ -146,7 +146,7 @@ describe('what migrations came to, without a controller', () => {
     assert.ok(asked <= 8, `${asked} times`);
   });
 
-  test('reads the newest 500 reports, of what ended in the time that is asked for', async () => {
+  test('the newest 500 reports that ended in the requested time are read', async () => {
     const all = Array.from({ length: 600 }, (_, at): Move => ({
       ...toC,
       id: `m-${10_000_000 + at}`,
@@ -159,7 +159,7 @@ describe('what migrations came to, without a controller', () => {
     assert.deepEqual([later.insight.count, later.insight.isPart], [0, false]);
   });
 
-  test('is what `godwit stats` shows where no controller is named', async () => {
+  test('`godwit stats` shows these counts if no controller is named', async () => {
     const asked = async (line: string) => {
       const context = new FakeContext(agentOf('a', [{ ...toC, to: 'a' }]), agentOf('b', []));
       const exit = await godwit(context, line);

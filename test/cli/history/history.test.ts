@@ -5,7 +5,7 @@ import { controllerOf } from '../../controller/test-controller.ts';
 import { until } from '../../until.ts';
 import { askingOf } from '../asking.ts';
 
-test('a controller’s history is listed, reported and shown by guest, and limits are shown and set', async (t) => {
+test("a controller's history is listed, reported and shown by guest, and limits are shown and set", async (t) => {
   const { host, caDir } = await fleet(t);
   const a = await host('a', {
     guests: () => [guest('web1')],

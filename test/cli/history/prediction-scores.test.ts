@@ -11,7 +11,7 @@ function distribution(mean: number, most: number): Distribution {
   return { count: 4, least: 0, mean, most, quantiles, bins: [] };
 }
 
-test('errors are sizes, their mean has a sign, and the head says how many figures the ranges are to hold', () => {
+test('errors are sizes, their mean has a sign, and the heading has the required share within the ranges', () => {
   const error = distribution(-0.1, 0.2);
   const size = distribution(0.1, 0.2);
   const score = { of: 'totalMs', count: 4, within: 0.5, level: 0.8, error, size } as const;
@@ -25,6 +25,6 @@ test('errors are sizes, their mean has a sign, and the head says how many figure
   );
 });
 
-test('without a prediction to judge there is no table', () => {
+test('a table is missing if there is no prediction to judge', () => {
   assert.match(scoresText([], look), /^no migration that was predicted/);
 });

@@ -11,12 +11,12 @@ const rehearsal = migrationRequest.parse({ guest: 'web1', to: 'b', rehearse: tru
 const endpoint = (document: unknown): Endpoint =>
   ({ api: { openapi: async () => document } }) as unknown as Endpoint;
 
-describe('what an agent must know before it is asked for it', () => {
-  test('is found in the description of its API', async () => {
+describe('flags that the agent must support', () => {
+  test('a flag that the agent must support is found in the description of its API', async () => {
     await mustKnow(endpoint(openApi(publicContract, 'Godwit agent')), rehearsal);
   });
 
-  test('refuses an agent of an earlier build, which would leave it out and move the guest', async () => {
+  test('an agent of an earlier build is refused, because it would ignore the flag and move the guest', async () => {
     const schemas = { MigrationRequest: { properties: { guest: {}, to: {} } } };
     for (const earlier of [{ components: { schemas } }, {}, 'no document']) {
       const refused = mustKnow(endpoint(earlier), rehearsal);
@@ -24,7 +24,7 @@ describe('what an agent must know before it is asked for it', () => {
     }
   });
 
-  test('is not asked for where nothing depends on it', async () => {
+  test('the description is not requested if nothing depends on it', async () => {
     const { rehearse: _, ...plain } = rehearsal;
     const asked = { api: { openapi: () => assert.fail('it was asked') } } as unknown as Endpoint;
     await mustKnow(asked, plain);

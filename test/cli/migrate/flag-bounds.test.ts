@@ -11,7 +11,7 @@ function words(given: Record<string, unknown>): string {
   return wrongValue(migrationRequest, issue);
 }
 
-test('a number out of bounds is told both bounds, in the unit in which it is typed', () => {
+test('a number out of bounds is refused with both bounds, in the typed unit', () => {
   assert.equal(words({ maxDowntimeMs: 0 }), 'must be 1ms to 60s');
   assert.equal(words({ maxDowntimeMs: 7_200_000 }), 'must be 1ms to 60s');
   assert.equal(words({ timeoutMs: 1 }), 'must be 1s to 24h');
@@ -22,11 +22,11 @@ test('a number out of bounds is told both bounds, in the unit in which it is typ
   assert.equal(words({ maxBandwidth: 1 }), 'must be at least 1KiB/s');
 });
 
-test('a list that is too long is told how many it may have', () => {
+test('a list that is too long is refused with the allowed number', () => {
   const pathAddresses = Array.from({ length: 9 }, (_, index) => `10.0.0.${index}:7443`);
   assert.equal(words({ pathAddresses }), 'at most 8 may be given');
 });
 
-test('what has no bounds keeps the words of its schema', () => {
+test('a value without bounds keeps the message of its schema', () => {
   assert.match(words({ onLost: 'cry' }), /"hold"\|"restart"/);
 });

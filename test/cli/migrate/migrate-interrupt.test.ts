@@ -31,7 +31,7 @@ describe('signals on godwit migrate', () => {
     ['SIGTERM', 143],
     ['SIGHUP', 129],
   ] as const) {
-    test(`${signal} detaches where nobody can be asked, and says so`, async () => {
+    test(`${signal} detaches with a message if there is no terminal to ask at`, async () => {
       const { context } = world({
         events: waiting(() => context, signal),
         more: { cancel: never },
@@ -44,7 +44,7 @@ describe('signals on godwit migrate', () => {
     });
   }
 
-  test('Ctrl-C at a terminal asks, and cancels where that is the answer', async () => {
+  test('a Ctrl-C at a terminal asks, and cancels on that answer', async () => {
     const { context } = world({
       events: waiting(() => context, 'SIGINT'),
       ending: cancelled,
@@ -56,7 +56,7 @@ describe('signals on godwit migrate', () => {
     assert.match(context.out.text, /cancel: web1 stays on a/);
   });
 
-  test('Ctrl-C at a terminal watches on, or detaches, where that is the answer', async () => {
+  test('a Ctrl-C at a terminal keeps watching, or detaches, on that answer', async () => {
     for (const [answer, exit] of [
       ['', 6],
       ['d', 130],
@@ -89,7 +89,7 @@ describe('signals on godwit migrate', () => {
     assert.doesNotMatch(asked.context.err.text, /Detached/);
   });
 
-  test('a cancel past the point of no return says so and watches on', async () => {
+  test('a cancel past the point of no return reports it and keeps watching', async () => {
     const { context } = world({
       async *events() {
         yield progress('switchover');

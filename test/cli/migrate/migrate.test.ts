@@ -23,7 +23,7 @@ const unknown = async (): Promise<never> => {
 };
 
 describe('godwit migrate', () => {
-  test('asks for what was typed, the defaults filled in', async () => {
+  test('godwit migrate sends what was typed, with the defaults filled in', async () => {
     const { context, asked } = world();
     const line =
       'migrate web1 --to b --mode hybrid --max-downtime 250ms --max-bandwidth 1gbit --streams 4 --compress zstd --compress-level 3 --give-up-after 2m';
@@ -48,7 +48,7 @@ describe('godwit migrate', () => {
     assert.equal(context.closed, 1);
   });
 
-  test('takes the share of the link as a number or in per cent, and refuses what is neither', async () => {
+  test('the share of the link is a number or a percentage, and anything else is refused', async () => {
     const { context, asked } = world();
     for (const typed of ['0.7', '70%', '.7'])
       assert.equal(await godwit(context, `migrate web1 --to b --link-share ${typed}`), 0);
@@ -61,7 +61,7 @@ describe('godwit migrate', () => {
     assert.match(context.err.text, /--link-share: must be 0\.01 to 1/);
   });
 
-  test('takes a check of the site’s and its time, shows how it stands, and refuses --return-within or --quiet-within alone', async () => {
+  test("a site's check and its time are sent and shown, and --return-within or --quiet-within alone is refused", async () => {
     const openapi = async (): Promise<Record<string, unknown>> => openApi(publicContract, 'x');
     const settings = migrationSettings.parse({
       returnIfUnhealthy: { check: 'check-web', withinMs: 90_000 },
@@ -92,7 +92,7 @@ describe('godwit migrate', () => {
     assert.match(context.err.text, /--return-if-unhealthy/);
   });
 
-  test('is refused with --mode and --steering before an agent is asked', async () => {
+  test('a --mode with --steering is refused before an agent is asked', async () => {
     const context = new FakeContext();
     const line = 'migrate web1 --to b --mode hybrid --steering standard';
     assert.equal(await godwit(context, line), 2);
@@ -102,7 +102,7 @@ describe('godwit migrate', () => {
     assert.match(help.out.text, /Not\s+with --steering/);
   });
 
-  test('takes further addresses of the destination, in the order in which they are to be tried', async () => {
+  test('further addresses of the destination are sent in the order of the attempts', async () => {
     const { context, asked } = world();
     const line = 'migrate web1 --to b --path-address 10.1.0.12 --path-address [fd00::2]:7000';
     assert.equal(await godwit(context, line), 0);
@@ -111,14 +111,14 @@ describe('godwit migrate', () => {
     assert.match(context.err.text, /--path-address.*host:port/);
   });
 
-  test('says for how long post-copy was stalled', async () => {
+  test("the summary has the duration of post-copy's stall", async () => {
     const ending = report({ mode: 'postcopy', postcopyStalledMs: 3200, postcopyStalls: 2 });
     const { context } = world({ ending });
     assert.equal(await godwit(context, 'migrate web1 --to b --mode postcopy'), 0);
     assert.match(context.out.text, /post-copy was stalled +3\.2 s, 2 times/);
   });
 
-  test('says what the checks warn of before memory flows, and at the end', async () => {
+  test('warnings of the checks are printed before memory flows, and again at the end', async () => {
     const warned = {
       name: 'accelerator',
       side: 'source',
@@ -142,7 +142,7 @@ describe('godwit migrate', () => {
     assert.match(parts[1] ?? '', /moved from a to b/);
   });
 
-  test('--dry-run answers what check and plan answer, ends with what would happen and begins nothing', async () => {
+  test('--dry-run answers as check and plan do, ends with the expected result and begins nothing', async () => {
     const bodies: PlanRequest[] = [];
     const plan: AgentApi['plan'] = async ({ body }) => {
       bodies.push(planRequest.parse(body));
@@ -165,7 +165,7 @@ describe('godwit migrate', () => {
     assert.deepEqual([...asked, ...refused.asked], []);
   });
 
-  test('ends with where the guest runs and what was measured', async () => {
+  test("the output ends with the guest's host and the measurements", async () => {
     const { context } = world();
     assert.equal(await godwit(context, 'migrate web1 --to b'), 0);
     assert.match(context.out.text, /web1 moved from a to b \(precopy/);
@@ -181,7 +181,7 @@ describe('godwit migrate', () => {
     }
   });
 
-  test('with --json prints the report and nothing else', async () => {
+  test('--json prints the report and nothing else', async () => {
     const { context } = world();
     assert.equal(await godwit(context, 'migrate web1 --to b --json'), 0);
     assert.deepEqual(JSON.parse(context.out.text), report());
@@ -221,13 +221,13 @@ describe('godwit migrate', () => {
     assert.match(context.err.text, new RegExp(`godwit watch ${ID}`));
   });
 
-  test('needs to be told where to', async () => {
+  test('godwit migrate requires a destination', async () => {
     const { context } = world();
     assert.equal(await godwit(context, 'migrate web1'), 2);
     assert.match(context.err.text, /needs --to HOST/);
   });
 
-  test('names the flag that is out of range', async () => {
+  test('a flag out of range is named', async () => {
     const { context, asked } = world();
     assert.equal(await godwit(context, 'migrate web1 --to b --streams 99'), 2);
     assert.match(context.err.text, /--streams: /);
@@ -236,13 +236,13 @@ describe('godwit migrate', () => {
     assert.deepEqual(asked, []);
   });
 
-  test('suggests the nearest guest', async () => {
+  test('an unknown guest is refused with the nearest guest', async () => {
     const { context } = world({ more: { migrate: unknown, guest: unknown } });
     assert.equal(await godwit(context, 'migrate wbe1 --to b'), 3);
     assert.match(context.err.text, /Did you mean web1\?/);
   });
 
-  test('suggests the nearest host and lists all', async () => {
+  test('an unknown host is refused with the nearest host and the list of all', async () => {
     const refuse = async (): Promise<never> => {
       throw godwitError('GODWIT_HOST_UNKNOWN', { host: 'bta' });
     };
@@ -251,14 +251,14 @@ describe('godwit migrate', () => {
     assert.match(context.err.text, /Did you mean beta\? The hosts are a, beta\./);
   });
 
-  test('refuses a name that cannot be one before it asks anybody', async () => {
+  test('an impossible name is refused before any agent is asked', async () => {
     const { context, asked } = world();
     assert.equal(await godwit(context, 'migrate ../web1 --to b'), 2);
     assert.match(context.err.text, /"\.\.\/web1" is not a guest name/);
     assert.deepEqual(asked, []);
   });
 
-  test('asks the agent of the host that has the guest, where several are at hand', async () => {
+  test("the agent of the guest's host is asked if several agents are reached directly", async () => {
     const asked: string[] = [];
     const agent = (label: string, own: boolean): Endpoint =>
       endpoint(label, {
@@ -273,14 +273,14 @@ describe('godwit migrate', () => {
     assert.deepEqual(asked, ['b']);
   });
 
-  test('says where the guest is when its own agent is not at hand', async () => {
+  test("the guest's host is named when its agent is not reached directly", async () => {
     const guests = async (): Promise<{ guests: GuestInfo[] }> => ({ guests: [guest('web1', 'c')] });
     const { context } = world({ more: { migrate: unknown, guest: unknown, guests } });
     assert.equal(await godwit(context, 'migrate web1 --to b'), 3);
     assert.match(context.err.text, /It is on c: run this there, or give a certificate of yours/);
   });
 
-  test('goes on watching over an agent that is restarted', async () => {
+  test('watching continues over a restart of the agent', async () => {
     let connections = 0;
     const { context } = world({
       async *events() {
@@ -295,7 +295,7 @@ describe('godwit migrate', () => {
     assert.equal(connections, 4);
   });
 
-  test('says how to go on when the agent stays away', async () => {
+  test('the command that continues the watch is printed when the agent stays away', async () => {
     const { context } = world({
       // eslint-disable-next-line require-yield -- this one has nothing to yield
       async *events() {

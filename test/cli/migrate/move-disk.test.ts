@@ -50,7 +50,7 @@ function agent(lines: readonly DiskMoveProgress[], more: Partial<AgentApi> = {})
 }
 
 describe('godwit move-disk', () => {
-  test('shows the move until its end, and where the disk is then', async () => {
+  test("godwit move-disk shows the move until its end, and then the disk's place", async () => {
     const context = agent([
       now('planned'),
       now('copying'),
@@ -65,13 +65,13 @@ describe('godwit move-disk', () => {
     assert.equal(context.closed, 1);
   });
 
-  test('says where the old image is kept, and what was not to be done', async () => {
+  test('the place of the kept image and the note are printed', async () => {
     const context = agent([now('done', { kept: '/srv/slow/x.moved', note: 'a note' })]);
     assert.equal(await godwit(context, `${LINE} --keep-source`), 0);
     assert.match(context.out.text, /kept as \/srv\/slow\/x\.moved\na note\n$/);
   });
 
-  test('ends with the code of the error, which it reports', async () => {
+  test("a failed move reports its error and ends with that error's code", async () => {
     const facts = { guest: 'db1', device: 'disk0', reason: 'there is no room for it' };
     const error = godwitError('GODWIT_DISK_FAILED', facts).toJSON();
     const context = agent([now('failed', { error })]);
@@ -86,7 +86,7 @@ describe('godwit move-disk', () => {
     assert.deepEqual(JSON_SHAPES['diskMove']?.parse(JSON.parse(context.out.text)), now('done'));
   });
 
-  test('cancels where that is answered to a Ctrl-C', async () => {
+  test('a Ctrl-C that is answered with c cancels the move', async () => {
     const facts = { guest: 'db1', device: 'disk0', file: '/srv/slow/disk0.raw' };
     const error = godwitError('GODWIT_DISK_MOVE_CANCELLED', facts).toJSON();
     let asked = false;
@@ -107,7 +107,7 @@ describe('godwit move-disk', () => {
     assert.equal(asked, true);
   });
 
-  test('waits for an agent that is restarted meanwhile', async () => {
+  test('godwit move-disk waits for an agent that is restarted meanwhile', async () => {
     let times = 0;
     const context = agent([], {
       async *diskMoveEvents() {
@@ -119,20 +119,20 @@ describe('godwit move-disk', () => {
     assert.equal(times, 2);
   });
 
-  test('needs a place, and says so', async () => {
+  test('godwit move-disk requires a place and reports a missing one', async () => {
     const context = agent([]);
     assert.equal(await godwit(context, 'move-disk db1 disk0'), 2);
     assert.match(context.err.text, /needs --to/);
     assert.equal(await godwit(context, 'move-disk ../x disk0 --to /srv/fast/'), 2);
   });
 
-  test('prints the id alone with --detach', async () => {
+  test('--detach prints the id alone', async () => {
     const context = agent([]);
     assert.equal(await godwit(context, `${LINE} --detach`), 0);
     assert.equal(context.out.text, `${ID}\n`);
   });
 
-  test('is followed by watch and stopped by cancel', async () => {
+  test('a disk move is followed by watch and stopped by cancel', async () => {
     const context = agent([now('copying'), now('done')]);
     assert.equal(await godwit(context, `watch ${ID}`), 0);
     assert.match(context.out.text, /copying/);

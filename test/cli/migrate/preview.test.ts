@@ -32,7 +32,7 @@ function world() {
 }
 
 describe('godwit migrate --dry-run', () => {
-  test('asks with the flags of a migration, and shows what it rests on, the ranges and the advice', async () => {
+  test('--dry-run sends the flags of a migration, and shows assumptions, ranges and advice', async () => {
     const { asked, context } = world();
     assert.equal(
       await godwit(context, 'migrate web1 --to b --dry-run --mode hybrid'),
@@ -52,7 +52,7 @@ describe('godwit migrate --dry-run', () => {
     assert.match(text, /Advice\n--mode precopy --streams 4/);
   });
 
-  test('names the path that memory takes, its streams and its compression', () => {
+  test('--dry-run names the path of the memory, its streams and its compression', () => {
     const answer = plannedTo('b');
     const { prediction = assert.fail() } = answer;
     const said = (change: Partial<typeof prediction>): string | undefined =>
@@ -65,7 +65,7 @@ describe('godwit migrate --dry-run', () => {
     assert.equal(said({ stream }), 'the native path over 4 streams, zstd 3');
   });
 
-  test('shows how long the guest’s own requests to copied disks take now, and what to expect', async () => {
+  test("--dry-run shows the present and the expected latency of the guest's requests to copied disks", async () => {
     const now = { overMs: 2000, writes: { count: 90, p50Ms: 0.6, p99Ms: 7 }, reads: { count: 0 } };
     const writes = { p50Ms: { low: 0.2, middle: 0.6, high: 1.8 } };
     const disk = { node: 'disk0', now, reads: {}, writes, flushes: {} };
@@ -86,14 +86,14 @@ describe('godwit migrate --dry-run', () => {
     assert.match(text, /disk0 writes p50 +0\.2 ms +0\.6 ms +1\.8 ms/);
   });
 
-  test('shows other ways where they are asked for', async () => {
+  test('--dry-run shows other ways if they are requested', async () => {
     const { asked, context } = world();
     assert.equal(await godwit(context, 'migrate web1 --to b --dry-run --compare'), 0);
     assert.equal(asked[0]?.compare, true);
     assert.match(context.out.text, /precopy +native +4 x zstd +98 % +2\.4 s to 3\.8 s/);
   });
 
-  test('exits with the code of the first refusal, and predicts nothing then', async () => {
+  test("the exit code is the first refusal's code, and nothing is predicted then", async () => {
     const { context } = world();
     assert.equal(
       await godwit(context, 'migrate web1 --to c --dry-run'),
@@ -103,7 +103,7 @@ describe('godwit migrate --dry-run', () => {
     assert.match(context.err.text, /hint: Rename/);
   });
 
-  test('needs a host', async () => {
+  test('--dry-run requires a host', async () => {
     const { context } = world();
     assert.equal(await godwit(context, 'migrate web1 --dry-run'), 2);
     assert.match(context.err.text, /godwit migrate needs --to HOST/);
@@ -114,7 +114,7 @@ describe('a plan for the terminal', () => {
   const linkLine = (link: PlanAnswer['link'], linkUnmeasured?: string): string =>
     /^link +(.*)$/m.exec(planText({ ...plannedTo('b'), link, linkUnmeasured }, look))?.[1] ?? '';
 
-  test('says how the link is known, and where it may carry more', () => {
+  test('a plan names the source of the link rate, and marks it if the link may carry more', () => {
     const rate = 13.1 * 2 ** 20;
     const measured = { rate, how: 'measured', roundTripMs: 2.32 } as const;
     assert.equal(linkLine(measured), '13.1 MiB/s, 2.32 ms (measured)');
@@ -129,7 +129,7 @@ describe('a plan for the terminal', () => {
     assert.equal(linkLine({ rate, how: 'configured' }), '13.1 MiB/s (configured)');
   });
 
-  test('says what its path was seen to cost, where that is not what is assumed', () => {
+  test('a plan shows the observed cost of its path if it differs from the assumed cost', () => {
     const answer = plannedTo('b');
     const { prediction = assert.fail() } = answer;
     const processor = { times: 1.82, moves: 4, share: 1 };
@@ -146,7 +146,7 @@ describe('a plan for the terminal', () => {
     );
   });
 
-  test('has no downtime of a move that never ends', () => {
+  test('a plan shows no downtime for a move that never ends', () => {
     const answer = plannedTo('b');
     const { prediction = assert.fail() } = answer;
     const range = { low: 0, middle: 0, high: 0 };
@@ -165,7 +165,7 @@ describe('a plan for the terminal', () => {
 });
 
 describe('a report after a plan', () => {
-  test('has what was predicted beside what it came to', () => {
+  test('a report shows each prediction next to the result', () => {
     const { prediction } = plannedTo('b');
     assert.ok(prediction !== undefined);
     const text = besideText({ ...report(), prediction, totalMs: 6100, bytes: 900 * 2 ** 20 }, look);
@@ -173,7 +173,7 @@ describe('a report after a plan', () => {
     assert.match(text, /bytes +320 MiB to 500 MiB +400 MiB +900 MiB +no/);
   });
 
-  test('says whether it was to end, and no downtime of one that never was to', () => {
+  test('a report has the predicted end, and no downtime for a move that was predicted never to end', () => {
     const { prediction } = plannedTo('b');
     assert.ok(prediction !== undefined);
     const never = { ...prediction, converges: { probability: 0, why: 'it writes too much' } };
@@ -182,7 +182,7 @@ describe('a report after a plan', () => {
     assert.match(text, /^downtime +- +- +[\d.]+ ms *$/m);
   });
 
-  test('has the copy of disks beside the time of its phase', () => {
+  test('a report shows the copy of disks next to the time of its phase', () => {
     const { prediction } = plannedTo('b');
     assert.ok(prediction !== undefined);
     const range = { low: 1000, middle: 2000, high: 4000 };
@@ -200,7 +200,7 @@ describe('a report after a plan', () => {
     assert.match(text, /total time .* 5\.0 s +yes/);
   });
 
-  test('has what was expected of the guest’s own requests beside how long they took', () => {
+  test("a report shows the expected latency of the guest's requests next to the measured latency", () => {
     const { prediction } = plannedTo('b');
     assert.ok(prediction !== undefined);
     const writes = { p50Ms: { low: 0.2, middle: 0.6, high: 1.8 } };
@@ -217,7 +217,7 @@ describe('a report after a plan', () => {
     assert.doesNotMatch(text, /p99|flushes/);
   });
 
-  test('says nothing where no plan was made', () => {
+  test('a report without a plan shows no prediction', () => {
     assert.equal(besideText(report(), look), '');
   });
 });
@@ -240,7 +240,7 @@ describe('godwit migrate --to any --dry-run', () => {
   }
   const line = 'migrate web1 --to any --dry-run';
 
-  test('asks for every host with the flags of a migration, and passes if one of them can take the guest', async () => {
+  test('--to any asks for every host with the flags of a migration, and passes if one of them can take the guest', async () => {
     const { asked, context } = hosts();
     assert.equal(await godwit(context, `${line} --mode hybrid --map-network br0=br1`), 0);
     assert.equal(asked[0]?.to, undefined);
@@ -251,13 +251,13 @@ describe('godwit migrate --to any --dry-run', () => {
     assert.equal(nobody.context.err.text, '');
   });
 
-  test('has no answer on a host without peers', async () => {
+  test('--to any fails on a host without peers', async () => {
     const { context } = hosts({ check: async () => checked([]) });
     assert.equal(await godwit(context, line), 3);
     assert.match(context.err.text, /`peers`/);
   });
 
-  test('is refused without --dry-run before an agent is asked, and so is --compare', async () => {
+  test('--to any and --compare are refused without --dry-run before an agent is asked', async () => {
     for (const words of ['migrate web1 --to any', 'migrate web1 --to b --compare']) {
       const context = new FakeContext();
       assert.equal(await godwit(context, words), 2);

@@ -12,7 +12,7 @@ import { reportOfALongMove, reportThatFailed } from '../../report-samples.ts';
 import { report } from '../fake.ts';
 
 describe('the page of a report', () => {
-  test('has axes with units, the day at the top, and the words of the terminal', () => {
+  test("the page has axes with units, the day at the top, and the terminal's words", () => {
     const look = { columns: 80, isTerminal: false, paint: painter(false) };
     for (const made of [reportOfALongMove(), reportThatFailed(), report()]) {
       const page = reportHtml(made);
@@ -31,7 +31,7 @@ describe('the page of a report', () => {
     assert.match(reportHtml(reportOfALongMove()), /Guest slowed down by[^]*<li>100 %<\/li>/);
   });
 
-  test('calls what was not tried neither passed nor ok, as the terminal does', () => {
+  test('the page calls an untried check neither passed nor ok, as the terminal does', () => {
     const look = { columns: 80, isTerminal: false, paint: painter(false) };
     const page = reportHtml(reportOfALongMove());
     assert.match(
@@ -46,7 +46,7 @@ describe('the page of a report', () => {
     );
   });
 
-  test('gives each phase a colour of its own, which is the dashboard’s too', () => {
+  test('the page gives each phase a separate color, the same as on the dashboard', () => {
     const css = readFileSync(
       path.resolve(import.meta.dirname, '../../../web/src/style/details.css'),
       'utf8',
@@ -57,7 +57,7 @@ describe('the page of a report', () => {
       assert.ok(css.includes(`.ph-${name} {\n  background: ${colour};\n}`), name);
   });
 
-  test('has a top of an axis that is no less than what it shows and no more than twice it', () => {
+  test('the top of an axis is at least the largest value and at most twice as high', () => {
     fc.assert(
       fc.property(fc.double({ min: 1, max: 2 ** 50, noNaN: true }), (most) => {
         const top = niceTop(most);

@@ -62,7 +62,7 @@ const REQUESTS = [
 
 describe('the page of a report', () => {
   for (const text of HOSTILE) {
-    test(`escapes ${JSON.stringify(text)} wherever it stands`, () => {
+    test(`the page escapes ${JSON.stringify(text)} wherever it appears`, () => {
       const page = reportHtml(filled(text));
       assert.deepEqual(tags(page), tags(reportHtml(filled('harmless'))));
       assert.ok(!page.includes('\u001b'));
@@ -70,7 +70,7 @@ describe('the page of a report', () => {
     });
   }
 
-  test('has the same tags whatever the texts hold', () => {
+  test('the page has the same tags whatever the texts hold', () => {
     const expected = tags(reportHtml(filled('harmless')));
     const texts = fc.string({
       unit: fc.constantFrom('<', '>', '"', "'", '&', '/', '!', '-', 'a', ' ', '=', '`'),
@@ -80,14 +80,14 @@ describe('the page of a report', () => {
     );
   });
 
-  test('needs nothing from elsewhere', () => {
+  test('the page loads nothing from elsewhere', () => {
     const page = reportHtml(report());
     assert.doesNotMatch(page, /https?:|src=|href=|url\(|@import|<script|<link/);
     assert.match(page, /default-src 'none'/);
     assert.match(page, /prefers-color-scheme: dark/);
   });
 
-  test('shows phases, rounds, decisions, checks and measurements', () => {
+  test('the page shows phases, rounds, decisions, checks and measurements', () => {
     const page = reportHtml(report());
     for (const words of [
       'switchover',
@@ -101,7 +101,7 @@ describe('the page of a report', () => {
     }
   });
 
-  test('shows the disks that were copied and what went over the links for them, where any was', () => {
+  test('the page shows the copied disks and their bytes over the links, if there are any', () => {
     const disks = [{ node: 'disk0', state: 'whole' as const, copiedBytes: 2e6, totalBytes: 2e6 }];
     const link = {
       sentBytes: 2e6,
@@ -123,7 +123,7 @@ describe('the page of a report', () => {
     assert.doesNotMatch(reportHtml(report()), /Disks/);
   });
 
-  test('shows what other hosts saw, or why they saw nothing, where any was asked', () => {
+  test('the page shows the observations of other hosts, or why there are none, if any were asked', () => {
     const seen = {
       host: 'c',
       kind: 'arp',
@@ -155,7 +155,7 @@ describe('the page of a report', () => {
     assert.doesNotMatch(reportText(report({}), look), /other hosts|first frame/);
   });
 
-  test('of a migration that has only begun is a page too', () => {
+  test('a migration that has just begun has a page, too', () => {
     const begun = report({
       outcome: 'running',
       phase: 'planned',
@@ -172,7 +172,7 @@ describe('the page of a report', () => {
     );
   });
 
-  test('stays small when there were very many rounds', () => {
+  test('the page stays small after very many rounds', () => {
     const [round] = report().roundList;
     assert.ok(round !== undefined);
     const roundList = Array.from({ length: 10_000 }, (_, index) => ({
@@ -185,7 +185,7 @@ describe('the page of a report', () => {
 });
 
 describe('the text of a report', () => {
-  test('names what a manager did not report, shows nothing in its place, and what is left behind', () => {
+  test('the text names values that a manager did not report, shows nothing in their place, and lists leftovers', () => {
     const { bytes: _, rounds: __, throughput: ___, pageRequests: ____, ...rest } = report();
     const left = godwitError('GODWIT_DEADLINE', { what: 'step finish', deadlineMs: 30_000 });
     const managed: Report = { ...rest, finished: 'unknown', leftovers: [left.toJSON()] };
@@ -197,7 +197,7 @@ describe('the text of a report', () => {
     assert.match(reportHtml(managed), /Left behind/);
   });
 
-  test('checks that were not possible do not read like failures', () => {
+  test('the text keeps checks that were not possible apart from failures', () => {
     const look = { columns: 100, isTerminal: false, paint: painter(false) };
     const check = {
       name: 'guest',
@@ -215,7 +215,7 @@ describe('the text of a report', () => {
     assert.match(line([skipped]), /^no check was possible/);
   });
 
-  test('holds nothing that a terminal would act on', () => {
+  test('the text holds no control sequence for a terminal', () => {
     for (const text of HOSTILE) {
       const shown = reportText(filled(text), {
         columns: 80,
@@ -226,7 +226,7 @@ describe('the text of a report', () => {
     }
   });
 
-  test('shows the error with its hint', () => {
+  test('the text shows the error with its hint', () => {
     const shown = reportText(filled('x'), {
       columns: 80,
       isTerminal: false,
@@ -257,7 +257,7 @@ describe('the report of a migration over the wire', () => {
     },
   });
 
-  test('says what the links carried, what of it was hidden, and how pages were encoded', () => {
+  test('the report shows the bytes on the links, how many were hidden, and how pages were encoded', () => {
     const shown = reportText(wired, { columns: 120, isTerminal: false, paint: painter(false) });
     assert.match(shown, /over the wire +150 MiB \(25 %\), 2 cuts hidden, the longest of 10\.1 s/);
     assert.match(shown, /pages zero +700\n/);
@@ -267,7 +267,7 @@ describe('the report of a migration over the wire', () => {
     assert.doesNotMatch(shown, /cache of|in the other host’s cache/);
   });
 
-  test('has its own part of the page, which a native one lacks', () => {
+  test('the wire has a separate part of the page, which a native migration lacks', () => {
     assert.match(reportHtml(wired), /<h2>Wire<\/h2>/);
     assert.doesNotMatch(reportHtml(report()), /<h2>Wire<\/h2>/);
   });
@@ -279,7 +279,7 @@ describe('godwit report --html', () => {
     report: async () => report(),
   });
 
-  test('writes one file and leaves no other', async () => {
+  test('godwit report --html writes one file and leaves no other', async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'godwit-report-'));
     try {
       const file = path.join(folder, 'report.html');
@@ -293,14 +293,14 @@ describe('godwit report --html', () => {
     }
   });
 
-  test('says which file could not be written', async () => {
+  test('godwit report --html names a file that could not be written', async () => {
     const context = new FakeContext(agent);
     const file = path.join(tmpdir(), 'godwit-no-such-folder', 'report.html');
     assert.equal(await godwit(context, `report ${ID} --html ${file}`), 2);
     assert.match(context.err.text, /report\.html: cannot be written \(ENOENT\)/);
   });
 
-  test('prints the page when the file is -', async () => {
+  test('godwit report --html prints the page when the file is -', async () => {
     const context = new FakeContext(agent);
     assert.equal(await godwit(context, `report ${ID} --html -`), 0);
     assert.match(context.out.text, /^<!doctype html>/);

@@ -91,20 +91,20 @@ function scene(known: Resolution, runsAt: 'source' | 'unknown' = 'source'): Scen
 }
 
 describe('godwit resolve', () => {
-  test('without --run-at shows what is known and what each answer risks', async (t) => {
+  test('godwit resolve without --run-at shows the known facts and the risk of each answer', async (t) => {
     const { context, asked } = scene(dark);
     assert.equal(await godwit(context, `resolve ${ID}`), 0);
     likeBefore(t, context.out.text);
     assert.deepEqual(asked, []);
   });
 
-  test('names the safe answer where there is one', async () => {
+  test('godwit resolve names the safe answer if there is one', async () => {
     const { context } = scene({ ...dark, safe: 'source' });
     await godwit(context, `resolve ${ID}`);
     assert.match(context.out.text, new RegExp(`The safe answer: godwit resolve ${ID} --run-at`));
   });
 
-  test('prints JSON of its shape', async () => {
+  test('godwit resolve prints JSON of its shape', async () => {
     const shown = scene(dark);
     assert.equal(await godwit(shown.context, `resolve ${ID} --json`), 0);
     assert.deepEqual(JSON_SHAPES['resolution']?.parse(JSON.parse(shown.context.out.text)), dark);
@@ -114,14 +114,14 @@ describe('godwit resolve', () => {
     assert.ok(JSON_SHAPES['resolved']?.safeParse(JSON.parse(done.context.out.text)).success);
   });
 
-  test('asks for the name, and says how to give it where nobody can type', async () => {
+  test('godwit resolve asks for the name, and explains the flag if there is no terminal', async () => {
     const { context, asked } = scene(dark);
     assert.equal(await godwit(context, `resolve ${ID} --run-at source`), 2);
     assert.match(context.err.text, /--confirm web1/);
     assert.deepEqual(asked, []);
   });
 
-  test('passes on what was typed; only --yes-i-know stands for a person’s word', async () => {
+  test("godwit resolve sends what was typed; only --yes-i-know replaces a person's confirmation", async () => {
     const { context, asked } = scene(dark);
     await godwit(context, `resolve ${ID} --run-at source --confirm web1`);
     await godwit(context, `resolve ${ID} --run-at source --confirm web1 --yes-i-know`);
@@ -131,7 +131,7 @@ describe('godwit resolve', () => {
     ]);
   });
 
-  test('ends with 0 when the guest runs where it was to, else with the report’s own code', async () => {
+  test("the exit code is 0 when the guest runs at the requested host, else the report's exit code", async () => {
     const line = `resolve ${ID} --run-at source --confirm web1`;
     assert.equal(await godwit(scene(dark).context, line), 0);
     assert.equal(await godwit(scene(dark, 'unknown').context, line), 7);
@@ -151,19 +151,19 @@ describe('godwit doctor --leftovers', () => {
       }),
     );
 
-  test('lists what it is, whether it may go, and why', async (t) => {
+  test('godwit doctor --leftovers lists each leftover, whether it may go, and why', async (t) => {
     const world = context();
     assert.equal(await godwit(world, 'doctor --leftovers'), 0);
     likeBefore(t, world.out.text);
   });
 
-  test('clears, and says what it left', async (t) => {
+  test('godwit doctor --leftovers clears and lists what it kept', async (t) => {
     const world = context();
     assert.equal(await godwit(world, 'doctor --leftovers --clear'), 0);
     likeBefore(t, world.out.text);
   });
 
-  test('prints JSON of its shape', async () => {
+  test('godwit doctor --leftovers prints JSON of its shape', async () => {
     for (const line of ['doctor --leftovers --json', 'doctor --leftovers --clear --json']) {
       const world = context();
       await godwit(world, line);
@@ -171,7 +171,7 @@ describe('godwit doctor --leftovers', () => {
     }
   });
 
-  test('clears nothing without being asked for leftovers', async () => {
+  test('godwit doctor clears nothing without --leftovers', async () => {
     assert.equal(await godwit(context(), 'doctor --clear'), 2);
   });
 });

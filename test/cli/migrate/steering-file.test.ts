@@ -23,7 +23,7 @@ const refusal = (text: string): GodwitError => {
   assert.fail('it was taken');
 };
 
-test('each strategy that has a name can be written to a file and is read as the same', () => {
+test('each named strategy can be written to a file and is read as the same strategy', () => {
   for (const strategy of Object.values(STRATEGIES))
     assert.deepEqual(parseStrategy(JSON.stringify(strategy), 'own.json'), strategy);
 });
@@ -47,7 +47,7 @@ test('a value that is not accepted is named with its line', () => {
   assert.match(refusal('[]').message, /night\.json/);
 });
 
-test('a field that must be there, and a file that is not there, are said to be missing', () => {
+test('a missing field and a missing file are reported as missing', () => {
   assert.match(refusal('{"measures": ["downtime"]}').message, /night\.json: name is missing$/);
   assert.throws(
     () => readStrategyFile('/nowhere/night.json'),
@@ -58,7 +58,7 @@ test('a field that must be there, and a file that is not there, are said to be m
   );
 });
 
-test('QEMU’s dirty limit is refused by its name, with what there is in its place', () => {
+test("QEMU's dirty limit is refused by its name, with the alternative", () => {
   const { code, message, hint } = refusal('{"name": "ring",\n"measures": ["dirty-limit"]}');
   assert.equal(code, 'GODWIT_USAGE');
   assert.match(message, /line 2: measures: Godwit does not use "dirty-limit" of QEMU/);
@@ -81,7 +81,7 @@ test('a measure without steps, and steps without their measure, are refused with
   }
 });
 
-test('whatever is in a file is read or refused with GODWIT_USAGE', () => {
+test('every file is read or refused with GODWIT_USAGE, whatever it holds', () => {
   const texts = fc.oneof(
     fc.string(),
     fc.json(),
@@ -110,7 +110,7 @@ test('a file that cannot be read, or is far too long, is refused', () => {
   }
 });
 
-test('a strategy decides the mode and the longest downtime, unless one is asked for', async () => {
+test('a strategy decides the mode and the longest downtime, unless a flag sets one', async () => {
   const { context, asked } = world();
   assert.equal(await godwit(context, 'migrate web1 --to b --steering standard'), 0);
   const [{ mode, maxDowntimeMs, steering } = {}] = asked;

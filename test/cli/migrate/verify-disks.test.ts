@@ -25,14 +25,14 @@ function ending(diskCheck: Report['diskCheck']): { context: FakeContext; asked: 
 }
 
 describe('godwit migrate --verify-disks', () => {
-  test('asks for it, and reports what was found the same', async () => {
+  test('--verify-disks requests the comparison, and the result is reported', async () => {
     const { context, asked } = ending({ verdict: 'equal', ...figures });
     assert.equal(await godwit(context, LINE), 0);
     assert.deepEqual(asked, [true]);
     assert.match(context.out.text, /compared with the source +equal, 9 B the same/);
   });
 
-  test('ends with an error where the disks differ, although the guest has moved', async () => {
+  test('the exit code is an error if the disks differ, although the guest has moved', async () => {
     const facts = { guest: 'web1', device: 'disk0', host: 'b', at: 65_536 };
     const error = godwitError('GODWIT_DISK_DIFFERS', facts).toJSON();
     const { context } = ending({ verdict: 'different', ...figures, differentBytes: 2, error });
@@ -44,7 +44,7 @@ describe('godwit migrate --verify-disks', () => {
     );
   });
 
-  test('ends with an error where they could not be compared', async () => {
+  test('the exit code is an error if the disks could not be compared', async () => {
     const facts = { guest: 'web1', host: 'b', reason: 'it took too long' };
     const error = godwitError('GODWIT_DISK_UNVERIFIED', facts).toJSON();
     const { context } = ending({ verdict: 'unverified', ...figures, error });

@@ -57,18 +57,18 @@ describe('completion in bash', { skip: withoutBash }, () => {
     return stdout.split('\n').filter((line) => line !== '');
   }
 
-  test('offers verbs and groups', async () => {
+  test('bash is offered verbs and groups', async () => {
     const all = await offered('');
     for (const name of ['hosts', 'migrate', 'lab', 'pki', 'help'])
       assert.ok(all.includes(name), name);
     assert.deepEqual(await offered('mig'), ['migrate', 'migrations']);
   });
 
-  test('offers the verbs of a group', async () => {
+  test('bash is offered the verbs of a group', async () => {
     assert.deepEqual(await offered('lab', 'u'), ['up']);
   });
 
-  test('offers the flags of a verb, not the hidden ones', async () => {
+  test('bash is offered the flags of a verb, except the hidden ones', async () => {
     assert.deepEqual(await offered('migrate', 'web1', '--max-'), [
       '--max-downtime',
       '--max-bandwidth',
@@ -77,12 +77,12 @@ describe('completion in bash', { skip: withoutBash }, () => {
     assert.ok((await offered('lab', 'up', '--')).includes('--link'));
   });
 
-  test('offers the values of a choice', async () => {
+  test('bash is offered the values of a choice', async () => {
     assert.deepEqual(await offered('migrate', 'web1', '--mode', 'p'), ['precopy', 'postcopy']);
     assert.deepEqual(await offered('completion', ''), ['bash', 'zsh']);
   });
 
-  test('offers names of guests and hosts where they belong', async () => {
+  test('bash is offered names of guests and hosts in their places', async () => {
     assert.deepEqual(await offered('migrate', ''), ['guest-one', 'guest-two']);
     assert.deepEqual(await offered('migrate', '--mode', 'hybrid', 'guest-o'), ['guest-one']);
     assert.deepEqual(await offered('migrate', 'web1', '--to', ''), ['host-one', 'host-two']);
@@ -90,14 +90,14 @@ describe('completion in bash', { skip: withoutBash }, () => {
     assert.deepEqual(await offered('migrate', 'web1', ''), []);
   });
 
-  test('offers files where a flag wants one', async () => {
+  test('bash is offered files for a flag that takes one', async () => {
     const file = path.join(folder, 'completion.b');
     assert.deepEqual(await offered('report', 'm-1', '--html', file), [`${file}ash`]);
   });
 });
 
 describe('completion in zsh', () => {
-  test('is a script that zsh can read', { skip: withoutZsh }, async () => {
+  test('the zsh completion is a script that zsh can read', { skip: withoutZsh }, async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'godwit-completion-'));
     try {
       const file = path.join(folder, '_godwit');
@@ -108,7 +108,7 @@ describe('completion in zsh', () => {
     }
   });
 
-  test('has every flag of a verb', async () => {
+  test('the zsh completion has every flag of a verb', async () => {
     const text = await script('zsh');
     assert.match(text, /'migrate'\) _arguments .*'--max-downtime\[/);
     assert.match(text, /'lab up'\) _arguments .*'--hosts\[/);
@@ -116,7 +116,7 @@ describe('completion in zsh', () => {
   });
 });
 
-describe('the names that completion asks for', () => {
+describe('names for completion', () => {
   const agent = endpoint('a', {
     guests: async () => ({
       guests: [guest('web1', 'a'), guest('db', 'b'), guest('$(reboot)', 'b')],
@@ -125,7 +125,7 @@ describe('the names that completion asks for', () => {
     migrations: async () => ({ migrations: [summary()] }),
   });
 
-  test('are one a line, and only such as a shell may be given', async () => {
+  test('the names are one a line, and only names that are safe for a shell', async () => {
     for (const [kind, names] of [
       ['guest', 'web1\ndb\n'],
       ['host', 'a\nb\n'],
@@ -138,13 +138,13 @@ describe('the names that completion asks for', () => {
     }
   });
 
-  test('are none, without a word, when no agent answers', async () => {
+  test('the list of names is empty, without an error message, when no agent answers', async () => {
     const context = new FakeContext();
     assert.equal(await godwit(context, 'completion --names guest'), 0);
     assert.equal(context.out.text + context.err.text, '');
   });
 
-  test('a shell has to be named otherwise', async () => {
+  test('a shell without completion is refused', async () => {
     const context = new FakeContext();
     assert.equal(await godwit(context, 'completion'), 2);
     assert.equal(await godwit(context, 'completion fish'), 2);

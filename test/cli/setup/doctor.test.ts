@@ -39,13 +39,13 @@ function lines(change: Partial<Facts>, name: string): Finding[] {
   return judge({ ...GOOD, ...change }).filter((each) => each.name === name);
 }
 
-describe('what doctor makes of the facts', () => {
+describe("doctor's verdicts", () => {
   test('doctor of a package names nothing that only a clone has', () => {
     const change = { nodeVersion: '22.1.0', guestImage: undefined, hypervisors: [] };
     for (const { hint = '' } of judge({ ...GOOD, ...change })) assert.doesNotMatch(hint, /npm run/);
   });
 
-  test('a host that lacks nothing has only ok', () => {
+  test('a host that lacks nothing gets only ok', () => {
     assert.equal(worst(judge(GOOD)), 'ok');
   });
 
@@ -247,7 +247,7 @@ describe('what doctor makes of the facts', () => {
     ],
   ];
   for (const [what, change, name, verdict, found, hint] of cases) {
-    test(`${what}: ${verdict}, with what was found and the hint`, () => {
+    test(`${what}: ${verdict}, with the finding and the hint`, () => {
       const [line] = lines(change, name);
       assert.equal(line?.verdict, verdict);
       assert.match(line.found, found);
@@ -255,7 +255,7 @@ describe('what doctor makes of the facts', () => {
     });
   }
 
-  test('an old QEMU beside a good one is only a warning', () => {
+  test('an old QEMU next to a good one is only a warning', () => {
     const found = lines({ hypervisors: [{ ...qemu, version: '6.2.0' }, qemu] }, 'qemu');
     assert.deepEqual(
       found.map(({ verdict }) => verdict),
@@ -263,11 +263,11 @@ describe('what doctor makes of the facts', () => {
     );
   });
 
-  test('never claims that a guest boots under KVM', () => {
+  test('doctor never claims that a guest boots under KVM', () => {
     assert.match(lines({}, 'kvm')[0]?.found ?? '', /only when one does/);
   });
 
-  test('a program without a lab reports on none', () => {
+  test('a program without a lab reports on no lab', () => {
     assert.deepEqual(lines({ guestImage: undefined, tunDevice: no('x') }, 'lab'), []);
   });
 
@@ -281,7 +281,7 @@ describe('what doctor makes of the facts', () => {
 });
 
 describe('godwit doctor', () => {
-  test('looks at this host without a stack trace, whatever it lacks', async () => {
+  test('doctor examines this host without a stack trace, whatever is missing', async () => {
     const context = new FakeContext();
     // An empty PATH: no QEMU, no ip, nothing to run.
     context.env['PATH'] = '';
@@ -292,13 +292,13 @@ describe('godwit doctor', () => {
     assert.equal(context.err.text, '');
   });
 
-  test('says what is wrong in the configuration it is given', async () => {
+  test('godwit doctor reports what is wrong in the given configuration', async () => {
     const context = new FakeContext();
     assert.equal(await godwit(context, `doctor --config ${import.meta.filename}`), 4);
     assert.match(context.out.text, /fail {2}configuration .*is not JSON/);
   });
 
-  test('prints one line for each finding, its hint below', () => {
+  test('godwit doctor prints one line for each finding, and its hint below', () => {
     const text = doctorText(
       [
         { name: 'node', verdict: 'ok', found: 'Node 26' },

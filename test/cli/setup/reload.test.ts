@@ -20,7 +20,7 @@ function agent(name: string, answer: ReloadAnswer, asked: unknown[] = []) {
 }
 
 describe('godwit reload', () => {
-  test('says what was taken, what waits for a restart, and what is still wrong', async () => {
+  test('godwit reload reports the applied settings, the ones that wait for a restart, and the remaining mistakes', async () => {
     const asked: unknown[] = [];
     const context = new FakeContext(agent('a', ANSWER, asked));
     assert.equal(await godwit(context, 'reload'), 0);
@@ -32,7 +32,7 @@ describe('godwit reload', () => {
     );
   });
 
-  test('with --dry-run says what would be taken; with --json prints the answer', async () => {
+  test('--dry-run reports what would be applied, and --json prints the answer', async () => {
     const asked: unknown[] = [];
     const dry = new FakeContext(agent('a', ANSWER, asked));
     assert.equal(await godwit(dry, 'reload --dry-run'), 0);
@@ -43,14 +43,14 @@ describe('godwit reload', () => {
     assert.deepEqual(JSON.parse(json.out.text), ANSWER);
   });
 
-  test('says that nothing has changed', async () => {
+  test('godwit reload reports that nothing has changed', async () => {
     const none = { file: '/etc/godwit/agent.json', taken: [], restart: [], warnings: [] };
     const context = new FakeContext(agent('a', none));
     assert.equal(await godwit(context, 'reload'), 0);
     assert.equal(context.out.text, '/etc/godwit/agent.json: nothing has changed\n');
   });
 
-  test('does not choose among the agents of a lab', async () => {
+  test('godwit reload does not choose among the agents of a lab', async () => {
     const context = new FakeContext(agent('a', ANSWER), agent('b', ANSWER));
     assert.equal(await godwit(context, 'reload'), 2);
     assert.match(context.err.text, /--host/);

@@ -63,7 +63,7 @@ describe('a first configuration', () => {
     storage: fc.array(directory, { maxLength: 3 }),
   });
 
-  test('is one that the agent reads, with what it was made from', () => {
+  test('a first configuration is one that the agent reads, with the settings it was made from', () => {
     fc.assert(
       fc.property(place, fc.boolean(), (made, isFirst) => {
         const of = { ...made, ...(isFirst ? { caDir: '/etc/godwit/ca' } : {}) };
@@ -83,7 +83,7 @@ describe('a first configuration', () => {
     );
   });
 
-  test('has each of its lines explained', () => {
+  test('a first configuration explains each of its lines', () => {
     fc.assert(
       fc.property(place, (of) => {
         const explained = explanationOf({ ...of, caDir: '/ca' });
@@ -94,7 +94,7 @@ describe('a first configuration', () => {
     );
   });
 
-  test('takes its host’s name from whatever the machine is called, or says that it cannot', () => {
+  test("the host's name comes from the machine's name, whatever that is, or the command reports that it cannot", () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (called) => {
         const name = nameFrom(called);
@@ -106,7 +106,7 @@ describe('a first configuration', () => {
 });
 
 describe('godwit init', () => {
-  test('writes a CA, a certificate and a configuration that doctor has nothing to say of', async (t) => {
+  test('godwit init writes a CA, a certificate and a configuration that doctor accepts', async (t) => {
     const { config, flags } = placesIn(tempDir(t));
     const { code, out } = await godwit('init', 'a', '--address', '127.0.0.1:0', ...flags, '--json');
     assert.equal(code, 0);
@@ -123,7 +123,7 @@ describe('godwit init', () => {
     assert.deepEqual(said.next[0], `godwit serve agent --config ${config}`);
   });
 
-  test('changes nothing where something is wrong', async (t) => {
+  test('godwit init changes nothing if something is wrong', async (t) => {
     const root = tempDir(t);
     const { config, flags } = placesIn(root);
     const server = createServer().listen(0, '127.0.0.1');
@@ -145,7 +145,7 @@ describe('godwit init', () => {
     }
   });
 
-  test('leaves a host alone that is set up', async (t) => {
+  test('godwit init leaves a configured host unchanged', async (t) => {
     const { config, flags } = placesIn(tempDir(t));
     mkdirSync(path.dirname(config));
     writeFileSync(config, '{}');
@@ -170,7 +170,7 @@ describe('godwit init --controller', () => {
     readonly checks: readonly { readonly name: string; readonly verdict: string }[];
   }
 
-  test('on the host of the CA makes a controller that starts, follows the fleet and admits its administrator', async (t) => {
+  test("an init on the CA's host creates a controller that starts, follows the fleet and admits its administrator", async (t) => {
     const { caDir } = await fleet(t);
     changeList(caDir, withMember({ name: 'a', address: '127.0.0.1:1', addresses: [] }), Date.now());
     const { config, flags } = placesOf(tempDir(t));
@@ -201,7 +201,7 @@ describe('godwit init --controller', () => {
     });
   });
 
-  test('elsewhere takes the token of an invitation, and the fleet comes with it', async (t) => {
+  test('an init elsewhere takes the token of an invitation, and gets the fleet with it', async (t) => {
     const { host, caDir } = await fleet(t);
     const { agent } = await host('a', { holdsCa: true });
     const file = path.join(tempDir(t), 'agent.json');
@@ -242,7 +242,7 @@ describe('godwit init --controller', () => {
     assert.equal(existsSync(own.config), false);
   });
 
-  test('leaves a controller alone that is set up, and the database of another', async (t) => {
+  test("an existing controller is left unchanged, and so is another controller's database", async (t) => {
     const { caDir } = await fleet(t);
     const { config, stateDir, flags } = placesOf(tempDir(t));
     assert.equal((await godwit('init', ...flags, '--ca', caDir)).code, 0);
@@ -277,7 +277,7 @@ describe('godwit invite and join', () => {
     return ['join', token];
   }
 
-  test('the command that is printed sets a host up', async (t) => {
+  test('the printed command sets a host up', async (t) => {
     const command = await invited(t);
     const { config, flags } = placesIn(tempDir(t));
     const { code, out, err } = await godwit(...command, ...flags);
@@ -288,7 +288,7 @@ describe('godwit invite and join', () => {
     assert.match((await godwit(...command, ...flags)).err, /holds a certificate already/);
   });
 
-  test('the token comes on standard input, and at a terminal it is asked for', async (t) => {
+  test('the token comes on standard input, and a terminal asks for it', async (t) => {
     for (const [argv, said] of [
       [['join', '-'], ''],
       [['join'], 'Token, as `godwit invite` printed it: '],
@@ -305,14 +305,14 @@ describe('godwit invite and join', () => {
     }
   });
 
-  test('without a token and without a terminal it says how to give one', async () => {
+  test('a call without a token and without a terminal explains how to give one', async () => {
     const { code, err } = await godwit('join');
     assert.equal(code, 2);
     assert.match(err, /the token is missing[^]*`godwit join -`/);
     assert.match((await godwit('join', '-')).err, /no token came on standard input/);
   });
 
-  test('a configuration of another host is kept, and the token stays of use', async (t) => {
+  test('the configuration of another host is kept, and the token remains valid', async (t) => {
     const command = await invited(t);
     const { config, flags } = placesIn(tempDir(t));
     mkdirSync(path.dirname(config));
@@ -327,7 +327,7 @@ describe('godwit invite and join', () => {
     assert.equal((await godwit(...command, ...placesIn(tempDir(t)).flags)).code, 0);
   });
 
-  test('a host that holds no CA invites nobody, and an address is needed', async (t) => {
+  test('a host without a CA cannot invite, and an address is required', async (t) => {
     const file = path.join(tempDir(t), 'agent.json');
     writeFileSync(file, '{"name":"a","address":"127.0.0.1:1","stateDir":"/var/lib/godwit"}');
     const flags = ['--config', file];

@@ -76,7 +76,7 @@ function wipe({ etc, state, controller }: Places): void {
     if (each !== 'guests') fs.rmSync(path.join(state, each), { recursive: true });
 }
 
-test('a host comes back from one archive, without any record that may hold an old right to run', async (t) => {
+test('a host is restored from one archive, without any record that may hold an old right to run', async (t) => {
   const host = await hostOf(t);
   const { etc, state, controller, archive, secret } = host;
   const [config, pki] = [treeOf(etc), treeOf(`${state}/pki`)];
@@ -115,7 +115,7 @@ test('a host comes back from one archive, without any record that may hold an ol
   assert.equal((await new Tokens(store).find(secret))?.role, 'admin');
 });
 
-test('a host that already has a configuration or state is left as it is', async (t) => {
+test('a host that already has a configuration or state is left unchanged', async (t) => {
   const host = await hostOf(t);
   const { etc, state, archive } = host;
   assert.equal((await godwit('backup', archive, '--config-dir', etc)).code, 0);

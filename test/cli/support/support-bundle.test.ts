@@ -54,7 +54,7 @@ test('a bundle has the configuration and the files, and no secret of the host', 
   assert.match(again.err, /cannot be written/);
 });
 
-test('files that cannot be read do not keep the rest from the bundle', async (t) => {
+test('unreadable files do not keep the rest from the bundle', async (t) => {
   const { configDir } = hostOf(t);
   const file = path.join(configDir, 'agent.json');
   const config = JSON.parse(readFileSync(file, 'utf8')) as { stateDir: string };
@@ -68,7 +68,7 @@ test('files that cannot be read do not keep the rest from the bundle', async (t)
   assert.equal(out.includes(SECRET), false);
 });
 
-test('nothing is written before the operator has agreed, who can read all of it first', async (t) => {
+test('nothing is written before the operator, who can read all of it first, has agreed', async (t) => {
   const { configDir, file } = hostOf(t);
   for (const [answers, isWritten] of [
     [['n'], false],
@@ -95,7 +95,7 @@ test('--show prints the text and writes nothing', async (t) => {
   assert.equal(existsSync(file), false);
 });
 
-test('a bundle has a bound in bytes, whatever its parts have, and names what was cut', () => {
+test('a bundle has a bound in bytes, whatever its parts have, and names the cut parts', () => {
   const part = fc.record({
     name: fc.stringMatching(/^[a-z]{1,10}$/),
     text: fc

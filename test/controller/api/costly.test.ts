@@ -21,7 +21,7 @@ function costly() {
   return { of, busyPart: () => busyMs / nowMs, pass: (ms: number) => (nowMs += ms) };
 }
 
-test('who asks again gets the same answer until ten times its cost has passed', async () => {
+test('a repeated question gets the same answer until ten times its cost has passed', async () => {
   const { of, pass } = costly();
   assert.deepEqual(await Promise.all([of('a'), of('a'), of('a')]), [200, 200, 200]);
   pass(1700);
@@ -30,13 +30,13 @@ test('who asks again gets the same answer until ten times its cost has passed', 
   assert.equal(await of('a'), 400);
 });
 
-test('who asks for another one each time takes no more than a tenth of the process', async () => {
+test('a caller that asks a new question each time takes at most a tenth of the process', async () => {
   const { of, busyPart } = costly();
   for (let count = 0; count < 50; count += 1) await of(`${count}`);
   assert.ok(busyPart() < 0.12, `${busyPart()}`);
 });
 
-test('too many different ones at once are refused, and an error goes to all who waited and is forgotten', async () => {
+test('too many different questions at once are refused, and an error goes to all waiting callers and is forgotten', async () => {
   const { of, pass } = costly();
   const waiting = Array.from({ length: 8 }, (_, count) => of(`${count}`));
   await assert.rejects(of('one more'), { code: 'GODWIT_OVERLOADED' });
@@ -54,7 +54,7 @@ test('too many different ones at once are refused, and an error goes to all who 
   assert.equal(await answers.of('a', async () => 2), 2);
 });
 
-test('one caller who asks for ever other ones keeps no other caller from theirs', async () => {
+test("one caller's ever-changing questions do not keep another caller from an answer", async () => {
   const { of } = costly();
   const own = Array.from({ length: 20 }, (_, count) => of(`${count}`, 'viewer ann'));
   const other = await of('other', 'operator bob');
@@ -68,7 +68,7 @@ test('one caller who asks for ever other ones keeps no other caller from theirs'
   await Promise.all([of('a', 'viewer ann'), of('b', 'viewer ann'), of('a', 'viewer ann')]);
 });
 
-test('an insight begins at one of few moments, at most one step before what was asked for', () => {
+test('an insight begins at one of few moments, at most one step before the requested one', () => {
   const nowMs = Date.parse('2026-11-22T10:33:20Z');
   const begun = new Set<number>();
   for (let ago = 0; ago < 30 * 24 * 60; ago += 1) {

@@ -67,7 +67,7 @@ const MOVES = [
 ];
 
 describe('the list of guests', () => {
-  test('has a guest that moves once, and names the host of its copy', async (t) => {
+  test('the list has a moving guest once, and names the host of its copy', async (t) => {
     const deps = await heard(t, MOVES);
     assert.deepEqual(await listed(deps), [['g1 a', 'g2 b', 'g3 b']]);
     const call = { params: { guest: 'g1' } } as Parameters<typeof readGuest>[1];
@@ -78,7 +78,7 @@ describe('the list of guests', () => {
     );
   });
 
-  test('has each guest on one page, and on the list of one host', async (t) => {
+  test('the list has each guest on one page, and on the list of one host', async (t) => {
     const deps = await heard(t, MOVES);
     assert.deepEqual((await listed(deps, { limit: 1 })).flat(), ['g1 a', 'g2 b', 'g3 b']);
     assert.deepEqual((await listed(deps, { limit: 2 })).flat(), ['g1 a', 'g2 b', 'g3 b']);
@@ -86,7 +86,7 @@ describe('the list of guests', () => {
     assert.deepEqual((await listed(deps, { host: 'b' })).flat(), ['g2 b', 'g3 b']);
   });
 
-  test('has a row for each host that still claims a guest, together on one page', async (t) => {
+  test('the list has a row for each host that still claims a guest, together on one page', async (t) => {
     const deps = await heard(t, MOVES, SETTLED_MS + 1000);
     const all = ['g1 a', 'g2 a', 'g2 b', 'g3 b'];
     assert.deepEqual((await listed(deps)).flat(), all);
@@ -94,7 +94,7 @@ describe('the list of guests', () => {
     assert.deepEqual((await listed(deps, { limit: 2 })).flat(), all);
   });
 
-  test('has guests that share a name, over several pages', async (t) => {
+  test('the list has guests that share a name, over several pages', async (t) => {
     const namesakes = ['u-1', 'u-2', 'u-3'].map((uuid) => report('g1', 'a', { uuid }));
     const deps = await heard(t, [...namesakes, report('g2', 'b')]);
     assert.deepEqual(await listed(deps, { limit: 2 }), [

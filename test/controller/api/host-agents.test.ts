@@ -6,7 +6,7 @@ import { agentContract } from '../../../src/protocol/contract.ts';
 import { client } from '../../../src/rpc/client.ts';
 import { controllerOfTwo } from '../test-controller.ts';
 
-test('a controller passes on reads and orders to a host, each order under a new number', async (t) => {
+test('a controller passes reads and orders on to a host, each order under a new number', async (t) => {
   const { a, controller } = await controllerOfTwo(t);
   const at = (host: string) => {
     const speaking = client(agentContract, {
@@ -28,7 +28,7 @@ test('a controller passes on reads and orders to a host, each order under a new 
   await assert.rejects(at('zz').guests(), (thrown) => hasCode(thrown, 'GODWIT_HOST_UNKNOWN'));
 });
 
-test('no route to the agent of a host is another controller’s, and none reloads or closes the host', () => {
+test("no route to a host's agent is for controllers, and none reloads or closes the host", () => {
   const routes = Object.entries(hostAgentContract);
   assert.deepEqual(
     new Set(routes.map(([, { access }]) => access)),

@@ -8,7 +8,7 @@ import {
 import { GodwitError } from '../../../src/errors.ts';
 import { TokenBuckets } from '../../../src/token-buckets.ts';
 
-test('failed sign-ins make their network wait, and no other network', async () => {
+test('failed sign-ins delay their network, and no other network', async () => {
   let nowMs = 0;
   const handlers = sessionHandlers({
     recognition: { owner: () => Promise.resolve(undefined) },

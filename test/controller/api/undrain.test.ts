@@ -8,7 +8,7 @@ import { silentLog } from '../../../src/log.ts';
 
 const REQUEST = 'r-0123456789abcdef';
 
-test('the end of a drain is answered while the host has not confirmed it, and the fleet is not read for it', async () => {
+test('the end of a drain is answered before the host has confirmed it, without a read of the fleet', async () => {
   const done: string[] = [];
   const waits: number[] = [];
   const request = { ask: { hosts: ['a'] }, phase: 'done' };

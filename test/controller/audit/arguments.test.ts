@@ -43,8 +43,8 @@ const asked = fc.letrec((tie) => ({
   ),
 })).any;
 
-describe('what is kept of a request', () => {
-  test('has no secret in it, wherever one stood, and is bounded', () => {
+describe('kept requests', () => {
+  test('the kept request holds no secret, wherever one was, and is bounded', () => {
     fc.assert(
       fc.property(asked, (body) => {
         const text = kept({ body });
@@ -55,14 +55,14 @@ describe('what is kept of a request', () => {
     assert.ok(kept({ note: 'x'.repeat(100_000) }).length <= MAX_AUDIT_ARGUMENTS);
   });
 
-  test('has what is no secret as it was asked', () => {
+  test('the kept request holds everything else as it was sent', () => {
     assert.deepEqual(JSON.parse(kept({ note: 'fan 3 is loud', at: ['a', 1, null] })), {
       params: { host: 'a' },
       body: { note: 'fan 3 is loud', at: ['a', 1, null] },
     });
   });
 
-  test('has a manager without its password and what only its driver knows', () => {
+  test("the kept request has a manager without its password and without its driver's private options", () => {
     const options = { sshKey: SECRET };
     const text = kept({ name: 'vc', user: 'ann', password: SECRET, options });
     assert.deepEqual(JSON.parse(text).body, {
@@ -74,7 +74,7 @@ describe('what is kept of a request', () => {
   });
 });
 
-test('every route by which a change is asked names the error of an audit log that cannot be written', () => {
+test('every route that changes something names the error of an audit log that cannot be written', () => {
   const routes: [string, Route][] = Object.entries(controllerContract);
   const changing = routes.filter(([, { method }]) => method !== 'GET');
   assert.ok(changing.length > 10);
@@ -82,7 +82,7 @@ test('every route by which a change is asked names the error of an audit log tha
     assert.ok(errorsOf(route)?.includes('GODWIT_STORE') ?? true, key);
 });
 
-test('of refused attempts a bounded number a minute is kept, and the others are counted', () => {
+test('a bounded number of refused attempts is kept per minute, and the others are counted', () => {
   const attempts = fc.array(fc.tuple(fc.nat(30), fc.nat(400)), { maxLength: 600 });
   fc.assert(
     fc.property(attempts, (knocks) => {

@@ -26,7 +26,7 @@ async function face(t: TestContext) {
 
 const reported = ({ who, role, by, what, result }: AuditEntry) => [who, role, by, what, result];
 
-test('a change is kept with who asked, how, from where, what, and what came of it', async (t) => {
+test('an audited change is kept with its caller, method, address, object and result', async (t) => {
   const { party, browser, tokenOf } = await face(t);
   const headers = { authorization: `Bearer ${await tokenOf('operator')}` };
   const body = { note: 'fan 3 is loud' };
@@ -45,7 +45,7 @@ test('a change is kept with who asked, how, from where, what, and what came of i
   assert.equal(made?.controller, 'control');
 });
 
-test('a sign-in is kept with whom it signed in, without the token, and so is what the session asks', async (t) => {
+test("a sign-in is kept with its person, without the token, and so are the session's requests", async (t) => {
   const { party, browser, tokenOf } = await face(t);
   const token = await tokenOf('admin');
   const cookie = await browser.signIn(token);
@@ -60,7 +60,7 @@ test('a sign-in is kept with whom it signed in, without the token, and so is wha
   assert.ok(!text.includes(token) && !/gd[ws]_/.test(text), text);
 });
 
-test('signing out is kept once and only with a session; a request that changes nothing is not kept', async (t) => {
+test('a sign-out is kept once and only with a session; a request that changes nothing is not kept', async (t) => {
   const { party, browser, tokenOf } = await face(t);
   const token = await tokenOf('viewer');
   const bearer = { authorization: `Bearer ${token}` };
@@ -81,7 +81,7 @@ test('signing out is kept once and only with a session; a request that changes n
   assert.deepEqual(await kept(), ['createToken', 'signIn', 'signOut']);
 });
 
-test('one knocking caller takes no other caller’s place among the refused attempts that are kept', async (t) => {
+test("one persistent caller takes no other caller's place among the kept refused attempts", async (t) => {
   const { party, browser, tokenOf } = await face(t);
   const headers = { authorization: `Bearer ${await tokenOf('viewer')}` };
   const wrong = `gdw_${'a'.repeat(43)}`;
@@ -96,7 +96,7 @@ test('one knocking caller takes no other caller’s place among the refused atte
   );
 });
 
-test('what somebody had no right to is kept, of reads too, and of a knocking stranger a few a minute', async (t) => {
+test('forbidden requests are kept, including reads, and only a few per minute of a persistent stranger', async (t) => {
   const { party, browser, tokenOf } = await face(t);
   const headers = { authorization: `Bearer ${await tokenOf('viewer')}` };
   assert.equal((await browser.ask('/v1/audit', { headers })).status, 403);
@@ -123,7 +123,7 @@ test('what somebody had no right to is kept, of reads too, and of a knocking str
   assert.ok(!JSON.stringify(knocked).includes(wrong));
 });
 
-test('a change that cannot be written down is refused and not done; reads go on', async (t) => {
+test('a change that cannot be written down is refused and not done; reads continue', async (t) => {
   const { party, browser, tokenOf } = await face(t);
   const token = await tokenOf('admin');
   const database = new DatabaseSync(path.join(party.config.stateDir, 'controller.db'));
@@ -142,7 +142,7 @@ test('a change that cannot be written down is refused and not done; reads go on'
   assert.equal((await party.api.createToken({ body })).entry.name, 'late');
 });
 
-test('pages of the log hold each entry once, the newest first, whatever is added meanwhile', async (t) => {
+test('pages of the log hold each entry once, the newest first, even if entries are added meanwhile', async (t) => {
   const { party } = await face(t);
   for (let count = 0; count < 5; count += 1)
     await party.api.createToken({ body: { name: `t${count}`, role: 'viewer' } });
@@ -162,7 +162,7 @@ test('pages of the log hold each entry once, the newest first, whatever is added
   assert.deepEqual((await party.api.audit({ query: { since: later } })).entries, []);
 });
 
-test('refused attempts that come faster than they are written are counted, logged once, and named by the next entry', async (t) => {
+test('refused attempts beyond the write rate are counted, logged once, and named by the next entry', async (t) => {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
   const lines: object[] = [];

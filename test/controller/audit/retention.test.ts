@@ -29,7 +29,7 @@ const total = (all: readonly { readonly keep: number }[]): number =>
   all.reduce((sum, { keep }) => sum + keep, 0);
 
 describe('the shares of the audit log', () => {
-  test('fill the log, and never more', () => {
+  test('the shares fill the log, and never more', () => {
     fc.assert(
       fc.property(log, ({ all, most }) => {
         const entries = all.reduce((sum, { count }) => sum + count, 0);
@@ -38,7 +38,7 @@ describe('the shares of the audit log', () => {
     );
   });
 
-  test('a caller loses entries only while no other caller of its kind keeps more than it, to one entry', () => {
+  test('a caller loses entries, to one entry, only while no other caller of its kind keeps more', () => {
     fc.assert(
       fc.property(log, ({ all, most }) => {
         const after = kept(all, most);
@@ -61,7 +61,7 @@ describe('the shares of the audit log', () => {
     );
   });
 
-  test('a flood of one caller takes no entry of another caller whose share is smaller', () => {
+  test('a flood of one caller takes no entry of another caller with a smaller share', () => {
     fc.assert(
       fc.property(log, fc.nat(100_000), ({ all, most }, more) => {
         const [flooding, ...others] = all;
@@ -76,7 +76,7 @@ describe('the shares of the audit log', () => {
   });
 });
 
-test('strangers are one caller; a certificate is another caller than a token of its name', () => {
+test('strangers are one caller; a certificate is a different caller than a token of the same name', () => {
   const key = (by: string, role = 'operator', who = 'ann') => callerKey({ who, role, by });
   assert.equal(key('none', 'none', '10.0.0.1'), key('none', 'none', '10.0.0.2'));
   assert.equal(key('token'), key('session'));
@@ -84,7 +84,7 @@ test('strangers are one caller; a certificate is another caller than a token of 
   assert.notEqual(key('token'), key('token', 'viewer'));
 });
 
-test('an attempt ranks last whoever made it; admins and users of the unix socket rank first', () => {
+test('an attempt ranks last for every caller; admins and users of the unix socket rank first', () => {
   assert.equal(rankOf({ role: 'admin' }, true), 'attempt');
   assert.equal(rankOf({ role: 'admin' }, false), 'administrator');
   assert.equal(rankOf({ role: 'local' }, false), 'administrator');

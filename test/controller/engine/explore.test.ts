@@ -12,7 +12,7 @@ for (const { name, bounds } of SCENES) {
   });
 }
 
-test('walks by chance with more faults break no rule either', async () => {
+test('random walks with more faults break no rule either', async () => {
   const found = await walk({ guests: 2, faults: 4, cancel: 'let-run' }, { walks: 100, seed: 7 });
   assert.equal(found.broken, undefined);
 });

@@ -23,7 +23,7 @@ const host = (name: string, more: Partial<SnapshotHost> = {}): SnapshotHost => (
   ...more,
 });
 
-test('a host of which nobody hears is silent, whatever the cause, and a guest has all hosts that report it', () => {
+test('an unheard host is silent, whatever the cause, and a guest has all hosts that report it', () => {
   const info = (at: string) =>
     guestInfo.parse({ name: 'g1', host: at, driver: 'fake', state: 'running', memoryBytes: 7 });
   const { hosts, guests } = factsOf({
@@ -48,7 +48,7 @@ test('a host of which nobody hears is silent, whatever the cause, and a guest ha
   );
 });
 
-test('a host that says itself that no guest may come is no destination, and its reason is the plan’s', () => {
+test("a host that reports itself closed is not a destination, and its reason is the plan's", () => {
   const closed = 'it gives less than the baseline Nehalem-v1,aes=on: it lacks aes';
   const info = { ...hostInfo.partial().parse({}), closed } as SnapshotHost['info'];
   const { hosts } = factsOf({ nowMs: 9, hosts: [host('a'), host('b', { info })], guests: [] });
@@ -65,14 +65,14 @@ const reports = (name: string, at: string, more: Partial<GuestInfo> = {}) => ({
   info: guestInfo.parse({ name, host: at, driver: 'fake', state: 'running', ...more }),
 });
 
-test('a look of which no guest was reported anew has the guests of the one before', () => {
+test('a look without a new report of any guest has the guests of the previous look', () => {
   const memory = new GuestsMemory();
   const [first, second] = [reports('g1', 'a'), reports('g2', 'b')];
   const before = memory.of([first, second]);
   assert.equal(memory.of([{ ...first }, second]).guests, before.guests);
 });
 
-test('a guest that was reported anew, that came or that went is so in the next look', () => {
+test('a guest that was reported again, came or left is up to date in the next look', () => {
   const memory = new GuestsMemory();
   const [first, second] = [reports('g1', 'a'), reports('g2', 'b')];
   const before = memory.of([first, second]);
@@ -125,7 +125,7 @@ const LIES: readonly Partial<GuestInfo>[] = [
 ];
 
 for (const lie of LIES) {
-  test(`another host's guest of that name keeps none from moving: ${JSON.stringify(lie)}`, () => {
+  test(`another host's guest of that name keeps no guest from moving: ${JSON.stringify(lie)}`, () => {
     for (const uuid of ['u-2', undefined]) {
       const other = { host: 'b', ...lie, ...(uuid === undefined ? {} : { uuid }) };
       for (const said of [
@@ -143,14 +143,14 @@ for (const lie of LIES) {
   });
 }
 
-test('a host that does not run the very guest has no word in it', () => {
+test('a host that does not run the very guest has no influence on it', () => {
   for (const lie of LIES) {
     const { moves } = drained([REAL, { ...REAL, ...lie, host: 'b', state: 'stopped' }]);
     assert.equal(moves[0]?.from, 'a');
   }
 });
 
-test('the very guest on two hosts is touched by nobody, whatever either says of it', () => {
+test('a guest that runs on two hosts is not touched, whatever either host reports', () => {
   for (const lie of LIES.filter(({ state, migration }) => (state ?? migration) === undefined)) {
     const { moves, request } = drained([REAL, { ...REAL, ...lie, host: 'b' }]);
     assert.deepEqual(moves, []);
@@ -159,7 +159,7 @@ test('the very guest on two hosts is touched by nobody, whatever either says of 
   }
 });
 
-test('what the host of a guest says of it holds', () => {
+test("the report of the guest's host prevails", () => {
   for (const reported of LIES.slice(0, 4)) {
     const { moves, request } = drained([
       { ...REAL, ...reported },
@@ -170,7 +170,7 @@ test('what the host of a guest says of it holds', () => {
   }
 });
 
-test('a name that different guests have means none of them by itself', () => {
+test('a name that different guests share identifies none of them', () => {
   const guests = ['a', 'b'].map((at) => ({
     host: at,
 
@@ -186,7 +186,7 @@ test('a name that different guests have means none of them by itself', () => {
   }
 });
 
-test('of two guests of one name on one host the one that runs goes first, and the other is named', () => {
+test('the running one of two guests with one name on one host goes first, and the other is named', () => {
   const stopped = { host: 'a', uuid: 'u-0', state: 'stopped' } as const;
   const { moves, request } = drained([stopped, { ...stopped, uuid: 'u-2' }, REAL]);
   assert.deepEqual(

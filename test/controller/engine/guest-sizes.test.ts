@@ -45,7 +45,7 @@ function agents(answer: (guest: string) => Answer) {
   return { sizes: new AskedSizes({ clients, clock }), asked, pass, most: () => most };
 }
 
-test('asks each guest’s own host, a few at a time, and leaves those out that cannot be measured', async () => {
+test("each guest's own host is asked, a few at a time, and guests that cannot be measured are left out", async () => {
   const { sizes, asked, most } = agents((name) => {
     if (name === 'g3') throw godwitError('GODWIT_USAGE', { what: 'it has no such limits' });
     return name === 'g4' ? {} : { prediction: optionOf({ bytes: 1000 }) };
@@ -62,7 +62,7 @@ test('asks each guest’s own host, a few at a time, and leaves those out that c
   assert.equal(most(), 2);
 });
 
-test('a guest whose host has as many checks as it takes is asked for again, and none is left out by that', async () => {
+test('a guest whose host is at its limit of checks is asked for again, and none is left out for that reason', async () => {
   const [refused, names] = [new Set<string>(), ['g1', 'g2', 'g3', 'g4', 'g5']];
   const { sizes, asked } = agents((name) => {
     const isFirst = !refused.has(name);
@@ -88,7 +88,7 @@ describe('guests of several hosts', () => {
     return { prediction: optionOf({ bytes: 1000 }), ...link };
   };
 
-  test('have the line measured by three hosts, one after the other, and the others are told the one in the middle', async () => {
+  test('the line is measured by three hosts in turn, and the other hosts get the median', async () => {
     const [honest, lie] = [LINE.rate, 1e12];
     const { sizes, asked, most } = agents(measuredBy({ g1: lie, g3: honest, g4: honest + 1 }));
     const { sizes: found, line } = await sizes.of(spread, ASK);
@@ -105,7 +105,7 @@ describe('guests of several hosts', () => {
     assert.equal(asked.length, names.length);
   });
 
-  test('go by the more careful of two hosts, and never above what the map of sites has', async () => {
+  test('the more careful of two hosts decides, and never above the rate in the map of sites', async () => {
     const two = agents(measuredBy({ g1: 1e12, g3: LINE.rate }));
     assert.equal((await two.sizes.of(spread.slice(0, 3), ASK)).line?.bytesPerS, LINE.rate);
     assert.ok(two.asked.slice(2).every(({ link }) => link?.rate === LINE.rate));
@@ -115,14 +115,14 @@ describe('guests of several hosts', () => {
     assert.deepEqual(line, { bytesPerS: 1e7, roundTripMs: 90, by: ['a'] });
   });
 
-  test('of one host alone rest on what it measured, which it is not told', async () => {
+  test("the guests of a single host rest on that host's measurement, which is not sent to it", async () => {
     const { sizes, asked } = agents(measuredBy({ g1: LINE.rate, g2: LINE.rate }));
     const { line } = await sizes.of(spread.slice(0, 2), ASK);
     assert.deepEqual(line, { bytesPerS: LINE.rate, roundTripMs: 50, by: ['a'] });
     assert.ok(asked.every(({ link }) => link === undefined));
   });
 
-  test('do not rest on what one host measured for itself before', async () => {
+  test("a host's earlier measurement for itself is not used", async () => {
     const [honest, lie] = [LINE.rate, 1e12];
     const { sizes } = agents(measuredBy({ g1: lie, g2: lie, g3: honest, g4: honest + 1 }));
     assert.deepEqual((await sizes.of(spread.slice(0, 2), ASK)).line?.by, ['a']);
@@ -133,7 +133,7 @@ describe('guests of several hosts', () => {
     assert.equal((await alone.sizes.of(spread.slice(2, 3), ASK)).line?.bytesPerS, honest);
   });
 
-  test('have the line measured by three hosts even if others cannot measure it', async () => {
+  test('the line is measured by three hosts even if others cannot measure it', async () => {
     const [honest, lie] = [LINE.rate, 1e12];
     const { sizes, asked } = agents(measuredBy({ g1: lie, g4: honest, g5: honest + 1 }));
     const { line } = await sizes.of(spread, ASK);
@@ -143,7 +143,7 @@ describe('guests of several hosts', () => {
     assert.equal(asked.length, before);
   });
 
-  test('are told of no line that nobody measured just now, or that carries nothing', async () => {
+  test('no line is announced without a fresh measurement, or if it carries nothing', async () => {
     for (const link of [
       { ...LINE, how: 'seen' as const },
       { ...LINE, rate: 0 },
@@ -154,7 +154,7 @@ describe('guests of several hosts', () => {
     }
   });
 
-  test('take turns at the line, and go on without it where none of three hosts can measure it', async () => {
+  test('hosts take turns at the line, and continue without it if none of three can measure it', async () => {
     const { sizes, asked } = agents((name) => {
       if (name === 'g1') throw godwitError('GODWIT_OVERLOADED', { what: 'checks', limit: 4 });
       if (name === 'g3') throw godwitError('GODWIT_USAGE', { what: 'it has no such limits' });
@@ -170,14 +170,14 @@ describe('guests of several hosts', () => {
   });
 });
 
-test('what was measured with other settings is measured again', async () => {
+test('a measurement with other settings is repeated', async () => {
   const { sizes, asked } = agents(() => ({ prediction: optionOf({ bytes: 1000 }) }));
   await sizes.of([guest('g1')], ASK);
   await sizes.of([guest('g1')], { ...ASK, settings: { streams: 4 } });
   assert.equal(asked.length, 2);
 });
 
-test('a plan that is looked at and then asked for rests on the same measurements, for ten minutes', async () => {
+test('a plan and its later request rest on the same measurements for ten minutes', async () => {
   let bytes = 1000;
   const { sizes, pass } = agents(() => ({ prediction: optionOf({ bytes }) }));
   const first = await sizes.of([guest('g1')], ASK);

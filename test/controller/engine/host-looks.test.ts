@@ -35,13 +35,13 @@ function looking(listed: readonly string[], isSilent = false) {
   return { asked, look, busy, later: (ms: number) => (nowMs += ms) };
 }
 
-test('few moves are looked at one by one, so that one that hangs holds up no other', async () => {
+test('few moves are looked at one by one, so that a hanging one does not delay another', async () => {
   const { asked, look } = looking(['m-1', 'm-2']);
   assert.deepEqual(await look('a', 'm-1', 'm-2'), ['done', 'done']);
   assert.deepEqual(asked, ['m-1', 'm-2']);
 });
 
-test('of many moves those of one host are one question, and what its answer leaves out is asked for alone', async () => {
+test('many moves of one host share one question, and each move that its answer omits is asked for alone', async () => {
   const { asked, look, busy } = looking(['m-1', 'm-2']);
   await busy();
   assert.deepEqual(await look('a', 'm-1', 'm-2', 'm-3'), ['going', 'going', 'done']);
@@ -57,14 +57,14 @@ test('of many moves those of one host are one question, and what its answer leav
   assert.deepEqual(asked, ['m-1']);
 });
 
-test('where a host gives no list, each of its moves is asked for alone', async () => {
+test('each move is asked for alone if its host gives no list', async () => {
   const { asked, look, busy } = looking([], true);
   await busy();
   assert.deepEqual(await look('a', 'm-1', 'm-2'), ['done', 'done']);
   assert.deepEqual(asked, ['a: 4', 'm-1', 'm-2']);
 });
 
-test('once there are few again, each is looked at by itself', async () => {
+test('each move is looked at by itself again once there are few', async () => {
   const { asked, look, busy, later } = looking(['m-1', 'm-2']);
   await busy();
   later(1000);

@@ -20,7 +20,7 @@ const agents = { put: silent, cancel: silent, look: silent };
 const unasked = async () => assert.fail('no roll is asked for');
 const roll = { host: unasked, program: unasked };
 
-test('a request that waits for the fleet keeps no controller from the next one', async () => {
+test('a request that waits for the fleet does not keep a controller from the next one', async () => {
   const store = new MemoryStore();
   store.add(drainOf('silent'));
   store.add({ ...drainOf('empty'), id: 'r-00000002' });
@@ -53,7 +53,7 @@ test('a request that waits for the fleet keeps no controller from the next one',
   }
 });
 
-test('a drain is done by a look at the fleet that is younger than what the store said', async () => {
+test("a drain is done by a look at the fleet that is newer than the store's record", async () => {
   const store = new MemoryStore();
   store.add(drainOf('a'));
   const claim = (await store.acquire('one', 1000)) ?? assert.fail();
@@ -150,7 +150,7 @@ test('the claims of all requests are renewed in one write while their rounds wai
   await loop.close();
 });
 
-test('the decisions of many requests leave turns of the event loop to whoever asks meanwhile', async () => {
+test('the decisions of many requests leave turns of the event loop to other callers', async () => {
   const store = new MemoryStore();
   const requests = Array.from({ length: 8 }, (_none, at) => `r-0000000${at + 1}`);
   for (const id of requests) store.add({ ...drainOf(id), id });
@@ -192,7 +192,7 @@ test('the decisions of many requests leave turns of the event loop to whoever as
   }
 });
 
-test('the next round need not wait once an agent says that a move has ended', async () => {
+test('the next round need not wait once an agent reports the end of a move', async () => {
   const store = new MemoryStore();
   store.add(drainOf('a'));
   store.moves.set('m-00000001', moveOf());

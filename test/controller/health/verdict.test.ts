@@ -29,7 +29,7 @@ function course(all: readonly { readonly seen: HealthSnapshot; readonly afterMs:
   });
 }
 
-test('a verdict never flaps: between two changes lies the time for which the other thing was seen', () => {
+test('a verdict never flaps: a change needs the opposite signal for a minimum time', () => {
   fc.assert(
     fc.property(looks, (all) => {
       const steps = course(all);
@@ -48,7 +48,7 @@ test('a verdict never flaps: between two changes lies the time for which the oth
   );
 });
 
-test('what fails for long enough makes a host ill, and what is well for long enough makes it well', () => {
+test('a host becomes ill after a long enough failure, and well after a long enough recovery', () => {
   fc.assert(
     fc.property(looks, fc.boolean(), (all, failing) => {
       const last = { seen: failing ? 'failing' : 'well', afterMs: 100 } as const;
@@ -58,7 +58,7 @@ test('what fails for long enough makes a host ill, and what is well for long eno
   );
 });
 
-test('warnings alone, and a host of which nothing is known, are no ground for a change', () => {
+test('warnings alone, and a host without any known signal, do not change the verdict', () => {
   const signal = { kind: 'disk', level: 'warning', part: 'sda', words: 'old' } as const;
   const at = new Date(0).toISOString();
   assert.equal(snapshotOf(undefined, 0), 'unclear');

@@ -72,7 +72,7 @@ async function watched(t: TestContext, policy: 'propose' | 'drain') {
   return { store, said, held, pass, restart, requests: new Requests(store) };
 }
 
-test('a host whose hardware fails is proposed to be drained, and is well once nothing was amiss for an hour', async (t) => {
+test('a drain of a host with failing hardware is proposed, and the host is well after an hour without errors', async (t) => {
   const { store, said, pass, restart, requests } = await watched(t, 'propose');
   said.set('a', [failing]);
   await pass(3);
@@ -89,7 +89,7 @@ test('a host whose hardware fails is proposed to be drained, and is well once no
   assert.equal((await illHosts(store)).size, 0);
 });
 
-test('the policy drains an ill host once for each illness, and not more of them than it may', async (t) => {
+test('the policy drains an ill host once for each illness, and at most the allowed number', async (t) => {
   const { store, said, pass, restart, requests } = await watched(t, 'drain');
   said.set('a', [failing]);
   await pass(6);
@@ -106,7 +106,7 @@ test('the policy drains an ill host once for each illness, and not more of them 
   assert.equal((await requests.list()).length, 1);
 });
 
-test('a drain that a person asked for counts for none of those that the policy may ask for', async (t) => {
+test("a drain that a person requested does not count among the policy's allowed drains", async (t) => {
   const { store, said, pass, requests } = await watched(t, 'drain');
   const ask = requestAsk.parse({ kind: 'drain', hosts: ['a'] });
   const own = newRequest('r-000000000001', ask, { nowMs: 0, by: 'ada' });
@@ -119,7 +119,7 @@ test('a drain that a person asked for counts for none of those that the policy m
   assert.deepEqual(new Set(drained), new Set(['a', 'b']));
 });
 
-test('a person’s note counts at once, until it is taken away; one of a host that nobody knows is refused', async (t) => {
+test("a person's note counts at once, until it is removed; a note on an unknown host is refused", async (t) => {
   const { store, pass, restart, requests } = await watched(t, 'drain');
   await setMaintenance(store, 'b', 'a fan is replaced');
   await pass(0);
@@ -133,7 +133,7 @@ test('a person’s note counts at once, until it is taken away; one of a host th
   );
 });
 
-test('a host that is silent is not judged, and a controller without its lease writes nothing', async (t) => {
+test('a silent host is not judged, and a controller without its lease writes nothing', async (t) => {
   const { store, said, held, pass } = await watched(t, 'drain');
   said.delete('a');
   said.set('b', [failing]);

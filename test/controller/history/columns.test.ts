@@ -4,7 +4,7 @@ import { columnsOf } from '../../../src/controller/history/columns.ts';
 import { cameTo } from '../../../src/migration/report/outcome-figures.ts';
 import { report } from '../../cli/fake.ts';
 
-test('a link that was held back on purpose is not read for its rate', () => {
+test('a deliberately limited link is not read for its rate', () => {
   const free = columnsOf(report());
   assert.equal(free.link_rate, 118 * 1024 * 1024);
   assert.equal(free.dirty_rate, 20 * 1024 * 1024);
@@ -13,7 +13,7 @@ test('a link that was held back on purpose is not read for its rate', () => {
   assert.equal(held.link_rate, null);
 });
 
-test('the time for which a migration waited for its moment is no part of what it took, and stays in its report', () => {
+test('the waiting time of a migration is not part of its duration, and stays in its report', () => {
   const worked = report();
   const waited = report({
     totalMs: worked.totalMs + 3_600_000,

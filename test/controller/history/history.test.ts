@@ -12,7 +12,7 @@ import { until } from '../../until.ts';
 import { controllerOf } from '../test-controller.ts';
 import { summary } from './hosts.ts';
 
-test('migrations that people began at an agent are in the history: those before, those that go on, and their ends', async (t) => {
+test('the history has migrations that people began at an agent: earlier ones, active ones, and their ends', async (t) => {
   const { host, caDir } = await fleet(t);
   const a = await host('a', {
     guests: () => [guest('web1'), guest('web2')],
@@ -102,7 +102,7 @@ test('migrations that people began at an agent are in the history: those before,
   assert.equal((await again.api.migrations()).migrations.length, 2);
 });
 
-test('what a build cannot know is kept out: an id stays the migration that it was', async (t) => {
+test('an impossible record is kept out: an id stays the migration that it was', async (t) => {
   const { Migrations } = await import('../../../src/controller/store/migrations.ts');
   const { openRow, endedRow } = await import('../../../src/controller/history/record.ts');
   const { shardOf } = await import('../../../src/controller/inventory/shards.ts');

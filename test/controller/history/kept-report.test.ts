@@ -10,7 +10,7 @@ test('a report comes back from the database as it was', () => {
   assert.deepEqual(unpacked(packed(made) ?? ''), made);
 });
 
-test('a report of ten thousand rounds keeps its first, its last and some between', () => {
+test('a report of ten thousand rounds keeps its first, its last and some rounds between', () => {
   const [round] = report().roundList;
   const roundList = Array.from({ length: 10_000 }, (_none, at) => ({ ...round!, round: at }));
   const kept = packed(report({ roundList })) ?? '';
@@ -19,7 +19,7 @@ test('a report of ten thousand rounds keeps its first, its last and some between
   assert.deepEqual([rounds.length, rounds[0], rounds.at(-1)], [400, 0, 9999]);
 });
 
-test('a report that does not shrink is kept in no more than 64 KiB, or not at all', () => {
+test('a report that does not shrink is kept within 64 KiB, or not at all', () => {
   const [round] = report().roundList;
   const noise = (at: number): string => createHash('sha512').update(String(at)).digest('base64');
   const roundList = Array.from({ length: 400 }, (_none, at) => ({
@@ -38,7 +38,7 @@ test('a report that does not shrink is kept in no more than 64 KiB, or not at al
   assert.equal(packed(report({ roundList, checks: checks(200) })), undefined);
 });
 
-test('what is too long without its rounds is not kept, and what is no report is an error', () => {
+test('a report that is too long without its rounds is not kept, and a malformed one is an error', () => {
   const checks = Array.from({ length: 256 }, () => ({
     ...report().checks[0]!,
     evidence: 'x'.repeat(4096),

@@ -59,7 +59,7 @@ function world(before: Report, now: () => Report) {
   };
 }
 
-describe('a report of which its agent will know more', () => {
+describe('incomplete reports', () => {
   const later = (complete: boolean) => ({
     sent: 10,
     answered: 10,
@@ -68,7 +68,7 @@ describe('a report of which its agent will know more', () => {
     complete,
   });
 
-  test('is asked for again once a minute until it says all, and takes its place', async () => {
+  test('an incomplete report is requested again once a minute until it is complete, and is replaced', async () => {
     let answer = sampleReport({ later: later(false) });
     const { late, told, kept, after } = world(sampleReport({}), () => answer);
     late.written('a', kept());
@@ -85,7 +85,7 @@ describe('a report of which its agent will know more', () => {
     assert.equal(told.asked, 2);
   });
 
-  test('is known again to a controller that was started anew', async () => {
+  test('a restarted controller detects that the report is incomplete', async () => {
     const { late, kept, after } = world(sampleReport({}), () =>
       sampleReport({ later: later(true) }),
     );
@@ -95,7 +95,7 @@ describe('a report of which its agent will know more', () => {
     assert.equal(kept().vantages?.[0]?.latency?.later?.complete, true);
   });
 
-  test('says by which migration its guest was taken back', async () => {
+  test('a completed report names the migration that took its guest back', async () => {
     const settings = { returnIfUnhealthy: { check: 'check-web', withinMs: 60_000 } };
     const returned = { migration: 'm-00000002', why: 'it failed', at: '2026-03-01T10:00:00.000Z' };
     const given = { later: later(true), settings };
@@ -109,7 +109,7 @@ describe('a report of which its agent will know more', () => {
     assert.equal(late.count, 0);
   });
 
-  test('is asked for, however many reports of a host that answers nothing are waited for', async () => {
+  test('an incomplete report is requested, however many reports of a silent host are pending', async () => {
     const told = { nowMs: 0, silent: 0, answered: 0 };
     const known = sampleReport({});
     const row = { guest: known.guest, source: known.from, destination: known.to };
@@ -149,7 +149,7 @@ describe('a report of which its agent will know more', () => {
     await late.settled();
   });
 
-  test('is waited for while its agent is silent, a day and an hour at most, and no more once the host is left', async () => {
+  test('the wait for a silent agent lasts at most a day and an hour, and ends once the host is removed', async () => {
     const silent = () => {
       throw godwitError('GODWIT_UNREACHABLE', {
         peer: 'a',
@@ -168,7 +168,7 @@ describe('a report of which its agent will know more', () => {
     assert.equal(late.count, 0);
   });
 
-  test('is not taken for that of another migration', async () => {
+  test('a report of another migration does not complete it', async () => {
     const { late, kept, after } = world(sampleReport({}), () => ({
       ...sampleReport({ later: later(true) }),
       guest: 'other',
@@ -178,7 +178,7 @@ describe('a report of which its agent will know more', () => {
     assert.equal(kept().vantages?.[0]?.latency?.later, undefined);
   });
 
-  test('is not waited for where nothing more comes', () => {
+  test('a report is not requested again if nothing more can come', () => {
     const { late } = world(sampleReport({}), () => sampleReport({}));
     late.written('a', sampleReport({ later: later(true) }));
     late.written('a', { ...sampleReport({}), outcome: 'failed' });

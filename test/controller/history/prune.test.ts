@@ -27,7 +27,7 @@ const left = async ({ db }: Store): Promise<string[]> =>
     id.slice(-1),
   );
 
-test('what is older than the policy goes, and what is open stays', async () => {
+test('entries older than the policy are removed, and open ones stay', async () => {
   const store = await stored([100, 91, 89, null, 0]);
   const gone = await pruneHistory(store, { days: 90, most: 100 });
   assert.deepEqual([gone.migrations, gone.requests], [2, 0]);
@@ -38,7 +38,7 @@ test('what is older than the policy goes, and what is open stays', async () => {
   await store.close();
 });
 
-test('beyond the count the oldest go, and what a host still reports of them is not taken again', async () => {
+test("entries beyond the count are removed, the oldest first, and are not stored again from a host's report", async () => {
   const store = await stored([5, 4, 3, 2, 1]);
   assert.equal((await pruneHistory(store, { days: 90, most: 3 })).migrations, 2);
   assert.deepEqual(await left(store), ['2', '3', '4']);
@@ -76,7 +76,7 @@ async function leftOf(store: Store): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ told_by: host, count }) => [host, Number(count)]));
 }
 
-test('a host that reports without end pushes out no row of the others', async () => {
+test('a host that reports without end displaces no row of the others', async () => {
   const store = await reported({
     a: { rows: 5, chars: 10 },
     b: { rows: 700, chars: 10 },
@@ -102,7 +102,7 @@ test('long reports of one host cost that host its rows, and no other', async () 
   await store.close();
 });
 
-test('shares leave nobody with less than others have, unless it has no more', () => {
+test('a share never leaves a host with less than the others have, unless it has no more', () => {
   const amounts = fc.array(fc.nat(100), { maxLength: 10 });
   fc.assert(
     fc.property(amounts, fc.nat(500), (all, total) => {
@@ -115,7 +115,7 @@ test('shares leave nobody with less than others have, unless it has no more', ()
   );
 });
 
-test('a request goes with its claim and its moves, unless memory is reserved for one of them', async () => {
+test('a request is removed with its claim and its moves, unless memory is reserved for one of them', async () => {
   const store = await stored([]);
   for (const id of ['r-00000001', 'r-00000002']) {
     const request = {

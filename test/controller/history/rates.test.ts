@@ -39,7 +39,7 @@ const past = (more: Partial<PastMigration> = {}): PastMigration => ({
   ...more,
 });
 
-test('what went beside a migration over the same link counts for what the link carries', () => {
+test("the bytes of simultaneous migrations over the same link count for the link's rate", () => {
   const alone = pastRates([past()]);
   assert.deepEqual([...alone.pairs], [['a>b', 100 * MIB]]);
   const beside = pastRates([past(), past({ guest: 'g2' })]);
@@ -54,14 +54,14 @@ test('what went beside a migration over the same link counts for what the link c
   assert.deepEqual([both.links.get('a'), both.links.get('c')], [130 * MIB, 30 * MIB]);
 });
 
-test('a guest that was over before its link was full says nothing of what the link carries', () => {
+test("a guest that was finished before its link was full says nothing about the link's rate", () => {
   const idle = past({ guest: 'idle', totalMs: 1000, linkRate: 5 * MIB });
   assert.deepEqual([...pastRates([idle]).pairs], []);
   assert.equal(pastRates([idle, past()]).pairs.get('a>b'), 100 * MIB);
   assert.equal(pastRates([idle]).dirty.get('idle'), 7, 'what it wrote is known all the same');
 });
 
-test('rates are those of the newest, whatever the history is, and none is made up', () => {
+test('rates come from the newest migrations, whatever the history is, and none is invented', () => {
   const rate = fc.option(fc.integer({ min: 0, max: 1_000 * MIB }), { nil: null });
   const name = fc.constantFrom('a', 'b', 'c');
   const migration = fc
@@ -88,7 +88,7 @@ test('rates are those of the newest, whatever the history is, and none is made u
   );
 });
 
-test('the database knows those that came to their end, and a plan says what it has from history', async (t) => {
+test('the database has the migrations that completed, and a plan names its figures from history', async (t) => {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
   const shard = shardOf('a');
@@ -213,7 +213,7 @@ const errorOf = (scene: Scene, seed: number, rates: PastRates): number => {
   return Math.abs((reported.first?.eta.seconds ?? 0) / seconds - 1);
 };
 
-test('a plan that rests on an earlier drain of the same hosts ends much nearer to when it said', () => {
+test('a plan that rests on an earlier drain of the same hosts predicts the end much better', () => {
   const errors = Array.from({ length: 6 }, (_none, seed) => {
     const scene = sceneOf(seed);
     const recording = new Recording();

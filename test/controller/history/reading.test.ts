@@ -13,7 +13,7 @@ const newestFirst = (side: 'source' | 'destination', from: (nth: number) => stri
 
 const cut = () => godwitError('GODWIT_UNREACHABLE', { peer: 'a', address: 'a:1', reason: 'cut' });
 
-test('a first read that is interrupted, between pages or reports, is done again to the oldest', async (t) => {
+test('an interrupted first read, between pages or reports, is repeated to the oldest', async (t) => {
   const unhappy = { pages: 1, reports: 15 };
   const all = newestFirst('source', () => 'a');
   const a = listing(all, (page) => {
@@ -29,7 +29,7 @@ test('a first read that is interrupted, between pages or reports, is done again 
   assert.ok(unhappy.pages < 1 && unhappy.reports < 1, 'both were interrupted');
 });
 
-test('a destination reports what a lost source cannot, though newer ones are left to a source that is up', async (t) => {
+test('a destination reports for a lost source, though newer reports are left to a source that is up', async (t) => {
   const b = listing(newestFirst('destination', (nth) => (nth > 10 ? 'up' : 'lost')));
   const { history, store, ids } = await historyOf(t, { b });
   const nothing = {
@@ -56,7 +56,7 @@ const silence = (options: { signal?: AbortSignal } = {}): Promise<never> =>
     options.signal?.addEventListener('abort', () => reject(cut()), { once: true });
   });
 
-test('the migrations of a host are written while more others stay silent than are looked at together', async (t) => {
+test('the migrations of a host are written while more silent hosts are waited for than fit one look', async (t) => {
   let asked = 0;
   // The first look at each fails by its own time limit, and any later one has no answer within the test.
   const silent = (_call: unknown, options?: { signal?: AbortSignal }) =>
@@ -76,7 +76,7 @@ test('the migrations of a host are written while more others stay silent than ar
   await until('what the other one reports', 20_000, async () => (await ids())[0]);
 });
 
-test('a host that is followed no more is asked no further, and not looked at again', async (t) => {
+test('a host that is no longer followed is asked no further, and not looked at again', async (t) => {
   let asked = 0;
   const a = {
     migrations: (_call: unknown, options?: { signal?: AbortSignal }) => {

@@ -103,7 +103,7 @@ test('a hundred viewers of one migration share one stream, which ends with the l
   await until('the stream to end', 5000, async () => (host.listening === 0 ? true : undefined));
 });
 
-test('who comes later is told how it stands, and what comes then', async () => {
+test('a late viewer gets the present state and then the news', async () => {
   const host = new Host();
   const streams = new MigrationStreams(host.parts);
   const early = view(streams);
@@ -121,7 +121,7 @@ test('who comes later is told how it stands, and what comes then', async () => {
   await Promise.all([early.over, late.over]);
 });
 
-test('a viewer that reads nothing holds nothing up, and goes on with how it stands', async () => {
+test('a viewer that reads nothing delays no other, and continues with the present state', async () => {
   const host = new Host();
   const streams = new MigrationStreams(host.parts);
   const signal = new AbortController().signal;
@@ -144,7 +144,7 @@ test('a viewer that reads nothing holds nothing up, and goes on with how it stan
   await quick.over;
 });
 
-test('its end is the last thing that each viewer hears', async () => {
+test('the end is the last event for each viewer', async () => {
   const host = new Host();
   const ended = { ...host.parts, agents: { at: () => undefined } };
   Object.assign(host.row, { ended_at: 2000, outcome: 'done' });
@@ -158,7 +158,7 @@ test('its end is the last thing that each viewer hears', async () => {
     );
 });
 
-test('a migration that nobody knows is refused to each viewer, and is asked for anew', async () => {
+test('an unknown migration is refused to each viewer, and is requested again', async () => {
   const streams = new MigrationStreams(new Host().parts);
   const viewers = [view(streams, 'm-00000002'), view(streams, 'm-00000002')];
   for (const { over } of viewers)

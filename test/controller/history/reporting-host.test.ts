@@ -87,7 +87,7 @@ async function reported(
   return { history, of: async (id) => (await migrations.find(id))[0]?.row.told_by };
 }
 
-test('a host reports nothing of the migrations of another host of the fleet', async (t) => {
+test("a host cannot report on another fleet host's migrations", async (t) => {
   const its = summary({ id: 'm-0000000b', from: 'b', to: 'a' });
   const { history, of } = await reported(t, { a: [summary({})], b: [summary({}), its] });
   history.followed('b');
@@ -102,14 +102,14 @@ test('a host reports nothing of the migrations of another host of the fleet', as
   assert.equal(history.live.of('a', 'm-00000001').percent, percent);
 });
 
-test('an agent beside a manager reports moves between hosts that have no agent', async (t) => {
+test('an agent of a manager reports moves between hosts without agents', async (t) => {
   const managed = summary({ from: 'esx1', to: 'esx2' });
   const { history, of } = await reported(t, { a: [managed] });
   history.followed('a');
   assert.equal(await until('the move', 10_000, () => of(managed.id)), 'a');
 });
 
-test('an open migration goes to its source, and to nobody else, whoever reported it first', async (t) => {
+test('an open migration belongs to its source alone, whichever host reported it first', async (t) => {
   const { migrations, held } = await stored(t);
   const nowMs = await migrations.nowMs();
   const by = (host: string) => openRow(summary({}), host, nowMs);
@@ -128,7 +128,7 @@ test('an open migration goes to its source, and to nobody else, whoever reported
   assert.equal((await migrations.write(held, 'a', [ended('a')]))?.ended.size, 0);
 });
 
-test('an id that one host claims hides no migration of another host, whoever reports it first', async (t) => {
+test('an id that one host claims hides no migration of another host, whichever reports it first', async (t) => {
   const { store, migrations, held } = await stored(t);
   const nowMs = await migrations.nowMs();
   const end = summary({ phase: 'done', side: 'destination' });
@@ -163,7 +163,7 @@ test('an id that one host claims hides no migration of another host, whoever rep
   assert.equal(request, null);
 });
 
-test('a claim of another host does not keep an ended migration from its history', async (t) => {
+test('a claim of another host does not keep an ended migration from the history', async (t) => {
   const { migrations, held } = await stored(t);
   const nowMs = await migrations.nowMs();
   const ends = (host: string, to: string) => {
@@ -188,7 +188,7 @@ test('a host has no more than a thousand open migrations in the history', async 
   assert.equal((await migrations.write(held, 'b', [other]))?.begun.size, 1);
 });
 
-test('the id of a move that a request asked for is of that move alone', async (t) => {
+test('the id of a requested move belongs to that move alone', async (t) => {
   const { store, migrations, held } = await stored(t);
   await asked(store, { guest: 'web1', source: 'a', destination: 'b' });
   const nowMs = await migrations.nowMs();
@@ -198,7 +198,7 @@ test('the id of a move that a request asked for is of that move alone', async (t
   assert.equal((await migrations.write(held, 'a', [own]))?.begun.size, 1);
 });
 
-test('a completed report takes the place of that of the end, by the host that told of it alone', async (t) => {
+test('a completed report replaces the report of the end, but only from the same host', async (t) => {
   const { migrations, held } = await stored(t);
   const nowMs = await migrations.nowMs();
   const end = summary({ phase: 'done' });

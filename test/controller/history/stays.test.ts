@@ -22,7 +22,7 @@ const moved = (
   ...more,
 });
 
-test('the story of a guest names every host it was on, when, why, and what was tried there', () => {
+test('the story of a guest names each of its hosts, the time, the reason, and the attempts there', () => {
   const all = [
     moved(1, ['a', 'b'], { request: 'r-00000001', by: 'ann' }),
     moved(2, ['b', 'c'], { outcome: 'failed', words: 'the link broke' }),
@@ -43,7 +43,7 @@ test('the story of a guest names every host it was on, when, why, and what was t
   assert.deepEqual([onA?.host, onA?.from, onA?.to], ['a', undefined, at(15)]);
 });
 
-test('a guest that turned up elsewhere without a migration is said to have come by none', () => {
+test('a guest that turned up elsewhere without a migration has a stay without a migration', () => {
   const [onE, onD, onB] = staysOf([moved(1, ['a', 'b']), moved(2, ['d', 'e'])], ['e']);
   assert.deepEqual([onE?.host, onD?.host, onB?.host], ['e', 'd', 'b']);
   assert.equal(onD?.why, 'it came there by no migration that is kept');
@@ -51,7 +51,7 @@ test('a guest that turned up elsewhere without a migration is said to have come 
   assert.equal(staysOf([], ['a'])[0]?.why, 'it was there before anything that is kept');
 });
 
-test('whatever the migrations are, only the last stays are open, and each fits the contract', () => {
+test('only the last stays are open, and each fits the contract, whatever the migrations are', () => {
   const hosts = fc.constantFrom('a', 'b', 'c');
   const each = fc.record({
     pair: fc.tuple(hosts, hosts),

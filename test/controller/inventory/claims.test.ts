@@ -12,13 +12,13 @@ function claim(host: string, given: Partial<Claim> & { migration?: string } = {}
   return { ...settled, host, info, ...rest, state };
 }
 
-describe('two hosts that claim one guest', () => {
-  test('are named, both', () => {
+describe('claims by two hosts', () => {
+  test('both hosts of a conflict are named', () => {
     assert.deepEqual(claimants([claim('b'), claim('a')], NOW), ['a', 'b']);
     assert.deepEqual(claimants([claim('b'), claim('a', { state: 'paused' })], NOW), ['a', 'b']);
   });
 
-  test('are as they should be where one migration moves it between them', () => {
+  test('two claims are expected if one migration moves the guest between the hosts', () => {
     const both = [claim('a', { migration: 'm-00000001' }), claim('b', { migration: 'm-00000001' })];
     assert.deepEqual(claimants(both, NOW), []);
     const apart = [
@@ -28,13 +28,13 @@ describe('two hosts that claim one guest', () => {
     assert.deepEqual(claimants(apart, NOW), ['a', 'b']);
   });
 
-  test('are no conflict where one of them runs it not', () => {
+  test('two claims are not a conflict if one of the hosts does not run the guest', () => {
     for (const state of ['incoming', 'stopped', 'unknown'])
       assert.deepEqual(claimants([claim('a'), claim('b', { state })], NOW), []);
     assert.deepEqual(claimants([claim('a'), claim('a')], NOW), []);
   });
 
-  test('are two where each host’s manager has a container of that name', () => {
+  test("two containers of one name are two guests if each belongs to its host's manager", () => {
     const given = (host: string, manager?: string): Claim => {
       const known = { name: 'web1', host, driver: 'criu', state: 'running', manager };
       return claim(host, { uuid: '', info: JSON.stringify(known) });
@@ -47,7 +47,7 @@ describe('two hosts that claim one guest', () => {
     assert.deepEqual(claimants([machine('a'), machine('b')], NOW), ['a', 'b']);
   });
 
-  test('are judged once both had time to report the end of a move', () => {
+  test('two claims are judged once both hosts had time to report the end of a move', () => {
     const fresh = [claim('a'), claim('b', { changed_at: NOW - 1000 })];
     assert.deepEqual(claimants(fresh, NOW), []);
     assert.deepEqual(claimants(fresh, NOW + SETTLED_MS), ['a', 'b']);

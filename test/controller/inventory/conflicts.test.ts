@@ -7,7 +7,7 @@ import { openStore } from '../../../src/controller/store/open.ts';
 import { silentLog } from '../../../src/log.ts';
 import type { FleetNews } from '../../../src/protocol/controller/events.ts';
 
-test('two hosts that claim one guest are judged by the clock of the database, wherever that of the controller stands', async (t) => {
+test("two hosts that claim one guest are judged by the database's clock, whatever the controller's clock", async (t) => {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
   const claim = { name: 'web1', uuid: 'u-1', state: 'running', driver: 'qemu', info: '{}' };

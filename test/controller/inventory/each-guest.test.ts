@@ -29,7 +29,7 @@ function rowsOf(controller: Controller): GuestRow[] {
   }));
 }
 
-test('guests are counted and found once each while they move, and each is kept for a recovery, however late their hosts are heard', async (t) => {
+test('moving guests are counted, found and kept for a recovery once each, however late their hosts report', async (t) => {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
   const order = fc.array(fc.constantFrom(...HOSTS), { maxLength: 40 });

@@ -38,7 +38,7 @@ const EVENT_BYTES = 64 * 1024;
 /** On their way, in buffers of two processes. */
 const UNDER_WAY_BYTES = 4 * 1024 ** 2;
 
-test('a host that sends events without end is read at its own pace, and is marked', async (t) => {
+test('a host that sends events without end is read at its allowed rate, and is marked', async (t) => {
   const { host: made, certificate } = await fleet(t);
   const { api } = await made('a');
   const info = { ...(await api.host()), name: 'z' };

@@ -37,7 +37,7 @@ async function firstTurn(state: HostState): Promise<boolean> {
   return answer;
 }
 
-test('a host that could not be followed before takes no turn of the others, whoever followed it', async () => {
+test('a host that could not be followed before takes no turn of the others, under any follower', async () => {
   for (const state of ['silent', 'untrusted', 'incompatible'] as const)
     assert.equal(await firstTurn(state), true, state);
   for (const state of ['new', 'up', 'unfollowed'] as const)

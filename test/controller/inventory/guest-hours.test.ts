@@ -33,7 +33,7 @@ const written = (store: Store) =>
     .orderBy('shard')
     .execute();
 
-test('an hour has the mean of the looks that report a guest; two hosts that report it at once count as the larger', () => {
+test('an hour has the mean of the looks that report a guest; of two simultaneous reports the larger counts', () => {
   const means = hourMeans([
     { a: look({ g1: 1, g2: 4 }), b: look({ g1: 3 }) },
     { a: look({}), b: look({ g1: 1 }) },
@@ -41,7 +41,7 @@ test('an hour has the mean of the looks that report a guest; two hosts that repo
   assert.deepEqual(means, { g1: 2, g2: 4 });
 });
 
-test('hours that are over are written once, of each shard, and what is written stays', async (t) => {
+test('finished hours are written once per shard, and the written rows stay', async (t) => {
   const { store, hour } = await open(t);
   const over = hour - 2 * HOUR_MS;
   await put(store, 1, 'look', over, { a: look({ g1: 1 }) });
@@ -63,7 +63,7 @@ test('hours that are over are written once, of each shard, and what is written s
   assert.deepEqual(await written(store), first);
 });
 
-test('what is usual in the next hour is the mean of that hour of earlier days, wherever a guest was', async (t) => {
+test('the usual load of the next hour is the mean of that hour on earlier days, wherever the guest was', async (t) => {
   const { store, hour } = await open(t);
   const next = hour + HOUR_MS;
   for (const [day, cores] of [2, 4, 6].entries()) {

@@ -17,7 +17,7 @@ import { EventLog } from '../../../src/rpc/event-log.ts';
 import { guest } from '../../agent/samples.ts';
 import { HOST } from './hosts.ts';
 
-test('a host that reports ever new guests is refused once it has more than a host runs', () => {
+test('a host that keeps reporting new guests is refused once it has more than a host runs', () => {
   let written = 0;
   const book = new HostBook(HOST, {
     write: ({ upserts }) => {
@@ -42,7 +42,7 @@ test('a host that reports ever new guests is refused once it has more than a hos
   assert.deepEqual([book.row.guests, written], [MAX_GUESTS, MAX_GUESTS + 1]);
 });
 
-test('a host that reports ever more guests of one name is refused, by events as by its list', () => {
+test('a host that keeps reporting guests of one name is refused, in events and in its list', () => {
   const { book } = heardBook();
   const namesake = (nth: number): GuestInfo => ({
     ...guest('web', { host: 'a' }).info,
@@ -103,7 +103,7 @@ test('a host that reports guests of 0.9 MiB fills neither the events nor the row
   assert.match(info.unmovable.join(), /describes it in 9\d{5} bytes/);
 });
 
-test('all guests of a host together have a bound in bytes, by events as by its list', () => {
+test('all guests of a host together have a bound in bytes, in events and in its list', () => {
   const { book, rows } = heardBook();
   const each = (nth: number) => large(`web${nth}`, 120 * 1024);
   const isRefused = (thrown: unknown) =>
@@ -137,7 +137,7 @@ test('a host that sends more than its budget is marked in the API and in the lis
   assert.equal(illText(shown()), '');
 });
 
-test('a change that finds no room among those that wait to be written ends the stream of its host', () => {
+test('a change without room in the write queue ends the stream of its host', () => {
   const book = new HostBook(HOST, {
     write: () => false,
     publish: () => {},

@@ -22,7 +22,7 @@ import { until } from '../../until.ts';
 import { controllerOf } from '../test-controller.ts';
 import { HOST } from './hosts.ts';
 
-test('a controller follows the hosts of its fleet, and says what is silent and since when', async (t) => {
+test('a controller follows the hosts of its fleet, and reports silent ones with the time', async (t) => {
   const { host, caDir } = await fleet(t);
   const ofA = [guest('web1'), guest('web2')];
   const a = await host('a', { guests: () => ofA });
@@ -78,7 +78,7 @@ test('a controller follows the hosts of its fleet, and says what is silent and s
   await following;
 });
 
-test('hosts that are off hold nobody up: one that answers is followed while a hundred others are waited for', async (t) => {
+test('hosts that are off delay no other: an answering host is followed while a hundred others are waited for', async (t) => {
   const { host, caDir } = await fleet(t);
   const off = Array.from({ length: 100 }, (_none, index) => `a${index}`);
   const live = await host('z', { guests: () => [guest('db1', { host: 'z' })] });
@@ -112,7 +112,7 @@ test('hosts that are off hold nobody up: one that answers is followed while a hu
   assert.equal(asked.size, 101);
 });
 
-test('a page of hosts ends with a cursor, and the next one goes on from there', async (t) => {
+test('a page of hosts ends with a cursor, and the next one continues from there', async (t) => {
   const { caDir } = await fleet(t);
   const names = ['h1', 'h2', 'h3', 'h4', 'h5'];
   const hosts = Object.fromEntries(
@@ -142,7 +142,7 @@ async function written(file: string, given: Partial<NewHost> = {}): Promise<Stor
   return store;
 }
 
-test('a host that was up under an earlier controller is unfollowed until it is heard of', async (t) => {
+test('a host that was up under an earlier controller is unfollowed until it reports', async (t) => {
   const { caDir } = await fleet(t);
   const mute = createServer(() => {}).listen(0, '127.0.0.1');
   t.after(() => mute.close());
@@ -159,7 +159,7 @@ test('a host that was up under an earlier controller is unfollowed until it is h
   assert.equal(host.state, 'unfollowed');
 });
 
-test('a host that was put to sleep is asleep in lists, events and metrics, also after a restart, until it does not wake', async (t) => {
+test('a host that was put to sleep is asleep in lists, events and metrics, even after a restart, until it fails to wake', async (t) => {
   const { caDir } = await fleet(t);
   const sqlite = path.join(tempDir(t), 'controller.db');
   const store = await written(sqlite, { state: 'silent' });
@@ -202,7 +202,7 @@ test('a host that was put to sleep is asleep in lists, events and metrics, also 
   assert.match(late.reason ?? '', /asked to wake at 1970/);
 });
 
-test('a host that left the fleet is forgotten only under a lease that stands', async () => {
+test('a host that left the fleet is forgotten only under a valid lease', async () => {
   for (const isTaken of [false, true]) {
     const store = await written(':memory:', { name: 'gone', shard: shardOf('gone') });
     // Another controller takes the shards between the turn of the leases and the deletion.
@@ -238,7 +238,7 @@ test('a host that left the fleet is forgotten only under a lease that stands', a
   }
 });
 
-test('a controller that closes leaves the samples of the minute that goes on', async (t) => {
+test('a controller that closes leaves the samples of the current minute', async (t) => {
   const { host, caDir } = await fleet(t);
   const a = await host('a');
   const sqlite = path.join(tempDir(t), 'controller.db');
@@ -258,7 +258,7 @@ test('a controller that closes leaves the samples of the minute that goes on', a
   assert.ok(written.reduce((sum, { count }) => sum + count, 0) >= samples);
 });
 
-test('a shard that is lost and taken again costs no samples of its hosts', async (t) => {
+test('a shard that is lost and taken again loses no samples of its hosts', async (t) => {
   const { host, caDir } = await fleet(t);
   const a = await host('a');
   const sqlite = path.join(tempDir(t), 'controller.db');

@@ -25,7 +25,7 @@ const expire = (store: Store, owner: string) =>
   store.db.updateTable('host_leases').set({ lease_until: 1 }).where('owner', '=', owner).execute();
 
 describe('the leases of hosts', () => {
-  test('are all of the one controller that there is, and are shared with another that comes', async (t) => {
+  test('the only controller has all leases, and shares them with a second one', async (t) => {
     const store = await storeOf(t);
     const [one, two] = [leasesOf(store, 'one'), leasesOf(store, 'two')];
     assert.equal((await one.turn()).size, SHARDS);
@@ -37,7 +37,7 @@ describe('the leases of hosts', () => {
     assert.equal(all.size, SHARDS);
   });
 
-  test('of one that is gone are taken by another, each with an epoch that was never there before', async (t) => {
+  test('the leases of a dead controller are taken by another, each with a new epoch', async (t) => {
     const store = await storeOf(t);
     const [one, two] = [leasesOf(store, 'one'), leasesOf(store, 'two')];
     const before = Math.max(...(await one.turn()).values());
@@ -48,7 +48,7 @@ describe('the leases of hosts', () => {
     assert.equal(new Set(after.values()).size, SHARDS);
   });
 
-  test('that another took since they were seen free stay with that one', async (t) => {
+  test('a lease that another controller took after it was seen free stays with that controller', async (t) => {
     const store = await storeOf(t);
     const other = { owner: 'other', epoch: 0, lease_until: Date.now() + LEASE_MS };
     // Between the look for free shards and the taking of the first of them.
@@ -63,7 +63,7 @@ describe('the leases of hosts', () => {
     assert.deepEqual({ ...(await row.executeTakeFirst()) }, { shard: 0, ...other });
   });
 
-  test('that ended and that nobody took since are renewed under their epoch', async (t) => {
+  test('an expired lease that was not taken since is renewed under its epoch', async (t) => {
     const store = await storeOf(t);
     const one = leasesOf(store, 'one');
     const before = await one.turn();
@@ -73,7 +73,7 @@ describe('the leases of hosts', () => {
     assert.ok(rows.every((row) => row.lease_until > Date.now()));
   });
 
-  test('that ended and that another took are not renewed, also once that one is gone', async (t) => {
+  test('an expired lease that was taken is not renewed, even once the other controller is gone', async (t) => {
     const store = await storeOf(t);
     const [one, two] = [leasesOf(store, 'one'), leasesOf(store, 'two')];
     const before = await one.turn();
@@ -88,7 +88,7 @@ describe('the leases of hosts', () => {
     assert.ok([...between].every(([shard, epoch]) => epoch > (before.get(shard) ?? 0)));
   });
 
-  test('that were given up to another are not renewed', async (t) => {
+  test('a lease that was given up to another controller is not renewed', async (t) => {
     const store = await storeOf(t);
     const [one, two] = [leasesOf(store, 'one'), leasesOf(store, 'two')];
     await one.turn();
@@ -98,7 +98,7 @@ describe('the leases of hosts', () => {
     assert.equal(kept.size, fairShare(2));
   });
 
-  test('that ended let be written what their hosts reported, as long as nobody took them', async (t) => {
+  test("an expired lease still permits writing the hosts' reports until another controller takes it", async (t) => {
     const store = await storeOf(t);
     const one = leasesOf(store, 'one');
     const held = await one.turn();
@@ -110,7 +110,7 @@ describe('the leases of hosts', () => {
     assert.equal(rows.length, 1);
   });
 
-  test('of one that died are taken although the clock of the database was set back since', async (t) => {
+  test("the leases of a dead controller are taken even if the database's clock was set back since", async (t) => {
     const store = await storeOf(t);
     const dead = leasesOf(store, 'dead');
     await dead.turn();
@@ -129,7 +129,7 @@ describe('the leases of hosts', () => {
     assert.equal((await one.turn()).size, SHARDS);
   });
 
-  test('of one that lives stay its own when the clock of the database is set back', async (t) => {
+  test("a living controller keeps its leases when the database's clock is set back", async (t) => {
     for (const backMs of [1000, LEASE_MS, 3 * LEASE_MS, 3_600_000]) {
       const store = await storeOf(t);
       const [one, two] = [leasesOf(store, 'one'), leasesOf(store, 'two')];
@@ -146,7 +146,7 @@ describe('the leases of hosts', () => {
     }
   });
 
-  test('count for no controller that is gone for good: its row goes, though the clock was set back since', async (t) => {
+  test('a controller that is gone for good loses its row and its count, even if the clock was set back since', async (t) => {
     const store = await storeOf(t);
     await leasesOf(store, 'gone').turn();
     await leasesOf(store, 'gone too').turn();
@@ -169,7 +169,7 @@ describe('the leases of hosts', () => {
     assert.deepEqual(await names(), ['one']);
   });
 
-  test('that ended let nothing be written: one that was stopped meanwhile changes no row', async (t) => {
+  test('a controller with an expired lease changes no row after it was stopped meanwhile', async (t) => {
     const store = await storeOf(t);
     const [stopped, other] = [leasesOf(store, 'stopped'), leasesOf(store, 'other')];
     const stale = await stopped.turn();
@@ -188,7 +188,7 @@ describe('the leases of hosts', () => {
     assert.equal(await write(stale, 'stale'), 'other');
   });
 
-  test('taken over leave nothing of what the controller before said of a host, until its new one says so', async (t) => {
+  test("a taken lease leaves nothing of the previous controller's hosts until the new one reports", async (t) => {
     const store = await storeOf(t);
     const [dead, next] = [leasesOf(store, 'dead'), leasesOf(store, 'next')];
     const write = async (held: ReadonlyMap<number, number>): Promise<void> => {
@@ -219,7 +219,7 @@ describe('the leases of hosts', () => {
     assert.deepEqual(await states(), ['up', 'next', 'up', 'up']);
   });
 
-  test('give every host a shard, and all of them hosts', () => {
+  test('every host has a shard, and every shard has hosts', () => {
     const counts = new Map<number, number>();
     for (let at = 0; at < 10_000; at += 1) {
       const shard = shardOf(`host-${at}`);

@@ -29,7 +29,7 @@ const sample = (cores: unknown, used: unknown = 0.5) => ({
   guests: [{ name: 'web1', cores, residentBytes: 1 }],
 });
 
-test('a host whose sample is none is incompatible from then on, with the place in it, and nobody hears the sample', async (t) => {
+test('a host with a malformed sample is incompatible from then on, with the place, and no reader gets the sample', async (t) => {
   const { host: made, certificate } = await fleet(t);
   const { api } = await made('a');
   const info = { ...(await api.host()), name: 'z' };

@@ -59,7 +59,7 @@ function fleetOf() {
 }
 
 describe('hosts of a manager', () => {
-  test('have each guest at the one host where their manager has it, however it moves', () => {
+  test('each guest is at the one host where the manager has it, however it moves', () => {
     const moves = fc.array(fc.tuple(fc.nat(4), fc.constantFrom(...NAMES, 'gone')), {
       maxLength: 40,
     });
@@ -93,7 +93,7 @@ describe('hosts of a manager', () => {
     );
   });
 
-  test('are silent since their manager was heard last, and keep the guests that it reported', () => {
+  test("hosts are silent since their manager's last answer, and keep their reported guests", () => {
     const { managed, rows, bookOf, at } = fleetOf();
     const heard = managed.add('vc1', 'vc:443', () => {});
     const book = bookOf('esx1');
@@ -110,7 +110,7 @@ describe('hosts of a manager', () => {
     assert.deepEqual([book.row.state, rows.get('esx1')?.size], ['up', 0]);
   });
 
-  test('are silent one by one where their manager does not reach them, and closed where it says so', () => {
+  test('a host is silent if its manager does not reach it, and closed if the manager reports it closed', () => {
     const { managed, bookOf } = fleetOf();
     const heard = managed.add('vc1', 'vc:443', () => {});
     const book = bookOf('esx1');
@@ -127,7 +127,7 @@ describe('hosts of a manager', () => {
     });
   });
 
-  test('are known from before until their manager was heard, and gone with it', () => {
+  test('hosts keep their earlier state until their manager answers, and disappear with it', () => {
     const { managed } = fleetOf();
     const places = () => [...managed.places(() => false).keys()];
     assert.equal(managed.recall('esx9', 'vc1'), false);
@@ -141,7 +141,7 @@ describe('hosts of a manager', () => {
     assert.deepEqual(places(), []);
   });
 
-  test('are left out where a host of the fleet or of another manager has their name', () => {
+  test("a host with the name of a fleet host or of another manager's host is left out", () => {
     const { managed } = fleetOf();
     managed.add('vc1', 'one:443', () => {}).all([managedHost('esx1'), managedHost('a')], []);
     managed.add('vc2', 'two:443', () => {}).all([managedHost('esx1'), managedHost('esx2')], []);
@@ -152,7 +152,7 @@ describe('hosts of a manager', () => {
     );
   });
 
-  test('have the migrations between them looked at, and no others', () => {
+  test("only migrations between the manager's hosts are looked at", () => {
     const { managed, migrated } = fleetOf();
     const heard = managed.add('vc1', 'vc:443', () => {});
     heard.all([managedHost('esx1'), managedHost('esx2')], []);

@@ -94,8 +94,8 @@ function mustHaveEachOnce({ controller, page }: Run): void {
   assert.equal(page.guestCount, GUESTS.length);
 }
 
-describe('each guest is one row in the list and on the page', () => {
-  test('while guests move, however late the events of each host and of the controller come', () => {
+describe('one row for each guest', () => {
+  test('a moving guest has one row, however late the events of each host and of the controller come', () => {
     fc.assert(
       fc.property(moves, turns, (all, order) => {
         const looks = looksOf(all, true);
@@ -123,7 +123,7 @@ describe('each guest is one row in the list and on the page', () => {
     );
   });
 
-  test('also without epochs, if the agents look at each step and their events come in order', () => {
+  test('a guest has one row even without epochs, if the agents look at each step and their events come in order', () => {
     fc.assert(
       fc.property(moves, (all) => {
         const each = all.map((move) => ({ ...move, looks: move.looks.map(() => true) }));
@@ -143,7 +143,7 @@ describe('each guest is one row in the list and on the page', () => {
   });
 });
 
-test('the row of a guest that left and never arrives goes after a while', () => {
+test('the row of a guest that left and never arrives is removed after a while', () => {
   const controller = new Controller();
   const [look] = looksOf([], true);
   assert.ok(look !== undefined);

@@ -42,7 +42,7 @@ const change: fc.Arbitrary<Pending> = fc.oneof(
     .map((all) => ({ ...NOTHING, replace: all.map((name) => guestOf(name, 'r')) })),
 );
 
-test('changes that are written together leave what they leave one after another', () => {
+test('changes that are written together have the same result as one after another', () => {
   fc.assert(
     fc.property(fc.array(change, { maxLength: 12 }), (changes) => {
       const before = new Map([
@@ -59,7 +59,7 @@ test('changes that are written together leave what they leave one after another'
   );
 });
 
-test('a database has what they leave, whenever they are written', async (t) => {
+test('a database has the pending rows, whenever they are written', async (t) => {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
   const held = await new HostLeases(store, { id: 'one', name: 'one' }, silentLog).turn();
@@ -85,7 +85,7 @@ test('a database has what they leave, whenever they are written', async (t) => {
   );
 });
 
-test('texts that differ have other marks', () => {
+test('different texts have different digests', () => {
   fc.assert(
     fc.property(fc.string(), fc.string(), (one, other) => {
       assert.equal(markOf(one) === markOf(other), one === other);

@@ -5,7 +5,7 @@ import { ReadBudget } from '../../../src/controller/inventory/read-budget.ts';
 
 const BOUNDS = { burstBytes: 1000, bytesPerS: 100 };
 
-test('a reader that waits as it is told reads no more than the burst and the rate allow', () => {
+test('a reader that waits as told reads no more than the burst and the rate allow', () => {
   const reads = fc.array(fc.record({ bytes: fc.nat(300), pauseMs: fc.nat(2000) }));
   fc.assert(
     fc.property(reads, (all) => {

@@ -19,7 +19,7 @@ const load = (used: number) => ({
 });
 
 describe('the samples of a host', () => {
-  test('become one point a minute, with the mean and the most of each measure', () => {
+  test('samples become one point per minute, with the mean and the maximum of each measure', () => {
     const samples = new HostSamples();
     for (let at = 0; at < 7; at += 1) samples.add(60_000 + at * 10_000, load(at / 10));
     const [minute, ...others] = samples.points('minute');
@@ -29,7 +29,7 @@ describe('the samples of a host', () => {
     assert.ok(Math.abs((minute?.most[0] ?? 0) - 0.5) < 1e-6);
   });
 
-  test('are bounded, however many come, and none of a minute is counted twice', () => {
+  test('samples are bounded, however many come, and each counts once in its minute', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 30_000 }), { maxLength: 600 }), (steps) => {
         const samples = new HostSamples();
@@ -50,7 +50,7 @@ describe('the samples of a host', () => {
     );
   });
 
-  test('are written as one row for all hosts of a shard once its lease is held, and read back by host', async (t) => {
+  test("samples are written as one row for a shard's hosts once its lease is held, and are read by host", async (t) => {
     const store = await openStore({ sqlite: ':memory:' }, silentLog);
     t.after(() => store.close());
     await store.db
@@ -77,7 +77,7 @@ describe('the samples of a host', () => {
     assert.deepEqual(await rolledUp(store, { host: 'c', shard: 3 }, 'minute'), []);
   });
 
-  test('of a controller that closes are written with the minute and the hour that go on, and its successor adds the rest', async (t) => {
+  test('a closing controller writes the current minute and hour, and its successor adds the rest', async (t) => {
     const store = await openStore({ sqlite: ':memory:' }, silentLog);
     t.after(() => store.close());
     const lease = { shard: 3, owner: 'me', epoch: 9, lease_until: Date.now() + 60_000 };
@@ -118,7 +118,7 @@ describe('the samples of a host', () => {
       assert.deepEqual(await read(span), [[0, 6, 0.625, 0.875]]);
   });
 
-  test('leave no gap to who reads while they are written, and none is lost that could not be', async (t) => {
+  test('readers see no gap while samples are written, and samples of a failed write are kept', async (t) => {
     const store = await openStore({ sqlite: ':memory:' }, silentLog);
     t.after(() => store.close());
     const lease = { shard: 3, owner: 'me', epoch: 9, lease_until: Date.now() + 60_000 };

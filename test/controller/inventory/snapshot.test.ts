@@ -30,7 +30,7 @@ describe('a snapshot of the fleet', () => {
     rmSync(directory, { recursive: true });
   });
 
-  test('reads and parses again what was written since the last one, and nothing else', async () => {
+  test('a snapshot reads and parses only the rows that were written since the last one', async () => {
     const memory = new SnapshotMemory();
     const first = await fleetSnapshot(store, memory);
     const { info } = guestRowOf('a', guest('g2', 2));
@@ -46,7 +46,7 @@ describe('a snapshot of the fleet', () => {
     await update.set({ info: sound }).where('name', '=', 'g1').execute();
   });
 
-  test('has each of two guests of one host that share a uuid, as copies do', async () => {
+  test('a snapshot has both of two guests with one uuid on one host, such as copies', async () => {
     const uuid = '8a1c3b5e-1f2d-4c6b-9a7e-0d1f2e3c4b5a';
     const copies = ['copy1', 'copy2'].map((name) => row({ ...guest(name, 1), uuid }));
     await store.db.insertInto('guests').values(copies).execute();
@@ -58,7 +58,7 @@ describe('a snapshot of the fleet', () => {
     );
   });
 
-  test('reads again a guest that was read so soon that it may have been written once more in that moment', async () => {
+  test('a snapshot reads a guest again if the last read was so early that another write may have followed', async () => {
     const memory = new SnapshotMemory();
     const update = store.db.updateTable('guests').where('name', '=', 'g2');
     const write = async (vcpus: number, changed_at: number) => {
@@ -74,7 +74,7 @@ describe('a snapshot of the fleet', () => {
     assert.equal(await write(6, now + 3_600_000), 6);
   });
 
-  test('reads again all that is written under another lease', async () => {
+  test('a snapshot reads everything again that is written under another lease', async () => {
     const memory = new SnapshotMemory();
     await fleetSnapshot(store, memory);
     const { info } = guestRowOf('a', guest('g2', 7));
@@ -86,7 +86,7 @@ describe('a snapshot of the fleet', () => {
     assert.equal((await fleetSnapshot(store, memory)).guests[1]?.info.vcpus, 8);
   });
 
-  test('forgets what is gone, and knows a guest that comes back by what it is then', async () => {
+  test('a snapshot forgets removed guests, and a guest that returns has its new state', async () => {
     const memory = new SnapshotMemory();
     await fleetSnapshot(store, memory);
     await store.db.deleteFrom('guests').where('name', '=', 'g1').execute();
@@ -101,7 +101,7 @@ describe('a snapshot of the fleet', () => {
     assert.equal((await fleetSnapshot(store, memory)).guests[0]?.info.vcpus, 4);
   });
 
-  test('is shared by all who ask while it is good, and is made anew for who asks for one of now, once for all of them', async () => {
+  test('a snapshot is shared while it is valid, and callers that need a fresh one share a single new one', async () => {
     let [nowMs, reads] = [0, 0];
     const counting: Store = {
       ...store,

@@ -5,13 +5,13 @@ import { paced } from '../../../src/controller/inventory/turns.ts';
 const never = (): Promise<never> => new Promise(() => {});
 const answering = async () => ({ what: 'answer', said: '' }) as const;
 
-test('hosts that failed the last time take no turn of the others, however long they take', async () => {
+test('hosts that failed the last time take no turn of another host, however long they take', async () => {
   const { turn } = paced(answering);
   for (let host = 0; host < 1000; host += 1) void turn(never, true);
   assert.equal(await turn(async () => 'followed', false), 'followed');
 });
 
-test('so many turns are taken at once, and each that ends lets the next begin, failed or not', async () => {
+test('a fixed number of turns runs at once, and each end starts the next, whether it failed or not', async () => {
   const { turn } = paced(answering);
   const ends: PromiseWithResolvers<void>[] = [];
   const work = async (): Promise<void> => {

@@ -38,7 +38,7 @@ async function face(t: TestContext) {
   return { api, askAs };
 }
 
-test('a manager that nobody knows is reported as such by each route to its agent', async (t) => {
+test('an unknown manager is reported as unknown by each route to its agent', async (t) => {
   const { askAs } = await face(t);
   const ask = await askAs('operator');
   const codes = new Map<string, string>();
@@ -53,7 +53,7 @@ test('a manager that nobody knows is reported as such by each route to its agent
     assert.equal(codes.get(key), 'GODWIT_MANAGER_UNKNOWN', key);
 });
 
-test('a viewer reads from a manager’s agent and orders nothing of it, and the audit log has who tried what', async (t) => {
+test("a viewer reads from a manager's agent and cannot order, and the audit log has the attempts", async (t) => {
   const { api, askAs } = await face(t);
   const ask = await askAs('viewer');
   for (const route of ROUTES) {
@@ -73,7 +73,7 @@ test('a viewer reads from a manager’s agent and orders nothing of it, and the 
   assert.match(kept?.arguments ?? '', /"guest":"web"/);
 });
 
-test('no route to a manager’s agent is another controller’s, which gives orders under its requests', () => {
+test("no route to a manager's agent is for controllers: all are for operators or viewers", () => {
   const accesses = new Set(ROUTES.map(({ access }) => access));
   assert.deepEqual([...accesses].toSorted(), ['operator', 'viewer']);
 });

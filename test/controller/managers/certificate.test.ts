@@ -31,14 +31,14 @@ function lastMomentIn(der: Buffer): Buffer {
   return der.subarray(found.index, found.index + 12);
 }
 
-test('what a server shows is reported: its fingerprint, who it is, and until when', async (t) => {
+test('the certificate of a server is reported: fingerprint, subject and expiry', async (t) => {
   const shown = await shownAt(await serverOf(t, () => {}));
   assert.match(shown.fingerprint, /^[0-9a-f]{64}$/);
   assert.match(shown.subject, /vc1/);
   assert.ok(Date.parse(shown.validTo) > Date.now());
 });
 
-test('a certificate without a moment that can be read is refused, and ends no controller', async (t) => {
+test('a certificate without a readable date is refused, and does not end the controller', async (t) => {
   const url = await serverOf(t, (der) => lastMomentIn(der).fill('9'));
   await assert.rejects(shownAt(url), { code: 'GODWIT_UNREACHABLE' });
 });

@@ -10,7 +10,7 @@ import {
 import { godwitError } from '../../../src/errors.ts';
 import type { CallOptions } from '../../../src/rpc/client.ts';
 
-test('a manager whose lists have more bytes than its bound is silent for that reason, and none of them is taken', async () => {
+test('a manager whose lists exceed the byte limit is silent for that reason, and none of them is used', async () => {
   const silent = Promise.withResolvers<string>();
   let pages = 0;
   // As the client of the agent reads them: what a page takes is gone for the next one.

@@ -58,7 +58,7 @@ test('a manager that a restored database does not name keeps everything while it
   assert.ok(existsSync(path.join(served, 'agent.sock')));
 });
 
-test('what an addition wrote before its agent ever served is removed', async (t) => {
+test('the files of an addition whose agent never served are removed', async (t) => {
   const { managers, directory } = await restored(t);
   const begun = directory('vc1');
   writeFileSync(path.join(begun, 'agent.json'), '{}');
@@ -66,7 +66,7 @@ test('what an addition wrote before its agent ever served is removed', async (t)
   assert.ok(!existsSync(begun));
 });
 
-test('what was left is removed on request, and never while a migration has not ended', async (t) => {
+test('leftovers are removed on request, and never while a migration has not ended', async (t) => {
   const { managers, directory } = await restored(t);
   const left = directory('vc1');
   const journals = new MigrationStore(left, 'vc1', systemClock);

@@ -70,8 +70,8 @@ test('the removal of a manager follows no link that another user made under the 
   assert.deepEqual(readdirSync(other), ['vc1']);
 });
 
-describe('the directory of the managers’ passwords', () => {
-  test('is below a runtime directory in memory of this user, and survives a restart there', (t) => {
+describe('the password directory of the managers', () => {
+  test('the directory is below a runtime directory in memory of this user, and survives a restart there', (t) => {
     const { runtime, memory } = inMemory(t);
     const stateDir = tempDir(t);
     const options = { runtime: [path.join(stateDir, 'missing'), stateDir, runtime], memory };
@@ -84,7 +84,7 @@ describe('the directory of the managers’ passwords', () => {
     assert.equal(readlinkSync(passwords.path), target);
   });
 
-  test('has a random name where other users may add names', (t) => {
+  test('the directory has a random name if other users may add names', (t) => {
     const { runtime, memory } = inMemory(t);
     chmodSync(runtime, 0o775);
     const targets = [tempDir(t), tempDir(t)].map((stateDir) => {
@@ -99,7 +99,7 @@ describe('the directory of the managers’ passwords', () => {
     assert.notEqual(targets[0], targets[1]);
   });
 
-  test('is made again under another name after a restart of the host', (t) => {
+  test('the directory is created under another name after a restart of the host', (t) => {
     const { memory } = inMemory(t);
     const passwords = new PasswordDirectory(tempDir(t), { runtime: [], memory });
     passwords.make();
@@ -112,7 +112,7 @@ describe('the directory of the managers’ passwords', () => {
     assert.ok(lstatSync(readlinkSync(passwords.path)).isDirectory());
   });
 
-  test('is replaced and removed if other users may look into it', (t) => {
+  test('the directory is replaced and removed if other users may look into it', (t) => {
     const { memory } = inMemory(t);
     const passwords = new PasswordDirectory(tempDir(t), { runtime: [], memory });
     wrote(passwords, 'vc1');
@@ -123,7 +123,7 @@ describe('the directory of the managers’ passwords', () => {
     assert.equal(existsSync(target), false);
   });
 
-  test('is never removed if the operator has set the link to a directory of another name', (t) => {
+  test('the directory is never removed if the operator has set the link to a directory of another name', (t) => {
     const { runtime, memory } = inMemory(t);
     const passwords = new PasswordDirectory(tempDir(t), { runtime: [], memory });
     symlinkSync(runtime, passwords.path);
@@ -132,7 +132,7 @@ describe('the directory of the managers’ passwords', () => {
     assert.ok(existsSync(runtime));
   });
 
-  test('stays the one of an earlier build, whose movers read it, until its last manager is removed', (t) => {
+  test("an earlier build's directory, which its movers read, stays until its last manager is removed", (t) => {
     const { memory } = inMemory(t);
     const stateDir = tempDir(t);
     const earlier = path.join(memory, earlierName(stateDir));
@@ -147,7 +147,7 @@ describe('the directory of the managers’ passwords', () => {
     assert.deepEqual(readdirSync(stateDir), []);
   });
 
-  test('is the only one in which names are removed', (t) => {
+  test('names are removed in this directory and nowhere else', (t) => {
     const { memory } = inMemory(t);
     const stateDir = tempDir(t);
     const other = tempDir(t);
@@ -161,7 +161,7 @@ describe('the directory of the managers’ passwords', () => {
     assert.deepEqual(readdirSync(stateDir), []);
   });
 
-  test('is refused on a host without a file system in memory', (t) => {
+  test('the directory is refused on a host without a file system in memory', (t) => {
     const stateDir = tempDir(t);
     const passwords = new PasswordDirectory(stateDir, { runtime: [], memory: stateDir });
     assert.throws(() => passwords.make(), { code: 'GODWIT_CONFIG' });

@@ -8,7 +8,7 @@ import { silentLog } from '../../../src/log.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 import { untilSo } from '../../until.ts';
 
-test('the log of a manager’s agent is cut to its end, and keeps why the agent before ended', async (t) => {
+test("the log of a manager's agent is cut to its end, and keeps the previous agent's last reason", async (t) => {
   const place = new AgentDirectory(tempDir(t), 'vc1');
   mkdirSync(place.dir, { recursive: true });
   writeFileSync(place.log, `${'early\n'.repeat(1_000_000)}why it ended\n`);

@@ -14,7 +14,7 @@ const OPTIONS = {
 };
 
 describe('options that name another manager', () => {
-  test('have how it is reached in its place, and keep what else they say', () => {
+  test("the options get the other manager's address in its place, and keep everything else", () => {
     assert.deepEqual(namedIn(OPTIONS), ['vc2']);
     const found = resolved(OPTIONS, (name) => ({ url: `https://${name}`, user: 'u' }));
     assert.deepEqual(found, {
@@ -26,7 +26,7 @@ describe('options that name another manager', () => {
     });
   });
 
-  test('say nothing of where the password of the other one goes, and keep how it calls its hosts', () => {
+  test("the options hold no path of the other manager's password, and keep its way to call hosts", () => {
     const own = { url: 'https://mine', user: 'me', passwordFile: '/x', fingerprint: 'f', ca: '/y' };
     const options = { others: { vc2: { manager: 'vc2', ...own, hosts: { e: 'e.x' } } } };
     const found = resolved(options, () => ({ url: 'https://vc2', passwordFile: '/p' }));
@@ -34,18 +34,18 @@ describe('options that name another manager', () => {
     assert.deepEqual(found, { others: { vc2 } });
   });
 
-  test('name no file of the host, however deep', () => {
+  test('the options name no file of the host, however deep', () => {
     assert.equal(fileIn(OPTIONS), undefined);
     assert.equal(fileIn({ others: { x: { passwordFile: '/etc/shadow' } } }), 'passwordFile');
     assert.equal(fileIn({ a: { b: { c: { ca: '/x' } } } }), 'ca');
   });
 
-  test('lose one that is gone, and nothing else', () => {
+  test('the options lose a removed manager, and nothing else', () => {
     const found = resolved(OPTIONS, () => undefined);
     assert.deepEqual(found, { connections: 2, others: { vc3: { url: 'https://vc3' } } });
   });
 
-  test('are read as what they are where a host is called manager', () => {
+  test('the options are read as they are if a host is called manager', () => {
     const options = {
       hosts: { manager: 'esx1.example.com' },
       others: { vc3: { url: 'https://vc3', hosts: { manager: 'esx9.example.com' } } },
@@ -57,7 +57,7 @@ describe('options that name another manager', () => {
     );
   });
 
-  test('are configured by the password that the other one’s agent reads, and never by a copy', () => {
+  test("the options use the password that the other manager's agent reads, and never a copy", () => {
     const of = (url: string, options: object = {}) =>
       managerPlace.parse({ driver: 'vsphere', url, user: 'u', fingerprint: FINGERPRINT, options });
     const hosts = { esx9: 'esx9.example.com' };
@@ -82,7 +82,7 @@ describe('options that name another manager', () => {
   });
 });
 
-test('the guests of a manager are probed where its options have their addresses, and otherwise not', () => {
+test('the guests of a manager are probed only if its options have their addresses', () => {
   const place = (options: object): ManagerPlace =>
     managerPlace.parse({ driver: 'vsphere', url: 'https://vc1', user: 'u', options });
   const directory = new AgentDirectory('/var/lib/controller', 'vc1');

@@ -13,7 +13,7 @@ import { tempDir } from '../../rpc/test-contract.ts';
 const isKey = (thrown: unknown): boolean => hasCode(thrown, 'GODWIT_MANAGER_KEY');
 
 describe('a sealed password', () => {
-  test('is opened by its key for what it belongs to, and by nothing else', (t) => {
+  test('a sealed password is opened only by its key and for its owner', (t) => {
     const ring = new KeyRing(path.join(tempDir(t), 'keys.json'));
     const other = new KeyRing(path.join(tempDir(t), 'keys.json'));
     other.seal('', '');
@@ -28,7 +28,7 @@ describe('a sealed password', () => {
     );
   });
 
-  test('is refused where one byte of it is another', (t) => {
+  test('a sealed password is refused if one of its bytes differs', (t) => {
     const ring = new KeyRing(path.join(tempDir(t), 'keys.json'));
     const { key, box } = ring.seal('secret', 'vc1');
     const bytes = Buffer.from(box, 'base64');
@@ -40,14 +40,14 @@ describe('a sealed password', () => {
     assert.throws(() => ring.open({ key, box: '' }, 'vc1'), isKey);
   });
 
-  test('never lies as it is where it is kept, and its key only its owner may read', (t) => {
+  test('a sealed password is never stored in plain text, and only its owner may read its key', (t) => {
     const file = path.join(tempDir(t), 'keys.json');
     const sealed = new KeyRing(file).seal('a-password', 'vc1');
     assert.doesNotMatch(Buffer.from(sealed.box, 'base64').toString('latin1'), /a-password/);
     assert.equal(statSync(file).mode & 0o777, 0o600);
   });
 
-  test('is refused where the file of its key is damaged, and the file is left as it is', (t) => {
+  test('a damaged key file is refused and left as it is', (t) => {
     const file = path.join(tempDir(t), 'keys.json');
     const ring = new KeyRing(file);
     const sealed = ring.seal('secret', 'vc1');
@@ -79,7 +79,7 @@ describe('the managers of a database', () => {
     }
   }
 
-  test('keep each password for its own address: one that is changed in the database gets none', (t) =>
+  test('the managers keep each password for its address: an address changed in the database gets none', (t) =>
     withBook(t, async (book, store) => {
       await book.add('vc1', place, 'secret', 'ann');
       assert.equal(await book.password('vc1'), 'secret');
@@ -88,7 +88,7 @@ describe('the managers of a database', () => {
       await assert.rejects(book.password('vc1'), isKey);
     }));
 
-  test('are taken once by a name, and gone once they are removed', (t) =>
+  test('the managers have unique names and are gone once they are removed', (t) =>
     withBook(t, async (book, store) => {
       await book.add('vc1', place, 'secret', 'ann');
       const again = book.add('vc1', place, 'secret', 'ann');
@@ -100,7 +100,7 @@ describe('the managers of a database', () => {
       );
     }));
 
-  test('come under a new key all at once, and the old key is gone', (t) =>
+  test('the managers come under a new key all at once, and the old key is gone', (t) =>
     withBook(t, async (book, store, keys) => {
       await book.add('vc1', place, 'one', 'ann');
       await book.add('vc2', place, 'two', 'ann');
@@ -113,7 +113,7 @@ describe('the managers of a database', () => {
       assert.ok(rows.every(({ secret_key: key }) => key !== old));
     }));
 
-  test('keep every password where an exchange of the key fails half-way, and the next one ends it', (t) =>
+  test('the managers keep every password if a change of the key fails half-way, and the next change completes it', (t) =>
     withBook(t, async (book, store) => {
       await book.add('vc1', place, 'one', 'ann');
       await book.add('vc2', place, 'two', 'ann');

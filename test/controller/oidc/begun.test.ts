@@ -14,7 +14,7 @@ const NOW = 1_790_000_000_000;
 /** Of a Set-Cookie header, what a browser sends. */
 const sent = (set: string): string => set.split(';', 1)[0] ?? '';
 
-test('what a browser has begun comes back out of its cookie for ten minutes', () => {
+test("a begun sign-in comes back out of the browser's cookie for ten minutes", () => {
   const begun = newBegun('/hosts/a?span=hour', NOW);
   const header = `x=1; ${sent(begunCookie(begun))}; y=2`;
   assert.deepEqual(begunIn(header, NOW), begun);
@@ -23,7 +23,7 @@ test('what a browser has begun comes back out of its cookie for ten minutes', ()
   assert.equal(begunIn(header, NOW - 1), undefined);
 });
 
-test('two browsers have nothing in common, and neither have the values of one', () => {
+test('two browsers share nothing, and neither do the values of one browser', () => {
   const all = [newBegun('/', NOW), newBegun('/', NOW)].flatMap((begun) => {
     const { state, nonce, verifier } = boundTo(begun);
     return [state, nonce, verifier];
@@ -33,7 +33,7 @@ test('two browsers have nothing in common, and neither have the values of one', 
   assert.ok(all.every((value) => /^[\w-]{43}$/.test(value)));
 });
 
-test('a cookie that is changed binds to something else, or to nothing', () => {
+test('a modified cookie binds to something else, or to nothing', () => {
   const begun = newBegun('/a', NOW);
   const { state } = boundTo(begun);
   const changed = [
@@ -44,7 +44,7 @@ test('a cookie that is changed binds to something else, or to nothing', () => {
   for (const each of changed) assert.notEqual(boundTo(each).state, state);
 });
 
-test('no text makes a place that a browser reads as another site', () => {
+test('no text becomes a place that a browser reads as another site', () => {
   const marks = fc.constantFrom('/', '\\', '.', '@', ':', '\t', '\n', ' ', '%', '?', '#', 'e', 'é');
   fc.assert(
     fc.property(
@@ -68,7 +68,7 @@ test('no text makes a place that a browser reads as another site', () => {
   assert.equal(ownPlace(null), '/');
 });
 
-test('any header is read, and names something begun or nothing', () => {
+test('any header is read, and names a begun sign-in or none', () => {
   fc.assert(
     fc.property(fc.string(), (text) => {
       assert.equal(begunIn(text, NOW), undefined);

@@ -87,14 +87,14 @@ test('a person signs in with the provider, has the role of a group, and signs ou
   assert.equal((await browser.ask('/v1/session', { headers: { cookie } })).status, 401);
 });
 
-test('of several groups the one that may most counts, also where only the user info names them', async (t) => {
+test('the most powerful of several groups counts, even if only the user info names them', async (t) => {
   const { person } = await scene(t, {}, 'userinfo');
   const ada = person();
   await ada.ask(await answerFor(ada, 'ada'));
   assert.equal((await session(ada)).role, 'admin');
 });
 
-test('somebody whose groups have no role is refused with words', async (t) => {
+test('a person whose groups have no role is refused with the reason', async (t) => {
   const { person } = await scene(t);
   const eve = person();
   const shown = await eve.ask(await answerFor(eve, 'eve'));
@@ -105,7 +105,7 @@ test('somebody whose groups have no role is refused with words', async (t) => {
   );
 });
 
-test('an answer that another browser asked for is refused', async (t) => {
+test("an answer to another browser's request is refused", async (t) => {
   const { person } = await scene(t);
   const [ann, eve] = [person(), person()];
   const foreign = await answerFor(eve, 'eve');
@@ -119,7 +119,7 @@ test('an answer that another browser asked for is refused', async (t) => {
   isRefused(await ann.ask(own.href), /invalid_grant/);
 });
 
-test('a code counts once', async (t) => {
+test('a code is valid once', async (t) => {
   const { person } = await scene(t);
   const ann = person();
   const answer = await answerFor(ann, 'ann');
@@ -131,7 +131,7 @@ test('a code counts once', async (t) => {
   isRefused(await ann.ask(answer), /invalid_grant/);
 });
 
-test('an ID token that is not for this sign-in is refused, whoever signed it', async (t) => {
+test('an ID token for another sign-in is refused, even with a valid signature', async (t) => {
   const { provider, person } = await scene(t);
   const nowS = Math.floor(Date.now() / 1000);
   const wrong: readonly [string, (claims: IdClaims) => IdClaims, RegExp][] = [
@@ -153,7 +153,7 @@ test('an ID token that is not for this sign-in is refused, whoever signed it', a
   assert.equal((await ann.ask(await answerFor(ann, 'ann'))).status, 303);
 });
 
-test('an answer of another issuer, and one that says no, are refused', async (t) => {
+test('an answer of another issuer, and a denial, are refused', async (t) => {
   const { person } = await scene(t);
   const ann = person();
   const mixed = new URL(await answerFor(ann, 'ann'));
@@ -194,7 +194,7 @@ test('a sign-in leads to no other site', async (t) => {
   isRefused(await ann.ask(answer), /this browser did not begin it/);
 });
 
-test('a sign-in is in the audit log with the person that the provider named, and so is one that was refused', async (t) => {
+test("a sign-in is in the audit log with the provider's name for the person, and so is a refused one", async (t) => {
   const { provider, party, person } = await scene(t);
   const ann = person();
   await ann.ask(await answerFor(ann, 'ann'));
@@ -210,7 +210,7 @@ test('a sign-in is in the audit log with the person that the provider named, and
   assert.ok(!/gds_|ccccc/.test(JSON.stringify(entries)));
 });
 
-test('an administrator lists the sessions of people and ends them; two people of one name are two', async (t) => {
+test('an administrator lists the sessions of people and ends them; two people of one name are separate', async (t) => {
   const { provider, party, person } = await scene(t);
   const [ann, ada] = [person(), person()];
   provider.forge((claims) => ({ ...claims, preferred_username: 'ann' }));
@@ -241,7 +241,7 @@ test('an administrator lists the sessions of people and ends them; two people of
   );
 });
 
-test('a provider that is down says so, and a token signs in all the same', async (t) => {
+test('a provider that is down is reported as down, and a token still signs in', async (t) => {
   const { provider, party, browser, person } = await scene(t);
   await provider.close();
   const shown = await person().ask(BEGIN);
@@ -252,7 +252,7 @@ test('a provider that is down says so, and a token signs in all the same', async
   assert.match(await browser.signIn(token), /^__Host-godwit=gds_/);
 });
 
-test('a provider that says nothing is waited for until the deadline, and no longer', async (t) => {
+test('a provider that sends nothing is waited for until the deadline, and no longer', async (t) => {
   const { provider } = await scene(t);
   provider.hang();
   const asked = new Provider(provider.settings, () => 0, 0.05);
@@ -263,7 +263,7 @@ test('a provider that says nothing is waited for until the deadline, and no long
   });
 });
 
-test('a provider that has failed itself is as one that is down', async (t) => {
+test('a provider with an internal failure counts as one that is down', async (t) => {
   const { provider, person } = await scene(t);
   provider.fail();
   const shown = await person().ask(BEGIN);
@@ -271,7 +271,7 @@ test('a provider that has failed itself is as one that is down', async (t) => {
   assert.match(shown.text, /Test ID does not answer sign-in requests: it answered with 502/);
 });
 
-test('a provider that is known and goes down between says so too', async (t) => {
+test('a known provider that goes down during a sign-in is reported as down, too', async (t) => {
   const { provider, person } = await scene(t);
   const ann = person();
   const answer = await answerFor(ann, 'ann');

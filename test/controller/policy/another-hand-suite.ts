@@ -5,8 +5,8 @@ import { crowdedIn, list, set } from './crowded.ts';
 
 /** Who else moves guests, whatever keeps the policy. `make` gives an empty database of its own to each test. */
 export function anotherHandSuite(name: string, make: () => Promise<StorePlace>): void {
-  describe(`a policy in ${name} whose guests somebody else moves`, () => {
-    test('is left alone while somebody else moves guests, where it is automatic', async (t) => {
+  describe(`a policy in ${name} with guests that another party moves`, () => {
+    test('an automatic policy leaves guests alone while another party moves them', async (t) => {
       const scene = await crowdedIn(t, await make());
       await set(scene, { mode: 'automatic' });
       scene.put('c', { b1: 0.5 });
@@ -23,7 +23,7 @@ export function anotherHandSuite(name: string, make: () => Promise<StorePlace>):
       assert.equal((await list(scene)).length, 1);
     });
 
-    test('takes migrations that people asked agents for as Godwit’s own', async (t) => {
+    test("migrations that people requested from agents count as Godwit's own", async (t) => {
       const scene = await crowdedIn(t, await make());
       await set(scene, { mode: 'automatic' });
       // Within the looks between which each is seen to move, wherever those begin.

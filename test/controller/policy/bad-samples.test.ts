@@ -152,7 +152,7 @@ function planned(kind: PolicyKind, { looks, lost }: ReportedLooks): PolicyChange
 const movesOf = ({ proposals }: PolicyChange) =>
   proposals.flatMap(({ proposal }) => proposal.moves);
 
-test('whatever guests report, no plan rests on it: it is the plan without those samples, and says what was set aside', () => {
+test('no plan rests on impossible samples: it equals the plan without them, and lists them', () => {
   let [moves, asides, losses] = [0, 0, 0];
   fc.assert(
     fc.property(lies, fc.constantFrom<PolicyKind>('balance', 'consolidate'), (all, kind) => {
@@ -182,7 +182,7 @@ test('whatever guests report, no plan rests on it: it is the plan without those 
   assert.ok(moves > 50 && asides > 20 && losses > 50, `${moves}, ${asides}, ${losses}`);
 });
 
-test('a clock that is off changes no plan, by however much, and is named', () => {
+test('a wrong clock changes no plan, however far it is off, and is named', () => {
   const off = fc.oneof(
     fc.integer({ min: 61_000, max: 400 * 86_400_000 }),
     fc.integer({ min: -400 * 86_400_000, max: -61_000 }),
@@ -200,7 +200,7 @@ test('a clock that is off changes no plan, by however much, and is named', () =>
   );
 });
 
-test('a host whose samples have stopped is left alone once they are old, with its guests, and named', () => {
+test('a host without current samples is left alone with its guests, and named', () => {
   const all = told([], 0, false);
   for (const gone of HOSTS) {
     // The last four looks have nothing of it.
@@ -214,7 +214,7 @@ test('a host whose samples have stopped is left alone once they are old, with it
   }
 });
 
-test('a guest of which nobody reports what it uses stays, and is named', () => {
+test('a guest without a load report stays, and is named', () => {
   const all = told(
     Array.from({ length: LOOKS }, (_none, look) => ({ look, guest: 'a2', says: undefined })),
     0,

@@ -20,7 +20,7 @@ const moves = (kind: 'balance' | 'consolidate', fleet: Inventory, settings: obje
   return draftsOf(kind, fleet, policy, () => true).drafts.flatMap((each) => each.moves).length;
 };
 
-test('moves under way count against the moves and the bytes of the hour', () => {
+test('active moves count against the moves and the bytes of the hour', () => {
   assert.equal(moves('balance', inventory, {}), 4);
   assert.equal(moves('balance', inventory, { movesPerHour: 3 }), 2);
   assert.equal(moves('balance', inventory, { movesPerHour: 1 }), 0);

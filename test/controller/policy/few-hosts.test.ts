@@ -16,7 +16,7 @@ const why = (
   marks: ReadonlyMap<string, HostMark> = new Map(),
 ) => whyNoChoice(policy, world({ hosts, guests: [], marks }), () => true);
 
-test('an empty fleet, one host, and hosts of which one is heard of are words, and no choice', () => {
+test('an empty fleet, one host, and hosts with a single known one yield a reason and no choice', () => {
   assert.match(why([]) ?? '', /^no host is known here/);
   const group = { scope: 'front', hosts: ['x', 'y'] };
   assert.equal(why([], group), 'none of its hosts is known: x, y');
@@ -26,12 +26,12 @@ test('an empty fleet, one host, and hosts of which one is heard of are words, an
   assert.equal(why([host('a'), host('b')]), undefined);
 });
 
-test('a host that was put to sleep is a choice: it can be woken', () => {
+test('a sleeping host counts as a choice: it can be woken', () => {
   const marks = new Map([['b', { host: 'b', power: 'asleep' as const }]]);
   assert.equal(why([host('a'), host('b', silent)], fleet, marks), undefined);
 });
 
-test('a look at such a fleet plans nothing, whoever asks for it, and says why', () => {
+test('a look at such a fleet plans nothing for any caller, and gives the reason', () => {
   const view = {
     nowMs: NOW,
     proposals: [],

@@ -29,8 +29,8 @@ const reservation = (name: string, to: string): Reservation => ({
   memoryBytes: guest(name, 'a').memoryBytes,
 });
 
-describe('what a policy rests on', () => {
-  test('has what each guest used, and takes what others use on a host from what it has', () => {
+describe('the inventory of a policy', () => {
+  test("the inventory has each guest's use, and subtracts other programs' use from the host's capacity", () => {
     const { hosts, guests } = inventoryFor(
       known({ loads: loadsOf([lookAt(-1, { a: { g1: 3 }, b: {} }, 2)]) }),
     );
@@ -41,7 +41,7 @@ describe('what a policy rests on', () => {
     assert.deepEqual([guests[0]?.demand, guests[0]?.neverMove], [[3], undefined]);
   });
 
-  test('never moves a guest of which nobody reports what it uses, and gives it what is left of its host', () => {
+  test("a guest without a load report never moves, and gets the rest of its host's use", () => {
     const two = world({
       hosts: [host('a')],
       guests: [guest('g1', 'a', { vcpus: 4 }), guest('dark', 'a', { vcpus: 8 })],
@@ -54,7 +54,7 @@ describe('what a policy rests on', () => {
     assert.deepEqual([dark?.demand, dark?.reckoned], [[5], true]);
   });
 
-  test('never moves what its owner or its manager keeps, what is asked for, and what moves', () => {
+  test('a guest that is pinned by its owner or manager, requested, or moving is never moved', () => {
     const guests = [
       guest('kept', 'a'),
       guest('managed', 'a', { manager: 'libvirt' }),
@@ -87,7 +87,7 @@ describe('what a policy rests on', () => {
     assert.deepEqual(made.guests.find(({ name }) => name === 'stopped')?.demand, [0]);
   });
 
-  test('never moves a guest of a host whose manager balances by itself, also where samples show its use', () => {
+  test("a guest whose host's manager balances by itself is never moved, even if samples show its use", () => {
     const mode = (moves: 'manager' | 'asker') => ({ moves, words: 'DRS of C0', leaves: [] });
     const kept = (['manager', 'asker'] as const).map((moves) => {
       const hosts = ['a', 'b'].map((name) =>
@@ -99,7 +99,7 @@ describe('what a policy rests on', () => {
     assert.deepEqual(kept, [true, undefined]);
   });
 
-  test('consolidates no host whose power its manager sets by itself, and balances its guests', () => {
+  test('hosts whose manager sets their power are not consolidated, and their guests are balanced', () => {
     const made = (['balance', 'consolidate'] as const).map((kind) =>
       (['manager', 'asker'] as const).map((sets) => {
         const powerMode = { sets, words: 'DPM of C0' };
@@ -116,7 +116,7 @@ describe('what a policy rests on', () => {
     ]);
   });
 
-  test('counts its hypervisor’s threads as the guest’s, and leaves nonsense as it is', () => {
+  test("a hypervisor's threads count as the guest's, and nonsense is left as it is", () => {
     const demands = [4.6, 40].map((cores) => {
       const loads = loadsOf([lookAt(-1, { a: { g1: cores }, b: {} })]);
       return inventoryFor(known({ loads })).guests[0]?.demand;
@@ -124,13 +124,13 @@ describe('what a policy rests on', () => {
     assert.deepEqual(demands, [[4], [40]]);
   });
 
-  test('knows which hosts a guest has left, and how long ago', () => {
+  test('the inventory knows which hosts a guest has left, and how long ago', () => {
     const past = [{ guest: 'g1', from: 'b', endedAtMs: NOW - 60_000 }];
     const { guests } = inventoryFor(known({ past }));
     assert.deepEqual(guests[0]?.left, [{ host: 'b', secondsAgo: 60 }]);
   });
 
-  test('counts a guest where its move takes it, or where a request is about to, and keeps it from moving', () => {
+  test('the inventory counts a guest at the destination of its move or request, and keeps it from moving', () => {
     const guests = [
       guest('runs', 'a'),
       guest('comes', 'a', {
@@ -180,7 +180,7 @@ describe('what a policy rests on', () => {
     );
   });
 
-  test('has as much free memory on a host as is promised to nobody, whoever comes to it', () => {
+  test('the free memory of a host excludes all promised memory', () => {
     const incoming = guest('comes', 'a', {
       at: [
         { host: 'a', state: 'running' },
@@ -204,7 +204,7 @@ describe('what a policy rests on', () => {
     ]);
   });
 
-  test('has the hosts of the policy alone', () => {
+  test('the inventory has only the hosts of the policy', () => {
     const { hosts, guests } = inventoryFor(known({ isOurs: (name) => name === 'b' }));
     assert.deepEqual([hosts.map(({ name }) => name), guests], [['b'], []]);
   });

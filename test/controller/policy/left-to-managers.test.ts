@@ -7,7 +7,7 @@ import { host } from '../requests/worlds.ts';
 const drs: MaintenanceMode = { moves: 'manager', words: 'DRS of C0', leaves: [] };
 const dpm = { sets: 'manager', words: 'DPM of C0' } as const;
 
-test('a look names the hosts that it leaves to their manager, and why, each manager once', () => {
+test('a look names the hosts that it leaves to their manager, with the reason, each manager once', () => {
   const hosts = [
     ...['b', 'a'].map((name) => host(name, { maintenanceMode: drs, powerMode: dpm })),
     host('c', { maintenanceMode: { ...drs, words: 'DRS of C1' } }),
@@ -23,7 +23,7 @@ test('a look names the hosts that it leaves to their manager, and why, each mana
   );
 });
 
-test('a manager that leaves it to whoever asks is nothing to be said', () => {
+test('a manager that leaves balancing to the caller is not mentioned', () => {
   const asker = host('a', {
     maintenanceMode: { ...drs, moves: 'asker' },
     powerMode: { ...dpm, sets: 'asker' },
@@ -32,7 +32,7 @@ test('a manager that leaves it to whoever asks is nothing to be said', () => {
   assert.equal(leftToManagersWords([host('a', { powerMode: dpm })], 'balance'), undefined);
 });
 
-test('of many hosts the first few are named', () => {
+test('the first few of many hosts are named', () => {
   const many = Array.from({ length: 9 }, (_none, at) => host(`h${at}`, { powerMode: dpm }));
   assert.match(leftToManagersWords(many, 'consolidate') ?? '', /h0, h1, h2, h3 and 5 more/);
 });

@@ -15,8 +15,8 @@ const sample = (used: number, guests: Record<string, number>, atMs = LOOK_MS) =>
   guests: Object.entries(guests).map(([name, cores]) => ({ name, cores, residentBytes: 1 })),
 });
 
-describe('the looks of a host', () => {
-  test('have the mean of what each guest used while it was there, once their time is over', () => {
+describe('host looks', () => {
+  test("a look has the mean of each guest's use while it was there, once its time is over", () => {
     const looks = new HostLooks();
     looks.add(LOOK_MS, sample(0.5, { g1: 1 }));
     looks.add(LOOK_MS + 10_000, sample(0.7, { g1: 3, g2: 2 }));
@@ -29,7 +29,7 @@ describe('the looks of a host', () => {
     });
   });
 
-  test('count no sample of a guest that says what it cannot use, and keep what it said', () => {
+  test('a look counts no sample of a guest with impossible use, and keeps the report', () => {
     const looks = new HostLooks();
     const sizeOf = (): number => 2;
     looks.add(LOOK_MS, sample(0.5, { g1: 1, g2: 40 }), sizeOf);
@@ -38,7 +38,7 @@ describe('the looks of a host', () => {
     assert.deepEqual([look?.look.guests, look?.look.aside], [{ g1: 1 }, { g1: 30, g2: 50 }]);
   });
 
-  test('have how far the clock of their host is off, by the sample that came soonest', () => {
+  test('a look has the clock offset of its host, from the fastest sample', () => {
     const offOf = (...ahead: readonly number[]): number | undefined => {
       const looks = new HostLooks();
       for (const [at, ms] of ahead.entries())
@@ -51,7 +51,7 @@ describe('the looks of a host', () => {
     assert.equal(offOf(-86_400_000), -86_400_000);
   });
 
-  test('are as short as somebody set', () => {
+  test('a look lasts as long as the policy sets', () => {
     const looks = new HostLooks(20_000);
     for (const atMs of [40_000, 50_000, 60_000]) looks.add(atMs, sample(0.5, { g1: 1 }));
     assert.deepEqual(
@@ -64,15 +64,15 @@ describe('the looks of a host', () => {
     );
   });
 
-  test('are bounded while they cannot be written', () => {
+  test('looks are bounded while they cannot be written', () => {
     const looks = new HostLooks();
     for (let at = 1; at < 100; at += 1) looks.add(at * LOOK_MS, sample(0.1, {}));
     assert.equal(looks.unwritten(100 * LOOK_MS).length, 12);
   });
 });
 
-describe('what the fleet used', () => {
-  test('follows a guest over its hosts, the newest look first', () => {
+describe("the fleet's use", () => {
+  test("the fleet's use follows a guest over its hosts, the newest look first", () => {
     const loads = loadsOf([lookAt(0, { a: { g1: 1 }, b: {} }), lookAt(1, { a: {}, b: { g1: 2 } })]);
     assert.deepEqual(loads.guest('g1'), [2, 1]);
     assert.deepEqual(loads.guest('nobody'), []);
@@ -93,7 +93,7 @@ describe('what the fleet used', () => {
   });
 });
 
-describe('another hand', () => {
+describe('another party', () => {
   const moves = loadsOf([
     lookAt(0, { a: { g1: 1, g2: 1 }, b: {} }),
     lookAt(1, { a: { g2: 1 }, b: { g1: 2 } }),
@@ -101,7 +101,7 @@ describe('another hand', () => {
   ]).moves;
   const everywhere = (): boolean => true;
 
-  test('is seen by moves that Godwit did not make, and not by its own', () => {
+  test("another party is detected by moves that Godwit did not make, and not by Godwit's own", () => {
     assert.match(
       otherBalancerWords(foreignMoves(moves, []), everywhere) ?? '',
       /2 moves within three hours/,

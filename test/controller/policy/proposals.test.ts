@@ -29,8 +29,8 @@ const input = (more: Partial<UpdateInput> = {}): UpdateInput => ({
   ...more,
 });
 
-describe('what becomes of proposals', () => {
-  test('one that is made again stands as it was, for longer', () => {
+describe('the course of proposals', () => {
+  test('a repeated proposal stays as it was, for longer', () => {
     const later = { nowMs: NOW + LOOK_MS, proposals: [proposalOf()] };
     const { proposals } = updateProposals(input(later));
     assert.deepEqual(
@@ -39,7 +39,7 @@ describe('what becomes of proposals', () => {
     );
   });
 
-  test('one that is not made again stays for three looks, and then expires', () => {
+  test('a proposal that is not repeated stays for three looks, and then expires', () => {
     const nothing = { drafted: { drafts: [], refusals: [], wake: [] }, proposals: [proposalOf()] };
     assert.deepEqual(
       updateProposals(input({ ...nothing, nowMs: NOW + 2 * LOOK_MS })).proposals,
@@ -49,7 +49,7 @@ describe('what becomes of proposals', () => {
     assert.deepEqual([ended?.state, ended?.endedAtMs], ['expired', NOW + 3 * LOOK_MS]);
   });
 
-  test('one that cannot be made as it stands expires at once, and another takes its place', () => {
+  test('an impossible proposal expires at once, and another replaces it', () => {
     const full = world({
       hosts: [host('a'), host('b', { memoryBytes: GIB / 2 })],
       guests: [guest('g1', 'a')],
@@ -74,7 +74,7 @@ describe('what becomes of proposals', () => {
     }
   });
 
-  test('no more are open than a person can read', () => {
+  test('the number of open proposals is limited to what a person can read', () => {
     const drafts = Array.from({ length: 300 }, (_, at) => ({
       ...draft,
       subject: `guest g${at} on a`,
@@ -87,7 +87,7 @@ describe('what becomes of proposals', () => {
     assert.equal(beyond, 100);
   });
 
-  test('a look reports what its policy accepted, what is open, and what it should be known for', () => {
+  test('a look reports the accepted and the open proposals of its policy, and its note', () => {
     const words = (open: number, taken: number, beyond: number, note?: string) =>
       lookOf({ nowMs: NOW, open, accepted: taken, beyond, refusals: [], note }).words;
     assert.equal(words(0, 0, 0, 'it is off'), 'it is off; nothing is to be moved');
@@ -96,7 +96,7 @@ describe('what becomes of proposals', () => {
     assert.equal(words(1, 3, 0), '3 proposals are accepted, 1 proposal is open');
   });
 
-  test('an accepted one names a request for each move, the same ones however often it is made', () => {
+  test('an accepted proposal names a request for each move, and repeating it yields the same requests', () => {
     const once = accepted(proposalOf(), { nowMs: NOW, by: 'alice' });
     assert.deepEqual(once, accepted(proposalOf(), { nowMs: NOW, by: 'alice' }));
     assert.deepEqual(
@@ -105,7 +105,7 @@ describe('what becomes of proposals', () => {
     );
   });
 
-  test('one whose request ended without a move is left, and its cost is what was spent', () => {
+  test('a proposal whose request ended without a move is left, and its cost is the spent cost', () => {
     const { proposal, requests } = accepted(proposalOf(), { nowMs: NOW, by: 'alice' });
     const [request] = requests;
     assert.ok(request !== undefined);
@@ -116,7 +116,7 @@ describe('what becomes of proposals', () => {
     assert.deepEqual([at('left').state, at('left').actual], ['left', { moved: 0, seconds: 0 }]);
   });
 
-  test('what it brought is what would have been too much, an hour after its end', () => {
+  test('the gain of a proposal is the avoided overload, an hour after its end', () => {
     const ids = ['r-00000001000'];
     const done = proposalOf({
       state: 'done',
@@ -151,7 +151,7 @@ describe('what becomes of proposals', () => {
     assert.ok(isSettled(followed(done, { ...late, loads: loadsOf(looks) }), NOW, 1));
   });
 
-  test('the like of what was rejected or put off is not made for its time', () => {
+  test('a proposal like a rejected or postponed one is not made for its time', () => {
     const rejected = proposalOf({ state: 'rejected', decidedAtMs: NOW });
     const host1 = proposalOf({ state: 'snoozed', reason: 'empty-host', snoozedUntilMs: NOW + 10 });
     const muted = mutedBy([rejected, host1], NOW + 5, 100);

@@ -13,7 +13,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
   const crowded = async (t: TestContext): Promise<Scene> => crowdedIn(t, await make());
 
   describe(`a standing policy in ${name}`, () => {
-    test('proposes for a host that has too much, and moves nothing by itself', async (t) => {
+    test('a policy proposes for an overloaded host, and moves nothing by itself', async (t) => {
       const scene = await crowded(t);
       await scene.turn('balance');
       await scene.carry();
@@ -28,7 +28,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.match(policy?.look?.words ?? '', /1 proposal is open/);
     });
 
-    test('an accepted proposal becomes a request, moves, and says what it came to; then nothing more is to be done', async (t) => {
+    test('an accepted proposal becomes a request, moves, and reports its result; then nothing is left to do', async (t) => {
       const scene = await crowded(t);
       await scene.turn('balance');
       const [first] = await list(scene);
@@ -56,7 +56,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.equal(scene.begun.length, 1);
     });
 
-    test('where it is automatic it moves by itself, and a second controller or a restart moves nothing more', async (t) => {
+    test('an automatic policy moves by itself, and a second controller or a restart moves nothing more', async (t) => {
       const scene = await crowded(t);
       await set(scene, { mode: 'automatic' });
       await scene.turn('balance');
@@ -74,7 +74,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.equal(proposal?.decidedBy, 'the policy balance of fleet');
     });
 
-    test('a guest that waits for its move, or moves, counts where it goes: no other one leaves meanwhile', async (t) => {
+    test('a guest that waits for its move, or moves, counts at its destination: no other one leaves meanwhile', async (t) => {
       const scene = await crowded(t);
       await set(scene, { mode: 'automatic' });
       await scene.turn('balance');
@@ -90,7 +90,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.equal(scene.begun.length, 1);
     });
 
-    test('what a person sets stands: a look that began before it is not written, and the next one is due at once', async (t) => {
+    test("a person's setting stands: a look that began before is not written, and the next one is due at once", async (t) => {
       const scene = await crowded(t);
       await set(scene, { mode: 'automatic' });
       const { policies } = scene;
@@ -106,7 +106,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.deepEqual([next?.kind, next?.scope], ['balance', 'fleet']);
     });
 
-    test('a look at a group that was removed is not written to a group of its name', async (t) => {
+    test('a look at a removed group is not written to a new group of that name', async (t) => {
       const scene = await crowded(t);
       const { policies } = scene;
       const group = policySettings.parse({ mode: 'automatic', hosts: ['a', 'b'] });
@@ -120,7 +120,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.deepEqual(await list(scene), []);
     });
 
-    test('who asks for a look while another one does is answered with proposals that are stored', async (t) => {
+    test('a caller that asks for a look during another one gets stored proposals', async (t) => {
       const scene = await crowded(t);
       const two = scene.loop('two');
       // Another one takes the policy right before the first `rivals` looks are written.
@@ -142,7 +142,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       await assert.rejects(asking(2), (thrown) => hasCode(thrown, 'GODWIT_OVERLOADED'));
     });
 
-    test('what was rejected is not proposed again for its time, and another way is looked for', async (t) => {
+    test('a rejected proposal is not made again for its time, and another solution is searched', async (t) => {
       const scene = await crowded(t);
       await scene.turn('balance');
       const [first] = await list(scene);
@@ -172,7 +172,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       );
     });
 
-    test('what was put off comes again once its time is over', async (t) => {
+    test('a postponed proposal comes again once its time is over', async (t) => {
       const scene = await crowded(t);
       await scene.turn('balance');
       const [first] = await list(scene);
@@ -193,7 +193,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.equal((await scene.proposals.get(first.id)).state, 'expired');
     });
 
-    test('a proposal that no look makes any more expires, and one that became impossible at once', async (t) => {
+    test('a proposal that no look repeats expires, and an impossible one expires at once', async (t) => {
       const scene = await crowded(t);
       await scene.turn('balance');
       const [first] = await list(scene);
@@ -208,7 +208,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       await assert.rejects(late, (thrown) => hasCode(thrown, 'GODWIT_PROPOSAL_CLOSED'));
     });
 
-    test('looks at nothing where it is off, or where nothing was reported of the guests', async (t) => {
+    test('a policy that is off, or without reports of the guests, looks at nothing', async (t) => {
       const scene = await crowded(t);
       await set(scene, { mode: 'off' });
       await scene.turn('balance');
@@ -221,7 +221,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       assert.match(policies[0]?.look?.words ?? '', /no look at what guests use/);
     });
 
-    test('a group has its hosts for itself, and the fleet’s policy leaves them alone', async (t) => {
+    test("a group has its hosts to itself, and the fleet's policy leaves them alone", async (t) => {
       const scene = await crowded(t);
       const group = policySettings.parse({ mode: 'propose', hosts: ['a', 'b'] });
       await scene.policies.put('balance', 'front', group, 'test');
@@ -236,7 +236,7 @@ export function policySuite(name: string, make: () => Promise<StorePlace>): void
       );
     });
 
-    test('is not overwritten by who read it before another set it', async (t) => {
+    test('a setting is not overwritten by a caller that read it before another caller changed it', async (t) => {
       const { policies } = await crowded(t);
       const group = policySettings.parse({ mode: 'propose', hosts: ['a', 'b'] });
       const changed = (thrown: unknown) => hasCode(thrown, 'GODWIT_POLICY_CHANGED');

@@ -31,14 +31,14 @@ async function refusals(t: TestContext, keep: (scene: Scene) => Promise<unknown>
   return (policy?.look?.refusals ?? []).join('\n');
 }
 
-test('a policy that owners keep from every move names the label’s word and a guest', async (t) => {
+test('a policy that owners keep from every move names the label and a guest', async (t) => {
   const words = await refusals(t, (scene) =>
     labelled(scene, () => ({ 'godwit/never-move': 'true' })),
   );
   assert.match(words, /^a: is asked for more .* a\d: its label godwit\/never-move says so$/m);
 });
 
-test('guests whose owners allow moves at other hours alone are named with that label', async (t) => {
+test('guests whose owners allow moves only at other hours are named with that label', async (t) => {
   const hour = new Date(Date.now() + 6 * 3_600_000).toISOString().slice(11, 13);
   const words = await refusals(t, (scene) =>
     labelled(scene, () => ({ 'godwit/window': `${hour}:00-${hour}:59` })),
@@ -61,19 +61,19 @@ test('guests of a host that its manager balances are named with that manager', a
   assert.match(words, /a\d: DRS of C0 moves guests by itself$/m);
 });
 
-test('a group that must be apart and has a guest on each host is named as what clashes', async (t) => {
+test('a group that must be apart and has a guest on each host is named as the conflict', async (t) => {
   const words = await refusals(t, (scene) =>
     labelled(scene, () => ({ 'godwit/anti-affinity': 'web' })),
   );
   assert.match(words, /a\d: [bc]: has a guest that it must be apart from$/m);
 });
 
-test('a budget that no guest fits is named, and not what the guests lack', async (t) => {
+test('a budget that no guest fits is named, and not the missing resources of the guests', async (t) => {
   const words = await refusals(t, (scene) => set(scene, { mode: 'automatic', bytesPerHour: 1 }));
   assert.match(words, /the budget of this plan is used up/);
 });
 
-test('hosts that have no memory for any guest are named', async (t) => {
+test('hosts without memory for any guest are named', async (t) => {
   const words = await refusals(t, ({ store }) =>
     store.db
       .updateTable('hosts')

@@ -11,7 +11,7 @@ const powerOf = (state: PowerState, ageMs: number) => ({
   wakeMs: WAKE_MS,
 });
 
-test('a host that was put to sleep is asleep since then, whoever follows it, until somebody answers there', () => {
+test('a host that was put to sleep is asleep since then, under any follower, until it answers', () => {
   for (const state of ['silent', 'unfollowed', 'new']) {
     const shown = withPower('a', { ...silent, state }, powerOf('asleep', 9e8));
     assert.equal(shown.state, 'asleep');
@@ -25,7 +25,7 @@ test('a host that was put to sleep is asleep since then, whoever follows it, unt
   assert.equal(withPower('b', silent, powerOf('asleep', 9e8)), silent);
 });
 
-test('one that is woken is asleep for its time; after it, it is silent, and the reason says since when it was to wake', () => {
+test('a host being woken is asleep for the wake-up time; then it is silent, with the expected time', () => {
   const waking = withPower('a', silent, powerOf('waking', WAKE_MS));
   assert.deepEqual([waking.state, waking.reason], ['asleep', 'it is being woken']);
   const late = withPower('a', silent, powerOf('waking', WAKE_MS + 1));

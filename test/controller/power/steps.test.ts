@@ -33,14 +33,14 @@ const falling = (ageMs: number) => ({ state: 'falling-asleep', sinceMs: NOW - ag
 const asleep = (ageMs: number) => ({ state: 'asleep', sinceMs: NOW - ageMs }) as const;
 const waking = { state: 'waking', sinceMs: NOW } as const;
 
-test('of hosts without guests the largest stays on, and one of the others is closed at a time', () => {
+test('the largest host without guests stays on, and the others are closed one at a time', () => {
   assert.deepEqual(steps(host('a'), host('b', { memoryBytes: 128 }), host('c'), used('d')), {
     a: 'close',
   });
   assert.deepEqual(steps(host('a'), used('b')), {});
 });
 
-test('one that has not been empty for long, that no policy has, that is not named or that a person closed stays', () => {
+test('a host stays on if it was empty only briefly, has no policy, is not listed, or was closed by a person', () => {
   for (const more of [
     { emptySinceMs: NOW - 999 },
     { maySleep: false },
@@ -56,7 +56,7 @@ test('one that has not been empty for long, that no policy has, that is not name
   }
 });
 
-test('a closed host sleeps once a minute has shown that no guest came, and is opened where one did', () => {
+test('a closed host sleeps after a minute without a guest, and is opened if one came', () => {
   const spare = host('z');
   assert.deepEqual(steps(spare, host('a', { power: falling(CLOSED_MS - 1) })), {});
   assert.deepEqual(steps(spare, host('a', { power: falling(CLOSED_MS) })), { a: 'put-to-sleep' });
@@ -66,7 +66,7 @@ test('a closed host sleeps once a minute has shown that no guest came, and is op
   assert.deepEqual(steps(spare, silent), { a: 'found-asleep' });
 });
 
-test('one that sleeps is woken where no policy wants it to any more, and one that answers is on', () => {
+test('a sleeping host is woken if no policy wants it asleep, and one that answers is on', () => {
   const spare = host('z');
   const sleeping = host('a', { power: asleep(FALLS_MS), isUp: false });
   assert.deepEqual(steps(spare, sleeping), {});
@@ -76,7 +76,7 @@ test('one that sleeps is woken where no policy wants it to any more, and one tha
   assert.deepEqual(steps(spare, host('a', { power: asleep(FALLS_MS - 1) })), {});
 });
 
-test('one that is asked for is woken, and is on once it answers after that', () => {
+test('a requested host is woken, and is on once it answers after that', () => {
   const spare = host('z');
   assert.deepEqual(steps(spare, host('a', { power: waking })), { a: 'wake' });
   const called = host('a', { power: waking, isCalled: true, isUp: false });
@@ -84,7 +84,7 @@ test('one that is asked for is woken, and is on once it answers after that', () 
   assert.deepEqual(steps(spare, { ...called, isUp: true }), { a: 'found-on' });
 });
 
-test('where the last spare host is used another one wakes, before it is needed', () => {
+test('another host wakes when the last spare one is used, before it is needed', () => {
   const sleeping = { power: asleep(FALLS_MS), isUp: false };
   const all = [used('a'), host('b', sleeping), host('c', { ...sleeping, memoryBytes: 128 })];
   assert.deepEqual(steps(...all), { c: 'ask-to-wake' });
@@ -94,7 +94,7 @@ test('where the last spare host is used another one wakes, before it is needed',
   assert.deepEqual(steps(...all, host('d', { power: waking, isCalled: true, isUp: false })), {});
 });
 
-test('no host with a guest, or that a person closed, is ever closed or put to sleep, and the spare ones stay', () => {
+test('a host with a guest, or closed by a person, is never closed or put to sleep, and spare hosts stay on', () => {
   const power = fc.option(
     fc.record({
       state: fc.constantFrom('falling-asleep' as const, 'asleep' as const, 'waking' as const),

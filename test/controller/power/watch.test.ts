@@ -97,7 +97,7 @@ async function emptied(t: TestContext, mode?: 'automatic' | 'propose') {
   return all;
 }
 
-test('a host without guests is closed, put to sleep by the site’s program, and woken where it is asked for', async (t) => {
+test("a host without guests is closed, put to sleep by the site's program, and woken on request", async (t) => {
   const { look, pass, heard, calls, store, scene } = await emptied(t);
   assert.deepEqual(await look(), { b: 'falling-asleep' });
   assert.deepEqual(calls, []);
@@ -116,7 +116,7 @@ test('a host without guests is closed, put to sleep by the site’s program, and
   assert.deepEqual(await look(), {});
 });
 
-test('where the policy is not automatic none sleeps, and one that does is woken', async (t) => {
+test('no host sleeps if the policy is not automatic, and a sleeping one is woken', async (t) => {
   const { look, calls } = await emptied(t, 'propose');
   assert.deepEqual(await look(), {});
   assert.deepEqual(calls, []);
@@ -132,7 +132,7 @@ test('a host whose manager sets its power by itself is not put to sleep', async 
   assert.deepEqual(calls, []);
 });
 
-test('a guest that comes keeps its host on, and a host with a guest is not closed', async (t) => {
+test('an arriving guest keeps its host on, and a host with a guest is not closed', async (t) => {
   const { look, pass, scene, store, held, calls } = await emptied(t);
   scene.put('b', { g2: 1 });
   await scene.watch(1);
@@ -142,7 +142,7 @@ test('a guest that comes keeps its host on, and a host with a guest is not close
   assert.deepEqual(calls, []);
 });
 
-test('where the program fails the host stays on, and is left alone', async (t) => {
+test('a host stays on and is left alone if the program fails', async (t) => {
   const { look, pass, answers, calls } = await emptied(t);
   answers({ ok: false, words: '', why: 'ended with 1' });
   await pass(CLOSED_MS);
@@ -152,7 +152,7 @@ test('where the program fails the host stays on, and is left alone', async (t) =
   assert.deepEqual(calls, ['sleep b']);
 });
 
-test('a controller that starts again wakes what it was to wake once more, and a successor writes nothing of a lost lease', async (t) => {
+test('a restarted controller repeats an unfinished wake-up, and its predecessor writes nothing under a lost lease', async (t) => {
   const { look, restart, store, held, calls, states } = await emptied(t);
   await store.transaction((db) => askToWake(db, ['b'], store.nowMs));
   await look();
@@ -164,7 +164,7 @@ test('a controller that starts again wakes what it was to wake once more, and a 
   assert.deepEqual(await states(), { b: 'waking' });
 });
 
-test('a policy whose guests need a host that sleeps wakes it, and moves nobody there before it is on', async (t) => {
+test('a policy whose guests need a sleeping host wakes it, and moves no guest there before it is on', async (t) => {
   const { scene, store, held, states } = await emptied(t);
   scene.put('a', { g1: 4, g2: 4, g3: 2 });
   await scene.watch(36);

@@ -31,7 +31,7 @@ const LOOK_MS = 15_000;
 const START = { policy: 'start', silentMs: 15_000 } as const;
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-test('a host that never answers holds up no other host: neither its asks nor its recovery', async (t) => {
+test('a host that never answers delays no other host: neither its questions nor its recovery', async (t) => {
   const hosts = ['a', 'b', 'c', 'evil'];
   const store = await storeWith(t, hosts, { evil: names('x', 300), a: ['web1'], b: ['db1'] });
   const clock = new SetClock();
@@ -54,7 +54,7 @@ test('a host that never answers holds up no other host: neither its asks nor its
   assert.equal(asks('evil'), 1);
 });
 
-test('guests that one host labels take a bounded part of a look, and no other host’s place in it', async (t) => {
+test("guests that one host labels take a bounded part of a look, and never another host's place in it", async (t) => {
   const hosts = ['evil', ...names('h', 99)];
   const guests = { evil: names('x', 5000), h00007: ['web1'], h00042: ['db1', 'db2'] };
   const store = await storeWith(t, hosts, guests);
@@ -80,7 +80,7 @@ test('guests that one host labels take a bounded part of a look, and no other ho
   assert.equal(turns, 13 + 2 * 3);
 });
 
-test('more due hosts than one look asks have their turns one after another', async (t) => {
+test('more due hosts than one look allows have their turns one after another', async (t) => {
   const hosts = names('h', 100);
   const guests = Object.fromEntries(hosts.map((host) => [host, [`${host}-x`, `${host}-y`]]));
   const store = await storeWith(t, hosts, guests);
@@ -90,7 +90,7 @@ test('more due hosts than one look asks have their turns one after another', asy
   assert.equal(new Set(asked.map(({ at }) => at)).size, 100);
 });
 
-test('guests of a host beyond its limit are not kept, and the host and such guests are named', async (t) => {
+test("guests beyond a host's limit are not kept, and the host and the guests are named", async (t) => {
   const store = await storeWith(t, ['a', 'b', 'c'], { a: names('x', MAX_COVERED + 20) });
   const warnings: Readonly<Record<string, unknown>>[] = [];
   const log = {
@@ -114,7 +114,7 @@ test('guests of a host beyond its limit are not kept, and the host and such gues
   assert.equal(exceeding.get('a'), false);
 });
 
-test('rows that an earlier build left are forgotten beyond the bound, and later refusals keep to it', async (t) => {
+test('rows of an earlier build beyond the bound are forgotten, and later refusals respect it', async (t) => {
   const [hosts, guests] = [['evil', ...names('h', 60)], names('x', MAX_COVERED)];
   const store = await storeWith(t, hosts, { evil: guests });
   const row = { source: 'evil', kept_at: Date.now(), words: 'refused' };
@@ -139,7 +139,7 @@ test('rows that an earlier build left are forgotten beyond the bound, and later 
   }
 });
 
-test('a destination that lets asks hang keeps no source from the others', async (t) => {
+test('a destination that lets questions hang keeps no source from the others', async (t) => {
   const hosts = ['a', 'b', 'c', 'evil'];
   const store = await storeWith(t, hosts, { a: names('x', 50) });
   const clock = new SetClock();
@@ -155,7 +155,7 @@ test('a destination that lets asks hang keeps no source from the others', async 
   assert.equal(kept.length, 100);
 });
 
-test('a source that lets asks hang is left alone for a while', async (t) => {
+test('a source that lets questions hang is left alone for a while', async (t) => {
   const sources = names('evil', 6);
   const guests = Object.fromEntries(sources.map((host) => [host, names(`${host}-x`, 20)]));
   const hosts = [...sources, 'a', 'b'];
@@ -186,7 +186,7 @@ test('a source that lets asks hang is left alone for a while', async (t) => {
   }
 });
 
-test('a destination that lets asks hang is asked about by four sources at a time', async (t) => {
+test('a destination that lets questions hang is asked about by four sources at a time', async (t) => {
   const sources = names('h', 8);
   const guests = Object.fromEntries(sources.map((host) => [host, names(`${host}-x`, 8)]));
   const store = await storeWith(t, [...sources, 'evil'], guests);
@@ -206,7 +206,7 @@ test('a destination that lets asks hang is asked about by four sources at a time
   await watch.close();
 });
 
-test('a host that claims the guests of another host by a newer right takes away neither their standbys nor their recovery', async (t) => {
+test("a host that claims another host's guests by a newer right removes neither their standbys nor their recovery", async (t) => {
   const store = await storeWith(t, ['a', 'b', 'evil'], {});
   const uuid = 'c0ffee00-0000-4000-8000-000000000001';
   const claim = (host: string, epoch: number, changed_at: number, recover?: string) => {
@@ -232,7 +232,7 @@ test('a host that claims the guests of another host by a newer right takes away 
   assert.deepEqual(requests[0]?.ask.hosts, ['a']);
 });
 
-test('a guest that its host reports as moved to another host is the other host’s, even if its own report is older', async (t) => {
+test("a guest that its host reports as moved belongs to the other host, even if that host's report is older", async (t) => {
   const store = await storeWith(t, ['a', 'b', 'c'], {});
   const row = (host: string, more: object) => {
     const { info, ...rest } = guestRow(host, 'web1');

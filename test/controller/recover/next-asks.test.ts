@@ -51,14 +51,14 @@ function workOf(guests: number, hosts: number, refusals: number, isFull: boolean
   return { hashes, visits, asks: asks.length };
 }
 
-test('the next asks take one hash of each host, one of each guest that is asked for, and one look at each row', () => {
+test('the next questions take one hash per host, one per requested guest, and one look at each row', () => {
   assert.deepEqual(workOf(1000, 100, 0, false), { hashes: 164, visits: 0, asks: 64 });
   assert.deepEqual(workOf(1000, 1000, 0, false), { hashes: 1064, visits: 0, asks: 64 });
   assert.deepEqual(workOf(1000, 100, 5, true), { hashes: 100, visits: 5000, asks: 0 });
   assert.deepEqual(workOf(1000, 6, 5, false), { hashes: 6, visits: 5000, asks: 0 });
 });
 
-test('a guest is asked for at most once, of a host that is up and does not rest', () => {
+test('a guest is requested at most once, from a host that is up and does not rest', () => {
   const circle = new Circle(['a', 'b', 'c', 'd'], sha256);
   const source = { host: 'a', guests: ['web1', 'web2'], rows: [row('web1', 'b', true)] };
   const asks = nextAsks(source, { ...ALL, circle, resting: new Set(['c', 'gone']) });
@@ -73,7 +73,7 @@ test('a guest is asked for at most once, of a host that is up and does not rest'
   assert.deepEqual(nextAsks(source, { ...ALL, circle: new Circle(['a'], sha256) }), []);
 });
 
-test('a guest that two hosts keep is asked for after an hour, of the host that kept it for the longest time', () => {
+test('a guest that two hosts keep is requested after an hour from the host that kept it longest', () => {
   const circle = new Circle(['a', 'b', 'c', 'd'], sha256);
   const ask = (...rows: StandbyRow[]) =>
     nextAsks({ host: 'a', guests: ['web1'], rows }, { ...ALL, circle })[0]?.to;
@@ -84,7 +84,7 @@ test('a guest that two hosts keep is asked for after an hour, of the host that k
   assert.match(ask(row('web1', 'b', true), row('web1', 'z', true)) ?? '', /^[cd]$/);
 });
 
-test('guests spread over the fleet, and a rack’s neighbours are not next to each other', () => {
+test('guests spread over the fleet, and neighbors of a rack are not next to each other', () => {
   const up = names('h', 20);
   const circle = new Circle(up, sha256);
   const source = { host: 'h00000', guests: names('x', 1900), rows: [] };
@@ -95,7 +95,7 @@ test('guests spread over the fleet, and a rack’s neighbours are not next to ea
   assert.notDeepEqual([...circle.from('a', 'b', up[19])], up);
 });
 
-test('each host is asked about each guest in time although all refuse, and rows stay within their bound', () => {
+test('each host is asked about each guest in time even if all refuse, and rows stay within their bound', () => {
   const checked = fc.record({
     guests: fc.constantFrom(1, 40, 700, 1024),
     hosts: fc.integer({ min: 2, max: 40 }),
@@ -161,7 +161,7 @@ test('rows of other guests, of hosts that left, and the oldest refusals are forg
   );
 });
 
-test('names follow in a circle from the one after the last', () => {
+test('the order of names is a circle that starts after the last one', () => {
   const all = ['a', 'b', 'd'];
   assert.deepEqual(rotated(all, undefined), ['a', 'b', 'd']);
   assert.deepEqual(rotated(all, 'a'), ['b', 'd', 'a']);
@@ -169,7 +169,7 @@ test('names follow in a circle from the one after the last', () => {
   assert.deepEqual(rotated(all, 'd'), ['a', 'b', 'd']);
 });
 
-test('each host has its share of the asks, however many another host has', () => {
+test('each host has its share of the questions, however many another host has', () => {
   const of = (host: string, count: number): StandbyAsk[] =>
     names('x', count).map((guest) => ({ host, guest, to: 'z' }));
   const sizes = (hosts: StandbyAsk[][], max: number) =>

@@ -4,7 +4,7 @@ import { Rests, SLOW_MS } from '../../../src/controller/recover/rests.ts';
 
 const pair = (host: string, to: string) => ({ host, to });
 
-test('a destination that answers a source slowly is not asked about by it for four times as long, and by others it is', () => {
+test('a destination that answers a source slowly rests for that source four times as long, and not for others', () => {
   const rests = new Rests();
   assert.equal(rests.note(pair('a', 'evil'), 110_000, 110_000), 0);
   assert.deepEqual([...rests.destinations('a', 110_000)], ['evil']);
@@ -14,14 +14,14 @@ test('a destination that answers a source slowly is not asked about by it for fo
   assert.deepEqual([...rests.destinations('a', 550_000)], []);
 });
 
-test('answers within the usual time cost no rest', () => {
+test('an answer within the usual time causes no rest', () => {
   const rests = new Rests();
   for (let each = 0; each < 100; each += 1) rests.note(pair('a', 'b'), SLOW_MS - 1, 0);
   assert.deepEqual([...rests.destinations('a', 0)], []);
   assert.equal(rests.isResting('a', 0), false);
 });
 
-test('a source that is slow with four destinations in a row rests itself, and after one more slow ask again', () => {
+test('a source that is slow with four destinations in a row rests itself, and again after one more slow answer', () => {
   const rests = new Rests();
   for (const to of ['b', 'c', 'd']) assert.equal(rests.note(pair('evil', to), 100_000, 0), 0);
   assert.equal(rests.isResting('evil', 0), false);

@@ -12,7 +12,7 @@ const refuses = async ({ to, guest }: Ask): Promise<void> => {
   throw godwitError('GODWIT_DISK_MISSING', facts);
 };
 
-test('a guest whose label asks for it is kept by two hosts, and no other guest by any', async (t) => {
+test('two hosts keep a guest whose label requests it, and no host keeps another guest', async (t) => {
   const store = await storeWith(t, HOSTS, WEB1);
   const others = ['false', 'TRUE', '"godwit/recover":"true"'];
   await insertGuests(
@@ -28,7 +28,7 @@ test('a guest whose label asks for it is kept by two hosts, and no other guest b
   assert.deepEqual(facts.get('a web1')?.hosts.toSorted(), asked.map(({ to }) => to).toSorted());
 });
 
-test('a host that refuses is not asked again at once, and another one is', async (t) => {
+test('a host that refuses is not asked again at once, and another host is', async (t) => {
   const store = await storeWith(t, HOSTS, WEB1);
   const { watch, asked } = watchOf(store, { answer: refuses });
   await looks(watch, 6);
@@ -38,7 +38,7 @@ test('a host that refuses is not asked again at once, and another one is', async
   assert.match(facts?.words ?? '', /it is not shared/);
 });
 
-test('what is kept of a guest that left its host, or lost its label, is forgotten', async (t) => {
+test('the copies of a guest that left its host or lost its label are forgotten', async (t) => {
   const store = await storeWith(t, HOSTS, { a: ['web1', 'web2'] });
   const { watch } = watchOf(store);
   await looks(watch, 2);
@@ -55,7 +55,7 @@ test('what is kept of a guest that left its host, or lost its label, is forgotte
   assert.deepEqual(await askedStandbys(store), []);
 });
 
-test('what is kept of guests of a host that left the fleet, or by such a host, is forgotten', async (t) => {
+test('copies from or at a host that left the fleet are forgotten', async (t) => {
   const store = await storeWith(t, HOSTS, WEB1);
   const { watch } = watchOf(store);
   await looks(watch, 2);
@@ -73,7 +73,7 @@ test('what is kept of guests of a host that left the fleet, or by such a host, i
   assert.deepEqual(await askedStandbys(store), []);
 });
 
-test('what is kept of guests of a host that is silent stays', async (t) => {
+test('copies of guests of a silent host stay', async (t) => {
   const store = await storeWith(t, HOSTS, WEB1);
   const { watch } = watchOf(store);
   await looks(watch, 2);
@@ -83,7 +83,7 @@ test('what is kept of guests of a host that is silent stays', async (t) => {
   assert.equal((await askedStandbys(store)).length, 2);
 });
 
-test('a guest that moves is kept at the host of its newest report, at its source until that reports that it left, and one on its way at its source alone', async (t) => {
+test('a moving guest is kept at the host of its newest report, and an incoming one only at its source', async (t) => {
   const store = await storeWith(t, HOSTS, WEB1);
   const moving = { from: 'a', to: 'b', runsAt: 'source', epoch: 2 };
   const { info, ...row } = guestRow('b', 'web1');
@@ -112,7 +112,7 @@ test('a guest that moves is kept at the host of its newest report, at its source
   assert.ok((await askedStandbys(store)).every(({ host }) => host === 'b'));
 });
 
-test('the policy is off unless it is asked for, and asks once for each time that a host falls silent', async (t) => {
+test('the policy is off by default, and asks once each time a host falls silent', async (t) => {
   const store = await storeWith(t, HOSTS, WEB1);
   const silent = { state: 'silent', since: 1000 };
   await store.db.updateTable('hosts').set(silent).where('name', 'in', ['a', 'b']).execute();
@@ -131,7 +131,7 @@ test('the policy is off unless it is asked for, and asks once for each time that
   assert.equal(requests.length, 2);
 });
 
-test('a host that is silent for a moment, or answers in another version, is not taken for dead', async (t) => {
+test('a host that is silent for a moment, or answers in another version, does not count as dead', async (t) => {
   const store = await storeWith(t, HOSTS, WEB1);
   const policy = { policy: 'start', silentMs: 15_000 } as const;
   const { watch, requests } = watchOf(store, { policy });

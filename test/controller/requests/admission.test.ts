@@ -61,7 +61,7 @@ test('moves of several drains at once are never promised more memory than a dest
   );
 });
 
-test('each limit holds, and each entry says which one it waits for', () => {
+test('each limit holds, and each entry names the limit that it waits for', () => {
   const now = world({ hosts, guests });
   const six = names.map((name) => entry(name));
   assert.deepEqual(waits(admit(six, requester, now)), ['host-limit', 'host-limit']);
@@ -77,7 +77,7 @@ test('each limit holds, and each entry says which one it waits for', () => {
   assert.deepEqual(waits(admit(six.slice(0, 2), requester, fleet)), ['fleet-limit']);
 });
 
-test('nothing goes to a host that is silent, drained, full, or has one of its group', () => {
+test('no guest goes to a host that is silent, drained, full, or has one of its group', () => {
   const now = world({
     hosts: [host('a'), host('b', { silentSinceMs: NOW - 9000 }), host('c'), host('d')],
     guests: [...guests, guest('other', 'd'), guest('huge', 'a', { memoryBytes: 70 * GIB })],
@@ -98,7 +98,7 @@ test('nothing goes to a host that is silent, drained, full, or has one of its gr
   ]);
 });
 
-test('under the limit of the fleet the greater priority goes first, and equals take turns', () => {
+test("the fleet's limit is granted by priority, and equal requests take turns", () => {
   const limits = { outPerHost: 9, inPerHost: 9, fleet: 2, links: {} };
   const moving = (move: string, request: string): Reservation => ({
     move,
@@ -117,7 +117,7 @@ test('under the limit of the fleet the greater priority goes first, and equals t
   assert.deepEqual(waits(admit([entry('g1')], requester, greater)), ['turn']);
 });
 
-test('a window and a pause before the next try name the time at which they end', () => {
+test('a window and a pause before the next attempt are reported with their end', () => {
   const now = world({ hosts, guests, labels: { g1: { 'godwit/window': '00:00-00:01' } } });
   const [first, second] = admit(
     [entry('g1'), entry('g2', { notBeforeMs: NOW + 5000 })],
@@ -129,7 +129,7 @@ test('a window and a pause before the next try name the time at which they end',
   assert.deepEqual([second?.waitsFor, second?.startsAtMs], ['retry', NOW + 5000]);
 });
 
-test('the room that a kernel has left is promised once, also to a guest that is listed on its way in', () => {
+test('the room that a kernel has left is promised once, even to a guest that is listed on its way in', () => {
   const coming = guest('g1', 'b', { at: [{ host: 'b', state: 'incoming' }], memoryBytes: 6 * GIB });
   const reservation = { move: 'm-00000001', request: 'r-00000001', guest: 'g1', host: 'b' };
   const now = world({

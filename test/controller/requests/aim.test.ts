@@ -23,7 +23,7 @@ test('an evacuation leaves out a host that was opened since, or that another req
   assert.deepEqual(names(new Map([markFor('a', 'r-00000009'), markFor('b', request.id)])), ['g2']);
 });
 
-test('a migration brings one guest to where it was asked for', () => {
+test('a migration brings one guest to the requested host', () => {
   const request = drainOf('a', { kind: 'migration', hosts: [], guest: 'g1', to: ['c'] });
   const aim = aimOf(request, world({ hosts, guests: [] }));
   assert.deepEqual(aim, { kind: 'bring', guests: ['g1'], to: ['c'] });

@@ -7,7 +7,7 @@ import { reservationOf } from '../../../src/controller/requests/step.ts';
 import type { Move, FleetRequest } from '../../../src/protocol/controller/fleet-request.ts';
 import { drainOf, guest, host, moveOf, NOW, world } from './worlds.ts';
 
-test('a move gives the longer notice of what its request and the label of its guest ask for', () => {
+test("a move gives the longer of its request's notice and its guest's labelled notice", () => {
   const noticeOf = (label: string, settings: FleetRequest['ask']['settings']) => {
     const request = drainOf('a', { settings });
     const labels = { g1: { 'godwit/notice': label } };
@@ -20,7 +20,7 @@ test('a move gives the longer notice of what its request and the label of its gu
   assert.equal(noticeOf('60s', { noticeMs: 90_000 }), 90_000);
 });
 
-test('another place is chosen once a guest may leave, and not while as many leave its host as may', () => {
+test("another destination is chosen once a guest may leave, and not while its host's outgoing limit is reached", () => {
   const hosts = ['a', 'b', 'c'].map((each) => host(each));
   const guests = ['g1', 'g2'].map((each) => guest(each, 'a'));
   const limits = { ...DEFAULT_LIMITS, outPerHost: 1 };
@@ -42,7 +42,7 @@ test('another place is chosen once a guest may leave, and not while as many leav
   assert.deepEqual(places([]).toSorted(), ['g1 to c', 'g2 to c']);
 });
 
-test('a plan that is made again counts what runs: a guest whose place is closed goes elsewhere beside the others', () => {
+test('a repeated plan counts running moves: a guest whose place is closed goes elsewhere at the same time', () => {
   const hosts = ['a', 'b', 'c'].map((each) => host(each));
   const names = ['g1', 'g2', 'g3', 'g4'];
   const guests = names.map((each) => guest(each, 'a'));
@@ -66,7 +66,7 @@ test('a plan that is made again counts what runs: a guest whose place is closed 
   assert.equal(begun.request.parallel, 4);
 });
 
-test('a guest whose place is taken by what others move goes to a free host, and waits where there is none', () => {
+test('a guest whose place is taken by other moves goes to a free host, or waits if there is none', () => {
   const guests = [guest('g1', 'a'), ...['o1', 'o2', 'o3'].map((each) => guest(each, 'd'))];
   const limits = { ...DEFAULT_LIMITS, inPerHost: 1 };
   const request: FleetRequest = {

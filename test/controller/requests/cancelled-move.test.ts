@@ -29,7 +29,7 @@ function stepWith(
   return step({ ...input, ids: ['m-00000011'], occupancies: answersOf(now), ...more });
 }
 
-test('a move that a person cancels is not repeated: its guest stays, and the drain names why', () => {
+test('a move that a person cancels is not repeated: its guest stays, and the drain gives the reason', () => {
   const guests = [guest('g1', 'a')];
   const first = stepWith(drainOf('a'), { guests });
   const [begun] = first.moves;
@@ -64,7 +64,7 @@ test('a migration whose only move a person cancels is cancelled', () => {
   assert.deepEqual([next.request.phase, next.moves.length], ['cancelled', 1]);
 });
 
-test('a move that the engine withdraws after a refusal is tried again, and counts as cancelled by nobody', () => {
+test('a move that the engine withdraws after a refusal is tried again, and does not count as cancelled by a person', () => {
   const guests = [guest('g1', 'a')];
   const error = godwitError('GODWIT_OVERLOADED', { what: 'a', limit: 4 }).toJSON();
   const chosen = moveOf({ phase: 'chosen' });

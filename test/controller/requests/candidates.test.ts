@@ -6,7 +6,7 @@ import { drainOf, guest, host, world } from './worlds.ts';
 
 const hosts = ['a', 'b', 'c'].map((name) => host(name));
 
-test('labels that contradict each other keep their guest where it is, and are named; the others move', () => {
+test('labels that contradict each other keep their guest in place, and are named; the others move', () => {
   const labels = { g1: { 'godwit/never-move': 'true', 'godwit/window': '01:00-02:00' } };
   const now = world({ hosts, guests: [guest('g1', 'a'), guest('g2', 'a')], labels });
   const none = { moves: [], sights: new Map(), cancel: 'no', epoch: 1 } as const;
@@ -20,7 +20,7 @@ test('labels that contradict each other keep their guest where it is, and are na
   assert.match(request.stays[0]?.words ?? '', /contradict each other/);
 });
 
-test('of several hosts that are emptied each guest is there once, whatever hosts list it', () => {
+test('a guest of several emptied hosts is listed once, whatever hosts list it', () => {
   const both = guest('g1', 'a', {
     migration: 'm-00000009',
     at: [

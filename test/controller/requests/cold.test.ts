@@ -7,7 +7,7 @@ import { drainOf, guest, host, world } from './worlds.ts';
 const NOT_LIVE = { unmovable: ['device usb0 is passed through'] };
 const hosts = [host('a'), host('b')];
 
-test('a drain moves a guest cold that cannot move live, where that was asked for, and says so before', () => {
+test('a drain moves a guest cold that cannot move live, if that was requested, and announces it', () => {
   const now = world({ hosts, guests: [guest('g1', 'a', NOT_LIVE), guest('g2', 'a')] });
   const without = previewOf(drainOf('a'), now);
   assert.match(without.stays[0]?.words ?? '', /^it cannot move live: device usb0/);
@@ -43,7 +43,7 @@ test('a cold move waits for its window, and a guest whose downtime is bounded st
   assert.match(request.stays[0]?.words ?? '', /max-downtime allows no cold move/);
 });
 
-test('a guest whose label names what is unplugged for its move goes live, and its host decides', () => {
+test('a guest whose label names devices to unplug moves live, and its host decides', () => {
   const now = world({
     hosts,
     guests: [guest('g1', 'a', NOT_LIVE)],

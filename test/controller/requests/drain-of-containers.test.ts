@@ -28,7 +28,7 @@ function drained(more: object): { readonly moved: number; readonly refused: read
   return { moved: steps.length, refused: [...new Set(refused.values())] };
 }
 
-test('a drain finds room for ten small containers by what they use', () => {
+test('a drain finds room for ten small containers by their use', () => {
   assert.deepEqual(drained({ vcpus: 1, usedCores: 0.03 }), { moved: 10, refused: [] });
 });
 
@@ -38,7 +38,7 @@ test('a drain moves as many busy containers as the other host has processors for
   assert.match(refused.join(), /too little processor/);
 });
 
-test('a drain counts guests whose use nobody knows at a part of their size', () => {
+test('a drain counts guests of unknown use at a part of their size', () => {
   const { moved, refused } = drained({ vcpus: 2 });
   assert.equal(moved, 4);
   assert.match(refused.join(), /too little processor/);

@@ -44,7 +44,7 @@ const stepped = (
   return step({ ...given, epoch: 1, occupancies: answersOf(now) });
 };
 
-test('an evacuation by a deadline names who goes, in the order of the labels, and who is left', () => {
+test('an evacuation by a deadline names the leaving guests, in the order of the labels, and the remaining ones', () => {
   const request = evacuationOf({ deadlineAtMs: NOW + 300_000 });
   const { steps, stays, line } = previewOf(request, worldOf(request));
   assert.deepEqual(
@@ -64,7 +64,7 @@ test('an evacuation by a deadline names who goes, in the order of the labels, an
   assert.ok(Math.abs((line?.cost ?? 0) - 0.322) < 0.001);
 });
 
-test('what the hosts measured before the start decides how many guests make it', () => {
+test('measurements before the start decide how many guests leave in time', () => {
   const sizes = Object.fromEntries(names.map((name) => [name, { precopyBytes: GIB / 4 }]));
   const request = { ...evacuationOf({ deadlineAtMs: NOW + 100_000 }), sizes };
   assert.deepEqual(
@@ -73,7 +73,7 @@ test('what the hosts measured before the start decides how many guests make it',
   );
 });
 
-test('where the other site has too little memory, the most important guests get it', () => {
+test('the most important guests get the memory if the other site has too little', () => {
   const small = [host('a', { site: 's1' }), host('b', { site: 's2', memoryBytes: 2 * GIB })];
   const request = evacuationOf();
   const { steps } = previewOf(request, worldOf(request, { hosts: small }));
@@ -92,7 +92,7 @@ test('one move begins at a time over a thin line, with twice its time to end', (
   assert.ok((moves[0]?.settings.timeoutMs ?? 0) >= 170_000);
 });
 
-test('nothing begins that would exceed the budget by what the moves before have sent', () => {
+test('no move begins that would exceed the budget after the bytes that are already sent', () => {
   const request = evacuationOf({ budgetBytes: 3 * GIB });
   const begun = (spentBytes: number): string[] =>
     stepped(request, [], { spentBytes }).moves.map((each) => each.guest);
@@ -100,14 +100,14 @@ test('nothing begins that would exceed the budget by what the moves before have 
   assert.deepEqual(begun(2 * GIB + 1), []);
 });
 
-test('an evacuation is over once nothing fits any more, and the guests that are left are named', () => {
+test('an evacuation is over once nothing fits any more, and the remaining guests are named', () => {
   const { request } = stepped(evacuationOf({ deadlineAtMs: NOW + 10_000 }), []);
   assert.equal(request.phase, 'left');
   assert.equal(request.stays.length, 6);
   assert.match(request.stays[0]?.words ?? '', /before the deadline/);
 });
 
-test('it is planned again as it goes: what runs longer than predicted takes the time of the last ones', () => {
+test('an evacuation is planned again as it proceeds: a late move takes the time of the last ones', () => {
   const request = evacuationOf({ deadlineAtMs: NOW + 300_000 });
   const first = stepped(request, []);
   const [running] = first.moves;
@@ -130,7 +130,7 @@ test('it is planned again as it goes: what runs longer than predicted takes the 
   assert.match(later.request.refused['g4'] ?? '', /are left for it before the deadline/);
 });
 
-test('what cannot be an evacuation of a site is refused with what to do', () => {
+test('an impossible evacuation of a site is refused with a remedy', () => {
   const refusal = (more: Partial<FleetRequestAsk>, fleet: Partial<Fleet> = {}): string => {
     const request = evacuationOf(more);
     try {
@@ -152,7 +152,7 @@ test('what cannot be an evacuation of a site is refused with what to do', () => 
   assert.match(refusal({}, { hosts: [host('a', { site: 's1' }), host('b')] }), /b names no site/);
 });
 
-test('an evacuation goes on while nobody hears the other site, and ends once its deadline is over', () => {
+test('an evacuation continues while the other site is silent, and ends at its deadline', () => {
   const request = evacuationOf({ deadlineAtMs: NOW + 8 * 3_600_000 });
   const away = host('b', { site: 's2', memoryBytes: 8 * GIB, silentSinceMs: NOW - 1000 });
   const silent = stepped(request, [], { hosts: [host('a', { site: 's1' }), away] });

@@ -16,19 +16,19 @@ const toSize = (more: Partial<FleetRequestAsk>, closed: readonly string[] = []) 
   return guestsToSize(request, storedWorld(request, world({ hosts, guests, labels, marks })));
 };
 
-test('the guests of a site are measured towards a host that takes guests, the most important first', () => {
+test('the guests of a site are measured towards a host that accepts guests, the most important first', () => {
   assert.deepEqual(toSize({ sites }, ['b']), [
     { guest: 'g2', from: 'a', to: 'c' },
     { guest: 'g1', from: 'a', to: 'c' },
   ]);
 });
 
-test('nothing is measured for a request that leaves no site, or has no open host to go to', () => {
+test('guests are not measured for a request that leaves no site, or has no open host to go to', () => {
   assert.deepEqual(toSize({}), []);
   assert.deepEqual(toSize({ sites }, ['b', 'c']), []);
 });
 
-test('a size has what pre-copy sends if that ends, and what post-copy sends on the same path', () => {
+test("a size has pre-copy's bytes if that converges, and post-copy's bytes on the same path", () => {
   const others = [
     optionOf({ bytes: 900, mode: 'postcopy', path: 'native' }),
     optionOf({ bytes: 400, mode: 'postcopy' }),
@@ -41,7 +41,7 @@ test('a size has what pre-copy sends if that ends, and what post-copy sends on t
   assert.equal(sizeOf({ others }), undefined);
 });
 
-test('a guest has no measured size where neither way is known to end, or where a host says what nobody can send', () => {
+test('a guest has no measured size if neither mode is known to end, or if a host reports an impossible rate', () => {
   assert.equal(sizeOf({ prediction: optionOf({ bytes: 500, probability: 0.5 }) }), undefined);
   assert.equal(sizeOf({ prediction: optionOf({ bytes: Number.MAX_SAFE_INTEGER }) }), undefined);
   const others = [optionOf({ bytes: Number.NaN, mode: 'postcopy' })];

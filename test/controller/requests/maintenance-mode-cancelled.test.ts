@@ -5,8 +5,8 @@ import { godwitError } from '../../../src/errors.ts';
 import { asked, sight, stepOf, two } from './mode-worlds.ts';
 import { drainOf, NOW } from './worlds.ts';
 
-describe('a cancelled drain of a host under a manager', () => {
-  test('that is cancelled has the host in use again before it is over', () => {
+describe('cancelled drains under a manager', () => {
+  test('a cancelled drain has the host in use again before it ends', () => {
     const begun = stepOf(asked(), { guests: two, heard: sight('entering') }).request;
     let { request } = stepOf(begun, { guests: two, cancel: 'let-run' });
     assert.equal(request.phase, 'cancelling');
@@ -17,14 +17,14 @@ describe('a cancelled drain of a host under a manager', () => {
     assert.equal(request.phase, 'cancelled');
   });
 
-  test('takes a host for its own whose order was answered and whose answer was lost', () => {
+  test('a drain whose order was answered, and whose answer was lost, counts the mode as its own', () => {
     const { request } = stepOf(asked(), { guests: two, heard: sight('in') });
     assert.equal(request.maintenanceMode?.found, false);
     const cancelled = stepOf(request, { guests: two, cancel: 'let-run' }).request;
     assert.equal(modeCallOf(cancelled.maintenanceMode, 'let-run', NOW), 'leave');
   });
 
-  test('leaves a host in the mode that was in it before', () => {
+  test('a host that was in the mode before stays in it', () => {
     const found = stepOf(drainOf('a'), {
       guests: two,
       heard: sight('entering'),
@@ -34,7 +34,7 @@ describe('a cancelled drain of a host under a manager', () => {
     assert.match(request.words, /stays in maintenance mode/);
   });
 
-  test('leaves the mode alone where it is cancelled before anything was asked', () => {
+  test('the mode is left alone if the drain is cancelled before its first order', () => {
     const looked: readonly (ModeHeard | undefined)[] = [
       undefined,
       { of: 'silent' },
@@ -54,7 +54,7 @@ describe('a cancelled drain of a host under a manager', () => {
     }
   });
 
-  test('takes the mode back that it asked for, also where the first order seemed to be refused', () => {
+  test('a cancelled drain ends the mode that it ordered, even if the first order seemed to be refused', () => {
     const error = godwitError('GODWIT_DEADLINE', { what: 'the order', deadlineMs: 1 }).toJSON();
     const refused = stepOf(asked(), { guests: two, heard: { of: 'refused', error } }).request;
     assert.equal(refused.maintenanceMode?.phase, 'wanted');
@@ -64,7 +64,7 @@ describe('a cancelled drain of a host under a manager', () => {
     assert.equal(modeCallOf(request.maintenanceMode, 'let-run', nowMs), 'leave');
   });
 
-  test('judges what a controller of the previous build wrote down by its phase', () => {
+  test('a drain stored by a controller of the previous build is judged by its phase', () => {
     const { asked: _asked, ...mode } = asked().maintenanceMode ?? assert.fail();
     const request = { ...drainOf('a'), maintenanceMode: mode };
     const cancelled = stepOf(request, { guests: two, cancel: 'let-run' }).request;

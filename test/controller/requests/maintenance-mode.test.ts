@@ -30,8 +30,8 @@ const previewed = (
   return previewOf(request, storedWorld(request, world({ hosts: hostsWith(mode), guests })));
 };
 
-describe('the dry run of a drain', () => {
-  test('plans no move where the manager moves the guests, and names who does', () => {
+describe('dry runs of a drain', () => {
+  test('the plan has no move if the manager moves the guests, and names the manager', () => {
     const plan = previewed({}, DRS, two);
     assert.deepEqual(plan.steps, []);
     assert.deepEqual(plan.maintenanceMode, { host: 'a', moves: 'manager', words: 'DRS of C0' });
@@ -41,7 +41,7 @@ describe('the dry run of a drain', () => {
     );
   });
 
-  test('plans the moves of guests that the manager leaves, and no others', () => {
+  test('the plan has the moves of guests that the manager leaves, and no others', () => {
     const plan = previewed({}, { ...DRS, leaves: ['g2'] }, two);
     assert.deepEqual(
       plan.steps.map((each) => each.guest),
@@ -49,21 +49,21 @@ describe('the dry run of a drain', () => {
     );
   });
 
-  test('plans all moves where the manager moves none, and says so', () => {
+  test('the plan has all moves if the manager moves none, and reports that', () => {
     const plan = previewed({}, NO_DRS, two);
     assert.deepEqual(plan.steps.map((each) => each.guest).toSorted(), ['g1', 'g2']);
     assert.equal(plan.maintenanceMode?.moves, 'godwit');
   });
 
-  test('leaves guests that are off where they are, unless they are to leave too', () => {
+  test('the plan leaves guests that are off on the host, unless they must leave too', () => {
     const off = guest('g1', 'a', { at: [{ host: 'a', state: 'stopped' }] });
     assert.equal(previewed({}, DRS, [off]).stays.length, 1);
     assert.equal(previewed({ stopped: true }, DRS, [off]).waiting[0]?.waitsFor, 'manager');
   });
 });
 
-describe('a drain of a host under a manager', () => {
-  test('has the manager asked at once, and is done only once the host is in the mode', () => {
+describe('drains under a manager', () => {
+  test('a drain asks the manager at once, and is done only once the host is in the mode', () => {
     let { request } = stepOf(drainOf('a'), { guests: two });
     assert.equal(modeCallOf(request.maintenanceMode, 'no', NOW), 'look');
     ({ request } = stepOf(request, { guests: two, heard: sight('out') }));
@@ -78,13 +78,13 @@ describe('a drain of a host under a manager', () => {
     assert.match(request.words, /a is in maintenance mode/);
   });
 
-  test('begins its own moves beside the mode where the manager moves none', () => {
+  test('a drain begins its own moves next to the mode if the manager moves none', () => {
     const { moves, request } = stepOf(drainOf('a'), { mode: NO_DRS, guests: two });
     assert.equal(moves.length, 2);
     assert.match(request.words, /Godwit plans the moves: DRS of C0 is manual/);
   });
 
-  test('begins no move while the manager moves the guests, whatever the manager answers', () => {
+  test('a drain begins no move while the manager moves the guests, whatever the manager answers', () => {
     const all: readonly ModeHeard[] = [
       sight('out'),
       sight('entering'),
@@ -107,7 +107,7 @@ describe('a drain of a host under a manager', () => {
     );
   });
 
-  test('that is refused a right says which, leaves the guests and asks no more', () => {
+  test('a drain without a permission names it, leaves the guests and asks no more', () => {
     const error = godwitError('GODWIT_MANAGER_DENIED', {
       manager: 'vSphere',
       address: 'its vCenter',
@@ -122,7 +122,7 @@ describe('a drain of a host under a manager', () => {
     assert.equal(modeCallOf(request.maintenanceMode, 'no', NOW), 'nothing');
   });
 
-  test('asks again after a failure, with pauses, and not for ever; a person’s cancel at the manager ends it', () => {
+  test("a drain tries again after a failure, with pauses and a limit; a person's cancel at the manager ends it", () => {
     let request = asked();
     for (let at = 1; at <= MAX_ASKED; at += 1) {
       const nowMs = NOW + at * 60_000;
@@ -149,7 +149,7 @@ describe('a drain of a host under a manager', () => {
     assert.match(ended.words, /somebody cancelled it/);
   });
 
-  test('ends with what stays where a guest that runs there keeps the host from the mode', () => {
+  test('a drain ends with the remaining guests if a running guest keeps the host from the mode', () => {
     const stuck = guest('g1', 'a', { unmovable: ['a device of the host'] });
     const begun = stepOf(drainOf('a'), { mode: NO_DRS, guests: [stuck], heard: sight('entering') });
     assert.equal(begun.request.phase, 'left');
@@ -163,7 +163,7 @@ describe('a drain of a host under a manager', () => {
     assert.equal(request.phase, 'working', 'a guest that is off keeps no host from it');
   });
 
-  test('never ends before its mode is settled, whatever is heard and wherever guests are', () => {
+  test('a drain never ends before its mode is settled, whatever is reported and wherever guests are', () => {
     const states = fc.constantFrom('out', 'entering', 'in', 'leaving' as const);
     const heard = fc.oneof(
       states.map((each) => sight(each)),
@@ -193,7 +193,7 @@ describe('a drain of a host under a manager', () => {
   });
 });
 
-test('a host without such a mode is put into none, and a roll asks for none', () => {
+test('a drain of a host without such a mode uses none, and a roll requests none', () => {
   const now = world({ hosts: [host('a')], guests: [] });
   assert.equal(modeOf(drainOf('a'), now), undefined);
   const with_ = world({ hosts: hostsWith(DRS), guests: [] });
@@ -201,7 +201,7 @@ test('a host without such a mode is put into none, and a roll asks for none', ()
   assert.equal(modeOf(drainOf('a'), with_)?.moves, 'manager');
 });
 
-test('a guest that a label keeps where it is is found before the manager could move it', () => {
+test('a drain finds a guest that a label keeps in place before the manager could move it', () => {
   const labels = { g1: { 'godwit/never-move': 'true' } };
   const now = (mode: MaintenanceMode) => world({ hosts: hostsWith(mode), guests: two, labels });
   assert.equal(forbiddenBy(drainOf('a'), now(DRS)), 'g1');

@@ -10,11 +10,11 @@ const rate = fc.integer({ min: 1, max: 1e12 });
 const trip = fc.double({ min: 0, max: 10_000, noNaN: true });
 const one = fc.tuple(rate, trip);
 
-test('without a measurement there is no line', () => {
+test('a line exists only with a measurement', () => {
   assert.equal(measuredLine([], undefined), undefined);
 });
 
-test('of three hosts one that lies moves the line to no place where none of the others saw it', () => {
+test('one lying host of three never moves the line to a rate that none of the others saw', () => {
   fc.assert(
     fc.property(one, one, one, fc.nat(2), ([r1, t1], [r2, t2], [r3, t3], at) => {
       const honest = [measure('a', r1, t1), measure('b', r2, t2)];
@@ -30,7 +30,7 @@ test('of three hosts one that lies moves the line to no place where none of the 
   );
 });
 
-test('a host that lies promises no more than the other of two, nor than the map', () => {
+test('a host that lies promises no more than the other of two, and no more than the map', () => {
   fc.assert(
     fc.property(one, one, rate, ([r1, t1], [r2, t2], most) => {
       const map = { bytesPerS: most, roundTripMs: t1 };

@@ -50,7 +50,7 @@ test('an evacuation of several hosts whose manager moves their guests is refused
   assert.equal(modeOf({ ask: several }, managed(NO_DRS)), undefined);
 });
 
-test('an evacuation by a deadline is Godwit’s own, also of one host', () => {
+test("an evacuation by a deadline is Godwit's own, even of one host", () => {
   const sites = { from: 'left', to: 'right' };
   const now = managed(DRS);
   for (const hosts of [['a'], ['a', 'b']]) {
@@ -60,13 +60,13 @@ test('an evacuation by a deadline is Godwit’s own, also of one host', () => {
   }
 });
 
-test('a roll of a host without an agent of its own is refused before anything moves', () => {
+test('a roll of a host without its own agent is refused before anything moves', () => {
   const roll = ask({ kind: 'roll', hosts: ['a', 'b'], run: 'upgrade' });
   assert.match(refusal(roll, managed(NO_DRS)) ?? '', /a has no agent of its own.*undrain a/);
   assert.equal(refusal(roll, worldOf({})), undefined);
 });
 
-test('what the manager chooses is not asked of an evacuation either', () => {
+test('an evacuation with a named destination is refused if the manager chooses the destination', () => {
   const elsewhere = ask({ kind: 'evacuate', hosts: ['a'], to: ['b'] });
   assert.match(refusal(elsewhere, managed(DRS)) ?? '', /chooses where to/);
   assert.equal(refusal(elsewhere, managed(NO_DRS)), undefined);

@@ -7,7 +7,7 @@ import { MOVE_PHASES } from '../../../src/protocol/controller/fleet-request.ts';
 const phases = fc.constantFrom(...MOVE_PHASES);
 const answers = fc.array(fc.constantFrom(...SEEN), { maxLength: 30 });
 
-test('a move that has ended is never anything else, whatever is answered late or twice', () => {
+test('a move that has ended never changes, whatever is answered late or twice', () => {
   fc.assert(
     fc.property(phases, answers, (first, seen) => {
       let phase = first;
@@ -20,14 +20,14 @@ test('a move that has ended is never anything else, whatever is answered late or
   );
 });
 
-test('silence and a refused epoch change nothing', () => {
+test('a silent host and a refused epoch change nothing', () => {
   for (const phase of MOVE_PHASES) {
     assert.equal(nextMovePhase(phase, 'silent'), phase);
     assert.equal(nextMovePhase(phase, 'stale'), phase);
   }
 });
 
-test('a move is dropped only where it is being withdrawn and its agent knows nothing of it', () => {
+test('a move is dropped only if it is being withdrawn and its agent has no record of it', () => {
   for (const phase of MOVE_PHASES) {
     for (const seen of SEEN) {
       if (nextMovePhase(phase, seen) !== 'dropped' || phase === 'dropped') continue;
@@ -36,7 +36,7 @@ test('a move is dropped only where it is being withdrawn and its agent knows not
   }
 });
 
-test('nothing is begun once a cancel was asked for, and a withdrawal needs a higher epoch', () => {
+test('no move begins once a cancel was requested, and a withdrawal needs a higher epoch', () => {
   for (const phase of MOVE_PHASES) {
     for (const cancel of ['let-run', 'roll-back'] as const) {
       for (const epoch of [5, 6]) {

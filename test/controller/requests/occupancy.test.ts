@@ -73,7 +73,7 @@ test('a drain with guests that stay is left only once its host reports no other 
   assert.deepEqual([left.phase, left.stays.length], ['left', 1]);
 });
 
-test('a guest that its own host reports on the way in, whoever moves it, keeps a drain open', () => {
+test('a guest that its host reports on the way in, by whichever mover, keeps a drain open', () => {
   const moved = guest('db1', 'a', { migration: 'm-00000009', movingTo: 'b' });
   const { request, asks } = stepOf(drainOf('b'), undefined, [moved]);
   assert.equal(request.phase, 'working');

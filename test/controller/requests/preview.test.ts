@@ -7,7 +7,7 @@ const two = world({ hosts: ['a', 'b'].map((name) => host(name)), guests: [guest(
 const route = ({ guest: name, from, to }: { guest: string; from: string; to: string }) =>
   `${name} ${from} ${to}`;
 
-test('the plan of a roll moves on with the guests that the hosts before have sent away', () => {
+test('the plan of a roll includes the guests that the previous hosts have sent away', () => {
   const ask = { kind: 'roll' as const, hosts: ['a', 'b'], run: 'upgrade' };
   const stay = previewOf(drainOf('a', ask), two);
   assert.deepEqual(stay.steps.map(route), ['g1 a b', 'g1 b a']);

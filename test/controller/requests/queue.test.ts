@@ -42,7 +42,7 @@ test('no entry is expected in the past, and an earlier one never after a later o
   );
 });
 
-test('an entry that may begin at any moment is expected at the same moment for a while', () => {
+test('the expected time of an entry that may begin at any time stays the same for a while', () => {
   const starts = Array.from({ length: 50 }, (_none, at) => {
     const nowMs = NOW + 100 * (at + 1);
     const running = [{ createdAtMs: NOW - 60_000, seconds: 10 }];

@@ -86,7 +86,7 @@ test('each guest that is not started is named with the reason', () => {
   assert.match(plan.waiting[0]?.words ?? '', /\(d\) none answers/);
 });
 
-test('nothing of a host that answers is started elsewhere, and nothing that another host runs', () => {
+test('a guest of a host that answers, or one that another host runs, is not started elsewhere', () => {
   const alive = stepOf(recoveryOf(), scene({ hosts: [host('a'), host('b'), host('c')] }));
   assert.equal(alive.request.phase, 'left');
   assert.deepEqual(alive.moves, []);
@@ -102,7 +102,7 @@ test('nothing of a host that answers is started elsewhere, and nothing that anot
   assert.equal(both.request.queue[0]?.waitsFor, 'two-hosts');
 });
 
-test('hosts that die together are proved off together, whoever asked for which', () => {
+test('hosts that die together are proved off together, whoever requested which', () => {
   const now = scene({
     hosts: [dead('a'), host('b'), dead('c'), dead('d'), host('e')],
     standbys: standbys({ g1: ['b'], g2: ['b'] }),
@@ -115,7 +115,7 @@ test('hosts that die together are proved off together, whoever asked for which',
   assert.deepEqual(moves[0]?.recovers, { off: ['c', 'd'] });
 });
 
-test('a start that is refused is tried elsewhere, and a guest that runs there ends the recovery', () => {
+test('a refused start is tried elsewhere, and a guest that runs there ends the recovery', () => {
   const one = scene({ guests: [guest('g1', 'a')] });
   const { request, moves } = stepOf(recoveryOf(), one);
   const [first] = moves;
@@ -143,7 +143,7 @@ test('a start that is refused is tried elsewhere, and a guest that runs there en
   assert.match(ended.request.words, /1 guest started elsewhere/);
 });
 
-test('a host that forgot the start and does not have the guest leaves it to be tried again, and never lost', () => {
+test('a guest that a host lost before its start is tried again, and never given up', () => {
   const move = moveOf({ recovers: { off: [] }, createdAtMs: NOW - 100_000 });
   const now = scene({ guests: [guest('g1', 'a')] });
   const sights = new Map([[move.id, { seen: 'unknown' as const }]]);
@@ -151,7 +151,7 @@ test('a host that forgot the start and does not have the guest leaves it to be t
   assert.equal(moves[0]?.phase, 'failed');
 });
 
-test('whatever is known, a guest is started once, where it is kept, on a host that answers and has room', () => {
+test('a guest is started once, where it is kept, on an answering host with room, whatever is known', () => {
   const names = ['b', 'c', 'd'];
   const fleets = fc.record({
     room: fc.record({ b: fc.nat(4), c: fc.nat(4), d: fc.nat(4) }),
@@ -200,7 +200,7 @@ test('whatever is known, a guest is started once, where it is kept, on a host th
   );
 });
 
-test('an operator’s insistence goes with the order of that guest alone', () => {
+test("an operator's insistence goes with the order of that guest alone", () => {
   const insist = [{ guest: 'g1', number: '0f3c9a5e21b7d846' }];
   const { moves } = stepOf(recoveryOf({ insist }), scene());
   assert.deepEqual(
@@ -212,7 +212,7 @@ test('an operator’s insistence goes with the order of that guest alone', () =>
   );
 });
 
-test('a guest whose descriptions may all be out of date is not tried again, and the reason names what to insist on', () => {
+test('a guest whose descriptions may all be stale is not tried again, and the reason names the flag to insist with', () => {
   const facts = { host: 'b', guest: 'g1', from: 'a', reason: 'it was never confirmed' };
   const error = godwitError('GODWIT_STANDBY_STALE', {
     ...facts,

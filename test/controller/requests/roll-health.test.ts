@@ -23,26 +23,26 @@ const why = (
   return whyNotBack(world({ hosts: [host('a')], guests: [] }), roll, 'a', heard);
 };
 
-test('a host that is as it was, and whose samples come, is back', () => {
+test('an unchanged host whose samples come is back', () => {
   assert.equal(why(reported()), undefined);
   assert.match(why(reported({ sampled: false })) ?? '', /no sample/);
   assert.match(why(undefined) ?? '', /asked/);
   assert.match(why({ of: 'host', ok: false, words: 'refused' }) ?? '', /refused/);
 });
 
-test('what the program has promised must be so', () => {
+test("the program's promised changes must be present", () => {
   assert.match(why(reported(), { boot: 'new' }) ?? '', /not been started anew/);
   assert.equal(why(reported({ bootId: 'boot-2' }), { boot: 'new' }), undefined);
   assert.match(why(reported(), { version: '2' }) ?? '', /is 1 and ought to be 2/);
   assert.equal(why(reported({ version: '2' }), { version: '2' }), undefined);
 });
 
-test('what the program has not promised must be as it was', () => {
+test('everything else must be as it was', () => {
   assert.match(why(reported({ bootId: 'boot-2' })) ?? '', /has not promised/);
   assert.match(why(reported({ version: '2' })) ?? '', /ought to be 1/);
 });
 
-test('a host that is silent to the controllers is not back, whatever it says to one of them', () => {
+test('a host that is silent to the controllers is not back, whatever it reports to one of them', () => {
   const roll: Roll = { at: 0, stage: 'waiting', sinceMs: NOW, away: [], before };
   const hosts = [host('a', { silentSinceMs: NOW })];
   assert.equal(whyNotBack(world({ hosts, guests: [] }), roll, 'a', reported()), 'it is silent');

@@ -52,7 +52,7 @@ function stepOf(
   return rollStep({ ...input, ids, heard: undefined, occupancies: answersOf(now), ...more });
 }
 
-test('only an empty host that has said what it is has its program run, and only one that is back is opened', () => {
+test('only an empty host that described itself has its program run, and only one that is back is opened', () => {
   for (const stage of ROLL_STAGES) {
     for (const news of ROLL_NEWS) {
       const next = nextRollStage(stage, news);
@@ -81,7 +81,7 @@ test('a roll goes through its hosts, each closed, run, opened, in this order', (
   assert.equal(request.words, '2 hosts rolled, 0 moves');
 });
 
-test('a host is not closed while the others have no room for all of its guests, and that is given up in the end', () => {
+test('a host is not closed while the others lack room for all of its guests, and the roll gives up in the end', () => {
   const big = guest('big', 'a', { memoryBytes: 100 * GIB });
   const first = stepOf(rollOf(), { guests: [big] });
   assert.deepEqual([first.closes, first.request.roll?.stage], [undefined, 'planning']);
@@ -102,20 +102,20 @@ test('a roll stops at a guest that cannot move, before anything is closed', () =
   assert.match(request.words, /stopped at a.*usb stays: it cannot move live/);
 });
 
-test('no host is begun after the deadline, and one that was begun is brought to its end', () => {
+test('no host begins after the deadline, and one that has begun is completed', () => {
   const ask = { deadlineAtMs: NOW - 1 };
   assert.equal(stepOf(rollOf(ask), {}).request.phase, 'left');
   assert.equal(stepOf(at(rollOf(ask), 'draining'), {}).request.roll?.stage, 'noting');
 });
 
-test('a roll stops where the program fails, and the host stays closed', () => {
+test('a roll stops if the program fails, and the host stays closed', () => {
   const failed: StageAnswer = { of: 'program', ok: false, words: 'ended with 1: no space left' };
   const { request, opens } = stepOf(at(rollOf(), 'running'), {}, { heard: failed });
   assert.deepEqual([request.phase, opens], ['left', undefined]);
   assert.match(request.words, /upgrade ended with 1: no space left; a stays closed/);
 });
 
-test('a roll stops at a host that does not come back in time, and says why it does not count as back', () => {
+test('a roll stops at a host that does not come back in time, and reports what is missing', () => {
   const silent = [host('a', { silentSinceMs: NOW }), ...hosts.slice(1)];
   const request = at(rollOf({ healthyWithinMs: 60_000 }), 'waiting', { before: { version: '1' } });
   const before = stepOf(request, { hosts: silent }, { heard: seen });
@@ -140,7 +140,7 @@ test('a guest that comes to an emptied host before its program leaves first', ()
   assert.equal(request.roll?.stage, 'draining');
 });
 
-test('guests stay where they went, or come back where that was asked for', () => {
+test('guests stay at their new hosts, or come back if that was requested', () => {
   const moves = [moveOf({ from: 'a', to: 'b' })];
   const sights = new Map([['m-00000001', { seen: 'done' as const }]]);
   const fleet = { guests: [guest('g1', 'b')] };
@@ -157,7 +157,7 @@ test('guests stay where they went, or come back where that was asked for', () =>
   assert.deepEqual([next.request.roll?.at, next.request.roll?.stage], [1, 'planning']);
 });
 
-test('a cancel waits for a program that runs here, and says what nobody knows of another one', () => {
+test("a cancel waits for a program that runs here, and reports another one's unknown state", () => {
   const request = at(rollOf(), 'running');
   const cancel = 'let-run' as const;
   const runs = stepOf(request, {}, { cancel, heard: 'pending' });
@@ -169,7 +169,7 @@ test('a cancel waits for a program that runs here, and says what nobody knows of
   assert.match(unknown.request.words, /nobody knows whether upgrade has run for a/);
 });
 
-test('whatever is heard, a cancelled roll closes, opens and begins nothing, and what it writes can be read again', () => {
+test('a cancelled roll closes, opens and begins nothing, whatever is reported, and its record can be read again', () => {
   const heards = fc.constantFrom<RollInput['heard']>(undefined, 'pending', well, seen);
   const given = fc.record({
     stage: fc.constantFrom(...ROLL_STAGES),

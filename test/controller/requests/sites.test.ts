@@ -23,14 +23,14 @@ const planOf = (ask: Partial<FleetRequestAsk> = {}, siteLinks: readonly SiteLink
   return previewOf(request, storedWorld(request, world({ hosts, guests, siteLinks })));
 };
 
-test('a drain leaves guests where they are before it chooses another site for them', () => {
+test('a drain leaves guests in place before it chooses another site for them', () => {
   const { steps, waiting } = planOf();
   assert.deepEqual(new Set(steps.map(({ to }) => to)), new Set(['near']));
   assert.equal(steps.length, 3);
   assert.equal(waiting.length, 1);
 });
 
-test('a guest that has room at another site alone stays, and that is the reason', () => {
+test('a guest that has room only at another site stays, with that reason', () => {
   const fleet = { hosts: hosts.filter(({ name }) => name !== 'near'), guests };
   const request = drainOf('a');
   const { steps, waiting } = previewOf(request, storedWorld(request, world(fleet)));
@@ -38,7 +38,7 @@ test('a guest that has room at another site alone stays, and that is the reason'
   assert.match(waiting[0]?.words ?? '', /another site/);
 });
 
-test('a drain goes to hosts of another site that were named for it', () => {
+test('a drain uses hosts of another site if they were named for it', () => {
   const { steps } = planOf({ to: ['far'] });
   assert.deepEqual(
     steps.map(({ to }) => to),
@@ -46,7 +46,7 @@ test('a drain goes to hosts of another site that were named for it', () => {
   );
 });
 
-test('moves between two sites share the link between them', () => {
+test('two moves between the same sites share the link between them', () => {
   const ask = { to: ['far'] };
   const needed = (4 * GIB) / THIN.bytesPerS;
   assert.ok(planOf(ask).seconds >= needed);

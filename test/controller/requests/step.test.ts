@@ -40,7 +40,7 @@ function stepOf(
   return step({ ...input, ...more });
 }
 
-test('a drain begins the moves of its plan, and each of them is stored before anybody is asked', () => {
+test('a drain begins the moves of its plan, and each of them is stored before any host is asked', () => {
   const { request, moves } = stepOf(drainOf('a'), { guests: [guest('g1', 'a'), guest('g2', 'a')] });
   assert.equal(request.phase, 'working');
   assert.ok(moves.length > 0 && moves.length + request.queue.length === 2);
@@ -48,7 +48,7 @@ test('a drain begins the moves of its plan, and each of them is stored before an
   assert.ok(moves.every((each) => reservationOf(each)?.source === 'a'));
 });
 
-test('the next move starts in the very step in which one ends', () => {
+test('the next move starts in the same step in which one ends', () => {
   const guests = [guest('g1', 'a'), guest('g2', 'a')];
   const first = stepOf(drainOf('a', { maxParallel: 1 }), { guests });
   assert.equal(first.moves.length, 1);
@@ -104,7 +104,7 @@ test('a drain is never done while a guest is there, however its moves ended', ()
   assert.ok(done > 0);
 });
 
-test('a silent host is not empty, and the words say since when', () => {
+test('a silent host is not empty, and the message has the time of its last answer', () => {
   const now = [host('a', { silentSinceMs: NOW - 90_000 }), ...hosts.slice(1)];
   const { request } = stepOf(drainOf('a'), { hosts: now });
   assert.equal(request.phase, 'working');
@@ -113,7 +113,7 @@ test('a silent host is not empty, and the words say since when', () => {
   assert.match(never.request.words, /nothing was heard of x yet/);
 });
 
-test('what stays is named with its reason, and then the drain is left, not done', () => {
+test('remaining guests are named with their reasons, and then the drain is left, not done', () => {
   const guests = [
     guest('pinned', 'a'),
     guest('usb', 'a', { unmovable: ['device usb0 is passed through'] }),
@@ -131,7 +131,7 @@ test('what stays is named with its reason, and then the drain is left, not done'
   assert.match(request.words, /4 guests stay where they are/);
 });
 
-test('a guest that two hosts claim is touched by nobody, and both are named', () => {
+test('a guest that two hosts claim is not touched, and both hosts are named', () => {
   const both = guest('g1', 'a', {
     at: [
       { host: 'a', state: 'running' },
@@ -165,7 +165,7 @@ test('a move that fails is tried elsewhere, a bounded number of times, and then 
   assert.match(request.stays[0]?.words ?? '', /tried 3 times/);
 });
 
-test('after a cancel nothing begins, no move comes back, and what was chosen is withdrawn', () => {
+test('after a cancel nothing begins, no move comes back, and chosen moves are withdrawn', () => {
   const guests = [guest('g1', 'a'), guest('g2', 'a')];
   const chosen = moveOf({ phase: 'chosen', askedEpoch: 2 });
   const first = stepOf(drainOf('a'), { guests }, { moves: [chosen], cancel: 'let-run' });
@@ -183,7 +183,7 @@ test('after a cancel nothing begins, no move comes back, and what was chosen is 
   assert.deepEqual(again.request, last.request);
 });
 
-test('the room of a move that is done is kept until its guest is seen at the destination', () => {
+test('the room of a completed move is kept until its guest is seen at the destination', () => {
   const moves = [moveOf()];
   const sights = new Map([['m-00000001', { seen: 'done' as const }]]);
   const before = stepOf(drainOf('a'), { guests: [guest('g1', 'a')] }, { moves, sights });
@@ -195,7 +195,7 @@ test('the room of a move that is done is kept until its guest is seen at the des
   assert.equal(after.request.moved, 1);
 });
 
-test('a migration request moves one guest to the host that was named, and is done when it is there', () => {
+test('a migration request moves one guest to the named host, and is done when it is there', () => {
   const ask = { kind: 'migration' as const, hosts: [], guest: 'g1', to: ['c'] };
   const request = drainOf('a', ask);
   const { moves } = stepOf(request, { guests: [guest('g1', 'a')] });
@@ -206,7 +206,7 @@ test('a migration request moves one guest to the host that was named, and is don
   assert.equal(stepOf(request, { guests: [guest('g1', 'c')] }).request.phase, 'done');
 });
 
-test('a drain waits for a guest that a move of another request brings, before the host lists it', () => {
+test("a drain waits for a guest that another request's move brings, before the host lists it", () => {
   const brought = moveOf({ id: 'm-00000099', request: 'r-00000002', from: 'a', to: 'b' });
   const reservations = [reservationOf(brought) ?? assert.fail()];
   const { request } = stepOf(drainOf('b'), { guests: [guest('g1', 'a')], reservations });
@@ -222,7 +222,7 @@ test('a drain waits for a guest that a move of another request brings, before th
   );
 });
 
-test('whatever a step makes can be stored and read again', () => {
+test('the result of each step can be stored and read again', () => {
   const text = fc.constantFrom('usb0', 'x'.repeat(9000));
   const given = fc.record({
     unmovable: fc.array(text, { maxLength: 2 }),
@@ -253,7 +253,7 @@ test('whatever a step makes can be stored and read again', () => {
   );
 });
 
-test('a list of more guests than can be read again is cut, and the words count the rest', () => {
+test('a list of more guests than can be read again is cut, and the message counts the rest', () => {
   const at = (state: 'stopped' | 'incoming') => [{ host: 'a', state }];
   const many = (state: 'stopped' | 'incoming') =>
     Array.from({ length: MAX_GUESTS + 2 }, (_, nth) =>
@@ -264,7 +264,7 @@ test('a list of more guests than can be read again is cut, and the words count t
   assert.deepEqual(requestShape.parse(request).queue, request.queue);
 });
 
-test('a guest that is called as what every object has is moved as any other', () => {
+test('a guest with the name of a built-in object property is moved like any other', () => {
   const { moves, request } = stepOf(drainOf('a'), { guests: [guest('constructor', 'a')] });
   assert.deepEqual(request.stays, []);
   assert.deepEqual(
@@ -273,7 +273,7 @@ test('a guest that is called as what every object has is moved as any other', ()
   );
 });
 
-test('a label for downtime tightens what was asked, and never loosens it', () => {
+test('a label for downtime tightens the requested limit, and never loosens it', () => {
   const labels = { g1: { 'godwit/max-downtime': '500ms' } };
   const downtime = (asked: number): number | undefined => {
     const request = drainOf('a', { settings: { maxDowntimeMs: asked } });
@@ -286,7 +286,7 @@ test('a label for downtime tightens what was asked, and never loosens it', () =>
   assert.equal(moves[0]?.settings.maxDowntimeMs, 500);
 });
 
-test('a move of which nobody can be asked ends by where its guest is seen', () => {
+test('a move that no host can be asked about ends where its guest is seen', () => {
   const old = moveOf({ createdAtMs: NOW - 120_000 });
   const phaseOf = (seen: 'unknown' | 'silent', fleet: Partial<Fleet>) => {
     const sights = new Map([[old.id, { seen }]]);

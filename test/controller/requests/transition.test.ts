@@ -15,7 +15,7 @@ test('a request is done only from a fulfilled situation, and an end stays', () =
   }
 });
 
-test('a cancelled request ends once none of its moves is open, even where a host is silent', () => {
+test('a cancelled request ends once none of its moves is open, even if a host is silent', () => {
   assert.equal(nextRequestPhase('working', 'open', true), 'cancelling');
   assert.equal(nextRequestPhase('cancelling', 'open', true), 'cancelling');
   for (const situation of ['able', 'stuck', 'blind', 'fulfilled'] as const) {

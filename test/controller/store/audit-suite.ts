@@ -31,7 +31,7 @@ export function auditSuite(name: string, make: () => Promise<StorePlace>): void 
   };
 
   describe(`the audit log in ${name}`, () => {
-    test('gives back what was written, by the database’s clock, with its result once that is known', () =>
+    test("an audit entry is returned with the database's time, and with its result once that is known", () =>
       opened(async (_store, rows) => {
         const id = await rows.add(ROW);
         const [begun] = await rows.list({}, 10);
@@ -42,7 +42,7 @@ export function auditSuite(name: string, make: () => Promise<StorePlace>): void 
         assert.equal((await rows.list({}, 10))[0]?.result, 'GODWIT_TOO_MANY');
       }));
 
-    test('is read by who, what and since, and page by page, the newest first', () =>
+    test('audit entries are read by caller, object and time, page by page, the newest first', () =>
       opened(async (_store, rows) => {
         const ids: string[] = [];
         for (const who of ['ann', 'bob', 'ann', 'eve']) ids.push(await rows.add({ ...ROW, who }));
@@ -58,7 +58,7 @@ export function auditSuite(name: string, make: () => Promise<StorePlace>): void 
         assert.equal(new Set(all.map(({ id }) => id)).size, 5);
       }));
 
-    test('loses what is too old, and the oldest of too many, and nothing else', () =>
+    test('audit entries that are too old, and the oldest of too many, are removed, and nothing else', () =>
       opened(async (store, rows) => {
         for (let count = 0; count < 6; count += 1) await rows.add({ ...ROW, who: `p${count}` });
         const age = (who: string, days: number) =>
@@ -75,7 +75,7 @@ export function auditSuite(name: string, make: () => Promise<StorePlace>): void 
         assert.deepEqual(left.toSorted(), ['p1', 'p2', 'p3', 'p4']);
       }));
 
-    test('gives entries of earlier builds the same shares as new ones', () =>
+    test('entries of earlier builds get the same shares as new ones', () =>
       opened(async (store, rows) => {
         const refused = { arguments: null, result: 'GODWIT_ROLE_FORBIDDEN' };
         const entries: Partial<NewAuditRow>[] = [
@@ -94,7 +94,7 @@ export function auditSuite(name: string, make: () => Promise<StorePlace>): void 
         assert.equal(new Set(before.map(({ rank, caller }) => `${rank} ${caller}`)).size, 5);
       }));
 
-    test('keeps an administrator’s entries and a share of every caller, however many one caller writes', () =>
+    test("an administrator's entries and a share of every caller are kept, however many one caller writes", () =>
       opened(async (_store, rows) => {
         await rows.add({ ...ROW, who: 'root', role: 'admin', what: 'createToken' });
         await rows.add({ ...ROW, who: 'a local process', role: 'local', by: 'socket' });

@@ -15,7 +15,7 @@ interface FullDiskResult {
   readonly integrity: readonly string[];
 }
 
-test('a controller whose disk is full says so, goes on reading, loses nothing that it accepted, and goes on by itself', () => {
+test('a controller with a full disk reports it, keeps reading, loses no accepted change, and recovers by itself', () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'godwit-full-'));
   try {
     const program = path.join(import.meta.dirname, 'full-disk.ts');

@@ -21,7 +21,7 @@ test('guests of one name on many hosts are merged once each, in pieces of one na
   assert.equal(turns, hosts.length + 4 + guests.length + 2);
 });
 
-test('names that a host reports twice count once, and a guest on its way to a host is not its own', async (t) => {
+test('names that a host reports twice count once, and a guest on its way to a host does not count as its guest', async (t) => {
   const store = await storeWith(t, ['a', 'b'], { a: ['web1'] });
   const twice = ['1', '2'].map((uuid) => ({ ...guestRow('a', 'web2'), uuid }));
   await insertGuests(store, [...twice, { ...guestRow('b', 'web3'), state: 'incoming' }]);

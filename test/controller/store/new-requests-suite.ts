@@ -12,7 +12,7 @@ export function askedSuite(name: string, make: () => Promise<StorePlace>): void 
   const LEASE_MS = 60_000;
 
   describe(`the clock of a store in ${name}`, () => {
-    test('that was set back leaves a living controller its claim, no request undone, and no claim of a dead one standing', async () => {
+    test("a clock that was set back keeps a living controller's claims and requests, and frees a dead one's claims", async () => {
       const store = await openStore(await make(), silentLog);
       try {
         const requests = new Requests(store);
@@ -39,8 +39,8 @@ export function askedSuite(name: string, make: () => Promise<StorePlace>): void 
     });
   });
 
-  describe(`requests that are asked for again, in ${name}`, () => {
-    test('a request that is asked for a hundred times at once, at two controllers, is one request', async () => {
+  describe(`repeated requests in ${name}`, () => {
+    test('a request that is sent a hundred times at once, at two controllers, is one request', async () => {
       const place = await make();
       const stores = [await openStore(place, silentLog), await openStore(place, silentLog)];
       const [one, two] = stores.map((store) => new Requests(store));
@@ -63,7 +63,7 @@ export function askedSuite(name: string, make: () => Promise<StorePlace>): void 
       }
     });
 
-    test('one caller has a bounded number of open requests, and takes none of another caller’s', async () => {
+    test("one caller has a bounded number of open requests, and takes none of another caller's", async () => {
       const store = await openStore(await make(), silentLog);
       try {
         const requests = new Requests(store);

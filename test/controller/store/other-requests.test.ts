@@ -14,7 +14,7 @@ const queued = (request: FleetRequest, ...all: WaitsFor[]): FleetRequest => {
   return { ...request, queue };
 };
 
-test('a request that waits for the limit of the fleet is read again once it was written, and not before', async (t) => {
+test("a request that waits for the fleet's limit is read again once it was written, and not before", async (t) => {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
   const request = queued(drainOf('a'), 'fleet-limit', 'turn', 'memory');
@@ -34,7 +34,7 @@ test('a request that waits for the limit of the fleet is read again once it was 
   assert.deepEqual(await look(), []);
 });
 
-test('far from the limit of the fleet no other request is looked at', async (t) => {
+test("other requests are not examined far from the fleet's limit", async (t) => {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
   await new Requests(store).add(queued(drainOf('a'), 'turn'));

@@ -42,7 +42,7 @@ anotherHandSuite('PostgreSQL', async () => ({ postgres: await postgres.database(
 policySuite('PostgreSQL', async () => ({ postgres: await postgres.database() }));
 
 describe('a store in PostgreSQL', () => {
-  test('is refused without its password, and the password is in no word of that', async () => {
+  test('a store is refused without its password, and the message does not contain the password', async () => {
     const { url, passwordFile } = await postgres.database();
     const wrong = `${passwordFile}.wrong`;
     writeFileSync(wrong, 'not-the-password\n', { mode: 0o600 });
@@ -55,7 +55,7 @@ describe('a store in PostgreSQL', () => {
     });
   });
 
-  test('a connection that breaks between two queries of a transaction fails that transaction, and no process', async () => {
+  test('a connection that breaks between two queries fails the transaction, and not the process', async () => {
     const store = await openStore({ postgres: await postgres.database() }, silentLog);
     const broken = store.transaction(async (db) => {
       const { pid } = await db
@@ -74,7 +74,7 @@ describe('a store in PostgreSQL', () => {
     await store.close();
   });
 
-  test('goes on by itself after the database was ended and started again', async () => {
+  test('a store continues by itself after the database was stopped and started again', async () => {
     const store = await openStore({ postgres: await postgres.database() }, silentLog);
     const limit = { scope: 'fleet', name: '', most: 3 };
     await store.db.insertInto('limits').values(limit).execute();
@@ -121,7 +121,7 @@ async function untilBlocked(store: Store, work: Promise<unknown>): Promise<void>
   });
 }
 
-describe('decisions that are committed during a look, in PostgreSQL', () => {
+describe('decisions during a look in PostgreSQL', () => {
   const opened = async (t: TestContext): Promise<Store> => {
     const store = await openStore({ postgres: await postgres.database() }, silentLog);
     t.after(() => store.close());
@@ -129,7 +129,7 @@ describe('decisions that are committed during a look, in PostgreSQL', () => {
   };
   const open = proposalOf({ expiresAtMs: 4_000_000_000_000 });
 
-  test('a look does not write over a rejection, and asks for no move of it', async (t) => {
+  test('a look does not overwrite a rejection, and requests no move of it', async (t) => {
     const store = await opened(t);
     await store.transaction((db) => writeProposal(db, open, false));
     const policies = new Policies(store);
@@ -149,7 +149,7 @@ describe('decisions that are committed during a look, in PostgreSQL', () => {
     assert.deepEqual(requests, []);
   });
 
-  test('who accepts all of a look accepts none that was rejected meanwhile', async (t) => {
+  test('a caller that accepts all of a look does not accept a proposal that was rejected meanwhile', async (t) => {
     const store = await opened(t);
     const other = { ...open, id: 'p-00000002' };
     for (const each of [open, other])
@@ -171,7 +171,7 @@ describe('decisions that are committed during a look, in PostgreSQL', () => {
     assert.equal((await new Proposals(store).get(other.id)).state, 'rejected');
   });
 
-  test('of two groups with the same host that are set at once, one is refused', async (t) => {
+  test('one of two groups with the same host that are set at once is refused', async (t) => {
     const store = await opened(t);
     const settings = policySettings.parse({ mode: 'propose', hosts: ['a'] });
     const { held, written, go } = heldBack(store);

@@ -41,7 +41,7 @@ export function promisesSuite(name: string, make: () => Promise<StorePlace>): vo
         assert.ok((await leaseUntil()) >= first);
       }));
 
-    test('claims are renewed together, but for those that another controller has', () =>
+    test('claims are renewed together, except for those of another controller', () =>
       opened(1, make, async ([store]) => {
         const requests = new Requests(store);
         await requests.add(drainOf('a'));
@@ -69,7 +69,7 @@ export function promisesSuite(name: string, make: () => Promise<StorePlace>): vo
         assert.equal(again.request, claim.request);
       }));
 
-    test('two controllers whose drains all begin at once promise no room twice, and all the room there is', () =>
+    test('two controllers whose drains all begin at once promise no room twice, and all the available room', () =>
       opened(2, make, async (stores) => {
         const owners = stores.map((store, nth) => {
           return { owner: `c${nth}`, requests: new Requests(store), turns: new Mutex() };
@@ -106,7 +106,7 @@ export function promisesSuite(name: string, make: () => Promise<StorePlace>): vo
         assert.equal(reservations.length, all);
       }));
 
-    test('room that a move took is not promised once more on a look at the fleet from before its end', () =>
+    test('room that a move took is not promised again by a look at the fleet from before its end', () =>
       opened(2, make, async ([one, two = assert.fail()]) => {
         const { early, late } = await looks(one);
         const { first, move } = await settledMove(one, late);
@@ -129,7 +129,7 @@ export function promisesSuite(name: string, make: () => Promise<StorePlace>): vo
         }
       }));
 
-    test('room that a move took is no promise any more for who looked at the fleet since', () =>
+    test('room that a move took is not a promise any more for a newer look at the fleet', () =>
       opened(1, make, async ([store]) => {
         const { late } = await looks(store);
         await settledMove(store, late);

@@ -14,7 +14,7 @@ const WITHOUT_REQUESTS = 17;
 /** Rows that an earlier build wrote are read under their new names. `make` gives an empty database. */
 export function requestNamesSuite(name: string, make: () => Promise<StorePlace>): void {
   describe(`a store of an earlier build in ${name}`, () => {
-    test('comes forward with its requests, moves and proposals from a version that called a request a wish', async () => {
+    test('a store that called a request a wish is upgraded with its requests, moves and proposals', async () => {
       const place = await make();
       const earlier = await openStore(place, silentLog);
       await dropAll(earlier);

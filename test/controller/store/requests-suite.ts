@@ -48,7 +48,7 @@ export function requestsSuite(name: string, make: () => Promise<StorePlace>): vo
         assert.equal(await requests.advance(second, LEASE_MS), undefined);
       }));
 
-    test('of many controllers that ask at once, one gets the request', () =>
+    test('one of many controllers that ask at once gets the request', () =>
       opened(async (requests) => {
         await requests.add(drainOf('a'));
         const owners = Array.from({ length: 8 }, (_, nth) => `c${nth}`);
@@ -76,7 +76,7 @@ export function requestsSuite(name: string, make: () => Promise<StorePlace>): vo
         assert.ok(await requests.renew(fresh, LEASE_MS));
       }));
 
-    test('room that was promised meanwhile makes a decision void, and nothing of it is written', () =>
+    test('room that was promised meanwhile voids a decision, and nothing of it is written', () =>
       opened(async (requests) => {
         const other: FleetRequest = { ...drainOf('d'), id: 'r-00000002' };
         await requests.add(drainOf('a'));
@@ -99,7 +99,7 @@ export function requestsSuite(name: string, make: () => Promise<StorePlace>): vo
         );
       }));
 
-    test('a drain that is stored meanwhile makes a decision void that has not seen its mark', () =>
+    test('a drain that is stored meanwhile voids a decision that has not seen its mark', () =>
       opened(async (requests) => {
         await requests.add(drainOf('a'));
         const claim = await claimed(requests);
@@ -156,7 +156,7 @@ export function requestsSuite(name: string, make: () => Promise<StorePlace>): vo
         assert.deepEqual([kept?.id, kept?.phase, kept?.settled], [settled.id, 'done', true]);
       }));
 
-    test('a host has one open drain; undrain cancels it and takes the mark away', () =>
+    test('a host has one open drain; undrain cancels it and removes the mark', () =>
       opened(async (requests, store) => {
         await requests.add(drainOf('a'));
         const again: FleetRequest = { ...drainOf('a'), id: 'r-00000002' };
@@ -173,7 +173,7 @@ export function requestsSuite(name: string, make: () => Promise<StorePlace>): vo
         await assert.rejects(requests.get('r-99999999'), isUnknown);
       }));
 
-    test('undrain ends one host’s part of an evacuation, and the whole of it with the last one', () =>
+    test("undrain ends one host's part of an evacuation, and the whole of it with the last one", () =>
       opened(async (requests) => {
         const both = drainOf('a', { kind: 'evacuate', hosts: ['a', 'b'] });
         await requests.add(both);
@@ -198,7 +198,7 @@ export function requestsSuite(name: string, make: () => Promise<StorePlace>): vo
         assert.equal(await requests.openDrain('a'), drain.id);
       }));
 
-    test('a roll closes one host at a time, makes older promises void, and begins nothing once it is cancelled', () =>
+    test('a roll closes one host at a time, voids older promises, and begins nothing once it is cancelled', () =>
       opened(async (requests) => {
         const roll = drainOf('a', { kind: 'roll', hosts: ['a', 'b'], run: 'upgrade' });
         const other: FleetRequest = { ...drainOf('d'), id: 'r-00000002' };
@@ -246,7 +246,7 @@ export function requestsSuite(name: string, make: () => Promise<StorePlace>): vo
         assert.equal((await requests.view(claim, LEASE_MS))?.cancel, 'let-run');
       }));
 
-    test('a request that is asked for again is the same one, and its id is no other’s', () =>
+    test('a repeated request is the same one, and its id is not used by another', () =>
       opened(async (requests) => {
         await requests.add(drainOf('a'));
         await requests.add(drainOf('a'));
@@ -259,7 +259,7 @@ export function requestsSuite(name: string, make: () => Promise<StorePlace>): vo
         await assert.rejects(requests.add({ ...several, id: 'r-00000002' }), isOpen);
       }));
 
-    test('a drain goes from its first step to its end, by controllers that die in between', () =>
+    test('a drain completes from its first step to its end, under controllers that die in between', () =>
       opened(async (requests) => {
         const homes = new Map(['g1', 'g2', 'g3'].map((each) => [each, 'a']));
         // Asked again by the same id, an agent begins nothing.

@@ -40,7 +40,7 @@ test('many requests that look at once share one reading, and a later look has an
     assert.equal(readings(), 2);
   }));
 
-test('a mark, a limit or a promise is in what is read for whoever has seen its count', () =>
+test('a reader that has seen the new count gets the mark, the limit or the promise', () =>
   inStore(async (store) => {
     const shared = new SharedWorld(store, () => 0);
     const before = await shared.at(0);
@@ -52,7 +52,7 @@ test('a mark, a limit or a promise is in what is read for whoever has seen its c
     assert.equal((await shared.at(after.admission + 1)).limits.fleet, 7);
   }));
 
-test('a reading that began before a promise does not serve who has seen that promise', () =>
+test('a reading that began before a promise does not serve a caller that has seen the promise', () =>
   inStore(async (store) => {
     const shared = new SharedWorld(store, () => 0);
     const early = shared.at(0);

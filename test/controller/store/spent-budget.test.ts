@@ -5,7 +5,7 @@ import { Requests } from '../../../src/controller/store/requests.ts';
 import { silentLog } from '../../../src/log.ts';
 import { drainOf, moveOf } from '../requests/worlds.ts';
 
-test('what a request has spent is what was predicted of its moves, and what their hosts reported where that is more', async (t) => {
+test('the spent budget of a request is the larger of the predicted and the reported bytes of its moves', async (t) => {
   const store = await openStore({ sqlite: ':memory:' }, silentLog);
   t.after(() => store.close());
   const requests = new Requests(store);

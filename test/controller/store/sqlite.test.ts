@@ -34,12 +34,12 @@ auditSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 sessionsSuite('SQLite', () => Promise.resolve({ sqlite: file() }));
 
 describe('a store in a file', () => {
-  test('loses nothing accepted and keeps no half of a transaction when its process is killed in mid-write', async () => {
+  test('a store loses nothing accepted and keeps no half transaction when its process is killed in mid-write', async () => {
     const seen = await killWriters(file(), 8);
     assert.ok(seen.written > 8, `only ${seen.written} transactions were written before the kills`);
   });
 
-  test('may be read by nobody else', async () => {
+  test('a store may be read only by its owner', async () => {
     const at = file();
     const store = await openStore({ sqlite: at }, silentLog);
     await store.db.selectFrom('hosts').selectAll().execute();
@@ -48,7 +48,7 @@ describe('a store in a file', () => {
     assert.deepEqual(modes, [0o600, 0o600]);
   });
 
-  test('is refused where the file is no database, or another’s, byte for byte as it was', async () => {
+  test("a file that is not a database, or another program's, is refused and stays byte for byte as it was", async () => {
     const text = file();
     writeFileSync(text, 'invoices of 2025, which are no database\n'.repeat(200));
     const other = file();
@@ -65,7 +65,7 @@ describe('a store in a file', () => {
     }
   });
 
-  test('waits for another process that writes, and says so where that takes too long', async () => {
+  test('a store waits for another writing process, and reports it if that takes too long', async () => {
     const at = file();
     const store = await openStore({ sqlite: at }, silentLog);
     await store.db.selectFrom('hosts').selectAll().execute();

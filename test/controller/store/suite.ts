@@ -46,7 +46,7 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
   };
 
   describe(`a store in ${name}`, () => {
-    test('makes its tables in an empty database, and none when it is opened again', () =>
+    test('a store creates its tables in an empty database, and none when it is opened again', () =>
       opened(async (store, place) => {
         assert.equal(await versionOf(store.db, store.kind, 'here'), SCHEMA_VERSION);
         await store.db.updateTable('counters').set({ value: 7 }).execute();
@@ -60,7 +60,7 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
         assert.equal(value, 7);
       }));
 
-    test('is made once by several that open it at once', async () => {
+    test('a store is created once by several processes that open it at once', async () => {
       const place = await make();
       const stores = await Promise.all([1, 2, 3, 4].map(() => openStore(place, silentLog)));
       const counters = await stores[3]!.db.selectFrom('counters').select('name').execute();
@@ -68,7 +68,7 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
       assert.equal(counters.length, 2);
     });
 
-    test('keeps nothing of a transaction that fails', () =>
+    test('a failed transaction leaves nothing', () =>
       opened(async (store) => {
         const failing = store.transaction(async (db) => {
           await db.insertInto('limits').values({ scope: 'fleet', name: '', most: 4 }).execute();
@@ -78,7 +78,7 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
         assert.deepEqual(await store.db.selectFrom('limits').selectAll().execute(), []);
       }));
 
-    test('gives fifty that take a number at once fifty numbers, over two connections', () =>
+    test('fifty concurrent callers over two connections get fifty different numbers', () =>
       opened(async (store, place) => {
         const other = await openStore(place, silentLog);
         const take = (of: Store) =>
@@ -98,7 +98,7 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
         assert.equal(new Set(taken.map(({ value }) => value)).size, 50);
       }));
 
-    test('has what was written for whoever reads, also while its own connections are taken', () =>
+    test('a reader sees written rows even while all of its connections are in use', () =>
       opened(async (store) => {
         const row = { scope: 'fleet', name: '', most: 4 };
         await store.db.insertInto('limits').values(row).execute();
@@ -113,7 +113,7 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
         );
       }));
 
-    test('reads times, counts and nothing as numbers and null', () =>
+    test('times, counts and missing values are read as numbers and null', () =>
       opened(async (store) => {
         const row = {
           ...REQUEST,
@@ -137,7 +137,7 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
         });
       }));
 
-    test('keeps U+FFFD in the place of a NUL, which a host or whoever asks may send in any text', () =>
+    test('a NUL in a text from a host or a caller is replaced by U+FFFD', () =>
       opened(async (store) => {
         const row = { ...REQUEST, id: 'w', subject: 'a', due_at: 1, created_by: 'an\0n' };
         await store.db.insertInto('requests').values(row).execute();
@@ -154,7 +154,7 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
         assert.deepEqual(await asked('\0'), []);
       }));
 
-    test('says how many rows a write changed, so that a stale one is seen', () =>
+    test('a write returns the number of changed rows, so that a stale write is detected', () =>
       opened(async (store) => {
         const claim = { request_id: 'w', owner: 'one', epoch: 5, lease_until: 10 };
         await store.db.insertInto('claims').values(claim).execute();
@@ -169,7 +169,7 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
         assert.equal((await write(5)).numUpdatedRows, 1n);
       }));
 
-    test('has a clock that goes on, near this process’s own', () =>
+    test("the clock of a store advances, close to this process's clock", () =>
       opened(async (store) => {
         const look = async () => {
           const { rows } = await sql<{ now: number }>`select ${store.nowMs} as now`.execute(
@@ -185,7 +185,7 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
         assert.ok(Math.abs(second - Date.now()) < 5000, `${second} by the database`);
       }));
 
-    test('takes one open drain of a host, and another once that has ended', () =>
+    test('a host has one open drain, and another once that has ended', () =>
       opened(async (store) => {
         const drain = (id: string) =>
           store.db
@@ -198,7 +198,7 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
         await drain('w2');
       }));
 
-    test('comes forward from each earlier version with what it holds', async () => {
+    test('each earlier version is upgraded with its data', async () => {
       for (let from = 1; from <= SCHEMA_VERSION; from += 1) {
         const place = await make();
         // What this build makes, brought back: as a build of that version would have left it.
@@ -236,7 +236,7 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
       }
     });
 
-    test('is brought forward by no controller while one of an older build works on it, and nothing in it is changed', async () => {
+    test('a store is not upgraded while an older build uses it, and nothing in it is changed', async () => {
       const place = await make();
       const earlier = await openStore(place, silentLog);
       await dropAll(earlier);
@@ -262,7 +262,7 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
       await earlier.close();
     });
 
-    test('is not written to once a newer build has brought it forward under a controller that was stalled', () =>
+    test('a stalled controller does not write to a store that a newer build has upgraded', () =>
       opened(async (store) => {
         await store.transaction((db) => db.updateTable('counters').set({ value: 1 }).execute());
         await store.db
@@ -278,7 +278,7 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
         assert.ok(counters.every(({ value }) => value === 1));
       }));
 
-    test('refuses a newer schema, and changes nothing in it', () =>
+    test('a newer schema is refused, and nothing in it is changed', () =>
       opened(async (store, place) => {
         await store.db
           .updateTable('godwit_schema')
@@ -293,7 +293,7 @@ export function storeSuite(name: string, make: () => Promise<StorePlace>): void 
         assert.equal(version, SCHEMA_VERSION + 1);
       }));
 
-    test('refuses a database of another product, and makes no table in it', () =>
+    test('a database of another product is refused, and no table is created in it', () =>
       opened(async (store, place) => {
         await dropAll(store);
         await store.db.schema.createTable('invoices').addColumn('id', 'integer').execute();

@@ -113,7 +113,7 @@ const ends = (id: string, more: Partial<FleetMigration> = {}) => {
   return { type: 'migration', what: 'ended', migration } as const;
 };
 
-test('each migration that ends is sent once, in the order in which they ended', async (t) => {
+test('each migration that ends is sent once, in the order of the ends', async (t) => {
   const at = await receiver(t);
   const traces = tracesTo(t, at);
   const ids = Array.from({ length: 20 }, (_none, nth) => `m-${String(nth).padStart(8, '0')}`);
@@ -131,7 +131,7 @@ test('each migration that ends is sent once, in the order in which they ended', 
   assert.ok(at.types.every((type) => type === 'application/json'));
 });
 
-test('a receiver that is busy is asked again, and one that refuses is not', async (t) => {
+test('a busy receiver is asked again, and one that refuses is not', async (t) => {
   const busy = await receiver(t, [503, 429]);
   tracesTo(t, busy).heard(ends('m-00000001'));
   await until('the trace', WAIT_MS, async () => (busy.taken.length === 3 ? true : undefined));
@@ -148,7 +148,7 @@ test('a receiver that is busy is asked again, and one that refuses is not', asyn
   );
 });
 
-test('a receiver over TLS that has failed by a defect of its own is not asked again', async (t) => {
+test('a receiver over TLS that has failed by an internal defect is not asked again', async (t) => {
   const { caDir } = await authority(t);
   const addresses = ['127.0.0.1'];
   const issued = await issue({ caDir, name: 'otlp', role: 'agent', addresses });
@@ -162,7 +162,7 @@ test('a receiver over TLS that has failed by a defect of its own is not asked ag
   );
 });
 
-test('what waits is bounded: of more the oldest is dropped', async (t) => {
+test('the queue is bounded: the oldest entry beyond it is dropped', async (t) => {
   const at = await receiver(t);
   const traces = tracesTo(t, at);
   for (let nth = 0; nth < 1500; nth += 1) traces.heard(ends(`m-${String(nth).padStart(8, '0')}`));
@@ -188,7 +188,7 @@ test('nothing leaves a host without TLS', () => {
   for (const url of refused) assert.ok(!tracesConfig.safeParse({ url }).success, url);
 });
 
-test('a controller sends the trace of a migration that its hosts made, with its phases', async (t) => {
+test("a controller sends the trace of its hosts' migration, with its phases", async (t) => {
   const at = await receiver(t);
   const { host, caDir } = await fleet(t);
   const b = await host('b');

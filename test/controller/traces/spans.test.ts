@@ -19,7 +19,7 @@ const known = (more: Partial<FleetMigration> = {}): FleetMigration => {
 };
 const reported = (migration: FleetMigration): Report => reportShape.parse(reportOf(migration, 5));
 
-test('the whole has a span for each phase below it, one behind the other from its beginning on', () => {
+test('the root has a span for each phase below it, one behind the other from its beginning on', () => {
   const migration = known();
   const report = reported(migration);
   const [whole, ...phases] = spansOf(migration, report);
@@ -40,7 +40,7 @@ test('the whole has a span for each phase below it, one behind the other from it
   }
 });
 
-test('rounds and decisions are events of the whole, in their order', () => {
+test('rounds and decisions are events of the root, in their order', () => {
   const migration = known();
   const report = reported(migration);
   const [whole] = spansOf(migration, report);
@@ -54,7 +54,7 @@ test('rounds and decisions are events of the whole, in their order', () => {
   for (const { what } of report.decisions) assert.ok(events.some(({ name }) => name === what));
 });
 
-test('ids follow from the migration alone, are of the length that they must have, and none is there twice', () => {
+test('ids follow from the migration alone, have the required length, and are unique', () => {
   fc.assert(
     fc.property(fc.stringMatching(/^m-[0-9a-z]{8,12}$/), (id) => {
       const migration = known({ id });
@@ -70,7 +70,7 @@ test('ids follow from the migration alone, are of the length that they must have
   );
 });
 
-test('what failed is an error of the whole and of its last phase alone; what a person cancelled is none', () => {
+test('a failure is an error only of the root and its last phase; a cancelled migration has none', () => {
   for (const outcome of END_PHASES) {
     const migration = known({ outcome, code: 'GODWIT_UNREACHABLE', words: 'b does not answer' });
     const [whole, ...phases] = spansOf(migration, reported(migration));
@@ -82,14 +82,14 @@ test('what failed is an error of the whole and of its last phase alone; what a p
   }
 });
 
-test('without a report the whole alone is known', () => {
+test('the root is the only span without a report', () => {
   const migration = known();
   const spans = spansOf(migration, undefined);
   assert.equal(spans.length, 1);
   assert.equal(spans[0]?.startTimeUnixNano, nanosOf(Date.parse(migration.startedAt)));
 });
 
-test('values are of the kinds that OTLP has, and a moment keeps all of its digits', () => {
+test('values are of the types that OTLP has, and a time keeps all of its digits', () => {
   assert.deepEqual(attributesOf({ a: 'b', c: 3, d: 0.5, e: true, f: undefined, g: 2 ** 53 }), [
     { key: 'a', value: { stringValue: 'b' } },
     { key: 'c', value: { intValue: '3' } },

@@ -67,7 +67,7 @@ test('made-up tokens and cookies of one network ask the database a bounded numbe
   assert.equal(asked.length, OF_A_NETWORK.burst + 1);
 });
 
-test('a network that knocks keeps no other network out, and no owner of a token that was valid before', async () => {
+test('a persistent network keeps out no other network, and no owner of a token that was valid before', async () => {
   const { asked, listed, byToken } = listener(new Set([made(7), made(8)]));
   listed.fails = true;
   assert.equal(await byToken(made(7)), 'ann');
@@ -89,7 +89,7 @@ test('strangers keep out no owner of a valid token or session after a restart of
   assert.equal(listed.times, 1);
 });
 
-test('the list of valid secrets is read once in its time, however many strangers knock', async () => {
+test('the list of valid secrets is read once per interval, however many strangers try', async () => {
   const valid = new Set<string>();
   const { clock, listed, byToken } = listener(valid);
   for (let at = 100; at < 500; at += 1) await byToken(made(at));
@@ -114,7 +114,7 @@ test('a listed token that was revoked is looked up once', async () => {
   assert.equal(asked.length, before + 1);
 });
 
-test('the list holds the hashes of valid tokens and sessions, as many as are asked for', async (t) => {
+test('the list holds the requested number of hashes of valid tokens and sessions', async (t) => {
   const store = await openStore({ sqlite: `${tempDir(t)}/controller.db` }, silentLog);
   t.after(() => store.close());
   const [tokens, sessions] = [new Tokens(store), new Sessions(store)];

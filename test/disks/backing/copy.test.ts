@@ -98,7 +98,7 @@ async function local(t: TestContext, given: Setup = {}) {
 }
 
 describe('a backing file', () => {
-  test('arrives whole and thin, and has its name only then', async (t) => {
+  test('a backing file arrives whole and thin, and gets its name only then', async (t) => {
     const { sender, taker, base, copy, made, reported, there } = await local(t, {
       bytes: 64 * MIB + 100,
     });
@@ -112,7 +112,7 @@ describe('a backing file', () => {
     assert.deepEqual(there(), ['base.img']);
   });
 
-  test('of any size with any holes arrives as it is', async (t) => {
+  test('a backing file of any size with any holes arrives unchanged', async (t) => {
     const place = fc.nat(700_000);
     await fc.assert(
       fc.asyncProperty(fc.nat(700_000), fc.array(place, { maxLength: 6 }), async (bytes, at) => {
@@ -125,7 +125,7 @@ describe('a backing file', () => {
     );
   });
 
-  test('outlives cuts of the link', async (t) => {
+  test('a backing file outlives cuts of the link', async (t) => {
     const ends = await tunnels(t);
     const at = Array.from({ length: 400 }, (_, index) => index * 20_000);
     const { sender, taker, base, copy, reported } = await world(t, ends, { bytes: 8 * MIB, at });
@@ -138,7 +138,7 @@ describe('a backing file', () => {
     assert.ok(readFileSync(copy).equals(readFileSync(base.file)));
   });
 
-  test('that is not what it should be gets no name, and nothing of it stays', async (t) => {
+  test('a backing file with wrong content gets no name, and nothing of it stays', async (t) => {
     const { sender, taker, base, there } = await local(t, { sha256: 'ab'.repeat(32) });
     const wrong = (error: unknown): boolean =>
       hasCode(error, 'GODWIT_DISK_FAILED') && /sha256/.test(error.message);
@@ -149,7 +149,7 @@ describe('a backing file', () => {
     assert.deepEqual(there(), []);
   });
 
-  test('never takes the place of a file that is there', async (t) => {
+  test('a backing file never replaces an existing file', async (t) => {
     const { sender, base, copy, there } = await local(t);
     writeFileSync(copy, 'somebody else’s');
     const sending = sender.send(base, never);
@@ -158,7 +158,7 @@ describe('a backing file', () => {
     assert.deepEqual(there(), ['base.img']);
   });
 
-  test('whose place is taken while it is sent does not take it either', async (t) => {
+  test('a backing file does not replace one that appeared while it was sent', async (t) => {
     const { sender, base, copy, there } = await local(t, {
       begin: async (target) => {
         const file = await BackingFileWriter.begin(target);
@@ -172,7 +172,7 @@ describe('a backing file', () => {
     assert.deepEqual(there(), ['base.img']);
   });
 
-  test('for which there is no room says so on both sides, and gives back what it took', async (t) => {
+  test('a full disk is reported on both sides, and the used room is freed', async (t) => {
     const { sender, taker, base, there } = await local(t, {
       begin: async (target) => {
         const file = await BackingFileWriter.begin(target);
@@ -195,7 +195,7 @@ describe('a backing file', () => {
     assert.deepEqual(there(), []);
   });
 
-  test('that is cancelled leaves nothing, and can be sent again', async (t) => {
+  test('a cancelled backing file leaves nothing, and can be sent again', async (t) => {
     const stop = new AbortController();
     const { sender, taker, base, copy, reported, there } = await local(t, {
       bytes: 8 * MIB,
@@ -210,7 +210,7 @@ describe('a backing file', () => {
     assert.ok(readFileSync(copy).equals(readFileSync(base.file)));
   });
 
-  test('that an earlier mover has made whole is not sent again', async (t) => {
+  test('a backing file that an earlier mover completed is not sent again', async (t) => {
     const { sender, taker, base, reported } = await local(t);
     await sender.send(base, never);
     const before = reported.length;
@@ -218,7 +218,7 @@ describe('a backing file', () => {
     assert.equal(reported.length, before);
   });
 
-  test('that an earlier mover had begun is sent from the start', async (t) => {
+  test('a backing file that an earlier mover began is sent from the start', async (t) => {
     const { sender, base, copy, made } = await local(t);
     writeFileSync(made.temporary, 'half of it');
     await sender.send(base, never);
@@ -227,7 +227,7 @@ describe('a backing file', () => {
     assert.equal(existsSync(copy), false);
   });
 
-  test('that changes or is gone at the source is not sent', async (t) => {
+  test('a backing file that changes or disappears at the source is not sent', async (t) => {
     const { sender, base } = await local(t);
     const gone = { ...base, file: `${base.file}.gone` };
     const failed = (error: unknown): boolean => hasCode(error, 'GODWIT_DISK_FAILED');
@@ -244,7 +244,7 @@ describe('a backing file', () => {
     await assert.rejects(sender.send(base, never), failed);
   });
 
-  test('is given up where the session ends, on both sides', async (t) => {
+  test('a backing file is given up on both sides if the session ends', async (t) => {
     const { sender, taker, base, near, reported, there } = await local(t, {
       bytes: 8 * MIB,
       at: Array.from({ length: 400 }, (_, index) => index * 20_000),
@@ -273,7 +273,7 @@ describe('a destination', () => {
     ],
     ['nothing at all', [[]]],
   ] as const) {
-    test(`ends the session at ${what}, and keeps nothing`, async (t) => {
+    test(`the session ends at ${what}, and the destination keeps nothing`, async (t) => {
       const { near, far, there } = await local(t);
       for (const each of messages) await near.send(DATA_CHANNEL, Uint8Array.from(each));
       await assert.rejects(far.ended, (error) => hasCode(error, 'GODWIT_PROTOCOL_INVALID'));

@@ -57,7 +57,7 @@ test('a file with the same content is found in any pool', async (t) => {
   assert.deepEqual(found, [{ node: 'base', pool: pools[1]!.id, path: 'deep/down/base.img' }]);
 });
 
-test('one of another name is taken only where nobody may write to it', async (t) => {
+test('a file with another name is used only if it is read-only for all users', async (t) => {
   const { pools, directory } = await host(t, { 'one/web2.img': 'image' });
   assert.deepEqual(await findBackingFiles([wanted('image')], pools, identifier(), never), []);
   chmodSync(path.join(directory, 'one/web2.img'), 0o444);
@@ -65,7 +65,7 @@ test('one of another name is taken only where nobody may write to it', async (t)
   assert.deepEqual(found, [{ node: 'base', pool: pools[0]!.id, path: 'web2.img' }]);
 });
 
-test('what has the same name but not the same content is none, and what has another size is not read', async (t) => {
+test('a file with the same name and other content is not used, and one of another size is not read', async (t) => {
   const { pools } = await host(t, {
     'one/images/base.img': 'imagE',
     'one/large.img': 'larger image',
@@ -75,7 +75,7 @@ test('what has the same name but not the same content is none, and what has anot
   assert.deepEqual(images.hashed, ['base.img']);
 });
 
-test('no symbolic link is followed, and nothing that is being made is taken', async (t) => {
+test('no symbolic link is followed, and no unfinished file is used', async (t) => {
   const { pools, directory } = await host(t, {
     'outside/base.img': 'image',
     'one/.godwit-m1-b0': 'image',
@@ -85,7 +85,7 @@ test('no symbolic link is followed, and nothing that is being made is taken', as
   assert.deepEqual(await findBackingFiles([wanted('image')], pools, identifier(), never), []);
 });
 
-test('one that another migration has made, and may yet take back, is none', async (t) => {
+test('a file that another migration made, and may still remove, is not used', async (t) => {
   const { pools, directory } = await host(t, { 'one/images/base.img': 'image' });
   const [made, other] = ['images/base.img', 'images/.godwit-m1-b0'];
   linkSync(path.join(directory, 'one', made), path.join(directory, 'one', other));
@@ -94,7 +94,7 @@ test('one that another migration has made, and may yet take back, is none', asyn
   assert.equal((await findBackingFiles([wanted('image')], pools, identifier(), never)).length, 1);
 });
 
-test('the likeliest are looked at first, and few', () => {
+test('the likeliest files are looked at first, and only a few', () => {
   const at = (each: string) => ({ path: each, bytes: 5, fixed: true });
   const other = Array.from({ length: 20 }, (_, index) => at(`${index}`));
   const all = [...other, at('x/base.img'), at('images/base.img')];

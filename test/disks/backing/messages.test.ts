@@ -43,7 +43,7 @@ test('an answer is read as it was written', () => {
     assert.deepEqual(readBackingAnswer(writeBackingAnswer(answer)), answer);
 });
 
-test('whatever bytes come are read or refused', () => {
+test('any bytes are read or refused', () => {
   const kind = fc.integer({ min: 0, max: 6 });
   const bytes = fc.oneof(
     fc.uint8Array({ maxLength: 40 }),

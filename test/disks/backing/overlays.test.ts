@@ -24,7 +24,7 @@ const search = async (images: string[], roots: string[] = [], directories: strin
   return unread ?? overlays.map(({ overlay }) => path.basename(overlay)).toSorted();
 };
 
-test('an image next to it that names it as its backing file is found, however it is named', async (t) => {
+test('an image in the same directory that names the file as its backing file is found, in any notation', async (t) => {
   const dir = tempDir(t);
   const base = path.join(dir, 'base.raw');
   writeFileSync(base, 'data');
@@ -46,7 +46,7 @@ test('an image next to it that names it as its backing file is found, however it
   assert.deepEqual(await search([base]), [...Object.keys(names), 'qed'].toSorted());
 });
 
-test('images without a backing file, with another one, and files that are no images are passed over', async (t) => {
+test('images without a backing file, with another one, and files that are not images are skipped', async (t) => {
   const dir = tempDir(t);
   const base = path.join(dir, 'base.raw');
   writeFileSync(base, 'data');
@@ -72,7 +72,7 @@ test('an overlay elsewhere in the storage, or next to another image of the guest
   assert.deepEqual(await search([base], [], [path.join(dir, 'elsewhere')]), ['side']);
 });
 
-test('an overlay that was made where the storage is at another path is found by the end of its name', async (t) => {
+test('an overlay that was created under another storage path is found by the end of its name', async (t) => {
   const dir = tempDir(t);
   const [own, other] = ['vm1', 'vm2'].map((each) => path.join(dir, each));
   for (const each of [own, other]) {
@@ -84,14 +84,14 @@ test('an overlay that was made where the storage is at another path is found by 
   assert.deepEqual(await search([path.join(other ?? '', 'disk.raw')], [dir]), []);
 });
 
-test('a directory of the guest’s images that cannot be read is reported, not passed over', async (t) => {
+test("a directory of the guest's images that cannot be read is reported, not skipped", async (t) => {
   const dir = path.join(tempDir(t), 'gone');
   mkdirSync(dir);
   rmSync(dir, { recursive: true });
   assert.match(String(await search([path.join(dir, 'base.raw')])), /gone cannot be listed/);
 });
 
-test('an overlay of an image of RBD or of a server is known by its name', async (t) => {
+test('an overlay of an RBD image, or of an image on a server, is known by its name', async (t) => {
   const dir = tempDir(t);
   const json = { driver: 'raw', file: { driver: 'rbd', pool: 'vms', image: 'web1' } };
   writeFileSync(path.join(dir, 'rbd'), overlayOf('rbd:vms/web1:id=godwit'));

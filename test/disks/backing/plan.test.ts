@@ -24,8 +24,8 @@ const sentOf = (fates: readonly BackingFileFate[]) =>
   fates.flatMap((fate) => (fate.how === 'sent' ? [fate.backing] : []));
 const nothing = { shared: [], backingFiles: [], found: [] };
 
-describe('what becomes of a backing file', () => {
-  test('it is not sent where both hosts see it, nor where the destination has the same', () => {
+describe('the plan for backing files', () => {
+  test('a backing file is not sent if both hosts see it, or if the destination has the same', () => {
     const disks = [disk('vda', 'top', 'mid', 'low')];
     const facts = {
       shared: [at('mid')],
@@ -38,7 +38,7 @@ describe('what becomes of a backing file', () => {
     ]);
   });
 
-  test('it is sent once where several disks have it, also under other names of nodes', () => {
+  test('a backing file of several disks is sent once, even under different node names', () => {
     const disks = [disk('vda', 'a', 'low'), disk('vdb', 'b', 'low'), disk('vdc', 'c', 'low2')];
     const facts = { ...nothing, backingFiles: [backing('low', 'x.img'), backing('low2', 'x.img')] };
     const fates = planBackingFiles(disks, facts);
@@ -46,13 +46,13 @@ describe('what becomes of a backing file', () => {
     assert.deepEqual(fates[1], { node: 'low2', how: 'same', as: 'low' });
   });
 
-  test('is reported where nothing is known of it', () => {
+  test('a backing file is reported if nothing is known about it', () => {
     assert.deepEqual(planBackingFiles([disk('vda', 'a', 'low')], nothing), [
       { node: 'low', how: 'unknown' },
     ]);
   });
 
-  test('a disk that is only read is treated as one, and one that is written is not', () => {
+  test('a disk that is only read is treated as a backing file, and a written one is not', () => {
     const [only] = disk('cd', 'iso').images;
     const readOnly = { name: 'cd', images: [{ ...only!, readOnly: true }] };
     const facts = { ...nothing, backingFiles: [backing('iso'), backing('top')] };
@@ -60,7 +60,7 @@ describe('what becomes of a backing file', () => {
     assert.deepEqual(fates, [{ node: 'iso', how: 'sent', backing: backing('iso') }]);
   });
 
-  test('each image has one fate, and what lies below another comes before it', () => {
+  test('each image has one plan, and the images below it come first', () => {
     const nodes = ['a', 'b', 'c', 'd', 'e', 'f'];
     // A chain is all that lies below its top.
     const from = fc.nat(nodes.length - 1);

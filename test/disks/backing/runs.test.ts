@@ -5,7 +5,7 @@ import { MAX_RUN_BYTES, runsOf } from '../../../src/disks/backing/runs.ts';
 
 const BLOCK = 4096;
 
-test('the runs put onto zeroes are the file, in order, and hold no block of zeroes', () => {
+test('the runs written onto zeroes equal the file, in order, and hold no block of zeroes', () => {
   const block = fc.tuple(fc.boolean(), fc.integer({ min: 1, max: 255 }));
   const tail = fc.nat(BLOCK - 1);
   fc.assert(
@@ -27,6 +27,6 @@ test('the runs put onto zeroes are the file, in order, and hold no block of zero
   );
 });
 
-test('a hole of any size is nothing', () => {
+test('a hole of any size has no run', () => {
   assert.deepEqual([...runsOf(Buffer.alloc(100_000), 0)], []);
 });

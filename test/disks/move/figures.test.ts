@@ -5,7 +5,7 @@ import { Figures } from '../../../src/disks/move/figures.ts';
 const GIB = 1024 ** 3;
 
 describe('the figures of a disk’s move', () => {
-  test('report the rate and the time that is left once there are two looks', () => {
+  test('the figures have the rate and the remaining time once there are two looks', () => {
     const figures = new Figures();
     assert.equal(figures.measure(0, 10 * GIB, 1000), true);
     assert.equal(figures.etaMs, undefined);
@@ -14,7 +14,7 @@ describe('the figures of a disk’s move', () => {
     assert.equal(figures.etaMs, 9000);
   });
 
-  test('take no look that shows nothing', () => {
+  test('a look without progress does not count', () => {
     const figures = new Figures();
     figures.measure(GIB, 10 * GIB, 1000);
     assert.equal(figures.measure(2 * GIB, 10 * GIB, 1001), false);
@@ -22,7 +22,7 @@ describe('the figures of a disk’s move', () => {
     assert.deepEqual([figures.copiedBytes, figures.totalBytes], [GIB, 10 * GIB]);
   });
 
-  test('say that a copy is nearly whole when little is left, or a whole pass is behind', () => {
+  test('a copy counts as nearly complete when little is left, or after a whole pass', () => {
     const figures = new Figures();
     assert.equal(figures.nearly, false);
     figures.measure(GIB, 10 * GIB, 1000);

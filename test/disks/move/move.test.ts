@@ -21,7 +21,7 @@ describe('the move of a disk', () => {
     if (host.truth === host.from) assert.equal(existsSync(host.to), false);
   }
 
-  test('ends with the guest on the new image, and the old one removed', async () => {
+  test('a move ends with the guest on the new image, and the old one removed', async () => {
     const ended = await host.agent(await host.plan());
     assert.ok(ended !== 'killed');
     assert.equal(ended.state, 'done', JSON.stringify(ended));
@@ -29,14 +29,14 @@ describe('the move of a disk', () => {
     await assertWhole();
   });
 
-  test('keeps the old image under another name where that is asked for', async () => {
+  test('a move keeps the old image under another name on request', async () => {
     const ended = await host.agent(await host.plan(true));
     assert.ok(ended !== 'killed');
     assert.equal(ended.kept, `${host.from}.moved-${ended.id}`);
     assert.ok(existsSync(ended.kept ?? ''));
   });
 
-  test('leaves the guest on its old image when the copying fails, and says why', async () => {
+  test('a failed copy leaves the guest on its old image, with the reason', async () => {
     host.failure = { kind: 'full', reason: 'No space left on device' };
     const ended = await host.agent(await host.plan());
     assert.ok(ended !== 'killed');
@@ -45,7 +45,7 @@ describe('the move of a disk', () => {
     await assertWhole();
   });
 
-  test('comes to its end whenever its agent is killed, with the disk whole at each moment', async () => {
+  test('a move completes whenever its agent is killed, with the disk whole at each moment', async () => {
     await host.agent(await host.plan());
     const { steps } = host;
     assert.ok(steps > 10, String(steps));
@@ -62,7 +62,7 @@ describe('the move of a disk', () => {
     }
   });
 
-  test('keeps the right image when the hypervisor dies together with the agent, whenever that is', async () => {
+  test('a move keeps the right image whenever the hypervisor dies together with the agent', async () => {
     await host.agent(await host.plan());
     const { steps } = host;
     const ends = new Set<string>();
@@ -84,7 +84,7 @@ describe('the move of a disk', () => {
     assert.deepEqual([...ends].toSorted(), ['done', 'failed']);
   });
 
-  test('does not go over to the new image before other hosts know that their descriptions are out of date', async () => {
+  test('the switch to the new image waits until other hosts have marked their descriptions stale', async () => {
     host.unannounced = 2;
     const ended = await host.agent(await host.plan());
     assert.ok(ended !== 'killed');
@@ -92,7 +92,7 @@ describe('the move of a disk', () => {
     assert.equal(host.announced, 3);
   });
 
-  test('tells other hosts again if another agent orders the switch: the guest was confirmed as it was meanwhile', async () => {
+  test('another agent that orders the switch informs other hosts again, because the old state was confirmed meanwhile', async () => {
     await host.agent(await host.plan());
     const { steps } = host;
     for (let killAt = 2; killAt <= steps; killAt += 1) {
@@ -107,7 +107,7 @@ describe('the move of a disk', () => {
     }
   });
 
-  test('does not hold the guest up for a host that does not answer once another agent goes on', async () => {
+  test('a host that does not answer does not delay the guest once another agent continues the move', async () => {
     await host.agent(await host.plan());
     const { steps } = host;
     const ends = new Set<string>();
@@ -126,7 +126,7 @@ describe('the move of a disk', () => {
     assert.deepEqual([...ends].toSorted(), ['done', 'failed']);
   });
 
-  test('leaves both images if the new one is not there after a restart of the host: its storage may not be mounted', async () => {
+  test('both images stay if the new one is missing after a restart of the host: its storage may not be mounted', async () => {
     await host.agent(await host.plan());
     const { steps } = host;
     let unseen = 0;
@@ -159,7 +159,7 @@ describe('the move of a disk', () => {
     assert.ok(unseen > 1);
   });
 
-  test('leaves both images after a restart of the host, where another host may have recovered the guest from either', async () => {
+  test('both images stay after a restart of the host if another host may have recovered the guest from either', async () => {
     await host.agent(await host.plan());
     const { steps } = host;
     let done = 0;
@@ -186,7 +186,7 @@ describe('the move of a disk', () => {
     assert.ok(done > 2);
   });
 
-  test('does not hold the guest up when the switch cannot be written down', async () => {
+  test('a switch that cannot be written down does not delay the guest', async () => {
     host.unwritable = { what: '"switching"', times: 1 };
     const ended = await host.agent(await host.plan());
     assert.ok(ended !== 'killed');
@@ -197,7 +197,7 @@ describe('the move of a disk', () => {
     assert.equal(host.begun, 2);
   });
 
-  test('a switch whose record could not be synced counts for nothing once the guest writes to the old image again', async () => {
+  test('a switch whose record could not be synced does not count once the guest writes to the old image again', async () => {
     host.unsynced = { what: '"switching"', times: 1 };
     await host.agent(await host.plan());
     const { steps } = host;
@@ -219,7 +219,7 @@ describe('the move of a disk', () => {
     assert.deepEqual([...ends].toSorted(), ['done', 'failed']);
   });
 
-  test('a cancel that is accepted while the switch comes near leaves the guest on its old image', async () => {
+  test('a cancel accepted close to the switch leaves the guest on its old image', async () => {
     host.neverPending = true;
     const synced = Promise.withResolvers<void>();
     host.beforeSync = async (line) => {
@@ -240,7 +240,7 @@ describe('the move of a disk', () => {
     await assertWhole();
   });
 
-  test('is undone by a cancel, and refuses one that comes too late', async () => {
+  test('a cancel undoes the move, and a cancel that comes too late is refused', async () => {
     const plan = await host.plan();
     host.killAt = 5;
     await host.agent(plan);

@@ -23,7 +23,7 @@ import { identityOf } from '../../../src/system/files/open-files.ts';
 import { agentConfig, type AgentConfig } from '../../../src/config.ts';
 import type { DiskMovePlan } from '../../../src/migration/disk-move.ts';
 
-describe('the place to which a disk is to go', () => {
+describe('the destination of a disk', () => {
   let top: string;
   let config: AgentConfig;
 
@@ -50,7 +50,7 @@ describe('the place to which a disk is to go', () => {
   const place = (to: string, change: object = {}) =>
     placeFor(config, { guest: 'db1', disk: disk(change), to });
 
-  test('is a file, a directory that is there, or one that is to be made', async () => {
+  test('a place is a file, an existing directory, or a directory to be created', async () => {
     assert.equal((await place(at('slow', 'new.raw'))).file, at('slow', 'new.raw'));
     assert.equal((await place(at('fast', 'dir'))).file, at('fast', 'dir', 'disk.raw'));
     const made = await place(`${at('fast', 'deep', 'er')}/`);
@@ -58,7 +58,7 @@ describe('the place to which a disk is to go', () => {
     assert.deepEqual(made.directories, [at('fast', 'deep'), at('fast', 'deep', 'er')]);
   });
 
-  test('may be said by the last part of a directory of `storage`, or by the path that the configuration has', async () => {
+  test('a place may be the last part of a directory in `storage`, or the configured path', async () => {
     assert.equal((await place('fast')).file, at('fast', 'disk.raw'));
     assert.equal((await place(at('link', 'x.raw'))).file, at('fast', 'x.raw'));
   });
@@ -70,28 +70,28 @@ describe('the place to which a disk is to go', () => {
     ['a path that is not absolute', () => 'fast/x'],
     ['an unknown name', () => 'gold'],
   ] as const) {
-    test(`is not ${what}`, async () => {
+    test(`a place is not ${what}`, async () => {
       await assert.rejects(place(to()), { code: 'GODWIT_DISK_PLACE' });
     });
   }
 
-  test('is not behind a symbolic link below `storage`', async () => {
+  test('a place is not behind a symbolic link below `storage`', async () => {
     await symlink(at('else'), at('fast', 'out'));
     await assert.rejects(place(at('fast', 'out', 'x')), { code: 'GODWIT_DISK_PLACE' });
   });
 
-  test('has room for what the image takes', async () => {
+  test('a place has room for the size of the image', async () => {
     await assert.rejects(place('fast', { allocatedBytes: 2 ** 60 }), { code: 'GODWIT_DISK_SPACE' });
   });
 
-  test('is none for a disk that lies elsewhere itself', async () => {
+  test('a disk outside of the storage has no place', async () => {
     await writeFile(at('else', 'disk.raw'), 'x');
     const elsewhere = place('fast', { file: at('else', 'disk.raw') });
     await assert.rejects(elsewhere, { code: 'GODWIT_DISK_FIXED' });
   });
 });
 
-describe('the old image of a disk that moves', () => {
+describe('the old image of a moved disk', () => {
   let directory: string;
   let from: string;
   let holder: ChildProcess | undefined;
@@ -127,7 +127,7 @@ describe('the old image of a disk that moves', () => {
     return holder.pid ?? 0;
   };
 
-  test('is not to be copied while another program has it open, and its own hypervisor does not count', async () => {
+  test("the old image is not copied while another program has it open; the guest's own hypervisor does not count", async () => {
     const disk = { name: 'disk0', file: from, bytes: 1, allocatedBytes: 1, fixed: undefined };
     const identity = (await identityOf(from)) ?? '';
     const pid = await hold();
@@ -139,7 +139,7 @@ describe('the old image of a disk that moves', () => {
     });
   });
 
-  test('stays where another program opened it meanwhile, and where another file has its path', async () => {
+  test('the old image stays if another program opened it meanwhile, or if another file has its path', async () => {
     const asked = await plan();
     const pid = await hold();
     const used = await giveUpOld(asked, { isKept: false }, signal);
@@ -158,7 +158,7 @@ describe('the old image of a disk that moves', () => {
     assert.deepEqual(await readdir(directory), ['old.raw']);
   });
 
-  test('stays where the hypervisor had another file open when the move began', async () => {
+  test('the old image stays if the hypervisor had another file open when the move began', async () => {
     const { note } = await giveUpOld(
       { ...(await plan()), identity: '' },
       { isKept: false },

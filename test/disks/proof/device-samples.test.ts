@@ -30,7 +30,7 @@ const samplesOf = (values: readonly number[]): Sample[] =>
   values.map((each) => ({ sum: String(each), isDistinct: each !== 0 }));
 
 describe('places of samples', () => {
-  test('lie within the device, on both ends, each once, and where the challenge says', () => {
+  test('the places of samples are within the device, at both ends, each once, and as the challenge requires', () => {
     fc.assert(
       fc.property(fc.bigInt(4096n, 2n ** 45n), fc.string(), (size, challenge) => {
         const bytes = Number(size);
@@ -49,7 +49,7 @@ describe('places of samples', () => {
 });
 
 describe('the sum of a piece', () => {
-  test('is of use only between two hosts, in one migration, for one device, challenge and place', () => {
+  test('a sum is valid only between two hosts, in one migration, for one device, challenge and place', () => {
     const piece = randomBytes(PIECE);
     const text = fc.string({ maxLength: 12 });
     const bytes = fc.nat();
@@ -74,7 +74,7 @@ describe('the sum of a piece', () => {
 });
 
 describe('samples of a device', () => {
-  test('of a device with little data let nobody in who sends sums of zeroes', async (t) => {
+  test('samples of a device with little data do not admit a host that sends sums of zeroes', async (t) => {
     const file = path.join(tempDir(t), 'device');
     const bytes = 4096 * PIECE;
     const question = questionOf(bytes);
@@ -93,7 +93,7 @@ describe('samples of a device', () => {
     }
   });
 
-  test('count nothing that is one byte over and over, or that was read before', async (t) => {
+  test('samples do not count one repeated byte, or data that was read before', async (t) => {
     const file = path.join(tempDir(t), 'device');
     const bytes = 4096 * PIECE;
     const pattern = Buffer.alloc(PIECE, 'pattern ');
@@ -107,7 +107,7 @@ describe('samples of a device', () => {
     }
   });
 
-  test('that were asked of another host are of no use here', async (t) => {
+  test('samples that were requested from another host are of no use here', async (t) => {
     const file = path.join(tempDir(t), 'device');
     const bytes = 1024 * PIECE;
     await writeFile(file, randomBytes(bytes));
@@ -120,8 +120,8 @@ describe('samples of a device', () => {
   });
 });
 
-describe('what the source reports of a device', () => {
-  test('differs in one of 16 pieces that say something, at most', () => {
+describe("the source's report of a device", () => {
+  test('a report of the source differs in at most one of 16 meaningful pieces', () => {
     const pieces = fc.array(fc.nat({ max: 3 }), { minLength: 1, maxLength: 256 });
     fc.assert(
       fc.property(pieces, fc.infiniteStream(fc.boolean()), (values, changes) => {
@@ -140,7 +140,7 @@ describe('what the source reports of a device', () => {
 });
 
 describe('both hosts', () => {
-  test('see the same where what did not change here was read so there, and enough of it did not', () => {
+  test('both hosts see the same device if its unchanged pieces match and enough pieces did not change', () => {
     const value = fc.nat({ max: 2 });
     const all = fc.array(fc.tuple(value, fc.oneof(value, fc.constant(9)), value), {
       minLength: 1,
@@ -160,7 +160,7 @@ describe('both hosts', () => {
     );
   });
 
-  test('do not where there is one piece that nobody writes to and that differs, as in two copies', () => {
+  test('both hosts see different devices if one unwritten piece differs, as in two copies', () => {
     const values = Array.from({ length: 256 }, (_, index) => index + 1);
     const own = samplesOf(values);
     for (const at of [0, 1, 100, 255]) {
@@ -170,7 +170,7 @@ describe('both hosts', () => {
     assert.equal(judgeSamples(own, values.map(String), own).same, true);
   });
 
-  test('prove nothing with none, or fewer', () => {
+  test('samples prove nothing if there are none, or too few', () => {
     assert.equal(judgeSamples([], [], []).same, false);
     const own = samplesOf(Array.from({ length: 64 }, (_, index) => index + 1));
     assert.equal(judgeSamples(own, sumsOf(own).slice(1), own).same, false);

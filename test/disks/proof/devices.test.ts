@@ -58,7 +58,7 @@ class Kernel {
   }
 }
 
-describe('what a block device is', () => {
+describe('the identity of a block device', () => {
   let top: string;
   before(async () => {
     top = await mkdtemp(path.join(tmpdir(), 'godwit-devices-'));
@@ -71,7 +71,7 @@ describe('what a block device is', () => {
     return new Kernel(own);
   };
 
-  test('is identified by its WWN, whatever multipath calls it and however many paths there are', async () => {
+  test('a disk is identified by its WWN, whatever multipath calls it and however many paths there are', async () => {
     const one = await kernel();
     await one.device('sda', { 'device/wwid': 'naa.6001405' });
     await one.device('sdb', { 'device/wwid': 'naa.6001405' });
@@ -82,7 +82,7 @@ describe('what a block device is', () => {
     assert.deepEqual(await other.ids(single), await one.ids(mpath));
   });
 
-  test('is identified for a volume by its own id and by all that it lies on', async () => {
+  test('a volume is identified by its id and by all devices below it', async () => {
     const here = await kernel();
     await here.device('sda', { 'device/wwid': 'naa.1' });
     await here.device('sdb', { wwid: 'eui.2' });
@@ -94,7 +94,7 @@ describe('what a block device is', () => {
     assert.notDeepEqual(await copy.ids(cloned), await here.ids(volume));
   });
 
-  test('is identified for a partition by its disk and its place on it', async () => {
+  test('a partition is identified by its disk and its place on it', async () => {
     const here = await kernel();
     await here.device('sda', { 'device/wwid': 'naa.1' });
     const first = await here.device('sda/sda1', { partition: '1', start: '64', size: '8' });
@@ -103,13 +103,13 @@ describe('what a block device is', () => {
     assert.notDeepEqual(await here.ids(second), await here.ids(first));
   });
 
-  test('ends where devices lie on one another in a circle', async () => {
+  test('a circle of devices ends the identification', async () => {
     const here = await kernel();
     const odd = await here.device('dm-0', { 'dm/uuid': 'LVM-a' }, ['dm-0']);
     assert.deepEqual(await here.ids(odd), []);
   });
 
-  test('is numbered as the kernel numbers it', async () => {
+  test("the number of a device has the kernel's format", async () => {
     const { rdev } = await stat('/dev/null');
     assert.equal(numberOf(rdev), '1:3');
     assert.equal(numberOf(0x7_03), '7:3');
@@ -118,7 +118,7 @@ describe('what a block device is', () => {
 });
 
 describe('names of block devices', () => {
-  test('lead to nothing else, and out of no directory', async () => {
+  test('the name of a block device never leads to another file or out of its directory', async () => {
     const root = await mkdtemp(path.join(tmpdir(), 'godwit-devices-'));
     try {
       await symlink('/dev/null', path.join(root, 'null'));
@@ -154,7 +154,7 @@ describe('the destination’s answer about a block device', () => {
     return { ...device, samples: samples.map(({ sum }) => sum) };
   };
 
-  test('says nothing of it, and gives no place, to a host that never read it', async (t) => {
+  test('the answer gives neither description nor place to a host that never read the device', async (t) => {
     const root = tempDir(t);
     // A little data in the midst of zeroes.
     const content = Buffer.alloc(8 * MIB);
@@ -183,7 +183,7 @@ describe('the destination’s answer about a block device', () => {
     assert.match((await ask(await reported(file))).problem ?? '', /too little of it holds data/);
   });
 
-  test('is the place, with what identifies the device behind it, to a host that reads the same', async (t) => {
+  test("the answer has the place and the device's identity for a host that reads the same", async (t) => {
     const root = tempDir(t);
     const file = await loopOf(t, path.join(tempDir(t), 'full'), randomBytes(4 * MIB));
     if (file === undefined) return;

@@ -22,14 +22,14 @@ const HOSTS = { from: 'a', to: 'b' };
 const NAME = proofFile('m-1');
 const soon = (): AbortSignal => AbortSignal.timeout(10_000);
 
-describe('an export that a host names', () => {
+describe('exports', () => {
   const exports = exportsOf([
     { nfs: 'nfs://filer/srv' },
     { path: '/srv' },
     { nfs: 'nfs://filer/srv/fast', user: 107, group: 0 },
   ]);
 
-  test('is no directory, and says nothing of itself by its name for others', () => {
+  test('an export is not a directory, and its name for other hosts reveals nothing', () => {
     assert.deepEqual(
       exports.map(({ root }) => root),
       ['nfs://filer/srv', 'nfs://filer/srv/fast'],
@@ -37,7 +37,7 @@ describe('an export that a host names', () => {
     for (const { id } of exports) assert.match(id, /^[0-9a-f]{16}$/);
   });
 
-  test('holds what its server is called the same for and lies below it, the innermost first', () => {
+  test('an export contains paths below the same server name, the innermost export first', () => {
     const where = (file: string): unknown => {
       const at = exportOf(exports, file);
       return 'found' in at ? [at.found.pool.root, at.found.path] : at.problem;
@@ -51,7 +51,7 @@ describe('an export that a host names', () => {
     assert.deepEqual(exportOf([], 'nfs://filer/a'), { problem: '`storage` names no NFS export' });
   });
 
-  test('is opened as the user that this host says', () => {
+  test('an export is opened as the configured user', () => {
     const [plain, owned] = exports;
     assert.ok(plain !== undefined && owned !== undefined);
     assert.equal(fileOn(plain, 'vm/a'), 'nfs://filer/srv/vm/a');
@@ -59,7 +59,7 @@ describe('an export that a host names', () => {
   });
 });
 
-describe('storage that no host has mounted', () => {
+describe('unmounted storage', () => {
   let here: MemoryServer;
   let elsewhere: MemoryServer;
   let shared: Export;
@@ -92,7 +92,7 @@ describe('storage that no host has mounted', () => {
     return { verdict, answer, inode };
   }
 
-  test('is shared when each host reads on the server what the other wrote', async () => {
+  test('unmounted storage is shared if each host reads on the server the bytes that the other wrote', async () => {
     for (const exports of [[shared], [other, shared]]) {
       const { verdict, answer, inode } = await prove(exports);
       assert.deepEqual([verdict, answer.pool], [{ shared: true }, shared.id]);
@@ -102,14 +102,14 @@ describe('storage that no host has mounted', () => {
     }
   });
 
-  test('is not what has the same name at another server, and nothing is left there', async () => {
+  test('an export of the same name at another server is not shared, and nothing is left there', async () => {
     const { verdict } = await prove([other]);
     assert.ok(!verdict.shared && verdict.why.includes('none of the `storage` of b'));
     assert.deepEqual([...here.names('vm'), ...elsewhere.names('vm')], []);
     assert.ok(!elsewhere.calls.includes('100003/8'));
   });
 
-  test('is not where the server does not answer, and says so', async () => {
+  test('an export is not shared if its server does not answer, and the reason is given', async () => {
     await elsewhere.close();
     const { verdict } = await prove([other]);
     assert.ok(!verdict.shared && verdict.why.includes('ECONNREFUSED'), JSON.stringify(verdict));
@@ -117,14 +117,14 @@ describe('storage that no host has mounted', () => {
     await elsewhere.listen();
   });
 
-  test('is proved anew over what a dead mover left, and removed also where nothing is left', async () => {
+  test("unmounted storage is proved again over a dead mover's files, which may be removed twice", async () => {
     here.add(`vm/${NAME}`, 'file', 'f'.repeat(64));
     const { verdict } = await prove([shared]);
     assert.deepEqual(verdict, { shared: true });
     await besideOnExport(shared, 'vm').remove(NAME, soon());
   });
 
-  test('is never looked for through a symbolic link, nor in a file that is no proof', async () => {
+  test('a proof is never looked for through a symbolic link, nor in a file that is not a proof', async () => {
     const ask = async (directory: string): Promise<string> => {
       const answer = await answerOnExports([shared], { directory, file: NAME }, soon());
       assert.equal(answer.pool, undefined);
@@ -141,7 +141,7 @@ describe('storage that no host has mounted', () => {
     assert.ok(!here.calls.includes('100003/7'));
   });
 
-  test('reads the start of an image, and none through a link or outside of the exports', async () => {
+  test('an export reads the start of an image, and never through a link or outside of the exports', async () => {
     here.add('vm/disk.qcow2', 'file', 'x'.repeat(500));
     here.add('vm/link', 'link');
     const at = (file: string): Promise<Buffer> =>
@@ -151,7 +151,7 @@ describe('storage that no host has mounted', () => {
       await assert.rejects(at(file), file);
   });
 
-  test('opens images that are files, and nothing through a link', async () => {
+  test('an export opens images that are files, and nothing through a link', async () => {
     here.add('vm/disk.raw', 'file', 'x');
     here.add('vm/link', 'link');
     here.add('away', 'link');

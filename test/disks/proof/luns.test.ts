@@ -33,13 +33,13 @@ const lun = (change: Partial<MemoryLun> = {}): MemoryLun => ({
   ...change,
 });
 
-describe('a target that a host names', () => {
+describe('targets', () => {
   const targets = targetsOf([
     { path: '/srv' },
     { iscsi: `iscsi://10.0.0.5/${NAME}`, initiator: 'iqn.2026-01.example:host-a' },
   ]);
 
-  test('has the LUNs of its name, whatever portal the guest was started with', () => {
+  test('a target has the LUNs of its name, whatever portal the guest was started with', () => {
     const at = targetOf(targets, `iscsi://10.9.9.9:860/${NAME}/3`);
     assert.ok('found' in at);
     assert.deepEqual([at.found.pool.root, at.found.path], [`iscsi://10.0.0.5/${NAME}`, '3']);
@@ -57,7 +57,7 @@ describe('a target that a host names', () => {
   });
 });
 
-describe('a LUN of a target', () => {
+describe('LUNs', () => {
   let server: MemoryTarget;
   let pool: Target;
 
@@ -80,7 +80,7 @@ describe('a LUN of a target', () => {
   const answer = (proof: DeviceProof) =>
     answerLun([pool], { ...ENDS, asked: proof, iscsi: { target: NAME, lun: 1 } }, soon());
 
-  test('is known by its target, by what it says that it is and by its size, not by its port', async () => {
+  test('a LUN is identified by its target, its own description and its size, not by its port', async () => {
     const reported = await identityOfLun(pool, '1', soon());
     assert.equal(reported.bytes, 1024 * KIB);
     assert.deepEqual(reported.ids, [
@@ -92,7 +92,7 @@ describe('a LUN of a target', () => {
     assert.equal(designatorsIn(Buffer.from([0, 0x83, 0, 9, 1, 3, 0, 200])).length, 0);
   });
 
-  test('is reached by CHAP with the password in a file, by the way that its target chooses', async () => {
+  test("a LUN is reached by CHAP with the password in a file, with the target's choice of method", async () => {
     const dir = await mkdtemp(path.join(tmpdir(), 'godwit-chap-'));
     try {
       const passwordFile = path.join(dir, 'password');
@@ -127,7 +127,7 @@ describe('a LUN of a target', () => {
     }
   });
 
-  test('is the one behind the portal that the guest’s QEMU uses, if two targets have one name', async (t) => {
+  test("a LUN is the one behind the portal of the guest's QEMU if two targets have one name", async (t) => {
     const clone = new MemoryTarget(NAME);
     t.after(() => clone.close());
     clone.luns.set(1, lun({ serial: 'CLONE' }));
@@ -139,7 +139,7 @@ describe('a LUN of a target', () => {
     assert.notEqual(ids, (await identityOfLun(pool, '1', soon())).ids.join());
   });
 
-  test('is read and never written to, whatever its target says meanwhile', async () => {
+  test('a LUN is read and never written, whatever its target reports meanwhile', async () => {
     server.pings = true;
     server.attentions = 3;
     const head = await headOfLun(
@@ -154,7 +154,7 @@ describe('a LUN of a target', () => {
     assert.ok(server.commands.every((opcode) => readers.includes(opcode)));
   });
 
-  test('is shared where both read the same of it; the id of its place says which LUN it is', async () => {
+  test('a LUN is shared if both hosts read the same; the id of its place names the LUN', async () => {
     const proof = await asked();
     const first = await answer({ ids: proof.ids, bytes: proof.bytes });
     assert.deepEqual(first, { challenge: ENDS.challenge });
@@ -167,7 +167,7 @@ describe('a LUN of a target', () => {
     assert.notEqual(second.stamp, await stampOfLun(pool, '1', soon()));
   });
 
-  test('is not shared where it is smaller, another one, empty, or holds something else', async () => {
+  test('a LUN is not shared if it is smaller, another one, empty, or has other content', async () => {
     const proof = await asked();
     const { data } = server.luns.get(1) ?? lun();
     const report = async (change: Partial<MemoryLun>): Promise<string> => {
@@ -191,7 +191,7 @@ describe('a LUN of a target', () => {
     assert.deepEqual(other, {});
   });
 
-  test('is refused where somebody has reserved it, or its target does not let this host in', async () => {
+  test('a LUN is refused if another initiator has reserved it, or its target does not admit this host', async () => {
     const proof = await asked();
     server.luns.set(1, lun({ reserved: 5 }));
     assert.match(
@@ -209,7 +209,7 @@ describe('a LUN of a target', () => {
     }
   });
 
-  test('is found where its portal sends one elsewhere, and not for ever', async () => {
+  test('a LUN is found if its portal redirects, and redirects are limited', async () => {
     const front = new MemoryTarget(NAME);
     const port = await front.listen();
     const [redirected] = targetsOf([{ iscsi: `iscsi://127.0.0.1:${port}/${NAME}` }]);
@@ -221,7 +221,7 @@ describe('a LUN of a target', () => {
     await front.close();
   });
 
-  test('is given up where its target no longer answers', async () => {
+  test('a LUN is given up if its target no longer answers', async () => {
     server.frozen = true;
     const cut = new AbortController();
     const asking = identityOfLun(pool, '1', cut.signal);

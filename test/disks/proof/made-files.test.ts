@@ -13,7 +13,7 @@ import {
   type StagedFile,
 } from '../../../src/disks/proof/made-files.ts';
 
-describe('a file that a migration makes', () => {
+describe('files of a migration', () => {
   let directory: string;
   let made: StagedFile;
 
@@ -30,7 +30,7 @@ describe('a file that a migration makes', () => {
   const steps: (() => Promise<unknown>)[] = [() => make(), () => name(made)];
 
   for (let done = 0; done <= steps.length; done += 1) {
-    test(`leaves nothing when it is given up after ${done} of ${steps.length} steps, also twice`, async () => {
+    test(`a file leaves nothing when it is given up after ${done} of ${steps.length} steps, even twice`, async () => {
       for (const step of steps.slice(0, done)) await step();
       await discard(made);
       await discard(made);
@@ -38,7 +38,7 @@ describe('a file that a migration makes', () => {
     });
   }
 
-  test('stays under its name alone once it is kept, also when that is said twice', async () => {
+  test('a kept file stays only under its name, even if it is kept twice', async () => {
     await make();
     await name(made);
     await name(made);
@@ -49,7 +49,7 @@ describe('a file that a migration makes', () => {
     assert.deepEqual(await there(), ['disk.raw'], 'what is kept is not given up any more');
   });
 
-  test('never takes the place of a file that is there, and leaves that when it is given up', async () => {
+  test('a made file never replaces an existing one, and leaves that when it is given up', async () => {
     await writeFile(made.file, 'somebody else’s');
     await make();
     await assert.rejects(name(made), { code: 'EEXIST' });
@@ -58,13 +58,13 @@ describe('a file that a migration makes', () => {
     assert.equal(await readFile(made.file, 'utf8'), 'somebody else’s');
   });
 
-  test('of another migration has another temporary name', () => {
+  test('a file of another migration has another temporary name', () => {
     assert.notEqual(madeNames(made.file, 'm2', 0).temporary, made.temporary);
     assert.notEqual(madeNames(made.file, 'm1', 1).temporary, made.temporary);
     assert.equal(path.dirname(made.temporary), path.dirname(made.file));
   });
 
-  test('has its directories made and removed again, unless something else is in them by then', async () => {
+  test('the directories of a file are created and removed again, unless something else is in them by then', async () => {
     const outer = path.join(directory, 'vm');
     const inner = path.join(outer, 'web1');
     await makeDirectories([outer, inner]);

@@ -40,7 +40,7 @@ describe('a host’s storage', () => {
     return pool;
   };
 
-  test('has a place for a new file, with the directories that it needs, the outermost first', async () => {
+  test('the storage has a place for a new file, with the directories that it needs, the outermost first', async () => {
     const root = path.join(top, 'pool');
     assert.deepEqual(await newFileIn(only(), 'vm/new.raw'), {
       found: { file: path.join(root, 'vm/new.raw'), directories: [] },
@@ -53,7 +53,7 @@ describe('a host’s storage', () => {
     });
   });
 
-  test('has no place for a file that is there, and none behind a symbolic link or a file', async () => {
+  test('the storage has no place for an existing file, and none behind a symbolic link or a file', async () => {
     await symlink('vm', path.join(top, 'pool/by-link'));
     await symlink('nowhere', path.join(top, 'pool/dangling'));
     for (const part of ['vm/disk.raw', 'vm/in.raw', 'by-link/new.raw', 'dangling/new.raw']) {
@@ -63,7 +63,7 @@ describe('a host’s storage', () => {
     assert.ok('problem' in (await newFileIn(only(), '../secret2')));
   });
 
-  test('is each directory once, however often it is named, and only if it is there', () => {
+  test('the storage has each existing directory once, however often it is named', () => {
     assert.deepEqual(
       pools.map(({ root }) => root),
       [path.join(top, 'pool')],
@@ -71,13 +71,13 @@ describe('a host’s storage', () => {
     assert.ok(!only().id.includes('pool'));
   });
 
-  test('holds a file that lies in it, also through a symbolic link', async () => {
+  test('the storage holds a file inside of it, even through a symbolic link', async () => {
     for (const file of ['pool/vm/disk.raw', 'link/vm/disk.raw', 'pool/vm/in.raw']) {
       assert.deepEqual(await found(file), { found: { pool: only(), path: 'vm/disk.raw' } });
     }
   });
 
-  test('does not hold what a symbolic link in it leads out to, nor what lies elsewhere', async () => {
+  test('the storage does not hold a target outside of it, even through its own symbolic link', async () => {
     for (const file of ['pool/vm/out.raw', 'secret']) {
       const reported = await found(file);
       assert.ok(
@@ -91,7 +91,7 @@ describe('a host’s storage', () => {
     assert.ok('problem' in none && none.problem.includes('`storage`'));
   });
 
-  test('opens what another host names only where no symbolic link is on the way', async () => {
+  test("the storage opens another host's path only if no symbolic link is on the way", async () => {
     const opened = (part: string) => resolveIn(only(), part, 'file');
     assert.deepEqual(await opened('vm/disk.raw'), { found: path.join(top, 'pool/vm/disk.raw') });
     for (const part of ['vm/out.raw', 'vm/in.raw', '../secret', 'vm', 'gone']) {
@@ -100,7 +100,7 @@ describe('a host’s storage', () => {
     assert.deepEqual(await resolveIn(only(), '', 'directory'), { found: only().root });
   });
 
-  test('has nothing below it that is not', () => {
+  test('the storage has nothing below a directory that does not exist', () => {
     const part = fc.constantFrom('..', 'a', 'pool', '.', 'poolx');
     fc.assert(
       fc.property(fc.array(part, { maxLength: 6 }), (parts) => {

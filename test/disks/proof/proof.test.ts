@@ -50,7 +50,7 @@ describe('shared storage', () => {
 
   const leftIn = (name: string): Promise<string[]> => readdir(path.join(top, name));
 
-  test('is proved by each host reading what the other wrote, whatever their paths', async () => {
+  test("shared storage is proved by each host reading the other's file, whatever their paths", async () => {
     await symlink('shared', path.join(top, 'mounted-elsewhere'));
     for (const pools of [['shared'], ['other', 'mounted-elsewhere']]) {
       const { verdict } = await prove(...pools);
@@ -59,7 +59,7 @@ describe('shared storage', () => {
     }
   });
 
-  test('is recognized by its own proof, where another directory of the guest has one of that name', async () => {
+  test('shared storage is recognized by its proof if another directory of the guest has the same name', async () => {
     const shared = path.join(top, 'shared/vm');
     const other = path.join(top, 'other/vm');
     const [own, foreign] = [await writeProof(shared, NAME), await writeProof(other, NAME)];
@@ -79,13 +79,13 @@ describe('shared storage', () => {
     }
   });
 
-  test('is not what has the same path, and nothing is left there', async () => {
+  test('storage with the same path is not shared for that reason, and nothing is left there', async () => {
     const { verdict } = await prove('other');
     assert.ok(!verdict.shared && verdict.why.includes('none of the `storage` of b'));
     assert.deepEqual(await leftIn('other/vm'), []);
   });
 
-  test('is not what the destination cannot write to, cannot find or has not read', async () => {
+  test('storage that the destination cannot write, find or read is not shared', async () => {
     const { answer } = await prove('shared');
     const nonce = answer.read ?? '';
     const { wrote = '' } = answer;
@@ -105,13 +105,13 @@ describe('shared storage', () => {
     assert.ok(!other.shared && other.readOnly === undefined);
   });
 
-  test('does not wait for who puts a pipe in the place of a proof', async () => {
+  test('the proof does not wait for a host that replaces it with a pipe', async () => {
     const directory = path.join(top, 'shared/vm');
     execFileSync('mkfifo', [path.join(directory, NAME)]);
     assert.equal(await readProof(directory, NAME).catch(() => ''), '');
   });
 
-  test('is never looked for through a symbolic link, nor in a file that is no proof', async () => {
+  test('a proof is never looked for through a symbolic link, nor in a file that is not a proof', async () => {
     const victim = path.join(top, 'other/vm/victim');
     await writeFile(victim, 'f'.repeat(64));
     const pools = await openPools([{ path: path.join(top, 'shared') }]);
@@ -129,7 +129,7 @@ describe('shared storage', () => {
     assert.equal(await readFile(path.join(top, 'other/vm', NAME), 'utf8'), 'f'.repeat(64));
   });
 
-  test('is proved anew over what a dead mover left', async () => {
+  test("shared storage is proved again over a dead mover's files", async () => {
     const directory = path.join(top, 'shared/vm');
     const first = await writeProof(directory, NAME);
     const second = await writeProof(directory, NAME);

@@ -43,14 +43,14 @@ case "$1" in
 esac
 `;
 
-describe('a pool that a host names', () => {
+describe('pools', () => {
   const pools = imagePoolsOf([
     { path: '/srv' },
     { rbd: 'vms' },
     { rbd: 'vms/site-a', user: 'vm', conf: '/etc/ceph/a.conf', keyring: '/etc/ceph/vm' },
   ]);
 
-  test('has the images of its name and namespace, as the user that this host says', () => {
+  test('a pool has the images of its name and namespace, as the configured user', () => {
     const where = (file: string): unknown => {
       const at = imagePoolOf(pools, file);
       return 'found' in at ? fileOfImage(at.found.pool, at.found.path) : at.problem;
@@ -69,7 +69,7 @@ describe('a pool that a host names', () => {
   });
 });
 
-describe('an image of a pool', () => {
+describe('images of a pool', () => {
   const [own, reader] = imagePoolsOf([{ rbd: 'vms' }, { rbd: 'vms', user: 'reader' }]);
   assert.ok(own !== undefined && reader !== undefined);
   const before_ = { PATH: process.env['PATH'], GODWIT_TEST_RBD: process.env['GODWIT_TEST_RBD'] };
@@ -105,7 +105,7 @@ describe('an image of a pool', () => {
     return answerImage(pools, { asked, rbd, migration: MIGRATION, challenge: CHALLENGE }, soon());
   }
 
-  test('is shared where each host reads what the other wrote, and nothing of that is left', async () => {
+  test("an image is shared if each host reads the other's bytes, and nothing of them is left", async () => {
     assert.deepEqual(await answer([own]), { challenge: CHALLENGE });
     const reported = await noteForProof(own, 'd0', MIGRATION, soon());
     const { samples: there = [], pool, path: name, stamp } = await answer([own], reported);
@@ -121,7 +121,7 @@ describe('an image of a pool', () => {
     assert.notEqual(stamp, await stampOfImage(own, 'd0', soon()));
   });
 
-  test('is not shared where it is another one, or what the source wrote is not there', async () => {
+  test("an image is not shared if it is another one, or if the source's bytes are missing", async () => {
     const reported = await noteForProof(own, 'd0', MIGRATION, soon());
     const other = await answer([own], reported, ['created now', 'rbd ffff']);
     assert.match(other.problem ?? '', /is another image there/);
@@ -132,20 +132,20 @@ describe('an image of a pool', () => {
     assert.match((await answer([own], ['', ''])).problem ?? '', /is not there/);
   });
 
-  test('is refused where the host may not write to it, in the words of Ceph', async () => {
+  test("an image is refused if the host may not write to it, with Ceph's message", async () => {
     const reported = await noteForProof(own, 'd0', MIGRATION, soon());
     assert.match((await answer([reader], reported)).problem ?? '', /Operation not permitted/);
     await assert.rejects(identityOfImage(own, 'none', soon()), /No such file or directory/);
     await dropNotes(own, 'd0', MIGRATION, soon());
   });
 
-  test('is refused where more than one client has it open', async () => {
+  test('an image is refused if more than one client has it open', async () => {
     await refuseOthers(own, 'd0', true, soon());
     await image({ watchers: 2 });
     await assert.rejects(refuseOthers(own, 'd0', true, soon()), /2 clients have it open/);
   });
 
-  test('is refused where no client has it open, if the guest writes to it: the guest has another image', async () => {
+  test('an image without an open client is refused if the guest writes to it: the guest has another image', async () => {
     await image({ watchers: 0 });
     await assert.rejects(
       refuseOthers(own, 'd0', true, soon()),

@@ -23,13 +23,13 @@ const LV =
 const POOL =
   '{"lv_name":"tp", "lv_size":"1000", "lv_tags":"", "lv_layout":"thin,pool", "data_percent":"12.34"}';
 
-describe('what LVM reports', () => {
-  test('of a volume group is its extents and its room', () => {
+describe("LVM's report", () => {
+  test('the report of a volume group has its extents and its room', () => {
     const read = parseGroups(VGS);
     assert.deepEqual(read, [{ name: 'vg0', extentBytes: 4_194_304, freeBytes: 10_737_418_240 }]);
   });
 
-  test('of volumes is their size, their mark, and what a thin pool has left, never too much', () => {
+  test("the report of volumes has their size, their mark, and a thin pool's free room, never too much", () => {
     const [volume, pool] = parseVolumes(row(`${LV},${POOL}`)) ?? [];
     assert.equal(volume?.bytes, 8 * 1024 ** 3);
     assert.equal(volume?.mark, 'm-0000000a');
@@ -38,7 +38,7 @@ describe('what LVM reports', () => {
     assert.deepEqual(parseVolumes(row('')), []);
   });
 
-  test('with two marks on one volume is none: nobody of Godwit’s wrote that', () => {
+  test('two marks on one volume count as none: Godwit never writes two', () => {
     const two = LV.replace('backup', tagOf('m-0000000b'));
     assert.equal(parseVolumes(row(two))?.[0]?.mark, undefined);
     assert.equal(
@@ -47,7 +47,7 @@ describe('what LVM reports', () => {
     );
   });
 
-  test('is read whole or not at all, whatever it says', () => {
+  test('the report is read completely or not at all, whatever it holds', () => {
     const broken = [
       VGS.replace('4194304', '0'),
       VGS.replace('4194304', '4m'),

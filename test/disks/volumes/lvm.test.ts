@@ -51,7 +51,7 @@ describe('volumes of LVM', () => {
     return seen.store;
   }
 
-  test('are looked for by name, with the room that is left for thick and for thin ones', async () => {
+  test('volumes are found by name, with the free room for thick and for thin ones', async () => {
     await thick.make({ ...own, bytes: 8 * MIB }, soon());
     const seen = storeOf(await thick.look(['web1', 'db1'], soon()));
     assert.deepEqual([seen.unitBytes, seen.freeBytes], [4 * MIB, 248 * MIB]);
@@ -62,7 +62,7 @@ describe('volumes of LVM', () => {
     assert.equal(storeOf(await thin.look(['db1'], soon())).freeBytes, 32 * MIB);
   });
 
-  test('cannot be made where there is no such group, or no such pool', async () => {
+  test('volumes cannot be created without the group or the pool', async () => {
     const none = await new LvmMaker('vg9', undefined).look(['web1'], soon());
     assert.ok('refused' in none);
     assert.equal(none.refused.reason, 'there is no volume group vg9');
@@ -74,14 +74,14 @@ describe('volumes of LVM', () => {
     assert.ok('refused' in volume, 'a volume is no pool');
   });
 
-  test('have the mark from the first moment, thin ones in their pool', async () => {
+  test('volumes have the mark from the first moment, thin ones in their pool', async () => {
     await thin.make({ ...own, bytes: 8 * MIB }, soon());
     assert.deepEqual(fake.state.groups['vg0']?.volumes['web1']?.pool, 'tp');
     assert.deepEqual(there(), { web1: [`godwit=${OWN}`] });
     assert.ok(fake.log.some((line) => /^lvcreate .*--addtag godwit=m-0000000a/.test(line)));
   });
 
-  test('that were handed over are removed by nobody', async () => {
+  test('volumes that were handed over are not removed', async () => {
     await thick.make({ ...own, bytes: 4 * MIB }, soon());
     await thick.keep(own, soon());
     await thick.keep(own, soon());
@@ -90,7 +90,7 @@ describe('volumes of LVM', () => {
     assert.deepEqual(there(), { web1: [] });
   });
 
-  test('are removed with the mark of their migration alone, and once', async () => {
+  test('volumes are removed only with the mark of their migration, and once', async () => {
     await thick.make({ ...own, bytes: 4 * MIB }, soon());
     await thick.make({ name: 'db1', migration: OTHER, bytes: 4 * MIB }, soon());
     await thick.remove({ name: 'db1', migration: OWN }, soon());
@@ -101,14 +101,14 @@ describe('volumes of LVM', () => {
     await thick.remove({ name: 'no such name"', migration: OWN }, soon());
   });
 
-  test('are neither kept nor removed where their group is not there: they may be in it when it is back', async () => {
+  test('volumes are neither kept nor removed if their group is missing: they may be in it when it returns', async () => {
     const unseen = new LvmMaker('vg9', undefined);
     await assert.rejects(unseen.remove(own, soon()), /there is no volume group vg9 now/);
     await assert.rejects(unseen.keep(own, soon()), /web1 may still be in it/);
     await thick.remove(own, soon());
   });
 
-  test('that a killed mover was about to make are waited for, and removed', async (t) => {
+  test('volumes that a killed mover was about to create are waited for, and removed', async (t) => {
     fake.hold();
     t.after(() => fake.release());
     const words = ['--yes', '--name', 'web1', '--addtag', `godwit=${OWN}`];

@@ -33,7 +33,7 @@ const wanted: fc.Arbitrary<VolumeRequest> = fc.record({
 });
 
 describe('a volume for a copy', () => {
-  test('is made only where none of its name is, and never with another size than the disk has', () => {
+  test('a volume is created only if its name is free, and always with the size of the disk', () => {
     fc.assert(
       fc.property(store, wanted, (has, asks) => {
         const there = has.volumes.find(({ name }) => name === asks.name);
@@ -51,7 +51,7 @@ describe('a volume for a copy', () => {
     );
   });
 
-  test('that somebody else has made, or that has no mark, is never taken for one of this migration', () => {
+  test('a foreign or unmarked volume is never taken for one of this migration', () => {
     const has = (each: Partial<Volume>): Store => ({
       volumes: [{ name: 'a', bytes: MIB, mark: undefined, ...each }],
       freeBytes: 0,
@@ -68,7 +68,7 @@ describe('a volume for a copy', () => {
     assert.ok(typeof none !== 'string');
   });
 
-  test('takes room only where it is yet to be made', () => {
+  test('a volume takes room only if it is yet to be created', () => {
     const has: Store = {
       volumes: [{ name: 'a', bytes: 4 * MIB, mark: MARKS[0] }],
       freeBytes: 0,

@@ -31,12 +31,12 @@ test('a data set is read with the volumes that are directly below it, each with 
   });
 });
 
-test('a volume is no data set for volumes', () => {
+test('a volume is not a data set for volumes', () => {
   const text = line('tank/vm', 'type', 'volume') + line('tank/vm', 'volsize', '8192');
   assert.equal(parseProperties(text, 'tank/vm')?.freeBytes, undefined);
 });
 
-test('what is no such report is none, and nothing is read into it', () => {
+test('a malformed report is refused, and nothing is guessed', () => {
   for (const text of ['', 'x', line('tank/vm', 'type'), TOP.replace('1000000', '-1'), TOP + 'x\n'])
     assert.equal(parseProperties(text, 'tank/vm'), undefined, text);
   fc.assert(
@@ -46,6 +46,6 @@ test('what is no such report is none, and nothing is read into it', () => {
   );
 });
 
-test('the mark is a property of Godwit’s with the migration as its value', () => {
+test("the mark is a property of Godwit's with the migration as its value", () => {
   assert.equal(markOf('m-0000000a'), `${MARK_PROPERTY}=m-0000000a`);
 });

@@ -46,7 +46,7 @@ describe('volumes of ZFS', () => {
     return seen.store;
   }
 
-  test('are looked for by name, with the room that is left, less what ZFS needs for its records', async () => {
+  test("volumes are found by name, with the free room, less the room for ZFS's records", async () => {
     await whole.make({ ...own, bytes: 8 * MIB }, soon());
     const seen = storeOf(await whole.look(['web1', 'db1'], soon()));
     assert.equal(seen.unitBytes, 16 * 1024);
@@ -55,7 +55,7 @@ describe('volumes of ZFS', () => {
     assert.deepEqual(storeOf(await whole.look(['db1'], soon())).volumes, []);
   });
 
-  test('cannot be made where there is no such data set, or something else has the name', async () => {
+  test('volumes cannot be created without the data set, or if something else has the name', async () => {
     const none = await new ZfsMaker('tank/none', false).look(['web1'], soon());
     assert.ok('refused' in none);
     assert.equal(none.refused.reason, 'there is no data set tank/none');
@@ -67,7 +67,7 @@ describe('volumes of ZFS', () => {
     storeOf(await whole.look(['web1'], soon()));
   });
 
-  test('have the mark from the first moment, and room reserved but for sparse ones', async () => {
+  test('volumes have the mark from the first moment, and reserved room unless they are sparse', async () => {
     await whole.make({ ...own, bytes: 8 * MIB }, soon());
     await sparse.make({ name: 'db1', migration: OWN, bytes: 8 * MIB }, soon());
     assert.deepEqual(marks(), { web1: OWN, db1: OWN });
@@ -79,7 +79,7 @@ describe('volumes of ZFS', () => {
     ]);
   });
 
-  test('that were handed over are removed by nobody', async () => {
+  test('volumes that were handed over are not removed', async () => {
     await whole.make({ ...own, bytes: MIB }, soon());
     await whole.keep(own, soon());
     await whole.keep(own, soon());
@@ -88,7 +88,7 @@ describe('volumes of ZFS', () => {
     assert.deepEqual(Object.keys(there()), ['web1']);
   });
 
-  test('are removed with the mark of their migration alone, and once; one that is inherited is none', async () => {
+  test("volumes are removed only with their migration's mark, and once; an inherited mark does not count", async () => {
     await whole.make({ ...own, bytes: MIB }, soon());
     await whole.make({ name: 'db1', migration: OTHER, bytes: MIB }, soon());
     await whole.remove({ name: 'db1', migration: OWN }, soon());
@@ -109,7 +109,7 @@ describe('volumes of ZFS', () => {
     assert.deepEqual(Object.keys(there()), ['old']);
   });
 
-  test('that a killed mover was about to make are waited for, and removed', async (t) => {
+  test('volumes that a killed mover was about to create are waited for, and removed', async (t) => {
     fake.hold();
     t.after(() => fake.release());
     const words = ['-V', String(MIB), '-b', '16384', '-o', `${MARK}=${OWN}`, 'tank/vm/web1'];

@@ -9,7 +9,7 @@ import { Records } from '../../../src/drivers/criu/link/records.ts';
 import type { DestinationOptions } from '../../../src/port/direct.ts';
 import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
-test('of what came the pages go, and the rest stays until the migration ends', async () => {
+test('the received pages are deleted, and the other files stay until the migration ends', async () => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-arrival-'));
   try {
     await mkdir(path.join(directory, 'images'));
@@ -24,7 +24,7 @@ test('of what came the pages go, and the rest stays until the migration ends', a
   }
 });
 
-test('pages go while the source is tidied up only once the container runs with all of its memory', async () => {
+test('pages are deleted while the source is cleaned up only once the container runs with all of its memory', async () => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-arrival-'));
   try {
     const context = { records: new Records(directory) } as HostContext;

@@ -12,7 +12,7 @@ import { removeTree } from '../../../src/system/files/remove-tree.ts';
 const skip = process.arch === 'x64' ? false : 'it is a program for x86-64';
 
 test(
-  'the canary’s program listens on TCP, says so and waits, without a library',
+  "the canary's program listens on TCP, reports it and waits, without a library",
   { skip },
   async () => {
     const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-canary-'));

@@ -46,7 +46,7 @@ const trees: fc.Arbitrary<Scan> = fc
     return found;
   });
 
-test('what changed, over what is left of the tree before, is the tree now', () => {
+test('the present tree is the unchanged rest of the previous tree plus the changes', () => {
   fc.assert(
     fc.property(trees, trees, fc.integer({ min: 1, max: 6 }), (before, now, since) => {
       const { changed, gone } = changesBetween(before, now, BigInt(since));
@@ -70,7 +70,7 @@ test('what changed, over what is left of the tree before, is the tree now', () =
   );
 });
 
-test('what nobody wrote to is left out, and what may have been written at the first look is not', () => {
+test('unwritten files are left out, and files that may have been written during the first look are not', () => {
   const before = new Map([
     ['.', stamp(1, 5, DIRECTORY)],
     ['./old', stamp(2, 5)],
@@ -94,7 +94,7 @@ test('trees that differ in a name, a mode, an owner or a size have other digests
     assert.notEqual(digestOf(one), digestOf(other));
 });
 
-test('a look at a tree goes on where a directory is removed that it has seen', async () => {
+test('a look at a tree continues after a directory that it has seen is removed', async () => {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'godwit-changes-'));
   const all = Array.from({ length: 130 }, (_, index) => path.join(directory, `d${index}`));
   for (const each of all) mkdirSync(each);
@@ -113,7 +113,7 @@ test('a look at a tree goes on where a directory is removed that it has seen', a
   }
 });
 
-test('a look at a tree is not led out of it by a link that takes the place of a directory', async () => {
+test('a look at a tree is not led out of it by a link that replaces a directory', async () => {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'godwit-changes-'));
   const [tree, outside] = ['tree', 'outside'].map((each) => path.join(directory, each));
   mkdirSync(path.join(outside ?? '', 'secret'), { recursive: true });
@@ -143,7 +143,7 @@ test('a look at a tree is not led out of it by a link that takes the place of a 
   }
 });
 
-test('a look at a tree ends where its directories lie too deep in one another', async () => {
+test('a look at a tree ends if its directories are nested too deeply', async () => {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'godwit-changes-'));
   const signal = AbortSignal.timeout(30_000);
   const deep = (levels: number): string => path.join(directory, ...Array<string>(levels).fill('d'));

@@ -20,7 +20,7 @@ const script = (): string => `sleep 300 & echo $! > ${directory}/second; wait`;
 const second = async (): Promise<number | undefined> =>
   Number(await readFile(path.join(directory, 'second'), 'utf8').catch(() => '')) || undefined;
 
-test('what is ended as a whole is gone with all that it began when its end is said', async () => {
+test('a program that is ended as a group is gone with its children when its end is reported', async () => {
   for (const by of ['cancel', 'deadline']) {
     const cancelled = new AbortController();
     let leader: ProcessIdentity | undefined;
@@ -41,7 +41,7 @@ test('what is ended as a whole is gone with all that it began when its end is sa
   }
 });
 
-test('one that may leave others behind is ended alone, as runc is of which CRIU goes on', async () => {
+test('a program that may leave others behind is ended alone, such as runc, whose CRIU continues', async () => {
   const cancelled = new AbortController();
   const { signal } = cancelled;
   const ran = command(['sh', '-c', script()], { host: 'a', signal });
@@ -55,7 +55,7 @@ test('one that may leave others behind is ended alone, as runc is of which CRIU 
   }
 });
 
-test('a status that says that its work is done is no failure, and any other one is', async () => {
+test('a status that means finished work is not a failure, and any other one is', async () => {
   const ends = (status: number, alsoDone: number) =>
     command(['sh', '-c', `echo said; exit ${status}`], { host: 'a', alsoDone });
   assert.equal(await ends(1, 1), 'said\n');

@@ -92,7 +92,7 @@ async function archive(argv: readonly string[]): Promise<string> {
   return '';
 }
 
-test('keeps the container frozen whatever fails once the destination has all of it', async () => {
+test('the container stays frozen whatever fails once the destination has all of it', async () => {
   const states: string[] = [];
   const { dispatch, records } = await dispatchOf(async (argv) => {
     if (argv[0] === 'ip') states.push(argv.at(-1) ?? '');
@@ -110,7 +110,7 @@ test('keeps the container frozen whatever fails once the destination has all of 
   assert.equal(records.readSync('box')?.leaving, 'sent');
 });
 
-test('runs the container on where one of its ports is gone, gives back the others, and says so', async () => {
+test('the container continues if one of its ports is gone; the others are restored and the loss is reported', async () => {
   const up: string[] = [];
   const { dispatch, records } = await dispatchOf(async (argv) => {
     if (argv[0] !== 'ip' || argv.at(-1) !== 'up') return '';
@@ -126,7 +126,7 @@ test('runs the container on where one of its ports is gone, gives back the other
   assert.equal(records.readSync('box')?.leaving, undefined);
 });
 
-test('what was to be sent is gone once the container runs on here', async () => {
+test('the files to be sent are removed once the container runs on here', async () => {
   const { dispatch, records } = await dispatchOf(async () => '');
   await records.change('box', { leaving: 'sending' });
   const out = path.join(records.dirOf('box'), 'out');
@@ -135,7 +135,7 @@ test('what was to be sent is gone once the container runs on here', async () => 
   assert.ok(!existsSync(out));
 });
 
-test('what GPUs could not be given back stays in the record, and is given back by who tries again', async () => {
+test('GPU state that could not be restored stays in the record, and the next attempt restores it', async () => {
   let isFull = true;
   const gpus = {
     helper: async () => ({ pid: process.pid, startTicks: 0 }),

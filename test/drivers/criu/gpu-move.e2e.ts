@@ -110,12 +110,12 @@ describe('a container that works on a GPU', { skip }, () => {
     }
   }
 
-  test('moves with the state that it has there, and works on', async () => {
+  test('a container moves with its GPU state, and continues its work', async () => {
     await begin('moves');
     await moves();
   });
 
-  test('moves where NVIDIA’s Container Toolkit has started it', async () => {
+  test("a container that NVIDIA's Container Toolkit has started moves", async () => {
     await begin('toolkit', { byToolkit: true });
     const { pid } = await infoOf();
     const mounted = await readFile(`/proc/${pid}/mountinfo`, 'utf8');
@@ -123,7 +123,7 @@ describe('a container that works on a GPU', { skip }, () => {
     await moves();
   });
 
-  test('works on at the source after a cancel with all of its state in memory', async () => {
+  test('a container continues at the source after a cancel with all of its state in memory', async () => {
     await begin('cancels');
     try {
       const { source, memoryAddress } = await trial.prepare('precopy');
@@ -138,7 +138,7 @@ describe('a container that works on a GPU', { skip }, () => {
     }
   });
 
-  test('works on after its mover has died with its state in memory, before the freeze', async () => {
+  test('a container continues after its mover has died with its state in memory, before the freeze', async () => {
     await begin('dies');
     try {
       const records = new Records(path.join(site.directory, 'a/containers'));
@@ -161,7 +161,7 @@ describe('a container that works on a GPU', { skip }, () => {
   });
 
   test(
-    'is refused by name where no driver can take its state away',
+    'a container whose GPU state no driver can take away is refused by name',
     { skip: REAL_LIBRARY !== undefined && 'there is one' },
     async () => {
       await begin('refused', { gpuLibrary: '/nowhere/libcuda.so.1' });

@@ -24,7 +24,7 @@ const devices = (text: string): string[] =>
     return device;
   });
 
-test('takes a plain container, and makes the same of it at the destination', () => {
+test('a plain container is accepted, and is the same at the destination', () => {
   const { oci, netns, obstacles } = readConfig(config());
   assert.deepEqual(obstacles, []);
   assert.equal(netns, '/run/netns/x');
@@ -34,7 +34,7 @@ test('takes a plain container, and makes the same of it at the destination', () 
   assert.equal(again.netns, '/run/netns/y');
 });
 
-test('names what cannot move, each with a way out', () => {
+test('each obstacle is named, with a way out', () => {
   const bind = { destination: '/data', type: 'bind', source: '/srv/data' };
   assert.deepEqual(devices(config((one) => ({ ...one, mounts: [bind] }))), ['/data']);
   const hidden = { ...bind, type: 'none', options: ['rbind'] };
@@ -61,7 +61,7 @@ test('names what cannot move, each with a way out', () => {
   assert.deepEqual(devices('{'), ['config.json']);
 });
 
-test('names limits and confinement that the destination would not set', () => {
+test('limits and confinement that the destination would not set are named', () => {
   const linux = (more: object): string =>
     config((one) => ({ ...one, linux: { ...one.linux, ...more } }));
   const limits = {
@@ -96,7 +96,7 @@ test('names limits and confinement that the destination would not set', () => {
   assert.deepEqual(devices(spaces), ['the cgroup namespace']);
 });
 
-test('a resource limit that is none stays one that runc reads', () => {
+test('an unlimited resource stays a value that runc reads', () => {
   const most = '18446744073709551615';
   const text = config((one) => ({
     ...one,
@@ -109,7 +109,7 @@ test('a resource limit that is none stays one that runc reads', () => {
   assert.ok(BigInt(hard) <= BigInt(most) && BigInt(hard) >= 2n ** 62n, hard);
 });
 
-test('reads any configuration without a crash', () => {
+test('any configuration is read without a crash', () => {
   fc.assert(fc.property(fc.json(), (text) => void readConfig(text)));
   const some = fc.record({
     process: fc.object(),
@@ -139,7 +139,7 @@ test('a description from another host names no path, hook or bind mount of this 
   }
 });
 
-test('finds standard streams that stay on the host, io_uring and GPUs that nobody can ask for their state', () => {
+test('standard streams that stay on the host, io_uring and unsupported GPUs are found', () => {
   assert.equal(fileObstacle(7, 'anon_inode:[io_uring]')?.device, 'io_uring');
   assert.equal(fileObstacle(9, '/dev/nvidia0'), undefined);
   assert.equal(fileObstacle(9, '/dev/dri/renderD128')?.type, 'GPU');
@@ -155,7 +155,7 @@ test('a device of the host is refused by its path', () => {
   assert.deepEqual(devices(text), ['/dev/fuse']);
 });
 
-test('a filter of system calls that asks a program of the host is refused by that', () => {
+test('a system call filter that asks a program of the host is refused for that reason', () => {
   const seccomp = {
     defaultAction: 'SCMP_ACT_ALLOW',
     syscalls: [{ names: ['mount'], action: 'SCMP_ACT_NOTIFY' }],
@@ -170,7 +170,7 @@ test('a filter of system calls that asks a program of the host is refused by tha
   );
 });
 
-test('a host with cgroups of another version is refused by both versions; a cold move is not', () => {
+test('a host with another cgroup version is refused by both versions; a cold move is not', () => {
   const where = { host: 'b', guest: 'box', memoryBytes: 4096 };
   const [found] = judgeCgroups({ ...where, cgroups: 2 }, 1);
   assert.deepEqual([found?.name, found?.error?.code], ['machine', 'GODWIT_DEVICE_UNMAPPED']);
@@ -186,12 +186,12 @@ test('a host with cgroups of another version is refused by both versions; a cold
   assert.equal(cgroupsIn('runc 1.3.6, criu 4.2.1, cgroups 2'), 2);
 });
 
-test('compares versions of CRIU by their first two numbers', () => {
+test('versions of CRIU are compared by their first two numbers', () => {
   assert.ok(isOlder('4.1', '4.2.1') && isOlder('3.17.1', '4.0'));
   assert.ok(!isOlder('4.2.1', '4.2') && !isOlder('4.2', '4.2.1') && !isOlder('5.0', '4.9'));
 });
 
-test('reads the mappings that a dump has', () => {
+test('the mappings of a dump are read', () => {
   const maps = [
     '5580-5590 r-xp 00000000 fe:00 12 /bin/node',
     '7f00-7f10 rw-p 00000000 00:00 0 ',
@@ -211,14 +211,14 @@ test('reads the mappings that a dump has', () => {
   );
 });
 
-test('finds mounts below a directory and nowhere else, the deepest first', () => {
+test('mounts below a directory, and no others, are found, the deepest first', () => {
   const line = (point: string): string => `36 35 0:1 / ${point} rw - tmpfs tmpfs rw`;
   const table = ['/a', '/a/b', '/a/b/c', '/ab', '/'].map(line).join('\n');
   assert.deepEqual(mountsBelow(table, '/a'), ['/a/b/c', '/a/b', '/a']);
   assert.deepEqual(mountsBelow(line(String.raw`/my\040vms/box`), '/my vms'), ['/my vms/box']);
 });
 
-test('a host without a processor feature that the container found at its source is refused by that feature', () => {
+test('a host that lacks a processor feature of the source is refused by that feature', () => {
   const where = { host: 'b', guest: 'box' };
   const judge = (offered: string[]) =>
     judgeProcessor({ features: ['avx', 'sse2'] }, where, offered);

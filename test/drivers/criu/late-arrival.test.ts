@@ -80,7 +80,7 @@ async function place(t: TestContext): Promise<Place> {
   return { records, images, context, options, reported, events, late };
 }
 
-test('the source hears that all has come once that is written down, and each reason is reported once', async (t) => {
+test('the source is informed of the last page once that is written down, and of each reason once', async (t) => {
   const { records, images, events, late } = await place(t);
   await writeImages(images, PAGES);
   await writeFile(cameFile(images, 1), Buffer.alloc(PAGES, 1));
@@ -117,7 +117,7 @@ test('the source hears that all has come once that is written down, and each rea
   ]);
 });
 
-test('a container whose migration is settled may move on, also where that could not be written down', async (t) => {
+test('a container whose migration is settled may move on, even if that could not be written down', async (t) => {
   const { records, images, context, options } = await place(t);
   await writeImages(images, PAGES);
   const destination = new CriuDestination(context, options, new Map());
@@ -130,7 +130,7 @@ test('a container whose migration is settled may move on, also where that could 
   assert.equal(existsSync(images), false);
 });
 
-test('nobody hears of the restore before its pager has written it down', async (t) => {
+test('the restore is not reported before its pager has written it down', async (t) => {
   const { images, events, late } = await place(t);
   await late.begin(new PassThrough(), new FrameReader(), []);
   t.after(() => late.close(true));
@@ -145,7 +145,7 @@ test('nobody hears of the restore before its pager has written it down', async (
   assert.match(events.join(), /^lost: /);
 });
 
-test('taking a container down ends a restore that its mover began and did not record', async (t) => {
+test('the removal of a container ends a restore that its mover began and did not record', async (t) => {
   const { records, images, context, options } = await place(t);
   await records.change('box', { init: undefined });
   const args = ['-c', 'echo 1; read line', 'runc', 'restore', '--image-path', images];

@@ -23,7 +23,7 @@ function numbers(...all: readonly number[]): Buffer {
   return body;
 }
 
-test('sends each page once, however often some are asked for', async (t) => {
+test('each page is sent once, however often some are requested', async (t) => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-late-'));
   t.after(() => removeTree(directory));
   const records = new Records(directory);

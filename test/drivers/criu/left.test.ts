@@ -39,7 +39,7 @@ const named = (status: string, pid: number): object => {
   return { id: 'box', pid, status, bundle: '/b', rootfs: '/b/rootfs' };
 };
 
-test('a container that has left and was ended is taken down by who takes over, whatever runc still knows of it', async () => {
+test('a departed container that was ended is taken down by the next mover, whatever runc still reports', async () => {
   for (const listed of [[], [named('stopped', 0)]]) {
     const driver = await driverWith({ leaving: 'sent' }, listed);
     const session = await driver.openSource(HANDLE, soon());
@@ -61,7 +61,7 @@ async function withDump(change: Partial<ContainerRecord>, listed: object[]) {
 }
 const LIVING = { ...HANDLE, init: { ...ownIdentity(), bootId: bootId() } };
 
-test('who takes over from a mover that died while memory was sent removes what that was to send', async () => {
+test('the mover that follows a death during the memory transfer removes the unsent files', async () => {
   const { driver, left } = await withDump({}, [named('running', process.pid)]);
   const session = await driver.openSource(LIVING, soon());
   assert.equal((await session.cancel(soon())).run, 'running');
@@ -69,7 +69,7 @@ test('who takes over from a mover that died while memory was sent removes what t
   assert.deepEqual(await left(), []);
 });
 
-test('what is to be sent stays while the destination may have the container, or it stands still here', async () => {
+test('the unsent files stay while the destination may have the container, or while it is frozen here', async () => {
   for (const leaving of ['sent', 'sending'] as const) {
     const { driver, left } = await withDump({ leaving }, [named('running', process.pid)]);
     const session = await driver.openSource(LIVING, soon());
@@ -80,7 +80,7 @@ test('what is to be sent stays while the destination may have the container, or 
   }
 });
 
-test('one that ended before all of it was sent is lost, and so is one in whose place another has been started', async () => {
+test('a container that ended before all of it was sent, or was replaced by another one, is lost', async () => {
   for (const [change, listed] of [
     [{}, []],
     [{ leaving: 'sending' }, []],

@@ -62,7 +62,7 @@ async function assessed(name: string, section: object) {
 }
 
 test(
-  'a container that is paused is listed as that and refused, and is not once it is resumed',
+  'a paused container is listed as paused and refused, and accepted once it is resumed',
   options,
   async () => {
     const root = path.join(site.directory, 'a', 'runc');
@@ -129,7 +129,7 @@ async function programsWith(
 }
 
 test(
-  'a destination whose CRIU is older than the source’s is refused with what brings a newer one',
+  "a destination whose CRIU is older than the source's is refused with the way to a newer one",
   options,
   async () => {
     const criu = `[ "$1" = --version ] && { echo 'Version: 4.1'; exit; }\nexec ${BROUGHT}/criu "$@"`;
@@ -145,7 +145,7 @@ test(
 );
 
 test(
-  'a CRIU that is too old for the kernel is refused by what it says of a small process',
+  'a CRIU that is too old for the kernel is refused by its failure with a small process',
   options,
   async () => {
     const criu = `[ "$1" = dump ] && { echo 'Error: Unexpected rt vDSO area bounds' >dump.log; exit 1; }\nexec ${BROUGHT}/criu "$@"`;
@@ -167,18 +167,22 @@ test('a host without perl tries CRIU all the same', options, async (t) => {
   assert.deepEqual(await assessed('b-no-perl', { programs }), []);
 });
 
-test('rules in its network are refused by name, and it runs on without them', options, async () => {
-  const netns = site.guest.replace(/^box/, 'gt');
-  const inside = (...argv: string[]) => runCommand(['ip', 'netns', 'exec', netns, ...argv]);
-  await inside('nft', 'add', 'table', 'inet', 'shop');
-  try {
-    const refused = refusedOf((await examined()).checks);
-    assert.deepEqual(
-      refused.map(({ name, error }) => [name, error?.code]),
-      [['devices', 'GODWIT_DEVICE_UNMOVABLE']],
-    );
-    assert.match(refused[0]?.evidence ?? '', /nft table inet shop/);
-  } finally {
-    await inside('nft', 'delete', 'table', 'inet', 'shop');
-  }
-});
+test(
+  "rules in a container's network are refused by name, and it keeps running without them",
+  options,
+  async () => {
+    const netns = site.guest.replace(/^box/, 'gt');
+    const inside = (...argv: string[]) => runCommand(['ip', 'netns', 'exec', netns, ...argv]);
+    await inside('nft', 'add', 'table', 'inet', 'shop');
+    try {
+      const refused = refusedOf((await examined()).checks);
+      assert.deepEqual(
+        refused.map(({ name, error }) => [name, error?.code]),
+        [['devices', 'GODWIT_DEVICE_UNMOVABLE']],
+      );
+      assert.match(refused[0]?.evidence ?? '', /nft table inet shop/);
+    } finally {
+      await inside('nft', 'delete', 'table', 'inet', 'shop');
+    }
+  },
+);

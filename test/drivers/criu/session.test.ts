@@ -15,7 +15,7 @@ async function leaderOf(script: string) {
   return { leader, left: Number(said.toString().trim()), child, ended };
 }
 
-test('ends what outlives the process that began it, and nothing of another session', async () => {
+test("processes that outlive the session's first process are ended, and none of another session", async () => {
   const other = await leaderOf('sleep 60 & echo $!; read line; kill $!');
   const { leader, left, child, ended } = await leaderOf(
     'sleep 60 >/dev/null & echo $!; read line; exit 0',
@@ -37,7 +37,7 @@ test('ends what outlives the process that began it, and nothing of another sessi
   }
 });
 
-test('ends nothing while the process that began it runs', async () => {
+test("no process is ended while the session's first process runs", async () => {
   const { leader, left, child, ended } = await leaderOf('sleep 60 & echo $!; read line; kill $!');
   try {
     assert.equal(await sessionEnded(leader, 100, AbortSignal.timeout(60_000), 0), false);
@@ -48,7 +48,7 @@ test('ends nothing while the process that began it runs', async () => {
   }
 });
 
-test('takes the session of an earlier boot, or of a process whose number is another’s now, for ended', async () => {
+test('a session of an earlier boot, or whose process number was reused, counts as ended', async () => {
   const { leader, child, ended } = await leaderOf('sleep 60 & echo $!; read line; kill $!');
   try {
     assert.deepEqual(sessionOf({ ...leader, bootId: 'another' }), []);
@@ -59,7 +59,7 @@ test('takes the session of an earlier boot, or of a process whose number is anot
   }
 });
 
-test('finds the program that works in a directory of images, and none of another directory', async () => {
+test('the program that works in a directory of images is found, and none of another directory', async () => {
   const args = ['-c', 'echo 1; read line', 'runc', 'restore', '--image-path', '/images/of/box'];
   const child = spawn('sh', args, { detached: true, stdio: ['pipe', 'pipe', 'ignore'] });
   await once(child.stdout, 'data');

@@ -22,7 +22,7 @@ test('a container is shut down by the signal that its image names, else by SIGTE
   assert.equal(stopSignal('no json'), 'SIGTERM');
 });
 
-test('a container that was shut down to be moved is still there; after a restart of the host it is gone', async () => {
+test('a container shut down for a move is still there; after a restart of the host it is gone', async () => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-down-'));
   try {
     const records = new Records(directory);
@@ -49,7 +49,7 @@ test('a container that was shut down to be moved is still there; after a restart
   }
 });
 
-test('a container that was started again is found by the handle that names its first process before', async () => {
+test('a restarted container is found by the handle that names its previous first process', async () => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-again-'));
   try {
     const records = new Records(directory);
@@ -67,7 +67,7 @@ test('a container that was started again is found by the handle that names its f
   }
 });
 
-test('a container’s root is known before it is asked to end, and a mover that takes over asks it too', async (t) => {
+test("a container's root is known before it is asked to end, and the next mover asks it, too", async (t) => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-ends-'));
   t.after(() => rm(directory, { recursive: true }));
   const records = new Records(directory);
@@ -101,7 +101,7 @@ test('a container’s root is known before it is asked to end, and a mover that 
   assert.equal(asked.length, 2);
 });
 
-test('a container that another program has started again counts as one that runs', async (t) => {
+test('a container that another program has started again counts as running', async (t) => {
   const listed = { id: 'box', pid: 1, bundle: '/b', rootfs: '/r' };
   for (const status of ['running', 'stopped', 'created', undefined]) {
     const found = status === undefined ? undefined : { ...listed, status };
@@ -110,7 +110,7 @@ test('a container that another program has started again counts as one that runs
   }
 });
 
-test('a container that is started again leaves nothing of what was to be sent', async (t) => {
+test('a container that is started again leaves none of the files to be sent', async (t) => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-anew-'));
   t.after(() => rm(directory, { recursive: true }));
   const records = new Records(directory);

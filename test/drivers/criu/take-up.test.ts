@@ -20,7 +20,7 @@ import { PAGE, SETUP, writeImages } from './pager/images.ts';
 const PAGES = 40;
 const signal = AbortSignal.timeout(60_000);
 
-test('who takes over where all memory has come tells the source so again', async (t) => {
+test('the next mover reports to the source again that all memory has come', async (t) => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-take-up-'));
   t.after(() => removeTree(directory));
   const records = new Records(directory);
@@ -72,7 +72,7 @@ test('who takes over where all memory has come tells the source so again', async
   assert.deepEqual(events, ['completed']);
 });
 
-test('pages that are yet to come have their room on the disk before the container runs', async (t) => {
+test('pages yet to come have their room on the disk before the container runs', async (t) => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-take-up-'));
   t.after(() => removeTree(directory));
   await writeImages(directory, PAGES);

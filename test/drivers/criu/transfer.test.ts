@@ -16,7 +16,7 @@ import { inDirectory } from './in-directory.ts';
 const MAX = 64 * 1024 ** 2;
 
 for (const packs of [false, true]) {
-  test(`files arrive as they were, and no page twice (${packs ? 'zstd' : 'plain'})`, () =>
+  test(`files arrive unchanged, and no page twice (${packs ? 'zstd' : 'plain'})`, () =>
     inDirectory(async (directory) => {
       const page = (fill: number): Buffer => Buffer.alloc(4096, fill);
       const contents = new Map([
@@ -77,7 +77,7 @@ test('pages that wait for an answer keep no larger buffer in memory', async () =
   sender.close();
 });
 
-test('the next pages are looked at while the destination looks for those before', async () => {
+test('the next pages are looked at while the destination searches the previous ones', async () => {
   const { sender, far } = await askingSender();
   const pages = (from: number): Buffer => {
     const all = Buffer.alloc(1024 * 4096);
@@ -107,7 +107,7 @@ test('the next pages are looked at while the destination looks for those before'
   sender.close();
 });
 
-test('an answer that does not come ends it', async (t) => {
+test('a missing answer ends the transfer', async (t) => {
   const { sender } = await askingSender();
   await sender.learn(Buffer.alloc(4096, 1));
   t.mock.timers.enable({ apis: ['setTimeout'] });
@@ -118,7 +118,7 @@ test('an answer that does not come ends it', async (t) => {
   sender.close();
 });
 
-test('an answer of another length than what was asked ends it', async () => {
+test('an answer of another length than the question ends the transfer', async () => {
   const { sender, far } = await askingSender();
   await sender.learn(Buffer.alloc(4096, 1));
   far.on('data', () => far.write(encodeFrame(KINDS.have, Buffer.alloc(2))));
@@ -126,7 +126,7 @@ test('an answer of another length than what was asked ends it', async () => {
   sender.close();
 });
 
-test('refuses what is no container’s stream, whatever it is, and never hangs', () =>
+test("any stream that is not a container's is refused without hanging", () =>
   inDirectory(async (directory) => {
     const kind = fc.constantFrom(...Object.values(KINDS));
     const body = fc.oneof(
@@ -154,7 +154,7 @@ test('refuses what is no container’s stream, whatever it is, and never hangs',
     );
   }));
 
-test('takes no more pages than the container may have', () =>
+test("pages beyond the container's number are refused", () =>
   inDirectory(async (directory) => {
     const stream = new PassThrough();
     stream.write(encodeFrame(KINDS.hello, Buffer.from('{"version":1,"guest":"web1"}')));
@@ -165,7 +165,7 @@ test('takes no more pages than the container may have', () =>
     );
   }));
 
-test('makes no larger files of the pages than the container may have', () =>
+test("files of pages larger than the container's are refused", () =>
   inDirectory(async (directory) => {
     const begun = (): PassThrough => {
       const stream = new PassThrough();
@@ -194,7 +194,7 @@ test('makes no larger files of the pages than the container may have', () =>
     await assert.rejects(new PageReceiver(directory, 'web1', MAX).take(many), /pages at once/);
   }));
 
-test('what waits for the other end sees a cancel that came before', async () => {
+test('a wait for the other side sees an earlier cancel', async () => {
   const [near, far] = duplexPair();
   const sender = new PageSender(near, false);
   await assert.rejects(
@@ -205,7 +205,7 @@ test('what waits for the other end sees a cancel that came before', async () => 
   far.destroy();
 });
 
-test('pages that may come later are left out, but for those that the destination has', () =>
+test('pages that may come later are left out, except for those that the destination has', () =>
   inDirectory(async (directory) => {
     const page = (fill: number): Buffer => Buffer.alloc(4096, fill);
     const file = path.join(directory, 'pages-7.img');

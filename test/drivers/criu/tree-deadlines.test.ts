@@ -58,7 +58,7 @@ function senderOf(bytes: number, fails?: Error): TreeSender {
 const deadlines = (program: RegExp): number[] =>
   ran.filter(({ argv }) => program.test(argv)).map(({ deadlineMs }) => deadlineMs ?? 0);
 
-test('a tree that nobody could count may take as long as all of its file system, and then as what was packed of it', async () => {
+test('an uncounted tree may take as long as its whole file system, and then as long as its packed size', async () => {
   const sender = senderOf(50 * GB);
   await sender.first();
   const [first = 0] = deadlines(/^tar /);
@@ -74,7 +74,7 @@ test('a tree that cannot be packed while the container runs fails before it is f
   await assert.rejects(senderOf(0, full).first(), full);
 });
 
-test('what comes of a root file system is unpacked within a time that grows with it', async () => {
+test('the time for unpacking a root file system grows with its size', async () => {
   const [input, root] = [path.join(directory, 'in'), path.join(directory, 'root')];
   const arriving = () => new ArrivingTrees({ runc: runc(0) }, { input, root, volumes: [] }, signal);
   await writeHole(path.join(input, 'root.base.tar'), 10 * GB);

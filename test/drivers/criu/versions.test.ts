@@ -9,7 +9,7 @@ import { removeTree } from '../../../src/system/files/remove-tree.ts';
 
 const SIGNAL = new AbortController().signal;
 
-test('checks that ask for versions at once share one answer, and a failure is no answer', async () => {
+test('checks that ask for versions at once share one answer, and a failure is not an answer', async () => {
   const programs = await mkdtemp(path.join(os.tmpdir(), 'godwit-versions-'));
   const asked = path.join(programs, 'asked');
   const script = async (name: string, says: string): Promise<void> => {

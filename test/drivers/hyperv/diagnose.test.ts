@@ -16,7 +16,7 @@ async function notOk(more: object = {}): Promise<ManagerFinding[]> {
   return (await diagnosed(more)).filter(({ verdict }) => verdict !== 'ok');
 }
 
-describe('what doctor makes of Hyper-V hosts', () => {
+describe('doctor on Hyper-V hosts', () => {
   before(async () => {
     place = await HypervPlace.open();
   });
@@ -32,7 +32,7 @@ describe('what doctor makes of Hyper-V hosts', () => {
     writeFileSync(path.join(place.dir, 'password'), 'Password\n', { mode: 0o600 });
   });
 
-  test('two hosts that lack nothing have only ok, and each is asked', async () => {
+  test('two hosts that lack nothing get only ok, and each is asked', async () => {
     const found = await diagnosed();
     assert.deepEqual(
       found.filter(({ verdict }) => verdict !== 'ok'),
@@ -54,7 +54,7 @@ describe('what doctor makes of Hyper-V hosts', () => {
     assert.equal(place.world.jobs.length, 0);
   });
 
-  test('a user outside of Hyper-V Administrators lacks the right, on each host', async () => {
+  test('a user outside of Hyper-V Administrators lacks the permission, on each host', async () => {
     place.world.groups = ['S-1-5-32-580'];
     const found = await notOk();
     assert.deepEqual(
@@ -67,7 +67,7 @@ describe('what doctor makes of Hyper-V hosts', () => {
     assert.match(found[0]?.hint ?? '', /Add-LocalGroupMember/);
   });
 
-  test('a source that may not act for the user at the destination is reported, with the script', async () => {
+  test('a source without delegation rights at the destination is reported, with the script', async () => {
     place.world.compareFails = {
       message: 'No credentials are available in the security package (0x8009030E).',
       hresult: -2146893042,
@@ -78,14 +78,14 @@ describe('what doctor makes of Hyper-V hosts', () => {
     assert.match(found?.hint ?? '', /PrincipalsAllowedToDelegateToAccount/);
   });
 
-  test('delegation that nothing could show is not called well', async () => {
+  test('delegation that could not be verified is not reported as fine', async () => {
     place.world.guests.length = 0;
     const [found] = await notOk();
     assert.deepEqual([found?.name, found?.verdict], ['delegation', 'warn']);
     assert.match(found?.found ?? '', /not tried/);
   });
 
-  test('live migration that is off, CredSSP and no network are reported with the command that helps', async () => {
+  test('disabled live migration, CredSSP and a missing network are reported with the command that helps', async () => {
     Object.assign(place.world.hosts.get('hv2') ?? {}, {
       enabled: false,
       authentication: 'CredSSP',
@@ -100,7 +100,7 @@ describe('what doctor makes of Hyper-V hosts', () => {
     assert.match(found[0]?.hint ?? '', /Enable-VMMigration/);
   });
 
-  test('a version that nobody knows fails, with those that are known', async () => {
+  test('an unknown version fails, with the known ones', async () => {
     place.world.hosts.get('hv2')!.version = '11.0';
     const found = await notOk();
     assert.deepEqual(
@@ -111,7 +111,7 @@ describe('what doctor makes of Hyper-V hosts', () => {
     assert.ok((found[0]?.hint ?? '').length > 20);
   });
 
-  test('a wrong password and a wrong certificate are distinguished, and end the reading', async () => {
+  test('a wrong password and a wrong certificate are distinguished, and end the examination', async () => {
     const certificate = await diagnosed({ fingerprint: 'ab'.repeat(32) });
     assert.deepEqual(
       certificate.map(({ name, verdict }) => [name, verdict]),

@@ -7,7 +7,7 @@ import { markBegins, markedAt } from '../../../src/drivers/hyperv/session.ts';
 import { hypervOptions, peerOf } from '../../../src/drivers/hyperv/options.ts';
 import { whereabouts } from '../../../src/drivers/hyperv/whereabouts.ts';
 
-describe('what Hyper-V says', () => {
+describe("Hyper-V's messages", () => {
   // Messages as Microsoft's pages on live migration print them (Troubleshoot live migration issues).
   const reported: [string, number | undefined, string][] = [
     ['No credentials are available in the security package', -2146893042, 'delegation'],
@@ -27,12 +27,12 @@ describe('what Hyper-V says', () => {
     });
   }
 
-  test('what nobody knows is shown whole, with its number', () => {
+  test('an unknown message is shown whole, with its number', () => {
     assert.equal(explained('It is Tuesday.', -1), 'It is Tuesday. (0xFFFFFFFF)');
     assert.equal(meaningOf('It is Tuesday.', -1), undefined);
   });
 
-  test('event 21502 says nothing by its number; 21501 and 21125 do', () => {
+  test('event 21502 has no specific meaning; 21501 and 21125 have one', () => {
     assert.equal(meaningOfEvent(21_502, 'failed'), undefined);
     assert.equal(meaningOfEvent(21_502, 'failed (0x8007274C)')?.kind, 'network');
     assert.equal(meaningOfEvent(21_501, 'failed')?.kind, 'limit');
@@ -44,7 +44,7 @@ describe('a migration job', () => {
   const job = (state: number, more: object = {}): ReturnType<typeof jobOf> =>
     jobOf({ InstanceID: ['1'], JobState: [String(state)], PercentComplete: ['40'], ...more });
 
-  test('runs, is done, is cancelled or has failed, as its state says', () => {
+  test("a job's state shows whether it runs, is done, is cancelled or has failed", () => {
     const states = [2, 4, 7, 8, 9, 32_768].map((state) => sightOf(job(state)!).state);
     assert.deepEqual(states, ['running', 'running', 'done', 'cancelled', 'cancelled', 'done']);
     const failed = sightOf(job(10, { ErrorDescription: ['It broke (0x8007274C).'] })!);
@@ -57,14 +57,14 @@ describe('a migration job', () => {
     assert.deepEqual(sightOf(job(7)!), { state: 'done' });
   });
 
-  test('one that is older than the order is not its job', () => {
+  test('a job that is older than the order does not belong to it', () => {
     const at = (moment: string): ReturnType<typeof jobOf> => job(10, { TimeSubmitted: [moment] });
     const [older, newer] = [at('2026-01-01T00:00:00Z')!, at('2026-01-01T00:00:10Z')!];
     assert.equal(jobSince([older], Date.parse('2026-01-01T00:00:05Z')), undefined);
     assert.equal(jobSince([newer, older], Date.parse('2026-01-01T00:00:05Z')), newer);
   });
 
-  test('any properties make a job or none', () => {
+  test('any properties yield a job or none', () => {
     const properties = fc.dictionary(
       fc.constantFrom('InstanceID', 'JobState', 'PercentComplete', 'TimeSubmitted', 'ErrorCode'),
       fc.array(fc.string(), { maxLength: 2 }),
@@ -79,14 +79,14 @@ describe('a migration job', () => {
 });
 
 describe('the mark of a migration', () => {
-  test('is found in the notes by its id alone', () => {
+  test('the mark is found in the notes by its id alone', () => {
     const notes = `mine\n${markBegins('m-00000001')}2026-01-01T00:00:00.000Z]`;
     assert.equal(markedAt(notes, 'm-00000001'), Date.parse('2026-01-01T00:00:00Z'));
     assert.equal(markedAt(notes, 'm-00000002'), undefined);
     assert.equal(markedAt('[godwit m-00000001 yesterday]', 'm-00000001'), undefined);
   });
 
-  test('any notes have one or none', () => {
+  test('any notes have one mark or none', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         const found = markedAt(`${markBegins('m-00000001')}${text}`, 'm-00000001');
@@ -96,16 +96,16 @@ describe('the mark of a migration', () => {
   });
 });
 
-describe('where a guest is', () => {
+describe("a guest's place", () => {
   const [runs, off] = [{ enabled: 2 }, { enabled: 3 }];
 
-  test('is where a host says that it runs', () => {
+  test('the guest is at the host that reports it running', () => {
     assert.deepEqual(whereabouts(runs, 'absent', false), { at: 'source', busy: false });
     assert.deepEqual(whereabouts('absent', runs, false), { at: 'destination', busy: false });
     assert.deepEqual(whereabouts('silent', runs, undefined), { at: 'destination' });
   });
 
-  test('is unknown where both, none or nobody says', () => {
+  test('the place is unknown if both hosts, neither, or no answer reports it', () => {
     assert.deepEqual(whereabouts(runs, runs, false), { at: 'unknown', busy: true });
     assert.deepEqual(whereabouts('absent', 'silent', undefined), { at: 'unknown' });
     assert.deepEqual(whereabouts('absent', off, false), { at: 'unknown', busy: false });
@@ -120,7 +120,7 @@ describe('the configuration', () => {
     assert.match(String(http.error), /https:\/\/ only/);
   });
 
-  test('Kerberos wants a user of a domain, and hosts by their names', () => {
+  test('a Kerberos login requires a user of a domain, and hosts by their names', () => {
     const kerberos = { ...given, auth: 'kerberos', user: 'u@example.com' };
     assert.equal(hypervOptions.parse(kerberos).auth, 'kerberos');
     for (const user of ['u', String.raw`EXAMPLE\u`]) {
@@ -136,12 +136,12 @@ describe('the configuration', () => {
     }
   });
 
-  test('a fingerprint has colons or none, and any case', () => {
+  test('a fingerprint may have colons or none, and any case', () => {
     const { fingerprint } = hypervOptions.parse({ ...given, fingerprint: 'AA:'.repeat(31) + 'AA' });
     assert.equal(fingerprint, 'aa'.repeat(32));
   });
 
-  test('a host that is named by no option is reached by its own name', () => {
+  test('a host without a configured address is reached by its own name', () => {
     const options = hypervOptions.parse(given);
     const { url, name } = peerOf(options, 'hv9');
     assert.deepEqual([url, name], ['https://hv9:5986/wsman', 'hv9']);

@@ -44,7 +44,7 @@ test('a node of a cluster is drained by its cluster, which moves its roles and n
   assert.equal(role.host, 'hv2', 'no guest moves back');
 });
 
-test('a drain that is ended under way resumes the node, and its guests stay where they are', async () => {
+test('a drain that is ended under way resumes the node, and its guests stay at their present hosts', async () => {
   place.world.taskMs = 60_000;
   const role = place.world.guest('role2', 'hv1', { clustered: true });
   const { maintenance } = place.driver();
@@ -55,7 +55,7 @@ test('a drain that is ended under way resumes the node, and its guests stay wher
   assert.equal(seen.failed?.cancelled, true, 'somebody has resumed it');
 });
 
-test('a drain for which no other node is up fails, and is reported as failed', async () => {
+test('a drain without another node that is up fails, and is reported as failed', async () => {
   const hv2 = place.world.hosts.get('hv2') ?? assert.fail();
   hv2.node = { state: 'Paused', drain: 'Completed' };
   const { maintenance } = place.driver();
@@ -66,7 +66,7 @@ test('a drain for which no other node is up fails, and is reported as failed', a
   await maintenance.leave('a', signal());
 });
 
-test('a host that is in no cluster has no such mode, and its cluster is not asked', async () => {
+test('a host outside of a cluster has no such mode, and its cluster is not asked', async () => {
   hv1().nodes = [];
   const driver = place.driver();
   const [host] = await driver.hosts(signal());

@@ -123,7 +123,7 @@ function momentsOf(random: Random): number[] {
   return all.toSorted((one, other) => one - other);
 }
 
-test('migrations of Hyper-V’s guests end with true verdicts, whatever happens to its hosts at whatever moment', async (context) => {
+test("migrations of Hyper-V's guests end with true verdicts, whatever happens to its hosts at whatever time", async (context) => {
   context.diagnostic(`seed ${SEED}`);
   const random = new Random(SEED);
   const place = await HypervPlace.open();

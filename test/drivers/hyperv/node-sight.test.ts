@@ -9,7 +9,7 @@ import {
 
 const node = (state: string, drain: string) => ({ state, drain, code: drain === 'Failed' ? 5 : 0 });
 
-test('a node is drained by its own word, and one that is up again was resumed by somebody', () => {
+test('a node is drained by its own report, and one that is up again was resumed by another administrator', () => {
   assert.deepEqual(sightOfNode(node('Paused', 'Completed')), { state: 'in' });
   assert.deepEqual(sightOfNode(node('Paused', 'InProgress')), { state: 'entering' });
   assert.deepEqual(sightOfNode(node('Paused', 'NotInitiated')), { state: 'out' });
@@ -19,7 +19,7 @@ test('a node is drained by its own word, and one that is up again was resumed by
   assert.match(failed.failed?.reason ?? '', /error 5/);
 });
 
-test('guests that are no roles of the cluster are left to whoever drains the host', () => {
+test('guests that are not roles of the cluster are left to the caller that drains the host', () => {
   const guests = [
     { name: 'web1', clustered: true },
     { name: 'web2', clustered: false },
@@ -29,7 +29,7 @@ test('guests that are no roles of the cluster are left to whoever drains the hos
   assert.deepEqual(mode, { moves: 'manager', words: 'the cluster hvc', leaves: ['web2'] });
 });
 
-test('whatever a host answers, what is made of it keeps to its shape', () => {
+test('any answer of a host yields a valid result', () => {
   fc.assert(
     fc.property(fc.string(), fc.string(), fc.integer(), fc.string(), (state, drain, code, name) => {
       assert.doesNotThrow(() => maintenanceSight.parse(sightOfNode({ state, drain, code })));

@@ -25,7 +25,7 @@ async function refusals(to = 'b', more: object = {}): Promise<Check[]> {
 }
 
 /** What a person who asks for something impossible is told; Hyper-V is asked to move nothing. */
-describe('a move that Hyper-V’s hosts would not let happen', () => {
+describe("moves that Hyper-V's hosts refuse", () => {
   before(async () => {
     place = await HypervPlace.open();
   });
@@ -44,7 +44,7 @@ describe('a move that Hyper-V’s hosts would not let happen', () => {
     assert.equal(guest.notes, '');
   };
 
-  test('for a right that lacks at the destination names the right, what for, and the fix', async () => {
+  test('a missing permission at the destination is named, with its purpose and the fix', async () => {
     place.world.hosts.get('hv2')!.denies = true;
     const [found, ...others] = await refusals();
     assert.deepEqual([found?.name, found?.side, others], ['manager', 'destination', []]);
@@ -53,7 +53,7 @@ describe('a move that Hyper-V’s hosts would not let happen', () => {
     nothingMoved();
   });
 
-  test('for a right that lacks at its own host is not even listed, in the same words', async () => {
+  test('a guest without the permission at its host is not even listed, in the same words', async () => {
     place.world.hosts.get('hv1')!.denies = true;
     await assert.rejects(place.driver().discover(listing, signal), {
       code: 'GODWIT_HYPERVISOR',
@@ -62,7 +62,7 @@ describe('a move that Hyper-V’s hosts would not let happen', () => {
     nothingMoved();
   });
 
-  test('to a host that nobody knows names the nearest one of the configuration', async () => {
+  test('an unknown host is refused with the nearest one of the configuration', async () => {
     const { url, fingerprint } = place.destination;
     const hosts = { berlin: { url, fingerprint, name: 'hv2' } };
     const [found] = await refusals('berlim', { hosts, peers: 'https://127.0.0.1:1/{host}' });
@@ -71,7 +71,7 @@ describe('a move that Hyper-V’s hosts would not let happen', () => {
     nothingMoved();
   });
 
-  test('of a guest that was shut down meanwhile names its state', async () => {
+  test('a guest that was shut down meanwhile is refused with its state', async () => {
     const session = await opened();
     guest.state = 'Off';
     const { checks } = await session.inspect(signal).finally(() => session.close());
@@ -83,7 +83,7 @@ describe('a move that Hyper-V’s hosts would not let happen', () => {
   });
 
   for (const side of ['source', 'destination'] as const) {
-    test(`with a ${side} of a version that nobody knows names those that are known`, async () => {
+    test(`a ${side} of an unknown version is refused with the known versions`, async () => {
       const name = side === 'source' ? 'hv1' : 'hv2';
       place.world.hosts.get(name)!.version = '11.0.30000.0';
       const [found, ...others] = await refusals();

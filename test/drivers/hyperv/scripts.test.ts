@@ -26,7 +26,7 @@ describe('scripts', () => {
     );
   });
 
-  test('every script fits a command line, with the longest values that it is given', () => {
+  test('every script fits a command line, even with its longest values', () => {
     for (const name of SCRIPT_NAMES) {
       const long = 'x'.repeat(256);
       const args = powershellArgs(scriptText(name, { id: long, destination: long, storage: long }));
@@ -48,7 +48,7 @@ describe('scripts', () => {
 describe('answers of scripts', () => {
   const said = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64');
 
-  test('an answer, an error, and what is neither', () => {
+  test('an answer, an error, and any other output are distinguished', () => {
     assert.deepEqual(parseAnswer(said({ returned: 4096 }), ANSWERS.start), {
       value: { returned: 4096 },
     });

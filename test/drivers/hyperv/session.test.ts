@@ -67,7 +67,7 @@ describe('a guest of Hyper-V', () => {
     guest = world.guest(`web${count}`, 'hv1');
   });
 
-  test('nothing stands in the way of one on shared storage', async () => {
+  test('a guest on shared storage has no obstacle', async () => {
     assert.deepEqual(await findings(), []);
     assert.equal(place.world.jobs.length, 0);
   });
@@ -141,7 +141,7 @@ describe('a guest of Hyper-V', () => {
     ],
   ];
   for (const [what, make, expected] of obstacles) {
-    test(`one that ${what}: ${expected.join(' ')}`, async () => {
+    test(`a guest that ${what}: ${expected.join(' ')}`, async () => {
       make();
       const found = await checksOf();
       const named = found.filter(({ verdict }) => verdict !== 'pass');
@@ -154,7 +154,7 @@ describe('a guest of Hyper-V', () => {
     });
   }
 
-  test('a source that may not act for the user gets the script that lets it', async () => {
+  test('a source without delegation rights gets the script that grants them', async () => {
     place.world.compareFails = { message: 'No credentials are available', hresult: -2146893042 };
     const found = (await checksOf()).find(({ name }) => name === 'delegation');
     assert.match(found?.error?.hint ?? '', /PrincipalsAllowedToDelegateToAccount/);
@@ -162,14 +162,14 @@ describe('a guest of Hyper-V', () => {
     assert.doesNotMatch(delegationScript("a'; Remove-Item", 'b'), /; Remove/);
   });
 
-  test('one with local disks moves with them, where the destination has a folder for them', async () => {
+  test('a guest with local disks moves with them if the destination has a folder for them', async () => {
     guest.disks[0]!.path = String.raw`D:\x.vhdx`;
     const { url, fingerprint } = place.destination;
     const hosts = { b: { url, fingerprint, name: 'hv2', storage: String.raw`E:\vm` } };
     assert.deepEqual(await findings({ hosts }), []);
   });
 
-  test('one of a cluster is moved by its cluster', async () => {
+  test('a guest of a cluster is moved by its cluster', async () => {
     guest.clustered = true;
     place.world.hosts.get('hv1')!.nodes.push('HV1', 'HV2');
     assert.deepEqual(await findings(), []);
@@ -180,7 +180,7 @@ describe('a guest of Hyper-V', () => {
     assert.equal(guest.host, 'hv2');
   });
 
-  test('what Hyper-V refuses is refused in its words, and leaves no mark', async () => {
+  test('a move that Hyper-V refuses is refused with its message, and leaves no mark', async () => {
     place.world.returns = 32_784;
     await withSession(async (session) => {
       const failed = session.start(place.order(guest.name), signal);
@@ -189,7 +189,7 @@ describe('a guest of Hyper-V', () => {
     assert.equal(guest.notes, '');
   });
 
-  test('an order whose answer is lost is not called refused', async () => {
+  test('an order whose answer is lost does not count as refused', async () => {
     await withSession(async (session) => {
       await session.inspect(signal);
       place.source.temper.garbage = { text: 'x', times: 1 };
@@ -198,7 +198,7 @@ describe('a guest of Hyper-V', () => {
     });
   });
 
-  test('a task that failed is reported with its words, its events and what to do', async () => {
+  test('a task that failed is reported with its message, its events and a remedy', async () => {
     place.world.ends = { state: 10, error: 'Failed to connect (0x8007274C).' };
     place.world.events = [{ id: 21_502, level: 2, message: 'Live migration failed.' }];
     const sight = await withSession(async (session) => {
@@ -209,7 +209,7 @@ describe('a guest of Hyper-V', () => {
     assert.match(JSON.stringify(sight), /0x8007274C.*6600.*Event 21502: Live migration failed/);
   });
 
-  test('notes of its owner stay as they were', async () => {
+  test("the owner's notes stay as they were", async () => {
     guest.notes = 'mine';
     await withSession(async (session) => {
       const order = place.order(guest.name);
@@ -221,13 +221,13 @@ describe('a guest of Hyper-V', () => {
     assert.equal(guest.notes, 'mine');
   });
 
-  test('a machine with the name of a script is listed by nobody, and runs nothing', async () => {
+  test('a machine with the name of a script is not listed, and runs nothing', async () => {
     place.world.guest("'; Remove-Item C:\\ -Recurse #", 'hv1');
     place.world.guest('$(Stop-VM *)', 'hv1');
     assert.deepEqual(await findings(), []);
   });
 
-  test('of two machines with one name neither is moved', async () => {
+  test('neither of two machines with one name is moved', async () => {
     place.world.guest('twin', 'hv1');
     place.world.guest('twin', 'hv1');
     const options = { host: 'a', busy: new Set<string>(), configured: [], only: 'twin' };
@@ -238,7 +238,7 @@ describe('a guest of Hyper-V', () => {
     );
   });
 
-  test('a destination that is silent is refused, and says nothing of where a guest is', async () => {
+  test("a silent destination is refused, and the guest's place stays unknown", async () => {
     const hosts = { b: { url: 'https://127.0.0.1:1/wsman', name: 'hv2' } };
     assert.deepEqual(await findings({ hosts }), [['manager', 'GODWIT_UNREACHABLE']]);
     const [silent] = (await checksOf({ hosts })).filter(({ verdict }) => verdict === 'refuse');
@@ -250,8 +250,8 @@ describe('a guest of Hyper-V', () => {
   });
 });
 
-describe('a source that is silent', () => {
-  test('does not keep the destination from saying that it has the guest', async () => {
+describe('silent sources', () => {
+  test('a silent source does not keep the destination from reporting the guest', async () => {
     const far = await HypervPlace.open();
     const moved = far.world.guest('moved', 'hv2');
     const handle = { driver: 'hyperv', name: 'moved', machine: moved.id };

@@ -16,7 +16,7 @@ function stored(folder: string, ...files: readonly string[]): GuestWhole {
   return { guest, folder, disks, compatibility: true, images: [], devices: [] };
 }
 
-test('a guest is in a folder where its configuration and all its disks are below it', () => {
+test('a guest is in a folder if its configuration and all its disks are below it', () => {
   const own = `d:\\vms\\${ID.toUpperCase()}`;
   const disk = `${own}\\Virtual Hard Disks\\a.vhdx`;
   assert.equal(isStoredIn(FOLDER, stored(own, disk)), true);
@@ -26,7 +26,7 @@ test('a guest is in a folder where its configuration and all its disks are below
   assert.equal(isStoredIn(FOLDER, stored(`${FOLDER}\\other`, disk)), false);
 });
 
-test('a folder is the same one, however it is written', () => {
+test('a folder is the same one in every spelling', () => {
   const own = `D:\\VMs\\${ID}`;
   const disk = `${own}\\Virtual Hard Disks\\a.vhdx`;
   for (const same of ['d:/vms', 'D:/VMs/', 'D:\\\\VMs\\\\', 'D:\\x\\..\\VMs', '\\\\?\\D:\\VMs'])
@@ -39,7 +39,7 @@ test('a folder is the same one, however it is written', () => {
   assert.equal(windowsFolder('d:/VMs//new/'), 'd:\\VMs\\new');
 });
 
-test('a folder is named with its whole path', () => {
+test('a folder is named with its complete path', () => {
   const named = (datastore: string): number =>
     folderChecks({ guest: 'web', from: 'a', to: 'a', datastore }).length;
   for (const good of [FOLDER, 'd:\\', 'd:/VMs', String.raw`\\server\share\VMs`, '//server/share'])
@@ -86,13 +86,13 @@ describe('a move of storage alone', () => {
   const refusals = (checks: readonly Check[]): string[] =>
     checks.flatMap(({ verdict, error }) => (verdict === 'refuse' ? [error?.message ?? ''] : []));
 
-  test('asks nothing of another host, and is free to go', async () => {
+  test('a move of storage needs no answer from another host and has no obstacle', async () => {
     const asked = place.destination.asked.length;
     assert.deepEqual(refusals(await checksOf({})), []);
     assert.equal(place.destination.asked.length, asked);
   });
 
-  test('is refused for a role of a cluster, a physical disk, a folder that is none, and one that it is in', async () => {
+  test('a move of storage is refused for a cluster role, a physical disk, a missing folder, and the present folder', async () => {
     const physical = [{ path: 'Disk 1', physical: true, at: 'SCSI 0:1' }];
     assert.match(refusals(await checksOf({ clustered: true })).join(), /role of a cluster/);
     const along = await checksOf({ clustered: true }, { to: 'b' });
@@ -108,7 +108,7 @@ describe('a move of storage alone', () => {
     assert.match(refusals(await checksOf(there)).join(), /already/);
   });
 
-  test('waits where the host moves as much as it allows', async () => {
+  test('a move of storage waits while the host moves as much as it allows', async () => {
     const host = place.world.hosts.get('hv1');
     assert.ok(host);
     host.storageActive = host.storageLimit;
@@ -116,7 +116,7 @@ describe('a move of storage alone', () => {
     host.storageActive = 0;
   });
 
-  test('goes along to another host where that is asked, also from a share', async () => {
+  test('storage moves along to another host on request, even from a share', async () => {
     const checks = await checksOf({}, { to: 'b' });
     assert.deepEqual(refusals(checks), []);
     const disks = checks.find(({ name }) => name === 'disks');

@@ -18,7 +18,7 @@ const disk = (source: string, given: Partial<DomainDisk> = {}): DomainDisk => ({
   ...given,
 });
 
-test('a domain writes to its files and devices, and not to media, empty drives and what it shares by agreement', () => {
+test('a domain writes to its files and devices, and not to media, empty drives and cooperatively shared disks', () => {
   const disks = [
     disk('/d/a.raw'),
     disk('/dev/vg/b', { kind: 'block' }),
@@ -30,11 +30,11 @@ test('a domain writes to its files and devices, and not to media, empty drives a
   assert.deepEqual(writtenBy(disks), { files: ['/d/a.raw', '/dev/vg/b'], remote: 1 });
 });
 
-test('what libvirt names by a pool is no file that anybody could look at', () => {
+test('a disk that libvirt names by a pool is not a file that an agent can examine', () => {
   assert.equal(writtenBy([disk('/d/a.raw'), disk('vol1', { kind: 'volume' })]), undefined);
 });
 
-test('a guest has come where it runs with the mark of that migration, and nowhere else', async () => {
+test('a guest has arrived if it runs with the mark of that migration, and nowhere else', async () => {
   const signal = new AbortController().signal;
   const mark = markElement({
     id: 'm-11111111',

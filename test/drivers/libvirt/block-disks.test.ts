@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { diskChecks, heldDevices } from '../../../src/drivers/libvirt/check.ts';
 
-test('a block device is to be the same at the destination, under its path; a file and a disk without a medium are none', async () => {
+test('a block device must be the same at the destination under its path; a file and an empty drive need nothing', async () => {
   const disk = {
     name: 'vda',
     kind: 'block',

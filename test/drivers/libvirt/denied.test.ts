@@ -46,8 +46,8 @@ async function metByNobody(socket: string): Promise<string> {
   return (await run(process.execPath, argv, { timeout: 60_000 })).stdout.trim();
 }
 
-describe('a libvirt that cannot be used', () => {
-  test('says that its daemon does not run, and how to see that', async (t) => {
+describe('an unusable libvirt', () => {
+  test('a daemon that does not run is reported, with the command that shows it', async (t) => {
     await assert.rejects(open(path.join(tempDir(t), 'none')), (thrown) => {
       const { code, hint } = toGodwitError(thrown);
       assert.equal(code, 'GODWIT_UNREACHABLE');
@@ -56,7 +56,7 @@ describe('a libvirt that cannot be used', () => {
     });
   });
 
-  test('denies, and is not silent, where the socket belongs to others', () => {
+  test('a socket of another owner means denied, not silent', () => {
     const forbidden = Object.assign(new Error('connect EACCES'), { code: 'EACCES' });
     assert.ok(hasCode(notConnected('qemu+unix:///system', forbidden), 'GODWIT_MANAGER_DENIED'));
     const away = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
@@ -64,28 +64,24 @@ describe('a libvirt that cannot be used', () => {
   });
 
   const skip = process.getuid?.() === 0 ? false : 'only root becomes another user';
-  test(
-    'denies another user what the socket is closed to, also where it only lies in a closed directory',
-    { skip },
-    async (t) => {
-      const socket = await daemon(t, [0], 0);
-      for (const [place, mode] of [
-        [path.dirname(socket), 0o700],
-        [socket, 0o600],
-      ] as const) {
-        chmodSync(path.dirname(socket), 0o755);
-        chmodSync(socket, 0o777);
-        assert.equal(await metByNobody(socket), 'open');
-        chmodSync(place, mode);
-        assert.match(
-          await metByNobody(socket),
-          /^GODWIT_MANAGER_DENIED .*EACCES.* Run the agent as root/,
-        );
-      }
-    },
-  );
+  test('a user without access to the socket or its directory is denied', { skip }, async (t) => {
+    const socket = await daemon(t, [0], 0);
+    for (const [place, mode] of [
+      [path.dirname(socket), 0o700],
+      [socket, 0o600],
+    ] as const) {
+      chmodSync(path.dirname(socket), 0o755);
+      chmodSync(socket, 0o777);
+      assert.equal(await metByNobody(socket), 'open');
+      chmodSync(place, mode);
+      assert.match(
+        await metByNobody(socket),
+        /^GODWIT_MANAGER_DENIED .*EACCES.* Run the agent as root/,
+      );
+    }
+  });
 
-  test('says what helps for the way that it was reached by', () => {
+  test('the hint fits the transport of the connection', () => {
     const away = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
     const forbidden = Object.assign(new Error('connect EACCES'), { code: 'EACCES' });
     for (const [uri, none, denied] of [
@@ -98,7 +94,7 @@ describe('a libvirt that cannot be used', () => {
     }
   });
 
-  test('denies where it wants a login, or its policy forbids it', async (t) => {
+  test('a daemon that requires a login, or forbids it by policy, means denied', async (t) => {
     const polkit = 2;
     await assert.rejects(open(await daemon(t, [polkit], 0)), { code: 'GODWIT_MANAGER_DENIED' });
     await assert.rejects(open(await daemon(t, [0], 88)), { code: 'GODWIT_MANAGER_DENIED' });

@@ -61,12 +61,12 @@ async function refused(t: TestContext, answers: Answers, change = {}): Promise<s
   );
 }
 
-describe('what a daemon is asked before a move', () => {
-  test('refuses nothing where the destination knows no guest of that name or UUID', async (t) => {
+describe('questions to a daemon before a move', () => {
+  test('a destination without a guest of that name or UUID refuses nothing', async (t) => {
     assert.deepEqual(await refused(t, {}), []);
   });
 
-  test('refuses another guest’s name, and another guest’s UUID, each by its own error', async (t) => {
+  test('a name and a UUID of another guest are each refused by a separate error', async (t) => {
     const other = '7b0d2f70-6a52-4f5e-9a3e-2c1f5b8e1002';
     const { name } = facts();
     const named = await refused(t, { 23: () => domain(name, other, -1) });
@@ -78,7 +78,7 @@ describe('what a daemon is asked before a move', () => {
     ]);
   });
 
-  test('refuses a saved state that waits at the destination, which would be started in its place', async (t) => {
+  test('a saved state at the destination, which would be started instead, is refused', async (t) => {
     const { name } = facts();
     const same = { 23: () => domain(name, UUID, -1), 24: () => domain(name, UUID, -1) };
     const said = await refused(t, { ...same, 183: flag(1), 274: count(0), 413: count(0) });
@@ -87,7 +87,7 @@ describe('what a daemon is asked before a move', () => {
     ]);
   });
 
-  test('counts snapshots and checkpoints at the source', async (t) => {
+  test('snapshots and checkpoints at the source are counted', async (t) => {
     const client = await daemon(t, { 183: flag(0), 274: count(2), 413: count(1) });
     const at = { host: 'a', side: 'source' } as const;
     const checks = await keptChecks(client, { name: 'web', uuid: UUID, id: 3 }, at, signal);
@@ -102,7 +102,7 @@ describe('what a daemon is asked before a move', () => {
     assert.match(checks[1]?.evidence ?? '', /has 1 checkpoint at a/);
   });
 
-  test('counts none where the daemon is too old for the question, and only warns of snapshots at the destination', async (t) => {
+  test('an older daemon counts none, and only a warning is given for snapshots at the destination', async (t) => {
     const client = await daemon(t, { 183: flag(0), 274: count(1), 413: () => 39 });
     const at = { host: 'b', side: 'destination' } as const;
     const checks = await keptChecks(client, { name: 'web', uuid: UUID, id: -1 }, at, signal);
@@ -112,7 +112,7 @@ describe('what a daemon is asked before a move', () => {
     );
   });
 
-  test('refuses a network that is missing or was not started, and names the command', async (t) => {
+  test('a missing or stopped network is refused with the command', async (t) => {
     const networks = [{ nic: 'net0', network: 'lan' }];
     const missing = await refused(t, { 46: () => 43 }, { networks });
     assert.equal(missing.length, 1);
@@ -122,7 +122,7 @@ describe('what a daemon is asked before a move', () => {
     assert.deepEqual(await refused(t, { 46: found, 152: flag(1) }, { networks }), []);
   });
 
-  test('refuses a storage pool that is missing or was not started', async (t) => {
+  test('a missing or stopped storage pool is refused', async (t) => {
     const disks = [{ ...facts().disks[0], name: 'vda', kind: 'volume', pool: 'fast' }];
     const missing = await refused(t, { 84: () => 49 }, { disks });
     assert.match(missing[0] ?? '', /GODWIT_DEVICE_UNMAPPED disk vda .*has no storage pool fast/);
@@ -133,7 +133,7 @@ describe('what a daemon is asked before a move', () => {
     assert.deepEqual(await refused(t, { 84: found, 154: flag(1) }, { disks }), []);
   });
 
-  test('refuses a bridge that the destination lacks, by its name and with what makes one', async (t) => {
+  test('a missing bridge of the destination is refused by name, with the way to create one', async (t) => {
     const hostLinks = [{ nic: 'net0', device: 'br-lan', kind: 'bridge' }];
     const interfaceOf = (asked: XdrReader): XdrWriter => new XdrWriter().string(asked.string(64));
     assert.deepEqual(await refused(t, { 128: interfaceOf }, { hostLinks }), []);
@@ -151,7 +151,7 @@ describe('what a daemon is asked before a move', () => {
     assert.match(found?.error?.hint ?? '', /^Make b a bridge br-lan, .*`ip link add br-lan/);
   });
 
-  test('finds a bridge in the list of devices where libvirt has no driver of interfaces, and else warns', async (t) => {
+  test('a bridge is found in the device list if libvirt has no interface driver, else a warning is given', async (t) => {
     const hostLinks = [{ nic: 'net0', device: 'br-lan', kind: 'bridge' }] as const;
     const verdicts = async (devices: readonly string[]): Promise<string[]> => {
       const list = (): XdrWriter => {
@@ -168,7 +168,7 @@ describe('what a daemon is asked before a move', () => {
     assert.deepEqual(await verdicts(['net_br_lan_2_52_54_00_00_00_01', 'net_br_lan']), ['warn']);
   });
 
-  test('finds a bridge that its interfaces lack in the list of devices, and warns where that is refused', async (t) => {
+  test('a bridge missing from the interfaces is found in the device list, with a warning if that is refused', async (t) => {
     const hostLinks = [{ nic: 'net0', device: 'br-lan', kind: 'bridge' }] as const;
     const verdicts = async (list: () => XdrWriter | number): Promise<string[]> => {
       const there = await daemon(t, { 128: () => NO_INTERFACE, 285: list });
@@ -184,7 +184,7 @@ describe('what a daemon is asked before a move', () => {
     assert.deepEqual(await verdicts(() => new XdrWriter().uint32(0).uint32(0)), ['refuse']);
   });
 
-  test('warns where the daemon does not say whether it has a network', async (t) => {
+  test('a daemon that does not report its networks causes a warning', async (t) => {
     const there = await daemon(t, { 46: () => 3 });
     const asked = { facts: facts({ networks: [{ nic: 'net0', network: 'lan' }] }), to: 'b', there };
     const checks = await destinationChecks(asked, signal);
@@ -195,7 +195,7 @@ describe('what a daemon is asked before a move', () => {
   });
 });
 
-describe('what a daemon is asked of a guest’s machine', () => {
+describe("questions to a daemon about a guest's machine", () => {
   const own = '/opt/qemu/bin/qemu-system-x86_64';
   const text = (xml: string) => (): XdrWriter => new XdrWriter().string(xml);
   const known = text(`<capabilities><guest><arch name='x86_64'>
@@ -215,7 +215,7 @@ describe('what a daemon is asked of a guest’s machine', () => {
     return checks.map(({ name, verdict, error }) => [name, verdict, error?.code].join(' ').trim());
   }
 
-  test('is of its own QEMU where it has one, not of the host’s first', async (t) => {
+  test("the questions are about the guest's QEMU if it has a separate one, not the host's default", async (t) => {
     const newer = { type: 'pc-q35-9.2', emulator: own, cpu: undefined };
     const there = { 7: known, 342: text('<domainCapabilities/>') };
     assert.deepEqual(await verdicts(t, there, newer), ['machine pass']);
@@ -227,12 +227,12 @@ describe('what a daemon is asked of a guest’s machine', () => {
     ]);
   });
 
-  test('is a warning where the daemon does not answer it', async (t) => {
+  test('a daemon that does not answer causes a warning', async (t) => {
     assert.deepEqual(await verdicts(t, { 7: () => 88 }, {}), ['machine warn']);
     assert.deepEqual(await verdicts(t, { 7: text('<none/>') }, {}), ['machine warn']);
   });
 
-  test('refuses a processor that the hypervisor cannot give, and warns where it does not say', async (t) => {
+  test('an impossible processor is refused, and an unreported one causes a warning', async (t) => {
     const cpu = { name: 'cpu', attributes: { mode: 'custom' }, children: [], text: '' };
     const machine = { type: 'pc-q35-7.2', emulator: undefined, cpu };
     const machineOk = ['accelerator pass', 'machine pass'];

@@ -53,8 +53,8 @@ function daemon(rates: readonly number[], refusal?: number) {
 const measured = (client: ReturnType<typeof daemon>['client'], memoryBytes: number) =>
   measureDomain(client, DOMAIN, memoryBytes, signal, sleptClock());
 
-describe('what libvirt says that a guest writes', () => {
-  test('is a curve over its windows, never more than all of memory', async () => {
+describe("libvirt's dirty rate", () => {
+  test('the dirty rate is a curve over its windows, never more than all of memory', async () => {
     const rate = fc.integer({ min: 0, max: 5000 });
     await fc.assert(
       fc.asyncProperty(rate, rate, async (one, three) => {
@@ -75,7 +75,7 @@ describe('what libvirt says that a guest writes', () => {
     );
   });
 
-  test('is not known where libvirt refuses, and why is said', async () => {
+  test('the dirty rate is unknown if libvirt refuses, and the reason is given', async () => {
     await assert.rejects(measured(daemon([], 3).client, MIB), {
       code: 'GODWIT_CAPABILITY',
       message: /to measure web1.*no such call.*since 7\.2/,
@@ -86,7 +86,7 @@ describe('what libvirt says that a guest writes', () => {
     });
   });
 
-  test('is that of a look over the time that was asked for alone', () => {
+  test('the dirty rate comes only from a look over the requested time', () => {
     assert.equal(rateIn(said(2, 3, 7), 3), 7);
     assert.equal(rateIn(said(2, 1, 7), 3), undefined);
     assert.equal(rateIn(said(1, 3, 7), 3), undefined);

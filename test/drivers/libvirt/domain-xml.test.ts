@@ -32,7 +32,7 @@ function withDevice(device: string): (xml: string) => string {
 }
 
 describe('the XML of a domain', () => {
-  test('of virt-install says firmware with its variables, TPM, networks of libvirt, title and system', () => {
+  test('the XML of virt-install yields firmware with its variables, TPM, libvirt networks, title and system', () => {
     const found = facts('virt-install-windows');
     assert.deepEqual(found.firmware, {
       loader: '/usr/share/OVMF/OVMF_CODE_4M.ms.fd',
@@ -54,7 +54,7 @@ describe('the XML of a domain', () => {
     assert.deepEqual(found.securityLabels, [{ model: 'apparmor', kind: 'made' }]);
   });
 
-  test('of Nova says each kind of disk, what lies below an image, ports, name, project and flavor', () => {
+  test('the XML of Nova yields each kind of disk, backing files, ports, name, project and flavor', () => {
     const found = facts('nova-instance');
     assert.deepEqual(
       found.disks.map(({ name, kind, source }) => [name, kind, source]),
@@ -90,7 +90,7 @@ describe('the XML of a domain', () => {
     });
   });
 
-  test('of KubeVirt says variables in a source of their own, processors that are there now, aliases of users', () => {
+  test('the XML of KubeVirt yields separately stored variables, present processors, and user aliases', () => {
     const found = facts('kubevirt-launcher');
     assert.equal(found.firmware?.nvram, '/var/lib/libvirt/qemu/nvram/shop_vm-orders_VARS.fd');
     assert.deepEqual([found.firmware.isSecure, found.tpm?.model], [false, 'tpm-crb']);
@@ -106,7 +106,7 @@ describe('the XML of a domain', () => {
     assert.deepEqual(found.labels, { 'kubevirt/uid': '2b8f9f60-44a7-4a9a-b9b5-8a55a4b2c003' });
   });
 
-  test('of oVirt says labels that were chosen, volumes of a storage domain, no firmware and no TPM', () => {
+  test('the XML of oVirt yields chosen labels, volumes of a storage domain, no firmware and no TPM', () => {
     const found = facts('ovirt-vm');
     assert.equal(found.securityLabels.map(({ model }) => model).join(), 'selinux,dac');
     assert.deepEqual([found.firmware, found.tpm], [undefined, undefined]);
@@ -122,14 +122,14 @@ describe('the XML of a domain', () => {
     );
   });
 
-  test('of oVirt with secure boot says its firmware with its variables, and its TPM', () => {
+  test('the XML of oVirt with secure boot yields firmware with its variables, and a TPM', () => {
     const { firmware, tpm, machine } = facts('ovirt-uefi');
     assert.match(`${firmware?.loader} ${firmware?.nvram}`, /CODE\.secboot\.fd .*2005\.fd$/);
     assert.deepEqual([firmware?.isSecure, tpm?.backend], [true, 'emulator']);
     assert.equal(machine.type, 'pc-q35-rhel8.6.0');
   });
 
-  test('of all of them becomes what Godwit’s lists show, and nothing stops those guests', () => {
+  test("the XML of all managers fits Godwit's lists, and none of those guests is blocked", () => {
     for (const name of NAMES) {
       const { unmovable, nics, devices, labels, memoryBytes, machine } = facts(name);
       assert.deepEqual(unmovable, [], name);
@@ -138,7 +138,7 @@ describe('the XML of a domain', () => {
     }
   });
 
-  test('says which devices stop a guest, as libvirt judges them', () => {
+  test("the devices that block a guest are named, by libvirt's own rules", () => {
     const stops: readonly [string, RegExp][] = [
       [`<hostdev mode='subsystem' type='pci'/>`, /hostdev pci/],
       [`<hostdev mode='subsystem' type='usb'/>`, /hostdev usb/],
@@ -169,7 +169,7 @@ describe('the XML of a domain', () => {
     }
   });
 
-  test('says that a clock of the host’s own rate stops a guest, unless the rate is written down', () => {
+  test("a clock with the host's own rate blocks a guest unless the rate is written down", () => {
     const invariant = (xml: string): string =>
       xml.replace('</cpu>', `<feature policy='require' name='invtsc'/></cpu>`);
     assert.match(facts('nova-instance', invariant).unmovable.join(), /invtsc/);
@@ -178,7 +178,7 @@ describe('the XML of a domain', () => {
     assert.deepEqual(facts('nova-instance', fixed).unmovable, []);
   });
 
-  test('refuses a guest with a device of its host before anything begins', () => {
+  test('a guest with a device of its host is refused before anything begins', () => {
     const found = facts('nova-instance', withDevice(`<hostdev type='pci'/>`));
     const codes = guestChecks('web1', 'running', found).map(({ error }) => error?.code);
     assert.deepEqual(codes, [undefined, 'GODWIT_DEVICE_UNMOVABLE']);
@@ -186,7 +186,7 @@ describe('the XML of a domain', () => {
     assert.equal(stopped?.error?.code, 'GODWIT_GUEST_STATE');
   });
 
-  test('a disk in a file of this host alone is copied, or refused where its copy would be another; one on a network is libvirt’s to judge', async () => {
+  test('a local disk is copied, or refused if its copy would differ; a network disk is left to libvirt', async () => {
     const disk = {
       name: 'vda',
       format: 'raw',
@@ -219,8 +219,8 @@ describe('the XML of a domain', () => {
   });
 });
 
-describe('XML that is no domain', () => {
-  test('is refused with what is wrong with it', () => {
+describe('malformed domain XML', () => {
+  test('malformed XML is refused with its mistake', () => {
     const whole = text('ovirt-vm');
     const bomb = `<!DOCTYPE d [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><domain>&b;</domain>`;
     const wrong: readonly [string, RegExp][] = [
@@ -242,7 +242,7 @@ describe('XML that is no domain', () => {
     }
   });
 
-  test('is never more than refused, whatever it is', () => {
+  test('any text is parsed or refused, without an exception', () => {
     const piece = fc.constantFrom(
       '<domain>',
       '</domain>',
@@ -272,7 +272,7 @@ describe('XML that is no domain', () => {
     );
   });
 
-  test('though only a piece of a whole one is changed, is read within its bounds or refused', () => {
+  test('a domain with any changed piece is read within its bounds or refused', () => {
     const harm = fc.record({
       name: fc.constantFrom(...NAMES),
       from: fc.double({ min: 0, max: 1, noNaN: true }),

@@ -45,8 +45,8 @@ async function opened(t: TestContext, has: readonly number[]) {
   return { client, events, asked, speak };
 }
 
-describe('what libvirt says of a domain unasked', () => {
-  test('wakes whoever waits for it, also where it came before the waiting', async (t) => {
+describe("libvirt's events", () => {
+  test('an event wakes its waiter, even if it came before the waiting', async (t) => {
     const all = [0, 20, 21, 10, 15, 16, 19];
     const { events, asked, speak } = await opened(t, all);
     assert.deepEqual(asked, all);
@@ -65,7 +65,7 @@ describe('what libvirt says of a domain unasked', () => {
     }
   });
 
-  test('has the figures of the job that has ended, and of no other domain', async (t) => {
+  test('an event has the figures of the ended job, and of no other domain', async (t) => {
     const { events, speak } = await opened(t, [0, 20, 21]);
     assert.ok(events !== undefined);
     const figures = (domain: Domain, downtime: number): XdrWriter =>
@@ -77,7 +77,7 @@ describe('what libvirt says of a domain unasked', () => {
     assert.deepEqual(events.completed, { type: 3, params: { downtime: 46 } });
   });
 
-  test('is not waited for where the connection ends, or what it says is no event', async (t) => {
+  test('the wait ends if the connection ends or the message is not an event', async (t) => {
     const ended = await opened(t, [0]);
     ended.events?.looked();
     ended.speak.end();
@@ -89,12 +89,12 @@ describe('what libvirt says of a domain unasked', () => {
     await assert.rejects(garbled.client.version(LIVES), { code: 'GODWIT_UNREACHABLE' });
   });
 
-  test('is nothing at a daemon that has no such events, and some of them are enough', async (t) => {
+  test('a daemon without such events sends none, and some events are enough', async (t) => {
     assert.equal((await opened(t, [])).events, undefined);
     assert.ok((await opened(t, [0])).events !== undefined);
   });
 
-  test('is waited for no longer than its caller waits', async (t) => {
+  test('the wait ends when its caller stops waiting', async (t) => {
     const { events } = await opened(t, [0]);
     assert.ok(events !== undefined);
     events.looked();

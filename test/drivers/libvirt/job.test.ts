@@ -13,7 +13,7 @@ import { ORDER } from './support/order.ts';
 
 const PLAIN = { isPersistent: false, tls: false, sockets: '/run/sockets' } as const;
 
-describe('what libvirt says of a job', () => {
+describe("libvirt's job", () => {
   test('a migration is distinguished from a snapshot, a backup and no job', () => {
     assert.equal(isMigrating({ type: 2, params: { operation: 5 } }), true);
     assert.equal(isMigrating({ type: 2, params: { operation: 4 } }), true);
@@ -23,7 +23,7 @@ describe('what libvirt says of a job', () => {
     assert.equal(isMigrating({ type: 3, params: { operation: 5 } }), false);
   });
 
-  test('what is not counted is absent, and never 0', () => {
+  test('an uncounted figure is absent, and never 0', () => {
     assert.deepEqual(runningSight({ type: 2, params: {} }), { state: 'running', figures: {} });
     const params = {
       memory_total: 100,
@@ -42,7 +42,7 @@ describe('what libvirt says of a job', () => {
     assert.deepEqual(odd, { state: 'running', figures: {} });
   });
 
-  test('how memory goes over is known once libvirt counts rounds, in bytes where it counts pages', () => {
+  test('the transfer is known once libvirt counts rounds, in bytes if it counts pages', () => {
     const params = {
       memory_total: 1000,
       memory_remaining: 400,
@@ -77,7 +77,7 @@ describe('what libvirt says of a job', () => {
     assert.equal('memory' in early, false);
   });
 
-  test('of a migration that has ended, how long the guest was paused', () => {
+  test("the job of an ended migration has the guest's pause", () => {
     const params = { operation: 4, downtime: 62, data_processed: 5, memory_postcopy_requests: 0 };
     assert.deepEqual(figuresOfEnded({ type: 3, params }, 'precopy'), {
       sentBytes: 5,
@@ -98,7 +98,7 @@ describe('what libvirt says of a job', () => {
     assert.equal(figuresOfEnded(undefined, 'precopy'), undefined);
   });
 
-  test('a mark says how a task ended that moved nothing', () => {
+  test('a mark shows the end of a task that moved nothing', () => {
     const words = { autostart: 'no', persistent: 'yes', defined: 'no' } as const;
     const mark = { id: 'm-00000001', reason: 'no room', ...words } as const;
     assert.deepEqual(markedSight({ ...mark, state: 'failed' }), {
@@ -109,7 +109,7 @@ describe('what libvirt says of a job', () => {
     assert.deepEqual(markedSight({ ...mark, state: 'sent' }), { state: 'none' });
   });
 
-  test('the order is libvirt’s flags and parameters', () => {
+  test("the order consists of libvirt's flags and parameters", () => {
     const plain = migrateCall(ORDER, PLAIN);
     assert.deepEqual(plain, { params: {}, flags: 3 });
     const full = migrateCall(
@@ -153,7 +153,7 @@ describe('what libvirt says of a job', () => {
     assert.equal('disks_uri' in migrateCall(order, PLAIN).params, false);
   });
 
-  test('an order may have QEMU slow the guest down by itself', () => {
+  test('an order may let QEMU slow the guest down by itself', () => {
     const { params, flags } = migrateCall(
       { ...ORDER, throttle: { initial: 20, increment: 10 } },
       PLAIN,
@@ -162,7 +162,7 @@ describe('what libvirt says of a job', () => {
     assert.equal(flags, 1 | 2 | 8192);
   });
 
-  test('post-copy is due at once, after one pass, or never; and never where Godwit says when', () => {
+  test('post-copy is due at once, after one pass, or never; and never if Godwit decides the time', () => {
     assert.equal(isPostCopyDue({ mode: 'hybrid', steered: true }, 9), false);
     const due = (mode: 'precopy' | 'postcopy' | 'hybrid') =>
       [0, 1, 2, 3].map((rounds) => isPostCopyDue({ mode }, rounds));
@@ -171,7 +171,7 @@ describe('what libvirt says of a job', () => {
     assert.deepEqual(due('hybrid'), [false, false, true, true]);
   });
 
-  test('how the call ended is libvirt’s word, and a connection that broke is none', () => {
+  test("the result of the call is libvirt's answer, and a broken connection is not one", () => {
     const refusal = (code: number) => new LibvirtRefusal({ code, domain: 10, message: 'why' });
     const [cancelled, failed] = [refusal(78), refusal(9)];
     assert.deepEqual(outcomeOf(cancelled), { state: 'cancelled', reason: 'why', cause: cancelled });

@@ -20,7 +20,7 @@ const signal = AbortSignal.timeout(60_000);
 const VOUCHED: ManagedOrder = { ...ORDER, vouched: 'destination' };
 const AT_SOURCE: ManagedOrder = { ...ORDER, vouched: 'source' };
 
-describe('what stays of a guest if only the operator reported where it runs', () => {
+describe("leftovers after an operator's decision", () => {
   test('a copy or a definition at the source loses its autostart and is named', async (t) => {
     const finished = async (
       source: Omit<Daemon, 'did'>,

@@ -14,7 +14,7 @@ const mark: fc.Arbitrary<Mark> = fc.record({
 });
 
 describe('a mark', () => {
-  test('comes back as it was written, whatever libvirt’s words were', () => {
+  test("a mark comes back as it was written, whatever libvirt's text was", () => {
     fc.assert(
       fc.property(mark, (written) => {
         const read = parseMark(markElement(written));
@@ -25,7 +25,7 @@ describe('a mark', () => {
     );
   });
 
-  test('is none of what others have written there', () => {
+  test('a text of another program is not a mark', () => {
     for (const text of [
       '',
       '<migration/>',

@@ -42,13 +42,13 @@ function refused(given: DomainFacts, xml = HOST): string[] {
 }
 
 describe('the machine of a guest at its destination', () => {
-  test('is there by its own name or by what an alias stands for', () => {
+  test('a machine type is available by its name or by the type that an alias stands for', () => {
     assert.deepEqual(refused(facts()), []);
     const older = { ...facts().machine, type: 'pc-q35-6.2' };
     assert.deepEqual(refused(facts({ machine: older })), []);
   });
 
-  test('is refused where its type is newer than all, with the newest of its kind', () => {
+  test('a machine type newer than all is refused, with the newest of its kind', () => {
     const machine = { ...facts().machine, type: 'pc-q35-10.0' };
     assert.deepEqual(refused(facts({ machine })), [
       'GODWIT_MACHINE_TYPE no hypervisor on b supports the machine type pc-q35-10.0 (newest there: pc-q35-7.2)',
@@ -59,12 +59,12 @@ describe('the machine of a guest at its destination', () => {
     assert.equal(newestLike('pc-q35-rhel9.4.0', rhel), 'pc-q35-rhel9.2.0');
   });
 
-  test('is refused where the host has no KVM for it', () => {
+  test('a host without KVM for the machine is refused', () => {
     const [first] = refused(facts(), HOST.replace("<domain type='kvm'/>", ''));
     assert.match(first ?? '', /^GODWIT_ACCELERATOR .* kvm on x86_64/);
   });
 
-  test('is refused where the guest is confined by a model that the host does not use, once for each model, with what helps', () => {
+  test('a guest confined by an unused security model is refused once per model, with a remedy', () => {
     const without = HOST.replace('<model>apparmor</model>', '<model>none</model>');
     assert.deepEqual(refused(facts()), []);
     assert.deepEqual(refused(facts(), without), [
@@ -92,18 +92,18 @@ describe('the machine of a guest at its destination', () => {
     assert.match(disk ?? '', /a fixed security label of disk vda \(selinux\)/);
   });
 
-  test('is not judged by what is no document of capabilities', () => {
+  test('a malformed capabilities document decides nothing', () => {
     assert.equal(readCapabilities('<domain/>'), undefined);
     assert.equal(readCapabilities('<capabilities>'), undefined);
   });
 
-  test('has its processor written as it was read', () => {
+  test('a processor is written as it was read', () => {
     const { cpu } = facts().machine;
     assert.ok(cpu);
     assert.deepEqual(parseXml(formatXml(cpu)), cpu);
   });
 
-  test('is refused where the destination emulates no TPM, and warned of where it does not list the firmware', () => {
+  test('a missing TPM emulator is refused, and an unlisted firmware causes a warning', () => {
     const given = facts();
     const text = (loader: string, backend: string): string =>
       `<domainCapabilities><os><loader supported='yes'><value>${loader}</value></loader></os><devices>
@@ -121,7 +121,7 @@ describe('the machine of a guest at its destination', () => {
   });
 });
 
-test('libvirt says as whom its QEMUs run, and a host that does not say it is not guessed at', () => {
+test("the user of the QEMU processes is libvirt's report, and is not guessed without one", () => {
   assert.deepEqual(readCapabilities(HOST)?.user, { uid: 64_055, gid: 64_056 });
   const none = HOST.replaceAll(/<baselabel[^]*?<\/baselabel>/g, '');
   assert.equal(readCapabilities(none)?.user, undefined);

@@ -62,8 +62,8 @@ async function said(
   );
 }
 
-describe('the processor of a guest that has its host’s own', () => {
-  test('is compared by name and features with what the destination gives', async (t) => {
+describe("a guest with its host's processor", () => {
+  test("the processor is compared by name and features with the destination's", async (t) => {
     const asked: string[] = [];
     const there: Answers = {
       393: (body) => {
@@ -83,7 +83,7 @@ describe('the processor of a guest that has its host’s own', () => {
     );
   });
 
-  test('is refused where the destination lacks a feature of it', async (t) => {
+  test('the processor is refused if the destination lacks one of its features', async (t) => {
     for (const mode of ['host-passthrough', 'host-model', 'maximum']) {
       const cpu = `<cpu mode='${mode}' check='none'/>`;
       const found = await said(t, { cpu, there: { 393: () => INCOMPATIBLE } });
@@ -91,7 +91,7 @@ describe('the processor of a guest that has its host’s own', () => {
     }
   });
 
-  test('is warned of where the destination has more, and where the source does not say what it is', async (t) => {
+  test("a warning is given if the destination's processor has more, or if the source does not report its own", async (t) => {
     const less = { 393: () => new XdrWriter().int32(2) };
     const [more] = await said(t, { there: less, here: { 393: () => new XdrWriter().int32(1) } });
     assert.match(more ?? '', /^warn destination web has the processor of its host, and that of b/);
@@ -104,7 +104,7 @@ describe('the processor of a guest that has its host’s own', () => {
     assert.match(unsaid ?? '', /^warn source .*\(host-passthrough\).* not compared/);
   });
 
-  test('is without what its definition takes away and what no processor has, each feature once', () => {
+  test('the processor leaves out removed and nonexistent features, and lists each feature once', () => {
     const offered = element(`<mode name='host-model'><model>EPYC</model>
       <feature policy='require' name='npt'/><feature policy='require' name='pcommit'/>
       <feature policy='require' name='avx2'/></mode>`);
@@ -118,7 +118,7 @@ describe('the processor of a guest that has its host’s own', () => {
 });
 
 describe('the vendor of a guest’s processor', () => {
-  test('is refused where the destination’s is another, whatever the model', async (t) => {
+  test('another processor vendor at the destination is refused, whatever the model', async (t) => {
     const here = { 7: host('AMD') };
     for (const cpu of [
       `<cpu mode='host-passthrough'/>`,
@@ -128,7 +128,7 @@ describe('the vendor of a guest’s processor', () => {
       assert.deepEqual(await said(t, { cpu, here }), ['refuse destination GODWIT_CPU_VENDOR']);
   });
 
-  test('is not compared of a guest that is emulated, or where libvirt names none', async (t) => {
+  test('the vendor is not compared for an emulated guest, or if libvirt names none', async (t) => {
     const there = { 393: () => new XdrWriter().int32(1) };
     for (const trial of [
       { virtType: 'qemu', here: { 7: host('AMD') } },

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { isSameMachine } from '../../../src/drivers/libvirt/images/left-behind.ts';
 
-test('a definition is of another machine where a person wrote more into it', () => {
+test("a definition with a person's additions belongs to another machine", () => {
   const file = path.join(import.meta.dirname, 'domains', 'nova-instance.xml');
   const own = readFileSync(file, 'utf8');
   const withMore = (text: string) => own.replace('</domain>', `${text}</domain>`);

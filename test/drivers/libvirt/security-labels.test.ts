@@ -11,8 +11,8 @@ function labels(ofGuest: string, devices = ''): string[] {
   );
 }
 
-describe('a guest is confined', () => {
-  test('by the models of its labels, whether libvirt has made them or a person has chosen them', () => {
+describe("a guest's confinement", () => {
+  test('the confinement has the models of its labels, whether libvirt or a person chose them', () => {
     const made = `<seclabel type='dynamic' model='apparmor' relabel='yes'><label>libvirt-1</label></seclabel>`;
     assert.deepEqual(labels(made), ['apparmor made']);
     const base = `<seclabel type='dynamic' model='selinux' relabel='yes'><baselabel>u:r:svirt_custom_t:s0</baselabel></seclabel>`;
@@ -25,18 +25,18 @@ describe('a guest is confined', () => {
     assert.deepEqual(labels(''), []);
   });
 
-  test('by its users as a person has chosen, and not as libvirt has: those libvirt leaves out', () => {
+  test("the confinement has users that a person chose, and not libvirt's, which libvirt leaves out", () => {
     const made = `<seclabel type='dynamic' model='dac' relabel='yes'><label>+64055:+64055</label></seclabel>`;
     assert.deepEqual(labels(made), []);
     const chosen = `<seclabel type='static' model='dac' relabel='no'><label>web:web</label></seclabel>`;
     assert.deepEqual(labels(chosen), ['dac fixed']);
   });
 
-  test('by nothing that has no model', () => {
+  test('the confinement has nothing without a model', () => {
     assert.deepEqual(labels(`<seclabel type='none'/><seclabel type='none' model='none'/>`), []);
   });
 
-  test('also by labels of single disks and of what is on its serial lines', () => {
+  test('the confinement includes labels of single disks and serial lines', () => {
     const disk = `<disk><source file='/a'><seclabel model='selinux' relabel='no'/></source><target dev='vda'/></disk>`;
     const skipped = `<disk><source file='/b'><seclabel model='apparmor' labelskip='yes'/></source><target dev='vdb'/></disk>`;
     const serial = `<serial type='file'><source path='/c'><seclabel model='dac' relabel='no'/></source><alias name='serial0'/></serial>`;
@@ -50,7 +50,7 @@ describe('a guest is confined', () => {
     ]);
   });
 
-  test('by a bounded number of labels, whatever their models are called', () => {
+  test('the confinement has a bounded number of labels, whatever their models are called', () => {
     const many = `<seclabel type='static' model='${'x'.repeat(200)}'/>`.repeat(200);
     const found = labels(many);
     assert.equal(found.length, 64);

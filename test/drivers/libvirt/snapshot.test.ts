@@ -37,7 +37,7 @@ test('the stored definition of a domain that has stopped is not compared', () =>
   assert.equal(domainSnapshot(domain(DISK, NIC).replace(" id='3'", '')), undefined);
 });
 
-test('what its owner changes is named', () => {
+test('a change by the owner is named', () => {
   const over = DISK.replace('/d/a.qcow2', '/d/over.qcow2');
   assert.equal(
     changed(over, CD, NIC, AGENT),
@@ -53,7 +53,7 @@ test('what its owner changes is named', () => {
   assert.match(changed(limited, CD, NIC, AGENT) ?? '', /^the throughput limit of vda changed/);
 });
 
-test('a device without a name of its own is the same once a device before it is unplugged', () => {
+test('a device without a name stays the same when a device before it is unplugged', () => {
   const before = domainSnapshot(domain(DISK, NIC, "<audio type='none'/>"));
   const after = domainSnapshot(domain(DISK, "<audio type='none'/>"));
   assert.ok(before !== undefined && after !== undefined);

@@ -17,7 +17,7 @@ function found(
   );
 }
 
-test('zstd needs a libvirt on both hosts that knows it, and the one that does not is named', () => {
+test('zstd needs a libvirt on both hosts that supports it, and the one that does not is named', () => {
   const zstd = { compress: 'zstd' } as const;
   assert.match(found(zstd, NEW, '9.4.0').join(), /^both pass/);
   assert.match(found(zstd, OLD, NEW).join(), /^source refuse .*libvirt 9\.0\.0 of a/);
@@ -25,7 +25,7 @@ test('zstd needs a libvirt on both hosts that knows it, and the one that does no
   assert.equal(found(zstd, '9.3.0', OLD).length, 2);
 });
 
-test('XBZRLE goes in several streams where both libvirts are so old that they take that', () => {
+test('XBZRLE is accepted on several streams if both libvirts are old enough for that', () => {
   const several = { compress: 'xbzrle', streams: 4 } as const;
   assert.match(found(several, OLD, OLD).join(), /^both pass/);
   assert.match(found(several, OLD, NEW).join(), /^destination refuse .*XBZRLE in one stream alone/);
@@ -36,7 +36,7 @@ test('memory that is not compressed is not judged', () => {
   assert.deepEqual(found({ streams: 4 }, OLD, NEW), []);
 });
 
-test('the refusal says which version helps', () => {
+test('the refusal names the version that helps', () => {
   const order = { ...ORDER, compress: 'zstd' } as const;
   const [refused] = compressionChecks({ order, versions: { source: NEW, destination: OLD } });
   assert.match(refused?.error?.hint ?? '', /libvirt 9\.4 there/);

@@ -28,7 +28,7 @@ type DaemonState = Omit<Daemon, 'did'>;
 const STAYED: DaemonState = { state: RUNS, mark: {}, devices: DISK };
 const CAME: DaemonState = { state: ARRIVED, mark: {}, devices: DISK };
 
-describe('a guest that libvirt runs at both hosts, since an answer was lost', () => {
+describe('a guest with a second copy after a lost answer', () => {
   const ended = async (
     t: TestContext,
     source: DaemonState,
@@ -45,7 +45,7 @@ describe('a guest that libvirt runs at both hosts, since an answer was lost', ()
     return { did, said };
   };
 
-  test('runs at its source: the copy is ended with its definition, once, and that is said', async (t) => {
+  test('the guest runs at its source: the copy is ended with its definition, once, and that is reported', async (t) => {
     const { did, said } = await ended(t, STAYED, CAME);
     assert.deepEqual(did, ['mark ran', 'destroy', 'undefine']);
     const [first, again] = said;
@@ -53,7 +53,7 @@ describe('a guest that libvirt runs at both hosts, since an answer was lost', ()
     assert.equal(again, first);
   });
 
-  test('may have a copy that only waited: nothing is lost with it', async (t) => {
+  test('a copy that only waited may be ended: nothing is lost with it', async (t) => {
     const paused = await ended(t, STAYED, { ...CAME, state: PAUSED });
     assert.deepEqual(paused.did, ['mark waited', 'destroy', 'undefine']);
     assert.equal(paused.said[0], 'a copy of web1 that waited at b was ended');
@@ -64,14 +64,14 @@ describe('a guest that libvirt runs at both hosts, since an answer was lost', ()
     assert.deepEqual(did, []);
   });
 
-  test('keeps a definition that was there before, or is of another machine', async (t) => {
+  test('an earlier definition, or one of another machine, stays', async (t) => {
     const before = { ...STAYED, mark: { defined: 'yes' } } as const;
     assert.deepEqual((await ended(t, before, CAME)).did, ['mark ran', 'destroy']);
     const transient = await ended(t, STAYED, { ...CAME, isTransient: true });
     assert.deepEqual(transient.did, ['mark ran', 'destroy']);
   });
 
-  test('keeps a copy that has files with the guest: it is paused, and left to a person', async (t) => {
+  test('a copy that shares files with the guest stays paused, and is left to a person', async (t) => {
     for (const [devices, order] of [
       [DISK, ORDER],
       [DISK + TPM, COPIED],
@@ -89,7 +89,7 @@ describe('a guest that libvirt runs at both hosts, since an answer was lost', ()
     }
   });
 
-  test('and nothing else is ended: no guest of another move, none that its source does not run', async (t) => {
+  test('a guest of another move, or one that its source does not run, is not ended', async (t) => {
     const other = { mark: { id: 'm-00000002' } };
     const none: readonly (readonly [DaemonState, DaemonState])[] = [
       [STAYED, { ...CAME, ...other }],
@@ -112,7 +112,7 @@ describe('a guest that libvirt runs at both hosts, since an answer was lost', ()
       assert.deepEqual((await ended(t, source, there)).did, [], JSON.stringify([source, there]));
   });
 
-  test('is at its source, for whoever asks where it is', async (t) => {
+  test('the guest is at its source for every caller', async (t) => {
     const where = async (source: DaemonState, there: DaemonState): Promise<unknown> =>
       whereIs(await daemonPair(t, { ...source, did: [] }, { ...there, did: [] }), COPIED, signal);
     const second = { at: 'source', busy: false, second: true };
@@ -122,7 +122,7 @@ describe('a guest that libvirt runs at both hosts, since an answer was lost', ()
     assert.deepEqual(await where(STAYED, unmarked), { at: 'unknown', busy: true });
   });
 
-  test('has moved by libvirt’s answer, if it ended at its destination before a look', async (t) => {
+  test("the guest has moved by libvirt's answer if it ended at its destination before a look", async (t) => {
     const where = async (
       outcome: 'done' | 'unheard',
       state: readonly [number, number] | undefined,
@@ -140,7 +140,7 @@ describe('a guest that libvirt runs at both hosts, since an answer was lost', ()
     assert.equal((await where('done', undefined)).at, 'unknown');
   });
 
-  test('is named by whoever takes back what was prepared, also when that is asked again', async (t) => {
+  test("the guest's copy is named by the call that cleans up the preparation, even if it is repeated", async (t) => {
     const did: string[] = [];
     const stayed = { ...STAYED, devices: '', did };
     const at = await host(t, stayed, { ...CAME, devices: '', did });
@@ -154,7 +154,7 @@ describe('a guest that libvirt runs at both hosts, since an answer was lost', ()
     assert.deepEqual(did, ['mark ran', 'destroy', 'undefine']);
   });
 
-  test('is not waited for where the destination does not answer: it is said that a copy may be there', async (t) => {
+  test('a destination that does not answer is not waited for: the possible copy is reported', async (t) => {
     const session = await LibvirtSession.open(await host(t, { ...STAYED, did: [] }), UUID, signal);
     t.after(() => session.close());
     await assert.rejects(session.unprepare(ORDER, true, signal), {

@@ -48,7 +48,7 @@ for (const [xml, why] of [
   });
 }
 
-test('a domain whose name is none for hosts is known by one that is made of it', async (t) => {
+test('a domain whose name is invalid for hosts is known by a derived name', async (t) => {
   const own = await driver(t, '<network/>', 'my vm');
   const asked = { host: 'a', busy: new Set<string>(), configured: [] };
   const [all] = await own.discover(asked, signal);

@@ -22,8 +22,8 @@ const sight: fc.Arbitrary<Sight> = fc.oneof(
   fc.record({ state: fc.integer({ min: 0, max: 9 }), reason: fc.integer({ min: 0, max: 14 }) }),
 );
 
-describe('where a guest is, by both daemons', () => {
-  test('through a migration from its beginning to its end', () => {
+describe("a guest's place by both daemons", () => {
+  test("the guest's place is known through a migration from its beginning to its end", () => {
     const steps: [Sight, Sight, boolean, object][] = [
       [RUNNING, 'absent', false, { at: 'source', busy: false }],
       [RUNNING, PAUSED_MIGRATION, true, { at: 'source', busy: true }],
@@ -45,7 +45,7 @@ describe('where a guest is, by both daemons', () => {
     assert.deepEqual(left, { at: 'destination', busy: false });
   });
 
-  test('a daemon that is silent proves nothing', () => {
+  test('a silent daemon proves nothing', () => {
     assert.equal(whereabouts('silent', 'absent', undefined).at, 'unknown');
     assert.equal(whereabouts('absent', 'silent', false).at, 'unknown');
     assert.equal(whereabouts(OFF, 'silent', false).at, 'unknown');
@@ -54,7 +54,7 @@ describe('where a guest is, by both daemons', () => {
     assert.deepEqual(whereabouts(MIGRATED, 'silent', false), byItsSource);
   });
 
-  test('is known to have ended, if its daemon reports how and the other one has nothing of it', () => {
+  test("the guest's end is known if its daemon reports it and the other one has nothing of the guest", () => {
     const ended = { at: 'source', busy: false, ended: 'shut-down' };
     assert.deepEqual(whereabouts(OFF, 'absent', false), ended);
     assert.deepEqual(whereabouts(OFF, OFF, false), ended);
@@ -68,7 +68,7 @@ describe('where a guest is, by both daemons', () => {
     assert.equal(whereabouts(OFF, 'absent', true).ended, undefined);
   });
 
-  test('is never where nobody says that it is, and never in two places', () => {
+  test('the guest is in a place only if a daemon reports it, and never in two places', () => {
     fc.assert(
       fc.property(sight, sight, fc.option(fc.boolean(), { nil: undefined }), (from, to, moves) => {
         const { at, busy, ended } = whereabouts(from, to, moves);
@@ -89,7 +89,7 @@ describe('where a guest is, by both daemons', () => {
     );
   });
 
-  test('in the words of Godwit’s lists', () => {
+  test("the guest's place has the words of Godwit's lists", () => {
     assert.equal(runState({ state: 1, reason: 1 }, true), 'migrating');
     assert.equal(runState({ state: 1, reason: 1 }, false), 'running');
     assert.equal(runState({ state: 3, reason: 1 }, false), 'paused');

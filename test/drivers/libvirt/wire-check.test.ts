@@ -6,13 +6,13 @@ import { ORDER } from './support/order.ts';
 const order = { ...ORDER, wire: true };
 const versions = { source: '9.0.0', destination: '11.3.0' };
 
-test('a guest takes the wire where both libvirts migrate over a socket', () => {
+test('a guest takes the wire if both libvirts migrate over a socket', () => {
   const [found, ...more] = wireChecks({ order, versions });
   assert.deepEqual([found?.name, found?.verdict, more], ['path', 'pass', []]);
   assert.deepEqual(wireChecks({ order: ORDER, versions }), []);
 });
 
-test('each end whose libvirt is too old is named, with the version that is not', () => {
+test('each end whose libvirt is too old is named, with its version', () => {
   const old = { source: '6.7.0', destination: '4.10.0' };
   const found = wireChecks({ order, versions: old });
   assert.deepEqual(

@@ -79,11 +79,11 @@ const one = async (name: NamedCheck['name'], given?: Case): Promise<NamedCheck |
   (await checksOf(given)).find((check) => check.name === name);
 
 describe('a description of a peer', () => {
-  test('is read as it came where it is one', () => {
+  test('a valid description is read as it came', () => {
     assert.deepEqual(readSpec(described(SPEC), { host: 'b', guest: 'web1' }), SPEC);
   });
 
-  test('is refused by its shape, with the name of the host that sent it', () => {
+  test('a description with a wrong shape is refused with the name of the host that sent it', () => {
     const read = (from?: string) => () =>
       readSpec(described({ ...SPEC, format: 2 }), {
         host: 'b',
@@ -94,7 +94,7 @@ describe('a description of a peer', () => {
     assert.throws(read(), { code: 'GODWIT_PROTOCOL_INVALID', message: /the source/ });
   });
 
-  test('is refused by what the grammar lacks, with the part’s name', () => {
+  test("a description with a part outside of the grammar is refused with the part's name", () => {
     const options = [{ name: 'boot', value: 'splash=/etc/shadow' }];
     assert.throws(() => readSpec(described({ ...SPEC, options }), { host: 'b', guest: 'web1' }), {
       code: 'GODWIT_DESCRIPTION_REFUSED',
@@ -102,7 +102,7 @@ describe('a description of a peer', () => {
     });
   });
 
-  test('is refused where it would have more memory than it says', () => {
+  test('a description that would have more memory than it reports is refused', () => {
     const lying = { ...described(SPEC), memoryBytes: 1024 ** 2 };
     assert.throws(() => readSpec(lying, { host: 'b', guest: 'web1' }), {
       code: 'GODWIT_DESCRIPTION_REFUSED',
@@ -111,7 +111,7 @@ describe('a description of a peer', () => {
 });
 
 describe('the program for a guest', () => {
-  test('passes with its version, and nothing else is to be said of a plain guest', async () => {
+  test('the program passes with its version, and a plain guest has no other finding', async () => {
     const checks = await checksOf();
     assert.deepEqual(
       checks.map(({ name, verdict }) => `${name} ${verdict}`),
@@ -120,14 +120,14 @@ describe('the program for a guest', () => {
     assert.match(checks[0]?.evidence ?? '', /pc-q35-7\.2 on QEMU 7\.2\.22 with tcg/);
   });
 
-  test('is warned of where it is older than the source’s', async () => {
+  test("a program that is older than the source's causes a warning", async () => {
     const check = await one('machine', { version: '8.0.0' });
     assert.equal(check?.verdict, 'warn');
     assert.match(check?.evidence ?? '', /older than the source’s 8\.0\.0/);
     assert.match(check?.hint ?? '', /Install QEMU 8\.0\.0 or later on b/);
   });
 
-  test('is refused where it is older and QEMU keeps no versions of the machine, and warned of where it is newer', async () => {
+  test('an older program is refused if QEMU keeps no versions of the machine, and a newer one causes a warning', async () => {
     const spec = { machine: { type: 'isapc', props: {} } };
     const program = { machineTypes: ['isapc'] };
     const older = await one('machine', { version: '8.0.0', spec, program });
@@ -142,7 +142,7 @@ describe('the program for a guest', () => {
     assert.equal((await one('machine', { version: '7.2.30', spec, program }))?.verdict, 'warn');
   });
 
-  test('is refused where none knows the machine, and nothing that needs a program is judged', async () => {
+  test('an unknown machine type is refused, and no check that needs a program is made', async () => {
     const found = await match({ program: { machineTypes: [] }, spec: { cpu: CPU } });
     assert.equal(found.program, undefined);
     assert.deepEqual(
@@ -151,13 +151,13 @@ describe('the program for a guest', () => {
     );
   });
 
-  test('is refused where none has the accelerator', async () => {
+  test('a missing accelerator is refused', async () => {
     const accelerator = { name: 'kvm', props: {} } as const;
     const [check] = await checksOf({ spec: { accelerator } });
     assert.deepEqual([check?.name, check?.error?.code], ['accelerator', 'GODWIT_ACCELERATOR']);
   });
 
-  test('is warned of where it filters no system calls', async () => {
+  test('a program without a system call filter causes a warning', async () => {
     const check = await one('sandbox', { program: { sandbox: false } });
     assert.equal(check?.verdict, 'warn');
     assert.match(check?.evidence ?? '', /\/usr\/bin\/qemu was built without seccomp/);
@@ -165,7 +165,7 @@ describe('the program for a guest', () => {
 });
 
 describe('the processor of a guest', () => {
-  test('is refused where the program lacks a feature of it, and offers of another accelerator do not count', async () => {
+  test('a processor with a missing feature is refused, and offers of another accelerator do not count', async () => {
     const features = { tcg: ['sse2'], kvm: ['sse2', 'avx512f'] };
     const found = await match({ spec: { cpu: CPU }, program: { features } });
     const check = found.checks.find(({ name }) => name === 'processor');
@@ -176,7 +176,7 @@ describe('the processor of a guest', () => {
     assert.equal(passing?.verdict, 'pass');
   });
 
-  test('goes by what the program gives, whatever the processor of the host has', async () => {
+  test('the processor check uses the features of the program, whatever the processor of the host has', async () => {
     const cpu = { ...CPU, features: ['sse2', 'no-processor-has-this'] };
     const features = { tcg: cpu.features };
     const given = await one('processor', { spec: { cpu }, program: { features } });
@@ -187,21 +187,21 @@ describe('the processor of a guest', () => {
     assert.equal(refused?.error?.facts?.['features'], 'sse2');
   });
 
-  test('is another one where the guest starts anew: what the host lacks is left out', async () => {
+  test('the processor may differ after a cold start: missing features are left out', async () => {
     const found = await match({ spec: { cpu: CPU }, isCold: true });
     assert.deepEqual(found.spec.cpu?.features, ['sse2']);
     assert.equal(found.checks.find(({ name }) => name === 'processor')?.verdict, 'warn');
   });
 });
 
-describe('post-copy where the host does not allow it', () => {
+describe('post-copy on a host that does not allow it', () => {
   const obstacle = { postcopyObstacle: 'Postcopy is not supported' };
   const refusals = async (given: Case) =>
     (await checksOf(given)).filter(
       ({ name, verdict }) => name === 'stream' && verdict === 'refuse',
     );
 
-  test('is refused with what helps; QEMU before 8.0 knows the system call alone', async () => {
+  test('post-copy is refused with a remedy; QEMU before 8.0 uses only the system call', async () => {
     const [old] = await refusals({ program: obstacle, stream: { mode: 'postcopy' } });
     assert.equal(old?.error?.code, 'GODWIT_CAPABILITY');
     assert.match(old?.evidence ?? '', /--mode postcopy.*QEMU before 8\.0/s);
@@ -212,12 +212,12 @@ describe('post-copy where the host does not allow it', () => {
     assert.doesNotMatch(recent?.error?.hint ?? 'none', /install QEMU/);
   });
 
-  test('is refused for each thing that is missing', async () => {
+  test('post-copy is refused for each missing thing', async () => {
     const program = { ...obstacle, capabilities: PROGRAM.capabilities.slice(0, -1) };
     assert.equal((await refusals({ program, stream: { mode: 'postcopy' } })).length, 2);
   });
 
-  test('does not hinder pre-copy, and without an obstacle post-copy passes', async () => {
+  test('a missing permission does not hinder pre-copy, and post-copy passes without an obstacle', async () => {
     assert.deepEqual(await refusals({ program: obstacle }), []);
     assert.deepEqual(await refusals({ stream: { mode: 'postcopy' } }), []);
   });
@@ -244,7 +244,7 @@ describe('the NICs of a guest', () => {
     ],
   } as const;
 
-  test('join the bridge that the configuration maps theirs to, else one of the same name', () => {
+  test('each NIC joins the bridge that the configuration maps it to, else one of the same name', () => {
     const mac = '52:54:00:00:00:01';
     assert.deepEqual(
       nicsOf(spec as unknown as GuestSpec, { ...options, networks: { br0: 'lan' } }),
@@ -256,7 +256,7 @@ describe('the NICs of a guest', () => {
     );
   });
 
-  test('are refused where there is no such bridge, or a link of that name is none', async () => {
+  test('a NIC is refused if no such bridge exists, or if a link of that name is not a bridge', async () => {
     const netdevs = [tap('n0', { bridge: 'nosuchbridge' }), tap('n1', { bridge: 'lo' })];
     const checks = await checksOf({ spec: { netdevs: netdevs } });
     const network = checks.filter(({ name }) => name === 'network');

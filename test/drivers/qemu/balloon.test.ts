@@ -52,7 +52,7 @@ function machine({ device = 'balloon0', counts = true, devices = [] }: Machine) 
 }
 
 describe('the balloon of a guest', () => {
-  test('is asked once its driver has counted, and is left as it was found', async () => {
+  test('the balloon is asked once its driver has counted, and is left as it was found', async () => {
     const { balloon, said } = machine({});
     assert.deepEqual(await balloon.look(signal), {
       actualBytes: 512 * MIB,
@@ -64,7 +64,7 @@ describe('the balloon of a guest', () => {
     assert.deepEqual(said, [`qom-set ${device} 1`, `qom-set ${device} 0`]);
   });
 
-  test('is empty where the guest has its memory and its DIMMs: no balloon reaches into other memory', async () => {
+  test('the balloon is empty if the guest has its memory and its DIMMs: it does not reach into other memory', async () => {
     const devices = [
       { type: 'dimm', data: { size: 128 * MIB, hotplugged: true } },
       { type: 'nvdimm', data: { size: 64 * MIB } },
@@ -75,7 +75,7 @@ describe('the balloon of a guest', () => {
     assert.equal(wholeBytes, 640 * MIB);
   });
 
-  test('is looked at once for those who look at once: each would set back what it found of another', async () => {
+  test("concurrent looks at the balloon share one, because each would restore the other's settings", async () => {
     const { balloon, said } = machine({});
     const looks = await Promise.all([balloon.look(signal), balloon.look(signal)]);
     assert.deepEqual(looks[0], looks[1]);
@@ -83,20 +83,20 @@ describe('the balloon of a guest', () => {
     assert.deepEqual(said, [`qom-set ${device} 1`, `qom-set ${device} 0`]);
   });
 
-  test('that is not there is said by name', async () => {
+  test('a missing balloon is reported by name', async () => {
     await assert.rejects(machine({ device: '' }).balloon.look(signal), {
       code: 'GODWIT_CAPABILITY',
       message: /no virtio-balloon device/,
     });
   });
 
-  test('whose driver does not count is said by name, and left as it was found', async () => {
+  test('a balloon whose driver does not count is reported by name, and left as it was found', async () => {
     const { balloon, said } = machine({ counts: false });
     await assert.rejects(balloon.look(signal), /gives no statistics/);
     assert.match(said.at(-1) ?? '', / 0$/);
   });
 
-  test('is read as it is now without a word from its driver, and is none where there is no such device', async () => {
+  test("the balloon is read without its driver's report, and is absent without such a device", async () => {
     const monitor = (actual: unknown) =>
       fakeMonitor((command) => {
         if (command === 'query-balloon') return actual;
@@ -110,13 +110,13 @@ describe('the balloon of a guest', () => {
     assert.equal(await balloonNow(none.client, signal), undefined);
   });
 
-  test('is told how much the guest is to have', async () => {
+  test("the balloon gets the guest's target size", async () => {
     const { balloon, said } = machine({});
     await balloon.resize(300 * MIB, signal);
     assert.deepEqual(said, [`balloon  ${300 * MIB}`]);
   });
 
-  test('counts nothing that the driver does not know', () => {
+  test('a value that the driver does not know is not counted', () => {
     const of = (free: number | undefined, available: number | undefined) => () =>
       memoryIn({
         ...(free === undefined ? {} : { 'stat-free-memory': free }),

@@ -19,7 +19,7 @@ const LIMITS = { memoryBytes: 1024 ** 3, tasks: 512 };
 
 for (const { file, version } of await qemuPrograms()) {
   test(
-    `QEMU ${version} is in a cgroup of its own, still so after a takeover, and leaves none`,
+    `QEMU ${version} is in a separate cgroup, even after a takeover, and leaves none`,
     { skip },
     async (t) => {
       const guestDir = path.join(tempDir(t), 'guests', 'web1');

@@ -28,8 +28,8 @@ const DISKS = [
 ];
 const FILES = new Map([['cd0-image', '/iso/one.iso']]);
 
-describe('the medium of a drive, as its destination opens it', () => {
-  test('is the image of the description, by its own path here', () => {
+describe('a medium at the destination', () => {
+  test('the medium is the image of the description, by its local path', () => {
     const [medium] = describeMedia(OWNER, ['cd0'], DISKS, [node()], FILES);
     assert.equal(medium?.top, 'cd0-image');
     const [file, image] = (medium?.nodes ?? []) as { filename?: string; 'read-only'?: boolean }[];
@@ -37,7 +37,7 @@ describe('the medium of a drive, as its destination opens it', () => {
     assert.equal(image?.['read-only'], true);
   });
 
-  test('is none for a drive that is no disk of the description', () => {
+  test('a drive that is not a disk of the description has no medium', () => {
     assert.deepEqual(describeMedia(OWNER, ['cd1'], DISKS, [node()], FILES), [
       { drive: 'cd1', nodes: [] },
     ]);
@@ -49,7 +49,7 @@ describe('the medium of a drive, as its destination opens it', () => {
     ['has no place here', {}, new Map(), /no place is known/],
     ['is on a network', {}, new Map([['cd0-image', 'nfs://s/e/x.iso']]), /its own client/],
   ] as const) {
-    test(`is refused by name if it ${what}`, () => {
+    test(`the medium is refused by name if it ${what}`, () => {
       assert.throws(() => describeMedia(OWNER, ['cd0'], DISKS, [node(more)], files), {
         code: 'GODWIT_DISK_MISSING',
         message: reason,
@@ -94,7 +94,7 @@ function monitor(inserted = true, removable = true) {
 describe('a change of the medium', () => {
   const media = describeMedia(OWNER, ['cd0'], DISKS, [node()], FILES);
 
-  test('removes the old one with its nodes, opens the new one, and leaves the tray closed', async () => {
+  test('a change removes the old medium with its nodes, opens the new one, and leaves the tray closed', async () => {
     const { client, orders } = monitor();
     await changeMedia(client, OWNER, media, signal);
     assert.deepEqual(orders, [
@@ -109,7 +109,7 @@ describe('a change of the medium', () => {
     ]);
   });
 
-  test('of an empty drive inserts one, and of a full one may only remove it', async () => {
+  test('a change inserts into an empty drive, and may only remove from a full one', async () => {
     const empty = monitor(false);
     await changeMedia(empty.client, OWNER, media, signal);
     assert.ok(!empty.orders.includes('blockdev-remove-medium'));
@@ -119,7 +119,7 @@ describe('a change of the medium', () => {
     assert.ok(!full.orders.some((order) => order.startsWith('blockdev-add')));
   });
 
-  test('is refused if the destination has no such drive for media', async () => {
+  test('a change is refused if the destination has no such drive for media', async () => {
     const { client, orders } = monitor(true, false);
     await assert.rejects(changeMedia(client, OWNER, media, signal), {
       code: 'GODWIT_DISK_MISSING',

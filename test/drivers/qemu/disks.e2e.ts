@@ -22,7 +22,7 @@ function sorted(spec: unknown): object {
   return { ...rest, blockNodes: inOrder(blockNodes), devices: inOrder(devices) };
 }
 
-describe('a guest with disks, made again at the destination', () => {
+describe('a guest with disks, recreated at the destination', () => {
   let top: string;
   const image = (name: string): string => path.join(top, name);
 
@@ -67,7 +67,7 @@ describe('a guest with disks, made again at the destination', () => {
   ];
 
   for (const program of programs) {
-    test(`has the same disks there, each opened as it was (${program.version})`, async () => {
+    test(`a guest has the same disks at the destination, each opened as it was (${program.version})`, async () => {
       const place = await makeQemuPlace({
         source: program.file,
         destination: program.file,
@@ -99,7 +99,7 @@ describe('a guest with disks, made again at the destination', () => {
       }
     });
 
-    test(`is refused by name with an image whose data lies in another file (${program.version})`, async () => {
+    test(`a guest with an image whose data is in another file is refused by name (${program.version})`, async () => {
       const linked = image(`linked-${program.version}.qcow2`);
       const data = `data_file=${linked}.data`;
       await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-o', data, linked, '8M']);
@@ -124,7 +124,7 @@ describe('a guest with disks, made again at the destination', () => {
     });
 
     for (const mode of ['precopy', 'postcopy'] as const) {
-      test(`has its images back when it is taken back after all was handed over (${mode}, ${program.version})`, async () => {
+      test(`a guest has its images back when it is taken back after the handover (${mode}, ${program.version})`, async () => {
         const plan = { source: program.file, destination: program.file, machine: 'q35' };
         const place = await makeQemuPlace({ ...plan, extra: given() });
         try {

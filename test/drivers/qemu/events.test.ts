@@ -5,27 +5,27 @@ import { runOf, statusOf, streamEvent, streamOf } from '../../../src/drivers/qem
 import { sampleOf } from '../../../src/drivers/qemu/sample.ts';
 import { memorySample } from '../../../src/protocol/public/migration.ts';
 
-describe('QEMU’s states in the port’s words', () => {
-  test('a source has handed over once QEMU says postmigrate, or post-copy runs', () => {
+describe("QEMU's states in the port's terms", () => {
+  test('a source has handed over once QEMU reports postmigrate, or post-copy runs', () => {
     assert.equal(runOf('postmigrate', 'completed', 'source'), 'handed-over');
     assert.equal(runOf('finish-migrate', 'postcopy-active', 'source'), 'handed-over');
     assert.equal(runOf('finish-migrate', 'completed', 'source'), 'handed-over');
     assert.equal(runOf('finish-migrate', 'pre-switchover', 'source'), 'paused');
   });
 
-  test('a destination waits until its memory has come, and is paused then', () => {
+  test('a destination waits until its memory has come, and is then paused', () => {
     assert.equal(runOf('inmigrate', 'active', 'destination'), 'incoming');
     assert.equal(runOf('paused', 'postcopy-active', 'destination'), 'paused');
     assert.equal(runOf('running', 'postcopy-active', 'destination'), 'running');
   });
 
-  test('a guest that came by migration does not start as completed', () => {
+  test('a guest that arrived by migration does not start as completed', () => {
     assert.equal(statusOf('running', { status: 'completed' }, 'source').stream, 'none');
     assert.equal(statusOf('postmigrate', { status: 'completed' }, 'source').stream, 'completed');
     assert.equal(statusOf('running', { status: 'completed' }, 'destination').stream, 'completed');
   });
 
-  test('states of later versions are known or say nothing', () => {
+  test('states of later versions are known or ignored', () => {
     assert.equal(streamOf('postcopy-recover-setup'), 'postcopy-recovering');
     assert.equal(streamOf('cancelling'), 'active');
     assert.equal(streamOf('something-new'), 'none');
@@ -34,8 +34,8 @@ describe('QEMU’s states in the port’s words', () => {
   });
 });
 
-describe('QEMU’s account of the stream', () => {
-  test('becomes a sample that the protocol accepts, whatever the numbers', () => {
+describe("QEMU's report of the stream", () => {
+  test("QEMU's report becomes a sample that the protocol accepts, whatever the numbers", () => {
     const number = fc.double({ min: 0, max: 1e15, noNaN: true });
     const ram = fc.record({
       transferred: number,
@@ -57,7 +57,7 @@ describe('QEMU’s account of the stream', () => {
     );
   });
 
-  test('counts the pages that were sent as such, before they were compressed', () => {
+  test('the sample counts the transmitted pages before their compression', () => {
     const ram = { transferred: 1000, remaining: 0, total: 1 << 20, duplicate: 3, skipped: 0 };
     const counts = { 'dirty-pages-rate': 0, 'dirty-sync-count': 1, 'postcopy-requests': 0 };
     const all = { ...ram, ...counts, mbps: 0, 'page-size': 4096 };
@@ -67,7 +67,7 @@ describe('QEMU’s account of the stream', () => {
     assert.equal(content(), undefined);
   });
 
-  test('has a downtime at the end, and an expectation before', () => {
+  test('the sample has a downtime at the end, and an expectation before', () => {
     const active = sampleOf({ status: 'active', 'expected-downtime': 300, downtime: 1 }, 4096);
     assert.equal(active.expectedDowntimeMs, 300);
     assert.equal(active.downtimeMs, undefined);

@@ -35,19 +35,19 @@ function machine({
 const agreed = (...features: string[]) => ({ 'guest-features': { 'dev-features': features } });
 
 describe('hints of free pages', () => {
-  test('are given where the device asks for them and the driver in the guest has agreed', async () => {
+  test("hints are given if the device requests them and the guest's driver has agreed", async () => {
     const { hints, asked } = machine({ status: agreed(STATS, HINT) });
     assert.equal(await hints(), 'given');
     assert.equal(asked.at(-1), 'x-query-virtio-status /machine/peripheral/balloon0/virtio-backend');
     assert.equal(await machine({ status: agreed(STATS) }).hints(), 'not-given');
   });
 
-  test('are unknown where QEMU does not say what the driver has agreed to', async () => {
+  test('hints are unknown if QEMU does not report what the driver agreed to', async () => {
     assert.equal(await machine({ status: 'none' }).hints(), 'unknown');
     assert.equal(await machine({ status: { 'guest-features': 7 } }).hints(), 'unknown');
   });
 
-  test('are none where there is no balloon, or it does not ask for them', async () => {
+  test('hints are absent without a balloon, or if it does not request them', async () => {
     assert.equal(await machine({ balloon: false }).hints(), undefined);
     assert.equal(await machine({ property: false }).hints(), undefined);
     assert.equal(await machine({ property: 'none' }).hints(), undefined);

@@ -22,11 +22,11 @@ const dirs = {
 const altered = (handle: QemuHandle): QemuHandle => handle;
 
 describe('a handle of the QEMU driver', () => {
-  test('is read from a record of an earlier build, without a boot', () => {
+  test('a handle is read from a record of an earlier build, without a boot id', () => {
     assert.deepEqual(handleOf(old), old);
   });
 
-  test('that another driver made, or that is damaged, names no QEMU', () => {
+  test("a damaged handle, or another driver's, names no QEMU", () => {
     for (const other of [
       { driver: 'fake', name: 'web1', instance: 7 },
       { ...old, driver: 'fake' },
@@ -38,7 +38,7 @@ describe('a handle of the QEMU driver', () => {
     }
   });
 
-  test('that cannot be read proves nothing about a process', async () => {
+  test('an unreadable handle proves nothing about a process', async () => {
     const driver = new QemuDriver({
       host: 'a',
       binaries: [],
@@ -48,7 +48,7 @@ describe('a handle of the QEMU driver', () => {
     assert.equal((await driver.life({ driver: 'qemu', name: 'web1' })).state, 'unknown');
   });
 
-  test('stands for one process: by pid, start time and boot', () => {
+  test('a handle stands for one process: by pid, start time and boot', () => {
     const driver = new QemuDriver({
       host: 'a',
       binaries: [],
@@ -67,7 +67,7 @@ describe('a handle of the QEMU driver', () => {
     );
   });
 
-  test('a launch that is none is no way to start a guest anew', () => {
+  test('a malformed launch cannot start a guest again', () => {
     const launch = { binary: '/usr/bin/qemu', argv: ['-S'], cwd: '/' };
     assert.deepEqual(launchIn(launch, 'web1', 'a'), launch);
     assert.throws(() => launchIn({ argv: 'x' }, 'web1', 'a'), { code: 'GODWIT_RESTART' });

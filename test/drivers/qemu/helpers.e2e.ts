@@ -33,7 +33,7 @@ for (const { file: program, version } of await qemuPrograms()) {
   // Others than root may not go through root's own directory.
   const file = realpathSync(program);
   describe(`a QEMU ${version} without a guest`, { skip }, () => {
-    test('is a user of its own, who gains nothing, and has what was opened for it', async (t) => {
+    test('a QEMU runs as a separate user without privileges, and has the files that were opened for it', async (t) => {
       const { directory, image, base } = await images(t, file);
       const read = { node: 'top', file: image, format: 'qcow2' as const };
       const below = [{ file: base, format: 'raw' as const }];
@@ -58,7 +58,7 @@ for (const { file: program, version } of await qemuPrograms()) {
       assert.equal(statSync(image).mode & 0o777, 0o600);
     });
 
-    test('does not follow what an image says of its backing file', async (t) => {
+    test('a QEMU does not follow the backing file that an image names', async (t) => {
       const { directory, image, base } = await images(t, file);
       // The guest’s disk is said to have none, and its header names a file of root.
       assert.ok(readFileSync(image).includes(base));
@@ -72,7 +72,7 @@ for (const { file: program, version } of await qemuPrograms()) {
       assert.equal(text, '\0\0\0\0');
     });
 
-    test('is nobody while it reports what it can do', async (t) => {
+    test('a QEMU runs as nobody while it reports its features', async (t) => {
       const top = tempDir(t);
       chmodSync(top, 0o755);
       const reported = path.join(top, 'reported');
@@ -93,7 +93,7 @@ for (const { file: program, version } of await qemuPrograms()) {
       }
     });
 
-    test('says how fast the TSC of a guest under KVM is, wherever there is KVM', async (t) => {
+    test('a QEMU reports the TSC frequency of a guest under KVM, wherever there is KVM', async (t) => {
       const options = { host: 'a', binaries: [file], user, cacheDir: tempDir(t) };
       const [found] = await listPrograms(options, signal);
       if (found?.features.kvm === undefined) {

@@ -9,7 +9,7 @@ const MIB = 1024 ** 2;
 const props = { size: 512 * MIB, hugetlb: true, hugetlbsize: 2 * MIB };
 const objects = [{ type: 'memory-backend-memfd', id: 'm0', props } as const];
 
-test('a destination with too few free huge pages is refused, with how many to add', async (t) => {
+test('a destination with too few free huge pages is refused, with the number to add', async (t) => {
   const counts = mkdtempSync(path.join(tmpdir(), 'godwit-huge-pages-'));
   t.after(() => rmSync(counts, { recursive: true, force: true }));
   const found = async (free: number, reserved: number) => {
@@ -47,13 +47,13 @@ Node ${node} SReclaimable:   ${cached} kB
 Node ${node} HugePages_Free:     0
 `;
 
-test('what a node has free is what it would give up, too', () => {
+test('the free memory of a node includes the memory that it would reclaim', () => {
   assert.equal(availableIn(meminfo(3, 1000, 10)), 1030 * 1024);
   // A kernel that says nothing has no lack.
   assert.equal(availableIn(''), Infinity);
 });
 
-test('a destination is refused whose nodes have no room for memory that is bound to them, though it has enough elsewhere', async (t) => {
+test('a destination whose nodes lack room for bound memory is refused, though other nodes have enough', async (t) => {
   const nodes = mkdtempSync(path.join(tmpdir(), 'godwit-nodes-'));
   t.after(() => rmSync(nodes, { recursive: true, force: true }));
   writeFileSync(path.join(nodes, 'has_memory'), '0-1\n');

@@ -29,7 +29,7 @@ const OLD = program('7.2.22', ['pc-q35-7.2']);
 const NEW = program('10.0.2', ['pc-q35-7.2', 'pc-q35-10.0']);
 
 describe('the QEMU for a guest', () => {
-  test('is one of the source’s version, else the newest that knows the machine type', () => {
+  test("the program has the source's version, else it is the newest that knows the machine type", () => {
     const chosen = (version: string, programs: QemuProgram[]) => {
       const choice = chooseProgram(version, SPEC, programs);
       return choice.kind === 'program' ? [choice.program.version, choice.older] : choice.kind;
@@ -39,7 +39,7 @@ describe('the QEMU for a guest', () => {
     assert.deepEqual(chosen('10.0.2', [OLD]), ['7.2.22', true]);
   });
 
-  test('is none when no program knows the machine type, or has the accelerator', () => {
+  test('no program is chosen if none knows the machine type or has the accelerator', () => {
     const machine = { ...SPEC, machine: { type: 'pc-q35-10.0', props: {} } };
     assert.deepEqual(chooseProgram('10.0.2', machine, [OLD]), {
       kind: 'no-machine',
@@ -56,7 +56,7 @@ describe('the QEMU for a guest', () => {
 });
 
 describe('an image', () => {
-  test('is found by its content, wherever it lies and whatever it is called', async () => {
+  test('an image is found by its content, wherever it is and whatever it is called', async () => {
     const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-images-'));
     try {
       const signal = new AbortController().signal;
@@ -80,7 +80,7 @@ describe('an image', () => {
 });
 
 describe('TLS of the stream', () => {
-  test('lets in the peer by its name alone, in the order of our own certificate', () => {
+  test('the stream admits the peer only by its name, in the order of our own certificate', () => {
     assert.equal(peerIdentity('CN=b\nOU=agent\nO=Godwit', 'a'), 'CN=a,OU=agent,O=Godwit');
     assert.equal(peerIdentity('O=Godwit\nCN=b', 'a'), 'O=Godwit,CN=a');
     assert.throws(
@@ -89,7 +89,7 @@ describe('TLS of the stream', () => {
     );
   });
 
-  test('has Diffie-Hellman parameters ready, since QEMU would take its time to make them', () => {
+  test('the stream has Diffie-Hellman parameters ready, since QEMU would take time to create them', () => {
     const lines = diffieHellmanPem().split('\n');
     assert.equal(lines[0], '-----BEGIN DH PARAMETERS-----');
     const der = Buffer.from(lines.slice(1, -2).join(''), 'base64');
@@ -100,7 +100,7 @@ describe('TLS of the stream', () => {
 
 describe('memory blocks of both ends', () => {
   const blocks = [{ name: 'pc.ram', bytes: 4096 }];
-  test('are the same, or the first difference is named', () => {
+  test('memory blocks of both ends are the same, or the first difference is named', () => {
     assert.equal(blockDifference(blocks, blocks), undefined);
     assert.equal(blockDifference(blocks, [])?.name, 'memory block pc.ram');
     assert.match(
@@ -110,7 +110,7 @@ describe('memory blocks of both ends', () => {
     assert.match(blockDifference([], blocks)?.what ?? '', /only the destination/);
   });
 
-  test('travel to the port that QEMU chose', () => {
+  test('memory blocks travel to the port that QEMU chose', () => {
     const where = { listenHost: '::1', host: 'b', ports: { from: 1, to: 2 } };
     const state = { 'socket-address': [{ type: 'inet', host: '::1', port: '49152' }] };
     assert.equal(addressOf(state, where), '[::1]:49152');

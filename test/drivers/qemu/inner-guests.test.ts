@@ -14,8 +14,8 @@ const features = (...names: string[]) => ({
 const judge = (accelerator: 'kvm' | 'tcg', names: string[], ran?: boolean) =>
   judgeInnerGuests({ accelerator, cpu: features(...names) }, ran);
 
-describe('guests that a guest may run itself', () => {
-  test('are warned of under KVM where it has run some, or nobody counts them, by the feature', () => {
+describe('inner guests', () => {
+  test('inner guests under KVM cause a warning if some have run, or if they are not counted', () => {
     for (const ran of [true, undefined]) {
       const [intel, ...others] = judge('kvm', ['sse2', 'vmx'], ran);
       assert.deepEqual(others, []);
@@ -28,7 +28,7 @@ describe('guests that a guest may run itself', () => {
     assert.match(judge('kvm', ['vmx'])[0]?.evidence ?? '', /not known/);
   });
 
-  test('cry no wolf: none has been run, the guest is emulated, or it cannot run any', () => {
+  test('no warning is given if none has been run, the guest is emulated, or it cannot run any', () => {
     const names = fc.uniqueArray(fc.constantFrom('sse2', 'vmx', 'svm', 'avx'));
     const ran = fc.constantFrom(true, false, undefined);
     fc.assert(
@@ -42,7 +42,7 @@ describe('guests that a guest may run itself', () => {
     );
   });
 
-  test('are known by what KVM counts of any of its processors', async () => {
+  test('inner guests are known if KVM counted them on any processor', async () => {
     const ran = async (...processors: (readonly [number, boolean])[]) =>
       ranInner(
         fakeMonitor(() =>
@@ -64,7 +64,7 @@ describe('guests that a guest may run itself', () => {
     assert.equal(await ran(), undefined);
   });
 
-  test('are not known where QEMU or KVM does not count them', async () => {
+  test('inner guests are unknown if QEMU or KVM does not count them', async () => {
     const answers = [new Refusal('The command query-stats has not been found'), 7, [{ stats: [] }]];
     for (const answer of answers)
       assert.equal(await ranInner(fakeMonitor(() => answer).client, signal), undefined);

@@ -9,7 +9,7 @@ import type { GuestFacts } from '../../../src/drivers/qemu/spec/facts.ts';
 import type { Check } from '../../../src/protocol/public/migration.ts';
 import { commandLine, factsOf } from './spec/facts.ts';
 
-describe('the state of a guest that is to move', () => {
+describe('the state of a moving guest', () => {
   let dir: string;
   before(async () => {
     dir = await mkdtemp(path.join(os.tmpdir(), 'godwit-inspect-'));
@@ -27,19 +27,19 @@ describe('the state of a guest that is to move', () => {
   const stateOf = async (change: Partial<GuestFacts>): Promise<Check | undefined> =>
     (await checksOf(change)).find(({ name }) => name === 'state');
 
-  test('is right while it runs and no migration is under way', async () => {
+  test('the state is right while the guest runs and no migration is under way', async () => {
     for (const migrationStatus of ['none', 'completed', 'failed', 'cancelled']) {
       assert.equal((await stateOf({ migrationStatus }))?.verdict, 'pass');
     }
   });
 
-  test('is refused while it is paused', async () => {
+  test('a paused guest is refused', async () => {
     const { verdict, error } = (await stateOf({ status: 'paused' })) ?? {};
     assert.equal(verdict, 'refuse');
     assert.equal(error?.code, 'GODWIT_GUEST_STATE');
   });
 
-  test('is refused where its hypervisor has not ended an earlier migration, with what that says', async () => {
+  test("a guest whose hypervisor has not ended an earlier migration is refused with QEMU's report", async () => {
     for (const migrationStatus of ['device', 'cancelling', 'postcopy-paused', 'active']) {
       const { error } = (await stateOf({ migrationStatus })) ?? {};
       assert.equal(error?.code, 'GODWIT_GUEST_STUCK');
@@ -47,7 +47,7 @@ describe('the state of a guest that is to move', () => {
     }
   });
 
-  test('is not all: QEMU keeps a guest whose TSC does not vary, where no frequency of it is set, and so does the check', async () => {
+  test('a guest with an invariant TSC and no set frequency is refused, as by QEMU itself', async () => {
     const reason = 'State blocked by non-migratable CPU device (invtsc flag)';
     const kept = await checksOf({ accelerator: 'kvm', blockedReasons: [reason] });
     const found = kept.find(({ name }) => name === 'blocked');
@@ -56,7 +56,7 @@ describe('the state of a guest that is to move', () => {
     assert.match(found?.error?.hint ?? '', /--mode cold/);
   });
 
-  test('is not all: reenlightenment without a frequency of the TSC is warned of, under KVM alone', async () => {
+  test('a guest under KVM with reenlightenment and no set TSC frequency causes a warning', async () => {
     const warnings = async (cpu: string, accelerator: GuestFacts['accelerator'] = 'kvm') => {
       const checks = await checksOf({ accelerator }, `-cpu ${cpu}`);
       return checks.filter(({ verdict }) => verdict === 'warn').map(({ evidence }) => evidence);
@@ -73,7 +73,7 @@ describe('the state of a guest that is to move', () => {
   });
 });
 
-test('a guest with more parts than a description has is refused by their number', async (t) => {
+test('a guest with more parts than a description allows is refused by their number', async (t) => {
   const dir = await mkdtemp(path.join(os.tmpdir(), 'godwit-inspect-'));
   t.after(() => rm(dir, { recursive: true }));
   const refusalOf = async (words: readonly string[]): Promise<Check['error']> => {

@@ -17,8 +17,8 @@ const KIB = '64';
 const line = (soft: string, hard: string) =>
   `Max locked memory         ${soft}   ${hard}   bytes \n`;
 
-describe('how much memory a QEMU may lock that is started anew', () => {
-  test('is what the one had that waited for a cold move', async (t) => {
+describe('the memory lock limit of a restarted QEMU', () => {
+  test("the limit is the previous process's limit after a cold move", async (t) => {
     const guestDir = tempDir(t);
     const out = path.join(guestDir, 'out');
     const hold = { reattach: async () => false, judge: async (why: string) => new Error(why) };
@@ -34,7 +34,7 @@ describe('how much memory a QEMU may lock that is started anew', () => {
     assert.equal(readFileSync(out, 'utf8').trim(), KIB);
   });
 
-  test('is what the one at the source had', async (t) => {
+  test("the limit is the limit of the source's process", async (t) => {
     const dir = tempDir(t);
     const out = path.join(dir, 'out');
     const { pid } = spawnSync('true');
@@ -46,7 +46,7 @@ describe('how much memory a QEMU may lock that is started anew', () => {
     assert.equal(readFileSync(out, 'utf8').trim(), KIB);
   });
 
-  test('is kept where the agent may lock less itself, and can give it that much', () => {
+  test("the limit is kept if the agent's own limit is lower and it can raise the process's", () => {
     const own = line('65536', '131072');
     assert.equal(lockLimitOf(line('65536', '65536'), own, true), undefined);
     assert.equal(lockLimitOf(line('4096', '65536'), own, true), undefined);

@@ -25,26 +25,26 @@ const says = (type: HypervisorEvent['type']) => ({
   },
 });
 
-describe('the order to go over to post-copy', () => {
-  test('stops the guest first where QEMU might run it again at the very end', async () => {
+describe('the order to switch to post-copy', () => {
+  test('the order stops the guest first if QEMU might run it again at the very end', async () => {
     const { said, client } = monitor('10.0.2', true);
     assert.equal(await startPostcopy(client, says('pre-switchover') as never, signal), true);
     assert.deepEqual(said, [LIMIT, 'stop', 'migrate-start-postcopy']);
   });
 
-  test('is all there is to it with a QEMU that does not', async () => {
+  test('the order is sent without a stop to a QEMU that would not run the guest again', async () => {
     const { said, client } = monitor('7.2.22', true);
     assert.equal(await startPostcopy(client, says('device') as never, signal), false);
     assert.deepEqual(said, [LIMIT, 'migrate-start-postcopy']);
   });
 
-  test('lets the guest go on where QEMU does not come to the switch', async () => {
+  test('the guest continues if QEMU does not come to the switch', async () => {
     const { said, client } = monitor('10.0.2', true);
     assert.equal(await startPostcopy(client, says('active') as never, signal), false);
     assert.deepEqual(said, [LIMIT, 'stop', 'migrate-start-postcopy', 'cont']);
   });
 
-  test('reports that it stops the guest before it does: nobody may wait for the answer any more', async () => {
+  test('the report of the stop comes before the stop, because the answer may never come', async () => {
     for (const [version, reported] of [
       ['10.0.2', [LIMIT]],
       ['7.2.22', []],
@@ -57,7 +57,7 @@ describe('the order to go over to post-copy', () => {
     }
   });
 
-  test('counts as stopped where the switch begins while it is told to go on', async () => {
+  test('the guest counts as stopped if the switch begins while it is resumed', async () => {
     const { client } = monitor('10.0.2', false);
     assert.equal(await startPostcopy(client, says('active') as never, signal), true);
   });

@@ -27,9 +27,9 @@ function tiny(plan: Partial<QemuPlan>): Promise<QemuPlace> {
   return makeQemuPlace({ source: file, destination: file, machine: 'q35', ...plan });
 }
 
-describe('a guest of QEMU made again at the destination', () => {
+describe('a guest of QEMU, recreated at the destination', () => {
   for (const program of programs) {
-    test(`has the same devices and settings there (${program.version})`, async () => {
+    test(`a guest has the same devices and settings there (${program.version})`, async () => {
       const place = await tiny({
         source: program.file,
         destination: program.file,
@@ -45,7 +45,7 @@ describe('a guest of QEMU made again at the destination', () => {
     });
   }
 
-  test('has what was plugged in while it ran', async () => {
+  test('a guest has the devices that were plugged in while it ran', async () => {
     const place = await tiny({ extra: MANY_DEVICES });
     try {
       await plug(place, [
@@ -68,7 +68,7 @@ describe('a guest of QEMU made again at the destination', () => {
     }
   });
 
-  test('keeps its machine type and processor on a newer QEMU', async () => {
+  test('a guest keeps its machine type and processor on a newer QEMU', async () => {
     const place = await tiny({
       source: oldest.file,
       destination: newest.file,
@@ -92,7 +92,7 @@ describe('a guest of QEMU made again at the destination', () => {
     }
   });
 
-  test('is found by its configured socket when its command line does not name it', async () => {
+  test('a guest is found by its configured socket when its command line does not name it', async () => {
     const directory = await mkdtemp(path.join(tmpdir(), 'godwit-named-'));
     const socket = path.join(directory, 'other.sock');
     const file = path.join(directory, 'monitor.cfg');
@@ -116,7 +116,7 @@ describe('a guest of QEMU made again at the destination', () => {
     }
   });
 
-  test('is refused by name when a device belongs to this host', async () => {
+  test('a guest with a device of its host is refused by name', async () => {
     const shared = 'memory-backend-file,id=shm,size=1M,share=on,mem-path=/dev/shm';
     const extra = ['-object', shared, '-device', 'ivshmem-plain,memdev=shm,id=sharing'];
     const place = await tiny({ extra });
@@ -140,7 +140,7 @@ describe('a guest of QEMU made again at the destination', () => {
     }
   });
 
-  test('is refused when it has a disk that is no file, by name', async () => {
+  test('a guest with a disk that is not a file is refused by name', async () => {
     const extra = [
       '-blockdev',
       'driver=null-co,node-name=n0,size=1048576',

@@ -15,7 +15,7 @@ import { fakeMonitor, Refusal, type Answerer } from './fake-monitor.ts';
 
 const soon = (): AbortSignal => AbortSignal.timeout(20_000);
 
-describe('a stream of post-copy that is to be paused', () => {
+describe('pausing a post-copy stream', () => {
   /** What is said to the monitor, and which events are waited for. */
   async function pause(stream: string, answerer?: Answerer) {
     const { client, said } = fakeMonitor(answerer);
@@ -26,17 +26,17 @@ describe('a stream of post-copy that is to be paused', () => {
     return { said, waited };
   }
 
-  test('is left alone where it is paused, or waits for a new connection', async () => {
+  test('a stream that is paused, or waits for a new connection, is left alone', async () => {
     for (const stream of ['postcopy-paused', 'setup'])
       assert.deepEqual(await pause(stream), { said: [], waited: [] });
   });
 
-  test('is paused, and that is waited for', async () => {
+  test('a stream is paused, and the pause is waited for', async () => {
     const { said, waited } = await pause('postcopy-active');
     assert.deepEqual([said, waited], [['migrate-pause'], [true, false]]);
   });
 
-  test('has its connections shut where QEMU refuses to pause it', async () => {
+  test('the connections of a stream are shut if QEMU refuses to pause it', async () => {
     const { said, waited } = await pause('postcopy-recovering', (command) =>
       command === 'migrate-pause' ? new Refusal('migrate-pause is currently only supported') : {},
     );
@@ -50,7 +50,7 @@ describe('a stream of post-copy that is to be paused', () => {
   });
 });
 
-describe('a destination that listens anew', () => {
+describe('a destination that listens again', () => {
   const at = (given: Partial<ListenAt> = {}): ListenAt => ({
     host: '10.0.0.2',
     name: 'b',
@@ -58,7 +58,7 @@ describe('a destination that listens anew', () => {
     ...given,
   });
 
-  test('takes a port that is free, and says that there is none only after trying them all', async () => {
+  test('the destination takes a free port, and reports that there is none only after trying them all', async () => {
     const [from, most] = [49_152, 60];
     const ports = fc.integer({ min: 1, max: most }).chain((count) =>
       fc.record({
@@ -88,7 +88,7 @@ describe('a destination that listens anew', () => {
     );
   });
 
-  test('listens on its socket, and on an address of IPv6, in the words of QEMU', async () => {
+  test("the destination listens on its socket, and on an IPv6 address, in QEMU's notation", async () => {
     const uris: unknown[] = [];
     const { client } = fakeMonitor((_command, { uri }) => void uris.push(uri));
     const one = { from: 49_152, to: 49_152 };
@@ -99,7 +99,7 @@ describe('a destination that listens anew', () => {
     assert.deepEqual(uris, ['unix:/g/wire.sock', 'tcp:[fd00::2]:49152']);
   });
 
-  test('tries no other port where QEMU refuses for another reason, and says it', async () => {
+  test('the destination tries no other port if QEMU refuses for another reason, and reports it', async () => {
     for (const given of [{}, { socket: '/g/wire.sock' }]) {
       const { client, said } = fakeMonitor(
         () => new Refusal('Migrate recover can only be run when postcopy is paused'),
@@ -109,7 +109,7 @@ describe('a destination that listens anew', () => {
     }
   });
 
-  test('stays silent where its monitor is silent and it has no other', async (t) => {
+  test('the destination stays silent if its monitor is silent and it has no other', async (t) => {
     const site = { guest: 'web1', guestDir: tempDir(t), host: 'b' } as unknown as LaunchSite;
     const silence = new Error('its monitor is silent');
     await assert.rejects(recoverUnheard(site, at(), silence, soon()), silence);

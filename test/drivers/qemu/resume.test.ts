@@ -41,8 +41,8 @@ function says(...events: HypervisorEvent[]): Events {
   };
 }
 
-describe('a guest that is to run at its destination', () => {
-  test('runs where QEMU says so', async () => {
+describe('resuming a guest at its destination', () => {
+  test('a guest runs if QEMU reports it', async () => {
     await resume(
       monitor(Promise.resolve({}), () => true),
       says(),
@@ -51,7 +51,7 @@ describe('a guest that is to run at its destination', () => {
     );
   });
 
-  test('runs where its event says so, though QEMU itself waits for a page and answers nothing', async () => {
+  test('a guest runs if its event reports it, though QEMU itself waits for a page and does not answer', async () => {
     await resume(
       monitor(never, () => true),
       says({ type: 'resumed' }),
@@ -60,20 +60,20 @@ describe('a guest that is to run at its destination', () => {
     );
   });
 
-  test('runs once its last state is there', async () => {
+  test('a guest runs once its last state has arrived', async () => {
     const qemu = monitor(Promise.resolve({}), () => false);
     await resume(qemu, says({ type: 'resumed' }), lost, signal);
   });
 
   for (const state of ['shutdown', 'io-error', 'guest-panicked', 'suspended']) {
-    test(`is left as it is if it arrived ${state}: its owner decides`, async () => {
+    test(`a guest is left as it is if it arrived ${state}: its owner decides`, async () => {
       const qemu = monitor(Promise.reject(new Error('reset it first')), () => false, state);
       await resume(qemu, says(), lost, signal);
       assert.deepEqual(qemu.commands, ['query-status']);
     });
   }
 
-  test('is left as it is if it turns out to be shut down once its last state is there', async () => {
+  test('a guest is left as it is if it turns out to be shut down once its last state has arrived', async () => {
     let looks = 0;
     const state = (): string => (looks++ < 2 ? 'inmigrate' : 'shutdown');
     const qemu = monitor(Promise.resolve({}), () => false, state);
@@ -81,7 +81,7 @@ describe('a guest that is to run at its destination', () => {
     assert.deepEqual(qemu.commands, ['query-status', 'cont', 'query-status', 'query-status']);
   });
 
-  test('is lost where its QEMU ends before that', async () => {
+  test('a guest is lost if its QEMU ends before that', async () => {
     const gone = says({ type: 'lost', reason: 'killed' });
     await assert.rejects(
       resume(
@@ -94,7 +94,7 @@ describe('a guest that is to run at its destination', () => {
     );
   });
 
-  test('is lost where its stream breaks before that', async () => {
+  test('a guest is lost if its stream breaks before that', async () => {
     const qemu = monitor(Promise.resolve({}), () => false);
     const broken = says({ type: 'failed', reason: 'reset' });
     await assert.rejects(resume(qemu, broken, lost, signal), /broke before the guest could run/);

@@ -65,14 +65,14 @@ async function withGuest<T>(
   }
 }
 
-describe('the machine that a destination makes, by what both QEMUs report', () => {
+describe("the destination's machine by both QEMUs' reports", () => {
   const pairs = [
     [oldest, oldest],
     [newest, newest],
     [oldest, newest],
   ] as const;
   for (const [from, to] of pairs) {
-    test(`is the same, plugged devices included (${from.version} to ${to.version})`, async () => {
+    test(`the machine is the same, plugged devices included (${from.version} to ${to.version})`, async () => {
       await withGuest(from.file, to.file, async (place) => {
         await plug(place, PLUGGED);
         const { verdict, evidence } = await compared(place);
@@ -83,7 +83,7 @@ describe('the machine that a destination makes, by what both QEMUs report', () =
     });
   }
 
-  test('is refused by name where a device would have another setting', async () => {
+  test('a device with another setting is refused by name', async () => {
     await withGuest(newest.file, newest.file, async (place) => {
       const { error } = await compared(place, ({ devices }) => {
         const nic = devices.find(({ id }) => id === 'nic0');
@@ -98,7 +98,7 @@ describe('the machine that a destination makes, by what both QEMUs report', () =
     });
   });
 
-  test('is refused by name where a device is missing', async () => {
+  test('a missing device is refused by name', async () => {
     await withGuest(newest.file, newest.file, async (place) => {
       const { error } = await compared(place, ({ devices }) => {
         devices.splice(
@@ -165,7 +165,7 @@ const SHAPES: readonly Shape[] = [
   },
 ];
 
-describe('what the guest has here it has there, or it is reported by name', () => {
+describe('properties kept or reported by name', () => {
   before(() => writeFile(FILE, Buffer.alloc(1024 ** 2)));
   after(() => rm(FILE, { force: true }));
 
@@ -185,7 +185,7 @@ describe('what the guest has here it has there, or it is reported by name', () =
     });
   }
 
-  test('a disk whose queues are spread over threads', async (t) => {
+  test('a disk whose queues are spread over threads stays the same', async (t) => {
     if (Number(newest.version) < 9) return t.skip('this QEMU has no iothread-vq-mapping');
     const device = {
       driver: 'virtio-blk-pci',

@@ -49,15 +49,15 @@ function stage(first = 'running') {
   };
 }
 
-describe('a guest that stops', () => {
-  test('by its migration has no other reason', async () => {
+describe('stops of a guest', () => {
+  test('a stop by the migration has no other reason', async () => {
     const { events, qemu, says } = stage();
     qemu.status = 'finish-migrate';
     await says('STOP');
     assert.deepEqual(events, [{ type: 'stopped' }]);
   });
 
-  test('by an order, a fault or itself is reported with the reason, after the stop', async () => {
+  test('a stop by an order, a fault or the guest itself is reported with the reason, after the stop', async () => {
     const words = ['paused', 'io-error', 'shutdown', 'guest-panicked', 'debug', 'watchdog'];
     for (const status of [...words, 'internal-error']) {
       const { events, qemu, says } = stage();
@@ -70,7 +70,7 @@ describe('a guest that stops', () => {
     }
   });
 
-  test('by an I/O error names the disk', async () => {
+  test('a stop by an I/O error names the disk', async () => {
     const { events, qemu, says } = stage();
     qemu.status = 'io-error';
     qemu.drives = [{ qdev: '/machine/peripheral/disk0/virtio-backend', 'io-status': 'nospace' }];
@@ -81,7 +81,7 @@ describe('a guest that stops', () => {
     });
   });
 
-  test('by its shutdown is reported so, even if the switch has begun meanwhile', async () => {
+  test('a shutdown is reported as such, even if the switch has begun meanwhile', async () => {
     const { events, qemu, says } = stage();
     await says('SHUTDOWN', { guest: true, reason: 'guest-shutdown' });
     qemu.status = 'finish-migrate';
@@ -89,7 +89,7 @@ describe('a guest that stops', () => {
     assert.deepEqual(events.at(-1), { type: 'stopped', halt: { kind: 'shut-down' } });
   });
 
-  test('by Godwit’s own order, before post-copy, has no owner’s reason', async () => {
+  test("a stop by Godwit's own order, before post-copy, has no owner's reason", async () => {
     const { watch, events, qemu, says } = stage();
     watch.expectStop();
     qemu.status = 'paused';
@@ -97,7 +97,7 @@ describe('a guest that stops', () => {
     assert.deepEqual([events, qemu.asked], [[{ type: 'stopped' }], []]);
   });
 
-  test('by its suspend to RAM is reported, and so is its wakeup', async () => {
+  test('a suspend to RAM is reported, and so is the wakeup', async () => {
     const { events, says } = stage();
     await says('SUSPEND');
     await says('WAKEUP');
@@ -107,7 +107,7 @@ describe('a guest that stops', () => {
     ]);
   });
 
-  test('is found stopped by a mover that takes over', async () => {
+  test('a stopped guest is found by the next mover', async () => {
     const { watch, events } = stage('shutdown');
     await watch.begin(signal);
     watch.on((event) => events.push(event));
@@ -115,7 +115,7 @@ describe('a guest that stops', () => {
   });
 });
 
-test('a QEMU that reported how it would end is lost with that reason, and another one without', async () => {
+test('a QEMU that announced its end is lost with that reason, and another one without', async () => {
   const reasons = ['guest-shutdown', 'guest-panic', 'host-qmp-quit', 'host-signal'];
   for (const [index, reason] of reasons.entries()) {
     const { events, says, ends } = stage();
@@ -130,7 +130,7 @@ test('a QEMU that reported how it would end is lost with that reason, and anothe
   assert.deepEqual(events, [{ type: 'lost', reason: 'its process has ended' }]);
 });
 
-test('an event after which the guest may be another one is passed on, and no other', async () => {
+test('an event after which the guest may be another one is passed on, and no other event', async () => {
   const { watch, says } = stage();
   let changes = 0;
   const stop = watch.onChange(() => (changes += 1));

@@ -18,14 +18,14 @@ const ALL =
 const OLD = { version: '7.2.22', capabilities: ALL, multifdCompression: ['none', 'zlib', 'zstd'] };
 const PLAIN = { mode: 'precopy', streams: 1, compress: 'none' } as const;
 
-describe('what a QEMU can do for a stream', () => {
-  test('is everything that was asked, when it has the capabilities', () => {
+describe("QEMU's stream features", () => {
+  test('a stream has every requested feature if QEMU has the capabilities', () => {
     assert.deepEqual(streamObstacles(PLAIN, OLD), []);
     assert.deepEqual(streamObstacles({ ...PLAIN, mode: 'hybrid' }, OLD), []);
     assert.deepEqual(streamObstacles({ ...PLAIN, streams: 4, compress: 'zstd' }, OLD), []);
   });
 
-  test('excludes several streams with post-copy before 10.1', () => {
+  test('several streams exclude post-copy before 10.1', () => {
     const asked = { ...PLAIN, mode: 'postcopy', streams: 2 } as const;
     assert.match(streamObstacles(asked, OLD)[0]?.reason ?? '', /needs QEMU 10\.1/);
     assert.match(
@@ -35,13 +35,13 @@ describe('what a QEMU can do for a stream', () => {
     assert.deepEqual(streamObstacles(asked, { ...OLD, version: '10.1.0' }), []);
   });
 
-  test('excludes zstd where it was built without, and xbzrle on several streams', () => {
+  test('zstd is excluded in a build without it, and xbzrle on several streams', () => {
     const bare = { ...OLD, multifdCompression: ['none'] };
     assert.equal(streamObstacles({ ...PLAIN, compress: 'zstd' }, bare)[0]?.what, '--compress zstd');
     assert.equal(streamObstacles({ ...PLAIN, compress: 'xbzrle', streams: 2 }, OLD).length, 1);
   });
 
-  test('names the capability that is lacking', () => {
+  test('a missing capability is named', () => {
     const few = { ...OLD, capabilities: ALL.filter((each) => each !== 'postcopy-ram') };
     const [obstacle] = streamObstacles({ ...PLAIN, mode: 'postcopy' }, few);
     assert.deepEqual(obstacle, {
@@ -54,7 +54,7 @@ describe('what a QEMU can do for a stream', () => {
 describe('the settings of a stream', () => {
   const setup = { ...PLAIN, tls: true, maxDowntimeMs: 100.4 };
 
-  test('set every capability that Godwit ever sets, on or off', () => {
+  test('every capability that Godwit ever sets is set, on or off', () => {
     const list = capabilityList({ ...PLAIN, compress: 'xbzrle' }, [...ALL, 'x-colo']);
     const on = list.filter(({ state }) => state).map(({ capability }) => capability);
     assert.deepEqual(on, ['events', 'return-path', 'xbzrle']);
@@ -66,7 +66,7 @@ describe('the settings of a stream', () => {
     assert.ok(capabilitiesOff(ALL).every(({ state }) => !state));
   });
 
-  test('have no dirty limit, beside which QEMU has no auto-converge, whatever somebody has set before', () => {
+  test('the settings have no dirty limit, with which QEMU has no auto-converge, whatever was set before', () => {
     for (const mayThrottle of [true, false]) {
       const list = capabilityList({ ...PLAIN, mayThrottle }, ['auto-converge', 'dirty-limit']);
       assert.deepEqual(list, [
@@ -76,7 +76,7 @@ describe('the settings of a stream', () => {
     }
   });
 
-  test('have no second connection of post-copy, whatever somebody has set before', () => {
+  test('the settings have no second connection of post-copy, whatever was set before', () => {
     for (const mode of ['precopy', 'postcopy', 'hybrid'] as const)
       for (const isSource of [true, false]) {
         const list = capabilityList({ ...PLAIN, mode }, [...ALL, 'postcopy-preempt'], isSource);
@@ -87,7 +87,7 @@ describe('the settings of a stream', () => {
       }
   });
 
-  test('name the credentials on both sides, and the peer', () => {
+  test('the settings name the credentials on both sides, and the peer', () => {
     assert.equal(sourceParameters(setup, 'b')['tls-hostname'], 'b');
     assert.equal(sourceParameters(setup, 'b')['downtime-limit'], 100);
     for (const maxDowntimeMs of [0.3, 1]) {
@@ -100,7 +100,7 @@ describe('the settings of a stream', () => {
     assert.equal(destinationParameters({ ...setup, tls: false })['tls-creds'], '');
   });
 
-  test('are the same on both sides for several streams', () => {
+  test('the settings are the same on both sides for several streams', () => {
     const many = { ...setup, streams: 4, compress: 'zstd' } as const;
     const { 'multifd-channels': channels, 'multifd-compression': how } = sourceParameters(
       many,
@@ -110,7 +110,7 @@ describe('the settings of a stream', () => {
     assert.equal(destinationParameters(many)['multifd-channels'], 4);
   });
 
-  test('have zstd’s level at the source: what was asked for, or the quickest, also after somebody else’s', () => {
+  test("the source sets zstd's level as requested, or the quickest, even after another program's setting", () => {
     const level = (more: object) =>
       sourceParameters({ ...setup, streams: 4, ...more }, 'b')['multifd-zstd-level'];
     assert.equal(level({ compress: 'zstd', compressLevel: 3 }), 3);
@@ -126,7 +126,7 @@ test('versions are compared as numbers', () => {
   assert.equal(release('10.0.2'), '10.0');
 });
 
-test('a guest’s speed changes at the end of the next rounds, whatever it dirties, and not before it is told to', () => {
+test("a guest's throttle changes at the end of the next rounds, whatever it dirties, and only on order", () => {
   const setup = { ...PLAIN, tls: false, maxDowntimeMs: 100, mayThrottle: true };
   const started = sourceParameters(setup, undefined);
   assert.equal(started['max-cpu-throttle'], 1);

@@ -25,24 +25,24 @@ const RDMA = { ...ZERO, streams: 1, transport: 'rdma' } as const;
 const reasons = (...asked: Parameters<typeof streamObstacles>): string[] =>
   streamObstacles(...asked).map(({ reason }) => reason);
 
-describe('memory that is sent without a copy', () => {
-  test('is possible on several plain streams', () => {
+describe('zero-copy memory', () => {
+  test('zero-copy is possible on several plain streams', () => {
     assert.deepEqual(reasons(ZERO, NEW), []);
   });
 
-  test('is refused, and the refusal names what is missing', () => {
+  test('zero-copy is refused with the missing feature', () => {
     assert.match(reasons({ ...ZERO, streams: 1 }, NEW)[0] ?? '', /several streams/);
     assert.match(reasons({ ...ZERO, compress: 'zstd' }, NEW)[0] ?? '', /uncompressed/);
     assert.match(reasons({ ...ZERO, mode: 'hybrid' }, NEW)[0] ?? '', /not for hybrid/);
     assert.deepEqual(reasons(ZERO, OLD), ['QEMU 7.0.0 lacks zero-copy-send']);
   });
 
-  test('arrives at a QEMU that cannot send so', () => {
+  test('zero-copy memory arrives at a QEMU that cannot send it that way', () => {
     assert.deepEqual(reasons(ZERO, OLD, false), []);
     assert.equal(reasons({ ...ZERO, streams: 1 }, OLD, false).length, 1);
   });
 
-  test('is refused where its process may lock less than can be under way, with the command that helps', () => {
+  test('zero-copy is refused if the process may lock less than can be under way, with the remedy', () => {
     const lockable = { pid: 77, bytes: 8_388_608, neededBytes: 16_777_216 };
     const [found] = streamObstacles(ZERO, { ...NEW, lockable });
     assert.match(found?.reason ?? '', /may lock 8\.?\d* M.*up to 16/);
@@ -51,7 +51,7 @@ describe('memory that is sent without a copy', () => {
     assert.deepEqual(reasons(ZERO, { ...NEW, lockable: enough }), []);
   });
 
-  test('is a capability of the source alone, and off for every other stream', () => {
+  test('zero-copy is a capability of the source alone, and off for every other stream', () => {
     const state = (...asked: Parameters<typeof capabilityList>): boolean | undefined =>
       capabilityList(...asked).find(({ capability }) => capability === 'zero-copy-send')?.state;
     assert.equal(state(ZERO, NEW.capabilities), true);
@@ -61,12 +61,12 @@ describe('memory that is sent without a copy', () => {
   });
 });
 
-describe('memory that goes by RDMA', () => {
-  test('is possible on one plain stream', () => {
+describe('memory by RDMA', () => {
+  test('RDMA is possible on one plain stream', () => {
     assert.deepEqual(reasons(RDMA, NEW), []);
   });
 
-  test('is refused, and the refusal names what is missing', () => {
+  test('RDMA is refused with the missing feature', () => {
     assert.match(reasons({ ...RDMA, streams: 2 }, NEW)[0] ?? '', /one stream over RDMA/);
     assert.deepEqual(reasons(RDMA, { ...NEW, rdma: false }), [
       'QEMU 10.0.2 was built without RDMA',
@@ -75,7 +75,7 @@ describe('memory that goes by RDMA', () => {
     assert.match(reasons(RDMA, { ...NEW, lockable })[0] ?? '', /may lock 1/);
   });
 
-  test('takes a program that names its library', async (t) => {
+  test('RDMA needs a program that names its library', async (t) => {
     const directory = mkdtempSync(path.join(tmpdir(), 'godwit-rdma-'));
     t.after(() => rmSync(directory, { recursive: true }));
     const file = path.join(directory, 'qemu');
@@ -106,7 +106,7 @@ describe('memory that goes by RDMA', () => {
   } as const;
   const signal = new AbortController().signal;
 
-  test('is waited for on the first port that is free, and sent there', async () => {
+  test('RDMA is awaited on the first free port, and sent there', async () => {
     const { asked, client } = monitor(1, 'RDMA ERROR: could not rdma_bind_addr!');
     const address = await listen(client, where, signal);
     assert.equal(address, '[fd00::2]:51');
@@ -114,7 +114,7 @@ describe('memory that goes by RDMA', () => {
     assert.equal(uriOf(`rdma:${address}`), 'rdma:[fd00::2]:51');
   });
 
-  test('has its refusal in QEMU’s words, and each port is tried once', async () => {
+  test("RDMA is refused with QEMU's message, after each port was tried once", async () => {
     const none = monitor(9, 'RDMA ERROR: no rdma device');
     await assert.rejects(listen(none.client, where, signal), /no rdma device/);
     assert.equal(none.asked.length, 1);

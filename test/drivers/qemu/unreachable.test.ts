@@ -39,8 +39,8 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
 /** How long the driver waits for the process to end; it never does. */
 const ENDS_MS = 10;
 
-describe('a monitor that cannot be reached while its process lives', () => {
-  test('never leads to the end of that process, or to another beside it', async (t) => {
+describe('an unreachable monitor of a living process', () => {
+  test('an unreachable monitor never leads to the end of its process, or to a second process', async (t) => {
     await fc.assert(
       fc.asyncProperty(failures, fc.boolean(), async (failure, isMarked) => {
         await using place = await livingQemu(t, failure);
@@ -70,7 +70,7 @@ describe('a monitor that cannot be reached while its process lives', () => {
     );
   });
 
-  test('that is silent is waited for, and says no more', async (t) => {
+  test('a silent monitor is waited for, and proves nothing else', async (t) => {
     await using place = await livingQemu(t, { kind: 'silent' });
     const { driver, handle, options } = place;
     await stays(driver.openSource(handle, AbortSignal.timeout(50)));
@@ -80,7 +80,7 @@ describe('a monitor that cannot be reached while its process lives', () => {
     assert.equal(isAlive(handle), true);
   });
 
-  test('is distinguished from the end of the process, which is certain', async (t) => {
+  test('an unreachable monitor is distinguished from the end of its process, which is certain', async (t) => {
     await using place = await livingQemu(t, { kind: 'refused' });
     await place.end();
     const { driver, handle, options } = place;
@@ -91,7 +91,7 @@ describe('a monitor that cannot be reached while its process lives', () => {
     await session.close();
   });
 
-  test('is waited for the longer, the more memory the kernel has to take back', async (t) => {
+  test('the wait is longer the more memory the kernel has to reclaim', async (t) => {
     // Its monitor is closed before the process is gone.
     await using place = await livingQemu(t, { kind: 'ends', answers: 1, words: '' });
     const { driver, handle, options } = place;
@@ -104,7 +104,7 @@ describe('a monitor that cannot be reached while its process lives', () => {
     await session.close();
   });
 
-  test('does not make the next boot’s process with the same numbers the guest', async (t) => {
+  test('a process of the next boot with the same numbers is not the guest', async (t) => {
     await using place = await livingQemu(t, { kind: 'refused' });
     const handle = { ...place.handle, bootId: place.handle.bootId?.replace(/^./, 'x') ?? 'x' };
     assert.equal((await place.driver.life(handle)).state, 'gone');

@@ -67,7 +67,7 @@ describe('a certificate of a vCenter', () => {
     ['is of an unknown CA', { beginsIn: 0, days: 10, isKnown: false }, /Name its CA/],
   ];
   for (const [what, shown, hint] of CASES) {
-    test(`that ${what} is refused with its fix, and nothing is sent over it`, async () => {
+    test(`a certificate that ${what} is refused with its fix, and nothing is sent over it`, async () => {
       const { error, requests } = await refusal(shown);
       assert.equal(error.code, 'GODWIT_UNREACHABLE', error.message);
       assert.match(error.hint ?? '', hint, error.message);

@@ -73,13 +73,13 @@ async function vcenterOf(
 
 const OBJECT = { type: 'T', value: 't' };
 
-test('a vCenter whose list has no end is given up', async (t) => {
+test('a vCenter with an endless list is given up', async (t) => {
   const { client, signal } = await vcenterOf(t, () => PAGE);
   const wanted = [{ ref: OBJECT, properties: [] }];
   await assert.rejects(client.retrieve(wanted, signal), /its list has no end/);
 });
 
-test('what is only read is asked for once more where the vCenter has closed a connection that was kept', async (t) => {
+test('a read-only call is repeated once if the vCenter has closed a kept connection', async (t) => {
   let closes = 1;
   const asked: string[] = [];
   const { client, signal } = await vcenterOf(t, (method) => {
@@ -105,7 +105,7 @@ test('an order that met the end of a connection is not sent again', async (t) =>
   assert.deepEqual(asked, ['Login', 'RelocateVM_Task']);
 });
 
-test('a vCenter that closes each connection is reported, and not asked for ever', async (t) => {
+test('a vCenter that closes each connection is reported, and not asked without end', async (t) => {
   let asked = 0;
   const { client, signal } = await vcenterOf(t, (method) => {
     asked += method === 'RetrievePropertiesEx' ? 1 : 0;
@@ -117,7 +117,7 @@ test('a vCenter that closes each connection is reported, and not asked for ever'
   assert.equal(asked, 2);
 });
 
-test('a call that is not answered ends after its own time, by its name', async (t) => {
+test('a call without an answer ends after its time limit, by its name', async (t) => {
   const answer = (method: string) => (method === 'CurrentTime' ? SILENT : '');
   const { client, signal } = await vcenterOf(t, answer, 500);
   await assert.rejects(client.call('CurrentTime', OBJECT, [], signal), (thrown) => {

@@ -40,7 +40,7 @@ async function handleOf(driver: VsphereDriver) {
   return found.handle;
 }
 
-test('a cancel stands behind no wait for a change, with one connection too', async () => {
+test('a cancel never waits behind a wait for a change, even with one connection', async () => {
   await vcenter.tasks(LONG_MS);
   const driver = new VsphereDriver(vsphereOptions.parse({ ...vcenter.section, connections: 1 }));
   const session = await driver.openManaged(await handleOf(driver), soon());
@@ -65,7 +65,7 @@ test('a cancel stands behind no wait for a change, with one connection too', asy
   }
 });
 
-test('a look stands behind no wait of which the vCenter hears after it was to end', async () => {
+test('a look never waits behind a wait that the vCenter receives after its end', async () => {
   const driver = new VsphereDriver(vcenter.options);
   const over = new AbortController();
   try {
@@ -86,7 +86,7 @@ test('a look stands behind no wait of which the vCenter hears after it was to en
   }
 });
 
-test('each collector that was made at the vCenter is ended there', async () => {
+test('each collector that was created at the vCenter is ended there', async () => {
   await vcenter.calls();
   const driver = new VsphereDriver(vcenter.options);
   const session = await driver.openManaged(await handleOf(driver), soon());

@@ -24,7 +24,7 @@ const modeIn = (configuration: XmlElement | undefined) =>
     hosts,
   );
 
-test('only DPM that is automated sets the power of hosts by itself', () => {
+test('only automated DPM sets the power of hosts by itself', () => {
   assert.deepEqual(modeIn(cluster('automated')), { sets: 'manager', words: 'DPM of C0' });
   assert.deepEqual(modeIn(cluster('manual')), { sets: 'asker', words: 'DPM of C0 is manual' });
   assert.deepEqual(modeIn(cluster('off')), { sets: 'asker', words: 'DPM of C0 is off' });
@@ -32,11 +32,11 @@ test('only DPM that is automated sets the power of hosts by itself', () => {
   assert.equal(powerModeOf({ name: undefined, dpm: undefined }, hosts).sets, 'asker');
 });
 
-test('where DRS is off there is no DPM, whatever is set for it', () => {
+test('a cluster with DRS off has no DPM, whatever is set for it', () => {
   assert.equal(modeIn(cluster('automated', '', false)).words, 'DPM of C0 is off');
 });
 
-test('one host that DPM handles by itself is enough, and hosts that it leaves on are none', () => {
+test('one host that DPM handles by itself is enough, and hosts that DPM leaves on do not count', () => {
   assert.equal(modeIn(cluster('manual', own('host-2', 'automated'))).sets, 'manager');
   assert.equal(modeIn(cluster('manual', own('host-9', 'automated'))).sets, 'asker');
   assert.equal(modeIn(cluster('automated', own('host-1', 'automated', false))).sets, 'manager');
@@ -47,7 +47,7 @@ test('one host that DPM handles by itself is enough, and hosts that it leaves on
   });
 });
 
-test('whatever a vCenter calls its clusters and levels, the answer keeps to its shape', () => {
+test('any names of clusters and levels yield a valid answer', () => {
   fc.assert(
     fc.property(fc.string({ maxLength: 300 }), fc.string({ maxLength: 64 }), (name, level) => {
       const dpm = { isOn: true, level, own: new Map() };
@@ -56,7 +56,7 @@ test('whatever a vCenter calls its clusters and levels, the answer keeps to its 
   );
 });
 
-test('the check of a move says who may move the guest on from there', () => {
+test('the check of a move names the manager that may move the guest on from there', () => {
   const drs: MaintenanceMode = { moves: 'manager', words: 'DRS of C0', leaves: ['web2'] };
   const off = { sets: 'asker', words: 'DPM of C0 is off' } as const;
   assert.equal(

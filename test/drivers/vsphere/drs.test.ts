@@ -23,7 +23,7 @@ const modeIn = (configuration: XmlElement | undefined) =>
     guests,
   );
 
-test('only DRS that is fully automated moves the guests of a host that enters maintenance mode', () => {
+test('only fully automated DRS moves the guests of a host that enters maintenance mode', () => {
   assert.deepEqual(modeIn(cluster('fullyAutomated')), {
     moves: 'manager',
     words: 'DRS of C0',
@@ -37,7 +37,7 @@ test('only DRS that is fully automated moves the guests of a host that enters ma
   assert.equal(maintenanceModeOf({ name: undefined, drs: undefined }, guests).moves, 'asker');
 });
 
-test('guests with a lower level of their own, and those that DRS does not look at, are left to the asker', () => {
+test('guests with a lower automation level, and guests that DRS ignores, are left to the caller', () => {
   const mixed = cluster(
     'fullyAutomated',
     '',
@@ -48,12 +48,12 @@ test('guests with a lower level of their own, and those that DRS does not look a
   assert.deepEqual(modeIn(same).leaves, []);
 });
 
-test('levels of single guests count for nothing where the cluster ignores them', () => {
+test('levels of single guests do not count if the cluster ignores them', () => {
   const ignored = '<enableVmBehaviorOverrides>false</enableVmBehaviorOverrides>';
   assert.deepEqual(modeIn(cluster('fullyAutomated', ignored, own('vm-1', 'manual'))).leaves, []);
 });
 
-test('whatever a vCenter calls its clusters, guests and levels, the answer keeps to its shape', () => {
+test('any names of clusters, guests and levels yield a valid answer', () => {
   fc.assert(
     fc.property(fc.string(), fc.string(), fc.string(), (name, level, guest) => {
       const drs = { isOn: true, level: level.slice(0, 64), own: new Map([['vm-1', 'manual']]) };

@@ -11,7 +11,7 @@ const facts = fc.record({
   bothCan: fc.boolean(),
 });
 
-test('memory that would go unencrypted is refused exactly where that was asked', () => {
+test('unencrypted memory is refused exactly if encryption was requested', () => {
   fc.assert(
     fc.property(facts, (given) => {
       const { isAsked, encryption, bothCan } = given;

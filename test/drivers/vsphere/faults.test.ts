@@ -20,7 +20,7 @@ function fault(type: string, fields: Readonly<Record<string, string>> = {}, mess
 
 describe('vSphere’s faults', () => {
   for (const [family, types] of Object.entries(FAULT_TYPES)) {
-    test(`of the family ${family} have a check and a fix, each of them`, () => {
+    test(`every fault of the family ${family} has a check and a fix`, () => {
       const known = types.split(' ');
       assert.ok(known.length > 2);
       const whole = (type: string): string | undefined =>
@@ -101,7 +101,7 @@ describe('vSphere’s faults', () => {
   ];
 
   for (const [type, fields, name, code, words] of CASES) {
-    test(`${type} is about the ${name}, with what it names and a way out`, () => {
+    test(`${type} is about the ${name}, with its object and a way out`, () => {
       const found = checkOf(fault(type, fields), CONCERNED, 'refuse');
       assert.deepEqual([found.name, found.verdict, found.error?.code], [name, 'refuse', code]);
       assert.match(found.evidence, words);
@@ -109,11 +109,11 @@ describe('vSphere’s faults', () => {
     });
   }
 
-  test('that only warn refuse nothing', () => {
+  test('a fault that only warns refuses nothing', () => {
     assert.equal(checkOf(fault('SnapshotX'), CONCERNED, 'warn').verdict, 'warn');
   });
 
-  test('of any type and content make a check that fits Godwit’s messages', () => {
+  test("a fault of any type and content yields a check that fits Godwit's messages", () => {
     const type = fc.oneof(fc.constantFrom(...CASES.map(([each]) => each)), fc.string());
     const name = fc.constantFrom(
       'device',

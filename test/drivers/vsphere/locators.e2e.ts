@@ -58,7 +58,7 @@ async function refusal(said: LocatorOverrides): Promise<string> {
   return fault?.type ?? 'none';
 }
 
-describe('a vCenter that is to give a guest to another one', () => {
+describe('a vCenter that hands a guest to another one', () => {
   before(async () => {
     one = await Vcsim.open({ guests: 2 });
     two = await Vcsim.open({ name: 'VC2_', guests: 1 });
@@ -75,20 +75,20 @@ describe('a vCenter that is to give a guest to another one', () => {
     await two?.close();
   });
 
-  test('believes no other certificate than that of its locator', async () => {
+  test("the vCenter accepts no other certificate than the locator's", async () => {
     assert.equal(await refusal({ thumbprint: 'AA:BB:CC' }), 'SSLVerifyFault');
   });
 
-  test('logs in there with what the locator says, and at that vCenter alone', async () => {
+  test("the vCenter logs in with the locator's credentials, and only at that vCenter", async () => {
     assert.equal(await refusal({ password: 'wrong' }), 'InvalidLogin');
     assert.equal(await refusal({ instance: here.about.instance }), 'InvalidArgument');
   });
 
-  test('needs a network there for each card of the guest', async () => {
+  test('the vCenter requires a network there for each card of the guest', async () => {
     assert.equal(await refusal({}), 'CannotAccessNetwork');
   });
 
-  test('keeps the guest where it has refused', async () => {
+  test('the vCenter keeps the guest after a refusal', async () => {
     const { [GUEST]: guest } = await one.guests();
     assert.equal(guest?.moving, false);
     assert.equal((await two.guests())[GUEST], undefined);

@@ -17,7 +17,7 @@ const task = (
   fault: state === 'error' ? fault(type) : undefined,
 });
 
-test('a host is in the mode by its own word, and on its way by its tasks', () => {
+test('a host is in the mode by its own report, and on its way by its tasks', () => {
   assert.deepEqual(sightOfHost(true, []), { state: 'in' });
   assert.deepEqual(sightOfHost(true, [task(LEAVING, 'running')]), { state: 'leaving' });
   assert.deepEqual(sightOfHost(false, []), { state: 'out' });
@@ -27,7 +27,7 @@ test('a host is in the mode by its own word, and on its way by its tasks', () =>
   });
 });
 
-test('why the last attempt failed is reported, and whether somebody cancelled it', () => {
+test('the failure of the last attempt is reported, and whether a person cancelled it', () => {
   const seen = sightOfHost(false, [task(ENTERING, 'success', 1), task(ENTERING, 'error', 2)]);
   assert.deepEqual(seen, {
     state: 'out',

@@ -26,7 +26,7 @@ function cards(): Card[] {
   return cardsIn(at(root, 'd'), [GROUP, { ref: { type: 'Network', value: 'n-1' }, name: 'plain' }]);
 }
 
-test('cards are known by the names of their networks, and one of another kind by none', () => {
+test('cards are known by the names of their networks, and one of another kind has no name', () => {
   assert.deepEqual(
     cards().map(({ key, label, network }) => [key, label, network]),
     [

@@ -29,7 +29,7 @@ function vcenterOf(names: Map<string, string>) {
 const signal = AbortSignal.timeout(60_000);
 const wanted = { guest: 'web1', to: 'esx2-example' };
 
-test('a host is looked for among all names once, and read by itself after that', async () => {
+test('a host is looked up among all names once, and read directly after that', async () => {
   const names = new Map([
     ['host-1', 'esx1.example'],
     ['host-2', 'esx2.example'],
@@ -40,7 +40,7 @@ test('a host is looked for among all names once, and read by itself after that',
   assert.deepEqual(asked, { whole: 1, single: 2 });
 });
 
-test('a host that has another name since, or is gone, is looked for anew', async () => {
+test('a host that was renamed or removed is looked up again', async () => {
   const names = new Map([['host-2', 'esx2.example']]);
   const { asked, hosts } = vcenterOf(names);
   await hosts.named(wanted, signal);
@@ -53,7 +53,7 @@ test('a host that has another name since, or is gone, is looked for anew', async
   assert.equal(asked.whole, 3);
 });
 
-test('of two hosts that would have the same name, none is taken', async () => {
+test('two hosts with the same name are both ignored', async () => {
   const { hosts } = vcenterOf(
     new Map([
       ['host-2', 'esx2.example'],

@@ -29,13 +29,13 @@ function content(version: string, kind = 'VirtualCenter'): XmlElement {
 }
 
 describe('a vCenter', () => {
-  test('of a version that is known has its name', () => {
+  test('a vCenter of a known version has its name', () => {
     for (const version of ['6.5', '6.5.0', '6.7.3', '7.0.3.0', '8.0.2.0']) {
       assert.equal(knownVersion(content(version), 'vc').version, version);
     }
   });
 
-  test('of another version, an ESXi host and what says nothing are refused by name', () => {
+  test('a vCenter of another version, an ESXi host and an empty answer are refused by name', () => {
     const refused = { code: 'GODWIT_MANAGER_VERSION' };
     for (const version of ['6.0', '9.0.0.0', '', '8', 'x']) {
       assert.throws(() => knownVersion(content(version), 'vc'), refused, version);
@@ -48,7 +48,7 @@ describe('a vCenter', () => {
 describe('options of a vCenter', () => {
   const given = { url: 'https://vc1', user: 'u', passwordFile: '/p' };
 
-  test('take a fingerprint with and without colons, and nothing but HTTPS', () => {
+  test('the options accept a fingerprint with and without colons, and only HTTPS', () => {
     const hex = 'ab'.repeat(32);
     const colons = hex.toUpperCase().replaceAll(/(..)(?=.)/g, '$1:');
     assert.equal(vsphereOptions.parse({ ...given, fingerprint: colons }).fingerprint, hex);
@@ -60,7 +60,7 @@ describe('options of a vCenter', () => {
 });
 
 describe('names', () => {
-  test('of hosts become names of Godwit’s, or those of the configuration', () => {
+  test("the names of hosts become Godwit's names, or the configured ones", () => {
     assert.equal(hostNameOf('esx1.example.com', {}), 'esx1-example-com');
     assert.equal(hostNameOf('10.0.0.1', {}), '10-0-0-1');
     assert.equal(hostNameOf('esx1.example.com', { one: 'esx1.example.com' }), 'one');
@@ -73,13 +73,13 @@ describe('names', () => {
     );
   });
 
-  test('of objects are read as a person wrote them', () => {
+  test('the names of objects are read as a person wrote them', () => {
     assert.equal(unescapedName('a%2fb%25%5c'), 'a/b%\\');
   });
 });
 
 describe('a mark', () => {
-  test('comes back as it was, and no other text is one', () => {
+  test('a mark comes back as it was, and no other text is one', () => {
     const mark = { id: 'm-00000001', since: '2026-01-01T00:00:00.000Z' };
     assert.deepEqual(parseMark(markText(mark)), mark);
     const whole = { ...mark, task: 'task-7' };
@@ -106,7 +106,7 @@ function task(given: Partial<Task>): Task {
 }
 
 describe('a task', () => {
-  test('that Godwit ordered is the first relocation since its mark, and none of DRS’s', () => {
+  test('the ordered task is the first relocation since the mark, and never one of DRS', () => {
     const drs = task({ kind: 'Drm.ExecuteVMotionLRO', queuedMs: 900 });
     const [before, first, second] = [500, 1000, 2000].map((queuedMs) => task({ queuedMs }));
     assert.ok(before !== undefined && first !== undefined && second !== undefined);
@@ -116,7 +116,7 @@ describe('a task', () => {
     assert.equal(isMoving(task({ state: 'success' })), false);
   });
 
-  test('of another guest, or of another kind, is no order for this one, whatever a mark names', () => {
+  test("a task of another guest or kind is not this guest's order, whatever a mark names", () => {
     const info = (vm: string, kind: string): Task => {
       const entity = `<entity type="VirtualMachine">${vm}</entity>`;
       const said = `<val><state>running</state><descriptionId>${kind}</descriptionId>${entity}</val>`;
@@ -129,7 +129,7 @@ describe('a task', () => {
     assert.equal(isOrderFor(guest, info('vm-1', 'VirtualMachine.powerOff')), false);
   });
 
-  test('is cancelled only where vSphere says so, and has no figures', () => {
+  test('a task is cancelled only if vSphere reports it, and has no figures', () => {
     const fault = (type: string) => ({ type, message: '', detail: element('<a/>') });
     const ended = (type: string): string =>
       sightOf(task({ state: 'error', fault: fault(type) })).state;
@@ -141,7 +141,7 @@ describe('a task', () => {
   });
 });
 
-describe('an order that vSphere refuses', () => {
+describe('refused orders', () => {
   const order = { id: 'm-00000002', guest: 'web1', from: 'esx1', to: 'esx2' };
 
   /** The mark at the guest afterwards; another order's may have been written before the refusal. */
@@ -179,7 +179,7 @@ describe('an order that vSphere refuses', () => {
     return mark;
   }
 
-  test('leaves the mark that was there, and never takes away another order’s', async () => {
+  test("a refused order leaves the previous mark, and never removes another order's mark", async () => {
     assert.equal(await left(undefined), 'older');
     const other = markText({ id: 'm-00000001', since: '2026-01-01T00:00:00.000Z', task: 'task-1' });
     assert.equal(await left(other), other);
@@ -215,7 +215,7 @@ describe('the inventory of a vCenter', () => {
     return made;
   };
 
-  test('follows what changes, and forgets what leaves', () => {
+  test('the inventory follows changes, and forgets removed objects', () => {
     const made = lists();
     assert.deepEqual(
       made.guests().map(({ name, host, state }) => [name, host, state]),
@@ -229,7 +229,7 @@ describe('the inventory of a vCenter', () => {
     assert.deepEqual(made.guests(), []);
   });
 
-  test('says of two guests of one name that they are, and names no host that two would be', () => {
+  test('the inventory marks two guests of one name, and names no host that two would share', () => {
     const made = lists();
     made.apply([
       change('VirtualMachine', 'vm-2', guest),
@@ -247,7 +247,7 @@ describe('the inventory of a vCenter', () => {
     );
   });
 
-  test('leaves templates out', () => {
+  test('the inventory leaves templates out', () => {
     const made = lists();
     made.apply([change('VirtualMachine', 'vm-1', { 'summary.config.template': 'true' })]);
     assert.deepEqual(made.guests(), []);

@@ -43,7 +43,7 @@ function readAll(document: string): void {
 }
 
 describe('SOAP of vSphere', () => {
-  test('names its object and its method, and what is given stays text', () => {
+  test('a call names its object and its method, and arguments stay text', () => {
     const evil = '</userName><password>x</password>&<!--';
     const written = envelope('Login', VM, [text('userName', evil)]);
     const root = parseXml(written);
@@ -57,7 +57,7 @@ describe('SOAP of vSphere', () => {
     assert.throws(() => text('a b', 'x'));
   });
 
-  test('writes any text so that it comes back as it was, and nothing else with it', () => {
+  test('a call writes any text so that it comes back unchanged, and nothing else with it', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), fc.string(), (value, id) => {
         const parts = [
@@ -72,7 +72,7 @@ describe('SOAP of vSphere', () => {
     );
   });
 
-  test('is read into objects with their properties', () => {
+  test('an answer is read into objects with their properties', () => {
     const inside = `<returnval><objects><obj type="Task">task-1</obj><propSet><name>info</name><val xsi:type="TaskInfo"><descriptionId>VirtualMachine.relocate</descriptionId><state>running</state><progress>40</progress><queueTime>2026-01-01T00:00:00Z</queueTime></val></propSet></objects></returnval>`;
     const said = parseAnswer('RetrievePropertiesEx', answer('RetrievePropertiesEx', inside));
     assert.ok('values' in said && said.values[0] !== undefined);
@@ -84,7 +84,7 @@ describe('SOAP of vSphere', () => {
     assert.deepEqual(sightOf(task), { state: 'running', percent: 40 });
   });
 
-  test('reports a fault by its type, with vSphere’s words', () => {
+  test("a fault is reported by its type, with vSphere's message", () => {
     const detail = '<NotAuthenticatedFault xsi:type="NotAuthenticated"/>';
     const said = parseAnswer('Login', fault(detail));
     assert.ok('fault' in said);
@@ -94,7 +94,7 @@ describe('SOAP of vSphere', () => {
     assert.ok('fault' in bare && bare.fault.type === 'RuntimeFault');
   });
 
-  test('is garbage where it is a page of a proxy, another call’s answer, or has a document type', () => {
+  test("a proxy's page, another call's answer, and a document type are rejected as garbage", () => {
     for (const document of [
       '<html>Bad gateway</html>',
       '',
@@ -105,7 +105,7 @@ describe('SOAP of vSphere', () => {
     }
   });
 
-  test('of any kind is read or refused, and never an exception', () => {
+  test('an answer of any kind is read or refused, without an exception', () => {
     const word = fc.constantFrom(
       'objects',
       'obj',
@@ -144,7 +144,7 @@ describe('SOAP of vSphere', () => {
     fc.assert(fc.property(fc.string(), (document) => readAll(document)));
   });
 
-  test('cut at any place is refused', () => {
+  test('an answer that is cut at any place is refused', () => {
     const whole = answer('Login', '<returnval><key>a</key></returnval>');
     for (let end = 0; end < whole.length; end += 1) {
       const said = parseAnswer('Login', whole.slice(0, end));
@@ -153,8 +153,8 @@ describe('SOAP of vSphere', () => {
   });
 });
 
-describe('what CheckRelocate_Task finds', () => {
-  test('is read fault by fault', () => {
+describe('findings of CheckRelocate_Task', () => {
+  test('the findings of CheckRelocate_Task are read fault by fault', () => {
     const xml = `<val xmlns:xsi="y" xsi:type="ArrayOfCheckResult"><CheckResult><error><fault xsi:type="CpuIncompatible1ECX"><level>1</level></fault><localizedMessage>no</localizedMessage></error><warning><fault xsi:type="SnapshotWarning"/><localizedMessage>well</localizedMessage></warning></CheckResult></val>`;
     const found = foundIn(parseXml(xml));
     assert.deepEqual(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { staying } from './remains.ts';
 
-test('of a host’s processes one that has checked may wait for the next question, and a second one is left over', () => {
+test('one process of a host that has checked may wait for the next question, and a second one is a leftover', () => {
   const agent = 'node agent.ts';
   assert.deepEqual(staying([agent, 'ip', 'node checker.ts', 'cat']), [agent]);
   assert.deepEqual(staying([agent, 'node checker.ts', 'node checker.ts']), [

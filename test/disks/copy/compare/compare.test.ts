@@ -70,8 +70,8 @@ function imageOf(seed: number): Buffer {
 const piece = fc.integer({ min: 0, max: PIECES - 1 });
 const signal = AbortSignal.timeout(60_000);
 
-describe('the comparison of an image with one that is written to meanwhile', () => {
-  test('finds no difference in what only the guest has changed since, whenever it wrote', async () => {
+describe('the comparison of an image in use', () => {
+  test('the comparison finds no difference in data that only the guest has changed since, whenever it wrote', async () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(100), fc.array(piece, { maxLength: 12 }), async (seed, writes) => {
         const image = imageOf(seed);
@@ -85,7 +85,7 @@ describe('the comparison of an image with one that is written to meanwhile', () 
     );
   });
 
-  test('finds each piece that differs and was not written to since', async () => {
+  test('the comparison finds each piece that differs and was not written since', async () => {
     const lists = [fc.uniqueArray(piece, { minLength: 1, maxLength: 6 }), fc.array(piece)] as const;
     await fc.assert(
       fc.asyncProperty(...lists, async (bad, writes) => {
@@ -107,7 +107,7 @@ describe('the comparison of an image with one that is written to meanwhile', () 
     );
   });
 
-  test('of 7 TiB with little data reads little more than the data, and finds the chunk that differs', async () => {
+  test('the comparison of 7 TiB with little data reads little more, and finds the chunk that differs', async () => {
     const TIB = 1024 ** 4;
     const size = 7 * TIB + 512;
     const data = [0, 3 * TIB, 3 * TIB + 300 * CHUNK_BYTES, 7 * TIB - CHUNK_BYTES];
@@ -144,7 +144,7 @@ describe('the comparison of an image with one that is written to meanwhile', () 
     assert.ok(reads < 20_000, `${reads} reads`);
   });
 
-  test('takes a hole for what it reads as', async () => {
+  test('the comparison treats a hole as the zeroes that it reads as', async () => {
     const near = Buffer.alloc(SIZE);
     const holes: ImageReader = { size: SIZE, read: async () => undefined };
     const found = await compareImage(holes, new Far(near, []), signal);

@@ -103,7 +103,7 @@ const u32 = (...values: number[]): Buffer =>
   );
 const nothing: Say = () => [part(0, Buffer.alloc(0), true)];
 
-describe('a client of an export', () => {
+describe('the NBD client', () => {
   let top: string;
   let listening: net.Server | undefined;
   const signal = AbortSignal.timeout(20_000);
@@ -124,7 +124,7 @@ describe('a client of an export', () => {
     return NbdClient.open(socket, 'disk0', signal, bitmap);
   }
 
-  test('knows how far all is zero by the map of the server, and nothing without a map', async () => {
+  test("the client knows from the server's map how far all is zero, and nothing without a map", async () => {
     // Each answer has at most two ranges: what reads as zero, then data from 24 on.
     const say: Say = (_command, from, length) => {
       const zero = Math.max(0, Math.min(8, 24 - from, length));
@@ -144,7 +144,7 @@ describe('a client of an export', () => {
     unmapped.close();
   });
 
-  test('reads data and holes, however they are cut', async () => {
+  test('the client reads data and holes, however they are divided', async () => {
     const say: Say = (_command, from) => [
       part(1, Buffer.concat([at(from), Buffer.from('abcd')]), false),
       part(2, Buffer.concat([at(from + 4), u32(4)]), true),
@@ -156,14 +156,14 @@ describe('a client of an export', () => {
     client.close();
   });
 
-  test('says of a range without data that it is a hole', async () => {
+  test('the client reports a range without data as a hole', async () => {
     const say: Say = (_command, from) => [part(2, Buffer.concat([at(from), u32(8)]), true)];
     const client = await open({ say });
     assert.equal(await client.read(0, 8, signal), undefined);
     client.close();
   });
 
-  test('reports what a bitmap says', async () => {
+  test('the client reports the content of a bitmap', async () => {
     const say: Say = () => [part(5, u32(1, 65_536, 1, 65_536, 0), true)];
     const client = await open({ say }, 'written');
     assert.deepEqual(await client.status(0, 131_072, signal), [
@@ -173,7 +173,7 @@ describe('a client of an export', () => {
     client.close();
   });
 
-  test('is reported where there is no such bitmap', async () => {
+  test('a missing bitmap is reported', async () => {
     await assert.rejects(open({ bitmap: false }, 'written'), { name: 'BadNbd' });
   });
 
@@ -181,7 +181,7 @@ describe('a client of an export', () => {
     ['greets otherwise', { greeting: Buffer.alloc(18) }],
     ['is of the old style', { greeting: Buffer.from('NBDMAGICIHAVEOPT\0\0') }],
   ] as const) {
-    test(`refuses a server that ${what}`, async () => {
+    test(`the client refuses a server that ${what}`, async () => {
       await assert.rejects(open(habits), { name: 'BadNbd' });
     });
   }
@@ -198,7 +198,7 @@ describe('a client of an export', () => {
     ],
     ['what is no reply', () => [Buffer.alloc(20)]],
   ] as const satisfies readonly (readonly [string, Say])[]) {
-    test(`refuses ${what} in place of data`, async () => {
+    test(`the client refuses ${what} instead of data`, async () => {
       const client = await open({ say });
       await assert.rejects(client.read(4096, 8, signal), { name: 'BadNbd' });
       client.close();

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { AnswerTimeout } from '../../../../src/disks/copy/tunnel/answer-timeout.ts';
 
-test('bytes that are not taken for longer than the limit are too much, and those that are taken in time are not', () => {
+test('bytes that are not taken within the limit time out, and bytes that are taken in time do not', () => {
   const timeout = new AnswerTimeout();
   assert.equal(timeout.isOver({ sent: 10, taken: 0, asked: true }, 0, 100), false);
   assert.equal(timeout.isOver({ sent: 20, taken: 0, asked: true }, 60, 100), false);
@@ -12,21 +12,21 @@ test('bytes that are not taken for longer than the limit are too much, and those
   assert.equal(timeout.isOver({ sent: 20, taken: 10, asked: true }, 161, 100), true);
 });
 
-test('an answer that is missing after all was taken is too much as well', () => {
+test('an answer that is missing after all was taken times out as well', () => {
   const timeout = new AnswerTimeout();
   assert.equal(timeout.isOver({ sent: 10, taken: 10, asked: true }, 0, 100), false);
   assert.equal(timeout.isOver({ sent: 10, taken: 10, asked: true }, 100, 100), false);
   assert.equal(timeout.isOver({ sent: 10, taken: 10, asked: true }, 101, 100), true);
 });
 
-test('a connection on which nothing is asked may be silent for ever', () => {
+test('a connection without a question may be silent for ever', () => {
   const timeout = new AnswerTimeout();
   for (const nowMs of [0, 1e3, 1e6, 1e9]) {
     assert.equal(timeout.isOver({ sent: 10, taken: 10, asked: false }, nowMs, 100), false);
   }
 });
 
-test('it is over exactly when bytes have waited for longer than the limit, within one look', () => {
+test('the timeout comes exactly when bytes have waited longer than the limit, within one look', () => {
   const step = fc.record({
     ms: fc.integer({ min: 1, max: 10 }),
     sends: fc.nat(3),

@@ -10,7 +10,7 @@ import {
 const MAX_BYTES = 64 * 1024 * 1024;
 const MIB = 1024 * 1024;
 
-test('a connection whose hypervisor takes everything gets room for a long link', () => {
+test('a connection whose hypervisor accepts everything gets room for a long link', () => {
   const room = new ReceiveCredit(new CreditPool());
   let open = FIRST_ROOM;
   for (let round = 0; round < 40; round += 1) {
@@ -21,7 +21,7 @@ test('a connection whose hypervisor takes everything gets room for a long link',
   assert.equal(open, 16 * MIB);
 });
 
-test('one whose hypervisor is behind keeps what it has', () => {
+test('a connection whose hypervisor is behind keeps its data', () => {
   const room = new ReceiveCredit(new CreditPool());
   assert.ok(room.came(FIRST_ROOM));
   assert.equal(room.taken(100), 100);
@@ -29,7 +29,7 @@ test('one whose hypervisor is behind keeps what it has', () => {
   assert.equal(room.came(1), false);
 });
 
-test('all connections together never hold more than is agreed, and what has ended gives its room back', () => {
+test('all connections together never hold more than the agreed amount, and ended ones return their room', () => {
   const step = fc.record({
     at: fc.nat(30),
     comes: fc.nat(4 * MIB),

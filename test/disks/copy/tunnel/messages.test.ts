@@ -26,7 +26,7 @@ test('a message is read as it was written', () => {
   );
 });
 
-test('whatever bytes come are a message or are refused', () => {
+test('any bytes are a message or are refused', () => {
   const kind = fc.integer({ min: 0, max: 7 });
   const bytes = fc.oneof(
     fc.uint8Array({ maxLength: 20 }),

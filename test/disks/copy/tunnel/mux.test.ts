@@ -21,7 +21,7 @@ function flood(socket: net.Socket, bytes: number): Promise<boolean> {
 }
 
 describe('a connection through the tunnel', () => {
-  test('carries bytes both ways, unchanged, and each half ends by itself', async (t) => {
+  test('a connection carries bytes both ways, unchanged, and each half ends by itself', async (t) => {
     const { pair, source, target } = await muxes(t);
     const [near, far] = await pair();
     const [there, back] = [randomBytes(3_000_000), randomBytes(2_000_000)];
@@ -34,7 +34,7 @@ describe('a connection through the tunnel', () => {
     assert.deepEqual([target.sentBytes, target.receivedBytes], [back.length, there.length]);
   });
 
-  test('begins with the other hypervisor’s bytes where that speaks first', async (t) => {
+  test("a connection may begin with the other hypervisor's bytes", async (t) => {
     const { pair } = await muxes(t);
     const [near, far] = await pair();
     far.write('NBDMAGIC');
@@ -42,7 +42,7 @@ describe('a connection through the tunnel', () => {
     assert.equal(greeting.toString(), 'NBDMAGIC');
   });
 
-  test('that breaks at the source is broken at the destination, and the other way round', async (t) => {
+  test('a connection that breaks on one host is broken on the other', async (t) => {
     const { pair, source, target } = await muxes(t);
     for (const broken of [0, 1] as const) {
       const ends = await pair();
@@ -55,7 +55,7 @@ describe('a connection through the tunnel', () => {
     }
   });
 
-  test('whose hypervisor at the destination is not there is closed at the source', async (t) => {
+  test("a connection is closed at the source if the destination's hypervisor is not there", async (t) => {
     const { dial, listener, source, target } = await muxes(t);
     listener.close();
     const { socket } = await dial();
@@ -63,7 +63,7 @@ describe('a connection through the tunnel', () => {
     await untilSo(() => source.streams === 0 && target.streams === 0);
   });
 
-  test('that nobody reads stops its writer and no other, and holds little', async (t) => {
+  test('an unread connection stops its writer and no other, and holds little', async (t) => {
     const { pair, source, target } = await muxes(t);
     const [stuck, deaf] = await pair();
     let isTaken = false;
@@ -85,7 +85,7 @@ describe('a connection through the tunnel', () => {
     await untilSo(() => source.streams === 0 && target.streams === 0);
   });
 
-  test('that nobody reads goes on where it stopped once somebody does', async (t) => {
+  test('an unread connection continues from its last byte once it is read', async (t) => {
     const { pair, target } = await muxes(t);
     const [near, far] = await pair();
     const bytes = randomBytes(4 * BOUND);
@@ -94,7 +94,7 @@ describe('a connection through the tunnel', () => {
     assert.ok((await readAll(far)).equals(bytes));
   });
 
-  test('is one of as many as there are channels; one more is closed, and a channel serves again', async (t) => {
+  test('connections are limited to the channels; one more is closed, and a free channel serves again', async (t) => {
     const { pair, dial, source } = await muxes(t);
     const open = [];
     for (let count = 0; count < LINES; count += 1) open.push(await pair());
@@ -110,7 +110,7 @@ describe('a connection through the tunnel', () => {
     assert.equal((await readAll(there)).toString(), 'again');
   });
 
-  test('is broken on both sides when the session is over', async (t) => {
+  test('a connection is broken on both sides when the session is over', async (t) => {
     const { pair, near: session } = await muxes(t);
     const ends = await pair();
     const both = ends.map((end) => readAll(end));
@@ -118,7 +118,7 @@ describe('a connection through the tunnel', () => {
     await Promise.all(both);
   });
 
-  test('that does not answer in time is broken, and the session and a quiet one stay', async (t) => {
+  test('a connection without an answer in time is broken, and the session and a quiet connection stay', async (t) => {
     const { pair, source, target, near: session } = await muxes(t);
     const [silent, deaf] = await pair();
     const [quiet, other] = await pair();
@@ -147,7 +147,7 @@ describe('a connection through the tunnel', () => {
   });
 });
 
-test('whatever is written in whatever pieces arrives in order, on many connections, both ways', async (t) => {
+test('bytes written in any pieces arrive in order, on many connections, both ways', async (t) => {
   const piece = fc.record({
     stream: fc.nat(3),
     back: fc.boolean(),
@@ -203,14 +203,14 @@ describe('a destination', () => {
     ['a kind that does not exist', [9]],
     ['nothing at all', []],
   ] as const) {
-    test(`ends the session at ${what}`, async (t) => {
+    test(`the session ends at ${what}`, async (t) => {
       const { near, far } = await muxes(t);
       await near.send(FIRST_STREAM, Uint8Array.from(bytes));
       await assert.rejects(far.ended, (error) => hasCode(error, 'GODWIT_PROTOCOL_INVALID'));
     });
   }
 
-  test('is given any messages on any channel and stays within its bounds or ends the session', async (t) => {
+  test("any messages on any channel stay within the destination's bounds or end the session", async (t) => {
     const data = fc.nat(32_000).map((length) => [2, ...new Uint8Array(length + 1)]);
     const message = fc.oneof(
       fc.constantFrom([1], [3], [5]),
@@ -240,7 +240,7 @@ describe('a destination', () => {
   });
 });
 
-describe('a source that opens and closes connections all the time', () => {
+describe('a source with many short connections', () => {
   const OPEN = Uint8Array.of(1);
   const CLOSED = Uint8Array.of(5);
 
@@ -260,7 +260,7 @@ describe('a source that opens and closes connections all the time', () => {
     return { mux, session, connectedMs };
   }
 
-  test('gets no further one on a channel before the session has the end of the last', async () => {
+  test('a source gets no further connection on a channel before the session has the end of the last', async () => {
     const sent = Promise.withResolvers<void>();
     const { mux, session, connectedMs } = destination(() => sent.promise);
     await session.onMessage(FIRST_STREAM, OPEN);
@@ -276,7 +276,7 @@ describe('a source that opens and closes connections all the time', () => {
     assert.equal(connectedMs.length, 2);
   });
 
-  test('gets so many a second', async () => {
+  test('a source gets a limited number of connections per second', async () => {
     const { mux, session, connectedMs } = destination(() => Promise.resolve());
     const cycles = Array.from({ length: LINES }, async (_, at) => {
       for (let round = 0; round < 3; round += 1) {

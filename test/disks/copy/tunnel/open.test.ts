@@ -11,7 +11,7 @@ import { untilSo } from '../../../until.ts';
 const MIB = 2 ** 20;
 
 describe('a tunnel over TLS', () => {
-  test('joins the two sockets, reports what went through, and closes in good order', async (t) => {
+  test('a tunnel joins the two sockets, reports the bytes, and closes in good order', async (t) => {
     const { source, target, socket, pair } = await tunnels(t);
     assert.equal(statSync(socket).mode & 0o777, 0o600);
     const [near, far] = await pair();
@@ -29,7 +29,7 @@ describe('a tunnel over TLS', () => {
     assert.equal(existsSync(socket), false);
   });
 
-  test('outlives the loss of its links, with nothing lost or doubled', async (t) => {
+  test('a tunnel outlives the loss of its links, with nothing lost or doubled', async (t) => {
     const { source, proxy, pair } = await tunnels(t);
     const streams = [await pair(), await pair(), await pair()];
     const sent = streams.map(() => [randomBytes(4 * MIB), randomBytes(2 * MIB)] as const);
@@ -48,7 +48,7 @@ describe('a tunnel over TLS', () => {
     assert.ok(source.figures().cuts > 0);
   });
 
-  test('that is aborted breaks the sockets of both hosts and says why', async (t) => {
+  test('an aborted tunnel breaks the sockets of both hosts and reports the reason', async (t) => {
     const { source, target, pair } = await tunnels(t);
     const ends = await pair();
     const both = ends.map((end) => readAll(end));
@@ -58,7 +58,7 @@ describe('a tunnel over TLS', () => {
     await Promise.all(both);
   });
 
-  test('whose link stays away for longer than the grace is over on both sides', async (t) => {
+  test('a tunnel whose link is away for longer than the grace period is over on both sides', async (t) => {
     const { source, target, proxy, pair } = await tunnels(t, { graceMs: 300 });
     const ends = await pair();
     const both = ends.map((end) => readAll(end));
@@ -70,7 +70,7 @@ describe('a tunnel over TLS', () => {
     await Promise.all(both);
   });
 
-  test('breaks a connection that is not answered in time, and serves the next one once the link is back', async (t) => {
+  test('a tunnel breaks a connection that is not answered in time, and serves the next one once the link is back', async (t) => {
     const { source, proxy, socket, listener, pair } = await tunnels(t);
     const [near, far] = await pair();
     source.mustAnswerWithin(100);
@@ -87,7 +87,7 @@ describe('a tunnel over TLS', () => {
     assert.equal((await readAll(await listener.next())).toString(), 'another one');
   });
 
-  test('keeps to its limit, and goes on when that is lifted', async (t) => {
+  test('a tunnel respects its rate limit, and continues when the limit is lifted', async (t) => {
     const { source, target, pair } = await tunnels(t);
     source.limit(100_000);
     const [near, far] = await pair();
@@ -100,7 +100,7 @@ describe('a tunnel over TLS', () => {
     assert.ok((await coming).equals(bytes));
   });
 
-  test('carries what the movers say beside it, also what comes before somebody takes it', async (t) => {
+  test('a tunnel carries messages between the movers, including ones that come before a listener is attached', async (t) => {
     const { source, target } = await tunnels(t);
     await source.beside.send(1, Buffer.from('hello'));
     const said = Promise.withResolvers<string>();
@@ -115,7 +115,7 @@ describe('a tunnel over TLS', () => {
 });
 
 describe('opening a tunnel', () => {
-  test('ends with the signal, and leaves nothing', async (t) => {
+  test('the opening ends with the signal, and leaves nothing', async (t) => {
     const { options, proxy } = await tunnels(t);
     const dark = {
       ...options,
@@ -130,7 +130,7 @@ describe('opening a tunnel', () => {
     assert.equal(existsSync(dark.socket), false);
   });
 
-  test('is not undone by its signal once it is open', async (t) => {
+  test('an open tunnel is not undone by the signal of its opening', async (t) => {
     const stop = new AbortController();
     const { pair } = await tunnels(t, { signal: stop.signal });
     stop.abort(new Error('the step is over'));
@@ -139,19 +139,19 @@ describe('opening a tunnel', () => {
     assert.equal((await readAll(far)).toString(), 'still there');
   });
 
-  test('takes the place of the socket that a dead mover left', async (t) => {
+  test('the tunnel replaces the socket that a dead mover left', async (t) => {
     const { pair } = await tunnels(t, { stale: true });
     const [near, far] = await pair();
     near.end('a new mover');
     assert.equal((await readAll(far)).toString(), 'a new mover');
   });
 
-  test('fails where it can make no socket', async (t) => {
+  test('the opening fails if it cannot create a socket', async (t) => {
     await assert.rejects(tunnels(t, { socket: 'no-directory/source.sock' }), /ENOENT|EACCES/);
   });
 });
 
-test('a destination that is closed before the source has come waits no more', async (t) => {
+test('a destination that is closed before the source has come stops waiting', async (t) => {
   const { target } = await listening(t);
   await target.close(1000);
   await assert.rejects(target.ended, /closed/);

@@ -15,7 +15,7 @@ test('each sender gets its turn, however much another has to send', async () => 
   assert.deepEqual(sent.slice(0, 9), [32, 33, 34, 32, 33, 34, 32, 33, 34]);
 });
 
-test('a message that fails is reported to its sender, and the next ones go on', async () => {
+test('a message that fails is reported to its sender, and the next ones continue', async () => {
   const queue = new SendQueue((channel) =>
     channel === 1 ? Promise.reject(new Error('no')) : Promise.resolve(),
   );

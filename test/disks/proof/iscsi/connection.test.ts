@@ -24,7 +24,7 @@ async function connected(
   return connection;
 }
 
-test('a target that sends what nobody asked for is read no further, until somebody does', async (t) => {
+test('a target that sends unrequested data is read no further until the next request', async (t) => {
   const count = 1000;
   const piece = pdus.encode(pdus.headerOf(pdus.OPCODES.nopIn, 0x80, 7), Buffer.alloc(65_536, 1));
   const order: string[] = [];
@@ -41,7 +41,7 @@ test('a target that sends what nobody asked for is read no further, until somebo
   assert.deepEqual(order, ['first read', 'all sent']);
 });
 
-test('a target that asks whether the client is there, and reads no answer, is left', async (t) => {
+test('a target that pings and reads no answer is left', async (t) => {
   const ping = pdus.encode(pdus.headerOf(pdus.OPCODES.nopIn, 0x80, pdus.NO_TAG));
   const pings = Buffer.concat(Array.from({ length: 1000 }, () => ping));
   const connection = await connected(t, (socket) => {

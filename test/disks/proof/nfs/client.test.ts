@@ -22,7 +22,7 @@ describe('the NFS client', () => {
   const open = (place: object = {}): Promise<NfsClient> =>
     NfsClient.open({ ...PLACE, ...place }, soon(), port);
 
-  test('makes a file, writes to it, reads it and removes it', async () => {
+  test('the client creates a file, writes to it, reads it and removes it', async () => {
     const client = await open();
     const { handle: directory, kind } = await client.lookup(client.root, 'vm', soon());
     assert.equal(kind, 'directory');
@@ -36,7 +36,7 @@ describe('the NFS client', () => {
     client.close();
   });
 
-  test('reports what the server has against a call, by the code of a file system', async () => {
+  test("the client reports the server's objection to a call as a file system code", async () => {
     const client = await open();
     await assert.rejects(client.lookup(client.root, 'gone', soon()), { code: 'ENOENT' });
     server.add('file', 'file', 'x');
@@ -47,7 +47,7 @@ describe('the NFS client', () => {
     await assert.rejects(open({ path: '/etc' }), { code: 'EACCES', message: /cannot be mounted/ });
   });
 
-  test('is the user that it is told to be', async () => {
+  test('the client acts as the configured user', async () => {
     server.add('of-root', 'file', 'x');
     const [root, other] = [await open({ user: 0 }), await open({ user: 64_055, group: 5 })];
     const { handle } = await root.lookup(root.root, 'of-root', soon());
@@ -57,12 +57,12 @@ describe('the NFS client', () => {
     other.close();
   });
 
-  test('leaves no mount behind in the server’s list', async () => {
+  test("the client leaves no mount behind in the server's list", async () => {
     (await open()).close();
     assert.deepEqual(server.calls, ['100000/3', '100000/3', '100005/1', '100005/3']);
   });
 
-  test('reads no more than was asked for, whatever the server sends', async () => {
+  test('the client reads no more than it requested, whatever the server sends', async () => {
     const client = await open();
     const file = await client.create(client.root, 'large', soon());
     server.answers.set('100003/6', (message) => {
@@ -75,7 +75,7 @@ describe('the NFS client', () => {
     client.close();
   });
 
-  test('ends when the signal does, with a server that says nothing', async () => {
+  test('the client ends with its signal, even if the server is silent', async () => {
     const silent = createServer(() => {});
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     const { port: quiet } = silent.address() as AddressInfo;
@@ -86,7 +86,7 @@ describe('the NFS client', () => {
     await new Promise((resolve) => silent.close(resolve));
   });
 
-  test('takes no answer to another call, none that is cut short, and none without an end', async () => {
+  test('the client accepts no answer to another call, no truncated answer, and none without an end', async () => {
     const client = await open();
     const odd: [string, (message: Buffer) => Buffer][] = [
       ['what was not asked', (message) => recordOf(Buffer.concat([Buffer.alloc(4), message]))],
@@ -104,7 +104,7 @@ describe('the NFS client', () => {
     }
   });
 
-  test('ends every call, whatever bytes come for an answer', async () => {
+  test('the client ends every call, whatever bytes come as the answer', async () => {
     const bytes = fc.uint8Array({ maxLength: 200 }).map((each) => Buffer.from(each));
     const procedures = ['100000/3', '100005/1', '100003/3', '100003/8', '100003/7', '100003/6'];
     const heads = fc.constantFrom(0, 12, 24, 28, 32);

@@ -8,7 +8,7 @@ import {
 } from '../../../../src/disks/proof/nfs/records.ts';
 
 describe('messages over a stream', () => {
-  test('come out as they went in, however the stream was cut', () => {
+  test('messages come out as they went in, however the stream was divided', () => {
     const messages = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 6 });
     fc.assert(
       fc.property(
@@ -33,14 +33,14 @@ describe('messages over a stream', () => {
     );
   });
 
-  test('are put together of their fragments', () => {
+  test('messages are assembled from their fragments', () => {
     const reader = new RecordReader();
     const first = Buffer.from([0, 0, 0, 2, 1, 2]);
     assert.deepEqual(reader.push(first), []);
     assert.deepEqual(reader.push(recordOf(Buffer.from([3]))), [Buffer.from([1, 2, 3])]);
   });
 
-  test('have a bound, and so have their fragments', () => {
+  test('messages have a bound, and so have their fragments', () => {
     const head = Buffer.alloc(4);
     head.writeUInt32BE(0x8000_0000 + MAX_RECORD_BYTES + 1);
     assert.throws(() => new RecordReader().push(head), /too long/);

@@ -18,7 +18,7 @@ import { removeTree } from '../../../../src/system/files/remove-tree.ts';
 const PIB = 1024 ** 5;
 const signal = AbortSignal.timeout(60_000);
 
-describe('files of a container that cannot be sent', () => {
+describe('files that cannot be sent', () => {
   let directory: string;
   let records: Records;
   /** What it has run, and what it says to that in the place of the program. */
@@ -42,7 +42,7 @@ describe('files of a container that cannot be sent', () => {
   const limits = (given: Tree, memoryBytes = 4096) =>
     fileLimits({ host: 'a', runc, records }, [given], memoryBytes, signal);
 
-  test('are refused beforehand where they are more than can be compared, with the figure', async () => {
+  test('files are refused beforehand if there are too many to compare, with the number', async () => {
     const most = '      1 0\n 499999 1\n';
     assert.deepEqual(countsOf(most), { files: 500_000, depth: 1 });
     said = most;
@@ -55,7 +55,7 @@ describe('files of a container that cannot be sent', () => {
     assert.equal(first?.ofMemory, true, 'cold it goes as a whole');
   });
 
-  test('are counted on the disk: names with a line in them once, and none behind a link', async () => {
+  test('files are counted on the disk: names with a newline once, and none behind a link', async () => {
     const at = path.join(directory, 'tree');
     for (const name of ['one', 'a\nline', '1 2\n 9 9']) await writeFile(path.join(at, name), '');
     await symlink('/usr', path.join(at, 'away'));
@@ -74,7 +74,7 @@ describe('files of a container that cannot be sent', () => {
     assert.deepEqual(countsOf(seen[0] ?? ''), { files: 5, depth: 1 });
   });
 
-  test('are refused beforehand where directories lie too deep in one another', async () => {
+  test('files are refused beforehand if directories are nested too deeply', async () => {
     const levels = Array<string>(MAX_DEPTH - 1).fill('d');
     await mkdir(path.join(directory, 'tree', ...levels), { recursive: true });
     assert.deepEqual(await limits(tree()), []);
@@ -84,7 +84,7 @@ describe('files of a container that cannot be sent', () => {
     assert.equal(first?.device, 'its root file system');
   });
 
-  test('are refused beforehand where there is no room for their archive, or for the dump beside it', async () => {
+  test('files are refused beforehand if there is no room for their archive, or for the dump next to it', async () => {
     const [archive] = await limits(tree({ bytes: PIB }));
     assert.equal(archive?.type, 'room');
     assert.match(archive?.reason ?? '', /it needs 1 PiB, and .* has /);
@@ -95,7 +95,7 @@ describe('files of a container that cannot be sent', () => {
   });
 });
 
-test('memory whose pages cannot be told apart with what the host has free is refused, with both figures', () => {
+test("memory whose pages cannot be compared within the host's free memory is refused, with both figures", () => {
   const GIB = 1024 ** 3;
   assert.equal(tableObstacle('a', 64 * GIB, 8 * GIB), undefined);
   const { reason, ofMemory } = tableObstacle('a', 1024 * GIB, 8 * GIB) ?? {};

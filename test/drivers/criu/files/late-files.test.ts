@@ -9,7 +9,7 @@ import { cameFile } from '../../../../src/drivers/criu/pager/pages.ts';
 import { removeTree } from '../../../../src/system/files/remove-tree.ts';
 import { PAGE, writeImages } from '../pager/images.ts';
 
-test('a page whose arrival cannot be written down is asked for again', async (t) => {
+test('a page whose arrival cannot be written down is requested again', async (t) => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-late-files-'));
   t.after(() => removeTree(directory));
   await writeImages(directory, 8);

@@ -43,7 +43,7 @@ describe('the digest of a layer', () => {
       return reads === from ? true : undefined;
     });
 
-  test('is read once, and again once a file deep in it was written, whatever its times say', async () => {
+  test('the digest is read once, and again once a file deep in the layer was written, whatever its times are', async () => {
     await settled();
     const inside = path.join(layer, 'usr/bin/app');
     const long = new Date(systemClock.wallMs() - 3_600_000);
@@ -54,7 +54,7 @@ describe('the digest of a layer', () => {
     assert.equal(reads, from + 1);
   });
 
-  test('is kept beside those of the other layers of its image, all of which are read at once', async () => {
+  test("the digest is kept next to those of the image's other layers, all of which are read at once", async () => {
     const layers = await Promise.all(
       ['a', 'b', 'c', 'd', 'e', 'f'].map(async (name) => {
         const directory = path.join(top, name);
@@ -89,7 +89,7 @@ describe('the digest of a layer', () => {
     assert.equal(read, from);
   });
 
-  test('is read again where what was kept of it is damaged', async () => {
+  test('the digest is read again if the kept one is damaged', async () => {
     await settled();
     const good = await readFile(file, 'utf8');
     for (const damaged of ['', '{', '[]', '{"x":1}', good.slice(0, -9)]) {
@@ -100,7 +100,7 @@ describe('the digest of a layer', () => {
     }
   });
 
-  test('of a single file is kept as well, until that changes', async () => {
+  test('the digest of a single file is kept as well, until the file changes', async () => {
     const single = path.join(top, 'libcuda.so.580');
     await writeFile(single, 'one');
     let own = 0;

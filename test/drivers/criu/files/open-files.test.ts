@@ -30,7 +30,7 @@ test('a standard stream that is a file of the host is refused by its name', () =
   assert.equal(outsideObstacle(7, '/srv/x', '24', mounts)?.device, 'file 7');
 });
 
-test('files of the container’s own mounts are taken, and files of memory, and those that are closed by now', () => {
+test("files of the container's mounts, memory files, and files that are closed by now are accepted", () => {
   const mounts = mountIds(TABLE);
   assert.equal(outsideObstacle(1, '/log', '36', mounts), undefined);
   assert.equal(outsideObstacle(0, '/dev/null', '612', mounts), undefined);
@@ -41,7 +41,7 @@ test('files of the container’s own mounts are taken, and files of memory, and 
 const skip = process.getuid?.() === 0 ? false : 'only root makes namespaces everywhere';
 
 test(
-  'reads from the kernel that a file was opened before the mounts were its own',
+  'the kernel reports that a file was opened before the container had its mounts',
   { skip },
   async () => {
     const root = readlinkSync('/proc/self/ns/mnt');
@@ -68,7 +68,7 @@ test(
   },
 );
 
-test('a deleted file that is mapped is found, and memory with a path is none', () => {
+test('a deleted file that is mapped is found, and memory with a path is not one', () => {
   const maps = [
     '7f00-7f01 rw-p 00000000 00:2f 123                        /data/a b (deleted)',
     '7f01-7f02 rw-s 00000000 00:01 5                          /memfd:x (deleted)',
@@ -85,7 +85,7 @@ test('a deleted file moves up to the limit, and is refused with the way out abov
   assert.match(refused?.hint ?? '', /close it/);
 });
 
-test('deleted files move up to a limit for all of them, and are refused by the largest one’s name above it', () => {
+test('deleted files move up to a common limit, and above it the largest one is refused by name', () => {
   const many = Array.from({ length: GHOSTS_BYTES / GHOST_BYTES }, (_, at) => {
     return { file: `/gone${at}`, bytes: GHOST_BYTES };
   });

@@ -16,7 +16,7 @@ import { removeTree } from '../../../../src/system/files/remove-tree.ts';
 const name = fc.stringMatching(/^[a-z]{1,6}$/);
 const file = fc.array(name, { minLength: 1, maxLength: 3 }).map((parts) => `/${parts.join('/')}`);
 
-test('a file that is open and was deleted stands in the way in the volume that it lies in, and in no other', () => {
+test('an open deleted file blocks the volume that contains it, and no other', () => {
   fc.assert(
     fc.property(file, file, (volume, open) => {
       const within = open === volume || open.startsWith(`${volume}/`);
@@ -29,20 +29,20 @@ test('a file that is open and was deleted stands in the way in the volume that i
   );
 });
 
-test('so does what NFS keeps of a deleted file, and the socket of a server', () => {
+test("a file that NFS keeps for a deleted one, and a server's socket, block the volume as well", () => {
   assert.match(openObstacle('/data', ['/data/.nfs000000001'], [])?.reason ?? '', /\.nfs0/);
   assert.match(openObstacle('/data', [], ['/data/db.sock'])?.reason ?? '', /db\.sock is a socket/);
   assert.equal(openObstacle('/data', [], ['/database/db.sock']), undefined);
 });
 
-test('so does a lock, in the volume of its file, with what gives it up', () => {
+test('a lock blocks the volume of its file, with a hint about a cold move', () => {
   const { reason, hint } = openObstacle('/data', ['/data/db'], [], ['/run/x', '/data/db']) ?? {};
   assert.match(reason ?? '', /^\/data\/db is locked there/);
   assert.match(hint ?? '', /--mode cold/);
   assert.equal(openObstacle('/data', ['/data/db'], [], ['/database']), undefined);
 });
 
-test('sockets of the processes are found by the path to which they were bound, a relative one from each directory', () => {
+test('sockets of the processes are found by their bound path, a relative one from each directory', () => {
   const table = [
     'Num       RefCount Protocol Flags    Type St Inode Path',
     '0000000000000000: 00000002 00000000 00010000 0001 01 12345 /data/a b.sock',
@@ -70,7 +70,7 @@ test('mapped files are found by their paths', () => {
   assert.deepEqual(mappedPaths(maps), ['/data/shared (deleted)', '/bin/a b']);
 });
 
-test('a process that has deleted what it has open or where it is, holds a lock, or serves a socket, is seen by the kernel’s own word', async () => {
+test("a process with a deleted file or directory, a lock, or a socket is detected by the kernel's report", async () => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-open-'));
   const script = `
     const fs = require('fs');

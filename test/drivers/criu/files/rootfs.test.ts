@@ -11,7 +11,7 @@ import { until } from '../../../until.ts';
 
 const SIGNAL = new AbortController().signal;
 
-test('a host that lists its guests reads the layers that it has: who asks for one later need not wait', async (t) => {
+test('a host that lists its guests reads their layers, so that a later request need not wait', async (t) => {
   const top = await mkdtemp(path.join(os.tmpdir(), 'godwit-rootfs-'));
   t.after(() => removeTree(top));
   const [layers, records] = [path.join(top, 'layers'), path.join(top, 'records')];

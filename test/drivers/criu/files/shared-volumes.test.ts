@@ -48,7 +48,7 @@ function host(volumeDirs: string[], listed: readonly { id: string; pid: number }
   return { volumeDirs, records, mountsOf: undefined, prefix: '', runc } as unknown as HostContext;
 }
 
-test('of the volumes of a container each is either sent, to a place of its own, or stays where it is', () => {
+test('each volume of a container is either sent to a separate place or stays in place', () => {
   fc.assert(
     fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 32 }), (stays) => {
       const volumes = stays.map((_, index) => volumeOf(`v${index}`));
@@ -77,7 +77,7 @@ test('of the volumes of a container each is either sent, to a place of its own, 
   );
 });
 
-test('a name of a place that is no volume of the container stands for nothing', () => {
+test('a place that is not a volume of the container is ignored', () => {
   const files = new Map([
     ['volume-0', '/x/0'],
     ['volume-7', '/x/7'],
@@ -87,7 +87,7 @@ test('a name of a place that is no volume of the container stands for nothing', 
   assert.equal(sharedIn(undefined, [volumeOf('db')]).size, 0);
 });
 
-test('what has taken the place of a volume since is not mounted', async () => {
+test('a replacement that took the place of a volume is not mounted', async () => {
   const volumes = [volumeOf('db/data')];
   const shared = await sharedHere(HERE, volumes, new Map([[0, at('db', 'data')]]));
   await checkShared(HERE, shared);
@@ -99,7 +99,7 @@ test('what has taken the place of a volume since is not mounted', async () => {
   await assert.rejects(sharedHere(HERE, volumes, new Map([[0, at('db', 'none')]])), /any more/);
 });
 
-test('is refused below no directory of volumes, of another kind, and where another container has it', async () => {
+test('a volume is refused outside of the volume directories, of another kind, or if another container has it', async () => {
   const why = (volume: Volume, context = host([at()]), file = path.join(volume.dir, volume.name)) =>
     whyNotMounted(context, volume, file, { guest: 'box', signal: soon() });
   assert.equal(await why(volumeOf('db/data')), undefined);
@@ -113,7 +113,7 @@ test('is refused below no directory of volumes, of another kind, and where anoth
   assert.match((await why(volumeOf('db/data'))) ?? '', /a volume of other/);
 });
 
-test('the volume of a container that has left stays, whoever had made it, and is not renamed', async () => {
+test('the volume of a container that has left stays, whoever created it, and is not renamed', async () => {
   const kept = at('db', 'data');
   const brought = at('db', 'brought');
   await mkdir(brought);
@@ -152,7 +152,7 @@ test('the volume of a container that has left stays, whoever had made it, and is
   assert.deepEqual(await readdir(kept), ['row']);
 });
 
-test('what the container wrote is on the storage before the other host reads it, and nothing else is waited for', async () => {
+test('written data is on the storage before the other host reads it, and no other data is waited for', async () => {
   const asked: string[][] = [];
   const runc = {
     run: async (argv: readonly string[]) => {

@@ -34,7 +34,7 @@ const runc = {
   run: (argv: readonly string[], options = {}) => command(argv, { host: 'b', ...options }),
 } as unknown as HostContext['runc'];
 
-describe('a tree that goes in parts', { skip }, () => {
+describe('trees sent in parts', { skip }, () => {
   let directory: string;
   const at = (...parts: string[]): string => path.join(directory, ...parts);
   const run = (...argv: [string, ...string[]]): void => void execFileSync(argv[0], argv.slice(1));
@@ -85,7 +85,7 @@ describe('a tree that goes in parts', { skip }, () => {
     run('diff', '-r', '--no-dereference', at('from'), at('into'));
   }
 
-  test('is the same in the end where names come and go between the first look at it and its archive', async () => {
+  test('a tree is the same in the end if names come and go between the first look and its archive', async () => {
     await mkdir(at('from/logs'));
     await writeFile(at('from/logs/one'), '1');
     const names = ['new', 'a b', 'a\nline', 'back\\slash', 'ümläut', '\\n', 'tab\t', '\\134'];
@@ -114,7 +114,7 @@ describe('a tree that goes in parts', { skip }, () => {
     assert.deepEqual(await readdir(at('out')), []);
   });
 
-  test('is the same in the end, and what did not change does not go again', async () => {
+  test('a tree is the same in the end, and unchanged parts are not sent again', async () => {
     await mkdir(at('from/kept'));
     await writeFile(at('from/kept/large'), Buffer.alloc(4 * 1024 ** 2, 'x'));
     await writeFile(at('from/log'), 'one\n');
@@ -154,7 +154,7 @@ describe('a tree that goes in parts', { skip }, () => {
     assert.deepEqual([one?.nlink, one?.ino, holes?.blocks], [3, three?.ino, 0]);
   });
 
-  test('is the same where nothing changed, or all of it is gone', async () => {
+  test('a tree is the same if nothing changed, or if all of it is gone', async () => {
     await writeFile(at('from/file'), '1');
     await sent(async () => {});
     await same();
@@ -164,7 +164,7 @@ describe('a tree that goes in parts', { skip }, () => {
     await same();
   });
 
-  test('is not taken where it is not what the source says', async () => {
+  test("a tree is refused if it differs from the source's description", async () => {
     await writeFile(at('in/root.gone'), '');
     run('tar', '-cf', at('in/root.changed.tar'), '-T', '/dev/null');
     const from = { input: at('in'), name: 'root', digest: 'f'.repeat(64) };
@@ -173,7 +173,7 @@ describe('a tree that goes in parts', { skip }, () => {
     await assert.rejects(applyChanges(runc, from, into, signal), /not what it is at the source/);
   });
 
-  test('follows no link out of itself, neither to write nor to remove', async () => {
+  test('a tree follows no link out of itself, neither to write nor to remove', async () => {
     await writeFile(at('outside/precious'), '1');
     await mkdir(at('evil/out'), { recursive: true });
     await writeFile(at('evil/out/planted'), 'evil');

@@ -27,7 +27,7 @@ interface Bind {
 const read = (binds: readonly Bind[]) =>
   readConfig(JSON.stringify(containerConfig(PLACE, LOAD, binds)), DIRS);
 
-test('a volume is mounted in the same order and with the same options, below the destination’s own directory', () => {
+test("a volume is mounted in the same order and with the same options, below the destination's directory", () => {
   const { oci, binds, obstacles } = read([
     { source: '/vols/db/data', destination: '/data', options: ['nosuid', 'nodev'] },
     { source: '/more/vols/hosts', destination: '/etc/hosts', options: ['ro'] },
@@ -73,7 +73,7 @@ test('a volume is mounted in the same order and with the same options, below the
   ]);
 });
 
-test('a bind mount that is no volume of its own is refused by its place in the container, with a way out', () => {
+test('a bind mount that is not a separate volume is refused by its place in the container, with a way out', () => {
   const refused = (binds: readonly Bind[]): string[] =>
     read(binds).obstacles.map(({ device, hint }) => {
       assert.notEqual(hint, '');
@@ -91,7 +91,7 @@ test('a bind mount that is no volume of its own is refused by its place in the c
   assert.deepEqual(refused([data, { ...data, destination: '/again' }]), ['/again']);
 });
 
-test('of two volumes of one name below two directories the second is refused: the destination may have one directory', () => {
+test('the second of two volumes with one name in two directories is refused: the destination may have one directory', () => {
   const { oci, obstacles } = read([
     { source: '/vols/db', destination: '/data' },
     { source: '/more/vols/db', destination: '/log' },
@@ -103,7 +103,7 @@ test('of two volumes of one name below two directories the second is refused: th
   assert.equal(oci?.mounts.filter((each) => 'volume' in each).length, 1);
 });
 
-test('an idmapped mount is refused by its place in the container, also one that is no bind mount', () => {
+test('an idmapped mount is refused by its place in the container, even if it is not a bind mount', () => {
   const map = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
   const data = { source: '/vols/data', destination: '/data' };
   const config = (change: object): string => {
@@ -121,7 +121,7 @@ test('an idmapped mount is refused by its place in the container, also one that 
   assert.deepEqual(refused({}), []);
 });
 
-test('whatever a source calls a volume, its place is below a directory of volumes of this host', () => {
+test("a volume's place is below a volume directory of this host, whatever the source calls it", () => {
   const part = fc.oneof(fc.constantFrom('..', '.', '', 'a', 'etc', '\0', 'a b'), fc.string());
   const name = fc.oneof(
     fc.string(),
@@ -142,7 +142,7 @@ test('whatever a source calls a volume, its place is below a directory of volume
   );
 });
 
-test('a description whose volumes lie in each other, lead elsewhere or are not those that it mounts is refused', () => {
+test('a description whose volumes are nested, lead elsewhere or differ from its mounts is refused', () => {
   const { oci } = read([{ source: '/vols/a', destination: '/a' }]);
   assert.ok(oci);
   const rest = { nics: [], layers: [], criu: '4.2.1', runc: '1.3.6', features: [] };
@@ -175,7 +175,7 @@ test('a description whose volumes lie in each other, lead elsewhere or are not t
   assert.ok(overlaps('a', 'a/b') && overlaps('a/b', 'a') && !overlaps('a', 'ab'));
 });
 
-test('finds who else mounts a volume, a part of it, or more of its directory', () => {
+test('another user of a volume, a part of it, or more of its directory is found', () => {
   const line = (device: string, inside: string, point: string): string =>
     `36 35 ${device} ${inside} ${point} rw - ext4 /dev/x rw`;
   const own = [line('8:1', '/', '/'), line('8:2', '/', '/vols')].join('\n');
@@ -197,7 +197,7 @@ test('finds who else mounts a volume, a part of it, or more of its directory', (
   });
 });
 
-test('of options that contradict each other, the last one still holds', () => {
+test('the last of contradicting options counts', () => {
   assert.deepEqual(readOptions(['rw', 'bind', 'ro', 'nosuid']).options, ['rw', 'ro', 'nosuid']);
   assert.deepEqual(readOptions(['ro', 'rw', 'ro']).options, ['rw', 'ro']);
 });

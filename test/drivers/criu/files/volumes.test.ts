@@ -80,7 +80,7 @@ function packed(from: string, index: number, ...more: string[]): void {
   execFileSync('tar', ['-C', path.join(directory, from), '-cf', file, ...more]);
 }
 
-test('volumes are made with the directories above them, and all of that goes again', async () => {
+test('volumes are created with their parent directories, and all of them are removed again', async () => {
   await recorded('db/data', 'db/etc/names.file', 'plain');
   await makeVolumes(records, 'box');
   assert.ok(volumes().every(({ ino }) => ino !== undefined));
@@ -91,7 +91,7 @@ test('volumes are made with the directories above them, and all of that goes aga
   assert.deepEqual((await readdir(directory)).toSorted(), ['records']);
 });
 
-test('what was there before is never used and never removed', async () => {
+test('existing files are never used and never removed', async () => {
   await mkdir(place('db/data'), { recursive: true });
   await writeFile(path.join(place('db/data'), 'precious'), '1');
   await recorded('first', 'db/data', 'last');
@@ -105,7 +105,7 @@ test('what was there before is never used and never removed', async () => {
   assert.deepEqual(await readdir(place('db/data')), ['precious']);
 });
 
-test('directories made for volumes go too where the first volume could not be made', async () => {
+test('the directories are removed, too, if the first volume could not be created', async () => {
   await mkdir(place('own'), { recursive: true });
   await recorded('own', 'new/one/data');
   await assert.rejects(makeVolumes(records, 'box'), /there already/);
@@ -113,7 +113,7 @@ test('directories made for volumes go too where the first volume could not be ma
   assert.deepEqual(await readdir(path.join(directory, 'vols')), ['own']);
 });
 
-test('no volume is made in one of another container: it would go with that one', async () => {
+test("no volume is created inside another container's volume: it would be removed with that one", async () => {
   await recorded('app');
   await makeVolumes(records, 'box');
   await records.write('other', { ...(records.readSync('box') as ContainerRecord) });
@@ -143,7 +143,7 @@ test('the volumes are on disk before their source may be removed', async () => {
   assert.equal(ran.at(-1), `sync ${place('data')}`);
 });
 
-test('a mover that dies while it makes them leaves nothing that its successor does not find', async () => {
+test('a mover that dies while it creates them leaves nothing that its successor does not find', async () => {
   await recorded('one', 'two.file', 'three');
   // Recorded, and made before their inodes were.
   await mkdir(place('one'), { recursive: true });
@@ -155,7 +155,7 @@ test('a mover that dies while it makes them leaves nothing that its successor do
   assert.deepEqual(await readdir(place('one')), ['of another']);
 });
 
-test('a volume in whose place somebody has put another stays', async (t) => {
+test('a volume that another program has replaced stays', async (t) => {
   await recorded('one');
   await makeVolumes(records, 'box');
   const [{ bornNs } = {}] = volumes();
@@ -188,7 +188,7 @@ test('a volume of a record without a birth time is judged by its number alone', 
   assert.deepEqual((await readdir(directory)).toSorted(), ['records']);
 });
 
-test('no link in its path is followed, and no directory that others may write in is used', async () => {
+test("a link in a volume's path is not followed, and a directory writable by others is not used", async () => {
   const outside = path.join(directory, 'outside');
   await mkdir(outside);
   await mkdir(path.join(directory, 'vols'));
@@ -205,7 +205,7 @@ test('no link in its path is followed, and no directory that others may write in
   assert.match((await whyNotThere(at('new'), 2 ** 52)) ?? '', /it needs 4 PiB|it needs/);
 });
 
-test('volumes are filled with what has come: kinds, modes, hard links and holes', async () => {
+test('volumes are filled with the received tree: kinds, modes, hard links and holes', async () => {
   const from = path.join(directory, 'from');
   await mkdir(path.join(from, 'sub'), { recursive: true });
   await writeFile(path.join(from, 'sub', 'one'), 'content', { mode: 0o600 });
@@ -231,7 +231,7 @@ test('volumes are filled with what has come: kinds, modes, hard links and holes'
   assert.deepEqual([names.mode & 0o777, names.ino], [0o640, inode]);
 });
 
-test('an archive that leads out of its volume writes nothing there, and one of a file holds a file', async () => {
+test('an archive that leads out of its volume writes nothing there, and an archive of a file holds one file', async () => {
   const outside = path.join(directory, 'outside');
   await mkdir(outside);
   await mkdir(path.join(directory, 'one'));
@@ -265,7 +265,7 @@ test('an archive that leads out of its volume writes nothing there, and one of a
   await assert.rejects(fillAll(), /the source sent nothing/);
 });
 
-test('once it has left, what no migration made stays under another name', async () => {
+test('the volumes that no migration created stay under another name after the container has left', async () => {
   await mkdir(place('own'), { recursive: true });
   await mkdir(place('brought'));
   await recorded('brought');

@@ -36,7 +36,7 @@ const reasons = (facts: HostGpuFacts | string, room: object = ROOM): string =>
     .map(({ reason }) => reason)
     .join('; ');
 
-test('what a container has on GPUs is what the driver says of its processes, else all that is used there', () => {
+test("the GPU memory of a container is the driver's report for its processes, else all that is used there", () => {
   assert.equal(useOf(FACTS, [7]).bytes, 8 * GIB);
   const two = { ...FACTS, apps: [...FACTS.apps, { pid: 9, uuid: UUID, bytes: GIB }] };
   assert.equal(useOf(two, [7, 9]).bytes, 9 * GIB);
@@ -46,7 +46,7 @@ test('what a container has on GPUs is what the driver says of its processes, els
   assert.equal(useOf(silent, [7]).bytes, 12 * GIB);
 });
 
-test('the source refuses by name what cannot be taken away, and only the move of memory', () => {
+test('a GPU state that cannot be taken away is refused by name, except for a cold move', () => {
   assert.equal(reasons(FACTS), '');
   assert.match(reasons('no libcuda'), /cannot take state away: no libcuda/);
   assert.match(reasons({ ...FACTS, gpus: [{ ...GPU, mig: true }] }), /MIG/);
@@ -78,14 +78,14 @@ test('a destination has as many GPUs of the same kind, the same driver, and room
   assert.match(whyNoGpu(SPEC, 'no libcuda', GIB)?.what ?? '', /no libcuda/);
 });
 
-test('says how long the GPU stands still', () => {
+test("the prediction has the GPU's standstill", () => {
   assert.equal(
     predictedSeconds(8 * GIB),
     'their work stops for about 76 s, longer on a busy machine or a slow link: 4.9 s to take away, 40.9 s to send as memory, 28.6 s frozen, 1.5 s to give back',
   );
 });
 
-test('waits for GPUs to be given back ten times as long as was measured, and a minute more', () => {
+test('the wait for restored GPUs is ten times the measured time plus a minute', () => {
   assert.equal(giveBackMs(0), 60_000);
   assert.equal(giveBackMs(5.9e9), 70_000);
 });

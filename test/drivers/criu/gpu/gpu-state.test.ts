@@ -40,7 +40,7 @@ describe('the state of a container’s GPUs', () => {
     await removeTree(directory);
   });
 
-  test('is given back only once the helper of a mover that has ended is at its end', async () => {
+  test('the GPU state is restored only once the helper of an ended mover has ended', async () => {
     const records = new Records(path.join(directory, 'records'));
     const earlier = spawn(process.execPath, ['-e', 'process.stdin.resume()'], {
       stdio: ['pipe', 'ignore', 'ignore'],
@@ -67,7 +67,7 @@ describe('the state of a container’s GPUs', () => {
     assert.equal(records.readSync('box')?.gpu, undefined);
   });
 
-  test('stays to be given back where nobody waits for it any more', async () => {
+  test('an abandoned GPU state stays to be restored', async () => {
     const records = new Records(path.join(directory, 'cancelled'));
     const ours = identify(PID);
     // One that goes on for as long as this test.
@@ -96,7 +96,7 @@ describe('the state of a container’s GPUs', () => {
     assert.deepEqual(given, [[PID]]);
   });
 
-  test('that the driver does not report is none that is not there: it is said, and stays to be given back', async () => {
+  test('an unreported GPU state does not count as restored: it is reported, and stays to be restored', async () => {
     const program = [process.execPath, MAIN, '--library', library] as const;
     const worker = await Worker.start([...program, '--as', 'worker', '--bytes', String(MIB)]);
     const gpus = new HostGpus('a', { run: async () => '' }, library);

@@ -18,13 +18,13 @@ const said = (hooks: unknown): string[] =>
     return device;
   });
 
-test('hooks of NVIDIA’s toolkit that have done their work stand in nothing’s way', () => {
+test("finished hooks of NVIDIA's toolkit block nothing", () => {
   assert.deepEqual(said({ createContainer: OWN }), []);
   for (const none of [undefined, null, {}, { prestart: [] }, { poststop: null }])
     assert.deepEqual(said(none), []);
 });
 
-test('a hook that would run at another moment, or does what nobody knows, stands in the way by name', () => {
+test('a hook that would run at another time, or has an unknown effect, blocks the move by name', () => {
   assert.deepEqual(said({ startContainer: [OWN[0]] }), [
     'the hook nvidia-cdi-hook create-symlinks',
   ]);
@@ -42,7 +42,7 @@ test('a hook that would run at another moment, or does what nobody knows, stands
   ]);
 });
 
-test('the toolkit’s older way is refused with the one that works', () => {
+test("the toolkit's older mode is refused with the working one", () => {
   const legacy = hook('/usr/bin/nvidia-container-runtime-hook', 'hook', 'prestart');
   const [found] = hookObstacles({ prestart: [legacy] });
   assert.equal(found?.device, 'the hook nvidia-container-runtime-hook');

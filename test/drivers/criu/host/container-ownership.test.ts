@@ -97,7 +97,7 @@ function description(): GuestDescription {
   return { driver: 'criu', name: 'box', memoryBytes, vcpus: 1, hypervisorVersion: '1.3.6', spec };
 }
 
-test('keeps the files of a container that came before and has ended, whatever another migration brings', async () => {
+test('the files of a container that arrived earlier and has ended stay, whatever another migration brings', async () => {
   const ended = { init: DEAD };
   for (const before of [
     ended,
@@ -128,7 +128,7 @@ test('keeps the files of a container that came before and has ended, whatever an
   }
 });
 
-test('what a mover that is gone has left of a container that was never whole goes with the next start', async () => {
+test('the leftovers of a mover whose container was never complete are removed at the next start', async () => {
   await brought({ migration: 'm-00000001' });
   const next = destination('m-00000002');
   await next.start(description(), SETUP, new Map(), signal);
@@ -140,7 +140,7 @@ test('what a mover that is gone has left of a container that was never whole goe
   await assert.rejects(readFile(volume()), { code: 'ENOENT' });
 });
 
-test('a migration takes down what it made itself, and what its mover’s successor holds the handle of', () => {
+test('a migration removes its own container, and a later mover may remove it by its handle', () => {
   const made = { netns: 'n', nics: [], overlay: false };
   const mover = ownIdentity();
   const record = { token: 't', mover, memoryBytes: 1, made, init: DEAD, migration: 'm-00000001' };
@@ -154,7 +154,7 @@ test('a migration takes down what it made itself, and what its mover’s success
   assert.ok(!isMadeFor(undefined, { migration: 'm-00000001' }));
 });
 
-test('nothing is left over while its mover lives, or while a restore may go on', () => {
+test('nothing is left over while its mover lives, or while a restore may continue', () => {
   const made = { netns: 'n', nics: [], overlay: false };
   const record = {
     token: 't',

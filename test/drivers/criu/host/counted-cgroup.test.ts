@@ -7,7 +7,7 @@ const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,12}$/);
 const place = fc.array(name, { minLength: 1, maxLength: 4 }).map((parts) => `/${parts.join('/')}`);
 const controllers = fc.shuffledSubarray(['cpu', 'pids', 'blkio', 'freezer']);
 
-test('a container is counted where each controller has it, whatever else is mounted', () => {
+test("a container is counted in each controller's hierarchy, whatever else is mounted", () => {
   const anywhere = fc.record({
     ofProcessor: fc.option(place, { nil: undefined }),
     ofMemory: fc.option(place, { nil: undefined }),
@@ -35,7 +35,7 @@ test('a container is counted where each controller has it, whatever else is moun
   );
 });
 
-test('a process in the root of cgroups is no container, and the root counts the whole machine', () => {
+test('a process in the root of cgroups is not a container, and the root counts the whole machine', () => {
   assert.equal(countedCgroup('0::/\n', ''), undefined);
   assert.equal(countedCgroup('4:memory:/box\n2:cpuacct:/\n0::/box\n', ''), undefined);
   assert.equal(countedCgroup('', ''), undefined);

@@ -30,7 +30,7 @@ const ro = (source: string): ContainerBind => ({
   options: ['ro'],
 });
 
-test('a host takes no mount of its directories that may be written, whatever the other host says', () => {
+test('a host accepts no writable mount of its directories, whatever the other host sends', () => {
   const { oci } = read([ro(`${DRIVER}/lib`)]);
   assert.ok(oci !== undefined);
   const withOptions = (options?: readonly string[]) => ({
@@ -42,7 +42,7 @@ test('a host takes no mount of its directories that may be written, whatever the
     assert.equal(ociParts.safeParse(withOptions(options)).success, false, String(options));
 });
 
-test('a bind mount that is only read, of a directory that hosts have alike, travels by its number', () => {
+test('a read-only bind mount of a common host directory travels by its number', () => {
   const { oci, ofHost, obstacles } = read([ro(`${DRIVER}/lib`)]);
   assert.deepEqual(obstacles, []);
   assert.deepEqual(ofHost, [{ destination: '/lib/cuda', source: `${DRIVER}/lib` }]);
@@ -54,7 +54,7 @@ test('a bind mount that is only read, of a directory that hosts have alike, trav
   );
 });
 
-test('one that could be written to, or that lies elsewhere, stands in the way', () => {
+test('a bind mount that is writable, or is outside of the common directories, blocks the move', () => {
   const of = (bind: ContainerBind): number => read([bind]).obstacles.length;
   assert.equal(of(ro(DRIVER)), 0);
   assert.equal(of({ ...ro(DRIVER), options: [] }), 1);
@@ -64,7 +64,7 @@ test('one that could be written to, or that lies elsewhere, stands in the way', 
   assert.equal(of(ro(`${DRIVER}/../etc`)), 1);
 });
 
-test('devices of a GPU travel by their numbers, others stand in the way', () => {
+test('devices of a GPU travel by their numbers, others block the move', () => {
   const device = (name: string): ContainerDevice => ({
     path: `/dev/${name}`,
     major: 195,
@@ -80,7 +80,7 @@ test('devices of a GPU travel by their numbers, others stand in the way', () => 
     assert.equal(read([], [device(name)]).obstacles.length, 1, name);
 });
 
-test('a description has as many parts of a host as it mounts', () => {
+test('a description has as many host parts as mounts of them', () => {
   const { oci } = read([ro(DRIVER)]);
   const spec = { oci, nics: [], layers: [], criu: '4', runc: '1', features: [] };
   const part = { path: DRIVER, digest: 'a'.repeat(64) };
@@ -90,7 +90,7 @@ test('a description has as many parts of a host as it mounts', () => {
   assert.ok(!containerSpec.safeParse({ ...spec, hostParts: [{ ...part, path: 'opt' }] }).success);
 });
 
-describe('what a container reads of its host', () => {
+describe('host files in a container', () => {
   let directory: string;
   let a: string;
   before(async () => {
@@ -102,7 +102,7 @@ describe('what a container reads of its host', () => {
   });
   after(() => removeTree(directory));
 
-  test('is the same at the destination, below a directory that it names, or is missing there', async () => {
+  test('a host file has the same path below a named directory of the destination, or is missing there', async () => {
     const parts = { hostDirs: [a], records: new Records(path.join(directory, 'records')) };
     const file = path.join(a, 'libcuda.so.1');
     const binds = [a, file].map((source) => ({ destination: '/x', source }));
@@ -126,7 +126,7 @@ describe('what a container reads of its host', () => {
     assert.equal((await missingPart(parts, [whole], signal))?.path, a);
   });
 
-  test('is found through a link that stays in such a directory; one that leads out is refused by name', async () => {
+  test('a host file is found through a link inside such a directory; a link that leads out is refused by name', async () => {
     const [own, away] = [path.join(directory, 'own'), path.join(directory, 'secret')];
     await mkdir(path.join(own, 'v1'), { recursive: true });
     await mkdir(away);

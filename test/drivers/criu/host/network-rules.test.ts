@@ -70,7 +70,7 @@ const LOST: readonly (readonly [string, string])[] = [
 ];
 
 test(
-  'what its network has that nobody makes anew is refused by name, each with its fix',
+  'network settings that are not recreated are refused by name, each with its fix',
   { skip },
   async (t) => {
     const { pid, run } = await container(t);
@@ -88,7 +88,7 @@ test(
 );
 
 test(
-  'what a container has of addresses and plain routes is the same at the destination',
+  'addresses and plain routes of a container are the same at the destination',
   { skip },
   async (t) => {
     const { pid, run, ip } = await container(t);
@@ -135,7 +135,7 @@ test(
   },
 );
 
-test('what nobody could look at is said, and is no answer', () => {
+test('settings that could not be examined are reported, and do not count as an answer', () => {
   const text = SCRIPT.split('\n')
     .map((line) => `${/== \d+/.exec(line)?.[0]}\nunseen\n`)
     .join('');
@@ -145,7 +145,7 @@ test('what nobody could look at is said, and is no answer', () => {
   assert.deepEqual(rulesOf('').unseen, unseen);
 });
 
-test('what is not understood is said as well, and fails no check', () => {
+test('settings that are not understood are reported as well, and fail no check', () => {
   const text = SCRIPT.split('\n')
     .map((line) => `${/== \d+/.exec(line)?.[0]}\nnetlink: Error: cache {\n`)
     .join('');
@@ -153,7 +153,7 @@ test('what is not understood is said as well, and fails no check', () => {
   assert.ok(unseen.includes('rules of nft') && unseen.includes('routes'), unseen.join());
 });
 
-test('nobody looks into its host’s own network for a container that is on it', async () => {
+test("the host's own network is not examined for a container that uses it", async () => {
   const run = (): Promise<string> => Promise.reject(new Error('somebody looks'));
   assert.deepEqual((await networkOf(run, process.pid, SIGNAL)).obstacles, []);
   const { obstacles } = await networkOf(run, process.pid, SIGNAL, '/proc/1/ns/net');

@@ -12,7 +12,7 @@ const NIC: Nic = {
   routes: [],
 };
 
-test('a container is announced five times, since one announcement may be lost', async () => {
+test('a container is announced five times, because one announcement may be lost', async () => {
   const ran: string[] = [];
   const run = async (argv: readonly string[]): Promise<string> => {
     ran.push(argv.join(' '));

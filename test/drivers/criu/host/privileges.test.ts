@@ -25,7 +25,7 @@ async function within(argv: readonly string[], script: string): Promise<string> 
   return (await run(program, args)).stdout.trim();
 }
 
-test('names each capability that is missing, and none of a process that has all', async () => {
+test('each missing capability is named, and none for a process that has all', async () => {
   assert.deepEqual(lacksOf(ALL), []);
   assert.equal(await judgePrivileges('a', 'source', ALL), undefined);
   assert.deepEqual(lacksOf('CapEff:\t000001ffffdfffff\n'), ['CAP_SYS_ADMIN']);
@@ -38,7 +38,7 @@ test('names each capability that is missing, and none of a process that has all'
 });
 
 test(
-  'a process that the packaged unit has begun is refused by what it lacks',
+  'a process that the packaged unit has started is refused by its missing privileges',
   { skip },
   async () => {
     const kept = settings('godwit-agent.service')
@@ -53,7 +53,7 @@ test(
   },
 );
 
-test('the drop-in of containers takes back all by which the unit confines system calls and capabilities', () => {
+test('the drop-in for containers undoes every restriction of the unit on system calls and capabilities', () => {
   const others =
     /^(Type|Exec.*|TimeoutStartSec|Restart.*(Sec|Status)|Restart|KillMode|TasksMax|LimitNOFILE|StateDirectory.*|CacheDirectory.*|SystemCallErrorNumber|Description|Documentation|After|Wants|ConditionPathExists|WantedBy)$/;
   const confines = settings('godwit-agent.service')
@@ -71,7 +71,7 @@ const FILTERED = `$filter = pack("SCCL", 6, 0, 0, 0x7fff0000);
   syscall(157, 22, 2, pack("Sx6P", 1, $filter)) == 0 or die "no filter: $!"; exec @ARGV;`;
 
 test(
-  'a process under a filter of system calls, whatever that allows, is refused by it',
+  'a process under a system call filter is refused by it, whatever the filter allows',
   { skip },
   async () => {
     const said = await within(

@@ -28,7 +28,7 @@ async function folder(t: TestContext): Promise<string> {
   return made;
 }
 
-test('finds the program in its working directory, by whatever path that is named', async (t) => {
+test('a program is found in its working directory, by whatever path it is named', async (t) => {
   const made = await folder(t);
   const [images, other] = [path.join(made, 'images'), path.join(made, 'other')];
   for (const each of [images, other]) await mkdir(each);
@@ -46,7 +46,7 @@ test('finds the program in its working directory, by whatever path that is named
   assert.deepEqual(await runningIn(path.join(made, 'missing'), 'pager.ts'), []);
 });
 
-test('asks nothing of the storage of another directory, which may not answer', async (t) => {
+test('the storage of another directory, which may not answer, is not asked', async (t) => {
   const made = await folder(t);
   const [images, other] = [path.join(made, 'images'), path.join(made, 'other')];
   for (const each of [images, other]) await mkdir(each);
@@ -69,7 +69,7 @@ test('asks nothing of the storage of another directory, which may not answer', a
 });
 
 test(
-  'passes over the program in a container that has another directory at that path',
+  'a program in a container with another directory at that path is skipped',
   { skip },
   async (t) => {
     const made = await folder(t);

@@ -32,7 +32,7 @@ const used = (s: number): Record<string, string> => ({
   'cpu.stat': `usage_usec ${s * 1e6}\nuser_usec 1\n`,
 });
 
-test('a container without a limit counts by its weight and by what it uses, and never as its whole host', () => {
+test('a container without a limit counts by its weight and its use, and never as its whole host', () => {
   const free = { cpuset: 16, share: 1 };
   assert.equal(sizeOf(free, 16, 0), 1);
   assert.equal(sizeOf(free, 16, 2.2), 3);
@@ -40,20 +40,20 @@ test('a container without a limit counts by its weight and by what it uses, and 
   assert.equal(sizeOf({ ...free, share: 64 }, 16, 0), 16);
 });
 
-test('a container with a quota or a set of processors counts as what that lets it use', () => {
+test('a container with a quota or a set of processors counts as much as they permit', () => {
   assert.equal(sizeOf({ quota: 1.5, cpuset: 16, share: 1 }, 16, 0), 2);
   assert.equal(sizeOf({ quota: 0.2, cpuset: 16, share: 1 }, 16, 0), 1);
   assert.equal(sizeOf({ cpuset: 3, share: 1 }, 16, 0), 3);
   assert.equal(sizeOf({ quota: 8, cpuset: 3, share: 1 }, 16, 5), 3);
 });
 
-test('reads lists of processors and quotas as the kernel writes them', () => {
+test('lists of processors and quotas are read as the kernel writes them', () => {
   assert.deepEqual(['0-3,7\n', '5', ''].map(listedCount), [5, 1, 0]);
   const quotas = ['max 100000\n', '50000 100000', '-1\n 100000\n', ''].map(quotaIn);
   assert.deepEqual(quotas, [undefined, 0.5, undefined, undefined]);
 });
 
-test('what a container uses is the mean since the last look, of all of its processes', async (t) => {
+test('the use of a container is the mean since the last look, over all of its processes', async (t) => {
   const prefix = await cgroups(t, used(0));
   let nowMs = 0;
   const uses = new ProcessorUses(prefix, () => nowMs);
@@ -79,7 +79,7 @@ test('what a container uses is the mean since the last look, of all of its proce
   assert.equal(await look(31_000, 0), 0);
 });
 
-test('a container whose use nobody counts has a size all the same', async (t) => {
+test('a container whose use is unknown has a size all the same', async (t) => {
   const uses = new ProcessorUses(await cgroups(t, {}));
   const found = await uses.of(process.pid);
   assert.equal(found.usedCores, undefined);

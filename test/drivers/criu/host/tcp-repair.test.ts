@@ -63,7 +63,7 @@ test('a connection that a killed CRIU left in repair mode serves its peer again'
   assert.equal(await echo(client, 'after'), 'after');
 });
 
-test('connections as they should be are left alone, and processes that are gone passed over', async (t) => {
+test('healthy connections are left alone, and ended processes are skipped', async (t) => {
   const { pid, client } = await connected(t);
   assert.equal(await endRepair([pid, 2 ** 30]), 0);
   assert.equal(await echo(client, 'after'), 'after');

@@ -9,7 +9,7 @@ import {
   MAX_FRAME,
 } from '../../../../src/drivers/criu/link/frames.ts';
 
-test('reads back every frame, however the bytes are cut', () => {
+test('every frame is read back, however the bytes are cut', () => {
   const kind = fc.constantFrom(...Object.values(KINDS));
   const frame = fc.tuple(kind, fc.uint8Array({ maxLength: 300 }));
   fc.assert(
@@ -30,7 +30,7 @@ test('reads back every frame, however the bytes are cut', () => {
   );
 });
 
-test('takes any bytes without a crash, and refuses a frame that is longer than any may be', () => {
+test('any bytes are read without a crash, and a frame over the limit is refused', () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 200 })), (parts) => {
       const reader = new FrameReader();
@@ -46,7 +46,7 @@ test('takes any bytes without a crash, and refuses a frame that is longer than a
   assert.throws(() => new FrameReader().push(head), /a frame of/);
 });
 
-test('a peer names images as CRIU and runc do, and no file that Godwit has beside them', () => {
+test('a peer names images as CRIU and runc do, and no file that Godwit keeps next to them', () => {
   const named = (name: string): boolean =>
     fileHead.safeParse({ name, bytes: 1, what: 'image' }).success;
   const theirs = ['pages-1.img', 'tmpfs-dev-42.tar.gz.img', 'inventory.img', 'descriptors.json'];

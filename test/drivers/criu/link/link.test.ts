@@ -76,7 +76,7 @@ async function isTaken(address: string, shown: { ca: string; cert: string; key: 
   return is;
 }
 
-test('the stream of a container is taken from the host of the source, and from no other role of its name', async (t) => {
+test("the stream of a container is accepted from the source's host, and from no other role of its name", async (t) => {
   const give = await authority(t);
   const b = await give('b', 'agent', 'a');
   const { address, taken } = await listening(t, b.credentials);
@@ -94,14 +94,14 @@ test('the stream of a container is taken from the host of the source, and from n
   assert.equal(await isTaken(address, (await give('a', 'agent', 'b')).shown), true);
 });
 
-test('the stream of a container is not taken from a host that the fleet’s list refuses', async (t) => {
+test("the stream of a container is not accepted from a host that the fleet's list refuses", async (t) => {
   const give = await authority(t);
   const b = await give('b', 'agent', 'a');
   const { address } = await listening(t, { ...b.credentials, refuses });
   assert.equal(await isTaken(address, (await give('a', 'agent', 'b')).shown), false);
 });
 
-test('a container is sent to the host of the destination alone, and not to one that the list refuses', async (t) => {
+test("a container is sent only to the destination's host, and not to one that the list refuses", async (t) => {
   const give = await authority(t);
   const a = (await give('a', 'agent', 'b')).credentials;
   const to = async (name: string, role: Role, from = a): Promise<Duplex> => {

@@ -8,7 +8,7 @@ import { Records } from '../../../../src/drivers/criu/link/records.ts';
 import { ownIdentity } from '../../../../src/system/processes/process.ts';
 import { removeTree } from '../../../../src/system/files/remove-tree.ts';
 
-test('takes a container for gone only where its record is not there, not where it is damaged', async () => {
+test('a container counts as gone only if its record is missing, not if it is damaged', async () => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-records-'));
   try {
     const records = new Records(directory);
@@ -30,7 +30,7 @@ test('takes a container for gone only where its record is not there, not where i
   }
 });
 
-test('a host that never had a container has no records, and says so', async () => {
+test('a host that never had a container has no records, and reports that', async () => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-records-'));
   try {
     const records = new Records(path.join(directory, 'containers'));

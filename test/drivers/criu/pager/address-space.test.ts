@@ -20,7 +20,7 @@ const step = fc.oneof(
   }),
 );
 
-test('what a process did to its memory is what a table of single pages says', () => {
+test("the address space after a process's changes equals a table of single pages", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
       const space = new AddressSpace([
@@ -55,7 +55,7 @@ test('what a process did to its memory is what a table of single pages says', ()
   );
 });
 
-test('a copy does not change with what it was made of', () => {
+test('a copy does not change with its original', () => {
   const space = new AddressSpace([{ from: 0, pages: 2, file: 1, at: 0 }]);
   const copy = space.copy();
   space.drop(0, PAGE);

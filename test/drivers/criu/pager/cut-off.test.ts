@@ -83,7 +83,7 @@ async function untilAfter(here: Place, killed: number): Promise<void> {
 
 for (const when of ['before', 'after'] as const) {
   test(
-    `a move of memory is known to the next pager, and once, where one is killed just ${when} it is written down`,
+    `a move of memory is known to the next pager, once, if one is killed just ${when} it is written down`,
     { skip },
     async (t) => {
       const here = await withPagers(t, [atWrite('move', when)]);
@@ -98,7 +98,7 @@ for (const when of ['before', 'after'] as const) {
 }
 
 test(
-  'memory that is given up is known to the next pager where one is killed just before it is written down',
+  'freed memory is known to the next pager if one is killed just before it is written down',
   { skip },
   async (t) => {
     const here = await withPagers(t, [atWrite('drop', 'before')]);
@@ -143,7 +143,7 @@ const forked: readonly (readonly [when: string, ...programs: string[]])[] = [
 ];
 for (const [when, ...programs] of forked) {
   test(
-    `a child waits, and reads what comes, where its pager is killed ${when}`,
+    `a child waits, and reads the received content, if its pager is killed ${when}`,
     { skip },
     async (t) => {
       const here = await withPagers(t, programs);
@@ -159,7 +159,7 @@ for (const [when, ...programs] of forked) {
 }
 
 test(
-  'a keeper holds no memory by a descriptor that is no userfaultfd: the process is lost, and goes on waiting',
+  'a keeper holds no memory by a wrong descriptor: the process is lost, and keeps waiting',
   { skip },
   async (t) => {
     const here = await place(t);

@@ -50,7 +50,7 @@ const known = (regions: number) => ({
 });
 
 test(
-  'a journal that cannot be written anew stays as it is, and leaves the room that it found',
+  'a journal that cannot be rewritten stays unchanged, and takes no more room',
   { skip },
   async (t) => {
     const { directory, journal } = await disk(t);
@@ -65,7 +65,7 @@ test(
 );
 
 test(
-  'one that is written anew has room set aside, also where the disk is full a moment later',
+  'a rewritten journal has reserved room, even if the disk is full a moment later',
   { skip },
   async (t) => {
     const { journal, fill } = await disk(t);
@@ -78,7 +78,7 @@ test(
   },
 );
 
-test('room for what comes next counts: without it the old one stays', { skip }, async (t) => {
+test('room for the next records counts: without it the old journal stays', { skip }, async (t) => {
   const { directory, journal } = await disk(t);
   journal.write({ over: 1000 });
   assert.ok(journal.hasRoom());

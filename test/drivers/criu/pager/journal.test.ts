@@ -8,7 +8,7 @@ const spansOf = () => [{ from: 0, pages: 4, file: 1, at: 0 }];
 const text = (...entries: readonly Entry[]): string =>
   entries.map((entry) => `${JSON.stringify(entry)}\n`).join('');
 
-test('a child has what its parent had when it forked', () => {
+test("a child has its parent's state at the time of the fork", () => {
   const { spaces, restored } = replay(
     text(
       { task: 1, fd: 1000 },
@@ -27,7 +27,7 @@ test('a child has what its parent had when it forked', () => {
   assert.deepEqual(pages(1001), [undefined, 1, undefined, 3, 2]);
 });
 
-test('the last keepers count, a process that is over does not, and a torn last line is none', () => {
+test('the last keepers count, an ended process does not, and a torn last line is ignored', () => {
   const last = { pid: 6, startTicks: 1, bootId: 'b' };
   const said = text(
     { task: 1, fd: 1000 },
@@ -69,7 +69,7 @@ const said: fc.Arbitrary<Entry> = fc.oneof(
   },
 );
 
-test('a shortened journal says what the whole one said, and so does what is written behind it', () => {
+test("a shortened journal has the whole one's content, and so have the records behind it", () => {
   const seen = (journal: string): object => {
     const { spaces, ...rest } = replay(journal, spansOf);
     const pages = [...spaces]
@@ -94,7 +94,7 @@ test('a shortened journal says what the whole one said, and so does what is writ
   );
 });
 
-test('a region that was cut in parts and put together again is one region', () => {
+test('a region that was divided and joined again is one region', () => {
   const { spaces, ...rest } = replay(
     text(
       { task: 1, fd: 1000 },

@@ -7,7 +7,7 @@ import { bootId, isAlive, startTicksOf } from '../../../../src/system/processes/
 import { skip } from './place.ts';
 
 test(
-  'the keepers of a pager before end once the new ones are written down beside them',
+  'the keepers of the previous pager end once the new ones are written down next to them',
   { skip },
   async () => {
     const old = spawn('sleep', ['60']);
@@ -38,7 +38,7 @@ test(
   },
 );
 
-test('a process is no keeper of an earlier boot, though it has its number and its start time', () => {
+test("a process with the number and start time of an earlier boot's keeper is not a keeper", () => {
   const own = { pid: process.pid, startTicks: startTicksOf(process.pid) ?? 0 };
   const now = { ...own, bootId: bootId() };
   const before = { ...own, bootId: '00000000-0000-0000-0000-000000000000' };

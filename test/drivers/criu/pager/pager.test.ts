@@ -7,20 +7,24 @@ import { becomes, PAGES, place, prepare, skip, waits } from './place.ts';
 
 prepare();
 
-test('a process waits for a page that it touches, and reads what came', { skip }, async (t) => {
-  const here = await place(t);
-  const answer = here.ask('read 3');
-  await becomes('page 3 is wanted', () => here.wants.includes(3));
-  await waits(answer, 'no page has come');
-  await here.bring(3);
-  assert.equal(await answer, '4 0');
-  for (let page = 0; page < PAGES; page += 1) if (page !== 3) await here.bring(page);
-  await becomes('all is there', () => here.isAll);
-  for (let page = 0; page < PAGES; page += 1)
-    assert.equal(await here.ask(`read ${page}`), `${page + 1} 0`);
-});
+test(
+  'a process waits for a page that it touches, and reads the received content',
+  { skip },
+  async (t) => {
+    const here = await place(t);
+    const answer = here.ask('read 3');
+    await becomes('page 3 is wanted', () => here.wants.includes(3));
+    await waits(answer, 'no page has come');
+    await here.bring(3);
+    assert.equal(await answer, '4 0');
+    for (let page = 0; page < PAGES; page += 1) if (page !== 3) await here.bring(page);
+    await becomes('all is there', () => here.isAll);
+    for (let page = 0; page < PAGES; page += 1)
+      assert.equal(await here.ask(`read ${page}`), `${page + 1} 0`);
+  },
+);
 
-test('pages of several mappings that come at once are all given', { skip }, async (t) => {
+test('pages of several mappings that come at once are all delivered', { skip }, async (t) => {
   const here = await place(t);
   await here.bring(0, PAGES);
   await becomes('all is there', () => here.isAll);
@@ -29,7 +33,7 @@ test('pages of several mappings that come at once are all given', { skip }, asyn
 });
 
 test(
-  'a pager that is killed leaves its process waiting, and another one goes on',
+  'a pager that is killed leaves its process waiting, and another one continues',
   { skip },
   async (t) => {
     const here = await place(t);
@@ -46,18 +50,22 @@ test(
   },
 );
 
-test('pages that came before a pager was killed are given by the next one', { skip }, async (t) => {
-  const here = await place(t);
-  const [first = 0] = here.pagers;
-  process.kill(first, 'SIGSTOP');
-  await here.bring(7);
-  process.kill(first, 'SIGKILL');
-  await becomes('another one has begun', () => here.pagers.length === 2);
-  assert.equal(await here.ask('read 7'), '8 0');
-});
+test(
+  'pages that came before a pager was killed are delivered by the next one',
+  { skip },
+  async (t) => {
+    const here = await place(t);
+    const [first = 0] = here.pagers;
+    process.kill(first, 'SIGSTOP');
+    await here.bring(7);
+    process.kill(first, 'SIGKILL');
+    await becomes('another one has begun', () => here.pagers.length === 2);
+    assert.equal(await here.ask('read 7'), '8 0');
+  },
+);
 
 test(
-  'a keeper that is killed is begun anew, and its process goes on waiting',
+  'a keeper that is killed is started again, and its process keeps waiting',
   { skip },
   async (t) => {
     const here = await place(t);
@@ -76,7 +84,7 @@ test(
   },
 );
 
-test('keepers that are asked to end go on, and so does their pager', { skip }, async (t) => {
+test('keepers that are asked to end keep running, and so does their pager', { skip }, async (t) => {
   const here = await place(t);
   const before = await here.keepers();
   for (const pid of before) process.kill(pid, 'SIGTERM');
@@ -90,22 +98,18 @@ test('keepers that are asked to end go on, and so does their pager', { skip }, a
   assert.equal(here.pagers.length, 2);
 });
 
-test(
-  'where nobody is left who holds its memory, the process is said to be lost',
-  { skip },
-  async (t) => {
-    const here = await place(t);
-    const [first = 0] = here.pagers;
-    process.kill(first, 'SIGSTOP');
-    for (const pid of await here.keepers()) process.kill(pid, 'SIGKILL');
-    process.kill(first, 'SIGKILL');
-    await becomes('it is said', () => here.lost !== undefined);
-    assert.match(here.lost ?? '', /nobody held/);
-  },
-);
+test('a process is reported lost if no holder of its memory is left', { skip }, async (t) => {
+  const here = await place(t);
+  const [first = 0] = here.pagers;
+  process.kill(first, 'SIGSTOP');
+  for (const pid of await here.keepers()) process.kill(pid, 'SIGKILL');
+  process.kill(first, 'SIGKILL');
+  await becomes('it is said', () => here.lost !== undefined);
+  assert.match(here.lost ?? '', /nobody held/);
+});
 
 test(
-  'what a process gave up stays zeros, and what it moved comes to its new place, also after a pager was killed',
+  'freed memory stays zero, and moved memory comes to its new place, even after a pager was killed',
   { skip },
   async (t) => {
     const here = await place(t);
@@ -122,7 +126,7 @@ test(
 );
 
 test(
-  'a child that was forked waits as well, also when the pager is killed meanwhile',
+  'a forked child waits as well, even when the pager is killed meanwhile',
   { skip },
   async (t) => {
     const here = await place(t);
@@ -139,7 +143,7 @@ test(
 );
 
 test(
-  'where its pager ends when all is there, its keepers end too, also those that nobody wrote down',
+  'keepers end when their pager ends with all memory there, including unrecorded keepers',
   { skip },
   async (t) => {
     const here = await place(t);
@@ -158,7 +162,7 @@ test(
   },
 );
 
-test('a keeper that cannot give all is passed over for another one', { skip }, async (t) => {
+test('a keeper that cannot deliver everything is skipped for another one', { skip }, async (t) => {
   const here = await place(t);
   const other = spawn('sleep', ['60']);
   t.after(() => other.kill('SIGKILL'));
@@ -176,7 +180,7 @@ test('a keeper that cannot give all is passed over for another one', { skip }, a
   assert.equal(here.lost, undefined);
 });
 
-test('of pagers that begin at once in the place of one, one is left', { skip }, async (t) => {
+test('one of several replacement pagers that start at once stays', { skip }, async (t) => {
   const here = await place(t);
   const answer = here.ask('read 3');
   await becomes('page 3 is wanted', () => here.wants.includes(3));

@@ -10,7 +10,7 @@ import { becomes, PAGES, place, prepare, run, skip, waits } from './place.ts';
 prepare();
 
 test(
-  'what it did to its memory is kept in little room, however often it did, and is known to the next pager',
+  'the changes of a process take little room, however many there were, and the next pager reads them',
   { skip },
   async (t) => {
     const here = await place(t);
@@ -27,7 +27,7 @@ test(
 );
 
 test(
-  'a full disk has its process wait, until there is room again',
+  'a full disk makes its process wait until there is room again',
   { skip: mayMount() },
   async (t) => {
     const make = async (images: string): Promise<void> => {
@@ -54,28 +54,32 @@ test(
   },
 );
 
-test('a pager that cannot be begun is tried again, and its process waits', { skip }, async (t) => {
-  let isFull = false;
-  const spawning: typeof spawnPager = (...given) => {
-    if (isFull) throw new Error('spawn EAGAIN');
-    return spawnPager(...given);
-  };
-  const here = await place(t, { spawning });
-  const answer = here.ask('read 3');
-  await becomes('page 3 is wanted', () => here.wants.includes(3));
-  isFull = true;
-  process.kill(here.pagers[0] ?? 0, 'SIGKILL');
-  await becomes('it is said', () => here.waits !== undefined);
-  assert.match(here.waits ?? '', /no pager can be begun: spawn EAGAIN/);
-  await here.bring(3);
-  await waits(answer, 'nobody gives it page 3');
-  isFull = false;
-  assert.equal(await answer, '4 0');
-  await becomes('it waits no more', () => here.waits === undefined);
-  assert.equal(here.lost, undefined);
-});
+test(
+  'a pager that cannot be started is tried again, and its process waits',
+  { skip },
+  async (t) => {
+    let isFull = false;
+    const spawning: typeof spawnPager = (...given) => {
+      if (isFull) throw new Error('spawn EAGAIN');
+      return spawnPager(...given);
+    };
+    const here = await place(t, { spawning });
+    const answer = here.ask('read 3');
+    await becomes('page 3 is wanted', () => here.wants.includes(3));
+    isFull = true;
+    process.kill(here.pagers[0] ?? 0, 'SIGKILL');
+    await becomes('it is said', () => here.waits !== undefined);
+    assert.match(here.waits ?? '', /no pager can be begun: spawn EAGAIN/);
+    await here.bring(3);
+    await waits(answer, 'nobody gives it page 3');
+    isFull = false;
+    assert.equal(await answer, '4 0');
+    await becomes('it waits no more', () => here.waits === undefined);
+    assert.equal(here.lost, undefined);
+  },
+);
 
-test('children that have ended are let go of while no page comes', { skip }, async (t) => {
+test('ended children are released while no page comes', { skip }, async (t) => {
   const here = await place(t);
   assert.equal(await here.ask('breed 0'), 'done');
   const held = await heldBy(here.pagers[0] ?? 0);
@@ -84,7 +88,7 @@ test('children that have ended are let go of while no page comes', { skip }, asy
   await becomes('all is there', () => here.isAll);
 });
 
-test('a pager that may open no more files has the next child wait', { skip }, async (t) => {
+test('a pager at its limit of open files makes the next child wait', { skip }, async (t) => {
   const here = await place(t);
   const [pager = 0] = here.pagers;
   await run('prlimit', ['--pid', String(pager), '--nofile=1020:1020']);

@@ -10,11 +10,11 @@ const pages = (fills: readonly number[]): Buffer =>
 const fillsOf = (runs: readonly Buffer[]): number[][] =>
   runs.map((run) => Array.from({ length: run.length / PAGE }, (_, at) => run[at * PAGE] ?? -1));
 
-test('every page is new when it is first seen, also one of zeroes', () => {
+test('every page is new when it is first seen, including pages of zeroes', () => {
   assert.deepEqual(fillsOf(new ChangedPages().of(pages([0, 1, 1]), FROM)), [[0, 1, 1]]);
 });
 
-test('later only pages that changed are given, together where they lie beside one another', () => {
+test('later only changed pages are returned, together if they are adjacent', () => {
   const seen = new ChangedPages();
   seen.of(pages([1, 2, 3, 4, 5, 6]), FROM);
   assert.deepEqual(fillsOf(seen.of(pages([1, 7, 8, 4, 5, 9]), FROM)), [[7, 8], [9]]);
@@ -29,7 +29,7 @@ test('a page is known by its address, not by its content', () => {
   assert.deepEqual(fillsOf(seen.of(pages([1, 2]), 0)), [[1, 2]]);
 });
 
-test('gives what a comparison of all bytes gives, wherever the pages are', () => {
+test('the changed pages equal a comparison of all bytes, wherever the pages are', () => {
   const round = fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 12 });
   fc.assert(
     fc.property(

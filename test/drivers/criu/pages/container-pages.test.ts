@@ -44,7 +44,7 @@ async function holding(t: TestContext, byte: number, bytes: number): Promise<num
   return child.pid ?? 0;
 }
 
-test('the pages of all processes are read, and those of one that has ended are passed over', async (t) => {
+test('the pages of all processes are read, and an ended process is skipped', async (t) => {
   const pids = [await holding(t, 0xa1, 8 * MIB), await holding(t, 0xb2, 8 * MIB)];
   const pages = new ContainerPages();
   t.after(() => pages.close());
@@ -61,7 +61,7 @@ test('the pages of all processes are read, and those of one that has ended are p
   assert.equal(pages.state(pages.count), 'away');
 });
 
-test('a container of more processes than are looked at is refused by their number', async () => {
+test('a container with too many processes is refused by their number', async () => {
   const many = Array.from({ length: MAX_PROCESSES + 1 }, () => process.pid);
   await assert.rejects(new ContainerPages().add(many, signal), TooLarge);
 });

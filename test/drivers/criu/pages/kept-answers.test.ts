@@ -56,7 +56,7 @@ async function returned(
   return { newPages: sender.newPages, learnedBytes, kinds };
 }
 
-test('pages that the destination has kept are not sent, and every file arrives as it was', () =>
+test('pages that the destination has kept are not sent, and every file arrives unchanged', () =>
   inDirectory(async (directory) => {
     const run = fc.tuple(fc.integer({ min: 0, max: 90 }), fc.integer({ min: 1, max: 70 }));
     const fills = fc
@@ -75,7 +75,7 @@ test('pages that the destination has kept are not sent, and every file arrives a
     );
   }));
 
-test('what is as it was is asked for by groups, and only pages of other groups one by one', () =>
+test('unchanged pages are requested by groups, and only pages of other groups one by one', () =>
   inDirectory(async (directory) => {
     const kept = Array.from({ length: 2048 }, (_, at) => at + 1);
     const whole = await returned(directory, { kept, memory: kept, dump: kept });
@@ -89,7 +89,7 @@ test('what is as it was is asked for by groups, and only pages of other groups o
     assert.deepEqual(kinds, [KINDS.haveGroups, KINDS.have, KINDS.haveGroups]);
   }));
 
-test('a group of which a page is another by now is asked for page by page', () =>
+test('a group with a changed page is requested page by page', () =>
   inDirectory(async (directory) => {
     const at = path.join(directory, 'kept');
     await mkdir(at);

@@ -31,7 +31,7 @@ const findAll = async (
 const find = async (kept: KeptPages, fill: number): Promise<Buffer | undefined> =>
   (await findAll(kept, [fill]))[0];
 
-describe('the memory of a container that has left', () => {
+describe('memory of a departed container', () => {
   let records: string;
   let images: string;
   const signal = new AbortController().signal;
@@ -49,7 +49,7 @@ describe('the memory of a container that has left', () => {
   }
   const keptOf = (name: string): string => path.join(keptDirectory(records), name);
 
-  test('that cannot be read, or not in time, is as good as not there', async () => {
+  test('memory that cannot be read, or not in time, counts as missing', async () => {
     await leave('slow', [page(1)]);
     const slow = await KeptPages.open(keptOf('slow'), MAX, signal, -1);
     assert.equal(slow.size, 0);
@@ -62,7 +62,7 @@ describe('the memory of a container that has left', () => {
     await rm(keptOf('odd'), { recursive: true });
   });
 
-  test('is found by its content, once each, and pages of zeroes are not kept in mind', async () => {
+  test('memory is found by its content, once per page, and pages of zeroes are not recorded', async () => {
     await leave('web1', [page(1), page(0), page(2), page(1)]);
     assert.deepEqual(await readdir(keptOf('web1')), ['pages-1.img']);
     const kept = await KeptPages.open(keptOf('web1'), MAX, signal);
@@ -77,7 +77,7 @@ describe('the memory of a container that has left', () => {
     await kept.close();
   });
 
-  test('is not found where it is another by now', async () => {
+  test('memory that has changed is not found', async () => {
     const kept = await KeptPages.open(keptOf('web1'), MAX, signal);
     const handle = await open(path.join(keptOf('web1'), 'pages-1.img'), 'r+');
     await handle.write(page(9), 0, PAGE, 0);
@@ -86,7 +86,7 @@ describe('the memory of a container that has left', () => {
     await kept.close();
   });
 
-  test('is not hashed once more where its digests were written down, and compared all the same', async () => {
+  test('memory with recorded digests is not hashed again, and is compared all the same', async () => {
     const pages = [page(1), page(0), page(2), page(1)];
     await mkdir(images, { recursive: true });
     const file = path.join(images, 'pages-1.img');
@@ -117,14 +117,14 @@ describe('the memory of a container that has left', () => {
     await rm(keptOf('web7'), { recursive: true });
   });
 
-  test('is read no further than its bound, and of a container that never left it is nothing', async () => {
+  test('memory is read up to its bound, and a container that never left has none', async () => {
     const some = await KeptPages.open(keptOf('web1'), PAGE * 2, signal);
     assert.equal(some.size, 1);
     await some.close();
     assert.equal((await KeptPages.open(keptOf('other'), MAX, signal)).size, 0);
   });
 
-  test('makes way for that of its next time, and the oldest for what is newer', async () => {
+  test('memory of an earlier move is replaced by the newer one, and the oldest is removed first', async () => {
     await leave('web1', [page(5)]);
     const kept = await KeptPages.open(keptOf('web1'), MAX, signal);
     assert.equal(kept.size, 1);
@@ -138,7 +138,7 @@ describe('the memory of a container that has left', () => {
     assert.equal(existsSync(keptOf('web2')), false, 'nothing is to be kept');
   });
 
-  test('stays for a day at the longest', async () => {
+  test('memory stays for a day at most', async () => {
     await leave('web4', [page(1)]);
     const before = new Date(systemClock.wallMs() - 25 * 3_600_000);
     await utimes(keptOf('web4'), before, before);

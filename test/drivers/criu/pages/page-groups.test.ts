@@ -28,7 +28,7 @@ test('a question names each group by its first page and by all of its digests', 
   }
 });
 
-test('what is no question for groups is refused', () => {
+test('a malformed question for groups is refused', () => {
   const question = groupQuestion(digestsOf(1024));
   assert.equal(groupsOf(question).length, 32);
   const many = groupQuestion(digestsOf(1025));
@@ -49,13 +49,13 @@ test('numbers come out of their runs as they went in', () => {
   assert.equal(runsOf([7, 8, 9, alike, alike], alike).length, 16);
 });
 
-test('runs of more pages than may be, of none, or beyond the last number are refused', () => {
+test('runs that are too long, empty, or beyond the last number are refused', () => {
   const runs = (...words: number[]): Buffer => Buffer.from(Uint32Array.from(words).buffer);
   for (const each of [runs(1), runs(0, 0), runs(0, 5), runs(0, 3, 9, 2), runs(98, 3)])
     assert.throws(() => numbersOf(each, 100, 4), /runs/);
 });
 
-test('bits say which were found', () => {
+test('bits report which groups were found', () => {
   const found = Uint8Array.from([1, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
   const bits = bitsOf(found);
   assert.equal(bits.length, 2);

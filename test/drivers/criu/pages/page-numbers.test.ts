@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { PageNumbers } from '../../../../src/drivers/criu/pages/page-numbers.ts';
 
-test('finds each page by its number, as a map would, also where many have the same place', () => {
+test('each page is found by its number, as in a map, even if many share a slot', () => {
   // Few values of each word: most keys collide.
   const word = fc.constantFrom(0, 1, 64, 0xffff_ffff);
   const key = fc.tuple(word, word, word, word).map((words) => {
@@ -29,7 +29,7 @@ test('finds each page by its number, as a map would, also where many have the sa
   );
 });
 
-test('keeps two hundred thousand pages while its tables grow', () => {
+test('two hundred thousand pages are kept while the tables grow', () => {
   const numbers = new PageNumbers();
   const digest = (index: number): Buffer => hash('sha256', String(index), 'buffer');
   const COUNT = 200_000;
@@ -38,6 +38,6 @@ test('keeps two hundred thousand pages while its tables grow', () => {
   assert.equal(numbers.get(digest(COUNT)), undefined);
 });
 
-test('takes no digest that is too short to tell pages apart', () => {
+test('a digest that is too short to distinguish pages is refused', () => {
   assert.throws(() => new PageNumbers().add(Buffer.alloc(15)), /15 bytes/);
 });

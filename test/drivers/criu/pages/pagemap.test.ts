@@ -21,7 +21,7 @@ test('the pages that may come later are found with their place in the file', () 
   });
 });
 
-test('an image that is cut, of something else, or that needs another one is refused', () => {
+test('an image that is truncated, of another kind, or needs another one is refused', () => {
   const image = pagemapImage(1, [{ from: 0x1000, pages: 1, flags: PRESENT }]);
   assert.throws(() => readPagemap(image.subarray(0, -1)));
   assert.throws(() => readPagemap(Buffer.concat([Buffer.alloc(8), image.subarray(8)])), /no image/);

@@ -20,19 +20,19 @@ VmFlags: rd wr mr mw me gd ac
 const regions = waitingRegions(SMAPS);
 const span = (from: number, pages: number) => ({ from, pages, file: 1, at: 0 });
 
-test('pages that are to come lie in mappings for which the kernel waits, also in two beside one another', () => {
+test('pages that are to come are in mappings that the kernel waits for, including two adjacent ones', () => {
   assert.deepEqual(regions, [{ from: 0x7f0000000000, to: 0x7f0000006000 }]);
   assert.equal(outside([span(0x7f0000001000, 5)], regions), undefined);
 });
 
-test('a page outside of them is found: it would be one of zeros', () => {
+test('a page outside of the waiting regions is found: it would be zeroes', () => {
   const wrong = span(0x7f0000005000, 2);
   assert.equal(outside([span(0x7f0000000000, 1), wrong], regions), wrong);
   const stack = span(0x7f0000008000, 1);
   assert.equal(outside([stack], regions), stack);
 });
 
-test('a mapping that is empty in children is seen', () => {
+test('a mapping that is empty in children is detected', () => {
   assert.equal(hasWiped(SMAPS), false);
   assert.equal(hasWiped(SMAPS.replace('gd ac', 'gd wf ac')), true);
   assert.equal(hasWiped(SMAPS.replace('gd ac', 'gd wf')), true);

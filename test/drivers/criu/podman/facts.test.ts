@@ -20,12 +20,12 @@ const changed = (part: object, config: object = {}, host: object = {}): PodmanFa
 });
 const names = (facts: PodmanFacts): string[] => podmanObstacles(facts).map(({ device }) => device);
 
-test('a plain container of podman has nothing that keeps it on its host', () => {
+test('a plain container of podman has nothing that ties it to its host', () => {
   assert.deepEqual(podmanObstacles(FACTS), []);
   assert.equal(FACTS.Name, 'wrunc');
 });
 
-test('each part that does not move is refused by name, with what to do', () => {
+test('each part that does not move is refused by name, with a remedy', () => {
   const one = [{}];
   const cases: readonly (readonly [PodmanFacts, string])[] = [
     [changed({ Pod: 'p1' }), 'its pod'],
@@ -57,7 +57,7 @@ test('each part that does not move is refused by name, with what to do', () => {
   }
 });
 
-test('what a move loses is said, and no more than that', () => {
+test('the losses of a move are reported, and nothing else', () => {
   assert.equal(listLosses(FACTS).length, 2);
   const lost = listLosses(
     changed({ RestartCount: 3 }, {}, { LogConfig: { Type: 'journald' } }),

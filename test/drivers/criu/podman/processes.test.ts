@@ -23,7 +23,7 @@ test('conmon names the container that it looks after', () => {
   assert.equal(readConmon([]), undefined);
 });
 
-test('conmon is told by its stand-in, and no call is taken for conmon', () => {
+test('conmon is found by its stand-in, and a podman call is not taken for conmon', () => {
   assert.ok(isConmonBy(ID, '/s/oci-runtime')(CONMON));
   assert.ok(!isConmonBy(ID, '/other/oci-runtime')(CONMON));
   assert.ok(!isConmonBy(ID.replace('9', '8'), '/s/oci-runtime')(CONMON));
@@ -43,7 +43,7 @@ test('a process that does not end by itself is killed', async () => {
   await ended((words) => words.includes(mark), { byItselfMs: 0, mostMs: 0 });
 });
 
-test('a process that descends from another than the first one is a stranger', () => {
+test('a process that does not descend from the first one is a stranger', () => {
   const parents = new Map([
     [10, 1],
     [11, 10],

@@ -40,7 +40,7 @@ test('the stand-in of the source empties the directory of images and dumps nothi
   assert.equal(await readFile(at('images/inventory.img'), 'utf8'), '');
 });
 
-test('each other call goes to the runtime, with its arguments as they are', async (t) => {
+test('each other call goes to the runtime with unchanged arguments', async (t) => {
   const at = await folder(t);
   const given = { runtime: 'runc', programs: at('bin') } as const;
   await writeFile(at('source'), sourceScript(given), { mode: 0o700 });
@@ -88,7 +88,7 @@ async function restoring(t: TestContext, isLate = false) {
   return { at, lease, child, ended, said, texts };
 }
 
-test('the stand-in of the destination waits, then becomes the runtime with Godwit’s images and settings', async (t) => {
+test("the stand-in of the destination waits, then becomes the runtime with Godwit's images and settings", async (t) => {
   const { at, lease, child, ended, said, texts } = await restoring(t);
   assert.deepEqual(said, { pid: child.pid, bundle: '/b' });
   assert.equal(texts.stdout, '');
@@ -111,7 +111,7 @@ test('the stand-in of the destination waits, then becomes the runtime with Godwi
   ]);
 });
 
-test('the stand-in ends without a restore once its mover lets go of the lease', async (t) => {
+test('the stand-in ends without a restore once its mover releases the lease', async (t) => {
   const { lease, ended, texts } = await restoring(t);
   await lease.close();
   assert.equal(await ended, 1);
@@ -119,13 +119,13 @@ test('the stand-in ends without a restore once its mover lets go of the lease', 
   assert.match(texts.stderr, /Godwit takes the restore back/);
 });
 
-test('a stand-in that podman calls after its mover let go of the lease ends at once', async (t) => {
+test('a stand-in that podman calls after its mover released the lease ends at once', async (t) => {
   const { ended, texts } = await restoring(t, true);
   assert.equal(await ended, 1);
   assert.equal(texts.stdout, '');
 });
 
-test('what a stand-in wrote is read whole or not at all', () => {
+test('the output of a stand-in is read completely or not at all', () => {
   assert.deepEqual(saidIn('7\nrestore\n-b\n/x y\nid\n'), { pid: 7, bundle: '/x y' });
   for (const text of [
     '',

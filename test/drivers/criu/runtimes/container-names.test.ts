@@ -5,7 +5,7 @@ import { named } from '../../../../src/drivers/criu/runtimes/managed-containers.
 
 const ID = '9e88348ee1ea227d3114bf184d3a16c6394cc218d42657af8f1070b2370cd078';
 
-test('gives containers that two hosts call by one name different names, also where each host has one of them', () => {
+test('containers with the same name on two hosts get different names, even if each host has both', () => {
   const on = (id: string): string | undefined =>
     named(
       [
@@ -25,7 +25,7 @@ test('gives containers that two hosts call by one name different names, also whe
   assert.equal(on(`0${ID}`), 'nginx-09e88348ee1e');
 });
 
-test('a name fits into a guest’s, and what is none of a guest gives none', () => {
+test("a name fits into a guest's name, and a name that is not a guest's yields none", () => {
   assert.equal(nameAmongHosts('x'.repeat(200), ID), `${'x'.repeat(50)}-9e88348ee1ea`);
   assert.equal(nameAmongHosts('a/b', ID), undefined);
 });

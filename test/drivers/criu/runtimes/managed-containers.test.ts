@@ -40,7 +40,7 @@ async function crunRuns(root: string, id: string, bundle: string, pid: number): 
   await writeFile(path.join(root, id, 'status'), JSON.stringify(status));
 }
 
-test('tells by what a container was begun with who looks after it, else by where its runtime keeps it', () => {
+test("the manager of a container is known by its start command, else by its runtime's directory", () => {
   assert.equal(managerOf({ 'io.kubernetes.cri-o.Name': 'x' }, '/run/runc'), 'CRI-O');
   assert.equal(
     managerOf({ 'io.kubernetes.cri.sandbox-id': 'x' }, '/run/containerd/runc'),
@@ -54,7 +54,7 @@ test('tells by what a container was begun with who looks after it, else by where
   assert.ok(isSandbox({ 'io.kubernetes.cri.container-type': 'sandbox' }));
 });
 
-test('gives each container a name of its own that a guest may have', () => {
+test('each container gets a unique name that a guest may have', () => {
   const one = (id: string, called?: string) => ({
     id,
     pid: 1,
@@ -84,7 +84,7 @@ test('gives each container a name of its own that a guest may have', () => {
   ]);
 });
 
-test('lists the containers of Docker, containerd, CRI-O and podman with who looks after each', async (t) => {
+test('the containers of Docker, containerd, CRI-O and podman are listed with their managers', async (t) => {
   const prefix = await folder(t);
   const at = (place: string): string => path.join(prefix, place);
   await runs(at('/run/docker/runtime-runc/moby'), ID, ['bundle=/x']);
@@ -129,7 +129,7 @@ test('lists the containers of Docker, containerd, CRI-O and podman with who look
   ]);
 });
 
-test('a container of another manager is a guest that is refused by its managerâ€™s name', async (t) => {
+test("a container of another manager is a guest that is refused by its manager's name", async (t) => {
   const directory = await folder(t);
   const other = path.join(directory, 'docker/runtime-runc');
   await runs(path.join(other, 'moby'), ID, []);
@@ -153,7 +153,7 @@ test('a container of another manager is a guest that is refused by its managerâ€
   }
 });
 
-test('of more containers than a host has room for no more are read', async (t) => {
+test("containers beyond the host's limit are not read", async (t) => {
   const prefix = await folder(t);
   for (const id of ['one', 'two', 'three'])
     await runs(path.join(prefix, 'run/containerd/runc/default'), id, []);

@@ -7,7 +7,7 @@ import { until } from '../../../until.ts';
 
 const OWN = { pid: 'pid:[1]', user: 'user:[2]' };
 
-test('a namespace that a process inside has made is refused by its kind, with what moves without', () => {
+test('a namespace that an inner process created is refused by its kind, with an alternative', () => {
   const [found, ...more] = nestedObstacles(OWN, [OWN, { ...OWN, user: 'user:[9]' }]);
   assert.deepEqual(more, []);
   assert.equal(found?.device, 'the user namespace of a process in it');
@@ -15,14 +15,14 @@ test('a namespace that a process inside has made is refused by its kind, with wh
   assert.match(found?.hint ?? '', /--mode cold/);
 });
 
-test('a container of one namespace of each kind is taken, and one whose process has ended', () => {
+test('a container with one namespace of each kind, or whose process has ended, is accepted', () => {
   assert.deepEqual(nestedObstacles(OWN, [OWN, {}]), []);
   assert.deepEqual(nestedObstacles({}, [OWN]), []);
 });
 
 const skip = process.getuid?.() === 0 ? false : 'only root makes namespaces everywhere';
 
-test('reads from the kernel who has one of its own', { skip }, async () => {
+test('the kernel reports which process has a separate namespace', { skip }, async () => {
   const child = spawn('unshare', ['--ipc', 'sleep', '60']);
   try {
     const { pid = 0 } = child;

@@ -47,14 +47,14 @@ async function podman(t: TestContext, status: number, text: string): Promise<str
   return socket;
 }
 
-test('passes over containers that do not run, and names that no guest may have', () => {
+test('stopped containers and names that no guest may have are skipped', () => {
   const all = [box(), box({ Pid: 0, Names: ['created'] }), box({ Names: ['a/b'] })];
   assert.deepEqual(containersIn(JSON.stringify(all)), [
     { id: ID, name: `pod1-${ID.slice(0, 12)}`, pid: process.pid, manager: 'podman' },
   ]);
 });
 
-test('lists containers of podman by their names, managed by podman and by the pod that they are in', async (t) => {
+test('containers of podman are listed by name, with podman and their pod as manager', async (t) => {
   const all = [box(), box({ Id: `${ID}0`, Names: ['web'], PodName: 'shop' })];
   const socket = await podman(t, 200, JSON.stringify(all));
   const directory = path.dirname(socket);
@@ -91,7 +91,7 @@ test('lists containers of podman by their names, managed by podman and by the po
   );
 });
 
-test('says which socket does not answer as podman does', async (t) => {
+test('a socket that does not answer as podman does is named', async (t) => {
   const refused = await podman(t, 500, 'no');
   const strange = await podman(t, 200, '{"cause":"?"}');
   const missing = `${refused}.not`;
@@ -109,7 +109,7 @@ test('says which socket does not answer as podman does', async (t) => {
   }
 });
 
-test('a podman that does not answer is said in the list of all, and keeps nobody from a guest or a name', async (t) => {
+test('a podman that does not answer is reported in the list, and does not block a guest or a name', async (t) => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-podman-'));
   t.after(() => removeTree(directory));
   const root = path.join(directory, 'states');

@@ -7,7 +7,7 @@ import type { RuncState } from '../../../../src/drivers/criu/runtimes/runc.ts';
 
 const OWN = { pid: 'pid:[1]', net: 'net:[2]' };
 
-test('refuses a container whose namespaces another container is in, by the names of both', () => {
+test('a container that shares namespaces with another is refused by both names', () => {
   const web = { name: 'web', namespaces: { pid: 'pid:[9]', net: 'net:[2]' } };
   const [found, ...rest] = podObstacles(OWN, [web]);
   assert.deepEqual(rest, []);
@@ -16,18 +16,18 @@ test('refuses a container whose namespaces another container is in, by the names
   assert.match(found?.hint ?? '', /Stop web first/);
 });
 
-test('takes a container that is alone in its namespaces, and one whose process has ended', () => {
+test('a container that is alone in its namespaces, or whose process has ended, is accepted', () => {
   const web = { name: 'web', namespaces: { pid: 'pid:[9]', net: 'net:[8]' } };
   assert.deepEqual(podObstacles(OWN, [web, { name: 'gone', namespaces: {} }]), []);
   assert.deepEqual(podObstacles({}, [{ name: 'gone', namespaces: {} }]), []);
 });
 
-test('names three containers of a large pod, and counts the rest', () => {
+test('three containers of a large pod are named, and the rest are counted', () => {
   const pod = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name, namespaces: { net: 'net:[2]' } }));
   assert.match(podObstacles(OWN, pod)[0]?.reason ?? '', /with a, b, c and 2 more$/);
 });
 
-test('reads from the kernel who shares a namespace', async () => {
+test('the kernel reports which containers share a namespace', async () => {
   const child = spawn('sleep', ['60']);
   try {
     await once(child, 'spawn');

@@ -9,13 +9,13 @@ import { criuOptions } from '../../../../src/drivers/criu/options.ts';
 import { imageMs, Runc } from '../../../../src/drivers/criu/runtimes/runc.ts';
 import { removeTree } from '../../../../src/system/files/remove-tree.ts';
 
-test('a dump may take longer the more memory the container has, and a timer can hold it', () => {
+test('a dump may take longer the more memory the container has, and a timer can delay it', () => {
   assert.equal(imageMs(0), 180_000);
   assert.ok(imageMs(256 * 1024 ** 3) > 5_000_000);
   assert.ok(imageMs(Number.MAX_SAFE_INTEGER) < 2 ** 31);
 });
 
-test('tries CRIU again after a failure, and not after it has worked', async () => {
+test('CRIU is tried again after a failure, and not after a success', async () => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-canary-'));
   try {
     let tried = 0;
@@ -49,7 +49,7 @@ async function runcIn(directory: string) {
   return { runc: new Runc('a', options, directory), state: path.join(root, 'box'), root, said };
 }
 
-test('removes what a restore that was killed has left, though runc does not list it', async () => {
+test('the leftovers of a killed restore are removed, though runc does not list them', async () => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-runc-'));
   try {
     const { runc, state, root, said } = await runcIn(directory);
@@ -63,7 +63,7 @@ test('removes what a restore that was killed has left, though runc does not list
   }
 });
 
-test('unmounts the root file system that a killed restore has left in runc’s directory, and deletes none of it', async () => {
+test("the root file system of a killed restore is unmounted from runc's directory, and none of it is deleted", async () => {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-runc-'));
   try {
     const { runc, state } = await runcIn(directory);

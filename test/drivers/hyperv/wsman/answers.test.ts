@@ -34,7 +34,7 @@ describe('answers of WS-Management', () => {
     );
   });
 
-  test('output is put together, and its end is seen', () => {
+  test('output is assembled, and its end is detected', () => {
     const body = bodyOf(
       around(
         '<r:ReceiveResponse xmlns:r="x"><r:Stream Name="stdout" CommandId="1">YWI=</r:Stream><r:Stream Name="stdout" CommandId="1">Yw==</r:Stream><r:Stream Name="stderr" CommandId="1" End="true"></r:Stream><r:CommandState CommandId="1" State="http://schemas.microsoft.com/wbem/wsman/1/windows/shell/CommandState/Done"><r:ExitCode>3</r:ExitCode></r:CommandState></r:ReceiveResponse>',
@@ -45,7 +45,7 @@ describe('answers of WS-Management', () => {
     assert.deepEqual([stdout.toString(), stderr.length, ended], ['abc', 0, 3]);
   });
 
-  test('instances have lists, moments and no nulls', () => {
+  test('instances have lists, times and no nulls', () => {
     const body = bodyOf(
       around(
         '<n:PullResponse xmlns:n="x"><n:EnumerationContext>c1</n:EnumerationContext><n:Items><p:Job xmlns:p="y" xmlns:xsi="z"><p:Notes>a</p:Notes><p:Notes>b</p:Notes><p:Gone xsi:nil="true"/><p:At><cim:Datetime xmlns:cim="w">2026-01-02T03:04:05Z</cim:Datetime></p:At></p:Job></n:Items></n:PullResponse>',
@@ -58,7 +58,7 @@ describe('answers of WS-Management', () => {
     });
   });
 
-  test('a document type is no answer: entities are never followed', () => {
+  test('a document type is not an answer: entities are never followed', () => {
     const bomb = `<!DOCTYPE l [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>${around('<x>&b;</x>')}`;
     const outside = `<!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/hostname">]>${around('<x>&a;</x>')}`;
     assert.equal(bodyOf(bomb), undefined);
@@ -128,18 +128,18 @@ describe('answers of WS-Management', () => {
 
 describe('CLIXML', () => {
   // As PowerShell writes an error to a stream that is no console ([MS-PSRP] 2.2.5).
-  test('errors are reported in words, and progress is not', () => {
+  test('errors are reported as text, and progress is not', () => {
     const text =
       '#< CLIXML\r\n<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04"><Obj S="progress" RefId="0"><MS><S N="a">b</S></MS></Obj><S S="Error">Move-VM : Access is denied._x000D__x000A_</S><S S="Error">At line:1 char:1_x000D__x000A_</S></Objs>';
     assert.equal(errorWords(text), 'Move-VM : Access is denied. At line:1 char:1');
   });
 
-  test('other text is its own words, and broken CLIXML says so', () => {
+  test('other text is reported as it is, and broken CLIXML is reported as broken', () => {
     assert.equal(errorWords(' no such program \r\n'), 'no such program');
     assert.equal(errorWords('#< CLIXML\n<Objs><S'), 'its errors cannot be read');
   });
 
-  test('any text is words of a bounded length', () => {
+  test('any text is shortened to a bounded length', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 500 }), fc.boolean(), (text, isXml) => {
         const words = errorWords(`${isXml ? '#< CLIXML\n' : ''}${text}`);

@@ -43,7 +43,7 @@ describe('a client of WinRM', () => {
     winrm.asked.length = 0;
   });
 
-  test('runs a program to its end, and leaves no shell behind', async () => {
+  test('a client runs a program to its end, and leaves no shell behind', async () => {
     winrm.temper.timeouts = 2;
     const { code, stdout } = await client.run('powershell.exe', ARGS, signal);
     assert.equal(code, 0);
@@ -52,7 +52,7 @@ describe('a client of WinRM', () => {
     assert.deepEqual(winrm.asked.slice(-2), ['Signal', 'Delete']);
   });
 
-  test('reads a list to its end, however it is cut', async () => {
+  test('a client reads a list to its end, however it is divided', async () => {
     for (const [index] of [1, 2, 3].entries()) world.migrate(world.guests[0]!, `hv${index}`);
     const key = world.guests[0]?.id.toUpperCase();
     const wql = `SELECT * FROM Msvm_MigrationJob WHERE VirtualSystemName='${key}'`;
@@ -60,7 +60,7 @@ describe('a client of WinRM', () => {
     assert.deepEqual(winrm.asked, ['Enumerate', 'Pull']);
   });
 
-  test('a host that takes Kerberos alone is refused by name, and hears no proof of the password', async (t) => {
+  test('a host that accepts only Kerberos is refused by name, and gets no proof of the password', async (t) => {
     t.after(() => {
       winrm.temper.offers = [];
     });
@@ -84,7 +84,7 @@ describe('a client of WinRM', () => {
     assert.deepEqual(winrm.asked, []);
   });
 
-  test('a server that closes with its challenge hears no proof over another connection', async (t) => {
+  test('a server that closes with its challenge gets no proof over another connection', async (t) => {
     winrm.temper.closes = true;
     winrm.proofs.length = 0;
     t.after(() => {
@@ -120,7 +120,7 @@ describe('a client of WinRM', () => {
     assert.deepEqual(winrm.asked, []);
   });
 
-  test('a server that says nothing again and again is given up', async (t) => {
+  test('a server that repeatedly sends nothing is given up', async (t) => {
     winrm.temper.timeouts = Infinity;
     t.after(() => {
       winrm.temper.timeouts = 0;
@@ -133,7 +133,7 @@ describe('a client of WinRM', () => {
     assert.equal(winrm.asked.at(-1), 'Delete');
   });
 
-  test('a wrong password and a user that nobody knows are refused by name', async () => {
+  test('a wrong password and an unknown user are refused by name', async () => {
     for (const more of [{ password: async () => 'password' }, { user: 'Nobody' }]) {
       const other = clientOf(more);
       const failed = other.query(JOBS, signal);
@@ -156,7 +156,7 @@ describe('a client of WinRM', () => {
     assert.deepEqual(winrm.asked, []);
   });
 
-  test('a certificate that has expired, or is not valid yet, is refused with its fix, also where its CA is known', async () => {
+  test('an expired or future certificate is refused with its fix, even if its CA is known', async () => {
     const cases: readonly (readonly [number, RegExp])[] = [
       [-20, /Renew the certificate/],
       [20, /NTP/],
@@ -177,7 +177,7 @@ describe('a client of WinRM', () => {
     }
   });
 
-  test('takes a certificate that a CA vouches for, and asks by Basic where it is told to', async () => {
+  test('a client accepts a certificate that a CA vouches for, and uses Basic if configured', async () => {
     const basic = await serveWinrm(world, 'hv1', { auth: 'basic' });
     const target = {
       url: basic.url,
@@ -189,7 +189,7 @@ describe('a client of WinRM', () => {
     await basic.close();
   });
 
-  test('goes on where the server has forgotten who it is, or has cut the connection', async () => {
+  test('a client continues after the server has forgotten the login or cut the connection', async () => {
     assert.deepEqual(await client.query(JOBS, signal), []);
     winrm.temper.forgets = 1;
     assert.deepEqual(await client.query(JOBS, signal), []);
@@ -198,7 +198,7 @@ describe('a client of WinRM', () => {
     assert.deepEqual(await client.query(JOBS, signal), []);
   });
 
-  test('sends no request a second time whose answer was lost', async () => {
+  test('a client does not repeat a request whose answer was lost', async () => {
     await client.query(JOBS, signal);
     winrm.asked.length = 0;
     winrm.temper.cutAfter = 1;
@@ -206,7 +206,7 @@ describe('a client of WinRM', () => {
     assert.deepEqual(winrm.asked, ['Enumerate']);
   });
 
-  test('what is no answer is refused, and a fault is reported', async () => {
+  test('a malformed answer is refused, and a fault is reported', async () => {
     winrm.temper.status = { code: 503, times: 1 };
     await assert.rejects(client.query(JOBS, signal), { message: /HTTP 503/ });
     for (const text of ['', '<a/>', '<!DOCTYPE a><a/>', 'x'.repeat(5 * 1024 ** 2)]) {
@@ -219,7 +219,7 @@ describe('a client of WinRM', () => {
     await assert.rejects(client.invoke(nothing, 'NoSuchMethod', {}, signal), WsmanFault);
   });
 
-  test('ends at once where it is cancelled, and answers afterwards', async () => {
+  test('a cancelled call ends at once, and the client still works', async () => {
     await client.query(JOBS, signal);
     winrm.temper.slowMs = 20_000;
     const began = performance.now();

@@ -81,7 +81,7 @@ async function accepted(seen: string, real: string): Promise<string> {
   }
 }
 
-describe('WinRM by Kerberos, before servers of Debian', () => {
+describe("WinRM by Kerberos with Debian's servers", () => {
   before(async () => {
     root = await bringPart('kerberos');
     dir = mkdtempSync(path.join(tmpdir(), 'godwit-kerberos-'));
@@ -119,7 +119,7 @@ describe('WinRM by Kerberos, before servers of Debian', () => {
     });
   }
 
-  test('lets in who has a ticket, for all requests of the connection, and leaves no ticket behind', async () => {
+  test('a user with a ticket is admitted for all requests of the connection, and no ticket stays behind', async () => {
     const kept = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('krb5cc'));
     const before = kept();
     winrm.asked.length = 0;
@@ -131,7 +131,7 @@ describe('WinRM by Kerberos, before servers of Debian', () => {
     assert.deepEqual(kept(), before);
   });
 
-  test('`godwit doctor` of the driver logs in by it, and says so', async () => {
+  test('`godwit doctor` of the driver logs in by Kerberos and reports it', async () => {
     const passwordFile = path.join(dir, 'password');
     writeFileSync(passwordFile, 'Password\n', { mode: 0o600 });
     const { url, fingerprint } = web;
@@ -142,7 +142,7 @@ describe('WinRM by Kerberos, before servers of Debian', () => {
     assert.match(login?.found ?? '', /by kerberos$/);
   });
 
-  test('refuses a wrong password, an expired one, a locked account and a user that nobody knows, each by name', async () => {
+  test('a wrong or expired password, a locked account and an unknown user are each refused by name', async () => {
     const wrong = await refused({ password: async () => 'password' });
     assert.equal(wrong.code, 'GODWIT_MANAGER_DENIED');
     assert.match(wrong.message, /the password is not that of godwit@GODWIT\.TEST/);
@@ -154,7 +154,7 @@ describe('WinRM by Kerberos, before servers of Debian', () => {
     assert.match(nobody.message, /does not know nobody@GODWIT\.TEST/);
   });
 
-  test('refuses a host of which the realm knows no service, with the fix', async () => {
+  test('a host whose service the realm does not know is refused with the fix', async () => {
     const { port } = new URL(web.url);
     const url = `https://127.0.0.1:${port}/wsman`;
     const unknown = await refused({ url });
@@ -162,7 +162,7 @@ describe('WinRM by Kerberos, before servers of Debian', () => {
     assert.match(unknown.hint, /setspn -S HTTP\/127\.0\.0\.1/);
   });
 
-  test('refuses a host whose clock is more than 5 minutes off', async (t) => {
+  test('a host whose clock is more than 5 minutes off is refused', async (t) => {
     const late = await served({ clock: '+10m' });
     t.after(() => late.stop());
     const { code, message, hint } = await refused(late);
@@ -180,7 +180,7 @@ describe('WinRM by Kerberos, before servers of Debian', () => {
     assert.match((await refused(stranger)).message, /does not take the ticket/);
   });
 
-  test('an answer without proof is no answer, and no refusal: what was asked may be done', async (t) => {
+  test('an answer without proof counts neither as an answer nor as a refusal: the request may be done', async (t) => {
     const stranger = await served({ provesNothing: true });
     t.after(() => stranger.stop());
     winrm.asked.length = 0;
@@ -191,12 +191,12 @@ describe('WinRM by Kerberos, before servers of Debian', () => {
     assert.deepEqual(winrm.asked, ['Create']);
   });
 
-  test('is bound to the certificate: another one on the way is refused', async () => {
+  test('the login is bound to the certificate: another one on the way is refused', async () => {
     assert.match(await accepted(HASH, HASH), /^ok godwit@GODWIT\.TEST/);
     assert.match(await accepted('cd'.repeat(32), HASH), /^error .*channel bindings/i);
   });
 
-  test('a host that proves nothing is refused, and so is one that makes a proof up', async () => {
+  test('a host without a proof, or with a false one, is refused', async () => {
     for (const proof of ['', 'YIGDBg==', Buffer.alloc(200_000).toString('base64')]) {
       const place = { user: USER, service: SERVICE, address: 'localhost' };
       const login = new KerberosLogin(place, 'Password', undefined, signal);
@@ -209,7 +209,7 @@ describe('WinRM by Kerberos, before servers of Debian', () => {
     }
   });
 
-  test('a KDC that is down is said to be silent', async (t) => {
+  test('a KDC that is down is reported as silent', async (t) => {
     await realm.stop();
     t.after(() => realm.start());
     const { code, message, hint } = await refused();
@@ -218,7 +218,7 @@ describe('WinRM by Kerberos, before servers of Debian', () => {
     assert.match(hint, /port 88/);
   });
 
-  test('a KDC that never answers is waited for no longer than the signal says', async (t) => {
+  test('a KDC that never answers is waited for no longer than the signal allows', async (t) => {
     await realm.stop();
     const [asked, sockets] = [new AbortController(), new Set<Socket>()];
     const mute = createServer((socket) => {
@@ -237,7 +237,7 @@ describe('WinRM by Kerberos, before servers of Debian', () => {
     await untilSo(() => loginLines().length === 0);
   });
 
-  test('the same web server takes NTLM, where it is to', async (t) => {
+  test('the same web server accepts NTLM if configured', async (t) => {
     const users = 'DOMAIN:User:Password\n';
     const where = mkdtempSync(path.join(dir, 'ntlm-'));
     const env = { ...realm.env, ...ntlmEnvironment(root, where, users) };
@@ -251,7 +251,7 @@ describe('WinRM by Kerberos, before servers of Debian', () => {
     assert.equal(alone.code, 'GODWIT_MANAGER_DENIED');
   });
 
-  test('the password stands in no command line', async () => {
+  test('the password is not in any command line', async () => {
     const place = { user: USER, service: SERVICE, address: 'localhost' };
     const login = new KerberosLogin(place, 'Password', undefined, signal);
     await login.token();

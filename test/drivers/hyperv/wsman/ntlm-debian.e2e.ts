@@ -53,29 +53,29 @@ async function exchange({
   }
 }
 
-describe('NTLM, as the acceptor of Debian understands it', () => {
+describe("NTLM with Debian's acceptor", () => {
   before(async () => {
     root = await bringPart('ntlm');
     dir = mkdtempSync(path.join(tmpdir(), 'godwit-ntlm-'));
   });
   after(() => rmSync(dir, { recursive: true, force: true }));
 
-  test('lets a user in who has the password, and says who it is', async () => {
+  test('a user with the password is admitted, and named', async () => {
     assert.match(await exchange({}), /^ok DOMAIN\\User/);
     assert.match(await exchange({ user: String.raw`DOMAIN\Jürgen`, password: 'Pässwört' }), /^ok/);
   });
 
-  test('refuses a wrong password and a user that nobody knows', async () => {
+  test('a wrong password and an unknown user are refused', async () => {
     assert.match(await exchange({ password: 'Passwort' }), /^error/);
     assert.match(await exchange({ user: String.raw`DOMAIN\Other` }), /^error/);
   });
 
-  test('is bound to the certificate: another one on the way is refused', async () => {
+  test('the login is bound to the certificate: another one on the way is refused', async () => {
     assert.match(await exchange({ seen: HASH, real: HASH }), /^ok/);
     assert.match(await exchange({ seen: 'cd'.repeat(32), real: HASH }), /^error/);
   });
 
-  test('is whole: a message that somebody changed on its way is refused', async () => {
+  test('a message that was changed on its way is refused', async () => {
     // The version, of which nobody makes anything: only the integrity code covers it.
     const spoil = (last: Buffer): void => void last.writeUInt8(last.readUInt8(66) ^ 1, 66);
     assert.match(await exchange({ spoil }), /^error/);

@@ -13,7 +13,7 @@ import {
 import { NtlmServer } from '../../../managers/hyperv/ntlm-server.ts';
 
 describe('NTLM', () => {
-  test('makes the digests of RFC 1320', () => {
+  test('the digests match RFC 1320', () => {
     const digests: [string, string][] = [
       ['', '31d6cfe0d16ae931b73c59d7e0c089c0'],
       ['abc', 'a448017aaf21d8525fc10ae87aa6729d'],
@@ -28,7 +28,7 @@ describe('NTLM', () => {
   });
 
   // MS-NLMP 4.2.4: user User of Domain, password Password, server and client challenge, time 0.
-  test('makes the key and the proof that MS-NLMP prints', () => {
+  test('the key and the proof match the example of MS-NLMP', () => {
     const account = accountOf(String.raw`Domain\User`, 'Password');
     assert.equal(ntlmKey(account).toString('hex'), '0c868a403bfd7a93a3001ef22ef02e3f');
     const challenge = parseChallenge(printedChallenge());
@@ -44,7 +44,7 @@ describe('NTLM', () => {
     );
   });
 
-  test('is accepted with the right password and certificate alone', () => {
+  test('the proof is accepted only with the right password and certificate', () => {
     const certificate = Buffer.from('a certificate');
     const hash = createHash('sha256').update(certificate).digest();
     const accepted = (password: string, bound: Buffer | undefined): boolean => {
@@ -61,7 +61,7 @@ describe('NTLM', () => {
     assert.equal(accepted('Password', hash), true);
   });
 
-  test('takes any bytes for a challenge or for none, and never throws', () => {
+  test('any bytes are read as a challenge or refused, without an exception', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
         const begun = Buffer.concat([printedChallenge().subarray(0, 40), Buffer.from(bytes)]);

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { noKerberos, noNtlm, untrusted } from '../../../../src/drivers/hyperv/wsman/refusals.ts';
 
-describe('a WinRM that is not spoken to', () => {
-  test('says what it offers, cut, and the other way in', () => {
+describe('refused WinRM servers', () => {
+  test('a refused server is reported with its offer, shortened, and the other way in', () => {
     const alone = noNtlm('hv1:5986', 'u', `Negotiate${'x'.repeat(5000)}`);
     assert.ok(alone.message.length < 500);
     assert.match(alone.hint, /`auth` to `kerberos`/);
@@ -12,7 +12,7 @@ describe('a WinRM that is not spoken to', () => {
     assert.match(none.hint, /`auth` to `ntlm`/);
   });
 
-  test('a certificate that is not the right one is distinguished from a connection that broke', () => {
+  test('a wrong certificate is distinguished from a broken connection', () => {
     const broken = new Error('ECONNRESET');
     assert.equal(untrusted('hv1:5986', broken), broken);
     for (const error of [

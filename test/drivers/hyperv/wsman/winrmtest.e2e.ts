@@ -45,7 +45,7 @@ async function forward(
   );
 }
 
-describe('a shell of WinRM, as winrmtest of Debian understands it', () => {
+describe("a WinRM shell with Debian's winrmtest", () => {
   before(async () => {
     await promisify(execFile)('bash', ['tools/setup.sh', '--only', 'winrmtest'], { cwd: REPO });
     const program = path.join(cacheDirectory(), 'winrmtest/winrmtest');
@@ -72,7 +72,7 @@ describe('a shell of WinRM, as winrmtest of Debian understands it', () => {
     await once(shell, 'exit');
   });
 
-  test('runs a command, and reads what it said and how it ended', async () => {
+  test('a shell runs a command, and reads its output and its exit code', async () => {
     const { code, stdout } = await client.run('say', [], signal);
     assert.equal(code, 7);
     assert.equal(Buffer.from(stdout).toString(), 'grüße <&> from winrmtest');
@@ -80,12 +80,12 @@ describe('a shell of WinRM, as winrmtest of Debian understands it', () => {
     assert.deepEqual(answered.splice(0), [200, 200, 200, 200, 200]);
   });
 
-  test('names a command as it is, whatever is in its name', async () => {
+  test('the name of a command is sent unchanged, whatever it contains', async () => {
     const { code } = await client.run(String.raw`C:\Program Files\a&b.exe`, [], signal);
     assert.equal(code, 0);
   });
 
-  test('is refused where it does not know the command', async () => {
+  test('an unknown command is refused', async () => {
     await assert.rejects(client.run('other', [], signal), { code: 'GODWIT_UNREACHABLE' });
   });
 });

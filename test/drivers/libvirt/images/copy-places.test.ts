@@ -94,7 +94,7 @@ async function daemonPair(
 }
 
 describe('volumes for copies', () => {
-  test('are made once however often they are asked for, and are removed again', async (t) => {
+  test('volumes are created once, however often they are requested, and are removed again', async (t) => {
     const there: Images = { volumes: new Map() };
     const both = await daemonPair(t, there, 'a');
     await makePlaces(both, ORDER, signal);
@@ -105,13 +105,13 @@ describe('volumes for copies', () => {
     assert.deepEqual([...there.volumes.keys()], []);
   });
 
-  test('that hold a part of a copy are removed once the move was ordered', async (t) => {
+  test('volumes with a part of a copy are removed once the move was ordered', async (t) => {
     const there: Images = { volumes: new Map([['web1.qcow2', 2 ** 30]]) };
     await removePlaces(await daemonPair(t, there, 'a'), ORDER, true, signal);
     assert.deepEqual([...there.volumes.keys()], []);
   });
 
-  test('leave alone what somebody else has put there', async (t) => {
+  test('volumes that another program created are left alone', async (t) => {
     const there: Images = { volumes: new Map([['web1.qcow2', 2 ** 30]]) };
     const both = await daemonPair(t, there, 'a');
     await assert.rejects(makePlaces(both, ORDER, signal), { code: 'GODWIT_DISK_PLACE' });
@@ -119,7 +119,7 @@ describe('volumes for copies', () => {
     assert.deepEqual([...there.volumes.keys()], ['web1.qcow2']);
   });
 
-  test('stay where the guest runs at the destination, or may', async (t) => {
+  test('volumes stay if the guest runs at the destination, or may run there', async (t) => {
     const there: Images = { volumes: new Map([['web1.qcow2', 0]]) };
     const both = await daemonPair(t, there, 'b');
     await assert.rejects(removePlaces(both, ORDER, true, signal), {
@@ -144,7 +144,7 @@ describe('the images at the source', () => {
     return { file, order: { ...ORDER, copies }, own: { volumes: new Map([['web1.qcow2', 4]]) } };
   }
 
-  test('are removed once the guest runs at its destination, or has shut itself down there', async (t) => {
+  test('source images are removed once the guest runs at its destination, or has shut itself down there', async (t) => {
     for (const state of [[IS_RUNNING, 1] as const, [IS_OFF, SHUTDOWN] as const]) {
       const { order, own } = await original(t);
       const both = await daemonPair(t, { volumes: new Map(), state }, 'b', own);
@@ -153,7 +153,7 @@ describe('the images at the source', () => {
     }
   });
 
-  test('are removed by libvirt’s answer that it has moved the guest, however that ended there', async (t) => {
+  test("source images are removed after libvirt's answer that the guest has moved, however it ended there", async (t) => {
     const { order, own } = await original(t);
     const there = { volumes: new Map<string, number>(), state: [IS_OFF, DESTROYED] as const };
     const both = await daemonPair(t, there, 'b', own);
@@ -162,7 +162,7 @@ describe('the images at the source', () => {
     assert.equal(own.volumes.size, 0);
   });
 
-  test('stay and are named if it is not known that the guest has run at its destination', async (t) => {
+  test('source images stay and are named if it is unknown whether the guest has run at its destination', async (t) => {
     const named = { code: 'GODWIT_MANAGERS_DISAGREE', message: /images at a stay: \/.*web1.qcow2/ };
     for (const [at, reason] of [
       ['b', DESTROYED],

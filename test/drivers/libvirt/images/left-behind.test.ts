@@ -31,7 +31,7 @@ import {
 
 const signal = AbortSignal.timeout(60_000);
 
-describe('what a daemon that died leaves behind', () => {
+describe('leftovers of a dead daemon', () => {
   const atSource = async (
     t: TestContext,
     source: Omit<Daemon, 'did'>,
@@ -53,7 +53,7 @@ describe('what a daemon that died leaves behind', () => {
     assert.match(did[0] ?? '', why);
   };
 
-  test('at the source of a guest that has arrived: its paused copy and its definition, once', async (t) => {
+  test('the paused copy and the definition of an arrived guest are removed at the source, once', async (t) => {
     const arrived = { state: ARRIVED, mark: {} };
     assert.deepEqual(await atSource(t, { state: PAUSED, mark: {} }, arrived), [
       'destroy',
@@ -65,7 +65,7 @@ describe('what a daemon that died leaves behind', () => {
     assert.deepEqual(await atSource(t, {}, arrived), []);
   });
 
-  test('and nothing else there: no copy that runs or is needed, and none of another move; it is said that it stays', async (t) => {
+  test('a copy at the source that runs, is needed, or belongs to another move stays, and is reported', async (t) => {
     const arrived = { state: ARRIVED, mark: {} };
     const stays = async (
       source: Omit<Daemon, 'did'>,
@@ -87,7 +87,7 @@ describe('what a daemon that died leaves behind', () => {
     await stays({ state: PAUSED, mark: {} }, { state: PAUSED, mark: {} });
   });
 
-  test('no definition at the source that the mark does not speak of, or that is of another machine than arrived: it is named', async (t) => {
+  test('a definition at the source that the mark does not name, or of another machine, stays and is named', async (t) => {
     const none = { state: ARRIVED, mark: { persistent: 'no' } } as const;
     isLeft(
       await atSource(t, { state: OFF }, none),
@@ -106,7 +106,7 @@ describe('what a daemon that died leaves behind', () => {
     );
   });
 
-  test('no copy that has a file with the running guest: libvirt would take it from it', async (t) => {
+  test('a copy that shares a file with the running guest stays: libvirt would take the file from it', async (t) => {
     const arrived = { state: ARRIVED, mark: {} };
     const copies = [
       { name: 'vda', file: '/d/web1.qcow2', format: 'qcow2', sizeBytes: 4096, place: 'd' },
@@ -123,7 +123,7 @@ describe('what a daemon that died leaves behind', () => {
     assert.match(named ?? '', stays);
   });
 
-  test('is named at the end, and to whoever asks again, and is not started with its host any more', async (t) => {
+  test('leftovers are named at the end and on request, and no longer start with their host', async (t) => {
     const ended = async (source: Omit<Daemon, 'did'>): Promise<string[]> => {
       const did: string[] = [];
       const at = await host(t, { state: OFF, ...source, did }, { state: ARRIVED, mark: {}, did });
@@ -148,7 +148,7 @@ describe('what a daemon that died leaves behind', () => {
     assert.deepEqual(tooOld, ['autostart off', kept, kept]);
   });
 
-  test('is named, with the command that removes it, also where the images of copied disks could not be removed', async (t) => {
+  test('leftovers are named with the removal command, even if images of copied disks could not be removed', async (t) => {
     const did: string[] = [];
     const there = { state: ARRIVED, mark: {}, did };
     const at = await host(t, { state: OFF, devices: DISK, did }, there);
@@ -174,7 +174,7 @@ describe('what a daemon that died leaves behind', () => {
     assert.deepEqual(did, []);
   });
 
-  test('keeps the image of a copied disk that is another file now, or was never identified', async (t) => {
+  test('the image of a copied disk stays if it is another file now, or was never identified', async (t) => {
     const file = path.join(tempDir(t), 'web1.qcow2');
     writeFileSync(file, '');
     for (const [identity, why] of [
@@ -193,7 +193,7 @@ describe('what a daemon that died leaves behind', () => {
     }
   });
 
-  test('a mark that claims more than the guest has keeps no migration from its end', async (t) => {
+  test('a mark that claims more than the guest has does not keep a migration from its end', async (t) => {
     const did: string[] = [];
     const mark = { autostart: 'yes' } as const;
     const arrived = { state: ARRIVED, mark, isTransient: true, did };
@@ -216,7 +216,7 @@ describe('what a daemon that died leaves behind', () => {
     return did;
   };
 
-  test('at the destination of a guest that stayed: a definition that was not there before', async (t) => {
+  test('a new definition at the destination of a guest that stayed is removed', async (t) => {
     assert.deepEqual(await atDestination(t, {}, FAILED), ['undefine']);
     assert.deepEqual(await atDestination(t, { defined: 'yes' }, FAILED), []);
     assert.deepEqual(await atDestination(t, { id: 'm-00000002' }, FAILED), []);
@@ -243,12 +243,12 @@ describe('what a daemon that died leaves behind', () => {
     await left(t, { state: RUNS }, { state: [5, 2], autostart: 'on' }, { message });
   });
 
-  test('no definition at the destination while the source’s copy waits: it may be the only whole one', async (t) => {
+  test("a definition at the destination stays while the source's copy waits: it may be the only whole one", async (t) => {
     const unsure = { code: 'GODWIT_MANAGERS_DISAGREE', retryable: true };
     for (const state of [PAUSED, POSTCOPY]) await left(t, { state }, { state: FAILED }, unsure);
   });
 
-  test('no definition of a guest that has run there since, of another machine, or where it is the only one', async (t) => {
+  test('a definition that has run there since, of another machine, or the only one, stays', async (t) => {
     const named = (message: RegExp) => ({ code: 'GODWIT_HYPERVISOR', retryable: false, message });
     for (const reason of [1, 2, 4, 5, 7])
       await left(t, { state: RUNS }, { state: [5, reason] }, named(/has run there/));

@@ -53,13 +53,13 @@ const ROUTED = {
 };
 const set = (settings: object): PortOverrides => ({ attachment: { settings } });
 
-describe('settings that were made by hand on the port of a libvirt guest', () => {
-  test('a port as libvirt makes it has no finding', () => {
+describe("manual settings on a libvirt guest's port", () => {
+  test('a port as libvirt creates it has no finding', () => {
     assert.equal(judged('', {}), '');
     assert.equal(judged('', { limits: ['tc noqueue'] }), '');
   });
 
-  test('settings that keep guests apart are refused by name, with a hint', () => {
+  test('settings that isolate guests are refused by name, with a hint', () => {
     for (const [settings, words] of [
       [{ isolated: true }, 'isolated on'],
       [{ guard: true }, 'guard on'],
@@ -91,12 +91,12 @@ describe('settings that were made by hand on the port of a libvirt guest', () =>
     assert.match(text, /^warn: the bridge ovs1 of the port vnet3 of net0 stays behind$/);
   });
 
-  test('other settings and limits are warned of by name', () => {
+  test('other settings and limits cause a warning by name', () => {
     const text = judged('', { limits: ['tc tbf'], ...set({ hairpin: true }) });
     assert.match(text, /^warn: hairpin on, tc tbf of the port vnet3 of net0 stays behind$/);
   });
 
-  test('settings in the XML are carried by libvirt', () => {
+  test('settings in the XML are carried over by libvirt', () => {
     assert.equal(judged("<port isolated='yes'/>", set({ isolated: true })), '');
     const limits = ['tc htb', 'tc ingress'];
     assert.equal(judged("<bandwidth><inbound average='9'/></bandwidth>", { limits }), '');
@@ -107,16 +107,16 @@ describe('settings that were made by hand on the port of a libvirt guest', () =>
     assert.match(judged('', learned), /^refuse: .*learning off \| flood off/);
   });
 
-  test('a limit that replaces the one of the XML is warned of', () => {
+  test("a limit that replaces the XML's limit is warned of", () => {
     const limited = "<bandwidth><inbound average='9'/></bandwidth>";
     assert.match(judged(limited, { limits: ['tc tbf'] }), /^warn: tc tbf/);
   });
 
-  test('a port that is no longer isolated, as its XML has it, is warned of', () => {
+  test('a port that is no longer isolated, as its XML requires, causes a warning', () => {
     assert.match(judged("<port isolated='yes'/>", {}), /^warn: isolated off/);
   });
 
-  test('a VLAN other than a new port has is refused without one in the XML', () => {
+  test("a VLAN other than a new port's is refused unless it is in the XML", () => {
     const vlan = { attachment: { vlan: { mode: 'access', tag: 20 } } };
     assert.match(judged('', vlan), /^refuse: .*VLAN 20 of the port/);
     assert.equal(judged("<vlan><tag id='20'/></vlan>", vlan), '');
@@ -124,20 +124,20 @@ describe('settings that were made by hand on the port of a libvirt guest', () =>
     assert.equal(judged('', { attachment: { vlan: { mode: 'access', tag: 1 } } }), '');
   });
 
-  test('an MTU below the one of the bridge is warned of, unless it is in the XML', () => {
+  test("an MTU below the bridge's MTU is warned of unless it is in the XML", () => {
     const narrow = { attachment: { mtu: 1400 } };
     assert.match(judged('', narrow), /^warn: its MTU of 1400/);
     assert.equal(judged("<mtu size='1400'/>", narrow), '');
   });
 
-  test('rules that name the port are refused, rules for all ports of libvirt are not', () => {
+  test('rules that name the port are refused, and rules for all ports of libvirt are not', () => {
     const rule = 'iifname "vnet3" drop';
     assert.match(judged('', { rules: [rule] }), /^refuse: .*iifname "vnet3" drop/);
     assert.match(judged('', { rules: ['XDP program of the port'] }), /^refuse/);
     assert.equal(judged('', { rules: ['iifname "vnet*" accept'] }), '');
   });
 
-  test('rules of libvirt’s own filter pass, and others beside it are warned of', () => {
+  test("rules of libvirt's own filter pass, and others next to it are warned of", () => {
     const filtered = "<filterref filter='clean-traffic'/>";
     const rules = [
       '-A PREROUTING -i vnet3 -j libvirt-I-vnet3',
@@ -147,7 +147,7 @@ describe('settings that were made by hand on the port of a libvirt guest', () =>
     assert.match(judged(filtered, { rules: ['-A FORWARD -i vnet3 -j DROP'] }), /^warn: -A FORWARD/);
   });
 
-  test('with a hook of libvirt they are warned of', () => {
+  test('the manual settings are only warned of if libvirt has a hook', () => {
     const text = judged('', { limits: ['tc tbf'], ...set({ guard: true }) }, true);
     assert.match(
       text,

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { addressOf, SOCKETS } from '../../../../src/drivers/libvirt/rpc/address.ts';
 
 describe('a URI of libvirt', () => {
-  test('names a socket, or a host and a port', () => {
+  test('a URI names a socket, or a host and a port', () => {
     assert.deepEqual(addressOf('qemu:///system'), {
       kind: 'unix',
       paths: SOCKETS,
@@ -29,7 +29,7 @@ describe('a URI of libvirt', () => {
     });
   });
 
-  test('of another transport, or of none, is a configuration error', () => {
+  test('a URI with another transport, or none, is a configuration error', () => {
     const wrong = [
       'qemu+ssh://b/system',
       'qemu+tls:///system',

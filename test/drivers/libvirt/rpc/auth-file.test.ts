@@ -25,12 +25,12 @@ credentials=half
 credentials=old
 `;
 
-test('a user and a password are those of the host, or of all hosts', () => {
+test('a user and a password belong to the host, or to all hosts', () => {
   assert.deepEqual(secretIn(FILE, 'b.example'), { user: 'godwit', password: 'a=b # c' });
   assert.deepEqual(secretIn(FILE, 'c.example'), { user: 'fred', password: '123456' });
 });
 
-test('a file that names none has none', () => {
+test('a file without a user has no login', () => {
   assert.equal(secretIn(FILE, '10.0.0.3'), undefined);
   for (const text of ['', '[auth-libvirt-default]\ncredentials=x', 'password=x', '\0[['])
     assert.equal(secretIn(text, 'b.example'), undefined, text);

@@ -61,7 +61,7 @@ async function daemon(t: TestContext, answer: Answer): Promise<LibvirtConnection
 const signal = AbortSignal.timeout(60_000);
 
 describe('a connection to libvirt', () => {
-  test('gives each call its own answer, in whatever order they come', async (t) => {
+  test('a connection gives each call its answer, in whatever order they come', async (t) => {
     const waiting: Packet[] = [];
     const connection = await daemon(t, (packet, socket) => {
       waiting.push(packet);
@@ -73,7 +73,7 @@ describe('a connection to libvirt', () => {
     assert.deepEqual(answers, bodies);
   });
 
-  test('rejects with libvirt’s own words, and goes on', async (t) => {
+  test("a connection rejects with libvirt's message, and continues", async (t) => {
     const error = new XdrWriter().int32(42).int32(10).optionalString('no domain').int32(2).bytes();
     const connection = await daemon(t, (packet, socket) => {
       socket.write(packet.procedure === 1 ? reply(packet, error, 1) : reply(packet, NOTHING));
@@ -86,7 +86,7 @@ describe('a connection to libvirt', () => {
     assert.deepEqual(await connection.call(2, NOTHING, signal), NOTHING);
   });
 
-  test('answers the daemon that asks whether it is still there', async (t) => {
+  test("a connection answers the daemon's keepalive", async (t) => {
     let pong: ((packet: Packet) => void) | undefined;
     const came = new Promise<Packet>((resolve) => (pong = resolve));
     const connection = await daemon(t, (packet, socket) => {
@@ -99,7 +99,7 @@ describe('a connection to libvirt', () => {
     assert.deepEqual([(await came).procedure, (await came).type], [2, 2]);
   });
 
-  test('passes by what nobody asked for', async (t) => {
+  test('a connection ignores unrequested messages', async (t) => {
     const connection = await daemon(t, (packet, socket) => {
       socket.write(encodePacket({ ...packet, procedure: 318, type: 2, serial: 0 }));
       socket.write(encodePacket({ ...packet, program: REMOTE_PROGRAM, type: 1, serial: 99 }));
@@ -108,7 +108,7 @@ describe('a connection to libvirt', () => {
     assert.deepEqual(await connection.call(1, NOTHING, signal), NOTHING);
   });
 
-  test('that ends, or sends what is no packet, ends every call that waits', async (t) => {
+  test('a connection that ends, or sends a malformed packet, ends every waiting call', async (t) => {
     for (const harm of [
       (each: Socket) => each.destroy(),
       (each: Socket) => each.write('x'.repeat(64)),
@@ -120,7 +120,7 @@ describe('a connection to libvirt', () => {
     }
   });
 
-  test('takes no more calls at once than it can hold, and gives up at the deadline', async (t) => {
+  test('a connection limits concurrent calls, and gives up at the deadline', async (t) => {
     const connection = await daemon(t, () => undefined);
     const many = Array.from({ length: 300 }, () => connection.callToTheEnd(1, NOTHING));
     const ended = Promise.allSettled(many);
@@ -131,7 +131,7 @@ describe('a connection to libvirt', () => {
     await assert.rejects(silent.call(1, NOTHING, signal, 20), { code: 'GODWIT_DEADLINE' });
   });
 
-  test('over TLS begins once the daemon has taken the certificate', async (t) => {
+  test('a connection over TLS begins once the daemon has accepted the certificate', async (t) => {
     const dir = tempDir(t);
     await initCa(dir);
     const own = await issue({ caDir: dir, name: 'a', role: 'agent', addresses: ['127.0.0.1'] });
@@ -172,7 +172,7 @@ describe('a host whose daemon has one of two sockets', () => {
     return words.toString();
   }
 
-  test('is reached by virtqemud’s where libvirtd’s is not there, or was left behind', async (t) => {
+  test("the host is reached by virtqemud's socket if libvirtd's is missing or was left behind", async (t) => {
     const dir = tempDir(t);
     const [libvirtd, virtqemud] = ['libvirt-sock', 'virtqemud-sock'].map((name) =>
       path.join(dir, name),
@@ -190,7 +190,7 @@ describe('a host whose daemon has one of two sockets', () => {
     assert.equal(await said(libvirtd, virtqemud), 'virtqemud');
   });
 
-  test('is unreachable by the name of libvirtd’s where neither is there', async (t) => {
+  test("the host is unreachable under libvirtd's name if both sockets are missing", async (t) => {
     const dir = tempDir(t);
     const paths = ['one', 'other'].map((name) => path.join(dir, name));
     await assert.rejects(connectedLocally(uri, paths, signal), (thrown) => {

@@ -99,13 +99,13 @@ async function deniedWith(opening: Promise<void>, message: RegExp, hint: RegExp)
   });
 }
 
-describe('a daemon that wants a login', () => {
-  test('by SASL gets the user and password of libvirt’s own file', async (t) => {
+describe('logins to a daemon', () => {
+  test("a daemon with SASL gets the user and password of libvirt's own file", async (t) => {
     await open(t, scram(), PASSWORD);
     await open(t, plain(), PASSWORD);
   });
 
-  test('by SASL, and does not take them, is named with the file', async (t) => {
+  test('a SASL login that the daemon rejects is reported with the file', async (t) => {
     for (const daemon of [scram, plain]) {
       const opening = open(t, daemon(), 'another');
       await deniedWith(opening, /does not take godwit of \/.*auth\.conf by /, /credentials-NAME/);
@@ -113,17 +113,17 @@ describe('a daemon that wants a login', () => {
     await deniedWith(open(t, plain()), /auth\.conf has no user for localhost/, /auth-libvirt-HOST/);
   });
 
-  test('and does not know the password itself is not taken for the daemon', async (t) => {
+  test('a daemon that does not know the password itself is not trusted', async (t) => {
     await deniedWith(open(t, scram(true), PASSWORD), /does not know the password itself/, /./);
   });
 
-  test('by a mechanism that Godwit does not speak is named with those that it does', async (t) => {
+  test('an unsupported SASL mechanism is reported with the supported ones', async (t) => {
     const opening = open(t, offers('GSSAPI,DIGEST-MD5'), PASSWORD);
     await deniedWith(opening, /GSSAPI,DIGEST-MD5/, /SCRAM-SHA-256.*mech_list/);
     await deniedWith(open(t, { 66: () => wants(7) }, PASSWORD), /of the kinds 7/, /./);
   });
 
-  test('by SASL over TCP is told no password', async () => {
+  test('a daemon with SASL over plain TCP gets no password', async () => {
     const asked: number[] = [];
     const ask = (procedure: number): Promise<XdrReader> => {
       asked.push(procedure);
@@ -134,7 +134,7 @@ describe('a daemon that wants a login', () => {
     assert.deepEqual(asked, [66]);
   });
 
-  test('by polkit is asked once, and its refusal names the action that a rule has to allow', async (t) => {
+  test('a daemon with polkit is asked once, and its refusal names the action that a rule must allow', async (t) => {
     await open(t, { 66: () => wants(POLKIT), 70: () => new XdrWriter().int32(1) });
     const refused = open(t, { 66: () => wants(POLKIT), 70: () => AUTH_FAILED });
     await deniedWith(refused, /polkit does not allow it/, /org\.libvirt\.unix\.manage/);

@@ -24,7 +24,7 @@ const packet: fc.Arbitrary<Packet> = fc.record(
 );
 
 describe('libvirt’s packets', () => {
-  test('come out as they went in, however the stream is cut', () => {
+  test('packets come out as they went in, however the stream is cut', () => {
     fc.assert(
       fc.property(
         fc.array(packet, { maxLength: 8 }),
@@ -44,7 +44,7 @@ describe('libvirt’s packets', () => {
     );
   });
 
-  test('of impossible lengths or another protocol are refused at once', () => {
+  test('packets of impossible lengths or another protocol are refused at once', () => {
     const head = (length: number, version = 1): Buffer =>
       Buffer.concat([
         new XdrWriter().uint32(length).uint32(REMOTE_PROGRAM).uint32(version).bytes(),
@@ -56,7 +56,7 @@ describe('libvirt’s packets', () => {
     assert.throws(() => new PacketSplitter().push(head(28, 2)), XdrError);
   });
 
-  test('never do more than refuse what anybody sends', () => {
+  test('any bytes are accepted or refused, without an exception', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
         try {
@@ -69,7 +69,7 @@ describe('libvirt’s packets', () => {
     );
   });
 
-  test('of an error hold its code and libvirt’s words', () => {
+  test("packets of an error hold its code and libvirt's message", () => {
     const body = new XdrWriter().int32(55).int32(10).optionalString('no').int32(2).bytes();
     assert.deepEqual(decodeError(body), { code: 55, domain: 10, message: 'no' });
     const silent = new XdrWriter().int32(1).int32(0).optionalString(undefined).bytes();

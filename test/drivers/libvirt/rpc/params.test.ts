@@ -5,7 +5,7 @@ import { XdrError, XdrReader, XdrWriter } from '../../../../src/formats/xdr.ts';
 import { decodeParams, encodeParams } from '../../../../src/drivers/libvirt/rpc/params.ts';
 
 describe('libvirt’s typed parameters', () => {
-  test('are read to the end of the bytes and no further, whatever they are', () => {
+  test('any parameters are read to the end of the bytes and no further', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 256 }), (bytes) => {
         const reader = new XdrReader(Buffer.from(bytes));
@@ -20,7 +20,7 @@ describe('libvirt’s typed parameters', () => {
     );
   });
 
-  test('come back by their types', () => {
+  test('parameters come back with their types', () => {
     const params = { text: 'a', number: -3, large: 2n ** 40n, yes: true };
     const body = new XdrWriter();
     encodeParams(body, params);

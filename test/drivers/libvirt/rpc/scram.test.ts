@@ -15,14 +15,14 @@ const answer = (challenge: string) =>
   finalMessage('SCRAM-SHA-256', SECRET, { nonce: NONCE, challenge });
 
 describe('SCRAM', () => {
-  test('says what the example of its RFC says', async () => {
+  test('the exchange matches the example of its RFC', async () => {
     assert.equal(firstMessage(SECRET, NONCE), `n,,n=user,r=${NONCE}`);
     const { message, signature } = await answer(CHALLENGE);
     assert.equal(message, PROOF);
     assert.ok(isProved(LAST, signature));
   });
 
-  test('says what the example of RFC 5802 says, by SHA-1', async () => {
+  test('the exchange matches the example of RFC 5802, by SHA-1', async () => {
     const challenge = 'r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096';
     const exchange = { nonce: 'fyko+d2lbbFgONRv9qkxdawL', challenge };
     const { message, signature } = await finalMessage('SCRAM-SHA-1', SECRET, exchange);
@@ -30,7 +30,7 @@ describe('SCRAM', () => {
     assert.ok(isProved('v=rmF9pqV8S7suAoZWja4dJRkFsKQ=', signature));
   });
 
-  test('takes no server that does not know the password, or has another’s nonce', async () => {
+  test('a server that does not know the password, or uses another nonce, is refused', async () => {
     const { signature } = await answer(CHALLENGE);
     for (const said of ['v=', '', 'e=other-error', LAST.replace('6', '7')])
       assert.equal(isProved(said, signature), false, said);
@@ -38,7 +38,7 @@ describe('SCRAM', () => {
       await assert.rejects(answer(challenge), /its nonce/, challenge);
   });
 
-  test('does not work for ever, and not for nothing, because a server says so', async () => {
+  test("a server's iteration count has an upper and a lower bound", async () => {
     for (const rounds of ['0', '1', '4095', '1000001', '1e9', '', 'x'])
       await assert.rejects(answer(CHALLENGE.replace('4096', rounds)), /rounds/, rounds);
   });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { routedPorts } from '../../../../src/drivers/qemu/guest/attachments.ts';
 
-test('a port is routed when a host route leads to it, and an own address does not', () => {
+test("a port is routed if a host route leads to it, and the host's own address is not", () => {
   const v4 = [
     'Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT',
     'eth0\t00000000\t0101010A\t0003\t0\t0\t0\t00000000\t0\t0\t0',

@@ -40,7 +40,7 @@ function hostWith(processes: Map<number, Program>) {
 }
 
 describe('the census of guests', () => {
-  test('looks once at a process that stays what it is', async () => {
+  test('the census looks once at a process that stays what it is', async () => {
     const guest = { comm: 'qemu-system-x86', startTicks: 7, isGuest: true };
     const processes = new Map<number, Program>([
       [1, { comm: 'init', startTicks: 1 }],
@@ -52,7 +52,7 @@ describe('the census of guests', () => {
     assert.deepEqual(looked, [1, 9]);
   });
 
-  test('sees a guest that takes the place of a script of QEMU’s own name', async () => {
+  test("the census detects a guest that replaces a script with QEMU's name", async () => {
     const processes = new Map<number, Program>([[9, { comm: 'qemu-system-x86', startTicks: 7 }]]);
     const { census } = hostWith(processes);
     assert.equal(await census.take(signal), '');
@@ -60,7 +60,7 @@ describe('the census of guests', () => {
     assert.equal(await census.take(signal), '9:7');
   });
 
-  test('sees a guest that is started in the place of a program, and one that ends', async () => {
+  test('the census detects a guest that replaces a program, and one that ends', async () => {
     const processes = new Map<number, Program>([[9, { comm: 'sh', startTicks: 7 }]]);
     const { census } = hostWith(processes);
     assert.equal(await census.take(signal), '');
@@ -70,7 +70,7 @@ describe('the census of guests', () => {
     assert.equal(await census.take(signal), '');
   });
 
-  test('reads what has long been no guest now and then alone, and a guest each time', async () => {
+  test('the census reads a long-lived other process only now and then, and a guest each time', async () => {
     const processes = new Map<number, Program>([
       ...Array.from({ length: 24 }, (_, at) => [at + 100, { comm: 'sh', startTicks: 1 }] as const),
       [9, { comm: 'qemu-system-x86', startTicks: 7, isGuest: true }],
@@ -85,7 +85,7 @@ describe('the census of guests', () => {
     );
   });
 
-  test('sees that such a one has become a guest within twelve censuses, and that a new one is there at once', async () => {
+  test('the census detects within twelve rounds that another process became a guest, and a new guest at once', async () => {
     for (let pid = 100; pid < 112; pid += 1) {
       const processes = new Map<number, Program>([[pid, { comm: 'sh', startTicks: 7 }]]);
       const { census } = hostWith(processes);
@@ -99,7 +99,7 @@ describe('the census of guests', () => {
     }
   });
 
-  test('tells a process from a later one with its number and its name', async () => {
+  test('the census distinguishes a process from a later one with the same number and name', async () => {
     const guest = { comm: 'qemu-kvm', startTicks: 7, isGuest: true };
     const processes = new Map<number, Program>([[9, guest]]);
     const { census } = hostWith(processes);
@@ -110,7 +110,7 @@ describe('the census of guests', () => {
     assert.equal(await census.take(signal), '');
   });
 
-  test('goes on where one that ran out of time stopped', async () => {
+  test('the census continues where a timed-out one stopped', async () => {
     const processes = new Map<number, Program>([
       [8, { comm: 'a', startTicks: 1 }],
       [9, { comm: 'b', startTicks: 1 }],

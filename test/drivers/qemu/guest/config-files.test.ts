@@ -8,13 +8,13 @@ import { readConfigFiles, sectionsOf } from '../../../../src/drivers/qemu/guest/
 import { parseCommandLine } from '../../../../src/drivers/qemu/spec/cmdline.ts';
 
 describe('a file of -readconfig', () => {
-  test('gives its sections, with their ids where they have one', () => {
+  test('a file yields its sections, with their ids if they have one', () => {
     const text =
       '# [drive "no"]\n[device "ehci"]\n  driver = "[x]"\n\n[machine]\n  accel = "kvm"\n';
     assert.deepEqual(sectionsOf(text), [{ type: 'device', id: 'ehci' }, { type: 'machine' }]);
   });
 
-  test('is read where its process found it; one that cannot be read has no sections, but a reason', async () => {
+  test('a file is read where its process found it; an unreadable one yields a reason instead of sections', async () => {
     const directory = await mkdtemp(path.join(tmpdir(), 'godwit-config-'));
     try {
       await writeFile(path.join(directory, 'a.cfg'), '[device "a"]\n');
@@ -28,7 +28,7 @@ describe('a file of -readconfig', () => {
     }
   });
 
-  test('is a plain file: no pipe, no device, no directory and no link is read', async (t) => {
+  test('a file must be a plain file: a pipe, device, directory or link is not read', async (t) => {
     const directory = await mkdtemp(path.join(tmpdir(), 'godwit-config-'));
     t.after(() => rm(directory, { recursive: true }));
     await writeFile(path.join(directory, 'a.cfg'), '[device "a"]\n');
@@ -42,7 +42,7 @@ describe('a file of -readconfig', () => {
     }
   });
 
-  test('has bytes, sections and others beside it up to a bound, and is refused by name beyond', async (t) => {
+  test('a file with too many bytes, sections or other files next to it is refused by name', async (t) => {
     const directory = await mkdtemp(path.join(tmpdir(), 'godwit-config-'));
     t.after(() => rm(directory, { recursive: true }));
     const file = path.join(directory, 'a.cfg');

@@ -34,7 +34,7 @@ const PROXMOX = `-id 101 -name vm101,debug-threads=on
   -chardev socket,id=qmp,path=/var/run/qemu-server/101.qmp,server=on,wait=off -mon chardev=qmp,mode=control`;
 
 describe('guests found by their processes', () => {
-  test('are known by name, and by their QMP sockets in the order to try', () => {
+  test('guests are found by name, with their QMP sockets in the order to try', () => {
     const line = `-name guest=web1 -qmp unix:qmp.sock,server=on,wait=off
       -chardev socket,id=m,path=/run/mon.sock,server=on,wait=off -mon chardev=m,mode=control
       -monitor unix:/run/hmp.sock,server=on,wait=off`;
@@ -44,7 +44,7 @@ describe('guests found by their processes', () => {
     assert.equal(found.manager, undefined);
   });
 
-  test('have a manager when libvirt or Proxmox VE made them', () => {
+  test('guests have a manager when libvirt or Proxmox VE started them', () => {
     const [libvirt, proxmox] = candidatesOf([processOf(LIBVIRT), processOf(PROXMOX, 101)], []);
     assert.equal(libvirt?.manager, 'libvirt');
     assert.deepEqual(libvirt.sockets, []);
@@ -52,7 +52,7 @@ describe('guests found by their processes', () => {
     assert.equal(managerOf(commandLine('-name web1')), undefined);
   });
 
-  test('get a name of their own when they have none, or share one', () => {
+  test('guests without a name, or with a shared one, get a unique name', () => {
     const processes = [
       processOf('-name web1'),
       processOf('-name web1', 101),
@@ -63,7 +63,7 @@ describe('guests found by their processes', () => {
     assert.deepEqual(names, ['web1', 'web1-101', 'qemu-102', 'etc-74ccf3c5']);
   });
 
-  test('keep their names when a process with a lower number shows the same one later', () => {
+  test('guests keep their names when a process with a lower number gets the same name later', () => {
     const runs = { ...processOf('-name web1', 30_000), startTicks: 5 };
     const later = { ...processOf('-name web1', 200), startTicks: 6 };
     const names = candidatesOf([later, runs], []).map(({ name, process }) => [name, process.pid]);
@@ -73,17 +73,17 @@ describe('guests found by their processes', () => {
     ]);
   });
 
-  test('take the name that the configuration gives their socket', () => {
+  test('guests take the name that the configuration gives their socket', () => {
     const line = '-qmp unix:/run/a.sock,server=on,wait=off';
     const [found] = candidatesOf([processOf(line)], [{ name: 'db9', qmp: '/run/a.sock' }]);
     assert.equal(found?.name, 'db9');
   });
 
-  test('are no programs that only answer questions about themselves', () => {
+  test('programs that only answer questions about themselves are not guests', () => {
     assert.deepEqual(candidatesOf([processOf('-machine none -qmp stdio')], []), []);
   });
 
-  test('are described from the process alone when their monitor is not ours', () => {
+  test('guests are described from the process alone when Godwit does not own their monitor', () => {
     const [found] = candidatesOf([processOf(`${LIBVIRT} -m 2G -smp 4,sockets=2 -M pc`)], []);
     assert.ok(found);
     const info = guestInfo.parse(fromProcess(found, 'a'));
@@ -93,7 +93,7 @@ describe('guests found by their processes', () => {
     assert.equal(info.state, 'unknown');
   });
 
-  test('say for themselves what they are, and what cannot move', () => {
+  test('guests report what they are and what cannot move', () => {
     const argv = commandLine('-nodefaults -device vfio-pci,id=gpu,host=01:00.0');
     const [found] = candidatesOf([{ ...processOf(''), argv }], []);
     assert.ok(found);
@@ -106,7 +106,7 @@ describe('guests found by their processes', () => {
     ]);
   });
 
-  test('cannot move where asking them fails, whatever is thrown, and say so in a text that a peer takes', () => {
+  test('guests that fail to answer cannot move, and the reason fits the protocol, whatever is thrown', () => {
     const [found] = candidatesOf([processOf('-name web1')], []);
     assert.ok(found);
     const base = fromProcess(found, 'a');
@@ -120,14 +120,14 @@ describe('guests found by their processes', () => {
     assert.deepEqual(unmovable, ['Unexpected end of JSON input']);
   });
 
-  test('give reasons that a peer takes, however long the words of their command line', () => {
+  test("the reasons fit the protocol, however long the command line's words are", () => {
     const argv = ['qemu', '-nodefaults', '-unknown', 'x'.repeat(10_000)];
     const [found] = candidatesOf([{ ...processOf(''), argv }], []);
     assert.ok(found);
     guestInfo.parse(fromFacts(fromProcess(found, 'a'), factsOf(argv)));
   });
 
-  test('never trip over a command line, whatever it holds', () => {
+  test('any command line is read without a crash', () => {
     fc.assert(
       fc.property(fc.array(fc.string()), (words) => {
         parseCommandLine(words);
@@ -137,8 +137,8 @@ describe('guests found by their processes', () => {
   });
 });
 
-describe('what the kernel reports of a process', () => {
-  test('is its command line, and whether it is a system emulator', () => {
+describe("the kernel's report of a process", () => {
+  test("the kernel reports a process's command line, and whether it is a system emulator", () => {
     assert.deepEqual(splitCommandLine(Buffer.from('qemu\0-m\x001G\0')), ['qemu', '-m', '1G']);
     assert.ok(isSystemEmulator('/usr/bin/kvm', ''));
     assert.ok(isSystemEmulator('guest', '/usr/bin/qemu-system-aarch64 (deleted)'));
@@ -147,7 +147,7 @@ describe('what the kernel reports of a process', () => {
 });
 
 describe('the monitor’s texts', () => {
-  test('give memory blocks with the most they can hold', () => {
+  test("the monitor's texts yield memory blocks with their maximum size", () => {
     const text = [
       '              Block Name    PSize              Offset               Used              Total                HVA  RO',
       '                  pc.ram    4 KiB  0x0000000000000000 0x0000000010000000 0x0000000010000000 0x00007f49abe00000  rw',
@@ -159,7 +159,7 @@ describe('the monitor’s texts', () => {
     ]);
   });
 
-  test('give network backends with their taps', () => {
+  test("the monitor's texts yield network backends with their taps", () => {
     const text = [
       'virtio-net-pci.0: index=0,type=nic,model=virtio-net-pci,macaddr=52:54:00:12:34:57',
       ' \\ n1: index=0,type=tap,ifname=tap0,script=no,downscript=no',

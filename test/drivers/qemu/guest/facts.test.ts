@@ -137,8 +137,8 @@ async function device(type: string): Promise<LiveDevice> {
   return found[0] as LiveDevice;
 }
 
-describe('what a running guest is', () => {
-  test('has its basics, with plugged memory counted and without a UUID that is none', async () => {
+describe('facts of a running guest', () => {
+  test('a guest has its basics, with plugged memory counted and without an empty UUID', async () => {
     const facts = await read();
     assert.partialDeepStrictEqual(facts, {
       status: 'running',
@@ -163,14 +163,14 @@ describe('what a running guest is', () => {
     assert.deepEqual(other.blockedReasons, ['a device']);
   });
 
-  test('has the processor by the slot of its first one, and the first slot where none names it', async () => {
+  test("a guest has the processor model of its first processor's slot, or of the first slot", async () => {
     assert.equal((await read()).cpu.model, 'qemu64');
     const unnamed = { 'query-hotpluggable-cpus': [{ type: 'other-x86_64-cpu' }] };
     assert.equal((await read(unnamed)).cpu.model, 'other');
     assert.equal((await read()).cpu.identity['vendor'], 'AuthenticAMD');
   });
 
-  test('is read where QEMU has no processors to plug, no networks of its own and no USB', async () => {
+  test('a guest is read if QEMU has no pluggable processors, no user networks and no USB', async () => {
     const facts = await read({
       'query-hotpluggable-cpus': new Refusal('not supported'),
       'info usernet': new Refusal('unknown command'),
@@ -180,7 +180,7 @@ describe('what a running guest is', () => {
     assert.equal((await read()).forwards?.get('user.0')?.[0]?.hostPort, 2222);
   });
 
-  test('has its objects, memory with what its host keeps', async () => {
+  test("a guest has its objects, and its memory with the host's settings", async () => {
     const { objects } = await read({
       'query-memdev': [{ id: 'ram', policy: 'bind', 'host-nodes': [1] }],
     });
@@ -198,7 +198,7 @@ describe('what a running guest is', () => {
 });
 
 describe('a device of a running guest', () => {
-  test('of the command line has its place, its MAC and its network, and no changes', async () => {
+  test('a device of the command line has its place, its MAC and its network, and no changes', async () => {
     assert.deepEqual(await device('virtio-net-pci'), {
       path: `${PERIPHERAL}/net0`,
       id: 'net0',
@@ -212,41 +212,41 @@ describe('a device of a running guest', () => {
     });
   });
 
-  test('without a bus has none, and one that was plugged in is read with its properties', async () => {
+  test('a device without a bus has none, and one that was plugged in is read with its properties', async () => {
     const found = await device('virtio-balloon-pci');
     assert.deepEqual([found.bus, found.busPath, found.addr], [undefined, undefined, '05.0']);
     // Another one was unplugged under its id: what the command line gives is not of this one.
     assert.notEqual(found.changed, undefined);
   });
 
-  test('that the command line lacks has what differs from its type’s defaults, or names something else', async () => {
+  test('a device missing from the command line has its non-default properties, or names something else', async () => {
     const found = await device('virtio-rng-pci');
     assert.deepEqual(found.changed, { rng: 'rng0', speed: 7, serial: 's1' });
     // 256 is no address on a PCI bus.
     assert.equal(found.addr, undefined);
   });
 
-  test('that is a card without a boot ROM stays without one, and every other device has its own', async () => {
+  test('a card without a boot ROM stays without one, and every other device has its own', async () => {
     assert.equal((await device('e1000e')).changed?.['romfile'], '');
     assert.equal((await device('rtl8139')).changed?.['romfile'], undefined);
     assert.equal((await device('pvpanic-pci')).changed?.['romfile'], undefined);
   });
 
-  test('without an id has none, and what it calls itself by its drive', async () => {
+  test('a device without an id has none, and is called by its drive', async () => {
     const found = await device('scsi-hd');
     assert.deepEqual([found.id, found.identity], [undefined, { device_id: 'drive-vda' }]);
     assert.equal(found.changed, undefined);
     assert.equal((await device('scsi-cd')).identity, undefined);
   });
 
-  test('has the USB port at which it was put', async () => {
+  test('a device has the USB port at which it was plugged in', async () => {
     const ports = '  Device 0.1, Port 2, Speed 480 Mb/s, Product QEMU, ID: net0\r\n';
     const { devices } = await read({ 'info usb': ports });
     const found = devices.find(({ id }) => id === 'net0');
     assert.deepEqual(found?.identity, { port: '2' });
   });
 
-  test('that -nic made is listed, once', async () => {
+  test('a device that -nic created is listed once', async () => {
     assert.equal((await device('e1000')).netdev, 'user.0');
     const types = (await read()).devices.map(({ type }) => type);
     assert.equal(types.includes('virtio-net-device'), false);

@@ -25,8 +25,8 @@ function asked() {
   return { kept, at, of };
 }
 
-describe('the processors of guests that are looked at now and then', () => {
-  test('are asked for once for each QEMU', async () => {
+describe('kept processors of guests', () => {
+  test('processors are requested once for each QEMU', async () => {
     const { of } = asked();
     assert.equal((await of(QEMU)).model, '1');
     assert.equal((await of({ ...QEMU, argv: [...QEMU.argv] })).model, '1');
@@ -34,7 +34,7 @@ describe('the processors of guests that are looked at now and then', () => {
     assert.equal((await of(QEMU)).model, '1');
   });
 
-  test('are asked for anew where it may be another processor, or another QEMU', async () => {
+  test('processors are requested again if they or the QEMU may have changed', async () => {
     const { at, of } = asked();
     await of(QEMU);
     const others: QemuProcess[] = [
@@ -51,7 +51,7 @@ describe('the processors of guests that are looked at now and then', () => {
     assert.equal(at.count, 8);
   });
 
-  test('are forgotten with their QEMU, and not kept where they could not be read', async () => {
+  test('processors are forgotten with their QEMU, and not kept if they could not be read', async () => {
     const { kept, at, of } = asked();
     const failing = kept.of(QEMU, AT, () => Promise.reject(new Error('silent')));
     await assert.rejects(failing, /silent/);

@@ -89,7 +89,7 @@ test('each change that outdates a description gives another digest', async () =>
   assert.equal(new Set(digests).size, digests.length);
 });
 
-test('a guest that is on its way elsewhere, or went, is not described', async () => {
+test('a guest that is on its way elsewhere, or has left, is not described', async () => {
   for (const status of ['inmigrate', 'finish-migrate', 'postmigrate', 'shutdown']) {
     const away = guestWith({ 'query-status': { status, running: false } });
     await assert.rejects(digestOf(away), new RegExp(`its run state is ${status}`));
@@ -98,7 +98,7 @@ test('a guest that is on its way elsewhere, or went, is not described', async ()
   assert.match(await digestOf(paused), /^[0-9a-f]{64}$/);
 });
 
-test('images that the guest only reads have the stamps of the files that its QEMU has open', async (t) => {
+test('images that the guest only reads have the stamps of the files that QEMU has open', async (t) => {
   const directory = tempDir(t);
   const [base, moved, top] = ['base', 'moved', 'top'].map((name) => path.join(directory, name)) as [
     string,

@@ -11,18 +11,18 @@ import { commandLine, factsOf } from '../spec/facts.ts';
 const status = (processors: string, nodes = '0'): string =>
   `Name:\tqemu\nCpus_allowed:\tff\nCpus_allowed_list:\t${processors}\nMems_allowed_list:\t${nodes}\n`;
 
-describe('a QEMU whose threads', () => {
-  test('may run wherever this process may is not pinned, also where it may run on more', () => {
+describe('threads of a QEMU', () => {
+  test('threads that may run wherever this process may are not pinned, even if they may run elsewhere too', () => {
     assert.deepEqual(pinsOf(status('0-3'), [status('0-3'), status('0-7')]), {});
     assert.deepEqual(pinsOf(status('2-3'), [status('0-1,2,3')]), {});
   });
 
-  test('may use fewer processors or nodes than this process is pinned to them', () => {
+  test('threads that may use fewer processors or nodes than this process are pinned', () => {
     const found = pinsOf(status('0-7', '0-1'), [status('0-7', '0-1'), status('2,4-5', '1')]);
     assert.deepEqual(found, { processors: '2,4-5', nodes: '1' });
   });
 
-  test('are pinned exactly where one lacks a processor that this process may use', () => {
+  test('threads are pinned exactly if one lacks a processor that this process may use', () => {
     const some = fc.uniqueArray(fc.nat(63), { minLength: 1, maxLength: 16 });
     fc.assert(
       fc.property(some, some, (ours, theirs) => {
@@ -33,14 +33,14 @@ describe('a QEMU whose threads', () => {
     );
   });
 
-  test('cannot be read is not said to be pinned', async () => {
+  test('threads whose affinity cannot be read are not reported as pinned', async () => {
     assert.deepEqual(pinsOf('', [status('0')]), {});
     assert.deepEqual(pinsOf(status('0-3'), ['']), {});
     assert.deepEqual(await readPins(2 ** 30), {});
   });
 });
 
-test('a process that taskset pinned is known as pinned', async (t) => {
+test('a process that taskset pinned is reported as pinned', async (t) => {
   const free = spawn('sleep', ['60']);
   t.after(() => free.kill('SIGKILL'));
   await once(free, 'spawn');
@@ -55,7 +55,7 @@ test('a process that taskset pinned is known as pinned', async (t) => {
   if (usable > 1) assert.match(processors ?? '', /^\d+$/);
 });
 
-test('a guest that is pinned is warned of what its host alone gives it', () => {
+test('a warning for a pinned guest names the resources that only its host gives it', () => {
   const facts = factsOf(commandLine('-machine pc-q35-7.2 -m 512M'));
   const kinds = (pins: object): (string | undefined)[] =>
     describeGuest({ ...facts, pins })

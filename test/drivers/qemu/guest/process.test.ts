@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { endingMsOf, killProcess } from '../../../../src/drivers/qemu/guest/process.ts';
 import { startTicksOf } from '../../../../src/system/processes/process.ts';
 
-test('a process may take longer to end the more memory it has, and none where it is gone', async (t) => {
+test('a process may take longer to end the more memory it has, and no time if it is gone', async (t) => {
   const script = `const held = Buffer.alloc(256 * 2 ** 20, 1); console.log('has'); setInterval(() => held, 1000);`;
   const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] });
   t.after(() => child.kill('SIGKILL'));

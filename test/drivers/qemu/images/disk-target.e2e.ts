@@ -48,8 +48,8 @@ async function imagesIn(client: QmpClient): Promise<object[]> {
 }
 
 for (const { file: program, version } of await qemuPrograms()) {
-  describe(`images made for a guest by QEMU ${version}`, () => {
-    test('have the size, the features and the backing file of those at the source, and are filled', async () => {
+  describe(`images created for a guest by QEMU ${version}`, () => {
+    test('the images have the size, features and backing file of the originals', async () => {
       await withPair(program, PLANS, async (pair) => {
         const { source, target, beside, nodes, signal, served, files } = pair;
         assert.deepEqual(nodes, ['disk0-image', 'node1', 'node2', 'disk3-image']);
@@ -75,7 +75,7 @@ for (const { file: program, version } of await qemuPrograms()) {
       });
     });
 
-    test('are not made over what is there, nor where their features are unknown', async () => {
+    test('the images never replace existing files, and need known features', async () => {
       await withPair(program, [{ format: 'qcow2', bytes: BYTES }], async (pair) => {
         const { target, found, nodes, files, signal } = pair;
         const [node = '', file = ''] = [nodes[0], files.destination[0]];

@@ -102,14 +102,14 @@ function discardsOf(args: Readonly<Record<string, unknown>> | undefined): unknow
   return options.map((each: Record<string, unknown>) => each['discard']);
 }
 
-describe('the images that a destination makes', () => {
+describe('images of a destination', () => {
   let top: string;
   before(async () => {
     top = await mkdtemp(path.join(os.tmpdir(), 'godwit-target-'));
   });
   after(() => rm(top, { recursive: true, force: true }));
 
-  test('are empty files of the size that the source reported', async () => {
+  test('the images are empty files of the size that the source reported', async () => {
     const { target } = targetOf();
     const file = path.join(top, 'raw');
     await target.create(descriptionOf([node('vda')]), [{ node: 'vda', file }], signal);
@@ -117,7 +117,7 @@ describe('the images that a destination makes', () => {
     assert.deepEqual([made.size, made.blocks], [MIB, 0]);
   });
 
-  test('are none for a node that the guest does not have, or whose size nobody reported', async () => {
+  test('a node that the guest lacks, or whose size is unknown, gets no image', async () => {
     const { target } = targetOf();
     const unknown = { code: 'GODWIT_DISK_FAILED', message: /no such disk/ };
     const other = [{ node: 'vdb', file: path.join(top, 'none') }];
@@ -127,7 +127,7 @@ describe('the images that a destination makes', () => {
     await assert.rejects(stat(path.join(top, 'none')), { code: 'ENOENT' });
   });
 
-  test('are not made where nobody reported the features of one, not even the others', async () => {
+  test('the images are not created if the features of one are unknown, not even the others', async () => {
     const { target } = targetOf();
     const files = ['vda', 'vdb'].map((name) => ({ node: name, file: path.join(top, `f-${name}`) }));
     const description = descriptionOf([node('vda'), node('vdb', { format: 'qcow2' })]);
@@ -138,7 +138,7 @@ describe('the images that a destination makes', () => {
     await assert.rejects(stat(path.join(top, 'f-vda')), { code: 'ENOENT' });
   });
 
-  test('take nothing that is there already', async () => {
+  test('the images replace no existing file', async () => {
     const { target } = targetOf();
     const file = path.join(top, 'there');
     await writeFile(file, 'of somebody');
@@ -151,7 +151,7 @@ describe('the images that a destination makes', () => {
     );
   });
 
-  test('are refused where no QEMU here would run the guest', async () => {
+  test('the images are refused if no QEMU here would run the guest', async () => {
     const { target } = targetOf();
     const description = descriptionOf([node('vda', { format: 'qcow2', make: MAKE })]);
     const file = path.join(top, 'qcow2');
@@ -163,8 +163,8 @@ describe('the images that a destination makes', () => {
   });
 });
 
-describe('disks that are offered to the source', () => {
-  test('are exports of the guest’s QEMU, writable, and raw ones make holes while they are filled', async (t) => {
+describe('disks offered to the source', () => {
+  test("the disks are exports of the guest's QEMU, writable, and raw ones make holes while they are filled", async (t) => {
     const pid = qemuWith(t, [node('vda')]);
     const { target, argsOf, names } = targetOf({ pid });
     await target.serve(['vda'], '/run/nbd', signal);
@@ -177,7 +177,7 @@ describe('disks that are offered to the source', () => {
     assert.deepEqual(discardsOf(argsOf('blockdev-reopen')[1]), ['ignore', 'ignore']);
   });
 
-  test('are written through the page cache if their size is uneven, until no host writes to them any more', async (t) => {
+  test('disks of uneven size are written through the page cache until no host writes to them any more', async (t) => {
     const thin = { discard: 'unmap', fileDiscard: 'unmap' } as const;
     const pid = qemuWith(t, [node('vda', thin), node('vdb', thin)]);
     const { target, qemu, argsOf, names } = targetOf({ pid });
@@ -196,7 +196,7 @@ describe('disks that are offered to the source', () => {
     assert.deepEqual(order, expected);
   });
 
-  test('are offered once, also when a mover that takes over asks again', async () => {
+  test('the disks are offered once, even when the next mover asks again', async () => {
     const { target, argsOf, names } = targetOf();
     await target.serve(['vda'], '/run/nbd', signal);
     await target.serve(['vda', 'vdb'], '/run/nbd', signal);
@@ -207,7 +207,7 @@ describe('disks that are offered to the source', () => {
     assert.equal(names().includes('blockdev-reopen'), false);
   });
 
-  test('are offered anew once an export that ends has ended', async () => {
+  test('the disks are offered again once a finishing export has ended', async () => {
     const { target, qemu, argsOf } = targetOf();
     qemu.exports.push({ id: exportId('vda'), node: 'vda', ending: 2 });
     await target.serve(['vda'], '/run/nbd', signal);
@@ -215,7 +215,7 @@ describe('disks that are offered to the source', () => {
     assert.equal(qemu.exports.length, 1);
   });
 
-  test('use the server that runs already while its socket is there, and a new one where it is gone', async (t) => {
+  test('the disks use the running server while its socket exists, and a new one if it is gone', async (t) => {
     const directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-nbd-'));
     t.after(() => rm(directory, { recursive: true }));
     const socket = path.join(directory, 'nbd');
@@ -235,7 +235,7 @@ describe('disks that are offered to the source', () => {
     }
   });
 
-  test('are refused where the server cannot start, or no QEMU is there', async () => {
+  test('the disks are refused if the server cannot start, or if there is no QEMU', async () => {
     const { target, qemu } = targetOf();
     qemu.refused.set('nbd-server-start', 'permission denied');
     await assert.rejects(target.serve([], '/run/nbd', signal), { code: 'GODWIT_HYPERVISOR' });
@@ -245,8 +245,8 @@ describe('disks that are offered to the source', () => {
   });
 });
 
-describe('the end of what was offered', () => {
-  test('closes Godwit’s exports alone, each once, then the server', async () => {
+describe('the end of the offer', () => {
+  test("the end closes only Godwit's exports, each once, and then the server", async () => {
     const { target, qemu, argsOf, names } = targetOf();
     qemu.exports.push(
       { id: exportId('vda'), node: 'vda' },
@@ -262,7 +262,7 @@ describe('the end of what was offered', () => {
     assert.equal(names().at(-1), 'nbd-server-stop');
   });
 
-  test('is nothing where no QEMU is there or its server has ended, and fails on any other refusal', async () => {
+  test('the end does nothing without a QEMU or after its server ended, and fails on any other refusal', async () => {
     await targetOf({ hasNone: true }).target.end(signal);
     const { target, qemu } = targetOf();
     qemu.refused.set('nbd-server-stop', 'NBD server not running');
@@ -271,7 +271,7 @@ describe('the end of what was offered', () => {
     await assert.rejects(target.end(signal), { code: 'GODWIT_HYPERVISOR' });
   });
 
-  test('knows no file that was written where no QEMU is there', async () => {
+  test('the end reports no written file if there is no QEMU', async () => {
     assert.equal(await targetOf({ hasNone: true }).target.written(signal), undefined);
   });
 });

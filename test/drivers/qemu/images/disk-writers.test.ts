@@ -13,7 +13,7 @@ import { fakeMonitor } from '../fake-monitor.ts';
 
 const soon = (): AbortSignal => AbortSignal.timeout(20_000);
 
-test('what a QEMU writes to is each file and device of this host once, and the number of those over a network', async () => {
+test('the written files and devices of a QEMU are listed once, with the number of network disks', async () => {
   const node = (drv: string, file: string, ro = false) => ({ 'node-name': '', drv, file, ro });
   const { client } = fakeMonitor(() => [
     node('qcow2', '/d/a.qcow2'),
@@ -34,14 +34,14 @@ test('what a QEMU writes to is each file and device of this host once, and the n
   assert.deepEqual([...(await imageFiles(client, soon()))], all);
 });
 
-test('a file that is not there, or that no QEMU has open, is written by nobody', async (t) => {
+test('a missing file, or one that no QEMU has open, has no writer', async (t) => {
   const file = path.join(tempDir(t), 'a.raw');
   writeFileSync(file, '');
   assert.deepEqual(await diskWriters([file, `${file}.gone`], soon()), [[], []]);
   assert.deepEqual(await diskWriters([], soon()), []);
 });
 
-test('another guest that may write to a disk here is warned of before the move, and the guest itself is not', async () => {
+test('another guest that may write to a disk here causes a warning before the move, and the guest itself does not', async () => {
   const writersOf = (files: readonly string[]): Promise<(readonly string[])[]> =>
     Promise.resolve(
       files.map((file) => (file === '/d/a.raw' ? ['db1 (process 7)', 'other (process 8)'] : [])),

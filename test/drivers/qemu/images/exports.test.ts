@@ -21,8 +21,8 @@ const argvOf = (...nodes: BlockNode[]): string[] => {
 const discards = (argv: readonly string[], names: string[], how = whileFilled) =>
   how(argv, { nodes: new Set(names) }).map((each) => [each['node-name'], each['discard']]);
 
-describe('a disk while it is filled', () => {
-  test('makes holes of zeroes where it is raw, in its format and in its file', () => {
+describe('a disk during its copy', () => {
+  test('a raw disk makes holes of zeroes, in its format and in its file', () => {
     const argv = argvOf(node('a'), node('b', { file: undefined }), node('c'));
     assert.deepEqual(discards(argv, ['a', 'b']), [
       ['a-file', 'unmap'],
@@ -31,7 +31,7 @@ describe('a disk while it is filled', () => {
     ]);
   });
 
-  test('is opened again as it was given, with every other setting as before', () => {
+  test('a disk is opened again as it was given, with every other setting unchanged', () => {
     const argv = argvOf(node('a', { fileDiscard: 'unmap' }));
     const [during] = whileFilled(argv, { nodes: new Set(['a']) });
     const [after] = asGiven(argv, { nodes: new Set(['a']) });
@@ -42,7 +42,7 @@ describe('a disk while it is filled', () => {
     assert.deepEqual(after['cache'], { direct: true, 'no-flush': false });
   });
 
-  test('stays as it is where it is qcow2, makes holes anyway, or is not copied', () => {
+  test('a disk stays as it is if it is qcow2, makes holes anyway, or is not copied', () => {
     const qcow2 = node('a', { format: 'qcow2' });
     const thin = node('b', { discard: 'unmap', fileDiscard: 'unmap' });
     const argv = argvOf(qcow2, thin, node('c'));
@@ -50,7 +50,7 @@ describe('a disk while it is filled', () => {
     assert.deepEqual(discards(argv, [], asGiven), []);
   });
 
-  test('of an uneven size is written through the page cache, and only then', () => {
+  test('a disk of uneven size, and no other, is written through the page cache', () => {
     const even = node('a', { discard: 'unmap', fileDiscard: 'unmap' });
     const plain = node('c', { file: undefined, aio: 'native' });
     const argv = argvOf(even, node('b', { aio: 'native' }), plain, node('d', { format: 'qcow2' }));
@@ -71,7 +71,7 @@ describe('a disk while it is filled', () => {
     assert.deepEqual([4096, 4608, 67_109_376].map(isUneven), [false, true, true]);
   });
 
-  test('is found on any command line, or there is none', () => {
+  test('a disk is found on any command line, or reported missing', () => {
     const images = fc.uniqueArray(
       fc.record({
         name: fc.stringMatching(/^[a-z][a-z0-9]{0,4}$/),
@@ -105,7 +105,7 @@ describe('a disk while it is filled', () => {
   });
 });
 
-test('an export has a name of Godwit’s, another for each node', () => {
+test("an export has a name of Godwit's, a different one for each node", () => {
   assert.ok(isExportId(exportId('vda')));
   assert.notEqual(exportId('vda'), exportId('vdb'));
   assert.ok(!isExportId('vda'));

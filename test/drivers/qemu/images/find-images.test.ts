@@ -34,7 +34,7 @@ describe('code of a guest’s firmware at the destination', () => {
     return findImages({ ...guestSpec.parse(spec), flash }, asked, signal);
   };
 
-  test('is a file with that content, whatever it is called, and none with that name alone', async () => {
+  test('the code is a file with that content, whatever its name is', async () => {
     const { code, checks } = await find('here');
     assert.deepEqual([...code], [['pflash0-image', path.join(root, 'here', 'renamed.bin')]]);
     assert.deepEqual(
@@ -43,7 +43,7 @@ describe('code of a guest’s firmware at the destination', () => {
     );
   });
 
-  test('is refused by the chip’s name where no file has it, and the hint says what to install', async () => {
+  test('missing code is refused by the name of its chip, with the package to install', async () => {
     const { code, checks } = await find('none');
     assert.equal(code.size, 0);
     const [{ error } = { error: undefined }] = checks;

@@ -29,8 +29,8 @@ async function withImages(work: (file: (name: string) => string) => Promise<void
   }
 }
 
-describe('what the header of an image makes QEMU open', () => {
-  test('is nothing but for one whose data lies in a file of its own', async () => {
+describe("files opened because of an image's header", () => {
+  test('an image opens other files only if its data is in a separate file', async () => {
     await withImages(async (file) => {
       for (const name of ['whole', 'old', 'raw', 'short']) {
         assert.equal(linkOfImage(file(name)), undefined, name);
@@ -39,7 +39,7 @@ describe('what the header of an image makes QEMU open', () => {
     });
   });
 
-  test('is refused at the destination by the image’s name, before anything is opened', async () => {
+  test('an image with a data file is refused at the destination by its name, before anything is opened', async () => {
     await withImages(async (file) => {
       const spec = {
         blockNodes: [
@@ -67,7 +67,7 @@ describe('what the header of an image makes QEMU open', () => {
     });
   });
 
-  test('is refused where it cannot be looked at: only what is not there yet names nothing', async () => {
+  test('an unreadable image is refused; only a file that does not exist yet is free of references', async () => {
     await withImages(async (file) => {
       await mkdir(file('directory'));
       await run('mkfifo', [file('pipe')]);
@@ -88,7 +88,7 @@ describe('what the header of an image makes QEMU open', () => {
     });
   });
 
-  test('is looked at on a block device too', async (t) => {
+  test('an image on a block device is examined, too', async (t) => {
     await withImages(async (file) => {
       const attach = () => run('losetup', ['--find', '--show', '--read-only', file('linked')]);
       const device = await attach().then(({ stdout }) => stdout.trim(), String);
@@ -104,7 +104,7 @@ describe('what the header of an image makes QEMU open', () => {
     });
   });
 
-  test('is looked at on an export that QEMU opens by itself too, and what cannot be looked at is refused', async () => {
+  test('an image on an export that QEMU opens itself is examined, too, and an unreadable one is refused', async () => {
     await withImages(async (file) => {
       const url = (name: string): string => `nfs://10.0.0.9/srv/${name}`;
       const names = ['whole', 'linked', 'raw', 'away'];
@@ -130,7 +130,7 @@ describe('what the header of an image makes QEMU open', () => {
     });
   });
 
-  test('may be any bytes', () => {
+  test('an image may have any bytes', () => {
     const magic = fc.constantFrom(
       [],
       [0x51, 0x46, 0x49, 0xfb],

@@ -60,13 +60,13 @@ function chipOf(file: string): BlockFacts {
 }
 
 describe('the code of a flash chip', () => {
-  test('is the file at its path as long as the guest has that file open', async (t) => {
+  test('the code is the file at its path as long as the guest has that file open', async (t) => {
     const file = written(tempDir(t), 'CODE.fd', 'old');
     const pid = await holder(t, file);
     assert.deepEqual(await loadedFrom(pid, file, true), { at: file });
   });
 
-  test('is what an upgrade put at its path, if that has the same size: the guest’s own goes with its memory', async (t) => {
+  test("an upgraded file of the same size counts as the code: the guest's own code moves with its memory", async (t) => {
     const directory = tempDir(t);
     const file = written(directory, 'CODE.fd', 'old');
     const pid = await holder(t, file);
@@ -77,7 +77,7 @@ describe('the code of a flash chip', () => {
     assert.match(loaded.note ?? '', /the code of before an upgrade/);
   });
 
-  test('is read from the open file if what replaced it has another size, also if its path is a link', async (t) => {
+  test('the code is read from the open file if its replacement has another size, even if its path is a link', async (t) => {
     const directory = tempDir(t);
     const file = written(directory, 'CODE_4M.fd', 'old');
     const link = path.join(directory, 'CODE.fd');
@@ -93,7 +93,7 @@ describe('the code of a flash chip', () => {
     }
   });
 
-  test('is refused if the guest has neither the file at the path nor the removed one open', async (t) => {
+  test('the code is refused if the guest has neither the file at the path nor the removed one open', async (t) => {
     const directory = tempDir(t);
     const file = written(directory, 'CODE.fd', 'old');
     const pid = await holder(t, file);
@@ -107,7 +107,7 @@ describe('the code of a flash chip', () => {
     });
   });
 
-  test('that was replaced is in the description as the guest runs it, with a warning', async (t) => {
+  test('replaced code is in the description as the guest runs it, with a warning', async (t) => {
     const directory = tempDir(t);
     const file = written(directory, 'CODE.fd', 'old');
     const pid = await holder(t, file);
@@ -135,8 +135,8 @@ describe('the code of a flash chip', () => {
   });
 });
 
-describe('a file that the hypervisor read at its start', () => {
-  test('is named if it was written or replaced since', async (t) => {
+describe("files read at the hypervisor's start", () => {
+  test('a file that was written or replaced since the start is named', async (t) => {
     const directory = tempDir(t);
     const file = written(directory, 'bios.bin', 'old');
     const earlier = new Date(Date.now() - 3_600_000);

@@ -29,7 +29,7 @@ describe('an empty image', () => {
   });
   after(() => rm(top, { recursive: true, force: true }));
 
-  test('is made with the features of the one it is a copy of', () => {
+  test('an image is created with the features of its original', () => {
     assert.deepEqual(creationOf(blank, 'blank0'), {
       driver: 'qcow2',
       file: 'blank0',
@@ -43,7 +43,7 @@ describe('an empty image', () => {
     });
   });
 
-  test('names its backing file with its format, and is not made without one that it needs', () => {
+  test('an image names its backing file with its format, and is not created without a required one', () => {
     const over = { ...blank, like: { ...like, backing: 'base' }, backingFormat: 'raw' } as const;
     const made = creationOf({ ...over, backingFile: '/p/base' }, 'blank0');
     assert.deepEqual(
@@ -56,7 +56,7 @@ describe('an empty image', () => {
     assert.equal(creationOf({ ...blank, like: unknown }, 'blank0'), undefined);
   });
 
-  test('takes nothing of its storage, and is never made over what is there', async () => {
+  test('an image takes no storage, and never replaces content', async () => {
     const file = path.join(top, 'raw');
     await makeEmptyFile(file, 4 * GIB);
     const { size, blocks, mode } = await stat(file);

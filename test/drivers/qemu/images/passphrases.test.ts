@@ -15,7 +15,7 @@ const diskOf = (name: string) => [
 ];
 
 describe('the passphrase of an encrypted disk', () => {
-  test('is that of its guest, or of the disk in its guest’s directory', async (t) => {
+  test("the passphrase is the guest's, or the disk's in the guest's directory", async (t) => {
     const keyDir = tempDir(t);
     const own = path.join(keyDir, 'db1');
     await writeFile(own, 'one\n', { mode: 0o600 });
@@ -33,7 +33,7 @@ describe('the passphrase of an encrypted disk', () => {
     );
   });
 
-  test('is of no other guest, whatever a peer calls the disk or the guest', async (t) => {
+  test("the passphrase is never another guest's, whatever a peer calls the disk or the guest", async (t) => {
     const keyDir = tempDir(t);
     await mkdir(path.join(keyDir, 'db1'));
     await mkdir(path.join(keyDir, 'db2'));
@@ -47,7 +47,7 @@ describe('the passphrase of an encrypted disk', () => {
     }
   });
 
-  test('is refused where it is missing, or where others may read it; it is shown to nobody', async (t) => {
+  test('a missing passphrase, or one that other users may read, is refused; it is never shown', async (t) => {
     const keyDir = tempDir(t);
     const own = path.join(keyDir, 'db1');
     const look = async (at: string | undefined) =>
@@ -61,7 +61,7 @@ describe('the passphrase of an encrypted disk', () => {
     assert.doesNotMatch(JSON.stringify(error), /very secret/);
   });
 
-  test('is wanted of a node with a layer that decrypts, and of no other', () => {
+  test('the passphrase is needed for a node with a decrypting layer, and for no other', () => {
     const { file: _file, ...bare } = NODE;
     assert.equal(blockNodes.safeParse([bare]).success, false);
     assert.equal(blockNodes.safeParse([{ ...NODE, luks: false }]).success, false);

@@ -22,8 +22,8 @@ function monitor(rates: readonly (number | 'measuring')[], ok = true) {
   return { asked, client: { request, query } as never };
 }
 
-describe('what QEMU says that a guest writes', () => {
-  test('is a curve over its windows, once it has measured each', async () => {
+describe("QEMU's dirty rate", () => {
+  test('the dirty rate is a curve over its windows, once QEMU has measured each', async () => {
     const { client, asked } = monitor(['measuring', 20, 8]);
     assert.deepEqual(await calcDirtyRate(client, 1024 * MIB, clock, signal), [
       { windowMs: 1000, dirtyBytes: 20 * MIB },
@@ -32,7 +32,7 @@ describe('what QEMU says that a guest writes', () => {
     assert.deepEqual(asked, [{ 'calc-time': 1 }, { 'calc-time': 3 }]);
   });
 
-  test('is never more than all of memory, nor less than nothing', async () => {
+  test('the dirty rate is never more than all of memory, nor negative', async () => {
     const { client } = monitor([5000, -1]);
     const curve = await calcDirtyRate(client, 16 * MIB, clock, signal);
     assert.deepEqual(
@@ -41,12 +41,12 @@ describe('what QEMU says that a guest writes', () => {
     );
   });
 
-  test('is not waited for without an end', async () => {
+  test('the dirty rate is not waited for without an end', async () => {
     const { client } = monitor(Array.from({ length: 1000 }, () => 'measuring' as const));
     assert.equal(await calcDirtyRate(client, MIB, clock, signal), undefined);
   });
 
-  test('is not known where QEMU does not begin', async () => {
+  test('the dirty rate is unknown if QEMU does not begin', async () => {
     const { client } = monitor([], false);
     assert.equal(await calcDirtyRate(client, MIB, clock, signal), undefined);
   });

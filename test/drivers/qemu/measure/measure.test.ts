@@ -44,7 +44,7 @@ function hinting() {
   return { source, intervals };
 }
 
-test('a guest that is measured while its balloon is looked at keeps the interval of its device', async () => {
+test('a guest that is measured while its balloon is read keeps the interval of its device', async () => {
   const { source, intervals } = hinting();
   const signal = AbortSignal.timeout(20_000);
   const [, looked] = await Promise.allSettled([
@@ -55,7 +55,7 @@ test('a guest that is measured while its balloon is looked at keeps the interval
   assert.deepEqual(intervals, [1, 0]);
 });
 
-test('where memory lies is read from QEMU’s words, and from nothing that only looks like them', () => {
+test("the address of the memory is read from QEMU's text, and from nothing that only resembles it", () => {
   const said = 'Host virtual address for 0x0 (pc.ram) is 0x7f2bb7e00000\r\n';
   assert.deepEqual(placeIn(said), { name: 'pc.ram', address: 0x7f2bb7e00000 });
   const backend = 'Host virtual address for 0x0 (/objects/ram-node0) is 0x7f0000000000';
@@ -69,7 +69,7 @@ test('where memory lies is read from QEMU’s words, and from nothing that only 
     assert.equal(placeIn(other), undefined, other);
 });
 
-test('what is written in the block that was looked at stands for all memory, and is never more than that', () => {
+test('the dirty rate of the sampled block stands for all memory, and never exceeds it', () => {
   const seen = { windowMs: 1000, dirtyBytes: 10 * MIB };
   const at = (bytes: number, all: number) => ofAll(seen, { bytes }, all).dirtyBytes;
   assert.equal(at(512 * MIB, 512 * MIB), 10 * MIB);
@@ -79,7 +79,7 @@ test('what is written in the block that was looked at stands for all memory, and
   assert.equal(at(1, 5 * MIB), 5 * MIB);
 });
 
-test('any words are either a place or none', () => {
+test('any text yields an address or none', () => {
   fc.assert(
     fc.property(fc.string(), fc.string(), (name, digits) => {
       const place = placeIn(`Host virtual address for 0x0 (${name}) is 0x${digits}`);
@@ -88,7 +88,7 @@ test('any words are either a place or none', () => {
   );
 });
 
-test('pages of a process are read where they are, and not made where they are not', () => {
+test('pages of a process are read in place, and missing ones are not created', () => {
   const pages = new ProcessPages(process.pid, { address: 4096, bytes: 8192 });
   try {
     assert.equal(pages.count, 2);

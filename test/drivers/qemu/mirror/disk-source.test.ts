@@ -91,14 +91,14 @@ async function greeting(t: TestContext): Promise<string> {
 }
 
 describe('copying a guest’s disks', () => {
-  test('begins with each disk that nothing copies, and leaves those alone that go on', async (t) => {
+  test('copying begins with each disk that has no copy, and leaves the running copies alone', async (t) => {
     const { disks, orders } = source({ jobs: [jobOf('vda')] });
     await disks.start(['vda', 'vdb'], await greeting(t), soon());
     assert.deepEqual(orders, ['blockdev-add vdb', 'blockdev-mirror #vdb']);
     await disks.start(['vda'], '/nobody/is/asked', soon());
   });
 
-  test('begins with no disk before all are connected: what one sends may fill the link', async (t) => {
+  test('copying begins with no disk before all are connected, because one disk may fill the link', async (t) => {
     const { disks, orders } = source({});
     await disks.start(['vda', 'vdb'], await greeting(t), soon());
     assert.deepEqual(orders, [
@@ -109,19 +109,19 @@ describe('copying a guest’s disks', () => {
     ]);
   });
 
-  test('first removes what an earlier mover has half begun', async (t) => {
+  test('copying first removes what an earlier mover half began', async (t) => {
     const { disks, orders } = source({ nodes: [copyName('vda')] });
     await disks.start(['vda'], await greeting(t), soon());
     assert.deepEqual(orders, ['blockdev-del vda', 'blockdev-add vda', 'blockdev-mirror #vda']);
   });
 
-  test('resumes a copy that stands still, without a new one', async (t) => {
+  test('a copy that stands still is resumed, without a new one', async (t) => {
     const { disks, orders } = source({ jobs: [jobOf('vda', BROKEN)] });
     await disks.start(['vda'], await greeting(t), soon());
     assert.deepEqual(orders, ['block-job-resume vda']);
   });
 
-  test('leaves nothing of a copy that cannot begin', async (t) => {
+  test('a copy that cannot begin leaves nothing', async (t) => {
     const refused = { 'blockdev-mirror': 'the node is in use' };
     const { disks, there } = source({ refused });
     await assert.rejects(disks.start(['vda'], await greeting(t), soon()), /the node is in use/);
@@ -131,13 +131,13 @@ describe('copying a guest’s disks', () => {
     assert.deepEqual(unknown.orders, []);
   });
 
-  test('is ordered of no hypervisor while nobody answers at the other host: it would pause the guest', async () => {
+  test('copying is not ordered while the other host does not answer: it would pause the guest', async () => {
     const { disks, orders } = source({});
     await assert.rejects(disks.start(['vda'], '/nobody/here', soon()), failed);
     assert.deepEqual(orders, []);
   });
 
-  test('never begins again with a copy that has ended, whatever became of it', async (t) => {
+  test('a copy that has ended never begins again, whatever its result', async (t) => {
     const ended = [
       source({ jobs: [jobOf('vda', WHOLE)] }),
       source({ jobs: [jobOf('vda', { status: 'concluded', error: 'Input/output error' })] }),
@@ -150,7 +150,7 @@ describe('copying a guest’s disks', () => {
     }
   });
 
-  test('is capped as long as it goes on, and never by less than a byte', async () => {
+  test('a running copy is capped, and never below one byte', async () => {
     const { disks, orders } = source({ jobs: [jobOf('vda'), jobOf('vdb', WHOLE)] });
     await disks.limit(['vda', 'vdb', 'vdc'], 0.2, soon());
     await disks.limit(['vda'], undefined, soon());
@@ -162,7 +162,7 @@ describe('the end of copying', () => {
   const both = ['vda', 'vdb'];
   const ready = { jobs: both.map((node) => jobOf(node, READY)) };
 
-  test('comes once each copy is whole, with the mark before any job is released', async () => {
+  test('the end comes once each copy is whole, with the mark before any job is released', async () => {
     const { disks, orders, left, there } = source(ready);
     await disks.finish(both, soon());
     assert.deepEqual(orders, [
@@ -180,7 +180,7 @@ describe('the end of copying', () => {
     );
   });
 
-  test('may come again, also where a mover died between two releases', async () => {
+  test('the end may be repeated, even if a mover died between two releases', async () => {
     const jobs = [jobOf('vdb', WHOLE)];
     const { disks, orders } = source({ jobs, nodes: [WHOLE_MARK] });
     await disks.finish(both, soon());
@@ -188,7 +188,7 @@ describe('the end of copying', () => {
     assert.deepEqual(orders, ['job-dismiss vdb']);
   });
 
-  test('never comes while the guest runs, nor while a copy is behind', async () => {
+  test('the end never comes while the guest runs, nor while a copy is behind', async () => {
     const behind = { jobs: [jobOf('vda', READY), jobOf('vdb')] };
     for (const given of [{ ...ready, running: true }, behind, { jobs: [jobOf('vda', READY)] }]) {
       const { disks, orders } = source(given);
@@ -197,7 +197,7 @@ describe('the end of copying', () => {
     }
   });
 
-  test('takes everything away where the guest stays, and nothing of others', async () => {
+  test('the end removes everything of the copies if the guest stays, and nothing of others', async () => {
     const { disks, orders, left, there } = source({
       jobs: [jobOf('vda'), jobOf('vdb', WHOLE)],
       nodes: [WHOLE_MARK],
@@ -212,7 +212,7 @@ describe('the end of copying', () => {
   });
 });
 
-test('writes wait for their copies where QEMU can have them wait, and never those of firmware', async () => {
+test('guest writes wait for their copies if QEMU supports it, and firmware writes never do', async () => {
   const { disks, orders } = source({ jobs: [jobOf('vda')] });
   assert.equal(await disks.setWriteBlocking(['vda'], soon()), true);
   assert.deepEqual(orders, ['block-job-change vda']);

@@ -6,9 +6,9 @@ import { MIB, withPair, type DiskPlan } from './pair.ts';
 
 const programs = await qemuPrograms();
 
-describe('disks below limits and a copy on read', () => {
+describe('disks with limits and copy-on-read', () => {
   for (const { file: program, version } of programs) {
-    test(`are the same once they were copied, with both there too (${version})`, async () => {
+    test(`disks are the same after the copy, with limits and copy-on-read at the destination (${version})`, async () => {
       const plans: DiskPlan[] = [
         { format: 'qcow2', bytes: 64 * MIB, drive: true, filtered: true },
         { format: 'raw', bytes: 64 * MIB, drive: true, filtered: true, unmap: true },

@@ -14,14 +14,14 @@ const BOTH: DiskPlan[] = [
 ];
 
 for (const { file: program, version } of await qemuPrograms()) {
-  describe(`disks that are copied while a guest moves (${version})`, () => {
+  describe(`disks copied while a guest moves (${version})`, () => {
     for (const mode of ['precopy', 'postcopy'] as const) {
-      test(`follow a guest that moves by ${mode}, each with images of its own`, async (t) => {
+      test(`disks follow a guest that moves by ${mode}, each with separate images`, async (t) => {
         await withPair(program, BOTH, (pair) => follow(program, pair, mode, t), { mode });
       });
     }
 
-    test('are the source’s own again where it takes its guest back at the switch', async () => {
+    test("disks are the source's again if it takes its guest back at the switch", async () => {
       await withPair(program, BOTH, async (pair) => {
         const { session, source, target, nodes, signal } = pair;
         await toTheSwitch(pair, 'precopy');
@@ -34,7 +34,7 @@ for (const { file: program, version } of await qemuPrograms()) {
       });
     });
 
-    test('are the source’s own again where it takes its guest back after all was handed over', async () => {
+    test("disks are the source's again if it takes its guest back after the handover", async () => {
       await withPair(program, BOTH, async (pair) => {
         const { session, source, target, destination, nodes, signal } = pair;
         const hears = await toTheSwitch(pair, 'precopy');

@@ -44,8 +44,8 @@ const anyJob = fc.record(
   { requiredKeys: ['device', 'status', 'offset', 'len', 'ready', 'io-status'] },
 );
 
-describe('a copy of a disk, by what QEMU says of its job', () => {
-  test('is copied, then ready, then whole', () => {
+describe("a disk copy by QEMU's job", () => {
+  test('a job is copying, then ready, then whole', () => {
     assert.equal(stateOf({}), 'copying');
     assert.equal(stateOf({ status: 'created' }), 'copying');
     assert.equal(stateOf({ status: 'ready', ready: true }), 'ready');
@@ -54,12 +54,12 @@ describe('a copy of a disk, by what QEMU says of its job', () => {
     assert.equal(stateOf({ status: 'concluded', ready: true }), 'whole');
   });
 
-  test('is as far as before while QEMU’s own drains pause it', () => {
+  test("a job keeps its progress while QEMU's own drains pause it", () => {
     assert.equal(stateOf({ status: 'paused' }), 'copying');
     assert.equal(stateOf({ status: 'standby', ready: true }), 'ready');
   });
 
-  test('is stalled where the other side cannot take it, and says so where that has no room', () => {
+  test('a job is stalled if the other side cannot accept data, with the reason if its disk is full', () => {
     const full = judge('vda', job({ status: 'paused', 'io-status': 'nospace' }), false);
     assert.deepEqual([full.state, full.failure?.kind], ['broken', 'full']);
     const away = judge(
@@ -70,19 +70,19 @@ describe('a copy of a disk, by what QEMU says of its job', () => {
     assert.deepEqual([away.state, away.failure?.kind], ['broken', 'target']);
   });
 
-  test('has failed where its job ended with an error, or there is none', () => {
+  test('a job has failed if it ended with an error, or if it is missing', () => {
     const unread = judge('vda', job({ status: 'concluded', error: 'Input/output error' }), false);
     assert.deepEqual(unread.failure, { kind: 'source', reason: 'Input/output error' });
     assert.equal(stateOf({ status: 'aborting' }), 'failed');
     assert.equal(judge('vda', undefined, false).state, 'failed');
   });
 
-  test('was whole when it was released, while the mark of that is there', () => {
+  test('a job was whole when it was released, as long as its mark exists', () => {
     assert.equal(judge('vda', undefined, true).state, 'whole');
     assert.equal(judge('vda', JOB, true).state, 'copying', 'a job that is there is asked first');
   });
 
-  test('is whole only when its job ended without an error, whatever QEMU says', () => {
+  test('a job is whole only if it ended without an error, whatever QEMU reports', () => {
     fc.assert(
       fc.property(anyJob, fc.boolean(), (each, whole) => {
         const sample = judge('vda', each, whole);
@@ -97,18 +97,18 @@ describe('a copy of a disk, by what QEMU says of its job', () => {
   });
 });
 
-describe('what a start does for a disk', () => {
-  test('is to begin, where nothing copies it, after what was half begun is removed', () => {
+describe("the start of a disk's copy", () => {
+  test('a disk without a copy is to begin, after half-begun jobs are removed', () => {
     assert.equal(moveFor(undefined, false), 'begin');
     assert.equal(moveFor(undefined, true), 'begin-over');
   });
 
-  test('is nothing while it goes on by itself', () => {
+  test('a start does nothing while the copy continues by itself', () => {
     assert.equal(moveFor(JOB, true), 'leave');
     assert.equal(moveFor(job({ status: 'ready', ready: true }), true), 'leave');
   });
 
-  test('is to take it up where it stands, and never to begin what has ended', () => {
+  test('a start resumes a copy that stands still, and never begins an ended one again', () => {
     assert.equal(moveFor(job({ status: 'paused', 'io-status': 'failed' }), true), 'resume');
     fc.assert(
       fc.property(anyJob, fc.boolean(), (each, connected) => {
@@ -120,7 +120,7 @@ describe('what a start does for a disk', () => {
     );
   });
 
-  test('has worked once bytes have gone, nothing is left, or trying again is no use', () => {
+  test('a start has worked once bytes have gone, nothing is left, or another attempt is useless', () => {
     const at = 10;
     assert.ok(!goesOn(job({ 'io-status': 'failed', offset: 50 }), at));
     assert.ok(!goesOn(job({ offset: at }), at), 'it may be about to fail again');
@@ -132,7 +132,7 @@ describe('what a start does for a disk', () => {
 });
 
 describe('the names of jobs and nodes', () => {
-  test('fit QEMU, and are the same for each mover', () => {
+  test('the names of jobs and nodes fit QEMU, and are the same for each mover', () => {
     assert.ok(nodeName.safeParse(WHOLE_MARK).success);
     assert.ok(!isCopyName(WHOLE_MARK));
     fc.assert(
@@ -144,7 +144,7 @@ describe('the names of jobs and nodes', () => {
     );
   });
 
-  test('are read from whatever QEMU answers, or that is refused', () => {
+  test('the names of jobs are read from any answer of QEMU, or the answer is refused', () => {
     fc.assert(fc.property(fc.anything(), (answer) => void blockJobs.safeParse(answer)));
     const reported = [{ ...JOB, busy: true, paused: false, type: 'mirror', speed: 0 }];
     assert.deepEqual(blockJobs.parse(reported), [JOB]);

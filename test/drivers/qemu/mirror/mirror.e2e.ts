@@ -69,7 +69,7 @@ async function smallSpace(bytes: number): Promise<string | undefined> {
 
 for (const { file: program, version } of await qemuPrograms()) {
   describe(`disks copied from one QEMU ${version} to another`, () => {
-    test('are the same at the end, and thin ones stay thin', async (t) => {
+    test('copied disks are the same at the end, and thin ones stay thin', async (t) => {
       const plans: DiskPlan[] = [
         { format: 'qcow2', bytes: 20 * GIB },
         { format: 'raw', bytes: 256 * MIB },
@@ -114,7 +114,7 @@ for (const { file: program, version } of await qemuPrograms()) {
       });
     });
 
-    test('go on from where they stood after the way between was lost, also with a new mover', async (t) => {
+    test('disk copies continue from their progress after the connection was lost, even with a new mover', async (t) => {
       await withPair(program, SMALL, async (pair) => {
         const { place, nodes, signal, joint } = pair;
         await pair.io(0, 'write -P 0x11 0 48M');
@@ -149,7 +149,7 @@ for (const { file: program, version } of await qemuPrograms()) {
       });
     });
 
-    test('end whole although their connection broke while nothing was under way, once there is a way again', async () => {
+    test('disk copies end whole although their idle connection broke, once there is a connection again', async () => {
       await withPair(program, SMALL, async (pair) => {
         const { source, nodes, signal, joint, beside } = pair;
         await pair.io(0, 'write -P 0x11 0 4M');
@@ -164,7 +164,7 @@ for (const { file: program, version } of await qemuPrograms()) {
       });
     });
 
-    test('are given up at the end where no way is left', async () => {
+    test('disk copies are given up at the end if no connection is left', async () => {
       await withPair(program, SMALL, async (pair) => {
         const { source, nodes, signal, joint, beside } = pair;
         await source.start(nodes, joint.near, signal);
@@ -177,7 +177,7 @@ for (const { file: program, version } of await qemuPrograms()) {
       });
     });
 
-    test('let the guest write on when the destination falls silent and its connection is shut', async (t) => {
+    test('disk copies let the guest write on when the destination falls silent and its connection is shut', async (t) => {
       await withPair(program, SMALL, async (pair) => {
         const { source, nodes, signal, joint } = pair;
         await source.start(nodes, joint.near, signal);
@@ -201,7 +201,7 @@ for (const { file: program, version } of await qemuPrograms()) {
       });
     });
 
-    test('say that the destination has no room, and go on once it has', async (t) => {
+    test('disk copies report that the destination is full, and continue once it has room', async (t) => {
       const there = await smallSpace(16 * MIB);
       if (there === undefined) return t.skip('this user may mount nothing');
       try {
@@ -230,7 +230,7 @@ for (const { file: program, version } of await qemuPrograms()) {
       }
     });
 
-    test('leave no job and no node behind, wherever they are dropped', async () => {
+    test('dropped copies leave no job and no node behind, wherever they stand', async () => {
       await withPair(program, SMALL, async (pair) => {
         const { source, nodes, signal, joint, target, served } = pair;
         const dropped = async (): Promise<void> => {

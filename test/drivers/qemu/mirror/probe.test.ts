@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { probeServer } from '../../../../src/drivers/qemu/mirror/probe.ts';
 import { hasCode } from '../../../../src/errors.ts';
 
-describe('the way to the other host’s disks', () => {
+describe("the connection to the other host's disks", () => {
   let top: string;
   const signal = AbortSignal.timeout(10_000);
 
@@ -39,7 +39,7 @@ describe('the way to the other host’s disks', () => {
     }
   }
 
-  test('is open once an NBD server greets, however small its pieces', async () => {
+  test('the connection is open once an NBD server greets, however small its pieces', async () => {
     const greet = (socket: net.Socket): void => {
       socket.write('NBDM');
       setImmediate(() => socket.write('AGICIHAVEOPT'));
@@ -47,7 +47,7 @@ describe('the way to the other host’s disks', () => {
     await answering(greet, (at) => probeServer(at, signal));
   });
 
-  test('is not open where something else answers, or it closes, or nobody listens', async () => {
+  test('the connection is not open if another service answers, or it closes, or nothing listens', async () => {
     const other = answering(
       (socket) => void socket.write('HTTP/1.1 200'),
       (at) => probeServer(at, signal),
@@ -61,7 +61,7 @@ describe('the way to the other host’s disks', () => {
     await assert.rejects(probeServer(path.join(top, 'none.sock'), signal), /ENOENT/);
   });
 
-  test('is given up when who waits gives up', async () => {
+  test('the attempt is given up when its caller stops waiting', async () => {
     const own = new AbortController();
     const silent = answering(
       () => own.abort(new Error('enough')),

@@ -63,10 +63,10 @@ function workOf(block: BlockFacts) {
   return readWork(JSON.parse(JSON.stringify(disk?.work)));
 }
 
-describe('the plan for a disk that moves on its host', () => {
+describe('the plan for a disk move on one host', () => {
   const work = workOf(blocksOf('top', 'top-file'));
 
-  test('opens the new image as the old one, on the same backing node, and lets zeroes be holes while it is filled', () => {
+  test('the plan opens the new image like the old one, on the same backing node, with holes for zeroes', () => {
     const [file, image] = nodesOf(work, '/new/top.qcow2', 'filling') as Record<string, unknown>[];
     assert.deepEqual(
       [file?.['filename'], file?.['aio'], file?.['discard']],
@@ -79,21 +79,21 @@ describe('the plan for a disk that moves on its host', () => {
     assert.equal(opensAsFilled(work), false);
   });
 
-  test('makes it with the same features, and the backing file in its header', () => {
+  test('the plan creates the image with the same features, and the backing file in its header', () => {
     const header = headerOf(work) as Record<string, unknown>;
     assert.equal(header['backing-file'], '/vm/base.qcow2');
     assert.equal(header['backing-fmt'], 'qcow2');
     assert.deepEqual([header['size'], header['cluster-size']], [64 * 1024 ** 2, 65_536]);
   });
 
-  test('leaves alone what could not be the same', () => {
+  test('the plan refuses a disk whose copy could not be the same', () => {
     const [withBitmaps] = relocatable(guest(blocksOf('top', 'top-file', { volatileBitmaps: 1 })));
     assert.match(withBitmaps?.fixed ?? '', /dirty bitmaps/);
     const [withSnapshots] = relocatable(guest(blocksOf('top', 'top-file', { snapshots: 1 })));
     assert.match(withSnapshots?.fixed ?? '', /snapshots/);
   });
 
-  test('finds how the image is opened again once another has taken its place', () => {
+  test('the plan finds the options of a moved image again, and names a new node', () => {
     const moved = blocksOf(work.spec.node, work.spec.file ?? '');
     const found = describeDisks(parseCommandLine(argv), guest(moved));
     const top = found.nodes.find(({ node: name }) => name === work.spec.node);
@@ -105,7 +105,7 @@ describe('the plan for a disk that moves on its host', () => {
   });
 });
 
-describe('what QEMU says of a disk that moves', () => {
+describe("QEMU's state of a moving disk", () => {
   const work = workOf(blocksOf('top', 'top-file'));
   const job = (change: Partial<BlockJob>): BlockJob => ({
     device: work.spec.node,
@@ -118,7 +118,7 @@ describe('what QEMU says of a disk that moves', () => {
   });
   const none: ReadonlySet<string> = new Set();
 
-  test('reports on which image the guest is, also below the filter of the job', () => {
+  test("the state has the guest's present image, even below the job's filter", () => {
     assert.equal(sightOf(work, 'top', undefined, none).on, 'old');
     assert.equal(sightOf(work, filterOf(work), job({}), none).on, 'old');
     assert.equal(sightOf(work, work.spec.node, job({}), none).on, 'new');
@@ -126,7 +126,7 @@ describe('what QEMU says of a disk that moves', () => {
     assert.equal(sightOf(work, undefined, undefined, none).on, 'neither');
   });
 
-  test('reports how far the job is, and why it has failed', () => {
+  test("the state has the job's progress, and the reason of a failure", () => {
     const wordOf = (change: Partial<BlockJob>) => sightOf(work, 'top', job(change), none).job;
     assert.equal(sightOf(work, 'top', undefined, none).job, 'none');
     assert.equal(wordOf({}), 'copying');
@@ -139,7 +139,7 @@ describe('what QEMU says of a disk that moves', () => {
     assert.deepEqual([failed.job, failed.failure?.kind], ['failed', 'full']);
   });
 
-  test('reports whether the new image is open', () => {
+  test('the state shows whether the new image is open', () => {
     assert.equal(sightOf(work, 'top', undefined, none).open, false);
     assert.equal(sightOf(work, 'top', undefined, new Set([work.spec.file ?? ''])).open, true);
   });

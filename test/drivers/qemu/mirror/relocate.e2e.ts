@@ -179,7 +179,7 @@ for (const program of await qemuPrograms()) {
           return Promise.all(files.map((file) => mayWrite(handleOf(session.handle).pid, file)));
         }
 
-        test('there and to a third place, with all that was written and nothing more', async () => {
+        test('a disk moves to a second and a third place, with all that was written and nothing more', async () => {
           await moved(to());
           await io('write -P 3 4M 1M');
           assert.deepEqual(await writable(from(), to()), [false, true]);
@@ -211,7 +211,7 @@ for (const program of await qemuPrograms()) {
         });
 
         for (const late of [false, true]) {
-          test(`and leaves it when it is dropped ${late ? 'right before the switch' : 'amid it'}`, async () => {
+          test(`a disk stays when the move is dropped ${late ? 'right before the switch' : 'amid it'}`, async () => {
             await copied(to());
             if (late) {
               await relocator.complete(disk.work, signal);
@@ -231,7 +231,7 @@ for (const program of await qemuPrograms()) {
           });
         }
 
-        test('to an image with the same content', async (t) => {
+        test('a disk moves to an image with the same content', async (t) => {
           if (kind.format !== 'raw') return t.skip('the images of a chain are compared by reading');
           await moved(to());
           await io('flush');

@@ -75,14 +75,14 @@ function guest(root: string, nodes: string[], job?: Job) {
   return { relocator: new QemuRelocator(handle, client, 'a'), orders, names, argsOf, state };
 }
 
-describe('a disk that moves on its host', () => {
+describe('a disk move on one host', () => {
   let top: string;
   before(async () => {
     top = await mkdtemp(path.join(os.tmpdir(), 'godwit-relocate-'));
   });
   after(() => rm(top, { recursive: true, force: true }));
 
-  test('is copied by one job that never ends by itself, at the rate that was asked for', async () => {
+  test('a disk is copied by one job that never ends by itself, at the requested rate', async () => {
     const { relocator, argsOf } = guest('old', ['old', 'old-file']);
     const file = path.join(top, 'raw');
     await writeFile(file, '');
@@ -102,7 +102,7 @@ describe('a disk that moves on its host', () => {
     );
   });
 
-  test('begins anew where an earlier attempt was cut off', async () => {
+  test('a copy starts again after an earlier attempt was cut off', async () => {
     const left = ['old', 'old-file', 'new', 'new-file'];
     const { relocator, names } = guest('old', left, { status: 'running' });
     const file = path.join(top, 'again');
@@ -112,7 +112,7 @@ describe('a disk that moves on its host', () => {
     assert.ok(names().indexOf('blockdev-del') < names().indexOf('blockdev-add'));
   });
 
-  test('has no limit where none was asked for, and never the limit 0, which is none', async () => {
+  test('a copy has no limit if none was requested, and never the limit 0, which means none', async () => {
     const file = path.join(top, 'rates');
     for (const [asked, speed] of [
       [undefined, 0],
@@ -125,7 +125,7 @@ describe('a disk that moves on its host', () => {
     }
   });
 
-  test('has its qcow2 header written between its file and its format, and its file is left empty', async () => {
+  test('a qcow2 header is written between the file and its format, and the file is left empty', async () => {
     const { relocator, names } = guest('old', ['old']);
     const file = path.join(top, 'qcow2');
     await writeFile(file, '');
@@ -141,14 +141,14 @@ describe('a disk that moves on its host', () => {
     ]);
   });
 
-  test('is found by its drive where it has one, else by its path', async () => {
+  test('a disk is found by its drive if it has one, else by its path', async () => {
     const { relocator } = guest('old', []);
     assert.equal((await relocator.look(workOf(), signal)).on, 'old');
     const byDrive = workOf({ drive: 'drive0', old: 'by-drive' });
     assert.equal((await relocator.look(byDrive, signal)).on, 'old');
   });
 
-  test('goes on without write-blocking where QEMU has no such command, and fails on every other refusal', async () => {
+  test('a copy continues without write-blocking if QEMU lacks the command, and fails on every other refusal', async () => {
     const { relocator, argsOf, state } = guest('old', []);
     await relocator.setWriteBlocking(workOf(), signal);
     assert.equal(argsOf('block-job-change')[0]?.['copy-mode'], 'write-blocking');
@@ -160,13 +160,13 @@ describe('a disk that moves on its host', () => {
     });
   });
 
-  test('is settled only once the guest is on the new image', async () => {
+  test('a move is settled only once the guest is on the new image', async () => {
     const { relocator, orders } = guest('old', ['old', 'new']);
     await assert.rejects(relocator.settle(workOf(), '/new', signal), { code: 'GODWIT_INTERNAL' });
     assert.deepEqual(orders, []);
   });
 
-  test('leaves the old image closed and the new one opened as the guest was given it', async () => {
+  test("a settled move leaves the old image closed and the new one opened with the guest's options", async () => {
     const all = ['old', 'old-file', 'new', 'new-file'];
     const { relocator, argsOf, state } = guest('new', all, { status: 'concluded' });
     assert.deepEqual(await relocator.settle(workOf(), '/new', signal), []);
@@ -180,7 +180,7 @@ describe('a disk that moves on its host', () => {
     );
   });
 
-  test('is not opened again where it is open as it should be', async () => {
+  test('an image that is open with the right options is not opened again', async () => {
     const { relocator, names } = guest('new', ['new']);
     const spec = { ...RAW, discard: 'unmap', fileDiscard: 'unmap' } as const;
     assert.deepEqual(await relocator.settle(workOf({ spec }), '/new', signal), []);
@@ -189,7 +189,7 @@ describe('a disk that moves on its host', () => {
     assert.equal(names().includes('job-dismiss'), false);
   });
 
-  test('is moved all the same where the old image stays open, and the notes say so', async () => {
+  test('a disk moves even if the old image stays open, with a note', async () => {
     const { relocator, state } = guest('new', ['old', 'new']);
     state.refused.set('blockdev-del', new Refusal('in use'));
     state.refused.set('blockdev-reopen', new Refusal('cannot'));
@@ -200,8 +200,8 @@ describe('a disk that moves on its host', () => {
   });
 });
 
-describe('a move of a disk that is dropped', () => {
-  test('ends the job that copies, dismisses it and closes the new image', async () => {
+describe('a dropped disk move', () => {
+  test('a dropped move ends the copying job, dismisses it and closes the new image', async () => {
     const nodes = ['old', 'old-file', 'new', 'new-file'];
     const { relocator, names, argsOf, state } = guest('old', nodes, { status: 'running' });
     await relocator.drop(workOf(), signal);
@@ -214,7 +214,7 @@ describe('a move of a disk that is dropped', () => {
     assert.ok(names().indexOf('job-cancel') < names().indexOf('blockdev-del'));
   });
 
-  test('dismisses a job that has ended or failed, and cancels none of them', async () => {
+  test('a dropped move dismisses a job that has ended or failed, and cancels neither', async () => {
     for (const job of [{ status: 'concluded' }, { status: 'concluded', error: 'No space left' }]) {
       const { relocator, names, state } = guest('old', ['old'], job);
       await relocator.drop(workOf(), signal);
@@ -223,13 +223,13 @@ describe('a move of a disk that is dropped', () => {
     }
   });
 
-  test('is refused once the guest is on the new image', async () => {
+  test('a drop is refused once the guest is on the new image', async () => {
     const { relocator, orders } = guest('new', ['new', 'new-file'], { status: 'concluded' });
     await assert.rejects(relocator.drop(workOf(), signal), { code: 'GODWIT_INTERNAL' });
     assert.deepEqual(orders, []);
   });
 
-  test('fails where either node of the new image stays open', async () => {
+  test('a drop fails if either node of the new image stays open', async () => {
     for (const left of ['new', 'new-file']) {
       const { relocator, state } = guest('old', ['old', left]);
       state.refused.set('blockdev-del', new Refusal('in use'));

@@ -63,8 +63,8 @@ async function countsOf(counter: QemuRequestCounter, nodes = ['vda', 'vdb']) {
   });
 }
 
-describe('counting how long a guest’s requests take', () => {
-  test('counts by kind from its beginning on, and leaves nothing', async () => {
+describe('the counter of request latency', () => {
+  test('the counter counts by kind from its beginning on, and leaves nothing', async () => {
     const { counter, asks, devices } = qemu();
     await counter.begin(['vda', 'vdb'], soon());
     for (const kind of ['rd', 'wr', 'wr']) asks('/0', kind);
@@ -77,7 +77,7 @@ describe('counting how long a guest’s requests take', () => {
     assert.deepEqual(await countsOf(counter), []);
   });
 
-  test('counts nothing where disks have threads of their own, which QEMU would not wait for', async () => {
+  test('the counter does nothing if disks have dedicated threads, which QEMU would not wait for', async () => {
     const { counter, threads, devices, said } = qemu();
     threads.push({ id: 'io1' });
     await counter.begin(['vda', 'vdb'], soon());
@@ -86,7 +86,7 @@ describe('counting how long a guest’s requests take', () => {
     assert.ok(!JSON.stringify(said).includes('block-latency-histogram-set'));
   });
 
-  test('goes on after another mover has taken over, which takes away what the first one began', async () => {
+  test("the counter continues under the next mover, which removes the first one's counting", async () => {
     const { counter, another, asks, devices } = qemu();
     await counter.begin(['vda'], soon());
     asks('/0', 'wr');
@@ -96,7 +96,7 @@ describe('counting how long a guest’s requests take', () => {
     assert.deepEqual(devices.get('/0'), {});
   });
 
-  test('reads what somebody else has it count, from its beginning on, and leaves it', async () => {
+  test("the counter reads another program's counting, from its beginning on, and leaves it", async () => {
     const { counter, another, set, asks, devices } = qemu();
     set('/0', [1000, 2000]);
     asks('/0', 'rd');
@@ -117,7 +117,7 @@ describe('counting how long a guest’s requests take', () => {
     assert.deepEqual(devices.get('/1'), {});
   });
 
-  test('says nothing of a disk that somebody set to count otherwise or anew meanwhile', async () => {
+  test('the counter reports nothing of a disk whose counting another program changed meanwhile', async () => {
     const { counter, set, asks } = qemu();
     set('/1', [1000]);
     asks('/1', 'rd');
@@ -128,7 +128,7 @@ describe('counting how long a guest’s requests take', () => {
     assert.deepEqual(await countsOf(counter), ['vdb undefined/0/0']);
   });
 
-  test('says nothing where QEMU cannot count, and of disks that it does not have', async () => {
+  test('the counter reports nothing if QEMU cannot count, or for disks that it does not have', async () => {
     const { counter, old } = qemu();
     await counter.begin(['vdz'], soon());
     old();

@@ -59,8 +59,8 @@ function qemu(bitmaps: Readonly<Record<string, readonly string[]>> = {}) {
 const count = (said: readonly string[], command: string): number =>
   said.filter((each) => each === command).length;
 
-describe('the disks of a guest that has come', () => {
-  test('are not watched where the hypervisor cannot be reached, which holds the guest up by nothing', async () => {
+describe('disks of an arrived guest', () => {
+  test('disks are not watched if the hypervisor cannot be reached, and the guest does not wait', async () => {
     const refusing = fakeMonitor(() => new Refusal('no such node'));
     await new QemuDiskWatch('web1', async () => refusing.client).begin(['vda', 'vdb'], soon());
     assert.deepEqual(refusing.said, ['block-dirty-bitmap-add', 'block-dirty-bitmap-add']);
@@ -69,7 +69,7 @@ describe('the disks of a guest that has come', () => {
     await new QemuDiskWatch('web1', hangs).begin(['vda'], soon());
   });
 
-  test('are offered to be read, each once, also by a mover that takes over', async (t: TestContext) => {
+  test('disks are offered for reading, each once, even by the next mover', async (t: TestContext) => {
     const { watch, exported } = qemu();
     const socket = path.join(tempDir(t), 'compare.sock');
     await watch.view(['vda', 'vdb'], socket, soon());
@@ -84,7 +84,7 @@ describe('the disks of a guest that has come', () => {
     assert.equal(new Set(exported.map(({ id }) => id)).size, 2);
   });
 
-  test('are not offered over a server of somebody else', async (t) => {
+  test("disks are not offered over another program's server", async (t) => {
     const { watch, state, exported } = qemu();
     state.serves = true;
     const socket = path.join(tempDir(t), 'compare.sock');
@@ -92,7 +92,7 @@ describe('the disks of a guest that has come', () => {
     assert.deepEqual(exported, []);
   });
 
-  test('are accounted for anew by an export that takes the place of the one before', async () => {
+  test('disks are counted again by an export that replaces the previous one', async () => {
     const { watch, said, exported } = qemu();
     const first = await watch.account('vda', soon());
     assert.equal(count(said, 'block-export-del'), 0);
@@ -103,7 +103,7 @@ describe('the disks of a guest that has come', () => {
     assert.equal(count(said, 'transaction'), 2);
   });
 
-  test('cannot be read once the hypervisor has ended, and nothing is left to end', async (t) => {
+  test('disks cannot be read once the hypervisor has ended, and nothing is left to end', async (t) => {
     const watch = new QemuDiskWatch('web1', async () => undefined);
     const lost = (error: unknown): boolean => hasCode(error, 'GODWIT_HYPERVISOR_LOST');
     await assert.rejects(watch.view(['vda'], path.join(tempDir(t), 's'), soon()), lost);
@@ -111,7 +111,7 @@ describe('the disks of a guest that has come', () => {
     await watch.end(soon());
   });
 
-  test('are left without exports and bitmaps of the comparison at its end, and with those of others', async (t) => {
+  test('the end of a comparison removes its exports and bitmaps, and keeps foreign ones', async (t) => {
     const own = ['godwit-written', 'godwit-until-now'];
     const { watch, held, exported, state, said } = qemu({ vda: [...own, 'backup'], vdb: ['x'] });
     await watch.view(['vda'], path.join(tempDir(t), 'compare.sock'), soon());

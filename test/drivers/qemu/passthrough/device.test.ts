@@ -4,13 +4,13 @@ import fc from 'fast-check';
 import { passedThrough, shown } from '../../../../src/drivers/qemu/passthrough/device.ts';
 import { anyPassedThrough, VF, VGPU } from './samples.ts';
 
-test('a device is shown by what people know it by', () => {
+test('a device is shown by the name that people know', () => {
   assert.equal(shown(VF), '15b3:101e');
   assert.equal(shown(VGPU), 'GRID T4-2Q');
   assert.equal(shown({ kind: 'mdev', type: 'nvidia-63', driver: 'x' }), 'nvidia-63');
 });
 
-test('what a source says of a device is taken as it is, and never a place of that host', () => {
+test("a source's description of a device is accepted unchanged, and never with an address on that host", () => {
   fc.assert(
     fc.property(anyPassedThrough, (what) => {
       assert.deepEqual(passedThrough.parse(what), what);

@@ -13,8 +13,8 @@ function facts(change: Partial<PassthroughFacts> = {}): PassthroughFacts {
   return { id: 'net1', host: hostDevice(), version: '10.0.2', blockedReasons: [], ...change };
 }
 
-describe('a device that is passed through', () => {
-  test('moves where QEMU says nothing against it, whatever it says of others', () => {
+describe('a passed-through device', () => {
+  test('a device moves if QEMU has no objection to it, whatever it reports of others', () => {
     assert.equal(whyItStays(facts()), undefined);
     assert.equal(whyItStays(facts({ enableMigration: 'auto' })), undefined);
     assert.equal(whyItStays(facts({ host: hostDevice({ what: VGPU }) })), undefined);
@@ -81,7 +81,7 @@ describe('a device that is passed through', () => {
     ],
   ];
   for (const [title, change, reason, hint] of stays) {
-    test(`stays, with its name and the ways that remain: one ${title}`, () => {
+    test(`a device stays, with its name and the remaining ways: one ${title}`, () => {
       const found = whyItStays(facts(change));
       assert.match(found?.reason ?? '', reason);
       assert.match(found?.hint ?? '', hint);
@@ -89,14 +89,14 @@ describe('a device that is passed through', () => {
     });
   }
 
-  test('without an id cannot be unplugged, and the hint does not say that it can', () => {
+  test('a device without an id cannot be unplugged, and the hint does not offer it', () => {
     const { hint } = whyItStays(facts({ id: undefined, host: undefined })) ?? {};
     assert.doesNotMatch(hint ?? '', /--unplug/);
     assert.match(hint ?? '', /has no id/);
   });
 });
 
-test('a reason more never lets a device move that stayed, and each that stays has a hint', () => {
+test('a further reason never lets a blocked device move, and each blocked device has a hint', () => {
   const reasons = fc.array(
     fc.oneof(
       fc.string(),

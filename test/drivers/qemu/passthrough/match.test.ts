@@ -8,7 +8,7 @@ import {
 } from '../../../../src/drivers/qemu/passthrough/match.ts';
 import { anyPassedThrough, hostDevice, VF, VGPU } from './samples.ts';
 
-test('a device that differs is no counterpart, and says in what', () => {
+test('a device that differs is not a counterpart, and the difference is named', () => {
   const why = (change: object, more: object = {}): string | undefined =>
     whyNot(VF, { device: hostDevice({ what: { ...VF, ...change } }), ...more });
   assert.equal(why({}), undefined);
@@ -29,7 +29,7 @@ test('a vGPU is known by the name of its type, whose number changes with its dri
   assert.match(whyNot(VGPU, { device: hostDevice({ what: other }) }) ?? '', /GRID T4-4Q/);
 });
 
-test('a host that names none says so', () => {
+test('a host without named devices is reported', () => {
   const { missing } = matchDevices([{ index: 3, what: VF }], []);
   assert.deepEqual(missing, [{ index: 3, why: 'it gives no device to guests that come' }]);
 });
@@ -41,7 +41,7 @@ const candidate: fc.Arbitrary<Candidate> = fc
     ...(free ? {} : { takenBy: 'process 7' }),
   }));
 
-test('each device that is wanted is found once or is missing, and no device of the host serves twice', () => {
+test('each required device is found once or is missing, and no device of the host serves twice', () => {
   const all = fc.array(candidate, { maxLength: 8 });
   fc.assert(
     fc.property(fc.array(anyPassedThrough, { maxLength: 5 }), all, (whats, candidates) => {

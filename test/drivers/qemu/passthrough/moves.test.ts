@@ -27,7 +27,7 @@ function factsWith(host: HostDevice, change: Partial<GuestFacts> = {}): GuestFac
   return { ...facts, devices: facts.devices.map((each) => ({ ...each, host })) };
 }
 
-describe('a guest with a device that is passed through', () => {
+describe('a guest with a passed-through device', () => {
   let dir: string;
   before(async () => {
     dir = await mkdtemp(path.join(os.tmpdir(), 'godwit-through-'));
@@ -44,7 +44,7 @@ describe('a guest with a device that is passed through', () => {
     return inspectFacts('web1', facts, abilities, stream, looking);
   };
 
-  test('moves with what the device is, and not with where it is', async () => {
+  test("a guest moves with the description of its device, and not with the device's address", async () => {
     const found = await inspect(factsWith(hostDevice({ stopCopyBytes: 4096 })));
     const refused = found.checks.filter(({ verdict }) => verdict === 'refuse');
     assert.deepEqual(refused, []);
@@ -61,7 +61,7 @@ describe('a guest with a device that is passed through', () => {
     assert.equal(here, words);
   });
 
-  test('is refused by the name of its device where that cannot migrate', async () => {
+  test('a guest is refused by the name of a device that cannot migrate', async () => {
     const said = '0000:3b:00.2: VFIO migration is not supported in kernel';
     const what = { ...VF, driver: 'vfio-pci' };
     const facts = factsWith(hostDevice({ what }), { blockedReasons: [said] });
@@ -72,7 +72,7 @@ describe('a guest with a device that is passed through', () => {
     assert.match(refused?.error?.hint ?? '', /mlx5_vfio_pci.*--unplug net1.*--mode cold/);
   });
 
-  test('is refused post-copy, which QEMU does not have with such devices', async () => {
+  test('a guest is refused post-copy, which QEMU does not support with such devices', async () => {
     const stream = { ...STREAM, mode: 'postcopy' } as const;
     const { checks } = await inspect(factsWith(hostDevice()), stream);
     const refused = checks.filter(({ verdict }) => verdict === 'refuse');
@@ -81,7 +81,7 @@ describe('a guest with a device that is passed through', () => {
     );
   });
 
-  test('is read of QEMU, the kernel and the driver', async () => {
+  test("a guest's device is read from QEMU, the kernel and the driver", async () => {
     const sysfs = path.join(dir, 'sys');
     const place = path.join(sysfs, 'bus/pci/devices/0000:3b:00.2');
     await mkdir(place, { recursive: true });

@@ -64,7 +64,7 @@ describe('a device of a host, as its kernel shows it', () => {
   });
   after(() => rm(path.dirname(sysfs), { recursive: true }));
 
-  test('is read by its address or by its path, with what its driver can', async () => {
+  test("a device is read by its address or by its path, with its driver's features", async () => {
     const expected = {
       name: NIC,
       what: VF,
@@ -75,24 +75,24 @@ describe('a device of a host, as its kernel shows it', () => {
     assert.deepEqual(await readHostDevice(`/sys/bus/pci/devices/${NIC}`, sysfs), expected);
   });
 
-  test('is a vGPU with its type, and has so much memory at most', async () => {
+  test('a vGPU is read with its type and its maximum memory', async () => {
     const found = await readHostDevice(GPU, sysfs);
     assert.deepEqual(found, { name: GPU, what: VGPU, memoryBytes: 2 * 1024 ** 3 });
   });
 
-  test('is unknown where there is none, and by any other name', async () => {
+  test('a missing device, and any other name, is unknown', async () => {
     for (const name of ['0000:3b:00.3', '../..', '', 'VFIO_FD7'])
       assert.equal(await readHostDevice(name, sysfs), undefined);
   });
 
-  test('is found among the descriptors of a process by its own path, or where it is the only one', async () => {
+  test("a device is found among a process's descriptors by its own path, or if it is the only one", async () => {
     assert.deepEqual(await descriptorsOf(77, NIC, { sysfs, proc }), [8]);
     assert.deepEqual(await descriptorsOf(78, NIC, { sysfs, proc }), [5]);
     assert.deepEqual(await descriptorsOf(79, NIC, { sysfs, proc }), [3]);
     assert.deepEqual(await descriptorsOf(80, NIC, { sysfs, proc }), []);
   });
 
-  test('is taken by the process that has its group open', async () => {
+  test('a device is taken by the process that has its group open', async () => {
     assert.equal(await holderOf({ group: '42' }, proc), 77);
     assert.equal(await holderOf({ group: '43' }, proc), undefined);
     assert.equal(await holderOf({}, proc), undefined);

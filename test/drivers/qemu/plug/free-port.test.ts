@@ -13,13 +13,13 @@ function freeOf(...devices: readonly object[]): string | undefined {
   return freePort(pciBuses.parse([{ bus: 0, devices }]));
 }
 
-describe('a port for a device that is plugged in', () => {
-  test('is the first one with nothing in it', () => {
+describe('a port for a plugged-in device', () => {
+  test('the port is the first empty one', () => {
     assert.equal(freeOf(nic, port('rp0', [nic]), port('rp1', []), port('rp2')), 'rp1');
     assert.equal(freeOf(port('rp2')), 'rp2');
   });
 
-  test('is none where all are taken, have no id, or the machine has none', () => {
+  test('no port is found if all are taken, have no id, or the machine has none', () => {
     assert.equal(freeOf(nic, port('rp0', [nic])), undefined);
     assert.equal(freeOf(port('')), undefined);
     assert.equal(freeOf(nic), undefined);

@@ -40,22 +40,22 @@ async function behind(driver: string, props: Readonly<Record<string, string | nu
   return lacks ?? files.map((file) => file.slice(root.length)).join();
 }
 
-describe('what of the host is behind a device', () => {
-  test('on PCI is the file of its IOMMU group, with and without the domain', async () => {
+describe('host files of a device', () => {
+  test('a PCI device has the file of its IOMMU group, with and without the domain', async () => {
     assert.equal(await behind('vfio-pci', { host: '0000:01:00.0' }), '/dev/vfio/12');
     assert.equal(await behind('vfio-pci', { host: '01:00.0' }), '/dev/vfio/12');
     const sysfsdev = '/sys/bus/pci/devices/0000:01:00.0';
     assert.equal(await behind('vfio-pci', { sysfsdev }), '/dev/vfio/12');
   });
 
-  test('on PCI is missed where it is not there, has another driver, or no IOMMU', async () => {
+  test('a PCI device is missing if it is not there, has another driver, or has no IOMMU', async () => {
     assert.match(await behind('vfio-pci', { host: '09:00.0' }), /no such device \(09:00.0\)/);
     assert.match(await behind('vfio-pci', { host: '02:00.0' }), /bound to nvme, not to vfio-pci/);
     assert.match(await behind('vfio-pci', { host: '03:00.0' }), /in no IOMMU group/);
     assert.match(await behind('vfio-pci', {}), /names no `host`/);
   });
 
-  test('on USB is the file of its place now, by what it is or where it is', async () => {
+  test('a USB device has the file of its present place, by its identity or its port', async () => {
     const what = { vendorid: 0x10_50, productid: '0x0407' };
     assert.equal(await behind('usb-host', what), '/dev/bus/usb/001/007');
     assert.equal(await behind('usb-host', { hostbus: 2, hostaddr: 11 }), '/dev/bus/usb/002/011');
@@ -65,7 +65,7 @@ describe('what of the host is behind a device', () => {
     assert.match(await behind('usb-host', {}), /names neither/);
   });
 
-  test('is nothing where QEMU emulates it', async () => {
+  test('an emulated device has no host file', async () => {
     assert.equal(await behind('virtio-rng-pci', {}), '');
   });
 });

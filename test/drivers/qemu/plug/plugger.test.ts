@@ -26,21 +26,21 @@ async function refused(names: readonly string[], ids: readonly string[] = [], ro
   );
 }
 
-describe('whether a guest can be given a device of the host', () => {
-  test('it can where the configuration has one of that name that nobody uses', async () => {
+describe('devices that a guest can have', () => {
+  test('a guest can have a configured and unused device of that name', async () => {
     assert.deepEqual(await refused(['rng0']), [
       'rng0 (virtio-rng-pci) is plugged in once it runs there',
     ]);
   });
 
-  test('it cannot where there is none of that name, and the nearest is named', async () => {
+  test('an unknown device name is refused with the nearest one', async () => {
     const [words = ''] = await refused(['rng1']);
     assert.match(words, /no device of that name.*Did you mean rng0\?/);
     const [none = ''] = await refused(['constructor']);
     assert.match(none, /no device of that name.*It offers rng0, dongle0, tablet/);
   });
 
-  test('it cannot where the guest has a device with that id, or the host lacks it', async () => {
+  test('a device is refused if the guest has one with that id, or if the host lacks it', async () => {
     const [words = ''] = await refused(['rng0'], ['rng0']);
     assert.match(words, /has a device with that id already.*--unplug rng0/);
     const [lacks = ''] = await refused(['dongle0']);
@@ -48,7 +48,7 @@ describe('whether a guest can be given a device of the host', () => {
   });
 });
 
-describe('a device that another guest of the host has', () => {
+describe('devices of another guest', () => {
   let root: string;
   let other: ChildProcess;
 
@@ -76,12 +76,12 @@ describe('a device that another guest of the host has', () => {
     await rm(root, { recursive: true, force: true });
   });
 
-  test('is refused with the guest’s name', async () => {
+  test("a device of another guest is refused with the guest's name", async () => {
     const [words = ''] = await refused(['dongle0'], [], root);
     assert.match(words, /other, which runs there, has it.*Unplug it from other/);
   });
 
-  test('is not plugged in where that guest got it after the check', async () => {
+  test('a device that another guest got after the check is not plugged in', async () => {
     const guest = new Guest();
     const letIn = async () => assert.fail('it is the other guest’s');
     await assert.rejects(
@@ -122,7 +122,7 @@ class Guest {
 const NO_HOTPLUG = "Bus 'pcie.0' does not support hotplugging";
 const PORT = { qdev_id: 'rp1', class_info: { class: 0x06_04 }, pci_bridge: { devices: [] } };
 
-describe('plugging a device of the host in', () => {
+describe('plugging in a host device', () => {
   const opened: string[] = [];
   let takenBack = 0;
   const letIn = async (files: readonly string[]) => {
@@ -136,7 +136,7 @@ describe('plugging a device of the host in', () => {
       (thrown) => hasCode(thrown, 'GODWIT_DEVICE_NOT_OFFERED') && words.test(thrown.message),
     );
 
-  test('gives QEMU what the configuration says, with its name as its id, and once', async () => {
+  test('a device is plugged in once, with its configured properties and its name as its id', async () => {
     const guest = new Guest();
     await plug(guest);
     assert.deepEqual(guest.added, [{ driver: 'virtio-rng-pci', id: 'rng0' }]);
@@ -145,14 +145,14 @@ describe('plugging a device of the host in', () => {
     assert.equal(guest.added.length, 1);
   });
 
-  test('takes a free port where the machine’s own bus takes nothing any more', async () => {
+  test("a device uses a free port if the machine's own bus accepts nothing any more", async () => {
     const guest = new Guest([NO_HOTPLUG], [PORT]);
     await plug(guest);
     assert.deepEqual(guest.added.at(-1), { driver: 'virtio-rng-pci', id: 'rng0', bus: 'rp1' });
     await fails(new Guest([NO_HOTPLUG]), /hotplugging; it has no free port/);
   });
 
-  test('fails in QEMU’s words, also at that port, and keeps to a bus that is configured', async () => {
+  test("a device that QEMU rejects fails with QEMU's message, even at that port, and keeps a configured bus", async () => {
     await fails(new Guest(['vfio: group 12 is not viable']), /group 12 is not viable/);
     await fails(new Guest([NO_HOTPLUG, 'no IOMMU'], [PORT]), /no IOMMU/);
     const tablet = new Guest([NO_HOTPLUG], [PORT]);
@@ -161,7 +161,7 @@ describe('plugging a device of the host in', () => {
     assert.equal(takenBack, 4, 'what it was let into, it may open no more');
   });
 
-  test('fails before QEMU is asked where the host has lost it', async () => {
+  test('a device that the host has lost fails before QEMU is asked', async () => {
     const guest = new Guest();
     await fails(guest, /no device of that name any more/, 'gone0');
     await fails(guest, /no such USB device/, 'dongle0');
@@ -169,7 +169,7 @@ describe('plugging a device of the host in', () => {
   });
 });
 
-test('a device that is passed through pins the guest’s memory, and another does not', () => {
+test("a device that is passed through pins the guest's memory, and another does not", () => {
   const devices = { ...DEVICES, gpu0: { driver: 'vfio-pci', host: '0000:01:00.0' } };
   assert.ok(pinsMemory(devices, ['rng0', 'gpu0']));
   assert.ok(!pinsMemory(devices, ['rng0', 'none']));

@@ -8,17 +8,17 @@ import { markIncoming } from '../../../../src/drivers/qemu/incoming.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 
 describe('the directory of a guest of QEMU', () => {
-  test('without a pid file and a mark it has no QEMU, and its guest is settled', async (t) => {
+  test('a directory without a pid file and a mark has no QEMU, and its guest is settled', async (t) => {
     assert.deepEqual(await guestDirectory(tempDir(t)), { mayLive: false, unsettled: false });
   });
 
-  test('a guest that is being built there is not settled', async (t) => {
+  test('a guest that is being created there is not settled', async (t) => {
     const dir = tempDir(t);
     await markIncoming(dir);
     assert.deepEqual(await guestDirectory(dir), { mayLive: false, unsettled: true });
   });
 
-  test('its QEMU lives as long as the process that the pid file names', async (t) => {
+  test('the QEMU of a directory lives as long as the process in the pid file', async (t) => {
     const dir = tempDir(t);
     const of = (pid: number | undefined) => {
       writeFileSync(path.join(dir, 'qemu.pid'), `${pid}\n`);

@@ -8,8 +8,8 @@ import { startTicksOf } from '../../../../src/system/processes/process.ts';
 import { attachStarted } from '../../../../src/drivers/qemu/process/launch.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 
-describe('the process that a former mover started', () => {
-  test('is none once it has ended, though it closes its monitor before', async (context) => {
+describe("a former mover's process", () => {
+  test('a process counts as ended only once it has ended, though it closes its monitor before', async (context) => {
     const { place, handle, end } = await silent(context);
     const attached = attachStarted(place, handle, context.signal);
     // Its monitor is refused by then, or is refused to a process that is gone: neither is an error.
@@ -18,14 +18,14 @@ describe('the process that a former mover started', () => {
     assert.equal(await attachStarted(place, handle, context.signal), undefined);
   });
 
-  test('is out of reach, and not gone, when nobody answers at its monitor and it stays', async (context) => {
+  test('a process is out of reach, and not gone, if its monitor does not answer and it stays', async (context) => {
     const { place, handle } = await silent(context);
     await assert.rejects(attachStarted({ ...place, endsMs: 30 }, handle, context.signal), {
       code: 'GODWIT_MONITOR_UNREACHABLE',
     });
   });
 
-  test('is waited for no longer than the caller waits', async (context) => {
+  test('a process is waited for no longer than the caller waits', async (context) => {
     const { place, handle } = await silent(context);
     const signal = AbortSignal.timeout(20);
     await assert.rejects(attachStarted(place, handle, signal), { name: 'TimeoutError' });

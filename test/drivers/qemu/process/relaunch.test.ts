@@ -3,14 +3,14 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { coldArguments, whyNotAgain } from '../../../../src/drivers/qemu/process/relaunch.ts';
 
-describe('the command line with which a lost guest is started anew', () => {
-  test('is that of its QEMU, without what is only for a guest that arrives', () => {
+describe('the command line that restarts a lost guest', () => {
+  test('the command line is the original one, without the options for an arriving guest', () => {
     const argv = ['-name', 'web1', '-S', '-incoming', 'defer', '-m', '64', '--daemonize'];
     assert.deepEqual(coldArguments(argv), ['-name', 'web1', '-m', '64']);
     assert.deepEqual(coldArguments(['-loadvm', 'yesterday', '-m', '64']), ['-m', '64']);
   });
 
-  test('keeps every other word, in order', () => {
+  test('the command line keeps every other word, in order', () => {
     const word = fc.string({ minLength: 1 }).filter((text) => !text.startsWith('-'));
     const pair = fc.tuple(fc.constantFrom('-m', '-smp', '-netdev', '-device', '--name'), word);
     fc.assert(
@@ -23,7 +23,7 @@ describe('the command line with which a lost guest is started anew', () => {
     );
   });
 
-  test('is no use where who started it handed it files, rights or a terminal', () => {
+  test("the command line is useless if QEMU's parent passed files, rights or a terminal", () => {
     const why = (...argv: string[]): string => whyNotAgain(argv) ?? '';
     assert.match(why('-netdev', 'tap,id=n,fd=3'), /open files/);
     assert.match(why('-netdev', 'tap,id=n,vhostfds=3:4'), /open files/);
@@ -42,7 +42,7 @@ describe('the command line with which a lost guest is started anew', () => {
     assert.equal(whyNotAgain(['-netdev', 'tap,id=n,ifname=t0', '-serial', 'chardev:s']), undefined);
   });
 
-  test('is of use whatever the address of a network card', () => {
+  test('the command line is usable whatever the address of a network card', () => {
     const byte = fc.integer({ min: 0, max: 255 }).map((each) => each.toString(16).padStart(2, '0'));
     const mac = fc.array(fc.oneof(byte, fc.constant('fd')), { minLength: 6, maxLength: 6 });
     fc.assert(

@@ -39,43 +39,43 @@ function monitor(status: string, looksUntilDown = Infinity) {
 }
 
 describe('the power button of a guest', () => {
-  test('is pressed once QEMU is told to stay, and the guest is waited for', async () => {
+  test('the button is pressed once QEMU is told to stay, and the guest is waited for', async () => {
     const { client, said } = monitor('running', 2);
     await shutDown(client, signal);
     assert.deepEqual(said, ['set-action pause', 'system_powerdown']);
   });
 
-  test('is not pressed where the guest has gone down already', async () => {
+  test('the button is not pressed if the guest has gone down already', async () => {
     const { client, said } = monitor('shutdown');
     await shutDown(client, signal);
     assert.deepEqual(said, ['set-action pause']);
   });
 
-  test('is waited for no longer than the caller does', async () => {
+  test('the guest is waited for no longer than the caller waits', async () => {
     const { client } = monitor('running');
     await assert.rejects(shutDown(client, AbortSignal.timeout(20)));
   });
 
-  test('is taken back by a reset where the guest goes down in time', async () => {
+  test('the button is undone by a reset if the guest goes down in time', async () => {
     const { client, said } = monitor('running', 2);
     await startAgain(client, GUEST, 10_000, signal);
     assert.deepEqual(said, ['set-action poweroff', 'system_reset', 'cont']);
   });
 
-  test('is not waited for in a guest that its owner has paused: it stays paused', async () => {
+  test('a guest that its owner has paused is not waited for: it stays paused', async () => {
     const { client, said } = monitor('paused');
     await startAgain(client, GUEST, 3_600_000, signal);
     assert.deepEqual(said, ['set-action poweroff']);
   });
 
-  test('leaves a guest alone that does not go down', async () => {
+  test('a guest that does not go down is left alone', async () => {
     const { client, said } = monitor('running');
     await startAgain(client, GUEST, 0, signal);
     assert.deepEqual(said, ['set-action poweroff']);
   });
 });
 
-test('what QEMU does at a shutdown is what it was started with', () => {
+test('the shutdown action of QEMU is the one it was started with', () => {
   assert.equal(shutdownAction(['qemu', '-m', '1G']), 'poweroff');
   assert.equal(shutdownAction(['qemu', '-no-shutdown']), 'pause');
   assert.equal(shutdownAction(['qemu', '-action', 'reboot=shutdown,shutdown=pause']), 'pause');
@@ -86,7 +86,7 @@ test('what QEMU does at a shutdown is what it was started with', () => {
   assert.equal(shutdownAction(['qemu', '-name', 'shutdown=pause']), 'poweroff');
 });
 
-describe('a guest that starts from its disks after it was handed over', () => {
+describe('a guest started from its disks after its handover', () => {
   /** A QEMU that resets its guest two looks after it was told to. */
   function handedOver() {
     const said: string[] = [];
@@ -107,7 +107,7 @@ describe('a guest that starts from its disks after it was handed over', () => {
     return { said, client: client as unknown as Parameters<typeof startFromDisks>[0] };
   }
 
-  test('runs only once QEMU has reset it, whatever its QEMU does when a guest restarts', async () => {
+  test('the guest runs only once QEMU has reset it, whatever QEMU does when a guest restarts', async () => {
     const { client, said } = handedOver();
     await startFromDisks(client, GUEST, signal);
     assert.deepEqual(said, [
@@ -118,7 +118,7 @@ describe('a guest that starts from its disks after it was handed over', () => {
     ]);
   });
 
-  test('has its QEMU do at a restart what it did before', () => {
+  test('the restart action of QEMU is the previous one again', () => {
     assert.equal(rebootAction(['qemu', '-no-reboot']), 'shutdown');
     assert.equal(rebootAction(['qemu', '-action', 'shutdown=pause,reboot=shutdown']), 'shutdown');
     assert.equal(rebootAction(['qemu', '--no-reboot', '--action', 'reboot=reset']), 'reset');

@@ -7,7 +7,7 @@ import { emptySpec } from '../spec/samples.ts';
 
 const BASE = guestShape.parse(emptySpec());
 
-test('a guest is refused by name if and only if one of its own sockets has no room', () => {
+test('a guest is refused by name if and only if one of its sockets has no room', () => {
   const name = fc.integer({ min: 1, max: 80 }).map((length) => 's'.repeat(length));
   const kind = fc.constantFrom('chardevs', 'ports', 'monitors', 'file');
   fc.assert(

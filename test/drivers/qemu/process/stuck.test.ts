@@ -18,7 +18,7 @@ import { fakeMonitor, Refusal, type Answerer } from '../fake-monitor.ts';
 const UNFINISHED = new Refusal('Migration is not finalized yet');
 const soon = (): AbortSignal => AbortSignal.timeout(20_000);
 
-test('a guest is settled where it is gone, has left, or runs with no stream that could still take it', () => {
+test('a guest is settled if it is gone, has left, or runs with no stream that could still move it', () => {
   const runs = fc.constantFrom('running', 'paused', 'gone', 'handed-over', 'incoming');
   const streams = fc.constantFrom(
     ...ENDED,
@@ -38,7 +38,7 @@ test('a guest is settled where it is gone, has left, or runs with no stream that
   );
 });
 
-test('a migration is abandoned where nothing of it is left that could be broken off', async () => {
+test('a migration is abandoned if nothing of it is left to cancel', async () => {
   const disk = { type: 'block-node', 'node-name': 'vda' };
   const of = (...instances: object[]) => isAbandoned(fakeMonitor(() => instances).client, soon());
   assert.equal(await of(), true);
@@ -78,14 +78,14 @@ function unfinished(t: TestContext, answerer: Answerer = () => undefined) {
   return { run, said, lines, debugged, socket, directory };
 }
 
-describe('a guest that is to run again', () => {
-  test('needs no more than the order where no migration is under way', async (t) => {
+describe('resuming a guest', () => {
+  test('a guest needs no more than the order if no migration is under way', async (t) => {
     const { run, said } = unfinished(t, (command) => (command === 'cont' ? {} : undefined));
     await run();
     assert.deepEqual(said, ['cont']);
   });
 
-  test('is left as it is where QEMU refuses for another reason', async (t) => {
+  test('a guest is left as it is if QEMU refuses for another reason', async (t) => {
     const refuse = (command: string) =>
       command === 'cont' ? new Refusal('a device is not ready') : undefined;
     const { run, said } = unfinished(t, refuse);
@@ -93,7 +93,7 @@ describe('a guest that is to run again', () => {
     assert.deepEqual(said, ['cont']);
   });
 
-  test('has its disks first, and is then resumed by the debugger, of which nothing is left', async (t) => {
+  test('a guest gets its disks first, and is then resumed by the debugger, which leaves nothing', async (t) => {
     const { run, said, lines, debugged, socket } = unfinished(t);
     await run();
     assert.deepEqual(said, [
@@ -111,7 +111,7 @@ describe('a guest that is to run again', () => {
     assert.ok(!existsSync(socket));
   });
 
-  test('is not said to run where it does not, and the debugger is closed all the same', async (t) => {
+  test('a guest that does not run is not reported as running, and the debugger is closed all the same', async (t) => {
     const stays = (command: string) =>
       command === 'query-status'
         ? { running: false, status: 'paused', singlestep: false }
@@ -122,7 +122,7 @@ describe('a guest that is to run again', () => {
     assert.ok(!existsSync(socket));
   });
 
-  test('does not run without its disks: a write to one that is given up would end its QEMU', async (t) => {
+  test('a guest does not run without its disks: a write to a given-up disk would end its QEMU', async (t) => {
     const refuse = (command: string) =>
       command === 'blockdev-set-active' ? new Refusal('Failed to get "write" lock') : undefined;
     const { run, lines } = unfinished(t, refuse);
@@ -144,7 +144,7 @@ describe('a guest that is to run again', () => {
       };
     };
 
-    test('has each disk by an export that is gone before the next one is made', async (t) => {
+    test('each disk gets an export that is gone before the next one is created', async (t) => {
       const steps: string[] = [];
       let looks = 0;
       const { run, said } = unfinished(
@@ -166,7 +166,7 @@ describe('a guest that is to run again', () => {
       assert.ok(said.includes('nbd-server-stop'));
     });
 
-    test('does not run where one of them cannot be had, and exports nothing any more', async (t) => {
+    test('a guest does not run if one of its disks cannot be had, and no export stays', async (t) => {
       const refuse: Answerer = (command) =>
         command === 'block-export-add' ? new Refusal('it is in use') : undefined;
       const { run, said, lines } = unfinished(t, old(refuse));

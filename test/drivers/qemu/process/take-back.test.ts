@@ -41,8 +41,8 @@ async function take(given: Setup) {
   return { found: [found.run, found.stream], said, looks: look };
 }
 
-describe('a guest that is taken back from its move', () => {
-  test('is asked for nothing where it runs here, or has left', async () => {
+describe('taking a guest back', () => {
+  test('a guest that runs here, or has left, needs no order', async () => {
     for (const settled of [
       ['running', 'none'],
       ['handed-over', 'completed'],
@@ -51,7 +51,7 @@ describe('a guest that is taken back from its move', () => {
     }
   });
 
-  test('is waited for until it runs again with no stream under way', async () => {
+  test('a guest is waited for until it runs again with no stream under way', async () => {
     const { found, said } = await take({
       looks: [
         ['running', 'active'],
@@ -65,7 +65,7 @@ describe('a guest that is taken back from its move', () => {
     assert.ok(!said.includes('migrate-pause'));
   });
 
-  test('has its stream paused where QEMU cancels no more', async () => {
+  test('the stream is paused if QEMU no longer cancels it', async () => {
     const looks: Status[] = [
       ['paused', 'postcopy-active'],
       ['paused', 'postcopy-paused'],
@@ -76,7 +76,7 @@ describe('a guest that is taken back from its move', () => {
     assert.deepEqual(said.slice(0, 2), ['migrate_cancel', 'migrate-pause']);
   });
 
-  test('stays paused where Godwit stopped it, as soon as the stream is over', async () => {
+  test('a guest that Godwit stopped stays paused once the stream is over', async () => {
     const looks: Status[] = [
       ['paused', 'active'],
       ['paused', 'cancelled'],
@@ -86,7 +86,7 @@ describe('a guest that is taken back from its move', () => {
     assert.equal(seen, 2);
   });
 
-  test('is left as it was stopped where QEMU calls that the end of a move for good: once nothing works at it', async () => {
+  test('a guest is left stopped if QEMU treats the move as final, once its work is done', async () => {
     const looks: Status[] = [
       ['paused', 'active'],
       ['paused', 'cancelled'],
@@ -96,7 +96,7 @@ describe('a guest that is taken back from its move', () => {
     assert.ok((await take({ ...left, abandoned: false })).looks > 10);
   });
 
-  test('is waited for no longer than moments where somebody paused it, also under a stream that QEMU gave up', async () => {
+  test('a guest that was paused by another party is waited for only briefly, even under a given-up stream', async () => {
     for (const given of [
       { stream: 'cancelled', abandoned: false },
       { stream: 'device', abandoned: true },
@@ -110,7 +110,7 @@ describe('a guest that is taken back from its move', () => {
     }
   });
 
-  test('has its connections shut under it where a dead link keeps QEMU from hearing', async (t: TestContext) => {
+  test("the stream's connections are shut if a dead link blocks QEMU", async (t: TestContext) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const shut = Promise.withResolvers<void>();
     const { client, said } = fakeMonitor((command) => {

@@ -7,7 +7,7 @@ import { ImageStore } from '../../../../src/drivers/qemu/images/images.ts';
 import { readKept, writeKept } from '../../../../src/drivers/qemu/programs/answer-cache.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 
-test('what many find out at once is kept whole, with nothing left beside it', async (t) => {
+test('an answer that many processes find at once is kept whole, with nothing left next to it', async (t) => {
   const cache = path.join(tempDir(t), 'cache');
   const file = path.join(cache, 'a.json');
   const values = Array.from({ length: 50 }, (_, nth) => ({ nth, text: 'x'.repeat(nth * 1000) }));
@@ -18,13 +18,13 @@ test('what many find out at once is kept whole, with nothing left beside it', as
   assert.equal(statSync(file).mode & 0o777, 0o600);
 });
 
-test('what cannot be put in its place is an error, and leaves nothing', async (t) => {
+test('an answer that cannot be moved into place is an error, and leaves nothing', async (t) => {
   const cache = tempDir(t);
   await assert.rejects(writeKept(path.join(cache, 'a\0'), {}));
   assert.deepEqual(readdirSync(cache), []);
 });
 
-test('what was kept and is damaged, empty or of another shape counts as not kept', async (t) => {
+test('a damaged, empty or malformed answer counts as missing', async (t) => {
   const file = path.join(tempDir(t), 'a.json');
   const shape = z.object({ nth: z.number() });
   await writeKept(file, { nth: 1 });
@@ -36,7 +36,7 @@ test('what was kept and is damaged, empty or of another shape counts as not kept
   assert.equal(await readKept(`${file}.none`, shape), undefined);
 });
 
-test('one image may be asked for many times at once', async (t) => {
+test('many callers may ask for one image at once', async (t) => {
   const dir = tempDir(t);
   const file = path.join(dir, 'vmlinuz');
   writeFileSync(file, 'kernel');

@@ -36,7 +36,7 @@ const gives = (
   return hostGives(baseline, { program, spec: { accelerator: { name, props: {} } } }, 'b', never);
 };
 
-test('a host that gives the baseline takes a guest, and one that does not is refused with what it lacks', async () => {
+test('a host that gives the baseline accepts a guest, and one that does not is refused with the missing features', async () => {
   const [able] = await gives(set([offer()]));
   assert.deepEqual([able?.name, able?.verdict, able?.side], ['baseline', 'pass', 'destination']);
   const [weak] = await gives(set([offer({ features: ['lm', 'sse2'] })]));
@@ -46,7 +46,7 @@ test('a host that gives the baseline takes a guest, and one that does not is ref
   assert.match(unknown?.error?.message ?? '', /it has no Nehalem-v1/);
 });
 
-test('the program that would run the guest counts, with the guest’s accelerator', async () => {
+test("the program that would run the guest counts, with the guest's accelerator", async () => {
   const emulated = offer({ accelerator: 'tcg', features: ['lm'] });
   const old = offer({ version: '7.2.0', features: ['lm', 'sse2'] });
   const all = set([offer(), old, emulated]);
@@ -55,7 +55,7 @@ test('the program that would run the guest counts, with the guest’s accelerato
   assert.equal((await gives(all, '10.0.2', 'tcg'))[0]?.verdict, 'refuse');
 });
 
-test('a host is no destination for any guest where no QEMU that would run one gives the baseline', async () => {
+test('a host is not a destination if none of its QEMUs gives the baseline', async () => {
   const emulated = offer({ accelerator: 'tcg', features: ['aes', 'lm', 'sse2'] });
   const weak = offer({ features: ['lm', 'sse2'] });
   assert.equal(await belowBaseline(set([offer(), weak, emulated]), never), undefined);
@@ -69,7 +69,7 @@ test('a host is no destination for any guest where no QEMU that would run one gi
   assert.equal(await belowBaseline(set([]), never), undefined);
 });
 
-test('a guest that has more than the baseline is warned of by the features that it has more', async () => {
+test('a guest that has more than the baseline causes a warning with the additional features', async () => {
   const has = (features: string[]) =>
     guestFits(set([offer()]), { accelerator: 'kvm', cpu: { features } }, never);
   assert.equal((await has(['aes', 'lm']))[0]?.verdict, 'pass');
@@ -80,7 +80,7 @@ test('a guest that has more than the baseline is warned of by the features that 
   assert.deepEqual(await guestFits(set([offer()]), { accelerator: 'kvm' }, never), []);
 });
 
-test('what is no baseline is refused where the configuration is read', () => {
+test('an invalid baseline is refused when the configuration is read', () => {
   const read = (baseline: string) => qemuOptions.safeParse({ baseline }).success;
   assert.ok(read('EPYC-Rome-v4') && read('Nehalem-v1,aes=on,sse4.2=on'));
   for (const bad of [
@@ -94,7 +94,7 @@ test('what is no baseline is refused where the configuration is read', () => {
     assert.ok(!read(bad), bad);
 });
 
-test('looks at guests warn of those that have more, from the look after the first one on', async () => {
+test('a warning for guests above the baseline is given from the look after the first one on', async () => {
   const guests = new GuestsBeyond();
   let asked = 0;
   const counted = {

@@ -50,7 +50,7 @@ const ANSWERS = {
   'query-cpu-model-expansion': { model: { name: 'max', props: { avx: true, sse3: false } } },
 };
 
-describe('what a QEMU program can do', () => {
+describe('the features of a QEMU program', () => {
   let directory: string;
   let file: string;
   const signal = AbortSignal.timeout(60_000);
@@ -73,7 +73,7 @@ describe('what a QEMU program can do', () => {
   });
   after(() => rm(directory, { recursive: true, force: true }));
 
-  test('is asked of it once, and then known to every process until the program changes', async () => {
+  test('a program is asked once for its features, and every process knows them until the program changes', async () => {
     await answer();
     const [found] = await listPrograms(options(), signal);
     assert.partialDeepStrictEqual(found, {
@@ -99,7 +99,7 @@ describe('what a QEMU program can do', () => {
     assert.ok(calls().length > asked);
   });
 
-  test('says why post-copy is not possible, and whether it filters its system calls', async () => {
+  test("a program's features include its system call filter, and why post-copy is not possible", async () => {
     const reason = 'Postcopy is not supported: userfaultfd';
     await answer({
       'migrate-set-capabilities': reason,
@@ -111,7 +111,7 @@ describe('what a QEMU program can do', () => {
     assert.equal(found?.sandbox, false);
   });
 
-  test('is found anew where what was kept of it cannot be read', async () => {
+  test('a program is asked again if the kept answer cannot be read', async () => {
     await answer();
     appendFileSync(file, '\n');
     await listPrograms(options(), signal);
@@ -122,7 +122,7 @@ describe('what a QEMU program can do', () => {
     assert.ok(calls().length > asked);
   });
 
-  test('is asked of it once where several folders of the PATH lead to it', async () => {
+  test('a program that several folders of the PATH lead to is asked once', async () => {
     const name = `qemu-system-${os.arch() === 'arm64' ? 'aarch64' : 'x86_64'}`;
     const [bin, link, linked] = ['usr-bin', 'bin', 'linked'].map((each) =>
       path.join(directory, each),
@@ -138,7 +138,7 @@ describe('what a QEMU program can do', () => {
     );
   });
 
-  test('leaves programs out that do not run', async () => {
+  test('a program that does not run is left out', async () => {
     const binaries = [path.join(directory, 'none'), file];
     const found = await listPrograms({ ...options(), binaries }, signal);
     assert.deepEqual(
@@ -147,7 +147,7 @@ describe('what a QEMU program can do', () => {
     );
   });
 
-  test('is kept for one user and one program alone', async () => {
+  test("a program's features are kept for one user and one program alone", async () => {
     const range = { from: 90_000, count: 10 };
     const own = await factsKey(file, { user: 'agent' });
     assert.match(own, /^[0-9a-f]{24}$/);
@@ -162,7 +162,7 @@ describe('what a QEMU program can do', () => {
     assert.equal(new Set(await Promise.all(keys)).size, 2);
   });
 
-  test('has a client of storage on the network unless its driver is unknown', async () => {
+  test('a program has a network storage client unless its driver is unknown', async () => {
     const asked = { host: 'a', user: 'agent' } as const;
     const has = () => hasClient({ binary: file, sandbox: false }, 'nfs', asked, signal);
     await answer({ 'blockdev-add': "Unknown driver 'nfs'" });
@@ -178,7 +178,7 @@ describe('what a QEMU program can do', () => {
     assert.match(calls().at(-1) ?? '', /-sandbox/);
   });
 
-  test('compresses by the enumeration that begins with none and has zlib', () => {
+  test("a program's compression is read from the enumeration that begins with none and has zlib", () => {
     assert.equal(isMultifdCompression(['none', 'zlib']), true);
     assert.equal(isMultifdCompression(['zlib', 'none']), false);
     assert.equal(isMultifdCompression(['none', 'zstd']), false);

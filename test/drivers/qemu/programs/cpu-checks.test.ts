@@ -23,21 +23,21 @@ const AMD: OwnProcessor = {
 const check = (own: Partial<OwnProcessor>, isCold = false) =>
   cpuChecks('web1', INTEL, { ...AMD, ...own }, isCold)[0];
 
-test('a guest under KVM is refused a host of another vendor by both names, and offered to go cold', () => {
+test('a guest under KVM is refused a host of another vendor by both names, with a cold move as the way out', () => {
   const found = check({ offered: INTEL.features });
   assert.equal(found?.error?.code, 'GODWIT_CPU_VENDOR');
   assert.match(found?.evidence ?? '', /CPU from Intel, and b has CPUs from AMD/);
   assert.match(found?.error?.hint ?? '', /--mode cold/);
 });
 
-test('a vendor is nothing to a guest that is emulated, and nothing where it is not known', () => {
+test('a vendor does not matter for an emulated guest, or if it is unknown', () => {
   const own = { offered: INTEL.features };
   assert.equal(check({ ...own, accelerator: 'tcg' })?.verdict, 'pass');
   assert.equal(check({ ...own, vendor: undefined })?.verdict, 'pass');
   assert.equal(check({ ...own, vendor: 'GenuineIntel' })?.verdict, 'pass');
 });
 
-test('a guest that is started anew takes the processor of the other vendor, without what it lacks', () => {
+test("a cold-started guest accepts the other vendor's processor, without its missing features", () => {
   const found = check({}, true);
   assert.equal(found?.verdict, 'warn');
   assert.equal(found?.evidence, 'started anew on a processor of AMD, not Intel without vmx');
@@ -45,7 +45,7 @@ test('a guest that is started anew takes the processor of the other vendor, with
   assert.deepEqual(cpu, { model: 'host', identity: {}, features: ['avx', 'sse2'], words: [] });
 });
 
-test('a guest that is started anew where nothing is lacking keeps the processor that it had', () => {
+test('a cold-started guest without missing features keeps its processor', () => {
   const own = { ...AMD, vendor: 'GenuineIntel', offered: INTEL.features };
   assert.equal(coldCpu(INTEL, own), INTEL);
   assert.equal(cpuChecks('web1', INTEL, own, true)[0]?.verdict, 'pass');
@@ -73,7 +73,7 @@ test('features of nested virtualisation that a host lacks are refused by their n
   }
 });
 
-test('this machine’s processor has a vendor', async () => {
+test("this machine's processor has a vendor", async () => {
   const vendor = await hostVendor();
   assert.match(vendor ?? 'none', /^.{1,12}$/);
 });

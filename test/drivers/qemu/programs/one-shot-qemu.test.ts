@@ -23,7 +23,7 @@ done
 exec sleep 60
 `;
 
-describe('a program that is asked about itself', () => {
+describe('a questioned program', () => {
   let directory: string;
   let file: string;
 
@@ -37,7 +37,7 @@ describe('a program that is asked about itself', () => {
 
   const question = () => ({ file, accelerator: 'tcg', host: 'a', deadlineMs: 10_000 }) as const;
 
-  test('is ended once it has answered', async () => {
+  test('a program is ended once it has answered', async () => {
     const signal = AbortSignal.timeout(10_000);
     const version = await askProgram(question(), signal, (client) =>
       Promise.resolve(client.version),
@@ -46,7 +46,7 @@ describe('a program that is asked about itself', () => {
     await gone(await pidOf(file));
   });
 
-  test('is ended when what is asked of it fails', async () => {
+  test('a program is ended when the question fails', async () => {
     const failing = askProgram(question(), AbortSignal.timeout(10_000), () =>
       Promise.reject(new Error('no such thing')),
     );
@@ -54,7 +54,7 @@ describe('a program that is asked about itself', () => {
     await gone(await pidOf(file));
   });
 
-  test('does not outlive a process that is killed while it asks', async () => {
+  test('a program does not outlive a process that is killed during the question', async () => {
     const code = `
       const { askProgram } = await import(${JSON.stringify(ASK)});
       await askProgram(${JSON.stringify(question())}, AbortSignal.timeout(30_000), () => {
@@ -73,7 +73,7 @@ describe('a program that is asked about itself', () => {
     await gone(pid);
   });
 
-  test('that is not there is an error', async () => {
+  test('a missing program is an error', async () => {
     const none = { ...question(), file: path.join(directory, 'none') };
     await assert.rejects(
       askProgram(none, AbortSignal.timeout(10_000), () => Promise.resolve(true)),

@@ -21,7 +21,7 @@ const all = fc.record({
 });
 
 describe('the TSC of a guest under KVM', () => {
-  test('passes wherever the destination scales it, and is refused only where its frequency was set', () => {
+  test('the TSC passes if the destination scales it, and is refused only if its frequency was set', () => {
     fc.assert(
       fc.property(all, (facts) => {
         const { verdict, evidence } = judgeTsc({ ...FACTS, ...facts });
@@ -35,7 +35,7 @@ describe('the TSC of a guest under KVM', () => {
     );
   });
 
-  test('may differ by what QEMU and KVM take for the same, and by nothing more', () => {
+  test('the TSC may differ within the tolerance of QEMU and KVM, and by nothing more', () => {
     const ppm = fc.integer({ min: -100_000, max: 100_000 });
     fc.assert(
       fc.property(hz, ppm, fc.boolean(), (guestHz, off, isSet) => {
@@ -48,7 +48,7 @@ describe('the TSC of a guest under KVM', () => {
     );
   });
 
-  test('that would run fast or slow is said with both frequencies and by how much', () => {
+  test('a TSC that would run fast or slow is reported with both frequencies', () => {
     const slow = judgeTsc({ ...FACTS, guestHz: 2_892_749_000, hostHz: 2_799_999_000 });
     assert.match(slow.evidence, /2892\.749 MHz, and that of b 2799\.999 MHz.* 3\.2 % slow there/);
     assert.match(slow.hint ?? '', /kvm-clock/);
@@ -60,7 +60,7 @@ describe('the TSC of a guest under KVM', () => {
     assert.match(refused?.message ?? '', /a TSC of 2500\.000 MHz/);
   });
 
-  test('is scaled where Linux says so: in the flags of AMD, and in the line that Intel has for guests', () => {
+  test('TSC scaling is read from the flags of AMD, and from the line for guests of Intel', () => {
     assert.equal(scalesBy('flags\t\t: fpu tsc svm tsc_scale\n'), true);
     assert.equal(scalesBy('flags\t\t: fpu tsc svm\n'), false);
     const intel = 'flags\t\t: fpu tsc vmx\n';
@@ -70,7 +70,7 @@ describe('the TSC of a guest under KVM', () => {
     assert.equal(scalesBy(''), undefined);
   });
 
-  test('is read of its processor, and a frequency of 0 is none', async () => {
+  test('the TSC frequency is read from the processor, and a frequency of 0 means unknown', async () => {
     const read = (answer: unknown) =>
       readTsc(fakeMonitor(() => answer).client, '/machine/cpu', AbortSignal.timeout(20_000));
     assert.equal(await read(2_596_142_000), 2_596_142_000);
@@ -78,7 +78,7 @@ describe('the TSC of a guest under KVM', () => {
     assert.equal(await read(new Refusal('no such property')), undefined);
   });
 
-  test('is nothing to a guest that is emulated, or started anew', async () => {
+  test('an emulated guest, or a cold-started one, needs no TSC check', async () => {
     const checks = async (name: 'kvm' | 'tcg', isCold: boolean) => {
       const description = { driver: 'qemu', name: 'web1', memoryBytes: 1, vcpus: 1, spec: {} };
       const spec = { accelerator: { name, props: {} } };

@@ -12,7 +12,7 @@ const root = new URL('../../../../', import.meta.url);
 const PAIR = { from: '7.2.22', to: '10.0.2', machine: 'pc-q35-7.2', devices: ['pcie-root-port'] };
 
 describe('a pair of QEMU versions', () => {
-  test('is tried by a test that there is, of which docs/drivers/qemu.md has the versions', () => {
+  test('a tried pair has an existing test, and its versions are in docs/drivers/qemu.md', () => {
     const docs = readFileSync(new URL('docs/drivers/qemu.md', root), 'utf8');
     for (const { from, to, by } of TRIED) {
       assert.ok(existsSync(new URL(by, root)), by);
@@ -22,7 +22,7 @@ describe('a pair of QEMU versions', () => {
     for (const { only } of DEFECTS) assert.ok(docs.includes(only), only);
   });
 
-  test('is known by its releases, one way at a time, and all others were not tried', () => {
+  test('a pair is known by its releases, in one direction, and all others were not tried', () => {
     const number = fc.integer({ min: 0, max: 12 });
     const version = fc.tuple(number, number, number).map((parts) => parts.join('.'));
     const releaseOf = (each: string) => each.split('.').slice(0, 2).join('.');
@@ -36,7 +36,7 @@ describe('a pair of QEMU versions', () => {
     assert.deepEqual(knownOf({ ...PAIR, from: '11.1.0', to: '10.0.2' }), {});
   });
 
-  test('has a defect where one alone has it, and the guest a device and a machine that it hurts', () => {
+  test('a defect needs the affected version on one side, and a guest with the affected device and machine', () => {
     const only = (change: Partial<typeof PAIR>) => knownOf({ ...PAIR, ...change }).defect?.only;
     assert.equal(only({ to: '8.0.0' }), '8.0.0');
     assert.equal(only({ from: '8.0.0 (Debian)', to: '8.0.1' }), '8.0.0');
@@ -50,7 +50,7 @@ describe('a pair of QEMU versions', () => {
   });
 });
 
-test('the check `machine` says of each pair whether it was tried, and warns of a defect', () => {
+test('the check `machine` reports of each pair whether it was tried, and warns of a defect', () => {
   const program = (version: string): QemuProgram => ({
     binary: '/qemu',
     version,

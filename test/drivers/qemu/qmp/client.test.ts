@@ -57,7 +57,7 @@ class Monitor {
 }
 
 describe('a monitor', () => {
-  test('greets, and is asked without waiting for the answer before', async () => {
+  test('a monitor greets, and is asked without waiting for the previous answer', async () => {
     const monitor = new Monitor();
     const client = await monitor.open();
     assert.equal(client.version, '7.2.22');
@@ -72,7 +72,7 @@ describe('a monitor', () => {
     client.close();
   });
 
-  test('is taken over as a former client left it, whatever that one did not read', async () => {
+  test('a monitor is taken over as a former client left it, whatever that client did not read', async () => {
     const monitor = new Monitor();
     const client = QmpClient.resume(monitor, OWNER);
     monitor.input.write('event": "STOP", "data": {}}\n');
@@ -90,7 +90,7 @@ describe('a monitor', () => {
     );
   });
 
-  test('is asked past what waits where it can be, and in turn where it cannot', async () => {
+  test('a monitor is asked out of band if it can be, and in turn if it cannot', async () => {
     const able = new Monitor();
     const first = await able.open(
       HELLO.replace('"capabilities":[]', '"capabilities":["oob","new"]'),
@@ -112,7 +112,7 @@ describe('a monitor', () => {
     }
   });
 
-  test('that refuses is quoted', async () => {
+  test('a refusal of the monitor is quoted', async () => {
     const monitor = new Monitor();
     const client = await monitor.open();
     const asked = client.execute('migrate', {});
@@ -125,7 +125,7 @@ describe('a monitor', () => {
     client.close();
   });
 
-  test('whose answer is not what was expected is a protocol error', async () => {
+  test('an unexpected answer of the monitor is a protocol error', async () => {
     const monitor = new Monitor();
     const client = await monitor.open();
     const asked = client.query('query-status', {}, z.object({ status: z.string() }));
@@ -135,7 +135,7 @@ describe('a monitor', () => {
     client.close();
   });
 
-  test('reports events in order, and its end to everybody who waits', async () => {
+  test('a monitor reports events in order, and its end to every waiting caller', async () => {
     const monitor = new Monitor();
     const client = await monitor.open();
     const heard: QmpEvent[] = [];
@@ -154,7 +154,7 @@ describe('a monitor', () => {
     );
   });
 
-  test('that ends with its process means that the hypervisor is gone, once it is', async () => {
+  test('a monitor that ends with its process means that the hypervisor is gone, once it is', async () => {
     const looks: Life[] = [{ state: 'alive' }, { state: 'gone', reason: 'it has ended' }];
     const monitor = new Monitor();
     const process = { life: () => looks.shift() ?? GONE, isEnding: () => true };
@@ -169,7 +169,7 @@ describe('a monitor', () => {
     );
   });
 
-  test('whose two pipes break is read to its end before it is given up', async () => {
+  test('a monitor whose two pipes break is read to its end before it is given up', async () => {
     const monitor = new Monitor();
     const process = { life: () => GONE, isEnding: () => true };
     const client = await monitor.open(HELLO, { ...OWNER, process });
@@ -186,7 +186,7 @@ describe('a monitor', () => {
     assert.deepEqual(heard, ['SHUTDOWN']);
   });
 
-  test('that ends while its process goes on, or cannot be seen, does not mean that', async () => {
+  test('a monitor that ends while its process lives, or cannot be seen, does not mean a dead hypervisor', async () => {
     for (const life of [{ state: 'alive' }, { state: 'unknown', reason: 'EMFILE' }] as const) {
       const monitor = new Monitor();
       const process = { life: () => life, isEnding: () => false };
@@ -198,7 +198,7 @@ describe('a monitor', () => {
     }
   });
 
-  test('is given up on the caller’s signal, without ending the connection', async () => {
+  test("a call is given up on the caller's signal, without ending the connection", async () => {
     const monitor = new Monitor();
     const client = await monitor.open();
     const control = new AbortController();
@@ -209,7 +209,7 @@ describe('a monitor', () => {
     client.close();
   });
 
-  test('that sends rubbish ends the connection cleanly, never the process', async () => {
+  test('a monitor that sends garbage ends the connection cleanly, never the process', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
         const monitor = new Monitor();
@@ -248,7 +248,7 @@ describe('a monitor’s socket', () => {
     }
   }
 
-  test('that does not greet is held by another program', async () => {
+  test('a socket that does not greet is held by another program', async () => {
     await withSocket(
       () => {},
       async (file) => {
@@ -260,7 +260,7 @@ describe('a monitor’s socket', () => {
     );
   });
 
-  test('on which nobody listens says nothing about the hypervisor', async () => {
+  test('a socket without a listener proves nothing about the hypervisor', async () => {
     await assert.rejects(
       connectMonitor(
         { ...OWNER, path: path.join(os.tmpdir(), 'godwit-none.sock'), user: 'anybody' },
@@ -271,7 +271,7 @@ describe('a monitor’s socket', () => {
     );
   });
 
-  test('on which a command cannot be written any more is read to its end', async () => {
+  test('a socket that accepts no more commands is read to its end', async () => {
     const shutdown = { event: 'SHUTDOWN', data: { guest: false, reason: 'host-qmp-quit' } };
     let quit = (): void => undefined;
     const serve = (socket: net.Socket): void => {
@@ -304,7 +304,7 @@ describe('a monitor’s socket', () => {
     });
   });
 
-  test('that closes at once says as little', async () => {
+  test('a socket that closes at once proves nothing either', async () => {
     await withSocket(
       (socket) => socket.destroy(),
       async (file) => {

@@ -26,7 +26,7 @@ const line = fc
   .map((text) => `${JSON.stringify({ execute: text })}\n`);
 
 describe('commands to a monitor', () => {
-  test('arrive byte for byte as they were given, those of one turn together, none cut where a pipe could tear it', async () => {
+  test('commands arrive byte for byte, together if from one turn, and none is cut where a pipe could tear it', async () => {
     const turns = fc.array(fc.array(line, { maxLength: 40 }), { maxLength: 6 });
     await fc.assert(
       fc.asyncProperty(turns, fc.boolean(), async (all, isLate) => {
@@ -53,7 +53,7 @@ describe('commands to a monitor', () => {
     );
   });
 
-  test('are written before the turn is over, or at once where that is asked for', async () => {
+  test('commands are written before the turn is over, or at once on request', async () => {
     const { output, writes } = monitor();
     const writer = new CommandWriter(output);
     writer.push('one\n');

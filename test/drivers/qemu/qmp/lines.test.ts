@@ -13,7 +13,7 @@ const chunks = (bytes: Buffer, cuts: readonly number[]): Buffer[] => {
 };
 
 describe('a stream cut into lines', () => {
-  test('gives the same lines wherever the stream was cut', () => {
+  test('the lines are the same wherever the stream was cut', () => {
     const line = fc.string({ unit: 'grapheme' }).map((text) => text.replaceAll(/\s/g, '_'));
     fc.assert(
       fc.property(fc.array(line), fc.array(fc.nat()), (lines, cuts) => {
@@ -28,7 +28,7 @@ describe('a stream cut into lines', () => {
     );
   });
 
-  test('never holds more than the limit', () => {
+  test('the buffer never exceeds the limit', () => {
     const splitter = new LineSplitter(10);
     assert.deepEqual(splitter.push(Buffer.from('123456789')), []);
     assert.throws(
@@ -39,7 +39,7 @@ describe('a stream cut into lines', () => {
 });
 
 describe('a message of the monitor', () => {
-  test('is read, whatever QEMU has added to it', () => {
+  test('a message is read, whatever QEMU has added to it', () => {
     assert.deepEqual(parseMessage('{"return": {}, "id": 3, "more": 1}'), {
       kind: 'success',
       id: 3,
@@ -50,7 +50,7 @@ describe('a message of the monitor', () => {
     assert.equal(parseMessage('{"event":"STOP"}')?.kind, 'event');
   });
 
-  test('that is none is refused and never throws', () => {
+  test('a malformed message is refused without an exception', () => {
     const texts = fc.oneof(
       fc.string(),
       fc.json(),

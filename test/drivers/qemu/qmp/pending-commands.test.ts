@@ -19,8 +19,8 @@ function commands(t: TestContext) {
 const isLate = (command: string) => (error: unknown) =>
   hasCode(error, 'GODWIT_DEADLINE') && error.message === `\`${command}\` took longer than 1.0 s`;
 
-describe('commands that wait for their answer', () => {
-  test('are late each at its own time, and the error names the command', async (t) => {
+describe('pending commands', () => {
+  test('each command times out at its own time, and the error names it', async (t) => {
     const { pending, pass } = commands(t);
     const first = pending.add(1, 'query-block', undefined);
     pass(400);
@@ -43,7 +43,7 @@ describe('commands that wait for their answer', () => {
     assert.equal(pending.size, 1);
   });
 
-  test('have one timer for all, and none once nobody waits', async (t) => {
+  test('the commands share one timer, and there is none once no command waits', async (t) => {
     const { pending } = commands(t);
     const set = t.mock.method(globalThis, 'setTimeout');
     const clear = t.mock.method(globalThis, 'clearTimeout');
@@ -54,7 +54,7 @@ describe('commands that wait for their answer', () => {
     assert.equal(clear.mock.callCount(), 1);
   });
 
-  test('end by their own signal alone, and leave no listener on it', async (t) => {
+  test('a command ends by its own signal alone, and leaves no listener on it', async (t) => {
     const { pending } = commands(t);
     const [one, other] = [new AbortController(), new AbortController()];
     const ended = [1, 2].map((id) => pending.add(id, 'qom-get', one.signal));
@@ -70,7 +70,7 @@ describe('commands that wait for their answer', () => {
     }
   });
 
-  test('are refused all at once where no answer will come', async (t) => {
+  test('all commands are refused at once if no answer will come', async (t) => {
     const { pending, pass } = commands(t);
     const signal = new AbortController().signal;
     const all = [1, 2].map((id) => pending.add(id, 'qom-get', signal));

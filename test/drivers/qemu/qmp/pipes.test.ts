@@ -71,7 +71,7 @@ describe('a monitor on pipes', () => {
     await rm(guestsDir, { recursive: true });
   });
 
-  test('reports it once, and takes what is urgent from whoever comes later', async () => {
+  test('a monitor reports its pipes once, and accepts urgent commands from later callers', async () => {
     program = new Program(guestDir);
     await negotiatePipes(guestDir, OWNER, signal);
     program.say('{"event": "STOP", "data": {}}\n{"event": "RES');
@@ -82,21 +82,21 @@ describe('a monitor on pipes', () => {
     assert.deepEqual(program.asked, ['execute qmp_capabilities', 'exec-oob migrate-pause']);
   });
 
-  test('is made anew where a start was broken off', async () => {
+  test('a monitor is created again after an interrupted start', async () => {
     await makePipes(guestDir, signal);
     program = new Program(guestDir);
     await negotiatePipes(guestDir, OWNER, signal);
     assert.deepEqual(program.asked, ['execute qmp_capabilities']);
   });
 
-  test('is lost at once where nobody has it open, and where there is none', async () => {
+  test('a monitor is lost at once if no process has it open, or if it does not exist', async () => {
     await assert.rejects(reopenPipes(guestDir, OWNER), (error) =>
       hasCode(error, 'GODWIT_MONITOR_UNREACHABLE'),
     );
     await assert.rejects(reopenPipes(guestsDir, OWNER));
   });
 
-  test('is read empty by whoever tends the guests, so that the program need not keep what it says', async () => {
+  test('the supervisor drains a monitor, so that the program need not keep its messages', async () => {
     program = new Program(guestDir);
     const event = `${JSON.stringify({ event: 'RTC_CHANGE', data: { offset: 1 } })}\n`;
     const fill = (): number => {

@@ -30,13 +30,13 @@ function withProps(props: Record<string, string>): Part {
 
 const check = (here: MachineParts, there: unknown) => sameMachineCheck('web1', here, there, 'b');
 
-describe('the machine at the destination, compared with the one that runs', () => {
-  test('is the same', () => {
+describe("the destination's machine compared with the running one", () => {
+  test('the same machine passes', () => {
     const { verdict, evidence } = check(machine([NIC]), machine([NIC]));
     assert.deepEqual([verdict, evidence], ['pass', '3 properties are the same']);
   });
 
-  test('is refused where it does not offer what the guest’s drivers have taken', () => {
+  test("a destination without the guest's negotiated driver features is refused", () => {
     const device = (offers: string[], taken: string[]) => ({
       ...machine([NIC]),
       virtio: [{ place: 'nic0', offers, taken, offersMore: false }],
@@ -52,7 +52,7 @@ describe('the machine at the destination, compared with the one that runs', () =
     assert.equal(check(here, machine([NIC])).verdict, 'pass', 'an earlier Godwit does not tell');
   });
 
-  test('is refused with the place, the property and both values where a property differs', () => {
+  test('a property that differs is refused with its place, its name and both values', () => {
     const { verdict, error } = check(machine([NIC]), machine([withProps({ mq: 'false' })]));
     assert.equal(verdict, 'refuse');
     assert.equal(error?.code, 'GODWIT_MACHINE_DIFFERS');
@@ -63,7 +63,7 @@ describe('the machine at the destination, compared with the one that runs', () =
     );
   });
 
-  test('is refused without the secure boot or the system management mode that the guest has', () => {
+  test("a destination without the guest's secure boot or system management mode is refused", () => {
     const chip = (secure: string): Part => ({
       kind: 'device',
       place: 'cfi.pflash01',
@@ -86,19 +86,19 @@ describe('the machine at the destination, compared with the one that runs', () =
     }
   });
 
-  test('is refused where a device is on one side alone', () => {
+  test('a device on one side alone is refused', () => {
     const lacks = check(machine([NIC]), machine([])).error?.message ?? '';
     assert.match(lacks, /q35-pcihost\/nic0 \(virtio-net-pci\): the destination lacks it$/);
     const more = check(machine([]), machine([NIC])).error?.message ?? '';
     assert.match(more, /nic0 \(virtio-net-pci\): only the destination has it$/);
   });
 
-  test('is refused where a property is on one side alone and both run the same QEMU', () => {
+  test('a property on one side alone is refused if both run the same QEMU', () => {
     const there = machine([withProps({ rss: 'true' })]);
     assert.equal(check(machine([NIC]), there).verdict, 'refuse');
   });
 
-  test('may have properties that only one of two versions of QEMU has', () => {
+  test('a property that only one of two QEMU versions has is accepted', () => {
     const newer = machine([withProps({ rss: 'true' })], '10.0.2');
     for (const [here, there] of [
       [machine([NIC]), newer],
@@ -110,25 +110,25 @@ describe('the machine at the destination, compared with the one that runs', () =
     }
   });
 
-  test('is reported with a warning where nothing of the guest’s differs', () => {
+  test('a difference that does not affect the guest is reported as a warning', () => {
     const chardev = (type: string): Part => ({ kind: 'chardev', place: 'c0', type, props: {} });
     const { verdict, evidence } = check(machine([chardev('pty')]), machine([chardev('file')]));
     assert.equal(verdict, 'warn');
     assert.match(evidence, /chardev c0: type is “pty” at the source and “file” at the destination/);
   });
 
-  test('names six differences, and how many more there are', () => {
+  test('six differences are named, and the number of the others', () => {
     const props = Object.fromEntries(Array.from({ length: 9 }, (_, at) => [`p${at}`, 'x']));
     const { error } = check(machine([{ ...NIC, props }]), machine([{ ...NIC, props: {} }]));
     assert.match(error?.message ?? '', /p5 is .*; and 3 more$/);
   });
 
-  test('is compared by the kinds of parts that both report', () => {
+  test('machines are compared by the kinds of parts that both report', () => {
     const there = { ...machine([]), kinds: ['machine', 'something new'] };
     assert.equal(check(machine([NIC]), there).verdict, 'pass');
   });
 
-  test('is no machine, whatever else a peer says', () => {
+  test('any other answer of a peer is not a machine', () => {
     const code = { code: 'GODWIT_PROTOCOL_INVALID' };
     const long = { ...NIC, props: { mq: 'x'.repeat(300) } };
     for (const reported of [null, 'no', {}, { ...machine([]), parts: 3 }, machine([long])]) {
@@ -141,7 +141,7 @@ describe('the machine at the destination, compared with the one that runs', () =
     );
   });
 
-  test('is not the same for any one property that another value took the place of', () => {
+  test('a machine with any one changed property is not the same', () => {
     const word = fc.stringMatching(/^[a-z]{1,8}$/);
     const part = fc.record({
       kind: fc.constant('device'),
@@ -174,19 +174,19 @@ describe('the machine at the destination, compared with the one that runs', () =
 });
 
 describe('a value of a property', () => {
-  test('is the same whatever number QEMU gave the device that it names', () => {
+  test('a value is the same whatever number QEMU gave the device that it names', () => {
     const path = (number: number) => `/machine/unattached/device[${number}]/ps2kbd`;
     assert.deepEqual(propertiesOf('i8042', path(11)), propertiesOf('i8042', path(3)));
   });
 
-  test('is compared member by member where it has members, since newer versions add some', () => {
+  test('a value with members is compared member by member, because newer versions add some', () => {
     assert.deepEqual(propertiesOf('smp', { cpus: 2, cores: 1 }), [
       ['smp.cpus', '2'],
       ['smp.cores', '1'],
     ]);
   });
 
-  test('is shown by its beginning and its sum where it is long', () => {
+  test('a long value is shown by its beginning and its digest', () => {
     const [[, one] = [], [, two] = []] = ['a', 'b'].map(
       (end) => propertiesOf('list', 'x'.repeat(5000) + end)[0] ?? [],
     );
@@ -194,15 +194,15 @@ describe('a value of a property', () => {
   });
 });
 
-describe('a difference that is allowed', () => {
-  test('is in the documentation, with its reason', () => {
+describe('allowed differences', () => {
+  test('an allowed difference is in the documentation, with its reason', () => {
     const page = readFileSync(new URL('../../../../docs/drivers/qemu.md', import.meta.url), 'utf8');
     const rows = REASONS.map(({ name, because }) => `| ${name} | ${because} |\n`);
     assert.ok(page.includes(`| --- | --- |\n${rows.join('')}\n`), rows.join(''));
   });
 
   for (const reason of REASONS) {
-    test(`is there for a reason: ${reason.name}`, () => {
+    test(`an allowed difference exists for a reason: ${reason.name}`, () => {
       const [covered, not] = EXAMPLES[reason.name] ?? [];
       assert.ok(covered !== undefined && not !== undefined, 'it has an example');
       const find = ([part, property, source, destination]: Example) =>

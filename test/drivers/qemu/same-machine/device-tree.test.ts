@@ -36,8 +36,8 @@ const TEXT = `bus: main-system-bus
   dev: smbus-eeprom, id ""
 `;
 
-describe('the monitor’s tree of devices', () => {
-  test('gives each device a place that does not hang on the order of its making', () => {
+describe("the monitor's device tree", () => {
+  test('each device has a place that does not depend on the order of its creation', () => {
     const parts = parseDeviceTree(TEXT);
     assert.deepEqual(
       parts.map(({ place }) => place),
@@ -55,7 +55,7 @@ describe('the monitor’s tree of devices', () => {
     );
   });
 
-  test('has properties as plain text, and what the guest’s drivers know a PCI device by', () => {
+  test("properties are plain text, and a PCI device has the ids that the guest's drivers use", () => {
     const parts = parseDeviceTree(TEXT);
     const props = (place: string) => parts.find((part) => part.place === place)?.props;
     assert.deepEqual(props('hpet'), { timers: '3' });
@@ -70,7 +70,7 @@ describe('the monitor’s tree of devices', () => {
     );
   });
 
-  test('takes any text', () => {
+  test('any text is read', () => {
     const line = fc.oneof(
       fc.constantFrom(...TEXT.split('\n')),
       fc.string({ unit: 'binary', maxLength: 80 }),

@@ -30,8 +30,8 @@ function device(drive: string): Part {
   return { kind: 'device', place: 'q35-pcihost/d0', type: 'virtio-blk-pci', props: { drive } };
 }
 
-describe('what the disks of a machine are on', () => {
-  test('is named by the device and by the role of each image, whatever QEMU calls its nodes', () => {
+describe("images of a machine's disks", () => {
+  test('each image is named by the device and its role, whatever QEMU calls its nodes', () => {
     const here = diskParts(facts('#block100', '#block012', 500), [device('#block100')]);
     const there = diskParts(facts('d0-image', 'd0-file', 500), [device('d0-image')]);
     assert.deepEqual(here, there);
@@ -45,13 +45,13 @@ describe('what the disks of a machine are on', () => {
     );
   });
 
-  test('has the size that the guest sees, and not that of a file that grows', () => {
+  test('each image has the size that the guest sees, and not the size of a growing file', () => {
     const small = diskParts(facts('a', 'b', 500), [device('a')]);
     assert.deepEqual(small, diskParts(facts('a', 'b', 600), [device('a')]));
     assert.equal(small[1]?.props['bytes'], '1024');
   });
 
-  test('has the limits of the disk, whether its drive has them or a filter', () => {
+  test('each disk has its limits, whether its drive or a filter has them', () => {
     const plain = facts('d0', 'f0', 500);
     const [disk] = plain.disks;
     assert.ok(disk);

@@ -16,7 +16,7 @@ function machine(parts: readonly Part[]): MachineParts {
 const check = (here: MachineParts, there: unknown) => sameMachineCheck('web1', here, there, 'b');
 
 describe('the parts of a machine', () => {
-  test('is the same but for devices that are unplugged for the move, and what is on their buses', () => {
+  test('the parts are the same except for devices unplugged for the move, and devices on their buses', () => {
     const at = (place: string): Part => ({ ...NIC, place });
     const gone = ['q35-pcihost/gpu0', 'q35-pcihost/gpu0/part', 'gpu0 as an object'].map(at);
     const here = machine([NIC, ...gone]);
@@ -25,7 +25,7 @@ describe('the parts of a machine', () => {
     assert.equal(check(withoutParts(here, ['gpu']), machine([NIC])).verdict, 'refuse');
   });
 
-  test('is the same where firmware has put the ports of its power management elsewhere', () => {
+  test('the parts are the same if firmware has moved the ports of its power management', () => {
     const piix = (port: string): Part => ({
       kind: 'device',
       place: 'i440FX-pcihost/PIIX4_PM@pci.0:01.3',

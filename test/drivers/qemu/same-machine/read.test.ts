@@ -154,8 +154,8 @@ async function partsOf(change?: Record<string, unknown>): Promise<(place: string
   };
 }
 
-describe('what a machine is', () => {
-  test('has the machine’s own settings, not what its objects are made of', async () => {
+describe('reading a machine', () => {
+  test("a machine has its own settings, without its objects' properties", async () => {
     const part = await partsOf();
     assert.deepEqual(part('machine').props, { smm: 'auto' });
     assert.deepEqual(part('ram'), {
@@ -166,7 +166,7 @@ describe('what a machine is', () => {
     });
   });
 
-  test('has each processor by where it is, with how many it has and whether it is there', async () => {
+  test('a machine has each processor by its place, with the number and the presence', async () => {
     const part = await partsOf();
     const props = { 'props.socket-id': '1', 'props.core-id': '0', vcpus: '1', plugged: 'false' };
     assert.deepEqual(part('processor 1:0').props, props);
@@ -174,18 +174,18 @@ describe('what a machine is', () => {
     assert.deepEqual(part('processor 1').props, { vcpus: '2', plugged: 'true' });
   });
 
-  test('has the settings of the first processor, without its features', async () => {
+  test('a machine has the settings of the first processor, without its features', async () => {
     const part = await partsOf();
     assert.deepEqual(part('processor').props, { pmu: 'true', family: '15' });
   });
 
-  test('has of a device as an object only what the tree does not show, and what can be read', async () => {
+  test('a device object has only the readable properties that the tree does not show', async () => {
     const part = await partsOf();
     // The tree leaves its netdev out; x-mtu is shown of the device that it carries.
     assert.deepEqual(part('net0 as an object').props, { netdev: 'hn0', bootindex: '1' });
   });
 
-  test('has what a virtio device offers and what its driver has taken, where QEMU tells', async () => {
+  test('a virtio device has its offered and its negotiated features, if QEMU reports them', async () => {
     const offers = ['VIRTIO_F_VERSION_1', 'VIRTIO_NET_F_MAC'];
     const told = { place: 'net0', offers, taken: ['VIRTIO_F_VERSION_1'], offersMore: false };
     const read = (change?: Record<string, unknown>) =>
@@ -195,13 +195,13 @@ describe('what a machine is', () => {
       assert.deepEqual((await read({ 'x-query-virtio-status': answer })).virtio, []);
   });
 
-  test('has devices without ids by type and bus, in the order in which they were made', async () => {
+  test('devices without ids are listed by type and bus, in the order of their creation', async () => {
     const part = await partsOf();
     assert.equal(part('ide-hd@ide.0 as an object').props['serial'], 'nine');
     assert.equal(part('ide-hd@ide.0#2 as an object').props['serial'], 'ten');
   });
 
-  test('has the built-in drives, no other built-in device, and none without a setting', async () => {
+  test('the built-in drives are listed, without other built-in devices and devices without settings', async () => {
     const { parts } = await readMachine(monitor().client, AbortSignal.timeout(10_000));
     const objects = parts.map(({ place }) => place).filter((place) => place.endsWith('an object'));
     assert.deepEqual(objects, [
@@ -213,7 +213,7 @@ describe('what a machine is', () => {
     ]);
   });
 
-  test('has networks with their queues; a NIC is a device', async () => {
+  test('networks are listed with their queues; a NIC is a device', async () => {
     const { parts } = await readMachine(monitor().client, AbortSignal.timeout(10_000));
     assert.deepEqual(
       parts.filter(({ kind }) => kind === 'network'),
@@ -224,13 +224,13 @@ describe('what a machine is', () => {
     );
   });
 
-  test('has the disks with the images that they are on', async () => {
+  test('disks are listed with their images', async () => {
     const { parts } = await readMachine(monitor().client, AbortSignal.timeout(10_000));
     const [image] = parts.filter(({ kind, type }) => kind === 'disk' && type === 'raw');
     assert.equal(image?.props['bytes'], '65536');
   });
 
-  test('has character devices by their kind, connected or not', async () => {
+  test('character devices are listed by their kind, connected or not', async () => {
     const part = await partsOf();
     assert.deepEqual(
       ['serial0', 'null0', 'odd'].map((place) => part(place).type),
@@ -238,7 +238,7 @@ describe('what a machine is', () => {
     );
   });
 
-  test('is refused with more parts than are compared', async () => {
+  test('a machine with more parts than are compared is refused', async () => {
     const chardevs = Array.from({ length: 4096 }, (_, index) => ({
       label: `c${index}`,
       filename: 'null',
@@ -254,7 +254,7 @@ describe('what a machine is', () => {
     });
   });
 
-  test('is read with a bounded number of questions at a time, and each type is looked at once', async () => {
+  test('a machine is read with a bounded number of concurrent questions, and each type is looked at once', async () => {
     const { client, asked, most } = monitor();
     await readMachine(client, AbortSignal.timeout(10_000));
     assert.equal(most(), 32);

@@ -20,8 +20,8 @@ const device = (offers: readonly string[], taken: readonly string[], unknown?: n
 const CSUM = 'VIRTIO_NET_F_GUEST_CSUM';
 const USO = 'VIRTIO_NET_F_GUEST_USO4';
 
-describe('what drivers of virtio have taken', () => {
-  test('is named where the other kernel does not offer it', () => {
+describe('negotiated virtio features', () => {
+  test('a negotiated feature that the other kernel does not offer is named', () => {
     const here = device([CSUM, USO], [CSUM, USO]);
     assert.deepEqual(lostFeatures([here], [device([CSUM], [])]), [
       `net0: the guest uses ${USO}, which the destination does not offer`,
@@ -29,21 +29,21 @@ describe('what drivers of virtio have taken', () => {
     assert.deepEqual(lostFeatures([here], [device([CSUM, USO], [])]), []);
   });
 
-  test('may be offered without being taken, and offered there without being offered here', () => {
+  test('an offered feature need not be negotiated, and the destination may offer more', () => {
     assert.deepEqual(lostFeatures([device([CSUM, USO], [CSUM])], [device([CSUM], [])]), []);
     assert.deepEqual(lostFeatures([device([CSUM], [CSUM])], [device([CSUM, USO], [])]), []);
   });
 
-  test('is lost by no rule where the other QEMU has no names for all that it offers', () => {
+  test('no feature is reported lost if the other QEMU has no names for everything that it offers', () => {
     assert.deepEqual(lostFeatures([device([USO], [USO])], [device([CSUM], [], 4096)]), []);
   });
 
-  test('of a device that is on one side alone says nothing: that is another difference', () => {
+  test('features of a device on one side alone are ignored: that is another difference', () => {
     assert.deepEqual(lostFeatures([device([CSUM], [CSUM])], []), []);
     assert.deepEqual(lostFeatures([], [device([CSUM], [])]), []);
   });
 
-  test('has one name where versions of QEMU spell it otherwise', () => {
+  test('a feature has one name even if QEMU versions spell it differently', () => {
     // QEMU 8.0 to 10.1 has the name of the other feature for this one.
     const offered = (words: readonly string[]) => ({ ...features([]), 'dev-features': words });
     const four = 'VIRTIO_NET_F_GUEST_USO4: Driver can receive USOv4';
@@ -58,19 +58,19 @@ describe('what drivers of virtio have taken', () => {
     assert.match(lostFeatures([of([four, old])], [of([four])])[0] ?? '', /uses .*_USO6, which/);
   });
 
-  test('is lost also where QEMU has no name for the one feature that each device on PCI offers', () => {
+  test('a feature of every PCI device can be lost even if QEMU has no name for it', () => {
     const here = device([CSUM], [CSUM], 2 ** 30);
     assert.equal(here.offersMore, false);
     assert.equal(lostFeatures([here], [device([], [], 2 ** 30)]).length, 1);
     assert.equal(device([], [], 2 ** 30 + 4096).offersMore, true);
   });
 
-  test('is nothing where QEMU answers something else', () => {
+  test('features are ignored if QEMU answers something else', () => {
     for (const answer of [undefined, {}, { 'host-features': features([]) }, 'features', [1]])
       assert.equal(virtioDeviceOf('net0', answer), undefined);
   });
 
-  test('is lost exactly where it is taken and not offered, whatever the sets', () => {
+  test('a feature is lost exactly if it is negotiated and not offered, whatever the sets', () => {
     const names = fc.uniqueArray(fc.stringMatching(/^VIRTIO_NET_F_[A-Z]{1,6}$/), { maxLength: 12 });
     fc.assert(
       fc.property(names, names, (taken, offers) => {

@@ -64,14 +64,14 @@ const valueOf = (answers: Answers, kind: string): string[] =>
     .map(({ name, value }) => `${name}: ${value}`);
 
 describe('the images of a disk', () => {
-  test('are the chain below its device, by what the guest calls the device', () => {
+  test("the images are the chain below the device, by the guest's name of the device", () => {
     assert.deepEqual(valueOf(BASE, 'disk'), [
       'disk0: raw,direct:/srv/g1.img on file,direct:/srv/g1.img',
     ]);
     assert.deepEqual(valueOf(BASE, 'size'), ['disk0: 1024']);
   });
 
-  test('show a snapshot, though the device names no other node', () => {
+  test('the images show a snapshot, though the device names no other node', () => {
     const after: Answers = {
       ...BASE,
       drives: [{ device: '', qdev: QDEV, removable: false, inserted: { 'node-name': 'over' } }],
@@ -87,7 +87,7 @@ describe('the images of a disk', () => {
     assert.deepEqual(valueOf(after, 'device'), valueOf(BASE, 'device'));
   });
 
-  test('do not show the copies that Godwit makes of them', () => {
+  test('the images do not include the copies that Godwit makes', () => {
     const copying: Answers = {
       ...BASE,
       nodes: [
@@ -108,13 +108,13 @@ describe('the images of a disk', () => {
     assert.deepEqual(snapshotParts(copying), snapshotParts(BASE));
   });
 
-  test('keep no password of a network client', () => {
+  test('the images contain no password of a network client', () => {
     const file = 'json:{"driver":"https","url":"https://x/y","password-secret":"hunter2"}';
     const nodes = [node('n0', 'raw', file), node('f0', 'https', file)];
     assert.doesNotMatch(JSON.stringify(snapshotParts({ ...BASE, nodes })), /hunter2/);
   });
 
-  test('of a drive with a medium are the medium, and an empty drive has none', () => {
+  test('a drive with a medium has its image, and an empty drive has none', () => {
     const [drive] = BASE.drives;
     assert.ok(drive !== undefined);
     const cd = { ...BASE, drives: [{ ...drive, removable: true }] };
@@ -124,7 +124,7 @@ describe('the images of a disk', () => {
   });
 });
 
-test('bitmaps and limits of a disk are parts of their own', () => {
+test('bitmaps and limits of a disk are separate parts', () => {
   const [drive] = BASE.drives;
   assert.ok(drive !== undefined);
   const inserted = { 'node-name': 'n0', iops: 0, bps_rd: 1000 };
@@ -145,7 +145,7 @@ test('bitmaps and limits of a disk are parts of their own', () => {
   ]);
 });
 
-test('a setting of a device shows, and the node that it is on does not', () => {
+test('a setting of a device is included, and its node is not', () => {
   const withProps = (props: Record<string, string>): Answers => ({
     ...BASE,
     devices: [{ kind: 'device', place: 'root0/disk0', type: 'virtio-blk-pci', props }],
@@ -155,7 +155,7 @@ test('a setting of a device shows, and the node that it is on does not', () => {
   assert.notDeepEqual(valueOf(withProps({ addr: '1', drive: 'n0' }), 'device'), same);
 });
 
-test('devices without a bus are parts, and jobs that are over are not', () => {
+test('devices without a bus are parts, and finished jobs are not', () => {
   const peripherals = [...BASE.peripherals, { name: 'dimm1', type: 'pc-dimm' }];
   assert.deepEqual(valueOf({ ...BASE, peripherals }, 'device').slice(1), ['dimm1: pc-dimm']);
   const jobs = [
@@ -196,7 +196,7 @@ test('snapshots inside an image are parts, by name and number', () => {
   ]);
 });
 
-test('what a backend is connected to shows, and who is connected to its socket does not', () => {
+test('the address of a backend is included, and the clients of its socket are not', () => {
   const to = (text: string): string[] =>
     valueOf({ ...BASE, backends: [{ id: 'c0', type: 'chardev', to: text }] }, 'backend');
   assert.deepEqual(

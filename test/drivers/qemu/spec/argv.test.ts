@@ -94,7 +94,7 @@ const spec: fc.Arbitrary<GuestSpec> = fc
   });
 
 describe('a command line built from a description', () => {
-  test('describes the same guest again', () => {
+  test('the command line describes the same guest again', () => {
     fc.assert(
       fc.property(spec, fc.boolean(), (given, pipes) => {
         guestSpec.parse(given);
@@ -105,7 +105,7 @@ describe('a command line built from a description', () => {
     );
   });
 
-  test('starts paused and waits for its memory, whatever the description says', () => {
+  test('the command line starts a paused guest that waits for its memory, whatever the description says', () => {
     fc.assert(
       fc.property(spec, (given) => {
         const argv = buildArgv(given, PLACE);
@@ -116,7 +116,7 @@ describe('a command line built from a description', () => {
     );
   });
 
-  test('gives each device in one form: of two QEMU makes those of key=value first', () => {
+  test('the command line gives each device in one form, because QEMU creates key=value devices first', () => {
     const device = { driver: 'virtio-balloon-pci', id: 'b0', props: { 'deflate-on-oom': true } };
     const [sample] = fc.sample(spec, 1);
     assert.ok(sample);

@@ -76,27 +76,27 @@ function why(running: Running = {}): string | undefined {
   return whyNotAsStarted(ARGV, '/srv', { block: blocksOf(running), devices });
 }
 
-describe('whether a command line makes the machine that runs', () => {
-  test('a guest that nothing has changed is started with it', () => {
+describe('a command line compared with the running machine', () => {
+  test('the command line of an unchanged guest starts the same machine', () => {
     assert.equal(why(), undefined);
   });
 
-  test('an image that a snapshot put on top refuses it, on either kind of disk', () => {
+  test("a snapshot's image on top makes the command line refused, on either kind of disk", () => {
     assert.match(why({ one: ['over0', '/srv/one.over'] }) ?? '', /disk0 is on \/srv\/one\.over/);
     assert.match(why({ two: ['#block9', '/srv/two.over'] }) ?? '', /d1 is on \/srv\/two\.over/);
   });
 
-  test('an image that a merge left on top refuses it, though the command line names that node', () => {
+  test('an image that a merge left on top makes the command line refused, even if it names that node', () => {
     // Started on n0 above f0; after a commit the guest writes to f0 itself.
     assert.match(why({ one: ['f0', '/srv/base.raw'] }) ?? '', /disk0 is on \/srv\/base\.raw/);
   });
 
-  test('an image that Godwit moved does not: the command line gets its new path', () => {
+  test('an image that Godwit moved is accepted, and the command line gets its new path', () => {
     assert.equal(why({ one: [nextName('n0', new Set()), '/new/one.qcow2'] }), undefined);
     assert.equal(why({ two: [nextName('block1', new Set()), '/new/two.qcow2'] }), undefined);
   });
 
-  test('a medium that is only read may be another one', () => {
+  test('a read-only medium may be another one', () => {
     const one = ['cd1', '/srv/other.iso'] as const;
     assert.equal(why({ one, readOnly: true }), undefined);
   });
@@ -107,7 +107,7 @@ describe('whether a command line makes the machine that runs', () => {
     assert.equal(why({ devices: [...DEVICES, 'debugcon'] }), undefined);
   });
 
-  test('whatever other image a disk is on, it is named', () => {
+  test('any other image of a disk is named', () => {
     const name = fc.stringMatching(/^[a-z][a-z0-9]{0,8}$/);
     fc.assert(
       fc.property(name, name, fc.boolean(), (root, file, isFirst) => {

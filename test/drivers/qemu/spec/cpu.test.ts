@@ -21,7 +21,7 @@ const CPU: CpuFacts = {
 };
 
 describe('the processor at the destination', () => {
-  test('has every feature said: on where the guest has it, off where only the host has', () => {
+  test('each processor feature is stated: on if the guest has it, else off', () => {
     const feature = fc.stringMatching(/^[a-z]{2,6}$/);
     fc.assert(
       fc.property(fc.uniqueArray(feature), fc.uniqueArray(feature), (features, offered) => {
@@ -31,22 +31,22 @@ describe('the processor at the destination', () => {
     );
   });
 
-  test('leaves address bits to the accelerator where the guest did', () => {
+  test('the processor leaves address bits to the accelerator if the guest did', () => {
     assert.ok(!cpuProperties(CPU, {}, []).some(([key]) => key === 'phys-bits'));
   });
 
-  test('lacks nothing that the guest uses, and may lack what nobody uses', () => {
+  test('the processor has every feature that the guest uses, and may lack unused ones', () => {
     assert.deepEqual(missingFeatures(CPU, ['sse2']), ['avx']);
     assert.deepEqual(dispensedFeatures(CPU, ['sse2', 'avx']), ['pcommit']);
   });
 
-  test('lacks what newer microcode has taken away, by its name', () => {
+  test('the features that newer microcode removed are reported as missing, by name', () => {
     const guest = { ...CPU, features: ['hle', 'rtm', 'sse2'] };
     assert.deepEqual(missingFeatures(guest, ['sse2']), ['hle', 'rtm']);
     assert.deepEqual(dispensedFeatures(guest, ['sse2']), []);
   });
 
-  test('is compared word by word, but for the dispensable bits', () => {
+  test('the processor is compared word by word, except for the dispensable bits', () => {
     const words = [{ eax: 1, ecx: 0, register: 'ECX', bits: 0x10 }];
     assert.deepEqual(cpuDifferences(CPU, { ...CPU, words }), []);
     const other = { ...CPU, words: [{ eax: 1, ecx: 0, register: 'ECX', bits: 0x11 }] };

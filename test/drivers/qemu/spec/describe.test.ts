@@ -19,10 +19,10 @@ const findingsOf = (text: string, change = {}): string[] =>
     .findings.filter(({ kind }) => kind !== 'changed')
     .map(({ device }) => device);
 
-describe('an option in JSON that is none', () => {
+describe('malformed JSON options', () => {
   const names = ['device', 'object', 'netdev', 'blockdev', 'smbios', 'global', 'numa'];
   for (const name of names) {
-    test(`is a finding, and never thrown: -${name}`, () => {
+    test(`malformed JSON in an option is a finding, without an exception: -${name}`, () => {
       const argv = commandLine(`-nodefaults -${name} {`);
       assert.deepEqual(
         describeGuest(factsOf(argv, { devices: [], objects: [] })).findings.map(
@@ -34,8 +34,8 @@ describe('an option in JSON that is none', () => {
   }
 });
 
-describe('a guest described', () => {
-  test('keeps what the guest sees and names what the destination must find', () => {
+describe('the description of a guest', () => {
+  test('a description has everything that the guest sees, and names what the destination must find', () => {
     const { spec, imageFiles, findings } = describeGuest(factsOf(LAB));
     guestSpec.parse(spec);
     assert.deepEqual(findings, []);
@@ -64,11 +64,11 @@ describe('a guest described', () => {
     assert.ok(!JSON.stringify(spec).includes('/run/x'), 'no path of this host travels');
   });
 
-  test('may have the number by which Proxmox knows it', () => {
+  test("a description may have the guest's number in Proxmox", () => {
     assert.deepEqual(findingsOf('-id 101'), []);
   });
 
-  test('has the devices that a file of -readconfig made, as QEMU reports them, each after its bus', () => {
+  test('a description has the devices of a -readconfig file, as QEMU reports them, each after its bus', () => {
     const argv = commandLine(
       '-nodefaults -readconfig q35.cfg -device virtio-rng-pci,id=r,bus=pci.0',
     );
@@ -114,7 +114,7 @@ describe('a guest described', () => {
     assert.equal(unread[0]?.reason, 'its file cannot be read');
   });
 
-  test('keeps what nobody said and the guest sees: a generation id, a clock, that there are no graphics', () => {
+  test('a description has unstated properties that the guest sees: generation id, clock, no graphics', () => {
     const argv = commandLine(
       '-nodefaults -nographic -cpu max,tsc-frequency=2000000000 -device vmgenid,guid=auto,id=g',
     );
@@ -129,7 +129,7 @@ describe('a guest described', () => {
     assert.deepEqual({ ...spec.cpu?.switches }, { 'tsc-frequency': 2_000_000_000 });
   });
 
-  test('says that a character device is not logged any more', () => {
+  test('a description reports that a character device is no longer logged', () => {
     const argv = commandLine('-nodefaults -chardev null,id=c0,logfile=/var/log/c0');
     const { findings } = describeGuest(factsOf(argv));
     assert.deepEqual(
@@ -138,7 +138,7 @@ describe('a guest described', () => {
     );
   });
 
-  test('has the devices of now: unplugged ones gone, plugged ones added', () => {
+  test('a description has the present devices: unplugged ones removed, plugged ones added', () => {
     const argv = commandLine('-nodefaults -device virtio-rng-pci,id=a -device e1000,id=b');
     const facts = factsOf(argv);
     const plugged = {
@@ -162,7 +162,7 @@ describe('a guest described', () => {
     ]);
   });
 
-  test('takes addresses from the guest and not from its command line', () => {
+  test('addresses come from the guest and not from its command line', () => {
     const facts = factsOf(commandLine('-nodefaults -device virtio-rng-pci,id=a'));
     const [device] = facts.devices;
     assert.ok(device);
@@ -171,7 +171,7 @@ describe('a guest described', () => {
     assert.deepEqual(spec.devices[0]?.props, { bus: 'pcie.0', addr: '1c.0' });
   });
 
-  test('names each device that cannot move', () => {
+  test('each device that cannot move is named', () => {
     assert.deepEqual(findingsOf('-device vfio-pci,host=01:00.0,id=gpu'), ['gpu']);
     assert.deepEqual(findingsOf('-device usb-host,hostbus=1,hostaddr=2'), ['usb-host']);
     assert.deepEqual(findingsOf('-device ivshmem-plain,memdev=m,id=shm'), ['shm']);
@@ -187,7 +187,7 @@ describe('a guest described', () => {
     );
   });
 
-  test('refuses each kind of encrypted guest by the object that encrypts it', () => {
+  test('each kind of encrypted guest is refused by the object that encrypts it', () => {
     for (const type of ['sev-guest', 'sev-snp-guest', 'tdx-guest', 's390-pv-guest', 'pef-guest']) {
       const line = `-object ${type},id=enc0 -machine pc-q35-10.0,confidential-guest-support=enc0`;
       const { findings } = describeGuest(factsOf(commandLine(line)));
@@ -197,7 +197,7 @@ describe('a guest described', () => {
     }
   });
 
-  test('names a disk whose requests QEMU passes on as they are, which it splits for every other one', () => {
+  test('a SCSI disk whose requests QEMU passes through, and does not split, is named', () => {
     const drive = '-device virtio-scsi-pci,id=s -drive file=/dev/sdb,if=none,id=d,format=raw';
     const hasUnknownType = (device: string): boolean => {
       const line = commandLine(`${drive} -device ${device},drive=d,id=lun`);
@@ -210,25 +210,25 @@ describe('a guest described', () => {
     assert.ok(!hasUnknownType('scsi-hd'));
   });
 
-  test('names a disk without a drive, and ignores a drive without a disk', () => {
+  test('a disk without a drive is named, and a drive without a disk is ignored', () => {
     assert.deepEqual(findingsOf('disk.img'), ['disk.img']);
     assert.deepEqual(findingsOf('-drive if=none,id=cd0,media=cdrom'), []);
   });
 
-  test('refuses an option that it does not know rather than lose it', () => {
+  test('an unknown option is refused rather than lost', () => {
     assert.deepEqual(findingsOf('-tpmdev passthrough,id=t'), ['-tpmdev passthrough,id=t']);
     assert.deepEqual(findingsOf('-readconfig /etc/qemu.cfg'), ['-readconfig /etc/qemu.cfg']);
     assert.deepEqual(findingsOf('-nic tap,model=e1000'), ['-nic tap,model=e1000']);
   });
 
-  test('refuses a tap in no bridge, and a backend with no counterpart', () => {
+  test('a tap in no bridge, and a backend with no counterpart, are refused', () => {
     const tap =
       '-netdev tap,id=n0,ifname=tap9 -device e1000,netdev=n0,id=nic0,mac=52:54:00:00:00:01';
     assert.deepEqual(findingsOf(tap), ['n0']);
     assert.deepEqual(findingsOf('-netdev vhost-user,id=n0,chardev=c'), ['n0']);
   });
 
-  test('says what will be different: a display, a user network', () => {
+  test('differences at the destination are reported: a display, a user network', () => {
     const { findings } = describeGuest(
       factsOf(commandLine('-nodefaults -vnc :1 -netdev user,id=n0 -serial stdio')),
     );

@@ -37,8 +37,8 @@ const LIBVIRT =
   '"user":"vm","password-secret":"libvirt-1-secret0","timeout":30,"node-name":"net","cache":{"direct":true}} ' +
   '-blockdev {"node-name":"top","read-only":false,"driver":"raw","file":"net"}';
 
-describe('a disk that QEMU has as a LUN by itself', () => {
-  test('is described without its portal, its target, its user and its password', () => {
+describe('LUNs opened by QEMU', () => {
+  test('a LUN is described without its portal, its target, its user and its password', () => {
     for (const [drives, drive] of [
       [PROXMOX, 'drive-scsi0'],
       [LIBVIRT, ''],
@@ -54,12 +54,12 @@ describe('a disk that QEMU has as a LUN by itself', () => {
     }
   });
 
-  test('keeps how long it waits for an answer', () => {
+  test('a LUN keeps its timeout for answers', () => {
     const [own] = describeGuest(draftOf(LIBVIRT, blocksOf('')).facts).spec.blockNodes ?? [];
     assert.equal(own?.timeout, 30);
   });
 
-  test('is refused over iSER, and with a setting that nobody knows', () => {
+  test('a LUN over iSER, or with an unknown setting, is refused', () => {
     for (const [change, said] of [
       ['"transport":"iser"', /iSER/],
       ['"transport":"tcp","x-new":1', /`x-new` is unknown/],
@@ -70,7 +70,7 @@ describe('a disk that QEMU has as a LUN by itself', () => {
     }
   });
 
-  test('is opened by QEMU’s iSCSI client under the name that this host has for it', () => {
+  test("a LUN is opened by QEMU's iSCSI client under this host's name for it", () => {
     const [own] = describeGuest(draftOf(LIBVIRT, blocksOf('')).facts).spec.blockNodes ?? [];
     assert.ok(own !== undefined);
     const file = `iscsi://san-b:860/${TARGET}/4?initiator=iqn.2026-01.example:b`;
@@ -90,7 +90,7 @@ describe('a disk that QEMU has as a LUN by itself', () => {
     });
   });
 
-  test('is opened with this host’s own login, whose password is in a file and in no argument', () => {
+  test("a LUN is opened with this host's login, whose password is in a file and in no argument", () => {
     const [own] = describeGuest(draftOf(LIBVIRT, blocksOf('')).facts).spec.blockNodes ?? [];
     assert.ok(own !== undefined);
     const file = `iscsi://san-b:860/${TARGET}/4?user=host-b&password-file=%2Frun%2Fg%2Fkey`;
@@ -102,13 +102,13 @@ describe('a disk that QEMU has as a LUN by itself', () => {
     assert.deepEqual(words, ['-object', JSON.stringify(object)]);
   });
 
-  test('is not moved on its host', () => {
+  test('a LUN is not moved on its host', () => {
     const [disk] = relocatable(draftOf(PROXMOX, blocksOf()).facts);
     assert.equal(disk?.fixed, 'it is a LUN that QEMU opens by itself');
   });
 });
 
-test('the name of a LUN is shown without what is secret, however QEMU reports it', () => {
+test('the name of a LUN is shown without secrets, however QEMU reports it', () => {
   const settings = `"lun": "4", "portal": "10.0.0.5", "driver": "iscsi", "user": "me", "password": "pw", "target": "${TARGET}"`;
   for (const text of [
     `json:{${settings}}`,

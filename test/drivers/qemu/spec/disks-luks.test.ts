@@ -34,8 +34,8 @@ const FILE = '-blockdev driver=file,node-name=net,filename=/srv/a.img';
 const LUKS = `${FILE} -blockdev driver=luks,node-name=top,file=net,key-secret=s0`;
 const WITHIN = `${FILE} -blockdev driver=qcow2,node-name=top,file=net,encrypt.format=luks,encrypt.key-secret=s0`;
 
-describe('a disk that is encrypted as LUKS', () => {
-  test('is described as encrypted, without its secret, and opened with the destination’s own', () => {
+describe('LUKS disks', () => {
+  test("a LUKS disk is described as encrypted, without its secret, and opened with the destination's secret", () => {
     const raw = [factsWith(LUKS, node('top', 'luks')), { driver: 'luks' }] as const;
     const qcow2 = [
       factsWith(WITHIN, node('top', 'qcow2', { qcow2: QCOW2 })),
@@ -62,7 +62,7 @@ describe('a disk that is encrypted as LUKS', () => {
     }
   });
 
-  test('is refused in another way than LUKS, and with a header elsewhere', () => {
+  test('a disk with another encryption than LUKS, or with a detached header, is refused', () => {
     const old = node('top', 'qcow2', { qcow2: { ...QCOW2, encryption: 'aes' } });
     const [first] = describeGuest(factsWith(WITHIN.replace('=luks', '=aes'), old)).findings;
     assert.match(first?.reason ?? '', /`encrypt` is unknown|another way than LUKS/);
@@ -71,7 +71,7 @@ describe('a disk that is encrypted as LUKS', () => {
     assert.match(second?.reason ?? '', /`header` is unknown/);
   });
 
-  test('is not moved on its host', () => {
+  test('a LUKS disk is not moved on its host', () => {
     const [disk] = relocatable(factsWith(LUKS, node('top', 'luks')));
     assert.match(disk?.fixed ?? '', /it is encrypted/);
   });

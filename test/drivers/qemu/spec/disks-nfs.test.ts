@@ -36,8 +36,8 @@ function factsWith(drives: string, block: BlockFacts) {
 
 const draftOf = (drives = DRIVE, block = blocksOf()) => describeGuest(factsWith(drives, block));
 
-describe('a disk that QEMU has on an NFS export by itself', () => {
-  test('is described without its server and without its path', () => {
+describe('NFS disks opened by QEMU', () => {
+  test('an NFS disk is described without its server and without its path', () => {
     const { spec, disks, findings } = draftOf();
     guestSpec.parse(spec);
     assert.deepEqual(findings, []);
@@ -45,7 +45,7 @@ describe('a disk that QEMU has on an NFS export by itself', () => {
     assert.doesNotMatch(JSON.stringify([spec, disks.disks]), /filer|srv/);
   });
 
-  test('is read from block nodes of the command line too, and says what it loses', () => {
+  test('an NFS disk is read from block nodes of the command line, too, with its losses', () => {
     const qcow2 = '-blockdev driver=qcow2,node-name=top,file=net';
     const tuned = `${BLOCKDEV},user=107,group=107,readahead-size=65536 ${qcow2}`;
     const { findings, disks } = draftOf(tuned, blocksOf({ net: { file: `${FILE}?uid=107` } }, ''));
@@ -56,7 +56,7 @@ describe('a disk that QEMU has on an NFS export by itself', () => {
     assert.deepEqual([...disks.files], [['top', `${FILE}?uid=107`]]);
   });
 
-  test('is refused as any other where it is never flushed, or set in a way that nobody knows', () => {
+  test('an NFS disk that is never flushed, or has an unknown setting, is refused like any other', () => {
     const unsafe = blocksOf({ top: { noFlush: true }, net: { noFlush: true } });
     assert.deepEqual(
       draftOf(DRIVE, unsafe).findings.map(({ kind }) => kind),
@@ -72,7 +72,7 @@ describe('a disk that QEMU has on an NFS export by itself', () => {
     );
   });
 
-  test('is opened by QEMU’s NFS client as the user that the host says, without what that has not', () => {
+  test("an NFS disk is opened by QEMU's NFS client as the host's user, without unsupported options", () => {
     const [spec] = draftOf().spec.blockNodes ?? [];
     assert.ok(spec !== undefined);
     assert.deepEqual(openings(spec, 'nfs://10.0.0.5/exports/top.qcow2?uid=107&gid=0')[0], {
@@ -89,7 +89,7 @@ describe('a disk that QEMU has on an NFS export by itself', () => {
     assert.equal('locking' in (openings(spec, '/mnt/top.qcow2')[0] ?? {}), true);
   });
 
-  test('is not moved to another place of its host', () => {
+  test('an NFS disk is not moved to another place of its host', () => {
     const [found] = relocatable(factsWith(DRIVE, blocksOf()));
     assert.equal(found?.fixed, 'it lies on an NFS export');
   });

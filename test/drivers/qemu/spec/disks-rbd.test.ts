@@ -36,8 +36,8 @@ const NOVA =
   '"node-name":"net","read-only":false,"discard":"unmap","cache":{"direct":true,"no-flush":false}} ' +
   '-blockdev {"node-name":"top","read-only":false,"driver":"raw","file":"net","discard":"unmap"}';
 
-describe('a disk that QEMU has as an image of RBD by itself', () => {
-  test('is described without its cluster, its pool, its user and its key', () => {
+describe('RBD images opened by QEMU', () => {
+  test('an RBD image is described without its cluster, its pool, its user and its key', () => {
     for (const [drives, drive] of [
       [PROXMOX, 'drive-scsi0'],
       [NOVA, ''],
@@ -50,7 +50,7 @@ describe('a disk that QEMU has as an image of RBD by itself', () => {
     }
   });
 
-  test('is refused as qcow2, whose header nobody reads, and where Ceph encrypts it', () => {
+  test('an RBD image is refused as qcow2, whose header is not read, and if Ceph encrypts it', () => {
     const [first] = describeGuest(
       factsWith(NOVA.replace('"raw"', '"qcow2"'), '', 'qcow2'),
     ).findings;
@@ -60,7 +60,7 @@ describe('a disk that QEMU has as an image of RBD by itself', () => {
     assert.match(second?.reason ?? '', /`encrypt` is unknown/);
   });
 
-  test('is opened as the user that the host says, with a key that is in no word of the command line', () => {
+  test("an RBD image is opened as the host's user, with a key that is not on the command line", () => {
     const [own] = describeGuest(factsWith(NOVA, '')).spec.blockNodes ?? [];
     assert.ok(own !== undefined);
     const file = 'rbd:vms/2f1c_disk:id=vm:conf=/etc/ceph/b.conf:keyfile=/var/lib/g/ceph-top.key';
@@ -88,13 +88,13 @@ describe('a disk that QEMU has as an image of RBD by itself', () => {
     assert.deepEqual(secretWords([own], new Map([['top', 'rbd:vms/2f1c_disk']])), []);
   });
 
-  test('is not moved on its host', () => {
+  test('an RBD image is not moved on its host', () => {
     const [disk] = relocatable(factsWith(PROXMOX, 'drive-scsi0'));
     assert.equal(disk?.fixed, 'it is an image of RBD');
   });
 });
 
-test('the name of an image is shown without what is secret, however QEMU reports it', () => {
+test('the name of an RBD image is shown without secrets, however QEMU reports it', () => {
   const settings =
     '"pool": "vms", "image": "2f1c_disk", "driver": "rbd", "user": "vm", "namespace": ""';
   for (const text of [

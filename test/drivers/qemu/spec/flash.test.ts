@@ -91,7 +91,7 @@ describe('chips of a machine’s firmware', () => {
     ['drives', asDrives()],
     ['block nodes', asNodes()],
   ] as const) {
-    test(`given as ${how}: the code is known by its content, the store is a disk`, () => {
+    test(`chips given as ${how} are read: the code is known by its content, the store is a disk`, () => {
       assert.deepEqual(draft.findings, []);
       assert.deepEqual(draft.spec.flash, [
         { unit: 0, node: 'pflash0-image' },
@@ -107,7 +107,7 @@ describe('chips of a machine’s firmware', () => {
     });
   }
 
-  test('are the same in a description of the guest that it makes at the destination', () => {
+  test('chips are the same in a description of the guest at the destination', () => {
     const names = ['pflash0-image', 'pflash1-image'] as const;
     const opened = names.map((name, unit) => {
       const at = { driver: 'file', filename: [CODE, STORE][unit], 'node-name': `${name}-f` };
@@ -119,7 +119,7 @@ describe('chips of a machine’s firmware', () => {
     assert.deepEqual(again.spec.flash, asDrives().spec.flash);
   });
 
-  test('are on the nodes of the machine’s settings, the code read-only', () => {
+  test("chips are on the nodes of the machine's settings, the code read-only", () => {
     const spec = withImage(asDrives());
     const files = new Map([
       ['pflash0-image', '/fw/code'],
@@ -145,12 +145,12 @@ describe('chips of a machine’s firmware', () => {
     assert.match(known[0] ?? '', /"read-only":true/);
   });
 
-  test('are distinguished by their unit, in whatever order they stand', () => {
+  test('chips are distinguished by their unit, in any order', () => {
     const reversed = DRIVES.split(' -drive ').toReversed().join(' -drive ');
     assert.deepEqual(asDrives(`-drive ${reversed.replace('-drive ', '')}`).spec, asDrives().spec);
   });
 
-  test('are refused where QEMU guessed the format of a store, which the guest may have written', () => {
+  test('a store whose format QEMU guessed is refused, because the guest may have written it', () => {
     const { findings } = asDrives(DRIVES.replaceAll('format=raw,', ''));
     assert.deepEqual(
       findings.map(({ kind, device }) => [kind, device]),
@@ -158,19 +158,19 @@ describe('chips of a machine’s firmware', () => {
     );
   });
 
-  test('are refused on a temporary overlay', () => {
+  test('chips on a temporary overlay are refused', () => {
     const { findings } = asDrives(DRIVES.replace('unit=1', 'unit=1,snapshot=on'));
     assert.match(findings[0]?.reason ?? '', /temporary/);
   });
 
-  test('are found on x86 and on ARM', () => {
+  test('chips are found on x86 and on ARM', () => {
     assert.equal(flashUnit('/machine/system.flash1'), 1);
     assert.equal(flashUnit('/machine/virt.flash0'), 0);
     assert.equal(flashUnit('/machine/peripheral/flash0'), undefined);
     assert.equal(flashUnit(undefined), undefined);
   });
 
-  test('have nodes of one name everywhere, and disks keep theirs', () => {
+  test('chips have the same node names everywhere, and disks keep theirs', () => {
     assert.equal(keptName('libvirt-pflash1-format', 'pflash1'), '');
     assert.equal(keptName('pflash1-image', 'pflash1'), 'pflash1-image');
     assert.equal(keptName('root', 'vda'), 'root');
@@ -178,25 +178,25 @@ describe('chips of a machine’s firmware', () => {
   });
 });
 
-describe('what a peer says of firmware', () => {
+describe("a peer's firmware", () => {
   const spec = withImage(asDrives());
   const refused = (change: Partial<GuestSpec>): string[] =>
     judgeFlash({ ...spec, ...change }).map(({ path, allowed }) => `${path.join('.')}: ${allowed}`);
   const [code, store] = spec.flash ?? [];
   assert.ok(code !== undefined && store !== undefined);
 
-  test('is taken where each chip is on an image of its own', () => {
+  test("a peer's firmware is accepted if each chip is on a separate image", () => {
     assert.deepEqual(refused({}), []);
     assert.deepEqual([...codeNodes(spec)], ['pflash0-image']);
   });
 
-  test('is refused for a chip that is said twice, and for two on one node', () => {
+  test('a chip that is given twice, and two chips on one node, are refused', () => {
     const allowed = 'flash.1: each chip once, on a node of its own';
     assert.deepEqual(refused({ flash: [code, { ...store, unit: 0 }] }), [allowed]);
     assert.deepEqual(refused({ flash: [code, { ...store, node: code.node }] }), [allowed]);
   });
 
-  test('is refused on a node that is not described, or that is below another', () => {
+  test('a chip on an undescribed node, or one below another node, is refused', () => {
     const allowed = 'flash.0: the uppermost node of an image';
     assert.deepEqual(refused({ flash: [{ ...code, node: 'other' }] }), [allowed]);
     const nodes = (spec.blockNodes ?? []).map((each) =>
@@ -205,7 +205,7 @@ describe('what a peer says of firmware', () => {
     assert.deepEqual(refused({ flash: [code], blockNodes: nodes }), [allowed]);
   });
 
-  test('is refused where code has a backing file, or is larger than firmware is', () => {
+  test('code with a backing file, or larger than firmware is, is refused', () => {
     const nodes = (spec.blockNodes ?? []).map((each) =>
       each.node === code.node ? { ...each, backing: 'base' } : each,
     );
@@ -214,7 +214,7 @@ describe('what a peer says of firmware', () => {
     assert.deepEqual(refused({ flash: [large] }), ['flash.0: at most 67108864 bytes']);
   });
 
-  test('gives no device a chip for its disk', () => {
+  test('no device gets a chip for its disk', () => {
     const device = { driver: 'virtio-blk-pci', props: { drive: store.node } };
     const parsed = guestSpec.safeParse({ ...spec, devices: [device] });
     assert.equal(parsed.success, false);

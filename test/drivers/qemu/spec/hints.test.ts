@@ -18,9 +18,9 @@ const CASES: readonly (readonly [line: string, hint: RegExp])[] = [
   ['-device virtio-9p-pci,fsdev=f,mount_tag=t', /once the guest has unmounted it/],
 ];
 
-describe('what would help of what cannot move', () => {
+describe('hints for obstacles', () => {
   for (const [line, hint] of CASES) {
-    test(`fits it: ${line}`, () => {
+    test(`the hint fits the obstacle: ${line}`, () => {
       const { findings } = describeGuest(factsOf(commandLine(`-nodefaults ${line}`)));
       const first = findings.find(({ kind }) => kind === 'unmovable');
       assert.ok(first !== undefined);
@@ -28,7 +28,7 @@ describe('what would help of what cannot move', () => {
     });
   }
 
-  test('fits a disk by what it lacks, and a disk that lies on its host alone gets the hint of all of them', () => {
+  test('the hint of a disk fits its obstacle, and a local disk needs no separate hint', () => {
     const of = (reason: string) =>
       hintFor({ kind: 'disk', device: 'd0', type: '/srv/a', reason }) ?? '';
     assert.match(of('it is reached through `vmdk`'), /qemu-img convert/);

@@ -20,8 +20,8 @@ function described(line: string, memory: HostMemory, live: Partial<LiveObject> =
 
 const inDirectory = { path: '/dev/shm', isNamed: false, lasts: false };
 
-describe('memory that is a file of its host', () => {
-  test('becomes memory without a name, as private or as shared as it was', () => {
+describe('memory in a host file', () => {
+  test('a memory file becomes memory without a name, as private or as shared as it was', () => {
     for (const shared of [false, true]) {
       const { spec, findings } = described(FILE, { file: inDirectory }, { shared });
       assert.deepEqual(findings, []);
@@ -32,14 +32,14 @@ describe('memory that is a file of its host', () => {
     }
   });
 
-  test('has huge pages of the same size there', () => {
+  test('a memory file has huge pages of the same size at the destination', () => {
     const { spec } = described(FILE, { file: inDirectory, pageBytes: 2 * MIB });
     assert.deepEqual(spec.objects[0]?.type, 'memory-backend-memfd');
     assert.deepEqual([...hugePagesOf(spec)], [[2 * MIB, 256]]);
     guestSpec.parse(spec);
   });
 
-  test('is an object of the machine where -mem-path made it of huge pages, and nothing of its own where it did not', () => {
+  test('huge pages from -mem-path become an object of the machine, and other memory stays plain', () => {
     const line = '-m 512 -mem-path /dev/hugepages';
     const live = { id: 'pc.ram', type: 'memory-backend-file' };
     const huge = described(line, { pageBytes: 2 * MIB }, live);
@@ -49,7 +49,7 @@ describe('memory that is a file of its host', () => {
     assert.deepEqual([plain.spec.objects, plain.spec.machine.props, plain.findings], [[], {}, []]);
   });
 
-  test('says where others could have opened it', () => {
+  test('a memory file that other programs could have opened is reported', () => {
     const file = { path: '/srv/ram', isNamed: true, lasts: false };
     const { findings } = described(FILE, { file }, { shared: true });
     assert.deepEqual(
@@ -58,7 +58,7 @@ describe('memory that is a file of its host', () => {
     );
   });
 
-  test('cannot move where it is to last', () => {
+  test('a memory file that is to last cannot move', () => {
     const lasting = { ...inDirectory, lasts: true };
     const nvdimm = '-device nvdimm,memdev=m0,id=nv0';
     for (const [line, file] of [
@@ -71,7 +71,7 @@ describe('memory that is a file of its host', () => {
     }
   });
 
-  test('is taken for the main memory only where no device has it, whatever its size', () => {
+  test('a memory file is the main memory only if no device uses it, whatever its size', () => {
     const live = { id: 'dm', type: 'memory-backend-ram' };
     const argv = commandLine('-nodefaults -m 512,slots=1,maxmem=2G');
     const plugged = {
@@ -93,8 +93,8 @@ describe('memory that is a file of its host', () => {
   });
 });
 
-describe('memory that is bound to nodes of its host', () => {
-  test('goes along with its binding, and is bound where the destination has all of these nodes', () => {
+describe('memory bound to host nodes', () => {
+  test('a binding moves along, and applies if the destination has all of these nodes', () => {
     const line = '-object memory-backend-ram,id=m0,size=512M,host-nodes=0-1,policy=bind';
     const { spec } = described(line, { policy: 'bind', nodes: [0, 1] });
     const props = spec.objects[0]?.props ?? {};
@@ -104,7 +104,7 @@ describe('memory that is bound to nodes of its host', () => {
     assert.deepEqual(Object.keys(boundHere(props, new Set([0]))), ['size']);
   });
 
-  test('needs room there only where no other policy takes it elsewhere, together with what is bound to the same nodes', () => {
+  test('memory with a binding needs room on its nodes, with other memory bound there, and unbound memory does not', () => {
     const ram = (id: string, list: string, policy: string) => {
       const props = { size: 512 * MIB, 'host-nodes': list, policy };
       return { type: 'memory-backend-ram', id, props } as const;
@@ -127,7 +127,7 @@ describe('memory that is bound to nodes of its host', () => {
     ]);
   });
 
-  test('needs no more than was asked for, of memory that its guest may grow into', () => {
+  test('memory with a binding needs no more than was requested, even if its guest may grow into more', () => {
     const props = { size: 256 * 1024 * MIB, 'host-nodes': '0', policy: 'bind' };
     const part = { type: 'memory-backend-ram', id: 'vm0', props } as const;
     const given = { memdev: 'vm0', 'requested-size': 8 * 1024 * MIB };
@@ -139,7 +139,7 @@ describe('memory that is bound to nodes of its host', () => {
     assert.equal(all?.bytes, 256 * 1024 * MIB);
   });
 
-  test('is compared with the kernel’s list of nodes', () => {
+  test("memory with a binding is compared with the kernel's list of nodes", () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.nat({ max: 64 }), { minLength: 1 }), (nodes) => {
         assert.deepEqual(nodesIn(nodes.join(',')), new Set(nodes));

@@ -15,19 +15,19 @@ for (const [ending, text] of [
   ['LF', (given: string) => given.replaceAll('\r\n', '\n')],
 ] as const) {
   describe(`the monitor's text with ${ending} line ends`, () => {
-    test('names each network backend and its tap', () => {
+    test('the text yields each network backend and its tap', () => {
       assert.deepEqual(parseNetwork(text(NETWORK)), [
         { id: 'nic0', type: 'nic' },
         { id: 'net0', type: 'tap', ifname: 'tap1' },
       ]);
     });
 
-    test('names the open file of a tap that was handed over', () => {
+    test('the text yields the open file of a tap that was handed over', () => {
       const given = ' \\ hostnet0: index=0,type=tap,fd=21\r\n';
       assert.deepEqual(parseNetwork(text(given)), [{ id: 'hostnet0', type: 'tap', fd: 21 }]);
     });
 
-    test('names each RAM block and its size', () => {
+    test('the text yields each RAM block and its size', () => {
       assert.deepEqual(parseRamBlocks(text(BLOCKS)), [{ name: 'pc.ram', bytes: 0x10000000 }]);
     });
   });

@@ -32,8 +32,8 @@ function blocksOf(root: string, child: string, file: string, drive = ''): BlockF
 
 const moved = (name: string): string => nextName(name, new Set());
 
-describe('the command line of a guest whose disk was moved', () => {
-  test('names the new image where each node was given by itself', () => {
+describe('the command line after a disk move', () => {
+  test('the command line names the new image if each node was given separately', () => {
     const argv = [
       '-blockdev',
       '{"driver":"file","node-name":"f0","filename":"/old"}',
@@ -50,7 +50,7 @@ describe('the command line of a guest whose disk was moved', () => {
     assert.equal(second, argv[3]);
   });
 
-  test('names it where the file was given within its format, in either way of writing', () => {
+  test('the command line names the new image if the file was given within its format, in either notation', () => {
     const block = blocksOf(moved('n0'), '#block7', '/a,b');
     const json = '{"node-name":"n0","driver":"raw","file":{"driver":"file","filename":"/old"}}';
     const [, first] = withMovedImages(['-blockdev', json], '/', block);
@@ -60,7 +60,7 @@ describe('the command line of a guest whose disk was moved', () => {
     assert.equal(second, keys.replace('/old', '/a,,b'));
   });
 
-  test('names it in a drive, by the drive’s id', () => {
+  test("the command line names the new image in a drive, by the drive's id", () => {
     const argv = ['-drive', 'if=none,id=vda,file=old.raw,format=raw'];
     const block = blocksOf(moved('#block1'), moved('#block2'), '/vm/new.raw', 'vda');
     assert.deepEqual(withMovedImages(argv, '/vm', block), [
@@ -69,7 +69,7 @@ describe('the command line of a guest whose disk was moved', () => {
     ]);
   });
 
-  test('is left as it is where nothing was moved', () => {
+  test('the command line is unchanged if nothing was moved', () => {
     const argv = ['-m', '1G', '-drive', 'if=none,id=vda,file=old.raw,format=raw', '-S'];
     assert.deepEqual(
       withMovedImages(argv, '/vm', blocksOf('#b1', '#b2', '/vm/old.raw', 'vda')),

@@ -10,8 +10,8 @@ import { nodeName } from '../../../../src/protocol/disk.ts';
 
 const given = fc.string({ minLength: 1, maxLength: 31 });
 
-describe('the name of a node that takes another’s place', () => {
-  test('shows over any number of moves for which it stands in, and is one that QEMU takes', () => {
+describe('the name of a replacing node', () => {
+  test('the name shows the original node after any number of moves, and is valid for QEMU', () => {
     fc.assert(
       fc.property(given, fc.integer({ min: 1, max: 20 }), (first, moves) => {
         let name = first;
@@ -27,13 +27,13 @@ describe('the name of a node that takes another’s place', () => {
     );
   });
 
-  test('is not taken for another’s', () => {
+  test("the name is not taken for another node's", () => {
     assert.equal(standsInFor(nextName('disk0', new Set()), 'disk1'), false);
     assert.equal(standsInFor('disk0', 'disk0'), false);
     assert.equal(standsInFor('disk1', 'disk0'), false);
   });
 
-  test('is none that is there', () => {
+  test('the name does not exist yet', () => {
     const first = nextName('disk0', new Set());
     assert.notEqual(nextName('disk0', new Set([first])), first);
     const all = Array.from({ length: 10 }, (_, at) => first.replace('gwm0', `gwm${at}`));

@@ -13,7 +13,7 @@ const key = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
 const value = fc.string({ unit: 'grapheme' });
 
 describe('an option string', () => {
-  test('is read as it was written, commas in values included', () => {
+  test('an option is read as it was written, commas in values included', () => {
     fc.assert(
       fc.property(fc.dictionary(key, value), fc.option(key, { nil: undefined }), (props, head) => {
         const text = formatOption(head, Object.entries(props));
@@ -24,7 +24,7 @@ describe('an option string', () => {
     );
   });
 
-  test('in JSON is an object, or undefined, whatever it holds', () => {
+  test('an option in JSON is an object, or undefined, whatever it holds', () => {
     const text = fc.oneof(
       fc.string(),
       fc.json(),
@@ -43,12 +43,12 @@ describe('an option string', () => {
     );
   });
 
-  test('splits at single commas alone', () => {
+  test('an option is divided only at single commas', () => {
     assert.deepEqual(splitOption('a,,b,c'), ['a,b', 'c']);
     assert.deepEqual(splitOption(''), ['']);
   });
 
-  test('takes a bare word as a switch, in the old spelling too', () => {
+  test('a bare word is a switch, in the old spelling too', () => {
     const { head, props } = parseOption('/run/q.sock,server,nowait', true);
     assert.equal(head, '/run/q.sock');
     assert.deepEqual(
@@ -60,7 +60,7 @@ describe('an option string', () => {
     );
   });
 
-  test('that is anything at all never throws', () => {
+  test('any option string is read without an exception', () => {
     fc.assert(
       fc.property(fc.string(), fc.boolean(), (text, implied) => {
         parseOption(text, implied);

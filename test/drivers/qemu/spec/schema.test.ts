@@ -9,11 +9,11 @@ const good = describeGuest(factsOf(commandLine('-nodefaults'))).spec;
 const accepts = (change: object): boolean => guestSpec.safeParse({ ...good, ...change }).success;
 
 describe('a description from a peer', () => {
-  test('is taken as it was made', () => {
+  test('a valid description is accepted', () => {
     assert.ok(accepts({}));
   });
 
-  test('may not name a file or a program of this host', () => {
+  test('a description may not name a file or a program of this host', () => {
     const device = (props: object): object => ({ devices: [{ driver: 'e1000', props }] });
     assert.ok(accepts(device({ romfile: '', mac: '52:54:00:00:00:01' })));
     assert.ok(!accepts(device({ romfile: '/etc/shadow' })));
@@ -36,13 +36,13 @@ describe('a description from a peer', () => {
     assert.ok(!accepts({ netdevs: [{ type: 'tap', id: 'n', ifname: 'eth0' }] }));
   });
 
-  test('may not slip an option in through a name', () => {
+  test('a description may not inject an option through a name', () => {
     assert.ok(!accepts({ devices: [{ driver: 'e1000', props: { 'a=b,c': 'x' } }] }));
     assert.ok(!accepts({ machine: { type: 'q35,kernel=x', props: {} } }));
     assert.ok(!accepts({ accelerator: { name: 'tcg', props: { thread: 'a,b' } } }));
   });
 
-  test('that is anything at all is refused and never throws', () => {
+  test('any other text is refused without an exception', () => {
     fc.assert(
       fc.property(fc.anything(), (value) => {
         assert.ok(!guestSpec.safeParse(value).success);
@@ -50,7 +50,7 @@ describe('a description from a peer', () => {
     );
   });
 
-  test('is refused when it is too large', () => {
+  test('a description that is too large is refused', () => {
     const devices = Array.from({ length: 3000 }, () => ({ driver: 'e1000', props: {} }));
     assert.ok(!accepts({ devices }));
     assert.ok(!accepts({ append: 'x'.repeat(10_000) }));

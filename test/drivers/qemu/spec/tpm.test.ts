@@ -28,12 +28,12 @@ const draftOf = (words: string, tpm: TpmFacts | undefined = PLAIN) =>
 const reasons = (words: string, tpm?: TpmFacts): string[] =>
   draftOf(words, tpm).findings.map(({ device, reason }) => `${device}: ${reason}`);
 
-describe('a TPM that a program beside QEMU serves', () => {
+describe('a TPM served by another program', () => {
   for (const [who, words, id, chardev] of [
     ['libvirt', LIBVIRT, 'tpm-tpm0', 'chrtpm'],
     ['Proxmox VE', PROXMOX, 'tpmdev', 'tpmchar'],
   ] as const) {
-    test(`is described as ${who} starts it, and made again on a socket of Godwit’s own`, () => {
+    test(`a TPM is described as ${who} starts it, and created again on a socket of Godwit's`, () => {
       const { spec, findings } = draftOf(words);
       assert.deepEqual(findings, []);
       assert.deepEqual(spec.tpm, { id, chardev, version: '2.0' });
@@ -64,14 +64,14 @@ describe('a TPM that a program beside QEMU serves', () => {
     });
   }
 
-  test('cannot move as a chip of the host, or without the program being seen', () => {
+  test('a TPM chip of the host, or one whose program is not found, cannot move', () => {
     assert.match(reasons('-tpmdev passthrough,id=t')[0] ?? '', /chip of this host/);
     assert.match(reasons(PROXMOX, { problem: 'no swtpm is seen' })[0] ?? '', /no swtpm is seen/);
     const tis = '-device tpm-spapr,tpmdev=tpmdev';
     assert.match(reasons(`${PROXMOX} ${tis}`).join('\n'), /how its TPM is attached/);
   });
 
-  test('is refused by a destination twice, on nothing, or with ids that others have', () => {
+  test('a TPM that is doubled, has no device, or uses an id of another part is refused by the destination', () => {
     const { spec } = draftOf(PROXMOX);
     const refused = (change: Partial<GuestSpec>): string =>
       judgeDescription({ ...spec, ...change })
@@ -92,7 +92,7 @@ describe('a swtpm, by its command line', () => {
   const libvirt =
     '/usr/bin/swtpm socket --ctrl type=unixio,path=/run/s.sock,mode=0600 --tpmstate dir=/var/lib/s,mode=0600 --log file=/l --terminate --tpm2';
 
-  test('is known by where it listens, what it serves and how that is encrypted', () => {
+  test('a swtpm is known by its socket, its state and its encryption', () => {
     assert.equal(swtpmSocket(libvirt.split(' ')), '/run/s.sock');
     assert.equal(
       swtpmSocket('/usr/bin/qemu socket --ctrl type=unixio,path=/x'.split(' ')),
@@ -111,7 +111,7 @@ describe('a swtpm, by its command line', () => {
     assert.ok('problem' in raw && /no passphrase/.test(raw.problem));
   });
 
-  test('that Godwit starts is read as what was described', () => {
+  test('a swtpm that Godwit starts is read as it was described', () => {
     const key = fc
       .constantFrom(...TPM_MODES)
       .chain((mode) => fc.constantFrom(...TPM_KDFS).map((kdf) => ({ mode, kdf })));
@@ -134,7 +134,7 @@ describe('a swtpm, by its command line', () => {
     );
   });
 
-  test('says anything: it is read without a fault', () => {
+  test('any swtpm command line is read without an exception', () => {
     fc.assert(
       fc.property(fc.array(fc.string()), (words) => {
         readSwtpm(words);

@@ -31,8 +31,8 @@ function unplugged(text: string, device: string, about: PlugFacts = CAN) {
   return withoutDevices(facts, [device], new Map([[device, about]]));
 }
 
-describe('a guest without a device that is unplugged for its move', () => {
-  test('can move, where that device alone stood in the way', () => {
+describe('a guest without an unplugged device', () => {
+  test('a guest can move if the unplugged device was the only obstacle', () => {
     const { facts, findings } = unplugged(`${BASE} ${GPU}`, 'gpu0');
     const { spec, findings: left } = describeGuest(facts);
     assert.deepEqual(
@@ -56,7 +56,7 @@ describe('a guest without a device that is unplugged for its move', () => {
     assert.match(findings[0]?.reason ?? '', /runs without it there/);
   });
 
-  test('has it again as it was, each value of the type that QEMU takes', () => {
+  test("a guest gets the device back as it was, each value with QEMU's type", () => {
     assert.deepEqual(unplugged(`${BASE} ${GPU}`, 'gpu0').unplugged, [
       {
         device: 'gpu0',
@@ -94,7 +94,7 @@ describe('a guest without a device that is unplugged for its move', () => {
       ],
     ];
   for (const [what, line, device, about, reason] of refused) {
-    test(`is refused by name for one ${what}`, () => {
+    test(`a guest is refused by name for one ${what}`, () => {
       const { facts, unplugged: all, findings } = unplugged(line, device, about);
       assert.deepEqual(all, []);
       assert.deepEqual(

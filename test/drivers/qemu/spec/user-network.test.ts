@@ -16,8 +16,8 @@ import { commandLine, factsOf } from './facts.ts';
 const VALUE =
   'user,id=n0,net=10.9.0.0/24,restrict=on,dnssearch=a.example,dnssearch=b.example,hostfwd=tcp::5522-:22';
 
-describe('a network of QEMU’s own', () => {
-  test('is made again with what it was set to, and says that its connections end', () => {
+describe('a user network', () => {
+  test('a user network is created again with its settings, and the end of its connections is reported', () => {
     const { netdev, findings } = describeUserNetwork('n0', VALUE, undefined);
     assert.ok(netdev);
     assert.equal(
@@ -42,7 +42,7 @@ describe('a network of QEMU’s own', () => {
     });
   });
 
-  test('has the ports that lead to it now, but for those on an address of its host', () => {
+  test('a user network has its present ports, except those on an address of its host', () => {
     const live = ['tcp:127.0.0.1:1-:2', 'udp:192.0.2.1:3-:4'].flatMap(
       (text) => readForward(text) ?? [],
     );
@@ -51,7 +51,7 @@ describe('a network of QEMU’s own', () => {
     assert.match(findings.at(-1)?.reason ?? '', /192\.0\.2\.1/);
   });
 
-  test('is refused by the name of what it has of its host, or of what Godwit does not know', () => {
+  test('a user network is refused by the name of a host resource or of an unknown setting', () => {
     for (const key of ['tftp', 'smb', 'guestfwd', 'bootfile', 'x-new']) {
       const { findings } = describeUserNetwork('n0', `user,id=n0,${key}=/srv`, undefined);
       const refused = findings.filter(({ kind }) => kind === 'unmovable');
@@ -60,7 +60,7 @@ describe('a network of QEMU’s own', () => {
     }
   });
 
-  test('has its ports in what QEMU prints', () => {
+  test("a user network's ports are read from QEMU's output", () => {
     const text = [
       'Hub -1 (n1):',
       '  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ',
@@ -78,7 +78,7 @@ describe('a network of QEMU’s own', () => {
     );
   });
 
-  test('never trips Godwit over what is said of it, and nothing that is said ends an option', () => {
+  test('any user network is read without a crash, and no value ends an option', () => {
     const key = fc.constantFrom('net', 'host', 'hostname', 'hostfwd', 'dnssearch', 'restrict', 'x');
     const part = fc
       .tuple(key, fc.string())
@@ -94,7 +94,7 @@ describe('a network of QEMU’s own', () => {
 });
 
 describe('-nic', () => {
-  test('is a device and a backend at the destination, and no other NIC is made there', () => {
+  test('a -nic becomes a device and a backend at the destination, and no other NIC is created there', () => {
     const argv = commandLine('-nic user,model=e1000,net=10.8.0.0/24');
     const nic = {
       path: '/machine/unattached/device[20]',
@@ -128,7 +128,7 @@ describe('-nic', () => {
     );
   });
 
-  test('has a backend under a name that can be said', () => {
+  test('a -nic has a backend with a valid name', () => {
     assert.equal(nicName('#net051'), 'nic-net051');
     assert.equal(nicName('n0'), 'n0');
   });

@@ -28,7 +28,7 @@ describe('the directory of a guest’s TPM', () => {
   const held = (name: string): Promise<string> =>
     readFile(path.join(root, 'tpm', name, 'tpm2-00.permall'), 'utf8');
 
-  test('is the guest’s alone, and outlives its QEMU', async () => {
+  test('the directory is readable by the guest alone, and outlives its QEMU', async () => {
     assert.equal(await makeTpmDir(guestDir, undefined), path.join(root, 'tpm', 'web1'));
     await hold('one');
     await keepTpmDir(guestDir);
@@ -37,7 +37,7 @@ describe('the directory of a guest’s TPM', () => {
     assert.deepEqual(await readdir(guestDir), []);
   });
 
-  test('is gone after an undo, and twice, and what was there before is back', async () => {
+  test('an undo removes the directory, even if repeated, and restores the earlier one', async () => {
     await makeTpmDir(guestDir, undefined);
     await hold('coming');
     await unmakeTpmDir(guestDir);
@@ -55,7 +55,7 @@ describe('the directory of a guest’s TPM', () => {
     assert.equal(await held('web1'), 'earlier');
   });
 
-  test('with an earlier state in it is not touched by an undo of what was only written down', async () => {
+  test('an undo of a preparation that only existed on paper does not touch an earlier state', async () => {
     await mkdir(tpmDirOf(guestDir), { recursive: true });
     await hold('earlier');
     const record = JSON.stringify({ aside: `${tpmDirOf(guestDir)}.old-1` });
@@ -64,7 +64,7 @@ describe('the directory of a guest’s TPM', () => {
     assert.equal(await held('web1'), 'earlier');
   });
 
-  test('never overwrites an earlier state, and has no room for more than nine', async () => {
+  test('an earlier state is never overwritten, and at most nine are kept', async () => {
     for (let number = 1; number <= 9; number += 1) {
       await makeTpmDir(guestDir, undefined);
       await hold(String(number));
@@ -80,7 +80,7 @@ describe('the directory of a guest’s TPM', () => {
     await assert.rejects(makeTpmDir(guestDir, undefined), { code: 'GODWIT_HOST_LACKS' });
   });
 
-  test('keeps the last state of a guest that has left under another name', async () => {
+  test('the last state of a guest that has left is kept under another name', async () => {
     for (const text of ['first', 'second']) {
       await makeTpmDir(guestDir, undefined);
       await hold(text);

@@ -75,7 +75,7 @@ function guestThat(deletes: Deletes) {
 
 describe('unplugging the devices of a guest', () => {
   for (const deletes of ['at once', 'later'] as const) {
-    test(`is over once it has released all, ${deletes}, and gives them back`, async () => {
+    test(`unplugging is over once the guest has released all devices, ${deletes}, and gives them back`, async () => {
       const { guest, unplugger } = guestThat(deletes);
       await unplugger.unplug([GPU, USB], signal);
       assert.deepEqual([...guest.devices], []);
@@ -89,7 +89,7 @@ describe('unplugging the devices of a guest', () => {
     });
   }
 
-  test('fails by name where the guest keeps it, and says that it still may', async () => {
+  test('unplugging fails by name if the guest keeps a device, which it may still release', async () => {
     const { guest, unplugger } = guestThat('never');
     const held = { code: 'GODWIT_DEVICE_HELD', message: /does not release gpu0.*within 0\.3 s/ };
     await assert.rejects(unplugger.unplug([GPU], signal), held);
@@ -100,7 +100,7 @@ describe('unplugging the devices of a guest', () => {
     await assert.rejects(unplugger.unplug([GPU], signal), held);
   });
 
-  test('fails at once where it says that it keeps the device, which then stays for good', async () => {
+  test('unplugging fails at once if the guest reports that it keeps the device, which then stays for good', async () => {
     const { unplugger } = guestThat('says no');
     const before = performance.now();
     await assert.rejects(unplugger.unplug([GPU], signal), /says that it keeps it/);
@@ -108,7 +108,7 @@ describe('unplugging the devices of a guest', () => {
     assert.ok(performance.now() - before < SHORT_MS);
   });
 
-  test('that is cancelled before the guest has answered gives the device back once it has', async () => {
+  test("unplugging cancelled before the guest's answer gives the device back after the answer", async () => {
     for (const isSame of [true, false]) {
       const { guest, unplugger } = guestThat('never');
       const cancelled = new AbortController();
@@ -123,7 +123,7 @@ describe('unplugging the devices of a guest', () => {
     }
   });
 
-  test('is refused where QEMU still says that the guest cannot move', async () => {
+  test('unplugging is refused if QEMU still reports that the guest cannot move', async () => {
     const { guest, unplugger } = guestThat('at once');
     guest.blocked = ["The 'nested' feature blocks it"];
     await assert.rejects(unplugger.unplug([GPU], signal), {

@@ -29,8 +29,8 @@ const isRoot = process.getuid?.() === 0;
 const skip = isRoot ? false : 'only root can give files away';
 const [ID, OTHER] = [1_880_000_001, 1_880_000_002];
 
-describe('an image that is given to a guest’s QEMU', { skip }, () => {
-  test('is open to its group for as long as it runs, and its owner stays who it was', async (t) => {
+describe("an image given to a guest's QEMU", { skip }, () => {
+  test("an image is open to the guest's group as long as it runs, and keeps its owner", async (t) => {
     const { guestDir, image } = place(t, 0o600);
     chownSync(image, 4242, 0);
     await giveFiles(guestDir, [{ file: image, writable: true }], ID);
@@ -39,7 +39,7 @@ describe('an image that is given to a guest’s QEMU', { skip }, () => {
     assert.deepEqual(seen(image), { uid: 4242, gid: 0, mode: 0o600 });
   });
 
-  test('is not opened where it is a device, which may be in use then', async (t) => {
+  test('a device is not opened to the group, because it may be in use then', async (t) => {
     const { guestDir } = place(t, 0o600);
     // It answers an open with an error where nobody has made a terminal of it.
     const device = '/dev/vcs63';
@@ -51,13 +51,13 @@ describe('an image that is given to a guest’s QEMU', { skip }, () => {
     assert.deepEqual(seen(device), { uid: 0, gid: 0, mode: 0o600 });
   });
 
-  test('is not to be written where it is only read', async (t) => {
+  test('a read-only image does not become writable', async (t) => {
     const { guestDir, image } = place(t, 0o600);
     await giveFiles(guestDir, [{ file: image, writable: false }], ID);
     assert.deepEqual(seen(image), { uid: 0, gid: ID, mode: 0o640 });
   });
 
-  test('goes back alone where only that is taken back', async (t) => {
+  test('one image is taken back alone if the call names only that image', async (t) => {
     const { guestDir, image } = place(t, 0o600);
     const device = `${image}.device`;
     writeFileSync(device, '', { mode: 0o600 });
@@ -70,7 +70,7 @@ describe('an image that is given to a guest’s QEMU', { skip }, () => {
     assert.deepEqual(seen(image), { uid: 0, gid: 0, mode: 0o600 });
   });
 
-  test('goes back to no guest that had it, where only that one is settled', async (t) => {
+  test('an image returns to no earlier guest if only one guest is settled', async (t) => {
     const { guestDir, image } = place(t, 0o660);
     const device = `${image}.device`;
     writeFileSync(device, '');
@@ -84,7 +84,7 @@ describe('an image that is given to a guest’s QEMU', { skip }, () => {
     assert.deepEqual(seen(image), { uid: 0, gid: OTHER, mode: 0o660 });
   });
 
-  test('stays as it is where everybody may open it', async (t) => {
+  test('an image that is open to everyone stays as it is', async (t) => {
     const { guestDir, image } = place(t, 0o644);
     await giveFiles(guestDir, [{ file: image, writable: false }], ID);
     assert.deepEqual(seen(image), { uid: 0, gid: 0, mode: 0o644 });
@@ -94,7 +94,7 @@ describe('an image that is given to a guest’s QEMU', { skip }, () => {
     assert.deepEqual(seen(image), { uid: 0, gid: 0, mode: 0o644 });
   });
 
-  test('stays another’s where another host has let its own into it since', async (t) => {
+  test('an image that another host has opened to its own guest since stays with that guest', async (t) => {
     const { guestDir, image } = place(t, 0o600);
     await giveFiles(guestDir, [{ file: image, writable: true }], ID);
     chownSync(image, 0, OTHER);
@@ -102,7 +102,7 @@ describe('an image that is given to a guest’s QEMU', { skip }, () => {
     assert.deepEqual(seen(image), { uid: 0, gid: OTHER, mode: 0o660 });
   });
 
-  test('is given once more to a QEMU that is started anew', async (t) => {
+  test('an image is given again to a restarted QEMU', async (t) => {
     const { guestDir, image } = place(t, 0o600);
     await giveFiles(guestDir, [{ file: image, writable: true }], ID);
     chownSync(image, 0, OTHER);
@@ -112,7 +112,7 @@ describe('an image that is given to a guest’s QEMU', { skip }, () => {
     assert.deepEqual(seen(image), { uid: 0, gid: 0, mode: 0o600 });
   });
 
-  test('goes back to the source’s QEMU while that may go on, and to no number that is nobody’s afterwards', async (t) => {
+  test("an image returns to the source's QEMU while that may continue, and to no unused number afterwards", async (t) => {
     for (const settles of [false, true]) {
       const { guestDir, image } = place(t, 0o660);
       chownSync(image, 4242, OTHER);
@@ -126,7 +126,7 @@ describe('an image that is given to a guest’s QEMU', { skip }, () => {
     }
   });
 
-  test('is no link and no pipe', async (t) => {
+  test('an image may not be a link or a pipe', async (t) => {
     const { guestDir, image } = place(t, 0o600);
     const link = path.join(guestDir, 'link');
     symlinkSync(image, link);
@@ -136,7 +136,7 @@ describe('an image that is given to a guest’s QEMU', { skip }, () => {
     assert.deepEqual(seen(image), { uid: 0, gid: 0, mode: 0o600 });
   });
 
-  test('is not given back by a list that QEMU wrote itself', async (t) => {
+  test('no image is taken back because of a list that QEMU wrote itself', async (t) => {
     const { guestDir, image } = place(t, 0o600);
     const list = path.join(guestDir, 'given.json');
     chmodSync(image, 0o660);
@@ -147,7 +147,7 @@ describe('an image that is given to a guest’s QEMU', { skip }, () => {
     assert.deepEqual(seen(image), { uid: 0, gid: ID, mode: 0o660 });
   });
 
-  test('is not given back by a list of the agent’s that QEMU linked there', async (t) => {
+  test("no image is taken back because of an agent's list that QEMU linked there", async (t) => {
     for (const link of [linkSync, symlinkSync]) {
       const { guestDir, image } = place(t, 0o660);
       chownSync(image, 0, ID);
@@ -161,7 +161,7 @@ describe('an image that is given to a guest’s QEMU', { skip }, () => {
 });
 
 describe('a directory', () => {
-  test('that keeps others out is named', async (t) => {
+  test('a directory that excludes other users is named', async (t) => {
     const { guestDir, image } = place(t, 0o644);
     const closed = path.dirname(guestDir);
     chmodSync(closed, 0o711);
@@ -174,7 +174,7 @@ describe('a directory', () => {
     assert.equal(await isOpenToAll(image), false);
   });
 
-  test('of Godwit’s own lets others through, and lets nobody list it', async (t) => {
+  test("a directory of Godwit's lets others through, and cannot be listed", async (t) => {
     const { guestDir } = place(t, 0o600);
     chmodSync(path.dirname(guestDir), 0o700);
     await openAbove(guestDir, 2);
@@ -183,7 +183,7 @@ describe('a directory', () => {
   });
 });
 
-test('a file is written in place of a link that was left there', async (t) => {
+test('a file replaces a link that was left there', async (t) => {
   const { guestDir, image } = place(t, 0o600);
   const file = path.join(guestDir, 'incoming');
   symlinkSync(image, file);
@@ -192,7 +192,7 @@ test('a file is written in place of a link that was left there', async (t) => {
   assert.equal(statSync(file).size, 4);
 });
 
-test('a process of ours is no other user’s, nor is one that has ended', async () => {
+test('a process of ours does not belong to another user, nor does one that has ended', async () => {
   assert.equal(await otherUserOf(process.pid), undefined);
   assert.equal(await otherUserOf(0x7fff_fff0), undefined);
 });

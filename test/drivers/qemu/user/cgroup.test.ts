@@ -47,7 +47,7 @@ function spec(parts: {
 }
 
 describe('the limits of a guest’s cgroup', () => {
-  test('leave the host memory and processes, whatever its description says that the guest may be given', () => {
+  test("the limits leave the host memory and processes, whatever the guest's description allows", () => {
     const count = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
     fc.assert(
       fc.property(fc.array(count), count, count, count, (ram, maxBytes, maxcpus, iothreads) => {
@@ -60,7 +60,7 @@ describe('the limits of a guest’s cgroup', () => {
     );
   });
 
-  test('are otherwise above all that the guest can have, by a quarter and the margin', () => {
+  test('the limits are otherwise above everything the guest can have, by a quarter and the margin', () => {
     const size = fc.integer({ min: 1024 ** 2, max: 2 ** 44 });
     fc.assert(
       fc.property(
@@ -85,7 +85,7 @@ describe('the limits of a guest’s cgroup', () => {
 });
 
 describe('the cgroups of this host', () => {
-  test('are those of v2 where it has both controllers, from its root', () => {
+  test('the cgroups are v2 from its root if it has both controllers', () => {
     const [found, ...more] =
       hierarchiesIn(V2, '0::/system.slice/godwit.service', () => 'pids memory io') ?? [];
     assert.deepEqual(more, []);
@@ -97,7 +97,7 @@ describe('the cgroups of this host', () => {
     assert.deepEqual(found.files, { memoryBytes: 'memory.max', tasks: 'pids.max' });
   });
 
-  test('are those of v1 below this process’s own where v2 has no controllers', () => {
+  test("the cgroups are v1 below this process's own if v2 has no controllers", () => {
     const own = '9:name=systemd:/\n8:pids:/\n4:memory:/process/one\n0::/';
     const found = hierarchiesIn(V1, own, () => '') ?? [];
     assert.deepEqual(
@@ -109,7 +109,7 @@ describe('the cgroups of this host', () => {
     );
   });
 
-  test('are none where none is mounted, or one controller is missing', () => {
+  test('the cgroups are absent if none is mounted, or if one controller is missing', () => {
     assert.equal(
       hierarchiesIn('', '0::/', () => ''),
       undefined,
@@ -129,7 +129,7 @@ const isPossible = cgroupCheck(WANTED).verdict === 'pass';
 const skip = isPossible ? false : 'this machine has no cgroups that we may make';
 
 describe('a guest’s cgroup', { skip }, () => {
-  test('holds its QEMU from its first instruction on, with what that starts, and goes with both', async (t) => {
+  test('a cgroup holds its QEMU from its first instruction on, with its children, and is removed with them', async (t) => {
     const guestDir = path.join(tempDir(t), 'web1');
     mkdirSync(guestDir);
     t.after(() => removeCgroup(guestDir));
@@ -148,7 +148,7 @@ describe('a guest’s cgroup', { skip }, () => {
     assert.ok(!again.includes('web1.'));
   });
 
-  test('bounds what it starts, and memory that it takes', async (t) => {
+  test("a cgroup limits its QEMU's children, and their memory", async (t) => {
     const guestDir = path.join(tempDir(t), 'web1');
     mkdirSync(guestDir);
     t.after(() => removeCgroup(guestDir));
@@ -167,7 +167,7 @@ describe('a guest’s cgroup', { skip }, () => {
     assert.doesNotMatch(await outputOf(much.file, much.argv), /all/);
   });
 
-  test('is one for each guest directory, also of the same name', async (t) => {
+  test('a cgroup exists for each guest directory, even for two of the same name', async (t) => {
     const dirs = [path.join(tempDir(t), 'web1'), path.join(tempDir(t), 'web1')];
     const limits = { memoryBytes: GIB, tasks: 64 };
     const plain = { file: '/bin/sh', argv: ['-c', 'cat /proc/self/cgroup'] };
@@ -182,7 +182,7 @@ describe('a guest’s cgroup', { skip }, () => {
   });
 });
 
-test('a host without cgroups is warned of, and one that wants none is not', () => {
+test('a host without cgroups causes a warning, and one configured without them does not', () => {
   assert.equal(cgroupCheck('none').verdict, 'pass');
   const { verdict, evidence } = cgroupCheck(WANTED);
   if (verdict === 'warn') assert.match(evidence, /no bound/);

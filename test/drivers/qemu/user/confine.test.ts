@@ -4,19 +4,19 @@ import fc from 'fast-check';
 import { confined, sandboxWords } from '../../../../src/drivers/qemu/user/confine.ts';
 
 describe('a QEMU that Godwit starts', () => {
-  test('filters its own system calls, all that QEMU can', () => {
+  test('a QEMU filters its own system calls, all that QEMU can filter', () => {
     const all = 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny';
     assert.deepEqual(sandboxWords({ objects: [] }), ['-sandbox', all]);
     const ring = { type: 'iothread' as const, id: 'io1', props: {} };
     assert.deepEqual(sandboxWords({ objects: [ring] }), ['-sandbox', all]);
   });
 
-  test('may pin its threads where the guest has an object for that', () => {
+  test('a QEMU may pin its threads if the guest has an object for that', () => {
     const pins = { type: 'thread-context' as const, id: 'tc', props: {} };
     assert.match(sandboxWords({ objects: [pins] })[1] ?? '', /spawn=deny,resourcecontrol=allow$/);
   });
 
-  test('is a user who has no capability and can gain none', () => {
+  test('a QEMU is a user who has no capability and can gain none', () => {
     const { file, argv } = confined({ file: '/q', argv: ['-S'] }, { uid: 7, gid: 8, groups: [] });
     assert.equal(file, 'setpriv');
     assert.equal(
@@ -27,12 +27,12 @@ describe('a QEMU that Godwit starts', () => {
     assert.ok(more.argv.includes('--groups=9,12') && !more.argv.includes('--clear-groups'));
   });
 
-  test('gains privileges again only as an adopted one that could before', () => {
+  test('a QEMU can gain privileges only if it is an adopted one that could before', () => {
     const as = { uid: 7, gid: 8, groups: [], noNewPrivs: false };
     assert.ok(!confined({ file: '/q', argv: [] }, as).argv.includes('--no-new-privs'));
   });
 
-  test('has its arguments as they are, whatever they look like', () => {
+  test('a QEMU gets its arguments unchanged, whatever they look like', () => {
     fc.assert(
       fc.property(fc.array(fc.string()), (words) => {
         const { argv } = confined({ file: '/usr/bin/qemu', argv: words });

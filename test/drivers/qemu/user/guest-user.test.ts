@@ -10,7 +10,7 @@ const ID = 1_880_000_001;
 const AS = { uid: ID, gid: ID, groups: [] };
 
 describe('the directory of a guest’s logs', { skip }, () => {
-  test('is the agent’s, and the guest’s user may make files in it', async (t) => {
+  test("the directory belongs to the agent, and the guest's user may create files in it", async (t) => {
     const { guestDir, logDir } = place(t);
     for (const _again of [1, 2]) {
       await makeLogDir(logDir, guestDir, AS);
@@ -18,7 +18,7 @@ describe('the directory of a guest’s logs', { skip }, () => {
     }
   });
 
-  test('elsewhere lets others through the one above it', async (t) => {
+  test('a directory elsewhere lets others through its parent', async (t) => {
     const { guestDir } = place(t);
     const above = path.join(tempDir(t), 'godwit-a');
     await makeLogDir(path.join(above, 'web1'), guestDir, AS);
@@ -36,7 +36,7 @@ describe('the directory of a guest’s logs', { skip }, () => {
     'a file': (logDir) => writeFileSync(logDir, ''),
   };
   for (const [what, leave] of Object.entries(left)) {
-    test(`is not made where QEMU left ${what}`, async (t) => {
+    test(`the directory is not created if QEMU left ${what}`, async (t) => {
       const { guestDir, logDir } = place(t);
       const victim = path.join(path.dirname(guestDir), 'victim');
       mkdirSync(victim);

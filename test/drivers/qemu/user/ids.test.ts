@@ -15,8 +15,8 @@ const small = fc.record({
   count: fc.integer({ min: 2, max: 9 }),
 });
 
-describe('the number of a guest’s user', () => {
-  test('is one of the range that nobody has, and never that of the group of devices', () => {
+describe("the number of a guest's user", () => {
+  test('the number is a free one of the range, and never the number of the device group', () => {
     fc.assert(
       fc.property(
         small,
@@ -33,21 +33,21 @@ describe('the number of a guest’s user', () => {
     );
   });
 
-  test('is none where all are taken', () => {
+  test('no number is given if all are taken', () => {
     assert.equal(freeId(range, new Set([60_001, 60_002, 60_003, 60_004]), 0.5), undefined);
     assert.equal(freeId(range, new Set([60_001, 60_002, 60_004]), 0.99), 60_003);
   });
 });
 
 describe('a process', () => {
-  test('may become the users that its user namespace has', () => {
+  test('a process may become the users that its user namespace has', () => {
     assert.equal(reachOf('         0          0 4294967295\n', range), 'all');
     assert.equal(reachOf('0 100000 65536\n', range), 'all');
     assert.equal(reachOf('0 100000 60004\n', range), 'none');
     assert.equal(reachOf('0 1000 1\n1 100000 65536\n', range), 'all');
   });
 
-  test('has no other to become where it is alone, and nobody outside', () => {
+  test('a process alone in its namespace has no other user to become', () => {
     assert.equal(reachOf('0 1000 1\n', range), 'alone');
     // Root outside as well.
     assert.equal(reachOf('0 0 1\n', range), 'none');

@@ -12,7 +12,7 @@ const KEYRING = `[client.admin]
 \tkey = Vm0vKzEyMw==
 `;
 
-test('a key is that of its user, and no other in the keyring', async (t) => {
+test("a key belongs to its user, and another user's key is not used", async (t) => {
   assert.equal(findKey(KEYRING, 'client.vm'), 'Vm0vKzEyMw==');
   assert.equal(findKey(KEYRING, 'client.admin'), 'QWRtaW4=');
   assert.equal(findKey(KEYRING, 'client.v'), undefined);

@@ -25,8 +25,8 @@ const modes = fc
   .array(fc.record({ features, tier: fc.integer({ min: 0, max: 9 }) }), { maxLength: 6 })
   .map((all) => all.map((each, index): EvcMode => ({ key: `m${index}`, ...each })));
 
-describe('the EVC mode that a cluster is advised to have', () => {
-  test('is one that each host can have, and there is no higher one', () => {
+describe('the advised EVC mode of a cluster', () => {
+  test('the advised mode is the highest one that each host can have', () => {
     fc.assert(
       fc.property(hosts, modes, (all, known) => {
         const suits = ({ features: wanted }: EvcMode): boolean =>
@@ -40,7 +40,7 @@ describe('the EVC mode that a cluster is advised to have', () => {
     );
   });
 
-  test('does not depend on the order of the hosts', () => {
+  test('the advised mode does not depend on the order of the hosts', () => {
     fc.assert(
       fc.property(hosts, modes, (all, known) => {
         const there = baselineOf(all, known);
@@ -51,7 +51,7 @@ describe('the EVC mode that a cluster is advised to have', () => {
     );
   });
 
-  test('leaves no guest of it in a trap: what hosts lack of each other is not in the mode', () => {
+  test('the advised mode traps no guest: it has no feature that any host lacks', () => {
     fc.assert(
       fc.property(hosts, modes, (all, known) => {
         const baseline = baselineOf(all, known);
@@ -70,7 +70,7 @@ describe('the EVC mode that a cluster is advised to have', () => {
     );
   });
 
-  test('is not guessed where a host shows no features', () => {
+  test('the advised mode is not guessed if a host shows no features', () => {
     const all: HostFeatures[] = [
       { name: 'h0', features: new Set(['cpuid.AES']) },
       { name: 'h1', features: undefined },
@@ -82,7 +82,7 @@ describe('the EVC mode that a cluster is advised to have', () => {
   });
 });
 
-test('a guest on the newest host is in a trap there, on the oldest it is not', () => {
+test('a guest on the newest host is trapped there, and one on the oldest is not', () => {
   const old = { name: 'old', features: new Set(['cpuid.AES']) };
   const young = { name: 'young', features: new Set(['cpuid.AES', 'cpuid.SHA']) };
   const baseline = baselineOf([old, young], []);
@@ -90,7 +90,7 @@ test('a guest on the newest host is in a trap there, on the oldest it is not', (
   assert.equal(trapAt('old', old, baseline), undefined);
 });
 
-test('hosts of two vendors have no mode in common, and the fix says so', () => {
+test('hosts of two vendors have no mode in common, and the fix explains it', () => {
   const baseline = baselineOf(
     [
       { name: 'i', features: new Set(['cpuid.Intel']) },

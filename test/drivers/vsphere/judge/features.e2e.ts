@@ -35,7 +35,7 @@ async function checksTo(to: string): Promise<Map<string, Check>> {
   }
 }
 
-test('a guest whose features the destination has is let go, and hosts that lack some are named', async () => {
+test('a guest whose features the destination has is permitted, and hosts without some are named', async () => {
   const needs = { key: 'runtime.featureRequirement', value: 'cpuid.AES,cpuid.AVX512F' };
   await vcenter.ask({ do: 'guest', name: GUEST, ...needs });
   const has = { key: 'config.featureCapability', value: 'cpuid.Intel,cpuid.AES' };
@@ -50,7 +50,7 @@ test('a guest whose features the destination has is let go, and hosts that lack 
   assert.match(lacking?.hint ?? '', /These hosts have all of them: DC0_C0_H0, DC0_C0_H1/);
 });
 
-test('where vSphere refuses one host, those that it would take are named', async () => {
+test('a refusal for one host names the hosts that vSphere would accept', async () => {
   const fields = { Level: 1, RegisterName: 'ecx', Sse41: true };
   const faults = [{ type: 'CpuIncompatible1ECX', fields, text: 'not compatible' }];
   await vcenter.ask({ do: 'check', name: 'DC0_C0_H1', faults });
@@ -62,7 +62,7 @@ test('where vSphere refuses one host, those that it would take are named', async
   assert.match(nowhere?.evidence ?? '', /names no other host/);
 });
 
-test('where features are not shown, the check points to EVC', async () => {
+test('a check without shown features points to EVC', async () => {
   await vcenter.ask({ do: 'check', faults: [] });
   await vcenter.ask({
     do: 'host',

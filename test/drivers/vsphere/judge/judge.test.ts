@@ -17,9 +17,9 @@ const ALL = new Set(RIGHTS.map(({ id }) => id));
 const without = (id: string) => new Set([...ALL].filter((each) => each !== id));
 const DAY_MS = 86_400_000;
 
-describe('what doctor makes of a vCenter', () => {
+describe('doctor on a vCenter', () => {
   for (const { id, why, onRoot, isOptional } of RIGHTS) {
-    test(`the right ${id} that lacks is named, with where it lacks and what for`, () => {
+    test(`the missing permission ${id} is named, with its place and its purpose`, () => {
       const granted = [
         { name: 'the root folder', isRoot: true, ids: onRoot === true ? without(id) : ALL },
         { name: 'datacenter DC0', isRoot: false, ids: ALL },
@@ -35,7 +35,7 @@ describe('what doctor makes of a vCenter', () => {
     });
   }
 
-  test('the right to make the attribute is not needed once it is made', () => {
+  test('the permission to create the attribute is not needed once it exists', () => {
     const granted = [
       { name: 'the root folder', isRoot: true, ids: without(MAKES_ATTRIBUTE) },
       { name: 'datacenter DC0', isRoot: false, ids: ALL },
@@ -44,12 +44,12 @@ describe('what doctor makes of a vCenter', () => {
     assert.deepEqual(new Set(found.map(({ verdict }) => verdict)), new Set(['ok']));
   });
 
-  test('a user who sees no datacenter has no right', () => {
+  test('a user who sees no datacenter has no permission', () => {
     const granted = [{ name: 'the root folder', isRoot: true, ids: ALL }];
     assert.match(judgeRights(granted, 'godwit', true)[0]?.found ?? '', /sees no datacenter/);
   });
 
-  test('a clock that differs by more than a minute is reported, and one that is none', () => {
+  test('a clock that is off by more than a minute is reported, and so is an unreadable one', () => {
     assert.equal(judgeClock(1_060_000, 1_000_000).verdict, 'ok');
     const behind = judgeClock(1_000_000, 1_061_000);
     assert.deepEqual(
@@ -83,7 +83,7 @@ describe('what doctor makes of a vCenter', () => {
     assert.match(judgeCertificate({}, shown(-2), 0).found, /expired 2 days ago/);
   });
 
-  test('hosts that are not connected, share a name or lack vMotion are named, the first few', () => {
+  test('disconnected hosts, hosts with the same name, and hosts without vMotion are named, the first few', () => {
     const host = (index: number, change: object = {}) => {
       const facts = { name: `h${index}`, isNamed: true, connection: 'connected', hasVmotion: true };
       return { ...facts, ...change };
@@ -102,7 +102,7 @@ describe('what doctor makes of a vCenter', () => {
     assert.match(judgeVmotion(none).found, /h7 and 2 more$/);
   });
 
-  test('guests that could not be moved for their names are reported', () => {
+  test('guests that could not be moved because of their names are reported', () => {
     const guest = (name: string, isNamesake = false) => ({
       id: name,
       name,

@@ -10,7 +10,7 @@ const requirement = (key: string, value: string): string =>
   `<VirtualMachineFeatureRequirement><key>${key}</key><featureName>${key}</featureName><value>${value}</value></VirtualMachineFeatureRequirement>`;
 const host = (name: string, ...features: string[]) => ({ name, features: new Set(features) });
 
-test('what a guest needs are the features that must be there, and no numbers', () => {
+test('a guest requires the features that must be present, and no numbers', () => {
   const listed = [
     requirement('cpuid.AVX2', 'Bool:Min:1'),
     requirement('cpuid.AES', 'Bool:Min:1'),
@@ -21,7 +21,7 @@ test('what a guest needs are the features that must be there, and no numbers', (
   assert.deepEqual(neededIn(undefined), []);
 });
 
-test('the features that the destination lacks are named, and the hosts that have them all', () => {
+test('the missing features of the destination are named, and the hosts that have them all', () => {
   const hosts = [host('esx1', 'cpuid.AES'), host('esx2', 'cpuid.AES', 'cpuid.AVX2'), host('esx3')];
   const lacking = requirementCheck({ needed: ['cpuid.AES', 'cpuid.AVX2'], to: 'esx1', hosts });
   assert.equal(lacking.verdict, 'warn');
@@ -35,7 +35,7 @@ test('the features that the destination lacks are named, and the hosts that have
   assert.match(fine.evidence, /esx1 lacks cpuid\.AVX2/);
 });
 
-test('where the features of the destination are not shown, the check points to EVC and claims nothing', () => {
+test("a check without the destination's features points to EVC and claims nothing", () => {
   const hosts = [{ name: 'esx1', features: undefined }];
   const unread = requirementCheck({ needed: ['cpuid.AES'], to: 'esx1', hosts });
   assert.equal(unread.verdict, 'warn');
@@ -43,7 +43,7 @@ test('where the features of the destination are not shown, the check points to E
   assert.match(unread.hint ?? '', /EVC modes of both clusters/);
 });
 
-test('passes for those hosts alone that have every feature', () => {
+test('the check passes only for hosts that have every feature', () => {
   const feature = fc.constantFrom('cpuid.A', 'cpuid.B', 'cpuid.C');
   const sets = fc.uniqueArray(feature);
   fc.assert(
@@ -55,7 +55,7 @@ test('passes for those hosts alone that have every feature', () => {
   );
 });
 
-test('hosts that would take a guest are those of which vSphere names no error', () => {
+test('hosts that would accept a guest are the ones without an error from vSphere', () => {
   const result = (id: string, inside: string): string =>
     `<CheckResult><vm type="VirtualMachine">vm-1</vm><host type="HostSystem">${id}</host>${inside}</CheckResult>`;
   const all = element(

@@ -9,8 +9,8 @@ function errorOf(number: number, stage: LoginFailure['stage'] = 'ticket', words 
   return loginError({ stage, number, words }, place);
 }
 
-describe('a login by Kerberos that failed', () => {
-  test('is reported by what the realm says, with the fix and the library’s own words', () => {
+describe('failed Kerberos logins', () => {
+  test("a failed login is reported by the realm's reason, with the fix and the library's message", () => {
     const cases: readonly (readonly [number, RegExp, RegExp])[] = [
       [6, /does not know u@EXAMPLE\.COM/, /DNS name/],
       [7, /does not know the service HTTP\/hv1/, /setspn -S HTTP\/hv1/],
@@ -30,7 +30,7 @@ describe('a login by Kerberos that failed', () => {
     }
   });
 
-  test('says that the KDC is silent where none answers, and that is no refusal', () => {
+  test('a silent KDC is reported as silent, and that is not a refusal', () => {
     for (const number of [154, 156, 220]) {
       const error = errorOf(number);
       assert.equal(error.code, 'GODWIT_UNREACHABLE');
@@ -39,13 +39,13 @@ describe('a login by Kerberos that failed', () => {
     }
   });
 
-  test('is not about the password where the server cannot read its ticket', () => {
+  test('a server that cannot read its ticket is not a matter of the password', () => {
     const error = errorOf(31, 'context');
     assert.match(error.message, /does not take the ticket/);
     assert.match(error.hint, /setspn -Q HTTP\/hv1/);
   });
 
-  test('names the package where the library is missing, and shows what nobody knows whole', () => {
+  test('a missing library is reported with its package, and an unknown failure is shown whole', () => {
     assert.match(errorOf(0, 'library').hint, /libgssapi-krb5-2/);
     assert.match(errorOf(99, 'service').message, /the realm gives no ticket \(“said”\)/);
     assert.doesNotMatch(errorOf(0, 'context', '').message, /“/);

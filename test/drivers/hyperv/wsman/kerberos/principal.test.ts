@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { principalOf } from '../../../../../src/drivers/hyperv/wsman/kerberos/principal.ts';
 
-test('a user of a domain is one of its realm, in capital letters, and others are none', () => {
+test('a domain user belongs to the realm in capital letters, and any other name has no realm', () => {
   assert.equal(principalOf('Godwit@example.com'), 'Godwit@EXAMPLE.COM');
   for (const user of [
     'godwit',

@@ -21,8 +21,8 @@ function typesOf(disks: readonly LiveDisk[], machine: string): string[] {
   });
 }
 
-describe('drives that the machine made', () => {
-  test('are given as devices, with the empty ones of a kind where QEMU would no longer make them', () => {
+describe('built-in drives', () => {
+  test('built-in drives are given as devices, with the empty ones that QEMU would no longer create', () => {
     const disks = [drive('ide-hd', 0, 'a'), drive('ide-cd', 1), drive('floppy', 0)];
     assert.deepEqual(typesOf(disks, 'pc-i440fx-7.2'), ['ide-hd 0', 'ide-cd 1']);
     const floppies = [drive('floppy', 0, 'f'), drive('floppy', 1), drive('ide-cd', 0)];
@@ -30,7 +30,7 @@ describe('drives that the machine made', () => {
     assert.deepEqual(typesOf([drive('ide-cd', 0)], 'pc-i440fx-7.2'), []);
   });
 
-  test('have a controller for floppies where the machine has none by itself', () => {
+  test('built-in drives have a floppy controller if the machine has none by itself', () => {
     const disks = [drive('floppy', 0, 'f')];
     assert.deepEqual(typesOf(disks, 'pc-q35-7.2'), ['isa-fdc', 'floppy 0']);
     assert.deepEqual(typesOf([drive('ide-hd', 0, 'a')], 'pc-q35-7.2'), ['ide-hd 0']);

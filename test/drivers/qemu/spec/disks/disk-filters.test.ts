@@ -74,8 +74,8 @@ function opened(spec: GuestSpec): Record<string, unknown>[] {
     .map((word) => JSON.parse(word) as Record<string, unknown>);
 }
 
-describe('what stands between an image and its device', () => {
-  test('is made again above it, with the group that limits it and its discards', () => {
+describe('filters between an image and its device', () => {
+  test('a filter is created again above its image, with its limit group and its discards', () => {
     const group = '-object throttle-group,id=tg,x-bps-total=5';
     const cor = '-blockdev driver=copy-on-read,node-name=cor0,file=raw0';
     const throttle =
@@ -111,7 +111,7 @@ describe('what stands between an image and its device', () => {
     );
   });
 
-  test('is made for a drive that copies on read or has limits, which are an object then', () => {
+  test('a drive with copy-on-read or limits gets filters, with an object for the limits', () => {
     const limits = { 'iops-write': 7 };
     const block = blocks({ ...ON_DISK0, drive: 'd0', limits, group: 'my group' });
     const argv = `-drive if=none,id=d0,file=/srv/a.img,format=raw,copy-on-read=on ${DEVICE}d0`;
@@ -127,7 +127,7 @@ describe('what stands between an image and its device', () => {
     );
   });
 
-  test('is refused by the name of a setting that Godwit does not know', () => {
+  test("a filter with an unknown setting is refused by the setting's name", () => {
     const cor = '-blockdev driver=copy-on-read,node-name=cor0,file=raw0,bottom=x';
     const throttle = '-blockdev driver=throttle,node-name=t0,file=cor0,throttle-group=tg';
     const block = blocks({ ...ON_DISK0, root: 't0' }, FILTERED);
@@ -138,7 +138,7 @@ describe('what stands between an image and its device', () => {
     );
   });
 
-  test('names no group that the description lacks', () => {
+  test('a filter names no group that the description lacks', () => {
     const block = blocks({ ...ON_DISK0, drive: 'd0', limits: { 'bps-total': 1 }, group: 'd0' });
     const argv = `-drive if=none,id=d0,file=/srv/a.img,format=raw ${DEVICE}d0`;
     const { spec } = draftOf(argv, block);
@@ -150,7 +150,7 @@ describe('what stands between an image and its device', () => {
     );
   });
 
-  test('limits as its drive and its filters do', () => {
+  test("the limits of a disk combine its drive's limits and its filters' limits", () => {
     const block = blocks({ root: 't0', limits: { 'iops-total': 3 } }, FILTERED);
     const [disk = DISK] = block.disks;
     assert.deepEqual(limitsOf(disk, block), { 'bps-total': 5, 'iops-total': 3 });
@@ -160,7 +160,7 @@ describe('what stands between an image and its device', () => {
     );
   });
 
-  test('ends at a loop', () => {
+  test('the search for filters ends at a loop', () => {
     const edges = [{ parent: 't0', child: 't0', role: 'file' }];
     assert.ok(belowFilters('t0', blocks({}, { ...FILTERED, edges })).filters.length <= 8);
   });
@@ -186,7 +186,7 @@ describe('what stands between an image and its device', () => {
   });
 });
 
-describe('a disk that was plugged in', () => {
+describe('a plugged-in disk', () => {
   const image = (raw: Partial<LiveNode>, file: Partial<LiveNode>, unmaps: number): Draft => {
     const nodes = [node('raw0', 'raw', raw), node('file0', 'file', file)];
     const device = {
@@ -203,7 +203,7 @@ describe('a disk that was plugged in', () => {
     return describeGuest(factsOf(commandLine('-nodefaults'), { block, devices: [device] }));
   };
 
-  test('passes discards on as it was seen to, and otherwise does so and says it', () => {
+  test('a plugged-in disk passes discards on if that was observed, and else does so and reports it', () => {
     const cases: [Draft, string, number][] = [
       [image({}, { discards: 2 }, 0), 'unmap', 0],
       [image({ detectZeroes: 'unmap' }, {}, 0), 'unmap', 0],
@@ -218,7 +218,7 @@ describe('a disk that was plugged in', () => {
     }
   });
 
-  test('is read by the kernel’s own way where the process uses it, and by threads past no cache', () => {
+  test('a plugged-in disk uses native I/O without the page cache, and threads with it', () => {
     assert.equal(image({}, {}, 0).spec.blockNodes?.[0]?.aio, 'native');
     assert.equal(image({}, { direct: false }, 0).spec.blockNodes?.[0]?.aio, 'threads');
   });

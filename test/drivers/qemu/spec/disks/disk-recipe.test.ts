@@ -13,8 +13,8 @@ const IMAGE = liveNode('vda', 'qcow2', { snapshots: 0, qcow2: QCOW2 });
 const lost = (change: Partial<LiveNode>) => recipeOf({ ...IMAGE, ...change }).lost ?? '';
 const odd = (change: Partial<Qcow2Facts>) => lost({ qcow2: { ...QCOW2, ...change } });
 
-describe('what an image was made with', () => {
-  test('is known for a qcow2 image, in either of its versions', () => {
+describe('the recipe of an image', () => {
+  test('a recipe is known for a qcow2 image, in both of its versions', () => {
     const { clusterBytes, refcountBits, lazyRefcounts, extendedL2 } = QCOW2;
     const rest = { clusterBytes, refcountBits, lazyRefcounts, extendedL2, compression: 'zlib' };
     assert.deepEqual(recipeOf(IMAGE), { make: { ...rest, version: 'v3' } });
@@ -22,11 +22,11 @@ describe('what an image was made with', () => {
     assert.deepEqual(old, { make: { ...rest, version: 'v2' } });
   });
 
-  test('is nothing for a raw one, which has no features', () => {
+  test('a raw image has an empty recipe, because it has no features', () => {
     assert.deepEqual(recipeOf({ ...IMAGE, driver: 'raw', qcow2: undefined }), {});
   });
 
-  test('is not enough where a copy would lack something, and the reason says what', () => {
+  test('a recipe is refused if a copy would lack something, with the reason', () => {
     assert.match(lost({ encrypted: true }), /encrypted/);
     assert.match(lost({ snapshots: 1 }), /snapshots/);
     assert.match(lost({ qcow2: undefined }), /does not report/);
@@ -36,7 +36,7 @@ describe('what an image was made with', () => {
     assert.match(odd({ compat: '2.0' }), /2\.0/);
   });
 
-  test('is a recipe or a reason, never both, and travels', () => {
+  test('the result is a recipe or a reason, never both, and can be sent', () => {
     const facts = fc.record({
       clusterBytes: fc.constantFrom(512, 65_536, 2 * 1024 ** 2),
       compat: fc.constantFrom('0.10', '1.1', '3'),

@@ -46,8 +46,8 @@ function words(each: BlockNode, file: string): Record<string, unknown>[] {
   return openings(each, file) as Record<string, unknown>[];
 }
 
-describe('what a destination decides of the images that a peer describes', () => {
-  test('an image is opened for writing only where a disk that the guest writes to is on it', () => {
+describe("the destination's decisions on a peer's images", () => {
+  test('an image is opened for writing only if a disk that the guest writes to is on it', () => {
     fc.assert(
       fc.property(nodes, disks, (given, guestDisks) => {
         for (const each of decideNodes(given, guestDisks, new Map(), [])) {
@@ -60,7 +60,7 @@ describe('what a destination decides of the images that a peer describes', () =>
     );
   });
 
-  test('an image is opened without a lock only in a directory that this host’s configuration names', () => {
+  test("an image is opened without a lock only in a directory that this host's configuration names", () => {
     fc.assert(
       fc.property(nodes, files, (given, places) => {
         const at = new Map(NAMES.map((name, index) => [name, `${places[index]}/disk.raw`]));
@@ -73,7 +73,7 @@ describe('what a destination decides of the images that a peer describes', () =>
     );
   });
 
-  test('a directory whose name begins with that of one without locks keeps its locks', () => {
+  test("a directory whose name begins like an unlocked directory's keeps its locks", () => {
     const given = blockNode('n0', { locking: 'off' });
     const at = new Map([['n0', '/srv/vm2/disk.raw']]);
     assert.equal(decideNodes([given], [], at, ['/srv/vm'])[0]?.locking, 'auto');

@@ -50,7 +50,7 @@ function draftOf(drive = DRIVE, block = blocksOf()): Draft {
 const kindsOf = (draft: Draft): string[] => draft.findings.map(({ kind }) => kind);
 
 describe('a disk', () => {
-  test('does not move without a file that its image names for its data', () => {
+  test('a disk does not move without a data file that its image names', () => {
     const block = blocksOf();
     const data = node('#block5', 'file', { file: 'vm/top.data' });
     const edge = { parent: '#block1', child: '#block5', role: 'data-file' };
@@ -69,7 +69,7 @@ describe('a disk', () => {
     assert.ok(spec.blockNodes?.every(({ node: name }) => name !== 'disk0-image'));
   });
 
-  test('is described with its chain, every format said and no path of this host', () => {
+  test('a disk is described with its chain, every format, and no path of this host', () => {
     const { spec, disks, findings } = draftOf();
     guestSpec.parse(spec);
     assert.deepEqual(findings, []);
@@ -107,7 +107,7 @@ describe('a disk', () => {
     );
   });
 
-  test('whose format QEMU guessed is refused, at the top and below', () => {
+  test('a disk whose format QEMU guessed is refused, at the top and below', () => {
     assert.deepEqual(kindsOf(draftOf('if=none,id=vda,file=vm/top.qcow2')), ['disk-format']);
     const unwritten = blocksOf({ '#block1': { readOnly: true } });
     assert.deepEqual(kindsOf(draftOf('if=none,id=vda,file=vm/top.qcow2', unwritten)), []);
@@ -121,7 +121,7 @@ describe('a disk', () => {
     assert.deepEqual(kindsOf(draftOf(DRIVE, plugged)), ['disk']);
   });
 
-  test('that is never flushed, or left in a page cache, is refused by its cache mode', () => {
+  test('a disk that is never flushed, or left in a page cache, is refused by its cache mode', () => {
     const unsafe = blocksOf({ '#block1': { noFlush: true }, '#block2': { noFlush: true } });
     assert.deepEqual(kindsOf(draftOf(DRIVE, unsafe)), ['disk-cache']);
     const cached = blocksOf({ '#block2': { direct: false } });
@@ -132,7 +132,7 @@ describe('a disk', () => {
     assert.deepEqual(kindsOf(draftOf(DRIVE, readOnly)), []);
   });
 
-  test('that is no file, is encrypted, or is set in an unknown way is refused by its name', () => {
+  test('a disk that is not a file, is encrypted, or has an unknown setting is refused by its name', () => {
     const cases: [string, BlockFacts][] = [
       [DRIVE, blocksOf({ '#block2': { driver: 'nbd' } })],
       [DRIVE, blocksOf({ '#block1': { driver: 'blkdebug' } })],
@@ -150,7 +150,7 @@ describe('a disk', () => {
     }
   });
 
-  test('with a job at work on it is refused, and one with bitmaps says what it loses', () => {
+  test('a disk with an active job is refused, and one with bitmaps reports the loss', () => {
     assert.deepEqual(kindsOf(draftOf(DRIVE, { ...blocksOf(), jobs: ['mirror vda'] })), [
       'unmovable',
     ]);
@@ -158,7 +158,7 @@ describe('a disk', () => {
     assert.deepEqual(kindsOf(draftOf(DRIVE, block)), ['changed']);
   });
 
-  test('that other guests may write to moves only where it is not copied', () => {
+  test('a disk that other guests may write to moves only if it is not copied', () => {
     const said = (words: string): string => {
       const argv = commandLine(
         `-nodefaults -drive ${DRIVE} -device virtio-blk-pci,drive=vda,id=disk0${words}`,
@@ -174,7 +174,7 @@ describe('a disk', () => {
     assert.match(said(',share-rw=on'), /only on storage that both hosts see/);
   });
 
-  test('reports what a copy is made with, what it is called here, and why a copy would not be the same', () => {
+  test('a disk reports its recipe, its local name, and why a copy would not be the same', () => {
     const { disks, spec } = draftOf(DRIVE, blocksOf({ '#block1': { qcow2: QCOW2 } }));
     assert.deepEqual([...disks.uncopyable.keys()], ['disk0-base1']);
     assert.equal(spec.blockNodes?.at(-1)?.make?.version, 'v3');
@@ -194,7 +194,7 @@ describe('a disk', () => {
     );
   });
 
-  test('whose file is another image’s, too, is refused', () => {
+  test('a disk whose file belongs to another image, too, is refused', () => {
     const block = blocksOf();
     const twice = block.edges.map((each) =>
       each.parent === '#block3' ? { ...each, child: '#block2' } : each,
@@ -206,7 +206,7 @@ describe('a disk', () => {
     );
   });
 
-  test('is opened by words that name each format, each backing file and each lock', () => {
+  test('a disk is opened by options that name each format, each backing file and each lock', () => {
     const { spec } = draftOf();
     const files = new Map([
       ['disk0-base1', '/pool/a,b.qcow2'],
@@ -231,7 +231,7 @@ describe('a disk', () => {
     );
   });
 
-  test('never trips Godwit over what a QEMU reports, and what is described is whole', () => {
+  test('any report of QEMU is read without a crash, and a described disk is complete', () => {
     const names = ['#block1', '#block2', 'a', 'b', 'vda'];
     const name = fc.constantFrom(...names);
     const driver = fc.constantFrom('qcow2', 'raw', 'file', 'nbd', 'throttle', 'copy-on-read');

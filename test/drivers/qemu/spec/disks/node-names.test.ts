@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { NodeNames } from '../../../../../src/drivers/qemu/spec/disks/node-names.ts';
 import { nodeName } from '../../../../../src/protocol/disk.ts';
 
-test('a block node keeps its own name, and one without a good one gets one that nothing else has', () => {
+test('a block node keeps its valid name, and another one gets a unique name', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.string(), fc.string()), { maxLength: 20 }), (asked) => {
       const names = new NodeNames(['', 'disk-image']);

@@ -18,15 +18,15 @@ const backend = (id: string, size: string | number): GuestSpec['objects'][number
 const main = backend('mem.0', 512 * MIB);
 const dimm = { driver: 'pc-dimm', id: 'dimm0', props: { memdev: 'm1' } };
 
-describe('what a description takes of a host', () => {
-  test('is what it says of its guest', () => {
+describe('the host resources of a description', () => {
+  test("the required amounts are the guest's reported amounts", () => {
     assert.deepEqual(parts({}), []);
     assert.deepEqual(parts({ objects: [main] }), [], 'the main memory is counted once');
     const more = { memoryBytes: 1024 * MIB, vcpus: 1 };
     assert.deepEqual(parts({ objects: [main, backend('m1', '512M')], devices: [dimm] }, more), []);
   });
 
-  test('is refused where its memory is more, however it is plugged', () => {
+  test('a description with more memory is refused, however it is plugged', () => {
     assert.deepEqual(parts({ memory: { bytes: 1024 * MIB } }), ['memory']);
     assert.deepEqual(parts({ objects: [main, backend('m1', '1M')], devices: [dimm] }), ['memory']);
     assert.deepEqual(parts({ objects: [main, backend('m1', '0x100000')] }), ['memory']);
@@ -36,7 +36,7 @@ describe('what a description takes of a host', () => {
     assert.deepEqual(parts({ objects: [main, backend('m1', '8G')], devices: [mem] }, said), []);
   });
 
-  test('is refused for a size in any form that QEMU reads, and for one that nobody can count', () => {
+  test('a size is refused in every form that QEMU reads, and so is one that cannot be computed', () => {
     for (const size of [
       '0.0001P',
       '0.1p',
@@ -57,7 +57,7 @@ describe('what a description takes of a host', () => {
     }
   });
 
-  test('is refused where its memory blocks are more than its memory and that of any real display', () => {
+  test('memory blocks larger than the memory and any real display are refused', () => {
     const blocks = (...all: number[]) => ({
       ramBlocks: all.map((bytes, index) => ({ name: `block${index}`, bytes })),
     });
@@ -71,7 +71,7 @@ describe('what a description takes of a host', () => {
     assert.deepEqual(parts({ ...large, ...blocks(512 * MIB, 10_240 * MIB) }), ['ramBlocks']);
   });
 
-  test('is refused where its devices have more memory than any real display', () => {
+  test('devices with more memory than any real display are refused', () => {
     const vga = (props: Record<string, string | number>) => ({ driver: 'VGA', props });
     assert.deepEqual(parts({ devices: [vga({ vgamem_mb: 16 }), vga({ vgamem_mb: '512' })] }), []);
     assert.deepEqual(parts({ devices: [vga({ vgamem_mb: 4096 })] }), ['devices']);
@@ -88,7 +88,7 @@ describe('what a description takes of a host', () => {
     }
   });
 
-  test('is refused where its processors are more, plugged ones included', () => {
+  test('a description with more processors is refused, plugged ones included', () => {
     assert.deepEqual(parts({ smp: { cpus: 2 } }), ['smp.cpus']);
     const cpu = { driver: 'max-x86_64-cpu', props: { 'socket-id': 1 } };
     assert.deepEqual(parts({ devices: [cpu] }), ['smp.cpus']);

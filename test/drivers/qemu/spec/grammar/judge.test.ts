@@ -49,8 +49,8 @@ function placeOf(spec: GuestSpec, pipes: boolean): Placement {
 const witnessed = (spec: GuestSpec, pipes: boolean): string[] =>
   objections(buildArgv(spec, placeOf(spec, pipes)), { ...HOST, pipes });
 
-describe('a description that is taken', () => {
-  test('gives a command line of Godwit’s own words with typed values in them', () => {
+describe('an accepted description', () => {
+  test("an accepted description yields a command line of Godwit's own options with typed values", () => {
     fc.assert(
       fc.property(description, fc.boolean(), (spec, pipes) => {
         assert.deepEqual(judgeDescription(spec), []);
@@ -60,7 +60,7 @@ describe('a description that is taken', () => {
     );
   });
 
-  test('does so too when somebody has changed it, or it is refused', () => {
+  test('a modified description yields such a command line, too, or is refused', () => {
     let taken = 0;
     fc.assert(
       fc.property(description, mutations, fc.boolean(), (spec, changes, pipes) => {
@@ -74,7 +74,7 @@ describe('a description that is taken', () => {
     assert.ok(taken > RUNS / 50, `only ${taken} were taken: the mutations test nothing`);
   });
 
-  test('has no property without a kind of values', () => {
+  test('an accepted description has no property without a type', () => {
     const all = [...DEVICE_TYPES, ...CHIPS.keys()].flatMap((type) => [
       ...(propertiesOf(type) ?? CHIPS.get(type) ?? []),
     ]);
@@ -84,7 +84,7 @@ describe('a description that is taken', () => {
     );
   });
 
-  test('was generated with every option that goes along', () => {
+  test('the generated descriptions cover every option that travels', () => {
     assert.deepEqual(Object.keys(OPTION_VALUES).toSorted(), [...CARRIED_OPTIONS].toSorted());
   });
 });
@@ -104,13 +104,13 @@ describe('a description', () => {
   const device = (driver: string, props: GuestSpec['devices'][number]['props']): string[] =>
     refusals({ devices: [{ driver, props }] });
 
-  test('has no value for a flag, which QEMU would open as a disk', () => {
+  test('a flag has no value, which QEMU would open as a disk', () => {
     assert.deepEqual(option('nodefaults'), []);
     assert.match(option('nodefaults', '/dev/sda')[0] ?? '', /^options\.0: -nodefaults: .*no value/);
     assert.match(option('usb', 'secret.img')[0] ?? '', /no value/);
   });
 
-  test('names no file of the host by a property that has another name than file', () => {
+  test('a property with another name than file cannot name a file of the host', () => {
     for (const [type, name] of [
       ['ipmi-bmc-sim', 'frudatafile'],
       ['ipmi-bmc-sim', 'sdrfile'],
@@ -125,7 +125,7 @@ describe('a description', () => {
     assert.deepEqual(device('virtio-net-pci', { romfile: '' }), []);
   });
 
-  test('sets one property of one known type with -global', () => {
+  test('a description sets one property of one known type with -global', () => {
     assert.deepEqual(option('global', 'ICH9-LPC.disable_s3=1'), []);
     assert.deepEqual(option('global', 'driver=cfi.pflash01,property=secure,value=on'), []);
     for (const value of [
@@ -140,13 +140,13 @@ describe('a description', () => {
     }
   });
 
-  test('says no key of an option twice, as the second would win unseen', () => {
+  test('a key appears once in an option, because the second would win unseen', () => {
     assert.match(option('boot', 'menu=off,menu=on')[0] ?? '', /said once/);
     assert.deepEqual(option('smbios', 'type=11,value=a,value=b'), []);
     assert.match(option('smbios', 'type=11,value=a,path=/etc/shadow')[0] ?? '', /one of value/);
   });
 
-  test('connects nothing of the guest to Godwit’s own monitor', () => {
+  test("a description connects nothing of the guest to Godwit's own monitor", () => {
     const backend = { kind: 'chardev', id: 'godwit-oob' } as const;
     assert.match(refusals({ ports: [{ option: 'serial', backend }] })[0] ?? '', /character device/);
     assert.match(device('isa-serial', { chardev: 'compat_monitor0' })[0] ?? '', /allowed is/);
@@ -157,7 +157,7 @@ describe('a description', () => {
     );
   });
 
-  test('has no file in the place of one of Godwit’s, and none twice', () => {
+  test("a file cannot replace one of Godwit's, or appear twice", () => {
     for (const name of ['qmp.sock', 'qemu.pid', 'oob.in', 'disks.sock', 'godwit-resume.sock']) {
       const ports = [{ option: 'serial', backend: { kind: 'socket', name, mux: false } }] as const;
       assert.match(refusals({ ports: [...ports] })[0] ?? '', /directory/, name);
@@ -169,7 +169,7 @@ describe('a description', () => {
     assert.match(refusals({ monitors: [...twice] })[0] ?? '', /^monitors\.1\.name/);
   });
 
-  test('knows every file that Godwit keeps in a guest’s directory', () => {
+  test("every file that Godwit keeps in a guest's directory is known", () => {
     const sources = globSync('src/{mover,drivers,agent}/**/*.ts', { cwd: ROOT });
     const kept = sources.flatMap((file) => [
       ...readFileSync(path.join(ROOT, file), 'utf8').matchAll(
@@ -184,7 +184,7 @@ describe('a description', () => {
     );
   });
 
-  test('gives a NIC the MAC that its port is made for', () => {
+  test('a NIC gets the MAC address that its port is created for', () => {
     const mac = '52:54:00:00:00:99';
     assert.match(device('e1000', { netdev: 'n0', mac }).join(), /^netdevs\.0\.mac: n0/);
     const own = sample.netdevs[0];
@@ -192,7 +192,7 @@ describe('a description', () => {
     assert.deepEqual(device('e1000', { netdev: 'n0', mac: own.mac }), []);
   });
 
-  test('names only what it has itself', () => {
+  test('a description refers only to its own parts', () => {
     assert.match(device('virtio-blk-pci', { drive: 'another' })[0] ?? '', /the id of a disk/);
     assert.match(
       device('virtio-blk-pci', { drive: 'node-0', iothread: 'io9' })[0] ?? '',
@@ -201,7 +201,7 @@ describe('a description', () => {
     assert.deepEqual(device('virtio-blk-pci', { drive: 'node-0', iothread: 'io1' }), []);
   });
 
-  test('is told which of its parts is refused, and what is allowed there', () => {
+  test('a refusal names the refused part, and the values allowed there', () => {
     assert.deepEqual(device('virtio-net-pci', { mac: 'x' }), [
       'devices.0.props.mac: virtio-net-pci.mac: allowed is a MAC address',
     ]);

@@ -4,7 +4,7 @@ import { judgePassthrough } from '../../../../../src/drivers/qemu/spec/grammar/j
 import type { DeviceSpec, GuestSpec } from '../../../../../src/drivers/qemu/spec/schema.ts';
 import { VF } from '../../passthrough/samples.ts';
 
-test('a vfio-pci says what the device is, and nothing else does', () => {
+test('a vfio-pci device has its description, and no other device has one', () => {
   const judged = (device: DeviceSpec): number =>
     judgePassthrough({ devices: [device] } as unknown as GuestSpec).length;
   assert.equal(judged({ driver: 'vfio-pci', props: {}, passthrough: VF }), 0);

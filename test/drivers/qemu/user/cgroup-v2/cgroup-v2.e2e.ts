@@ -14,7 +14,7 @@ const HERE = 'test/drivers/qemu/user/cgroup-v2';
 const APPLETS = 'sh cat tail sleep mount poweroff'.split(' ');
 const BOOT_MS = 240_000;
 
-test('on a kernel with cgroup v2 alone a guest’s QEMU has its bounds, and nothing of it stays', async (t) => {
+test("a guest's QEMU has its limits on a kernel with cgroup v2 alone, and nothing of it stays", async (t) => {
   const kernel = await guestKernel();
   const initramfs = path.join(tempDir(t), 'initramfs');
   writeFileSync(initramfs, cpioArchive(await entries(kernel.busybox)));
