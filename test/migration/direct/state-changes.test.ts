@@ -49,7 +49,7 @@ describe('entering a step', () => {
 });
 
 describe('what the guest only reads of its disks', () => {
-  test('read-only images are prepared before anything is built if the hosts do not share them', () => {
+  test('images that the guest only reads are prepared before anything is built if the hosts do not share them', () => {
     const known = { bases: [BASE] };
     assert.deepEqual(enter({ ...begun, known }, 'seed').state.doing, { kind: 'do', step: 'seed' });
     assert.deepEqual(enter(begun, 'seed').state.doing, { kind: 'do', step: 'prepare' });
