@@ -134,7 +134,7 @@ describe('whether a guest is reached', () => {
   });
 });
 
-test('checks after a move are shown in the order of their table, unknown ones last', () => {
+test('the checks after a move are shown in the order of their table, unknown ones last', () => {
   const clock = notLooked('guest-clock', 'both', 'no address');
   const copies = looked('copies', 'both', passes('one'));
   const other = { ...copies, name: 'newer' };

@@ -137,7 +137,7 @@ describe('in the first round post-copy is cheaper', () => {
   });
 });
 
-test('must-finish switches in the first round if the guest dirties most memory, and otherwise after it', () => {
+test('the must-finish strategy switches in the first round if the guest dirties most memory, else after it', () => {
   const course: Course = {
     memoryBytes: 1024 * MIB,
     workingSetBytes: 820 * MIB,

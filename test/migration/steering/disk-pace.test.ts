@@ -128,7 +128,7 @@ test('a copy that makes progress is never acted on, at any rates', () => {
   );
 });
 
-test('writes wait for slow links longer before they are released, and for very slow ones never', () => {
+test('guest writes wait for slow links longer before they are released, and for very slow ones never', () => {
   assert.ok(answerTimeoutMs(125e6) < 1100);
   assert.ok(answerTimeoutMs(1e6) > 2000);
   assert.ok(answerTimeoutMs(0) >= 5000);
@@ -137,7 +137,7 @@ test('writes wait for slow links longer before they are released, and for very s
   assert.equal(mayWaitFor(0), true);
 });
 
-test('writes wait for a link that has carried the copies, though it carries little at the moment', () => {
+test('guest writes wait for a link that has carried the copies, though it carries little at the moment', () => {
   assert.equal(mayWaitFor(100_000, 5 * MIB), true);
   assert.equal(mayWaitFor(100_000, 100_000), false);
   assert.equal(mayWaitFor(5 * MIB, 100_000), true);

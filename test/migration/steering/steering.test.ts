@@ -223,7 +223,7 @@ describe('every strategy', () => {
   });
 });
 
-test('must-finish completes the move of every guest of the grid, even if its remainder oscillates', () => {
+test('the must-finish strategy moves every guest of the grid, even if its remainder oscillates', () => {
   for (const course of GRID)
     assert.match(play(STRATEGIES['must-finish'], course).ends, /^(precopy|postcopy)$/);
   fc.assert(

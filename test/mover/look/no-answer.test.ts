@@ -16,7 +16,7 @@ test('a destination whose path loses full packets is refused with the MTU as the
   assert.match(why.hint, /MTU/);
 });
 
-test('one whose path is sound, one behind a relay and one that refused keep the error that they gave', async () => {
+test('a destination with a sound path, a relay or a refusal keeps its error', async () => {
   const sound = await whyNoAnswer(LATE, b, never, () => Promise.resolve(false));
   assert.equal(sound.code, 'GODWIT_DEADLINE');
   for (const address of [undefined, 'b.relay:7000'])

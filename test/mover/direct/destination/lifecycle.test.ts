@@ -137,7 +137,7 @@ const settled = async (hit: (way: string) => Hit): Promise<Witness> => {
 };
 
 describe('a destination that is interrupted', () => {
-  test('at any row, made or undone, leaves nothing, and removes nothing that is still used', async () => {
+  test('an interruption at any row leaves nothing behind, and removes nothing still in use', async () => {
     for (const length of LENGTHS) {
       for (const way of await waysOf((hit) => takenDown(length, hit))) {
         for (const hit of HITS) await takenDown(length, once(way, hit));
@@ -145,7 +145,7 @@ describe('a destination that is interrupted', () => {
     }
   });
 
-  test('many times, in any order, leaves nothing either', async () => {
+  test('many interruptions, in any order, leave nothing behind either', async () => {
     const hits = fc.array(fc.constantFrom(...HITS), { maxLength: 60 });
     const courses = fc.tuple(fc.constantFrom(...LENGTHS), hits);
     await fc.assert(
@@ -157,7 +157,7 @@ describe('a destination that is interrupted', () => {
     );
   });
 
-  test('while it settles the guest, keeps the guest and ends what only the migration needed', async () => {
+  test("an interruption during the settling keeps the guest and ends only the migration's helpers", async () => {
     const ways = await waysOf(settled);
     assert.ok(ways.includes('settle the hypervisor') && ways.includes('keep the image'));
     for (const way of ways) {

@@ -43,7 +43,7 @@ function tagsOf(config: AgentConfig): string[] {
 }
 
 describe('what the destination’s cache has', () => {
-  test('is known of each page, by what the destination tells', async (t) => {
+  test("the destination's cache is known for each page by the destination's answer", async (t) => {
     const [a, b] = [hostOf(t, 'a'), hostOf(t, 'b')];
     await keep(b, 'a', [1, 2, 3]);
     const knows = await askKnown(a, GUEST, (question) =>
@@ -85,7 +85,7 @@ describe('what the destination’s cache has', () => {
     assert.equal(told?.(pageOf(1)), false);
   });
 
-  test('is not known where it does not answer, and is not asked for where nothing is shared', async (t) => {
+  test("the destination's cache is unknown without an answer, and not asked if nothing is shared", async (t) => {
     const a = hostOf(t, 'a');
     const silent = await askKnown(a, GUEST, () => Promise.reject(new Error('an earlier build')));
     assert.equal(silent, undefined);
