@@ -41,7 +41,7 @@ describe('a second look at a port', () => {
     assert.deepEqual(changes(port(), { fdb: [own], tc }), []);
   });
 
-  test('shows a setting, a limit, a static entry, another bridge and a port that was set down', () => {
+  test('a second look at a port shows a setting, a limit, a static entry, another bridge and a disabled port', () => {
     const fixed = { mac: MAC, master: 'br0', state: 'static', flags: [] };
     const found = [
       ...changes(port({}, { isolated: true })),
@@ -61,7 +61,7 @@ describe('a second look at a port', () => {
     );
   });
 
-  test('of a port that is gone is refused', () => {
+  test('a second look at a port that is gone is refused', () => {
     assert.throws(() => portsNow([known()], { ip: [], bridge: [], tc: [] }, []), /no port tap1/);
   });
 });
