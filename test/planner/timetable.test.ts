@@ -73,7 +73,7 @@ test('a running move continues from its present state', () => {
   assert.equal(seconds([transfer(1000, { running })]), 5 + 0.5);
 });
 
-test('move starts and ends are reported', () => {
+test('the starts and ends of moves are reported', () => {
   const reported: string[] = [];
   const all = [transfer(100), transfer(100)];
   secondsOf(problemOf(all, links()), [1, 0], ONE, {

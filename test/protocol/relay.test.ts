@@ -8,7 +8,7 @@ import {
   rendezvousOf,
 } from '../../src/protocol/relay.ts';
 
-test('an address leads through a relay where its host is a host’s name and `.relay`', () => {
+test("an address uses a relay if its host is a host's name and `.relay`", () => {
   assert.equal(rendezvousOf('b.relay:7443'), 'b:7443');
   assert.equal(relayedName('b.relay'), 'b');
   for (const plain of ['b:7443', '10.0.0.1:7443', '[::1]:7443', 'b.relay.example:7443', '.relay:1'])

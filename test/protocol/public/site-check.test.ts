@@ -10,7 +10,7 @@ test('a site’s check has a name that leads to no other file', () => {
     assert.equal(siteCheckName.safeParse(name).success, false, name);
 });
 
-test('a guest is looked after for ten seconds at least and a day at most', () => {
+test('a guest is watched for at least ten seconds and at most a day', () => {
   const takes = (withinMs: number): boolean =>
     returnIfUnhealthy.safeParse({ check: 'check-web', withinMs }).success;
   assert.deepEqual([9999, 10_000, 86_400_000, 86_400_001].map(takes), [false, true, true, false]);
