@@ -24,7 +24,7 @@ const refusalOf = (config: object): string =>
   refusal(JSON.stringify({ ...least, ...config })).message;
 
 describe('an agent’s configuration', () => {
-  test('needs a name, an address and a place; the rest has defaults', () => {
+  test("an agent's configuration needs a name, an address and a place; the rest has defaults", () => {
     const config = parseAgentConfig('agent.json', JSON.stringify(least));
     assert.deepEqual(config.peers, {});
     assert.deepEqual(config.ports, { from: 49_152, to: 49_407 });
@@ -35,13 +35,13 @@ describe('an agent’s configuration', () => {
     }
   });
 
-  test('names the ways to its host once each, the main one first', () => {
+  test("an agent's configuration names the paths to its host once each, the main one first", () => {
     const addresses = ['[fd00::1]:7001', '10.0.0.1:7002'];
     const config = parseAgentConfig('agent.json', JSON.stringify({ ...least, addresses }));
     assert.deepEqual(hostsOf(config), ['10.0.0.1', 'fd00::1']);
   });
 
-  test('names directories and NFS exports for disks, and says what is neither', () => {
+  test("an agent's configuration names directories and NFS exports for disks, and rejects other entries", () => {
     const export0 = { nfs: 'nfs://filer/srv/vm', user: 107, group: 107 };
     const storage = [{ path: '/srv/vm' }, export0];
     const config = parseAgentConfig('agent.json', JSON.stringify({ ...least, storage }));
@@ -51,7 +51,7 @@ describe('an agent’s configuration', () => {
     assert.match(refusalOf({ storage: [{ path: '/srv/vm', user: 1 }] }), /user/);
   });
 
-  test('names iSCSI targets for disks, and neither a LUN nor a password of them', () => {
+  test("an agent's configuration names iSCSI targets for disks, and neither a LUN nor a password of them", () => {
     const iscsi = 'iscsi://10.0.0.5/iqn.2001-04.com.example:vm';
     const storage = [{ iscsi, initiator: 'iqn.2001-04.com.example:a' }, { iscsi }];
     const config = parseAgentConfig('agent.json', JSON.stringify({ ...least, storage }));
@@ -65,7 +65,7 @@ describe('an agent’s configuration', () => {
     assert.match(refusalOf({ storage: [{ iscsi, user: 'a' }] }), /belong together/);
   });
 
-  test('names pools of RBD for disks, and no word of Ceph’s in their place', () => {
+  test("an agent's configuration names RBD pools for disks, and no reserved word of Ceph", () => {
     const own = { rbd: 'vms/site-a', user: 'vm', conf: '/etc/ceph/a.conf', keyring: '/etc/ceph/k' };
     const storage = [own, { rbd: 'vms' }];
     const config = parseAgentConfig('agent.json', JSON.stringify({ ...least, storage }));
@@ -76,7 +76,7 @@ describe('an agent’s configuration', () => {
     assert.match(refusalOf({ storage: [{ rbd: 'vms', keyring: 'key' }] }), /absolute path/);
   });
 
-  test('fills what a group leaves out', () => {
+  test("an agent's configuration fills in the omitted settings of a group", () => {
     const config = parseAgentConfig(
       'agent.json',
       JSON.stringify({ ...least, limits: { migrationsIn: 2 } }),
@@ -85,7 +85,7 @@ describe('an agent’s configuration', () => {
     assert.equal(config.limits.migrationsOut, 8);
   });
 
-  test('of an earlier version is read by its old names', () => {
+  test("an agent's configuration of an earlier version is read by its old names", () => {
     const network = (old: object) =>
       parseAgentConfig('agent.json', JSON.stringify({ ...least, network: old })).network;
     assert.equal(network({ probe: false }).segmentCheck, false);
@@ -98,13 +98,13 @@ describe('an agent’s configuration', () => {
     assert.match(refusalOf({ network: { segmentCheck: true, probe: false } }), /probe/);
   });
 
-  test('with a setting that nobody knows is refused by its name', () => {
+  test("an agent's configuration with an unknown setting is refused by its name", () => {
     assert.match(refusalOf({ sateDir: '/x' }), /sateDir/);
     assert.match(refusalOf({ limits: { migrationIn: 1 } }), /migrationIn/);
     assert.match(refusalOf({ peers: { b: { adress: 'b:1' } } }), /adress|address/);
   });
 
-  test('with a value that makes no sense is refused, and says where', () => {
+  test("an agent's configuration with an invalid value is refused, with its place", () => {
     assert.match(refusalOf({ name: 'Host A' }), /name/);
     assert.match(refusalOf({ address: 'nowhere' }), /address/);
     assert.match(refusalOf({ peers: { b: { address: 'b' } } }), /peers/);
@@ -116,13 +116,13 @@ describe('an agent’s configuration', () => {
     assert.match(refusalOf({ guests: [{ name: '../x', qmp: 'q' }] }), /guests/);
   });
 
-  test('that is not JSON, or not an object, is refused', () => {
+  test("an agent's configuration that is not JSON, or not an object, is refused", () => {
     assert.match(refusal('{').message, /is not JSON/);
     refusal('[]');
     refusal('null');
   });
 
-  test('is read from its file; a file that is not there is named', (t) => {
+  test("an agent's configuration is read from its file; a missing file is named", (t) => {
     const directory = mkdtempSync(path.join(tmpdir(), 'godwit-'));
     t.after(() => rmSync(directory, { recursive: true, force: true }));
     const file = path.join(directory, 'agent.json');

@@ -25,7 +25,7 @@ function errorOf(code: ErrorCode, value: string | number = 'this'): GodwitError 
 }
 
 describe('the error table', () => {
-  test('names every code alike, and says something for each', () => {
+  test('the error table names every code alike, and has a text for each', () => {
     for (const code of codes) {
       const { message, hint } = ERRORS[code];
       assert.match(code, /^GODWIT_[A-Z_]+$/);
@@ -34,21 +34,21 @@ describe('the error table', () => {
     }
   });
 
-  test('fills every place of its messages and hints', () => {
+  test('the error table fills every placeholder of its messages and hints', () => {
     for (const code of codes) {
       const { message, hint } = errorOf(code);
       assert.doesNotMatch(`${message} ${hint}`, /[{}]/, code);
     }
   });
 
-  test('messages and hints have one apostrophe, and format bytes and milliseconds', () => {
+  test('the texts of the error table have one apostrophe, and format bytes and milliseconds', () => {
     for (const code of codes) {
       const { message, hint } = ERRORS[code];
       assert.doesNotMatch(`${message} ${hint}`, /[’‘]|(?:Bytes|Ms)\} (?:bytes|ms)\b/, code);
     }
   });
 
-  test('asks in a hint for no fact that its message lacks', () => {
+  test('the hints of the error table use no fact that the message lacks', () => {
     for (const code of codes) {
       const { message, hint } = ERRORS[code];
       const known = placesOf(message);
@@ -56,7 +56,7 @@ describe('the error table', () => {
     }
   });
 
-  test('exits with the documented codes', () => {
+  test('the error table has the documented exit codes', () => {
     const documented = [2, 3, 4, 5, 6, 7, 8, 9, 70];
     for (const code of codes) assert.ok(documented.includes(ERRORS[code].exit), code);
     const used = new Set(codes.map((code) => ERRORS[code].exit));
@@ -66,14 +66,14 @@ describe('the error table', () => {
     );
   });
 
-  test('answers with an HTTP status of an error', () => {
+  test('the error table has HTTP error statuses', () => {
     for (const code of codes) {
       const { http } = ERRORS[code];
       assert.ok(http >= 400 && http <= 599, code);
     }
   });
 
-  test('lets nobody try again what was refused for good', () => {
+  test('the error table never makes a final refusal retryable', () => {
     for (const code of codes) {
       if (ERRORS[code].exit === 2 || ERRORS[code].exit === 70) {
         assert.equal(ERRORS[code].retryable, false, code);
@@ -83,7 +83,7 @@ describe('the error table', () => {
 });
 
 describe('an error', () => {
-  test('of any code crosses a wire and comes back the same', () => {
+  test('an error of any code crosses a wire unchanged', () => {
     for (const code of codes) {
       const error = errorOf(code);
       const crossed = serialError.parse(JSON.parse(JSON.stringify(error)));
@@ -105,7 +105,7 @@ describe('an error', () => {
     assert.equal(unknown.message, 'it took longer than NaN');
   });
 
-  test('made of anything can be written to a journal and read again', () => {
+  test('an error made from anything can be written to a journal and read again', () => {
     const value = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc.double(),
@@ -120,7 +120,7 @@ describe('an error', () => {
     );
   });
 
-  test('keeps its cause, and takes a hint of its own', () => {
+  test('an error keeps its cause, and accepts a separate hint', () => {
     const cause = new Error('below');
     const error = godwitError('GODWIT_USAGE', { what: 'so' }, { cause, hint: 'Do {what}.' });
     assert.equal(error.cause, cause);
@@ -128,7 +128,7 @@ describe('an error', () => {
     assert.equal('cause' in godwitError('GODWIT_USAGE', { what: 'so' }), false);
   });
 
-  test('that is not one of ours is a defect, with its cause kept', () => {
+  test('an error from outside the table is a defect, with its cause kept', () => {
     fc.assert(
       fc.property(fc.anything(), (thrown) => {
         const error = toGodwitError(thrown);
@@ -140,7 +140,7 @@ describe('an error', () => {
     assert.equal(toGodwitError(own), own);
   });
 
-  test('is recognised by its code', () => {
+  test('an error is recognized by its code', () => {
     const error: unknown = errorOf('GODWIT_HELD');
     assert.ok(hasCode(error, 'GODWIT_LOST', 'GODWIT_HELD'));
     assert.equal(hasCode(error, 'GODWIT_LOST'), false);

@@ -16,7 +16,7 @@ describe('the boot id of a host of the lab', () => {
   after(() => rmSync(dir, { recursive: true, force: true }));
   const argv = ['cat', '/proc/sys/kernel/random/boot_id'];
 
-  test("a lab host has the machine's boot id as long as it has not lost its power", () => {
+  test("a lab host has the machine's boot id until a power loss", () => {
     assert.deepEqual(withBootId({ dir }, argv), argv);
   });
 

@@ -40,7 +40,7 @@ describe('what the owner ordered', () => {
     }
   });
 
-  test('an order that came between the hosts leaves what was right before right', () => {
+  test('an order that arrived between the hosts keeps a correct result correct', () => {
     const kinds = fc.constantFrom(...OPERATIONS.filter((kind) => kind !== 'shutdown'));
     fc.assert(
       fc.property(kinds, (kind) => {
@@ -100,12 +100,12 @@ describe('what the owner ordered', () => {
     assert.deepEqual(full.run, ['running', 'io-error']);
   });
 
-  test('an order to go down is not told from that of a cold move', () => {
+  test("an order to shut down is not distinguished from a cold move's", () => {
     const down = obey(FIRST, act('shutdown'), { ...stays, mode: 'cold' });
     assert.deepEqual(down.run, ['running', 'shut-down']);
   });
 
-  test('settings of the port and a password are the owner’s', () => {
+  test('settings of the port and a password belong to the owner', () => {
     const { port, hasPassword } = after(act('limit-port'), act('unflood-port'), act('password'));
     assert.deepEqual(port, { isolated: [false], flood: [false], limited: [true] });
     assert.ok(hasPassword);

@@ -63,7 +63,7 @@ describe('a directory for the sockets of guests', () => {
   });
 
   test(
-    "a socket directory is refused if QEMU's user may not create files in it",
+    "a socket directory in which QEMU's user may not create files is refused",
     { skip: notRoot },
     async (t) => {
       const at = directory(t);
@@ -78,7 +78,7 @@ describe('a directory for the sockets of guests', () => {
   );
 
   test(
-    "a socket directory is refused if QEMU's user cannot reach it, as far as its path is visible",
+    "a socket directory that QEMU's user visibly cannot reach is refused",
     { skip: notRoot },
     async (t) => {
       const at = directory(t);
@@ -119,7 +119,7 @@ describe('a socket for a hypervisor', () => {
   });
 
   test(
-    "a hypervisor's socket is given away by no other name, and a replaced file keeps its owner",
+    "a hypervisor's socket has one name, and a replaced file keeps its owner",
     { skip: notRoot },
     async (t) => {
       const socket = await listening(t);

@@ -194,21 +194,18 @@ describe('a guest that was stopped while memory moves', () => {
 test('a stopped watch asks and reports nothing any more', async (t) => {
   const moments = fc.sample(fc.integer({ min: 0, max: 400 }), { numRuns: 5, seed: 17 });
   for (const moment of moments) {
-    await t.test(
-      `a watch that is stopped after ${moment} steps does nothing more`,
-      async (inner) => {
-        const { watch, seen, events, counts, go } = scene(inner, doing('memory'));
-        watch.onHypervisor({ type: 'active' });
-        watch.onHypervisor({ type: 'stopped' });
-        seen.state = { ...seen.state, stopped: true };
-        await go(moment * 10);
-        watch.stop();
-        await go(10);
-        const before = { ...counts, events: events.length };
-        seen.there = { ...WELL, state: 'refused' };
-        await go(60_000);
-        assert.deepEqual({ ...counts, events: events.length }, before);
-      },
-    );
+    await t.test(`a watch stopped after ${moment} steps does nothing more`, async (inner) => {
+      const { watch, seen, events, counts, go } = scene(inner, doing('memory'));
+      watch.onHypervisor({ type: 'active' });
+      watch.onHypervisor({ type: 'stopped' });
+      seen.state = { ...seen.state, stopped: true };
+      await go(moment * 10);
+      watch.stop();
+      await go(10);
+      const before = { ...counts, events: events.length };
+      seen.there = { ...WELL, state: 'refused' };
+      await go(60_000);
+      assert.deepEqual({ ...counts, events: events.length }, before);
+    });
   }
 });

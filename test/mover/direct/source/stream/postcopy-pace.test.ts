@@ -137,18 +137,14 @@ describe('before the switch to post-copy', () => {
     ['carries nothing', 0, false],
     ['is slow', 1, true],
   ] as const)
-    test(
-      `the wait for the queue has an end on a link that ${link}`,
-      { timeout: 10_000 },
-      async (t) => {
-        t.mock.timers.enable({ apis: ['setTimeout'] });
-        const stream = streamOf({ carried });
-        const waiting = stream.empty(4 * MB);
-        for (let turn = 0; turn < 10; turn += 1) await new Promise(setImmediate);
-        t.mock.timers.tick(3000);
-        assert.equal((await waiting)[0], mayCome);
-      },
-    );
+    test(`the wait for the queue ends on a link that ${link}`, { timeout: 10_000 }, async (t) => {
+      t.mock.timers.enable({ apis: ['setTimeout'] });
+      const stream = streamOf({ carried });
+      const waiting = stream.empty(4 * MB);
+      for (let turn = 0; turn < 10; turn += 1) await new Promise(setImmediate);
+      t.mock.timers.tick(3000);
+      assert.equal((await waiting)[0], mayCome);
+    });
 
   test('a migration that is over no longer waits for the queue', async () => {
     const over = new AbortController();
