@@ -5,7 +5,7 @@ import { systemClock } from '../src/clock.ts';
 
 const LONG_MS = 1_000_000;
 
-describe('the system’s clock', () => {
+describe("the system's clock", () => {
   test("the system's clock has a wall clock near this machine's, and a monotonic one that never goes back", () => {
     const before = Date.now();
     const wall = systemClock.wallMs();

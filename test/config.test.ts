@@ -23,7 +23,7 @@ function refusal(text: string): GodwitError {
 const refusalOf = (config: object): string =>
   refusal(JSON.stringify({ ...least, ...config })).message;
 
-describe('an agent’s configuration', () => {
+describe("an agent's configuration", () => {
   test("an agent's configuration needs a name, an address and a place; the rest has defaults", () => {
     const config = parseAgentConfig('agent.json', JSON.stringify(least));
     assert.deepEqual(config.peers, {});

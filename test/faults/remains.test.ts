@@ -19,7 +19,7 @@ const WITH_GUEST: HostCensus = {
 const guest = [{ guest: 'web1', place: 'guest' }] as const;
 const grave = [{ guest: 'web1', place: 'grave' }] as const;
 
-describe('what is left on a host', () => {
+describe('remains on a host', () => {
   test("the remains on an empty host, and on the guest's host, are none", () => {
     assert.deepEqual(overIn(BARE, BARE, []), []);
     assert.deepEqual(overIn(WITH_GUEST, BARE, guest), []);

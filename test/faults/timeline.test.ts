@@ -6,7 +6,7 @@ import type { CellObservation } from '../../faults/judge.ts';
 import { median, recoveryMs } from '../../faults/recovery.ts';
 import { bothRan, longestDarkMs, runsAgainAt, spans } from '../../faults/timeline.ts';
 
-describe('the time line of a guest', () => {
+describe('the timeline of a guest', () => {
   const marks = [
     { host: 'a', atMs: 0, runs: true },
     { host: 'a', atMs: 100, runs: false },
@@ -96,7 +96,7 @@ describe('the time of recovery', () => {
   });
 });
 
-describe('chance', () => {
+describe('pseudorandom numbers', () => {
   test('the pseudorandom number depends only on the seed and the name, and is between 0 and 1', () => {
     assert.equal(chanceOf(7, 'x'), chanceOf(7, 'x'));
     assert.notEqual(chanceOf(7, 'x'), chanceOf(8, 'x'));

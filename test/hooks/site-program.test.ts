@@ -14,7 +14,7 @@ function block(ms: number): void {
 
 const never = new AbortController().signal;
 
-describe('a program of the site', () => {
+describe('a site program', () => {
   let directory: string;
   before(async () => {
     directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-site-'));

@@ -54,7 +54,7 @@ function undurable(t: TestContext): () => string[] {
   return () => [...named].map(([file, verb]) => `${verb} ${file}`);
 }
 
-describe('what a power loss does not undo', () => {
+describe('durable files', () => {
   test('files that are written as a whole, and their directories, survive a power loss', async (t) => {
     const root = tempDir(t);
     const left = undurable(t);

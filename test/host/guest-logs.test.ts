@@ -29,7 +29,7 @@ function place(t: TestContext): string {
   return dir;
 }
 
-describe('a guest’s log', () => {
+describe("a guest's log", () => {
   test("a guest's log that is within its limit stays unchanged", async (t) => {
     const file = path.join(place(t), 'serial.log');
     writeFileSync(file, 'x'.repeat(CAP));
@@ -94,7 +94,7 @@ describe('a guest’s log', () => {
   });
 });
 
-describe('the logs of this host’s guests', () => {
+describe("the logs of this host's guests", () => {
   test("the guests' logs are in a separate directory, or in the one that is configured", async (t) => {
     const stateDir = place(t);
     const own = { name: 'a', stateDir, guestLogs: { bytes: CAP } };

@@ -17,7 +17,7 @@ const TWO = ['10.0.0.2:7400', '10.1.0.2:7400'];
 const UNREACHABLE: KernelWord = { what: 'unreachable', said: 'EHOSTUNREACH' };
 const LOCAL: KernelWord = { what: 'unknown', said: 'ENETUNREACH' };
 
-describe('a host that is watched for its silence', () => {
+describe('a watched host', () => {
   test('a watched host is dark after the whole time, over every path, with repeated questions', async () => {
     const io = fakeDarkWatchIo(() => SILENCE);
     assert.equal(await whyNotDark(TWO, [OTHER], 10_000, never, io), undefined);

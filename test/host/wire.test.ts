@@ -15,7 +15,7 @@ function configOf(t: TestContext, cache: object = {}, secret = 'ab'.repeat(32)):
   return agentConfig.parse({ name: 'a', address: '127.0.0.1:7443', stateDir, cache });
 }
 
-describe('the host’s cache for a guest', () => {
+describe("the host's cache for a guest", () => {
   test("the host's cache is the guest's alone unless configured otherwise", (t) => {
     const config = configOf(t);
     const cache = cacheFor(config, 'web1', termsFor(config, 'web1', 1000), 'b');

@@ -22,7 +22,7 @@ const making = (seed: number) => ({
   words: wordsOf(factsOf(), { id: 'm-00000009', guest: 'own1' }),
 });
 
-describe('values made from a schema', () => {
+describe('values generated from a schema', () => {
   test('every message of every route has generated values, and its schema accepts them', () => {
     for (const [name, contract] of CONTRACTS) {
       for (const [key, route] of Object.entries<Route>(contract)) {

@@ -15,7 +15,7 @@ const steps = (network: LabNetwork, vlan?: number): string[] =>
     ({ tool, namespace, lines }) => lines.map((line) => `${namespace} ${tool} ${line}`),
   );
 
-describe('a guest’s port', () => {
+describe("a guest's port", () => {
   test("a guest's port is untagged in a VLAN of a Linux bridge", () => {
     assert.equal(steps('vlan').at(-1), 'gw-lab-b bridge vlan add dev tap1 vid 10 pvid untagged');
   });

@@ -263,7 +263,7 @@ describe('a session', () => {
   });
 });
 
-describe('a core whose far side', () => {
+describe('a core with a misbehaving far side', () => {
   const standing = (): LinkCore => {
     const core = new LinkCore({ peer: 'far', graceMs: 1000, holdsBytes: HOLDS });
     core.join(1, [], 0);

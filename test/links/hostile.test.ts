@@ -17,7 +17,7 @@ const HOLDS = 256 * 1024;
 /** One message may go beyond the bound. */
 const BEYOND = 9 * 1024 * 1024;
 
-describe('a peer that does not keep to the rules', () => {
+describe('a rule-breaking peer', () => {
   const core = (): LinkCore => {
     const made = new LinkCore({ peer: 'far', graceMs: 1000, holdsBytes: HOLDS });
     made.join(1, [], 0);

@@ -23,7 +23,7 @@ function stream(everyMs: number, forMs: number) {
   return { reports, longestMs, pieces: Math.ceil(forMs / everyMs) };
 }
 
-describe('what came on a link', () => {
+describe('reports of received data', () => {
   test('received data is reported at once while there is little of it', () => {
     const { reports, pieces } = stream(5, 1000);
     assert.equal(reports, pieces);

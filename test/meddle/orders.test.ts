@@ -33,7 +33,7 @@ const act = (kind: Act['kind'], more: Partial<Act> = {}): Act => ({
 const after = (...acts: readonly Act[]): Orders =>
   acts.reduce((orders, each) => obey(orders, each, stays), FIRST);
 
-describe('what the owner ordered', () => {
+describe('orders of the owner', () => {
   test('a refused operation changes nothing', () => {
     for (const kind of OPERATIONS) {
       assert.deepEqual(after(act(kind, { refused: 'no', id: 'disk0-dev' })), FIRST);

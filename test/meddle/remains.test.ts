@@ -12,7 +12,7 @@ const bare: HostState = {
 };
 const guest = { name: 'm1', at: ['b'], owned: [] };
 
-describe('what a move leaves on a host', () => {
+describe('remains of a move', () => {
   const found = (more: Partial<HostState>, where: Partial<typeof guest> = {}): string[] =>
     remainsOf([bare], [{ ...bare, ...more }], { ...guest, ...where });
   const held = {
@@ -48,7 +48,7 @@ describe('what a move leaves on a host', () => {
   });
 });
 
-describe('the witness reads', () => {
+describe('reads of the witness', () => {
   test('the witness reads a device by the path of its backend, or by its id', () => {
     assert.equal(deviceId('/machine/peripheral/disk0-dev/virtio-backend'), 'disk0-dev');
     assert.equal(deviceId('cd0-dev'), 'cd0-dev');

@@ -11,7 +11,7 @@ const has =
   (plan: Plan): Promise<boolean> =>
     Promise.resolve(kinds.every((kind) => plan.operations.some((each) => each.kind === kind)));
 
-describe('making a failing plan simple', () => {
+describe('simplification of a failing plan', () => {
   test('each simpler plan differs from the plan, and the simplification ends', () => {
     fc.assert(
       fc.property(plans, (plan) => {

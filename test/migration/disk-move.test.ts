@@ -62,7 +62,7 @@ const arbitraryEvents: fc.Arbitrary<DiskMoveEvent[]> = fc.array(
   { maxLength: 8 },
 );
 
-describe('the decision on a disk’s move', () => {
+describe('decisions of a disk move', () => {
   test('a disk move copies, mirrors, records the switch, switches and cleans up', () => {
     const began = stateAfter({ type: 'copying' });
     const switching = moveAfter(began, { type: 'switching' });
@@ -161,7 +161,7 @@ describe('the decision on a disk’s move', () => {
   });
 });
 
-describe('the journal of a disk’s move', () => {
+describe('the journal of a disk move', () => {
   test('the journal of a disk move reports again the state that was reported', () => {
     fc.assert(
       fc.property(arbitraryEvents, (events) => {

@@ -151,7 +151,7 @@ describe('two images of one guest', () => {
   });
 });
 
-describe('other users of an image that is to be copied', () => {
+describe('other users of a copied image', () => {
   const identity = fc.constantFrom('7:1', '7:2', '7:3', 'device:4');
   const users = fc.array(
     fc.record({ identity, by: fc.constantFrom('x', 'y'), mayWrite: fc.boolean() }),

@@ -32,7 +32,7 @@ function hoursOf(cores: readonly number[], minutes = 60): LoadHour[] {
   return hours;
 }
 
-describe('what a guest used between two looks', () => {
+describe('resource use between two looks', () => {
   const before = { of: '7 1', processorMs: 1000, readBytes: 5, writtenBytes: 10, inBytes: 100 };
 
   test("a guest's use is per second, and omits counters that one look could not read", () => {
@@ -131,7 +131,7 @@ describe('the hours of a guest', () => {
   });
 });
 
-describe('what a guest writes to its memory', () => {
+describe('the write rate of a guest', () => {
   const at = (ms: number) => ({ atMs: START_MS + ms, overMs: 60_000 });
 
   test("the write rate of a guest is the mean of an hour's looks, and is kept while the hour continues", () => {
@@ -158,7 +158,7 @@ describe('what a guest writes to its memory', () => {
   });
 });
 
-describe('what the host that a guest comes from tells of it', () => {
+describe('load history from the source host', () => {
   const nowMs = START_MS + 5 * HOUR_MS + MINUTE_MS;
   const hour = (at: number, cores: number): LoadHour => ({
     from: new Date(START_MS + at * HOUR_MS).toISOString(),
@@ -210,7 +210,7 @@ describe('what the host that a guest comes from tells of it', () => {
   });
 });
 
-describe('what a host keeps', () => {
+describe('load history kept by a host', () => {
   const week = (): LoadHour[] =>
     hoursOf(
       Array.from({ length: 200 }, () => 1),

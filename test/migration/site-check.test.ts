@@ -35,7 +35,7 @@ function endOf(state: WatchState, facts: WatchFacts): WatchState['ended'] {
   return deed.do === 'keep' ? deed.state.ended : undefined;
 }
 
-describe('a guest that is looked after', () => {
+describe('a watched guest', () => {
   test('a watched guest has its check run at once, and then every ten seconds', () => {
     const state = watchFrom(ASKED, 5000);
     assert.deepEqual(nextDeed(state, alone(5000)), { do: 'check' });
@@ -102,7 +102,7 @@ describe('a guest that is looked after', () => {
   });
 });
 
-describe('the way back', () => {
+describe('the return', () => {
   const due = after([BAD, BAD, BAD]);
   const going = goesBackBy(due, BACK);
   const back = (

@@ -13,7 +13,7 @@ import { SHELL_MUTANTS } from './shells/mutants.ts';
 /** A part of what `npm run model` explores: one fault in each migration, and no proof that it ends in post-copy. */
 const MAX_STATES = 3_000_000;
 
-describe('one migration, with every interleaving and one fault', () => {
+describe('every interleaving with one fault', () => {
   test('pre-copy keeps the right to run under every interleaving and one fault, and every fair run ends', (t) => {
     const bounds = { mode: 'precopy', faults: 1, earlier: false, ends: true } as const;
     const { violation, exhaustive, states } = explore(REAL, { ...bounds, mostStates: MAX_STATES });
@@ -67,7 +67,7 @@ test('the nearest mutants differ from the protocol', () => {
   assert.deepEqual(new Set(names), NEAR);
 });
 
-describe('the protocol broken on purpose', () => {
+describe('a broken protocol', () => {
   for (const { name, breaks, mode, earlier, rules } of MUTANTS.filter(isNear)) {
     test(`a broken protocol is detected: ${name} (${breaks})`, (t) => {
       const bounds = { mode, earlier, faults: 1, ends: false, mostStates: MAX_STATES };
@@ -100,7 +100,7 @@ test('a rehearsal that ignores at its switch that it is one is detected', () => 
   assert.equal(violation?.rule, 'a rehearsal came to what only a migration does');
 });
 
-describe('the movers broken on purpose, in their own code', () => {
+describe('broken movers', () => {
   for (const mutant of SHELL_MUTANTS.filter(isNear)) {
     const { name, breaks, mode, earlier = false, ends = false } = mutant;
     test(`a broken mover is detected: ${name} (${breaks})`, async (t) => {

@@ -6,7 +6,7 @@ import { hostFacts, MAC, ROUTED_BOTH } from './host-facts.ts';
 
 const facts = hostFacts();
 
-describe('what a port is attached to', () => {
+describe('attachment of a port', () => {
   test('a port is attached to a bridge', () => {
     assert.deepEqual(attachmentOf('tap1', facts), { kind: 'bridge', bridge: 'br0', mtu: 1500 });
   });

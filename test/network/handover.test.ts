@@ -34,7 +34,7 @@ const written = (command: Command): string =>
     : [command.tool, ...command.words].join(' ');
 const lines = (steps: readonly Step[]): string[] => steps.map(({ run }) => written(run));
 
-describe('a port made ahead', () => {
+describe('a prepared port', () => {
   test("a prepared port in a bridge carries the NIC's VLAN and not the default one", () => {
     assert.deepEqual(lines(plan('tap2').prepare), [
       'ip tuntap add dev gw0 mode tap',

@@ -168,7 +168,7 @@ describe('a NIC of Open vSwitch', () => {
   });
 });
 
-describe('a bridge whose VLANs are bounded', () => {
+describe('a bridge with allowed VLANs', () => {
   const within = (bridge: string, tags: number[]): Names => ({
     ...NONE,
     vlans: { [bridge]: tags },

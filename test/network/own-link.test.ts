@@ -19,7 +19,7 @@ const route = (dev: string, gateway?: string) => ({
   'route get 10.0.0.2': [{ dev, ...(gateway === undefined ? {} : { gateway }) }],
 });
 
-describe('this host’s own link to an address', () => {
+describe("this host's link to an address", () => {
   test("this host's link is up if each of its layers is", async () => {
     const answers = {
       ...route('br0.5'),

@@ -59,7 +59,7 @@ describe('rules that name a port', () => {
   });
 });
 
-describe('what is set for a port or its MAC alone', () => {
+describe('settings of a port or its MAC', () => {
   test('a rule for the MAC is found if it does not name the port as well', () => {
     const rules = `ether saddr 02:00:00:00:00:01 drop
 iifname "t0" ether saddr 02:00:00:00:00:01 accept
@@ -115,7 +115,7 @@ ether saddr 02:00:00:00:00:0f drop`;
   });
 });
 
-describe('what tc does with a port', () => {
+describe('tc settings of a port', () => {
   test("a tc setting of a port is a limit if it was configured, and nothing if it is the kernel's default", () => {
     const chosen = [
       { kind: 'tbf', handle: '8001:', root: true },
@@ -137,7 +137,7 @@ describe('what tc does with a port', () => {
   });
 });
 
-describe('a guest whose port rules name', () => {
+describe('a guest with rules for its port', () => {
   const nic: NicNetwork = {
     id: 'net0',
     mac: '52:54:00:00:00:02',

@@ -16,7 +16,7 @@ const device = (ifname: string, given: Omit<Partial<Device>, 'ifname'> = {}): De
 });
 const of = (info_kind: string) => ({ linkinfo: { info_kind } });
 
-describe('the way out to another host', () => {
+describe('a route out', () => {
   const devices = [device('lo'), device('eth0'), device('eth1', { address: '02:00:00:00:00:01' })];
   const answers = {
     'route get 10.1.0.2': [{ dev: 'eth1' }],

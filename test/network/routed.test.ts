@@ -29,7 +29,7 @@ const having = (ifname: string, local: string, prefixlen: number) =>
     addresses: parseAddresses(JSON.stringify([{ ifname, addr_info: [{ local, prefixlen }] }])),
   });
 
-describe('the routes of a guest that comes', () => {
+describe('routes of an arriving guest', () => {
   test("an arriving guest's routes are accepted inside the networks that the administrator named", () => {
     assert.equal(said(['10.88.0.21/32', 'fd00::21/128'], ['169.254.1.1/32']), '');
   });
@@ -88,7 +88,7 @@ describe('the routes of a guest that comes', () => {
   });
 });
 
-describe('the gateways on its port', () => {
+describe('gateways of its port', () => {
   test("a port's gateways are link-local IPv6 ones, the host's, or those that the administrator named", () => {
     assert.equal(said(['10.88.0.21/32'], ['fe80::1/64', '169.254.1.1/32', '10.88.0.1/32']), '');
     assert.equal(said(['10.88.0.21/32'], ['10.7.0.1/32'], having('tap9', '10.7.0.1', 32)), '');

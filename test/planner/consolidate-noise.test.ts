@@ -55,7 +55,7 @@ function movesOf(scene: Parameters<typeof replay>[0], options: ConsolidateOption
   return moves;
 }
 
-describe('consolidate, where load swings around one level', () => {
+describe('consolidation with varying load', () => {
   test('consolidation moves no guest once settled if the load varies little', () => {
     for (const level of [0.2, 0.4, 0.6, 0.8])
       for (const seed of [1, 2, 3]) {

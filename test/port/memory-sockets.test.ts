@@ -38,7 +38,7 @@ async function why(
   return whyNoSockets({ place, directory: at, user: async () => user }, 'a', LIVES);
 }
 
-describe('a directory for the sockets of guests', () => {
+describe('a socket directory', () => {
   test('a socket directory serves its owner, and any unnamed user', async (t) => {
     const at = directory(t);
     assert.equal(await why(at, OWN), undefined);

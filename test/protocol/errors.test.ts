@@ -55,7 +55,7 @@ describe('an error on the wire', () => {
   });
 });
 
-describe('what a value breaks', () => {
+describe('validation errors', () => {
   const schema = z.object({ guest: z.object({ name: z.string() }), to: z.string() });
 
   test('a validation error names an unknown field, and the nearest one of the schema', () => {

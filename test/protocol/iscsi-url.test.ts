@@ -10,7 +10,7 @@ import {
 
 const TARGET = 'iqn.2001-04.com.example:storage.vm';
 
-describe('a LUN of an iSCSI target', () => {
+describe('an iSCSI LUN', () => {
   test("an iSCSI LUN is read in QEMU's format, with the standard port by default", () => {
     const plain = { host: '10.0.0.5', port: 3260, target: TARGET, lun: 7 };
     assert.deepEqual(parseIscsi(`iscsi://10.0.0.5/${TARGET}/7`), plain);

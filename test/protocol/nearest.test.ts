@@ -5,7 +5,7 @@ import { didYouMean, editDistance, nearest } from '../../src/protocol/nearest.ts
 
 const word = fc.string({ unit: fc.constantFrom('a', 'b', 'c', '-'), maxLength: 12 });
 
-describe('nearest', () => {
+describe('the nearest name', () => {
   const verbs = ['migrate', 'migrations', 'hosts', 'guest', 'guests', 'doctor'];
 
   test('a missing, doubled, wrong or swapped letter still finds the name', () => {
@@ -39,7 +39,7 @@ describe('nearest', () => {
   });
 });
 
-describe('editDistance', () => {
+describe('the edit distance', () => {
   test('the edit distance is symmetric, and 0 only for equal words', () => {
     fc.assert(
       fc.property(word, word, (left, right) => {

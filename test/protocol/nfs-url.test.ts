@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { formatNfs, isNfs, nfsUrl, parseNfs } from '../../src/protocol/nfs-url.ts';
 
-describe('a place on an NFS export', () => {
+describe('an NFS path', () => {
   test("an NFS path is read in QEMU's format, with its user", () => {
     const plain = { host: '10.0.0.5', path: '/srv/vm/web 1.qcow2' };
     assert.deepEqual(parseNfs('nfs://10.0.0.5/srv/vm/web 1.qcow2'), plain);

@@ -9,7 +9,7 @@ import {
   rbdPoolName,
 } from '../../src/protocol/rbd-name.ts';
 
-describe('an image of RBD', () => {
+describe('an RBD image', () => {
   test("an RBD image is read in QEMU's format, with its options", () => {
     assert.deepEqual(parseRbd('rbd:vms/vm-100-disk-0'), { pool: 'vms', image: 'vm-100-disk-0' });
     const text = 'rbd:vms/site-a/disk:id=vm:conf=/etc/ceph/ceph.conf:keyring=/etc/pve/priv/k';

@@ -22,7 +22,7 @@ const isTaken = (work: () => void): boolean => {
   }
 };
 
-describe('the path of a socket', () => {
+describe('a socket path', () => {
   test("a socket path ends at the kernel's limit", async (t) => {
     const dir = mkdtempSync(path.join(tmpdir(), 'sock-'));
     t.after(() => rmSync(dir, { recursive: true, force: true }));

@@ -5,7 +5,7 @@ import { MAX_UNPLUGGED, deviceId, readDevices } from '../../src/protocol/unplug.
 
 const id = fc.stringMatching(/^[A-Za-z][A-Za-z0-9._-]{0,20}$/);
 
-describe('the devices that a guest is without while it moves', () => {
+describe('devices to unplug', () => {
   test('the devices to unplug are read from a label, each once', () => {
     fc.assert(
       fc.property(fc.uniqueArray(id, { minLength: 1, maxLength: MAX_UNPLUGGED }), (all) => {

@@ -36,7 +36,7 @@ const valuesIn = (value: unknown): number =>
     ? 1
     : Object.values(value).reduce<number>((sum, each) => sum + valuesIn(each), 1);
 
-describe('JSON of another program', () => {
+describe('foreign JSON', () => {
   test('foreign JSON of any size has a bounded number of values, or is not parsed at all', (t) => {
     const seen = parsed(t);
     for (const limit of [4 * KIB, 64 * KIB, DEFAULT_BYTES, LIST_BYTES / 8])

@@ -7,7 +7,7 @@ const moved = (...warnings: string[]) => ({ is: 'moved', warnings, lost: [] }) a
 const WHY = { codes: ['GODWIT_DEVICE_UNMOVABLE'], messages: ['device a cannot move'] };
 const REFUSED = refused('GODWIT_DEVICE_UNMOVABLE', 'device a');
 
-describe('what became of a shape', () => {
+describe('the outcome of a shape', () => {
   test('a shape is moved or refused if the table expects it', () => {
     assert.equal(outcomeOf(MOVED, moved()).is, 'moved');
     assert.equal(outcomeOf(warned('-vnc'), moved('-vnc is not offered')).is, 'moved');

@@ -10,7 +10,7 @@ import { wordsOf } from '../../shapes/shell-words.ts';
 
 const NAMES = Object.keys(ASIDE) as AsideName[];
 
-describe('the table of guests as others start them', () => {
+describe('the table of shapes', () => {
   test('the table of shapes names each shape once, with its peculiarity', () => {
     const names = SHAPES.map(({ name }) => name);
     assert.equal(new Set(names).size, names.length);

@@ -23,7 +23,7 @@ async function firstBroken(mutant: Mutant): Promise<{ rule: string; runs: number
   return undefined;
 }
 
-describe('movers broken on purpose', () => {
+describe('broken movers', () => {
   for (const mutant of MUTANTS) {
     test(`a broken mover is detected: ${mutant.name} (${mutant.breaks})`, async (t) => {
       put(mutant, t);

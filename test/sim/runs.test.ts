@@ -127,7 +127,7 @@ test('tracing a run does not change it', async () => {
   assert.deepEqual([unreported.story.length, reported.story.length > 10], [0, true]);
 });
 
-describe('a scenario that once broke a rule keeps it now', () => {
+describe('regression scenarios', () => {
   for (const { what, scenario: found } of FOUND) {
     test(what, async () => {
       const { violation, story } = await runScenario(found, true);

@@ -38,7 +38,7 @@ const proposal: Proposal = {
   requests: [],
 };
 
-describe('a proposal in words', () => {
+describe('the text of a proposal', () => {
   test('a proposal reports its benefit, or that it could not be measured', () => {
     assert.equal(benefitText({ watts: 209.6, emptied: 'a' }), 'a is empty, 210 W saved');
     assert.equal(benefitText({ processorSeconds: 5400 }), '1.5 CPU cores more for guests');

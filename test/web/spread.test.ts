@@ -6,7 +6,7 @@ import { daysIn, errorText, heightsOf, placeOf, quantile } from '../../web/src/i
 
 const amounts = fc.array(fc.double({ min: 0.001, max: 1e9, noNaN: true }), { minLength: 1 });
 
-describe('how amounts are spread', () => {
+describe('the distribution of amounts', () => {
   test('every amount has a place on the bars, and a larger one is never further left', () => {
     fc.assert(
       fc.property(amounts, (given) => {

@@ -7,7 +7,7 @@ import { stepsOf } from '../../web/src/moves/steps.ts';
 const names = (steps: ReturnType<typeof stepsOf>): string[] =>
   steps.map(({ phase: name, state }) => `${name} ${state}`);
 
-describe('the way of a migration', () => {
+describe('the steps of a migration', () => {
   test('the steps of a migration are past with their durations, present, and ahead', () => {
     const gone = [
       { phase: 'checking' as const, ms: 40 },

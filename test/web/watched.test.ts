@@ -92,7 +92,7 @@ const news: fc.Arbitrary<WatchEvent> = fc.oneof(
   })),
 );
 
-describe('what a page knows of a migration', () => {
+describe('a migration on a page', () => {
   test('a migration on a page never goes back in percentage or time, whatever is reported', () => {
     fc.assert(
       fc.property(fc.array(news, { maxLength: 60 }), (heard) => {
@@ -236,7 +236,7 @@ describe('the stream of a migration', () => {
   });
 });
 
-describe('what is said before a cancel', () => {
+describe('the text before a cancel', () => {
   test('the text before a cancel allows it until the switch, with separate words for every phase', () => {
     const possible = phase.options.filter(
       (each) => cancelling({ phase: each, from: 'a', to: 'b' }).isPossible,

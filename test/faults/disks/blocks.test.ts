@@ -9,7 +9,7 @@ const node = (name: string, drv: string, file: string, more: object = {}): objec
   ...more,
 });
 
-describe('what a QEMU holds of disks', () => {
+describe('block state of a QEMU', () => {
   test("a QEMU's block state is its open files, its nodes by name, and their jobs", () => {
     const nodes = [
       node('#block12', 'qcow2', '/srv/a.qcow2'),

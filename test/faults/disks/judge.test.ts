@@ -69,7 +69,7 @@ const withFile = (
 });
 const FILE = { ino: 99, links: 1, directory: false };
 
-describe('the judge of a guest’s disks', () => {
+describe("the judge of a guest's disks", () => {
   test('the disk judge accepts disks that moved, or stayed unchanged', () => {
     assert.equal(problems({}), '');
     assert.equal(problems({}, STAYED), '');

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { storedIn, takenBytes } from '../../../faults/disks/storage.ts';
 
-describe('what lies on a host’s storage', () => {
+describe("files on a host's storage", () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'godwit-stored-'));
   after(() => rmSync(directory, { recursive: true, force: true }));
 

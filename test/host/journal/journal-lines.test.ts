@@ -109,7 +109,7 @@ describe('the lines of a journal', () => {
   });
 });
 
-describe('a journal that is not as it was written', () => {
+describe('a damaged journal', () => {
   const records = realJournal();
   const lines = linesOf(records);
   const text = Buffer.concat(lines);

@@ -7,7 +7,7 @@ import type { KernelWord } from '../../../src/rpc/reach.ts';
 const never = new AbortController().signal;
 const KINDS = ['answer', 'silence', 'unreachable', 'unknown'] as const;
 
-describe('a host’s kernel', () => {
+describe("a host's kernel", () => {
   test("a host's kernel is alive with an answer at any port, and silent only at all ports", async () => {
     const word = fc.constantFrom(...KINDS);
     const host = fc.constantFrom('10.0.0.2:7400', '[fd00::2]:7400');

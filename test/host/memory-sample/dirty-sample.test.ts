@@ -32,7 +32,7 @@ function memory(
   return { world, sample: () => sampleDirty(pages, time, signal) };
 }
 
-describe('a small sample of pages', () => {
+describe('a small page sample', () => {
   test('a small page sample gives the share of memory written in its window, by two reads of each page', async () => {
     const { world, sample } = memory(8192, (page) => page % 4 === 0);
     const { windowMs, dirtyBytes } = (await sample()) ?? assert.fail();

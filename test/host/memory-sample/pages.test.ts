@@ -10,7 +10,7 @@ const { signal } = new AbortController();
 const random = randomBytes(PAGE_BYTES);
 const text = Buffer.alloc(PAGE_BYTES, 'the same words again and again, ');
 
-describe('a sample of pages', () => {
+describe('a page sample', () => {
   test('a page sample ends with its results once they suffice, by one more read of fewer pages', async () => {
     const memory = new Memory(
       8192,

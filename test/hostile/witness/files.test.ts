@@ -23,7 +23,7 @@ const call = (name: string, file: string, rest: Partial<TracedCall> = {}): Trace
 });
 const judged = (seen: TracedCall): string => judgeSeen(seen, GROUND) ?? 'fine';
 
-describe('what a process did with files', () => {
+describe('file access of a process', () => {
   test("file access within the host's directories, its code and the system's is accepted", () => {
     for (const file of [
       '/state/migrations/m-1/x',

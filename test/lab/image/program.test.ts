@@ -9,7 +9,7 @@ const LDD = `\tlinux-vdso.so.1 (0x00007f8b6545b000)
 \t/lib64/ld-linux-x86-64.so.2 (0x00007f8b6545d000)
 `;
 
-describe('a program of this machine in the guest', () => {
+describe('a program for the guest', () => {
   test('a program for the guest brings its libraries by name, and its loader at the expected place', () => {
     assert.deepEqual(librariesOf(LDD), [
       { name: 'lib/libsqlite3.so.0', file: '/lib/x86_64-linux-gnu/libsqlite3.so.0' },

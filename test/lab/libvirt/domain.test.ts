@@ -19,7 +19,7 @@ const PLAN: DomainPlan = {
   serialLog: '/serial.log',
 };
 
-describe('a guest of the lab as libvirt’s XML', () => {
+describe("a lab guest's libvirt XML", () => {
   test("a lab guest's libvirt XML is read as the requested guest, whatever its words are", () => {
     const words = fc.string({ unit: 'grapheme-ascii', maxLength: 40 });
     fc.assert(

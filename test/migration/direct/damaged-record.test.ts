@@ -37,7 +37,7 @@ const fleet = (...sightings: Sighting[]): GuestSightings => ({
 const verdicts = (given: GuestSightings): Record<string, string> =>
   Object.fromEntries(judgeDamaged(RECORD, given).map(({ runAt, verdict }) => [runAt, verdict]));
 
-describe('a record whose request cannot be read', () => {
+describe('a record with an unreadable request', () => {
   test('a record with an unreadable request has no safe answer, whatever the fleet shows', () => {
     const copies = ['running', 'paused', 'incoming'] as const;
     for (const host of ['a', 'b', 'c']) {

@@ -60,7 +60,7 @@ function asked(
 const byEnd = (questions: readonly Question[]): Question[] =>
   questions.toSorted((left, right) => left.endedAtMs - right.endedAtMs);
 
-describe('a host is dark', () => {
+describe('a dark host', () => {
   test('a host is dark once it has been silent over its path for the whole time', () => {
     const questions = asked(
       'one',

@@ -40,7 +40,7 @@ describe('a mover that begins a step', () => {
   });
 });
 
-describe('a mover that takes a step over', () => {
+describe('a mover that takes over', () => {
   const anyStream = fc.constantFrom(...STREAMS);
   const anyVia = fc.constantFrom('precopy' as const, 'postcopy' as const);
   const anyMode = fc.constantFrom('precopy' as const, 'hybrid' as const);

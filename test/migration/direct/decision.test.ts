@@ -28,7 +28,7 @@ const back = (proof: ResolvedEvent['proof'], at: typeof NOW, word: typeof C): Re
   answersFor: [word],
 });
 
-describe('what was decided of a held migration', () => {
+describe('the decision on a held migration', () => {
   test('an order without a proof does not renew the decision: the destination must refuse', () => {
     const first = transition(held, back('operator', EARLIER, C)).state;
     assert.deepEqual(first.decision, { proof: 'operator', answersFor: [C], at: EARLIER });

@@ -18,7 +18,7 @@ const base = {
 };
 const preparation = preparationOf(planned());
 
-describe('what a destination records of backing files', () => {
+describe("backing files in a destination's records", () => {
   test("records of backing files name places below the destination's storage and their contents", () => {
     const event: DestinationEvent = {
       type: 'seeding',

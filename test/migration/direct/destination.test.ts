@@ -201,7 +201,7 @@ describe('the destination', () => {
   });
 });
 
-describe('a guest that its source calls lost', () => {
+describe('a lost guest', () => {
   test('a lost guest is torn down if its memory is incomplete, and kept otherwise', () => {
     const thin = admitted();
     assert.equal(
@@ -224,7 +224,7 @@ describe('a guest that its source calls lost', () => {
   });
 });
 
-describe('a destination that was taken over', () => {
+describe('a destination after a takeover', () => {
   test('a destination continues as before after a takeover if its host stayed up', () => {
     fc.assert(
       fc.property(calls, fc.constantFrom(...CALLS), (some, call) => {

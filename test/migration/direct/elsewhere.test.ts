@@ -59,7 +59,7 @@ function verdicts(
 const runs = { copies: [{ uuid: UUID, state: 'running' }] } as const;
 const RUNS = { ...nothing, copies: [...runs.copies] };
 
-describe('a held copy whose guest a third host may run', () => {
+describe('a held copy and third hosts', () => {
   test('a held copy is given up once the third host shows that it runs the guest, and by no other answer', () => {
     const fleet = fleetOf(RUNS, dark('b'));
     const wrong = { source: 'wrong', destination: 'wrong' };

@@ -31,7 +31,7 @@ function sourceOf(history: History): Answer | undefined {
   return judge(knownOf(history)).find(({ runAt }) => runAt === 'source');
 }
 
-describe('what other hosts report of the guest of a held migration', () => {
+describe('reports of other hosts', () => {
   test("a copy with the guest's UUID anywhere makes the source wrong, and another guest of that name does not", () => {
     const here = fleet({ copies: [{ uuid: UUID, state: 'running' }] });
     assert.equal(vouched(safe, here, 'web1').verdict, 'wrong');
@@ -130,7 +130,7 @@ describe('what other hosts report of the guest of a held migration', () => {
   });
 });
 
-describe('the source of a held migration, over every history', () => {
+describe('safety of the source over every history', () => {
   const RUNS = { numRuns: 4000 };
 
   test('the source is never called safe if the guest has run elsewhere since', () => {

@@ -54,7 +54,7 @@ test('a guest that its hypervisor runs here is stopped exactly if the destinatio
   assert.deepEqual(onHypervisor(back, { type: 'resumed' }).effects, []);
 });
 
-describe('while memory moves', () => {
+describe('memory transfer', () => {
   test('the start of the switch ends the memory transfer if the switch is not held', () => {
     assert.equal(after('memory', { type: 'device' }), 'do switchover');
     assert.deepEqual(onHypervisor(memoryOf('hybrid'), { type: 'device' }).effects, []);
@@ -83,7 +83,7 @@ describe('while memory moves', () => {
   });
 });
 
-describe('in the switch', () => {
+describe('the switch', () => {
   test('a complete handover in the switch is committed', () => {
     assert.equal(after('switchover', { type: 'completed' }), 'do commit');
     assert.equal(after('switchover', { type: 'device' }), 'do switchover');
@@ -116,7 +116,7 @@ test('a post-copy stream that breaks before the destination runs is resumed whil
   assert.deepEqual(onHypervisor(precopy, paused).effects, []);
 });
 
-describe('while post-copy drains', () => {
+describe('the post-copy drain', () => {
   test('after the post-copy drain an end is verified, a pause recovered, and a break asked about', () => {
     assert.equal(after('drain', { type: 'completed' }), 'do verify');
     const paused = onHypervisor(stateIn('drain'), { type: 'postcopy-paused', reason: '' });
@@ -129,7 +129,7 @@ describe('while post-copy drains', () => {
   });
 });
 
-describe('in any step', () => {
+describe('any step', () => {
   test('reports of the pre-copy source no longer change the course after the switch', () => {
     for (const step of ['commit', 'verify', 'retire', 'finish'] as const) {
       fc.assert(
@@ -170,7 +170,7 @@ describe('in any step', () => {
   });
 });
 
-describe('a guest that is stopped for another reason than its move', () => {
+describe('a guest stopped for an unrelated reason', () => {
   const haltedIn = (step: StepName, kind: HaltKind) =>
     onHypervisor(stateIn(step), { type: 'stopped', halt: { kind } });
 

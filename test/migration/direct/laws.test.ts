@@ -13,7 +13,7 @@ import { World } from './world.ts';
 
 const modes = streamMode.options;
 
-describe('whatever happens', () => {
+describe('invariants', () => {
   test('without deaths the guest runs in one place at the end, or is held', () => {
     fc.assert(
       fc.property(chance({ deaths: false, faults: true }), ({ world, moves }) => {
@@ -103,7 +103,7 @@ describe('whatever happens', () => {
   });
 });
 
-describe('doing twice is doing once', () => {
+describe('idempotence', () => {
   for (const one of modes) {
     test(`a mover may be replaced after each effect: ${one}`, () => {
       // Takes over before each move in turn, with the effect under way done but its answer lost.

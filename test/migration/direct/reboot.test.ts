@@ -31,7 +31,7 @@ function undoingArm(rebooted: boolean): SourceState {
   return transition(turned, { type: 'undo-failed', step: 'memory', error: gone }).state;
 }
 
-describe('a source whose host was restarted while armed', () => {
+describe('a source that rebooted while armed', () => {
   test('a source that rebooted while armed assumes that a commit may have been sent and its record lost', () => {
     assert.equal(undoingArm(false).right, 'armed');
     assert.equal(undoingArm(true).right, 'committing');

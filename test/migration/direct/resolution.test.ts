@@ -86,7 +86,7 @@ const anySide = (side: 'source' | 'destination'): fc.Arbitrary<SideView | undefi
     { nil: undefined },
   );
 
-describe('what each answer to a held migration risks', () => {
+describe('risks of each answer', () => {
   test('neither answer is safe if the destination is dark and the commit was sent', () => {
     const answers = judged({});
     assert.equal(answers['source']?.verdict, 'risky');
@@ -195,7 +195,7 @@ describe('what each answer to a held migration risks', () => {
   });
 });
 
-describe('a held migration whose two hosts answer', () => {
+describe('a held migration with both hosts answering', () => {
   const rights = ['armed', 'committing', 'passed', 'abandoned'] as const;
   const here = ['running', 'paused', 'handed-over', 'gone'] as const;
   const theirs = ['armed', 'running', 'refused'] as const;

@@ -65,7 +65,7 @@ const order = (
   here: ResolvedEvent['here'] = 'handed-over',
 ): ResolvedEvent => ({ type: 'resolved', runAt, proof, by: 'ann', here });
 
-describe('an operator resolves a migration that is held', () => {
+describe('orders of an operator', () => {
   test('an order for the destination sends the commit again, and the destination judges it', () => {
     const { state } = transition(stateAfter(commitHeld), order('destination'));
     assert.deepEqual(state.doing, { kind: 'do', step: 'commit' });
@@ -196,7 +196,7 @@ describe('an operator resolves a migration that is held', () => {
   });
 });
 
-describe('the proof that the destination is off', () => {
+describe('a proof that the destination is off', () => {
   const fenced: SourceEvent = { type: 'fenced', host: 'b', by: 'the hook' };
 
   test('a proof that the destination is off takes back a guest whose commit got no answer', () => {

@@ -22,7 +22,7 @@ const admitted: DestinationEvent = { type: 'admitted', admission: ADMISSION, hos
 const armed = [admitted, RECORDS.preparing, RECORDS.prepared, RECORDS.armed0];
 const running = [...armed, RECORDS.committed, RECORDS.running];
 
-describe('a migration about which the other host may still ask', () => {
+describe('retention of a migration', () => {
   test("a source migration is kept if it is held, lost, or closed without the destination's refusal", () => {
     for (const outcome of ['held', 'lost'] as const) {
       assert.equal(sourceMayBeAsked(ended(outcome)), true, outcome);

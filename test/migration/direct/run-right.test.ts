@@ -16,7 +16,7 @@ import {
 import { mayResume as judgedResume } from './may-resume.ts';
 import { admissionOf } from '../../protocol/peer/admission.ts';
 
-describe('the source’s right', () => {
+describe("the source's right", () => {
   test("the source regains its right only by the destination's refusal, and never after passing it on", () => {
     for (const right of sourceRight.options) {
       assert.equal(judgedResume(right, false), false);
@@ -49,7 +49,7 @@ describe('the source’s right', () => {
   });
 });
 
-describe('the destination’s right', () => {
+describe("the destination's right", () => {
   test('a destination that has refused never runs, and one that runs never refuses', () => {
     assert.equal(destinationRightAfter('refused', 'commit'), undefined);
     assert.equal(destinationRightAfter('refused', 'arm'), undefined);
@@ -191,7 +191,7 @@ function walk(mayResume: typeof judgedResume): { states: number; both: number; r
   return { states: seen.size, both, ran };
 }
 
-describe('two parties, with messages lost, doubled, delayed and out of order', () => {
+describe('two parties with unreliable messages', () => {
   test('two parties with lost, doubled, delayed and reordered messages never both run a copy', (t) => {
     const { states, both, ran } = walk(judgedResume);
     t.diagnostic(`${states} states`);

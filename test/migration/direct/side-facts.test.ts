@@ -42,7 +42,7 @@ function facts(events: readonly DestinationEvent[], isAlive = true, bootId = 'bo
   return destinationFacts(replayDestination(events), { life, armedBootId, bootId });
 }
 
-describe('what a side of a migration reports of itself', () => {
+describe('the report of one side', () => {
   test('a destination that was never asked anything has nothing', () => {
     assert.partialDeepStrictEqual(facts([]), { right: 'none', hypervisor: 'none' });
   });

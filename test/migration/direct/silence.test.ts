@@ -34,7 +34,7 @@ function after(...events: DestinationEvent[]): DestinationState {
   return events.reduce(destinationAfter, first);
 }
 
-describe('a destination whose source is silent', () => {
+describe('a destination with a silent source', () => {
   test('a destination with a silent source releases its copy as long as the source has a whole copy', () => {
     assert.equal(onSilence(after()), 'release');
     assert.equal(onSilence(after(...PREPARED)), 'release');
@@ -66,7 +66,7 @@ describe('a destination whose source is silent', () => {
   });
 });
 
-describe('a destination that hears how the migration ended at its source', () => {
+describe('a destination after the end at its source', () => {
   const whole = after(...PREPARED, says('completed'), ...RUNNING);
   const thin = after(...PREPARED, says('postcopy-active'), ...RUNNING);
 

@@ -35,7 +35,7 @@ test('every state has a phase that can be shown', () => {
   );
 });
 
-describe('what steps found out', () => {
+describe('facts found by steps', () => {
   test('the facts that steps find out are bounded', () => {
     const check = { name: 'cpu', side: 'both', verdict: 'pass', evidence: '' };
     assert.equal(stepFacts.safeParse({ checks: Array(256).fill(check) }).success, true);

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { isMemoryStale } from '../../../src/migration/direct/resolve.ts';
 import type { SourceState } from '../../../src/migration/direct/source-state.ts';
 
-describe('memory of a guest that the destination may have run', () => {
+describe('the age of source memory', () => {
   const image = (node: string, readOnly: boolean) => ({ node, readOnly });
   const at = (...nodes: string[]) => nodes.map((node) => ({ node, pool: 'p', path: node }));
   const isStale = (places: object[], ...disks: object[][]): boolean => {

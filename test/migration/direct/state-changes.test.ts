@@ -13,7 +13,7 @@ import { BASE, COPY, errorOf, planned } from './samples.ts';
 
 const begun = initialSource(planned()).state;
 
-describe('entering a step', () => {
+describe('transitions into a step', () => {
   test('a transition into a step begins it and resets its attempts', () => {
     const { state, effects } = enter({ ...begun, attempts: 2 }, 'inspect');
     assert.deepEqual(state.doing, { kind: 'do', step: 'inspect' });
@@ -48,7 +48,7 @@ describe('entering a step', () => {
   });
 });
 
-describe('what the guest only reads of its disks', () => {
+describe('read-only images', () => {
   test('images that the guest only reads are prepared before anything is built if the hosts do not share them', () => {
     const known = { bases: [BASE] };
     assert.deepEqual(enter({ ...begun, known }, 'seed').state.doing, { kind: 'do', step: 'seed' });
@@ -65,7 +65,7 @@ describe('the progress of backing files', () => {
   });
 });
 
-describe('turning round', () => {
+describe('turnaround', () => {
   test('a turnaround stops the current work and undoes the nearest step that has an undo', () => {
     const { state, effects } = beginUndo(begun, 'prepare', errorOf());
     assert.deepEqual(effects, [{ type: 'undo', step: 'admit' }]);

@@ -52,7 +52,7 @@ describe('the table of steps', () => {
   });
 });
 
-describe('the way through the steps', () => {
+describe('the order of the steps', () => {
   test('the way forward leads from the first step to the last', () => {
     const way = [];
     for (let at: (typeof STEP_NAMES)[number] | undefined = STEP_NAMES[0]; at; at = nextStep(at)) {

@@ -10,7 +10,7 @@ const PAUSED = { type: 'postcopy-paused', reason: 'the link is gone' } as const;
 const STOPPED = { type: 'stopped' } as const;
 const RESUMED = { type: 'resumed' } as const;
 
-describe('when the time is over', () => {
+describe('timeouts', () => {
   const over = { type: 'timeout', afterMs: 1000 } as const;
 
   test('a timeout while memory moves reports that the guest dirties faster than the link transfers', () => {

@@ -143,7 +143,7 @@ describe('a cancel', () => {
   });
 });
 
-describe('past the point of no return', () => {
+describe('after the point of no return', () => {
   test('a step past the point of no return is tried again, and the migration is done when it works in time', () => {
     for (const step of ['verify', 'retire', 'finish'] as const) {
       const world = new World();

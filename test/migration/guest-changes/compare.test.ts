@@ -49,7 +49,7 @@ const snapshots = fc
   .uniqueArray(part, { selector: ({ kind, name }) => `${kind} ${name}`, maxLength: 12 })
   .map((parts): GuestSnapshot => ({ parts }));
 
-describe('a guest that is compared with itself', () => {
+describe('comparison of a guest with itself', () => {
   test('a guest compared with itself has no change, in whatever order its parts are read', () => {
     fc.assert(
       fc.property(snapshots, fc.boolean(), ({ parts }, copiesDisks) => {
@@ -93,7 +93,7 @@ describe('a guest that is compared with itself', () => {
   });
 });
 
-describe('the owner’s changes', () => {
+describe("the owner's changes", () => {
   const cases: [string, GuestSnapshot, string][] = [
     [
       'an external snapshot',

@@ -24,7 +24,7 @@ function words(before: NicNetwork, now: PortNow): string[] {
   });
 }
 
-describe('changes of a guest’s port', () => {
+describe("changes of a guest's port", () => {
   test("a change of a guest's port is named with both values", () => {
     const of = 'of the port of net0 changed from';
     assert.deepEqual(words(nic(), nic({ mtu: 1400 })), [`the MTU ${of} 1500 to 1400`]);

@@ -23,7 +23,7 @@ const move = (more: Partial<Sighting['moves'][number]>) => ({
 });
 const is = (more: Partial<Sighting>): string => answerFrom(seen(more), SOUGHT).is;
 
-describe('what a host’s sighting of a guest amounts to', () => {
+describe('sightings of a guest', () => {
   test('a host with no trace of the guest is clear', () => {
     assert.equal(is({}), 'without');
     assert.equal(is({ storeSince: '2026-11-24T09:00:00Z' }), 'without');
@@ -74,7 +74,7 @@ describe('what a host’s sighting of a guest amounts to', () => {
   });
 });
 
-describe('an operator’s word for a host', () => {
+describe("an operator's word for a host", () => {
   const at = { bootId: 'boot-1', uptimeMs: 1 };
   const silent = { is: 'silent', why: 'dark' } as const;
   const word = [{ host: 'c', doubts: ['no answer', 'copy paused'] }];

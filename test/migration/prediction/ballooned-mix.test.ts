@@ -5,7 +5,7 @@ import { balloonedMix } from '../../../src/migration/prediction/ballooned-mix.ts
 
 const MIX = { zero: 0.2, duplicate: 0.1, packed: 0.5 };
 
-describe('the pages of a guest whose balloon has taken some', () => {
+describe('pages of a ballooned guest', () => {
   test('ballooned pages become zero pages, as far as they were not zero before', () => {
     // Of 500 unused bytes 200 are zeros already: of 250 that are taken, 150 become zeros.
     const mix = balloonedMix(MIX, { takesBytes: 250, availableBytes: 500 }, 1000);

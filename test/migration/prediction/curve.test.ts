@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { comparableRate, dirtiedWithin } from '../../../src/migration/prediction/curve.ts';
 import { anyFacts } from './samples.ts';
 
-describe('the working set’s curve', () => {
+describe("the working set's curve", () => {
   const curve = [
     { windowMs: 100, dirtyBytes: 1000 },
     { windowMs: 1000, dirtyBytes: 4000 },

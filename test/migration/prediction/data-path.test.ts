@@ -258,7 +258,7 @@ describe('the path that auto takes over a slow link', () => {
     assert.ok(comesTo('xbzrle', facts, of).totalMs * 1.1 < comesTo(taken, facts, of).totalMs);
   });
 
-  describe('where a path does not end', () => {
+  describe('paths that do not end', () => {
     const link = { rate: 40 * MBIT, how: 'configured' as const };
     const of = { hasWire: true, knowsGuest: false, cores: 4, load: 1, mode: 'precopy' as const };
 

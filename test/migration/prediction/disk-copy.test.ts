@@ -20,7 +20,7 @@ const timesLink = (facts: Facts, times: number): Facts => ({
   ...(facts.link && { link: { ...facts.link, rate: facts.link.rate * times } }),
 });
 
-describe('the copy of a guest’s disks', () => {
+describe("the copy of a guest's disks", () => {
   test("a disk copy takes the link's time for its bytes if the guest writes nothing", () => {
     const { ms, bytes } = diskCopyOf({ ...guest(1), disks: { bytes: 125_000_000 } }, NOMINAL);
     assert.ok(Math.abs(ms - 1000) < 1e-6 && Math.abs(bytes - 125_000_000) < 1e-6);

@@ -39,7 +39,7 @@ function rangesOf(of: DiskLatency, given: LatencyFacts) {
   return KINDS.flatMap((kind) => PERCENTILES.map((at) => ({ kind, at, range: found[kind][at] })));
 }
 
-describe('what to expect of the guest’s own requests while its disks are copied', () => {
+describe('disk latency during a copy', () => {
   test('the predicted disk latency is a range around its middle if enough requests were counted', () => {
     fc.assert(
       fc.property(disk, facts, (of, given) => {

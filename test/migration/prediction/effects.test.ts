@@ -34,7 +34,7 @@ const throttled = (atMs: number, from: number, to: number) => {
   return { round: 2, atMs, what: 'throttle', rule: 'stalled', why: 'so', change } as const;
 };
 
-describe('what a migration takes', () => {
+describe('costs of a migration', () => {
   test('the cost to a guest that is not throttled is only its downtime', () => {
     assert.deepEqual(effectsOf(FACTS, COURSE).guest, { lostMs: 200 });
   });

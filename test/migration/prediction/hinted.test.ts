@@ -6,7 +6,7 @@ import { leftOutBytes } from '../../../src/migration/prediction/hinted.ts';
 const MIB = 1024 ** 2;
 const guest = { freeBytes: 400 * MIB, memoryBytes: 1000 * MIB, zero: 0.25, rate: 0 };
 
-describe('the free pages of which a guest gives hints', () => {
+describe('hinted free pages', () => {
   test('hinted free pages are mostly omitted, except zeros, which cost nothing', () => {
     // Of 400 free MiB 250 are zeros; of the others three quarters lie in large blocks.
     assert.equal(leftOutBytes(guest), 150 * 0.75 * MIB);

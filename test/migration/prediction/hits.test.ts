@@ -23,7 +23,7 @@ function having(facts: Facts, known: number, of = 1000): Facts {
 const thin = { rate: 12_500_000, how: 'measured' } as const;
 const wire = { ...guest(0), mix: MIX, link: thin, memoryPath: 'cold' } as const;
 
-describe('what the destination’s cache has', () => {
+describe("the destination's cache", () => {
   test('cache hits count only nonzero pages, and only on the wire', () => {
     const mix = { ...MIX, known: { share: 0.4, pages: 1000 } };
     for (const memoryPath of ['cold', 'known'] as const)

@@ -42,7 +42,7 @@ const factsOf = ({ memoryPath, memoryGib, dirtyMib, cores }: Steady, rate: numbe
   link: { rate, how: 'measured', roundTripMs: 1 },
 });
 
-describe('a prediction on hosts of another speed', () => {
+describe('prediction on slower or faster hosts', () => {
   test('a prediction is within ten percent after four moves that were limited by the processors', () => {
     let compared = 0;
     fc.assert(

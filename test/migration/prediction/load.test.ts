@@ -8,7 +8,7 @@ import { NOMINAL } from '../../../src/migration/prediction/scenarios.ts';
 import { guest, MIB, MEMORY_PATHS } from './samples.ts';
 import { LONG_LOOK_SHARE } from '../../../src/migration/steering/first-round.ts';
 
-describe('what memory costs on its path', () => {
+describe('costs of memory on its path', () => {
   const quiet = guest(0);
 
   test('memory costs the link its nonzero bytes, and a note for each zero page', () => {

@@ -15,7 +15,7 @@ import { anyFacts, guest, MBIT } from './samples.ts';
 const BOTH = [{ cores: 2 }, { cores: 2 }];
 const COMPRESSING: readonly MemoryPath[] = ['packed', 'packed3', 'packed9', 'cold', 'known'];
 
-describe('what a path costs, by this host’s own moves', () => {
+describe("path costs learned from this host's moves", () => {
   const told = fc.record(
     {
       memoryPath: fc.constantFrom<string>(...PATHS, 'a path of a newer build'),
@@ -234,7 +234,7 @@ describe('a move', () => {
   });
 });
 
-describe('what is said of learned costs', () => {
+describe('reporting of learned costs', () => {
   test('learned costs that equal the assumption are not reported', () => {
     const { costs } = predict({ ...guest(1), processors: BOTH });
     assert.ok(costs !== undefined);

@@ -27,7 +27,7 @@ const came = (times: number, prediction = said, more: Partial<Report> = {}): Rep
     ...more,
   });
 
-describe('how far a move came out from what was said', () => {
+describe('prediction errors', () => {
   test('the error of a move is 1 at either end of the range, 0 in its middle, and never negative', () => {
     const { low, middle, high } = said.totalMs;
     assert.equal(offOf(came(1)).totalMs, 0);

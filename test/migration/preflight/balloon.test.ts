@@ -12,7 +12,7 @@ import {
 const MIB = 1024 ** 2;
 const GIB = 1024 * MIB;
 
-describe('what a balloon may take', () => {
+describe('available balloon memory', () => {
   const look = {
     actualBytes: GIB,
     wholeBytes: GIB,
@@ -63,7 +63,7 @@ describe('what a balloon may take', () => {
   });
 });
 
-describe('a balloon that somebody else has filled', () => {
+describe('a filled balloon', () => {
   test("a filled balloon is reported with the guest's memory, its maximum and the required room", () => {
     const [found, ...others] = judgeInflated({ actualBytes: 640 * MIB, wholeBytes: GIB });
     assert.deepEqual(others, []);

@@ -28,7 +28,7 @@ const asked = fc.record({
   path: fc.constantFrom('native' as const, 'wire' as const, 'auto' as const),
 });
 
-describe('what is asked of a driver', () => {
+describe('requests to a driver', () => {
   test('features of Godwit itself are refused by name if a manager moves the guest', () => {
     const wants = { mode: 'precopy', compress: 'none', streams: 1 } as const;
     const asks: [Partial<MigrationSettings>, string][] = [

@@ -12,7 +12,7 @@ import { admissionOf } from '../../protocol/peer/admission.ts';
 
 const START = Date.parse('2026-03-01T12:00:00Z');
 
-describe('the destination’s report', () => {
+describe("the destination's report", () => {
   function theirs(world: World): Report {
     const journal = world.destination?.journal ?? [];
     const records: DestinationRecord[] = journal.map((event, seq) => {

@@ -28,7 +28,7 @@ function exact(took: readonly number[], share: number): number {
   return sorted[Math.ceil(took.length * share) - 1] ?? assert.fail();
 }
 
-describe('percentiles of what a hypervisor counted', () => {
+describe('latency percentiles', () => {
   test('percentiles are exact within their bin, and are marked if they may be longer', () => {
     fc.assert(
       fc.property(given, ({ boundaries, took }) => {

@@ -36,7 +36,7 @@ const begun = (): LaterState => {
 };
 const answers = (given: Record<string, HostAnswer>) => new Map(Object.entries(given));
 
-describe('what other hosts see of a guest after its migration', () => {
+describe('later sightings by other hosts', () => {
   test('later sightings are requested from hosts that still probe, and from no host if none does', () => {
     assert.deepEqual(
       begun().hosts.map(({ host }) => host),

@@ -11,7 +11,7 @@ const phases = [
 ] as const;
 const running = report({ outcome: 'running', phase: 'memory', bytes: 7, phases: [...phases] });
 
-describe('the report of a migration that runs', () => {
+describe('the report of a running migration', () => {
   test('the report of a running migration has the newest state of the stream', () => {
     const sample = sampleOf({ transferredBytes: 4000, round: 3, pageRequests: 2 });
     const { bytes, rounds, throughput, pageRequests } = ofNow(running, { sample });

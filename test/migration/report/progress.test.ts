@@ -28,7 +28,7 @@ const samples: fc.Arbitrary<MemorySample> = fc
   })
   .map(sampleOf);
 
-describe('the share that the destination has', () => {
+describe("the destination's share", () => {
   test("the destination's share is between 0 and 100, whatever the hypervisor reports", () => {
     fc.assert(
       fc.property(samples, (sample) => {
@@ -46,7 +46,7 @@ describe('the share that the destination has', () => {
   });
 });
 
-describe('the time that is left', () => {
+describe('the time left', () => {
   test('the time left is unknown if the guest dirties as fast as the link transfers', () => {
     fc.assert(
       fc.property(samples, (sample) => {

@@ -13,7 +13,7 @@ const says = (type: 'stopped' | 'resumed' | 'active'): SourceEvent => ({
 });
 const rehearsal = { plan: planned({ rehearse: true }), known: {} };
 
-describe('what a rehearsal has found out', () => {
+describe('the result of a rehearsal', () => {
   test('a migration has no rehearsal result', () => {
     assert.equal(rehearsalOf({ plan: planned(), known: {} }, sampleOf(), {}), undefined);
   });
@@ -71,7 +71,7 @@ describe('what a rehearsal has found out', () => {
   });
 });
 
-describe('how long the guest was paused', () => {
+describe('the pause of a guest', () => {
   const walk = (events: readonly (readonly [SourceEvent, number])[]): Stand =>
     events.reduce<Stand>((stand, [event, at]) => standAfter(stand, event, at), {});
 

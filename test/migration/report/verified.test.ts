@@ -17,7 +17,7 @@ import { passes } from '../../../src/migration/preflight/finding.ts';
 
 const known = (aheadMs: number, tookMs = 2) => ({ aheadMs, tookMs });
 
-describe('the disks of a guest that has moved', () => {
+describe('disks of a moved guest', () => {
   test("the moved guest's disks are correct if only one hypervisor may write to each", () => {
     const found = judgeWriters(
       'b',
@@ -42,7 +42,7 @@ describe('the disks of a guest that has moved', () => {
   });
 });
 
-describe('the clock of a guest that has moved', () => {
+describe('the clock of a moved guest', () => {
   const still = { betweenMs: 300, stoodStillMs: 80 };
 
   test("the moved guest's clock may be behind by the time of the guest's pause", () => {
@@ -92,7 +92,7 @@ describe('the clock of a guest that has moved', () => {
   });
 });
 
-describe('the connections of a guest that has moved', () => {
+describe('connections of a moved guest', () => {
   const of = (count: number, established: number, carried: number, reset: number) =>
     judgeHandedOver('b', { count, established, carried, reset });
 
@@ -115,7 +115,7 @@ describe('the connections of a guest that has moved', () => {
   });
 });
 
-describe('whether a guest is reached', () => {
+describe('reachability of a guest', () => {
   const seen = { host: 'c', kind: 'icmp', address: '10.9.0.21', gapMs: 60 } as const;
 
   test("the guest's reachability is in doubt if a host that watched it no longer has an answer", () => {

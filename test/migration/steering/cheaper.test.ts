@@ -54,7 +54,7 @@ function inFirstRound(share: number, writes: Writes | undefined, rate = LINK) {
   return isPostcopyCheaper({ sample, trace: undefined, writes, rate, downtimeMs: 100 });
 }
 
-describe('post-copy is cheaper than further rounds', () => {
+describe('post-copy versus further rounds', () => {
   test('post-copy is cheaper if each further round leaves most of the previous remainder', () => {
     assert.equal(asRoundBegins(3, 50 * MIB, 0.8 * LINK), true);
     assert.equal(asRoundBegins(3, 50 * MIB, 0.3 * LINK), false);
@@ -101,7 +101,7 @@ describe('post-copy is cheaper than further rounds', () => {
   });
 });
 
-describe('in the first round post-copy is cheaper', () => {
+describe('post-copy in the first round', () => {
   test('post-copy is cheaper in the first round if a long sample shows that most memory will be dirty', () => {
     assert.equal(inFirstRound(0.35, looked(205 * MIB, LINK)), true);
     assert.equal(inFirstRound(0.35, looked(128 * MIB, 3 * LINK)), true);

@@ -70,7 +70,7 @@ describe('the pace of copies', () => {
   });
 });
 
-describe('a guest that writes faster than its disks are copied', () => {
+describe('a busy guest', () => {
   const fast = looks(10 * MIB, 10 * MIB, 40_000);
 
   test('a guest that outpaces its disk copies is throttled, unless configured otherwise', () => {

@@ -27,7 +27,7 @@ const COURSE: Course = {
 /** Nobody has looked at its pages. */
 const BLIND = { pages: 0, memoryBytes: COURSE.memoryBytes, curve: [], linkRate: 0 };
 
-describe('post-copy begins in the first round', () => {
+describe('early post-copy', () => {
   test('post-copy begins in the first round if its end would be too late, under each strategy that allows it', () => {
     for (const name of ['standard', 'budget'] as const) {
       const { ends, rounds, decisions } = play(STRATEGIES[name], COURSE);

@@ -81,7 +81,7 @@ describe('a guest', () => {
   });
 });
 
-describe('a guest of which nobody knows what it writes', () => {
+describe('a guest with an unknown write rate', () => {
   const hours = (cores: number, count = 6) =>
     Array.from({ length: count }, (_none, at) => ({
       from: `2026-03-01T0${at}:00:00.000Z`,

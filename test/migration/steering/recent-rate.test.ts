@@ -21,7 +21,7 @@ const looks = (course: readonly (readonly [ms: number, bytes: number])[]): Recen
   return recent;
 };
 
-describe('what the link carried of late', () => {
+describe('the recent link rate', () => {
   test("the link's recent rate is unknown before two seconds have been seen", () => {
     assert.equal(looks([]).bytesPerS, undefined);
     assert.equal(
@@ -71,7 +71,7 @@ describe('what the link carried of late', () => {
   });
 });
 
-describe('over a stream that is compressed', () => {
+describe('compressed streams', () => {
   const seen = (contents: readonly (number | undefined)[]): RecentRate => {
     const recent = new RecentRate();
     contents.forEach((contentBytes, at) => {

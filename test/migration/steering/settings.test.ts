@@ -12,7 +12,7 @@ import { sampleOf } from '../direct/samples.ts';
 const MiB = 1024 * 1024;
 const ALL: readonly SteeringMeasure[] = ['downtime', 'throttle', 'postcopy'];
 
-describe('a throttle that the hypervisor has not taken over yet', () => {
+describe('a pending throttle', () => {
   const strategy = STRATEGIES['no-postcopy'];
   const settings = { mode: 'precopy', maxDowntimeMs: 1 } as const;
   const stalled = { remainingBytes: 100 * MiB, rate: 10 * MiB, dirtyRate: 50 * MiB };

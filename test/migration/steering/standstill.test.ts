@@ -21,7 +21,7 @@ const look: fc.Arbitrary<Standstill> = fc.record({
   otherAnswers: fc.boolean(),
 });
 
-describe('a stream whose bytes are stalled', () => {
+describe('a stalled stream', () => {
   test('a stalled stream is left alone for a moment, and if no other path is open', () => {
     fc.assert(
       fc.property(look, (seen) => {
@@ -45,7 +45,7 @@ describe('a stream whose bytes are stalled', () => {
   });
 });
 
-describe('the time that a stream was stalled', () => {
+describe('the stall time', () => {
   const report = (...reported: [number, StallNews][]) =>
     reported.reduce((stalls, [at, news]) => stallsAfter(stalls, news, at), NO_STALLS);
 
@@ -82,7 +82,7 @@ describe('the time that a stream was stalled', () => {
   });
 });
 
-describe('a link that is stalled, in words', () => {
+describe('text for a stalled link', () => {
   const nowMs = Date.parse('2026-01-01T12:00:20.000Z');
 
   test('the text for a stalled link has its start and how long it is awaited', () => {

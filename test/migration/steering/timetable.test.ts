@@ -21,7 +21,7 @@ const TIMETABLE: Timetable = [
 const at = (day: number, hour: number, minute = 0): number =>
   new Date(2026, 10, day, hour, minute).getTime();
 
-describe('what a host allows by the time of day', () => {
+describe("a host's timetable", () => {
   test("a host's timetable gives the lowest cap of the current hours, and none outside of them", () => {
     assert.equal(capAt(TIMETABLE, at(2, 7, 59)), undefined);
     assert.equal(capAt(TIMETABLE, at(2, 8)), 20 * MB);
@@ -64,7 +64,7 @@ describe('what a host allows by the time of day', () => {
   });
 });
 
-describe('what a plan says of it', () => {
+describe('the timetable in a plan', () => {
   test('a plan does not mention the timetable if nothing is capped while the migration runs', () => {
     assert.equal(capOver([], at(2, 9), A)(60_000), undefined);
     assert.equal(capOver(TIMETABLE, at(2, 6), A)(60_000), undefined);

@@ -41,7 +41,7 @@ function seen(course: Course, writes = writesOf(course)): AfterFirstRound {
   return { sample, trace: afterRound(undefined, sample), settings: { maxDowntimeMs }, writes };
 }
 
-describe('a guest that was looked at while the first round ran', () => {
+describe('a guest sampled in the first round', () => {
   test('a guest outpaces the link if it writes faster within a window longer than the longest downtime', () => {
     const rate = outpacingRate(seen(BUSY));
     assert.ok(rate !== undefined && rate > 2 * LINK && rate <= 3 * LINK, String(rate));

@@ -11,7 +11,7 @@ async function twoTries(script: Script): Promise<string> {
   return 'given up';
 }
 
-describe('the table that is taken from code', () => {
+describe('the extracted table', () => {
   test('the extracted table contains the result of each answer, and one state for equal continuations', async () => {
     const points = new Points();
     const first = points.all[await points.from(twoTries)];

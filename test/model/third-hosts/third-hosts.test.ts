@@ -16,7 +16,7 @@ const NEAR = new Set([
   'safe beside a third host',
 ]);
 
-describe('a migration whose source and destination lose power while third hosts recover its guest', () => {
+describe('recovery by third hosts', () => {
   test('recovering third hosts never cause two running copies or an unanswerable hold, in any interleaving', (t) => {
     const explored = exploreThirdHosts(PRODUCT, { faults: 1, mostStates: MAX_STATES });
     t.diagnostic(`${explored.states} states`);

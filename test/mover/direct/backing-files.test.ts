@@ -150,7 +150,7 @@ const begun = (reported: readonly SourceEvent[]): Promise<void> =>
     reported.some((event) => event.type === 'copied' && (event.disks[0]?.copiedBytes ?? 0) > 0),
   );
 
-describe('a backing file that the destination has not', () => {
+describe('a missing backing file', () => {
   test('a backing file that the destination lacks is sent sparsely, and arrives whole and read-only', async (t) => {
     const { seeds, storage, file, reported, journaled } = await movers(t);
     const words = wordsOf(await seeds.seed(never));
@@ -232,7 +232,7 @@ describe('a backing file that the destination has not', () => {
   });
 });
 
-describe('a backing file that the destination has', () => {
+describe('an existing backing file', () => {
   test('an existing backing file is found by its contents, not sent, and kept after a release', async (t) => {
     const { seeds, storage, file, mover, epoch } = await movers(t);
     mkdirSync(path.join(storage.b, 'golden'));

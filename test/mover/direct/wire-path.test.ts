@@ -92,7 +92,7 @@ describe('memory over the wire', () => {
     assert.match(stage.report.decisions[0]?.what ?? '', /memory goes by wire: at .* by the wire$/);
   });
 
-  describe('on a link that is fat for it and thin for memory as it is', () => {
+  describe('on a medium-fast link', () => {
     const asked = { path: 'auto', maxBandwidth: 125_000_000 } as const;
     const open = (t: TestContext): Promise<Stage> =>
       Stage.open(t, certificates, 'precopy', { dirtyRate: 0 }, asked);

@@ -49,7 +49,7 @@ class MediaFixture {
 const proveWith = (media: Readonly<Record<string, Medium>>, ask: ReturnType<MediaFixture['ask']>) =>
   proveMedia(new Map(Object.entries(media)), ENDS, ask, soon());
 
-describe('a medium of a guest’s disk', () => {
+describe("a medium of a guest's disk", () => {
   test('a medium is shared if the destination has it, and each host believes the other', async () => {
     const reported = new MediaFixture();
     const verdicts = await proveWith({ one: reported.medium('one') }, reported.ask(/./));

@@ -20,7 +20,7 @@ function laneOf(append: (event: Event) => Promise<void>) {
   return { sequencer, performed };
 }
 
-describe('the lane of a migration', () => {
+describe('the sequencer', () => {
   test('the sequencer takes events one by one, and none has effects before it is in the journal', async () => {
     const written: string[] = [];
     const { sequencer, performed } = laneOf(async ({ type }) => {

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { leftOf, untilMoment } from '../../../src/mover/engine/time-limit.ts';
 
-describe('waiting for a moment', () => {
+describe('a wait for a time', () => {
   test('a wait for a time that has passed is over at once', async () => {
     await untilMoment(Date.now() - 1000, systemClock, new AbortController().signal);
   });

@@ -172,7 +172,7 @@ function without({ moverAddress: _mover, checks: _checks, ...known }: StepFacts)
   return known;
 }
 
-describe('a check of a guest, and the first steps of its migration', () => {
+describe('a check and the first steps of a migration', () => {
   test('a check and the first steps of a migration make the same checks, with the same result and facts', async () => {
     const ends = new Map<string, number>();
     await fc.assert(

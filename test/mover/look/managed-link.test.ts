@@ -28,7 +28,7 @@ async function said(of: LinkAsked): Promise<string[]> {
   );
 }
 
-describe('the link over which a manager sends a guest', () => {
+describe("a manager's link", () => {
   test("a manager's link is checked like any guest's, by the agents' measurements", async () => {
     const link = { rate: 11e6, how: 'seen' } as const;
     const found = await said(asked({ link }, { roundTripMs: 20, routeOut }));

@@ -56,7 +56,7 @@ async function pathOf(t: TestContext, manager: FakeManager, offer: ReceiverOffer
   return checks.find(({ name }) => name === 'path')?.evidence ?? '';
 }
 
-describe('a check of a guest that a manager moves', () => {
+describe('a check of a managed guest', () => {
   test('a check of a managed guest asks the manager, and starts no task', async () => {
     const manager = managerWith();
     const found = await ask(manager, 'b');

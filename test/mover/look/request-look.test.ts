@@ -19,7 +19,7 @@ function scene(counter: Partial<RequestCounter> | undefined) {
   return { done, look: new RequestLook(async () => guest as SourceGuest) };
 }
 
-describe('what a plan sees of a guest’s own requests to disks that would be copied', () => {
+describe("a guest's disk requests", () => {
   test("a guest's disk requests are counted from the moment the disks are known until they are taken, once", async () => {
     const { look, done } = scene({});
     look.begin([]);

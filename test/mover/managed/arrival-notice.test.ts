@@ -32,7 +32,7 @@ function noticeAt(host: string, answer: GodwitError | undefined, isKnown = true)
   return { calls, notice: arrivalNotice({ config, request, connect, log: silentLog }) };
 }
 
-describe('the announcement of a guest that its manager moves', () => {
+describe('an arrival notice', () => {
   const params = { id: 'm-00000001' };
 
   test('an arrival notice names the guest to the agent of its destination, and is withdrawn', async () => {

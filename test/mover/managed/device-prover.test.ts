@@ -14,7 +14,7 @@ const signal = AbortSignal.timeout(10_000);
 const devices = [{ name: 'vda', file: '/dev/vg0/web1', isWritten: true }];
 const order = ORDER;
 
-describe('the block devices of a guest whose migration begins', () => {
+describe('block devices of a guest', () => {
   test('block devices are not checked without an agent at the destination, or away from the source', async () => {
     const connect = (): never => assert.fail('nobody is asked');
     for (const [host, why] of [

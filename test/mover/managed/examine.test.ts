@@ -55,7 +55,7 @@ async function give<T>(value: T | GodwitError): Promise<T> {
   return value;
 }
 
-describe('a check of a guest that a manager moves, and the first steps of its migration', () => {
+describe('a check and the first steps of a managed migration', () => {
   test('a check of a managed guest and the first steps make the same checks, with the same end', async () => {
     const ends = new Set<string>();
     await fc.assert(

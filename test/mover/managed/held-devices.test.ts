@@ -42,7 +42,7 @@ async function said(file: string, ask: HeldDevicesAsked['ask'], isWritten = true
   return [name, verdict, error?.code ?? '', evidence].join(' ');
 }
 
-describe('a block device that a manager opens by its path at the destination', () => {
+describe('a managed block device', () => {
   test('a managed block device is proved if both hosts have it at its path, even through a link', async (t) => {
     const dir = tempDir(t);
     const device = await loopOf(t, path.join(dir, 'image'), randomBytes(BYTES));

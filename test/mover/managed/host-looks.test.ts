@@ -34,7 +34,7 @@ async function atBothHosts(
     });
 }
 
-describe('a guest that its manager has moved, seen from both its hosts', () => {
+describe('a moved managed guest', () => {
   const askThere = async (): Promise<Check[]> => [look('disks'), look('segment')];
 
   test("a moved managed guest has one hypervisor that may write to its disks: the destination's", async () => {

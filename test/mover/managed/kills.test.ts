@@ -33,7 +33,7 @@ function judgeVolumes(
 
 const RUDE = { lost: 0.1, unanswered: 0.1, late: 0.1, twice: 0.1, crash: 0.05, stale: 0.1 };
 
-describe('a managed migration whose mover dies', () => {
+describe('deaths of a mover', () => {
   test("a mover's death at any point, with an honest manager, ends with one task and one guest", async () => {
     const whole = await runTrial({ seed: 1 });
     assert.equal(whole.outcome, 'done');
@@ -104,7 +104,7 @@ describe('a managed migration whose mover dies', () => {
   });
 });
 
-describe('a manager that crashes, forgets, answers late and answers twice', () => {
+describe('an unreliable manager', () => {
   test('an unreliable manager is given one order, and the report claims nothing false', async () => {
     const outcomes = new Set<string>();
     await fc.assert(

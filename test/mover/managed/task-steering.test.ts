@@ -53,7 +53,7 @@ const decided = ({ report }: Outcome): string[] =>
     rule === undefined ? [] : [what.split(':')[0] ?? ''],
   );
 
-describe('a task that a manager carries out, with a strategy', () => {
+describe('a steered task', () => {
   test('a steered task starts with the first downtime step, and gets longer ones only if needed', async () => {
     const quiet = await trial('standard', 0.01);
     assert.equal(quiet.outcome, 'done');

@@ -69,7 +69,7 @@ async function watched(
   return { wanted, found: await verification.results(PLANNED) };
 }
 
-describe('a guest that its manager moves, probed by the agent that drives the manager', () => {
+describe('a probed managed guest', () => {
   test("a probed managed guest has its agent's gap in the report, and counts as reached if it answers", async () => {
     const { wanted, found } = await watched(GAP);
     const [asked] = wanted;
@@ -179,7 +179,7 @@ describe('a guest that its manager moves, probed by the agent that drives the ma
   });
 });
 
-describe('a guest that its manager has moved, seen from outside of its hypervisor', () => {
+describe('a moved managed guest', () => {
   test("a moved managed guest is seen by its answers and its running clock, besides its manager's report", async () => {
     const found = await seen([10, -60, -60]);
     assert.equal(found['copies'], 'pass: its manager has it at b, and no more at a');

@@ -14,7 +14,7 @@ import { runTrial, type Outcome } from './trial.ts';
 const later = (ms: number): string => new Date(1_800_000_000_000 + ms).toISOString();
 const HOUR_MS = 3_600_000;
 
-describe('a managed migration that is to begin later', () => {
+describe('a delayed managed migration', () => {
   const whenQuiet = { withinMs: 60_000 };
   const planned = ({ report }: { readonly report: Report }): number =>
     report.phases.find(({ phase }) => phase === 'planned')?.ms ?? 0;
@@ -176,7 +176,7 @@ describe('the mover of a managed migration', () => {
   });
 });
 
-describe('what a manager says of a guest', () => {
+describe('answers of a manager', () => {
   const inspected = async (memoryBytes: number, checks: readonly object[]) => {
     const session = { inspect: async () => ({ memoryBytes, checks }) };
     const ask = (question: (asked: object) => unknown) => question(session);

@@ -107,7 +107,7 @@ async function wireOf(
   return { managed: new ManagedWire(deps), session, tunnelled, asked, bodies, directory };
 }
 
-describe('the wire of a guest that its manager moves', () => {
+describe("a managed guest's wire", () => {
   test("a managed guest's wire reports its cause if it breaks before the manager's task has ended", async (t) => {
     const { managed, session } = await wireOf(t, async ({ wire }) => wire);
     await managed.open(LOAD, LIVES);

@@ -22,7 +22,7 @@ function reply(id: number, sequence: number, ms: number, windows = false): Buffe
 const header = Buffer.alloc(24, 0);
 header[0] = 0x46;
 
-describe('ICMP’s timestamp', () => {
+describe('an ICMP timestamp', () => {
   test('an ICMP timestamp request has 20 bytes and a correct checksum', () => {
     const request = timestampRequest(ID, 70_001);
     assert.equal(request.length, TIMESTAMP_BYTES);

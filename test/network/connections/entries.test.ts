@@ -88,7 +88,7 @@ function written(entry: Connection): string {
   ].join(' ');
 }
 
-describe('what conntrack writes', () => {
+describe('output of conntrack', () => {
   test("conntrack's output is parsed correctly", () => {
     assert.deepEqual(one(WRITTEN.tcp), {
       protocol: 'tcp',
@@ -141,7 +141,7 @@ describe('what conntrack writes', () => {
   });
 });
 
-describe('what conntrack is given', () => {
+describe('input of conntrack', () => {
   test("conntrack's input contains every known fact of a connection", () => {
     assert.equal(
       addLine(one(WRITTEN.tcp)),
@@ -174,7 +174,7 @@ describe('what conntrack is given', () => {
   });
 });
 
-describe('what is new', () => {
+describe('updates', () => {
   const known = (entries: readonly Connection[]): Map<string, Connection> =>
     new Map(entries.map((entry) => [keyOf(entry), entry]));
 

@@ -37,7 +37,7 @@ const handed = (...ports: number[]): Map<string, RestoredConnection> =>
     ]),
   );
 
-describe('connections that were handed over', () => {
+describe('handed-over connections', () => {
   test('handed-over connections carry packets if their timeout was renewed, and show nothing otherwise', () => {
     const now = [tcp(1, WOUND_S, 'ESTABLISHED'), tcp(2, WOUND_S - 10, 'ESTABLISHED')];
     assert.deepEqual(heardSince(handed(1, 2), now, 10_000), {

@@ -23,7 +23,7 @@ const nic = (addresses: string[], attachment: Attachment = BRIDGE) => [
   { mac: MAC, addresses, attachment },
 ];
 
-describe('the addresses that a source names for its guest', () => {
+describe("a guest's addresses from its source", () => {
   test("a guest's addresses from its source count if this host has no other information", () => {
     const { own, refused } = judgeAddresses(nic(['10.9.0.21', '10.9.0.23', 'fd09::21']), around);
     assert.deepEqual([...own], ['10.9.0.21', '10.9.0.23', 'fd09::21']);
@@ -77,7 +77,7 @@ const entry = (from: string, to: string): Connection =>
     zone: 0,
   });
 
-describe('the connections that a source hands over', () => {
+describe("a source's connections", () => {
   test("the accepted connections are the guest's, and none with this host at the other end", () => {
     const judged = judgeAddresses(nic(['10.9.0.21', '10.9.0.1']), around);
     const kept = entry('10.9.0.99', '10.9.0.21');

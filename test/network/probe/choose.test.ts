@@ -11,7 +11,7 @@ import { probing } from '../../../src/protocol/peer/probe.ts';
 
 const MAC = '52:54:00:00:00:21';
 
-describe('what a watched guest is asked', () => {
+describe('probes of a guest', () => {
   test("a probe uses the configured addresses of the guest's name, and none for an unknown name", () => {
     const addresses = { web1: ['10.9.0.21'] };
     assert.deepEqual(configuredOf(addresses, 'web1'), ['10.9.0.21']);

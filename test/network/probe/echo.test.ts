@@ -13,7 +13,7 @@ function replyTo(request: Buffer, type: number): Buffer {
   return reply;
 }
 
-describe('ICMP’s echo', () => {
+describe('an ICMP echo', () => {
   test('an ICMP echo has 16 bytes and a correct checksum', () => {
     const request = echoRequest(V4, COOKIE, 70_000);
     assert.equal(request.length, 16);

@@ -14,7 +14,7 @@ function waitsOf(all: readonly number[]): { waits: Waits; endMs: number } {
   return { waits, endMs: now };
 }
 
-describe('how long answers are waited for', () => {
+describe('the latency of answers', () => {
   test('the latency of answers is reported as its median and its 99th percentile', () => {
     const { waits } = waitsOf([...Array<number>(98).fill(2), 40, 50]);
     const { during } = waits.read({});

@@ -35,7 +35,7 @@ const facts = hostFacts({
   ),
 });
 
-describe('a segment is asked', () => {
+describe('questions to a segment', () => {
   test('a segment is asked for the addresses of the guest known to either host, and for its gateway', () => {
     assert.deepEqual(toAsk(nic(['10.88.0.21', '224.0.0.1']), 'br0', facts), {
       addresses: ['10.88.0.21', '10.88.0.22'],

@@ -9,7 +9,7 @@ const plain = fc.dictionary(
   { maxKeys: 5 },
 );
 
-describe('what drivers keep in journals', () => {
+describe('driver data in journals', () => {
   test("a handle keeps its driver's data besides the names", () => {
     fc.assert(
       fc.property(plain, (rest) => {

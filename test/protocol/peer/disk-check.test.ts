@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { CHUNK_BYTES, comparison, rewriting } from '../../../src/protocol/peer/disk-check.ts';
 
-describe('what is asked of a copied image', () => {
+describe('requests about a copied image', () => {
   const asked = {
     epoch: 1,
     node: 'disk0',

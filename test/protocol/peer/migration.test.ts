@@ -31,7 +31,7 @@ testThroughJson({
   streamSettings,
 });
 
-describe('what a peer says', () => {
+describe('messages of a peer', () => {
   const good = admissionOf({ memoryBytes: 1 << 30 });
 
   test("a peer's message names no path of this host", () => {

@@ -4,7 +4,7 @@ import { verifyAnswer } from '../../../src/protocol/peer/verify.ts';
 
 const LOOK = { name: 'disks', side: 'destination', verdict: 'pass', evidence: 'one' };
 
-describe('what a destination sees of its guest', () => {
+describe("the destination's observations", () => {
   test("the destination's observations accept fields of later builds", () => {
     const later = { checks: [{ ...LOOK, more: 1 }], machine: { any: 1 }, more: 2 };
     assert.deepEqual(verifyAnswer.parse(later), { checks: [LOOK], machine: { any: 1 } });

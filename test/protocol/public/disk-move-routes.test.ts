@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { diskMoveRoutes } from '../../../src/protocol/public/disk-move-routes.ts';
 
-describe('the routes of disks’ moves', () => {
+describe('disk move routes', () => {
   test('disk move routes let viewers look, and only operators, or a controller for them, act', () => {
     // A wrong answer about a held move gives the guest an old image.
     const byOperator = new Set(['resolveDiskMove']);

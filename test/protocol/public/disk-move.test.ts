@@ -7,7 +7,7 @@ import {
   isMoveEnd,
 } from '../../../src/protocol/public/disk-move.ts';
 
-describe('what is asked of a disk’s move', () => {
+describe('a request for a disk move', () => {
   test('a request for a disk move names a guest, a disk and a place', () => {
     const asked = { guest: 'db1', disk: 'disk0', to: '/srv/fast/' };
     assert.deepEqual(diskMoveRequest.parse(asked), asked);

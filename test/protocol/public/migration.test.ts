@@ -62,7 +62,7 @@ describe('a phase', () => {
   });
 });
 
-describe('a look at the stream', () => {
+describe('stream figures', () => {
   test('stream figures are whole bytes that JSON represents exactly', () => {
     const sample = memorySample.parse({
       totalBytes: Number.MAX_SAFE_INTEGER,

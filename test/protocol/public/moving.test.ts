@@ -15,7 +15,7 @@ function end(host: string, runsAt: RunsAt): GuestInfo {
   });
 }
 
-describe('a guest that moves, of which two hosts report', () => {
+describe('a moving guest reported by two hosts', () => {
   for (const [source, destination, runsAt, host] of [
     ['source', 'source', 'source', 'a'],
     ['source', 'unknown', 'source', 'a'],
@@ -73,7 +73,7 @@ test('the work for guests of one name grows with their number, not with its squa
   assert.ok(reads(2000) < 5 * reads(500), `${reads(500)} and ${reads(2000)} reads`);
 });
 
-describe('reports of several hosts are merged into one row for each guest', () => {
+describe('merging of reports', () => {
   const at = (host: string, more: Partial<GuestInfo> = {}): GuestInfo =>
     guest('web1', host, { uuid: 'u-1', ...more });
   const left = (epoch: number): GuestInfo =>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { guestMeasure, linkMeasure, pageMix } from '../../../src/protocol/public/prediction.ts';
 
-describe('what a prediction rests on', () => {
+describe('prediction inputs', () => {
   test('prediction inputs accept shares of a whole and valid amounts only', () => {
     const mix = { zero: 0.5, duplicate: 0.25, packed: 0.4 };
     assert.deepEqual(pageMix.parse(mix), mix);

@@ -43,7 +43,7 @@ const replacements: Readonly<Record<string, (dir: string, victim: string) => voi
   'a pipe': (dir) => asGuest(dir, `mkfifo ${SOCKET}`),
 };
 
-describe('a socket that a guest’s QEMU made in its directory', { skip }, () => {
+describe("a socket of a guest's QEMU", { skip }, () => {
   for (const [what, replace] of Object.entries(replacements)) {
     for (const [way, connect] of Object.entries(ways)) {
       test(`a QEMU socket is not opened by way of ${way} once ${what} replaced it`, async (t) => {
@@ -93,7 +93,7 @@ describe('a socket that a guest’s QEMU made in its directory', { skip }, () =>
   });
 });
 
-describe('a socket that nobody listens on', () => {
+describe('a socket without a listener', () => {
   test('a socket without a listener is an error with its path', async (t) => {
     const file = path.join(tempDir(t), SOCKET);
     const server = net.createServer().listen(`${file}.first`);
@@ -106,7 +106,7 @@ describe('a socket that nobody listens on', () => {
   });
 });
 
-describe('a file in a directory of a guest’s QEMU', () => {
+describe("a file of a guest's QEMU", () => {
   test('a file of QEMU is read from its end, however long it is', (t) => {
     const file = path.join(tempDir(t), 'log');
     fs.writeFileSync(file, 'the end');

@@ -38,7 +38,7 @@ function fileIn(directory: string, name: string): string {
   return file;
 }
 
-describe('the files that a process has open', () => {
+describe('open files of a process', () => {
   test("the open files of a process are its images by the kernel's numbers, not by their paths", async (t) => {
     const directory = tempDir(t);
     const [a, b, c] = ['a', 'b', 'c'].map((name) => fileIn(directory, name)) as [
@@ -81,7 +81,7 @@ describe('the files that a process has open', () => {
   });
 });
 
-describe('what uses a file of this host', () => {
+describe('users of a file', () => {
   test('the users of a file are the processes that have it open, except allowed ones', async (t) => {
     const file = fileIn(tempDir(t), 'a');
     const id = (await identityOf(file)) ?? '';
@@ -193,7 +193,7 @@ describe('what uses a file of this host', () => {
   });
 });
 
-describe('a file whose identity was taken', () => {
+describe('an identified file', () => {
   test('an identified file is opened under its path only while it is the file there', async (t) => {
     const directory = tempDir(t);
     const file = fileIn(directory, 'a');

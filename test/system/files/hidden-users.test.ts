@@ -45,7 +45,7 @@ my $to = $mode eq "<" ? 1 : 3;
 syscall(${process.arch === 'arm64' ? 222 : 9}, 0, 4096, $to, $flags + 0, fileno($open), 0) > 0 or die;
 close($open); print "mapped\n"; sleep 600`;
 
-describe('a user of a file that /proc/PID/fd does not show', () => {
+describe('a hidden user of a file', () => {
   const usersOf = async (id: string | undefined, except: readonly number[] = []) =>
     fileUsers({ identities: [id ?? ''], except }, soon());
 

@@ -88,7 +88,7 @@ const ENDS: Readonly<Record<string, (at: Places) => Promise<unknown>>> = {
   'removes directories': ({ vm }) => removeDirectories([path.join(vm, 'empty')]),
 };
 
-describe('a directory of shared storage for which another host has put a link', { skip }, () => {
+describe('a directory replaced by a link', { skip }, () => {
   for (const [what, work] of [...Object.entries(DEEDS), ...Object.entries(ENDS)]) {
     test(`an operation that ${what} never follows a link out of the storage`, async (t) => {
       const all = places(t);

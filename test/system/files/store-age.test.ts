@@ -7,7 +7,7 @@ import { tempDir } from '../../rpc/test-contract.ts';
 
 const [FIRST, LATER, LAST] = ['2026-01-01T00', '2026-02-01T00', '2026-03-01T00'];
 
-describe('since when a host’s state is what it is', () => {
+describe("the age of a host's state", () => {
   test("the age of a host's state survives restarts of the agent", (t) => {
     const dir = tempDir(t);
     assert.equal(storeSince(dir), undefined);

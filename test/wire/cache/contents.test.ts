@@ -30,7 +30,7 @@ async function near(context: TestContext, far: readonly Buffer[], mostBytes = 2 
   return new NearCache(store, scope, summary, Places.empty(1024));
 }
 
-describe('what the far side is thought to have', () => {
+describe('the estimate of the far cache', () => {
   test('the estimate of the far cache contains the sent pages, as long as a cache of that size keeps them', async (context) => {
     const cache = await near(context, [], 128 * ENTRY_BYTES);
     for (let number = 0; number < 1000; number += 1) {

@@ -37,7 +37,7 @@ const lying = (directory: string): unknown[] =>
     .toSorted()
     .map((name) => [name, statSync(path.join(directory, name)).mtimeMs]);
 
-describe('what a host tells of its cache before a guest comes', () => {
+describe("the cache's answer", () => {
   test("the cache's answer has the pages exchanged with the asking host, no others, and writes nothing", async (t) => {
     const { directory, there, here, tags } = caches(t);
     await keep(directory, range(1, 200));

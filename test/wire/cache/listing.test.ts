@@ -36,7 +36,7 @@ async function filled(context: TestContext): Promise<{ directory: string; image:
   return { directory, image };
 }
 
-describe('the cache from outside', () => {
+describe('the listing of the cache', () => {
   test('the listing of a cache that never stored anything is empty', (context) => {
     const directory = path.join(folder(context), 'not-there');
     assert.deepEqual(listCache(directory), { bytes: 0, pages: 0, seeds: [], places: [] });

@@ -69,7 +69,7 @@ async function send(
   return { out, wireBytes, tally };
 }
 
-describe('the codec’s threads', () => {
+describe("the codec's threads", () => {
   test("the codec's threads return their input, in order, over more than fits between them", async () => {
     const items: Item[] = [
       ...memory(1500),

@@ -15,7 +15,7 @@ const { ZSTD_c_compressionLevel, ZSTD_c_windowLog } = zlib.constants;
 const LEVEL_ONE = [[ZSTD_c_compressionLevel, 1]] as const;
 const body = Buffer.from('one guest, and another guest. '.repeat(500));
 
-describe('zstd in Node’s binary', () => {
+describe("zstd in Node's binary", () => {
   test('zstd compresses pieces in place that node:zlib expands as one frame', async () => {
     const context = new CompressContext(LEVEL_ONE, true);
     const memory = Buffer.concat([body, body]);

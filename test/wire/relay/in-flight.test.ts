@@ -14,7 +14,7 @@ const KIB = 1024;
 const rate = fc.double({ min: 0, max: 12.5e9, noNaN: true });
 const roundTrip = fc.double({ min: 0, max: 5000, noNaN: true });
 
-describe('what may be under way', () => {
+describe('bytes in flight', () => {
   test('the bytes in flight are 1.25 times a round trip and 20 ms, in the second round and endless rounds', () => {
     for (const round of [2, 9, 100]) {
       const limits = limitsOf({ bytesPerS: 12.5e6, roundTripMs: 10 }, 40e6, round);

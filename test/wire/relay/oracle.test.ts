@@ -108,7 +108,7 @@ async function reportedBy(t: TestContext, cache: WireCache) {
   return { hello: await answer.promise, summary: new Summary(await summary.promise) };
 }
 
-describe('a host that never had a guest', () => {
+describe('a curious host', () => {
   for (const sharing of ['guest', 'tenant', 'host'] as const) {
     const what = `where caches are shared by ${sharing}`;
 

@@ -231,7 +231,7 @@ describe('a damaged wire', () => {
   });
 });
 
-describe('a far side that is not what it should be', () => {
+describe('a wrong far side', () => {
   const cases: [string, number, string, RegExp][] = [
     ['says what is no message', CHANNEL.control, 'no JSON', /not a message of the wire/],
     ['says that it took what was not sent', CHANNEL.control, taken(1e9), /bytes taken/],

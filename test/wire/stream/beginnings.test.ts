@@ -11,7 +11,7 @@ function places(bytes: Buffer, end: number, footer?: number, ram?: number): numb
   return found;
 }
 
-describe('places that are worth a look', () => {
+describe('possible beginnings', () => {
   test('possible beginnings are all bytes that can begin an element, when no ids are known', () => {
     const bytes = Buffer.from([9, 1, 9, 2, 3, 0, 4, 0x7e, 9]);
     assert.deepEqual(places(bytes, bytes.length), [1, 3, 4, 7]);

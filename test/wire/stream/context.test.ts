@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { StreamContext } from '../../../src/wire/stream/context.ts';
 import { MAX_SECTIONS } from '../../../src/wire/stream/format.ts';
 
-describe('what channels know in common', () => {
+describe("the channels' shared context", () => {
   test("the channels' shared context contains the pages of each block", () => {
     const context = new StreamContext();
     const block = { index: 0, name: 'pc.ram', usedBytes: 8192 };

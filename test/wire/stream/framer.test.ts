@@ -18,7 +18,7 @@ class Lengths extends Framer {
   }
 }
 
-describe('cutting a stream into items', () => {
+describe('framing', () => {
   test("a framer shows an item in the caller's chunk if it is there in one piece", () => {
     const seen: Uint8Array[] = [];
     const sink = Object.assign(new Collector(), {

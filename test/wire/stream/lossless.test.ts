@@ -79,7 +79,7 @@ const channels = [
   { name: 'a multifd channel', make: knowing, pieces: samples.multifdStream },
 ] as const;
 
-describe('a parser loses no byte and reports the same for each chunking', () => {
+describe('losslessness for each chunking', () => {
   for (const { name, make, pieces } of channels) {
     test(`the parser is lossless for each chunking of valid streams on ${name}`, () => {
       fc.assert(

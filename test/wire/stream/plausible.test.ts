@@ -11,7 +11,7 @@ function element(bytes: Buffer): number {
   return plausible.element(context, bytes, 0, bytes.length);
 }
 
-describe('what can be an element', () => {
+describe('plausible elements', () => {
   test('every element that QEMU writes is plausible', () => {
     for (const [bytes, used] of [
       [writer.sectionHeader('full', 900, 'cpu_common'), 24],

@@ -20,7 +20,7 @@ function parse(parts: readonly Buffer[]): Collector {
   return collector;
 }
 
-describe('post-copy’s second channel', () => {
+describe("post-copy's second channel", () => {
   test("post-copy's second channel has RAM records from its first byte on", () => {
     const found = parse([
       writer.page(0, page, 'pc.ram'),

@@ -24,7 +24,7 @@ function seek(bytes: Buffer, options: { section?: number; context?: StreamContex
 
 const noise = Buffer.from([0x7e, 0, 0, 9, 2, 0, 0, 1, 1, 3, 0x7e]);
 
-describe('the way back', () => {
+describe('the return', () => {
   test('the parser resynchronizes at the footer of the open section', () => {
     const bytes = Buffer.concat([noise, writer.footer(4), writer.footer(5), writer.command(5)]);
     assert.deepEqual(seek(bytes, { section: 5 }), { kind: 'footer', at: noise.length + 5 });

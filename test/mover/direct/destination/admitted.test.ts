@@ -52,7 +52,7 @@ const said = (
   }
 };
 
-describe('a guest that is to be built at its destination', () => {
+describe('admission of a guest', () => {
   test('a guest is built only if it is the admitted one', () => {
     assert.equal(said({}), '');
     assert.equal(said({ memoryBytes: 2 ** 29 }), '');

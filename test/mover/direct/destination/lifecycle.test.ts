@@ -136,7 +136,7 @@ const settled = async (hit: (way: string) => Hit): Promise<Witness> => {
   return course.witness;
 };
 
-describe('a destination that is interrupted', () => {
+describe('an interrupted destination', () => {
   test('an interruption at any row leaves nothing behind, and removes nothing still in use', async () => {
     for (const length of LENGTHS) {
       for (const way of await waysOf((hit) => takenDown(length, hit))) {

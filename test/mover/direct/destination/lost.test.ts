@@ -34,7 +34,7 @@ describe('a guest that has run at its destination', () => {
   });
 });
 
-describe('a migration whose guest is known to be gone', () => {
+describe('a migration of a lost guest', () => {
   const gone = async (t: TestContext): Promise<Scene> => {
     const scene = await armed(t);
     arrive(scene);

@@ -7,7 +7,7 @@ import { replayDestination } from '../../../../src/migration/direct/journal.ts';
 import { readJournals } from '../../../../src/host/journal/journal.ts';
 import { EPOCH, LEASE_MS, arrive, armed, never, open } from './scene.ts';
 
-describe('the destination’s mover', () => {
+describe("the destination's mover", () => {
   test("the destination's mover records each action before it takes it", async (t) => {
     const scene = await open(t);
     const seen = new Map<string, string[]>();
@@ -120,7 +120,7 @@ describe('the destination’s mover', () => {
   });
 });
 
-describe('a source that is silent', () => {
+describe('a silent source', () => {
   test('a source that is silent for too long is given up: the destination refuses and releases', async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const { mover, hosts, time, journaled } = await armed(t);

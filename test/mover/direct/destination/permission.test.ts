@@ -8,7 +8,7 @@ const WITHOUT: HostAnswer = { is: 'without' };
 const SILENT: HostAnswer = { is: 'silent', why: 'dark' };
 const word = (host: string) => ({ host, doubts: ['no answer'] });
 
-describe('a commit that comes after a restart of the source or an operator’s order', () => {
+describe('a commit after a reboot or an order', () => {
   async function arrived(t: TestContext, c: HostAnswer) {
     const fleet = fleetOf({ a: WITHOUT, c });
     const scene = await armed(t, fleet);

@@ -74,7 +74,7 @@ async function mapped(ports: GuestPorts, preparation: Preparation) {
   );
 }
 
-describe('the networks of a guest that comes', () => {
+describe('networks of an arriving guest', () => {
   test('the networks of an arriving guest are found by name here, and the driver gets their places', async (t) => {
     const { ports } = portsOf(t, { bridges: { old: 'br2' } });
     const said = await mapped(ports, prepare([onBridge]));
@@ -167,7 +167,7 @@ describe('the port of a NIC', () => {
   });
 });
 
-describe('a port that a network’s controller binds', () => {
+describe('a port bound by a network controller', () => {
   const ids = (entries: object) => {
     const map = ['map', Object.entries(entries)];
     return JSON.stringify({ headings: ['external_ids'], data: [[map]] });
@@ -244,7 +244,7 @@ test('a host that has its segments asked for very many addresses is told to wait
   await asking(false)();
 });
 
-describe('a guest that runs here', () => {
+describe('a running guest', () => {
   const stateOf = (...networks: NicNetwork[]): DestinationState => {
     const ports = { net0: PORT };
     const state: unknown = { admission: { id: ID }, preparation: prepare(networks), ports };

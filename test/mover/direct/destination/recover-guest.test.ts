@@ -155,7 +155,7 @@ function moverAt(
   return { did, recover };
 }
 
-describe('a guest whose host is dead', () => {
+describe('recovery of a guest', () => {
   const alone: Scene = { fence: { a: OFF }, others: { c: 'has nothing' } };
   const notAlone: Scene = { fence: { a: OFF }, others: { c: 'has a copy' } };
   const REFUSED = 'release GODWIT_RECOVERY_UNPROVED';

@@ -24,7 +24,7 @@ function ending(neverRan?: () => Promise<boolean>): DestinationSession {
   return whole as unknown as DestinationSession;
 }
 
-describe('a guest that was committed, and whose hypervisor ends instead of running it', () => {
+describe('a committed guest whose hypervisor ends', () => {
   test('a committed guest goes back to its source if it provably never ran', async (t) => {
     const { ledger, journaled } = ledgerOf(t, 'precopy', committed);
     assert.equal(ledger.state.right, 'running');
@@ -85,7 +85,7 @@ describe('a guest that was committed, and whose hypervisor ends instead of runni
   });
 });
 
-describe('a guest that came cold', () => {
+describe('a cold guest', () => {
   const HANDLE = { driver: 'fake', name: 'web1', pid: 2, startTicks: 2, monitor: '/qmp2' };
 
   /** Runs a guest of a cold move; `startCold`: whether its driver knows such moves. */
@@ -138,7 +138,7 @@ describe('a guest that came cold', () => {
   });
 });
 
-describe('whether a guest runs here that an earlier mover was to run', () => {
+describe('a guest started by an earlier mover', () => {
   const at = (run: string) =>
     ({ status: async () => ({ run, stream: 'none' }) }) as unknown as DestinationSession;
 
@@ -162,7 +162,7 @@ describe('whether a guest runs here that an earlier mover was to run', () => {
   });
 });
 
-describe('a look at the guest', () => {
+describe('a check of the guest', () => {
   const looking = (kind: HaltKind): DestinationSession => {
     const status = async () => ({ run: 'paused', stream: 'completed', halt: { kind } });
     return { status } as unknown as DestinationSession;

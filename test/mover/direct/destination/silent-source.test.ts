@@ -104,7 +104,7 @@ const unproved: Others = { ...dark, fence: async () => ({ off: false, why: 'no a
 /** It answers, and does not know the migration. */
 const forgotten: Others = { askSource: async () => ({ isDark: false }) };
 
-describe('what a source that has forgotten the migration is leave for', () => {
+describe('a source that lost the migration', () => {
   const STATES = {
     'nothing was armed': { events: [RECORDS.preparing, RECORDS.prepared], deeds: ['release'] },
     armed: { events: armed, deeds: [] },
@@ -124,7 +124,7 @@ describe('what a source that has forgotten the migration is leave for', () => {
   }
 });
 
-describe('a destination to which nobody speaks', () => {
+describe('an unattended destination', () => {
   test('an unattended destination tears down a guest that its source took back without its word', async () => {
     const { hands, deeds } = scene(running, says({}));
     await actOnSilence(hands, 1);
@@ -210,7 +210,7 @@ describe('a destination to which nobody speaks', () => {
   });
 });
 
-describe('a destination’s mover that takes over', () => {
+describe("a destination's mover that takes over", () => {
   test('a mover that takes over releases at once a guest that its source has ended meanwhile', async () => {
     const { hands, deeds } = scene(whole, says({}));
     await askOnReturn(hands);
@@ -230,7 +230,7 @@ describe('a destination’s mover that takes over', () => {
   });
 });
 
-describe('a guest with a proof, whose mover ended before it ran', () => {
+describe('a guest with an old proof', () => {
   const at = { bootId: 'boot-1', uptimeMs: 1 };
   const proved: DestinationEvent[] = [...whole, { ...RECORDS.resolved, ...at }];
 
@@ -266,7 +266,7 @@ describe('a guest with a proof, whose mover ended before it ran', () => {
   });
 });
 
-describe('an order of a person, with the source dark', () => {
+describe("an operator's order with a dark source", () => {
   const order = { proof: 'operator', by: 'ann' } as const;
 
   test("an operator's order with a dark source runs the guest here, in the journal first", async () => {
@@ -300,7 +300,7 @@ describe('an order of a person, with the source dark', () => {
   });
 });
 
-describe('a destination whose source’s agent says that it has ended', () => {
+describe('a destination whose source has ended', () => {
   test('a destination ends with its source: it releases, or tears down the remains', async () => {
     const stayed = scene(armed, says({ phase: 'failed' }));
     await endWithSource(stayed.hands);

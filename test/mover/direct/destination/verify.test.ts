@@ -57,7 +57,7 @@ async function lookAt(name: string, given?: Setup): Promise<string[]> {
     .map(({ verdict, notTried, evidence }) => `${notTried ? 'not tried' : verdict}: ${evidence}`);
 }
 
-describe('the disks of a guest that has come', () => {
+describe('disks of an arrived guest', () => {
   const written = (files: readonly string[], remote: number) => ({
     disks: { written: async () => ({ files, remote }) },
   });
@@ -96,7 +96,7 @@ describe('the disks of a guest that has come', () => {
   });
 });
 
-describe('the segments of a guest that has come', () => {
+describe('segments of an arrived guest', () => {
   const ports = (...checks: readonly object[]) => ({
     map: async () => undefined,
     segments: async () => checks,
@@ -143,7 +143,7 @@ describe('the segments of a guest that has come', () => {
   });
 });
 
-describe('the connections that were handed over', () => {
+describe('handed-over connections', () => {
   const seen = (found: object) => ({ verify: async () => found });
   const all = { count: 2, established: 2, carried: 2, reset: 0 };
 
@@ -165,7 +165,7 @@ describe('the connections that were handed over', () => {
   });
 });
 
-describe('the destination’s own devices', () => {
+describe("the destination's devices", () => {
   const session = (lacks: string) => ({
     plug: async (name: string) => {
       if (name !== lacks) return;

@@ -42,7 +42,7 @@ function tagsOf(config: AgentConfig): string[] {
   return cache === undefined ? [] : circlesOf(cache).map(({ scope }) => scope.tag);
 }
 
-describe('what the destination’s cache has', () => {
+describe("the destination's cache", () => {
   test("the destination's cache is known for each page by the destination's answer", async (t) => {
     const [a, b] = [hostOf(t, 'a'), hostOf(t, 'b')];
     await keep(b, 'a', [1, 2, 3]);

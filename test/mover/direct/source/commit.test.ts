@@ -13,7 +13,7 @@ const { signal } = new AbortController();
 const GONE = godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: 'web1', reason: 'x' });
 const DARK = godwitError('GODWIT_UNREACHABLE', { peer: 'b', address: 'b:1', reason: 'dark' });
 
-describe('a commit that a dark destination does not answer', () => {
+describe('a commit to a dark destination', () => {
   function committing(mode: 'cold' | 'precopy', third: HostAnswer) {
     const fleet = fleetOf({ b: { is: 'silent', why: 'dark' }, c: third });
     const context: unknown = {

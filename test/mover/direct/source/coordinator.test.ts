@@ -34,7 +34,7 @@ describe('a migration', () => {
   });
 });
 
-describe('a call that fails before the point of no return leaves the guest running at the source', () => {
+describe('a failure before the point of no return', () => {
   const source = [
     'driver.openSource',
     'source.ports',
@@ -115,7 +115,7 @@ describe('a call that fails before the point of no return leaves the guest runni
   });
 });
 
-describe('a guest that cannot move is refused before anything is built', () => {
+describe('an immovable guest', () => {
   test('an immovable guest is refused by the name of its device, with every check', async (t) => {
     const stage = await Stage.open(t, certificates, 'precopy', { unmovable: ['gpu0'] });
     assert.equal(await stage.run(), 'failed');
@@ -140,7 +140,7 @@ describe('a guest that cannot move is refused before anything is built', () => {
   });
 });
 
-describe('a call that fails past the point of no return', () => {
+describe('a failure after the point of no return', () => {
   for (const call of ['destination.resumeGuest', 'source.quit', 'destination.settle'] as const) {
     for (const when of ['before', 'after'] as const) {
       test(`a late call is tried again: ${call} fails ${when} its effect`, async (t) => {
@@ -223,7 +223,7 @@ describe('a cancel', () => {
   }
 });
 
-describe('a destination’s mover that is replaced', () => {
+describe('a replaced destination mover', () => {
   const calls = [
     'destination.assess',
     'destination.start',

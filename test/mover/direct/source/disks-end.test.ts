@@ -21,7 +21,7 @@ const WHOLE = disk({ state: 'whole' });
 const HELD = '{"precopyBandwidth":65536,"maxDowntimeMs":1}';
 const FREE = '{"maxBandwidth":0,"maxDowntimeMs":100}';
 
-describe('copies that are as good as their disks', () => {
+describe('synchronized copies', () => {
   test('synchronized copies stay so while memory moves, with writes to both after the first round', async (t) => {
     const at = (look: number): DiskSample => {
       if (look === 2) state['sample'] = { round: 2 };
@@ -123,7 +123,7 @@ describe('copies that are as good as their disks', () => {
   });
 });
 
-describe('the end of the copying', () => {
+describe('the end of copies', () => {
   test('the end of copies is requested here, then there, over the present path, whose end is expected', async (t) => {
     const { disks, done, events, tunnels } = stage(t, { settings });
     await disks.copy(signal);

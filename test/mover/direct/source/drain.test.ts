@@ -48,7 +48,7 @@ function draining(
   return { over: drained(context as StepContext, signal), events, looks: () => looks };
 }
 
-describe('memory that still leaves the source', () => {
+describe('the drain', () => {
   test("the drain follows the hypervisor's events while it is there and its stream has not failed", async () => {
     for (const stream of ['active', 'paused', 'done'] as const) {
       const { over, events, looks } = draining(stream, 'there', () => 'postcopy');

@@ -29,7 +29,7 @@ const check = (name: string, verdict: Check['verdict'] = 'refuse'): Check => ({
   ...(verdict === 'pass' ? {} : { hint: 'x' }),
 });
 
-describe('what its own host reports of a guest', () => {
+describe("the source host's report of a guest", () => {
   const found = [check('blocked'), check('dirty-tracking')];
 
   function inspected(mode: Mode, checks: Check[], nics?: SourceNic[]) {
@@ -83,7 +83,7 @@ describe('what its own host reports of a guest', () => {
   });
 });
 
-describe('what the destination reports of a guest', () => {
+describe("the destination's report of a guest", () => {
   /** The destination makes copies where it is asked for them, `there`. */
   async function assessed(storage: StorageFound, there: readonly ImagePlace[]) {
     const bodies: Preparation[] = [];

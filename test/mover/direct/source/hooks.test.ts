@@ -51,7 +51,7 @@ function given(directory: string, hook: string): { readonly hook: string } | und
   }
 }
 
-describe('what a hook is given', () => {
+describe('input of a hook', () => {
   test("a hook's input follows its schema, whatever ended the migration", () => {
     const because = fc.option(
       fc.nat({ max: 5000 }).map((length) => errorOf('é'.repeat(length))),

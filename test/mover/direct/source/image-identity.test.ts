@@ -91,7 +91,7 @@ async function judgedWhile(
   }
 }
 
-describe('an image by its identity', () => {
+describe('image identity', () => {
   test('an image is named with its number if the file system has the same numbers at both hosts', async (t) => {
     const { proving, files } = stage(t, true);
     const { ino } = statSync(files['shared0'] ?? '', { bigint: true });

@@ -54,7 +54,7 @@ const connectAs =
 const statusOf = (peer: DestinationPeer): Promise<DestinationStatus> =>
   peer.call(id, never, (api) => api.status({}));
 
-describe('the destination as the source’s mover sees it', () => {
+describe('the destination as a peer', () => {
   test('the destination is unknown before it has admitted the guest', async (t) => {
     const { peer } = await scene(t);
     assert.equal(peer.known, false);
@@ -127,7 +127,7 @@ describe('the destination as the source’s mover sees it', () => {
     assert.deepEqual(made.asked.slice(0, 2), ['admit', 'incoming']);
   });
 
-  describe('whose host answers, and whose mover’s port does not', () => {
+  describe('with a closed mover port', () => {
     /** A host whose firewall drops what comes to other ports; the mover is replaced by a call that fails. */
     async function behindFirewall(t: TestContext, heard = 0) {
       const { issue } = await authority(t);

@@ -13,7 +13,7 @@ import {
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
 import { UNCAPPED } from './answers.ts';
 
-describe('post-copy that is due', () => {
+describe('due post-copy', () => {
   test('post-copy is decided once the destination is ready for it; until then each look asks again', async () => {
     const state: SourceState = {
       ...initialSource(planned({ mode: 'postcopy' })).state,

@@ -43,7 +43,7 @@ function asked({ there = ARMED, isCut = false, disks }: Setup, signal = new Abor
   };
 }
 
-describe('the destination is ready for the switch', () => {
+describe('readiness of the destination', () => {
   test('the destination is ready if its mover answers and waits for the guest; a rehearsal is not armed', async () => {
     assert.equal(await asked({}).answered, true);
     assert.equal(await asked({ there: { ...ARMED, state: 'prepared' } }).answered, true);
@@ -88,7 +88,7 @@ before(async (t) => {
   certificates = await hostsFor(t as TestContext);
 });
 
-describe('a guest that is to go by post-copy', () => {
+describe('a post-copy guest', () => {
   for (const mode of ['postcopy', 'hybrid'] as const) {
     test(`a post-copy guest keeps running while the destination's mover is dead: ${mode}`, async (t) => {
       const stage = await Stage.open(t, certificates, mode);

@@ -110,7 +110,7 @@ describe('the stream of the source', () => {
   });
 });
 
-describe('what the destination learns of the guest', () => {
+describe('facts sent to the destination', () => {
   test("the destination gets the facts of the guest's images, and nothing unknown", () => {
     const bare = preparation(contextOf({ known: native }));
     assert.deepEqual(Object.keys(bare).toSorted(), ['description', 'epoch', 'stream']);

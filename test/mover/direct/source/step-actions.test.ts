@@ -195,7 +195,7 @@ describe('the last look of a rehearsal', () => {
   });
 });
 
-describe('what is left to do of a step that the hypervisor carries out', () => {
+describe("the rest of a hypervisor's step", () => {
   const steps = fc.constantFrom('memory' as const, 'switchover' as const);
   const streams: HypervisorStatus['stream'][] = [
     'none',

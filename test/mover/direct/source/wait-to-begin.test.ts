@@ -33,7 +33,7 @@ function waited(
   return LIFECYCLE.wait.do(context as StepContext, new AbortController().signal);
 }
 
-describe('what a migration waits for', () => {
+describe('waits before a migration', () => {
   const whenQuiet = { withinMs: 1000 };
 
   test('a wait for a time that has passed is over at once', async () => {

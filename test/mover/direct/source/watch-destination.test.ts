@@ -6,7 +6,7 @@ import { STEP_NAMES, stepIndex } from '../../../../src/migration/direct/steps.ts
 import { planned } from '../../../migration/direct/samples.ts';
 import { doing, scene, WELL } from './watch-scene.ts';
 
-describe('a destination that answers nothing', () => {
+describe('a silent destination', () => {
   test('a silent destination is lost after 45 s before the switch', async (t) => {
     const { seen, losses, go } = scene(t, doing('memory'));
     seen.there = 'silent';

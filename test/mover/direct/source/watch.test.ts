@@ -158,7 +158,7 @@ test('a stream that broke because the guest was changed is reported by the chang
   );
 });
 
-describe('a guest that was stopped while memory moves', () => {
+describe('a stopped guest', () => {
   const limitMs = deadlineOf('switchover', initialSource(planned()).state);
 
   test('a guest that was stopped may stall for as long as the switch may take, and no longer', async (t) => {

@@ -68,7 +68,7 @@ function scene(t: TestContext): Scene {
   };
 }
 
-describe('a guest that is asked by ARP', () => {
+describe('an ARP probe', () => {
   test('an ARP probe checks for its answer a few times per question if it is rare', async (t) => {
     const { port, pass } = scene(t);
     await pass(1000, 100);

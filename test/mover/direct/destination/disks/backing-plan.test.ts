@@ -76,7 +76,7 @@ const refused =
     return true;
   };
 
-describe('a backing file that the hosts do not share', () => {
+describe('an unshared backing file', () => {
   test('an unshared backing file is placed in the only storage, and refused by its node without one', async (t) => {
     const { config, root } = await host(t);
     const asked = seeding(backing('base', 'golden.qcow2'));

@@ -81,7 +81,7 @@ function place(t: TestContext, mayChange = true) {
   return { root, changed, session: session as DestinationSession, context: { config, placeIds } };
 }
 
-describe('a medium that its source has changed', () => {
+describe('a changed medium', () => {
   const here = {
     node: 'cd0-image',
     pool: '0123456789abcdef',

@@ -290,7 +290,7 @@ describe('the place of a block device', () => {
   });
 });
 
-describe('the key of a migration’s places', () => {
+describe("the key of a migration's places", () => {
   test('the key of place ids is made once, for its owner only; a torn one is made again', async (t) => {
     const { dirs, placeIds } = await destination(t);
     const file = path.join(dirs.own, 'places.key');
@@ -305,7 +305,7 @@ describe('the key of a migration’s places', () => {
   });
 });
 
-describe('an image that was found by its content', () => {
+describe('an image found by its contents', () => {
   test('an image that was found by its contents is never one that the guest writes to', () => {
     const config = { name: 'b' };
     const { description } = preparation({});

@@ -12,7 +12,7 @@ const running = { host: 'b', guest: 'db1', epoch: 1, reason: 'it is running' };
 const refused = godwitError('GODWIT_NOT_ARMED', running);
 const signal = AbortSignal.timeout(5000);
 
-describe('the destination’s end of copies', () => {
+describe("the destination's end of copies", () => {
   /** A destination that answers so, call by call. */
   function destination(answers: readonly (Error | 'done')[], copies = [{ node: 'disk0' }]) {
     const calls: object[] = [];

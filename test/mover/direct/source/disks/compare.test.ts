@@ -102,7 +102,7 @@ function stage(t: TestContext, given: Setup = {}) {
   return { root, file, looked, events, stop, comparing, asked, closed };
 }
 
-describe('the comparison of disks that were copied', () => {
+describe('comparison of copied disks', () => {
   test('copied disks are compared only if requested, and if any disk was copied', async (t) => {
     for (const given of [{ verifyDisks: false }, { copies: [] }]) {
       const { looked, events, comparing } = stage(t, given);

@@ -55,7 +55,7 @@ function scene({ nodes = ['disk0'], fails, counts }: Setup = {}) {
 
 const writes = (count: number) => ({ writes: { count, p50Ms: 1, p99Ms: 1 } });
 
-describe('how long the guest’s own requests take while its disks are copied', () => {
+describe('request latencies during a copy', () => {
   test('request latencies are counted before and during the copy, each from zero, and not afterwards', async () => {
     const { latencies, done, known } = scene();
     latencies.begin();

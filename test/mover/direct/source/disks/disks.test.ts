@@ -142,7 +142,7 @@ const busyUntil =
   (_look: number, nowMs: number): DiskSample =>
     nowMs >= ms ? READY : disk({ copiedBytes: nowMs * 10_000, totalBytes: GIB + nowMs * 10_000 });
 
-describe('a guest that writes faster than its disks are copied', () => {
+describe('a busy guest', () => {
   test("a busy guest's writes wait for the copies after ten seconds, and briefly for a silent host", async (t) => {
     const { disks, done, events, tunnels } = stage(t, { settings, at: busyUntil(40_000) });
     await disks.copy(signal);

@@ -38,7 +38,7 @@ function laid(t: TestContext): string {
   return root;
 }
 
-describe('an image of a guest’s disk', () => {
+describe("an image of a guest's disk", () => {
   test('an image in a file is identified by its real directory, so that one proof covers all in it', async (t) => {
     const root = laid(t);
     const find = await hostWith([{ path: path.join(root, 'pool') }]);

@@ -268,7 +268,7 @@ describe('a medium of a guest', () => {
   });
 });
 
-describe('what a mover that died has left of a proof', () => {
+describe('proof files of a dead mover', () => {
   test("a dead mover's proof files are removed next to each image that is found, and nothing else is", async (t) => {
     const root = realpathSync(tempDir(t));
     const directory = path.join(root, 'web1');

@@ -17,7 +17,7 @@ import {
 import { identityOf } from '../../../../../src/system/files/open-files.ts';
 import { planned } from '../../../../migration/direct/samples.ts';
 
-describe('the images of disks that were copied', () => {
+describe('source images of copied disks', () => {
   let directory: string;
   let file: string;
   let identity: string | undefined;

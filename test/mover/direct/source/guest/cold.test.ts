@@ -117,7 +117,7 @@ describe('a cold move', () => {
   });
 });
 
-describe('a guest that a cold move gives back', () => {
+describe('a returned guest', () => {
   test('a returned guest is started by its hypervisor if that is there, off or shutting down', async () => {
     for (const run of ['running', 'shut-down', 'paused']) {
       const { context, calls } = coldMove(run);
@@ -150,7 +150,7 @@ describe('a guest that a cold move gives back', () => {
   });
 });
 
-describe('a guest that a cold move gives back after its host was restarted', () => {
+describe('a returned guest after a reboot', () => {
   const known = { right: 'committing', known: { launch: LAUNCH } } as const;
   const after = (
     answers: Readonly<Record<string, HostAnswer>>,

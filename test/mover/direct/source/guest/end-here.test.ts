@@ -19,7 +19,7 @@ function stopping(stopped: Answer<void>, signal?: AbortSignal) {
   return { over: stopHere(hypervisor as HypervisorPort, log, signal), warnings };
 }
 
-describe('the copy at the source, which must not run', () => {
+describe('a source copy that must not run', () => {
   test('a source copy that must not run is stopped; one whose hypervisor has ended does not run', async () => {
     for (const stopped of [undefined, LOST]) {
       const { over, warnings } = stopping(stopped);
@@ -81,7 +81,7 @@ function sourceOf(run: 'running' | 'paused' | 'no session') {
   return { context: context as StepContext, calls };
 }
 
-describe('a copy that is given up because another host has the guest', () => {
+describe('a copy that is given up', () => {
   test('a copy that is given up to another host is ended, and its files stay', async () => {
     const { context, calls } = sourceOf('paused');
     await giveUpHere(context, never);

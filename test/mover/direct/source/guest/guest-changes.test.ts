@@ -21,7 +21,7 @@ const RESIZED: GuestSnapshot = {
   ],
 };
 
-describe('the comparison before memory and before the switch', () => {
+describe('comparison before memory and the switch', () => {
   test('an unchanged guest passes the comparison, and another is refused by its change', async () => {
     const { changes, guest } = stage();
     await changes.assertReady(signal);
@@ -58,7 +58,7 @@ describe('the comparison before memory and before the switch', () => {
   });
 });
 
-describe('a medium that was changed', () => {
+describe('a changed medium', () => {
   const WITH_CD: GuestSnapshot = {
     parts: [...BEFORE.parts, { kind: 'medium', name: 'cd0', value: 'raw,read-only:/iso/1.iso' }],
   };
@@ -149,7 +149,7 @@ describe('a medium that was changed', () => {
   });
 });
 
-describe('while the guest moves', () => {
+describe('a moving guest', () => {
   test('a moving guest is compared now and then, and the first difference is reported', async () => {
     const { changes, guest, later } = stage();
     const errors: string[] = [];

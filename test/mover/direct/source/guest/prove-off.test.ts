@@ -38,7 +38,7 @@ function asking(fence: Fence | undefined, known: object = {}) {
   return { prove, recorded };
 }
 
-describe('the proof that the destination’s host is off', () => {
+describe('a proof that the destination is off', () => {
   test('a proof that the destination is off is requested once, with every address of that host', async () => {
     const asked: [string, FenceFacts][] = [];
     const fence: Fence = async (host, facts) => {
@@ -86,7 +86,7 @@ describe('the proof that the destination’s host is off', () => {
   });
 });
 
-describe('post-copy that stands still', () => {
+describe('a post-copy stall', () => {
   /** `stream`: what the hypervisor here says of it, if it says anything; `fencing`: what the proof comes to. */
   function standing(fencing: Fencing | undefined, stream?: string) {
     const over = new AbortController();

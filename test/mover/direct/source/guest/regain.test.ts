@@ -62,7 +62,7 @@ async function taken(
   return resumed ? 'resumed' : 'left';
 }
 
-describe('a source whose stream broke off with its guest paused', () => {
+describe('a broken stream with a paused guest', () => {
   test('a broken stream with a paused guest continues the guest if no commit was sent', async () => {
     assert.equal(await taken({ right: 'armed', via: 'postcopy' }), 'resumed');
   });
@@ -83,7 +83,7 @@ describe('a source whose stream broke off with its guest paused', () => {
   });
 });
 
-describe('a guest that is stopped for another reason than its move', () => {
+describe('a guest stopped for an unrelated reason', () => {
   test("an unrelated stop is kept by the rollback, on its owner's order or by the guest's state", async () => {
     for (const kind of HALT_KINDS) {
       for (const right of ['armed', 'abandoned'] as const) {
@@ -107,7 +107,7 @@ describe('a guest that is stopped for another reason than its move', () => {
 const mayRunHere = (context: StepContext, signal: AbortSignal) =>
   permissionHere(context, takeBackClaim(context.state(), false), refusalOrProof, signal);
 
-describe('a guest that is to run here for sure', () => {
+describe('a guest that continues here', () => {
   const silent = unreachable;
   const refusals = fc.constantFrom<Answer<object>>(
     { refused: true },
@@ -197,7 +197,7 @@ describe('a guest that is to run here for sure', () => {
   });
 });
 
-describe('a guest whose memory may be older than its storage, and whose driver cannot start it from there', () => {
+describe('possibly stale memory', () => {
   const places = [{ node: 'data', pool: 'p', path: 'data' }];
   const HOOK = { bootId: NOW.bootId, uptimeMs: NOW.uptimeMs };
   const sent = { ...initialSource(planned()).state, known: { places } };
@@ -248,7 +248,7 @@ describe('a guest whose memory may be older than its storage, and whose driver c
   });
 });
 
-describe('whether the destination has a mover', () => {
+describe("the destination's mover", () => {
   const facts = { peer: 'b', address: '10.0.0.2:7443', reason: 'it starts again' };
   const away = godwitError('GODWIT_UNREACHABLE', facts);
 

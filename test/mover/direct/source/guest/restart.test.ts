@@ -125,7 +125,7 @@ async function refused(given: Setup, why: RegExp): Promise<string[]> {
   return done;
 }
 
-describe('a guest whose memory was lost', () => {
+describe('a guest that lost its memory', () => {
   test("a guest that lost its memory is restarted once the destination's and the local remains have ended", async () => {
     const { done, ending } = lostGuest({});
     assert.equal(await ending(), HANDLE);

@@ -15,7 +15,7 @@ function compared(read: () => Promise<Compare | undefined>, there: unknown): Pro
   return sameMachine(context as unknown as MoverParts, signal)(there);
 }
 
-describe('the machine that the destination has made', () => {
+describe("the destination's machine", () => {
   test("the destination's machine is compared with the one that runs here", async () => {
     const asked: unknown[] = [];
     const compare = (...reported: unknown[]): Check => {

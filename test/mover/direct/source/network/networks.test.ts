@@ -34,7 +34,7 @@ function partsOf(networks: NicNetwork[], map?: Record<string, string>, nics?: So
   return context as LookDependencies;
 }
 
-describe('the networks of a guest that is to move', () => {
+describe('networks of a guest', () => {
   test('the networks of a guest are unknown if its driver supports no NICs', async () => {
     assert.equal(await networksOf(partsOf([]), undefined, signal), undefined);
     assert.deepEqual(await routesTo(partsOf([]), signal), []);

@@ -96,7 +96,7 @@ function stage(network: object, addresses: string[], agents: Agents = {}) {
 
 const settled = () => new Promise(setImmediate);
 
-describe('the source’s mover, which has others watch its guest', () => {
+describe('probing by other hosts', () => {
   test("the source's mover polls the uninvolved hosts, and reports the observations of each", async () => {
     const { calls, wake, probes } = stage({}, ['10.9.0.21']);
     probes.early();

@@ -72,7 +72,7 @@ const verdicts = (checks: readonly Check[]): Record<string, string> =>
     checks.map(({ name, verdict, notTried }) => [name, notTried ? 'not tried' : verdict]),
   );
 
-describe('the source’s mover, which looks at its guest once that has moved', () => {
+describe('verification after a move', () => {
   test("the source's mover reports the end of its hypervisor only if the kernel shows it", async () => {
     const copiesWith = async (life: Life): Promise<Check | undefined> => {
       const { verification } = stage({ life });

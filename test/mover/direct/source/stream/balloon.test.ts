@@ -64,7 +64,7 @@ function guest({ least = 0, hasBalloon = true, run = 'running' } = {}) {
   };
 }
 
-describe('the balloon of a guest that moves', () => {
+describe('the balloon of a moving guest', () => {
   test('the balloon takes the memory that the guest does not need, minus the margin', async () => {
     const { context, said } = guest();
     const { balloon } = await inflate(context, signal);

@@ -41,7 +41,7 @@ const anyGiven = fc.record({
   offered: fc.boolean(),
 }) satisfies fc.Arbitrary<PathSetup>;
 
-describe('the path that memory takes', () => {
+describe("memory's path", () => {
   test("memory's path is chosen by a plan's measurement: an empty guest is not compressed", async () => {
     const given = { settings: { path: 'auto' }, configured: 100 * MBIT, offered: false } as const;
     const pages = { how: 'pages', memoryBytes: 1 << 30, pages: 4096 } as const;
@@ -195,7 +195,7 @@ describe('a stream that was chosen', () => {
   });
 });
 
-describe('what the destination says of the stream', () => {
+describe("the destination's answer about the stream", () => {
   const settings = { streams: 1, compress: 'none' } as const;
   const check = (verdict: Check['verdict'], name = 'stream'): Check => ({
     name,

@@ -61,7 +61,7 @@ async function scene(t: TestContext, addresses: string[] = [], mode: Mode = 'pre
   return { way, context, wires, events, facts };
 }
 
-describe('the source’s end of the wire', () => {
+describe("the source's end of the wire", () => {
   test("the source's end of the wire is a separate socket without TLS; a native one is the destination's", async (t) => {
     const { way, context, facts } = await scene(t);
     const { wire: _wire, ...native } = facts;

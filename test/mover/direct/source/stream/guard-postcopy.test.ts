@@ -75,7 +75,7 @@ function partsAt(
   return context as StepContext;
 }
 
-describe('the switch to post-copy of a guest whose disks are copied', () => {
+describe('the switch to post-copy with copies', () => {
   test('the switch to post-copy with copies is guarded until the hypervisor holds the guest', async () => {
     for (const over of [
       { ...AT_SWITCH, isOpen: true, isFinishing: true },
@@ -171,7 +171,7 @@ describe('the switch to post-copy of a guest whose disks are copied', () => {
   });
 });
 
-describe('the end of the copies, the guest paused', () => {
+describe('the end of copies', () => {
   const never = new Promise<void>(() => {});
 
   test('the end of copies is done once they have been ended, and fails with them', async () => {

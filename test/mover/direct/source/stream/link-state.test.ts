@@ -7,7 +7,7 @@ const CUT = { isCut: true, hasLink: false };
 const OVER = { isCut: false, hasLink: false };
 const GRACE_MS = 60_000;
 
-describe('what is seen of the wire’s links', () => {
+describe('link state of the wire', () => {
   test('a link state hides stalled bytes for the grace period and a little more, if no cut was seen', () => {
     const sight = new LinkState();
     sight.look(LINK, 1000);

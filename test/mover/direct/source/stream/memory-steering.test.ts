@@ -143,7 +143,7 @@ async function decidedBy(
   return decided;
 }
 
-describe('a guest is looked at while the first round runs', () => {
+describe('samples in the first round', () => {
   const SEEN = {
     how: 'pages',
     pages: 1024,

@@ -99,7 +99,7 @@ function stage(t: TestContext, given: Setup) {
 const FLOWS = [{ type: 'flows', over: '10.0.0.2:7443' }];
 const CONNECT = 'connect routed b:1 b';
 
-describe('a post-copy stream that is broken', () => {
+describe('a broken post-copy stream', () => {
   test('a broken post-copy stream is resumed over a working path: listen first, then connect', async (t) => {
     const { done, events, recovering } = stage(t, { after: [['postcopy-active']] });
     await recovering();

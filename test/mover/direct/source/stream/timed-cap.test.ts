@@ -82,7 +82,7 @@ function stage(timetable: Timetable, { settings = {}, step = 'memory', takes }: 
   return { seen, stream, wire, disks, bases, events, look, takeOver, said };
 }
 
-describe('a migration of a host that allows less by the time of day', () => {
+describe('a timed cap', () => {
   test('a timed cap is set at the first look, and removed when its hours are over', async () => {
     const { seen, stream, wire, disks, bases, look, said } = stage(always(20 * MB));
     await look();

@@ -77,7 +77,7 @@ function streamOf({
   };
 }
 
-describe('what a kernel holds of a stream', () => {
+describe('kernel-held bytes of a stream', () => {
   test('kernel-held bytes are deducted from the planned downtime with the switch, down to a third of it', async () => {
     const stream = streamOf();
     await stream.look(0);

@@ -49,7 +49,7 @@ function looking(fails: (look: number) => boolean = () => false) {
 const writtenMib = ({ looks }: ReturnType<typeof looking>): number | undefined =>
   looks.newest === undefined ? undefined : (looks.newest.curve[0]?.dirtyBytes ?? 0) / MIB;
 
-describe('looks at a guest while the first round runs', () => {
+describe("samples of a guest's writes", () => {
   test("samples of the guest's writes repeat, and the newest counts, with the link at that time", async () => {
     const course = looking();
     course.saw(FIRST);
