@@ -164,7 +164,7 @@ describe('the tidy checks', () => {
     assert.equal(tidy.lengthProblems(treeOf({ 'src/a.ts': code(301) })).length, 1);
   });
 
-  test('a folder with more than 30 files is a problem, and those of its own folders do not count', () => {
+  test('a folder with more than 30 files is a problem, without counting its subfolders', () => {
     const named = (folder: string, count: number): [string, string][] =>
       Array.from({ length: count }, (_, index) => [`src/${folder}/f${index}.ts`, '']);
     const tree = treeOf(Object.fromEntries([...named('a', 30), ...named('a/b', 31)]));
@@ -196,7 +196,7 @@ describe('the tidy checks', () => {
     ]);
   });
 
-  test('a file of src/ that only the lab, a test or a benchmark reaches is a problem, and so is one of the lab that nothing reaches', () => {
+  test('a file of src/ that no program reaches is a problem, and so is an unreachable one of the lab', () => {
     const tree = treeOf({
       'src/bin/agent.ts': `import type { A } from '../drivers/a.ts';`,
       'src/drivers/a.ts': '',

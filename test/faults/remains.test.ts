@@ -46,7 +46,7 @@ describe('remains on a host', () => {
     ]);
   });
 
-  test("the lab's files may remain at the host on which the guest died", () => {
+  test("the lab's files may remain on the guest's last host", () => {
     assert.deepEqual(overIn(WITH_GUEST, BARE, grave), []);
     assert.deepEqual(overIn({ ...WITH_GUEST, processes: BARE.processes }, BARE, grave), []);
   });

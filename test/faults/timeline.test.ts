@@ -13,7 +13,7 @@ describe('the timeline of a guest', () => {
     { host: 'b', atMs: 140, runs: true },
   ];
 
-  test('the timeline of a guest consists of the spans in which each copy ran', () => {
+  test('the timeline of a guest consists of the running spans of each copy', () => {
     assert.deepEqual(spans(marks, 500), [
       { host: 'a', fromMs: 0, toMs: 100 },
       { host: 'b', fromMs: 140, toMs: 500 },

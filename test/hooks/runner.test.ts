@@ -96,7 +96,7 @@ describe('a hook', () => {
   });
 });
 
-test('no hook may take longer than the step in which it runs', () => {
+test('no hook may take longer than its step', () => {
   const within = {
     'before-start': 'assess',
     'prepare-destination': 'prepare',

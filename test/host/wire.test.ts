@@ -53,7 +53,7 @@ describe("the host's cache for a guest", () => {
     }
   });
 
-  test("the host's cache reports a guest as known to the host with which its places were exchanged", (t) => {
+  test("the host's cache reports a guest as known to the host that exchanged its places", (t) => {
     const config = configOf(t);
     assert.equal(offerOf(config, 'web1', 'b').knowsGuest, false);
     const cache = cacheFor(config, 'web1', termsFor(config, 'web1', 1), 'b');

@@ -50,7 +50,7 @@ test('the claim of a mover that is gone is ignored and removed; an invalid claim
   assert.deepEqual([existsSync(gone), existsSync(damaged), existsSync(other)], [false, true, true]);
 });
 
-test('a session continues at its present rate if the directory cannot be used', async (t) => {
+test('a session continues at its present rate if the directory of claims cannot be used', async (t) => {
   const file = path.join(tempDir(t), 'file');
   writeFileSync(file, '');
   const { source } = await joined(t, await parties(t), { maxBytesPerS: 5 * MB });

@@ -32,7 +32,7 @@ test('a bucket without a rate delays nothing, and a rate of zero is refused', ()
   for (const rate of [0, -1, Number.NaN]) assert.throws(() => bucket.setRate(rate, 0), RangeError);
 });
 
-test('urgent data makes a debt, of which no more than a second is paid back', () => {
+test('urgent data makes a debt, and at most one second of it is paid back', () => {
   const bucket = new TokenBucket();
   bucket.setRate(1_000_000, 0);
   bucket.spend(500_000, 0);

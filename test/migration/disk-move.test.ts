@@ -144,7 +144,7 @@ describe('decisions of a disk move', () => {
     assert.equal(decideMove(again, sight({ job: 'copying', open: true })), 'wait');
   });
 
-  test('a disk move slows the guest to both images once, when little is left of a copy that may never catch up', () => {
+  test('a disk move makes writes wait for both images once, near the end of a copy that may not catch up', () => {
     const began = stateAfter({ type: 'copying' });
     const nearly = { job: 'copying', open: true, nearly: true } as const;
     assert.equal(decideMove(began, sight(nearly)), 'write-blocking');

@@ -139,7 +139,7 @@ describe('two images of one guest', () => {
     return found.strange.map((each) => `${each.image.node}: ${each.reason}`);
   };
 
-  test('two images that swapped their names are told apart by their sizes on storage', () => {
+  test('two images that swapped their names are distinguished by their sizes on storage', () => {
     assert.deepEqual(strange(4096, 8192, [8192, 4096]), [`a: ${SWAPPED}`, `b: ${SWAPPED}`]);
   });
 

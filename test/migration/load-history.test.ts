@@ -64,7 +64,7 @@ describe('resource use between two looks', () => {
 });
 
 describe('the hours of a guest', () => {
-  test('the hours of a guest are means over the time for which it was seen', () => {
+  test('the hours of a guest are means over the observed time', () => {
     let hours = withRates([], { cores: 1 }, { atMs: START_MS, overMs: 60_000 });
     hours = withRates(hours, { cores: 4 }, { atMs: START_MS + 1, overMs: 30_000 });
     assert.deepEqual(hours, [{ from: '2026-03-01T10:00:00.000Z', overMs: 90_000, cores: 2 }]);
@@ -151,7 +151,7 @@ describe('the write rate of a guest', () => {
     guestLoad.parse(loadOf(next, undefined));
   });
 
-  test('the write rate belongs to no hour in which the guest was not seen', () => {
+  test('the write rate never covers an hour without a sighting of the guest', () => {
     const hours = withRates([], { cores: 1 }, at(0));
     assert.deepEqual(withDirtied(hours, 100, START_MS + HOUR_MS), hours);
     assert.deepEqual(withDirtied([], 100, START_MS), []);

@@ -18,7 +18,7 @@ const nicOn = (attachment: Attachment): NicNetwork => ({
 const there: Landing = { kind: 'bridge', bridge: 'br1', mtu: 1500 };
 const heard = (verdict: 'pass' | 'warn' | 'refuse') => ({ verdict });
 
-test('a routed guest keeps its address by its host route, as soon as other hosts learn the route', () => {
+test('a routed guest keeps its address by its host route, as soon as other hosts have the route', () => {
   const words = (hooks: string[]) =>
     judgeAddresses(nicOn(ROUTED_PORT), ROUTED_PORT, undefined, hooks)?.evidence ?? '';
   assert.match(words([]), /keeps 10\.88\.0\.21 by its host routes 10\.88\.0\.21\/32/);

@@ -108,7 +108,7 @@ describe('a bridge of Open vSwitch', () => {
   });
 });
 
-test('a NIC has the addresses at which its host has seen it', () => {
+test('a NIC has the addresses that its host has seen', () => {
   const nic = { id: 'net0', mac: MAC.toUpperCase(), port: 'tap1' };
   assert.deepEqual(nicOf(nic, facts)?.addresses, ['10.9.0.7']);
   assert.equal(nicOf(nic, facts)?.mac, MAC);

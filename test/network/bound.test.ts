@@ -27,7 +27,7 @@ test('a port that a controller binds is refused a host without a binding hook, b
   assert.equal(alone?.verdict, 'warn');
 });
 
-test('a port that no controller knows, and one that leaves its controller, need no hook', () => {
+test('a port without a controller, and one that leaves its controller, need no hook', () => {
   const none = { host: 'b', hooks: [], hasOvn: true };
   assert.equal(judgeBinding(nicWith(), there, none), undefined);
   const bridge: Landing = { kind: 'bridge', bridge: 'br0', mtu: 1500 };

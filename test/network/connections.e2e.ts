@@ -35,7 +35,7 @@ describe('a guest behind stateful filters', { skip: OURS }, () => {
     story = await report('handed-over');
   });
 
-  test('a guest behind stateful filters is identified by the addresses at which it answers', () => {
+  test('a guest behind stateful filters is identified by its answering addresses', () => {
     assert.deepEqual(story.addresses.toSorted(), ['10.9.0.21', 'fd09::21']);
   });
 

@@ -85,7 +85,7 @@ ether saddr 02:00:00:00:00:0f drop`;
     assert.deepEqual(staticGroups('t0', ''), []);
   });
 
-  test("a kernel setting is found if it differs from a new port's and is not carried over", async (t) => {
+  test("a kernel setting is found if it differs from a new port's and does not move with the guest", async (t) => {
     const top = tempDir(t);
     const set = (family: string, link: string, key: string, value: string): void => {
       const directory = path.join(top, family, 'conf', link);
@@ -102,7 +102,7 @@ ether saddr 02:00:00:00:00:0f drop`;
     assert.deepEqual(await portSysctls('t9', top), []);
   });
 
-  test('the link’s state, group and queue are limits, and an XDP program is a rule', () => {
+  test("the link's state, group and queue are limits, and an XDP program is a rule", () => {
     const plain = { flags: ['BROADCAST', 'UP'], group: 'default', txqlen: 1000 };
     assert.deepEqual([linkLimits(plain), linkRules(plain)], [[], []]);
     assert.deepEqual([linkLimits({}), linkRules({})], [[], []]);

@@ -101,7 +101,7 @@ test('a budget of zero gives no moves', () => {
   assert.deepEqual(consolidate(inventory, { ...CONSOLIDATE, budget: { bytes: 1 } }).moves, []);
 });
 
-test('emptying a host keeps within the bytes of the budget, and says so once', () => {
+test('emptying a host keeps within the bytes of the budget, and reports that once', () => {
   const small = { memoryBytes: 2 * GIB };
   const inventory = {
     hosts: [host('a'), host('b')],

@@ -34,7 +34,7 @@ test('the host with a tenth of the link gets about a tenth of the bytes, however
   assert.equal(to.filter((name) => name === 'big').length, 1);
 });
 
-test('a guest that writes goes where the link is faster', () => {
+test('a guest that writes gets the destination with the faster link', () => {
   const hosts = [host('a', link(10)), host('slow', link(1)), host('fast', link(10))];
   const busy = guest('busy', 'a', { dirtyBytesPerSecond: 100e6 });
   assert.equal(placed(hosts, [busy]).get('busy'), 'fast');

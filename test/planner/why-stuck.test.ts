@@ -35,7 +35,7 @@ test('the explanation names the constraint, the guest and a host', () => {
   assert.equal(why({ hosts: full, guests: busy }).constraint, 'cpu');
 });
 
-test('the explanation names the most frequent constraint, whichever host reports it', () => {
+test('the explanation names the commonest constraint, whichever host reports it', () => {
   const hosts = [host('a'), host('b')];
   const kept = busy.map((each, at) => (at === 0 ? each : { ...each, neverMove: true }));
   const { constraint, words } = why({ hosts, guests: kept });

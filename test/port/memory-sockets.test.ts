@@ -63,7 +63,7 @@ describe('a socket directory', () => {
   });
 
   test(
-    "a socket directory in which QEMU's user may not create files is refused",
+    "a socket directory without write access for QEMU's user is refused",
     { skip: notRoot },
     async (t) => {
       const at = directory(t);

@@ -16,7 +16,7 @@ test("an address uses a relay if its host is a host's name and `.relay`", () => 
   assert.equal(hostOfRendezvous('b-1:7443'), 'b-1');
 });
 
-test('a rendezvous is a host’s name and a port, and a first line has nothing else in it', () => {
+test("a rendezvous is a host's name and a port, and a first line contains nothing else", () => {
   for (const good of ['b:1', 'b-1:65535']) assert.ok(rendezvous.safeParse(good).success, good);
   for (const bad of ['b', 'b:0', 'b:65536', 'B:1', '-b:1', 'b:1 ', `${'b'.repeat(64)}:1`])
     assert.ok(!rendezvous.safeParse(bad).success, bad);

@@ -46,7 +46,7 @@ const by = (credentials: Credentials, address: string): Credentials => ({
   relayed: { self: 'a', relays: [{ name: 'r', address }] },
 });
 
-test('a foreign relay is told nothing, not even the called host', async (t) => {
+test('a foreign relay receives nothing, not even the name of the called host', async (t) => {
   const { issue } = await authority(t);
   const theirs = await authority(t);
   const reported: unknown[] = [];
@@ -142,7 +142,7 @@ async function session(
   return { source, target };
 }
 
-test('a session of the wire outlives the relay it goes through, again and again, and nothing is lost or doubled', async (t) => {
+test('a wire session survives the repeated loss of its relay, and nothing is lost or doubled', async (t) => {
   const around = await aroundRelay(t);
   const { source, target } = await session(t, around);
   const there = new Arrivals(target);

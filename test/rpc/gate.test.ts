@@ -136,7 +136,7 @@ test('a relay that invents callers has no more handshakes than any other address
   assert.equal(calls.filter((each) => admits(gate, each)).length, 8);
 });
 
-test('behind a relay the caller with the most connections yields, not the first one', () => {
+test('behind a relay the greediest caller yields, not the first one', () => {
   const shares = sharesOf('stranger', { connections: bound(4, 6) });
   const gate = new Gate({ ...DEFAULT_LIMITS, shares }, () => 0);
   const first = relayed('b', 1);

@@ -54,7 +54,7 @@ test('a port clash names the program to stop, and does not blame the configurati
   });
 });
 
-test('the kernel’s table is read by state, port and address', () => {
+test("the kernel's table is read by state, port and address", () => {
   const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:1F3F 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 111 1
    1: 0100007F:1F3F 0100007F:9C40 01 00000000:00000000 00:00000000 00000000     0        0 222 1

@@ -244,7 +244,7 @@ describe('the text before a cancel', () => {
     assert.deepEqual(possible, ['planned', 'checking', 'seeding', 'preparing', 'disks', 'memory']);
   });
 
-  test('the text before a cancel names the host on which the guest keeps running', () => {
+  test('the text before a cancel names the host that keeps the guest', () => {
     assert.match(cancelling({ phase: 'memory', from: 'a', to: 'b' }).words, /keeps running at a/);
     assert.match(cancelling({ phase: 'draining', from: 'a', to: 'b' }).words, /belongs to b/);
   });

@@ -46,7 +46,7 @@ test('a process that has received its final signal runs nothing more', () => {
   assert.ok(own !== undefined && !isEnding(own.flags));
 });
 
-test('a process that stops where it was frozen, without any call, has not begun; any other has run', () => {
+test('a process that stops at its frozen place, without any call, has not begun; any other has run', () => {
   // As read of a process that is frozen in a system call, and of one that CRIU has restored and let go.
   const place = '0x7ffc60474e50 0x7f5bcb8e3cae';
   const frozen = placeIn(`281 0xd 0x7ffc60474e90 0x400 0x31 0x0 0x8 ${place}\n`);
@@ -65,7 +65,7 @@ test('a process that stops where it was frozen, without any call, has not begun;
   assert.equal(neverBegan({ runsNothing: true, place: undefined }, undefined), false);
 });
 
-test('a runnable process has run after half a millisecond on a processor, or an unknown time', () => {
+test('a runnable process has run after half a millisecond on a processor, or if its time is unknown', () => {
   const since = (ranNs: number, place?: object): boolean =>
     waitsForProcessor({ place: place && { at: '', inCall: true }, ranNs }, 1_000_000);
   assert.deepEqual(

@@ -17,7 +17,7 @@ test('hosts are identified by their IP addresses, even those with names; a name 
   });
 });
 
-test('a name server that is silent is not awaited, and neither is one after an abort', async () => {
+test('a silent name server leaves its names unresolved, and an abort ends the wait', async () => {
   const silent = () => new Promise<string[]>(() => undefined);
   assert.deepEqual((await ipsOf(['b.example'], never, silent)).unresolved, ['b.example']);
   const gone = AbortSignal.abort(new Error('enough'));

@@ -24,7 +24,7 @@ function proc(
   return root;
 }
 
-test('a process may lock as much as its limit says', async (t) => {
+test('a process may lock as much memory as its limit allows', async (t) => {
   assert.equal(await lockableBytes(7, proc(t, '0000000000000000', '65536')), 65_536);
 });
 

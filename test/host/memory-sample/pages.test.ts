@@ -125,7 +125,7 @@ describe('a page sample', () => {
     assert.equal((await samplePages(still, still.time, { signal }))?.mix.packedAgain, undefined);
   });
 
-  test('a page sample deducts its reading time from the windows, and from no write rate', async () => {
+  test("a page sample's windows include its reading time, up to the second read of each page", async () => {
     // Each read takes 0.1 ms: 100 ms for a look.
     const slow = new Memory(1000, () => random);
     const read = slow.read.bind(slow);

@@ -110,7 +110,7 @@ test('a working set is divided without remainder, or refused when the guest is t
   assert.equal(divideWorkingSet(256 * MIB, 200 * MIB, 0), undefined);
 });
 
-test('a database is requested by a separate word, and chunks by none', () => {
+test("a database load has a word on the kernel's command line, and the default load has none", () => {
   const workload = {
     address: '10.88.0.21',
     staticBytes: MIB,

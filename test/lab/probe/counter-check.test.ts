@@ -42,7 +42,7 @@ test('a skipped answer is lost, a repeated one is doubled, and a wrong count is 
   assert.deepEqual({ lost, doubled }, { lost: 2, doubled: 1 });
 });
 
-test('the gap is the longest silence since the mark, with the time at which it began', () => {
+test('the gap is the longest silence since the mark, with its start time', () => {
   const check = new CounterCheck(0);
   check.receive('1 1\n', 500);
   check.mark(510);
@@ -61,7 +61,7 @@ test('a silence that is not over counts up to the time of reading', () => {
   assert.equal(check.read(903, 0).gapMs, 900);
 });
 
-test('time in which the probe itself stalled is separate', () => {
+test("the probe's own stalls are counted separately", () => {
   const check = new CounterCheck(0);
   check.mark(0);
   check.next(3);

@@ -117,7 +117,7 @@ test('a post-copy stream that breaks before the destination runs is resumed whil
 });
 
 describe('the post-copy drain', () => {
-  test('after the post-copy drain an end is verified, a pause recovered, and a break asked about', () => {
+  test('the end of the post-copy drain leads to a check, a pause to a recovery, a break to a question', () => {
     assert.equal(after('drain', { type: 'completed' }), 'do verify');
     const paused = onHypervisor(stateIn('drain'), { type: 'postcopy-paused', reason: '' });
     assert.deepEqual(paused.effects, [{ type: 'recover' }]);

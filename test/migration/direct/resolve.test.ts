@@ -66,7 +66,7 @@ const order = (
 ): ResolvedEvent => ({ type: 'resolved', runAt, proof, by: 'ann', here });
 
 describe('orders of an operator', () => {
-  test('an order for the destination sends the commit again, and the destination judges it', () => {
+  test('an order for the destination sends the commit again, and the destination decides', () => {
     const { state } = transition(stateAfter(commitHeld), order('destination'));
     assert.deepEqual(state.doing, { kind: 'do', step: 'commit' });
     assert.equal(state.right, 'committing');

@@ -62,7 +62,7 @@ test('a setting that failed does not count as set, and is decided again', () => 
   assert.match(steering.last ?? '', /could not be set/);
 });
 
-test('rounds are recorded while memory moves, and the final check is not one', () => {
+test('rounds are recorded while memory moves, and the final sample is not a round', () => {
   const sample = sampleOf({ round: 2 });
   const seen = transition(inMemory(), { type: 'measured', sample, final: false }).state;
   assert.equal(seen.steering?.round, 2);

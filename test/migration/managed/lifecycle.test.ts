@@ -191,7 +191,7 @@ describe('the life of a managed migration', () => {
     for (const [end, events] of ends) assert.equal(outcomeOf(after(...events)), end);
   });
 
-  test('an undo continues until it is reported done, whichever mover takes over, and names what is left', () => {
+  test('an undo continues until it is reported done, whichever mover takes over, and names leftovers', () => {
     const undoing = [...toPrepare, did('prepare'), { type: 'cancel' } as const];
     const over = managedTransition(after(...undoing), { type: 'taken-over', pid: 1 });
     assert.deepEqual(over.effects, [{ type: 'undo', step: 'prepare' }]);

@@ -4,7 +4,7 @@ import { linkToChooseBy, SEVERAL_STREAMS } from '../../../src/migration/predicti
 import { ask, pathOf } from './paths.ts';
 import { thin } from './samples.ts';
 
-test('a path over an ample link is chosen for the least processor time, and reports it', () => {
+test('a path over an ample link is chosen for the lowest processor time, with that reason', () => {
   const link = { rate: 80 * 1_000_000, how: 'measured', isLeast: true } as const;
   const seen = pathOf(ask(), { ...thin, ...linkToChooseBy(link) });
   assert.deepEqual('stream' in seen && seen.stream, SEVERAL_STREAMS);

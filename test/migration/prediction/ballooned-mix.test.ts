@@ -12,7 +12,7 @@ describe('pages of a ballooned guest', () => {
     assert.deepEqual(mix, { ...MIX, zero: 0.35 });
   });
 
-  test('the share of remaining pages that the destination knows is unchanged by a balloon', () => {
+  test("the share of remaining pages in the destination's cache is unchanged by a balloon", () => {
     const mix = { ...MIX, known: { share: 0.4, pages: 900 } };
     const { known } = balloonedMix(mix, { takesBytes: 250, availableBytes: 500 }, 1000);
     assert.deepEqual(known, { share: (0.4 * 0.65) / 0.8, pages: 900 });

@@ -66,7 +66,7 @@ describe('the data path of memory', () => {
     assert.deepEqual(choice, { takes: 'native', why: 'the rate of the link is not known' });
   });
 
-  test('the data path is the wire on a faster link if both caches know the guest', () => {
+  test('the data path is the wire on a faster link if both caches have the guest', () => {
     const link = { ...thin, linkBytesPerS: 300 * MBIT };
     assert.equal(decideDataPath(ask(), link).takes, 'native');
     const known = { own: { ...own, knowsGuest: true }, offer: { ...offer, knowsGuest: true } };

@@ -53,7 +53,7 @@ describe('disk latency during a copy', () => {
     );
   });
 
-  test('the predicted disk latency is no shorter over a slower or longer link, and only writes wait for it', () => {
+  test('the predicted disk latency never falls with a slower or longer link, and only writes wait for it', () => {
     fc.assert(
       fc.property(disk, facts, fc.nat(500), (of, given, more) => {
         const { rate = 0, roundTripMs = 0 } = given.link ?? {};

@@ -16,7 +16,7 @@ test('a stream uses the row of its work, and a level between two measured ones u
   );
 });
 
-test('the wire uses the row that its caches know', () => {
+test('the wire uses the row for the contents of its caches', () => {
   assert.equal(memoryPathOf('wire', plain, false), 'cold');
   assert.equal(memoryPathOf('wire', plain, true), 'known');
 });

@@ -109,7 +109,7 @@ describe('a move', () => {
     assert.ok(Math.abs((told?.processor ?? 9) - 2) < 0.1, JSON.stringify(told));
   });
 
-  test('a move teaches nothing if something else delayed it, or it did not end by pre-copy', () => {
+  test('a move teaches nothing if something else delayed it, or if it did not end by pre-copy', () => {
     const settings = migrationSettings.parse({ unplug: ['nic0'] });
     const wire = { cuts: 1 } as Report['wire'];
     const balloon = {} as Report['balloon'];
@@ -193,7 +193,7 @@ describe('a move', () => {
     assert.equal(toldBy(reportOf(fat, came, [], { wire: wireReportOf() })), undefined);
   });
 
-  test('a move that matched the link alone contradicts slower processors, so that an outlier is forgotten', () => {
+  test("a move at the link's speed contradicts slower processors, so that an outlier is forgotten", () => {
     const thin: Facts = { ...facts, link: { rate: 60_000_000, how: 'measured', roundTripMs: 1 } };
     const plain = cameOn(thin, 1);
     const { rounds } = plain;

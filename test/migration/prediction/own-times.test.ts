@@ -36,7 +36,7 @@ test('the overhead around memory is the median of the latest moves, without wait
   assert.equal(aroundMs(more, AROUND_MS), 1100);
 });
 
-test('a first move weighs against the assumption at a quarter; one that failed is not counted', () => {
+test('a first move weighs four times as much as the assumption; a failed move is not counted', () => {
   const [assumed, seen] = [AROUND_MS, 12_100];
   const first = aroundMs([took(12_000), took(1000, 'failed')], assumed);
   assert.ok(Math.abs(first - assumed * (seen / assumed) ** 0.8) < 1, String(first));

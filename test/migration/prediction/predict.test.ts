@@ -191,7 +191,7 @@ describe('a prediction', () => {
     assert.ok(downtime(byWire(thin)) - downtime(byWire(idle)) < 30);
   });
 
-  test("the hypervisor's downtime excludes the time after it, for which a client waits too", () => {
+  test("the hypervisor's downtime excludes the later time that a client also waits", () => {
     const away = (mode: 'precopy' | 'postcopy', roundTripMs: number) => {
       const near = guest(0, { mode });
       return predict({ ...near, link: { ...near.link!, roundTripMs } });

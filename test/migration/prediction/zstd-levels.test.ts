@@ -8,7 +8,7 @@ import {
 import { ask, pathOf } from './paths.ts';
 import { MBIT, MIX, offer, own, thin, MIB } from './samples.ts';
 
-test('auto takes a higher level on a slower link, 9 only for sampled pages, and none beyond the free processors', () => {
+test('auto takes a higher level on a slower link, 9 only for sampled pages, limited by free processors', () => {
   const at = (mbit: number, cores: number, mix?: typeof MIX) => {
     const sides = { own: { ...own, cores }, offer: undefined };
     const measured = { curve: [], mix };

@@ -6,7 +6,7 @@ import { CHECK_STEPS, CHECKS } from '../../../src/migration/preflight/table.ts';
 
 const root = path.join(import.meta.dirname, '../../..');
 
-test('each check has a unique name that fits, a question, and the place where it is made', () => {
+test('each check has a unique short name, a question, and the right place in the code', () => {
   const names = CHECKS.map(({ name }) => name);
   assert.equal(new Set(names).size, names.length);
   for (const { name, asks } of CHECKS) {

@@ -67,7 +67,7 @@ describe('other hosts that probe the guest', () => {
     assert.ok((probeReportOf('c', {}, 1).notTried ?? '').length > 0);
   });
 
-  test('probing hosts learn of the switch by their clock, as precisely as the fastest answer allows', () => {
+  test("probing hosts get the switch in their clock's time, as precisely as the fastest answer allows", () => {
     const first = clockDifference(undefined, 1000, 6010, 1020);
     assert.deepEqual(first, { aheadMs: 5000, tookMs: 20 });
     assert.equal(clockDifference(first, 2000, 7100, 2100), first);

@@ -81,7 +81,7 @@ describe('a busy guest', () => {
     }
   });
 
-  test('a guest that outpaces its disk copies is refused with figures if requested, or if throttling is impossible', () => {
+  test('a guest that outpaces its disk copies is refused with figures if throttling is forbidden or impossible', () => {
     for (const [diskWrites, canSlow] of [
       ['refuse', undefined],
       ['slow', false],

@@ -66,7 +66,7 @@ describe('the stall time', () => {
     assert.deepEqual(stallsUntil(NO_STALLS, 100), NO_STALLS);
   });
 
-  test('a stall is never longer than the time in which it was reported', () => {
+  test('a stall is never longer than its reporting interval', () => {
     const news: fc.Arbitrary<StallNews> = fc.oneof(
       fc.constant({ type: 'broken' } as const),
       fc.constant({ type: 'flows', afterMs: 0 } as const),

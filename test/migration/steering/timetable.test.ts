@@ -40,7 +40,7 @@ describe("a host's timetable", () => {
     );
   });
 
-  test('timetable hours over midnight belong to the day on which they begin', () => {
+  test('timetable hours over midnight belong to their first day', () => {
     assert.equal(capAt(TIMETABLE, at(7, 23)), 50 * MB);
     assert.equal(capAt(TIMETABLE, at(9, 5)), 50 * MB, 'the night after Sunday');
     assert.equal(capAt(TIMETABLE, at(7, 5)), undefined, 'the night after Friday');

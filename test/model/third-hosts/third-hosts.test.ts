@@ -17,7 +17,7 @@ const NEAR = new Set([
 ]);
 
 describe('recovery by third hosts', () => {
-  test('recovering third hosts never cause two running copies or an unanswerable hold, in any interleaving', (t) => {
+  test('recoveries by third hosts never cause two running copies or a hold without an answer', (t) => {
     const explored = exploreThirdHosts(PRODUCT, { faults: 1, mostStates: MAX_STATES });
     t.diagnostic(`${explored.states} states`);
     assert.deepEqual(explored.violation, undefined);
@@ -25,7 +25,7 @@ describe('recovery by third hosts', () => {
   });
 
   for (const { name, breaks, rules } of THIRD_HOST_MUTANTS.filter((each) => NEAR.has(each.name))) {
-    test(`broken third hosts cause two copies or no answer if ${name} (${breaks})`, () => {
+    test(`a broken recovery rule causes two copies or no answer: ${name} (${breaks})`, () => {
       const explored = exploreThirdHosts(rules, { faults: 2, mostStates: MAX_STATES });
       assert.ok(explored.violation !== undefined, 'not found');
     });

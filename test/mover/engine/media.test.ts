@@ -50,7 +50,7 @@ const proveWith = (media: Readonly<Record<string, Medium>>, ask: ReturnType<Medi
   proveMedia(new Map(Object.entries(media)), ENDS, ask, soon());
 
 describe("a medium of a guest's disk", () => {
-  test('a medium is shared if the destination has it, and each host believes the other', async () => {
+  test("a medium is shared if the destination has it, and each host confirms the other's mark", async () => {
     const reported = new MediaFixture();
     const verdicts = await proveWith({ one: reported.medium('one') }, reported.ask(/./));
     assert.deepEqual(verdicts.get('one'), { pool: '0123456789abcdef', path: 'one' });

@@ -210,7 +210,7 @@ describe('a steered task', () => {
     assert.equal(shown.sample?.totalBytes, GUEST.memoryBytes);
   });
 
-  test('a steered task ends whichever of its movers dies when, and the next one steers it', async () => {
+  test('a steered task ends at whatever time its mover dies, and the next mover steers it', async () => {
     const whole = await trial('standard', 2);
     const { points } = whole;
     await fc.assert(

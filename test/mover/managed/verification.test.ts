@@ -180,7 +180,7 @@ describe('a probed managed guest', () => {
 });
 
 describe('a moved managed guest', () => {
-  test("a moved managed guest is seen by its answers and its running clock, besides its manager's report", async () => {
+  test('a moved managed guest is confirmed by its answers and its running clock, not just by its manager', async () => {
     const found = await seen([10, -60, -60]);
     assert.equal(found['copies'], 'pass: its manager has it at b, and no more at a');
     assert.match(found['guest-clock'] ?? '', /^pass: its clock is 70 ms behind/);

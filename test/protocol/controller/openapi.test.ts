@@ -23,7 +23,7 @@ function refusal(operation: Operation | undefined, status: string): string {
   return components.responses[name ?? '']?.description ?? '';
 }
 
-test('the controller’s routes are a valid OpenAPI 3.1 document', async () => {
+test("the controller's routes are a valid OpenAPI 3.1 document", async () => {
   const { valid, errors } = await new Validator().validate(structuredClone(document));
   assert.ok(valid, JSON.stringify(errors));
 });

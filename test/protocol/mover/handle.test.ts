@@ -10,7 +10,7 @@ const plain = fc.dictionary(
 );
 
 describe('driver data in journals', () => {
-  test("a handle keeps its driver's data besides the names", () => {
+  test("a handle keeps its driver's data in addition to the names", () => {
     fc.assert(
       fc.property(plain, (rest) => {
         const handle = { ...rest, driver: 'any', name: 'web1' };

@@ -189,7 +189,7 @@ test('a list that is too old refuses users, with a remedy, and still admits host
   );
 });
 
-test('peers are those of the configuration and of the list, where the configuration’s address counts', () => {
+test("peers come from the configuration and the list, and the configuration's address counts", () => {
   const list = fleetList.parse({
     ...fc.sample(anyList, 1)[0]!,
     members: ['self', 'b', 'c', 'd'].map((each) => ({ name: each, address: `${each}:1` })),

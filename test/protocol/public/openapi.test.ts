@@ -28,7 +28,7 @@ function operations(contract: Parameters<typeof openApi>[0]): Map<string, Operat
 }
 
 for (const [name, contract] of Object.entries({ agentContract, moverContract, peerContract })) {
-  test(`${name} becomes a document in which each route has its answer and its error`, () => {
+  test(`the document of ${name} has an answer and an error for each route`, () => {
     const found = operations(contract);
     assert.deepEqual([...found.keys()].toSorted(), Object.keys(contract).toSorted());
     for (const [key, route] of Object.entries<Route>(contract)) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { returnIfUnhealthy, siteCheckName } from '../../../src/protocol/public/site-check.ts';
 
-test('a site’s check has a name that leads to no other file', () => {
+test("a site check's name leads to no other file", () => {
   for (const name of ['check-web', 'check-1', `check-${'a'.repeat(57)}`])
     assert.ok(siteCheckName.safeParse(name).success, name);
   const wrong = ['web', 'check-', 'check-../sh', 'check-a/b', 'check-A', 'check-a b', 'notice'];

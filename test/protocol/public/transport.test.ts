@@ -12,7 +12,7 @@ test("the transport of memory is one of the hypervisors', with a default", () =>
   assert.equal(migrationSettings.safeParse({ transport: 'udp' }).success, false);
 });
 
-test('a destination is told of memory without TLS only with a transport that has none', () => {
+test('an order for memory without TLS is sent only with a transport that has none', () => {
   const { stream } = preparation.shape;
   const plain = { mode: 'precopy', streams: 4, compress: 'none' };
   assert.equal(stream.safeParse({ ...plain, tls: true }).success, true);

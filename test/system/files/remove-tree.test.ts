@@ -71,7 +71,7 @@ test('removal deletes everything in a directory, and follows no link', async (t)
   );
 });
 
-test('a link in place of the directory is removed, and not its target; a missing one is not an error', async (t) => {
+test('a link that replaced the directory is removed, not its target; a missing one is not an error', async (t) => {
   const root = tempDir(t);
   const outside = path.join(root, 'outside');
   mkdirSync(outside);

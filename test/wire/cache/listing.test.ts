@@ -71,7 +71,7 @@ describe('the listing of the cache', () => {
     assert.deepEqual(listCache(directory), { bytes: 0, pages: 0, seeds: [], places: [] });
   });
 
-  test('the cache forgets the places of guests that were here longest ago', async (context) => {
+  test('the cache drops the places of guests that were here longest ago', async (context) => {
     const { directory } = await filled(context);
     for (const [age, name] of ['old', 'older', 'oldest'].entries()) {
       const file = path.join(directory, 'places', name);

@@ -49,7 +49,7 @@ describe('the level', () => {
     }
   });
 
-  test('the level sends the least on a slow link, whatever the work, until the rate clearly improves', () => {
+  test('the level minimizes the bytes on a slow link, whatever the work, until the rate clearly improves', () => {
     const four = { level: 4, windowLog: 22 };
     const at = (bytesPerS: number) => ({ ...usual, bytesPerS: bytesPerS * MB });
     assert.deepEqual(chooseLevel(FIRST_CHOICE, at(95)), four, 'a little less than level 2 would');

@@ -23,7 +23,7 @@ describe('bytes in flight', () => {
     }
   });
 
-  test('the bytes in flight in one of the first rounds never exceed those of the round before', () => {
+  test("the bytes in flight in an early round never exceed the previous round's", () => {
     fc.assert(
       fc.property(
         rate,

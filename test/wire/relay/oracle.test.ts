@@ -121,7 +121,7 @@ describe('a curious host', () => {
       return { a: a!, b: b!, c: c!, stream, guesses };
     }
 
-    test(`a curious host learns from no summary which of its guesses are a guest's pages, ${what}`, async (t) => {
+    test(`a summary never shows a curious host which of its guesses are a guest's pages, ${what}`, async (t) => {
       const { b, guesses } = await fleet(t);
       const cache = cacheOf(b, 'web1', sharing, 'c');
       const { summary } = await reportedBy(t, cache);
@@ -143,7 +143,7 @@ describe('a curious host', () => {
       assert.equal(found.length, 0, `${found.length} of 4 guessed pages are there by name`);
     });
 
-    test(`a curious host learns from no plan which of its guesses are a guest's pages, ${what}`, async (t) => {
+    test(`a plan never shows a curious host which of its guesses are a guest's pages, ${what}`, async (t) => {
       const { a, b, c, guesses } = await fleet(t);
       const toldTo = async (to: AgentConfig) => {
         const cache = cacheOf(b, 'web1', sharing, to.name);
@@ -160,7 +160,7 @@ describe('a curious host', () => {
       assert.deepEqual(await toldTo(a), [true, true, true, true]);
     });
 
-    test(`a curious host learns neither a guest's places nor that it is known, ${what}`, async (t) => {
+    test(`a curious host is told neither a guest's places nor that it is known, ${what}`, async (t) => {
       const { b } = await fleet(t);
       const { hello: reported } = await reportedBy(t, cacheOf(b, 'web1', sharing, 'c'));
       assert.equal(
@@ -173,7 +173,7 @@ describe('a curious host', () => {
     });
   }
 
-  test('a curious host learns nothing by a seed of a tenant that does not own its guest', async (t) => {
+  test('a curious host gets nothing from a seed of a tenant that does not own its guest', async (t) => {
     const [b] = [hostOf(t, 'b', 'tenant')];
     const image = path.join(b.stateDir, 'image');
     writeFileSync(image, pageOfStream(1));

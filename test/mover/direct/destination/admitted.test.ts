@@ -58,7 +58,7 @@ describe('admission of a guest', () => {
     assert.equal(said({ memoryBytes: 2 ** 29 }), '');
   });
 
-  test('a guest arrives unencrypted only from a host with which that is allowed', () => {
+  test('a guest arrives unencrypted only from an allowed host', () => {
     const stream = { tls: false, transport: 'zero-copy' } as const;
     assert.equal(said({}, { stream, unencryptedMemory: ['a', 'c'] }), '');
     assert.equal(

@@ -121,7 +121,7 @@ describe("the destination's mover", () => {
 });
 
 describe('a silent source', () => {
-  test('a source that is silent for too long is given up: the destination refuses and releases', async (t) => {
+  test('a source that is silent for too long is given up: the destination refuses and releases the guest', async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const { mover, hosts, time, journaled } = await armed(t);
     time.now += LEASE_MS - 1;

@@ -244,7 +244,7 @@ describe('a guest with an old proof', () => {
     assert.deepEqual(on.deeds, []);
   });
 
-  test("a guest with an old proof runs on an operator's new order", async () => {
+  test("a guest with an old proof is run by an operator's new order", async () => {
     const { hands, deeds } = scene(proved);
     await followOrder(hands, { proof: 'operator', by: 'ann', runAt: 'destination' });
     assert.deepEqual(deeds, ['resolved', 'run']);
@@ -261,7 +261,7 @@ describe('a guest with an old proof', () => {
     assert.deepEqual(runs.deeds, []);
   });
 
-  test("a guest with an old proof runs on its source's commit, which replaces the proof", () => {
+  test("a guest with an old proof is run by its source's commit, which replaces the proof", () => {
     assert.equal(after([...proved, RECORDS.committed]).proved, undefined);
   });
 });

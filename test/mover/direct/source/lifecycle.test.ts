@@ -10,7 +10,7 @@ import type { SourceEffect } from '../../../../src/migration/direct/source-state
 import { LIFECYCLE, type Lifecycle } from '../../../../src/mover/direct/source/lifecycle.ts';
 
 describe('the lifecycle of a direct migration', () => {
-  test('the direct lifecycle lists the steps in the order in which they happen', () => {
+  test('the direct lifecycle lists the steps in chronological order', () => {
     assert.deepEqual(Object.keys(LIFECYCLE), [...STEP_NAMES]);
   });
 

@@ -56,7 +56,7 @@ describe('a mover that takes over', () => {
     }
   }
 
-  test('a mover that takes over ends a way back that a dead one began', async (t) => {
+  test('a mover that takes over finishes a rollback that a dead one began', async (t) => {
     const open = async (each: TestContext): Promise<Stage> => {
       const stage = await openHeld(each, certificates);
       stage.hosts.faults.set('source.continueSwitchover', { when: 'before', always: true });

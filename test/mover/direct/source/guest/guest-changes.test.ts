@@ -117,7 +117,7 @@ describe('a changed medium', () => {
     assert.equal(asked.length, 2);
   });
 
-  test('a changed medium that the destination refuses takes the guest back by name, and is retried', async () => {
+  test('a changed medium that the destination refuses causes a named rollback, after a retry', async () => {
     const { changes, guest, asked, answer } = drive({ known });
     guest.now = WITH_CD;
     answer.refusal = new Error('b cannot open cd0');

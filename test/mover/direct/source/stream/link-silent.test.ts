@@ -7,7 +7,7 @@ import { errorOf, planned } from '../../../../migration/direct/samples.ts';
 
 const { state } = initialSource(planned());
 
-test('a question that took too long is reported as a silent link, with what to check', () => {
+test('a question that took too long is reported as a silent link, with a remedy', () => {
   const late = godwitError('GODWIT_DEADLINE', { what: 'the destination', deadlineMs: 5000 });
   const error = linkSilent(late.toJSON(), '10.0.0.2:7443', state, 45_000.4);
   assert.equal(error.code, 'GODWIT_UNREACHABLE');
