@@ -39,7 +39,7 @@ describe("the page of the fault matrix's results", () => {
     assert.match(text, /after the link returned \| 0\.9 s \(1 cells\) \| 2 s/);
   });
 
-  test('a red cell is red, with its reason, and the last attempt of a cell counts', () => {
+  test('a red cell is shown with its reason, and the last attempt of a cell counts', () => {
     const cell = 'link-reset/switchover/precopy';
     const red = played(cell, { ok: false, problems: ['TWO COPIES RAN: a and b'] });
     assert.match(resultsText([played(cell), red]), /\*\*0 green, 1 red\*\*/);

@@ -70,7 +70,7 @@ describe('the table of the fault matrix', () => {
     assert.deepEqual(inMode('postcopy'), new Set(['disks-ready', 'disks-switch']));
   });
 
-  test('a destination without room turns the migration around as long as room is needed', () => {
+  test('a destination without room rolls the migration back as long as room is needed', () => {
     for (const phase of ['seeding', 'disks-first-pass'] as const) {
       const { outcomes, guest } = expected({ fault: 'storage-full', phase, mode: 'precopy' });
       assert.deepEqual([outcomes, guest], [['failed'], 'lives']);

@@ -50,7 +50,7 @@ test('a process that starts between the key and the certificate of a renewal fin
   assert.deepEqual(plain(hostCredentials(config).current!()), plain(next));
 });
 
-test('an invalid pair, of another name or of another CA, does not replace a valid pair', async (t) => {
+test('a pair that is invalid, of another name or of another CA does not replace a valid pair', async (t) => {
   const { pki, config, issue, first, put } = await host(t);
   const { current } = hostCredentials(config);
   const stranger = await authority(t);

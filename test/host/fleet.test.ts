@@ -26,7 +26,7 @@ async function party(t: TestContext) {
 
 const host = (name: string) => ({ name, role: 'agent', serial: 'ab', validFromMs: 0 }) as const;
 
-test('a new list of this host grants and revokes rights at once', async (t) => {
+test('a new list that this host gets grants and revokes rights at once', async (t) => {
   const { caDir, settings, put } = await party(t);
   const fleet = new Fleet(agentConfig.parse({ ...settings, peers: { b: { address: 'b:1' } } }));
   assert.equal(fleet.refuses(host('b')), undefined);

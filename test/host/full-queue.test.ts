@@ -34,7 +34,7 @@ async function frozenAgent(t: TestContext): Promise<string> {
   return address;
 }
 
-test('a frozen host with a full queue is alive: a port without a listener refuses', async (t) => {
+test('a host with a frozen agent and a full queue is alive: a port without a listener refuses', async (t) => {
   const address = await frozenAgent(t);
   const why = await whyNotDark([address], ['127.0.0.2:1'], 5000, signal);
   assert.match(

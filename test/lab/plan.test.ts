@@ -164,7 +164,7 @@ for (const storage of ['nfs', 'iscsi', 'rbd'] as const) {
   });
 }
 
-test('a lab has as many paths as possible, and only one with a delay', () => {
+test('a lab has up to the highest number of paths, and only one with a delay', () => {
   assert.equal(checkPaths(MAX_PATHS, undefined), MAX_PATHS);
   assert.equal(checkPaths(1, 20), 1);
   for (const [paths, delay] of [

@@ -93,7 +93,7 @@ describe('frames', () => {
     );
   });
 
-  test('frames are not made from any bytes', () => {
+  test('arbitrary bytes are refused as frames, or read within the limits', () => {
     const bytes = fc.uint8Array({ maxLength: 200 });
     fc.assert(fc.property(bytes, refusedOrBounded), { numRuns: RUNS });
   });

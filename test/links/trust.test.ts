@@ -107,7 +107,7 @@ test('an invalid greeting ends its connection and nothing else', async (t) => {
   await holds();
 });
 
-test('another version is reported as such', async (t) => {
+test('a peer with another version is told so', async (t) => {
   const { all, name, holds } = await withSession(t);
   const { say, frames, closed } = await raw(t, all);
   say(controlFrame('hello', 0, Buffer.from(JSON.stringify({ ...name, version: 2 }))));

@@ -97,7 +97,7 @@ describe('the witness of meddling owners', () => {
     'host-hands',
   ];
 
-  test('the witness of meddling owners shares no code with the code that it judges', () => {
+  test('the witness of meddling owners shares no code with the code under test', () => {
     for (const name of JUDGES) {
       const text = readFileSync(path.join(ROOT, 'meddle', `${name}.ts`), 'utf8');
       assert.doesNotMatch(text, /from '\.\.\/src\//, name);

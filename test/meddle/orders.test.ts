@@ -65,7 +65,7 @@ describe('orders of the owner', () => {
     assert.deepEqual(obey(FIRST, act('shutdown'), stays).run, ['shut-down']);
   });
 
-  test('a paused guest may see its power button later', () => {
+  test('a paused guest may react to its power button later', () => {
     assert.deepEqual(
       new Set(after(act('pause'), act('shutdown')).run),
       new Set(['shut-down', 'paused']),

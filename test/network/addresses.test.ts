@@ -33,7 +33,7 @@ test('a guest in an overlay or in one segment keeps its address and its connecti
   assert.match(inSegment?.evidence ?? '', /by the segment of both hosts; its connections live on/);
 });
 
-test("a guest whose address no host can keep loses its connections, and gets the site's options", () => {
+test("a guest whose address cannot be kept loses its connections, and the hint names the site's options", () => {
   const found = judgeAddresses(nicOn(bridge), there, heard('warn'), []);
   assert.equal(found?.verdict, 'warn');
   assert.match(found?.evidence ?? '', /another segment.*its connections end/);

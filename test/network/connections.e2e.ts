@@ -45,7 +45,7 @@ describe('a guest behind stateful filters', { skip: OURS }, () => {
     assert.equal(story.put, 2);
   });
 
-  test('a guest behind stateful filters keeps its connections on the way back, despite older entries', () => {
+  test('a guest behind stateful filters keeps its connections on its return, despite older entries', () => {
     assert.equal(story.answered['v4 at a again'], true);
     assert.equal(story.answered['v6 at a again'], true);
   });

@@ -19,7 +19,7 @@ test('a path loses full packets if small ones return and full ones do not, and n
   assert.equal(await losesFullPackets('relay.example', never, asked), false);
 });
 
-test('this machine answers itself with packets of either size', async () => {
+test('a path from this machine to itself carries packets of either size', async () => {
   assert.equal(await losesFullPackets('127.0.0.1', AbortSignal.timeout(10_000)), false);
 });
 

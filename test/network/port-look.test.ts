@@ -35,7 +35,7 @@ function changes(link: object, more: { fdb?: object[]; tc?: object[] } = {}): st
 }
 
 describe('a second look at a port', () => {
-  test('equals the first one if nothing was changed', () => {
+  test('a second look at a port equals the first one if nothing was changed', () => {
     const own = { mac: 'fe:00:00:00:00:01', master: 'br0', state: 'permanent', flags: [] };
     const tc = [{ kind: 'fq_codel', handle: '0:', root: true }];
     assert.deepEqual(changes(port(), { fdb: [own], tc }), []);

@@ -41,7 +41,7 @@ describe('a route out', () => {
     assert.equal(await routeOutTo('10.1.0.2', signal, none), undefined);
   });
 
-  test("a route out has the device's reported speed, and never a device's of another namespace", async (t) => {
+  test("a route out has its device's reported speed, and never the speed of another namespace's device", async (t) => {
     const directory = mkdtempSync(path.join(tmpdir(), 'godwit-test-'));
     t.after(() => rmSync(directory, { recursive: true }));
     const write = (file: string, text: string): void =>

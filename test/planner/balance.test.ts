@@ -72,7 +72,7 @@ test('no guest moves if each host can serve its load, however different the load
   }
 });
 
-test('a higher level evens out hosts that differ by more than they swing, a lower one does not', () => {
+test('a higher level evens out hosts that differ by more than their variation, a lower one does not', () => {
   const guests = [1, 2, 3, 4, 5, 6].map((each) => busy(`g${each}`, 'a', 1));
   const plan = (level: Level) => balance({ ...crowded, guests }, { ...BALANCE, level }).moves;
   assert.deepEqual(plan(3), []);

@@ -58,7 +58,7 @@ test('a guest without a possible host is refused in words that fit a guest not p
   );
 });
 
-test('labels count: apart, together and pinned', () => {
+test('a placement respects the labels for apart, together and pinned', () => {
   const labelled = [guest('one', 'busy', { apart: ['db'], together: 'shop' }), ...guests.slice(1)];
   const where = (more: object): string | undefined => {
     const placement = place({ hosts, guests: labelled }, { ...wanted, ...more });

@@ -119,7 +119,7 @@ describe('a socket for a hypervisor', () => {
   });
 
   test(
-    "a hypervisor's socket has one name, and a replaced file keeps its owner",
+    'only the socket under its original name changes its owner',
     { skip: notRoot },
     async (t) => {
       const socket = await listening(t);

@@ -72,7 +72,7 @@ test('more callers than waiting streams are served one after the other', async (
   );
 });
 
-test('many simultaneous calls make more streams wait than usual', async (t) => {
+test('a host keeps more streams waiting after many simultaneous calls', async (t) => {
   const around = await aroundRelay(t);
   const { address } = await waitingEcho(t, around);
   const a = await around.host('a');

@@ -8,7 +8,7 @@ const WHY = { codes: ['GODWIT_DEVICE_UNMOVABLE'], messages: ['device a cannot mo
 const REFUSED = refused('GODWIT_DEVICE_UNMOVABLE', 'device a');
 
 describe('the outcome of a shape', () => {
-  test('a shape is moved or refused if the table expects it', () => {
+  test('a shape counts as moved or refused if the table expects that', () => {
     assert.equal(outcomeOf(MOVED, moved()).is, 'moved');
     assert.equal(outcomeOf(warned('-vnc'), moved('-vnc is not offered')).is, 'moved');
     assert.equal(outcomeOf(REFUSED, { is: 'refused', ...WHY }).is, 'refused');

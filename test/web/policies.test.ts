@@ -125,7 +125,7 @@ describe('a roll and its hosts', () => {
   test('the hosts of a roll are done, under way, or to come', () =>
     assert.deepEqual(states(rolling({})), ['done', 'now', 'ahead']));
 
-  test('the hosts of an aborted roll show the last one', () => {
+  test('the hosts of an aborted roll include the one that was in progress', () => {
     assert.deepEqual(states(rolling({ phase: 'left' })), ['done', 'stopped', 'ahead']);
     assert.deepEqual(states(rolling({ phase: 'cancelled' })), ['done', 'stopped', 'ahead']);
   });

@@ -17,7 +17,7 @@ const played = containerCells().flatMap((cell) => {
 });
 
 describe('the cells of containers', () => {
-  test('every fault and every moment is tried', () => {
+  test('every fault of containers and every moment is tried', () => {
     assert.ok(containerCells().every(isContainer));
     assert.deepEqual(new Set(played.map(({ cell }) => cell.fault)), new Set(CONTAINER_FAULTS));
     assert.deepEqual(new Set(played.map(({ cell }) => cell.phase)), new Set(CONTAINER_PHASES));

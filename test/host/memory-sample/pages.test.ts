@@ -197,7 +197,7 @@ describe('a page sample', () => {
     await assert.rejects(samplePages(large, large.time, { signal: given }), /given up/);
   });
 
-  test('a page sample gives the share of memory at the other host, each content once, by its answers', async () => {
+  test('a page sample measures the share of memory at the other host by its answers, each content once', async () => {
     // A quarter is zeros, and a half the same page; of the others, the other host has every second one.
     const memory = new Memory(1024, (page) => {
       if (page % 4 === 0) return 'absent';

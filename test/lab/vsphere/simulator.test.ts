@@ -8,7 +8,7 @@ test('a simulated vCenter that is not built is named, with the command that buil
   assert.match(lacking.hint ?? '', /tools\/setup\.sh --only vcsim/);
 });
 
-test('the simulator is complete if it is built, and a package without its source names none', async () => {
+test('a simulator that is built lacks nothing, and a package without its source names no program', async () => {
   assert.equal(await vsphereLacks(process.execPath), undefined);
   assert.equal(simulatorProgram('/nowhere'), undefined);
 });

@@ -62,7 +62,7 @@ describe('a cold move', () => {
   });
 
   for (const step of ['prepare', 'arm', 'mirror'] as const) {
-    test(`a cold move of a guest that its owner paused in ${step} does not wait for a shutdown on the way back`, () => {
+    test(`a cold move of a guest that its owner paused in ${step} does not wait for a shutdown in its rollback`, () => {
       const world = new World(planned(settings), isOfDisks(step));
       driveUntil(world, isDoing(step));
       world.dispatch({ type: 'hypervisor', event: { type: 'stopped', halt: { kind: 'paused' } } });

@@ -250,7 +250,7 @@ describe('a destination after a takeover', () => {
     assert.equal(destination.state.unsure, true);
   });
 
-  test('a rebooted destination is released by a source whose commits are known not to count', () => {
+  test('a rebooted destination is released by a source that can rule out a valid commit', () => {
     const destination = armed();
     destination.takeover('boot-2');
     assert.equal(ask(destination, 'release'), undefined);

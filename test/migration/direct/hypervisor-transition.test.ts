@@ -76,7 +76,7 @@ describe('memory transfer', () => {
     assert.equal(after('memory', { type: 'postcopy-paused', reason: '' }), 'do commit');
   });
 
-  test('a stream that broke, was canceled or lost its source turns the migration around', () => {
+  test('a stream that broke, was canceled or lost its source rolls the migration back', () => {
     assert.equal(after('memory', { type: 'failed', reason: 'x' }), 'undo memory');
     assert.equal(after('memory', { type: 'cancelled' }), 'undo memory');
     assert.equal(after('memory', { type: 'lost', reason: 'x' }), 'undo memory');
@@ -84,12 +84,12 @@ describe('memory transfer', () => {
 });
 
 describe('the switch', () => {
-  test('a complete handover in the switch is committed', () => {
+  test('the switch is followed by the commit once everything was handed over', () => {
     assert.equal(after('switchover', { type: 'completed' }), 'do commit');
     assert.equal(after('switchover', { type: 'device' }), 'do switchover');
   });
 
-  test('a break before the complete handover turns the migration around', () => {
+  test('a break before the complete handover rolls the migration back', () => {
     assert.equal(after('switchover', { type: 'failed', reason: 'x' }), 'undo switchover');
   });
 
@@ -155,7 +155,7 @@ describe('any step', () => {
     }
   });
 
-  test('a source that is gone before the memory moved turns the migration around', () => {
+  test('a source that is gone before the memory moved rolls the migration back', () => {
     for (const step of ['inspect', 'prepare', 'configure', 'arm'] as const) {
       const { state } = onHypervisor(stateIn(step), { type: 'lost', reason: 'killed' });
       assert.equal(state.doing.kind, 'undo');
@@ -199,7 +199,7 @@ describe('a guest stopped for an unrelated reason', () => {
     }
   });
 
-  test('a guest stopped for an unrelated reason stays stopped on the way back until its owner runs it', () => {
+  test('a guest stopped for an unrelated reason stays stopped in the rollback until its owner runs it', () => {
     const { state } = haltedIn('memory', 'paused');
     const cancelled = onHypervisor(state, { type: 'cancelled' }).state;
     assert.deepEqual(cancelled.halted, { kind: 'paused' });
@@ -255,7 +255,7 @@ describe('a guest stopped for an unrelated reason', () => {
     }
   });
 
-  test('a move that turned around for another reason before keeps that reason', () => {
+  test('a move that is already rolling back for another reason keeps that reason', () => {
     const moving = stateIn('memory');
     const error = (code: 'GODWIT_GUEST_CHANGED' | 'GODWIT_HYPERVISOR_LOST'): SerialError =>
       code === 'GODWIT_GUEST_CHANGED'

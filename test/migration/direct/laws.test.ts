@@ -125,7 +125,7 @@ describe('idempotence', () => {
     });
   }
 
-  test('undoing twice has the effect of undoing once, at each step of the way back', () => {
+  test('undoing twice has the effect of undoing once, at each step of the rollback', () => {
     for (const one of modes) {
       for (let at = 0; at < 5; at += 1) {
         const world = new World(planned({ mode: one }));

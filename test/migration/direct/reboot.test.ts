@@ -49,7 +49,7 @@ describe('a source that rebooted while armed', () => {
     });
   });
 
-  test('a rebooted source continues the way back once the destination has refused', () => {
+  test('a rebooted source continues its rollback once the destination has refused', () => {
     const { state } = transition(undoingArm(true), { type: 'undid', step: 'arm' });
     assert.equal(state.right, 'abandoned');
     assert.deepEqual(state.doing, { kind: 'undo', step: 'configure' });

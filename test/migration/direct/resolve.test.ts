@@ -124,7 +124,7 @@ describe('orders of an operator', () => {
     assert.equal(state.leftovers.length, 2);
   });
 
-  test('an order for a third host ends the copy here, and neither passes nor closes anything', () => {
+  test('an order for a third host ends the copy here, without passing the right or closing the epoch', () => {
     const third = { host: 'c', why: 'c has web1 (running, by its UUID)' };
     const given = { ...order('elsewhere', 'observed'), elsewhere: third };
     const before = transition(stateAfter(commitHeld), given);
@@ -260,7 +260,7 @@ describe('a third host that has the guest', () => {
     reason: 'has it',
   }).toJSON();
 
-  test('a third host that has the guest ends a cold move without the destination, and closes nothing', () => {
+  test('a third host that has the guest ends a cold move without the destination or a closed epoch', () => {
     const cold = { mode: 'cold' } as const;
     const failed = { type: 'failed', step: 'commit', error: elsewhere } as const;
     const down = [...toMemory.slice(0, -1), did('switchover')];
@@ -323,7 +323,7 @@ describe('a destination without its source', () => {
   });
 });
 
-test('a lost destination copy in post-copy resolves the migration as lost: half a guest is not restored', () => {
+test('a post-copy migration whose destination copy is gone is lost, since half a guest cannot be restored', () => {
   const postcopyHeld: SourceEvent[] = [
     ...toMemory,
     says('pre-switchover'),

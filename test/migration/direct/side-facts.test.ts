@@ -43,7 +43,7 @@ function facts(events: readonly DestinationEvent[], isAlive = true, bootId = 'bo
 }
 
 describe('the report of one side', () => {
-  test('a destination that was never asked anything has nothing', () => {
+  test('a destination that received no call has nothing', () => {
     assert.partialDeepStrictEqual(facts([]), { right: 'none', hypervisor: 'none' });
   });
 
@@ -54,7 +54,7 @@ describe('the report of one side', () => {
     assert.equal(sourceFacts(undefined, 'gone').right, 'held');
   });
 
-  test('a committed guest that has ended may have run, and its journal does not report it', () => {
+  test('a committed guest that has ended may have run, even if the journal has no record of it', () => {
     const reported = facts([...prepared, committed], false);
     assert.partialDeepStrictEqual(reported, {
       right: 'running',

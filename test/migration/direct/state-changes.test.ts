@@ -65,14 +65,14 @@ describe('the progress of backing files', () => {
   });
 });
 
-describe('turnaround', () => {
-  test('a turnaround stops the current work and undoes the nearest step that has an undo', () => {
+describe('rollback', () => {
+  test('a rollback stops the current work and undoes the nearest step that has an undo', () => {
     const { state, effects } = beginUndo(begun, 'prepare', errorOf());
     assert.deepEqual(effects, [{ type: 'undo', step: 'admit' }]);
     assert.deepEqual(state.because, errorOf());
   });
 
-  test('a turnaround ends as failed or canceled when nothing is left to undo', () => {
+  test('a rollback ends as failed or canceled when nothing is left to undo', () => {
     assert.deepEqual(finishUndo(begun, undefined).effects, [{ type: 'end', outcome: 'failed' }]);
     const cancelled = { ...begun, cancelled: true };
     assert.deepEqual(finishUndo(cancelled, undefined).effects, [
@@ -80,7 +80,7 @@ describe('turnaround', () => {
     ]);
   });
 
-  test('a turnaround ends as held if the guest may be paused', () => {
+  test('a rollback ends as held if the guest may be paused', () => {
     const unsure = { ...begun, unsure: true, leftovers: [errorOf('no answer')] };
     const { state } = finishUndo(unsure, undefined);
     assert.deepEqual(state.doing, { kind: 'end', outcome: 'held' });
@@ -102,7 +102,7 @@ describe('ending without an answer', () => {
     assert.deepEqual(effects, [{ type: 'end', outcome: 'lost' }]);
   });
 
-  test('staying changes nothing', () => {
+  test('a transition that stays in its state changes nothing', () => {
     assert.deepEqual(stay(begun), { state: begun, effects: [] });
   });
 });

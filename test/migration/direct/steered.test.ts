@@ -29,7 +29,7 @@ test('a longer downtime is set on the stream, and again by a mover that takes ov
   assert.deepEqual(effectsOf(inMemory()), [{ type: 'do', step: 'memory' }]);
 });
 
-test('giving up is undone with the figures and the possible remedies', () => {
+test('a strategy that gives up rolls back with the figures and the possible remedies', () => {
   const why = 'round 5: the guest dirties 2 bytes/s';
   const hint = 'Use a faster link.';
   const { state } = transition(inMemory(), { type: 'decided', what: 'give-up', why, hint });

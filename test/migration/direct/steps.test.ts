@@ -53,7 +53,7 @@ describe('the table of steps', () => {
 });
 
 describe('the order of the steps', () => {
-  test('the way forward leads from the first step to the last', () => {
+  test('the steps lead from the first to the last', () => {
     const way = [];
     for (let at: (typeof STEP_NAMES)[number] | undefined = STEP_NAMES[0]; at; at = nextStep(at)) {
       way.push(at);
@@ -62,7 +62,7 @@ describe('the order of the steps', () => {
     assert.equal(stepIndex('finish'), STEP_NAMES.length - 1);
   });
 
-  test('the way back leads over every step that has an undo, in reverse', () => {
+  test('the rollback leads over every step that has an undo, in reverse', () => {
     const way = [];
     for (let at = undoAtOrBefore('switchover'); at !== undefined; at = undoBefore(at)) way.push(at);
     const undoable = STEP_NAMES.filter((name) => STEPS[name].undo !== undefined);

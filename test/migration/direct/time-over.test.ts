@@ -56,7 +56,7 @@ describe('timeouts', () => {
     }
   });
 
-  test('a timeout in the first round reports the remaining memory, no dirty rate, and the options without it', () => {
+  test('a timeout in the first round reports the remaining memory and the options, without a dirty rate', () => {
     for (const mode of ['precopy', 'hybrid', 'postcopy'] as const) {
       const world = new World(planned({ mode }));
       driveUntil(world, isDoing('memory'));
@@ -105,7 +105,7 @@ describe('timeouts', () => {
     assert.equal(world.outcome, 'held');
   });
 
-  test('a timeout before the switch to post-copy has begun is undone, since the guest runs', () => {
+  test('a switch to post-copy that has not begun at the timeout is undone, since the guest runs', () => {
     const world = new World(planned({ mode: 'postcopy' }));
     driveUntil(world, isDoing('switchover'));
     for (const event of [STOPPED, RESUMED]) world.dispatch({ type: 'hypervisor', event });
@@ -124,7 +124,7 @@ describe('timeouts', () => {
     assertHandedOver(world);
   });
 
-  test('a timeout past the commit, or on the way back, changes nothing', () => {
+  test('a timeout after the commit, or during the rollback, changes nothing', () => {
     for (const step of ['commit', 'verify', 'retire'] as const) {
       const world = new World();
       driveUntil(world, isDoing(step));

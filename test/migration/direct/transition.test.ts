@@ -199,7 +199,7 @@ describe('after the point of no return', () => {
     }
   });
 
-  test('memory that cannot be taken back from a destination that is gone is lost without a question', () => {
+  test('memory at a destination that is gone is lost, and no question is left open', () => {
     const facts = { side: 'destination', guest: 'web1', reason: 'its process has ended' };
     const world = new World(planned({ mode: 'postcopy' }));
     driveUntil(world, isDoing('switchover'));

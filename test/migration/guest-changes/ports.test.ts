@@ -54,7 +54,7 @@ describe("changes of a guest's port", () => {
     assert.deepEqual(words(before, { id: 'net0', limits: [] }), [to('none')]);
   });
 
-  test('a program that lists no rules, or a NIC that was not read, is not a change of a port', () => {
+  test('rules that a program cannot list, or a NIC that was not read, are not a change of a port', () => {
     assert.deepEqual(words(nic({}, ['whatever `nft` does not list (x)']), nic()), []);
     assert.deepEqual(changedPorts([nic()], []), []);
   });

@@ -21,7 +21,7 @@ test('an unknown event is refused', () => {
   }
 });
 
-test('an order over the wire has less downtime to plan with, and no separate cap', () => {
+test('an order over the wire has a shorter planned downtime, and no separate cap', () => {
   const { type: _, askedAtMs: __, ...plan } = planned();
   const settings = { ...plan.settings, maxBandwidth: 1000, maxDowntimeMs: 35 };
   const native = orderOf({ ...plan, settings });

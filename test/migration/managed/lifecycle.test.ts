@@ -269,7 +269,7 @@ describe('the life of a managed migration', () => {
     }
   });
 
-  test('a managed migration has one order, no guess and a final end, whatever arrives in any order', () => {
+  test('a managed migration sends one order and ends for good, whatever arrives in any order', () => {
     fc.assert(
       fc.property(anyPlanned, fc.array(anyEvent, { maxLength: 60 }), (first, events) => {
         let { state, effects }: { state: ManagedState; effects: readonly ManagedEffect[] } =

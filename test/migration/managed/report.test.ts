@@ -58,7 +58,7 @@ test('a waiting migration shows the reason in its progress, and the report shows
   assert.deepEqual(found?.decisions, [{ atMs: 1010, what: 'the guest is quiet' }]);
 });
 
-test('a report has the prediction of a plan that was made before', () => {
+test('a report has the prediction of its earlier plan', () => {
   const range = { low: 1, middle: 2, high: 3 };
   const ranges = { bytes: range, totalMs: range, memoryMs: range, rounds: range };
   const gaps = { downtimeMs: range, clientGapMs: range };

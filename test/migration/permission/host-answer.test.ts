@@ -33,7 +33,7 @@ describe('sightings of a guest', () => {
     assert.equal(is({ copies: [{ uuid: 'u-2', state: 'running' }] }), 'without', 'a namesake');
   });
 
-  test('a copy with its UUID is the guest, unless it waits for memory', () => {
+  test("a copy with the guest's UUID is the guest, unless it waits for memory", () => {
     for (const state of ['running', 'paused'] as const) {
       assert.equal(is({ copies: [{ uuid: 'u-1', state }] }), 'has');
     }
@@ -41,7 +41,7 @@ describe('sightings of a guest', () => {
     assert.equal(is({ copies: [{ state: 'running' }] }), 'may-have', 'it may be a namesake');
   });
 
-  test('a migration that sent it on shows that it ran there', () => {
+  test('a migration that sent the guest on shows that it ran on that host', () => {
     assert.equal(is({ moves: [move({ lineage: ['m-00000001'] })] }), 'has');
   });
 
@@ -55,7 +55,7 @@ describe('sightings of a guest', () => {
     assert.equal(is({ storeSince: '2026-11-24T10:00:01Z' }), 'may-have');
   });
 
-  test('more that a host shows never makes it look emptier', () => {
+  test('additional sightings never make a host look emptier', () => {
     const copies = fc.array(
       fc.record({
         uuid: fc.constantFrom('u-1', 'u-2'),

@@ -69,7 +69,7 @@ describe('disk latency during a copy', () => {
     );
   });
 
-  test('the predicted disk latency grows by as much as earlier migrations of this host, weighted by number', () => {
+  test('the predicted disk latency grows as in earlier migrations of this host, weighted by their number', () => {
     const one = { count: 100, p50Ms: 1, p99Ms: 1 };
     const moved: DiskLatency = {
       node: 'other',

@@ -131,7 +131,7 @@ describe('the choice of a path', () => {
     assert.equal(takes(slow), undefined);
   });
 
-  test('in a plan, side by side, puts zstd behind a plain stream on slow hosts', () => {
+  test('a plan lists zstd behind a plain stream on slow hosts', () => {
     const { memoryPath: _, ...facts } = guest(1);
     const plan: PlanFacts = {
       ...facts,

@@ -214,7 +214,7 @@ describe('a move', () => {
     assert.ok(predict({ ...facts, mix }).costs?.bytes !== undefined);
   });
 
-  test('a move by an unasked cache teaches only about slower processors, since a hit makes a move faster', () => {
+  test('a move with unasked caches teaches only about slower processors, since hits make it faster', () => {
     const cold: Facts = { ...fat, memoryPath: 'cold' };
     const told = (processor: number, before: readonly OwnMove[] = []): number | undefined =>
       toldBy(

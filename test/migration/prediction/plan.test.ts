@@ -79,7 +79,7 @@ describe('a plan', () => {
     assert.ok(bytesAt(1) > bytesAt(3) && bytesAt(3) > bytesAt(9));
   });
 
-  test('a plan lists the options that end first, and among them the fastest first', () => {
+  test('a plan lists options that end before the others, the fastest first', () => {
     fc.assert(
       fc.property(anyFacts, (any) => {
         const found = others({ ...facts(0), ...any });
@@ -97,7 +97,7 @@ describe('a plan', () => {
     );
   });
 
-  test('a plan of a guest that would never end names a downtime or a mode that would', () => {
+  test('a plan of a guest that would never end names a downtime or a mode that would let it end', () => {
     assert.equal(advice(facts(10, { copiesDisks: false })).includes('ends:'), false);
     const said = advice(facts(400));
     assert.match(said, /--mode \w+.* ends: /);
@@ -163,7 +163,7 @@ describe('a plan', () => {
     assert.equal(contradiction(facts(400), planned(facts(400))), undefined);
   });
 
-  test('a plan is refused for its time only if a faster link would not help, and always for its cap', () => {
+  test("a lower bound of the link's rate never refuses a plan for its time, and a cap still does", () => {
     const settings = { ...facts(0).settings, timeoutMs: 10_000 };
     const link = { rate: MIB, how: 'measured', roundTripMs: 1 } as const;
     assert.match(stopOf(facts(0, { settings, link })) ?? '', / at 1 MiB\/s take /);

@@ -20,7 +20,7 @@ test("a path takes the time in the table, times the factor learned from this hos
   );
 });
 
-test('more processors on both hosts never make it longer, and one slow host holds up both', () => {
+test('a path never takes longer with more processors on both hosts, and one slow host delays both', () => {
   fc.assert(
     fc.property(
       fc.constantFrom(...MEMORY_PATHS),

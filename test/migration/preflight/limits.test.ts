@@ -52,7 +52,7 @@ test('a budget too short for the devices alone, or without a deadline, is refuse
   assert.match(words({ steering: 'standard', maxDowntimeMs: 1 }), /^pass/);
 });
 
-test('post-copy takes less than pre-copy, and several streams the most', () => {
+test('the shortest switch takes less in post-copy than in pre-copy, and longest with several streams', () => {
   const plain = { streams: 1, compress: 'none' } as const;
   const [postcopy, precopy, several] = [
     leastSwitchMs({ mode: 'hybrid', ...plain }),

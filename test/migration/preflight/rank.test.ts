@@ -31,7 +31,7 @@ test('the worst verdict counts for the whole host', () => {
   );
 });
 
-test('a refusing host never precedes an accepting one, nor more warnings fewer', () => {
+test('a host never precedes a better one: no refusal comes before warnings, nor more warnings before fewer', () => {
   const count = ({ checks }: CheckedHost, verdict: string): number =>
     checks.filter((each) => each.verdict === verdict).length;
   fc.assert(

@@ -47,7 +47,7 @@ test('the list of many disks is bounded', () => {
   assert.ok(disksOf({ description: described(disks) }).length <= 1024);
 });
 
-test('another description, another report and another time each have another number', () => {
+test('a changed description, report or time changes the number of a description', () => {
   const hash = (text: string) => createHash('sha256').update(text).digest('hex');
   const shown: ShownDescription = {
     from: 'a',

@@ -26,13 +26,13 @@ test("the hypervisor's downtime is the requested one minus bytes under way, and 
   assert.equal(plannedDowntimeMs(300, 20), 280);
 });
 
-test("memory held by the kernel takes the link's time for it", () => {
+test('bytes held by the kernel take the time that the link needs for them', () => {
   assert.equal(queuedMs(1_500_000, 10_000_000), 150);
   assert.equal(queuedMs(0, 0), 0);
   assert.ok(queuedMs(1, 0) > 0);
 });
 
-test('a rung suffices if it does without the bytes under way', () => {
+test('a rung suffices if the downtime without the bytes under way fits', () => {
   const at = (expectedMs: number, underWay: number) =>
     longerDowntime(
       STRATEGIES.standard,

@@ -101,7 +101,7 @@ describe('early post-copy', () => {
   });
 });
 
-test('a sample is long if all memory might be written, and no time would be left for that', () => {
+test('a long sample is taken if all of memory might be rewritten with too little time left', () => {
   assert.equal(mayBeLate(60_000, 60_000, 600_000), false);
   assert.equal(mayBeLate(77_000, 77_000, 120_000), true);
 });

@@ -76,7 +76,7 @@ test('throttling is proposed only if it is possible and has not been tried', () 
   assert.doesNotMatch(wordsOf(['downtime'], false), /no-postcopy/);
 });
 
-test('a share of the link is raised as a share, and no cap that would count next to it', () => {
+test('a share of the link is raised as a share, and a cap that would still limit it is not raised', () => {
   const of = (linkShare: number): string =>
     fixesFor({
       settings: { mode: 'precopy', maxBandwidth: 100 * MiB, linkShare },

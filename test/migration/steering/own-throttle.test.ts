@@ -74,7 +74,7 @@ test('a guest that is throttled beyond the strategy is given up if a round of th
   assert.equal(decided('budget', {}), 'postcopy');
 });
 
-test('such a guest moves on if it dirties less than the link carries, the rest fits, or it just slowed', () => {
+test('a guest that is throttled beyond the strategy moves on while there is a chance to converge', () => {
   for (const seen of [{ dirtyRate: 50 }, { remainingBytes: 2 }, { before: 80 }])
     assert.equal(decided('no-postcopy', seen), undefined, JSON.stringify(seen));
   assert.equal(decided('budget', { remainingBytes: 2 }), undefined);

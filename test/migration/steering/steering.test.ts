@@ -153,7 +153,7 @@ describe('gentle', () => {
 });
 
 describe('every strategy', () => {
-  test('every strategy keeps within the requested downtime, and takes no measure without its lever', () => {
+  test('every strategy keeps within the requested downtime, and uses only the levers that it has', () => {
     fc.assert(
       fc.property(fc.constantFrom(...STRATEGY_NAMES), courses, swings, (name, course, list) => {
         const strategy = STRATEGIES[name];
@@ -256,7 +256,7 @@ test('a longer downtime that is out of reach is still raised if no other measure
   assert.equal(decisions.map(({ what }) => what).join(), 'downtime,give-up');
 });
 
-test('post-copy takes over right after the first round from a guest that was seen to outpace the link', () => {
+test('post-copy starts right after the first round for a guest that was found to outpace the link', () => {
   const course = { ...GRID[0], dirtyRate: 3 * LINK, workingSetBytes: 200 * MiB } as Course;
   const known = play(STRATEGIES['must-finish'], course);
   const nothing = { pages: 0, memoryBytes: course.memoryBytes, curve: [], linkRate: 0 };
@@ -295,7 +295,7 @@ test('a guest that is quiet again regains its speed', () => {
   assert.deepEqual(decision?.change, { of: 'throttlePercent', from: 60, to: 0 });
 });
 
-test('post-copy takes the rest while there is still time for it', () => {
+test('post-copy sends the rest while there is still time for it', () => {
   const rates = { transferredBytes: 0, rate: MiB, dirtyRate: 0 };
   const sample = sampleOf({ ...rates, round: 2, remainingBytes: 30 * MiB });
   const trace = afterRound(undefined, sample);

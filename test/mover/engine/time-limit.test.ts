@@ -22,7 +22,7 @@ describe('a wait for a time', () => {
   });
 });
 
-test('a time limit counts from the start, and a deadline is a fixed time', () => {
+test('a time limit counts from the start of the work, and a deadline is a fixed time', () => {
   const plan = { settings: { timeoutMs: 5000 } };
   assert.equal(leftOf({ plan, known: {} }, 1000, 3000), 3000);
   const known = { beganAtMs: 1_000_000 };

@@ -49,7 +49,7 @@ describe('deaths of a mover', () => {
     }
   });
 
-  test("a mover's death at any point leaves no copied disks where the guest is not", async () => {
+  test("a mover's death at any point leaves copied disks only on the guest's host", async () => {
     const given = { seed: 1, copied: ['/d/one', '/d/two'] };
     const stays = { ...given, taskEnds: 'failed' } as const;
     const refused = { ...given, others: ['/d/two'] };

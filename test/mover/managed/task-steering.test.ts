@@ -118,7 +118,7 @@ describe('a steered task', () => {
     assert.equal(refused.length, asks);
   });
 
-  test("a steered task asks once for an earlier mover's setting if its manager refuses it now", async () => {
+  test('a steered task asks once for a setting of an earlier mover that its manager refuses now', async () => {
     const longer = { of: 'downtimeMs', from: 100, to: 200 } as const;
     const settings = migrationSettings.parse({ steering: 'standard', maxDowntimeMs: 400 });
     const task = { state: 'running', memory: sampleOf({ round: 1 }) } as const;

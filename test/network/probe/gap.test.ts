@@ -47,7 +47,7 @@ describe('the gap of a watched guest', () => {
     assert.equal(sent - before, 10);
   });
 
-  test("a guest's gap includes how long the watch itself stalled", () => {
+  test("a guest's gap comes with the time that the watch itself stalled", () => {
     const gap = new Gap(0, INTERVAL_MS);
     for (const now of [5, 10, 320, 325]) gap.tick(now);
     assert.equal(gap.read(325).ownStallMs, 310);

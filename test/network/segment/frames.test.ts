@@ -56,7 +56,7 @@ describe('a question', () => {
 });
 
 describe('an answer', () => {
-  test('an answer gives the MAC behind an address', () => {
+  test('an ARP or ND answer gives the MAC behind an address', () => {
     for (const address of ['10.88.0.21', 'fd88::21']) {
       assert.deepEqual(answerIn(reply(GUEST, address)), { address, mac: GUEST });
     }
@@ -69,7 +69,7 @@ describe('an answer', () => {
     assert.equal(answerIn(reply(GUEST, '10.88.0.21').subarray(0, 41)), undefined);
   });
 
-  test('an answer may be any bytes', () => {
+  test('the answer parser accepts any bytes', () => {
     const broken = fc
       .tuple(fc.constantFrom('10.88.0.21', 'fd88::21'), fc.nat(85), fc.nat(255), fc.nat(90))
       .map(([address, at, value, length]) => {

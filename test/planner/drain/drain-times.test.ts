@@ -33,7 +33,7 @@ test('a deadline that cannot be met is reported with the arithmetic', () => {
   assert.deepEqual(busiest?.name, 'a, out');
 });
 
-test('the timetable has each move once, in order of start, and the range holds the middle', () => {
+test('the timetable has each move once, in order of start, and the range contains the middle', () => {
   const { timetable, moves, eta, seconds } = drain(inventory, { hosts: ['a'] });
   assert.deepEqual(
     timetable.map((each) => each.guest),
@@ -44,7 +44,7 @@ test('the timetable has each move once, in order of start, and the range holds t
   assert.ok(eta.low <= eta.seconds && eta.seconds <= eta.high);
 });
 
-test('a repeated plan counts running moves, keeps its promises and omits only moves that have not begun', () => {
+test('a repeated plan counts running moves, keeps its promises and drops only moves that have not begun', () => {
   const first = drain(inventory, { hosts: ['a'] });
   const [next] = first.timetable;
   assert.ok(next !== undefined);

@@ -15,12 +15,12 @@ const description = {
 const stream = { mode: 'precopy', streams: 1, compress: 'none', tls: true };
 const preparation = { epoch: 1, description, stream };
 
-test('a standby copy of a guest belongs to a check, and to no migration', () => {
+test('a standby offer has the id of a check, and not of a migration', () => {
   assert.equal(standbyOffer.safeParse({ admission, preparation }).success, true);
   const ofMigration = { ...admission, id: 'm-00000001' };
   assert.equal(standbyOffer.safeParse({ admission: ofMigration, preparation }).success, false);
 });
 
-test('only another host reports the start settings of its guest', () => {
+test('only another host may send the start settings of a guest', () => {
   assert.equal(standbyPeerRoutes.keepStandby.access, 'agent');
 });

@@ -16,7 +16,7 @@ test('a seed is for a file and one circle', () => {
   assert.equal(seedRequest.safeParse({ file: '/x', guest: '../web1' }).success, false);
 });
 
-test('a status reports whether it can be used', () => {
+test('a cache status reports whether the cache can be used', () => {
   const status = {
     directory: '/var/lib/godwit/cache/pages',
     bytes: 1,

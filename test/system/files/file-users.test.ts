@@ -124,7 +124,7 @@ describe('users of a file', () => {
     assert.deepEqual((await fileUsers({ identities: [removed], except: [] }, soon())).users, []);
   });
 
-  test("the users of a file are found by an older build's identity without a birth time", async (t) => {
+  test('the users of a file are found by an identity of an older build, without a birth time', async (t) => {
     const file = fileIn(tempDir(t), 'a');
     const id = ((await identityOf(file)) ?? '').split(':', 2).join(':');
     const pid = await holder(t, [[file, 'r+']]);

@@ -67,7 +67,7 @@ describe('the list of RAM blocks', () => {
     assert.equal(read(2 * MIB, only, { advised: false, guestAddress: true })?.length, 2);
   });
 
-  test('the list of RAM blocks refuses a list that is too long, lacks a name, or never ends', () => {
+  test('the list of RAM blocks is refused if it exceeds the total, lacks a name, or never ends', () => {
     assert.equal(read(MIB, entry('a', 2 * MIB), PLAIN), undefined);
     assert.equal(read(MIB, entry('', MIB), PLAIN), undefined);
     assert.equal(read(MIB, entry('\u0001', MIB), PLAIN), undefined);

@@ -125,7 +125,7 @@ describe('losslessness for each chunking', () => {
     );
   });
 
-  test('the parser is lossless for each chunking of any bytes behind a valid beginning', () => {
+  test('the parser is lossless for each chunking of any bytes after a valid beginning', () => {
     fc.assert(
       fc.property(anything, samples.chunking, every, (stream, lengths, pause) => {
         const bytes = Buffer.concat([samples.preamble, writer.partHeader('part', 2), stream]);

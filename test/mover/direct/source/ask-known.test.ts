@@ -43,7 +43,7 @@ function tagsOf(config: AgentConfig): string[] {
 }
 
 describe("the destination's cache", () => {
-  test("the destination's cache is known for each page by the destination's answer", async (t) => {
+  test("the source detects by the destination's answer which pages its cache has", async (t) => {
     const [a, b] = [hostOf(t, 'a'), hostOf(t, 'b')];
     await keep(b, 'a', [1, 2, 3]);
     const knows = await askKnown(a, GUEST, (question) =>
@@ -85,7 +85,7 @@ describe("the destination's cache", () => {
     assert.equal(told?.(pageOf(1)), false);
   });
 
-  test("the destination's cache is unknown without an answer, and not asked if nothing is shared", async (t) => {
+  test('the source assumes nothing about the cache without an answer, and does not ask without a shared circle', async (t) => {
     const a = hostOf(t, 'a');
     const silent = await askKnown(a, GUEST, () => Promise.reject(new Error('an earlier build')));
     assert.equal(silent, undefined);

@@ -67,7 +67,7 @@ describe('synchronized copies', () => {
     assert.deepEqual(done, OPENED);
   });
 
-  test('the time for a break of copies restarts if nothing broke for minutes, though nothing was written', async (t) => {
+  test('the time limit for broken copies restarts after minutes without a break, even if nothing was written', async (t) => {
     const breaks = new Set([1, 1000, 2000]);
     const at = (look: number): DiskSample => {
       if (look > 2000) state['doing'] = { kind: 'do', step: 'switchover' };
@@ -78,7 +78,7 @@ describe('synchronized copies', () => {
     assert.equal(starts(done), breaks.size);
   });
 
-  test('the time for a break of copies restarts if everything was sent in between, and not otherwise', async (t) => {
+  test('the time limit for broken copies restarts exactly if everything was sent in between', async (t) => {
     const breaks = 40;
     const between = (leftBytes: number) => {
       const at = (look: number): DiskSample => {
@@ -153,7 +153,7 @@ describe('the end of copies', () => {
     );
   });
 
-  test('the end of copies reaches the path first if the copying is given up, as a waiting sender is deaf', async (t) => {
+  test('the end of copies stops the path first if the copying is given up, since a waiting sender cannot react', async (t) => {
     const { disks, done, types, tunnels, socket } = stage(t, { settings });
     await disks.copy(signal);
     writeFileSync(socket, '');
@@ -170,7 +170,7 @@ describe('the end of copies', () => {
     await disks.drop(signal);
   });
 
-  test("the end of copies came with the hypervisor's end", async (t) => {
+  test('copies that ended with the hypervisor need no end of copies', async (t) => {
     for (const given of [{ session: lost }, { run: 'gone' }]) {
       const { disks, done, socket } = stage(t, given);
       writeFileSync(socket, '');

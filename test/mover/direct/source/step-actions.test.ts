@@ -92,7 +92,7 @@ describe('the first frame', () => {
   });
 });
 
-test("the destination's report keeps only its exclusive facts", () => {
+test("the step facts take from the destination's report only those that the source lacks", () => {
   const ms = fc.option(fc.integer({ min: 0, max: 100_000 }), { nil: undefined });
   const status = fc.record({
     id: fc.constant('m-00000001'),

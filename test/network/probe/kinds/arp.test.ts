@@ -69,7 +69,7 @@ function scene(t: TestContext): Scene {
 }
 
 describe('an ARP probe', () => {
-  test('an ARP probe checks for its answer a few times per question if it is rare', async (t) => {
+  test('an ARP probe that asks rarely checks for its answer a few times per question', async (t) => {
     const { port, pass } = scene(t);
     await pass(1000, 100);
     assert.equal(port.heardAtMs.length, 10);
@@ -77,7 +77,7 @@ describe('an ARP probe', () => {
     assert.ok(port.looks <= 50, `${port.looks} looks in a second`);
   });
 
-  test('an ARP probe sees its answer within 3 ms while it is frequent', async (t) => {
+  test('an ARP probe that asks often sees its answer within 3 ms', async (t) => {
     const { port, pass } = scene(t);
     port.answersAfterMs = 5;
     await pass(500, 10);

@@ -10,7 +10,7 @@ import { FILES, historyOf } from './histories.ts';
 
 const history = historyOf(FILES);
 
-test('a replay without a policy repeats history: five hours with one host asked for 12 of 8', () => {
+test('a replay without a policy repeats history: five hours with a demand for 12 of 8 processors', () => {
   const was = replay(history, undefined, { sleep: false });
   assert.deepEqual([was.hours, was.moves, was.contention, was.hostHours], [6, 0, 5, 12]);
   assert.ok(Math.abs(was.unserved - (60 * 4) / (12 * 4 + 60 * 12)) < 1e-9);

@@ -108,7 +108,7 @@ test('no socket listens for a source if the hypervisor does not export its disks
   await untilSo(async () => !(await isOpen(address)));
 });
 
-test('the end withdraws the export, and writes are tracked only if requested', async (t) => {
+test('the end of the copies withdraws the export, and writes are tracked only if requested', async (t) => {
   const { disks, hypervisor, state, socket, asked } = stage(t);
   for (const watched of [false, true]) {
     const { address } = await disks.offer(hypervisor, state, GRACE_MS, never);
@@ -122,7 +122,7 @@ test('the end withdraws the export, and writes are tracked only if requested', a
   }
 });
 
-test('the end may come twice, even if no disk was exported or copied', async (t) => {
+test('the end may be requested twice, even if no disk was exported or copied', async (t) => {
   const { disks, hypervisor, state, asked } = stage(t, []);
   await disks.end(hypervisor, state, never, true);
   await disks.end(hypervisor, state, never, true);

@@ -112,7 +112,7 @@ async function opened(
 }
 
 describe('a place at the destination', () => {
-  test('a place id opens the image in the directory that was proved, and no other', async (t) => {
+  test('a place id opens the image in the proved directory, and no other', async (t) => {
     const there = await destination(t);
     const id = await prove(there, 'web1');
     assert.ok(id !== undefined);

@@ -57,7 +57,7 @@ describe('the copying of disks', () => {
     assert.deepEqual(links, [{ type: 'disk-link', figures, why: 'the session is over' }]);
   });
 
-  test("disk copying fails at once if it is over, out of room, or the guest's disk is unreadable", async (t) => {
+  test("disk copying fails at once if its job is gone, the room is used up, or the guest's disk is unreadable", async (t) => {
     const hopeless: Partial<DiskSample>[] = [
       { state: 'failed' },
       { state: 'broken', failure: { kind: 'full', reason: 'no room' } },

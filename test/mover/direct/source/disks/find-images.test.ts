@@ -39,7 +39,7 @@ function laid(t: TestContext): string {
 }
 
 describe("an image of a guest's disk", () => {
-  test('an image in a file is identified by its real directory, so that one proof covers all in it', async (t) => {
+  test('an image file is identified by its real directory, so that one proof covers all images there', async (t) => {
     const root = laid(t);
     const find = await hostWith([{ path: path.join(root, 'pool') }]);
     const at = found(await find(path.join(root, 'link', 'disk0.raw'), soon()));
@@ -47,7 +47,7 @@ describe("an image of a guest's disk", () => {
     assert.deepEqual([at.client, Object.keys(at.proof)], [undefined, ['beside']]);
   });
 
-  test('an image in a file is proved by a file next to it', async (t) => {
+  test('an image file is proved by a file next to it', async (t) => {
     const root = laid(t);
     const find = await hostWith([{ path: path.join(root, 'pool') }]);
     const { proof } = found(await find(path.join(root, 'pool', 'web1', 'disk0.raw'), soon()));
@@ -69,7 +69,7 @@ describe("an image of a guest's disk", () => {
     assert.match(problem(await find(path.join(root, 'pool', 'none'), soon())), /is not there/);
   });
 
-  test("an image on a block device is a separate medium, by one of the host's names for it", async (t) => {
+  test("an image on a block device is a separate medium, identified by one of the host's names for it", async (t) => {
     const root = laid(t);
     const device = await loopOf(t, path.join(root, 'loop.raw'), Buffer.alloc(1024 ** 2, 1));
     if (device === undefined) return;

@@ -102,7 +102,7 @@ describe('a directory with images of a guest', () => {
     assert.equal(directory.files.size, 0);
   });
 
-  test('a directory is proved once, next to others, and by its kind; then by another path to it', async () => {
+  test('a directory is proved once in parallel with others, by its kind, and later by another path to it', async () => {
     const [one, other] = [new Directory(), new Directory()];
     const asked: ProofRequest[] = [];
     const images = [
@@ -235,7 +235,7 @@ describe('a medium of a guest', () => {
     missing: 'there is none',
   };
 
-  test('a medium is proved once, however many disks are on it, and next to no directory', async () => {
+  test('a medium is proved once, however many disks are on it, and never by a file in a directory', async () => {
     const asked: ProofRequest[] = [];
     const images = [
       imageIn('one', { medium }),

@@ -96,7 +96,7 @@ describe('source images of copied disks', () => {
     assert.equal(await readFile(file, 'utf8'), 'somebody’s new image');
   });
 
-  test('source images without a birth time go only if they were held since the hypervisor had them', async () => {
+  test('source images without a birth time are removed only if held open since the hypervisor had them', async () => {
     identity = identity?.split(':', 2).join(':');
     const unheld = await holdDisks(stateOf(false), false);
     const [left] = (await giveUpDisks(stateOf(false), 'm1', signal, unheld)).checks ?? [];

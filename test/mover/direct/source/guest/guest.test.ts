@@ -124,7 +124,7 @@ test('an unreachable hypervisor is reported as lost once that is certain', async
   await guest.close();
 });
 
-test('devices that the guest does not have are ignored only on the way back', async () => {
+test('devices that the guest does not have are ignored only in the rollback', async () => {
   const asked: unknown[] = [];
   const session = {
     onEvent: () => undefined,

@@ -119,7 +119,7 @@ describe("the source's end of the wire", () => {
     );
   });
 
-  test("the source's end of the wire reports its link state, and neither state once it is over", async (t) => {
+  test("the source's end of the wire is linked or cut while it is open, and neither once it is over", async (t) => {
     const { way, wires, facts } = await scene(t);
     const said = () => ({ cut: way.isCut, link: way.hasLink });
     assert.deepEqual(said(), { cut: false, link: false });

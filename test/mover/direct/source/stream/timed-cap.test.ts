@@ -166,7 +166,7 @@ describe('a timed cap', () => {
     assert.deepEqual(said(), [MB]);
   });
 
-  test('a mover that takes over lifts a timed cap that the configuration no longer has', async () => {
+  test('a mover that takes over lifts a timed cap that is no longer configured', async () => {
     const { seen, stream, look, takeOver, said } = stage(always(MB));
     await look();
     takeOver();
