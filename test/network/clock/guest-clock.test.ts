@@ -5,7 +5,7 @@ import { askGuestClock } from '../../../src/network/clock/guest-clock.ts';
 const signal = (): AbortSignal => AbortSignal.timeout(20_000);
 const skip = process.getuid?.() === 0 ? false : 'a raw socket takes root';
 
-test("the loopback address has this host's clock", { skip }, async () => {
+test('the loopback address has the clock of this host', { skip }, async () => {
   const reading = await askGuestClock('127.0.0.1', signal());
   assert.ok(typeof reading !== 'string', JSON.stringify(reading));
   // No further off than the question took, and whole milliseconds.

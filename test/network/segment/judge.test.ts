@@ -55,7 +55,7 @@ describe('a segment', () => {
   const own = { address: '10.88.0.21', mac: MAC };
   const gateway = { address: '10.88.0.1', mac: ROUTER };
 
-  test("a segment is the guest's if the guest and its gateway answer there", () => {
+  test('a segment belongs to the guest if the guest and its gateway answer there', () => {
     assert.deepEqual(judgeSegment(MAC, 'br0', asked, [own, gateway]), {
       verdict: 'pass',
       what: `10.88.0.21 answers on br0 with its MAC ${MAC}; gateway 10.88.0.1 is ${ROUTER}`,
