@@ -15,7 +15,7 @@ const nicWith = (ids?: { 'iface-id': string }): NicNetwork => ({
 const bound = nicWith({ 'iface-id': 'lp1' });
 const there: Landing = { kind: 'ovs', bridge: 'br-int', mtu: 1500 };
 
-test('a port that a controller binds is refused a host without a binding hook, before anything is built', () => {
+test('a port that a controller binds needs a host with a binding hook', () => {
   const found = judgeBinding(bound, there, { host: 'b', hooks: ['after-resume'], hasOvn: true });
   assert.equal(found?.error?.code, 'GODWIT_PORT_UNBOUND');
   assert.match(found?.evidence ?? '', /^net0: the port lp1 .* not bound at b: b has no hook prep/);

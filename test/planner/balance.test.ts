@@ -210,7 +210,7 @@ test('the same input gives the same plan', () => {
   );
 });
 
-test('stationary noise on equal hosts moves no guest, at any level', () => {
+test('stationary noise on equal hosts never moves a guest', () => {
   for (const level of levels) {
     const random = new Random(7);
     const demands = Array.from({ length: 80 }, () => always(0.5));

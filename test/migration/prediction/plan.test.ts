@@ -97,7 +97,7 @@ describe('a plan', () => {
     );
   });
 
-  test('a plan of a guest that would never end names a downtime or a mode that would let it end', () => {
+  test('a plan that never ends names a downtime or a mode that would', () => {
     assert.equal(advice(facts(10, { copiesDisks: false })).includes('ends:'), false);
     const said = advice(facts(400));
     assert.match(said, /--mode \w+.* ends: /);

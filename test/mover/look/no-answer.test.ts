@@ -9,7 +9,7 @@ const b = { to: 'b', address: '10.0.0.2:7000' };
 const yes = (): Promise<boolean> => Promise.resolve(true);
 const asked = (): never => assert.fail('its path was tried');
 
-test('a destination whose path loses full packets is refused with the MTU as the likely cause', async () => {
+test('a destination whose path loses full packets is refused with an MTU hint', async () => {
   const why = await whyNoAnswer(LATE, b, never, yes);
   assert.equal(why.code, 'GODWIT_UNREACHABLE');
   assert.match(why.message, /b at 10\.0\.0\.2:7000 .*small packets come back/);
