@@ -44,7 +44,7 @@ test('an error of the web listener is the error of the table', async (t) => {
   await assert.rejects(api.hosts(), isError('GODWIT_TOKEN_REFUSED', /the token/));
 });
 
-test('events of a controller come as objects, until the caller ends them', async (t) => {
+test('events of a controller arrive as objects, until the caller ends them', async (t) => {
   const { opened } = await web(t);
   const end = new AbortController();
   const events = opened().events({}, { signal: end.signal })[Symbol.asyncIterator]();
@@ -54,7 +54,7 @@ test('events of a controller come as objects, until the caller ends them', async
   await assert.rejects(events.next(), /enough/);
 });
 
-test('connect says whose certificate it does not take, and sends it no token', async (t) => {
+test('connect names the certificate that it rejects, and sends it no token', async (t) => {
   const { opened, port } = await web(t);
   const { caDir } = await authority(t);
   const ca = readFileSync(path.join(caDir, 'ca.crt'), 'utf8');
@@ -66,7 +66,7 @@ test('connect says whose certificate it does not take, and sends it no token', a
   await assert.rejects(opened({ url }).hosts(), isError('GODWIT_PEER_UNTRUSTED', /another name/));
 });
 
-test('connect refuses what cannot be right, and repeats no token', () => {
+test('connect refuses invalid options, and repeats no token', () => {
   const url = 'https://control:7445';
   const wrong: ConnectOptions[] = [
     { url: 'http://control:7445', token: 'gdw_secret' },

@@ -7,14 +7,14 @@ import { GodwitError } from '../src/errors.ts';
 const forever = (): Promise<never> => new Promise(() => {});
 
 describe('a deadline', () => {
-  test('lets work that ends in time end', async () => {
+  test('a deadline lets work that ends in time end', async () => {
     assert.equal(await withDeadline('it', 1000, undefined, async () => 42), 42);
     const failure = new Error('its own');
     const failing = withDeadline('it', 1000, undefined, () => Promise.reject(failure));
     await assert.rejects(failing, failure);
   });
 
-  test('ends what takes longer, and says what it was', async (t) => {
+  test('a deadline ends work that takes longer, and names it', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     let seen: AbortSignal | undefined;
     const late = withDeadline('the step', 500, undefined, (signal) => {
@@ -33,7 +33,7 @@ describe('a deadline', () => {
     assert.equal(seen?.aborted, true);
   });
 
-  test('is what its caller hears, also where the work ends on the signal at once', async (t) => {
+  test('a deadline is reported to its caller, even if the work ends on the signal at once', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const work = Promise.withResolvers<never>();
     const late = withDeadline('the step', 500, undefined, (signal) => {
@@ -44,7 +44,7 @@ describe('a deadline', () => {
     await assert.rejects(late, /the step took longer than 500 ms/);
   });
 
-  test('passes on the outer signal, with its reason', async () => {
+  test('a deadline passes on the outer signal, with its reason', async () => {
     const outer = new AbortController();
     let seen: AbortSignal | undefined;
     const work = withDeadline('it', 1000, outer.signal, (signal) => {
@@ -57,7 +57,7 @@ describe('a deadline', () => {
     assert.equal(seen?.reason, reason);
   });
 
-  test('does not begin what is aborted already', async () => {
+  test('a deadline does not start work that is already aborted', async () => {
     const reason = new Error('cancelled');
     let begun = false;
     const work = withDeadline('it', 1000, AbortSignal.abort(reason), async () => {
@@ -67,7 +67,7 @@ describe('a deadline', () => {
     assert.equal(begun, false);
   });
 
-  test('leaves no listener and no timer behind', async () => {
+  test('a deadline leaves no listener and no timer behind', async () => {
     const { signal } = new AbortController();
     let inner: AbortSignal | undefined;
     await withDeadline('it', 1_000_000, signal, async (own) => {
@@ -77,7 +77,7 @@ describe('a deadline', () => {
     assert.equal(getEventListeners(signal, 'abort').length, 0);
   });
 
-  test('ends the signals of all work that has ended with one reason, made once', async () => {
+  test('a deadline ends the signals of all finished work with one reason, made once', async () => {
     const signals: AbortSignal[] = [];
     for (let call = 0; call < 2; call += 1)
       await withDeadline('it', 1000, undefined, async (own) => signals.push(own));
@@ -87,7 +87,7 @@ describe('a deadline', () => {
     assert.match(String(first.reason), /has ended/);
   });
 
-  test('leaves the work’s own late failure to nobody', async () => {
+  test("a deadline swallows the work's late failure", async () => {
     const outer = new AbortController();
     const inner = Promise.withResolvers<never>();
     const work = withDeadline('it', 1000, outer.signal, () => inner.promise);

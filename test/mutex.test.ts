@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { Mutex } from '../src/mutex.ts';
 
 describe('a mutex', () => {
-  test('runs jobs one after another, in order of arrival, however long each takes', async () => {
+  test('a mutex runs jobs one after another, in order of arrival, however long each takes', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(3), { maxLength: 20 }), async (lengths) => {
         const mutex = new Mutex();
@@ -24,7 +24,7 @@ describe('a mutex', () => {
     );
   });
 
-  test('goes on after a job that fails, and gives its failure to whoever asked', async () => {
+  test('a mutex continues after a job that fails, and gives its failure to the caller', async () => {
     const mutex = new Mutex();
     const failure = new Error('its own');
     const failing = mutex.run(() => Promise.reject(failure));
@@ -33,7 +33,7 @@ describe('a mutex', () => {
     assert.equal(await next, 'next');
   });
 
-  test('is idle once everything that was asked for has ended', async () => {
+  test('a mutex is idle once all requested jobs have ended', async () => {
     const mutex = new Mutex();
     await mutex.idle();
     let ended = 0;

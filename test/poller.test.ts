@@ -16,7 +16,7 @@ function pretendedPoller() {
   return { poller: new Poller({ clock, log }), warnings };
 }
 
-test('looks go on after one that failed, and the failure is logged', async () => {
+test('polling continues after a failed look, and the failure is logged', async () => {
   const { poller, warnings } = pretendedPoller();
   let count = 0;
   const look = async (): Promise<void> => {
@@ -29,7 +29,7 @@ test('looks go on after one that failed, and the failure is logged', async () =>
   assert.deepEqual(warnings, ['it was not seen to']);
 });
 
-test('closing ends all looks, waits for the one that goes on, and logs nothing of its end', async () => {
+test('closing a poller ends all looks, waits for the running one, and logs nothing of its end', async () => {
   const { poller, warnings } = pretendedPoller();
   let isOver = false;
   let others = 0;

@@ -28,7 +28,7 @@ const part = (from: string | undefined, next: string | undefined, ok = true): Pr
 });
 
 describe('the record of a prover', () => {
-  test('is whole once its parts follow one another from the beginning to the end', () => {
+  test("a prover's record is complete once its parts are continuous from the beginning to the end", () => {
     const first = withPart(undefined, HEAD, part(undefined, 'b'));
     assert.equal(first.isWhole, false);
     const second = withPart(first, HEAD, part('b', 'c'));
@@ -38,7 +38,7 @@ describe('the record of a prover', () => {
     assert.equal(withPart(undefined, HEAD, part(undefined, undefined)).isWhole, true);
   });
 
-  test('replaces a part that is played again, and what came after it', () => {
+  test("a prover's record replaces a part that is repeated, and everything after it", () => {
     const first = withPart(undefined, HEAD, part(undefined, 'b'));
     const failed = withPart(first, HEAD, part('b', 'c', false));
     const again = withPart(failed, HEAD, part('b', undefined));
@@ -46,7 +46,7 @@ describe('the record of a prover', () => {
     assert.equal(withPart(again, HEAD, part(undefined, 'b')).parts.length, 1);
   });
 
-  test('takes no part of another commit, of other options or of a changed working tree', () => {
+  test("a prover's record accepts no part of another commit, other options or a changed working tree", () => {
     const first = withPart(undefined, HEAD, part(undefined, 'b'));
     for (const other of [{ commit: 'c2' }, { options: { seed: '2' } }, { isChanged: true }]) {
       const added = withPart(first, { ...HEAD, ...other }, part('b', undefined));
@@ -54,7 +54,7 @@ describe('the record of a prover', () => {
     }
   });
 
-  test('is read back as it was kept, also by a run that goes on', (t) => {
+  test("a prover's record is read back as it was stored, even by a run that continues", (t) => {
     const root = tempDir(t);
     const run = { prover: 'chaos', options: { seed: 1 }, from: undefined };
     const recorder = proverRecorder(run, root);
@@ -67,7 +67,7 @@ describe('the record of a prover', () => {
   });
 });
 
-test('the fault matrix goes on from the first cell that was not played', () => {
+test('the fault matrix continues from the first cell that was not played', () => {
   const all = inPlayingOrder(rows().filter((row): row is Runnable => row.run));
   const ids = all.map(({ cell }) => cellId(cell));
   const played = [0, 1, 3].map((index) => ({ cell: ids[index] ?? '' }));

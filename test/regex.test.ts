@@ -42,7 +42,7 @@ function problem(where: string, { source, flags }: { source: string; flags: stri
 }
 
 describe('the regular expressions of this repository', () => {
-  test('take a time that is linear in the length of the text', () => {
+  test('a regular expression of this repository takes time linear in the length of the text', () => {
     const all = programs.flatMap((file) =>
       regexLiterals(tree.text(file)).map((literal) => ({ file, literal })),
     );
@@ -53,7 +53,7 @@ describe('the regular expressions of this repository', () => {
     assert.deepEqual(problems, []);
   });
 
-  test('and those made from texts as well', async (t) => {
+  test('a regular expression made from a text takes linear time as well', async (t) => {
     const made: RegExp[] = [];
     const Own = globalThis.RegExp;
     t.mock.property(
@@ -106,7 +106,7 @@ describe('the growth of a regular expression', () => {
     [/(?<=:\/\/)[^/]*@/, 'linear'],
   ];
   for (const [regex, kind] of kinds)
-    test(`${String(regex)} is ${kind}`, () => {
+    test(`a regular expression ${String(regex)} is ${kind}`, () => {
       const growth = growthOf(regex.source, regex.flags);
       assert.equal(growth.kind, kind, JSON.stringify(growth));
     });

@@ -11,13 +11,13 @@ const TEXTS: Readonly<Record<string, string>> = {
 const ALL = Object.keys(TEXTS);
 const meant = (...patterns: string[]) => meantBy(patterns, ALL, (file) => TEXTS[file] ?? '');
 
-test('a pattern picks files by their path, and without any all are meant', () => {
+test('a pattern selects files by their path, and without any pattern all are selected', () => {
   assert.deepEqual(meant(), { files: ALL, names: [] });
   assert.deepEqual(meant('test/a', 'three'), { files: ALL, names: [] });
   assert.deepEqual(meant('two'), { files: ['test/a/two.test.ts'], names: [] });
 });
 
-test('a pattern that no path holds is the name of a test, and only files that have it are run', () => {
+test('a pattern that no path contains is the name of a test, and only files with that test run', () => {
   assert.deepEqual(meant('says why'), { files: ['test/b/three.test.ts'], names: ['says why'] });
   assert.deepEqual(meant(String.raw`keeps \d`), {
     files: ['test/a/two.test.ts'],
@@ -25,7 +25,7 @@ test('a pattern that no path holds is the name of a test, and only files that ha
   });
 });
 
-test('a pattern that means nothing is named, and nothing is run for it', () => {
+test('a pattern without a match is named, and nothing runs for it', () => {
   assert.deepEqual(meant('test/c'), { unknown: ['test/c'] });
   assert.deepEqual(meant('test/a', 'test/c', 'fuor'), { unknown: ['test/c', 'fuor'] });
   assert.deepEqual(meant('says why', 'says (what'), { unknown: ['says (what'] });
@@ -34,7 +34,7 @@ test('a pattern that means nothing is named, and nothing is run for it', () => {
 /** Not as it would stand in this text. */
 const NOWHERE = ['test', 'no', 'such'].join('/');
 
-test('the program says which one it was', () => {
+test('the program names the meaning of each pattern', () => {
   for (const word of ['unit', 'e2e']) {
     assert.throws(
       () => execFileSync(process.execPath, ['tools/test.ts', word, NOWHERE], { stdio: 'pipe' }),

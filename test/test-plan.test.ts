@@ -28,7 +28,7 @@ const secondsOf = (rows: E2eTable, files: readonly string[]): number =>
   files.reduce((sum, file) => sum + (rows[file]?.seconds ?? 0), 0);
 
 describe('the plan of the end-to-end tests', () => {
-  test('runs each file in the core or in the rest, or names it as left out', () => {
+  test('the plan of end-to-end tests runs each file in the core or in the rest, or names it as skipped', () => {
     fc.assert(
       fc.property(table, facts, (rows, given) => {
         const core = corePlan(rows);
@@ -41,7 +41,7 @@ describe('the plan of the end-to-end tests', () => {
     );
   });
 
-  test('runs no more of the rest than there is time for', () => {
+  test('the plan runs no more of the rest than there is time for', () => {
     fc.assert(
       fc.property(table, facts, (rows, given) => {
         assert.ok(secondsOf(rows, restPlan(given, rows).files) <= given.budgetS);
@@ -49,7 +49,7 @@ describe('the plan of the end-to-end tests', () => {
     );
   });
 
-  test('leaves out what tests a change only where what tests other changes took the time', () => {
+  test('the plan skips tests of a change only if tests of other changes took the time', () => {
     fc.assert(
       fc.property(table, facts, (rows, given) => {
         const { files, leftOut } = restPlan(given, rows);
@@ -66,7 +66,7 @@ describe('the plan of the end-to-end tests', () => {
     );
   });
 
-  test('gives every file its turn where there is time for one at a time', () => {
+  test('the plan gives every file its turn if there is time for one at a time', () => {
     fc.assert(
       fc.property(table, (rows) => {
         const rest = corePlan(rows).leftOut.map(({ file }) => file);
@@ -79,7 +79,7 @@ describe('the plan of the end-to-end tests', () => {
     );
   });
 
-  test('begins no file that this machine would not end in time, and each one where no clock runs', () => {
+  test('the plan starts no file that would not end in time here, and every file without a limit', () => {
     const ended = fc.array(
       fc.record({ name: fc.constantFrom(...NAMES), seconds: fc.integer({ min: 1, max: 500 }) }),
     );
@@ -98,17 +98,17 @@ describe('the plan of the end-to-end tests', () => {
     );
   });
 
-  test('knows every end-to-end file of this repository, and no other', () => {
+  test('the plan contains every end-to-end file of this repository, and no other', () => {
     assert.deepEqual(Object.keys(E2E).toSorted(), globSync('test/**/*.e2e.ts').toSorted());
   });
 
   // Ten minutes are the aim; a whole run on 28 November 2026 took these times.
-  test('has a core that takes at most seventeen minutes, by the times that were measured', () => {
+  test('the plan has a core that takes at most seventeen minutes, by the measured times', () => {
     const seconds = UNIT_SECONDS + secondsOf(E2E, corePlan().files) / LANES;
     assert.ok(seconds <= 17 * 60, `${seconds} s`);
   });
 
-  test('names folders that there are', () => {
+  test('the plan names existing folders', () => {
     const folders = Object.values(E2E).flatMap(({ of = [] }) => of);
     for (const folder of folders) {
       assert.ok(folder.endsWith('/') && globSync(`${folder}**/*`).length > 0, folder);

@@ -62,7 +62,7 @@ describe('the tidy checks', () => {
     ]);
   });
 
-  test('a public message that rests on one between hosts is a problem', () => {
+  test('a public message that depends on one between hosts is a problem', () => {
     const file = 'src/protocol/public/a.ts';
     const rests = treeOf({ [file]: `import { b } from '../peer/b.ts';` });
     assert.equal(publicApiProblems(rests).length, 1);
@@ -85,7 +85,7 @@ describe('the tidy checks', () => {
     assert.deepEqual(tidy.layerProblems(from('public.ts')), []);
   });
 
-  test('a managed migration that rests on a direct one is a problem, and the engine that rests on either', () => {
+  test('a managed migration that depends on a direct one is a problem, and so is the engine on either', () => {
     const inDirect = `import { a } from '../direct/a.ts';`;
     for (const file of ['src/mover/managed/b.ts', 'src/mover/engine/b.ts']) {
       assert.equal(lifecycleLayerProblems(treeOf({ [file]: inDirect })).length, 1, file);
@@ -103,7 +103,7 @@ describe('the tidy checks', () => {
     assert.equal(tidy.layerProblems(around).length, 1);
   });
 
-  test('a driver’s name outside of its folder is a problem, and a word with it in is none', () => {
+  test("a driver's name outside its folder is a problem, and a word that contains it is not", () => {
     const driver = { 'src/drivers/hv/driver.ts': '', 'src/port/driver.ts': '' };
     const branch = treeOf({ ...driver, 'src/mover/a.ts': `if (handle.driver === 'hv') go();` });
     const free = treeOf({ ...driver, 'src/mover/a.ts': `// 'hv'\ngo('hv is', 'port');` });
@@ -164,7 +164,7 @@ describe('the tidy checks', () => {
     assert.equal(tidy.lengthProblems(treeOf({ 'src/a.ts': code(301) })).length, 1);
   });
 
-  test('a folder with more than 30 files is a problem, and those of its own folders do not count', () => {
+  test('a folder with more than 30 files is a problem, without counting its subfolders', () => {
     const named = (folder: string, count: number): [string, string][] =>
       Array.from({ length: count }, (_, index) => [`src/${folder}/f${index}.ts`, '']);
     const tree = treeOf(Object.fromEntries([...named('a', 30), ...named('a/b', 31)]));
@@ -196,7 +196,7 @@ describe('the tidy checks', () => {
     ]);
   });
 
-  test('a file of src/ that only the lab, a test or a benchmark reaches is a problem, and so is one of the lab that nothing reaches', () => {
+  test('a file of src/ that no program reaches is a problem, and so is an unreachable one of the lab', () => {
     const tree = treeOf({
       'src/bin/agent.ts': `import type { A } from '../drivers/a.ts';`,
       'src/drivers/a.ts': '',
@@ -239,7 +239,7 @@ describe('the tidy checks', () => {
     ]);
   });
 
-  test('a link to a heading that is not there is a problem', () => {
+  test('a link to a missing heading is a problem', () => {
     const tree = treeOf({ 'a.md': '# One word\n[x](#one-word) [y](#two) [z](gone.md)' });
     assert.equal(tidy.linkProblems(tree).length, 2);
   });

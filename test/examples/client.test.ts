@@ -10,7 +10,7 @@ import { tempDir } from '../rpc/test-contract.ts';
 const run = promisify(execFile);
 const PROGRAM = path.resolve(import.meta.dirname, '../../examples/client/fleet.ts');
 
-test('the example of a client says how a fleet stands, and what a drain would do', async (t) => {
+test('the example of a client prints the state of a fleet and the plan of a drain', async (t) => {
   const web = { address: '127.0.0.1:0' };
   const { api, controller, caDir } = await controllerOfTwo(t, { web });
   const tokenFile = path.join(tempDir(t), 'token');

@@ -59,7 +59,7 @@ esac
 }
 
 describe('the example of a fencing hook', () => {
-  test('turns the host off and proves it', (t) => {
+  test('the example of a fencing hook turns the host off and proves it', (t) => {
     const bmc = controller(t, 'On', 'Off');
     const { status, out, err } = bmc.run('b');
     assert.equal(status, 0, err);
@@ -67,7 +67,7 @@ describe('the example of a fencing hook', () => {
     assert.match(bmc.calls(), /ForceOff/);
   });
 
-  test('sends the order to a host that seems to be off, too, and takes a refusal of that for what it is', (t) => {
+  test('the example of a fencing hook sends the order even to a host that seems off, and accepts a refusal', (t) => {
     const off = controller(t, 'Off', 'Off');
     assert.equal(off.run('b').status, 0);
     assert.match(off.calls(), /^[^\n]*ForceOff[^\n]*\n[^\n]*Systems\/1\n$/);
@@ -77,7 +77,7 @@ describe('the example of a fencing hook', () => {
     assert.match(on.err, /takes no order to turn it off; its power is On/);
   });
 
-  test('reads the PowerState of the system itself, and of no part of it', (t) => {
+  test('the example of a fencing hook reads the PowerState of the system, and of no part of it', (t) => {
     const oem = '"Oem": { "Vendor": { "AuxNode": { "PowerState": "Off" } } }';
     const parts = (state: string): string[] => [
       `{ "PowerState": "${state}", ${oem} }`,
@@ -101,7 +101,7 @@ describe('the example of a fencing hook', () => {
       assert.equal(controller(t, 'On', 'Off', { answer: () => text }).run('b').status, 1, text);
   });
 
-  test('proves nothing while the host stays on, the controller is dark, or the host is not listed', (t) => {
+  test('the example of a fencing hook proves nothing for a host that is on, unreachable or not listed', (t) => {
     const stubborn = controller(t, 'On', 'On').run('b');
     assert.equal(stubborn.status, 1);
     assert.match(stubborn.err, /the power of b is On/);

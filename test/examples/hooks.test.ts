@@ -46,7 +46,7 @@ describe('the change window of examples/hooks', () => {
     return spawnSync(installed(t, 'before-start', files), [], { env, input: '{}' }).status;
   };
 
-  test('lets guests move within it, also past midnight, and not outside', (t) => {
+  test('the change window of examples/hooks allows moves within it, even past midnight, and not outside', (t) => {
     assert.equal(at(t, '08:59', '08:00-09:30'), 0);
     assert.equal(at(t, '09:30', '08:00-09:30'), 1);
     assert.equal(at(t, '00:05', '22:00-04:30'), 0);
@@ -54,7 +54,7 @@ describe('the change window of examples/hooks', () => {
     assert.equal(at(t, '12:00', '22:00-04:30'), 1);
   });
 
-  test('that is not written, or not understood, lets nothing move', (t) => {
+  test('a change window of examples/hooks that is missing or unreadable allows no move', (t) => {
     assert.equal(at(t, '12:00'), 1);
     assert.equal(at(t, '12:00', 'always'), 1);
   });

@@ -25,7 +25,7 @@ const played = (cell: string, more: Partial<PlayResult> = {}): PlayResult => ({
 });
 
 describe("the page of the fault matrix's results", () => {
-  test('shows each cell with its end and its recovery time, and the medians', () => {
+  test('the page of results shows each cell with its end and its recovery time, and the medians', () => {
     const text = resultsText([
       played('kill-source-mover/first-round/precopy'),
       played('link-reset/first-round/precopy', { outcome: 'failed', recoveryMs: 1140 }),
@@ -39,7 +39,7 @@ describe("the page of the fault matrix's results", () => {
     assert.match(text, /after the link returned \| 0\.9 s \(1 cells\) \| 2 s/);
   });
 
-  test('a red cell is red, with its reason, and the last try of a cell counts', () => {
+  test('a red cell is shown with its reason, and the last attempt of a cell counts', () => {
     const cell = 'link-reset/switchover/precopy';
     const red = played(cell, { ok: false, problems: ['TWO COPIES RAN: a and b'] });
     assert.match(resultsText([played(cell), red]), /\*\*0 green, 1 red\*\*/);
@@ -50,7 +50,7 @@ describe("the page of the fault matrix's results", () => {
     assert.match(resultsText([red, played(cell)]), /\*\*1 green, 0 red\*\*/);
   });
 
-  test('has a part of its own for disks, which the counts and medians of the others do not see', () => {
+  test('the page of results has a separate part for disks, outside the other counts and medians', () => {
     const text = resultsText([
       played('kill-source-mover/first-round/precopy'),
       played('kill-source-mover/seeding/precopy', { recoveryMs: 9000 }),
@@ -64,7 +64,7 @@ describe("the page of the fault matrix's results", () => {
     assert.match(disks, /storage full for 3 s \| \? \| back 2\.0 s \|/);
   });
 
-  test('is written between its marks, which the page has', () => {
+  test('the page of results is written between its marks', () => {
     const page = readFileSync(
       new URL('../../docs/measurements/faults.md', import.meta.url),
       'utf8',
@@ -87,7 +87,7 @@ describe("the page of the fault matrix's results", () => {
     assert.throws(() => withResults('no marks', machine), /marks/);
   });
 
-  test('has a table of hosts that lose their power, between marks of its own', () => {
+  test('the page of results has a table of hosts that lose their power, between separate marks', () => {
     const page = readFileSync(
       new URL('../../docs/measurements/faults.md', import.meta.url),
       'utf8',

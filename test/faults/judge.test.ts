@@ -54,12 +54,12 @@ function expectation(cell: Cell): Expectation {
 }
 
 describe('the judge of a cell', () => {
-  test('has nothing against a guest that arrived, or stayed, whole', () => {
+  test('the judge accepts a guest that arrived, or stayed, complete', () => {
     assert.equal(problems({}), '');
     assert.equal(problems({}, STAYED), '');
   });
 
-  test('sees two copies that ran at once, however short', () => {
+  test('the judge finds two copies that ran at once, however briefly', () => {
     const spans = [
       { host: 'a', fromMs: 0, toMs: 4000 },
       { host: 'b', fromMs: 3990, toMs: 6000 },
@@ -68,7 +68,7 @@ describe('the judge of a cell', () => {
     assert.match(problems({ runningOn: ['a', 'b'] }), /TWO COPIES RUN/);
   });
 
-  test('a play whose fault did not strike is neither green nor red, and says why', () => {
+  test('a cell whose fault did not strike is neither green nor red, with the reason', () => {
     const never = { struck: undefined };
     assert.equal(whyNotStruck(never), 'the moment of the fault did not come');
     assert.equal(whyNotStruck({ ...never, missed: 'mount: busy' }), 'mount: busy');
@@ -77,19 +77,19 @@ describe('the judge of a cell', () => {
     assert.equal(problems({ ...never, missed: 'it had ended' }, MOVED, DEATH), '');
   });
 
-  test('a play whose fault did not strike is red if two copies ran or something is left behind', () => {
+  test('a cell whose fault did not strike is red if two copies ran or something is left behind', () => {
     const never = { struck: undefined, missed: 'it had ended' };
     assert.match(problems({ ...never, runningOn: ['a', 'b'] }), /^TWO COPIES RUN/);
     assert.equal(problems({ ...never, remains: ['b: tap1'] }), 'left behind: b: tap1');
   });
 
-  test('does not take a word that the witness contradicts', () => {
+  test('the judge rejects a report that the witness contradicts', () => {
     assert.match(problems({ runningOn: ['a'] }), /reported as done, and it runs on a/);
     assert.match(problems({ runningOn: ['b'] }, STAYED), /reported as failed, and it runs on b/);
     assert.match(problems({ outcome: 'lost' }), /reported as lost, and it runs on b/);
   });
 
-  test('sees a guest that is lost, changed, or whose client was cut off', () => {
+  test('the judge finds a guest that is lost, changed, or whose client was cut off', () => {
     assert.match(problems({}, DIED), /no copy runs at the end/);
     assert.match(problems({ memory: 'changed' }), /memory is not what it was/);
     const silent = problems({ memory: 'silent' });
@@ -98,17 +98,17 @@ describe('the judge of a cell', () => {
     assert.match(problems({ connectionKept: false }), /connection/);
   });
 
-  test('sees an end that may not be, none at all, and one that was reported late', () => {
+  test('the judge finds a forbidden end, a missing one, and one that was reported late', () => {
     assert.match(problems({ outcome: 'held', error: 'why' }), /ended as held, not as done.*why/);
     assert.match(problems({ endedAtMs: undefined, outcome: 'running' }), /did not end/);
     assert.match(problems({ endedAtMs: 900_000 }), /reported after/);
   });
 
-  test('sees what is left behind', () => {
+  test('the judge finds remains', () => {
     assert.match(problems({ remains: ['b: node mover.ts'] }), /left behind: b: node mover.ts/);
   });
 
-  test('sees a guest that was stopped for a migration that then failed', () => {
+  test('the judge finds a guest that was stopped for a migration that then failed', () => {
     const spans = [
       { host: 'a', fromMs: -100, toMs: 2000 },
       { host: 'a', fromMs: 2300, toMs: 6000 },
@@ -118,7 +118,7 @@ describe('the judge of a cell', () => {
     assert.equal(problems({ spans }, STAYED, { ...CELL, phase: 'switchover' }), '');
   });
 
-  test('a guest that died after it had arrived is no lie of Godwit, one that had not is', () => {
+  test("a guest's death makes Godwit's report false only if the guest had not arrived", () => {
     const died = { runningOn: [], memory: undefined, connectionKept: undefined };
     const late: Cell = { fault: 'kill-destination-qemu', phase: 'cleanup', mode: 'precopy' };
     assert.equal(problems(died, MOVED, late), '');
@@ -126,7 +126,7 @@ describe('the judge of a cell', () => {
     assert.match(problems(died, MOVED, early), /reported as done, and no copy runs/);
   });
 
-  test("wants the guest's own death reported, and nothing that runs", () => {
+  test("the judge requires that the guest's death is reported, and that nothing runs", () => {
     assert.equal(problems({}, DIED, DEATH), '');
     assert.match(problems({ endedAtMs: 30_000 }, DIED, DEATH), /reported after 29000 ms/);
     assert.match(problems({}, STAYED, DEATH), /runs on a, killed/);

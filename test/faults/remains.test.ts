@@ -19,13 +19,13 @@ const WITH_GUEST: HostCensus = {
 const guest = [{ guest: 'web1', place: 'guest' }] as const;
 const grave = [{ guest: 'web1', place: 'grave' }] as const;
 
-describe('what is left on a host', () => {
-  test('is nothing on one that is bare, and on one whose guest lives there', () => {
+describe('remains on a host', () => {
+  test("the remains on an empty host, and on the guest's host, are none", () => {
     assert.deepEqual(overIn(BARE, BARE, []), []);
     assert.deepEqual(overIn(WITH_GUEST, BARE, guest), []);
   });
 
-  test('is named by kind and host', () => {
+  test('the remains on a host are named by kind and host', () => {
     const left = overIn({ ...WITH_GUEST, ports: ['7443', '40001'] }, BARE, []).join('\n');
     for (const what of ['qemu', 'port 40001', 'tap1', 'guests/web1/qmp.sock']) {
       assert.ok(left.includes(what), `${what} is not in ${left}`);
@@ -33,26 +33,26 @@ describe('what is left on a host', () => {
     assert.match(left, /^b: /);
   });
 
-  test('a mover is always one too many, and a second QEMU too', () => {
+  test('a mover is always one too many, and so is a second QEMU', () => {
     const processes = [...WITH_GUEST.processes, 'node mover.ts', 'qemu-system-x86_64'];
     const left = overIn({ ...WITH_GUEST, processes }, BARE, guest);
     assert.deepEqual(left, ['b: node mover.ts', 'b: 1 qemu-system-x86_64 too many']);
   });
 
-  test('a guest that should be there and is not is missed', () => {
+  test('a missing guest is detected', () => {
     assert.deepEqual(overIn(BARE, BARE, guest), [
       'b: 1 qemu-system-x86_64 missing',
       'b: a tap is missing',
     ]);
   });
 
-  test('where a guest died, what the lab made for it may lie still', () => {
+  test("the lab's files may remain on the guest's last host", () => {
     assert.deepEqual(overIn(WITH_GUEST, BARE, grave), []);
     assert.deepEqual(overIn({ ...WITH_GUEST, processes: BARE.processes }, BARE, grave), []);
   });
 });
 
-test('what an agent keeps of its guests and its fleet, half written too, belongs to no migration', () => {
+test("an agent's files about its guests and its fleet, even partial ones, belong to no migration", () => {
   for (const file of [
     'guest-load.json',
     'guest-load.json.tmp',

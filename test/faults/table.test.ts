@@ -27,7 +27,7 @@ const expected = (cell: Cell): Extract<ReturnType<typeof row>, { run: true }>['e
 };
 
 describe('the table of the fault matrix', () => {
-  test('every combination has one row, and one that is not run has its reason', () => {
+  test('every combination has one row, and one that is skipped has its reason', () => {
     const plain = FAULTS.length * PHASES.length * MODES.length;
     const withDisks = DISK_FAULTS.length * DISK_PHASES.length * DISK_MODES.length;
     assert.equal(rows().length, plain + withDisks + containerCells().length + powerCells().length);
@@ -61,7 +61,7 @@ describe('the table of the fault matrix', () => {
     assert.ok(ms < 600_000, `${Math.round(ms / 60_000)} minutes`);
   });
 
-  test('every fault of disks is tried, and every moment of theirs in pre-copy and the last ones in post-copy', () => {
+  test('every fault of disks is tried, at all moments of pre-copy and the last ones of post-copy', () => {
     const tried = rows().filter(({ run, cell }) => run && hasDisks(cell));
     assert.deepEqual(new Set(tried.map(({ cell }) => cell.fault)), new Set(DISK_FAULTS));
     const inMode = (mode: string): Set<string> =>
@@ -70,21 +70,21 @@ describe('the table of the fault matrix', () => {
     assert.deepEqual(inMode('postcopy'), new Set(['disks-ready', 'disks-switch']));
   });
 
-  test('a destination without room turns the migration round as long as it has to be copied', () => {
+  test('a destination without room rolls the migration back as long as room is needed', () => {
     for (const phase of ['seeding', 'disks-first-pass'] as const) {
       const { outcomes, guest } = expected({ fault: 'storage-full', phase, mode: 'precopy' });
       assert.deepEqual([outcomes, guest], [['failed'], 'lives']);
     }
   });
 
-  test('no cell may end as held: no fault of the matrix keeps the other host out of reach for good', () => {
+  test('no cell may end as held: no fault of the matrix makes the other host permanently unreachable', () => {
     for (const each of rows()) {
       if (!each.run || losesPower(each.cell)) continue;
       assert.ok(!each.expect.outcomes.includes('held'), cellId(each.cell));
     }
   });
 
-  test('a guest may be lost only where the QEMU that was killed held it', () => {
+  test('a guest may be lost only if it was in the QEMU that was killed', () => {
     for (const each of rows()) {
       if (!each.run || each.expect.guest === 'lives' || losesPower(each.cell)) continue;
       assert.match(each.cell.fault, isContainer(each.cell) ? /(container|source-criu)$/ : /qemu$/);
@@ -98,7 +98,7 @@ describe('the table of the fault matrix', () => {
     assert.equal(expected(early).guest, 'lives');
   });
 
-  test('after the commit every fault of movers, agents and links goes forward', () => {
+  test('every fault of movers, agents and links after the commit ends with a finished move', () => {
     for (const each of rows()) {
       if (!each.run || each.cell.fault.endsWith('qemu') || losesPower(each.cell)) continue;
       if (each.cell.phase !== 'after-commit' && each.cell.phase !== 'cleanup') continue;
@@ -106,12 +106,12 @@ describe('the table of the fault matrix', () => {
     }
   });
 
-  test('a fault before the switch has a limit to how long the guest may be paused', () => {
+  test("a fault before the switch has a limit for the guest's pause", () => {
     const cell = { fault: 'link-dark-5s', phase: 'first-round', mode: 'precopy' } as const;
     assert.ok((expected(cell).darkMs ?? Infinity) <= 6000);
   });
 
-  test('rounds that are to last are paced below what the guest dirties, until the fault has struck', () => {
+  test("rounds that must last are paced below the guest's dirty rate, until the fault has struck", () => {
     const cell = { fault: 'link-reset', phase: 'later-round', mode: 'precopy' } as const;
     const { maxBandwidth, dirtyBytesPerSecond } = paceOf(cell);
     assert.ok(dirtyBytesPerSecond > maxBandwidth);

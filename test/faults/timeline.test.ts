@@ -6,14 +6,14 @@ import type { CellObservation } from '../../faults/judge.ts';
 import { median, recoveryMs } from '../../faults/recovery.ts';
 import { bothRan, longestDarkMs, runsAgainAt, spans } from '../../faults/timeline.ts';
 
-describe('the time line of a guest', () => {
+describe('the timeline of a guest', () => {
   const marks = [
     { host: 'a', atMs: 0, runs: true },
     { host: 'a', atMs: 100, runs: false },
     { host: 'b', atMs: 140, runs: true },
   ];
 
-  test('is made of the spans in which each copy ran', () => {
+  test('the timeline of a guest consists of the running spans of each copy', () => {
     assert.deepEqual(spans(marks, 500), [
       { host: 'a', fromMs: 0, toMs: 100 },
       { host: 'b', fromMs: 140, toMs: 500 },
@@ -22,18 +22,18 @@ describe('the time line of a guest', () => {
     assert.equal(bothRan(spans(marks, 500)), undefined);
   });
 
-  test('counts the dark before the first and after the last copy ran', () => {
+  test('the downtime includes the time before the first and after the last copy ran', () => {
     assert.equal(longestDarkMs([{ host: 'a', fromMs: 30, toMs: 60 }], 0, 100), 40);
     assert.equal(longestDarkMs([], 0, 100), 100);
   });
 
-  test('reports when a copy ran again', () => {
+  test('the timeline reports when a copy ran again', () => {
     assert.equal(runsAgainAt(spans(marks, 500), 50), 50);
     assert.equal(runsAgainAt(spans(marks, 500), 110), 140);
     assert.equal(runsAgainAt(spans(marks, 500), 600), undefined);
   });
 
-  test('finds any overlap of two hosts, whatever the order of the marks', () => {
+  test('the timeline finds any overlap of two hosts, whatever the order of the marks', () => {
     fc.assert(
       fc.property(fc.nat(1000), fc.integer({ min: 2, max: 1000 }), (from, overlap) => {
         const found = spans(
@@ -74,14 +74,14 @@ describe('the time of recovery', () => {
   const signs = { sourceJournal: [500, 6700], destinationJournal: [6100], traffic: [900, 6300] };
   const cell = { fault: 'link-dark-5s', phase: 'first-round', mode: 'precopy' } as const;
 
-  test('counts from the end of the fault to the first sign that shows it', () => {
+  test('the time of recovery runs from the end of the fault to the first sign of it', () => {
     assert.equal(recoveryMs(cell, seen, signs), 300);
     assert.equal(recoveryMs({ ...cell, fault: 'kill-source-mover' }, seen, signs), 700);
     assert.equal(recoveryMs({ ...cell, fault: 'freeze-destination-mover' }, seen, signs), 100);
     assert.equal(recoveryMs({ ...cell, phase: 'cleanup' }, seen, signs), 100);
   });
 
-  test('ends with the migration at the latest, and not before a copy runs', () => {
+  test('the time of recovery ends with the migration at the latest, and not before a copy runs', () => {
     const none = { sourceJournal: [], destinationJournal: [], traffic: [] };
     assert.equal(recoveryMs(cell, seen, none), 3000);
     const late = { ...seen, spans: [{ host: 'b', fromMs: 7500, toMs: 9000 }] };
@@ -89,15 +89,15 @@ describe('the time of recovery', () => {
     assert.equal(recoveryMs(cell, { ...seen, runningOn: [] }, signs), undefined);
   });
 
-  test('has a median', () => {
+  test('the time of recovery has a median', () => {
     assert.equal(median([3, 1, 2]), 2);
     assert.equal(median([4, 1, 3, 2]), 2.5);
     assert.equal(median([]), undefined);
   });
 });
 
-describe('chance', () => {
-  test('comes from the seed and the name alone, and lies between 0 and 1', () => {
+describe('pseudorandom numbers', () => {
+  test('the pseudorandom number depends only on the seed and the name, and is between 0 and 1', () => {
     assert.equal(chanceOf(7, 'x'), chanceOf(7, 'x'));
     assert.notEqual(chanceOf(7, 'x'), chanceOf(8, 'x'));
     fc.assert(

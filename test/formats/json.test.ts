@@ -31,7 +31,7 @@ const text = fc.string({
   ),
 });
 
-test('a value is one line for each reader of lines, and reads back as it was', async () => {
+test('a value is one line for each line reader, and reads back unchanged', async () => {
   await fc.assert(
     fc.asyncProperty(fc.record({ text, more: fc.dictionary(text, text) }), async (value) => {
       const lines = await linesOf(jsonLine(value));

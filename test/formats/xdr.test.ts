@@ -6,7 +6,7 @@ import { XdrError, XdrReader, XdrWriter } from '../../src/formats/xdr.ts';
 const MAX = 64 * 1024;
 
 describe('XDR', () => {
-  test('is read as it was written, to its last byte', () => {
+  test('XDR is read as it was written, to its last byte', () => {
     const parts = [
       fc.nat(),
       fc.maxSafeNat(),
@@ -25,7 +25,7 @@ describe('XDR', () => {
     );
   });
 
-  test('ends where its bytes do, and takes no length above its bound', () => {
+  test('XDR ends with its bytes, and accepts no length above its limit', () => {
     const long = new XdrWriter().opaque(Buffer.alloc(65)).bytes();
     assert.throws(() => new XdrReader(long).opaque(64), /65 bytes where 64/);
     assert.throws(() => new XdrReader(long.subarray(0, 40)).opaque(65), /ends early/);
@@ -33,7 +33,7 @@ describe('XDR', () => {
     assert.throws(() => new XdrReader(Buffer.alloc(4, 2)).bool(), /neither/);
   });
 
-  test('keeps texts, UUIDs and what may be absent', () => {
+  test('XDR keeps texts, UUIDs and optional values', () => {
     const text = fc.string({ unit: 'grapheme', maxLength: 64 });
     const absent = fc.option(text, { nil: undefined });
     fc.assert(
@@ -63,7 +63,7 @@ describe('XDR', () => {
     );
   });
 
-  test('takes no length beyond its bound, and makes no room for it', () => {
+  test('XDR accepts no length beyond its limit, and allocates no room for it', () => {
     const huge = new XdrWriter().uint32(0xffffffff).bytes();
     assert.throws(() => new XdrReader(huge).string(16), XdrError);
     assert.throws(() => new XdrReader(huge).list(16, () => 1), XdrError);

@@ -52,7 +52,7 @@ function processorMs(text: string): number {
 }
 
 describe('XML from outside', () => {
-  test('is read without the prefixes of its namespaces, and `type` apart from `xsi:type`', () => {
+  test('XML is read without namespace prefixes, and `type` separately from `xsi:type`', () => {
     const root = parseXml(SOAP);
     assert.equal(root?.name, 'Envelope');
     const [object] = root === undefined ? [] : at(root, 'Body', 'obj');
@@ -61,14 +61,14 @@ describe('XML from outside', () => {
     assert.equal(object?.attributes['xsi:type'], 'ManagedObjectReference');
   });
 
-  test('has `xsi:type` by its namespace, whatever the prefix', () => {
+  test('XML has `xsi:type` by its namespace, whatever the prefix', () => {
     const declared = 'xmlns:i="http://www.w3.org/2001/XMLSchema-instance"';
     const root = parseXml(`<a ${declared} i:type="T" type="t" b:type="u"/>`);
     assert.equal(root?.attributes['xsi:type'], 'T');
     assert.equal(parseXml('<a b:type="u"/>')?.attributes['type'], 'u');
   });
 
-  test('is none with a document type: neither an entity bomb nor an external entity is followed', () => {
+  test('XML with a document type is refused: no entity bomb or external entity is expanded', () => {
     const bomb = `<!DOCTYPE a [<!ENTITY b "${'b'.repeat(64)}"><!ENTITY c "&b;&b;&b;">]><a>&c;</a>`;
     assert.equal(parseXml(bomb), undefined);
     const outside = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>';
@@ -76,24 +76,24 @@ describe('XML from outside', () => {
     assert.equal(parseXml('<a>&b;</a>')?.text, '&b;');
   });
 
-  test('has its characters decoded once', () => {
+  test('XML has its characters decoded once', () => {
     assert.equal(parseXml('<a>&#34;&#x41;&amp;lt;</a>')?.text, '"A&lt;');
     assert.equal(parseXml('<a b="&quot;&lt;"/>')?.attributes['b'], '"<');
     assert.equal(parseXml('<a>&#1114112;</a>')?.text, '&#1114112;');
   });
 
-  test('is none where it is longer than what is taken, or nested beyond reason', () => {
+  test('XML is refused if it is longer or more deeply nested than the limits', () => {
     assert.equal(parseXml(`<a>${'b'.repeat(100)}</a>`, 100), undefined);
     assert.doesNotThrow(() => parseXml('<a>'.repeat(50_000) + '</a>'.repeat(50_000)));
   });
 
-  test('is none with more tags than anybody needs: they take more memory than characters', () => {
+  test('XML with too many tags is refused, since they take more memory than characters', () => {
     const tags = (count: number): string => `<a>${'<b/>'.repeat(count)}</a>`;
     assert.notEqual(parseXml(tags(1000)), undefined);
     assert.equal(parseXml(tags(1_000_001), 64 * 1024 ** 2), undefined);
   });
 
-  test('is none with a tag of too many attributes or characters, wherever the tag is', () => {
+  test('XML with too many attributes or characters in a tag is refused, wherever the tag is', () => {
     const most = tagOf(MAX_TAG_ATTRIBUTES);
     assert.equal(Object.keys(parseXml(most)?.attributes ?? {}).length, MAX_TAG_ATTRIBUTES);
     const more = tagOf(MAX_TAG_ATTRIBUTES + 1);
@@ -109,7 +109,7 @@ describe('XML from outside', () => {
   });
 
   for (const [what, make] of Object.entries(GROWING)) {
-    test(`takes a time that is at most linear in its length: ${what}`, (t) => {
+    test(`XML takes a time that is at most linear in its length: ${what}`, (t) => {
       const [small, large] = [make(GROWN), make(GROWN * 16)];
       // Compiled by then.
       for (let run = 0; run < 3; run += 1) processorMs(small);
@@ -120,7 +120,7 @@ describe('XML from outside', () => {
     });
   }
 
-  test('holds any text that is written into it', () => {
+  test('XML represents any text that is written into it', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         const expected = text.toWellFormed().replaceAll(/[\p{Cc}\uFFFE\uFFFF]/gu, ' ');
@@ -131,7 +131,7 @@ describe('XML from outside', () => {
     );
   });
 
-  test('of any kind is an element or none, and never an exception', () => {
+  test('XML of any kind is an element or invalid, and never an exception', () => {
     const pieces = fc.array(
       fc.constantFrom(
         '<a',

@@ -45,7 +45,7 @@ const nowMs = (): number => 0;
 const living = fc.constantFrom<ProcessState>('running', 'locked', 'checkpointed');
 const failing = fc.record({ name: fc.constantFrom(...calls), done: fc.boolean() });
 
-test('a process whose GPU state cannot be taken away runs on, whichever call fails and whether it did its work', async () => {
+test('a process keeps running if its GPU state cannot be removed, whichever call fails, done or not', async () => {
   const taking = failing.filter(({ name }) => name === 'checkpoint');
   await fc.assert(
     fc.asyncProperty(living, taking, async (before, fails) => {
@@ -59,7 +59,7 @@ test('a process whose GPU state cannot be taken away runs on, whichever call fai
   );
 });
 
-test('GPU state that was taken away is given back by who comes next, wherever the one before broke off', async () => {
+test('a removed GPU state is restored by the next caller, wherever the one before stopped', async () => {
   await fc.assert(
     fc.asyncProperty(living, failing, async (before, fails) => {
       const broken = new Driver(before, fails);
@@ -72,13 +72,13 @@ test('GPU state that was taken away is given back by who comes next, wherever th
   );
 });
 
-test('a process that the driver has given up is not touched', async () => {
+test('a process that the driver has given up is left unchanged', async () => {
   const driver = new Driver('failed');
   await assert.rejects(suspend(driver, PID, 1000, nowMs), /given up on process 7/);
   await assert.rejects(resume(driver, PID, [], nowMs), /given up on process 7/);
 });
 
-test('every GPU is paired where one is another, none where all are the same, and their number has to be', () => {
+test('every GPU is paired if one differs, none if all are the same, and their number must match', () => {
   assert.deepEqual(pairsBetween(['a', 'b'], ['a', 'b']), []);
   assert.deepEqual(pairsBetween(['a', 'b'], ['a', 'c']), [
     { from: 'a', to: 'a' },
@@ -121,7 +121,7 @@ class Group implements CheckpointCalls {
   }
 }
 
-test('the state of several processes is taken away once all are locked, and they go on once all have it', async () => {
+test('the state of several processes is removed once all are locked, and they continue once all have it', async () => {
   const some = fc.array(living, { minLength: 1, maxLength: 5 });
   await fc.assert(
     fc.asyncProperty(some, async (states) => {
@@ -136,7 +136,7 @@ test('the state of several processes is taken away once all are locked, and they
   );
 });
 
-test('where the state of one cannot be taken away, all of them work on', async () => {
+test('several processes all keep working if the state of one cannot be removed', async () => {
   const which = fc.record({
     count: fc.integer({ min: 1, max: 5 }),
     at: fc.integer({ min: 0, max: 4 }),
@@ -151,7 +151,7 @@ test('where the state of one cannot be taken away, all of them work on', async (
   );
 });
 
-test('one whose state cannot be given back is an error, and none goes on without its own', async () => {
+test('a process whose state cannot be restored is an error, and none continues without its state', async () => {
   const group = new Group(['checkpointed', 'checkpointed'], 'restore 1');
   await assert.rejects(resumeAll(group, [0, 1], []), CudaError);
   assert.deepEqual(group.states, ['locked', 'checkpointed']);

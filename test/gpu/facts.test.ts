@@ -7,7 +7,7 @@ const UUID = 'GPU-c65b48ee-4672-bdff-e340-b2e484185cf5';
 const DIGITS = 'c65b48ee4672bdffe340b2e484185cf5';
 const MIB = 1024 ** 2;
 
-test('reads what nvidia-smi says of GPUs', () => {
+test("the GPU facts are read from nvidia-smi's output", () => {
   const text = `${UUID}, NVIDIA H200, 143771, 1039, Disabled, 580.159.04\n${UUID}, NVIDIA A100, 40960, 0, Enabled, 570.1\n`;
   const [one, other] = parseGpus(text);
   assert.deepEqual(one, {
@@ -22,7 +22,7 @@ test('reads what nvidia-smi says of GPUs', () => {
   assert.equal(parseGpus(`${UUID}, X, 1, 0, [N/A], 580\n`)[0]?.mig, false);
 });
 
-test('reads who works on them, and knows what the driver does not say', () => {
+test("the processes on a GPU are listed, and the driver's unknown facts are marked", () => {
   const text = `515, ${UUID}, 1039\n516, ${UUID}, [N/A]\n`;
   assert.deepEqual(parseApps(text), [
     { pid: 515, uuid: DIGITS, bytes: 1039 * MIB },
@@ -30,7 +30,7 @@ test('reads who works on them, and knows what the driver does not say', () => {
   ]);
 });
 
-test('leaves out what is in no known form', () => {
+test('lines in an unknown format are ignored', () => {
   assert.deepEqual(parseGpus('No devices were found\n'), []);
   assert.deepEqual(parseGpus(`${UUID}, X, many, 0, Disabled, 580\n`), []);
   assert.deepEqual(parseGpus(`${UUID}, X, 1, 0, Disabled, $(id)\n`), []);
@@ -38,7 +38,7 @@ test('leaves out what is in no known form', () => {
   assert.deepEqual(parseApps(`0, ${UUID}, 1\n-5, ${UUID}, 1\n1x, ${UUID}, 1\n`), []);
 });
 
-test('never fails, and gives no more than there are lines, whatever is said', () => {
+test('the GPU facts never fail, and are no more than the lines, whatever the output', () => {
   const word = fc.oneof(fc.string(), fc.constantFrom(UUID, '1', '580', 'Enabled', '[N/A]'));
   const lines = fc.array(fc.array(word, { maxLength: 8 }).map((words) => words.join(', ')));
   fc.assert(

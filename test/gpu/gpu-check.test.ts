@@ -53,7 +53,7 @@ describe('the check of a GPU', () => {
     return JSON.parse(stdout) as GpuCheckOutput;
   }
 
-  test('says that there is no GPU where there is no driver, and where the driver has none', async () => {
+  test('the GPU check reports that there is no GPU without a driver, or if the driver has none', async () => {
     const none = await check([MAIN, '--library', path.join(directory, 'none.so')]);
     assert.equal(none.gpu, false);
     assert.match(none.reason ?? '', /none\.so cannot be loaded/);
@@ -62,14 +62,14 @@ describe('the check of a GPU', () => {
     assert.deepEqual(empty, { gpu: false, reason: 'cuInit: CUDA_ERROR_NO_DEVICE' });
   });
 
-  test('takes memory away, sees it free, gives it back and compares it; a lock, a wrong GPU, a killed helper', async () => {
+  test('the GPU check removes, frees, restores and compares memory, and tries a wrong GPU and a kill', async () => {
     const found = await check([MAIN, '--library', library], await fresh('whole'));
     assert.equal(found.ok, true, JSON.stringify(found));
     assert.equal(found.lines?.length, 4);
     assert.equal(found.lines[0]?.freedBytes, 64 * MIB);
   });
 
-  test('finds memory that cannot be given back, and ends by itself', async () => {
+  test('the GPU check detects memory that cannot be restored, and ends by itself', async () => {
     const env = await fresh('broken');
     await writeFile(path.join(env['FAKE_CUDA'] ?? '', 'broken-restore'), '');
     const found = await check([MAIN, '--library', library], env);
@@ -77,7 +77,7 @@ describe('the check of a GPU', () => {
     assert.equal(found.lines?.[0]?.ok, false);
   });
 
-  test('runs from a bundle of less than 50 MiB that lies elsewhere', async () => {
+  test('the GPU check runs from a bundle of less than 50 MiB at another place', async () => {
     const bundle = path.join(directory, 'bundle');
     const { stdout } = await run(process.execPath, [MAIN, '--bundle', bundle]);
     assert.match(stdout, /^\S+: \d+\.\d MiB/);
@@ -88,7 +88,7 @@ describe('the check of a GPU', () => {
     assert.equal(found.ok, true, JSON.stringify(found));
   });
 
-  test('a worker that cannot begin is an error at once, and holds up nobody', async () => {
+  test('a worker that cannot start is an error at once, and delays nothing', async () => {
     const script = `
       const { Worker } = await import(${JSON.stringify(WORKER)});
       await Worker.start(['false']).catch((error) => console.log(error.message));`;
@@ -98,7 +98,7 @@ describe('the check of a GPU', () => {
     assert.equal(stdout, 'the process that holds GPU memory has ended\n');
   });
 
-  test('a process with memory that cannot be taken away is refused in the driver’s word, and runs on', async () => {
+  test("a process with memory that cannot be removed is refused in the driver's words, and keeps running", async () => {
     const env = await fresh('uvm');
     await writeFile(path.join(env['FAKE_CUDA'] ?? '', 'uvm'), '');
     const state = `FAKE_CUDA=${env['FAKE_CUDA']}`;

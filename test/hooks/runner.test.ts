@@ -41,7 +41,7 @@ function hasEnded(pid: string): boolean {
 }
 
 describe('a hook', () => {
-  test('reads what the migration is, and that it succeeded is its exit code', async (t) => {
+  test("a hook reads the migration's facts, and its exit code is its result", async (t) => {
     const { directory, config } = site(t, `cat > "\${0%/*}/reported"`);
     await runHook(config, 'before-start', () => facts);
     const reported = hookInput.parse(
@@ -50,7 +50,7 @@ describe('a hook', () => {
     assert.deepEqual(reported, { ...facts, version: 1, hook: 'before-start', host: 'a' });
   });
 
-  test('that fails says why with its last line', async (t) => {
+  test('a hook that fails gives the reason in its last line', async (t) => {
     const { config } = site(t, 'echo first; echo "no window" >&2; exit 3');
     await assert.rejects(
       runHook(config, 'before-start', () => facts),
@@ -62,19 +62,19 @@ describe('a hook', () => {
     );
   });
 
-  test('need not read, however much there is to be read', async (t) => {
+  test('a hook need not read its input, however long it is', async (t) => {
     const { config } = site(t, 'exec <&-; exit 0');
     const ports = Object.fromEntries(Array.from({ length: 5000 }, (_, at) => [`net${at}`, 'gw0']));
     await runHook(config, 'before-start', () => ({ ...facts, ports }));
   });
 
-  test('that takes too long is ended, and fails', async (t) => {
+  test('a hook that takes too long is ended, and fails', async (t) => {
     const { config } = site(t, 'sleep 60');
     const started = runHook(config, 'before-start', () => facts, undefined, 1);
     await assert.rejects(started, /longer than 1 ms/);
   });
 
-  test('is ended, with all that it started, when the migration no longer waits for it', async (t) => {
+  test('a hook and its children are ended when the migration no longer waits for it', async (t) => {
     const { directory, config } = site(t, `sleep 60 & echo $! > "\${0%/*}/pid"; wait`);
     const stop = new AbortController();
     const started = runHook(config, 'before-start', () => facts, stop.signal);
@@ -88,7 +88,7 @@ describe('a hook', () => {
     await until('its process to end', 20_000, () => Promise.resolve(hasEnded(pid) || undefined));
   });
 
-  test('that is not there, or cannot be run, is not called, nor are its facts asked for', async (t) => {
+  test('a hook that is missing or not executable is not called, nor are its facts requested', async (t) => {
     const unasked = (): HookFacts => assert.fail('asked');
     await runHook({ name: 'a' }, 'before-start', unasked);
     await runHook(site(t).config, 'before-start', unasked);
@@ -96,7 +96,7 @@ describe('a hook', () => {
   });
 });
 
-test('no hook may take longer than the step in which it runs', () => {
+test('no hook may take longer than its step', () => {
   const within = {
     'before-start': 'assess',
     'prepare-destination': 'prepare',

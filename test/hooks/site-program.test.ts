@@ -14,7 +14,7 @@ function block(ms: number): void {
 
 const never = new AbortController().signal;
 
-describe('a program of the site', () => {
+describe('a site program', () => {
   let directory: string;
   before(async () => {
     directory = await mkdtemp(path.join(os.tmpdir(), 'godwit-site-'));
@@ -30,7 +30,7 @@ describe('a program of the site', () => {
       ...given,
     });
 
-  test('gets its input and its environment, and its last line is heard', async () => {
+  test('a site program gets its input and its environment, and its last line is read', async () => {
     const answer = await shell('read -r line; echo first; echo "$line $WORD"', {
       input: 'hello\n',
       environment: { WORD: 'there' },
@@ -38,11 +38,11 @@ describe('a program of the site', () => {
     assert.deepEqual(answer, { ok: true, words: 'hello there' });
   });
 
-  test('need not read what it is told', async () => {
+  test('a site program need not read its input', async () => {
     assert.ok((await shell('exec <&-; exit 0', { input: 'x'.repeat(1_000_000) })).ok);
   });
 
-  test('that fails says why, in its own words', async () => {
+  test('a site program that fails gives the reason in its words', async () => {
     const answer = await shell('echo no route >&2; exit 3');
     assert.deepEqual(answer, {
       ok: false,
@@ -52,7 +52,7 @@ describe('a program of the site', () => {
     });
   });
 
-  test('that is over before its words are read is heard all the same', async () => {
+  test('a site program that ends before its output is read is heard all the same', async () => {
     const answer = shell('sleep 0.2; echo no route >&2; exit 3');
     const other = spawn('/bin/sh', ['-c', 'echo here']);
     // The other is over, and read; meanwhile the program ends, and both ends are noticed at once, before its words are.
@@ -61,24 +61,24 @@ describe('a program of the site', () => {
     assert.equal((await answer).words, 'no route');
   });
 
-  test('that says very much is heard to a bound', async () => {
+  test('a site program with much output is read up to a limit', async () => {
     const { words } = await shell('head -c 1000000 /dev/zero | tr "\\0" x; exit 1');
     assert.ok(words.length <= 500);
   });
 
-  test('that is not there is an answer and no exception', async () => {
+  test('a missing site program is an answer and not an exception', async () => {
     const answer = await shell('', { file: path.join(directory, 'none') });
     assert.match(answer.ok ? '' : answer.why, /^cannot be started/);
   });
 
-  test('that takes too long is ended with all that it started', async () => {
+  test('a site program that takes too long is ended with all its children', async () => {
     const file = path.join(directory, 'child');
     const answer = await shell(`sleep 60 & echo $! >${file}; wait`, { deadlineMs: 300 });
     assert.match(answer.ok ? '' : answer.why, /^took longer than 300 ms/);
     await gone(Number(await readFile(file, 'utf8')));
   });
 
-  test('is ended when nobody waits for it any more, and not begun when nobody ever did', async () => {
+  test('a site program is ended when its caller gives up, and not started for one that never waited', async () => {
     const stop = new AbortController();
     const running = shell('sleep 60', { signal: stop.signal });
     stop.abort();
@@ -87,7 +87,7 @@ describe('a program of the site', () => {
     assert.deepEqual(late, { ok: false, words: '', why: 'nobody waited for it' });
   });
 
-  test('is over with itself, though what it left running holds its output', async () => {
+  test('a site program ends with its process, even if a child still has its output open', async () => {
     const file = path.join(directory, 'left');
     assert.ok((await shell(`sleep 60 & echo $! >${file}`)).ok);
     process.kill(Number(await readFile(file, 'utf8')), 'SIGKILL');

@@ -23,7 +23,7 @@ async function host(t: TestContext) {
 
 const plain = ({ cert, key }: { cert: string; key: string }) => ({ cert, key });
 
-test('a host shows the certificate that lies there now, in whatever order its files change', async (t) => {
+test('a host shows the present certificate, in whatever order its files change', async (t) => {
   const { config, issue, first, put } = await host(t);
   const { current } = hostCredentials(config);
   assert.deepEqual(plain(current!()), plain(first));
@@ -41,7 +41,7 @@ test('a host shows the certificate that lies there now, in whatever order its fi
   }
 });
 
-test('between key and certificate of a renewal a process that starts finds the pair', async (t) => {
+test('a process that starts between the key and the certificate of a renewal finds the pair', async (t) => {
   const { pki, config, issue, put } = await host(t);
   const next = await issue('a', 'agent');
   put('host.crt.next', next.cert);
@@ -50,7 +50,7 @@ test('between key and certificate of a renewal a process that starts finds the p
   assert.deepEqual(plain(hostCredentials(config).current!()), plain(next));
 });
 
-test('what is of no use, of another name or of another CA does not take the place of a good pair', async (t) => {
+test('a pair that is invalid, of another name or of another CA does not replace a valid pair', async (t) => {
   const { pki, config, issue, first, put } = await host(t);
   const { current } = hostCredentials(config);
   const stranger = await authority(t);
@@ -74,7 +74,7 @@ test('a key without its certificate is refused by name', async (t) => {
   });
 });
 
-test('a file that is empty, or something else than its name says, is refused by name', async (t) => {
+test('a file that is empty, or of another kind than its name, is refused by name', async (t) => {
   const { pki, config, put } = await host(t);
   const stranger = await authority(t);
   const cases: [name: string, text: string, message: RegExp][] = [

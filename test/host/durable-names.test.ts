@@ -54,8 +54,8 @@ function undurable(t: TestContext): () => string[] {
   return () => [...named].map(([file, verb]) => `${verb} ${file}`);
 }
 
-describe('what a power loss does not undo', () => {
-  test('files that are written as a whole, and their directories', async (t) => {
+describe('durable files', () => {
+  test('files that are written as a whole, and their directories, survive a power loss', async (t) => {
     const root = tempDir(t);
     const left = undurable(t);
     writeWhole(path.join(root, 'state.json'), 'text');
@@ -71,7 +71,7 @@ describe('what a power loss does not undo', () => {
     assert.deepEqual(left(), []);
   });
 
-  test('a CA, its list of hosts, a token that was used, and a renewed key', async (t) => {
+  test('a CA, its list of hosts, a used token and a renewed key survive a power loss', async (t) => {
     const root = tempDir(t);
     const caDir = path.join(root, 'ca');
     const pki = path.join(root, 'pki');

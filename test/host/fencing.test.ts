@@ -44,7 +44,7 @@ function why(fencing: Fencing): string {
 }
 
 describe('the fencing hook', () => {
-  test('is called with its own words and then the other host’s name; exit 0 is the proof', async (t) => {
+  test("the fencing hook is called with its arguments and then the other host's name; exit 0 is the proof", async (t) => {
     const { fence, dir } = hook(
       t,
       'echo "$@" "$GODWIT_HOST" "$GODWIT_GUEST" > "${0%/*}/call"; echo off',
@@ -54,20 +54,20 @@ describe('the fencing hook', () => {
     assert.equal(readFileSync(path.join(dir, 'call'), 'utf8'), 'first b a web1\n');
   });
 
-  test('proves nothing with another exit status, and its last words say why', async (t) => {
+  test('the fencing hook proves nothing with another exit status, and its last words are the reason', async (t) => {
     const { fence } = hook(t, 'echo trying; echo the power supply is silent >&2; exit 3');
     const words = why(await fence('b', facts, never));
     assert.match(words, /ended with 3: the power supply is silent/);
   });
 
-  test('proves nothing when it takes too long, and is ended with all that it started', async (t) => {
+  test('the fencing hook proves nothing when it takes too long, and is ended with its children', async (t) => {
     const { fence, dir } = hook(t, 'sleep 600 & echo $! > "${0%/*}/child"; wait', 1000);
     assert.match(why(await fence('b', facts, never)), /longer than 1\.0 s/);
     // It was killed; the kernel may take a moment longer to end it.
     await gone(Number(readFileSync(path.join(dir, 'child'), 'utf8')));
   });
 
-  test('proves nothing when it is not there, or when nobody waits for it any more', async (t) => {
+  test('the fencing hook proves nothing when it is missing, or when its caller has given up', async (t) => {
     const { fence, dir } = hook(t, 'exit 0');
     rmSync(path.join(dir, 'fence'));
     assert.match(why(await fence('b', facts, never)), /cannot be started/);
@@ -75,7 +75,7 @@ describe('the fencing hook', () => {
     assert.match(why(await waiting.fence('b', facts, AbortSignal.timeout(100))), /ended with/);
   });
 
-  test('is never called for a host whose kernel answers over any path that is known, and it says why', async (t) => {
+  test('the fencing hook is never called for a host whose kernel answers over any path, with the reason', async (t) => {
     const paths = new Set<string>();
     const io = fakeDarkWatchIo((path, nth) => {
       paths.add(path);
@@ -92,20 +92,20 @@ describe('the fencing hook', () => {
     assert.equal(existsSync(path.join(dir, 'called')), false);
   });
 
-  test('is not called for a host of which no address is known, or when nobody waits', async (t) => {
+  test('the fencing hook is not called for a host without a known address, or without a caller', async (t) => {
     const { fence, dir } = hook(t, 'touch "${0%/*}/called"');
     assert.match(why(await fence('d', { ...facts, addresses: [] }, never)), /no address of it is/);
     assert.match(why(await fence('b', facts, AbortSignal.abort())), /nobody waited for it/);
     assert.equal(existsSync(path.join(dir, 'called')), false);
   });
 
-  test('has its whole time from the configuration', () => {
+  test('the fencing hook has its whole time from the configuration', () => {
     const fencing = { command: ['/x'], timeoutMs: 30_000, silenceMs: 12_000, controls: [] };
     assert.equal(fencingMs({ fencing }), 47_000);
     assert.equal(fencingMs({}), 0);
   });
 
-  test('is none where none is configured', () => {
+  test('the fencing hook is absent if none is configured', () => {
     const config = { name: 'a', address: '127.0.0.1:1', stateDir: '/nowhere' };
     const parsed = parseAgentConfig('agent.json', JSON.stringify(config));
     assert.equal(fenceOf(parsed, new Fleet(parsed)), undefined);

@@ -26,7 +26,7 @@ async function party(t: TestContext) {
 
 const host = (name: string) => ({ name, role: 'agent', serial: 'ab', validFromMs: 0 }) as const;
 
-test('a list that this host is given takes and gives rights at once', async (t) => {
+test('a new list that this host gets grants and revokes rights at once', async (t) => {
   const { caDir, settings, put } = await party(t);
   const fleet = new Fleet(agentConfig.parse({ ...settings, peers: { b: { address: 'b:1' } } }));
   assert.equal(fleet.refuses(host('b')), undefined);
@@ -39,7 +39,7 @@ test('a list that this host is given takes and gives rights at once', async (t) 
   assert.deepEqual(Object.keys(fleet.peers()), []);
 });
 
-test('a peer that is taken out of the configuration loses its rights without a restart', async (t) => {
+test('a peer that is removed from the configuration loses its rights without a restart', async (t) => {
   const { settings, stateDir } = await party(t);
   const file = path.join(stateDir, 'agent.json');
   const write = (peers: object): void =>
@@ -53,7 +53,7 @@ test('a peer that is taken out of the configuration loses its rights without a r
   assert.equal(fleet.refuses(host('b'))?.code, 'GODWIT_NOT_A_MEMBER');
 });
 
-test('where the list on disk is damaged or of another CA, nobody is let in', async (t) => {
+test('no peer is admitted if the list on disk is damaged or of another CA', async (t) => {
   const { caDir, settings, put } = await party(t);
   const other = await authority(t);
   const config = agentConfig.parse({ ...settings, peers: { b: { address: 'b:1' } } });
@@ -71,7 +71,7 @@ test('where the list on disk is damaged or of another CA, nobody is let in', asy
   assert.equal(new Fleet(config).refuses(host('b')), undefined);
 });
 
-test('a list is taken only with each byte as the CA signed it', async (t) => {
+test('a list is accepted only with every byte as the CA signed it', async (t) => {
   const { caDir, ca } = await party(t);
   const good = signed(caDir, listWith({ members: [{ name: 'c', address: 'c:1' }] }));
   assert.equal(checkList(good, ca).list.members.length, 1);

@@ -34,7 +34,7 @@ async function frozenAgent(t: TestContext): Promise<string> {
   return address;
 }
 
-test('a host whose agent is frozen, with a full queue, is alive: a port on which nobody listens refuses', async (t) => {
+test('a host with a frozen agent and a full queue is alive: a port without a listener refuses', async (t) => {
   const address = await frozenAgent(t);
   const why = await whyNotDark([address], ['127.0.0.2:1'], 5000, signal);
   assert.match(
@@ -43,7 +43,7 @@ test('a host whose agent is frozen, with a full queue, is alive: a port on which
   );
 });
 
-test('a way to a host whose agent is frozen, with a full queue, is open', async (t) => {
+test('a path to a host with a frozen agent and a full queue is open', async (t) => {
   const address = await frozenAgent(t);
   assert.equal(await reachHost(address, 1000, signal), true);
 });

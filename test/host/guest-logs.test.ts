@@ -29,15 +29,15 @@ function place(t: TestContext): string {
   return dir;
 }
 
-describe('a guest’s log', () => {
-  test('that is within its bound stays as it is', async (t) => {
+describe("a guest's log", () => {
+  test("a guest's log that is within its limit stays unchanged", async (t) => {
     const file = path.join(place(t), 'serial.log');
     writeFileSync(file, 'x'.repeat(CAP));
     await capLog(file, CAP);
     assert.equal(readFileSync(file, 'utf8'), 'x'.repeat(CAP));
   });
 
-  test('is cut to its end, and its writer goes on in the same file', async (t) => {
+  test("a guest's log is cut to its end, and its writer continues in the same file", async (t) => {
     const file = path.join(place(t), 'serial.log');
     const writer = openSync(file, 'a');
     t.after(() => closeSync(writer));
@@ -48,7 +48,7 @@ describe('a guest’s log', () => {
     assert.equal(readFileSync(file, 'utf8'), `${said}${'y'.repeat(CAP / 4)}on it goes`);
   });
 
-  test('takes no more than its bound and what is written between two looks, whoever writes how', async (t) => {
+  test("a guest's log takes no more than its limit plus the bytes written between two checks", async (t) => {
     const dir = place(t);
     const write = fc.integer({ min: 0, max: 3 * CAP });
     await fc.assert(
@@ -75,7 +75,7 @@ describe('a guest’s log', () => {
     );
   });
 
-  test('is no link, no second name of another file, and no pipe', async (t) => {
+  test("a guest's log is never a link, another file's second name, or a pipe", async (t) => {
     const dir = place(t);
     const precious = path.join(dir, 'precious');
     writeFileSync(precious, 'p'.repeat(2 * CAP));
@@ -94,8 +94,8 @@ describe('a guest’s log', () => {
   });
 });
 
-describe('the logs of this host’s guests', () => {
-  test('lie in a directory of their own, or in the one that is configured', async (t) => {
+describe("the logs of this host's guests", () => {
+  test("the guests' logs are in a separate directory, or in the one that is configured", async (t) => {
     const stateDir = place(t);
     const own = { name: 'a', stateDir, guestLogs: { bytes: CAP } };
     const away = { ...own, guestLogs: { bytes: CAP, directory: path.join(stateDir, 'away') } };
@@ -113,7 +113,7 @@ describe('the logs of this host’s guests', () => {
     assert.deepEqual(await logsOf(own, 'nobody'), []);
   });
 
-  test('are those of the directory that was opened, whatever its hypervisor puts in its place', async (t) => {
+  test("the guests' logs are in the directory that was opened, whatever its hypervisor replaces it by", async (t) => {
     const stateDir = place(t);
     const config = { name: 'a', stateDir, guestLogs: { bytes: CAP } };
     const dir = logDirOf(config, 'web1');
@@ -134,7 +134,7 @@ describe('the logs of this host’s guests', () => {
     assert.ok(statSync(path.join(`${dir}-away`, 'con')).size < CAP);
   });
 
-  test('are nobody’s where the guests cannot be listed, and none where there are no guests', async (t) => {
+  test('logs belong to no guest if the guests cannot be listed, and there are none without guests', async (t) => {
     const stateDir = place(t);
     const config = { name: 'a', stateDir, guestLogs: { bytes: CAP } };
     assert.deepEqual(await guestsWithLogs(config), []);

@@ -22,7 +22,7 @@ const OPEN = `
 `;
 
 test(
-  'a journal of this build is read whole by the previous one, and the other way round',
+  'a journal of this build is read completely by the previous one, and vice versa',
   { skip: hasCommit(PREVIOUS) ? false : 'the checkout has not its history' },
   async (t) => {
     const dir = mkdtempSync(path.join(tmpdir(), 'godwit-'));

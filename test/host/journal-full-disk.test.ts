@@ -39,7 +39,7 @@ const FULL = `
 const mounts = spawnSync('unshare', ['-m', 'true']).status === 0;
 
 test(
-  'a journal has room of its own on a disk that somebody else keeps full',
+  'a journal has reserved room on a disk that another program keeps full',
   { skip: mounts ? false : 'only root mounts a small disk' },
   (t) => {
     const dir = mkdtempSync(path.join(tmpdir(), 'godwit-'));
@@ -60,7 +60,7 @@ test(
   },
 );
 
-test('the room of a journal is there while it is open, and goes with it', async (t) => {
+test('the reserved room of a journal exists while it is open, and is removed with it', async (t) => {
   const dir = mkdtempSync(path.join(tmpdir(), 'godwit-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   const { journal } = openSourceJournal(dir, systemClock);

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 /** In network namespaces of its own, which go away with the process: nothing can be left behind. */
-test('real kernels are distinguished: one that is dark, one that answers, and a host that cannot ask', async () => {
+test('real kernels are distinguished: a dark one, one that answers, and a host that cannot ask', async () => {
   const steps = path.join(import.meta.dirname, 'dark-steps.ts');
   const { stdout } = await run('unshare', ['--net', '--map-root-user', process.execPath, steps]);
   const reported = JSON.parse(stdout) as Record<string, string>;

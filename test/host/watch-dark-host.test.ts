@@ -17,8 +17,8 @@ const TWO = ['10.0.0.2:7400', '10.1.0.2:7400'];
 const UNREACHABLE: KernelWord = { what: 'unreachable', said: 'EHOSTUNREACH' };
 const LOCAL: KernelWord = { what: 'unknown', said: 'ENETUNREACH' };
 
-describe('a host that is watched for its silence', () => {
-  test('is dark after the whole time, over every path, asked again and again', async () => {
+describe('a watched host', () => {
+  test('a watched host is dark after the whole time, over every path, with repeated questions', async () => {
     const io = fakeDarkWatchIo(() => SILENCE);
     assert.equal(await whyNotDark(TWO, [OTHER], 10_000, never, io), undefined);
     assert.ok(io.clock.monotonicMs() >= 10_000);
@@ -27,13 +27,13 @@ describe('a host that is watched for its silence', () => {
     }
   });
 
-  test('is alive with one answer over one path, however late', async () => {
+  test('a watched host is alive with one answer over one path, however late', async () => {
     const io = fakeDarkWatchIo((path, nth) => (path === TWO[1] && nth === 7 ? REFUSED : SILENCE));
     const why = await whyNotDark(TWO, [OTHER], 10_000, never, io);
     assert.equal(why, 'it answers at 10.1.0.2:7400: it refuses connections');
   });
 
-  test('is alive with one answer to an echo, however silent its ports; the echo ends with the verdict', async () => {
+  test('a watched host is alive with one echo reply, however silent its ports; then the echo stops', async () => {
     const io = fakeDarkWatchIo(() => SILENCE);
     const echoes: string[] = [];
     let closed = 0;
@@ -56,7 +56,7 @@ describe('a host that is watched for its silence', () => {
     assert.equal(closed, 4);
   });
 
-  test('is alive where its kernel echoes, though all its ports are silent', async (t) => {
+  test('a watched host is alive if its kernel replies to echoes, though all its ports are silent', async (t) => {
     const opened = await darkWatchIo.openEcho('127.0.0.1', () => undefined, never);
     if ('why' in opened) {
       t.skip(opened.why);
@@ -74,7 +74,7 @@ describe('a host that is watched for its silence', () => {
     assert.equal(why, 'it answers at 127.0.0.1:7400: it answers an ICMP echo');
   });
 
-  test('is not dark while this host has no way to it, or its own link is down', async () => {
+  test('a watched host is not dark while this host has no route to it, or its link is down', async () => {
     const noRoute = await whyNotDark(
       ONE,
       [OTHER],
@@ -94,7 +94,7 @@ describe('a host that is watched for its silence', () => {
     assert.match(down ?? '', /own link mig0 is down/);
   });
 
-  test('is silent where nobody in this host’s own segment has its address, and not where a router says so', async () => {
+  test("a watched host is silent if its address is missing in this segment, but not by a router's word", async () => {
     const missing = () => ({ isUp: true, missing: true, route: 'mig0' }) as const;
     const own = fakeDarkWatchIo((_path, nth) => (nth % 3 === 2 ? UNREACHABLE : SILENCE), missing);
     assert.equal(await whyNotDark(ONE, [OTHER], 5000, never, own), undefined);
@@ -108,7 +108,7 @@ describe('a host that is watched for its silence', () => {
     assert.match(routed ?? '', /EHOSTUNREACH, which a router or a firewall may say/);
   });
 
-  test('is not dark where no other host answers over the same way all the time', async () => {
+  test('a watched host is not dark if no other host answers over the same path all the time', async () => {
     const up = (route: string) => ({ isUp: true, missing: false, route }) as const;
     // The firewall of this host drops what it sends: from the start, from some time on, and for a while.
     for (const [drops, why] of [
@@ -142,7 +142,7 @@ describe('a host that is watched for its silence', () => {
     }
   });
 
-  test('is not dark where this host sends another way meanwhile', async () => {
+  test('a watched host is not dark if this host changes its route meanwhile', async () => {
     let looks = 0;
     const io = fakeDarkWatchIo(
       () => SILENCE,
@@ -155,13 +155,13 @@ describe('a host that is watched for its silence', () => {
     assert.match(why ?? 'dark', /sends over mig0 by 10\.0\.0\.9 now, no more over mig0/);
   });
 
-  test('is not dark where it is reached through a relay, whatever a name server says of that name', async () => {
+  test('a watched host is not dark if it is reached through a relay, whatever a name server answers', async () => {
     const io = fakeDarkWatchIo(() => SILENCE);
     const why = await whyNotDark(['b.relay:7400'], [OTHER], 5000, never, io);
     assert.match(why ?? 'dark', /unknown: b\.relay:7400 leads through a relay/);
   });
 
-  test('is not dark where its name leads nowhere', async () => {
+  test('a watched host is not dark if its name has no address', async () => {
     const io = fakeDarkWatchIo(() => SILENCE);
     const resolve = async (): Promise<string[]> => {
       throw new Error('ENOTFOUND b.example');
@@ -170,7 +170,7 @@ describe('a host that is watched for its silence', () => {
     assert.match(why ?? '', /unknown: .*ENOTFOUND b\.example/);
   });
 
-  test('is not dark where this host is held up while it asks', async () => {
+  test('a watched host is not dark if this host stalls while it asks', async () => {
     const io = fakeDarkWatchIo(() => SILENCE);
     // Whoever sleeps wakes much too late.
     const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
@@ -180,7 +180,7 @@ describe('a host that is watched for its silence', () => {
     assert.match(why ?? '', /could not ask it, .* for 5000 ms without a break/);
   });
 
-  test('over any answers: dark only if there was none, and always within its time', async () => {
+  test('a watched host is dark only without any answer, and always in time, whatever the answers', async () => {
     const words = fc.oneof(
       { weight: 40, arbitrary: fc.constant(SILENCE) },
       { weight: 1, arbitrary: fc.constantFrom(REFUSED, LOCAL, UNREACHABLE) },
@@ -215,7 +215,7 @@ describe('a host that is watched for its silence', () => {
     );
   });
 
-  test('is given up with the signal', async () => {
+  test('a watch is given up with its signal', async () => {
     const aborted = AbortSignal.abort(new Error('enough'));
     await assert.rejects(
       whyNotDark(
@@ -230,7 +230,7 @@ describe('a host that is watched for its silence', () => {
   });
 });
 
-test('one look at a kernel finds an answer over any path, and silence only over all of them', async () => {
+test('one check of a kernel finds an answer over any path, and silence only over all of them', async () => {
   const look = (word: (path: string) => KernelWord) =>
     lookAtKernel(TWO, never, fakeDarkWatchIo(word));
   assert.equal(await look((path) => (path === TWO[1] ? REFUSED : SILENCE)), 'answers');

@@ -15,8 +15,8 @@ function configOf(t: TestContext, cache: object = {}, secret = 'ab'.repeat(32)):
   return agentConfig.parse({ name: 'a', address: '127.0.0.1:7443', stateDir, cache });
 }
 
-describe('the host’s cache for a guest', () => {
-  test('is the guest’s own unless more was configured', (t) => {
+describe("the host's cache for a guest", () => {
+  test("the host's cache is the guest's alone unless configured otherwise", (t) => {
     const config = configOf(t);
     const cache = cacheFor(config, 'web1', termsFor(config, 'web1', 1000), 'b');
     assert.deepEqual(cache?.sharing, { with: 'guest', guest: 'web1' });
@@ -24,7 +24,7 @@ describe('the host’s cache for a guest', () => {
     assert.ok(cache.placesFile.startsWith(cache.directory));
   });
 
-  test('is shared no further than the narrower of both hosts allows', (t) => {
+  test("the host's cache is shared no further than the stricter of both hosts allows", (t) => {
     const width = sharing.options;
     for (const scope of width) {
       for (const asked of width) {
@@ -36,7 +36,7 @@ describe('the host’s cache for a guest', () => {
     }
   });
 
-  test('is the guest’s own where its tenant is not known', (t) => {
+  test("the host's cache is the guest's alone if its tenant is unknown", (t) => {
     const config = configOf(t, { scope: 'tenant', tenants: { web1: 'acme' } });
     assert.deepEqual(termsFor(config, 'web1', 5), {
       linkGraceMs: 5,
@@ -46,14 +46,14 @@ describe('the host’s cache for a guest', () => {
     assert.equal(termsFor(config, 'web2', 5).sharing, 'guest');
   });
 
-  test('is none without a secret that can be one', (t) => {
+  test('the host has no cache without a valid secret', (t) => {
     for (const secret of ['', 'ab', 'no hex at all']) {
       const config = configOf(t, {}, secret);
       assert.equal(cacheFor(config, 'web1', termsFor(config, 'web1', 1), 'b'), undefined);
     }
   });
 
-  test('is reported to know a guest once its places were kept, to the host with which it was exchanged', (t) => {
+  test("the host's cache reports a guest as known to the host that exchanged its places", (t) => {
     const config = configOf(t);
     assert.equal(offerOf(config, 'web1', 'b').knowsGuest, false);
     const cache = cacheFor(config, 'web1', termsFor(config, 'web1', 1), 'b');
@@ -63,7 +63,7 @@ describe('the host’s cache for a guest', () => {
     assert.equal(offerOf(config, 'web1', 'c').knowsGuest, false);
   });
 
-  test('is offered with the processors of its host and how many threads want them, as the protocol takes it', (t) => {
+  test("the host's cache is offered with its processors and their load, as the protocol accepts it", (t) => {
     const offer = offerOf(configOf(t), 'web1', 'b');
     assert.deepEqual(wireOffer.parse(offer), offer);
     const { cores, load = NaN } = offer;
@@ -71,7 +71,7 @@ describe('the host’s cache for a guest', () => {
   });
 });
 
-test('a host’s migrations share a budget where it has one', () => {
+test("a host's migrations share a budget if it has one", () => {
   const host = { name: 'a', address: '127.0.0.1:7443', stateDir: '/var/lib/godwit' };
   assert.equal(budgetOf(agentConfig.parse(host)), undefined);
   const budget = budgetOf(agentConfig.parse({ ...host, wire: { bytesPerS: 1_000_000 } }));

@@ -28,7 +28,7 @@ function heldBytes(): number {
   return heapUsed + arrayBuffers;
 }
 
-test('an agent refuses in words whatever a host with a valid certificate says to it', async (t) => {
+test('an agent refuses in words any input of a host with a valid certificate', async (t) => {
   const { host, as, certificate } = await fleet(t);
   const peers = { b: { address: '127.0.0.1:1' }, c: { address: '127.0.0.1:2' } };
   const guests = () => [guest('calm1'), guest('moved1')];

@@ -18,7 +18,7 @@ const answered = (body: object): Answer => ({
   tookMs: 1,
 });
 
-test('a host may hear that nothing of another host’s migration is watched, and nothing else of it', () => {
+test("a host may learn that another host's migration is not watched, and nothing else of it", () => {
   const why = 'c has not heard of its addresses yet';
   assert.equal(judgeAnswer(ask, answered({ watching: false, why })), undefined);
   for (const body of [{ watching: true }, { watching: true, wallMs: 1 }, {}])
@@ -27,7 +27,7 @@ test('a host may hear that nothing of another host’s migration is watched, and
   assert.match(judgeAnswer(other, answered({ watching: false, why })) ?? '', /another host’s/);
 });
 
-test('a refusal has the status of its error, and an end without an answer is none', () => {
+test('a refusal has the status of its error, and an end without an answer is not a refusal', () => {
   const facts = { peer: 'c', role: 'agent', action: 'it', needs: 'the role operator' };
   const refused = { error: godwitError('GODWIT_ROLE_FORBIDDEN', facts).toJSON() };
   const with403 = { ...answered(refused), status: 403 };

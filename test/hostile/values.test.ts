@@ -22,8 +22,8 @@ const making = (seed: number) => ({
   words: wordsOf(factsOf(), { id: 'm-00000009', guest: 'own1' }),
 });
 
-describe('values made from a schema', () => {
-  test('there are some for every message of every route, and the schema takes them', () => {
+describe('values generated from a schema', () => {
+  test('every message of every route has generated values, and its schema accepts them', () => {
     for (const [name, contract] of CONTRACTS) {
       for (const [key, route] of Object.entries<Route>(contract)) {
         for (const part of PARTS) {
@@ -37,13 +37,13 @@ describe('values made from a schema', () => {
     }
   });
 
-  test('are the same for the same seed', () => {
+  test('generated values are the same for the same seed', () => {
     const { body } = peerContract.prepare;
     const made = (): unknown => validOf(body, making(5), 'prepare');
     assert.deepEqual(made(), made());
   });
 
-  test('fail where nothing makes a kind of schema, or a refinement refuses all that is made', () => {
+  test('generated values fail if a kind of schema has no generator, or a refinement refuses them all', () => {
     assert.throws(() => validOf(z.instanceof(Date), making(1), 'when'), NoGenerator);
     const never = z.string().refine(() => false, 'never');
     assert.throws(() => validOf(z.object({ a: never }), making(1), 'it'), /it: .*never/);

@@ -16,15 +16,19 @@ describe('the boot id of a host of the lab', () => {
   after(() => rmSync(dir, { recursive: true, force: true }));
   const argv = ['cat', '/proc/sys/kernel/random/boot_id'];
 
-  test('is the boot id of the machine as long as the host has not lost its power', () => {
+  test("a lab host has the machine's boot id until a power loss", () => {
     assert.deepEqual(withBootId({ dir }, argv), argv);
   });
 
-  test('is its own afterwards, for its own processes alone', { skip: !isRoot }, async () => {
-    const before = bootId();
-    writeFileSync(bootIdFile({ dir }), 'boot-2\n');
-    const { stdout } = await run('unshare', ['--mount', ...withBootId({ dir }, argv)]);
-    assert.equal(stdout, 'boot-2\n');
-    assert.equal(bootId(), before);
-  });
+  test(
+    'a lab host later has a separate boot id, for its processes only',
+    { skip: !isRoot },
+    async () => {
+      const before = bootId();
+      writeFileSync(bootIdFile({ dir }), 'boot-2\n');
+      const { stdout } = await run('unshare', ['--mount', ...withBootId({ dir }, argv)]);
+      assert.equal(stdout, 'boot-2\n');
+      assert.equal(bootId(), before);
+    },
+  );
 });

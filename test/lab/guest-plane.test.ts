@@ -16,12 +16,12 @@ const lines = (network: LabNetwork | undefined, member: string): string[] =>
     .flatMap((step) => step.lines);
 
 describe('a lab', () => {
-  test('is of bridges where nothing else is said', () => {
+  test('a lab has bridges by default', () => {
     assert.deepEqual(networkSteps(plan()), networkSteps(plan('bridge')));
     assert.ok(lines(undefined, 'a').includes('link set lan0 master br0 up'));
   });
 
-  test('over tunnels floods from each end to all others', () => {
+  test('a lab over tunnels floods from each end to all others', () => {
     const flood = (member: string): string[] =>
       lines('vxlan', member).filter((line) => line.startsWith('fdb append'));
     const to = (device: string, ...addresses: string[]): string[] =>
@@ -32,7 +32,7 @@ describe('a lab', () => {
     assert.deepEqual(flood('client'), to('eth0', '11', '12', '13'));
   });
 
-  test('of routes has no bridge that a guest could be in', () => {
+  test('a lab of routes has no bridge for guests', () => {
     assert.ok(!lines('routed', 'a').some((line) => line.includes('br0')));
     const [made, settings, route] = guestPortSteps(plan('routed'), 'b', 'tap1', {
       address: '10.88.0.21',
@@ -44,20 +44,20 @@ describe('a lab', () => {
 });
 
 describe('a lab with VLANs', () => {
-  test('of Linux bridges has the tag on the uplinks, and the client and guests untagged', () => {
+  test('a VLAN lab of Linux bridges has the tag on the uplinks, and untagged clients and guests', () => {
     assert.ok(lines('vlan', 'a').includes('vlan add dev lan0 vid 10'));
     assert.ok(lines('vlan', 'switch').includes('vlan add dev lan-b vid 10'));
     assert.ok(lines('vlan', 'switch').includes('vlan add dev lan-client vid 10 pvid untagged'));
   });
 
-  test('of Open vSwitch has a trunk from each to the switch, which knows no VLAN', () => {
+  test('a VLAN lab of Open vSwitch has a trunk from each to the switch, which has no VLANs', () => {
     assert.ok(lines('ovs', 'a').includes('add-port br0 lan0'));
     assert.ok(lines('ovs', 'client').includes('--may-exist add-port br0 eth0 tag=10'));
     assert.ok(!lines('ovs', 'switch').some((line) => /vlan|tag/.test(line)));
   });
 });
 
-test('only a lab of routes has a hook, which tells the router', () => {
+test('only a lab of routes has a hook, which informs the router', () => {
   assert.equal(routeHook(plan(), 'a'), undefined);
   assert.match(
     routeHook(plan('routed'), 'b') ?? '',

@@ -15,12 +15,12 @@ const steps = (network: LabNetwork, vlan?: number): string[] =>
     ({ tool, namespace, lines }) => lines.map((line) => `${namespace} ${tool} ${line}`),
   );
 
-describe('a guest’s port', () => {
-  test('is untagged to it in a VLAN of a Linux bridge', () => {
+describe("a guest's port", () => {
+  test("a guest's port is untagged in a VLAN of a Linux bridge", () => {
     assert.equal(steps('vlan').at(-1), 'gw-lab-b bridge vlan add dev tap1 vid 10 pvid untagged');
   });
 
-  test('has its tag in Open vSwitch, and the client leads to it by the same', () => {
+  test("a guest's port has its tag in Open vSwitch, and the client uses the same", () => {
     const [own, other] = [steps('ovs'), steps('ovs', 20)];
     assert.ok(own.includes('gw-lab-b ovs-vsctl add-port br0 tap1 tag=10'));
     assert.match(own.at(-1) ?? '', /^gw-lab-client ip route replace 10\.88\.0\.21\/32 dev eth0 /);
@@ -29,14 +29,14 @@ describe('a guest’s port', () => {
     assert.match(other.at(-1) ?? '', /^gw-lab-client ip route replace \S+ dev vlan20 /);
   });
 
-  test('is forgotten by Open vSwitch before it goes, and by nobody else', () => {
+  test("a guest's port is removed from Open vSwitch, and needs no removal from a Linux bridge", () => {
     const [removal] = guestPortRemoval(plan('ovs'), 'a', 'tap1');
     assert.deepEqual(removal?.lines, ['--if-exists del-port tap1']);
     assert.deepEqual(guestPortRemoval(plan('bridge'), 'a', 'tap1'), []);
   });
 });
 
-test('a guest is put into a VLAN only where there are several, and into one that there can be', () => {
+test('a guest is put into a VLAN only if there are several, and only into a valid one', () => {
   checkVlan(plan('ovs'), 20);
   checkVlan(plan('bridge'), undefined);
   for (const [network, vlan] of [

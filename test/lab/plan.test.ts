@@ -20,7 +20,7 @@ import {
 } from '../../lab/plan.ts';
 import { checkLabName, labsDirectory } from '../../src/cli/connection/labs.ts';
 
-test('hosts are called a, b, c and have an address each', () => {
+test('hosts are named a, b, c and have an address each', () => {
   assert.deepEqual(hostNames(3), ['a', 'b', 'c']);
   assert.deepEqual(
     hostNames(3).map((host) => hostAddress(host)),
@@ -42,7 +42,7 @@ test('every address and interface name of the largest lab is valid', () => {
   }
 });
 
-test('a namespace belongs to one lab only, however the labs are called', () => {
+test('a namespace belongs to one lab only, whatever the names of the labs', () => {
   const name = fc
     .stringMatching(/^[a-z][a-z0-9]{0,7}(-[a-z0-9]{1,6}){0,2}$/)
     .filter((text) => checkLabName(text) === text);
@@ -81,7 +81,7 @@ test('a guest keeps its MAC and UUID, and another has others', () => {
   assert.notEqual(guestUuid('lab', 'web1'), guestUuid('lab', 'web2'));
 });
 
-test('a capped link is shaped at both ends, for both directions', () => {
+test('a capped link is shaped at both ends, in both directions', () => {
   const plan = { name: 'lab', hosts: ['a', 'b'], linkBytesPerSecond: 125e6, delayMs: undefined };
   const shaping = networkSteps(plan).filter(({ tool }) => tool === 'tc');
   const lines = shaping.flatMap(({ namespace, lines: each }) =>
@@ -96,7 +96,7 @@ test('a capped link is shaped at both ends, for both directions', () => {
   assert.match(shaping[0]?.lines[0] ?? '', /tbf rate 1000000000bit burst 500000 latency 50ms/);
 });
 
-test('with a delay no bridge joins the migration ports: only the relay does', () => {
+test('the migration ports of a delayed link are joined by the relay, not by a bridge', () => {
   const plan = { name: 'lab', hosts: ['a', 'b'], linkBytesPerSecond: undefined, delayMs: 20 };
   const lines = networkSteps(plan).flatMap((step) => step.lines);
   assert.ok(!lines.some((line) => line.includes('master mig ')));
@@ -121,7 +121,7 @@ test('the queue of a link with a delay has room for several streams of its large
   }
 });
 
-test('each path is a network of its own, with an address of each host', () => {
+test('each path is a separate network, with an address of each host', () => {
   const plan = {
     name: 'lab',
     hosts: ['a', 'b'],
@@ -164,7 +164,7 @@ for (const storage of ['nfs', 'iscsi', 'rbd'] as const) {
   });
 }
 
-test('so many paths as a lab can have, and one only with a delay', () => {
+test('a lab has up to the highest number of paths, and only one with a delay', () => {
   assert.equal(checkPaths(MAX_PATHS, undefined), MAX_PATHS);
   assert.equal(checkPaths(1, 20), 1);
   for (const [paths, delay] of [
@@ -180,7 +180,7 @@ test('so many paths as a lab can have, and one only with a delay', () => {
   }
 });
 
-test('labs live in a short directory that the user owns', () => {
+test('labs are in a short directory that the user owns', () => {
   assert.equal(labsDirectory({}, 0), '/run/godwit-lab');
   assert.equal(labsDirectory({ XDG_RUNTIME_DIR: '/run/user/7' }, 7), '/run/user/7/godwit-lab');
   assert.match(labsDirectory({}, 7), /\/godwit-7\/godwit-lab$/);

@@ -12,13 +12,13 @@ async function sleeper(): Promise<{ pid: number; startTicks: number }> {
   return { pid, startTicks: startTicksOf(pid) ?? 0 };
 }
 
-test('a process that no longer shows its command line is waited for until it has ended', async () => {
+test('a process that no longer shows its command line is awaited until it has ended', async () => {
   const known = [await sleeper()];
   await endProcesses(async () => [], { graceMs: 0, known });
   assert.deepEqual(known.map(isAlive), [false]);
 });
 
-test('a process that was listed once is waited for although the list no longer has it', async () => {
+test('a process that was listed once is awaited although the list no longer has it', async () => {
   const one = await sleeper();
   let lists = 0;
   await endProcesses(async () => ((lists += 1) === 1 ? [one] : []));

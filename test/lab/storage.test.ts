@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { lunsIn } from '../../lab/iscsi.ts';
 import { storageClientLacks, storageLacks } from '../../lab/storage.ts';
 
-test('a lab with a server for its storage needs root and says what else there is', async () => {
+test('a lab with a storage server needs root, and lists its other requirements', async () => {
   for (const kind of ['nfs', 'iscsi', 'rbd'] as const) {
     const error = await storageLacks(kind, 1000);
     assert.equal(error?.code, 'GODWIT_PRIVILEGE');
@@ -19,7 +19,7 @@ test('a lab with a server for its storage needs root and says what else there is
   assert.equal(await storageLacks(undefined, 0), undefined);
 });
 
-test('a program without an NFS client is told from one that only finds fault with the question', async () => {
+test('a missing NFS client is distinguished from a program that rejects the question', async () => {
   const directory = await mkdtemp(path.join(tmpdir(), 'godwit-nfs-'));
   try {
     const lacks = async (says: string) => {
@@ -37,7 +37,7 @@ test('a program without an NFS client is told from one that only finds fault wit
   }
 });
 
-test('the LUNs of a target are read with their files, and its own controller is none', () => {
+test('the LUNs of a target are read with their files, and its controller is not one', () => {
   const text = [
     'Target 2: iqn.2026-01.lab:vm',
     '    LUN information:',

@@ -10,7 +10,7 @@ import { untilSo } from '../until.ts';
 
 const MB = 1_000_000;
 
-test('sessions of one host keep to its budget together, and one takes over what the other leaves', async (t) => {
+test("sessions of one host keep to its budget together, and one uses the other's rest", async (t) => {
   const all = await parties(t);
   const directory = path.join(tempDir(t), 'budget');
   const budget = { directory, bytesPerS: 8 * MB };
@@ -32,7 +32,7 @@ test('sessions of one host keep to its budget together, and one takes over what 
   assert.deepEqual(readdirSync(directory), []);
 });
 
-test('the claim of a mover that is gone does not count, and goes; what is no claim is left alone', async (t) => {
+test('the claim of a mover that is gone is ignored and removed; an invalid claim is left alone', async (t) => {
   const directory = path.join(tempDir(t), 'budget');
   mkdirSync(directory);
   const gone = path.join(directory, `${'0'.repeat(32)}.json`);
@@ -50,7 +50,7 @@ test('the claim of a mover that is gone does not count, and goes; what is no cla
   assert.deepEqual([existsSync(gone), existsSync(damaged), existsSync(other)], [false, true, true]);
 });
 
-test('a session goes on with the rate that it has where the directory cannot be used', async (t) => {
+test('a session continues at its present rate if the directory of claims cannot be used', async (t) => {
   const file = path.join(tempDir(t), 'file');
   writeFileSync(file, '');
   const { source } = await joined(t, await parties(t), { maxBytesPerS: 5 * MB });

@@ -166,7 +166,7 @@ const ONCE_FAILED: LinkScenario[] = [
 ];
 
 describe('a session', () => {
-  test('loses and doubles nothing, and stays within its bounds, however its connections break', () => {
+  test('a session loses and doubles nothing, and stays within its limits, however its connections break', () => {
     fc.assert(
       fc.property(plan, (given) => {
         const { time, ends, sent } = happens(given);
@@ -194,7 +194,7 @@ describe('a session', () => {
     );
   });
 
-  test('sends nothing twice while no connection breaks', () => {
+  test('a session sends nothing twice while no connection breaks', () => {
     fc.assert(
       fc.property(plan, (given) => {
         const { time, ends } = happens({ ...given, breakings: [] });
@@ -208,7 +208,7 @@ describe('a session', () => {
     );
   });
 
-  test('keeps to a rate limit, and to a new one from when it is set', () => {
+  test('a session keeps to a rate limit, and to a new one as soon as it is set', () => {
     const made = world(new Path(125_000_000, 10), 2);
     made.source.core.bucket.setRate(1_000_000, made.time.nowMs);
     for (let count = 0; count < 100; count += 1) made.source.send(32, new Uint8Array(100_000));
@@ -230,7 +230,7 @@ describe('a session', () => {
     );
   });
 
-  test('notices that nothing comes from a connection within 3 seconds, and goes on over another', () => {
+  test('a session detects a silent connection within 3 seconds, and continues over another', () => {
     const good = new Path(12_500_000, 10);
     const bad = new Path(12_500_000, 10);
     const { time, source, target, connect } = world(good, 1);
@@ -247,7 +247,7 @@ describe('a session', () => {
     assert.equal(source.core.counters.cuts, 0);
   });
 
-  test('is lost when no connection has stood for longer than the grace, and not before', () => {
+  test('a session is lost when no connection has existed for longer than the grace period, not before', () => {
     const { time, source, ways, connect } = world(new Path(12_500_000, 10), 1, { graceMs: 5000 });
     ways[0]!.break();
     time.run(4900);
@@ -263,7 +263,7 @@ describe('a session', () => {
   });
 });
 
-describe('a core whose far side', () => {
+describe('a core with a misbehaving far side', () => {
   const standing = (): LinkCore => {
     const core = new LinkCore({ peer: 'far', graceMs: 1000, holdsBytes: HOLDS });
     core.join(1, [], 0);
@@ -279,7 +279,7 @@ describe('a core whose far side', () => {
     return { type: 'data', channel: 0, number, payload: Buffer.alloc(10) };
   };
 
-  test('pings often gets one pong a turn, and is refused beyond that', () => {
+  test('a far side that pings often gets one pong per turn, and is refused beyond that', () => {
     const core = standing();
     for (const number of [5, 6, 7]) core.receive(1, controlFrame('ping', number), 10);
     assert.deepEqual(written(core), []);
@@ -292,7 +292,7 @@ describe('a core whose far side', () => {
     }, /a ping before the last was answered/);
   });
 
-  test('does not read reports gets the next one once it has, with all of it', () => {
+  test('a far side that does not read reports gets the next one afterwards, with all of it', () => {
     const core = standing();
     core.receive(1, data(0), 10);
     core.receive(1, controlFrame('ping', 3), 10);
@@ -304,7 +304,7 @@ describe('a core whose far side', () => {
     assert.deepEqual(written(core), ['pong 3', 'ack 2']);
   });
 
-  test('acknowledges what it has not read gets no more than two windows of it', () => {
+  test('a far side that acknowledges unread data gets at most two windows of it', () => {
     const core = standing();
     core.outbox.farHoldsBytes = HOLDS;
     let unreadBytes = 0;

@@ -70,23 +70,23 @@ async function letsIn(t: TestContext, all: Parties, crowd: () => Promise<void>):
   assert.ok(performance.now() - cutMs < OPEN_MS);
 }
 
-test('silent connections of one address keep neither a new session nor a cut one out', async (t) => {
+test('silent connections of one address block neither a new session nor a cut one', async (t) => {
   const all = await parties(t);
   await letsIn(t, all, () => silent(t, all, 300, 1));
 });
 
-test('silent connections of several addresses keep neither a new session nor a cut one out', async (t) => {
+test('silent connections of several addresses block neither a new session nor a cut one', async (t) => {
   const all = await parties(t);
   await letsIn(t, all, () => silent(t, all, 300, 6));
 });
 
-test('a host that makes its handshakes and never greets keeps no session of another host out', async (t) => {
+test('a host that completes handshakes and never greets blocks no session of another host', async (t) => {
   const all = await parties(t);
   const other = await all.issue('c', 'agent');
   await letsIn(t, all, () => ungreeted(t, all, other, 80));
 });
 
-test('connections of a session give no place to hosts that never greet', async (t) => {
+test('connections of a session yield no place to hosts that never greet', async (t) => {
   const all = await parties(t);
   const { source, target } = await joined(t, all, { connections: MAX_CONNECTIONS });
   const there = new Arrivals(target);

@@ -50,7 +50,7 @@ const plain = (frames: readonly Frame[]) =>
   frames.map((each) => ({ ...each, payload: Buffer.from(each.payload).toString('hex') }));
 
 describe('frames', () => {
-  test('are read as they were written, whatever pieces they come in', () => {
+  test('frames are read as they were written, in whatever pieces they arrive', () => {
     const pieces = fc.array(fc.integer({ min: 1, max: 900 }), { minLength: 1, maxLength: 5 });
     fc.assert(
       fc.property(fc.array(frame, { maxLength: 8 }), pieces, (frames, lengths) => {
@@ -60,14 +60,14 @@ describe('frames', () => {
     );
   });
 
-  test('have payloads of their own: what is done with the piece afterwards does not change them', () => {
+  test('frames have separate payloads: later changes of the piece do not affect them', () => {
     const bytes = bytesOf([{ type: 'data', channel: 1, number: 2, payload: Buffer.from('abc') }]);
     const [first] = [...new LinkFrameReader().read(bytes)];
     bytes.fill(0);
     assert.equal(Buffer.from(first!.payload).toString(), 'abc');
   });
 
-  test('that are damaged anywhere are read as frames within their bounds, or refused, and nothing else', () => {
+  test('frames that are damaged anywhere are read as frames within their limits, or refused', () => {
     const damage = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 6 });
     fc.assert(
       fc.property(
@@ -93,12 +93,12 @@ describe('frames', () => {
     );
   });
 
-  test('are not made of any bytes', () => {
+  test('arbitrary bytes are refused as frames, or read within the limits', () => {
     const bytes = fc.uint8Array({ maxLength: 200 });
     fc.assert(fc.property(bytes, refusedOrBounded), { numRuns: RUNS });
   });
 
-  test('that say they are longer than they may be are refused before their payload is kept', () => {
+  test('frames that claim an excessive length are refused before their payload is stored', () => {
     for (const type of Object.keys(TYPES) as FrameType[]) {
       const head = writeHead({ type, channel: 0, number: 0, payload: new Uint8Array(0) });
       head.writeUInt32BE(MAX_DATA_BYTES + 1, 4);
@@ -138,7 +138,7 @@ function readAll(payload: Uint8Array): void {
   }
 }
 
-test('the page about the links lists the types of frames as they are', () => {
+test('the page about the links lists the present types of frames', () => {
   const page = readFileSync(path.join(import.meta.dirname, '../../docs/wire-links.md'), 'utf8');
   const rows = [...page.matchAll(/^\| (\d+) \| (\w+) \|/gm)].map(([, number, name]) => [
     name,
@@ -148,7 +148,7 @@ test('the page about the links lists the types of frames as they are', () => {
 });
 
 describe('an acknowledgement', () => {
-  test('reports each channel as it was reported', () => {
+  test('an acknowledgment reports each channel as it was reported', () => {
     const entry = fc.tuple(fc.nat(CHANNELS - 1), fc.nat({ max: 2 ** 48 - 1 }));
     fc.assert(
       fc.property(fc.array(entry, { maxLength: CHANNELS }), (taken) => {
@@ -167,11 +167,11 @@ describe('a greeting', () => {
   };
   const bytes = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 
-  test('is taken as it is reported', () => {
+  test('a greeting is accepted as it is reported', () => {
     assert.deepEqual(readJson(welcomeSchema, bytes(welcome), 'welcome'), welcome);
   });
 
-  test('is refused where it is not one', () => {
+  test('an invalid greeting is refused', () => {
     const wrong = [
       { ...welcome, version: 2 },
       { ...welcome, incarnation: 'x' },

@@ -17,7 +17,7 @@ const HOLDS = 256 * 1024;
 /** One message may go beyond the bound. */
 const BEYOND = 9 * 1024 * 1024;
 
-describe('a peer that does not keep to the rules', () => {
+describe('a rule-breaking peer', () => {
   const core = (): LinkCore => {
     const made = new LinkCore({ peer: 'far', graceMs: 1000, holdsBytes: HOLDS });
     made.join(1, [], 0);
@@ -35,7 +35,7 @@ describe('a peer that does not keep to the rules', () => {
     payload: new Uint8Array(bytes),
   });
 
-  test('is bounded when it sends on and on while nothing is taken', () => {
+  test('a rule-breaking peer is bounded when it keeps sending while nothing is read', () => {
     for (const [type, bytes] of [
       ['data', 65_000],
       ['piece', 65_000],
@@ -52,7 +52,7 @@ describe('a peer that does not keep to the rules', () => {
     }
   });
 
-  test('is refused an ack of what was never sent, and one that takes back another', () => {
+  test('a rule-breaking peer is refused an ack of unsent data, and one that goes back', () => {
     const sent = core();
     sent.outbox.add(32, new Uint8Array(100));
     sent.outbox.add(32, new Uint8Array(100));
@@ -71,14 +71,14 @@ describe('a peer that does not keep to the rules', () => {
     assert.throws(() => core().join(2, [[32, 1, 0]], 0), BadLinkFrame);
   });
 
-  test('is refused a channel that does not exist, a message beyond the bound, and a second greeting', () => {
+  test('a rule-breaking peer is refused an unknown channel, an oversized message, and a second greeting', () => {
     assert.throws(() => core().receive(1, data(64, 0, 1), 0), BadLinkFrame);
     for (const type of ['hello', 'welcome', 'refuse'] as const) {
       assert.throws(() => core().receive(1, controlFrame(type), 0), BadLinkFrame);
     }
   });
 
-  test('makes the sender hold no more than its window when it never acknowledges', () => {
+  test('a rule-breaking peer that never acknowledges makes the sender store at most its window', () => {
     const made = world(new Path(125_000_000, 1), 1);
     made.target.takeMs = () => 1e9;
     made.source.core.outbox.windowBytes = 500_000;
@@ -88,7 +88,7 @@ describe('a peer that does not keep to the rules', () => {
     assert.ok(!made.source.senders.isEmpty);
   });
 
-  test('meets its bounds or is refused, whatever frames it sends in whatever order', () => {
+  test('a rule-breaking peer meets its limits or is refused, whatever frames it sends in any order', () => {
     const small = fc.nat(6);
     const channel = fc.constantFrom(0, 16, 32, 63, 64, 255);
     const payload = fc.oneof(

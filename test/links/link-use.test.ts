@@ -61,7 +61,7 @@ for (const [bytesPerS, roundTripMs, ways] of [
   [GBIT / 100, 40, 1],
 ] as const) {
   const name = `${(bytesPerS * 8) / 1e6} Mbit/s, ${roundTripMs} ms, connections: ${ways}`;
-  test(`a link is used for 90 % and more, and what is urgent waits for little: ${name}`, () => {
+  test(`a link is used at 90 % and more, and urgent data waits only briefly: ${name}`, () => {
     const path = long(bytesPerS, roundTripMs);
     const made = flooded(path, ways);
     made.time.run(3000);
@@ -83,7 +83,7 @@ for (const [before, after, roundTripMs] of [
   [GBIT / 10, GBIT / 4, 100],
 ] as const) {
   const name = `${(before * 8) / 1e6} to ${(after * 8) / 1e6} Mbit/s at ${roundTripMs} ms`;
-  test(`a link whose rate changes is used as it then is: ${name}`, () => {
+  test(`a link whose rate changes is used at its new rate: ${name}`, () => {
     const path = long(before, roundTripMs);
     const made = flooded(path, 2);
     made.time.run(5000);
@@ -94,7 +94,7 @@ for (const [before, after, roundTripMs] of [
   });
 }
 
-test('the round trip is measured without what waits on the way, after minutes of a full link and after a change of it', () => {
+test('the round trip is measured without queueing, after minutes of a full link and after its change', () => {
   const path = long(GBIT / 20, 10);
   const made = flooded(path, 2);
   made.time.run(100_000);

@@ -23,18 +23,18 @@ function stream(everyMs: number, forMs: number) {
   return { reports, longestMs, pieces: Math.ceil(forMs / everyMs) };
 }
 
-describe('what came on a link', () => {
-  test('is reported at once while little comes', () => {
+describe('reports of received data', () => {
+  test('received data is reported at once while there is little of it', () => {
     const { reports, pieces } = stream(5, 1000);
     assert.equal(reports, pieces);
   });
 
-  test('is reported seldom while much comes', () => {
+  test('received data is reported rarely while there is much of it', () => {
     const { reports, pieces } = stream(0.25, 1000);
     assert.ok(reports < pieces / 3, `${reports} times for ${pieces} pieces`);
   });
 
-  test('is reported within some milliseconds, and before much of it is unreported, at any rate', () => {
+  test('received data is reported within milliseconds, before much is unreported, at any rate', () => {
     fc.assert(
       fc.property(fc.double({ min: 0.01, max: 50, noNaN: true }), (everyMs) => {
         const link = newLink(1);
@@ -49,7 +49,7 @@ describe('what came on a link', () => {
     );
   });
 
-  test('is reported within 2 ms in a broad stream', () => {
+  test('received data is reported within 2 ms in a fast stream', () => {
     const link = newLink(1);
     for (let nowMs = 0; nowMs < 200; nowMs += 0.5) {
       came(link, PIECE, nowMs);
@@ -58,7 +58,7 @@ describe('what came on a link', () => {
     }
   });
 
-  test('is reported at once after a pause', () => {
+  test('received data is reported at once after a pause', () => {
     const link = newLink(1);
     for (let nowMs = 0; nowMs < 100; nowMs += 0.25) {
       came(link, PIECE, nowMs);

@@ -11,7 +11,7 @@ import { Arrivals, joined, nameOf, parties, Proxy } from './session-pair.ts';
 
 const text = (value: string): Uint8Array => Buffer.from(value, 'latin1');
 
-test('messages of both directions arrive once and in order, and a close ends both sides', async (t) => {
+test('messages in both directions arrive once and in order, and a close ends both sides', async (t) => {
   const { source, target } = await joined(t, await parties(t), { connections: 3 });
   const there = new Arrivals(target);
   const back = new Arrivals(source);
@@ -36,7 +36,7 @@ test('messages of both directions arrive once and in order, and a close ends bot
   assert.equal(source.unacknowledgedBytes, 0);
 });
 
-test('a session outlives the loss of all its connections, at any moment, and nothing is lost or doubled', async (t) => {
+test('a session survives the loss of all its connections, at any moment, without lost or doubled data', async (t) => {
   const all = await parties(t);
   const { source, target } = await joined(t, all, { connections: 2 });
   const there = new Arrivals(target);
@@ -65,7 +65,7 @@ test('an abort ends both sides with its reason', async (t) => {
   await assert.rejects(source.send(32, text('more')), /a page was not/);
 });
 
-test('a link that stays away longer than the grace ends the session on both sides', async (t) => {
+test('a link that is away for longer than the grace period ends the session on both sides', async (t) => {
   const all = await parties(t);
   const { source, target } = await joined(t, all, { graceMs: 300 });
   all.proxy.refusing = true;
@@ -75,7 +75,7 @@ test('a link that stays away longer than the grace ends the session on both side
   }
 });
 
-test('a connection through which nothing comes any more is noticed, and what was on it goes again', async (t) => {
+test('a silent connection is detected, and its data is sent again', async (t) => {
   const all = await parties(t);
   const { source, target } = await joined(t, all, { connections: 1 });
   const there = new Arrivals(target);
@@ -91,7 +91,7 @@ test('a connection through which nothing comes any more is noticed, and what was
   assert.equal(source.counters.cuts, 1);
 });
 
-test('a connection whose address does not answer goes over another one of the host', async (t) => {
+test('a connection whose address does not answer uses another one of the host', async (t) => {
   const all = await parties(t);
   const other = await Proxy.before(t, all.server.port);
   const { source, target } = await joined(t, all, { spare: [other.address] });
@@ -166,7 +166,7 @@ test('nothing is lost or doubled while the connections of both ways break again 
   }
 });
 
-test('a message that is not taken ends the session on both sides, and says why', async (t) => {
+test('a message that is not accepted ends the session on both sides, with the reason', async (t) => {
   const { source, target } = await joined(t, await parties(t));
   target.onMessage = () => Promise.reject(new Error('the hypervisor is gone'));
   await source.send(32, text('page'));
@@ -174,7 +174,7 @@ test('a message that is not taken ends the session on both sides, and says why',
   await assert.rejects(source.ended, /b ended the session: .*the hypervisor is gone/);
 });
 
-test('a close waits until all is taken, and breaks the session off at its deadline', async (t) => {
+test('a close waits until everything is read, and aborts the session at its deadline', async (t) => {
   const { source, target } = await joined(t, await parties(t));
   target.onMessage = () => new Promise(() => {});
   await source.send(32, text('page'));
@@ -200,7 +200,7 @@ test('a session that is closing while the link is away closes once it is back', 
   assert.deepEqual(there.of(32), ['last']);
 });
 
-test('messages that come before somebody takes them wait', async (t) => {
+test('messages that arrive before they are read wait', async (t) => {
   const { source, target } = await joined(t, await parties(t));
   await source.send(32, text('early'));
   await target.send(16, text('back'));
@@ -211,7 +211,7 @@ test('messages that come before somebody takes them wait', async (t) => {
   await source.close(10_000);
 });
 
-test('a sender waits while the window is full, and goes on when it is opened or emptied', async (t) => {
+test('a sender waits while the window is full, and continues when it is opened or emptied', async (t) => {
   const { source, target } = await joined(t, await parties(t));
   let release = (): void => {};
   const gate = new Promise<void>((open) => (release = open));
@@ -231,7 +231,7 @@ test('a sender waits while the window is full, and goes on when it is opened or 
   assert.equal(there.of(32).length, 5);
 });
 
-test('a long link gets as many connections as it takes to fill it, and a short one those that were asked for', () => {
+test('a long link gets as many connections as needed to fill it, and a short one the requested number', () => {
   const at = (bytesPerS: number, roundTripMs: number): number =>
     connectionsFor({ bytesPerS, roundTripMs }, 2);
   assert.equal(at(0, 0), 2);
@@ -241,7 +241,7 @@ test('a long link gets as many connections as it takes to fill it, and a short o
   assert.equal(at(1_250_000_000, 300), 12);
 });
 
-test('what the other side has sent is still taken after it was sent goodbye', async (t) => {
+test('data from the other side is still accepted after a goodbye was sent', async (t) => {
   const { source, target } = await joined(t, await parties(t));
   let release = (): void => {};
   const gate = new Promise<void>((open) => (release = open));
@@ -258,7 +258,7 @@ test('what the other side has sent is still taken after it was sent goodbye', as
   assert.deepEqual(back.of(16), ['one', 'two', 'three']);
 });
 
-test('both sides may close at once, and whoever does it again', async (t) => {
+test('both sides may close at once, even repeatedly', async (t) => {
   const { source, target } = await joined(t, await parties(t));
   const there = new Arrivals(target);
   const back = new Arrivals(source);
@@ -268,7 +268,7 @@ test('both sides may close at once, and whoever does it again', async (t) => {
   assert.deepEqual([there.of(32), back.of(16)], [['there'], ['back']]);
 });
 
-test('a handler that throws at once ends the session as one that rejects does', async (t) => {
+test('a handler that throws at once ends the session, and so does one that rejects', async (t) => {
   const { source, target } = await joined(t, await parties(t));
   target.onMessage = () => {
     throw new Error('at once');

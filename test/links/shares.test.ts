@@ -15,7 +15,7 @@ const claims: fc.Arbitrary<Claim[]> = fc
   .map((all) => all.map((each, at) => ({ ...each, id: String(at) })));
 const budget = fc.integer({ min: 1, max: 1e9 });
 
-test('the shares are no more than the budget, and nobody has more than its own cap', () => {
+test("the shares never exceed the budget, and no session's share exceeds its cap", () => {
   fc.assert(
     fc.property(budget, claims, (bytesPerS, all) => {
       const shares = sharesOf(bytesPerS, all);
@@ -35,7 +35,7 @@ test('the shares are no more than the budget, and nobody has more than its own c
   );
 });
 
-test('who is held back has as much as an equal share, or as its cap', () => {
+test('a session that is limited has an equal share, or its cap', () => {
   fc.assert(
     fc.property(budget, claims, (bytesPerS, all) => {
       const shares = sharesOf(bytesPerS, all);
@@ -48,7 +48,7 @@ test('who is held back has as much as an equal share, or as its cap', () => {
   );
 });
 
-test('every session works out the same, in whatever order it reads the claims', () => {
+test('every session calculates the same shares, in whatever order it reads the claims', () => {
   fc.assert(
     fc.property(budget, claims, (bytesPerS, all) => {
       const [one, other] = [sharesOf(bytesPerS, all), sharesOf(bytesPerS, all.toReversed())];
@@ -57,7 +57,7 @@ test('every session works out the same, in whatever order it reads the claims', 
   );
 });
 
-test('who sends little leaves what it does not use to who wants more', () => {
+test('a session that sends little leaves the rest of its share to others', () => {
   const claim = (id: string, bytesPerS: number, isHeldBack: boolean): Claim => ({
     id,
     bytesPerS,

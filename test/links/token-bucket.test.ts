@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { TokenBucket } from '../../src/links/token-bucket.ts';
 
-test('over any time no more goes than the rate and one burst allow, when what must wait waits', () => {
+test('a bucket never passes more than its rate and one burst in any time, if senders wait', () => {
   const step = fc.record({ bytes: fc.integer({ min: 1, max: 65_536 }), idleMs: fc.nat(300) });
   const rates = fc.integer({ min: 1000, max: 100_000_000 });
   fc.assert(
@@ -25,14 +25,14 @@ test('over any time no more goes than the rate and one burst allow, when what mu
   );
 });
 
-test('without a rate nothing waits, and a rate of nothing is refused', () => {
+test('a bucket without a rate delays nothing, and a rate of zero is refused', () => {
   const bucket = new TokenBucket();
   bucket.spend(1e12, 0);
   assert.equal(bucket.waitMs(0), 0);
   for (const rate of [0, -1, Number.NaN]) assert.throws(() => bucket.setRate(rate, 0), RangeError);
 });
 
-test('what overtakes makes a debt, of which no more than a second is paid back', () => {
+test('urgent data makes a debt, and at most one second of it is paid back', () => {
   const bucket = new TokenBucket();
   bucket.setRate(1_000_000, 0);
   bucket.spend(500_000, 0);

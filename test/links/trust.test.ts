@@ -36,7 +36,7 @@ for (const [who, name, role] of [
   ['an operator', 'a', 'operator'],
   ['a viewer', 'a', 'viewer'],
 ] as const) {
-  test(`${who} who knows a session’s name gets no say in it`, async (t) => {
+  test(`${who} with a session's name gets no access to it`, async (t) => {
     const { all, name: session, holds } = await withSession(t);
     const stranger = await all.issue(name, role);
     await assert.rejects(opening(all, stranger, session), (error) =>
@@ -46,7 +46,7 @@ for (const [who, name, role] of [
   });
 }
 
-test('a second opener of the same host gets no say in a session, whatever it gets right of its name', async (t) => {
+test('a second opener of the same host gets no access to a session, however much of its name is right', async (t) => {
   const { all, name, holds } = await withSession(t);
   for (const wrong of [name, { ...name, epoch: 2 }, { ...name, migration: 'm-87654321' }]) {
     await assert.rejects(opening(all, all.a, wrong), (error) =>
@@ -56,7 +56,7 @@ test('a second opener of the same host gets no say in a session, whatever it get
   await holds();
 });
 
-test('a session that nobody waits for is refused at once', async (t) => {
+test('a session without a waiting side is refused at once', async (t) => {
   const all = await parties(t);
   await assert.rejects(opening(all, all.a), /it knows no such session/);
 });
@@ -66,7 +66,7 @@ test('a certificate of another CA is refused on both sides', async (t) => {
   await assert.rejects(opening(ours, theirs.a), (error) => hasCode(error, 'GODWIT_PEER_UNTRUSTED'));
 });
 
-test('a server that is another host than the one that was agreed on is refused', async (t) => {
+test('a server that is not the agreed host is refused', async (t) => {
   const all = await parties(t);
   await assert.rejects(opening(all, all.a, nameOf(), 'c'), (error) =>
     hasCode(error, 'GODWIT_PEER_UNTRUSTED'),
@@ -91,7 +91,7 @@ async function raw(t: TestContext, { server, a }: Parties) {
   return { socket, frames, say, closed };
 }
 
-test('bytes that are no greeting end their connection and nothing else', async (t) => {
+test('an invalid greeting ends its connection and nothing else', async (t) => {
   const { all, holds } = await withSession(t);
   for (const bytes of [
     Buffer.from('GET / HTTP/1.1\r\n\r\n'),
@@ -107,7 +107,7 @@ test('bytes that are no greeting end their connection and nothing else', async (
   await holds();
 });
 
-test('another version is told that it is one', async (t) => {
+test('a peer with another version is told so', async (t) => {
   const { all, name, holds } = await withSession(t);
   const { say, frames, closed } = await raw(t, all);
   say(controlFrame('hello', 0, Buffer.from(JSON.stringify({ ...name, version: 2 }))));
@@ -118,7 +118,7 @@ test('another version is told that it is one', async (t) => {
   await holds();
 });
 
-test('a session that is over is told to be, with its reason', async (t) => {
+test('a session that is over is reported as such, with its reason', async (t) => {
   const all = await parties(t);
   const name = nameOf();
   const { source, target } = await joined(t, all, { name });
@@ -132,7 +132,7 @@ test('a session that is over is told to be, with its reason', async (t) => {
   await assert.rejects(opening(all, all.a, other), /no room/);
 });
 
-test('a host that greets well and then breaks the rules ends its session, with what was wrong', async (t) => {
+test('a host that greets correctly and then breaks the rules ends its session, with the fault', async (t) => {
   const all = await parties(t);
   for (const [wrong, what] of [
     [controlFrame('ack', 7), /an ack of what was not sent/],
@@ -167,7 +167,7 @@ test('a wait for a session ends at its deadline, and by its signal', async (t) =
   await assert.rejects(waiting, /cancelled/);
 });
 
-test('an opening ends at its deadline with what it met, and by its signal', async (t) => {
+test('an opening ends at its deadline with its last error, and by its signal', async (t) => {
   const all = await parties(t);
   const common = { name: nameOf(), peer: 'b', credentials: all.a, connections: 1, graceMs: 60_000 };
   all.proxy.refusing = true;
@@ -181,7 +181,7 @@ test('an opening ends at its deadline with what it met, and by its signal', asyn
   await assert.rejects(opened, /cancelled/);
 });
 
-test('a signal ends a session that stands, on both sides', async (t) => {
+test('a signal ends an open session, on both sides', async (t) => {
   const all = await parties(t);
   const stop = new AbortController();
   const { source, target } = await joined(t, all, { signal: stop.signal });

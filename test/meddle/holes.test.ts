@@ -12,14 +12,14 @@ const ROOT = path.resolve(import.meta.dirname, '../..');
 
 describe('a known defect of the product', () => {
   for (const hole of Object.values(HOLES)) {
-    test(`stands once in ${hole.file} as it is let in: ${hole.what}`, () => {
+    test(`a known defect occurs once in ${hole.file} in its planted form: ${hole.what}`, () => {
       const source = readFileSync(path.join(ROOT, hole.file), 'utf8');
       assert.equal(source.split(hole.from).length - 1, 1, `not once: ${hole.from}`);
       assert.notEqual(hole.from, hole.to);
     });
   }
 
-  test('that is not known is refused, with the names of the known ones', () => {
+  test('an unknown defect is refused, with the names of the known ones', () => {
     assert.throws(() => holeEnvironment(HOLES, 'constructor'), /no hole constructor: choose path/);
   });
 });
@@ -33,7 +33,7 @@ describe('100 runs of a seed', () => {
   const MIN_RUNS = 2;
 
   for (const [name, hole] of Object.entries(HOLES)) {
-    test(`have ${MIN_RUNS} or more that show the defect ${name}, for each of 20 seeds`, () => {
+    test(`100 runs of a seed show the defect ${name} at least ${MIN_RUNS} times, for each of 20 seeds`, () => {
       for (let seed = 1; seed <= 20; seed += 1) {
         const shown = runsOf(seed).filter((each) => canShow(hole, each));
         assert.ok(shown.length >= MIN_RUNS, `seed ${seed}: ${shown.length} of 100`);
@@ -41,12 +41,12 @@ describe('100 runs of a seed', () => {
     });
   }
 
-  test('begin with another drill than those of the next seed', () => {
+  test("the runs of a seed begin with another drill than the next seed's", () => {
     const first = [1, 2, 3].map((seed) => runsOf(seed)[3]?.operations[0]?.kind);
     assert.equal(new Set(first).size, first.length);
   });
 
-  test('are drills for a quarter: the other runs are drawn by chance alone', () => {
+  test("a quarter of a seed's runs are drills, and the others are purely random", () => {
     const isAny = (each: Plan): boolean =>
       Object.keys(DRILLS).some((name) => isDrill(name as DrillName, each));
     const runs = runsOf(1);
@@ -62,7 +62,7 @@ describe('a drill', () => {
   const [order] = operations;
   assert.ok(order !== undefined);
 
-  test('is not one by another mode, driver, agreement or moment, or once its moment is over', () => {
+  test('a run with another mode, driver, agreement or moment is not a drill, nor is a late one', () => {
     const others: readonly Plan[] = [
       { ...plugged, scene: { ...scene, mode: 'cold' } },
       { ...plugged, scene: { ...scene, driver: 'libvirt' } },
@@ -74,7 +74,7 @@ describe('a drill', () => {
     for (const each of others) assert.equal(isDrill('plugged', each), false);
   });
 
-  test('is hidden by an order that ends or refuses the move, and not by a quiet one', () => {
+  test('a drill is hidden by an order that ends or refuses the move, and not by a quiet one', () => {
     const withOther = (kind: 'pause' | 'link-up'): Plan => {
       return { ...plugged, operations: [{ ...order, kind, moment: 'before' }, order] };
     };
@@ -97,7 +97,7 @@ describe('the witness of meddling owners', () => {
     'host-hands',
   ];
 
-  test('shares no code with what it judges', () => {
+  test('the witness of meddling owners shares no code with the code under test', () => {
     for (const name of JUDGES) {
       const text = readFileSync(path.join(ROOT, 'meddle', `${name}.ts`), 'utf8');
       assert.doesNotMatch(text, /from '\.\.\/src\//, name);

@@ -33,14 +33,14 @@ const act = (kind: Act['kind'], more: Partial<Act> = {}): Act => ({
 const after = (...acts: readonly Act[]): Orders =>
   acts.reduce((orders, each) => obey(orders, each, stays), FIRST);
 
-describe('what the owner ordered', () => {
+describe('orders of the owner', () => {
   test('a refused operation changes nothing', () => {
     for (const kind of OPERATIONS) {
       assert.deepEqual(after(act(kind, { refused: 'no', id: 'disk0-dev' })), FIRST);
     }
   });
 
-  test('an order that came between the hosts leaves what was right before right', () => {
+  test('an order that arrived between the hosts keeps a correct result correct', () => {
     const kinds = fc.constantFrom(...OPERATIONS.filter((kind) => kind !== 'shutdown'));
     fc.assert(
       fc.property(kinds, (kind) => {
@@ -65,7 +65,7 @@ describe('what the owner ordered', () => {
     assert.deepEqual(obey(FIRST, act('shutdown'), stays).run, ['shut-down']);
   });
 
-  test('a paused guest may see its power button later', () => {
+  test('a paused guest may react to its power button later', () => {
     assert.deepEqual(
       new Set(after(act('pause'), act('shutdown')).run),
       new Set(['shut-down', 'paused']),
@@ -100,12 +100,12 @@ describe('what the owner ordered', () => {
     assert.deepEqual(full.run, ['running', 'io-error']);
   });
 
-  test('an order to go down is not told from that of a cold move', () => {
+  test("an order to shut down is not distinguished from a cold move's", () => {
     const down = obey(FIRST, act('shutdown'), { ...stays, mode: 'cold' });
     assert.deepEqual(down.run, ['running', 'shut-down']);
   });
 
-  test('settings of the port and a password are the owner’s', () => {
+  test('settings of the port and a password belong to the owner', () => {
     const { port, hasPassword } = after(act('limit-port'), act('unflood-port'), act('password'));
     assert.deepEqual(port, { isolated: [false], flood: [false], limited: [true] });
     assert.ok(hasPassword);

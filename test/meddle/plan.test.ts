@@ -17,7 +17,7 @@ describe('the plan of a run', () => {
     );
   });
 
-  test('operations stand in the order of their moments, and a guest without disks has none for disks', () => {
+  test('operations are in the order of their moments, and a guest without disks has none for disks', () => {
     fc.assert(
       fc.property(seeds, (seed) => {
         const { operations, scene } = planRun(seed);
@@ -32,7 +32,7 @@ describe('the plan of a run', () => {
     );
   });
 
-  test('no run asks for a move that Godwit refuses by design: libvirt over the wire by another mode than pre-copy', () => {
+  test('no run requests a move that Godwit refuses by design: libvirt over the wire other than by pre-copy', () => {
     const scenes = Array.from({ length: 4000 }, (_, seed) => planRun(seed).scene);
     const wired = scenes.filter(({ driver, path }) => driver === 'libvirt' && path === 'wire');
     assert.ok(wired.length > 20);
@@ -50,7 +50,7 @@ describe('the plan of a run', () => {
     assert.equal(scenes.size, 4 * 4);
   });
 
-  test('the words of a plan name each operation with its moment', () => {
+  test('the text of a plan names each operation with its moment', () => {
     const words = planWords(planRun(1));
     for (const { kind, moment } of planRun(1).operations)
       assert.match(words, new RegExp(`${kind} at ${moment}`));

@@ -12,7 +12,7 @@ const bare: HostState = {
 };
 const guest = { name: 'm1', at: ['b'], owned: [] };
 
-describe('what a move leaves on a host', () => {
+describe('remains of a move', () => {
   const found = (more: Partial<HostState>, where: Partial<typeof guest> = {}): string[] =>
     remainsOf([bare], [{ ...bare, ...more }], { ...guest, ...where });
   const held = {
@@ -26,16 +26,16 @@ describe('what a move leaves on a host', () => {
     ],
   };
 
-  test('the guest has its process, its port and its files where it is', () => {
+  test('a guest has its process, its port and its files on its host', () => {
     assert.deepEqual(found(held), []);
   });
 
-  test('nothing of the guest may be on the other host', () => {
+  test('no part of the guest may be on the other host', () => {
     const left = found(held, { at: ['a'] });
     assert.equal(left.length, 5, left.join());
   });
 
-  test('a file of the owner may stay, and so may what agents keep', () => {
+  test("a file of the owner may stay, and so may the agents' files", () => {
     const files = [...bare.files, 'storage/m1/disk0.raw', 'state/migrations/m-1.jsonl'];
     assert.deepEqual(found({ files }, { at: ['a'], owned: ['storage/m1/disk0.raw'] } as never), []);
   });
@@ -48,26 +48,26 @@ describe('what a move leaves on a host', () => {
   });
 });
 
-describe('the witness reads', () => {
-  test('a device by the path of its backend, or by its id', () => {
+describe('reads of the witness', () => {
+  test('the witness reads a device by the path of its backend, or by its id', () => {
     assert.equal(deviceId('/machine/peripheral/disk0-dev/virtio-backend'), 'disk0-dev');
     assert.equal(deviceId('cd0-dev'), 'cd0-dev');
   });
 
-  test('the file of a plain name and of a description in JSON', () => {
+  test('the witness reads the file of a plain name and of a description in JSON', () => {
     assert.equal(fileOf({ image: { filename: '/a.raw' } }), '/a.raw');
     const described = { driver: 'qcow2', file: { driver: 'file', filename: '/b.qcow2' } };
     assert.equal(fileOf({ image: { filename: `json:${JSON.stringify(described)}` } }), '/b.qcow2');
     assert.equal(fileOf(undefined), '');
   });
 
-  test('the throttle group of a disk, if it has one', () => {
+  test('the witness reads the throttle group of a disk, if it has one', () => {
     const file = `json:${JSON.stringify({ driver: 'throttle', 'throttle-group': 'g0', file: 'x' })}`;
     assert.equal(groupOf({ file }), 'g0');
     assert.equal(groupOf({ file: '/a.raw' }), undefined);
   });
 
-  test('the hypervisor of a guest by its name', () => {
+  test('the witness reads the hypervisor of a guest by its name', () => {
     assert.ok(
       isHypervisorOf(['/usr/bin/qemu-system-x86_64', '-name', 'guest=m1,debug-threads=on'], 'm1'),
     );

@@ -11,8 +11,8 @@ const has =
   (plan: Plan): Promise<boolean> =>
     Promise.resolve(kinds.every((kind) => plan.operations.some((each) => each.kind === kind)));
 
-describe('making a failing plan simple', () => {
-  test('each simpler plan differs from the plan, and simplifying ends', () => {
+describe('simplification of a failing plan', () => {
+  test('each simpler plan differs from the plan, and the simplification ends', () => {
     fc.assert(
       fc.property(plans, (plan) => {
         let now = plan;
@@ -28,7 +28,7 @@ describe('making a failing plan simple', () => {
     );
   });
 
-  test('a failure of one operation keeps that operation alone, in the plainest scene, at the moment itself', async () => {
+  test('a failure of one operation keeps that operation alone, in the simplest setting, at that moment', async () => {
     await fc.assert(
       fc.asyncProperty(plans, fc.nat(), async (plan, at) => {
         const kind = plan.operations[at % plan.operations.length]?.kind ?? '';
@@ -54,7 +54,7 @@ describe('making a failing plan simple', () => {
     );
   });
 
-  test('no more runs are played than were allowed', async () => {
+  test('no more runs are made than were allowed', async () => {
     let count = 0;
     await shrink(planRun(7), () => Promise.resolve((count += 1) > 0), 3);
     assert.equal(count, 3);

@@ -62,7 +62,7 @@ describe('the verdict', () => {
     assert.equal(problems({}), '');
   });
 
-  test('a move rolled back is right if the reason names what the owner did, and only then', () => {
+  test("a move that was rolled back is correct only if the reason names the owner's action", () => {
     const back = {
       outcome: 'failed',
       reportedAt: 'a',
@@ -78,7 +78,7 @@ describe('the verdict', () => {
     assert.match(problems(named, { run: ['paused'] }, refused), /does not name/);
   });
 
-  test('each way in which the guest is not as its owner left it is a problem', () => {
+  test("each difference of the guest from its owner's last state is a problem", () => {
     const cases: readonly (readonly [Partial<PlayObservation>, RegExp])[] = [
       [copy({ status: 'paused' }), /is paused at b, and its owner ordered: running/],
       [copy({ devices: ['nic0'] }), /disk0-dev is missing/],
@@ -114,7 +114,7 @@ describe('the verdict', () => {
     for (const [seen, words] of cases) assert.match(problems(seen), words);
   });
 
-  test('a file that stays is right if the report names it, and only then', () => {
+  test('a file that stays is correct only if the report names it', () => {
     const remains = ['a: storage/g-disk0.raw'];
     const leftovers = ['its images at a stay: /pool/g-disk0.raw, /pool/g-disk1.raw'];
     assert.equal(problems({ remains, leftovers }), '');
@@ -124,7 +124,7 @@ describe('the verdict', () => {
     assert.match(problems({ remains: ['a: qemu'], leftovers }), /left behind/);
   });
 
-  test('a job of the owner goes on', () => {
+  test('a job of the owner continues', () => {
     assert.match(
       problems({}, { jobs: new Set(['owner1']) }),
       /the job owner1 of the owner is gone/,
@@ -150,7 +150,7 @@ describe('the verdict', () => {
     assert.equal(problems({ warnings: ['-vnc stays behind'] }, { hasPassword: true }), '');
   });
 
-  test('a guest that met an I/O error stays so, and its move names that', () => {
+  test('a guest that had an I/O error keeps it, and its move names it', () => {
     const back = { outcome: 'failed', reportedAt: 'a' } as const;
     const halted = copy({ host: 'a', status: 'io-error' });
     const starved: Act = { ...PAUSE, kind: 'starve-disk', id: 'disk0-dev' };
@@ -160,7 +160,7 @@ describe('the verdict', () => {
     assert.match(problems(resumed, { run: ['io-error'] }, [starved]), /ordered: io-error/);
   });
 
-  test('a reason that names another state than the owner left the guest in is wrong', () => {
+  test("a reason that names another state than the owner's last one is wrong", () => {
     const cases: readonly (readonly [Act['kind'], Orders['run'][number], string, string])[] = [
       ['starve-disk', 'io-error', 'io-error', 'stopped by an I/O error of disk0-dev'],
       ['shutdown', 'shut-down', 'shutdown', 'shut down'],
@@ -189,7 +189,7 @@ describe('the verdict', () => {
     assert.match(problems(lost), /LOST BYTES: what was on disk0-dev/);
   });
 
-  test('a move that the witness cancelled is judged by what is left of it', () => {
+  test('a move that the witness canceled is judged by its remains', () => {
     const cancelled = {
       outcome: 'cancelled',
       reportedAt: 'a',

@@ -62,8 +62,8 @@ const arbitraryEvents: fc.Arbitrary<DiskMoveEvent[]> = fc.array(
   { maxLength: 8 },
 );
 
-describe('the decision on a disk’s move', () => {
-  test('copies, brings both together, writes the switch down, goes over and tidies up', () => {
+describe('decisions of a disk move', () => {
+  test('a disk move copies, mirrors, records the switch, switches and cleans up', () => {
     const began = stateAfter({ type: 'copying' });
     const switching = moveAfter(began, { type: 'switching' });
     assert.equal(decideMove(stateAfter(), sight()), 'begin');
@@ -78,7 +78,7 @@ describe('the decision on a disk’s move', () => {
     assert.equal(decideMove(switching, sight({ on: 'new', job: 'ended', open: true })), 'settle');
   });
 
-  test('asks the hypervisor which image the guest uses, and the journal only where that is gone', () => {
+  test('a disk move asks the hypervisor for the image in use, and the journal only if it is gone', () => {
     const [old, switching] = [stateAfter({ type: 'copying' }), stateAfter({ type: 'switching' })];
     assert.equal(decideMove(old, sight({ on: 'new' })), 'settle');
     assert.equal(decideMove(old, sight({ hypervisor: 'gone' })), 'discard');
@@ -90,7 +90,7 @@ describe('the decision on a disk’s move', () => {
     );
   });
 
-  test('never takes the new image away where the guest may be on it', () => {
+  test('a disk move never removes the new image while the guest may use it', () => {
     fc.assert(
       fc.property(arbitraryEvents, arbitrarySight, (events, seen) => {
         const state = stateAfter(...events);
@@ -106,7 +106,7 @@ describe('the decision on a disk’s move', () => {
     );
   });
 
-  test('gives the old image up only for a guest that is on the new one, or whose switch was written down', () => {
+  test('a disk move drops the old image only if the guest uses the new one or its switch was recorded', () => {
     fc.assert(
       fc.property(arbitraryEvents, arbitrarySight, (events, seen) => {
         const state = stateAfter(...events);
@@ -116,7 +116,7 @@ describe('the decision on a disk’s move', () => {
     );
   });
 
-  test('gives the word only after the record of the switch', () => {
+  test('a disk move orders the switch only after recording it', () => {
     fc.assert(
       fc.property(arbitraryEvents, arbitrarySight, (events, seen) => {
         const state = stateAfter(...events);
@@ -125,33 +125,33 @@ describe('the decision on a disk’s move', () => {
     );
   });
 
-  test('does nothing once it has ended, and leaves what somebody else has changed', () => {
+  test('a disk move does nothing once it has ended, and leaves changes by others alone', () => {
     const figures = { copiedBytes: 1, totalBytes: 1, elapsedMs: 1 };
     const done = stateAfter({ type: 'ended', outcome: 'done', ...figures });
     assert.equal(decideMove(done, sight()), 'nothing');
     assert.equal(decideMove(stateAfter(), sight({ on: 'neither' })), 'leave');
   });
 
-  test('begins anew what is gone, but not for ever', () => {
+  test('a disk move restarts lost work, but not forever', () => {
     const times = Array.from({ length: MAX_ATTEMPTS }, () => ({ type: 'copying' }) as const);
     assert.equal(decideMove(stateAfter(...times.slice(1)), sight()), 'begin');
     assert.equal(decideMove(stateAfter(...times), sight()), 'fail');
   });
 
-  test('a copy that begins again takes back the record of a switch that could not be synced', () => {
+  test('a copy that begins again withdraws the record of a switch that could not be synced', () => {
     const again = stateAfter({ type: 'copying' }, { type: 'switching' }, { type: 'copying' });
     assert.equal(decideMove(again, sight({ hypervisor: 'gone' })), 'discard');
     assert.equal(decideMove(again, sight({ job: 'copying', open: true })), 'wait');
   });
 
-  test('lets the guest wait for both images once, when little is left of a copy that may never catch up', () => {
+  test('a disk move makes writes wait for both images once, near the end of a copy that may not catch up', () => {
     const began = stateAfter({ type: 'copying' });
     const nearly = { job: 'copying', open: true, nearly: true } as const;
     assert.equal(decideMove(began, sight(nearly)), 'write-blocking');
     assert.equal(decideMove(began, sight({ ...nearly, isWriteBlocking: true })), 'wait');
   });
 
-  test('drops the job of a move that is cancelled, and then the image', () => {
+  test('a canceled disk move drops its job, and then the image', () => {
     const asked = stateAfter({ type: 'copying' }, { type: 'cancel' });
     assert.equal(decideMove(asked, sight({ job: 'pending', open: true })), 'drop');
     assert.equal(decideMove(asked, sight({ open: true })), 'drop');
@@ -161,8 +161,8 @@ describe('the decision on a disk’s move', () => {
   });
 });
 
-describe('the journal of a disk’s move', () => {
-  test('reports again what was reported', () => {
+describe('the journal of a disk move', () => {
+  test('the journal of a disk move reports again the state that was reported', () => {
     fc.assert(
       fc.property(arbitraryEvents, (events) => {
         const lines = [{ type: 'begun', plan } as const, ...events].map((event, seq) =>
@@ -176,7 +176,7 @@ describe('the journal of a disk’s move', () => {
     assert.equal(replayMove([{ type: 'copying' }]), undefined);
   });
 
-  test('has a word for each state', () => {
+  test('the journal of a disk move has a word for each state', () => {
     assert.equal(wordFor(stateAfter()), 'planned');
     assert.equal(wordFor(stateAfter({ type: 'copying' })), 'copying');
     assert.equal(wordFor(stateAfter({ type: 'copying' }, { type: 'cancel' })), 'undoing');

@@ -49,7 +49,7 @@ function after(files: Files, { what, at, to = at }: Change): void {
 const idOf = (number: number): string => `7:${number}`;
 
 describe('the identity of an image', () => {
-  test('is taken exactly where the file at its path is one that the hypervisor has open, whatever was renamed', () => {
+  test("an image's identity is recorded exactly if the hypervisor has the file at its path open", () => {
     fc.assert(
       fc.property(fc.array(change, { maxLength: 6 }), (changes) => {
         const files: Files = { names: new Map(PATHS.map((path, at) => [path, at])), next: 10 };
@@ -73,13 +73,13 @@ describe('the identity of an image', () => {
     );
   });
 
-  test('that is not known is a warning, and a guest without such images has no check of it', () => {
+  test('an unknown identity is a warning, and a guest without such images is not checked for it', () => {
     const [unknown] = judgeIdentified('db1', 'EACCES');
     assert.equal(unknown?.verdict, 'warn');
     assert.deepEqual(judgeIdentified('db1', identifyImages([], new Map(), new Set())), []);
   });
 
-  test('names the disk, the file and the reason where another file has its path', () => {
+  test("a mismatch names the disk, the file and the reason if another file has the image's path", () => {
     const image = { node: 'n', device: 'vda', file: '/d/a' };
     const seen = identifyImages([image], new Map([['/d/a', '7:9']]), new Set(['7:1']));
     const [check] = judgeIdentified('db1', seen);
@@ -87,7 +87,7 @@ describe('the identity of an image', () => {
     assert.match(check?.evidence ?? '', /vda of db1 \(\/d\/a\) cannot move: the file at this path/);
   });
 
-  test('allows a change of a file only where it was taken and is still the same', () => {
+  test('a change of a file is allowed only if its identity was recorded and is still the same', () => {
     const id = fc.option(fc.constantFrom('7:1', '7:2:10', 'device:1'), { nil: undefined });
     fc.assert(
       fc.property(id, id, (taken, now) => {
@@ -106,7 +106,7 @@ describe('the identity of an image', () => {
     assert.equal(judgeIdentity('7:2', '7:1'), 'other');
   });
 
-  test('has a number that both hosts compare, where the proof’s own file has one number at both', () => {
+  test("the hosts compare an image's number if the proof file has the same number at both", () => {
     assert.deepEqual(
       [inodeIn('7:12'), inodeIn('device:12'), inodeIn(undefined)],
       ['12', undefined, undefined],
@@ -139,11 +139,11 @@ describe('two images of one guest', () => {
     return found.strange.map((each) => `${each.image.node}: ${each.reason}`);
   };
 
-  test('that swapped their names are told apart by what each takes on its storage', () => {
+  test('two images that swapped their names are distinguished by their sizes on storage', () => {
     assert.deepEqual(strange(4096, 8192, [8192, 4096]), [`a: ${SWAPPED}`, `b: ${SWAPPED}`]);
   });
 
-  test('are as they were if one of them grows, takes as much as the other, or is not known', () => {
+  test('two images are unchanged if one grows, uses as much as the other, or is unknown', () => {
     assert.deepEqual(strange(4096, 8192, [8192, 8192]), []);
     assert.deepEqual(strange(4096, 8192, [4096, 12_288]), []);
     assert.deepEqual(strange(4096, 4096, [4096, 4096]), []);
@@ -151,7 +151,7 @@ describe('two images of one guest', () => {
   });
 });
 
-describe('other users of an image that is to be copied', () => {
+describe('other users of a copied image', () => {
   const identity = fc.constantFrom('7:1', '7:2', '7:3', 'device:4');
   const users = fc.array(
     fc.record({ identity, by: fc.constantFrom('x', 'y'), mayWrite: fc.boolean() }),
@@ -164,7 +164,7 @@ describe('other users of an image that is to be copied', () => {
   const named = (all: readonly Pick<LeavingImage, 'identity' | 'how'>[]): LeavingImage[] =>
     all.map((each, at) => ({ ...each, node: `n${at}`, device: `vd${at}`, file: `/d/${at}` }));
 
-  test('refuse it by name: any of a file that is removed, writers of one that is only read or of a device', () => {
+  test('other users of a copied image refuse it by name: any for a removed file, else only writers', () => {
     fc.assert(
       fc.property(leaving, users, (all, others) => {
         const images = named(all);
@@ -189,7 +189,7 @@ describe('other users of an image that is to be copied', () => {
     );
   });
 
-  test('are also the guest’s own other disk on the same file, of which a copy would make two', () => {
+  test("other users of a copied image include the guest's other disk on the same file", () => {
     const images = named([
       { identity: '7:1', how: 'copied' },
       { identity: '7:1', how: 'copied' },
@@ -202,7 +202,7 @@ describe('other users of an image that is to be copied', () => {
     assert.match(checks[0]?.evidence ?? '', /the guest’s own disk vd1 has it open as well/);
   });
 
-  test('are never reported as none if a program could not be looked into, or a file is not known', () => {
+  test('other users of a copied image are never reported as none if a program or file is unknown', () => {
     const [image] = named([{ identity: '7:1', how: 'copied' }]);
     const [unseen] = judgeUsers('db1', image === undefined ? [] : [image], {
       users: [],
@@ -218,7 +218,7 @@ describe('other users of an image that is to be copied', () => {
     assert.match(unknown?.evidence ?? '', /not known which file \/d\/0 is/);
   });
 
-  test('are all named, up to a bound', () => {
+  test('other users of a copied image are all named, up to a limit', () => {
     const many: FileUser[] = Array.from({ length: 40 }, (_, at) => ({
       identity: '7:1',
       by: `process ${at} (x)`,
@@ -233,7 +233,7 @@ describe('other users of an image that is to be copied', () => {
   });
 });
 
-test('a report of images that were given up warns exactly where one was left, and names each', () => {
+test('a report of images that were given up warns exactly if one was left, and names each', () => {
   const outcome: fc.Arbitrary<GivenUp> = fc.oneof(
     fc.record({
       file: fc.constantFrom('/d/a', '/d/b'),
@@ -268,7 +268,7 @@ describe('a hypervisor that was started for a guest', () => {
     strange: strange.map((node) => ({ image: image(node), reason: REPLACED })),
   });
 
-  test('has opened the guest’s images if their numbers are those at the source, where both can be compared', () => {
+  test("a hypervisor has opened the guest's images if their numbers match the source's", () => {
     assert.equal(whyOtherOpened([{ node: 'a', inode: '12' }], seen('7:12:99')), undefined);
     assert.equal(whyOtherOpened([{ node: 'a' }], seen('7:13')), undefined);
     assert.equal(whyOtherOpened([{ node: 'a', inode: '12' }], seen('device:13')), undefined);
@@ -277,7 +277,7 @@ describe('a hypervisor that was started for a guest', () => {
     assert.deepEqual(other, { node: 'a', reason: OTHER_THERE });
   });
 
-  test('has not if a path is another file now than the one it has opened', () => {
+  test('a hypervisor has not opened an image whose path is now another file', () => {
     const other = whyOtherOpened([], seen('7:12', 'b'));
     assert.deepEqual(other, { node: 'b', reason: OTHER_OPENED });
   });

@@ -32,10 +32,10 @@ function hoursOf(cores: readonly number[], minutes = 60): LoadHour[] {
   return hours;
 }
 
-describe('what a guest used between two looks', () => {
+describe('resource use between two looks', () => {
   const before = { of: '7 1', processorMs: 1000, readBytes: 5, writtenBytes: 10, inBytes: 100 };
 
-  test('is by the second, and leaves out what one of them could not read', () => {
+  test("a guest's use is per second, and omits counters that one look could not read", () => {
     const now = { of: '7 1', processorMs: 31_000, readBytes: 5, writtenBytes: 610, outBytes: 9 };
     assert.deepEqual(ratesBetween(before, now, 60_000), {
       cores: 0.5,
@@ -44,17 +44,17 @@ describe('what a guest used between two looks', () => {
     });
   });
 
-  test('is not known where another process has taken its name', () => {
+  test("a guest's use is unknown if another process has its name", () => {
     assert.equal(ratesBetween(before, { ...before, of: '7 2' }, 1000), undefined);
   });
 
-  test('leaves out a counter that went back: its tap was made anew', () => {
+  test("a guest's use omits a counter that went back, since its tap was created again", () => {
     const rates = ratesBetween(before, { ...before, inBytes: 1 }, 1000);
     assert.equal(rates?.inBytesPerS, undefined);
     assert.equal(rates?.readBytesPerS, 0);
   });
 
-  test('leaves out the traffic where a port was plugged in: it has counted since it was made', () => {
+  test("a guest's use omits the traffic of a port that was just plugged in", () => {
     const one = { ...before, ports: ['tap0'] };
     const two = { ...before, ports: ['tap0', 'tap1'], inBytes: 3e12 };
     assert.equal(ratesBetween(one, two, 60_000)?.inBytesPerS, undefined);
@@ -64,13 +64,13 @@ describe('what a guest used between two looks', () => {
 });
 
 describe('the hours of a guest', () => {
-  test('are means by the time for which it was seen', () => {
+  test('the hours of a guest are means over the observed time', () => {
     let hours = withRates([], { cores: 1 }, { atMs: START_MS, overMs: 60_000 });
     hours = withRates(hours, { cores: 4 }, { atMs: START_MS + 1, overMs: 30_000 });
     assert.deepEqual(hours, [{ from: '2026-03-01T10:00:00.000Z', overMs: 90_000, cores: 2 }]);
   });
 
-  test('tell the busiest, the quietest and now', () => {
+  test('the hours of a guest include the busiest, the quietest and the current one', () => {
     const hours = hoursOf([1, 3, 0.5, 2]);
     const now = { cores: 1.5, at: new Date(START_MS).toISOString(), overMs: 60_000 };
     const load = loadOf(hours, now);
@@ -80,12 +80,12 @@ describe('the hours of a guest', () => {
     assert.equal(load.hours.length, 4);
   });
 
-  test('of which a few minutes were seen are neither the busiest nor the quietest', () => {
+  test('an hour seen for a few minutes is neither the busiest nor the quietest', () => {
     const { busiest, quietest, hours } = loadOf(hoursOf([1, 3], 9), undefined);
     assert.deepEqual([busiest, quietest, hours.length], [undefined, undefined, 2]);
   });
 
-  test('keep their places where the clock was ahead for one look, or was set back', () => {
+  test('the hours of a guest stay in place if the clock was ahead for one look, or was set back', () => {
     const ahead = withRates(
       hoursOf([1, 1]),
       { cores: 9 },
@@ -99,7 +99,7 @@ describe('the hours of a guest', () => {
     );
   });
 
-  test('go on to be those of the last week after a look of a clock that was ahead', () => {
+  test('the hours of a guest still cover the last week after a look with a clock that was ahead', () => {
     let hours: LoadHour[] = withRates(
       [],
       { cores: 9 },
@@ -112,7 +112,7 @@ describe('the hours of a guest', () => {
     assert.equal(hours.at(-1)?.from, new Date(START_MS + (16 * 24 - 1) * HOUR_MS).toISOString());
   });
 
-  test('are a week at most, each an hour at most, whatever is seen', () => {
+  test('the hours of a guest cover at most a week, each at most an hour, whatever is seen', () => {
     const look = fc.record({
       atMs: fc.integer({ min: START_MS, max: START_MS + 20 * DAY_MS }),
       overMs: fc.integer({ min: 1, max: HOUR_MS }),
@@ -131,10 +131,10 @@ describe('the hours of a guest', () => {
   });
 });
 
-describe('what a guest writes to its memory', () => {
+describe('the write rate of a guest', () => {
   const at = (ms: number) => ({ atMs: START_MS + ms, overMs: 60_000 });
 
-  test('is the mean of the looks of an hour, and stays with it while the hour goes on', () => {
+  test("the write rate of a guest is the mean of an hour's looks, and is kept while the hour continues", () => {
     let hours = withRates([], { cores: 1 }, at(0));
     hours = withDirtied(hours, 100, START_MS);
     hours = withDirtied(hours, 200, START_MS + 1000);
@@ -151,14 +151,14 @@ describe('what a guest writes to its memory', () => {
     guestLoad.parse(loadOf(next, undefined));
   });
 
-  test('belongs to no hour in which the guest was not seen', () => {
+  test('the write rate never covers an hour without a sighting of the guest', () => {
     const hours = withRates([], { cores: 1 }, at(0));
     assert.deepEqual(withDirtied(hours, 100, START_MS + HOUR_MS), hours);
     assert.deepEqual(withDirtied([], 100, START_MS), []);
   });
 });
 
-describe('what the host that a guest comes from tells of it', () => {
+describe('load history from the source host', () => {
   const nowMs = START_MS + 5 * HOUR_MS + MINUTE_MS;
   const hour = (at: number, cores: number): LoadHour => ({
     from: new Date(START_MS + at * HOUR_MS).toISOString(),
@@ -167,13 +167,13 @@ describe('what the host that a guest comes from tells of it', () => {
   });
   const coresOf = (hours: readonly LoadHour[]) => hours.map(({ cores }) => cores);
 
-  test('stands beside what was seen here, oldest first, and changes nothing of that', () => {
+  test("the source's hours are listed next to the local ones, oldest first, and change none of them", () => {
     const own = [hour(1, 1), hour(5, 1)];
     const all = withTold(own, [hour(4, 9), hour(1, 9), hour(0, 9)], nowMs);
     assert.deepEqual(coresOf(all), [9, 1, 9, 1]);
   });
 
-  test('is of hours of the last week that are over, each once, written as here', () => {
+  test("the source's hours are finished hours of the last week, each once, in the local format", () => {
     const { from, ...rest } = hour(3, 7);
     const told = [
       hour(2, 3),
@@ -187,7 +187,7 @@ describe('what the host that a guest comes from tells of it', () => {
     assert.deepEqual(coresOf(withTold([], told, nowMs)), [3]);
   });
 
-  test('never makes hours that a host would not keep, whatever it is', () => {
+  test("the source's hours never create hours that a host would not keep", () => {
     const anyHour = fc.record({
       from: fc.oneof(
         fc.integer({ min: -400, max: 400 }).map((at) => hour(at, 1).from),
@@ -210,14 +210,14 @@ describe('what the host that a guest comes from tells of it', () => {
   });
 });
 
-describe('what a host keeps', () => {
+describe('load history kept by a host', () => {
   const week = (): LoadHour[] =>
     hoursOf(
       Array.from({ length: 200 }, () => 1),
       1,
     );
 
-  test('is a week of each guest, and nothing of one that has been gone for a week', () => {
+  test('a host keeps a week of each guest, and nothing of one that has been gone for a week', () => {
     const hours = week();
     assert.equal(hours.length, 168);
     const kept = withinBounds(new Map([['web1', hours]]), START_MS + 200 * HOUR_MS);
@@ -225,7 +225,7 @@ describe('what a host keeps', () => {
     assert.equal(withinBounds(kept, START_MS + 40 * DAY_MS).size, 0);
   });
 
-  test('is less of each where there are many, and forgets first who was seen longest ago', () => {
+  test('a host keeps less of each guest if there are many, and drops the guest seen longest ago first', () => {
     const hours = week();
     const old = hours.slice(0, 100);
     const many: LoadHistory = new Map(

@@ -28,7 +28,7 @@ const seen: fc.Arbitrary<ProgressSample> = fc.record(
   { requiredKeys: ['phase', 'percent'] },
 );
 
-test('the percentage of a migration never runs backwards, whatever its host reports', () => {
+test('the percentage of a migration never goes backwards, whatever its host reports', () => {
   fc.assert(
     fc.property(fc.array(seen), (looks) => {
       let shown = NOTHING;
@@ -44,7 +44,7 @@ test('the percentage of a migration never runs backwards, whatever its host repo
   );
 });
 
-test('a percentage that came from elsewhere is taken where it is more, and never where it is less', () => {
+test('a percentage from elsewhere is used if it is higher, and never if it is lower', () => {
   const percents = fc.double({ min: 0, max: 100, noNaN: true });
   fc.assert(
     fc.property(percents, percents, (here, there) => {
@@ -75,7 +75,7 @@ const memory = (
   ...more,
 });
 
-test('the percentage rises within the first round and goes on in later ones', () => {
+test('the percentage rises within the first round and continues to rise in later ones', () => {
   const begun = percentAfter(NOTHING, memory(1, 1000));
   const half = percentAfter(begun, memory(1, 500));
   const second = percentAfter(half, memory(2, 100, { etaMs: 100 }));
@@ -84,7 +84,7 @@ test('the percentage rises within the first round and goes on in later ones', ()
   assert.deepEqual(percentAfter(second, memory(3, 900)), second);
 });
 
-test('a migration that is rolled back keeps its percentage and says where it heads', () => {
+test('a migration that is rolled back keeps its percentage and reports its direction', () => {
   const half = percentAfter(NOTHING, memory(1, 500));
   const back = percentAfter(half, { phase: 'undoing', percent: 3 });
   assert.deepEqual(back, { percent: half.percent, heads: 'back' });

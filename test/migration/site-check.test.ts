@@ -35,8 +35,8 @@ function endOf(state: WatchState, facts: WatchFacts): WatchState['ended'] {
   return deed.do === 'keep' ? deed.state.ended : undefined;
 }
 
-describe('a guest that is looked after', () => {
-  test('has its check run at once, and then every ten seconds', () => {
+describe('a watched guest', () => {
+  test('a watched guest has its check run at once, and then every ten seconds', () => {
     const state = watchFrom(ASKED, 5000);
     assert.deepEqual(nextDeed(state, alone(5000)), { do: 'check' });
     const next = afterRun(state, GOOD, 5000);
@@ -44,12 +44,12 @@ describe('a guest that is looked after', () => {
     assert.deepEqual(nextDeed(next, alone(15_000)), { do: 'check' });
   });
 
-  test('has it run more often where its time is short', () => {
+  test('a watched guest has its check run more often if its time is short', () => {
     assert.equal(watchFrom({ ...ASKED, withinMs: 10_000 }, 0).intervalMs, 1000);
     assert.equal(watchFrom({ ...ASKED, withinMs: 60_000 }, 0).intervalMs, 3000);
   });
 
-  test('is taken back once three runs in a row have failed, and not before', () => {
+  test('a watched guest is moved back once three runs in a row have failed, and not before', () => {
     const twice = after([BAD, BAD]);
     assert.deepEqual(nextDeed(twice, alone(twice.nextMs)), { do: 'check' });
     const state = after([BAD, BAD, BAD]);
@@ -57,18 +57,18 @@ describe('a guest that is looked after', () => {
     assert.equal(state.due, 'check-web ended with 1: no answer (3 failures in a row)');
   });
 
-  test('is not taken back by failures with a good run between them', () => {
+  test('a watched guest is not moved back if a good run separates the failures', () => {
     const state = after([BAD, BAD, GOOD, BAD, BAD]);
     assert.equal(state.due, undefined);
     assert.deepEqual([state.runs, state.failures], [5, 4]);
   });
 
-  test('is taken back by one run that ends with 10', () => {
+  test('a watched guest is moved back after a single run that exits with 10', () => {
     const state = after([GOOD, { as: 'bad', why: 'check-web ended with 10', code: 10 }]);
     assert.deepEqual(nextDeed(state, alone(state.nextMs)), { do: 'return' });
   });
 
-  test('is not taken back because its check cannot be run', () => {
+  test('a watched guest is not moved back because its check cannot be run', () => {
     const missing: Finding = { as: 'missing', why: 'b has no executable check-web any more' };
     const state = after([GOOD, missing, missing, missing, missing]);
     assert.equal(state.due, undefined);
@@ -77,7 +77,7 @@ describe('a guest that is looked after', () => {
     assert.deepEqual(ended, { as: 'failed', why: 'b has no executable check-web any more' });
   });
 
-  test('is looked after no more once its time is over', () => {
+  test('a guest is no longer watched once its time is over', () => {
     assert.deepEqual(endOf(after([BAD, GOOD]), alone(600_000)), { as: 'passed' });
     const failing = endOf(after([BAD, BAD]), alone(600_000));
     assert.equal(failing?.as, 'failed');
@@ -85,24 +85,24 @@ describe('a guest that is looked after', () => {
     assert.equal(endOf(watchFrom(ASKED, 0), alone(600_000))?.why, 'its check was never run');
   });
 
-  test('goes back where the last failure came in time, though the time is over now', () => {
+  test('a watched guest is moved back if the last failure came in time, though the time is over now', () => {
     assert.deepEqual(nextDeed(after([BAD, BAD, BAD]), alone(900_000)), { do: 'return' });
   });
 
-  test('is left alone while it is moved by somebody else, and once it has gone', () => {
+  test('a guest is left alone while another migration moves it, and once it has gone', () => {
     const state = after([BAD, BAD, BAD]);
     assert.deepEqual(nextDeed(state, { nowMs: 40_000, others: 'under-way' }), { do: 'nothing' });
     assert.equal(endOf(state, { nowMs: 40_000, others: 'moved-on' })?.as, 'moved-on');
     assert.equal(endOf(state, { nowMs: 700_000, others: 'under-way' })?.as, 'moved-on');
   });
 
-  test('does not wait for longer than a turn where the clock was set back', () => {
+  test('a watched guest waits no longer than one interval if the clock was set back', () => {
     const state = after([GOOD], watchFrom(ASKED, 1e9));
     assert.deepEqual(nextDeed(state, alone(5000)), { do: 'check' });
   });
 });
 
-describe('the way back', () => {
+describe('the return', () => {
   const due = after([BAD, BAD, BAD]);
   const going = goesBackBy(due, BACK);
   const back = (
@@ -115,24 +115,24 @@ describe('the way back', () => {
     back: { phase, ended, ...(error === undefined ? {} : { error }) },
   });
 
-  test('is asked for again under its own id where it never began', () => {
+  test('the return is requested again under the same id if it never began', () => {
     assert.deepEqual(nextDeed(going, alone(40_000)), { do: 'return' });
     assert.equal(going.back, BACK);
   });
 
-  test('is waited for, and then the guest has returned', () => {
+  test('the return is awaited, and then the guest is back', () => {
     assert.deepEqual(nextDeed(going, back('memory', false)), { do: 'nothing' });
     const ended = endOf(going, back('done', true));
     assert.deepEqual(ended, { as: 'returned', why: due.due });
   });
 
-  test('leaves the guest where it is once a person has cancelled it', () => {
+  test('a return that an operator has canceled leaves the guest at its present host', () => {
     assert.equal(endOf(going, back('cancelled', true))?.as, 'cancelled');
     assert.equal(cancelled(due, 'ann').ended?.why, 'cancelled by ann');
     assert.deepEqual(nextDeed(cancelled(due, 'ann'), alone(40_000)), { do: 'nothing' });
   });
 
-  test('that failed is tried again once the check has failed again, three times in all', () => {
+  test('a failed return is tried again once the check has failed again, three times in all', () => {
     const deed = nextDeed(going, back('failed', true, 'a does not answer'));
     assert.ok(deed.do === 'keep');
     assert.equal(deed.state.due, undefined);
@@ -146,12 +146,12 @@ describe('the way back', () => {
     assert.equal(endOf(third, back('failed', true))?.as, 'failed');
   });
 
-  test('that is held or lost is tried no more', () => {
+  test('a return that is held or lost is not tried again', () => {
     for (const phase of ['held', 'lost'] as const)
       assert.equal(endOf(going, back(phase, true))?.as, 'failed', phase);
   });
 
-  test('asks for what the way there asked for, and not for its moment', () => {
+  test('the return uses the options of the first migration, except its start time', () => {
     const settings = migrationSettings.parse({
       mode: 'hybrid',
       maxBandwidth: 1e9,
@@ -195,7 +195,7 @@ describe('the way back', () => {
   });
 });
 
-test('the report says how it stands', () => {
+test('the report has the state of the check', () => {
   const { why, ...watching } = siteCheckOf(after([BAD]));
   assert.deepEqual(watching, {
     state: 'watching',
@@ -208,7 +208,7 @@ test('the report says how it stands', () => {
   assert.equal(siteCheckOf(unreadable()).state, 'failed');
 });
 
-test('whatever its runs find, a state can be read again, and a guest goes back after three failures or a 10 alone', () => {
+test('the state can always be read again, and a guest returns after three failures or one exit of 10', () => {
   const finding = fc.oneof(
     fc.constant(GOOD),
     fc.constant(BAD),

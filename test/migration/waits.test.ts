@@ -27,7 +27,7 @@ const waits = fc.record(
   { requiredKeys: [] },
 );
 
-test('whoever moves the guest, a migration that has something to wait for waits first, and its words name all of it', () => {
+test('a migration waits first for everything that it must wait for, and its text names all of it', () => {
   fc.assert(
     fc.property(waits, (settings) => {
       const asked = Object.keys(settings).length > 0;
@@ -44,7 +44,7 @@ test('whoever moves the guest, a migration that has something to wait for waits 
   );
 });
 
-test('a managed migration that is to begin later waits first, as long as it takes, and a new mover waits on', () => {
+test('a managed migration that begins later waits first, for as long as needed, and a new mover continues', () => {
   const first = planned({ notBefore: '2026-05-01T01:00:00.000Z' });
   const { state, effects } = initialManaged(first);
   assert.deepEqual(effects, [{ type: 'do', step: 'wait' }]);

@@ -13,8 +13,8 @@ import { SHELL_MUTANTS } from './shells/mutants.ts';
 /** A part of what `npm run model` explores: one fault in each migration, and no proof that it ends in post-copy. */
 const MAX_STATES = 3_000_000;
 
-describe('one migration, with every interleaving and one fault', () => {
-  test('keeps the right to run, and every fair run ends: pre-copy', (t) => {
+describe('every interleaving with one fault', () => {
+  test('pre-copy keeps the right to run under every interleaving and one fault, and every fair run ends', (t) => {
     const bounds = { mode: 'precopy', faults: 1, earlier: false, ends: true } as const;
     const { violation, exhaustive, states } = explore(REAL, { ...bounds, mostStates: MAX_STATES });
     t.diagnostic(`${states} states`);
@@ -22,7 +22,7 @@ describe('one migration, with every interleaving and one fault', () => {
     assert.equal(exhaustive, true);
   });
 
-  test('keeps the right to run, and reaches every end: post-copy and hybrid', (t) => {
+  test('post-copy and hybrid keep the right to run, and reach every end', (t) => {
     const bounds = { mode: 'hybrid', faults: 1, earlier: false, ends: false } as const;
     const explored = explore(REAL, { ...bounds, mostStates: MAX_STATES });
     t.diagnostic(`${explored.states} states`);
@@ -32,7 +32,7 @@ describe('one migration, with every interleaving and one fault', () => {
     assert.deepEqual(ends, ['cancelled', 'done', 'failed', 'held', 'lost']);
   });
 
-  test('keeps the right to run at the source all through a rehearsal, which ends with the guest there', (t) => {
+  test('a rehearsal keeps the right to run at the source throughout, and ends with the guest there', (t) => {
     const bounds = { mode: 'hybrid', rehearses: true, faults: 1, earlier: false } as const;
     const explored = explore(REAL, { ...bounds, ends: true, mostStates: MAX_STATES });
     t.diagnostic(`${explored.states} states`);
@@ -42,7 +42,7 @@ describe('one migration, with every interleaving and one fault', () => {
     assert.ok(ends.includes('rehearsed') && !ends.includes('done'), ends.join(', '));
   });
 
-  test('ends well where nothing goes wrong, whatever is sent by an earlier migration', () => {
+  test('a migration without faults ends well, whatever an earlier migration sends', () => {
     const bounds = { mode: 'precopy', faults: 0, earlier: true, ends: true } as const;
     const { violation, exhaustive } = explore(REAL, { ...bounds, mostStates: MAX_STATES });
     assert.equal(violation, undefined);
@@ -62,14 +62,14 @@ const NEAR: ReadonlySet<string> = new Set([
 ]);
 const isNear = ({ name }: { readonly name: string }): boolean => NEAR.has(name);
 
-test('the nearest mutants are mutants', () => {
+test('the nearest mutants differ from the protocol', () => {
   const names = [...MUTANTS, ...SHELL_MUTANTS].filter(isNear).map(({ name }) => name);
   assert.deepEqual(new Set(names), NEAR);
 });
 
-describe('the protocol broken on purpose', () => {
+describe('a broken protocol', () => {
   for (const { name, breaks, mode, earlier, rules } of MUTANTS.filter(isNear)) {
-    test(`is found out: ${name} (${breaks})`, (t) => {
+    test(`a broken protocol is detected: ${name} (${breaks})`, (t) => {
       const bounds = { mode, earlier, faults: 1, ends: false, mostStates: MAX_STATES };
       const { violation } = explore(rules, bounds);
       assert.ok(violation !== undefined, 'the model explored all of it and found nothing wrong');
@@ -79,7 +79,7 @@ describe('the protocol broken on purpose', () => {
   }
 });
 
-test('a rehearsal that forgets at its switch that it is one is found out', () => {
+test('a rehearsal that ignores at its switch that it is one is detected', () => {
   const forgets = (state: SourceState): SourceState => {
     if (state.doing.kind !== 'do' || state.doing.step !== 'memory') return state;
     const { rehearse: _, ...settings } = state.plan.settings;
@@ -100,10 +100,10 @@ test('a rehearsal that forgets at its switch that it is one is found out', () =>
   assert.equal(violation?.rule, 'a rehearsal came to what only a migration does');
 });
 
-describe('the movers broken on purpose, in their own code', () => {
+describe('broken movers', () => {
   for (const mutant of SHELL_MUTANTS.filter(isNear)) {
     const { name, breaks, mode, earlier = false, ends = false } = mutant;
-    test(`is found out: ${name} (${breaks})`, async (t) => {
+    test(`a broken mover is detected: ${name} (${breaks})`, async (t) => {
       const bounds = { mode, earlier, faults: 1, ends, mostStates: MAX_STATES };
       const { violation } = explore(await withEdit(mutant), bounds);
       assert.ok(violation !== undefined, 'the model explored all of it and found nothing wrong');
@@ -111,14 +111,14 @@ describe('the movers broken on purpose, in their own code', () => {
     });
   }
 
-  test('is not taken for broken where what is to be replaced is not there', async () => {
+  test('a mover does not count as broken if the code to replace is missing', async () => {
     const edit = { file: 'src/mover/direct/source/guest/regain.ts', from: 'not there', to: '' };
     await assert.rejects(withEdit({ mode: 'precopy', edit, steps: ['memory'] }), /0 times/);
   });
 });
 
 describe('the journals of the model', () => {
-  test('fold as the source’s journal does', () => {
+  test("the model's journals fold as the source's journal does", () => {
     const numbers = fc.array(fc.nat(SOURCE_EVENTS.length - 1), { maxLength: 60 });
     fc.assert(
       fc.property(fc.constantFrom('precopy' as const, 'hybrid' as const), numbers, (mode, some) => {
@@ -139,7 +139,7 @@ describe('the journals of the model', () => {
     );
   });
 
-  test('fold as the destination’s journal does', () => {
+  test("the model's journals fold as the destination's journal does", () => {
     const names = fc.array(fc.constantFrom(...(Object.keys(RECORDS) as RecordName[])));
     fc.assert(
       fc.property(names, (some) => {
@@ -154,7 +154,7 @@ describe('the journals of the model', () => {
     );
   });
 
-  test('lose what was not synced, and nothing else, when the power is lost', () => {
+  test("the model's journals lose exactly the unsynced records in a power loss", () => {
     const book = new DestinationBook(REAL);
     const armed = (['preparing', 'prepared', 'armed0'] as const).reduce(
       (journal, name) => book.record(journal, name),

@@ -18,7 +18,7 @@ const nicOn = (attachment: Attachment): NicNetwork => ({
 const there: Landing = { kind: 'bridge', bridge: 'br1', mtu: 1500 };
 const heard = (verdict: 'pass' | 'warn' | 'refuse') => ({ verdict });
 
-test('a routed guest keeps its address by its host route, as soon as others are led there', () => {
+test('a routed guest keeps its address by its host route, as soon as other hosts have the route', () => {
   const words = (hooks: string[]) =>
     judgeAddresses(nicOn(ROUTED_PORT), ROUTED_PORT, undefined, hooks)?.evidence ?? '';
   assert.match(words([]), /keeps 10\.88\.0\.21 by its host routes 10\.88\.0\.21\/32/);
@@ -33,7 +33,7 @@ test('a guest in an overlay or in one segment keeps its address and its connecti
   assert.match(inSegment?.evidence ?? '', /by the segment of both hosts; its connections live on/);
 });
 
-test('where nobody answers for its address, its connections are said to end, and what a site can do', () => {
+test("a guest whose address cannot be kept loses its connections, and the hint names the site's options", () => {
   const found = judgeAddresses(nicOn(bridge), there, heard('warn'), []);
   assert.equal(found?.verdict, 'warn');
   assert.match(found?.evidence ?? '', /another segment.*its connections end/);
@@ -42,7 +42,7 @@ test('where nobody answers for its address, its connections are said to end, and
   assert.match(withHook?.hint ?? '', /may give the guest another address/);
 });
 
-test('what was not asked is not guessed', () => {
+test('an unrequested address is not guessed', () => {
   const notTried = { verdict: 'pass', notTried: true } as const;
   assert.equal(judgeAddresses(nicOn(bridge), there, notTried, []), undefined);
   assert.equal(judgeAddresses(nicOn(bridge), there, heard('refuse'), []), undefined);

@@ -6,12 +6,12 @@ import { hostFacts, MAC, ROUTED_BOTH } from './host-facts.ts';
 
 const facts = hostFacts();
 
-describe('what a port is attached to', () => {
-  test('a bridge', () => {
+describe('attachment of a port', () => {
+  test('a port is attached to a bridge', () => {
     assert.deepEqual(attachmentOf('tap1', facts), { kind: 'bridge', bridge: 'br0', mtu: 1500 });
   });
 
-  test('a bridge that goes by VLANs, as an access port or as a trunk', () => {
+  test('a port is attached to a VLAN-aware bridge, as an access port or as a trunk', () => {
     const vlan = { mode: 'access', tag: 10 };
     assert.deepEqual(attachmentOf('tap2', facts), {
       kind: 'bridge',
@@ -24,7 +24,7 @@ describe('what a port is attached to', () => {
     assert.deepEqual(found, { kind: 'bridge', bridge: 'brv', mtu: 1500, vlan: trunk });
   });
 
-  test('a bridge over a VXLAN tunnel, with its flood list', () => {
+  test('a port is attached to a bridge over a VXLAN tunnel, with its flood list', () => {
     const vxlan = {
       device: 'vx',
       vni: 100,
@@ -40,16 +40,16 @@ describe('what a port is attached to', () => {
     });
   });
 
-  test('nothing but host routes, with the gateway that the guest knows', () => {
+  test("a port is attached to host routes only, with the guest's gateway", () => {
     assert.deepEqual(attachmentOf('tap4', facts), ROUTED_BOTH);
   });
 
-  test('a lower device, by macvtap', () => {
+  test('a port is attached to a lower device, by macvtap', () => {
     const expected = { kind: 'macvtap', parent: 'up0', mode: 'bridge', mtu: 1500 };
     assert.deepEqual(attachmentOf('mv0', facts), expected);
   });
 
-  test('a bridge of Open vSwitch, with its tag', () => {
+  test('a port is attached to an Open vSwitch bridge, with its tag', () => {
     const links = [...facts.links, { ifname: 'tap5', mtu: 1500, kind: 'tun', data: {} }];
     assert.deepEqual(attachmentOf('tap5', hostFacts({ links })), {
       kind: 'ovs',
@@ -59,7 +59,7 @@ describe('what a port is attached to', () => {
     });
   });
 
-  test('a bridge of Open vSwitch, in the VLANs that its mode makes of its tag and trunks', () => {
+  test('a port is attached to an Open vSwitch bridge, in the VLANs of its mode, tag and trunks', () => {
     const links = [...facts.links, { ifname: 'tap5', mtu: 1500, kind: 'tun', data: {} }];
     const vlanOf = (port: Partial<OvsPort>): unknown => {
       const own = { name: 'tap5', bridge: 'ovs0', tag: undefined, trunks: [], ...port };
@@ -79,7 +79,7 @@ describe('what a port is attached to', () => {
       assert.equal(vlanOf(odd), 'unknown');
   });
 
-  test('nothing, where it is not there or nobody leads to it', () => {
+  test('a port that is missing, or has no route, is attached to nothing', () => {
     assert.equal(attachmentOf('gone', facts), undefined);
     assert.equal(attachmentOf('tap4', hostFacts({ routes: [] })), undefined);
   });
@@ -93,14 +93,14 @@ describe('a bridge of Open vSwitch', () => {
     return ovsCarries('ovs0', tag, hostFacts({ ovsPorts }));
   };
 
-  test('carries a VLAN by an uplink that is in it, or that is a trunk of it or of all', () => {
+  test('an Open vSwitch bridge carries a VLAN by an uplink in it, or by a trunk of it or of all', () => {
     assert.equal(carries(7, {}), true);
     assert.equal(carries(7, { trunks: [6, 7] }), true);
     assert.equal(carries(7, { tag: 7 }), true);
     assert.equal(carries(7, { tag: 7, vlanMode: 'native-untagged', trunks: [6] }), true);
   });
 
-  test('does not carry it by an uplink of others, by its own port, or by a guest that is in it', () => {
+  test('an Open vSwitch bridge does not carry a VLAN by other uplinks, its internal port, or a guest', () => {
     assert.equal(carries(7, { trunks: [6] }, { name: 'up2', tag: 6 }), false);
     assert.equal(carries(7, { name: 'ovs0' }, { name: 'tap1', tag: 7 }), false);
     assert.equal(carries(7, { bridge: 'ovs1' }), false);
@@ -108,7 +108,7 @@ describe('a bridge of Open vSwitch', () => {
   });
 });
 
-test('a NIC has the addresses at which its host has seen it', () => {
+test('a NIC has the addresses that its host has seen', () => {
   const nic = { id: 'net0', mac: MAC.toUpperCase(), port: 'tap1' };
   assert.deepEqual(nicOf(nic, facts)?.addresses, ['10.9.0.7']);
   assert.equal(nicOf(nic, facts)?.mac, MAC);

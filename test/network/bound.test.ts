@@ -15,7 +15,7 @@ const nicWith = (ids?: { 'iface-id': string }): NicNetwork => ({
 const bound = nicWith({ 'iface-id': 'lp1' });
 const there: Landing = { kind: 'ovs', bridge: 'br-int', mtu: 1500 };
 
-test('a port that a controller binds is refused a host where no hook binds it, before anything is built', () => {
+test('a port that a controller binds needs a host with a binding hook', () => {
   const found = judgeBinding(bound, there, { host: 'b', hooks: ['after-resume'], hasOvn: true });
   assert.equal(found?.error?.code, 'GODWIT_PORT_UNBOUND');
   assert.match(found?.evidence ?? '', /^net0: the port lp1 .* not bound at b: b has no hook prep/);
@@ -27,7 +27,7 @@ test('a port that a controller binds is refused a host where no hook binds it, b
   assert.equal(alone?.verdict, 'warn');
 });
 
-test('a port that no controller knows, and one that leaves its controller, need no hook', () => {
+test('a port without a controller, and one that leaves its controller, need no hook', () => {
   const none = { host: 'b', hooks: [], hasOvn: true };
   assert.equal(judgeBinding(nicWith(), there, none), undefined);
   const bridge: Landing = { kind: 'bridge', bridge: 'br0', mtu: 1500 };
@@ -35,7 +35,7 @@ test('a port that no controller knows, and one that leaves its controller, need 
   assert.equal(judgeBinding(bound, bridge, none), undefined);
 });
 
-test('a port is bound once it has its name here and, where OVN is at work, its flows', () => {
+test('a port is bound once its name exists here and, if OVN is running, its flows', () => {
   const ovn = { 'ovn-remote': 'tcp:10.0.0.9:6642' };
   const named = { 'iface-id': 'lp1' };
   assert.match(whyUnbound('lp1', { port: {}, own: {} }) ?? '', /no iface-id here/);

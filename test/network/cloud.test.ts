@@ -17,7 +17,7 @@ const over = (bridge: string): Landing => ({ kind: 'bridge', bridge, mtu: 1500 }
 const judged = (landing: Landing, platform: { cloud?: string } = EC2, hooks: string[] = []) =>
   judgeCloud(nic, landing, platform, { facts: hostFacts(), hooks });
 
-test('a guest on a bridge whose uplink is the cloud’s own network is warned of its MAC and of its raw frames', () => {
+test("a guest on a bridge to the cloud's network is warned about its MAC and raw frames", () => {
   const { 'own-macs': macs, 'raw-frames': frames } = judged(over('brv'));
   assert.equal(macs[0]?.verdict, 'warn');
   assert.match(macs[0]?.evidence ?? '', /brv leads out over up0, where Amazon EC2 delivers only/);
@@ -27,14 +27,14 @@ test('a guest on a bridge whose uplink is the cloud’s own network is warned of
   assert.match(frames[0]?.hint ?? '', /overlay.*routed/);
 });
 
-test('an overlay, and a bridge that leads nowhere, are nothing to a cloud', () => {
+test('an overlay, or a bridge without an uplink, is not affected by a cloud', () => {
   for (const bridge of ['brx', 'br0']) {
     const { 'own-macs': macs, 'raw-frames': frames } = judged(over(bridge));
     assert.deepEqual([macs[0]?.verdict, frames[0]?.verdict], ['pass', 'pass']);
   }
 });
 
-test('a routed address needs the cloud’s own route, which the site’s hook sets', () => {
+test("a routed address needs the cloud's route, which the site's hook sets", () => {
   const [alone] = judged(ROUTED_PORT)['own-macs'];
   assert.equal(alone?.verdict, 'warn');
   assert.match(alone?.evidence ?? '', /delivers 10\.88\.0\.21 only to the machine/);
@@ -42,7 +42,7 @@ test('a routed address needs the cloud’s own route, which the site’s hook se
   assert.equal(judged(ROUTED_PORT, EC2, ['after-resume'])['own-macs'][0]?.verdict, 'pass');
 });
 
-test('hosts of no known cloud are judged by nothing of this', () => {
+test('hosts outside known clouds have no cloud checks', () => {
   for (const landing of [over('brv'), ROUTED_PORT])
     assert.deepEqual(judged(landing, {}), { 'own-macs': [], 'raw-frames': [] });
 });

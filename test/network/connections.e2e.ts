@@ -35,26 +35,26 @@ describe('a guest behind stateful filters', { skip: OURS }, () => {
     story = await report('handed-over');
   });
 
-  test('is known by the addresses for which it answers itself', () => {
+  test('a guest behind stateful filters is identified by its answering addresses', () => {
     assert.deepEqual(story.addresses.toSorted(), ['10.9.0.21', 'fd09::21']);
   });
 
-  test('keeps its connections on a host to which they are handed over', () => {
+  test('a guest behind stateful filters keeps its connections on a host that receives them', () => {
     assert.equal(story.answered['v4 at b'], true);
     assert.equal(story.answered['v6 at b'], true);
     assert.equal(story.put, 2);
   });
 
-  test('keeps them on the way back, where entries of its earlier stay are left', () => {
+  test('a guest behind stateful filters keeps its connections on its return, despite older entries', () => {
     assert.equal(story.answered['v4 at a again'], true);
     assert.equal(story.answered['v6 at a again'], true);
   });
 
-  test('leaves nothing on a host to which it did not come after all', () => {
+  test('a guest that did not arrive after all leaves no connections behind', () => {
     assert.equal(story.left['c'], 0);
   });
 
-  test('loses them where they are not handed over: the filter drops what it does not know', async () => {
+  test('a guest loses its connections without a handover, as the filter drops unknown ones', async () => {
     const { answered, dropped } = await report('left');
     assert.deepEqual(answered, { 'v4 at a': true, 'v6 at a': true });
     assert.deepEqual(dropped, { 'v4 at b': true, 'v6 at b': true });

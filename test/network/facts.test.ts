@@ -30,7 +30,7 @@ const PARSERS = {
 
 for (const [name, parse] of Object.entries(PARSERS)) {
   describe(name, () => {
-    test('takes any text, or says that it is not what the tool writes', () => {
+    test("the parser accepts any text, or reports that it is not the tool's output", () => {
       const near = fc.json().map((text) => `[${text}]`);
       fc.assert(
         fc.property(fc.oneof(fc.string(), fc.json(), near), (text) => {
@@ -45,7 +45,7 @@ for (const [name, parse] of Object.entries(PARSERS)) {
   });
 }
 
-test('an entry that is not understood does not hide the others', () => {
+test('an unreadable entry does not hide the others', () => {
   const links = parseLinks(JSON.stringify([{ odd: 1 }, null, { ifname: 'br0', mtu: 1500 }]));
   assert.deepEqual(
     links.map(({ ifname }) => ifname),
@@ -53,11 +53,11 @@ test('an entry that is not understood does not hide the others', () => {
   );
 });
 
-test('a tool that has nothing to list says nothing', () => {
+test('a tool with nothing to list prints nothing', () => {
   assert.deepEqual(parseNeighbours('\n'), []);
 });
 
-test('a port of Open vSwitch has its bridge, its tag, its trunks and what a controller knows it by', () => {
+test("a port of Open vSwitch has its bridge, its tag, its trunks and its controller's name for it", () => {
   const uuid = (text: string): [string, string] => ['uuid', text];
   const ports = {
     headings: ['_uuid', 'name', 'tag', 'trunks', 'vlan_mode'],

@@ -8,7 +8,7 @@ const run = promisify(execFile);
 const MAC = '52:54:00:00:00:02';
 
 /** In namespaces of its own, which go away with the process: nothing can be left behind. */
-test('a guest’s routes and tunnels lead to one host at a time, and every step may run twice', async () => {
+test("a guest's routes and tunnels lead to one host at a time, and every step may run twice", async () => {
   const steps = path.join(import.meta.dirname, 'handover-steps.ts');
   const argv = ['--net', '--mount', '--map-root-user', process.execPath, steps];
   const { stdout } = await run('unshare', argv);

@@ -34,8 +34,8 @@ const written = (command: Command): string =>
     : [command.tool, ...command.words].join(' ');
 const lines = (steps: readonly Step[]): string[] => steps.map(({ run }) => written(run));
 
-describe('a port made ahead', () => {
-  test('in a bridge carries the NIC’s VLAN and not the default one', () => {
+describe('a prepared port', () => {
+  test("a prepared port in a bridge carries the NIC's VLAN and not the default one", () => {
     assert.deepEqual(lines(plan('tap2').prepare), [
       'ip tuntap add dev gw0 mode tap',
       'ip link set dev gw0 master brv mtu 1500 up',
@@ -44,7 +44,7 @@ describe('a port made ahead', () => {
     ]);
   });
 
-  test('that is routed is silent until the guest runs: no route leads to it', () => {
+  test('a prepared routed port is silent until the guest runs: no route leads to it', () => {
     const { prepare, resume } = plan('tap4');
     assert.deepEqual(lines(prepare), [
       'ip tuntap add dev gw0 mode tap',
@@ -60,7 +60,7 @@ describe('a port made ahead', () => {
     assert.deepEqual(lines(arrivalSteps(nic('tap4'), 'gw0')), lines(resume));
   });
 
-  test('is taken down by undoing its steps, last first', () => {
+  test('a prepared port is removed by undoing its steps, last first', () => {
     assert.deepEqual(undoing(plan('tap4').resume).map(written), [
       'ip -6 route del fd00::21/128 dev gw0',
       'ip -4 route del 10.88.0.21/32 dev gw0',
@@ -68,7 +68,7 @@ describe('a port made ahead', () => {
     assert.deepEqual(undoing(plan('tap4').prepare).map(written), ['ip link del dev gw0']);
   });
 
-  test('of Open vSwitch has its tag, or its trunks', () => {
+  test('a prepared port of Open vSwitch has its tag, or its trunks', () => {
     const ovs = { kind: 'ovs', bridge: 'ovs0', mtu: 1500 } as const;
     const last = (steps: readonly Step[]): string => lines(steps).at(-1) ?? '';
     const access = arrivalPlan({ ...ovs, vlan: { mode: 'access', tag: 7 } }, 'gw0');
@@ -82,7 +82,7 @@ describe('a port made ahead', () => {
     assert.equal(last(arrivalPlan(ovs, 'gw0').prepare), added);
   });
 
-  test('of Open vSwitch has a high MAC, and is forgotten by it whether the switch runs or not', () => {
+  test('a prepared port of Open vSwitch has a high MAC, and is removed even if the switch is down', () => {
     const { prepare } = arrivalPlan({ kind: 'ovs', bridge: 'ovs0', mtu: 1500 }, 'gw0');
     assert.match(lines(prepare)[1] ?? '', /^ip link set dev gw0 address fe:/);
     assert.deepEqual(undoing(prepare).map(written), [
@@ -93,19 +93,19 @@ describe('a port made ahead', () => {
 });
 
 describe('a source that the guest has left', () => {
-  test('withdraws its routes', () => {
+  test('a source that the guest has left withdraws its routes', () => {
     assert.deepEqual(lines(departureSteps(nic('tap4'))), [
       'ip -4 route del 10.88.0.21/32 dev tap4',
       'ip -6 route del fd00::21/128 dev tap4',
     ]);
   });
 
-  test('has nothing to withdraw in a bridge', () => {
+  test('a source that the guest has left has nothing to withdraw in a bridge', () => {
     assert.deepEqual(departureSteps(nic('tap1')), []);
   });
 });
 
-test('entries that send the guest’s frames to another host go, others stay', () => {
+test("entries that send the guest's frames to another host are removed, and others stay", () => {
   const steps = staleForwarding(nic('tap3'), new Set(['vx']), facts.forwarding);
   assert.deepEqual(lines(steps), [`bridge fdb del ${MAC} dev vx dst 10.0.0.2 self`]);
   assert.deepEqual(undoing(steps).map(written), [`bridge fdb add ${MAC} dev vx dst 10.0.0.2 self`]);

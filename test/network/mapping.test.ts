@@ -31,7 +31,7 @@ const without = (name: string): Partial<NetworkFacts> => ({
 });
 
 describe('a NIC in a bridge', () => {
-  test('goes to the bridge of the same name', () => {
+  test('a bridged NIC moves to the bridge of the same name', () => {
     assert.deepEqual(landing(mapNic(nic('tap1'), NONE, hostFacts())), {
       kind: 'bridge',
       bridge: 'br0',
@@ -39,7 +39,7 @@ describe('a NIC in a bridge', () => {
     });
   });
 
-  test('goes where the user says, and then where the configuration says', () => {
+  test('a bridged NIC moves where the request says, and then where the configuration says', () => {
     const names = { asked: { br0: 'brx' }, configured: { br0: 'brv' } };
     const small = refusal(mapNic(nic('tap1'), names, hostFacts()));
     assert.match(small, /brx has an MTU of 1450/);
@@ -48,24 +48,24 @@ describe('a NIC in a bridge', () => {
     assert.equal((found as { bridge: string }).bridge, 'brv');
   });
 
-  test('is refused where there is no such bridge', () => {
+  test('a bridged NIC is refused if there is no such bridge', () => {
     assert.match(refusal(mapNic(nic('tap1'), NONE, hostFacts(without('br0')))), /no bridge br0/);
   });
 
-  test('is refused where another port has its MAC already', () => {
+  test('a bridged NIC is refused if another port already has its MAC', () => {
     const forwarding = parseForwarding(JSON.stringify([{ mac: MAC, ifname: 'tap1' }]));
     assert.match(refusal(mapNic(nic('tap1'), NONE, hostFacts({ forwarding }))), /behind tap1/);
   });
 });
 
 describe('a NIC in a VLAN', () => {
-  test('keeps it, where a port here carries it', () => {
+  test('a NIC in a VLAN keeps it if a port here carries it', () => {
     const vlan = { mode: 'access', tag: 10 };
     const expected = { kind: 'bridge', bridge: 'brv', mtu: 1500, vlan };
     assert.deepEqual(landing(mapNic(nic('tap2'), NONE, hostFacts())), expected);
   });
 
-  test('is refused where no port carries it, or the bridge knows no VLANs', () => {
+  test('a NIC in a VLAN is refused if no port carries it, or the bridge is not VLAN-aware', () => {
     const bare = hostFacts({ vlans: [] });
     assert.match(refusal(mapNic(nic('tap2'), NONE, bare)), /no port of brv carries VLAN 10/);
     const names = { asked: { brv: 'br0' }, configured: {} };
@@ -74,7 +74,7 @@ describe('a NIC in a VLAN', () => {
 });
 
 describe('a NIC over VXLAN', () => {
-  test('goes to the bridge with its VNI, whatever that is called', () => {
+  test('a NIC over VXLAN moves to the bridge with its VNI, whatever its name', () => {
     const renamed = hostFacts().links.map((link) => ({
       ...link,
       ifname: link.ifname === 'brx' ? 'other' : link.ifname,
@@ -84,7 +84,7 @@ describe('a NIC over VXLAN', () => {
     assert.equal((found as { bridge: string }).bridge, 'other');
   });
 
-  test('is refused where nothing carries its VNI, also by a bridge of the same name', () => {
+  test('a NIC over VXLAN is refused if no bridge carries its VNI, even one of the same name', () => {
     assert.match(refusal(mapNic(nic('tap3'), NONE, hostFacts(without('vx')))), /VNI 100/);
   });
 });
@@ -92,21 +92,21 @@ describe('a NIC over VXLAN', () => {
 describe('a routed NIC', () => {
   const away = hostFacts({ routes: [] });
 
-  test('is routed here as it was, with the same MAC of its port', () => {
+  test('a routed NIC is routed here as before, with the same MAC of its port', () => {
     assert.deepEqual(landing(mapNic(nic('tap4'), NONE, away, ROUTED)), nic('tap4').attachment);
   });
 
-  test('is refused where nobody has said which addresses routed guests may have', () => {
+  test('a routed NIC is refused if no addresses are configured for routed guests', () => {
     assert.match(refusal(mapNic(nic('tap4'), NONE, away)), /this host allows none/);
   });
 
-  test('is refused where a port here has its address', () => {
+  test('a routed NIC is refused if a port here has its address', () => {
     const { addresses } = hostFacts({ addresses: [] });
     assert.match(refusal(mapNic(nic('tap4'), NONE, hostFacts({ addresses }), ROUTED)), /port tap4/);
   });
 });
 
-test('a macvtap is refused with what to do instead', () => {
+test('a macvtap is refused with the alternatives', () => {
   assert.match(refusal(mapNic(nic('mv0'), NONE, hostFacts())), /macvtap of up0/);
 });
 
@@ -119,21 +119,21 @@ describe('a NIC of Open vSwitch', () => {
   const here = (...ovsPorts: OvsPort[]): NetworkFacts => hostFacts({ ovsPorts });
   const vlan = { mode: 'access', tag: 7 };
 
-  test('keeps its tag, where an uplink carries it', () => {
+  test('an Open vSwitch NIC keeps its tag if an uplink carries it', () => {
     const expected = { kind: 'ovs', bridge: 'ovs0', mtu: 1500, vlan };
     assert.deepEqual(landing(mapNic(at(), NONE, here(uplink))), expected);
     const found = landing(mapNic(at({ tag: undefined }), NONE, here({ ...uplink, trunks: [5] })));
     assert.deepEqual(found, { kind: 'ovs', bridge: 'ovs0', mtu: 1500 });
   });
 
-  test('is refused where no uplink carries its tag, or one of its trunk’s', () => {
+  test("an Open vSwitch NIC is refused if no uplink carries its tag, or one of its trunk's", () => {
     const narrow = here({ ...uplink, trunks: [5, 6] });
     assert.match(refusal(mapNic(at(), NONE, narrow)), /no port of ovs0 carries VLAN 7 /);
     const trunk = at({ tag: 5, trunks: [6, 9], vlanMode: 'native-untagged' });
     assert.match(refusal(mapNic(trunk, NONE, narrow)), /no port of ovs0 carries VLAN 9 /);
   });
 
-  test('is refused where there is no such bridge, and goes where the user says', () => {
+  test('an Open vSwitch NIC is refused without such a bridge, and moves where the request says', () => {
     const other = here({ ...uplink, bridge: 'ovs1' });
     assert.match(refusal(mapNic(at(), NONE, other)), /no bridge ovs0/);
     const names = { asked: { ovs0: 'ovs1' }, configured: {} };
@@ -141,7 +141,7 @@ describe('a NIC of Open vSwitch', () => {
     assert.deepEqual(landing(mapNic(at(), names, other)), expected);
   });
 
-  test('may go to a Linux bridge that knows its VLANs, and not with a trunk that names none', () => {
+  test('an Open vSwitch NIC may move to a VLAN-aware Linux bridge, but not with an open trunk', () => {
     const names = { asked: { ovs0: 'brv' }, configured: {} };
     const expected = {
       kind: 'bridge',
@@ -154,7 +154,7 @@ describe('a NIC of Open vSwitch', () => {
     assert.match(refusal(mapNic(all, names, hostFacts())), /carries all VLANs/);
   });
 
-  test('may have been one of a Linux bridge, whose VLAN 1 is no VLAN there', () => {
+  test('an Open vSwitch NIC may come from a Linux bridge, whose VLAN 1 means untagged there', () => {
     const names = { asked: { brv: 'ovs0', br0: 'ovs0' }, configured: {} };
     const narrow = here({ ...uplink, trunks: [10] });
     const expected = { kind: 'ovs', bridge: 'ovs0', mtu: 1500 };
@@ -168,14 +168,14 @@ describe('a NIC of Open vSwitch', () => {
   });
 });
 
-describe('a bridge whose VLANs are bounded', () => {
+describe('a bridge with allowed VLANs', () => {
   const within = (bridge: string, tags: number[]): Names => ({
     ...NONE,
     vlans: { [bridge]: tags },
   });
   const carried = (mapping: Mapping): unknown => (landing(mapping) as { vlan?: unknown }).vlan;
 
-  test('gives a guest of another host those that are named, and no other', () => {
+  test('a bridge with allowed VLANs gives a guest from another host only those', () => {
     const own = mapNic(nic('tap2'), NONE, hostFacts());
     const { bridge, vlan } = landing(own) as { bridge: string; vlan: { tag: number } };
     assert.deepEqual(carried(mapNic(nic('tap2'), within(bridge, [vlan.tag]), hostFacts())), vlan);
@@ -186,7 +186,7 @@ describe('a bridge whose VLANs are bounded', () => {
     assert.deepEqual(carried(mapNic(nic('tap2'), within('another', []), hostFacts())), vlan);
   });
 
-  test('never gives all of them, which a port of Open vSwitch without a tag has', () => {
+  test('a bridge with allowed VLANs never gives all of them, as an untagged Open vSwitch port has', () => {
     const ports: OvsPort[] = [{ name: 'up', bridge: 'ovs0', tag: undefined, trunks: [] }];
     const facts = { ...hostFacts(), ovsPorts: ports };
     const attachment = { kind: 'ovs', bridge: 'ovs0', mtu: 1500 } as const;
@@ -196,7 +196,7 @@ describe('a bridge whose VLANs are bounded', () => {
   });
 });
 
-test('no NIC ever lands on a smaller MTU than it had', () => {
+test('a NIC never gets a smaller MTU than it had', () => {
   const ports = fc.constantFrom('tap1', 'tap2', 'tap3', 'tap4');
   fc.assert(
     fc.property(ports, fc.integer({ min: 68, max: 9000 }), (port, mtu) => {

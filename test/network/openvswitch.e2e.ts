@@ -17,7 +17,7 @@ const closed = await access('/dev/net/tun', constants.R_OK | constants.W_OK).the
 
 /** In namespaces of its own, of processes too, which go away with the program: nothing can be left behind. */
 test(
-  'ports of Open vSwitch are read, made and removed, whether it answers or not',
+  'ports of Open vSwitch are read, created and removed, whether it answers or not',
   { skip: lacking?.message ?? closed ?? false },
   async () => {
     const own = await mkdtemp(path.join(tmpdir(), 'godwit-ovs-'));

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { ovsDatabase } from '../../src/network/openvswitch.ts';
 
-test('a host’s Open vSwitch is where OVS_RUNDIR says, and nowhere else then', async () => {
+test("a host's Open vSwitch is in OVS_RUNDIR, and then at no other place", async () => {
   const own = await mkdtemp(path.join(tmpdir(), 'godwit-ovs-'));
   try {
     assert.equal(await ovsDatabase({ OVS_RUNDIR: own }), undefined);

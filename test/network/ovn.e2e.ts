@@ -25,7 +25,7 @@ before(() => {
 
 /** In namespaces of its own, of processes too, which go away with the program: nothing can be left behind. */
 test(
-  'a logical port of OVN goes to the other host with its guest, silent until the guest announces itself, and back',
+  'a logical OVN port follows its guest to the other host and back, silent until the guest announces itself',
   { skip },
   async () => {
     const own = await mkdtemp(path.join(tmpdir(), 'godwit-ovn-'));

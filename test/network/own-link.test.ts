@@ -19,8 +19,8 @@ const route = (dev: string, gateway?: string) => ({
   'route get 10.0.0.2': [{ dev, ...(gateway === undefined ? {} : { gateway }) }],
 });
 
-describe('this host’s own link to an address', () => {
-  test('is up where each layer of it is', async () => {
+describe("this host's link to an address", () => {
+  test("this host's link is up if each of its layers is", async () => {
     const answers = {
       ...route('br0.5'),
       '-d link show dev br0.5': [link('br0.5', UP, 'vlan', 'br0')],
@@ -32,7 +32,7 @@ describe('this host’s own link to an address', () => {
     assert.deepEqual(found, { isUp: true, missing: false, route: 'br0.5' });
   });
 
-  test('is down with the cable below a VLAN on a bridge that a guest’s tap keeps up', async () => {
+  test("this host's link is down with its cable, even below a VLAN on a bridge that a tap keeps up", async () => {
     for (const [kind, master] of [
       ['bridge', 'br0'],
       ['openvswitch', 'ovs-system'],
@@ -48,14 +48,14 @@ describe('this host’s own link to an address', () => {
     }
   });
 
-  test('is down without a route, or without a device', async () => {
+  test("this host's link is down without a route, or without a device", async () => {
     const none = await ownLinkTo('10.0.0.2', never, kernel({}));
     assert.deepEqual(none, { isUp: false, why: 'this host has no route to 10.0.0.2' });
     const gone = await ownLinkTo('10.0.0.2', never, kernel(route('eth9')));
     assert.deepEqual(gone, { isUp: false, why: "this host's own link eth9 is down" });
   });
 
-  test('misses an address only in its own segment, and only when nobody there has said that it is his', async () => {
+  test('an address is missing only in its segment, and only if no host there has claimed it', async () => {
     const see = async (neigh: object[], gateway?: string): Promise<boolean> => {
       const answers = {
         ...route('eth0', gateway),
@@ -75,7 +75,7 @@ describe('this host’s own link to an address', () => {
     assert.equal(await see([{ state: ['FAILED'] }], '10.0.0.1'), false);
   });
 
-  test('cannot be known where `ip` is missing, or says what nobody understands', async () => {
+  test("the state of this host's link is unknown if `ip` is missing, or prints unreadable text", async () => {
     const lacks = async (): Promise<never> => {
       throw godwitError('GODWIT_HOST_LACKS', { what: '`ip` (package iproute2)' });
     };

@@ -9,7 +9,7 @@ const skip = process.getuid?.() === 0 ? false : 'a namespace with others in it t
 
 /** In namespaces of its own, which go away with the process: nothing can be left behind. */
 test(
-  'a path that swallows full packets is known as such, and one that is silent, or whose MTU this host knows, is not',
+  'a path that drops full packets is detected, unlike a silent one or one with known MTU',
   { skip },
   async () => {
     const steps = path.join(import.meta.dirname, 'path-size-steps.ts');

@@ -9,7 +9,7 @@ const path = (small: boolean | undefined, full: boolean | undefined) =>
     Promise.resolve(bytes === ECHO_BYTES ? small : full),
   );
 
-test('a path loses full packets where small ones come back and full ones do not, and nothing else shows it', async () => {
+test('a path loses full packets if small ones return and full ones do not, and nothing else shows it', async () => {
   assert.equal(await path(true, false), true);
   assert.equal(await path(true, true), false);
   assert.equal(await path(false, false), false);
@@ -19,11 +19,11 @@ test('a path loses full packets where small ones come back and full ones do not,
   assert.equal(await losesFullPackets('relay.example', never, asked), false);
 });
 
-test('this machine answers itself with packets of either size', async () => {
+test('a path from this machine to itself carries packets of either size', async () => {
   assert.equal(await losesFullPackets('127.0.0.1', AbortSignal.timeout(10_000)), false);
 });
 
-test('an echo that is made longer is whole', () => {
+test('an echo that was made longer is complete', () => {
   const packet = padded('10.0.0.2', echoRequest('10.0.0.2', Buffer.alloc(8, 7), 1), 1472);
   assert.equal(packet.length, 1472);
   assert.equal(checksum(packet), 0);

@@ -35,13 +35,13 @@ function changes(link: object, more: { fdb?: object[]; tc?: object[] } = {}): st
 }
 
 describe('a second look at a port', () => {
-  test('equals the first one if nothing was changed', () => {
+  test('a second look at a port equals the first one if nothing was changed', () => {
     const own = { mac: 'fe:00:00:00:00:01', master: 'br0', state: 'permanent', flags: [] };
     const tc = [{ kind: 'fq_codel', handle: '0:', root: true }];
     assert.deepEqual(changes(port(), { fdb: [own], tc }), []);
   });
 
-  test('shows a setting, a limit, a static entry, another bridge and a port that was set down', () => {
+  test('a second look at a port shows a setting, a limit, a static entry, another bridge and a disabled port', () => {
     const fixed = { mac: MAC, master: 'br0', state: 'static', flags: [] };
     const found = [
       ...changes(port({}, { isolated: true })),
@@ -61,7 +61,7 @@ describe('a second look at a port', () => {
     );
   });
 
-  test('of a port that is gone is refused', () => {
+  test('a second look at a port that is gone is refused', () => {
     assert.throws(() => portsNow([known()], { ip: [], bridge: [], tc: [] }, []), /no port tap1/);
   });
 });

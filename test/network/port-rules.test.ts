@@ -37,7 +37,7 @@ table netdev n {
 }`;
 
 describe('rules that name a port', () => {
-  test('are found in nftables, by its name, by a prefix of it, in a set and as a hook', () => {
+  test('rules for a port are found in nftables, by its name, by a prefix of it, in a set and as a hook', () => {
     assert.deepEqual(rulesNaming('t0', RULESET), [
       'elements = { "t0",',
       'iifname "t0" drop',
@@ -47,7 +47,7 @@ describe('rules that name a port', () => {
     assert.deepEqual(rulesNaming('gw12345678n0', RULESET), []);
   });
 
-  test('are found in iptables and ebtables', () => {
+  test('rules for a port are found in iptables and ebtables', () => {
     const rules = `-A FORWARD -m physdev --physdev-in tap7 -j DROP
 -A INPUT -i tap+ -j DROP
 -A INPUT -i tap77 -j DROP
@@ -59,7 +59,7 @@ describe('rules that name a port', () => {
   });
 });
 
-describe('what is set for a port or its MAC alone', () => {
+describe('settings of a port or its MAC', () => {
   test('a rule for the MAC is found if it does not name the port as well', () => {
     const rules = `ether saddr 02:00:00:00:00:01 drop
 iifname "t0" ether saddr 02:00:00:00:00:01 accept
@@ -73,7 +73,7 @@ ether saddr 02:00:00:00:00:0f drop`;
     ]);
   });
 
-  test('a multicast entry is found if somebody made it', () => {
+  test('a multicast entry is found if it was created by hand', () => {
     const mdb = [
       { port: 't0', grp: '239.1.1.1', state: 'permanent' },
       { port: 't0', grp: '239.1.1.2', state: 'temp' },
@@ -85,7 +85,7 @@ ether saddr 02:00:00:00:00:0f drop`;
     assert.deepEqual(staticGroups('t0', ''), []);
   });
 
-  test('a setting of the kernel is found if it differs from a new port’s and does not go along', async (t) => {
+  test("a kernel setting is found if it differs from a new port's and does not move with the guest", async (t) => {
     const top = tempDir(t);
     const set = (family: string, link: string, key: string, value: string): void => {
       const directory = path.join(top, family, 'conf', link);
@@ -102,7 +102,7 @@ ether saddr 02:00:00:00:00:0f drop`;
     assert.deepEqual(await portSysctls('t9', top), []);
   });
 
-  test('the link’s state, group and queue are limits, and an XDP program is a rule', () => {
+  test("the link's state, group and queue are limits, and an XDP program is a rule", () => {
     const plain = { flags: ['BROADCAST', 'UP'], group: 'default', txqlen: 1000 };
     assert.deepEqual([linkLimits(plain), linkRules(plain)], [[], []]);
     assert.deepEqual([linkLimits({}), linkRules({})], [[], []]);
@@ -115,8 +115,8 @@ ether saddr 02:00:00:00:00:0f drop`;
   });
 });
 
-describe('what tc does with a port', () => {
-  test('is a limit if somebody chose it, and nothing if the kernel did', () => {
+describe('tc settings of a port', () => {
+  test("a tc setting of a port is a limit if it was configured, and nothing if it is the kernel's default", () => {
     const chosen = [
       { kind: 'tbf', handle: '8001:', root: true },
       { kind: 'ingress', handle: 'ffff:' },
@@ -126,7 +126,7 @@ describe('what tc does with a port', () => {
     assert.deepEqual(limitsOf(''), []);
   });
 
-  test('is a rule if it drops or redirects, and none if it only limits the rate', () => {
+  test('a tc filter is a rule if it drops or redirects, and not if it only limits the rate', () => {
     assert.deepEqual(tcRules('filter protocol all pref 1 bpf chain 0 handle 0x1 guard.o'), [
       'tc filter with bpf',
     ]);
@@ -137,7 +137,7 @@ describe('what tc does with a port', () => {
   });
 });
 
-describe('a guest whose port rules name', () => {
+describe('a guest with rules for its port', () => {
   const nic: NicNetwork = {
     id: 'net0',
     mac: '52:54:00:00:00:02',
@@ -148,13 +148,13 @@ describe('a guest whose port rules name', () => {
   const judged = (own: Partial<NicNetwork>, hooks: Parameters<typeof judgePortRules>[1]['hooks']) =>
     judgePortRules({ ...nic, ...own }, { host: 'b', hooks }).map(({ verdict }) => verdict);
 
-  test('is refused, unless a hook of the destination can make them', () => {
+  test('a guest with rules for its port is refused, unless a hook of the destination can create them', () => {
     const rules = ['iifname "t0" drop'];
     assert.deepEqual(judged({ rules }, []), ['refuse']);
     assert.deepEqual(judged({ rules }, ['prepare-destination']), ['warn']);
   });
 
-  test('moves with a warning if only its rate is limited', () => {
+  test("a guest moves with a warning if only its port's rate is limited", () => {
     assert.deepEqual(judged({ limits: ['tc tbf'] }, []), ['warn']);
     assert.deepEqual(judged({}, []), []);
   });

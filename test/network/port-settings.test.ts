@@ -69,7 +69,7 @@ const words = (steps: readonly Step[]): string[] =>
   steps.map(({ run }) => (run.tool === 'sysctl' ? run.key : [run.tool, ...run.words].join(' ')));
 
 describe('the settings of a port', () => {
-  test('are none if they are as a new port has them', () => {
+  test('a new port has no settings to carry over', () => {
     assert.equal(settingsOf(nicWith(NEW_PORT)), undefined);
     // Another kernel derives another cost, and a router that was just seen is a state.
     assert.equal(
@@ -78,7 +78,7 @@ describe('the settings of a port', () => {
     );
   });
 
-  test('are those that its owner changed, whatever they are', () => {
+  test('the settings of a port are those that its owner changed', () => {
     const changed = {
       isolated: true,
       guard: true,
@@ -100,7 +100,7 @@ describe('the settings of a port', () => {
     });
   });
 
-  test('include the MACs that its owner put behind it, without its own', () => {
+  test('the settings of a port include the MACs that its owner put behind it, without its own', () => {
     const nic = nicWith(NEW_PORT, [
       { mac: MAC, master: 'br0', state: 'static', vlan: 10 },
       { mac: OTHER, master: 'br0', state: 'static', flags: ['sticky'] },
@@ -115,7 +115,7 @@ describe('the settings of a port', () => {
     assert.deepEqual(settingsOf(nic), { staticMacs });
   });
 
-  test('are refused by name if they are too many', () => {
+  test('the settings of a port are refused by name if there are too many', () => {
     const many = Array.from({ length: 65 }, (_, index) => ({
       mac: `52:54:00:00:01:${index.toString(16).padStart(2, '0')}`,
       master: 'br0',
@@ -128,7 +128,7 @@ describe('the settings of a port', () => {
 describe('a port here', () => {
   const names = { asked: {}, configured: {} };
 
-  test('of a Linux bridge is given each setting before the guest runs, and its MAC once it runs', () => {
+  test('a Linux bridge port gets each setting before the guest runs, and its MAC afterwards', () => {
     const nic = nicWith({ ...NEW_PORT, isolated: true, learning: false, mcast_router: 0 }, [
       { mac: MAC, master: 'br0', state: 'static' },
       { mac: OTHER, master: 'br0', state: 'static' },
@@ -155,7 +155,7 @@ describe('a port here', () => {
     assert.match(judged?.evidence ?? '', /static entries for 52:54:00:00:00:99 stays behind$/);
   });
 
-  test('of Open vSwitch is protected if the one at the source is isolated', () => {
+  test("an Open vSwitch port is protected if the source's port is isolated", () => {
     const nic = nicWith({ ...NEW_PORT, isolated: true });
     const asked = { asked: { br0: 'ovs0' }, configured: {} };
     const mapping = mapNic(nic, asked, hostFacts());
@@ -165,7 +165,7 @@ describe('a port here', () => {
     assert.equal(judgePortSettings(nic, mapping.landing)?.verdict, 'pass');
   });
 
-  test('of Open vSwitch is refused if it cannot keep the guest apart, and warned of otherwise', () => {
+  test('an Open vSwitch port is refused if it cannot isolate the guest, and causes a warning otherwise', () => {
     const asked = { asked: { br0: 'ovs0' }, configured: {} };
     const refused = mapNic(nicWith({ ...NEW_PORT, guard: true, flood: false }), asked, hostFacts());
     assert.ok(!refused.ok);
@@ -178,7 +178,7 @@ describe('a port here', () => {
     assert.match(judged?.evidence ?? '', /hairpin on stays behind/);
   });
 
-  test('is isolated in a Linux bridge if the one at the source is protected in Open vSwitch', () => {
+  test("a Linux bridge port is isolated if the source's Open vSwitch port is protected", () => {
     const own = { bridge: 'ovs0', tag: undefined, trunks: [], isProtected: true };
     const links = [...hostFacts().links, { ifname: 'tap5', mtu: 1500, kind: 'tun', data: {} }];
     const facts = hostFacts({ links, ovsPorts: [{ name: 'tap5', ...own }] });
@@ -191,7 +191,7 @@ describe('a port here', () => {
   });
 });
 
-test('no setting that keeps guests apart is ever lost without a refusal', () => {
+test('a setting that isolates guests is never lost without a refusal', () => {
   const settings = fc.record(
     Object.fromEntries(
       PORT_SETTINGS.filter((name) => name !== 'staticMacs').map((name) => [

@@ -12,7 +12,7 @@ const skip = process.getuid?.() === 0 ? false : 'a macvtap’s file belongs to r
  * namespace has the file of a macvtap of that number under /dev, one is made, which a mapped root may not.
  */
 test(
-  'a guest is watched by what it answers, in its segment or over IP, and a cut is seen whole',
+  'a guest is watched by its answers, in its segment or over IP, and a cut is measured completely',
   { skip },
   async () => {
     const steps = path.join(import.meta.dirname, 'probe-steps.ts');

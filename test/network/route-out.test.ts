@@ -16,7 +16,7 @@ const device = (ifname: string, given: Omit<Partial<Device>, 'ifname'> = {}): De
 });
 const of = (info_kind: string) => ({ linkinfo: { info_kind } });
 
-describe('the way out to another host', () => {
+describe('a route out', () => {
   const devices = [device('lo'), device('eth0'), device('eth1', { address: '02:00:00:00:00:01' })];
   const answers = {
     'route get 10.1.0.2': [{ dev: 'eth1' }],
@@ -26,7 +26,7 @@ describe('the way out to another host', () => {
     '-d link show': devices,
   };
 
-  test('is known by its device, and whether that is the way to everywhere else', async () => {
+  test('a route out is identified by its device, and whether it is the default one', async () => {
     const run = kernel(answers);
     const own = await routeOutTo('10.1.0.2', signal, run, '/nowhere');
     assert.deepEqual(own, { device: 'eth1', hasGuests: false, isDefault: false });
@@ -34,14 +34,14 @@ describe('the way out to another host', () => {
     assert.deepEqual(usual, { device: 'eth0', hasGuests: false, isDefault: true });
   });
 
-  test('is not known on this host itself, without a route, or where nothing can be asked', async () => {
+  test('a route out is unknown on this host itself, without a route, or if nothing can be asked', async () => {
     assert.equal(await routeOutTo('127.0.0.1', signal, kernel(answers)), undefined);
     assert.equal(await routeOutTo('10.9.0.9', signal, kernel(answers)), undefined);
     const none = async (): Promise<never> => Promise.reject(new Error('no such program'));
     assert.equal(await routeOutTo('10.1.0.2', signal, none), undefined);
   });
 
-  test('has the speed that the device says of itself, and never that of another namespace’s device', async (t) => {
+  test("a route out has its device's reported speed, and never the speed of another namespace's device", async (t) => {
     const directory = mkdtempSync(path.join(tmpdir(), 'godwit-test-'));
     t.after(() => rmSync(directory, { recursive: true }));
     const write = (file: string, text: string): void =>
@@ -61,7 +61,7 @@ describe('the way out to another host', () => {
 });
 
 describe('a device', () => {
-  test('carries guests where a tap of one leads over it, by bridges, bonds and VLANs', () => {
+  test('a device carries guests if a tap leads over it, by bridges, bonds and VLANs', () => {
     const bond = [device('bond0'), device('eth0', { master: 'bond0' })];
     const upper = device('bond0.10', { link: 'bond0', master: 'br0', ...of('vlan') });
     const bridge = [device('br0', of('bridge')), upper];
@@ -75,7 +75,7 @@ describe('a device', () => {
     assert.equal(hasGuests(empty, 'br0'), false);
   });
 
-  test('carries guests below a macvtap, and on Open vSwitch', () => {
+  test('a device carries guests below a macvtap, and on Open vSwitch', () => {
     const macvtap = [device('eth0'), device('macvtap0', { link: 'eth0', ...of('macvtap') })];
     assert.equal(hasGuests(macvtap, 'eth0'), true);
     const ovs = [
@@ -87,7 +87,7 @@ describe('a device', () => {
     assert.equal(hasGuests(ovs, 'br-int'), true);
   });
 
-  test('carries guests of a VXLAN that goes out by it, and of a bridge beyond a pair of veths', () => {
+  test('a device carries guests of a VXLAN that uses it, and of a bridge beyond a veth pair', () => {
     const vxlan = { info_kind: 'vxlan', info_data: { link: 'eth1' } };
     const all = [
       device('eth0', { master: 'br1' }),
@@ -103,7 +103,7 @@ describe('a device', () => {
     assert.equal(hasGuests([...all, device('eth2')], 'eth2'), false);
   });
 
-  test('may carry guests whose packets the host routes', () => {
+  test('a device may carry guests whose packets the host routes', () => {
     const routed = [device('eth0'), device('tap0', { linkinfo: tap })];
     assert.equal(hasGuests(routed, 'eth0'), undefined);
     const nat = [
@@ -116,7 +116,7 @@ describe('a device', () => {
     assert.equal(hasGuests([...nat, ...bridged, other], 'eth0'), true);
   });
 
-  test('is looked at once, however many guests and ports there are', () => {
+  test('a device is examined at once, however many guests and ports there are', () => {
     const many = Array.from({ length: 4000 }, (_none, at) => at);
     const bridge = [device('br0', of('bridge')), device('eth9')];
     const ports = many.map((at) => device(`veth${at}`, { master: 'br0', ...of('veth') }));
@@ -133,7 +133,7 @@ describe('a device', () => {
     assert.ok(asked < 10 * counted.length, `${asked} looks`);
   });
 
-  test('carries no guest for a tunnel of the host’s own', () => {
+  test('a device carries no guest because of a tunnel of the host itself', () => {
     const tunnel = { info_kind: 'tun', info_data: { type: 'tun' } };
     const all = [device('br0', of('bridge')), device('tun0', { master: 'br0', linkinfo: tunnel })];
     assert.equal(hasGuests(all, 'br0'), false);

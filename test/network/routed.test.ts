@@ -29,33 +29,33 @@ const having = (ifname: string, local: string, prefixlen: number) =>
     addresses: parseAddresses(JSON.stringify([{ ifname, addr_info: [{ local, prefixlen }] }])),
   });
 
-describe('the routes of a guest that comes', () => {
-  test('are taken inside the networks that the administrator named', () => {
+describe('routes of an arriving guest', () => {
+  test("an arriving guest's routes are accepted inside the networks that the administrator named", () => {
     assert.equal(said(['10.88.0.21/32', 'fd00::21/128'], ['169.254.1.1/32']), '');
   });
 
-  test('are refused outside of them, and all of them where none is named', () => {
+  test("an arriving guest's routes are refused outside those networks, and always if none is named", () => {
     assert.match(said(['10.89.0.21/32']), /outside of .* allowed are 10.88.0.0\/24, /);
     assert.match(said(['10.88.0.21/32'], [], away, NO_ROUTED), /this host allows none/);
     const refusal = refuseRouted({ routes: ['10.9.0.1/32'], gateways: [] }, NO_ROUTED, away);
     assert.match(refusal?.hint ?? '', /add "10.9.0.1\/32" .* `network.routedPrefixes`/);
   });
 
-  test('are refused where they are wider than one address', () => {
+  test("an arriving guest's routes are refused if they are wider than one address", () => {
     const everything = { prefixes: ['0.0.0.0/0', '::/0'], hosts: [] };
     for (const route of ['0.0.0.0/0', '::/0', '10.88.0.0/24', 'fd00::/64', '10.88.0.2/31']) {
       assert.match(said([route], [], away, everything), /not a route to one address/, route);
     }
   });
 
-  test('are refused where the address is this host’s, or another host’s of the fleet', () => {
+  test("an arriving guest's routes are refused if the address belongs to a host of the fleet", () => {
     assert.match(said(['10.88.0.5/32'], [], having('eth0', '10.88.0.5', 24)), /of this host/);
     assert.match(said(['fd00:0::5/128'], [], having('eth0', 'fd00::5', 64)), /of this host/);
     const wide = { ...ROUTED, prefixes: ['10.0.0.0/8'] };
     assert.match(said(['10.0.0.2/32'], [], away, wide), /another host of the fleet/);
   });
 
-  test('are refused where a host of the fleet is known by a name of which nobody says an address', () => {
+  test("an arriving guest's routes are refused if a host of the fleet has a name without an address", () => {
     const blind = { ...ROUTED, unresolved: ['c.example'] };
     assert.match(said(['10.88.0.21/32'], [], away, blind), /it is unknown .* c\.example/);
     assert.match(said([], ['169.254.1.1/32'], away, blind), /its gateway .* c\.example/);
@@ -64,7 +64,7 @@ describe('the routes of a guest that comes', () => {
     assert.equal(said([], [], away, blind), '');
   });
 
-  test('are refused where the host leads there already, by hand or to a guest', () => {
+  test("an arriving guest's routes are refused if the host routes there already, by hand or to a guest", () => {
     assert.match(said(['10.88.0.21/32'], [], leading({ dst: '10.88.0.21', dev: 'tap1' })), /tap1/);
     const by = { dst: '10.88.0.21', dev: 'up0', gateway: '10.0.0.9' };
     assert.match(said(['10.88.0.21/32'], [], leading(by)), /route to 10.88.0.21 over up0 already/);
@@ -73,7 +73,7 @@ describe('the routes of a guest that comes', () => {
     assert.match(said(['fd00::21/128'], [], leading(wrote)), /already/);
   });
 
-  test('go in beside what a routing daemon learned, unless that is where they would go', () => {
+  test("an arriving guest's routes are added next to a daemon's routes, unless those lead to the same port", () => {
     const learned = { dst: '10.88.0.21', dev: 'up0', protocol: 'bgp', metric: 20 };
     assert.equal(said(['10.88.0.21/32'], [], leading(learned)), '');
     const { metric: _metric, ...bare } = learned;
@@ -82,19 +82,19 @@ describe('the routes of a guest that comes', () => {
     assert.match(said(['fd00::21/128'], [], leading(six)), /routing daemon .* only place/);
   });
 
-  test('to a wider network, or to another address, hinder nobody', () => {
+  test('routes to a wider network, or to another address, are not a conflict', () => {
     const others = [{ dst: '10.88.0.0/24', dev: 'up0' }, { dst: '10.88.0.22' }, { dst: 'default' }];
     assert.equal(said(['10.88.0.21/32'], [], leading(...others)), '');
   });
 });
 
-describe('the gateways on its port', () => {
-  test('are link-local ones of IPv6, the host’s own, or those that the administrator named', () => {
+describe('gateways of its port', () => {
+  test("a port's gateways are link-local IPv6 ones, the host's, or those that the administrator named", () => {
     assert.equal(said(['10.88.0.21/32'], ['fe80::1/64', '169.254.1.1/32', '10.88.0.1/32']), '');
     assert.equal(said(['10.88.0.21/32'], ['10.7.0.1/32'], having('tap9', '10.7.0.1', 32)), '');
   });
 
-  test('are no address of the world outside that this host would then have', () => {
+  test("a port's gateways are never an outside address that this host would then have", () => {
     for (const gateway of [
       '192.0.2.1/32',
       '169.254.169.254/32',
@@ -109,7 +109,7 @@ describe('the gateways on its port', () => {
     assert.match(said(['10.88.0.21/32'], ['10.88.0.1/32'], hop), /already/);
   });
 
-  test('take no network to the port', () => {
+  test("a port's gateways route no network to the port", () => {
     for (const gateway of ['10.88.0.1/24', '169.254.1.1/16', 'fd00::1/64', '0.0.0.0/0']) {
       assert.match(said(['10.88.0.21/32'], [gateway]), /take a whole network/, gateway);
     }
@@ -173,7 +173,7 @@ test('a route is taken if and only if it is allowed, free, and an address that a
   );
 });
 
-test('whatever is said of routes and gateways is answered, also what is none', () => {
+test('any input of routes and gateways gets a result, even invalid input', () => {
   fc.assert(
     fc.property(fc.string({ maxLength: 60 }), fc.string({ maxLength: 60 }), (route, gateway) => {
       assert.notEqual(said([route], [gateway]), '');
@@ -181,7 +181,7 @@ test('whatever is said of routes and gateways is answered, also what is none', (
   );
 });
 
-test('the kernel gives a route without a metric the one of its family', () => {
+test("the kernel gives a route without a metric its family's default", () => {
   assert.ok(hasDefaultMetric({ dst: '10.0.0.1' }, { width: 32 }));
   assert.ok(hasDefaultMetric({ dst: 'fd00::1', metric: 1024 }, { width: 128 }));
   assert.ok(!hasDefaultMetric({ dst: '10.0.0.1', metric: 1024 }, { width: 32 }));

@@ -12,7 +12,7 @@ const skip = process.getuid?.() === 0 ? false : 'a macvtap’s file belongs to r
  * namespace has the file of a macvtap of that number under /dev, one is made, which a mapped root may not.
  */
 test(
-  'a segment says who has an address, by ARP and ND, and is left as it was',
+  'a segment reports which machine has an address, by ARP and ND, and is left unchanged',
   { skip },
   async () => {
     const steps = path.join(import.meta.dirname, 'segment-steps.ts');

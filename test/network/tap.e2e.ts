@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 /** In a network namespace of its own, which goes away with the process: nothing can be left behind. */
-test('a tap joins its bridge, is made once however often, and goes away again', async () => {
+test('a tap joins its bridge, is created once however often requested, and is removed', async () => {
   const steps = path.join(import.meta.dirname, 'tap-steps.ts');
   const { stdout } = await run('unshare', ['--net', process.execPath, steps]);
   assert.deepEqual(JSON.parse(stdout), {

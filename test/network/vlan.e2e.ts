@@ -15,7 +15,7 @@ const root = process.getuid?.() === 0 ? undefined : 'a macvtap’s file belongs 
 
 /** In namespaces of its own, which go away with the process: nothing can be left behind. */
 test(
-  'a guest in a VLAN of a Linux bridge has its port in it on the other host, where it is heard through the trunk',
+  'a guest in a VLAN of a Linux bridge gets its port in it on the other host, reachable through the trunk',
   { skip: lacking?.message ?? root ?? false },
   async () => {
     const steps = path.join(import.meta.dirname, 'vlan-steps.ts');
@@ -31,7 +31,7 @@ test(
 
 const there = lacking === undefined ? 'this kernel has them' : false;
 test(
-  'a lab with VLANs is refused where the kernel has none, and leaves nothing',
+  'a lab with VLANs is refused if the kernel lacks them, and leaves nothing',
   { skip: there },
   async () => {
     const name = `e2e-vl-${process.pid.toString(36)}`;

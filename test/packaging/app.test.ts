@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { importedPackages, isModule, withoutComments } from '../../tools/package/app.ts';
 
-test('the programs of a package keep their names, are not minified, and lose comments and what is beyond ASCII', (t) => {
+test('the programs of a package keep their names, are not minified, and lose comments and non-ASCII text', (t) => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'godwit-app-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const file = path.join(folder, 'a.js');
@@ -20,7 +20,7 @@ test('the programs of a package keep their names, are not minified, and lose com
   );
 });
 
-test('a file of a package is a module where Node takes it for one', (t) => {
+test('a file of a package is a module if Node treats it as one', (t) => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'godwit-app-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const put = (name: string, text: string): string => {

@@ -117,7 +117,7 @@ describe('the bundle of Godwit', () => {
     return spawnSync(process.execPath, [path.join(out, program), ...rest], { encoding: 'utf8' });
   };
 
-  test('has each program that another starts', () => {
+  test('the bundle of Godwit has each program that another one starts', () => {
     for (const file of fs.globSync('*.js', { cwd: out })) {
       const text = fs.readFileSync(path.join(out, file), 'utf8');
       for (const [, started = ''] of text.matchAll(/new URL\(\s*"([^"]+)",\s*import\.meta\.url/g))
@@ -125,7 +125,7 @@ describe('the bundle of Godwit', () => {
     }
   });
 
-  test('loads all that a mover of either side and a checker need', () => {
+  test('the bundle of Godwit loads everything that a mover of either side and a checker need', () => {
     const mover = start('mover.js');
     assert.deepEqual([mover.status, mover.stdout], [2, ''], mover.stderr);
     assert.match(mover.stderr, /^usage: mover/);
@@ -133,7 +133,7 @@ describe('the bundle of Godwit', () => {
     assert.deepEqual([checker.status, checker.stderr], [0, '']);
   });
 
-  test('has a command line that starts', () => {
+  test('the bundle of Godwit has a command line that starts', () => {
     const { status, stdout } = start('godwit.js', '--version');
     assert.equal(status, 0);
     assert.match(stdout, /^\S*\d+\.\d+\.\d+/m);

@@ -8,7 +8,7 @@ import { refusedParts } from '../../tools/package/licences.ts';
 const refused = (license: string | undefined): boolean =>
   refusedParts([{ name: 'part', license }]).length === 1;
 
-test('a licence outside of the list is refused with its part, and so is a part without one', () => {
+test('a licence outside the list is refused with its part, and so is a part without one', () => {
   for (const license of [
     'GPL-3.0-only',
     'MIT AND GPL-3.0-only',

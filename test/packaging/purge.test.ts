@@ -37,7 +37,7 @@ function namesOfTheCode(): ReadonlySet<string> {
   return new Set(joined);
 }
 
-test('a purge names everything that the code makes in stateDir', () => {
+test('a purge names everything that the code creates in stateDir', () => {
   const names = namesOfTheCode();
   assert.ok(names.size >= 10, [...names].join(' '));
   const missing = [...names].filter(

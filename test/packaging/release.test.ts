@@ -36,7 +36,7 @@ test('a release is refused while an address, the changelog, the tag or a commit 
   }
 });
 
-test('the release script ends with an error before it builds, and names all that is open', () => {
+test('the release script exits with an error before it builds, and names all open points', () => {
   const script = path.resolve(import.meta.dirname, '../../tools/release.ts');
   const { status, stderr } = spawnSync(process.execPath, [script], { encoding: 'utf8' });
   assert.equal(status, 1);

@@ -30,7 +30,7 @@ function shown(pem: string): ShownCertificate {
   return { name: 'b', role: 'agent', serial: serialNumber, validFromMs: Date.parse(validFrom) };
 }
 
-test('whatever is changed, numbers go up by one and the last change of a host counts', async (t) => {
+test('the version grows by one with every change, and the last change of a host counts', async (t) => {
   const { caDir } = await authority(t);
   const changes = fc.array(
     fc.record({ host: fc.constantFrom('b', 'c', 'd'), joins: fc.boolean() }),
@@ -54,7 +54,7 @@ test('whatever is changed, numbers go up by one and the last change of a host co
   );
 });
 
-test('a name that is revoked loses all of its certificates, and one that is issued next is valid', async (t) => {
+test('a name that is revoked loses all its certificates, and one that is issued next is valid', async (t) => {
   const { caDir } = await authority(t);
   const get = async () =>
     shown((await issue({ caDir, name: 'b', role: 'agent', addresses: [] })).cert);
@@ -69,7 +69,7 @@ test('a name that is revoked loses all of its certificates, and one that is issu
   }
 });
 
-test('one certificate is revoked by its number, however often that is said', async (t) => {
+test('one certificate is revoked by its number, however often that is repeated', async (t) => {
   const { caDir } = await authority(t);
   const { cert } = await issue({ caDir, name: 'b', role: 'agent', addresses: [] });
   const other = await issue({ caDir, name: 'b', role: 'agent', addresses: [] });
@@ -83,7 +83,7 @@ test('one certificate is revoked by its number, however often that is said', asy
   assert.deepEqual(later.list.revoked, []);
 });
 
-test('two who change the list at once make two lists, one upon the other', async (t) => {
+test('two simultaneous changes of the list make two lists, one based on the other', async (t) => {
   const { caDir } = await authority(t);
   changeList(caDir, withMember(member('b')), Date.now());
   let between = true;
@@ -105,7 +105,7 @@ test('two who change the list at once make two lists, one upon the other', async
   assert.equal(keepList(caDir, latestList(caDir)!), false);
 });
 
-test('the host that holds the CA is the one in the list until its name or an address of it changes', async (t) => {
+test('the host with the CA is the one in the list until its name or an address of it changes', async (t) => {
   const { caDir } = await authority(t);
   const old = { ...member('a'), addresses: ['10.1.0.1:7443'] };
   const { list } = changeList(caDir, heldBy(old), Date.now());
@@ -119,7 +119,7 @@ test('the host that holds the CA is the one in the list until its name or an add
   }
 });
 
-test('the host that holds the CA is not removed, and a list that is too large is not signed', async (t) => {
+test('the host with the CA is not removed, and a list that is too large is not signed', async (t) => {
   const { caDir } = await authority(t);
   changeList(caDir, heldBy(member('a')), Date.now());
   assert.throws(() => changeList(caDir, withoutHost('a'), Date.now()), { code: 'GODWIT_PKI' });
@@ -146,7 +146,7 @@ test('a list is due before half of its life is over, and a damaged one is named'
   assert.throws(() => latestList(caDir), { code: 'GODWIT_PKI', message: /42\.json/ });
 });
 
-test('a list that is followed is read again once it has changed, also within one tick of the file system, and not otherwise', async (t) => {
+test('a followed list is read again exactly if it has changed, even within one file system tick', async (t) => {
   const { caDir } = await authority(t);
   let nowMs = 0;
   const look = followedList(caDir, { monotonicMs: () => nowMs });

@@ -45,7 +45,7 @@ test('a renewal is for the same name, role and addresses, of a new key, and for 
   assert.equal(daysOf(pem, nowMs), 9);
 });
 
-test('hosts get a certificate for thirty days where an agent has the CA beside it, else for a year', async (t) => {
+test('hosts get a certificate for thirty days if an agent has the CA next to it, else for a year', async (t) => {
   const { caDir } = await authority(t);
   const host = { caDir, name: 'b', role: 'agent', addresses: [] } as const;
   assert.equal(daysOf((await issue(host)).cert, Date.now()), 365);
@@ -56,7 +56,7 @@ test('hosts get a certificate for thirty days where an agent has the CA beside i
   assert.equal(daysOf((await issue(person)).cert, Date.now()), 365);
 });
 
-test('a year’s certificate of an earlier build is exchanged for one of thirty days', async (t) => {
+test('a one-year certificate of an earlier build is exchanged for one of thirty days', async (t) => {
   const { caDir } = await authority(t);
   const old = await issue({ caDir, name: 'b', role: 'agent', addresses: [] });
   rmSync(path.join(caDir, 'issued'), { recursive: true });
@@ -74,7 +74,7 @@ test('a year’s certificate of an earlier build is exchanged for one of thirty 
   assert.deepEqual(kept, { name: 'b' });
 });
 
-test('an old certificate renews nothing, but an answer that was lost is given again', async (t) => {
+test('an old certificate renews nothing, but a lost answer is sent again', async (t) => {
   const { caDir } = await authority(t);
   const old = await issue({ caDir, name: 'b', role: 'agent', addresses: [], days: 30 });
   const shown = certificate(old.cert);
@@ -89,7 +89,7 @@ test('an old certificate renews nothing, but an answer that was lost is given ag
   });
 });
 
-test('once a renewed certificate was used, those before it count no more; until then both do', async (t) => {
+test('older certificates are invalid once a renewed one was used, and valid until then', async (t) => {
   const { caDir } = await authority(t);
   changeList(caDir, held, Date.now());
   const host = { caDir, name: 'b', role: 'agent', addresses: [], days: 30 } as const;
@@ -123,7 +123,7 @@ test('once a renewed certificate was used, those before it count no more; until 
   assert.equal(counts(certificate(anew.cert)), true);
 });
 
-test('of two who ask at once with one certificate one gets a new one', async (t) => {
+test('only one of two simultaneous requests with one certificate gets a new one', async (t) => {
   const { caDir } = await authority(t);
   const { cert } = await issue({ caDir, name: 'b', role: 'agent', addresses: [], days: 30 });
   const requests = [await makeRequest('b'), await makeRequest('b')];
@@ -136,7 +136,7 @@ test('of two who ask at once with one certificate one gets a new one', async (t)
   );
 });
 
-test('what was revoked or removed is not renewed, and what was issued afterwards is', async (t) => {
+test('a revoked or removed certificate is not renewed, and one issued afterwards is', async (t) => {
   const { caDir } = await authority(t);
   const host = { caDir, role: 'agent', addresses: [], days: 30 } as const;
   const [b, c] = [await issue({ ...host, name: 'b' }), await issue({ ...host, name: 'c' })];
@@ -158,7 +158,7 @@ test('what was revoked or removed is not renewed, and what was issued afterwards
   assert.ok(pem !== undefined);
 });
 
-test('a bad request changes nothing, and a damaged record is named with what to do', async (t) => {
+test('a bad request changes nothing, and a damaged record is named with a remedy', async (t) => {
   const { caDir } = await authority(t);
   const { cert } = await issue({ caDir, name: 'b', role: 'agent', addresses: [], days: 30 });
   const file = path.join(caDir, 'issued', 'agent-b.json');

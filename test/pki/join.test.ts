@@ -21,7 +21,7 @@ function token(caDir: string, agent: string, validMs = hour): string {
   return makeToken({ ...asked(caDir, agent), validMs }, Date.now());
 }
 
-test('a host joins with a token and can speak to the others at once', async (t) => {
+test('a host joins with a token and can connect to the others at once', async (t) => {
   const { host, caDir } = await fleet(t);
   const a = await host('a', { holdsCa: true });
   const directory = path.join(tempDir(t), 'pki');
@@ -47,7 +47,7 @@ test('a token works once', async (t) => {
   assert.deepEqual(readdirSync(root), ['first']);
 });
 
-test('of many who use one token at once, one gets a certificate', async (t) => {
+test('only one of many users of one token at once gets a certificate', async (t) => {
   const { caDir } = await authority(t);
   const text = token(caDir, '127.0.0.1:1');
   const { request } = await makeRequest('new');
@@ -66,7 +66,7 @@ test('an expired token is refused with its date', async (t) => {
   });
 });
 
-test('the name in the certificate is the one of the token, whatever the request says', async (t) => {
+test("the name in the certificate is the token's name, whatever the request contains", async (t) => {
   const { caDir } = await authority(t);
   const { request } = await makeRequest('a');
   const text = token(caDir, '127.0.0.1:1');
@@ -74,7 +74,7 @@ test('the name in the certificate is the one of the token, whatever the request 
   assert.equal(ownIdentity('host.crt', certificate).name, 'new');
 });
 
-test('a token that was made before its host was removed or revoked lets nobody in, and one made after does', async (t) => {
+test("a token from before its host's removal or revocation is refused, and a newer one is accepted", async (t) => {
   const { caDir } = await authority(t);
   const { request } = await makeRequest('new');
   for (const change of [withoutHost('new'), withoutName('new')]) {
@@ -92,7 +92,7 @@ test('a token that was made before its host was removed or revoked lets nobody i
   }
 });
 
-test('tokens of one name are ended, and no others', async (t) => {
+test('tokens of one name are revoked, and no others', async (t) => {
   const { caDir } = await authority(t);
   const { request } = await makeRequest('new');
   const [one, two] = [token(caDir, '127.0.0.1:1'), token(caDir, '127.0.0.1:1')];
@@ -106,7 +106,7 @@ test('tokens of one name are ended, and no others', async (t) => {
   assert.equal((await redeemToken(caDir, other, request, Date.now())).name, 'c');
 });
 
-test('a bad request does not use the token up', async (t) => {
+test('a bad request does not use up the token', async (t) => {
   const { caDir } = await authority(t);
   const text = token(caDir, '127.0.0.1:1');
   await assert.rejects(redeemToken(caDir, text, 'nonsense', Date.now()), { code: 'GODWIT_PKI' });
@@ -114,7 +114,7 @@ test('a bad request does not use the token up', async (t) => {
   await redeemToken(caDir, text, request, Date.now());
 });
 
-test('the secret is not kept, only its hash', async (t) => {
+test('only the hash of the secret is stored', async (t) => {
   const { caDir } = await authority(t);
   const text = token(caDir, '127.0.0.1:1');
   const { secret } = parseToken(text);
@@ -124,7 +124,7 @@ test('the secret is not kept, only its hash', async (t) => {
   assert.ok(!`${files[0]}${kept}`.includes(secret));
 });
 
-test('a host that joins is not taken in by an agent of another CA', async (t) => {
+test('a joining host is not deceived by an agent of another CA', async (t) => {
   const own = await authority(t);
   const { host } = await fleet(t);
   const other = await host('x', { holdsCa: true });
@@ -136,7 +136,7 @@ test('a host that joins is not taken in by an agent of another CA', async (t) =>
   assert.throws(() => readdirSync(directory));
 });
 
-test('an agent that does not hold the CA says so', async (t) => {
+test('an agent without the CA reports that', async (t) => {
   const { host, caDir } = await fleet(t);
   const a = await host('a');
   const directory = path.join(tempDir(t), 'pki');
@@ -146,7 +146,7 @@ test('an agent that does not hold the CA says so', async (t) => {
   });
 });
 
-test('what is not a token is said to be none, and an agent that is away is named', async (t) => {
+test('a text that is not a token is reported as such, and an agent that is away is named', async (t) => {
   const { caDir } = await authority(t);
   for (const text of ['', 'gwj1', 'gwj1/a/b/c/d', `${token(caDir, '127.0.0.1:1')}/more`]) {
     assert.throws(() => parseToken(text), { code: 'GODWIT_JOIN_TOKEN' });

@@ -55,7 +55,7 @@ const loaded: fc.Arbitrary<Inventory> = fc
   }));
 const levels: readonly Level[] = [1, 2, 3, 4, 5];
 
-test('guests leave a host that is asked for more than it has, with the figures', () => {
+test('guests leave an overloaded host, with the figures', () => {
   const { moves } = balance(crowded);
   assert.ok(moves.length >= 1);
   for (const { reason, words, to } of moves) {
@@ -65,14 +65,14 @@ test('guests leave a host that is asked for more than it has, with the figures',
   }
 });
 
-test('nothing moves where each host has what is asked of it, however unlike they are', () => {
+test('no guest moves if each host can serve its load, however different the loads are', () => {
   const guests = [1, 2, 3].map((each) => busy(`g${each}`, 'a', 1));
   for (const level of levels.slice(0, 3)) {
     assert.deepEqual(balance({ ...crowded, guests }, { ...BALANCE, level }).moves, []);
   }
 });
 
-test('a higher level evens out hosts that differ by more than they swing, a lower one does not', () => {
+test('a higher level evens out hosts that differ by more than their variation, a lower one does not', () => {
   const guests = [1, 2, 3, 4, 5, 6].map((each) => busy(`g${each}`, 'a', 1));
   const plan = (level: Level) => balance({ ...crowded, guests }, { ...BALANCE, level }).moves;
   assert.deepEqual(plan(3), []);
@@ -82,7 +82,7 @@ test('a higher level evens out hosts that differ by more than they swing, a lowe
   );
 });
 
-test('what guests waited for counts as asked for', () => {
+test('time that guests waited counts as demand', () => {
   const guests = [1, 2, 3, 4].map((each) => busy(`g${each}`, 'a', 1.9));
   assert.deepEqual(balance({ ...crowded, guests }).moves, []);
   const hosts = [host('a', { pressure: [0.4, 0.4, 0.4] }), host('b')];
@@ -93,7 +93,7 @@ test('what guests waited for counts as asked for', () => {
   assert.deepEqual(balance({ ...crowded, guests: nonsense }).moves, []);
 });
 
-test('hosts are evened out by what is asked of their processors, and not by memory', () => {
+test('hosts are evened out by the demand for their processors, and not by memory', () => {
   const full = [1, 2, 3].map((each) => busy(`g${each}`, 'a', 0.5, { memoryBytes: 20 * GIB }));
   const idle = { hosts: [host('a'), host('b')], guests: full };
   for (const level of levels) {
@@ -101,7 +101,7 @@ test('hosts are evened out by what is asked of their processors, and not by memo
   }
 });
 
-test('a guest that somebody moved by hand is not pinned to where it went: it moves again once it has rested', () => {
+test('a guest that was moved by hand is not pinned: it moves again after its rest', () => {
   const moved = (secondsAgo: number): Inventory => {
     const left = [{ host: 'z', secondsAgo }];
     return { ...crowded, guests: crowded.guests.map((each) => ({ ...each, left })) };
@@ -120,7 +120,7 @@ test('a guest that has just moved stays, and its moves count against the budget 
   assert.ok(plan.refusals.some(({ constraint }) => constraint === 'budget'));
 });
 
-test('a host that is asked for more than it has, and that nobody can leave, is named', () => {
+test('an overloaded host that no guest can leave is named', () => {
   const guests = crowded.guests.map((each) => ({ ...each, neverMove: true }));
   const { moves, refusals } = balance({ ...crowded, guests });
   assert.deepEqual(moves, []);
@@ -142,7 +142,7 @@ const tight: Inventory = {
   ],
 };
 
-test('where no host has room, two guests change places, and both moves say so', () => {
+test('two guests swap places if no host has room, and both moves report it', () => {
   const { moves } = balance(tight);
   const [away, back, ...more] = moves;
   assert.deepEqual(more, []);
@@ -181,7 +181,7 @@ test('no constraint is ever broken, at any level', () => {
   );
 });
 
-test('without the cause that a move names there is no such move', () => {
+test('a move is not made without the cause that it names', () => {
   let moved = 0;
   fc.assert(
     fc.property(fc.oneof(inventories, loaded), fc.constantFrom(...levels), (inventory, level) => {
@@ -210,7 +210,7 @@ test('the same input gives the same plan', () => {
   );
 });
 
-test('stationary noise on equal hosts moves nobody, at any level', () => {
+test('stationary noise on equal hosts never moves a guest', () => {
   for (const level of levels) {
     const random = new Random(7);
     const demands = Array.from({ length: 80 }, () => always(0.5));
@@ -233,7 +233,7 @@ test('stationary noise on equal hosts moves nobody, at any level', () => {
   }
 });
 
-test('more capacity is never more overload', () => {
+test('more capacity never causes more overload', () => {
   fc.assert(
     fc.property(lively, fc.constantFrom(1.1, 1.5, 2), (inventory, times) => {
       const more = grown(inventory, times);

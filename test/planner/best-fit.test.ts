@@ -17,19 +17,19 @@ const fleet = new Fleet({
 });
 const [web] = fleet.seats;
 
-test('the fullest host with room comes first, and one without room not at all', () => {
+test('the fullest host with room comes first, and one without room is excluded', () => {
   const names = bestFits(web!, fleet.places, { z: 1, share: 1 }).map((place) => place.host.name);
   assert.deepEqual(names, ['c', 'b']);
 });
 
-test('what keeps a guest from most hosts is named', () => {
+test('the main constraint on a guest is named', () => {
   const [, , , d, e] = fleet.places;
   assert.equal(whyNot(web!, [d!]), 'cpu');
   assert.equal(whyNot(web!, [e!]), 'silent');
   assert.equal(whyNot(web!, []), 'last-host');
 });
 
-test('the index gives what a look at all hosts gives, before and after guests moved', () => {
+test('the index gives the same hosts as a full search, before and after guests moved', () => {
   fc.assert(
     fc.property(inventories, fc.nat(), (inventory, pick) => {
       const fleet = new Fleet(inventory);

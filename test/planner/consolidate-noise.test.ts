@@ -55,15 +55,15 @@ function movesOf(scene: Parameters<typeof replay>[0], options: ConsolidateOption
   return moves;
 }
 
-describe('consolidate, where load swings around one level', () => {
-  test('moves nobody once settled where it swings by little', () => {
+describe('consolidation with varying load', () => {
+  test('consolidation moves no guest once settled if the load varies little', () => {
     for (const level of [0.2, 0.4, 0.6, 0.8])
       for (const seed of [1, 2, 3]) {
         assert.equal(movesOf(noise(seed, level, 0.1), CONSOLIDATE), 0, `${level}, seed ${seed}`);
       }
   });
 
-  test('empties no host only because its guests ask for little just now', () => {
+  test('consolidation does not empty a host just because its guests need little at the moment', () => {
     const hasty = { ...CONSOLIDATE, empty: { ...CONSOLIDATE.empty, lasting: false } };
     let [moves, hastyMoves] = [0, 0];
     for (const seed of [1, 2, 3, 4, 5]) {

@@ -17,14 +17,14 @@ import {
 const shown = (plan: ReturnType<typeof consolidate>): string[] =>
   plan.moves.map(({ guest: name, from, to, reason }) => `${name} ${from}>${to} ${reason}`);
 
-test('a host that can be spared is emptied, the dearest first', () => {
+test('a host that can be spared is emptied, the most expensive first', () => {
   const hosts = [host('a', { watts: [90, 120] }), host('b', { watts: [140, 200] })];
   const plan = consolidate({ hosts, guests: [guest('one', 'a'), guest('two', 'b')] });
   assert.deepEqual(shown(plan), ['two b>a empty-host']);
   assert.deepEqual(plan.emptied, ['b']);
 });
 
-test('the smallest guest that suffices leaves a host that has too much', () => {
+test('the smallest guest that suffices leaves an overloaded host', () => {
   const steady = (load: number): number[] => Array.from({ length: 30 }, () => load);
   const plan = consolidate({
     hosts: [host('a'), host('b')],
@@ -39,7 +39,7 @@ test('the smallest guest that suffices leaves a host that has too much', () => {
   assert.deepEqual(shown(plan), ['mid a>b overload']);
 });
 
-test('a host is not emptied onto one whose guests ask for more at this time of earlier days', () => {
+test('a host is not emptied onto one whose guests need more at this time of earlier days', () => {
   const hosts = [host('a', { watts: [90, 120] }), host('b', { watts: [140, 200] })];
   const planned = (soon: number | undefined) =>
     consolidate({
@@ -51,7 +51,7 @@ test('a host is not emptied onto one whose guests ask for more at this time of e
   assert.deepEqual(shown(planned(7)), []);
 });
 
-test('a host is relieved before the hour in which its guests ask for more than it has, and a host is woken for it', () => {
+test('a host is relieved before its daily overload, and a host is woken for it', () => {
   const soon = { cpu: 8, soon: 6 };
   const plan = consolidate({
     hosts: [host('a'), host('b', { on: false })],
@@ -61,7 +61,7 @@ test('a host is relieved before the hour in which its guests ask for more than i
   assert.match(plan.moves[0]?.words ?? '', /in the hour to come, by earlier days/);
 });
 
-test('what makes no sense of earlier days counts for nothing', () => {
+test('invalid data of earlier days counts for nothing', () => {
   for (const soon of [Number.NaN, -1, Infinity, 1e9]) {
     const plan = consolidate({
       hosts: [host('a'), host('b', { on: false })],
@@ -71,7 +71,7 @@ test('what makes no sense of earlier days counts for nothing', () => {
   }
 });
 
-test('a sleeping host is woken where no other has room, and a move says what it costs', () => {
+test('a sleeping host is woken if no other has room, and a move reports its cost', () => {
   const busy = { cpu: 8, demand: [7, 7, 7, 7, 7, 7, 7, 7] };
   const plan = consolidate({
     hosts: [host('a'), host('b', { on: false })],
@@ -82,7 +82,7 @@ test('a sleeping host is woken where no other has room, and a move says what it 
   assert.ok((plan.moves[0]?.cost.seconds ?? 0) > 0);
 });
 
-test('a host that nobody can help is refused by name', () => {
+test('a host that cannot be relieved is refused by name', () => {
   const busy = { cpu: 8, demand: [7, 7, 7, 7] };
   const plan = consolidate({
     hosts: [host('a')],
@@ -92,7 +92,7 @@ test('a host that nobody can help is refused by name', () => {
   assert.deepEqual(plan.refusals[0]?.constraint, 'last-host');
 });
 
-test('no budget, no moves', () => {
+test('a budget of zero gives no moves', () => {
   const inventory = {
     hosts: [host('a'), host('b')],
     guests: [guest('one', 'a'), guest('two', 'b')],
@@ -101,7 +101,7 @@ test('no budget, no moves', () => {
   assert.deepEqual(consolidate(inventory, { ...CONSOLIDATE, budget: { bytes: 1 } }).moves, []);
 });
 
-test('emptying a host keeps within the bytes of the budget, and says so once', () => {
+test('emptying a host keeps within the bytes of the budget, and reports that once', () => {
   const small = { memoryBytes: 2 * GIB };
   const inventory = {
     hosts: [host('a'), host('b')],
@@ -131,7 +131,7 @@ test('no plan is over its budget, whatever the fleet', () => {
   );
 });
 
-test('a move says whether the guest alone suffices', () => {
+test('a move reports whether the guest alone suffices', () => {
   const words = (loads: readonly number[]): string | undefined => {
     const guests = loads.map((load, index) =>
       guest(`g${index}`, 'a', { cpu: 8, demand: Array.from({ length: 30 }, () => load) }),
@@ -190,7 +190,7 @@ test('the same fleet gives the same plan', () => {
   );
 });
 
-test('a plan that was carried out is followed by none that takes a guest back', () => {
+test('a plan that was carried out is followed by none that moves a guest back', () => {
   fc.assert(
     fc.property(fc.oneof(inventories, lively), (inventory) => {
       const { moves } = consolidate(inventory);
@@ -211,7 +211,7 @@ test('a plan that was carried out is followed by none that takes a guest back', 
   );
 });
 
-test('without the cause that a move names there is no such move', () => {
+test('a move is not made without the cause that it names', () => {
   const seen = { overload: 0, 'empty-host': 0 };
   fc.assert(
     fc.property(lively, (inventory) => {
@@ -235,7 +235,7 @@ test('without the cause that a move names there is no such move', () => {
   assert.ok(seen.overload > 50 && seen['empty-host'] > 50, JSON.stringify(seen));
 });
 
-test('more capacity is never more overload', () => {
+test('more capacity never causes more overload', () => {
   fc.assert(
     fc.property(lively, fc.constantFrom(1.1, 1.5, 2), (inventory, times) => {
       const more = grown(inventory, times);

@@ -32,7 +32,7 @@ test('each constraint is named', () => {
   assert.equal(keeps({}, { realm: 'vc1' }), 'realm');
 });
 
-test('what is not known of a host is not held against it', () => {
+test('unknown facts do not exclude a host', () => {
   assert.equal(keeps({ processor: 'new', networks: ['front'] }), undefined);
 });
 
@@ -44,7 +44,7 @@ test('a guest stays with its group', () => {
   assert.equal(holds(fleet.seats[0]!), 'together');
 });
 
-test('processors have room up to a share of what they give, and a core may be too slow', () => {
+test('processors have room up to a share of their capacity, and a core may be too slow', () => {
   const fleet = new Fleet({
     hosts: [host('a'), host('b', { cpu: 2 }), host('c', { coreCpu: 0.5, cpu: 2 })],
     guests: [guest('web', 'a', { cpu: 1 })],
@@ -59,6 +59,6 @@ test('processors have room up to a share of what they give, and a core may be to
   assert.equal(hasCpu(slow.seats[0]!, slow.places[1]!, { z: 1, share: 1 }), false);
 });
 
-test('every constraint has words', () => {
+test('every constraint has a text', () => {
   assert.match(wordsOf('memory'), /on both sides/);
 });

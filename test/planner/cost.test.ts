@@ -10,7 +10,7 @@ test('a quiet guest costs its memory once, over the slower of two links', () => 
   assert.deepEqual([cost.bytes, cost.seconds, cost.downtimeMs], [4 * GIB, (4 * GIB) / 10e6, 20]);
 });
 
-test('what a guest writes meanwhile is sent again', () => {
+test('memory that a guest writes meanwhile is sent again', () => {
   const writes = (dirtyBytesPerSecond: number): number =>
     costOf(guest('web', 'a', { dirtyBytesPerSecond }), host('a', link), host('b', link)).bytes;
   assert.equal(writes(50e6), 8 * GIB);

@@ -34,7 +34,7 @@ test('the host with a tenth of the link gets about a tenth of the bytes, however
   assert.equal(to.filter((name) => name === 'big').length, 1);
 });
 
-test('a guest that writes goes where the link is faster', () => {
+test('a guest that writes gets the destination with the faster link', () => {
   const hosts = [host('a', link(10)), host('slow', link(1)), host('fast', link(10))];
   const busy = guest('busy', 'a', { dirtyBytesPerSecond: 100e6 });
   assert.equal(placed(hosts, [busy]).get('busy'), 'fast');
@@ -58,20 +58,20 @@ test('a trunk between sites counts', () => {
   );
 });
 
-test('where a guest was to go by the plan before, it goes', () => {
+test('a guest keeps the destination of the earlier plan', () => {
   const hosts = [host('a', link(10)), host('b', link(10)), host('c', link(10))];
   const before = [{ guest: 'g', to: 'c' }];
   assert.equal(placed(hosts, [guest('g', 'a')], { before }).get('g'), 'c');
 });
 
-test('a guest goes back to where it came from only where it has no other place', () => {
+test('a guest returns to the host that it came from only if it has no other place', () => {
   const left = [{ host: 'b', secondsAgo: 60 }];
   const hosts = [host('a'), host('b'), host('c')];
   assert.equal(placed(hosts, [guest('g', 'a', { left })]).get('g'), 'c');
   assert.equal(placed(hosts.slice(0, 2), [guest('g', 'a', { left })]).get('g'), 'b');
 });
 
-test('of equal hosts the one to which others move least is chosen', () => {
+test('the least used destination is chosen among equal hosts', () => {
   const hosts = [
     host('a', link(10)),
     host('b', link(10)),

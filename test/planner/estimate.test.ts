@@ -5,11 +5,11 @@ import { estimate } from '../../src/planner/estimate.ts';
 
 const options = { newest: 0.5, swing: 0.1, swingWeight: 4, samples: 24 };
 
-test('expects something between the newest sample and the mean', () => {
+test('the estimate is between the newest sample and the mean', () => {
   assert.deepEqual(estimate({ cpu: 4, demand: [3, 1] }, options)?.mean, 2.5);
 });
 
-test('a steady guest is trusted the more the longer it is steady, a swinging one is not', () => {
+test('a steady guest is trusted the more the longer it is steady, and a swinging one is not', () => {
   const variance = (demand: number[]): number =>
     estimate({ cpu: 4, demand }, options)?.variance ?? Number.NaN;
   const steady = (count: number): number[] => Array.from({ length: count }, () => 1);
@@ -17,7 +17,7 @@ test('a steady guest is trusted the more the longer it is steady, a swinging one
   assert.ok(variance([0, 3, 0, 3, 0, 3]) > variance(steady(6)));
 });
 
-test('nonsense is left out, and where the newest sample is nonsense nothing is said', () => {
+test('invalid samples are ignored, and there is no estimate if the newest one is invalid', () => {
   assert.equal(estimate({ cpu: 4, demand: [1, Number.NaN, -3, 1e9, 1] }, options)?.mean, 1);
   for (const newest of [Number.NaN, -1, 5, Infinity]) {
     assert.equal(estimate({ cpu: 4, demand: [newest, 1] }, options), undefined);
@@ -25,7 +25,7 @@ test('nonsense is left out, and where the newest sample is nonsense nothing is s
   assert.equal(estimate({ cpu: 4, demand: [] }, options), undefined);
 });
 
-test('whatever is reported, what is expected is a number that makes sense', () => {
+test('the estimate is a valid number, whatever is reported', () => {
   fc.assert(
     fc.property(fc.array(fc.double()), fc.constantFrom(1, 8), (demand, cpu) => {
       const expected = estimate({ cpu, demand });

@@ -31,7 +31,7 @@ const line = (more: Partial<Line> = {}): Line => ({
 const names = ({ leaving }: Evacuation): string[] => leaving.map((each) => each.guest);
 const six = [1, 2, 3, 4, 5, 6].map((number) => leaver(`g${number}`, { priority: number }));
 
-test('the most important guests go first, one at a time over a thin line, and the rest is named', () => {
+test('the most important guests go first, one at a time over a slow link, and the rest is named', () => {
   // 640 MiB at 100 Mbit/s: 53.7 s and the fixed time of a move, so that three go in 200 s.
   const plan = evacuate(six, line({ deadlineSeconds: 200 }));
   assert.deepEqual(names(plan), ['g6', 'g5', 'g4']);
@@ -43,7 +43,7 @@ test('the most important guests go first, one at a time over a thin line, and th
   assert.match(plan.staying[0]?.words ?? '', /needs .* for 640 MiB at .*\/s; .* are left/);
 });
 
-test('a guest goes by pre-copy where that ends, else by post-copy, else with a pause that it allows', () => {
+test('a guest moves by pre-copy if that ends, else by post-copy, else with an allowed pause', () => {
   const how = (dirty: number, more: Partial<Leaver>): string =>
     evacuate([leaver('g', more, dirty)], line()).leaving[0]?.how ?? 'left';
   assert.equal(how(2 * MIB, {}), 'precopy');
@@ -52,13 +52,13 @@ test('a guest goes by pre-copy where that ends, else by post-copy, else with a p
   assert.equal(how(40 * MIB, { mayPostcopy: false, maxPauseSeconds: 50 }), 'left');
 });
 
-test('a guest that pre-copy would bring too late goes by post-copy, which sends each page once', () => {
+test('a guest that pre-copy would move too late moves by post-copy, which sends each page once', () => {
   const plan = evacuate([leaver('g', {}, 8 * MIB)], line({ deadlineSeconds: 70 }));
   assert.equal(plan.leaving[0]?.how, 'postcopy');
   assert.equal(plan.leaving[0]?.bytes, 640 * MIB);
 });
 
-test('a guest that its host measured counts with what that predicts, by the ways that it found open', () => {
+test("a guest measured by its host counts with the host's predictions for the possible modes", () => {
   const of = (size: NonNullable<Leaver['size']>, more: Partial<Leaver> = {}) =>
     evacuate([leaver('g', { size, diskBytes: 3 * MIB, ...more }, 40 * MIB)], line());
   const how = (...given: Parameters<typeof of>) => {
@@ -76,14 +76,14 @@ test('a guest that its host measured counts with what that predicts, by the ways
   assert.ok(paused?.how === 'pause' && paused.bytes > 83 * MIB && paused.bytes <= 163 * MIB);
 });
 
-test('moves under way hold the line until they end', () => {
+test('running moves use the link until they end', () => {
   const plan = evacuate([leaver('g')], line({ running: [30] }));
   assert.equal(plan.leaving[0]?.startSeconds, 30);
   const fat = line({ running: [30], bytesPerSecond: 600e6 });
   assert.equal(evacuate([leaver('g')], fat).leaving[0]?.startSeconds, 0);
 });
 
-test('nothing is planned beyond the budget, and what it lacks is reported', () => {
+test('no move is planned beyond the budget, and the missing budget is reported', () => {
   const plan = evacuate(six, line({ budgetBytes: 1400 * MIB }));
   assert.deepEqual(names(plan), ['g6', 'g5']);
   assert.match(plan.staying[0]?.words ?? '', /640 MiB at the least; 120 MiB of the budget/);
@@ -145,7 +145,7 @@ test('each guest leaves or is named once, by the deadline, within the budget and
   );
 });
 
-test('a guest is never left for one of a lower priority: without those below it, it is left as well', () => {
+test('a guest that is left would also be left without all guests of a lower priority', () => {
   fc.assert(
     fc.property(leavers, lines, (all, given) => {
       for (const left of evacuate(all, given).staying) {

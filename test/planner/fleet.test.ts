@@ -13,7 +13,7 @@ const made = (): Fleet =>
     ],
   });
 
-test('a guest that leaves holds its memory where it was, and its place among those apart', () => {
+test('a guest that leaves keeps its memory at its old host, and its place in its separation group', () => {
   const fleet = made();
   const [a, b] = fleet.places;
   const [web] = fleet.seats;
@@ -25,20 +25,20 @@ test('a guest that leaves holds its memory where it was, and its place among tho
   assert.deepEqual([a!.heldBytes, b!.heldBytes], [4 * GIB, 4 * GIB]);
 });
 
-test('a guest whose samples make no sense counts at its full size', () => {
+test('a guest with invalid samples counts at its full size', () => {
   const [, b] = made().places;
   assert.equal(b!.mean, 4);
   assert.equal(made().seats[1]?.unknown, true);
 });
 
-test('a guest on a host that is not there is kept apart', () => {
+test('a guest on a missing host is tracked separately', () => {
   assert.deepEqual(
     made().lost.map(({ name }) => name),
     ['lost'],
   );
 });
 
-test('what a host needs grows with the guest that comes and with caution', () => {
+test("a host's required capacity grows with an arriving guest and with caution", () => {
   const fleet = made();
   const [a, b] = fleet.places;
   const [web] = fleet.seats;

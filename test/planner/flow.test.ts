@@ -5,19 +5,19 @@ import { shareOut } from '../../src/planner/flow.ts';
 
 const flow = (resources: number[], most = Infinity) => ({ resources, most, rate: 0 });
 
-test('who is held back elsewhere leaves its part to the others', () => {
+test('a flow that is limited elsewhere leaves its share to the others', () => {
   const [slow, fast] = [flow([0, 1]), flow([0, 2])];
   shareOut([slow, fast], [100, 20, 100]);
   assert.deepEqual([slow.rate, fast.rate], [20, 80]);
 });
 
-test('a flow takes no more than its own most', () => {
+test('a flow takes no more than its maximum', () => {
   const [one, other] = [flow([0], 10), flow([0])];
   shareOut([one, other], [100]);
   assert.deepEqual([one.rate, other.rate], [10, 90]);
 });
 
-test('no link carries more than it can, and each flow has something full on its way', () => {
+test('no link carries more than it can, and each flow has a full link on its path', () => {
   const flows = fc.array(
     fc.record({
       resources: fc.uniqueArray(fc.integer({ min: 0, max: 3 }), { minLength: 1 }),

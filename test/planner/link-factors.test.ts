@@ -21,13 +21,13 @@ const seen = (bytesPerSecond: number, linkFactors = {}) =>
     () => 'g',
   );
 
-test('a full link carries what came over it; one that is not full says nothing', () => {
+test('a full link carries the rate measured over it; one that is not full shows nothing', () => {
   const factors = seen(40);
   assert.deepEqual(Object.keys(factors), ['b, in']);
   assert.ok(Math.abs((factors['b, in'] ?? 0) - 0.96) < 1e-9);
 });
 
-test('what is believed comes nearer with each look, and stays within bounds', () => {
+test('the estimate converges with each look, and stays within bounds', () => {
   let factors = seen(25);
   for (let look = 0; look < 40; look += 1) factors = seen(25, factors);
   assert.ok(Math.abs((factors['b, in'] ?? 0) - 0.5) < 0.01);
@@ -35,6 +35,6 @@ test('what is believed comes nearer with each look, and stays within bounds', ()
   assert.ok((factors['b, in'] ?? 0) >= 0.2);
 });
 
-test('a move that has not begun to flow says nothing', () => {
+test('a move that has not begun to transfer shows nothing', () => {
   assert.deepEqual(seen(0), {});
 });

@@ -9,7 +9,7 @@ const left = (...secondsAgo: readonly number[]): Pick<PlannerGuest, 'left'> => (
   left: secondsAgo.map((each) => ({ host: 'c', secondsAgo: each })),
 });
 
-test('a move costs more by what its guest asks for, and eight times as much for each move of its last day', () => {
+test('a move costs more the more its guest uses, and eight times as much for each move of its last day', () => {
   const demand = [1, 1];
   const { seats, places } = new Fleet({
     hosts: [host('a'), host('b')],

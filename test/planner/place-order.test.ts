@@ -4,7 +4,7 @@ import { Fleet } from '../../src/planner/fleet.ts';
 import { PlaceOrder } from '../../src/planner/place-order.ts';
 import { guest, host } from './inventories.ts';
 
-test('places stand by their figure, equal ones as the inventory has them, and follow their guests', () => {
+test('hosts are sorted by their figure, equal ones in inventory order, and updated with their guests', () => {
   const fleet = new Fleet({
     hosts: ['a', 'b', 'c', 'd'].map((name) => host(name)),
     guests: [guest('one', 'a'), guest('two', 'a'), guest('three', 'c'), guest('four', 'd')],

@@ -22,13 +22,13 @@ test('a guest starts on the fullest host that has room', () => {
   );
 });
 
-test('a host is woken only where no other has room, the one that costs least', () => {
+test('a host is woken only if no other has room, the cheapest one first', () => {
   const placement = place({ hosts: hosts.slice(2), guests }, wanted);
   assert.ok('host' in placement);
   assert.deepEqual([placement.host, placement.wake], ['off', true]);
 });
 
-test('a host is woken only where its cores are fast enough for the guest', () => {
+test('a host is woken only if its cores are fast enough for the guest', () => {
   const asleep = [host('slow', { on: false }), host('fast', { on: false, coreCpu: 2 })];
   const small = { ...wanted, cpu: 1.5 };
   const placement = place({ hosts: asleep, guests: [] }, small);
@@ -38,14 +38,14 @@ test('a host is woken only where its cores are fast enough for the guest', () =>
   assert.ok('refused' in nowhere && nowhere.refused.constraint === 'cpu');
 });
 
-test('a guest that has no place is refused by the constraint', () => {
+test('a guest without a possible host is refused by the constraint', () => {
   const placement = place({ hosts, guests }, { ...wanted, memoryBytes: 100 * GIB });
   assert.ok('refused' in placement && placement.refused.constraint === 'memory');
   const nowhere = place({ hosts: [], guests: [] }, wanted);
   assert.ok('refused' in nowhere && nowhere.refused.constraint === 'last-host');
 });
 
-test('a guest that has no place is refused in words that hold for a guest that is on no host yet', () => {
+test('a guest without a possible host is refused in words that fit a guest not placed yet', () => {
   const wordsAt = (all: typeof hosts): string => {
     const placement = place({ hosts: all, guests: [] }, { ...wanted, memoryBytes: 100 * GIB });
     return 'refused' in placement ? placement.refused.words : placement.host;
@@ -58,7 +58,7 @@ test('a guest that has no place is refused in words that hold for a guest that i
   );
 });
 
-test('labels count: apart, together and pinned', () => {
+test('a placement respects the labels for apart, together and pinned', () => {
   const labelled = [guest('one', 'busy', { apart: ['db'], together: 'shop' }), ...guests.slice(1)];
   const where = (more: object): string | undefined => {
     const placement = place({ hosts, guests: labelled }, { ...wanted, ...more });

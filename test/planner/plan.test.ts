@@ -4,7 +4,7 @@ import { Fleet } from '../../src/planner/fleet.ts';
 import { moveOf, planOf, refusal } from '../../src/planner/plan.ts';
 import { guest, host } from './inventories.ts';
 
-test('a plan says what it wakes, what it empties and what it could not rest on', () => {
+test('a plan lists the hosts that it wakes and empties, and its missing data', () => {
   const fleet = new Fleet({
     hosts: [host('a'), host('b', { on: false }), host('c')],
     guests: [guest('web', 'a'), guest('odd', 'c', { demand: [] }), guest('lost', 'gone')],

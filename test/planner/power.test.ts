@@ -11,7 +11,7 @@ test('power is linear between the points, and flat beyond them', () => {
   );
 });
 
-test('a host that gives more for its power is less dear', () => {
+test('a host with more capacity for its power is cheaper', () => {
   assert.ok(dearness(host('a', { watts: [80, 120] })) < dearness(host('b', { watts: [80, 150] })));
   assert.ok(dearness(host('a', { cpu: 16 })) < dearness(host('b', { cpu: 8 })));
 });

@@ -12,7 +12,7 @@ test('a guest uses no more than twice its processors and a thread, nor more than
   assert.equal(isPossibleUse(12, { vcpus: 0, hostCores: 64 }), true);
 });
 
-test('what is no number, or less than nothing, is never possible', () => {
+test('a value that is not a number, or is negative, is never possible', () => {
   fc.assert(
     fc.property(fc.double(), fc.nat(256), fc.integer({ min: 1, max: 512 }), (cores, vcpus, has) => {
       const could = isPossibleUse(cores, { vcpus, hostCores: has });

@@ -8,7 +8,7 @@ const day = (cores: number): number[] => Array.from({ length: 288 }, () => cores
 const proposals = (more: Parameters<typeof guest>[2]) =>
   rightsize({ hosts: [host('a')], guests: [guest('g', 'a', { cpu: 8, demand: day(4), ...more })] });
 
-test('a guest that uses little of its processor is proposed less, with the figures', () => {
+test('a guest that uses little of its processors gets a lower proposal, with the figures', () => {
   const [proposal] = proposals({ demand: day(1) });
   assert.deepEqual(proposal?.cpu, { now: 8, proposed: 2 });
   assert.match(
@@ -17,20 +17,20 @@ test('a guest that uses little of its processor is proposed less, with the figur
   );
 });
 
-test('a guest that uses what it has, that peaks, or of which little is known is left as it is', () => {
+test('a guest that is busy, peaks, or is little known gets no proposal', () => {
   assert.deepEqual(proposals({}), []);
   assert.deepEqual(proposals({ demand: [...day(1).slice(10), ...day(8).slice(0, 10)] }), []);
   assert.deepEqual(proposals({ demand: day(1).slice(1) }), []);
   assert.deepEqual(proposals({ demand: [...day(1), Number.NaN] }), []);
 });
 
-test('memory is proposed by what is used, with half as much again', () => {
+test('memory is proposed by its use plus half', () => {
   const [proposal] = proposals({ memoryBytes: 16 * GIB, usedBytes: 2 * GIB });
   assert.deepEqual(proposal?.memoryBytes, { now: 16 * GIB, proposed: 3 * GIB });
   assert.equal(proposal?.cpu, undefined);
 });
 
-test('no proposal is above what a guest has, or below what it used at any of nearly all samples', () => {
+test("no proposal exceeds a guest's size, or is below its use at nearly all samples", () => {
   fc.assert(
     fc.property(inventories, (inventory) => {
       const options = { ...RIGHTSIZE, leastSamples: 1, step: 0.25 };

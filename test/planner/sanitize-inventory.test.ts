@@ -9,7 +9,7 @@ import { broken, guest, host, lively } from './inventories.ts';
 
 const NONSENSE = [Number.NaN, -1, Infinity, -Infinity];
 
-test('what makes sense is left as it is', () => {
+test('valid data is left unchanged', () => {
   fc.assert(
     fc.property(lively, (inventory) => {
       assert.deepEqual(sanitizeInventory(inventory), inventory);
@@ -17,7 +17,7 @@ test('what makes sense is left as it is', () => {
   );
 });
 
-test('a host whose size makes no sense is silent, and a guest whose size makes none fills its host and is unknown', () => {
+test('a host with an invalid size is silent, and a guest with one fills its host and is unknown', () => {
   for (const value of [...NONSENSE, 0]) {
     const { hosts } = sanitizeInventory({ hosts: [host('a', { cpu: value })], guests: [] });
     assert.equal(hosts[0]?.silent, true);
@@ -29,12 +29,12 @@ test('a host whose size makes no sense is silent, and a guest whose size makes n
   }
 });
 
-test('a guest of which nobody says how many processors it has is moved all the same', () => {
+test('a guest with an unknown number of processors is moved all the same', () => {
   const one = guest('one', 'a', { cpu: 0, demand: [0] });
   assert.deepEqual(sanitizeInventory({ hosts: [host('a')], guests: [one] }).guests, [one]);
 });
 
-test('a clock that is off makes no past move older than it may be', () => {
+test('a wrong clock makes no past move older than possible', () => {
   const left = [{ host: 'b', secondsAgo: -3600 }];
   const { guests } = sanitizeInventory({
     hosts: [host('a')],
@@ -62,7 +62,7 @@ function reporting(
   };
 }
 
-test('whatever nonsense one host or guest reports, the plan is the same, its figures are numbers, and nothing is broken', () => {
+test('invalid reports of one host or guest change neither the rest of the plan nor its validity', () => {
   let moves = 0;
   const fields = [
     ...HOST_FIELDS.map((name) => `host ${name}`),

@@ -23,7 +23,7 @@ const transfer = (memoryBytes: number, more: Partial<Transfer> = {}): Transfer =
 const best = (all: readonly Transfer[], limits = links()): Schedule =>
   bestSchedule(problemOf(all, limits));
 
-test('guests that write move one at a time over one link, and the next one prepares meanwhile', () => {
+test('guests that write move one at a time over a link, and the next one prepares meanwhile', () => {
   const all = [1, 2, 3].map(() => transfer(10_000, { dirtyBytesPerSecond: 40 }));
   const { seconds, pace } = best(all);
   assert.ok(pace.fill <= 2);
@@ -36,7 +36,7 @@ test('slow destinations are used side by side', () => {
   assert.equal(best(all, links({ bytesPerSecond })).seconds, 43);
 });
 
-test('where one move fills a link only by what is said of it, another one to another host runs beside it', () => {
+test('a move to another host runs in parallel if the link is only nominally full', () => {
   const all = ['b', 'c', 'd', 'b', 'c', 'd'].map((to) =>
     transfer(2000, { to, dirtyBytesPerSecond: 2 }),
   );
@@ -59,7 +59,7 @@ const transfers = fc.array(
 );
 const bytesPerSecond = (host: string): number => (host === 'c' ? 40 : 100);
 
-test('a schedule of few is within a tenth of the best of all orders at all caps', () => {
+test('a small schedule is within ten percent of the best of all orders at all caps', () => {
   fc.assert(
     fc.property(transfers, (all) => {
       const limits = links({ bytesPerSecond, out: 2, in: 2 });
@@ -100,7 +100,7 @@ test('a schedule has each transfer once, and takes no less than its busiest link
   );
 });
 
-test('the number of tries is bounded whatever the length', () => {
+test('the number of attempts is bounded whatever the length', () => {
   for (const count of [1, 9, 200, 100_000]) {
     assert.ok(triesFor(count) >= 40 && triesFor(count) <= 1500);
   }

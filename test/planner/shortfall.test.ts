@@ -3,16 +3,16 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { shortfall } from '../../src/planner/shortfall.ts';
 
-test('without any swing it is what is asked for above the capacity', () => {
+test('the shortfall without variation is the demand above the capacity', () => {
   assert.equal(shortfall(12, 0, 8), 4);
   assert.equal(shortfall(7, 0, 8), 0);
 });
 
-test('at the capacity it is the deviation by the root of two pi', () => {
+test('the shortfall at the capacity is the deviation divided by the square root of two pi', () => {
   assert.ok(Math.abs(shortfall(8, 4, 8) - 2 / Math.sqrt(2 * Math.PI)) < 1e-6);
 });
 
-test('more capacity is never more shortfall, more demand never less', () => {
+test('more capacity never causes more shortfall, and more demand never less', () => {
   const positive = fc.double({ min: 0, max: 100, noNaN: true });
   fc.assert(
     fc.property(positive, positive, positive, positive, (mean, variance, capacity, more) => {

@@ -6,7 +6,7 @@ import { SortedList } from '../../src/planner/sorted-list.ts';
 const compare = (left: number, right: number): number => left - right;
 const numbers = fc.uniqueArray(fc.integer({ min: 0, max: 2000 }), { maxLength: 400 });
 
-test('items stay in order whatever goes in and out, and are read from any of them on', () => {
+test('items stay in order whatever is added and removed, and are read from any of them on', () => {
   fc.assert(
     fc.property(numbers, numbers, fc.nat(2000), (first, changes, least) => {
       const list = new SortedList(first, compare);
@@ -27,14 +27,14 @@ test('items stay in order whatever goes in and out, and are read from any of the
   );
 });
 
-test('what is not in is not taken out', () => {
+test('an item that is not in the list is not removed', () => {
   const list = new SortedList([1, 3], compare);
   list.remove(2);
   list.remove(4);
   assert.deepEqual([...list.from(() => false)], [1, 3]);
 });
 
-test('hundreds that come in order, and go again, leave nothing', () => {
+test('hundreds of items that are added in order and removed leave nothing', () => {
   const list = new SortedList<number>([], compare);
   const all = Array.from({ length: 500 }, (_, at) => at);
   for (const each of all) list.add(each);

@@ -32,12 +32,12 @@ const full: Inventory = {
   ],
 };
 
-test('the pair is taken that leaves least unserved on both hosts together', () => {
+test('the pair with the lowest remaining shortfall on both hosts together is chosen', () => {
   const { swap } = swapIn(full);
   assert.deepEqual([swap?.away.guest.name, swap?.back.guest.name], ['a1', 'b2']);
 });
 
-test('a guest that may not move, or may not come, is in no pair', () => {
+test('a guest that may not move, or may not arrive, is in no pair', () => {
   const but = (name: string, more: Partial<PlannerGuest>): Inventory => ({
     ...full,
     guests: full.guests.map((each) => (each.name === name ? { ...each, ...more } : each)),
@@ -47,7 +47,7 @@ test('a guest that may not move, or may not come, is in no pair', () => {
   assert.notEqual(swapIn(but('a1', { pinnedTo: ['a'] })).swap?.away.guest.name, 'a1');
 });
 
-test('it looks at no more pairs than it may, and has the best of those', () => {
+test('a swap search examines at most its number of pairs, and has the best of those', () => {
   assert.deepEqual(swapIn(full, 0), { swap: undefined, left: 0 });
   assert.ok(swapIn(full, 2).left === 0 && swapIn(full).left === 991);
 });

@@ -32,24 +32,24 @@ const transfer = (memoryBytes: number, more: Partial<Transfer> = {}): Transfer =
 const seconds = (all: Transfer[], pace = OPEN, limits = links()): number =>
   secondsOf(problemOf(all, limits), [...all.keys()], pace);
 
-test('a move takes its fixed time and its bytes, and again what its guest writes', () => {
+test("a move takes its fixed time and its bytes, and additional time for the guest's writes", () => {
   assert.equal(seconds([transfer(1000)]), 10 + FIXED);
   assert.equal(seconds([transfer(1000, { dirtyBytesPerSecond: 20 })]), 12.5 + FIXED);
 });
 
-test('a guest whose hot pages are few is not sent again as a whole', () => {
+test('a guest with few hot pages is not sent again as a whole', () => {
   const hot = { dirtyBytesPerSecond: 50 };
   const all = seconds([transfer(1000, hot)]);
   assert.ok(seconds([transfer(1000, { ...hot, workingSetBytes: 100 })]) < all);
 });
 
-test('on a full link one starts after the other, and the next one earlier where it may', () => {
+test('moves on a full link start one after the other, and the next one earlier if it may', () => {
   const all = [transfer(1000), transfer(1000)];
   assert.equal(seconds(all, ONE), 2 * (10 + FIXED));
   assert.equal(seconds(all, { fill: 1, ahead: 2.5 }), 2 * 10 + FIXED + 0.5);
 });
 
-test('limits per host, per pair of hosts and in all are kept, and who waits blocks nobody', () => {
+test('limits per host, per pair of hosts and in total are kept, and a waiting move blocks no other', () => {
   const all = [transfer(100), transfer(100), transfer(100, { from: 'c', to: 'd' })];
   const one = 1 + FIXED;
   assert.equal(seconds(all, OPEN, links({ out: 1 })), 2 * one);
@@ -62,18 +62,18 @@ test('limits per host, per pair of hosts and in all are kept, and who waits bloc
   assert.equal(seconds(all, OPEN, links({ parallel: 0 })), Infinity);
 });
 
-test('a trunk is shared by all that go over it', () => {
+test('a trunk is shared by all moves over it', () => {
   const trunk = () => ({ name: 'north to south', bytesPerSecond: 50 });
   const all = [transfer(1000), transfer(1000, { from: 'c', to: 'd' })];
   assert.equal(seconds(all, OPEN, links({ trunk })), 40 + FIXED);
 });
 
-test('what runs already goes on from where it is', () => {
+test('a running move continues from its present state', () => {
   const running = { leftBytes: 500, leadSeconds: 0 };
   assert.equal(seconds([transfer(1000, { running })]), 5 + 0.5);
 });
 
-test('starts and ends are reported', () => {
+test('the starts and ends of moves are reported', () => {
   const reported: string[] = [];
   const all = [transfer(100), transfer(100)];
   secondsOf(problemOf(all, links()), [1, 0], ONE, {

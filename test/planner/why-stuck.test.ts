@@ -13,7 +13,7 @@ const why = (inventory: Inventory, rests = false) => {
 };
 const busy = [1, 2, 3].map((each) => guest(`g${each}`, 'a', { demand: [4, 4, 4] }));
 
-test('where no other host takes guests, that is what is said', () => {
+test('the explanation is that no other host accepts guests, if that is so', () => {
   const closed = [
     host('b', { silent: true }),
     host('c', { draining: true }),
@@ -26,7 +26,7 @@ test('where no other host takes guests, that is what is said', () => {
   }
 });
 
-test('what keeps a guest from the other hosts is named, with the guest and a host', () => {
+test('the explanation names the constraint, the guest and a host', () => {
   const hosts = [host('a'), host('b', { memoryBytes: 2 * GIB })];
   const { constraint, words } = why({ hosts, guests: busy });
   assert.equal(constraint, 'memory');
@@ -35,7 +35,7 @@ test('what keeps a guest from the other hosts is named, with the guest and a hos
   assert.equal(why({ hosts: full, guests: busy }).constraint, 'cpu');
 });
 
-test('what keeps most guests where they are is named, whoever says it', () => {
+test('the explanation names the commonest constraint, whichever host reports it', () => {
   const hosts = [host('a'), host('b')];
   const kept = busy.map((each, at) => (at === 0 ? each : { ...each, neverMove: true }));
   const { constraint, words } = why({ hosts, guests: kept });
@@ -44,7 +44,7 @@ test('what keeps most guests where they are is named, whoever says it', () => {
   assert.equal(why({ hosts, guests: busy }, true).constraint, 'rests');
 });
 
-test('where a host would do, it is the cost that keeps the guest', () => {
+test('the explanation is the cost if a host would be possible', () => {
   const hosts = [host('a'), host('b', { memoryBytes: 2 * GIB }), host('c')];
   const { constraint, words } = why({ hosts, guests: busy });
   assert.equal(constraint, 'cpu');

@@ -38,22 +38,22 @@ async function why(
   return whyNoSockets({ place, directory: at, user: async () => user }, 'a', LIVES);
 }
 
-describe('a directory for the sockets of guests', () => {
-  test('serves the user that owns it, and whoever is not named', async (t) => {
+describe('a socket directory', () => {
+  test('a socket directory serves its owner, and any unnamed user', async (t) => {
     const at = directory(t);
     assert.equal(await why(at, OWN), undefined);
     assert.equal(await why(at, undefined), undefined);
     assert.equal(await whyNoSockets({ place: at, directory: at }, 'a', LIVES), undefined);
   });
 
-  test('is refused where it is not there, or its name leaves no room', async (t) => {
+  test('a socket directory is refused if it is missing, or its name leaves no room', async (t) => {
     const at = directory(t);
     assert.match((await why(path.join(at, 'none'), OWN)) ?? '', /none cannot be used for sockets/);
     const long = `/${'x'.repeat(90)}`;
     assert.match((await why(at, OWN, long)) ?? '', /cannot be used for sockets/);
   });
 
-  test('is refused where it belongs to another user than the one as whom QEMU runs', async (t) => {
+  test("a socket directory is refused if it belongs to another user than QEMU's", async (t) => {
     const at = directory(t);
     chmodSync(at, 0o777);
     assert.match(
@@ -62,19 +62,23 @@ describe('a directory for the sockets of guests', () => {
     );
   });
 
-  test('is refused where QEMU’s user may make nothing in it', { skip: notRoot }, async (t) => {
-    const at = directory(t);
-    chownSync(at, OTHER.uid, OTHER.gid);
-    assert.equal(await why(at, OTHER), undefined);
-    chmodSync(at, 0o555);
-    assert.match(
-      (await why(at, OTHER)) ?? '',
-      /its hypervisor runs as uid 64055, which may not make sockets/,
-    );
-  });
+  test(
+    "a socket directory without write access for QEMU's user is refused",
+    { skip: notRoot },
+    async (t) => {
+      const at = directory(t);
+      chownSync(at, OTHER.uid, OTHER.gid);
+      assert.equal(await why(at, OTHER), undefined);
+      chmodSync(at, 0o555);
+      assert.match(
+        (await why(at, OTHER)) ?? '',
+        /its hypervisor runs as uid 64055, which may not make sockets/,
+      );
+    },
+  );
 
   test(
-    'is refused where QEMU’s user cannot reach it, as far as its path is seen',
+    "a socket directory that QEMU's user visibly cannot reach is refused",
     { skip: notRoot },
     async (t) => {
       const at = directory(t);
@@ -88,7 +92,7 @@ describe('a directory for the sockets of guests', () => {
     },
   );
 
-  test('is refused while its manager does not say whose QEMU is', async (t) => {
+  test("a socket directory is refused while its manager does not report QEMU's user", async (t) => {
     const at = directory(t);
     const user = (): Promise<never> => Promise.reject(new Error('it is silent'));
     const said = await whyNoSockets({ place: at, directory: at, user }, 'a', LIVES);
@@ -106,7 +110,7 @@ describe('a socket for a hypervisor', () => {
     return socket;
   }
 
-  test('is given to the user as whom QEMU runs', { skip: notRoot }, async (t) => {
+  test("a hypervisor's socket is given to QEMU's user", { skip: notRoot }, async (t) => {
     const socket = await listening(t);
     openToUser(socket, undefined);
     assert.equal(statSync(socket).uid, OWN.uid);
@@ -115,7 +119,7 @@ describe('a socket for a hypervisor', () => {
   });
 
   test(
-    'is given away by no other name: what was put in its place stays whose it is',
+    'only the socket under its original name changes its owner',
     { skip: notRoot },
     async (t) => {
       const socket = await listening(t);

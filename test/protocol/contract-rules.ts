@@ -20,21 +20,21 @@ export function contractRules(name: string, contract: Contract): void {
   const routes = Object.entries(contract);
 
   describe(`the contract of the ${name}`, () => {
-    test('gives every route a summary and an access', () => {
+    test('the contract gives every route a summary and an access', () => {
       for (const [key, { summary, access }] of routes) {
         assert.match(summary, /^[A-Z].*[^.]$/, `${key}: a line, not a sentence with its dot`);
         assert.ok(Object.keys(ACCESSES).includes(access), key);
       }
     });
 
-    test('has each method and path once', () => {
+    test('the contract has each method and path once', () => {
       const places = routes.map(
         ([, { method, path }]) => `${method} ${path.replaceAll(/:\w+/g, ':')}`,
       );
       assert.deepEqual(places, [...new Set(places)]);
     });
 
-    test('describes exactly the places of each path', () => {
+    test('the contract describes exactly the parameters of each path', () => {
       for (const [key, { path, params }] of routes) {
         const places = [...path.matchAll(/:(\w+)/g)].map(([, place = '']) => place);
         assert.deepEqual(Object.keys(params.shape).toSorted(), places.toSorted(), key);
@@ -42,14 +42,14 @@ export function contractRules(name: string, contract: Contract): void {
       }
     });
 
-    test('reads with GET and without a body, and changes nothing with it', () => {
+    test('the contract reads with GET, without a body, and without any change', () => {
       for (const [key, { method, body, access }] of routes) {
         if (method === 'GET') assert.equal(body, undefined, key);
         if (access === 'operator' || access === 'orders') assert.notEqual(method, 'GET', key);
       }
     });
 
-    test('bounds every text and every list that crosses the wire', () => {
+    test('the contract bounds every text and every list on the wire', () => {
       for (const [key, { params, query, body, response }] of routes) {
         // The description of the API is as long as the API.
         if (key === 'openapi') continue;
@@ -59,7 +59,7 @@ export function contractRules(name: string, contract: Contract): void {
       }
     });
 
-    test('takes every value that it describes, through JSON, and takes what it gave again', () => {
+    test('the contract accepts every value that it describes, through JSON, in both directions', () => {
       for (const [key, { body, response }] of routes) {
         for (const schema of body === undefined ? [response] : [body, response]) {
           fc.assert(
@@ -74,7 +74,7 @@ export function contractRules(name: string, contract: Contract): void {
       }
     });
 
-    test('never throws at what is not a message', () => {
+    test('the contract never throws on an input that is not a message', () => {
       fc.assert(
         fc.property(fc.jsonValue(), (value) => {
           for (const [, { body, response }] of routes) {

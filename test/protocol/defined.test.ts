@@ -17,7 +17,7 @@ test('defined() keeps every property that has a value and drops every other', ()
   );
 });
 
-test('falsy values are values', () => {
+test('falsy values are kept', () => {
   assert.deepEqual(defined({ none: undefined, zero: 0, no: false, empty: '', nothing: null }), {
     zero: 0,
     no: false,

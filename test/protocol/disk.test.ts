@@ -24,7 +24,7 @@ test('a path in a pool never leaves it', () => {
   assert.ok(pathInPool.safeParse('vm/web1.qcow2').success);
 });
 
-test('a proof is a file of a name of its own, in no other directory', () => {
+test('a proof is a file with a separate name, in no other directory', () => {
   fc.assert(
     fc.property(fc.string(), (text) => {
       const parsed = proofName.safeParse(text);

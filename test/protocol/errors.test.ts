@@ -9,7 +9,7 @@ import { errorBody, fromSerial, serialError, whatIsWrong } from '../../src/proto
 const held = godwitError('GODWIT_HELD', { guest: 'web1', reason: 'nobody answers' });
 
 describe('an error on the wire', () => {
-  test('is thrown on the other side as it was here', () => {
+  test('an error on the wire is thrown unchanged on the other side', () => {
     const body = errorBody.parse(JSON.parse(JSON.stringify({ error: held })));
     const thrown = fromSerial(body.error);
     assert.ok(thrown instanceof GodwitError);
@@ -17,7 +17,7 @@ describe('an error on the wire', () => {
     assert.equal(thrown.exit, held.exit);
   });
 
-  test('of a code that only a newer build knows keeps its words, and says which it was', () => {
+  test('an error with a code of a newer build keeps its text, and names the code', () => {
     const newer = { ...held.toJSON(), code: 'GODWIT_OF_TOMORROW' };
     const facts = { code: 'GODWIT_OF_TOMORROW' };
     assert.deepEqual(serialError.parse(newer), { ...newer, code: 'GODWIT_ERROR_NEWER', facts });
@@ -25,7 +25,7 @@ describe('an error on the wire', () => {
     assert.equal(destinationEvent.safeParse({ type: 'failed', error: newer }).success, true);
   });
 
-  test('has a code of the form of ours', () => {
+  test('an error on the wire has a code in the common format', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.integer(), fc.constant(null)), (code) => {
         const parsed = serialError.safeParse({ ...held.toJSON(), code });
@@ -34,7 +34,7 @@ describe('an error on the wire', () => {
     );
   });
 
-  test('is bounded in every part', () => {
+  test('an error on the wire is bounded in every part', () => {
     const long = 'x'.repeat(10_000);
     const serial = held.toJSON();
     assert.equal(serialError.safeParse(serial).success, true);
@@ -49,16 +49,16 @@ describe('an error on the wire', () => {
     }
   });
 
-  test('carries no more facts than an error of ours ever has', () => {
+  test('an error on the wire has no more facts than an error of the table', () => {
     const facts = Object.fromEntries(Array.from({ length: 1000 }, (_, at) => [`f${at}`, at]));
     assert.equal(serialError.safeParse({ ...held.toJSON(), facts }).success, false);
   });
 });
 
-describe('what a value breaks', () => {
+describe('validation errors', () => {
   const schema = z.object({ guest: z.object({ name: z.string() }), to: z.string() });
 
-  test('names a field that is not known, and with the schema the nearest one that is', () => {
+  test('a validation error names an unknown field, and the nearest one of the schema', () => {
     const schema = z.strictObject({ log: z.strictObject({ level: z.string().optional() }) });
     const { error } = schema.safeParse({ log: { levl: 'info' }, zzzzz: 1 });
     assert.ok(error !== undefined);
@@ -69,20 +69,20 @@ describe('what a value breaks', () => {
     assert.equal(whatIsWrong(error), 'log: unknown field "levl"; unknown field "zzzzz"');
   });
 
-  test('is reported by its place, on one line', () => {
+  test('a validation error is reported with its place, on one line', () => {
     const parsed = schema.safeParse({ guest: { name: 1 }, to: 'b' });
     assert.ok(!parsed.success);
     assert.match(whatIsWrong(parsed.error), /^guest\.name: .*string/);
   });
 
-  test('is bounded, however much is wrong', () => {
+  test('a validation error is bounded, however many faults there are', () => {
     const list = z.array(z.string()).safeParse(Array(10_000).fill(1));
     assert.ok(!list.success);
     assert.match(whatIsWrong(list.error), /; and 9995 more$/);
     assert.ok(whatIsWrong(list.error).length <= 2000);
   });
 
-  test('is reported without a place where the whole value is wrong', () => {
+  test('a validation error has no place if the whole value is wrong', () => {
     const parsed = schema.safeParse('nothing');
     assert.ok(!parsed.success);
     assert.doesNotMatch(whatIsWrong(parsed.error), /^: /);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { END_KINDS, endKind, withEnd } from '../../src/protocol/guest-end.ts';
 
-test('how a guest ended is read as it was written, and what a newer build writes as an order', () => {
+test("a guest's end is read as it was written, and a newer build's unknown end as an order", () => {
   for (const kind of END_KINDS) assert.equal(endKind.parse(kind), kind);
   assert.equal(endKind.parse('melted'), 'ordered');
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { halt, withHalt } from '../../src/protocol/guest-halt.ts';
 
-test('a reason that a newer build knows is read as the mildest one', () => {
+test('a reason of a newer build is read as the mildest one', () => {
   assert.deepEqual(halt.parse({ kind: 'io-error', what: 'disk0' }), {
     kind: 'io-error',
     what: 'disk0',
@@ -11,7 +11,7 @@ test('a reason that a newer build knows is read as the mildest one', () => {
   assert.throws(() => halt.parse({ kind: 'paused', what: 'x'.repeat(513) }));
 });
 
-test('a guest that is not stopped has no member for it', () => {
+test('a guest that is not stopped has no reason', () => {
   assert.deepEqual(withHalt({}), {});
   assert.deepEqual(withHalt({ halted: { kind: 'paused' } }), { halted: { kind: 'paused' } });
 });

@@ -10,8 +10,8 @@ import {
 
 const TARGET = 'iqn.2001-04.com.example:storage.vm';
 
-describe('a LUN of an iSCSI target', () => {
-  test('is read as QEMU writes it, with the port that everybody uses where none is said', () => {
+describe('an iSCSI LUN', () => {
+  test("an iSCSI LUN is read in QEMU's format, with the standard port by default", () => {
     const plain = { host: '10.0.0.5', port: 3260, target: TARGET, lun: 7 };
     assert.deepEqual(parseIscsi(`iscsi://10.0.0.5/${TARGET}/7`), plain);
     assert.deepEqual(parseIscsi(`iscsi://10.0.0.5:860/${TARGET}/7`), { ...plain, port: 860 });
@@ -21,7 +21,7 @@ describe('a LUN of an iSCSI target', () => {
     assert.deepEqual(parseIscsiTarget(`iscsi://10.0.0.5/${TARGET}`), target);
   });
 
-  test('is none without a target of its own name, or with a number that no target has', () => {
+  test('an iSCSI URL without a target name, or with an impossible number, is not a LUN', () => {
     const bad = ['/dev/sda', 'iscsi://h', `iscsi:///${TARGET}/1`, 'iscsi://h/other/1'];
     bad.push(`iscsi://h/${TARGET}`, `iscsi://h/${TARGET}/x`, `iscsi://h/${TARGET}/65536`);
     bad.push(
@@ -35,7 +35,7 @@ describe('a LUN of an iSCSI target', () => {
     assert.equal(iscsiTargetUrl.safeParse(`iscsi://me%pw@filer/${TARGET}`).success, false);
   });
 
-  test('is the same after it was written and read again', () => {
+  test('an iSCSI LUN is unchanged after a round trip', () => {
     const name = fc.stringMatching(/^iqn\.[a-z0-9.:-]{1,40}$/);
     const some = fc.record(
       {

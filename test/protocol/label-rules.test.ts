@@ -28,7 +28,7 @@ test('labels are read', () => {
   );
 });
 
-test('labels that contradict each other or make no sense are said in words', () => {
+test('contradictory or invalid labels are reported in words', () => {
   const words = (labels: Record<string, string>): string => {
     const read = readLabels(labels);
     return 'words' in read ? read.words : '';
@@ -53,7 +53,7 @@ test('labels that contradict each other or make no sense are said in words', () 
   assert.match(words({ 'godwit/anti-affinity': '../x' }), /no name of a group/);
 });
 
-test('whatever a label holds, it is read or refused in words', () => {
+test('any label is either read or refused in words', () => {
   const name = fc.constantFrom(
     'never-move',
     'max-downtime',
@@ -75,7 +75,7 @@ test('whatever a label holds, it is read or refused in words', () => {
   );
 });
 
-test('a window is open in its own minutes, and its next opening is the soonest', () => {
+test('a window is open in its minutes, and its next opening is the earliest', () => {
   const window = { days: [1], fromMinute: 22 * 60, toMinute: 4 * 60 };
   const at = (text: string): number => untilWindowMs(window, Date.parse(text));
   // 23 November 2026 is a Monday.

@@ -12,7 +12,7 @@ import {
 const names = { hostName, guestName, migrationId };
 
 describe('a name', () => {
-  test('holds nothing that a path, a shell or an option could read', () => {
+  test('a name has no character with a meaning in a path, a shell or an option', () => {
     const bad = [
       '',
       '.',
@@ -35,7 +35,7 @@ describe('a name', () => {
     }
   });
 
-  test('of any text is safe as one part of a path once it is accepted', () => {
+  test('an accepted name is safe as one part of a path', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.stringMatching(/^[\w./-]*$/), (one, other) => {
         for (const schema of Object.values(names)) {
@@ -47,7 +47,7 @@ describe('a name', () => {
     );
   });
 
-  test('as people give it is taken', () => {
+  test('a usual name is accepted', () => {
     for (const text of ['a', 'rack-07-host12', '0']) assert.equal(hostName.parse(text), text);
     for (const text of ['web1', 'DB_2.prod', 'x'.repeat(63)])
       assert.equal(guestName.parse(text), text);
@@ -57,7 +57,7 @@ describe('a name', () => {
 });
 
 describe('an address', () => {
-  test('is a host and a port', () => {
+  test('an address is a host and a port', () => {
     assert.deepEqual(splitAddress('10.0.0.1:7001'), { host: '10.0.0.1', port: 7001 });
     assert.deepEqual(splitAddress('[fd00::1]:7001'), { host: 'fd00::1', port: 7001 });
     assert.deepEqual(splitAddress('b.example:80'), { host: 'b.example', port: 80 });
@@ -66,7 +66,7 @@ describe('an address', () => {
     }
   });
 
-  test('is nothing else', () => {
+  test('an address is nothing else', () => {
     for (const text of [
       'b',
       'b:',
@@ -83,7 +83,7 @@ describe('an address', () => {
     assert.equal(address.safeParse(`${'x'.repeat(200)}:80`).success, false);
   });
 
-  test('names no port above the last', () => {
+  test('an address has no port above the highest one', () => {
     for (const text of ['b:65536', 'b:99999']) {
       assert.equal(address.safeParse(text).success, false, text);
     }

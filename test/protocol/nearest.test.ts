@@ -5,16 +5,16 @@ import { didYouMean, editDistance, nearest } from '../../src/protocol/nearest.ts
 
 const word = fc.string({ unit: fc.constantFrom('a', 'b', 'c', '-'), maxLength: 12 });
 
-describe('nearest', () => {
+describe('the nearest name', () => {
   const verbs = ['migrate', 'migrations', 'hosts', 'guest', 'guests', 'doctor'];
 
-  test('a letter missing, doubled, wrong or swapped finds the name', () => {
+  test('a missing, doubled, wrong or swapped letter still finds the name', () => {
     for (const typed of ['migate', 'miggrate', 'migrste', 'mirgate', 'MIGRATE']) {
       assert.equal(nearest(typed, verbs), 'migrate', typed);
     }
   });
 
-  test('what is far from every name finds none', () => {
+  test('a word far from every name finds none', () => {
     assert.equal(nearest('zebra', verbs), undefined);
     assert.equal(nearest('', verbs), undefined);
   });
@@ -39,8 +39,8 @@ describe('nearest', () => {
   });
 });
 
-describe('editDistance', () => {
-  test('is a symmetric distance that is 0 only for equal words', () => {
+describe('the edit distance', () => {
+  test('the edit distance is symmetric, and 0 only for equal words', () => {
     fc.assert(
       fc.property(word, word, (left, right) => {
         const distance = editDistance(left, right);
@@ -52,7 +52,7 @@ describe('editDistance', () => {
     );
   });
 
-  test('two neighbours that changed places are one edit', () => {
+  test('two swapped neighbors are one edit', () => {
     assert.equal(editDistance('ab', 'ba'), 1);
     assert.equal(editDistance('kitten', 'sitting'), 3);
   });

@@ -6,20 +6,20 @@ import { ROUTED_BOTH } from '../network/host-facts.ts';
 const routed = ROUTED_BOTH;
 
 describe('an attachment', () => {
-  test('routes to single addresses only: a peer takes no network to itself', () => {
+  test('an attachment routes only to single addresses, so that a peer never claims a network', () => {
     assert.ok(attachment.safeParse(routed).success);
     for (const route of ['0.0.0.0/0', '10.88.0.0/24', 'fd00::/64', '::/0', '10.88.0.21']) {
       assert.ok(!attachment.safeParse({ ...routed, routes: [route] }).success, route);
     }
   });
 
-  test('names no link that a tool could read as an option or a path', () => {
+  test('an attachment names no link that a tool could read as an option or a path', () => {
     for (const bridge of ['-x', 'a/b', 'a b', '', 'x'.repeat(16)]) {
       assert.ok(!attachment.safeParse({ kind: 'bridge', bridge, mtu: 1500 }).success, bridge);
     }
   });
 
-  test('is known by its bridge, and a routed one by no name', () => {
+  test('an attachment is identified by its bridge, and a routed one has no name', () => {
     assert.equal(networkName({ kind: 'bridge', bridge: 'br0', mtu: 1500 }), 'br0');
     assert.equal(
       networkName({ kind: 'macvtap', parent: 'eth0', mode: 'bridge', mtu: 1500 }),

@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { formatNfs, isNfs, nfsUrl, parseNfs } from '../../src/protocol/nfs-url.ts';
 
-describe('a place on an NFS export', () => {
-  test('is read as QEMU writes it, with the user that it is reached as', () => {
+describe('an NFS path', () => {
+  test("an NFS path is read in QEMU's format, with its user", () => {
     const plain = { host: '10.0.0.5', path: '/srv/vm/web 1.qcow2' };
     assert.deepEqual(parseNfs('nfs://10.0.0.5/srv/vm/web 1.qcow2'), plain);
     const text = 'nfs://10.0.0.5/srv/vm/web 1.qcow2?uid=64055&gid=0';
@@ -13,7 +13,7 @@ describe('a place on an NFS export', () => {
     assert.equal(isNfs('/srv/nfs://x'), false);
   });
 
-  test('is none without a server and a path, or with a way up and out', () => {
+  test('an NFS path needs a server and a path, and never leaves its export', () => {
     const bad = [
       '/srv',
       'nfs://',
@@ -33,7 +33,7 @@ describe('a place on an NFS export', () => {
     assert.equal(nfsUrl.safeParse('nfs://filer-1.example/srv/..vm').success, true);
   });
 
-  test('is the same after it was written and read again', () => {
+  test('an NFS path is unchanged after a round trip', () => {
     const segment = fc.stringMatching(/^[A-Za-z0-9 _%#:-][A-Za-z0-9 ._%#:-]{0,20}$/);
     const id = fc.integer({ min: 0, max: 0xffff_fffe });
     const some = fc.record(
@@ -48,7 +48,7 @@ describe('a place on an NFS export', () => {
     );
   });
 
-  test('is never made of nonsense', () => {
+  test('an NFS path is never made from invalid input', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 400 }), (text) => {
         const place = parseNfs(`nfs://${text}`);

@@ -10,13 +10,13 @@ import {
 } from '../../src/protocol/port-settings.ts';
 
 describe('the settings of a port', () => {
-  test('have a name each, and are all judged', () => {
+  test('port settings have a name each, and all are checked', () => {
     assert.deepEqual(PORT_SETTINGS.toSorted(), Object.keys(portSettings.shape).toSorted());
     assert.ok(PORT_SETTINGS.some(protects));
     assert.ok(protects('isolated') && !protects('hairpin'));
   });
 
-  test('are written in the words of bridge', () => {
+  test('port settings are written in the words of the bridge command', () => {
     const staticMacs = [{ mac: '52:54:00:00:00:01' }, { mac: '52:54:00:00:00:02', vlan: 7 }];
     const settings = { isolated: true, learning: false, mcast_router: 2, staticMacs };
     const words = settingNames(settings).map((name) => settingWords(name, settings));
@@ -29,7 +29,7 @@ describe('the settings of a port', () => {
     assert.deepEqual(settingNames(undefined), []);
   });
 
-  test('of a newer build lose what this one does not know, and are bounded', () => {
+  test('port settings of a newer build lose their unknown fields, and are bounded', () => {
     assert.deepEqual(portSettings.parse({ guard: true, sealed: true }), { guard: true });
     const staticMacs = Array.from({ length: MAX_STATIC_MACS + 1 }, () => ({
       mac: '52:54:00:00:00:01',

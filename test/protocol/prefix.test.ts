@@ -40,7 +40,7 @@ function witness(network: string, length: number, address: string): boolean {
 }
 
 describe('a prefix', () => {
-  test('covers the addresses that the runtime finds in it, and no others', () => {
+  test('a prefix covers the addresses that the runtime finds in it, and no others', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.tuple(v4Prefix, v4), fc.tuple(v6Prefix, v6)),
@@ -53,7 +53,7 @@ describe('a prefix', () => {
     );
   });
 
-  test('covers a network if and only if it covers its first and last address', () => {
+  test('a prefix covers a network if and only if it covers its first and last address', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.tuple(v4Prefix, v4Prefix), fc.tuple(v6Prefix, v6Prefix)),
@@ -72,12 +72,12 @@ describe('a prefix', () => {
     );
   });
 
-  test('of one family covers nothing of the other', () => {
+  test('a prefix of one family covers no address of the other', () => {
     assert.ok(!covers(read('0.0.0.0/0'), read('::1')));
     assert.ok(!covers(read('::/0'), read('10.0.0.1')));
   });
 
-  test('is read where the runtime reads an address, and nowhere else', () => {
+  test('a prefix is read exactly if the runtime reads an address', () => {
     fc.assert(
       fc.property(fc.oneof(v4, v6, fc.string({ maxLength: 40 }), dense), (text) => {
         // What the runtime takes besides: zones, and IPv4 inside IPv6.
@@ -88,7 +88,7 @@ describe('a prefix', () => {
     );
   });
 
-  test('has a length that its family has', () => {
+  test('a prefix has a length that its family allows', () => {
     for (const text of [
       '10.0.0.0/33',
       '::/129',
@@ -102,7 +102,7 @@ describe('a prefix', () => {
   });
 });
 
-test('a configured network has a length, and nothing set beyond it', () => {
+test('a configured network has a length, and no host bits', () => {
   for (const text of ['10.88.0.0/24', '0.0.0.0/0', 'fd00:88::/64', '169.254.1.1/32']) {
     assert.ok(networkPrefix.safeParse(text).success, text);
   }

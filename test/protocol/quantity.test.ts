@@ -12,7 +12,7 @@ import {
   parseRate,
 } from '../../src/protocol/quantity.ts';
 
-test('sizes are read in powers of 1024 unless they say decimal', () => {
+test('sizes are read in powers of 1024 unless the unit is decimal', () => {
   assert.equal(parseBytes('512M'), 512 * 1024 ** 2);
   assert.equal(parseBytes('1GiB'), 1024 ** 3);
   assert.equal(parseBytes('1500MB'), 1.5e9);
@@ -37,7 +37,7 @@ test('durations are read with their unit and answered in ms', () => {
   assert.equal(parseDuration('0'), 0);
 });
 
-test('what is not a quantity is refused with what is accepted', () => {
+test('an invalid quantity is refused with the accepted formats', () => {
   for (const [parse, text] of [
     [parseBytes, '12 parsecs'],
     [parseBytes, '-1M'],
@@ -80,7 +80,7 @@ test('a formatted size reads back to within its last digit', () => {
   );
 });
 
-test('formatters speak in people’s units', () => {
+test('formatters use human-readable units', () => {
   assert.equal(formatBytes(402 * 1024 ** 2), '402 MiB');
   assert.equal(formatBytes(17), '17 B');
   assert.equal(formatRate(1.5 * 1024 ** 3), '1.5 GiB/s');

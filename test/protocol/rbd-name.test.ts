@@ -9,8 +9,8 @@ import {
   rbdPoolName,
 } from '../../src/protocol/rbd-name.ts';
 
-describe('an image of RBD', () => {
-  test('is read as QEMU writes it, with what it is opened by', () => {
+describe('an RBD image', () => {
+  test("an RBD image is read in QEMU's format, with its options", () => {
     assert.deepEqual(parseRbd('rbd:vms/vm-100-disk-0'), { pool: 'vms', image: 'vm-100-disk-0' });
     const text = 'rbd:vms/site-a/disk:id=vm:conf=/etc/ceph/ceph.conf:keyring=/etc/pve/priv/k';
     const place = {
@@ -26,7 +26,7 @@ describe('an image of RBD', () => {
     assert.equal(imageSpec(place), 'vms/site-a/disk');
   });
 
-  test('is none without a pool, as a snapshot, or with a name that Ceph would read as something else', () => {
+  test('an RBD name without a pool, of a snapshot, or ambiguous for Ceph is not an image', () => {
     for (const text of [
       '/rbd',
       'rbd:',
@@ -57,7 +57,7 @@ describe('an image of RBD', () => {
     }
   });
 
-  test('is the same after it was written and read again', () => {
+  test('an RBD image is unchanged after a round trip', () => {
     const name = fc.stringMatching(/^[a-z0-9_][a-z0-9._-]{0,20}$/);
     const file = fc.stringMatching(/^\/[a-z0-9./= -]{1,20}$/);
     const some = fc.record(

@@ -12,11 +12,11 @@ test('each route of the public API names its errors', () => {
   }
 });
 
-test('a route that asks for no certificate refuses none', () => {
+test('a route without a certificate requirement refuses none', () => {
   assert.equal(errorsOf(publicContract.health)?.includes('GODWIT_ROLE_FORBIDDEN'), false);
   assert.ok(errorsOf(publicContract.guests)?.includes('GODWIT_ROLE_FORBIDDEN'));
 });
 
-test('a route that names no errors may answer any', () => {
+test('a route that names no errors may answer with any', () => {
   assert.equal(errorsOf(moverContract.progress), undefined);
 });

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { z } from 'zod';
 import { role, route } from '../../src/protocol/route.ts';
 
-test('what a route leaves out is empty', () => {
+test('omitted parts of a route are empty', () => {
   const response = z.object({ ok: z.boolean() });
   const made = route({ method: 'GET', path: '/x', summary: 'X', access: 'viewer', response });
   assert.equal(made.body, undefined);
@@ -12,7 +12,7 @@ test('what a route leaves out is empty', () => {
   assert.deepEqual(made.query.parse({}), {});
 });
 
-test('what a route gives is kept', () => {
+test('given parts of a route are kept', () => {
   const body = z.object({ name: z.string().max(5) });
   const params = z.object({ id: z.string().max(5) });
   const made = route({
@@ -30,6 +30,6 @@ test('what a route gives is kept', () => {
   assert.equal(made.stream, true);
 });
 
-test('the roles in certificates are those of people, controllers, hosts and relays', () => {
+test('the roles in certificates are users, controllers, hosts and relays', () => {
   assert.deepEqual(role.options, ['viewer', 'operator', 'controller', 'agent', 'relay']);
 });

@@ -22,8 +22,8 @@ const isTaken = (work: () => void): boolean => {
   }
 };
 
-describe('the path of a socket', () => {
-  test('ends where the kernel ends it', async (t) => {
+describe('a socket path', () => {
+  test("a socket path ends at the kernel's limit", async (t) => {
     const dir = mkdtempSync(path.join(tmpdir(), 'sock-'));
     t.after(() => rmSync(dir, { recursive: true, force: true }));
     const file = path.join(dir, 'x'.repeat(MAX_SOCKET_PATH - dir.length - 1));
@@ -37,12 +37,12 @@ describe('the path of a socket', () => {
     });
   });
 
-  test('counts bytes, not letters', () => {
+  test('a socket path counts bytes, not letters', () => {
     assert.ok(isTaken(() => checkSocketPath('ü'.repeat(53))));
     assert.ok(!isTaken(() => checkSocketPath('ü'.repeat(54))));
   });
 
-  test('has room below a state directory for every socket of a migration and of a guest, or for none', () => {
+  test('a state directory has room for every socket of a migration and of a guest, or for none', () => {
     const sources = globSync('src/{mover,drivers,disks,wire,agent}/**/*.ts', { cwd: ROOT });
     const text = sources.map((file) => readFileSync(path.join(ROOT, file), 'utf8')).join('\n');
     const names = [...text.matchAll(/'([a-z-]+\.sock)'/g)].map(([, name = '']) => name);

@@ -7,7 +7,7 @@ import { valuesOf } from './arbitrary.ts';
 /** A test for each schema: any value of it comes through JSON as it was. */
 export function testThroughJson(schemas: Readonly<Record<string, z.ZodType>>): void {
   for (const [name, schema] of Object.entries(schemas)) {
-    test(`every ${name} comes through JSON as it was`, () => {
+    test(`every ${name} survives JSON unchanged`, () => {
       fc.assert(
         fc.property(valuesOf(schema), (value) => {
           const once = schema.parse(JSON.parse(JSON.stringify(value)));

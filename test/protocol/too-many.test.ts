@@ -14,7 +14,7 @@ const found = (value: unknown) => {
   return parsed.success ? 'fine' : tooMany(value, parsed.error);
 };
 
-test('a list that is too long is named, with how many there are and may be', () => {
+test('a list that is too long is named, with its length and its limit', () => {
   const disk = { images: [1] };
   assert.deepEqual(found({ disks: Array.from({ length: 9 }, () => disk), netdevs: [] }), {
     what: 'disks',

@@ -5,8 +5,8 @@ import { MAX_UNPLUGGED, deviceId, readDevices } from '../../src/protocol/unplug.
 
 const id = fc.stringMatching(/^[A-Za-z][A-Za-z0-9._-]{0,20}$/);
 
-describe('the devices that a guest is without while it moves', () => {
-  test('are read from a label, each once', () => {
+describe('devices to unplug', () => {
+  test('the devices to unplug are read from a label, each once', () => {
     fc.assert(
       fc.property(fc.uniqueArray(id, { minLength: 1, maxLength: MAX_UNPLUGGED }), (all) => {
         assert.deepEqual(readDevices(all.join(', ')), all);
@@ -15,14 +15,14 @@ describe('the devices that a guest is without while it moves', () => {
     );
   });
 
-  test('are none where a part is no id', () => {
+  test('the devices to unplug are none if a part is not an id', () => {
     for (const text of ['', '=', '0a', 'a=b', 'a b', '../x', '/dev/vfio/1', 'a,,b'])
       assert.equal(readDevices(text), undefined, text);
     const many = Array.from({ length: MAX_UNPLUGGED + 1 }, (_, at) => `d${at}`);
     assert.equal(readDevices(many.join(',')), undefined);
   });
 
-  test('are named by what is neither a path nor an option', () => {
+  test('the devices to unplug are named by neither a path nor an option', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         if (deviceId.safeParse(text).success) assert.doesNotMatch(text, /[/,=\s\0]|^-|^\./);

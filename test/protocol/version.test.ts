@@ -5,7 +5,7 @@ import { PRODUCT_VERSION, PROTOCOL_VERSIONS, selectVersion } from '../../src/pro
 
 const versions = fc.array(fc.integer({ min: 1, max: 12 }), { maxLength: 6 });
 
-test('both sides select the same: the greatest version that both speak', () => {
+test('both sides select the same version: the highest one that both support', () => {
   fc.assert(
     fc.property(versions, versions, (ours, theirs) => {
       const here = selectVersion('b', theirs, ours);
@@ -21,7 +21,7 @@ test('both sides select the same: the greatest version that both speak', () => {
   );
 });
 
-test('a refusal names the peer and what both sides speak', () => {
+test('a refusal names the peer and the versions of both sides', () => {
   const choice = selectVersion('b', [7, 8], [1, 2]);
   assert.ok(!choice.ok);
   assert.equal(choice.error.code, 'GODWIT_PROTOCOL_VERSION');
@@ -31,7 +31,7 @@ test('a refusal names the peer and what both sides speak', () => {
   assert.match(none.error.message, /protocol none;/);
 });
 
-test('this build speaks to itself', () => {
+test('this build is compatible with itself', () => {
   const choice = selectVersion('b', PROTOCOL_VERSIONS);
   assert.deepEqual(choice, { ok: true, version: Math.max(...PROTOCOL_VERSIONS) });
   assert.match(PRODUCT_VERSION, /^\d+\.\d+\.\d+$/);

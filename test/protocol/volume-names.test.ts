@@ -9,7 +9,7 @@ import {
   zfsNameProblem,
 } from '../../src/protocol/volume-names.ts';
 
-test('a logical volume has a name that LVM takes and does not keep to itself', () => {
+test('a logical volume has a name that LVM accepts and does not reserve', () => {
   for (const name of ['vm-100-disk-0', 'web1.root', '+x', '_a', 'a'.repeat(127), 'vg0-vm--1']) {
     assert.equal(lvmNameProblem(name), undefined, name);
     assert.ok(lvmName.safeParse(name).success);
@@ -22,14 +22,14 @@ test('a logical volume has a name that LVM takes and does not keep to itself', (
   }
 });
 
-test('a volume group may be called what only volumes may not', () => {
+test('a volume group may have a name that is reserved for volumes only', () => {
   for (const name of ['snapshots', 'vg_rmeta']) assert.ok(lvmGroupName.safeParse(name).success);
   for (const name of ['', '-v', '..', 'a/b', 'v"']) {
     assert.equal(lvmGroupName.safeParse(name).success, false, name);
   }
 });
 
-test('no name that LVM takes is an option of its programs, or ends a word of its selections', () => {
+test('no name that LVM accepts is an option of its programs, or ends a word of its selections', () => {
   fc.assert(
     fc.property(fc.string(), (name) => {
       if (lvmNameProblem(name) !== undefined) return;
@@ -38,7 +38,7 @@ test('no name that LVM takes is an option of its programs, or ends a word of its
   );
 });
 
-test('a data set of ZFS is a pool, or lies below one', () => {
+test('a ZFS data set is a pool, or is below one', () => {
   for (const name of ['tank', 'rpool/data', 'tank/vm/a.b:c-d_e'])
     assert.ok(zfsDataset.safeParse(name).success, name);
   for (const name of [
@@ -57,7 +57,7 @@ test('a data set of ZFS is a pool, or lies below one', () => {
     assert.equal(zfsDataset.safeParse(name).success, false, name);
 });
 
-test('no name that ZFS takes is an option, a path, or a snapshot', () => {
+test('no name that ZFS accepts is an option, a path, or a snapshot', () => {
   assert.equal(zfsNameProblem('vm-100-disk-0'), undefined);
   fc.assert(
     fc.property(fc.string(), (name) => {

@@ -5,7 +5,7 @@ import { testThroughJson } from './through-json.ts';
 
 testThroughJson({ wireFigures, wireOffer, wireSession, wireTerms });
 
-test('a session is named by 128 bits and nothing that a path could hold', () => {
+test('a session is named by 128 bits without any character of a path', () => {
   assert.ok(wireSession.safeParse({ session: '0123456789abcdef0123456789abcdef' }).success);
   for (const session of ['', '../etc', '0'.repeat(31), 'G'.repeat(32)]) {
     assert.equal(wireSession.safeParse({ session }).success, false);

@@ -21,7 +21,7 @@ const call = (stream: number, at = 'b:1', who = 'a'): PairingEvent => ({
   at,
 });
 
-test('a caller is joined with one who waits, once that one takes it', () => {
+test('a caller is joined with a waiting stream, once that stream accepts it', () => {
   const pairing = new Pairing();
   assert.deepEqual(pairing.on(wait(1), 0), [{ do: 'say-waits', stream: 1 }]);
   assert.deepEqual(pairing.on(call(2), 1), [{ do: 'offer', stream: 1, by: 'a' }]);
@@ -31,7 +31,7 @@ test('a caller is joined with one who waits, once that one takes it', () => {
   assert.equal(pairing.joined, 1);
 });
 
-test('a caller who came first waits for somebody to wait', () => {
+test('a caller that came first waits for a stream', () => {
   const pairing = new Pairing();
   assert.deepEqual(pairing.on(call(2), 0), []);
   assert.deepEqual(pairing.on(wait(1), 1), [
@@ -40,7 +40,7 @@ test('a caller who came first waits for somebody to wait', () => {
   ]);
 });
 
-test('the newest who waits is offered a caller, and the one before it where that one is silent', () => {
+test('the newest waiting stream is offered a caller, and the one before it if that one is silent', () => {
   const pairing = new Pairing();
   pairing.on(wait(1), 0);
   pairing.on(wait(2), 0);
@@ -69,7 +69,7 @@ test('hosts that call take turns, however often one of them calls', () => {
   assert.deepEqual(offeredTo, ['evil', 'c', 'evil', 'evil']);
 });
 
-test('nobody waits under another host’s name', () => {
+test("no stream waits under another host's name", () => {
   const pairing = new Pairing();
   assert.deepEqual(pairing.on(wait(1, 'c', 'b:1'), 0), [
     { do: 'close', stream: 1, why: 'not-its-name' },
@@ -77,7 +77,7 @@ test('nobody waits under another host’s name', () => {
   assert.equal(pairing.size, 0);
 });
 
-test('a caller whom nobody takes is told so in time, and so is one that waits and says nothing', () => {
+test('a caller without a stream is refused in time, and so is a silent waiting stream', () => {
   const pairing = new Pairing();
   pairing.on(call(1), 0);
   pairing.on(wait(2, 'c'), 0);
@@ -91,7 +91,7 @@ test('a caller whom nobody takes is told so in time, and so is one that waits an
   ]);
 });
 
-test('one who was offered a caller that is gone takes no other one', () => {
+test('a stream that was offered a departed caller accepts no other one', () => {
   const pairing = new Pairing();
   pairing.on(wait(1), 0);
   pairing.on(call(2), 0);
@@ -100,7 +100,7 @@ test('one who was offered a caller that is gone takes no other one', () => {
   ]);
 });
 
-test('each host has a share, and what is beyond it is refused', () => {
+test('each host has a share, and requests beyond it are refused', () => {
   const limits = { ...PAIRING_LIMITS, streamsEach: 4, callingEach: 2, waitingAt: 3, streamsAll: 6 };
   const pairing = new Pairing(limits);
   const whys = (event: PairingEvent): string[] =>
@@ -166,7 +166,7 @@ const step = fc.oneof(
   fc.record({ passMs: fc.integer({ min: 1, max: 6000 }) }),
 );
 
-test('whatever comes in whatever order, only one who waits under its own name and one who called it are joined, within the bounds', () => {
+test('only a stream waiting under its name and a caller of it are joined, whatever arrives', () => {
   const limits = {
     ...PAIRING_LIMITS,
     streamsEach: 6,
@@ -222,7 +222,7 @@ test('whatever comes in whatever order, only one who waits under its own name an
   );
 });
 
-test('a caller is never left alone while somebody waits where it calls', () => {
+test('a caller is never left alone while a stream waits for it', () => {
   fc.assert(
     fc.property(
       fc.array(fc.constantFrom('wait', 'call', 'ready', 'gone'), { maxLength: 60 }),

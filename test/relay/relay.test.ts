@@ -34,7 +34,7 @@ async function shaken(t: TestContext, address: string, by: Credentials): Promise
   return socket;
 }
 
-test('two hosts that both call out speak TLS with each other, and each end reaches the other', async (t) => {
+test('two hosts that both dial out connect by TLS, and each end reaches the other', async (t) => {
   const around = await aroundRelay(t);
   const { address } = await waitingEcho(t, around);
   const a = await around.host('a');
@@ -48,7 +48,7 @@ test('two hosts that both call out speak TLS with each other, and each end reach
   assert.equal(await isWaiting(address, a, 5000, within), true);
 });
 
-test('the called host counts a stream on the caller that the relay has checked', async (t) => {
+test('the called host charges a stream to the caller that the relay has checked', async (t) => {
   const around = await aroundRelay(t);
   const { address, server } = await waitingEcho(t, around);
   const callers: (string | undefined)[] = [];
@@ -57,7 +57,7 @@ test('the called host counts a stream on the caller that the relay has checked',
   assert.deepEqual(callers, ['a', 'c']);
 });
 
-test('more callers than streams that wait are served one after the other', async (t) => {
+test('more callers than waiting streams are served one after the other', async (t) => {
   const around = await aroundRelay(t);
   const { address } = await waitingEcho(t, around);
   const a = await around.host('a');
@@ -72,7 +72,7 @@ test('more callers than streams that wait are served one after the other', async
   );
 });
 
-test('where many call at once, more streams wait than at rest', async (t) => {
+test('a host keeps more streams waiting after many simultaneous calls', async (t) => {
   const around = await aroundRelay(t);
   const { address } = await waitingEcho(t, around);
   const a = await around.host('a');
@@ -83,7 +83,7 @@ test('where many call at once, more streams wait than at rest', async (t) => {
   assert.ok(around.relay.streams <= 12, String(around.relay.streams));
 });
 
-test('a relay that ends and begins again is waited at again', async (t) => {
+test('a relay that restarts gets waiting streams again', async (t) => {
   const around = await aroundRelay(t);
   const { address } = await waitingEcho(t, around);
   const a = await around.host('a');
@@ -96,7 +96,7 @@ test('a relay that ends and begins again is waited at again', async (t) => {
   assert.equal(String(((await once(after, 'data')) as [Buffer])[0]), 'again');
 });
 
-test('a host that waits nowhere is unreachable, in words that name the relay', async (t) => {
+test('a host that waits at no relay is unreachable, and the error names the relay', async (t) => {
   const around = await aroundRelay(t, { limits: { callMs: 300 } });
   const a = await around.host('a');
   await assert.rejects(connectTls('b.relay:7443', a, {}, within), (error) => {
@@ -129,7 +129,7 @@ for (const [who, name, role, code] of [
   });
 }
 
-test('somebody with a certificate of another CA gets no stream of a relay', async (t) => {
+test('a caller with a certificate of another CA gets no stream of a relay', async (t) => {
   const { relay, issue } = await aroundRelay(t);
   const other = await (await authority(t)).issue('a', 'agent');
   // It trusts this relay; the relay does not trust it.
@@ -152,7 +152,7 @@ for (const [what, text] of [
   ['a line without an end', 'x'.repeat(100_000)],
   ['something after its line', '{"version":1,"does":"call","at":"b:1"}\n{"version":1}\n'],
 ] as const) {
-  test(`a stream that says ${what} is refused and closed`, async (t) => {
+  test(`a stream that sends ${what} is refused and closed`, async (t) => {
     const { relay, issue } = await aroundRelay(t);
     const { socket, line } = await bareStream(t, relay.address, await issue('a', 'agent'));
     socket.write(text);
@@ -178,7 +178,7 @@ test('one host that floods a relay is held to its share, and others are served m
   assert.equal(String(((await once(socket, 'data')) as [Buffer])[0]), 'served');
 });
 
-test('a relay keeps no more of a stream than its sockets hold, where the other end takes nothing', async (t) => {
+test('a relay holds no more of a stream than its sockets if the other end reads nothing', async (t) => {
   const around = await aroundRelay(t);
   const [a, b] = await Promise.all([around.issue('a', 'agent'), around.issue('b', 'agent')]);
   const waiter = await bareStream(t, around.relay.address, b);
@@ -201,7 +201,7 @@ test('a relay keeps no more of a stream than its sockets hold, where the other e
   }
 });
 
-test('a stream over which nothing passes for too long is ended', async (t) => {
+test('a stream without data for too long is closed', async (t) => {
   const around = await aroundRelay(t, { splice: { idleMs: 300, stalledMs: 300 } });
   const { address } = await waitingEcho(t, around);
   const socket = await shaken(t, address, await around.host('a'));
@@ -209,7 +209,7 @@ test('a stream over which nothing passes for too long is ended', async (t) => {
   await untilSo(() => around.relay.joined === 0);
 });
 
-test('a controller waits for nobody, also under a host’s name', async (t) => {
+test("a controller never waits for calls, even under a host's name", async (t) => {
   const around = await aroundRelay(t);
   const own = await around.issue('b', 'controller');
   const { socket, line } = await bareStream(t, around.relay.address, own);
@@ -217,7 +217,7 @@ test('a controller waits for nobody, also under a host’s name', async (t) => {
   assert.equal((await line())['type'], 'refused');
 });
 
-test('callers whom a server refuses do not end its waiting', async (t) => {
+test('callers that a server refuses do not end its waiting', async (t) => {
   const around = await aroundRelay(t);
   const { address, server } = await waitingEcho(t, around);
   const refusals = 5;
@@ -232,7 +232,7 @@ test('callers whom a server refuses do not end its waiting', async (t) => {
   assert.equal(socket.authorized, true);
 });
 
-test('a relay that swallows what it is sent holds no call up that has less time than its deadline', async (t) => {
+test('a relay that drops all data delays no call that has less time than its deadline', async (t) => {
   const around = await aroundRelay(t);
   const { address } = await waitingEcho(t, around);
   const silent = createServer(() => undefined).listen(0, '127.0.0.1');
@@ -274,7 +274,7 @@ async function sayingRelay(t: TestContext, lines: string) {
   return { said, ended: () => ended };
 }
 
-test('pings of a relay that come together get one pong', async (t) => {
+test('simultaneous pings of a relay get one pong', async (t) => {
   const ping = '{"type":"ping"}\n';
   const { said } = await sayingRelay(t, `${ping.repeat(20)}{"type":"offer","by":"a"}\n`);
   await untilSo(() => said.includes('ready'));
@@ -282,7 +282,7 @@ test('pings of a relay that come together get one pong', async (t) => {
   assert.ok(first.length > 0 && first.length <= 4, `${first.length} pongs`);
 });
 
-test('a relay that says more than a relay has to say is left', async (t) => {
+test("a relay that sends more than a relay's messages is left", async (t) => {
   const { said, ended } = await sayingRelay(t, '{"type":"ping"}\n'.repeat(1000));
   await untilSo(() => ended() >= 2);
   assert.ok(said.filter((line) => line === 'pong').length < 200);

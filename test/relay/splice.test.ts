@@ -18,7 +18,7 @@ function slowEnd() {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test('a side that takes slowly, but takes, is never cut', async () => {
+test('a side that reads slowly, but reads, is never cut', async () => {
   const { end, take } = slowEnd();
   const source = new PassThrough();
   const splice = new Splice(source, end, 0, LIMITS);
@@ -34,7 +34,7 @@ test('a side that takes slowly, but takes, is never cut', async () => {
   splice.destroy();
 });
 
-test('what comes in one turn of the event loop leaves in one write, and nothing is kept back', async () => {
+test('data from one turn of the event loop leaves in one write, and nothing is held back', async () => {
   const writes: number[][] = [];
   const end = new Duplex({
     read: () => {},
@@ -58,7 +58,7 @@ test('what comes in one turn of the event loop leaves in one write, and nothing 
   splice.destroy();
 });
 
-test('a side that takes nothing for too long is cut', async () => {
+test('a side that reads nothing for too long is cut', async () => {
   const { end } = slowEnd();
   const source = new PassThrough();
   const splice = new Splice(source, end, 0, LIMITS);
@@ -71,7 +71,7 @@ test('a side that takes nothing for too long is cut', async () => {
   assert.equal(end.destroyed, true);
 });
 
-test('a side that goes on for too long after the other has ended is cut', async () => {
+test('a side that continues for too long after the other has ended is cut', async () => {
   const one = new PassThrough();
   const { end } = slowEnd();
   const splice = new Splice(one, end, 0, LIMITS);

@@ -46,7 +46,7 @@ const by = (credentials: Credentials, address: string): Credentials => ({
   relayed: { self: 'a', relays: [{ name: 'r', address }] },
 });
 
-test('a relay that is somebody else’s is told nothing, not even whom we call', async (t) => {
+test('a foreign relay receives nothing, not even the name of the called host', async (t) => {
   const { issue } = await authority(t);
   const theirs = await authority(t);
   const reported: unknown[] = [];
@@ -73,7 +73,7 @@ for (const [what, words] of [
   ['a line that never ends', 'x'.repeat(100_000)],
   ['bytes of its own before the other end’s', '{"type":"joined"}\nGET / HTTP/1.1\r\n\r\n'],
 ] as const) {
-  test(`a relay that says ${what} is a path that is not there`, async (t) => {
+  test(`a relay that sends ${what} counts as a missing path`, async (t) => {
     const { issue } = await authority(t);
     const address = await falseRelay(t, await issue('r', 'relay'), (socket) => {
       socket.once('data', () => socket.end(words));
@@ -85,7 +85,7 @@ for (const [what, words] of [
   });
 }
 
-test('a relay that leads to another host, or to itself, is found out before a byte is sent', async (t) => {
+test('a relay that leads to another host, or to itself, is detected before a byte is sent', async (t) => {
   const { issue } = await authority(t);
   const own = await issue('r', 'relay');
   for (const whose of [await issue('c', 'agent'), own]) {
@@ -142,7 +142,7 @@ async function session(
   return { source, target };
 }
 
-test('a session of the wire outlives the relay it goes through, again and again, and nothing is lost or doubled', async (t) => {
+test('a wire session survives the repeated loss of its relay, and nothing is lost or doubled', async (t) => {
   const around = await aroundRelay(t);
   const { source, target } = await session(t, around);
   const there = new Arrivals(target);
@@ -221,7 +221,7 @@ async function mischievous(
 }
 
 for (const [does, mischief] of Object.entries(MISCHIEFS)) {
-  test(`of what a relay ${does} nothing is taken for what was sent, and all arrives once by another stream`, async (t) => {
+  test(`bytes that a relay ${does} never count as sent data, which all arrives once by another stream`, async (t) => {
     const around = await aroundRelay(t);
     const honest = Number(around.relay.address.split(':').at(-1));
     const { port, harmed } = await mischievous(t, honest, mischief);
@@ -238,7 +238,7 @@ for (const [does, mischief] of Object.entries(MISCHIEFS)) {
   });
 }
 
-test('a session goes on over a second relay when the first one does not come back', async (t) => {
+test('a session continues over a second relay when the first one does not come back', async (t) => {
   const around = await aroundRelay(t);
   const other = await around.further();
   const relays = [around.relay, other].map(({ address }) => ({ name: 'r', address }));

@@ -36,8 +36,8 @@ const valuesIn = (value: unknown): number =>
     ? 1
     : Object.values(value).reduce<number>((sum, each) => sum + valuesIn(each), 1);
 
-describe('JSON of another program', () => {
-  test('of growing size has a bounded number of values, or is not parsed at all', (t) => {
+describe('foreign JSON', () => {
+  test('foreign JSON of any size has a bounded number of values, or is not parsed at all', (t) => {
     const seen = parsed(t);
     for (const limit of [4 * KIB, 64 * KIB, DEFAULT_BYTES, LIST_BYTES / 8])
       for (const unit of UNITS) {
@@ -55,7 +55,7 @@ describe('JSON of another program', () => {
       }
   });
 
-  test('is not parsed if it is nested too deeply', (t) => {
+  test('foreign JSON is not parsed if it is nested too deeply', (t) => {
     const seen = parsed(t);
     const deep = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
     assert.throws(() => boundedJson(deep(200), LIST_BYTES, 'it'), { code: 'GODWIT_TOO_LARGE' });
@@ -63,7 +63,7 @@ describe('JSON of another program', () => {
     boundedJson(deep(100), LIST_BYTES, 'it');
   });
 
-  test('may have any text in its strings, escaped quotes and brackets included', () => {
+  test('foreign JSON may have any text in its strings, including escaped quotes and brackets', () => {
     for (const text of [
       '{},[]'.repeat(200),
       '"\\{,'.repeat(200),
@@ -75,12 +75,12 @@ describe('JSON of another program', () => {
     assert.deepEqual(boundedJson(JSON.stringify(words), 1024, 'it'), words);
   });
 
-  test('that is not JSON is a SyntaxError, also if a string in it has no end', () => {
+  test('invalid JSON is a SyntaxError, even if a string in it has no end', () => {
     for (const text of ['', '{', `"${'a'.repeat(500)}`, `"${'\\'.repeat(501)}`])
       assert.throws(() => boundedJson(text, 1024, 'it'), SyntaxError);
   });
 
-  test('as large as documents of this repository has room', () => {
+  test("the limit leaves room for JSON as large as this repository's documents", () => {
     const file = path.join(import.meta.dirname, '../../docs/openapi-controller.json');
     const text = readFileSync(file, 'utf8');
     const { answerBytes: limit = 0 } = controllerContract.openapi;
@@ -106,7 +106,7 @@ describe('an answer', () => {
   };
   const tooLarge = { code: 'GODWIT_TOO_LARGE' };
 
-  test('beyond the bytes of its route is not read, and one with too many values is not parsed', async (t) => {
+  test("an answer beyond its route's bytes is not read, and one with too many values is not parsed", async (t) => {
     const seen = parsed(t);
     const long = await answering(t, JSON.stringify({ ok: true, pad: 'a'.repeat(DEFAULT_BYTES) }));
     await assert.rejects(long.health({}), tooLarge);
@@ -119,7 +119,7 @@ describe('an answer', () => {
     assert.ok(seen.every((text) => text.length < 1000));
   });
 
-  test('of a stream has the same bounds in each line', async (t) => {
+  test('a streamed answer has the same limits in each line', async (t) => {
     const seen = parsed(t);
     const api = await answering(t, `${bomb('{},', DEFAULT_BYTES * 3)}\n`);
     const lines = api.events({ params: { id: 'm-00000001' } });
@@ -129,7 +129,7 @@ describe('an answer', () => {
 });
 
 describe('a request body', () => {
-  test('with too many values is refused before it is parsed', async (t) => {
+  test('a request body with too many values is refused before it is parsed', async (t) => {
     const { address } = await servingUnix(t, {}, { bodyBytes: DEFAULT_BYTES });
     const { api } = callingUnix(t, address);
     const seen = parsed(t);
@@ -143,7 +143,7 @@ describe('a request body', () => {
 });
 
 describe('the contracts', () => {
-  test('bound every body and answer, and answers between hosts to a few MiB', () => {
+  test('the contracts bound every body and answer, and answers between hosts to a few MiB', () => {
     const contracts = {
       ...agentContract,
       ...controllerContract,

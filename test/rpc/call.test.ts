@@ -20,7 +20,7 @@ import {
 const params = { name: 'x' };
 const body = { text: 'héllo' };
 
-test('a call goes over mutual TLS and comes back validated', async (t) => {
+test('a call uses mutual TLS and its answer is validated', async (t) => {
   const { issue } = await authority(t);
   const { address } = await serving(t, await issue('b', 'agent'));
   const { api } = calling(t, address, await issue('a', 'agent'));
@@ -28,7 +28,7 @@ test('a call goes over mutual TLS and comes back validated', async (t) => {
   assert.deepEqual(await api.report({ params, body }), { said: 'héllo', by: 'a' });
 });
 
-test('a unix socket is for its owner alone and gives the rights of an operator', async (t) => {
+test('a unix socket is only for its owner and grants the rights of an operator', async (t) => {
   const { address } = await servingUnix(t);
   assert.equal(statSync(address).mode & 0o777, 0o600);
   const { api } = callingUnix(t, address);
@@ -36,7 +36,7 @@ test('a unix socket is for its owner alone and gives the rights of an operator',
   await assert.rejects(api.report({ params, body }), { code: 'GODWIT_ROLE_FORBIDDEN' });
 });
 
-test('calls one after another use one connection', async (t) => {
+test('consecutive calls use one connection', async (t) => {
   const { issue } = await authority(t);
   const sockets = new Set<unknown>();
   const { address } = await serving(t, await issue('b', 'agent'), {
@@ -49,7 +49,7 @@ test('calls one after another use one connection', async (t) => {
   assert.equal(sockets.size, 1);
 });
 
-test('a connection that nobody uses is closed where its client says so, and another one is made when needed', async (t) => {
+test("an idle connection is closed by its client's setting, and another one is opened when needed", async (t) => {
   const { issue } = await authority(t);
   const sockets = new Set<unknown>();
   const { address } = await serving(t, await issue('b', 'agent'), {
@@ -64,7 +64,7 @@ test('a connection that nobody uses is closed where its client says so, and anot
   });
 });
 
-test('warm connections are kept for calls at the same time', async (t) => {
+test('warm connections are kept for simultaneous calls', async (t) => {
   const { issue } = await authority(t);
   const seen: unknown[] = [];
   const { address } = await serving(t, await issue('b', 'agent'), {
@@ -78,7 +78,7 @@ test('warm connections are kept for calls at the same time', async (t) => {
   assert.equal(new Set(seen).size, 2);
 });
 
-test('an error of the table crosses with its code, words, hint and facts', async (t) => {
+test('an error of the table is sent with its code, text, hint and facts', async (t) => {
   const thrown = godwitError('GODWIT_HOST_UNKNOWN', { host: 'zz' }, { hint: 'Did you mean z?' });
   const { address } = await servingUnix(t, {
     say: () => {
@@ -99,14 +99,14 @@ test('an answer that breaks the contract is a defect of the server', async (t) =
   await assert.rejects(api.broken(), { code: 'GODWIT_INTERNAL', message: /\/broken/ });
 });
 
-test('a stream gives its lines in order and ends', async (t) => {
+test('a stream delivers its lines in order and ends', async (t) => {
   const { address } = await servingUnix(t);
   const { api } = callingUnix(t, address);
   const lines = await Array.fromAsync(api.repeat({ params, query: { times: 3 }, body }));
   assert.equal(lines.length, 3);
 });
 
-test('a stream that fails at once has the status of its error, and later ends with it', async (t) => {
+test('a stream that fails at once has the status of its error, and later ends with the error', async (t) => {
   const failure = godwitError('GODWIT_HOST_UNKNOWN', { host: 'zz' });
   const { address } = await servingUnix(t, {
     async *repeat({ query }) {
@@ -159,7 +159,7 @@ test('a stream that its reader aborts, and never reads to its end, leaves no tim
   await untilSo(() => timers() <= before);
 });
 
-test('a stream waits for a reader that is slow', async (t) => {
+test('a stream waits for a slow reader', async (t) => {
   let made = 0;
   const { address } = await servingUnix(t, {
     async *repeat() {
@@ -217,7 +217,7 @@ test('a stream that went silent without a heartbeat is given up', async (t) => {
   });
 });
 
-test('a stream is read before it is given up as silent, when its reader’s own process stalled', async (t) => {
+test("a stream is read before it is given up as silent, if its reader's process stalled", async (t) => {
   const line = `${JSON.stringify({ said: 'x', by: 'y' })}\n`;
   const answers: ServerResponse[] = [];
   const server = createServer((_request, response) => {
@@ -238,7 +238,7 @@ test('a stream is read before it is given up as silent, when its reader’s own 
   assert.equal((await next).value?.by, 'y');
 });
 
-test('a call has a deadline, and its handler hears of it', async (t) => {
+test("a call has a deadline, and its handler's signal aborts", async (t) => {
   const heard = Promise.withResolvers<void>();
   const { address } = await servingUnix(t, {
     say: ({ signal }) =>
@@ -270,7 +270,7 @@ test('a call ends with the reason of the signal that aborts it', async (t) => {
   await assert.rejects(call, reason);
 });
 
-test('a server that closes lets running calls end, and a kept connection is opened anew', async (t) => {
+test('a server that closes lets running calls end, and a kept connection is opened again', async (t) => {
   const { issue } = await authority(t);
   const credentials = await issue('b', 'agent');
   const first = await serving(t, credentials);

@@ -21,7 +21,7 @@ async function read(log: EventLog<News>, lastId: string, count: number): Promise
   return all;
 }
 
-test('a log keeps the newest events within its bounds, and a follower of an earlier one learns that it lost some', async () => {
+test('a log keeps the newest events within its limits, and tells a late follower about lost ones', async () => {
   const texts = fc.array(fc.string({ maxLength: 40 }), { maxLength: 60 });
   const bounds = fc.record({ events: fc.integer({ min: 1, max: 20 }), bytes: fc.nat(1500) });
   await fc.assert(
@@ -50,7 +50,7 @@ test('a log keeps the newest events within its bounds, and a follower of an earl
   );
 });
 
-test('an event that is larger than the whole log is lost to those who follow', async () => {
+test('an event that is larger than the whole log is lost to followers', async () => {
   const log = new EventLog<News>({ events: 10, bytes: 100 });
   const stream = log.follow(undefined, new AbortController().signal);
   assert.equal((await stream.next()).value?.type, 'ready');

@@ -11,7 +11,7 @@ import { authority, calling, contract, echoes } from './test-contract.ts';
 const PORTS = { from: 42_300, to: 42_499 };
 
 describe('a server with further addresses', () => {
-  test('is the same on each of them, and knows on which it was called', async (t) => {
+  test('a server with further addresses is the same on each, and can tell which one was called', async (t) => {
     const { issue } = await authority(t);
     const credentials = await issue('b', 'agent');
     const calledAt: (string | undefined)[] = [];
@@ -34,7 +34,7 @@ describe('a server with further addresses', () => {
     assert.deepEqual(calledAt, ['127.0.0.1', '127.0.0.2']);
   });
 
-  test('takes a port that is free on all of them', async (t) => {
+  test('a server with further addresses uses a port that is free on all of them', async (t) => {
     const { issue } = await authority(t);
     const credentials = await issue('b', 'agent');
     const listener = serve(contract, echoes(), { name: 'b', log: silentLog });
@@ -52,7 +52,7 @@ describe('a server with further addresses', () => {
     assert.equal((await api.hello()).name, 'b');
   });
 
-  test('serves without an address that the host does not have', async (t) => {
+  test('a server serves without an address that the host does not have', async (t) => {
     const { issue } = await authority(t);
     const credentials = await issue('b', 'agent');
     const listener = serve(contract, echoes(), { name: 'b', log: silentLog });
@@ -63,7 +63,7 @@ describe('a server with further addresses', () => {
     assert.equal((await api.hello()).name, 'b');
   });
 
-  test('does not start where somebody else has one of them', async (t) => {
+  test('a server does not start if another program uses one of its addresses', async (t) => {
     const { issue } = await authority(t);
     const credentials = await issue('b', 'agent');
     const listener = serve(contract, echoes(), { name: 'b', log: silentLog });

@@ -51,7 +51,7 @@ const moves = fc.array(
   { maxLength: 80 },
 );
 
-test('whatever strangers open and close, they hold no more than their bounds, and a newcomer displaces the greediest', () => {
+test('strangers hold no more than their limits, whatever they do, and a newcomer displaces the greediest', () => {
   fc.assert(
     fc.property(moves, (list) => {
       let nowMs = 0;
@@ -110,7 +110,7 @@ function relayed(caller: string, port: number, at = RELAY): FakeSocket {
 
 const admits = (gate: Gate, socket: FakeSocket): boolean => gate.admit(socket as unknown as Socket);
 
-test('a host that calls by a relay and ends its calls, at any rate, leaves handshakes to the others behind it', () => {
+test('a host that calls through a relay and ends its calls leaves handshakes to others behind it', () => {
   let nowMs = 0;
   let port = 0;
   const gate = new Gate(DEFAULT_LIMITS, () => nowMs);
@@ -129,14 +129,14 @@ test('a host that calls by a relay and ends its calls, at any rate, leaves hands
   assert.ok(begun <= burst / 4 + (120 * perS) / 4, `${begun} handshakes`);
 });
 
-test('a relay that makes callers up has no more handshakes than any other address', () => {
+test('a relay that invents callers has no more handshakes than any other address', () => {
   const limits = { ...DEFAULT_LIMITS, handshakes: { burst: 8, perS: 0 } };
   const gate = new Gate(limits, () => 0);
   const calls = Array.from({ length: 50 }, (_, each) => relayed(`made-up-${each}`, each));
   assert.equal(calls.filter((each) => admits(gate, each)).length, 8);
 });
 
-test('behind a relay the caller with the most connections makes room, not the one who came first', () => {
+test('behind a relay the greediest caller yields, not the first one', () => {
   const shares = sharesOf('stranger', { connections: bound(4, 6) });
   const gate = new Gate({ ...DEFAULT_LIMITS, shares }, () => 0);
   const first = relayed('b', 1);
@@ -149,7 +149,7 @@ test('behind a relay the caller with the most connections makes room, not the on
   );
 });
 
-test('handshakes of an expected peer are not counted, also behind a relay; those of other callers are', () => {
+test("handshakes of an expected peer are not counted, even behind a relay; other callers' are", () => {
   const gate = new Gate({ ...DEFAULT_LIMITS, handshakes: { burst: 8, perS: 0 } }, () => 0);
   let port = 0;
   const calls = (make: () => FakeSocket): number =>
@@ -180,7 +180,7 @@ function ended(socket: Socket): Promise<void> {
   return new Promise((resolve) => void socket.resume().once('close', () => resolve()));
 }
 
-test('a stranger who only holds connections open keeps neither places nor memory from others at its own address', async (t) => {
+test('a stranger that only holds connections open uses up neither places nor memory of others', async (t) => {
   const { issue } = await authority(t);
   const { address } = await serving(t, await issue('b', 'agent'));
   const { connections } = DEFAULT_LIMITS.shares.stranger;
@@ -202,7 +202,7 @@ test('a stranger who only holds connections open keeps neither places nor memory
   assert.ok(held <= 2 * connections.each + 2, `${held} sockets`);
 });
 
-test('one who drips a byte at a time loses its place to whoever comes', async (t) => {
+test('a caller that sends a byte at a time loses its place to a newcomer', async (t) => {
   const { issue } = await authority(t);
   const shares = sharesOf('stranger', { connections: bound(2, 4) });
   const { address } = await serving(t, await issue('b', 'agent'), { limits: { shares } });
@@ -220,7 +220,7 @@ test('one who drips a byte at a time loses its place to whoever comes', async (t
   for (const socket of more) socket.destroy();
 });
 
-test('one whose handshakes come to nothing is refused before the next one; those who show a certificate are not', async (t) => {
+test('a caller whose handshakes fail is refused before the next one; one with a certificate is not', async (t) => {
   const { issue } = await authority(t);
   const limits = { handshakes: { burst: 4, perS: 0 } };
   const { address } = await serving(t, await issue('b', 'agent'), { limits });
@@ -241,7 +241,7 @@ test('one whose handshakes come to nothing is refused before the next one; those
   assert.equal(((await error) as [NodeJS.ErrnoException])[0].code, 'ECONNRESET');
 });
 
-test('connections of one identity are bounded, with a word that says so, and others find room', async (t) => {
+test('connections of one identity are bounded, with a message, and others find room', async (t) => {
   const { issue } = await authority(t);
   const shares = sharesOf('viewer', { connections: bound(2, 3) });
   const { address } = await serving(t, await issue('b', 'agent'), { limits: { shares } });
@@ -263,7 +263,7 @@ test('connections of one identity are bounded, with a word that says so, and oth
   assert.equal((await operator.api.act({ params, body })).by, 'ann');
 });
 
-test('whoever is refused in many ways, or from many networks, pushes no refusal of another peer out', () => {
+test("refusals of many kinds, or from many networks, never displace another peer's refusal", () => {
   const refusals = new Refusals({ monotonicMs: () => 0, wallMs: () => 0 });
   const code = 'GODWIT_NOT_A_MEMBER';
   const hosts = Array.from({ length: 100 }, (_, each) => `host${each} (agent)`);
@@ -287,7 +287,7 @@ test('whoever is refused in many ways, or from many networks, pushes no refusal 
   assert.equal(refusals.size, 1024);
 });
 
-test('what is refused over and over is logged once a minute, counted, and shown where it is of trust', () => {
+test('a repeated refusal is logged once a minute, counted, and shown if it concerns trust', () => {
   let nowMs = 0;
   const refusals = new Refusals({ monotonicMs: () => nowMs, wallMs: () => nowMs });
   const reported: number[] = [];

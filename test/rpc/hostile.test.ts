@@ -6,7 +6,7 @@ import { authority, callingUnix, serving, servingUnix, sharesOf } from './test-c
 import { exchangeTls, exchangeUnix, post, readAnswer } from './wire.ts';
 import { untilSo } from '../until.ts';
 
-test('a body over the limit is refused, however it is sent, and its sender hears of it', async (t) => {
+test('a body over the limit is refused, however it is sent, and its sender is told', async (t) => {
   const { address } = await servingUnix(t, {}, { bodyBytes: 1000 });
   const { api } = callingUnix(t, address);
   for (const size of [1001, 7000, 1_000_000]) {
@@ -24,7 +24,7 @@ test('a body over the limit is refused, however it is sent, and its sender hears
   assert.equal(answer.status, 413);
 });
 
-test('an answer over the limit is not taken by the client', async (t) => {
+test('an answer over the limit is not accepted by the client', async (t) => {
   const { address } = await servingUnix(t);
   const { api } = callingUnix(t, address, { answerBytes: 1000 });
   const call = api.say({ params: { name: 'x' }, body: { text: 'x'.repeat(2000) } });
@@ -42,7 +42,7 @@ test('answers that share an allowance have no more than it together', async (t) 
   await assert.rejects(say(), { code: 'GODWIT_TOO_LARGE' });
 });
 
-test('an answer that is not of the contract is not taken by the client', async (t) => {
+test('an answer that breaks the contract is not accepted by the client', async (t) => {
   for (const body of ['{"said":1}', 'nonsense', '', '{"error":{"code":"GODWIT_NOT_ONE"}}']) {
     const server = net.createServer((socket) => {
       socket.on('error', () => {});
@@ -62,7 +62,7 @@ test('an answer that is not of the contract is not taken by the client', async (
   }
 });
 
-test('one who sends headers or a body too slowly loses the connection', async (t) => {
+test('a client that sends headers or a body too slowly loses the connection', async (t) => {
   const limits = { headersMs: 30, requestMs: 60 };
   const { address } = await servingUnix(t, {}, limits);
   const slow = ['', 'GET /hello HTTP/1.1\r\nx: y', post('/say/x', '{"text":"t"}').slice(0, -3)];
@@ -76,7 +76,7 @@ test('one who sends headers or a body too slowly loses the connection', async (t
   }
 });
 
-test('one who does not finish the TLS handshake loses the connection', async (t) => {
+test('a client that does not finish the TLS handshake loses the connection', async (t) => {
   const { issue } = await authority(t);
   const { address } = await serving(t, await issue('b', 'agent'), { limits: { handshakeMs: 30 } });
   const [host = '', port] = address.split(':');
@@ -97,7 +97,7 @@ test('plain HTTP on the TLS port gets nothing', async (t) => {
   assert.equal(after.status, 200);
 });
 
-test('one who reads nothing of a long answer loses the connection', async (t) => {
+test('a client that reads nothing of a long answer loses the connection', async (t) => {
   const over = Promise.withResolvers<void>();
   const { address } = await servingUnix(
     t,
@@ -117,7 +117,7 @@ test('one who reads nothing of a long answer loses the connection', async (t) =>
   await over.promise;
 });
 
-test('requests sent ahead on one connection are bounded', async (t) => {
+test('pipelined requests on one connection are bounded', async (t) => {
   let running = 0;
   let most = 0;
   const more = Promise.withResolvers<void>();
@@ -146,7 +146,7 @@ test('requests sent ahead on one connection are bounded', async (t) => {
   assert.equal(most, 4);
 });
 
-test('requests of one caller over all its connections are bounded, and so are those that wait', async (t) => {
+test('requests of one caller over all its connections are bounded, and so are waiting ones', async (t) => {
   const entered = Promise.withResolvers<void>();
   const one = { each: 1, all: 1 };
   const more = Promise.withResolvers<void>();

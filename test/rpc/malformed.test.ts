@@ -124,7 +124,7 @@ const cases: readonly [string, string, number, string, RegExp][] = [
 ];
 
 for (const [what, bytes, status, code, message] of cases) {
-  test(`${what} is refused in words, and the server goes on`, async (t) => {
+  test(`the server refuses ${what} in words, and keeps running`, async (t) => {
     const { address } = await servingUnix(t, {}, { bodyBytes: 1000 });
     const answer = await exchangeUnix(address, bytes);
     assert.equal(answer.status, status, answer.text);
@@ -138,7 +138,7 @@ for (const [what, bytes, status, code, message] of cases) {
   });
 }
 
-test('no bytes whatever bring the server down', async (t) => {
+test('no input crashes the server', async (t) => {
   const { address } = await servingUnix(t, {}, { bodyBytes: 1000, headersMs: 50, requestMs: 50 });
   const paths = fc.constantFrom(
     '/say/x',
@@ -170,7 +170,7 @@ test('no bytes whatever bring the server down', async (t) => {
   );
 });
 
-test('who may have written a request by hand is told where the calls are described, a part of Godwit its version', async (t) => {
+test("a possible human caller gets a pointer to the API's pages, and a Godwit client its version", async (t) => {
   const { issue } = await authority(t);
   const { address } = await serving(t, await issue('b', 'agent'));
   const bytes = post('/say/x', '{"text":7}');
@@ -187,7 +187,7 @@ test('who may have written a request by hand is told where the calls are describ
   assert.match(json.error.hint, /^GET \/openapi\.json describes/);
 });
 
-test('a part of Godwit may ask with a parameter of a newer build, and a person may not', async (t) => {
+test('a Godwit client may send a parameter of a newer build, and a user may not', async (t) => {
   const { issue } = await authority(t);
   const { address } = await serving(t, await issue('b', 'agent'));
   const bytes = post('/say/x?newer=1', '{"text":"t"}');

@@ -77,7 +77,7 @@ test('no route of the public API answers with an error that it does not name', a
   );
 });
 
-test('a server that does not let somebody in says so, also on a route for anyone', async (t) => {
+test('a server that refuses access reports it, even on a route for anyone', async (t) => {
   const refusal = godwitError('GODWIT_ROLE_FORBIDDEN', {
     peer: 'c',
     role: 'agent',

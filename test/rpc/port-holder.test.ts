@@ -17,7 +17,7 @@ async function serve(t: TestContext, where: ListenOptions): Promise<number> {
   return typeof address === 'string' ? 0 : address.port;
 }
 
-test('who listens on a port is found by its address, or on all addresses', async (t) => {
+test('a program on a port is found by its address, or on all addresses', async (t) => {
   const port = await serve(t, { host: '127.0.0.1', port: 0 });
   assert.equal(holderOfPort({ host: '127.0.0.1', port })?.pid, process.pid);
   assert.equal(holderOfPort({ host: '0.0.0.0', port })?.pid, process.pid);
@@ -26,7 +26,7 @@ test('who listens on a port is found by its address, or on all addresses', async
   assert.equal(holderOfPort({ host: '0:0:0:0:0:0:0:1', port: six })?.pid, process.pid);
 });
 
-test('who serves a unix socket is found by its path', async (t) => {
+test('a program on a unix socket is found by its path', async (t) => {
   const directory = mkdtempSync(path.join(tmpdir(), 'godwit-holder-'));
   t.after(() => rmSync(directory, { recursive: true }));
   const file = path.join(directory, 'agent.sock');
@@ -35,7 +35,7 @@ test('who serves a unix socket is found by its path', async (t) => {
   assert.equal(holderOfSocket(file)?.pid, process.pid);
 });
 
-test('a port that is taken is said with who has it, other errors as they are', async (t) => {
+test('a port in use is reported with its program, and other errors unchanged', async (t) => {
   const port = await serve(t, { host: '127.0.0.1', port: 0 });
   const taken = Object.assign(new Error('taken'), { code: 'EADDRINUSE' });
   const at = { host: '127.0.0.1', port };
@@ -54,7 +54,7 @@ test('a port clash names the program to stop, and does not blame the configurati
   });
 });
 
-test('the kernel’s table is read by state, port and address', () => {
+test("the kernel's table is read by state, port and address", () => {
   const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:1F3F 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 111 1
    1: 0100007F:1F3F 0100007F:9C40 01 00000000:00000000 00:00000000 00000000     0        0 222 1

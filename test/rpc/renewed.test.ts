@@ -10,7 +10,7 @@ const body = { text: 't' };
 
 const serialOf = ({ cert }: Pair): string => new X509Certificate(cert).serialNumber;
 
-test('a server and a client that get another certificate show it from then on, without a restart', async (t) => {
+test('a server and a client with a renewed certificate use it at once, without a restart', async (t) => {
   const { issue } = await authority(t);
   const server = { now: await issue('b', 'agent') };
   const caller = { now: await issue('a', 'agent') };
@@ -41,7 +41,7 @@ test('a server and a client that get another certificate show it from then on, w
   assert.notDeepEqual(first, second);
 });
 
-test('requests under way go on when the certificate changes', async (t) => {
+test('requests under way continue when the certificate changes', async (t) => {
   const { issue } = await authority(t);
   const caller = { now: await issue('a', 'agent') };
   const { address } = await serving(t, await issue('b', 'agent'));

@@ -19,7 +19,7 @@ const hex = (value: number, digits: number): string =>
 const row = (port: number, unsent: number): string =>
   `   0: 0100007F:01BB 0100007F:${hex(port, 4)} 01 ${hex(unsent, 8)}:00000000 01:00000014 00000000 0 0 1\n`;
 
-test('a connection that the kernel keeps too much for has no room until that is sent, and others have', async () => {
+test('a connection with a full kernel queue has no room until that is sent, and others have', async () => {
   let unsent = 600 * 1024;
   let looks = 0;
   const tables = async (): Promise<string[]> => {
@@ -37,7 +37,7 @@ test('a connection that the kernel keeps too much for has no room until that is 
   assert.equal(looks, 3);
 });
 
-test('a look begins after it is asked for, and all who ask during another one share the next', async () => {
+test('a check begins after its request, and requests during a check share the next one', async () => {
   let looks = 0;
   const gate = Promise.withResolvers<void>();
   const queues = new SendQueues(async () => {
@@ -54,7 +54,7 @@ test('a look begins after it is asked for, and all who ask during another one sh
   assert.equal(looks, 2);
 });
 
-test('one that has gone is not waited for, and a kernel that says nothing holds nobody up', async () => {
+test('a closed connection is not awaited, and a silent kernel delays nothing', async () => {
   const gone = new AbortController();
   const full = new SendQueues(async () => [HEAD + row(5000, 1 << 20)], 60_000);
   const waiting = full.roomFor(socketAt(5000))(gone.signal);
@@ -64,7 +64,7 @@ test('one that has gone is not waited for, and a kernel that says nothing holds 
   await mute.roomFor(socketAt(5000))(new AbortController().signal);
 });
 
-test('a stream asks for room after each 128 KiB, and leaves a reader that makes none', async () => {
+test('a stream asks for room after each 128 KiB, and drops a reader that makes none', async () => {
   let [asked, written, destroyed] = [0, 0, false];
   const response = {
     headersSent: true,

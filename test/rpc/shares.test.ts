@@ -145,7 +145,7 @@ const steps = fc.array(
   { maxLength: 60 },
 );
 
-test('whatever identities ask, none gets more than its share and none waits where there is room', async () => {
+test('no identity gets more than its share, and none waits if there is room, whatever is requested', async () => {
   await fc.assert(
     fc.asyncProperty(steps, async (list) => {
       const play = new Play();
@@ -166,7 +166,7 @@ test('whatever identities ask, none gets more than its share and none waits wher
   );
 });
 
-test('those who wait take turns, however many requests one of them has waiting', async () => {
+test('waiting identities take turns, however many requests one of them has waiting', async () => {
   const play = new Play();
   // Hosts 0 and 1 fill the circle; 0 waits with two requests before 2 and 3 come with one each.
   for (const at of [0, 0, 1, 0, 0, 2, 3]) await play.ask(at);
@@ -179,7 +179,7 @@ test('those who wait take turns, however many requests one of them has waiting',
   );
 });
 
-test('a request that waited for too long is refused by name, and takes no turn', async () => {
+test('a request that waited for too long is refused by name, and uses no turn', async () => {
   const limits = { shares: sharesOf('agent', SMALL), waitMs: 5 };
   const shares = new Shares(limits);
   const { signal } = new AbortController();
@@ -194,7 +194,7 @@ test('a request that waited for too long is refused by name, and takes no turn',
   assert.equal(shares.size, 0);
 });
 
-test('in every circle of many, one identity that has all it may have leaves room for others', () => {
+test('one identity with a full share leaves room for others at every level', () => {
   for (const [circle, share] of Object.entries(DEFAULT_LIMITS.shares)) {
     for (const [what, { each, all }] of Object.entries(share).filter(([key]) => key !== 'bodyMs')) {
       const enough = circle === 'local' ? all >= each : all === 0 || all >= 2 * each;
@@ -203,7 +203,7 @@ test('in every circle of many, one identity that has all it may have leaves room
   }
 });
 
-test('an identity is the name of a certificate, the users of this host, or a stranger’s network', () => {
+test("an identity is the name of a certificate, the users of this host, or a stranger's network", () => {
   const viewer = { role: 'viewer', name: 'ann' } as const;
   const operator = { role: 'operator', name: 'ann' } as const;
   const key = (...given: Parameters<typeof identityOfCaller>) => identityOfCaller(...given).key;
@@ -217,7 +217,7 @@ test('an identity is the name of a certificate, the users of this host, or a str
   assert.notEqual(networkOf('2001:db8:0:1::1'), networkOf('2001:db8::1'));
 });
 
-test('the network of any IPv6 address is that of its first four groups, however it is written', () => {
+test('the network of any IPv6 address is its first four groups, however it is written', () => {
   const groups = fc.array(fc.integer({ min: 0, max: 0xffff }), { minLength: 8, maxLength: 8 });
   fc.assert(
     fc.property(groups, (list) => {

@@ -32,7 +32,7 @@ class Unread extends EventEmitter {
   }
 }
 
-test('of a reader that takes nothing no more is held than a full buffer and one event, and it is left', async () => {
+test('a reader that reads nothing holds no more than a full buffer and one event, and is dropped', async () => {
   const sizes = fc.array(fc.nat(100_000), { minLength: 400, maxLength: 400 });
   await fc.assert(
     fc.asyncProperty(sizes, async (all) => {

@@ -22,7 +22,7 @@ async function twoHosts(t: TestContext) {
   return { ...trusted, address };
 }
 
-test('a caller from another CA is told so, and gets nothing but who answers', async (t) => {
+test("a caller from another CA is told so, and learns only the server's identity", async (t) => {
   const { address, issue } = await twoHosts(t);
   const other = await authority(t);
   const stranger = await other.issue('a', 'agent');
@@ -35,7 +35,7 @@ test('a caller from another CA is told so, and gets nothing but who answers', as
   }
 });
 
-test('a change that another site made a browser send is refused, though a certificate came with it', async (t) => {
+test('a change that another site made a browser send is refused, even with a certificate', async (t) => {
   const { address, issue } = await twoHosts(t);
   const { cert, key, ca } = await issue('ann', 'operator');
   const version = `${PROTOCOL_HEADER}: ${PROTOCOL_VERSIONS.join()}`;
@@ -79,7 +79,7 @@ test('an expired certificate is refused with its date on both sides', async (t) 
   });
 });
 
-test('a caller without a certificate is told to have one', async (t) => {
+test('a caller without a certificate is told to use one', async (t) => {
   const { address, issue } = await twoHosts(t);
   const { ca } = await issue('a', 'agent');
   const { status, json } = await exchangeTls(
@@ -99,7 +99,7 @@ test('a stranger does not learn which routes there are', async (t) => {
   assert.equal(status, 401);
 });
 
-test('each role may do what the table says and is told what it lacks', async (t) => {
+test('each role may act by the table, and a refusal names the missing role', async (t) => {
   const { address, issue } = await twoHosts(t);
   const may = async (role: 'viewer' | 'operator' | 'agent'): Promise<string[]> => {
     const { api } = calling(t, address, await issue('someone', role));
@@ -133,7 +133,7 @@ test('a server of another name or role is refused, whatever its address', async 
   await assert.rejects(api.hello(), { code: 'GODWIT_ROLE_FORBIDDEN' });
 });
 
-test('a server may refuse a caller whom the table lets in', async (t) => {
+test('a server may refuse a caller that the table admits', async (t) => {
   const { issue } = await authority(t);
   const { address } = await serving(t, await issue('b', 'agent'), {
     authorise: ({ name }) => {
@@ -146,7 +146,7 @@ test('a server may refuse a caller whom the table lets in', async (t) => {
   await assert.rejects(refused.api.report({ params, body }));
 });
 
-test('a right that is taken away is gone with the next request on a connection that stays open', async (t) => {
+test('a revoked right ends with the next request on an open connection', async (t) => {
   const { issue } = await authority(t);
   const asked: ShownCertificate[] = [];
   let isRevoked = false;
@@ -181,7 +181,7 @@ test('a right that is taken away is gone with the next request on a connection t
   assert.deepEqual([...new Set(reported)], [`a,agent,${serialNumber}`]);
 });
 
-test('no byte goes to a server whose certificate counts no more', async (t) => {
+test('no byte is sent to a server whose certificate is no longer valid', async (t) => {
   const { address, issue } = await twoHosts(t);
   const refuses = ({ name: peer }: ShownCertificate) =>
     godwitError('GODWIT_CERT_REVOKED', { peer, date: 'today' });
@@ -245,7 +245,7 @@ test('TLS 1.2 is refused on both sides', async (t) => {
   await assert.rejects(api.hello(), { code: 'GODWIT_UNREACHABLE', message: /TLS 1\.3/ });
 });
 
-test('a server that does not speak TLS, hangs up or is not there is named with the reason', async (t) => {
+test('a server that does not use TLS, hangs up or is missing is named with the reason', async (t) => {
   const { issue } = await authority(t);
   const credentials = await issue('a', 'agent');
   const cases = [

@@ -47,7 +47,7 @@ async function besieged(t: TestContext) {
   return { issue, address, under };
 }
 
-test('a greedy peer with hundreds of requests keeps nobody else from an answer', async (t) => {
+test('a greedy peer with hundreds of requests keeps no other peer from an answer', async (t) => {
   const { issue, address, under } = await besieged(t);
   const greedy = await issue('greedy', 'agent');
   const { requests } = DEFAULT_LIMITS.shares.agent;
@@ -67,7 +67,7 @@ test('a greedy peer with hundreds of requests keeps nobody else from an answer',
   assert.equal(under.requests, requests.each);
 });
 
-test('who follows as many streams as it may still has its requests answered, and others their streams', async (t) => {
+test('a client at its limit of streams still gets answers, and others their streams', async (t) => {
   const { issue, address, under } = await besieged(t);
   const greedy = await issue('greedy', 'viewer');
   const { streams } = DEFAULT_LIMITS.shares.viewer;
@@ -86,7 +86,7 @@ test('who follows as many streams as it may still has its requests answered, and
   }
 });
 
-test('who is refused before all of a large body is sent reads the refusal, and keeps its connection', async (t) => {
+test('a client refused during a large body can read the refusal, and keeps its connection', async (t) => {
   const { issue } = await authority(t);
   const refused = Promise.withResolvers<void>();
   const { address } = await serving(t, await issue('b', 'agent'), {

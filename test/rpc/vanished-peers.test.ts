@@ -55,7 +55,7 @@ test('a connection whose peer acknowledges nothing for 30 s is closed, and no ot
   assert.equal(vanished.size, 2);
 });
 
-test('reads this kernel’s own lists', async (t) => {
+test("the reader of queues parses this kernel's lists", async (t) => {
   const socket = await connection(t, '127.0.0.1');
   const vanished = new VanishedPeerWatch(silentLog);
   vanished.watch(socket);
@@ -64,7 +64,7 @@ test('reads this kernel’s own lists', async (t) => {
   assert.equal(socket.destroyed, false);
 });
 
-test('an address of IPv4 is the same in both lists', () => {
+test('an IPv4 address is the same in both lists', () => {
   const v4 = unheardIn(HEAD + line('0100007F:1F90', '0200007F:0050', '00000001'));
   const mapped = unheardIn(
     HEAD +

@@ -13,7 +13,7 @@ const guest = (spec: object, more: object = {}) => ({
 });
 
 describe('two descriptions of a guest', () => {
-  test('are the same on another QEMU, with nodes in another order, and with a name where there was none', () => {
+  test('two descriptions are equal despite another QEMU, another node order, or an added name', () => {
     const before = guest({ blockNodes: [{ node: 'a' }, { node: 'b' }] });
     const after = guest(
       { name: 'qemu-7', blockNodes: [{ node: 'b' }, { node: 'a' }] },
@@ -22,7 +22,7 @@ describe('two descriptions of a guest', () => {
     assert.deepEqual(differences(before, after), []);
   });
 
-  test('differ by the path of each value', () => {
+  test('two descriptions differ by the path of each value', () => {
     const before = guest({ name: 'x', devices: [{ driver: 'e1000', props: { mac: '1' } }] });
     const after = guest({ name: 'y', devices: [{ driver: 'e1000', props: { mac: '2' } }] });
     assert.deepEqual(differences(before, after), [

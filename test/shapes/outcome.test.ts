@@ -7,21 +7,21 @@ const moved = (...warnings: string[]) => ({ is: 'moved', warnings, lost: [] }) a
 const WHY = { codes: ['GODWIT_DEVICE_UNMOVABLE'], messages: ['device a cannot move'] };
 const REFUSED = refused('GODWIT_DEVICE_UNMOVABLE', 'device a');
 
-describe('what became of a shape', () => {
-  test('is moved or refused where the table says so', () => {
+describe('the outcome of a shape', () => {
+  test('a shape counts as moved or refused if the table expects that', () => {
     assert.equal(outcomeOf(MOVED, moved()).is, 'moved');
     assert.equal(outcomeOf(warned('-vnc'), moved('-vnc is not offered')).is, 'moved');
     assert.equal(outcomeOf(REFUSED, { is: 'refused', ...WHY }).is, 'refused');
   });
 
-  test('is broken where it is refused and should move, or the other way round, or in other words', () => {
+  test('a shape is broken if its result or its error text contradicts the table', () => {
     assert.equal(outcomeOf(MOVED, { is: 'refused', ...WHY }).is, 'broken');
     assert.equal(outcomeOf(REFUSED, moved()).is, 'broken');
     const other = refused('GODWIT_DEVICE_UNMOVABLE', 'device b');
     assert.equal(outcomeOf(other, { is: 'refused', ...WHY }).is, 'broken');
   });
 
-  test('is lost where it is another guest there, or something is lost of which the table says nothing', () => {
+  test('a shape is lost if the guest changed, or lost something that the table does not mention', () => {
     const other = { is: 'moved', warnings: [], lost: ['spec.name: a became b'] } as const;
     assert.equal(outcomeOf(MOVED, other).is, 'lost');
     assert.equal(outcomeOf(MOVED, moved('-vnc is not offered')).is, 'lost');

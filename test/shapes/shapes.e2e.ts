@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 const HANDFUL =
   '^(libvirt-9-q35|proxmox-8-i440fx|nova-2023|script-cloud-init|name-with-spaces|cd-ejected)$';
 
-test('guests as libvirt, Proxmox, Nova and scripts start them move there and back', async () => {
+test('guests started as libvirt, Proxmox, Nova and scripts start them survive a round trip', async () => {
   const TMPDIR = await mkdtemp(path.join(tmpdir(), 'gt-'));
   const words = ['shapes/shapes.ts', '--json', '--only', HANDFUL];
   const { stdout } = await promisify(execFile)(process.execPath, words, {

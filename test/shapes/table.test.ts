@@ -10,8 +10,8 @@ import { wordsOf } from '../../shapes/shell-words.ts';
 
 const NAMES = Object.keys(ASIDE) as AsideName[];
 
-describe('the table of guests as others start them', () => {
-  test('names each shape once, and says what is particular about it', () => {
+describe('the table of shapes', () => {
+  test('the table of shapes names each shape once, with its peculiarity', () => {
     const names = SHAPES.map(({ name }) => name);
     assert.equal(new Set(names).size, names.length);
     for (const { name, what } of SHAPES) {
@@ -20,7 +20,7 @@ describe('the table of guests as others start them', () => {
     }
   });
 
-  test('puts aside of each line what this machine lacks, by named rules, and no more', () => {
+  test('the table of shapes removes only the features that this machine lacks, by named rules', () => {
     for (const { name, line, aside } of SHAPES) {
       const words = wordsOf(line);
       const needed = NAMES.filter((rule) => ASIDE[rule].apply(words).join(' ') !== words.join(' '));
@@ -30,7 +30,7 @@ describe('the table of guests as others start them', () => {
     }
   });
 
-  test('starts nothing outside of the trial’s own folder', () => {
+  test("the table of shapes starts nothing outside the trial's folder", () => {
     for (const shape of SHAPES) {
       const argv = argvOf(shape, '/r');
       const others = argv
@@ -41,7 +41,7 @@ describe('the table of guests as others start them', () => {
     }
   });
 
-  test('moves each shape in at least one way, by another way with another seed', () => {
+  test('the table of shapes moves each shape in at least one way, and in another with another seed', () => {
     const programs = [
       { file: 'old', version: '7.2' },
       { file: 'new', version: '10.0' },
@@ -57,13 +57,13 @@ describe('the table of guests as others start them', () => {
     }
   });
 
-  test('is the page docs/guests.md; npm run shapes -- --write makes it anew', () => {
+  test('the page docs/guests.md is up to date; npm run shapes -- --write updates it', () => {
     assert.equal(readFileSync('docs/guests.md', 'utf8'), documentOf(SHAPES));
   });
 });
 
 describe('the words of a line', () => {
-  test('are those of a shell', () => {
+  test('the words of a line follow the rules of a shell', () => {
     assert.deepEqual(wordsOf(`a  -b 'c d' "e'f" \\\n g='h,i'`), ['a', '-b', 'c d', "e'f", 'g=h,i']);
     assert.throws(() => wordsOf(`a 'b`), /never closed/);
   });

@@ -29,7 +29,7 @@ const all = (scheduler: Scheduler): Promise<void> =>
   );
 
 describe('a simulated disk', () => {
-  test('keeps what was synced, and any part of what came after, when the power is lost', async () => {
+  test('a simulated disk keeps synced data, and any part of later data, after a power loss', async () => {
     const lengths = new Set<number>();
     for (let seed = 1; seed <= 200; seed += 1) {
       const { disk, scheduler, file } = scene(seed);
@@ -46,7 +46,7 @@ describe('a simulated disk', () => {
     assert.ok(lengths.has(7) && lengths.has(13) && lengths.size > 4, 'nothing, all, and torn');
   });
 
-  test('that is full takes nothing or a piece, and says so', () => {
+  test('a full simulated disk accepts nothing or a part, and reports that', () => {
     const { disk, file } = scene(1);
     disk.state = 'full';
     const line = Buffer.from('a record\n');
@@ -58,7 +58,7 @@ describe('a simulated disk', () => {
     assert.equal(file.read().length, 0);
   });
 
-  test('that is broken takes what is written and never brings it to the disk', async () => {
+  test('a broken simulated disk accepts writes and never stores them', async () => {
     const { disk, scheduler, file } = scene(1);
     disk.state = 'broken';
     file.write(Buffer.from('a record\n'), 0);

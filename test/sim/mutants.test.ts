@@ -23,9 +23,9 @@ async function firstBroken(mutant: Mutant): Promise<{ rule: string; runs: number
   return undefined;
 }
 
-describe('movers broken on purpose', () => {
+describe('broken movers', () => {
   for (const mutant of MUTANTS) {
-    test(`are found out: ${mutant.name} (${mutant.breaks})`, async (t) => {
+    test(`a broken mover is detected: ${mutant.name} (${mutant.breaks})`, async (t) => {
       put(mutant, t);
       const found = await firstBroken(mutant);
       assert.ok(found !== undefined, `nothing was found in ${MAX_RUNS} runs`);
@@ -34,7 +34,7 @@ describe('movers broken on purpose', () => {
     });
   }
 
-  test('that are only impatient never run the guest twice, since a refusal binds', async (t) => {
+  test('movers that are only impatient never run the guest twice, since a refusal is binding', async (t) => {
     put(IMPATIENT, t);
     for (let nth = 1; nth <= 60; nth += 1) {
       const { violation } = await runScenario(IMPATIENT.scenario(nth));

@@ -10,18 +10,18 @@ const RUNS = 150;
 
 describe('a simulated migration', () => {
   for (const mode of ['precopy', 'postcopy', 'hybrid'] as const) {
-    test(`without faults moves the guest and leaves nothing behind: ${mode}`, async () => {
+    test(`a simulated migration without faults moves the guest and leaves nothing behind: ${mode}`, async () => {
       const { outcome, violation, leftovers } = await runScenario(scenario({ mode }));
       assert.deepEqual([outcome, violation, leftovers], ['done', undefined, []]);
     });
   }
 
-  test('that the destination refuses costs the guest nothing', async () => {
+  test('a simulated migration that the destination refuses does not harm the guest', async () => {
     const { outcome, violation, longestStillMs } = await runScenario(scenario({ refused: true }));
     assert.deepEqual([outcome, violation, longestStillMs], ['failed', undefined, 0]);
   });
 
-  test('that the user cancels while memory moves costs the guest nothing', async () => {
+  test('a simulated migration that the user cancels while memory moves does not harm the guest', async () => {
     const when = { at: 'stream', state: 'active', afterMs: 50 } as const;
     const faults = [{ when, deed: { kind: 'cancel' } }] as const;
     const { outcome, violation, longestStillMs } = await runScenario(scenario({ faults }));
@@ -29,7 +29,7 @@ describe('a simulated migration', () => {
   });
 
   for (const mode of ['postcopy', 'hybrid'] as const) {
-    test(`stops no guest for post-copy towards a mover that is dead: ${mode}`, async () => {
+    test(`a simulated migration stops no guest for post-copy to a dead mover: ${mode}`, async () => {
       const when = { at: 'stream', state: 'active', afterMs: 0 } as const;
       const faults = [{ when, deed: { kind: 'kill mover', host: 'b' } }] as const;
       for (let noise = 1; noise <= 10; noise += 1) {
@@ -42,7 +42,7 @@ describe('a simulated migration', () => {
     });
   }
 
-  test('keeps every rule under random faults', async (t) => {
+  test('a simulated migration keeps every rule under random faults', async (t) => {
     const outcomes = new Set<string>();
     let recovered = 0;
     let resolved = 0;
@@ -73,7 +73,7 @@ describe('a simulated recovery', () => {
   const recover: Deed = { kind: 'recover', host: 'c', from: 'a' };
   const at = (ms: number, deed: Deed): Fault => ({ when: { at: 'time', ms }, deed });
 
-  test('starts the guest of a host without power, and that host leaves it alone once it is back', async () => {
+  test('a simulated recovery starts the guest of a host without power, and the host later accepts that', async () => {
     const when = { at: 'stream', state: 'stopped', afterMs: 0.5 } as const;
     const lost: Deed = { kind: 'power loss', host: 'a', forMs: 300_000 };
     const faults = [{ when, deed: lost }, at(240_000, recover)];
@@ -82,7 +82,7 @@ describe('a simulated recovery', () => {
     assert.deepEqual([outcome, violation, recoveredAt], ['failed', undefined, ['c']]);
   });
 
-  test('turns a host off that is only cut off, before it starts the guest', async () => {
+  test('a simulated recovery fences a host that is only cut off, before it starts the guest', async () => {
     const isolated: Deed = { kind: 'isolated', host: 'a', forMs: 60_000 };
     const faults = [cancelled, at(5000, isolated), at(10_000, recover)];
     const given = scenario({ fleet: true, linkMiB: 400, memoryMiB: 512, faults });
@@ -91,7 +91,7 @@ describe('a simulated recovery', () => {
     assert.match(story.join('\n'), /a is turned off[^]*the hypervisor on c says: resumed/);
   });
 
-  test('starts nothing while the guest’s host answers, or another host runs the guest', async () => {
+  test("a simulated recovery starts nothing while the guest's host answers, or another host runs it", async () => {
     const off: Deed = { kind: 'power loss', host: 'a', forMs: 60_000 };
     for (const faults of [
       [cancelled, at(5000, recover)],
@@ -109,7 +109,7 @@ function trail({ outcome, journals, story, virtualMs, jobs }: Result): unknown[]
   return [outcome, journals.a, journals.b, story, virtualMs, jobs];
 }
 
-test('a seed gives the same run again, byte for byte, whatever ran before', async () => {
+test('a seed repeats its run, byte for byte, whatever ran before', async () => {
   const seeds = [3, 14, 15, 92, 65, 35, 89, 79];
   const first = [];
   for (const seed of seeds) first.push(trail(await runScenario(drawScenario(seed), true)));
@@ -120,14 +120,14 @@ test('a seed gives the same run again, byte for byte, whatever ran before', asyn
   assert.deepEqual(again, first);
 });
 
-test('listening to the story does not change it', async () => {
+test('tracing a run does not change it', async () => {
   const reported = await runScenario(drawScenario(92), true);
   const unreported = await runScenario(drawScenario(92));
   assert.deepEqual(unreported.journals, reported.journals);
   assert.deepEqual([unreported.story.length, reported.story.length > 10], [0, true]);
 });
 
-describe('a scenario that once broke a rule keeps it now', () => {
+describe('regression scenarios', () => {
   for (const { what, scenario: found } of FOUND) {
     test(what, async () => {
       const { violation, story } = await runScenario(found, true);

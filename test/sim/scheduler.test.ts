@@ -23,7 +23,7 @@ const all = (scheduler: Scheduler): Promise<void> =>
   );
 
 describe('virtual time', () => {
-  test('runs jobs in order of time, and of asking where they fall together', async () => {
+  test('virtual time runs jobs in order of time, and simultaneous ones in order of request', async () => {
     const scheduler = new Scheduler();
     const random = new Random(7);
     const seen: [number, number][] = [];
@@ -37,7 +37,7 @@ describe('virtual time', () => {
     assert.equal(scheduler.now, 20);
   });
 
-  test('goes on only when all that a job set off has settled', async () => {
+  test('virtual time advances only when everything that a job started has settled', async () => {
     const scheduler = new Scheduler();
     const seen: string[] = [];
     scheduler.after(1, undefined, () => {
@@ -51,7 +51,7 @@ describe('virtual time', () => {
     assert.deepEqual(seen, ['settled at 1', 'next']);
   });
 
-  test('rules the timers and clocks of a simulated process, and nobody else’s', async () => {
+  test('virtual time rules the timers and clocks of a simulated process, and of no other', async () => {
     standIn();
     const scheduler = new Scheduler();
     const process = processOn(scheduler);
@@ -70,7 +70,7 @@ describe('virtual time', () => {
     assert.ok(Date.now() > 1_700_000_000_000);
   });
 
-  test('waits for a process that is frozen, and drops what a dead one was to do', async () => {
+  test('virtual time waits for a frozen process, and drops the timers of a dead one', async () => {
     const scheduler = new Scheduler();
     const frozen = processOn(scheduler);
     const dead = processOn(scheduler);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { absent, ignoring } from '../../src/system/ignoring.ts';
 
-test('passes over the codes that it was given, and throws anything else as it is', async () => {
+test('the given error codes are ignored, and any other error is thrown unchanged', async () => {
   const failure = (code: string): Error => Object.assign(new Error(code), { code });
   assert.equal(await Promise.reject(failure('EEXIST')).catch(ignoring('EEXIST')), undefined);
   assert.equal(await Promise.reject(failure('ENOTDIR')).catch(absent), undefined);

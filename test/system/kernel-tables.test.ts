@@ -37,7 +37,7 @@ const groupsOf = (bytes: readonly number[]): string[] =>
   );
 const port = fc.nat(65_535);
 
-test('an address of the kernel is the same one as programs write it', () => {
+test('an address of the kernel equals the one in program notation', () => {
   fc.assert(
     fc.property(v4, port, (bytes, at) => {
       const end = `${kernelAddress(bytes)}:${hex(at, 4)}`;
@@ -63,7 +63,7 @@ test('an address of the kernel is the same one as programs write it', () => {
   );
 });
 
-test('a row of TCP has its ends, its state, what is not acknowledged and its inode', () => {
+test('a row of TCP has its ends, its state, its unacknowledged bytes and its inode', () => {
   const table = `${TCP_HEAD}   0: 0100007F:1F90 0100007F:9C40 01 00000012:00000003 01:00000014 00000002     0        0 4711 1\n`;
   assert.deepEqual(tcpSockets(table), [
     {
@@ -77,7 +77,7 @@ test('a row of TCP has its ends, its state, what is not acknowledged and its ino
   ]);
 });
 
-test('the ports of a range are free on which nothing listens by either table', () => {
+test('a port of a range is free if neither table has a listener on it', () => {
   const from = 50_000;
   const row = fc.record({
     at: fc.integer({ min: from - 8, max: from + 8 }),
@@ -99,7 +99,7 @@ test('the ports of a range are free on which nothing listens by either table', (
   );
 });
 
-test('a row of unix sockets has what it is bound to, whatever that holds', () => {
+test('a row of unix sockets has its bound address, whatever that contains', () => {
   const name = fc.stringMatching(/^[/a. @:0]{1,12}$/);
   const socket = fc.record({
     isListening: fc.boolean(),
@@ -121,7 +121,7 @@ test('a row of unix sockets has what it is bound to, whatever that holds', () =>
   );
 });
 
-test('memory is what the kernel says can be taken, in bytes', () => {
+test("available memory is the kernel's figure, in bytes", () => {
   const text = 'MemTotal:       1000 kB\nMemFree:         100 kB\nMemAvailable:    600 kB\n';
   assert.deepEqual(parseMemory(text), { totalBytes: 1_024_000, availableBytes: 614_400 });
   assert.equal(parseMemory('MemFree: 100 kB\n').availableBytes, 102_400);
@@ -137,7 +137,7 @@ test('the tables of this host are read', () => {
   assert.ok(totalBytes >= availableBytes && availableBytes > 0);
 });
 
-test('no text whatever makes one of them fail, and no table has the rows of another', () => {
+test('no text makes a table fail, and no table has the rows of another', () => {
   const text = fc.oneof(fc.string(), fc.stringMatching(/^[0aF: \n/@1.%]{0,64}$/));
   fc.assert(
     fc.property(text, (any) => {

@@ -9,7 +9,7 @@ const point = (minute: number, cores: number) => ({
 });
 const move = { startMs: 100 * MINUTE_MS, endMs: 101 * MINUTE_MS };
 
-test('a new move has means of five minutes, an older one means of an hour', () => {
+test('a new move has five-minute means, and an older one has hourly means', () => {
   assert.equal(spanFor(move, move.endMs + 10 * MINUTE_MS), 'look');
   assert.equal(spanFor(move, move.endMs + 200 * MINUTE_MS), 'hour');
 });

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { newRequest, requestAsk } from '../../src/protocol/controller/fleet-request.ts';
 import { askOf, formIn, howFar, titleOf } from '../../web/src/requests/ask.ts';
 
-test('whatever stands in the address, the controller is asked for something that its contract takes, or a person is told what is wrong', () => {
+test('any address gives a request that fits the contract, or an error for the user', () => {
   const text = fc.constantFrom('', '1', '12', '0', '-1', 'x', '1.5', '99999999');
   const query = fc.record({
     kind: fc.constantFrom('drain', 'evacuate', 'migration', 'nonsense'),
@@ -29,13 +29,13 @@ test('whatever stands in the address, the controller is asked for something that
   );
 });
 
-test('what was asked for has a title', () => {
+test('a request has a title', () => {
   assert.equal(titleOf({ kind: 'drain', hosts: ['a'] }), 'Drain of a');
   assert.equal(titleOf({ kind: 'evacuate', hosts: ['a', 'b', 'c', 'd'] }), 'Evacuation of 4 hosts');
   assert.equal(titleOf({ kind: 'migration', hosts: [], guest: 'web1' }), 'Move of web1');
 });
 
-test('a request is as far as its guests, and its end is only named where all of it is predicted', () => {
+test('a request extends to its guests, and its end is named only if all of it is predicted', () => {
   const ask = requestAsk.parse({ kind: 'drain', hosts: ['a'] });
   const begun = newRequest('r-00000001', ask, { nowMs: 0, by: 'ann' });
   const waits = { guest: 'g2', from: 'a', waitsFor: 'turn' as const, words: 'its turn' };

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { keptArguments } from '../../src/controller/audit/arguments.ts';
 import { argumentLines, isSince, resultOf } from '../../web/src/audit/text.ts';
 
-test('arguments are a line for each value, and what was cut stays as it is', () => {
+test('arguments have a line for each value, and a cut value stays as it is', () => {
   const text = keptArguments({
     params: { id: 'r-1' },
     body: { kind: 'drain', hosts: ['a', 'b'], settings: { parallel: 4 }, force: null },
@@ -19,7 +19,7 @@ test('arguments are a line for each value, and what was cut stays as it is', () 
   assert.deepEqual(argumentLines('{"body":{"name":"an…'), ['{"body":{"name":"an…']);
 });
 
-test('no argument that was kept is left out, whatever it is', () => {
+test('every stored argument is shown, whatever it is', () => {
   const values = fc.oneof(fc.integer(), fc.boolean(), fc.stringMatching(/^[a-z]{1,8}$/));
   const bodies = fc.dictionary(
     fc.stringMatching(/^[a-z]{1,6}$/),
@@ -44,6 +44,6 @@ test('an entry without an end is not shown as done, and one that was refused has
   );
 });
 
-test('the address chooses among the moments that the page has, and nothing else', () => {
+test("the address selects one of the page's moments, and nothing else", () => {
   assert.deepEqual(['hour', 'week', 'toString', null].map(isSince), [true, true, false, false]);
 });

@@ -22,7 +22,7 @@ test('the dashboard is built of files that a controller serves, and of no others
   for (const file of built) assert.equal((await browser.ask(`/${file}`)).status, 200, file);
 });
 
-test('the dashboard’s program has no schemas in it: they weigh more than all the rest, and its policy refuses their eval', (t) => {
+test("the dashboard's program contains no schemas, which are large and need a forbidden eval", (t) => {
   const pages = path.join(tempDir(t), 'web');
   buildWeb(pages);
   for (const name of ['app.js', 'overview-worker.js']) {

@@ -16,7 +16,7 @@ const from = (list: readonly (readonly [ConnectionNews, number])[]): Connection 
     state: 'connecting',
   });
 
-test('a connection that breaks is said to reconnect, then to be lost, and to be live once it is back', () => {
+test('a broken connection is shown as reconnecting, then as lost, and as live once it is back', () => {
   assert.equal(from([['opened', 0]]).state, 'live');
   assert.equal(
     from([
@@ -42,7 +42,7 @@ test('a connection that breaks is said to reconnect, then to be lost, and to be 
   );
 });
 
-test('pauses between tries grow to a bound and are spread', () => {
+test('the pauses between attempts grow to a limit and are spread', () => {
   fc.assert(
     fc.property(fc.nat(1000), fc.double({ min: 0, max: 1, noNaN: true }), (tries, chance) => {
       const pause = pauseBefore(tries, chance);
@@ -51,7 +51,7 @@ test('pauses between tries grow to a bound and are spread', () => {
   );
 });
 
-test('events are read the same wherever their text is cut', () => {
+test('events are read the same wherever their text is split', () => {
   const line = fc.string({ maxLength: 20 }).map((text) => text.replaceAll(/[\r\n]/g, ''));
   const sent = fc.array(
     fc.record({
@@ -83,7 +83,7 @@ test('events are read the same wherever their text is cut', () => {
   );
 });
 
-test('an event without an end is given up instead of filling the memory', () => {
+test('an event without an end is given up before it fills the memory', () => {
   const reader = new EventReader();
   const piece = `data: ${'x'.repeat(1024 * 1024)}\n`;
   assert.throws(() => {

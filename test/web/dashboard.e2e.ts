@@ -17,7 +17,7 @@ before(() => {
   execFileSync('bash', [SETUP, '--only', 'chromium'], { stdio: ['ignore', 2, 2] });
 });
 
-test('a person signs in, sees the fleet, plans a drain and cancels it, follows a migration to its end, and axe-core finds nothing on the way', async (t) => {
+test('a user signs in, plans and cancels a drain, and follows a migration, without an axe-core finding', async (t) => {
   const { host, caDir } = await fleet(t);
   const b = await host('b');
   const peers = { b: { address: b.agent.address } };

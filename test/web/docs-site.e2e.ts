@@ -26,7 +26,7 @@ before(() => {
   execFileSync('bash', [SETUP, '--only', 'chromium'], { stdio: ['ignore', 2, 2] });
 });
 
-test('the documentation works in a browser without an outside resource, its search finds what a new user looks for, and it fits a phone', async (t) => {
+test('the documentation works offline in a browser, its search helps a new user, and it fits a phone', async (t) => {
   const folder = tempDir(t);
   await buildSite(path.join(folder, 'site'));
   const { caDir } = await fleet(t);

@@ -22,7 +22,7 @@ const guests: fc.Arbitrary<GuestView[]> = fc
     })),
   );
 
-test('blocks of a card fit into its lines, in order, and name how many are left out', () => {
+test('blocks of a card fit into its lines, in order, and the number of omitted ones is shown', () => {
   const spaces = fc.record({
     width: fc.integer({ min: 100, max: 600 }),
     lines: fc.integer({ min: 1, max: 8 }),
@@ -46,14 +46,14 @@ test('blocks of a card fit into its lines, in order, and name how many are left 
   assert.ok(LINE_PX >= 24 && SMALL_PX >= 24);
 });
 
-test('a card has as many lines as its guests need with their names, at most what is allowed', () => {
+test('a card has as many lines as its guests need with their names, up to a limit', () => {
   assert.equal(linesFor(0, 300, 8), 1);
   assert.equal(linesFor(3, 300, 8), 1);
   assert.equal(linesFor(4, 300, 8), 2);
   assert.equal(linesFor(1000, 300, 8), 8);
 });
 
-test('a filter leaves no host out that fits and shows none twice, in every order', () => {
+test('a filter omits no matching host and shows none twice, in every order', () => {
   const filters = fc.record({
     text: fc.constantFrom('', 'h', 'h1', 'G2', 'nothing'),
     shown: fc.constantFrom(undefined, 'up', 'silent', 'draining', 'attention'),
@@ -81,7 +81,7 @@ test('a filter leaves no host out that fits and shows none twice, in every order
   );
 });
 
-test('hosts are in the order that people count in', () => {
+test('hosts are in natural order', () => {
   const model = new FleetModel();
   const host = (name: string): OverviewHost => [name, 'up', 1, 1, 1, null, null, 0, 0];
   take(model, { at: '', hosts: [host('h10'), host('h2'), host('h1')], guests: [] });
@@ -92,7 +92,7 @@ test('hosts are in the order that people count in', () => {
   );
 });
 
-test('totals leave out the figures of silent hosts', () => {
+test('totals omit the figures of silent hosts', () => {
   const model = new FleetModel();
   take(model, {
     at: '',
@@ -121,7 +121,7 @@ test('totals leave out the figures of silent hosts', () => {
   assert.equal(memoryShare({ memoryBytes: 0, memoryAvailableBytes: 0 }), undefined);
 });
 
-test('figures are said so that nothing is rounded to nothing or to all', () => {
+test('figures are never rounded to nothing or to everything', () => {
   assert.deepEqual([0, 0.001, 0.425, 0.996, 1].map(percentText), [
     '0 %',
     '< 1 %',

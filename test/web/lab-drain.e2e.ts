@@ -38,7 +38,7 @@ describe('the dashboard of a lab', () => {
     await world?.close();
   });
 
-  test('drains a host for a person who signs in, and shows the report of its move', async () => {
+  test('the dashboard of a lab drains a host for a user who signs in, and shows the report of its move', async () => {
     const { page, errors } = await openPage(browser, WAIT_MS);
     const isClean = async (what: string): Promise<void> =>
       assert.deepEqual(await findings(page), [], what);

@@ -28,7 +28,7 @@ const guest = (host: string, state: 'running' | 'migrating' | 'incoming'): Fleet
   guest: { ...GUEST, name: 'web1', host, state, ...(state === 'running' ? {} : MOVING) },
 });
 
-test('a guest that comes to another host has moved once, whichever of both hosts is heard of first', () => {
+test('a guest that moves to another host has moved once, whichever host is heard first', () => {
   const gone: FleetChange = { type: 'guest-gone', host: 'a', name: 'web1' };
   const orders: FleetChange[][] = [
     [guest('a', 'migrating'), guest('b', 'incoming'), guest('b', 'running'), gone],
@@ -60,7 +60,7 @@ test('a guest whose migration is rolled back has not moved', () => {
   );
 });
 
-test('a silent host has no figures of how busy it is', () => {
+test('a silent host has no load figures', () => {
   const model = new FleetModel();
   take(model, ONE);
   model.apply({
@@ -71,7 +71,7 @@ test('a silent host has no figures of how busy it is', () => {
   assert.equal(model.hosts.get('a')?.guests.length, 1);
 });
 
-test('each guest is counted once on each host, whatever happens, and an event that is reported twice changes nothing', () => {
+test('each guest is counted once on each host, whatever happens, and a repeated event changes nothing', () => {
   fc.assert(
     fc.property(overviews, fc.array(changes, { maxLength: 30 }), (overview, list) => {
       const model = new FleetModel();
@@ -94,7 +94,7 @@ test('each guest is counted once on each host, whatever happens, and an event th
   );
 });
 
-test('only hosts of which something changed are other objects, so that only they are drawn anew', () => {
+test('only changed hosts are new objects, so that only they are drawn again', () => {
   fc.assert(
     fc.property(overviews, changes, (overview, news) => {
       const model = new FleetModel();
@@ -109,7 +109,7 @@ test('only hosts of which something changed are other objects, so that only they
   );
 });
 
-test('an overview that says what is known already leaves every host the same object', () => {
+test('an overview without news leaves every host the same object', () => {
   fc.assert(
     fc.property(overviews, overviews, (overview, other) => {
       const model = new FleetModel();
@@ -126,7 +126,7 @@ test('an overview that says what is known already leaves every host the same obj
   );
 });
 
-test('a fleet that is being read is shown only once it is whole', () => {
+test('a fleet that is being loaded is shown only once it is complete', () => {
   const model = new FleetModel();
   take(model, ONE);
   const draft = model.draft();

@@ -18,7 +18,7 @@ const option = (mode: PlanOption['mode'], path: PlanOption['path'], streams = 1)
   converges: { probability: 1, why: 'it writes nothing' },
 });
 
-test('each mode and path stands once, by mode, as it was asked for or the best of its kind', () => {
+test('each mode and path is listed once, by mode, in the requested form or the best of its kind', () => {
   const options = moveOptionsOf({
     prediction: option('precopy', 'native', 1),
     others: [
@@ -44,7 +44,7 @@ test('a plan that could predict nothing has no options', () => {
   assert.deepEqual(moveOptionsOf({}), []);
 });
 
-test('the chosen option is the one that a request would take, on the wire too', () => {
+test('the chosen option is the one that a request would use, even on the wire', () => {
   const others = [option('precopy', 'wire'), option('hybrid', 'native')];
   const options = moveOptionsOf({ prediction: option('precopy', 'native'), others });
   const chosen = (mode: '' | 'hybrid' | 'postcopy', path: '' | 'wire') => {

@@ -38,18 +38,18 @@ const proposal: Proposal = {
   requests: [],
 };
 
-describe('a proposal in words', () => {
-  test('says what it brings, and that nothing could be measured where nothing was', () => {
+describe('the text of a proposal', () => {
+  test('a proposal reports its benefit, or that it could not be measured', () => {
     assert.equal(benefitText({ watts: 209.6, emptied: 'a' }), 'a is empty, 210 W saved');
     assert.equal(benefitText({ processorSeconds: 5400 }), '1.5 CPU cores more for guests');
     assert.equal(benefitText({ processorSeconds: 20 }), 'less than 0.1 CPU cores more for guests');
     assert.equal(benefitText({}), 'nothing measurable');
   });
 
-  test('says what it takes', () =>
+  test('a proposal reports its costs', () =>
     assert.equal(costText(cost), '4 GiB to send, 21.0 s, 60 ms of downtime'));
 
-  test('the title names the guest, the hosts and the reason', () => {
+  test('the title of a proposal names the guest, the hosts and the reason', () => {
     const title = (more: Partial<Proposal>) => proposalTitle({ ...proposal, ...more });
     assert.equal(title({}), 'Move web1 from a to b: guests on a want more CPU than it has');
     const away = [move, { ...move, guest: 'web2', to: 'c' }];
@@ -92,13 +92,13 @@ describe('a proposal in words', () => {
     assert.equal(decidedToast('reject', []).link, undefined);
   });
 
-  test('says that accepting one accepts all of its look only where its policy has that mode', () => {
+  test('a proposal warns that accepting it accepts its whole round only in that policy mode', () => {
     assert.match(acceptWords(proposal, 'approve'), /all proposals made at the same time/);
     assert.doesNotMatch(acceptWords(proposal, 'propose'), /same time/);
     assert.match(acceptWords(proposal, undefined), /^1 guest will move/);
   });
 
-  test('is decided on only while it is open or put off', () => {
+  test('a proposal can be decided only while it is open or postponed', () => {
     const states = ['open', 'snoozed', 'accepted', 'rejected', 'expired', 'done', 'left'] as const;
     assert.deepEqual(
       states.filter((state) => isUndecided({ state })),
@@ -122,15 +122,15 @@ describe('a roll and its hosts', () => {
   });
   const states = (request: FleetRequest): string[] => rollOf(request).map(({ state }) => state);
 
-  test('are rolled, under way, and to come', () =>
+  test('the hosts of a roll are done, under way, or to come', () =>
     assert.deepEqual(states(rolling({})), ['done', 'now', 'ahead']));
 
-  test('say where it stopped when it did not come to its end', () => {
+  test('the hosts of an aborted roll include the one that was in progress', () => {
     assert.deepEqual(states(rolling({ phase: 'left' })), ['done', 'stopped', 'ahead']);
     assert.deepEqual(states(rolling({ phase: 'cancelled' })), ['done', 'stopped', 'ahead']);
   });
 
-  test('are all rolled once it is done, and each is named once in every phase', () => {
+  test('the hosts of a finished roll are all done, and each is named once in every phase', () => {
     assert.deepEqual(states(rolling({ phase: 'done' })), ['done', 'done', 'done']);
     for (const phase of REQUEST_PHASES)
       assert.deepEqual(

@@ -11,7 +11,7 @@ test('a name at the beginning of a message is not capitalized', () => {
   assert.equal(sentence(''), '.');
 });
 
-test('a person reads no route of the API', () => {
+test('a user never sees a route of the API', () => {
   const words = (code: string, message: string) =>
     personWords({ code, message, hint: 'Use a certificate.' });
   const forbidden = words(

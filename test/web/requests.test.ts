@@ -40,7 +40,7 @@ function answers(t: TestContext): ((list: FleetRequest[]) => void)[] {
 
 const phases = () => knownRequests()?.map(({ id, phase }) => `${id} ${phase}`);
 
-test('a request that ends while the list is asked for is not shown as open by an older answer', async (t) => {
+test('a request that ends during a list call is not shown as open by the older answer', async (t) => {
   const answer = answers(t);
   const asked = askForRequests(UNTIL);
   newsOfRequest(done('r-1', 1));
@@ -50,7 +50,7 @@ test('a request that ends while the list is asked for is not shown as open by an
   assert.deepEqual(phases(), ['r-2 working', 'r-1 done']);
 });
 
-test('of two answers the late one, to the earlier question, takes nothing back', async (t) => {
+test('a late answer to the earlier of two questions takes nothing back', async (t) => {
   const answer = answers(t);
   const asked = [askForRequests(UNTIL), askForRequests(UNTIL)];
   answer[1]?.([working('r-1', 1)]);

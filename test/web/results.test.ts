@@ -39,7 +39,7 @@ test('the result of a request is shown once, and only on the page that made it',
   );
 });
 
-test('results are few, and the same words are shown once', () => {
+test('results are few, and the same text is shown once', () => {
   const one = (id: number, words = `result ${id}`): Toast => ({ id, words, tone: 'good' });
   const all = [1, 2, 3, 4, 5].reduce(
     (list, id) => withToast(list, one(id)),

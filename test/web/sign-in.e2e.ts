@@ -16,7 +16,7 @@ before(() => {
   execFileSync('bash', [SETUP, '--only', 'chromium'], { stdio: ['ignore', 2, 2] });
 });
 
-test('a person signs in with a provider, comes to the page that was wanted, and signs out; another one is told why not', async (t) => {
+test('a user signs in with a provider, sees the wanted page, and signs out; a refused one sees the reason', async (t) => {
   const { caDir } = await authority(t);
   const provider = await oidcProvider(t, caDir);
   const pages = path.join(tempDir(t), 'web');

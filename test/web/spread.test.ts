@@ -6,8 +6,8 @@ import { daysIn, errorText, heightsOf, placeOf, quantile } from '../../web/src/i
 
 const amounts = fc.array(fc.double({ min: 0.001, max: 1e9, noNaN: true }), { minLength: 1 });
 
-describe('how amounts are spread', () => {
-  test('every amount lies over the bars, a greater one never further left', () => {
+describe('the distribution of amounts', () => {
+  test('every amount has a place on the bars, and a larger one is never further left', () => {
     fc.assert(
       fc.property(amounts, (given) => {
         const of = distributionOf(given);
@@ -22,7 +22,7 @@ describe('how amounts are spread', () => {
     );
   });
 
-  test('the highest bar is whole, an empty one is not there, and every other one is seen', () => {
+  test('the highest bar has full height, an empty one is absent, and every other one is visible', () => {
     fc.assert(
       fc.property(amounts, (given) => {
         const of = distributionOf(given);
@@ -43,10 +43,10 @@ describe('how amounts are spread', () => {
   });
 });
 
-test('an error of a prediction has its sign, and none where there is none', () => {
+test('an error of a prediction has its sign, and a zero error has none', () => {
   assert.deepEqual([0.123, -0.04, 0.001].map(errorText), ['+12 %', '−4 %', '0 %']);
 });
 
-test('an address that names no known span means 30 days', () => {
+test('an address without a known span means 30 days', () => {
   assert.deepEqual([null, '7', '8', 'x'].map(daysIn), [30, 7, 30, 30]);
 });

@@ -93,7 +93,7 @@ describe('the pages of the dashboard', () => {
   }
 
   for (const [at, asked] of Object.entries(ASKS)) {
-    test(`${at} is drawn while its answer is awaited, and says what went wrong with a way to try again`, () =>
+    test(`the page ${at} is drawn during its request, and shows an error with a way to try again`, () =>
       opened(async (page) => {
         const answer = Promise.withResolvers<void>();
         await page.route(asked, async (route) => {
@@ -122,7 +122,7 @@ describe('the pages of the dashboard', () => {
       }));
   }
 
-  test('a page whose controller is gone says so, since when, and comes back by itself', () =>
+  test('a page whose controller is gone reports it, with the time, and recovers by itself', () =>
     opened(async (page) => {
       const own = await serveMadeUp(pages, FLEET);
       await page.goto(own.url);
@@ -143,7 +143,7 @@ describe('the pages of the dashboard', () => {
       }
     }));
 
-  test('a table that is wider than a phone says that it scrolls, and a prediction is one', () =>
+  test('a table that is wider than a phone shows that it scrolls, as a prediction does', () =>
     opened(async (page) => {
       await page.setViewportSize({ width: 390, height: 900 });
       await page.goto(`${served.url}/migrations`);
@@ -173,7 +173,7 @@ describe('the pages of the dashboard', () => {
       await result.getByText('has begun').waitFor({ state: 'detached' });
     }));
 
-  test('a host is picked and its drain begun with the keyboard alone', () =>
+  test('a host is selected and its drain started with the keyboard alone', () =>
     opened(async (page) => {
       await page.goto(served.url);
       await page.getByLabel('Pick node-00002').focus();

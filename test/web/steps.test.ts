@@ -7,8 +7,8 @@ import { stepsOf } from '../../web/src/moves/steps.ts';
 const names = (steps: ReturnType<typeof stepsOf>): string[] =>
   steps.map(({ phase: name, state }) => `${name} ${state}`);
 
-describe('the way of a migration', () => {
-  test('has what is gone with how long it took, what is now, and what is ahead', () => {
+describe('the steps of a migration', () => {
+  test('the steps of a migration are past with their durations, present, and ahead', () => {
     const gone = [
       { phase: 'checking' as const, ms: 40 },
       { phase: 'preparing' as const, ms: 300 },
@@ -29,7 +29,7 @@ describe('the way of a migration', () => {
     );
   });
 
-  test('names disks and backing files only where there are any', () => {
+  test('the steps name disks and backing files only if there are any', () => {
     const steps = stepsOf({ now: 'disks', mode: 'precopy', gone: [{ phase: 'seeding', ms: 9 }] });
     assert.deepEqual(names(steps).slice(0, 4), [
       'checking gone',
@@ -39,13 +39,13 @@ describe('the way of a migration', () => {
     ]);
   });
 
-  test('ends with the undoing, with nothing ahead', () => {
+  test('the steps end with the undo, with nothing ahead', () => {
     const gone = [{ phase: 'checking' as const, ms: 40 }];
     const steps = stepsOf({ now: 'undoing', mode: 'precopy', gone });
     assert.deepEqual(names(steps), ['checking gone', 'undoing now']);
   });
 
-  test('has one step at most that is now, and none ahead of one that is gone', () => {
+  test('at most one step is present, and none ahead of a past one', () => {
     const gone = fc.array(
       fc.record({ phase: fc.constantFrom(...phase.options), ms: fc.nat(1000) }),
       { maxLength: 8 },

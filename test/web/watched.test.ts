@@ -92,8 +92,8 @@ const news: fc.Arbitrary<WatchEvent> = fc.oneof(
   })),
 );
 
-describe('what a page knows of a migration', () => {
-  test('has a percentage that never runs backwards and points that never go back in time, whatever is reported', () => {
+describe('a migration on a page', () => {
+  test('a migration on a page never goes back in percentage or time, whatever is reported', () => {
     fc.assert(
       fc.property(fc.array(news, { maxLength: 60 }), (heard) => {
         let watched = UNSEEN;
@@ -111,7 +111,7 @@ describe('what a page knows of a migration', () => {
     );
   });
 
-  test('keeps a bounded number of points, and always the newest', () => {
+  test('a migration on a page keeps a bounded number of points, and always the newest', () => {
     let watched = UNSEEN;
     for (let at = 1; at <= 5 * MAX_POINTS; at += 1)
       watched = watchedAfter(watched, { type: 'progress', progress: progress(at) });
@@ -120,7 +120,7 @@ describe('what a page knows of a migration', () => {
     assert.equal(watched.points[0]?.atMs, 1);
   });
 
-  test('begins its points with the rounds that ended before anybody looked', () => {
+  test('a migration on a page has points for the rounds that ended before the page was opened', () => {
     const roundList = [1, 2].map((round) => ({
       round,
       atMs: round * 100,
@@ -148,7 +148,7 @@ describe('what a page knows of a migration', () => {
     assert.equal(again.points.length, 3);
   });
 
-  test('does not take back what the stream reported when an older answer comes late', () => {
+  test('a late older answer does not undo a report of the stream', () => {
     const now = watchedAfter(UNSEEN, { type: 'progress', progress: progress(500) });
     const detail = {
       ...ended,
@@ -158,7 +158,7 @@ describe('what a page knows of a migration', () => {
     assert.equal(watchedAfter(now, { type: 'answer', detail }).progress?.phase, 'memory');
   });
 
-  test('is reported again after a silence', () => {
+  test('a migration on a page is reported again after a silence', () => {
     const silent = watchedAfter(UNSEEN, { type: 'silent', words: 'a does not answer' });
     assert.equal(silent.silent, 'a does not answer');
     const again = watchedAfter(silent, { type: 'progress', progress: progress(1) });
@@ -179,7 +179,7 @@ describe('what a page knows of a migration', () => {
     );
   });
 
-  test('is over once the end is reported, and 100 % only where it is done', () => {
+  test('a migration on a page is over once the end is reported, and 100 % only if it is done', () => {
     const done = watchedAfter(UNSEEN, { type: 'ended', migration: ended });
     assert.deepEqual([done.isOver, done.shown.percent], [true, 100]);
     const failed = watchedAfter(UNSEEN, {
@@ -204,12 +204,12 @@ describe('the stream of a migration', () => {
     return seen;
   }
 
-  test('is replaced by asking where it is refused or the controller is not reached', async () => {
+  test('the stream is replaced by polling if it is refused or the controller is unreachable', async () => {
     const refused = await afterOne(() => Promise.reject(new Error('refused')));
     assert.deepEqual(refused.map(askingEveryMs), [undefined, 2000]);
   });
 
-  test('is replaced by asking where it breaks after it was open', async () => {
+  test('the stream is replaced by polling if it breaks after it was open', async () => {
     const broken = await afterOne(async (_path, { opened, event }) => {
       opened();
       event({ event: 'message', data: JSON.stringify({ type: 'silent', id: '1', words: 'a' }) });
@@ -221,7 +221,7 @@ describe('the stream of a migration', () => {
     assert.deepEqual(broken.map(askingEveryMs), [undefined, undefined, 2000, undefined, 2000]);
   });
 
-  test('is read no more, and nobody asks, once the end is reported', async () => {
+  test('the stream is closed, and polling stops, once the end is reported', async () => {
     const over = await afterOne(async (_path, { opened, event }) => {
       opened();
       event({ event: 'message', data: JSON.stringify({ type: 'ended', migration: ended }) });
@@ -229,22 +229,22 @@ describe('the stream of a migration', () => {
     assert.deepEqual(over.map(askingEveryMs), [undefined, undefined, undefined]);
   });
 
-  test('replaces the asking once it is open again, and nobody asks of what is over', () => {
+  test('the stream replaces polling once it is open again, and finished migrations are not polled', () => {
     const cut = watchedAfter(UNSEEN, { type: 'stream', isOpen: false });
     assert.equal(askingEveryMs(watchedAfter(cut, { type: 'stream', isOpen: true })), undefined);
     assert.equal(askingEveryMs(watchedAfter(cut, { type: 'ended', migration: ended })), undefined);
   });
 });
 
-describe('what is said before a cancel', () => {
-  test('is possible until the switch has begun, in every phase with words of its own', () => {
+describe('the text before a cancel', () => {
+  test('the text before a cancel allows it until the switch, with separate words for every phase', () => {
     const possible = phase.options.filter(
       (each) => cancelling({ phase: each, from: 'a', to: 'b' }).isPossible,
     );
     assert.deepEqual(possible, ['planned', 'checking', 'seeding', 'preparing', 'disks', 'memory']);
   });
 
-  test('names the host at which the guest runs on', () => {
+  test('the text before a cancel names the host that keeps the guest', () => {
     assert.match(cancelling({ phase: 'memory', from: 'a', to: 'b' }).words, /keeps running at a/);
     assert.match(cancelling({ phase: 'draining', from: 'a', to: 'b' }).words, /belongs to b/);
   });

@@ -61,7 +61,7 @@ async function wires(context: TestContext, caches: { near?: WireCache; far?: Wir
 }
 
 describe('the wire of two movers', () => {
-  test('carries a stream over TLS, and reports what it cost', async (context) => {
+  test('the wire carries a stream over TLS, and reports its costs', async (context) => {
     const { source, target, near, far } = await wires(context);
     const stream = longStream(2000);
     near.end(stream);
@@ -78,7 +78,7 @@ describe('the wire of two movers', () => {
     assert.equal(target.figures().streamBytes, stream.length);
   });
 
-  test('that is aborted breaks the hypervisors’ sockets and says why on both sides', async (context) => {
+  test("an aborted wire closes the hypervisors' sockets and reports why on both sides", async (context) => {
     const { source, target, near, far } = await wires(context);
     near.write(longStream(10));
     await once(await far, 'data');

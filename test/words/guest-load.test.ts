@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadPairs } from '../../src/words/guest-load.ts';
 
-test('how busy a guest is says now, the busiest hour and the quietest, and nothing that is not known', () => {
+test("a guest's load shows the present, the busiest and the quietest hour, and nothing unknown", () => {
   const hour = { overMs: 3_600_000, cores: 2 };
   const pairs = loadPairs({
     now: { at: '2026-03-01T10:01:00.000Z', overMs: 60_000, cores: 0.5, inBytesPerS: 1024 ** 2 },

@@ -19,7 +19,7 @@ const shown = (given: Partial<ProbeReport>): string | undefined =>
 const later = (given: Partial<NonNullable<Latency['later']>>): string | undefined =>
   shown({ latency: { later: { ...known, ...given } } });
 
-test('how a guest answered after its migration stands in a line of its own, however far that is known', () => {
+test("the guest's answers after its migration have a separate line, as far as they are known", () => {
   assert.equal(shown({ goesOnMs: undefined }), undefined);
   assert.equal(
     shown({ goesOnMs: undefined, goesNot: 'c probes 4 guests already' }),

@@ -17,13 +17,13 @@ const played = containerCells().flatMap((cell) => {
 });
 
 describe('the cells of containers', () => {
-  test('every fault and every moment is tried', () => {
+  test('every fault of containers and every moment is tried', () => {
     assert.ok(containerCells().every(isContainer));
     assert.deepEqual(new Set(played.map(({ cell }) => cell.fault)), new Set(CONTAINER_FAULTS));
     assert.deepEqual(new Set(played.map(({ cell }) => cell.phase)), new Set(CONTAINER_PHASES));
   });
 
-  test('movers are killed at every moment, and the container itself at every moment at which it is at the source', () => {
+  test('movers are killed at every moment, and the container at every moment of its time at the source', () => {
     const moments = (fault: string): Set<string> =>
       new Set(played.filter(({ cell }) => cell.fault === fault).map(({ cell }) => cell.phase));
     for (const fault of ['kill-source-mover', 'kill-destination-mover'])
@@ -32,7 +32,7 @@ describe('the cells of containers', () => {
     assert.deepEqual(moments('kill-source-container'), new Set(before));
   });
 
-  test('none may end as held; it is lost only where it was killed itself, or CRIU in the midst of its processes', () => {
+  test('no cell may end as held; a container is lost only if it, or CRIU during its work, was killed', () => {
     for (const { cell, expect } of played) {
       assert.ok(!expect.outcomes.includes('held'), cellId(cell));
       if (expect.guest === 'lives') assert.ok(!expect.outcomes.includes('lost'), cellId(cell));
@@ -40,14 +40,14 @@ describe('the cells of containers', () => {
     }
   });
 
-  test('after the commit every fault of movers, agents, links and disks goes forward', () => {
+  test('every fault of movers, agents, links and disks after the commit ends with a finished move', () => {
     for (const { cell, expect } of played) {
       if (isBefore(cell.phase, 'box-after-commit') || cell.fault.endsWith('container')) continue;
       assert.deepEqual(expect.outcomes, ['done'], cellId(cell));
     }
   });
 
-  test('what breaks while memory follows goes forward, and nothing of it is lost', () => {
+  test('a fault while memory follows ends with a finished move, and nothing is lost', () => {
     const following = played.filter(({ cell }) => cell.phase === 'box-following');
     assert.ok(following.length >= 8);
     for (const { cell, expect } of following) {
@@ -56,7 +56,7 @@ describe('the cells of containers', () => {
     }
   });
 
-  test('all of them fit into thirty-five minutes at half a minute a cell and the length of its fault', () => {
+  test('all cells of containers fit into thirty-five minutes at half a minute each plus the faults', () => {
     const ms = played.reduce((sum, { cell }) => sum + 30_000 + LASTS_MS[cell.fault], 0);
     assert.ok(ms < 2_100_000, `${played.length} cells, ${Math.round(ms / 60_000)} minutes`);
   });

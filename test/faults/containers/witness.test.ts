@@ -31,7 +31,7 @@ test('a process that sleeps, or that blocks some signals, runs', () => {
   assert.equal(runsNothing(readFileSync('/proc/self/status', 'utf8')), false);
 });
 
-test('one that CRIU is restoring, that is stopped, that is killed or that has ended runs nothing of its program', () => {
+test('a process that is being restored, stopped, killed or over runs nothing of its program', () => {
   assert.equal(runsNothing(status({ SigBlk: 'fffffffe7ffbfeff' })), true);
   assert.equal(runsNothing(status({ State: 'T (stopped)' })), true);
   assert.equal(runsNothing(status({ State: 't (tracing stop)' })), true);
@@ -40,13 +40,13 @@ test('one that CRIU is restoring, that is stopped, that is killed or that has en
   assert.equal(runsNothing(status().replace(/VmSize.*\n/, '')), true);
 });
 
-test('one that has taken the signal that ends it runs nothing more', () => {
+test('a process that has received its final signal runs nothing more', () => {
   assert.deepEqual([0x40_0140, 0x40_0144, 0x40_0540].map(isEnding), [false, true, true]);
   const own = readStat(readFileSync('/proc/self/stat', 'utf8'));
   assert.ok(own !== undefined && !isEnding(own.flags));
 });
 
-test('one that stops where it was frozen, and has called nothing, has not begun; any other has run', () => {
+test('a process that stops at its frozen place, without any call, has not begun; any other has run', () => {
   // As read of a process that is frozen in a system call, and of one that CRIU has restored and let go.
   const place = '0x7ffc60474e50 0x7f5bcb8e3cae';
   const frozen = placeIn(`281 0xd 0x7ffc60474e90 0x400 0x31 0x0 0x8 ${place}\n`);
@@ -65,7 +65,7 @@ test('one that stops where it was frozen, and has called nothing, has not begun;
   assert.equal(neverBegan({ runsNothing: true, place: undefined }, undefined), false);
 });
 
-test('one that is runnable has run once it has been on a processor for half a millisecond, or nobody knows how long', () => {
+test('a runnable process has run after half a millisecond on a processor, or if its time is unknown', () => {
   const since = (ranNs: number, place?: object): boolean =>
     waitsForProcessor({ place: place && { at: '', inCall: true }, ranNs }, 1_000_000);
   assert.deepEqual(

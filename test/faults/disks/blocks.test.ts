@@ -9,8 +9,8 @@ const node = (name: string, drv: string, file: string, more: object = {}): objec
   ...more,
 });
 
-describe('what a QEMU holds of disks', () => {
-  test('is the files it has open, its nodes by name, and what works on them', () => {
+describe('block state of a QEMU', () => {
+  test("a QEMU's block state is its open files, its nodes by name, and their jobs", () => {
     const nodes = [
       node('#block12', 'qcow2', '/srv/a.qcow2'),
       node('#block34', 'file', '/srv/a.qcow2', { 'dirty-bitmaps': [{ name: 'b0' }, {}] }),
@@ -23,7 +23,7 @@ describe('what a QEMU holds of disks', () => {
     assert.deepEqual(found.bitmaps, ['b0 on #block34', 'without a name on #block34']);
   });
 
-  test('is refused where QEMU answered something else', () => {
+  test("a QEMU's block state is refused if QEMU answered something else", () => {
     assert.throws(() => blocksOf('a', [{}, [], []]));
   });
 });

@@ -69,20 +69,20 @@ const withFile = (
 });
 const FILE = { ino: 99, links: 1, directory: false };
 
-describe('the judge of a guest’s disks', () => {
-  test('has nothing against disks that came along, or stayed as they were', () => {
+describe("the judge of a guest's disks", () => {
+  test('the disk judge accepts disks that moved, or stayed unchanged', () => {
     assert.equal(problems({}), '');
     assert.equal(problems({}, STAYED), '');
   });
 
-  test('finds a file of a migration’s own, and an image that kept its second name', () => {
+  test("the disk judge finds a migration's temporary file, and an image that kept its second name", () => {
     const made = withFile('a', 'web1/.godwit-m-1-0', FILE, STAYED);
     assert.match(problems(made, STAYED), /left on the storage of a: web1\/\.godwit-m-1-0/);
     const twice = withFile('b', 'web1/disk1.raw', { ...FILE, links: 2 }, MOVED);
     assert.match(problems(twice), /disk1\.raw on b has 2 names/);
   });
 
-  test('finds half an image at the destination that the guest did not reach, and one missing where it is', () => {
+  test('the disk judge finds half an image without its guest, and a missing one with its guest', () => {
     const half = withFile('b', 'web1/disk1.raw', FILE, STAYED);
     assert.equal(problems(half, STAYED), 'left on the storage of b: web1/disk1.raw');
     const gone = new Map<string, StoredFiles>([
@@ -92,7 +92,7 @@ describe('the judge of a guest’s disks', () => {
     assert.match(problems({ now: gone }), /disk1\.raw is not on the storage of b/);
   });
 
-  test('finds an image left at the source that the guest has left, and lets the backing file stay', () => {
+  test('the disk judge finds an image left at the source, and lets the backing file stay', () => {
     assert.match(
       problems(withFile('a', 'web1/disk1.raw', FILE, MOVED)),
       /left on the storage of a/,
@@ -101,19 +101,19 @@ describe('the judge of a guest’s disks', () => {
     assert.match(problems({ now: without }), /gone from the storage of a: .*-base/);
   });
 
-  test('wants the very same files at a source that has its guest back', () => {
+  test('the disk judge requires the very same files at a source that has its guest back', () => {
     const other = new Map<string, StoredFiles>([...STAYED.now, ['a', stored(IMAGES, 30)] as const]);
     assert.match(problems({ now: other }, STAYED), /disk0\.qcow2 on a is another file/);
   });
 
-  test('finds a backing file, or a part that nobody wrote to, that is another than at the source', () => {
+  test('the disk judge finds a changed backing file, or a changed unwritten part', () => {
     for (const image of [BASE, 'web1/disk1.raw']) {
       const other = withFile('b', image, { ...FILE, sha256: 'other' }, MOVED);
       assert.equal(problems(other), `${image} on b holds something else`);
     }
   });
 
-  test('wants the lock to write at the guest’s host and nowhere else', () => {
+  test("the disk judge requires the write lock at the guest's host and no other", () => {
     const none = new Map([...MOVED.writers, ['b:web1/disk1.raw', []] as const]);
     assert.match(problems({ writers: none }), /b:web1\/disk1\.raw is locked to write by nobody/);
     const both = new Map([...MOVED.writers, ['b:web1/disk1.raw', ['a', 'b']] as const]);
@@ -122,7 +122,7 @@ describe('the judge of a guest’s disks', () => {
     assert.match(problems({ writers: base }), /-base\.qcow2 is locked to write by b/);
   });
 
-  test('finds what is left in a QEMU: a job, an export, a bitmap, a connection', () => {
+  test('the disk judge finds remains in a QEMU: a job, an export, a bitmap, a connection', () => {
     const left = { jobs: ['mirror0'], exports: ['disk0'], bitmaps: ['b0 on disk0'] };
     const opened = [...blocks('b').opened, 'nbd:unix://disk0?socket=disks.sock'];
     const text = problems({ blocks: [blocks('b', { ...left, opened })] });
@@ -131,13 +131,13 @@ describe('the judge of a guest’s disks', () => {
     }
   });
 
-  test('wants a QEMU that has its guest back to hold the same files and nodes as before', () => {
+  test('the disk judge requires that a QEMU with its guest back has the same files and nodes', () => {
     const marked = [blocks('a', { nodes: ['disk0', 'godwit-disks-whole'] })];
     assert.match(problems({ blocks: marked }, STAYED), /had nodes disk0, and has .*whole/);
     assert.match(problems({ blocks: [] }, STAYED), /does not report its disks/);
   });
 
-  test('wants the source’s images of a guest that died there, and nothing at the destination', () => {
+  test('the disk judge requires the images of a guest that died at the source, and none elsewhere', () => {
     const died = { ...STAYED, host: undefined, writes: undefined, blocks: [] };
     assert.equal(judgeDisks(died).join(), '');
     assert.match(
@@ -146,7 +146,7 @@ describe('the judge of a guest’s disks', () => {
     );
   });
 
-  test('says that a guest whose writes are refused is not well', () => {
+  test('the disk judge reports a guest whose writes are refused', () => {
     assert.match(problems({ writes: false }), /cannot write/);
   });
 });

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { storedIn, takenBytes } from '../../../faults/disks/storage.ts';
 
-describe('what lies on a host’s storage', () => {
+describe("files on a host's storage", () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'godwit-stored-'));
   after(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -14,7 +14,7 @@ describe('what lies on a host’s storage', () => {
   writeFileSync(image, Buffer.alloc(65_536, 1));
   writeFileSync(path.join(directory, 'web1', 'disk0-base.qcow2'), Buffer.alloc(4096, 2));
 
-  test('is identified by name, with the hash of what nobody writes to', () => {
+  test('a stored file is identified by name, with the hash of read-only data', () => {
     const stored = storedIn(directory);
     assert.deepEqual([...stored.keys()].toSorted(), [
       'web1',
@@ -36,7 +36,7 @@ describe('what lies on a host’s storage', () => {
     assert.match(stored.get('web1/disk0-base.qcow2')?.sha256 ?? '', /^[0-9a-f]{64}$/);
   });
 
-  test('is counted once for each file, also while it has two names', () => {
+  test('a stored file is counted once, even while it has two names', () => {
     const once = takenBytes(directory, /^disk\d+\.raw$/);
     assert.ok(once >= 65_536);
     const second = path.join(directory, 'web1', '.godwit-m-1-0');

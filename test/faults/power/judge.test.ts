@@ -32,11 +32,11 @@ const judged = (seen: Partial<PowerObserved>, cell = CELL): string[] =>
   judgePower(cell, expectationOf(cell), { ...RECOVERED, ...seen });
 
 describe('the judge of a loss of power', () => {
-  test('a guest that one other host recovered is right', () => {
+  test('a guest that exactly one other host recovered is correct', () => {
     assert.deepEqual(judged({}), []);
   });
 
-  test('a source that starts its guest again beside the recovered copy is seen by the spans', () => {
+  test('a source that starts its guest again next to the recovered copy is found by the spans', () => {
     const spans = [...RECOVERED.spans, { host: 'a', fromMs: 23_000, toMs: 30_000 }];
     const found = judged({ spans, runningOn: ['a', 'c'] });
     assert.match(found.join('\n'), /TWO COPIES RAN: [ac] and [ac]/);
@@ -51,7 +51,7 @@ describe('the judge of a loss of power', () => {
     assert.match(silent.join(), /has run at c, and no recovery reports it/);
   });
 
-  test('what a recovery or the migration leaves open is a problem', () => {
+  test('an open end of a recovery or of the migration is a problem', () => {
     assert.match(judged({ open: ['m-1 at b, undoing'] }).join(), /has not ended: m-1 at b/);
     assert.match(judged({ outcome: 'held' }).join(), /ended as held/);
   });

@@ -104,12 +104,12 @@ function statesOf(file: string): string[] {
 describe('a journal of an earlier build', () => {
   const files = readdirSync(DIRECTORY).filter((file) => file.endsWith('.jsonl'));
   for (const file of files) {
-    test(`stands where it stood: ${file}`, () => {
+    test(`a journal of an earlier build has its state: ${file}`, () => {
       assert.deepEqual(statesOf(file), STATES[file]);
     });
   }
 
-  test('is there for each of those states', () => {
+  test('a journal of an earlier build exists for each of those states', () => {
     assert.deepEqual(files.toSorted(), Object.keys(STATES).toSorted());
   });
 });

@@ -56,7 +56,7 @@ const events = fc
   .map((some) => [planned(), ...some]);
 
 describe('the lines of a journal', () => {
-  test('give back what was written, in one piece or in many', () => {
+  test('journal lines return the written events, in one piece or in many', () => {
     fc.assert(
       fc.property(events, fc.array(fc.nat()), (some, places) => {
         const records = recordsOf(some);
@@ -73,7 +73,7 @@ describe('the lines of a journal', () => {
     );
   });
 
-  test('lose nothing of either side’s state', () => {
+  test("journal lines lose nothing of either side's state", () => {
     fc.assert(
       fc.property(chance({ deaths: true, faults: true }), ({ world }) => {
         const { records } = read(textOf(recordsOf(world.journal)));
@@ -90,7 +90,7 @@ describe('the lines of a journal', () => {
     );
   });
 
-  test('of earlier builds, without checksums, are read, also before and after lines that have them', () => {
+  test('journal lines without checksums are read, even before and after lines with checksums', () => {
     fc.assert(
       fc.property(events, fc.nat(), fc.nat(), (some, first, second) => {
         const records = recordsOf(some);
@@ -109,7 +109,7 @@ describe('the lines of a journal', () => {
   });
 });
 
-describe('a journal that is not as it was written', () => {
+describe('a damaged journal', () => {
   const records = realJournal();
   const lines = linesOf(records);
   const text = Buffer.concat(lines);
@@ -119,7 +119,7 @@ describe('a journal that is not as it was written', () => {
     return damage;
   };
 
-  test('is held when any byte of it is another one', () => {
+  test('a journal is held when any byte of it was changed', () => {
     for (let at = 0; at < text.length; at += 1) {
       for (const change of [1, 1 << (at % 8), 0xff]) {
         const bytes = Buffer.from(text);
@@ -130,7 +130,7 @@ describe('a journal that is not as it was written', () => {
     }
   });
 
-  test('is cut where its last line is torn, at whatever byte, and nowhere else', () => {
+  test('a journal is cut if its last line is torn, at any byte, and nowhere else', () => {
     for (let cut = 0; cut <= text.length; cut += 1) {
       const { records: found, bytes, damage } = read(text.subarray(0, cut));
       assert.equal(damage, undefined, `cut at ${cut}`);
@@ -139,12 +139,12 @@ describe('a journal that is not as it was written', () => {
     }
   });
 
-  test('is cut where a power loss left zeros for its last line', () => {
+  test('a journal is cut if a power loss left zeros for its last line', () => {
     const found = read(Buffer.concat([text, Buffer.alloc(4096)]));
     assert.deepEqual(found, { records, bytes: text.length, damage: undefined });
   });
 
-  test('is held when a line is missing, there twice or in another place', () => {
+  test('a journal is held when a line is missing, duplicated or moved', () => {
     for (let at = 0; at < lines.length; at += 1) {
       const line = lines[at] ?? Buffer.alloc(0);
       const without = lines.toSpliced(at, 1);
@@ -156,7 +156,7 @@ describe('a journal that is not as it was written', () => {
     }
   });
 
-  test('is held when a line of another migration stands in it, though its number fits', () => {
+  test('a journal is held for a line of another migration, even with the right number', () => {
     const other = recordsOf(records.map(({ event }) => event)).map((record) => ({
       ...record,
       at: record.at + 1,
@@ -166,7 +166,7 @@ describe('a journal that is not as it was written', () => {
     }
   });
 
-  test('is held for an event that this build does not know, and says which and how to go on', () => {
+  test('a journal is held for an unknown event, which is named with a remedy', () => {
     const newer = { v: 1, seq: 2, at: 1, mono: 1, event: { type: 'teleported', to: 'c' } };
     const text2 = textOf([...records.slice(0, 2), newer, ...records.slice(3)]);
     const damage = held(text2, 'newer');
@@ -183,12 +183,12 @@ describe('a journal that is not as it was written', () => {
     );
   });
 
-  test('is held when it does not begin with its beginning', () => {
+  test('a journal is held when its beginning is missing', () => {
     const damage = held(textOf(recordsOf([{ type: 'cancel' }])), 'no plan');
     assert.match(damage.saw, /begins with "cancel"/);
   });
 
-  test('of an earlier build is held for what can be seen without checksums', () => {
+  test('a damaged older journal is held for any damage visible without checksums', () => {
     const earlier = earlierLinesOf(records);
     held(Buffer.concat(earlier.toSpliced(1, 1)), 'missing');
     held(Buffer.concat(earlier.toSpliced(1, 0, earlier[1] ?? Buffer.alloc(0))), 'twice');
@@ -199,7 +199,7 @@ describe('a journal that is not as it was written', () => {
     }
   });
 
-  test('is cut, held or the same whatever is done to it, and never throws', () => {
+  test('a journal is cut, held or unchanged, whatever is done to it, and never throws', () => {
     const deed = fc.oneof(
       fc.record({ at: fc.nat(), cut: fc.nat(40), put: fc.uint8Array({ maxLength: 40 }) }),
       fc.record({ at: fc.nat(), cut: fc.constant(0), put: fc.constant(Buffer.alloc(20)) }),
@@ -225,7 +225,7 @@ describe('a journal that is not as it was written', () => {
     );
   });
 
-  test('holds whatever else lies in its place', () => {
+  test("a file of another kind in the journal's place is held", () => {
     const rubbish = fc.oneof(
       fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from([...bytes, 10])),
       fc.json().map((each) => Buffer.from(`${each}\n`)),

@@ -31,7 +31,7 @@ function scene(t: TestContext) {
   return { file, reader: new JournalReader(file, SOURCE_JOURNAL) };
 }
 
-test('a journal is read as far as it has grown, whatever part of a line is there', (t) => {
+test('a journal is read as far as it has grown, even with a partial line', (t) => {
   const { file, reader } = scene(t);
   assert.deepEqual(reader.read(), []);
   for (let at = 0; at < text.length; at += 1) {
@@ -46,7 +46,7 @@ test('a journal is read as far as it has grown, whatever part of a line is there
   }
 });
 
-test('each byte is read once: what lies before is not looked at again', (t) => {
+test('each byte is read once, and earlier ones are not read again', (t) => {
   const { file, reader } = scene(t);
   const half = text.length - 100;
   writeFileSync(file, text.subarray(0, half));
@@ -61,7 +61,7 @@ test('each byte is read once: what lies before is not looked at again', (t) => {
   });
 });
 
-test('a torn end that a mover cuts and writes over is read as it is then', (t) => {
+test('a torn end that a mover cuts and overwrites is read in its new form', (t) => {
   const { file, reader } = scene(t);
   writeFileSync(file, text.subarray(0, text.length - 5));
   assert.equal(reader.read().length, 3);
@@ -70,7 +70,7 @@ test('a torn end that a mover cuts and writes over is read as it is then', (t) =
   assert.deepEqual(reader.read(), records);
 });
 
-test('another file in its place is read from its beginning', (t) => {
+test('another file in its place is read from the beginning', (t) => {
   const { file, reader } = scene(t);
   writeFileSync(file, text);
   assert.equal(reader.read().length, 4);
@@ -82,7 +82,7 @@ test('another file in its place is read from its beginning', (t) => {
   assert.deepEqual(reader.read(), []);
 });
 
-test('damage is said each time, until somebody has put the file right', (t) => {
+test('damage is reported each time, until the file is repaired', (t) => {
   const { file, reader } = scene(t);
   const bytes = Buffer.from(text);
   bytes[text.length - 30] = 0;

@@ -38,7 +38,7 @@ const admission = admissionOf({ guest: 'g' });
 const fileIn = (dir: string): string => path.join(dir, 'journal-source.jsonl');
 
 describe('a journal', () => {
-  test('that is new is empty, and only its owner may read it', async (t) => {
+  test('a new journal is empty, and only its owner may read it', async (t) => {
     const dir = tempDir(t);
     const { journal, events } = openSourceJournal(dir, clock);
     assert.deepEqual(events, []);
@@ -46,7 +46,7 @@ describe('a journal', () => {
     await journal.close();
   });
 
-  test('gives back what was appended, in order, whichever mover wrote it', async (t) => {
+  test('a journal returns the appended events, in order, whichever mover wrote them', async (t) => {
     await fc.assert(
       fc.asyncProperty(fc.array(anyEvent, { maxLength: 8 }), fc.nat(8), async (some, cut) => {
         const events = [planned(), ...some];
@@ -70,7 +70,7 @@ describe('a journal', () => {
     );
   });
 
-  test('is in the file as soon as it is written, before it is synced', async (t) => {
+  test("an event is in the journal's file as soon as it is written, before it is synced", async (t) => {
     const dir = tempDir(t);
     const { journal } = openSourceJournal(dir, clock);
     journal.write(planned());
@@ -78,7 +78,7 @@ describe('a journal', () => {
     await journal.close();
   });
 
-  test('torn at any byte is cut to its whole records, and goes on from there', async (t) => {
+  test('a journal torn at any byte is cut to its complete records, and continues from there', async (t) => {
     const dir = tempDir(t);
     const events: SourceEvent[] = [
       planned(),
@@ -99,7 +99,7 @@ describe('a journal', () => {
     }
   });
 
-  test('with zeros after its end, as a power loss leaves them, loses nothing but those', async (t) => {
+  test('a journal with zeros after its end, as a power loss leaves them, loses nothing else', async (t) => {
     const dir = tempDir(t);
     await write(dir, [planned(), { type: 'cancel' }]);
     const whole = readFileSync(fileIn(dir));
@@ -110,7 +110,7 @@ describe('a journal', () => {
     assert.deepEqual(readFileSync(fileIn(dir)), whole);
   });
 
-  test('that is damaged is not opened, and not one byte of it is changed', async (t) => {
+  test('a damaged journal is not opened, and not one byte of it is changed', async (t) => {
     const dir = tempDir(t);
     await write(dir, [planned(), { type: 'cancel' }, { type: 'undid', step: 'memory' }]);
     const whole = readFileSync(fileIn(dir));
@@ -132,7 +132,7 @@ describe('a journal', () => {
     }
   });
 
-  test('is read without being changed', async (t) => {
+  test('a journal is read without being changed', async (t) => {
     const dir = tempDir(t);
     assert.deepEqual(readJournals(dir), { source: [], destination: [], managed: [] });
     await write(dir, [planned()]);
@@ -142,7 +142,7 @@ describe('a journal', () => {
     assert.deepEqual(readFileSync(fileIn(dir)), torn);
   });
 
-  test('keeps each side in a file of its own', async (t) => {
+  test("each side's journal is a separate file", async (t) => {
     const dir = tempDir(t);
     const { journal } = openDestinationJournal(dir, clock);
     await journal.append({ type: 'admitted', admission, host: 'b' }, 'sync');
@@ -152,7 +152,7 @@ describe('a journal', () => {
     assert.deepEqual([source.length, destination.length], [1, 1]);
   });
 
-  test('takes nothing that it could not read again', async (t) => {
+  test('a journal accepts no event that it could not read again', async (t) => {
     const dir = tempDir(t);
     const { journal } = openSourceJournal(dir, clock);
     await journal.append(planned(), 'sync');
@@ -168,7 +168,7 @@ describe('a journal', () => {
     );
   });
 
-  test('that has grown long leaves looks out, and at its limit takes nothing', async () => {
+  test('a long journal omits progress samples, and accepts nothing at its limit', async () => {
     const MIB = 1024 * 1024;
     const open = (bytes: number) => {
       const written: string[] = [];
@@ -196,7 +196,7 @@ describe('a journal', () => {
     assert.equal(full.written.length, 0);
   });
 
-  test('may be closed twice, and takes nothing afterwards', async (t) => {
+  test('a journal may be closed twice, and accepts nothing afterwards', async (t) => {
     const { journal } = openSourceJournal(tempDir(t), clock);
     await journal.append(planned(), 'later');
     await Promise.all([journal.close(), journal.close()]);

@@ -10,7 +10,7 @@ import { tempDir } from '../../rpc/test-contract.ts';
 
 const code = 'GODWIT_DESCRIPTION_REFUSED';
 
-test('what a mover refused is read by its agent, and goes on being counted by the next mover', async (t) => {
+test("a mover's refusals are read by its agent, and counted on by the next mover", async (t) => {
   const dir = tempDir(t);
   assert.deepEqual(readRefused(dir), []);
   for (let mover = 1; mover <= 2; mover += 1) {
@@ -36,7 +36,7 @@ test('a file that is damaged counts for nothing', (t) => {
   }
 });
 
-test('lists are added up for each peer and kind, the last refused first', () => {
+test('lists are added up for each peer and kind, with the last refused first', () => {
   const one = fc.record({
     peer: fc.constantFrom('a', 'b'),
     code: fc.constantFrom('x', 'y'),

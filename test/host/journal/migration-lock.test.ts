@@ -59,7 +59,7 @@ async function ended(child: ChildProcess): Promise<void> {
 }
 
 describe('the lock on one side of a migration', () => {
-  test('is held once at a time, each side apart, and is free when it is released', async (t) => {
+  test('the lock of a migration is held once at a time for each side, and is free when released', async (t) => {
     const locked = scene(t);
     const held = await holdMigration(locked);
     await assert.rejects(holdMigration(locked), busy);
@@ -71,7 +71,7 @@ describe('the lock on one side of a migration', () => {
     assert.equal(statSync(file).mode & 0o777, 0o600);
   });
 
-  test('is taken by one of those who start at once, and by another when that one is killed', async (t) => {
+  test('one of several simultaneous starts gets the lock, and another one when that is killed', async (t) => {
     const locked = scene(t);
     for (let round = 0; round < 3; round += 1) {
       const starters = Array.from({ length: 3 }, () => holder(t, locked));
@@ -85,7 +85,7 @@ describe('the lock on one side of a migration', () => {
     (await holdMigration(locked)).release();
   });
 
-  test('outlives no process, whenever it is killed', async (t) => {
+  test('the lock of a migration outlives no process, whenever it is killed', async (t) => {
     const locked = scene(t);
     for (const afterMs of [0, 1, 2, 4, 8]) {
       const child = holder(t, locked);
@@ -97,7 +97,7 @@ describe('the lock on one side of a migration', () => {
     }
   });
 
-  test('takes names of any length', async (t) => {
+  test('the lock of a migration accepts names of any length', async (t) => {
     const locked = { ...scene(t), host: 'h'.repeat(63), id: `m-${'0'.repeat(32)}` };
     const others = ['1', '2'].map((end) => ({
       ...scene(t),
@@ -109,7 +109,7 @@ describe('the lock on one side of a migration', () => {
     for (const each of held) each.release();
   });
 
-  test('respects a mover of an earlier build, and is respected by it', async (t) => {
+  test('the lock respects a mover of an earlier build, and vice versa', async (t) => {
     const locked = scene(t);
     const name = `godwit-mover-a-${locked.id}-source`;
     const earlier = started(t, ['-e', EARLIER, name]);
@@ -122,7 +122,7 @@ describe('the lock on one side of a migration', () => {
   });
 
   test(
-    'is not kept from its mover by another user who takes the name of earlier builds',
+    "a user who takes the older builds' lock name does not keep the lock from its mover",
     { skip: process.geteuid?.() === 0 ? false : 'only root can be two users' },
     async (t) => {
       const locked = scene(t);

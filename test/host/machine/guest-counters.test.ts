@@ -20,7 +20,7 @@ const STAT = `77 (qemu (a) b) S ${'0 '.repeat(10)}150 50 ${'0 '.repeat(6)}4711 0
 const IO = 'rchar: 1\nwchar: 2\nread_bytes: 4096\nwrite_bytes: 8192\n';
 
 describe('the counters of a guest', () => {
-  test('are its process’s and its links’, whose other end is the guest', () => {
+  test("a guest's counters are its process's and its links', whose other end is the guest", () => {
     const counters = countersOf(
       { pid: 77, ports: ['tap0', 'tap1'] },
       { stat: STAT, io: IO },
@@ -37,7 +37,7 @@ describe('the counters of a guest', () => {
     });
   });
 
-  test('leave out what cannot be read', () => {
+  test("a guest's counters omit unreadable ones", () => {
     const counters = countersOf(
       { pid: 77, ports: ['gone'] },
       { stat: STAT, io: '' },
@@ -50,7 +50,7 @@ describe('the counters of a guest', () => {
     assert.equal(countersOf({ pid: 77, ports: [] }, { stat: '', io: IO }, new Map()), undefined);
   });
 
-  test('of a process of this host are what the kernel counts', () => {
+  test("the counters of a local process are the kernel's", () => {
     const before = readCounters({ pid: process.pid, ports: [] }, new Map());
     // Of its own processor time: a busy machine may give it none for a while.
     const begun = process.cpuUsage();
@@ -61,7 +61,7 @@ describe('the counters of a guest', () => {
     assert.equal(readCounters({ pid: 2 ** 30, ports: [] }, new Map(), readProc), undefined);
   });
 
-  test('are read from whatever text there is', () => {
+  test("a guest's counters are read from any text", () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.string(), fc.boolean(), (stat, io, net, isMany) => {
         const cgroup = isMany ? { processor: 'p', memory: 'm' } : undefined;
@@ -73,7 +73,7 @@ describe('the counters of a guest', () => {
     );
   });
 
-  test('of a guest with a cgroup are those of all its processes, by either version of cgroups', () => {
+  test('the counters of a guest with a cgroup cover all its processes, in either version of cgroups', () => {
     fc.assert(
       fc.property(
         fc.nat(1_000_000),
@@ -107,7 +107,7 @@ describe('the counters of a guest', () => {
     );
   });
 
-  test('of a cgroup that does not count are none', () => {
+  test('a cgroup that does not count gives no counters', () => {
     const counted = { pid: 77, ports: [], cgroup: { processor: '/p', memory: '/m' } };
     assert.equal(countersOf(counted, { stat: STAT, io: IO }, new Map()), undefined);
   });

@@ -7,8 +7,8 @@ import type { KernelWord } from '../../../src/rpc/reach.ts';
 const never = new AbortController().signal;
 const KINDS = ['answer', 'silence', 'unreachable', 'unknown'] as const;
 
-describe('a host’s kernel', () => {
-  test('over any words of its ports: an answer at one is life, and only all of them are silence', async () => {
+describe("a host's kernel", () => {
+  test("a host's kernel is alive with an answer at any port, and silent only at all ports", async () => {
     const word = fc.constantFrom(...KINDS);
     const host = fc.constantFrom('10.0.0.2:7400', '[fd00::2]:7400');
     await fc.assert(
@@ -32,7 +32,7 @@ describe('a host’s kernel', () => {
     );
   });
 
-  test('that answers at one port is waited for no longer at the others', async () => {
+  test("a host's kernel that answers at one port is not awaited at the others", async () => {
     let ended = 0;
     const ask = askHost((address, _timeoutMs, signal) => {
       if (address.endsWith(':1')) return Promise.resolve({ what: 'answer', said: 'it refuses' });
@@ -48,7 +48,7 @@ describe('a host’s kernel', () => {
     assert.equal(ended, 2);
   });
 
-  test('is asked no more once nobody waits', async () => {
+  test("a host's kernel is not asked once its caller has given up", async () => {
     const ask = askHost(async (_address, _timeoutMs, signal) => {
       signal.throwIfAborted();
       return { what: 'silence', said: 'nothing' };

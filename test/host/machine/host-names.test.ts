@@ -4,7 +4,7 @@ import { ipsOf } from '../../../src/host/machine/host-names.ts';
 
 const never = new AbortController().signal;
 
-test('hosts are known by their IP addresses, also those that are named; a name without one is reported', async () => {
+test('hosts are identified by their IP addresses, even those with names; a name without one is reported', async () => {
   const known: Record<string, string[]> = { 'b.example': ['10.0.0.2', 'fd00::2'] };
   const resolve = (name: string) => {
     const found = known[name];
@@ -17,7 +17,7 @@ test('hosts are known by their IP addresses, also those that are named; a name w
   });
 });
 
-test('a name server that is silent is not waited for, and an end of the work is one', async () => {
+test('a silent name server leaves its names unresolved, and an abort ends the wait', async () => {
   const silent = () => new Promise<string[]>(() => undefined);
   assert.deepEqual((await ipsOf(['b.example'], never, silent)).unresolved, ['b.example']);
   const gone = AbortSignal.abort(new Error('enough'));

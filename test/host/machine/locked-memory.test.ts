@@ -24,18 +24,18 @@ function proc(
   return root;
 }
 
-test('a process may lock as much as its limit says', async (t) => {
+test('a process may lock as much memory as its limit allows', async (t) => {
   assert.equal(await lockableBytes(7, proc(t, '0000000000000000', '65536')), 65_536);
 });
 
-test('a process with CAP_IPC_LOCK, or without a limit, may lock all that there is', async (t) => {
+test('a process with CAP_IPC_LOCK, or without a limit, may lock all memory', async (t) => {
   const all = Number.MAX_SAFE_INTEGER;
   assert.equal(await lockableBytes(7, proc(t, '0000000000004000', '65536')), all);
   assert.equal(await lockableBytes(7, proc(t, '000001fffeffbfff', 'unlimited')), all);
   assert.equal(await lockableBytes(7, proc(t, '000001fffeffbfff', '65536')), 65_536);
 });
 
-test('a process with CAP_IPC_LOCK in a user namespace is held to its limit, as the kernel holds it', async (t) => {
+test('a process with CAP_IPC_LOCK in a user namespace is bound by its limit, as in the kernel', async (t) => {
   const root = proc(t, '000001ffffffffff', '65536', 'user:[4026532001]');
   assert.equal(await lockableBytes(7, root), 65_536);
 });
@@ -44,7 +44,7 @@ test('a process that is gone may lock nothing', async (t) => {
   assert.equal(await lockableBytes(8, proc(t, '0', '65536')), 0);
 });
 
-test('what a connection has under way is bounded by the kernel’s largest send buffer', async (t) => {
+test("a connection's bytes in flight are limited by the kernel's largest send buffer", async (t) => {
   const root = proc(t, '0', '0');
   const file = path.join(root, 'tcp_wmem');
   writeFileSync(file, '4096\t16384\t8388608\n');

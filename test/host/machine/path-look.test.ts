@@ -15,12 +15,12 @@ function questions(...takeMs: number[]) {
   return { state, time: () => timed(question, signal, () => state.nowMs) };
 }
 
-test('a round trip is the shortest of three tries on a short path', async () => {
+test('a round trip is the shortest of three attempts on a short path', async () => {
   const { state, time } = questions(9, 1, 4);
   assert.deepEqual([await time(), state.asked], [{ roundTripMs: 1 }, 3]);
 });
 
-test('a path that looks long is tried more often, so that a busy host makes no short one long', async () => {
+test('a path that looks long is tried more often, so that a busy host makes no short path look long', async () => {
   const { state, time } = questions(30, 25, 20, 40, 35, 2);
   assert.deepEqual([await time(), state.asked], [{ roundTripMs: 2 }, 6]);
 });
@@ -32,19 +32,19 @@ test('a long path is tried no longer than a check has time for', async () => {
   assert.deepEqual([await near.time(), near.state.asked], [{ roundTripMs: 8 }, 16]);
 });
 
-test('a question without an answer leaves the round trip out', async () => {
+test('a question without an answer omits the round trip', async () => {
   const failing = async (): Promise<never> => Promise.reject(new Error('no such route'));
   assert.deepEqual(await timed(failing, signal), {});
 });
 
-test('of what a kernel says of its connections, the shortest round trip counts', () => {
+test("the shortest round trip of the kernel's connections counts", () => {
   const line = (rtt: string): string => `\t cubic wscale:7,7 rtt:31.2/0.1 ${rtt} rcv_space:14480\n`;
   const said = `${line('minrtt:0.213')}${line('minrtt:12')}${line('')}`;
   assert.equal(leastOf(said), 0.213);
   assert.equal(leastOf(''), Infinity);
 });
 
-test('a kernel is asked for a connection, and the agent behind it nothing', async (t) => {
+test('a round trip asks a kernel for a connection, and the agent behind it for nothing', async (t) => {
   const server = createServer((socket) => void socket.on('error', () => {})).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   t.after(() => server.close());

@@ -30,7 +30,7 @@ const SHOWN = [
 ] as const;
 
 for (const [cloud, dmi] of SHOWN) {
-  test(`a machine of ${cloud} is known by its firmware`, async (t) => {
+  test(`a machine of ${cloud} is recognized by its firmware`, async (t) => {
     const found = await readPlatform(places(t, dmi, 'hypervisor'));
     assert.equal(found.cloud, cloud);
     assert.equal(found.isVirtual, true);
@@ -38,14 +38,14 @@ for (const [cloud, dmi] of SHOWN) {
   });
 }
 
-test('a machine of one’s own is of no cloud, and a Hyper-V of one’s own is not Azure', async (t) => {
+test('a private machine is of no cloud, and a private Hyper-V is not Azure', async (t) => {
   const own = await readPlatform(places(t, { sys_vendor: 'Dell Inc.' }, 'vmx'));
   assert.deepEqual(own, { isVirtual: false, maker: 'Dell Inc.', hasKvm: false });
   const dmi = { sys_vendor: 'Microsoft Corporation', product_name: 'Virtual Machine' };
   assert.equal((await readPlatform(places(t, dmi, 'hypervisor'))).cloud, undefined);
 });
 
-test('a kernel that says nothing of its machine is no mistake', async () => {
+test('a kernel that reports nothing about its machine is not an error', async () => {
   const nowhere = { cpuinfo: '/nowhere/cpuinfo', dmi: '/nowhere', kvm: '/nowhere/kvm' };
   assert.deepEqual(await readPlatform(nowhere), { isVirtual: false, hasKvm: false });
 });

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { rdmaDevices } from '../../../src/host/machine/rdma.ts';
 
-test('an RDMA device counts where one of its ports is active', async (t) => {
+test('an RDMA device counts if one of its ports is active', async (t) => {
   const directory = mkdtempSync(path.join(tmpdir(), 'godwit-rdma-'));
   t.after(() => rmSync(directory, { recursive: true }));
   const port = (device: string, number: string, state: string): void => {

@@ -7,7 +7,7 @@ import { until } from '../../until.ts';
 
 const { signal } = new AbortController();
 
-test('the queues of all connections count, whatever else is said of each', () => {
+test('the queues of all connections count, whatever else is reported of each', () => {
   const said = [
     'ESTAB      0      1448000      10.0.0.1:43210    10.0.0.2:49152',
     'ESTAB 12 100 [fd00::1]:43212 [fd00::2]:49152 users:(("qemu",pid=1,fd=9))',
@@ -19,7 +19,7 @@ test('the queues of all connections count, whatever else is said of each', () =>
   assert.equal(sendQueuesOf('ss: cannot open netlink socket: Permission denied'), undefined);
 });
 
-test('a kernel holds what the other side does not read, and nothing of a connection that is not there', async (t) => {
+test('a kernel holds the bytes that the peer does not read, and none of a missing connection', async (t) => {
   let peer: Socket | undefined;
   const server = createServer({ pauseOnConnect: true }, (socket) => (peer = socket));
   server.listen(0, '127.0.0.1');

@@ -32,8 +32,8 @@ function memory(
   return { world, sample: () => sampleDirty(pages, time, signal) };
 }
 
-describe('a small sample of pages', () => {
-  test('says how much of memory is written within its window, by two reads of each', async () => {
+describe('a small page sample', () => {
+  test('a small page sample gives the share of memory written in its window, by two reads of each page', async () => {
     const { world, sample } = memory(8192, (page) => page % 4 === 0);
     const { windowMs, dirtyBytes } = (await sample()) ?? assert.fail();
     assert.equal(windowMs, RATE_WINDOW_MS);
@@ -42,7 +42,7 @@ describe('a small sample of pages', () => {
     assert.equal(world.reads, 2 * DIRTY_SAMPLE_PAGES);
   });
 
-  test('reads no page that would be made or brought back by that, and counts one that has come', async () => {
+  test('a small page sample reads no page that this would allocate or swap in, and counts new ones', async () => {
     const none = memory(
       64,
       () => true,
@@ -58,7 +58,7 @@ describe('a small sample of pages', () => {
     assert.equal((await absent.sample())?.dirtyBytes, 16 * PAGE_BYTES);
   });
 
-  test('says nothing where most pages can be looked at only once, and else goes by the others', async () => {
+  test('a small page sample gives nothing if most pages can be read only once, and else uses the others', async () => {
     const leaving = (left: number) =>
       memory(
         64,
@@ -70,7 +70,7 @@ describe('a small sample of pages', () => {
     assert.equal((await leaving(16))?.dirtyBytes, 64 * PAGE_BYTES);
   });
 
-  test('is of memory of any size, and never more than all of it', async () => {
+  test('a small page sample works for memory of any size, and never exceeds it', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 3000 }), fc.nat(10), async (count, every) => {
         const { sample } = memory(count, (page) => every > 0 && page % every === 0);
@@ -82,7 +82,7 @@ describe('a small sample of pages', () => {
     );
   });
 
-  test('says how long its window was where the second look came late', async () => {
+  test('a small page sample reports its real window if the second read came late', async () => {
     const { world, sample } = memory(64, () => false);
     world.lateMs = 5000;
     assert.equal((await sample())?.windowMs, RATE_WINDOW_MS + 5000);

@@ -10,8 +10,8 @@ const { signal } = new AbortController();
 const random = randomBytes(PAGE_BYTES);
 const text = Buffer.alloc(PAGE_BYTES, 'the same words again and again, ');
 
-describe('a sample of pages', () => {
-  test('ends with what has been seen once that is enough, by one more look at fewer pages', async () => {
+describe('a page sample', () => {
+  test('a page sample ends with its results once they suffice, by one more read of fewer pages', async () => {
     const memory = new Memory(
       8192,
       () => text,
@@ -46,7 +46,7 @@ describe('a sample of pages', () => {
     assert.equal(sleeps.length, 2);
   });
 
-  test('is broken off by whoever asked for it, enough or not', async () => {
+  test('a page sample is aborted by its caller, whether sufficient or not', async () => {
     const memory = new Memory(64, () => text);
     const [asked, enough] = [new AbortController(), new AbortController()];
     const time = {
@@ -66,7 +66,7 @@ describe('a sample of pages', () => {
     );
   });
 
-  test('is looked at once more where the last look saw many new pages, and only there', async () => {
+  test('a page sample is repeated once if the last read found many new pages, and only then', async () => {
     /** Goes through 800 of 4096 pages once within so long. */
     const cycling = (ms: number) =>
       new Memory(
@@ -90,7 +90,7 @@ describe('a sample of pages', () => {
     assert.ok((slow.at(-2)?.dirtyBytes ?? 0) < 600 * PAGE_BYTES);
   });
 
-  test('says what share is zeros, what is there twice, and how far the rest shrinks', async () => {
+  test('a page sample gives the shares of zero and repeated pages, and how far the rest compresses', async () => {
     const parts = [Buffer.alloc(PAGE_BYTES), 'absent', random, text] as const;
     const memory = new Memory(4000, (page) => parts[page % 4] ?? 'absent');
     const found = await samplePages(memory, memory.time, { signal }, () => 0);
@@ -100,19 +100,19 @@ describe('a sample of pages', () => {
     assert.ok(found.mix.packed < 0.5);
   });
 
-  test('takes random pages for what does not shrink', async () => {
+  test('a page sample counts random pages as incompressible', async () => {
     const memory = new Memory(64, () => randomBytes(PAGE_BYTES));
     const found = await samplePages(memory, memory.time, { signal });
     assert.deepEqual([found?.mix.zero, found?.mix.duplicate, found?.mix.packed], [0, 0, 1]);
   });
 
-  test('says how far all of memory shrinks, and not its lower part alone', async () => {
+  test('a page sample measures the compression of all memory, and not just of its lower part', async () => {
     const memory = new Memory(4096, (page) => (page < 1024 ? text : randomBytes(PAGE_BYTES)));
     const { packed = 0 } = (await samplePages(memory, memory.time, { signal }))?.mix ?? {};
     assert.ok(packed > 0.7 && packed < 0.8, String(packed));
   });
 
-  test('says how far the pages shrink that are written meanwhile, where any is', async () => {
+  test('a page sample measures the compression of pages that are written meanwhile, if any', async () => {
     const memory = new Memory(
       1000,
       (page) => (page < 100 ? random : text),
@@ -125,7 +125,7 @@ describe('a sample of pages', () => {
     assert.equal((await samplePages(still, still.time, { signal }))?.mix.packedAgain, undefined);
   });
 
-  test('takes what it needs to look for a part of the windows, and for no writing', async () => {
+  test("a page sample's windows include its reading time, up to the second read of each page", async () => {
     // Each read takes 0.1 ms: 100 ms for a look.
     const slow = new Memory(1000, () => random);
     const read = slow.read.bind(slow);
@@ -144,7 +144,7 @@ describe('a sample of pages', () => {
     assert.deepEqual(apart, windows);
   });
 
-  test('sees a working set that is written again and again once, and one that grows as it grows', async () => {
+  test('a page sample sees a rewritten working set once, and a growing one as it grows', async () => {
     const hot = new Memory(
       1000,
       () => random,
@@ -168,7 +168,7 @@ describe('a sample of pages', () => {
     );
   });
 
-  test('sees a page that was untouched and is written meanwhile', async () => {
+  test('a page sample sees an untouched page that is written meanwhile', async () => {
     const memory = new Memory(
       10,
       () => 'absent',
@@ -182,7 +182,7 @@ describe('a sample of pages', () => {
     assert.equal(found?.mix.zero, 1);
   });
 
-  test('never brings back what is away, and says nothing where all of it is', async () => {
+  test('a page sample never swaps pages in, and gives nothing if all memory is swapped out', async () => {
     const half = new Memory(100, (page) => (page % 2 === 0 ? 'away' : random));
     assert.equal((await samplePages(half, half.time, { signal }))?.pages, 50);
     const gone = new Memory(100, () => 'away');
@@ -190,14 +190,14 @@ describe('a sample of pages', () => {
     assert.equal(gone.reads, 0);
   });
 
-  test('is bounded however much memory there is, and ends when it is given up', async () => {
+  test('a page sample is bounded for any size of memory, and ends when it is given up', async () => {
     const large = new Memory(2 ** 28, () => 'absent');
     assert.equal((await samplePages(large, large.time, { signal }))?.pages, 4096);
     const given = AbortSignal.abort(new Error('given up'));
     await assert.rejects(samplePages(large, large.time, { signal: given }), /given up/);
   });
 
-  test('says how much of memory the other host has, each content once, of what that has told', async () => {
+  test('a page sample measures the share of memory at the other host by its answers, each content once', async () => {
     // A quarter is zeros, and a half the same page; of the others, the other host has every second one.
     const memory = new Memory(1024, (page) => {
       if (page % 4 === 0) return 'absent';
@@ -221,7 +221,7 @@ describe('a sample of pages', () => {
     }
   });
 
-  test('a mover looks at more pages where the other host tells of few, and no more than it needs', async () => {
+  test('a mover samples more pages if the other host has few, and no more than necessary', async () => {
     // The other host tells of one page in 32, and has those of the upper half of memory.
     const memory = new Memory(2 ** 16, (page) => Buffer.alloc(PAGE_BYTES, `page ${page} `));
     const isThere = (page: Uint8Array): boolean | undefined => {
@@ -238,7 +238,7 @@ describe('a sample of pages', () => {
     assert.equal(without.reads, 2048, 'each page of the sample, and once more');
   });
 
-  test('has a curve that never falls, and shares of a whole, of any memory', async () => {
+  test('a page sample has a curve that never falls, and shares of a whole, for any memory', async () => {
     const kind = fc.constantFrom<Buffer | 'absent' | 'away'>('absent', 'away', random, text);
     await fc.assert(
       fc.asyncProperty(

@@ -23,8 +23,8 @@ const call = (name: string, file: string, rest: Partial<TracedCall> = {}): Trace
 });
 const judged = (seen: TracedCall): string => judgeSeen(seen, GROUND) ?? 'fine';
 
-describe('what a process did with files', () => {
-  test('is fine within the host’s own directories, its code and the system’s', () => {
+describe('file access of a process', () => {
+  test("file access within the host's directories, its code and the system's is accepted", () => {
     for (const file of [
       '/state/migrations/m-1/x',
       '/storage/new.img',
@@ -36,7 +36,7 @@ describe('what a process did with files', () => {
     assert.equal(judged(call('unlink', '/state/guests/own1/qmp.sock')), 'fine');
   });
 
-  test('is reported where it is anywhere else, also when it failed', () => {
+  test('file access anywhere else is reported, even if it failed', () => {
     assert.match(judged(call('openat', '/etc/shadow')), /outside of what is read/);
     const tried = call('openat', '/etc/cron.d/x', { error: 'ENOENT', words: 'O_CREAT' });
     assert.match(judged(tried), /outside of what is written/);
@@ -44,7 +44,7 @@ describe('what a process did with files', () => {
     assert.match(judged(call('openat', '/code/../etc/shadow')), /outside/);
   });
 
-  test('is reported where it changes what is only read, or a guest that stands by', () => {
+  test('a change to read-only files, or to an uninvolved guest, is reported', () => {
     assert.match(judged(call('rename', '/boot/vmlinuz')), /outside of what is written/);
     assert.match(
       judged(call('openat', '/storage/calm1/disk0.qcow2', { words: 'O_RDWR' })),
@@ -53,12 +53,12 @@ describe('what a process did with files', () => {
     assert.equal(judged(call('openat', '/storage/calm1/disk0.qcow2', { pid: 99 })), 'fine');
   });
 
-  test('goes by what was really opened, where a link led elsewhere', () => {
+  test('the file that was really opened counts if a link led elsewhere', () => {
     const opened = call('openat', '/state/guests/own1/log', { opened: '/etc/shadow' });
     assert.match(judged(opened), /outside/);
   });
 
-  test('is reported where a program was run that nobody has business with', () => {
+  test('an unexpected program that was run is reported', () => {
     const shell = (...argv: string[]): string => judged(call('execve', '/bin/sh', { argv }));
     assert.match(shell('sh', '-c', 'id > x'), /was run: sh -c id/);
     assert.equal(shell('/bin/sh', '/usr/bin/qemu-system-x86_64', '-version'), 'fine');

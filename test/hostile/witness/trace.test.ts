@@ -12,7 +12,7 @@ function readAll(lines: readonly string[]): TracedCall[] {
 }
 
 describe('a trace', () => {
-  test('shows which file was named, and which was opened', () => {
+  test('a trace shows the named and the opened file', () => {
     const [seen] = readAll([
       '7 1000.5 openat(AT_FDCWD</run>, "a/../link", O_RDWR|O_CLOEXEC, 0600) = 9</etc/shadow>',
     ]);
@@ -23,7 +23,7 @@ describe('a trace', () => {
     assert.match(seen?.words ?? '', /O_RDWR/);
   });
 
-  test('shows which link was read, and takes what it says for no name', () => {
+  test('a trace shows the link that was read, and does not treat its target as a name', () => {
     const seen = readAll([
       '7 1.0 readlink("/proc/9/exe", "/usr/bin/other", 4095) = 14',
       '7 1.1 readlinkat(AT_FDCWD</run>, "link", "/etc/shadow", 4095) = 11',
@@ -34,14 +34,14 @@ describe('a trace', () => {
     );
   });
 
-  test('shows calls that failed, and names with quotes and bytes in them', () => {
+  test('a trace shows calls that failed, and names with quotes and bytes in them', () => {
     const [seen] = readAll([
       String.raw`7 1.0 openat(AT_FDCWD</>, "/a\"b\n\303\251", O_RDONLY) = -1 ENOENT (No such file)`,
     ]);
     assert.deepEqual([seen?.paths, seen?.error], [['/a"b\né'], 'ENOENT']);
   });
 
-  test('puts a call together that another process has cut in two', () => {
+  test('a trace joins a call that another process has split', () => {
     const seen = readAll([
       '7 1.0 openat(AT_FDCWD</>, "/one", O_RDONLY <unfinished ...>',
       '8 1.1 unlink("/two") = 0',
@@ -56,19 +56,19 @@ describe('a trace', () => {
     );
   });
 
-  test('shows which program was run, with its arguments', () => {
+  test('a trace shows the program that was run, with its arguments', () => {
     const [seen] = readAll(['7 1.0 execve("/bin/sh", ["sh", "-c", "true"], 0x7 /* 3 vars */) = 0']);
     assert.deepEqual([seen?.paths, seen?.argv], [['/bin/sh'], ['sh', '-c', 'true']]);
   });
 
-  test('names sockets that are connected to', () => {
+  test('a trace names sockets that are connected to', () => {
     const [seen] = readAll([
       '7 1.0 connect(21<UNIX-STREAM:[1]>, {sa_family=AF_UNIX, sun_path="/run/qmp.sock"}, 110) = 0',
     ]);
     assert.deepEqual(seen?.paths, ['/run/qmp.sock']);
   });
 
-  test('is written by the tracer for a program and what it starts', (t) => {
+  test('a trace is written by the tracer for a program and its children', (t) => {
     const dir = mkdtempSync(path.join(os.tmpdir(), 'godwit-trace-'));
     t.after(() => rmSync(dir, { recursive: true, force: true }));
     const file = path.join(dir, 'trace');

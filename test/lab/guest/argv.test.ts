@@ -39,14 +39,14 @@ test('the command line names machine, memory and devices, and two monitors', () 
   assert.equal(argv.filter((word) => word === '-qmp').length, 2);
 });
 
-test('a NIC behind a switch that is a program computes its checksums itself', () => {
+test('a NIC behind a user-space switch computes its checksums itself', () => {
   const nicOf = (own: boolean): string | undefined =>
     qemuArgv({ ...hardware, ownChecksums: own }).find((word) => word.startsWith('virtio-net-pci'));
   assert.match(nicOf(true) ?? '', /,csum=off$/);
   assert.doesNotMatch(nicOf(false) ?? '', /csum/);
 });
 
-test('a balloon that asks for hints of free pages has a thread of its own', () => {
+test('a balloon with hints of free pages has a separate thread', () => {
   const argv = qemuArgv({ ...hardware, freePageHint: true });
   const [balloon] = argv.filter((word) => word.startsWith('virtio-balloon-pci'));
   assert.equal(
@@ -62,7 +62,7 @@ test('under KVM the guest gets the processor of the host', () => {
   assert.equal(valueOf(argv, '-cpu'), 'host');
 });
 
-test('what the guest shall do is on the kernel’s command line', () => {
+test("the guest's task is on the kernel's command line", () => {
   const line = kernelCommandLine({
     address: '10.88.0.21',
     staticBytes: 32 * MIB,
@@ -79,7 +79,7 @@ test('what the guest shall do is on the kernel’s command line', () => {
   }
 });
 
-test('a rate for its disks is given where it has some, also that it shall rest', () => {
+test("a rate for the guest's disks is given if there is one, including its pauses", () => {
   const workload = { address: '10.88.0.21', staticBytes: 0, dirtyBytes: 0, dirtyBytesPerSecond: 0 };
   const line = (disks: number, rate?: number): string =>
     kernelCommandLine({ ...workload, disks, diskBytesPerSecond: rate });
@@ -89,7 +89,7 @@ test('a rate for its disks is given where it has some, also that it shall rest',
   assert.doesNotMatch(line(0, 5), /disk/);
 });
 
-test('a working set is divided without rest, or refused when the guest is too small for it', () => {
+test('a working set is divided without remainder, or refused when the guest is too small for it', () => {
   fc.assert(
     fc.property(
       fc.nat({ max: 4096 }),
@@ -110,7 +110,7 @@ test('a working set is divided without rest, or refused when the guest is too sm
   assert.equal(divideWorkingSet(256 * MIB, 200 * MIB, 0), undefined);
 });
 
-test('a database is asked for by a word of its own, and pieces by none', () => {
+test("a database load has a word on the kernel's command line, and the default load has none", () => {
   const workload = {
     address: '10.88.0.21',
     staticBytes: MIB,

@@ -5,7 +5,7 @@ import { piecesOf } from '../../../lab/guest/disks.ts';
 
 const MIB = 1024 ** 2;
 
-test('a disk’s data lies in pieces that meet nowhere, all of them on the disk and as much as was asked for', () => {
+test("a disk's data is in disjoint pieces, all on the disk and in the requested amount", () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 20_480 }), fc.nat({ max: 20_480 }), (size, filled) => {
       const pieces = piecesOf(size * MIB, filled * MIB);
@@ -18,7 +18,7 @@ test('a disk’s data lies in pieces that meet nowhere, all of them on the disk 
   );
 });
 
-test('little data on a large disk is spread over all of it', () => {
+test('a small amount of data on a large disk is spread over all of it', () => {
   assert.deepEqual(
     piecesOf(20_480 * MIB, 4 * MIB),
     [0, 5120, 10_240, 15_360].map((at) => at * MIB),

@@ -46,7 +46,7 @@ test('an archive holds each entry with its path, kind, mode and bytes', () => {
   );
 });
 
-test('whatever is written is read back, and the same entries make the same bytes', () => {
+test('an archive is read back as written, and the same entries make the same bytes', () => {
   const file = fc.record({
     kind: fc.constant('file' as const),
     path: fc.stringMatching(/^[a-z/]{1,40}$/),

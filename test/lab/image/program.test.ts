@@ -9,8 +9,8 @@ const LDD = `\tlinux-vdso.so.1 (0x00007f8b6545b000)
 \t/lib64/ld-linux-x86-64.so.2 (0x00007f8b6545d000)
 `;
 
-describe('a program of this machine in the guest', () => {
-  test('brings its libraries by name, and its loader to where it is looked for', () => {
+describe('a program for the guest', () => {
+  test('a program for the guest brings its libraries by name, and its loader at the expected place', () => {
     assert.deepEqual(librariesOf(LDD), [
       { name: 'lib/libsqlite3.so.0', file: '/lib/x86_64-linux-gnu/libsqlite3.so.0' },
       { name: 'lib/libc.so.6', file: '/lib/x86_64-linux-gnu/libc.so.6' },
@@ -19,7 +19,7 @@ describe('a program of this machine in the guest', () => {
     assert.deepEqual(librariesOf('\tnot a dynamic executable\n'), []);
   });
 
-  test('comes as files behind their directories', async () => {
+  test('a program for the guest is listed as files after their directories', async () => {
     const entries = await hostProgram('sh');
     const at = entries.findIndex(({ path }) => path === 'bin/sh');
     assert.ok(at >= 0);
@@ -29,7 +29,7 @@ describe('a program of this machine in the guest', () => {
     assert.ok(directories.every((index) => index < at));
   });
 
-  test('that is not there is named, with what brings it', async () => {
+  test('a missing program for the guest is named, with the package that has it', async () => {
     await assert.rejects(hostProgram('godwit-no-such-program'), {
       code: 'GODWIT_HOST_LACKS',
       message: /godwit-no-such-program/,

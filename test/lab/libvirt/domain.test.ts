@@ -19,8 +19,8 @@ const PLAN: DomainPlan = {
   serialLog: '/serial.log',
 };
 
-describe('a guest of the lab as libvirt’s XML', () => {
-  test('is read as the guest that was asked for, whatever its words are', () => {
+describe("a lab guest's libvirt XML", () => {
+  test("a lab guest's libvirt XML is read as the requested guest, whatever its words are", () => {
     const words = fc.string({ unit: 'grapheme-ascii', maxLength: 40 });
     fc.assert(
       fc.property(words, words, (commandLine, directory) => {
@@ -38,7 +38,7 @@ describe('a guest of the lab as libvirt’s XML', () => {
     );
   });
 
-  test('has the further words of QEMU’s command line, and none by default', () => {
+  test("a lab guest's libvirt XML has the extra words of QEMU's command line, and none by default", () => {
     const xml = domainXml({ ...PLAN, extraArguments: ['-qmp', 'unix:/a"b'] });
     assert.match(xml, /<qemu:arg value="-qmp"\/>\s+<qemu:arg value="unix:\/a&quot;b"\/>/);
     assert.equal(readDomain(xml).facts?.memoryBytes, PLAN.memoryBytes);
@@ -47,7 +47,7 @@ describe('a guest of the lab as libvirt’s XML', () => {
 });
 
 describe('a lab with libvirt', () => {
-  test('is refused by name where it cannot be', async () => {
+  test('a lab with libvirt is refused by name if it cannot be set up', async () => {
     const code = async (plan: object, uid = 0): Promise<string | undefined> =>
       (await managerLacks({ manager: 'libvirt', storage: 'local', ...plan }, uid))?.code;
     assert.equal(await code({}, 1000), 'GODWIT_PRIVILEGE');

@@ -17,7 +17,7 @@ test('answers in order are received and none is lost or doubled', () => {
   assert.equal(gapMs, 4);
 });
 
-test('answers may arrive cut anywhere', () => {
+test('answers may arrive split anywhere', () => {
   fc.assert(
     fc.property(fc.array(fc.nat({ max: 12 }), { maxLength: 40 }), (cuts) => {
       const text = Array.from({ length: 20 }, (_, index) => `${index + 1} ${index + 1}\n`).join('');
@@ -35,14 +35,14 @@ test('answers may arrive cut anywhere', () => {
   );
 });
 
-test('a skipped answer is lost, one that comes again is doubled, a wrong count is lost', () => {
+test('a skipped answer is lost, a repeated one is doubled, and a wrong count is lost', () => {
   const check = new CounterCheck(0);
   check.receive('1 1\n3 3\n3 3\n4 5\n', 1);
   const { lost, doubled } = check.read(1, 0);
   assert.deepEqual({ lost, doubled }, { lost: 2, doubled: 1 });
 });
 
-test('the gap is the longest silence since the mark, with the time at which it began', () => {
+test('the gap is the longest silence since the mark, with its start time', () => {
   const check = new CounterCheck(0);
   check.receive('1 1\n', 500);
   check.mark(510);
@@ -55,13 +55,13 @@ test('the gap is the longest silence since the mark, with the time at which it b
   assert.equal(reading.typicalGapMs, 3);
 });
 
-test('a silence that lasts when it is read counts as far as it has come', () => {
+test('a silence that is not over counts up to the time of reading', () => {
   const check = new CounterCheck(0);
   check.receive('1 1\n', 3);
   assert.equal(check.read(903, 0).gapMs, 900);
 });
 
-test('time for which the probe itself stalled is distinguished', () => {
+test("the probe's own stalls are counted separately", () => {
   const check = new CounterCheck(0);
   check.mark(0);
   check.next(3);
@@ -69,7 +69,7 @@ test('time for which the probe itself stalled is distinguished', () => {
   assert.equal(check.read(204, 0).ownStallMs, 200);
 });
 
-test('in a long silence it sends less often, so that TCP’s window lasts', () => {
+test("a probe in a long silence sends less often, so that TCP's window lasts", () => {
   const check = new CounterCheck(0);
   let sent = 0;
   for (let ms = 0; ms < 60_000; ms += 3) if (check.next(ms) !== undefined) sent += 1;

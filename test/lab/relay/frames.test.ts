@@ -13,7 +13,7 @@ function frame(destination: number, source: number, payload = 20): Buffer {
 
 const broadcast = (source: number): Buffer => frame(0, source).fill(0xff, 0, 6);
 
-test('a frame waits for the delay and then leaves at its own port only', () => {
+test('a frame waits for the delay and then leaves at its port only', () => {
   const delays = new DelaySwitch(['a', 'b', 'c'], 10, 1000);
   delays.accept('b', broadcast(2), 0);
   assert.equal(delays.release(9).size, 0);
@@ -45,7 +45,7 @@ test('frames of one port keep their order', () => {
   );
 });
 
-test('what comes when it is full is dropped and counted', () => {
+test('frames that arrive at a full relay are dropped and counted', () => {
   const delays = new DelaySwitch(['a', 'b'], 10, 100);
   for (let count = 0; count < 4; count += 1) delays.accept('a', frame(9, 1), 0);
   assert.equal(delays.release(10).get('b')?.length, 2);

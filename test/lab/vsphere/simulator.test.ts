@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { simulatorProgram, vsphereLacks } from '../../../lab/vsphere/simulator.ts';
 
-test('a simulated vCenter that is not built is named, with how to build it', async () => {
+test('a simulated vCenter that is not built is named, with the command that builds it', async () => {
   const lacking = await vsphereLacks('/nowhere/vcsim-0');
   assert.equal(lacking?.code, 'GODWIT_HOST_LACKS');
   assert.match(lacking.hint ?? '', /tools\/setup\.sh --only vcsim/);
 });
 
-test('nothing lacks where it is built, and a package without its source names none', async () => {
+test('a simulator that is built lacks nothing, and a package without its source names no program', async () => {
   assert.equal(await vsphereLacks(process.execPath), undefined);
   assert.equal(simulatorProgram('/nowhere'), undefined);
 });

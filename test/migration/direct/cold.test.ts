@@ -32,7 +32,7 @@ function shuttingDown(copies = false): World {
 
 describe('a cold move', () => {
   for (const copies of [true, false]) {
-    test(`sends no memory and starts the guest there; disks copied: ${copies}`, () => {
+    test(`a cold move sends no memory and starts the guest at the destination; disks copied: ${copies}`, () => {
       const world = new World(planned(settings), copies);
       settle(world);
       assertHandedOver(world);
@@ -43,7 +43,7 @@ describe('a cold move', () => {
 
   for (const step of steps.filter(isBeforeNoReturn)) {
     for (const when of ['before', 'after'] as const) {
-      test(`ends with the guest at its source where ${step} fails ${when} its effect`, () => {
+      test(`a cold move leaves the guest at its source if ${step} fails ${when} its effect`, () => {
         const world = new World(planned({ ...settings, ...askedFor(step) }), isOfDisks(step));
         driveUntil(world, isDoing(step));
         world.answer(when, errorOf());
@@ -54,7 +54,7 @@ describe('a cold move', () => {
     }
   }
 
-  test('writes down that it shuts the guest down before it presses the button', () => {
+  test('a cold move records the shutdown before it presses the power button', () => {
     const world = shuttingDown();
     assert.equal(world.run, 'running');
     assert.deepEqual(world.journal.at(-1), { type: 'did', step: 'arm', facts: {} });
@@ -62,7 +62,7 @@ describe('a cold move', () => {
   });
 
   for (const step of ['prepare', 'arm', 'mirror'] as const) {
-    test(`whose guest is paused by its owner in ${step} waits for no shutdown on its way back`, () => {
+    test(`a cold move of a guest that its owner paused in ${step} does not wait for a shutdown in its rollback`, () => {
       const world = new World(planned(settings), isOfDisks(step));
       driveUntil(world, isDoing(step));
       world.dispatch({ type: 'hypervisor', event: { type: 'stopped', halt: { kind: 'paused' } } });
@@ -75,7 +75,7 @@ describe('a cold move', () => {
     });
   }
 
-  test('cancelled while the guest shuts down starts it again at its source', () => {
+  test('a cold move that is canceled during the shutdown starts the guest again at its source', () => {
     const world = shuttingDown(true);
     world.carryOut({ type: 'do', step: 'switchover' });
     world.dispatch({ type: 'cancel' });
@@ -84,7 +84,7 @@ describe('a cold move', () => {
     assertSourceRuns(world);
   });
 
-  test('whose guest cannot be started again tries three times, and is held rather than failed', () => {
+  test('a cold move tries three times to restart its guest, and is then held instead of failed', () => {
     const world = shuttingDown(true);
     world.answer('after', errorOf());
     for (let tries = 0; tries < 3; tries += 1) world.answer('before', errorOf());
@@ -93,13 +93,13 @@ describe('a cold move', () => {
     assert.equal(world.destination?.isClean, true);
   });
 
-  test('is not refused for what speaks against sending memory alone', () => {
+  test('a cold move is not refused for reasons that concern only the transfer of memory', () => {
     const checks = [{ name: 'blocked' }, { name: 'state' }, { name: 'dirty-tracking' }];
     assert.deepEqual(countedChecks(checks, { plan: planned(settings) }), [{ name: 'state' }]);
     assert.deepEqual(countedChecks(checks, { plan: planned() }), checks);
   });
 
-  test('is undone with words of its own where the guest does not heed its power button', () => {
+  test('a cold move has a separate reason for its rollback if the guest ignores its power button', () => {
     const world = shuttingDown();
     const late = godwitError('GODWIT_DEADLINE', { what: 'step switchover', deadlineMs: 600_000 });
     world.answer('before', late.toJSON());
@@ -110,12 +110,12 @@ describe('a cold move', () => {
     assertSourceRuns(world);
   });
 
-  test('gives the guest as long to shut down as the whole migration may take', () => {
+  test('a guest may take as long for its shutdown as the whole migration may take', () => {
     const { state } = shuttingDown();
     assert.equal(deadlineOf('switchover', state), state.plan.settings.timeoutMs);
   });
 
-  test('whose destination refuses once the hypervisor here has ended starts the guest here anew', () => {
+  test('a cold move restarts the guest here if the destination refuses after the source hypervisor has exited', () => {
     const world = new World(planned(settings), true);
     driveUntil(world, isDoing('commit'));
     world.destination?.call('refuse');
@@ -126,7 +126,7 @@ describe('a cold move', () => {
     assertSourceRuns(world);
   });
 
-  test('whose answer to commit is missing is held, and says that all of the guest is still here', () => {
+  test('a cold move is held if the commit gets no answer, and reports that the whole guest is still here', () => {
     const world = new World(planned(settings));
     driveUntil(world, isDoing('commit'));
     const silent = { peer: 'b', address: 'b:7000', reason: 'no answer' };
@@ -136,7 +136,7 @@ describe('a cold move', () => {
     assert.deepEqual({ hypervisor, complete }, { hypervisor: 'handed-over', complete: true });
   });
 
-  test('that any mover takes over in the midst of ends as it would have', () => {
+  test('a cold move ends the same way after a mover takes over in the middle of it', () => {
     for (const step of steps.filter((each) => each !== 'wait')) {
       const world = new World(planned(settings), true);
       driveUntil(world, isDoing(step));
@@ -146,7 +146,7 @@ describe('a cold move', () => {
     }
   });
 
-  test('never runs two copies, whatever fails, and ends with one or is held', () => {
+  test('a cold move never runs two copies, whatever fails, and ends with one copy or is held', () => {
     fc.assert(
       fc.property(chance({ deaths: false, faults: true, settings }), ({ world, moves }) => {
         settle(world);
@@ -160,7 +160,7 @@ describe('a cold move', () => {
     );
   });
 
-  test('never runs two copies where hypervisors die as well', () => {
+  test('a cold move never runs two copies even if hypervisors die', () => {
     fc.assert(
       fc.property(chance({ deaths: true, faults: true, settings }), ({ world }) => {
         settle(world);

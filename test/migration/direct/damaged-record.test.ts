@@ -37,8 +37,8 @@ const fleet = (...sightings: Sighting[]): GuestSightings => ({
 const verdicts = (given: GuestSightings): Record<string, string> =>
   Object.fromEntries(judgeDamaged(RECORD, given).map(({ runAt, verdict }) => [runAt, verdict]));
 
-describe('a record whose request cannot be read', () => {
-  test('has no safe answer, whatever the fleet shows', () => {
+describe('a record with an unreadable request', () => {
+  test('a record with an unreadable request has no safe answer, whatever the fleet shows', () => {
     const copies = ['running', 'paused', 'incoming'] as const;
     for (const host of ['a', 'b', 'c']) {
       for (const state of copies) {
@@ -49,7 +49,7 @@ describe('a record whose request cannot be read', () => {
     assert.equal(Object.values(verdicts(fleet(seen('b')))).includes('safe'), false);
   });
 
-  test('cannot be answered with another host than the host that runs the guest', () => {
+  test('a record with an unreadable request accepts only the host that runs the guest as its answer', () => {
     const ranAt = (host: string) => verdicts(fleet(seen(host, copy('running'))));
     const [wrong, risky] = ['wrong', 'risky'];
     assert.deepEqual(ranAt('a'), { source: risky, destination: wrong, elsewhere: wrong });
@@ -57,7 +57,7 @@ describe('a record whose request cannot be read', () => {
     assert.deepEqual(ranAt('c'), { source: wrong, destination: wrong, elsewhere: risky });
   });
 
-  test('needs the operator’s word for the record, for each doubt and for each silent host', () => {
+  test('the operator must confirm the record, each doubt and each silent host', () => {
     const given = {
       ...fleet(seen('b', copy('paused')), seen('c', copy('running')), seen('d')),
       unasked: [{ host: 'e', why: 'dark' }],

@@ -60,8 +60,8 @@ function asked(
 const byEnd = (questions: readonly Question[]): Question[] =>
   questions.toSorted((left, right) => left.endedAtMs - right.endedAtMs);
 
-describe('a host is dark', () => {
-  test('once it has been silent over its path for the whole time', () => {
+describe('a dark host', () => {
+  test('a host is dark once it has been silent over its path for the whole time', () => {
     const questions = asked(
       'one',
       Array.from({ length: 5 }, () => SILENCE),
@@ -70,7 +70,7 @@ describe('a host is dark', () => {
     assert.deepEqual(verdictAfter(['one'], questions), { kind: 'dark', forMs: 6000 });
   });
 
-  test('only when every path is silent', () => {
+  test('a host is dark only when every path is silent', () => {
     const one = asked(
       'one',
       Array.from({ length: 9 }, () => SILENCE),
@@ -88,7 +88,7 @@ describe('a host is dark', () => {
     });
   });
 
-  test('never when this host cannot ask, or knows no address', () => {
+  test('a host is never dark if this host cannot ask it, or has no address for it', () => {
     assert.deepEqual(verdictAfter(['one'], asked('one', [SILENCE, UNKNOWN])), {
       kind: 'not-dark',
       why: 'unknown at one: ENETUNREACH',
@@ -96,7 +96,7 @@ describe('a host is dark', () => {
     assert.deepEqual(verdictAfter([], []), { kind: 'not-dark', why: 'no address of it is known' });
   });
 
-  test('not while this host itself is stalled between two questions, or within one', () => {
+  test('a host is not dark while this host is stalled between two questions, or within one', () => {
     const silent = (count: number): KernelAnswer[] => Array.from({ length: count }, () => SILENCE);
     const many = asked('one', silent(20), 1000, 600);
     assert.equal(verdictAfter(['one'], many).kind, 'wait');
@@ -106,7 +106,7 @@ describe('a host is dark', () => {
   });
 });
 
-test('silence proves nothing while nobody else is heard over the same way', () => {
+test('silence proves nothing while no other host answers over the same path', () => {
   const silent = asked(
     'one',
     Array.from({ length: 20 }, () => SILENCE),
@@ -182,7 +182,7 @@ function mayBeDark(
   return true;
 }
 
-test('over any questions: dark only without one answer, and with every path asked all the time', () => {
+test('a host is dark only if it never answers while every path is asked all the time, whatever the questions', () => {
   let dark = 0;
   const anyCase = fc
     .subarray([...PATHS], { minLength: 1 })

@@ -26,33 +26,33 @@ function stateOf(mode: 'precopy' | 'hybrid', via: SourceState['via'] = 'precopy'
 }
 
 describe('a mover that begins a step', () => {
-  test('starts the stream', () => {
+  test('a mover that begins the transfer starts the stream', () => {
     assert.equal(decide(stateOf('precopy', 'none'), 'memory'), 'start-memory');
   });
 
-  test('lets a held switchover go, and has nothing to do where none is held', () => {
+  test('a mover releases a held switchover, and does nothing if none is held', () => {
     assert.equal(decide(stateOf('hybrid'), 'switchover'), 'continue-switchover');
     assert.equal(decide(stateOf('precopy'), 'switchover'), 'wait');
   });
 
-  test('switches to post-copy where that was decided', () => {
+  test('a mover switches to post-copy if that was decided', () => {
     assert.equal(decide(stateOf('hybrid', 'postcopy'), 'switchover'), 'start-postcopy');
   });
 });
 
-describe('a mover that takes a step over', () => {
+describe('a mover that takes over', () => {
   const anyStream = fc.constantFrom(...STREAMS);
   const anyVia = fc.constantFrom('precopy' as const, 'postcopy' as const);
   const anyMode = fc.constantFrom('precopy' as const, 'hybrid' as const);
 
-  test('starts a stream only where none is there: never a second one', () => {
+  test('a mover that takes over starts a stream only if there is none', () => {
     for (const stream of STREAMS) {
       const action = decide(stateOf('precopy', 'none'), 'memory', stream);
       assert.equal(action === 'start-memory', stream === 'none', stream);
     }
   });
 
-  test('says of a stream that ended without it that it is broken', () => {
+  test('a mover that takes over reports a stream that ended without it as broken', () => {
     fc.assert(
       fc.property(anyMode, anyVia, fc.constantFrom('memory', 'switchover'), (mode, via, step) => {
         assert.equal(decide(stateOf(mode, via), step, 'failed'), 'broken');
@@ -61,7 +61,7 @@ describe('a mover that takes a step over', () => {
     );
   });
 
-  test('continues whatever waits at the switch, whichever mover of whichever version set it so', () => {
+  test('a mover that takes over continues any stream that waits at the switch, whichever version set it', () => {
     fc.assert(
       fc.property(anyMode, anyVia, anyStream, (mode, via, stream) => {
         const action = decide(stateOf(mode, via), 'switchover', stream);
@@ -70,7 +70,7 @@ describe('a mover that takes a step over', () => {
     );
   });
 
-  test('orders the switch to post-copy only where it was decided and has not begun', () => {
+  test('a mover that takes over orders post-copy only if it was decided and has not begun', () => {
     fc.assert(
       fc.property(anyMode, anyVia, anyStream, (mode, via, stream) => {
         const action = decide(stateOf(mode, via), 'switchover', stream);

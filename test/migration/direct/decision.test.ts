@@ -28,8 +28,8 @@ const back = (proof: ResolvedEvent['proof'], at: typeof NOW, word: typeof C): Re
   answersFor: [word],
 });
 
-describe('what was decided of a held migration', () => {
-  test('is not renewed by an order without a proof: the destination must refuse', () => {
+describe('the decision on a held migration', () => {
+  test('an order without a proof does not renew the decision: the destination must refuse', () => {
     const first = transition(held, back('operator', EARLIER, C)).state;
     assert.deepEqual(first.decision, { proof: 'operator', answersFor: [C], at: EARLIER });
     const { state } = transition(heldIn(first), back('ask', NOW, D));
@@ -38,14 +38,14 @@ describe('what was decided of a held migration', () => {
     assert.equal(state.closedByProof, true);
   });
 
-  test('is replaced as a whole by a later proof, with the operator’s word', () => {
+  test("a later proof with the operator's word replaces the whole decision", () => {
     const taking = transition(held, back('operator', EARLIER, C)).state;
     const fenced = { type: 'fenced', host: 'b', by: 'the hook', ...NOW } as const;
     const { decision } = transition(taking, fenced).state;
     assert.deepEqual(decision, { proof: 'fenced', answersFor: [], at: NOW });
   });
 
-  test('has no moment in the journal of an earlier build, and starts no guest', () => {
+  test('a decision from an older journal has no time, and starts no guest', () => {
     const { uptimeMs, ...old } = back('operator', NOW, C);
     assert.equal(uptimeMs, NOW.uptimeMs);
     assert.equal(transition(held, old).state.decision.at, undefined);

@@ -18,8 +18,8 @@ const base = {
 };
 const preparation = preparationOf(planned());
 
-describe('what a destination records of backing files', () => {
-  test('names places below its own storage, and what they are to hold', () => {
+describe("backing files in a destination's records", () => {
+  test("records of backing files name places below the destination's storage and their contents", () => {
     const event: DestinationEvent = {
       type: 'seeding',
       bases: [base],
@@ -32,7 +32,7 @@ describe('what a destination records of backing files', () => {
     }
   });
 
-  test('stays known while the guest is built, with the directories that were made for both', () => {
+  test('records of backing files and of directories made for them are kept while the guest is built', () => {
     const { state } = new WorldDestination(admissionOf(planned()), preparation);
     const events: DestinationEvent[] = [
       { type: 'seeding', bases: [base], directories: ['/srv/images'] },
@@ -44,7 +44,7 @@ describe('what a destination records of backing files', () => {
     assert.deepEqual(after.directories, ['/srv/images', '/srv/web1']);
   });
 
-  test('comes only before the guest is built', () => {
+  test('records of backing files are accepted only before the guest is built', () => {
     const destination = new WorldDestination(admissionOf(planned()), preparation);
     destination.call('seed');
     destination.call('seed');

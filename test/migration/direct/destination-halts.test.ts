@@ -93,7 +93,7 @@ describe('a guest that halts at its destination', () => {
     return !failed;
   }
 
-  test('keeps its right and its copy there, and every answer to its hold', () => {
+  test('a guest that halts at its destination keeps its right to run, its copy and every answer to its hold', () => {
     assert.ok(isHarmless(destinationAfter));
   });
 
@@ -102,7 +102,7 @@ describe('a guest that halts at its destination', () => {
     ['its copy for gone', { hypervisor: 'gone' }],
     ['the right back', { right: 'refused' }],
   ] as const satisfies [string, Partial<DestinationState>][]) {
-    test(`is found out if a halt takes ${what}`, () => {
+    test(`a halt is detected if it takes ${what}`, () => {
       const broken: Fold = (state, event) => {
         const next = destinationAfter(state, event);
         return HALTS.includes(event) && next.hasRun ? { ...next, ...change } : next;
@@ -111,7 +111,7 @@ describe('a guest that halts at its destination', () => {
     });
   }
 
-  test('is reported once it has run there, and until it runs again', () => {
+  test('a halt is reported once the guest has run at the destination, and until it runs again', () => {
     const event = (of: HypervisorEvent): DestinationEvent => ({ type: 'hypervisor', event: of });
     const failed = event({ type: 'stopped', halt: { kind: 'io-error', what: 'disk0' } });
     const before = destinationAfter(armed().state, failed);

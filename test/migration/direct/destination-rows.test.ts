@@ -21,7 +21,7 @@ const falling = (places: readonly number[]): boolean =>
   places.every((place, index) => index === 0 || place < (places[index - 1] ?? 0));
 
 describe('the rows of a destination', () => {
-  test('are made from the first to the last, and are undone and settled from the last to the first', () => {
+  test('destination rows are done from first to last, and undone and settled from last to first', () => {
     assert.ok(falling(placesOf(rowsToPrepare({ ...preparation, copies })).toReversed()));
     for (const rows of [ROWS_TO_UNDO, ROWS_TO_PREPARE_AGAIN, ROWS_TO_SETTLE]) {
       assert.ok(rows.length > 0);
@@ -29,7 +29,7 @@ describe('the rows of a destination', () => {
     }
   });
 
-  test('have an undo or the reason why there is none, and a record or the reason why there is none', () => {
+  test('each destination row has an undo or a reason for having none, and likewise a record', () => {
     const records = destinationEvent.options.map(({ shape }) => String(shape.type.value));
     for (const name of ROW_NAMES) {
       const { undo, noUndo, record, unrecorded } = ROWS[name];
@@ -40,7 +40,7 @@ describe('the rows of a destination', () => {
     }
   });
 
-  test('of `prepare` alone are undone before the source asks for the preparation again', () => {
+  test('rows of `prepare` alone are undone before the source asks for the preparation again', () => {
     assert.deepEqual(
       new Set(ROWS_TO_PREPARE_AGAIN.map((row) => ROWS[row].call)),
       new Set(['prepare']),
@@ -48,13 +48,13 @@ describe('the rows of a destination', () => {
     assert.ok(!ROWS_TO_PREPARE_AGAIN.some((row) => (row as RowName) === 'seed'));
   });
 
-  test('leave out the images of a guest whose disks are not copied', () => {
+  test('destination rows omit the images of a guest whose disks are not copied', () => {
     assert.ok(rowsToPrepare({ ...preparation, copies }).includes('images'));
     assert.ok(!rowsToPrepare({ ...preparation, copies: [] }).includes('images'));
     assert.ok(rowsToPrepare(preparation).includes('hypervisor'));
   });
 
-  test('end with the point of no return, which nothing undoes', () => {
+  test('the last destination row is the point of no return, and nothing undoes it', () => {
     assert.equal(ROW_NAMES.at(-1), 'run');
     assert.equal(ROWS.run.undo, undefined);
     assert.equal(ROWS_TO_UNDO[0], 'arm');

@@ -68,7 +68,7 @@ const anyDestinationEvent: fc.Arbitrary<DestinationEvent> = fc.oneof(
 );
 
 describe('the destination', () => {
-  test('asked in order runs the guest once, and is finished', () => {
+  test('a destination that is called in order runs the guest once, and is finished', () => {
     const destination = armed();
     assert.equal(destination.hypervisor, 'paused');
     assert.equal(ask(destination, 'commit'), undefined);
@@ -77,7 +77,7 @@ describe('the destination', () => {
     assert.equal(destination.state.stage, 'finished');
   });
 
-  test('once refused never runs, whatever is asked in any order', () => {
+  test('a destination that has refused never runs the guest, whatever is called in any order', () => {
     fc.assert(
       fc.property(calls, calls, (before, after) => {
         const destination = admitted();
@@ -90,7 +90,7 @@ describe('the destination', () => {
     );
   });
 
-  test('never runs without having been armed, and once it runs is not torn down', () => {
+  test('a destination never runs the guest unless it was armed, and is not torn down once it runs', () => {
     const inOrder = calls.map((some) => ['prepare', 'arm', 'commit', ...some] as const);
     let committed = 0;
     fc.assert(
@@ -110,7 +110,7 @@ describe('the destination', () => {
     assert.ok(committed > 0);
   });
 
-  test('asked twice does it once', () => {
+  test('a destination that gets the same call twice acts once', () => {
     fc.assert(
       fc.property(calls, fc.constantFrom(...CALLS), (some, call) => {
         const destination = admitted();
@@ -123,7 +123,7 @@ describe('the destination', () => {
     );
   });
 
-  test('refuses every call under another epoch', () => {
+  test('a destination refuses every call with another epoch', () => {
     for (const call of CALLS) {
       for (const other of [epoch - 1, epoch + 1]) {
         assert.equal(ask(armed(), call, other), 'GODWIT_NOT_ARMED');
@@ -131,7 +131,7 @@ describe('the destination', () => {
     }
   });
 
-  test('whose hypervisor died before it ran refuses the commit, also when it hears more from it', () => {
+  test('a destination refuses the commit if its hypervisor died before it ran, whatever else arrives', () => {
     fc.assert(
       fc.property(fc.array(anyHypervisorEvent), (late) => {
         const destination = armed();
@@ -142,7 +142,7 @@ describe('the destination', () => {
     );
   });
 
-  test('whose memory is still to come says so, also when its guest goes on while the stream is broken', () => {
+  test('a destination reports missing memory, even if its guest keeps running while the stream is broken', () => {
     const { state } = armed();
     for (const event of [
       { type: 'postcopy-active' },
@@ -155,7 +155,7 @@ describe('the destination', () => {
     }
   });
 
-  test('takes its hypervisor for gone only when its process has ended, whatever its stream says', () => {
+  test('a destination considers its hypervisor gone only after its process has ended', () => {
     fc.assert(
       fc.property(calls, fc.array(anyDestinationEvent), (some, events) => {
         const destination = admitted();
@@ -170,7 +170,7 @@ describe('the destination', () => {
     );
   });
 
-  test('whose stream failed before it ran refuses to be armed and the commit, also when it hears more', () => {
+  test('a destination whose stream failed refuses to be armed and to commit, whatever else arrives', () => {
     fc.assert(
       fc.property(fc.array(anyHypervisorEvent), (late) => {
         let { state } = armed();
@@ -184,7 +184,7 @@ describe('the destination', () => {
     );
   });
 
-  test('any event in any state gives a state that can be reported to the source', () => {
+  test('any event in any destination state gives a state that can be reported to the source', () => {
     fc.assert(
       fc.property(calls, fc.array(anyDestinationEvent), (some, events) => {
         const destination = admitted();
@@ -201,8 +201,8 @@ describe('the destination', () => {
   });
 });
 
-describe('a guest that its source calls lost', () => {
-  test('is taken down where its memory is not all here, and kept where it is', () => {
+describe('a lost guest', () => {
+  test('a lost guest is torn down if its memory is incomplete, and kept otherwise', () => {
     const thin = admitted();
     assert.equal(
       judgeCall(thin.state, 'tear-down', plan.epoch).kind,
@@ -224,8 +224,8 @@ describe('a guest that its source calls lost', () => {
   });
 });
 
-describe('a destination that was taken over', () => {
-  test('goes on as before when its host stayed up', () => {
+describe('a destination after a takeover', () => {
+  test('a destination continues as before after a takeover if its host stayed up', () => {
     fc.assert(
       fc.property(calls, fc.constantFrom(...CALLS), (some, call) => {
         const one = admitted();
@@ -239,7 +239,7 @@ describe('a destination that was taken over', () => {
     );
   });
 
-  test('after a reboot while armed says neither yes nor no', () => {
+  test('a destination that rebooted while armed neither confirms nor refuses', () => {
     const destination = armed();
     destination.takeover('boot-2');
     assert.equal(destination.state.unsure, true);
@@ -250,7 +250,7 @@ describe('a destination that was taken over', () => {
     assert.equal(destination.state.unsure, true);
   });
 
-  test('after a reboot is released by a source that knows that no commit counts', () => {
+  test('a rebooted destination is released by a source that can rule out a valid commit', () => {
     const destination = armed();
     destination.takeover('boot-2');
     assert.equal(ask(destination, 'release'), undefined);
@@ -258,7 +258,7 @@ describe('a destination that was taken over', () => {
     assert.equal(ask(destination, 'commit'), 'GODWIT_NOT_ARMED');
   });
 
-  test('confirms it where the record proves it', () => {
+  test('a rebooted destination confirms the run if the record proves it', () => {
     assert.equal(knowsItNeverRan('none', undefined, 'boot-2'), true);
     assert.equal(knowsItNeverRan('refused', 'boot-1', 'boot-2'), true);
     assert.equal(knowsItNeverRan('armed', 'boot-1', 'boot-1'), true);
@@ -268,7 +268,7 @@ describe('a destination that was taken over', () => {
   });
 });
 
-test('a guest that ended after it ran here is reported so, and one that never ran is only gone', () => {
+test('a destination reports that a guest ended after it ran here, and only that it is gone if it never ran', () => {
   const reason = 'its process has ended';
   const lost = { type: 'hypervisor', event: { type: 'lost', reason, ended: 'shut-down' } } as const;
   const committed = destinationAfter(armed().state, { type: 'committed', epoch });

@@ -5,7 +5,7 @@ import { destinationDurability, durability } from '../../../src/migration/direct
 import { planned } from './samples.ts';
 import { anyEvent, anyHypervisorEvent } from './events.ts';
 
-test('what a hypervisor says is never synced: it may say so inside the blackout', () => {
+test('hypervisor events are never synced, since they may arrive inside the blackout', () => {
   fc.assert(
     fc.property(anyHypervisorEvent, (event) => {
       assert.equal(durability({ type: 'hypervisor', event }), 'later');
@@ -13,13 +13,13 @@ test('what a hypervisor says is never synced: it may say so inside the blackout'
   );
 });
 
-test('what a recovery must not forget is synced before anything follows from it', () => {
+test('records that a recovery depends on are synced before anything follows from them', () => {
   assert.equal(durability(planned()), 'sync');
   assert.equal(durability({ type: 'did', step: 'arm', facts: {} }), 'sync');
   assert.equal(durability({ type: 'cancel' }), 'sync');
 });
 
-test('looks at the stream and at the copies may be left out, all but the last', () => {
+test('checks of the stream and of the copies may be omitted, except the last one', () => {
   fc.assert(
     fc.property(anyEvent, (event) => {
       const isLook = event.type === 'copied' || (event.type === 'measured' && !event.final);
@@ -28,11 +28,11 @@ test('looks at the stream and at the copies may be left out, all but the last', 
   );
 });
 
-test('the end of the blackout is synced soon, by nobody who waits', () => {
+test('the end of the blackout is synced soon, and no caller waits for it', () => {
   assert.equal(durability({ type: 'did', step: 'commit', facts: {} }), 'soon');
 });
 
-test('what the right to run rests on is synced; what happens inside the blackout is not waited for', () => {
+test('records behind the right to run are synced; nothing inside the blackout waits for a sync', () => {
   assert.equal(destinationDurability({ type: 'armed', epoch: 7, bootId: 'boot-1' }), 'sync');
   assert.equal(destinationDurability({ type: 'refused', epoch: 7, why: '' }), 'sync');
   assert.equal(destinationDurability({ type: 'committed', epoch: 7 }), 'later');

@@ -59,8 +59,8 @@ function verdicts(
 const runs = { copies: [{ uuid: UUID, state: 'running' }] } as const;
 const RUNS = { ...nothing, copies: [...runs.copies] };
 
-describe('a held copy whose guest a third host may run', () => {
-  test('is given up once that host shows that it runs the guest, and by no other answer', () => {
+describe('a held copy and third hosts', () => {
+  test('a held copy is given up once the third host shows that it runs the guest, and by no other answer', () => {
     const fleet = fleetOf(RUNS, dark('b'));
     const wrong = { source: 'wrong', destination: 'wrong' };
     assert.deepEqual(verdicts(fleet, { hypervisor: 'gone' }), { ...wrong, elsewhere: 'safe' });
@@ -72,43 +72,43 @@ describe('a held copy whose guest a third host may run', () => {
     });
   });
 
-  test('is not started at the destination either, which has all of it and would run it', () => {
+  test('a held copy is not started at the destination either, although it has everything needed to run', () => {
     const answers = verdicts(fleetOf(RUNS), {}, {});
     assert.deepEqual(answers, { source: 'wrong', destination: 'wrong', elsewhere: 'unknown' });
   });
 
-  test('is not started at the destination while the source’s own host runs the guest again', () => {
+  test('a held copy is not started at the destination while the source host runs the guest again', () => {
     const answers = verdicts(fleetOf({ ...RUNS, host: 'a' }), { hypervisor: 'gone' }, {});
     assert.deepEqual(answers, { source: 'wrong', destination: 'wrong', elsewhere: 'risky' });
   });
 
-  test('is started at the destination on an operator’s word alone while another host has a halted copy', () => {
+  test('only an operator can start the copy at the destination while another host has a halted copy', () => {
     for (const host of ['a', 'c']) {
       const halted = fleetOf({ host, copies: [{ uuid: UUID, state: 'paused' }] });
       assert.equal(verdicts(halted, { hypervisor: 'gone' }, {})['destination'], 'unknown', host);
     }
   });
 
-  test('goes on at the destination that has run it, whatever other hosts show', () => {
+  test('a destination that has run the guest keeps running it, whatever other hosts show', () => {
     const there = { right: 'running', hypervisor: 'running', hasRun: true } as const;
     assert.equal(verdicts(fleetOf({ ...RUNS, host: 'a' }), {}, there)['destination'], 'safe');
   });
 
-  test('is not started at a destination that has the right and has not run it', () => {
+  test('a destination that has the right to run, but never ran the guest, does not start it', () => {
     const there = { right: 'running', hypervisor: 'paused', hasRun: false } as const;
     const answers = verdicts(fleetOf(RUNS), { hypervisor: 'gone' }, there);
     assert.deepEqual(answers, { source: 'wrong', destination: 'wrong', elsewhere: 'safe' });
     assert.equal(verdicts(fleetOf({}), { hypervisor: 'gone' }, there)['destination'], 'safe');
   });
 
-  test('is safely given up once that host shows that the guest was sent on', () => {
+  test('a held copy can be given up safely once the third host shows that the guest was sent on', () => {
     const move = { id: 'm-00000002', side: 'destination', from: 'b', to: 'c' } as const;
     const moves = [{ ...move, createdAt: '2026-02-01', lineage: [base.id] }];
     const gone = { hypervisor: 'gone' } as const;
     assert.equal(verdicts(fleetOf({ moves }, dark('b')), gone)['elsewhere'], 'safe');
   });
 
-  test('is given up by an operator alone if that host has a copy that does not run, or is dark', () => {
+  test('only an operator can give up the copy if the third host has a stopped copy or is dark', () => {
     for (const state of ['paused', 'stopped'] as const) {
       const fleet = fleetOf({ copies: [{ uuid: UUID, state }] }, dark('b'));
       assert.equal(findThirdHost({ guest: 'web1', from: 'a', to: 'b', fleet }), undefined);
@@ -121,7 +121,7 @@ describe('a held copy whose guest a third host may run', () => {
     assert.equal(verdicts(fleetOf({}, dark('b', 'd')))['elsewhere'], 'risky');
   });
 
-  test('is not given up if another answer is safe, or if it runs or cannot be asked', () => {
+  test('a held copy is not given up if another answer is safe, or if it runs or cannot be asked', () => {
     const refused = { right: 'refused', hypervisor: 'none', phase: 'failed' } as const;
     assert.equal(verdicts(fleetOf({}), {}, refused)['elsewhere'], undefined);
     for (const hypervisor of ['running', 'unknown'] as const) {
@@ -132,7 +132,7 @@ describe('a held copy whose guest a third host may run', () => {
     assert.deepEqual([both['destination'], both['elsewhere']], ['safe', undefined]);
   });
 
-  test('is not run at the destination if any host runs it, also one of the two in another process', () => {
+  test('the destination copy is not run if any host runs the guest, including both hosts in another process', () => {
     const armed = { right: 'armed', hypervisor: 'paused', complete: true } as const;
     const at = (host: string): GuestSightings => ({ ...fleetOf({}), sightings: [seenAt(host)] });
     const seenAt = (host: string) => ({
@@ -148,7 +148,7 @@ describe('a held copy whose guest a third host may run', () => {
     assert.equal(verdicts(fleetOf({}), {}, armed)['destination'], 'safe');
   });
 
-  test('has one safe answer with that proof', () => {
+  test('a held migration with that proof has exactly one safe answer', () => {
     const answers = judge({
       guest: 'web1',
       from: 'a',

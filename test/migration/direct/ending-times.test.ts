@@ -4,7 +4,7 @@ import { restartMs, undoMs } from '../../../src/migration/direct/ending-times.ts
 import { descriptionOf } from './samples.ts';
 
 describe('a step', () => {
-  test('that is undone, and a new start, may take longer the more memory a copy has', () => {
+  test('an undo or a new start may take longer if a copy has more memory', () => {
     const large = {
       known: { description: { ...descriptionOf(), memoryBytes: 1024 ** 4 } },
     };

@@ -31,8 +31,8 @@ function sourceOf(history: History): Answer | undefined {
   return judge(knownOf(history)).find(({ runAt }) => runAt === 'source');
 }
 
-describe('what other hosts report of the guest of a held migration', () => {
-  test('a copy with its UUID anywhere makes the source wrong, and another guest of that name nothing', () => {
+describe('reports of other hosts', () => {
+  test("a copy with the guest's UUID anywhere makes the source wrong, and another guest of that name does not", () => {
     const here = fleet({ copies: [{ uuid: UUID, state: 'running' }] });
     assert.equal(vouched(safe, here, 'web1').verdict, 'wrong');
     const other = fleet({ copies: [{ uuid: 'another', state: 'running' }] });
@@ -41,25 +41,25 @@ describe('what other hosts report of the guest of a held migration', () => {
     assert.equal(vouched(safe, unnamed, 'web1').verdict, 'unknown');
   });
 
-  test('a migration by which it was sent on proves that it ran, also where it has ended since', () => {
+  test('a migration that sent the guest on proves that it ran, even if it has ended since', () => {
     const sentOn = { ...move, createdAt: '2025-01-01', lineage: ['m-00000001'] };
     assert.equal(vouched(safe, fleet({ moves: [sentOn] }), 'web1').verdict, 'wrong');
   });
 
-  test('a later migration of that name is a doubt, and an earlier one is none', () => {
+  test('a later migration of that name is a doubt, and an earlier one is not', () => {
     const later = { ...move, createdAt: '2026-02-01', lineage: [], ...ended };
     assert.equal(vouched(safe, fleet({ moves: [later] }), 'web1').verdict, 'unknown');
     const earlier = { ...later, createdAt: '2025-02-01' };
     assert.equal(vouched(safe, fleet({ moves: [earlier] }), 'web1').verdict, 'safe');
   });
 
-  test('a host whose state is younger than the migration may have forgotten', () => {
+  test('a host whose state is younger than the migration may have forgotten it', () => {
     const restored = fleet({ storeSince: '2026-06-01' });
     assert.equal(vouched(safe, restored, 'web1').verdict, 'unknown');
     assert.equal(vouched(safe, fleet({ storeSince: '2025-06-01' }), 'web1').verdict, 'safe');
   });
 
-  test('what is wrong stays wrong, and no risk is left out', () => {
+  test('a wrong answer stays wrong with more sightings, and no risk is omitted', () => {
     const unasked = [{ host: 'c', why: 'no answer' }];
     const wrong: Answer = { ...safe, verdict: 'wrong' };
     assert.deepEqual(vouched(wrong, fleet({}, { unasked }), 'web1'), wrong);
@@ -69,7 +69,7 @@ describe('what other hosts report of the guest of a held migration', () => {
     assert.deepEqual(risks, ['two copies', 'c was not asked about web1: no answer']);
   });
 
-  test('a hypervisor that waits for memory, and an older migration that goes on, are doubts: no start is permitted beside them', () => {
+  test('a waiting hypervisor or an older migration still under way is a doubt, and forbids a start', () => {
     const waits = fleet({ copies: [{ uuid: UUID, state: 'incoming' }] });
     const open = fleet({ moves: [{ ...move, createdAt: '2025-02-01', lineage: [] }] });
     for (const seen of [waits, open]) assert.equal(vouched(safe, seen, 'web1').verdict, 'unknown');
@@ -77,7 +77,7 @@ describe('what other hosts report of the guest of a held migration', () => {
     assert.deepEqual(doubtsOf(open, 'web1'), [{ host: 'c', doubts: ['migration m-00000002'] }]);
   });
 
-  test('a host that cannot report its side of the migration is answered for once, for what it shows', () => {
+  test("an operator's answer for a host that cannot report its side covers only what it shows", () => {
     const unasked = [{ host: 'c', why: 'it does not know the migration' }];
     const restored = fleet({ storeSince: '2026-06-01' }, { unasked });
     assert.deepEqual(doubtsOf(restored, 'web1'), [
@@ -88,7 +88,7 @@ describe('what other hosts report of the guest of a held migration', () => {
     ]);
   });
 
-  test('whatever a host shows, the permission to start and the operator’s view of it agree', () => {
+  test("the permission to start and the operator's view of it agree, whatever a host shows", () => {
     const seen = fc.record({
       host: fc.constant('c'),
       storeSince: fc.constantFrom(undefined, '2025-01-01', '2027-01-01'),
@@ -130,10 +130,10 @@ describe('what other hosts report of the guest of a held migration', () => {
   });
 });
 
-describe('the source of a held migration, over every history', () => {
+describe('safety of the source over every history', () => {
   const RUNS = { numRuns: 4000 };
 
-  test('is never called safe where the guest has run elsewhere since', () => {
+  test('the source is never called safe if the guest has run elsewhere since', () => {
     fc.assert(
       fc.property(anyHistory, (history) => {
         if (hasRunElsewhere(history)) assert.notEqual(sourceOf(history)?.verdict, 'safe');
@@ -142,7 +142,7 @@ describe('the source of a held migration, over every history', () => {
     );
   });
 
-  test('is never called safe while a host cannot be asked, or has forgotten the migration', () => {
+  test('the source is never called safe while a host cannot be asked, or has forgotten the migration', () => {
     fc.assert(
       fc.property(anyHistory, (history) => {
         if (history.dark.length === 0 && !history.forgotten) return;
@@ -152,7 +152,7 @@ describe('the source of a held migration, over every history', () => {
     );
   });
 
-  test('is wrong where anybody who answers has seen the guest run', () => {
+  test('the source is wrong if any host that answers has seen the guest run', () => {
     fc.assert(
       fc.property(anyHistory, (history) => {
         const { dark, forgotten, cut, reached, next, withoutLineage } = history;
@@ -169,7 +169,7 @@ describe('the source of a held migration, over every history', () => {
     );
   });
 
-  test('is safe if it never ran elsewhere and every host can tell, unless another migration of that name is open or later', () => {
+  test('the source is safe if the guest never ran elsewhere, every host can tell, and no other migration counts', () => {
     const seen = { safe: 0, unknown: 0 };
     fc.assert(
       fc.property(anyHistory, (history) => {

@@ -36,7 +36,7 @@ function after(step: StepName, event: HypervisorEvent): string {
   return 'step' in doing ? `${doing.kind} ${doing.step}` : doing.kind;
 }
 
-test('a guest that its hypervisor runs here is stopped exactly where the destination may run it', () => {
+test('a guest that its hypervisor runs here is stopped exactly if the destination may run it', () => {
   for (const step of STEP_NAMES) {
     const before = stateIn(step);
     const { effects } = onHypervisor(before, { type: 'resumed' });
@@ -54,46 +54,46 @@ test('a guest that its hypervisor runs here is stopped exactly where the destina
   assert.deepEqual(onHypervisor(back, { type: 'resumed' }).effects, []);
 });
 
-describe('while memory moves', () => {
-  test('the beginning of the switch leads to it, where the switch is not held', () => {
+describe('memory transfer', () => {
+  test('the start of the switch ends the memory transfer if the switch is not held', () => {
     assert.equal(after('memory', { type: 'device' }), 'do switchover');
     assert.deepEqual(onHypervisor(memoryOf('hybrid'), { type: 'device' }).effects, []);
   });
 
-  test('the guest’s stop leads to the switch, where the switch is held', () => {
+  test("the guest's stop leads to the switch if the switch is held", () => {
     const { effects } = onHypervisor(memoryOf('hybrid'), { type: 'pre-switchover' });
     assert.deepEqual(effects, [{ type: 'do', step: 'switchover' }]);
   });
 
-  test('a hypervisor that stops at the switch though nobody asked for it is continued', () => {
+  test('a hypervisor that stops at the switch without an order is continued', () => {
     const { effects } = onHypervisor(memoryOf('precopy'), { type: 'pre-switchover' });
     assert.deepEqual(effects, [{ type: 'do', step: 'switchover' }, { type: 'continue' }]);
   });
 
-  test('a switch that took place while no mover looked leads on to the commit', () => {
+  test('a switch that no mover saw leads on to the commit', () => {
     assert.equal(after('memory', { type: 'completed' }), 'do commit');
     assert.equal(after('memory', { type: 'postcopy-active' }), 'do commit');
     assert.equal(after('memory', { type: 'postcopy-paused', reason: '' }), 'do commit');
   });
 
-  test('a stream that broke, was cancelled by somebody, or lost its source turns it round', () => {
+  test('a stream that broke, was canceled or lost its source rolls the migration back', () => {
     assert.equal(after('memory', { type: 'failed', reason: 'x' }), 'undo memory');
     assert.equal(after('memory', { type: 'cancelled' }), 'undo memory');
     assert.equal(after('memory', { type: 'lost', reason: 'x' }), 'undo memory');
   });
 });
 
-describe('in the switch', () => {
-  test('what is handed over is committed', () => {
+describe('the switch', () => {
+  test('the switch is followed by the commit once everything was handed over', () => {
     assert.equal(after('switchover', { type: 'completed' }), 'do commit');
     assert.equal(after('switchover', { type: 'device' }), 'do switchover');
   });
 
-  test('a break before everything was handed over turns it round', () => {
+  test('a break before the complete handover rolls the migration back', () => {
     assert.equal(after('switchover', { type: 'failed', reason: 'x' }), 'undo switchover');
   });
 
-  test('to post-copy, the stop before it is continued', () => {
+  test('a stop before the switch to post-copy is continued', () => {
     const state: SourceState = { ...stateIn('switchover'), via: 'postcopy' };
     assert.deepEqual(onHypervisor(state, { type: 'pre-switchover' }).effects, [
       { type: 'continue' },
@@ -101,7 +101,7 @@ describe('in the switch', () => {
     assert.deepEqual(onHypervisor(stateIn('switchover'), { type: 'pre-switchover' }).effects, []);
   });
 
-  test('to post-copy, pre-copy that was faster counts as pre-copy', () => {
+  test('pre-copy that finished before the switch to post-copy counts as pre-copy', () => {
     const state: SourceState = { ...stateIn('switchover'), via: 'postcopy' };
     assert.equal(onHypervisor(state, { type: 'completed' }).state.via, 'precopy');
   });
@@ -116,8 +116,8 @@ test('a post-copy stream that breaks before the destination runs is resumed whil
   assert.deepEqual(onHypervisor(precopy, paused).effects, []);
 });
 
-describe('while post-copy drains', () => {
-  test('its end leads to the verification, a pause to a recovery, a break to a question to the destination', () => {
+describe('the post-copy drain', () => {
+  test('the end of the post-copy drain leads to a check, a pause to a recovery, a break to a question', () => {
     assert.equal(after('drain', { type: 'completed' }), 'do verify');
     const paused = onHypervisor(stateIn('drain'), { type: 'postcopy-paused', reason: '' });
     assert.deepEqual(paused.effects, [{ type: 'recover' }]);
@@ -129,8 +129,8 @@ describe('while post-copy drains', () => {
   });
 });
 
-describe('in any step', () => {
-  test('past the switch, what pre-copy’s source says no longer changes the way', () => {
+describe('any step', () => {
+  test('reports of the pre-copy source no longer change the course after the switch', () => {
     for (const step of ['commit', 'verify', 'retire', 'finish'] as const) {
       fc.assert(
         fc.property(anyHypervisorEvent, (event) => {
@@ -145,7 +145,7 @@ describe('in any step', () => {
     }
   });
 
-  test('what an older stream left is no part of this one', () => {
+  test('remains of an older stream are not part of this one', () => {
     const before = STEP_NAMES.filter((step) => stepIndex(step) < stepIndex('memory'));
     for (const step of before) {
       for (const type of ['completed', 'active', 'cancelled'] as const) {
@@ -155,7 +155,7 @@ describe('in any step', () => {
     }
   });
 
-  test('a source that is gone before the memory moved turns it round', () => {
+  test('a source that is gone before the memory moved rolls the migration back', () => {
     for (const step of ['inspect', 'prepare', 'configure', 'arm'] as const) {
       const { state } = onHypervisor(stateIn(step), { type: 'lost', reason: 'killed' });
       assert.equal(state.doing.kind, 'undo');
@@ -163,18 +163,18 @@ describe('in any step', () => {
     }
   });
 
-  test('a source that goes after everything was handed over is no loss', () => {
+  test('a source that exits after the complete handover is not a loss', () => {
     const state = stateIn('commit');
     const next = onHypervisor(state, { type: 'lost', reason: 'it has quit' });
     assert.equal(next.state.stream, 'done');
   });
 });
 
-describe('a guest that is stopped for another reason than its move', () => {
+describe('a guest stopped for an unrelated reason', () => {
   const haltedIn = (step: StepName, kind: HaltKind) =>
     onHypervisor(stateIn(step), { type: 'stopped', halt: { kind } });
 
-  test('is taken back while its memory moves, and the error says why', () => {
+  test('an unrelated stop while memory moves rolls the migration back, and the error names it', () => {
     for (const kind of HALT_KINDS) {
       for (const step of ['memory', 'switchover'] as const) {
         const { state } = haltedIn(step, kind);
@@ -191,7 +191,7 @@ describe('a guest that is stopped for another reason than its move', () => {
     );
   });
 
-  test('ends its move before that only where it cannot run again by then', () => {
+  test('an unrelated stop ends the move before memory moves only if the guest cannot run again by then', () => {
     for (const step of STEP_NAMES.filter((name) => stepIndex(name) < stepIndex('memory'))) {
       assert.equal(after(step, { type: 'stopped', halt: { kind: 'paused' } }), `do ${step}`);
       const { doing } = haltedIn(step, 'shut-down').state;
@@ -199,14 +199,14 @@ describe('a guest that is stopped for another reason than its move', () => {
     }
   });
 
-  test('stays so on the way back until its owner runs it', () => {
+  test('a guest stopped for an unrelated reason stays stopped in the rollback until its owner runs it', () => {
     const { state } = haltedIn('memory', 'paused');
     const cancelled = onHypervisor(state, { type: 'cancelled' }).state;
     assert.deepEqual(cancelled.halted, { kind: 'paused' });
     assert.equal(onHypervisor(cancelled, { type: 'resumed' }).state.halted, undefined);
   });
 
-  test('is not meant where Godwit itself stops it: before post-copy, and to move it cold', () => {
+  test('a stop by Godwit, before post-copy or for a cold move, is not an unrelated stop', () => {
     const postcopy: SourceState = { ...stateIn('switchover'), via: 'postcopy' };
     const paused = onHypervisor(postcopy, { type: 'stopped', halt: { kind: 'paused' } }).state;
     assert.deepEqual([paused.halted, paused.doing.kind], [undefined, 'do']);
@@ -218,7 +218,7 @@ describe('a guest that is stopped for another reason than its move', () => {
     assert.deepEqual([down.halted, down.doing.kind], [undefined, 'do']);
   });
 
-  test('whose hypervisor ends with it has ended by itself, or by an order', () => {
+  test('a guest whose hypervisor exits with it has ended by itself, or by an order', () => {
     const reason = 'its process has ended';
     for (const ended of END_KINDS) {
       const { because } = onHypervisor(stateIn('memory'), { type: 'lost', reason, ended }).state;
@@ -229,7 +229,7 @@ describe('a guest that is stopped for another reason than its move', () => {
     assert.equal(because?.code, 'GODWIT_HYPERVISOR_LOST');
   });
 
-  test('whose hypervisor ends is reported so, even if its broken stream, copy or monitor was noticed before', () => {
+  test("a hypervisor's exit is reported even if its broken stream, copy or monitor was noticed first", () => {
     const reason = 'write EPIPE; process 7 has ended';
     const guest = 'web1';
     const signs: readonly SerialError[] = [
@@ -255,7 +255,7 @@ describe('a guest that is stopped for another reason than its move', () => {
     }
   });
 
-  test('and whose move turned round for another reason before keeps that reason', () => {
+  test('a move that is already rolling back for another reason keeps that reason', () => {
     const moving = stateIn('memory');
     const error = (code: 'GODWIT_GUEST_CHANGED' | 'GODWIT_HYPERVISOR_LOST'): SerialError =>
       code === 'GODWIT_GUEST_CHANGED'

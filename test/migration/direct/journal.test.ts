@@ -10,7 +10,7 @@ import { chance } from './drive.ts';
 const worlds = chance({ deaths: true, faults: true });
 
 describe('replay', () => {
-  test('of any beginning of a journal gives the state that the mover had then: source', () => {
+  test('replay of any beginning of a source journal gives the state that the mover had then', () => {
     fc.assert(
       fc.property(worlds, ({ world }) => {
         const [first, ...rest] = world.journal;
@@ -26,7 +26,7 @@ describe('replay', () => {
     );
   });
 
-  test('of any beginning of a journal gives the state that the mover had then: destination', () => {
+  test('replay of any beginning of a destination journal gives the state that the mover had then', () => {
     fc.assert(
       fc.property(worlds, ({ world }) => {
         const [first, ...rest] = world.destination?.journal ?? [];
@@ -43,7 +43,7 @@ describe('replay', () => {
     );
   });
 
-  test('of nothing, or of a journal without its beginning, gives no state', () => {
+  test('replay of an empty journal, or of one without its beginning, gives no state', () => {
     assert.equal(replaySource([]), undefined);
     assert.equal(replaySource([{ type: 'cancel' }]), undefined);
     assert.equal(replayDestination([]), undefined);

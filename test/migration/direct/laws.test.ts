@@ -13,7 +13,7 @@ import { World } from './world.ts';
 
 const modes = streamMode.options;
 
-describe('whatever happens', () => {
+describe('invariants', () => {
   test('without deaths the guest runs in one place at the end, or is held', () => {
     fc.assert(
       fc.property(chance({ deaths: false, faults: true }), ({ world, moves }) => {
@@ -32,7 +32,7 @@ describe('whatever happens', () => {
     );
   });
 
-  test('with hypervisors dying as well it ends, and two copies never run', () => {
+  test('the migration ends and two copies never run, even if hypervisors die', () => {
     fc.assert(
       fc.property(chance({ deaths: true, faults: true }), ({ world, moves }) => {
         settle(world);
@@ -47,7 +47,7 @@ describe('whatever happens', () => {
     );
   });
 
-  test('without faults only the user ends it early, and then it is cancelled or timed out', () => {
+  test('without faults only the user ends a migration early, and then it is canceled or timed out', () => {
     fc.assert(
       fc.property(chance({ deaths: false, faults: false }), ({ world, moves }) => {
         settle(world);
@@ -60,7 +60,7 @@ describe('whatever happens', () => {
     );
   });
 
-  test('no event is unhandled: any event in any reachable state gives a state', () => {
+  test('any event in any reachable state gives a state', () => {
     fc.assert(
       fc.property(
         chance({ deaths: true, faults: true }),
@@ -88,7 +88,7 @@ describe('whatever happens', () => {
     );
   });
 
-  test('an ended migration stays ended, and says so to a mover that takes over', () => {
+  test('an ended migration stays ended, and reports that to a mover that takes over', () => {
     fc.assert(
       fc.property(chance({ deaths: true, faults: true }), anyEvent, ({ world }, event) => {
         settle(world);
@@ -103,7 +103,7 @@ describe('whatever happens', () => {
   });
 });
 
-describe('doing twice is doing once', () => {
+describe('idempotence', () => {
   for (const one of modes) {
     test(`a mover may be replaced after each effect: ${one}`, () => {
       // Takes over before each move in turn, with the effect under way done but its answer lost.
@@ -125,7 +125,7 @@ describe('doing twice is doing once', () => {
     });
   }
 
-  test('undoing twice is undoing once, at each step of the way back', () => {
+  test('undoing twice has the effect of undoing once, at each step of the rollback', () => {
     for (const one of modes) {
       for (let at = 0; at < 5; at += 1) {
         const world = new World(planned({ mode: one }));
@@ -143,7 +143,7 @@ describe('doing twice is doing once', () => {
     }
   });
 
-  test('the effects of a state are those that its last event asked for', () => {
+  test('the effects of a state are those that its last event requested', () => {
     fc.assert(
       fc.property(chance({ deaths: true, faults: true }), ({ world }) => {
         const [effect] = effectsOf(world.state);

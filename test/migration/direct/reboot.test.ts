@@ -31,13 +31,13 @@ function undoingArm(rebooted: boolean): SourceState {
   return transition(turned, { type: 'undo-failed', step: 'memory', error: gone }).state;
 }
 
-describe('a source whose host was restarted while armed', () => {
-  test('takes it that a commit may have been sent: its record may be among those that were lost', () => {
+describe('a source that rebooted while armed', () => {
+  test('a source that rebooted while armed assumes that a commit may have been sent and its record lost', () => {
     assert.equal(undoingArm(false).right, 'armed');
     assert.equal(undoingArm(true).right, 'committing');
   });
 
-  test('does not say that it failed while the guest may run at the destination', () => {
+  test('a rebooted source does not report a failure while the guest may run at the destination', () => {
     const silent = { type: 'undo-failed', step: 'arm', error: unreachable } as const;
     assert.deepEqual(transition(undoingArm(true), silent).state.doing, {
       kind: 'end',
@@ -49,21 +49,21 @@ describe('a source whose host was restarted while armed', () => {
     });
   });
 
-  test('goes on with the way back once the destination has refused', () => {
+  test('a rebooted source continues its rollback once the destination has refused', () => {
     const { state } = transition(undoingArm(true), { type: 'undid', step: 'arm' });
     assert.equal(state.right, 'abandoned');
     assert.deepEqual(state.doing, { kind: 'undo', step: 'configure' });
   });
 });
 
-test('a destination that was restarted and cannot tell does not hold a source that has sent no commit', () => {
+test('a rebooted destination that cannot tell does not hold a source that has sent no commit', () => {
   const event = { type: 'undo-failed', step: 'arm', error: held } as const;
   const { state } = transition(undoingArm(false), event);
   assert.deepEqual(state.doing, { kind: 'undo', step: 'configure' });
   assert.equal(state.right, 'abandoned');
 });
 
-test('a destination whose hypervisor ended while it was resumed does not say that it runs', () => {
+test('a destination whose hypervisor ended while it was resumed does not report that it runs', () => {
   const world = new World();
   driveUntil(world, isDoing('commit'));
   const destination = world.destination!;
@@ -73,7 +73,7 @@ test('a destination whose hypervisor ended while it was resumed does not say tha
   assert.equal(destination.state.hypervisor, 'gone');
 });
 
-test('while post-copy is switched on, the source’s own hypervisor says whether it still has the guest', () => {
+test("the source's hypervisor reports whether it still has the guest while post-copy is switched on", () => {
   const world = new World(planned({ mode: 'postcopy' }));
   driveUntil(world, isDoing('switchover'));
   const lost = transition(world.state, { type: 'destination-lost', error: unreachable });

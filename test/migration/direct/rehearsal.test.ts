@@ -19,7 +19,7 @@ describe('a rehearsal', () => {
   for (const one of modes) {
     for (const copies of [true, false]) {
       const disks = copies ? 'copied disks' : 'no disks';
-      test(`comes to the switch and leaves the guest as it was: ${one}, ${disks}`, () => {
+      test(`a rehearsal reaches the switch and leaves the guest unchanged: ${one}, ${disks}`, () => {
         const world = new World(planned({ mode: one, rehearse: true }), copies);
         settle(world);
         assert.equal(world.outcome, 'rehearsed');
@@ -31,7 +31,7 @@ describe('a rehearsal', () => {
 
     for (const step of rehearsed) {
       for (const when of ['before', 'after'] as const) {
-        test(`ends as the migration would where it fails: ${one}, ${step} fails ${when} its effect`, () => {
+        test(`a rehearsal ends as the migration would after a failure: ${one}, ${step} fails ${when} its effect`, () => {
           const asked = { mode: one, rehearse: true, ...askedFor(step) };
           const world = new World(planned(asked), isOfDisks(step));
           driveUntil(world, isDoing(step));
@@ -45,7 +45,7 @@ describe('a rehearsal', () => {
     }
   }
 
-  test('is undone by the way that a cancel takes', () => {
+  test('a rehearsal is undone the same way as a canceled migration', () => {
     const cancelled = new World(planned(), true);
     driveUntil(cancelled, isDoing('memory'));
     cancelled.dispatch({ type: 'cancel' });
@@ -58,7 +58,7 @@ describe('a rehearsal', () => {
     assert.ok(!begun(turned).includes('arm'));
   });
 
-  test('that is cancelled is no rehearsal any more', () => {
+  test('a rehearsal that is canceled is no longer a rehearsal', () => {
     const world = new World(planned({ rehearse: true }));
     driveUntil(world, isDoing('memory'));
     world.dispatch({ type: 'cancel' });
@@ -67,7 +67,7 @@ describe('a rehearsal', () => {
     assertSourceRuns(world);
   });
 
-  test('that could not tidy up does not say that all is as it was', () => {
+  test('a rehearsal that could not clean up does not report that everything is unchanged', () => {
     const world = new World(planned({ rehearse: true }));
     driveUntil(
       world,
@@ -79,7 +79,7 @@ describe('a rehearsal', () => {
     assert.deepEqual(world.state.because, errorOf());
   });
 
-  test('whose guest ends while it is undone does not say that all is as it was', () => {
+  test('a rehearsal whose guest ends during its undo does not report that everything is unchanged', () => {
     const world = new World(planned({ rehearse: true }));
     driveUntil(world, ({ state: { doing } }) => doing.kind === 'undo');
     world.dispatch({ type: 'hypervisor', event: { type: 'lost', reason: 'killed' } });
@@ -88,7 +88,7 @@ describe('a rehearsal', () => {
     assert.equal(world.state.because?.code, 'GODWIT_HYPERVISOR_LOST');
   });
 
-  test('never moves the right to run, whatever happens', () => {
+  test('a rehearsal never moves the right to run, whatever happens', () => {
     fc.assert(
       fc.property(
         chance({ deaths: true, faults: true, settings: { rehearse: true } }),

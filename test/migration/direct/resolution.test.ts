@@ -86,8 +86,8 @@ const anySide = (side: 'source' | 'destination'): fc.Arbitrary<SideView | undefi
     { nil: undefined },
   );
 
-describe('what each answer to a held migration risks', () => {
-  test('with the destination dark and commit sent, neither is safe', () => {
+describe('risks of each answer', () => {
+  test('neither answer is safe if the destination is dark and the commit was sent', () => {
     const answers = judged({});
     assert.equal(answers['source']?.verdict, 'risky');
     assert.match(answers['source']?.risks.join(' ') ?? '', /two copies/);
@@ -95,33 +95,33 @@ describe('what each answer to a held migration risks', () => {
     assert.equal(safeAnswer(Object.values(answers)), undefined);
   });
 
-  test('where no commit was ever sent and the destination is dark, nobody can tell for sure', () => {
+  test('neither answer is certain if the destination is dark and no commit was ever sent', () => {
     const answers = judged({ right: 'armed' }, undefined, dark('b'));
     assert.equal(answers['source']?.verdict, 'unknown');
     assert.equal(answers['source']?.proof, 'observed');
     assert.match(answers['source']?.risks.join() ?? '', /b was not asked/);
   });
 
-  test('a destination that answers that it runs it leaves one answer', () => {
+  test('a destination that reports that it runs the guest leaves one answer', () => {
     const answers = judged({}, { right: 'running', hypervisor: 'running' });
     assert.equal(answers['source']?.verdict, 'wrong');
     assert.equal(answers['destination']?.verdict, 'safe');
     assert.equal(safeAnswer(Object.values(answers)), 'destination');
   });
 
-  test('with both hosts answering and nothing run, both are safe: the protocol decides', () => {
+  test('both answers are safe if both hosts answer and the guest never ran: the protocol decides', () => {
     const answers = judged({}, {});
     assert.equal(answers['source']?.verdict, 'safe');
     assert.equal(answers['destination']?.verdict, 'safe');
   });
 
-  test('a destination that was restarted and has no copy may have run it: neither is safe', () => {
+  test('neither answer is safe if a restarted destination without a copy may have run the guest', () => {
     const answers = judged({}, { unsure: true, hypervisor: 'gone', complete: false });
     assert.equal(answers['source']?.verdict, 'risky');
     assert.equal(answers['destination']?.verdict, 'wrong');
   });
 
-  test('a destination that has run it leaves its source wrong, also once the guest is gone there', () => {
+  test('a destination that has run the guest makes the source wrong, even once the guest is gone there', () => {
     for (const hypervisor of ['gone', 'none'] as const) {
       const answers = judged({}, { right: 'running', hypervisor, hasRun: true, complete: false });
       assert.equal(answers['source']?.verdict, 'wrong');
@@ -131,12 +131,12 @@ describe('what each answer to a held migration risks', () => {
     }
   });
 
-  test('a destination that does not say whether it ran (an older build) makes nothing safe', () => {
+  test('a destination of an older build that does not report whether it ran makes no answer safe', () => {
     const answers = judged({}, { right: 'running', hypervisor: 'gone', complete: false });
     assert.equal(answers['source']?.verdict, 'risky');
   });
 
-  test('a source that had taken it back before may do so again, on a person’s decision', () => {
+  test("a source that had taken the guest back before may do so again, on an operator's decision", () => {
     const answers = judged(
       { right: 'abandoned' },
       { right: 'refused', hypervisor: 'none', hasRun: true, complete: false },
@@ -145,7 +145,7 @@ describe('what each answer to a held migration risks', () => {
     assert.match(answers['source']?.risks.join(' ') ?? '', /is lost/);
   });
 
-  test('from the destination, with the source dark: giving it up may lose it, running it may double it', () => {
+  test('a destination with a dark source may lose the guest by giving up, or double it by running it', () => {
     const answers = judged(undefined, {});
     assert.equal(answers['source']?.verdict, 'risky');
     assert.equal(answers['destination']?.verdict, 'risky');
@@ -154,12 +154,12 @@ describe('what each answer to a held migration risks', () => {
     assert.equal(incomplete['destination']?.verdict, 'wrong');
   });
 
-  test('once post-copy has begun the source cannot run it again', () => {
+  test('the source cannot run the guest again once post-copy has begun', () => {
     const answers = judged({ postcopy: true });
     assert.equal(answers['source']?.verdict, 'wrong');
   });
 
-  test('never calls safe what somebody says is not so, and never two copies', () => {
+  test('an answer that a host contradicts is never called safe, and two copies never are', () => {
     fc.assert(
       fc.property(anySide('source'), anySide('destination'), (here, there) => {
         fc.pre(here !== undefined || there !== undefined);
@@ -195,7 +195,7 @@ describe('what each answer to a held migration risks', () => {
   });
 });
 
-describe('a held migration whose two hosts answer', () => {
+describe('a held migration with both hosts answering', () => {
   const rights = ['armed', 'committing', 'passed', 'abandoned'] as const;
   const here = ['running', 'paused', 'handed-over', 'gone'] as const;
   const theirs = ['armed', 'running', 'refused'] as const;
@@ -244,7 +244,7 @@ describe('a held migration whose two hosts answer', () => {
 
   const isRefused = ({ verdict }: Answer): boolean => verdict === 'wrong';
 
-  test('has an answer that is accepted, unless a host must first end a copy that may not run', () => {
+  test('an accepted answer exists unless a host must first end a copy that may not run', () => {
     for (const [one, two] of pairs()) {
       const all = Object.values(judged(one, two));
       if (!all.every(isRefused)) continue;
@@ -258,7 +258,7 @@ describe('a held migration whose two hosts answer', () => {
     }
   });
 
-  test('never has a safe answer that runs a second copy', () => {
+  test('a safe answer never runs a second copy', () => {
     for (const [one, two] of pairs()) {
       for (const { runAt, verdict } of Object.values(judged(one, two))) {
         if (verdict !== 'safe') continue;

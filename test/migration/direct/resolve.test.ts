@@ -65,14 +65,14 @@ const order = (
   here: ResolvedEvent['here'] = 'handed-over',
 ): ResolvedEvent => ({ type: 'resolved', runAt, proof, by: 'ann', here });
 
-describe('an operator resolves a migration that is held', () => {
-  test('on to the destination: commit is sent again, and the destination judges it', () => {
+describe('orders of an operator', () => {
+  test('an order for the destination sends the commit again, and the destination decides', () => {
     const { state } = transition(stateAfter(commitHeld), order('destination'));
     assert.deepEqual(state.doing, { kind: 'do', step: 'commit' });
     assert.equal(state.right, 'committing');
   });
 
-  test('on to the destination: the operator’s word for third hosts goes with the commit, and never one for the destination', () => {
+  test("an order for the destination passes the operator's word for third hosts, never for the destination", () => {
     const doubts = ['no answer'];
     const answersFor = ['b', 'c'].map((host) => ({ host, doubts }));
     const asked = {
@@ -87,14 +87,14 @@ describe('an operator resolves a migration that is held', () => {
     assert.deepEqual(state.decision, { proof: 'none', answersFor: word, at });
   });
 
-  test('back to the source: the destination’s own refusal is asked for, as ever', () => {
+  test("an order for the source asks for the destination's refusal, as always", () => {
     const { state } = transition(stateAfter(commitHeld), order('source'));
     assert.deepEqual(state.doing, { kind: 'undo', step: 'switchover' });
     assert.equal(state.right, 'committing');
     assert.equal(state.decision.proof, 'none');
   });
 
-  test('back to the source with a proof: the epoch is closed without its word', () => {
+  test("an order for the source with a proof closes the epoch without the destination's word", () => {
     for (const proof of ['fenced', 'observed', 'operator'] as const) {
       const { state } = transition(stateAfter(commitHeld), order('source', proof));
       assert.deepEqual(state.doing, { kind: 'undo', step: 'switchover' });
@@ -103,7 +103,7 @@ describe('an operator resolves a migration that is held', () => {
     }
   });
 
-  test('a destination that comes back and says that it ran no longer holds it', () => {
+  test('a destination that comes back and reports that it never ran no longer holds the source', () => {
     const ran = godwitError('GODWIT_NOT_ARMED', {
       host: 'b',
       guest: 'web1',
@@ -124,7 +124,7 @@ describe('an operator resolves a migration that is held', () => {
     assert.equal(state.leftovers.length, 2);
   });
 
-  test('because a third host has it: the copy here is ended, and nothing is passed or closed', () => {
+  test('an order for a third host ends the copy here, without passing the right or closing the epoch', () => {
     const third = { host: 'c', why: 'c has web1 (running, by its UUID)' };
     const given = { ...order('elsewhere', 'observed'), elsewhere: third };
     const before = transition(stateAfter(commitHeld), given);
@@ -144,7 +144,7 @@ describe('an operator resolves a migration that is held', () => {
     assert.match(report?.error?.message ?? '', /not started at a: c has it: c has web1/);
   });
 
-  test('because a third host has it: a copy that cannot be ended stays held', () => {
+  test('an order for a third host stays held if the copy here cannot be ended', () => {
     const failure = { type: 'give-up-failed', error: unreachable } as const;
     const state = stateAfter([...commitHeld, order('elsewhere', 'operator'), failure]);
     assert.deepEqual(state.doing, { kind: 'end', outcome: 'held' });
@@ -156,7 +156,7 @@ describe('an operator resolves a migration that is held', () => {
     }
   });
 
-  test('to run at the source once the destination has said that it runs is refused', () => {
+  test('an order to run at the source is refused once the destination has reported that it runs', () => {
     const passed: SourceEvent[] = [
       ...committed,
       did('commit'),
@@ -174,13 +174,13 @@ describe('an operator resolves a migration that is held', () => {
     assert.deepEqual(on.doing, { kind: 'do', step: 'verify' });
   });
 
-  test('to run at the destination before everything was handed over is refused', () => {
+  test('an order to run at the destination is refused before the complete handover', () => {
     const state = stateAfter(takenBackHeld);
     assert.match(whyNotResolved(state, order('destination', 'ask', 'running')) ?? '', /handed/);
     assert.equal(whyNotResolved(state, order('destination')), undefined);
   });
 
-  test('what is not held is not resolved, whatever is asked', () => {
+  test('a migration that is not held is not resolved, whatever is ordered', () => {
     fc.assert(
       fc.property(fc.array(anyEvent, { maxLength: 30 }), fc.boolean(), (events, there) => {
         const state = stateAfter(events);
@@ -196,16 +196,16 @@ describe('an operator resolves a migration that is held', () => {
   });
 });
 
-describe('the proof that the destination is off', () => {
+describe('a proof that the destination is off', () => {
   const fenced: SourceEvent = { type: 'fenced', host: 'b', by: 'the hook' };
 
-  test('takes a guest back whose commit got no answer', () => {
+  test('a proof that the destination is off takes back a guest whose commit got no answer', () => {
     const { state, effects } = transition(stateAfter(committed), fenced);
     assert.equal(state.right, 'abandoned');
     assert.deepEqual(effects.at(-1), { type: 'undo', step: 'switchover' });
   });
 
-  test('stands for the refusal while the guest is being taken back', () => {
+  test('a proof that the destination is off replaces the refusal while the guest is taken back', () => {
     const undoing = stateAfter([...toMemory, { type: 'timeout', afterMs: 1 }]);
     const { state, effects } = transition(undoing, fenced);
     assert.equal(state.decision.proof, 'fenced');
@@ -213,13 +213,13 @@ describe('the proof that the destination is off', () => {
     assert.deepEqual(effects, []);
   });
 
-  test('means in post-copy that the guest is lost', () => {
+  test('a proof that the destination is off means in post-copy that the guest is lost', () => {
     const draining = [...toMemory, says('postcopy-active'), did('commit')];
     const { state } = transition(stateAfter(draining, { mode: 'postcopy' }), fenced);
     assert.deepEqual(state.doing, { kind: 'end', outcome: 'lost' });
   });
 
-  test('starts it anew where that was asked for, and the report says so', () => {
+  test('a proof that the destination is off starts the guest afresh if requested, and the report shows it', () => {
     const draining = [...toMemory, says('postcopy-active'), did('commit')];
     const settings = { mode: 'postcopy', onLost: 'restart' } as const;
     const before = stateAfter([...draining, fenced], settings);
@@ -260,7 +260,7 @@ describe('a third host that has the guest', () => {
     reason: 'has it',
   }).toJSON();
 
-  test('ends a cold move without the destination’s answer, and closes nothing', () => {
+  test('a third host that has the guest ends a cold move without the destination or a closed epoch', () => {
     const cold = { mode: 'cold' } as const;
     const failed = { type: 'failed', step: 'commit', error: elsewhere } as const;
     const down = [...toMemory.slice(0, -1), did('switchover')];
@@ -285,7 +285,7 @@ describe('a third host that has the guest', () => {
     assert.equal(undoing.right, 'committing');
   });
 
-  test('leaves memory that is still at the source to an operator', () => {
+  test('a third host that has the guest leaves memory at the source to an operator', () => {
     const state = stateAfter([
       ...toMemory,
       { type: 'timeout', afterMs: 1 },
@@ -303,7 +303,7 @@ describe('a destination without its source', () => {
   const armed = [RECORDS.preparing, RECORDS.prepared, RECORDS.armed0];
   const complete = { type: 'hypervisor', event: { type: 'completed' } } as const;
 
-  test('may be resolved to run the guest only when armed and complete', () => {
+  test('a destination without its source may be ordered to run the guest only if armed and complete', () => {
     assert.match(whyNotHere(after()) ?? '', /never armed/);
     assert.match(whyNotHere(after(...armed)) ?? '', /not all here/);
     assert.equal(whyNotHere(after(...armed, complete)), undefined);
@@ -312,18 +312,18 @@ describe('a destination without its source', () => {
     assert.equal(after(...armed, complete, RECORDS.resolved).right, 'running');
   });
 
-  test('that has refused is not brought back by an order', () => {
+  test('a destination that has refused is not brought back by an order', () => {
     const state = after(...armed, complete, RECORDS.refused, RECORDS.resolved);
     assert.equal(state.right, 'refused');
   });
 
-  test('that was overruled has refused, also where it ran', () => {
+  test('a destination that was overruled has refused, even if it ran', () => {
     const state = after(...armed, complete, RECORDS.committed, RECORDS.running, RECORDS.overruled);
     assert.equal(state.right, 'refused');
   });
 });
 
-test('post-copy whose destination has no copy any more is resolved as lost: half of the guest is not taken back', () => {
+test('a post-copy migration whose destination copy is gone is lost, since half a guest cannot be restored', () => {
   const postcopyHeld: SourceEvent[] = [
     ...toMemory,
     says('pre-switchover'),

@@ -22,8 +22,8 @@ const admitted: DestinationEvent = { type: 'admitted', admission: ADMISSION, hos
 const armed = [admitted, RECORDS.preparing, RECORDS.prepared, RECORDS.armed0];
 const running = [...armed, RECORDS.committed, RECORDS.running];
 
-describe('a migration about which the other host may still ask', () => {
-  test('is at its source one that is held or lost, or that was closed without the destination’s refusal', () => {
+describe('retention of a migration', () => {
+  test("a source migration is kept if it is held, lost, or closed without the destination's refusal", () => {
     for (const outcome of ['held', 'lost'] as const) {
       assert.equal(sourceMayBeAsked(ended(outcome)), true, outcome);
     }
@@ -32,14 +32,14 @@ describe('a migration about which the other host may still ask', () => {
     assert.equal(sourceMayBeAsked(state), true);
   });
 
-  test('is none at a source of which the destination has heard the end', () => {
+  test('a source migration is not kept once the destination has heard of the end', () => {
     for (const outcome of ['done', 'failed', 'cancelled'] as const) {
       assert.equal(sourceMayBeAsked(ended(outcome)), false, outcome);
     }
     assert.equal(sourceMayBeAsked(undefined), false);
   });
 
-  test('is at its destination one that ended without the source having asked for it', () => {
+  test('a destination migration is kept if it ended without a request from the source', () => {
     assert.equal(destinationMayBeAsked([...running, { type: 'finished' }]), true);
     assert.equal(destinationMayBeAsked([...running, { type: 'finished', told: true }]), false);
     const refused = [...armed, RECORDS.refused];
@@ -48,7 +48,7 @@ describe('a migration about which the other host may still ask', () => {
     assert.equal(destinationMayBeAsked(armed), true);
   });
 
-  test('is none at a destination that was never armed', () => {
+  test('a destination migration is not kept if the destination was never armed', () => {
     assert.equal(destinationMayBeAsked([admitted, { type: 'released' }]), false);
   });
 });

@@ -16,48 +16,48 @@ import {
 import { mayResume as judgedResume } from './may-resume.ts';
 import { admissionOf } from '../../protocol/peer/admission.ts';
 
-describe('the source’s right', () => {
-  test('comes back only with the destination’s refusal in hand, and never once it has passed', () => {
+describe("the source's right", () => {
+  test("the source regains its right only by the destination's refusal, and never after passing it on", () => {
     for (const right of sourceRight.options) {
       assert.equal(judgedResume(right, false), false);
       assert.equal(judgedResume(right, true), right !== 'passed');
     }
   });
 
-  test('is committed from armed alone, and a commit may be repeated', () => {
+  test('the source commits only when armed, and may repeat a commit', () => {
     for (const right of sourceRight.options) {
       const may = right === 'armed' || right === 'committing';
       assert.equal(sourceRightAfter(right, 'commit'), may ? 'committing' : undefined);
     }
   });
 
-  test('once passed stays passed', () => {
+  test('a right that the source has passed on stays passed', () => {
     for (const event of ['arm', 'commit', 'refused', 'abandon'] as const) {
       assert.equal(sourceRightAfter('passed', event), undefined);
     }
     assert.equal(sourceRightAfter('passed', 'running'), 'passed');
   });
 
-  test('is not abandoned by the source alone once a commit may be on its way', () => {
+  test('the source alone cannot abandon its right once a commit may be on its way', () => {
     assert.equal(sourceRightAfter('committing', 'abandon'), undefined);
     assert.equal(sourceRightAfter('committing', 'refused'), 'abandoned');
   });
 
-  test('once abandoned sends no commit', () => {
+  test('a source that has abandoned its right sends no commit', () => {
     assert.equal(sourceRightAfter('abandoned', 'arm'), undefined);
     assert.equal(sourceRightAfter('abandoned', 'commit'), undefined);
   });
 });
 
-describe('the destination’s right', () => {
-  test('once refused never runs, and once running never refuses', () => {
+describe("the destination's right", () => {
+  test('a destination that has refused never runs, and one that runs never refuses', () => {
     assert.equal(destinationRightAfter('refused', 'commit'), undefined);
     assert.equal(destinationRightAfter('refused', 'arm'), undefined);
     assert.equal(destinationRightAfter('running', 'refuse'), undefined);
     assert.equal(destinationRightAfter('none', 'commit'), undefined);
   });
 
-  test('each event twice is each event once', () => {
+  test('an event that arrives twice acts once at the destination', () => {
     for (const right of destinationRight.options) {
       for (const event of ['arm', 'commit', 'refuse'] as const) {
         const once = destinationRightAfter(right, event);
@@ -191,15 +191,15 @@ function walk(mayResume: typeof judgedResume): { states: number; both: number; r
   return { states: seen.size, both, ran };
 }
 
-describe('two parties, with messages lost, doubled, delayed and out of order', () => {
-  test('never have both copies run', (t) => {
+describe('two parties with unreliable messages', () => {
+  test('two parties with lost, doubled, delayed and reordered messages never both run a copy', (t) => {
     const { states, both, ran } = walk(judgedResume);
     t.diagnostic(`${states} states`);
     assert.equal(both, 0);
     assert.ok(ran > 0, 'the walk gets as far as a commit');
   });
 
-  test('would have both run, if the source resumed on its own guess', () => {
+  test('two parties would both run a copy if the source resumed on its own guess', () => {
     assert.ok(walk(() => true).both > 0);
   });
 });

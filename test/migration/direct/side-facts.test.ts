@@ -42,8 +42,8 @@ function facts(events: readonly DestinationEvent[], isAlive = true, bootId = 'bo
   return destinationFacts(replayDestination(events), { life, armedBootId, bootId });
 }
 
-describe('what a side of a migration reports of itself', () => {
-  test('a destination that was never asked anything has nothing', () => {
+describe('the report of one side', () => {
+  test('a destination that received no call has nothing', () => {
     assert.partialDeepStrictEqual(facts([]), { right: 'none', hypervisor: 'none' });
   });
 
@@ -54,7 +54,7 @@ describe('what a side of a migration reports of itself', () => {
     assert.equal(sourceFacts(undefined, 'gone').right, 'held');
   });
 
-  test('a guest that was committed and has ended may have run, and its journal does not say so', () => {
+  test('a committed guest that has ended may have run, even if the journal has no record of it', () => {
     const reported = facts([...prepared, committed], false);
     assert.partialDeepStrictEqual(reported, {
       right: 'running',
@@ -63,7 +63,7 @@ describe('what a side of a migration reports of itself', () => {
     });
   });
 
-  test('a hypervisor is gone only by proof, whatever the journal heard of it', () => {
+  test('a hypervisor is gone only by proof, whatever its journal contains', () => {
     fc.assert(
       fc.property(fc.array(anyLater, { maxLength: 8 }), (later) => {
         const state = replayDestination([...prepared, committed, ...later]);
@@ -77,7 +77,7 @@ describe('what a side of a migration reports of itself', () => {
     );
   });
 
-  test('whatever follows, a destination whose guest ran says so for good', () => {
+  test('a destination whose guest has run reports that permanently, whatever follows', () => {
     const run = fc.constantFrom<DestinationEvent>(running, { type: 'finished' });
     fc.assert(
       fc.property(run, fc.array(anyLater, { maxLength: 8 }), fc.boolean(), (ran, later, alive) => {
@@ -86,7 +86,7 @@ describe('what a side of a migration reports of itself', () => {
     );
   });
 
-  test('a destination that was armed in an earlier boot cannot tell, also before a mover looked', () => {
+  test('a destination that was armed in an earlier boot cannot tell, even before a mover looked', () => {
     assert.equal(facts(prepared).unsure, false);
     assert.equal(facts(prepared, false, 'boot-2').unsure, true);
     const refused: DestinationEvent = { type: 'refused', epoch, why: 'asked' };

@@ -34,43 +34,43 @@ function after(...events: DestinationEvent[]): DestinationState {
   return events.reduce(destinationAfter, first);
 }
 
-describe('a destination whose source is silent', () => {
-  test('releases what it holds as long as the source has a whole copy', () => {
+describe('a destination with a silent source', () => {
+  test('a destination with a silent source releases its copy as long as the source has a whole copy', () => {
     assert.equal(onSilence(after()), 'release');
     assert.equal(onSilence(after(...PREPARED)), 'release');
     assert.equal(onSilence(after(...PREPARED, says('completed'))), 'release');
     assert.equal(onSilence(after(...PREPARED, LOST)), 'release');
   });
 
-  test('keeps what post-copy has brought: it may be all there is of the guest', () => {
+  test('a destination with a silent source keeps post-copy memory, which may be all there is of the guest', () => {
     assert.equal(onSilence(after(...PREPARED, says('postcopy-active'))), 'wait');
     const whole = [says('postcopy-active'), says('completed')];
     assert.equal(onSilence(after(...PREPARED, ...whole)), 'wait');
     assert.equal(onSilence(after(...PREPARED, says('postcopy-active'), LOST)), 'release');
   });
 
-  test('settles a guest that runs and has all its memory, and no other', () => {
+  test('a destination with a silent source settles only a running guest with all its memory', () => {
     assert.equal(onSilence(after(...PREPARED, says('completed'), ...RUNNING)), 'finish');
     const thin = [...PREPARED, says('postcopy-active'), ...RUNNING];
     assert.equal(onSilence(after(...thin)), 'wait');
     assert.equal(onSilence(after(...thin, says('completed'))), 'finish');
   });
 
-  test('takes down what is left of a guest that ended here', () => {
+  test('a destination with a silent source removes the remains of a guest that ended here', () => {
     assert.equal(onSilence(after(...PREPARED, says('completed'), ...RUNNING, LOST)), 'tear-down');
   });
 
-  test('does nothing once all is over', () => {
+  test('a destination does nothing about a silent source once the migration is over', () => {
     assert.equal(onSilence(after({ type: 'released' })), 'wait');
     assert.equal(onSilence(after(...PREPARED, ...RUNNING, { type: 'finished' })), 'wait');
   });
 });
 
-describe('a destination that hears how the migration ended at its source', () => {
+describe('a destination after the end at its source', () => {
   const whole = after(...PREPARED, says('completed'), ...RUNNING);
   const thin = after(...PREPARED, says('postcopy-active'), ...RUNNING);
 
-  test('releases what a failed or cancelled one has left, and never a guest that runs', () => {
+  test('a failed or canceled migration releases its remains at the destination, never a running guest', () => {
     for (const phase of ['failed', 'cancelled'] as const) {
       assert.equal(afterSourceEnd(after(...PREPARED), phase), 'release');
       assert.equal(afterSourceEnd(whole, phase), 'wait');
@@ -78,25 +78,25 @@ describe('a destination that hears how the migration ended at its source', () =>
     }
   });
 
-  test('takes down what lacks memory that is lost, and keeps a guest that is whole', () => {
+  test('a lost migration removes a copy with missing memory at the destination, and keeps a whole guest', () => {
     assert.equal(afterSourceEnd(thin, 'lost'), 'tear-down');
     assert.equal(afterSourceEnd(whole, 'lost'), 'wait');
     assert.equal(afterSourceEnd(after(...PREPARED), 'lost'), 'release');
   });
 
-  test('settles a guest that arrived', () => {
+  test('a finished migration settles the guest that arrived at the destination', () => {
     assert.equal(afterSourceEnd(whole, 'done'), 'finish');
     assert.equal(afterSourceEnd(thin, 'done'), 'wait');
   });
 
-  test('waits while it goes on, and where a person must decide', () => {
+  test('the destination waits while the migration continues, or while an operator must decide', () => {
     for (const phase of ['memory', 'handover', 'held', 'undoing'] as const) {
       assert.equal(afterSourceEnd(after(...PREPARED), phase), 'wait');
     }
   });
 });
 
-test('silence means something sooner where nothing rests on the destination', () => {
+test('silence takes effect sooner if nothing depends on the destination', () => {
   const armed = leaseMs(after(...PREPARED), 180_000);
   assert.equal(armed, 180_000);
   assert.ok(leaseMs(after(), 180_000) < armed);
@@ -104,7 +104,7 @@ test('silence means something sooner where nothing rests on the destination', ()
   assert.ok(leaseMs(ended, 180_000) < armed);
 });
 
-test('the configured silence of a source is the longest that a destination waits for', () => {
+test('the destination waits at most for the configured silence of a source', () => {
   assert.equal(leaseMs(after(...PREPARED), 10_000), 10_000);
   assert.equal(leaseMs(after(), 10_000), 10_000);
 });

@@ -19,7 +19,7 @@ test('a migration begins with its first step, the right held by the source', () 
   assert.equal(phaseOf(state), 'checking');
 });
 
-test('every event goes through the journal as it is', () => {
+test('every source event survives the journal unchanged', () => {
   fc.assert(
     fc.property(anyEvent, (event) => {
       assert.deepEqual(sourceEvent.parse(JSON.parse(JSON.stringify(event))), event);
@@ -35,8 +35,8 @@ test('every state has a phase that can be shown', () => {
   );
 });
 
-describe('what steps found out', () => {
-  test('is bounded', () => {
+describe('facts found by steps', () => {
+  test('the facts that steps find out are bounded', () => {
     const check = { name: 'cpu', side: 'both', verdict: 'pass', evidence: '' };
     assert.equal(stepFacts.safeParse({ checks: Array(256).fill(check) }).success, true);
     assert.equal(stepFacts.safeParse({ checks: Array(257).fill(check) }).success, false);

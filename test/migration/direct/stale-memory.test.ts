@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { isMemoryStale } from '../../../src/migration/direct/resolve.ts';
 import type { SourceState } from '../../../src/migration/direct/source-state.ts';
 
-describe('memory of a guest that the destination may have run', () => {
+describe('the age of source memory', () => {
   const image = (node: string, readOnly: boolean) => ({ node, readOnly });
   const at = (...nodes: string[]) => nodes.map((node) => ({ node, pool: 'p', path: node }));
   const isStale = (places: object[], ...disks: object[][]): boolean => {
@@ -12,18 +12,18 @@ describe('memory of a guest that the destination may have run', () => {
     return isMemoryStale({ mayHaveRunThere: true, known });
   };
 
-  test('may be older than a shared disk that the guest writes to, or a shared volume', () => {
+  test('source memory may be older than a shared disk or volume that the guest writes to', () => {
     assert.equal(isStale(at('top', 'base'), [image('top', false), image('base', true)]), true);
     assert.equal(isStale(at('data')), true);
   });
 
-  test('is as new as its disks if all that it writes to were copied, however its hypervisor opened the shared images below', () => {
+  test('source memory is as new as its disks if every writable disk was copied', () => {
     for (const readOnly of [true, false])
       assert.equal(isStale(at('base'), [image('top', false), image('base', readOnly)]), false);
     assert.equal(isStale(at('cd'), [image('cd', true)]), false);
   });
 
-  test('is the newest if no commit was sent', () => {
+  test('source memory is the newest if no commit was sent', () => {
     const known = { places: at('data') } as SourceState['known'];
     assert.equal(isMemoryStale({ known }), false);
   });

@@ -29,7 +29,7 @@ test('a longer downtime is set on the stream, and again by a mover that takes ov
   assert.deepEqual(effectsOf(inMemory()), [{ type: 'do', step: 'memory' }]);
 });
 
-test('giving up is undone with the figures and the ways out', () => {
+test('a strategy that gives up rolls back with the figures and the possible remedies', () => {
   const why = 'round 5: the guest dirties 2 bytes/s';
   const hint = 'Use a faster link.';
   const { state } = transition(inMemory(), { type: 'decided', what: 'give-up', why, hint });
@@ -42,19 +42,19 @@ test('giving up is undone with the figures and the ways out', () => {
   assert.equal(state.because.hint, hint);
 });
 
-test('a decision that comes after the switch changes nothing', () => {
+test('a decision that arrives after the switch changes nothing', () => {
   const state: SourceState = { ...inMemory(), doing: { kind: 'do', step: 'commit' } };
   assert.deepEqual(transition(state, raised), { state, effects: [] });
 });
 
-test('a decision that comes once the guest has stopped changes nothing: pre-copy has won', () => {
+test('a decision that arrives after the guest has stopped changes nothing: pre-copy has won', () => {
   const state: SourceState = { ...inMemory(), stopped: true };
   for (const what of ['postcopy', 'give-up', 'downtime'] as const) {
     assert.deepEqual(transition(state, { ...raised, what }), { state, effects: [] }, what);
   }
 });
 
-test('what could not be set does not count as set, and is decided again', () => {
+test('a setting that failed does not count as set, and is decided again', () => {
   const { state } = transition(inMemory(), raised);
   const error = godwitError('GODWIT_DEADLINE', { what: 'it', deadlineMs: 1 }).toJSON();
   const { steering } = transition(state, { type: 'unset', error }).state;
@@ -62,7 +62,7 @@ test('what could not be set does not count as set, and is decided again', () => 
   assert.match(steering.last ?? '', /could not be set/);
 });
 
-test('rounds are remembered while memory moves, and the final look is none', () => {
+test('rounds are recorded while memory moves, and the final sample is not a round', () => {
   const sample = sampleOf({ round: 2 });
   const seen = transition(inMemory(), { type: 'measured', sample, final: false }).state;
   assert.equal(seen.steering?.round, 2);

@@ -8,10 +8,10 @@ test('the snapshot of a guest is journaled, and its absence is not', () => {
   assert.deepEqual(stepFacts.parse({}), {});
 });
 
-test('how the guest ended at its destination is a fact of the move', () => {
+test("the guest's end at its destination is a fact of the move", () => {
   assert.deepEqual(stepFacts.parse({ ended: 'shut-down' }), { ended: 'shut-down' });
 });
 
-test('a fact of a newer build is passed over', () => {
+test('a fact of a newer build is ignored', () => {
   assert.deepEqual(stepFacts.parse({ ports: ['tap0'], newer: 1 }), { ports: ['tap0'] });
 });

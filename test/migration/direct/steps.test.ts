@@ -20,14 +20,14 @@ import { BASE, COPY, descriptionOf, planned } from './samples.ts';
 import { World } from './world.ts';
 
 describe('the table of steps', () => {
-  test('says for each how it is undone, or why it is not', () => {
+  test('each step in the table has an undo or a reason for having none', () => {
     for (const name of STEP_NAMES) {
       const { undo, noUndo } = STEPS[name];
       assert.equal(undo === undefined, noUndo !== undefined, name);
     }
   });
 
-  test('undoes nothing from the point of no return on', () => {
+  test('steps from the point of no return on are never undone', () => {
     for (const name of STEP_NAMES) {
       if (!isBeforeNoReturn(name)) assert.equal(STEPS[name].undo, undefined, name);
     }
@@ -35,7 +35,7 @@ describe('the table of steps', () => {
     assert.equal(isBeforeNoReturn('switchover'), true);
   });
 
-  test('goes through the phases in their order', () => {
+  test('the table of steps goes through the phases in order', () => {
     const places = STEP_NAMES.map((name) => phase.options.indexOf(STEPS[name].phase));
     assert.deepEqual(
       places,
@@ -44,7 +44,7 @@ describe('the table of steps', () => {
     assert.ok(STEP_NAMES.every((name) => !isEnd(STEPS[name].phase)));
   });
 
-  test('gives each step a deadline', () => {
+  test('every step in the table has a deadline', () => {
     for (const name of STEP_NAMES) {
       const { deadline } = STEPS[name];
       assert.ok(typeof deadline === 'string' || (deadline > 0 && deadline <= 120_000), name);
@@ -52,8 +52,8 @@ describe('the table of steps', () => {
   });
 });
 
-describe('the way through the steps', () => {
-  test('leads from the first to the last', () => {
+describe('the order of the steps', () => {
+  test('the steps lead from the first to the last', () => {
     const way = [];
     for (let at: (typeof STEP_NAMES)[number] | undefined = STEP_NAMES[0]; at; at = nextStep(at)) {
       way.push(at);
@@ -62,7 +62,7 @@ describe('the way through the steps', () => {
     assert.equal(stepIndex('finish'), STEP_NAMES.length - 1);
   });
 
-  test('leads back over every step that has an undo, in reverse', () => {
+  test('the rollback leads over every step that has an undo, in reverse', () => {
     const way = [];
     for (let at = undoAtOrBefore('switchover'); at !== undefined; at = undoBefore(at)) way.push(at);
     const undoable = STEP_NAMES.filter((name) => STEPS[name].undo !== undefined);
@@ -71,7 +71,7 @@ describe('the way through the steps', () => {
 });
 
 describe('a rehearsal', () => {
-  test('has no step that moves the right to run, stops the guest or comes after that', () => {
+  test('a rehearsal has no step that moves the right to run or stops the guest, and none after such a step', () => {
     const rehearsed = STEP_NAMES.filter((name) => STEPS[name].rehearsed);
     assert.equal(rehearsed.at(-1), LAST_REHEARSED);
     assert.ok(rehearsed.every((name) => isBeforeNoReturn(name)));
@@ -93,21 +93,21 @@ const ALL: SourceState['known'] = {
 };
 
 describe('a migration', () => {
-  test('leaves out what it has nothing for', () => {
+  test('a migration skips the steps that have nothing to do', () => {
     assert.deepEqual(leftOut(begun()), ['seed', 'mirror', 'unplug', 'balloon']);
   });
 
-  test('does each step where there is something to do', () => {
+  test('a migration does each step that has something to do', () => {
     assert.deepEqual(leftOut({ ...begun({ balloon: 'free' }), known: ALL }), []);
   });
 
-  test('leaves out the drain where pre-copy, or the stream, has sent everything', () => {
+  test('a migration skips the drain if pre-copy, or the stream, has sent everything', () => {
     const state: SourceState = { ...begun({ balloon: 'free' }), known: ALL };
     assert.deepEqual(leftOut({ ...state, via: 'precopy' }), ['drain']);
     assert.deepEqual(leftOut({ ...state, via: 'postcopy', stream: 'done' }), ['drain']);
   });
 
-  test('that is cold leaves out all that only a stream of memory needs', () => {
+  test('a cold migration skips every step that only a stream of memory needs', () => {
     const cold: SourceState = { ...begun({ mode: 'cold', balloon: 'free' }), known: ALL };
     assert.deepEqual(leftOut(cold), ['configure', 'unplug', 'balloon', 'memory', 'drain']);
   });
@@ -119,7 +119,7 @@ const SESSION = { session: '0'.repeat(32) };
 describe('a step', () => {
   const { state } = new World(planned({ timeoutMs: 7000, linkGraceMs: GRACE_MS }));
 
-  test('may take what the table says, or what is allowed for the whole migration', () => {
+  test('a step may take the time in the table, or the time allowed for the whole migration', () => {
     for (const step of STEP_NAMES) {
       const { deadline } = STEPS[step];
       if (deadline === 'asked') continue;
@@ -127,13 +127,13 @@ describe('a step', () => {
     }
   });
 
-  test('that waits may wait for every moment that may be asked for', () => {
+  test('a step that waits may wait for any moment that can be requested', () => {
     assert.ok(deadlineOf('wait', state) > MAX_WAIT_MS);
     // What a timer of Node takes.
     assert.ok(deadlineOf('wait', state) < 2 ** 31);
   });
 
-  test('that hands over may take longer where all of the guest’s state goes while it is stopped', () => {
+  test('a handover step may take longer if the whole guest state moves while it is stopped', () => {
     const own = Number(STEPS.switchover.deadline);
     const of = (handsOverMs: number) =>
       deadlineOf('switchover', { ...state, known: { ...state.known, handsOverMs } });
@@ -141,7 +141,7 @@ describe('a step', () => {
     assert.equal(of(60_000), own + 60_000);
   });
 
-  test('that passes the right to run may take longer where devices get back what they had', () => {
+  test('a step that passes the right to run may take longer if devices get their state back', () => {
     const own = Number(STEPS.commit.deadline);
     const of = (resumesMs: number) =>
       deadlineOf('commit', { ...state, known: { ...state.known, resumesMs } });
@@ -149,7 +149,7 @@ describe('a step', () => {
     assert.equal(of(600_000), own + 600_000);
   });
 
-  test('that ends the source’s hypervisor may take longer the more memory that has', () => {
+  test('a step that ends the source hypervisor may take longer the more memory it has', () => {
     const own = Number(STEPS.retire.deadline);
     const of = (memoryBytes: number) => {
       const large = { ...descriptionOf(), memoryBytes };
@@ -159,12 +159,12 @@ describe('a step', () => {
     assert.equal(of(1024 ** 4), own + 1_024_000);
   });
 
-  test('that compares disks may take all the time once more', () => {
+  test('a step that compares disks may take the whole time once more', () => {
     const plan = { ...state.plan, settings: { ...state.plan.settings, verifyDisks: true } };
     assert.equal(deadlineOf('retire', { ...state, plan }), 7000 + Number(STEPS.retire.deadline));
   });
 
-  test('of a switch to post-copy over the wire outlasts a cut that the wire may repair', () => {
+  test('a post-copy switch over the wire outlasts a cut that the wire may repair', () => {
     const own = Number(STEPS.switchover.deadline);
     const overWire = { ...state, known: { ...state.known, wire: SESSION } };
     assert.equal(deadlineOf('switchover', { ...overWire, via: 'postcopy' }), own + GRACE_MS);

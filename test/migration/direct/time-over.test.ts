@@ -10,10 +10,10 @@ const PAUSED = { type: 'postcopy-paused', reason: 'the link is gone' } as const;
 const STOPPED = { type: 'stopped' } as const;
 const RESUMED = { type: 'resumed' } as const;
 
-describe('when the time is over', () => {
+describe('timeouts', () => {
   const over = { type: 'timeout', afterMs: 1000 } as const;
 
-  test('while memory moves, it says that the guest dirties faster than the link takes', () => {
+  test('a timeout while memory moves reports that the guest dirties faster than the link transfers', () => {
     const world = new World();
     driveUntil(world, isDoing('memory'));
     const sample = sampleOf({ round: 2, dirtyRate: 300, rate: 200 });
@@ -29,7 +29,7 @@ describe('when the time is over', () => {
     );
   });
 
-  test('while the link is stalled, it names the link and no rate of the guest', () => {
+  test('a timeout while the link is stalled names the link and no dirty rate', () => {
     const world = new World(planned({ mode: 'hybrid' }));
     driveUntil(world, isDoing('memory'));
     world.dispatch({ ...over, sample: sampleOf({ dirtyRate: 300, rate: 200 }), stillMs: 20_000 });
@@ -42,7 +42,7 @@ describe('when the time is over', () => {
     );
   });
 
-  test('it proposes nothing that was asked for already, and goes by the newest figures', () => {
+  test('a timeout proposes nothing that was already requested, and uses the newest figures', () => {
     for (const mode of ['precopy', 'hybrid'] as const) {
       const world = new World(planned({ mode, maxBandwidth: 1_000_000 }));
       driveUntil(world, isDoing('memory'));
@@ -56,7 +56,7 @@ describe('when the time is over', () => {
     }
   });
 
-  test('in the first round, it says what was left, no dirty rate, and what begins without that round', () => {
+  test('a timeout in the first round reports the remaining memory and the options, without a dirty rate', () => {
     for (const mode of ['precopy', 'hybrid', 'postcopy'] as const) {
       const world = new World(planned({ mode }));
       driveUntil(world, isDoing('memory'));
@@ -76,7 +76,7 @@ describe('when the time is over', () => {
     }
   });
 
-  test('in another step, it names the step', () => {
+  test('a timeout in another step names the step', () => {
     const world = new World();
     driveUntil(world, isDoing('switchover'));
     world.dispatch(over);
@@ -85,7 +85,7 @@ describe('when the time is over', () => {
     assert.match(world.state.because?.message ?? '', /step switchover/);
   });
 
-  test('and the switch to post-copy hangs, nothing is touched', () => {
+  test('a timeout during a hanging switch to post-copy changes nothing', () => {
     const world = new World(planned({ mode: 'postcopy' }));
     driveUntil(world, isDoing('switchover'));
     world.dispatch({ type: 'hypervisor', event: STOPPED });
@@ -94,7 +94,7 @@ describe('when the time is over', () => {
     assert.match(world.state.because?.message ?? '', /post-copy.* took longer than 1\.0 s/);
   });
 
-  test('and a broken stream of post-copy is being resumed, it is held only once that has failed', () => {
+  test('a timeout while a broken post-copy stream is resumed holds the guest only after that has failed', () => {
     const world = new World(planned({ mode: 'postcopy' }));
     driveUntil(world, isDoing('drain'));
     world.dispatch({ type: 'hypervisor', event: PAUSED });
@@ -105,7 +105,7 @@ describe('when the time is over', () => {
     assert.equal(world.outcome, 'held');
   });
 
-  test('and the switch to post-copy has not begun, for the guest runs, it is undone', () => {
+  test('a switch to post-copy that has not begun at the timeout is undone, since the guest runs', () => {
     const world = new World(planned({ mode: 'postcopy' }));
     driveUntil(world, isDoing('switchover'));
     for (const event of [STOPPED, RESUMED]) world.dispatch({ type: 'hypervisor', event });
@@ -116,7 +116,7 @@ describe('when the time is over', () => {
     assert.match(world.state.because?.message ?? '', /step switchover took longer/);
   });
 
-  test('and the memory of a guest that runs at its destination flows, it goes on', () => {
+  test('a timeout while the memory of a guest running at its destination moves lets it continue', () => {
     const world = new World(planned({ mode: 'postcopy' }));
     driveUntil(world, isDoing('drain'));
     world.dispatch(over);
@@ -124,7 +124,7 @@ describe('when the time is over', () => {
     assertHandedOver(world);
   });
 
-  test('past the commit, or on the way back, it changes nothing', () => {
+  test('a timeout after the commit, or during the rollback, changes nothing', () => {
     for (const step of ['commit', 'verify', 'retire'] as const) {
       const world = new World();
       driveUntil(world, isDoing(step));

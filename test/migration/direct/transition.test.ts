@@ -22,7 +22,7 @@ const modes = streamMode.options;
 
 describe('a migration without faults', () => {
   for (const one of modes) {
-    test(`ends with the guest at the destination: ${one}`, () => {
+    test(`a migration without faults ends with the guest at the destination: ${one}`, () => {
       const world = new World(planned({ mode: one }));
       settle(world);
       assertHandedOver(world);
@@ -30,7 +30,7 @@ describe('a migration without faults', () => {
     });
   }
 
-  test('post-copy drains what pre-copy has sent before', () => {
+  test('post-copy drains the memory that pre-copy has sent before', () => {
     const ways = modes.map((one) => {
       const world = new World(planned({ mode: one }));
       settle(world);
@@ -45,7 +45,7 @@ describe('a failure before the point of no return', () => {
   for (const one of modes) {
     for (const step of before) {
       for (const when of ['before', 'after'] as const) {
-        test(`leaves the guest running at the source: ${one}, ${step} fails ${when} its effect`, () => {
+        test(`an early failure leaves the guest running at the source: ${one}, ${step} fails ${when} its effect`, () => {
           const world = new World(planned({ mode: one, ...askedFor(step) }), isOfDisks(step));
           driveUntil(world, isDoing(step));
           const isTriedAgain = step === 'switchover' && world.state.via === 'postcopy';
@@ -62,7 +62,7 @@ describe('a failure before the point of no return', () => {
     }
   }
 
-  test('at the switch to post-copy that was only its answer’s loses nothing: it is tried again', () => {
+  test('a lost answer to the switch to post-copy loses nothing: the switch is tried again', () => {
     for (const when of ['before', 'after'] as const) {
       const world = new World(planned({ mode: 'postcopy' }));
       driveUntil(world, isDoing('switchover'));
@@ -72,7 +72,7 @@ describe('a failure before the point of no return', () => {
     }
   });
 
-  test('is undone from the step that failed back to the first, each that has an undo once', () => {
+  test('an early failure undoes each undoable step once, from the failed step back to the first', () => {
     for (const copies of [true, false]) {
       const world = new World(planned(), copies);
       driveUntil(world, isDoing('memory'));
@@ -84,7 +84,7 @@ describe('a failure before the point of no return', () => {
     }
   });
 
-  test('gives back what the balloon took, once the stream is taken back', () => {
+  test("an early failure returns the balloon's memory once the stream is taken back", () => {
     for (const step of ['balloon', 'memory', 'switchover'] as const) {
       const world = new World(planned({ balloon: 'available' }));
       driveUntil(world, isDoing(step));
@@ -98,7 +98,7 @@ describe('a failure before the point of no return', () => {
     }
   });
 
-  test('tries to give back what the balloon took until it has failed three times', () => {
+  test("an early failure tries three times to return the balloon's memory", () => {
     for (const failures of [1, MAX_ATTEMPTS - 1, MAX_ATTEMPTS]) {
       const world = new World(planned({ balloon: 'available' }));
       driveUntil(world, isDoing('memory'));
@@ -120,7 +120,7 @@ describe('a failure before the point of no return', () => {
 describe('a cancel', () => {
   for (const step of STEP_NAMES) {
     const taken = isBeforeNoReturn(step);
-    test(`${taken ? 'rolls back' : 'changes nothing'} during ${step}`, () => {
+    test(`a cancel ${taken ? 'rolls back' : 'changes nothing'} during ${step}`, () => {
       const mode = step === 'drain' ? 'postcopy' : 'precopy';
       const world = new World(planned({ mode, ...askedFor(step) }), isOfDisks(step));
       driveUntil(world, isDoing(step));
@@ -133,7 +133,7 @@ describe('a cancel', () => {
     });
   }
 
-  test('is refused once post-copy’s switch has begun', () => {
+  test('a cancel is refused once the switch to post-copy has begun', () => {
     const world = new World(planned({ mode: 'postcopy' }));
     driveUntil(world, isDoing('switchover'));
     assert.equal(canCancel(world.state), false);
@@ -143,8 +143,8 @@ describe('a cancel', () => {
   });
 });
 
-describe('past the point of no return', () => {
-  test('a step is tried again, and the migration is done when it works in time', () => {
+describe('after the point of no return', () => {
+  test('a step past the point of no return is tried again, and the migration is done when it works in time', () => {
     for (const step of ['verify', 'retire', 'finish'] as const) {
       const world = new World();
       driveUntil(world, isDoing(step));
@@ -155,7 +155,7 @@ describe('past the point of no return', () => {
     }
   });
 
-  test('what cannot be tidied up is reported, and the migration is done all the same', () => {
+  test('a failed cleanup is reported, and the migration is done all the same', () => {
     const world = new World();
     driveUntil(world, isDoing('retire'));
     for (let count = 0; count < MAX_ATTEMPTS; count += 1) world.answer('before', errorOf());
@@ -185,7 +185,7 @@ describe('past the point of no return', () => {
     assert.equal(world.outcome, 'lost');
   });
 
-  test('a destination that says that it is gone ends the switch to post-copy; one that is silent does not', () => {
+  test('a destination that reports that it is gone ends the switch to post-copy; a silent one does not', () => {
     const facts = { side: 'destination', guest: 'web1', reason: 'its process has ended' };
     const gone = godwitError('GODWIT_HYPERVISOR_LOST', facts).toJSON();
     for (const [error, kind] of [
@@ -199,7 +199,7 @@ describe('past the point of no return', () => {
     }
   });
 
-  test('what cannot be taken back from a destination that is gone is lost, and no question', () => {
+  test('memory at a destination that is gone is lost, and no question is left open', () => {
     const facts = { side: 'destination', guest: 'web1', reason: 'its process has ended' };
     const world = new World(planned({ mode: 'postcopy' }));
     driveUntil(world, isDoing('switchover'));
@@ -250,7 +250,7 @@ test('a stream that cannot be taken back is held, with nothing left at the desti
   assert.ok(world.destination?.isClean);
 });
 
-test('a stream that is taken back at the second try is no more than a cancel', () => {
+test('a stream that is taken back at the second try has the same effect as a cancel', () => {
   const world = new World();
   driveUntil(world, isDoing('switchover'));
   world.dispatch({ type: 'cancel' });
@@ -260,7 +260,7 @@ test('a stream that is taken back at the second try is no more than a cancel', (
   assertSourceRuns(world);
 });
 
-test('a destination that answers a release with having run is held', () => {
+test('a destination that answers a release by reporting that it ran is held', () => {
   const world = new World();
   driveUntil(world, isDoing('commit'));
   world.carryOut({ type: 'do', step: 'commit' });

@@ -16,7 +16,7 @@ const tables = fc
   .map((undone) => undone.map((hasUndo, index) => [String(index), hasUndo] as const));
 
 describe('the order of a table', () => {
-  test('leads from each step to the next, and from the last to none', () => {
+  test("a table's order leads from each step to the next, and ends after the last", () => {
     fc.assert(
       fc.property(tables, (table) => {
         const names = table.map(([name]) => name);
@@ -27,7 +27,7 @@ describe('the order of a table', () => {
     );
   });
 
-  test('leads back from any step over every earlier one that has an undo, the last one first', () => {
+  test("a table's reverse order leads over every earlier step that has an undo, the last one first", () => {
     fc.assert(
       fc.property(tables, fc.nat(), (table, at) => {
         const names = table.map(([name]) => name);

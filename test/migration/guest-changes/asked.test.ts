@@ -10,7 +10,7 @@ describe('a guest between the request and its description', () => {
     assert.equal(changedSinceAsked({ vcpus: 2, macs: MACS }, now), undefined);
   });
 
-  test('a host whose list has no such figures judges nothing', () => {
+  test('a host list without these figures shows no change', () => {
     assert.equal(changedSinceAsked({}, { vcpus: 2, macs: MACS }), undefined);
     assert.equal(changedSinceAsked({ vcpus: 2, macs: MACS }, {}), undefined);
   });

@@ -49,8 +49,8 @@ const snapshots = fc
   .uniqueArray(part, { selector: ({ kind, name }) => `${kind} ${name}`, maxLength: 12 })
   .map((parts): GuestSnapshot => ({ parts }));
 
-describe('a guest that is compared with itself', () => {
-  test('has no change, in whatever order its parts are read', () => {
+describe('comparison of a guest with itself', () => {
+  test('a guest compared with itself has no change, in whatever order its parts are read', () => {
     fc.assert(
       fc.property(snapshots, fc.boolean(), ({ parts }, copiesDisks) => {
         const shuffled = { parts: parts.toReversed() };
@@ -59,7 +59,7 @@ describe('a guest that is compared with itself', () => {
     );
   });
 
-  test('has each difference told of one of its parts, and never a word too many', () => {
+  test('every difference of a guest is reported by one of its parts, and nothing else is', () => {
     fc.assert(
       fc.property(snapshots, snapshots, (before, after) => {
         const changes = compareGuests(before, after, SHARED);
@@ -78,7 +78,7 @@ describe('a guest that is compared with itself', () => {
     );
   });
 
-  test('is as it was once what was done is undone', () => {
+  test('a guest compares as unchanged once its change is undone', () => {
     fc.assert(
       fc.property(snapshots, snapshots, (before, after) => {
         const there = compareGuests(before, after, SHARED).map(
@@ -93,7 +93,7 @@ describe('a guest that is compared with itself', () => {
   });
 });
 
-describe('the owner’s changes', () => {
+describe("the owner's changes", () => {
   const cases: [string, GuestSnapshot, string][] = [
     [
       'an external snapshot',
@@ -136,10 +136,11 @@ describe('the owner’s changes', () => {
     ],
   ];
   for (const [what, after, words] of cases) {
-    test(`${what} undoes the move, by name`, () => assert.equal(told(after), words));
+    test(`an owner's change undoes the move by name: ${what}`, () =>
+      assert.equal(told(after), words));
   }
 
-  test('a bitmap in memory undoes the move wherever the disks are: it would end with the source', () => {
+  test('a bitmap in memory undoes the move wherever the disks are, since it would end with the source', () => {
     const after = guest(...BASE, ['bitmap', 'b0 of disk0', 'memory,65536']);
     assert.equal(told(after), 'the dirty bitmap b0 of disk0 was added');
     assert.equal(told(guest(...BASE, ['bitmap', 'b0 of disk0', 'kept,65536'])), undefined);
@@ -154,7 +155,7 @@ describe('the owner’s changes', () => {
     assert.equal(told(after), undefined);
   });
 
-  test('another medium is to be carried over, with its size, if the destination can be told', () => {
+  test('a changed medium is carried over with its size if the destination can be told', () => {
     const iso = (name: string, size: string): [PartKind, string, string][] => [
       ['medium', 'cd0', `raw,read-only:/iso/${name}.iso`],
       ['size', 'cd0', size],
@@ -197,14 +198,14 @@ describe('the owner’s changes', () => {
     assert.equal(changeWords(changes), undefined);
   });
 
-  test('a device that the move itself unplugs is no change, with what is on its buses', () => {
+  test('a device that the move itself unplugs is not a change, nor are the devices on its buses', () => {
     const after = guest(
       ...BASE.filter(([kind, name]) => kind !== 'device' || !name.includes('disk0')),
     );
     assert.equal(told(after, { ...SHARED, unplugs: ['disk0'] }), undefined);
   });
 
-  test('many changes are told by the first few and their number', () => {
+  test('a long list of changes is reported by the first few and their number', () => {
     const more = Array.from({ length: 9 }, (_, at): [PartKind, string, string] => [
       'object',
       `o${at}`,

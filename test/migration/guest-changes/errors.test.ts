@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { endError, haltError } from '../../../src/migration/guest-changes/errors.ts';
 
-test('a guest that was stopped is reported by why, with what its owner can do', () => {
+test("the report of a stopped guest has the reason and its owner's options", () => {
   const error = haltError('web1', { kind: 'io-error', what: 'disk0 (no space left)' });
   assert.equal(
     error.message,
@@ -11,7 +11,7 @@ test('a guest that was stopped is reported by why, with what its owner can do', 
   assert.match(error.hint, /Repair the disk/);
 });
 
-test('a guest that ended is reported by how', () => {
+test('the report of an ended guest has the way that it ended', () => {
   const { code, message } = endError('web1', 'shut-down');
   assert.equal(code, 'GODWIT_GUEST_ENDED');
   assert.match(message, /^web1 shut itself down, .* while it moved$/);

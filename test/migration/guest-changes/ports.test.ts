@@ -24,8 +24,8 @@ function words(before: NicNetwork, now: PortNow): string[] {
   });
 }
 
-describe('changes of a guest’s port', () => {
-  test('are named with both values', () => {
+describe("changes of a guest's port", () => {
+  test("a change of a guest's port is named with both values", () => {
     const of = 'of the port of net0 changed from';
     assert.deepEqual(words(nic(), nic({ mtu: 1400 })), [`the MTU ${of} 1500 to 1400`]);
     assert.deepEqual(words(nic({ vlan: { mode: 'access', tag: 10 } }), nic()), [
@@ -46,7 +46,7 @@ describe('changes of a guest’s port', () => {
     ]);
   });
 
-  test('in another bridge are one change: the bridge', () => {
+  test('a port moved to another bridge is one change: the bridge', () => {
     const before = nic({ settings: { isolated: true } });
     const to = (name: string): string =>
       `the bridge of the port of net0 changed from br0 to ${name}`;
@@ -54,7 +54,7 @@ describe('changes of a guest’s port', () => {
     assert.deepEqual(words(before, { id: 'net0', limits: [] }), [to('none')]);
   });
 
-  test('are not programs that list no rules, nor a NIC that was not read', () => {
+  test('rules that a program cannot list, or a NIC that was not read, are not a change of a port', () => {
     assert.deepEqual(words(nic({}, ['whatever `nft` does not list (x)']), nic()), []);
     assert.deepEqual(changedPorts([nic()], []), []);
   });
@@ -73,7 +73,7 @@ describe('changes of a guest’s port', () => {
     },
     { requiredKeys: [] },
   );
-  test('are none exactly if every setting is the same', () => {
+  test('a port has no changes exactly if every setting is the same', () => {
     fc.assert(
       fc.property(settings, settings, (one, other) => {
         const [was, is] = [portSettings.parse(one), portSettings.parse(other)];

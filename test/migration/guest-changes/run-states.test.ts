@@ -11,7 +11,7 @@ import {
 import { halt, HALT_KINDS } from '../../../src/protocol/guest-halt.ts';
 import { END_KINDS } from '../../../src/protocol/guest-end.ts';
 
-test('each reason for a stop has words that follow the guest’s name, and a hint', () => {
+test("each reason for a stop has a phrase that follows the guest's name, and a hint", () => {
   const words = HALT_KINDS.map((kind) => haltWords({ kind }));
   assert.equal(new Set(words).size, HALT_KINDS.length);
   for (const each of words) assert.match(each, /^(was|shut|panicked|suspended) ?/);
@@ -27,7 +27,7 @@ test('each reason for a stop has words that follow the guest’s name, and a hin
   );
 });
 
-test('a guest that may run again before its memory moves may still be moved; one that went down may not', () => {
+test('a guest that may run again before its memory moves may still be moved; one that shut down may not', () => {
   const atOnce = HALT_KINDS.filter((kind) => endsMoveAtOnce({ kind }));
   assert.deepEqual(atOnce, ['shut-down', 'panicked', 'watchdog', 'internal-error']);
 });

@@ -5,7 +5,7 @@ import { prediction as answer } from '../../../src/protocol/public/prediction.ts
 import { report } from '../../cli/fake.ts';
 import { plannedTo } from '../../cli/planned-move.ts';
 
-test('a report’s figures are what it came to beside its prediction, and what the wire spared', () => {
+test("a report's figures compare the result with its prediction, and include the wire's savings", () => {
   const wire = {
     streamBytes: 10 * 4096 + 1000,
     linkBytes: 1000,
@@ -39,7 +39,7 @@ test('a report’s figures are what it came to beside its prediction, and what t
   assert.equal(found.level, 0.9);
 });
 
-test('what was predicted of disks stands beside it of each disk, where enough requests were counted', () => {
+test('the prediction of a disk is next to its result if enough requests were counted', () => {
   const times = (p50: number, p99: number) => ({
     p50Ms: { low: 0.1, middle: p50, high: 9 },
     p99Ms: { low: 0.1, middle: p99, high: 9 },

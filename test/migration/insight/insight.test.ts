@@ -24,7 +24,7 @@ const reported = (id: string, more: Partial<ReportedMigration> = {}): ReportedMi
   ...more,
 });
 
-test('a distribution counts every amount once, and its quantiles are amounts of it that rise', () => {
+test('a distribution counts every amount once, and its quantiles are rising amounts of it', () => {
   const amounts = fc.array(fc.double({ min: -1e6, max: 1e12, noNaN: true }), { minLength: 1 });
   fc.assert(
     fc.property(amounts, (all) => {
@@ -46,7 +46,7 @@ test('a distribution counts every amount once, and its quantiles are amounts of 
   assert.equal(distributionOf([]), undefined);
 });
 
-test('only what came to its end is distributed; failures are counted by code with their newest', () => {
+test('only finished migrations are distributed; failures are counted by code with their newest', () => {
   const failed = { outcome: 'failed', code: 'GODWIT_DEADLINE', totalMs: 9e9 } as const;
   const all = [
     reported('m-00000003', failed),
@@ -60,7 +60,7 @@ test('only what came to its end is distributed; failures are counted by code wit
   assert.equal(made.clientGapMs, undefined);
 });
 
-test('a score says how many lay within their range and how far off the middle was', () => {
+test('a score counts the results within their range and how far off the middle was', () => {
   const of = (came: number): Pick<ReportedMigration, 'figures'> => ({
     figures: { predicted: { totalMs: [80, 100, 120, came] }, level: 0.9, saved: {} },
   });
@@ -72,7 +72,7 @@ test('a score says how many lay within their range and how far off the middle wa
   assert.equal(score?.size.quantiles[2]?.amount, 0.1);
 });
 
-test('each disk counts in the scores of disks, and errors of less than a millisecond are errors, too', () => {
+test('the score of disks counts each disk, and includes errors of less than a millisecond', () => {
   const writesP50Ms = [
     [0.1, 0.2, 0.4, 0.3],
     [0.1, 0.2, 0.4, 0.8],
@@ -93,7 +93,7 @@ test('each disk counts in the scores of disks, and errors of less than a millise
   assert.deepEqual([others, found.predictions], [[], []]);
 });
 
-test('one whose report is not to be had counts by how it ended, how long it took and why', () => {
+test('a migration without a report counts by its end, its duration and its reason', () => {
   const error = godwitError('GODWIT_CANCELLED', { guest: 'web1', host: 'a' }).toJSON();
   const listed = { id: 'm-00000001', phase: 'cancelled', elapsedMs: 7, error } as const;
   const found = reportedOf(listed, undefined);

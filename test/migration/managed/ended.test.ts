@@ -23,7 +23,7 @@ const ended: ManagedEvent = {
   where: { at: 'source', busy: false, ended: 'shut-down' },
 };
 
-test('a guest that ended at its source while it moved fails its move by name, and runs nowhere', () => {
+test('a guest that ended at its source during the move fails its move by name, and runs nowhere', () => {
   const state = after(...ORDERED, cancelled, ended, ended);
   assert.deepEqual(state.doing, { kind: 'end', outcome: 'failed' });
   assert.equal(state.because?.code, 'GODWIT_GUEST_ENDED');

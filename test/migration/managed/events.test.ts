@@ -5,7 +5,7 @@ import { managedEvent, managedRecord, orderOf } from '../../../src/migration/man
 import { managedOrder } from '../../../src/migration/managed/task-sight.ts';
 import { anyEvent, planned } from './samples.ts';
 
-test('whatever can happen is read again from a journal as it was', () => {
+test('every event survives a round trip through the journal', () => {
   assert.deepEqual(managedEvent.parse(JSON.parse(JSON.stringify(planned()))), planned());
   fc.assert(
     fc.property(anyEvent, (event) => {
@@ -15,13 +15,13 @@ test('whatever can happen is read again from a journal as it was', () => {
   );
 });
 
-test('what is no event is refused', () => {
+test('an unknown event is refused', () => {
   for (const bad of [{}, { type: 'did', step: 'memory', facts: {} }, { type: 'saw' }, null]) {
     assert.equal(managedEvent.safeParse(bad).success, false);
   }
 });
 
-test('an order by the wire has less downtime to plan with, and no cap of its own', () => {
+test('an order over the wire has a shorter planned downtime, and no separate cap', () => {
   const { type: _, askedAtMs: __, ...plan } = planned();
   const settings = { ...plan.settings, maxBandwidth: 1000, maxDowntimeMs: 35 };
   const native = orderOf({ ...plan, settings });

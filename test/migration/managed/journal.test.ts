@@ -5,7 +5,7 @@ import { replayManaged } from '../../../src/migration/managed/journal.ts';
 import { initialManaged, managedTransition } from '../../../src/migration/managed/lifecycle.ts';
 import { anyEvent, planned } from './samples.ts';
 
-test('the state after a journal is the one that its mover had', () => {
+test('the state read from a journal is the state that its mover had', () => {
   fc.assert(
     fc.property(fc.array(anyEvent, { maxLength: 30 }), (events) => {
       let { state } = initialManaged(planned());
@@ -15,7 +15,7 @@ test('the state after a journal is the one that its mover had', () => {
   );
 });
 
-test('a journal that does not begin with its plan says nothing', () => {
+test('a journal that does not begin with its plan gives no state', () => {
   assert.equal(replayManaged([]), undefined);
   assert.equal(replayManaged([{ type: 'accepted' }]), undefined);
 });

@@ -55,7 +55,7 @@ const outcomeOf = ({ doing, because }: ManagedState): string => {
 };
 
 describe('the life of a managed migration', () => {
-  test('is done once the manager says that the guest is at the destination', () => {
+  test('a managed migration is done once the manager reports that the guest is at the destination', () => {
     const all = after(
       ...toStart,
       { type: 'accepted' },
@@ -67,7 +67,7 @@ describe('the life of a managed migration', () => {
     assert.equal(outcomeOf(managedTransition(all, did('finish')).state), 'done');
   });
 
-  test('waits for an inventory that lags behind a task that is done, and is held where it never agrees', () => {
+  test('a managed migration waits for an inventory that lags behind, and is held if it never agrees', () => {
     const lags = Array.from({ length: 20 }, () => found('source'));
     const waits = after(...toStart, { type: 'accepted' }, saw('done'), ...lags);
     assert.equal(outcomeOf(waits), 'verify');
@@ -77,7 +77,7 @@ describe('the life of a managed migration', () => {
     assert.equal(managedRunsAt(held), 'unknown');
   });
 
-  test('an error before the order ends it, and one after the order says nothing', () => {
+  test('an error before the order ends the migration, and one after the order decides nothing', () => {
     const before = [did('inspect'), did('check')];
     const failed = {
       type: 'failed',
@@ -100,13 +100,13 @@ describe('the life of a managed migration', () => {
     assert.equal(managedRunsAt(rests), 'source');
   });
 
-  test('a new mover looks for the order of a dead one, and sends none', () => {
+  test('a new mover looks for the order of a dead mover, and sends none', () => {
     const { state, effects } = managedTransition(after(...toStart), { type: 'taken-over', pid: 1 });
     assert.equal(outcomeOf(state), 'watch');
     assert.deepEqual(effects, [{ type: 'do', step: 'watch' }]);
   });
 
-  test('a task that the manager has forgotten is judged by where the guest is', () => {
+  test("a task that the manager no longer lists is decided by the guest's location", () => {
     const forgot = [...toStart, { type: 'accepted' } as const, ...none(MISSES)];
     assert.equal(outcomeOf(after(...forgot, found('destination'))), 'finish');
     assert.equal(
@@ -130,7 +130,7 @@ describe('the life of a managed migration', () => {
     assert.match(ended.leftovers[0]?.message ?? '', /may be left at a: \/d\/web1\.raw/);
   });
 
-  test('a cancel before the order ends it; after it, the manager is asked, and may be too late', () => {
+  test('a cancel before the order ends the migration; after it, the manager is asked and may be too late', () => {
     assert.equal(outcomeOf(after(did('inspect'), { type: 'cancel' })), 'cancelled');
     const asked = [...toStart, { type: 'accepted' } as const, { type: 'cancel' } as const];
     const asking = managedTransition(after(...asked.slice(0, -1)), { type: 'cancel' });
@@ -154,7 +154,7 @@ describe('the life of a managed migration', () => {
     );
   });
 
-  test('is not asked to end once its guest has switched, however long it takes', () => {
+  test('a managed migration is not asked to end once its guest has switched, however long it takes', () => {
     const switched = { type: 'saw', task: { state: 'running', postcopy: true } } as const;
     const watched = after(...toStart, { type: 'accepted' }, saw('running'));
     // The watch goes on: its session has heard what nobody is told again.
@@ -171,7 +171,7 @@ describe('the life of a managed migration', () => {
     assert.deepEqual(asked.effects, [{ type: 'ask-to-end' }]);
   });
 
-  test('prepares only where disks are copied, and takes that back before it ends at the source', () => {
+  test('a managed migration prepares only copied disks, and undoes that before it ends at the source', () => {
     const sure = [found('source'), found('source')];
     const ordered = [...toPrepare, did('prepare'), { type: 'ordered' }] as const;
     assert.equal(outcomeOf(after(did('inspect'), did('check'))), 'start');
@@ -191,7 +191,7 @@ describe('the life of a managed migration', () => {
     for (const [end, events] of ends) assert.equal(outcomeOf(after(...events)), end);
   });
 
-  test('undoes until that is said to be over, whoever takes over, and says what is left', () => {
+  test('an undo continues until it is reported done, whichever mover takes over, and names leftovers', () => {
     const undoing = [...toPrepare, did('prepare'), { type: 'cancel' } as const];
     const over = managedTransition(after(...undoing), { type: 'taken-over', pid: 1 });
     assert.deepEqual(over.effects, [{ type: 'undo', step: 'prepare' }]);
@@ -204,7 +204,7 @@ describe('the life of a managed migration', () => {
     assert.deepEqual(ended.leftovers, [error]);
   });
 
-  test('a call to prepare that was given up may have its effect later, and others may not', () => {
+  test('a prepare call that was given up may take effect later, and other calls may not', () => {
     const failed: ManagedEvent = { type: 'failed', step: 'prepare', error };
     const final: ManagedEvent = { ...failed, error: { ...error, retryable: false } };
     assert.equal(after(...toPrepare, did('prepare'), { type: 'cancel' }).prepared, 'yes');
@@ -226,14 +226,14 @@ describe('the life of a managed migration', () => {
     assert.deepEqual(managedTransition(asked, { type: 'cancel' }), { state: asked, effects: [] });
   });
 
-  test('a task that is not listed yet is not forgotten, and counts anew once it was seen', () => {
+  test('a task that is not listed yet is not forgotten, and its time restarts once it was seen', () => {
     const accepted = [...toStart, { type: 'accepted' } as const, ...none(MISSES - 1)];
     assert.equal(outcomeOf(after(...accepted)), 'watch');
     assert.equal(outcomeOf(after(...accepted, saw('running'), ...none(MISSES - 1))), 'watch');
     assert.equal(outcomeOf(after(...accepted, saw('none'))), 'verify');
   });
 
-  test('what may not help is not tried again, and each further attempt waits longer', () => {
+  test('a hopeless attempt is not repeated, and each further attempt waits longer', () => {
     const failed: ManagedEvent = { type: 'failed', step: 'inspect', error };
     assert.deepEqual([after(), after(failed), after(failed, failed)].map(pauseMs), [0, 1000, 2000]);
     assert.equal(outcomeOf(after(failed, failed, failed)), 'failed');
@@ -241,7 +241,7 @@ describe('the life of a managed migration', () => {
     assert.equal(outcomeOf(after(final)), 'failed');
   });
 
-  test('what is held ends by its manager’s answer, asked again, or on a person’s decision alone', () => {
+  test("a held migration ends by its manager's answer, asked for again, or by an operator's decision", () => {
     const kept = [...toStart, { type: 'accepted' } as const, ...held('watch', 'watch', 'verify')];
     assert.equal(outcomeOf(after(...kept)), 'held');
     assert.equal(managedMayBeAsked(after(...kept)), true);
@@ -262,14 +262,14 @@ describe('the life of a managed migration', () => {
     assert.deepEqual(managedTransition(running, resolved('operator', 'source')).state, running);
   });
 
-  test('names a step for each name, and what has no undo says why', () => {
+  test('each step has one name, and a step without an undo has a reason', () => {
     for (const name of STEP_NAMES) {
       const { undo, noUndo } = STEPS[name];
       assert.ok((undo === undefined) !== (noUndo === undefined), name);
     }
   });
 
-  test('whatever is heard in whatever order: one order, no guess, and an end that stays', () => {
+  test('a managed migration sends one order and ends for good, whatever arrives in any order', () => {
     fc.assert(
       fc.property(anyPlanned, fc.array(anyEvent, { maxLength: 60 }), (first, events) => {
         let { state, effects }: { state: ManagedState; effects: readonly ManagedEffect[] } =

@@ -19,7 +19,7 @@ const MOVING: readonly ManagedEvent[] = [
 const recordsOf = (events: readonly ManagedEvent[]): ManagedRecord[] =>
   events.map((event, seq) => ({ v: 1, seq, at: 2000 + seq * 10, mono: seq, event }));
 
-test('the report of any journal has the shape that everybody reads, and sums up its time', () => {
+test('the report of any journal has the common shape, and sums up its time', () => {
   fc.assert(
     fc.property(anyPlanned, fc.array(anyEvent, { maxLength: 30 }), (first, events) => {
       const records = recordsOf([first, ...events]);
@@ -36,7 +36,7 @@ test('the report of any journal has the shape that everybody reads, and sums up 
   );
 });
 
-test('of more rounds than a report may list it has the newest', () => {
+test('a report lists the newest rounds if there are more than it may list', () => {
   const rounds = Array.from({ length: 10_050 }, (_, index): ManagedEvent => {
     return { type: 'saw', task: { state: 'running', memory: sampleOf({ round: index + 1 }) } };
   });
@@ -45,7 +45,7 @@ test('of more rounds than a report may list it has the newest', () => {
   assert.deepEqual([found?.roundList.length, found?.roundList.at(-1)?.round], [10_000, 10_049]);
 });
 
-test('while it waits, its progress says for what, and its report what it came to', () => {
+test('a waiting migration shows the reason in its progress, and the report shows the result', () => {
   const settings = { notBefore: '2026-05-01T01:00:00.000Z', whenQuiet: { withinMs: 60_000 } };
   const first = planned(settings);
   const state = replayManaged([first]);
@@ -58,7 +58,7 @@ test('while it waits, its progress says for what, and its report what it came to
   assert.deepEqual(found?.decisions, [{ atMs: 1010, what: 'the guest is quiet' }]);
 });
 
-test('a report has the prediction of a plan that was made before', () => {
+test('a report has the prediction of its earlier plan', () => {
   const range = { low: 1, middle: 2, high: 3 };
   const ranges = { bytes: range, totalMs: range, memoryMs: range, rounds: range };
   const gaps = { downtimeMs: range, clientGapMs: range };
@@ -68,7 +68,7 @@ test('a report has the prediction of a plan that was made before', () => {
   assert.deepEqual([predicted?.prediction, predicted?.unpredicted], [prediction, undefined]);
 });
 
-test('what could not be tidied is in the report', () => {
+test('a failed cleanup is in the report', () => {
   const where = { at: 'destination', busy: false } as const;
   const done: ManagedEvent[] = [
     planned(),
@@ -85,7 +85,7 @@ test('what could not be tidied is in the report', () => {
   );
 });
 
-test('a report of storage that moves alone never says that the guest is elsewhere', () => {
+test('a report of storage that moves alone never places the guest elsewhere', () => {
   const found = { type: 'found', where: { at: 'destination', busy: false } } as const;
   const wordsOf = (plan: ManagedEvent): string[] =>
     managedReport(recordsOf([plan, found]), 5000)?.decisions.map(({ what }) => what) ?? [];
@@ -100,7 +100,7 @@ test('a journal without records has no report', () => {
   assert.equal(managedReport([], 0), undefined);
 });
 
-test('what the wire did is added up over its sessions, and why one broke is among the decisions', () => {
+test("the wire's figures are added up over its sessions, and a break is among the decisions", () => {
   const wire = { type: 'wire', figures: WIRE_FIGURES } as const;
   const found = managedReport(recordsOf([planned(), wire, { ...wire, why: 'a cut' }]), 5000);
   assert.equal(found?.wire?.linkBytes, 2 * WIRE_FIGURES.linkBytes);
@@ -108,7 +108,7 @@ test('what the wire did is added up over its sessions, and why one broke is amon
   assert.equal(found.diskLink, undefined);
 });
 
-test('what the path of its disks carried is added up beside it', () => {
+test("the traffic of the disks' path is added up separately", () => {
   const disks = {
     sentBytes: 3,
     receivedBytes: 1,
@@ -130,7 +130,7 @@ test('what the path of its disks carried is added up beside it', () => {
   assert.deepEqual(found?.diskLink, twice);
 });
 
-test('a report says why nothing was predicted of a guest that its manager moves, but for one that is shut down', () => {
+test('a report explains why nothing was predicted of a managed guest, unless it is shut down', () => {
   assert.match(
     managedReport(recordsOf([planned()]), 5000)?.unpredicted ?? '',
     /^a manager moves it, and no plan/,

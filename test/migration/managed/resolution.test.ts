@@ -24,7 +24,7 @@ const word: fc.Arbitrary<ManagerWord> = fc.oneof(
     .map(({ at, busy }) => (busy === undefined ? { at } : { at, busy })),
 );
 
-test('an answer is safe only where the manager says that the guest is there, and nothing moves it', () => {
+test('an answer is safe only if the manager reports the guest there, and nothing moves it', () => {
   fc.assert(
     fc.property(word, (said) => {
       const answers = judgeManaged(sides, said);
@@ -46,7 +46,7 @@ test('an answer is safe only where the manager says that the guest is there, and
   );
 });
 
-test('a second copy that will be ended is a risk of its answer, and of no other', () => {
+test('a second copy that will be ended is a risk of its answer only', () => {
   const [here, there] = judgeManaged(sides, { at: 'source', busy: false, second: true });
   assert.equal(here?.verdict, 'safe');
   assert.match(
@@ -56,7 +56,7 @@ test('a second copy that will be ended is a risk of its answer, and of no other'
   assert.deepEqual([there?.verdict, there?.risks], ['wrong', []]);
 });
 
-test('what contradicts the manager is wrong, and what it does not say is unknown', () => {
+test('an answer that contradicts the manager is wrong, and one it does not cover is unknown', () => {
   const verdicts = (said: ManagerWord): string[] =>
     judgeManaged(sides, said).map(({ verdict }) => verdict);
   assert.deepEqual(verdicts({ at: 'source', busy: false }), ['safe', 'wrong']);

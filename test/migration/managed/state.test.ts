@@ -5,7 +5,7 @@ import { replayManaged } from '../../../src/migration/managed/journal.ts';
 import { managedMayBeAsked, managedRunsAt } from '../../../src/migration/managed/state.ts';
 import { anyEvent, planned } from './samples.ts';
 
-test('whatever is heard, the place where a guest runs is known only where no order can be under way', () => {
+test('the place of a guest is known only if no order can be under way, whatever was heard', () => {
   fc.assert(
     fc.property(fc.array(anyEvent, { maxLength: 40 }), (events) => {
       const state = replayManaged([planned(), ...events]);
@@ -20,7 +20,7 @@ test('whatever is heard, the place where a guest runs is known only where no ord
   );
 });
 
-test('a migration that goes on, undoes or is held may still be asked about, and no other', () => {
+test('only a migration that continues, undoes or is held may still be asked about', () => {
   assert.equal(managedMayBeAsked(undefined), false);
   fc.assert(
     fc.property(fc.array(anyEvent, { maxLength: 40 }), (events) => {

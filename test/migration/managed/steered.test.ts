@@ -53,7 +53,7 @@ function after(...events: readonly ManagedEvent[]): ManagedState {
   return state;
 }
 
-test('what remains at each round is kept, and a round that is seen twice counts once', () => {
+test('the remaining memory of each round is recorded, and a round seen twice counts once', () => {
   const { steering, sample } = after(
     running(1, 1000),
     running(2, 90),
@@ -66,7 +66,7 @@ test('what remains at each round is kept, and a round that is seen twice counts 
   );
 });
 
-test('a longer downtime counts from its record on, and not once the manager has refused it', () => {
+test('a longer downtime counts from its record on, and not after the manager has refused it', () => {
   const longer = after(running(2, 90), LONGER);
   assert.equal(longer.steering?.downtimeMs, 100);
   const unset = after(running(2, 90), LONGER, { type: 'unset', error });
@@ -74,13 +74,13 @@ test('a longer downtime counts from its record on, and not once the manager has 
   assert.match(unset.steering?.last ?? '', /its manager did not/);
 });
 
-test('a switch to post-copy is wanted until the manager refuses it', () => {
+test('a switch to post-copy is requested until the manager refuses it', () => {
   assert.equal(after(running(2, 90), POSTCOPY).via, 'postcopy');
   const unset = after(running(2, 90), POSTCOPY, { type: 'unset', error });
   assert.deepEqual([unset.via, unset.steering?.failed], [undefined, ['postcopy']]);
 });
 
-test('who gives up asks the manager to end the task, and the guest that stayed has failed to move by that error', () => {
+test('giving up asks the manager to end the task, and a guest that stayed has failed by that error', () => {
   const asked = after(running(2, 90), GIVEN_UP);
   assert.deepEqual([asked.cancelling, asked.because?.code], [true, 'GODWIT_GIVEN_UP']);
   const rest = { type: 'found', where: { at: 'source', busy: false } } as const;
@@ -95,7 +95,7 @@ test('who gives up asks the manager to end the task, and the guest that stayed h
   assert.deepEqual([ended.because?.code, ended.because?.hint], ['GODWIT_GIVEN_UP', 'Use more.']);
 });
 
-test('a decision changes nothing once the task is to end, or is in post-copy', () => {
+test('a decision changes nothing once the task is ending, or is in post-copy', () => {
   const cancelled = after(running(2, 90), { type: 'cancel' });
   assert.equal(after(running(2, 90), { type: 'cancel' }, LONGER).steering?.downtimeMs, undefined);
   assert.equal(

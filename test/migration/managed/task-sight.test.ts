@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { managedOrder, taskSight, whereabouts } from '../../../src/migration/managed/task-sight.ts';
 
-test('what a manager says of a task is one of five things, and a long reason is cut', () => {
+test("a manager's report of a task is one of five states, and a long reason is cut", () => {
   const states = ['none', 'running', 'done', 'cancelled'];
   for (const state of states) assert.equal(taskSight.safeParse({ state }).success, true);
   const failed = taskSight.parse({ state: 'failed', reason: 'x'.repeat(10_000) });
@@ -16,7 +16,7 @@ test('what a manager says of a task is one of five things, and a long reason is 
   }
 });
 
-test('where a guest is and what is ordered have words of their own', () => {
+test("the guest's location and the order have separate phrases", () => {
   assert.equal(whereabouts.safeParse({ at: 'source' }).success, true);
   assert.equal(whereabouts.safeParse({ at: 'both' }).success, false);
   const order = {

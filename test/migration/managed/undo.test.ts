@@ -4,7 +4,7 @@ import type { ManagedEvent } from '../../../src/migration/managed/events.ts';
 import { initialManaged, managedTransition } from '../../../src/migration/managed/lifecycle.ts';
 import { error, planned } from './samples.ts';
 
-test('what a manager may have left of its order is taken back, where its driver knows how', () => {
+test("the possible remains of a manager's order are taken back if its driver can do it", () => {
   const doingAfter = (facts: object, ...rest: readonly ManagedEvent[]): string => {
     let { state } = initialManaged(planned());
     const checked: ManagedEvent[] = [

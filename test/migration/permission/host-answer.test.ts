@@ -23,8 +23,8 @@ const move = (more: Partial<Sighting['moves'][number]>) => ({
 });
 const is = (more: Partial<Sighting>): string => answerFrom(seen(more), SOUGHT).is;
 
-describe('what a host’s sighting of a guest amounts to', () => {
-  test('a host with nothing of it is without', () => {
+describe('sightings of a guest', () => {
+  test('a host with no trace of the guest is clear', () => {
     assert.equal(is({}), 'without');
     assert.equal(is({ storeSince: '2026-11-24T09:00:00Z' }), 'without');
     const stayed = move({ runsAt: 'source' });
@@ -33,7 +33,7 @@ describe('what a host’s sighting of a guest amounts to', () => {
     assert.equal(is({ copies: [{ uuid: 'u-2', state: 'running' }] }), 'without', 'a namesake');
   });
 
-  test('a copy with its UUID is the guest, unless it waits for memory', () => {
+  test("a copy with the guest's UUID is the guest, unless it waits for memory", () => {
     for (const state of ['running', 'paused'] as const) {
       assert.equal(is({ copies: [{ uuid: 'u-1', state }] }), 'has');
     }
@@ -41,11 +41,11 @@ describe('what a host’s sighting of a guest amounts to', () => {
     assert.equal(is({ copies: [{ state: 'running' }] }), 'may-have', 'it may be a namesake');
   });
 
-  test('a migration that sent it on shows that it ran there', () => {
+  test('a migration that sent the guest on shows that it ran on that host', () => {
     assert.equal(is({ moves: [move({ lineage: ['m-00000001'] })] }), 'has');
   });
 
-  test('an open, a held and a later arrival may bring it to life', () => {
+  test('an open, a held and a later arrival may start the guest', () => {
     assert.equal(is({ moves: [{ ...move({}), ended: false }] }), 'may-have');
     assert.equal(is({ moves: [move({ runsAt: 'unknown' })] }), 'may-have');
     assert.equal(is({ moves: [move({ runsAt: 'destination' })] }), 'may-have');
@@ -55,7 +55,7 @@ describe('what a host’s sighting of a guest amounts to', () => {
     assert.equal(is({ storeSince: '2026-11-24T10:00:01Z' }), 'may-have');
   });
 
-  test('more that a host shows never makes it look emptier', () => {
+  test('additional sightings never make a host look emptier', () => {
     const copies = fc.array(
       fc.record({
         uuid: fc.constantFrom('u-1', 'u-2'),
@@ -74,19 +74,19 @@ describe('what a host’s sighting of a guest amounts to', () => {
   });
 });
 
-describe('an operator’s word for a host', () => {
+describe("an operator's word for a host", () => {
   const at = { bootId: 'boot-1', uptimeMs: 1 };
   const silent = { is: 'silent', why: 'dark' } as const;
   const word = [{ host: 'c', doubts: ['no answer', 'copy paused'] }];
 
-  test('stands for what the operator was shown of it', () => {
+  test("an operator's word for a host covers only the state that the operator was shown", () => {
     const named = { is: 'named', by: 'operator', at };
     assert.deepEqual(answeredFor('c', silent, word, at), named);
     const paused = answerFrom(seen({ copies: [{ state: 'paused' }] }), SOUGHT);
     assert.deepEqual(answeredFor('c', paused, word, at), named);
   });
 
-  test('does not stand for another host, for more than was shown, nor against a host that has the guest', () => {
+  test("an operator's word never covers another host, a changed state, or a host that has the guest", () => {
     assert.equal(answeredFor('d', silent, word, at), silent);
     const more = [
       seen({ copies: [{ state: 'paused' }], moves: [move({ ended: false })] }),
@@ -102,7 +102,7 @@ describe('an operator’s word for a host', () => {
     assert.equal(answeredFor('c', nothing, word, at), nothing);
   });
 
-  test('names a new doubt also beside many that were shown', () => {
+  test("an operator's word names a new doubt even next to many that were shown", () => {
     const moves = Array.from({ length: 40 }, (_, at_) =>
       move({ id: `m-000001${at_ + 10}`, ended: false }),
     );

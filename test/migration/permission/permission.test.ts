@@ -94,7 +94,7 @@ function hasRight(own: Claim): boolean {
 }
 
 describe('permission to start a guest', () => {
-  test('is never given while any host shows that it has the guest', () => {
+  test('permission to start a guest is never given while any host shows that it has the guest', () => {
     fc.assert(
       fc.property(question, fc.constantFrom(...FLEET), (asked, host) => {
         const answers = new Map([...asked.answers, [host, { is: 'has', why: 'has it' }] as const]);
@@ -103,7 +103,7 @@ describe('permission to start a guest', () => {
     );
   });
 
-  test('is given exactly if this host has the right and each host that may hold a copy is clear', () => {
+  test('permission is given exactly if this host has the right and every possible copy is ruled out', () => {
     const seen = { granted: 0, elsewhere: 0, unproved: 0 };
     fc.assert(
       fc.property(question, (asked) => {
@@ -121,7 +121,7 @@ describe('permission to start a guest', () => {
     for (const [kind, times] of Object.entries(seen)) assert.ok(times > 100, `${kind}: ${times}`);
   });
 
-  test('fails with each answer that is not clear, of each host that may hold a copy', () => {
+  test('permission fails with each unclear answer of each host that may hold a copy', () => {
     let tried = 0;
     fc.assert(
       fc.property(claim, unclear, (own, answer) => {
@@ -142,7 +142,7 @@ describe('permission to start a guest', () => {
     assert.ok(tried > 500, String(tried));
   });
 
-  test('needs the answer of a source that sent its commit before this host was restarted', () => {
+  test('permission needs the answer of a source that sent its commit before this host was restarted', () => {
     const came = { kind: 'arrival', right: 'running', byProof: false } as const;
     const own = { ...came, mayBeRecovered: false, bootId: 'boot-1' } as const;
     const asked = { ...BASE, claim: own };
@@ -154,7 +154,7 @@ describe('permission to start a guest', () => {
     assert.equal(judgeStart({ ...asked, answers }).kind, 'granted');
   });
 
-  test('needs the answer of every host if the source was restarted before its commit, or an operator intervened', () => {
+  test('permission needs every host if the source rebooted before its commit, or an operator intervened', () => {
     const came = { kind: 'arrival', right: 'running', byProof: false, bootId: 'boot-2' } as const;
     const asked = { ...BASE, claim: { ...came, mayBeRecovered: true }, answers: new Map() };
     assert.deepEqual(hostsInDoubt(asked), FLEET);
@@ -162,7 +162,7 @@ describe('permission to start a guest', () => {
     assert.deepEqual(hostsInDoubt({ ...asked, claim: { ...came, mayBeRecovered: false } }), []);
   });
 
-  test('is not needed from any other host by a source that never left its boot and sent no commit', () => {
+  test('a source that stayed up and sent no commit needs no permission from any other host', () => {
     const own = { kind: 'take-back', right: 'armed', handedOver: false, byProof: false } as const;
     const doubt = hostsInDoubt({
       claim: { ...own, bootId: NOW.bootId },
@@ -173,7 +173,7 @@ describe('permission to start a guest', () => {
     assert.deepEqual(doubt, []);
   });
 
-  test('names the first host that stands in the way', () => {
+  test('a refused permission names the first host that prevents it', () => {
     const verdict = judgeStart({
       guest: 'web1',
       now: NOW,
@@ -192,7 +192,7 @@ describe('permission to start a guest', () => {
     });
   });
 
-  test('covers the guest that it names and no other', () => {
+  test('permission covers only the guest that it names', () => {
     const permission = granted('web1');
     permission.mustCover('web1');
     assert.throws(() => permission.mustCover('db1'), { code: 'GODWIT_INTERNAL' });

@@ -4,7 +4,7 @@ import { linkToChooseBy, SEVERAL_STREAMS } from '../../../src/migration/predicti
 import { ask, pathOf } from './paths.ts';
 import { thin } from './samples.ts';
 
-test('the path over a link that busy agents could not fill is what processors take the least time for, and says so', () => {
+test('a path over an ample link is chosen for the lowest processor time, with that reason', () => {
   const link = { rate: 80 * 1_000_000, how: 'measured', isLeast: true } as const;
   const seen = pathOf(ask(), { ...thin, ...linkToChooseBy(link) });
   assert.deepEqual('stream' in seen && seen.stream, SEVERAL_STREAMS);
@@ -20,7 +20,7 @@ test('the path over a link that busy agents could not fill is what processors ta
   assert.match(capped.why, /^at 76\.3 MiB\/s /);
 });
 
-test('the path goes by the rate of a link as it is where that was measured, is thin, or an earlier migration came to it', () => {
+test("a path uses a link's rate as it is if it was measured, is low, or was reached by an earlier migration", () => {
   const measured = { how: 'measured', isLeast: true } as const;
   const linkIsLeast = true;
   assert.deepEqual(linkToChooseBy({ rate: 80_000_000, how: 'measured' }), {
@@ -39,7 +39,7 @@ test('the path goes by the rate of a link as it is where that was measured, is t
   assert.deepEqual(linkToChooseBy(undefined), { linkBytesPerS: undefined });
 });
 
-test('a path is reckoned as a plan does where the link is known at the least only', () => {
+test('a path is calculated as in a plan if only a lower bound of the link is known', () => {
   const link = { rate: 40_000_000, how: 'measured', isLeast: true } as const;
   const least = pathOf(ask(), { ...thin, ...linkToChooseBy(link) });
   const known = pathOf(ask(), { ...thin, ...linkToChooseBy({ ...link, isLeast: false }) });

@@ -30,7 +30,7 @@ const roundsOf = (facts: Facts) =>
   simulateContent(loadOf(facts, NOMINAL), facts.settings, NOMINAL.processor);
 
 describe('the rounds of a container', () => {
-  test('end by themselves, after two at the least, whatever it writes', () => {
+  test('the rounds of a container end by themselves after at least two, whatever it writes', () => {
     fc.assert(
       fc.property(box, (facts) => {
         const found = roundsOf(facts);
@@ -43,7 +43,7 @@ describe('the rounds of a container', () => {
     );
   });
 
-  test('are two of one that writes nothing, and nothing is left to send while it is frozen', () => {
+  test('an idle container takes two rounds, and has nothing left to send while it is frozen', () => {
     fc.assert(
       fc.property(box, (facts) => {
         const { rounds, finalMs, bytes } = roundsOf({ ...facts, curve: [] });
@@ -53,7 +53,7 @@ describe('the rounds of a container', () => {
     );
   });
 
-  test('do not end in less time than they take', () => {
+  test('the rounds of a container do not end in less time than they take', () => {
     fc.assert(
       fc.property(box, fc.double({ min: 0.1, max: 0.99, noNaN: true }), (facts, share) => {
         const timeoutMs = roundsOf(facts).memoryMs * share;
@@ -66,7 +66,7 @@ describe('the rounds of a container', () => {
     );
   });
 
-  test('stop it for as long as its dump and its restore take, and longer the more it has', () => {
+  test('a container is stopped for its dump and its restore, and longer the more memory it has', () => {
     fc.assert(
       fc.property(box, fc.double({ min: 1, max: 8, noNaN: true }), (facts, times) => {
         const ofBytes = (memoryBytes: number): number =>
@@ -79,7 +79,7 @@ describe('the rounds of a container', () => {
     );
   });
 
-  test('come nearer to how long containers of this host stood still than to what is assumed', () => {
+  test('the predicted stop moves from the assumed time towards the times measured on this host', () => {
     fc.assert(
       fc.property(box, fc.integer({ min: 200, max: 60_000 }), (facts, downtimeMs) => {
         const assumedMs = expected({ ...facts, ownMoves: [] }).downtimeMs;

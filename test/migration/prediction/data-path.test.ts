@@ -17,17 +17,17 @@ import { ask, pathOf } from './paths.ts';
 import { MBIT, MIX, offer, own, thin, anyFacts, guest, MIB } from './samples.ts';
 
 describe('the data path of memory', () => {
-  test('is native where nothing was asked for, whatever the link', () => {
+  test('the data path is native if none was requested, whatever the link', () => {
     const settings = migrationSettings.parse({});
     assert.equal(decideDataPath(settings, thin).takes, 'native');
   });
 
-  test('is the wire where it was asked for and both hosts have it', () => {
+  test('the data path is the wire if it was requested and both hosts have it', () => {
     const fat = { ...thin, linkBytesPerS: undefined };
     assert.equal(decideDataPath(ask({ path: 'wire' }), fat).takes, 'wire');
   });
 
-  test('is neither where the wire was asked for and cannot be had, with the reason', () => {
+  test('no data path is chosen if the wire was requested and is unavailable, and the reason is given', () => {
     const choice = decideDataPath(ask({ path: 'wire' }), { ...thin, offer: undefined });
     assert.deepEqual(choice, {
       takes: 'neither',
@@ -35,7 +35,7 @@ describe('the data path of memory', () => {
     });
   });
 
-  test('is the wire alone where the hosts reach each other through a relay', () => {
+  test('the data path is only the wire if the hosts reach each other through a relay', () => {
     for (const asked of ['native', 'wire', 'auto'] as const) {
       const choice = decideDataPath(ask({ path: asked }), { ...thin, byRelay: true });
       assert.equal(choice.takes, 'wire');
@@ -46,7 +46,7 @@ describe('the data path of memory', () => {
     assert.equal(decideDataPath(several, { ...thin, byRelay: true }).takes, 'neither');
   });
 
-  test('is predicted: by the wire on a thin link for pages that occur twice, native on a fat one', () => {
+  test('the data path is the wire on a slow link for repeated pages, and native on a fast one', () => {
     const looked = { ...thin, measured: { curve: [], mix: { ...MIX, duplicate: 0.1 } } };
     assert.equal(decideDataPath(ask(), looked).takes, 'wire');
     assert.equal(
@@ -55,18 +55,18 @@ describe('the data path of memory', () => {
     );
   });
 
-  test('goes by the cap where the link is fatter', () => {
+  test('the data path depends on the cap if the link is faster', () => {
     const fat = { ...thin, linkBytesPerS: undefined };
     const { stream } = pathOf(ask({ maxBandwidth: 100 * MBIT }), fat) as { stream?: object };
     assert.deepEqual(stream, PACKED3_STREAM);
   });
 
-  test('is native where nobody knows the link, and says so', () => {
+  test('the data path is native if the link is unknown, and the plan reports that', () => {
     const choice = decideDataPath(ask(), { ...thin, linkBytesPerS: undefined });
     assert.deepEqual(choice, { takes: 'native', why: 'the rate of the link is not known' });
   });
 
-  test('is the wire on a fatter link where both caches know the guest', () => {
+  test('the data path is the wire on a faster link if both caches have the guest', () => {
     const link = { ...thin, linkBytesPerS: 300 * MBIT };
     assert.equal(decideDataPath(ask(), link).takes, 'native');
     const known = { own: { ...own, knowsGuest: true }, offer: { ...offer, knowsGuest: true } };
@@ -74,7 +74,7 @@ describe('the data path of memory', () => {
     assert.equal(decideDataPath(ask(), { ...link, own: known.own }).takes, 'native');
   });
 
-  test('is the wire on a fatter link where the destination’s cache has most of the pages that were looked at', () => {
+  test("the data path is the wire on a faster link if the destination's cache has most sampled pages", () => {
     const of = (share: number, knowsGuest: boolean) => {
       const sides = { own: { ...own, knowsGuest }, offer: { ...offer, knowsGuest } };
       const measured = { curve: [], mix: { ...MIX, known: { share, pages: 1000 } } };
@@ -86,7 +86,7 @@ describe('the data path of memory', () => {
     assert.equal(of(0.01, true).takes, 'native');
   });
 
-  test('is the hypervisor’s own compression between the two, and where the wire cannot be had', () => {
+  test("the data path is the hypervisor's compression in between, or if the wire is unavailable", () => {
     const fat = { ...thin, linkBytesPerS: 1000 * MBIT };
     const packed = { takes: 'native', stream: PACKED_STREAM };
     const packed3 = { takes: 'native', stream: PACKED3_STREAM };
@@ -101,14 +101,14 @@ describe('the data path of memory', () => {
     assert.match(other, /; not by the wire: the destination does not offer/);
   });
 
-  test('is several plain streams on a fat link, which one thread does not fill', () => {
+  test('the data path is several plain streams on a fast link, which one thread does not fill', () => {
     const fat = { ...thin, linkBytesPerS: 10_000 * MBIT };
     const { why, ...choice } = pathOf(ask(), fat);
     assert.deepEqual(choice, { takes: 'native', stream: SEVERAL_STREAMS });
     assert.match(why, /3\.2 s and 1 GiB from hypervisor to hypervisor, .* over 4 streams, /);
   });
 
-  test('is compressed on a fat link, too, where processors for it are there: as soon, and fewer bytes', () => {
+  test('the data path compresses on a fast link if processors are free: as soon, and fewer bytes', () => {
     const sides = { own: { ...own, cores: 16 }, offer: { ...offer, cores: 16 } };
     const { stream } = pathOf(ask(), { ...thin, ...sides, linkBytesPerS: 10_000 * MBIT }) as {
       readonly stream?: object;
@@ -116,7 +116,7 @@ describe('the data path of memory', () => {
     assert.deepEqual(stream, PACKED_STREAM);
   });
 
-  test('is one plain stream in post-copy, which QEMU does not carry over several', () => {
+  test('the data path is one plain stream in post-copy, since QEMU does not use several there', () => {
     for (const mode of ['postcopy', 'hybrid'] as const) {
       for (const mbit of [1000, 10_000]) {
         const choice = pathOf(ask({ mode }), { ...thin, linkBytesPerS: mbit * MBIT });
@@ -125,7 +125,7 @@ describe('the data path of memory', () => {
     }
   });
 
-  test('is native under auto with a stream that was asked for, as it was asked for', () => {
+  test('the data path is native under auto if a stream was requested, in the requested form', () => {
     for (const given of [{ streams: 4 }, { compress: 'zstd' }, { compress: 'xbzrle' }]) {
       const settings = ask(given);
       const choice = decideDataPath(settings, thin);
@@ -137,7 +137,7 @@ describe('the data path of memory', () => {
     assert.match(wireObstacle(ask(), { ...thin, reachable: false }) ?? '', /another user/);
   });
 
-  test('never turns from the wire to what sends more because the link is thinner', () => {
+  test('a slower link never turns the data path from the wire to one that sends more', () => {
     const rate = fc.integer({ min: 1, max: 10_000 });
     fc.assert(
       fc.property(rate, rate, fc.boolean(), (one, other, knowsGuest) => {
@@ -215,7 +215,7 @@ describe('the path that auto takes over a slow link', () => {
       : ['plain', ...wire];
   }
 
-  test('is never one on which memory takes more than 1.1 times as long as on the soonest, and of those as near one of the least bytes', () => {
+  test('auto takes the path with the fewest bytes among those within 1.1 times the fastest', () => {
     let ended = 0;
     fc.assert(
       fc.property(anyFacts, mbit, sides, (any, rate, of) => {
@@ -237,7 +237,7 @@ describe('the path that auto takes over a slow link', () => {
     assert.ok(ended > 500, String(ended));
   });
 
-  test('is one that ends, where any does', () => {
+  test('auto chooses a path that ends if there is one', () => {
     // It rewrites more than the link takes, in pages that shrink a lot.
     const busy = { ...guest(20), link: { rate: 100 * MBIT, how: 'configured' as const } };
     const of = { hasWire: false, knowsGuest: false, cores: 4, load: 1, mode: 'precopy' as const };
@@ -247,7 +247,7 @@ describe('the path that auto takes over a slow link', () => {
     assert.match(chosen(facts, of), /^packed/);
   });
 
-  test('is never XBZRLE, though the model has it as the soonest: nobody measured what its cache holds', () => {
+  test('auto never chooses XBZRLE, even if it is predicted fastest: its cache was never measured', () => {
     const random = { zero: 0, duplicate: 0, packed: 0.98, packedAgain: 0.98 };
     const curve = [{ windowMs: 1000, dirtyBytes: 9 * MIB }];
     const link = { rate: 100 * MBIT, how: 'configured' as const };
@@ -258,11 +258,11 @@ describe('the path that auto takes over a slow link', () => {
     assert.ok(comesTo('xbzrle', facts, of).totalMs * 1.1 < comesTo(taken, facts, of).totalMs);
   });
 
-  describe('where a path does not end', () => {
+  describe('paths that do not end', () => {
     const link = { rate: 40 * MBIT, how: 'configured' as const };
     const of = { hasWire: true, knowsGuest: false, cores: 4, load: 1, mode: 'precopy' as const };
 
-    test('is what a pass over memory is the soonest by where none does, and says that', () => {
+    test('auto takes the path with the fastest pass over memory if none ends, and reports that', () => {
       const wild = { ...guest(3000), link };
       const { takes, why } = choiceOf(wild, of);
       assert.equal(takes, 'wire');
@@ -274,7 +274,7 @@ describe('the path that auto takes over a slow link', () => {
       assert.equal(why.split('would take ')[1], choiceOf(none, of).why.split('to take ')[1]);
     });
 
-    test('says of that path that it has no end, and no bytes', () => {
+    test('a path that does not end is reported without an end and without bytes', () => {
       const small = { zero: 0.25, duplicate: 0, packed: 0.2, packedAgain: 0.05 };
       const busy = { ...guest(20), mix: small, link: { ...link, rate: 100 * MBIT } };
       const { why } = choiceOf(busy, { ...of, hasWire: false });

@@ -20,8 +20,8 @@ const timesLink = (facts: Facts, times: number): Facts => ({
   ...(facts.link && { link: { ...facts.link, rate: facts.link.rate * times } }),
 });
 
-describe('the copy of a guest’s disks', () => {
-  test('takes what the link needs for its bytes, where the guest writes nothing', () => {
+describe("the copy of a guest's disks", () => {
+  test("a disk copy takes the link's time for its bytes if the guest writes nothing", () => {
     const { ms, bytes } = diskCopyOf({ ...guest(1), disks: { bytes: 125_000_000 } }, NOMINAL);
     assert.ok(Math.abs(ms - 1000) < 1e-6 && Math.abs(bytes - 125_000_000) < 1e-6);
     const disks = { bytes: 125_000_000 };
@@ -30,7 +30,7 @@ describe('the copy of a guest’s disks', () => {
     assert.deepEqual(diskCopyOf(guest(1), NOMINAL), NO_COPY);
   });
 
-  test('takes no less time than its bytes alone, and no more than twice that, whatever the guest writes', () => {
+  test('a disk copy takes between one and two times the time of its bytes, whatever the guest writes', () => {
     fc.assert(
       fc.property(anyCopy, (facts) => {
         const still = { ...facts, disks: { bytes: facts.disks.bytes } };
@@ -41,7 +41,7 @@ describe('the copy of a guest’s disks', () => {
     );
   });
 
-  test('is never slower over more link, and never sooner where more is to be copied or written', () => {
+  test('a disk copy is never slower over a faster link, and never sooner with more data or writes', () => {
     fc.assert(
       fc.property(anyCopy, more, (facts, times) => {
         const msOf = (one: Facts) => diskCopyOf(one, NOMINAL).ms * (1 - 1e-9);
@@ -58,7 +58,7 @@ describe('the copy of a guest’s disks', () => {
     );
   });
 
-  test('is in the total of a prediction, which is never slower over more link', () => {
+  test('the total of a prediction includes the disk copy, and is never slower over a faster link', () => {
     fc.assert(
       fc.property(anyCopy, more, (facts, times) => {
         const settings = { ...facts.settings, timeoutMs: 1e9 };
@@ -81,7 +81,7 @@ describe('the copy of a guest’s disks', () => {
     );
   });
 
-  test('that takes longer than the whole may is said not to end, by post-copy either', () => {
+  test('a disk copy longer than the whole time limit is predicted not to end, even by post-copy', () => {
     const disks = { bytes: 125_000_000 * 6000 };
     for (const mode of ['precopy', 'postcopy'] as const) {
       const found = predict({ ...guest(1, { mode }), disks });
@@ -94,7 +94,7 @@ describe('the copy of a guest’s disks', () => {
     }
   });
 
-  test('of any size over any link is a prediction that the protocol takes', () => {
+  test('a prediction of any disk size over any link is accepted by the protocol', () => {
     const most = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
     fc.assert(
       fc.property(anyFacts, most, most, (facts, bytes, writtenBytesPerS) => {
@@ -107,7 +107,7 @@ describe('the copy of a guest’s disks', () => {
     );
   });
 
-  test('begins with what its images take, or what the guest sees of those of which that is not known', () => {
+  test('a disk copy starts with the allocated size, or the guest-visible size if that is unknown', () => {
     const image = (node: string, allocatedBytes?: number) => {
       const size = allocatedBytes === undefined ? {} : { allocatedBytes };
       return { node, format: 'raw' as const, bytes: 100, readOnly: false, ...size };

@@ -39,8 +39,8 @@ function rangesOf(of: DiskLatency, given: LatencyFacts) {
   return KINDS.flatMap((kind) => PERCENTILES.map((at) => ({ kind, at, range: found[kind][at] })));
 }
 
-describe('what to expect of the guest’s own requests while its disks are copied', () => {
-  test('is a range that holds its middle, where enough requests were counted to say it', () => {
+describe('disk latency during a copy', () => {
+  test('the predicted disk latency is a range around its middle if enough requests were counted', () => {
     fc.assert(
       fc.property(disk, facts, (of, given) => {
         for (const { kind, at, range } of rangesOf(of, given)) {
@@ -53,7 +53,7 @@ describe('what to expect of the guest’s own requests while its disks are copie
     );
   });
 
-  test('is no shorter over a slower or longer link, which only writes wait for', () => {
+  test('the predicted disk latency never falls with a slower or longer link, and only writes wait for it', () => {
     fc.assert(
       fc.property(disk, facts, fc.nat(500), (of, given, more) => {
         const { rate = 0, roundTripMs = 0 } = given.link ?? {};
@@ -69,7 +69,7 @@ describe('what to expect of the guest’s own requests while its disks are copie
     );
   });
 
-  test('is longer by as much as earlier migrations of this host were, the more of them there are', () => {
+  test('the predicted disk latency grows as in earlier migrations of this host, weighted by their number', () => {
     const one = { count: 100, p50Ms: 1, p99Ms: 1 };
     const moved: DiskLatency = {
       node: 'other',
@@ -90,7 +90,7 @@ describe('what to expect of the guest’s own requests while its disks are copie
     }
   });
 
-  test('is not said of requests that took longer than is counted, and of a disk that nobody counted', () => {
+  test('the disk latency is not predicted if requests exceed the counted range, or were never counted', () => {
     const reads = { count: 1000, p50Ms: 1, p99Ms: 34_000, isLeast: true as const };
     const given = { link: undefined, maxBandwidth: undefined, own: [] };
     const [found] = expectedLatencies([{ node: 'a', before: { reads } }, { node: 'b' }], given);

@@ -34,29 +34,29 @@ const throttled = (atMs: number, from: number, to: number) => {
   return { round: 2, atMs, what: 'throttle', rule: 'stalled', why: 'so', change } as const;
 };
 
-describe('what a migration takes', () => {
-  test('from a guest that is not slowed down is its downtime alone', () => {
+describe('costs of a migration', () => {
+  test('the cost to a guest that is not throttled is only its downtime', () => {
     assert.deepEqual(effectsOf(FACTS, COURSE).guest, { lostMs: 200 });
   });
 
-  test('from a guest that is slowed down is its share until that changes', () => {
+  test('the cost to a throttled guest is its throttled share until that changes', () => {
     const steps = [throttled(40_000, 0, 20), throttled(60_000, 20, 50), throttled(80_000, 50, 0)];
     const { guest } = effectsOf(FACTS, { ...COURSE, rounds: { ...COURSE.rounds, steps } });
     assert.deepEqual(guest, { throttlePercent: 50, lostMs: 4000 + 10_000 + 200 });
   });
 
-  test('from a guest in post-copy is three quarters of its work until the last page is there', () => {
+  test('the cost to a guest in post-copy is three quarters of its work until the last page arrives', () => {
     const rounds = { ...COURSE.rounds, ends: 'postcopy', lateMs: 10_000 } as const;
     assert.deepEqual(effectsOf(FACTS, { ...COURSE, rounds }).guest, { lostMs: 7700 });
   });
 
-  test('from the link is a share of it for as long as memory moves, and of one that nobody knows the time alone', () => {
+  test('the cost to the link is a share while memory moves, and only the time if the link is unknown', () => {
     const link = { rate: 18 * MIB, how: 'measured' } as const;
     assert.deepEqual(effectsOf({ ...FACTS, link }, COURSE).link, { share: 0.5, forMs: 100_000 });
     assert.deepEqual(effectsOf(FACTS, COURSE).link, { forMs: 100_000 });
   });
 
-  test('from the hosts is processor time for what is sent, once or again, and room for the guest', () => {
+  test('the cost to the hosts is processor time for everything sent, and room for the guest', () => {
     const { hosts } = effectsOf(FACTS, COURSE);
     assert.deepEqual(hosts, {
       processorMs: Math.round(((800 + 100) * MIB * 3) / 1e6),
@@ -64,7 +64,7 @@ describe('what a migration takes', () => {
     });
   });
 
-  test('is said of each plan that may end, and of no other', () => {
+  test('the cost is reported for each plan that may end, and for no other', () => {
     fc.assert(
       fc.property(anyFacts, (each) => {
         const { effects, steering } = predict(each);

@@ -5,7 +5,7 @@ import { decideDataPath, goesByPages } from '../../../src/migration/prediction/d
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { offer, thin } from './samples.ts';
 
-test('the path that auto takes hangs on what the pages hold only where that is said', () => {
+test('the choice of auto depends on the page contents only if the plan reports that', () => {
   let hung = 0;
   const modes = fc.constantFrom('precopy' as const, 'postcopy' as const);
   const path = fc.constantFrom('auto' as const, 'auto' as const, 'wire' as const);

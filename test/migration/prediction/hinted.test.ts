@@ -6,20 +6,20 @@ import { leftOutBytes } from '../../../src/migration/prediction/hinted.ts';
 const MIB = 1024 ** 2;
 const guest = { freeBytes: 400 * MIB, memoryBytes: 1000 * MIB, zero: 0.25, rate: 0 };
 
-describe('the free pages of which a guest gives hints', () => {
-  test('are left out for the most part, but for zeros, which cost nothing', () => {
+describe('hinted free pages', () => {
+  test('hinted free pages are mostly omitted, except zeros, which cost nothing', () => {
     // Of 400 free MiB 250 are zeros; of the others three quarters lie in large blocks.
     assert.equal(leftOutBytes(guest), 150 * 0.75 * MIB);
   });
 
-  test('are sent where all is sent before the first hint, or nothing is free that holds something', () => {
+  test('hinted free pages are sent if everything is sent before the first hint, or none holds data', () => {
     assert.equal(leftOutBytes({ ...guest, rate: 1e12 }), 0);
     assert.equal(leftOutBytes({ ...guest, freeBytes: 0 }), 0);
     assert.equal(leftOutBytes({ ...guest, zero: 0.5 }), 0);
     assert.equal(leftOutBytes({ ...guest, zero: 1 }), 0);
   });
 
-  test('are left out the more, the more is free and the slower memory is sent', () => {
+  test('more hinted pages are omitted the more memory is free and the slower it is sent', () => {
     const bytes = fc.integer({ min: 0, max: 4096 * MIB });
     const rate = fc.integer({ min: 1, max: 1_250_000_000 });
     const share = fc.double({ min: 0, max: 1, noNaN: true });

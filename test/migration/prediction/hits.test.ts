@@ -23,8 +23,8 @@ function having(facts: Facts, known: number, of = 1000): Facts {
 const thin = { rate: 12_500_000, how: 'measured' } as const;
 const wire = { ...guest(0), mix: MIX, link: thin, memoryPath: 'cold' } as const;
 
-describe('what the destination’s cache has', () => {
-  test('is of the pages that are not zeros, and of the wire alone', () => {
+describe("the destination's cache", () => {
+  test('cache hits count only nonzero pages, and only on the wire', () => {
     const mix = { ...MIX, known: { share: 0.4, pages: 1000 } };
     for (const memoryPath of ['cold', 'known'] as const)
       assert.ok(Math.abs((hitsOf({ memoryPath, mix }, NOMINAL) ?? 0) - 0.5) < 1e-9);
@@ -34,7 +34,7 @@ describe('what the destination’s cache has', () => {
     assert.equal(hitsOf({ memoryPath: 'cold', mix: zeros }, NOMINAL), 0);
   });
 
-  test('is off by as much as a sample of that size may be, more of a smaller one, and never beyond all of it', () => {
+  test('the error of cache hits grows with a smaller sample, and never exceeds the total', () => {
     fc.assert(
       fc.property(share, pages, pages, (known, one, other) => {
         const [few, many] = [Math.min(one, other), Math.max(one, other)];
@@ -54,7 +54,7 @@ describe('what the destination’s cache has', () => {
     assert.ok(within.length >= hits.length * 0.98 && within.length > 0);
   });
 
-  test('never makes for more bytes, in any case, the more it is', () => {
+  test('more cache hits never cause more bytes', () => {
     fc.assert(
       fc.property(anyFacts, share, share, pages, (facts, one, other, of) => {
         const { mix = MIX } = facts;
@@ -73,7 +73,7 @@ describe('what the destination’s cache has', () => {
     );
   });
 
-  test('lets a quiet guest go over in fewer bytes, and counts instead of whether its places are known', () => {
+  test('cache hits send a quiet guest in fewer bytes, and replace the question whether its places are known', () => {
     const of = (known: number) => predict(having(wire, known)).bytes;
     const [none, half, all] = [of(0), of(ALL / 2), of(ALL)];
     assert.ok(all.middle < half.middle / 20 && half.middle < none.middle * 0.55);
@@ -90,7 +90,7 @@ describe('what the destination’s cache has', () => {
     }
   });
 
-  test('takes the time of processors between a guest that is not known and one that is', () => {
+  test('cache hits cost processor time between an unknown guest and a known one', () => {
     const fat = { rate: 125_000_000_000, how: 'measured' } as const;
     const passMs = (facts: Facts) => loadOf({ ...facts, link: fat }, NOMINAL).passMs;
     const [cold, known] = [passMs(wire), passMs({ ...wire, memoryPath: 'known' })];
@@ -102,7 +102,7 @@ describe('what the destination’s cache has', () => {
     assert.equal(between(10, 8, 0.25), 9.5);
   });
 
-  test('is not counted by other paths', () => {
+  test('cache hits are not counted by other paths', () => {
     const plain = { ...wire, memoryPath: 'packed3' } as const;
     assert.deepEqual(predict(having(plain, ALL)), predict(plain));
   });

@@ -42,8 +42,8 @@ const factsOf = ({ memoryPath, memoryGib, dirtyMib, cores }: Steady, rate: numbe
   link: { rate, how: 'measured', roundTripMs: 1 },
 });
 
-describe('a prediction on hosts of another speed', () => {
-  test('is within a tenth after four moves that the processors bound', () => {
+describe('prediction on slower or faster hosts', () => {
+  test('a prediction is within ten percent after four moves that were limited by the processors', () => {
     let compared = 0;
     fc.assert(
       fc.property(steady, slower, (guestOf, times) => {
@@ -63,7 +63,7 @@ describe('a prediction on hosts of another speed', () => {
     assert.ok(compared > 30, String(compared));
   });
 
-  test('stays as it is after moves that the link bound', () => {
+  test('a prediction stays unchanged after moves that were limited by the link', () => {
     fc.assert(
       fc.property(steady, slower, (guestOf, times) => {
         const facts = factsOf(guestOf, 500_000);
@@ -78,7 +78,7 @@ describe('a prediction on hosts of another speed', () => {
     );
   });
 
-  test('notices slow processors where the link was said to bind the move', () => {
+  test('a prediction detects slow processors if the move was expected to be limited by the link', () => {
     const facts = { ...guest(1), memoryPath: 'packed3' as const, processors: [{ cores: 4 }] };
     const link = { rate: 30 * MBIT, how: 'measured' as const, roundTripMs: 1 };
     const slow = { ...facts, link };
@@ -90,7 +90,7 @@ describe('a prediction on hosts of another speed', () => {
     assert.ok(off > 0.9 && off < 1.1, String(off));
   });
 
-  test('has the bytes that its path came to, in time and in what it sends', () => {
+  test('a prediction learns the bytes of its path, both in time and in volume', () => {
     const facts = { ...guest(1), memoryPath: 'packed' as const };
     const slow = { ...facts, link: { rate: 40 * MBIT, how: 'measured' as const } };
     const came = cameOn(slow, 1, 1.4);
@@ -102,7 +102,7 @@ describe('a prediction on hosts of another speed', () => {
       assert.ok(off > 0.95 && off < 1.05, String(off));
   });
 
-  test('is what the protocol takes, whatever moves told', () => {
+  test('a learned prediction is accepted by the protocol, whatever the moves showed', () => {
     const told = fc.record({
       memoryPath: fc.constantFrom<string>(...PATHS),
       processor: fc.double({ min: 0.25, max: 4, noNaN: true }),
@@ -120,7 +120,7 @@ describe('the choice of a path', () => {
   const link = 1000 * MBIT;
   const slow = moves(3, { memoryPath: 'packed', processor: 4 });
 
-  test('by auto turns from zstd to a plain stream on slow hosts', () => {
+  test('auto changes from zstd to a plain stream on slow hosts', () => {
     const auto = migrationSettings.parse({ path: 'auto' });
     const facts = { ...thin, linkBytesPerS: link, offer: undefined };
     const takes = (ownMoves: OwnMove[]) => {
@@ -131,7 +131,7 @@ describe('the choice of a path', () => {
     assert.equal(takes(slow), undefined);
   });
 
-  test('in a plan, side by side, puts zstd behind a plain stream on slow hosts', () => {
+  test('a plan lists zstd behind a plain stream on slow hosts', () => {
     const { memoryPath: _, ...facts } = guest(1);
     const plan: PlanFacts = {
       ...facts,
@@ -160,7 +160,7 @@ describe('the choice of a path', () => {
   });
 });
 
-test('the data path is chosen by what this host’s own moves showed of its processors, and says so', () => {
+test("the data path is chosen by the processor speed that this host's moves showed, and reports it", () => {
   const costs = { memoryPath: 'packed3', processor: 3 } as const;
   const kind = { finished: 'precopy', byWire: false, several: true } as const;
   const told = { ...kind, maxDowntimeMs: 100, downtimeMs: 50, costs };

@@ -6,7 +6,7 @@ import { asKept, shareOfLink, withShare } from '../../../src/migration/predictio
 const rate = fc.integer({ min: 1024, max: 2 ** 40 });
 const share = fc.double({ min: 0.01, max: 1, noNaN: true });
 
-test('a share of a link is never more than the link carries, and grows with both', () => {
+test("a share of a link never exceeds the link's rate, and grows with both", () => {
   fc.assert(
     fc.property(share, share, rate, rate, (one, other, link, otherLink) => {
       const [less, more] = [Math.min(one, other), Math.max(one, other)];
@@ -18,7 +18,7 @@ test('a share of a link is never more than the link carries, and grows with both
   );
 });
 
-test('of a share and a cap the lower one counts, and without a share the cap is as it was', () => {
+test('the lower of a share and a cap counts, and without a share the cap is unchanged', () => {
   fc.assert(
     fc.property(rate, fc.option(rate, { nil: undefined }), (bytesPerS, maxBandwidth) => {
       const settings = maxBandwidth === undefined ? {} : { maxBandwidth };

@@ -8,24 +8,24 @@ import { NOMINAL } from '../../../src/migration/prediction/scenarios.ts';
 import { guest, MIB, MEMORY_PATHS } from './samples.ts';
 import { LONG_LOOK_SHARE } from '../../../src/migration/steering/first-round.ts';
 
-describe('what memory costs on its path', () => {
+describe('costs of memory on its path', () => {
   const quiet = guest(0);
 
-  test('is what the link takes for what is not zero, and a note for each page that is', () => {
+  test('memory costs the link its nonzero bytes, and a note for each zero page', () => {
     const { passBytes, passMs } = loadOf(quiet, NOMINAL);
     const reported = 768 * MIB;
     assert.equal(passBytes, reported + (256 * MIB * 9) / 4096);
     assert.ok(passMs >= (reported / 125_000_000) * 1000);
   });
 
-  test('is what the processors take where the link is fatter', () => {
+  test('memory costs processor time if the link is faster', () => {
     const link = { rate: 125_000_000_000, how: 'measured' } as const;
     const slow = loadOf({ ...quiet, link }, NOMINAL).passMs;
     assert.ok(slow > 2000, String(slow));
     assert.ok(loadOf({ ...quiet, link, memoryPath: 'several' }, NOMINAL).passMs < slow / 2);
   });
 
-  test('takes longer than either where the link and the processors that compress wait for each other, if the link is known', () => {
+  test('memory takes longer than either if the link and the compressing processors wait for each other', () => {
     const passMsOf = (memoryPath: Facts['memoryPath'], more: Partial<Facts>) =>
       loadOf({ ...quiet, memoryPath, ...more }, NOMINAL).passMs;
     // Where each alone would take about as long.
@@ -49,7 +49,7 @@ describe('what memory costs on its path', () => {
   const passMs = (memoryPath: Facts['memoryPath'], ...processors: Facts['processors']) =>
     loadOf({ ...fat, memoryPath, processors }, NOMINAL).passMs;
 
-  test('takes longer where other threads want the processors, and most where one thread does all the work', () => {
+  test('memory takes longer if other threads need the processors, and most if one thread does all the work', () => {
     // The guest's own thread is there already.
     for (const memoryPath of ['plain', 'packed', 'cold'] as const)
       assert.equal(passMs(memoryPath, { cores: 2, load: 1 }), passMs(memoryPath, { cores: 2 }));
@@ -61,7 +61,7 @@ describe('what memory costs on its path', () => {
     assert.ok(passMs('plain', { cores: 2, load: 1e6 }) <= 8 * passMs('plain', { cores: 2 }) + 1e-6);
   });
 
-  test('has the time of the host that has less of it, whichever that is', () => {
+  test('memory takes as long as the host with less processor time needs, whichever that is', () => {
     const hosts = fc.record({
       cores: fc.integer({ min: 1, max: 128 }),
       load: fc.option(fc.double({ min: 0, max: 300, noNaN: true }), { nil: undefined }),
@@ -76,7 +76,7 @@ describe('what memory costs on its path', () => {
     );
   });
 
-  test('has the look of a mover while the first round runs, where a mover makes one', () => {
+  test("memory costs include a mover's page check while the first round runs, if it makes one", () => {
     const writes = (more: Partial<Facts>) =>
       loadOf({ ...quiet, pages: 4096, ...more }, NOMINAL).writes;
     const { curve, memoryBytes, passMs } = loadOf(quiet, NOMINAL);
@@ -100,7 +100,7 @@ describe('what memory costs on its path', () => {
       assert.equal(writes(none), undefined, JSON.stringify(none));
   });
 
-  test('follows the sample of pages where a path compresses, and nothing else', () => {
+  test('memory costs depend on the page sample if the path compresses, and on nothing else', () => {
     const packed = loadOf({ ...quiet, memoryPath: 'packed' }, NOMINAL).passBytes;
     const plain = loadOf(quiet, NOMINAL).passBytes;
     assert.ok(packed < plain * 0.6 && packed > plain * 0.3);
@@ -109,7 +109,7 @@ describe('what memory costs on its path', () => {
     assert.ok(whole > plain * 0.9 && whole <= plain);
   });
 
-  test('sends again what the pages that are written shrink to, where the hypervisor compresses', () => {
+  test('rewritten pages are sent again at their compressed size if the hypervisor compresses', () => {
     const mix = { zero: 0.25, duplicate: 0.1, packed: 0.4, packedAgain: 0.9 };
     const [packed, cold] = (['packed', 'cold'] as const).map((memoryPath) => {
       const [other, usual] = [mix, quiet.mix].map((each) =>
@@ -122,7 +122,7 @@ describe('what memory costs on its path', () => {
     assert.equal(cold?.[0], cold?.[1]);
   });
 
-  test('leaves out free pages of which the guest gives hints, in pre-copy alone', () => {
+  test('hinted free pages are omitted in pre-copy only', () => {
     const link = { rate: 12_500_000, how: 'measured' } as const;
     const bytesIn = (mode: 'precopy' | 'hybrid' | 'postcopy', hintedFreeBytes?: number) => {
       const settings = { ...quiet.settings, mode };
@@ -134,13 +134,13 @@ describe('what memory costs on its path', () => {
       assert.equal(bytesIn(mode, 512 * MIB), bytesIn(mode));
   });
 
-  test('keeps to a cap however fat the link may be', () => {
+  test('memory keeps to a cap however fast the link may be', () => {
     const settings = { ...quiet.settings, maxBandwidth: 1_250_000 };
     const capped = loadOf({ ...quiet, settings }, { ...NOMINAL, link: 1.5 });
     assert.ok(capped.passMs >= (768 * MIB * 1000) / 1_250_000);
   });
 
-  test('leaves out of the downtime what is under way before the last pages, and the switch, where a mover does', () => {
+  test('the downtime excludes bytes already under way, and the switch if a mover does it', () => {
     const of = (more: Partial<Facts>) => Math.round(underWayMsOf({ ...quiet, ...more }, NOMINAL));
     assert.deepEqual(
       [of({}), of({ memoryPath: 'packed' }), of({ memoryPath: 'cold' })],

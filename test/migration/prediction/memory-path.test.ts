@@ -4,7 +4,7 @@ import { memoryPathOf } from '../../../src/migration/prediction/memory-path.ts';
 
 const plain = { streams: 1, compress: 'none' } as const;
 
-test('a stream has the row of what it does, and a level between two that were measured has that of the next', () => {
+test('a stream uses the row of its work, and a level between two measured ones uses the next row', () => {
   assert.equal(memoryPathOf('native', plain, true), 'plain');
   assert.equal(memoryPathOf('native', { ...plain, streams: 4 }, false), 'several');
   assert.equal(memoryPathOf('native', { ...plain, compress: 'xbzrle' }, false), 'xbzrle');
@@ -16,7 +16,7 @@ test('a stream has the row of what it does, and a level between two that were me
   );
 });
 
-test('the wire has the row of what its caches know', () => {
+test('the wire uses the row for the contents of its caches', () => {
   assert.equal(memoryPathOf('wire', plain, false), 'cold');
   assert.equal(memoryPathOf('wire', plain, true), 'known');
 });

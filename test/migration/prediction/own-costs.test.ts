@@ -15,7 +15,7 @@ import { anyFacts, guest, MBIT } from './samples.ts';
 const BOTH = [{ cores: 2 }, { cores: 2 }];
 const COMPRESSING: readonly MemoryPath[] = ['packed', 'packed3', 'packed9', 'cold', 'known'];
 
-describe('what a path costs, by this host’s own moves', () => {
+describe("path costs learned from this host's moves", () => {
   const told = fc.record(
     {
       memoryPath: fc.constantFrom<string>(...PATHS, 'a path of a newer build'),
@@ -27,7 +27,7 @@ describe('what a path costs, by this host’s own moves', () => {
   const anyMoves = fc.array(fc.option(told, { nil: undefined }).map(move), { maxLength: 16 });
   const paths = fc.constantFrom(...PATHS);
 
-  test('is what is assumed where no move told anything', () => {
+  test('a path costs the assumed value if no move taught anything', () => {
     for (const memoryPath of PATHS) {
       const none = { times: 1, moves: 0 };
       assert.deepEqual(factorsOf(memoryPath, []), { processor: none, bytes: none });
@@ -35,7 +35,7 @@ describe('what a path costs, by this host’s own moves', () => {
     }
   });
 
-  test('lies between what is assumed and what the moves told', () => {
+  test('a path costs between the assumed value and the measured ones', () => {
     fc.assert(
       fc.property(paths, anyMoves, (memoryPath, latest) => {
         const found = factorsOf(memoryPath, latest);
@@ -49,7 +49,7 @@ describe('what a path costs, by this host’s own moves', () => {
     );
   });
 
-  test('grows with what any move told', () => {
+  test("a path's cost grows with the cost of any move", () => {
     fc.assert(
       fc.property(paths, anyMoves, fc.nat(), (memoryPath, latest, place) => {
         const at = latest.length === 0 ? 0 : place % latest.length;
@@ -70,7 +70,7 @@ describe('what a path costs, by this host’s own moves', () => {
     );
   });
 
-  test('goes half of the way with one move, and all of it with three by the same path', () => {
+  test("a path's cost moves halfway after one move, and all the way after three by the same path", () => {
     const after = (count: number) =>
       factorsOf('packed', moves(count, { memoryPath: 'packed', processor: 3, bytes: 1.5 }));
     assert.ok(Math.abs(after(1).processor.times - Math.sqrt(3)) < 1e-9);
@@ -80,7 +80,7 @@ describe('what a path costs, by this host’s own moves', () => {
     });
   });
 
-  test('is told by other paths that compress as far as few moves took this one, and never by plain ones', () => {
+  test('a path learns from other compressing paths while few moves took it, and never from plain ones', () => {
     const by = (memoryPath: MemoryPath) => moves(8, { memoryPath, processor: 2, bytes: 1.5 });
     for (const path of COMPRESSING) {
       const { processor, bytes } = factorsOf(path, by(path === 'packed' ? 'packed9' : 'packed'));
@@ -101,7 +101,7 @@ describe('a move', () => {
   const fat: Facts = { ...facts, link: { rate: 1_250_000_000, how: 'measured', roundTripMs: 1 } };
   const came = cameOn(fat, 2);
 
-  test('tells of its processors in times what is assumed, whatever was learned before', () => {
+  test('a move reports its processor use as a factor of the assumption, whatever was learned before', () => {
     const learned = moves(3, { memoryPath: 'packed', processor: 3 });
     const prediction = predict({ ...fat, ownMoves: learned });
     assert.equal(prediction.costs?.processor.times, 3);
@@ -109,7 +109,7 @@ describe('a move', () => {
     assert.ok(Math.abs((told?.processor ?? 9) - 2) < 0.1, JSON.stringify(told));
   });
 
-  test('tells nothing where something else held it up, or it did not end by pre-copy', () => {
+  test('a move teaches nothing if something else delayed it, or if it did not end by pre-copy', () => {
     const settings = migrationSettings.parse({ unplug: ['nic0'] });
     const wire = { cuts: 1 } as Report['wire'];
     const balloon = {} as Report['balloon'];
@@ -133,7 +133,7 @@ describe('a move', () => {
     for (const more of held) assert.equal(toldBy(reportOf(fat, came, [], more)), undefined);
   });
 
-  test('tells nothing of processors where the link may be why it took longer', () => {
+  test('a move teaches nothing about processors if the link may be why it took longer', () => {
     const longer = { rounds: { ...came.rounds, memoryMs: came.rounds.memoryMs * 3 } };
     const { link: _, ...unknown } = fat;
     assert.equal(toldBy(reportOf(unknown, longer))?.processor, undefined);
@@ -145,14 +145,14 @@ describe('a move', () => {
     assert.equal(toldBy(reportOf(thinner, stuck))?.processor, undefined);
   });
 
-  test('that took less than the link alone tells no more than that its processors were as quick', () => {
+  test('a move faster than the link alone teaches only that its processors were as fast', () => {
     const { memoryMs, bytes } = predict(fat);
     const quick = { rounds: { ...came.rounds, bytes: bytes.middle, memoryMs: 1000 } };
     const told = toldBy(reportOf(fat, quick))?.processor ?? 9;
     assert.ok(Math.abs(told - 1000 / memoryMs.middle) < 0.01, String(told));
   });
 
-  test('tells what the protocol takes, within bounds, whatever it came to', () => {
+  test('a move teaches only values that the protocol accepts, within bounds', () => {
     const amount = fc.double({ min: 0, max: 1e12, noNaN: true });
     fc.assert(
       fc.property(anyFacts, amount, amount, (any, bytes, memoryMs) => {
@@ -165,7 +165,7 @@ describe('a move', () => {
     );
   });
 
-  test('that came to what was said tells of processors as they were said to be, also over a link that is known at the least only', () => {
+  test('a move that matched its prediction confirms the processors, even over a link with only a lower bound', () => {
     const least = { rate: 75_000_000, how: 'measured', isLeast: true } as const;
     for (const memoryPath of COMPRESSING) {
       for (const link of [least, { ...least, isLeast: false }]) {
@@ -178,7 +178,7 @@ describe('a move', () => {
     }
   });
 
-  test('of an earlier build, or by a manager, or of a container, tells nothing', () => {
+  test('a move by an earlier build, by a manager or of a container teaches nothing', () => {
     const { costs: _, ...earlier } = predict(fat);
     assert.equal(toldBy(reportOf(fat, came, [], { prediction: earlier })), undefined);
     assert.equal(predict({ ...fat, shape: 'managed' }).costs, undefined);
@@ -187,13 +187,13 @@ describe('a move', () => {
     assert.equal(predict({ ...fat, processors: [{ cores: 2 }] }).costs, undefined);
   });
 
-  test('tells nothing of a path that memory did not take', () => {
+  test('a move teaches nothing about a path that memory did not take', () => {
     const stream = { streams: 1, compress: 'none' } as const;
     assert.equal(toldBy(reportOf(fat, came, [], { stream })), undefined);
     assert.equal(toldBy(reportOf(fat, came, [], { wire: wireReportOf() })), undefined);
   });
 
-  test('that came as the link alone would have had it speaks against slower processors, so that an odd one is forgotten', () => {
+  test("a move at the link's speed contradicts slower processors, so that an outlier is forgotten", () => {
     const thin: Facts = { ...facts, link: { rate: 60_000_000, how: 'measured', roundTripMs: 1 } };
     const plain = cameOn(thin, 1);
     const { rounds } = plain;
@@ -204,7 +204,7 @@ describe('a move', () => {
     assert.ok(factorsOf('packed', movesTo('b', before)).processor.times < 1.06);
   });
 
-  test('whose pages were counted by what a cache has tells nothing of bytes', () => {
+  test('a move whose pages were counted by a cache teaches nothing about bytes', () => {
     const mix = { zero: 0.2, duplicate: 0, packed: 0.4, known: { share: 0.7, pages: 4096 } };
     const known: Facts = { ...facts, memoryPath: 'cold', mix };
     const { costs } = predict(known);
@@ -214,7 +214,7 @@ describe('a move', () => {
     assert.ok(predict({ ...facts, mix }).costs?.bytes !== undefined);
   });
 
-  test('by a cache that nobody had asked tells of slower processors alone: what it has makes a move quicker', () => {
+  test('a move with unasked caches teaches only about slower processors, since hits make it faster', () => {
     const cold: Facts = { ...fat, memoryPath: 'cold' };
     const told = (processor: number, before: readonly OwnMove[] = []): number | undefined =>
       toldBy(
@@ -234,8 +234,8 @@ describe('a move', () => {
   });
 });
 
-describe('what is said of learned costs', () => {
-  test('is nothing of what is as it is assumed', () => {
+describe('reporting of learned costs', () => {
+  test('learned costs that equal the assumption are not reported', () => {
     const { costs } = predict({ ...guest(1), processors: BOTH });
     assert.ok(costs !== undefined);
     assert.deepEqual(costsLines(costs, 'b'), []);

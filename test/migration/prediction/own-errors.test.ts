@@ -27,8 +27,8 @@ const came = (times: number, prediction = said, more: Partial<Report> = {}): Rep
     ...more,
   });
 
-describe('how far a move came out from what was said', () => {
-  test('is 1 at either end of the range, 0 in its middle, and never below', () => {
+describe('prediction errors', () => {
+  test('the error of a move is 1 at either end of the range, 0 in its middle, and never negative', () => {
     const { low, middle, high } = said.totalMs;
     assert.equal(offOf(came(1)).totalMs, 0);
     for (const end of [low, high])
@@ -42,21 +42,21 @@ describe('how far a move came out from what was said', () => {
     );
   });
 
-  test('is counted by the range as the model alone has it, however wide it was made', () => {
+  test("the error of a move is measured by the model's range, however much it was widened", () => {
     const widths = { totalMs: 0.5 };
     const narrow = { ...said, ...widened(said, widths, HOUR_MS), widths };
     const end = narrow.totalMs.high / narrow.totalMs.middle;
     assert.ok(Math.abs((offOf(came(end, narrow)).totalMs ?? 9) - 0.5) < 0.01);
   });
 
-  test('is not known of one that was not predicted, was not sure to end, or did not', () => {
+  test('the error is unknown for a move that was not predicted, was not sure to end, or did not end', () => {
     assert.deepEqual(offOf(report({ prediction: undefined })), {});
     const unsure = { ...said, converges: { ...said.converges, probability: 0.9 } };
     assert.deepEqual(offOf(came(1, unsure)), {});
     assert.deepEqual(offOf(came(1, said, { outcome: 'failed' })), {});
   });
 
-  test('is of what went over the link, and of the time with the copies of disks where they were predicted', () => {
+  test('the error covers the bytes on the link, and the time with disk copies if they were predicted', () => {
     const wire = { linkBytes: said.bytes.middle } as Report['wire'];
     assert.equal(offOf(came(1, said, { bytes: said.bytes.middle * 20, wire })).bytes, 0);
     const phases: Report['phases'] = [
@@ -85,7 +85,7 @@ const moved = (times: number): OwnMove => ({
 });
 
 describe('ranges', () => {
-  test('are as the model has them where no move was predicted', () => {
+  test("ranges are the model's if no move was predicted", () => {
     assert.deepEqual(widthsOf([]), {});
     assert.deepEqual(widthsOf([{}, { off: {} }]), {});
     const { totalMs } = widened(said, {}, HOUR_MS);
@@ -93,7 +93,7 @@ describe('ranges', () => {
     assert.equal(said.widths, undefined);
   });
 
-  test('become narrower where all moves lay near the middle, and wider where they lay outside', () => {
+  test('ranges narrow if all moves were near the middle, and widen if moves were outside', () => {
     const of = (times: number) =>
       predict({ ...guest(1), ownMoves: Array.from({ length: 9 }, () => moved(times)) });
     const [near, far] = [of(1.02), of(3)];
@@ -106,21 +106,21 @@ describe('ranges', () => {
     }
   });
 
-  test('are learned from the reports of moves to that host', () => {
+  test('ranges are learned from the reports of moves to that host', () => {
     const settings = migrationSettings.parse({});
     const done = { outcome: 'done', finished: 'precopy', settings, to: 'b' } as const;
     const [move] = movesTo('b', [came(1.5, said, done)]);
     assert.ok((move?.off?.totalMs ?? 0) > 0);
   });
 
-  test('stay as they are where it is not sure that the move ends', () => {
+  test('ranges stay unchanged if the move is not sure to end', () => {
     const ownMoves = Array.from({ length: 9 }, () => moved(3));
     const unsure = { ...guest(600), ownMoves };
     assert.ok(predict(unsure).converges.probability < 0.95);
     assert.equal(predict(unsure).widths, undefined);
   });
 
-  test('hold about as many of the next moves as they claim, whatever moves come to', () => {
+  test('ranges hold about as many of the next moves as they claim, whatever the moves show', () => {
     // A generator of its own, so that the share is the same each time: minimal standard.
     let state = 7;
     const random = (): number => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
@@ -139,7 +139,7 @@ describe('ranges', () => {
     }
   });
 
-  test('agree with each other and with the protocol, whatever moves came to', () => {
+  test('ranges agree with each other and with the protocol, whatever the moves show', () => {
     const off = fc.record(
       Object.fromEntries(
         ['bytes', 'totalMs', 'memoryMs', 'downtimeMs'].map((name) => [

@@ -4,7 +4,7 @@ import { movesTo } from '../../../src/migration/prediction/own-moves.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { report } from '../../cli/fake.ts';
 
-test('moves to another host, that failed, or in which no guest stood still are not learned from', () => {
+test('no lesson is learned from moves to another host, failed ones, or ones without a downtime', () => {
   const settings = migrationSettings.parse({ streams: 4 });
   const move = report({
     outcome: 'done',

@@ -29,14 +29,14 @@ const took = (checking: number, outcome: 'done' | 'failed' = 'done') => ({
   ],
 });
 
-test('what lies around memory is the median of the latest moves, without waiting, disks and memory', () => {
+test('the overhead around memory is the median of the latest moves, without waiting, disks and memory', () => {
   assert.equal(aroundMs([took(1000), took(9000), took(2000)], AROUND_MS), 2100);
   const many = Array.from({ length: MAX_LOOKED_AT }, () => took(1000));
   const more = [...many, ...Array.from({ length: 40 }, () => took(8000))];
   assert.equal(aroundMs(more, AROUND_MS), 1100);
 });
 
-test('a first move weighs four times what is assumed; one that failed is not counted', () => {
+test('a first move weighs four times as much as the assumption; a failed move is not counted', () => {
   const [assumed, seen] = [AROUND_MS, 12_100];
   const first = aroundMs([took(12_000), took(1000, 'failed')], assumed);
   assert.ok(Math.abs(first - assumed * (seen / assumed) ** 0.8) < 1, String(first));
@@ -45,7 +45,7 @@ test('a first move weighs four times what is assumed; one that failed is not cou
   assert.equal(aroundMs([took(1000, 'failed')], assumed), assumed);
 });
 
-test('a host whose processes start slowly is assumed to take as much longer around memory, within a bound', () => {
+test('a host whose processes start slowly is assumed to need more time around memory, within a bound', () => {
   assert.equal(assumedAroundMs(), AROUND_MS);
   assert.equal(assumedAroundMs(STARTED_MS), AROUND_MS);
   assert.equal(assumedAroundMs(2 * STARTED_MS), 2 * AROUND_MS);
@@ -60,7 +60,7 @@ test('a host whose processes start slowly is assumed to take as much longer arou
   );
 });
 
-test('a prediction takes what the site’s own moves took around memory for its own', () => {
+test("a prediction uses the overhead around memory of the site's moves", () => {
   const [usual, slow] = [predict(guest(1)), predict({ ...guest(1), aroundMs: 9000 })];
   const apart = slow.totalMs.middle - usual.totalMs.middle;
   assert.equal(apart, 9000 - AROUND_MS);
@@ -76,7 +76,7 @@ const stood = (downtimeMs: number, kind: Partial<OwnMove> = {}): OwnMove => ({
   ...kind,
 });
 
-test('a standstill is what it was in the moves of the same kind, the more of them the surer', () => {
+test('a predicted downtime follows the moves of the same kind, the more of them the closer', () => {
   const said = predict(guest(1)).downtimeMs.middle;
   const after = (moves: OwnMove[]) =>
     predict({ ...guest(1), ownMoves: moves }).downtimeMs.middle / said;
@@ -113,13 +113,13 @@ test('only the latest moves of a kind count, however many of another lie between
   assert.equal(learnedFactor(50, kind, [...latest, ...old]), learnedFactor(50, kind, latest));
 });
 
-test('one move that stood for very long is no rule', () => {
+test('one move with a very long downtime does not set the rule', () => {
   const kind = stood(0);
   assert.equal(learnedFactor(100, kind, [stood(45_000)]), 8);
   assert.equal(learnedFactor(45_000, kind, [stood(100)]), 1 / 8);
 });
 
-test('what is learned leaves time and bytes as they are, and lies between what was said and what was seen', () => {
+test('learned overheads change neither time nor bytes, and are between the assumption and the measurement', () => {
   const moves = fc.array(
     fc.record({
       finished: fc.constantFrom('precopy' as const, 'postcopy' as const),

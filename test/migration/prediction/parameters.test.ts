@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import * as parameters from '../../../src/migration/prediction/parameters.ts';
 
 describe('the parameters of a prediction', () => {
-  test('are shares where they are shares, and times where they are times', () => {
+  test('the parameters of a prediction are shares or times within bounds', () => {
     const { COSTS, LEVEL, ZERO_NOTE, ZERO_WORK, PIECE_SHARE } = parameters;
     const shares = Object.values(COSTS).flatMap(({ share, again }) => [share, again]);
     for (const { ofPacked = 1 } of Object.values(COSTS)) assert.ok(ofPacked > 0 && ofPacked < 2);
@@ -14,7 +14,7 @@ describe('the parameters of a prediction', () => {
       assert.ok(each > 0 && each < 60_000, String(each));
   });
 
-  test('have no path that sends more over the link than the plain one', () => {
+  test('the parameters have no path that sends more over the link than the plain one', () => {
     const { COSTS } = parameters;
     for (const { share } of Object.values(COSTS)) assert.ok(share <= COSTS.plain.share);
   });

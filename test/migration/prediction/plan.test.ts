@@ -40,7 +40,7 @@ const advice = (given: PlanFacts): string =>
   adviceFor(given, planned(given), others(given)).join('\n');
 
 describe('a plan', () => {
-  test('is of the option that was asked for, and the others are what the driver has', () => {
+  test("a plan covers the requested option, and lists the driver's others", () => {
     const given = facts(10);
     assert.equal(planned(given).mode, 'precopy');
     const names = others(given).map((each) => nameOf(each));
@@ -52,14 +52,14 @@ describe('a plan', () => {
     assert.ok(others({ ...given, hasWire: true }).some(({ path }) => path === 'wire'));
   });
 
-  test('names no XBZRLE, of which nobody knows what it saves, and of one that was asked for says so', () => {
+  test('a plan does not suggest XBZRLE, and reports its unknown savings if it was requested', () => {
     assert.ok(others(facts(400)).every(({ stream }) => stream.compress !== 'xbzrle'));
     const asked = { ...facts(10).asked, stream: { streams: 1, compress: 'xbzrle' } } as const;
     assert.match(advice(facts(10, { asked })), /what XBZRLE saves .* is assumed/);
     assert.doesNotMatch(advice(facts(10)), /XBZRLE/);
   });
 
-  test('names zstd’s levels where the driver has them, and takes one that was asked for as the next that was measured', () => {
+  test("a plan lists the driver's zstd levels, and uses the next measured one for a requested level", () => {
     const named = (more: object) =>
       others(facts(10, { capabilities: { ...capabilities, ...more } })).map((each) => nameOf(each));
     const levels = (names: string[]) => names.filter((each) => each.includes('--compress-level'));
@@ -79,7 +79,7 @@ describe('a plan', () => {
     assert.ok(bytesAt(1) > bytesAt(3) && bytesAt(3) > bytesAt(9));
   });
 
-  test('has the options that end first, and of these the soonest', () => {
+  test('a plan lists options that end before the others, the fastest first', () => {
     fc.assert(
       fc.property(anyFacts, (any) => {
         const found = others({ ...facts(0), ...any });
@@ -97,13 +97,13 @@ describe('a plan', () => {
     );
   });
 
-  test('of a guest that would never end says which downtime or mode would', () => {
+  test('a plan that never ends names a downtime or a mode that would', () => {
     assert.equal(advice(facts(10, { copiesDisks: false })).includes('ends:'), false);
     const said = advice(facts(400));
     assert.match(said, /--mode \w+.* ends: /);
   });
 
-  test('names a downtime as the command line takes it', () => {
+  test('a plan writes a downtime in the format of the command line', () => {
     const downtime = /--max-downtime (\S+) would let it end in /;
     const found = [20, 40, 60, 80].flatMap(
       (dirty) => downtime.exec(advice(facts(dirty)))?.[1] ?? [],
@@ -112,7 +112,7 @@ describe('a plan', () => {
     for (const text of found) assert.ok(parseDuration(text) > facts(0).settings.maxDowntimeMs);
   });
 
-  test('of a guest with a strategy names no mode beside it, and of post-copy says that there is no rollback', () => {
+  test('a plan with a strategy names no mode, and reports that post-copy has no rollback', () => {
     const steered = (steering: PlanFacts['settings']['steering']): string =>
       advice(facts(400, { settings: { ...facts(400).settings, steering } }));
     const named = (instead: string): RegExp =>
@@ -130,7 +130,7 @@ describe('a plan', () => {
     assert.doesNotMatch(advice(facts(1, { settings })), /rollback/);
   });
 
-  test('of a guest that would end if it had the time says how long that is, and of one that would not says nothing of it', () => {
+  test('a plan names the time that a guest needs to end only if it would end', () => {
     const of = (dirtyMib: number, timeoutMs: number): string =>
       advice(facts(dirtyMib, { settings: { ...facts(0).settings, timeoutMs } }));
     const [, ms = ''] = /^it would end within (.*): allow it that long$/m.exec(of(1, 2000)) ?? [];
@@ -138,7 +138,7 @@ describe('a plan', () => {
     for (const given of [of(1, 600_000), of(600, 2000)]) assert.doesNotMatch(given, /it that long/);
   });
 
-  test('says what it leaves out', () => {
+  test('a plan reports its omissions', () => {
     assert.match(advice(facts(10, { copiesDisks: true })), /its disks are copied first/);
     const disks = { bytes: MIB };
     assert.doesNotMatch(advice(facts(10, { copiesDisks: true, disks })), /its disks/);
@@ -146,14 +146,14 @@ describe('a plan', () => {
     assert.match(advice(facts(10, { link: undefined })), /the link is not known/);
   });
 
-  test('names an option that is a good deal sooner, and none that is hardly so', () => {
+  test('a plan suggests an option that is much faster, and none that is barely faster', () => {
     const settings = { ...facts(10).settings, maxBandwidth: 2 * MIB };
     assert.match(advice(facts(1, { settings })), /--compress zstd is predicted to take/);
     const random = { zero: 0, duplicate: 0, packed: 1 };
     assert.equal(advice(facts(1, { mix: random, settings })), '');
   });
 
-  test('whose time does not suffice for one pass is refused with the arithmetic', () => {
+  test('a plan whose time does not suffice for one pass is refused with the arithmetic', () => {
     const settings = { ...facts(0).settings, maxBandwidth: MIB, timeoutMs: 10_000 };
     const given = facts(0, { settings });
     assert.match(
@@ -163,7 +163,7 @@ describe('a plan', () => {
     assert.equal(contradiction(facts(400), planned(facts(400))), undefined);
   });
 
-  test('is refused for its time by no link that carries at least so much, and by a cap all the same', () => {
+  test("a lower bound of the link's rate never refuses a plan for its time, and a cap still does", () => {
     const settings = { ...facts(0).settings, timeoutMs: 10_000 };
     const link = { rate: MIB, how: 'measured', roundTripMs: 1 } as const;
     assert.match(stopOf(facts(0, { settings, link })) ?? '', / at 1 MiB\/s take /);
@@ -185,7 +185,7 @@ describe('a plan', () => {
     assert.equal(stopOf(facts(0, { link: least, stateBytes })), undefined);
   });
 
-  test('whose downtime is below what its devices’ state alone takes is refused with the arithmetic', () => {
+  test('a plan whose downtime is too short for the device state alone is refused with the arithmetic', () => {
     const settings = { ...facts(1).settings, maxDowntimeMs: 100 };
     const given = facts(1, { settings, stateBytes: 256 * MIB });
     assert.match(
@@ -194,7 +194,7 @@ describe('a plan', () => {
     );
   });
 
-  test('is refused for its downtime only where that is certain, and no better link or longer limit makes it worse', () => {
+  test('a plan is refused for its downtime only if that is certain, and never for a better link or limit', () => {
     const bytes = fc.integer({ min: 0, max: 2 ** 36 });
     fc.assert(
       fc.property(
@@ -221,7 +221,7 @@ describe('a plan', () => {
     );
   });
 
-  test('says of a limit that the switch itself is predicted to exceed, which is a guess', () => {
+  test('a plan warns that the predicted switch exceeds the limit, and calls that a guess', () => {
     const settings = { ...facts(1).settings, maxDowntimeMs: 1 };
     const given = facts(1, { settings });
     assert.equal(contradiction(given, planned(given)), undefined);

@@ -29,7 +29,7 @@ const timesLink = (facts: Facts, times: number): Facts => ({
 });
 
 describe('a prediction', () => {
-  test('has ranges that hold their middle, and that the protocol takes', () => {
+  test('a prediction has ranges that contain their middle, and is accepted by the protocol', () => {
     fc.assert(
       fc.property(anyFacts, (facts) => {
         const found = predict(facts);
@@ -42,7 +42,7 @@ describe('a prediction', () => {
     );
   });
 
-  test('is never slower over more link, and never less likely to end', () => {
+  test('a prediction is never slower over a faster link, and never less likely to end', () => {
     fc.assert(
       fc.property(anyFacts, more, (facts, times) => {
         const [thin, fat] = [predict(facts), predict(timesLink(facts, times))];
@@ -53,7 +53,7 @@ describe('a prediction', () => {
     );
   });
 
-  test('is never sooner where more is dirtied, and never more likely to end', () => {
+  test('a prediction is never faster with more dirty pages, and never more likely to end', () => {
     fc.assert(
       fc.property(anyFacts, more, (facts, times) => {
         const [calm, busy] = [predict(facts), predict(timesDirty(facts, times))];
@@ -64,7 +64,7 @@ describe('a prediction', () => {
     );
   });
 
-  test('is never sooner where more threads want the processors', () => {
+  test('a prediction is never faster if more threads need the processors', () => {
     fc.assert(
       fc.property(anyFacts, more, (facts, further) => {
         const busier = facts.processors.map(({ cores, load = 0 }) => {
@@ -79,7 +79,7 @@ describe('a prediction', () => {
     );
   });
 
-  test('never sends fewer bytes of more memory, where both end', () => {
+  test('a prediction never has fewer bytes for more memory, if both end', () => {
     fc.assert(
       fc.property(anyFacts, more, (facts, times) => {
         const settings = { ...facts.settings, timeoutMs: 86_400_000 };
@@ -93,7 +93,7 @@ describe('a prediction', () => {
     );
   });
 
-  test('is never slower where the guest may be paused for longer', () => {
+  test('a prediction is never slower if the guest may be paused for longer', () => {
     fc.assert(
       fc.property(anyFacts, more, (facts, times) => {
         const maxDowntimeMs = facts.settings.maxDowntimeMs * times;
@@ -103,7 +103,7 @@ describe('a prediction', () => {
     );
   });
 
-  test('says that post-copy ends, of any guest over any link, if it can begin in time', () => {
+  test('a prediction of post-copy always ends, for any guest over any link, if it can begin in time', () => {
     fc.assert(
       fc.property(anyFacts, (facts) => {
         const settings = { ...facts.settings, mode: 'postcopy' as const };
@@ -118,7 +118,7 @@ describe('a prediction', () => {
     );
   });
 
-  test('says a downtime that differs by what is queued, where the link holds memory back and no cap does', () => {
+  test('a predicted downtime varies with the queue if the link, and not a cap, is the limit', () => {
     const span = (maxBandwidth?: number): number => {
       const facts = guest(1);
       const { low, high } = predict({
@@ -132,7 +132,7 @@ describe('a prediction', () => {
     assert.ok(span(9_000_000) < 100, String(span(9_000_000)));
   });
 
-  test('says of memory that cannot be sent once in time how long that takes, and what is left for it', () => {
+  test('a prediction of memory that cannot be sent in time reports the required and the available time', () => {
     const facts = guest(10);
     const settings = { ...facts.settings, timeoutMs: 2000 };
     const { probability, why } = predict({ ...facts, settings }).converges;
@@ -143,7 +143,7 @@ describe('a prediction', () => {
     );
   });
 
-  test('says what will end, what will not, and that it does not know between the two, with the reason', () => {
+  test('a prediction reports success, failure or an unknown result in between, with the reason', () => {
     const [calm, torn, wild] = [guest(10), guest(118), guest(600)].map(
       (facts) => predict(facts).converges,
     );
@@ -155,7 +155,7 @@ describe('a prediction', () => {
     assert.match(wild?.why ?? '', /until the 10 min 00 s allowed are over$/);
   });
 
-  test('has the downtime of those cases that end, and none where no case does', () => {
+  test('a predicted downtime covers the cases that end, and is absent if none does', () => {
     fc.assert(
       fc.property(anyFacts, (facts) => {
         const { converges, downtimeMs, clientGapMs } = predict(facts);
@@ -169,14 +169,14 @@ describe('a prediction', () => {
     );
   });
 
-  test('is wider where less is known', () => {
+  test('a prediction is wider if less is known', () => {
     const facts = guest(10);
     const width = ({ bytes: { low, high } }: { bytes: Range }) => high - low;
     const unlooked = predict({ ...facts, memoryPath: 'packed', mix: undefined });
     assert.ok(width(unlooked) > width(predict({ ...facts, memoryPath: 'packed' })) * 2);
   });
 
-  test('has a longer downtime over a thinner link, by what is queued there ahead of the last pages', () => {
+  test('a predicted downtime is longer over a slower link, by the queue ahead of the last pages', () => {
     const downtime = (facts: Facts) => predict(facts).downtimeMs.middle;
     const idle = guest(0);
     const thin = timesLink(idle, 0.1);
@@ -191,7 +191,7 @@ describe('a prediction', () => {
     assert.ok(downtime(byWire(thin)) - downtime(byWire(idle)) < 30);
   });
 
-  test('says the hypervisor’s downtime without what follows it, for which a client waits as well', () => {
+  test("the hypervisor's downtime excludes the later time that a client also waits", () => {
     const away = (mode: 'precopy' | 'postcopy', roundTripMs: number) => {
       const near = guest(0, { mode });
       return predict({ ...near, link: { ...near.link!, roundTripMs } });
@@ -210,7 +210,7 @@ describe('a prediction', () => {
     assert.ok(sooner > 30 && sooner < 120, `${sooner}`);
   });
 
-  test('says that a client waits in post-copy until the guest has fetched what its answer needs', () => {
+  test('a client waits in post-copy until the guest has fetched the pages for its answer', () => {
     const gap = (link: number, more: object) =>
       predict(timesLink(guest(0, { mode: 'postcopy', ...more }), link)).clientGapMs.middle;
     // 100 MiB over 1 Gbit/s, and over a tenth of that.
@@ -222,7 +222,7 @@ describe('a prediction', () => {
     assert.ok(predict(guest(0)).clientGapMs.middle < 300);
   });
 
-  test('is near what moves on a quiet machine came to, over each link', () => {
+  test('a prediction is close to measured moves on a quiet machine, over each link', () => {
     const median = (values: readonly number[]): number =>
       values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)] ?? 0;
     for (const link of [100, 400, 1000]) {

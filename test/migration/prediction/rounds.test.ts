@@ -14,14 +14,14 @@ function roundsOf(facts: Facts): Rounds {
 }
 
 describe('the rounds of a migration', () => {
-  test('are one pass for a guest that writes nothing, and it is paused for no more than was asked', () => {
+  test('a guest that writes nothing takes one pass, and is paused for no more than requested', () => {
     const { ends, rounds, bytes, finalMs } = roundsOf(guest(0));
     assert.deepEqual([ends, rounds], ['precopy', 1]);
     assert.equal(bytes, loadOf(guest(0), NOMINAL).passBytes);
     assert.ok(finalMs <= 100);
   });
 
-  test('grow with what the guest writes, until they never end', () => {
+  test("the rounds of a migration grow with the guest's writes, until they never end", () => {
     const some = roundsOf(guest(8));
     const more = roundsOf(guest(90));
     const most = roundsOf(guest(400));
@@ -30,7 +30,7 @@ describe('the rounds of a migration', () => {
     assert.equal(most.memoryMs, guest(0).settings.timeoutMs);
   });
 
-  test('end in some of many where the usual one is a little too long, and never where it is much too long', () => {
+  test('rounds end in some of many cases if the middle one is a little too long, and never if it is far too long', () => {
     // The link takes 119 MiB/s: sent again it takes 40 ms and some, where QEMU ends below 40.
     const hot = (mib: number) => [
       { windowMs: 10, dirtyBytes: mib * MIB },
@@ -50,7 +50,7 @@ describe('the rounds of a migration', () => {
     );
   });
 
-  test('end at a small working set that is written fast, where one figure of a rate would say never', () => {
+  test('rounds end at a small working set that is written fast, although a single rate would predict no end', () => {
     const facts = guest(0);
     const hot = [
       { windowMs: 10, dirtyBytes: 2 * MIB },
@@ -60,14 +60,14 @@ describe('the rounds of a migration', () => {
     assert.equal(roundsOf({ ...facts, curve: hot }).ends, 'precopy');
   });
 
-  test('of hybrid are as many as it has, and the rest follows by post-copy', () => {
+  test('hybrid does the given number of rounds, and the rest follows by post-copy', () => {
     const { ends, rounds } = roundsOf(guest(400, { mode: 'hybrid' }));
     assert.equal(ends, 'postcopy');
     assert.ok(rounds <= 3);
     assert.equal(roundsOf(guest(0, { mode: 'hybrid' })).ends, 'precopy');
   });
 
-  test('of post-copy always end', () => {
+  test('rounds of post-copy always end', () => {
     fc.assert(
       fc.property(
         anyFacts,
@@ -80,7 +80,7 @@ describe('the rounds of a migration', () => {
     );
   });
 
-  test('never leave the guest paused for longer than was asked', () => {
+  test('rounds never leave the guest paused for longer than requested', () => {
     fc.assert(
       fc.property(anyFacts, (facts) => {
         assert.ok(roundsOf(facts).finalMs <= facts.settings.maxDowntimeMs * (1 + 1e-9));
@@ -88,7 +88,7 @@ describe('the rounds of a migration', () => {
     );
   });
 
-  test('are bounded, and neither bytes nor time are less than nothing or without a bound', () => {
+  test('rounds are bounded, and neither bytes nor time are negative or unbounded', () => {
     fc.assert(
       fc.property(anyFacts, (facts) => {
         const { bytes, memoryMs, rounds } = roundsOf(facts);

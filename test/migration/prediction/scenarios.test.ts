@@ -5,11 +5,11 @@ import { scenarios, type Scenario } from '../../../src/migration/prediction/scen
 const spreads = { link: 0.1, dirty: 0.25, share: 0.3, processor: 0.3, fixed: 0.4 };
 
 describe('the cases of a prediction', () => {
-  test('are the same each time', () => {
+  test('the cases of a prediction are the same each time', () => {
     assert.deepEqual(scenarios(spreads), scenarios(spreads));
   });
 
-  test('lie on both sides of the figure alike, as far as it is spread', () => {
+  test('the cases of a prediction are spread evenly on both sides of the figure', () => {
     const cases = scenarios(spreads);
     for (const [name, spread] of Object.entries(spreads)) {
       const logs = cases.map((each) => Math.log(each[name as keyof Scenario]));
@@ -20,7 +20,7 @@ describe('the cases of a prediction', () => {
     }
   });
 
-  test('do not go together: what is off in one way is off in no certain way in another', () => {
+  test('the cases of a prediction are independent: an error in one figure implies none in another', () => {
     const cases = scenarios(spreads);
     const names = ['link', 'dirty', 'share', 'processor', 'fixed', 'tail'] as const;
     for (const [at, one] of names.entries()) {
@@ -32,7 +32,7 @@ describe('the cases of a prediction', () => {
     }
   });
 
-  test('are the figure itself where nothing is spread', () => {
+  test('the cases of a prediction equal the figure if it has no spread', () => {
     const none = { link: 0, dirty: 0, share: 0, processor: 0, fixed: 0 };
     for (const { tail, ...factors } of scenarios(none)) {
       assert.ok(tail >= 0 && tail < 1);

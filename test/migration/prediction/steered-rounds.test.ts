@@ -90,7 +90,7 @@ const stepsOf = ({ ends, steps }: Rounds) => [
 ];
 
 describe('the steered rounds of a plan', () => {
-  test('end as the steering of the migration ends them, wherever that is no close call', () => {
+  test("steered rounds of a plan end as the migration's steering ends them, except in close calls", () => {
     fc.assert(
       fc.property(names, plain, (name, course) => {
         const real = surely(name, course);
@@ -102,7 +102,7 @@ describe('the steered rounds of a plan', () => {
     );
   });
 
-  test('are never more over more link, nor fewer where more is dirtied, where the same is decided', () => {
+  test('steered rounds with equal decisions never rise with a faster link, nor fall with more writes', () => {
     fc.assert(
       fc.property(names, plain, more, fc.boolean(), (name, course, times, isLink) => {
         const worse = planned(name, course);
@@ -114,7 +114,7 @@ describe('the steered rounds of a plan', () => {
     );
   });
 
-  test('get through over more link, and where less is dirtied, whatever gets through without', () => {
+  test('steered rounds succeed over a faster link, or with fewer writes, if they succeed without', () => {
     fc.assert(
       fc.property(names, plain, more, fc.boolean(), (name, course, times, isLink) => {
         const worse = planned(name, course);
@@ -124,7 +124,7 @@ describe('the steered rounds of a plan', () => {
     );
   });
 
-  test('have a downtime that was raised, a guest that is slowed down, and post-copy, each when it is decided', () => {
+  test('a steered plan records a raised downtime, a throttled guest and post-copy when each is decided', () => {
     const course: Course = {
       memoryBytes: 1024 * MIB,
       workingSetBytes: 512 * MIB,
@@ -154,7 +154,7 @@ describe('the steered rounds of a plan', () => {
     assert.deepEqual(whatOf('standard', []), ['given-up', 'give-up']);
   });
 
-  test('end once all that the guest keeps writing fits into the downtime', () => {
+  test('steered rounds end once everything that the guest keeps writing fits into the downtime', () => {
     const set: Course = {
       memoryBytes: 1024 * MIB,
       workingSetBytes: 32 * MIB,
@@ -173,7 +173,7 @@ describe('a prediction by a strategy', () => {
   const by = (steering: StrategyName, dirtyMib: number) =>
     predict(guest(dirtyMib, { steering, mode: modeOf(STRATEGIES[steering]), maxDowntimeMs: 300 }));
 
-  test('says that it will not converge, with the figures and what would help', () => {
+  test('a prediction by a strategy reports that it will not converge, with figures and remedies', () => {
     const { converges, steering } = by('gentle', 600);
     assert.equal(converges.probability, 0);
     assert.match(
@@ -184,7 +184,7 @@ describe('a prediction by a strategy', () => {
     assert.equal(steering?.steps.at(-1)?.what, 'give-up');
   });
 
-  test('says what it will do, and is what the protocol takes', () => {
+  test('a prediction by a strategy reports its actions, and is accepted by the protocol', () => {
     for (const name of STRATEGY_NAMES)
       for (const dirty of [0, 80, 600]) prediction.parse(by(name, dirty));
     const { steering, converges } = by('standard', 600);

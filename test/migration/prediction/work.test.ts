@@ -8,7 +8,7 @@ import { guest, MEMORY_PATHS } from './samples.ts';
 
 const times = fc.double({ min: 0.25, max: 4, noNaN: true });
 
-test('a path takes what the table says, times what own moves have told', () => {
+test("a path takes the time in the table, times the factor learned from this host's moves", () => {
   fc.assert(
     fc.property(fc.constantFrom(...MEMORY_PATHS), times, (memoryPath, told) => {
       const factors = { processor: { times: told, moves: 3 }, bytes: { times: 1, moves: 0 } };
@@ -20,7 +20,7 @@ test('a path takes what the table says, times what own moves have told', () => {
   );
 });
 
-test('more processors on both hosts never make it longer, and one slow host holds up both', () => {
+test('a path never takes longer with more processors on both hosts, and one slow host delays both', () => {
   fc.assert(
     fc.property(
       fc.constantFrom(...MEMORY_PATHS),

@@ -8,7 +8,7 @@ import {
 import { ask, pathOf } from './paths.ts';
 import { MBIT, MIX, offer, own, thin, MIB } from './samples.ts';
 
-test('auto takes a higher level on a thinner link, 9 only of pages that were looked at, and none beyond what processors are free for', () => {
+test('auto takes a higher level on a slower link, 9 only for sampled pages, limited by free processors', () => {
   const at = (mbit: number, cores: number, mix?: typeof MIX) => {
     const sides = { own: { ...own, cores }, offer: undefined };
     const measured = { curve: [], mix };
@@ -27,7 +27,7 @@ test('auto takes a higher level on a thinner link, 9 only of pages that were loo
   assert.deepEqual(at(40, 8, random), PACKED_STREAM);
 });
 
-test('auto takes what was the soonest in recorded moves of a guest of 384 MiB, or nearly so', () => {
+test('auto takes the level that was fastest, or nearly so, in recorded moves of a guest of 384 MiB', () => {
   // docs/measurements/prediction.md; at 400 Mbit/s and more on a busy machine.
   const rows = [
     [100, false, 'native'],

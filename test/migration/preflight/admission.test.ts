@@ -45,7 +45,7 @@ const facts: fc.Arbitrary<AdmissionFacts> = fc.record({
   portsNeeded: fc.integer({ min: 1, max: 9 }),
 });
 
-test('a guest may come while every limit has room, and the first that is full is named', () => {
+test('a guest may arrive while every limit has room, and the first full limit is named', () => {
   fc.assert(
     fc.property(facts, (given) => {
       const [found] = judgeIncoming(given);
@@ -61,7 +61,7 @@ test('a guest may come while every limit has room, and the first that is full is
   );
 });
 
-test('addresses are taken in the networks for routed guests alone, and by one guest that comes', () => {
+test('addresses in the networks are reserved only for routed guests, and by one arriving guest', () => {
   fc.assert(
     fc.property(facts, (given) => {
       const [found] = judgeRoutes(given);
@@ -76,7 +76,7 @@ test('addresses are taken in the networks for routed guests alone, and by one gu
   );
 });
 
-test('memory is enough exactly where what is free covers what is needed', () => {
+test('memory is sufficient exactly if the free amount covers the required one', () => {
   fc.assert(
     fc.property(facts, (given) => {
       const [found] = judgeMemory(given);
@@ -95,7 +95,7 @@ test('a name that is in use is refused with the host that has it', () => {
   );
 });
 
-test('ports are enough exactly where as many are free as the migration takes', () => {
+test('ports are sufficient exactly if as many are free as the migration needs', () => {
   fc.assert(
     fc.property(facts, (given) => {
       const enough = given.freePorts >= given.portsNeeded;

@@ -12,7 +12,7 @@ import {
 const MIB = 1024 ** 2;
 const GIB = 1024 * MIB;
 
-describe('what a balloon may take', () => {
+describe('available balloon memory', () => {
   const look = {
     actualBytes: GIB,
     wholeBytes: GIB,
@@ -20,19 +20,19 @@ describe('what a balloon may take', () => {
     availableBytes: 600 * MIB,
   };
 
-  test('is what is free, or also page cache, less the margin', () => {
+  test('a balloon may take the free memory, or also the page cache, minus the margin', () => {
     assert.equal(marginOf(GIB), 64 * MIB);
     assert.equal(marginOf(100 * GIB), 5 * GIB);
     assert.equal(takeOf('free', look), 236 * MIB);
     assert.equal(takeOf('available', look), 536 * MIB);
   });
 
-  test('is nothing where the guest needs all that it has', () => {
+  test('a balloon may take nothing if the guest needs all its memory', () => {
     const busy = { ...look, freeBytes: 60 * MIB, availableBytes: 60 * MIB };
     assert.equal(takeOf('available', busy), 0);
   });
 
-  test('always leaves the margin, whatever the guest reports', () => {
+  test('a balloon always leaves the margin, whatever the guest reports', () => {
     const bytes = fc.integer({ min: 0, max: 4 * GIB });
     const all = fc.record({
       actualBytes: bytes,
@@ -53,7 +53,7 @@ describe('what a balloon may take', () => {
     );
   });
 
-  test('is said beforehand, and refused where somebody else has taken some', () => {
+  test('the use of a balloon is announced, and refused if another program has filled it', () => {
     const passes = judgeBalloon('available', look);
     assert.equal(passes.verdict, 'pass');
     assert.match(passes.evidence, /536 MiB .* 600 MiB are available, of which it keeps 64 MiB/);
@@ -63,15 +63,15 @@ describe('what a balloon may take', () => {
   });
 });
 
-describe('a balloon that somebody else has filled', () => {
-  test('is said with what the guest has, may grow to, and what the destination must have room for', () => {
+describe('a filled balloon', () => {
+  test("a filled balloon is reported with the guest's memory, its maximum and the required room", () => {
     const [found, ...others] = judgeInflated({ actualBytes: 640 * MIB, wholeBytes: GIB });
     assert.deepEqual(others, []);
     assert.equal(found?.verdict, 'pass');
     assert.match(found?.evidence ?? '', /holds 384 MiB.* has 640 MiB now .* grow to 1 GiB/);
   });
 
-  test('is said whenever it holds a MiB or more, and an empty one or none never is', () => {
+  test('a balloon is reported exactly if it holds at least 1 MiB', () => {
     const whole = fc.integer({ min: MIB, max: 4 * GIB });
     fc.assert(
       fc.property(whole, fc.double({ min: 0, max: 1, noNaN: true }), (wholeBytes, share) => {
@@ -92,7 +92,7 @@ describe('a destination', () => {
       balloon: 'free',
     }).map(({ verdict }) => verdict);
 
-  test('of an earlier build, which would leave the memory in the balloon, is refused', () => {
+  test('a destination of an earlier build, which would leave memory in the balloon, is refused', () => {
     assert.deepEqual(judge(true), ['pass']);
     assert.deepEqual(judge(), ['refuse']);
     assert.deepEqual(judgeGivesBack({ destination: { name: 'b' } }), []);

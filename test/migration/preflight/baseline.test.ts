@@ -45,7 +45,7 @@ function found(hosts: readonly CpuOffer[]): Baseline {
 }
 
 describe('the baseline of several hosts', () => {
-  test('is accepted by every one of them', () => {
+  test('a baseline is accepted by every host', () => {
     fc.assert(
       fc.property(offers, (hosts) => {
         const baseline = found(hosts);
@@ -54,7 +54,7 @@ describe('the baseline of several hosts', () => {
     );
   });
 
-  test('has every feature that all of them have', () => {
+  test('a baseline has every feature that all hosts have', () => {
     fc.assert(
       fc.property(offers, (hosts) => {
         const all = FEATURES.filter((feature) =>
@@ -65,7 +65,7 @@ describe('the baseline of several hosts', () => {
     );
   });
 
-  test('says each of its features by the model or by name, and no other', () => {
+  test('a baseline lists each feature by the model or by name, and no other', () => {
     fc.assert(
       fc.property(offers, (hosts) => {
         const { argument, features, model } = found(hosts);
@@ -77,7 +77,7 @@ describe('the baseline of several hosts', () => {
     );
   });
 
-  test('gains no feature by another host', () => {
+  test('a baseline gains no feature from another host', () => {
     fc.assert(
       fc.property(offers, offer, (hosts, another) => {
         const before = new Set(found(hosts).features);
@@ -86,7 +86,7 @@ describe('the baseline of several hosts', () => {
     );
   });
 
-  test('is the same in whatever order the hosts come', () => {
+  test('a baseline does not depend on the order of the hosts', () => {
     const shuffled = offers.chain((hosts) =>
       fc.tuple(
         fc.constant(hosts),
@@ -100,7 +100,7 @@ describe('the baseline of several hosts', () => {
     );
   });
 
-  test('leaves each host what it loses, so that both together are what it has', () => {
+  test("a baseline and the host's lost features together are the host's features", () => {
     fc.assert(
       fc.property(offers, (hosts) => {
         const baseline = found(hosts);
@@ -122,14 +122,14 @@ const HOST: CpuOffer = {
   ],
 };
 
-test('the model of a baseline is the one with the most features', () => {
+test('the model of a baseline is the richest one', () => {
   const old = { ...HOST, features: ['avx', 'lm', 'sse2'] };
   assert.equal(found([HOST]).argument, 'Middle-v1,rdseed=on');
   assert.equal(found([HOST, old]).argument, 'Middle-v1');
   assert.deepEqual(lostTo(found([HOST, old]), HOST), ['rdseed']);
 });
 
-test('a feature that a model stands for on some of the hosts alone is said', () => {
+test('a feature that a model includes on only some of the hosts is reported', () => {
   const newer = {
     ...HOST,
     models: [{ name: 'Middle-v1', features: ['avx', 'lm', 'rdseed', 'sse2'] }],
@@ -137,7 +137,7 @@ test('a feature that a model stands for on some of the hosts alone is said', () 
   assert.equal(found([HOST, newer]).argument, 'Middle-v1,rdseed=on');
 });
 
-test('there is no baseline without hosts, for several vendors, or without a model in common', () => {
+test('a baseline does not exist without hosts, for several vendors, or without a common model', () => {
   assert.equal(baselineOf([]), 'no-hosts');
   assert.equal(baselineOf([HOST, { ...HOST, vendor: 'AuthenticAMD' }]), 'vendors');
   assert.equal(
@@ -146,7 +146,7 @@ test('there is no baseline without hosts, for several vendors, or without a mode
   );
 });
 
-test('a host that cannot give a baseline is told why', () => {
+test('a host that cannot provide a baseline gets the reason', () => {
   const other = { vendor: 'AuthenticAMD', features: ['lm', 'sse2'], models: [] };
   assert.deepEqual(shortOf(found([HOST]), other), [
     'its vendor is AuthenticAMD',
@@ -155,7 +155,7 @@ test('a host that cannot give a baseline is told why', () => {
   ]);
 });
 
-test('a baseline is read as it is written, and stands for what the model gives as well', () => {
+test('a baseline is read as it is written, and includes the features of its model', () => {
   fc.assert(
     fc.property(offers, (hosts) => {
       const { argument, features, model } = found(hosts);
@@ -176,7 +176,7 @@ describe('the baselines of a fleet', () => {
     features,
   });
 
-  test('say what each host loses, which guests fit, and which hosts said nothing', () => {
+  test("a fleet's baselines report each host's loss, the guests that fit, and hosts without an answer", () => {
     const older = { ...offered, version: '7.2.0', features: ['avx', 'lm', 'sse2'] };
     const guests = [guestWith('new1', ['lm', 'rdseed']), guestWith('old1', ['lm'])];
     const { baselines, missing } = baselinesOf(
@@ -204,7 +204,7 @@ describe('the baselines of a fleet', () => {
     assert.deepEqual([one.without, missing], [['c'], [{ host: 'd', why: 'it is off' }]]);
   });
 
-  test('say of a host that is yet to join whether it can give them, and are made without it', () => {
+  test("a fleet's baselines check whether a joining host can provide them, and are computed without it", () => {
     const weak = { ...offered, features: ['lm', 'sse2'], models: [] };
     const asked = [
       { host: 'a', answer: { offers: [offered], guests: [] } },

@@ -28,8 +28,8 @@ const asked = fc.record({
   path: fc.constantFrom('native' as const, 'wire' as const, 'auto' as const),
 });
 
-describe('what is asked of a driver', () => {
-  test('what only Godwit itself does is refused by name where a manager moves the guest', () => {
+describe('requests to a driver', () => {
+  test('features of Godwit itself are refused by name if a manager moves the guest', () => {
     const wants = { mode: 'precopy', compress: 'none', streams: 1 } as const;
     const asks: [Partial<MigrationSettings>, string][] = [
       [{ path: 'wire' }, '--path wire'],
@@ -52,7 +52,7 @@ describe('what is asked of a driver', () => {
     }
   });
 
-  test('a strategy is taken as far as the manager lets one, and what is left out is said', () => {
+  test('a strategy is followed as far as the manager allows, and omissions are reported', () => {
     const judged = (steering: StrategyName, has: Partial<Capabilities>, mode: Mode = 'precopy') => {
       const own: Capabilities = {
         ...PLAIN,
@@ -89,7 +89,7 @@ describe('what is asked of a driver', () => {
     assert.equal(judged('standard', {})?.verdict, 'refuse');
   });
 
-  test('a driver that has no post-copy says why, and only where that is asked for', () => {
+  test('a driver without post-copy reports why, and only if post-copy is requested', () => {
     const noPostcopy = 'Pages get lost';
     const has: Capabilities = { ...PLAIN, modes: ['precopy'], noPostcopy };
     const evidence = (wanted: 'postcopy' | 'hybrid' | 'cold'): string => {
@@ -102,7 +102,7 @@ describe('what is asked of a driver', () => {
     assert.doesNotMatch(evidence('cold'), /Pages/);
   });
 
-  test('a manager that sends memory through a socket takes the wire by pre-copy, in one plain stream', () => {
+  test('a manager that sends memory through a socket uses the wire by pre-copy, in one plain stream', () => {
     const has: Capabilities = {
       ...PLAIN,
       shape: 'managed',
@@ -128,7 +128,7 @@ describe('what is asked of a driver', () => {
     }
   });
 
-  test('a level is refused where the driver has none, or it does not compress by zstd', () => {
+  test('a level is refused if the driver has none, or does not compress with zstd', () => {
     const judged = (compress: 'none' | 'zstd' | 'xbzrle', more: Partial<Capabilities> = {}) => {
       const capabilities = { ...PLAIN, compression: ['none', 'zstd', 'xbzrle'], ...more } as const;
       const settings = { mode: 'precopy', compress, streams: 1, compressLevel: 3 } as const;
@@ -140,7 +140,7 @@ describe('what is asked of a driver', () => {
       assert.match(judged(compress, { compressLevels: true })?.evidence ?? '', /only --compress/);
   });
 
-  test('a transport is refused where the driver has it not, or another path decides', () => {
+  test('a transport is refused if the driver lacks it, or another path decides', () => {
     const has: Capabilities = { ...PLAIN, maxStreams: 4 };
     const settings = { mode: 'precopy', compress: 'none', streams: 4, transport: 'rdma' } as const;
     const judged = (more: Partial<Capabilities>, path: 'native' | 'wire' | 'auto' = 'native') =>
@@ -155,7 +155,7 @@ describe('what is asked of a driver', () => {
     assert.match(judged(able, 'auto')?.evidence ?? '', /--path auto decides/);
   });
 
-  test('a cold move is refused by name what needs memory to move', () => {
+  test('options that need memory to move are refused by name in a cold move', () => {
     const wants = { mode: 'cold', compress: 'none', streams: 1 } as const;
     const has: Capabilities = { ...PLAIN, modes: ['cold'], rehearsals: true };
     const driver = { name: 'any', capabilities: has };
@@ -171,7 +171,7 @@ describe('what is asked of a driver', () => {
     }
   });
 
-  test('a quiet moment is refused by name where the driver cannot say what a guest writes', () => {
+  test("a quiet moment is refused by name if the driver cannot report the guest's writes", () => {
     const settings = {
       mode: 'precopy',
       compress: 'none',
@@ -191,7 +191,7 @@ describe('what is asked of a driver', () => {
     }
   });
 
-  test('a beginning and a notice are Godwit’s own, whoever moves the guest', () => {
+  test('a start time and a notice are handled by Godwit, whichever manager moves the guest', () => {
     const wants = { mode: 'precopy', compress: 'none', streams: 1 } as const;
     const later = { notBefore: '2026-01-01T00:00:00.000Z', noticeMs: 60_000 };
     for (const shape of ['direct', 'managed'] as const) {
@@ -201,7 +201,7 @@ describe('what is asked of a driver', () => {
     }
   });
 
-  test('a datastore is refused by name where the driver knows none, whoever moves the guest', () => {
+  test('a datastore is refused by name if the driver has none, whichever manager moves the guest', () => {
     const wants = { mode: 'precopy', compress: 'none', streams: 1, datastore: 'ds1' } as const;
     for (const shape of ['managed', 'direct'] as const) {
       for (const datastores of [true, false]) {
@@ -214,7 +214,7 @@ describe('what is asked of a driver', () => {
     }
   });
 
-  test('a priority and encryption are refused by name where the driver has none', () => {
+  test('a priority and encryption are refused by name if the driver has none', () => {
     const wants = { mode: 'precopy', compress: 'none', streams: 1 } as const;
     const asks = [
       ['priorities', { priority: 'high' }, /--priority high/],
@@ -231,7 +231,7 @@ describe('what is asked of a driver', () => {
     }
   });
 
-  test('passes exactly where it declares that it can, and each refusal names one thing', () => {
+  test('a request passes exactly if the driver declares support, and each refusal names one feature', () => {
     fc.assert(
       fc.property(capabilities, asked, (has, wants) => {
         const checks = judgeCapabilities({

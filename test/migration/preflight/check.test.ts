@@ -6,7 +6,7 @@ import { check } from '../../../src/protocol/public/migration.ts';
 
 const error = godwitError('GODWIT_NAME_IN_USE', { host: 'b', guest: 'web1' });
 
-test('a check has its name, its side and what was seen', () => {
+test('a check has its name, its side and its evidence', () => {
   const all = [
     pass('state', 'it runs'),
     warn('user', 'QEMU runs as root', 'Give it a user.', 'destination'),

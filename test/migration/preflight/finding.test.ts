@@ -7,7 +7,7 @@ import { check } from '../../../src/protocol/public/migration.ts';
 
 const where = { name: 'any', side: 'both' } as const;
 
-test('whatever was seen, a finding fits into a check, and only a refusal has an error', () => {
+test('any finding fits into a check, and only a refusal has an error', () => {
   fc.assert(
     fc.property(fc.string({ maxLength: 10_000 }), (evidence) => {
       const error = godwitError('GODWIT_CAPABILITY', { what: 'it', reason: 'so' });
@@ -21,7 +21,7 @@ test('whatever was seen, a finding fits into a check, and only a refusal has an 
   );
 });
 
-test('a refusal that says nothing else is reported in the words of its error', () => {
+test('a refusal without other text is reported in the words of its error', () => {
   const error = godwitError('GODWIT_NAME_IN_USE', { host: 'b', guest: 'web1' });
   assert.equal(refuses(error).evidence, 'b already has a guest called web1');
 });

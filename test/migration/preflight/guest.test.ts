@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { judgeBusy, judgeGuest, judgeOutgoing } from '../../../src/migration/preflight/guest.ts';
 import { guestRunState } from '../../../src/protocol/public/hosts/host.ts';
 
-test('Godwit takes hold of a guest exactly where it stands by itself, runs, and can be reached', () => {
+test('Godwit accepts a guest exactly if it is unmanaged, runs, and can be reached', () => {
   const facts = fc.record({
     guest: fc.constant('web1'),
     state: fc.constantFrom(...guestRunState.options),
@@ -31,7 +31,7 @@ test('Godwit takes hold of a guest exactly where it stands by itself, runs, and 
   );
 });
 
-test('a guest that is stopped is refused with the reason, and with what to do about that', () => {
+test('a guest that is stopped is refused with the reason and a remedy', () => {
   const stopped = { guest: 'web1', state: 'paused', reachable: true, unmovable: [] } as const;
   const halted = { kind: 'io-error', what: 'disk0-dev (no space left)' } as const;
   const [found] = judgeGuest({ ...stopped, halted });
@@ -40,7 +40,7 @@ test('a guest that is stopped is refused with the reason, and with what to do ab
   assert.match(judgeGuest(stopped)[0]?.evidence ?? '', /web1 is paused/);
 });
 
-test('a guest that nobody can take hold of is refused with what its driver found, and its hint', () => {
+test("a guest that Godwit cannot control is refused with its driver's finding, and its hint", () => {
   const held = { guest: 'web1', state: 'unknown', reachable: false } as const;
   const [found] = judgeGuest({ ...held, unmovable: ['it has no monitor'], hint: 'Make one.' });
   assert.match(found?.evidence ?? '', /it has no monitor/);
@@ -49,7 +49,7 @@ test('a guest that nobody can take hold of is refused with what its driver found
   assert.match(unsaid?.error?.hint ?? '', /godwit guest web1/);
 });
 
-test('a guest of another manager is refused with the hint of its driver, where that has one', () => {
+test("a guest of another manager is refused with its driver's hint, if there is one", () => {
   const managed = { guest: 'web1', state: 'running', manager: 'libvirt', unmovable: [] } as const;
   const hintOf = (hint?: string) =>
     judgeGuest({ ...managed, reachable: false, hint })[0]?.error?.hint;
@@ -57,7 +57,7 @@ test('a guest of another manager is refused with the hint of its driver, where t
   assert.match(hintOf() ?? '', /with its manager/);
 });
 
-test('a guest that moves, or whose disk moves, is busy, with what it is busy with', () => {
+test('a guest that moves, or whose disk moves, is busy, and the error names the move', () => {
   const migration = { id: 'm-1', to: 'c', phase: 'memory' } as const;
   const diskMove = { id: 'd-1', device: 'disk0' };
   assert.equal(judgeBusy({ guest: 'web1' })[0]?.verdict, 'pass');

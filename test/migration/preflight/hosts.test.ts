@@ -33,7 +33,7 @@ function facts(
   };
 }
 
-test('a clock difference is warned of exactly where no moment of the question explains it', () => {
+test('a clock difference causes a warning exactly if the duration of the question cannot explain it', () => {
   const span = fc.record({ skewMs: fc.integer({ min: -DAY, max: DAY }), tookMs: fc.nat(20_000) });
   fc.assert(
     fc.property(span, ({ skewMs, tookMs }) => {
@@ -44,20 +44,20 @@ test('a clock difference is warned of exactly where no moment of the question ex
   );
 });
 
-test('a clock that is off is reported with its host and its direction', () => {
+test('a wrong clock is reported with its host and its direction', () => {
   const [ahead] = judgeClock(facts({}, { wallMs: NOW + 90_000 }));
   assert.match(ahead?.evidence ?? '', /clock of b is at least .* ahead of that of a/);
   const [behind] = judgeClock(facts({}, { wallMs: NOW - 90_000 }));
   assert.match(behind?.evidence ?? '', /clock of b is at least .* behind that of a/);
 });
 
-test('hosts of two builds are warned of, with both versions', () => {
+test('two different builds cause a warning with both versions', () => {
   assert.equal(judgeVersions(facts())[0]?.verdict, 'pass');
   const [found] = judgeVersions(facts({}, { version: '1.1.0' }));
   assert.match(found?.evidence ?? '', /a runs Godwit 1\.0\.0, b runs 1\.1\.0/);
 });
 
-test('each host without room for its journal is named; one that does not say is not', () => {
+test('each host without room for its journal is named; a host that does not report it is not', () => {
   const full = { journalFreeBytes: 1024 };
   assert.equal(judgeJournal(facts())[0]?.verdict, 'pass');
   assert.deepEqual(
@@ -69,7 +69,7 @@ test('each host without room for its journal is named; one that does not say is 
   );
 });
 
-test('a certificate that ends within two days is warned of, by that host’s own clock', () => {
+test("a certificate that ends within two days by its host's clock causes a warning", () => {
   fc.assert(
     fc.property(fc.integer({ min: -DAY, max: 30 * DAY }), fc.nat(DAY), (leftMs, skewMs) => {
       const wallMs = NOW + skewMs;
@@ -79,14 +79,14 @@ test('a certificate that ends within two days is warned of, by that host’s own
   );
 });
 
-test('a hook that one host has and the other lacks is named with the host that lacks it', () => {
+test('a hook that only one host has is named with the host that lacks it', () => {
   assert.equal(judgeHooks(facts())[0]?.verdict, 'pass');
   assert.equal(judgeHooks(facts({ hooks: ['x'] }, { hooks: ['x'] }))[0]?.verdict, 'pass');
   const [found] = judgeHooks(facts({ hooks: ['before-start', 'x'] }, { hooks: ['x', 'y'] }));
   assert.equal(found?.evidence, 'missing, though the other host has it: before-start on b, y on a');
 });
 
-test('one link alone is warned of where memory may go by post-copy, and nowhere else', () => {
+test('a single link causes a warning only if memory may move by post-copy', () => {
   const ports = fc.integer({ min: 1, max: 65_535 });
   const places = fc.array(fc.tuple(fc.constantFrom('10.0.0.2', '10.1.0.2', '[fd00::2]'), ports), {
     minLength: 1,
@@ -106,7 +106,7 @@ test('one link alone is warned of where memory may go by post-copy, and nowhere 
   );
 });
 
-test('a cloud’s machine without nested virtualisation is warned of where the source has KVM, and named', () => {
+test('a cloud machine without nested virtualization causes a warning, and is named, if the source has KVM', () => {
   const own = { isVirtual: false, hasKvm: true };
   const machine = { isVirtual: true, maker: 'Amazon EC2', model: 'm5.large', hasKvm: false };
   const judged = (source: object, destination: object) =>
@@ -126,7 +126,7 @@ test('a cloud’s machine without nested virtualisation is warned of where the s
   assert.equal(judged({}, { ...machine, hasKvm: true })[0]?.verdict, 'pass');
 });
 
-test('a site’s check that the destination has not is refused by its name, as is a destination that knows none', () => {
+test("a site's check that the destination lacks is refused by name, as is a destination without any", () => {
   const judged = (siteChecks?: string[], siteCheck: string | undefined = 'check-web') =>
     judgeSiteCheck({
       ...facts({}, siteChecks === undefined ? {} : { siteChecks }),
@@ -144,7 +144,7 @@ test('a site’s check that the destination has not is refused by its name, as i
   assert.match(judged()?.error?.message ?? '', /b runs a build that knows no checks/);
 });
 
-test('memory goes unencrypted only where both hosts name each other', () => {
+test('memory is sent unencrypted only if both hosts name each other', () => {
   const zero = (here: string[] | undefined, there: string[] | undefined) =>
     judgeTransport({
       ...facts({ unencryptedMemory: here }, { unencryptedMemory: there }),
@@ -164,7 +164,7 @@ test('memory goes unencrypted only where both hosts name each other', () => {
   assert.equal(zero([], []).length, 2);
 });
 
-test('RDMA takes a device with an active port on each host', () => {
+test('RDMA needs a device with an active port on each host', () => {
   const rdma = (here: string[], there: string[]) =>
     judgeTransport({
       ...facts({ unencryptedMemory: ['b'], rdma: here }, { unencryptedMemory: ['a'], rdma: there }),
@@ -179,7 +179,7 @@ test('RDMA takes a device with an active port on each host', () => {
   assert.match(missing?.error?.hint ?? '', /`rdma link`.* on b/);
 });
 
-test('nothing is said of a transport that is not asked for', () => {
+test('no finding mentions a transport that was not requested', () => {
   assert.deepEqual(judgeTransport(facts()), []);
   assert.deepEqual(judgeTransport({ ...facts(), transport: 'tcp' }), []);
 });

@@ -27,7 +27,7 @@ const ask = {
   },
 } as const;
 
-test('the source’s agent judges each of its rows once, in their order', () => {
+test("the source's agent checks each of its rows once, in order", () => {
   const checks = askChecks(ask);
   const rows = CHECKS.filter(({ step }) => step === 'ask').map(({ name }) => name);
   assert.deepEqual(
@@ -37,7 +37,7 @@ test('the source’s agent judges each of its rows once, in their order', () => 
   for (const each of checks) assert.deepEqual([each.side, each.verdict], ['source', 'pass']);
 });
 
-test('the destination’s agent judges each of its rows once, in their order', () => {
+test("the destination's agent checks each of its rows once, in order", () => {
   const checks = admissionChecks({
     host: 'b',
     guest: 'web1',
@@ -78,7 +78,7 @@ test('the destination’s agent judges each of its rows once, in their order', (
   for (const each of checks) assert.deepEqual(check.parse(each), each);
 });
 
-test('checks come in the order of the table, one that it does not name comes last, and none is lost', () => {
+test('checks are sorted by the table; unlisted checks come last, and none is lost', () => {
   const made = ['a-newer-one', 'memory', 'stream', 'busy', 'stream'].map((name, at) => ({
     name,
     side: 'both' as const,
@@ -97,7 +97,7 @@ test('checks come in the order of the table, one that it does not name comes las
   );
 });
 
-test('what both hosts report of themselves is judged by each row once, in their order', () => {
+test('reports of both hosts are checked by each row once, in order', () => {
   const platform = { isVirtual: false, hasKvm: true };
   const unencryptedMemory = ['a', 'b'];
   const host = { name: 'a', version: '1.0.0', wallMs: 1000, platform, unencryptedMemory };
@@ -124,7 +124,7 @@ test('what both hosts report of themselves is judged by each row once, in their 
   );
 });
 
-test('what is judged once more takes the place of all that was found before, and what was not tried stays so', () => {
+test('a repeated check replaces all earlier findings, and untried checks stay unchanged', () => {
   const of = (name: string, more: object = {}) => ({
     name,
     side: 'source' as const,

@@ -19,14 +19,14 @@ function words(given: Partial<MigrationSettings>): string {
   return `${finding.verdict}: ${finding.evidence}`;
 }
 
-test('a deadline that is over, or comes before memory could move, is refused with the arithmetic', () => {
+test('a deadline that has passed, or comes before memory could move, is refused with the arithmetic', () => {
   assert.match(words({ deadlineAt: at(-1) }), /^refuse: .*2026-05-01T11:59:59.999Z is over/);
   assert.match(words({ deadlineAt: at(1000) }), /^refuse: .*1\.0? ?s are left.*takes 2\.5/);
   assert.match(words({ deadlineAt: at(60_000) }), /^pass/);
   assert.match(words({}), /^pass/);
 });
 
-test('a deadline or an earliest beginning that cannot be read as a time is refused', () => {
+test('a deadline or an earliest start that cannot be read as a time is refused', () => {
   assert.match(
     words({ deadlineAt: 'tomorrow' }),
     /^refuse: the deadline tomorrow cannot be read as a time$/,
@@ -37,7 +37,7 @@ test('a deadline or an earliest beginning that cannot be read as a time is refus
   );
 });
 
-test('a budget below what the devices alone take is refused, and one without a deadline', () => {
+test('a budget too short for the devices alone, or without a deadline, is refused', () => {
   const budget = { steering: 'budget', deadlineAt: at(60_000) } as const;
   assert.match(
     words({ ...budget, maxDowntimeMs: 2 }),
@@ -52,7 +52,7 @@ test('a budget below what the devices alone take is refused, and one without a d
   assert.match(words({ steering: 'standard', maxDowntimeMs: 1 }), /^pass/);
 });
 
-test('post-copy takes less than pre-copy, and several streams the most', () => {
+test('the shortest switch takes less in post-copy than in pre-copy, and longest with several streams', () => {
   const plain = { streams: 1, compress: 'none' } as const;
   const [postcopy, precopy, several] = [
     leastSwitchMs({ mode: 'hybrid', ...plain }),
@@ -62,13 +62,13 @@ test('post-copy takes less than pre-copy, and several streams the most', () => {
   assert.ok(postcopy < precopy && precopy < several, `${postcopy} ${precopy} ${several}`);
 });
 
-test('the sooner of timeout and deadline counts', () => {
+test('the earlier of timeout and deadline counts', () => {
   assert.equal(leftOfLimits({ timeoutMs: 1000 }, NOW), 1000);
   assert.equal(leftOfLimits({ timeoutMs: 90_000, deadlineAt: at(5000) }, NOW), 5000);
   assert.equal(leftOfLimits({}, NOW), Infinity);
 });
 
-test('a wait for a quiet moment that does not fit before the deadline is named, with what sets it', () => {
+test('a wait for a quiet moment that does not fit before the deadline is named, with its cause', () => {
   const settings = migrationSettings.parse({
     whenQuiet: { withinMs: 3_600_000 },
     deadlineAt: at(1_800_000),
@@ -81,12 +81,12 @@ test('a wait for a quiet moment that does not fit before the deadline is named, 
   assert.match(error?.hint ?? '', /--quiet-within \(1h by default\), must fit before the deadline/);
 });
 
-test('a timeout that is over before memory could move is warned of', () => {
+test('a timeout that ends before memory could move causes a warning', () => {
   assert.match(words({ timeoutMs: 2000 }), /^warn: the timeout is 2\.0 s, .*takes 2\.5 s before/);
   assert.match(words({ timeoutMs: 10_000 }), /^pass/);
 });
 
-test('a beginning bounds what a deadline leaves, and is at most a week ahead', () => {
+test('a start time limits the time before the deadline, and is at most a week ahead', () => {
   const notBefore = at(60_000);
   assert.equal(leftOfLimits({ notBefore, deadlineAt: at(90_000) }, NOW), 30_000);
   assert.equal(leftOfLimits({ notBefore: at(-60_000), deadlineAt: at(90_000) }, NOW), 90_000);

@@ -20,7 +20,7 @@ const facts = (given: Partial<LinkFacts> = {}): LinkFacts => ({
 
 const roundTrip = (given: Partial<LinkFacts>) => judgeRoundTrip(facts(given))[0];
 
-test('a round trip is warned of above 5 ms and nowhere else, plainly above 150 ms, and not at all where nobody timed it', () => {
+test('a round trip causes a warning above 5 ms, a strong one above 150 ms, and none if unmeasured', () => {
   assert.deepEqual(judgeRoundTrip(facts()), []);
   fc.assert(
     fc.property(fc.double({ min: 0.01, max: 2000, noNaN: true }), (roundTripMs) => {
@@ -32,7 +32,7 @@ test('a round trip is warned of above 5 ms and nowhere else, plainly above 150 m
   );
 });
 
-test('the warning of a long route says what it costs in the mode that was asked for', () => {
+test('the warning about a long route gives its cost in the requested mode', () => {
   const near = roundTrip({ roundTripMs: 6.4 });
   assert.match(near?.evidence ?? '', /a round trip to b takes 6\.4 ms at most$/);
   assert.match(near?.hint ?? '', /^The switch waits for b: the guest is paused for 6 ms longer\./);
@@ -42,7 +42,7 @@ test('the warning of a long route says what it costs in the mode that was asked 
   assert.match(far?.hint ?? '', /storage .* 100 ms longer.*heartbeats/s);
 });
 
-test('what one TCP stream carries over the route is said where it is less than the link does', () => {
+test("the rate of one TCP stream over the route is reported if it is below the link's rate", () => {
   const hint = (given: Partial<LinkFacts>) => roundTrip(given)?.hint ?? '';
   const windowBytes = 4 * 1024 ** 2;
   assert.match(
@@ -55,7 +55,7 @@ test('what one TCP stream carries over the route is said where it is less than t
   assert.match(hint({ roundTripMs: 10, windowBytes, link }), /TCP/);
 });
 
-test('a link below what 1 Gbit/s carries is warned of with what that costs the guest, whoever knows its rate', () => {
+test('a link below the rate of 1 Gbit/s causes a warning with its cost for the guest', () => {
   const rates = fc.integer({ min: 1, max: 12_500_000_000 });
   const hows = fc.constantFrom('measured', 'seen', 'configured');
   fc.assert(
@@ -77,12 +77,12 @@ test('a link below what 1 Gbit/s carries is warned of with what that costs the g
   );
 });
 
-test('an Ethernet of 1 Gbit/s is not warned of for what its headers take', () => {
+test('an Ethernet link of 1 Gbit/s causes no warning for its header overhead', () => {
   for (const rate of [MIN_RATE, 117_000_000])
     assert.equal(judgeLink(facts({ link: { rate, how: 'measured' } }))[0]?.verdict, 'pass');
 });
 
-test('a link is not called slow where only the hosts that showed it may have been', () => {
+test('a link is not called slow if the slow hosts that measured it may be the reason', () => {
   for (const how of ['measured', 'seen'] as const) {
     const link = { rate: 50_000_000, how, isLeast: true };
     const [found] = judgeLink(facts({ link }));
@@ -91,7 +91,7 @@ test('a link is not called slow where only the hosts that showed it may have bee
   }
 });
 
-test('a device that says that it is slow is believed before hosts that may have been slower', () => {
+test('a device that reports a low rate counts more than hosts that may have been slow', () => {
   const routeOut = { device: 'eth0', hasGuests: false, isDefault: true, bytesPerS: 12_500_000 };
   const link = { rate: 11_000_000, how: 'seen', isLeast: true } as const;
   const [found] = judgeLink(facts({ link, routeOut }));
@@ -99,7 +99,7 @@ test('a device that says that it is slow is believed before hosts that may have 
   assert.match(found?.evidence ?? '', /\(100 Mbit\/s\), as eth0 says of itself/);
 });
 
-test('a link that nobody knows is said to be that, unless the device says that it is slow', () => {
+test('an unknown link is reported as unknown, unless the device reports a low rate', () => {
   const judged = (bytesPerS?: number) => {
     const routeOut = { device: 'eth0', hasGuests: false, isDefault: true, bytesPerS };
     return judgeLink(facts({ routeOut }))[0];
@@ -115,7 +115,7 @@ test('a link that nobody knows is said to be that, unless the device says that i
   assert.match(slow?.evidence ?? '', /\(100 Mbit\/s\), as eth0 says of itself/);
 });
 
-test('whether migrations have a network of their own is said and never warned of', () => {
+test('a separate network for migrations is reported and never causes a warning', () => {
   const said = (hasGuests: boolean | undefined, isDefault: boolean) => {
     const routeOut = { device: 'eth1', hasGuests, isDefault };
     const [found] = judgeMigrationNetwork(facts({ routeOut }));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { judgePlugs } from '../../../src/migration/preflight/plug.ts';
 
-test('a destination that has not heard which devices of its own a guest is to get is refused', () => {
+test('a destination that was not told the devices to give to a guest is refused', () => {
   const plan = { to: 'b', settings: { plug: ['gpu0', 'dongle0'] } };
   const [found] = judgePlugs(plan, ['gpu0']);
   assert.equal(found?.error?.code, 'GODWIT_CAPABILITY');

@@ -14,7 +14,7 @@ const nicWith = (settings?: PortSettings): NicNetwork[] => [
   },
 ];
 
-test('a destination of an earlier build gets no guest whose port is isolated', () => {
+test('a destination of an earlier build is refused for a guest with an isolated port', () => {
   const [check, ...more] = judgeUnjudgedSettings('b', nicWith({ isolated: true, hairpin: true }));
   assert.deepEqual(more, []);
   assert.equal(check?.verdict, 'refuse');
@@ -22,7 +22,7 @@ test('a destination of an earlier build gets no guest whose port is isolated', (
   assert.match(check?.error?.hint ?? '', /Upgrade Godwit on b/);
 });
 
-test('a setting that keeps no guests apart is warned of, and one that was judged is not', () => {
+test('a setting that isolates no guests causes a warning, and one that was checked does not', () => {
   const nics = nicWith({ hairpin: true });
   assert.deepEqual(
     judgeUnjudgedSettings('b', nics, {}).map(({ verdict }) => verdict),

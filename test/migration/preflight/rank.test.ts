@@ -22,7 +22,7 @@ const hosts = fc
     }),
   );
 
-test('the worst verdict stands for all', () => {
+test('the worst verdict counts for the whole host', () => {
   fc.assert(
     fc.property(verdicts, (all) => {
       const expected = all.includes('refuse') ? 'refuse' : all.includes('warn') ? 'warn' : 'pass';
@@ -31,7 +31,7 @@ test('the worst verdict stands for all', () => {
   );
 });
 
-test('a host that refuses never stands before one that does not, nor one with more warnings before one with fewer', () => {
+test('a host never precedes a better one: no refusal comes before warnings, nor more warnings before fewer', () => {
   const count = ({ checks }: CheckedHost, verdict: string): number =>
     checks.filter((each) => each.verdict === verdict).length;
   fc.assert(

@@ -10,11 +10,11 @@ import {
 const MIB = 1024 ** 2;
 const SLOW = 100 * MIB;
 
-test('nothing is said of a guest without such devices', () => {
+test('a guest without such devices has no finding', () => {
   assert.deepEqual(judgeSwitchover({ devices: [], maxDowntimeMs: 1 }), []);
 });
 
-test('a state that fits passes with its size, and one that does not says how much to allow', () => {
+test('a state that fits passes with its size, and one that does not gives the time to allow', () => {
   const devices = [{ device: 'net1', stopCopyBytes: 5 * MIB }];
   const [fits] = judgeSwitchover({ devices, maxDowntimeMs: 100, bytesPerS: SLOW });
   assert.equal(fits?.verdict, 'pass');
@@ -29,7 +29,7 @@ test('a state that fits passes with its size, and one that does not says how muc
   assert.match(tight.error.hint, /--max-downtime 50ms/);
 });
 
-test('a state that is guessed from above is warned of, and what is known refuses beside it', () => {
+test('an upper estimate of the state causes a warning, and a known state refuses next to it', () => {
   const guessed = { device: 'gpu', memoryBytes: 500 * MIB };
   const known = { device: 'net1', stopCopyBytes: 5 * MIB };
   const verdict = (devices: readonly DeviceState[], maxDowntimeMs: number) =>
@@ -39,7 +39,7 @@ test('a state that is guessed from above is warned of, and what is known refuses
   assert.equal(verdict([guessed, known], 40), 'refuse');
 });
 
-test('a device that sends a part of its state while the guest runs is warned of: less may be left', () => {
+test('a device that sends part of its state while the guest runs causes a warning: less may be left', () => {
   const device = { device: 'net1', stopCopyBytes: 5 * MIB };
   const verdict = (devices: readonly DeviceState[]) =>
     judgeSwitchover({ devices, maxDowntimeMs: 10, bytesPerS: SLOW }).at(-1)?.verdict;
@@ -48,19 +48,19 @@ test('a device that sends a part of its state while the guest runs is warned of:
   assert.equal(verdict([device, { ...device, sendsBefore: true }]), 'refuse');
 });
 
-test('without a known rate it says what the link has to carry', () => {
+test('the finding without a known rate gives the rate that the link needs', () => {
   const devices = [{ device: 'gpu', memoryBytes: 2048 * MIB }];
   const [found] = judgeSwitchover({ devices, maxDowntimeMs: 1000 });
   assert.match(found?.evidence ?? '', /gpu at most 2(\.0)? GiB.*2(\.0)? GiB\/s/);
 });
 
-test('a driver that does not say its size is named', () => {
+test('a driver that does not report its size is named', () => {
   const [found] = judgeSwitchover({ devices: [{ device: 'qat0' }], maxDowntimeMs: 100 });
   assert.equal(found?.verdict, 'warn');
   assert.match(found?.evidence ?? '', /qat0/);
 });
 
-test('more state never fits where less does not, and what the hint allows is enough', () => {
+test("a larger state never fits if a smaller one does not, and the hint's time suffices", () => {
   const bytes = fc.integer({ min: 1, max: 2 ** 36 });
   const downtime = fc.integer({ min: 1, max: 60_000 });
   fc.assert(

@@ -6,7 +6,7 @@ import { CHECK_STEPS, CHECKS } from '../../../src/migration/preflight/table.ts';
 
 const root = path.join(import.meta.dirname, '../../..');
 
-test('each check has a name of its own that fits, a question, and stands where it is made', () => {
+test('each check has a unique short name, a question, and the right place in the code', () => {
   const names = CHECKS.map(({ name }) => name);
   assert.equal(new Set(names).size, names.length);
   for (const { name, asks } of CHECKS) {
@@ -25,7 +25,7 @@ test('every check of the table is documented', () => {
   for (const { name } of CHECKS) assert.ok(docs.includes(`| \`${name}\` |`), name);
 });
 
-test('every check that is found elsewhere is made somewhere', () => {
+test('every check that is made elsewhere is found there', () => {
   const files = globSync('src/{drivers,mover,agent}/**/*.ts', { cwd: root });
   const text = files.map((file) => readFileSync(path.join(root, file), 'utf8')).join('\n');
   for (const row of CHECKS) {

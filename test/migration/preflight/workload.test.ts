@@ -14,7 +14,7 @@ function words(facts: Partial<WorkloadFacts>): string {
   return `${finding?.verdict}: ${finding?.evidence} ${finding?.hint ?? ''}`;
 }
 
-test('what a guest does is said, and that nobody has seen it', () => {
+test("the guest's workload is reported, and so is a workload that was never measured", () => {
   assert.match(words({}), /^pass: nobody has seen/);
   const load = { cores: 1.24, writtenBytesPerS: 3_000_000, inBytesPerS: 1_000_000 };
   assert.match(
@@ -23,7 +23,7 @@ test('what a guest does is said, and that nobody has seen it', () => {
   );
 });
 
-test('a downtime beyond what its owner allows is warned of, with the option that keeps to it', () => {
+test("a downtime beyond the owner's limit causes a warning with the option that keeps to it", () => {
   assert.match(
     words({ ownersDowntimeMs: 60 }),
     /^warn: its owner allows 60 ms .* and 100 ms are asked for .*--max-downtime 60ms/,
@@ -37,7 +37,7 @@ test('a downtime beyond what its owner allows is warned of, with the option that
   assert.match(words({ ownersDowntimeMs: 60, settings: hybrid }), /^warn: .* are asked for/);
 });
 
-test('a guest that has times to keep is warned of where it may be slowed down, or wait for pages', () => {
+test('a guest with timing limits causes a warning if it may be throttled, or wait for pages', () => {
   const isRealtime = true;
   for (const mode of ['postcopy', 'hybrid'] as const)
     assert.match(
@@ -61,12 +61,12 @@ test('a guest that has times to keep is warned of where it may be slowed down, o
   assert.match(words({ settings: { ...PLAIN, steering: 'must-finish' } }), /^pass/);
 });
 
-test('a limit that the state of the devices alone exceeds is warned of, whatever is asked for', () => {
+test('a limit below the time of the device state alone causes a warning, whatever is requested', () => {
   const settings = { ...PLAIN, maxDowntimeMs: 5 };
   assert.match(words({ ownersDowntimeMs: 5, settings }), /^warn: .*devices alone takes .*postcopy/);
 });
 
-test('a guest whose own traffic has much of the link is warned of, unless it is left room', () => {
+test('a guest whose traffic uses much of the link causes a warning, unless room is left for it', () => {
   const busy = { load: { cores: 1, outBytesPerS: 50_000_000 }, linkRate: 125_000_000 };
   assert.match(words(busy), /^warn: its own traffic is .*--link-share/);
   assert.match(words({ ...busy, settings: { ...PLAIN, linkShare: 0.6 } }), /^pass/);
@@ -76,7 +76,7 @@ test('a guest whose own traffic has much of the link is warned of, unless it is 
   assert.match(words({ load: busy.load }), /^pass/);
 });
 
-test('a guest that writes more than memory goes at is warned of, where pre-copy alone is to end', () => {
+test('a guest that writes faster than memory moves causes a warning if only pre-copy may end it', () => {
   const busy = { dirtyBytesPerS: 30_000_000, linkRate: 12_500_000 };
   assert.match(words(busy), /^warn: it wrote .* does not end .*--steering standard/);
   assert.match(words({ ...busy, linkRate: 125_000_000 }), /^pass/);
@@ -105,7 +105,7 @@ test('a guest that writes more than memory goes at is warned of, where pre-copy 
     assert.match(words({ ...busy, settings: { ...PLAIN, ...other } }), /^pass/);
 });
 
-test('it is right about that: no plan of such a guest says that pre-copy ends', () => {
+test('the warning is right: no plan of such a guest reports that pre-copy ends', () => {
   fc.assert(
     fc.property(anyFacts, (given) => {
       const facts = {
@@ -135,7 +135,7 @@ test('it is right about that: no plan of such a guest says that pre-copy ends', 
   );
 });
 
-test('a guest that writes much to disks that are copied is warned of, by the rate at which they are copied', () => {
+test('a guest that writes much to copied disks causes a warning with their copy rate', () => {
   const load = { cores: 1, writtenBytesPerS: 60_000_000 };
   const of = (linkRate: number | undefined, more: Partial<WorkloadFacts> = {}) =>
     words({ load, linkRate, copiesDisks: true, ...more });

@@ -16,7 +16,7 @@ function marksOf(reported: readonly (readonly [SourceEvent, number])[]): Marks {
 }
 
 describe('the parts of a blackout', () => {
-  test('are from the stop to the resume, in their order', () => {
+  test('the parts of a blackout run from the stop to the resume, in order', () => {
     const marks = marksOf([
       [hypervisor('stopped'), 100],
       [hypervisor('device'), 102],
@@ -31,7 +31,7 @@ describe('the parts of a blackout', () => {
     ]);
   });
 
-  test('are those of the switch that succeeded', () => {
+  test('the parts of a blackout belong to the switch that succeeded', () => {
     const marks = marksOf([
       [hypervisor('stopped'), 10],
       [hypervisor('device'), 20],
@@ -47,12 +47,12 @@ describe('the parts of a blackout', () => {
     );
   });
 
-  test('are none where the guest never ran at the destination', () => {
+  test('a blackout has no parts if the guest never ran at the destination', () => {
     assert.deepEqual(blackoutParts(marksOf([[hypervisor('stopped'), 10]])), []);
     assert.deepEqual(blackoutParts(marksOf([[committed, 10]])), []);
   });
 
-  test('sum to the blackout, whatever is reported in whatever order', () => {
+  test('the parts of a blackout add up to it, whatever is reported in whatever order', () => {
     const reported = fc.array(fc.tuple(anyEvent, fc.nat(100)), { maxLength: 30 });
     fc.assert(
       fc.property(reported, (events) => {

@@ -6,7 +6,7 @@ import {
   decisionOf,
 } from '../../../src/migration/report/decision.ts';
 
-test('a decision has what is known of it, and nothing that is not', () => {
+test('a decision has its known facts and no others', () => {
   assert.deepEqual(decisionOf({ what: 'postcopy', why: 'round 2' }, 7), {
     atMs: 7,
     what: 'post-copy: round 2',
@@ -20,12 +20,12 @@ test('a decision has what is known of it, and nothing that is not', () => {
   });
 });
 
-test('a cap by the time of day is said with its host', () => {
+test('a cap by the time of day is reported with its host', () => {
   assert.equal(cappedWords(131_072, 'a'), 'bandwidth: at most 128 KiB/s by the time of day of a');
   assert.equal(cappedWords(0), 'bandwidth: no cap by the time of day of its host');
 });
 
-test('of too many the first and the last are kept, with how many are left out between them', () => {
+test('a long list keeps the first and the last decisions, and the number omitted between them', () => {
   const all = Array.from({ length: 1700 }, (_none, atMs) => ({ atMs, what: `decision ${atMs}` }));
   const kept = boundedDecisions(all);
   assert.equal(kept.length, 1000);

@@ -12,7 +12,7 @@ import { admissionOf } from '../../protocol/peer/admission.ts';
 
 const START = Date.parse('2026-03-01T12:00:00Z');
 
-describe('the destination’s report', () => {
+describe("the destination's report", () => {
   function theirs(world: World): Report {
     const journal = world.destination?.journal ?? [];
     const records: DestinationRecord[] = journal.map((event, seq) => {
@@ -24,11 +24,11 @@ describe('the destination’s report', () => {
     return made;
   }
 
-  test('of no journal is none', () => {
+  test('a destination without a journal has no report', () => {
     assert.equal(destinationReportOf([], 0), undefined);
   });
 
-  test('keeps its contract in every state', () => {
+  test("the destination's report keeps its contract in every state", () => {
     fc.assert(
       fc.property(chance({ deaths: true, faults: true }), ({ world }) => {
         if (world.destination !== undefined) theirs(world);
@@ -36,7 +36,7 @@ describe('the destination’s report', () => {
     );
   });
 
-  test('says what became of the guest', () => {
+  test("the destination's report has the fate of the guest", () => {
     const moved = new World();
     settle(moved);
     assert.deepEqual([theirs(moved).outcome, theirs(moved).runsAt], ['done', 'destination']);
@@ -50,7 +50,7 @@ describe('the destination’s report', () => {
     assert.ok(theirs(cancelled).notKnown?.includes('why it ended, and whether it was cancelled'));
   });
 
-  test('names what it does not know in place of figures that nobody measured', () => {
+  test("the destination's report names unknown facts instead of figures that were not measured", () => {
     const moved = new World();
     settle(moved);
     const { bytes, rounds, throughput, pageRequests, notKnown = [], finished } = theirs(moved);
@@ -60,7 +60,7 @@ describe('the destination’s report', () => {
     assert.equal(finished, 'precopy');
   });
 
-  test('has the settings that its source says, and else names them as not known', () => {
+  test("the destination's report has the settings that its source sent, or lists them as unknown", () => {
     const settings = migrationSettings.parse({
       mode: 'hybrid',
       maxBandwidth: 5000,

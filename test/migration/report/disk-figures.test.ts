@@ -5,12 +5,12 @@ import { addDiskLink } from '../../../src/migration/report/disk-figures.ts';
 import { diskLink } from '../../../src/protocol/disk.ts';
 import { diskLinkOf } from '../direct/samples.ts';
 
-test('one session’s figures are those of the disks', () => {
+test("a single session's figures are the figures of the disks", () => {
   const figures = diskLinkOf();
   assert.deepEqual(addDiskLink(undefined, figures), figures);
 });
 
-test('a further session’s figures are added, and the longest cut is the longest of all', () => {
+test("another session's figures are added, and the longest cut is the longest of all", () => {
   const first = diskLinkOf({ cuts: 2, longestCutMs: 4000 });
   const second = diskLinkOf({ sentBytes: 1, receivedBytes: 2, linkBytes: 3, cuts: 1 });
   assert.deepEqual(addDiskLink(first, second), {
@@ -23,7 +23,7 @@ test('a further session’s figures are added, and the longest cut is the longes
   });
 });
 
-test('the order in which sessions are added changes nothing, and the sum is fit to be reported', () => {
+test('the order of the sessions changes nothing, and their sum can be reported', () => {
   const any = fc.record({ sentBytes: fc.nat(), linkBytes: fc.nat(), longestCutMs: fc.nat() });
   fc.assert(
     fc.property(any, any, (left, right) => {

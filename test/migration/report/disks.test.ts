@@ -17,19 +17,19 @@ const at = (copiedBytes: number, state: DiskProgress['state'] = 'copying'): Disk
 });
 
 describe('the progress of copies', () => {
-  test('is reported when a copy begins, changes its state or has come a good way', () => {
+  test('the progress of copies is reported when a copy begins, changes its state or advances enough', () => {
     assert.equal(worthReporting([], [at(0)]), true);
     assert.equal(worthReporting([at(0)], [at(0, 'broken')]), true);
     assert.equal(worthReporting([at(0)], [at(200)]), true);
     assert.equal(worthReporting([at(0)], [{ ...at(0), node: 'disk1' }]), true);
   });
 
-  test('is not reported while nothing has changed', () => {
+  test('the progress of copies is not reported while nothing has changed', () => {
     assert.equal(worthReporting([at(5000)], [at(5000)]), false);
     assert.equal(worthReporting([], []), false);
   });
 
-  test('makes a bounded number of records of a copy that only goes on, however often it is looked at', () => {
+  test('a steady copy makes a bounded number of records, however often it is checked', () => {
     const looks = fc.array(fc.nat(10_000), { maxLength: 2000 });
     fc.assert(
       fc.property(looks, (found) => {
@@ -45,14 +45,14 @@ describe('the progress of copies', () => {
     );
   });
 
-  test('of a disk without anything to copy is reported once', () => {
+  test('the progress of a disk without anything to copy is reported once', () => {
     const empty: DiskProgress = { node: 'disk0', state: 'ready', copiedBytes: 0, totalBytes: 0 };
     assert.equal(worthReporting([empty], [empty]), false);
   });
 });
 
 describe('disks that the hosts do not share', () => {
-  test('are copied before memory moves; without any the step is left out', () => {
+  test('unshared disks are copied before memory moves; without any the step is omitted', () => {
     for (const copies of [true, false]) {
       const world = new World(planned(), copies);
       driveUntil(world, isDoing('memory'));
@@ -62,7 +62,7 @@ describe('disks that the hosts do not share', () => {
     }
   });
 
-  test('that could not be made whole at the switch leave the guest where it was, with its own', () => {
+  test('unshared disks that were incomplete at the switch leave the guest at its source', () => {
     const world = new World(planned(), true);
     driveUntil(world, isDoing('switchover'));
     const facts = { guest: 'web1', device: 'disk0', reason: 'its target is full' };

@@ -28,8 +28,8 @@ function exact(took: readonly number[], share: number): number {
   return sorted[Math.ceil(took.length * share) - 1] ?? assert.fail();
 }
 
-describe('percentiles of what a hypervisor counted', () => {
-  test('hold the exact one within the bin that it is in, and say where it may be longer', () => {
+describe('latency percentiles', () => {
+  test('percentiles are exact within their bin, and are marked if they may be longer', () => {
     fc.assert(
       fc.property(given, ({ boundaries, took }) => {
         const found = timesOf(counted(boundaries, took));
@@ -51,7 +51,7 @@ describe('percentiles of what a hypervisor counted', () => {
     );
   });
 
-  test('are no shorter where a request takes longer', () => {
+  test('percentiles never fall if a request takes longer', () => {
     fc.assert(
       fc.property(given, fc.nat(), fc.nat(1e10), ({ boundaries, took }, which, more) => {
         const at = which % took.length;
@@ -63,7 +63,7 @@ describe('percentiles of what a hypervisor counted', () => {
     );
   });
 
-  test('are absent where the guest asked for nothing, and a kind is absent that nobody counts', () => {
+  test('percentiles are absent without requests, and a kind that is not counted is absent', () => {
     const none = counted([1, 2], []);
     assert.deepEqual(timesOf(none), { count: 0 });
     const during = requestsOf({ writes: none }, 7);

@@ -36,8 +36,8 @@ const begun = (): LaterState => {
 };
 const answers = (given: Record<string, HostAnswer>) => new Map(Object.entries(given));
 
-describe('what other hosts see of a guest after its migration', () => {
-  test('is asked of those that go on, and of nobody where none does', () => {
+describe('later sightings by other hosts', () => {
+  test('later sightings are requested from hosts that still probe, and from no host if none does', () => {
     assert.deepEqual(
       begun().hosts.map(({ host }) => host),
       ['c', 'e'],
@@ -46,7 +46,7 @@ describe('what other hosts see of a guest after its migration', () => {
     assert.equal(laterFrom({ endedAt }), undefined);
   });
 
-  test('is asked each thirty seconds, and at the end', () => {
+  test('later sightings are requested every thirty seconds, and at the end', () => {
     let state = begun();
     assert.deepEqual(hostsToAsk(state, END + 29_999), []);
     assert.deepEqual(hostsToAsk(state, END + 30_000), ['c', 'e']);
@@ -58,11 +58,11 @@ describe('what other hosts see of a guest after its migration', () => {
     assert.deepEqual(hostsToAsk(state, END + FOR + 1000), ['c', 'e']);
   });
 
-  test('waits for no longer than a turn where a clock was set back', () => {
+  test('later sightings wait no longer than one interval if a clock was set back', () => {
     assert.deepEqual(hostsToAsk(begun(), END - 3_600_000), ['c', 'e']);
   });
 
-  test('is the newest that a host said; one that is silent leaves what is known', () => {
+  test('later sightings are the newest that a host reported; a silent host leaves the known ones', () => {
     const first = afterAnswers(begun(), answers({ c: { later: seen() }, e: {} }), END + 1000);
     const next = afterAnswers(first, answers({ c: { silent: 'c is off' }, e: {} }), END + 31_000);
     assert.deepEqual(next.hosts[0]?.later, seen());
@@ -72,7 +72,7 @@ describe('what other hosts see of a guest after its migration', () => {
     assert.deepEqual(last.hosts[0]?.later, newer);
   });
 
-  test('is over once it is complete, or its host knows nothing of it any more', () => {
+  test('later sightings end once they are complete, or their host no longer knows the guest', () => {
     const complete = seen({ complete: true });
     const why = 'its agent was started anew meanwhile';
     const first = afterAnswers(begun(), answers({ c: { later: seen() }, e: {} }), END + 1000);
@@ -89,7 +89,7 @@ describe('what other hosts see of a guest after its migration', () => {
     );
   });
 
-  test('is given up a while after its time, with the reason', () => {
+  test('later sightings are given up some time after their end, with the reason', () => {
     const silent = 'c does not answer';
     const given = answers({ c: { silent }, e: { later: seen() } });
     assert.equal(isLaterOver(afterAnswers(begun(), given, END + FOR + 14_999)), false);
@@ -99,12 +99,12 @@ describe('what other hosts see of a guest after its migration', () => {
     assert.deepEqual(state.hosts[1]?.later, seen({ ended: 'e did not end it in time' }));
   });
 
-  test('lasts no longer than it may be asked for, whatever a host says', () => {
+  test('later sightings last no longer than may be requested, whatever a host reports', () => {
     const state = laterFrom({ vantages: [{ host: 'c', goesOnMs: 1e12 }], endedAt });
     assert.equal(state?.hosts[0]?.untilMs, END + FOR);
   });
 
-  test('says of figures that nobody completed that they are not all', () => {
+  test('later sightings that were never completed are reported as incomplete', () => {
     const state = afterAnswers(begun(), answers({ c: { later: seen() }, e: {} }), END + 1000);
     const report = { vantages, endedAt };
     assert.deepEqual(withLater(report, state, END + 2000).vantages?.[0]?.latency?.later, seen());
@@ -114,7 +114,7 @@ describe('what other hosts see of a guest after its migration', () => {
     );
   });
 
-  test('ends in any case, whatever hosts answer and however the clock goes; it can be written down at each step', () => {
+  test('later sightings always end, whatever hosts and clocks do, and can be stored at each step', () => {
     const answer = fc.oneof(
       fc.constant<HostAnswer>({}),
       fc.constant<HostAnswer>({ silent: 'off' }),
@@ -142,7 +142,7 @@ describe('what other hosts see of a guest after its migration', () => {
     );
   });
 
-  test('stands in the report, beside what was seen during the migration', () => {
+  test('later sightings are in the report, next to the sightings during the migration', () => {
     const before = { count: 1, p50Ms: 1, p99Ms: 1 };
     const report = { vantages: [{ host: 'c', goesOnMs: FOR, latency: { before } }], endedAt };
     const state = afterAnswers(begun(), answers({ c: { later: seen() } }), END + 1000);
@@ -153,7 +153,7 @@ describe('what other hosts see of a guest after its migration', () => {
     assert.deepEqual(withLater({ endedAt }, state, END), { endedAt });
   });
 
-  test('is not known where nobody asked for it in time, and the report says so', () => {
+  test('later sightings are unknown if they were not requested in time, and the report shows that', () => {
     const report = { vantages: [vantages[0] as ProbeReport], endedAt };
     assert.deepEqual(withLater(report, undefined, END + FOR), report);
     const {

@@ -11,14 +11,14 @@ const phases = [
 ] as const;
 const running = report({ outcome: 'running', phase: 'memory', bytes: 7, phases: [...phases] });
 
-describe('the report of a migration that runs', () => {
-  test('has the stream as it was looked at last', () => {
+describe('the report of a running migration', () => {
+  test('the report of a running migration has the newest state of the stream', () => {
     const sample = sampleOf({ transferredBytes: 4000, round: 3, pageRequests: 2 });
     const { bytes, rounds, throughput, pageRequests } = ofNow(running, { sample });
     assert.deepEqual([bytes, rounds, throughput, pageRequests], [4000, 3, 2000, 2]);
   });
 
-  test('is left as it is where nothing newer was seen, and once it has ended', () => {
+  test('the report stays unchanged without newer data, and once the migration has ended', () => {
     assert.deepEqual(ofNow(running, {}), running);
     const older = sampleOf({ transferredBytes: 6 });
     assert.deepEqual(ofNow(running, { sample: older }), running);

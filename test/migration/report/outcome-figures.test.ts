@@ -6,7 +6,7 @@ import { prediction as answer } from '../../../src/protocol/public/prediction.ts
 import { report } from '../../cli/fake.ts';
 import { plannedTo } from '../../cli/planned-move.ts';
 
-test('a migration that came to its end came to its figures, and what nobody saw is absent', () => {
+test('a finished migration has its figures, and unmeasured ones are absent', () => {
   const { vantages: _vantages, ...unseen } = report();
   const { clientGapMs: gap, ...came } = cameTo(unseen);
   assert.equal(gap, undefined);
@@ -19,7 +19,7 @@ test('a migration that came to its end came to its figures, and what nobody saw 
   });
 });
 
-test('copies of disks came to their phase and what the hypervisor sent; the total is known of a prediction that has them', () => {
+test('copies of disks have their phase and sent bytes; the total is known if it was predicted', () => {
   const diskLink = {
     sentBytes: 700,
     receivedBytes: 1,
@@ -40,11 +40,11 @@ test('copies of disks came to their phase and what the hypervisor sent; the tota
   assert.equal(cameTo({ ...copied, prediction }).totalMs, 5000);
 });
 
-test('one that failed came to nothing that was predicted', () => {
+test('a failed migration has none of the predicted figures', () => {
   assert.deepEqual(cameTo(report({ outcome: 'failed' })), {});
 });
 
-test('a rehearsal came to what it sent before a switch by pre-copy, and to no switch', () => {
+test('a rehearsal has the bytes sent before a pre-copy switch, and no switch', () => {
   const rehearsed = (switches: 'precopy' | 'postcopy') =>
     report({ outcome: 'rehearsed', rehearsal: { switches, maxDowntimeMs: 100 } });
   const figures = { bytes: 600 * 1024 * 1024, rounds: 3, memoryMs: 4300 };
@@ -54,7 +54,7 @@ test('a rehearsal came to what it sent before a switch by pre-copy, and to no sw
   assert.deepEqual(cameTo(rehearsed('precopy')), {}, 'nothing is learned from it');
 });
 
-test('what a client waited for is held against a prediction by the gap at the switch, as far as a host saw the guest', () => {
+test("a client's wait is compared with the predicted gap at the switch, as far as a host saw the guest", () => {
   const of = (...vantages: NonNullable<Report['vantages']>) =>
     cameTo(report({ vantages })).clientGapMs;
   assert.equal(of({ host: 'c', gapMs: 900, switchGapMs: 60 }, { host: 'd', gapMs: 70 }), 70);

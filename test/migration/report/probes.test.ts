@@ -25,18 +25,18 @@ const sample = (given: object) =>
   });
 
 describe('other hosts that probe the guest', () => {
-  test('are peers that have no part in the migration, and not many', () => {
+  test('probing hosts are peers that have no part in the migration, and only a few', () => {
     const peers = ['b', 'c', 'd', 'e', 'f', 'g'];
     assert.deepEqual(probeHosts(undefined, peers, ['a', 'b']), ['c', 'd', 'e', 'f']);
     assert.deepEqual(probeHosts(undefined, ['b'], ['a', 'b']), []);
   });
 
-  test('are those that are named, the two ends among them', () => {
+  test('probing hosts are the named ones, including the two ends', () => {
     assert.deepEqual(probeHosts(['b', 'a', 'b'], ['b', 'c'], ['a', 'b']), ['b', 'a']);
     assert.deepEqual(probeHosts([], ['b', 'c'], ['a', 'b']), []);
   });
 
-  test('begin early where the switch comes early, and else when memory is nearly over', () => {
+  test('probes begin early if the switch comes early, and otherwise when memory is nearly done', () => {
     assert.equal(isWatchedEarly('postcopy', 64 * GIB), true);
     assert.equal(isWatchedEarly('precopy', GIB), true);
     assert.equal(isWatchedEarly('precopy', 64 * GIB), false);
@@ -47,7 +47,7 @@ describe('other hosts that probe the guest', () => {
     assert.equal(isNearSwitch(sample({ remainingBytes: GIB })), true);
   });
 
-  test('report when the gap was by the source’s clock, and else why there is none', () => {
+  test("probes report the gap by the source's clock, or the reason why there is none", () => {
     const seen = {
       kind: 'arp',
       address: '10.9.0.21',
@@ -67,14 +67,14 @@ describe('other hosts that probe the guest', () => {
     assert.ok((probeReportOf('c', {}, 1).notTried ?? '').length > 0);
   });
 
-  test('learn of the switch by their own clock, as well as the quickest answer shows it', () => {
+  test("probing hosts get the switch in their clock's time, as precisely as the fastest answer allows", () => {
     const first = clockDifference(undefined, 1000, 6010, 1020);
     assert.deepEqual(first, { aheadMs: 5000, tookMs: 20 });
     assert.equal(clockDifference(first, 2000, 7100, 2100), first);
     assert.deepEqual(clockDifference(first, 3000, 8001, 3004), { aheadMs: 4999, tookMs: 4 });
   });
 
-  test('are in the report only where one was asked', () => {
+  test('probes are in the report only if they were requested', () => {
     const known = (given: object) => seenElsewhere({ known: given } as never);
     assert.deepEqual(known({}), {});
     assert.deepEqual(known({ vantages: [] }), {});

@@ -28,8 +28,8 @@ const samples: fc.Arbitrary<MemorySample> = fc
   })
   .map(sampleOf);
 
-describe('the share that the destination has', () => {
-  test('lies within 0 and 100, whatever the hypervisor says', () => {
+describe("the destination's share", () => {
+  test("the destination's share is between 0 and 100, whatever the hypervisor reports", () => {
     fc.assert(
       fc.property(samples, (sample) => {
         const percent = percentOf(sample);
@@ -38,7 +38,7 @@ describe('the share that the destination has', () => {
     );
   });
 
-  test('is 0 before anything is known, and 100 when nothing remains', () => {
+  test("the destination's share is 0 before anything is known, and 100 when nothing remains", () => {
     assert.equal(percentOf(undefined), 0);
     assert.equal(percentOf(sampleOf({ totalBytes: 0 })), 0);
     assert.equal(percentOf(sampleOf({ remainingBytes: 0 })), 100);
@@ -46,8 +46,8 @@ describe('the share that the destination has', () => {
   });
 });
 
-describe('the time that is left', () => {
-  test('is unknown where the guest dirties as fast as the link takes', () => {
+describe('the time left', () => {
+  test('the time left is unknown if the guest dirties as fast as the link transfers', () => {
     fc.assert(
       fc.property(samples, (sample) => {
         if (sample.round > 1 && sample.dirtyRate >= sample.rate) {
@@ -58,25 +58,25 @@ describe('the time that is left', () => {
     assert.equal(etaMs(sampleOf({ rate: 0 }), 'memory'), undefined);
   });
 
-  test('counts the net rate after the first round', () => {
+  test('the time left uses the net rate after the first round', () => {
     const sample = { remainingBytes: 900, rate: 100, dirtyRate: 10 };
     assert.equal(etaMs(sampleOf({ ...sample, round: 1 }), 'memory'), 9000);
     assert.equal(etaMs(sampleOf({ ...sample, round: 2 }), 'memory'), 10_000);
   });
 
-  test('in post-copy counts the whole rate: nothing is dirtied here any more', () => {
+  test('the time left in post-copy uses the whole rate: nothing is dirtied here any more', () => {
     const sample = { remainingBytes: 900, rate: 100, dirtyRate: 500, round: 4 };
     assert.equal(etaMs(sampleOf(sample), 'draining'), 9000);
   });
 
-  test('of more than a day is no time at all', () => {
+  test('a time left of more than a day is not shown', () => {
     const sample = sampleOf({ remainingBytes: 1 << 30, rate: 10, dirtyRate: 9, round: 3 });
     assert.equal(etaMs(sample, 'memory'), undefined);
   });
 });
 
 describe('a line of the live view', () => {
-  test('keeps its contract in every state, with any sample', () => {
+  test('a line of the live view keeps its contract in every state, with any sample', () => {
     fc.assert(
       fc.property(
         chance({ deaths: true, faults: true }),
@@ -90,7 +90,7 @@ describe('a line of the live view', () => {
     );
   });
 
-  test('of a migration that is done says 100 percent and no time left', () => {
+  test('a line of a finished migration shows 100 percent and no time left', () => {
     const world = new World();
     settle(world);
     const line = progressOf(world.state, sampleOf(), 5);
@@ -99,7 +99,7 @@ describe('a line of the live view', () => {
     assert.equal(line.etaMs, undefined);
   });
 
-  test('has rates and a time left of a stream that flows now alone, and no figures after a failure', () => {
+  test('a line has rates and a time left only while a stream flows, and no figures after a failure', () => {
     fc.assert(
       fc.property(chance({ deaths: true, faults: true }), samples, ({ world }, sample) => {
         const line = progressOf(world.state, sample, 5);
@@ -116,7 +116,7 @@ describe('a line of the live view', () => {
     );
   });
 
-  test('takes the newest sample, else the journal’s', () => {
+  test("a line uses the newest sample, or the journal's", () => {
     const world = new World();
     world.dispatch({ type: 'measured', sample: sampleOf({ round: 7 }), final: false });
     assert.equal(progressOf(world.state, undefined, 0).sample?.round, 7);
@@ -130,14 +130,14 @@ describe('the blackout', () => {
     return { ...world.state, stopped: true, doing: { kind: 'do', step } } as const;
   };
 
-  test('lasts from when the guest stops until the destination is seen to run it', () => {
+  test("the blackout lasts from the guest's stop until the destination is seen to run it", () => {
     const steps = ['memory', 'switchover', 'commit', 'verify'] as const;
     for (const step of steps) assert.ok(isBlackout(doing(step)));
     assert.ok(!isBlackout({ ...doing('memory'), stopped: false }));
     assert.ok(!isBlackout(doing('retire')));
   });
 
-  test('is no matter of a guest that was found paused, nor of one that has come back', () => {
+  test('a guest that was found paused, or has come back, has no blackout', () => {
     assert.ok(!isBlackout(doing('configure')));
     assert.ok(
       !isBlackout({ ...world.state, stopped: true, doing: { kind: 'end', outcome: 'held' } }),

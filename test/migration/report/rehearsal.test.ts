@@ -13,16 +13,16 @@ const says = (type: 'stopped' | 'resumed' | 'active'): SourceEvent => ({
 });
 const rehearsal = { plan: planned({ rehearse: true }), known: {} };
 
-describe('what a rehearsal has found out', () => {
-  test('is nothing of a migration', () => {
+describe('the result of a rehearsal', () => {
+  test('a migration has no rehearsal result', () => {
     assert.equal(rehearsalOf({ plan: planned(), known: {} }, sampleOf(), {}), undefined);
   });
 
-  test('is no switch where it did not come to one', () => {
+  test('a rehearsal that did not reach a switch reports none', () => {
     assert.deepEqual(rehearsalOf(rehearsal, sampleOf(), {}), { maxDowntimeMs: 100 });
   });
 
-  test('is the downtime by what remained, the link’s rate and the devices', () => {
+  test("a rehearsal's downtime follows from the remaining memory, the link's rate and the devices", () => {
     const sample = sampleOf({ remainingBytes: 5_000_000, rate: 100_000_000 });
     const found = rehearsalOf({ ...rehearsal, cameTo: 'precopy' }, sample, { totalMs: 7 });
     const expectedDowntimeMs = 50 + SWITCH_MS;
@@ -34,24 +34,24 @@ describe('what a rehearsal has found out', () => {
     });
   });
 
-  test('does not count pages that post-copy brings later', () => {
+  test("a rehearsal's downtime excludes pages that post-copy brings later", () => {
     const sample = sampleOf({ remainingBytes: 1 << 30, rate: 1_000_000 });
     const found = rehearsalOf({ ...rehearsal, cameTo: 'postcopy' }, sample, {});
     assert.ok((found?.expectedDowntimeMs ?? Infinity) < 100);
   });
 
-  test('is no downtime where the driver has work of its own at the switch', () => {
+  test('a rehearsal reports no downtime if the driver has additional work at the switch', () => {
     const state = { ...rehearsal, known: { handsOverMs: 40_000 }, cameTo: 'precopy' } as const;
     const found = rehearsalOf(state, sampleOf({ remainingBytes: 5_000_000 }), { totalMs: 7 });
     assert.deepEqual(found, { switches: 'precopy', maxDowntimeMs: 100, stoodStillMs: 7 });
   });
 
-  test('is no figure where nobody looked', () => {
+  test('a rehearsal reports no figure that was not measured', () => {
     const found = rehearsalOf({ ...rehearsal, cameTo: 'precopy' }, undefined, {});
     assert.deepEqual(found, { switches: 'precopy', maxDowntimeMs: 100 });
   });
 
-  test('is never a negative or endless downtime', () => {
+  test("a rehearsal's downtime is never negative or infinite", () => {
     const figure = fc.nat(2 ** 31);
     fc.assert(
       fc.property(
@@ -71,11 +71,11 @@ describe('what a rehearsal has found out', () => {
   });
 });
 
-describe('how long the guest was paused', () => {
+describe('the pause of a guest', () => {
   const walk = (events: readonly (readonly [SourceEvent, number])[]): Stand =>
     events.reduce<Stand>((stand, [event, at]) => standAfter(stand, event, at), {});
 
-  test('is from each stop to the resume that follows it', () => {
+  test('the pause of a guest is the sum of each stop to the resume that follows it', () => {
     const stand = walk([
       [says('active'), 5],
       [says('stopped'), 10],
@@ -88,7 +88,7 @@ describe('how long the guest was paused', () => {
     assert.equal(stand.totalMs, 10);
   });
 
-  test('is not known of a guest that was never stopped', () => {
+  test('the pause is unknown for a guest that was never stopped', () => {
     assert.equal(walk([[says('resumed'), 3]]).totalMs, undefined);
   });
 });

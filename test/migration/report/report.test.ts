@@ -33,7 +33,7 @@ function sum(phases: Report['phases']): number {
 }
 
 describe('the report of any migration', () => {
-  test('keeps its contract, and its phases sum to its total', () => {
+  test('the report of any migration keeps its contract, and its phases add up to its total', () => {
     fc.assert(
       fc.property(chance({ deaths: true, faults: true }), ({ world }) => {
         const made = reportOfWorld(world);
@@ -44,7 +44,7 @@ describe('the report of any migration', () => {
     );
   });
 
-  test('of one that is given up has what was sent until then, not until its last round began', () => {
+  test('the report of a canceled migration counts bytes until the cancel, not until its last round', () => {
     const error = godwitError('GODWIT_STREAM_FAILED', { guest: 'web1', reason: 'cut' }).toJSON();
     const sample = sampleOf({ round: 1, transferredBytes: 500, totalMs: 2000 });
     for (const event of [
@@ -66,7 +66,7 @@ describe('the report of any migration', () => {
     chance({ deaths: true, faults: true }),
     chance({ deaths: true, faults: true, settings: { mode: 'cold' } }),
   ];
-  test('says where the guest runs, and never names a host where it does not', () => {
+  test("the report gives the guest's location, and never names a host without the guest", () => {
     fc.assert(
       fc.property(fc.oneof(...anyMode), ({ world, moves }) => {
         settle(world);
@@ -93,7 +93,7 @@ describe('the report of any migration', () => {
     );
   });
 
-  test('keeps its contract when the wall clock is set back', () => {
+  test('the report keeps its contract when the wall clock is set back', () => {
     fc.assert(
       fc.property(
         chance({ deaths: false, faults: true }),
@@ -121,7 +121,7 @@ describe('the report of a pre-copy', () => {
   settle(world);
   const made = reportOfWorld(world);
 
-  test('lists each phase once, in order', () => {
+  test('the report of a pre-copy lists each phase once, in order', () => {
     const leftOut = (name: StepName): boolean =>
       name === 'wait' || name === 'drain' || isOfDisks(name);
     const phases = STEP_NAMES.filter((name) => !leftOut(name)).map((name) => STEPS[name].phase);
@@ -131,7 +131,7 @@ describe('the report of a pre-copy', () => {
     );
   });
 
-  test('lists each round as it ended, which is how it was measured when the next one began', () => {
+  test('the report of a pre-copy lists each round as measured when the next one began', () => {
     assert.deepEqual(
       made.roundList.map(({ round, transferredBytes }) => [round, transferredBytes]).slice(0, 2),
       [
@@ -141,7 +141,7 @@ describe('the report of a pre-copy', () => {
     );
   });
 
-  test('says how it ended, and where the guest runs', () => {
+  test("the report of a pre-copy gives its result and the guest's location", () => {
     assert.deepEqual(
       [made.outcome, made.finished, made.runsAt, made.takeovers],
       ['done', 'precopy', 'destination', 0],
@@ -151,7 +151,7 @@ describe('the report of a pre-copy', () => {
     assert.equal(made.memoryBytes, 1 << 30);
   });
 
-  test('measures the blackout from the guest’s stop to the destination’s answer', () => {
+  test("the report of a pre-copy measures the blackout from the guest's stop to the destination's answer", () => {
     const records = recordsOf(world.journal);
     const stop = records.find(
       ({ event }) => event.type === 'hypervisor' && event.event.type === 'stopped',
@@ -160,13 +160,13 @@ describe('the report of a pre-copy', () => {
     assert.equal(made.blackoutMs, (ran?.at ?? 0) - (stop?.at ?? 0));
   });
 
-  test('does not grow when a mover looks at it again after its end', () => {
+  test('the report of a pre-copy does not grow when a mover looks at it again after its end', () => {
     const events = [...world.journal, { type: 'taken-over', pid: 1 } as const];
     const again = reportOf(recordsOf(events), START + 999_999);
     assert.deepEqual({ ...again, takeovers: 0 }, made);
   });
 
-  test('takes the figures of the last look where there is one', () => {
+  test('the report of a pre-copy uses the figures of the last look, if there is one', () => {
     const records = recordsOf(world.journal);
     const last = records.findLastIndex(({ event }) => event.type === 'measured');
     const sample = sampleOf({ downtimeMs: 42, transferredBytes: 7777, round: 5, pageRequests: 3 });
@@ -178,7 +178,7 @@ describe('the report of a pre-copy', () => {
 });
 
 describe('the report of a migration under way or undone', () => {
-  test('adds up what the ways of the disks carried, and says how one ended that ended by itself', () => {
+  test("the report adds up the bytes of the disks' paths, and explains a path that ended by itself", () => {
     const first = {
       type: 'disk-link' as const,
       figures: diskLinkOf({ cuts: 1, longestCutMs: 30 }),
@@ -197,7 +197,7 @@ describe('the report of a migration under way or undone', () => {
   });
 
   for (const asked of [undefined, 'native', 'wire', 'auto'] as const) {
-    test(`says why memory goes by the wire where ${asked ?? 'nothing'} was asked for${asked === 'wire' ? ', which is no decision' : ''}`, () => {
+    test(`the report explains memory on the wire if ${asked ?? 'nothing'} was requested${asked === 'wire' ? ', which is no decision' : ''}`, () => {
       const why = 'the hosts reach each other through a relay alone';
       const facts = { path: { takes: 'wire', why } } as const;
       const settings = asked === undefined ? {} : { path: asked };
@@ -208,7 +208,7 @@ describe('the report of a migration under way or undone', () => {
     });
   }
 
-  test('counts the present phase up to now', () => {
+  test('the report counts the present phase up to now', () => {
     const world = new World();
     driveUntil(world, isDoing('prepare'));
     const records = recordsOf(world.journal);
@@ -220,13 +220,13 @@ describe('the report of a migration under way or undone', () => {
     assert.equal(made?.runsAt, 'source');
   });
 
-  test('in the blackout does not claim to know where the guest runs', () => {
+  test("the report during the blackout does not name the guest's location", () => {
     const world = new World();
     driveUntil(world, isDoing('commit'));
     assert.equal(reportOfWorld(world).runsAt, 'unknown');
   });
 
-  test('of a cancel says who asked, and that the source runs, whether or not the event was heard', () => {
+  test('the report of a cancel names its author and the running source, even if the event was lost', () => {
     const world = new World();
     driveUntil(world, isDoing('switchover'));
     world.dispatch({ type: 'cancel' });
@@ -243,14 +243,14 @@ describe('the report of a migration under way or undone', () => {
     );
   });
 
-  test('is bounded however long the migration took', () => {
+  test('the report is bounded however long the migration took', () => {
     const sample = { type: 'measured', sample: sampleOf({ round: 2 }), final: false } as const;
     const events = [planned(), ...Array<SourceEvent>(12_000).fill(sample)];
     const made = report.parse(reportOf(recordsOf(events), START));
     assert.equal(made.roundList.length, 10_000);
   });
 
-  test('of no journal is none', () => {
+  test('an empty journal has no report', () => {
     assert.equal(reportOf([], 0), undefined);
     assert.equal(reportOf(recordsOf([{ type: 'cancel' }]), 0), undefined);
   });

@@ -5,12 +5,12 @@ import { addWire } from '../../../src/migration/report/wire-figures.ts';
 import { wireFigures } from '../../../src/protocol/wire.ts';
 import { wireReportOf } from '../direct/samples.ts';
 
-test('one session’s figures are the migration’s', () => {
+test("a single session's figures are the migration's", () => {
   const figures = wireReportOf();
   assert.deepEqual(addWire(undefined, figures), figures);
 });
 
-test('a further session’s figures are added, the longest cut and the first levels kept', () => {
+test("another session's figures are added, with the longest cut and the first levels", () => {
   const level = { atMs: 5, from: { level: 1, windowLog: 0 }, to: { level: 3, windowLog: 0 } };
   const first = wireReportOf({ cuts: 2, longestCutMs: 4000, levels: [level] });
   const levels = Array.from({ length: 256 }, () => ({ ...level, atMs: 9 }));
@@ -24,7 +24,7 @@ test('a further session’s figures are added, the longest cut and the first lev
   assert.deepEqual(wireFigures.parse(sum), sum);
 });
 
-test('the order in which sessions are added changes no sum', () => {
+test('the order of the sessions changes no sum', () => {
   const any = fc.record({ linkBytes: fc.nat(), misses: fc.nat(), longestCutMs: fc.nat() });
   fc.assert(
     fc.property(any, any, (left, right) => {

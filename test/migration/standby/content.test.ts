@@ -41,13 +41,13 @@ test('a description shows each disk with its path and its backing files', () => 
   assert.equal(disksOf({ description: described([]) }), 'no disks');
 });
 
-test('what is shown of many disks has a bound', () => {
+test('the list of many disks is bounded', () => {
   const name = 'd'.repeat(200);
   const disks = Array.from({ length: 64 }, () => ({ name, images: [image('node')] }));
   assert.ok(disksOf({ description: described(disks) }).length <= 1024);
 });
 
-test('another description, another report and another time each have another number', () => {
+test('a changed description, report or time changes the number of a description', () => {
   const hash = (text: string) => createHash('sha256').update(text).digest('hex');
   const shown: ShownDescription = {
     from: 'a',

@@ -64,14 +64,14 @@ test('a host that described the guest after the last confirmation has it later',
   assert.equal(isLater({ described: at(99), reported: at(99) }, at(100)), false);
 });
 
-test('two hosts that confirm a guest in turns have it at the same time, until one of them leaves out a heartbeat', () => {
+test('two hosts that confirm a guest in turns both have it, until one of them omits a heartbeat', () => {
   const inTurns = (reportedMs: number) =>
     isLater({ described: at(500), reported: at(reportedMs) }, at(1000));
   assert.equal(inTurns(1000 + MAX_IN_TURNS_MS), false);
   assert.equal(inTurns(1000 + MAX_IN_TURNS_MS + 1), true);
 });
 
-test('a report from before a restart of this host is earlier than every confirmation since, and one of unknown beginning is not in turns', () => {
+test("a report from before this host's restart precedes every later confirmation, and alternates with none", () => {
   assert.equal(isLater({ reported: at(900, 'boot-0') }, at(10)), false);
   assert.equal(isLater({}, at(10)), false);
   assert.equal(isLater({ reported: at(11) }, at(10)), true);

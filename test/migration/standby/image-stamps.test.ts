@@ -8,7 +8,7 @@ const base = { node: 'base', ...stamp(4096, '1700000000123456789') };
 const against = (found: ReturnType<typeof stamp>): string | undefined =>
   changedImage([base], new Map([['base', found]]));
 
-test('an image of another size or another time of its last write has changed', () => {
+test('an image with another size or another time of its last write has changed', () => {
   assert.equal(against(stamp(4096, '1700000000123456789')), undefined);
   assert.equal(against(stamp(4097, '1700000000123456789')), 'base');
   assert.equal(against(stamp(4096, '1700000000123457789')), 'base');
@@ -17,7 +17,7 @@ test('an image of another size or another time of its last write has changed', (
   assert.equal(against(stamp(4096, '1600000000123456789')), 'base');
 });
 
-test('a host that sees times in coarser steps reports no change that is none', () => {
+test('a host with coarser timestamps reports no false change', () => {
   const ns = fc.bigInt({ min: 1n, max: 1n << 62n });
   fc.assert(
     fc.property(ns, fc.constantFrom(1n, 100n, 1000n, 1_000_000_000n), (time, step) => {

@@ -5,7 +5,7 @@ import { judgeRoom } from '../../../src/migration/standby/room.ts';
 
 const room = { maxBytesOfOne: 60, maxBytes: 100 };
 
-test('the limit that was reached is the one that is named', () => {
+test('the named limit is the one that was reached', () => {
   const one = judgeRoom(61, new Map(), room);
   assert.deepEqual(one, { kind: 'none', whose: 'one', limit: 60 });
   const all = judgeRoom(60, new Map([['c', [50]]]), room);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { afterHeartbeat, afterKernelLook } from '../../../src/migration/standby/source-sight.ts';
 
-test('a host answers since the first of its answers that no look without an answer has followed', () => {
+test('a host has answered without a break since its first answer after the last unanswered look', () => {
   const heard = afterHeartbeat({}, 10);
   const answers = afterKernelLook(afterKernelLook(heard, 'answers', 20), 'answers', 30);
   assert.deepEqual(answers, { heardAtMs: 10, answersSinceMs: 10 });

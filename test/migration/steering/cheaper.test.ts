@@ -54,19 +54,19 @@ function inFirstRound(share: number, writes: Writes | undefined, rate = LINK) {
   return isPostcopyCheaper({ sample, trace: undefined, writes, rate, downtimeMs: 100 });
 }
 
-describe('post-copy is cheaper than further rounds', () => {
-  test('where each of them leaves most of what the one before left', () => {
+describe('post-copy versus further rounds', () => {
+  test('post-copy is cheaper if each further round leaves most of the previous remainder', () => {
     assert.equal(asRoundBegins(3, 50 * MIB, 0.8 * LINK), true);
     assert.equal(asRoundBegins(3, 50 * MIB, 0.3 * LINK), false);
     assert.equal(asRoundBegins(3, 50 * MIB, 3 * LINK), true);
   });
 
-  test('not where one more round is the last', () => {
+  test('post-copy is not cheaper if one more round is the last', () => {
     // It leaves half of what it sends, and that is sent while the guest stands still.
     assert.equal(asRoundBegins(3, 1.5 * MIB, 0.5 * LINK), false);
   });
 
-  test('by a look at its pages, where the first round took too long to show it', () => {
+  test('post-copy is cheaper by a page sample if the first round took too long to show it', () => {
     // 51 MiB within 25 s are 2 MiB/s, and it rewrites them within 6.4 s.
     const set = 51 * MIB;
     const dirtyRate = set / 25.6;
@@ -75,13 +75,13 @@ describe('post-copy is cheaper than further rounds', () => {
     assert.equal(asRoundBegins(2, set, dirtyRate, looked(set, 0.2 * LINK)), false);
   });
 
-  test('never for a guest that writes nothing, or on a link that carries nothing', () => {
+  test('post-copy is never cheaper for a guest that writes nothing, or on a link that carries nothing', () => {
     assert.equal(asRoundBegins(2, 0, 0), false);
     assert.equal(asRoundBegins(3, 50 * MIB, 0), false);
     assert.equal(inFirstRound(0.4, looked(128 * MIB, LINK), 0), false);
   });
 
-  test('by rounds, exactly where it costs less than after any further round, and than none', () => {
+  test('post-copy is cheaper exactly if it costs less than any number of further rounds, including none', () => {
     const rates = fc.double({ min: 0.01, max: 2, noNaN: true });
     const sizes = fc.integer({ min: 2, max: 200 });
     fc.assert(
@@ -101,8 +101,8 @@ describe('post-copy is cheaper than further rounds', () => {
   });
 });
 
-describe('in the first round post-copy is cheaper', () => {
-  test('where the guest will have written much of its memory by the end, as a long look shows', () => {
+describe('post-copy in the first round', () => {
+  test('post-copy is cheaper in the first round if a long sample shows that most memory will be dirty', () => {
     assert.equal(inFirstRound(0.35, looked(205 * MIB, LINK)), true);
     assert.equal(inFirstRound(0.35, looked(128 * MIB, 3 * LINK)), true);
     // It rewrites little, however fast.
@@ -110,7 +110,7 @@ describe('in the first round post-copy is cheaper', () => {
     assert.equal(inFirstRound(0.35, looked(128 * MIB, 0.2 * LINK)), false);
   });
 
-  test('not before a look has seen a quarter of what the round takes, and without one never', () => {
+  test('post-copy is not cheaper before a quarter of the round was sampled, and never without a sample', () => {
     const { long: _, ...short } = looked(205 * MIB, LINK);
     assert.equal(inFirstRound(0.35, short), false);
     assert.equal(inFirstRound(0.35, looked(205 * MIB, LINK, 6000)), false);
@@ -118,7 +118,7 @@ describe('in the first round post-copy is cheaper', () => {
     assert.equal(inFirstRound(0, looked(205 * MIB, LINK)), false);
   });
 
-  test('not at the end of the round for the pages of zeros that are left', () => {
+  test('post-copy is not cheaper at the end of the round because of the zero pages that are left', () => {
     const writes = { ...looked(14 * MIB, LINK, 12_000), zeroShare: 0.1 };
     const sample = sampleOf({
       round: 1,
@@ -132,12 +132,12 @@ describe('in the first round post-copy is cheaper', () => {
     assert.equal(isPostcopyCheaper(outlook), false);
   });
 
-  test('not in a round that is over before a look at the pages is', () => {
+  test('post-copy is not cheaper in a round that ends before a page sample', () => {
     assert.equal(inFirstRound(0.5, looked(205 * MIB, 100 * LINK), 10 * LINK), false);
   });
 });
 
-test('must-finish goes over in the first round where a guest writes most of its memory meanwhile, and else after it', () => {
+test('the must-finish strategy switches in the first round if the guest dirties most memory, else after it', () => {
   const course: Course = {
     memoryBytes: 1024 * MIB,
     workingSetBytes: 820 * MIB,

@@ -28,13 +28,13 @@ function looks(copiesPerS: number, writesPerS: number, forMs: number): Look[] {
 }
 
 describe('the pace of copies', () => {
-  test('is of all disks together', () => {
+  test('the pace of copies covers all disks together', () => {
     const disk = { node: 'one', state: 'copying' as const, copiedBytes: 10, totalBytes: 30 };
     const look = lookAt([disk, { ...disk, node: 'two', copiedBytes: 5 }], 7);
     assert.deepEqual(look, { atMs: 7, copiedBytes: 15, totalBytes: 60, isReady: false });
   });
 
-  test('is known once there was time to see it', () => {
+  test('the pace of copies is known after enough time', () => {
     assert.equal(paceOver(looks(10 * MIB, MIB, 9000), 10_000), undefined);
     const pace = paceOver(looks(10 * MIB, MIB, 12_000), 10_000);
     assert.equal(pace?.copiesPerS, 10 * MIB);
@@ -43,7 +43,7 @@ describe('the pace of copies', () => {
     assert.equal(shownPace(looks(10 * MIB, MIB, 1200))?.copiesPerS, 10 * MIB);
   });
 
-  test('follows the last seconds', () => {
+  test('the pace of copies follows the last seconds', () => {
     const before = looks(10 * MIB, 0, 20_000);
     const last = before.at(-1) ?? { atMs: 0, copiedBytes: 0, totalBytes: 0, isReady: false };
     let all = before;
@@ -54,26 +54,26 @@ describe('the pace of copies', () => {
     assert.equal(shownPace(all)?.copiesPerS, 40 * MIB);
   });
 
-  test('is forgotten when a copy is begun anew', () => {
+  test('the pace of copies is reset when a copy is restarted', () => {
     const next = { atMs: 20_200, copiedBytes: 0, totalBytes: 100 * GIB, isReady: false };
     assert.deepEqual(withLook(looks(10 * MIB, MIB, 20_000), next), [next]);
   });
 
-  test('is kept in few looks, however long the copy takes', () => {
+  test('the pace of copies is kept in few samples, however long the copy takes', () => {
     assert.ok(looks(10 * MIB, MIB, 600_000).length < 200);
   });
 
-  test('reports when it will be over, and that it will never be', () => {
+  test('the pace of copies predicts its end, or that it never ends', () => {
     const pace = { leftBytes: 90 * MIB, overMs: 5000 };
     assert.equal(copyEtaMs({ ...pace, copiesPerS: 10 * MIB, writesPerS: MIB }), 10_000);
     assert.equal(copyEtaMs({ ...pace, copiesPerS: MIB, writesPerS: MIB }), undefined);
   });
 });
 
-describe('a guest that writes faster than its disks are copied', () => {
+describe('a busy guest', () => {
   const fast = looks(10 * MIB, 10 * MIB, 40_000);
 
-  test('is slowed down, unless it is said otherwise', () => {
+  test('a guest that outpaces its disk copies is throttled, unless configured otherwise', () => {
     for (const settings of [{}, { diskWrites: 'slow' }] as const) {
       const decision = judgeCopies(settings, fast, undefined);
       assert.ok(decision.what === 'slow');
@@ -81,7 +81,7 @@ describe('a guest that writes faster than its disks are copied', () => {
     }
   });
 
-  test('is refused with figures where that is asked for, or where it cannot be slowed down', () => {
+  test('a guest that outpaces its disk copies is refused with figures if throttling is forbidden or impossible', () => {
     for (const [diskWrites, canSlow] of [
       ['refuse', undefined],
       ['slow', false],
@@ -92,11 +92,11 @@ describe('a guest that writes faster than its disks are copied', () => {
     }
   });
 
-  test('is left alone once its writes wait for their copies', () => {
+  test('a guest is not throttled once its writes wait for their copies', () => {
     assert.deepEqual(judgeCopies({}, fast, true), { what: 'continue' });
   });
 
-  test('is left alone while it does so for seconds only', () => {
+  test('a guest that outpaces its disk copies for only a few seconds is not throttled', () => {
     const lately = looks(10 * MIB, 10 * MIB, 9000);
     assert.deepEqual(judgeCopies({}, lately, undefined), { what: 'continue' });
     const notForLong = looks(10 * MIB, 10 * MIB, 25_000);
@@ -105,7 +105,7 @@ describe('a guest that writes faster than its disks are copied', () => {
     });
   });
 
-  test('is left alone once its copies have been as good as the disks, and while nothing is copied at all', () => {
+  test('a guest is not throttled once its copies have caught up, nor while nothing is copied', () => {
     const ready = fast.map((look) => ({ ...look, isReady: true }));
     assert.deepEqual(judgeCopies({}, ready, undefined), { what: 'continue' });
     const cut = looks(0, 10 * MIB, 40_000);
@@ -113,7 +113,7 @@ describe('a guest that writes faster than its disks are copied', () => {
   });
 });
 
-test('a copy that gets on is never judged, at any rates', () => {
+test('a copy that makes progress is never acted on, at any rates', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: MIB, max: GIB }),
@@ -128,7 +128,7 @@ test('a copy that gets on is never judged, at any rates', () => {
   );
 });
 
-test('writes wait for thin links longer before they are released, and for very thin ones never', () => {
+test('guest writes wait for slow links longer before they are released, and for very slow ones never', () => {
   assert.ok(answerTimeoutMs(125e6) < 1100);
   assert.ok(answerTimeoutMs(1e6) > 2000);
   assert.ok(answerTimeoutMs(0) >= 5000);
@@ -137,7 +137,7 @@ test('writes wait for thin links longer before they are released, and for very t
   assert.equal(mayWaitFor(0), true);
 });
 
-test('writes wait for a link that has carried the copies, though it carries little at the moment', () => {
+test('guest writes wait for a link that has carried the copies, though it carries little at the moment', () => {
   assert.equal(mayWaitFor(100_000, 5 * MIB), true);
   assert.equal(mayWaitFor(100_000, 100_000), false);
   assert.equal(mayWaitFor(5 * MIB, 100_000), true);

@@ -11,7 +11,7 @@ import {
 import { afterMeasure } from '../../../src/migration/steering/trace.ts';
 import { STRATEGIES } from '../../../src/protocol/public/steering.ts';
 
-test('the hypervisor plans for what was asked for, less what is under way, and for a third of it at least', () => {
+test("the hypervisor's downtime is the requested one minus bytes under way, and at least a third of it", () => {
   fc.assert(
     fc.property(fc.nat(100_000), fc.nat(2000), (asked, underWay) => {
       assert.equal(plannedDowntimeMs(asked, 0), asked);
@@ -26,13 +26,13 @@ test('the hypervisor plans for what was asked for, less what is under way, and f
   assert.equal(plannedDowntimeMs(300, 20), 280);
 });
 
-test('what a kernel holds takes the time that the link takes for it', () => {
+test('bytes held by the kernel take the time that the link needs for them', () => {
   assert.equal(queuedMs(1_500_000, 10_000_000), 150);
   assert.equal(queuedMs(0, 0), 0);
   assert.ok(queuedMs(1, 0) > 0);
 });
 
-test('a rung suffices if it does without what is under way', () => {
+test('a rung suffices if the downtime without the bytes under way fits', () => {
   const at = (expectedMs: number, underWay: number) =>
     longerDowntime(
       STRATEGIES.standard,
@@ -43,7 +43,7 @@ test('a rung suffices if it does without what is under way', () => {
   assert.equal(at(5000, 0), 400);
 });
 
-test('the downtime begins at the first rung where there is a ladder', () => {
+test('the downtime begins at the first rung if there is a ladder', () => {
   assert.equal(presentDowntimeMs(STRATEGIES.standard, 400), 100);
   assert.equal(presentDowntimeMs(STRATEGIES.gentle, 400), 400);
   const trace = afterMeasure(undefined, 'so', { of: 'downtimeMs', from: 100, to: 300 });

@@ -22,21 +22,21 @@ const SAMPLE = sampleOf({
 });
 const SETTINGS = { mode: 'hybrid', maxDowntimeMs: 300 } as const;
 
-test('the link is taken for what it carried on average where one look saw less', () => {
+test("the link's rate is its average if one look showed less", () => {
   assert.equal(steadyRate(SAMPLE), 10 * MIB);
   assert.equal(steadyRate({ ...SAMPLE, rate: 12 * MIB }), 12 * MIB);
   assert.equal(steadyRate({ ...SAMPLE, totalMs: 0 }), 8 * MIB);
   assert.equal(steadyRate(SAMPLE, 9 * MIB), 9 * MIB, 'a link that has become slower');
 });
 
-test('what must not come too late goes by what the link carried of late, and else by the look', () => {
+test("urgent decisions use the link's recent rate, or the single look without one", () => {
   const view = { sample: SAMPLE, trace: undefined, levers: [], settings: SETTINGS, leftMs: 0 };
   assert.equal(cautiousRate(view), 8 * MIB);
   assert.equal(cautiousRate({ ...view, recentRate: 3 * MIB }), 3 * MIB);
   assert.equal(cautiousRate({ ...view, recentRate: 0 }), 1);
 });
 
-test('the expected downtime is what remained as the round began, however late the hypervisor’s own figure is', () => {
+test("the expected downtime is the remainder at the round's start, however late the hypervisor's figure is", () => {
   const trace = afterRound(undefined, SAMPLE);
   const view = { trace, levers: [], settings: SETTINGS, leftMs: 1000.4 };
   const later = { ...SAMPLE, remainingBytes: 5 * MIB };
@@ -50,7 +50,7 @@ test('the expected downtime is what remained as the round began, however late th
   assert.equal(inputsOf({ ...view, sample: slow }).expectedDowntimeMs, 3000);
 });
 
-test('the words say the round, both rates, and for how long nothing became less', () => {
+test('the text has the round, both rates, and for how long nothing improved', () => {
   const inputs = inputsOf({
     sample: SAMPLE,
     trace: undefined,

@@ -27,8 +27,8 @@ const COURSE: Course = {
 /** Nobody has looked at its pages. */
 const BLIND = { pages: 0, memoryBytes: COURSE.memoryBytes, curve: [], linkRate: 0 };
 
-describe('post-copy begins in the first round', () => {
-  test('where its end would be too late for the time allowed, under each strategy that may take it', () => {
+describe('early post-copy', () => {
+  test('post-copy begins in the first round if its end would be too late, under each strategy that allows it', () => {
     for (const name of ['standard', 'budget'] as const) {
       const { ends, rounds, decisions } = play(STRATEGIES[name], COURSE);
       assert.deepEqual([ends, rounds, decisions[0]?.rule], ['postcopy', 1, 'time-left'], name);
@@ -39,7 +39,7 @@ describe('post-copy begins in the first round', () => {
     }
   });
 
-  test('not with enough time, nor where the round itself takes longer than that', () => {
+  test('post-copy does not begin early with enough time, nor if the round itself is too long', () => {
     for (const timeoutMs of [600_000, 60_000]) {
       const { rounds } = play(STRATEGIES.standard, { ...COURSE, timeoutMs });
       assert.notEqual(rounds, 1, `${timeoutMs}`);
@@ -48,17 +48,17 @@ describe('post-copy begins in the first round', () => {
     assert.equal(play(STRATEGIES.standard, { ...COURSE, timeoutMs: 80_000 }).rounds, 1);
   });
 
-  test('not where what is written fits into the downtime, however short the time', () => {
+  test('post-copy does not begin early if the writes fit into the downtime, however short the time', () => {
     const quiet = { ...COURSE, workingSetBytes: 2 * MIB, timeoutMs: 79_000 };
     assert.notEqual(play(STRATEGIES.standard, quiet).rounds, 1);
   });
 
-  test('never where a strategy has no post-copy, or nobody has looked at the pages', () => {
+  test('post-copy never begins early if the strategy excludes it, or no pages were sampled', () => {
     assert.notEqual(play(STRATEGIES['no-postcopy'], COURSE).ends, 'postcopy');
     assert.notEqual(play(STRATEGIES.standard, COURSE, () => 1, BLIND).rounds, 1);
   });
 
-  test('never where the end of the round would have been soon enough', () => {
+  test('post-copy never begins early if the end of the round is soon enough', () => {
     const left = fc.integer({ min: 78_000, max: 300_000 });
     const rates = fc.double({ min: 0.05, max: 4, noNaN: true });
     const sets = fc.integer({ min: 20, max: 700 });
@@ -81,7 +81,7 @@ describe('post-copy begins in the first round', () => {
     );
   });
 
-  test('where pages of zeros are left, by what is left of others alone', () => {
+  test('post-copy begins early by the remaining nonzero pages if zero pages are left', () => {
     const totalBytes = COURSE.memoryBytes;
     const half = totalBytes / 2;
     // Half of memory was sent, a quarter of it as pages, and as many zeros are left.
@@ -101,19 +101,19 @@ describe('post-copy begins in the first round', () => {
   });
 });
 
-test('a look is made for long where all of memory might be written, and no time would be left for that', () => {
+test('a long sample is taken if all of memory might be rewritten with too little time left', () => {
   assert.equal(mayBeLate(60_000, 60_000, 600_000), false);
   assert.equal(mayBeLate(77_000, 77_000, 120_000), true);
 });
 
-test('nothing is known of a round that has just begun, or of one that is over before a look is', () => {
+test('a round that has just begun, or ends before a sample, has no result', () => {
   const sample = sampleOf({ totalBytes: MIB, remainingBytes: MIB, totalMs: 0, round: 1 });
   assert.equal(firstRoundOf(sample, writesOf(COURSE), LINK), undefined);
   const short = { ...sample, remainingBytes: 0, totalMs: 100 };
   assert.equal(firstRoundOf(short, writesOf(COURSE), LINK), undefined);
 });
 
-test('what is written since it was sent is less than all that is written, and grows with the time', () => {
+test('rewritten pages are fewer than all written pages, and grow with time', () => {
   const { curve } = writesOf(COURSE);
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 100_000 }), (ms) => {

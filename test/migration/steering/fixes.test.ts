@@ -17,7 +17,7 @@ const levers: readonly SteeringMeasure[] = ['downtime', 'postcopy'];
 const isThrottled = false;
 const underWayMs = 0;
 
-test('a short standstill comes before what changes the guest more', () => {
+test('a short downtime comes before measures that change the guest more', () => {
   const words = fixesFor({
     settings: { mode: 'precopy' },
     inputs,
@@ -29,13 +29,13 @@ test('a short standstill comes before what changes the guest more', () => {
   assert.match(words, /^Use --max-downtime 650ms .* or --steering must-finish/);
 });
 
-test('what is under way when the guest stops comes on top of the standstill that is needed', () => {
+test('bytes under way at the stop are added to the required downtime', () => {
   const settings = { mode: 'precopy' } as const;
   const asked = { settings, inputs, leastBytes: 50 * MiB, levers, isThrottled };
   assert.match(fixesFor({ ...asked, underWayMs: 150 }), /^Use --max-downtime 800ms /);
 });
 
-test('a cap that was asked for is the first to be raised', () => {
+test('a requested cap is the first to be raised', () => {
   const settings = { mode: 'precopy', maxBandwidth: 100 * MiB } as const;
   const words = fixesFor({
     settings,
@@ -48,7 +48,7 @@ test('a cap that was asked for is the first to be raised', () => {
   assert.match(words, /^Use a --max-bandwidth above 260 MiB\/s or --steering must-finish/);
 });
 
-test('two ways are named also where nothing can be changed', () => {
+test('two remedies are named even if nothing can be changed', () => {
   const quiet = { ...inputs, dirtyRate: 0, rate: 1 };
   const words = fixesFor({
     settings: { mode: 'precopy' },
@@ -61,7 +61,7 @@ test('two ways are named also where nothing can be changed', () => {
   assert.match(words, /^Use a link above .* or a time when the guest writes less\.$/);
 });
 
-test('a guest is slowed down only where that can be, and has not been tried', () => {
+test('throttling is proposed only if it is possible and has not been tried', () => {
   const wordsOf = (at: SteeringMeasure[], isThrottledNow: boolean) =>
     fixesFor({
       settings: { mode: 'precopy' },
@@ -76,7 +76,7 @@ test('a guest is slowed down only where that can be, and has not been tried', ()
   assert.doesNotMatch(wordsOf(['downtime'], false), /no-postcopy/);
 });
 
-test('a share of the link is raised as a share, and no cap that would count beside it', () => {
+test('a share of the link is raised as a share, and a cap that would still limit it is not raised', () => {
   const of = (linkShare: number): string =>
     fixesFor({
       settings: { mode: 'precopy', maxBandwidth: 100 * MiB, linkShare },

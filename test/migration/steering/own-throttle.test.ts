@@ -11,7 +11,7 @@ import {
 } from '../../../src/protocol/public/steering.ts';
 import { sampleOf } from '../direct/samples.ts';
 
-test('a manager may slow a guest down by itself only where the strategy may, and not before post-copy', () => {
+test('a manager may throttle a guest by itself only if the strategy may, and not before post-copy', () => {
   assert.deepEqual(
     STRATEGY_NAMES.map((name) => ownThrottle(STRATEGIES[name], 'hybrid')),
     [
@@ -24,13 +24,13 @@ test('a manager may slow a guest down by itself only where the strategy may, and
   );
 });
 
-test('by pre-copy alone it may also where post-copy would come first, for then there is none', () => {
+test('a manager may throttle in pre-copy even if post-copy would come first, since it has none', () => {
   const own = ownThrottle(STRATEGIES['must-finish'], 'precopy');
   assert.deepEqual(own, { initial: 30, increment: 19 });
   assert.equal(ownThrottle(STRATEGIES.standard, 'precopy'), undefined);
 });
 
-test('it begins at the strategy’s first step, and never takes a larger one than the strategy does', () => {
+test("a manager's throttle begins at the strategy's first step, and never takes a larger one", () => {
   const percents = fc
     .uniqueArray(fc.integer({ min: 2, max: 99 }), { minLength: 1, maxLength: 16 })
     .map((all) => all.toSorted((one, other) => one - other));
@@ -44,7 +44,7 @@ test('it begins at the strategy’s first step, and never takes a larger one tha
   );
 });
 
-test('beyond the last step is more than the strategy may', () => {
+test('a throttle beyond the last step is more than the strategy may do', () => {
   const strategy = { throttlePercents: [20, 40] };
   assert.deepEqual(
     [undefined, 20, 40, 41, 60].map((percent) => isBeyondThrottle(strategy, percent)),
@@ -68,13 +68,13 @@ function decided(
     ?.what;
 }
 
-test('a guest that somebody else slows down by more than the strategy may is given up where a round of that brought nothing', () => {
+test('a guest that is throttled beyond the strategy is given up if a round of that achieved nothing', () => {
   assert.equal(decided('no-postcopy', {}), 'give-up');
   assert.equal(decided('no-postcopy', {}, false), undefined);
   assert.equal(decided('budget', {}), 'postcopy');
 });
 
-test('such a guest moves on where it dirties less than the link takes, where the rest fits, or where it has only just become so slow', () => {
+test('a guest that is throttled beyond the strategy moves on while there is a chance to converge', () => {
   for (const seen of [{ dirtyRate: 50 }, { remainingBytes: 2 }, { before: 80 }])
     assert.equal(decided('no-postcopy', seen), undefined, JSON.stringify(seen));
   assert.equal(decided('budget', { remainingBytes: 2 }), undefined);

@@ -21,8 +21,8 @@ const looks = (course: readonly (readonly [ms: number, bytes: number])[]): Recen
   return recent;
 };
 
-describe('what the link carried of late', () => {
-  test('is not known before two seconds have been seen', () => {
+describe('the recent link rate', () => {
+  test("the link's recent rate is unknown before two seconds have been seen", () => {
     assert.equal(looks([]).bytesPerS, undefined);
     assert.equal(
       looks([
@@ -40,7 +40,7 @@ describe('what the link carried of late', () => {
     );
   });
 
-  test('lies between the least and the most of the looks of the last seconds, whatever was before', () => {
+  test('the recent rate is between the lowest and the highest of the last seconds, whatever came before', () => {
     const look = fc.tuple(fc.integer({ min: 100, max: 1000 }), fc.nat(1 << 30));
     fc.assert(
       fc.property(
@@ -55,13 +55,13 @@ describe('what the link carried of late', () => {
     );
   });
 
-  test('sees within three seconds that the link has become slower, also in the middle of a round', () => {
+  test('the recent rate follows a slower link within three seconds, even in the middle of a round', () => {
     const fast = Array.from({ length: 1000 }, () => [100, 100_000_000] as const);
     const slow = Array.from({ length: 30 }, () => [100, 10_000_000] as const);
     assert.equal(looks([...fast, ...slow]).bytesPerS, 100_000_000);
   });
 
-  test('begins anew with a stream that does', () => {
+  test('the recent rate restarts with a restarted stream', () => {
     const recent = looks([
       [100, 10],
       [5000, 1000],
@@ -71,7 +71,7 @@ describe('what the link carried of late', () => {
   });
 });
 
-describe('over a stream that is compressed', () => {
+describe('compressed streams', () => {
   const seen = (contents: readonly (number | undefined)[]): RecentRate => {
     const recent = new RecentRate();
     contents.forEach((contentBytes, at) => {
@@ -80,13 +80,13 @@ describe('over a stream that is compressed', () => {
     return recent;
   };
 
-  test('a byte over the link stands for as much memory as was sent by it of late', () => {
+  test('a compressed byte counts for as much memory as was recently sent by it', () => {
     assert.equal(seen([0, 250, 500, 750]).packing, 2.5);
     // The first pages shrank, and those that are sent now do not.
     assert.equal(seen([0, 1000, 1100, 1200]).packing, 1);
   });
 
-  test('and for itself where it is not compressed, or nobody counts what is sent', () => {
+  test('a byte counts as itself if nothing is compressed, or the sent pages are not counted', () => {
     // Beside its pages a stream has headers.
     assert.equal(seen([0, 98, 196]).packing, 1);
     assert.equal(seen([undefined, undefined]).packing, 1);
@@ -94,7 +94,7 @@ describe('over a stream that is compressed', () => {
   });
 });
 
-test('a guest that writes more than the link and less than goes over of compressed memory does not outpace it', () => {
+test("a guest that writes more than the link's rate, but less than its compressed memory, does not outpace it", () => {
   const rates = { transferredBytes: 0, rate: LINK, dirtyRate: 1.5 * LINK };
   const sample = sampleOf({ ...rates, round: 3, remainingBytes: 200 * MiB });
   const trace = afterRound(undefined, sample);

@@ -12,7 +12,7 @@ import { sampleOf } from '../direct/samples.ts';
 const MiB = 1024 * 1024;
 const ALL: readonly SteeringMeasure[] = ['downtime', 'throttle', 'postcopy'];
 
-describe('a throttle that the hypervisor has not taken over yet', () => {
+describe('a pending throttle', () => {
   const strategy = STRATEGIES['no-postcopy'];
   const settings = { mode: 'precopy', maxDowntimeMs: 1 } as const;
   const stalled = { remainingBytes: 100 * MiB, rate: 10 * MiB, dirtyRate: 50 * MiB };
@@ -34,20 +34,20 @@ describe('a throttle that the hypervisor has not taken over yet', () => {
     return steer(strategy, view);
   }
 
-  test('is waited for, however many short rounds go by', () => {
+  test('a throttle that the hypervisor has not applied yet is awaited, however many short rounds pass', () => {
     for (const rounds of [2, 5, 20]) assert.equal(decided(rounds, undefined), undefined);
   });
 
-  test('is followed by the next one as soon as it shows', () => {
+  test('a throttle is followed by the next one as soon as it shows', () => {
     assert.equal(decided(2, 20)?.what, 'throttle');
   });
 
-  test('is not waited for without end', () => {
+  test('a throttle that never shows is not awaited forever', () => {
     assert.notEqual(decided(200, undefined), undefined);
   });
 });
 
-test('what failed to be set again and again is left out', () => {
+test('a setting that failed again and again is omitted', () => {
   const change = { of: 'throttlePercent', from: 0, to: 20 } as const;
   const sample = (round: number): MemorySample =>
     sampleOf({ round, remainingBytes: 100 * MiB, rate: 10 * MiB, dirtyRate: 50 * MiB });

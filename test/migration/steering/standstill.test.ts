@@ -21,8 +21,8 @@ const look: fc.Arbitrary<Standstill> = fc.record({
   otherAnswers: fc.boolean(),
 });
 
-describe('a stream whose bytes are stalled', () => {
-  test('is left alone for a moment, and where no way is open', () => {
+describe('a stalled stream', () => {
+  test('a stalled stream is left alone for a moment, and if no other path is open', () => {
     fc.assert(
       fc.property(look, (seen) => {
         const open = seen.answers || seen.otherAnswers;
@@ -31,25 +31,25 @@ describe('a stream whose bytes are stalled', () => {
     );
   });
 
-  test('goes over another path when its own is dead, and does not wait for TCP once its own is back', () => {
+  test('a stalled stream changes from a dead path to another, and does not wait for TCP once its path is back', () => {
     const dead = { stillMs: 2000, answers: false, wasSilent: true, otherAnswers: false };
     assert.equal(judgeStandstill(dead), 'wait');
     assert.equal(judgeStandstill({ ...dead, otherAnswers: true }), 'recover');
     assert.equal(judgeStandstill({ ...dead, answers: true }), 'recover');
   });
 
-  test('is resumed in the end also where the link was never seen to fail: a slow one is given time', () => {
+  test('a stalled stream is finally resumed even if no link failure was seen: a slow link is given time', () => {
     const slow = { stillMs: 5000, answers: true, wasSilent: false, otherAnswers: false };
     assert.equal(judgeStandstill(slow), 'wait');
     assert.equal(judgeStandstill({ ...slow, stillMs: STUCK_MS }), 'recover');
   });
 });
 
-describe('the time that a stream was stalled', () => {
+describe('the stall time', () => {
   const report = (...reported: [number, StallNews][]) =>
     reported.reduce((stalls, [at, news]) => stallsAfter(stalls, news, at), NO_STALLS);
 
-  test('is from the last byte before to the first after, however often it was reported', () => {
+  test('a stall lasts from the last byte before it to the first after it, however often it was reported', () => {
     const seen = report(
       [5000, { type: 'still', forMs: 1500 }],
       [5100, { type: 'broken' }],
@@ -60,13 +60,13 @@ describe('the time that a stream was stalled', () => {
     assert.deepEqual(seen, { count: 1, totalMs: 3000, since: undefined });
   });
 
-  test('counts what healed by itself, and what goes on at the end', () => {
+  test('the stall time includes stalls that healed by themselves, and those still open at the end', () => {
     const seen = report([5000, { type: 'flows', afterMs: 1200 }], [9000, { type: 'broken' }]);
     assert.deepEqual(stallsUntil(seen, 9300), { count: 2, totalMs: 1500, since: undefined });
     assert.deepEqual(stallsUntil(NO_STALLS, 100), NO_STALLS);
   });
 
-  test('is never longer than the time in which it was reported', () => {
+  test('a stall is never longer than its reporting interval', () => {
     const news: fc.Arbitrary<StallNews> = fc.oneof(
       fc.constant({ type: 'broken' } as const),
       fc.constant({ type: 'flows', afterMs: 0 } as const),
@@ -82,10 +82,10 @@ describe('the time that a stream was stalled', () => {
   });
 });
 
-describe('a link that is stalled, in words', () => {
+describe('text for a stalled link', () => {
   const nowMs = Date.parse('2026-01-01T12:00:20.000Z');
 
-  test('says since when, and until when it is waited for: its own timeout, or the end of the time allowed', () => {
+  test('the text for a stalled link has its start and how long it is awaited', () => {
     const patient = stillness({ forMs: 20_000, timeoutMs: 45_000 }, nowMs, nowMs + 600_000);
     assert.equal(
       stillWords('b', patient),

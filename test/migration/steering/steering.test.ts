@@ -60,12 +60,12 @@ describe('hybrid', () => {
   const fast = { rate: 100 * MiB, dirtyRate: 10 * MiB, expectedDowntimeMs: 5000 };
   const stuck = { ...fast, totalMs: 10_000, transferredBytes: 900 * MiB, dirtyRate: 95 * MiB };
 
-  test('gives pre-copy its rounds while they help', () => {
+  test('hybrid gives pre-copy its rounds while they help', () => {
     for (const round of [0, 1, 2, 3])
       assert.equal(ofMode('hybrid', sampleOf({ ...fast, round })), undefined);
   });
 
-  test('always switches after its rounds', () => {
+  test('hybrid always switches after its rounds', () => {
     assert.equal(
       ofMode('hybrid', sampleOf({ ...fast, round: 4 }))?.why,
       '3 rounds of pre-copy are over',
@@ -78,18 +78,18 @@ describe('hybrid', () => {
     );
   });
 
-  test('switches earlier where another round buys next to nothing, and says the numbers', () => {
+  test('hybrid switches earlier if another round achieves almost nothing, and reports the figures', () => {
     const decision = ofMode('hybrid', sampleOf({ ...stuck, round: 2 }));
     assert.equal(decision?.rule, 'outpaced');
     assert.match(decision?.why ?? '', /95 MiB\/s.*100 MiB\/s/);
   });
 
-  test('does not switch for one look at the link that falls into a short standstill', () => {
+  test('hybrid does not switch for a single look at the link during a short stall', () => {
     const halted = { ...stuck, rate: 10 * MiB, dirtyRate: 50 * MiB, round: 2 };
     assert.equal(ofMode('hybrid', sampleOf(halted)), undefined);
   });
 
-  test('waits for the first dirty rate, and where the downtime is short enough already', () => {
+  test('hybrid waits for the first dirty rate, even if the downtime is short enough already', () => {
     assert.equal(ofMode('hybrid', sampleOf({ ...stuck, round: 1 })), undefined);
     for (const known of [{ expectedDowntimeMs: 80 }, { rate: 0 }])
       assert.equal(ofMode('hybrid', sampleOf({ ...stuck, round: 2, ...known })), undefined);
@@ -109,7 +109,7 @@ const GRID: readonly Course[] = [0.2, 0.5, 0.8, 1, 1.5, 3].flatMap((dirty) =>
 );
 
 describe('gentle', () => {
-  test('gives up within three rounds after a round without a new minimum, and never runs to its timeout', () => {
+  test('gentle gives up within three rounds without a new minimum, and never runs to its timeout', () => {
     const ends = GRID.map((course) => play(STRATEGIES.gentle, course));
     assert.ok(ends.some((each) => each.ends === 'given-up'));
     assert.ok(ends.some((each) => each.ends === 'precopy'));
@@ -119,7 +119,7 @@ describe('gentle', () => {
     }
   });
 
-  test('does nothing else to any guest, ends by itself however long it may take, and says two ways with figures', () => {
+  test('gentle changes nothing else in any guest, always ends by itself, and names two remedies with figures', () => {
     fc.assert(
       fc.property(courses, swings, (course, list) => {
         const patient = { ...course, timeoutMs: Number.MAX_SAFE_INTEGER };
@@ -135,7 +135,7 @@ describe('gentle', () => {
     );
   });
 
-  test('does not wait for ever on a remainder that misses the downtime by less than a figure shows', () => {
+  test('gentle does not wait forever if the downtime is missed by less than a figure shows', () => {
     const most = { memoryBytes: 1 << 30, timeoutMs: 548_202, maxDowntimeMs: 30, levers: [] };
     const rates = { dirtyRate: 419_411_524, linkRate: 232_897_374, workingSetBytes: 7_441_311 };
     assert.equal(
@@ -144,7 +144,7 @@ describe('gentle', () => {
     );
   });
 
-  test('takes a remainder that swings for none that falls', () => {
+  test('gentle does not mistake an oscillating remainder for a falling one', () => {
     const course = { ...GRID[0], dirtyRate: LINK, workingSetBytes: 200 * MiB } as Course;
     const { ends, rounds } = play(STRATEGIES.gentle, course, (round) => (round % 2 === 0 ? 2 : 1));
     assert.equal(ends, 'given-up');
@@ -153,7 +153,7 @@ describe('gentle', () => {
 });
 
 describe('every strategy', () => {
-  test('keeps within the downtime that was asked for, and takes no measure without its lever', () => {
+  test('every strategy keeps within the requested downtime, and uses only the levers that it has', () => {
     fc.assert(
       fc.property(fc.constantFrom(...STRATEGY_NAMES), courses, swings, (name, course, list) => {
         const strategy = STRATEGIES[name];
@@ -172,7 +172,7 @@ describe('every strategy', () => {
     );
   });
 
-  test('gives up only once nothing is left that it may do, however impatient it is', () => {
+  test('every strategy gives up only once no measure is left, however impatient it is', () => {
     const steps = { downtimeShares: [0.25, 0.5, 1], throttlePercents: [20, 40, 80] };
     const impatient = fc.record({
       measures: fc.shuffledSubarray([...ALL]),
@@ -202,7 +202,7 @@ describe('every strategy', () => {
     assert.ok(givenUp > 0);
   });
 
-  test('the same view decides the same, and a mover that takes over goes on from the trace alone', () => {
+  test('the same view gives the same decision, and a mover that takes over needs only the trace', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...STRATEGY_NAMES),
@@ -223,7 +223,7 @@ describe('every strategy', () => {
   });
 });
 
-test('must-finish gets every guest of the grid through, also where it swings', () => {
+test('the must-finish strategy moves every guest of the grid, even if its remainder oscillates', () => {
   for (const course of GRID)
     assert.match(play(STRATEGIES['must-finish'], course).ends, /^(precopy|postcopy)$/);
   fc.assert(
@@ -235,7 +235,7 @@ test('must-finish gets every guest of the grid through, also where it swings', (
   );
 });
 
-test('standard raises a downtime that may be enough first, and goes over to post-copy where it is not', () => {
+test('standard raises a downtime that may suffice first, and switches to post-copy otherwise', () => {
   const ends = GRID.map((course) => play(STRATEGIES.standard, course));
   const seen = new Set<string>();
   for (const { ends: end, decisions } of ends) {
@@ -249,14 +249,14 @@ test('standard raises a downtime that may be enough first, and goes over to post
   assert.ok(seen.has('downtime, precopy') && seen.has('postcopy, postcopy'), [...seen].join('; '));
 });
 
-test('a longer downtime that is out of reach is still raised where nothing else is left', () => {
+test('a longer downtime that is out of reach is still raised if no other measure is left', () => {
   const strategy = { ...STRATEGIES.standard, measures: ['downtime' as const] };
   const course = { ...GRID[0], dirtyRate: 3 * LINK, workingSetBytes: 512 * MiB } as Course;
   const { decisions } = play(strategy, course);
   assert.equal(decisions.map(({ what }) => what).join(), 'downtime,give-up');
 });
 
-test('post-copy takes over right after the first round from a guest that was seen to outpace the link', () => {
+test('post-copy starts right after the first round for a guest that was found to outpace the link', () => {
   const course = { ...GRID[0], dirtyRate: 3 * LINK, workingSetBytes: 200 * MiB } as Course;
   const known = play(STRATEGIES['must-finish'], course);
   const nothing = { pages: 0, memoryBytes: course.memoryBytes, curve: [], linkRate: 0 };
@@ -269,7 +269,7 @@ test('post-copy takes over right after the first round from a guest that was see
   assert.match(decision?.why ?? '', /it writes \d+ MiB\/s in a short time/);
 });
 
-test('no-postcopy slows a guest down that would not converge, and no more than it has to', () => {
+test('no-postcopy throttles a guest that would not converge, and no more than necessary', () => {
   const course = { ...GRID[0], dirtyRate: 1.5 * LINK, workingSetBytes: 512 * MiB } as Course;
   const slowed = play(STRATEGIES['no-postcopy'], course);
   assert.equal(slowed.ends, 'precopy');
@@ -280,7 +280,7 @@ test('no-postcopy slows a guest down that would not converge, and no more than i
   );
 });
 
-test('a guest that is quiet again gets its speed back', () => {
+test('a guest that is quiet again regains its speed', () => {
   const sample = sampleOf({ round: 9, rate: LINK, dirtyRate: 10 * MiB, remainingBytes: 100 * MiB });
   const before = afterMeasure(afterRound(undefined, { ...sample, round: 7 }), 'so', {
     of: 'throttlePercent',
@@ -295,7 +295,7 @@ test('a guest that is quiet again gets its speed back', () => {
   assert.deepEqual(decision?.change, { of: 'throttlePercent', from: 60, to: 0 });
 });
 
-test('post-copy takes the rest while there is still time for it', () => {
+test('post-copy sends the rest while there is still time for it', () => {
   const rates = { transferredBytes: 0, rate: MiB, dirtyRate: 0 };
   const sample = sampleOf({ ...rates, round: 2, remainingBytes: 30 * MiB });
   const trace = afterRound(undefined, sample);

@@ -21,8 +21,8 @@ const TIMETABLE: Timetable = [
 const at = (day: number, hour: number, minute = 0): number =>
   new Date(2026, 10, day, hour, minute).getTime();
 
-describe('what a host allows by the time of day', () => {
-  test('the least cap of the hours that hold, and none outside of all', () => {
+describe("a host's timetable", () => {
+  test("a host's timetable gives the lowest cap of the current hours, and none outside of them", () => {
     assert.equal(capAt(TIMETABLE, at(2, 7, 59)), undefined);
     assert.equal(capAt(TIMETABLE, at(2, 8)), 20 * MB);
     assert.equal(capAt(TIMETABLE, at(2, 12, 30)), 10 * MB);
@@ -32,7 +32,7 @@ describe('what a host allows by the time of day', () => {
     assert.equal(capAt([], at(2, 12)), undefined);
   });
 
-  test('a whole day ends at 24:00', () => {
+  test('a whole day of a timetable ends at 24:00', () => {
     const saturday = [{ hours: 'sat 00:00-24:00', bytesPerS: MB }];
     assert.deepEqual(
       [at(6, 23, 59), at(7, 0), at(7, 23, 59), at(8, 0)].map((each) => capAt(saturday, each)),
@@ -40,13 +40,13 @@ describe('what a host allows by the time of day', () => {
     );
   });
 
-  test('hours over midnight belong to the day on which they begin', () => {
+  test('timetable hours over midnight belong to their first day', () => {
     assert.equal(capAt(TIMETABLE, at(7, 23)), 50 * MB);
     assert.equal(capAt(TIMETABLE, at(9, 5)), 50 * MB, 'the night after Sunday');
     assert.equal(capAt(TIMETABLE, at(7, 5)), undefined, 'the night after Friday');
   });
 
-  test('the lower one of a migration’s own cap and the host’s counts, and no other setting changes', () => {
+  test("the lower of a migration's cap and the host's counts, and no other setting changes", () => {
     const whole = fc.record({
       maxBandwidth: fc.option(fc.integer({ min: 1024, max: 100 * MB }), { nil: undefined }),
       mode: fc.constant('hybrid'),
@@ -64,14 +64,14 @@ describe('what a host allows by the time of day', () => {
   });
 });
 
-describe('what a plan says of it', () => {
-  test('nothing where nothing is capped while the migration runs', () => {
+describe('the timetable in a plan', () => {
+  test('a plan does not mention the timetable if nothing is capped while the migration runs', () => {
     assert.equal(capOver([], at(2, 9), A)(60_000), undefined);
     assert.equal(capOver(TIMETABLE, at(2, 6), A)(60_000), undefined);
     assert.equal(capOver(TIMETABLE, at(2, 9), { ...A, own: MB })(60_000), undefined, 'its own');
   });
 
-  test('the cap that holds, and that it will be another one', () => {
+  test('a plan reports the current cap, and that it will change', () => {
     const now = capOver(TIMETABLE, at(2, 9), A)(60_000);
     assert.match(
       now?.words ?? '',
@@ -88,7 +88,7 @@ describe('what a plan says of it', () => {
     assert.deepEqual([later?.changes, free?.changes], [true, true]);
   });
 
-  test('a migration that waits for its moment begins then', () => {
+  test('a plan of a migration that waits for its start time begins then', () => {
     const notBefore = new Date(at(2, 9)).toISOString();
     assert.equal(beginsAtMs({ notBefore }, at(2, 6)), at(2, 9));
     assert.equal(beginsAtMs({ notBefore }, at(2, 10)), at(2, 10));

@@ -14,7 +14,7 @@ function after(remaining: readonly number[]): SteeringTrace | undefined {
   return trace;
 }
 
-test('only a new minimum by 5 % is progress, and a remainder that swings is none', () => {
+test('only a new minimum by 5 % is progress, and an oscillating remainder is not', () => {
   assert.equal(after([1000, 500, 400])?.stalledRounds, 0);
   assert.equal(after([1000, 500, 476])?.stalledRounds, 1);
   assert.equal(after([1000, 500, 900, 510, 880])?.stalledRounds, 3);
@@ -22,7 +22,7 @@ test('only a new minimum by 5 % is progress, and a remainder that swings is none
   assert.equal(after([1000, 500, 900])?.leastBytes, 500);
 });
 
-test('nothing left is a new minimum once', () => {
+test('an empty remainder is a new minimum once', () => {
   assert.equal(after([1000, 0])?.stalledRounds, 0);
   assert.equal(after([1000, 0, 0, 0])?.stalledRounds, 2);
 });
@@ -32,7 +32,7 @@ test('a round that a new mover sees again counts once', () => {
   assert.equal(afterRound(trace, sampleOf({ round: 3, remainingBytes: 480 })), trace);
 });
 
-test('a measure gets rounds of its own, and what it set is kept', () => {
+test('a measure gets a number of rounds, and its setting is kept', () => {
   const change = { of: 'downtimeMs', from: 100, to: 300 } as const;
   const trace = afterMeasure(after([1000, 500, 500]), 'downtime: so', change);
   assert.deepEqual([trace.stalledRounds, trace.decidedRound, trace.downtimeMs], [0, 3, 300]);

@@ -41,14 +41,14 @@ function seen(course: Course, writes = writesOf(course)): AfterFirstRound {
   return { sample, trace: afterRound(undefined, sample), settings: { maxDowntimeMs }, writes };
 }
 
-describe('a guest that was looked at while the first round ran', () => {
-  test('outpaces the link where it writes faster within a window longer than the longest downtime', () => {
+describe('a guest sampled in the first round', () => {
+  test('a guest outpaces the link if it writes faster within a window longer than the longest downtime', () => {
     const rate = outpacingRate(seen(BUSY));
     assert.ok(rate !== undefined && rate > 2 * LINK && rate <= 3 * LINK, String(rate));
     assert.equal(outpacingRate(seen({ ...BUSY, dirtyRate: LINK / 2 })), undefined);
   });
 
-  test('is not said to by a look that is shorter than the longest downtime, or by none', () => {
+  test('a guest does not outpace the link by a sample shorter than the longest downtime, or without one', () => {
     const { curve, ...sample } = writesOf(BUSY);
     const short = { ...sample, curve: curve.filter(({ windowMs }) => windowMs < 2000) };
     assert.equal(outpacingRate(seen({ ...BUSY, maxDowntimeMs: 2000 }, short)), undefined);
@@ -56,7 +56,7 @@ describe('a guest that was looked at while the first round ran', () => {
     assert.equal(outpacingRate({ ...seen(BUSY), writes: undefined }), undefined);
   });
 
-  test('has one more round where that leaves much less', () => {
+  test('a guest gets one more round if that leaves much less', () => {
     // All of its memory once in a minute, and a little of it fast.
     const curve = [
       { windowMs: 1000, dirtyBytes: 11 * MIB },
@@ -66,21 +66,21 @@ describe('a guest that was looked at while the first round ran', () => {
     assert.equal(outpacingRate(seen({ ...BUSY, workingSetBytes: 60 * MIB }, writes)), undefined);
   });
 
-  test('counts for no more than what the round left: it may have stopped writing since', () => {
+  test("a sampled rate counts for no more than the round's remainder: the guest may have stopped writing", () => {
     const { sample, trace, ...rest } = seen(BUSY);
     assert.ok(trace !== undefined);
     const quiet = { ...trace, remainingBytes: 2 * MIB };
     assert.equal(outpacingRate({ ...rest, sample, trace: quiet }), undefined);
   });
 
-  test('is not said to by a handful of pages of a sample', () => {
+  test('a guest does not outpace the link because of a handful of sampled pages', () => {
     const pages = (count: number) => ({ ...writesOf(BUSY), pages: count });
     // Of 16 pages two change in a second.
     assert.equal(outpacingRate(seen(BUSY, pages(16))), undefined);
     assert.ok(outpacingRate(seen(BUSY, pages(1024))) !== undefined);
   });
 
-  test('is not said to by one look at the link that falls into a short standstill', () => {
+  test('a guest does not outpace the link because of one look during a short stall', () => {
     const { sample, ...rest } = seen({ ...BUSY, dirtyRate: LINK / 2 });
     const slow = { ...sample, rate: MIB };
     const peak = new LinkPeak();
@@ -100,7 +100,7 @@ describe('a guest that was looked at while the first round ran', () => {
     );
   });
 
-  test('has a link that nobody knows before a second is over', () => {
+  test('a guest has an unknown link rate before a second is over', () => {
     const peak = new LinkPeak();
     peak.saw({ totalMs: 5000, transferredBytes: 9 * MIB });
     peak.saw({ totalMs: 5900, transferredBytes: 12 * MIB });
@@ -109,13 +109,13 @@ describe('a guest that was looked at while the first round ran', () => {
     assert.equal(peak.bytesPerS, 4 * MIB);
   });
 
-  test('is only said to at the start of the second round', () => {
+  test('a guest is found to outpace the link only at the start of the second round', () => {
     const { sample, trace, ...rest } = seen(BUSY);
     for (const round of [1, 3])
       assert.equal(outpacingRate({ ...rest, sample: { ...sample, round }, trace }), undefined);
   });
 
-  test('never fits into the longest downtime by a further round, if it goes on as it was seen', () => {
+  test('a guest that outpaces the link never fits into the longest downtime after one more round', () => {
     fc.assert(
       fc.property(courses, (course) => {
         fc.pre(outpacingRate(seen(course)) !== undefined);

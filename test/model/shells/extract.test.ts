@@ -11,8 +11,8 @@ async function twoTries(script: Script): Promise<string> {
   return 'given up';
 }
 
-describe('the table that is taken from code', () => {
-  test('holds what each answer leads to, and one point for what goes on alike', async () => {
+describe('the extracted table', () => {
+  test('the extracted table contains the result of each answer, and one state for equal continuations', async () => {
     const points = new Points();
     const first = points.all[await points.from(twoTries)];
     const [ask] = first?.asks ?? [];
@@ -26,19 +26,19 @@ describe('the table that is taken from code', () => {
     assert.equal(points.all[again.next.get('no') ?? -1]?.over, 'given up');
   });
 
-  test('is refused where the code waits for something that no port knows of', async () => {
+  test('the table is refused if the code waits for an event of no known port', async () => {
     const never = (): Promise<string> => new Promise(() => undefined);
     await assert.rejects(new Points().from(never), /no port/);
   });
 
-  test('is refused where the code never comes to an end', async () => {
+  test('the table is refused if the code never ends', async () => {
     const forever = async (script: Script): Promise<string> => {
       for (;;) await script.ask('again', ['yes']);
     };
     await assert.rejects(new Points().from(forever), /no end/);
   });
 
-  test('is refused where the code fails in a way that is none of its ends', async () => {
+  test('the table is refused if the code fails in a way that is not one of its ends', async () => {
     const fails = (): Promise<string> => Promise.reject(new TypeError('a defect'));
     await assert.rejects(new Points().from(fails), /a defect/);
   });

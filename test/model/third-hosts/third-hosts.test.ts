@@ -16,8 +16,8 @@ const NEAR = new Set([
   'safe beside a third host',
 ]);
 
-describe('a migration whose source and destination lose power while third hosts recover its guest', () => {
-  test('never comes to two running copies or to a held state without an answer, with every interleaving and one fault', (t) => {
+describe('recovery by third hosts', () => {
+  test('recoveries by third hosts never cause two running copies or a hold without an answer', (t) => {
     const explored = exploreThirdHosts(PRODUCT, { faults: 1, mostStates: MAX_STATES });
     t.diagnostic(`${explored.states} states`);
     assert.deepEqual(explored.violation, undefined);
@@ -25,7 +25,7 @@ describe('a migration whose source and destination lose power while third hosts 
   });
 
   for (const { name, breaks, rules } of THIRD_HOST_MUTANTS.filter((each) => NEAR.has(each.name))) {
-    test(`comes to two copies or to no answer if ${name} (${breaks})`, () => {
+    test(`a broken recovery rule causes two copies or no answer: ${name} (${breaks})`, () => {
       const explored = exploreThirdHosts(rules, { faults: 2, mostStates: MAX_STATES });
       assert.ok(explored.violation !== undefined, 'not found');
     });

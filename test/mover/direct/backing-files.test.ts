@@ -150,8 +150,8 @@ const begun = (reported: readonly SourceEvent[]): Promise<void> =>
     reported.some((event) => event.type === 'copied' && (event.disks[0]?.copiedBytes ?? 0) > 0),
   );
 
-describe('a backing file that the destination has not', () => {
-  test('is sent without its holes, and is there whole, under its name, for nobody to write to', async (t) => {
+describe('a missing backing file', () => {
+  test('a backing file that the destination lacks is sent sparsely, and arrives whole and read-only', async (t) => {
     const { seeds, storage, file, reported, journaled } = await movers(t);
     const words = wordsOf(await seeds.seed(never));
     const made = path.join(storage.b, IMAGE);
@@ -166,7 +166,7 @@ describe('a backing file that the destination has not', () => {
     assert.equal(last?.type === 'copied' && last.disks[0]?.state, 'whole');
   });
 
-  test('is not sent twice, whichever of the movers is another one', async (t) => {
+  test('a missing backing file is sent only once, whichever of the movers is replaced', async (t) => {
     const { seeds, context, storage, takeOver } = await movers(t);
     await seeds.seed(never);
     const made = path.join(storage.b, IMAGE);
@@ -178,14 +178,14 @@ describe('a backing file that the destination has not', () => {
     assert.equal(statSync(made).ino, was.ino);
   });
 
-  test('goes again when the destination is released, with the directories made for it', async (t) => {
+  test('a sent backing file is removed with its new directories when the destination is released', async (t) => {
     const { seeds, storage, mover, epoch } = await movers(t);
     await seeds.seed(never);
     await mover.release(epoch, never);
     assert.deepEqual(everythingIn(storage.b), []);
   });
 
-  test('stays where the guest does, under its one name', async (t) => {
+  test('a sent backing file stays with the guest, under a single name', async (t) => {
     const { seeds, storage, mover, epoch } = await movers(t);
     await seeds.seed(never);
     await mover.disks('seed', epoch, ({ backingFiles }) => backingFiles.keep(mover.state));
@@ -193,7 +193,7 @@ describe('a backing file that the destination has not', () => {
     assert.equal(statSync(path.join(storage.b, IMAGE)).nlink, 1);
   });
 
-  test('outlives a mover that dies while the guest is built on it, and goes with the release', async (t) => {
+  test('a sent backing file survives the death of a mover during the build, and goes with the release', async (t) => {
     const { seeds, context, storage, mover, takeOver, journaled, epoch } = await movers(t);
     await seeds.seed(never);
     // There is no hypervisor, so nothing can be built.
@@ -205,7 +205,7 @@ describe('a backing file that the destination has not', () => {
     assert.deepEqual(everythingIn(storage.b), []);
   });
 
-  test('leaves nothing there when it is cancelled amid the sending', async (t) => {
+  test('a missing backing file leaves nothing behind when the move is canceled during the transfer', async (t) => {
     const { seeds, context, storage, reported, mover, epoch } = await movers(t, {
       maxBandwidth: MIB / 2,
     });
@@ -219,7 +219,7 @@ describe('a backing file that the destination has not', () => {
     assert.ok(!existsSync(path.join(context.dir, 'bases.sock')));
   });
 
-  test('is sent anew to the next mover there when one dies amid the sending', async (t) => {
+  test('a missing backing file is sent again to the next mover if one dies during the transfer', async (t) => {
     const { seeds, storage, file, reported, takeOver } = await movers(t, {
       maxBandwidth: MIB,
     });
@@ -232,8 +232,8 @@ describe('a backing file that the destination has not', () => {
   });
 });
 
-describe('a backing file that the destination has', () => {
-  test('is found by what it holds, not sent and not touched, and stays when the destination is released', async (t) => {
+describe('an existing backing file', () => {
+  test('an existing backing file is found by its contents, not sent, and kept after a release', async (t) => {
     const { seeds, storage, file, mover, epoch } = await movers(t);
     mkdirSync(path.join(storage.b, 'golden'));
     const there = path.join(storage.b, 'golden/debian.qcow2');
@@ -251,7 +251,7 @@ describe('a backing file that the destination has', () => {
     assert.deepEqual([statSync(there).mtimeMs, statSync(there).mode], [was.mtimeMs, was.mode]);
   });
 
-  test('under its name with another content is refused and not touched', async (t) => {
+  test('an existing backing file with other contents under its name is refused and left unchanged', async (t) => {
     const { seeds, storage, mover, epoch } = await movers(t);
     mkdirSync(path.join(storage.b, 'images'));
     writeFileSync(path.join(storage.b, IMAGE), 'somebody else’s');

@@ -27,7 +27,7 @@ const LATER = [
   'migration/prediction/data-path.ts',
 ];
 
-test('a mover begins with the modules of its own side, and all that it may load later is compiled ahead', async () => {
+test('a mover begins with the modules of its side, and compiles everything else ahead', async () => {
   const src = new URL('../../../src/', import.meta.url).href;
   const flags = ['--input-type=module', '-e', STORY, src];
   const { stdout } = await promisify(execFile)(process.execPath, flags, { maxBuffer: 1 << 24 });

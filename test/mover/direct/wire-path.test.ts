@@ -15,7 +15,7 @@ const wire = { path: 'wire', maxBandwidth: 500 * 1024 * 1024, linkGraceMs: 30_00
 
 describe('memory over the wire', () => {
   for (const one of streamMode.options) {
-    test(`moves a guest: ${one}`, async (t) => {
+    test(`memory over the wire moves a guest: ${one}`, async (t) => {
       const stage = await Stage.open(t, certificates, one, {}, wire);
       assert.equal(await stage.run(), 'done');
       assertMoved(stage);
@@ -25,7 +25,7 @@ describe('memory over the wire', () => {
     });
   }
 
-  test('gives the cap, the grace and the session to the wire, and no TLS to the hypervisors', async (t) => {
+  test('the wire gets the cap, the grace period and the session, and the hypervisors no TLS', async (t) => {
     const stage = await Stage.open(t, certificates, 'precopy', {}, wire);
     await stage.run();
     const [source] = stage.wires.sources;
@@ -39,7 +39,7 @@ describe('memory over the wire', () => {
     assert.deepEqual([tls, maxBandwidth], [false, undefined]);
   });
 
-  test('resumes post-copy over a session of its own when the destination’s mover was replaced', async (t) => {
+  test("the wire resumes post-copy over a new session when the destination's mover was replaced", async (t) => {
     const stage = await Stage.open(t, certificates, 'postcopy', { memoryBytes: 2 ** 36 }, wire);
     let killed = false;
     stage.hosts.onCall = (name) => {
@@ -56,7 +56,7 @@ describe('memory over the wire', () => {
     assert.equal(stage.report.wire?.sessions, 2);
   });
 
-  test('is refused with the reason where the destination does not offer it, and nothing has begun', async (t) => {
+  test('the wire is refused with the reason if the destination lacks it, before anything has begun', async (t) => {
     const stage = await Stage.open(t, certificates, 'precopy', {}, wire);
     stage.offer = undefined;
     assert.equal(await stage.run(), 'failed');
@@ -65,7 +65,7 @@ describe('memory over the wire', () => {
     assert.match(stage.report.error?.message ?? '', /destination does not offer/);
   });
 
-  test('is left by auto for zstd 3 on a link that is capped low, and its level is set at the source', async (t) => {
+  test('auto prefers zstd 3 to the wire on a link with a low cap, and the level is set at the source', async (t) => {
     const asked = { path: 'auto', maxBandwidth: 12_500_000 } as const;
     const stage = await Stage.open(t, certificates, 'precopy', { dirtyRate: 0 }, asked);
     assert.equal(await stage.run(), 'done');
@@ -77,14 +77,14 @@ describe('memory over the wire', () => {
     assert.match(decision?.what ?? '', /^memory goes by native, zstd 3 over 4 streams: /);
   });
 
-  test('has the level that was asked for at the source, without auto too', async (t) => {
+  test('the wire has the requested level at the source, even without auto', async (t) => {
     const asked = { compress: 'zstd', compressLevel: 9 } as const;
     const stage = await Stage.open(t, certificates, 'precopy', { dirtyRate: 0 }, asked);
     assert.equal(await stage.run(), 'done');
     assert.equal(stage.hosts.source.settings.compressLevel, 9);
   });
 
-  test('is taken by auto on a link that is capped low where QEMU cannot compress, and the report says why', async (t) => {
+  test('auto takes the wire on a link with a low cap if QEMU cannot compress, and reports the reason', async (t) => {
     const asked = { path: 'auto', maxBandwidth: 12_500_000 } as const;
     const stage = await Stage.open(t, certificates, 'hybrid', { dirtyRate: 0 }, asked);
     assert.equal(await stage.run(), 'done');
@@ -92,7 +92,7 @@ describe('memory over the wire', () => {
     assert.match(stage.report.decisions[0]?.what ?? '', /memory goes by wire: at .* by the wire$/);
   });
 
-  describe('on a link that is fat for it and thin for memory as it is', () => {
+  describe('on a medium-fast link', () => {
     const asked = { path: 'auto', maxBandwidth: 125_000_000 } as const;
     const open = (t: TestContext): Promise<Stage> =>
       Stage.open(t, certificates, 'precopy', { dirtyRate: 0 }, asked);
@@ -102,7 +102,7 @@ describe('memory over the wire', () => {
     };
     const { maxBandwidth } = asked;
 
-    test('leaves memory to hypervisors that compress, on both sides alike, and the report says so', async (t) => {
+    test('auto leaves memory to hypervisors that compress on both sides, and the report shows that', async (t) => {
       const stage = await open(t);
       let reported = {};
       stage.hosts.onCall = (name) => {
@@ -121,7 +121,7 @@ describe('memory over the wire', () => {
     });
 
     for (const host of ['a', 'b'] as const) {
-      test(`leaves it to one plain stream where the hypervisor at ${host} has no other`, async (t) => {
+      test(`auto takes one plain stream if the hypervisor at ${host} supports nothing else`, async (t) => {
         const stage = await open(t);
         stage.hosts.world.plainHosts.add(host);
         assert.equal(await stage.run(), 'done');
@@ -134,7 +134,7 @@ describe('memory over the wire', () => {
     }
   });
 
-  test('is left by auto for several plain streams on a link that one does not fill, and the report says so', async (t) => {
+  test('auto takes several plain streams on a link that one does not fill, and the report shows that', async (t) => {
     const asked = { path: 'auto', maxBandwidth: 1_250_000_000 } as const;
     const stage = await Stage.open(t, certificates, 'precopy', { dirtyRate: 0 }, asked);
     assert.equal(await stage.run(), 'done');
@@ -144,7 +144,7 @@ describe('memory over the wire', () => {
     assert.match(decision?.what ?? '', /^memory goes by native over 4 streams: at .* wire$/);
   });
 
-  test('is left by auto where nobody knows the link, or the destination has no wire', async (t) => {
+  test('auto does not take the wire if the link is unknown, or the destination has no wire', async (t) => {
     for (const offered of [true, false]) {
       const stage = await Stage.open(t, certificates, 'precopy', {}, { path: 'auto' });
       if (!offered) stage.offer = undefined;
@@ -156,7 +156,7 @@ describe('memory over the wire', () => {
     }
   });
 
-  test('that breaks before the switch leaves the guest where it is, and takes everything down', async (t) => {
+  test('a wire that breaks before the switch leaves the guest at its source, and cleans up', async (t) => {
     const stage = await Stage.open(t, certificates, 'precopy', { memoryBytes: 2 ** 33 }, wire);
     let broken = false;
     stage.hosts.onCall = (name) => {
@@ -169,7 +169,7 @@ describe('memory over the wire', () => {
     assert.equal(stage.report.wire?.sessions, 1);
   });
 
-  test('ends with its mover: the next one finds where the guest is, wherever the last one died', async (t) => {
+  test('a wire ends with its mover, and the next mover finds the guest, wherever the last one died', async (t) => {
     for (let count = 0, ended = false; !ended; count += 1) {
       await t.test(`before record ${count + 1}`, async (each) => {
         const stage = await Stage.open(each, certificates, 'precopy', {}, wire);

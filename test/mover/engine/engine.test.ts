@@ -76,7 +76,7 @@ const END = { type: 'end', outcome: 'done' } as const;
 const FAILED = { type: 'end', outcome: 'failed' } as const;
 
 describe('the engine', () => {
-  test('does the steps that its rules ask for, and writes down how each ended', async () => {
+  test('the engine does the steps that its rules request, and records how each ended', async () => {
     const { engine, written } = engineOf((event) => {
       if (event.type !== 'did') return [];
       return event.step === 'build' ? [{ type: 'do', step: 'tidy' }] : [END];
@@ -86,7 +86,7 @@ describe('the engine', () => {
     assert.deepEqual(written, ['planned', 'did build', 'did tidy']);
   });
 
-  test('reports a step that fails, and undoes it only once its handler has stopped', async () => {
+  test('the engine reports a failed step, and undoes it only once its handler has stopped', async () => {
     const happened: string[] = [];
     const { engine, written } = engineOf(
       ({ type }) => {
@@ -114,7 +114,7 @@ describe('the engine', () => {
     assert.deepEqual(written, ['planned', 'cancel', 'undid build']);
   });
 
-  test('has an event report that a step takes too long, where an event ends the step', async () => {
+  test('the engine reports a step that takes too long through an event, if an event ends the step', async () => {
     const { engine, clock, written } = engineOf(
       ({ type }) => (type === 'timeout' ? [FAILED] : []),
       { limit: { ms: 700, over: 'event' }, do: (_, signal) => never(signal) },
@@ -125,7 +125,7 @@ describe('the engine', () => {
     assert.deepEqual(written, ['planned', 'timeout move']);
   });
 
-  test('gives a further attempt what is left of the time of its step', async () => {
+  test('the engine gives a further attempt the remaining time of its step', async () => {
     const tries: number[] = [];
     const { engine, clock } = engineOf(
       ({ type }) => {
@@ -148,7 +148,7 @@ describe('the engine', () => {
     assert.equal(clock.monotonicMs(), 1000);
   });
 
-  test('carries out what only its lifecycle has, and what is no step, whose failure is an event', async () => {
+  test("the engine runs its lifecycle's extra actions, whose failure is an event", async () => {
     const rung: string[] = [];
     const made = engineOf(
       ({ type }) => {
@@ -164,7 +164,7 @@ describe('the engine', () => {
     assert.deepEqual(rung, ['ring']);
   });
 
-  test('stops everything that is under way once it has ended', async () => {
+  test('the engine stops all running work once it has ended', async () => {
     let reason: unknown;
     const { engine } = engineOf(({ type }) => (type === 'cancel' ? [FAILED] : []), {
       do: (_, signal) => {

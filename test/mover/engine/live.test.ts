@@ -29,7 +29,7 @@ async function all(lines: AsyncGenerator<Progress>): Promise<Phase[]> {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('the live view', () => {
-  test('begins with the present line, and ends with the line that ends the migration', async () => {
+  test('the live view begins with the present line, and ends with the line that ends the migration', async () => {
     const live = new Live(line('checking'));
     const seen = all(live.follow(never));
     for (const phase of ['preparing', 'memory', 'done'] as const) {
@@ -40,7 +40,7 @@ describe('the live view', () => {
     assert.equal(live.latest.phase, 'done');
   });
 
-  test('lets a slow follower miss lines in between, but never the last', async () => {
+  test('the live view lets a slow follower miss lines in between, but never the last', async () => {
     const live = new Live(line('checking'));
     const slow = live.follow(never);
     assert.equal((await slow.next()).value?.phase, 'checking');
@@ -50,12 +50,12 @@ describe('the live view', () => {
     assert.equal((await slow.next()).done, true);
   });
 
-  test('shows whoever comes late the last line', async () => {
+  test('the live view shows the last line to a late follower', async () => {
     const live = new Live(line('cancelled'));
     assert.deepEqual(await all(live.follow(never)), ['cancelled']);
   });
 
-  test('serves several followers, each at its own pace', async () => {
+  test('the live view serves several followers, each at a separate pace', async () => {
     const live = new Live(line('checking'));
     const seen = [all(live.follow(never)), all(live.follow(never))];
     await turn();
@@ -66,7 +66,7 @@ describe('the live view', () => {
     ]);
   });
 
-  test('forgets a follower that is gone', async () => {
+  test('the live view drops a follower that is gone', async () => {
     const live = new Live(line('memory'));
     const gone = new AbortController();
     const seen = all(live.follow(gone.signal));

@@ -49,15 +49,15 @@ class MediaFixture {
 const proveWith = (media: Readonly<Record<string, Medium>>, ask: ReturnType<MediaFixture['ask']>) =>
   proveMedia(new Map(Object.entries(media)), ENDS, ask, soon());
 
-describe('a medium of a guest’s disk', () => {
-  test('is shared where the destination has it, and each believes the other', async () => {
+describe("a medium of a guest's disk", () => {
+  test("a medium is shared if the destination has it, and each host confirms the other's mark", async () => {
     const reported = new MediaFixture();
     const verdicts = await proveWith({ one: reported.medium('one') }, reported.ask(/./));
     assert.deepEqual(verdicts.get('one'), { pool: '0123456789abcdef', path: 'one' });
     assert.deepEqual(reported.dropped, ['one']);
   });
 
-  test('keeps no other from being proved where it cannot be read, is unknown, or is not there', async () => {
+  test('a medium that is unreadable, unknown or missing does not keep others from being proved', async () => {
     const reported = new MediaFixture();
     const media = {
       gone: reported.medium('gone', { identity: () => Promise.reject(new Error('no answer')) }),
@@ -83,14 +83,14 @@ describe('a medium of a guest’s disk', () => {
     assert.equal(reported.asked.length, 2);
   });
 
-  test('is not shared where the source does not find what the destination says', async () => {
+  test("a medium is not shared if the source does not find the destination's mark", async () => {
     const reported = new MediaFixture();
     const verdicts = await proveWith({ one: reported.medium('one') }, reported.ask(/./, []));
     assert.deepEqual(verdicts.get('one'), { why: 'it read something else' });
     assert.deepEqual(reported.dropped, ['one']);
   });
 
-  test('leaves nothing where the destination does not answer', async () => {
+  test('a medium keeps no mark if the destination does not answer', async () => {
     const reported = new MediaFixture();
     let questions = 0;
     const ask = (devices: readonly DeviceProof[]): Promise<DeviceAnswer[]> => {

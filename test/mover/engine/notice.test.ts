@@ -40,14 +40,14 @@ function waited(
 }
 
 describe('a notice', () => {
-  test('is the first step of a migration that has one', () => {
+  test('a notice is the first step of a migration that has one', () => {
     assert.deepEqual(initialSource(planned({ noticeMs: 1000 })).state.doing, {
       kind: 'do',
       step: 'wait',
     });
   });
 
-  test('tells the hook how long it lasts, and ends at once when the answer is that it is ready', async (t) => {
+  test('a notice gives the hook its duration, and ends at once when the hook is ready', async (t) => {
     const script = `cat > "\${0%/*}/reported"; echo ready`;
     const { facts, directory } = waited(t, { script });
     assert.match((await facts).waited ?? '', /is ready/);
@@ -58,7 +58,7 @@ describe('a notice', () => {
     assert.ok((reported.noticeMs ?? 0) > HOUR_MS / 2 && (reported.noticeMs ?? 0) <= HOUR_MS);
   });
 
-  test('refuses the migration where the answer is no and the site lets it, and says why', async (t) => {
+  test('a notice refuses the migration on a no if the site allows that, with the reason', async (t) => {
     const { facts } = waited(t, {
       script: 'echo in the middle of a backup; exit 10',
       mayRefuse: true,
@@ -70,7 +70,7 @@ describe('a notice', () => {
     });
   });
 
-  test('lasts to its end where the answer is no and the site does not let it, or the hook fails', async (t) => {
+  test('a notice lasts to its end on a no that the site does not allow, or if the hook fails', async (t) => {
     const settings = { noticeMs: 1000 };
     const no = await waited(t, { script: 'exit 10', settings }).facts;
     assert.match(no.waited ?? '', /its no does not count here/);
@@ -78,12 +78,12 @@ describe('a notice', () => {
     assert.match(failed.waited ?? '', /the hook ended with 3/);
   });
 
-  test('lasts to its end where nobody answers, and the hook is ended', async (t) => {
+  test('a notice without an answer lasts to its end, and the hook is ended', async (t) => {
     const { facts } = waited(t, { script: 'sleep 600', settings: { noticeMs: 1000 } });
     assert.match((await facts).waited ?? '', /did not say that it is ready/);
   });
 
-  test('is given by a mover that takes over after its time: nobody may have heard of it', async (t) => {
+  test('a notice is given by a mover that takes over late, since it may have reached no one', async (t) => {
     const script = `cat > "\${0%/*}/reported"; exit 10`;
     const settings = { noticeMs: 1000 };
     const { facts, directory } = waited(t, { script, settings, createdMs: 0 });
@@ -94,11 +94,11 @@ describe('a notice', () => {
     assert.ok(noticeMs > 500 && noticeMs <= 1000, String(noticeMs));
   });
 
-  test('is refused where the host has nobody to notify', async (t) => {
+  test('a notice is refused if the host has no hook for it', async (t) => {
     await assert.rejects(waited(t, {}).facts, (thrown) => hasCode(thrown, 'GODWIT_CAPABILITY'));
   });
 
-  test('ends when the migration is cancelled', async (t) => {
+  test('a notice ends when the migration is canceled', async (t) => {
     const stop = new AbortController();
     const { facts } = waited(t, { script: 'sleep 600' }, stop.signal);
     stop.abort(new Error('cancelled'));

@@ -20,8 +20,8 @@ function laneOf(append: (event: Event) => Promise<void>) {
   return { sequencer, performed };
 }
 
-describe('the lane of a migration', () => {
-  test('takes events one by one: none has its effects before it is in the journal', async () => {
+describe('the sequencer', () => {
+  test('the sequencer takes events one by one, and none has effects before it is in the journal', async () => {
     const written: string[] = [];
     const { sequencer, performed } = laneOf(async ({ type }) => {
       await Promise.resolve();
@@ -38,14 +38,14 @@ describe('the lane of a migration', () => {
     assert.deepEqual(sequencer.state, written);
   });
 
-  test('leaves out what comes after the end', async () => {
+  test('the sequencer drops events after the end', async () => {
     const { sequencer, performed } = laneOf(async () => {});
     await sequencer.record({ type: 'end' });
     await sequencer.record({ type: 'late' });
     assert.deepEqual(performed, ['after end']);
   });
 
-  test('is stalled, and says so, once its journal cannot be written', async () => {
+  test('the sequencer stalls, and reports it, once its journal cannot be written', async () => {
     const { sequencer, performed } = laneOf(() => Promise.reject(new Error('the disk is full')));
     await assert.rejects(sequencer.record({ type: 'one' }), /full/);
     await sequencer.record({ type: 'two' });
@@ -53,7 +53,7 @@ describe('the lane of a migration', () => {
     assert.deepEqual([sequencer.state, performed], [[], []]);
   });
 
-  test('answers in turn with all events', async () => {
+  test('the sequencer answers all events in turn', async () => {
     const { sequencer } = laneOf(async () => {});
     sequencer.dispatch({ type: 'one' });
     const seen = await sequencer.inTurn(async (apply) => {

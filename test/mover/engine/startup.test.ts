@@ -6,7 +6,7 @@ import { reportReady } from '../../../src/mover/engine/startup.ts';
 import { moverState } from '../../../src/protocol/mover/request.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 
-test('a mover says in a file of its own who it is, whole or not at all', (t) => {
+test('a mover identifies itself in a separate file, completely or not at all', (t) => {
   const directory = tempDir(t);
   const state = { pid: process.pid, startTicks: 7, socket: 'mover.sock' };
   reportReady(directory, state);

@@ -3,18 +3,18 @@ import { describe, test } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { leftOf, untilMoment } from '../../../src/mover/engine/time-limit.ts';
 
-describe('waiting for a moment', () => {
-  test('is over at once where it has passed', async () => {
+describe('a wait for a time', () => {
+  test('a wait for a time that has passed is over at once', async () => {
     await untilMoment(Date.now() - 1000, systemClock, new AbortController().signal);
   });
 
-  test('is over no sooner than it', async () => {
+  test('a wait for a time is over no sooner than that time', async () => {
     const moment = Date.now() + 30;
     await untilMoment(moment, systemClock, new AbortController().signal);
     assert.ok(Date.now() >= moment);
   });
 
-  test('ends when it is aborted', async () => {
+  test('a wait for a time ends when it is aborted', async () => {
     const abort = new AbortController();
     const waits = untilMoment(Date.now() + 3_600_000, systemClock, abort.signal);
     abort.abort(new Error('cancelled'));
@@ -22,7 +22,7 @@ describe('waiting for a moment', () => {
   });
 });
 
-test('the time that it may take runs from when it began, and a deadline from no moment', () => {
+test('a time limit counts from the start of the work, and a deadline is a fixed time', () => {
   const plan = { settings: { timeoutMs: 5000 } };
   assert.equal(leftOf({ plan, known: {} }, 1000, 3000), 3000);
   const known = { beganAtMs: 1_000_000 };

@@ -172,8 +172,8 @@ function without({ moverAddress: _mover, checks: _checks, ...known }: StepFacts)
   return known;
 }
 
-describe('a check of a guest, and the first steps of its migration', () => {
-  test('come to the same checks, the same end and the same facts', async () => {
+describe('a check and the first steps of a migration', () => {
+  test('a check and the first steps of a migration make the same checks, with the same result and facts', async () => {
     const ends = new Map<string, number>();
     await fc.assert(
       fc.asyncProperty(scene, async (given) => {

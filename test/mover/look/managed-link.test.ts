@@ -28,8 +28,8 @@ async function said(of: LinkAsked): Promise<string[]> {
   );
 }
 
-describe('the link over which a manager sends a guest', () => {
-  test('is judged as that of any other guest, by what the agents see of it', async () => {
+describe("a manager's link", () => {
+  test("a manager's link is checked like any guest's, by the agents' measurements", async () => {
     const link = { rate: 11e6, how: 'seen' } as const;
     const found = await said(asked({ link }, { roundTripMs: 20, routeOut }));
     assert.deepEqual(
@@ -42,13 +42,13 @@ describe('the link over which a manager sends a guest', () => {
     for (const each of found) assert.match(each, /its manager may take another path\)$/);
   });
 
-  test('is that of the agents alone where memory takes the wire between them', async () => {
+  test("a manager's link is the agents' link if memory uses the wire between them", async () => {
     const order = { from: 'a', to: 'b', mode: 'precopy', wire: true } as const;
     const [trip] = await said(asked({ order }, { roundTripMs: 20, routeOut }));
     assert.equal(trip, 'round-trip: warn: a round trip to b takes 20 ms at most');
   });
 
-  test('is not looked at where no agent is known at its other end, or this agent is at neither', async () => {
+  test("a manager's link is not checked without an agent at its other end, or this agent at one end", async () => {
     const lookAtPath = (): never => assert.fail('nobody is there to look at');
     const to = { from: 'a', to: 'c', mode: 'precopy' } as const;
     const from = { from: 'x', to: 'b', mode: 'precopy' } as const;
@@ -63,7 +63,7 @@ describe('the link over which a manager sends a guest', () => {
       ]);
   });
 
-  test('is said to show nothing where neither its route nor a round trip was seen', async () => {
+  test("a manager's link without a known route or round trip is reported as unmeasured", async () => {
     const [trip, link, network] = await said(asked());
     assert.match(trip ?? '', /^round-trip: not tried: not looked at: the path does not show it/);
     assert.match(link ?? '', /^link: pass: nobody has measured yet what the link to b carries/);

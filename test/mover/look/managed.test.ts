@@ -56,8 +56,8 @@ async function pathOf(t: TestContext, manager: FakeManager, offer: ReceiverOffer
   return checks.find(({ name }) => name === 'path')?.evidence ?? '';
 }
 
-describe('a check of a guest that a manager moves', () => {
-  test('asks the manager, and starts no task', async () => {
+describe('a check of a managed guest', () => {
+  test('a check of a managed guest asks the manager, and starts no task', async () => {
     const manager = managerWith();
     const found = await ask(manager, 'b');
     assert.ok(found.length > 0);
@@ -70,18 +70,18 @@ describe('a check of a guest that a manager moves', () => {
     assert.equal(manager.tasks.length, 0);
   });
 
-  test('has the manager’s refusal', async () => {
+  test("a check of a managed guest has the manager's refusal", async () => {
     const found = await ask(managerWith(), 'nowhere');
     const codes = found.flatMap(({ error }) => error?.code ?? []);
     assert.deepEqual(codes, ['GODWIT_HOST_UNKNOWN']);
   });
 
-  test('is refused where the manager does not answer, and says so', async () => {
+  test('a check of a managed guest is refused if the manager does not answer, and reports that', async () => {
     const [found] = await ask(managerWith({ ...HONEST, lost: 1 }), 'b');
     assert.deepEqual([found?.verdict, found?.error?.code], ['refuse', 'GODWIT_UNREACHABLE']);
   });
 
-  test('asks the other agent for a path of disks where some are copied over the wire', async (t) => {
+  test('a check of a managed guest asks the other agent for a disk path if disks use the wire', async (t) => {
     const disk = { name: 'vda', file: '/i/x', format: 'raw', sizeBytes: 1, place: 'd' };
     const wire = { version: WIRE_VERSION, cores: 1, knowsGuest: false };
     const old = { wire, place: '/run/manager' };
@@ -91,7 +91,7 @@ describe('a check of a guest that a manager moves', () => {
     assert.match(await pathOf(t, managerWith(HONEST, [disk]), offer), /^b opens a receiver/);
   });
 
-  test('says of block devices why nobody looked whether the other host has them', async () => {
+  test('a check of a managed guest explains why the other host was not checked for block devices', async () => {
     const manager = managerWith();
     const open = (driver: ReturnType<FakeManager['driver']>) => {
       const plain = driver.openManaged.bind(driver);
@@ -113,12 +113,12 @@ describe('a check of a guest that a manager moves', () => {
     );
   });
 
-  test('is made by Godwit itself where no manager has the guest', () => {
+  test('a check of an unmanaged guest is made by Godwit itself', () => {
     assert.equal(managerOf([], { handle: managedHandle('web1') }), undefined);
   });
 });
 
-test('what a guest writes is said by its manager, or why nobody knows', async () => {
+test("a guest's write rate is reported by its manager, or the reason why it is unknown", async () => {
   const manager = managerWith();
   const request = migrationRequest.parse({ guest: 'web1', to: 'b' });
   const asked = { handle: managedHandle('web1'), request };

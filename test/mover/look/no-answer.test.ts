@@ -9,14 +9,14 @@ const b = { to: 'b', address: '10.0.0.2:7000' };
 const yes = (): Promise<boolean> => Promise.resolve(true);
 const asked = (): never => assert.fail('its path was tried');
 
-test('a destination whose path loses full packets is refused with the MTU as the likely cause', async () => {
+test('a destination whose path loses full packets is refused with an MTU hint', async () => {
   const why = await whyNoAnswer(LATE, b, never, yes);
   assert.equal(why.code, 'GODWIT_UNREACHABLE');
   assert.match(why.message, /b at 10\.0\.0\.2:7000 .*small packets come back/);
   assert.match(why.hint, /MTU/);
 });
 
-test('one whose path is sound, one behind a relay and one that refused keep the error that they gave', async () => {
+test('a destination with a sound path, a relay or a refusal keeps its error', async () => {
   const sound = await whyNoAnswer(LATE, b, never, () => Promise.resolve(false));
   assert.equal(sound.code, 'GODWIT_DEADLINE');
   for (const address of [undefined, 'b.relay:7000'])

@@ -19,8 +19,8 @@ function scene(counter: Partial<RequestCounter> | undefined) {
   return { done, look: new RequestLook(async () => guest as SourceGuest) };
 }
 
-describe('what a plan sees of a guest’s own requests to disks that would be copied', () => {
-  test('is counted from when these are known until it is taken, once', async () => {
+describe("a guest's disk requests", () => {
+  test("a guest's disk requests are counted from the moment the disks are known until they are taken, once", async () => {
     const { look, done } = scene({});
     look.begin([]);
     look.begin(['disk0']);
@@ -31,7 +31,7 @@ describe('what a plan sees of a guest’s own requests to disks that would be co
     assert.deepEqual(await look.take(), {});
   });
 
-  test('is nothing where no disk would be copied, or its hypervisor does not count or refuses', async () => {
+  test("a guest's disk requests are empty if no disk would be copied, or its hypervisor cannot count", async () => {
     const nothing = scene({});
     nothing.look.begin([]);
     assert.deepEqual([await nothing.look.take(), nothing.done], [{}, []]);

@@ -32,10 +32,10 @@ function noticeAt(host: string, answer: GodwitError | undefined, isKnown = true)
   return { calls, notice: arrivalNotice({ config, request, connect, log: silentLog }) };
 }
 
-describe('the announcement of a guest that its manager moves', () => {
+describe('an arrival notice', () => {
   const params = { id: 'm-00000001' };
 
-  test('names the guest to the agent of its destination, and is withdrawn', async () => {
+  test('an arrival notice names the guest to the agent of its destination, and is withdrawn', async () => {
     const { calls, notice } = noticeAt('a', undefined);
     await notice?.announce(signal);
     await notice?.withdraw();
@@ -46,12 +46,12 @@ describe('the announcement of a guest that its manager moves', () => {
     ]);
   });
 
-  test('is not made where no agent is known there, or the guest is not at this host', () => {
+  test('an arrival notice is omitted without an agent there, or without the guest at this host', () => {
     assert.equal(noticeAt('a', undefined, false).notice, undefined);
     assert.equal(noticeAt('c', undefined).notice, undefined);
   });
 
-  test('is refused by a closed host, is not needed by an earlier build, and fails no end', async () => {
+  test('an arrival notice is refused by a closed host, skipped for an older build, and fails no end', async () => {
     const refused = noticeAt('a', closed);
     assert.ok(refused.notice !== undefined);
     await assert.rejects(refused.notice.announce(signal), closed);
@@ -64,7 +64,7 @@ describe('the announcement of a guest that its manager moves', () => {
 describe('a managed migration', () => {
   const copied = ['/d/a'];
 
-  test('to a host that is being emptied makes and orders nothing', async () => {
+  test('a managed migration to a host that is being drained creates and orders nothing', async () => {
     const notice = { announce: () => Promise.reject(closed) };
     const found = await runTrial({ seed: 1, copied, notice });
     assert.deepEqual([found.outcome, found.tasks, found.at], ['failed', 0, 'a']);
@@ -72,7 +72,7 @@ describe('a managed migration', () => {
     assert.ok(found.calls.every(({ name }) => name !== 'prepare' && name !== 'start'));
   });
 
-  test('announces its guest again before the order, and orders nothing if the host was closed meanwhile', async () => {
+  test('a managed migration repeats the notice before the order, and orders nothing if the host was closed', async () => {
     let announced = 0;
     const open = { announce: async () => void (announced += 1) };
     const done = await runTrial({ seed: 1, copied, notice: open });

@@ -14,8 +14,8 @@ const signal = AbortSignal.timeout(10_000);
 const devices = [{ name: 'vda', file: '/dev/vg0/web1', isWritten: true }];
 const order = ORDER;
 
-describe('the block devices of a guest whose migration begins', () => {
-  test('are not looked at where the mover knows no agent at the destination, or is not at the source', async () => {
+describe('block devices of a guest', () => {
+  test('block devices are not checked without an agent at the destination, or away from the source', async () => {
     const connect = (): never => assert.fail('nobody is asked');
     for (const [host, why] of [
       ['a', /a knows no agent of Godwit at b$/],
@@ -31,7 +31,7 @@ describe('the block devices of a guest whose migration begins', () => {
     }
   });
 
-  test('end it before anything is ordered where the destination has others', async () => {
+  test('differing block devices at the destination end a migration before any order', async () => {
     const facts = { device: 'vda', guest: 'web1', file: '/dev/vg0/web1', reason: 'another' };
     const session = { inspect: async () => ({ memoryBytes: 4096, checks: [], devices }) };
     const context = {

@@ -55,8 +55,8 @@ async function give<T>(value: T | GodwitError): Promise<T> {
   return value;
 }
 
-describe('a check of a guest that a manager moves, and the first steps of its migration', () => {
-  test('come to the same checks and the same end', async () => {
+describe('a check and the first steps of a managed migration', () => {
+  test('a check of a managed guest and the first steps make the same checks, with the same end', async () => {
     const ends = new Set<string>();
     await fc.assert(
       fc.asyncProperty(scene, async ({ path, inspection, found, copies }) => {

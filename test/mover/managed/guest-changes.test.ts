@@ -48,7 +48,7 @@ function running(now: GuestSnapshot | undefined | Error) {
   return made;
 }
 
-test('a guest that was changed since it was checked is not ordered to move', async () => {
+test('a guest that was changed since its check is not ordered to move', async () => {
   await assertUnchanged(stage(BEFORE).context, signal);
   await assertUnchanged(stage(undefined).context, signal);
   await assert.rejects(assertUnchanged(stage(AFTER).context, signal), {
@@ -57,7 +57,7 @@ test('a guest that was changed since it was checked is not ordered to move', asy
   });
 });
 
-test('a change while the task runs has its manager asked to end it, by name', async () => {
+test('a change during the task has its manager asked to end it, by name', async () => {
   const { context, later, asked, state } = running(AFTER);
   const look = new GuestChangeLook(context);
   await look.look('time', signal);
@@ -68,7 +68,7 @@ test('a change while the task runs has its manager asked to end it, by name', as
   assert.equal(state().because?.code, 'GODWIT_GUEST_CHANGED');
 });
 
-test('a change that was seen too late to end the task is in the report of the guest that arrived', async () => {
+test('a change that was seen too late to end the task is in the report of the arrived guest', async () => {
   const { context, dispatch, later, state } = running(AFTER);
   const look = new GuestChangeLook(context);
   later(5000);
@@ -83,7 +83,7 @@ test('a change that was seen too late to end the task is in the report of the gu
   assert.match(left?.hint ?? '', /make the change again at the destination/);
 });
 
-test('a task that failed over a change of the guest ends with the name of the change', async () => {
+test('a task that failed because of a change of the guest ends with the name of the change', async () => {
   const { context, dispatch, state } = running(AFTER);
   await new GuestChangeLook(context).look('last', signal);
   dispatch({ type: 'saw', task: { state: 'failed', reason: 'disk target vdb not found' } });
@@ -94,7 +94,7 @@ test('a task that failed over a change of the guest ends with the name of the ch
   assert.equal(same.state().because?.code, 'GODWIT_TASK_FAILED');
 });
 
-test('a manager that does not answer, or a task whose guest has switched, is let alone', async () => {
+test('a manager that does not answer, or a task whose guest has switched, is left alone', async () => {
   const silent = running(new Error('it is busy'));
   const look = new GuestChangeLook(silent.context);
   silent.later(5000);
@@ -108,7 +108,7 @@ test('a manager that does not answer, or a task whose guest has switched, is let
   assert.equal(switched.state().cancelling, false);
 });
 
-test('a guest of which its manager reports something is compared at once, and not for each pass over its memory', async () => {
+test('a guest is compared at once after a report of its manager, and not for each pass over its memory', async () => {
   const { context, later, asked, state } = running(BEFORE);
   const look = new GuestChangeLook(context);
   later(499);
@@ -179,7 +179,7 @@ for (const what of ['check', 'copies', 'prepare'] as const) {
   });
 }
 
-test('an order that is refused over a change of the guest ends with the name of the change', async () => {
+test('an order that is refused because of a change of the guest ends with the name of the change', async () => {
   const refused = async (now: GuestSnapshot, ended?: EndKind): Promise<string | undefined> => {
     const { context, recorded, dispatch } = missing('start', now, ended);
     dispatch({ type: 'did', step: 'check', facts: {} });

@@ -42,8 +42,8 @@ async function said(file: string, ask: HeldDevicesAsked['ask'], isWritten = true
   return [name, verdict, error?.code ?? '', evidence].join(' ');
 }
 
-describe('a block device that a manager opens by its path at the destination', () => {
-  test('is proved where both hosts have it there, also by a link', async (t) => {
+describe('a managed block device', () => {
+  test('a managed block device is proved if both hosts have it at its path, even through a link', async (t) => {
     const dir = tempDir(t);
     const device = await loopOf(t, path.join(dir, 'image'), randomBytes(BYTES));
     if (device === undefined) return;
@@ -59,7 +59,7 @@ describe('a block device that a manager opens by its path at the destination', (
       );
   });
 
-  test('is refused where another one lies there, as a copy of it, and where none does', async (t) => {
+  test('a managed block device is refused if its path has another one, such as a copy, or none', async (t) => {
     const dir = tempDir(t);
     const content = randomBytes(BYTES);
     const device = await loopOf(t, path.join(dir, 'image'), content);
@@ -85,7 +85,7 @@ describe('a block device that a manager opens by its path at the destination', (
     );
   });
 
-  test('is refused where the other host reads something else of a device of the same ids', async (t) => {
+  test('a managed block device is refused if the other host reads different data from the same ids', async (t) => {
     const dir = tempDir(t);
     const device = await loopOf(t, path.join(dir, 'image'), randomBytes(BYTES));
     if (device === undefined) return;
@@ -99,7 +99,7 @@ describe('a block device that a manager opens by its path at the destination', (
     assert.match(await said(device, lying), /^disks refuse .* holds something else there/);
   });
 
-  test('is warned of where nobody looks there: no agent, an earlier build, one that does not answer', async (t) => {
+  test('a managed block device causes a warning if no agent of a current build answers there', async (t) => {
     const device = await loopOf(t, path.join(tempDir(t), 'image'), randomBytes(BYTES));
     if (device === undefined) return;
     const warned = (why: string) =>
@@ -111,7 +111,7 @@ describe('a block device that a manager opens by its path at the destination', (
     assert.match(await said(device, silent), warned('nobody answers'));
   });
 
-  test('is warned of where this host does not see it: its manager may', async () => {
+  test('a managed block device causes a warning if only its manager may see it here', async () => {
     const ask = (): never => assert.fail('nothing is asked of it');
     assert.match(await said('/dev/no-such-device', ask), /^disks warn .*: a does not see it$/);
   });

@@ -34,10 +34,10 @@ async function atBothHosts(
     });
 }
 
-describe('a guest that its manager has moved, seen from both its hosts', () => {
+describe('a moved managed guest', () => {
   const askThere = async (): Promise<Check[]> => [look('disks'), look('segment')];
 
-  test('has one hypervisor that may write to its disks: the destination’s', async () => {
+  test("a moved managed guest has one hypervisor that may write to its disks: the destination's", async () => {
     assert.deepEqual(await atBothHosts({ askThere }), [
       'disks source pass: at a no hypervisor may write to /d/a, /d/b any more',
       'disks destination pass: disks of b',
@@ -47,7 +47,7 @@ describe('a guest that its manager has moved, seen from both its hosts', () => {
     assert.match(doubt ?? '', /^disks source warn: at a web1 .* may still write to \/d\/b/);
   });
 
-  test('is seen once, and before its manager is told that it is over', async () => {
+  test('a moved managed guest is checked once, before its manager is told that it is over', async () => {
     let asked = 0;
     const config = agentConfig.parse({ name: 'a', address: '10.0.0.1:1', stateDir: '/s' });
     const hosts: HostLooks = {
@@ -65,7 +65,7 @@ describe('a guest that its manager has moved, seen from both its hosts', () => {
     assert.equal(asked, 1);
   });
 
-  test('says why nobody looked: no agent there, an earlier build, another mover, no names of files', async () => {
+  test('a moved managed guest without a check has the reason: no agent, an older build, another mover', async () => {
     const fails = async (code: 'GODWIT_ROUTE_UNKNOWN' | 'GODWIT_CAPABILITY') => {
       const error =
         code === 'GODWIT_CAPABILITY'
@@ -84,7 +84,7 @@ describe('a guest that its manager has moved, seen from both its hosts', () => {
     assert.match(unnamed ?? '', /not tried: .*does not name the files/);
   });
 
-  test('believes a peer of its own host’s looks alone, and no more of them than a journal takes', async () => {
+  test("a peer's checks count only for its host, and no more of them than a journal holds", async () => {
     const liar = async (): Promise<Check[]> => [
       look('copies'),
       look('disks', { side: 'source' }),

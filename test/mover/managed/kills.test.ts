@@ -33,8 +33,8 @@ function judgeVolumes(
 
 const RUDE = { lost: 0.1, unanswered: 0.1, late: 0.1, twice: 0.1, crash: 0.05, stale: 0.1 };
 
-describe('a managed migration whose mover dies', () => {
-  test('at any point, with an honest manager, ends with one task and the guest at its destination', async () => {
+describe('deaths of a mover', () => {
+  test("a mover's death at any point, with an honest manager, ends with one task and one guest", async () => {
     const whole = await runTrial({ seed: 1 });
     assert.equal(whole.outcome, 'done');
     assert.equal(whole.report.runsAt, 'destination');
@@ -49,7 +49,7 @@ describe('a managed migration whose mover dies', () => {
     }
   });
 
-  test('at any point, with disks that are copied, leaves nothing of them where the guest is not', async () => {
+  test("a mover's death at any point leaves copied disks only on the guest's host", async () => {
     const given = { seed: 1, copied: ['/d/one', '/d/two'] };
     const stays = { ...given, taskEnds: 'failed' } as const;
     const refused = { ...given, others: ['/d/two'] };
@@ -71,7 +71,7 @@ describe('a managed migration whose mover dies', () => {
     }
   });
 
-  test('at any point, with memory by the wire, leaves no socket and never orders without one', async () => {
+  test("a mover's death at any point over the wire leaves no socket and never orders without one", async () => {
     const whole = await runTrial({ seed: 1, wire: 'open' });
     assert.equal(whole.outcome, 'done');
     assert.equal(whole.report.wire?.linkBytes, 40);
@@ -94,7 +94,7 @@ describe('a managed migration whose mover dies', () => {
     assert.ok(none.tookMs < 5000, 'its error cannot go away: it is not tried again');
   });
 
-  test('at any two points ends with at most one task, and the report is true', async () => {
+  test('two deaths of a mover at any points end with at most one task, and the report is true', async () => {
     for (let first = 1; first <= 30; first += 1) {
       for (let second = 1; second <= 12; second += 3) {
         const given = { seed: first * 100 + second, deaths: [first, second] };
@@ -104,8 +104,8 @@ describe('a managed migration whose mover dies', () => {
   });
 });
 
-describe('a manager that crashes, forgets, answers late and answers twice', () => {
-  test('is given one order, and nothing is claimed of the guest that is not so', async () => {
+describe('an unreliable manager', () => {
+  test('an unreliable manager is given one order, and the report claims nothing false', async () => {
     const outcomes = new Set<string>();
     await fc.assert(
       fc.asyncProperty(
@@ -135,7 +135,7 @@ describe('a manager that crashes, forgets, answers late and answers twice', () =
       assert.ok(outcomes.has(outcome), outcome);
   });
 
-  test('an order that it never got begins nothing, and the migration fails once none can begin', async () => {
+  test('an order that never reached its manager begins nothing, and the migration fails afterwards', async () => {
     const silent = { lost: 0.3, unanswered: 0, late: 0, twice: 0, crash: 0, stale: 0 };
     let unsent = 0;
     for (let seed = 1; seed <= 60; seed += 1) {

@@ -51,7 +51,7 @@ function fleet(refusing: readonly string[] = [], probe: object = {}) {
   return { hosts: new OtherHosts(config, connect, clock), asked, ended, closed };
 }
 
-test('hosts that have no part in the move watch its guest, without anybody’s word of its addresses', async () => {
+test('uninvolved hosts watch the guest, without being given its addresses', async () => {
   const { hosts, asked, closed } = fleet(['d']);
   hosts.begin(WATCHED);
   hosts.begin(WATCHED);
@@ -75,7 +75,7 @@ test('hosts that have no part in the move watch its guest, without anybody’s w
   assert.deepEqual(closed, ['c', 'd']);
 });
 
-test('hosts are those that the configuration names, and its own mover watches by itself', async () => {
+test('the configured hosts watch the guest, and its mover watches by itself', async () => {
   const { hosts, asked } = fleet([], { hosts: ['a', 'd'] });
   hosts.begin(WATCHED);
   await new Promise(setImmediate);
@@ -86,7 +86,7 @@ test('hosts are those that the configuration names, and its own mover watches by
   await hosts.close();
 });
 
-test('whoever still watches is asked to end where nobody fetched what was seen', async () => {
+test('hosts that still watch are asked to end if their observations were never fetched', async () => {
   const { hosts, ended } = fleet();
   hosts.begin(WATCHED);
   await new Promise(setImmediate);

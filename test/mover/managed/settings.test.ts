@@ -17,18 +17,18 @@ const asked = (request: object, more: object = {}) =>
 const cap = (request: object, more?: object, keepsCap = true): number | undefined =>
   managedSettings(asked(request, more), MORNING, keepsCap).maxBandwidth;
 
-test('all of a managed migration has the cap of its beginning', () => {
+test('a managed migration keeps the cap of its start throughout', () => {
   assert.equal(cap({}), 70_000);
   assert.equal(cap({ noticeMs: 3_600_000 }), undefined);
   assert.equal(cap({ notBefore: new Date(NOON + 3_600_000).toISOString() }), undefined);
 });
 
-test('the least of its own cap, its share of the link and the hours counts', () => {
+test("the lowest of the migration's cap, its share of the link and the timetable counts", () => {
   assert.equal(cap({ maxBandwidth: 50_000 }), 50_000);
   assert.equal(cap({ maxBandwidth: 90_000 }, { linkShareBandwidth: 60_000 }), 60_000);
 });
 
-test('a manager that keeps to no cap is asked for none by the hours', () => {
+test('a manager that keeps to no cap gets none from the timetable', () => {
   assert.equal(cap({}, {}, false), undefined);
   assert.equal(cap({}, { linkShareBandwidth: 60_000 }, false), 60_000);
 });

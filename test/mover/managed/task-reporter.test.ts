@@ -7,7 +7,7 @@ import { reporter } from '../../../src/mover/managed/task-reporter.ts';
 import { sampleOf } from '../../migration/direct/samples.ts';
 import { planned } from '../../migration/managed/samples.ts';
 
-test('each of the first rounds is journaled once, and of very many only some: a journal has an end', () => {
+test('each of the first rounds is journaled once, and only some of very many, as a journal is finite', () => {
   const journaled: ManagedEvent[] = [];
   let shown = 0;
   const { state } = initialManaged(planned());

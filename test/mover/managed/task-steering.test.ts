@@ -53,8 +53,8 @@ const decided = ({ report }: Outcome): string[] =>
     rule === undefined ? [] : [what.split(':')[0] ?? ''],
   );
 
-describe('a task that a manager carries out, with a strategy', () => {
-  test('is ordered with the first step of the downtime, and gets longer ones only where they are needed', async () => {
+describe('a steered task', () => {
+  test('a steered task starts with the first downtime step, and gets longer ones only if needed', async () => {
     const quiet = await trial('standard', 0.01);
     assert.equal(quiet.outcome, 'done');
     assert.deepEqual([quiet.order?.maxDowntimeMs, quiet.order?.steered], [100, true]);
@@ -67,7 +67,7 @@ describe('a task that a manager carries out, with a strategy', () => {
     assert.equal(first?.inputs?.rate, GUEST.rate);
   });
 
-  test('goes over to post-copy where rounds lead nowhere, and reports each round', async () => {
+  test('a steered task switches to post-copy if rounds do not converge, and reports each round', async () => {
     const { outcome, report, at } = await trial('standard', 2, { asked: PATIENT });
     assert.deepEqual([outcome, at], ['done', 'b']);
     assert.deepEqual(decided({ report } as Outcome).at(-1), 'post-copy');
@@ -76,7 +76,7 @@ describe('a task that a manager carries out, with a strategy', () => {
     assert.equal(report.totalMs < 120_000, true, `${report.totalMs} ms`);
   });
 
-  test('is given up early under gentle, with the figures, and the guest runs on where it was', async () => {
+  test('a steered task is given up early under gentle, with figures, and the guest stays', async () => {
     const { outcome, report, at, state } = await trial('gentle', 2, { asked: { mode: 'precopy' } });
     assert.deepEqual([outcome, at], ['failed', 'a']);
     assert.equal(report.error?.code, 'GODWIT_GIVEN_UP');
@@ -85,7 +85,7 @@ describe('a task that a manager carries out, with a strategy', () => {
     assert.ok((state.sample?.round ?? 99) <= 6, `round ${state.sample?.round}`);
   });
 
-  test('without a strategy it goes on as its manager has it', async () => {
+  test('a task without a strategy continues as its manager runs it', async () => {
     const { steering: _, ...plain } = { steering: undefined, mode: 'precopy' as const };
     const found = await runTrial({
       seed: 1,
@@ -97,7 +97,7 @@ describe('a task that a manager carries out, with a strategy', () => {
     assert.equal(found.order?.steered, undefined);
   });
 
-  test('leaves out what its manager has refused twice, and gives up with what is left', async () => {
+  test('a steered task skips measures that its manager refused twice, and gives up with the rest', async () => {
     const found = await trial('standard', 2, { dirtying: { refuses: 'all' } });
     assert.equal(found.report.error?.code, 'GODWIT_GIVEN_UP');
     const all = decided(found);
@@ -108,7 +108,7 @@ describe('a task that a manager carries out, with a strategy', () => {
     assert.ok(found.report.decisions.some(({ what }) => what.startsWith('its manager did not:')));
   });
 
-  test('asks once for what its manager refuses, however long the task goes on', async () => {
+  test('a steered task asks once for a measure that its manager refuses, however long it continues', async () => {
     const deadlineAt = new Date(1_800_000_000_000 + 500_000).toISOString();
     const found = await trial('budget', 2, { asked: { deadlineAt }, dirtying: { refuses: 'all' } });
     assert.equal(found.report.error?.code, 'GODWIT_DEADLINE');
@@ -118,7 +118,7 @@ describe('a task that a manager carries out, with a strategy', () => {
     assert.equal(refused.length, asks);
   });
 
-  test('asks once for what the mover before it had set, where its manager refuses it now', async () => {
+  test('a steered task asks once for a setting of an earlier mover that its manager refuses now', async () => {
     const longer = { of: 'downtimeMs', from: 100, to: 200 } as const;
     const settings = migrationSettings.parse({ steering: 'standard', maxDowntimeMs: 400 });
     const task = { state: 'running', memory: sampleOf({ round: 1 }) } as const;
@@ -157,13 +157,13 @@ describe('a task that a manager carries out, with a strategy', () => {
     assert.equal(asks, 1);
   });
 
-  test('goes over to post-copy although its manager takes no longer downtime', async () => {
+  test('a steered task switches to post-copy although its manager accepts no longer downtime', async () => {
     const found = await trial('standard', 2, { dirtying: { refuses: 'downtime' }, asked: PATIENT });
     assert.deepEqual([found.outcome, found.at], ['done', 'b']);
     assert.deepEqual(decided(found), ['downtime', 'downtime', 'post-copy']);
   });
 
-  test('ends at its deadline where it has one, whatever the timeout is', async () => {
+  test('a steered task ends at its deadline if it has one, whatever the timeout is', async () => {
     const deadlineAt = new Date(1_800_000_000_000 + 30_000).toISOString();
     const asked = { deadlineAt, mode: 'precopy' as const };
     const { outcome, report, at } = await trial('must-finish', 2, { asked });
@@ -171,7 +171,7 @@ describe('a task that a manager carries out, with a strategy', () => {
     assert.ok(report.totalMs < 40_000, `${report.totalMs} ms`);
   });
 
-  test('has until the timeout once its guest has switched: the deadline is over then', async () => {
+  test('a steered task has until the timeout once its guest has switched, whatever the deadline', async () => {
     const deadlineAt = new Date(1_800_000_000_000 + 310_000).toISOString();
     const large = { memoryBytes: 30 * GUEST.memoryBytes };
     const found = await trial('must-finish', 2, {
@@ -186,7 +186,7 @@ describe('a task that a manager carries out, with a strategy', () => {
     assert.match(late.report.error?.message ?? '', /its memory still follows/);
   });
 
-  test('is slowed down by its manager itself, and given up only where that does not help', async () => {
+  test('a steered task is throttled by its manager, and given up only if that does not help', async () => {
     const asked = { mode: 'precopy' } as const;
     const slowed = await trial('no-postcopy', 1.5, { asked, dirtying: { throttles: true } });
     assert.deepEqual(slowed.order?.throttle, { initial: 20, increment: 20 });
@@ -202,7 +202,7 @@ describe('a task that a manager carries out, with a strategy', () => {
     assert.equal(plain.order?.throttle, undefined, 'post-copy comes first');
   });
 
-  test('shows what was decided last to whoever follows it', async () => {
+  test('a steered task shows the last decision to its followers', async () => {
     const { state } = await trial('standard', 2);
     const watched = { ...state, doing: { kind: 'do', step: 'watch' } } as const;
     const shown = managedProgress(watched, 0);
@@ -210,7 +210,7 @@ describe('a task that a manager carries out, with a strategy', () => {
     assert.equal(shown.sample?.totalBytes, GUEST.memoryBytes);
   });
 
-  test('comes to its end whatever of its movers dies when, and is steered by the one that takes over', async () => {
+  test('a steered task ends at whatever time its mover dies, and the next mover steers it', async () => {
     const whole = await trial('standard', 2);
     const { points } = whole;
     await fc.assert(
@@ -227,7 +227,7 @@ describe('a task that a manager carries out, with a strategy', () => {
     );
   });
 
-  test('comes to one end under a manager that loses, repeats and forgets calls', async () => {
+  test('a steered task ends only once under a manager that loses, repeats and forgets calls', async () => {
     const behaves = { ...HONEST, lost: 0.1, unanswered: 0.1, late: 0.05, twice: 0.1, stale: 0.05 };
     for (const share of [0.5, 0.95, 2]) {
       const found = await trial('standard', share, { behaves });

@@ -69,8 +69,8 @@ async function watched(
   return { wanted, found: await verification.results(PLANNED) };
 }
 
-describe('a guest that its manager moves, probed by the agent that drives the manager', () => {
-  test('has the gap of that agent in its report, and counts as reached by what it answers', async () => {
+describe('a probed managed guest', () => {
+  test("a probed managed guest has its agent's gap in the report, and counts as reached if it answers", async () => {
     const { wanted, found } = await watched(GAP);
     const [asked] = wanted;
     assert.equal(wanted.length, 1);
@@ -81,7 +81,7 @@ describe('a guest that its manager moves, probed by the agent that drives the ma
     assert.equal(reached?.evidence, `it answers a (icmp to ${ADDRESS})`);
   });
 
-  test('is watched by other hosts as well, and in doubt where one of them does not hear it any more', async () => {
+  test('a probed managed guest is watched by other hosts too, and in doubt if one no longer reaches it', async () => {
     const config = (probe: object) =>
       agentConfig.parse({ name: 'a', address: '10.0.0.1:1', stateDir: '/s', network: { probe } });
     const others = async (isOpen: boolean, probe: object = { addresses: { web1: [ADDRESS] } }) => {
@@ -118,12 +118,12 @@ describe('a guest that its manager moves, probed by the agent that drives the ma
     assert.equal((await others(false, {})).asked.length, 0);
   });
 
-  test('is in doubt where it answered while it moved and is silent at the end', async () => {
+  test('a probed managed guest is in doubt if it answered during the move and is silent at the end', async () => {
     const { found } = await watched({ seen: { ...GAP.seen!, isOpen: true } });
     assert.equal(found.verified.find(({ name }) => name === 'reached')?.verdict, 'warn');
   });
 
-  test('is asked less often where it may move for long', async () => {
+  test('a managed guest is probed less often if the move may take long', async () => {
     assert.equal((await watched(GAP, { memoryBytes: 1024 ** 3 })).wanted[0]?.leastIntervalMs, 0);
     assert.equal(
       (await watched(GAP, { memoryBytes: 8 * 1024 ** 3 })).wanted[0]?.leastIntervalMs,
@@ -131,7 +131,7 @@ describe('a guest that its manager moves, probed by the agent that drives the ma
     );
   });
 
-  test('is not reached by probes in so many words, and by nobody where it is so configured', async () => {
+  test('an unanswered probe is reported as such, and probing can be turned off', async () => {
     const silent = await watched({ notTried: 'ICMP: no answer' });
     assert.deepEqual(silent.found.vantages, [
       { host: 'a', notTried: 'not reached by probes: ICMP: no answer' },
@@ -149,7 +149,7 @@ describe('a guest that its manager moves, probed by the agent that drives the ma
     assert.equal(off.found.vantages, undefined);
   });
 
-  test('has no gap where another mover began it, whose watch ended with it', async () => {
+  test('a managed guest has no gap if another mover began it, whose watch ended with it', async () => {
     const config = agentConfig.parse({
       name: 'a',
       address: '10.0.0.1:1',
@@ -161,7 +161,7 @@ describe('a guest that its manager moves, probed by the agent that drives the ma
     assert.match(vantages?.[0]?.notTried ?? '', /^another mover began the migration/);
   });
 
-  test('is watched no more once its mover ends', async () => {
+  test('a managed guest is no longer watched once its mover ends', async () => {
     const config = agentConfig.parse({
       name: 'a',
       address: '10.0.0.1:1',
@@ -179,15 +179,15 @@ describe('a guest that its manager moves, probed by the agent that drives the ma
   });
 });
 
-describe('a guest that its manager has moved, seen from outside of its hypervisor', () => {
-  test('answers, with a clock that goes on, beside its manager’s word', async () => {
+describe('a moved managed guest', () => {
+  test('a moved managed guest is confirmed by its answers and its running clock, not just by its manager', async () => {
     const found = await seen([10, -60, -60]);
     assert.equal(found['copies'], 'pass: its manager has it at b, and no more at a');
     assert.match(found['guest-clock'] ?? '', /^pass: its clock is 70 ms behind/);
     assert.equal(found['reached'], 'pass: it answers a (ICMP to 10.9.0.21)');
   });
 
-  test('has been seen by nobody where only its source has spoken', async () => {
+  test('a moved managed guest counts as unseen if only its source has reported', async () => {
     const found = await seen([10, -60, -60], { state: { ...PLANNED, unseen: true } });
     assert.equal(
       found['copies'],
@@ -195,7 +195,7 @@ describe('a guest that its manager has moved, seen from outside of its hyperviso
     );
   });
 
-  test('is said to be at its host as before where its storage alone has moved', async () => {
+  test('a managed guest whose storage alone has moved is reported at its old host', async () => {
     const settings = migrationSettings.parse({ datastore: 'D:/VMs' });
     const alone = { ...PLANNED, plan: { ...PLANNED.plan, to: 'a', settings } };
     const found = await seen([10, -60, -60], { state: alone });
@@ -205,14 +205,14 @@ describe('a guest that its manager has moved, seen from outside of its hyperviso
     );
   });
 
-  test('is in doubt where it answered before and is silent now, or its clock is far off', async () => {
+  test('a moved managed guest is in doubt if it is silent only now, or its clock is far off', async () => {
     const silent = await seen([10]);
     assert.match(silent['reached'] ?? '', /^warn: .* answered a before the move, and does not/);
     assert.match(silent['guest-clock'] ?? '', /^not tried/);
     assert.match((await seen([0, -9000, -9000]))['guest-clock'] ?? '', /^warn: .*9\.?0? s behind/);
   });
 
-  test('says what was not known: no address, no answer before either, or one that came too late', async () => {
+  test('the report names missing facts: no address, no earlier answer, or one that came too late', async () => {
     assert.match((await seen([1, 1, 1], { known: false }))['reached'] ?? '', /no IPv4 address/);
     assert.match((await seen([]))['reached'] ?? '', /^not tried: .*before the move either/);
     const late = await seen([1, 1, 1], { late: true });

@@ -14,13 +14,13 @@ import { runTrial, type Outcome } from './trial.ts';
 const later = (ms: number): string => new Date(1_800_000_000_000 + ms).toISOString();
 const HOUR_MS = 3_600_000;
 
-describe('a managed migration that is to begin later', () => {
+describe('a delayed managed migration', () => {
   const whenQuiet = { withinMs: 60_000 };
   const planned = ({ report }: { readonly report: Report }): number =>
     report.phases.find(({ phase }) => phase === 'planned')?.ms ?? 0;
   const asksOf = ({ calls }: Pick<Outcome, 'calls'>): string[] => calls.map(({ name }) => name);
 
-  test('asks the manager nothing before, and has all of its time from then on', async () => {
+  test('a delayed managed migration asks the manager nothing before, and has its full time from then on', async () => {
     const asked = { notBefore: later(HOUR_MS) };
     const found = await runTrial({ seed: 1, asked, taskMs: 30_000, timeoutMs: 60_000 });
     assert.equal(found.outcome, 'done');
@@ -32,7 +32,7 @@ describe('a managed migration that is to begin later', () => {
     assert.ok(tookMs >= HOUR_MS + 60_000 && tookMs < HOUR_MS + 80_000, `${tookMs} ms`);
   });
 
-  test('waits on where its mover dies, whichever moment that is, and begins when it was to begin', async () => {
+  test("a delayed managed migration survives its mover's death, and begins on time", async () => {
     const given = { seed: 1, asked: { notBefore: later(60_000), whenQuiet } };
     const whole = await runTrial(given);
     assert.equal(whole.outcome, 'done');
@@ -46,7 +46,7 @@ describe('a managed migration that is to begin later', () => {
     }
   });
 
-  test('is not ordered any more once its window is over', async () => {
+  test('a delayed managed migration is not ordered once its window is over', async () => {
     const asked = { notBefore: later(-HOUR_MS), deadlineAt: later(-1) };
     const found = await runTrial({ seed: 1, asked });
     assert.deepEqual([found.outcome, found.tasks, found.at], ['failed', 0, 'a']);
@@ -54,7 +54,7 @@ describe('a managed migration that is to begin later', () => {
     assert.ok(!asksOf(found).includes('start'));
   });
 
-  test('is cancelled while it waits, and the manager never hears of it', async () => {
+  test('a delayed managed migration that is canceled never reaches the manager', async () => {
     const asked = { notBefore: later(HOUR_MS) };
     const found = await runTrial({ seed: 1, asked, deaths: [2], cancelAfterMs: 10_000 });
     assert.equal(found.outcome, 'cancelled');
@@ -64,7 +64,7 @@ describe('a managed migration that is to begin later', () => {
     assert.ok(found.tookMs < 30_000, `${found.tookMs} ms`);
   });
 
-  test('begins at once for a guest that is quiet, and at its bound for one that is not', async () => {
+  test('a delayed managed migration begins at once for a quiet guest, and at its limit otherwise', async () => {
     const quiet = await runTrial({ seed: 1, asked: { whenQuiet } });
     assert.deepEqual(asksOf(quiet).slice(0, 2), ['measure', 'inspect']);
     assert.match(quiet.report.decisions[0]?.what ?? '', /is quiet: it writes 0/);
@@ -75,14 +75,14 @@ describe('a managed migration that is to begin later', () => {
     assert.equal(busy.outcome, 'done');
   });
 
-  test('begins at its bound where the manager does not say what the guest writes', async () => {
+  test('a delayed managed migration begins at its limit if the write rate is unknown', async () => {
     const given = { seed: 1, asked: { whenQuiet }, behaves: { ...HONEST, lost: 1 } };
     const { report } = await runTrial(given);
     assert.match(report.decisions[0]?.what ?? '', /could not be measured/);
     assert.equal(report.error?.code, 'GODWIT_UNREACHABLE');
   });
 
-  test('gives notice by the hook of its host, and a no ends it where the site lets it', async (t) => {
+  test("a managed migration gives notice by its host's hook, and a no ends it if the site allows that", async (t) => {
     const directory = tempDir(t);
     const hook = (script: string): void =>
       writeFileSync(path.join(directory, 'notice'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
@@ -105,14 +105,14 @@ describe('a managed migration that is to begin later', () => {
 });
 
 describe('the mover of a managed migration', () => {
-  test('waits for a task that the manager has accepted and does not list yet', async () => {
+  test('a managed mover waits for a task that the manager has accepted but does not list yet', async () => {
     const found = await runTrial({ seed: 1, listLagMs: 4000, taskMs: 8000 });
     assert.equal(found.outcome, 'done');
     assert.equal(found.tasks, 1);
     assert.ok(found.tookMs >= 8000, `${found.tookMs} ms`);
   });
 
-  test('gives a new mover only what is left of the time that the user allowed', async () => {
+  test('a managed mover gives its successor only the rest of the allowed time', async () => {
     const endless = { seed: 1, taskMs: 10_000_000, timeoutMs: 40_000 };
     const one = await runTrial(endless);
     // Each of these movers dies after a few looks at the task.
@@ -126,7 +126,7 @@ describe('the mover of a managed migration', () => {
     }
   });
 
-  test('pauses before it asks again, within the time of its step', async () => {
+  test('a managed mover pauses before it asks again, within the time of its step', async () => {
     const { outcome, report, calls, tookMs } = await runTrial({
       seed: 1,
       behaves: { ...HONEST, lost: 1 },
@@ -141,14 +141,14 @@ describe('the mover of a managed migration', () => {
     assert.ok(tookMs < 30_000, `${tookMs} ms`);
   });
 
-  test('can be cancelled while it pauses', async () => {
+  test('a managed mover can be canceled while it pauses', async () => {
     const given = { seed: 1, behaves: { ...HONEST, lost: 1 }, cancelAfterMs: 500 };
     const { outcome, tookMs } = await runTrial(given);
     assert.equal(outcome, 'cancelled');
     assert.ok(tookMs < 1000, `${tookMs} ms`);
   });
 
-  test('takes a second cancel for what it is, and asks the manager no sooner for it', async () => {
+  test('a managed mover accepts a second cancel, and asks the manager no sooner for it', async () => {
     const given = { seed: 1, taskMs: 10_000, cancelAfterMs: [1200, 1200] };
     const { outcome, cancels, report } = await runTrial(given);
     assert.equal(outcome, 'cancelled');
@@ -160,7 +160,7 @@ describe('the mover of a managed migration', () => {
     assert.equal(report.decisions.filter(({ what }) => what.includes('cancel')).length, 2);
   });
 
-  test('ends a task that begins only after the cancel, however late its order arrived', async () => {
+  test('a managed mover ends a task that begins only after the cancel, however late its order arrived', async () => {
     const late = { ...HONEST, late: 0.25 };
     let begun = 0;
     for (let seed = 1; seed <= 40; seed += 1) {
@@ -176,7 +176,7 @@ describe('the mover of a managed migration', () => {
   });
 });
 
-describe('what a manager says of a guest', () => {
+describe('answers of a manager', () => {
   const inspected = async (memoryBytes: number, checks: readonly object[]) => {
     const session = { inspect: async () => ({ memoryBytes, checks }) };
     const ask = (question: (asked: object) => unknown) => question(session);
@@ -184,14 +184,14 @@ describe('what a manager says of a guest', () => {
   };
   const passes = { name: 'a', side: 'source', verdict: 'pass', evidence: '' };
 
-  test('ends the step where no journal could hold it, and not the mover', async () => {
+  test('an oversized answer of the manager ends the step, and not the mover', async () => {
     const invalid = { code: 'GODWIT_PROTOCOL_INVALID' };
     await assert.rejects(inspected(-1, []), invalid);
     await assert.rejects(inspected(2 ** 60, []), invalid);
     await assert.rejects(inspected(1, [{ ...passes, evidence: 'x'.repeat(5000) }]), invalid);
   });
 
-  test('is cut to what a journal holds, but never by a refusal', async () => {
+  test("an oversized answer of the manager is cut to the journal's limit, but never by a refusal", async () => {
     const many = Array.from({ length: 1000 }, () => passes);
     assert.equal((await inspected(1, many))?.checks?.length, 256);
     const refused = inspected(1, [...many, { ...passes, name: 'last', verdict: 'refuse' }]);
@@ -200,7 +200,7 @@ describe('what a manager says of a guest', () => {
 });
 
 describe('the report of a managed migration', () => {
-  test('leaves out what the manager does not report', async () => {
+  test('the report of a managed migration omits facts that the manager does not report', async () => {
     const { report } = await runTrial({ seed: 1 });
     assert.equal(report.finished, 'unknown');
     for (const name of ['bytes', 'rounds', 'throughput', 'pageRequests', 'downtimeMs'] as const) {
@@ -208,7 +208,7 @@ describe('the report of a managed migration', () => {
     }
   });
 
-  test('has what the manager reports, as it reports it', async () => {
+  test("the report of a managed migration has the manager's facts unchanged", async () => {
     const figures = { sentBytes: 4096, rounds: 3, downtimeMs: 46, finished: 'precopy' } as const;
     const { report } = await runTrial({ seed: 1, figures });
     const { bytes, rounds, downtimeMs, finished } = report;
@@ -216,7 +216,7 @@ describe('the report of a managed migration', () => {
     assert.ok((report.throughput ?? 0) > 0);
   });
 
-  test('has what was seen of the guest also where its manager leaves something, or is asked again', async () => {
+  test('the report of a managed migration keeps its observations even if its manager is asked again', async () => {
     const host = { hypervisor: 'libvirt', host: 'a', command: 'undefine', reason: 'left to you' };
     const left = godwitError('GODWIT_HYPERVISOR', host);
     const silent = godwitError('GODWIT_UNREACHABLE', {

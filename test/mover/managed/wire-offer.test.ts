@@ -14,7 +14,7 @@ const offer = (more: Partial<ReceiverOffer> = {}): ReceiverOffer => ({
   ...more,
 });
 
-test('a guest takes the wire where the other agent opens a receiver at the same place', async (t) => {
+test('a guest uses the wire if the other agent opens a receiver at the same place', async (t) => {
   const directory = tempDir(t);
   const { signal } = new AbortController();
   const driver = { name: 'fake', memorySockets: { place: PLACE, directory } };

@@ -107,8 +107,8 @@ async function wireOf(
   return { managed: new ManagedWire(deps), session, tunnelled, asked, bodies, directory };
 }
 
-describe('the wire of a guest that its manager moves', () => {
-  test('says why it is over where it breaks before the manager’s task has ended', async (t) => {
+describe("a managed guest's wire", () => {
+  test("a managed guest's wire reports its cause if it breaks before the manager's task has ended", async (t) => {
     const { managed, session } = await wireOf(t, async ({ wire }) => wire);
     await managed.open(LOAD, LIVES);
     session.end.reject(new Error('the links are cut'));
@@ -117,7 +117,7 @@ describe('the wire of a guest that its manager moves', () => {
     assert.equal((await managed.close())?.why, 'the links are cut');
   });
 
-  test('is not said to have broken by what is heard of it once it is being closed', async (t) => {
+  test("a managed guest's wire is not reported as broken by an event during its close", async (t) => {
     const { managed, session } = await wireOf(t, async ({ wire }) => wire);
     await managed.open(LOAD, LIVES);
     const closed = managed.close();
@@ -129,7 +129,7 @@ describe('the wire of a guest that its manager moves', () => {
     assert.equal(await managed.close(), undefined);
   });
 
-  test('is broken off while it is being closed, too', async (t) => {
+  test("a managed guest's wire can be aborted during its close, too", async (t) => {
     const { managed, session } = await wireOf(t, async ({ wire }) => wire);
     await managed.open(LOAD, LIVES);
     const closed = managed.close();
@@ -139,7 +139,7 @@ describe('the wire of a guest that its manager moves', () => {
     assert.deepEqual(session.aborts, ['the mover ends']);
   });
 
-  test('is opened no more once its mover ends: what opens late is broken off', async (t) => {
+  test("a managed guest's wire does not open once its mover ends, and a late one is closed", async (t) => {
     const late = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
     const { managed, session } = await wireOf(t, async ({ wire }) => {
@@ -156,7 +156,7 @@ describe('the wire of a guest that its manager moves', () => {
     assert.equal(await managed.close(), undefined);
   });
 
-  test('has a path for disks where some are copied, and the report has what it carried', async (t) => {
+  test("a managed guest's wire has a path for copied disks, and the report has its traffic", async (t) => {
     const made = await wireOf(t, async ({ wire }) => wire, { ...PLACE, disks: DISKS });
     const { managed, session, tunnelled, asked, bodies, directory } = made;
     await managed.open(WITH_DISK, LIVES);
@@ -175,7 +175,7 @@ describe('the wire of a guest that its manager moves', () => {
     assert.deepEqual(readdirSync(directory), []);
   });
 
-  test('is broken off with the path for disks', async (t) => {
+  test("a managed guest's wire is aborted together with the path for disks", async (t) => {
     const { managed, session, tunnelled } = await wireOf(t, async ({ wire }) => wire, {
       ...PLACE,
       disks: DISKS,
@@ -185,7 +185,7 @@ describe('the wire of a guest that its manager moves', () => {
     assert.deepEqual([session.aborts, tunnelled.said], [['the mover ends'], ['the mover ends']]);
   });
 
-  test('is not opened where disks are copied and the other agent has no path for them', async (t) => {
+  test("a managed guest's wire is not opened if the other agent has no path for copied disks", async (t) => {
     const { managed, session } = await wireOf(t, async ({ wire }) => wire);
     await assert.rejects(managed.open(WITH_DISK, LIVES), /for memory alone/);
     assert.deepEqual(session.aborts, []);

@@ -35,28 +35,28 @@ class PretendedWire implements TargetWire {
 }
 
 describe('a receiver', () => {
-  test('keeps what its cache has learnt before it ends', async () => {
+  test("a receiver saves its cache's new entries before it ends", async () => {
     const wire = new PretendedWire(1);
     wire.end();
     await receive({ wire }, { timeoutMs: 60_000 }, new PretendedClock());
     assert.deepEqual(wire.said, ['close']);
   });
 
-  test('ends where nobody opens its session', async () => {
+  test('a receiver ends if no source opens its session', async () => {
     const [wire, clock] = [new PretendedWire(0), new PretendedClock()];
     await receive({ wire }, { timeoutMs: 600_000 }, clock);
     assert.deepEqual(wire.said, ['nobody has opened the session', 'close']);
     assert.equal(clock.monotonicMs(), 60_000);
   });
 
-  test('ends when its migration is long over, whatever its source does', async () => {
+  test('a receiver ends when its migration is long over, whatever its source does', async () => {
     const [wire, clock] = [new PretendedWire(1), new PretendedClock()];
     await receive({ wire }, { timeoutMs: 600_000 }, clock);
     assert.deepEqual(wire.said, ['its migration is long over', 'close']);
     assert.equal(clock.monotonicMs(), 720_000);
   });
 
-  test('ends the path of the disks with that of the memory, and not before', async () => {
+  test("a receiver ends the path of the disks together with the memory's path, and not before", async () => {
     const [wire, said] = [new PretendedWire(1), [] as string[]];
     const disks = { close: async () => void said.push('closed'), abort: () => undefined };
     const received = receive({ wire, disks }, { timeoutMs: 60_000 }, new PretendedClock());

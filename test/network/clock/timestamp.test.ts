@@ -22,8 +22,8 @@ function reply(id: number, sequence: number, ms: number, windows = false): Buffe
 const header = Buffer.alloc(24, 0);
 header[0] = 0x46;
 
-describe('ICMP’s timestamp', () => {
-  test('is asked with 20 bytes whose checksum is right', () => {
+describe('an ICMP timestamp', () => {
+  test('an ICMP timestamp request has 20 bytes and a correct checksum', () => {
     const request = timestampRequest(ID, 70_001);
     assert.equal(request.length, TIMESTAMP_BYTES);
     let sum = 0;
@@ -32,7 +32,7 @@ describe('ICMP’s timestamp', () => {
     assert.equal(sum, 0xffff);
   });
 
-  test('says how far a clock is off, round midnight too, and in either order of bytes', () => {
+  test("an ICMP timestamp gives the clock's offset, even around midnight, in either byte order", () => {
     const wall = fc.integer({ min: 0, max: 4_000_000_000_000 });
     const off = fc.integer({ min: -1_000_000, max: 1_000_000 });
     fc.assert(
@@ -49,14 +49,14 @@ describe('ICMP’s timestamp', () => {
     );
   });
 
-  test('is no answer to others, nor with a clock that is none of UTC', () => {
+  test('an ICMP timestamp for another request, or of a clock that is not UTC, is not an answer', () => {
     assert.equal(timestampReply(ID, reply(ID + 1, 1, 5)), undefined);
     assert.equal(timestampReply(ID, timestampRequest(ID, 1)), undefined);
     // The highest bit says that it is no time of day (RFC 792).
     assert.equal(timestampReply(ID, reply(ID, 1, 0x8800_0088)), undefined);
   });
 
-  test('takes any bytes', () => {
+  test('the timestamp parser accepts any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
         const answer = timestampReply(ID, Buffer.from(bytes));

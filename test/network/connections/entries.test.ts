@@ -88,8 +88,8 @@ function written(entry: Connection): string {
   ].join(' ');
 }
 
-describe('what conntrack writes', () => {
-  test('is read as it was meant', () => {
+describe('output of conntrack', () => {
+  test("conntrack's output is parsed correctly", () => {
     assert.deepEqual(one(WRITTEN.tcp), {
       protocol: 'tcp',
       original: { from: '10.1.0.1', to: '10.1.0.2' },
@@ -116,14 +116,14 @@ describe('what conntrack writes', () => {
     fc.assert(fc.property(anyConnection, (entry) => assert.deepEqual(one(written(entry)), entry)));
   });
 
-  test('a line of another protocol, or one that is not understood, is counted and hides no other', () => {
+  test('a line of another protocol, or an unreadable one, is counted and hides no other', () => {
     for (const line of LEFT_OUT) {
       const { entries, leftOut } = parseEntries(`${line}\n${WRITTEN.udp}\n`);
       assert.deepEqual([entries.length, leftOut], [1, 1], line);
     }
   });
 
-  test('takes any text, and what it makes of it is always a connection', () => {
+  test('the conntrack parser accepts any text, and every result is a connection', () => {
     const words = Object.values(WRITTEN).flatMap((line) => line.split(/\s+/));
     const near = fc
       .array(fc.oneof(fc.constantFrom(...words), fc.string({ maxLength: 8 })), { maxLength: 30 })
@@ -141,8 +141,8 @@ describe('what conntrack writes', () => {
   });
 });
 
-describe('what conntrack is given', () => {
-  test('puts in all that is known of a connection', () => {
+describe('input of conntrack', () => {
+  test("conntrack's input contains every known fact of a connection", () => {
     assert.equal(
       addLine(one(WRITTEN.tcp)),
       '-A -t 3999 -u SEEN_REPLY,ASSURED -s 10.1.0.1 -d 10.1.0.2 -r 10.1.0.2 -q 10.1.0.1 -p tcp --sport 1000 --dport 80 --reply-port-src 80 --reply-port-dst 1000 --state ESTABLISHED -m 5',
@@ -161,7 +161,7 @@ describe('what conntrack is given', () => {
     );
   });
 
-  test('is one line of harmless words, whatever a peer says', () => {
+  test("conntrack's input is one line of harmless words, whatever a peer sends", () => {
     fc.assert(
       fc.property(anyConnection, (entry) => {
         for (const line of [addLine(entry), deleteLine(entry)]) {
@@ -174,11 +174,11 @@ describe('what conntrack is given', () => {
   });
 });
 
-describe('what is new', () => {
+describe('updates', () => {
   const known = (entries: readonly Connection[]): Map<string, Connection> =>
     new Map(entries.map((entry) => [keyOf(entry), entry]));
 
-  test('leads from what was reported to what is there, and then there is nothing more', () => {
+  test('an update leads from the reported connections to the present ones, and then there is no other', () => {
     const some = fc.uniqueArray(anyConnection, { selector: keyOf, maxLength: 12 });
     fc.assert(
       fc.property(some, some, (before, now) => {
@@ -192,7 +192,7 @@ describe('what is new', () => {
     );
   });
 
-  test('is a state that has changed, and not the time that passes', () => {
+  test('an update contains changed states, but not the passing of time', () => {
     const entry = one(WRITTEN.tcp);
     const later = { ...entry, timeoutS: entry.timeoutS - 7 };
     assert.deepEqual(changes(known([entry]), [later]), { fresh: [], gone: [] });
@@ -201,7 +201,7 @@ describe('what is new', () => {
   });
 });
 
-test('a connection is the guest’s when one of its ends is, also behind a translated address', () => {
+test('a connection belongs to the guest if one of its ends does, even behind a translated address', () => {
   const entry = one(WRITTEN.counted);
   assert.equal(concerns(entry, new Set(['192.0.2.7'])), true);
   assert.equal(concerns(entry, new Set(['192.0.2.8'])), false);

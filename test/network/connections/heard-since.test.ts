@@ -37,8 +37,8 @@ const handed = (...ports: number[]): Map<string, RestoredConnection> =>
     ]),
   );
 
-describe('connections that were handed over', () => {
-  test('carry packets where their timeout was wound up, and show nothing where it only ran down', () => {
+describe('handed-over connections', () => {
+  test('handed-over connections carry packets if their timeout was renewed, and show nothing otherwise', () => {
     const now = [tcp(1, WOUND_S, 'ESTABLISHED'), tcp(2, WOUND_S - 10, 'ESTABLISHED')];
     assert.deepEqual(heardSince(handed(1, 2), now, 10_000), {
       count: 2,
@@ -48,12 +48,12 @@ describe('connections that were handed over', () => {
     });
   });
 
-  test('that have just been put in are not taken for used', () => {
+  test('handed-over connections that were just inserted do not count as used', () => {
     const now = [tcp(1, WOUND_S, 'ESTABLISHED')];
     assert.equal(heardSince(handed(1), now, 1500).carried, 0);
   });
 
-  test('may have ended, by a reset or in order, or be forgotten', () => {
+  test('handed-over connections may have ended, by a reset or normally, or be forgotten', () => {
     const now = [tcp(1, 10, 'CLOSE'), tcp(2, 120, 'TIME_WAIT')];
     assert.deepEqual(heardSince(handed(1, 2, 3), now, 5000), {
       count: 3,

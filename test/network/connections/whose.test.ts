@@ -23,14 +23,14 @@ const nic = (addresses: string[], attachment: Attachment = BRIDGE) => [
   { mac: MAC, addresses, attachment },
 ];
 
-describe('the addresses that a source names for its guest', () => {
-  test('count where this host knows nothing else of them', () => {
+describe("a guest's addresses from its source", () => {
+  test("a guest's addresses from its source count if this host has no other information", () => {
     const { own, refused } = judgeAddresses(nic(['10.9.0.21', '10.9.0.23', 'fd09::21']), around);
     assert.deepEqual([...own], ['10.9.0.21', '10.9.0.23', 'fd09::21']);
     assert.deepEqual(refused, []);
   });
 
-  test('are left out where they are of a host, of another machine, or of none', () => {
+  test("a guest's addresses are ignored if they belong to a host, another machine, or nothing", () => {
     const named = ['10.9.0.1', '10.9.0.2', '10.9.0.22', '127.0.0.1', '224.0.0.1', 'x'];
     const { own, refused } = judgeAddresses(nic(named), around);
     assert.deepEqual([...own], []);
@@ -44,7 +44,7 @@ describe('the addresses that a source names for its guest', () => {
     ]);
   });
 
-  test('count where a route to them was admitted, whoever answers for them until then', () => {
+  test("a guest's addresses count if a route to them was admitted, whichever machine still answers", () => {
     const routed = (address: string): Attachment => ({
       kind: 'routed',
       mac: MAC,
@@ -77,8 +77,8 @@ const entry = (from: string, to: string): Connection =>
     zone: 0,
   });
 
-describe('the connections that a source hands over', () => {
-  test('are those of its guest, and none with this host at the other end', () => {
+describe("a source's connections", () => {
+  test("the accepted connections are the guest's, and none with this host at the other end", () => {
     const judged = judgeAddresses(nic(['10.9.0.21', '10.9.0.1']), around);
     const kept = entry('10.9.0.99', '10.9.0.21');
     const entries = [

@@ -16,7 +16,7 @@ const nics = fc.uniqueArray(
   { maxLength: 3, selector: ({ mac }) => mac },
 );
 
-test('whatever a source and a destination say, only the guest’s own addresses on its own NICs are probed, and no host’s', () => {
+test("only the guest's addresses on its NICs are probed, and no host's, whatever the two ends report", () => {
   const same = (left: string, right: string): boolean =>
     left === right || (left.startsWith('fd00') && right.startsWith('fd00'));
   fc.assert(

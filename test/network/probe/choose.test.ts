@@ -11,15 +11,15 @@ import { probing } from '../../../src/protocol/peer/probe.ts';
 
 const MAC = '52:54:00:00:00:21';
 
-describe('what a watched guest is asked', () => {
-  test('goes to what is configured for its name, and to nothing for any name that is not there', () => {
+describe('probes of a guest', () => {
+  test("a probe uses the configured addresses of the guest's name, and none for an unknown name", () => {
     const addresses = { web1: ['10.9.0.21'] };
     assert.deepEqual(configuredOf(addresses, 'web1'), ['10.9.0.21']);
     for (const name of ['web2', 'constructor', 'toString', '__proto__'])
       assert.deepEqual(configuredOf(addresses, name), []);
   });
 
-  test('goes to the addresses that its host and this one know, each once, and to nobody else', () => {
+  test("a probe uses the addresses known to the guest's host and this one, each once", () => {
     const nics = [
       { mac: MAC, addresses: ['10.9.0.21', '10.9.0.21', '127.0.0.1', '224.0.0.5', 'fd09::21'] },
       { mac: '52:54:00:00:00:22', addresses: [] },
@@ -36,13 +36,13 @@ describe('what a watched guest is asked', () => {
     );
   });
 
-  test('is asked in its segment first, then over IP, and over HTTP only where a server is named', () => {
+  test('a guest is probed in its segment first, then over IP, and over HTTP only if a server is named', () => {
     assert.deepEqual(kindsOf(probing.parse({})), ['arp', 'icmp', 'tcp']);
     assert.deepEqual(kindsOf(probing.parse({ http: {} })), ['arp', 'icmp', 'tcp', 'http']);
     assert.deepEqual(kindsOf(probing.parse({ kind: 'tcp' })), ['tcp']);
   });
 
-  test('is never sent over IP to what means another machine on each link', () => {
+  test('a probe over IP never uses an address that means another machine on each link', () => {
     const targets = ['169.254.169.254', 'fe80::1', '10.9.0.21', '10.9.0.21'].map((address) => ({
       address,
       mac: MAC,
@@ -53,7 +53,7 @@ describe('what a watched guest is asked', () => {
     }
   });
 
-  test('goes to each of the ports that are named', () => {
+  test('a guest is probed at each configured port', () => {
     const targets = [{ address: '10.9.0.21', mac: MAC }];
     const given = probing.parse({ ports: [9, 22], http: { port: 8080 } });
     const ports = (kind: 'tcp' | 'http'): (number | undefined)[] =>
@@ -62,7 +62,7 @@ describe('what a watched guest is asked', () => {
     assert.deepEqual(ports('http'), [8080]);
   });
 
-  test('and that nothing came of it is said of each kind', () => {
+  test('a failed choice of probes is reported for each kind', () => {
     const failures = [
       { kind: 'arp', why: 'there is no bridge br0' },
       { kind: 'icmp', why: 'no answer' },

@@ -13,8 +13,8 @@ function replyTo(request: Buffer, type: number): Buffer {
   return reply;
 }
 
-describe('ICMP’s echo', () => {
-  test('is 16 bytes whose checksum is right', () => {
+describe('an ICMP echo', () => {
+  test('an ICMP echo has 16 bytes and a correct checksum', () => {
     const request = echoRequest(V4, COOKIE, 70_000);
     assert.equal(request.length, 16);
     let sum = 0;
@@ -23,7 +23,7 @@ describe('ICMP’s echo', () => {
     assert.equal(sum, 0xffff);
   });
 
-  test('is known by its cookie, with and without the header of IPv4', () => {
+  test('an ICMP echo is recognized by its cookie, with and without the IPv4 header', () => {
     const reply = replyTo(echoRequest(V4, COOKIE, 1), 0);
     const header = Buffer.alloc(24);
     header[0] = 0x46;
@@ -36,7 +36,7 @@ describe('ICMP’s echo', () => {
     assert.equal(isEchoReply(V4, COOKIE, replyTo(echoRequest(V4, COOKIE, 1), 3)), false);
   });
 
-  test('takes any bytes', () => {
+  test('the echo parser accepts any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), fc.constantFrom(V4, V6), (bytes, address) => {
         assert.equal(typeof isEchoReply(address, COOKIE, Buffer.from(bytes)), 'boolean');
@@ -44,7 +44,7 @@ describe('ICMP’s echo', () => {
     );
   });
 
-  test('goes to an address in the kernel’s form', () => {
+  test("an ICMP echo is sent to an address in the kernel's format", () => {
     assert.equal(socketAddress(V4).toString('hex'), '020000000a0900150000000000000000');
     const six = `0a00${'00'.repeat(6)}fd09${'00'.repeat(12)}0021${'00'.repeat(4)}`;
     assert.equal(socketAddress(V6).toString('hex'), six);

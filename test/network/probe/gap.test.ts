@@ -6,7 +6,7 @@ import { Gap } from '../../../src/network/probe/gap.ts';
 const INTERVAL_MS = 10;
 
 describe('the gap of a watched guest', () => {
-  test('is the longest time between two answers, wherever it lies', () => {
+  test("a guest's gap is the longest time between two answers, at any place", () => {
     const pauses = fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 1, maxLength: 50 });
     fc.assert(
       fc.property(pauses, (waits) => {
@@ -23,7 +23,7 @@ describe('the gap of a watched guest', () => {
     );
   });
 
-  test('that still lasts counts once it is longer than all before, and is said to be open', () => {
+  test('a gap that still lasts counts once it is longer than all before, and is reported as open', () => {
     const gap = new Gap(0, INTERVAL_MS);
     gap.answer(100, 1);
     assert.deepEqual(pick(gap, 150), { gapMs: 100, isOpen: false });
@@ -33,7 +33,7 @@ describe('the gap of a watched guest', () => {
     assert.deepEqual(pick(gap, 901), { gapMs: 800, isOpen: false });
   });
 
-  test('is asked for once each interval, and seldom in a long silence', () => {
+  test("a guest's gap is polled once each interval, and rarely in a long silence", () => {
     const gap = new Gap(0, INTERVAL_MS);
     let sent = 0;
     for (let now = 0; now < 500; now += 5) if (gap.tick(now)) sent += 1;
@@ -47,13 +47,13 @@ describe('the gap of a watched guest', () => {
     assert.equal(sent - before, 10);
   });
 
-  test('says for how long the watch itself stalled', () => {
+  test("a guest's gap comes with the time that the watch itself stalled", () => {
     const gap = new Gap(0, INTERVAL_MS);
     for (const now of [5, 10, 320, 325]) gap.tick(now);
     assert.equal(gap.read(325).ownStallMs, 310);
   });
 
-  test('of one time is never longer than the longest of all', () => {
+  test('a gap around one moment is never longer than the longest of all', () => {
     const pauses = fc.array(fc.integer({ min: 1, max: 400 }), { maxLength: 20 });
     const more = fc.integer({ min: 0, max: 400 });
     fc.assert(
@@ -68,7 +68,7 @@ describe('the gap of a watched guest', () => {
     );
   });
 
-  test('is reported of one time alone, if only that still is known', () => {
+  test('a gap is reported around one moment only, if no more is known', () => {
     const gap = new Gap(0, INTERVAL_MS);
     for (const now of [10, 400, 410, 420, 500, 510]) gap.answer(now, 1);
     const near = (fromMs: number, toMs: number) => gap.read(511, { fromMs, toMs }).near;
@@ -83,7 +83,7 @@ describe('the gap of a watched guest', () => {
     assert.equal(gap.read(400_000, { fromMs: 399_000, toMs: 399_500 }).near, 10);
   });
 
-  test('is nothing before a second answer', () => {
+  test('a guest has no gap before a second answer', () => {
     const gap = new Gap(0, INTERVAL_MS);
     assert.deepEqual(pick(gap, 5), { gapMs: 0, isOpen: false });
     assert.equal(gap.read(5).gapFromMs, undefined);

@@ -14,8 +14,8 @@ function waitsOf(all: readonly number[]): { waits: Waits; endMs: number } {
   return { waits, endMs: now };
 }
 
-describe('how long answers are waited for', () => {
-  test('is reported as the half and the worst hundredth of them', () => {
+describe('the latency of answers', () => {
+  test('the latency of answers is reported as its median and its 99th percentile', () => {
     const { waits } = waitsOf([...Array<number>(98).fill(2), 40, 50]);
     const { during } = waits.read({});
     assert.deepEqual(during, { count: 100, p50Ms: 2, p99Ms: 40 });
@@ -23,7 +23,7 @@ describe('how long answers are waited for', () => {
     assert.equal(new Waits().all(), undefined);
   });
 
-  test('runs from the first question without an answer, however often it was asked again', () => {
+  test('the latency runs from the first unanswered question, however often it was repeated', () => {
     const waits = new Waits();
     waits.asked(0);
     waits.answered(2);
@@ -37,7 +37,7 @@ describe('how long answers are waited for', () => {
     assert.equal(during?.p50Ms, 52);
   });
 
-  test('is right where answers take longer than the time between two questions', () => {
+  test('the latency is correct if answers take longer than the time between two questions', () => {
     const waits = new Waits();
     for (let now = 0; now < 4000; now += 5) {
       if (now % 10 === 0) waits.asked(now);
@@ -47,7 +47,7 @@ describe('how long answers are waited for', () => {
     assert.deepEqual([during?.p50Ms, during?.p99Ms], [25, 25]);
   });
 
-  test('counts the answer that ended the switch as one of the move, and none twice', () => {
+  test('the latency counts the answer that ended the switch once, as one of the move', () => {
     const times = fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 60 });
     const moment = fc.integer({ min: 0, max: 12_000 });
     fc.assert(

@@ -31,7 +31,7 @@ function reply(mac: string, address: string): Buffer {
 }
 
 describe('a question', () => {
-  test('for IPv4 is an ARP probe: to all, or to one MAC, in nobody’s name', () => {
+  test('an IPv4 question is an ARP probe to all, or to one MAC, without a sender address', () => {
     const frame = question(OWN, '10.88.0.21');
     assert.equal(
       frame.toString('hex'),
@@ -40,7 +40,7 @@ describe('a question', () => {
     assert.equal(question(OWN, '10.88.0.21', GUEST).subarray(0, 6).toString('hex'), '525400000002');
   });
 
-  test('for IPv6 is a solicitation as for an address that may be free, with its checksum', () => {
+  test('an IPv6 question is a solicitation for a possibly free address, with its checksum', () => {
     const frame = question(OWN, 'fd88::1:21');
     assert.equal(frame.subarray(0, 6).toString('hex'), '3333ff010021');
     assert.equal(v6Text(frame.subarray(22, 38)), '::');
@@ -56,20 +56,20 @@ describe('a question', () => {
 });
 
 describe('an answer', () => {
-  test('says behind which MAC an address is', () => {
+  test('an ARP or ND answer gives the MAC behind an address', () => {
     for (const address of ['10.88.0.21', 'fd88::21']) {
       assert.deepEqual(answerIn(reply(GUEST, address)), { address, mac: GUEST });
     }
   });
 
-  test('is nothing that only asks, and nothing that is cut off', () => {
+  test('a mere question, or a truncated frame, is not an answer', () => {
     assert.equal(answerIn(question(OWN, '10.88.0.21')), undefined);
     assert.equal(answerIn(question(OWN, 'fd88::21')), undefined);
     assert.equal(answerIn(reply(GUEST, 'fd88::21').subarray(0, 77)), undefined);
     assert.equal(answerIn(reply(GUEST, '10.88.0.21').subarray(0, 41)), undefined);
   });
 
-  test('may be any bytes', () => {
+  test('the answer parser accepts any bytes', () => {
     const broken = fc
       .tuple(fc.constantFrom('10.88.0.21', 'fd88::21'), fc.nat(85), fc.nat(255), fc.nat(90))
       .map(([address, at, value, length]) => {
@@ -104,7 +104,7 @@ test('an IPv6 address is written as the kernel writes it', () => {
   );
 });
 
-test('a guest has no group for an address, and none that stays within a host', () => {
+test('a guest has no group address, and none that stays within a host', () => {
   for (const no of ['0.0.0.0', '127.0.0.1', '224.0.0.1', '255.255.255.255', '::', '::1', 'ff02::1'])
     assert.equal(isSingle(no), false, no);
   for (const yes of ['10.88.0.21', 'fe80::1', 'fd88::21']) assert.equal(isSingle(yes), true, yes);

@@ -35,8 +35,8 @@ const facts = hostFacts({
   ),
 });
 
-describe('a segment is asked', () => {
-  test('for what either host knows of the guest, and for this host’s gateway there', () => {
+describe('questions to a segment', () => {
+  test('a segment is asked for the addresses of the guest known to either host, and for its gateway', () => {
     assert.deepEqual(toAsk(nic(['10.88.0.21', '224.0.0.1']), 'br0', facts), {
       addresses: ['10.88.0.21', '10.88.0.22'],
       gateways: ['10.88.0.1'],
@@ -44,7 +44,7 @@ describe('a segment is asked', () => {
     assert.deepEqual(toAsk(nic(['fd88::21']), 'br0', facts).gateways, ['10.88.0.1', 'fe80::1']);
   });
 
-  test('for no gateway of another network', () => {
+  test('a segment is not asked for a gateway of another network', () => {
     const elsewhere = toAsk(nic(['10.99.0.21']), 'br0', { ...facts, neighbours: [] });
     assert.deepEqual(elsewhere, { addresses: ['10.99.0.21'], gateways: [] });
   });
@@ -55,7 +55,7 @@ describe('a segment', () => {
   const own = { address: '10.88.0.21', mac: MAC };
   const gateway = { address: '10.88.0.1', mac: ROUTER };
 
-  test('is the guest’s where the guest answers there, and its gateway', () => {
+  test('a segment belongs to the guest if the guest and its gateway answer there', () => {
     assert.deepEqual(judgeSegment(MAC, 'br0', asked, [own, gateway]), {
       verdict: 'pass',
       what: `10.88.0.21 answers on br0 with its MAC ${MAC}; gateway 10.88.0.1 is ${ROUTER}`,
@@ -63,7 +63,7 @@ describe('a segment', () => {
     assert.equal(isSettled(MAC, asked, [own, gateway]), true);
   });
 
-  test('is said to be in doubt where the guest is silent, or its gateway', () => {
+  test('a segment is in doubt if the guest or its gateway is silent', () => {
     const silent = judgeSegment(MAC, 'br0', asked, [gateway]);
     assert.equal(silent.verdict, 'warn');
     assert.match(silent.what, /nobody on br0 answers for 10\.88\.0\.21, fd88::21/);
@@ -72,7 +72,7 @@ describe('a segment', () => {
     assert.match(alone.what, /gateway 10\.88\.0\.1 does not answer/);
   });
 
-  test('is refused wherever another answers for the guest', () => {
+  test('a segment is refused if another machine answers for the guest', () => {
     const answer = fc.record({
       address: fc.constantFrom(...asked.addresses, ...asked.gateways),
       mac: fc.constantFrom(MAC, ROUTER),

@@ -22,7 +22,7 @@ const refused = (work: () => void): boolean => {
   }
 };
 
-test('no host has more addresses asked for in any time than the limit and one more a second', () => {
+test('a host can never ask for more addresses in any time than the limit plus one per second', () => {
   const step = fc.record({
     from: fc.constantFrom('a', 'c'),
     waitMs: fc.nat(60_000),
@@ -54,7 +54,7 @@ test('no host has more addresses asked for in any time than the limit and one mo
   );
 });
 
-test('a refusal takes nothing, costs no other host anything, and says when to try again', () => {
+test('a refusal uses nothing, costs other hosts nothing, and names the time to try again', () => {
   let nowMs = 0;
   const quota = new SegmentQuota('b', () => nowMs);
   const most = Array.from({ length: 64 }, () => nic(8));
@@ -69,7 +69,7 @@ test('a refusal takes nothing, costs no other host anything, and says when to tr
   quota.take('a', [nic(8)]);
 });
 
-test('a routed guest is in no segment, and hosts that are remembered are bounded', () => {
+test('a routed guest is in no segment, and the number of remembered hosts is bounded', () => {
   const quota = new SegmentQuota('b', () => 0);
   const routed = { ...nic(8), attachment: { kind: 'routed' } as never };
   quota.take('a', [routed, nic(0)]);

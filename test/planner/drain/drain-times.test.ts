@@ -12,7 +12,7 @@ const guests = Array.from({ length: 6 }, (_, at) =>
 );
 const inventory = { hosts, guests };
 
-test('nothing to move takes no time, and meets each deadline', () => {
+test('an empty plan takes no time, and meets each deadline', () => {
   const fleet = new Fleet({ hosts, guests: [] });
   const times = timesOf(fleet, [], {
     options: { hosts: ['a'], deadlineSeconds: 1 },
@@ -22,7 +22,7 @@ test('nothing to move takes no time, and meets each deadline', () => {
   assert.equal(times.deadline?.met, true);
 });
 
-test('a deadline that can not be met is reported with the arithmetic', () => {
+test('a deadline that cannot be met is reported with the arithmetic', () => {
   const { deadline, late, busiest } = drain(inventory, { hosts: ['a'], deadlineSeconds: 300 });
   assert.equal(deadline?.met, false);
   assert.match(
@@ -33,7 +33,7 @@ test('a deadline that can not be met is reported with the arithmetic', () => {
   assert.deepEqual(busiest?.name, 'a, out');
 });
 
-test('the timetable has each move once, in order of start, and the range holds the middle', () => {
+test('the timetable has each move once, in order of start, and the range contains the middle', () => {
   const { timetable, moves, eta, seconds } = drain(inventory, { hosts: ['a'] });
   assert.deepEqual(
     timetable.map((each) => each.guest),
@@ -44,7 +44,7 @@ test('the timetable has each move once, in order of start, and the range holds t
   assert.ok(eta.low <= eta.seconds && eta.seconds <= eta.high);
 });
 
-test('a plan made again counts what runs, keeps its promises and leaves only what has not begun', () => {
+test('a repeated plan counts running moves, keeps its promises and drops only moves that have not begun', () => {
   const first = drain(inventory, { hosts: ['a'] });
   const [next] = first.timetable;
   assert.ok(next !== undefined);

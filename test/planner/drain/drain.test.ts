@@ -6,7 +6,7 @@ import { broken, GIB, guest, host, inventories, lively, parted } from '../invent
 
 const hosts = [host('a'), host('b'), host('c'), host('off', { on: false })];
 
-test('every guest of a drained host goes somewhere, spread over the links', () => {
+test('every guest of a drained host gets a destination, spread over the links', () => {
   const guests = ['one', 'two', 'three', 'four'].map((name) => guest(name, 'a'));
   const plan = drain({ hosts, guests }, { hosts: ['a'] });
   assert.equal(plan.moves.length, 4);
@@ -15,7 +15,7 @@ test('every guest of a drained host goes somewhere, spread over the links', () =
   assert.ok(plan.seconds > 0 && plan.parallel >= 1);
 });
 
-test('what can not leave is named with its reason', () => {
+test('guests that cannot leave are named with the reason', () => {
   const plan = drain(
     {
       hosts,
@@ -39,7 +39,7 @@ test('what can not leave is named with its reason', () => {
   assert.deepEqual(plan.emptied, []);
 });
 
-test('a group leaves as one, and stays as one where one of them stays', () => {
+test('a group leaves together, and stays together if one of them stays', () => {
   const pair = (more: object): ReturnType<typeof guest>[] => [
     guest('one', 'a', { together: 'pair', ...more }),
     guest('two', 'a', { together: 'pair' }),
@@ -63,7 +63,7 @@ test('guests that are late for the deadline are named', () => {
   assert.equal(plan.late.length, 1);
 });
 
-test('the last host is not drained, and a host that is not there is named', () => {
+test('the last host is not drained, and a missing host is named', () => {
   const alone = { hosts: hosts.slice(0, 1), guests: [guest('one', 'a')] };
   const plan = drain(alone, { hosts: ['a', 'z'] });
   assert.deepEqual(plan.moves, []);
@@ -78,7 +78,7 @@ test('the last host is not drained, and a host that is not there is named', () =
   ]);
 });
 
-test('where only the named hosts can take nobody, that is what is said', () => {
+test('a refusal names the allowed hosts if only those have no room', () => {
   const plan = drain({ hosts, guests: [guest('one', 'a')] }, { hosts: ['a'], to: ['a'] });
   assert.deepEqual(
     plan.refusals.map(({ constraint }) => constraint),
@@ -86,7 +86,7 @@ test('where only the named hosts can take nobody, that is what is said', () => {
   );
 });
 
-test('guests go only to the hosts that were named', () => {
+test('guests move only to the hosts that were named', () => {
   const guests = ['one', 'two'].map((name) => guest(name, 'a'));
   const plan = drain({ hosts, guests }, { hosts: ['a'], to: ['c'] });
   assert.deepEqual(

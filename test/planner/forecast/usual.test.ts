@@ -8,7 +8,7 @@ const day = fc.dictionary(
   fc.double({ min: 0, max: 8, noNaN: true }),
 );
 
-test('a guest of which three days are known has their mean, and one of which fewer are known has none', () => {
+test('a guest with three known days has their mean, and one with fewer has none', () => {
   fc.assert(
     fc.property(fc.array(day, { maxLength: 8 }), (days) => {
       const usual = usualOf(days.map((each) => new Map(Object.entries(each))));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seeded } from '../../../src/planner/sim/seeded.ts';
 
-test('a seed gives the same numbers again, others give others, and they fill 0 to 1', () => {
+test('a seed repeats its numbers, other seeds give others, and they fill 0 to 1', () => {
   const numbers = (seed: number): number[] => {
     const next = seeded(seed);
     return Array.from({ length: 2000 }, () => next());

@@ -13,11 +13,11 @@ const ENTRY = {
   route: 'PUT /v1/hosts/:host/maintenance',
 };
 
-test('an entry of the audit log whose end is not known has no result', () => {
+test('an entry of the audit log with an unknown end has no result', () => {
   assert.deepEqual(auditEntry.parse(ENTRY), ENTRY);
 });
 
-test('an entry of the audit log keeps no more of its arguments than its bound', () => {
+test('an entry of the audit log stores no more of its arguments than its limit', () => {
   const of = (length: number) => ({ ...ENTRY, arguments: 'x'.repeat(length) });
   assert.ok(auditEntry.safeParse(of(MAX_AUDIT_ARGUMENTS)).success);
   assert.ok(!auditEntry.safeParse(of(MAX_AUDIT_ARGUMENTS + 1)).success);

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { requestRoutes } from '../../../src/protocol/controller/fleet-requests.ts';
 
-test('who only looks may read requests, and not ask for any', () => {
+test('a viewer may read requests, but not create any', () => {
   for (const { method, access } of Object.values(requestRoutes)) {
     assert.equal(access, method === 'GET' ? 'viewer' : 'operator');
   }
 });
 
-test('a request that does not say so is no dry run', () => {
+test('a request is not a dry run by default', () => {
   assert.deepEqual(requestRoutes.putRequest.query.parse({}), { dryRun: 'false' });
 });

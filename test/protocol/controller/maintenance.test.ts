@@ -5,13 +5,13 @@ import {
   maintenanceRoutes,
 } from '../../../src/protocol/controller/maintenance.ts';
 
-test('a note has some words, and no more than a person reads', () => {
+test('a note has some words, and not too many to read', () => {
   assert.equal(maintenanceNote.safeParse('a fan is loud').success, true);
   for (const note of ['', 'x'.repeat(501)])
     assert.equal(maintenanceNote.safeParse(note).success, false);
 });
 
-test('a note is set or taken away by operators, and nothing besides is taken', () => {
+test('a note is set or removed by operators, and no other fields are accepted', () => {
   const { access, body } = maintenanceRoutes.setMaintenance;
   assert.equal(access, 'operator');
   assert.deepEqual(body.parse({ note: null }), { note: null });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { measuredLine } from '../../../src/protocol/controller/measured-line.ts';
 
-test('a line that was measured names one to three hosts, and nothing that is no line', () => {
+test('a measured line names one to three hosts, and no invalid line', () => {
   const line = { bytesPerS: 12_500_000, roundTripMs: 50.5, by: ['a', 'b', 'c'] };
   assert.deepEqual(measuredLine.parse(line), line);
   for (const wrong of [

@@ -23,12 +23,12 @@ function refusal(operation: Operation | undefined, status: string): string {
   return components.responses[name ?? '']?.description ?? '';
 }
 
-test('the controller’s routes are a valid OpenAPI 3.1 document', async () => {
+test("the controller's routes are a valid OpenAPI 3.1 document", async () => {
   const { valid, errors } = await new Validator().validate(structuredClone(document));
   assert.ok(valid, JSON.stringify(errors));
 });
 
-test('the document says who may do what, and how else it is refused', () => {
+test('the document lists the role for each route, and the other reasons for a refusal', () => {
   const { get, post } = paths['/v1/tokens'] ?? {};
   assert.deepEqual(get?.security, [{ bearer: [] }, { session: [] }, { unixSocket: [] }]);
   assert.match(refusal(get, '401'), /GODWIT_SIGN_IN, GODWIT_TOKEN_REFUSED/);

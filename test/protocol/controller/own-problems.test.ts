@@ -4,7 +4,7 @@ import { ownProblemRoutes } from '../../../src/protocol/controller/own-problems.
 
 const problem = { about: 'disk', severity: 'bad', words: 'it is full', hint: 'Free room.' };
 
-test('problems of a controller are few, of a known kind, and readable for a viewer', () => {
+test('problems of a controller are bounded, of a known kind, and readable for a viewer', () => {
   const { response, access } = ownProblemRoutes.ownProblems;
   const answer = (problems: readonly object[]) =>
     response.safeParse({ controller: 'one', problems });

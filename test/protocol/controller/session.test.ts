@@ -9,14 +9,14 @@ test('a token is gdw_ and 32 bytes in base64url, and nothing longer or shorter',
     assert.equal(token.safeParse(wrong).success, false, wrong);
 });
 
-test('a session names nobody with a role of hosts', () => {
+test('a session never has the role of a host', () => {
   const of = (role: string) => ({ name: 'ann', role, methods: { token: true } });
   assert.ok(session.safeParse(of('operator')).success);
   for (const role of ['agent', 'controller', 'local'])
     assert.ok(!session.safeParse(of(role)).success);
 });
 
-test('what is sent to sign in is bounded', () => {
+test('the input for a sign-in is bounded', () => {
   const { body } = sessionRoutes.signIn;
   assert.equal(body.safeParse({ token: 'x'.repeat(257) }).success, false);
 });

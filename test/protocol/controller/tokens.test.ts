@@ -9,7 +9,7 @@ test('a token is for a name that fits into a path and a table', () => {
     assert.equal(tokenName.safeParse(name).success, false, name);
 });
 
-test('a token ends after a second at the least and ten years at the most, or not by itself', () => {
+test('a token expires after at least a second and at most ten years, or never', () => {
   const { body } = tokenRoutes.createToken;
   const takes = (expiresInMs?: number) =>
     body.safeParse({ name: 'ann', role: 'viewer', expiresInMs }).success;

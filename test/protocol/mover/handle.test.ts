@@ -9,8 +9,8 @@ const plain = fc.dictionary(
   { maxKeys: 5 },
 );
 
-describe('what drivers keep in journals', () => {
-  test('a handle keeps whatever its driver put there, besides the names', () => {
+describe('driver data in journals', () => {
+  test("a handle keeps its driver's data in addition to the names", () => {
     fc.assert(
       fc.property(plain, (rest) => {
         const handle = { ...rest, driver: 'any', name: 'web1' };
@@ -21,12 +21,12 @@ describe('what drivers keep in journals', () => {
     );
   });
 
-  test('a handle of the previous build is read whole', () => {
+  test('a handle of the previous build is read completely', () => {
     const old = { driver: 'qemu', name: 'web1', pid: 7, startTicks: 9, monitor: '/q/qmp.sock' };
     assert.deepEqual(guestHandle.parse(old), old);
   });
 
-  test('a handle names its driver and its guest, and has a bound', () => {
+  test('a handle names its driver and its guest, and is bounded', () => {
     for (const bad of [{}, { driver: 'a' }, { name: 'a' }, { driver: '', name: 'a' }, null, 'a']) {
       assert.equal(guestHandle.safeParse(bad).success, false);
     }
@@ -34,7 +34,7 @@ describe('what drivers keep in journals', () => {
     assert.equal(guestHandle.safeParse(long).success, false);
   });
 
-  test('a launch is kept whole, and has a bound', () => {
+  test('a launch is stored completely, and is bounded', () => {
     fc.assert(
       fc.property(plain, (given) => {
         const text = JSON.stringify(given);

@@ -19,7 +19,7 @@ test('an order to receive has the socket that the agent chose', () => {
   assert.equal(receiverOrder.safeParse({ ...order, diskSocket: long }).success, false);
 });
 
-test('what a receiver says is where it waits, or an error of the table', () => {
+test("a receiver's message is its address, or an error of the table", () => {
   const waits = { session: 'a'.repeat(32), address: 'b:1' };
   assert.deepEqual(receiverLine.parse(waits), waits);
   assert.equal(receiverLine.safeParse({ error: 'no' }).success, false);

@@ -10,7 +10,7 @@ import {
 } from '../../../src/protocol/mover/request.ts';
 import { valuesOf } from '../arbitrary.ts';
 
-test('every request of a mover comes through its file as it was, for its own side', () => {
+test('every mover request survives its file unchanged, for its side only', () => {
   for (const schema of [sourceMoverRequest, destinationMoverRequest]) {
     fc.assert(
       fc.property(valuesOf(schema), (value) => {
@@ -23,7 +23,7 @@ test('every request of a mover comes through its file as it was, for its own sid
 });
 
 describe('a request', () => {
-  test('of an unknown side or version is refused', () => {
+  test('a mover request of an unknown side or version is refused', () => {
     fc.assert(
       fc.property(valuesOf(sourceMoverRequest), (value) => {
         const request = value as object;
@@ -34,7 +34,7 @@ describe('a request', () => {
     );
   });
 
-  test('of one side cannot be read as the other’s', () => {
+  test("a mover request of one side cannot be read as the other's", () => {
     fc.assert(
       fc.property(valuesOf(sourceMoverRequest), (value) => {
         assert.equal(destinationMoverRequest.safeParse(value).success, false);
@@ -44,14 +44,14 @@ describe('a request', () => {
   });
 });
 
-test('a mover that is known has a process and a socket; an address only at the destination', () => {
+test('a known mover has a process and a socket; an address only at the destination', () => {
   const state = { pid: 12, startTicks: 99, socket: 'mover.sock' };
   assert.deepEqual(moverState.parse(state), state);
   assert.equal(moverState.safeParse({ ...state, pid: 0 }).success, false);
   assert.equal(moverState.safeParse({ ...state, address: 'nowhere' }).success, false);
 });
 
-test('each side has a journal of its own', () => {
+test('each side has a separate journal', () => {
   assert.equal(journalFile('source'), 'journal-source.jsonl');
   assert.equal(journalFile('destination'), 'journal-destination.jsonl');
 });

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { agentContract, publicContract as publicRoutes } from '../../../src/protocol/contract.ts';
 import { peerRoutes } from '../../../src/protocol/peer/agent-routes.ts';
 
-test('only a host asks a host; controllers learn of the fleet too, a person has a certificate renewed, and a new host that joins has none yet', () => {
+test('each route between agents admits its roles: hosts, controllers, users, or joining hosts', () => {
   const { join, renew, newerList, ...others } = peerRoutes;
   assert.equal(join.access, 'anyone');
   assert.equal(renew.access, 'viewer');

@@ -15,7 +15,7 @@ test('a host asks for a guest by names and an id, and never by a path or an addr
   assert.deepEqual(arrivalQuery.parse(file), asked);
 });
 
-test('an answer has no more looks than a report takes', () => {
+test('an answer has no more checks than a report accepts', () => {
   const look = { name: 'disks', side: 'destination', verdict: 'pass', evidence: '' } as const;
   const looks = (count: number) => ({ checks: Array.from({ length: count }, () => look) });
   assert.equal(arrivalAnswer.safeParse(looks(96)).success, true);

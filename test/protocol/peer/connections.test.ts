@@ -19,7 +19,7 @@ const UDP = {
   zone: 0,
 };
 
-test('a connection is described by addresses and numbers, and by nothing that a program could read', () => {
+test('a connection is described by addresses and numbers, and nothing that a program could interpret', () => {
   assert.equal(connection.safeParse(UDP).success, true);
   const odd = [
     { protocol: 'sctp' },
@@ -41,7 +41,7 @@ test('a connection is described by addresses and numbers, and by nothing that a 
   assert.equal(connection.safeParse(tcp).success, false);
 });
 
-test('a call reports a bounded number of them', () => {
+test('a call reports a bounded number of connections', () => {
   const takes = (fresh: readonly unknown[]): boolean =>
     connectionsNews.safeParse({ fresh, gone: [], complete: false }).success;
   const many = Array.from({ length: MAX_IN_CALL + 1 }, () => UDP);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { CHUNK_BYTES, comparison, rewriting } from '../../../src/protocol/peer/disk-check.ts';
 
-describe('what is asked of a copied image', () => {
+describe('requests about a copied image', () => {
   const asked = {
     epoch: 1,
     node: 'disk0',
@@ -11,7 +11,7 @@ describe('what is asked of a copied image', () => {
     hashes: ['', 'a'.repeat(32)],
   };
 
-  test('is hashes of parts, bounded in number and length', () => {
+  test('a request for hashes of a copied image is bounded in number and length', () => {
     assert.deepEqual(comparison.parse(asked), asked);
     for (const wrong of [
       { hashes: ['abc'] },
@@ -25,7 +25,7 @@ describe('what is asked of a copied image', () => {
     }
   });
 
-  test('is pieces of which nobody asks for too many at once', () => {
+  test('a request for ranges of a copied image is bounded', () => {
     const body = { epoch: 1, node: 'disk0', anew: true, pieces: [0, 65_536] };
     assert.deepEqual(rewriting.parse(body), body);
     const many = Array.from({ length: 4097 }, () => 0);

@@ -55,7 +55,7 @@ const knowledge = (list: FleetList | undefined, peers: readonly string[]) => ({
   peers: new Set(peers),
 });
 
-test('in whatever order lists arrive, and however often, every host ends with the same one', () => {
+test('every host ends with the same list, whatever the order and number of arrivals', () => {
   fc.assert(
     fc.property(
       fc
@@ -75,7 +75,7 @@ test('in whatever order lists arrive, and however often, every host ends with th
   );
 });
 
-test('a list with a lower number is never taken', () => {
+test('a list with a lower number is never accepted', () => {
   fc.assert(
     fc.property(fc.array(anyList, { maxLength: 12 }), (delivered) => {
       let kept: KnownList | undefined;
@@ -88,7 +88,7 @@ test('a list with a lower number is never taken', () => {
   );
 });
 
-test('what a list says survives its text, and any other text is refused without an exception', () => {
+test('a list survives its text, and any other text is refused without an exception', () => {
   fc.assert(
     fc.property(anyList, (list) => {
       assert.deepEqual(parseList(JSON.stringify(list)), list);
@@ -121,7 +121,7 @@ test('what a list says survives its text, and any other text is refused without 
   assert.equal(parseList(JSON.stringify(twice)), 'it names a host twice');
 });
 
-test('a revoked certificate is refused, whatever else is known of its holder', () => {
+test('a revoked certificate is refused, whatever else its holder has', () => {
   fc.assert(
     fc.property(anyList, shown, fc.array(name), (list, certificate, peers) => {
       const since = revokedSince(list, certificate);
@@ -131,7 +131,7 @@ test('a revoked certificate is refused, whatever else is known of its holder', (
   );
 });
 
-test('a name that is revoked loses the certificates of before, and not those that are issued later', () => {
+test('a revoked name loses its earlier certificates, and not later ones', () => {
   const before = new Date(NOW).toISOString();
   const list = { ...fc.sample(anyList, 1)[0]!, revoked: [{ name: 'b', before }] };
   const of = (validFromMs: number) =>
@@ -140,7 +140,7 @@ test('a name that is revoked loses the certificates of before, and not those tha
   assert.equal(revokedSince(list, of(NOW)), undefined);
 });
 
-test('a host that used a renewed certificate keeps that one and later ones alone; a person of its name keeps all', () => {
+test('a host that used a renewed certificate keeps only it and later ones; a user of its name keeps all', () => {
   fc.assert(
     fc.property(anyList, shown, time, (given, certificate, from) => {
       const list = { ...given, revoked: [], renewed: [{ name: 'b', from }] };
@@ -153,7 +153,7 @@ test('a host that used a renewed certificate keeps that one and later ones alone
   );
 });
 
-test('a host has rights as long as the list or the configuration names it, and none once it is removed', () => {
+test('a host has rights as long as the list or the configuration names it, and none once removed', () => {
   fc.assert(
     fc.property(anyList, name, fc.array(name), (given, host, peers) => {
       const list = { ...given, revoked: [] };
@@ -166,7 +166,7 @@ test('a host has rights as long as the list or the configuration names it, and n
   );
 });
 
-test('without a list the peers of the configuration are the fleet, and persons are let in', () => {
+test('without a list the configured peers are the fleet, and users are admitted', () => {
   const certificate = { name: 'b', serial: '1', validFromMs: NOW };
   const refused = (role: ShownCertificate['role'], peers: readonly string[]) =>
     refusalOf({ ...certificate, role }, knowledge(undefined, peers), NOW)?.code;
@@ -177,7 +177,7 @@ test('without a list the peers of the configuration are the fleet, and persons a
   assert.equal(refusalOf(self, knowledge(undefined, []), NOW), undefined);
 });
 
-test('a list that is too old refuses persons, with how it is renewed, and lets hosts go on', () => {
+test('a list that is too old refuses users, with a remedy, and still admits hosts', () => {
   fc.assert(
     fc.property(anyList, shown, (given, certificate) => {
       const list = { ...given, revoked: [], removed: [] };
@@ -189,7 +189,7 @@ test('a list that is too old refuses persons, with how it is renewed, and lets h
   );
 });
 
-test('peers are those of the configuration and of the list, where the configuration’s address counts', () => {
+test("peers come from the configuration and the list, and the configuration's address counts", () => {
   const list = fleetList.parse({
     ...fc.sample(anyList, 1)[0]!,
     members: ['self', 'b', 'c', 'd'].map((each) => ({ name: each, address: `${each}:1` })),
@@ -207,11 +207,11 @@ test('peers are those of the configuration and of the list, where the configurat
   assert.deepEqual(combinedPeers('self', undefined, configured), configured);
 });
 
-test('a serial number is the same one however it is written', () => {
+test('a serial number is the same however it is written', () => {
   assert.equal(plainSerial('00AB'), 'ab');
   assert.equal(plainSerial('0'), '0');
 });
 
-test('what is signed says what it is', () => {
+test('a signed document includes its purpose', () => {
   assert.match(signedText({ list: '{}' }), /^godwit fleet list 1\n\{\}$/);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { linkAnswer, linkQuestion, MAX_PAD } from '../../../src/protocol/peer/link.ts';
 
-test('a question that measures a link is bounded, and an answer may say that it is not the time', () => {
+test('a measuring request is bounded, and an answer may postpone it', () => {
   assert.ok(linkQuestion.safeParse({ pad: 'x'.repeat(MAX_PAD) }).success);
   assert.ok(!linkQuestion.safeParse({ pad: 'x'.repeat(MAX_PAD + 1) }).success);
   assert.deepEqual(linkAnswer.parse({}), {});

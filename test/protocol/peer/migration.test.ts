@@ -31,10 +31,10 @@ testThroughJson({
   streamSettings,
 });
 
-describe('what a peer says', () => {
+describe('messages of a peer', () => {
   const good = admissionOf({ memoryBytes: 1 << 30 });
 
-  test('names no path of this host', () => {
+  test("a peer's message names no path of this host", () => {
     assert.equal(admission.safeParse(good).success, true);
     for (const field of ['id', 'guest', 'from'] as const) {
       for (const bad of ['../../etc/passwd', '/dev/sda', 'a\0b', '']) {
@@ -43,7 +43,7 @@ describe('what a peer says', () => {
     }
   });
 
-  test('asks for no impossible amount', () => {
+  test("a peer's message requests no impossible amount", () => {
     for (const memoryBytes of [-1, 0.5, 2 ** 60]) {
       assert.equal(admission.safeParse({ ...good, memoryBytes }).success, false);
     }
@@ -51,12 +51,12 @@ describe('what a peer says', () => {
     assert.equal(streamSettings.safeParse(stream).success, false);
   });
 
-  test('counts epochs from 1, in whole numbers', () => {
+  test('epochs count from 1, in whole numbers', () => {
     for (const bad of [0, -1, 1.5, 2 ** 60, '1']) assert.equal(epoch.safeParse(bad).success, false);
     assert.equal(epoch.parse(1), 1);
   });
 
-  test('refuses by saying so, and not by silence', () => {
+  test('a peer refuses explicitly, and not by silence', () => {
     assert.equal(refused.safeParse({ epoch: 1 }).success, false);
     assert.equal(refused.safeParse({ epoch: 1, refused: false }).success, false);
   });

@@ -5,7 +5,7 @@ import { admissionOf } from './admission.ts';
 
 const admission = admissionOf({ id: 'c-0000000000000001' });
 
-test('a question before a migration is that of an admission, and of its ports', () => {
+test('a preflight request has the fields of an admission, and of its ports', () => {
   assert.deepEqual(preflightAdmission.parse({ admission, ports: 2 }), { admission, ports: 2 });
   assert.equal(preflightAdmission.safeParse({ admission, ports: 1000 }).success, false);
   assert.equal(preflightAdmission.safeParse({ ports: 1 }).success, false);
@@ -13,6 +13,6 @@ test('a question before a migration is that of an admission, and of its ports', 
   assert.equal(preflightAdmission.safeParse({ admission: migration, ports: 2 }).success, false);
 });
 
-test('only a host may ask', () => {
+test('only a host may send a preflight request', () => {
   for (const { access } of Object.values(preflightRoutes)) assert.equal(access, 'agent');
 });

@@ -22,14 +22,14 @@ const ORDER = {
 };
 
 describe('watches between hosts', () => {
-  test('are understood with what a later build may add', () => {
+  test('watches between hosts accept fields of later builds', () => {
     const later = { ...ORDER, more: 1, probing: { ...ORDER.probing, more: 2 } };
     assert.deepEqual(watchOrder.parse(later), { ...ORDER, probing: probing.parse({}) });
     assert.deepEqual(watchResult.parse({ notTried: 'why', more: 1 }), { notTried: 'why' });
     assert.deepEqual(probeReport.parse({ host: 'c', more: 1 }), { host: 'c' });
   });
 
-  test('are bounded in time, in addresses and in what they ask', () => {
+  test('watches between hosts are bounded in time, in addresses and in their questions', () => {
     const wrong = [
       { leaseMs: 3_600_000 },
       { probing: { kind: 'auto', ports: Array.from({ length: 5 }, (_, at) => at + 1) } },
@@ -45,7 +45,7 @@ describe('watches between hosts', () => {
       );
   });
 
-  test('are nothing that an earlier build has to know', () => {
+  test('watches between hosts are not required from an earlier build', () => {
     const { firstFrameMs, ...shape } = destinationStatus.shape;
     assert.equal(firstFrameMs.isOptional(), true);
     assert.ok('hypervisor' in shape);
@@ -53,7 +53,7 @@ describe('watches between hosts', () => {
     assert.equal(report.shape.firstFrameMs.isOptional(), true);
   });
 
-  test('are configured under network, with defaults, and can be left out', () => {
+  test('watches between hosts are configured under network, with defaults, and can be turned off', () => {
     const own = { name: 'a', address: '10.0.0.1:7443', stateDir: '/var/lib/godwit' };
     assert.deepEqual(agentConfig.parse(own).network.probe, {
       kind: 'auto',

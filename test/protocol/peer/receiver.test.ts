@@ -21,7 +21,7 @@ test('a request for a receiver names no path and no address', () => {
   }
 });
 
-test('a request for a receiver has an end: links that stay away, and all of it, are waited for as long as a user may ask', () => {
+test('a request for a receiver has an end: missing links are awaited only as long as a user may ask', () => {
   for (const linkGraceMs of [0, 999, 1000.5, 120_001, 1e12]) {
     const terms = { ...REQUEST.terms, linkGraceMs };
     assert.equal(receiverRequest.safeParse({ ...REQUEST, terms }).success, false);
@@ -31,7 +31,7 @@ test('a request for a receiver has an end: links that stay away, and all of it, 
   }
 });
 
-test('an answer has an address, a session and a place, or why there is none', () => {
+test('an answer has an address, a session and a place, or the reason for having none', () => {
   const session = '0'.repeat(32);
   const given = { address: 'b:4711', session, place: '/run/x' };
   assert.deepEqual(receiver.parse(given), given);

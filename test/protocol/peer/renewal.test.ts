@@ -20,7 +20,7 @@ const lifeOf = (madeMs: number, forDays: number) => ({
   toMs: madeMs + forDays * DAY_MS,
 });
 
-test('a host asks with about a third of a certificate’s life left, never later, whatever its length', () => {
+test("a host renews with about a third of its certificate's life left, never later, whatever its length", () => {
   fc.assert(
     fc.property(made, days, jitter, (madeMs, forDays, chance) => {
       const life = lifeOf(madeMs, forDays);
@@ -31,7 +31,7 @@ test('a host asks with about a third of a certificate’s life left, never later
   );
 });
 
-test('a certificate of a long life is shown to the CA soon after the start, and then in its own time', () => {
+test('a long-lived certificate is shown to the CA soon after the start, and then on schedule', () => {
   fc.assert(
     fc.property(fc.integer({ min: 91, max: 3650 }), jitter, (forDays, chance) => {
       const life = lifeOf(1e12, forDays);
@@ -44,7 +44,7 @@ test('a certificate of a long life is shown to the CA soon after the start, and 
   );
 });
 
-test('tries that fail come ever slower, but always again before the certificate ends', () => {
+test('failed attempts become less frequent, but one always comes before the certificate ends', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 10_000 }),
@@ -58,7 +58,7 @@ test('tries that fail come ever slower, but always again before the certificate 
   );
 });
 
-test('one that has ended is tried on with a pause', () => {
+test('an expired certificate is retried with a pause', () => {
   assert.equal(retryPauseMs(50, -5), 60_000);
 });
 
@@ -79,7 +79,7 @@ const step = fc.record({
   does: fc.constantFrom('renew', 'renew', 'lose the answer', 'steal', 'wait'),
 });
 
-test('of two who hold one certificate only one goes on, and whoever is second is reported', () => {
+test('only one of two holders of a certificate continues, and the second is reported', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       let nowMs = 1e12;
@@ -138,7 +138,7 @@ test('of two who hold one certificate only one goes on, and whoever is second is
   );
 });
 
-test('a certificate later than what the CA remembers is one that it gave before it was restored', () => {
+test("a certificate newer than the CA's records was issued before the CA was restored", () => {
   const last = { serial: 'a', at: '', fromMs: 1000, days: 30 };
   const asked = { serial: 'b', toMs: 30 * DAY_MS, key: 'k' };
   assert.equal(judgeRenewal(last, { ...asked, fromMs: 1001 }, 2000), 'issue');

@@ -15,12 +15,12 @@ const description = {
 const stream = { mode: 'precopy', streams: 1, compress: 'none', tls: true };
 const preparation = { epoch: 1, description, stream };
 
-test('what is kept of a guest is of a check, and of no migration', () => {
+test('a standby offer has the id of a check, and not of a migration', () => {
   assert.equal(standbyOffer.safeParse({ admission, preparation }).success, true);
   const ofMigration = { ...admission, id: 'm-00000001' };
   assert.equal(standbyOffer.safeParse({ admission: ofMigration, preparation }).success, false);
 });
 
-test('only another host says what starts its guest', () => {
+test('only another host may send the start settings of a guest', () => {
   assert.equal(standbyPeerRoutes.keepStandby.access, 'agent');
 });

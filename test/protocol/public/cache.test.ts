@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cacheRoutes, cacheStatus, seedRequest } from '../../../src/protocol/public/cache.ts';
 
-test('only a user of the host itself names a path', () => {
+test('only a local user of the host names a path', () => {
   const naming = Object.values(cacheRoutes).filter(({ path }) => path.endsWith('/seed'));
   assert.deepEqual(
     naming.map(({ access }) => access),
@@ -10,13 +10,13 @@ test('only a user of the host itself names a path', () => {
   );
 });
 
-test('a seed is of a file, for one circle', () => {
+test('a seed is for a file and one circle', () => {
   assert.ok(seedRequest.safeParse({ file: '/boot/vmlinuz', guest: 'web1' }).success);
   assert.equal(seedRequest.safeParse({ file: '' }).success, false);
   assert.equal(seedRequest.safeParse({ file: '/x', guest: '../web1' }).success, false);
 });
 
-test('a status says whether it can be used', () => {
+test('a cache status reports whether the cache can be used', () => {
   const status = {
     directory: '/var/lib/godwit/cache/pages',
     bytes: 1,

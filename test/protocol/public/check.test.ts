@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkAnswer, checkRequest } from '../../../src/protocol/public/check.ts';
 
-test('a check is asked for as a migration is, and may leave the destination open', () => {
+test('a check has the fields of a migration, and may leave the destination open', () => {
   const asked = checkRequest.parse({ guest: 'web1' });
   assert.deepEqual([asked.to, asked.mode, asked.streams], [undefined, 'precopy', 1]);
   assert.equal(checkRequest.parse({ guest: 'web1', to: 'b' }).to, 'b');

@@ -8,7 +8,7 @@ test('a level of zstd is a whole number from 1 to 20, or absent', () => {
     assert.equal(compressLevel.safeParse(level).success, false, String(level));
 });
 
-test('what was chosen has its streams and its compression; one without a level, as earlier builds say it, is read', () => {
+test('a chosen stream has its number and its compression; an older one without a level is read', () => {
   const plain = { streams: 4, compress: 'zstd' };
   assert.deepEqual(chosenStream.parse(plain), plain);
   assert.equal(chosenStream.parse({ ...plain, compressLevel: 3 }).compressLevel, 3);

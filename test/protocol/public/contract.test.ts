@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { agentContract, publicContract as publicRoutes } from '../../../src/protocol/contract.ts';
 
-test('no public route is kept for other hosts', () => {
+test('no public route is reserved for other hosts', () => {
   for (const [name, { access }] of Object.entries(publicRoutes)) {
     assert.notEqual(access, 'agent', name);
   }
 });
 
-test('a person needs the operator’s role to decide or to clear, and the viewer’s to look', () => {
+test("a user needs the operator's role to decide or to clear, and the viewer's to look", () => {
   const { resolve, clearLeftovers, resolution, leftovers } = publicRoutes;
   assert.deepEqual([resolve.access, clearLeftovers.access], ['operator', 'operator']);
   assert.deepEqual([resolution.access, leftovers.access], ['viewer', 'viewer']);

@@ -4,13 +4,13 @@ import { clearedList, leftover } from '../../../src/protocol/public/leftover.ts'
 
 const one = { kind: 'tap', what: 'gw01234567n0', safe: true, why: 'no process holds it' } as const;
 
-test('a leftover says what it is, whether it is safe, and why', () => {
+test('a leftover reports its kind, whether it is safe, and why', () => {
   assert.deepEqual(leftover.parse(one), one);
   assert.equal(leftover.safeParse({ ...one, why: undefined }).success, false);
   assert.equal(leftover.safeParse({ ...one, kind: 'cat' }).success, false);
 });
 
-test('what was left says why it could not be cleared', () => {
+test('a leftover that was not cleared reports the reason', () => {
   const answer = { cleared: [], left: [{ ...one, failed: 'it is held after all' }] };
   assert.deepEqual(clearedList.parse(answer), answer);
 });

@@ -24,7 +24,7 @@ testThroughJson({
 });
 
 describe('the settings of a migration', () => {
-  test('that are left out have their defaults', () => {
+  test('omitted settings of a migration have their defaults', () => {
     assert.deepEqual(migrationSettings.parse({}), {
       mode: 'precopy',
       maxDowntimeMs: 100,
@@ -36,7 +36,7 @@ describe('the settings of a migration', () => {
     });
   });
 
-  test('that make no sense are refused', () => {
+  test('invalid settings of a migration are refused', () => {
     for (const bad of [
       { mode: 'telepathy' },
       { streams: 0 },
@@ -53,7 +53,7 @@ describe('the settings of a migration', () => {
 });
 
 describe('a phase', () => {
-  test('is an end just where the migration does not leave it by itself', () => {
+  test('a phase is an end exactly if the migration does not leave it by itself', () => {
     assert.deepEqual(
       phase.options.filter((one) => isEnd(one)),
       [...END_PHASES],
@@ -62,8 +62,8 @@ describe('a phase', () => {
   });
 });
 
-describe('a look at the stream', () => {
-  test('holds whole bytes that JSON keeps exactly', () => {
+describe('stream figures', () => {
+  test('stream figures are whole bytes that JSON represents exactly', () => {
     const sample = memorySample.parse({
       totalBytes: Number.MAX_SAFE_INTEGER,
       remainingBytes: 0,

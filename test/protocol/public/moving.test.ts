@@ -15,7 +15,7 @@ function end(host: string, runsAt: RunsAt): GuestInfo {
   });
 }
 
-describe('a guest that moves, of which two hosts report', () => {
+describe('a moving guest reported by two hosts', () => {
   for (const [source, destination, runsAt, host] of [
     ['source', 'source', 'source', 'a'],
     ['source', 'unknown', 'source', 'a'],
@@ -23,7 +23,7 @@ describe('a guest that moves, of which two hosts report', () => {
     ['unknown', 'destination', 'destination', 'b'],
     ['destination', 'destination', 'destination', 'b'],
   ] as const) {
-    test(`is one, run by ${runsAt}, where they say ${source} and ${destination}`, () => {
+    test(`a moving guest is one, run by ${runsAt}, if the hosts report ${source} and ${destination}`, () => {
       for (const rows of [
         [end('a', source), end('b', destination)],
         [end('b', destination), end('a', source)],
@@ -34,13 +34,13 @@ describe('a guest that moves, of which two hosts report', () => {
     });
   }
 
-  test('stands under its source where its destination alone answers and does not run it', () => {
+  test('a moving guest is listed under its source if only its destination answers and does not run it', () => {
     const [one] = eachOnce([end('b', 'source')]);
     assert.deepEqual([one?.host, one?.moving?.runsAt], ['a', 'source']);
   });
 });
 
-test('guests that do not move stay as they are, also with one name', () => {
+test('guests that do not move stay unchanged, even with the same name', () => {
   const some = fc.record({ name: fc.constantFrom('x', 'y'), host: fc.constantFrom('a', 'b') });
   fc.assert(
     fc.property(fc.array(some, { maxLength: 8 }), (all) => {
@@ -73,7 +73,7 @@ test('the work for guests of one name grows with their number, not with its squa
   assert.ok(reads(2000) < 5 * reads(500), `${reads(500)} and ${reads(2000)} reads`);
 });
 
-describe('reports of several hosts are merged into one row for each guest', () => {
+describe('merging of reports', () => {
   const at = (host: string, more: Partial<GuestInfo> = {}): GuestInfo =>
     guest('web1', host, { uuid: 'u-1', ...more });
   const left = (epoch: number): GuestInfo =>
@@ -112,7 +112,7 @@ describe('reports of several hosts are merged into one row for each guest', () =
     assert.deepEqual(places(copy, at('a'), at('c', { uuid: 'u-2' })), ['a over b', 'c']);
   });
 
-  test('the host that a guest left has no more say once another host reports the guest', () => {
+  test('the host that a guest left no longer counts once another host reports the guest', () => {
     assert.deepEqual(places(left(5)), ['a']);
     assert.deepEqual(places(left(5), at('b', { epoch: 5 })), ['b over a']);
     assert.deepEqual(places(left(5), at('c', { epoch: 6 })), ['c over a']);

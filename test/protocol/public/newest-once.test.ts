@@ -10,7 +10,7 @@ const reported = fc.record({
   startedAt: fc.integer({ min: 0, max: 9 }).map((n) => `2026-01-0${n}T00:00:00.000Z`),
 });
 
-test('each migration comes once, newest first, as its source reports it where that does', () => {
+test('each migration appears once, newest first, as its source reports it if it does', () => {
   fc.assert(
     fc.property(fc.array(reported, { maxLength: 12 }), fc.nat(4), (all, limit) => {
       const found = newestOnce(

@@ -28,7 +28,7 @@ function operations(contract: Parameters<typeof openApi>[0]): Map<string, Operat
 }
 
 for (const [name, contract] of Object.entries({ agentContract, moverContract, peerContract })) {
-  test(`${name} becomes a document in which each route has its answer and its error`, () => {
+  test(`the document of ${name} has an answer and an error for each route`, () => {
     const found = operations(contract);
     assert.deepEqual([...found.keys()].toSorted(), Object.keys(contract).toSorted());
     for (const [key, route] of Object.entries<Route>(contract)) {
@@ -44,7 +44,7 @@ for (const [name, contract] of Object.entries({ agentContract, moverContract, pe
   });
 }
 
-test('places in a path and fields of a query become parameters', () => {
+test('parameters in a path and fields of a query become parameters', () => {
   const found = operations(agentContract);
   const parameters = (key: string) =>
     found.get(key)?.parameters?.map((each) => [each.name, each.in, each.required]);
@@ -62,7 +62,7 @@ test('the document is plain JSON', () => {
   assert.deepEqual(JSON.parse(JSON.stringify(document)), document);
 });
 
-test('an independent validator takes each document', async () => {
+test('an independent validator accepts each document', async () => {
   for (const contract of [publicContract, agentContract, moverContract, peerContract]) {
     const document: Record<string, unknown> = JSON.parse(
       JSON.stringify(openApi(contract, 'A title')),
@@ -72,7 +72,7 @@ test('an independent validator takes each document', async () => {
   }
 });
 
-test('the public document has no message of agents or movers to each other', () => {
+test('the public document has no message between agents or movers', () => {
   const found = operations(publicContract);
   const inner = Object.entries(agentContract).filter(
     ([, { access }]) => access === 'agent' || access === 'member',
@@ -81,7 +81,7 @@ test('the public document has no message of agents or movers to each other', () 
   for (const [key] of inner) assert.equal(found.has(key), false, key);
 });
 
-test('what the contract describes, another library takes by the document alone', () => {
+test("another library accepts the contract's values by the document alone", () => {
   const document = openApi(publicContract, 'A title');
   const ajv = new Ajv2020({ strict: true, strictTypes: false, validateFormats: false });
   const { components } = JSON.parse(JSON.stringify(document));
@@ -113,7 +113,7 @@ test('what the contract describes, another library takes by the document alone',
   }
 });
 
-test('messages that programs make types of have names', () => {
+test('messages that programs turn into types have names', () => {
   const { components } = openApi(publicContract, 'A title') as {
     components: { schemas: Record<string, object>; securitySchemes: object };
   };
@@ -126,7 +126,7 @@ test('messages that programs make types of have names', () => {
   }
 });
 
-test('who may call a route is in its security', () => {
+test("each route's security lists the allowed callers", () => {
   const all = operations(publicContract) as Map<string, Operation & { security: object[] }>;
   assert.deepEqual(all.get('health')?.security, []);
   assert.deepEqual(all.get('migrate')?.security, [

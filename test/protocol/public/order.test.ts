@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { order, orderOf, orderQuery } from '../../../src/protocol/public/order.ts';
 import { z } from 'zod';
 
-test('an order is whole, absent, or said to be incomplete', () => {
+test('an order is complete, absent, or marked as incomplete', () => {
   assert.equal(orderOf({}), undefined);
   assert.equal(orderOf({ order: 'r-00000001' }), 'incomplete');
   assert.equal(orderOf({ epoch: '3' }), 'incomplete');
@@ -14,7 +14,7 @@ test('an order is whole, absent, or said to be incomplete', () => {
   });
 });
 
-test('whatever a request names, an order that is read is one of the contract', () => {
+test('an order that is read fits the contract, whatever the request contains', () => {
   const query = z.object(orderQuery);
   const requests = fc.oneof(fc.string(), fc.stringMatching(/^r-[0-9a-z]{8,32}$/));
   const epochs = fc.oneof(fc.string(), fc.stringMatching(/^[0-9]{1,15}$/));

@@ -15,7 +15,7 @@ const order = fc.constantFrom('first to last' as const, 'last to first' as const
 const keyOf = (name: string): [string] => [name];
 
 describe('the pages of a list', () => {
-  test('give what is there all the time exactly once, whatever comes and goes meanwhile', async () => {
+  test('the pages of a list contain permanent entries exactly once, whatever else changes', async () => {
     await fc.assert(
       fc.asyncProperty(
         names,
@@ -40,7 +40,7 @@ describe('the pages of a list', () => {
     );
   });
 
-  test('are in the order of their keys', () => {
+  test('the pages of a list are in the order of their keys', () => {
     const all = [
       ['b', '1'],
       ['a', '2'],
@@ -52,7 +52,7 @@ describe('the pages of a list', () => {
     assert.deepEqual(rest, { items: [all[2]] });
   });
 
-  test('take no cursor that no page ended with', () => {
+  test('the pages of a list accept only a cursor that a page ended with', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 1 }), (text) => {
         try {
@@ -67,7 +67,7 @@ describe('the pages of a list', () => {
     });
   });
 
-  test('come to an end for a client, whatever the server says', async () => {
+  test('the pages of a list end for a client, whatever the server answers', async () => {
     const endless = everyPage(() => Promise.resolve({ items: [1], next: 'again' }));
     await assert.rejects(endless, { code: 'GODWIT_TOO_LARGE' });
     let asked = 0;
@@ -82,13 +82,13 @@ describe('the pages of a list', () => {
     assert.equal(asked, 4);
   });
 
-  test('of more things than a call takes as arguments are taken, as an earlier build answers', async () => {
+  test("a page larger than a call's argument limit is accepted, as older builds answer it", async () => {
     const items = Array.from({ length: 90_000 }, (_, index) => index);
     assert.equal((await everyPage(() => Promise.resolve({ items }))).length, 90_000);
   });
 });
 
-test('the cursor of a list by time has a whole number of ms, and no other is taken', () => {
+test('the cursor of a list by time has a whole number of ms, and no other is accepted', () => {
   assert.deepEqual(timeKeyIn(cursorAt(['1700000000123', 'm-1'])), {
     atMs: 1_700_000_000_123,
     id: 'm-1',

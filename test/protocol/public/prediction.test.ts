@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { guestMeasure, linkMeasure, pageMix } from '../../../src/protocol/public/prediction.ts';
 
-describe('what a prediction rests on', () => {
-  test('takes shares of a whole and amounts that there are, and nothing else', () => {
+describe('prediction inputs', () => {
+  test('prediction inputs accept shares of a whole and valid amounts only', () => {
     const mix = { zero: 0.5, duplicate: 0.25, packed: 0.4 };
     assert.deepEqual(pageMix.parse(mix), mix);
     for (const bad of [

@@ -4,14 +4,14 @@ import { MAX_SETTINGS, reloaded, reloadRoutes } from '../../../src/protocol/publ
 
 const answer = { file: '/etc/godwit/agent.json', taken: ['site'], restart: [], warnings: [] };
 
-test('what came of a reload is bounded, and a viewer may not ask for one', () => {
+test('the result of a reload is bounded, and a viewer may not request one', () => {
   assert.deepEqual(reloaded.parse(answer), answer);
   const many = Array.from({ length: MAX_SETTINGS + 1 }, () => 'site');
   assert.equal(reloaded.safeParse({ ...answer, taken: many }).success, false);
   assert.equal(reloadRoutes.reload.access, 'operator');
 });
 
-test('a reload is done where nobody says that it is not to be', () => {
+test('a reload is done unless the request is for a dry run', () => {
   const { query } = reloadRoutes.reload;
   assert.deepEqual(query.parse({}), { dryRun: 'false' });
   assert.equal(query.safeParse({ dryRun: 'perhaps' }).success, false);

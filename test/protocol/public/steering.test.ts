@@ -9,7 +9,7 @@ import {
   strategyNamed,
 } from '../../../src/protocol/public/steering.ts';
 
-test('a name stands for a strategy of that name', () => {
+test('a name selects the strategy of that name', () => {
   for (const name of STRATEGY_NAMES) {
     assert.equal(strategyNamed(steering.parse(name)).name, name);
     assert.deepEqual(steeringStrategy.parse(STRATEGIES[name]), STRATEGIES[name]);
@@ -18,7 +18,7 @@ test('a name stands for a strategy of that name', () => {
   assert.throws(() => steering.parse({ name: 'own', postcopy: true }), /postcopy/);
 });
 
-test('a strategy needs the mode hybrid where it may go over to post-copy', () => {
+test('a strategy needs the mode hybrid if it may switch to post-copy', () => {
   const modes = STRATEGY_NAMES.map((name) => modeOf(STRATEGIES[name]));
   assert.deepEqual(modes, ['precopy', 'hybrid', 'hybrid', 'precopy', 'hybrid']);
 });

@@ -4,7 +4,7 @@ import { preparation } from '../../../src/protocol/peer/migration.ts';
 import { migrationSettings } from '../../../src/protocol/public/migration.ts';
 import { transport } from '../../../src/protocol/public/transport.ts';
 
-test('how memory is carried is one of what hypervisors have, and left to the default where nobody says', () => {
+test("the transport of memory is one of the hypervisors', with a default", () => {
   for (const one of transport.options) {
     assert.equal(migrationSettings.parse({ transport: one }).transport, one);
   }
@@ -12,7 +12,7 @@ test('how memory is carried is one of what hypervisors have, and left to the def
   assert.equal(migrationSettings.safeParse({ transport: 'udp' }).success, false);
 });
 
-test('a destination hears of memory without TLS only with a transport that has none', () => {
+test('an order for memory without TLS is sent only with a transport that has none', () => {
   const { stream } = preparation.shape;
   const plain = { mode: 'precopy', streams: 4, compress: 'none' };
   assert.equal(stream.safeParse({ ...plain, tls: true }).success, true);

@@ -9,7 +9,7 @@ const reported = {
   refusals: [one],
 };
 
-test('what a host reports of trust may lack a list and a problem, and is bounded', () => {
+test("a host's trust report may lack a list and a problem, and is bounded", () => {
   assert.deepEqual(trust.parse(reported), reported);
   const many = Array.from({ length: MAX_REFUSALS + 1 }, () => one);
   assert.equal(trust.safeParse({ ...reported, refusals: many }).success, false);
@@ -17,6 +17,6 @@ test('what a host reports of trust may lack a list and a problem, and is bounded
   assert.equal(refusal.safeParse({ ...one, count: 0 }).success, false);
 });
 
-test('a viewer may ask for it', () => {
+test('a viewer may request the trust report', () => {
   assert.equal(trustRoutes.trust.access, 'viewer');
 });

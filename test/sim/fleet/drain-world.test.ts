@@ -21,7 +21,7 @@ const scene: Scene = {
   drained: ['a'],
 };
 
-test('streams fill the pipes by their weights, and none goes beyond its ceiling', () => {
+test('streams fill the pipes by their weights, and none exceeds its ceiling', () => {
   const stream = (pipes: string[], weight = 1, ceiling = 1e9) => ({ pipes, weight, ceiling });
   const carries = new Map([
     ['out', 90e6],
@@ -37,7 +37,7 @@ test('streams fill the pipes by their weights, and none goes beyond its ceiling'
   );
 });
 
-test('a guest that writes is sent again, round by round, and one that writes too much is throttled', () => {
+test('a writing guest is sent again, round by round, and one that writes too much is throttled', () => {
   const ends = (dirtyBytesPerSecond: number): { seconds: number; rounds: number } => {
     const move = new Precopy({
       usedBytes: 10 * GBIT,
@@ -59,14 +59,14 @@ test('a guest that writes is sent again, round by round, and one that writes too
   assert.ok(ends(GBIT * 2).seconds > 40 && ends(GBIT * 2).seconds < 1e5);
 });
 
-test('a seed gives the same drain again, and another seed another', () => {
+test('a seed repeats its drain, and another seed gives another', () => {
   const seconds = (seed: number): number =>
     new DrainWorld(scene, new Random(seed)).run(new CappedDirector(2)).seconds;
   assert.equal(seconds(1), seconds(1));
   assert.notEqual(seconds(1), seconds(2));
 });
 
-test('whoever directs has the same guests and the same weather, in whatever order they move', () => {
+test('the guests and the weather are the same for every scheduler, in whatever order guests move', () => {
   const guests = scene.guests.map((each, at) => ({ ...each, usedBytes: (at + 1) * 0.4 * GIB }));
   const names = guests.map(({ name }) => name);
   const sent = [names, names.toReversed()].map((order) => {
@@ -77,7 +77,7 @@ test('whoever directs has the same guests and the same weather, in whatever orde
   assert.equal(sent[0], sent[1]);
 });
 
-test('the scheduler is sooner than a fixed cap that looks at free memory, and never overfills a host', () => {
+test('the scheduler is faster than a fixed cap based on free memory, and never overfills a host', () => {
   const run = (director: SchedulerDirector | CappedDirector) =>
     new DrainWorld(scene, new Random(7), CALM).run(director);
   const planned = new SchedulerDirector();

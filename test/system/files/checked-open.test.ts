@@ -43,10 +43,10 @@ const replacements: Readonly<Record<string, (dir: string, victim: string) => voi
   'a pipe': (dir) => asGuest(dir, `mkfifo ${SOCKET}`),
 };
 
-describe('a socket that a guest’s QEMU made in its directory', { skip }, () => {
+describe("a socket of a guest's QEMU", { skip }, () => {
   for (const [what, replace] of Object.entries(replacements)) {
     for (const [way, connect] of Object.entries(ways)) {
-      test(`is not spoken to by way of ${way} once ${what} is in its place`, async (t) => {
+      test(`a QEMU socket is not opened by way of ${way} once ${what} replaced it`, async (t) => {
         const dir = guestDir(t);
         const victim = path.join(tempDir(t), 'root.sock');
         const heard = await listen(t, victim);
@@ -64,7 +64,7 @@ describe('a socket that a guest’s QEMU made in its directory', { skip }, () =>
     }
   }
 
-  test('is spoken to as long as it is that', async (t) => {
+  test('a QEMU socket is opened as long as it is unchanged', async (t) => {
     const own = path.join(guestDir(t), SOCKET);
     const heard = await listen(t, own);
     fs.chownSync(own, GUEST, GUEST);
@@ -75,7 +75,7 @@ describe('a socket that a guest’s QEMU made in its directory', { skip }, () =>
     assert.equal(heard.length, 3);
   });
 
-  test('is spoken to where its QEMU was root when it began to listen', async (t) => {
+  test('a QEMU socket is opened if its QEMU was root when it began to listen', async (t) => {
     const dir = tempDir(t);
     const own = path.join(dir, SOCKET);
     await listen(t, own);
@@ -93,8 +93,8 @@ describe('a socket that a guest’s QEMU made in its directory', { skip }, () =>
   });
 });
 
-describe('a socket that nobody listens on', () => {
-  test('is an error with its own path', async (t) => {
+describe('a socket without a listener', () => {
+  test('a socket without a listener is an error with its path', async (t) => {
     const file = path.join(tempDir(t), SOCKET);
     const server = net.createServer().listen(`${file}.first`);
     await once(server, 'listening');
@@ -106,8 +106,8 @@ describe('a socket that nobody listens on', () => {
   });
 });
 
-describe('a file in a directory of a guest’s QEMU', () => {
-  test('is read from its end, however long it is', (t) => {
+describe("a file of a guest's QEMU", () => {
+  test('a file of QEMU is read from its end, however long it is', (t) => {
     const file = path.join(tempDir(t), 'log');
     fs.writeFileSync(file, 'the end');
     fs.truncateSync(file, 2 ** 40);
@@ -117,7 +117,7 @@ describe('a file in a directory of a guest’s QEMU', () => {
     assert.equal(readEnd(file, 7), 'short');
   });
 
-  test('is not waited for or followed where it is a pipe, a link or a device', (t) => {
+  test('a file of QEMU is not awaited or followed if it is a pipe, a link or a device', (t) => {
     const dir = tempDir(t);
     execFileSync('sh', ['-c', 'mkfifo pipe; ln -s /dev/zero zero; echo 1 > 1; ln -s 1 link'], {
       cwd: dir,

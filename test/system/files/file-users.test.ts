@@ -38,8 +38,8 @@ function fileIn(directory: string, name: string): string {
   return file;
 }
 
-describe('the files that a process has open', () => {
-  test('are its images by the kernel’s numbers, not by their paths', async (t) => {
+describe('open files of a process', () => {
+  test("the open files of a process are its images by the kernel's numbers, not by their paths", async (t) => {
     const directory = tempDir(t);
     const [a, b, c] = ['a', 'b', 'c'].map((name) => fileIn(directory, name)) as [
       string,
@@ -72,7 +72,7 @@ describe('the files that a process has open', () => {
     );
   });
 
-  test('of a process that has ended are not taken for replaced ones', async (t) => {
+  test('the open files of an ended process do not count as replaced', async (t) => {
     const file = fileIn(tempDir(t), 'a');
     const child = spawn('true');
     await once(child, 'exit');
@@ -81,8 +81,8 @@ describe('the files that a process has open', () => {
   });
 });
 
-describe('what uses a file of this host', () => {
-  test('is each process that has it open, by its number and program, and none that is allowed to', async (t) => {
+describe('users of a file', () => {
+  test('the users of a file are the processes that have it open, except allowed ones', async (t) => {
     const file = fileIn(tempDir(t), 'a');
     const id = (await identityOf(file)) ?? '';
     assert.deepEqual((await fileUsers({ identities: [id], except: [] }, soon())).users, []);
@@ -103,7 +103,7 @@ describe('what uses a file of this host', () => {
     );
   });
 
-  test('is found under a name that it did not have when it was opened, and after its removal', async (t) => {
+  test('the users of a file are found under a later name, and after its removal', async (t) => {
     const directory = tempDir(t);
     const file = fileIn(directory, 'a');
     const id = (await identityOf(file)) ?? '';
@@ -115,7 +115,7 @@ describe('what uses a file of this host', () => {
     assert.deepEqual((await fileUsers({ identities: [other], except: [] }, soon())).users, []);
   });
 
-  test('is not a program that has another file with the number of a removed one', async (t) => {
+  test('the users of a file exclude a program with another file that reused its inode number', async (t) => {
     const file = fileIn(tempDir(t), 'a');
     const number = ((await identityOf(file)) ?? '').split(':', 2).join(':');
     const { birthtimeNs: born } = statSync(file, { bigint: true });
@@ -124,7 +124,7 @@ describe('what uses a file of this host', () => {
     assert.deepEqual((await fileUsers({ identities: [removed], except: [] }, soon())).users, []);
   });
 
-  test('is found by the number of an identity that an earlier build took, without a birth time', async (t) => {
+  test('the users of a file are found by an identity of an older build, without a birth time', async (t) => {
     const file = fileIn(tempDir(t), 'a');
     const id = ((await identityOf(file)) ?? '').split(':', 2).join(':');
     const pid = await holder(t, [[file, 'r+']]);
@@ -132,7 +132,7 @@ describe('what uses a file of this host', () => {
     assert.deepEqual(users, [{ identity: id, by: `process ${pid} (sleep)`, mayWrite: true }]);
   });
 
-  test('is a loop device, swap, and a target of the kernel on it', async (t) => {
+  test('the users of a file include a loop device, swap, and a kernel target on it', async (t) => {
     const root = tempDir(t);
     const files = ['a', 'b c', 'd', 'e'].map((name) => fileIn(root, name));
     const put = (name: string, words: string): void => {
@@ -165,7 +165,7 @@ describe('what uses a file of this host', () => {
     );
   });
 
-  test('is a mount of a device or of its partition, and a device that is built on it', async (t) => {
+  test('the users of a file include mounts of a device or its partition, and devices built on it', async (t) => {
     const root = tempDir(t);
     const put = (name: string, words: string): void => {
       const at = path.join(root, name);
@@ -193,8 +193,8 @@ describe('what uses a file of this host', () => {
   });
 });
 
-describe('a file whose identity was taken', () => {
-  test('is opened under its path only while it is the file there', async (t) => {
+describe('an identified file', () => {
+  test('an identified file is opened under its path only while it is the file there', async (t) => {
     const directory = tempDir(t);
     const file = fileIn(directory, 'a');
     const id = (await identityOf(file)) ?? '';
@@ -206,7 +206,7 @@ describe('a file whose identity was taken', () => {
     await assert.rejects(openIdentified(`${file}.gone`, id), /there is no file at this path/);
   });
 
-  test('is not the file that got its number after it was removed', async (t) => {
+  test('an identified file differs from a file that got its number after its removal', async (t) => {
     const directory = tempDir(t);
     const file = fileIn(directory, 'a');
     const { ino } = statSync(file);
@@ -220,7 +220,7 @@ describe('a file whose identity was taken', () => {
     assert.equal(readFileSync(file, 'utf8'), 'somebody’s');
   });
 
-  test('is left alone where the file system keeps no birth time, unless it was held', async (t) => {
+  test('an identified file is left alone without birth times, unless it was held', async (t) => {
     const directory = tempDir(t);
     const file = fileIn(directory, 'a');
     const number = ((await identityOf(file)) ?? '').split(':', 2).join(':');
@@ -234,7 +234,7 @@ describe('a file whose identity was taken', () => {
     assert.equal(await setAside(file, 'a.old', number, again), 'removed');
   });
 
-  test('is put aside in a directory that is no link, and nothing is where there is none', async (t) => {
+  test('an identified file is set aside in a real directory, and not without one', async (t) => {
     const directory = tempDir(t);
     const file = fileIn(directory, 'a');
     const id = await identityOf(file);

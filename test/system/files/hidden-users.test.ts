@@ -45,11 +45,11 @@ my $to = $mode eq "<" ? 1 : 3;
 syscall(${process.arch === 'arm64' ? 222 : 9}, 0, 4096, $to, $flags + 0, fileno($open), 0) > 0 or die;
 close($open); print "mapped\n"; sleep 600`;
 
-describe('a user of a file that /proc/PID/fd does not show', () => {
+describe('a hidden user of a file', () => {
   const usersOf = async (id: string | undefined, except: readonly number[] = []) =>
     fileUsers({ identities: [id ?? ''], except }, soon());
 
-  test('is a thread with a table of open files of its own', async (t) => {
+  test('a hidden user of a file can be a thread with a separate table of open files', async (t) => {
     const file = fileIn(tempDir(t), 'a');
     const id = await identityOf(file);
     const { pid } = await program(t, ['perl', '-e', OPENS_APART, file]);
@@ -63,7 +63,7 @@ describe('a user of a file that /proc/PID/fd does not show', () => {
     assert.deepEqual((await fileUsers(asked, soon())).users, [user]);
   });
 
-  test('is a program that has only mapped it; only a shared mapping of a writer may write', async (t) => {
+  test("a hidden user can be a program that has only mapped it; only a writer's shared mapping may write", async (t) => {
     const file = fileIn(tempDir(t), 'a');
     writeFileSync(file, Buffer.alloc(4096));
     const id = await identityOf(file);
@@ -82,7 +82,7 @@ describe('a user of a file that /proc/PID/fd does not show', () => {
     }
   });
 
-  test('is a loop device that was set up in another mount namespace', async (t) => {
+  test('a hidden user can be a loop device that was set up in another mount namespace', async (t) => {
     const directory = tempDir(t);
     const file = fileIn(directory, 'a');
     writeFileSync(file, Buffer.alloc(65_536));
@@ -106,7 +106,7 @@ describe('a user of a file that /proc/PID/fd does not show', () => {
     assert.deepEqual((await usersOf(await identityOf(path.join(there, 'a')))).users, []);
   });
 
-  test('is a mount of the file itself in another mount namespace, unless only the hypervisor sees it', async (t) => {
+  test('a hidden user can be a file mount in another mount namespace, unless only the hypervisor sees it', async (t) => {
     const directory = tempDir(t);
     const [file, at] = ['a', 'b c'].map((name) => fileIn(directory, name)) as [string, string];
     if (process.getuid?.() !== 0) return t.skip('mount namespaces take root');
@@ -120,7 +120,7 @@ describe('a user of a file that /proc/PID/fd does not show', () => {
     assert.deepEqual((await usersOf(await identityOf(at))).users, []);
   });
 
-  test('is a mount of a device in another mount namespace', async (t) => {
+  test('a hidden user can be a mount of a device in another mount namespace', async (t) => {
     const directory = tempDir(t);
     if (process.getuid?.() !== 0) return t.skip('mount namespaces take root');
     const file = fileIn(directory, 'a');

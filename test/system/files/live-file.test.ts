@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { liveFile } from '../../../src/system/files/live-file.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 
-test('a file is read again once another one lies in its place, and only then', (t) => {
+test('a file is read again once another one has replaced it, and only then', (t) => {
   const file = path.join(tempDir(t), 'value');
   let reads = 0;
   const value = liveFile(file, (text) => {
@@ -25,7 +25,7 @@ test('a file is read again once another one lies in its place, and only then', (
   assert.equal(value(), 2);
 });
 
-test('what cannot be read is thrown the first time, and later leaves what was known', (t) => {
+test('an unreadable file throws the first time, and later keeps the known contents', (t) => {
   const file = path.join(tempDir(t), 'value');
   const value = liveFile(file, (text) => JSON.parse(text) as unknown);
   writeFileSync(file, 'nonsense');

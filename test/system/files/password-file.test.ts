@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { readPassword } from '../../../src/system/files/password-file.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 
-test('a password is one line of a file that nobody else may read, and is shown to nobody', async (t) => {
+test('a password is one line of a private file, and is never shown', async (t) => {
   const file = path.join(tempDir(t), 'password');
   writeFileSync(file, 'open sesame\r\n', { mode: 0o600 });
   assert.equal(await readPassword(file), 'open sesame');
@@ -18,7 +18,7 @@ test('a password is one line of a file that nobody else may read, and is shown t
   });
 });
 
-test('what is no plain file of at most a kilobyte is refused at once', async (t) => {
+test('a password file that is not a plain file of at most a kilobyte is refused at once', async (t) => {
   const dir = tempDir(t);
   const pipe = path.join(dir, 'pipe');
   execFileSync('mkfifo', ['-m', '600', pipe]);

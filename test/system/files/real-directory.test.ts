@@ -88,9 +88,9 @@ const ENDS: Readonly<Record<string, (at: Places) => Promise<unknown>>> = {
   'removes directories': ({ vm }) => removeDirectories([path.join(vm, 'empty')]),
 };
 
-describe('a directory of shared storage for which another host has put a link', { skip }, () => {
+describe('a directory replaced by a link', { skip }, () => {
   for (const [what, work] of [...Object.entries(DEEDS), ...Object.entries(ENDS)]) {
-    test(`leads nobody out of the storage who ${what}`, async (t) => {
+    test(`an operation that ${what} never follows a link out of the storage`, async (t) => {
       const all = places(t);
       fs.mkdirSync(path.join(all.own, 'empty'));
       fs.renameSync(all.vm, `${all.vm}.aside`);
@@ -105,7 +105,7 @@ describe('a directory of shared storage for which another host has put a link', 
     });
   }
 
-  test('leads nobody there either while it takes turns with the directory', async (t) => {
+  test('an operation stays in the storage even if a directory alternates with a link', async (t) => {
     const { own, guestDir, vm } = places(t);
     fs.symlinkSync(own, `${vm}.link`);
     const script = `const { renameSync: mv } = require('node:fs'); const vm = process.argv[1];

@@ -37,7 +37,7 @@ const turn = () => {
 turn();
 `;
 
-test('removes whatever is in a directory, and follows no link', async (t) => {
+test('removal deletes everything in a directory, and follows no link', async (t) => {
   const part = fc.constantFrom('a', 'b', '\u00e4', 'godwit-removed-1');
   const file = fc.record({
     at: fc.array(part, { minLength: 1, maxLength: 6 }),
@@ -71,7 +71,7 @@ test('removes whatever is in a directory, and follows no link', async (t) => {
   );
 });
 
-test('a link in the place of the directory goes, and not what it leads to; none there is no error', async (t) => {
+test('a link that replaced the directory is removed, not its target; a missing one is not an error', async (t) => {
   const root = tempDir(t);
   const outside = path.join(root, 'outside');
   mkdirSync(outside);
@@ -85,7 +85,7 @@ test('a link in the place of the directory goes, and not what it leads to; none 
   await removeTree(path.join(root, 'not', 'there'));
 });
 
-test('directories within directories, however deep, are removed', async (t) => {
+test('nested directories, however deep, are removed', async (t) => {
   const root = tempDir(t);
   const directory = path.join(root, 'guest');
   mkdirSync(directory);
@@ -100,7 +100,7 @@ test('directories within directories, however deep, are removed', async (t) => {
   assert.equal(existsSync(directory), false);
 });
 
-test('nothing outside is removed while somebody swaps directories for links', async (t) => {
+test('nothing outside is removed while another process replaces directories by links', async (t) => {
   const root = tempDir(t);
   const outside = path.join(root, 'outside');
   mkdirSync(outside);

@@ -7,8 +7,8 @@ import { tempDir } from '../../rpc/test-contract.ts';
 
 const [FIRST, LATER, LAST] = ['2026-01-01T00', '2026-02-01T00', '2026-03-01T00'];
 
-describe('since when a host’s state is what it is', () => {
-  test('stays as it was written, over restarts of the agent', (t) => {
+describe("the age of a host's state", () => {
+  test("the age of a host's state survives restarts of the agent", (t) => {
     const dir = tempDir(t);
     assert.equal(storeSince(dir), undefined);
     assert.equal(ageStore(dir, FIRST), FIRST);
@@ -16,7 +16,7 @@ describe('since when a host’s state is what it is', () => {
     assert.equal(isRestored(dir, FIRST), false);
   });
 
-  test('is now where it was made anew, or put back from a copy', (t) => {
+  test("the age of a host's state restarts if it was created again, or restored from a copy", (t) => {
     const dir = tempDir(t);
     ageStore(path.join(dir), FIRST);
     const backup = path.join(tempDir(t), 'backup');
@@ -29,7 +29,7 @@ describe('since when a host’s state is what it is', () => {
     assert.equal(ageStore(dir, LATER), LATER);
   });
 
-  test('is now where nobody can read it any more', (t) => {
+  test("the age of a host's state restarts if it cannot be read any more", (t) => {
     const dir = tempDir(t);
     ageStore(dir, FIRST);
     const file = path.join(dir, 'store.json');

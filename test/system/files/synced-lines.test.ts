@@ -8,7 +8,7 @@ import { tempDir } from '../../rpc/test-contract.ts';
 
 const full = (lines: readonly string[]): string[] => lines.filter((line) => line !== '');
 
-test('lines are read as they were added, also behind one that a power loss has cut', (t) => {
+test('lines are read as they were added, even behind one that a power loss has cut', (t) => {
   const file = path.join(tempDir(t), 'lines');
   const lines = new SyncedLines(file);
   assert.deepEqual(full(lines.read()), []);
@@ -18,7 +18,7 @@ test('lines are read as they were added, also behind one that a power loss has c
   assert.deepEqual(full(new SyncedLines(file).read()), ['one', 'two', 'cu', 'three']);
 });
 
-test('what is written anew takes the place of all, and the count follows', (t) => {
+test('rewritten lines replace all others, and the count follows', (t) => {
   const file = path.join(tempDir(t), 'lines');
   const lines = new SyncedLines(file);
   for (let at = 0; at < 5; at += 1) lines.append([`line ${at}`]);
@@ -29,7 +29,7 @@ test('what is written anew takes the place of all, and the count follows', (t) =
   assert.equal(existsSync(`${file}.tmp`), false);
 });
 
-test('all is written, in however many pieces the kernel takes it, or it is an error', () => {
+test('all lines are written, in however many pieces the kernel accepts, or there is an error', () => {
   fc.assert(
     fc.property(
       fc.uint8Array(),

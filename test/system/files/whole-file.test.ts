@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { writeWhole, writeWholeInPieces } from '../../../src/system/files/whole-file.ts';
 import { tempDir } from '../../rpc/test-contract.ts';
 
-test('a file is written anew as a whole, for its owner alone, and nothing else is left', (t) => {
+test('a file is rewritten as a whole, only for its owner, and nothing else is left', (t) => {
   const directory = tempDir(t);
   const file = path.join(directory, 'state.json');
   writeWhole(file, 'one');

@@ -45,14 +45,14 @@ function endsAfter(looks: number): Kernel {
 }
 
 describe('the life of a process', () => {
-  test('is known of this very process, with and without the boot in its record', () => {
+  test("a process's life is known for this process, with and without the boot in its record", () => {
     const own = ownIdentity();
     assert.deepEqual(lifeOf({ ...own, bootId: bootId() }), { state: 'alive' });
     assert.deepEqual(lifeOf(own), { state: 'alive' });
     assert.equal(isEnding(own), false);
   });
 
-  test('is over for one that was killed', async () => {
+  test("a process's life is over after a kill", async () => {
     const child = spawn('sleep', ['60'], { stdio: 'ignore' });
     await once(child, 'spawn');
     const pid = child.pid ?? 0;
@@ -63,23 +63,23 @@ describe('the life of a process', () => {
     assert.equal(lifeOfPid(pid).state, 'gone');
   });
 
-  test('is over where another process has its pid', () => {
+  test("a process's life is over if another process has its pid", () => {
     const kernel = { ...HEALTHY, stat: () => statLine('S', TICKS + 1) };
     assert.equal(lifeOf(HANDLE, kernel).state, 'gone');
     assert.equal(lifeOf({ pid: PID, startTicks: TICKS }, kernel).state, 'gone');
   });
 
-  test('is over where the host was started anew, whoever has its pid and start time', () => {
+  test("a process's life is over after a reboot, whichever process has its pid and start time", () => {
     const kernel = { ...HEALTHY, bootId: () => BOOT.replaceAll('1', '6') };
     assert.equal(lifeOf(HANDLE, kernel).state, 'gone');
   });
 
-  test('goes on in the records of earlier versions, which name no boot', () => {
+  test("a process's life continues in records of earlier versions, which name no boot", () => {
     const kernel = { ...HEALTHY, bootId: failure('EACCES') };
     assert.deepEqual(lifeOf({ pid: PID, startTicks: TICKS }, kernel), { state: 'alive' });
   });
 
-  test('is unknown where the kernel does not show the process, and does not deny it', () => {
+  test("a process's life is unknown if the kernel neither shows nor denies the process", () => {
     const reads = fc.constantFrom('EACCES', 'EMFILE', 'ENFILE', 'EIO', 'ENOENT', 'EPERM', 'ENOMEM');
     const probes = fc.constantFrom(undefined, 'EPERM', 'EINVAL');
     const boots = fc.constantFrom(undefined, BOOT);
@@ -98,7 +98,7 @@ describe('the life of a process', () => {
     );
   });
 
-  test('is unknown where its line says nothing, or the boot cannot be read', () => {
+  test("a process's life is unknown if its line is unreadable, or the boot cannot be read", () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         fc.pre(!/\d+ 0 \d+/.test(text));
@@ -108,7 +108,7 @@ describe('the life of a process', () => {
     assert.equal(lifeOf(HANDLE, { ...HEALTHY, bootId: failure('EIO') }).state, 'unknown');
   });
 
-  test('has begun to end once a look does not find it, also where the look before did', () => {
+  test('a process is ending once a check does not find it, even if the check before did', () => {
     assert.equal(hasBegunToEnd(PID, HEALTHY), false);
     assert.equal(hasBegunToEnd(PID, endsAfter(0)), true);
     assert.equal(isEnding(HANDLE, endsAfter(1)), true);
@@ -116,7 +116,7 @@ describe('the life of a process', () => {
     assert.equal(hasBegunToEnd(PID, exiting), true);
   });
 
-  test('is over where no process has that pid, and for a zombie without threads', () => {
+  test("a process's life is over if no process has the pid, and for a zombie without threads", () => {
     const none = { ...HEALTHY, stat: failure('ENOENT'), probe: failure('ESRCH') };
     assert.equal(lifeOf(HANDLE, none).state, 'gone');
     const zombie = { ...HEALTHY, stat: () => statLine('Z', TICKS) };

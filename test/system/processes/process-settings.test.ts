@@ -36,14 +36,14 @@ function host(t: TestContext, files: Record<string, string> = {}) {
   return processSettings(PID, { proc: path.join(top, 'proc'), sys: path.join(top, 'sys') });
 }
 
-test('a process that nobody changed has no settings, and neither has one that is gone', async (t) => {
+test('an unchanged process has no settings, and neither has one that is gone', async (t) => {
   assert.deepEqual(await host(t), []);
   const top = tempDir(t);
   assert.deepEqual(await processSettings(PID, { proc: top, sys: top }), []);
   assert.deepEqual(judgeProcessSettings([]), []);
 });
 
-test('a thread with a policy or a niceness of its own is reported', async (t) => {
+test('a thread with a separate policy or niceness is reported', async (t) => {
   const stat = (changed: Record<number, string>) =>
     `78 (CPU 0/KVM) S ${Array.from({ length: 50 }, (_, index) => changed[index] ?? '0').join(' ')}`;
   const settings = await host(t, {
@@ -78,7 +78,7 @@ test('a process is reported with its niceness, its processors, its OOM score and
   assert.equal(finding?.verdict, 'warn');
 });
 
-test('a process that shares the agent’s bounds has none of its own', async (t) => {
+test("a process that shares the agent's limits has none itself", async (t) => {
   const status = 'Cpus_allowed_list:\t0-1\n';
   const own = await host(t, {
     [`proc/${PID}/task/77/status`]: status,
@@ -90,7 +90,7 @@ test('a process that shares the agent’s bounds has none of its own', async (t)
   assert.deepEqual(own, []);
 });
 
-test('the bound of memory in a cgroup of Godwit is not its owner’s', async (t) => {
+test("the memory limit in a cgroup of Godwit is not its owner's", async (t) => {
   const settings = await host(t, {
     [`proc/${PID}/cgroup`]: '0::/godwit/1234\n',
     'sys/fs/cgroup/godwit/1234/memory.max': '1073741824\n',

@@ -23,26 +23,26 @@ function statLine(name: string, state: string, threads: number, startTicks: numb
 }
 
 describe('the identity of a process', () => {
-  test('is its pid with its start time', () => {
+  test("a process's identity is its pid with its start time", () => {
     const { pid, startTicks } = ownIdentity();
     assert.equal(pid, process.pid);
     assert.ok(startTicks > (startTicksOf(1) ?? Infinity));
     assert.deepEqual(ownIdentity(), { pid, startTicks });
   });
 
-  test('is read from the kernel’s line whatever the program’s name holds', () => {
+  test("a process's identity is read from the kernel's line whatever the program's name contains", () => {
     const line = statLine('a) b (c)', 'S', 1, 4711);
     assert.deepEqual(parseStat(line), { state: 'S', startTicks: 4711 });
     assert.equal(parseStat(''), undefined);
   });
 
-  test('outlives its first thread, and ends with its last one', () => {
+  test("a process's identity outlives its first thread, and ends with its last one", () => {
     assert.deepEqual(parseStat(statLine('x', 'Z', 3, 4711)), { state: 'Z', startTicks: 4711 });
     assert.equal(parseStat(statLine('x', 'Z', 1, 4711)), undefined);
     assert.equal(parseStat(statLine('x', 'X', 0, 4711)), undefined);
   });
 
-  test('is not that of a later process with the same pid', async (t) => {
+  test("a process's identity differs from a later process with the same pid", async (t) => {
     const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
     t.after(() => child.kill('SIGKILL'));
     await once(child, 'spawn');
@@ -96,13 +96,13 @@ test('the processes of this host are listed once each, this one among them', () 
 });
 
 describe('the boot of a host', () => {
-  test('is the kernel’s for all of its machine, and begins anew with the first process of a container', () => {
+  test("a boot is the kernel's for the whole machine, and restarts with a container's first process", () => {
     assert.equal(bootName('boot-1', 'pid:[4026531836]', 1), 'boot-1');
     assert.equal(bootName('boot-1', 'pid:[4026532800]', 700), 'boot-1.700');
     assert.throws(() => bootName('boot-1', 'pid:[4026532800]'), /first process of this container/);
   });
 
-  test('differs between two lives of one container, although the kernel’s is the same', () => {
+  test("a boot differs between two lives of one container, although the kernel's is the same", () => {
     const file = path.resolve(import.meta.dirname, '../../../src/system/processes/process.ts');
     const script = `const { bootId, hostBoot } = await import(${JSON.stringify(file)});
       process.stdout.write(JSON.stringify([bootId(), hostBoot()]));`;

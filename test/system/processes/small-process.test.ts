@@ -57,12 +57,12 @@ async function told(story: string, flags: readonly string[]): Promise<unknown> {
   return JSON.parse((await promisify(execFile)(process.execPath, all, { env })).stdout);
 }
 
-test('a mover collects what its start has left at once; a process without its flags does nothing', async () => {
+test('a mover collects its startup garbage at once; a process without its flags does nothing', async () => {
   assert.equal(await told(GARBAGE, UNOPTIMISED_FLAGS), true);
   assert.equal(await told(GARBAGE, ROOMY), false);
 });
 
-test('a mover optimises nothing until the guest’s bytes pass through it, and then what is hot', async () => {
+test("a mover optimizes nothing until the guest's bytes pass through it, and then the hot code", async () => {
   const flags = [...UNOPTIMISED_FLAGS, '--allow-natives-syntax'];
   assert.deepEqual(await told(STORY, flags), { before: false, after: true });
 });

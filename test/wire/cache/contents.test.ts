@@ -30,8 +30,8 @@ async function near(context: TestContext, far: readonly Buffer[], mostBytes = 2 
   return new NearCache(store, scope, summary, Places.empty(1024));
 }
 
-describe('what the far side is thought to have', () => {
-  test('is what it was sent, for as long as a cache of the same size keeps it', async (context) => {
+describe('the estimate of the far cache', () => {
+  test('the estimate of the far cache contains the sent pages, as long as a cache of that size keeps them', async (context) => {
     const cache = await near(context, [], 128 * ENTRY_BYTES);
     for (let number = 0; number < 1000; number += 1) {
       const each = page(number);
@@ -42,7 +42,7 @@ describe('what the far side is thought to have', () => {
     assert.equal(cache.farHas(scope.nameOf(page(0))), false);
   });
 
-  test('is no more what it said, once much of that was missing', async (context) => {
+  test('the estimate of the far cache drops its reported pages once many of them were missing', async (context) => {
     const said = Array.from({ length: 400 }, (_, number) => page(number));
     const cache = await near(context, said);
     const last = scope.nameOf(page(399));
@@ -54,7 +54,7 @@ describe('what the far side is thought to have', () => {
     assert.ok(cache.farHas(scope.nameOf(page(199))));
   });
 
-  test('is what it said, where little of much was missing', async (context) => {
+  test('the estimate of the far cache keeps its reported pages if few of many were missing', async (context) => {
     const said = Array.from({ length: 400 }, (_, number) => page(number));
     const cache = await near(context, said);
     for (const each of said) cache.left(each, scope.nameOf(each), false);

@@ -10,7 +10,7 @@ function name(seed: number): Buffer {
 }
 
 describe('the table of names', () => {
-  test('does what a Map does', () => {
+  test('the table of names behaves like a Map', () => {
     const steps = fc.array(fc.record({ set: fc.boolean(), seed: fc.nat(40) }), { maxLength: 300 });
     // Names that all want the same few cells.
     const close = fc.boolean();
@@ -38,7 +38,7 @@ describe('the table of names', () => {
     );
   });
 
-  test('grows and keeps all', () => {
+  test('the table of names grows and keeps all entries', () => {
     const table = new NameTable();
     for (let seed = 0; seed < 5000; seed += 1) table.set(name(seed), { file: 1, page: seed });
     for (let seed = 0; seed < 5000; seed += 1) assert.equal(table.get(name(seed))?.page, seed);
@@ -47,7 +47,7 @@ describe('the table of names', () => {
 });
 
 describe('a summary', () => {
-  test('says yes to all that it holds, to almost nothing else, in at most 2.5 bytes a name', () => {
+  test('a summary accepts all its entries, almost nothing else, in at most 2.5 bytes a name', () => {
     const names = Array.from({ length: 20_000 }, (_, seed) => name(seed));
     const bytes = writeSummary(names);
     assert.ok(bytes.length <= names.length * 2.5, `${bytes.length} bytes`);
@@ -58,18 +58,18 @@ describe('a summary', () => {
     assert.ok(wrong <= 12, `${wrong} of 100,000`);
   });
 
-  test('is bounded: the first names are in it', () => {
+  test('a summary is bounded: it has the first names', () => {
     const names = Array.from({ length: 500 }, (_, seed) => name(seed));
     const summary = new Summary(writeSummary(names, 100));
     assert.equal(summary.size, 100);
     assert.ok(names.slice(0, 100).every((each) => summary.has(each)));
   });
 
-  test('of nothing holds nothing', () => {
+  test('an empty summary contains nothing', () => {
     assert.equal(new Summary(writeSummary([])).has(name(1)), false);
   });
 
-  test('that a peer made up is refused or answers, whatever it is', () => {
+  test('a summary that a peer invented is refused or answers, whatever it is', () => {
     const sound = writeSummary(Array.from({ length: 50 }, (_, seed) => name(seed)));
     const changed = fc
       .array(fc.record({ at: fc.nat(sound.length - 1), to: fc.nat(255) }))

@@ -37,8 +37,8 @@ const lying = (directory: string): unknown[] =>
     .toSorted()
     .map((name) => [name, statSync(path.join(directory, name)).mtimeMs]);
 
-describe('what a host tells of its cache before a guest comes', () => {
-  test('is each page that it exchanged with the one that asks, and none of another host; it writes nothing', async (t) => {
+describe("the cache's answer", () => {
+  test("the cache's answer has the pages exchanged with the asking host, no others, and writes nothing", async (t) => {
     const { directory, there, here, tags } = caches(t);
     await keep(directory, range(1, 200));
     await keep(directory, range(200, 300), secret, 'c');
@@ -50,7 +50,7 @@ describe('what a host tells of its cache before a guest comes', () => {
     for (const seed of range(1, 400)) assert.equal(isThere?.(pageOf(seed)), seed < 200, `${seed}`);
   });
 
-  test('is a seed of the circle as well, unless its guest is none of the circle by this host’s own word', async (t) => {
+  test("the cache's answer includes a seed of the circle, unless this host excludes the guest from it", async (t) => {
     const { directory, there, here, tags } = caches(t);
     const image = path.join(directory, 'image');
     writeFileSync(image, Buffer.concat([pageOf(1), pageOf(2), pageOf(0)]));
@@ -68,7 +68,7 @@ describe('what a host tells of its cache before a guest comes', () => {
     }
   });
 
-  test('is by the secret under which it has something, also where that was replaced of late', async (t) => {
+  test("the cache's answer uses the secret of each entry, even if that was replaced recently", async (t) => {
     const { directory, there, here } = caches(t);
     await keep(directory, [1]);
     const newer = Buffer.alloc(32, 8);
@@ -86,7 +86,7 @@ describe('what a host tells of its cache before a guest comes', () => {
     assert.equal(knownBy({ ...here, secret: newer }, part), undefined);
   });
 
-  test('is nothing where the two have no circle in common, or there is no cache yet', async (t) => {
+  test("the cache's answer is empty if the hosts share no circle, or there is no cache yet", async (t) => {
     const { directory, there, here, tags } = caches(t);
     await keep(directory, [1]);
     const other = circlesOf({ ...here, sharing: { with: 'guest', guest: 'web2' } });
@@ -103,7 +103,7 @@ describe('what a host tells of its cache before a guest comes', () => {
     assert.equal(new Summary(none.summary).size, 0);
   });
 
-  test('is a part of a large cache, and of the other pages nothing', async (t) => {
+  test("the cache's answer covers a part of a large cache, and nothing of the other pages", async (t) => {
     const { directory, there, here, tags } = caches(t);
     const all = range(1, 2001);
     await keep(directory, all);
@@ -120,7 +120,7 @@ describe('what a host tells of its cache before a guest comes', () => {
     assert.equal(new Summary(one.summary).size, 1);
   });
 
-  test('is not believed where it is no summary', (t) => {
+  test("the cache's answer is ignored if it is not a summary", (t) => {
     const { here, tags } = caches(t);
     const [tag = ''] = tags;
     const claimed = { tag, parts: 1, summary: Buffer.from([0, 255, 255, 255]) };

@@ -36,14 +36,14 @@ async function filled(context: TestContext): Promise<{ directory: string; image:
   return { directory, image };
 }
 
-describe('the cache from outside', () => {
-  test('is empty where nothing was ever kept', (context) => {
+describe('the listing of the cache', () => {
+  test('the listing of a cache that never stored anything is empty', (context) => {
     const directory = path.join(folder(context), 'not-there');
     assert.deepEqual(listCache(directory), { bytes: 0, pages: 0, seeds: [], places: [] });
     assert.deepEqual(pruneCache(directory, 0), { freed: 0, left: 0 });
   });
 
-  test('shows what all circles keep, the seeds and the guests that are known', async (context) => {
+  test('the listing shows the entries of all circles, the seeds and the known guests', async (context) => {
     const { directory, image } = await filled(context);
     const { pages, seeds, places, bytes } = listCache(directory);
     assert.equal(pages, 40);
@@ -54,7 +54,7 @@ describe('the cache from outside', () => {
     assert.equal(listCache(directory).seeds[0]?.changed, true);
   });
 
-  test('is pruned from the oldest on, down to what is asked', async (context) => {
+  test('the cache is pruned from the oldest entry on, down to the requested size', async (context) => {
     const { directory } = await filled(context);
     const before = listCache(directory).bytes;
     const wanted = Math.floor(before / 2);
@@ -65,13 +65,13 @@ describe('the cache from outside', () => {
     assert.deepEqual([seeds.length, places.length], [1, 1]);
   });
 
-  test('keeps nothing where nothing is to be left', async (context) => {
+  test('the cache keeps nothing if it is pruned to nothing', async (context) => {
     const { directory } = await filled(context);
     assert.equal(pruneCache(directory, 0).left, 0);
     assert.deepEqual(listCache(directory), { bytes: 0, pages: 0, seeds: [], places: [] });
   });
 
-  test('forgets the places of guests that were here longest ago', async (context) => {
+  test('the cache drops the places of guests that were here longest ago', async (context) => {
     const { directory } = await filled(context);
     for (const [age, name] of ['old', 'older', 'oldest'].entries()) {
       const file = path.join(directory, 'places', name);
@@ -83,7 +83,7 @@ describe('the cache from outside', () => {
     assert.equal(trimPlaces(path.join(directory, 'not-there'), 0), 0);
   });
 
-  test('passes over an index that is none', async (context) => {
+  test('the listing ignores an invalid index', async (context) => {
     const { directory } = await filled(context);
     writeFileSync(path.join(directory, 'x-1.seed'), 'no header\n');
     assert.equal(listCache(directory).seeds.length, 1);

@@ -22,7 +22,7 @@ function file(context: TestContext): string {
 }
 
 describe('the places of a guest', () => {
-  test('are what was set last, or forgotten, and the same again from their file', (context) => {
+  test('the places of a guest are the latest ones, or forgotten, and the same again from their file', (context) => {
     const at = file(context);
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 60 }), (entries) => {
@@ -45,7 +45,7 @@ describe('the places of a guest', () => {
     );
   });
 
-  test('are none where their file is not whole, of another size, or the far side has others', (context) => {
+  test('the places of a guest are unknown if their file is partial, of another size, or the peer differs', (context) => {
     const at = file(context);
     const places = Places.empty(CELLS);
     places.set(0, 3, Buffer.alloc(16, 9));
@@ -67,7 +67,7 @@ describe('the places of a guest', () => {
     assert.equal(placesDigest(at, CELLS), '');
   });
 
-  test('of a guest of 16 GiB take memory for what it has touched, while they are saved and read too', (context) => {
+  test('the places of a 16 GiB guest use memory for touched pages only, even while saved and read', (context) => {
     const program = path.join(import.meta.dirname, 'large-guest.ts');
     const said = execFileSync(process.execPath, [program, file(context)], { encoding: 'utf8' });
     const { savedBytes, bytes, same } = JSON.parse(said) as Record<string, number | boolean>;

@@ -48,7 +48,7 @@ function look(store: Store, seed: number, of = scope): Buffer | undefined {
 }
 
 describe('the store', () => {
-  test('gives back what was put in, or nothing, and never exceeds its bound', async (context) => {
+  test('the store returns its contents, or nothing, and never exceeds its limit', async (context) => {
     const step = fc.oneof(
       { weight: 10, arbitrary: fc.record({ do: fc.constant('put' as const), seed: fc.nat(120) }) },
       { weight: 6, arbitrary: fc.record({ do: fc.constant('look' as const), seed: fc.nat(120) }) },
@@ -81,7 +81,7 @@ describe('the store', () => {
     );
   });
 
-  test('survives a restart whole', async (context) => {
+  test('the store survives a restart completely', async (context) => {
     const directory = folder(context);
     const first = await open(directory, 1000);
     for (let seed = 1; seed <= 200; seed += 1) put(first, seed);
@@ -92,7 +92,7 @@ describe('the store', () => {
     second.close();
   });
 
-  test('whose writer was killed anywhere has no wrong content', async (context) => {
+  test('the store has no wrong contents, wherever its writer was killed', async (context) => {
     const cuts = fc.record({
       file: fc.nat(1000),
       to: fc.nat(200_000),
@@ -124,7 +124,7 @@ describe('the store', () => {
     );
   });
 
-  test('drops a page whose bytes have changed on disk', async (context) => {
+  test('the store drops a page whose bytes have changed on disk', async (context) => {
     const directory = folder(context);
     const first = await open(directory, 100);
     put(first, 1);
@@ -140,7 +140,7 @@ describe('the store', () => {
     second.close();
   });
 
-  test('keeps circles apart: another tenant never finds a page that this one has', async (context) => {
+  test("the store separates circles: a tenant never finds another tenant's page", async (context) => {
     const directory = folder(context);
     const one = new Scope(secret, { with: 'tenant', tenant: 'one' });
     const two = new Scope(secret, { with: 'tenant', tenant: 'two' });
@@ -160,7 +160,7 @@ describe('the store', () => {
     assert.equal(new Scope(secret, { with: 'tenant', tenant: 'one' }).tag, one.tag);
   });
 
-  test('bounds all circles together', async (context) => {
+  test('the store bounds all circles together', async (context) => {
     const directory = folder(context);
     for (const tenant of ['one', 'two', 'three']) {
       const of = new Scope(secret, { with: 'tenant', tenant });
@@ -171,7 +171,7 @@ describe('the store', () => {
     }
   });
 
-  test('keeps what is asked for longer than what is not', async (context) => {
+  test('the store keeps requested pages longer than other ones', async (context) => {
     const store = await open(folder(context), 256);
     // One in ten: of a segment at most half outlives it.
     const often = Array.from({ length: 20 }, (_, at) => at * 10 + 1);
@@ -184,7 +184,7 @@ describe('the store', () => {
     store.close();
   });
 
-  test('takes nothing more where the disk refuses, and says why', async (context) => {
+  test('the store accepts no more pages if the disk refuses, and reports why', async (context) => {
     const directory = folder(context);
     const store = await open(directory, 100);
     rmSync(directory, { recursive: true });
@@ -196,7 +196,7 @@ describe('the store', () => {
 });
 
 describe('a seeded file', () => {
-  test('is found page by page where it lies, zeros left out, also after a restart', async (context) => {
+  test('a seeded file is found page by page, without zeros, even after a restart', async (context) => {
     const directory = folder(context);
     const image = path.join(folder(context), 'image');
     writeFileSync(image, Buffer.concat([pageOf(1), pageOf(0), pageOf(2), Buffer.from('tail')]));
@@ -212,7 +212,7 @@ describe('a seeded file', () => {
     again.close();
   });
 
-  test('that has changed is never taken for what it was', async (context) => {
+  test('a seeded file that has changed never counts as unchanged', async (context) => {
     const directory = folder(context);
     const image = path.join(folder(context), 'image');
     writeFileSync(image, Buffer.concat([pageOf(1), pageOf(2)]));
@@ -231,7 +231,7 @@ describe('a seeded file', () => {
     again.close();
   });
 
-  test('whose index was cut anywhere gives no wrong content', async (context) => {
+  test('a seeded file whose index was cut anywhere gives no wrong contents', async (context) => {
     const image = path.join(folder(context), 'image');
     writeFileSync(image, Buffer.concat(Array.from({ length: 20 }, (_, at) => pageOf(at + 1))));
     const directory = folder(context);
@@ -253,7 +253,7 @@ describe('a seeded file', () => {
     }
   });
 
-  test('that is aborted leaves no index', async (context) => {
+  test('a seeded file whose indexing is aborted leaves no index', async (context) => {
     const directory = folder(context);
     const image = path.join(folder(context), 'image');
     writeFileSync(image, pageOf(1));
@@ -263,7 +263,7 @@ describe('a seeded file', () => {
     store.close();
   });
 
-  test('is forgotten by a prune to nothing', async (context) => {
+  test('a seeded file is forgotten by a prune to nothing', async (context) => {
     const directory = folder(context);
     const image = path.join(folder(context), 'image');
     writeFileSync(image, pageOf(1));

@@ -8,7 +8,7 @@ import { SMALL, pageOf } from './support.ts';
 /** Contents that a decoder asks for: those that went as references, each once. */
 
 describe('a hostile decoder', () => {
-  test('that asks for a content that went in full, or for one twice, is refused', async () => {
+  test('a decoder that asks for contents that were sent in full, or asks twice, is refused', async () => {
     for (const asked of [[[3]], [[1, 1]], [[1], [2, 1]]]) {
       const { encode, sent } = await referring(2);
       await encode.add([pageAt(2, 50)]);
@@ -22,7 +22,7 @@ describe('a hostile decoder', () => {
     }
   });
 
-  test('that takes nothing gets no copy of what it asks for, and no further answer is taken', async (t) => {
+  test('a decoder that reads nothing gets no copy of requested contents, and no further answer counts', async (t) => {
     const count = 200;
     const joint = await referring(count);
     const looks = t.mock.method(joint.encode.encoder, 'content');
@@ -46,7 +46,7 @@ describe('a hostile decoder', () => {
     );
   });
 
-  test('that asks late gets what has left the window meanwhile', async () => {
+  test('a decoder that asks late gets contents that have left the window meanwhile', async () => {
     const joint = await referring(4, { ...SMALL, windowPages: 5 });
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
     joint.wait = held;

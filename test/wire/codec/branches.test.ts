@@ -57,7 +57,7 @@ function plainLooksLikeCode(page: Uint8Array): boolean {
 }
 
 describe('branches', () => {
-  test('are changed as every build changes them, and come back, whatever the bytes and the place are', () => {
+  test('branches are converted the same way by every build, and reversible for any bytes and place', () => {
     let code = 0;
     fc.assert(
       fc.property(pages, places, (page, place) => {
@@ -74,7 +74,7 @@ describe('branches', () => {
     assert.ok(code > 200 && code < 1800, `${code} pages look like code`);
   });
 
-  test('of two calls of one function become alike', () => {
+  test('branches of two calls of one function become alike', () => {
     const page = Buffer.alloc(PAGE_BYTES, 0x90);
     for (const at of [100, 900, 4091]) {
       page[at] = 0xe8;

@@ -22,7 +22,7 @@ function changed(seed: number, at: number): Buffer {
 }
 
 describe('the codec', () => {
-  test('gives back exactly what it took, for any items', () => {
+  test('the codec returns exactly its input, for any items', () => {
     fc.assert(
       fc.property(support.items, (items) => {
         const encoder = new Encoder(SMALL, { hash64 });
@@ -35,7 +35,7 @@ describe('the codec', () => {
     );
   });
 
-  test('gives back exactly what it took where caches differ and forget', () => {
+  test('the codec returns exactly its input if caches differ and forget', () => {
     const shelves = fc.record({
       near: fc.array(fc.nat(8)),
       far: fc.array(fc.nat(8)),
@@ -73,7 +73,7 @@ describe('the codec', () => {
     );
   });
 
-  test('encodes each page in the cheapest way that there is', () => {
+  test('the codec encodes each page in the cheapest possible way', () => {
     const here = new support.Shelf();
     const there = new support.Shelf();
     here.far = there;
@@ -111,7 +111,7 @@ describe('the codec', () => {
     assert.ok(bodyOf(batches[0]!).length < PAGE_BYTES + 200);
   });
 
-  test('encodes code as such where bytes are worth the work', () => {
+  test('the codec encodes code as such if bytes are worth the work', () => {
     const encoder = new Encoder(SMALL, { hash64 });
     const decoder = new Decoder(SMALL, { hash64 });
     encoder.sparing = true;
@@ -124,7 +124,7 @@ describe('the codec', () => {
     assert.deepEqual({ code, literal }, { code: 2, literal: 1 });
   });
 
-  test('a run of pages encoded alike takes one record', () => {
+  test('the codec uses one record for a run of pages encoded alike', () => {
     const encoder = new Encoder(DEFAULT_SETTINGS, { hash64 });
     const zeros = Array.from({ length: 4000 }, (_, at) => page(at, pageOf(0)));
     const [batch, ...more] = support.encodeAll(encoder, zeros);
@@ -132,7 +132,7 @@ describe('the codec', () => {
     assert.ok(bodyOf(batch!).length < 16, `${bodyOf(batch!).length} bytes`);
   });
 
-  test('makes no reference that it could not answer a miss of', () => {
+  test('the codec makes no reference without an answer to a miss of it', () => {
     const here = new support.Shelf();
     const there = new support.Shelf();
     here.far = there;
@@ -146,7 +146,7 @@ describe('the codec', () => {
     assert.equal(encoder.encoded.cached, SMALL.windowPages + 1);
   });
 
-  test('names a batch whose content is not what was sent', () => {
+  test('the codec names a batch whose contents differ from the sent ones', () => {
     const here = new support.Shelf();
     const there = new support.Shelf();
     here.far = there;
@@ -157,7 +157,7 @@ describe('the codec', () => {
     assert.throws(() => support.decodeAll(decoder, batches), BadFrame);
   });
 
-  test('refuses what is no page', () => {
+  test('the codec refuses an item that is not a page', () => {
     const encoder = new Encoder(SMALL, { hash64 });
     const bytes = pageOf(1);
     for (const item of [
@@ -174,7 +174,7 @@ describe('the codec', () => {
 describe('a hostile batch', () => {
   const encoded = fc.tuple(support.items, fc.nat(), fc.array(fc.tuple(fc.nat(), fc.nat(255))));
 
-  test('is refused or decoded, never more than its items, whatever was changed in it', () => {
+  test('a hostile batch is refused or decoded to at most its items, whatever was changed in it', () => {
     fc.assert(
       fc.property(encoded, fc.nat(300), ([items, pick, changes], cut) => {
         const encoder = new Encoder(SMALL, { hash64 });
@@ -204,7 +204,7 @@ describe('a hostile batch', () => {
     );
   });
 
-  test('of bytes that no encoder made is refused', () => {
+  test('a batch of bytes that no encoder made is refused', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(20), (bytes, items) => {
         const decoder = new Decoder(SMALL, { hash64 });

@@ -46,7 +46,7 @@ function chainsOf(sent: readonly CompressedFrame[]): CompressedFrame[][] {
 }
 
 describe('batches', () => {
-  test('of a chain that fills its memory start another, which node:zlib expands too', async () => {
+  test('batches of a chain that fills its memory start another, which node:zlib expands too', async () => {
     const bodies = Array.from({ length: 18 }, (_, at) => bodyOf(at, MIB));
     const sent = await send(bodies, CHAIN);
     const chains = chainsOf(sent);
@@ -71,7 +71,7 @@ describe('batches', () => {
     }
   });
 
-  test('of a chain that never starts again, as an older build makes them, are expanded', async () => {
+  test('batches of a chain that never restarts, as in an older build, are expanded', async () => {
     const stream = zlib.createZstdCompress({ flush: zlib.constants.ZSTD_e_flush });
     const decompressor = new Decompressor();
     let out: Buffer[] = [];
@@ -89,7 +89,7 @@ describe('batches', () => {
     stream.destroy();
   });
 
-  test('of their own are expanded by node:zlib, and node:zlib’s by this', async () => {
+  test("batches of this build are expanded by node:zlib, and node:zlib's by this build", async () => {
     const [sent] = await send([bodyOf(1, 50_000)], ALONE);
     assert.ok(sent !== undefined);
     assert.equal(sent.method, 'zstd');
@@ -99,7 +99,7 @@ describe('batches', () => {
     assert.ok(plain.equals(sent.body));
   });
 
-  test('that are expanded keep their bytes until they are recycled', async () => {
+  test('batches that are expanded keep their bytes until they are recycled', async () => {
     const sent = await send(
       [1, 2, 3, 4].map((seed) => bodyOf(seed, 30_000)),
       CHAIN,
@@ -113,7 +113,7 @@ describe('batches', () => {
     for (const [at, { body }] of sent.entries()) assert.ok(plain[at]?.equals(body));
   });
 
-  test('whose payload or length was changed are refused or differ, and nothing else is thrown', async () => {
+  test('batches with a changed payload or length are refused or differ, and nothing else is thrown', async () => {
     const sent = [
       ...(await send(
         [1, 2].map((seed) => bodyOf(seed, 5000)),

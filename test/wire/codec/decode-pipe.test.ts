@@ -8,7 +8,7 @@ import { DEFAULT_SETTINGS } from '../../../src/wire/codec/settings.ts';
 
 const hash64 = await makeHash64(1n);
 
-test('a decoder reports what it decoded once that is a sixteenth of the window, and not each batch', async () => {
+test('a decoder reports its progress after a sixteenth of the window, and not after each batch', async () => {
   const settings = { ...DEFAULT_SETTINGS, windowPages: 64 };
   let answers = 0;
   let batches = 0;

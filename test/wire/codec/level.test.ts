@@ -20,7 +20,7 @@ const usual: CodecMeasures = {
 };
 
 describe('the level', () => {
-  test('goes up with a thinner link, down to nothing with a fat one', () => {
+  test('the level rises with a slower link, and falls to none with a fast one', () => {
     const at = (linkBytesPerS: number) => chooseLevel(FIRST_CHOICE, { ...usual, linkBytesPerS });
     const [thin, usualLink, wider, half, gigabit, fat] = [1, 12.5, 20, 60, 117, 2000].map((link) =>
       at(link * MB),
@@ -33,7 +33,7 @@ describe('the level', () => {
     assert.deepEqual(fat, NO_COMPRESSION);
   });
 
-  test('is none on content that does not shrink, unless trying each batch costs next to nothing', () => {
+  test('the level is none for incompressible contents, unless trying each batch is almost free', () => {
     const links = fc.double({ min: 300 * MB, max: 1e10, noNaN: true });
     fc.assert(
       fc.property(links, (linkBytesPerS) => {
@@ -49,7 +49,7 @@ describe('the level', () => {
     }
   });
 
-  test('sends the least on a thin link, whatever work that is, until clearly less gets through', () => {
+  test('the level minimizes the bytes on a slow link, whatever the work, until the rate clearly improves', () => {
     const four = { level: 4, windowLog: 22 };
     const at = (bytesPerS: number) => ({ ...usual, bytesPerS: bytesPerS * MB });
     assert.deepEqual(chooseLevel(FIRST_CHOICE, at(95)), four, 'a little less than level 2 would');
@@ -58,7 +58,7 @@ describe('the level', () => {
     assert.deepEqual(chooseLevel(FIRST_CHOICE, at(80)), FIRST_CHOICE);
   });
 
-  test('stays where a change promises little, and never lets through less', () => {
+  test('the level stays if a change promises little, and never lowers the throughput', () => {
     const measures = fc.record({
       linkBytesPerS: fc.double({ min: 1e4, max: 1e10, noNaN: true }),
       cores: fc.double({ min: 0.1, max: 16, noNaN: true }),
@@ -76,7 +76,7 @@ describe('the level', () => {
     );
   });
 
-  test('is changed at most once a second, and each change is kept with what it was made on', () => {
+  test('the level changes at most once a second, and each change is recorded with its reason', () => {
     const control = new LevelControl(2);
     assert.deepEqual(control.next(0), FIRST_CHOICE, 'no link is known yet');
     control.linkCarries(2 * MB);
@@ -93,7 +93,7 @@ describe('the level', () => {
     assert.ok(second !== undefined && second.predictedTo > second.predictedFrom);
   });
 
-  test('begins by what the link is said to carry, and goes by what it turns out to', () => {
+  test('the level starts from the reported link rate, and follows the measured one', () => {
     assert.deepEqual(new LevelControl(1, 60 * MB).next(0), FIRST_CHOICE);
     assert.deepEqual(new LevelControl(1, 117 * MB).next(0), { level: 1, windowLog: 21 });
     const control = new LevelControl(1, 12.5 * MB);
@@ -108,7 +108,7 @@ describe('the level', () => {
     assert.equal(control.next(3000).level, 0);
   });
 
-  test('does not follow the first batches, which are slow to start', () => {
+  test('the level does not follow the first batches, which are slow to start', () => {
     const control = new LevelControl(1);
     control.linkCarries(60 * MB);
     for (let batch = 0; batch < 100; batch += 1) {
@@ -118,7 +118,7 @@ describe('the level', () => {
     }
   });
 
-  test('that proved too much is not tried again for ten seconds', () => {
+  test('a level that proved too high is not tried again for ten seconds', () => {
     const control = new LevelControl(1);
     control.linkCarries(12.5 * MB);
     const at = (nowMs: number, tookMs: number) => {
@@ -138,7 +138,7 @@ describe('the level', () => {
     assert.equal(at(15_000, 3), 4);
   });
 
-  test('of none is tried out now and then, so that it ends when content shrinks again', () => {
+  test('a level of none is tried out now and then, so that it ends when contents shrink again', () => {
     const control = new LevelControl(2);
     control.linkCarries(800 * MB);
     for (let batch = 0; batch < 60; batch += 1) {

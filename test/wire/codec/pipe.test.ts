@@ -110,7 +110,7 @@ async function sendAll({ encode }: Joint, items: readonly Item[], rates: readonl
 }
 
 describe('the pipes', () => {
-  test('give back what went in, at every level, under any cutting, with caches that differ', async () => {
+  test('the pipes return their input, at every level, under any cutting, with caches that differ', async () => {
     const shelf = fc.option(fc.array(fc.nat(8)));
     await fc.assert(
       fc.asyncProperty(
@@ -137,7 +137,7 @@ describe('the pipes', () => {
     );
   });
 
-  test('keep their order while batches are compressed at once', async () => {
+  test('the pipes keep their order while batches are compressed in parallel', async () => {
     const joint = join({ ...SMALL, batchItems: 1 }, 1 << 20);
     const items = Array.from({ length: 300 }, (_, at): Item => {
       const bytes = at % 2 === 0 ? pageOf(at + 1) : Buffer.alloc(PAGE_BYTES, at);
@@ -148,7 +148,7 @@ describe('the pipes', () => {
     assert.deepEqual(support.joined(joint.out), support.joined(items));
   });
 
-  test('go on where the far cache has nothing of what it is thought to have', async () => {
+  test('the pipes continue if the far cache has nothing of its estimated contents', async () => {
     const here = new Shelf();
     here.far = new Shelf();
     const items = Array.from({ length: 400 }, (_, at): Item => {
@@ -164,7 +164,7 @@ describe('the pipes', () => {
     assert.deepEqual(support.joined(joint.out), support.joined(items));
   });
 
-  test('a failure of the link comes out of the next call, and nothing is sent after it', async () => {
+  test('a failure of the link is thrown by the next call, and nothing is sent after it', async () => {
     let sent = 0;
     const encode = new EncodePipe({
       settings: SMALL,
@@ -197,7 +197,7 @@ describe('a hostile peer', () => {
     return joint.wire;
   }
 
-  test('that changes bytes of a frame is refused by the frame’s number', async () => {
+  test("a hostile peer that changes bytes of a frame is refused by the frame's number", async () => {
     const wire = await frames();
     const change = fc.record({
       frame: fc.nat(wire.length - 1),
@@ -225,7 +225,7 @@ describe('a hostile peer', () => {
     );
   });
 
-  test('that drops, doubles or swaps frames is refused', async () => {
+  test('a hostile peer that drops, doubles or swaps frames is refused', async () => {
     const wire = await frames();
     for (const order of [wire.slice(1), [wire[0]!, ...wire], [wire[1]!, wire[0]!]]) {
       const decode = alone();
@@ -236,7 +236,7 @@ describe('a hostile peer', () => {
     }
   });
 
-  test('that claims a length above the limit is refused before its bytes are kept', async () => {
+  test('a hostile peer that claims a length above the limit is refused before its bytes are stored', async () => {
     const [first] = await frames();
     const head = Buffer.from(first!.subarray(0, 36));
     head.writeUInt32BE(2 ** 31, 8);
@@ -245,7 +245,7 @@ describe('a hostile peer', () => {
     decode.close();
   });
 
-  test('that never answers a missing content is cut off at the bound', async () => {
+  test('a hostile peer that never answers missing contents is cut off at the limit', async () => {
     const here = new Shelf();
     here.far = new Shelf();
     here.far.arrived(pageOf(1));
@@ -278,7 +278,7 @@ describe('a hostile peer', () => {
     decode.close();
   });
 
-  test('that never answers a missing content is cut off by the number of its frames, too', async () => {
+  test('a hostile peer that never answers missing contents is cut off by its number of frames, too', async () => {
     const { sent } = await referring(1);
     const held = 100;
     const decode = new DecodePipe({
@@ -299,14 +299,14 @@ describe('a hostile peer', () => {
     decode.close();
   });
 
-  test('that sends a batch without items is refused', async () => {
+  test('a hostile peer that sends a batch without items is refused', async () => {
     const empty = { type: 'batch', method: 'none', plainBytes: 0, items: 0, number: 0, extra: 0n };
     const decode = alone();
     const frame = writeFrame({ ...empty, payload: Buffer.alloc(0) } as Frame);
     await assert.rejects(decode.write(frame), /a batch without items/);
   });
 
-  test('that acknowledges or asks for what was never sent is refused', async () => {
+  test('a hostile peer that acknowledges or requests unsent contents is refused', async () => {
     for (const frame of [decodedFrame(0, 10 ** 9), missingFrame(0, [77])]) {
       const { encode } = join(SMALL, 1 << 20);
       await assert.rejects(encode.answer(writeFrame(frame)), BadFrame);

@@ -69,8 +69,8 @@ async function send(
   return { out, wireBytes, tally };
 }
 
-describe('the codec’s threads', () => {
-  test('give back what went in, in order, over more than fits between them', async () => {
+describe("the codec's threads", () => {
+  test("the codec's threads return their input, in order, over more than fits between them", async () => {
     const items: Item[] = [
       ...memory(1500),
       { kind: 'bytes', bytes: Buffer.alloc(3_000_000, 'state of some device ') },
@@ -81,7 +81,7 @@ describe('the codec’s threads', () => {
     assert.ok((tally?.encoded.zero ?? 0) > 200);
   });
 
-  test('a second guest of the same content costs references, and a cache that is gone costs literals', async (context) => {
+  test('a second guest with the same contents costs references, and a lost cache costs literals', async (context) => {
     const near = cacheAt(context);
     const far = cacheAt(context);
     const items = memory(800);
@@ -96,7 +96,7 @@ describe('the codec’s threads', () => {
     assert.ok((third.tally?.encoded.literal ?? 0) > 600);
   });
 
-  test('a guest that comes back is encoded by what is still as it was', async (context) => {
+  test('a guest that comes back is encoded by its unchanged pages', async (context) => {
     const [here, there] = [cacheAt(context), cacheAt(context)];
     const cells = 1024;
     // Each side tells the other what it holds, as a session does when it starts.
@@ -146,7 +146,7 @@ describe('the codec’s threads', () => {
     await assert.rejects(encode.flush(), /told to stop/);
   });
 
-  test('a frame that is none fails the decoder’s thread and the next write', async () => {
+  test("an invalid frame fails the decoder's thread and the next write", async () => {
     const decode = new DecodeThread({
       start: {
         settings: SMALL_WINDOW,
@@ -165,7 +165,7 @@ describe('the codec’s threads', () => {
     }, /frame 0: it does not start as a frame does/);
   });
 
-  test('an answer is taken once the thread has acted on it, or is gone', async () => {
+  test('an answer is accepted once the thread has acted on it, or is gone', async () => {
     const encode = new EncodeThread({
       start: ENCODER_START,
       send: () => Promise.resolve(),
@@ -180,7 +180,7 @@ describe('the codec’s threads', () => {
     await encode.answer(writeFrame(decodedFrame(2, 1)));
   });
 
-  test('an answer that comes after the end is taken', async () => {
+  test('an answer that arrives after the end is accepted', async () => {
     const encode = new EncodeThread({
       start: ENCODER_START,
       send: () => Promise.resolve(),

@@ -15,8 +15,8 @@ const { ZSTD_c_compressionLevel, ZSTD_c_windowLog } = zlib.constants;
 const LEVEL_ONE = [[ZSTD_c_compressionLevel, 1]] as const;
 const body = Buffer.from('one guest, and another guest. '.repeat(500));
 
-describe('zstd in Node’s binary', () => {
-  test('compresses pieces in place that node:zlib expands as one frame', async () => {
+describe("zstd in Node's binary", () => {
+  test('zstd compresses pieces in place that node:zlib expands as one frame', async () => {
     const context = new CompressContext(LEVEL_ONE, true);
     const memory = Buffer.concat([body, body]);
     const out: Buffer[] = [];
@@ -33,7 +33,7 @@ describe('zstd in Node’s binary', () => {
     assert.ok((out[2]?.length ?? 0) < 40, 'a repetition is found in the bytes before');
   });
 
-  test('refuses a range outside its memory before zstd is called', async () => {
+  test('zstd refuses a range outside its memory before it is called', async () => {
     const context = new CompressContext(LEVEL_ONE, true);
     const room = Buffer.alloc(compressBound(100));
     for (const [from, to] of [
@@ -49,7 +49,7 @@ describe('zstd in Node’s binary', () => {
     }
   });
 
-  test('goes on with a frame only where it ended, in the same memory', async () => {
+  test('zstd continues a frame only at its end, in the same memory', async () => {
     const context = new CompressContext(LEVEL_ONE, true);
     const room = Buffer.alloc(compressBound(body.length));
     await context.next({ memory: body, from: 0, to: 100 }, room);
@@ -65,7 +65,7 @@ describe('zstd in Node’s binary', () => {
     await context.next({ memory: copy, from: 0, to: 100 }, room);
   });
 
-  test('reports an output without room, and writes nothing behind it', async () => {
+  test('zstd reports an output without room, and writes nothing behind it', async () => {
     const memory = Buffer.alloc(64, 0xaa);
     const out = memory.subarray(16, 32);
     const one = new CompressContext(LEVEL_ONE, false);
@@ -80,7 +80,7 @@ describe('zstd in Node’s binary', () => {
     assert.deepEqual(memory.subarray(0, 16), Buffer.alloc(16, 0xaa));
   });
 
-  test('takes a context for one call at a time', async () => {
+  test('zstd uses a context for one call at a time', async () => {
     const context = new CompressContext(LEVEL_ONE, false);
     const first = context.one(body, Buffer.alloc(compressBound(body.length)));
     await assert.rejects(
@@ -92,7 +92,7 @@ describe('zstd in Node’s binary', () => {
     context.reset();
   });
 
-  test('refuses a frame whose window is longer than the limit', () => {
+  test('zstd refuses a frame whose window is longer than the limit', () => {
     const params = { [ZSTD_c_windowLog]: 25 };
     const piece = zlib.zstdCompressSync(Buffer.alloc(2 ** 25 + 1), { params });
     assert.throws(() => new DecompressContext(24).start(piece), ZstdError);
@@ -100,7 +100,7 @@ describe('zstd in Node’s binary', () => {
     new DecompressContext(25).start(piece);
   });
 
-  test('a thread that is terminated in a call ends after the call, and the process goes on', async () => {
+  test('a thread that is terminated in a call ends after the call, and the process continues', async () => {
     const source = new URL('../../../src/wire/codec/zstd.ts', import.meta.url).href;
     const worker = new Worker(
       `import { parentPort } from 'node:worker_threads';

@@ -71,7 +71,7 @@ async function move(
 }
 
 describe('the caches of two hosts', () => {
-  test('spare a second guest what the first one had, and a guest that returns all but what changed', async (context) => {
+  test("two caches spare a second guest the first one's pages, and a returning one the unchanged pages", async (context) => {
     const [a, b] = [host(context), host(context)];
     const stream = longStream(PAGES);
     const first = await move(context, stream, a(), b());
@@ -93,7 +93,7 @@ describe('the caches of two hosts', () => {
     }
   });
 
-  test('that are smaller than a guest are not asked for what they have forgotten of it', async (context) => {
+  test('two caches smaller than a guest are not asked for pages that they have dropped', async (context) => {
     // A fourth of the guest. What comes in the meantime takes the place of that fourth, too.
     const mostBytes = (PAGES * 4096) / 4;
     const [a, b] = [host(context), host(context)];
@@ -104,7 +104,7 @@ describe('the caches of two hosts', () => {
     assert.ok(back.misses <= PAGES / 4, `${back.misses} pages missed`);
   });
 
-  test('are of no use to each other across circles, sites and a side without one', async (context) => {
+  test('two caches cannot help each other across circles, sites and a side without one', async (context) => {
     const [a, b] = [host(context), host(context)];
     const stream = longStream(PAGES);
     await move(context, stream, a(), b());
@@ -122,7 +122,7 @@ describe('the caches of two hosts', () => {
     }
   });
 
-  test('are of use all the time while the hosts change over to another secret, in any order', async (context) => {
+  test('two caches help throughout a change of the secret, in any order', async (context) => {
     const [a, b] = [host(context), host(context)];
     const stream = longStream(PAGES);
     const next = { secret: Buffer.alloc(32, 9), earlier: [SECRET] };
@@ -149,7 +149,7 @@ describe('the caches of two hosts', () => {
     assert.equal(await found(d(young), e(young)), 0);
   });
 
-  test('may forget while a guest is under way: what is missing is sent', async (context) => {
+  test('two caches may drop pages during a move, and missing ones are sent', async (context) => {
     const [a, b] = [host(context), host(context)];
     const stream = longStream(PAGES);
     await move(context, stream, a(), b());
@@ -171,7 +171,7 @@ describe('the caches of two hosts', () => {
     assert.equal(third.misses, 0);
   });
 
-  test('fail nothing where one cannot be opened', async (context) => {
+  test('two caches fail nothing if one cannot be opened', async (context) => {
     const [a, b] = [host(context), host(context)];
     const stream = longStream(50);
     const file = path.join(b().directory, 'file');
@@ -180,7 +180,7 @@ describe('the caches of two hosts', () => {
     await move(context, stream, { ...a(), directory: path.join(file, 'cache') }, b());
   });
 
-  test('that differ in what a guest’s places held start with none of it', async (context) => {
+  test("two caches that differ in a guest's places start with none of them", async (context) => {
     const [a, b] = [host(context), host(context)];
     const stream = longStream(PAGES);
     await move(context, stream, a(), b());

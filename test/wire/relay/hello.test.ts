@@ -9,7 +9,7 @@ import type { WireCache } from '../../../src/wire/cache/circles.ts';
 
 const secrets = [1, 2, 3].map((byte) => Buffer.alloc(32, byte));
 
-test('two hosts that have a secret of the site in common agree on one of those, and others on none', (t) => {
+test('two hosts with common secrets of the site agree on one of them, and other hosts on none', (t) => {
   const root = mkdtempSync(path.join(os.tmpdir(), 'godwit-hello-'));
   t.after(() => rmSync(root, { recursive: true, force: true }));
   const cacheOf = (side: string, own: readonly number[]): WireCache | undefined => {
@@ -54,7 +54,7 @@ test('two hosts that have a secret of the site in common agree on one of those, 
   );
 });
 
-test('a guest above 8 GiB has half a window where there is a cache, and any other one a whole', () => {
+test('a guest above 8 GiB has half a window if there is a cache, and any other one a full window', () => {
   const whole = hello.RELAY_SETTINGS;
   const cells = (gib: number): number => hello.cellsFor(gib * 2 ** 30);
   assert.deepEqual(hello.settingsFor({ tag: 'circle' }, cells(8)), whole);
@@ -63,7 +63,7 @@ test('a guest above 8 GiB has half a window where there is a cache, and any othe
   assert.deepEqual(hello.settingsFor({ tag: 'circle' }, cells(9)), half);
 });
 
-test('a source that asks for more than sources use is refused, and gets no cache for more pages than its guest has', (t) => {
+test('a source that requests too much is refused, and gets no cache for more pages than its guest has', (t) => {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'godwit-hello-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const settings = hello.RELAY_SETTINGS;

@@ -14,8 +14,8 @@ const KIB = 1024;
 const rate = fc.double({ min: 0, max: 12.5e9, noNaN: true });
 const roundTrip = fc.double({ min: 0, max: 5000, noNaN: true });
 
-describe('what may be under way', () => {
-  test('is what the link carries in a round trip and 20 ms, with a quarter more, in the second round, and where rounds do not end', () => {
+describe('bytes in flight', () => {
+  test('the bytes in flight are 1.25 times a round trip and 20 ms, in the second round and endless rounds', () => {
     for (const round of [2, 9, 100]) {
       const limits = limitsOf({ bytesPerS: 12.5e6, roundTripMs: 10 }, 40e6, round);
       assert.equal(limits.linkBytes, 1.25 * 12.5e6 * 0.03);
@@ -23,7 +23,7 @@ describe('what may be under way', () => {
     }
   });
 
-  test('is never more in one of the first rounds than in the one before it', () => {
+  test("the bytes in flight in an early round never exceed the previous round's", () => {
     fc.assert(
       fc.property(
         rate,
@@ -41,7 +41,7 @@ describe('what may be under way', () => {
     );
   });
 
-  test('is least where somebody waits for pages', () => {
+  test('the bytes in flight are fewest if the guest waits for pages', () => {
     fc.assert(
       fc.property(rate, rate, roundTrip, fc.nat(9), (link, stream, ms, round) => {
         const measure = { bytesPerS: link, roundTripMs: ms };
@@ -53,7 +53,7 @@ describe('what may be under way', () => {
     );
   });
 
-  test('is little in the first round of a guest that goes over to post-copy at once, and no less than when it asks for pages', () => {
+  test('the bytes in flight are few in the first round before post-copy, but no fewer than in post-copy', () => {
     const idle = limitsOf({ bytesPerS: 0, roundTripMs: 0 }, 0, SOON);
     assert.deepEqual([idle.linkBytes, idle.streamBytes], [1024 * KIB, 1024 * KIB]);
     fc.assert(
@@ -72,7 +72,7 @@ describe('what may be under way', () => {
     }
   });
 
-  test('is never less than keeps codec and link at work, nor more than the far side holds', () => {
+  test("the bytes in flight keep codec and link busy, and never exceed the far side's room", () => {
     fc.assert(
       fc.property(rate, rate, roundTrip, fc.nat(9), (bytesPerS, stream, ms, round) => {
         const limits = limitsOf({ bytesPerS, roundTripMs: ms }, stream, round);
@@ -82,21 +82,21 @@ describe('what may be under way', () => {
     );
   });
 
-  test('fills 1 Gbit/s over 150 ms', () => {
+  test('the bytes in flight fill 1 Gbit/s over 150 ms', () => {
     const limits = limitsOf({ bytesPerS: 125e6, roundTripMs: 150 }, 125e6, 2);
     assert.ok(limits.linkBytes > 125e6 * 0.15);
   });
 });
 
 describe('the meter of the stream', () => {
-  test('counts what was read and is not taken', () => {
+  test("the stream's meter counts bytes that were read but not accepted", () => {
     const meter = new StreamMeter();
     meter.read(1000);
     assert.ok(meter.taken(400, 0));
     assert.equal(meter.underWay, 600);
   });
 
-  test('refuses what cannot have been taken', () => {
+  test("the stream's meter refuses an impossible acknowledgment", () => {
     const meter = new StreamMeter();
     meter.read(1000);
     assert.ok(meter.taken(400, 0));
@@ -105,7 +105,7 @@ describe('the meter of the stream', () => {
     assert.equal(meter.underWay, 600);
   });
 
-  test('knows the best rate of late, not that of a pause', () => {
+  test("the stream's meter keeps the best recent rate, not the rate of a pause", () => {
     const meter = new StreamMeter();
     meter.read(100e6);
     meter.taken(0, 0);

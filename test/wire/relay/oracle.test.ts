@@ -108,7 +108,7 @@ async function reportedBy(t: TestContext, cache: WireCache) {
   return { hello: await answer.promise, summary: new Summary(await summary.promise) };
 }
 
-describe('a host that never had a guest', () => {
+describe('a curious host', () => {
   for (const sharing of ['guest', 'tenant', 'host'] as const) {
     const what = `where caches are shared by ${sharing}`;
 
@@ -121,7 +121,7 @@ describe('a host that never had a guest', () => {
       return { a: a!, b: b!, c: c!, stream, guesses };
     }
 
-    test(`learns from no summary which of its guesses are pages of it, ${what}`, async (t) => {
+    test(`a summary never shows a curious host which of its guesses are a guest's pages, ${what}`, async (t) => {
       const { b, guesses } = await fleet(t);
       const cache = cacheOf(b, 'web1', sharing, 'c');
       const { summary } = await reportedBy(t, cache);
@@ -131,7 +131,7 @@ describe('a host that never had a guest', () => {
       assert.equal(summary.size, 0);
     });
 
-    test(`finds each of its guesses missing when it names them all the same, ${what}`, async (t) => {
+    test(`a curious host finds each of its guesses missing when it names them all the same, ${what}`, async (t) => {
       const { b, guesses } = await fleet(t);
       const { placesFile: _, ...cache } = cacheOf(b, 'web1', sharing, 'c');
       const scope = new Scope(cache.secret, cache.sharing, 'c');
@@ -143,7 +143,7 @@ describe('a host that never had a guest', () => {
       assert.equal(found.length, 0, `${found.length} of 4 guessed pages are there by name`);
     });
 
-    test(`learns from no plan which of its guesses are pages of it, ${what}`, async (t) => {
+    test(`a plan never shows a curious host which of its guesses are a guest's pages, ${what}`, async (t) => {
       const { a, b, c, guesses } = await fleet(t);
       const toldTo = async (to: AgentConfig) => {
         const cache = cacheOf(b, 'web1', sharing, to.name);
@@ -160,7 +160,7 @@ describe('a host that never had a guest', () => {
       assert.deepEqual(await toldTo(a), [true, true, true, true]);
     });
 
-    test(`is not told what its places held, nor that it is known at all, ${what}`, async (t) => {
+    test(`a curious host is told neither a guest's places nor that it is known, ${what}`, async (t) => {
       const { b } = await fleet(t);
       const { hello: reported } = await reportedBy(t, cacheOf(b, 'web1', sharing, 'c'));
       assert.equal(
@@ -173,7 +173,7 @@ describe('a host that never had a guest', () => {
     });
   }
 
-  test('learns nothing by a seed of a tenant to whom its guest does not belong', async (t) => {
+  test('a curious host gets nothing from a seed of a tenant that does not own its guest', async (t) => {
     const [b] = [hostOf(t, 'b', 'tenant')];
     const image = path.join(b.stateDir, 'image');
     writeFileSync(image, pageOfStream(1));
@@ -192,7 +192,7 @@ describe('a host that never had a guest', () => {
   });
 });
 
-test('a second guest of a tenant is spared what the first one brought from the same host', async (t) => {
+test('a second guest of a tenant is spared the pages that the first one brought from the same host', async (t) => {
   const [a, b] = [hostOf(t, 'a', 'tenant'), hostOf(t, 'b', 'tenant')];
   const stream = longStream(PAGES);
   const of = (guest: string) =>

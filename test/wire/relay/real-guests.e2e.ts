@@ -119,7 +119,9 @@ for (const { file, version } of programs) {
       ],
     ];
     for (const [how, plan, skip = false] of cases) {
-      test(`has its memory ${how}`, { skip }, (context) => assertMoves(context, file, plan));
+      test(`a guest of QEMU has its memory through the relays ${how}`, { skip }, (context) =>
+        assertMoves(context, file, plan),
+      );
     }
   });
 
@@ -133,7 +135,7 @@ for (const { file, version } of programs) {
       ['pre-copy', {}],
       ['post-copy', POSTCOPY],
     ] as const) {
-      test(`has its memory by ${how}`, async (context) => {
+      test(`a guest of QEMU on pages of 2 MiB has its memory by ${how}`, async (context) => {
         if (pages?.lacking !== undefined) return context.skip(pages.lacking);
         await assertMoves(context, file, { ...plan, extra: HUGE_PAGES });
       });

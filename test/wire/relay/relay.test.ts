@@ -50,7 +50,7 @@ async function close({ source, target, near, far }: Pair): Promise<void> {
 }
 
 describe('a relay', () => {
-  test('gives the far hypervisor the bytes of the near one, and answers the other way', async (context) => {
+  test('a relay gives the far hypervisor the bytes of the near one, and answers the other way', async (context) => {
     const pair = await relayPair(context);
     const stream = longStream(3000);
     const near = await pair.connect();
@@ -70,7 +70,7 @@ describe('a relay', () => {
     assert.equal(returnBytes, 'answer of the destination'.length + 'the last word'.length);
   });
 
-  test('gives the same over a link whose channels overtake each other', async (context) => {
+  test('a relay gives the same bytes over a link whose channels overtake each other', async (context) => {
     let seed = 1;
     const way = async (): Promise<void> => {
       seed = (Math.imul(seed, 48_271) >>> 0) % 2_147_483_647;
@@ -82,7 +82,7 @@ describe('a relay', () => {
     await close(pair);
   });
 
-  test('forwards what has come before anything follows it', async (context) => {
+  test('a relay forwards its data before anything follows it', async (context) => {
     const pair = await relayPair(context);
     const near = await pair.connect();
     const far = await pair.accept();
@@ -104,7 +104,7 @@ describe('a relay', () => {
     }
   });
 
-  test('lets the second connection overtake the first, each in its order', async (context) => {
+  test('a relay lets the second connection overtake the first, each in order', async (context) => {
     const held = Promise.withResolvers<void>();
     const pair = await relayPair(context, {
       way: (channel) => (channel === CHANNEL.main ? held.promise : Promise.resolve()),
@@ -130,7 +130,7 @@ describe('a relay', () => {
     await close(pair);
   });
 
-  test('breaks the far connection where the near one breaks, and the other way round', async (context) => {
+  test('a relay closes the far connection if the near one breaks, and vice versa', async (context) => {
     for (const side of ['near', 'far'] as const) {
       const pair = await relayPair(context);
       const near = await pair.connect();
@@ -149,7 +149,7 @@ describe('a relay', () => {
     }
   });
 
-  test('does not end the stream where its session ends', async (context) => {
+  test('a relay does not end the stream if its session ends', async (context) => {
     const pair = await relayPair(context);
     const near = await pair.connect();
     const far = await pair.accept();
@@ -163,7 +163,7 @@ describe('a relay', () => {
     await new Promise((resolve) => near.once('close', resolve).resume().write('more'));
   });
 
-  test('knows the blocks still where post-copy recovers over a new session', async (context) => {
+  test('a relay still has the blocks if post-copy recovers over a new session', async (context) => {
     const known = new StreamContext();
     const first = await relayPair(context, { context: known });
     await migrate(first, longStream(20));
@@ -187,7 +187,7 @@ describe('a relay', () => {
     );
   });
 
-  test('refuses a third connection', async (context) => {
+  test('a relay refuses a third connection', async (context) => {
     const pair = await relayPair(context);
     await pair.connect();
     await pair.connect();
@@ -195,7 +195,7 @@ describe('a relay', () => {
     await over(third);
   });
 
-  test('gives back any bytes, however they come', async (context) => {
+  test('a relay returns any bytes, however they arrive', async (context) => {
     const any = fc.array(fc.uint8Array({ maxLength: 5000 }), { maxLength: 6 });
     await fc.assert(
       fc.asyncProperty(any, fc.nat(40), async (parts, pages) => {
@@ -210,7 +210,7 @@ describe('a relay', () => {
 });
 
 describe('a damaged wire', () => {
-  test('ends the migration before the hypervisor gets what is not right, and names the frame', async (context) => {
+  test('a damaged wire ends the migration before the hypervisor gets wrong bytes, and names the frame', async (context) => {
     let frames = 0;
     const way = (channel: number, message: Uint8Array): Promise<void> => {
       if (channel === CHANNEL.main) frames += 1;
@@ -231,7 +231,7 @@ describe('a damaged wire', () => {
   });
 });
 
-describe('a far side that is not what it should be', () => {
+describe('a wrong far side', () => {
   const cases: [string, number, string, RegExp][] = [
     ['says what is no message', CHANNEL.control, 'no JSON', /not a message of the wire/],
     ['says that it took what was not sent', CHANNEL.control, taken(1e9), /bytes taken/],
@@ -240,7 +240,7 @@ describe('a far side that is not what it should be', () => {
     ['answers so for the urgent connection', CHANNEL.answersUrgent, 'x'.repeat(36), /frame 0/],
   ];
   for (const [what, channel, message, reason] of cases) {
-    test(`fails the wire at the source: it ${what}`, async (context) => {
+    test(`a wrong far side fails the wire at the source: it ${what}`, async (context) => {
       const pair = await relayPair(context);
       const near = await pair.connect();
       await pair.accept();
@@ -250,7 +250,7 @@ describe('a far side that is not what it should be', () => {
     });
   }
 
-  test('fails the wire at the destination: frames that are none', async (context) => {
+  test('a far side with invalid frames fails the wire at the destination', async (context) => {
     const pair = await relayPair(context);
     await pair.connect();
     const far = await pair.accept();
@@ -259,7 +259,7 @@ describe('a far side that is not what it should be', () => {
     await over(far);
   });
 
-  test('that never answers is given up', async () => {
+  test('a far side that never answers is given up', async () => {
     const [near] = sessionPair(() => new Promise(() => undefined));
     const options = { socket: '/nowhere', peer: 'b', memoryBytes: 4096, cores: 1, helloMs: 20 };
     await assert.rejects(SourceRelay.open(near, options), { code: 'GODWIT_DEADLINE' });

@@ -19,7 +19,7 @@ function standStill(): void {
   while (performance.now() < until);
 }
 
-test('a page that comes in two parts is one item, though the relay stalled between them', async (t) => {
+test('a page that arrives in two parts is one item, though the relay stalled between them', async (t) => {
   const socket = path.join(tempDir(t), 'source.sock');
   const server = net.createServer({ allowHalfOpen: true });
   await new Promise<void>((resolve) => server.listen(socket, resolve));

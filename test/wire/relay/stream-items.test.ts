@@ -61,7 +61,7 @@ const damages = fc.array(samples.damage, { minLength: 1, maxLength: 4 });
 const every = fc.integer({ min: 1, max: 4 });
 
 describe('a stream as items', () => {
-  test('is rebuilt byte by byte, however it comes in pieces', () => {
+  test('a stream is rebuilt byte by byte, however it is split', () => {
     fc.assert(
       fc.property(stream, samples.chunking, every, (pieces, lengths, pauses) => {
         const bytes = samples.joined(pieces);
@@ -72,7 +72,7 @@ describe('a stream as items', () => {
     );
   });
 
-  test('is rebuilt byte by byte where its headers are damaged', () => {
+  test('a stream is rebuilt byte by byte if its headers are damaged', () => {
     fc.assert(
       fc.property(stream, damages, samples.chunking, (pieces, what, lengths) => {
         const bytes = samples.damaged(pieces, what);
@@ -82,7 +82,7 @@ describe('a stream as items', () => {
     );
   });
 
-  test('is rebuilt byte by byte with pages of another size, in pieces of any other stream, of any bytes', () => {
+  test('a stream is rebuilt byte by byte with other page sizes, foreign pieces or any bytes', () => {
     const any = fc.uint8Array({ maxLength: 2000 }).map((bytes) => Buffer.from(bytes));
     const other = fc.oneof(
       samples.validStream.map(samples.joined),
@@ -97,7 +97,7 @@ describe('a stream as items', () => {
     );
   });
 
-  test('is rebuilt byte by byte after the codec', () => {
+  test('a stream is rebuilt byte by byte after the codec', () => {
     fc.assert(
       fc.property(stream, damages, samples.chunking, (pieces, what, lengths) => {
         for (const bytes of [samples.joined(pieces), samples.damaged(pieces, what)]) {
@@ -108,14 +108,14 @@ describe('a stream as items', () => {
     );
   });
 
-  test('is pages, and little beside them', () => {
+  test('a stream consists of pages, and little else', () => {
     const items = itemsOf(longStream(300), [65_536]);
     const bytes = items.filter(({ kind }) => kind === 'bytes');
     assert.equal(items.length - bytes.length, 300);
     assert.ok(bytes.length < 20, `${bytes.length} pieces`);
   });
 
-  test('counts the rounds through memory by where pages lie', () => {
+  test('a stream counts the rounds through memory by the places of its pages', () => {
     for (const rounds of [1, 2, 5]) {
       const items = new StreamItems(new StreamContext());
       items.push(longStream(30, 1, rounds));
@@ -123,13 +123,13 @@ describe('a stream as items', () => {
     }
   });
 
-  test('is in no round where post-copy recovers: somebody waits', () => {
+  test('a stream is in no round if post-copy recovers, since the guest waits', () => {
     const items = new StreamItems(new StreamContext());
     items.push(longStream(30, 1, 3).subarray(8));
     assert.equal(items.round, AWAITED);
   });
 
-  test('lets pages of pre-copy wait, and nothing else', () => {
+  test('a stream lets pages of pre-copy wait, and nothing else', () => {
     const items = new StreamItems(new StreamContext());
     const stream = longStream(30);
     // In the midst of the pages: before it is the header, and behind it what ends the section.
@@ -143,7 +143,7 @@ describe('a stream as items', () => {
     assert.ok(!items.patient);
   });
 
-  test('lets no page wait once post-copy’s package came', () => {
+  test("a stream lets no page wait once post-copy's package has arrived", () => {
     const items = new StreamItems(new StreamContext());
     items.push(Buffer.concat([...RAM_STARTS, writer.packaged(writer.footer(9))]));
     items.push(Buffer.concat([writer.partHeader('part', 2), PAGES[0]!]));
@@ -152,7 +152,7 @@ describe('a stream as items', () => {
     assert.ok(!items.patient);
   });
 
-  test('lets no page wait where post-copy recovers, on a stream without a header', () => {
+  test('a stream without a header lets no page wait if post-copy recovers', () => {
     const context = new StreamContext();
     new StreamItems(context).push(Buffer.concat(RAM_STARTS));
     const items = new StreamItems(context);
@@ -179,7 +179,7 @@ describe('items that no relay makes', () => {
     ['a page behind the end', [name, bytes(3), page]],
   ];
   for (const [what, items] of cases) {
-    test(`are refused: ${what}`, () => {
+    test(`a list of items that no relay makes is refused: ${what}`, () => {
       const rebuild = new Rebuild();
       assert.throws(() => {
         for (const item of items) rebuild.take(item, () => undefined);
@@ -187,7 +187,7 @@ describe('items that no relay makes', () => {
     });
   }
 
-  test('never end in anything but bytes or a refusal', () => {
+  test('items that no relay makes always end in bytes or a refusal', () => {
     const item = fc.oneof(
       fc.array(fc.oneof(fc.nat(4), fc.nat(255)), { maxLength: 12 }).map((all) => bytes(...all)),
       fc.record({ block: fc.nat(3), page: fc.nat(9), fill: fc.nat(1) }).map((of): Item => {

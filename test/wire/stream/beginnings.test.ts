@@ -11,14 +11,14 @@ function places(bytes: Buffer, end: number, footer?: number, ram?: number): numb
   return found;
 }
 
-describe('places that are worth a look', () => {
-  test('are all bytes that an element begins with, when no ids are known', () => {
+describe('possible beginnings', () => {
+  test('possible beginnings are all bytes that can begin an element, when no ids are known', () => {
     const bytes = Buffer.from([9, 1, 9, 2, 3, 0, 4, 0x7e, 9]);
     assert.deepEqual(places(bytes, bytes.length), [1, 3, 4, 7]);
     assert.deepEqual(places(bytes, 4), [1, 3]);
   });
 
-  test('with known ids leave out none that counts, whole or cut by the window', () => {
+  test('possible beginnings with known ids omit none that counts, complete or cut by the window', () => {
     const wanted = [writer.footer(5), writer.partHeader('part', 2), writer.partHeader('end', 2)];
     const filler = fc
       .uint8Array({ minLength: 1, maxLength: 200 })

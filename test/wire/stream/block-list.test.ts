@@ -30,7 +30,7 @@ function entry(name: string, ...numbers: number[]): Buffer {
 }
 
 describe('the list of RAM blocks', () => {
-  test('ends where the lengths make the total', () => {
+  test('the list of RAM blocks ends when the lengths add up to the total', () => {
     const bytes = Buffer.concat([entry('pc.ram', 3 * MIB), entry('vga', MIB), writer.endOfSection]);
     assert.deepEqual(read(4 * MIB, bytes, PLAIN), [
       { index: 0, name: 'pc.ram', usedBytes: 3 * MIB },
@@ -38,7 +38,7 @@ describe('the list of RAM blocks', () => {
     ]);
   });
 
-  test('encodes huge pages by a number that can be no block and no record', () => {
+  test('the list of RAM blocks encodes huge pages by a number that can be neither block nor record', () => {
     const advised = { advised: true, guestAddress: false };
     const bytes = Buffer.concat([
       entry('a', MIB),
@@ -51,7 +51,7 @@ describe('the list of RAM blocks', () => {
     );
   });
 
-  test('tells huge pages from addresses in the guest', () => {
+  test('the list of RAM blocks distinguishes huge pages from addresses in the guest', () => {
     const both = { advised: true, guestAddress: true };
     const bytes = Buffer.concat([
       entry('a', MIB, 2 ** 32),
@@ -67,7 +67,7 @@ describe('the list of RAM blocks', () => {
     assert.equal(read(2 * MIB, only, { advised: false, guestAddress: true })?.length, 2);
   });
 
-  test('refuses what is longer than the total, has no name, or never ends', () => {
+  test('the list of RAM blocks is refused if it exceeds the total, lacks a name, or never ends', () => {
     assert.equal(read(MIB, entry('a', 2 * MIB), PLAIN), undefined);
     assert.equal(read(MIB, entry('', MIB), PLAIN), undefined);
     assert.equal(read(MIB, entry('\u0001', MIB), PLAIN), undefined);

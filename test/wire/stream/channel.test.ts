@@ -6,7 +6,7 @@ import { Collector } from './collector.ts';
 import * as writer from './writer.ts';
 
 describe('a channel', () => {
-  test('is known by its first byte', () => {
+  test('a channel is identified by its first byte', () => {
     const fresh = new StreamContext();
     const running = new StreamContext();
     running.setBlocks([{ index: 0, name: 'pc.ram', usedBytes: 4096 }]);
@@ -17,7 +17,7 @@ describe('a channel', () => {
     assert.equal(channelKind(0, fresh), 'main');
   });
 
-  test('that has said nothing ends without a word', () => {
+  test('a silent channel ends without an error', () => {
     const collector = new Collector();
     const parser = parseChannel(collector);
     parser.push(new Uint8Array(0));
@@ -27,7 +27,7 @@ describe('a channel', () => {
     assert.deepEqual(collector.items, []);
   });
 
-  test('shares the blocks that the main one names', () => {
+  test('a channel shares the blocks of the main one', () => {
     const context = new StreamContext();
     const main = parseChannel(new Collector(), context);
     main.push(writer.fileHeader());

@@ -13,23 +13,23 @@ function read(bytes: Buffer): { used: number; configured: StreamConfiguration } 
 }
 
 describe('a part of the configuration', () => {
-  test('says the page size', () => {
+  test('the configuration contains the page size', () => {
     const bytes = writer.subsection('configuration/target-page-bits', Buffer.from([0, 0, 0, 16]));
     assert.deepEqual(read(bytes), { used: bytes.length, configured: { pageBytes: 65_536 } });
   });
 
-  test('says the capabilities that change the stream', () => {
+  test('the configuration contains the capabilities that change the stream', () => {
     const bytes = writer.capabilities(['x-ignore-shared', 'mapped-ram']);
     const configured = { ignoreShared: true, mappedRam: true };
     assert.deepEqual(read(bytes), { used: bytes.length, configured });
   });
 
-  test('holds the guest’s identity', () => {
+  test("the configuration contains the guest's identity", () => {
     const bytes = writer.subsection('configuration/uuid', Buffer.alloc(16, 1));
     assert.deepEqual(read(bytes), { used: bytes.length, configured: {} });
   });
 
-  test('is refused when it is not known, or absurd', () => {
+  test('an unknown or absurd part of the configuration is refused', () => {
     for (const bytes of [
       writer.subsection('configuration/new', Buffer.alloc(4)),
       writer.subsection('configuration/target-page-bits', Buffer.from([0, 0, 0, 40])),

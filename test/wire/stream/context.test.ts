@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 import { StreamContext } from '../../../src/wire/stream/context.ts';
 import { MAX_SECTIONS } from '../../../src/wire/stream/format.ts';
 
-describe('what channels know in common', () => {
-  test('is which pages a block has', () => {
+describe("the channels' shared context", () => {
+  test("the channels' shared context contains the pages of each block", () => {
     const context = new StreamContext();
     const block = { index: 0, name: 'pc.ram', usedBytes: 8192 };
     context.setBlocks([block]);
@@ -15,7 +15,7 @@ describe('what channels know in common', () => {
     assert.ok(!context.holds(block, 512));
   });
 
-  test('is bounded, however many sections are opened', () => {
+  test("the channels' shared context is bounded, however many sections are opened", () => {
     const context = new StreamContext();
     for (let id = 0; id < MAX_SECTIONS + 10; id += 1) context.openSection(id, 'x');
     assert.equal(context.sectionName(MAX_SECTIONS - 1), 'x');

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import * as fields from '../../../src/wire/stream/fields.ts';
 
 describe('fields', () => {
-  test('are read as Node reads them', () => {
+  test('fields are read as Node reads them', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 9, maxLength: 20 }), (bytes) => {
         const buffer = Buffer.from(bytes);
@@ -15,14 +15,14 @@ describe('fields', () => {
     );
   });
 
-  test('of text are printable', () => {
+  test('text fields are printable', () => {
     const bytes = Buffer.from('pc.ram\u0000');
     assert.ok(fields.isPrintable(bytes, 0, 6));
     assert.ok(!fields.isPrintable(bytes, 0, 7));
     assert.equal(fields.text(bytes, 3, 6), 'ram');
   });
 
-  test('recognize powers of two', () => {
+  test('powers of two are recognized', () => {
     const powers = [0, 1, 3, 4096, 2 ** 40, 2 ** 40 + 1].filter((value) =>
       fields.isPowerOfTwo(value),
     );

@@ -26,14 +26,14 @@ function rows(heading: string): string[][] {
 const hex = (value: number): string => `0x${value.toString(16).padStart(2, '0')}`;
 
 describe('docs/wire-stream.md', () => {
-  test('has each element that the code knows', () => {
+  test('docs/wire-stream.md lists each element in the code', () => {
     assert.deepEqual(
       rows('Elements').map(([type, name]) => [type, name]),
       Object.entries(format.ELEMENT).map(([name, type]) => [hex(type), name]),
     );
   });
 
-  test('has each flag of RAM records', () => {
+  test('docs/wire-stream.md lists each flag of RAM records', () => {
     assert.deepEqual(
       rows('RAM records').map(([flag, name]) => [flag, name]),
       Object.entries(format.RAM_FLAG).map(([name, flag]) => [hex(flag), name]),
@@ -45,7 +45,7 @@ describe('docs/wire-stream.md', () => {
     ['Return path', format.RETURN_MESSAGES],
   ] as const;
   for (const [heading, table] of messages) {
-    test(`has each message of ${heading}, with its length and its first version`, () => {
+    test(`docs/wire-stream.md lists each message of ${heading}, with its length and its first version`, () => {
       assert.deepEqual(
         rows(heading).map((cells) => cells.slice(0, 4)),
         [...table].map(([code, { name, payloadBytes, since }]) => [

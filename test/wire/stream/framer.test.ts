@@ -18,8 +18,8 @@ class Lengths extends Framer {
   }
 }
 
-describe('cutting a stream into items', () => {
-  test('shows an item in the caller’s own chunk when it lies there in one piece', () => {
+describe('framing', () => {
+  test("a framer shows an item in the caller's chunk if it is there in one piece", () => {
     const seen: Uint8Array[] = [];
     const sink = Object.assign(new Collector(), {
       span: (_kind: string, bytes: Uint8Array) => void seen.push(bytes),
@@ -33,7 +33,7 @@ describe('cutting a stream into items', () => {
     assert.notEqual(seen[1]?.buffer, chunk.buffer);
   });
 
-  test('keeps only an item that is not whole, and joins it with no more than it needs', () => {
+  test('a framer buffers only an incomplete item, and joins it with no more than it needs', () => {
     const collector = new Collector();
     const framer = new Lengths(collector);
     framer.push(Buffer.from([3, 1]));
@@ -46,7 +46,7 @@ describe('cutting a stream into items', () => {
     assert.equal(framer.heldBytes, 0);
   });
 
-  test('passes what is long through as it comes', () => {
+  test('a framer passes long data through as it arrives', () => {
     const collector = new Collector();
     const framer = new Lengths(collector);
     framer.push(Buffer.from([255, 9, 9]));
@@ -56,7 +56,7 @@ describe('cutting a stream into items', () => {
     assert.deepEqual(collector.kinds(), ['command', 'unknown', 'device']);
   });
 
-  test('hands over what waits when it is flushed, once, and goes on behind it', () => {
+  test('a framer delivers waiting data when it is flushed, once, and continues after it', () => {
     const collector = new Collector();
     const framer = new Lengths(collector);
     framer.push(Buffer.from([4, 1]));

@@ -79,9 +79,9 @@ const channels = [
   { name: 'a multifd channel', make: knowing, pieces: samples.multifdStream },
 ] as const;
 
-describe('a parser loses no byte and reports the same for each chunking', () => {
+describe('losslessness for each chunking', () => {
   for (const { name, make, pieces } of channels) {
-    test(`of valid streams on ${name}`, () => {
+    test(`the parser is lossless for each chunking of valid streams on ${name}`, () => {
       fc.assert(
         fc.property(pieces, samples.chunking, (stream, lengths) => {
           assertSame(make, samples.joined(stream), lengths);
@@ -90,7 +90,7 @@ describe('a parser loses no byte and reports the same for each chunking', () => 
       );
     });
 
-    test(`of streams on ${name} whose headers are damaged`, () => {
+    test(`the parser is lossless for each chunking of streams on ${name} with damaged headers`, () => {
       fc.assert(
         fc.property(pieces, damages, samples.chunking, (stream, harm, lengths) => {
           assertSame(make, samples.damaged(stream, harm), lengths);
@@ -99,7 +99,7 @@ describe('a parser loses no byte and reports the same for each chunking', () => 
       );
     });
 
-    test(`of streams on ${name} that pause and are flushed`, () => {
+    test(`the parser is lossless for each chunking of streams on ${name} that pause and are flushed`, () => {
       const harm = fc.array(samples.damage, { maxLength: 2 });
       fc.assert(
         fc.property(pieces, harm, samples.chunking, every, (stream, hurt, lengths, pause) => {
@@ -110,7 +110,7 @@ describe('a parser loses no byte and reports the same for each chunking', () => 
     });
   }
 
-  test('of any bytes on any channel', () => {
+  test('the parser is lossless for each chunking of any bytes on any channel', () => {
     fc.assert(
       fc.property(
         anything,
@@ -125,7 +125,7 @@ describe('a parser loses no byte and reports the same for each chunking', () => 
     );
   });
 
-  test('of any bytes behind a valid beginning', () => {
+  test('the parser is lossless for each chunking of any bytes after a valid beginning', () => {
     fc.assert(
       fc.property(anything, samples.chunking, every, (stream, lengths, pause) => {
         const bytes = Buffer.concat([samples.preamble, writer.partHeader('part', 2), stream]);
@@ -136,7 +136,7 @@ describe('a parser loses no byte and reports the same for each chunking', () => 
     );
   });
 
-  test('of two streams spliced into one', () => {
+  test('the parser is lossless for each chunking of two streams spliced into one', () => {
     const cut = fc.nat({ max: 20_000 });
     fc.assert(
       fc.property(
@@ -160,7 +160,7 @@ describe('a parser loses no byte and reports the same for each chunking', () => 
 });
 
 describe('a parser', () => {
-  test('understands all of a valid main channel', () => {
+  test('the parser understands all of a valid main channel', () => {
     fc.assert(
       fc.property(samples.honestStream, (pieces) => {
         const found = parse(main, samples.joined(pieces), WHOLE);
@@ -171,7 +171,7 @@ describe('a parser', () => {
     );
   });
 
-  test('finds its place again after damage to a header, within the section that follows', () => {
+  test('the parser recovers after damage to a header, within the section that follows', () => {
     const section = Buffer.concat([
       writer.partHeader('part', 2),
       writer.page(0, Buffer.alloc(samples.SMALL_PAGE, 1), 'pc.ram'),

@@ -36,7 +36,7 @@ const lost = ({ notes }: Collector) =>
   notes.flatMap((note) => (note.type === 'lost' ? [note.why] : []));
 
 describe('the main channel', () => {
-  test('shows pages, zero pages and deltas with their places', () => {
+  test('the main channel shows pages, zero pages and deltas with their places', () => {
     const records = [
       writer.page(0, one, 'pc.ram'),
       writer.zeroPage(PAGE),
@@ -56,7 +56,7 @@ describe('the main channel', () => {
     assert.deepEqual(lost(found), []);
   });
 
-  test('names each element of a whole stream', () => {
+  test('the main channel names each element of a complete stream', () => {
     const found = parse([
       writer.fileHeader(),
       writer.command(2, Buffer.alloc(4)),
@@ -90,7 +90,7 @@ describe('the main channel', () => {
     ]);
   });
 
-  test('reports sections, blocks, commands and the end in order', () => {
+  test('the main channel reports sections, blocks, commands and the end in order', () => {
     const found = parse([writer.fileHeader(), writer.command(1), start, writer.description('{}')]);
     assert.deepEqual(
       found.notes.map((note) => ('name' in note ? `${note.type} ${note.name}` : note.type)),
@@ -98,14 +98,14 @@ describe('the main channel', () => {
     );
   });
 
-  test('knows the end of a device’s state by its footer and what follows, not by the footer alone', () => {
+  test("the main channel detects the end of a device's state by its footer and the next element", () => {
     const planted = Buffer.concat([Buffer.alloc(3), writer.footer(9), Buffer.from([0x55])]);
     const found = parse([writer.fileHeader(), start, writer.device(9, 'dev', planted), part([])]);
     assert.equal(found.bytesOf('device'), planted.length);
     assert.deepEqual(lost(found), []);
   });
 
-  test('finds RAM again behind a device’s state between the start of RAM and its first part', () => {
+  test("the main channel finds RAM again behind a device's state between RAM's start and its first part", () => {
     const parts = [
       writer.device(7, 'virtio-mem', Buffer.alloc(90, 3)),
       part([writer.zeroPage(0, 'pc.ram')]),
@@ -115,7 +115,7 @@ describe('the main channel', () => {
     assert.deepEqual(lost(found), []);
   });
 
-  test('parses what a package holds, and is back behind it whatever was in it', () => {
+  test('the main channel parses a package, and continues behind it whatever its contents', () => {
     const inside = [
       writer.command(4),
       writer.device(3, 'timer', Buffer.alloc(9)),
@@ -139,7 +139,7 @@ describe('the main channel', () => {
     assert.equal(found.notes.at(-1)?.type, 'end');
   });
 
-  test('takes no record for a page that lies outside its block', () => {
+  test('the main channel accepts no record for a page outside its block', () => {
     for (const record of [
       writer.page(16 * PAGE, one, 'pc.ram'),
       writer.page(0, one, 'nobody'),
@@ -153,7 +153,7 @@ describe('the main channel', () => {
     }
   });
 
-  test('finds its place at the next part after a damaged record', () => {
+  test('the main channel recovers at the next part after a damaged record', () => {
     const damaged = writer.page(PAGE, one);
     damaged[7] = 0xff;
     const parts = [
@@ -166,7 +166,7 @@ describe('the main channel', () => {
     assert.equal(found.notes.at(-1)?.type, 'end');
   });
 
-  test('takes a page without a name for one of the block before, whatever record that was', () => {
+  test('the main channel assigns a page without a name to the last block, whatever the record', () => {
     for (const before of [
       writer.zeroPage(0, 'vga.vram'),
       writer.xbzrle(0, Buffer.from([1]), 'vga.vram'),
@@ -182,21 +182,21 @@ describe('the main channel', () => {
     }
   });
 
-  test('knows the last footer of a stream without a description by the stream’s end', () => {
+  test("the main channel detects the last footer of a stream without a description by the stream's end", () => {
     const last = writer.device(9, 'dev', Buffer.alloc(20, 9));
     const found = parse([writer.fileHeader(), start, last, Buffer.from([0])]);
     assert.deepEqual(found.kinds().slice(-3), ['device', 'section-footer', 'end']);
     assert.equal(found.notes.at(-1)?.type, 'end');
   });
 
-  test('keeps its blocks when a damaged record looks like an empty list', () => {
+  test('the main channel keeps its blocks when a damaged record looks like an empty list', () => {
     const parts = [part([writer.ramList([])]), part([writer.page(0, one, 'pc.ram')])];
     const found = parse([writer.fileHeader(), start, ...parts]);
     assert.equal(found.pages.page, 1);
     assert.deepEqual(lost(found), ['not a RAM record']);
   });
 
-  test('goes without footers where the machine type has none', () => {
+  test('the main channel does without footers if the machine type has none', () => {
     const bare = (bytes: Buffer) => bytes.subarray(0, bytes.length - 5);
     const found = parse([
       writer.fileHeader(),
@@ -210,7 +210,7 @@ describe('the main channel', () => {
     assert.deepEqual(lost(found), []);
   });
 
-  test('takes the page size from the configuration and from post-copy’s advice', () => {
+  test("the main channel takes the page size from the configuration and from post-copy's advice", () => {
     const bits = writer.subsection('configuration/target-page-bits', Buffer.from([0, 0, 0, 14]));
     const advice = writer.command(3, Buffer.concat([writer.be64(PAGE), writer.be64(16_384)]));
     for (const said of [bits, advice]) {
@@ -222,7 +222,7 @@ describe('the main channel', () => {
     }
   });
 
-  test('begins with a command where post-copy recovers on a new connection', () => {
+  test('the main channel begins with a command if post-copy recovers on a new connection', () => {
     const context = new StreamContext();
     parse([writer.fileHeader(), start], context);
     const found = parse([writer.command(9), part([writer.page(0, one, 'pc.ram')])], context);
@@ -230,19 +230,19 @@ describe('the main channel', () => {
     assert.deepEqual(lost(found), []);
   });
 
-  test('passes on a file with mapped RAM, which has no records', () => {
+  test('the main channel passes on a file with mapped RAM, which has no records', () => {
     const mapped = writer.capabilities(['mapped-ram']);
     const found = parse([writer.fileHeader(), mapped, start]);
     assert.deepEqual(lost(found), ['not a RAM record']);
   });
 
-  test('passes on a newer QEMU’s command by its length', () => {
+  test("the main channel passes on a newer QEMU's command by its length", () => {
     const found = parse([writer.fileHeader(), writer.command(40, Buffer.alloc(7)), start]);
     assert.deepEqual(lost(found), []);
     assert.deepEqual(found.notes[0], { type: 'command', code: 40, name: '' });
   });
 
-  test('reads nothing into a length that lies', () => {
+  test('the main channel ignores a false length', () => {
     const long = Buffer.concat([Buffer.from([0, 6, 0xff, 0xff, 0xff, 0xff]), Buffer.alloc(50)]);
     const found = parse([writer.fileHeader(), start, long]);
     assert.equal(found.bytesOf('description'), 55);

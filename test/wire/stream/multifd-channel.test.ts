@@ -28,7 +28,7 @@ const hello = writer.multifdHello(2);
 const plain = writer.multifdPacket({ block: 'pc.ram', pages, zeros: [2 * PAGE] });
 
 describe('a multifd channel', () => {
-  test('shows the pages that a packet carries, without a header of their own', () => {
+  test("a multifd channel shows a packet's pages, which have no headers", () => {
     const found = parse([hello, plain, plain]);
     assert.deepEqual(found.items.flatMap(({ about }) => about ?? []).slice(0, 2), [
       '0 pc.ram 0 none',
@@ -38,7 +38,7 @@ describe('a multifd channel', () => {
     assert.deepEqual(found.notes[0], { type: 'multifd-packet', pages: 2, zeroPages: 1 });
   });
 
-  test('reads the zero pages of a packet behind its number', () => {
+  test('a multifd channel reads the zero pages of a packet behind its number', () => {
     const packet = writer.multifdPacket({ block: 'pc.ram' });
     packet.writeBigUInt64BE(7n, 24);
     packet.writeUInt32BE(3, 32);
@@ -47,7 +47,7 @@ describe('a multifd channel', () => {
     ]);
   });
 
-  test('passes compressed pages and devices’ state on by their length', () => {
+  test("a multifd channel passes on compressed pages and devices' state by their length", () => {
     const squeezed = writer.multifdPacket({
       flags: 4,
       block: 'pc.ram',
@@ -67,7 +67,7 @@ describe('a multifd channel', () => {
     assert.equal(found.bytesOf('multifd-data'), PAGE - 9 + 77);
   });
 
-  test('reads a sync, which may state a size without data, and no room for pages', () => {
+  test('a multifd channel reads a sync, which may state a size without data, and no room for pages', () => {
     const old = writer.multifdPacket({ flags: 1, block: '' });
     old.writeUInt32BE(PAGE, 20);
     const found = parse([hello, old, writer.multifdPacket({ flags: 1, room: 0 }), plain]);
@@ -78,12 +78,12 @@ describe('a multifd channel', () => {
     assert.equal(found.pages.page, 2);
   });
 
-  test('passes pages of a block that it does not know on as data', () => {
+  test('a multifd channel passes on pages of an unknown block as data', () => {
     const found = parse([hello, writer.multifdPacket({ block: 'other', pages })]);
     assert.equal(found.bytesOf('multifd-data'), 2 * PAGE);
   });
 
-  test('finds the next packet after one that is damaged', () => {
+  test('a multifd channel finds the next packet after a damaged one', () => {
     const damaged = Buffer.from(plain);
     damaged[17] = 0xff;
     const found = parse([hello, damaged, plain]);

@@ -11,8 +11,8 @@ function element(bytes: Buffer): number {
   return plausible.element(context, bytes, 0, bytes.length);
 }
 
-describe('what can be an element', () => {
-  test('is each one that QEMU writes', () => {
+describe('plausible elements', () => {
+  test('every element that QEMU writes is plausible', () => {
     for (const [bytes, used] of [
       [writer.sectionHeader('full', 900, 'cpu_common'), 24],
       [writer.partHeader('end', 2), 5],
@@ -23,7 +23,7 @@ describe('what can be an element', () => {
     }
   });
 
-  test('is nothing else', () => {
+  test('nothing else is a plausible element', () => {
     for (const bytes of [
       writer.partHeader('part', 3),
       writer.command(99),
@@ -38,7 +38,7 @@ describe('what can be an element', () => {
     }
   });
 
-  test('asks for more than is there while it cannot tell', () => {
+  test('an undecided element needs more bytes than are there', () => {
     const all = [
       writer.sectionHeader('full', 9, 'cpu'),
       writer.partHeader('part', 2),
@@ -56,7 +56,7 @@ describe('a footer', () => {
   const footer = writer.footer(0x0102);
   const window = (bytes: Buffer, last = false) => ({ at: 0, end: bytes.length, last });
 
-  test('counts when an element follows, or nothing can', () => {
+  test('a footer counts when an element follows, or nothing can', () => {
     const followed = Buffer.concat([footer, writer.command(5)]);
     assert.equal(plausible.footerAndNext(context, 0x0102, followed, window(followed)), 5);
     assert.equal(plausible.footerAndNext(context, 0x0102, footer, window(footer, true)), 5);
@@ -64,7 +64,7 @@ describe('a footer', () => {
     assert.equal(plausible.footerAndNext(context, undefined, ended, window(ended, true)), 5);
   });
 
-  test('does not count for another section, nor before what is no element', () => {
+  test('a footer does not count for another section, nor before bytes that are not an element', () => {
     const followed = Buffer.concat([footer, writer.command(5)]);
     assert.equal(plausible.footerAndNext(context, 7, followed, window(followed)), plausible.NO);
     const before = Buffer.concat([footer, Buffer.from([0x44])]);
@@ -78,7 +78,7 @@ describe('a footer', () => {
 });
 
 describe('the start of RAM', () => {
-  test('is known by its name and version', () => {
+  test('the start of RAM is recognized by its name and version', () => {
     const bytes = writer.sectionHeader('start', 0x0909, 'ram');
     assert.equal(plausible.ramStart(bytes, 0, bytes.length), bytes.length);
     const other = writer.sectionHeader('start', 0x0909, 'rom');

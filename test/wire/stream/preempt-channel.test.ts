@@ -20,8 +20,8 @@ function parse(parts: readonly Buffer[]): Collector {
   return collector;
 }
 
-describe('post-copy’s second channel', () => {
-  test('is RAM records from its first byte on', () => {
+describe("post-copy's second channel", () => {
+  test("post-copy's second channel has RAM records from its first byte on", () => {
     const found = parse([
       writer.page(0, page, 'pc.ram'),
       writer.page(PAGE, page),
@@ -32,7 +32,7 @@ describe('post-copy’s second channel', () => {
     assert.deepEqual(found.notes, [{ type: 'ram-section-end' }]);
   });
 
-  test('finds the next record that names its block after one that is damaged', () => {
+  test("post-copy's second channel finds the next record with a block name after a damaged one", () => {
     const found = parse([
       writer.page(0, page, 'pc.ram'),
       Buffer.from([9, 9, 9]),
@@ -47,7 +47,7 @@ describe('post-copy’s second channel', () => {
     assert.equal(found.pages.page, 2);
   });
 
-  test('has no list of blocks', () => {
+  test("post-copy's second channel has no list of blocks", () => {
     const found = parse([writer.ramList([{ name: 'pc.ram', bytes: PAGE }])]);
     assert.equal(found.notes[0]?.type, 'lost');
   });

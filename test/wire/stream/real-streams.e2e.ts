@@ -126,7 +126,7 @@ for (const { file, version, machine } of machines) {
   describe(`a stream of QEMU ${version}, machine ${machine}`, () => {
     const qemu = { binary: file, machine };
 
-    test('is understood to the last byte, and holds the pages that QEMU counted', async () => {
+    test('a real stream is understood to the last byte, and has the pages that QEMU counted', async () => {
       await withCapture(qemu, (captured, parsed) => {
         assertUnderstood(parsed);
         const [main] = parsed.channels;
@@ -142,7 +142,7 @@ for (const { file, version, machine } of machines) {
       });
     });
 
-    test('with xbzrle shows the pages that QEMU sent as deltas', async () => {
+    test('a real stream with xbzrle shows the pages that QEMU sent as deltas', async () => {
       const plan = {
         ...qemu,
         capabilities: ['xbzrle'],
@@ -161,7 +161,7 @@ for (const { file, version, machine } of machines) {
     });
 
     for (const method of ['none', 'zstd'] as const) {
-      test(`with multifd and compression ${method} shows the pages on their channels`, async () => {
+      test(`a real stream with multifd and compression ${method} shows the pages on their channels`, async () => {
         const plan = {
           ...qemu,
           capabilities: ['multifd'],
@@ -187,7 +187,7 @@ for (const { file, version, machine } of machines) {
       });
     }
 
-    test('with virtio-mem is understood', async () => {
+    test('a real stream with virtio-mem is understood', async () => {
       const words =
         '-m maxmem=512M -object memory-backend-ram,id=vm0,size=128M -device virtio-mem-pci,memdev=vm0';
       const plan = { ...qemu, extra: [...DEVICES, ...words.split(' ')] };
@@ -205,7 +205,7 @@ for (const { file, version, machine } of machines) {
       });
     });
 
-    test('that leaves shared memory out is understood', async () => {
+    test('a real stream that omits shared memory is understood', async () => {
       const plan = { ...qemu, capabilities: ['x-ignore-shared'], sharedMemory: true };
       await withCapture(plan, (captured, parsed) => {
         assertUnderstood(parsed);
@@ -220,7 +220,7 @@ for (const { file, version, machine } of machines) {
     for (const added of [[], ['postcopy-preempt']]) {
       const skip = added.length > 0 && whyNoPreempt(version);
       const how = ['post-copy', ...added].join(' with ');
-      test(`in ${how} that recovers goes on over new connections`, { skip }, async () => {
+      test(`a recovering stream in ${how} continues over new connections`, { skip }, async () => {
         const plan = {
           ...qemu,
           destination: file,
@@ -253,7 +253,7 @@ for (const { file, version, machine } of machines) {
     for (const added of additions(version, machine)) {
       const skip = added.includes('postcopy-preempt') && whyNoPreempt(version);
       const how = ['post-copy', ...added].join(' with ');
-      test(`in ${how} is understood in both directions`, { skip }, async () => {
+      test(`a real stream in ${how} is understood in both directions`, { skip }, async () => {
         const plan = {
           ...qemu,
           destination: file,

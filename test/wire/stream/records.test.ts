@@ -7,7 +7,7 @@ const block = { index: 0, name: 'pc.ram', usedBytes: 2 ** 40 };
 const empty = Buffer.alloc(0);
 
 describe('the header of a record', () => {
-  test('is made again from what a sink receives', () => {
+  test("a record's header is rebuilt from the data that a sink receives", () => {
     const address = 2 ** 36 + 4096;
     const named = { block, address, header: 'named' } as const;
     const continued = { block, address, header: 'continued' } as const;
@@ -19,7 +19,7 @@ describe('the header of a record', () => {
     assert.deepEqual(recordHeader('xbzrle', continued), delta.subarray(0, delta.length - 3));
   });
 
-  test('is nothing where pages are named ahead of them', () => {
+  test('a record has no header if pages are named ahead of it', () => {
     assert.equal(recordHeader('page', { block, address: 0, header: 'none' }).length, 0);
   });
 });

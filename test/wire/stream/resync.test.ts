@@ -24,19 +24,19 @@ function seek(bytes: Buffer, options: { section?: number; context?: StreamContex
 
 const noise = Buffer.from([0x7e, 0, 0, 9, 2, 0, 0, 1, 1, 3, 0x7e]);
 
-describe('the way back', () => {
-  test('is the footer of the open section', () => {
+describe('the return', () => {
+  test('the parser resynchronizes at the footer of the open section', () => {
     const bytes = Buffer.concat([noise, writer.footer(4), writer.footer(5), writer.command(5)]);
     assert.deepEqual(seek(bytes, { section: 5 }), { kind: 'footer', at: noise.length + 5 });
     assert.deepEqual(seek(bytes, { section: 4 }), { kind: 'none', at: bytes.length });
   });
 
-  test('is any footer with an element behind it, when lost', () => {
+  test('the parser resynchronizes when lost at any footer with an element behind it', () => {
     const bytes = Buffer.concat([noise, writer.footer(77), writer.command(5)]);
     assert.deepEqual(seek(bytes), { kind: 'footer', at: noise.length });
   });
 
-  test('is a part of RAM that begins with a record', () => {
+  test('the parser resynchronizes at a part of RAM that begins with a record', () => {
     const part = Buffer.concat([writer.partHeader('part', 2), writer.endOfSection]);
     const bytes = Buffer.concat([noise, writer.partHeader('part', 2), noise, part]);
     assert.deepEqual(seek(bytes, { section: 9 }), {
@@ -45,7 +45,7 @@ describe('the way back', () => {
     });
   });
 
-  test('is the start of RAM, but not inside a device once it is known', () => {
+  test('the parser resynchronizes at the start of RAM, but not inside a device once it is known', () => {
     const bytes = Buffer.concat([noise, writer.sectionHeader('start', 3, 'ram')]);
     assert.deepEqual(seek(bytes), { kind: 'element', at: noise.length });
     const before = { section: 9, context: new StreamContext() };
@@ -53,7 +53,7 @@ describe('the way back', () => {
     assert.equal(seek(bytes, { section: 9 }).kind, 'none');
   });
 
-  test('waits for the bytes that decide', () => {
+  test('the parser waits for the bytes that decide on a resync', () => {
     const bytes = Buffer.concat([noise, writer.footer(5)]);
     assert.deepEqual(seek(bytes, { section: 5 }), { kind: 'more', at: noise.length, needed: 6 });
   });

@@ -18,7 +18,7 @@ const names = ({ notes }: Collector): string[] =>
   notes.map((note) => (note.type === 'message' ? note.name : note.type));
 
 describe('the return path', () => {
-  test('reports each message', () => {
+  test('the return path reports each message', () => {
     const found = parse([
       writer.message(2, Buffer.alloc(4)),
       writer.message(3, Buffer.alloc(20)),
@@ -30,7 +30,7 @@ describe('the return path', () => {
     assert.deepEqual(found.kinds(), ['message']);
   });
 
-  test('takes the bitmap of a recovery for what it is, and goes on behind it', () => {
+  test('the return path recognizes the bitmap of a recovery, and continues behind it', () => {
     const bits = writer.bitmap(Buffer.alloc(64, 0xff));
     const found = parse([
       writer.message(5, Buffer.from([1, 65])),
@@ -41,7 +41,7 @@ describe('the return path', () => {
     assert.equal(found.bytesOf('bitmap'), bits.length);
   });
 
-  test('passes everything on once a message is not valid', () => {
+  test('the return path passes everything on once a message is not valid', () => {
     for (const bad of [
       writer.message(0),
       writer.message(1, Buffer.alloc(3)),

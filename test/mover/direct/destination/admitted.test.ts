@@ -52,13 +52,13 @@ const said = (
   }
 };
 
-describe('a guest that is to be built at its destination', () => {
-  test('is the one that was admitted', () => {
+describe('admission of a guest', () => {
+  test('a guest is built only if it is the admitted one', () => {
     assert.equal(said({}), '');
     assert.equal(said({ memoryBytes: 2 ** 29 }), '');
   });
 
-  test('comes unencrypted from a host with which memory may go so, and from no other', () => {
+  test('a guest arrives unencrypted only from an allowed host', () => {
     const stream = { tls: false, transport: 'zero-copy' } as const;
     assert.equal(said({}, { stream, unencryptedMemory: ['a', 'c'] }), '');
     assert.equal(
@@ -67,7 +67,7 @@ describe('a guest that is to be built at its destination', () => {
     );
   });
 
-  test('is refused by the part that differs, with who sent it and what is allowed', () => {
+  test('a guest is refused by the part that differs, with the sender and the allowed value', () => {
     assert.equal(
       said({ name: 'web2' }),
       'b rejects name of web1 from c: web2: allowed is the guest that was admitted',
@@ -85,7 +85,7 @@ describe('a guest that is to be built at its destination', () => {
     assert.match(said({}, { nics: [] }), /nics of web1 from c: none: allowed are/);
   });
 
-  test('has no network for a NIC that it has not', () => {
+  test('a guest has no network for a NIC that it lacks', () => {
     const attachment = { kind: 'routed', routes: ['10.0.0.9/32'] };
     const admission = { routes: attachment.routes };
     assert.equal(said({}, { networks: [{ id: 'n0', mac: MAC, attachment }], admission }), '');
@@ -97,7 +97,7 @@ describe('a guest that is to be built at its destination', () => {
     );
   });
 
-  test('has no route that its source did not say when it asked for it to be admitted', () => {
+  test('a guest has no route that its source did not declare at its admission', () => {
     const address = fc.integer({ min: 1, max: 6 }).map((last) => `10.0.0.${last}/32`);
     const some = fc.uniqueArray(address, { maxLength: 5 });
     fc.assert(
@@ -117,7 +117,7 @@ describe('a guest that is to be built at its destination', () => {
     );
   });
 
-  test('of an older source is compared with what that says at its admission', () => {
+  test('a guest of an older source is compared with the facts of its admission', () => {
     const { vcpus: _vcpus, macs: _macs, ...older } = ADMISSION;
     const admission = { ...older, vcpus: undefined, macs: undefined } as unknown as Admission;
     assert.equal(said({ vcpus: 7 }, { admission }), '');

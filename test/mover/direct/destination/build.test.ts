@@ -17,7 +17,7 @@ import { openPlaceIds } from '../../../../src/mover/direct/destination/disks/pla
 import { openPools } from '../../../../src/disks/proof/pools.ts';
 import { tempDir } from '../../../rpc/test-contract.ts';
 
-test('a hypervisor that has opened another file than the guest’s image is refused before memory flows', async (t) => {
+test("a hypervisor that has opened another file than the guest's image is refused before memory moves", async (t) => {
   const stateDir = tempDir(t);
   const root = path.join(stateDir, 'pool');
   mkdirSync(root);

@@ -27,7 +27,7 @@ function state(change: Partial<DestinationState>): DestinationState {
 }
 
 /** Neither does what needs a right: nothing is run. */
-test('connections are taken for a guest that is expected, and of that guest alone', async () => {
+test('connections are accepted only for an expected guest', async () => {
   const arrived = new ArrivedConnections(async () => NOBODY);
   const take = (epoch: number, change: Partial<DestinationState>) =>
     arrived.take(

@@ -25,7 +25,7 @@ function stage(counts: readonly (number | undefined)[]) {
 }
 
 describe('the first frame on the new port', () => {
-  test('is reported once one of the ports has taken one', async () => {
+  test('the first frame is reported once one of the ports has received one', async () => {
     const { frames, enough } = stage([0, 0, 0, 1]);
     assert.deepEqual(frames.report(), {});
     frames.expect(state, config);
@@ -36,13 +36,13 @@ describe('the first frame on the new port', () => {
     frames.close();
   });
 
-  test('is not reported where the guest had sent frames here before it was resumed', () => {
+  test('the first frame is not reported if the guest had sent frames here before it was resumed', () => {
     const { frames } = stage([3]);
     frames.expect(state, config);
     assert.deepEqual(frames.report(), {});
   });
 
-  test('is not reported where there is no such port, or where nobody wants to know', () => {
+  test('the first frame is not reported without such a port, or without a request for it', () => {
     const none = stage([undefined]);
     none.frames.expect({ ports: {} } as unknown as DestinationState, config);
     assert.deepEqual(none.frames.report(), {});
@@ -52,7 +52,7 @@ describe('the first frame on the new port', () => {
     assert.equal(unwanted.looks(), 0);
   });
 
-  test('counts from the first order alone', async () => {
+  test('the first frame counts only from the first order', async () => {
     const { frames, looks, enough } = stage([0, 1]);
     frames.expect(state, config);
     await enough;

@@ -30,7 +30,7 @@ function ledgerOn(fault: Partial<JournalFile>): { ledger: Ledger; failures: Godw
   return { ledger: new Ledger(journal, 'b', state, (error) => failures.push(error)), failures };
 }
 
-test('what cannot be written has not happened, and can be tried again', async () => {
+test('an event that cannot be written has not happened, and can be tried again', async () => {
   let full = true;
   const { ledger, failures } = ledgerOn({
     write: (line, at) => {
@@ -47,7 +47,7 @@ test('what cannot be written has not happened, and can be tried again', async ()
   assert.deepEqual(failures, []);
 });
 
-test('what cannot be synced ends the mover: it would answer for what may not lie on the disk', async () => {
+test('an event that cannot be synced ends the mover, which may not answer for it', async () => {
   const { ledger, failures } = ledgerOn({
     sync: () => Promise.reject(new Error('EIO: i/o error, fdatasync')),
   });

@@ -154,8 +154,8 @@ const settled = async (hit: (way: string) => Hit): Promise<Witness> => {
   return course.witness;
 };
 
-describe('a destination that is interrupted', () => {
-  test('at any row, made or undone, leaves only data of a guest that may have run, and removes nothing that is still used', async () => {
+describe('an interrupted destination', () => {
+  test('an interruption at any row leaves only data that the guest may have written, and removes nothing still in use', async () => {
     for (const length of ALL) {
       for (const way of await waysOf((hit) => takenDown(length, hit))) {
         for (const hit of HITS) await takenDown(length, once(way, hit));
@@ -163,7 +163,7 @@ describe('a destination that is interrupted', () => {
     }
   });
 
-  test('many times, in any order, leaves nothing else either', async () => {
+  test('many interruptions, in any order, leave nothing else behind either', async () => {
     const hits = fc.array(fc.constantFrom(...HITS), { maxLength: 60 });
     const courses = fc.tuple(fc.constantFrom(...ALL), hits);
     await fc.assert(
@@ -175,7 +175,7 @@ describe('a destination that is interrupted', () => {
     );
   });
 
-  test('while it settles the guest, keeps the guest and ends what only the migration needed', async () => {
+  test("an interruption during the settling keeps the guest and ends only the migration's helpers", async () => {
     const ways = await waysOf(settled);
     assert.ok(ways.includes('settle the hypervisor') && ways.includes('keep the image'));
     for (const way of ways) {

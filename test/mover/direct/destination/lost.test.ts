@@ -3,7 +3,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { EPOCH, arrive, armed, never, open, type Scene } from './scene.ts';
 
 describe('a guest that runs at its destination', () => {
-  test('is found gone by whoever asks, before its hypervisor’s end has been heard', async (t) => {
+  test("a lost guest is detected by any request, before its hypervisor's end was reported", async (t) => {
     const scene = await armed(t);
     arrive(scene);
     await scene.mover.commit(EPOCH, never);
@@ -20,7 +20,7 @@ describe('a guest that runs at its destination', () => {
 });
 
 describe('a guest that has run at its destination', () => {
-  test('is not run again by a commit that comes once more, and its loss is not held against the commit', async (t) => {
+  test('a guest that ran here is not run again by a repeated commit, and its loss does not fail the commit', async (t) => {
     const scene = await armed(t);
     arrive(scene);
     await scene.mover.commit(EPOCH, never);
@@ -34,7 +34,7 @@ describe('a guest that has run at its destination', () => {
   });
 });
 
-describe('a migration whose guest is known to be gone', () => {
+describe('a migration of a lost guest', () => {
   const gone = async (t: TestContext): Promise<Scene> => {
     const scene = await armed(t);
     arrive(scene);
@@ -44,7 +44,7 @@ describe('a migration whose guest is known to be gone', () => {
     return scene;
   };
 
-  test('is not called finished', async (t) => {
+  test('a migration of a lost guest is not called finished', async (t) => {
     const { mover, journaled } = await gone(t);
     await assert.rejects(mover.finish(EPOCH, never), { code: 'GODWIT_LOST' });
     assert.ok(!journaled().includes('finished'));
@@ -52,7 +52,7 @@ describe('a migration whose guest is known to be gone', () => {
     await mover.ended;
   });
 
-  test('is finished by a mover that took over: its guest may have ended long after', async (t) => {
+  test('a migration of a lost guest is finished by a mover that took over, however late the guest ended', async (t) => {
     const { mover: first } = await gone(t);
     const { mover, journaled } = await open(t, first.state, true);
     await mover.finish(EPOCH, never);

@@ -67,7 +67,7 @@ async function opened(t: TestContext) {
   return { ...served, mover, progress, call };
 }
 
-test('only the host that sends the guest is heard, whatever the role of another one', async (t) => {
+test('calls are accepted only from the source host, whatever the role of another one', async (t) => {
   const { authorise } = await opened(t);
   authorise({ name: 'a', role: 'agent' });
   const roles: readonly Role[] = ['viewer', 'operator', 'agent'];
@@ -79,7 +79,7 @@ test('only the host that sends the guest is heard, whatever the role of another 
   }
 });
 
-test('a guest that is lost is taken down, and any other is released with the source’s reason', async (t) => {
+test("a guest that is lost is torn down, and any other is released with the source's reason", async (t) => {
   const done: unknown[] = [];
   t.mock.method(DestinationMover.prototype, 'tearDown', async (epoch: number) => {
     done.push(['tearDown', epoch]);
@@ -102,7 +102,7 @@ test('a guest that is lost is taken down, and any other is released with the sou
   ]);
 });
 
-test('what was refused is said by its epoch, and what was released is over', async (t) => {
+test('a refused migration is reported by its epoch, and a released one is over', async (t) => {
   const { call, progress, mover } = await opened(t);
   assert.deepEqual([progress().phase, progress().percent], ['checking', 0]);
   const refused = await call('refuse', { epoch: EPOCH });
@@ -117,7 +117,7 @@ test('what was refused is said by its epoch, and what was released is over', asy
   );
 });
 
-test('hello says which host this is, and what it speaks', async (t) => {
+test('hello reports the host and its protocol versions', async (t) => {
   const { call } = await opened(t);
   const { name, versions } = (await call('hello', {})) as { name: string; versions: number[] };
   assert.equal(name, 'b');

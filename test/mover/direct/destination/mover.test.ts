@@ -7,8 +7,8 @@ import { replayDestination } from '../../../../src/migration/direct/journal.ts';
 import { readJournals } from '../../../../src/host/journal/journal.ts';
 import { EPOCH, LEASE_MS, arrive, armed, never, open } from './scene.ts';
 
-describe('the destination’s mover', () => {
-  test('writes down what it is about to do before it does it', async (t) => {
+describe("the destination's mover", () => {
+  test("the destination's mover records each action before it takes it", async (t) => {
     const scene = await open(t);
     const seen = new Map<string, string[]>();
     scene.hosts.onCall = (name) => seen.set(name, scene.journaled());
@@ -27,7 +27,7 @@ describe('the destination’s mover', () => {
     );
   });
 
-  test('does what it is asked twice once, and answers twice', async (t) => {
+  test("the destination's mover acts once on a repeated call, and answers twice", async (t) => {
     const scene = await open(t);
     const { mover, hosts, preparation } = scene;
     const twice = async <T>(ask: () => Promise<T>): Promise<void> => {
@@ -45,7 +45,7 @@ describe('the destination’s mover', () => {
     assert.equal(scene.journaled().filter((type) => type === 'armed').length, 1);
   });
 
-  test('released, leaves nothing behind and refuses first', async (t) => {
+  test('a released destination leaves nothing behind and refuses first', async (t) => {
     const { mover, hosts, journaled } = await armed(t);
     await mover.release(EPOCH, never);
     await mover.release(EPOCH, never);
@@ -58,7 +58,7 @@ describe('the destination’s mover', () => {
     await assert.rejects(mover.commit(EPOCH, never), { code: 'GODWIT_NOT_ARMED' });
   });
 
-  test('released, reports why its source gave it up, in the words of the source', async (t) => {
+  test('a released destination reports why its source gave it up, in the words of the source', async (t) => {
     const { mover, dir } = await armed(t);
     const because = godwitError('GODWIT_CANCELLED', { guest: 'web1', host: 'a' }).toJSON();
     await mover.release(EPOCH, never, { because });
@@ -66,14 +66,14 @@ describe('the destination’s mover', () => {
     assert.deepEqual([report?.outcome, report?.error], ['cancelled', because]);
   });
 
-  test('does nothing under another epoch', async (t) => {
+  test("the destination's mover does nothing under another epoch", async (t) => {
     const { mover, hosts } = await armed(t);
     await assert.rejects(mover.commit(EPOCH + 1, never), { code: 'GODWIT_NOT_ARMED' });
     await assert.rejects(mover.release(EPOCH - 1, never), { code: 'GODWIT_NOT_ARMED' });
     assert.equal(hosts.destination?.run, 'incoming');
   });
 
-  test('that refused before its commit came ignores the commit', async (t) => {
+  test('a destination that refused before its commit arrived ignores the commit', async (t) => {
     const scene = await armed(t);
     arrive(scene);
     const refusing = scene.mover.refuse(EPOCH);
@@ -82,7 +82,7 @@ describe('the destination’s mover', () => {
     assert.equal(scene.hosts.destination?.run, 'paused');
   });
 
-  test('reports a failed preparation, and can be asked again or released', async (t) => {
+  test('a failed preparation is reported, and can be repeated or released', async (t) => {
     const { mover, hosts, preparation, journaled } = await open(t);
     hosts.faults.set('destination.start', { when: 'after' });
     await assert.rejects(mover.prepare(preparation, never), { code: 'GODWIT_HYPERVISOR' });
@@ -93,14 +93,14 @@ describe('the destination’s mover', () => {
     assert.deepEqual(hosts.alive, [hosts.source]);
   });
 
-  test('keeps a journal that gives its state', async (t) => {
+  test("the destination's journal gives its state", async (t) => {
     const { mover, dir } = await armed(t);
     const events = readJournals(dir).destination.map(({ event }) => event);
     assert.deepEqual(replayDestination(events), mover.state);
     assert.equal((await mover.status()).state, 'armed');
   });
 
-  test('that took over what has ended here ends once the source was answered', async (t) => {
+  test('a mover that took over an ended migration exits once the source was answered', async (t) => {
     const { mover: first } = await armed(t);
     await first.release(EPOCH, never);
     const { mover } = await open(t, first.state, true);
@@ -111,7 +111,7 @@ describe('the destination’s mover', () => {
     assert.ok(over);
   });
 
-  test('says at once when its hypervisor is gone', async (t) => {
+  test("the destination's mover reports at once when its hypervisor is gone", async (t) => {
     const { mover, hosts } = await armed(t);
     const { destination } = hosts;
     if (destination !== undefined) hosts.world.kill(destination);
@@ -120,8 +120,8 @@ describe('the destination’s mover', () => {
   });
 });
 
-describe('a source that is silent', () => {
-  test('for too long is given up: the destination refuses and releases', async (t) => {
+describe('a silent source', () => {
+  test('a source that is silent for too long is given up: the destination refuses and releases the guest', async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const { mover, hosts, time, journaled } = await armed(t);
     time.now += LEASE_MS - 1;
@@ -135,7 +135,7 @@ describe('a source that is silent', () => {
     assert.deepEqual(reported.slice(-3), ['failed', 'refused', 'released']);
   });
 
-  test('is not, when it asks now and then', async (t) => {
+  test('a source that calls now and then is not given up', async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const { mover, time } = await armed(t);
     for (let count = 0; count < 5; count += 1) {
@@ -146,7 +146,7 @@ describe('a source that is silent', () => {
     assert.equal((await mover.arm(EPOCH)).state, 'armed');
   });
 
-  test('after the commit is not waited for: the guest runs here, and is settled', async (t) => {
+  test('a source that is silent after the commit is not awaited: the guest runs here and is settled', async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const scene = await armed(t);
     arrive(scene);

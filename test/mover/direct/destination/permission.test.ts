@@ -8,7 +8,7 @@ const WITHOUT: HostAnswer = { is: 'without' };
 const SILENT: HostAnswer = { is: 'silent', why: 'dark' };
 const word = (host: string) => ({ host, doubts: ['no answer'] });
 
-describe('a commit that comes after a restart of the source or an operator’s order', () => {
+describe('a commit after a reboot or an order', () => {
   async function arrived(t: TestContext, c: HostAnswer) {
     const fleet = fleetOf({ a: WITHOUT, c });
     const scene = await armed(t, fleet);
@@ -16,14 +16,14 @@ describe('a commit that comes after a restart of the source or an operator’s o
     return { ...scene, fleet };
   }
 
-  test('runs the guest once every host of the fleet is without it', async (t) => {
+  test('a commit after a reboot runs the guest once every host of the fleet is clear', async (t) => {
     const { mover, hosts, fleet } = await arrived(t, WITHOUT);
     await mover.commit(EPOCH, never, { answersFor: [] });
     assert.deepEqual(fleet.asked, ['a', 'c']);
     assert.equal(hosts.destination?.run, 'running');
   });
 
-  test('is held if a third host recovered the guest meanwhile, and leaves no record that it may run', async (t) => {
+  test('a commit after a reboot is held if a third host recovered the guest, and leaves no record to run', async (t) => {
     const has: HostAnswer = { is: 'has', why: 'has web1 (running, by its UUID)' };
     const { mover, hosts, journaled } = await arrived(t, has);
     await assert.rejects(mover.commit(EPOCH, never, { answersFor: [word('c')] }), {
@@ -37,7 +37,7 @@ describe('a commit that comes after a restart of the source or an operator’s o
     assert.equal(mover.state.right, 'refused');
   });
 
-  test('is held if a third host does not answer, unless the operator answers for that host', async (t) => {
+  test('a commit after a reboot is held if a third host is silent, unless the operator answers for it', async (t) => {
     const { mover, hosts } = await arrived(t, SILENT);
     for (const answersFor of [[], [word('d')]]) {
       await assert.rejects(mover.commit(EPOCH, never, { answersFor }), { code: 'GODWIT_HELD' });
@@ -47,7 +47,7 @@ describe('a commit that comes after a restart of the source or an operator’s o
     assert.equal(hosts.destination?.run, 'running');
   });
 
-  test('differs from a commit of a source that stayed up, for which no host is asked', async (t) => {
+  test('a commit of a source that stayed up needs no answer from other hosts', async (t) => {
     const { mover, hosts, fleet } = await arrived(t, SILENT);
     await mover.commit(EPOCH, never);
     assert.deepEqual(fleet.asked, []);

@@ -74,15 +74,15 @@ async function mapped(ports: GuestPorts, preparation: Preparation) {
   );
 }
 
-describe('the networks of a guest that comes', () => {
-  test('are found by their names here, and the driver learns where each is', async (t) => {
+describe('networks of an arriving guest', () => {
+  test('the networks of an arriving guest are found by name here, and the driver gets their places', async (t) => {
     const { ports } = portsOf(t, { bridges: { old: 'br2' } });
     const said = await mapped(ports, prepare([onBridge]));
     assert.deepEqual(said, ['pass : net0: by its name br1, MTU 1500']);
     assert.deepEqual(ports.bridges, { old: 'br2', br1: 'br1' });
   });
 
-  test('are found where the configuration says, and before it where whoever asked says', async (t) => {
+  test("the request's place for a network counts first, then the configuration's", async (t) => {
     const { ports } = portsOf(t, { bridges: { br0: 'br1' } });
     const guest = nicAt({ kind: 'bridge', bridge: 'br0', mtu: 1500 });
     assert.match((await mapped(ports, prepare([guest])))[0] ?? '', /br0 is mapped to br1/);
@@ -92,7 +92,7 @@ describe('the networks of a guest that comes', () => {
     assert.deepEqual(ports.bridges, { br0: 'br2' });
   });
 
-  test('refuse the guest by the device that has no network here, and leave the others alone', async (t) => {
+  test('a guest is refused by the device without a network here, and its other devices are accepted', async (t) => {
     const { ports } = portsOf(t);
     const lost = { ...nicAt({ kind: 'bridge', bridge: 'br9', mtu: 1500 }), id: 'net1' };
     const said = await mapped(ports, prepare([onBridge, lost]));
@@ -101,7 +101,7 @@ describe('the networks of a guest that comes', () => {
     assert.deepEqual(ports.bridges, { br1: 'br1' });
   });
 
-  test('are not looked for where the guest has none', async (t) => {
+  test('networks are not looked up if the guest has none', async (t) => {
     const { ports } = portsOf(t, {}, { '*': FAILS });
     assert.deepEqual(await ports.map(preparationOf(planned()), never), []);
   });
@@ -113,13 +113,13 @@ describe('a routed guest', () => {
     peers: { c: { address: '10.88.0.3:7443', addresses: ['10.88.9.3:7443'] } },
   };
 
-  test('comes with a route that its administrator lets it have', async (t) => {
+  test('a routed guest arrives with a route that its administrator allows', async (t) => {
     const { ports } = portsOf(t, fleet);
     const said = await mapped(ports, prepare([routedTo('10.88.0.21/32')]));
     assert.match(said[0] ?? '', /^pass : net0: routed: 10\.88\.0\.21\/32/);
   });
 
-  test('is given the address of no host of the fleet, and of no relay', async (t) => {
+  test('a routed guest never gets the address of a host of the fleet or of a relay', async (t) => {
     const behind = { d: { address: 'd.relay:7443' } };
     const relays = [{ name: 'relay', address: '10.88.0.9:7443' }];
     const { ports } = portsOf(t, { ...fleet, peers: { ...fleet.peers, ...behind }, relays });
@@ -134,7 +134,7 @@ describe('a routed guest', () => {
 });
 
 describe('the port of a NIC', () => {
-  test('is made in the bridge that was found for it, for the hypervisor’s user', async (t) => {
+  test("a NIC's port is created in the bridge that was found for it, for the hypervisor's user", async (t) => {
     const { ports, changes } = portsOf(t);
     await ports.map(prepare([onBridge], { br1: 'br2' }), never);
     const made = { port: PORT, owner: 106 };
@@ -144,7 +144,7 @@ describe('the port of a NIC', () => {
     assert.match(second ?? '', new RegExp(`^ip link set dev ${PORT} master br2 .* up$`));
   });
 
-  test('is made in the bridge that the driver knows, where the source said nothing of it', async (t) => {
+  test("a NIC's port is created in the driver's bridge if the source named none", async (t) => {
     const { ports, changes } = portsOf(t);
     const made = { port: PORT, owner: undefined };
     await ports.make(
@@ -157,7 +157,7 @@ describe('the port of a NIC', () => {
     assert.match(changes()[1] ?? '', / master br1 /);
   });
 
-  test('is not made where nobody knows how it is attached', async (t) => {
+  test("a NIC's port is not created if its attachment is unknown", async (t) => {
     const { ports, changes } = portsOf(t);
     const made = { port: PORT, owner: 106 };
     await assert.rejects(ports.make({ id: 'net0', mac: MAC }, made, 'web1', never), (error) =>
@@ -167,7 +167,7 @@ describe('the port of a NIC', () => {
   });
 });
 
-describe('a port that a network’s controller binds', () => {
+describe('a port bound by a network controller', () => {
   const ids = (entries: object) => {
     const map = ['map', Object.entries(entries)];
     return JSON.stringify({ headings: ['external_ids'], data: [[map]] });
@@ -180,13 +180,13 @@ describe('a port that a network’s controller binds', () => {
   });
   const bound = { 'iface-id': 'lp1', 'ovn-installed': 'true' };
 
-  test('is waited for until it is bound', async (t) => {
+  test('a port that a network controller binds is awaited until it is bound', async (t) => {
     const { ports } = portsOf(t, {}, here(own, bound));
     await ports.map(prepare([onSwitch]), never);
     await ports.bound([onSwitch], { net0: PORT }, never);
   });
 
-  test('is asked about where OVN or the hook is here, and is not where neither is', async (t) => {
+  test("a port's binding is checked exactly if OVN or the hook is present", async (t) => {
     const hooks = { directory: tempDir(t) };
     writeFileSync(path.join(hooks.directory, 'prepare-destination'), '', { mode: 0o755 });
     const bind = async (remote: object, more: object): Promise<void> => {
@@ -201,7 +201,7 @@ describe('a port that a network’s controller binds', () => {
     await assert.rejects(bind({}, { hooks }), unbound);
   });
 
-  test('is refused before it is made where OVN is here and nobody would bind it', async (t) => {
+  test('a port is refused before its creation if OVN is here and would not bind it', async (t) => {
     const boundChecks = async (remote: object) => {
       const { ports } = portsOf(t, {}, here(remote, {}));
       const checks = await ports.map(prepare([onSwitch, { ...onBridge, id: 'net1' }]), never);
@@ -211,7 +211,7 @@ describe('a port that a network’s controller binds', () => {
     assert.deepEqual(await boundChecks({}), ['warn']);
   });
 
-  test('is none of a NIC in a bridge of Linux, nor one that was not made', async (t) => {
+  test('a NIC in a Linux bridge, or one without a created port, waits for no controller', async (t) => {
     const { ports } = portsOf(t, {}, { ...here(own, {}), 'ovs-vsctl *list Interface gw*': FAILS });
     await ports.map(prepare([onBridge]), never);
     await ports.bound([onBridge], { net0: PORT }, never);
@@ -220,7 +220,7 @@ describe('a port that a network’s controller binds', () => {
   });
 });
 
-test('the segment of each NIC that has found its place is judged', async (t) => {
+test('the segment of each NIC that has found its place is checked', async (t) => {
   const { ports } = portsOf(t, { network: { segmentCheck: false } });
   await ports.map(prepare([onBridge]), never);
   const checks = await ports.segments({ id: ID, from: 'a' }, prepare([onBridge]), never);
@@ -244,7 +244,7 @@ test('a host that has its segments asked for very many addresses is told to wait
   await asking(false)();
 });
 
-describe('a guest that runs here', () => {
+describe('a running guest', () => {
   const stateOf = (...networks: NicNetwork[]): DestinationState => {
     const ports = { net0: PORT };
     const state: unknown = { admission: { id: ID }, preparation: prepare(networks), ports };
@@ -256,7 +256,7 @@ describe('a guest that runs here', () => {
     return { said, log: { ...silentLog, warn: hear, error: hear } };
   };
 
-  test('has its routes announced on its port, and one in a bridge has none', async (t) => {
+  test('a running guest has its routes announced on its port, and one in a bridge has none', async (t) => {
     const changes = fakeTools(t, HERE);
     const { said, log } = listening();
     await announceRoutes(stateOf(onBridge), log);
@@ -266,7 +266,7 @@ describe('a guest that runs here', () => {
     assert.deepEqual(said, []);
   });
 
-  test('runs on where its routes or tunnels cannot be set, and the log says so', async (t) => {
+  test('a guest keeps running if its routes or tunnels cannot be set, and the log reports it', async (t) => {
     fakeTools(t, { '*': FAILS });
     const { said, log } = listening();
     await announceRoutes(stateOf(routedTo('10.88.0.21/32')), log);
@@ -279,7 +279,7 @@ describe('a guest that runs here', () => {
   });
 });
 
-test('each port that was made is removed, and one that is gone is none', async (t) => {
+test('each created port is removed, and a missing one is not an error', async (t) => {
   const gone = { 'ip -j -d link show dev gw1': FAILS };
   const there = { 'ip -j -d link show dev gw0': [{ ifname: 'gw0' }] };
   const { ports, changes } = portsOf(t, {}, { ...gone, ...there });

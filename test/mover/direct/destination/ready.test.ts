@@ -17,11 +17,11 @@ describe('a commit to a destination', () => {
   const sessionWith = (ready: () => Promise<void>) => ({ ready }) as unknown as DestinationSession;
   const unasked = sessionWith(() => Promise.reject(new Error('nobody has to wait')));
 
-  test('in pre-copy waits for nothing: everything is there', async (t) => {
+  test('a commit in pre-copy waits for nothing, since everything is there', async (t) => {
     await untilReady(unasked, ledgerOf(t, 'precopy').ledger, never);
   });
 
-  test('in post-copy waits until the guest can run', async (t) => {
+  test('a commit in post-copy waits until the guest can run', async (t) => {
     const loaded = Promise.withResolvers<void>();
     let over = false;
     const session = sessionWith(() => loaded.promise);
@@ -34,7 +34,7 @@ describe('a commit to a destination', () => {
     await waiting;
   });
 
-  test('whose hypervisor ends before it could run is refused, with the word that it never ran', async (t) => {
+  test('a commit is refused if the hypervisor ends before it could run, and reports that it never ran', async (t) => {
     const { ledger, journaled } = ledgerOf(t, 'postcopy');
     const session = sessionWith(() => Promise.reject(lost));
     await assert.rejects(untilReady(session, ledger, never), {
@@ -48,7 +48,7 @@ describe('a commit to a destination', () => {
     );
   });
 
-  test('that fails otherwise says what it failed of, and may come again', async (t) => {
+  test('a commit that fails otherwise reports its cause, and may be repeated', async (t) => {
     const { ledger, journaled } = ledgerOf(t, 'postcopy');
     const late = godwitError('GODWIT_DEADLINE', { what: 'the monitor', deadlineMs: 1 });
     const session = sessionWith(() => Promise.reject(late));
@@ -56,7 +56,7 @@ describe('a commit to a destination', () => {
     assert.deepEqual(journaled(), []);
   });
 
-  test('that was given before is not waited for again', async (t) => {
+  test('a commit that was given before is not awaited again', async (t) => {
     const { epoch } = planned({ mode: 'postcopy' });
     const { ledger } = ledgerOf(t, 'postcopy', { type: 'committed', epoch });
     await untilReady(unasked, ledger, never);

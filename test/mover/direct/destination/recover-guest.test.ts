@@ -32,12 +32,12 @@ async function provedAlone(request: ReturnType<typeof asked>, scene: Around): Pr
 const unproved = (why: RegExp) => (thrown: unknown) =>
   hasCode(thrown, 'GODWIT_RECOVERY_UNPROVED') && why.test(thrown.message);
 
-test('without a fencing hook silence proves nothing', async () => {
+test('silence proves nothing without a fencing hook', async () => {
   const proof = provedAlone(asked(), around({ others: { c: 'has nothing' } }));
   await assert.rejects(proof, unproved(/b has no fencing hook/));
 });
 
-test('a guest is alone once its host is off and every other host says that it does not have it', async () => {
+test('a guest is alone once its host is off and every other host reports that it does not have it', async () => {
   const scene = {
     fence: { a: OFF },
     others: { c: 'has nothing', d: 'has an ended move' },
@@ -45,7 +45,7 @@ test('a guest is alone once its host is off and every other host says that it do
   assert.equal(await provedAlone(asked(), around(scene)), 'power is off');
 });
 
-test('a silent host that could have the guest is proved off only where that was asked for', async () => {
+test('a silent host that could have the guest is proved off only if that was requested', async () => {
   const scene = { fence: { a: OFF, c: OFF }, others: { c: 'is silent' } } as const;
   const fenced: string[] = [];
   await assert.rejects(provedAlone(asked(), around(scene, fenced)), unproved(/c could have it/));
@@ -53,7 +53,7 @@ test('a silent host that could have the guest is proved off only where that was 
   assert.equal(await provedAlone(asked(['c']), around(scene)), 'power is off');
 });
 
-test('a proof that has become old while others were asked starts nothing', async () => {
+test('a proof that became old while other hosts were asked starts nothing', async () => {
   const scene = { fence: { a: OFF }, others: { c: 'has nothing' } } as const;
   const proof = await proveOff(asked(), around(scene));
   const later = (ms: number): Around => ({
@@ -65,7 +65,7 @@ test('a proof that has become old while others were asked starts nothing', async
   await assert.rejects(tooLate, unproved(/a was proved off too long ago/));
 });
 
-test('whatever hosts answer, a guest counts as alone only where none can have it', async () => {
+test('a guest counts as alone only if no host can have it, whatever the answers', async () => {
   const answer = fc.constantFrom<Answer[]>(
     ...([
       'has nothing',
@@ -155,18 +155,18 @@ function moverAt(
   return { did, recover };
 }
 
-describe('a guest whose host is dead', () => {
+describe('recovery of a guest', () => {
   const alone: Scene = { fence: { a: OFF }, others: { c: 'has nothing' } };
   const notAlone: Scene = { fence: { a: OFF }, others: { c: 'has a copy' } };
   const REFUSED = 'release GODWIT_RECOVERY_UNPROVED';
 
-  test('is built, and runs only once the proof that it is alone is recorded', async () => {
+  test('a recovered guest is built, and runs only once the proof that it is alone is recorded', async () => {
     const { did, recover } = moverAt('admitted', 'none');
     await recover(alone);
     assert.deepEqual(did, ['prepare', 'arm', 'record power is off', 'run', 'finish']);
   });
 
-  test('is not started if its host was proved off long after it confirmed the description: it may have lived until then', async () => {
+  test('a recovered guest is not started if its host was proved off long after its last confirmation', async () => {
     const stale = 'release GODWIT_STANDBY_STALE';
     const cases = [
       { offAtMs: 301_000, confirmed: CONFIRMED, did: 'record power is off' },
@@ -189,13 +189,13 @@ describe('a guest whose host is dead', () => {
     }
   });
 
-  test('is taken down where it may be elsewhere, and never runs', async () => {
+  test('a recovered guest is torn down if it may be elsewhere, and never runs', async () => {
     const { did, recover } = moverAt('admitted', 'none');
     await recover(notAlone);
     assert.deepEqual(did, ['prepare', 'arm', REFUSED]);
   });
 
-  test('is taken down where it cannot be built, and no host is fenced for it', async () => {
+  test('a recovered guest is torn down if it cannot be built, and no host is fenced for it', async () => {
     const fenced: string[] = [];
     const { did, recover } = moverAt('admitted', 'none', { fails: 'prepare' });
     await recover(alone, fenced);
@@ -204,7 +204,7 @@ describe('a guest whose host is dead', () => {
     assert.deepEqual(fenced, []);
   });
 
-  test('never runs without the record of the proof', async () => {
+  test('a recovered guest never runs without the record of the proof', async () => {
     const { did, recover } = moverAt('prepared', 'armed', { fails: 'record power is off' });
     await recover(alone);
     assert.deepEqual(did.slice(0, 2), ['arm', 'record power is off']);
@@ -212,19 +212,19 @@ describe('a guest whose host is dead', () => {
     assert.ok(!did.includes('run'));
   });
 
-  test('is asked about again by a mover that takes over before the proof, and is not built twice', async () => {
+  test('a mover that takes over before the proof asks again, and does not build the guest twice', async () => {
     const other = moverAt('prepared', 'armed');
     await other.recover(notAlone);
     assert.deepEqual(other.did, ['arm', REFUSED]);
   });
 
-  test('is proved alone again by a mover that takes over after the proof and before it ran', async () => {
+  test('a mover that takes over between the proof and the run proves the guest alone again', async () => {
     const { did, recover } = moverAt('prepared', 'running');
     await recover(alone);
     assert.deepEqual(did, ['record power is off', 'run', 'finish']);
   });
 
-  test('is given up by a mover that takes over if its host is on by then, or another host has it', async () => {
+  test('a mover that takes over gives the guest up if its host is on by then, or another host has it', async () => {
     const on: Scene = { fence: { a: NOT_OFF }, others: { c: 'has nothing' } };
     for (const scene of [on, notAlone]) {
       const { did, recover } = moverAt('prepared', 'running');
@@ -235,7 +235,7 @@ describe('a guest whose host is dead', () => {
     }
   });
 
-  test('is never given up once it runs, also if that was not recorded or cannot be told', async () => {
+  test('a recovered guest is never given up once it runs, even if that is unrecorded or unknown', async () => {
     const unrecorded = moverAt('prepared', 'running', { runsUnrecorded: true });
     await unrecorded.recover(notAlone);
     assert.deepEqual(unrecorded.did, ['finish']);
@@ -250,7 +250,7 @@ describe('a guest whose host is dead', () => {
     assert.deepEqual(broken.did, ['record power is off', 'run']);
   });
 
-  test('is given up if this host was restarted before it ran: another host may have recovered it', async () => {
+  test('a recovery is given up if this host rebooted before the run: another host may have the guest', async () => {
     for (const right of ['armed', 'running']) {
       const fenced: string[] = [];
       const { did, recover } = moverAt('prepared', right, { armedIn: 'boot-0' });
@@ -266,7 +266,7 @@ describe('a guest whose host is dead', () => {
     assert.deepEqual(ran.did, ['finish']);
   });
 
-  test('is over if it ran here and has ended since: its recovery could never settle it', async () => {
+  test('a recovery is over if the guest ran here and ended since, as it could never be settled', async () => {
     for (const armedIn of ['boot-0', 'boot-1']) {
       const how = { armedIn, hasRun: true, hypervisor: 'gone' };
       const ended = moverAt('prepared', 'running', how);
@@ -275,7 +275,7 @@ describe('a guest whose host is dead', () => {
     }
   });
 
-  test('is left alone by a mover that takes over after its end', async () => {
+  test('an ended recovery is left alone by a mover that takes over', async () => {
     for (const stage of ['finished', 'released']) {
       const { did, recover } = moverAt(stage, 'none');
       await recover(alone);

@@ -24,8 +24,8 @@ function ending(neverRan?: () => Promise<boolean>): DestinationSession {
   return whole as unknown as DestinationSession;
 }
 
-describe('a guest that was committed, and whose hypervisor ends instead of running it', () => {
-  test('goes back to its source where it provably never ran', async (t) => {
+describe('a committed guest whose hypervisor ends', () => {
+  test('a committed guest goes back to its source if it provably never ran', async (t) => {
     const { ledger, journaled } = ledgerOf(t, 'precopy', committed);
     assert.equal(ledger.state.right, 'running');
     const run = runGuest(
@@ -43,7 +43,7 @@ describe('a guest that was committed, and whose hypervisor ends instead of runni
     });
   });
 
-  test('is not given back where it may have run', async (t) => {
+  test('a committed guest is not given back if it may have run', async (t) => {
     const sessions = [
       ending(() => Promise.resolve(false)),
       ending(() => Promise.reject(new Error('its process does not end'))),
@@ -59,7 +59,7 @@ describe('a guest that was committed, and whose hypervisor ends instead of runni
     }
   });
 
-  test('has run here where its hypervisor said so before it ended', async (t) => {
+  test('a committed guest has run here if its hypervisor reported that before it ended', async (t) => {
     const { ledger } = ledgerOf(t, 'precopy', committed);
     const session = {
       resumeGuest: async () => {
@@ -74,7 +74,7 @@ describe('a guest that was committed, and whose hypervisor ends instead of runni
     assert.equal(ledger.state.hypervisor, 'gone');
   });
 
-  test('is not asked about for any other failure', async (t) => {
+  test('a committed guest is not checked after any other failure', async (t) => {
     const { ledger } = ledgerOf(t, 'precopy', committed);
     const session = {
       resumeGuest: () => Promise.reject(new Error('no')),
@@ -85,7 +85,7 @@ describe('a guest that was committed, and whose hypervisor ends instead of runni
   });
 });
 
-describe('a guest that came cold', () => {
+describe('a cold guest', () => {
   const HANDLE = { driver: 'fake', name: 'web1', pid: 2, startTicks: 2, monitor: '/qmp2' };
 
   /** Runs a guest of a cold move; `startCold`: whether its driver knows such moves. */
@@ -105,7 +105,7 @@ describe('a guest that came cold', () => {
     return { done, journaled, ledger };
   }
 
-  test('is not given back by a mover that took over after the commit: an earlier one may have started it', async (t) => {
+  test('a cold guest is not given back by a mover that took over after the commit', async (t) => {
     const session = {
       startCold: () => Promise.reject(lost),
       neverRan: () => Promise.resolve(true),
@@ -120,7 +120,7 @@ describe('a guest that came cold', () => {
     assert.deepEqual(journaled(), []);
   });
 
-  test('is started before it is to run, and the journal knows its process by then', async (t) => {
+  test('a cold guest is started before it is to run, and its process is in the journal by then', async (t) => {
     const { done, journaled, ledger } = await run(t);
     assert.deepEqual(done, ['startCold', 'resumeGuest']);
     assert.deepEqual(journaled(), [
@@ -128,21 +128,21 @@ describe('a guest that came cold', () => {
     ]);
   });
 
-  test('is never started anew once it has run', async (t) => {
+  test('a cold guest is never started again once it has run', async (t) => {
     const { done } = await run(t, true, { type: 'hypervisor', event: { type: 'resumed' } });
     assert.deepEqual(done, ['resumeGuest']);
   });
 
-  test('is not run by a driver that knows no cold moves', async (t) => {
+  test('a cold guest is not run by a driver without cold moves', async (t) => {
     await assert.rejects(run(t, false), { code: 'GODWIT_INTERNAL' });
   });
 });
 
-describe('whether a guest runs here that an earlier mover was to run', () => {
+describe('a guest started by an earlier mover', () => {
   const at = (run: string) =>
     ({ status: async () => ({ run, stream: 'none' }) }) as unknown as DestinationSession;
 
-  test('is what its hypervisor shows, and is recorded if it does', async (t) => {
+  test('a guest runs here if its hypervisor shows it, and that is recorded', async (t) => {
     for (const run of ['paused', 'incoming', 'gone']) {
       const { ledger, journaled } = ledgerOf(t, 'cold', committed);
       assert.equal(await runsHere(at(run), ledger, never), false);
@@ -154,7 +154,7 @@ describe('whether a guest runs here that an earlier mover was to run', () => {
     assert.deepEqual(journaled(), [{ type: 'hypervisor', event: { type: 'resumed' } }]);
   });
 
-  test('stays open while its hypervisor does not answer', async (t) => {
+  test('an unanswered question to the hypervisor leaves it open whether the guest runs', async (t) => {
     const { ledger } = ledgerOf(t, 'cold', committed);
     const silent = { status: () => Promise.reject(new Error('no answer')) };
     const looked = runsHere(silent as unknown as DestinationSession, ledger, never);
@@ -162,13 +162,13 @@ describe('whether a guest runs here that an earlier mover was to run', () => {
   });
 });
 
-describe('a look at the guest', () => {
+describe('a check of the guest', () => {
   const looking = (kind: HaltKind): DestinationSession => {
     const status = async () => ({ run: 'paused', stream: 'completed', halt: { kind } });
     return { status } as unknown as DestinationSession;
   };
 
-  test('notes once that it is stopped, if it has run here', async (t) => {
+  test('a check of the guest notes once that it is stopped, if it has run here', async (t) => {
     const running = { type: 'running', epoch: committed.epoch, resumeMs: 1 } as const;
     const { ledger, journaled } = ledgerOf(t, 'precopy', committed, running);
     for (const _ of [1, 2]) assert.ok(await lookAt(looking('shut-down'), ledger, 1000));
@@ -178,7 +178,7 @@ describe('a look at the guest', () => {
     ]);
   });
 
-  test('takes a guest that has yet to be run for no halted one', async (t) => {
+  test('a guest that has yet to run does not count as halted', async (t) => {
     const { ledger, journaled } = ledgerOf(t, 'precopy', committed);
     await lookAt(looking('paused'), ledger, 1000);
     assert.deepEqual(journaled(), []);

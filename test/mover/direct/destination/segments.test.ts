@@ -62,7 +62,7 @@ const own = { address: ADDRESS, mac: MAC };
 const gateway = { address: GATEWAY, mac: '0c:00:00:00:00:01' };
 
 describe('the segment of a NIC', () => {
-  test('is asked for the guest’s addresses and for the gateway, and passes where both answer', async (t) => {
+  test("a segment is asked for the guest's addresses and the gateway, and passes if both answer", async (t) => {
     const { checks, asked } = await ask(t, { heard: [own, gateway] });
     assert.deepEqual(asked, [{ addresses: [ADDRESS], gateways: [GATEWAY] }]);
     assert.deepEqual(
@@ -75,7 +75,7 @@ describe('the segment of a NIC', () => {
     assert.match(checks[0]?.evidence ?? '', /^net0: 10\.9\.0\.7 answers on br1/);
   });
 
-  test('refuses the guest where another machine has its address, and says which one and what to do', async (t) => {
+  test('a segment refuses the guest if another machine has its address, and names it and a remedy', async (t) => {
     const { checks } = await ask(t, { heard: [{ ...own, mac: OTHER }, gateway] });
     const [found] = checks;
     assert.deepEqual([found?.name, found?.verdict], ['segment', 'refuse']);
@@ -85,7 +85,7 @@ describe('the segment of a NIC', () => {
     assert.equal(checks.length, 1);
   });
 
-  test('only warns where nobody answers', async (t) => {
+  test('a segment without any answer only causes a warning', async (t) => {
     const { checks } = await ask(t, { heard: [] });
     assert.deepEqual(
       checks.map(({ name, verdict }) => [name, verdict]),
@@ -110,7 +110,7 @@ describe('the segment of a NIC', () => {
     ],
   };
   for (const [which, [given, why]] of Object.entries(untried)) {
-    test(`${which} is not tried, says why, and refuses nothing`, async (t) => {
+    test(`a segment is not checked, with a reason and no refusal: ${which}`, async (t) => {
       const { checks } = await ask(t, given);
       const [found] = checks;
       assert.deepEqual([found?.name, found?.verdict, found?.notTried], ['segment', 'pass', true]);
@@ -119,7 +119,7 @@ describe('the segment of a NIC', () => {
     });
   }
 
-  test('is none for a routed guest, which keeps its address by its routes', async (t) => {
+  test('a routed guest has no segment, and keeps its address by its routes', async (t) => {
     const { checks, asked } = await ask(t, { landings: { net0: ROUTED_PORT } });
     assert.deepEqual(asked, []);
     assert.deepEqual(
@@ -128,12 +128,12 @@ describe('the segment of a NIC', () => {
     );
   });
 
-  test('is left out for a NIC that found no place here', async (t) => {
+  test('a NIC without a place here has no segment check', async (t) => {
     const { checks, asked } = await ask(t, { landings: {} });
     assert.deepEqual([checks, asked], [[], []]);
   });
 
-  test('holds nobody up who has given up', async (t) => {
+  test('a segment check stops with the caller that has given up', async (t) => {
     const over = AbortSignal.abort(new Error('cancelled'));
     await assert.rejects(ask(t, { signal: over }), /cancelled/);
   });

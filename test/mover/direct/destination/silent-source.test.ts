@@ -104,7 +104,7 @@ const unproved: Others = { ...dark, fence: async () => ({ off: false, why: 'no a
 /** It answers, and does not know the migration. */
 const forgotten: Others = { askSource: async () => ({ isDark: false }) };
 
-describe('what a source that has forgotten the migration is leave for', () => {
+describe('a source that lost the migration', () => {
   const STATES = {
     'nothing was armed': { events: [RECORDS.preparing, RECORDS.prepared], deeds: ['release'] },
     armed: { events: armed, deeds: [] },
@@ -115,7 +115,7 @@ describe('what a source that has forgotten the migration is leave for', () => {
     refused: { events: [...whole, RECORDS.refused], deeds: ['release'] },
   };
   for (const [name, { events, deeds }] of Object.entries(STATES)) {
-    test(`${name}: ${deeds.length === 0 ? 'nothing' : deeds.join()}`, async () => {
+    test(`a source that lost the migration allows ${name}: ${deeds.length === 0 ? 'nothing' : deeds.join()}`, async () => {
       const { hands, deeds: done } = scene(events, forgotten);
       await actOnSilence(hands, 180_000);
       const seen = done.filter((deed) => ['release', 'settle', 'tear-down', 'run'].includes(deed));
@@ -124,20 +124,20 @@ describe('what a source that has forgotten the migration is leave for', () => {
   }
 });
 
-describe('a destination to which nobody speaks', () => {
-  test('takes a guest down that its source took back without its word', async () => {
+describe('an unattended destination', () => {
+  test('an unattended destination tears down a guest that its source took back without its word', async () => {
     const { hands, deeds } = scene(running, says({}));
     await actOnSilence(hands, 1);
     assert.deepEqual(deeds, ['overruled', 'release', 'released']);
   });
 
-  test('keeps it where the epoch that was closed is another one', async () => {
+  test('an unattended destination keeps its guest if the closed epoch is another one', async () => {
     const { hands, deeds } = scene(running, says({ epoch: ADMISSION.epoch - 1 }));
     await actOnSilence(hands, 1);
     assert.deepEqual(deeds, ['settle']);
   });
 
-  test('learns from its source that a guest which came cold ran here before this host lost its power, and settles its end', async () => {
+  test("a cold guest that ran here before a power loss is settled on its source's answer", async () => {
     const committed = [...armed, RECORDS.committed];
     const ran = scene(committed, says({ phase: 'done', right: 'passed' }), COLD);
     await actOnSilence(ran.hands, 1);
@@ -150,7 +150,7 @@ describe('a destination to which nobody speaks', () => {
     }
   });
 
-  test('releases a guest that came cold and did not run once its source has given it up to a third host', async () => {
+  test('a cold guest that never ran is released once its source has given it up to a third host', async () => {
     const committed = [...armed, RECORDS.committed];
     const gaveUp = says({ phase: 'failed', right: 'committing' });
     const { hands, deeds } = scene(committed, gaveUp, COLD);
@@ -169,7 +169,7 @@ describe('a destination to which nobody speaks', () => {
     assert.ok(!ran.deeds.includes('overruled'));
   });
 
-  test('does not settle a guest that its source may yet take back on a proof: it could be sent on meanwhile', async () => {
+  test('a guest that its source may yet take back on a proof is not settled, as it could be sent on', async () => {
     for (const phase of ['handover', 'undoing', 'held'] as const) {
       const { hands, deeds } = scene(running, says({ right: 'committing', phase }));
       await actOnSilence(hands, 1);
@@ -182,14 +182,14 @@ describe('a destination to which nobody speaks', () => {
     }
   });
 
-  test('does not settle a guest that runs while the source cannot be asked', async () => {
+  test('a running guest is not settled while the source cannot be asked', async () => {
     const { hands, deeds } = scene(running, dark);
     await actOnSilence(hands, 1);
     assert.deepEqual(deeds, []);
     assert.equal(isForsaken(hands.state()), true);
   });
 
-  test('runs what it holds whole once its source is proved to be off, and gives it up without proof', async () => {
+  test('a whole guest runs once its source is proved off, and is never given up without proof', async () => {
     const proved = scene(whole, off);
     await actOnSilence(proved.hands, 1);
     assert.deepEqual(proved.deeds, ['resolved', 'run']);
@@ -202,7 +202,7 @@ describe('a destination to which nobody speaks', () => {
     assert.deepEqual(half.deeds, ['failed', 'release', 'released']);
   });
 
-  test('does not have a source proved off that answers', async () => {
+  test('a source that answers is not fenced', async () => {
     const fence = (): never => assert.fail('the hook was called');
     const { hands, deeds } = scene(whole, { ...says({ right: 'armed', phase: 'memory' }), fence });
     await actOnSilence(hands, 1);
@@ -210,14 +210,14 @@ describe('a destination to which nobody speaks', () => {
   });
 });
 
-describe('a destination’s mover that takes over', () => {
-  test('releases at once what its source has ended meanwhile', async () => {
+describe("a destination's mover that takes over", () => {
+  test('a mover that takes over releases at once a guest that its source has ended meanwhile', async () => {
     const { hands, deeds } = scene(whole, says({}));
     await askOnReturn(hands);
     assert.deepEqual(deeds, ['release', 'released']);
   });
 
-  test('goes on where the source still does, is dark, or is held', async () => {
+  test('a mover that takes over continues if the source still does, is dark, or is held', async () => {
     const going = [
       says({ right: 'armed', phase: 'memory' }),
       says({ right: 'committing', phase: 'held' }),
@@ -230,11 +230,11 @@ describe('a destination’s mover that takes over', () => {
   });
 });
 
-describe('a guest with a proof, whose mover ended before it ran', () => {
+describe('a guest with an old proof', () => {
   const at = { bootId: 'boot-1', uptimeMs: 1 };
   const proved: DestinationEvent[] = [...whole, { ...RECORDS.resolved, ...at }];
 
-  test('is run once its source is proved off again, and not on the old proof', async () => {
+  test('a guest with an old proof runs once its source is proved off again', async () => {
     const { hands, deeds } = scene(proved, off);
     await actOnSilence(hands, 1);
     assert.deepEqual(deeds, ['resolved', 'run']);
@@ -244,13 +244,13 @@ describe('a guest with a proof, whose mover ended before it ran', () => {
     assert.deepEqual(on.deeds, []);
   });
 
-  test('is run on a person’s new order', async () => {
+  test("a guest with an old proof is run by an operator's new order", async () => {
     const { hands, deeds } = scene(proved);
     await followOrder(hands, { proof: 'operator', by: 'ann', runAt: 'destination' });
     assert.deepEqual(deeds, ['resolved', 'run']);
   });
 
-  test('is given up on a person’s order if it cannot be started, so that another host may start it', async () => {
+  test("a guest that cannot be started is given up on an operator's order, for another host to start", async () => {
     const { hands, deeds } = scene(proved);
     await followOrder(hands, { proof: 'ask', by: 'ann', runAt: 'source' });
     assert.deepEqual(deeds, ['overruled', 'release', 'released']);
@@ -261,15 +261,15 @@ describe('a guest with a proof, whose mover ended before it ran', () => {
     assert.deepEqual(runs.deeds, []);
   });
 
-  test('is run on its source’s commit alone, which replaces the proof', () => {
+  test("a guest with an old proof is run by its source's commit, which replaces the proof", () => {
     assert.equal(after([...proved, RECORDS.committed]).proved, undefined);
   });
 });
 
-describe('an order of a person, with the source dark', () => {
+describe("an operator's order with a dark source", () => {
   const order = { proof: 'operator', by: 'ann' } as const;
 
-  test('runs the guest here, in the journal first', async () => {
+  test("an operator's order with a dark source runs the guest here, in the journal first", async () => {
     const { hands, deeds } = scene(whole);
     const answer = await followOrder(hands, { ...order, runAt: 'destination' });
     assert.deepEqual(deeds, ['resolved', 'run']);
@@ -278,7 +278,7 @@ describe('an order of a person, with the source dark', () => {
     assert.deepEqual(deeds, ['resolved', 'run']);
   });
 
-  test('is refused where the guest is not whole, was refused, or nothing stands for the order', async () => {
+  test("an operator's order is refused if the guest is partial, was refused, or lacks any proof", async () => {
     const refused = (events: readonly DestinationEvent[], proof: 'operator' | 'ask' = 'operator') =>
       assert.rejects(
         followOrder(scene(events).hands, { ...order, proof, runAt: 'destination' }),
@@ -289,7 +289,7 @@ describe('an order of a person, with the source dark', () => {
     await refused(whole, 'ask');
   });
 
-  test('gives the guest up, but never one that runs here', async () => {
+  test("an operator's order gives the guest up, but never one that runs here", async () => {
     const { hands, deeds } = scene(whole);
     await followOrder(hands, { ...order, runAt: 'source' });
     assert.deepEqual(deeds, ['release', 'released']);
@@ -300,8 +300,8 @@ describe('an order of a person, with the source dark', () => {
   });
 });
 
-describe('a destination whose source’s agent says that it has ended', () => {
-  test('ends as well: it releases, or takes down what is left', async () => {
+describe('a destination whose source has ended', () => {
+  test('a destination ends with its source: it releases, or tears down the remains', async () => {
     const stayed = scene(armed, says({ phase: 'failed' }));
     await endWithSource(stayed.hands);
     assert.deepEqual(stayed.deeds, ['known', 'release', 'released']);
@@ -317,7 +317,7 @@ describe('a destination whose source’s agent says that it has ended', () => {
     assert.deepEqual(lost.deeds, ['tear-down']);
   });
 
-  test('does nothing on an answer about another epoch, or on none', async () => {
+  test('a destination does nothing on an answer about another epoch, or without an answer', async () => {
     for (const others of [says({ phase: 'failed', epoch: 7 }), dark, {}]) {
       const one = scene(armed, others);
       await endWithSource(one.hands);

@@ -32,14 +32,14 @@ async function asked(answers: Readonly<Record<string, object>>, dead: readonly s
   return { order, addresses: others.addresses, answer: await others.askSource?.(never) };
 }
 
-test('the source’s agent is asked over its first address, and over no other once it has answered', async () => {
+test("the source's agent is asked over its first address, and over no other once it has answered", async () => {
   const { order, answer, addresses } = await asked({ one: VIEW, two: VIEW });
   assert.deepEqual(answer, { isDark: false, view: VIEW });
   assert.deepEqual(order, ['a at one', 'close one']);
   assert.deepEqual(addresses, ['one', 'two']);
 });
 
-test('an address that does not answer is passed by for the next one, and its connection is closed', async () => {
+test('an address that does not answer is skipped for the next one, and its connection is closed', async () => {
   const { order, answer } = await asked({ one: silent, two: VIEW });
   assert.deepEqual(answer, { isDark: false, view: VIEW });
   assert.deepEqual(order, ['a at one', 'close one', 'a at two', 'close two']);
@@ -50,12 +50,12 @@ test('an address without a path is not called', async () => {
   assert.deepEqual(order, ['a at two', 'close two']);
 });
 
-test('a source that answers nowhere is dark', async () => {
+test('a source that answers at no address is dark', async () => {
   assert.deepEqual((await asked({ one: silent, two: silent })).answer, { isDark: true });
   assert.deepEqual((await asked({}, ['one', 'two'])).answer, { isDark: true });
 });
 
-test('an agent that answers but cannot say is not dark, and is not asked over another address', async () => {
+test('an agent that answers but cannot tell is not dark, and is not asked over another address', async () => {
   const forgotten = godwitError('GODWIT_MIGRATION_UNKNOWN', { id: 'm-00000001', host: 'a' });
   const { order, answer } = await asked({ one: forgotten, two: VIEW });
   assert.deepEqual(answer, { isDark: false });

@@ -57,13 +57,13 @@ async function lookAt(name: string, given?: Setup): Promise<string[]> {
     .map(({ verdict, notTried, evidence }) => `${notTried ? 'not tried' : verdict}: ${evidence}`);
 }
 
-describe('the disks of a guest that has come', () => {
+describe('disks of an arrived guest', () => {
   const written = (files: readonly string[], remote: number) => ({
     disks: { written: async () => ({ files, remote }) },
   });
   const writers = (...by: readonly string[]) => ({ diskWriters: async () => [by] });
 
-  test('are fine where one hypervisor writes to each, and in doubt where several do', async () => {
+  test("the arrived guest's disks pass if one hypervisor writes to each, and are in doubt if several do", async () => {
     const session = written(FILES, 0);
     const [fine] = await lookAt('disks', { session, driver: writers('qemu 7') });
     assert.match(fine ?? '', /^pass: at b one hypervisor alone may write to \/images\/vda.raw/);
@@ -71,7 +71,7 @@ describe('the disks of a guest that has come', () => {
     assert.match(split ?? '', /^warn: .*qemu 7 and qemu 9 write to/);
   });
 
-  test('that the hypervisor reaches over a network are said not to be tried, beside those that are', async () => {
+  test('network disks of the hypervisor are reported as unchecked, next to the checked ones', async () => {
     const driver = writers('qemu 7');
     const both = await lookAt('disks', { session: written(FILES, 2), driver });
     assert.equal(both.length, 2);
@@ -80,14 +80,14 @@ describe('the disks of a guest that has come', () => {
     assert.deepEqual(remote, both.slice(1));
   });
 
-  test('are not tried where there are none, or the driver knows none', async () => {
+  test("the arrived guest's disks are not checked if there are none, or the driver reports none", async () => {
     const none = await lookAt('disks', { session: written([], 0), driver: writers() });
     assert.match(none[0] ?? '', /^not tried: .*it writes to no disk/);
     const unknown = await lookAt('disks', { session: written(FILES, 0) });
     assert.match(unknown[0] ?? '', /^not tried: .*does not know which files/);
   });
 
-  test('that cannot be looked at are not tried, and say why', async () => {
+  test('disks that cannot be checked are reported as unchecked, with the reason', async () => {
     const session = {
       disks: { written: async () => Promise.reject(new Error('its monitor hangs')) },
     };
@@ -96,14 +96,14 @@ describe('the disks of a guest that has come', () => {
   });
 });
 
-describe('the segments of a guest that has come', () => {
+describe('segments of an arrived guest', () => {
   const ports = (...checks: readonly object[]) => ({
     map: async () => undefined,
     segments: async () => checks,
   });
   const segment = { name: 'segment', side: 'destination', evidence: 'net0: nobody answers' };
 
-  test('are mapped before they are asked: a mover that took over has mapped nothing', async () => {
+  test("the arrived guest's segments are mapped before the check, since a new mover has no map", async () => {
     const order: string[] = [];
     await answerOf({
       ports: {
@@ -117,14 +117,14 @@ describe('the segments of a guest that has come', () => {
     assert.deepEqual(order, ['map', 'ask']);
   });
 
-  test('that refuse a guest before it comes only warn now that it runs, with a hint', async () => {
+  test('a segment that would refuse an arriving guest only warns once it runs, with a hint', async () => {
     const { checks } = await answerOf({ ports: ports({ ...segment, verdict: 'refuse' }) });
     const [found] = checks.filter(({ name }) => name === 'segment');
     assert.equal(found?.verdict, 'warn');
     assert.match(found.hint ?? '', /godwit report/);
   });
 
-  test('keep what was passed or not tried, and leave out other checks of the network', async () => {
+  test('passed and unchecked segments are reported, and other network checks are omitted', async () => {
     const other = { name: 'addresses', side: 'destination', verdict: 'warn', evidence: 'x' };
     const passed = { ...segment, verdict: 'pass' };
     const skipped = { ...passed, notTried: true };
@@ -137,17 +137,17 @@ describe('the segments of a guest that has come', () => {
     );
   });
 
-  test('are not tried for a guest without a NIC in one, and not mentioned where nothing was prepared', async () => {
+  test('segments are unchecked for a guest without a NIC in one, and absent if nothing was prepared', async () => {
     assert.match((await lookAt('segment'))[0] ?? '', /^not tried: .*no NIC in a segment/);
     assert.deepEqual(await lookAt('segment', { prepared: false }), []);
   });
 });
 
-describe('the connections that were handed over', () => {
+describe('handed-over connections', () => {
   const seen = (found: object) => ({ verify: async () => found });
   const all = { count: 2, established: 2, carried: 2, reset: 0 };
 
-  test('are fine where they carry packets, and in doubt where each was reset', async () => {
+  test('handed-over connections pass if they carry packets, and are in doubt if each was reset', async () => {
     const [fine] = await lookAt('connections', { connections: seen(all) });
     assert.match(fine ?? '', /^pass: of 2 TCP connections 2 are established at b/);
     const reset = seen({ count: 2, established: 0, carried: 0, reset: 2 });
@@ -155,7 +155,7 @@ describe('the connections that were handed over', () => {
     assert.match(gone ?? '', /^warn: each of the 2 TCP connections was reset/);
   });
 
-  test('are not tried where there are none, or the host leaves them to themselves', async () => {
+  test('handed-over connections are unchecked if there are none, or the host does not manage them', async () => {
     const none = seen({ ...all, count: 0 });
     const [empty] = await lookAt('connections', { connections: none });
     assert.match(empty ?? '', /^not tried: .*no established TCP connection/);
@@ -165,7 +165,7 @@ describe('the connections that were handed over', () => {
   });
 });
 
-describe('the destination’s own devices', () => {
+describe("the destination's devices", () => {
   const session = (lacks: string) => ({
     plug: async (name: string) => {
       if (name !== lacks) return;
@@ -175,7 +175,7 @@ describe('the destination’s own devices', () => {
   });
   const plug = ['gpu0', 'dongle0'];
 
-  test('are plugged in, and one that cannot be is a warning with what to do', async () => {
+  test("the destination's devices are plugged in, and a failure is a warning with a remedy", async () => {
     const [fine] = await lookAt('plugged', { session: session('none'), plug });
     assert.equal(fine, 'pass: gpu0, dongle0 of b plugged in');
     const { checks } = await answerOf({ session: session('dongle0'), plug });
@@ -185,7 +185,7 @@ describe('the destination’s own devices', () => {
     assert.equal(found.hint, 'Plug it in later.');
   });
 
-  test('are plugged in after the machine was read, and are not mentioned where none was asked for', async () => {
+  test("the destination's devices are plugged in after the machine was read, and absent if unrequested", async () => {
     const order: string[] = [];
     const ordered = {
       machine: async () => void order.push('machine'),
@@ -197,7 +197,7 @@ describe('the destination’s own devices', () => {
   });
 });
 
-test('a machine that cannot be read is left out, and holds nothing else up', async () => {
+test('a machine that cannot be read is omitted, and delays nothing else', async () => {
   const machine = { context: [] };
   assert.deepEqual(
     (await answerOf({ session: { machine: async () => machine } })).machine,

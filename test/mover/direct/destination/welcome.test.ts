@@ -42,7 +42,7 @@ async function welcomed(balloon: 'free' | undefined, run = 'running') {
   return asked;
 }
 
-test('a guest that came with --balloon is given its memory back as soon as it runs here', async () => {
+test('a guest that was moved with --balloon regains its memory as soon as it runs here', async () => {
   assert.deepEqual(await welcomed('free'), [4096]);
   assert.deepEqual(await welcomed(undefined), []);
   assert.deepEqual(await welcomed('free', 'gone'), []);
@@ -67,7 +67,7 @@ async function announced(frames: Readonly<Record<string, number>>, fails = false
   return calls;
 }
 
-test('a guest is announced for longer if the first announcement did not come out of each port', async () => {
+test('a guest is announced for longer if the first announcement did not leave each port', async () => {
   assert.deepEqual(await announced({ tap0: 1, tap1: 3 }), ['now']);
   assert.deepEqual(await announced({ tap0: 1, tap1: 0 }), ['now', 'for long']);
   assert.deepEqual(await announced({}), ['now'], 'a port that is not there');

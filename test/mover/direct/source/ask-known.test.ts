@@ -42,8 +42,8 @@ function tagsOf(config: AgentConfig): string[] {
   return cache === undefined ? [] : circlesOf(cache).map(({ scope }) => scope.tag);
 }
 
-describe('what the destination’s cache has', () => {
-  test('is known of each page, by what the destination tells', async (t) => {
+describe("the destination's cache", () => {
+  test("the source detects by the destination's answer which pages its cache has", async (t) => {
     const [a, b] = [hostOf(t, 'a'), hostOf(t, 'b')];
     await keep(b, 'a', [1, 2, 3]);
     const knows = await askKnown(a, GUEST, (question) =>
@@ -85,7 +85,7 @@ describe('what the destination’s cache has', () => {
     assert.equal(told?.(pageOf(1)), false);
   });
 
-  test('is not known where it does not answer, and is not asked for where nothing is shared', async (t) => {
+  test('the source assumes nothing about the cache without an answer, and does not ask without a shared circle', async (t) => {
     const a = hostOf(t, 'a');
     const silent = await askKnown(a, GUEST, () => Promise.reject(new Error('an earlier build')));
     assert.equal(silent, undefined);

@@ -13,7 +13,7 @@ const { signal } = new AbortController();
 const GONE = godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: 'web1', reason: 'x' });
 const DARK = godwitError('GODWIT_UNREACHABLE', { peer: 'b', address: 'b:1', reason: 'dark' });
 
-describe('a commit that a dark destination does not answer', () => {
+describe('a commit to a dark destination', () => {
   function committing(mode: 'cold' | 'precopy', third: HostAnswer) {
     const fleet = fleetOf({ b: { is: 'silent', why: 'dark' }, c: third });
     const context: unknown = {
@@ -36,13 +36,13 @@ describe('a commit that a dark destination does not answer', () => {
     return { fleet, committed: LIFECYCLE.commit.do(context as StepContext, signal) };
   }
 
-  test('ends a cold move if a third host has the guest', async () => {
+  test('a commit to a dark destination ends a cold move if a third host has the guest', async () => {
     const { fleet, committed } = committing('cold', { is: 'has', why: 'has it (running)' });
     await assert.rejects(committed, { code: 'GODWIT_RUNS_ELSEWHERE' });
     assert.deepEqual(fleet.asked, ['c']);
   });
 
-  test('is unanswered if no third host has it, or if memory is still at the source', async () => {
+  test('a commit to a dark destination is unanswered without a third host, or with memory at the source', async () => {
     const without = committing('cold', { is: 'without' });
     await assert.rejects(without.committed, { code: 'GODWIT_UNREACHABLE' });
     const memory = committing('precopy', { is: 'has', why: 'has it (running)' });
@@ -80,17 +80,17 @@ describe('a commit', () => {
     return bodies[0];
   }
 
-  test('of a source that stayed up has the destination ask no other host', async () => {
+  test('a commit of a source that stayed up has the destination ask no other host', async () => {
     assert.deepEqual(await sent({}, at), { epoch: planned().epoch });
   });
 
-  test('after a restart of the source has the destination ask every host', async () => {
+  test('a commit after a reboot of the source has the destination ask every host', async () => {
     const askFleet = { answersFor: [] };
     const now = { ...at, bootId: 'boot-3' };
     assert.deepEqual(await sent({}, now), { epoch: planned().epoch, askFleet });
   });
 
-  test('by an operator’s order has the destination ask every host, and passes on the operator’s word while it is valid', async () => {
+  test("a commit by an operator's order has every host asked, and carries the operator's valid word", async () => {
     const answersFor = [word('c')];
     const decision = { proof: 'none', answersFor, at } as const;
     const epoch = planned().epoch;

@@ -14,7 +14,7 @@ before(async (t) => {
 
 describe('a migration', () => {
   for (const one of streamMode.options) {
-    test(`moves a guest: ${one}`, async (t) => {
+    test(`a migration moves a guest: ${one}`, async (t) => {
       const stage = await Stage.open(t, certificates, one);
       assert.equal(await stage.run(), 'done');
       assertMoved(stage);
@@ -26,7 +26,7 @@ describe('a migration', () => {
     });
   }
 
-  test('asks the hypervisors for each thing once', async (t) => {
+  test('a migration asks the hypervisors for each action once', async (t) => {
     const stage = await Stage.open(t, certificates);
     await stage.run();
     const asked = stage.hosts.calls.filter((call) => !/sample|status/.test(call));
@@ -34,7 +34,7 @@ describe('a migration', () => {
   });
 });
 
-describe('a call that fails before the point of no return leaves the guest running at the source', () => {
+describe('a failure before the point of no return', () => {
   const source = [
     'driver.openSource',
     'source.ports',
@@ -47,7 +47,7 @@ describe('a call that fails before the point of no return leaves the guest runni
     for (const when of ['before', 'after'] as const) {
       // Opened, and never heard of again: that guest is held for good.
       if (call === 'driver.openSource' && when === 'after') continue;
-      test(`${call} fails ${when} its effect`, async (t) => {
+      test(`the guest stays at the source if ${call} fails ${when} its effect`, async (t) => {
         const stage = await openFor(call, t, certificates);
         // Reading the guest begins with `admit`, and is begun anew where that failed.
         const always = call === 'driver.openSource' || call === 'source.inspect';
@@ -60,7 +60,7 @@ describe('a call that fails before the point of no return leaves the guest runni
   }
 
   for (const call of ['source.configure', 'source.startMemory', 'destination.start']) {
-    test(`${call} fails over a change of the guest, which is the reason that is reported`, async (t) => {
+    test(`the guest stays at the source if ${call} fails over a change of the guest, which is the reported reason`, async (t) => {
       const stage = await openFor(call, t, certificates);
       const disk = { kind: 'disk', name: 'disk0' } as const;
       stage.hosts.snapshot = { parts: [{ ...disk, value: 'raw:/srv/g1.img' }] };
@@ -75,14 +75,14 @@ describe('a call that fails before the point of no return leaves the guest runni
     });
   }
 
-  test('startPostcopy fails before its effect, each time', async (t) => {
+  test('the guest stays at the source if startPostcopy fails before its effect, each time', async (t) => {
     const stage = await Stage.open(t, certificates, 'postcopy');
     stage.hosts.faults.set('source.startPostcopy', { when: 'before', always: true });
     assert.equal(await stage.run(), 'failed');
     assertStayed(stage);
   });
 
-  test('startPostcopy fails once, before or after its effect, and is tried again', async (t) => {
+  test('startPostcopy that fails once, before or after its effect, is tried again', async (t) => {
     for (const when of ['before', 'after'] as const) {
       const stage = await Stage.open(t, certificates, 'postcopy');
       stage.hosts.faults.set('source.startPostcopy', { when });
@@ -91,7 +91,7 @@ describe('a call that fails before the point of no return leaves the guest runni
     }
   });
 
-  test('the link breaks while memory moves', async (t) => {
+  test('the guest stays at the source if the link breaks while memory moves', async (t) => {
     const stage = await Stage.open(t, certificates, 'hybrid');
     stage.hosts.onCall = (name) => {
       if (name === 'source.sample' && stage.hosts.source.stream === 'active')
@@ -102,7 +102,7 @@ describe('a call that fails before the point of no return leaves the guest runni
     assert.equal(stage.report.error?.code, 'GODWIT_STREAM_FAILED');
   });
 
-  test('the destination’s hypervisor dies before it is resumed', async (t) => {
+  test("the guest stays at the source if the destination's hypervisor dies before it is resumed", async (t) => {
     const stage = await openHeld(t, certificates);
     stage.hosts.onCall = (name) => {
       const { destination, world } = stage.hosts;
@@ -115,8 +115,8 @@ describe('a call that fails before the point of no return leaves the guest runni
   });
 });
 
-describe('a guest that cannot move is refused before anything is built', () => {
-  test('by the name of its device, with everything that was checked', async (t) => {
+describe('an immovable guest', () => {
+  test('an immovable guest is refused by the name of its device, with every check', async (t) => {
     const stage = await Stage.open(t, certificates, 'precopy', { unmovable: ['gpu0'] });
     assert.equal(await stage.run(), 'failed');
     assertStayed(stage);
@@ -131,7 +131,7 @@ describe('a guest that cannot move is refused before anything is built', () => {
     assert.ok(!stage.hosts.calls.includes('source.configure'));
   });
 
-  test('by what the destination lacks', async (t) => {
+  test('an immovable guest is refused by the feature that the destination lacks', async (t) => {
     const stage = await Stage.open(t, certificates, 'precopy', { machine: 'pc-of-tomorrow' });
     assert.equal(await stage.run(), 'failed');
     assertStayed(stage);
@@ -140,10 +140,10 @@ describe('a guest that cannot move is refused before anything is built', () => {
   });
 });
 
-describe('a call that fails past the point of no return', () => {
+describe('a failure after the point of no return', () => {
   for (const call of ['destination.resumeGuest', 'source.quit', 'destination.settle'] as const) {
     for (const when of ['before', 'after'] as const) {
-      test(`is tried again: ${call} fails ${when} its effect`, async (t) => {
+      test(`a late call is tried again: ${call} fails ${when} its effect`, async (t) => {
         const stage = await Stage.open(t, certificates);
         stage.hosts.faults.set(call, { when });
         assert.equal(await stage.run(), 'done');
@@ -152,7 +152,7 @@ describe('a call that fails past the point of no return', () => {
     }
   }
 
-  test('and fails always, is held where the guest could not be resumed', async (t) => {
+  test('a late call that always fails is held if the guest could not be resumed', async (t) => {
     const stage = await Stage.open(t, certificates);
     stage.hosts.faults.set('destination.resumeGuest', { when: 'before', always: true });
     assert.equal(await stage.run(), 'held');
@@ -161,14 +161,14 @@ describe('a call that fails past the point of no return', () => {
     assert.equal(stage.report.runsAt, 'unknown');
   });
 
-  test('of an announcement harms nothing', async (t) => {
+  test('a late call that fails to announce the guest has no effect on the result', async (t) => {
     const stage = await Stage.open(t, certificates);
     stage.hosts.faults.set('destination.announce', { when: 'before' });
     assert.equal(await stage.run(), 'done');
     assertMoved(stage);
   });
 
-  test('post-copy whose link breaks is resumed', async (t) => {
+  test('post-copy is resumed after a broken link', async (t) => {
     const stage = await Stage.open(t, certificates, 'postcopy');
     let broken = false;
     stage.hosts.onCall = (name) => {
@@ -192,7 +192,7 @@ describe('a cancel', () => {
     'source.configure',
   ];
   for (const call of [...early, 'source.startMemory', 'source.continueSwitchover']) {
-    test(`during ${call} rolls back`, async (t) => {
+    test(`a cancel during ${call} rolls back`, async (t) => {
       const stage = await openFor(call, t, certificates);
       let answer: Promise<CancelAnswer> | undefined;
       stage.hosts.onCall = (name) => {
@@ -208,7 +208,7 @@ describe('a cancel', () => {
   }
 
   for (const call of ['destination.resumeGuest', 'source.quit', 'destination.settle']) {
-    test(`during ${call} is too late, and says so`, async (t) => {
+    test(`a cancel during ${call} is too late, and reports it`, async (t) => {
       const stage = await Stage.open(t, certificates);
       let answer: Promise<CancelAnswer> | undefined;
       stage.hosts.onCall = (name) => {
@@ -223,7 +223,7 @@ describe('a cancel', () => {
   }
 });
 
-describe('a destination’s mover that is replaced', () => {
+describe('a replaced destination mover', () => {
   const calls = [
     'destination.assess',
     'destination.start',
@@ -233,7 +233,7 @@ describe('a destination’s mover that is replaced', () => {
     'source.quit',
   ];
   for (const call of [...calls, 'destination.resumeGuest', 'destination.settle']) {
-    test(`goes on where the dead one stood: killed during ${call}`, async (t) => {
+    test(`a replaced destination mover continues the work of the dead one: killed during ${call}`, async (t) => {
       const stage = await openFor(call, t, certificates);
       let killed = false;
       stage.hosts.onCall = (name) => {

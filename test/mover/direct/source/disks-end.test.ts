@@ -21,8 +21,8 @@ const WHOLE = disk({ state: 'whole' });
 const HELD = '{"precopyBandwidth":65536,"maxDowntimeMs":1}';
 const FREE = '{"maxBandwidth":0,"maxDowntimeMs":100}';
 
-describe('copies that are as good as their disks', () => {
-  test('are kept so while memory moves; what is written goes to both once its first round is over', async (t) => {
+describe('synchronized copies', () => {
+  test('synchronized copies stay so while memory moves, with writes to both after the first round', async (t) => {
     const at = (look: number): DiskSample => {
       if (look === 2) state['sample'] = { round: 2 };
       if (look === 4) state['doing'] = { kind: 'do', step: 'switchover' };
@@ -33,7 +33,7 @@ describe('copies that are as good as their disks', () => {
     assert.deepEqual(done, [...OPENED, 'slow']);
   });
 
-  test('keep the guest from the switch while one is broken, has no path, or has no link', async (t) => {
+  test('synchronized copies delay the switch while one is broken, has no path, or has no link', async (t) => {
     const at = (look: number): DiskSample => {
       const tunnel = tunnels.at(-1);
       if (look === 5) tunnel?.abort(new Error('the session is over'));
@@ -55,7 +55,7 @@ describe('copies that are as good as their disks', () => {
     assert.deepEqual(whileHeld, ['4: true', '6: true', '9: true']);
   });
 
-  test('hold the switch of a mover that took over until they have a path again', async (t) => {
+  test('synchronized copies delay the switch of a mover that took over until they have a path again', async (t) => {
     const at = (look: number): DiskSample => {
       if (look === 4) state['doing'] = { kind: 'do', step: 'switchover' };
       return look === 1 ? BROKEN : READY;
@@ -67,7 +67,7 @@ describe('copies that are as good as their disks', () => {
     assert.deepEqual(done, OPENED);
   });
 
-  test('have their time for each break anew where nothing broke for minutes, though the guest wrote nothing', async (t) => {
+  test('the time limit for broken copies restarts after minutes without a break, even if nothing was written', async (t) => {
     const breaks = new Set([1, 1000, 2000]);
     const at = (look: number): DiskSample => {
       if (look > 2000) state['doing'] = { kind: 'do', step: 'switchover' };
@@ -78,7 +78,7 @@ describe('copies that are as good as their disks', () => {
     assert.equal(starts(done), breaks.size);
   });
 
-  test('have their time for each break anew where all was there between, and not where some was left', async (t) => {
+  test('the time limit for broken copies restarts exactly if everything was sent in between', async (t) => {
     const breaks = 40;
     const between = (leftBytes: number) => {
       const at = (look: number): DiskSample => {
@@ -96,7 +96,7 @@ describe('copies that are as good as their disks', () => {
     await assert.rejects(between(1).kept, (thrown) => hasCode(thrown, 'GODWIT_DISK_FAILED'));
   });
 
-  test('are kept until a guest that moves cold is paused, and not while a step is undone', async (t) => {
+  test('synchronized copies stay until a cold guest is paused, and not while a step is undone', async (t) => {
     let looks = 0;
     const at = (look: number): DiskSample => {
       looks = look;
@@ -114,7 +114,7 @@ describe('copies that are as good as their disks', () => {
     assert.deepEqual(undone.done, []);
   });
 
-  test('are no business of a guest that has none', async (t) => {
+  test('a guest without copies has no end of copies', async (t) => {
     const { disks, done, events } = stage(t, { nodes: [] });
     await disks.keep(signal);
     await disks.finish(signal);
@@ -123,8 +123,8 @@ describe('copies that are as good as their disks', () => {
   });
 });
 
-describe('the end of the copying', () => {
-  test('is asked for here, then there, over the path that stands, which is then no news', async (t) => {
+describe('the end of copies', () => {
+  test('the end of copies is requested here, then there, over the present path, whose end is expected', async (t) => {
     const { disks, done, events, tunnels } = stage(t, { settings });
     await disks.copy(signal);
     await disks.finish(signal);
@@ -140,7 +140,7 @@ describe('the end of the copying', () => {
     assert.deepEqual([disks.isFinishing, disks.isOpen], [true, false]);
   });
 
-  test('needs a path anew by a mover that takes over, unless the copies are whole already', async (t) => {
+  test('the end of copies needs a new path after a takeover, unless the copies are complete', async (t) => {
     const taken = stage(t, { settings, at: () => READY });
     await taken.disks.finish(signal);
     assert.deepEqual(taken.done.slice(0, 5), [...OPENED, 'finish']);
@@ -153,7 +153,7 @@ describe('the end of the copying', () => {
     );
   });
 
-  test('comes first to the path where the copying is given up: who waits to send hears nothing', async (t) => {
+  test('the end of copies stops the path first if the copying is given up, since a waiting sender cannot react', async (t) => {
     const { disks, done, types, tunnels, socket } = stage(t, { settings });
     await disks.copy(signal);
     writeFileSync(socket, '');
@@ -170,7 +170,7 @@ describe('the end of the copying', () => {
     await disks.drop(signal);
   });
 
-  test('came with the hypervisor’s own', async (t) => {
+  test('copies that ended with the hypervisor need no end of copies', async (t) => {
     for (const given of [{ session: lost }, { run: 'gone' }]) {
       const { disks, done, socket } = stage(t, given);
       writeFileSync(socket, '');
@@ -182,7 +182,7 @@ describe('the end of the copying', () => {
 });
 
 describe('the path of the disks', () => {
-  test('is made anew at once where another mover works at the destination, which knows nothing of it', async (t) => {
+  test("the disks' path is rebuilt at once if another mover works at the destination", async (t) => {
     const at = (look: number): DiskSample => {
       if (look === 1) disks.mind('b:7');
       if (look === 2) disks.mind('b:8');
@@ -197,7 +197,7 @@ describe('the path of the disks', () => {
     assert.deepEqual(why, ['another mover works at the destination']);
   });
 
-  test('needs a driver that copies', async (t) => {
+  test("the disks' path needs a driver that copies", async (t) => {
     const { disks } = stage(t, { settings, canCopy: false });
     await assert.rejects(disks.finish(signal), (thrown) => hasCode(thrown, 'GODWIT_INTERNAL'));
   });

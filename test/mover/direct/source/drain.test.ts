@@ -48,8 +48,8 @@ function draining(
   return { over: drained(context as StepContext, signal), events, looks: () => looks };
 }
 
-describe('memory that still leaves the source', () => {
-  test('is left to the hypervisor’s own events while it is there and its stream has not failed', async () => {
+describe('the drain', () => {
+  test("the drain follows the hypervisor's events while it is there and its stream has not failed", async () => {
     for (const stream of ['active', 'paused', 'done'] as const) {
       const { over, events, looks } = draining(stream, 'there', () => 'postcopy');
       await over;
@@ -57,7 +57,7 @@ describe('memory that still leaves the source', () => {
     }
   });
 
-  test('has all arrived where the destination runs on its own, whatever became of the source', async (t) => {
+  test('the drain is complete if the destination runs without the source, whatever happened to it', async (t) => {
     timeOf(t);
     for (const [stream, session] of [
       ['failed', 'there'],
@@ -73,7 +73,7 @@ describe('memory that still leaves the source', () => {
     }
   });
 
-  test('is lost where the destination still waits for some after ten seconds, or its hypervisor has given up', async (t) => {
+  test('the drain is lost if the destination still waits after ten seconds, or its hypervisor gave up', async (t) => {
     const time = timeOf(t);
     const waits = draining('failed', 'there', () => 'postcopy');
     await assert.rejects(waits.over, (thrown) => {
@@ -93,7 +93,7 @@ describe('memory that still leaves the source', () => {
     }
   });
 
-  test('is not judged lost where the destination cannot be asked, or the source’s monitor is out of reach', async () => {
+  test("the drain is not lost while the destination or the source's monitor cannot be reached", async () => {
     const silent = godwitError('GODWIT_UNREACHABLE', { peer: 'b', address: 'x', reason: 'silent' });
     await assert.rejects(draining('lost', 'there', () => silent).over, silent);
     const away = godwitError('GODWIT_MONITOR_UNREACHABLE', {

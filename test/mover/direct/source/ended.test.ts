@@ -10,7 +10,7 @@ before(async (t) => {
   certificates = await hostsFor(t as TestContext);
 });
 
-test('a source whose hypervisor has ended after the handover does not keep the migration from its end', async (t) => {
+test('a source hypervisor that ends after the handover does not keep the migration from its end', async (t) => {
   const example = await Stage.open(t, certificates);
   await example.run();
   const commits = example.events.findIndex(({ type, ...event }) => {
@@ -41,13 +41,13 @@ async function drainWithoutSource(t: TestContext, when: (stage: Stage) => boolea
   return stage;
 }
 
-test('post-copy that was over when its source died, with no mover there to see it, is done', async (t) => {
+test('post-copy that ended before its source died, unseen by any mover, is done', async (t) => {
   const stage = await drainWithoutSource(t, ({ hosts }) => hosts.source.stream === 'completed');
   assert.equal(await stage.run(), 'done');
   assert.deepEqual(stage.hosts.alive, [stage.hosts.destination]);
 });
 
-test('a destination whose hypervisor ended while it had no mover is not taken for one that runs', async (t) => {
+test('a destination whose hypervisor ended without a mover does not count as running', async (t) => {
   const stage = await Stage.open(t, certificates);
   stage.hosts.onCall = (name) => {
     const { destination, world } = stage.hosts;

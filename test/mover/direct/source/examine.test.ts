@@ -29,7 +29,7 @@ const check = (name: string, verdict: Check['verdict'] = 'refuse'): Check => ({
   ...(verdict === 'pass' ? {} : { hint: 'x' }),
 });
 
-describe('what its own host reports of a guest', () => {
+describe("the source host's report of a guest", () => {
   const found = [check('blocked'), check('dirty-tracking')];
 
   function inspected(mode: Mode, checks: Check[], nics?: SourceNic[]) {
@@ -54,7 +54,7 @@ describe('what its own host reports of a guest', () => {
     return { looked: lookAsStep(inspect, deps as StepDependencies, signal), asked };
   }
 
-  test('leaves out of a cold move what stands only against sending its memory', async () => {
+  test('a cold move ignores reasons of the source host that concern only the transfer of memory', async () => {
     const cold = await inspected('cold', found).looked;
     assert.deepEqual(cold.facts.checks, []);
     assert.deepEqual(cold.facts.launch, LAUNCH);
@@ -65,7 +65,7 @@ describe('what its own host reports of a guest', () => {
     });
   });
 
-  test('ends a migration where it refuses: the guest is asked for no more', async () => {
+  test('a refusal by the source host ends the migration without further questions to the guest', async () => {
     const { looked, asked } = inspected('precopy', [check('state')]);
     await assert.rejects(looked, RefusedByChecks);
     assert.deepEqual(asked, []);
@@ -77,13 +77,13 @@ describe('what its own host reports of a guest', () => {
     });
   });
 
-  test('has networks only where its driver knows NICs', async () => {
+  test('a guest has networks only if its driver supports NICs', async () => {
     const { facts } = await inspected('precopy', [], []).looked;
     assert.deepEqual(facts.networks, []);
   });
 });
 
-describe('what the destination reports of a guest', () => {
+describe("the destination's report of a guest", () => {
   /** The destination makes copies where it is asked for them, `there`. */
   async function assessed(storage: StorageFound, there: readonly ImagePlace[]) {
     const bodies: Preparation[] = [];
@@ -112,7 +112,7 @@ describe('what the destination reports of a guest', () => {
     };
   }
 
-  test('is asked for copies only where disks are to be copied, and keeps what follows for them', async () => {
+  test('the destination reports on copies only if disks are copied, and its answer is kept for them', async () => {
     const lists = fc.record({
       copies: fc.boolean(),
       places: fc.boolean(),

@@ -51,8 +51,8 @@ function given(directory: string, hook: string): { readonly hook: string } | und
   }
 }
 
-describe('what a hook is given', () => {
-  test('can be read by its schema, whatever ended the migration', () => {
+describe('input of a hook', () => {
+  test("a hook's input follows its schema, whatever ended the migration", () => {
     const because = fc.option(
       fc.nat({ max: 5000 }).map((length) => errorOf('é'.repeat(length))),
       { nil: undefined },
@@ -74,7 +74,7 @@ describe('what a hook is given', () => {
 });
 
 describe('a hook of the source', () => {
-  test('before the start and the switch may refuse', async (t) => {
+  test('a source hook before the start and before the switch may refuse', async (t) => {
     for (const hook of ['before-start', 'before-switchover'] as const) {
       const yes = site(t);
       await askHook(partsOf({}, yes), hook, AbortSignal.timeout(10_000));
@@ -84,7 +84,7 @@ describe('a hook of the source', () => {
     }
   });
 
-  test('at the end is the one of the outcome, which its failure does not change', async (t) => {
+  test('a source hook at the end matches the outcome, and its failure changes nothing', async (t) => {
     const hooks: Record<EndPhase, string | undefined> = {
       done: 'after-done',
       rehearsed: 'after-rollback',

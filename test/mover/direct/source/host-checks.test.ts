@@ -28,7 +28,7 @@ const wishes = fc.record({
   siteCheck: fc.option(fc.constant('check-web'), { nil: undefined }),
 });
 
-test('a destination that reports nothing of itself is refused by the name of each thing that it would leave out', () => {
+test('a destination that reports nothing about itself is refused by the name of each missing fact', () => {
   fc.assert(
     fc.property(wishes, (asked) => {
       const checks = checksOfHosts({ ...facts, ...asked, destination: undefined });
@@ -47,7 +47,7 @@ test('a destination that reports nothing of itself is refused by the name of eac
   );
 });
 
-test('a destination that reports everything is judged by every check of both hosts, and refused by none', () => {
+test('a destination that reports everything passes every check of both hosts', () => {
   const destination = reportOf('b', {
     unencryptedMemory: ['a'],
     rdma: ['mlx5_1'],

@@ -91,8 +91,8 @@ async function judgedWhile(
   }
 }
 
-describe('an image by its identity', () => {
-  test('is named to the destination with its number, on a file system that numbers files alike for both hosts', async (t) => {
+describe('image identity', () => {
+  test('an image is named with its number if the file system has the same numbers at both hosts', async (t) => {
     const { proving, files } = stage(t, true);
     const { ino } = statSync(files['shared0'] ?? '', { bigint: true });
     const { places } = await proving();
@@ -105,7 +105,7 @@ describe('an image by its identity', () => {
     assert.equal(unknown?.inode, undefined);
   });
 
-  test('is not copied while anything else of the host has the file open; shared and base images may have other users', async (t) => {
+  test('an image is not copied while another program here has the file open; shared and base images may be open', async (t) => {
     const staged = stage(t, true);
     const held = ['own0', 'own1', 'shared0'].map((node) =>
       openSync(staged.files[node] ?? '', node === 'shared0' ? 'r+' : 'r'),

@@ -10,7 +10,7 @@ import { errorOf, sampleOf } from '../../../migration/direct/samples.ts';
 const step = fc.constantFrom(...STEP_NAMES);
 
 describe('an event for the journal', () => {
-  test('is written as it is where the journal can hold it', () => {
+  test('an event is written unchanged if the journal can hold it', () => {
     const events: SourceEvent[] = [
       { type: 'cancel' },
       { type: 'did', step: 'inspect', facts: { ports: ['tap0'] } },
@@ -20,7 +20,7 @@ describe('an event for the journal', () => {
     for (const event of events) assert.deepEqual(fitEvent(event, silentLog), event);
   });
 
-  test('fails its step where a driver’s answer does not fit, whatever the answer', () => {
+  test("an event with a driver's oversized answer fails its step, whatever the answer", () => {
     fc.assert(
       fc.property(step, fc.string(), fc.nat({ max: 200_000 }), (of, key, length) => {
         const text = 'é'.repeat(length);
@@ -39,7 +39,7 @@ describe('an event for the journal', () => {
     );
   });
 
-  test('is left out where it is anything else', () => {
+  test('any other oversized event is omitted', () => {
     const sample = { ...sampleOf(), rate: Number.NaN };
     const events: unknown[] = [
       { type: 'measured', sample, final: false },

@@ -10,11 +10,11 @@ import type { SourceEffect } from '../../../../src/migration/direct/source-state
 import { LIFECYCLE, type Lifecycle } from '../../../../src/mover/direct/source/lifecycle.ts';
 
 describe('the lifecycle of a direct migration', () => {
-  test('lists the steps in the order in which they happen', () => {
+  test('the direct lifecycle lists the steps in chronological order', () => {
     assert.deepEqual(Object.keys(LIFECYCLE), [...STEP_NAMES]);
   });
 
-  test('undoes the steps that say so, and none from the point of no return on', () => {
+  test('the direct lifecycle undoes the steps that have an undo, and none from the point of no return on', () => {
     for (const step of STEP_NAMES) {
       const hasUndo = LIFECYCLE[step].undo !== undefined;
       assert.equal(hasUndo, STEPS[step].undo !== undefined, step);
@@ -22,7 +22,7 @@ describe('the lifecycle of a direct migration', () => {
     }
   });
 
-  test('does not compile without an undo that the steps promise, nor with one that they deny', () => {
+  test('the direct lifecycle does not compile without a promised undo, nor with a denied one', () => {
     const { do: work } = LIFECYCLE.memory;
     // @ts-expect-error memory has to be undone.
     const without: Lifecycle = { ...LIFECYCLE, memory: { do: work } };
@@ -31,7 +31,7 @@ describe('the lifecycle of a direct migration', () => {
     assert.ok(without.memory !== LIFECYCLE.memory && after.commit !== LIFECYCLE.commit);
   });
 
-  test('is asked for no undo but of a step that has one', () => {
+  test('the direct lifecycle is asked for the undo only of a step that has one', () => {
     // @ts-expect-error nothing undoes commit.
     const step: Extract<SourceEffect, { type: 'undo' }>['step'] = 'commit';
     assert.equal(STEPS[step].undo, undefined);

@@ -9,7 +9,7 @@ import { choose, MBIT, OFFER, partsOf } from './path-scene.ts';
 
 const signal = new AbortController().signal;
 
-test('a path is chosen by what the destination’s mover says of its cache, if the wire may carry the guest', async (t) => {
+test("the path is chosen by the destination's cache report, if the wire may carry the guest", async (t) => {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'godwit-path-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const secretFile = path.join(directory, 'secret');

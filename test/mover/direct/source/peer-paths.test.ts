@@ -110,7 +110,7 @@ const asks = (peer: DestinationPeer): Promise<string> =>
   });
 
 describe('a destination with two addresses', () => {
-  test('is called at its first, as long as that answers', async (t) => {
+  test('a destination with two addresses is called at its first as long as that answers', async (t) => {
     const { peer, calledAt } = await scene(t);
     await peer.admit(admission, never);
     assert.equal(await asks(peer), '127.0.0.1:5');
@@ -118,7 +118,7 @@ describe('a destination with two addresses', () => {
     assert.equal(await peer.answers(never), true);
   });
 
-  test('is called at the other when the first takes everything and answers nothing', async (t) => {
+  test('a destination is called at its other address when the first accepts data and never answers', async (t) => {
     const { peer, dark, calledAt, mover } = await scene(t);
     // As after a takeover: no connection is open yet, so all of them are swallowed.
     peer.resume(mover.address);
@@ -130,7 +130,7 @@ describe('a destination with two addresses', () => {
     assert.equal(splitAddress(peer.address).host, OTHER);
   });
 
-  test('is asked to admit a guest over the path that is open', async (t) => {
+  test('a destination is asked to admit a guest over the open path', async (t) => {
     const { peer, dark, calledAt } = await scene(t);
     dark.add(MAIN);
     await peer.admit(admission, never);
@@ -138,7 +138,7 @@ describe('a destination with two addresses', () => {
     assert.deepEqual(calledAt, [OTHER]);
   });
 
-  test('is called over one path again when both were dark for a while', async (t) => {
+  test('a destination is called over one path again when both were dark for a while', async (t) => {
     const { peer, dark, mover, missed } = await scene(t);
     peer.resume(mover.address);
     dark.add(MAIN).add(OTHER);
@@ -150,7 +150,7 @@ describe('a destination with two addresses', () => {
   });
 });
 
-test('a port where nobody listens is reached all the same; a host that is not there is not', async () => {
+test('a port without a listener counts as reached; a missing host does not', async () => {
   const closed = net.createServer().listen(0, MAIN);
   await once(closed, 'listening');
   const { port } = closed.address() as net.AddressInfo;

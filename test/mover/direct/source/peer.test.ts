@@ -54,15 +54,15 @@ const connectAs =
 const statusOf = (peer: DestinationPeer): Promise<DestinationStatus> =>
   peer.call(id, never, (api) => api.status({}));
 
-describe('the destination as the source’s mover sees it', () => {
-  test('is not known before it has admitted the guest', async (t) => {
+describe('the destination as a peer', () => {
+  test('the destination is unknown before it has admitted the guest', async (t) => {
     const { peer } = await scene(t);
     assert.equal(peer.known, false);
     await assert.rejects(statusOf(peer), { code: 'GODWIT_INTERNAL' });
     await peer.warm(never);
   });
 
-  test('is asked at the address that its agent gave', async (t) => {
+  test('the destination is called at the address that its agent gave', async (t) => {
     const { peer, mover, asked } = await scene(t);
     assert.equal((await peer.admit(admission, never)).moverAddress, mover.address);
     assert.equal(peer.known, true);
@@ -71,7 +71,7 @@ describe('the destination as the source’s mover sees it', () => {
     assert.deepEqual(asked, ['admit']);
   });
 
-  test('is found again through its agent when its mover has been replaced', async (t) => {
+  test('the destination is found again through its agent when its mover has been replaced', async (t) => {
     const made = await scene(t);
     await made.peer.admit(admission, never);
     assert.deepEqual(await statusOf(made.peer), prepared);
@@ -81,7 +81,7 @@ describe('the destination as the source’s mover sees it', () => {
     assert.deepEqual(made.asked, ['admit', 'incoming']);
   });
 
-  test('is asked by a mover that took over, which knows the address from the journal', async (t) => {
+  test('the destination is called by a new mover at the address in the journal', async (t) => {
     const { peer, mover, asked } = await scene(t);
     peer.resume(mover.address);
     peer.resume('127.0.0.1:1');
@@ -89,7 +89,7 @@ describe('the destination as the source’s mover sees it', () => {
     assert.deepEqual(asked, []);
   });
 
-  test('is located where the answer to the admission got lost', async (t) => {
+  test('the destination is located if the answer to the admission was lost', async (t) => {
     const { peer } = await scene(t);
     assert.equal(await peer.locate(id, never), true);
     assert.deepEqual(await statusOf(peer), prepared);
@@ -98,7 +98,7 @@ describe('the destination as the source’s mover sees it', () => {
     assert.equal(other.peer.known, false);
   });
 
-  test('that refuses is not asked again', async (t) => {
+  test('a destination that refuses is not asked again', async (t) => {
     const made = await scene(t);
     let calls = 0;
     await made.mover.close();
@@ -113,7 +113,7 @@ describe('the destination as the source’s mover sees it', () => {
     assert.equal(calls, 1);
   });
 
-  test('that stays away is tried until the signal says enough', async (t) => {
+  test('a destination that stays away is tried until the signal ends it', async (t) => {
     const made = await scene(t);
     await made.peer.admit(admission, never);
     await made.mover.close();
@@ -127,7 +127,7 @@ describe('the destination as the source’s mover sees it', () => {
     assert.deepEqual(made.asked.slice(0, 2), ['admit', 'incoming']);
   });
 
-  describe('whose host answers, and whose mover’s port does not', () => {
+  describe('with a closed mover port', () => {
     /** A host whose firewall drops what comes to other ports; the mover is replaced by a call that fails. */
     async function behindFirewall(t: TestContext, heard = 0) {
       const { issue } = await authority(t);
@@ -158,7 +158,7 @@ describe('the destination as the source’s mover sees it', () => {
       return { peer, seen, where };
     }
 
-    test('is given up at the first question, with the port and what to do', async (t) => {
+    test('a destination with a closed mover port is given up at once, with the port and a remedy', async (t) => {
       const { peer, seen } = await behindFirewall(t);
       await peer.admit(admission, never);
       await assert.rejects(statusOf(peer), (thrown) => {
@@ -175,7 +175,7 @@ describe('the destination as the source’s mover sees it', () => {
       assert.deepEqual(await statusOf(peer), prepared);
     });
 
-    test('is waited for where the mover was heard once, by this process or an earlier one', async (t) => {
+    test('a destination with a closed mover port is awaited if any mover was heard from once', async (t) => {
       for (const heard of [1, 0]) {
         const { peer, seen, where } = await behindFirewall(t, heard);
         if (heard === 0) peer.resume(where.moverAddress);
@@ -190,7 +190,7 @@ describe('the destination as the source’s mover sees it', () => {
     });
   });
 
-  test('whose agent no longer knows the migration says so', async (t) => {
+  test('a destination whose agent no longer has the migration reports that', async (t) => {
     const made = await scene(t, false);
     const gone = made.mover.address;
     await made.mover.close();
@@ -198,7 +198,7 @@ describe('the destination as the source’s mover sees it', () => {
     await assert.rejects(statusOf(made.peer), { code: 'GODWIT_MIGRATION_UNKNOWN' });
   });
 
-  test('with a certificate of another name is not spoken to', async (t) => {
+  test('a destination with a certificate of another name is not called', async (t) => {
     const { issue } = await authority(t);
     const [ours, theirs] = await Promise.all([issue('a', 'agent'), issue('c', 'agent')]);
     const agent = await serveAgent(theirs, {

@@ -20,7 +20,7 @@ describe('the ports of the guest', () => {
     attachment: { kind: 'bridge', bridge: 'br0', mtu: 1500, settings: { isolated: true } },
   };
 
-  test('are compared before memory and before the switch, and a change ends the move by name', async () => {
+  test("the guest's ports are compared before memory and the switch, and a change ends the move by name", async () => {
     const { changes, ports } = stage({ known });
     ports.now = [NIC];
     await changes.assertReady(signal);
@@ -34,7 +34,7 @@ describe('the ports of the guest', () => {
     await assert.rejects(changes.assertSame(signal), refused);
   });
 
-  test('that cannot be read do not hold the guest up, and the report warns', async () => {
+  test('ports that cannot be read do not delay the guest, and the report warns', async () => {
     const { changes, ports } = stage({ known });
     ports.problem = new Error('tc is gone');
     await changes.assertSame(signal);
@@ -48,7 +48,7 @@ describe('the ports of the guest', () => {
     assert.deepEqual(changes.checks(), []);
   });
 
-  test('are read by programs that were started before the guest stopped', async () => {
+  test('ports are read by programs that were started before the guest stopped', async () => {
     const { changes, ports, later } = stage({ known });
     ports.now = [NIC];
     const over = new AbortController();

@@ -13,8 +13,8 @@ import {
 import { planned, sampleOf } from '../../../migration/direct/samples.ts';
 import { UNCAPPED } from './answers.ts';
 
-describe('post-copy that is due', () => {
-  test('is decided once the destination is ready for it; until then each look asks anew', async () => {
+describe('due post-copy', () => {
+  test('post-copy is decided once the destination is ready for it; until then each look asks again', async () => {
     const state: SourceState = {
       ...initialSource(planned({ mode: 'postcopy' })).state,
       doing: { kind: 'do', step: 'memory' },
@@ -69,7 +69,7 @@ describe('post-copy that is due', () => {
     );
   });
 
-  test('comes once the link has carried what is queued, and not where that brought to light that it cannot come', async () => {
+  test('post-copy starts once the link has sent the queue, unless that showed that it cannot start', async () => {
     const due = async (given: {
       empty?: boolean;
       goesAway?: boolean;

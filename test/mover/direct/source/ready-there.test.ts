@@ -43,13 +43,13 @@ function asked({ there = ARMED, isCut = false, disks }: Setup, signal = new Abor
   };
 }
 
-describe('the destination is ready for the switch', () => {
-  test('where its mover answers and waits for the guest; one of a rehearsal is not armed', async () => {
+describe('readiness of the destination', () => {
+  test('the destination is ready if its mover answers and waits for the guest; a rehearsal is not armed', async () => {
     assert.equal(await asked({}).answered, true);
     assert.equal(await asked({ there: { ...ARMED, state: 'prepared' } }).answered, true);
   });
 
-  test('not where its mover does not answer, has given the guest up, or has lost its hypervisor', async () => {
+  test('the destination is not ready if its mover is silent, gave the guest up, or lost its hypervisor', async () => {
     const others: Answer<DestinationStatus>[] = [
       dead,
       { ...ARMED, state: 'refused' },
@@ -59,7 +59,7 @@ describe('the destination is ready for the switch', () => {
     for (const there of others) assert.equal(await asked({ there }).answered, false);
   });
 
-  test('not while what its mover carries has no link, which nobody has to be asked about', async () => {
+  test("the destination is not ready while its mover's transport has no link, without a question", async () => {
     const whole = { isOpen: true, areWhole: true };
     assert.equal(await asked({ disks: whole }).answered, true);
     const others: Setup[] = [
@@ -74,7 +74,7 @@ describe('the destination is ready for the switch', () => {
     }
   });
 
-  test('is asked for no longer than the migration lasts', async () => {
+  test('the destination is not asked for longer than the migration lasts', async () => {
     const over = new AbortController();
     const { answered } = asked({ there: 'silent' }, over);
     over.abort(new Error('the migration has ended'));
@@ -88,9 +88,9 @@ before(async (t) => {
   certificates = await hostsFor(t as TestContext);
 });
 
-describe('a guest that is to go by post-copy', () => {
+describe('a post-copy guest', () => {
   for (const mode of ['postcopy', 'hybrid'] as const) {
-    test(`runs on while its destination's mover is dead, and goes once another answers: ${mode}`, async (t) => {
+    test(`a post-copy guest keeps running while the destination's mover is dead: ${mode}`, async (t) => {
       const stage = await Stage.open(t, certificates, mode);
       const moverAtTheSwitch: boolean[] = [];
       let kills = 1;

@@ -25,7 +25,7 @@ function releasing(t: TestContext, given: Answer<object>, path: (nowMs: number) 
 }
 
 describe('the release of a destination', () => {
-  test('is waited for while its path answers, however slow it is, up to the deadline of the undo', async (t) => {
+  test("a release is awaited while its path answers, however slow it is, up to the undo's deadline", async (t) => {
     const gone = godwitError('GODWIT_UNREACHABLE', { peer: 'b', address: 'x', reason: 'enough' });
     const { released, now } = releasing(t, 'silent', (nowMs) => {
       if (nowMs > 100_000) throw gone;
@@ -35,7 +35,7 @@ describe('the release of a destination', () => {
     assert.ok(now() > 100_000, String(now()));
   });
 
-  test('is given up once the destination has been dark for 45 s, saying what becomes of its part', async (t) => {
+  test('a release is given up once the destination has been dark for 45 s, and reports the consequence', async (t) => {
     const { released, now } = releasing(t, 'silent', () => false);
     await assert.rejects(released, (thrown) => {
       assert.ok(hasCode(thrown, 'GODWIT_UNREACHABLE'), String(thrown));
@@ -45,13 +45,13 @@ describe('the release of a destination', () => {
     assert.ok(now() >= 45_000 && now() < 47_000, String(now()));
   });
 
-  test('is waited for anew after each time that its path answered', async (t) => {
+  test('the wait for a release restarts each time that its path answered', async (t) => {
     const { released, now } = releasing(t, 'silent', (nowMs) => nowMs > 39_000 && nowMs < 42_000);
     await assert.rejects(released);
     assert.ok(now() >= 85_000 && now() < 88_000, String(now()));
   });
 
-  test('is done where the destination has done it, or does not know the migration', async (t) => {
+  test('a release is done if the destination has done it, or does not have the migration', async (t) => {
     const unknown = godwitError('GODWIT_MIGRATION_UNKNOWN', { id: 'm-00000001', host: 'b' });
     for (const given of [unknown, {}])
       await t.test(

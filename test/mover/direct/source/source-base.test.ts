@@ -53,7 +53,7 @@ const native: StepFacts = { description: descriptionOf() };
 const wire: StepFacts = { ...native, path: { takes: 'wire', why: 'the link is thin' } };
 
 describe('the stream of the source', () => {
-  test('has its own TLS, credentials and cap from hypervisor to hypervisor, and none of them by the wire', () => {
+  test("the source's stream has TLS, credentials and cap between hypervisors, and none over the wire", () => {
     const settings = { maxBandwidth: MBIT };
     const straight = streamSetup(contextOf({ settings, known: native }));
     assert.equal(straight.tls, true);
@@ -73,7 +73,7 @@ describe('the stream of the source', () => {
     assert.equal('credentials' in byWire, false);
   });
 
-  test('is as it was asked for, unless another was chosen with the path', () => {
+  test("the source's stream has the requested form, unless another was chosen with the path", () => {
     const settings = { streams: 4, compress: 'zstd' as const };
     const asked = streamSetup(contextOf({ settings, known: native }));
     assert.deepEqual([asked.streams, asked.compress], [4, 'zstd']);
@@ -82,14 +82,14 @@ describe('the stream of the source', () => {
     assert.deepEqual([streamSetup(chosen).streams, streamSetup(chosen).compress], [1, 'none']);
   });
 
-  test('says that there are disks where there are, and then holds its switchover', () => {
+  test("the source's stream announces disks if there are any, and then holds its switchover", () => {
     const bare = streamSetup(contextOf({ known: native }));
     assert.deepEqual([bare.disks, bare.holdSwitchover], [undefined, false]);
     const withDisks = streamSetup(contextOf({ known: { description: withDisk() } }));
     assert.deepEqual([withDisks.disks, withDisks.holdSwitchover], [true, true]);
   });
 
-  test('may throttle only where its strategy does', () => {
+  test("the source's stream may throttle only if its strategy does", () => {
     const said = (settings: Partial<MigrationSettings>) =>
       streamSetup(contextOf({ settings, known: native })).mayThrottle;
     assert.equal(said({ steering: 'gentle' }), undefined);
@@ -97,7 +97,7 @@ describe('the stream of the source', () => {
     assert.equal(said({ steering: 'must-finish' }), true);
   });
 
-  test('plans for no more downtime than was asked for, and for less by the wire where that is more than the switch takes', () => {
+  test("the source's stream plans at most the requested downtime, less if the wire's switch takes less", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 10_000 }), (maxDowntimeMs) => {
         const of = (known: StepFacts): number =>
@@ -110,8 +110,8 @@ describe('the stream of the source', () => {
   });
 });
 
-describe('what the destination learns of the guest', () => {
-  test('has what was found of its images, and nothing of what was not', () => {
+describe('facts sent to the destination', () => {
+  test("the destination gets the facts of the guest's images, and nothing unknown", () => {
     const bare = preparation(contextOf({ known: native }));
     assert.deepEqual(Object.keys(bare).toSorted(), ['description', 'epoch', 'stream']);
     assert.equal(bare.epoch, 17);
@@ -121,13 +121,13 @@ describe('what the destination learns of the guest', () => {
     assert.deepEqual({ copies, bases, places }, { copies: [COPY], bases: [BASE], places: [] });
   });
 
-  test('has the terms of the wire only where memory takes it', () => {
+  test('the destination gets the terms of the wire only if memory uses it', () => {
     assert.equal(preparation(contextOf({ known: native })).wire, undefined);
     const settings = { linkGraceMs: 12_345 };
     assert.equal(preparation(contextOf({ settings, known: wire })).wire?.linkGraceMs, 12_345);
   });
 
-  test('is a defect of ours before the guest was inspected', () => {
+  test('a request for the guest before its inspection is an internal defect', () => {
     assert.throws(
       () => preparation(contextOf()),
       (error) => hasCode(error, 'GODWIT_INTERNAL') && error.message.includes('description'),
@@ -135,14 +135,14 @@ describe('what the destination learns of the guest', () => {
   });
 });
 
-test('a configured rate of the link counts before what its agent knows of it', () => {
+test("a configured rate of the link counts before the agent's measurement", () => {
   const config = { wire: { rates: { b: 5 * MBIT } } };
   assert.equal(saidLink(contextOf({ config, linkRate: MBIT }))?.rate, 5 * MBIT);
   assert.equal(saidLink(contextOf({ linkRate: MBIT }))?.rate, MBIT);
   assert.equal(saidLink(contextOf()), undefined);
 });
 
-test('the destination’s mover of an earlier process is known from the journal before it is asked', async () => {
+test("the destination's mover of an earlier process is known from the journal before it is asked", async () => {
   const order: string[] = [];
   const peer = {
     resume: (address: string) => void order.push(`resume ${address}`),
@@ -156,7 +156,7 @@ test('the destination’s mover of an earlier process is known from the journal 
   assert.deepEqual(order, ['call m-00000001']);
 });
 
-test('what is left of a lost guest is taken down as lost, under the epoch of its migration', async () => {
+test('the remains of a lost guest are torn down as lost, under the epoch of its migration', async () => {
   const bodies: unknown[] = [];
   const api = { release: async ({ body }: { body: unknown }) => void bodies.push(body) };
   const peer = {
@@ -167,12 +167,12 @@ test('what is left of a lost guest is taken down as lost, under the epoch of its
   assert.deepEqual(bodies, [{ epoch: 17, lost: true }]);
 });
 
-test('a silent destination is waited for 45 s at most, and the fencing program has its time within the whole', () => {
+test("a silent destination is awaited for 45 s at most, including the fencing program's time", () => {
   assert.equal(darkMs(30_000, 300_000), 45_000);
   assert.equal(darkMs(30_000, 60_000), 30_000);
 });
 
-test('an error for want of the destination’s answer says why no proof took its place, where one was tried in vain', () => {
+test('a missing answer of the destination is reported with the reason why no proof replaced it', () => {
   const silent = godwitError('GODWIT_UNREACHABLE', { peer: 'b', address: 'x', reason: 'silent' });
   const why = 'its kernel answers';
   const said = unproved(silent, { off: false, why });

@@ -76,7 +76,7 @@ function partsOf({ state = {}, session = {}, calls = [], ...given }: Setup) {
 }
 
 describe('the first frame', () => {
-  test('is asked for where nobody knows of it yet, and no answer is no failure', async () => {
+  test('the first frame is requested if it is unknown, and a missing answer is not a failure', async () => {
     assert.deepEqual(await firstFrame(partsOf({ there: { firstFrameMs: 12 } }).context, signal), {
       firstFrameMs: 12,
     });
@@ -84,7 +84,7 @@ describe('the first frame', () => {
     assert.deepEqual(await firstFrame(partsOf({ there: AWAY }).context, signal), {});
   });
 
-  test('is no question where it is known, or nobody looks for it', async () => {
+  test('the first frame is not requested if it is known, or no host watches for it', async () => {
     for (const given of [{ probe: 'off' }, { state: { known: { firstFrameMs: 3 } } }] as const) {
       const { context, calls } = partsOf({ ...given, there: { firstFrameMs: 12 } });
       assert.deepEqual([await firstFrame(context, signal), calls], [{}, []]);
@@ -92,7 +92,7 @@ describe('the first frame', () => {
   });
 });
 
-test('of what the destination reports, what it alone knows is kept, and nothing more', () => {
+test("the step facts take from the destination's report only those that the source lacks", () => {
   const ms = fc.option(fc.integer({ min: 0, max: 100_000 }), { nil: undefined });
   const status = fc.record({
     id: fc.constant('m-00000001'),
@@ -122,7 +122,7 @@ test('of what the destination reports, what it alone knows is kept, and nothing 
 describe('the last state of the guest', () => {
   const postcopy: Partial<SourceState> = { via: 'postcopy', known: { copies: [COPY] } };
 
-  test('goes after its disks', async () => {
+  test('the last state of the guest is sent after its disks', async () => {
     const calls: string[] = [];
     const session = {
       status: async () => (calls.push('status'), {}),
@@ -132,7 +132,7 @@ describe('the last state of the guest', () => {
     assert.deepEqual(calls, ['finish disks', 'status', 'continue']);
   });
 
-  test('stays where post-copy could not stop the guest', async () => {
+  test('the last state of the guest stays if post-copy could not stop the guest', async () => {
     const calls: string[] = [];
     const session = {
       status: async () => ({ reason: 'flush failed' }),
@@ -144,7 +144,7 @@ describe('the last state of the guest', () => {
   });
 });
 
-test('how to start the guest anew is refused by the driver’s name where it cannot say', async () => {
+test('a driver that cannot describe a new start of the guest is refused by name', async () => {
   const handle = { driver: 'fake', name: 'web1', pid: 1, startTicks: 1, monitor: '' };
   const launch = { argv: ['qemu'] };
   const knows = { launch: async () => launch } as unknown as SourceSession;
@@ -156,7 +156,7 @@ test('how to start the guest anew is refused by the driver’s name where it can
   });
 });
 
-test('a hypervisor that has ended has no session; one that is out of reach is an error', async () => {
+test('a hypervisor that has ended has no session; an unreachable one is an error', async () => {
   const session = {};
   assert.equal(await sessionIfThere(partsOf({ session }).context.hypervisor, signal), session);
   assert.equal(
@@ -174,13 +174,13 @@ describe('the last look of a rehearsal', () => {
       session: { sample: (within: AbortSignal) => answer(seen, within) },
     });
 
-  test('is journaled as the end of the stream', async () => {
+  test('the last look of a rehearsal is recorded as the end of the stream', async () => {
     const { context, events } = looks('precopy', sample);
     await lastLook(context, signal);
     assert.deepEqual(events, [{ type: 'measured', sample, final: true }]);
   });
 
-  test('is given up where the hypervisor does not answer at once, or fails', async () => {
+  test('the last look of a rehearsal is given up if the hypervisor fails or does not answer at once', async () => {
     for (const seen of ['silent', LOST] as const) {
       const { context, events } = looks('postcopy', seen);
       await lastLook(context, signal);
@@ -188,14 +188,14 @@ describe('the last look of a rehearsal', () => {
     }
   });
 
-  test('is not taken where the migration has not come to the switch', async () => {
+  test('the last look of a rehearsal is skipped if the migration has not reached the switch', async () => {
     const { context, events } = looks(undefined, sample);
     await lastLook(context, signal);
     assert.deepEqual(events, []);
   });
 });
 
-describe('what is left to do of a step that the hypervisor carries out', () => {
+describe("the rest of a hypervisor's step", () => {
   const steps = fc.constantFrom('memory' as const, 'switchover' as const);
   const streams: HypervisorStatus['stream'][] = [
     'none',
@@ -211,7 +211,7 @@ describe('what is left to do of a step that the hypervisor carries out', () => {
   ];
   const via = fc.constantFrom('none' as const, 'postcopy' as const);
 
-  test('is looked up first by a mover that took over or tries again, and by no other', async () => {
+  test("the rest of a hypervisor's step is looked up only after a takeover or a retry", async () => {
     const attempts = fc.integer({ min: 0, max: 3 });
     const stream = fc.constantFrom(...streams);
     await fc.assert(
@@ -237,7 +237,7 @@ describe('what is left to do of a step that the hypervisor carries out', () => {
     );
   });
 
-  test('is nothing of a stream that broke meanwhile: the step fails, with the hypervisor’s own reason', async () => {
+  test("the rest of a step is dropped if the stream broke: the step fails with the hypervisor's reason", async () => {
     const at = (reason?: string) => {
       const status = { stream: 'failed' as const, ...(reason === undefined ? {} : { reason }) };
       return actionOf(partsOf({ tookOver: true, status }).context, 'memory', signal);

@@ -20,7 +20,7 @@ async function takeOverEverywhere(
   check: (stage: Stage, outcome: string) => void,
 ): Promise<void> {
   for (let count = 0, ended = false; !ended; count += 1) {
-    await t.test(`${when} record ${count + 1}`, async (each) => {
+    await t.test(`the journal replays to its state: ${when} record ${count + 1}`, async (each) => {
       const stage = await open(each);
       killSourceAt(each, count, when);
       try {
@@ -42,7 +42,7 @@ async function takeOverEverywhere(
 describe('a mover that takes over', () => {
   for (const one of streamMode.options) {
     for (const when of ['before', 'after'] as const) {
-      test(`ends what a dead one began: ${one}, killed ${when} each record`, async (t) => {
+      test(`a mover that takes over ends the work of a dead one: ${one}, killed ${when} each record`, async (t) => {
         await takeOverEverywhere(
           t,
           when,
@@ -56,7 +56,7 @@ describe('a mover that takes over', () => {
     }
   }
 
-  test('ends a way back that a dead one began', async (t) => {
+  test('a mover that takes over finishes a rollback that a dead one began', async (t) => {
     const open = async (each: TestContext): Promise<Stage> => {
       const stage = await openHeld(each, certificates);
       stage.hosts.faults.set('source.continueSwitchover', { when: 'before', always: true });

@@ -33,24 +33,24 @@ function waited(
   return LIFECYCLE.wait.do(context as StepContext, new AbortController().signal);
 }
 
-describe('what a migration waits for', () => {
+describe('waits before a migration', () => {
   const whenQuiet = { withinMs: 1000 };
 
-  test('is nothing that has come already', async () => {
+  test('a wait for a time that has passed is over at once', async () => {
     const { beganAtMs, waited: why } = await waited({ notBefore: new Date(0).toISOString() }, 0);
     assert.ok(beganAtMs !== undefined && why === undefined);
   });
 
-  test('is a quiet moment, which a guest that writes nothing has at once', async () => {
+  test('a wait for a quiet moment is over at once for a guest that writes nothing', async () => {
     assert.match((await waited({ whenQuiet }, 0)).waited ?? '', /is quiet/);
   });
 
-  test('is waited for within its bound, whether the guest is busy or cannot be measured', async () => {
+  test('a wait for a quiet moment ends at its limit, whether the guest is busy or unmeasurable', async () => {
     assert.match((await waited({ whenQuiet }, 40 * MIB)).waited ?? '', /no quiet moment/);
     assert.match((await waited({ whenQuiet }, undefined)).waited ?? '', /could not be measured/);
   });
 
-  test('is a moment in which it does next to nothing, where what it writes cannot be measured', async (t) => {
+  test("a quiet moment is one of little activity if the guest's writes cannot be measured", async (t) => {
     const idle = spawn('sleep', ['60']);
     t.after(() => idle.kill());
     assert.ok(idle.pid !== undefined);
@@ -58,7 +58,7 @@ describe('what a migration waits for', () => {
     assert.match(why ?? '', /quiet by its load/);
   });
 
-  test('is refused by name where the driver cannot measure', async () => {
+  test('a wait for a quiet moment is refused by name if the driver cannot measure', async () => {
     const refused = waited({ whenQuiet }, 0, { measures: false });
     await assert.rejects(refused, (thrown) => hasCode(thrown, 'GODWIT_CAPABILITY'));
   });

@@ -6,8 +6,8 @@ import { STEP_NAMES, stepIndex } from '../../../../src/migration/direct/steps.ts
 import { planned } from '../../../migration/direct/samples.ts';
 import { doing, scene, WELL } from './watch-scene.ts';
 
-describe('a destination that answers nothing', () => {
-  test('is lost after 45 s before the switch', async (t) => {
+describe('a silent destination', () => {
+  test('a silent destination is lost after 45 s before the switch', async (t) => {
     const { seen, losses, go } = scene(t, doing('memory'));
     seen.there = 'silent';
     await go(45_500);
@@ -19,7 +19,7 @@ describe('a destination that answers nothing', () => {
     assert.match(loss.error.message, /nothing came over the link for 45/);
   });
 
-  test('is not lost at the switch or after it, where it may run the guest', async (t) => {
+  test('a silent destination is not lost at the switch or after it, since it may run the guest', async (t) => {
     const { seen, losses, counts, go } = scene(t, doing('switchover'));
     seen.there = 'silent';
     await go(60_000);
@@ -29,7 +29,7 @@ describe('a destination that answers nothing', () => {
     assert.ok(counts.asked > 1);
   });
 
-  test('is given the grace of the wire where that is longer', async (t) => {
+  test("a silent destination gets the wire's grace period if that is longer", async (t) => {
     const state = doing('memory');
     const { plan } = initialSource(planned({ linkGraceMs: 120_000 })).state;
     const { seen, losses, go } = scene(t, { ...state, plan });
@@ -41,7 +41,7 @@ describe('a destination that answers nothing', () => {
     assert.equal(losses().length, 1);
   });
 
-  test('is not lost while it is heard over the wire', async (t) => {
+  test('a silent destination is not lost while it is heard over the wire', async (t) => {
     const { seen, losses, go } = scene(t, doing('memory'));
     seen.wire = { isOpen: true, isCut: false, hasLink: true };
     seen.there = 'silent';
@@ -49,7 +49,7 @@ describe('a destination that answers nothing', () => {
     assert.deepEqual(losses(), []);
   });
 
-  test('was not silent for long where it answers in between', async (t) => {
+  test('the silence of a destination restarts if it answers in between', async (t) => {
     const { seen, losses, go } = scene(t, doing('memory'));
     for (let round = 0; round < 3; round += 1) {
       seen.there = 'silent';
@@ -77,7 +77,7 @@ test('the silence of a lost destination is counted from its last answer', async 
 });
 
 describe('a destination that answers', () => {
-  test('is asked each second from its preparation until the memory has arrived, and while backing files go', async (t) => {
+  test('a destination is polled each second from its preparation until all memory has arrived', async (t) => {
     for (const step of STEP_NAMES) {
       await t.test(step, async (inner) => {
         const { counts, go } = scene(inner, doing(step));
@@ -89,7 +89,7 @@ describe('a destination that answers', () => {
     }
   });
 
-  test('is not asked before it has said where memory is to go, but for backing files', async (t) => {
+  test('a destination is not polled before it has given its memory address, except for backing files', async (t) => {
     for (const step of ['seed', 'configure', 'memory'] as const) {
       await t.test(step, async (inner) => {
         const { counts, go } = scene(inner, { ...doing(step), known: {} });
@@ -99,7 +99,7 @@ describe('a destination that answers', () => {
     }
   });
 
-  test('is lost when it says so itself, in its own words', async (t) => {
+  test('a destination is lost when it reports that itself, in its words', async (t) => {
     const error = godwitError('GODWIT_MACHINE_TYPE', {
       machine: 'x',
       host: 'b',

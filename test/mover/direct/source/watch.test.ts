@@ -12,7 +12,7 @@ import { doing, scene, WELL } from './watch-scene.ts';
 describe('the stream', () => {
   const active: HypervisorEvent = { type: 'active' };
 
-  test('is looked at once its memory flows, and never while the guest is paused', async (t) => {
+  test('the stream is checked once its memory flows, and never while the guest is paused', async (t) => {
     const { watch, seen, counts, go } = scene(t, doing('memory'));
     await go(1000);
     assert.equal(counts.sampled, 0);
@@ -30,7 +30,7 @@ describe('the stream', () => {
     assert.ok(counts.sampled > before);
   });
 
-  test('has its rounds journaled, each once', async (t) => {
+  test("the stream's rounds are journaled, each once", async (t) => {
     const { watch, seen, recorded, go } = scene(t, doing('memory'));
     watch.onHypervisor(active);
     for (const round of [1, 1, 2, 3, 3]) {
@@ -43,7 +43,7 @@ describe('the stream', () => {
     assert.deepEqual(rounds, [1, 2, 3]);
   });
 
-  test('has its guest’s pages looked at until the guest stops', async (t) => {
+  test("the guest's pages are sampled during the stream until the guest stops", async (t) => {
     const { state } = initialSource(planned({ mode: 'hybrid' }));
     const { watch, seen, go, looking } = scene(t, { ...state, ...doing('memory') });
     const first = { round: 1, rate: 1000, totalBytes: 10_002_000, remainingBytes: 10_000_000 };
@@ -58,7 +58,7 @@ describe('the stream', () => {
     assert.equal(looking()?.aborted, true);
   });
 
-  test('is looked at again where a look failed', async (t) => {
+  test('the stream is checked again if a check failed', async (t) => {
     const { watch, seen, counts, events, go } = scene(t, doing('memory'));
     watch.onHypervisor(active);
     seen.sample = new Error('the monitor is busy');
@@ -70,7 +70,7 @@ describe('the stream', () => {
     assert.deepEqual(events, [{ type: 'hypervisor', event: active }]);
   });
 
-  test('is looked at 30 ms after a pass, so that the last round is not missed', async (t) => {
+  test('the stream is checked 30 ms after a pass, so that the last round is not missed', async (t) => {
     const { watch, counts, go } = scene(t, doing('memory'));
     watch.onHypervisor(active);
     await go(50);
@@ -82,7 +82,7 @@ describe('the stream', () => {
     assert.equal(counts.sampled, sampled + 1);
   });
 
-  test('that is stalled in post-copy over a link that takes everything else is to be resumed', async (t) => {
+  test('a post-copy stream that is stalled over a working link is to be resumed', async (t) => {
     const { events, go } = scene(t, doing('drain'));
     await go(9000);
     assert.deepEqual(events, []);
@@ -93,7 +93,7 @@ describe('the stream', () => {
     );
   });
 
-  test('that is stalled in pre-copy over a dead path is given up after 45 s', async (t) => {
+  test('a pre-copy stream that is stalled over a dead path is given up after 45 s', async (t) => {
     const { watch, seen, losses, go } = scene(t, doing('memory'));
     watch.onHypervisor(active);
     seen.answers = false;
@@ -103,7 +103,7 @@ describe('the stream', () => {
     assert.equal(losses().length, 1);
   });
 
-  test('is not said to be stalled by the wire that keeps to a cap, and is once its link is cut', async (t) => {
+  test('a wire stream is not stalled because of its cap, but is once its link is cut', async (t) => {
     const { state } = initialSource(planned({ maxBandwidth: 65_536 }));
     const { watch, seen, go } = scene(t, { ...state, ...doing('memory') });
     watch.onHypervisor(active);
@@ -115,7 +115,7 @@ describe('the stream', () => {
     assert.equal(seen.isStill, true);
   });
 
-  test('is the wire’s own to repair while a cut is shorter than its grace', async (t) => {
+  test('a stream over the wire is left to the wire while a cut is shorter than its grace period', async (t) => {
     const { seen, events, go } = scene(t, doing('drain'));
     seen.wire = { isOpen: true, isCut: true, hasLink: false };
     await go(60_000);
@@ -123,7 +123,7 @@ describe('the stream', () => {
   });
 });
 
-test('the hypervisor’s events are journaled, but for those that only say when to look', async (t) => {
+test("the hypervisor's events are journaled, except those that only ask for a check", async (t) => {
   const { watch, events } = scene(t, doing('memory'));
   const reason = 'x';
   const all: HypervisorEvent[] = [
@@ -158,10 +158,10 @@ test('a stream that broke because the guest was changed is reported by the chang
   );
 });
 
-describe('a guest that was stopped while memory moves', () => {
+describe('a stopped guest', () => {
   const limitMs = deadlineOf('switchover', initialSource(planned()).state);
 
-  test('may stall for as long as the switch may take, and no longer', async (t) => {
+  test('a guest that was stopped may stall for as long as the switch may take, and no longer', async (t) => {
     const { watch, seen, events, go } = scene(t, doing('memory'));
     watch.onHypervisor({ type: 'stopped' });
     seen.state = { ...seen.state, stopped: true };
@@ -171,7 +171,7 @@ describe('a guest that was stopped while memory moves', () => {
     assert.deepEqual(events.at(-1), { type: 'timeout', afterMs: limitMs });
   });
 
-  test('is no matter once it runs on, or the migration has come to another step', async (t) => {
+  test('a stopped guest is ignored once it runs again, or the migration has moved to another step', async (t) => {
     const later: Partial<SourceState>[] = [
       { stopped: false },
       { stopped: true, ...doing('switchover') },
@@ -191,10 +191,10 @@ describe('a guest that was stopped while memory moves', () => {
   });
 });
 
-test('a watch that was stopped asks nothing and reports nothing any more', async (t) => {
+test('a stopped watch asks and reports nothing any more', async (t) => {
   const moments = fc.sample(fc.integer({ min: 0, max: 400 }), { numRuns: 5, seed: 17 });
   for (const moment of moments) {
-    await t.test(`after ${moment} steps`, async (inner) => {
+    await t.test(`a watch stopped after ${moment} steps does nothing more`, async (inner) => {
       const { watch, seen, events, counts, go } = scene(inner, doing('memory'));
       watch.onHypervisor({ type: 'active' });
       watch.onHypervisor({ type: 'stopped' });

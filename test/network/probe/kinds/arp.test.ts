@@ -68,8 +68,8 @@ function scene(t: TestContext): Scene {
   };
 }
 
-describe('a guest that is asked by ARP', () => {
-  test('is looked after a few times a question, where it is asked seldom', async (t) => {
+describe('an ARP probe', () => {
+  test('an ARP probe that asks rarely checks for its answer a few times per question', async (t) => {
     const { port, pass } = scene(t);
     await pass(1000, 100);
     assert.equal(port.heardAtMs.length, 10);
@@ -77,7 +77,7 @@ describe('a guest that is asked by ARP', () => {
     assert.ok(port.looks <= 50, `${port.looks} looks in a second`);
   });
 
-  test('has its answer seen within 3 ms while it is asked often', async (t) => {
+  test('an ARP probe that asks often sees its answer within 3 ms', async (t) => {
     const { port, pass } = scene(t);
     port.answersAfterMs = 5;
     await pass(500, 10);
@@ -86,7 +86,7 @@ describe('a guest that is asked by ARP', () => {
       assert.ok(atMs - (index * 10 + 5) <= 3, `${index}: seen at ${atMs} ms`);
   });
 
-  test('is waited for less and less often while it is silent, and heard within 25 ms', async (t) => {
+  test('an ARP probe checks a silent guest less and less often, and detects it within 25 ms', async (t) => {
     const { port, pass } = scene(t);
     port.answersAfterMs = 950;
     await pass(1, 1);
@@ -96,7 +96,7 @@ describe('a guest that is asked by ARP', () => {
     assert.ok(port.looks <= 60, `${port.looks} looks in a second`);
   });
 
-  test('is heard among many frames of others', async (t) => {
+  test('an ARP probe finds its answer among many other frames', async (t) => {
     const { port, pass } = scene(t);
     port.others = 640;
     await pass(60, 60);

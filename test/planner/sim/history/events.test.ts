@@ -7,7 +7,7 @@ import { FILES, historyOf } from './histories.ts';
 const NAMES = { hosts: new Set(['a']), guests: new Set(['g1']), first: 1000 };
 const HEAD = 'time,event,name\n';
 
-test('events are read in order of time, from the first time of the load on', () => {
+test('events are sorted by time, from the first time of the load on', () => {
   const events = readEvents(`${HEAD}1600,lies-nan,g1\n1300,fail,a\n1400,restart,\n`, NAMES);
   assert.deepEqual(events, [
     { at: 300, kind: 'fail', host: 'a' },

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { TableError, type Files } from '../../../../src/planner/sim/history/history.ts';
 import { FILES, historyOf } from './histories.ts';
 
-test('samples become looks of five minutes, and the last one that was reported goes on', () => {
+test('samples become five-minute intervals, and the last reported one continues', () => {
   const { ticks, guests, hosts } = historyOf({
     ...FILES,
     'load.csv': 'time,guest,cores\n1000,g1,1\n1900,g1,9\n1000,g2,0.5\n1000,g3,0\n1000,g4,0\n',
@@ -16,7 +16,7 @@ test('samples become looks of five minutes, and the last one that was reported g
   assert.deepEqual(load('g2'), [0.5, 0.5, 0.5, 0.5]);
 });
 
-test('only looks with a sample of their own count as recorded', () => {
+test('only intervals with a sample count as recorded', () => {
   const { guests } = historyOf({
     ...FILES,
     'load.csv': 'time,guest,cores\n0,g1,1\n900,g1,2\n1000,g1,9\n0,g2,1\n0,g3,1\n1200,g4,1\n',
@@ -27,7 +27,7 @@ test('only looks with a sample of their own count as recorded', () => {
   );
 });
 
-test('names that do not belong together, doubles and a time in milliseconds are refused', () => {
+test('mismatched names, duplicates and a time in milliseconds are refused', () => {
   const wrong = (files: Partial<Files>, message: RegExp): void => {
     assert.throws(
       () => historyOf({ ...FILES, ...files }),

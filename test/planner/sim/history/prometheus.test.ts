@@ -35,14 +35,14 @@ const SERIES: [Record<string, string>, unknown[]][] = [
   [{ guest: 'g4' }, [[1000, '1']]],
 ];
 
-test('a range query of a Prometheus says what guests used; a value that is none is no sample', () => {
+test("a Prometheus range query gives the guests' use; an invalid value is not a sample", () => {
   const loads = loadsOf(rangeOf(SERIES));
   assert.deepEqual(loads.get('g1'), [1, 1, 4]);
   assert.deepEqual(loads.get('g2'), [0.5, 0.5, 1]);
   assert.deepEqual(loads.get('g3'), [0, 0, 0]);
 });
 
-test('what is wrong in it is reported with file, line, column, place and what was expected', () => {
+test('an error in a query is reported with file, line, column, place and the expected value', () => {
   const wrong = (json: string, message: RegExp): void => {
     assert.throws(
       () => loadsOf(json),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RefusedCount } from '../../../../src/planner/sim/history/refused.ts';
 
-test('a constraint counts once a look, with the words of the first that it stood in the way of', () => {
+test('a constraint counts once per interval, with the text of the first refusal by it', () => {
   const count = new RefusedCount();
   count.look([
     { constraint: 'memory', words: 'g1' },

@@ -10,7 +10,7 @@ import { FILES, historyOf } from './histories.ts';
 
 const history = historyOf(FILES);
 
-test('without a policy it is what was: five hours in which one host is asked for 12 of 8', () => {
+test('a replay without a policy repeats history: five hours with a demand for 12 of 8 processors', () => {
   const was = replay(history, undefined, { sleep: false });
   assert.deepEqual([was.hours, was.moves, was.contention, was.hostHours], [6, 0, 5, 12]);
   assert.ok(Math.abs(was.unserved - (60 * 4) / (12 * 4 + 60 * 12)) < 1e-9);
@@ -26,7 +26,7 @@ test('balance ends the contention within minutes, with few moves', () => {
   assert.ok(would.movedBytes > 0);
 });
 
-test('a guest under way is reported with where it goes, until the prediction says that it is there', () => {
+test('a moving guest is reported with its destination until its predicted arrival', () => {
   // 64 GiB take four looks over the default link.
   const large = historyOf({
     ...FILES,
@@ -53,7 +53,7 @@ test('a guest under way is reported with where it goes, until the prediction say
   assert.ok(Math.abs(would.movedBytes / (64 * GIB) - 1) < 0.01);
 });
 
-test('what a policy could not do is counted by looks', () => {
+test('refusals of a policy are counted by intervals', () => {
   const alone = historyOf({
     ...FILES,
     'hosts.csv': FILES['hosts.csv'].split('\n').slice(0, 2).join('\n'),
@@ -66,7 +66,7 @@ test('what a policy could not do is counted by looks', () => {
   assert.deepEqual(replay(alone, undefined, { sleep: false }).refused, []);
 });
 
-test('an hour that the history ends in is averaged over its own looks', () => {
+test('a last partial hour is averaged over its recorded intervals', () => {
   const short = replay({ ...history, ticks: 13 }, undefined, { sleep: false });
   assert.deepEqual(short.byHour.at(-1), { contention: 1, on: 2 });
   assert.ok(Math.abs(short.hostHours - (2 * 13) / 12) < 1e-9);

@@ -21,7 +21,7 @@ const guest = {
   movingSeconds: 0,
 };
 
-test('a guest is reported where it is, with where it goes and what it left', () => {
+test('a moving guest is reported at its host, with its destination and its former host', () => {
   const [seen] = reportedGuest({ ...guest, going: { to: 'c', since: 90 } }, 100);
   assert.deepEqual([seen?.host, seen?.moving, seen?.movingTo], ['a', true, 'c']);
   assert.deepEqual(seen?.left, [{ host: 'b', secondsAgo: 60 }]);

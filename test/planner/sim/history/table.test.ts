@@ -15,14 +15,14 @@ function rows(text: string): Row[] {
   return found;
 }
 
-test('columns are found by their head, in any order, and others are left out', () => {
+test('columns are found by their header, in any order, and others are ignored', () => {
   assert.deepEqual(rows('rack,cores,name\r\n7,8,a\n\n7,1.5,b'), [
     { name: 'a', cores: 8 },
     { name: 'b', cores: 1.5 },
   ]);
 });
 
-test('what is wrong is reported with file, line, column and what was expected', () => {
+test('an error in a table is reported with file, line, column and the expected value', () => {
   const wrong = (text: string, message: RegExp): void => {
     assert.throws(
       () => rows(text),

@@ -33,7 +33,7 @@ function run(moves: readonly Transfer[]): Map<string, EndedTransfer & { readonly
 const near = (value: number | undefined, expected: number): void =>
   assert.ok(Math.abs((value ?? 0) / expected - 1) < 0.01, `${value} is not ${expected}`);
 
-test('moves that go out of one host at once take twice as long, and the one that is left goes on alone', () => {
+test('simultaneous moves out of a host take twice as long, and the remaining one continues alone', () => {
   near(run([move('one', 'b')]).get('one')?.at, 101.5);
   const both = run([move('one', 'b'), move('two', 'c', { memoryBytes: 20e9 })]);
   near(both.get('one')?.at, 201.5);
@@ -50,7 +50,7 @@ test('a guest that writes takes longer and sends more, and one that writes more 
   assert.equal(run([move('one', 'b', { dirtyBytesPerSecond: 200e6 })]).get('one')?.failed, true);
 });
 
-test('a move fails after its part, and one that is aborted has failed', () => {
+test('a move fails after its share, and one that is aborted has failed', () => {
   const half = run([move('one', 'b', { failsAfter: 0.5 })]).get('one');
   near(half?.at, 50.75);
   assert.equal(half?.failed, true);

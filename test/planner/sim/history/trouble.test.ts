@@ -5,7 +5,7 @@ import { FILES, historyOf } from './histories.ts';
 
 const history = { ...historyOf(FILES), ticks: 7 * 288 };
 
-test('the same seed makes the same trouble, in order, and each thing that begins ends', () => {
+test('the same seed gives the same trouble, in order, and each event that begins ends', () => {
   const events = troubled(history, 3, 20).events ?? [];
   assert.deepEqual(troubled(history, 3, 20).events, events);
   assert.notDeepEqual(troubled(history, 4, 20).events, events);
@@ -22,7 +22,7 @@ test('the same seed makes the same trouble, in order, and each thing that begins
   assert.deepEqual([count('fail'), count('restart')], [8, 100]);
 });
 
-test('what befell the site already stays', () => {
+test("the site's earlier trouble is kept", () => {
   const own = { at: 5, kind: 'fail', host: 'a' } as const;
   assert.ok(troubled({ ...history, events: [own] }, 1).events?.includes(own));
 });

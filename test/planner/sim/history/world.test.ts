@@ -22,7 +22,7 @@ const POLICIES: readonly { name: string; plan: Planner; sleep: boolean }[] = [
 ];
 
 for (const { name, plan, sleep } of POLICIES) {
-  test(`${name} breaks nothing in whatever scene: memory, guests apart, hosts that may take nobody, nonsense, no going back`, () => {
+  test(`the policy ${name} breaks no rule in any scene: memory, separation, hosts closed to guests, no returns`, () => {
     let moves = 0;
     fc.assert(
       fc.property(scenes, (options) => {
@@ -46,7 +46,7 @@ const move = (guest: string, to: string) => {
   return { moves: [{ guest, from: 'a', to, ...why }] };
 };
 
-test('a move to a host that sleeps begins once that has booted', () => {
+test('a move to a sleeping host begins once that has booted', () => {
   const world = new World(historyOf(FILES), { sleep: true });
   world.carryOut(move('g1', 'b'));
   assert.deepEqual([world.wakes, world.on().has('b'), world.bootJoules], [1, true, 15_000]);
@@ -73,7 +73,7 @@ test('a host that fails takes its guests with it, and ends the moves to it', () 
   assert.ok(world.inventory().hosts.every(({ silent }) => silent === true));
 });
 
-test('a guest comes to the host of its record, or where the planner places it, and goes', () => {
+test('a guest arrives at its recorded host, or where the planner places it, and leaves', () => {
   const { hosts, guests, ticks } = historyOf(FILES);
   const late = guests.map((each, at) =>
     at === 0 ? { ...each, startsAt: 600, stopsAt: 900 } : each,
@@ -89,7 +89,7 @@ test('a guest comes to the host of its record, or where the planner places it, a
   assert.deepEqual(at([{ at: 5, kind: 'drain', host: 'a' }]), [undefined, 'b', undefined]);
 });
 
-test('sensors that lie and hosts that report nothing change what is seen, not what is', () => {
+test('faulty sensors and silent hosts change the reports, not the facts', () => {
   const events = [
     { at: 200, kind: 'lies-nan', guest: 'g1' },
     { at: 500, kind: 'tells', guest: 'g1' },

@@ -4,14 +4,14 @@ import { guestLoad, MAX_LOAD_HOURS } from '../../../../src/protocol/public/hosts
 
 const hour = { from: '2026-03-01T10:00:00.000Z', overMs: 3_600_000, cores: 0.5 };
 
-test('how busy a guest is may leave out all but its hours, of which there is a week at most', () => {
+test("a guest's load may omit everything except its hours, at most a week of them", () => {
   assert.deepEqual(guestLoad.parse({ hours: [] }), { hours: [] });
   const week = Array.from({ length: MAX_LOAD_HOURS }, () => hour);
   assert.equal(guestLoad.safeParse({ hours: week }).success, true);
   assert.equal(guestLoad.safeParse({ hours: [...week, hour] }).success, false);
 });
 
-test('no figure of a guest’s load is below nothing', () => {
+test("no figure of a guest's load is negative", () => {
   for (const wrong of [{ cores: -1 }, { inBytesPerS: -1 }, { overMs: -1 }])
     assert.equal(guestLoad.safeParse({ hours: [{ ...hour, ...wrong }] }).success, false);
 });

@@ -10,11 +10,11 @@ const signal = {
 } as const;
 const looked = { at: '2026-11-23T06:00:00.000Z', signals: [signal], notRead: [] };
 
-test('a host reports what is wrong, and what it cannot know', () => {
+test('a host reports its problems, and the facts that it cannot determine', () => {
   assert.deepEqual(hostHealth.parse(looked), looked);
 });
 
-test('no host reports more than is shown, or of a kind that nobody knows', () => {
+test('no host reports more than is shown, or of an unknown kind', () => {
   const many = { ...looked, signals: Array.from({ length: MAX_SIGNALS + 1 }, () => signal) };
   const strange = { ...looked, signals: [{ ...signal, kind: 'smell' }] };
   for (const wrong of [many, strange]) assert.equal(hostHealth.safeParse(wrong).success, false);

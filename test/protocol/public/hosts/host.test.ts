@@ -14,12 +14,12 @@ testThroughJson({ hostInfo, hostEntry, guestInfo, hypervisorInfo });
 describe('a guest', () => {
   const least = { name: 'web1', host: 'a', driver: 'qemu', state: 'running' };
 
-  test('needs no more than a name, a host, a driver and a state', () => {
+  test('a guest needs no more than a name, a host, a driver and a state', () => {
     const { nics, devices, unmovable } = guestInfo.parse(least);
     assert.deepEqual([nics, devices, unmovable], [[], [], []]);
   });
 
-  test('with more parts than any guest has is refused', () => {
+  test('a guest with more parts than possible is refused', () => {
     const nic = { id: 'n', mac: '52:54:00:00:00:01' };
     assert.equal(guestInfo.safeParse({ ...least, nics: Array(65).fill(nic) }).success, false);
     const device = { id: 'd', type: 'pci' };
@@ -30,13 +30,13 @@ describe('a guest', () => {
     assert.equal(guestInfo.safeParse({ ...least, name: '../etc' }).success, false);
   });
 
-  test('in a state that nobody knows is refused', () => {
+  test('a guest in an unknown state is refused', () => {
     assert.ok(guestRunState.options.includes('unknown'));
     assert.equal(guestInfo.safeParse({ ...least, state: 'asleep' }).success, false);
   });
 });
 
-test('counts of processors that a database keeps in 32 bits are bounded', () => {
+test('counts of processors that a database stores in 32 bits are bounded', () => {
   const least = { name: 'web1', host: 'a', driver: 'qemu', state: 'running' };
   for (const vcpus of [-1, 1.5, 2 ** 31])
     assert.equal(guestInfo.safeParse({ ...least, vcpus }).success, false, String(vcpus));

@@ -12,11 +12,11 @@ const STILL = {
   guests: [],
 };
 
-test('a sample may lack what a kernel does not report', () => {
+test('a sample may lack facts that a kernel does not report', () => {
   assert.deepEqual(hostLoad.parse(STILL), STILL);
 });
 
-test('a share above one is no sample', () => {
+test('a share above one is not a sample', () => {
   const wrong = { ...STILL, processor: { ...STILL.processor, used: 1.5 } };
   assert.equal(hostLoad.safeParse(wrong).success, false);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { maintenanceRoutes } from '../../../../src/protocol/public/hosts/maintenance-routes.ts';
 
-test('a viewer only looks at a host; operators take one of a manager out of use, and orders close one', () => {
+test("a viewer only looks at a host; operators disable a manager's host, and requests close one", () => {
   const access = Object.values(maintenanceRoutes).map((route) => [route.method, route.access]);
   assert.deepEqual(access, [
     ['GET', 'viewer'],
@@ -14,7 +14,7 @@ test('a viewer only looks at a host; operators take one of a manager out of use,
   ]);
 });
 
-test('guests that are off stay where nobody asks for more', () => {
+test('guests that are off stay unless more is requested', () => {
   assert.deepEqual(maintenanceRoutes.enterMaintenanceMode.body.parse({}), { stopped: false });
   const answer = maintenanceRoutes.maintenanceMode.response;
   assert.equal(answer.safeParse({ state: 'asleep' }).success, false);

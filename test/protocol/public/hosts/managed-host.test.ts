@@ -5,7 +5,7 @@ import { managedHost } from '../../../../src/protocol/public/hosts/managed-host.
 
 const HOST = { name: 'esx1', realm: 'vc1:443', state: 'up' };
 
-test('a host of a manager has a name, a realm and a state, and its size where the manager reports it', () => {
+test('a host of a manager has a name, a realm and a state, and its size if the manager reports it', () => {
   assert.deepEqual(managedHost.parse(HOST), HOST);
   const sized = { ...HOST, cores: 16, memoryBytes: 2 ** 36, memoryAvailableBytes: 2 ** 35 };
   assert.deepEqual(managedHost.parse(sized), sized);
@@ -13,7 +13,7 @@ test('a host of a manager has a name, a realm and a state, and its size where th
     assert.equal(managedHost.safeParse({ ...HOST, [name]: undefined }).success, false, name);
 });
 
-test('a host of a manager with whatever else in its fields is refused, and never an exception', () => {
+test('a host of a manager with invalid fields is refused, without an exception', () => {
   fc.assert(
     fc.property(fc.constantFrom(...Object.keys(HOST)), fc.anything(), (field, value) => {
       const parsed = managedHost.safeParse({ ...HOST, [field]: value });

@@ -23,13 +23,13 @@ test('a host reports a bounded number of features, and whole offers', () => {
   assert.ok(!read(Array.from({ length: 65 }, () => offer(1))));
 });
 
-test('a baseline is asked of all hosts or of some, and of none is no question', () => {
+test('a baseline covers all hosts or some, and none is invalid', () => {
   assert.deepEqual(baselineRequest.parse({}), {});
   assert.ok(baselineRequest.safeParse({ hosts: ['a'], check: 'b' }).success);
   assert.ok(!baselineRequest.safeParse({ hosts: [] }).success);
   assert.ok(!baselineRequest.safeParse({ hosts: ['a b'] }).success);
 });
 
-test('whoever reads may ask: nothing is changed by it', () => {
+test('any reader may request a baseline, since it changes nothing', () => {
   for (const { access } of Object.values(processorRoutes)) assert.equal(access, 'viewer');
 });

@@ -76,8 +76,8 @@ const refused =
     return true;
   };
 
-describe('a backing file that the hosts do not share', () => {
-  test('is expected below the only storage, and refused by its node without any', async (t) => {
+describe('an unshared backing file', () => {
+  test('an unshared backing file is placed in the only storage, and refused by its node without one', async (t) => {
     const { config, root } = await host(t);
     const asked = seeding(backing('base', 'golden.qcow2'));
     const { files, checks } = await expectBackingFiles(config, asked);
@@ -88,7 +88,7 @@ describe('a backing file that the hosts do not share', () => {
     assert.match(none.checks[0].evidence, /base/);
   });
 
-  test('is sent where no file holds the same, and nothing is made by the plan', async (t) => {
+  test('an unshared backing file is sent if no file matches it, and the plan creates nothing', async (t) => {
     const { root, plan, pool } = await host(t);
     const { bases, directories, checks } = await plan(seeding(backing('base', 'img/golden.qcow2')));
     assert.deepEqual(bases, [{ ...backing('base', 'img/golden.qcow2'), pool, made: true }]);
@@ -97,7 +97,7 @@ describe('a backing file that the hosts do not share', () => {
     assert.deepEqual(readdirSync(root), []);
   });
 
-  test('is not sent where a file holds the same, whatever its name, if nobody may write to it', async (t) => {
+  test('an unshared backing file is not sent if a read-only file has the same contents under any name', async (t) => {
     const { root, plan, pool } = await host(t);
     writeFileSync(path.join(root, 'debian.qcow2'), CONTENT);
     chmodSync(path.join(root, 'debian.qcow2'), 0o444);
@@ -106,7 +106,7 @@ describe('a backing file that the hosts do not share', () => {
     assert.match(checks[0]?.evidence ?? '', /debian\.qcow2 holds the same, and nothing is sent/);
   });
 
-  test('is refused where its name is taken by something else', async (t) => {
+  test('an unshared backing file is refused if its name is taken by another file', async (t) => {
     const { root, plan } = await host(t);
     writeFileSync(path.join(root, 'golden.qcow2'), 'another image.');
     await assert.rejects(
@@ -115,7 +115,7 @@ describe('a backing file that the hosts do not share', () => {
     );
   });
 
-  test('that two disks have is sent once; two that differ cannot have one name', async (t) => {
+  test('a backing file of two disks is sent once; two different ones cannot have the same name', async (t) => {
     const { plan } = await host(t);
     const [one, other] = [backing('base0', 'golden.qcow2'), backing('base1', 'golden.qcow2')];
     const { bases } = await plan(seeding(one, other));
@@ -133,7 +133,7 @@ describe('a backing file that the hosts do not share', () => {
     );
   });
 
-  test('that an earlier try began to make stays where it was planned, and is refused where it holds something else now', async (t) => {
+  test('a partial backing file keeps its place, and is refused if it has other contents now', async (t) => {
     const { root, plan } = await host(t);
     const asked = seeding(backing('base', 'golden.qcow2'));
     const { bases } = await plan(asked);
@@ -147,7 +147,7 @@ describe('a backing file that the hosts do not share', () => {
     );
   });
 
-  test('of which the source reported nothing is refused', async (t) => {
+  test('an unshared backing file without facts from its source is refused', async (t) => {
     const { plan } = await host(t);
     const asked = { ...seeding(backing('base', 'golden.qcow2')), bases: [] };
     await assert.rejects(
@@ -156,7 +156,7 @@ describe('a backing file that the hosts do not share', () => {
     );
   });
 
-  test('is opened only while it holds what it did; what this migration makes is not read again', async (t) => {
+  test('a backing file is opened only while its contents match; a newly made one is not read again', async (t) => {
     const { root, plan, paths } = await host(t);
     const file = path.join(root, 'golden.qcow2');
     writeFileSync(file, CONTENT);

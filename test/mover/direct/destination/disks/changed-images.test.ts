@@ -9,7 +9,7 @@ import { openPlaceIds } from '../../../../../src/mover/direct/destination/disks/
 import { preparation } from '../../../../../src/protocol/peer/migration.ts';
 import { tempDir } from '../../../../rpc/test-contract.ts';
 
-test('an image below the top that was written to after the confirmation is found, and writes to the top are not', async (t) => {
+test('a write below the top image after the confirmation is detected, and a write to the top is not', async (t) => {
   const stateDir = tempDir(t);
   const dir = path.join(tempDir(t), 'pool');
   mkdirSync(dir);

@@ -83,7 +83,7 @@ const compared = (node: string, hashes: string[]): Comparison => ({
   hashes,
 });
 
-test('exactly the hashes of something else are reported, and one beyond the image’s end is of something else', async (t) => {
+test("exactly the differing hashes are reported, and a hash beyond the image's end differs", async (t) => {
   const { compare, session, state } = stage(t, (at) => Math.floor(at / CHUNK_BYTES) + 1);
   const own = [CHUNK_BYTES, CHUNK_BYTES, 512].map((bytes, at) =>
     hashOf(Buffer.alloc(bytes, at + 1)),
@@ -99,7 +99,7 @@ test('exactly the hashes of something else are reported, and one beyond the imag
   );
 });
 
-test('images are opened once, when the first comparison comes, and each by a reader of its own', async (t) => {
+test('images are opened once, at the first comparison, each by a separate reader', async (t) => {
   const { compare, session, state, asked, opened } = stage(t);
   for (const node of ['vda', 'vdb', 'vda']) {
     await compare.differ(session, state, compared(node, ['']), never);
@@ -108,7 +108,7 @@ test('images are opened once, when the first comparison comes, and each by a rea
   assert.deepEqual(opened, ['vda', 'vdb']);
 });
 
-test('the pieces that the guest has written to are reported, and nothing is asked beyond the end', async (t) => {
+test('the chunks that the guest has written to are reported, and no question goes beyond the end', async (t) => {
   const { compare, session, state, written, asked } = stage(t);
   const pieces = fc.uniqueArray(fc.constantFrom(...PIECES, LAST + PIECE_BYTES), { minLength: 1 });
   await fc.assert(
@@ -126,7 +126,7 @@ test('the pieces that the guest has written to are reported, and nothing is aske
   assert.deepEqual(asked, ['account vda'], 'what was written is accounted for again and again');
 });
 
-test('writes are accounted for anew where that is asked for, and the reader of before is closed', async (t) => {
+test('the tracking of writes restarts if requested, and the previous reader is closed', async (t) => {
   const { compare, session, state, asked, opened, closed } = stage(t);
   const body = { epoch: EPOCH, node: 'vda', pieces: [0] };
   for (const anew of [true, false, true]) {
@@ -137,7 +137,7 @@ test('writes are accounted for anew where that is asked for, and the reader of b
   assert.deepEqual(closed, ['vda with since']);
 });
 
-test('a disk that was not copied is not read, nor is any where the driver watches none', async (t) => {
+test('a disk that was not copied is not read, and no disk is if the driver tracks none', async (t) => {
   const { compare, session, state, opened } = stage(t);
   const refused = (error: unknown): boolean => hasCode(error, 'GODWIT_INTERNAL');
   const body = { epoch: EPOCH, node: 'vdc', anew: true, pieces: [0] };
@@ -148,7 +148,7 @@ test('a disk that was not copied is not read, nor is any where the driver watche
   assert.deepEqual(opened, []);
 });
 
-test('its end closes all readers and removes the socket, also where the hypervisor has gone', async (t) => {
+test('the end of a comparison closes all readers and removes the socket, even without a hypervisor', async (t) => {
   const { compare, session, state, closed, socket, watch } = stage(t);
   await compare.differ(session, state, compared('vda', ['']), never);
   await compare.rewritten(
@@ -165,7 +165,7 @@ test('its end closes all readers and removes the socket, also where the hypervis
   assert.ok(!existsSync(socket));
 });
 
-test('its end asks nothing of the hypervisor where no disk was copied', async (t) => {
+test('the end of a comparison does not call the hypervisor if no disk was copied', async (t) => {
   const { compare, session, asked } = stage(t);
   const state: unknown = { admission: { guest: 'web1' } };
   await compare.end(session, state as DestinationState, never);

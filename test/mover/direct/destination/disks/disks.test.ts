@@ -67,7 +67,7 @@ function isOpen(address: string): Promise<boolean> {
   });
 }
 
-test('the hypervisor offers exactly the disks that are to be copied, and a session waits for the source', async (t) => {
+test('the hypervisor exports exactly the copied disks, and a session waits for the source', async (t) => {
   const { disks, hypervisor, state, asked } = stage(t);
   const { address, session } = await disks.offer(hypervisor, state, GRACE_MS, never);
   assert.deepEqual(asked, ['serve vda vdb at guests/web1/disks.sock']);
@@ -75,7 +75,7 @@ test('the hypervisor offers exactly the disks that are to be copied, and a sessi
   assert.ok(await isOpen(address));
 });
 
-test('a new offer is a new session, and the earlier one is closed without a warning', async (t) => {
+test('a new export is a new session, and the earlier one is closed without a warning', async (t) => {
   const { disks, hypervisor, state, warned } = stage(t);
   const first = await disks.offer(hypervisor, state, GRACE_MS, never);
   const second = await disks.offer(hypervisor, state, GRACE_MS, never);
@@ -86,7 +86,7 @@ test('a new offer is a new session, and the earlier one is closed without a warn
   assert.deepEqual(warned, []);
 });
 
-test('disks that nobody said would be copied are offered to nobody', async (t) => {
+test('unannounced disks are not exported', async (t) => {
   const none = stage(t, []);
   const { hypervisor, state } = stage(t);
   const refused = (error: unknown): boolean => hasCode(error, 'GODWIT_PROTOCOL_INVALID');
@@ -98,7 +98,7 @@ test('disks that nobody said would be copied are offered to nobody', async (t) =
   assert.deepEqual(none.asked, []);
 });
 
-test('nobody listens for a source where the hypervisor does not offer its disks', async (t) => {
+test('no socket listens for a source if the hypervisor does not export its disks', async (t) => {
   const { disks, hypervisor, state } = stage(t);
   const { address } = await disks.offer(hypervisor, state, GRACE_MS, never);
   t.mock.method(hypervisor.disks ?? {}, 'serve' as never, async () => {
@@ -108,7 +108,7 @@ test('nobody listens for a source where the hypervisor does not offer its disks'
   await untilSo(async () => !(await isOpen(address)));
 });
 
-test('the end takes back what was offered, and writes are watched only where they are to be', async (t) => {
+test('the end of the copies withdraws the export, and writes are tracked only if requested', async (t) => {
   const { disks, hypervisor, state, socket, asked } = stage(t);
   for (const watched of [false, true]) {
     const { address } = await disks.offer(hypervisor, state, GRACE_MS, never);
@@ -122,7 +122,7 @@ test('the end takes back what was offered, and writes are watched only where the
   }
 });
 
-test('the end may come twice, and also where nothing was offered or copied', async (t) => {
+test('the end may be requested twice, even if no disk was exported or copied', async (t) => {
   const { disks, hypervisor, state, asked } = stage(t, []);
   await disks.end(hypervisor, state, never, true);
   await disks.end(hypervisor, state, never, true);

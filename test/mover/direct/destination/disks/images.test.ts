@@ -100,7 +100,7 @@ async function made(config: AgentConfig, preparation: Preparation) {
 }
 
 describe('the place for a copy of a disk in a file', () => {
-  test('is in the directory of the same name at the source, or in the only one', async (t) => {
+  test("a disk copy is placed in the directory with its source's name, or in the only one", async (t) => {
     const { config, roots } = host(t, 2);
     const pools = await openPools(config.storage);
     for (const [at, { id }] of pools.entries()) {
@@ -115,7 +115,7 @@ describe('the place for a copy of a disk in a file', () => {
     assert.deepEqual(readdirSync(only.roots[0] ?? ''), [], 'the plan has made something');
   });
 
-  test('is refused by its disk’s name where there is none', async (t) => {
+  test("a disk copy without a directory is refused by its disk's name", async (t) => {
     const copy = wanted([{ path: 'disk.raw' }]);
     assert.match(await refusalOf(host(t, 0).config, copy), /vda0.*names no directory/);
     assert.match(await refusalOf(host(t, 2).config, copy), /vda0.*no counterpart in `storage`/);
@@ -129,7 +129,7 @@ describe('the place for a copy of a disk in a file', () => {
     assert.match(await refusalOf(config, both), /vda0.*\n.*vda1/);
   });
 
-  test('is refused where all copies together have no room, and not by what a thin disk could grow to', async (t) => {
+  test('disk copies are refused if they do not fit together, not by the maximum size of thin disks', async (t) => {
     const { config } = host(t);
     const huge = { bytes: 2 ** 52 };
     assert.match(await refusalOf(config, wanted([{ path: 'a' }], huge)), /vda0/);
@@ -152,7 +152,7 @@ describe('the place for a copy of a disk in a file', () => {
     assert.match(await refusalOf(config, two), /vda0.*vda1|vda0.*\n.*vda1/s);
   });
 
-  test('is refused where the copy would take the room that guests with thin images need to grow', async (t) => {
+  test('a disk copy is refused if it takes the room that guests with thin images need to grow', async (t) => {
     const { config } = host(t);
     const { bavail, blocks, bsize } = statfsSync(config.stateDir);
     const free = bavail * bsize;
@@ -173,7 +173,7 @@ describe('copies of disks in files', () => {
     { minLength: 1 },
   );
 
-  test('are there once they are made, and nothing of them or their directories once they are discarded', async (t) => {
+  test('disk copies exist once they are made, and leave no files or directories once discarded', async (t) => {
     await fc.assert(
       fc.asyncProperty(names, async (files) => {
         const { config, roots } = host(t);
@@ -193,7 +193,7 @@ describe('copies of disks in files', () => {
     );
   });
 
-  test('stay under their own names alone once they are kept', async (t) => {
+  test('disk copies keep only their final names once they are kept', async (t) => {
     const { config, roots } = host(t);
     const [root = ''] = roots;
     const { state, making } = await made(config, wanted([{ path: 'web1/disk.raw' }]));
@@ -206,7 +206,7 @@ describe('copies of disks in files', () => {
     assert.ok(existsSync(path.join(root, 'web1/disk.raw')));
   });
 
-  test('stay under a name that says so once they are set aside, whatever has their own name by then', async (t) => {
+  test('disk copies that are set aside stay as NAME.moved-ID, whichever file has their own name', async (t) => {
     for (const isTaken of [false, true]) {
       const { config, roots } = host(t);
       const [root = ''] = roots;
@@ -226,7 +226,7 @@ describe('copies of disks in files', () => {
     }
   });
 
-  test('never take the place of a file that somebody made meanwhile, nor remove it', async (t) => {
+  test('disk copies never replace or remove a file that another program created meanwhile', async (t) => {
     const { config, roots } = host(t);
     const file = path.join(roots[0] ?? '', 'disk.raw');
     const { state, making } = await made(config, wanted([{ path: 'disk.raw' }]));
@@ -239,7 +239,7 @@ describe('copies of disks in files', () => {
     assert.deepEqual(readdirSync(roots[0] ?? ''), ['disk.raw']);
   });
 
-  test('need a driver that takes disks', async (t) => {
+  test('disk copies need a driver that accepts disks', async (t) => {
     const { config } = host(t);
     const { making } = await made(config, wanted([{ path: 'disk.raw' }]));
     await assert.rejects(makeImages({} as DestinationSession, making, soon()), (error) =>
@@ -247,7 +247,7 @@ describe('copies of disks in files', () => {
     );
   });
 
-  test('are discarded as far as there still is a directory for them', async (t) => {
+  test('disk copies are discarded as far as their directory still exists', async (t) => {
     const { config, roots } = host(t);
     const { state, making } = await made(config, wanted([{ path: 'web1/disk.raw' }]));
     await makeImages(session(), making, soon());

@@ -81,7 +81,7 @@ function place(t: TestContext, mayChange = true) {
   return { root, changed, session: session as DestinationSession, context: { config, placeIds } };
 }
 
-describe('a medium that its source has changed', () => {
+describe('a changed medium', () => {
   const here = {
     node: 'cd0-image',
     pool: '0123456789abcdef',
@@ -90,7 +90,7 @@ describe('a medium that its source has changed', () => {
   };
   const state = { admission: ADMISSION };
 
-  test('is the file of this host that holds the same', async (t) => {
+  test('a changed medium is the local file with the same contents', async (t) => {
     const { context, session, changed, root } = place(t);
     const asked = change({ bases: [{ ...here, sha256: sum(ISO) }] });
     await changeMedia(context, session, state, asked, signal);
@@ -98,7 +98,7 @@ describe('a medium that its source has changed', () => {
     assert.deepEqual(changed, [{ drives: ['cd0'], files: [['cd0-image', file]] }]);
   });
 
-  test('is refused if no file here holds the same, or no proof covers its place', async (t) => {
+  test('a changed medium is refused if no file here has its contents, or no proof covers its place', async (t) => {
     const { context, session, changed } = place(t);
     const other = change({ bases: [{ ...here, sha256: sum(Buffer.alloc(1)) }] });
     await assert.rejects(changeMedia(context, session, state, other, signal), {
@@ -113,7 +113,7 @@ describe('a medium that its source has changed', () => {
     assert.deepEqual(changed, []);
   });
 
-  test('is refused if another file came to its path when the hypervisor opened it', async (t) => {
+  test('a changed medium is refused if another file was at its path when the hypervisor opened it', async (t) => {
     const { context, session } = place(t);
     const image = { node: 'cd0-image', device: 'cd0-image', file: 'tools.iso' };
     const opened = () =>
@@ -125,7 +125,7 @@ describe('a medium that its source has changed', () => {
     });
   });
 
-  test('is refused for another guest than the one admitted, and by a driver without media', async (t) => {
+  test('a changed medium is refused for a guest that was not admitted, and by a driver without media', async (t) => {
     const { context, session } = place(t);
     const { description } = change();
     const other = change({ description: { ...description, name: 'payroll' } });

@@ -60,7 +60,7 @@ async function guestIn(t: TestContext) {
   return { dir, refuse: () => refuseOverlaidRecovery(context, asked, never) };
 }
 
-test('a guest whose images no other image needs is recovered, though its own overlay needs the base', async (t) => {
+test('a guest whose images no other image needs is recovered, though its overlay needs the base', async (t) => {
   const { refuse, dir } = await guestIn(t);
   writeFileSync(path.join(dir, 'clone.qcow2'), overlayOf('base.qcow2'));
   writeFileSync(path.join(dir, 'reader.qcow2'), overlayOf('tools.iso'));

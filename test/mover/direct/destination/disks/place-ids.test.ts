@@ -112,7 +112,7 @@ async function opened(
 }
 
 describe('a place at the destination', () => {
-  test('opens the image in the directory that was proved, and no other', async (t) => {
+  test('a place id opens the image in the proved directory, and no other', async (t) => {
     const there = await destination(t);
     const id = await prove(there, 'web1');
     assert.ok(id !== undefined);
@@ -124,7 +124,7 @@ describe('a place at the destination', () => {
     }
   });
 
-  test('opens the file that the source’s hypervisor has open, and no other file that came to its path', async (t) => {
+  test("a place id opens the file that the source's hypervisor has open, and no later file at its path", async (t) => {
     const there = await destination(t);
     const id = await prove(there, 'web1');
     const file = path.join(there.root, 'web1/disk.raw');
@@ -138,7 +138,7 @@ describe('a place at the destination', () => {
     assert.deepEqual(await opened(there, id, 'web1/disk.raw'), [file]);
   });
 
-  test('is refused by any id but one that a proof of this migration gave', async (t) => {
+  test('a place is refused by any id that no proof of this migration gave', async (t) => {
     const there = await destination(t);
     const ids = fc.oneof(
       // What this host calls its pool: everybody who knows its path can compute it.
@@ -157,14 +157,14 @@ describe('a place at the destination', () => {
     );
   });
 
-  test('has the same id for a mover that takes over', async (t) => {
+  test('a place has the same id for a mover that takes over', async (t) => {
     const there = await destination(t);
     const id = await prove(there, 'web1');
     const next = { ...there, placeIds: openPlaceIds(there.dirs.own) };
     assert.notEqual(await opened(next, id ?? '', 'web1/disk.raw'), undefined);
   });
 
-  test('gets no id from a proof file of another migration', async (t) => {
+  test('a place gets no id from a proof file of another migration', async (t) => {
     const there = await destination(t);
     const other = proofFile('m-bbbbbbbb');
     await writeProof(path.join(there.root, 'payroll'), other);
@@ -174,7 +174,7 @@ describe('a place at the destination', () => {
     assert.match(places[0]?.problem ?? '', /no proof of this migration/);
   });
 
-  test('cannot be a file that passes for a proof', () => {
+  test('a place cannot be a file that looks like a proof', () => {
     for (const each of ['.godwit-m-aaaaaaaa', 'payroll/.godwit-m-aaaaaaaa', '.godwit-x/disk.raw']) {
       const named = place.safeParse({ node: 'top', pool: '0'.repeat(16), path: each });
       assert.equal(named.success, false, each);
@@ -183,7 +183,7 @@ describe('a place at the destination', () => {
     assert.equal(place.safeParse(fine).success, true);
   });
 
-  test('is made only where this host chose it', async (t) => {
+  test('a place is created only if this host chose it', async (t) => {
     const there = await destination(t);
     const { pool, placeIds } = there;
     const file = 'web1/new.raw';
@@ -232,10 +232,10 @@ describe('the hypervisor that was started at the destination', () => {
     renameSync(`${file}.new`, file);
   };
 
-  test('has opened the file that the guest has open at its source', (t) =>
+  test('the destination hypervisor has opened the file that the guest has open at its source', (t) =>
     started(t, () => undefined, true));
 
-  test('is ended if another file came to the path right before or after it opened it', async (t) => {
+  test('the destination hypervisor is ended if another file came to the path around its open', async (t) => {
     await assert.rejects(started(t, replace, true), {
       code: 'GODWIT_DISK_REPLACED',
       message: /not the file that the guest has open at its source/,
@@ -248,7 +248,7 @@ describe('the hypervisor that was started at the destination', () => {
 });
 
 describe('the place of a block device', () => {
-  test('opens the device that was proved, and none that has its name later', async (t) => {
+  test("a block device's place opens the device that was proved, and none with its name later", async (t) => {
     const there = await destination(t);
     const top = tempDir(t);
     const devices = path.join(top, 'devices');
@@ -281,7 +281,7 @@ describe('the place of a block device', () => {
     await assert.rejects(filesToOpen(host, own), (error) => hasCode(error, 'GODWIT_DISK_MISSING'));
   });
 
-  test('cannot be said by the source: which device it is, this host says', async (t) => {
+  test('a block device is identified by this host, never by the source', async (t) => {
     const there = await destination(t);
     const id = await prove(there, 'web1');
     const said = { node: 'top', pool: id ?? '', path: 'web1/disk.raw', device: '0'.repeat(16) };
@@ -290,8 +290,8 @@ describe('the place of a block device', () => {
   });
 });
 
-describe('the key of a migration’s places', () => {
-  test('is made for the first id, once, for its owner alone; a torn one is made anew', async (t) => {
+describe("the key of a migration's places", () => {
+  test('the key of place ids is made once, for its owner only; a torn one is made again', async (t) => {
     const { dirs, placeIds } = await destination(t);
     const file = path.join(dirs.own, 'places.key');
     assert.deepEqual(readdirSync(dirs.own), []);
@@ -305,8 +305,8 @@ describe('the key of a migration’s places', () => {
   });
 });
 
-describe('an image that was found by its content', () => {
-  test('is never one that the guest writes to', () => {
+describe('an image found by its contents', () => {
+  test('an image that was found by its contents is never one that the guest writes to', () => {
     const config = { name: 'b' };
     const { description } = preparation({});
     const written = () => refuseWrittenBackingFiles(config, description, [{ node: 'top' }]);

@@ -77,7 +77,7 @@ describe('the place for a copy of a disk on a block device', () => {
     return check.error;
   }
 
-  test('is a volume that Godwit makes, in the group with the same directory or the only one', async () => {
+  test('a copy on a block device is a volume that Godwit creates, in the matching or the only group', async () => {
     const [first] = (await plan(host(files(), lvm('vg0')))).images;
     assert.equal(first?.file, path.join(top, 'vg0/web1'));
     assert.equal(first.volume?.bytes, 8 * MIB);
@@ -94,7 +94,7 @@ describe('the place for a copy of a disk on a block device', () => {
     );
   });
 
-  test('is a file for what is no raw device at the source, and where the host makes no volumes', async () => {
+  test('a copy is a file if the source has no raw device, or the host creates no volumes', async () => {
     const config = host(files(), lvm('vg0'));
     const places = [
       await plan(config, {}, {}, false),
@@ -104,7 +104,7 @@ describe('the place for a copy of a disk on a block device', () => {
     for (const { images } of places) assert.equal(images[0]?.file, path.join(top, 'files/web1'));
   });
 
-  test('is refused by name where no volume can be made, with what helps', async () => {
+  test('a copy on a block device is refused by name, with a remedy, if no volume can be created', async () => {
     const config = host(lvm('vg0'));
     const odd = await refusal(plan(config, { bytes: 8 * MIB + 512 }));
     assert.equal(odd.code, 'GODWIT_DISK_PLACE');
@@ -126,7 +126,7 @@ describe('the place for a copy of a disk on a block device', () => {
     assert.match(`${missing.message} ${missing.hint}`, /program `lvm`.*package lvm2/);
   });
 
-  test('is no volume that is there already, but for one that this very migration has made', async () => {
+  test('a copy never uses an existing volume, unless this migration created it', async () => {
     const config = host(lvm('vg0'));
     const marked = (tags: string[]): void =>
       fake.group('vg0', {
@@ -142,7 +142,7 @@ describe('the place for a copy of a disk on a block device', () => {
     assert.equal((await plan(config, {}, {}, true, 'm-0000000a')).images.length, 1);
   });
 
-  test('is given up where no device of that size is behind the name', async (t) => {
+  test('a volume is given up if its name has no device of that size', async (t) => {
     const [planned] = (await plan(host(lvm('vg0')))).images;
     assert.ok(planned?.volume !== undefined);
     mkdirSync(path.join(top, 'vg0'), { recursive: true });

@@ -12,7 +12,7 @@ const running = { host: 'b', guest: 'db1', epoch: 1, reason: 'it is running' };
 const refused = godwitError('GODWIT_NOT_ARMED', running);
 const signal = AbortSignal.timeout(5000);
 
-describe('the destination’s end of copies', () => {
+describe("the destination's end of copies", () => {
   /** A destination that answers so, call by call. */
   function destination(answers: readonly (Error | 'done')[], copies = [{ node: 'disk0' }]) {
     const calls: object[] = [];
@@ -32,7 +32,7 @@ describe('the destination’s end of copies', () => {
     return { context: context as unknown as Dependencies, calls };
   }
 
-  test('is asked for once, and ends their way', async () => {
+  test("the destination's end of copies is requested once, and ends their path", async () => {
     const { context, calls } = destination(['done']);
     const there = new CloseThere(context, silentLog);
     const aborted = Promise.withResolvers<unknown>();
@@ -42,7 +42,7 @@ describe('the destination’s end of copies', () => {
     assert.equal(calls.length, 1);
   });
 
-  test('is asked for again before the guest runs there, where it failed or an earlier mover asked', async () => {
+  test('the end is requested again before the guest runs there after a failure or a takeover', async () => {
     const failed = destination([unreachable, 'done']);
     const there = new CloseThere(failed.context, silentLog);
     there.begin(undefined);
@@ -53,13 +53,13 @@ describe('the destination’s end of copies', () => {
     assert.equal(calls.length, 1);
   });
 
-  test('keeps the guest from running there for as long as it fails', async () => {
+  test('a failing end of copies keeps the guest from running at the destination', async () => {
     const { context } = destination([unreachable]);
     const ended = new CloseThere(context, silentLog).ended(signal);
     await assert.rejects(ended, (error) => hasCode(error, 'GODWIT_UNREACHABLE'));
   });
 
-  test('is no question where the guest runs there already, or nothing was copied', async () => {
+  test('the end of copies is not requested if the guest runs there already, or nothing was copied', async () => {
     const { context } = destination([refused]);
     await new CloseThere(context, silentLog).ended(signal);
     const none = destination([], []);

@@ -102,8 +102,8 @@ function stage(t: TestContext, given: Setup = {}) {
   return { root, file, looked, events, stop, comparing, asked, closed };
 }
 
-describe('the comparison of disks that were copied', () => {
-  test('is made only where it was asked for and something was copied', async (t) => {
+describe('comparison of copied disks', () => {
+  test('copied disks are compared only if requested, and if any disk was copied', async (t) => {
     for (const given of [{ verifyDisks: false }, { copies: [] }]) {
       const { looked, events, comparing } = stage(t, given);
       assert.equal(await comparing(), undefined);
@@ -111,7 +111,7 @@ describe('the comparison of disks that were copied', () => {
     }
   });
 
-  test('is made once: a mover that takes over has what an earlier one found', async (t) => {
+  test('copied disks are compared once: a mover that takes over has the earlier result', async (t) => {
     const figures = { comparedBytes: 1, excludedBytes: 0, differentBytes: 0, tookMs: 1 };
     const diskCheck = { verdict: 'different' as const, ...figures };
     const { looked, events, comparing } = stage(t, { diskCheck });
@@ -119,7 +119,7 @@ describe('the comparison of disks that were copied', () => {
     assert.deepEqual([looked, events], [[], []]);
   });
 
-  test('reads each image where it lies, with its format and those below it', async (t) => {
+  test('the comparison reads each image at its place, with its format and its backing files', async (t) => {
     const { root, file, looked, events, comparing } = stage(t);
     const check = await comparing();
     assert.equal(check?.verdict, 'equal');
@@ -128,13 +128,13 @@ describe('the comparison of disks that were copied', () => {
     assert.deepEqual(looked, [[{ node: 'disk0', file, format: 'qcow2', below }]]);
   });
 
-  test('reads an image that is set aside already under its new name', async (t) => {
+  test('the comparison reads an image that was already set aside under its new name', async (t) => {
     const { file, looked, comparing } = stage(t, { isMoved: true });
     await comparing();
     assert.equal(looked[0]?.[0]?.file, `${file}.moved-m-1`);
   });
 
-  test('that cannot be made fails nothing, and says that it was not', async (t) => {
+  test('a comparison that cannot be made fails nothing, and reports that it was not made', async (t) => {
     const { events, comparing } = stage(t, { frozen: new Error('no program') });
     const check = await comparing();
     assert.deepEqual([check?.verdict, check?.comparedBytes], ['unverified', 0]);
@@ -143,7 +143,7 @@ describe('the comparison of disks that were copied', () => {
     assert.deepEqual(events, [{ type: 'compared', check }]);
   });
 
-  test('takes no longer than the migration may', async (t) => {
+  test('the comparison takes no longer than the migration may', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { comparing } = stage(t, { frozen: 'silent' });
     const outcome = comparing();
@@ -151,7 +151,7 @@ describe('the comparison of disks that were copied', () => {
     assert.match((await outcome)?.error?.message ?? '', /comparing the disks/);
   });
 
-  test('is neither made nor given up where its mover ends: the next one makes it', async (t) => {
+  test('a comparison is neither made nor given up if its mover ends: the next mover makes it', async (t) => {
     const { events, stop, comparing } = stage(t, { frozen: 'silent' });
     const outcome = comparing();
     stop.abort(new Error('the mover ends'));
@@ -159,7 +159,7 @@ describe('the comparison of disks that were copied', () => {
     assert.deepEqual(events, []);
   });
 
-  test('finds the first place that differs and that the guest has not written to since, over all disks', async (t) => {
+  test('the comparison finds the first differing place that the guest has not written to since', async (t) => {
     const copies = ['disk0', 'disk1', 'disk2'];
     const { asked, closed, comparing } = stage(t, { copies, different: ['disk1', 'disk2'] });
     const check = await comparing();
@@ -179,14 +179,14 @@ describe('the comparison of disks that were copied', () => {
     assert.deepEqual(closed, copies);
   });
 
-  test('does not hold against a disk what the guest has written since', async (t) => {
+  test('the comparison ignores differences at places that the guest has written to since', async (t) => {
     const { comparing } = stage(t, { different: ['disk0'], isRewritten: true });
     const check = await comparing();
     assert.deepEqual([check?.verdict, check?.excludedBytes], ['equal', PIECE_BYTES]);
     assert.equal(check?.error, undefined);
   });
 
-  test('closes what it reads also where that fails', async (t) => {
+  test('the comparison closes its readers even after a failure', async (t) => {
     const { closed, comparing } = stage(t, { fault: new Error('cannot be read') });
     assert.equal((await comparing())?.verdict, 'unverified');
     assert.deepEqual(closed, ['disk0']);

@@ -25,7 +25,7 @@ function seen(copiesPerS: number, writesPerS: number, seconds: number): DiskConv
 }
 
 describe('the convergence of copies', () => {
-  test('shows when they will be whole, and no time where that is never', () => {
+  test('the convergence of copies shows when they will be complete, or no time if never', () => {
     const { pace } = seen(100 * MIB, 50 * MIB, 20);
     const etaMs = Math.round(((100 * GIB - 20 * 50 * MIB) * 1000) / (50 * MIB));
     assert.deepEqual(pace, { rate: 100 * MIB, writeRate: 50 * MIB, etaMs });
@@ -33,14 +33,14 @@ describe('the convergence of copies', () => {
     assert.equal(seen(50 * MIB, 0, 0).pace, undefined);
   });
 
-  test('knows nothing of what was seen before the links were cut', () => {
+  test('the convergence of copies ignores samples from before the links were cut', () => {
     const convergence = seen(50 * MIB, 50 * MIB, 40);
     convergence.forget();
     assert.equal(convergence.pace, undefined);
     assert.deepEqual(convergence.decide(migrationSettings.parse({})), { what: 'continue' });
   });
 
-  test('has the guest’s writes wait once, and refuses the guest where they cannot', () => {
+  test("the convergence of copies slows the guest's writes once, and refuses the guest otherwise", () => {
     const settings = migrationSettings.parse({});
     const convergence = seen(50 * MIB, 50 * MIB, 40);
     assert.equal(convergence.decide(settings).what, 'slow');
@@ -51,7 +51,7 @@ describe('the convergence of copies', () => {
   });
 });
 
-test('a copy is nearly whole when it is as good as its source but for at most 64 MiB', () => {
+test('a copy is nearly complete when at most 64 MiB are missing', () => {
   const states: DiskSample['state'][] = ['copying', 'ready', 'broken', 'whole', 'failed'];
   const left = fc.oneof(
     fc.integer({ min: 0, max: 128 * MIB }),

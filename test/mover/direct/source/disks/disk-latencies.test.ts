@@ -55,8 +55,8 @@ function scene({ nodes = ['disk0'], fails, counts }: Setup = {}) {
 
 const writes = (count: number) => ({ writes: { count, p50Ms: 1, p99Ms: 1 } });
 
-describe('how long the guest’s own requests take while its disks are copied', () => {
-  test('is counted before and during, each from zero, and no more afterwards', async () => {
+describe('request latencies during a copy', () => {
+  test('request latencies are counted before and during the copy, each from zero, and not afterwards', async () => {
     const { latencies, done, known } = scene();
     latencies.begin();
     await latencies.copying(signal);
@@ -72,7 +72,7 @@ describe('how long the guest’s own requests take while its disks are copied', 
     assert.deepEqual(done.slice(5), ['end']);
   });
 
-  test('goes on with a mover that takes over, which does not know how long the other one counted', async () => {
+  test("request latencies continue after a takeover, without the previous mover's start time", async () => {
     const { latencies, another, done, known } = scene();
     latencies.begin();
     await latencies.copying(signal);
@@ -83,14 +83,14 @@ describe('how long the guest’s own requests take while its disks are copied', 
     assert.deepEqual(known.diskLatency?.[0]?.during, writes(2));
   });
 
-  test('leaves nothing counted where the copies never began', async () => {
+  test('request latencies are not counted if the copies never began', async () => {
     const { latencies, done, events } = scene();
     latencies.begin();
     await latencies.end(signal);
     assert.deepEqual([done, events], [['begin', 'end'], []]);
   });
 
-  test('is left out where no disk is copied, or the hypervisor does not count or fails', async () => {
+  test('request latencies are omitted without copies, or if the hypervisor does not count or fails', async () => {
     const cases: Setup[] = [
       { nodes: [] },
       { counts: false },
@@ -105,7 +105,7 @@ describe('how long the guest’s own requests take while its disks are copied', 
     }
   });
 
-  test('does not keep a migration from being cancelled', async () => {
+  test('request latencies do not block a cancel', async () => {
     const { latencies } = scene();
     const cancelled = AbortSignal.abort(new Error('cancelled'));
     await assert.rejects(latencies.copying(cancelled), /cancelled/);

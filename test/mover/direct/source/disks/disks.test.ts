@@ -28,7 +28,7 @@ async function fails(copying: Promise<void>, why: RegExp): Promise<void> {
 }
 
 describe('the copying of disks', () => {
-  test('opens its path, in place of one that an earlier mover left, and lasts until little is left', async (t) => {
+  test("disk copying opens its path, replacing an earlier mover's, and lasts until little is left", async (t) => {
     const course = [
       disk({ state: 'copying', copiedBytes: GIB }),
       disk({ state: 'ready', copiedBytes: GIB - 65 * MIB }),
@@ -44,7 +44,7 @@ describe('the copying of disks', () => {
     assert.deepEqual([disks.isOpen, tunnels[0]?.answerMs], [true, [5000]]);
   });
 
-  test('is resumed over the same path where it is stalled, and over a new one where that has ended', async (t) => {
+  test('disk copying is resumed over the same path if stalled, and over a new one if that has ended', async (t) => {
     const at = (look: number): DiskSample => {
       if (look === 2) tunnels[0]?.abort(new Error('the session is over'));
       return look === 1 ? BROKEN : look < 4 ? disk() : READY;
@@ -57,7 +57,7 @@ describe('the copying of disks', () => {
     assert.deepEqual(links, [{ type: 'disk-link', figures, why: 'the session is over' }]);
   });
 
-  test('fails at once where it is over, there is no room, or the guest’s own disk cannot be read', async (t) => {
+  test("disk copying fails at once if its job is gone, the room is used up, or the guest's disk is unreadable", async (t) => {
     const hopeless: Partial<DiskSample>[] = [
       { state: 'failed' },
       { state: 'broken', failure: { kind: 'full', reason: 'no room' } },
@@ -71,13 +71,13 @@ describe('the copying of disks', () => {
     }
   });
 
-  test('fails where it is resumed eight times without getting on', async (t) => {
+  test('disk copying fails after eight resumes without progress', async (t) => {
     const { disks, done } = stage(t, { settings, at: () => BROKEN });
     await fails(disks.copy(signal), /nobody answers/);
     assert.equal(starts(done), 1 + 8);
   });
 
-  test('is resumed as often as it breaks where it gets on between by more than 1 MiB', async (t) => {
+  test('disk copying is resumed after each break with more than 1 MiB of progress before it', async (t) => {
     const at = (look: number): DiskSample =>
       look > 40 ? READY : { ...BROKEN, copiedBytes: look * (MIB + 1) };
     const { disks, done } = stage(t, { settings, at });
@@ -88,7 +88,7 @@ describe('the copying of disks', () => {
     await fails(slow.disks.copy(signal), /nobody answers/);
   });
 
-  test('waits for links that are cut, until their time and one minute more are over', async (t) => {
+  test('disk copying waits for cut links until their time and one more minute are over', async (t) => {
     const at = (): DiskSample => {
       for (const { measure } of tunnels) measure.cutForMs = 1;
       return BROKEN;
@@ -98,7 +98,7 @@ describe('the copying of disks', () => {
     assert.equal(now(), 60_000 + 60_000 + 200);
   });
 
-  test('lasts through cut after cut, though the copies get no time between them to go on', async (t) => {
+  test('disk copying survives cut after cut, though the copies make no progress between them', async (t) => {
     const at = (_look: number, nowMs: number): DiskSample => {
       for (const tunnel of tunnels) {
         tunnel.cuts = Math.floor(nowMs / 30_000);
@@ -111,7 +111,7 @@ describe('the copying of disks', () => {
     assert.ok(now() >= 600_000);
   });
 
-  test('goes on trying while the destination does not offer a path, and stops with the migration', async (t) => {
+  test('disk copying retries while the destination offers no path, and stops with the migration', async (t) => {
     const at = (look: number): DiskSample => {
       if (look === 1) tunnels[0]?.abort(new Error('over'));
       return look < 6 ? disk() : READY;
@@ -129,7 +129,7 @@ describe('the copying of disks', () => {
     await assert.rejects(copying, /cancelled/);
   });
 
-  test('does not begin where the destination offers no path', async (t) => {
+  test('disk copying does not begin if the destination offers no path', async (t) => {
     const { disks, done } = stage(t, { settings, offers: [unreachable] });
     await assert.rejects(disks.copy(signal), (thrown) => hasCode(thrown, 'GODWIT_UNREACHABLE'));
     assert.deepEqual([done, disks.isOpen], [['no offer'], false]);
@@ -142,8 +142,8 @@ const busyUntil =
   (_look: number, nowMs: number): DiskSample =>
     nowMs >= ms ? READY : disk({ copiedBytes: nowMs * 10_000, totalBytes: GIB + nowMs * 10_000 });
 
-describe('a guest that writes faster than its disks are copied', () => {
-  test('has its writes wait for the copies after ten seconds, and for a silent host not much longer than the link needs', async (t) => {
+describe('a busy guest', () => {
+  test("a busy guest's writes wait for the copies after ten seconds, and briefly for a silent host", async (t) => {
     const { disks, done, events, tunnels } = stage(t, { settings, at: busyUntil(40_000) });
     await disks.copy(signal);
     assert.equal(done.filter((each) => each === 'slow').length, 1);
@@ -154,7 +154,7 @@ describe('a guest that writes faster than its disks are copied', () => {
     assert.deepEqual(tunnels[0]?.answerMs, [5000, 1015]);
   });
 
-  test('stays, with GODWIT_DISK_BUSY, where the hypervisor cannot have its writes wait, or they are not to', async (t) => {
+  test('a busy guest stays, with GODWIT_DISK_BUSY, if its writes cannot or must not wait', async (t) => {
     const { disks, done } = stage(t, { settings, at: busyUntil(90_000), canSlow: false });
     await assert.rejects(disks.copy(signal), (thrown) => hasCode(thrown, 'GODWIT_DISK_BUSY'));
     assert.equal(done.filter((each) => each === 'slow').length, 1);
@@ -165,7 +165,7 @@ describe('a guest that writes faster than its disks are copied', () => {
     assert.ok(!firm.done.includes('slow'));
   });
 
-  test('stays where the link is too slow for its writes to wait for it', async (t) => {
+  test('a busy guest stays if the link is too slow for its writes to wait for it', async (t) => {
     const at = (_look: number, nowMs: number): DiskSample =>
       nowMs > 90_000 ? READY : disk({ copiedBytes: nowMs * 100, totalBytes: GIB + nowMs * 100 });
     const slow = { ...settings, maxBandwidth: 500_000 };

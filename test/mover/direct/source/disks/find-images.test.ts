@@ -38,8 +38,8 @@ function laid(t: TestContext): string {
   return root;
 }
 
-describe('an image of a guest’s disk', () => {
-  test('that is a file is known by its directory without symbolic links, so that one proof serves all that are in it', async (t) => {
+describe("an image of a guest's disk", () => {
+  test('an image file is identified by its real directory, so that one proof covers all images there', async (t) => {
     const root = laid(t);
     const find = await hostWith([{ path: path.join(root, 'pool') }]);
     const at = found(await find(path.join(root, 'link', 'disk0.raw'), soon()));
@@ -47,7 +47,7 @@ describe('an image of a guest’s disk', () => {
     assert.deepEqual([at.client, Object.keys(at.proof)], [undefined, ['beside']]);
   });
 
-  test('that is a file is proved by what is written beside it', async (t) => {
+  test('an image file is proved by a file next to it', async (t) => {
     const root = laid(t);
     const find = await hostWith([{ path: path.join(root, 'pool') }]);
     const { proof } = found(await find(path.join(root, 'pool', 'web1', 'disk0.raw'), soon()));
@@ -57,7 +57,7 @@ describe('an image of a guest’s disk', () => {
     await proof.beside.remove('.godwit-m-1', soon());
   });
 
-  test('that lies outside of what the host names as storage is not found, wherever its name leads', async (t) => {
+  test("an image outside the host's storage is not found, wherever its name leads", async (t) => {
     const root = laid(t);
     const outside = path.join(root, 'outside.raw');
     writeFileSync(outside, '');
@@ -69,7 +69,7 @@ describe('an image of a guest’s disk', () => {
     assert.match(problem(await find(path.join(root, 'pool', 'none'), soon())), /is not there/);
   });
 
-  test('that is a block device is a medium of its own, by one of the names that the host has for it', async (t) => {
+  test("an image on a block device is a separate medium, identified by one of the host's names for it", async (t) => {
     const root = laid(t);
     const device = await loopOf(t, path.join(root, 'loop.raw'), Buffer.alloc(1024 ** 2, 1));
     if (device === undefined) return;
@@ -83,7 +83,7 @@ describe('an image of a guest’s disk', () => {
     assert.match(problem(await other(device, soon())), /names no `devices`/);
   });
 
-  test('that a hypervisor opens by itself is a LUN of its target, whichever portal leads there', async () => {
+  test('an image on iSCSI is a LUN of its target, whichever portal leads there', async () => {
     const find = await hostWith([{ iscsi: `iscsi://10.0.0.9/${TARGET}` }]);
     const at = found(await find(`iscsi://10.0.0.8:3260/${TARGET}/3`, soon()));
     assert.deepEqual([at.client, at.path], ['iscsi', '3']);
@@ -96,7 +96,7 @@ describe('an image of a guest’s disk', () => {
     );
   });
 
-  test('that a hypervisor opens by itself is an image of its pool of RBD', async () => {
+  test('an image on RBD is an image of its pool', async () => {
     const find = await hostWith([{ rbd: 'disks' }]);
     const at = found(await find('rbd:disks/web1:id=libvirt', soon()));
     assert.deepEqual([at.client, at.path, at.directory], ['rbd', 'web1', 'rbd:disks/web1']);
@@ -105,7 +105,7 @@ describe('an image of a guest’s disk', () => {
     assert.match(problem(await find('rbd:others/web1', soon())), /in none of the pools/);
   });
 
-  test('of a client is looked for among what that client opens alone', async (t) => {
+  test("a client's image is searched only among the files that the client has open", async (t) => {
     const root = laid(t);
     const find = await hostWith([{ path: root }]);
     assert.match(problem(await find('nfs://filer/srv/a.raw', soon())), /no NFS export/);
@@ -113,7 +113,7 @@ describe('an image of a guest’s disk', () => {
     assert.match(problem(await find('rbd:disks/web1', soon())), /no pool of RBD/);
   });
 
-  test('that cannot be looked at on its export is not found, and why is said', async () => {
+  test('an image that cannot be checked on its export is not found, with the reason', async () => {
     const find = await hostWith([{ nfs: 'nfs://127.0.0.1/srv' }]);
     const stop = new AbortController();
     stop.abort(new Error('cancelled'));
@@ -125,7 +125,7 @@ describe('an image of a guest’s disk', () => {
 });
 
 describe('the directory of a place in a pool', () => {
-  test('is empty where it is the pool itself', () => {
+  test('the directory of a place at the top of a pool is empty', () => {
     assert.equal(directoryOf('disk0.raw'), '');
     assert.equal(directoryOf('web1/a/disk0.raw'), 'web1/a');
   });

@@ -91,7 +91,7 @@ const seeing =
   });
 
 describe('a directory with images of a guest', () => {
-  test('is shared where each host reads what the other wrote, by the destination’s own name for it', async () => {
+  test("a directory is shared if each host reads the other's file, by the destination's name for it", async () => {
     const directory = new Directory();
     const proofs = await prove(
       partsOf(seeing(directory)),
@@ -102,7 +102,7 @@ describe('a directory with images of a guest', () => {
     assert.equal(directory.files.size, 0);
   });
 
-  test('is asked for once, beside others, and by its kind; by another path to it after that', async () => {
+  test('a directory is proved once in parallel with others, by its kind, and later by another path to it', async () => {
     const [one, other] = [new Directory(), new Directory()];
     const asked: ProofRequest[] = [];
     const images = [
@@ -128,7 +128,7 @@ describe('a directory with images of a guest', () => {
     assert.deepEqual([proofs.size, one.writes, other.writes], [3, 2, 1]);
   });
 
-  test('is not shared where the source cannot write, and the others are proved all the same', async () => {
+  test('a directory is not shared if the source cannot write, and the others are proved all the same', async () => {
     const [one, other] = [new Directory(), new Directory()];
     one.fault = { write: true };
     const images = [imageIn('one', { beside: one }), imageIn('other', { beside: other })];
@@ -139,7 +139,7 @@ describe('a directory with images of a guest', () => {
     });
   });
 
-  test('keeps nothing that was written where only the answer got lost', async () => {
+  test('a directory keeps no proof file if only the answer was lost', async () => {
     const directory = new Directory();
     directory.fault = { lostWrite: true };
     const images = [imageIn('web1', { beside: directory })];
@@ -148,7 +148,7 @@ describe('a directory with images of a guest', () => {
     assert.equal(directory.files.size, 0);
   });
 
-  test('is no question to the destination where nothing could be written', async () => {
+  test('a directory is not proved at the destination if no file could be written', async () => {
     const directory = new Directory();
     directory.fault = { write: true };
     const context = partsOf(() => assert.fail('nothing was to be asked'));
@@ -157,7 +157,7 @@ describe('a directory with images of a guest', () => {
     assert.equal(directory.writes, 1);
   });
 
-  test('is not shared where the destination does not see it, or the source does not read its answer', async () => {
+  test('a directory is not shared if the destination does not see it, or its answer is unreadable', async () => {
     const unseen = new Directory();
     const image = imageIn('web1', { beside: unseen });
     const why = async (answer: (body: ProofRequest) => object): Promise<string> => {
@@ -173,7 +173,7 @@ describe('a directory with images of a guest', () => {
     assert.equal(unseen.files.size, 0);
   });
 
-  test('is not taken for shared where what was written beside it cannot be removed', async () => {
+  test('a directory does not count as shared if the proof file cannot be removed', async () => {
     const directory = new Directory();
     directory.fault = { remove: true };
     const images = [imageIn('web1', { beside: directory })];
@@ -184,7 +184,7 @@ describe('a directory with images of a guest', () => {
     );
   });
 
-  test('keeps nothing where the destination does not answer', async () => {
+  test('a directory keeps no proof file if the destination does not answer', async () => {
     const directory = new Directory();
     const context = partsOf(() => Promise.reject(unreachable));
     const proving = prove(context, [imageIn('web1', { beside: directory })], soon());
@@ -192,7 +192,7 @@ describe('a directory with images of a guest', () => {
     assert.equal(directory.files.size, 0);
   });
 
-  test('keeps nothing where the migration is cancelled at any moment of it', async () => {
+  test('a directory keeps no proof file if the migration is canceled at any moment', async () => {
     for (const at of ['write', 'answer', 'read'] as const) {
       const directory = new Directory();
       const stop = new AbortController();
@@ -235,7 +235,7 @@ describe('a medium of a guest', () => {
     missing: 'there is none',
   };
 
-  test('is asked for once, however many disks lie on it, and beside no directory', async () => {
+  test('a medium is proved once, however many disks are on it, and never by a file in a directory', async () => {
     const asked: ProofRequest[] = [];
     const images = [
       imageIn('one', { medium }),
@@ -261,15 +261,15 @@ describe('a medium of a guest', () => {
     );
   });
 
-  test('is not shared with a destination that answers nothing of it', async () => {
+  test('a medium is not shared with a destination that reports nothing about it', async () => {
     const context = partsOf(() => ({ places: [] }));
     const verdicts = await provenMedia(context, [imageIn('one', { medium })], soon());
     assert.deepEqual(verdicts.get('/srv/one'), { why: 'b: there is none (id one)' });
   });
 });
 
-describe('what a mover that died has left of a proof', () => {
-  test('is removed beside each image that is found, and nothing else is', async (t) => {
+describe('proof files of a dead mover', () => {
+  test("a dead mover's proof files are removed next to each image that is found, and nothing else is", async (t) => {
     const root = realpathSync(tempDir(t));
     const directory = path.join(root, 'web1');
     mkdirSync(directory);

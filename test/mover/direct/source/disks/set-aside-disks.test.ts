@@ -17,7 +17,7 @@ import {
 import { identityOf } from '../../../../../src/system/files/open-files.ts';
 import { planned } from '../../../../migration/direct/samples.ts';
 
-describe('the images of disks that were copied', () => {
+describe('source images of copied disks', () => {
   let directory: string;
   let file: string;
   let identity: string | undefined;
@@ -38,14 +38,14 @@ describe('the images of disks that were copied', () => {
     return { ...state, known: { copied: [file], copies, identities } };
   };
 
-  test('are removed once the guest runs elsewhere, also when that is done twice', async () => {
+  test('source images are removed once the guest runs elsewhere, even if that is done twice', async () => {
     const facts = await giveUpDisks(stateOf(false), 'm1', signal);
     await giveUpDisks(stateOf(false), 'm1', signal);
     assert.deepEqual(await readdir(directory), []);
     assert.match(facts.checks?.[0]?.evidence ?? '', /^removed: .*disk0\.raw$/);
   });
 
-  test('are kept under a name that nobody takes for the guest’s disk, where that was asked for', async () => {
+  test('source images are kept under a name that does not look like a disk of the guest, if requested', async () => {
     const facts = await giveUpDisks(stateOf(true), 'm1', signal);
     await giveUpDisks(stateOf(true), 'm1', signal);
     assert.deepEqual(await readdir(directory), ['disk0.raw.moved-m1']);
@@ -54,7 +54,7 @@ describe('the images of disks that were copied', () => {
   });
 
   for (const verdict of ['equal', 'different', 'unverified'] as const) {
-    test(`that were compared and found ${verdict} ${verdict === 'equal' ? 'go' : 'stay'}`, async () => {
+    test(`source images that were compared as ${verdict} ${verdict === 'equal' ? 'go' : 'stay'}`, async () => {
       const figures = { comparedBytes: 1, excludedBytes: 0, differentBytes: 0, tookMs: 1 };
       const { plan, known } = stateOf(false);
       const diskCheck = { verdict, ...figures };
@@ -64,13 +64,13 @@ describe('the images of disks that were copied', () => {
     });
   }
 
-  test('that a mover which died had renamed already are removed by the next one', async () => {
+  test('source images that a dead mover had renamed are removed by the next one', async () => {
     await giveUpDisks(stateOf(true), 'm1', signal);
     await giveUpDisks(stateOf(false), 'm1', signal);
     assert.deepEqual(await readdir(directory), []);
   });
 
-  test('that were replaced by another file of that name are left to that file', async () => {
+  test('source images that were replaced by another file of that name leave it in place', async () => {
     await writeFile(`${file}.new`, 'somebody’s backup');
     await rename(`${file}.new`, file);
     for (const keep of [false, true]) {
@@ -85,7 +85,7 @@ describe('the images of disks that were copied', () => {
     assert.equal(await readFile(file, 'utf8'), 'somebody’s backup');
   });
 
-  test('are not taken for the file that got the inode number of a removed one', async () => {
+  test('source images are not confused with a file that reused the inode number of a removed one', async () => {
     // The mover died before this step, the hypervisor has ended, and a person put another image there.
     await rm(file);
     await writeFile(file, 'somebody’s new image');
@@ -96,7 +96,7 @@ describe('the images of disks that were copied', () => {
     assert.equal(await readFile(file, 'utf8'), 'somebody’s new image');
   });
 
-  test('go where the file system keeps no birth time only if they were held since the hypervisor had them', async () => {
+  test('source images without a birth time are removed only if held open since the hypervisor had them', async () => {
     identity = identity?.split(':', 2).join(':');
     const unheld = await holdDisks(stateOf(false), false);
     const [left] = (await giveUpDisks(stateOf(false), 'm1', signal, unheld)).checks ?? [];
@@ -109,7 +109,7 @@ describe('the images of disks that were copied', () => {
     assert.deepEqual(await readdir(directory), []);
   });
 
-  test('are kept under their other name if a program could not be looked into', async () => {
+  test('source images are kept under their other name if a program could not be inspected', async () => {
     const usersOf = async () => ({ users: [], unseen: ['process 7 (backup)'] });
     const facts = await giveUpDisks(stateOf(false), 'm1', signal, { usersOf });
     const [check] = facts.checks ?? [];
@@ -118,7 +118,7 @@ describe('the images of disks that were copied', () => {
     assert.deepEqual(await readdir(directory), ['disk0.raw.moved-m1']);
   });
 
-  test('are each given up even if one of them cannot be, which is named', async () => {
+  test('source images are each given up even if one of them cannot be, and that one is named', async () => {
     // A link in place of its directory: the rename is refused, as by a mount or an immutable file.
     const strange = path.join(directory, 'linked');
     await symlink(directory, strange);
@@ -134,14 +134,14 @@ describe('the images of disks that were copied', () => {
     assert.deepEqual(await readdir(directory), ['linked']);
   });
 
-  test('are not removed through a symbolic link that has their name', async () => {
+  test('source images are not removed through a symbolic link with their name', async () => {
     await rename(file, `${file}.real`);
     await symlink(`${file}.real`, file);
     await giveUpDisks(stateOf(false), 'm1', signal);
     assert.deepEqual(await readdir(directory), ['disk0.raw', 'disk0.raw.real']);
   });
 
-  test('stay where their identity was never taken, and where another file has the name for them', async () => {
+  test('source images stay if their identity was never recorded, or another file has their new name', async () => {
     await writeFile(`${file}.moved-m1`, 'somebody’s');
     await giveUpDisks(stateOf(false), 'm1', signal);
     assert.deepEqual(await readdir(directory), ['disk0.raw', 'disk0.raw.moved-m1']);
@@ -152,7 +152,7 @@ describe('the images of disks that were copied', () => {
     assert.deepEqual(await readdir(directory), ['disk0.raw']);
   });
 
-  test('that another program has open stay, and the program is named', async () => {
+  test('source images that another program has open stay, and the program is named', async () => {
     const other = spawn('sleep', ['60'], { stdio: [openSync(file, 'r+'), 'ignore', 'ignore'] });
     try {
       await once(other, 'spawn');
@@ -165,7 +165,7 @@ describe('the images of disks that were copied', () => {
     }
   });
 
-  test('are no business of a migration that copied none', async () => {
+  test('a migration that copied no images sets none aside', async () => {
     const { state } = initialSource(planned());
     assert.deepEqual(await giveUpDisks(state, 'm1', signal), {});
     assert.deepEqual(await readdir(directory), ['disk0.raw']);

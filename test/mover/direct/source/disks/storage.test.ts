@@ -107,13 +107,13 @@ function judged({ checks }: StorageFound): string[] {
 const USERS_UNKNOWN = 'warn source';
 
 describe('the storage of a guest', () => {
-  test('is no question where the guest has no disks', async (t) => {
+  test('the storage of a guest without disks is not checked', async (t) => {
     const { asked, proving } = stage(rootOf(t), { disks: [] });
     assert.deepEqual((await proving()).checks, []);
     assert.deepEqual(asked, []);
   });
 
-  test('is opened at the destination where both hosts see it, and nothing of the proof stays', async (t) => {
+  test('shared storage is opened at the destination, and no proof file stays', async (t) => {
     const root = rootOf(t);
     const { proving } = stage(root, { disks: [{ name: 'vda', images: [{ node: 'shared0' }] }] });
     const found = await proving();
@@ -125,7 +125,7 @@ describe('the storage of a guest', () => {
     assert.deepEqual(left(root), []);
   });
 
-  test('is proved by one file for all images of a directory', async (t) => {
+  test('shared storage is proved by one file for all images of a directory', async (t) => {
     const disks = [
       { name: 'vda', images: [{ node: 'shared0' }] },
       { name: 'vdb', images: [{ node: 'shared1' }, { node: 'shared2', readOnly: true }] },
@@ -137,7 +137,7 @@ describe('the storage of a guest', () => {
     assert.partialDeepStrictEqual(asked, [places]);
   });
 
-  test('is proved for each directory by itself, whichever of them comes first', async (t) => {
+  test('shared storage is proved for each directory separately, in any order', async (t) => {
     for (const nodes of [
       ['own0', 'shared0'],
       ['shared0', 'own0'],
@@ -153,7 +153,7 @@ describe('the storage of a guest', () => {
     }
   });
 
-  test('is copied where the destination does not see it, with the backing files that it has here', async (t) => {
+  test('unshared storage is copied, with the local backing files', async (t) => {
     const root = rootOf(t);
     const images = [{ node: 'own0' }, { node: 'own1', readOnly: true }];
     const { proving, files } = stage(root, { disks: [{ name: 'vda', images }] });
@@ -175,7 +175,7 @@ describe('the storage of a guest', () => {
     assert.deepEqual(left(root), []);
   });
 
-  test('may have a disk on it whose backing file alone has to be sent; another disk has the same one', async (t) => {
+  test('a shared disk may have an unshared backing file, which is sent once for all disks', async (t) => {
     const base = { node: 'own0', readOnly: true };
     const disks = [
       { name: 'vda', images: [{ node: 'shared0' }, base] },
@@ -196,14 +196,14 @@ describe('the storage of a guest', () => {
     );
   });
 
-  test('sends a disk that the guest only reads as a file, and copies none through its hypervisor', async (t) => {
+  test('a disk that the guest only reads is sent as a file, and not through its hypervisor', async (t) => {
     const disks = [{ name: 'cd0', images: [{ node: 'own0', readOnly: true }] }];
     const found = await stage(rootOf(t), { disks }).proving();
     const expected = [[], 1, ['pass source', USERS_UNKNOWN]];
     assert.deepEqual([found.copies, found.bases.length, judged(found)], expected);
   });
 
-  test('refuses each image that lies elsewhere once, by the first disk that has it, before anything is written or asked', async (t) => {
+  test('a misplaced image is refused once, by its first disk, before any write or question', async (t) => {
     const root = rootOf(t);
     const outside = { node: 'outside0', file: path.join(root, 'outside.raw') };
     writeFileSync(outside.file, '');
@@ -226,7 +226,7 @@ describe('the storage of a guest', () => {
     assert.deepEqual([found.places, asked, left(root)], [[], [], []]);
   });
 
-  test('refuses to copy what would not be the same, and says why it is not shared either', async (t) => {
+  test('an image with an inexact copy is refused, with the reason why it is not shared either', async (t) => {
     const disks = [
       { name: 'vda', images: [{ node: 'own0' }] },
       { name: 'vdb', images: [{ node: 'own1' }] },
@@ -242,7 +242,7 @@ describe('the storage of a guest', () => {
     assert.deepEqual([found.copies, found.copied], [[], []]);
   });
 
-  test('lets an image that cannot be copied stay where both hosts see it', async (t) => {
+  test('an image that cannot be copied stays if both hosts see it', async (t) => {
     const disks = [{ name: 'vda', images: [{ node: 'shared0' }] }];
     const uncopyable = { shared0: 'it has snapshots' };
     assert.deepEqual(judged(await stage(rootOf(t), { disks, uncopyable }).proving()), [
@@ -250,7 +250,7 @@ describe('the storage of a guest', () => {
     ]);
   });
 
-  test('copies nothing, and sends nothing, of what a hypervisor opens by itself', async (t) => {
+  test('images that a hypervisor opens by itself are neither copied nor sent', async (t) => {
     for (const readOnly of [false, true]) {
       const disks = [{ name: 'vda', images: [{ node: 'lun0', file: LUN, readOnly }] }];
       const found = await stage(rootOf(t), { disks }).proving();
@@ -262,7 +262,7 @@ describe('the storage of a guest', () => {
     }
   });
 
-  test('copies a device that the guest writes to and the other host lacks, and says that it does; one that it reads stays', async (t) => {
+  test('a missing device that the guest writes to is copied, with a note; a read-only one stays', async (t) => {
     const root = rootOf(t);
     const device = await loopOf(t, path.join(root, 'loop.raw'), Buffer.alloc(1 << 20, 1));
     if (device === undefined) return;
@@ -284,7 +284,7 @@ describe('the storage of a guest', () => {
     );
   });
 
-  test('is left as it was where the destination does not answer', async (t) => {
+  test('the storage is unchanged if the destination does not answer', async (t) => {
     const root = rootOf(t);
     const answers = unreachable;
     const disks = [{ name: 'vda', images: [{ node: 'shared0' }] }];
@@ -293,7 +293,7 @@ describe('the storage of a guest', () => {
     assert.deepEqual(left(root), []);
   });
 
-  test('of a long chain is reported in as many words as a record holds', async (t) => {
+  test('the storage of a long chain is reported in a bounded text', async (t) => {
     const images = Array.from({ length: 120 }, (_, at) => ({
       node: `shared${at}${'x'.repeat(40)}`,
       readOnly: at > 0,

@@ -82,7 +82,7 @@ const left = (directory: string): string[] =>
   readdirSync(directory).filter((each) => each.startsWith('.godwit-'));
 
 describe('a volume of a container', () => {
-  test('stays where both hosts read in it what the other wrote, and is mounted by this very directory', async (t) => {
+  test("a container's volume stays if both hosts read each other's files, and is mounted by that directory", async (t) => {
     const { top, context, mounted } = hosts(t, ['both'], ['both', 'other']);
     const file = path.join(top, 'both', 'db', 'data');
     mkdirSync(file, { recursive: true });
@@ -109,7 +109,7 @@ describe('a volume of a container', () => {
     assert.match(JSON.stringify(await mounted(places)), /no proof of shared storage/);
   });
 
-  test('is copied where the destination has a directory of that name, and another one', async (t) => {
+  test("a container's volume is copied if the destination has another directory of that name", async (t) => {
     const { top, context, asked } = hosts(t, ['own'], ['theirs']);
     for (const each of ['own', 'theirs'])
       mkdirSync(path.join(top, each, 'db'), { recursive: true });
@@ -126,7 +126,7 @@ describe('a volume of a container', () => {
     assert.deepEqual([...left(path.join(top, 'own/db')), ...left(path.join(top, 'theirs/db'))], []);
   });
 
-  test('is copied, and nothing is written into it, where no storage of its host names it', async (t) => {
+  test("a container's volume outside its host's storage is copied, and nothing is written to it", async (t) => {
     const { top, context, asked } = hosts(t, [], ['both']);
     const file = path.join(top, 'both', 'db');
     mkdirSync(file);
@@ -135,7 +135,7 @@ describe('a volume of a container', () => {
     assert.match(checks[1]?.evidence ?? '', /names no directory of this host/);
   });
 
-  test('that is a file is proved in its directory, and no other file there is mounted for it', async (t) => {
+  test('a volume that is a file is proved in its directory, and no other file there is mounted for it', async (t) => {
     const { top, context, mounted } = hosts(t, ['both'], ['both']);
     for (const each of ['names', 'secrets']) writeFileSync(path.join(top, 'both', each), each);
     symlinkSync('secrets', path.join(top, 'both', 'link'));
@@ -146,7 +146,7 @@ describe('a volume of a container', () => {
     assert.match(JSON.stringify(await mounted(link)), /a symbolic link/);
   });
 
-  test('is copied by a destination of an earlier build, which knows of directories with images alone', async (t) => {
+  test("a container's volume is copied by an older destination, which only knows image directories", async (t) => {
     const { top, context, there } = hosts(t, ['both'], ['both']);
     mkdirSync(path.join(top, 'both', 'db'));
     const earlier = {
@@ -164,7 +164,7 @@ describe('a volume of a container', () => {
     assert.match(checks[1]?.evidence ?? '', /b is of an earlier build/);
   });
 
-  test('is refused by name where the destination sees it and may not write there', () => {
+  test("a container's volume is refused by name if the destination sees it but may not write there", () => {
     const why = 'b reads what a wrote there, and may not write there (EROFS)';
     const ends = { guest: 'box', from: 'a', to: 'b' };
     const [found] = judgeVolume(volume('/srv/db'), { why, readOnly: true }, ends);
@@ -172,7 +172,7 @@ describe('a volume of a container', () => {
     assert.match(found.evidence, /the volume \/data of box .* may not write there \(EROFS\)/);
   });
 
-  test('is not refused a cold move for what only its memory could not be sent with', async (t) => {
+  test('a volume that only prevents sending memory does not refuse a cold move', async (t) => {
     const { top, context } = hosts(t, ['both'], ['both'], 'cold');
     mkdirSync(path.join(top, 'both', 'db'));
     const { checks } = await proveVolumes(context, [volume(path.join(top, 'both/db'))], soon());

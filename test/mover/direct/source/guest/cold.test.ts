@@ -70,7 +70,7 @@ function coldMove(
 }
 
 describe('a cold move', () => {
-  test('copies the disks while the guest goes down, and finishes them once both are over', async () => {
+  test('a cold move copies the disks during the shutdown, and finishes them once both are over', async () => {
     const { context, calls, down, kept } = coldMove('running');
     const over = shutDown(context, signal);
     await turn();
@@ -83,7 +83,7 @@ describe('a cold move', () => {
     assert.deepEqual(calls, ['shut down', 'keep', 'finish']);
   });
 
-  test('fails without finishing the disks where the guest does not go down', async () => {
+  test('a cold move fails without finishing the disks if the guest does not shut down', async () => {
     const { context, calls, down, kept } = coldMove('running');
     const over = shutDown(context, signal);
     kept.resolve();
@@ -92,7 +92,7 @@ describe('a cold move', () => {
     assert.ok(!calls.includes('finish'));
   });
 
-  test('is given up at once where the owner has stopped the guest, which would not go down', async () => {
+  test('a cold move is given up at once if the owner has paused the guest, which would not shut down', async () => {
     const { context, calls } = coldMove('paused', {}, true, { halt: { halt: { kind: 'paused' } } });
     await assert.rejects(shutDown(context, signal), (thrown: unknown) =>
       hasCode(thrown, 'GODWIT_GUEST_HALTED'),
@@ -100,14 +100,14 @@ describe('a cold move', () => {
     assert.deepEqual(calls, []);
   });
 
-  test('is refused by name where the driver cannot shut a guest down', async () => {
+  test('a cold move is refused by name if the driver cannot shut a guest down', async () => {
     const { context, calls } = coldMove('running', {}, false);
     const refused = (thrown: unknown) => hasCode(thrown, 'GODWIT_CAPABILITY');
     await assert.rejects(shutDown(context, signal), refused);
     assert.deepEqual(calls, []);
   });
 
-  test('ends the hypervisor here, once', async () => {
+  test('a cold move ends the hypervisor here, once', async () => {
     const there = coldMove('shut-down');
     await endSource(there.context.hypervisor, signal);
     assert.deepEqual(there.calls, ['quit']);
@@ -117,8 +117,8 @@ describe('a cold move', () => {
   });
 });
 
-describe('a guest that a cold move gives back', () => {
-  test('is started again by its hypervisor where that is there, down or on its way', async () => {
+describe('a returned guest', () => {
+  test('a returned guest is started by its hypervisor if that is there, off or shutting down', async () => {
     for (const run of ['running', 'shut-down', 'paused']) {
       const { context, calls } = coldMove(run);
       await startAgain(context, signal);
@@ -126,7 +126,7 @@ describe('a guest that a cold move gives back', () => {
     }
   });
 
-  test('is launched as it was where its hypervisor has ended', async () => {
+  test('a returned guest is launched with its old settings if its hypervisor has ended', async () => {
     for (const run of ['gone', 'no session']) {
       const { context, calls } = coldMove(run, { known: { launch: LAUNCH } });
       await startAgain(context, signal);
@@ -137,7 +137,7 @@ describe('a guest that a cold move gives back', () => {
     }
   });
 
-  test('is not started where the destination may run it and does not refuse', async () => {
+  test('a returned guest is not started if the destination may run it and does not refuse', async () => {
     for (const run of ['shut-down', 'gone', 'no session']) {
       for (const right of ['committing', 'passed'] as const) {
         const { context, calls } = coldMove(run, { right, known: { launch: LAUNCH } });
@@ -150,7 +150,7 @@ describe('a guest that a cold move gives back', () => {
   });
 });
 
-describe('a guest that a cold move gives back after its host was restarted', () => {
+describe('a returned guest after a reboot', () => {
   const known = { right: 'committing', known: { launch: LAUNCH } } as const;
   const after = (
     answers: Readonly<Record<string, HostAnswer>>,
@@ -162,14 +162,14 @@ describe('a guest that a cold move gives back after its host was restarted', () 
   };
   const nothing: HostAnswer = { is: 'without' };
 
-  test('is launched only once the destination has refused and every other host is without it', async () => {
+  test('a returned guest is launched after a reboot only if the destination refuses and others are clear', async () => {
     const { context, calls, fleet } = after({ b: nothing, c: nothing, d: nothing });
     await startAgain(context, signal);
     assert.deepEqual(calls, ['ask for the refusal', `launch ${JSON.stringify(LAUNCH)}`]);
     assert.deepEqual(fleet.asked, ['b', 'c', 'd']);
   });
 
-  test('is not launched if its destination has refused it and recovered it since', async () => {
+  test('a returned guest is not launched if its destination has refused it and recovered it since', async () => {
     const { context, calls } = after({ b: { is: 'has', why: 'has it (running)' }, c: nothing });
     await assert.rejects(startAgain(context, signal), (thrown) => {
       assert.ok(hasCode(thrown, 'GODWIT_RUNS_ELSEWHERE'));
@@ -179,7 +179,7 @@ describe('a guest that a cold move gives back after its host was restarted', () 
     assert.deepEqual(calls, ['ask for the refusal']);
   });
 
-  test('is not launched if a third host has recovered it', async () => {
+  test('a returned guest is not launched if a third host has recovered it', async () => {
     const { context, calls } = after({ b: nothing, c: { is: 'has', why: 'has it (running)' } });
     await assert.rejects(startAgain(context, signal), (thrown) => {
       assert.ok(hasCode(thrown, 'GODWIT_RUNS_ELSEWHERE'));
@@ -189,7 +189,7 @@ describe('a guest that a cold move gives back after its host was restarted', () 
     assert.deepEqual(calls, ['ask for the refusal']);
   });
 
-  test('is held while a third host is silent, until an operator who names it answers in this boot', async () => {
+  test('a returned guest is held while a third host is silent, until an operator answers in this boot', async () => {
     const answers = { b: nothing, c: { is: 'silent', why: 'dark' } } as const;
     const { context, calls } = after(answers);
     await assert.rejects(startAgain(context, signal), { code: 'GODWIT_HELD' });
@@ -215,7 +215,7 @@ describe('a guest that a cold move gives back after its host was restarted', () 
     assert.deepEqual(now.calls, [`launch ${JSON.stringify(LAUNCH)}`]);
   });
 
-  test('is held if a third host that the operator was shown as silent answers that it may have the guest', async () => {
+  test('a returned guest is held if a host that the operator saw as silent may have it after all', async () => {
     const at = { bootId: 'boot-2', uptimeMs: 100_000 };
     const silent = [{ host: 'c', doubts: ['no answer'] }];
     const recovers = ['migration m-00000009'];
@@ -236,7 +236,7 @@ describe('a guest that a cold move gives back after its host was restarted', () 
     assert.deepEqual(now.calls, [`launch ${JSON.stringify(LAUNCH)}`]);
   });
 
-  test('is held while its destination is silent or may have it, even with an observed proof that covers the migration', async () => {
+  test('a returned guest is held while its destination may have it, even with a valid proof', async () => {
     const at = { bootId: 'boot-2', uptimeMs: 100_000 };
     const word = (answersFor: HostDoubts[]) =>
       ({

@@ -19,8 +19,8 @@ function stopping(stopped: Answer<void>, signal?: AbortSignal) {
   return { over: stopHere(hypervisor as HypervisorPort, log, signal), warnings };
 }
 
-describe('the copy at the source, which must not run', () => {
-  test('is stopped; one whose hypervisor has ended does not run', async () => {
+describe('a source copy that must not run', () => {
+  test('a source copy that must not run is stopped; one whose hypervisor has ended does not run', async () => {
     for (const stopped of [undefined, LOST]) {
       const { over, warnings } = stopping(stopped);
       await over;
@@ -28,13 +28,13 @@ describe('the copy at the source, which must not run', () => {
     }
   });
 
-  test('is reported where it could not be stopped', async () => {
+  test('a source copy that could not be stopped is reported', async () => {
     const { over, warnings } = stopping(new Error('the monitor is gone'));
     await over;
     assert.equal(warnings.length, 1);
   });
 
-  test('is given ten seconds', async (t) => {
+  test('a source copy gets ten seconds to stop', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { over, warnings } = stopping('silent');
     await waitsFor(t, 10_000, over);
@@ -42,7 +42,7 @@ describe('the copy at the source, which must not run', () => {
     assert.equal(warnings.length, 1);
   });
 
-  test('is not waited for once the migration has ended', async () => {
+  test('a source copy is not awaited once the migration has ended', async () => {
     const abort = new AbortController();
     const { over, warnings } = stopping('silent', abort.signal);
     abort.abort(new Error('the migration has ended'));
@@ -81,20 +81,20 @@ function sourceOf(run: 'running' | 'paused' | 'no session') {
   return { context: context as StepContext, calls };
 }
 
-describe('a copy that is given up because another host has the guest', () => {
-  test('is ended, and its files stay', async () => {
+describe('a copy that is given up', () => {
+  test('a copy that is given up to another host is ended, and its files stay', async () => {
     const { context, calls } = sourceOf('paused');
     await giveUpHere(context, never);
     assert.deepEqual(calls, ['abort', 'quit', ...TIDIED]);
   });
 
-  test('is tidied up if its hypervisor has ended', async () => {
+  test('a copy that is given up is cleaned up if its hypervisor has ended', async () => {
     const { context, calls } = sourceOf('no session');
     await giveUpHere(context, never);
     assert.deepEqual(calls, TIDIED);
   });
 
-  test('is not ended if it runs', async () => {
+  test('a copy that is given up is not ended if it runs', async () => {
     const { context, calls } = sourceOf('running');
     await assert.rejects(giveUpHere(context, never), { code: 'GODWIT_HELD' });
     assert.deepEqual(calls, []);

@@ -21,8 +21,8 @@ const RESIZED: GuestSnapshot = {
   ],
 };
 
-describe('the comparison before memory and before the switch', () => {
-  test('passes a guest that is as it was, and refuses another by what was changed', async () => {
+describe('comparison before memory and the switch', () => {
+  test('an unchanged guest passes the comparison, and another is refused by its change', async () => {
     const { changes, guest } = stage();
     await changes.assertReady(signal);
     guest.now = SNAPPED;
@@ -33,7 +33,7 @@ describe('the comparison before memory and before the switch', () => {
     });
   });
 
-  test('passes what is carried over, and reports it', async () => {
+  test('a carried-over change passes the comparison, and is reported', async () => {
     const { changes, guest } = stage();
     guest.now = RESIZED;
     await changes.assertSame(signal);
@@ -41,7 +41,7 @@ describe('the comparison before memory and before the switch', () => {
     assert.match(check?.evidence ?? '', /carried over: disk0 was resized from 1 KiB to 2 KiB$/);
   });
 
-  test('refuses a guest that does not run, before its memory moves', async () => {
+  test('a stopped guest is refused by the comparison before its memory moves', async () => {
     const { changes, guest } = stage();
     guest.status = { run: 'paused', stream: 'none', halt: { kind: 'io-error', what: 'disk0' } };
     await assert.rejects(changes.assertReady(signal), {
@@ -50,7 +50,7 @@ describe('the comparison before memory and before the switch', () => {
     });
   });
 
-  test('is not made without a snapshot: a driver that reads none, or an earlier build', async () => {
+  test('a guest without a snapshot, by the driver or an older build, is not compared', async () => {
     const { changes, guest } = stage({ known: {} });
     guest.now = SNAPPED;
     await changes.assertSame(signal);
@@ -58,7 +58,7 @@ describe('the comparison before memory and before the switch', () => {
   });
 });
 
-describe('a medium that was changed', () => {
+describe('a changed medium', () => {
   const WITH_CD: GuestSnapshot = {
     parts: [...BEFORE.parts, { kind: 'medium', name: 'cd0', value: 'raw,read-only:/iso/1.iso' }],
   };
@@ -102,7 +102,7 @@ describe('a medium that was changed', () => {
     stream: undefined,
   };
 
-  test('is carried over once, and reported', async () => {
+  test('a changed medium is carried over once, and reported', async () => {
     const { changes, guest, asked } = drive({ known });
     guest.now = WITH_CD;
     await changes.assertSame(signal);
@@ -117,7 +117,7 @@ describe('a medium that was changed', () => {
     assert.equal(asked.length, 2);
   });
 
-  test('takes the guest back by name if the destination refuses it, and is tried again', async () => {
+  test('a changed medium that the destination refuses causes a named rollback, after a retry', async () => {
     const { changes, guest, asked, answer } = drive({ known });
     guest.now = WITH_CD;
     answer.refusal = new Error('b cannot open cd0');
@@ -130,7 +130,7 @@ describe('a medium that was changed', () => {
     assert.equal(asked.length, 2);
   });
 
-  test('ends a cold move by name: its guest is started by the description made before', async () => {
+  test('a changed medium ends a cold move by name: its guest starts by its earlier description', async () => {
     const settings = { ...planned().settings, mode: 'cold' as const };
     const { changes, guest, asked } = drive({
       known,
@@ -141,7 +141,7 @@ describe('a medium that was changed', () => {
     assert.equal(asked.length, 0);
   });
 
-  test('is no explanation of a broken stream', async () => {
+  test('a changed medium does not explain a broken stream', async () => {
     const { changes, guest, asked } = drive({ known });
     guest.now = WITH_CD;
     assert.equal(await changes.explain(signal), undefined);
@@ -149,8 +149,8 @@ describe('a medium that was changed', () => {
   });
 });
 
-describe('while the guest moves', () => {
-  test('it is compared now and then, and the first difference is reported', async () => {
+describe('a moving guest', () => {
+  test('a moving guest is compared now and then, and the first difference is reported', async () => {
     const { changes, guest, later } = stage();
     const errors: string[] = [];
     const over = new AbortController();
@@ -164,7 +164,7 @@ describe('while the guest moves', () => {
     await watching;
   });
 
-  test('it is compared soon after its hypervisor reports a change', async () => {
+  test('a moving guest is compared soon after its hypervisor reports a change', async () => {
     const { changes, guest, later, slept } = stage();
     const over = new AbortController();
     const watching = changes.watch(() => undefined, over.signal);
@@ -176,7 +176,7 @@ describe('while the guest moves', () => {
     await watching;
   });
 
-  test('it is not asked once it has stopped, nor before its destination is being made', async () => {
+  test('a moving guest is not compared once stopped, nor before its destination is being built', async () => {
     const { changes, guest, later, set } = stage({ stopped: true });
     const over = new AbortController();
     const watching = changes.watch(() => undefined, over.signal);

@@ -39,7 +39,7 @@ test('an inspection that was begun early does not fail with the step that began 
   assert.equal(asked(), 2);
 });
 
-test('an inspection that is broken off for whoever asked for it is not begun again', async () => {
+test('an inspection that its caller aborted is not begun again', async () => {
   const { guest, asked } = slowGuest();
   const own = new AbortController();
   const inspected = guest.inspect(own.signal);
@@ -48,7 +48,7 @@ test('an inspection that is broken off for whoever asked for it is not begun aga
   assert.equal(asked(), 1);
 });
 
-test('a destination is asked to admit what a guest needs there, where its driver says that this is more', async () => {
+test("a destination is asked to admit the guest's extra needs if its driver reports any", async () => {
   const needed = async (needsMoreThere: boolean, listed: number): Promise<number> => {
     const description = { memoryBytes: 3000 };
     const session = {
@@ -100,7 +100,7 @@ async function untilOpened(times: number, opened: () => number): Promise<void> {
   await new Promise(setImmediate);
 }
 
-test('a hypervisor out of reach is taken hold of again, and is not said to be lost', async () => {
+test('an unreachable hypervisor is attached to again, and is not reported as lost', async () => {
   const { guest, events, cut, opened } = cutOff(['unreachable', 'session']);
   await guest.session(new AbortController().signal);
   cut();
@@ -112,7 +112,7 @@ test('a hypervisor out of reach is taken hold of again, and is not said to be lo
   await guest.close();
 });
 
-test('a hypervisor out of reach is said to be lost once that is certain', async () => {
+test('an unreachable hypervisor is reported as lost once that is certain', async () => {
   const { guest, events, cut, opened } = cutOff(['unreachable', 'lost']);
   await guest.session(new AbortController().signal);
   cut();
@@ -124,7 +124,7 @@ test('a hypervisor out of reach is said to be lost once that is certain', async 
   await guest.close();
 });
 
-test('only on a way back are devices passed over that the guest does not have', async () => {
+test('devices that the guest does not have are ignored only in the rollback', async () => {
   const asked: unknown[] = [];
   const session = {
     onEvent: () => undefined,

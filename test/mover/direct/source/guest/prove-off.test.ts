@@ -38,8 +38,8 @@ function asking(fence: Fence | undefined, known: object = {}) {
   return { prove, recorded };
 }
 
-describe('the proof that the destination’s host is off', () => {
-  test('is asked for once, with every address at which that host was reached', async () => {
+describe('a proof that the destination is off', () => {
+  test('a proof that the destination is off is requested once, with every address of that host', async () => {
     const asked: [string, FenceFacts][] = [];
     const fence: Fence = async (host, facts) => {
       asked.push([host, facts]);
@@ -60,7 +60,7 @@ describe('the proof that the destination’s host is off', () => {
     ]);
   });
 
-  test('is in the journal before anybody has it, and only where the host is off', async () => {
+  test('a proof is recorded before any caller gets it, and only if the host is off', async () => {
     const proved = asking(async () => OFF);
     assert.deepEqual(await proved.prove(), OFF);
     assert.deepEqual(proved.recorded, [{ type: 'fenced', host: 'b', by: 'power is off', ...NOW }]);
@@ -69,7 +69,7 @@ describe('the proof that the destination’s host is off', () => {
     assert.deepEqual(unknown.recorded, []);
   });
 
-  test('is none, and not recorded, where nobody waits for it any more', async () => {
+  test('a proof that no caller waits for any more is discarded, and not recorded', async () => {
     const over = new AbortController();
     const { prove, recorded } = asking(async () => {
       over.abort(new Error('cancelled'));
@@ -79,14 +79,14 @@ describe('the proof that the destination’s host is off', () => {
     assert.deepEqual(recorded, []);
   });
 
-  test('cannot be had where this host has no means', async () => {
+  test('a proof is impossible if this host has no means for it', async () => {
     const { prove, recorded } = asking(undefined);
     assert.equal(await prove(), undefined);
     assert.deepEqual(recorded, []);
   });
 });
 
-describe('post-copy that stands still', () => {
+describe('a post-copy stall', () => {
   /** `stream`: what the hypervisor here says of it, if it says anything; `fencing`: what the proof comes to. */
   function standing(fencing: Fencing | undefined, stream?: string) {
     const over = new AbortController();
@@ -112,19 +112,19 @@ describe('post-copy that stands still', () => {
     return { recover, asked, over };
   }
 
-  test('asks for no proof where it comes back', async () => {
+  test('a post-copy stall asks for no proof if the stream comes back', async () => {
     const { recover, asked } = standing(OFF, 'completed');
     await recover();
     assert.deepEqual(asked, []);
   });
 
-  test('needs no recovery at a destination that is proved off', async () => {
+  test('a post-copy stall needs no recovery at a destination that is proved off', async () => {
     const { recover, asked } = standing(OFF);
     await recover();
     assert.deepEqual(asked, ['fence']);
   });
 
-  test('keeps its error where nothing is proved, and says why there is no proof', async () => {
+  test('a post-copy stall without a proof keeps its error, and reports why there is no proof', async () => {
     for (const fencing of [MAYBE_ON, undefined]) {
       await assert.rejects(standing(fencing).recover(), (error) => {
         assert.ok(hasCode(error, 'GODWIT_HYPERVISOR_LOST'), String(error));
@@ -134,7 +134,7 @@ describe('post-copy that stands still', () => {
     }
   });
 
-  test('asks for no proof once it was given up', async () => {
+  test('a post-copy stall asks for no proof once it was given up', async () => {
     const { recover, asked, over } = standing(OFF);
     over.abort(new Error('cancelled'));
     await assert.rejects(recover());

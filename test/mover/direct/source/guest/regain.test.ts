@@ -62,19 +62,19 @@ async function taken(
   return resumed ? 'resumed' : 'left';
 }
 
-describe('a source whose stream broke off with its guest paused', () => {
-  test('runs the guest on where no commit was sent', async () => {
+describe('a broken stream with a paused guest', () => {
+  test('a broken stream with a paused guest continues the guest if no commit was sent', async () => {
     assert.equal(await taken({ right: 'armed', via: 'postcopy' }), 'resumed');
   });
 
-  test('keeps the guest stopped where post-copy may have run it, and only a proof closed the epoch', async () => {
+  test('a paused guest stays stopped if post-copy may have run it, and only a proof closed the epoch', async () => {
     const proofs = ['fenced', 'operator', 'observed'] as const;
     for (const proof of proofs) {
       assert.equal(await taken({ right: 'abandoned', via: 'postcopy', ...proved(proof) }), 'held');
     }
   });
 
-  test('runs the guest on where the destination itself refused, or nothing but a proof is needed', async () => {
+  test('a paused guest continues if the destination itself refused, or only a proof is needed', async () => {
     assert.equal(await taken({ right: 'abandoned', via: 'postcopy' }), 'resumed');
     assert.equal(
       await taken({ right: 'abandoned', via: 'precopy', ...proved('fenced') }),
@@ -83,8 +83,8 @@ describe('a source whose stream broke off with its guest paused', () => {
   });
 });
 
-describe('a guest that is stopped for another reason than its move', () => {
-  test('is left so by the roll-back, on its owner’s order or by its own state', async () => {
+describe('a guest stopped for an unrelated reason', () => {
+  test("an unrelated stop is kept by the rollback, on its owner's order or by the guest's state", async () => {
     for (const kind of HALT_KINDS) {
       for (const right of ['armed', 'abandoned'] as const) {
         assert.equal(await taken({ right, halted: { kind } }), 'left', kind);
@@ -93,7 +93,7 @@ describe('a guest that is stopped for another reason than its move', () => {
     }
   });
 
-  test('is told from one that the switch paused, even by a mover that saw no event of it', async () => {
+  test('an unrelated stop differs from a pause of the switch, even for a mover that saw no event', async () => {
     for (const kind of HALT_KINDS) {
       assert.equal(
         await taken({ right: 'armed' }, { kind }),
@@ -107,7 +107,7 @@ describe('a guest that is stopped for another reason than its move', () => {
 const mayRunHere = (context: StepContext, signal: AbortSignal) =>
   permissionHere(context, takeBackClaim(context.state(), false), refusalOrProof, signal);
 
-describe('a guest that is to run here for sure', () => {
+describe('a guest that continues here', () => {
   const silent = unreachable;
   const refusals = fc.constantFrom<Answer<object>>(
     { refused: true },
@@ -163,7 +163,7 @@ describe('a guest that is to run here for sure', () => {
     return { may, asked };
   }
 
-  test('runs on only where no commit was sent, or the destination refused, or it is proved off', async () => {
+  test('a guest continues only if no commit was sent, or the destination refused, or it is proved off', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...sourceRight.options),
@@ -185,7 +185,7 @@ describe('a guest that is to run here for sure', () => {
     );
   });
 
-  test('is resumed after post-copy by the destination’s own refusal alone: a host that is off may have run it', async () => {
+  test("a guest is resumed after post-copy only by the destination's refusal: a host that is off may have run it", async () => {
     const off: Fencing = { off: true, by: 'the hook' };
     const known = { right: 'committing', via: 'postcopy' } as const;
     const dark = await here(known, silent, off, regain);
@@ -197,7 +197,7 @@ describe('a guest that is to run here for sure', () => {
   });
 });
 
-describe('a guest whose memory may be older than its storage, and whose driver cannot start it from there', () => {
+describe('possibly stale memory', () => {
   const places = [{ node: 'data', pool: 'p', path: 'data' }];
   const HOOK = { bootId: NOW.bootId, uptimeMs: NOW.uptimeMs };
   const sent = { ...initialSource(planned()).state, known: { places } };
@@ -231,24 +231,24 @@ describe('a guest whose memory may be older than its storage, and whose driver c
       ...(insists && { insists: true as const }),
     }).state;
 
-  test('is held by a proof, and by each order that does not insist', async () => {
+  test('possibly stale memory is held by a proof, and by each order that does not insist', async () => {
     assert.equal(await taken(fenced), 'held');
     for (const proof of ['ask', 'observed', 'fenced'] as const)
       assert.equal(await taken(ordered(held, proof, false)), 'held', proof);
   });
 
-  test('goes on once an operator insists, whatever the order rests on', async () => {
+  test('possibly stale memory continues once an operator insists, whatever the order is based on', async () => {
     for (const proof of ['ask', 'observed', 'fenced', 'operator'] as const)
       assert.equal(await taken(ordered(held, proof, true)), 'resumed', proof);
   });
 
-  test('is held by a proof in answer to the first order that insists: the operator has not been shown it yet', async () => {
+  test('possibly stale memory stays held on the first insisting order, until the operator saw the risk', async () => {
     const first: SourceState = { ...committing, doing: { kind: 'end', outcome: 'held' } };
     assert.equal(await taken(ordered(first, 'fenced', true)), 'held');
   });
 });
 
-describe('whether the destination has a mover', () => {
+describe("the destination's mover", () => {
   const facts = { peer: 'b', address: '10.0.0.2:7443', reason: 'it starts again' };
   const away = godwitError('GODWIT_UNREACHABLE', facts);
 
@@ -263,7 +263,7 @@ describe('whether the destination has a mover', () => {
     return { found, now, times: () => times };
   }
 
-  test('is asked again while its agent is away, which is back in a moment', async (t) => {
+  test("the destination's mover is asked for again while its agent is briefly away", async (t) => {
     for (const there of [true, false]) {
       await t.test(String(there), async (inner) => {
         const answers = async (times: number): Promise<boolean> => {
@@ -275,7 +275,7 @@ describe('whether the destination has a mover', () => {
     }
   });
 
-  test('is not asked for longer than an agent takes, nor after another answer', async (t) => {
+  test("the destination's mover is not asked for longer than an agent's restart, nor after an answer", async (t) => {
     const { found, now, times } = locating(t, async () => Promise.reject(away));
     await assert.rejects(found, away);
     assert.ok(times() > 10 && now() >= 10_000 && now() < 11_000, `${times()} in ${now()} ms`);

@@ -125,20 +125,20 @@ async function refused(given: Setup, why: RegExp): Promise<string[]> {
   return done;
 }
 
-describe('a guest whose memory was lost', () => {
-  test('is started anew once the destination has taken down what was left, and what is left here has ended', async () => {
+describe('a guest that lost its memory', () => {
+  test("a guest that lost its memory is restarted once the destination's and the local remains have ended", async () => {
     const { done, ending } = lostGuest({});
     assert.equal(await ending(), HANDLE);
     assert.deepEqual(done, ['release 17 lost', 'quit', 'relaunch']);
   });
 
-  test('is not touched where it is not known how it was started', async () => {
+  test('a guest that lost its memory is not touched if its start settings are unknown', async () => {
     const { done, ending } = lostGuest({ isLaunchKnown: false });
     await assert.rejects(ending, (thrown) => hasCode(thrown, 'GODWIT_RESTART'));
     assert.deepEqual(done, []);
   });
 
-  test('is started without the destination’s answer where its host is proved to be off already', async () => {
+  test("a guest that lost its memory is started without the destination's answer if that is proved off", async () => {
     for (const proof of ['fenced', 'operator', 'observed'] as const) {
       const { done, ending } = lostGuest({ proof, release: unreachable });
       await ending();
@@ -146,13 +146,13 @@ describe('a guest whose memory was lost', () => {
     }
   });
 
-  test('stays ended for as long as all of it is at the destination and may run there', async () => {
+  test('a guest stays ended as long as all of it is at the destination and may run there', async () => {
     const status = { hypervisor: 'running', state: 'committed' };
     const done = await refused({ release: notArmed, status }, /still there \(running\)/);
     assert.deepEqual(done, ['release 17 lost', 'status']);
   });
 
-  test('is started where all of it was at the destination and its hypervisor there is gone, or was given up', async () => {
+  test('a guest is restarted if it was all at the destination and its hypervisor there is gone', async () => {
     for (const status of [
       { hypervisor: 'gone', state: 'committed' },
       { hypervisor: 'paused', state: 'released' },
@@ -164,13 +164,13 @@ describe('a guest whose memory was lost', () => {
     }
   });
 
-  test('is started where the destination is silent and its host is proved to be off', async () => {
+  test('a guest is restarted if the destination is silent and its host is proved off', async () => {
     const { done, ending } = lostGuest({ release: unreachable, fencing: OFF });
     await ending();
     assert.deepEqual(done, ['release 17 lost', 'fence', 'quit', 'relaunch']);
   });
 
-  test('stays ended where the destination is silent and nothing proves that its host is off', async () => {
+  test('a guest stays ended if the destination is silent and its host is not proved off', async () => {
     await refused({ release: unreachable }, /nothing proves that it is off$/);
     await refused(
       { release: notArmed, status: unreachable, fencing: MAYBE_ON },
@@ -178,7 +178,7 @@ describe('a guest whose memory was lost', () => {
     );
   });
 
-  test('is not started, and no host is fenced, where the destination answers with another error', async () => {
+  test('a guest is not restarted, and no host fenced, if the destination answers with another error', async () => {
     const internal = godwitError('GODWIT_INTERNAL', { what: 'a defect' });
     for (const given of [{ release: internal }, { release: notArmed, status: internal }]) {
       const { done, ending } = lostGuest({ ...given, fencing: OFF });
@@ -187,7 +187,7 @@ describe('a guest whose memory was lost', () => {
     }
   });
 
-  test('is started where nothing is left of it here', async () => {
+  test('a guest is restarted if nothing of it is left here', async () => {
     const { done, ending } = lostGuest({ session: lost });
     await ending();
     assert.deepEqual(done, ['release 17 lost', 'relaunch']);
@@ -196,7 +196,7 @@ describe('a guest whose memory was lost', () => {
     assert.deepEqual(again.done, ['release 17 lost', 'quit', 'relaunch']);
   });
 
-  test('is not started beside what is left of it here and does not end', async () => {
+  test('a guest is not restarted next to a local copy that does not end', async () => {
     const quit = godwitError('GODWIT_HYPERVISOR', {
       hypervisor: 'fake',
       host: 'a',
@@ -208,7 +208,7 @@ describe('a guest whose memory was lost', () => {
     assert.ok(!done.includes('relaunch'));
   });
 
-  test('waits for a hypervisor here that ends slowly, for half a minute and what its memory takes', async (t) => {
+  test('a restart waits for a slow local hypervisor, for half a minute and the time of its memory', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { done, ending, endMs } = lostGuest({ quit: 'silent' });
     const outcome = ending();
@@ -217,7 +217,7 @@ describe('a guest whose memory was lost', () => {
     assert.ok(!done.includes('relaunch'));
   });
 
-  test('counts a destination as silent that takes longer to take down what is left than that takes', async (t) => {
+  test('a destination counts as silent if the teardown takes longer than its limit', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { done, ending, endMs } = lostGuest({ release: 'silent', fencing: OFF });
     const outcome = ending();
@@ -226,7 +226,7 @@ describe('a guest whose memory was lost', () => {
     assert.deepEqual(done, ['release 17 lost', 'fence', 'quit', 'relaunch']);
   });
 
-  test('counts a destination as silent that does not say within 20 s what became of its copy', async (t) => {
+  test('a destination counts as silent if it does not report within 20 s what became of its copy', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { done, ending } = lostGuest({ release: notArmed, status: 'silent', fencing: OFF });
     const outcome = ending();

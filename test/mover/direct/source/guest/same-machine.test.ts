@@ -15,8 +15,8 @@ function compared(read: () => Promise<Compare | undefined>, there: unknown): Pro
   return sameMachine(context as unknown as MoverParts, signal)(there);
 }
 
-describe('the machine that the destination has made', () => {
-  test('is compared with the one that runs here', async () => {
+describe("the destination's machine", () => {
+  test("the destination's machine is compared with the one that runs here", async () => {
     const asked: unknown[] = [];
     const compare = (...reported: unknown[]): Check => {
       asked.push(...reported);
@@ -26,24 +26,24 @@ describe('the machine that the destination has made', () => {
     assert.deepEqual(asked, [{ version: 'x' }, 'b']);
   });
 
-  test('is no matter of a driver that cannot report machines', async () => {
+  test("the destination's machine is not compared by a driver that cannot report machines", async () => {
     assert.deepEqual(await compared(async () => undefined, {}), []);
   });
 
-  test('is warned of where an older destination does not report it', async () => {
+  test("the destination's machine causes a warning if an older destination does not report it", async () => {
     const [check] = await compared(async () => () => SAME, undefined);
     assert.equal(check?.verdict, 'warn');
     assert.match(check.evidence, /b did not report what it has made$/);
   });
 
-  test('is warned of where it cannot be read here in time', async () => {
+  test("the destination's machine causes a warning if the local one cannot be read in time", async () => {
     const late = godwitError('GODWIT_DEADLINE', { what: 'reading', deadlineMs: 10_000 });
     const [check] = await compared(() => Promise.reject(late), {});
     assert.equal(check?.verdict, 'warn');
     assert.match(check.evidence, /not found out whether it is the same machine there/);
   });
 
-  test('fails the step where what a destination reported is no machine, or the guest is gone', async () => {
+  test('the step fails if the reported machine is invalid, or the guest is gone', async () => {
     for (const error of [
       godwitError('GODWIT_PROTOCOL_INVALID', { peer: 'b', expected: 'x', what: 'y' }),
       godwitError('GODWIT_HYPERVISOR_LOST', { side: 'source', guest: 'web1', reason: 'gone' }),

@@ -71,7 +71,7 @@ function stage(given: { readonly leave?: boolean; readonly addresses?: readonly 
 }
 
 describe('the connections of a guest', () => {
-  test('are reported ahead of the guest, and at its end only what is new and what is gone', async () => {
+  test('connections are reported before the guest, and at the end only the new and the gone ones', async () => {
     const { host, counts, connections, context } = stage();
     host.entries = entriesOf(3);
     const { verdict, evidence } = await connections.handOver(context, signal);
@@ -85,7 +85,7 @@ describe('the connections of a guest', () => {
     assert.deepEqual(connections.late(), []);
   });
 
-  test('are called complete at the end though nothing is new, but not where some cannot be reported', async () => {
+  test('the last report is complete even without news, but not if some connections cannot be reported', async () => {
     const { host, counts, connections, context } = stage();
     host.entries = entriesOf(1);
     await connections.handOver(context, signal);
@@ -98,7 +98,7 @@ describe('the connections of a guest', () => {
     ]);
   });
 
-  test('are reported in as many calls as they take, of which the last alone completes them', async () => {
+  test('connections are reported in as many calls as needed, and only the last completes them', async () => {
     const { host, counts, connections, context } = stage();
     host.entries = entriesOf(MAX_IN_CALL + 1);
     await connections.last(context);
@@ -108,7 +108,7 @@ describe('the connections of a guest', () => {
     ]);
   });
 
-  test('are left alone where the host is so configured, tracks none, or none is the guest’s', async () => {
+  test('connections are ignored if the host is configured so, tracks none, or the guest has none', async () => {
     const left = stage({ leave: true });
     const other = stage({ addresses: [] });
     const none = stage();
@@ -120,7 +120,7 @@ describe('the connections of a guest', () => {
     }
   });
 
-  test('that cannot be reported end no migration; it is warned of them, once', async () => {
+  test('connections that cannot be reported end no migration, and cause one warning', async () => {
     for (const answer of [unreachable, { problem: 'its table is full' }]) {
       const { host, connections, context } = stage();
       host.entries = entriesOf(1);
@@ -137,7 +137,7 @@ describe('the connections of a guest', () => {
     }
   });
 
-  test('that were not reported are reported the next time, and are then no problem any more', async () => {
+  test('connections that were not reported are reported the next time, which solves the problem', async () => {
     const { host, counts, connections, context } = stage();
     host.entries = entriesOf(2);
     host.answer = unreachable;
@@ -148,7 +148,7 @@ describe('the connections of a guest', () => {
     assert.deepEqual(connections.late(), []);
   });
 
-  test('of protocols that cannot be reported are warned of', async () => {
+  test('connections of protocols that cannot be reported cause a warning', async () => {
     const { host, connections, context } = stage();
     host.entries = entriesOf(1);
     host.leftOut = 2;

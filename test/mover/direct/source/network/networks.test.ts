@@ -34,13 +34,13 @@ function partsOf(networks: NicNetwork[], map?: Record<string, string>, nics?: So
   return context as LookDependencies;
 }
 
-describe('the networks of a guest that is to move', () => {
-  test('are not known where its driver knows of no NICs', async () => {
+describe('networks of a guest', () => {
+  test('the networks of a guest are unknown if its driver supports no NICs', async () => {
     assert.equal(await networksOf(partsOf([]), undefined, signal), undefined);
     assert.deepEqual(await routesTo(partsOf([]), signal), []);
   });
 
-  test('must hold each one that is to be mapped; another is refused, with those that it is in', async () => {
+  test("a mapped network must be one of the guest's; another is refused with the list", async () => {
     const name = fc.constantFrom<string[]>('br0', 'br1', 'br-lan', 'vlan7');
     const mapped = fc.dictionary(name, fc.constant('br0'));
     await fc.assert(
@@ -61,13 +61,13 @@ describe('the networks of a guest that is to move', () => {
     );
   });
 
-  test('are asked for of no more NICs than a peer may be sent', async () => {
+  test('the networks are looked up for no more NICs than may be sent to a peer', async () => {
     const many = Array.from({ length: MAX_NICS + 1 }, (_, at) => nic(at, `tap${at}`));
     const found = networksOf(partsOf([]), many, signal);
     await assert.rejects(found, (thrown) => hasCode(thrown, 'GODWIT_TOO_MANY'));
   });
 
-  test('are refused by the name of a NIC whose port is in none', async () => {
+  test('the networks are refused by the name of a NIC whose port is in none', async () => {
     const found = networksOf(partsOf([]), [nic(1, 'godwit-none')], signal);
     await assert.rejects(found, (thrown) => {
       assert.ok(hasCode(thrown, 'GODWIT_DEVICE_UNMAPPED'));

@@ -96,8 +96,8 @@ function stage(network: object, addresses: string[], agents: Agents = {}) {
 
 const settled = () => new Promise(setImmediate);
 
-describe('the source’s mover, which has others watch its guest', () => {
-  test('asks the hosts that have no part in it, again and again, and reports what each saw', async () => {
+describe('probing by other hosts', () => {
+  test("the source's mover polls the uninvolved hosts, and reports the observations of each", async () => {
     const { calls, wake, probes } = stage({}, ['10.9.0.21']);
     probes.early();
     probes.early();
@@ -114,7 +114,7 @@ describe('the source’s mover, which has others watch its guest', () => {
     assert.deepEqual(calls, ['end c', 'end d', 'close c', 'close d']);
   });
 
-  test('names the switch by the clock of the host that watches', async () => {
+  test("the source's mover gives the switch time by the clock of the watching host", async () => {
     const reported: WatchEnd[] = [];
     const { probes } = stage({ probe: { hosts: ['c'] } }, ['10.9.0.21'], {
       watch: () => ({ watching: true, wallMs: NOW + 5000 }),
@@ -132,7 +132,7 @@ describe('the source’s mover, which has others watch its guest', () => {
     assert.deepEqual(reported, [{ switch: at, laterMs: 600_000 }]);
   });
 
-  test('has the guest probed on after a move, as configured, and reports who does', async () => {
+  test("the source's mover has the guest probed after a move, as configured, and names the hosts", async () => {
     for (const laterMs of [5000, 0]) {
       const reported: WatchEnd[] = [];
       const network = { probe: { hosts: ['c', 'd'], laterMs } };
@@ -151,7 +151,7 @@ describe('the source’s mover, which has others watch its guest', () => {
     }
   });
 
-  test('has it probed no further after a migration that came to nothing', async () => {
+  test('probing ends after a migration that failed', async () => {
     const reported: WatchEnd[] = [];
     const { probes } = stage({ probe: { hosts: ['c'] } }, ['10.9.0.21'], {
       end: (_host, of) => {
@@ -165,7 +165,7 @@ describe('the source’s mover, which has others watch its guest', () => {
     assert.deepEqual(reported, [{}]);
   });
 
-  test('names the addresses that are configured first', async () => {
+  test('probes try the configured addresses first', async () => {
     const addresses = { web1: ['10.9.0.77'], web2: ['10.9.0.78'] };
     const { calls, probes } = stage({ probe: { hosts: ['c'], addresses } }, ['10.9.0.21']);
     probes.early();
@@ -174,7 +174,7 @@ describe('the source’s mover, which has others watch its guest', () => {
     await probes.close(ID, true);
   });
 
-  test('asks nobody where no address is known, and says so', async () => {
+  test('no host is asked to probe if no address is known, and that is reported', async () => {
     const { calls, probes } = stage({}, []);
     probes.early();
     const results = await probes.results();
@@ -185,7 +185,7 @@ describe('the source’s mover, which has others watch its guest', () => {
     assert.deepEqual(calls, []);
   });
 
-  test('does nothing where it is configured so', async () => {
+  test('probing is off if configured so', async () => {
     const { calls, probes } = stage({ probe: 'off' }, ['10.9.0.21']);
     probes.early();
     assert.deepEqual(await probes.results(), []);
@@ -193,7 +193,7 @@ describe('the source’s mover, which has others watch its guest', () => {
     assert.deepEqual(calls, []);
   });
 
-  test('says of each host why it saw nothing: it would not, it does not answer, it is of an older build', async () => {
+  test('each host without a sighting has a reason: refused, unanswered, or an older build', async () => {
     const network = { probe: { hosts: ['b', 'c', 'd'] } };
     const { probes } = stage(network, ['10.9.0.21'], {
       watch: (host) => {
@@ -217,7 +217,7 @@ describe('the source’s mover, which has others watch its guest', () => {
     assert.match(words[2] ?? '', /of a build that knows nothing of it/);
   });
 
-  test('fetches what an earlier mover had begun, and ends what nobody wants to know any more', async () => {
+  test("a new mover fetches an earlier mover's probes, and ends the unneeded ones", async () => {
     const later = stage({ probe: { hosts: ['c'] } }, ['10.9.0.21']);
     assert.equal((await later.probes.results())[0]?.gapMs, 70);
     assert.deepEqual(later.calls, ['end c']);
@@ -228,7 +228,7 @@ describe('the source’s mover, which has others watch its guest', () => {
     assert.deepEqual(undone.calls, ['watch c 10.9.0.21', 'end c', 'close c']);
   });
 
-  test('has nobody go on where the guest is lost once all was seen', async () => {
+  test('probing does not continue if the guest is lost once everything was seen', async () => {
     const { calls, probes } = stage({ probe: { hosts: ['c'] } }, ['10.9.0.21']);
     probes.early();
     await settled();

@@ -72,8 +72,8 @@ const verdicts = (checks: readonly Check[]): Record<string, string> =>
     checks.map(({ name, verdict, notTried }) => [name, notTried ? 'not tried' : verdict]),
   );
 
-describe('the source’s mover, which looks at its guest once that has moved', () => {
-  test('reports the end of its hypervisor only if the kernel shows it', async () => {
+describe('verification after a move', () => {
+  test("the source's mover reports the end of its hypervisor only if the kernel shows it", async () => {
     const copiesWith = async (life: Life): Promise<Check | undefined> => {
       const { verification } = stage({ life });
       const all = await verification.results([]);
@@ -88,7 +88,7 @@ describe('the source’s mover, which looks at its guest once that has moved', (
     assert.match(unknown?.evidence ?? '', /process 4711 at a has ended: it may not be looked into/);
   });
 
-  test('brings together what both hosts and the guest itself show', async () => {
+  test("the source's mover combines the findings of both hosts and of the guest", async () => {
     const { verification } = stage({ clocks: [10, -70, -70] });
     verification.before(async (there) => [{ ...SAME, evidence: `${String(there)}` }]);
     await turn();
@@ -105,7 +105,7 @@ describe('the source’s mover, which looks at its guest once that has moved', (
     assert.equal(all.find(({ name }) => name === 'devices')?.evidence, 'as it is');
   });
 
-  test('says which looks a destination did not report, so that none is missed without a word', async () => {
+  test("the source's mover names each check that a destination did not report", async () => {
     const { verification } = stage({ verify: async () => ({ checks: [] }) });
     verification.before(async () => [SAME]);
     const all = await verification.results([]);
@@ -116,7 +116,7 @@ describe('the source’s mover, which looks at its guest once that has moved', (
     }
   });
 
-  test('says that nothing is known of devices that were to be plugged in, only where some were', async () => {
+  test("the source's mover reports unknown devices only if some were to be plugged in", async () => {
     const plugged = async (plug?: readonly string[]) => {
       const { verification } = stage({ verify: async () => ({ checks: [] }), plug });
       const all = await verification.results([]);
@@ -126,7 +126,7 @@ describe('the source’s mover, which looks at its guest once that has moved', (
     assert.deepEqual(await plugged(), []);
   });
 
-  test('is in doubt of a machine that differs, and of a disk that is still written to here', async () => {
+  test('a machine that differs, and a disk that is still written to here, are in doubt', async () => {
     const facts = { guest: 'web1', host: 'b', what: 'one device' };
     const error = godwitError('GODWIT_MACHINE_DIFFERS', facts);
     const { verification } = stage({ writers: [['other (process 9)']] });
@@ -142,7 +142,7 @@ describe('the source’s mover, which looks at its guest once that has moved', (
     assert.equal(found['disks'], 'warn');
   });
 
-  test('says why nothing is known of a destination of an earlier build, or of one that is silent', async () => {
+  test('a destination that is silent or of an earlier build is unknown, with the reason', async () => {
     for (const [thrown, words] of [
       [
         godwitError('GODWIT_ROUTE_UNKNOWN', { method: 'POST', path: '/v1/verify' }),
@@ -160,7 +160,7 @@ describe('the source’s mover, which looks at its guest once that has moved', (
     }
   });
 
-  test('takes from a destination its own looks, and nothing that this host knows better', async () => {
+  test("the destination's answer counts for its checks, and never for facts of this host", async () => {
     const lies = ['copies', 'guest-clock', 'newer'].map((name) => ({ ...THERE, name }));
     const checks = [THERE, ...lies, { ...THERE, side: 'source' }];
     const { verification } = stage({ verify: async () => ({ checks }) });
@@ -179,7 +179,7 @@ describe('the source’s mover, which looks at its guest once that has moved', (
     ]);
   });
 
-  test('compares no clock of after the switch with itself', async () => {
+  test('a clock reading from after the switch is not compared with itself', async () => {
     const { verification, state } = stage({ clocks: [10, 10, 10] });
     verification.before(async () => [SAME]);
     state.stopped = true;
@@ -187,7 +187,7 @@ describe('the source’s mover, which looks at its guest once that has moved', (
     assert.equal(verdicts(await verification.results([]))['guest-clock'], 'not tried');
   });
 
-  test('asks no guest without an address of IPv4, and none where nobody is to be probed', async () => {
+  test('a guest is not asked without an IPv4 address, nor if probing is off', async () => {
     for (const how of [{ addresses: ['fd09::21'] }, { network: { probe: 'off' } }]) {
       const { verification, asked } = stage(how);
       verification.before(async () => [SAME]);
@@ -196,7 +196,7 @@ describe('the source’s mover, which looks at its guest once that has moved', (
     }
   });
 
-  test('that took over says that it knows neither the machine nor the clock of before', async () => {
+  test('a mover that took over reports that the earlier machine and clock are unknown', async () => {
     const { verification } = stage({ clocks: [1, 1] });
     const found = verdicts(await verification.results([]));
     assert.equal(found['devices'], 'not tried');

@@ -64,28 +64,28 @@ function guest({ least = 0, hasBalloon = true, run = 'running' } = {}) {
   };
 }
 
-describe('the balloon of a guest that moves', () => {
-  test('takes what the guest does not need, but for the margin', async () => {
+describe('the balloon of a moving guest', () => {
+  test('the balloon takes the memory that the guest does not need, minus the margin', async () => {
     const { context, said } = guest();
     const { balloon } = await inflate(context, signal);
     assert.deepEqual(balloon, { takenBytes: 436 * MIB, leftBytes: 64 * MIB });
     assert.deepEqual(said, [MEMORY - 436 * MIB]);
   });
 
-  test('takes no more a second time: a mover that takes over says the same', async () => {
+  test('the balloon takes no more a second time: a mover that takes over reports the same', async () => {
     const { context } = guest();
     const first = await inflate(context, signal);
     assert.deepEqual(await inflate(context, signal), first);
   });
 
-  test('is told to look no further where the guest gives up less', async () => {
+  test('the balloon stops waiting if the guest gives up less', async () => {
     const { context, said } = guest({ least: 900 * MIB });
     const { balloon } = await inflate(context, signal);
     assert.equal(balloon?.takenBytes, 124 * MIB);
     assert.equal(said.at(-1), 900 * MIB);
   });
 
-  test('gives back what was taken, unless the hypervisor has ended', async () => {
+  test('the balloon returns its memory, unless the hypervisor has ended', async () => {
     const { context, said } = guest();
     await inflate(context, signal);
     await deflate(context, signal);
@@ -96,7 +96,7 @@ describe('the balloon of a guest that moves', () => {
     assert.equal(gone.said.length, 1);
   });
 
-  test('gives back all where a mover of the previous build wrote down no more than what it took', async () => {
+  test('the balloon returns everything if a mover of the previous build recorded only the taken amount', async () => {
     const { context, said } = guest();
     const { known, ...state } = context.state();
     const balloon = { takenBytes: 436 * MIB, leftBytes: 64 * MIB };
@@ -107,7 +107,7 @@ describe('the balloon of a guest that moves', () => {
     assert.deepEqual(said, [MEMORY]);
   });
 
-  test('that somebody else has filled since it was looked at is left as it is, and the move is refused', async () => {
+  test('a balloon that another program has filled meanwhile is unchanged, and the move is refused', async () => {
     const { context, look, said, takenByOther } = guest();
     assert.equal((await lookAtBalloon(look, signal)).checks[0]?.verdict, 'pass');
     takenByOther(32 * MIB);
@@ -116,7 +116,7 @@ describe('the balloon of a guest that moves', () => {
     assert.deepEqual(said, []);
   });
 
-  test('is refused by name where its driver knows none, and says what it would take where it does', async () => {
+  test('the balloon is refused by name without driver support, and otherwise reports its amount', async () => {
     const [refused] = (await lookAtBalloon(guest({ hasBalloon: false }).look, signal)).checks;
     assert.deepEqual([refused?.name, refused?.verdict], ['balloon', 'refuse']);
     assert.match(refused?.evidence ?? '', /the driver fake knows no balloons/);
@@ -125,7 +125,7 @@ describe('the balloon of a guest that moves', () => {
     assert.deepEqual(take, { takesBytes: 436 * MIB, availableBytes: 500 * MIB });
   });
 
-  test('is waited for while it still gives back what a move before took, and refused where somebody else has it', async () => {
+  test("the balloon is awaited while it returns an earlier move's memory, and refused if in other use", async () => {
     const rising = guest();
     await inflate(rising.context, signal);
     rising.rises(100 * MIB);

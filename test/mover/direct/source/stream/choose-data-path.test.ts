@@ -41,8 +41,8 @@ const anyGiven = fc.record({
   offered: fc.boolean(),
 }) satisfies fc.Arbitrary<PathSetup>;
 
-describe('the path that memory takes', () => {
-  test('is chosen by what a plan measured of the guest: one that is empty is not compressed', async () => {
+describe("memory's path", () => {
+  test("memory's path is chosen by a plan's measurement: an empty guest is not compressed", async () => {
     const given = { settings: { path: 'auto' }, configured: 100 * MBIT, offered: false } as const;
     const pages = { how: 'pages', memoryBytes: 1 << 30, pages: 4096 } as const;
     const takes = async (measured: GuestMeasure | undefined) =>
@@ -54,7 +54,7 @@ describe('the path that memory takes', () => {
     assert.equal(await takes({ ...pages, curve: [], mix: { ...mix, zero: 1 } }), 'none');
   });
 
-  test('is chosen by what this host’s moves to that host told of its paths', async () => {
+  test("memory's path is chosen by the results of this host's moves to that host", async () => {
     const given = { settings: { path: 'auto' }, configured: 1000 * MBIT, offered: false } as const;
     const kind = { finished: 'precopy', byWire: false, several: true, maxDowntimeMs: 100 } as const;
     const told = { ...kind, downtimeMs: 50, costs: { memoryPath: 'packed', processor: 4 } };
@@ -64,7 +64,7 @@ describe('the path that memory takes', () => {
     assert.equal(await takes([told, told, told]), undefined);
   });
 
-  test('is chosen by one look at a sample of its pages where no plan was made, and without it where that fails', async (t) => {
+  test("memory's path is chosen by one page sample without a plan, and without it if that fails", async (t) => {
     const given = { settings: { path: 'auto' }, configured: 100 * MBIT, offered: false } as const;
     const compressOf = async (measure: SourceSession['measure']) =>
       (await choose(partsOf({ ...given, measure }), OFFER, signal)).path?.stream?.compress;
@@ -93,7 +93,7 @@ describe('the path that memory takes', () => {
     assert.equal(await late, asWithout);
   });
 
-  test('is not chosen by a look that ends with the migration', async () => {
+  test("memory's path is not chosen by a sample that ends with the migration", async () => {
     const over = new AbortController();
     const reason = new Error('cancelled');
     const measure: SourceSession['measure'] = async () => {
@@ -104,13 +104,13 @@ describe('the path that memory takes', () => {
     await assert.rejects(choose(parts, OFFER, over.signal), reason);
   });
 
-  test('is not chosen where nothing was asked for, or no memory moves', async () => {
+  test("memory's path is not chosen if none was requested, or no memory moves", async () => {
     for (const settings of [{}, { path: 'native' }, { mode: 'cold', path: 'wire' }] as const) {
       assert.deepEqual(await choose(partsOf({ settings }), OFFER, signal), {});
     }
   });
 
-  test('is the wire, or refused with what stands against it, through a relay and where it was asked for', async () => {
+  test("memory's path is the requested or relayed wire, or is refused with the obstacles", async () => {
     await fc.assert(
       fc.asyncProperty(anyGiven, anyOffer, async (given, offer) => {
         const context = partsOf(given);
@@ -131,7 +131,7 @@ describe('the path that memory takes', () => {
     );
   });
 
-  test('is never refused where Godwit chooses, and fits the journal', async () => {
+  test("memory's path is never refused if Godwit chooses it, and fits the journal", async () => {
     await fc.assert(
       fc.asyncProperty(anyGiven, anyOffer, async (given, offer) => {
         const settings = { ...given.settings, path: 'auto' } as const;
@@ -141,7 +141,7 @@ describe('the path that memory takes', () => {
     );
   });
 
-  test('goes by the rate of the link in the configuration, else by what the agent knows of it', async () => {
+  test("memory's path depends on the configured link rate, or else on the agent's measurement", async () => {
     // By post-copy QEMU compresses nothing: a thin link is the wire's.
     const settings = { path: 'auto', mode: 'postcopy' } as const;
     const takes = async (given: PathSetup) =>
@@ -171,18 +171,18 @@ describe('a stream that was chosen', () => {
     return { chosen: streamFrom(partsOf({ known }), session, signal), asked };
   };
 
-  test('is kept where the hypervisor can send it', async () => {
+  test('a chosen stream is kept if the hypervisor can send it', async () => {
     const { chosen, asked } = sends(undefined, CHOSEN);
     assert.deepEqual(await chosen, {});
     assert.deepEqual(asked, [{ mode: 'precopy', ...SEVERAL_STREAMS }]);
   });
 
-  test('is no question where none was chosen', async () => {
+  test('a stream that was not chosen is not checked', async () => {
     const { chosen, asked } = sends('it cannot', {});
     assert.deepEqual([await chosen, asked], [{}, []]);
   });
 
-  test('is given up for a plain one, with a reason that the journal holds', async () => {
+  test('a chosen stream is replaced by a plain one, with a reason that fits the journal', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 4000 }), async (length) => {
         const reason = 'é'.repeat(length);
@@ -195,7 +195,7 @@ describe('a stream that was chosen', () => {
   });
 });
 
-describe('what the destination says of the stream', () => {
+describe("the destination's answer about the stream", () => {
   const settings = { streams: 1, compress: 'none' } as const;
   const check = (verdict: Check['verdict'], name = 'stream'): Check => ({
     name,
@@ -217,7 +217,7 @@ describe('what the destination says of the stream', () => {
     return { asked: asked.map(({ streams, compress }) => ({ streams, compress })), found };
   }
 
-  test('is asked once where it takes the chosen one, or refuses something else', async () => {
+  test('the destination is asked once if it accepts the chosen stream, or refuses something else', async () => {
     for (const checks of [[], [check('pass')], [check('warn')], [check('refuse', 'cpu')]]) {
       const { asked, found } = await assessed(checks, CHOSEN);
       assert.deepEqual(asked, [SEVERAL_STREAMS]);
@@ -225,7 +225,7 @@ describe('what the destination says of the stream', () => {
     }
   });
 
-  test('is asked again for a plain one where it refuses the chosen one', async () => {
+  test('the destination is asked again for a plain stream if it refuses the chosen one', async () => {
     const { asked, found } = await assessed([check('refuse')], CHOSEN);
     assert.deepEqual(asked, [SEVERAL_STREAMS, settings]);
     assert.deepEqual(found.answer, { checks: [] });
@@ -233,7 +233,7 @@ describe('what the destination says of the stream', () => {
     assert.match(found.path?.why ?? '', /it is soonest; as one plain stream: no zstd there/);
   });
 
-  test('stands where the stream was asked for, and not chosen', async () => {
+  test("the destination's refusal stands if the stream was requested, and not chosen", async () => {
     const { asked, found } = await assessed([check('refuse')], {});
     assert.equal(asked.length, 1);
     assert.deepEqual(found, { answer: { checks: [check('refuse')] } });

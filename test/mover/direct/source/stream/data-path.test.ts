@@ -61,8 +61,8 @@ async function scene(t: TestContext, addresses: string[] = [], mode: Mode = 'pre
   return { way, context, wires, events, facts };
 }
 
-describe('the source’s end of the wire', () => {
-  test('is a socket of the migration’s own, without TLS; a native one is what the destination said', async (t) => {
+describe("the source's end of the wire", () => {
+  test("the source's end of the wire is a separate socket without TLS; a native one is the destination's", async (t) => {
     const { way, context, facts } = await scene(t);
     const { wire: _wire, ...native } = facts;
     const straight = await way.open(native, never);
@@ -78,7 +78,7 @@ describe('the source’s end of the wire', () => {
     assert.equal(way.isOpen, true);
   });
 
-  test('knows the host’s other addresses as spare ways to the same port', async (t) => {
+  test("the source's end of the wire has the host's other addresses as spare paths to the same port", async (t) => {
     const { way, wires, facts } = await scene(t, ['10.1.0.2:7443', '[fd00::2]:7443']);
     await way.open(facts, never);
     const { port } = new URL(`http://${facts.memoryAddress}`);
@@ -86,7 +86,7 @@ describe('the source’s end of the wire', () => {
     assert.equal(wires.sources[0].graceMs, 7000);
   });
 
-  test('is told when the guest goes over to post-copy at once', async (t) => {
+  test("the source's end of the wire is told when the guest switches to post-copy at once", async (t) => {
     for (const mode of ['precopy', 'hybrid', 'postcopy'] as const) {
       const { way, wires, facts } = await scene(t, [], mode);
       await way.open(facts, never);
@@ -94,7 +94,7 @@ describe('the source’s end of the wire', () => {
     }
   });
 
-  test('is broken off when another mover works at the destination, and not before', async (t) => {
+  test("the source's end of the wire is closed exactly if another mover works at the destination", async (t) => {
     const { way, wires, facts } = await scene(t);
     await way.open(facts, never);
     way.mind('10.0.0.2:50001');
@@ -107,7 +107,7 @@ describe('the source’s end of the wire', () => {
     );
   });
 
-  test('reports what it did once, however it ends', async (t) => {
+  test("the source's end of the wire reports its figures once, however it ends", async (t) => {
     const { way, events, facts } = await scene(t);
     await way.open(facts, never);
     await way.end();
@@ -119,7 +119,7 @@ describe('the source’s end of the wire', () => {
     );
   });
 
-  test('says whether it has a link, and neither yes nor that it is cut once it is over', async (t) => {
+  test("the source's end of the wire is linked or cut while it is open, and neither once it is over", async (t) => {
     const { way, wires, facts } = await scene(t);
     const said = () => ({ cut: way.isCut, link: way.hasLink });
     assert.deepEqual(said(), { cut: false, link: false });
@@ -135,7 +135,7 @@ describe('the source’s end of the wire', () => {
     assert.deepEqual(said(), { cut: false, link: false });
   });
 
-  test('makes room for the next session, and reports both', async (t) => {
+  test("the source's end of the wire makes room for the next session, and reports both", async (t) => {
     const { way, events, wires, facts } = await scene(t);
     await way.open(facts, never);
     await way.open(facts, never);

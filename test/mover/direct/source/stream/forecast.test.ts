@@ -72,7 +72,7 @@ async function factsOf(given: Setup) {
 }
 
 describe('a migration without a plan', () => {
-  test('has a prediction by what was looked at while the destination was made ready', async () => {
+  test('a migration without a plan has a prediction from samples taken during the preparation', async () => {
     let ended = false;
     const measure = async (_signal: AbortSignal, { enough }: { enough: AbortSignal }) => {
       await new Promise((resolve) => {
@@ -107,7 +107,7 @@ describe('a migration without a plan', () => {
     assert.deepEqual(await again.facts(signal), {});
   });
 
-  test('counts the processors of both hosts and how busy they are, once the destination has said it', async () => {
+  test('a forecast uses the processors of both hosts and their load, once the destination reports them', async () => {
     const said = async (...offers: (WireOffer | undefined)[]) => {
       const context = contextOf({ measure: async () => MEASURED });
       const forecast = new Forecast(context, () => ({ cores: 16, load: 1 }));
@@ -123,7 +123,7 @@ describe('a migration without a plan', () => {
     assert.ok(busy > quiet, `${busy} of ${quiet}`);
   });
 
-  test('has the copy of its disks in it, which comes before memory', async () => {
+  test('a forecast includes the copy of its disks, which comes before memory', async () => {
     const context = contextOf({ measure: async () => MEASURED });
     const image = { node: 'disk0', format: 'raw', bytes: 40 * MIB, readOnly: false };
     const known = {
@@ -142,7 +142,7 @@ describe('a migration without a plan', () => {
     assert.ok(more > 1800 && more < 4000, `${more}`);
   });
 
-  test('learns how long guests stand still from earlier migrations to that host', async () => {
+  test('a forecast learns the downtime from earlier migrations to that host', async () => {
     const measure = async () => MEASURED;
     const downtimeMs = async (stoodStillMs: readonly number[]) =>
       (await factsOf({ measure, stoodStillMs })).prediction?.downtimeMs.middle ?? 0;
@@ -154,7 +154,7 @@ describe('a migration without a plan', () => {
     assert.ok(learned > 3 * assumed && learned < stoodMs, `${learned}`);
   });
 
-  test('waits for no look that takes long, and says why nothing is predicted', async () => {
+  test('a forecast waits for no slow sample, and reports why nothing is predicted', async () => {
     const beganMs = performance.now();
     const { unpredicted, prediction } = await factsOf({ measure: () => new Promise(() => {}) });
     assert.equal(prediction, undefined);
@@ -165,7 +165,7 @@ describe('a migration without a plan', () => {
     assert.match((await factsOf({})).unpredicted ?? '', /^the driver fake cannot look/);
   });
 
-  test('looks on after the step that began it, and no more once its mover ends', async () => {
+  test('a forecast continues after the step that began it, and stops when its mover ends', async () => {
     let looks: AbortSignal | undefined;
     const measure = (own: AbortSignal) => {
       looks = own;
@@ -179,12 +179,12 @@ describe('a migration without a plan', () => {
     assert.equal(looks.aborted, true);
   });
 
-  test('of which another mover saw the beginning is not predicted', async () => {
+  test('a migration that another mover began is not predicted', async () => {
     const { unpredicted } = await new Forecast(contextOf({}), undefined).facts(signal);
     assert.match(unpredicted ?? '', /ended$/);
   });
 
-  test('looks at nothing where a plan said it, and where no memory is sent', async () => {
+  test('a forecast samples nothing if a plan has the facts, or if no memory is sent', async () => {
     const measure = () => assert.fail('the guest was looked at');
     const prediction = { level: 0.8 } as Prediction;
     assert.deepEqual(await factsOf({ measure, prediction }), {});

@@ -75,8 +75,8 @@ function partsAt(
   return context as StepContext;
 }
 
-describe('the switch to post-copy of a guest whose disks are copied', () => {
-  test('is guarded until the hypervisor holds the guest', async () => {
+describe('the switch to post-copy with copies', () => {
+  test('the switch to post-copy with copies is guarded until the hypervisor holds the guest', async () => {
     for (const over of [
       { ...AT_SWITCH, isOpen: true, isFinishing: true },
       { ...AT_SWITCH, doing: { kind: 'undo', step: 'switchover' } },
@@ -93,13 +93,13 @@ describe('the switch to post-copy of a guest whose disks are copied', () => {
     }
   });
 
-  test('fails as soon as the path of the copies is lost', async () => {
+  test('the switch to post-copy fails as soon as the path of the copies is lost', async () => {
     let looks = 0;
     const context = partsAt(() => ({ ...AT_SWITCH, isOpen: (looks += 1) < 12 }));
     await assert.rejects(guardPostcopy(context, signal), isLostPath);
   });
 
-  test('fails, and breaks the path off, once it has had no link for longer than one takes to be made anew', async () => {
+  test('the switch to post-copy fails, and closes the path, after a long time without a link', async () => {
     for (const [roundTripMs, allowedMs] of [
       [1, 104],
       [50, 300],
@@ -125,7 +125,7 @@ describe('the switch to post-copy of a guest whose disks are copied', () => {
     }
   });
 
-  test('does not begin before the path has a link; without one for good it does not begin', async () => {
+  test('the switch to post-copy does not begin before the path has a link, even if it never gets one', async () => {
     let looks = 0;
     const cut = partsAt(() => {
       looks += 1;
@@ -142,7 +142,7 @@ describe('the switch to post-copy of a guest whose disks are copied', () => {
     );
   });
 
-  test('is guarded no longer than its step', async () => {
+  test('the switch to post-copy is guarded no longer than its step', async () => {
     const abort = new AbortController();
     const over = guardPostcopy(
       partsAt(() => ({ ...AT_SWITCH, isOpen: true })),
@@ -152,7 +152,7 @@ describe('the switch to post-copy of a guest whose disks are copied', () => {
     await assert.rejects(over, { name: 'AbortError' });
   });
 
-  test('is guarded there alone: at another step, in pre-copy, and without copies nothing is looked at', async () => {
+  test('only the switch to post-copy with copies is guarded: no other step, and not pre-copy', async () => {
     const doings = STEP_NAMES.map((step) => ({ kind: 'do' as const, step }));
     const anywhere = fc.record({
       doing: fc.constantFrom(...doings),
@@ -171,10 +171,10 @@ describe('the switch to post-copy of a guest whose disks are copied', () => {
   });
 });
 
-describe('the end of the copies, the guest paused', () => {
+describe('the end of copies', () => {
   const never = new Promise<void>(() => {});
 
-  test('is there once they have been ended, and its failure is theirs', async () => {
+  test('the end of copies is done once they have been ended, and fails with them', async () => {
     const whole = (): Setup => ({ copies: true, isOpen: true });
     await finishDisks(partsAt(whole, { finish: async () => {} }), signal);
     const finish = async (): Promise<never> => {
@@ -183,7 +183,7 @@ describe('the end of the copies, the guest paused', () => {
     await assert.rejects(finishDisks(partsAt(whole, { finish }), signal), /no room/);
   });
 
-  test('is not waited for where their path has had no link for too long', async () => {
+  test('the end of copies is not awaited if their path has had no link for too long', async () => {
     let aborted = 0;
     const cut = partsAt(() => ({ copies: true, isOpen: true, cutForMs: 5000 }), {
       finish: () => never,
@@ -193,7 +193,7 @@ describe('the end of the copies, the guest paused', () => {
     assert.equal(aborted, 1);
   });
 
-  test('is waited for no longer than its step; a guest without copies needs none', async () => {
+  test('the end of copies is awaited no longer than its step; a guest without copies skips it', async () => {
     const over = new AbortController();
     const ending = finishDisks(
       partsAt(() => ({ copies: true, isOpen: true }), { finish: () => never }),
@@ -208,7 +208,7 @@ describe('the end of the copies, the guest paused', () => {
   });
 });
 
-test('copies without a path fail the step; a guest without copies needs none', () => {
+test('disk copies without a path fail the step; a guest without copies needs none', () => {
   for (const copies of [false, true]) {
     for (const isOpen of [false, true]) {
       const context = partsAt(() => ({ copies, isOpen }));

@@ -7,7 +7,7 @@ import { errorOf, planned } from '../../../../migration/direct/samples.ts';
 
 const { state } = initialSource(planned());
 
-test('a question that took too long is reported as a silent link, with what to look at', () => {
+test('a question that took too long is reported as a silent link, with a remedy', () => {
   const late = godwitError('GODWIT_DEADLINE', { what: 'the destination', deadlineMs: 5000 });
   const error = linkSilent(late.toJSON(), '10.0.0.2:7443', state, 45_000.4);
   assert.equal(error.code, 'GODWIT_UNREACHABLE');
@@ -15,7 +15,7 @@ test('a question that took too long is reported as a silent link, with what to l
   assert.match(error.hint ?? '', /link between a and b .* web1 runs on at a/);
 });
 
-test('every other error says itself what it is', () => {
+test('every other error describes itself', () => {
   for (const code of Object.keys(ERRORS) as ErrorCode[]) {
     if (code === 'GODWIT_DEADLINE') continue;
     const error = { ...errorOf(), code };

@@ -7,15 +7,15 @@ const CUT = { isCut: true, hasLink: false };
 const OVER = { isCut: false, hasLink: false };
 const GRACE_MS = 60_000;
 
-describe('what is seen of the wire’s links', () => {
-  test('hides bytes that are stalled for the grace and a little more, where no cut was seen', () => {
+describe('link state of the wire', () => {
+  test('a link state hides stalled bytes for the grace period and a little more, if no cut was seen', () => {
     const sight = new LinkState();
     sight.look(LINK, 1000);
     assert.equal(sight.hides(69_999, GRACE_MS, 1000), true);
     assert.equal(sight.hides(70_000, GRACE_MS, 1000), false);
   });
 
-  test('hides them after cuts in a row that together outlast the grace, until a link has stood for ten seconds', () => {
+  test('a link state hides stalls after a row of cuts longer than the grace period until ten good seconds', () => {
     const sight = new LinkState();
     for (let now = 0; now < 90_000; now += 1000) sight.look(now % 30_000 === 0 ? LINK : CUT, now);
     assert.equal(sight.hides(90_000, GRACE_MS, 90_000), true);
@@ -24,14 +24,14 @@ describe('what is seen of the wire’s links', () => {
     assert.equal(sight.hides(99_000, GRACE_MS, 99_000), false);
   });
 
-  test('hides nothing for long of a session that is over', () => {
+  test('a link state hides nothing for long in a session that is over', () => {
     const sight = new LinkState();
     sight.look(CUT, 60_000);
     sight.look(OVER, 60_200);
     assert.equal(sight.hides(70_000, GRACE_MS, 70_000), false);
   });
 
-  test('knows when the other mover was heard last: never without a link', () => {
+  test("a link state has the other mover's last sign of life: never without a link", () => {
     const sight = new LinkState();
     sight.look(CUT, 1000);
     sight.look(OVER, 2000);

@@ -46,7 +46,7 @@ async function afterThrottle(
 }
 
 describe('a setting of the stream', () => {
-  test('that was taken is reported to nobody: it is in the journal since it was decided', async () => {
+  test('a setting that was applied is not reported: the journal has it since the decision', async () => {
     const reported: StreamChange[] = [];
     const events = await afterThrottle(async (change) => {
       reported.push(change);
@@ -54,7 +54,7 @@ describe('a setting of the stream', () => {
     assert.deepEqual([events, reported], [[], [{ throttlePercent: 20 }]]);
   });
 
-  test('that failed is journaled as not set', async () => {
+  test('a setting that failed is journaled as not set', async () => {
     const events = await afterThrottle(async () => {
       throw new Error('the monitor is gone');
     });
@@ -143,7 +143,7 @@ async function decidedBy(
   return decided;
 }
 
-describe('a guest is looked at while the first round runs', () => {
+describe('samples in the first round', () => {
   const SEEN = {
     how: 'pages',
     pages: 1024,
@@ -152,17 +152,17 @@ describe('a guest is looked at while the first round runs', () => {
   };
   const busy = async () => SEEN;
 
-  test('so that post-copy takes over as soon as that one is over', async () => {
+  test('a guest is sampled in the first round so that post-copy starts right after it', async () => {
     assert.deepEqual(await decidedBy(busy, [FIRST, LATER, SECOND]), ['postcopy']);
     assert.deepEqual(await decidedBy(undefined, [FIRST, LATER, SECOND]), []);
   });
 
-  test('and is not steered while the switch is held: what is sent then tells nothing', async () => {
+  test('a guest is not steered while the switch is held, since the data sent then shows nothing', async () => {
     const held = { holdsSwitch: true };
     assert.deepEqual(await decidedBy(busy, [FIRST, LATER, SECOND], held), []);
   });
 
-  test('and before that where most of what is sent would have to be sent again', async () => {
+  test("post-copy starts before the round's end if most sent pages would have to be sent again", async () => {
     let longestMs: number | undefined;
     const measure = async (_: AbortSignal, brief: Brief) => {
       longestMs ??= brief.longestMs;
@@ -179,7 +179,7 @@ describe('a guest is looked at while the first round runs', () => {
     );
   });
 
-  test('and once more where the round turns out to take longer than the long look was made for', async () => {
+  test('a guest is sampled again if the round takes longer than the long sample was made for', async () => {
     const asked: number[] = [];
     const measure = async (_: AbortSignal, brief: Brief) => {
       if (brief.longestMs !== undefined) asked.push(brief.longestMs);
@@ -191,7 +191,7 @@ describe('a guest is looked at while the first round runs', () => {
     assert.ok((asked[1] ?? 0) > (asked[0] ?? 0) * 2, String(asked));
   });
 
-  test('once, and not where the round is over before the look would be', async () => {
+  test('a guest is sampled once, and not if the round would be over before the sample', async () => {
     let looks = 0;
     const counted = async () => {
       looks += 1;
@@ -203,7 +203,7 @@ describe('a guest is looked at while the first round runs', () => {
     assert.equal(looks, 2);
   });
 
-  test('not where a byte that it writes is no byte that is sent, nor where its hypervisor would have to look', async () => {
+  test('a guest is not sampled if written bytes are not sent bytes, or its hypervisor would have to look', async () => {
     const both = [FIRST, LATER, SECOND];
     assert.deepEqual(await decidedBy(busy, both, { compress: 'zstd' }), []);
     const stream = { streams: 4, compress: 'zstd' } as const;
@@ -219,7 +219,7 @@ describe('a guest is looked at while the first round runs', () => {
     assert.equal(enough?.aborted, false, 'from outside alone');
   });
 
-  test('and what it writes is compared with what goes over of memory where that is compressed', async () => {
+  test("a guest's write rate is compared with the memory rate if memory is compressed", async () => {
     const to = (totalMs: number, packing: number) => {
       const transferredBytes = (totalMs / 1000) * 10 * MIB;
       const contentBytes = transferredBytes * packing;
@@ -232,7 +232,7 @@ describe('a guest is looked at while the first round runs', () => {
     assert.deepEqual(await decides(2.5), ['postcopy']);
   });
 
-  test('and not where post-copy is to begin at once', async () => {
+  test('a guest is not sampled if post-copy begins at once', async () => {
     let looks = 0;
     const counted = async () => {
       looks += 1;
@@ -242,7 +242,7 @@ describe('a guest is looked at while the first round runs', () => {
     assert.equal(looks, 0);
   });
 
-  test('until it stops', async () => {
+  test('a guest is sampled until it stops', async () => {
     let signal: AbortSignal | undefined;
     const measure = (inner: AbortSignal) => {
       signal = inner;
@@ -254,7 +254,7 @@ describe('a guest is looked at while the first round runs', () => {
     assert.equal(signal?.aborted, true);
   });
 
-  test('and a look that fails leaves it to the rounds', async () => {
+  test('a failed sample leaves the decision to the rounds', async () => {
     const refused = async () => {
       throw new Error('this mover may not read its memory');
     };

@@ -88,13 +88,13 @@ function streamOf({
 }
 
 describe('before the switch to post-copy', () => {
-  test('the link carries what is queued, and pre-copy sends next to nothing meanwhile', async () => {
+  test('the link sends the queue before post-copy, and pre-copy sends almost nothing meanwhile', async () => {
     const stream = streamOf();
     assert.deepEqual(await stream.empty(4 * MB), [true, 0]);
     assert.deepEqual(stream.asked, [HELD]);
   });
 
-  test('a queue that takes less than 100 ms changes nothing, and one that nobody knows', async () => {
+  test('a queue that takes less than 100 ms, or is unknown, changes nothing', async () => {
     for (const held of [0, 0.9 * MB, undefined]) {
       const stream = streamOf();
       assert.deepEqual(await stream.empty(held), [true, held]);
@@ -102,7 +102,7 @@ describe('before the switch to post-copy', () => {
     }
   });
 
-  test('nobody waits by the wire, over several streams, in rounds by content, and without an address', async () => {
+  test('the queue is not awaited over the wire, several streams, content rounds, or without an address', async () => {
     const memoryAddress = '10.0.0.2:49152';
     const streams = { streams: 4, compress: 'none' } as const;
     for (const given of [
@@ -118,13 +118,13 @@ describe('before the switch to post-copy', () => {
     }
   });
 
-  test('nobody waits in the first second, in which nobody knows what the link carries', async () => {
+  test("the queue is not awaited in the first second, before the link's rate is known", async () => {
     const stream = streamOf();
     assert.deepEqual(await stream.empty(4 * MB, signal, 999), [true, 4 * MB]);
     assert.deepEqual(stream.asked, []);
   });
 
-  test('the switch comes all the same where the kernel or the hypervisor does not answer', async () => {
+  test('the switch happens all the same if the kernel or the hypervisor does not answer', async () => {
     const deaf = streamOf();
     deaf.fails.look = true;
     assert.deepEqual(await deaf.empty(4 * MB), [true, 4 * MB]);
@@ -137,7 +137,7 @@ describe('before the switch to post-copy', () => {
     ['carries nothing', 0, false],
     ['is slow', 1, true],
   ] as const)
-    test(`on a link that ${link} the wait has an end`, { timeout: 10_000 }, async (t) => {
+    test(`the wait for the queue ends on a link that ${link}`, { timeout: 10_000 }, async (t) => {
       t.mock.timers.enable({ apis: ['setTimeout'] });
       const stream = streamOf({ carried });
       const waiting = stream.empty(4 * MB);
@@ -146,7 +146,7 @@ describe('before the switch to post-copy', () => {
       assert.equal((await waiting)[0], mayCome);
     });
 
-  test('a migration that is over waits no more', async () => {
+  test('a migration that is over no longer waits for the queue', async () => {
     const over = new AbortController();
     const stream = streamOf({ carried: 0 });
     const waiting = stream.empty(4 * MB, over.signal);
@@ -154,7 +154,7 @@ describe('before the switch to post-copy', () => {
     await assert.rejects(waiting, /cancelled/);
   });
 
-  test('pre-copy goes on as it was set up where the switch does not come', async () => {
+  test('pre-copy continues with its settings if the switch does not happen', async () => {
     const stream = streamOf();
     await stream.fill();
     assert.deepEqual(stream.asked, [FILLED]);
@@ -169,7 +169,7 @@ describe('before the switch to post-copy', () => {
 });
 
 describe('after the switch to post-copy', () => {
-  test('memory that nobody waits for has all of the link after half a second', async () => {
+  test('unrequested memory has the whole link half a second after the switch', async () => {
     const stream = streamOf();
     await stream.look(9000);
     await stream.empty(4 * MB);
@@ -179,7 +179,7 @@ describe('after the switch to post-copy', () => {
     assert.deepEqual(stream.asked, [HELD, FILLED], 'once');
   });
 
-  test('nothing is asked for where nothing was held back', async () => {
+  test('no cap is set if none was held back', async () => {
     const stream = streamOf();
     await stream.look(9000, 'memory');
     for (const totalMs of [10_000, 12_000]) await stream.look(totalMs, 'drain');
@@ -197,7 +197,7 @@ describe('after the switch to post-copy', () => {
     assert.deepEqual(stream.asked, [HELD, FILLED]);
   });
 
-  test('a mover that took over several streams, or the wire, holds nothing: their caps can be set', async () => {
+  test('a mover that took over several streams, or the wire, holds nothing back: their caps can be set', async () => {
     for (const given of [{ settings: { streams: 4 } }, { known: { path: WIRE } }] as const) {
       const stream = streamOf({ ...given, tookOver: true });
       await stream.look(2000);
@@ -205,7 +205,7 @@ describe('after the switch to post-copy', () => {
     }
   });
 
-  test('a mover that took over gives back what the other one may have held back, once', async () => {
+  test("a mover that took over lifts the earlier mover's possible cap, once", async () => {
     // One that took over in the switch has done a step of its own when it first looks.
     for (const [step, tookOver] of [
       ['memory', true],

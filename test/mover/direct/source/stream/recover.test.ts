@@ -99,21 +99,21 @@ function stage(t: TestContext, given: Setup) {
 const FLOWS = [{ type: 'flows', over: '10.0.0.2:7443' }];
 const CONNECT = 'connect routed b:1 b';
 
-describe('a post-copy stream that is broken', () => {
-  test('is resumed over a path that answers: the destination listens first, then the source connects', async (t) => {
+describe('a broken post-copy stream', () => {
+  test('a broken post-copy stream is resumed over a working path: listen first, then connect', async (t) => {
     const { done, events, recovering } = stage(t, { after: [['postcopy-active']] });
     await recovering();
     assert.deepEqual(done, ['choose', 'listen 17 at 0', CONNECT]);
     assert.deepEqual(events, FLOWS);
   });
 
-  test('is not resumed by a driver that cannot', async (t) => {
+  test('a broken post-copy stream is not resumed by a driver that cannot do so', async (t) => {
     const { done, recovering } = stage(t, { canRecover: false });
     await assert.rejects(recovering, (thrown) => hasCode(thrown, 'GODWIT_CAPABILITY'));
     assert.deepEqual(done, []);
   });
 
-  test('needs nothing where it has come back, or has ended, by itself', async (t) => {
+  test('a post-copy stream that came back or ended by itself needs no recovery', async (t) => {
     const byItself: Setup[] = [
       { before: ['postcopy-active'], sent: [SENT, SENT + 1] },
       { before: ['completed'] },
@@ -127,14 +127,14 @@ describe('a post-copy stream that is broken', () => {
     }
   });
 
-  test('is left to TCP where all was sent and only the last bytes are in flight', async (t) => {
+  test('a post-copy stream is left to TCP if everything was sent and the last bytes are in flight', async (t) => {
     const before = ['postcopy-active', 'postcopy-active', 'completed'];
     const { done, recovering } = stage(t, { before, remainingBytes: 0 });
     await recovering();
     assert.deepEqual(done, []);
   });
 
-  test('that is stalled without a word is resumed all the same', async (t) => {
+  test('a post-copy stream that stalls silently is resumed all the same', async (t) => {
     const { done, recovering } = stage(t, {
       before: ['postcopy-active'],
       after: [['postcopy-active']],
@@ -143,13 +143,13 @@ describe('a post-copy stream that is broken', () => {
     assert.deepEqual(done, ['choose', 'listen 17 at 0', CONNECT]);
   });
 
-  test('that broke with its last bytes in flight is resumed, since TCP brings them no more', async (t) => {
+  test('a post-copy stream that broke with its last bytes in flight is resumed, since TCP lost them', async (t) => {
     const { done, recovering } = stage(t, { remainingBytes: 0, after: [['postcopy-active']] });
     await recovering();
     assert.deepEqual(done, ['choose', 'listen 17 at 0', CONNECT]);
   });
 
-  test('keeps its old connection until a path answers', async (t) => {
+  test('a broken post-copy stream keeps its old connection until a path answers', async (t) => {
     const { done, recovering } = stage(t, {
       paths: [false, false, true],
       after: [['postcopy-active']],
@@ -158,7 +158,7 @@ describe('a post-copy stream that is broken', () => {
     assert.deepEqual(done, ['choose', 'choose', 'choose', 'listen 17 at 500', CONNECT]);
   });
 
-  test('is tried again where the destination does not listen', async (t) => {
+  test('a broken post-copy stream is tried again if the destination does not listen', async (t) => {
     const { done, recovering } = stage(t, {
       listens: [unreachable, { memoryAddress: 'b:1' }],
       after: [['postcopy-active']],
@@ -167,7 +167,7 @@ describe('a post-copy stream that is broken', () => {
     assert.deepEqual(done, ['choose', 'listen 17 at 0', 'choose', 'listen 17 at 250', CONNECT]);
   });
 
-  test('gives the destination 10 s to listen, and then asks again', async (t) => {
+  test('a broken post-copy stream gives the destination 10 s to listen, and then asks again', async (t) => {
     const { done, goOn, recovering } = stage(t, {
       listens: ['silent', { memoryAddress: 'b:1' }],
       after: [['postcopy-active']],
@@ -181,7 +181,7 @@ describe('a post-copy stream that is broken', () => {
     assert.deepEqual(done.slice(2), ['choose', 'listen 17 at 10250', CONNECT]);
   });
 
-  test('is tried again as soon as the new connection is seen to fail', async (t) => {
+  test('a broken post-copy stream is tried again as soon as the new connection fails', async (t) => {
     const failing = ['postcopy-recovering', 'postcopy-paused'];
     const { done, events, recovering } = stage(t, { after: [failing, ['postcopy-active']] });
     await recovering();
@@ -190,7 +190,7 @@ describe('a post-copy stream that is broken', () => {
     assert.deepEqual(events, FLOWS);
   });
 
-  test('is given 5 s to flow over the new connection, also while it is still called paused', async (t) => {
+  test('a new connection gets 5 s to carry data, even while its state is still paused', async (t) => {
     const slow = [...Array.from({ length: 100 }, () => 'postcopy-paused'), 'postcopy-recovering'];
     const { done, recovering } = stage(t, { after: [[...slow, 'postcopy-active']] });
     await recovering();
@@ -202,14 +202,14 @@ describe('a post-copy stream that is broken', () => {
     assert.deepEqual(dead.events, FLOWS);
   });
 
-  test('is given up when the time for it is over', async (t) => {
+  test('a broken post-copy stream is given up when its time is over', async (t) => {
     const { done, now, recovering } = stage(t, { paths: [false] });
     await assert.rejects(recovering, (thrown) => hasCode(thrown, 'GODWIT_DEADLINE'));
     assert.equal(now(), LIMIT_MS);
     assert.deepEqual(new Set(done), new Set(['choose']));
   });
 
-  test('is given up at once when the migration is', async (t) => {
+  test('a broken post-copy stream is given up at once when the migration is', async (t) => {
     const { done, stop, recovering } = stage(t, { listens: ['silent'] });
     const outcome = recovering();
     await turn();

@@ -36,7 +36,7 @@ function scene() {
 }
 
 describe('the guard of a post-copy stream', () => {
-  test('asks nothing while bytes flow', async () => {
+  test('the post-copy guard asks nothing while bytes flow', async () => {
     const { guard, link, said, after } = scene();
     for (let sent = 1; sent < 50; sent += 1) {
       guard.saw(sent * 4096, 'drain');
@@ -46,7 +46,7 @@ describe('the guard of a post-copy stream', () => {
     assert.deepEqual(said, []);
   });
 
-  test('reports a standstill that ended by itself, and no shorter one', async () => {
+  test('the post-copy guard reports a stall that ended by itself, and no shorter one', async () => {
     const { guard, said, after } = scene();
     guard.saw(1, 'drain');
     await after(900);
@@ -57,7 +57,7 @@ describe('the guard of a post-copy stream', () => {
     assert.deepEqual(said, [{ type: 'flows', afterMs: 1600 }]);
   });
 
-  test('waits for a dead link, and has the stream resumed as soon as it answers', async () => {
+  test('the post-copy guard waits for a dead link, and has the stream resumed as soon as it answers', async () => {
     const { guard, link, said, after } = scene();
     guard.saw(1, 'drain');
     link.answers = false;
@@ -74,7 +74,7 @@ describe('the guard of a post-copy stream', () => {
     assert.deepEqual(said.slice(1), [{ type: 'flows' }]);
   });
 
-  test('lets a stream alone of which only the last bytes are on their way', async () => {
+  test('the post-copy guard leaves a stream alone if only its last bytes are in flight', async () => {
     const { guard, link, said, after } = scene();
     guard.saw(1, 'drain', 4096);
     guard.saw(2, 'drain', 0);
@@ -87,7 +87,7 @@ describe('the guard of a post-copy stream', () => {
     assert.equal(link.asked, 0);
   });
 
-  test('takes another way after a moment of silence', async () => {
+  test('the post-copy guard takes another path after a moment of silence', async () => {
     const { guard, link, said, after } = scene();
     guard.saw(1, 'drain');
     link.answers = false;
@@ -98,7 +98,7 @@ describe('the guard of a post-copy stream', () => {
     assert.deepEqual(said, [{ type: 'stalled', forMs: 1600 }]);
   });
 
-  test('leaves a stream alone whose break is known already', async () => {
+  test('the post-copy guard leaves a stream alone if its break is already known', async () => {
     const { guard, link, said, after } = scene();
     guard.saw(1, 'drain');
     guard.known();
@@ -108,7 +108,7 @@ describe('the guard of a post-copy stream', () => {
     assert.deepEqual([said.length, link.asked], [0, 0]);
   });
 
-  test('misses the bytes of a stream that was resumed and is stalled again', async () => {
+  test('the post-copy guard detects a resumed stream that stalls again', async () => {
     const { guard, link, said, after } = scene();
     guard.saw(1, 'drain');
     guard.known();
@@ -122,7 +122,7 @@ describe('the guard of a post-copy stream', () => {
     assert.deepEqual(said, [{ type: 'stalled', forMs: 1600 }]);
   });
 
-  test('gives pre-copy up whose way is dead, and no other', async () => {
+  test('the guard gives up pre-copy whose path is dead, and no other', async () => {
     const { guard, link, said, before } = scene();
     guard.saw(1, 'memory');
     await before(40_000);
@@ -139,7 +139,7 @@ describe('the guard of a post-copy stream', () => {
     );
   });
 
-  test('knows nothing of bytes before it saw some', async () => {
+  test('the guard has no byte count before it saw any', async () => {
     const { guard, link, after } = scene();
     await after(60_000);
     assert.equal(guard.stillMs, 0);

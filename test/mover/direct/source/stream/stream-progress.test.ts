@@ -19,7 +19,7 @@ const NOW = Date.parse('2026-01-01T12:00:00.000Z');
 const at = { nowMs: NOW, elapsedMs: 60_000, note: undefined };
 
 describe('the live line', () => {
-  test('says that the stream is stalled, since when and until when', () => {
+  test('the live line shows a stalled stream, with its start and its limit', () => {
     const line = lineOf(inMemory, { sample, still: { forMs: 5000, timeoutMs: 45_000 } }, at);
     assert.deepEqual(line.still, {
       since: '2026-01-01T11:59:55.000Z',
@@ -28,7 +28,7 @@ describe('the live line', () => {
     assert.match(line.note ?? '', /b has been stalled since 11:59:55 UTC/);
   });
 
-  test('waits no longer than the migration’s own time, from when it began', () => {
+  test("the live line waits no longer than the migration's time, from its start", () => {
     const still = { forMs: 5000, timeoutMs: 3_600_000 };
     const { still: asked } = lineOf(inMemory, { sample, still }, at);
     assert.equal(asked?.until, '2026-01-01T12:09:00.000Z');
@@ -36,7 +36,7 @@ describe('the live line', () => {
     assert.equal(lineOf(began, { sample, still }, at).still?.until, '2026-01-01T12:09:50.000Z');
   });
 
-  test('has no stalled link, and no time until which one is waited for, once that is given up', () => {
+  test('the live line has no stalled link, and no time limit, once the stream is given up', () => {
     const still = { forMs: 5000, timeoutMs: 45_000 };
     const undoing: SourceState = { ...inMemory, doing: { kind: 'undo', step: 'memory' } };
     const line = lineOf(undoing, { sample, still }, at);
@@ -48,14 +48,14 @@ describe('the live line', () => {
     assert.deepEqual([last.still, last.note], [undefined, undefined]);
   });
 
-  test('prefers what it was given to say', () => {
+  test('the live line prefers a text that was given to it', () => {
     const still = { forMs: 5000, timeoutMs: undefined };
     const line = lineOf(inMemory, { sample, still }, { ...at, note: 'looking for a path' });
     assert.equal(line.note, 'looking for a path');
     assert.deepEqual(line.still, { since: '2026-01-01T11:59:55.000Z' });
   });
 
-  test('fits what the API may show, whatever was seen', () => {
+  test("the live line fits the API's limits, whatever was seen", () => {
     const still = fc.record({
       forMs: fc.double({ min: 0, max: 1e9, noNaN: true }),
       timeoutMs: fc.option(fc.integer({ min: 1, max: 1e9 }), { nil: undefined }),
@@ -74,12 +74,12 @@ describe('the live line', () => {
   });
 });
 
-test('what is given up has the newest figures', () => {
+test('an abandoned stream has the newest figures', () => {
   assert.deepEqual(lastLook(undefined), {});
   assert.deepEqual(lastLook({ sample }), { sample });
 });
 
-test('a timeout shows the newest figures, and for how long nothing had gone', () => {
+test('a timeout shows the newest figures, and how long the stream stood still', () => {
   assert.deepEqual(whatTook(undefined), {});
   assert.deepEqual(whatTook({ sample }), { sample, stillMs: 0 });
   const still = { forMs: 1234.5, timeoutMs: undefined };

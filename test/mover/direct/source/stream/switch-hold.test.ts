@@ -46,7 +46,7 @@ function stage({ settings, tookOver = false, now = {} }: Setup = {}) {
 }
 
 describe('the switch of pre-copy', () => {
-  test('is held by next to no bandwidth and downtime, once, and freed by what was set up', async () => {
+  test('the switch of pre-copy is held once by minimal bandwidth and downtime, and freed by the settings', async () => {
     const { asked, hold, set } = stage({ settings: { maxBandwidth: 24 * MIB } });
     await set(false);
     assert.deepEqual([asked, hold.isHolding], [[], false]);
@@ -59,20 +59,20 @@ describe('the switch of pre-copy', () => {
     assert.deepEqual([asked, hold.isHolding], [[HELD, free], false]);
   });
 
-  test('has no cap once it is free where none was asked for', async () => {
+  test('the switch of pre-copy has no cap once it is free if none was requested', async () => {
     const { asked, set } = stage();
     await set(true);
     await set(false);
     assert.deepEqual(asked.at(-1), { maxBandwidth: 0, maxDowntimeMs: 70 });
   });
 
-  test('is freed by a mover that took over, since the earlier one may have held it', async () => {
+  test('the switch of pre-copy is freed by a mover that took over, since the earlier one may have held it', async () => {
     const { asked, set } = stage({ tookOver: true });
     await set(false);
     assert.deepEqual(asked, [{ maxBandwidth: 0, maxDowntimeMs: 70 }]);
   });
 
-  test('is held at the next look if the hypervisor did not take the setting', async () => {
+  test('the switch of pre-copy is held at the next look if the hypervisor did not apply the setting', async () => {
     const { seen, asked, hold, set } = stage();
     seen.fails = true;
     await set(true);
@@ -85,7 +85,7 @@ describe('the switch of pre-copy', () => {
     assert.equal(hold.isHolding, true);
   });
 
-  test('is left alone before memory moves, after the guest has stopped, and by the wire', async () => {
+  test('the switch is left alone before memory moves, after the guest has stopped, and over the wire', async () => {
     const others: Partial<SourceState>[] = [
       { doing: { kind: 'do', step: 'mirror' } },
       { doing: { kind: 'undo', step: 'memory' } },

@@ -82,8 +82,8 @@ function stage(timetable: Timetable, { settings = {}, step = 'memory', takes }: 
   return { seen, stream, wire, disks, bases, events, look, takeOver, said };
 }
 
-describe('a migration of a host that allows less by the time of day', () => {
-  test('is capped at its first look, and the cap is taken away when its hours are over', async () => {
+describe('a timed cap', () => {
+  test('a timed cap is set at the first look, and removed when its hours are over', async () => {
     const { seen, stream, wire, disks, bases, look, said } = stage(always(20 * MB));
     await look();
     await look();
@@ -97,7 +97,7 @@ describe('a migration of a host that allows less by the time of day', () => {
     assert.deepEqual(seen.state.capped, { now: 0, least: 20 * MB });
   });
 
-  test('keeps to the cap of its request where that is lower', async () => {
+  test('a timed cap yields to a lower cap of the request', async () => {
     const low = stage(always(20 * MB), { settings: { maxBandwidth: 5 * MB } });
     await low.look();
     assert.deepEqual([low.stream, low.events], [[{ maxBandwidth: 5 * MB }], []]);
@@ -110,13 +110,13 @@ describe('a migration of a host that allows less by the time of day', () => {
     assert.deepEqual(high.said(), [20 * MB, 0]);
   });
 
-  test('by the wire its hypervisor is left alone: it sends to the mover', async () => {
+  test('a timed cap over the wire leaves the hypervisor alone, which sends to the mover', async () => {
     const { stream, wire, look } = stage(always(MB), { takes: 'wire' });
     await look();
     assert.deepEqual([stream, wire], [[], [MB]]);
   });
 
-  test('while its disks are copied the stream is not there yet, and gets the cap when it is', async () => {
+  test('a timed cap waits for the stream while disks are copied', async () => {
     const { seen, stream, disks, look, said } = stage(always(MB), { step: 'mirror' });
     await look();
     assert.deepEqual([stream, disks], [[], [MB]]);
@@ -126,7 +126,7 @@ describe('a migration of a host that allows less by the time of day', () => {
     assert.deepEqual(said(), [MB]);
   });
 
-  test('what is held back for the switch is not let go by it', async () => {
+  test('a timed cap does not release memory that is held back for the switch', async () => {
     const { seen, stream, look } = stage(always(MB));
     seen.holds = true;
     await look();
@@ -136,7 +136,7 @@ describe('a migration of a host that allows less by the time of day', () => {
     assert.deepEqual(stream, [{ maxBandwidth: MB }]);
   });
 
-  test('caps the copies of disks, and leaves memory alone that is held back until they have a path', async () => {
+  test('a timed cap limits disk copies, and leaves memory alone that waits for their path', async () => {
     const { seen, stream, disks, look } = stage(always(MB));
     seen.holdsSwitch = true;
     await look();
@@ -147,7 +147,7 @@ describe('a migration of a host that allows less by the time of day', () => {
     assert.deepEqual([stream, disks], [[{ maxBandwidth: 2 * MB }], [MB, 2 * MB]]);
   });
 
-  test('what could not be set is set at the next look, and is not said before', async () => {
+  test('a timed cap that could not be set is set at the next look, and is not reported before', async () => {
     const { seen, stream, look, said } = stage(always(MB));
     seen.fails = true;
     await look();
@@ -157,7 +157,7 @@ describe('a migration of a host that allows less by the time of day', () => {
     assert.deepEqual([stream, said()], [[{ maxBandwidth: MB }], [MB]]);
   });
 
-  test('a mover that takes over sets it again, and says it once', async () => {
+  test('a mover that takes over sets the timed cap again, and reports it once', async () => {
     const { stream, look, takeOver, said } = stage(always(MB));
     await look();
     takeOver();
@@ -166,7 +166,7 @@ describe('a migration of a host that allows less by the time of day', () => {
     assert.deepEqual(said(), [MB]);
   });
 
-  test('a mover that takes over lifts a cap of hours that the configuration has no more', async () => {
+  test('a mover that takes over lifts a timed cap that is no longer configured', async () => {
     const { seen, stream, look, takeOver, said } = stage(always(MB));
     await look();
     takeOver();
@@ -176,7 +176,7 @@ describe('a migration of a host that allows less by the time of day', () => {
     assert.deepEqual(said(), [MB, 0]);
   });
 
-  test('a host without such hours sets nothing', async () => {
+  test('a host without such hours sets no timed cap', async () => {
     const { stream, wire, disks, events, look } = stage([]);
     await look();
     assert.deepEqual([stream, wire, disks, events], [[], [], [], []]);

@@ -77,8 +77,8 @@ function streamOf({
   };
 }
 
-describe('what a kernel holds of a stream', () => {
-  test('is left out of the downtime that the hypervisor plans for, with the switch, down to a third of it', async () => {
+describe('kernel-held bytes of a stream', () => {
+  test('kernel-held bytes are deducted from the planned downtime with the switch, down to a third of it', async () => {
     const stream = streamOf();
     await stream.look(0);
     assert.equal(stream.nowMs(), 40);
@@ -89,14 +89,14 @@ describe('what a kernel holds of a stream', () => {
     assert.equal(stream.addresses[0], '10.0.0.2:49152');
   });
 
-  test('is asked for again only where it changed by much', async () => {
+  test('kernel-held bytes are set again only if they changed much', async () => {
     const stream = streamOf();
     for (const held of [0, MB, 1.1 * MB, 0.9 * MB]) await stream.look(held);
     assert.deepEqual(stream.asked, [160]);
     assert.deepEqual(await streamOf().look(0), []);
   });
 
-  test('is not known where a look or the hypervisor fails, and the next look tries again', async () => {
+  test('kernel-held bytes are unknown after a failed look or hypervisor call, until the next look', async () => {
     const stream = streamOf();
     await stream.look(0);
     stream.fails.look = true;
@@ -108,14 +108,14 @@ describe('what a kernel holds of a stream', () => {
     assert.deepEqual(await stream.look(MB), [160]);
   });
 
-  test('is set once by a mover that took over, since nobody knows what the other one asked for', async () => {
+  test('kernel-held bytes are set once by a mover that took over, as the earlier setting is unknown', async () => {
     const stream = streamOf({ tookOver: true });
     await stream.look(0);
     assert.deepEqual(await stream.look(0), [260]);
     assert.deepEqual(await stream.look(0), [260]);
   });
 
-  test('is nobody’s concern once the guest has stopped, by the wire, in rounds by content, in post-copy, and where nothing is set', async () => {
+  test('kernel-held bytes do not count after the stop, over the wire, in content rounds, or in post-copy', async () => {
     const memoryAddress = '10.0.0.2:49152';
     const given: readonly Setup[] = [
       { stopped: true },
@@ -134,7 +134,7 @@ describe('what a kernel holds of a stream', () => {
     assert.deepEqual([byWire.nowMs(), streamOf({ rounds: 'content' }).nowMs()], [60, 0]);
   });
 
-  test('does not keep the order to go on waiting: a guest that stops during the look is asked for nothing', async () => {
+  test('a stop during the check of kernel-held bytes sends the guest no further settings', async () => {
     const stream = streamOf();
     await stream.look(0);
     const over = stream.look(MB);

@@ -49,8 +49,8 @@ function looking(fails: (look: number) => boolean = () => false) {
 const writtenMib = ({ looks }: ReturnType<typeof looking>): number | undefined =>
   looks.newest === undefined ? undefined : (looks.newest.curve[0]?.dirtyBytes ?? 0) / MIB;
 
-describe('looks at a guest while the first round runs', () => {
-  test('are made again and again, and the newest counts, with the link as it was seen', async () => {
+describe("samples of a guest's writes", () => {
+  test("samples of the guest's writes repeat, and the newest counts, with the link at that time", async () => {
     const course = looking();
     course.saw(FIRST);
     await course.pause();
@@ -64,7 +64,7 @@ describe('looks at a guest while the first round runs', () => {
     assert.equal(writtenMib(course), before + 2);
   });
 
-  test('end with the round, and with the stop', async () => {
+  test("samples of the guest's writes end with the round, and with the stop", async () => {
     for (const end of ['round', 'stop'] as const) {
       const course = looking();
       course.saw(FIRST);
@@ -79,7 +79,7 @@ describe('looks at a guest while the first round runs', () => {
     }
   });
 
-  test('are made for long beside them, where the end of the round may be too late for post-copy', async () => {
+  test("samples of the guest's writes include long ones if the round may end too late for post-copy", async () => {
     for (const [leftMs, windows] of [
       [600_000, 1],
       [20_000, 2],
@@ -93,7 +93,7 @@ describe('looks at a guest while the first round runs', () => {
     }
   });
 
-  test('leave nothing behind once the memory cannot be read any more', async () => {
+  test("samples of the guest's writes leave nothing behind once the memory cannot be read any more", async () => {
     const course = looking((look) => look > 1);
     course.saw(FIRST);
     course.saw(LATER);
