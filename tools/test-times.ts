@@ -257,6 +257,10 @@ export const E2E: Readonly<Record<string, E2eFile>> = {
   },
   'test/e2e/longlink.e2e.ts': { seconds: 44, of: ['src/wire/', 'src/links/'] },
   'test/e2e/lost.e2e.ts': { seconds: 42, core: true },
+  'test/agent/pki/ca-rotation.e2e.ts': {
+    seconds: 78,
+    of: ['src/pki/', 'src/agent/pki/', 'src/cli/access/', 'src/rpc/'],
+  },
   'test/e2e/membership.e2e.ts': { seconds: 89, core: true },
   'test/e2e/manager.e2e.ts': {
     seconds: 60,

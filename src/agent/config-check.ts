@@ -5,11 +5,12 @@ import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
 import { allDrivers, pathsOfDrivers } from '../drivers/registry.ts';
 import { godwitError, hasCode, toGodwitError } from '../errors.ts';
-import { HOST_CERT, HOST_KEY, readPair } from '../host/credentials.ts';
+import { CA_FILE, HOST_CERT, HOST_KEY, readAuthorities, readPair } from '../host/credentials.ts';
 import { Fleet, pkiDirOf } from '../host/fleet.ts';
 import { splitAddress } from '../protocol/names.ts';
 import { holderOfPort, holderOfSocket, whoServes } from '../rpc/port-holder.ts';
 import { ownIdentity } from '../pki/own-identity.ts';
+import { issuerAmong } from '../rpc/trust-bundle.ts';
 
 /** What is wrong with a configuration that can be read. */
 export interface ConfigProblem {
@@ -95,13 +96,19 @@ function ofCertificate(config: AgentConfig): ConfigProblem[] {
   }
 }
 
-/** The certificate is of the CA that is beside it. */
+/** The certificate is of a CA that is beside it. */
 function ofAuthority(config: AgentConfig): ConfigProblem[] {
   const directory = pkiDirOf(config);
-  const [file, caFile] = [HOST_CERT, 'ca.crt'].map((name) => path.join(directory, name));
-  const [cert, ca] = [certificateIn(file), certificateIn(caFile)];
-  // One that cannot be read is a finding of its own.
-  if (cert === undefined || ca === undefined || cert.verify(ca.publicKey)) return [];
+  const [file, caFile] = [HOST_CERT, CA_FILE].map((name) => path.join(directory, name));
+  const cert = certificateIn(file);
+  // Files that cannot be read are findings of their own.
+  if (cert === undefined || certificateIn(caFile) === undefined) return [];
+  try {
+    if (issuerAmong(readAuthorities(directory), cert) !== undefined) return [];
+  } catch (thrown) {
+    const { message: what, hint } = toGodwitError(thrown);
+    return [{ what, hint, isFatal: true }];
+  }
   return [{ what: `${file} is not of the CA of ${caFile}`, hint: BRING, isFatal: true }];
 }
 

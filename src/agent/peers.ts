@@ -10,8 +10,10 @@ import type { GuestInfo, HostEntry } from '../protocol/public/hosts/host.ts';
 import type { SiteCheck } from '../protocol/public/site-check.ts';
 import type { CancelAnswer, MigrationSummary, Report } from '../protocol/public/migration.ts';
 import type { ProcessorsAnswer } from '../protocol/public/hosts/processor.ts';
+import type { RotationMember } from '../protocol/public/rotation.ts';
 import type { ResolveAnswer, RunAt, SideView, SilentHost } from '../protocol/public/resolve.ts';
 import type { Sighting, SightingQuery } from '../protocol/peer/sighting.ts';
+import type { Trust } from '../protocol/public/trust.ts';
 import { selectVersion } from '../protocol/version.ts';
 import { client, type Client } from '../rpc/client.ts';
 import { serverCertificate } from '../rpc/server-certificate.ts';
@@ -38,6 +40,7 @@ export interface HostAnswers<T> {
   readonly missing: SilentHost[];
 }
 
+type TrustInCas = Omit<RotationMember, 'name' | 'role'>;
 type PeerClient = Client<typeof agentContract>;
 type PreflightCall = keyof typeof preflightRoutes | StandbyCall | 'offerReceiver';
 
@@ -212,6 +215,20 @@ export class Peers {
     return serverCertificate(name, address, this.#credentials);
   }
 
+  /** The CAs that each of these hosts trusts and the CA of its certificate; a host that does not answer has the reason. */
+  async trust(names: readonly string[]): Promise<(TrustInCas & { readonly name: string })[]> {
+    return eachOf(names, async (name) => {
+      if (this.address(name) === undefined)
+        return { name, problem: 'neither the fleet’s list nor `peers` has its address' };
+      try {
+        const answer = await this.#client(name).api.trust({}, { deadlineMs: ANSWER_MS });
+        return { name, ...trustInCas(answer) };
+      } catch (thrown) {
+        return { name, problem: toGodwitError(thrown).message };
+      }
+    });
+  }
+
   /** Asks the host that holds the CA for a certificate of a new key of ours. */
   renew(name: string, request: string): Promise<{ certificate?: string | undefined }> {
     if (this.address(name) === undefined) throw godwitError('GODWIT_HOST_UNKNOWN', { host: name });
@@ -275,6 +292,16 @@ export class Peers {
     this.#clients.set(name, { address, made });
     return made;
   }
+}
+
+/** The part of a host's answer that a rotation goes by. */
+export function trustInCas({
+  authorities: trusts,
+  certificate,
+  earlierMigrations,
+}: Trust): TrustInCas {
+  if (trusts === undefined) return { problem: 'its agent is of an earlier build' };
+  return { trusts, ...defined({ issuer: certificate.issuer, earlierMigrations }) };
 }
 
 function connectTo(expectedName: string, address: string, credentials: Credentials): PeerClient {

@@ -2,10 +2,14 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { AgentConfig } from '../config.ts';
-import { godwitError } from '../errors.ts';
+import { godwitError, type GodwitError } from '../errors.ts';
+import type { ShownCertificate } from '../protocol/peer/fleet.ts';
 import type { Credentials, Pair } from '../rpc/tls.ts';
+import { issuerAmong, parseBundle, type Authority } from '../rpc/trust-bundle.ts';
 import { Fleet, pkiDirOf } from './fleet.ts';
 
+/** The CAs that are trusted, in each directory of certificates. */
+export const CA_FILE = 'ca.crt';
 /** Of a host, in its `pkiDir`. */
 export const HOST_CERT = 'host.crt';
 export const HOST_KEY = 'host.key';
@@ -50,12 +54,28 @@ export function liveCredentials(
   files: PairFiles,
   fleet: Pick<Fleet, 'refuses'>,
 ): Credentials {
-  const caFile = path.join(directory, 'ca.crt');
-  const ca = read(caFile);
-  const authority = authorityIn(caFile, ca);
-  const current = livePair(directory, files, authority);
-  checkIssuer(path.join(directory, files.cert), current().cert, caFile, authority);
-  return { ca, ...current(), current, refuses: (shown) => fleet.refuses(shown) };
+  const current = liveTexts(directory, files);
+  const refuses = (shown: ShownCertificate): GodwitError | undefined =>
+    issuedByOther(shown, current().authorities) ?? fleet.refuses(shown);
+  const { ca, cert, key } = current();
+  return { ca, cert, key, current, refuses };
+}
+
+/**
+ * A connection that stands outlives the CA of its certificate: once a rotation has removed that CA, the holder is refused.
+ * Names are enough here, since the chain was verified when the connection was made.
+ */
+function issuedByOther(
+  { name: peer, issuer }: ShownCertificate,
+  authorities: readonly Authority[],
+): GodwitError | undefined {
+  if (issuer === undefined) return undefined;
+  const isTrusted = authorities.some(({ certificate }) =>
+    certificate.subject.split('\n').includes(`CN=${issuer}`),
+  );
+  if (isTrusted) return undefined;
+  const reason = 'it is not from our CA any more';
+  return godwitError('GODWIT_PEER_UNTRUSTED', { peer, reason });
 }
 
 /**
@@ -82,35 +102,46 @@ export function readPair(directory: string, files: PairFiles = HOST_FILES): Pair
   throw godwitError('GODWIT_PKI', { what });
 }
 
-/** Read again whenever one of the files is another one. A pair that is of no use does not take the place of one that is. */
-function livePair(directory: string, files: PairFiles, ca: X509Certificate): () => Pair {
+type Texts = Pair & { readonly ca: string; readonly authorities: readonly Authority[] };
+
+/**
+ * Read again whenever one of the files is another one. Texts that are of no use, or do not belong together, do not take the
+ * place of those that are.
+ */
+function liveTexts(directory: string, files: PairFiles): () => Texts {
   let mark = markOf(directory, files);
-  let pair = readPair(directory, files);
-  const { subject } = new X509Certificate(pair.cert);
+  let texts = readTexts(directory, files);
+  const { subject } = new X509Certificate(texts.cert);
   return () => {
     const now = markOf(directory, files);
-    if (now === mark) return pair;
+    if (now === mark) return texts;
     mark = now;
     try {
-      const found = readPair(directory, files);
-      const cert = new X509Certificate(found.cert);
-      if (cert.subject === subject && cert.verify(ca.publicKey)) pair = found;
+      const found = readTexts(directory, files);
+      if (new X509Certificate(found.cert).subject === subject) texts = found;
     } catch {
       // A file that is half written is read again once it has changed.
     }
-    return pair;
+    return texts;
   };
 }
 
-function authorityIn(file: string, ca: string): X509Certificate {
-  checkKind(file, ca, 'certificate', (pem) => new X509Certificate(pem));
-  return new X509Certificate(ca);
+/** GODWIT_PKI for a certificate that no other host of the fleet would take. */
+function readTexts(directory: string, files: PairFiles): Texts {
+  const caFile = path.join(directory, CA_FILE);
+  const ca = read(caFile);
+  const authorities = parseBundle(ca, caFile);
+  const pair = readPair(directory, files);
+  if (issuerAmong(authorities, new X509Certificate(pair.cert)) !== undefined)
+    return { ...pair, ca, authorities };
+  const what = `${path.join(directory, files.cert)} is not of the CA of ${caFile}`;
+  throw godwitError('GODWIT_PKI', { what });
 }
 
-/** GODWIT_PKI for a certificate that no other host of the fleet would take. */
-function checkIssuer(file: string, cert: string, caFile: string, ca: X509Certificate): void {
-  if (new X509Certificate(cert).verify(ca.publicKey)) return;
-  throw godwitError('GODWIT_PKI', { what: `${file} is not of the CA of ${caFile}` });
+/** The CAs that a directory of certificates trusts; GODWIT_PKI if the file cannot be used. */
+export function readAuthorities(directory: string): readonly [Authority, ...Authority[]] {
+  const file = path.join(directory, CA_FILE);
+  return parseBundle(read(file), file);
 }
 
 /** GODWIT_PKI for a file that holds something else. */
@@ -137,7 +168,7 @@ function belong(cert: string, key: string): boolean {
 }
 
 function markOf(directory: string, files: PairFiles): string {
-  const marks = [files.cert, files.key].map((name) => {
+  const marks = [files.cert, files.key, CA_FILE].map((name) => {
     const stat = statSync(path.join(directory, name), { bigint: true, throwIfNoEntry: false });
     return stat === undefined ? 'none' : `${stat.ino}-${stat.mtimeNs}-${stat.size}`;
   });

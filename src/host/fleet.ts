@@ -1,4 +1,4 @@
-import { verify, X509Certificate } from 'node:crypto';
+import { verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock, type Clock } from '../clock.ts';
@@ -15,6 +15,7 @@ import {
   type KnownList,
   type ShownCertificate,
 } from '../protocol/peer/fleet.ts';
+import { parseBundle } from '../rpc/trust-bundle.ts';
 import { liveFile } from '../system/files/live-file.ts';
 
 /** In stateDir: the newest list that other hosts handed on. Beside the certificates: the one that came with them. */
@@ -102,7 +103,7 @@ function listOnDisk(file: string, text: string, caFile: string): KnownList {
   }
 }
 
-/** A list as it lies in a file, checked with the CA's certificate (PEM); GODWIT_PKI says what is wrong with it. */
+/** A list as it lies in a file, checked with the CAs' certificates (PEM); GODWIT_PKI says what is wrong with it. */
 export function readList(text: string, ca: string): KnownList {
   let json: unknown;
   try {
@@ -115,23 +116,26 @@ export function readList(text: string, ca: string): KnownList {
   return checkList(parsed.data, ca);
 }
 
-/** A list with what it was signed as; GODWIT_PKI where it is not by this CA or is no list. */
+/** A list with what it was signed as; GODWIT_PKI if none of these CAs signed it, or it is no list. */
 export function checkList(signed: { list: string; signature: string }, ca: string): KnownList {
   const signature = Buffer.from(signed.signature, 'base64url');
-  const { publicKey: key } = new X509Certificate(ca);
-  if (
-    !verify(
-      'sha256',
-      Buffer.from(signedText(signed)),
-      { key, dsaEncoding: 'ieee-p1363' },
-      signature,
-    )
-  ) {
-    throw notAList('it is not signed by our CA');
-  }
+  const text = Buffer.from(signedText(signed));
+  const signer = parseBundle(ca).find(({ certificate: { publicKey: key } }) =>
+    verify('sha256', text, { key, dsaEncoding: 'ieee-p1363' }, signature),
+  );
+  if (signer === undefined) throw notAList('it is not signed by our CA');
   const list = parseList(signed.list);
   if (typeof list === 'string') throw notAList(list);
+  const { authorities } = list;
+  // A host that took such CAs could not read the list any more.
+  if (authorities !== undefined && !isAmong(signer.fingerprint, authorities))
+    throw notAList('the CA that signed it is not among the CAs that it names');
   return { list, signed };
+}
+
+function isAmong(fingerprint: string, authorities: readonly string[]): boolean {
+  const named = parseBundle(authorities.join('\n'), 'the CAs in the fleet’s list');
+  return named.some((each) => each.fingerprint === fingerprint);
 }
 
 function notAList(why: string): GodwitError {

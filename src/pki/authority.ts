@@ -1,4 +1,3 @@
-import { X509Certificate, createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../clock.ts';
@@ -10,6 +9,7 @@ import type { Role } from '../protocol/route.ts';
 import { changeList, latestList, readmitted, validFrom } from './fleet-list.ts';
 import { makePrivateDir, readAuthority, writePrivate } from './files.ts';
 import { daysFor, recordIssued } from './issued.ts';
+import { fingerprintOf } from '../rpc/trust-bundle.ts';
 import { SITE_SECRET, siteSecretOf } from './site-secret.ts';
 
 const CA_DAYS = 3650;
@@ -70,7 +70,7 @@ export async function issue(
   const fromMs = validFrom(known?.list, name);
   const cert = await signRequest(authority, request, subject, { nowMs, days, fromMs });
   recordIssued(caDir, { certificate: cert, days, nowMs });
-  const issued = { ca: authority.cert, cert, key };
+  const issued = { ca: authority.bundle, cert, key };
   // They go by the hosts that the list names.
   if (role === 'controller' || role === 'relay') {
     return { ...issued, ...defined({ fleet: known?.signed }) };
@@ -97,9 +97,4 @@ export function storeCredentials(
     writePrivate(path.join(directory, FLEET_FILE), `${JSON.stringify(issued.fleet)}\n`);
   }
   if (siteSecret !== undefined) writePrivate(path.join(directory, SITE_SECRET), `${siteSecret}\n`);
-}
-
-/** SHA-256 of a certificate, base64url: what a join token carries. */
-export function fingerprintOf(cert: string | Buffer): string {
-  return createHash('sha256').update(new X509Certificate(cert).raw).digest('base64url');
 }

@@ -20,7 +20,7 @@ import {
   type Member,
   type Revocation,
 } from '../protocol/peer/fleet.ts';
-import { readPki, writePrivate } from './files.ts';
+import { readAuthority, readPki, writePrivate } from './files.ts';
 
 /** The fleet's list where the CA is: each number is a file of its own, and the highest one is the list. */
 
@@ -94,8 +94,8 @@ export type Change = (list: FleetList, nowMs: number) => FleetList;
  * GODWIT_PKI when there is no CA, or the list would be larger than hosts take.
  */
 export function changeList(caDir: string, change: Change, nowMs: number): KnownList {
-  const ca = readPki(path.join(caDir, 'ca.crt'), 'Make a CA with `godwit pki init`.');
-  const key = createPrivateKey(readPki(path.join(caDir, 'ca.key'), 'The CA’s key is elsewhere.'));
+  const { bundle: ca, key: pem } = readAuthority(caDir);
+  const key = createPrivateKey(pem);
   for (let tried = 0; tried < TRIES; tried += 1) {
     const before = latestList(caDir)?.list ?? emptyList();
     const next: FleetList = {

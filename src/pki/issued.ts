@@ -1,12 +1,14 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { godwitError } from '../errors.ts';
 import { Mutex } from '../mutex.ts';
 import { plainSerial, renewedFrom, revokedSince, type FleetList } from '../protocol/peer/fleet.ts';
 import { issuedRecord, judgeRenewal, type IssuedRecord } from '../protocol/peer/renewal.ts';
-import type { Role } from '../protocol/route.ts';
+import { defined } from '../protocol/defined.ts';
+import { role, type Role } from '../protocol/route.ts';
 import type { Identity } from '../rpc/tls.ts';
+import { issuerAmong } from '../rpc/trust-bundle.ts';
 import { readAuthority, writePrivate } from './files.ts';
 import { changeList, latestList, onlyFrom, validFrom } from './fleet-list.ts';
 import { ownIdentity } from './own-identity.ts';
@@ -15,6 +17,7 @@ import { ownIdentity } from './own-identity.ts';
 
 /** Where an agent beside the CA renews them, certificates are for so long. */
 export const RENEWED_DAYS = 30;
+const DAY_MS = 86_400_000;
 /** Where nobody does. */
 const UNRENEWED_DAYS = 365;
 
@@ -30,12 +33,20 @@ export interface Issuance {
   readonly days: number;
   readonly nowMs: number;
   readonly renewal?: IssuedRecord['renewal'];
+  /** CAs that its holder reported; absent: those that it gets with the certificate. */
+  readonly trusts?: readonly string[];
 }
 
 /** From now on this is the certificate that can be renewed for its name. */
-export function recordIssued(caDir: string, { certificate, days, nowMs, renewal }: Issuance): void {
-  const { serialNumber, validFromDate } = new X509Certificate(certificate);
+export function recordIssued(caDir: string, issuance: Issuance): void {
+  const { certificate, days, nowMs, renewal } = issuance;
+  const parsed = new X509Certificate(certificate);
+  const { serialNumber, validFromDate } = parsed;
+  const { authorities } = readAuthority(caDir);
+  const { trusts = authorities.map(({ fingerprint }) => fingerprint) } = issuance;
   const record: IssuedRecord = {
+    ...defined({ issuer: issuerAmong(authorities, parsed)?.fingerprint }),
+    trusts: [...trusts],
     serial: plainSerial(serialNumber),
     at: new Date(nowMs).toISOString(),
     fromMs: validFromDate.getTime(),
@@ -58,6 +69,7 @@ const asking = new Mutex();
 
 /**
  * Signs the key of `request` for whoever holds `shown`, a certificate of this CA, for the same name, role and addresses.
+ * `trusts`: the CAs that the holder reports to have in its ca.crt.
  * GODWIT_CERT_SUPERSEDED, GODWIT_CERT_REVOKED, GODWIT_NOT_A_MEMBER; GODWIT_PKI when the request is bad.
  */
 export function renewCertificate(
@@ -65,6 +77,7 @@ export function renewCertificate(
   shown: X509Certificate,
   request: string,
   nowMs: number,
+  trusts?: readonly string[],
 ): Promise<RenewalResult> {
   return asking.run(async () => {
     const identity = ownIdentity('the certificate that was shown', shown.toString());
@@ -85,10 +98,14 @@ export function renewCertificate(
       .update(await keyIn(request))
       .digest('base64url');
     const last = lastIssued(caDir, identity);
-    const asked = { serial, fromMs, toMs: shown.validToDate.getTime(), key };
+    const authority = readAuthority(caDir);
+    const otherCa =
+      issuerAmong(authority.authorities, shown)?.fingerprint !== authority.fingerprint;
+    const asked = { serial, fromMs, toMs: shown.validToDate.getTime(), key, otherCa };
     const ended = list !== undefined && last !== undefined && isEnded(list, name, last);
     switch (judgeRenewal(last, { ...asked, ended }, nowMs)) {
       case 'keep':
+        if (last !== undefined && trusts !== undefined) reportTrust(caDir, identity, last, trusts);
         return { name };
       case 'again':
         return { name, certificate: last?.renewal?.certificate ?? '' };
@@ -97,13 +114,14 @@ export function renewCertificate(
       }
       case 'issue': {
         const days = last?.days ?? daysFor(caDir, role);
-        const authority = readAuthority(caDir);
         const subject = { name, role, addresses: addressesIn(shown.toString()) };
         // Certificates know whole seconds, and the one that is shown must be distinguished from the next by its time.
         const valid = { nowMs, days, fromMs: Math.max(validFrom(list, name), fromMs + 1000) };
         const certificate = await signRequest(authority, request, subject, valid);
         const renewal = { shown: serial, key, certificate };
-        recordIssued(caDir, { certificate, days, nowMs, renewal });
+        // A host reports nothing here: its agent is asked.
+        const reported = trusts ?? last?.trusts ?? [];
+        recordIssued(caDir, { certificate, days, nowMs, renewal, trusts: reported });
         return { name, certificate };
       }
     }
@@ -143,6 +161,45 @@ export function isLast(caDir: string, name: string, serial: string): boolean {
   const list = latestList(caDir)?.list;
   const last = lastIssued(caDir, { name, role: 'agent' });
   return last?.serial === serial && !(list !== undefined && isEnded(list, name, last));
+}
+
+/** The holder of the last one keeps it, and has told which CAs it trusts. */
+function reportTrust(
+  caDir: string,
+  identity: Identity,
+  last: IssuedRecord,
+  trusts: readonly string[],
+): void {
+  writePrivate(fileOf(caDir, identity), `${JSON.stringify({ ...last, trusts })}\n`);
+}
+
+export interface Holder extends Identity {
+  readonly record: IssuedRecord;
+}
+
+/** Records that are read: more names than a fleet and its people have. */
+const MAX_RECORDS = 100_000;
+
+/** Names whose last certificate has neither expired nor been revoked. */
+export function holders(caDir: string, nowMs: number): Holder[] {
+  const directory = path.join(caDir, 'issued');
+  const files = existsSync(directory) ? readdirSync(directory).toSorted() : [];
+  const list = latestList(caDir)?.list;
+  return files.slice(0, MAX_RECORDS).flatMap((file) => {
+    const [, kind, name] = /^([a-z]+)-(.+)\.json$/.exec(file) ?? [];
+    const parsed = role.safeParse(kind);
+    if (!parsed.success || name === undefined) return [];
+    const identity = { name, role: parsed.data };
+    const record = lastIssued(caDir, identity);
+    if (record === undefined || record.fromMs + record.days * DAY_MS < nowMs) return [];
+    const { serial, fromMs } = record;
+    const shown = { ...identity, serial, validFromMs: fromMs };
+    const hasEnded =
+      list !== undefined &&
+      (revokedSince(list, shown) !== undefined ||
+        (parsed.data === 'agent' && list.removed.includes(name)));
+    return hasEnded ? [] : [{ ...identity, record }];
+  });
 }
 
 /** Whether the last one that was given to a name was revoked since. */

@@ -12,7 +12,8 @@ import { defined } from '../protocol/defined.ts';
 import { splitAddress } from '../protocol/names.ts';
 import { SKEW_MS } from '../protocol/peer/renewal.ts';
 import { client } from '../rpc/client.ts';
-import { fingerprintOf, storeCredentials } from './authority.ts';
+import { fingerprintOf } from '../rpc/trust-bundle.ts';
+import { storeCredentials } from './authority.ts';
 import { ownIdentity } from './own-identity.ts';
 import { parseToken, type JoinToken } from './token.ts';
 
@@ -58,8 +59,9 @@ export async function join(
     const answer = await api.join({ body: { token: text.trim(), request } });
     checkAnswer(answer, key, token);
     checkRole(answer.certificate, role);
-    const { ca: authority, certificate: cert, siteSecret, fleet } = answer;
-    const list = fleet === undefined ? undefined : checkList(fleet, authority).list;
+    const { certificate: cert, siteSecret, fleet } = answer;
+    // Further CAs count only if the pinned one has signed for them: any host of the fleet could have answered.
+    const list = fleet === undefined ? undefined : checkList(fleet, ca).list;
     joined = {
       address: list?.members.find((member) => member.name === name)?.address,
       clockAheadMs:
@@ -68,7 +70,8 @@ export async function join(
     const shared = {
       ...defined({ siteSecret, fleet }),
     };
-    storeCredentials(directory, { ca: authority, cert, key, ...shared }, stem);
+    const trusted = list?.authorities?.join('\n') ?? ca;
+    storeCredentials(directory, { ca: trusted, cert, key, ...shared }, stem);
   } finally {
     close();
   }
@@ -87,7 +90,9 @@ async function pinnedCa(token: JoinToken): Promise<string> {
     const ca = issuerOf(socket);
     if (ca === undefined || fingerprintOf(ca.raw) !== token.fingerprint) {
       const reason = 'its CA is not the one that the token names';
-      throw godwitError('GODWIT_PEER_UNTRUSTED', { peer, reason });
+      const hint =
+        'Make another token with `godwit invite`: a token names the CA that issued when it was made, and a rotation of the CA ends it.';
+      throw godwitError('GODWIT_PEER_UNTRUSTED', { peer, reason }, { hint });
     }
     return ca.toString();
   } catch (thrown) {

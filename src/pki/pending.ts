@@ -2,7 +2,8 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { godwitError } from '../errors.ts';
-import { HOST_FILES, readPair, type PairFiles } from '../host/credentials.ts';
+import { HOST_FILES, readAuthorities, readPair, type PairFiles } from '../host/credentials.ts';
+import { issuerAmong } from '../rpc/trust-bundle.ts';
 import { renameSynced } from '../system/files/whole-file.ts';
 import { writePrivate } from './files.ts';
 import { ownIdentity } from './own-identity.ts';
@@ -70,6 +71,6 @@ function checkNew(file: string, certificate: string, key: string): void {
   }
   const parsed = new X509Certificate(certificate);
   if (!parsed.checkPrivateKey(createPrivateKey(key))) throw wrong('it is for another key');
-  const ca = new X509Certificate(readFileSync(path.join(path.dirname(file), 'ca.crt')));
-  if (!parsed.verify(ca.publicKey)) throw wrong('it is not signed by our CA');
+  if (issuerAmong(readAuthorities(path.dirname(file)), parsed) === undefined)
+    throw wrong('it is not signed by our CA');
 }

@@ -8,7 +8,6 @@ import { defined } from '../protocol/defined.ts';
 import type { SignedList } from '../protocol/peer/fleet.ts';
 import { address, hostName, withHost } from '../protocol/names.ts';
 import { role, type Role } from '../protocol/route.ts';
-import { fingerprintOf } from './authority.ts';
 import {
   changeList,
   latestList,
@@ -72,7 +71,7 @@ export interface NewToken {
 export function makeToken(asked: NewToken, nowMs: number): string {
   const { caDir, name, agent, addresses, days = daysFor(caDir, asked.role) } = asked;
   const secret = randomBytes(24).toString('base64url');
-  const fingerprint = fingerprintOf(readAuthority(caDir).cert);
+  const { fingerprint } = readAuthority(caDir);
   const text = [PREFIX, name, agent, fingerprint, secret].join('/');
   // A token that cannot be read back is not given out.
   parseToken(text);
@@ -160,21 +159,22 @@ export async function redeemToken(
   return { ...signed, siteSecret: siteSecretOf(caDir), fleet };
 }
 
-/** Ends the tokens of a name that were not used yet. How many there were. */
-export function endTokens(caDir: string, name: string): number {
+/** Ends the tokens of a name that were not used yet; without a name, of all names. The names, once for each token. */
+export function endTokens(caDir: string, name?: string): string[] {
   const directory = path.join(caDir, 'tokens');
   const files = existsSync(directory) ? readdirSync(directory) : [];
-  let ended = 0;
+  const ended: string[] = [];
   for (const each of files.filter((file) => file.endsWith('.json'))) {
     const file = path.join(directory, each);
     try {
-      if (readEntry(file).name !== name) continue;
+      const entry = readEntry(file);
+      if (name !== undefined && entry.name !== name) continue;
+      ended.push(entry.name);
     } catch {
       // Used meanwhile, or damaged: it lets nobody in.
       continue;
     }
     rmSync(file, { force: true });
-    ended += 1;
   }
   return ended;
 }

@@ -73,3 +73,13 @@ export function fullAddress(path: string, main: string): string {
 export const datastoreName = z
   .string()
   .regex(/^[^\p{Cc}]{1,80}$/u, 'a name of a datastore: up to 80 characters');
+
+/** CAs that are trusted at once: during a rotation the old one and the new one. */
+export const MAX_AUTHORITIES = 4;
+/** Of a `ca.crt`; the answer to a join has room for it. */
+export const MAX_BUNDLE_BYTES = 16_384;
+/** SHA-256 of a CA's certificate, base64url, as in a join token. */
+export const fingerprint = z
+  .string()
+  .max(43)
+  .regex(/^[A-Za-z0-9_-]{43}$/);

@@ -1,4 +1,4 @@
-import { constants } from 'node:crypto';
+import { constants, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Socket } from 'node:net';
@@ -16,6 +16,7 @@ import { defined } from '../protocol/defined.ts';
 import type { ShownCertificate } from '../protocol/peer/fleet.ts';
 import { role, type Role } from '../protocol/route.ts';
 import { hostName } from '../protocol/names.ts';
+import { issuerAmong, parseBundle } from './trust-bundle.ts';
 
 /** Why the holder of a certificate of our CA has no right now; undefined where it has. */
 export type Refuses = (shown: ShownCertificate) => GodwitError | undefined;
@@ -26,11 +27,11 @@ export interface Pair {
   readonly key: string;
 }
 
-/** The PEM texts with which a process shows who it is, and the only CA that it trusts. */
+/** The PEM texts with which a process shows who it is, and the CAs that it trusts: one, or several during a rotation. */
 export interface Credentials extends Pair {
   readonly ca: string;
-  /** What counts now, asked for each connection that is made or taken; absent: `cert` and `key`, for good. */
-  readonly current?: () => Pair;
+  /** What counts now, asked for each connection that is made or taken; absent: `ca`, `cert` and `key`, for good. */
+  readonly current?: () => Pair & { readonly ca?: string };
   /** Asked with every request of whoever calls, and of each server before a byte is sent; absent: nobody is refused. */
   readonly refuses?: Refuses;
   /** The relays that it calls and waits at, under its own name; absent: it uses none. */
@@ -63,7 +64,21 @@ export function readCredentials(directory: string, stem = 'host'): Credentials {
       throw godwitError('GODWIT_PKI', { what }, { cause });
     }
   };
-  return { ca: read('ca.crt'), cert: read(`${stem}.crt`), key: read(`${stem}.key`) };
+  const ca = read('ca.crt');
+  parseBundle(ca, path.join(directory, 'ca.crt'));
+  return { ca, cert: read(`${stem}.crt`), key: read(`${stem}.key`) };
+}
+
+/** With the texts that count at this moment. */
+function shownNow<T extends Trust>(credentials: T): T {
+  return { ...credentials, ...credentials.current?.() };
+}
+
+/** The CA of a certificate: with the others of a bundle, a chain would hold certificates that sign nothing in it. */
+function issuerText(ca: string, cert: string): string {
+  if (ca.split('-----BEGIN ', 3).length < 3) return ca;
+  const leaf = new X509Certificate(cert);
+  return issuerAmong(parseBundle(ca), leaf)?.pem ?? ca;
 }
 
 /**
@@ -71,13 +86,12 @@ export function readCredentials(directory: string, stem = 'host'): Credentials {
  * `tlsCaller` first. No tickets: a resumed session shows no certificate, and node would call it authorised.
  */
 export function serverTls(credentials: Credentials): TlsOptions {
-  const { ca } = credentials;
-  const { cert, key } = credentials.current?.() ?? credentials;
+  const { ca, cert, key } = shownNow(credentials);
   return {
     ca,
     key,
     // With the CA's own certificate, so that a host which joins can compare it with its token.
-    cert: `${cert.trimEnd()}\n${ca}`,
+    cert: `${cert.trimEnd()}\n${issuerText(ca, cert)}`,
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
     requestCert: true,
@@ -87,21 +101,20 @@ export function serverTls(credentials: Credentials): TlsOptions {
   };
 }
 
-/** Shows what counts now to whoever connects from now on; connections that stand go on with what they have. */
+/** Shows and trusts what counts now, for whoever connects from now on; connections that stand go on with what they have. */
 export function keepCurrent(
   server: Server,
   credentials: Credentials,
   made: typeof serverTls = serverTls,
 ): void {
-  const { current } = credentials;
-  if (current === undefined) return;
-  let shown = current().cert;
+  if (credentials.current === undefined) return;
+  let shown = shownNow(credentials);
   // Before the listener that begins the handshake.
   server.prependListener('connection', (_socket: Socket) => {
-    const { cert } = current();
-    if (cert === shown) return;
+    const now = shownNow(credentials);
+    if (now.cert === shown.cert && now.ca === shown.ca) return;
     server.setSecureContext(made(credentials));
-    shown = cert;
+    shown = now;
   });
 }
 
@@ -120,21 +133,23 @@ export function clientTls(credentials: Trust): ConnectionOptions {
 
 const contexts = new WeakMap<
   Trust,
-  { readonly cert: string | undefined; readonly made: SecureContext }
+  { readonly cert: string | undefined; readonly ca: string; readonly made: SecureContext }
 >();
 
 /** Made once for all connections that show the same: each of its own would take 100 KiB of a controller. */
 function contextOf(credentials: Trust): SecureContext {
-  const { cert, key } = credentials.current?.() ?? credentials;
+  const { ca, cert, key } = shownNow(credentials);
   const known = contexts.get(credentials);
-  if (known !== undefined && known.cert === cert) return known.made;
+  if (known !== undefined && known.cert === cert && known.ca === ca) return known.made;
+  // OpenSSL takes the entries before a damaged one, and says nothing of it.
+  parseBundle(ca);
   const made = createSecureContext({
-    ca: credentials.ca,
+    ca,
     ...defined({ cert, key }),
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
   });
-  contexts.set(credentials, { cert, made });
+  contexts.set(credentials, { cert, ca, made });
   return made;
 }
 
@@ -177,7 +192,9 @@ export function wrongServer(
 /** What a list of revocations goes by. */
 export function shownBy(cert: PeerCertificate, identity: Identity): ShownCertificate {
   const { serialNumber: serial, valid_from: from } = cert;
-  return { ...identity, serial, validFromMs: Date.parse(from) };
+  const { CN: issuer } = cert.issuer as { readonly CN?: unknown };
+  const shown = { ...identity, serial, validFromMs: Date.parse(from) };
+  return typeof issuer === 'string' ? { ...shown, issuer } : shown;
 }
 
 /** CN and OU, where the certificate has exactly one of each and they are a name and a role; else why not. */

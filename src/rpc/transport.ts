@@ -3,6 +3,7 @@ import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { godwitError, GodwitError } from '../errors.ts';
+import { defined } from '../protocol/defined.ts';
 import type { Role } from '../protocol/route.ts';
 import { splitAddress } from '../protocol/names.ts';
 import { http } from './http.ts';
@@ -81,9 +82,9 @@ function poolAt(transport: Place): HttpPool {
     peer: expectedName ?? 'the agent',
     address,
     request: (options) => {
-      // Part of what a connection is kept by: one that showed an earlier certificate is used no more.
-      const cert = credentials.current?.().cert;
-      return https.request({ ...options, agent, host, port, ...(cert && { cert }) });
+      // Part of what a connection is kept by: a connection of an earlier certificate or bundle is not used again.
+      const { ca, cert } = credentials.current?.() ?? {};
+      return https.request({ ...options, agent, host, port, ...defined({ ca, cert }) });
     },
     close: () => agent.destroy(),
   };

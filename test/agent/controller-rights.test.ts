@@ -10,7 +10,7 @@ const RIGHTS = {
   anyone: ['hello', 'health', 'openapi', 'join'],
   // It reads what a viewer reads.
   reads:
-    'host hosts managedHosts occupancy guests guest guestLoad maintenanceMode hostEvents processors baseline trust cache leftovers standbys migrations migration progress events report resolution diskMoves diskMoveEvents diskMoveResolution'.split(
+    'host hosts managedHosts occupancy guests guest guestLoad maintenanceMode hostEvents processors baseline trust caRotation cache leftovers standbys migrations migration progress events report resolution diskMoves diskMoveEvents diskMoveResolution'.split(
       ' ',
     ),
   // It gives orders in somebody’s name: a migration is checked, planned, started and cancelled; what is kept of a guest for
@@ -27,8 +27,8 @@ const RIGHTS = {
   ],
   // It passes on what an operator decides about one guest.
   passedOn: ['labelGuest', 'moveDisk', 'cancelDiskMove'],
-  // It learns who belongs to the fleet, and renews its own certificate.
-  fleet: ['newerList', 'renew'],
+  // It learns who belongs to the fleet and which CAs count, and renews its own certificate.
+  fleet: ['newerList', 'authorities', 'renew'],
 };
 
 test("a controller's certificate opens the listed routes and no other", async (t) => {

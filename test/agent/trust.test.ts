@@ -4,6 +4,10 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { FLEET_FILE } from '../../src/host/fleet.ts';
 import { fleet } from './samples.ts';
+import { trustOf } from '../../src/agent/trust.ts';
+import type { Migration } from '../../src/agent/migrations/store.ts';
+import { systemClock } from '../../src/clock.ts';
+import { Refusals } from '../../src/rpc/refusals.ts';
 
 const peers = { b: { address: '127.0.0.1:1' } };
 
@@ -42,4 +46,30 @@ test('a damaged list is reported by its file', async (t) => {
   const reported = await a.api.trust();
   assert.equal(reported.list, undefined);
   assert.match(reported.listProblem ?? '', /\/fleet\.json is damaged/);
+});
+
+test('migrations that began before the CAs or the certificate last changed are counted until they end', async (t) => {
+  const { host } = await fleet(t);
+  const { config } = await host('a', { peers });
+  const migration = (id: string, createdAt: string): Migration =>
+    ({ id, dir: '', request: { createdAt } }) as Migration;
+  const all = [
+    migration('m-1', '2026-01-01T00:00:00.000Z'),
+    migration('m-2', '2026-01-01T00:00:00.000Z'),
+    migration('m-3', '2999-01-01T00:00:00.000Z'),
+  ];
+  const ended = new Set(['m-2']);
+  const reported = () =>
+    trustOf({
+      config,
+      fleet: { list: () => undefined },
+      spread: { twoHolders: () => [], authoritiesProblem: undefined },
+      renewal: { failed: { count: 0, why: undefined } },
+      refusals: new Refusals(systemClock),
+      ofMovers: { list: () => [] },
+      store: { all: () => all, isEnded: (id) => ended.has(id) },
+    });
+  assert.equal(reported().earlierMigrations, 1);
+  ended.add('m-1');
+  assert.equal(reported().earlierMigrations, undefined);
 });

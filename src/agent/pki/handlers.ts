@@ -4,8 +4,12 @@ import type { AgentConfig } from '../../config.ts';
 import { godwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { agentContract } from '../../protocol/contract.ts';
+import type { CaRotation } from '../../protocol/public/rotation.ts';
+import type { Trust } from '../../protocol/public/trust.ts';
 import type { Handlers } from '../../rpc/server.ts';
 import { renewCertificate } from '../../pki/issued.ts';
+import type { Peers } from '../peers.ts';
+import { rotationStatus } from './rotation-status.ts';
 import { JoinFailures } from './join-failures.ts';
 import type { Spread } from './spread.ts';
 import { redeemToken } from '../../pki/token.ts';
@@ -15,11 +19,13 @@ export interface FleetHandlerDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly spread: Spread;
+  readonly peers: Pick<Peers, 'names' | 'trust'>;
+  readonly trust: () => Trust;
 }
 
 type FleetRoutes = Pick<
   typeof agentContract,
-  'newerList' | 'offerList' | 'siteSecret' | 'renew' | 'join'
+  'newerList' | 'authorities' | 'caRotation' | 'offerList' | 'siteSecret' | 'renew' | 'join'
 >;
 
 /** The fleet's list and certificates: what every host asks of the one that holds the CA, and of each other. */
@@ -28,7 +34,10 @@ export function fleetHandlers({
   clock,
   log,
   spread,
+  peers,
+  trust,
 }: FleetHandlerDependencies): Handlers<FleetRoutes> {
+  let asking: Promise<CaRotation> | undefined;
   const joinFailures = new JoinFailures(() => clock.monotonicMs());
   return {
     newerList: ({ query, caller }) => {
@@ -36,6 +45,12 @@ export function fleetHandlers({
       if (caller.role === 'agent' && 'certificate' in caller) spread.saw(caller.certificate);
       return spread.newerThan(query.after);
     },
+    authorities: ({ query }) => spread.newerThan(query.after),
+    // Every host is asked: who asks meanwhile gets the same answer.
+    caRotation: () =>
+      (asking ??= rotationStatus({ config, clock, peers, trust }).finally(() => {
+        asking = undefined;
+      })),
     offerList: ({ body }) => ({ number: spread.take(body) }),
     siteSecret: ({ query }) => spread.secrets.named(query.id),
     renew: async ({ body, caller }) => {
@@ -54,6 +69,7 @@ export function fleetHandlers({
           certificate,
           body.request,
           clock.wallMs(),
+          body.trusts,
         );
         if (renewed.certificate === undefined) return {};
         log.info({ host: renewed.name }, 'certificate renewed');

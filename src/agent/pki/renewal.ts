@@ -6,13 +6,14 @@ import { readPair } from '../../host/credentials.ts';
 import { pkiDirOf, type Fleet } from '../../host/fleet.ts';
 import type { Log } from '../../log.ts';
 import { renewalDueMs, retryPauseMs, type Validity } from '../../protocol/peer/renewal.ts';
+import { issuerAmong, parseBundle } from '../../rpc/trust-bundle.ts';
 import type { Peers } from '../peers.ts';
 import { endReplaced, renewCertificate } from '../../pki/issued.ts';
 import { dropPending, pendingRequest, settlePair, takeIntoUse } from '../../pki/pending.ts';
 
 const DAY_MS = 86_400_000;
-/** The clock may be set, and the files be replaced by hand, meanwhile. */
-const LOOK_MS = 60_000;
+/** The clock may be set, the files be replaced by hand, and another CA begin to issue, meanwhile. */
+const LOOK_MS = 15_000;
 /** Past a renewal, so that a CA that gives certificates of next to no life is not asked without a pause. */
 const AFTER_MS = 1000;
 
@@ -74,6 +75,7 @@ export class Renewal {
   #dueInMs(): number {
     const nowMs = this.#deps.clock.wallMs();
     try {
+      if (this.#isOfOtherCa()) return this.#notBeforeMs - nowMs;
       const given = { jitter: this.#jitter, startedMs: this.#startedMs, asked: this.#asked };
       const dueMs = renewalDueMs(this.#life(), given);
       return Math.max(dueMs, this.#notBeforeMs) - nowMs;
@@ -161,6 +163,17 @@ export class Renewal {
   #life(): Validity {
     const { validFromDate, validToDate } = this.#own();
     return { fromMs: validFromDate.getTime(), toMs: validToDate.getTime() };
+  }
+
+  /** Another CA issues now: the certificate is renewed early. A list that cannot be read is reported elsewhere. */
+  #isOfOtherCa(): boolean {
+    let issuing: string | undefined;
+    try {
+      [issuing] = this.#deps.fleet.list()?.authorities ?? [];
+    } catch {
+      return false;
+    }
+    return issuing !== undefined && issuerAmong(parseBundle(issuing), this.#own()) === undefined;
   }
 
   #own(): X509Certificate {

@@ -1,17 +1,18 @@
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '../../clock.ts';
 import type { AgentConfig } from '../../config.ts';
 import { toGodwitError } from '../../errors.ts';
 import { checkList, FLEET_FILE, pkiDirOf, type Fleet } from '../../host/fleet.ts';
-import { readPair } from '../../host/credentials.ts';
+import { readAuthorities, readPair } from '../../host/credentials.ts';
 import type { Log } from '../../log.ts';
 import { newerList, type KnownList, type SignedList } from '../../protocol/peer/fleet.ts';
 import type { TwoHolders } from '../../protocol/public/trust.ts';
 import type { Peers } from '../peers.ts';
 import { SecretFetch } from './secret-fetch.ts';
+import { takeAuthorities } from '../../pki/authorities.ts';
 import { writePrivate } from '../../pki/files.ts';
+import { bundleText } from '../../rpc/trust-bundle.ts';
 import { Holders } from './holders.ts';
 import { endReplaced, isLast, replacesOthers } from '../../pki/issued.ts';
 import {
@@ -42,7 +43,6 @@ export interface SpreadDependencies {
 /** Brings the fleet's list from the CA to every host, and from host to host. */
 export class Spread {
   readonly #deps: SpreadDependencies;
-  readonly #ca: string;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #holders: Holders | undefined;
   readonly #latest: (() => KnownList | undefined) | undefined;
@@ -51,6 +51,7 @@ export class Spread {
   /** Said once, not each second. */
   #failed = '';
   #damaged = '';
+  #untaken = '';
 
   constructor(deps: SpreadDependencies) {
     this.#deps = deps;
@@ -58,7 +59,6 @@ export class Spread {
     const { caDir } = deps.config;
     this.#latest = caDir === undefined ? undefined : followedList(caDir, deps.clock);
     this.#holders = caDir === undefined ? undefined : this.#holdersOf(caDir);
-    this.#ca = readFileSync(path.join(pkiDirOf(deps.config), 'ca.crt'), 'utf8');
   }
 
   start(): void {
@@ -67,6 +67,7 @@ export class Spread {
       setInterval(() => this.look(), LOOK_MS).unref(),
       setInterval(() => void this.#pull(), PULL_MS).unref(),
     );
+    this.#takeAuthorities();
     for (let asked = 0; asked < AT_START; asked += 1) void this.#pull();
   }
 
@@ -85,10 +86,12 @@ export class Spread {
    * GODWIT_PKI where the CA has not signed it.
    */
   take(signed: SignedList): number {
-    const offered = checkList(signed, this.#ca);
+    const { config, log } = this.#deps;
+    // Read each time: a rotation changes which CAs count.
+    const ca = bundleText(readAuthorities(pkiDirOf(config)));
+    const offered = checkList(signed, ca);
     const known = this.#known();
     if (newerList(known, offered) !== offered) return known?.list.number ?? 0;
-    const { config, log } = this.#deps;
     // A CA that was restored from a backup goes on from what the fleet has.
     if (config.caDir !== undefined) keepList(config.caDir, offered);
     this.#keep(offered);
@@ -108,6 +111,7 @@ export class Spread {
       if (latest === undefined || !isHeldBy(latest.list, own)) {
         latest = changeList(caDir, heldBy(own), nowMs);
       } else if (isDue(latest.list, nowMs)) latest = changeList(caDir, unchanged, nowMs);
+      this.#takeAuthorities();
       const known = this.#known();
       if (known?.signed.list === latest.signed.list || newerList(known, latest) !== latest) return;
       this.#keep(latest);
@@ -169,7 +173,29 @@ export class Spread {
   #keep({ signed }: KnownList): void {
     const file = path.join(this.#deps.config.stateDir, FLEET_FILE);
     writePrivate(file, `${JSON.stringify(signed)}\n`);
+    this.#takeAuthorities();
     void this.secrets.look();
+  }
+
+  /** Why this host does not trust the CAs that the fleet's list names; undefined if it does. */
+  get authoritiesProblem(): string | undefined {
+    return this.#untaken === '' ? undefined : this.#untaken;
+  }
+
+  /** Trusts the CAs that the newest list names; asked again with each look, so that an end of this process costs nothing. */
+  #takeAuthorities(): void {
+    const { config, log } = this.#deps;
+    const known = this.#known();
+    if (known === undefined) return;
+    try {
+      if (takeAuthorities(pkiDirOf(config), known))
+        log.info({ number: known.list.number }, 'trusted CAs changed');
+      this.#untaken = '';
+    } catch (thrown) {
+      const { message, hint } = toGodwitError(thrown);
+      if (message !== this.#untaken) log.error({ hint }, message);
+      this.#untaken = message;
+    }
   }
 
   async #push(signed: SignedList): Promise<void> {
@@ -186,6 +212,7 @@ export class Spread {
       if (name === undefined) return;
       const { signed } = await peers.newerList(name, this.#known()?.list.number ?? 0);
       if (signed !== undefined) this.take(signed);
+      else this.#takeAuthorities();
       await this.secrets.look(name);
     } catch (err) {
       log.debug({ err }, 'fleet list not received from another host');

@@ -129,3 +129,30 @@ export const pkiRotateSecretSpec = spec({
   examples: ['pki rotate-secret'],
   json: '{ id, number }',
 });
+
+export const pkiRotateCaSpec = spec({
+  name: 'rotate-ca',
+  summary: 'replace the CA of the fleet in steps, while every member keeps working',
+  details:
+    'Run it on the host that holds the CA, whose agent must run. Without a step it shows each member with the CAs that it ' +
+    'trusts and the CA of its certificate. `start` makes a new CA, which all members are to trust next to the old one. ' +
+    '`switch` has the new CA issue, and hosts renew their certificates; the key of the old CA is deleted. `finish` removes the old CA. `cancel` ' +
+    'undoes `start`. `switch` and `finish` are refused as long as a member would be cut off, and name it. Persons and ' +
+    'controllers run `godwit pki renew` after `start`, after `switch` and after `finish`.',
+  args: {
+    step: {
+      kind: 'text',
+      summary: 'start, switch, finish or cancel; without a step the status is shown',
+    },
+  },
+  flags: {
+    dir,
+    yesIKnow: {
+      kind: 'switch',
+      summary: 'carry the step out even if members are cut off and must join again',
+    },
+  },
+  examples: ['pki rotate-ca', 'pki rotate-ca start', 'pki rotate-ca finish'],
+  uses: 'host',
+  json: '{ stage, issuing, authorities } after a step; without a step also members',
+});

@@ -5,6 +5,7 @@ import {
   pkiRenewSpec,
   pkiRevokeSpec,
   pkiRemoveSpec,
+  pkiRotateCaSpec,
   pkiRotateSecretSpec,
 } from './pki-specs.ts';
 
@@ -16,4 +17,5 @@ export const PKI_VERBS: readonly Verb[] = [
   verb(pkiRevokeSpec, async () => ({ run: (await import('./pki-run.ts')).revoke })),
   verb(pkiRemoveSpec, async () => ({ run: (await import('./pki-run.ts')).remove })),
   verb(pkiRotateSecretSpec, async () => ({ run: (await import('./pki-run.ts')).rotate })),
+  verb(pkiRotateCaSpec, async () => ({ run: (await import('./rotate-ca.ts')).run })),
 ];

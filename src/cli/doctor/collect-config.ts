@@ -5,7 +5,9 @@ import { z } from 'zod';
 import { configProblems } from '../../agent/config-check.ts';
 import { loadAgentConfig, type AgentConfig } from '../../config.ts';
 import { hasCode, toGodwitError } from '../../errors.ts';
+import { CA_FILE, HOST_CERT } from '../../host/credentials.ts';
 import { Fleet } from '../../host/fleet.ts';
+import { parseBundle } from '../../rpc/trust-bundle.ts';
 import { OWN_PLACES } from '../connection/own-agent.ts';
 import type { CertificateFact, ConfigFact } from './facts.ts';
 
@@ -46,9 +48,8 @@ export function programsOf(settings: AgentConfig | undefined): string[] {
 /** The certificates that the agent of a configuration would use. */
 export async function readCertificates(config: ConfigFact): Promise<CertificateFact[]> {
   if (config.state !== 'read') return [];
-  return Promise.all(
-    ['ca.crt', 'host.crt'].map((name) => readCertificate(path.join(config.pkiDir, name))),
-  );
+  const files = [CA_FILE, HOST_CERT].map((name) => path.join(config.pkiDir, name));
+  return (await Promise.all(files.map(readCertificatesIn))).flat();
 }
 
 /** Why the fleet's list that lies on this host cannot be used; undefined where it can, or there is none. */
@@ -61,20 +62,27 @@ export function damagedList(settings: AgentConfig): string | undefined {
   }
 }
 
-async function readCertificate(file: string): Promise<CertificateFact> {
+/** One, or during a rotation each of the CAs. */
+async function readCertificatesIn(file: string): Promise<CertificateFact[]> {
   try {
-    const pem = await readFile(file);
-    if (pem.toString().trim() === '') return { file, problem: 'is empty' };
-    const certificate = new X509Certificate(pem);
-    const toMs = certificate.validToDate.getTime();
-    const daysLeft = (toMs - Date.now()) / DAY_MS;
-    const lifeDays = (toMs - certificate.validFromDate.getTime()) / DAY_MS;
-    return { file, subject: certificate.subject.replaceAll('\n', ', '), daysLeft, lifeDays };
+    const pem = await readFile(file, 'utf8');
+    if (pem.trim() === '') return [{ file, problem: 'is empty' }];
+    const isBundle = path.basename(file) === CA_FILE;
+    const found = isBundle
+      ? parseBundle(pem, file).map(({ certificate }) => certificate)
+      : [new X509Certificate(pem)];
+    return found.map((certificate) => factOf(file, certificate));
   } catch (error) {
+    if (hasCode(error, 'GODWIT_PKI')) return [{ file, problem: error.message }];
     const { code, message } = error as NodeJS.ErrnoException;
-    return {
-      file,
-      problem: code === 'ENOENT' ? 'is not there' : `cannot be read: ${message.slice(0, 200)}`,
-    };
+    const problem = code === 'ENOENT' ? 'is not there' : `cannot be read: ${message.slice(0, 200)}`;
+    return [{ file, problem }];
   }
+}
+
+function factOf(file: string, certificate: X509Certificate): CertificateFact {
+  const toMs = certificate.validToDate.getTime();
+  const daysLeft = (toMs - Date.now()) / DAY_MS;
+  const lifeDays = (toMs - certificate.validFromDate.getTime()) / DAY_MS;
+  return { file, subject: certificate.subject.replaceAll('\n', ', '), daysLeft, lifeDays };
 }

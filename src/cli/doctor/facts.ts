@@ -31,7 +31,10 @@ export interface Facts {
   readonly damagedList?: string | undefined;
 }
 
-export interface TrustFact extends Pick<Trust, 'host' | 'listProblem' | 'twoHolders' | 'refusals'> {
+export interface TrustFact extends Pick<
+  Trust,
+  'host' | 'listProblem' | 'authoritiesProblem' | 'twoHolders' | 'refusals'
+> {
   /** Until its certificate expires. */
   readonly daysLeft: number;
   /** Renewals that failed, and why the last of them did. */

@@ -1,8 +1,9 @@
-import type { Facts, Finding, TrustFact } from './facts.ts';
+import type { CertificateFact, Facts, Finding, TrustFact } from './facts.ts';
 
 /** A list is signed anew after half of its seven days; below this the agent beside the CA does not do it. */
 const LIST_LOW_DAYS = 3;
 const CERTIFICATE_LOW_DAYS = 3;
+const EXPIRY_WARN_DAYS = 30;
 const HOUR_DAYS = 1 / 24;
 /** Of one host; the others are counted. */
 const MAX_SHOWN = 8;
@@ -16,8 +17,50 @@ export function judgeTrust({
   return [...damaged, ...trust.flatMap(judgeOne)];
 }
 
+export function judgeCertificates({ certificates }: Pick<Facts, 'certificates'>): Finding[] {
+  return certificates.map((each): Finding => judgeCertificate(each));
+}
+
+const OWN_HINT =
+  'On the host that holds the CA: `godwit invite NAME --addresses IP`, and here the `godwit join` that it prints; or `godwit pki issue` there.';
+const CA_HINT =
+  'On the host that holds the CA: `godwit pki rotate-ca start` replaces it in steps (docs/certificates.md). A damaged file is copied from there again.';
+
+function judgeCertificate({
+  file,
+  subject,
+  daysLeft,
+  lifeDays = 0,
+  problem,
+}: CertificateFact): Finding {
+  const name = 'certificate';
+  const hint = file.endsWith('/ca.crt') ? CA_HINT : OWN_HINT;
+  if (daysLeft === undefined) {
+    return { name, verdict: 'fail', found: `${file}: ${problem ?? 'cannot be read'}`, hint };
+  }
+  const who = `${file}${subject === undefined ? '' : ` (${subject})`}`;
+  if (daysLeft < 0) {
+    return {
+      name,
+      verdict: 'fail',
+      found: `${who} expired ${Math.ceil(-daysLeft)} days ago`,
+      hint,
+    };
+  }
+  const found = `${who}, ${Math.floor(daysLeft)} days left`;
+  // One that renews itself does so with a third of its life left.
+  const isLow = daysLeft < Math.min(EXPIRY_WARN_DAYS, lifeDays / 4);
+  return isLow ? { name, verdict: 'warn', found, hint } : { name, verdict: 'ok', found };
+}
+
 function judgeOne(fact: TrustFact): Finding[] {
-  return [judgeList(fact), judgeRenewal(fact), ...judgeHolders(fact), ...judgeRefusals(fact)];
+  return [
+    judgeList(fact),
+    judgeRenewal(fact),
+    ...judgeAuthorities(fact),
+    ...judgeHolders(fact),
+    ...judgeRefusals(fact),
+  ];
 }
 
 function damagedFinding(found: string): Finding {
@@ -55,6 +98,14 @@ function judgeRenewal({ host, daysLeft, failures, problem }: TrustFact): Finding
     found: `${found} and could not be renewed, ${times(failures)}: ${problem ?? 'no reason'}`,
     hint: 'See docs/certificates.md, “Certificates renew themselves”; a host whose certificate has expired joins again.',
   };
+}
+
+/** A host that missed a rotation of the CA. */
+function judgeAuthorities({ host, authoritiesProblem }: TrustFact): Finding[] {
+  if (authoritiesProblem === undefined) return [];
+  const hint =
+    'Let the host join again: `godwit invite` on the host of the CA, then `godwit join` here.';
+  return [{ name: 'CA', verdict: 'fail', found: `${host}: ${authoritiesProblem}`, hint }];
 }
 
 /** Reported by the agent beside the CA alone. */

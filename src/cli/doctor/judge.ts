@@ -1,12 +1,11 @@
 import { formatBytes } from '../../protocol/quantity.ts';
-import type { CertificateFact, Facts, Finding, HypervisorFact, Verdict } from './facts.ts';
-import { judgeTrust } from './judge-trust.ts';
+import type { Facts, Finding, HypervisorFact, Verdict } from './facts.ts';
+import { judgeCertificates, judgeTrust } from './judge-trust.ts';
 
 const OLDEST_QEMU: readonly [number, number] = [7, 2];
 const NODE_MAJOR = 26;
 const MEMORY_LOW = 512 * 1024 * 1024;
 const FILES_LOW = 1024;
-const EXPIRY_WARN_DAYS = 30;
 
 /** What the facts mean for migration, each with its hint, most basic first. */
 export function judge(facts: Facts): Finding[] {
@@ -192,38 +191,6 @@ function judgeConfig({ config }: Facts): Finding[] {
         },
       ];
   }
-}
-
-export function judgeCertificates({ certificates }: Pick<Facts, 'certificates'>): Finding[] {
-  return certificates.map((each): Finding => judgeCertificate(each));
-}
-
-function judgeCertificate({
-  file,
-  subject,
-  daysLeft,
-  lifeDays = 0,
-  problem,
-}: CertificateFact): Finding {
-  const name = 'certificate';
-  const hint =
-    'On the host that holds the CA: `godwit invite NAME --addresses IP`, and here the `godwit join` that it prints; or `godwit pki issue` there.';
-  if (daysLeft === undefined) {
-    return { name, verdict: 'fail', found: `${file}: ${problem ?? 'cannot be read'}`, hint };
-  }
-  const who = `${file}${subject === undefined ? '' : ` (${subject})`}`;
-  if (daysLeft < 0) {
-    return {
-      name,
-      verdict: 'fail',
-      found: `${who} expired ${Math.ceil(-daysLeft)} days ago`,
-      hint,
-    };
-  }
-  const found = `${who}, ${Math.floor(daysLeft)} days left`;
-  // One that renews itself does so with a third of its life left.
-  const isLow = daysLeft < Math.min(EXPIRY_WARN_DAYS, lifeDays / 4);
-  return isLow ? { name, verdict: 'warn', found, hint } : { name, verdict: 'ok', found };
 }
 
 function judgeAgent({ agent }: Facts): Finding {

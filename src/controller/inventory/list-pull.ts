@@ -1,6 +1,8 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { CONTROLLER_STEM, filesOf, readAuthorities } from '../../host/credentials.ts';
+import { takeAuthorities } from '../../pki/authorities.ts';
 import { writePrivate } from '../../pki/files.ts';
+import { bundleText } from '../../rpc/trust-bundle.ts';
 import { toGodwitError } from '../../errors.ts';
 import { checkList, FLEET_FILE, type Fleet, type PeerAddress } from '../../host/fleet.ts';
 import type { Log } from '../../log.ts';
@@ -50,11 +52,12 @@ export class ListPull {
       const known = this.#known();
       const query = { after: known?.list.number ?? 0 };
       const { signed } = await asking.api.newerList({ query }, { deadlineMs: ANSWER_MS });
-      if (signed === undefined) return;
-      const offered = checkList(signed, readFileSync(path.join(pkiDir, 'ca.crt'), 'utf8'));
+      if (signed === undefined) return this.#takeAuthorities(known);
+      const offered = checkList(signed, bundleText(readAuthorities(pkiDir)));
       if (newerList(known, offered) !== offered) return;
       writePrivate(path.join(stateDir, FLEET_FILE), `${JSON.stringify(offered.signed)}\n`);
       log.info({ number: offered.list.number }, 'newer fleet list received');
+      this.#takeAuthorities(offered);
     } catch (thrown) {
       log.debug(
         { error: toGodwitError(thrown), host: expectedName },
@@ -63,6 +66,14 @@ export class ListPull {
     } finally {
       asking.close();
     }
+  }
+
+  /** Trusts the CAs that the newest list names. */
+  #takeAuthorities(known: KnownList | undefined): void {
+    const { pkiDir, log } = this.#deps;
+    if (known === undefined) return;
+    if (takeAuthorities(pkiDir, known, filesOf(CONTROLLER_STEM)))
+      log.info({ number: known.list.number }, 'trusted CAs changed');
   }
 
   /** One that is damaged gives way to any that the CA signed; who calls is refused meanwhile, and learns why. */

@@ -1,18 +1,9 @@
 import { createPrivateKey, X509Certificate, getDiffieHellman } from 'node:crypto';
-import {
-  chmod,
-  chown,
-  copyFile,
-  mkdir,
-  readdir,
-  readFile,
-  rm,
-  rmdir,
-  writeFile,
-} from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { godwitError } from '../../errors.ts';
 import type { StreamSetup, StreamTls } from '../../port/direct.ts';
+import { bundleText, parseBundle } from '../../rpc/trust-bundle.ts';
 import type { QmpClient } from './qmp/client.ts';
 import { TLS_AUTHORIZATION, TLS_CREDENTIALS } from './stream.ts';
 import { openAbove } from './user/access.ts';
@@ -42,7 +33,8 @@ export async function layOutCredentials(
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const { cert, key } = await readPair(tls);
   const mode = 0o600;
-  await copyFile(tls.caFile, path.join(directory, 'ca-cert.pem'));
+  const authorities = validAuthorities(await readFile(tls.caFile, 'utf8'), tls.caFile, Date.now());
+  await writeFile(path.join(directory, 'ca-cert.pem'), authorities, { mode });
   await writeFile(path.join(directory, `${endpoint}-cert.pem`), cert, { mode });
   await writeFile(path.join(directory, `${endpoint}-key.pem`), key, { mode });
   if (endpoint === 'server') {
@@ -51,6 +43,13 @@ export async function layOutCredentials(
   }
   if (reader !== undefined) await giveAway(directory, reader);
   return directory;
+}
+
+/** QEMU refuses a whole file of CAs if one of them has expired, as the old one may during a rotation. */
+export function validAuthorities(bundle: string, file: string, nowMs: number): string {
+  const all = parseBundle(bundle, file);
+  const valid = all.filter(({ certificate }) => certificate.validToDate.getTime() > nowMs);
+  return bundleText(valid.length === 0 ? all : valid);
 }
 
 /** Both files are replaced, one after the other, when the host's certificate is renewed: read until they are a pair. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { helloRoutes } from '../hello.ts';
-import { guestName, migrationId, shortText } from '../names.ts';
+import { fingerprint, guestName, MAX_AUTHORITIES, migrationId, shortText } from '../names.ts';
 import { resolveAnswer, runAt, sideView } from '../public/resolve.ts';
 import { sighting, sightingQuery } from './sighting.ts';
 import { LARGE_BYTES, route } from '../route.ts';
@@ -88,6 +88,15 @@ export const peerRoutes = {
     query: z.object({ after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER) }),
     response: z.object({ signed: signedList.optional() }),
   }),
+  authorities: route({
+    method: 'GET',
+    path: '/v1/pki/authorities',
+    summary: 'The fleet’s list, which the CA signed and which names all CAs, for a person’s ca.crt',
+    access: 'viewer',
+    answerBytes: LARGE_BYTES,
+    query: z.object({ after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER) }),
+    response: z.object({ signed: signedList.optional() }),
+  }),
   offerList: route({
     method: 'POST',
     path: '/v1/pki/list',
@@ -114,7 +123,11 @@ export const peerRoutes = {
       'Sign a new key for the holder of the certificate that the caller shows, a host or a person',
     access: 'viewer',
     bodyBytes: 16 * 1024,
-    body: z.object({ request: z.string().max(8192) }),
+    body: z.object({
+      request: z.string().max(8192),
+      /** Fingerprints of the CAs that the caller trusts; absent: a host, whose agent is asked. */
+      trusts: z.array(fingerprint).max(MAX_AUTHORITIES).optional(),
+    }),
     response: z.object({
       /** Absent: the one that was shown is to be kept for now. */
       certificate: z.string().max(16_384).optional(),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { godwitError, type GodwitError } from '../../errors.ts';
-import { address, hostName } from '../names.ts';
+import { address, hostName, MAX_AUTHORITIES, MAX_BUNDLE_BYTES } from '../names.ts';
 import { role, type Role } from '../route.ts';
 
 /**
@@ -45,6 +45,12 @@ export const fleetList = z.object({
   secret: z
     .string()
     .regex(/^[0-9a-f]{32}$/)
+    .optional(),
+  /** Certificates (PEM) of the CAs that members trust, the issuing one first; absent: the one CA of a fleet without a rotation. */
+  authorities: z
+    .array(z.string().max(MAX_BUNDLE_BYTES / MAX_AUTHORITIES))
+    .min(1)
+    .max(MAX_AUTHORITIES)
     .optional(),
   members: z.array(member).max(MAX_MEMBERS),
   /** Hosts that were taken out: no configuration lets them in again, only a new certificate does. */
@@ -125,6 +131,8 @@ export interface ShownCertificate {
   /** Hexadecimal, as OpenSSL or node write it. */
   readonly serial: string;
   readonly validFromMs: number;
+  /** Common name of the CA that signed it; absent if the caller did not keep it. */
+  readonly issuer?: string;
 }
 
 /** Lower case, and without leading zeros: two programs write one number alike. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_AUTHORITIES } from '../names.ts';
 
 /**
  * When a certificate is renewed, and who may. A host renews its own with a new key each time; the CA gives a new one only
@@ -62,6 +63,10 @@ export const issuedRecord = z.object({
   fromMs: z.number(),
   /** For how long it was made; the next one is for as long. */
   days: z.number().positive(),
+  /** Fingerprint of the CA that signed it; absent in records of an earlier build. */
+  issuer: z.string().max(64).optional(),
+  /** Fingerprints of the CAs that its holder trusts, as far as the holder was given or reported them. */
+  trusts: z.array(z.string().max(64)).max(MAX_AUTHORITIES).optional(),
   /** Of a renewal: the certificate that was shown, the key that was to be signed (SHA-256), and what was answered. */
   renewal: z
     .object({ shown: z.string(), key: z.string(), certificate: z.string().max(16_384) })
@@ -76,11 +81,13 @@ export interface RenewalAsked extends Validity {
   readonly key: string;
   /** The last one was revoked: what it was renewed from is the last that counts. */
   readonly ended?: boolean;
+  /** Another CA issues now: a rotation, in which every certificate is renewed early. */
+  readonly otherCa?: boolean;
 }
 
 /**
  * What the CA does. `again`: its answer was lost, and whoever asks has the same new key: the same answer.
- * `keep`: less than half of its life is over. `superseded`: the CA has given another one to that name since.
+ * `keep`: less than half of its life is over, and the CA of it still issues. `superseded`: the CA has given another one to that name since.
  * Where the last one was revoked, the one from which it was renewed is renewed again, for whoever shows it first: that
  * ends a copy of the last one, and no thief who has the key of the one before. Only revoking the name does.
  * A certificate later than the last that the CA knows of is one that it gave before it was restored from a backup.
@@ -92,6 +99,7 @@ export function judgeRenewal(
 ): 'issue' | 'again' | 'keep' | 'superseded' {
   if (last === undefined) return 'issue';
   if (asked.serial === last.serial) {
+    if (asked.otherCa === true) return 'issue';
     return nowMs < asked.toMs - lifetimeMs(asked) / 2 ? 'keep' : 'issue';
   }
   const { renewal } = last;

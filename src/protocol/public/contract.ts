@@ -34,6 +34,7 @@ import { managedHost } from './hosts/managed-host.ts';
 import { cursor, MAX_PER_PAGE, pageQuery } from './page.ts';
 import { processorRoutes } from './hosts/processor.ts';
 import { reloadRoutes } from './reload.ts';
+import { rotationRoutes } from './rotation.ts';
 import { trustRoutes } from './trust.ts';
 import { resolution, resolveAnswer, resolveRequest, unasked } from './resolve.ts';
 
@@ -317,6 +318,7 @@ export const publicRoutes = {
   ...leftoverRoutes,
   ...processorRoutes,
   ...trustRoutes,
+  ...rotationRoutes,
   ...reloadRoutes,
   ...cacheRoutes,
   ...diskMoveRoutes,

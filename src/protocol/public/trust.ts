@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { hostName, moment, shortText } from '../names.ts';
+import { fingerprint, hostName, MAX_AUTHORITIES, moment, shortText } from '../names.ts';
 import { LARGE_BYTES, route } from '../route.ts';
 
 /** Of one kind, to one peer, since its agent began; what the movers of its migrations refused counts with it. */
@@ -35,10 +35,18 @@ export const trust = z.object({
   certificate: z.object({
     /** ISO 8601. */
     validTo: moment,
+    /** The CA that signed it; absent: an agent of an earlier build, or none of the CAs that the host trusts. */
+    issuer: fingerprint.optional(),
     /** Renewals that failed since the last one that did not, and why the last of them did. */
     failures: z.number().int().nonnegative(),
     problem: shortText.optional(),
   }),
+  /** The CAs that this host trusts; absent: an agent of an earlier build. */
+  authorities: z.array(fingerprint).max(MAX_AUTHORITIES).optional(),
+  /** Migrations under way that began before this host's CAs or certificate last changed: hypervisors keep the earlier files. */
+  earlierMigrations: z.number().int().positive().optional(),
+  /** Why the CAs of the fleet's list cannot be taken. */
+  authoritiesProblem: shortText.optional(),
   /** The fleet's list; absent where this host has never had one. */
   list: z
     .object({

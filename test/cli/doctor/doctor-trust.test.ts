@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { CertificateFact, Facts, Finding, TrustFact } from '../../../src/cli/doctor/facts.ts';
-import { judgeCertificates } from '../../../src/cli/doctor/judge.ts';
-import { judgeTrust } from '../../../src/cli/doctor/judge-trust.ts';
+import { judgeCertificates, judgeTrust } from '../../../src/cli/doctor/judge-trust.ts';
 
 type TrustInput = Pick<Facts, 'trust' | 'damagedList'>;
 
@@ -31,6 +30,20 @@ describe('doctor on the trust between hosts', () => {
   test('a host that trusts and is trusted gets only ok', () => {
     assert.ok(judgeTrust(trusting({})).every(({ verdict }) => verdict === 'ok'));
     assert.deepEqual(judgeTrust({ trust: [], damagedList: undefined }), []);
+  });
+
+  test('a host that missed a rotation of the CA is a failure, with the way back', () => {
+    const authoritiesProblem = 'the fleet removed the CA of host.crt';
+    const [found] = lines(trusting({ authoritiesProblem }), 'CA');
+    assert.equal(found?.verdict, 'fail');
+    assert.match(found.hint ?? '', /godwit join/);
+  });
+
+  test('a CA that expires soon is replaced by a rotation, a certificate by a join', () => {
+    const hintFor = (file: string) =>
+      judgeCertificates({ certificates: [{ file, daysLeft: 1, lifeDays: 3650 }] })[0]?.hint ?? '';
+    assert.match(hintFor('/x/ca.crt'), /godwit pki rotate-ca start/);
+    assert.match(hintFor('/x/host.crt'), /godwit join/);
   });
 
   test('a certificate that another party uses is a failure, with the command that ends a thief', () => {

@@ -145,3 +145,11 @@ test("a certificate newer than the CA's records was issued before the CA was res
   assert.equal(judgeRenewal(last, { ...asked, fromMs: 1000 }, 2000), 'superseded');
   assert.equal(judgeRenewal(undefined, { ...asked, fromMs: 0 }, 2000), 'issue');
 });
+
+test('a certificate of a CA that no longer issues is renewed early, and only for the last holder', () => {
+  const last = { serial: 'a', at: '', fromMs: 1000, days: 30 };
+  const asked = { fromMs: 1000, toMs: 30 * DAY_MS, key: 'k' };
+  assert.equal(judgeRenewal(last, { ...asked, serial: 'a' }, 2000), 'keep');
+  assert.equal(judgeRenewal(last, { ...asked, serial: 'a', otherCa: true }, 2000), 'issue');
+  assert.equal(judgeRenewal(last, { ...asked, serial: 'b', otherCa: true }, 2000), 'superseded');
+});
