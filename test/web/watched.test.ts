@@ -86,12 +86,10 @@ const news: fc.Arbitrary<WatchEvent> = fc.oneof(
   reports.map((each): WatchEvent => ({ type: 'report', report: each })),
   fc.boolean().map((isOpen): WatchEvent => ({ type: 'stream', isOpen })),
   fc.constant<WatchEvent>({ type: 'silent', words: 'a does not answer' }),
-  fc
-    .double({ min: 0, max: 100, noNaN: true })
-    .map((percent): WatchEvent => ({
-      type: 'answer',
-      detail: { ...ended, state: 'open', percent },
-    })),
+  fc.double({ min: 0, max: 100, noNaN: true }).map((percent): WatchEvent => ({
+    type: 'answer',
+    detail: { ...ended, state: 'open', percent },
+  })),
 );
 
 describe('a migration on a page', () => {
