@@ -4,9 +4,9 @@ import { agentContract, publicContract as publicRoutes } from '../../../src/prot
 import { peerRoutes } from '../../../src/protocol/peer/agent-routes.ts';
 
 test('each route between agents admits its roles: hosts, controllers, users, or joining hosts', () => {
-  const { join, renew, newerList, ...others } = peerRoutes;
+  const { join, renew, newerList, authorities, ...others } = peerRoutes;
   assert.equal(join.access, 'anyone');
-  assert.equal(renew.access, 'viewer');
+  for (const { access } of [renew, authorities]) assert.equal(access, 'viewer');
   assert.equal(newerList.access, 'member');
   for (const [name, { access }] of Object.entries(others)) assert.equal(access, 'agent', name);
 });
