@@ -5,6 +5,7 @@ import { GodwitError } from '../../src/errors.ts';
 import { qemuBinaries } from '../../lab/guest/qemu.ts';
 import { startGuest } from '../../lab/guest/start.ts';
 import { verifyGuest } from '../../lab/guest/talk.ts';
+import { withGuestStory } from './support/guest-story.ts';
 import { runningOn } from '../../lab/witness/qemus.ts';
 import type { Report } from '../../src/protocol/public/migration.ts';
 import { watchGuest } from './support/client-view.ts';
@@ -66,13 +67,14 @@ test('a guest of QEMU 7.2 moves by the wire, and by post-copy back', async (t) =
   const world = await openWorld('oldw', { hosts: 2, configure });
   try {
     await startGuest(world.lab, elder);
-    const { hash } = await verifyGuest(world.lab, 'elder');
+    const verify = () => withGuestStory(world.lab, 'elder', () => verifyGuest(world.lab, 'elder'));
+    const { hash } = await verify();
     // No client asks it meanwhile: emulated by this QEMU it loses, once in twenty moves, what it writes as its memory is sent.
     const moves = async (to: string, more: Partial<Move>): Promise<Report> => {
       const from = to === 'a' ? 'b' : 'a';
       const report = await move(world, { guest: 'elder', path: 'wire', from, to, ...more });
       assert.deepEqual(await runningOn(world.lab, 'elder'), [to]);
-      const found = await verifyGuest(world.lab, 'elder');
+      const found = await verify();
       assert.partialDeepStrictEqual(found, { ok: true, hash, badChunks: 0, badDiskChunks: 0 });
       return report;
     };

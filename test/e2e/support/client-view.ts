@@ -27,7 +27,8 @@ export async function watchGuest(
   name: string,
   { intervalMs = INTERVAL_MS } = {},
 ): Promise<WatchedGuest> {
-  const { hash, ok } = await verifyGuest(lab, name);
+  const verify = () => withGuestStory(lab, name, () => verifyGuest(lab, name));
+  const { hash, ok } = await verify();
   assert.equal(ok, true);
   return {
     name,
@@ -40,7 +41,7 @@ export async function watchGuest(
         const view = await withGuestStory(lab, name, () => probe.settle(30_000));
         assert.equal(view.connectionKept, true, JSON.stringify(view));
         assert.deepEqual(await runningOn(lab, name), [host]);
-        const found = await verifyGuest(lab, name);
+        const found = await verify();
         assert.partialDeepStrictEqual(found, { ok: true, hash, badChunks: 0, badDiskChunks: 0 });
         return view;
       } finally {
