@@ -3,35 +3,34 @@ import type { UndoneIn } from '../engine/rows.ts';
 import type { DestinationEvent } from './destination-events.ts';
 
 /**
- * What a direct migration makes at its destination, as rows. A row needs only rows above it. Pure.
+ * What a direct migration makes at its destination, as rows. A row only needs rows above it. Pure.
  *
- *   seed -> connections -> ports -> hook -> files -> images -> hypervisor -> memory -> disks -> arm -> || run
+ * seed -> connections -> ports -> hook -> files -> images -> hypervisor -> memory -> disks -> arm -> || run
  *                                                                                                    ||
  *                                                                                     point of no return
  *
- * If the guest does not come, every row is undone, the last one first. Once the guest runs here, every row is settled in that
- * order, too. A mover that finds a half-made preparation undoes the rows of `prepare` alone, because the source asks for it
+ * If the guest does not come, all rows are undone in reverse order. Once it runs here, they are settled in reverse
+ * order. A mover that finds a half-made preparation undoes only the rows of `prepare`, because the source asks for it
  * again. mover/direct/destination/lifecycle.ts carries the rows out; destination.ts judges the calls.
  */
 
 export interface DestinationRow {
-  /** The source's call that makes it. */
+  /** Call of the source that makes it. */
   readonly call: 'seed' | 'connections' | 'prepare' | 'disks' | 'arm' | 'commit';
   readonly does: string;
-  /** A guest that needs no such thing. */
+  /** True for guests that do not need it. */
   readonly isLeftOut?: (preparation: Preparation) => boolean;
-  /** Its record, on the disk before anything is made: a later mover undoes what the journal shows. */
+  /** Record that is synced before anything is made, so that a later mover can undo it. */
   readonly record?: DestinationEvent['type'];
-  /** Why there is no record of something that has an undo. */
+  /** Reason why a row with an undo has no record. */
   readonly unrecorded?: string;
   readonly undo: string | undefined;
-  /** Why there is nothing to undo. */
+  /** Reason why there is no undo. */
   readonly noUndo?: string;
-  /** What the guest no longer needs of it once it runs here; undefined: it stays as it is. */
+  /** Cleanup once the guest runs here; undefined: none. */
   readonly settle?: string;
 }
 
-/** Copied disks have new images here, which the source fills. */
 const copiesNothing = ({ copies = [] }: Preparation): boolean => copies.length === 0;
 
 const ENDS_WITH_MOVER = 'it ends with its mover';
@@ -44,7 +43,7 @@ const TABLE = {
     undo: 'stop taking them; remove them and the directories made for them',
     settle: 'they are the guest’s own',
   },
-  // Above the ports, to be undone after them: a frame through a port would bring an entry back.
+  // Undone after the ports, because a frame through a port would restore an entry.
   connections: {
     call: 'connections',
     does: 'put the guest’s connections into this host’s tracking',
@@ -115,12 +114,11 @@ const TABLE = {
 } as const satisfies Readonly<Record<string, DestinationRow>>;
 
 export type RowName = keyof typeof TABLE;
-/** The rows in their order, which is the table's. */
 export const ROW_NAMES = Object.keys(TABLE) as RowName[];
 
 export const ROWS: Readonly<Record<RowName, DestinationRow>> = TABLE;
 
-/** Rows that `prepare` makes, that have an undo, that are settled: the compiler asks for a handler of each. */
+/** Rows of `prepare`, rows with an undo, and rows that are settled: the compiler requires a handler for each. */
 export type PreparedRow = {
   [Row in RowName]: (typeof TABLE)[Row]['call'] extends 'prepare' ? Row : never;
 }[RowName];
@@ -133,17 +131,17 @@ const isPrepared = (row: RowName): row is PreparedRow => ROWS[row].call === 'pre
 const isUndone = (row: RowName): row is UndoneRow => ROWS[row].undo !== undefined;
 const isSettled = (row: RowName): row is SettledRow => ROWS[row].settle !== undefined;
 
-/** The rows that `prepare` makes for this guest, the first one first. */
+/** Rows that `prepare` makes for this guest, in order. */
 export function rowsToPrepare(preparation: Preparation): PreparedRow[] {
   return ROW_NAMES.filter(isPrepared).filter((row) => ROWS[row].isLeftOut?.(preparation) !== true);
 }
 
 const LAST_FIRST: readonly RowName[] = ROW_NAMES.toReversed();
 
-/** The table read backwards: every row, however far it came, since an undo may run twice and on what was never made. */
+/** The table in reverse. An undo may run twice, and for a row that was never made. */
 export const ROWS_TO_UNDO: readonly UndoneRow[] = LAST_FIRST.filter(isUndone);
 
-/** What is undone before the source asks for the preparation again. */
+/** Rows to undo before the source repeats `prepare`. */
 export const ROWS_TO_PREPARE_AGAIN: readonly UndoneRow[] = ROWS_TO_UNDO.filter(isPrepared);
 
 export const ROWS_TO_SETTLE: readonly SettledRow[] = LAST_FIRST.filter(isSettled);

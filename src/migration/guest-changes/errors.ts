@@ -2,7 +2,7 @@ import { godwitError, type SerialError } from '../../errors.ts';
 import type { EndKind } from '../../protocol/guest-end.ts';
 import { endWords, haltHint, haltWords, type Halt } from './run-states.ts';
 
-/** What became of a guest while it moved, as the error of its move. Pure. */
+/** Errors for a guest that halted or ended while it moved. Pure. */
 
 export function haltError(guest: string, halted: Halt): SerialError {
   const facts = { guest, how: haltWords(halted) };

@@ -7,7 +7,7 @@ import type { WorkloadFacts } from './workload.ts';
 import type { GuestRunState } from '../../protocol/public/hosts/host.ts';
 import type { Phase } from '../../protocol/public/migration.ts';
 
-/** What the source's agent knows when it is asked. */
+/** Facts of the source's agent at the request. */
 export type AskFacts = CapabilityFacts &
   LimitsFacts &
   GuestFacts &
@@ -15,23 +15,23 @@ export type AskFacts = CapabilityFacts &
   OutgoingFacts &
   WorkloadFacts;
 
-/** What this host's own agent knows of a guest, before anybody takes hold of it. */
+/** The agent's view of a guest before a driver attaches to it. */
 export interface GuestFacts {
   readonly guest: string;
   readonly state: GuestRunState;
-  /** Why it is stopped, as far as its hypervisor reports it. */
+  /** Reason why it is stopped, if its hypervisor reports it. */
   readonly halted?: Halt | undefined;
-  /** Who else holds its monitor. */
+  /** Another program that holds its monitor. */
   readonly manager?: string | undefined;
-  /** Godwit found a way to take hold of it. */
+  /** Godwit can attach to it. */
   readonly reachable: boolean;
-  /** Why there is none, as its driver says. */
+  /** Reasons why it cannot move, from its driver. */
   readonly unmovable: readonly string[];
-  /** What a person can do about that, as its driver says. */
+  /** Advice for the operator, from its driver. */
   readonly hint?: string | undefined;
 }
 
-/** Whether Godwit may take hold of the guest, and can. */
+/** Checks that Godwit may attach to the guest, and can. */
 export function judgeGuest(facts: GuestFacts): Finding[] {
   const { guest, state, halted, manager, reachable, unmovable, hint } = facts;
   if (manager !== undefined) {
@@ -49,7 +49,7 @@ export function judgeGuest(facts: GuestFacts): Finding[] {
   return [refuses(godwitError('GODWIT_CAPABILITY', { what: `to move ${guest}`, reason }, advice))];
 }
 
-/** What Godwit does with a guest already. */
+/** Migrations and disk moves of the guest. */
 export interface BusyFacts {
   readonly guest: string;
   /** `held`: why its journal cannot be read. */
@@ -61,7 +61,6 @@ export interface BusyFacts {
     | undefined;
 }
 
-/** Whether Godwit already moves the guest, or a disk of it. */
 export function judgeBusy({ guest, diskMove, migration }: BusyFacts): Finding[] {
   if (diskMove !== undefined) {
     const { held, id, device } = diskMove;
@@ -79,7 +78,6 @@ export interface OutgoingFacts {
   readonly limit: number;
 }
 
-/** Whether the source may send one more guest now. */
 export function judgeOutgoing({ host, running, limit }: OutgoingFacts): Finding[] {
   if (running < limit) return [passes(`${running} of ${limit} leave ${host} now`)];
   const what = `${host}, in migrations from it at once,`;

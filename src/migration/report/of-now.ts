@@ -1,8 +1,8 @@
 import type { Progress, Report } from '../../protocol/public/migration.ts';
 
 /**
- * The report of a migration that runs, with the stream as it was looked at last: the journal has it as of its last round,
- * which may be minutes ago. Pure.
+ * Updates a running report by the last look at the stream; the journal ends with the last round, possibly minutes
+ * ago. Pure.
  */
 export function ofNow(report: Report, { sample }: Pick<Progress, 'sample'>): Report {
   if (report.outcome !== 'running' || sample === undefined) return report;
