@@ -28,14 +28,14 @@ type Files = ReadonlyMap<string, string>;
 
 type OfState = (state: DestinationState, signal: AbortSignal) => Promise<void>;
 
-/** The ways to this host. Each handler takes those that it needs. */
+/** Access to this host; each handler takes a part of it. */
 export interface Ways {
   readonly backingFiles: Pick<DestinationBackingFiles, 'stop' | 'discard' | 'keep'>;
-  /** Absent: this host takes none. */
+  /** Absent: connections are not taken over. */
   readonly connections?: Pick<ArrivedConnections, 'forget'>;
   readonly ports: Pick<GuestPorts, 'make' | 'bound' | 'remove'>;
   readonly hook: OfState;
-  /** New images of copied disks, and where the other images are, by block node. */
+  /** Images of copied disks, and places of the other images, by block node. */
   readonly images: {
     readonly find: (
       state: DestinationState,
@@ -53,7 +53,6 @@ export interface Ways {
     readonly keep: OfState;
     readonly discard: OfState;
   };
-  /** The hypervisor's session. */
   readonly open: () => Promise<DestinationSession>;
   readonly dataPath: Pick<DestinationDataPath, 'setup' | 'address' | 'end' | 'abort'>;
   readonly disks: Pick<DestinationDisks, 'abort'>;
@@ -66,7 +65,7 @@ interface UndoWays extends Ways {
   readonly refuse: () => Promise<void>;
 }
 
-/** What a preparation makes here, decided before anything is made. */
+/** Decided before anything is made. */
 export interface BuildPlan {
   readonly preparation: Preparation;
   readonly nics: readonly NicPlan[];
@@ -75,7 +74,7 @@ export interface BuildPlan {
   readonly images: readonly PlannedImage[];
 }
 
-/** What the rows have made so far, for the rows below them. */
+/** Results of the rows so far, for the rows below. */
 interface RowResults {
   readonly files: Files;
   readonly started?: DestinationStart;
@@ -91,7 +90,7 @@ type Do = (ways: Ways, work: Work, signal: AbortSignal) => Promise<Partial<RowRe
 type Undo = (ways: UndoWays, state: DestinationState, signal: AbortSignal) => Promise<void>;
 type Settle = (ways: Ways, state: DestinationState, signal: AbortSignal) => Promise<void>;
 
-/** A row without the handlers that its row in `ROWS` names does not compile, nor one with others. Each may run twice. */
+/** The compiler requires exactly the handlers named by `ROWS`. Each may run twice. */
 type Lifecycle = { readonly [Row in PreparedRow]: { readonly do: Do } } & {
   readonly [Row in UndoneRow]: { readonly undo: Undo };
 } & { readonly [Row in SettledRow]: { readonly settle: Settle } };
@@ -99,9 +98,9 @@ type Lifecycle = { readonly [Row in PreparedRow]: { readonly do: Do } } & {
 const TAKEN_DOWN = 'its guest is taken down';
 
 /**
- * A direct migration as its destination carries it out: each row with what makes it, what undoes it, and what settles it
- * once the guest runs here. What a row needs, and why it has no undo where it has none, is in
- * migration/direct/destination-rows.ts. Rows without `do` are made by a call of their own (mover.ts).
+ * A direct migration at its destination: each row with its handlers to make it, undo it, and settle it once the guest
+ * runs here. Dependencies, and reasons for a missing undo, are in migration/direct/destination-rows.ts. Rows without
+ * `do` are made by separate calls (mover.ts).
  */
 export const LIFECYCLE: Lifecycle = {
   seed: {
@@ -226,7 +225,7 @@ export async function make(
   }
 }
 
-/** A mover that takes over undoes what is half made: the source asks for it again. */
+/** Undoes a half-made preparation at a takeover; the source asks for it again. */
 export async function undoPreparation(
   ways: Ways,
   { state }: Pick<Ledger, 'state'>,
@@ -238,13 +237,13 @@ export async function undoPreparation(
 
 export interface TakingDown {
   readonly why: string;
-  /** It is certain that the guest never ran here, or the source answers for that. Default: yes. */
+  /** The guest certainly never ran here, or the source answers for that. Default: yes. */
   readonly mayRefuse?: boolean | undefined;
-  /** The source itself asked for it, or never asks how this side ended. Default: no. */
+  /** The source requested this, or never asks for the outcome. Default: no. */
   readonly known?: boolean | undefined;
 }
 
-/** Undoes the whole table, which is read backwards. Nothing of the guest stays here. */
+/** Undoes the whole table in reverse. Nothing of the guest stays here. */
 export async function takeDown(
   ways: Ways,
   ledger: Pick<Ledger, 'state' | 'record'>,
@@ -262,7 +261,7 @@ export async function takeDown(
   await ledger.record({ type, told: known });
 }
 
-/** The guest runs here: what only the migration needed goes. */
+/** Removes what only the migration needed, once the guest runs here. */
 export async function settle(
   ways: Ways,
   { state }: Pick<Ledger, 'state'>,

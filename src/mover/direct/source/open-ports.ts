@@ -22,11 +22,11 @@ import { TimedCap } from './stream/timed-cap.ts';
 import { UnderWay } from './stream/under-way.ts';
 import type { WatchDependencies } from './watch.ts';
 
-/** The ports of a source's mover, and the same parts for its watch and its end. */
+/** Ports of a source's mover, and its parts for the watch and the end. */
 export interface OpenedPorts {
   readonly context: StepContext;
   readonly watched: WatchDependencies;
-  /** Breaks off everything that goes to the destination. */
+  /** Aborts all traffic to the destination. */
   readonly abort: (why: string) => void;
   readonly close: () => Promise<void>;
 }
@@ -41,7 +41,8 @@ export function openPorts(
   const underWay = new UnderWay(parts, queuedBytes, log);
   const dataPath = new SourceDataPath({ ...parts, underWay }, around.wire, log);
   const pace = new PostcopyPace(parts, queuedBytes, clock, log);
-  // The cap sets the rate of disks and backing files, which ask it in turn: it looks at them only once all are made.
+  // The cap sets the rate of disks and backing files, which in turn ask the cap, so it is made first and looks at
+  // them later.
   const capped = {
     ...parts,
     pace,
