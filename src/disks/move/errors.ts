@@ -2,7 +2,7 @@ import { godwitError, type SerialError } from '../../errors.ts';
 import type { DiskMovePlan } from '../../migration/disk-move.ts';
 import type { RelocationSight } from '../../port/disks.ts';
 
-/** What is reported of a disk's move that does not come to its end. */
+/** Errors of a failed disk move. */
 
 export function failedMove({ request }: DiskMovePlan, reason: string): SerialError {
   const { guest, disk: device } = request;
@@ -10,7 +10,7 @@ export function failedMove({ request }: DiskMovePlan, reason: string): SerialErr
   return godwitError('GODWIT_DISK_FAILED', { guest, device, reason }, { hint }).toJSON();
 }
 
-/** Another image was put there from outside: both files stay, and the error names them. */
+/** Another program put an image there: both files stay, and the error names them. */
 export function strangeMove({ request, from, to }: DiskMovePlan): SerialError {
   const { guest, disk: device } = request;
   const reason = `the guest’s disk is neither ${from} nor ${to} any more`;
@@ -18,7 +18,7 @@ export function strangeMove({ request, from, to }: DiskMovePlan): SerialError {
   return godwitError('GODWIT_DISK_FAILED', { guest, device, reason }, { hint }).toJSON();
 }
 
-/** Its switch was recorded, and the host was restarted. As long as one image is missing, it is unknown which one is newer. */
+/** Its switch was recorded, and the host rebooted. While one image is missing, it is unknown which one is newer. */
 export function unseenMove({ request, from, to }: DiskMovePlan): SerialError {
   const { guest, disk: device } = request;
   const reason = `its host was restarted during the switch, and ${to} is not there`;

@@ -4,17 +4,17 @@ import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { pids } from '../../system/processes/process.ts';
 
-/** Runs the programs of LVM and ZFS: words, never a shell; a bound on time and on what they may say. */
+/** Runs LVM and ZFS programs without a shell, limited in time and output. */
 
 const MAX_BYTES = 4 * 1024 ** 2;
 const POLL_MS = 50;
-/** A program of a mover that was killed may still be at work; a volume is made sooner. */
+/** Wait for a program of a killed mover; making a volume takes less. */
 const AT_WORK_MS = 30_000;
 
 export class ProgramError extends Error {
-  /** This host has no such program. */
+  /** The program is not installed. */
   readonly isMissing: boolean;
-  /** The last line that it wrote. */
+  /** Last line of output. */
   readonly said: string;
 
   constructor(what: string, said: string, isMissing: boolean, cause: unknown) {
@@ -24,7 +24,7 @@ export class ProgramError extends Error {
   }
 }
 
-/** Resolves to what it wrote; ProgramError where it fails or takes longer than `deadlineMs`. */
+/** Resolves to its output; ProgramError if it fails or exceeds `deadlineMs`. */
 export function runProgram(
   program: string,
   words: readonly string[],
@@ -33,7 +33,7 @@ export function runProgram(
 ): Promise<string> {
   const what = `\`${program} ${words[0] ?? ''}\``;
   const late = AbortSignal.timeout(deadlineMs);
-  // Not SIGKILL: it may be in the midst of a change.
+  // Not SIGKILL, because it may be in the middle of a change.
   const options = {
     signal: AbortSignal.any([signal, late]),
     killSignal: 'SIGTERM',
@@ -60,8 +60,8 @@ export function runProgram(
 }
 
 /**
- * Resolves once no process has `word` among the words that it was started with: a program that a killed mover started
- * would otherwise make its volume after everything was looked for.
+ * Resolves once no process has `word` among its arguments; otherwise a killed mover's program could make its volume
+ * after the check.
  */
 export async function noneAtWork(
   program: string,
@@ -76,7 +76,7 @@ export async function noneAtWork(
 
 async function isAtWork(word: string): Promise<boolean> {
   for (const pid of pids()) {
-    // One that has ended meanwhile is not at work.
+    // A process that ended meanwhile.
     const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
     if (words.split('\0').includes(word)) return true;
   }
