@@ -11,9 +11,9 @@ import { bytes, moment, ms, shortText } from '../protocol/names.ts';
  * repeats: look, decide by `DEEDS`, act. The guest's disk is whole in one image at any instant. A running hypervisor
  * reports which one; without it, the journal decides. Pure.
  *
- * begun -> copying ------ switching ------> switching ------ switched ------> tidying -> done
- *              | ^ | |
- *              | +-- copying: not synced -------+ |
+ *   begun -> copying ------ switching ------> switching ------ switched ------> tidying -> done
+ *              |  ^                              |     |
+ *              |  +-- copying: not synced -------+     |
  *              +-- cancel, trouble --> undoing <-------+ trouble: the guest is still on the old image
  *                                         +-> failed | cancelled
  *

@@ -17,10 +17,10 @@ export type { DestinationEvent } from './destination-events.ts';
  * State machine of a direct migration at its destination. The source's calls drive it, and `judgeCall` answers each
  * call from the state. The destination acts by itself only if its source is silent (silence.ts). Pure.
  *
- * admitted -- prepare --> prepared -- arm --> armed -- commit --> running -- finish --> finished
- *      | | | |
- *      +--- refuse, release or a silent source ---+ | never-ran, overruled
- *                              | |
+ *   admitted -- prepare --> prepared -- arm --> armed -- commit --> running -- finish --> finished
+ *      |                       |                  |                    |
+ *      +--- refuse, release or a silent source ---+                    | never-ran, overruled
+ *                              |                                       |
  *                              +------------> refused <----------------+
  *                                                +-- release --> released
  *

@@ -8,10 +8,10 @@ import type { StepFacts } from './step-facts.ts';
 /**
  * Steps of a direct migration at its source, in order. Pure.
  *
- * wait -> admit -> inspect -> assess -> seed -> prepare -> configure -> arm -> mirror -> unplug -> balloon -> memory
+ *   wait -> admit -> inspect -> assess -> seed -> prepare -> configure -> arm -> mirror -> unplug -> balloon -> memory
  *     -> switchover -> || commit -> drain -> verify -> retire -> finish -> done
- *                      || | | |
- *          point of no return held held, lost
+ *                      ||   |        |        |
+ *          point of no return  held  held, lost
  *
  * A failure, a cancel or a timeout before `commit` undoes the present step, then the earlier steps in reverse. The
  * end is failed, cancelled or rehearsed, or held if the guest may be paused here. Each step is a row of `TABLE`.

@@ -25,8 +25,8 @@ import type { TaskSight, Whereabouts } from './task-sight.ts';
  * watches. Managers crash, forget, and answer late or twice: unknown stays unknown here, and the order is never sent
  * again.
  *
- * wait -> inspect -> check -> prepare -> start | watch -> verify -> finish -> done
- *             failed, cancelled <- undo | the manager's task; a cancel is a request to it; held if unknown
+ *   wait -> inspect -> check -> prepare -> start | watch -> verify -> finish -> done
+ *             failed, cancelled  <- undo         |   the manager's task; a cancel is a request to it; held if unknown
  *
  * `wait` is only for moves that begin later, and `prepare` only for moves that copy disks. Every end with the guest
  * at its source undoes `prepare`.
