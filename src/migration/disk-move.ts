@@ -34,10 +34,8 @@ export const diskMovePlan = z.object({
   /** Image that the guest writes to, and its identity. */
   from: file,
   identity: z.string().max(64),
-  /** Place of the new image, and directories created for it. */
   to: file,
   directories: z.array(file).max(64),
-  /** Driver's data. */
   work: z.unknown(),
 });
 export type DiskMovePlan = z.infer<typeof diskMovePlan>;
@@ -47,14 +45,12 @@ const event = z.discriminatedUnion('type', [
   /** The new image is about to be made and filled. */
   z.object({ type: z.literal('copying') }),
   z.object({ type: z.literal('cancel') }),
-  /** The move must be undone, with the reason. */
   z.object({ type: z.literal('trouble'), error: serialError }),
   /**
    * Both images are equal and synced, and guest writes wait. If the hypervisor cannot be asked from here on, the new
    * image is the guest's disk.
    */
   z.object({ type: z.literal('switching') }),
-  /** The guest writes to the new image only. */
   z.object({ type: z.literal('switched') }),
   z.object({
     type: z.literal('ended'),
@@ -91,7 +87,6 @@ export type Stage =
 export interface MoveState {
   readonly plan: DiskMovePlan;
   readonly stage: Stage;
-  /** Number of starts of the copy. */
   readonly attempts: number;
   readonly cancelAsked: boolean;
   readonly error: SerialError | undefined;
@@ -112,7 +107,6 @@ const to = (stage: Stage): Stages => ({
   undoing: stage,
 });
 
-/** Next stage for each record, by stage. */
 const AFTER: Readonly<Record<DiskMoveEvent['type'], Stages>> = {
   begun: STAYS,
   // If the record of a switch cannot be synced, the switch is given up and the copy starts again.
@@ -152,17 +146,14 @@ export function canCancel({ stage }: Pick<MoveState, 'stage'>): boolean {
   return stage === 'copying' || stage === 'undoing';
 }
 
-/** Undefined if nothing was recorded. */
 export function replayMove(events: readonly DiskMoveEvent[]): MoveState | undefined {
   const [first, ...rest] = events;
   if (first?.type !== 'begun') return undefined;
   return rest.reduce(moveAfter, beginMove(first.plan));
 }
 
-/** Fresh observation of a move. */
 export interface MoveSight {
   readonly hypervisor: 'lives' | 'gone';
-  /** Image that the guest's device uses. */
   readonly on: 'old' | 'new' | 'neither';
   /** `pending`: both images are equal, guest writes wait, and only the final order is missing. */
   readonly job: 'none' | 'copying' | 'ready' | 'ending' | 'pending' | 'ended' | 'failed';
@@ -174,7 +165,6 @@ export interface MoveSight {
 }
 
 export type MoveDeed =
-  /** Creates the image and starts the copy. */
   | 'begin'
   | 'wait'
   | 'write-blocking'
@@ -195,7 +185,6 @@ export type MoveDeed =
   | 'leave'
   | 'nothing';
 
-/** Fixed action, or a choice from the whole observation. */
 type Cell = MoveDeed | ((state: MoveState, sight: MoveSight) => MoveDeed);
 
 const beginAgain: Cell = ({ attempts }) => (attempts < MAX_ATTEMPTS ? 'begin' : 'fail');

@@ -4,9 +4,7 @@ import type { DiskMoveAnswer } from '../protocol/public/disk-move.ts';
 /** Observation of a disk move whose journal cannot be read. The hypervisor's report counts instead. */
 export type HeldMoveSight =
   | { readonly kind: 'seen'; readonly on: MoveSight['on']; readonly job: MoveSight['job'] }
-  /** The guest has ended. */
   | { readonly kind: 'gone' }
-  /** The hypervisor lives but does not answer. */
   | { readonly kind: 'silent'; readonly why: string }
   /**
    * No file of the move is readable, so it may concern any guest. `busy`: guests whose hypervisor copies a disk.

@@ -28,7 +28,6 @@ export function isDevice(identity: FileIdentity): boolean {
   return identity.startsWith('device:');
 }
 
-/** Inode number; undefined for a device. */
 export function inodeIn(identity: FileIdentity | undefined): string | undefined {
   if (identity === undefined || isDevice(identity)) return undefined;
   return identity.split(':')[1];
@@ -39,7 +38,6 @@ export interface NamedImage {
   /** Name of its disk for people. */
   readonly device: string;
   readonly file: string;
-  /** Storage that the open file uses, if its hypervisor reports it. */
   readonly allocatedBytes?: number | undefined;
 }
 
@@ -57,7 +55,6 @@ export const NOT_KNOWN = 'it is not known whether it is the file that the guest 
 export const SWAPPED =
   'the file at this path is another disk of the guest: the two files have swapped their names';
 
-/** Matches image paths with the hypervisor's open files. */
 export interface ImageIdentities {
   /** By block node, for each image that is the file at its path. */
   readonly identities: ReadonlyMap<string, FileIdentity>;
@@ -144,11 +141,9 @@ export interface FileUser {
 
 export interface FileUsers {
   readonly users: readonly FileUser[];
-  /** Programs and devices of this host that could not be inspected. */
   readonly unseen: readonly string[];
 }
 
-/** Clause that lists them. */
 export function namesOfUnseen(unseen: readonly string[]): string {
   const more = unseen.length > MAX_UNSEEN ? ` and ${unseen.length - MAX_UNSEEN} more` : '';
   return `it is not known whether ${unseen.slice(0, MAX_UNSEEN).join(', ')}${more} uses it`;
@@ -156,7 +151,6 @@ export function namesOfUnseen(unseen: readonly string[]): string {
 
 const MAX_UNSEEN = 4;
 
-/** Image that leaves this host as a copy. */
 export interface LeavingImage extends NamedImage {
   readonly identity: FileIdentity | undefined;
   /** `copied`: removed here after the move; `read`: sent, and left for its other readers. */
@@ -260,7 +254,6 @@ export function whyOtherOpened(
   return other === undefined ? undefined : { node: other.node, reason: OTHER_THERE };
 }
 
-/** Reported fate of a copied image that is given up here. */
 export type GivenUp =
   | { readonly file: string; readonly became: 'removed' | 'device' | 'gone' }
   /** `why`: reason why it was not removed. */

@@ -31,7 +31,6 @@ export type LoadHistory = ReadonlyMap<string, readonly LoadHour[]>;
 export interface GuestCounters {
   /** Process of the counters: pid and start time. */
   readonly of: string;
-  /** Ports whose traffic is counted. */
   readonly ports?: readonly string[] | undefined;
   readonly processorMs: number;
   readonly readBytes?: number | undefined;
@@ -150,7 +149,6 @@ export function loadOf(hours: readonly LoadHour[], now: GuestLoad['now']): Guest
   };
 }
 
-/** Hours with enough observed time. */
 export function seenEnough(hours: readonly LoadHour[]): LoadHour[] {
   return hours.filter(({ overMs }) => overMs >= ENOUGH_MS);
 }

@@ -13,7 +13,6 @@ export interface PercentState {
 
 export const NOTHING: PercentState = { percent: 0, heads: 'on' };
 
-/** Start and end of each phase, percent. */
 const PARTS: Readonly<Record<Phase, readonly [from: number, to: number]>> = {
   planned: [0, 1],
   checking: [1, 3],

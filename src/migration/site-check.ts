@@ -16,7 +16,6 @@ import { strategyNamed } from '../protocol/public/steering.ts';
 const FAILURES_IN_A_ROW = 3;
 /** Exit code that returns the guest at once. */
 const AT_ONCE = 10;
-/** Attempts to return a guest. */
 const MAX_ATTEMPTS = 3;
 /** Time limit of one run, ms. */
 export const RUN_MS = 10_000;
@@ -42,7 +41,6 @@ export const watchState = z.object({
   due: shortText.optional(),
   /** Returning migration; recorded before it is requested. */
   back: migrationId.optional(),
-  /** All attempts. */
   attempts: z.array(migrationId).max(MAX_ATTEMPTS),
   ended: z
     .object({
@@ -55,7 +53,6 @@ export type WatchState = z.infer<typeof watchState>;
 
 export interface WatchFacts {
   readonly nowMs: number;
-  /** Later migrations of the guest. */
   readonly others: 'none' | 'under-way' | 'moved-on';
   /** State of the returning migration; absent if it never began. */
   readonly back?: { readonly phase: Phase; readonly ended: boolean; readonly error?: string };

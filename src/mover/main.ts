@@ -36,7 +36,6 @@ const LINGER_MS = 2000;
 export interface MoverArguments {
   /** stateDir/migrations/<id> */
   readonly dir: string;
-  /** The agent's configuration file. */
   readonly config: string;
   readonly side: 'source' | 'destination';
 }

@@ -28,7 +28,6 @@ const OF_MEMORY: ReadonlySet<string> = new Set([
   'free-pages',
 ]);
 
-/** Ignores checks about memory if the move is cold. */
 export function countedChecks<T extends Pick<Check, 'name'>>(
   checks: readonly T[],
   state: PlannedMigration,

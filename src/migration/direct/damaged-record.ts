@@ -2,7 +2,6 @@ import type { Answer, HostDoubts, RunAt } from '../../protocol/public/resolve.ts
 import { NO_ANSWER, doubtsIn, findingsIn, type Finding } from '../permission/host-answer.ts';
 import { evidenceOf, joined, type GuestSightings } from './guest-sightings.ts';
 
-/** Migration whose request or journal cannot be read. */
 export interface DamagedRecord {
   readonly id: string;
   readonly host: string;

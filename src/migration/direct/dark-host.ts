@@ -27,7 +27,6 @@ export interface DarkTerms {
   readonly breakMs: number;
 }
 
-/** Period of unbroken silence on one path. */
 interface Span {
   readonly sinceMs: number;
   readonly untilMs: number;
@@ -53,7 +52,6 @@ export function beginDarkWatch(paths: readonly string[], terms: DarkTerms): Dark
   return { terms, silent: none, open: none, verdict };
 }
 
-/** Records that another host answered over `path`. */
 export function afterAnotherAnswered(watch: DarkWatch, path: string, atMs: number): DarkWatch {
   const span = watch.open.get(path);
   const { answerMs, breakMs } = watch.terms;

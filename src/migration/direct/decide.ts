@@ -2,7 +2,6 @@ import type { HypervisorStatus } from './hypervisor.ts';
 import type { SourceState } from './source-state.ts';
 import { holdsSwitchover } from '../steering/steering.ts';
 
-/** Action of a mover for a step that the hypervisor carries out. */
 export type StepAction =
   | 'start-memory'
   | 'start-postcopy'

@@ -22,10 +22,8 @@ const directories = z.array(z.string().max(4096)).max(2048).optional();
 /** Taps made for the guest's NICs: backend id -> tap. */
 export const portMap = z.record(z.string().max(128), z.string().max(15));
 
-/** Journal events of a migration at its destination. */
 export const destinationEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('admitted'), admission, host: hostName }),
-  /** Written before any backing file is made. */
   z.object({
     type: z.literal('seeding'),
     bases: z.array(seededBackingFile).max(MAX_PLACES),

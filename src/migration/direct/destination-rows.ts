@@ -15,17 +15,13 @@ import type { DestinationEvent } from './destination-events.ts';
  */
 
 export interface DestinationRow {
-  /** Call of the source that makes it. */
   readonly call: 'seed' | 'connections' | 'prepare' | 'disks' | 'arm' | 'commit';
   readonly does: string;
-  /** True for guests that do not need it. */
   readonly isLeftOut?: (preparation: Preparation) => boolean;
   /** Record that is synced before anything is made, so that a later mover can undo it. */
   readonly record?: DestinationEvent['type'];
-  /** Reason why a row with an undo has no record. */
   readonly unrecorded?: string;
   readonly undo: string | undefined;
-  /** Reason why there is no undo. */
   readonly noUndo?: string;
   /** Cleanup once the guest runs here; undefined: none. */
   readonly settle?: string;
@@ -131,7 +127,6 @@ const isPrepared = (row: RowName): row is PreparedRow => ROWS[row].call === 'pre
 const isUndone = (row: RowName): row is UndoneRow => ROWS[row].undo !== undefined;
 const isSettled = (row: RowName): row is SettledRow => ROWS[row].settle !== undefined;
 
-/** Rows that `prepare` makes for this guest, in order. */
 export function rowsToPrepare(preparation: Preparation): PreparedRow[] {
   return ROW_NAMES.filter(isPrepared).filter((row) => ROWS[row].isLeftOut?.(preparation) !== true);
 }

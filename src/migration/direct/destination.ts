@@ -56,7 +56,6 @@ export interface DestinationState {
   readonly ended?: EndKind;
   /** Stopped after it ran here, by its owner, itself or a fault. Godwit does not resume it. */
   readonly halted?: Halt;
-  /** Boot in which it was armed. */
   readonly armedIn: string | undefined;
   /**
    * Replacement for the source's commit, with the doubts that the operator accepted. Kept as one value, so that an
@@ -218,11 +217,8 @@ export type DestinationCall =
   | 'arm'
   | 'commit'
   | 'refuse'
-  /** Changes the media of drives. */
   | 'media'
-  /** Starts or ends the exports of copied disks. */
   | 'disks'
-  /** Compares copied disks with the source's while the guest runs here. */
   | 'compare'
   | 'recover'
   | 'release'

@@ -1,7 +1,6 @@
 import type { Answer, SideView } from '../../protocol/public/resolve.ts';
 import { evidenceOf, joined, type Evidence, type GuestSightings } from './guest-sightings.ts';
 
-/** Host outside the migration that has the guest, with the evidence. */
 export interface ThirdHost {
   readonly host: string;
   readonly why: string;
@@ -18,7 +17,6 @@ export interface Sides {
 
 type GuestSearch = Pick<Sides, 'guest' | 'from' | 'to' | 'fleet'>;
 
-/** First third host that runs the guest or has sent it on. */
 export function findThirdHost(sides: GuestSearch): ThirdHost | undefined {
   return thirdHostIn(evidenceOf(sides.fleet, sides.guest), sides);
 }
@@ -95,7 +93,6 @@ function judgeElsewhere(
   return { runAt: 'elsewhere', verdict: 'risky', why, risks, proof: 'none' };
 }
 
-/** Evidence at third hosts, and third hosts that did not answer. */
 function doubtsAbroad({ guest, from, to, fleet }: Sides, shown: readonly Evidence[]): string[] {
   const isThird = ({ host }: { readonly host: string }): boolean => host !== from && host !== to;
   return [

@@ -12,7 +12,6 @@ interface DescribedGuest {
   readonly known: { readonly description?: { readonly memoryBytes: number } | undefined };
 }
 
-/** Extra time for a process with this much memory to end, ms. */
 export function endingMs(memoryBytes: number): number {
   return Math.ceil((memoryBytes / 1024 ** 3) * ENDING_MS_PER_GIB);
 }

@@ -2,19 +2,15 @@ import { NO_ANSWER, answerFrom, findingsIn, type Finding } from '../permission/h
 import type { Answer, HostDoubts, SilentHost } from '../../protocol/public/resolve.ts';
 import type { Sighting } from '../../protocol/peer/sighting.ts';
 
-/** Sightings of one migration's guest across the fleet. */
 export interface GuestSightings {
   readonly id: string;
   /** Time of the request by its host's clock, ISO 8601; undefined if unknown. */
   readonly since: string | undefined;
-  /** UUID of the guest, if its hypervisor has one. */
   readonly uuid: string | undefined;
   readonly sightings: readonly Sighting[];
-  /** Hosts that could not be asked or could not answer. */
   readonly unasked: readonly SilentHost[];
 }
 
-/** One host's sign of the guest, to be listed with the host's name. */
 export interface Evidence extends Pick<Finding, 'kind' | 'doubt'> {
   readonly host: string;
   readonly what: string;

@@ -42,7 +42,6 @@ const stopsAtSwitch: Reaction = (state) => {
   return { ...next, effects: [...next.effects, { type: 'continue' }] };
 };
 
-/** Same, without the stop. */
 const switches: Reaction = (state) =>
   holdsSwitchover(state.plan.settings, state.known)
     ? stay(state)
@@ -64,7 +63,6 @@ const drained: Reaction = (state) => enter(state, 'verify');
 /** Maybe only the last message was lost; ask the destination. */
 const asksThere: Reaction = (state) => ({ state, effects: [{ type: 'do', step: 'drain' }] });
 
-/** Stage of a migration, as far as hypervisor events matter. */
 type Place = 'before' | 'memory' | 'switchover' | 'commit' | 'drain' | 'after';
 type Reactions = Readonly<Record<Place, Reaction>>;
 
@@ -101,7 +99,6 @@ function placeOf(step: StepName): Place {
   return stepIndex(step) < stepIndex('memory') ? 'before' : 'after';
 }
 
-/** Applies an event of the source's hypervisor. */
 export function onHypervisor(before: SourceState, event: HypervisorEvent): Transition {
   if (before.startedAnew === true) return stay(before);
   const state = remember(before, event);

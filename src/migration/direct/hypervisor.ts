@@ -15,7 +15,6 @@ export const hypervisorEvent = z.discriminatedUnion('type', [
   /** The guest is stopped; `halt`: for another reason than the move. */
   z.object({ type: z.literal('stopped'), halt: halt.optional() }),
   z.object({ type: z.literal('resumed') }),
-  /** Stopped; continueSwitchover must follow. */
   z.object({ type: z.literal('pre-switchover') }),
   z.object({ type: z.literal('device') }),
   z.object({ type: z.literal('postcopy-active') }),

@@ -24,7 +24,6 @@ export const destinationRecord = z.object({ ...head, event: destinationEvent });
 export type SourceRecord = z.infer<typeof sourceRecord>;
 export type DestinationRecord = z.infer<typeof destinationRecord>;
 
-/** Undefined before the first record. */
 export function replaySource(events: readonly SourceEvent[]): SourceState | undefined {
   let state: SourceState | undefined;
   for (const event of events) {
@@ -38,7 +37,6 @@ export function replaySource(events: readonly SourceEvent[]): SourceState | unde
   return state;
 }
 
-/** Undefined before the first record. */
 export function replayDestination(
   events: readonly DestinationEvent[],
 ): DestinationState | undefined {

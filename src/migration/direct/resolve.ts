@@ -10,7 +10,6 @@ import type { Decision, SourceEvent, SourceState, Transition } from './source-st
 export type ResolvedEvent = Extract<SourceEvent, { type: 'resolved' }>;
 export type FencedEvent = Extract<SourceEvent, { type: 'fenced' }>;
 
-/** Reason why the order does not fit this state; undefined if it does. */
 export function whyNotResolved(state: SourceState, event: ResolvedEvent): string | undefined {
   const { doing, right, plan } = state;
   if (doing.kind !== 'end' || doing.outcome !== 'held') return 'it is not held';
@@ -144,7 +143,6 @@ function takenBack({ plan }: SourceState, by: string): SerialError {
   return godwitError('GODWIT_TAKEN_BACK', { guest: plan.guest, host: plan.from, by }).toJSON();
 }
 
-/** Reason why the guest cannot be run here without the source; undefined if it can. */
 export function whyNotHere(state: DestinationState): string | undefined {
   const { right, stage, hypervisor, streamFailed } = state;
   if (right === 'running') return undefined;

@@ -6,7 +6,6 @@ import type { SourceState } from './source-state.ts';
  * host without a record cannot tell what it did.
  */
 export function sourceMayBeAsked(state: SourceState | undefined): boolean {
-  // Nothing had begun.
   if (state === undefined) return false;
   const { doing, closedByProof, leftovers } = state;
   if (doing.kind !== 'end') return true;

@@ -29,7 +29,6 @@ export type DestinationRight = z.infer<typeof destinationRight>;
 export const proof = z.enum(['observed', 'fenced', 'operator']);
 export type Proof = z.infer<typeof proof>;
 
-/** One boot of a host's kernel. */
 export const bootName = z.string().max(64);
 /** Time since that boot, including suspends, ms. */
 export const uptimeMs = z.number().nonnegative();
@@ -45,7 +44,6 @@ export function bootTimeIn(event: {
 /** `proved`: a proof or an operator shows, without a refusal, that the destination does not run the guest. */
 export type SourceRightEvent = 'arm' | 'commit' | 'running' | 'refused' | 'abandon' | 'proved';
 
-/** Undefined if the change is forbidden. */
 export function sourceRightAfter(
   right: SourceRight,
   event: SourceRightEvent,

@@ -40,13 +40,10 @@ function sourceWord(
   return moves && run === 'gone' ? 'handed-over' : run;
 }
 
-/** Observations of a destination, besides its journal. */
 export interface DestinationSight {
   /** Life of its hypervisor; only `gone` proves that nothing runs. */
   readonly life: 'alive' | 'gone' | 'unknown';
-  /** Boot of the last `armed` record. */
   readonly armedBootId: string | undefined;
-  /** Present boot. */
   readonly bootId: string;
 }
 

@@ -81,15 +81,12 @@ export const sourceEvent = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('undo-failed'), step, error: serialError }),
   z.object({ type: z.literal('hypervisor'), event: hypervisorEvent }),
-  /** End of a round or, if `final`, of the stream. */
   z.object({ type: z.literal('measured'), sample: memorySample, final: z.boolean() }),
-  /** Progress of disk copies. */
   z.object({
     type: z.literal('copied'),
     disks: z.array(diskProgress).max(64),
     pace: diskPace.optional(),
   }),
-  /** A steering decision with its inputs. */
   z.object({
     type: z.literal('decided'),
     what: z.enum(['postcopy', 'downtime', 'throttle', 'give-up', 'slow-writes']),
@@ -114,7 +111,6 @@ export const sourceEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('latency'), disks: z.array(diskLatency).max(64) }),
   /** Guest memory before its balloon takes any. */
   z.object({ type: z.literal('inflating'), fromBytes: ballooned.shape.takenBytes }),
-  /** Result of the comparison of disk copies, after the guest left. */
   z.object({ type: z.literal('compared'), check: diskCheck }),
   z.object({ type: z.literal('cancel'), sample: memorySample.optional() }),
   /**
@@ -139,7 +135,6 @@ export const sourceEvent = z.discriminatedUnion('type', [
     runAt,
     proof: z.enum(['ask', ...proof.options]),
     by: z.string().max(128),
-    /** Last known status of the source's hypervisor. */
     here: z.enum(['running', 'paused', 'incoming', 'handed-over', 'gone', 'unknown']),
     /** Boot of the proof or order; without it (an earlier build), it starts no guest. */
     bootId: bootName.optional(),
@@ -150,7 +145,6 @@ export const sourceEvent = z.discriminatedUnion('type', [
     /** `elsewhere`: the third host that has the guest; absent: the operator answers for it. */
     elsewhere: z.object({ host: hostName, why: shortText }).optional(),
   }),
-  /** The fencing hook proved that the destination's host is off. */
   z.object({
     type: z.literal('fenced'),
     host: hostName,
@@ -158,10 +152,8 @@ export const sourceEvent = z.discriminatedUnion('type', [
     bootId: bootName.optional(),
     uptimeMs: uptimeMs.optional(),
   }),
-  /** The lost guest was started again here. */
   z.object({ type: z.literal('restarted'), handle: guestHandle }),
   z.object({ type: z.literal('restart-failed'), error: serialError }),
-  /** A third host has the guest, so the copy here was ended. */
   z.object({ type: z.literal('gave-up') }),
   z.object({ type: z.literal('give-up-failed'), error: serialError }),
 ]);
@@ -170,9 +162,7 @@ export type PlannedEvent = Extract<SourceEvent, { type: 'planned' }>;
 
 export type Doing =
   | EngineDoing<StepName, UndoneStep>
-  /** Restart of a lost guest at the source (`onLost`). */
   | { readonly kind: 'restart' }
-  /** End of the copy here, because another host has the guest. */
   | { readonly kind: 'give-up' };
 
 export interface SourceState {
@@ -183,9 +173,7 @@ export interface SourceState {
   readonly right: SourceRight;
   /** Decided when the switchover begins. */
   readonly via: 'precopy' | 'postcopy' | 'none';
-  /** Last report of the source's hypervisor. */
   readonly stream: 'none' | 'active' | 'paused' | 'done' | 'failed' | 'lost';
-  /** The guest is stopped here. */
   readonly stopped: boolean;
   /** Reason of a stop that is not the move's; Godwit does not resume it. */
   readonly halted?: Halt;
@@ -193,7 +181,6 @@ export interface SourceState {
   readonly sample: MemorySample | undefined;
   /** Caps of the host for this time of day, bytes/s: now (0: none), and the lowest so far; absent: never capped. */
   readonly capped?: { readonly now: number; readonly least?: number };
-  /** Absent until memory moves. */
   readonly steering?: SteeringTrace;
   /** Last report on disk copies; absent if none is copied. */
   readonly disks?: readonly DiskProgress[];
@@ -202,7 +189,6 @@ export interface SourceState {
   readonly unsure: boolean;
   /** Attempts at the present step or at the return of the guest. */
   readonly attempts: number;
-  /** Cause of the undo or the failure. */
   readonly because: SerialError | undefined;
   readonly cancelled: boolean;
   /** The switchover that a finished rehearsal would have made. */
@@ -215,7 +201,6 @@ export interface SourceState {
   readonly mayHaveRunThere?: true;
   /** The last decision. A new order or proof replaces it as a whole, so that an old proof cannot serve a new order. */
   readonly decision: Decision;
-  /** Lost and started again here. */
   readonly restarted: boolean;
   /** A new hypervisor took back the guest of a cold move; events of the old one are ignored. */
   readonly startedAnew?: true;
@@ -225,7 +210,6 @@ export interface SourceState {
 export interface Decision {
   /** Substitute for the destination's refusal. `none`: it must refuse. */
   readonly proof: Proof | 'none';
-  /** Doubts that the operator accepted. */
   readonly answersFor: readonly HostDoubts[];
   /** The operator was warned that memory may be older than storage, and insisted on resuming from memory. */
   readonly fromMemory?: true;
@@ -234,20 +218,15 @@ export interface Decision {
 }
 export const NO_DECISION: Decision = { proof: 'none', answersFor: [], at: undefined };
 
-/** The deadline of a step or of the migration has passed. */
 export type TimeOver = Extract<SourceEvent, { type: 'timeout' }>;
 
 export type SourceEffect = EngineEffect<StepName, UndoneStep> | OwnEffect;
 
-/** Effects of a direct migration besides its steps. */
 export type OwnEffect =
-  /** Continues after pre-switchover. */
   | { readonly type: 'continue' }
-  /** Applies the last steering decision to the stream. */
   | { readonly type: 'steer' }
   /** Stops a guest that its hypervisor resumed without permission. */
   | { readonly type: 'stop' }
-  /** Resumes the broken post-copy stream. */
   | { readonly type: 'recover' }
   /** Starts the guest again here; the destination's copy is proven gone first. */
   | { readonly type: 'restart' }

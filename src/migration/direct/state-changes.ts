@@ -17,8 +17,6 @@ import {
   type UndoneStep,
 } from './steps.ts';
 
-/** Building blocks of transitions. */
-
 /** Errors of `switchover` which prove that the order to switch had no effect. */
 export const NEVER_SWITCHED: ReadonlySet<string> = new Set([
   'GODWIT_STREAM_FAILED',
@@ -76,7 +74,6 @@ export function beginUndo(state: SourceState, step: StepName, because?: SerialEr
   return finishUndo(because === undefined ? state : { ...state, because }, undoAtOrBefore(step));
 }
 
-/** Continues the undo at `step`, or ends it. */
 export function finishUndo(state: SourceState, step: UndoneStep | undefined): Transition {
   if (step !== undefined && isLeftOut(step, state)) return finishUndo(state, undoBefore(step));
   if (step !== undefined) {
@@ -116,7 +113,6 @@ export function hold(state: SourceState, error: SerialError): Transition {
   return { state: next, effects: [{ type: 'end', outcome: 'held' }] };
 }
 
-/** Another host has the guest: ends the copy here and the migration. */
 export function giveUp(state: SourceState, because: SerialError): Transition {
   const next: SourceState = { ...state, because, doing: { kind: 'give-up' } };
   return { state: next, effects: [{ type: 'give-up' }] };
@@ -130,7 +126,6 @@ export function afterGivingUp(state: SourceState, error?: SerialError): Transiti
   return { state: next, effects: [{ type: 'end', outcome: 'failed' }] };
 }
 
-/** No whole copy of the guest is left. */
 export function lost(state: SourceState, reason: string): Transition {
   const because = godwitError('GODWIT_LOST', { guest: state.plan.guest, reason }).toJSON();
   return lostBecause(state, because);
@@ -187,7 +182,6 @@ function slowWords(sample: MemorySample): string {
   return `its first round was not over, ${left} were left, and ${takes}`;
 }
 
-/** Settings that would have helped and were not requested. */
 function slowHint(
   { mode, maxBandwidth, isOfHours = false }: Limits,
   sample: Pick<MemorySample, 'dirtyRate' | 'rate' | 'round'>,

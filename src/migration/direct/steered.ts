@@ -22,7 +22,6 @@ export function measured(state: SourceState, sample: MemorySample, final: boolea
   return stay({ ...next, steering: afterRound(state.steering, sample) });
 }
 
-/** Handles a decision, a decision that could not be applied, and a changed cap. */
 export function onSteered(
   state: SourceState,
   event: Extract<SourceEvent, { type: 'decided' | 'unset' | 'capped' }>,
@@ -37,7 +36,6 @@ export function onSteered(
   }
 }
 
-/** The host's cap for this time of day changed. */
 function onCapped(state: SourceState, bytesPerS: number): Transition {
   const least = Math.min(state.capped?.least ?? Infinity, bytesPerS || Infinity);
   const known = Number.isFinite(least) ? { least } : {};

@@ -20,7 +20,6 @@ export const stepFacts = z.object({
   checks: z.array(check).max(256).optional(),
   /** The guest as the destination was built, for later comparisons; absent if its driver reads none. */
   snapshot: guestSnapshot.optional(),
-  /** Places of its disk images at the destination. */
   places: z.array(place).max(MAX_PLACES).optional(),
   /** Copied images, and their places at the destination. */
   copies: z.array(place).max(MAX_PLACES).optional(),
@@ -41,7 +40,6 @@ export const stepFacts = z.object({
   moverAddress: address.optional(),
   memoryAddress: address.optional(),
   tlsHostname: hostName.optional(),
-  /** The destination's address at the last resume of post-copy. */
   streamOver: address.optional(),
   /** Data path of memory with the reason, and a stream that was chosen with it. */
   path: z
@@ -52,7 +50,6 @@ export const stepFacts = z.object({
     })
     .optional(),
   ...forecast,
-  /** Wire session that waits at `memoryAddress`. */
   wire: wireSession.optional(),
   running: running.optional(),
   /** Reported by the destination and by other hosts. */
@@ -63,10 +60,8 @@ export const stepFacts = z.object({
   /** It is stopped there for another reason than the move; seen by `verify`. */
   halted: halt.optional(),
   vantages: probeReports.optional(),
-  /** Checks after the guest ran there, including the comparison of disk copies. */
   verified: z.array(check).max(128).optional(),
   diskCheck: diskCheck.optional(),
-  /** Latency of the guest's requests, so far. */
   diskLatency: copiedDisks.diskLatency,
   /** How its hypervisor was started, if a restart may be needed. */
   launch: launch.optional(),

@@ -40,7 +40,6 @@ export const STEP_NAMES = [
 ] as const;
 export type StepName = (typeof STEP_NAMES)[number];
 
-/** The migration so far, as rows need it. */
 export interface Course {
   readonly plan: { readonly settings: MigrationSettings };
   readonly known: StepFacts;
@@ -53,7 +52,6 @@ export interface Step extends Row {
   readonly rehearsed: boolean;
   /** ms; `timeout`: the user's limit for the whole migration; `asked`: the longest wait that can be requested. */
   readonly deadline: number | 'timeout' | 'asked';
-  /** Extra time, ms. */
   readonly moreMs?: (course: Course) => number;
   /** It must fit into the remaining time of the migration. */
   readonly isLimited?: true;
@@ -309,7 +307,6 @@ export function isLimited(step: StepName, course: Pick<Course, 'plan'>): boolean
   return rowOf(step, course).isLimited === true;
 }
 
-/** Deadline of a step, ms. */
 export function deadlineOf(step: StepName, course: Course): number {
   const { deadline, moreMs } = rowOf(step, course);
   if (deadline === 'timeout') return course.plan.settings.timeoutMs;

@@ -257,7 +257,6 @@ function undoFailed(state: SourceState, step: StepName, error: SerialError): Tra
   return finishUndo(next, undoBefore(step));
 }
 
-/** True if the destination's refusal is required and cannot be had. */
 function needsRefusal(state: SourceState, step: StepName, error: SerialError): boolean {
   if (step === 'arm') return state.right === 'committing';
   return error.code === 'GODWIT_HELD';

@@ -14,7 +14,6 @@ export interface Row {
   /** `handler`: ends when its handler returns; `event`: ends with an event. */
   readonly endsBy: 'handler' | 'event';
   readonly undo: string | undefined;
-  /** Reason why there is no `undo`. */
   readonly noUndo?: string;
 }
 
@@ -37,11 +36,8 @@ export type EngineEffect<Step, Undone> =
 
 export interface Order<Step, Undone> {
   readonly index: (step: Step) => number;
-  /** Undefined after the last step. */
   readonly next: (step: Step) => Step | undefined;
-  /** Nearest step at or before this one that has an undo. */
   readonly undoAtOrBefore: (step: Step) => Undone | undefined;
-  /** Next step to undo after this one. */
   readonly undoBefore: (step: Step) => Undone | undefined;
 }
 

@@ -23,13 +23,11 @@ export interface GuestChange {
   readonly words: string;
 }
 
-/** Facts about the move that decide what is carried over. */
 export interface MoveFacts {
   /** Disks are copied; a copy has the image settings of the time when it was made. */
   readonly copiesDisks: boolean;
   /** The finished destination can still change media. */
   readonly carriesMedia: boolean;
-  /** Devices that the move itself unplugs. */
   readonly unplugs: readonly string[];
 }
 
@@ -204,7 +202,6 @@ export function compareGuests(
   return withoutConsequences(changes);
 }
 
-/** One sentence about the changes that undo the move; undefined if there are none. */
 export function changeWords(
   changes: readonly GuestChange[],
   verdict: ChangeVerdict = 'rolls-back',

@@ -40,7 +40,6 @@ export function changedPorts(
   });
 }
 
-/** Readable form of a port for a snapshot. */
 export function portWords(port: PortNow): string {
   return [...propertiesOf(port)].map(([name, value]) => `${name} ${value}`).join(', ');
 }

@@ -96,7 +96,6 @@ export function haltHint({ kind }: Halt): string {
   return ROWS[kind].hint;
 }
 
-/** True if such a halt ends the move at once, even before memory moves. */
 export function endsMoveAtOnce({ kind }: Halt): boolean {
   return ROWS[kind].beforeMemory === 'ends-move';
 }
@@ -114,7 +113,6 @@ const END_WORDS: Readonly<Record<EndKind, string>> = {
   crashed: 'was ended: its hypervisor crashed',
 };
 
-/** Follows the guest's name. */
 export function endWords(kind: EndKind): string {
   return END_WORDS[kind];
 }

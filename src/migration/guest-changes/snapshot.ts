@@ -18,11 +18,9 @@ export const PART_KINDS = [
   'medium',
   /** Size of the disk in the guest, bytes. */
   'size',
-  /** Throughput limits of a disk. */
   'limits',
   /** Dirty bitmap of a disk with its settings: `kept` in the image, or in `memory` only. */
   'bitmap',
-  /** Internal snapshot of a disk image. */
   'snapshot',
   'device',
   /** Host side of a device: a network backend or a character device. */
@@ -30,7 +28,6 @@ export const PART_KINDS = [
   'object',
   /** Block job of another program: a backup, a mirror, a commit. */
   'job',
-  /** Disk that the hypervisor exports to another program. */
   'export',
   /** Port of a NIC at its host: bridge, and the owner's settings. */
   'port',

@@ -11,11 +11,9 @@ import { knownOf } from '../prediction/disk-latency.ts';
 const PAGE_BYTES = 4096;
 
 const amount = z.number().nonnegative();
-/** Predicted range and actual value. */
 const pair = z.tuple([amount, amount, amount, amount]);
 export type Pair = z.infer<typeof pair>;
 
-/** Small figures per migration, besides the columns. */
 export const figures = z.object({
   /** Predicted and actual figures: low, middle, high, actual. */
   predicted: z.partialRecord(z.enum(PREDICTED), pair),
@@ -98,7 +96,6 @@ function diskPairsOf(report: Report): Figures['disks'] {
   return Object.keys(found).length === 0 ? undefined : found;
 }
 
-/** Pages sent as a note instead of their content. */
 const NOTES: Readonly<Record<string, string>> = {
   zero: 'zero pages',
   same: 'unchanged pages',

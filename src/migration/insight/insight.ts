@@ -89,7 +89,6 @@ function edgesOf(least: number, most: number): number[] {
 export interface InsightWindow {
   readonly sinceMs: number;
   readonly untilMs: number;
-  /** More migrations exist than were read. */
   readonly isPart: boolean;
 }
 
@@ -187,7 +186,6 @@ function scoreOf<N extends PredictionScore['of'] | DiskScore['of']>(
   ];
 }
 
-/** Most frequent first. */
 function countsOf<T extends string>(all: readonly T[]): [T, number][] {
   const counts = new Map<T, number>();
   for (const each of all) counts.set(each, (counts.get(each) ?? 0) + 1);

@@ -38,11 +38,8 @@ const step = z.enum(STEP_NAMES);
 
 /** Maximum length of a driver's finding from an undo, characters. */
 export const MAX_FOUND = 1024;
-/** Observations of a guest from outside its hypervisor. */
 const looks = {
-  /** Checks after the guest arrived. */
   verified: z.array(check).max(16).optional(),
-  /** Reports of probes during the move. */
   vantages: probeReports.optional(),
 };
 
@@ -50,7 +47,6 @@ const looks = {
 export const managedFacts = z.object({
   memoryBytes: bytes.optional(),
   checks: z.array(check).max(MAX_CHECKS).optional(),
-  /** The guest at its inspection, for later comparisons. */
   snapshot: guestSnapshot.optional(),
   /** Recorded before `prepare` makes them. */
   copies: copiedDisks.optional(),
@@ -74,9 +70,7 @@ export const managedEvent = z.discriminatedUnion('type', [
     from: hostName,
     to: hostName,
     settings: migrationSettings,
-    /** Wall clock of the request to the agent. */
     askedAtMs: z.number().nonnegative().optional(),
-    /** Prediction of a plan made shortly before. */
     prediction: prediction.optional(),
   }),
   z.object({ type: z.literal('did'), step, facts: managedFacts }),
@@ -98,7 +92,6 @@ export const managedEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('settled') }),
   z.object({ type: z.literal('saw'), task: taskSight }),
   z.object({ type: z.literal('found'), where: whereabouts }),
-  /** A steering decision with its inputs. */
   z.object({
     type: z.literal('decided'),
     what: z.enum(['postcopy', 'downtime', 'throttle', 'give-up']),
@@ -137,7 +130,6 @@ export const managedEvent = z.discriminatedUnion('type', [
 export type ManagedEvent = z.infer<typeof managedEvent>;
 export type ManagedPlanned = Extract<ManagedEvent, { type: 'planned' }>;
 
-/** The order for the manager. */
 export function orderOf(
   { id, guest, from, to, settings }: Omit<ManagedPlanned, 'type' | 'askedAtMs' | 'prediction'>,
   copies: readonly CopiedDisk[] = [],
@@ -163,7 +155,6 @@ export function orderOf(
   return { id, guest, from, to, mode, maxDowntimeMs, streams, compress, ...cap, ...wanted };
 }
 
-/** Journal record, in the format of a direct migration. */
 export const managedRecord = z.object({
   v: z.literal(1),
   seq: z.number().int().nonnegative(),

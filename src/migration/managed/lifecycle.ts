@@ -389,7 +389,6 @@ function imagesLeft({ copies, plan: { from, settings } }: ManagedState): string 
   return ` (images that may be left at ${from}: ${files.slice(0, 2048)})`;
 }
 
-/** Ignores decisions that come after the end of the task or after its cancel. */
 function onDecided(state: ManagedState, event: DecidedEvent): ManagedTransition {
   if (state.cancelling || state.postcopy) return stay(state);
   const next = afterDecision(state, event);
@@ -422,7 +421,6 @@ function stay(state: ManagedState): ManagedTransition {
   return { state, effects: [] };
 }
 
-/** Skips `prepare` if no disk is copied. */
 function enter(state: ManagedState, step: StepName): ManagedTransition {
   if (step === 'prepare' && state.copies.length === 0) return enter(state, 'start');
   const prepared = step === 'prepare' ? 'yes' : state.prepared;

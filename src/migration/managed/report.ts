@@ -96,7 +96,6 @@ export function managedReport(
   };
 }
 
-/** The manager's figures, and figures derived from them. */
 function reported(
   { figures, memoryBytes }: ManagedState,
   phases: Report['phases'],

@@ -12,14 +12,11 @@ import type { SteeringTrace } from '../steering/trace.ts';
 import type { ManagedPlanned, StepName } from './events.ts';
 import type { CopiedDisk, TaskFigures } from './task-sight.ts';
 
-/** State of a managed migration. Pure. */
-
 export interface ManagedState {
   readonly plan: Omit<ManagedPlanned, 'type' | 'askedAtMs' | 'prediction'> & {
     readonly settings: MigrationSettings;
   };
   readonly doing: Doing<StepName, 'prepare'>;
-  /** Wall clock at the start, after a wait. */
   readonly beganAtMs?: number;
   /** The guest at its inspection, for later comparisons; absent if its driver reads none. */
   readonly snapshot?: GuestSnapshot;
@@ -33,18 +30,15 @@ export interface ManagedState {
   /** `forgotten`: it began or may have begun, and the manager lists none. */
   readonly task: 'unseen' | 'running' | 'done' | 'failed' | 'cancelled' | 'forgotten';
   readonly percent: number | undefined;
-  /** The task has been in post-copy. */
   readonly postcopy: boolean;
   /** Last recorded sample of memory; absent if the manager does not report it. */
   readonly sample?: MemorySample;
   readonly steering?: SteeringTrace;
   /** Post-copy was decided, and the task is not in it yet. */
   readonly via?: 'postcopy';
-  /** Amounts and times that the manager has reported so far. */
   readonly figures: TaskFigures;
   /** Consecutive reports of no task since the order may have started one. */
   readonly missed: number;
-  /** The manager was asked to end the task. */
   readonly cancelling: boolean;
   readonly attempts: number;
   /** Consecutive reports that the guest is at the source and at rest. */
@@ -58,7 +52,6 @@ export interface ManagedState {
   readonly verified: readonly Check[];
   readonly vantages: readonly ProbeReport[];
   readonly because: SerialError | undefined;
-  /** Cleanup errors. */
   readonly leftovers: readonly SerialError[];
 }
 

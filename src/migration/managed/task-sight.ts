@@ -17,14 +17,10 @@ const reason = z.string().transform((text) => text.slice(0, 4096));
 
 /** The manager's measurements; absent means not reported, never 0. */
 const taskFigures = z.object({
-  /** Bytes sent. */
   sentBytes: bytes.optional(),
-  /** Passes over the guest's memory. */
   rounds: z.number().int().nonnegative().optional(),
-  /** Pause of the guest, ms. */
   downtimeMs: ms.optional(),
   finished: z.enum(['precopy', 'postcopy']).optional(),
-  /** Pages that the destination requested. */
   pageRequests: z.number().int().nonnegative().optional(),
 });
 export type TaskFigures = z.infer<typeof taskFigures>;
@@ -58,19 +54,16 @@ export const whereabouts = z.object({
   unseen: z.literal(true).optional(),
   /** The guest is at its source, and the manager has a second copy at the destination, which the undo removes. */
   second: z.literal(true).optional(),
-  /** It ended there and runs nowhere. */
   ended: endKind.optional(),
 });
 export type Whereabouts = z.infer<typeof whereabouts>;
 
 /** Disk that only moves as a copy, and its place there. */
 const copiedDisk = z.object({
-  /** Name in the guest. */
   name: z.string().min(1).max(256),
   /** Image path at both hosts. */
   file: z.string().min(1).max(4096),
   format: z.string().min(1).max(64),
-  /** Size in the guest, bytes. */
   sizeBytes: bytes,
   /** Container at the destination, by the manager's name. */
   place: z.string().min(1).max(256),

@@ -22,9 +22,7 @@ export type HostAnswer =
 
 export interface GuestSought {
   readonly guest: string;
-  /** UUID of the guest, if its hypervisor has one. */
   readonly uuid: string | undefined;
-  /** The migration or recovery that asks. */
   readonly id: string;
   /** ISO 8601; the asking host already knows what happened before. */
   readonly since: string | undefined;
@@ -42,7 +40,6 @@ export interface Finding {
   readonly why: string;
 }
 
-/** A host that does not answer, or cannot tell. */
 export const NO_ANSWER = 'no answer';
 /** Beyond this, the first doubts and the count are accepted. */
 const MAX_DOUBTS = 16;

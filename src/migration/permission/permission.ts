@@ -23,7 +23,6 @@ let make: (guest: string, ground: string) => StartPermission;
  */
 export class StartPermission {
   readonly #guest: string;
-  /** For the log. */
   readonly ground: string;
 
   private constructor(guest: string, ground: string) {
@@ -82,9 +81,7 @@ export interface StartQuestion {
   readonly claim: Claim;
   /** The other side of the migration, or the dead host of a recovery. */
   readonly counterpart: string;
-  /** All other hosts in this host's fleet list. */
   readonly fleet: readonly string[];
-  /** Empty until hosts are asked. */
   readonly answers: ReadonlyMap<string, HostAnswer>;
 }
 

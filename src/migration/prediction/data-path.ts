@@ -50,7 +50,6 @@ const NEAR = 1.1;
 /** Paths within this factor of the fewest bytes: the simplest wins. */
 const ALIKE = 1.05;
 
-/** Reason why the wire cannot carry this migration. */
 export function wireObstacle(
   { streams, compress }: Pick<MigrationSettings, 'streams' | 'compress'>,
   { own, offer, reachable }: Pick<DataPathFacts, 'own' | 'offer' | 'reachable'>,
@@ -66,7 +65,6 @@ export function wireObstacle(
   return streams > 1 ? `it takes one stream, and --streams ${streams} was asked for` : undefined;
 }
 
-/** The requested path or the predicted best one, with the reason. */
 export function decideDataPath(settings: MigrationSettings, facts: DataPathFacts): DataPathChoice {
   const asked = settings.path ?? 'native';
   if (facts.byRelay === true) {
@@ -110,7 +108,6 @@ export function linkToChooseBy(
   return { linkBytesPerS: AMPLE, seenBytesPerS: rate };
 }
 
-/** Explicit stream settings are kept. */
 const asksForStream = ({ streams, compress }: MigrationSettings): boolean =>
   streams > 1 || compress !== 'none';
 
@@ -150,7 +147,6 @@ function predicted(
 interface Candidate {
   readonly memoryPath: Exclude<MemoryPath, 'xbzrle' | Content>;
   readonly takes: 'wire' | 'native';
-  /** If it differs from the request. */
   readonly stream?: ChosenStream;
 }
 
@@ -241,7 +237,6 @@ interface PathExplanation {
   /** Lower bound of the link; absent: it is known. */
   readonly seen: number | undefined;
   readonly obstacle: string | undefined;
-  /** At least one path would end. */
   readonly ends: boolean;
   readonly mix: PageMix | undefined;
 }

@@ -8,7 +8,6 @@ import type { Scenario } from './scenarios.ts';
 export interface DiskCopy {
   /** Time until each copy is in sync. */
   readonly ms: number;
-  /** Bytes over the link meanwhile. */
   readonly bytes: number;
   /** Guest writes afterwards, which use the link too, bytes/ms. */
   readonly writtenPerMs: number;

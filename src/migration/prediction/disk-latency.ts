@@ -21,7 +21,6 @@ const MAX_LEARNED = 8;
 export interface LatencyFacts {
   readonly link: Pick<LinkMeasure, 'rate' | 'roundTripMs'> | undefined;
   readonly maxBandwidth: number | undefined;
-  /** This host's migrations, newest first. */
   readonly own: readonly DiskLatency[];
 }
 
@@ -41,7 +40,6 @@ export function expectedLatencies(
   });
 }
 
-/** Empty if too few requests were counted. */
 function expected(
   before: DiskRequests,
   kind: RequestKind,

@@ -14,9 +14,7 @@ export interface Processors {
   readonly load?: number | undefined;
 }
 
-/** All copied disks together. */
 export interface CopiedBytes {
-  /** Bytes to copy at first. */
   readonly bytes: number;
   /** Guest writes to its disks; absent: unknown, and taken as none. */
   readonly writtenBytesPerS?: number | undefined;

@@ -1,6 +1,5 @@
 import { HINTED_SHARE, HINTS_AFTER_MS } from './parameters.ts';
 
-/** Facts about a guest with free page hints. */
 export interface FreePageFacts {
   readonly freeBytes: number;
   readonly memoryBytes: number;

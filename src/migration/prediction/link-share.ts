@@ -1,15 +1,12 @@
 import type { MigrationSettings, Report } from '../../protocol/public/migration.ts';
 import { CAP_STEP, type MemoryPath } from './parameters.ts';
 
-/** Minimum cap of a migration, bytes/s. */
 const MIN = 1024;
 
-/** Cap for a share of the link, bytes/s. */
 export function shareOfLink(share: number, linkBytesPerS: number): number {
   return Math.max(MIN, Math.floor(share * linkBytesPerS));
 }
 
-/** Applies the lower of the requested cap and the share of the link. */
 export function withShare<S extends Pick<MigrationSettings, 'maxBandwidth'>>(
   settings: S,
   shareBytesPerS: number | undefined,

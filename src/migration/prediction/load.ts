@@ -28,7 +28,6 @@ import { startMsOf, workMsPerByte } from './work.ts';
 export interface Load {
   readonly memoryBytes: number;
   readonly curve: readonly CurvePoint[];
-  /** Time of a full pass. */
   readonly passMs: number;
   readonly passBytes: number;
   /** Pages sent with content in a full pass, without zeros and skipped pages. */
@@ -196,7 +195,6 @@ function leftOut(facts: Facts, msPerByte: number): number {
   return leftOutBytes({ freeBytes, memoryBytes, zero: mix?.zero ?? 0, rate: 1000 / msPerByte });
 }
 
-/** Link bytes per byte of a nonzero page. */
 function shareOf(memoryPath: MemoryPath, mix: PageMix | undefined, link: number): number {
   const { share, once } = COSTS[memoryPath];
   const ofPacked = ofPackedOver(memoryPath, link);
@@ -229,7 +227,6 @@ function rewritten(memoryPath: MemoryPath, mix: PageMix | undefined): PageMix | 
 const isPacked = (memoryPath: MemoryPath): boolean =>
   COSTS[memoryPath].ofPacked !== undefined && !isByWire(memoryPath);
 
-/** The hypervisor uses several streams. */
 export const isSeveral = (memoryPath: MemoryPath): boolean =>
   COSTS[memoryPath].mostCores > 1 && !isByWire(memoryPath);
 

@@ -19,7 +19,6 @@ import {
  * not count twice. Pure.
  */
 
-/** Maximum learned factor. */
 const MAX_PROCESSOR = 4;
 const MAX_BYTES = 2;
 /** Processors count as the bottleneck from this predicted share of the time on. */
@@ -185,7 +184,6 @@ const WORDS: Readonly<Record<Exclude<MemoryPath, Content>, string>> = {
   known: 'the wire with caches that know the guest',
 };
 
-/** Sentence about learned costs; empty if none were learned. */
 export function costsLines(
   { memoryPath, processor, bytes }: PredictionCosts,
   to: string,

@@ -6,12 +6,9 @@ import type { Kind } from './own-times.ts';
 
 /** Knowledge from this host's moves for the next one. Pure. */
 
-/** A migration of this host, with its downtime. */
 export interface OwnMove extends Kind {
   readonly downtimeMs: number;
-  /** Distance from its prediction; absent without one. */
   readonly off?: PredictionOff | undefined;
-  /** Costs that it shows; absent if none. */
   readonly costs?: ToldCosts | undefined;
 }
 

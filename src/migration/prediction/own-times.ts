@@ -48,11 +48,9 @@ export function aroundMs(
   return assumedMs * (seen / assumedMs) ** weightOf(took.length, AROUND_ASSUMED_COUNTS);
 }
 
-/** Downtime depends on these. */
 export interface Kind {
   readonly finished: 'precopy' | 'postcopy';
   readonly byWire: boolean;
-  /** Over more than one stream. */
   readonly several: boolean;
   readonly maxDowntimeMs: number;
 }

@@ -4,7 +4,6 @@
 export type MemoryPath = 'plain' | 'several' | PackedPath | 'xbzrle' | 'cold' | 'known' | Content;
 /** Container memory compared by content, plain or with zstd. */
 export type Content = 'content' | 'contentPacked';
-/** zstd over several streams at levels 1, 3 and 9. */
 export type PackedPath = 'packed' | 'packed3' | 'packed9';
 
 /**
@@ -191,7 +190,6 @@ export const POSTCOPY_SWITCH_MS = 5;
  * queue of Linux connections, which is limited to 4 MiB each (`net.ipv4.tcp_wmem`).
  */
 export const QUEUED_BYTES = 1_500_000;
-/** All streams together. */
 export const SEVERAL_QUEUED_BYTES = 3_000_000;
 /** A client's wait beyond the downtime: the announcement and its next request, ms. */
 export const CLIENT_MS = 30;
@@ -228,7 +226,6 @@ export const THROTTLE_PERIODS = 2;
 
 /** Weight of an assumption, in moves of this site. */
 export const ASSUMED_COUNTS = 1;
-/** Latest moves that are used. */
 export const MAX_LOOKED_AT = 9;
 /** Moves after which assumptions no longer count. */
 export const ENOUGH_MOVES = 3;

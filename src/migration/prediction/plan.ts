@@ -10,7 +10,6 @@ import { SURE, type Content } from './parameters.ts';
 import { memoryPathOf } from './memory-path.ts';
 import { predict } from './predict.ts';
 
-/** Settings of an option. */
 export interface OptionSettings {
   readonly mode: StreamMode;
   readonly path: 'native' | 'wire';
@@ -62,7 +61,6 @@ export type OptionFacts = Omit<
     Partial<Pick<Capabilities, 'shape'>>;
 };
 
-/** Reason why the model cannot predict a mode. */
 export function unpredicted(
   { rounds }: Pick<Capabilities, 'rounds'>,
   mode: StreamMode,
@@ -71,7 +69,6 @@ export function unpredicted(
   return `for how long its guests are paused by --mode ${mode} is not known: only pre-copy is predicted`;
 }
 
-/** The requested option. */
 export function planned(facts: OptionFacts): PlanOption {
   return optionOf(facts, facts.asked);
 }
@@ -108,7 +105,6 @@ export function others(facts: PlanFacts): PlanOption[] {
     .toSorted(byBest);
 }
 
-/** The fastest, or a nearly as fast one that can be rolled back. */
 function bestOf(rest: readonly PlanOption[]): PlanOption | undefined {
   const [soonest] = rest;
   if (soonest === undefined) return undefined;

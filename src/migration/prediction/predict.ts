@@ -155,7 +155,6 @@ function costsOf(facts: Facts, { ends, bytes, memoryMs }: Rounds): Pick<Predicti
   return { costs };
 }
 
-/** Learned factor on the downtime. */
 function factorOf(facts: Facts): number {
   const { memoryPath, settings, ownMoves = [] } = facts;
   if (ownMoves.length === 0) return 1;

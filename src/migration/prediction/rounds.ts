@@ -26,7 +26,6 @@ export interface Rounds extends RoundsSoFar {
   readonly finalMs: number;
   /** Part of `memoryMs` in post-copy; absent: none. */
   readonly lateMs?: number;
-  /** Steering measures, in order. */
   readonly steps: readonly SteeredStep[];
 }
 
@@ -182,7 +181,6 @@ function follow(before: Before, pendingMs: number): Rounds {
   return { ...before, ends: 'postcopy', memoryMs: before.memoryMs + lateMs, finalMs: 0, lateMs };
 }
 
-/** Continues at the present rate until the time limit. */
 function never(load: Load, { timeoutMs }: Policy, now: Before): Rounds {
   const { lastMs, rounds } = now;
   const laterMs = Math.max(0, timeoutMs - load.passMs);

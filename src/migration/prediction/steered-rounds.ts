@@ -52,7 +52,6 @@ export class SteeredRounds {
   readonly #levers;
   readonly #steps: SteeredStep[] = [];
   #trace: SteeringTrace | undefined;
-  /** Rounds since the last decision. */
   #quiet = 0;
   /** Throttling by the hypervisor, percent. */
   #throttled = 0;
@@ -101,7 +100,6 @@ export class SteeredRounds {
     return undefined;
   }
 
-  /** Downtime that pre-copy may plan for now. */
   get downtimeMs(): number {
     const { maxDowntimeMs, underWayMs = 0 } = this.#policy;
     const present = presentDowntimeMs(this.#strategy, maxDowntimeMs, this.#trace);
@@ -117,7 +115,6 @@ export class SteeredRounds {
     return this.#steps;
   }
 
-  /** No further decisions. */
   get isSettled(): boolean {
     const { measures, giveUpRounds } = this.#strategy;
     if (measures.length === 0 && giveUpRounds === undefined) return true;
@@ -174,7 +171,6 @@ export class SteeredRounds {
     if (this.#looks >= THROTTLE_PERIODS) this.#throttled = this.#trace?.throttlePercent ?? 0;
   }
 
-  /** Sample at the start of the next round. */
   #sample(
     { rounds, memoryMs, lastMs, lastDirtied }: RoundsSoFar,
     remainingBytes: number,

@@ -25,7 +25,6 @@ export function workOf(
   };
 }
 
-/** ms per byte of memory. */
 export function workMsPerByte(facts: Facts, scenario: Scenario): number {
   return (workOf(facts, scenario).secondsPerGb / coresOf(facts) / GB) * 1000;
 }

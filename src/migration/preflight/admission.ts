@@ -3,7 +3,6 @@ import { isWithin } from '../../protocol/prefix.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { passes, refuses, type Finding } from './finding.ts';
 
-/** Facts of a destination that is asked to admit a guest. */
 export interface AdmissionFacts {
   readonly host: string;
   readonly guest: string;
@@ -22,7 +21,6 @@ export interface AdmissionFacts {
   /** Ended migrations from the asking host, which does not know how they ended. */
   readonly unheard: readonly string[];
   readonly unheardLimit: number;
-  /** A guest of that name is here or on its way. */
   readonly nameInUse: boolean;
   /** Ports for movers and memory; `freePorts` is counted from the kernel's tables. */
   readonly ports: { readonly from: number; readonly to: number };
@@ -37,7 +35,6 @@ export interface AdmissionFacts {
   readonly neededBytes: number;
 }
 
-/** True if the destination admits guests at all. */
 export function judgeOpen({ host, closedFor: request }: AdmissionFacts): Finding[] {
   if (request !== undefined) return [refuses(godwitError('GODWIT_HOST_CLOSED', { host, request }))];
   return [passes(`${host} is not being emptied`)];

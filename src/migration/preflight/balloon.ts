@@ -14,7 +14,6 @@ const MARGIN_SHARE = 0.05;
 const WHOLE_BYTES = MIB;
 
 export interface BalloonLook {
-  /** Present memory, bytes. */
   readonly actualBytes: number;
   /** Memory with an empty balloon; excludes memory that a balloon cannot take (nvdimm, virtio-mem). */
   readonly wholeBytes: number;
@@ -23,7 +22,6 @@ export interface BalloonLook {
   readonly availableBytes: number;
 }
 
-/** Free or available memory that the guest keeps, bytes. */
 export function marginOf(memoryBytes: number): number {
   return Math.max(MARGIN_BYTES, Math.ceil(memoryBytes * MARGIN_SHARE));
 }
@@ -38,7 +36,6 @@ export function takeOf(policy: BalloonPolicy, look: BalloonLook): number {
   return Math.max(0, Math.floor(most / MIB) * MIB);
 }
 
-/** True if the balloon is empty. */
 export function isWhole({
   actualBytes,
   wholeBytes,

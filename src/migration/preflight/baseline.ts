@@ -57,7 +57,6 @@ export function lostTo(
   return offer.features.filter((each) => !kept.has(each)).toSorted();
 }
 
-/** Reasons why a host cannot provide the baseline; empty if it can. */
 export function shortOf(
   baseline: Pick<Baseline, 'model' | 'features'> & { readonly vendor?: string },
   offer: CpuOffer,
@@ -89,7 +88,6 @@ export function readBaseline(
   return { model, features: [...new Set([...given, ...features])].toSorted() };
 }
 
-/** One host's processors, or the reason why they are unknown. */
 export interface HostProcessors {
   readonly host: string;
   readonly answer: ProcessorsAnswer | { readonly why: string };

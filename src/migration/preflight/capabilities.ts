@@ -17,13 +17,11 @@ export interface Capabilities {
   /** Absent: TCP only. */
   readonly transports?: readonly Transport[];
   readonly postcopyRecovery: boolean;
-  /** Reason for no post-copy, for people. */
   readonly noPostcopy?: string;
   /** A migration can be undone at its switchover, with the guest unchanged. */
   readonly rehearsals?: boolean;
   /** The write rate of a running guest can be measured. */
   readonly measures?: boolean;
-  /** Reason for no measurement, for people. */
   readonly noMeasures?: string;
   /**
    * Each round of pre-copy reads all memory and sends the pages whose content changed; rounds end by themselves. Then
@@ -38,7 +36,6 @@ export interface Capabilities {
   readonly plugs?: boolean;
   /** Its manager also moves disks to a named datastore. */
   readonly datastores?: boolean;
-  /** Its manager has task priorities. */
   readonly priorities?: boolean;
   /** Its manager may send memory unencrypted, and the driver can refuse that. */
   readonly encryption?: boolean;

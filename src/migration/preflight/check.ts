@@ -31,7 +31,6 @@ export function refusal(
   return { name, side, ...refuses(error) };
 }
 
-/** Throws the error of the first check that refuses. */
 export function throwRefusal(checks: readonly Pick<Check, 'error'>[]): void {
   const refused = checks.find(({ error }) => error !== undefined)?.error;
   if (refused !== undefined) throw new GodwitError(refused);

@@ -4,7 +4,6 @@ import type { Check } from '../../protocol/public/migration.ts';
 /** A judge's result; the table of checks adds name and side. */
 export type Finding = Pick<Check, 'verdict' | 'evidence' | 'hint' | 'error'>;
 
-/** Maximum length of evidence, characters. */
 const MAX_WORDS = 4096;
 
 export function passes(evidence: string): Finding {

@@ -3,7 +3,6 @@ import { passes, type Finding } from './finding.ts';
 
 /** Reports whether free pages are sent of a guest whose balloon device requests hints. Pure. */
 
-/** Agreement of the guest's driver to give hints. */
 export type FreePageHints = 'given' | 'not-given' | 'unknown';
 
 /** `hints`: undefined if the hypervisor does not request them. */

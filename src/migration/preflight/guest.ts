@@ -7,7 +7,6 @@ import type { WorkloadFacts } from './workload.ts';
 import type { GuestRunState } from '../../protocol/public/hosts/host.ts';
 import type { Phase } from '../../protocol/public/migration.ts';
 
-/** Facts of the source's agent at the request. */
 export type AskFacts = CapabilityFacts &
   LimitsFacts &
   GuestFacts &
@@ -19,11 +18,9 @@ export type AskFacts = CapabilityFacts &
 export interface GuestFacts {
   readonly guest: string;
   readonly state: GuestRunState;
-  /** Reason why it is stopped, if its hypervisor reports it. */
   readonly halted?: Halt | undefined;
   /** Another program that holds its monitor. */
   readonly manager?: string | undefined;
-  /** Godwit can attach to it. */
   readonly reachable: boolean;
   /** Reasons why it cannot move, from its driver. */
   readonly unmovable: readonly string[];
@@ -31,7 +28,6 @@ export interface GuestFacts {
   readonly hint?: string | undefined;
 }
 
-/** Checks that Godwit may attach to the guest, and can. */
 export function judgeGuest(facts: GuestFacts): Finding[] {
   const { guest, state, halted, manager, reachable, unmovable, hint } = facts;
   if (manager !== undefined) {
@@ -49,7 +45,6 @@ export function judgeGuest(facts: GuestFacts): Finding[] {
   return [refuses(godwitError('GODWIT_CAPABILITY', { what: `to move ${guest}`, reason }, advice))];
 }
 
-/** Migrations and disk moves of the guest. */
 export interface BusyFacts {
   readonly guest: string;
   /** `held`: why its journal cannot be read. */

@@ -7,7 +7,6 @@ import type { HostFacts } from '../../protocol/peer/host-facts.ts';
 import { passes, refuses, warns, type Finding } from './finding.ts';
 import type { LinkFacts } from './link.ts';
 
-/** Reports of both hosts about themselves. */
 export interface HostsFacts extends LinkFacts {
   readonly source: HostFacts;
   readonly destination: HostFacts;

@@ -17,7 +17,6 @@ export function admissionChecks(facts: AdmissionFacts): Check[] {
   );
 }
 
-/** Checks that need both hosts' reports. */
 export function hostChecks(facts: HostsFacts): Check[] {
   return CHECKS.flatMap((row) =>
     row.step === 'admit' && row.needs === 'both' && 'judge' in row

@@ -20,7 +20,6 @@ export const MAX_WAIT_MS = MAX_WAIT_DAYS * 86_400_000;
 /** Maximum wait for a quiet guest (protocol/public/migration.ts), ms. */
 export const MAX_QUIET_MS = 86_400_000;
 
-/** Maximum time of a notice, ms. */
 export const MAX_NOTICE_MS = 3_600_000;
 
 export interface LimitsFacts {
@@ -87,7 +86,6 @@ interface Refusal {
 
 const TAKES = `a migration takes ${formatDuration(START_MS)} before memory moves`;
 
-/** Reason why a migration cannot meet its deadline. */
 function lateFor(settings: Partial<MigrationSettings>, nowMs: number): Refusal[] {
   const { deadlineAt, notBefore, whenQuiet, noticeMs } = settings;
   if (deadlineAt === undefined) return [];
@@ -103,7 +101,6 @@ function lateFor(settings: Partial<MigrationSettings>, nowMs: number): Refusal[]
   return [{ what, hint: left + quietMs >= START_MS ? QUIET_HINT : LATER_HINT }];
 }
 
-/** Allowed limits, and the strategy that sets them. */
 function allowedText({
   maxDowntimeMs,
   timeoutMs,
@@ -119,7 +116,6 @@ function allowedText({
   return allowed.length === 0 ? `none are asked for${by}` : `allowed: ${allowed.join(', ')}${by}`;
 }
 
-/** Checks that the limits of a migration can be met at all. */
 export function judgeLimits({ settings, nowMs }: LimitsFacts): Finding[] {
   const { steering, deadlineAt, notBefore, maxDowntimeMs = 0, timeoutMs = Infinity } = settings;
   const strategy = steering === undefined ? undefined : strategyNamed(steering);

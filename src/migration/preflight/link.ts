@@ -5,7 +5,6 @@ import { passes, warns, type Finding } from './finding.ts';
 
 /** Checks of the link to the destination and its effects on a migration. Pure. */
 
-/** Outgoing route in the source's kernel. */
 export interface RouteOut {
   readonly device: string;
   /** Rate that the device reports, bytes/s. */
@@ -24,7 +23,6 @@ export interface LinkFacts {
   readonly windowBytes?: number | undefined;
   /** Memory may use post-copy: for a time it is on both hosts, and each missing page comes over the link. */
   readonly mayPostcopy: boolean;
-  /** Rate known so far. */
   readonly link?: LinkMeasure | undefined;
   /** Absent if unknown: through a relay, or an earlier build. */
   readonly routeOut?: RouteOut | undefined;

@@ -38,7 +38,6 @@ export function judgeUnjudgedSettings(
   });
 }
 
-/** Names of the settings that a NIC's port has at the source. */
 export function ownSettings(nic: NicNetwork): (PortSetting | 'rules' | 'limits')[] {
   const { attachment, rules = [], limits = [] } = nic;
   return [

@@ -3,7 +3,6 @@ import type { Check } from '../../protocol/public/migration.ts';
 
 const BAD = { pass: 0, warn: 1, refuse: 2 } as const;
 
-/** Worst verdict. */
 export function verdictOf(checks: readonly Pick<Check, 'verdict'>[]): Check['verdict'] {
   const worst = checks.toSorted((left, right) => BAD[right.verdict] - BAD[left.verdict])[0];
   return worst?.verdict ?? 'pass';

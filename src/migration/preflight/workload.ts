@@ -7,7 +7,6 @@ import { mayThrottle, strategyOf } from '../steering/strategies.ts';
 import { passes, warns, type Finding } from './finding.ts';
 import { leastSwitchMs } from './limits.ts';
 
-/** The guest's load, and the permissions of its owner. */
 export interface WorkloadFacts {
   /** Over the last minute; absent if not observed. */
   readonly load?: GuestRates | undefined;
@@ -17,7 +16,6 @@ export interface WorkloadFacts {
   readonly ownersDowntimeMs?: number | undefined;
   /** Label `godwit/realtime`. */
   readonly isRealtime?: boolean | undefined;
-  /** Known rate of the link to the destination, bytes/s. */
   readonly linkRate?: number | undefined;
   /** Its disks are copied; absent: not known yet. */
   readonly copiesDisks?: boolean | undefined;
@@ -41,7 +39,6 @@ const BUSY_LINK_SHARE = 0.3;
 /** Above this share of writes to copied disks, a good part is copied twice. */
 const BUSY_WRITE_SHARE = 0.5;
 
-/** Checks the guest's load and its owner's limits against the requested migration. */
 export function judgeWorkload(facts: WorkloadFacts): Finding[] {
   const owners = [ownersDoubt(facts), realtimeDoubt(facts)].filter((each) => each !== undefined);
   if (owners.length > 0) return owners;

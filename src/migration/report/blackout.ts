@@ -7,9 +7,7 @@ import type { SourceEvent } from '../direct/source-state.ts';
 /** Wall clock of the last switchover, ms. */
 export interface Marks {
   readonly stopped?: number;
-  /** The hypervisor sends its last state. */
   readonly continued?: number;
-  /** Everything that the guest needs has arrived. */
   readonly handedOver?: number;
   readonly ran?: number;
   /** Part of it in which the destination's hypervisor resumed the guest, ms. */

@@ -4,7 +4,6 @@ import type { SteeringRecord } from '../../protocol/public/steering.ts';
 import { formatRate } from '../../protocol/quantity.ts';
 import { DECISION_WORDS } from '../steering/steering.ts';
 
-/** A journaled steering decision. Pure. */
 interface SteeringDecision extends SteeringRecord {
   readonly what: keyof typeof DECISION_WORDS;
   readonly why: string;

@@ -3,7 +3,6 @@ import type { DiskProgress } from '../../protocol/disk.ts';
 /** Reported steps, percent; limits a copy's records in the journal. */
 const STEP_PERCENT = 2;
 
-/** True if the copies changed enough since the last record. Pure. */
 export function worthReporting(
   recorded: readonly DiskProgress[],
   now: readonly DiskProgress[],

@@ -6,7 +6,6 @@ import type { Report } from '../../protocol/public/migration.ts';
 
 /** Probing of a guest by other hosts after its migration: which hosts its source asks, and when. Pure. */
 
-/** Interval of questions, ms. */
 const ASK_MS = 30_000;
 /** A host may complete its answer a little later, and is asked more often until then, ms. */
 const [SOON_MS, GRACE_MS] = [1000, 15_000];
@@ -40,7 +39,6 @@ export function hostsToAsk({ hosts, nextMs }: LaterState, nowMs: number): string
   return hosts.filter((each) => !isOver(each)).map(({ host }) => host);
 }
 
-/** All answers are final. */
 export function isLaterOver({ hosts }: LaterState): boolean {
   return hosts.every(isOver);
 }

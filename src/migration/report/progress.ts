@@ -41,7 +41,6 @@ export function progressOf(
   };
 }
 
-/** Phases that use the link. */
 const SENDING: ReadonlySet<Phase> = new Set(['seeding', 'disks', 'memory', 'draining']);
 
 /** While memory moves, the last decision if there is no other note, and a cap for the time of day. */
@@ -84,14 +83,12 @@ function percentIn(phase: Phase, { disks }: SourceState, sample: MemorySample | 
   return copies ? percentCopied(disks ?? []) : percentOf(sample);
 }
 
-/** Copied share of the disks, 0..100. */
 function percentCopied(disks: readonly DiskProgress[]): number {
   const total = disks.reduce((sum, { totalBytes }) => sum + totalBytes, 0);
   const copied = disks.reduce((sum, { copiedBytes }) => sum + copiedBytes, 0);
   return total === 0 ? 0 : Math.min(100, Math.round((copied / total) * 1000) / 10);
 }
 
-/** Share of guest memory at the destination, 0..100. */
 export function percentOf(sample: MemorySample | undefined): number {
   if (sample === undefined || sample.totalBytes === 0) return 0;
   const share = 1 - sample.remainingBytes / sample.totalBytes;

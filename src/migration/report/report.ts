@@ -34,7 +34,6 @@ import { transition } from '../direct/transition.ts';
 import { compressionText } from '../../protocol/public/compression-text.ts';
 import { boundedDecisions, cappedWords, decisionOf } from './decision.ts';
 
-/** State of one walk through the journal. */
 interface Walk {
   state: SourceState | undefined;
   phases: { phase: Phase; ms: number }[];
@@ -50,11 +49,9 @@ interface Walk {
   endedAt: number | undefined;
   stalls: Stalls;
   restartedAt: number | undefined;
-  /** Chosen with the data path. */
   stream: ChosenStream | undefined;
   wire: WireReport | undefined;
   diskLink: DiskLink | undefined;
-  /** Start of the present phase. */
   enteredAt: number;
 }
 
@@ -106,7 +103,6 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     throughput: memoryMs > 0 ? Math.round(((best?.transferredBytes ?? 0) * 1000) / memoryMs) : 0,
     memoryBytes: state.known.description?.memoryBytes ?? 0,
     pageRequests: best?.pageRequests ?? 0,
-    // The latest.
     roundList: walk.rounds.slice(-MAX_ROUNDS),
     ...(state.capped?.least === undefined ? {} : { timedCap: state.capped.least }),
     ...defined({ stream: walk.stream, wire: walk.wire }),
@@ -299,7 +295,6 @@ function resolvedWords({
   return `${by} resolved it to run at the ${runAt} (${on[proof]})`;
 }
 
-/** Place of the guest in the source's view. */
 export function sourceRunsAt(state: SourceState): Report['runsAt'] {
   const outcome = state.doing.kind === 'end' ? state.doing.outcome : undefined;
   if (state.restarted) return 'source';

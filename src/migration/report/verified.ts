@@ -31,7 +31,6 @@ export function looked(name: LookName, side: Check['side'], finding: Finding): V
   return { name, side, ...finding, evidence: evidence.slice(0, MAX_WORDS), ...cut };
 }
 
-/** A look that was not possible, with the reason. */
 export function notLooked(name: LookName, side: Check['side'], why: string): VerificationCheck {
   return { name, side, notTried: true, ...passes(`not tried: ${why}`.slice(0, MAX_WORDS)) };
 }
@@ -76,9 +75,7 @@ export function judgeLeftWriters(
 interface Writers {
   readonly host: string;
   readonly files: readonly string[];
-  /** Per file. */
   readonly writers: readonly (readonly string[])[];
-  /** Evidence if every file is right. */
   readonly fine: string;
 }
 
@@ -97,7 +94,6 @@ export interface HandedOver {
   readonly established: number;
   /** With a packet since. */
   readonly carried: number;
-  /** Ended by a reset. */
   readonly reset: number;
 }
 
@@ -151,7 +147,6 @@ export function judgeGuestClock(clock: GuestClock): Finding {
   return passes(isBlackout ? words : `${words}; its time service has to make up for it`);
 }
 
-/** Final reports of the watching hosts. */
 export function judgeReached(vantages: Report['vantages'] = []): Finding | string {
   const seen = vantages.filter(({ gapMs }) => gapMs !== undefined);
   if (seen.length === 0)

@@ -9,7 +9,6 @@ import type { SourceSight } from './source-sight.ts';
  * storage, and an operator or a backup may change their disks. So a host counts as alive until it is proved off.
  */
 
-/** Interval of a source's heartbeats, ms. */
 export const HEARTBEAT_MS = 10_000;
 /**
  * Maximum time from the last confirmation to the proof that the host is off, ms. By default a controller requests a
@@ -23,11 +22,9 @@ export const MAX_MISSED_BEATS = 2;
 export interface KeptDescription {
   /** Digest of devices and block graph in the description; absent: its host sends none. */
   readonly digest?: string | undefined;
-  /** Latest digest from its host. */
   readonly reportedDigest?: string | undefined;
   /** Last time that its host reported the description's digest; absent: never, or before this host rebooted. */
   readonly confirmed?: BootTime | undefined;
-  /** Its host has confirmed it at least once. */
   readonly wasConfirmed: boolean;
   /** Later heartbeats that named the guest without confirming it. */
   readonly missedBeats?: number | undefined;

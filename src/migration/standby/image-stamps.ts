@@ -3,9 +3,7 @@
  * host confirmed the description, a commit or an edit outdated it, and the tops no longer fit. Pure.
  */
 
-/** Stat of an image's open file. */
 export interface ImageStamp {
-  /** Block node of the image. */
   readonly node: string;
   readonly bytes: number;
   /** Last write, ns since 1970 by the storage's clock. */

@@ -32,12 +32,9 @@ export type GuestLook =
 export const ABSENT_MS = 600_000;
 
 export interface OfferStep {
-  /** Content of the heartbeat. */
   readonly beat: 'confirm' | 'mention' | 'withdraw';
-  /** Present digest, with `confirm`. */
   readonly digest?: string;
   readonly images?: readonly ImageStamp[] | undefined;
-  /** Make and send the description again. */
   readonly refresh: boolean;
 }
 

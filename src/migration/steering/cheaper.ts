@@ -65,7 +65,6 @@ export interface Costs {
   readonly laterMs: number;
 }
 
-/** Undefined if unknown. */
 export function costsOf(outlook: Outlook): Costs | undefined {
   return outlook.sample.round < 2 ? inFirstRound(outlook) : byRounds(outlook);
 }

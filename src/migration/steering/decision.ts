@@ -9,7 +9,6 @@ import type { Limits } from './fixes.ts';
 import type { SteeringTrace } from './trace.ts';
 import type { Writes } from './write-rate.ts';
 
-/** Inputs of a decision. */
 export interface SteeringView {
   readonly sample: MemorySample;
   readonly trace: SteeringTrace | undefined;
@@ -36,7 +35,6 @@ export interface SteeringView {
 export interface Decision {
   readonly what: SteeringMeasure | 'give-up';
   readonly rule: SteeringRule;
-  /** Sentence with the figures. */
   readonly why: string;
   readonly inputs: SteeringInputs;
   readonly change?: SteeringChange;

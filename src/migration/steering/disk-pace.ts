@@ -17,7 +17,6 @@ export interface CopyPace {
   readonly copiesPerS: number;
   readonly writesPerS: number;
   readonly leftBytes: number;
-  /** Measured period. */
   readonly overMs: number;
 }
 

@@ -53,7 +53,6 @@ interface Present {
   readonly underWayMs?: number;
 }
 
-/** Downtime that the hypervisor plans for now, ms. */
 export function plannedNowMs(
   strategy: SteeringStrategy,
   { settings, trace, underWayMs: underWay = 0 }: Present,

@@ -42,7 +42,6 @@ export function steadyRate(sample: MemorySample, recentRate?: number): number {
   return Math.max(sample.rate, recentRate ?? meanRate(sample));
 }
 
-/** Mean of the whole stream, bytes/s. */
 export function meanRate({
   transferredBytes,
   totalMs,

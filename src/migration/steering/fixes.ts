@@ -30,7 +30,6 @@ const THROTTLED_SHARE = 0.7;
 const SHORT_MS = 1000;
 const LONGEST_MS = 60_000;
 
-/** Sentence with flags and figures. */
 export function fixesFor(facts: Facts): string {
   const { settings, inputs, leastBytes, levers, underWayMs, isThrottled } = facts;
   const { rate, dirtyRate } = inputs;
@@ -57,7 +56,6 @@ export function fixesFor(facts: Facts): string {
   return `Use ${first} or ${second}.`;
 }
 
-/** Fix for a cap by the time of day. */
 export const OTHER_HOURS = 'a time of day in which its host allows more (limits.bandwidth)';
 
 /** A share of the link cannot be raised by --max-bandwidth, since the lower cap counts. */
@@ -69,7 +67,6 @@ function roomFor({ linkShare, isOfHours }: Limits, rate: number, needed: number)
   return share < 1 ? `a --link-share above ${share}` : `a link whose share is above ${above}`;
 }
 
-/** Rounds to two digits, ms. */
 function roundUp(value: number): number {
   const step = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(value, 1))) - 1);
   return Math.max(1, Math.ceil(value / step) * step);

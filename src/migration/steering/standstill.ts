@@ -62,9 +62,7 @@ export interface Stalls {
 
 export const NO_STALLS: Stalls = { count: 0, totalMs: 0, since: undefined };
 
-/** Journaled stream events, in order. */
 export type StallNews =
-  /** Length of the stall so far. */
   | { readonly type: 'still'; readonly forMs: number }
   | { readonly type: 'broken' }
   /** `afterMs`: length of a stall that was not reported before. */

@@ -16,7 +16,6 @@ import { fixesFor } from './fixes.ts';
 
 /** Decides how to make a hard migration converge, or reports early why it cannot. A pure function of observations. */
 
-/** Names of journaled decisions in a report. */
 export const DECISION_WORDS = {
   postcopy: 'post-copy',
   downtime: 'downtime',
@@ -64,7 +63,6 @@ const ENOUGH_ROUNDS = 4;
  * dirtying. A step without effect after this time has none, ms.
  */
 const THROTTLE_SHOWS_MS = 10_000;
-/** Failures after which a measure is skipped. */
 const MAX_FAILURES = 2;
 
 /** Next decision; undefined: pre-copy continues. */
@@ -118,7 +116,6 @@ function can(strategy: SteeringStrategy, view: SteeringView, measure: SteeringMe
   return measure !== 'postcopy' || view.settings.mode !== 'precopy';
 }
 
-/** Changes to post-copy while there is still time for it. */
 function forTime(
   mayPostcopy: boolean,
   view: SteeringView,

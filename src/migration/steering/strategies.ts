@@ -5,8 +5,6 @@ import {
   type SteeringStrategy,
 } from '../../protocol/public/steering.ts';
 
-/** Strategies of migrations. Pure. */
-
 const PRECOPY = steeringStrategy.parse({ name: 'precopy' });
 const POSTCOPY = steeringStrategy.parse({
   name: 'postcopy',
@@ -20,7 +18,6 @@ const HYBRID = steeringStrategy.parse({
   stalledRounds: 20,
 });
 
-/** The requested strategy, or the mode's. */
 export function strategyOf({
   steering,
   mode,

@@ -4,7 +4,6 @@ import { formatRate } from '../../protocol/quantity.ts';
 
 /** A host's bandwidth caps by time of day. Pure. */
 
-/** `limits.bandwidth` of the configuration. */
 export type Timetable = readonly {
   /** `[DAY[,DAY...] ]HH:MM-HH:MM`, in the host's time zone. */
   readonly hours: string;
@@ -51,7 +50,6 @@ export function asItBegins<
 const MINUTE_MS = 60_000;
 const DAY_MINUTES = 24 * 60;
 
-/** Caps that a plan mentions. */
 export interface CapAhead {
   readonly words: string;
   /** The cap changes within that time. */
@@ -88,7 +86,6 @@ export function capOver(
   };
 }
 
-/** HH:MM in this process's time zone. */
 function timeOfDay(wallMs: number): string {
   const when = new Date(wallMs);
   const part = (value: number): string => String(value).padStart(2, '0');

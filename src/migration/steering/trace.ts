@@ -27,7 +27,6 @@ export interface SteeringTrace {
   readonly change?: SteeringChange;
   /** Failed changes, newest last. */
   readonly failed?: readonly (SteeringChange['of'] | 'postcopy')[];
-  /** Last decision in words. */
   readonly last?: string;
 }
 

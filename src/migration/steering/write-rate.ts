@@ -9,9 +9,7 @@ import type { SteeringTrace } from './trace.ts';
  * second round. Pure.
  */
 
-/** Sampled writes per window, shortest first. */
 export interface Writes {
-  /** Sampled pages. */
   readonly pages: number;
   readonly memoryBytes: number;
   /** Share of zero pages among them; absent: unknown. */
@@ -26,7 +24,6 @@ export interface Writes {
   readonly linkRate: number;
 }
 
-/** Knowledge at the start of the second round. */
 export interface AfterFirstRound {
   readonly sample: Pick<MemorySample, 'round' | 'rate'>;
   readonly trace: Pick<SteeringTrace, 'round' | 'remainingBytes' | 'atMs'> | undefined;

@@ -13,7 +13,6 @@ const ANSWER_MS = 10_000;
 const AT_ONCE = 32;
 
 export interface FleetQuestion {
-  /** Other hosts in this host's fleet list. */
   names(): readonly string[];
   /** One entry per host; a host without an answer within 10 s is `silent`. */
   ask(

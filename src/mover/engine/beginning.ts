@@ -53,7 +53,6 @@ export async function waitToBegin(beginning: Beginning, signal: AbortSignal): Pr
   return { beganAtMs: clock.wallMs(), ...why };
 }
 
-/** Reason why it begins. */
 async function quiet(
   beginning: Beginning,
   untilMs: number,

@@ -22,13 +22,10 @@ export interface TimeLimit {
   readonly over: 'fails' | 'event' | 'either';
 }
 
-/** The present step. */
 interface Current<Step> {
   readonly step: Step;
   readonly abort: AbortController;
-  /** Its handler has stopped. */
   settled: Promise<void>;
-  /** Its handler has returned or failed. */
   isAnswered: boolean;
 }
 
@@ -62,7 +59,6 @@ export interface EngineParts<
   readonly undo: (step: Undone, signal: AbortSignal) => Promise<Found>;
   readonly limit: (step: Step, state: State) => TimeLimit;
   readonly undoMs: (state: State) => number;
-  /** Pause before another attempt of the present step, ms. */
   readonly pauseMs?: (state: State) => number;
   /** The present step is another attempt within the same deadline. */
   readonly isFurtherAttempt?: (state: State) => boolean;
@@ -77,7 +73,6 @@ export interface EngineParts<
   };
   /** Fits an event to the journal's schema; undefined to drop it. */
   readonly fit?: (event: Event) => Event | undefined;
-  /** Carries out an effect of this lifecycle only. */
   readonly perform: (effect: Own) => void;
   /** An event was applied, and its effects have begun. */
   readonly applied: (event: Event) => void;
@@ -216,7 +211,6 @@ export class Engine<
     return this.#parts.do(step, signal);
   }
 
-  /** Restarts a step's deadline. */
   time(step: Step, afterMs: number, over: 'event' | 'either' = 'event'): void {
     this.#timer?.abort();
     if (afterMs === Infinity) return;
@@ -236,7 +230,6 @@ export class Engine<
     this.failed(step, late);
   }
 
-  /** A step or one of its commands failed. */
   failed(step: Step, thrown: unknown): void {
     const refusal = thrown instanceof RefusedByChecks ? thrown : undefined;
     const error = toGodwitError(refusal?.error ?? thrown);

@@ -39,7 +39,6 @@ export class GuestClockLook {
     this.#ask = ask;
   }
 
-  /** It answered before its move. */
   get hasAnswered(): boolean {
     return typeof this.#before !== 'string';
   }

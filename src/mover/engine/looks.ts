@@ -11,8 +11,6 @@ import {
 } from '../../migration/report/verified.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 
-/** The destination's checks of a running guest, for every kind of mover. */
-
 /** The caller waits little longer than this, ms. */
 export const LOOK_MS = 6000;
 

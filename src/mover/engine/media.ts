@@ -40,7 +40,6 @@ export interface Medium {
   readonly asked: Pick<DeviceProof, 'iscsi' | 'rbd' | 'at'>;
   /** Reason why it has no identity, if it has no ids. */
   readonly unknown: string;
-  /** Reason why the destination may lack it. */
   readonly missing: string;
 }
 
@@ -65,7 +64,6 @@ export function deviceAtPath(file: string): Medium {
   return { ...deviceMedium(file), asked: { at: file }, missing };
 }
 
-/** `path`: number of the LUN. */
 export function lunMedium(pool: Target, path: string): Medium {
   return {
     identity: (signal) => identityOfLun(pool, path, signal),

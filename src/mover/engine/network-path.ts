@@ -7,7 +7,6 @@ import type { Connect } from './surroundings.ts';
 
 /** Path to the destination: an address of its agent, with the connections over it. */
 export class NetworkPath {
-  /** Address of the agent. */
   readonly address: string;
   readonly #name: string;
   readonly #connect: Connect;
@@ -34,7 +33,6 @@ export class NetworkPath {
     return this.#agent.api;
   }
 
-  /** Client of the mover at `stated`. */
   mover(stated: string): Client<typeof peerContract> {
     const address = this.route(stated);
     if (this.#mover?.address !== address) {

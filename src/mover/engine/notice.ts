@@ -11,7 +11,6 @@ export interface NoticeRequest {
   readonly config: Pick<AgentConfig, 'name' | 'stateDir' | 'hooks'>;
   readonly clock: Clock;
   readonly guest: string;
-  /** Facts for the hook `notice`. */
   readonly facts: () => HookFacts;
 }
 

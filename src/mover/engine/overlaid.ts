@@ -7,7 +7,6 @@ import { godwitError } from '../../errors.ts';
 
 export interface OpenedImages {
   readonly guest: string;
-  /** Images that the guest will write to, with the name of the disk. */
   readonly written: readonly { readonly name: string; readonly file: string }[];
   /** All of its images; their directories are searched completely. */
   readonly files: readonly string[];

@@ -1,7 +1,6 @@
 import { GodwitError, godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 
-/** Refusal with all checks, for the report. */
 export class RefusedByChecks extends Error {
   override readonly name = 'RefusedByChecks';
   readonly error: GodwitError;

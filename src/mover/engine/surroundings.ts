@@ -45,14 +45,11 @@ export interface Surroundings {
   readonly openFile: OpenJournalFile;
   /** Removes a guest's directory with everything that its hypervisor has made there. */
   readonly removeTree: (directory: string) => Promise<void>;
-  /** This host's present report on itself. */
   readonly hostFacts: () => Promise<HostFacts>;
   /** Absent: predictions ignore load, so that simulations are repeatable. */
   readonly processorLoad?: typeof processorLoad;
   readonly connect: Connect;
-  /** Absent: paths to other hosts are not observed. */
   readonly lookAtPath?: LookAtPath;
-  /** Absent: the send queue is not observed. */
   readonly queuedBytes?: QueuedBytes;
   /** Absent: no path counts as dead. */
   readonly reach?: Reach;

@@ -1,7 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 
-/** Limits of a migration, and its start after a wait. */
 interface LimitedMigration {
   readonly plan: { readonly settings: Pick<MigrationSettings, 'timeoutMs' | 'deadlineAt'> };
   readonly known: { readonly beganAtMs?: number | undefined };
@@ -37,7 +36,6 @@ export async function untilMoment(
   }
 }
 
-/** Ignores the result of a step's work. */
 export function nothing(): void {
   // The step's event has reported the result.
 }

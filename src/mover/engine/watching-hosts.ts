@@ -12,8 +12,6 @@ import type { WatchEnd, WatchOrder, WatchResult } from '../../protocol/peer/prob
 import type { Client } from '../../rpc/client.ts';
 import type { Connect } from './surroundings.ts';
 
-/** Asks other hosts' agents to watch a guest. */
-
 /** Lifetime of a watch that is not renewed, ms. */
 export const LEASE_MS = 10_000;
 export const RENEW_MS = 3000;
@@ -25,7 +23,6 @@ export interface WatchingHost {
   readonly agent: Agent;
   /** Last reported reason why it does not watch. */
   why: string | undefined;
-  /** Offset of its clock to ours. */
   clock: ClockDifference | undefined;
 }
 
@@ -46,7 +43,6 @@ export function watchingHosts(
   });
 }
 
-/** Asks one host to start or continue watching, and stores its answer. */
 export async function askToWatch(
   place: WatchingHost,
   order: WatchOrder,

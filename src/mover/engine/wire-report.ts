@@ -6,7 +6,6 @@ import type { Wire } from '../../wire/open.ts';
 /** Limit of the report's list of levels (protocol/wire.ts). */
 const MAX_LEVELS = 256;
 
-/** Figures of one wire session for the report. Pure. */
 export function wireReport(wire: Pick<Wire, 'figures'>): WireReport {
   const { levelChanges, encoded, processorMs, longestCutMs, ...figures } = wire.figures();
   const levels = levelChanges.slice(0, MAX_LEVELS).map(({ atMs, from, to }) => ({

@@ -16,11 +16,8 @@ import type {
   ExaminedHost,
 } from './questions.ts';
 
-/** Destinations of one guest that are asked in parallel. */
 const HOSTS_AT_ONCE = 4;
-/** Time for all questions to one destination, ms. */
 const HOST_MS = 40_000;
-/** Maximum length of the reason why a guest was not measured, characters. */
 const MAX_WORDS = 4096;
 
 type Of<W extends CheckerQuestion['what']> = Extract<CheckerQuestion, { what: W }>;

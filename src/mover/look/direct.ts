@@ -30,7 +30,6 @@ import type { CheckDependencies, ExaminationRequest } from './questions.ts';
 
 /** Time for the destination's answer, ms; the last question may probe a silent segment. */
 const ADMISSION_MS = 8000;
-/** Limit of each question that times the path to the destination. */
 const QUESTION_MS = 2000;
 const STORAGE_MS = 10_000;
 const ASSESS_MS = 15_000;
@@ -48,7 +47,6 @@ export interface Examining extends CheckDependencies, ExaminationRequest {
 
 export interface Examination extends Omit<GuestExamination, 'facts'> {
   readonly checks: readonly Check[];
-  /** The destination answered. */
   readonly isAnswered: boolean;
   /** Facts that a migration would have by then. */
   readonly known: StepFacts;

@@ -27,7 +27,6 @@ import {
 } from '../../protocol/public/migration.ts';
 import type { CheckDependencies, ExaminationRequest, ExaminedHost } from './questions.ts';
 
-/** Maximum length of the reason why a guest was not measured, characters. */
 const MAX_WORDS = 4096;
 
 /** Driver of a guest that a manager moves; undefined for direct drivers. */
@@ -131,7 +130,6 @@ export async function measureByManager(
   }
 }
 
-/** Limit of each question that times the path to the destination. */
 const QUESTION_MS = 2000;
 
 type LinkCheck = Extract<CheckName, 'link' | 'round-trip' | 'migration-network'>;
@@ -142,11 +140,9 @@ const JUDGES: readonly [LinkCheck, (facts: LinkFacts) => Finding[]][] = [
 ];
 
 export interface LinkAsked {
-  /** Host of this agent. */
   readonly here: string;
   readonly order: Pick<ManagedOrder, 'from' | 'to' | 'mode' | 'wire'>;
   readonly memoryBytes: number;
-  /** Known rate of the link. */
   readonly link: LinkMeasure | undefined;
   readonly peers: Pick<CheckDependencies['peers'], 'address' | 'linkProbe'>;
   readonly lookAtPath: LookAtPath;

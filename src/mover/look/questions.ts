@@ -19,10 +19,8 @@ import { knownQuestion, wireOffer } from '../../protocol/wire.ts';
 
 /** Questions of an agent to a separate process, because hung storage blocks that process and no thread of the agent. */
 
-/** Key for place ids, hexadecimal. */
 const placeKey = z.string().regex(/^[0-9a-f]{64}$/);
 
-/** Question of another host. */
 const asked = admission.extend({ id: checkId });
 
 /** A destination to examine, with the agent's facts about the guest. */
@@ -67,7 +65,6 @@ export const question = z.discriminatedUnion('what', [
     hosts: z.array(examined).max(10_000),
     /** All of them together, ms. */
     deadlineMs: z.number().positive(),
-    /** Measure the guest as well. */
     measure: z.boolean().optional(),
   }),
 ]);
@@ -79,7 +76,6 @@ const examinedHost = z.object({
   checks: z.array(check),
   /** Data path of memory, if it was chosen. */
   path: z.object({ takes: z.enum(['native', 'wire']), stream: chosenStream.optional() }).optional(),
-  /** The destination's offer of the wire. */
   offer: wireOffer.optional(),
   /** Disks would be copied before memory. */
   copiesDisks: z.boolean().optional(),
@@ -96,7 +92,6 @@ const examinedHost = z.object({
   stateBytes: bytes.optional(),
   /** Start time of the looking process, ms; indicates how fast processes start on this host. */
   startedMs: z.number().nonnegative().optional(),
-  /** With `--balloon`: memory that it would take. */
   balloon: z.object({ takesBytes: bytes, availableBytes: bytes }).optional(),
 });
 export type ExaminedHost = z.infer<typeof examinedHost>;

@@ -4,7 +4,6 @@ import type { SourceGuest } from '../direct/source/guest/guest.ts';
 import { requestsOf } from '../../migration/report/latencies.ts';
 import type { ExaminedHost } from './questions.ts';
 
-/** Limit of a monitor call, ms. */
 const MAX_MS = 1000;
 
 /**

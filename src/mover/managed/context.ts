@@ -20,7 +20,6 @@ export interface ManagedContext {
   readonly order: ManagedOrder;
   readonly state: () => ManagedState;
   readonly dispatch: (event: ManagedEvent) => void;
-  /** Resolves once the event is journaled. */
   readonly record: (event: ManagedEvent) => Promise<void>;
   /** Shows unrecorded progress to live view followers. */
   readonly live: (task: Extract<TaskSight, { state: 'running' }>) => void;
@@ -32,7 +31,6 @@ export interface ManagedContext {
   readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close'> | undefined;
   /** Proves that the destination has the guest's block devices; absent: not asked. */
   readonly proveDevices?: ProveDevices | undefined;
-  /** Remaining time of the migration, ms. */
   readonly leftMs: () => number;
   /** Asks the manager, over a new connection if the last one broke. */
   readonly ask: <T>(

@@ -10,7 +10,6 @@ import type { ProveDevices } from './context.ts';
 const ANSWER_MS = 10_000;
 
 export interface ProverDependencies {
-  /** This host, and the program that looks. */
   readonly here: string;
   readonly as: 'agent' | 'mover';
   readonly settings: MigrationSettings;

@@ -3,7 +3,6 @@ import { changeWords, compareGuests } from '../../migration/guest-changes/compar
 import { endError } from '../../migration/guest-changes/errors.ts';
 import type { ManagedContext } from './context.ts';
 
-/** Interval of comparisons while the task runs, ms. */
 const COMPARE_MS = 5000;
 /** Interval after the manager reported something: a change, a pass over memory, or the stop for the switchover. */
 const NEWS_MS = 500;

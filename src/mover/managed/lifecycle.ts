@@ -43,15 +43,10 @@ function waitForManaged(context: ManagedContext, signal: AbortSignal): Promise<W
   return waitToBegin(beginning, signal);
 }
 
-/** Steps of a managed migration in order, with their undo. */
-
-/** Interval of looks at a task or a guest, ms. */
 const LOOK_MS = 500;
 /** Same if the manager reports each change. */
 const CHANGED_MS = 100;
-/** Interval of requests to end a task, ms. */
 const END_AGAIN_MS = 5000;
-/** Interval of attempts to undo `prepare`, ms. */
 const UNDO_AGAIN_MS = 2000;
 
 type Do = (context: ManagedContext, signal: AbortSignal) => Promise<ManagedFacts | undefined>;
@@ -218,7 +213,6 @@ async function unprepare(
   }
 }
 
-/** Outcome of the order, as far as its answer shows. */
 async function sendOrder(context: ManagedContext, signal: AbortSignal): Promise<ManagedEvent> {
   const { ask, order } = context;
   try {

@@ -262,7 +262,6 @@ function planOf(asked: ManagedMoverRequest, settings: PlannedEvent['settings']):
   };
 }
 
-/** Limit of one answer if the driver has none, ms. */
 const ANSWER_MS = 20_000;
 
 /** One connection to the manager for all questions; opens a new one after an error. */

@@ -21,7 +21,6 @@ export interface WatchedGuest extends Pick<
   WatchOrder,
   'id' | 'guest' | 'probing' | 'leastIntervalMs'
 > {
-  /** Both hosts of the migration. */
   readonly ends: readonly string[];
 }
 
@@ -84,7 +83,6 @@ export class OtherHosts {
     );
   }
 
-  /** Leaves nothing behind. Never rejects. */
   async close(): Promise<void> {
     this.#over.abort(new Error('the migration has ended'));
     const id = this.#watched?.id;

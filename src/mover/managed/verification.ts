@@ -32,13 +32,11 @@ const NOT_BEGUN = 'another mover began the migration, and what it saw ended with
 const LOOKED_AT_THERE = ['disks', 'segment'] as const;
 /** Limit, ms; its looks take up to 6 s. */
 const THERE_MS = 8000;
-/** Maximum checks in the journal. */
 const MAX_LOOKS = 16;
 /** Probe interval for a guest that may move for hours, ms; a manager does not announce its switchover. */
 const LONG_INTERVAL_MS = 50;
 
 interface Io {
-  /** Asks a guest for its clock. */
   readonly ask?: typeof askGuestClock;
   readonly watch?: (wanted: ProbeSearch) => Pick<GuestWatch, 'end' | 'close'>;
   /** Wall clock of the request. */
@@ -49,9 +47,7 @@ interface Io {
   readonly others?: Pick<OtherHosts, 'begin' | 'results' | 'close'>;
 }
 
-/** Looks at a guest's disks on both hosts. */
 export interface HostLooks {
-  /** The destination agent's look. */
   readonly askThere: (signal: AbortSignal) => Promise<readonly Check[]>;
   /** Guests of this host that may write to each of these files; undefined if no driver can tell. */
   readonly writersHere: (
@@ -110,7 +106,6 @@ export class ManagedVerification {
     this.#watch = watch({ owner: id, ...nobodys, probing, addresses: known, leastIntervalMs });
   }
 
-  /** Reason why this host does not probe it. */
   #whyNot(guest: string): string | undefined {
     const { name, network } = this.#config;
     const { probe } = network;
@@ -262,7 +257,6 @@ function hasIt({ from, to, settings }: ManagedState['plan']): string {
   return `its manager has it at ${to} as before, with its storage at ${settings.datastore ?? 'another place'}`;
 }
 
-/** The mover's part of the interface. */
 export type Looks = Pick<
   ManagedVerification,
   'before' | 'inspected' | 'watch' | 'there' | 'results' | 'close'

@@ -9,14 +9,12 @@ import { WIRE_VERSION } from '../../protocol/wire.ts';
 const OFFER_MS = 8000;
 
 export interface WireAsked {
-  /** Driver of this host. */
   readonly driver: Pick<ManagedDriver, 'name' | 'memorySockets'>;
   readonly guest: string;
   readonly from: string;
   readonly to: string;
   /** Disks are copied with it. */
   readonly disks: boolean;
-  /** Asks the other host's agent. */
   readonly ask: (
     query: Pick<ReceiverRequest, 'guest' | 'from' | 'driver'>,
     options: { readonly signal: AbortSignal; readonly deadlineMs: number },

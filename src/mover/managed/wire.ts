@@ -136,7 +136,6 @@ export class ManagedWire {
     return managedSettings(request, config.limits, true);
   }
 
-  /** Options common to both sessions. */
   #endpoint(): Omit<SourceTunnelOptions, 'socket' | 'session' | 'addresses'> {
     const { config, request, log } = this.#deps;
     const { linkGraceMs: graceMs = DEFAULT_LINK_GRACE_MS, maxBandwidth } = this.#settings;

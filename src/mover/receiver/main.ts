@@ -147,7 +147,6 @@ async function openDisks(
   return openTargetTunnel({ ...endpointOf(config, order, session), socket });
 }
 
-/** Options common to both sessions. */
 function endpointOf(
   config: AgentConfig,
   { id, from, terms }: ReceiverOrder,

@@ -120,7 +120,6 @@ export async function preparedAs(
   }
 }
 
-/** Aborts all transfers from the source. */
 export function abortAll(
   { dataPath, disks, backingFiles, firstFrame }: BuildContext,
   why: string,

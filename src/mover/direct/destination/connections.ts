@@ -29,7 +29,6 @@ const LEFT: ConnectionsAnswer = { put: 0, problem: 'it takes none, as it is conf
 /** Connections that the source handed over, entered into this host's tracking before the guest runs. */
 export class ArrivedConnections {
   readonly #mutex = new Mutex();
-  /** Entered by this mover. */
   readonly #own = new Map<string, Connection>();
   /** Entries from before that the source has not mentioned. */
   #older: Map<string, Connection> | undefined;

@@ -25,7 +25,6 @@ export class DestinationDataPath {
     this.#context = context;
   }
 
-  /** Settings of the hypervisor's end of the stream. */
   setup(state: DestinationState, { description, stream }: Preparation): StreamSetup {
     const { config, dir } = this.#context;
     const disks = description.disks === undefined ? {} : { disks: true };

@@ -31,7 +31,6 @@ export type AskSource = (
 export interface Others {
   readonly askSource?: AskSource | undefined;
   readonly fence?: Fence | undefined;
-  /** host:port of the source. */
   readonly addresses?: readonly string[];
 }
 
@@ -106,12 +105,10 @@ const TAKE_DOWN_MS = 60_000;
 /** Silence of the source's mover after which its agent is asked, ms. */
 export const SOURCE_SILENT_MS = 10_000;
 
-/** Time to remove everything, ms. */
 export function takeDownMs({ admission }: Pick<DestinationState, 'admission'>): number {
   return TAKE_DOWN_MS + endingMs(admission.memoryBytes);
 }
 
-/** Address for memory. */
 export function listening(config: AgentConfig, memoryAddress: string | undefined): PrepareAnswer {
   if (memoryAddress === undefined)
     throw godwitError('GODWIT_INTERNAL', { what: 'nothing listens here' });

@@ -52,7 +52,6 @@ export class FirstFrame {
     else if (ms < MAX_MS) this.#later(ports, since, ms < SOON_FOR_MS ? SOON_MS : LATER_MS);
   }
 
-  /** At least one port has received no frame yet. */
   isMissingOn(ports: readonly string[]): boolean {
     return ports.some((port) => this.#count(port) === 0);
   }

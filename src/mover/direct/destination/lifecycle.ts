@@ -28,7 +28,6 @@ type Files = ReadonlyMap<string, string>;
 
 type OfState = (state: DestinationState, signal: AbortSignal) => Promise<void>;
 
-/** Access to this host; each handler takes a part of it. */
 export interface Ways {
   readonly backingFiles: Pick<DestinationBackingFiles, 'stop' | 'discard' | 'keep'>;
   /** Absent: connections are not taken over. */
@@ -69,12 +68,10 @@ interface UndoWays extends Ways {
 export interface BuildPlan {
   readonly preparation: Preparation;
   readonly nics: readonly NicPlan[];
-  /** NIC -> its port. */
   readonly ports: Readonly<Record<string, string>>;
   readonly images: readonly PlannedImage[];
 }
 
-/** Results of the rows so far, for the rows below. */
 interface RowResults {
   readonly files: Files;
   readonly started?: DestinationStart;

@@ -35,7 +35,6 @@ export interface RunningDestination {
   /** For the source's mover; absent if the source is dead. */
   readonly listening?: Listening;
   readonly progress: () => Progress;
-  /** Resolves at the end of the migration on this side. */
   readonly ended: Promise<void>;
 }
 

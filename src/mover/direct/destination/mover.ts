@@ -55,7 +55,6 @@ import {
   welcome,
 } from './run-guest.ts';
 
-/** Limit for waiting on the announcement, ms. */
 const ANNOUNCED_MS = 5000;
 /** Lifetime of a mover that was started after the end, to answer for it or for its repetition, ms. */
 const LINGER_MS = 20_000;
@@ -94,7 +93,6 @@ export class DestinationMover {
     return this.#ledger.state;
   }
 
-  /** Resolves at the end of the migration on this side. */
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
@@ -154,7 +152,6 @@ export class DestinationMover {
     });
   }
 
-  /** Calls for copied disks and their backing files. */
   disks<T>(
     call: 'disks' | 'media' | 'seed' | 'compare',
     epoch: number,
@@ -193,7 +190,6 @@ export class DestinationMover {
     });
   }
 
-  /** Resumes the guest; the permission is in the journal. */
   async #run(
     signal: AbortSignal,
     permission: StartPermission,
@@ -231,7 +227,6 @@ export class DestinationMover {
     });
   }
 
-  /** Removes the remains of a lost guest. */
   tearDown(epoch: number, signal: AbortSignal): Promise<void> {
     return this.#call('tear-down', epoch, async (already) => {
       if (already) return this.#end();

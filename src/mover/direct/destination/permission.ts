@@ -16,7 +16,6 @@ import type { FleetQuestion } from '../../engine/ask-fleet.ts';
 export interface PermissionDependencies {
   readonly bootTime: () => BootTime;
   readonly fleet: FleetQuestion;
-  /** ISO 8601: time of the request. */
   readonly since: string;
 }
 
@@ -29,7 +28,6 @@ export interface Ground {
   readonly at: BootTime | undefined;
 }
 
-/** Basis from a commit or proof in the journal. */
 export function groundInJournal({ right, armedIn: bootId, proved }: DestinationState): Ground {
   const byProof = proved !== undefined;
   const claim = { kind: 'arrival', right, byProof, mayBeRecovered: false, bootId } as const;

@@ -186,7 +186,6 @@ async function hostAddresses(
   );
 }
 
-/** Surroundings of a guest with handed-over connections. */
 export async function surroundingOf(
   config: AgentConfig,
   signal: AbortSignal,

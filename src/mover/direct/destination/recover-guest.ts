@@ -23,7 +23,6 @@ import { takeDownMs } from './destination-context.ts';
 /** Time to build it and to ask all hosts, ms, without the fencing hook. */
 const BUILD_MS = 120_000;
 const FENCE_MS = 120_000;
-/** Answers of all other hosts, ms. */
 const ASK_MS = 30_000;
 /** Answer of a hypervisor that an earlier mover built, ms. */
 const LOOK_MS = 20_000;
@@ -44,7 +43,6 @@ export async function recoverGuest(
 ): Promise<void> {
   const { epoch } = request.admission;
   const endMs = (): number => takeDownMs(mover.state);
-  // Ended by an earlier mover.
   if (mover.state.stage === 'finished' || mover.state.stage === 'released') return;
   if (isVoid(mover.state, around.bootTime().bootId)) {
     // Nothing of the guest has run here since this host rebooted, and another host may have recovered it meanwhile.
@@ -159,11 +157,9 @@ function isVoid({ right, hasRun, armedIn }: DestinationMover['state'], bootId: s
   return (right === 'armed' || right === 'running') && !hasRun && armedIn !== bootId;
 }
 
-/** Hosts that were proved off. */
 interface OffProof {
   readonly hosts: ReadonlySet<string>;
   readonly by: string;
-  /** Time of the first proof. */
   readonly at: BootTime;
 }
 

@@ -24,7 +24,6 @@ export const ANSWERS_MS = 2000;
 /** Delay between a hypervisor's monitor closing and its process ending, ms; the source waits 5 s. */
 export const ENDS_MS = 4500;
 
-/** One monitor command, ms. */
 const GIVING_BACK_MS = 10_000;
 
 interface Welcoming {

@@ -32,7 +32,6 @@ export type Hear = (
   signal: AbortSignal,
 ) => Promise<Answer[]>;
 
-/** Future place of each NIC, by its id. */
 interface Places {
   readonly landings: ReadonlyMap<string, Landing>;
   readonly hear?: Hear;

@@ -36,7 +36,6 @@ export interface Hands {
     mayRefuse?: boolean,
     known?: boolean,
   ) => Promise<void>;
-  /** Removes the remains of a guest that ran here. */
   readonly tearDown: (signal: AbortSignal) => Promise<void>;
 }
 
@@ -253,7 +252,6 @@ export interface Order {
   readonly runAt: RunAtSide;
   readonly proof: ResolveAnswer['proof'];
   readonly by: string;
-  /** Doubts that the operator accepts. */
   readonly answersFor?: readonly HostDoubts[] | undefined;
 }
 

@@ -10,7 +10,6 @@ const ANSWER_MS = 5000;
 /** Time for an answer on a path; a slower one is skipped, because calls of the source may wait. */
 const REACH_MS = 500;
 
-/** Hosts to ask if the source is silent. */
 export function othersOf(
   request: DestinationMoverRequest,
   { connect, log, reach, fence }: Surroundings,

@@ -58,12 +58,9 @@ export interface CoordinatorDependencies {
   readonly journal: Journal<SourceEvent>;
   readonly clock: Clock;
   readonly log: Log;
-  /** Wall clock of the request, ms. */
   readonly startedAtMs: number;
   readonly recover: (signal: AbortSignal) => Promise<void>;
-  /** Starts the lost guest again. */
   readonly restart: (signal: AbortSignal) => Promise<GuestHandle>;
-  /** Ends the copy here, because another host has the guest. */
   readonly giveUp: (signal: AbortSignal) => Promise<void>;
 }
 
@@ -247,7 +244,6 @@ export class Coordinator {
     return { ms, over: step === 'memory' ? 'event' : 'either' };
   }
 
-  /** Remaining time of the migration, ms. */
   get leftMs(): number {
     return leftOf(this.state, this.#deps.startedAtMs, this.#deps.clock.wallMs());
   }
@@ -321,7 +317,6 @@ export function lineOf(
   return progressOf(state, seen?.sample, elapsedMs, note ?? words, still);
 }
 
-/** Newest figures of an abandoned stream; the journal has the last round's. */
 export function lastLook(seen: StreamObservation | undefined): { sample?: MemorySample } {
   return seen === undefined ? {} : { sample: seen.sample };
 }

@@ -46,7 +46,6 @@ import {
 import { lookAtBalloon } from './stream/balloon.ts';
 import { assessStream, chooseDataPath, streamFrom } from './stream/choose-data-path.ts';
 
-/** Dependencies of the steps; looks at disks, networks and the stream use fewer. */
 export type StepDependencies = LookDependencies & {
   readonly hostFacts: () => Promise<HostFacts>;
   readonly request: Pick<
@@ -77,9 +76,7 @@ export type Look = (
 /** Undefined if the look failed, which only a check survives. */
 export interface GuestExamination {
   readonly facts: StepFacts;
-  /** The destination's offer of the wire. */
   readonly wire?: WireOffer | undefined;
-  /** Memory that `--balloon` may take. */
   readonly balloon?: BalloonTake | undefined;
   /** State that device drivers report to send during the stop. */
   readonly stateBytes?: number;
@@ -139,7 +136,6 @@ export async function admissionOf(
   };
 }
 
-/** The destination admits the guest, both hosts are compared, and memory's path is chosen. */
 export const admit: Look = async (deps, findings, signal) => {
   const { peer, request, config } = deps;
   const { to, settings } = deps.state().plan;
@@ -174,7 +170,6 @@ export const admit: Look = async (deps, findings, signal) => {
 
 /** An older destination sends no facts about itself. */
 type HostReports = Omit<HostsFacts, 'destination'> & {
-  /** The destination's name. */
   readonly to: string;
   readonly destination: HostFacts | undefined;
 };

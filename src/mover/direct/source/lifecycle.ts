@@ -271,7 +271,6 @@ export const LIFECYCLE: Lifecycle = {
     undo: (context, signal) => (isCold(context.state()) ? startAgain : regain)(context, signal),
   },
 
-  // The point of no return.
   commit: {
     do: async (context, signal) => {
       const { hypervisor, disks, network, host } = context;

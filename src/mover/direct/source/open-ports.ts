@@ -22,11 +22,9 @@ import { TimedCap } from './stream/timed-cap.ts';
 import { UnderWay } from './stream/under-way.ts';
 import type { WatchDependencies } from './watch.ts';
 
-/** Ports of a source's mover, and its parts for the watch and the end. */
 export interface OpenedPorts {
   readonly context: StepContext;
   readonly watched: WatchDependencies;
-  /** Aborts all traffic to the destination. */
   readonly abort: (why: string) => void;
   readonly close: () => Promise<void>;
 }

@@ -18,17 +18,14 @@ export type PeerApi = Api<typeof peerContract>;
 /** Question to the destination's mover; `route` maps an address that it reports to a reachable one. */
 export type Question<T> = (api: PeerApi, route: (moverAddress: string) => string) => Promise<T>;
 
-/** Answer to an admission, with observations of the path. */
 export interface AdmissionAnswer extends Partial<AdmissionGrant> {
   /** Checks of the destination's agent, if it makes them before a migration. */
   readonly checks?: readonly Check[];
-  /** Wall clock of this host, ms. */
   readonly askedMs: number;
   readonly answeredMs: number;
   readonly path: PathLook;
 }
 
-/** Pause between attempts to reach the destination, ms. */
 const RETRY_MS = 250;
 /** Time for the path to answer, and interval of such questions during a call, ms. */
 const REACH_MS = 1000;
@@ -51,7 +48,6 @@ export class DestinationPeer {
   #path: NetworkPath;
   readonly #askKernel: AskKernel | undefined;
   readonly #lookAtPath: LookAtPath | undefined;
-  /** Reported address of the destination's mover. */
   #moverAddress: string | undefined;
   /** The mover of this admission has never answered; a firewall may close its port. */
   #isUnheard = false;
@@ -130,12 +126,10 @@ export class DestinationPeer {
     return this.#moverAddress !== undefined;
   }
 
-  /** Address of the used path, for people. */
   get address(): string {
     return this.#path.address;
   }
 
-  /** Observations of the used path, for checks. */
   async #look(signal: AbortSignal): Promise<PathLook> {
     const { address } = this.#path;
     const api = this.#path.agent();
@@ -156,7 +150,6 @@ export class DestinationPeer {
     return (await this.#reach?.(target, timeoutMs, signal)) ?? true;
   }
 
-  /** The agent's address on the path to `address`. */
   #agentAt(address: string): string {
     const { host } = splitAddress(address);
     const path = this.#paths.find((each) => splitAddress(each.address).host === host);
@@ -235,7 +228,6 @@ export class DestinationPeer {
     throw godwitError('GODWIT_UNREACHABLE', { peer: this.#name, address, reason }, { hint });
   }
 
-  /** One attempt. */
   async once<T>(ask: (api: PeerApi) => Promise<T>): Promise<T> {
     return ask(this.#api(this.#path));
   }

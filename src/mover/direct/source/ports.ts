@@ -20,15 +20,11 @@ import type { MigrationRun } from './source-base.ts';
 import type { Target } from './stream/data-path.ts';
 import type { Forecast } from './stream/forecast.ts';
 
-/** The destination: its agent and its mover, over the path that answers. */
 export interface PeerPort {
-  /** Every path to the destination leads through a relay. */
   readonly byRelay: boolean;
-  /** The address of the destination's mover is known. */
   readonly known: boolean;
   /** host:port of its agent on each link, the main one first. */
   readonly addresses: readonly string[];
-  /** Address of the used path, for messages. */
   readonly address: string;
   admit(admission: Admission, signal: AbortSignal): Promise<AdmissionAnswer>;
   /** Uses the mover from an earlier mover's journal. */
@@ -37,7 +33,6 @@ export interface PeerPort {
   locate(id: string, signal: AbortSignal): Promise<boolean>;
   /** Repeats the question until an answer or the end of `signal`. */
   call<T>(id: string, signal: AbortSignal, question: Question<T>): Promise<T>;
-  /** Asks once. */
   once<T>(question: (api: PeerApi) => Promise<T>): Promise<T>;
   answers(signal: AbortSignal): Promise<boolean>;
   /** Changes to the first path that answers; false if none does. */
@@ -65,20 +60,17 @@ export interface HypervisorPort extends Pick<
 
 /** Memory's path out of this host: directly to the other hypervisor, or through the wire. */
 export interface DataPathPort {
-  /** This host has a wire. */
   readonly offered: boolean;
   /** Opens the path and returns the address for the hypervisor. Closes an earlier session. */
   open(facts: StepFacts, signal: AbortSignal): Promise<Target>;
   /** Waits for data in flight, then closes the path. */
   end(): Promise<void>;
   abort(why: string): void;
-  /** Settings of the hypervisor's end of the stream. */
   setup(): StreamSetup;
   /** Downtime that the hypervisor may plan for now, ms. */
   downtimeMs(): number;
 }
 
-/** The guest's disks that the hosts do not share. */
 export interface DisksPort {
   readonly copies: CopiesPort;
   readonly latencies: Pick<DiskLatencies, 'begin' | 'copying' | 'end'>;
@@ -91,11 +83,9 @@ export interface CopiesPort {
   readonly isFinishing: boolean;
   /** Undefined without an open path. */
   readonly link: Pick<LinkMeasure, 'cutForMs' | 'roundTripMs'> | undefined;
-  /** Copies until each disk is in sync. */
   copy(signal: AbortSignal): Promise<void>;
   /** Keeps the copies in sync while memory moves or the guest shuts down. */
   keep(signal: AbortSignal): Promise<void>;
-  /** Makes the disks equal; the guest is paused. */
   finish(signal: AbortSignal): Promise<void>;
   drop(signal: AbortSignal): Promise<void>;
   abort(why: string): void;
@@ -103,11 +93,9 @@ export interface CopiesPort {
   closedThere(signal: AbortSignal): Promise<void>;
 }
 
-/** The guest's networks on this host, and the guest as other hosts see it. */
 export interface NetworkPort {
   /** Removes routes to the guest. Never rejects. */
   withdraw(signal: AbortSignal): Promise<void>;
-  /** Restores routes to the guest. */
   restore(signal: AbortSignal): Promise<void>;
   removePorts(signal: AbortSignal): Promise<void>;
   readonly connections: ConnectionsPort;
@@ -115,19 +103,14 @@ export interface NetworkPort {
   readonly verification: Pick<SourceVerification, 'before' | 'begin' | 'results'>;
 }
 
-/** The guest's tracked connections, which the destination takes over. */
 export interface ConnectionsPort extends Pick<GuestConnections, 'learn' | 'late'> {
   handOver(signal: AbortSignal): Promise<NamedCheck>;
-  /** Reports new connections while memory moves. */
   follow(): void;
-  /** Reports the rest, once the guest runs at its destination. */
   last(): Promise<void>;
 }
 
-/** This host, and its view of the fleet. */
 export interface HostPort {
   readonly config: AgentConfig;
-  /** Directory of this migration. */
   readonly dir: string;
   readonly facts: () => Promise<HostFacts>;
   readonly bootTime: () => BootTime;

@@ -34,7 +34,6 @@ export interface MigrationRun {
   readonly tookOver: () => boolean;
 }
 
-/** Parts of a source's mover; each port takes a few of them. */
 export interface MoverParts extends MigrationRun {
   readonly config: AgentConfig;
   readonly dir: string;
@@ -44,7 +43,6 @@ export interface MoverParts extends MigrationRun {
 
 export type UndoFacts = Pick<Extract<SourceEvent, { type: 'undid' }>, 'anew' | 'fromDisks'>;
 
-/** Needs of looks before anything is built; a check has no more. */
 export type LookDependencies = Pick<MoverParts, 'config' | 'state'> & {
   readonly request: Pick<
     SourceMoverRequest,
@@ -64,7 +62,6 @@ export type LookDependencies = Pick<MoverParts, 'config' | 'state'> & {
 
 /** Calls that a destination answers before anything is built. */
 export interface LookPeer {
-  /** It is only reached through a relay. */
   readonly byRelay: boolean;
   resume(moverAddress: string): void;
   call<T>(id: string, signal: AbortSignal, question: LookQuestion<T>): Promise<T>;

@@ -12,8 +12,6 @@ import type { StepContext } from './ports.ts';
 
 const LAST_LOOK_MS = 500;
 
-/** Requests of the steps in lifecycle.ts to the hypervisor and the destination. */
-
 /** Asks again for a guest that had sent nothing at the first look. */
 export async function firstFrame(
   context: StepContext<'peer' | 'host'>,

@@ -27,7 +27,6 @@ const HEARTBEAT_MS = 1000;
  * order to continue must not wait for a monitor question.
  */
 const AFTER_PASS_MS = 30;
-/** Minimum distance of journaled rounds, ms. */
 const ROUND_MS = 50;
 
 export type WatchDependencies = SteeringDependencies &
@@ -48,13 +47,11 @@ export class Watch {
   #wake: (() => void) | undefined;
   #round = 0;
   #roundAt = 0;
-  /** Runs while the guest is paused. */
   #still: NodeJS.Timeout | undefined;
   #guard: StreamGuard | undefined;
   #context: WatchDependencies | undefined;
   readonly #sight = new LinkState();
   readonly #steering: MemorySteering;
-  /** Memory flows. */
   #flows = false;
 
   constructor(coordinator: Coordinator, clock: Clock, log: Log) {

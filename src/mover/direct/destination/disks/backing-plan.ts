@@ -105,7 +105,6 @@ export async function planSeeding(
   };
 }
 
-/** Found here, or planned for another node. */
 function placed(
   fate: BackingFileFate,
   backing: BackingFile,

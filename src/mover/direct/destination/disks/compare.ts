@@ -24,7 +24,6 @@ export class DestinationCompare {
     this.#context = context;
   }
 
-  /** Hashes of the source that do not match here. */
   async differ(
     session: DestinationSession,
     state: DestinationState,

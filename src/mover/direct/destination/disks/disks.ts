@@ -100,7 +100,6 @@ export async function openTunnel(
   return { tunnel, session };
 }
 
-/** Socket of the hypervisor's disk exports. */
 function socketOf(
   { config }: Pick<DestinationContext, 'config'>,
   { admission }: DestinationState,

@@ -37,8 +37,6 @@ import {
   type PlannedVolume,
 } from './volumes.ts';
 
-/** Plans, makes and removes images for copied disks on this host. */
-
 export interface PlannedImage extends NewFile {
   readonly node: string;
   readonly place: ImagePlace;
@@ -148,7 +146,6 @@ function needed(sizes: Sizes, node: string): number {
   return image?.allocatedBytes ?? image?.bytes ?? 0;
 }
 
-/** Nearest existing directory. */
 const existingDirectory = ({ file, directories: [missing = file] }: PlannedImage): string =>
   path.dirname(missing);
 
@@ -175,7 +172,6 @@ async function withoutRoom(
   return errors;
 }
 
-/** Throws GODWIT_DISK_SPACE without room for the images. */
 export async function refuseWithoutRoom(
   config: AgentConfig,
   { description }: Preparation,
@@ -222,7 +218,6 @@ export async function imagesToMake(
   return images;
 }
 
-/** Places of all disk images here, by block node. */
 export function withPlanned(
   files: ReadonlyMap<string, string>,
   images: readonly PlannedImage[],
@@ -234,7 +229,6 @@ export interface Making {
   readonly migration: string;
   readonly preparation: Preparation;
   readonly images: readonly PlannedImage[];
-  /** Places of the other images here, by block node. */
   readonly files: ReadonlyMap<string, string>;
 }
 
@@ -279,7 +273,6 @@ async function named(made: StagedFile, guest: string, image: PlannedImage): Prom
   }
 }
 
-/** Next node below in the disk's chain. */
 function backingOf(disks: Preparation['description']['disks'], node: string): string | undefined {
   for (const { images } of disks ?? []) {
     const at = images.findIndex((image) => image.node === node);

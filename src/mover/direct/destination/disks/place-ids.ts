@@ -127,7 +127,6 @@ function directoryOf(file: string): string {
 
 const KEY_BYTES = 32;
 
-/** Ids of the migration with its state in `dir`. */
 export function openPlaceIds(dir: string): PlaceIds {
   return new PlaceIds(() => openKey(path.join(dir, 'places.key')));
 }

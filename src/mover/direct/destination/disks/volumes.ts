@@ -14,8 +14,6 @@ import type { DestinationState } from '../../../../migration/direct/destination.
 import type { DiskImage, ImagePlace } from '../../../../protocol/disk.ts';
 import { formatBytes } from '../../../../protocol/quantity.ts';
 
-/** Volumes made here for copies of disks on block devices. */
-
 /** Delay between the end of the creating program and its device, ms. */
 const APPEARS_MS = 10_000;
 const POLL_MS = 50;

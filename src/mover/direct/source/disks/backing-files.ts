@@ -25,9 +25,7 @@ type Dependencies = Pick<
 > & { readonly timedCap: Pick<TimedCap, 'saw'> };
 
 const CLOSE_MS = 2000;
-/** Maximum sessions before everything is sent. */
 const MAX_SESSIONS = 8;
-/** Maximum names in a record of progress. */
 const MAX_REPORTED = 64;
 
 type BackingHere = BackingFile & {
@@ -40,7 +38,6 @@ export class SourceBackingFiles {
   readonly #deps: Dependencies;
   readonly #log: Log;
   #tunnel: Tunnel | undefined;
-  /** The destination's mover of this session. */
   #mover: string | undefined;
   #progress = new Map<string, DiskProgress>();
   #recorded: readonly DiskProgress[] = [];

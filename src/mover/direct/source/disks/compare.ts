@@ -50,7 +50,6 @@ export async function compareDisks(
   return made;
 }
 
-/** Present places of its copied images here. */
 function imagesOf({ state, request }: CompareContext): FrozenImage[] {
   const { copies = [], copied = [], below = [], identities = {}, description } = state().known;
   const chains = (description?.disks ?? []).map((disk) => disk.images);

@@ -8,7 +8,6 @@ import { defined } from '../../../../protocol/defined.ts';
 import type { DiskLatency } from '../../../../protocol/disk.ts';
 import type { MoverParts } from '../source-base.ts';
 
-/** Limit of a monitor call, ms. */
 const MAX_MS = 2000;
 
 type Dependencies = Pick<MoverParts, 'guest' | 'state' | 'dispatch'>;
@@ -37,7 +36,6 @@ export class DiskLatencies {
     );
   }
 
-  /** Counts so far, for a prediction. */
   async now(signal: AbortSignal): Promise<DiskLatency[]> {
     const found: DiskLatency[] = [];
     await this.#quietly(signal, async (counter, nodes, within) => {

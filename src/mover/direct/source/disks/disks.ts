@@ -35,7 +35,6 @@ const LOOK_MS = 200;
 const ANSWER_MS = 15_000;
 /** Maximum attempts to resume stalled copies while the path is open. */
 const MAX_TRIES = 8;
-/** Minimum progress that counts. */
 const GETS_ON_BYTES = 1024 ** 2;
 /** Time for a new session after the links return, ms; copies that stood for this long have progressed, too. */
 const AFTER_GRACE_MS = 60_000;
@@ -47,7 +46,6 @@ export class SourceDisks {
   readonly #deps: Dependencies;
   readonly #log: Log;
   #tunnel: Tunnel | undefined;
-  /** The destination's mover of this session. */
   #mover: string | undefined;
   #recorded: readonly DiskSample[] = [];
   /** All were in sync at the last look. */
@@ -84,7 +82,6 @@ export class SourceDisks {
     return this.#tunnel?.measure;
   }
 
-  /** Cap from now on, bytes/s; undefined: none. */
   limit(bytesPerS: number | undefined): void {
     this.#tunnel?.limit(bytesPerS);
   }
@@ -198,7 +195,6 @@ export class SourceDisks {
     return canSlow;
   }
 
-  /** Known rate of the link, bytes/s; 0 if unknown. */
   #linkRate(): number {
     const { maxBandwidth = Infinity } = settingsNow(this.#deps);
     const rate = Math.min(this.#tunnel?.measure.bytesPerS || Infinity, maxBandwidth);
@@ -324,7 +320,6 @@ async function sourceOf(context: Dependencies, signal: AbortSignal): Promise<Dis
 
 type EndDependencies = Pick<MoverParts, 'request' | 'peer' | 'state' | 'dir'>;
 
-/** Socket that the hypervisor writes copies into. */
 function socketOf({ dir }: Pick<MoverParts, 'dir'>): string {
   return path.join(dir, 'disks.sock');
 }

@@ -15,8 +15,6 @@ import { besideInDirectory, besideOnExport, type Beside } from '../../../../disk
 import { clientFor, type NetworkClient } from '../../../../protocol/network-file.ts';
 import { deviceMedium, imageMedium, lunMedium, type Medium } from '../../../engine/media.ts';
 
-/** Finds the images of a guest's disks in this host's `storage`. */
-
 export interface Lying extends ImageLocation {
   /** Real path; one proof covers all images in it. For a medium, the medium itself. */
   readonly directory: string;
@@ -28,7 +26,6 @@ export interface Lying extends ImageLocation {
   readonly inode?: string;
 }
 
-/** `isWritten`: the guest writes to it. */
 export async function finder(
   config: AgentConfig,
 ): Promise<

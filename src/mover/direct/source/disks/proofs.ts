@@ -36,7 +36,6 @@ export interface ToProve {
   /** Real path on this host. */
   readonly directory: string;
   readonly beside: Beside;
-  /** Its pool, and how the destination finds it. */
   readonly place: Omit<ProofPlace, 'file' | 'sum'>;
 }
 

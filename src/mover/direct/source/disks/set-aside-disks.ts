@@ -14,7 +14,6 @@ import {
   type GivenUp,
 } from '../../../../migration/image-identity.ts';
 
-/** Name of an image that no longer belongs to a guest. */
 export function asideOf(file: string, migration: string): string {
   return `${file}.moved-${migration}`;
 }

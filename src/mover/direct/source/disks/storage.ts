@@ -76,7 +76,6 @@ export async function proveStorage(
   return { ...found, checks: [...found.checks, ...users] };
 }
 
-/** Other users on this host of images that will be copied or sent. */
 async function usersOfLeaving(
   { guest, request }: LookDependencies,
   { images, identities }: Pick<StorageJudgement, 'images' | 'identities'>,
@@ -116,7 +115,6 @@ interface StorageJudgement {
   readonly images: readonly Image[];
   /** Reason per block node, for images whose copy would differ. */
   readonly uncopyable: Readonly<Record<string, string>>;
-  /** File of each image, by block node. */
   readonly identities: Readonly<Record<string, string>>;
 }
 
@@ -216,7 +214,6 @@ function howShared(
     : `${from} and ${to} each read what the other wrote beside it`;
 }
 
-/** Places of the backing files of a disk's top image here. */
 function belowOf(top: string, disks: readonly Disk[], images: readonly Image[]): string[] {
   const [, ...lower] = disks.find(({ images: chain }) => chain[0]?.node === top)?.images ?? [];
   return lower.map(({ node }) => images.find((each) => each.node === node)?.file ?? '');

@@ -14,7 +14,6 @@ import type { LookDependencies } from '../source-base.ts';
 
 /** Proves which volumes of a container both hosts see, so that they stay in place. */
 
-/** Volume in a directory of `storage`. */
 interface LocatedVolume {
   readonly volume: SourceVolume;
   readonly path: string;
@@ -82,7 +81,6 @@ interface Ends {
   readonly to: string;
 }
 
-/** Pure. */
 export function judgeVolume(
   volume: SourceVolume,
   proof: Proof,

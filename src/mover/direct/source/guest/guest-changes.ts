@@ -55,9 +55,7 @@ export class GuestChanges {
   /** Only one comparison at a time informs the destination. */
   readonly #mutex = new Mutex();
   readonly #ports: Pick<PortLooks, 'ahead' | 'look'>;
-  /** Reason why the last look at the guest's ports failed. */
   #unseenPorts: string | undefined;
-  /** Ends with the mover. */
   #life: AbortSignal | undefined;
 
   constructor(

@@ -176,7 +176,6 @@ export class SourceGuest {
     return started ?? this.#handle;
   }
 
-  /** Serves images that its hypervisor has closed. */
   frozen<T>(
     images: readonly FrozenImage[],
     directory: string,

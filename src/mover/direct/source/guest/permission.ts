@@ -106,7 +106,6 @@ export async function askForThird(
   return undefined;
 }
 
-/** Claim from the source's journal. */
 export function takeBackClaim(
   { right, closedByProof, plan }: SourceState,
   handedOver: boolean,

@@ -14,7 +14,6 @@ import { ask, type LookDependencies, type MoverParts } from '../source-base.ts';
 
 /** Interval of looks while memory moves, ms; newer connections are reported once the guest runs. */
 const LOOK_MS = 2000;
-/** Time of one look and its report, ms. */
 const WORK_MS = 3000;
 const ANSWER_MS = 2500;
 const LEARN_MS = 4000;
@@ -35,7 +34,6 @@ export class GuestConnections {
   readonly #table: ConnectionTable;
   readonly #mutex = new Mutex();
   readonly #over = new AbortController();
-  /** Known to the destination. */
   #handedOver: ReadonlyMap<string, Connection> = new Map();
   #leftOut = 0;
   #problem: string | undefined;
@@ -123,7 +121,6 @@ export class GuestConnections {
     await this.#look(context, this.#over.signal, true);
   }
 
-  /** Errors after the first report, as checks. */
   late(before: readonly Check[] = []): NamedCheck[] {
     const handedOver = before.some(
       ({ name, verdict }) => name === 'connections' && verdict === 'warn',

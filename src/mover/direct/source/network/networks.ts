@@ -31,7 +31,6 @@ export async function networksOf(
   throw godwitError('GODWIT_USAGE', { what: `${guest} is in no network ${unknown}` }, { hint });
 }
 
-/** Routes from this host to the guest, for the admission. */
 export async function routesTo(
   context: Pick<LookDependencies, 'guest'>,
   signal: AbortSignal,
@@ -67,7 +66,6 @@ export async function withdrawNetworks(
   }
 }
 
-/** Restores routes to the guest, which was started here again. */
 export async function restoreNetworks(
   { state }: Pick<MigrationRun, 'state'>,
   signal: AbortSignal,

@@ -110,7 +110,6 @@ export class SourceProbes {
     this.#ranMs = this.#clock.wallMs();
   }
 
-  /** Pause as seen here, ms; 0 if unknown. */
   get stoodStillMs(): number {
     return Math.max(0, (this.#ranMs ?? 0) - (this.#stoppedMs ?? this.#ranMs ?? 0));
   }

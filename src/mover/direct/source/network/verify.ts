@@ -25,7 +25,6 @@ import type { SourceProbes } from './probes.ts';
 
 /** Limit for the destination's looks, which take up to 6 s, ms. */
 const ANSWER_MS = 8000;
-/** Same for plugging devices in, ms. */
 const PLUG_MS = 7000;
 const BEFORE = NOT_KNOWN_BEFORE;
 
@@ -55,7 +54,6 @@ export class SourceVerification {
   #there: Promise<VerifyAnswer | string> | undefined;
   #clockAfter: Promise<VerificationCheck> | undefined;
 
-  /** `askClock`: asks a guest. */
   constructor(deps: Dependencies, clock: Clock, askClock?: typeof askGuestClock) {
     this.#deps = deps;
     this.#clock = new GuestClockLook(clock, askClock);

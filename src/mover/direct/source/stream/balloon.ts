@@ -108,7 +108,6 @@ async function whenFull(
   }
 }
 
-/** Memory once it no longer shrinks, bytes. */
 async function whenStill(balloon: Balloon, target: number, signal: AbortSignal): Promise<number> {
   const until = systemClock.monotonicMs() + INFLATING_MS;
   let least = Infinity;

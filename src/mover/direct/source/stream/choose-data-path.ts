@@ -10,9 +10,7 @@ import type { Knows } from '../../../../host/memory-sample/pages.ts';
 import { offerOf } from '../../../../host/wire.ts';
 import { askAhead, saidLink, settingsNow, type LookDependencies } from '../source-base.ts';
 
-/** Maximum length of a reason in the journal, characters. */
 const MAX_WORDS = 1024;
-/** Limit of a look, ms. */
 const LOOK_MS = 1000;
 /** Part of it for the destination's cache, mostly link time, ms. */
 const KNOWN_MS = 700;

@@ -33,7 +33,6 @@ type Dependencies = Pick<
   'config' | 'request' | 'dir' | 'guest' | 'peer' | 'state' | 'dispatch'
 > & { readonly underWay: Pick<UnderWay, 'downtimeMs'> };
 
-/** Target of the hypervisor's stream. */
 export interface Target {
   readonly address: string;
   readonly tlsHostname: string | undefined;
@@ -131,7 +130,6 @@ export class SourceDataPath {
     return streamSetup(this.#deps);
   }
 
-  /** Downtime that the hypervisor may plan for now, ms. */
   downtimeMs(): number {
     return this.#deps.underWay.downtimeMs();
   }
@@ -187,7 +185,6 @@ function otherAddresses({ request }: Dependencies, memoryAddress: string): strin
   return [...new Set(all)].filter((each) => each !== memoryAddress);
 }
 
-/** Settings of the source's end of the stream. */
 export function streamSetup(
   context: Pick<Dependencies, 'config' | 'dir' | 'state' | 'underWay'>,
 ): StreamSetup {

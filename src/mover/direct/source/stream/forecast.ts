@@ -14,7 +14,6 @@ import { leftOf } from '../../../engine/time-limit.ts';
 
 /** Maximum wait for unfinished looks, ms. */
 const MAX_WAIT_MS = 200;
-/** Maximum length of a reason in the journal, characters. */
 const MAX_WORDS = 1024;
 
 type Dependencies = Pick<MoverParts, 'guest' | 'request' | 'state' | 'config' | 'dispatch'> & {

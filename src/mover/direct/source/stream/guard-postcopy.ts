@@ -7,7 +7,6 @@ const GUARD_MS = 20;
 /** Time for a session to reconnect after a reset, ms, plus some round trips. */
 const JOIN_MS = 100;
 const JOIN_ROUND_TRIPS = 4;
-/** Maximum pause of the guest without a link, ms. */
 const MAX_CUT_MS = 1000;
 
 /** Waits with the guest running until the disks' path has a link; GODWIT_DISK_FAILED once it is lost. */

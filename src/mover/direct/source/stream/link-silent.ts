@@ -12,7 +12,6 @@ import type { SourceDataPath } from './data-path.ts';
 /** Time without contact before the switchover after which the attempt ends, ms. */
 const SILENCE_MS = 45_000;
 
-/** Advice for a silent link. */
 function linkHint({ plan: { guest, from, to } }: Pick<SourceState, 'plan'>): string {
   return `Check the link between ${from} and ${to} (cable, switch, firewall, address), and that ${to} is up. ${guest} runs on at ${from}.`;
 }
@@ -48,7 +47,6 @@ export function silenceOf({ dataPath, disks, backingFiles, state }: LinkDependen
     : SILENCE_MS;
 }
 
-/** The destination's own report that it cannot continue. */
 export function lossIn(
   status: DestinationStatus,
   { request }: Pick<MigrationRun, 'request'>,

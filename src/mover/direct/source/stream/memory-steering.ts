@@ -22,7 +22,6 @@ import { WriteLooks } from './write-looks.ts';
 
 const SET_MS = 10_000;
 
-/** Journals decisions in order. */
 interface Recorder {
   readonly state: SourceState;
   record(event: SourceEvent): Promise<void>;
@@ -44,7 +43,6 @@ export type SteeringDependencies = Pick<MoverParts, 'config' | 'guest'> &
 /** Asks steering after each look at the stream, and journals its decisions. */
 export class MemorySteering {
   readonly #recorder: Recorder;
-  /** Of the running stream. */
   #levers: readonly SteeringMeasure[] | undefined;
   readonly #looks: WriteLooks;
   readonly #recent = new RecentRate();

@@ -15,7 +15,6 @@ type Dependencies = Pick<MoverParts, 'config' | 'state' | 'guest' | 'tookOver'>;
 const SET_MS = 10_000;
 /** Age of a stream that shows the link's rate, ms; the first data only fills the kernel's queue. */
 const KNOWN_AFTER_MS = 1000;
-/** Interval of looks at a draining queue, ms. */
 const EMPTY_EVERY_MS = 20;
 /** Queue allowed at the switchover; a link of 100 Mbit/s sends it within 10 ms. */
 const NEARLY_EMPTY_BYTES = 128 * 1024;

@@ -6,11 +6,9 @@ import type { Log } from '../../../../log.ts';
 import { ask, unproved } from '../source-base.ts';
 import type { StepContext } from '../ports.ts';
 
-/** Pause between attempts, ms. */
 const AGAIN_MS = 250;
 /** Time from the connect order to flowing memory, after which the path counts as dead, ms. */
 const FLOWS_MS = 5000;
-/** Interval of looks at a resuming stream, ms. */
 const LOOK_MS = 25;
 /** Time for the destination to close the old connection and to listen, ms. */
 const LISTEN_MS = 10_000;

@@ -32,7 +32,6 @@ export class StreamGuard {
   #sent = -1;
   #movedAt = 0;
   #wasSilent = false;
-  /** The stall is already reported. */
   #isReported = false;
   /** The hypervisor has sent everything; only data or an answer in flight can stall. */
   #allSent = false;
@@ -41,7 +40,6 @@ export class StreamGuard {
     this.#parts = parts;
   }
 
-  /** Length of the present stall, ms. */
   get stillMs(): number {
     return this.#sent < 0 ? 0 : this.#parts.clock.monotonicMs() - this.#movedAt;
   }
@@ -117,7 +115,6 @@ const STUCK_MS = 10_000;
 
 /** State of the wire's links. The wire repairs cuts by itself, and a live link proves a live mover. */
 export class LinkState {
-  /** Last times without and with a link. */
   #cutAt = -Infinity;
   #linkAt = -Infinity;
 

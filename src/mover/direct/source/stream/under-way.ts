@@ -12,7 +12,6 @@ import { strategyOf } from '../../../../migration/steering/strategies.ts';
 import type { MemorySample } from '../../../../protocol/public/migration.ts';
 import { goesByWire, type MoverParts } from '../source-base.ts';
 
-/** Interval of looks at the connections, ms of the stream. */
 const EVERY_MS = 1000;
 const LOOK_MS = 2000;
 const SET_MS = 10_000;
@@ -108,7 +107,6 @@ export class UnderWay {
   }
 }
 
-/** Target of the source's connections. */
 export function streamAddress({ state }: Pick<MoverParts, 'state'>): string | undefined {
   const { streamOver, memoryAddress } = state().known;
   return streamOver ?? memoryAddress;

@@ -28,7 +28,6 @@ export class WriteLooks {
   #long: CurvePoint | undefined;
   #hasBegun = false;
   #isLookingLong = false;
-  /** Planned length of the last long look, ms. */
   #longMs = 0;
 
   constructor(clock: Pick<Clock, 'sleep'>) {
@@ -63,7 +62,6 @@ export class WriteLooks {
       void this.#lookLong(needs, passMs * LONG_LOOK_SHARE);
   }
 
-  /** Ends all looks. */
   close(): void {
     this.#over.abort();
   }
