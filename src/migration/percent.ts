@@ -66,7 +66,7 @@ export function atLeast(shown: PercentState, percent: number): PercentState {
   return percent > shown.percent && percent <= 100 ? { ...shown, percent } : shown;
 }
 
-/** Finished share of the present phase, 0..1, estimated. */
+/** Finished share of the current phase, 0..1, estimated. */
 function partOf({ phase, percent, sample, etaMs }: ProgressSample): number {
   if (phase === 'disks') return bounded(percent / 100);
   if (phase !== 'memory' && phase !== 'draining') return 0;

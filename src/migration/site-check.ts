@@ -19,7 +19,7 @@ const AT_ONCE = 10;
 const MAX_ATTEMPTS = 3;
 /** Time limit of one run, ms. */
 export const RUN_MS = 10_000;
-/** Interval of runs: a twentieth of the watched time, within these, ms. */
+/** Interval between runs: a twentieth of the watched time, within these, ms. */
 const [SHORTEST_MS, LONGEST_MS] = [1000, 10_000];
 
 const count = z.number().int().nonnegative();

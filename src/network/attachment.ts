@@ -43,7 +43,7 @@ export function linkLimits({ flags, group, txqlen }: Partial<Link>): string[] {
   return found;
 }
 
-/** Queue lengths of new taps, in present kernels and before 5.x. */
+/** Queue lengths of new taps, in current kernels and before 5.x. */
 const STANDARD_QUEUES: ReadonlySet<number> = new Set([500, 1000]);
 
 /** XDP may drop and rewrite frames, like a filter. Pure. */

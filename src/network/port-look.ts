@@ -32,7 +32,7 @@ export class PortLooks {
     if (!signal.aborted) this.#ahead ??= start(signal);
   }
 
-  /** Present ports of these NICs. Rejects if a program does not answer, or a port is gone. */
+  /** Current ports of these NICs. Rejects if a program does not answer, or a port is gone. */
   async look(nics: readonly NicNetwork[], signal: AbortSignal): Promise<PortNow[]> {
     return withDeadline('looking at the ports', LOOK_MS, signal, async (inner) => {
       const started = this.#ahead ?? start(inner);

@@ -13,7 +13,7 @@ import type { Landing } from './landing.ts';
 import { unplug } from './openvswitch.ts';
 import { createTap, removeTap } from './tap.ts';
 
-/** Present attachments of the guest's NICs; unknown ones are skipped. */
+/** Current attachments of the guest's NICs; unknown ones are skipped. */
 export async function readNics(
   nics: readonly SourceNic[],
   signal: AbortSignal,

@@ -137,7 +137,7 @@ const DAEMONS = new Set(
 const DEFAULT_METRIC = { 32: 0, 128: 1024 } as const;
 
 /**
- * An existing route belongs to someone else. A routing daemon's route may lead to the guest's present host; ours is
+ * An existing route belongs to someone else. A routing daemon's route may lead to the guest's current host; ours is
  * added next to it, with another metric.
  */
 function refuseTaken(text: string, wanted: Prefix, facts: NetworkFacts): RoutedRefusal | undefined {

@@ -9,7 +9,7 @@ export interface Balloon {
   look(signal: AbortSignal): Promise<BalloonLook>;
   /** Sets the target size. The guest approaches it at its own pace. */
   resize(bytes: number, signal: AbortSignal): Promise<void>;
-  /** Present size, bytes. */
+  /** Current size, bytes. */
   actual(signal: AbortSignal): Promise<number>;
 }
 

@@ -167,7 +167,7 @@ export interface ManagedSession {
   start(order: ManagedOrder, signal: AbortSignal): Promise<void>;
   /** Time after which an abandoned `start` or `prepare` can no longer have an effect, ms. */
   readonly settlesMs: number;
-  /** The manager's present report on this migration's task. */
+  /** The manager's current report on this migration's task. */
   look(order: ManagedOrder, signal: AbortSignal): Promise<TaskSight>;
   /**
    * Resolves to `news` after a reported change of the task or its guest since the last `look`, to `quiet` from time
@@ -199,7 +199,7 @@ export interface ManagedInspection {
    */
   readonly written?: WrittenFiles | undefined;
   /**
-   * Block devices that the manager opens at the destination under their present path, without a check; Godwit proves
+   * Block devices that the manager opens at the destination under their current path, without a check; Godwit proves
    * that each is the same device. Absent if the manager checks them itself.
    */
   readonly devices?: readonly HeldDevice[] | undefined;

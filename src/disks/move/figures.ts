@@ -3,7 +3,7 @@ const FRESH = 0.3;
 /** Minimum distance of looks for a rate, ms. */
 const TOO_SOON_MS = 50;
 
-/** Rest below which a copy counts as nearly complete. */
+/** Remainder below which a copy counts as nearly complete. */
 const NEARLY_BYTES = 64 * 1024 ** 2;
 
 /** Progress and rate of a copy. */

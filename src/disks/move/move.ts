@@ -22,11 +22,11 @@ import { discardNew, giveUpOld, isNewThere, keepNew, makeNew } from './files.ts'
 import { progressOf } from './progress.ts';
 
 const LOOK_MS = 300;
-/** Interval of looks from the order to complete on, when guest writes may wait. */
+/** Interval between looks from the order to complete on, when guest writes may wait. */
 const SWITCH_LOOK_MS = 2;
 const STEP_MS = 30_000;
 const LONGEST_PAUSE_MS = 10_000;
-/** Interval of repeated notices to other hosts about the switch, ms; later confirmations would count as fresh. */
+/** Interval between repeated notices to other hosts about the switch, ms; later confirmations would count as fresh. */
 const TOLD_MS = 60_000;
 /** Time to notify them while guest writes wait, ms. */
 const TELL_PENDING_MS = 10_000;
@@ -44,7 +44,7 @@ export interface MoveDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly journal: Journal<DiskMoveEvent>;
-  /** Identifies the present boot of this host. */
+  /** Identifies the current boot of this host. */
   bootId(): string;
   /** Life of the guest's hypervisor; once gone, decisions are made without it. */
   life(handle: GuestHandle): Promise<Life>;

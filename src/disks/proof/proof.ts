@@ -28,7 +28,7 @@ export function proofFile(migration: string): string {
 export interface Beside {
   /** Makes the file, replacing one from an earlier mover of the migration, and returns its nonce. */
   write(name: string, signal: AbortSignal): Promise<string>;
-  /** Present content. */
+  /** Current content. */
   read(name: string, signal: AbortSignal): Promise<string>;
   /** Inode here; absent if the image is not a file. */
   inode?(name: string, signal: AbortSignal): Promise<string | undefined>;
@@ -111,7 +111,7 @@ export async function writeProof(directory: string, name: string): Promise<strin
   return nonce;
 }
 
-/** Source: present content. */
+/** Source: current content. */
 export async function readProof(directory: string, name: string): Promise<string> {
   // Another user may have replaced it by a pipe, and opening that must not block.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;

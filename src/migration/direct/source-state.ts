@@ -101,7 +101,9 @@ export const sourceEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('destination-lost'), error: serialError }),
   /** Duration of a stall of post-copy, with a path to the destination open. */
   z.object({ type: z.literal('stalled'), forMs: ms }),
-  /** The bytes flow again, `over` that address of the destination; `afterMs`: length of a stall that ended by itself. */
+  /**
+   * The bytes flow again, `over` that address of the destination; `afterMs`: length of a stall that ended by itself.
+   */
   z.object({ type: z.literal('flows'), afterMs: ms.optional(), over: address.optional() }),
   z.object({ type: z.literal('recovery-failed'), error: serialError }),
   /** Final figures of the wire, or of the disks' path; `why` if it ended by itself. */
@@ -187,7 +189,7 @@ export interface SourceState {
   readonly diskPace?: DiskPace | undefined;
   /** Undoing the stream failed: the guest may be paused here, or run. */
   readonly unsure: boolean;
-  /** Attempts at the present step or at the return of the guest. */
+  /** Attempts at the current step or at the return of the guest. */
   readonly attempts: number;
   readonly because: SerialError | undefined;
   readonly cancelled: boolean;

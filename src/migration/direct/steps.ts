@@ -13,7 +13,7 @@ import type { StepFacts } from './step-facts.ts';
  *                      ||   |        |        |
  *          point of no return  held  held, lost
  *
- * A failure, a cancel or a timeout before `commit` undoes the present step, then the earlier steps in reverse. The
+ * A failure, a cancel or a timeout before `commit` undoes the current step, then the earlier steps in reverse. The
  * end is failed, cancelled or rehearsed, or held if the guest may be paused here. Each step is a row of `TABLE`.
  * transition.ts has the effect of each event; mover/direct/source/lifecycle.ts carries out and undoes each step.
  */

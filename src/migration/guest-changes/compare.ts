@@ -102,7 +102,7 @@ const KINDS: Readonly<Record<PartKind, KindRow>> = {
     words: came('the dirty bitmap', 'was added', 'was removed', 'was changed'),
   },
   snapshot: {
-    // A copy holds the present state only, and the image with the snapshot is removed.
+    // A copy holds the current state only, and the image with the snapshot is removed.
     verdicts: { added: ifShared, removed: 'harmless', changed: ifShared },
     ofDevice: true,
     words: came('the internal snapshot', 'was taken', 'was deleted'),

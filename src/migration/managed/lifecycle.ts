@@ -127,7 +127,7 @@ export const SURE = 2;
 export type ManagedEffect = EngineEffect<StepName, UndoneStep> | OwnEffect;
 
 export type OwnEffect =
-  /** Undoes `start` during the present step; the manager reports the outcome. */
+  /** Undoes `start` during the current step; the manager reports the outcome. */
   | { readonly type: 'ask-to-end' }
   /** The step continues with a new deadline. */
   | { readonly type: 'time'; readonly step: 'watch' };

@@ -34,7 +34,7 @@ export const taskSight = z.discriminatedUnion('state', [
     percent: z.number().min(0).max(100).optional(),
     /** The guest runs at its destination while its memory follows; the task cannot be ended any more. */
     postcopy: z.boolean().optional(),
-    /** Present memory transfer; absent if not reported, or while something else moves. */
+    /** Current memory transfer; absent if not reported, or while something else moves. */
     memory: memorySample.optional(),
     figures,
   }),

@@ -14,7 +14,7 @@ let make: (guest: string, ground: string) => StartPermission;
 
 /**
  * Permission to start a guest. No driver starts or resumes a guest without one, and only `judgeStart` makes one. It
- * weighs this host's readable journal, its present boot, and the answers of every host that may hold a copy.
+ * weighs this host's readable journal, its current boot, and the answers of every host that may hold a copy.
  *
  * If this host has not rebooted since it took the guest over, it was never off, so no valid proof can have let
  * another host recover the guest; only the other side of the migration may hold a copy. After a reboot of this host,

@@ -24,7 +24,7 @@ export interface LatencyFacts {
   readonly own: readonly DiskLatency[];
 }
 
-/** Per disk: present latency (`before`) and expected latency. */
+/** Per disk: current latency (`before`) and expected latency. */
 export function expectedLatencies(
   disks: readonly DiskLatency[],
   facts: LatencyFacts,

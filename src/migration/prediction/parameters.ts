@@ -113,7 +113,7 @@ export const NAMED = 16 / 4096;
 export const CONTENT_ROUNDS = 8;
 /** A round that sends more than this share of the previous one gains nothing. */
 export const WORTH_SHARE = 0.7;
-/** A rest below memory divided by this is small: dumping all memory takes longer than sending it. */
+/** A remainder below memory divided by this is small: dumping all memory takes longer than sending it. */
 export const LITTLE_SHARE = 32;
 /** Time to read all memory and find changes: 0.18 s for 256 MiB (docs/measurements/containers.md). */
 export const LOOK_SECONDS_PER_GB = 0.7;
@@ -139,7 +139,7 @@ export const HINTED_SHARE = 0.75;
 export const HINTS_AFTER_MS = 200;
 
 /**
- * QEMU checks the rest after each piece of work: 50 ms of pages, or the amount that a cap allows in a tenth of a
+ * QEMU checks the remainder after each piece of work: 50 ms of pages, or the amount that a cap allows in a tenth of a
  * second. So it ends up to this much below the limit, and only this much may be dirtied meanwhile, ms
  * (migration/ram.c, migration.c).
  */

@@ -205,7 +205,7 @@ const MORE_DOWNTIME =
 const MORE_TIME =
   'Give it more time (--give-up-after, --deadline), or more of the link (--max-bandwidth, --link-share), where you bound that.';
 
-/** The hypervisor stops the guest only if the rest fits into the limit. */
+/** The hypervisor stops the guest only if the remainder fits into the limit. */
 function tooShortStop({ link, settings, stateBytes }: PlanFacts): string | undefined {
   const { mode, maxDowntimeMs, maxBandwidth = Infinity } = settings;
   if (mode !== 'precopy') return undefined;

@@ -38,11 +38,11 @@ const MAX_ROUNDS = 5000;
 const STANDSTILL = 1e-5;
 
 /**
- * Pre-copy sends until the rest fits into the downtime, checks what was dirtied, and repeats. The rest stays for the
- * end, so each round takes as long as sending what the previous one dirtied, and the guest is stopped once that is
- * less than one piece of the hypervisor's work. Writes vary between rounds: the closer a usual round is to one piece,
- * the sooner one is small enough. After each round steering decides, as in a migration. `tail`: actual share of the
- * allowed rest at the switchover, 0 to 1.
+ * Pre-copy sends until the remainder fits into the downtime, checks what was dirtied, and repeats. The remainder
+ * stays for the end, so each round takes as long as sending what the previous one dirtied, and the guest is stopped
+ * once that is less than one piece of the hypervisor's work. Writes vary between rounds: the closer a usual round is
+ * to one piece, the sooner one is small enough. After each round steering decides, as in a migration. `tail`: actual
+ * share of the allowed remainder at the switchover, 0 to 1.
  */
 export function simulate(load: Load, policy: Policy, tail: number): Rounds {
   const steered = new SteeredRounds(load, policy);
@@ -91,14 +91,14 @@ export function simulate(load: Load, policy: Policy, tail: number): Rounds {
     if (decided === 'give-up') return { ...now, ends: 'given-up', finalMs: 0 };
     ({ lastMs, restMs, slackMs } = nextRound(load, policy, steered.downtimeMs, pendingMs));
     memoryMs += lastMs;
-    // The rest fits into a downtime that was raised.
+    // The remainder fits into a downtime that was raised.
     if (lastMs === 0)
       return { ...now, ends: 'precopy', bytes, memoryMs: memoryMs + restMs, finalMs: restMs };
     round += 1;
   }
 }
 
-/** Duration of the next round, the rest that stays for the end, and the limit for the round after it, ms. */
+/** Duration of the next round, the remainder that stays for the end, and the limit for the round after it, ms. */
 function nextRound(
   { passMs }: Load,
   { maxBandwidth }: Policy,
@@ -123,14 +123,14 @@ interface Round {
 }
 
 /**
- * Newly dirtied rest of a round, beyond the rest that stayed, ms. Both together are limited to the guest's writes in
- * that time, so that a downtime above its whole working set ends pre-copy. The result is monotone: a round that is
- * small enough with a smaller rest is so with a larger one.
+ * Newly dirtied remainder of a round, beyond the remainder that stayed, ms. Both together are limited to the guest's
+ * writes in that time, so that a downtime above its whole working set ends pre-copy. The result is monotone: a round
+ * that is small enough with a smaller remainder is so with a larger one.
  */
 function newMs(load: Load, { round, lastMs, lastDirtied, restMs, slackMs, speed }: Round): number {
   const { curve, againMsPerByte, memoryBytes } = load;
   const alone = lastDirtied * againMsPerByte;
-  // At the end of the first pass, the rest has never been sent.
+  // At the end of the first pass, the remainder has never been sent.
   if (round === 1) return alone;
   const turns = curve.map(({ windowMs }) => windowMs / Math.max(speed, 0.01) - lastMs);
   const rests = [restMs, ...turns.filter((each) => each > 0 && each < restMs)];
@@ -175,7 +175,7 @@ function postcopyAfter(ms: number, load: Load, steps: Rounds['steps'] = []): Rou
 
 type Before = Omit<Rounds, 'ends' | 'finalMs'>;
 
-/** The rest after pre-copy follows the guest. */
+/** The remainder after pre-copy follows the guest. */
 function follow(before: Before, pendingMs: number): Rounds {
   const lateMs = pendingMs * POSTCOPY_PASS;
   return { ...before, ends: 'postcopy', memoryMs: before.memoryMs + lateMs, finalMs: 0, lateMs };

@@ -10,7 +10,7 @@ export interface Scenario {
   readonly share: number;
   readonly processor: number;
   readonly fixed: number;
-  /** Actual share of the allowed rest at the switchover, 0 to 1. */
+  /** Actual share of the allowed remainder at the switchover, 0 to 1. */
   readonly tail: number;
 }
 

@@ -35,7 +35,7 @@ export interface RoundsSoFar {
 }
 
 interface EndedRound extends RoundsSoFar {
-  /** Rest to send, ms. */
+  /** Remainder to send, ms. */
   readonly pendingMs: number;
 }
 

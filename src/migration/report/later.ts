@@ -83,7 +83,7 @@ function nextOf(hosts: readonly LaterHost[], nowMs: number): number {
   );
 }
 
-/** Adds the present answers to the report; `state` is undefined if none are kept. */
+/** Adds the current answers to the report; `state` is undefined if none are kept. */
 export function withLater<R extends VantageReport>(
   report: R,
   state: LaterState | undefined,

@@ -59,7 +59,7 @@ function noteOf(
 }
 
 /**
- * Present sample. Rates are only valid for a flowing stream of a hypervisor that was asked; after a failure the
+ * Current sample. Rates are only valid for a flowing stream of a hypervisor that was asked; after a failure the
  * sample is dropped.
  */
 function sampleNow(
@@ -98,7 +98,7 @@ export function percentOf(sample: MemorySample | undefined): number {
 /** Longer than any migration may take, ms. */
 const NEVER_MS = 86_400_000;
 
-/** Time until nothing is left at the present rates, ms; undefined if unknown or never. */
+/** Time until nothing is left at the current rates, ms; undefined if unknown or never. */
 export function etaMs(sample: MemorySample, phase: Phase): number | undefined {
   // In post-copy the guest does not dirty the rest.
   const dirtying = phase !== 'draining' && sample.round > 1;

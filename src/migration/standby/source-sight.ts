@@ -5,7 +5,7 @@
 export interface SourceSight {
   /** Last heartbeat, ms; absent: none since this agent started. */
   readonly heardAtMs?: number;
-  /** First look of the present unbroken series of answers, ms. */
+  /** First look of the current unbroken series of answers, ms. */
   readonly answersSinceMs?: number;
 }
 

@@ -29,7 +29,7 @@ const MAX_ROUNDS = 100;
 
 /**
  * Chooses post-copy if further rounds cost more. Undefined otherwise, while the last measure takes effect, and while
- * the strategy waits for a smaller rest.
+ * the strategy waits for a smaller remainder.
  */
 export function forCost(
   strategy: SteeringStrategy,
@@ -70,8 +70,8 @@ export function costsOf(outlook: Outlook): Costs | undefined {
 }
 
 /**
- * Post-copy sends the rest once. Pre-copy repeats until the rest fits into the downtime, without loss for the guest,
- * or post-copy takes over after a later round.
+ * Post-copy sends the remainder once. Pre-copy repeats until the remainder fits into the downtime, without loss for
+ * the guest, or post-copy takes over after a later round.
  */
 function byRounds({ sample, trace, writes, rate, downtimeMs }: Outlook): Costs | undefined {
   const { round, dirtyRate } = sample;
@@ -100,7 +100,7 @@ function byRounds({ sample, trace, writes, rate, downtimeMs }: Outlook): Costs |
 }
 
 /**
- * Post-copy sends the rest, plus rewritten pages, and the guest loses work meanwhile. After a full first round, it
+ * Post-copy sends the remainder, plus rewritten pages, and the guest loses work meanwhile. After a full first round, it
  * only loses work for pages written by then, but these are more.
  */
 function inFirstRound({ sample, writes, rate }: Outlook): Costs | undefined {

@@ -25,7 +25,7 @@ const SHOWN_MS = 5000;
 /** Bursts shorter than this have no consequences. */
 const SLOW_AFTER_MS = 10_000;
 const REFUSE_AFTER_MS = 30_000;
-/** From this ratio of writes to copies on, the rest barely shrinks. */
+/** From this ratio of writes to copies on, the remainder barely shrinks. */
 const CONVERGING_SHARE = 0.9;
 
 export function lookAt(disks: readonly DiskProgress[], atMs: number): Look {
@@ -78,7 +78,7 @@ export type DiskDecision =
   | { readonly what: 'slow'; readonly pace: CopyPace }
   | { readonly what: 'refuse'; readonly pace: CopyPace };
 
-/** `canSlow`: undefined before the attempt; true once done, after which the rest can only shrink. */
+/** `canSlow`: undefined before the attempt; true once done, after which the remainder can only shrink. */
 export function judgeCopies(
   { diskWrites = 'slow' }: Pick<MigrationSettings, 'diskWrites'>,
   looks: readonly Look[],
@@ -112,7 +112,7 @@ const MAX_ANSWER_MS =
 const UNKNOWN_ANSWER_MS = 5 * MUST_ANSWER_MS;
 
 /**
- * Allowed silence of the other host while guest writes wait for it, ms. `bytesPerS`: present link rate; `copiesPerS`:
+ * Allowed silence of the other host while guest writes wait for it, ms. `bytesPerS`: current link rate; `copiesPerS`:
  * recent rate of the copies; 0 if unknown.
  */
 export function answerTimeoutMs(bytesPerS: number, copiesPerS = 0): number {
@@ -123,7 +123,7 @@ export function answerTimeoutMs(bytesPerS: number, copiesPerS = 0): number {
 }
 
 /**
- * True if guest writes may wait for the link. `bytesPerS`: present rate, 0 if unknown; a sustained rate of the copies
+ * True if guest writes may wait for the link. `bytesPerS`: current rate, 0 if unknown; a sustained rate of the copies
  * (`copiesPerS`) counts more.
  */
 export function mayWaitFor(bytesPerS: number, copiesPerS = 0): boolean {

@@ -25,8 +25,8 @@ export function inputsOf(view: SteeringView): SteeringInputs {
 }
 
 /**
- * Time to send the rest at the round's start, ms. The hypervisor's own estimate is then from the previous round, or
- * still the requested downtime.
+ * Time to send the remainder at the round's start, ms. The hypervisor's own estimate is then from the previous round,
+ * or still the requested downtime.
  */
 export function reckonedMs({ sample, trace, recentRate }: SteeringView): number {
   const { round, remainingBytes } = sample;

@@ -18,14 +18,14 @@ export const MAX_LONG_LOOK_MS = 600_000;
 const WATCHED_BYTES = 1024 ** 3;
 /** Maximum number of such pieces that are distinguished. */
 const MAX_PIECES = 64;
-/** Factor on the link time of the rest: post-copy begins with this much time left. */
+/** Factor on the link time of the remainder: post-copy begins with this much time left. */
 const POSTCOPY_MARGIN = 1.5;
 const POSTCOPY_SPARE_MS = 5000;
 
-/** Time needed by post-copy for a rest of this link time, ms. */
+/** Time needed by post-copy for a remainder of this link time, ms. */
 export const neededFor = (ms: number): number => ms * POSTCOPY_MARGIN + POSTCOPY_SPARE_MS;
 
-/** Rest of the first round, in link ms. */
+/** Remainder of the first round, in link ms. */
 export interface FirstRound {
   /** Until all memory is sent once. */
   readonly restMs: number;
@@ -44,7 +44,7 @@ export function firstRoundOf(
   const sentBytes = totalBytes - remainingBytes;
   if (writes === undefined || sentBytes <= 0 || totalMs <= 0 || rate <= 0) return undefined;
   const msOf = (bytes: number): number => (bytes * 1000) / rate;
-  // Zero pages take no time, but their places are unknown: the rest is the sampled nonzero memory minus what was
+  // Zero pages take no time, but their places are unknown: the remainder is the sampled nonzero memory minus what was
   // sent.
   const content = totalBytes * (1 - (writes.zeroShare ?? 0));
   const restMs = msOf(Math.min(remainingBytes, Math.max(0, content - transferredBytes)));
@@ -64,7 +64,7 @@ export function firstRoundOf(
 
 /**
  * True if post-copy must begin now to end within `leftMs`; rewritten pages grow every moment. False if the round
- * itself is too long, in which case post-copy is too, and if the rest after the round fits into the downtime, in
+ * itself is too long, in which case post-copy is too, and if the remainder after the round fits into the downtime, in
  * which case pre-copy ends by itself.
  */
 export function isLastMoment(
@@ -75,7 +75,7 @@ export function isLastMoment(
   return restMs + neededFor(againNowMs) > leftMs;
 }
 
-/** True if that moment may come in a round with this rest, assuming that all memory is rewritten. */
+/** True if that moment may come in a round with this remainder, assuming that all memory is rewritten. */
 export const mayBeLate = (restMs: number, passMs: number, leftMs: number): boolean =>
   restMs + neededFor(passMs) > leftMs;
 

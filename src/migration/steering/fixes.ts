@@ -13,7 +13,7 @@ export type Limits = Pick<MigrationSettings, 'mode' | 'maxBandwidth' | 'linkShar
 interface Facts {
   readonly settings: Limits;
   readonly inputs: SteeringInputs;
-  /** Smallest rest at the start of a round. */
+  /** Smallest remainder at the start of a round. */
   readonly leastBytes: number;
   readonly levers: readonly SteeringMeasure[];
   /** Link time of bytes queued when the guest stops, before its last pages, ms. */

@@ -33,9 +33,9 @@ export function stillWords(
 
 export interface Standstill {
   readonly stillMs: number;
-  /** The used path takes data now. */
+  /** The current path takes data now. */
   readonly answers: boolean;
-  /** The used path took none at some time during the stall. */
+  /** The current path took none at some time during the stall. */
   readonly wasSilent: boolean;
   /** Another path takes data now. */
   readonly otherAnswers: boolean;
@@ -83,7 +83,7 @@ export function stallsAfter(stalls: Stalls, news: StallNews, at: number): Stalls
   }
 }
 
-/** Total at `at`, including a present stall. */
+/** Total at `at`, including a current stall. */
 export function stallsUntil(stalls: Stalls, at: number): Stalls {
   return stallsAfter(stalls, { type: 'flows', afterMs: 0 }, at);
 }

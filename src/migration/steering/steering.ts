@@ -46,11 +46,11 @@ export function holdsSwitchover(
 export const CONVERGING_SHARE = 0.9;
 /** A throttled guest that would dirty less than this share of the link gets its speed back. */
 const QUIET_SHARE = 0.6;
-/** A longer downtime gets a round of its own if the rest is at most this multiple of the maximum. */
+/** A longer downtime gets a round of its own if the remainder is at most this multiple of the maximum. */
 const WITHIN_REACH = 2;
 /** Target of throttling: dirty rate as a share of the link. */
 const THROTTLED_SHARE = 0.7;
-/** A rest this close to the limit gets one more round. */
+/** A remainder this close to the limit gets one more round. */
 const NEARLY = 1.25;
 /**
  * After this many stalled rounds that should have been the last, none will be. The hypervisor calculates slightly
@@ -211,7 +211,7 @@ function isDue(
   return what !== 'postcopy' || !isTooMuch(strategy, inputs);
 }
 
-/** The rest is too large for post-copy, and may still shrink. */
+/** The remainder is too large for post-copy, and may still shrink. */
 function isTooMuch(
   { postcopyWithinMs = Infinity }: SteeringStrategy,
   inputs: SteeringInputs,

@@ -7,9 +7,9 @@ import type { SteeringChange } from '../../protocol/public/steering.ts';
 export interface SteeringTrace {
   /** Newest round that has begun. */
   readonly round: number;
-  /** Rest at its start, bytes. */
+  /** Remainder at its start, bytes. */
   readonly remainingBytes: number;
-  /** Smallest rest at the start of any round, bytes. */
+  /** Smallest remainder at the start of any round, bytes. */
   readonly leastBytes: number;
   /** Rounds without a new minimum since the last minimum, measure or throttling. */
   readonly stalledRounds: number;
@@ -49,7 +49,7 @@ export function afterRound(trace: SteeringTrace | undefined, sample: MemorySampl
   const before = trace ?? NOTHING_SEEN;
   const { round, remainingBytes, throttlePercent = 0 } = sample;
   if (round <= before.round) return before;
-  // An empty rest cannot become less.
+  // An empty remainder cannot become less.
   const isLess =
     remainingBytes < before.leastBytes && remainingBytes <= before.leastBytes * NEW_MINIMUM;
   const isSlower = throttlePercent > (before.slowedPercent ?? 0);

@@ -10,7 +10,7 @@ import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import { giveNotice, type NoticeRequest } from './notice.ts';
 import { untilMoment } from './time-limit.ts';
 
-/** Interval of looks at the guest, ms; a look takes a few seconds. */
+/** Interval between looks at the guest, ms; a look takes a few seconds. */
 const LOOK_EVERY_MS = 15_000;
 
 /** A migration that waits to begin, for every kind of mover. */

@@ -60,7 +60,7 @@ export interface EngineParts<
   readonly limit: (step: Step, state: State) => TimeLimit;
   readonly undoMs: (state: State) => number;
   readonly pauseMs?: (state: State) => number;
-  /** The present step is another attempt within the same deadline. */
+  /** The current step is another attempt within the same deadline. */
   readonly isFurtherAttempt?: (state: State) => boolean;
   /** A handler that watches until an event ends its step is stopped by that event. */
   readonly stopsHandlers: boolean;
@@ -122,7 +122,7 @@ export class Engine<
     return this.#sequencer.finished;
   }
 
-  /** Aborts at the end of the present step, for work in parallel to it. */
+  /** Aborts at the end of the current step, for work in parallel to it. */
   get stepSignal(): AbortSignal {
     return this.#current?.abort.signal ?? this.over;
   }

@@ -35,7 +35,7 @@ export class Live {
     this.#later ??= setTimeout(() => this.publish(read()), LATER_MS).unref();
   }
 
-  /** The present line and every change; ends after the migration's last line. */
+  /** The current line and every change; ends after the migration's last line. */
   async *follow(signal: AbortSignal): AsyncGenerator<Progress> {
     let seen = -1;
     while (!signal.aborted) {

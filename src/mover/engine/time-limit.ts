@@ -21,7 +21,7 @@ export function leftOf(
   return Math.min(timeoutMs - Math.max(0, nowMs - beganAtMs), untilMs);
 }
 
-/** Interval of wall clock checks, ms; the clock may be set, and a host may sleep. */
+/** Interval between wall clock checks, ms; the clock may be set, and a host may sleep. */
 const LOOK_MS = 10_000;
 
 export async function untilMoment(

@@ -81,7 +81,7 @@ const examinedHost = z.object({
   copiesDisks: z.boolean().optional(),
   /** Initial size of the copies; absent if unknown. */
   diskBytes: bytes.optional(),
-  /** Present latency of the guest's requests, if measured. */
+  /** Current latency of the guest's requests, if measured. */
   diskLatency: copiedDisks.diskLatency,
   /** The guest's hypervisor can reach a socket of this host's mover. */
   reachable: z.boolean().optional(),

@@ -5,7 +5,7 @@ import { defined } from '../../protocol/defined.ts';
  * number) are counted, and the time between them is measured. Pure.
  */
 export interface Reading {
-  /** Longest time between two answers, ms, and its start (monotonic ms); includes a present gap. */
+  /** Longest time between two answers, ms, and its start (monotonic ms); includes a current gap. */
   readonly gapMs: number;
   readonly gapFromMs: number | undefined;
   /** Longest gap that touches the requested time; absent if that time is no longer kept. */

@@ -7,13 +7,13 @@ import { findProbe, type AnsweredProbe, type ProbeSearch } from './find.ts';
 import { Gap } from './gap.ts';
 import { Waits } from './latency.ts';
 
-/** Interval of checks for a due question, ms. */
+/** Interval between checks for a due question, ms. */
 const LOOK_MS = 5;
 /** Wait for a silent guest at the end of a watch, ms. */
 const SETTLE_MS = 2000;
 const TOO_SOON = 'it was over before it was known what the guest answers from there';
 
-/** Interval of probes after the end, and of looks then, ms. */
+/** Interval between probes after the end, and of looks then, ms. */
 const [LATER_INTERVAL_MS, LATER_LOOK_MS] = [100, 25];
 
 /** Margin around the switchover, ms: the clock's uncertainty, and effects right after it. */

@@ -4,7 +4,7 @@ import { XdrWriter, type XdrReader } from '../../../formats/xdr.ts';
 
 /**
  * Minimal NFSv3 client (RFC 1813) for small files. Hypervisors open images on exports that no host has mounted, and
- * proof files must be written there. Uncached, so that it reads the server's present data. One call at a time.
+ * proof files must be written there. Uncached, so that it reads the server's current data. One call at a time.
  */
 
 /** File or directory handle of the server. */

@@ -3,7 +3,7 @@ import type { Clock } from '../../../clock.ts';
 import type { AgentConfig } from '../../../config.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 
-/** Interval of looks, ms; short at first. */
+/** Interval between looks, ms; short at first. */
 const SOON_MS = 2;
 const SOON_FOR_MS = 300;
 const LATER_MS = 20;

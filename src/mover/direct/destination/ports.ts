@@ -163,7 +163,7 @@ export class GuestPorts {
   }
 }
 
-/** Allowed routes of a guest, from the present configuration and fleet list. */
+/** Allowed routes of a guest, from the current configuration and fleet list. */
 async function routedRules(config: AgentConfig, signal: AbortSignal): Promise<RoutedRules> {
   const { ips, unresolved } = await hostAddresses(config, signal);
   return { prefixes: config.network.routedPrefixes, hosts: ips, unresolved };

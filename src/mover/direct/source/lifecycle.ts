@@ -52,7 +52,7 @@ const COMMIT_AND_PROOF_MS = 115_000;
 /** Time for third hosts, which are asked for 10 s, ms. */
 const FLEET_MS = 12_000;
 
-/** May run twice: a mover that takes over repeats the present step. */
+/** May run twice: a mover that takes over repeats the current step. */
 type Do = (context: StepContext, signal: AbortSignal) => Promise<StepFacts>;
 /** May run twice, and on a half-done step. */
 type Undo = (context: StepContext, signal: AbortSignal) => Promise<UndoFacts | void>;

@@ -33,7 +33,7 @@ const REACH_MS = 1000;
 const MISSES = 2;
 /** Time for a kernel that drops packets to one port to answer on others, ms; allows a second packet. */
 const SHUT_MS = 2000;
-/** Head start of the used path over the others, ms. */
+/** Head start of the current path over the others, ms. */
 const HEAD_START_MS = 150;
 
 /**
@@ -144,7 +144,7 @@ export class DestinationPeer {
       await this.#path.mover(this.#moverAddress).warm(1, { signal });
   }
 
-  /** True if the used path, or the path to one of the destination's addresses, is open now. */
+  /** True if the current path, or the path to one of the destination's addresses, is open now. */
   async answers(signal: AbortSignal, timeoutMs = REACH_MS, address?: string): Promise<boolean> {
     const target = address === undefined ? this.#path.address : this.#agentAt(address);
     return (await this.#reach?.(target, timeoutMs, signal)) ?? true;
@@ -249,7 +249,7 @@ export class DestinationPeer {
     return moverAddress;
   }
 
-  /** Asks over the used path; closes its connections if the path is dead or was dead for a while. */
+  /** Asks over the current path; closes its connections if the path is dead or was dead for a while. */
   async #watched<T>(signal: AbortSignal, ask: (path: NetworkPath) => Promise<T>): Promise<T> {
     const path = this.#path;
     const work = ask(path);

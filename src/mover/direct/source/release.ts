@@ -56,7 +56,7 @@ export async function release(context: StepContext<'peer'>, signal: AbortSignal)
   }
 }
 
-/** Rejects once the used path has been dark for `DARK_MS`; a slow or frozen host still answers. */
+/** Rejects once the current path has been dark for `DARK_MS`; a slow or frozen host still answers. */
 async function untilDark(
   { peer, request }: StepContext<'peer'>,
   signal: AbortSignal,

@@ -30,7 +30,7 @@ export interface MigrationRun {
   readonly dispatch: (event: SourceEvent) => void;
   /** Resolves once the record is as durable as `durability` requires. */
   readonly record: (event: SourceEvent) => Promise<void>;
-  /** An earlier mover began the present step, which may be half done. */
+  /** An earlier mover began the current step, which may be half done. */
   readonly tookOver: () => boolean;
 }
 
@@ -129,7 +129,7 @@ export function streamOf(context: Pick<MoverParts, 'state'>): Omit<StreamSetting
   return { ...streamAsked(plan.settings), ...known.path?.stream };
 }
 
-/** Settings with the present cap for this time of day. */
+/** Settings with the current cap for this time of day. */
 export function settingsNow({
   config,
   state,

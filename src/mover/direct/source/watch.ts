@@ -18,9 +18,9 @@ import type { SourceDataPath } from './stream/data-path.ts';
 import { LinkState, StreamGuard } from './stream/stream-guard.ts';
 import { streamAddress } from './stream/under-way.ts';
 
-/** Interval of looks at the stream, ms; the hypervisor updates its figures about every 100 ms. */
+/** Interval between looks at the stream, ms; the hypervisor updates its figures about every 100 ms. */
 const SAMPLE_MS = 200;
-/** Interval of calls that only test the destination, ms. */
+/** Interval between calls that only test the destination, ms. */
 const HEARTBEAT_MS = 1000;
 /**
  * Delay from the end of a round to the look at it, ms. The guest is stopped soon after the last round begins, and the

@@ -5,7 +5,7 @@ import { answerIn, question } from '../../segment/frames.ts';
 import type { ProbePort } from '../../segment/probe-port.ts';
 import { OFTEN_MS, SELDOM_MS, type Probe } from './probe.ts';
 
-/** Interval of looks for frames while an answer is awaited, and otherwise, ms. */
+/** Interval between looks for frames while an answer is awaited, and otherwise, ms. */
 const [LOOK_MS, IDLE_LOOK_MS] = [3, 25];
 /** Looks become rarer in proportion to a question's age. */
 const OPEN_SHARE = 1 / 4;

@@ -10,7 +10,7 @@ import type { DestinationContext } from '../destination-context.ts';
 import { filesToOpen, mustHaveOpened, withOwnPlaces } from './storage.ts';
 
 /**
- * Inserts the source's present media into the built guest's drives. Same rules as in `prepare`: an image counts as
+ * Inserts the source's current media into the built guest's drives. Same rules as in `prepare`: an image counts as
  * present if it is the same file on proved storage, or if a file here has the same content.
  */
 export async function changeMedia(

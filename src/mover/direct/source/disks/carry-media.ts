@@ -13,7 +13,7 @@ export type CarryDependencies = Pick<
   Pick<LookDependencies, 'connections' | 'dataPath'>;
 
 /**
- * Asks the destination to insert these drives' present media: media on shared storage, or with content that the
+ * Asks the destination to insert these drives' current media: media on shared storage, or with content that the
  * destination has. Rejects with the reason if it cannot. `now`: the compared guest; a drive without a medium there
  * becomes empty.
  */

@@ -225,7 +225,7 @@ export class SourceDisks {
       }
     }
     if (broken === undefined && this.#tunnel !== undefined) {
-      // Everything is copied, so they have progressed; a copy that is resumed in vain still has a rest.
+      // Everything is copied, so they have progressed; a copy that is resumed in vain still has a remainder.
       if (disks.every(isInStep)) this.#stuck = undefined;
       return disks;
     }

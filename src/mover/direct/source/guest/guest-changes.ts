@@ -23,7 +23,7 @@ import { carryMedia, type CarryDependencies } from '../disks/carry-media.ts';
 import type { MigrationRun } from '../source-base.ts';
 import type { SourceGuest } from './guest.ts';
 
-/** Interval of comparisons while the guest moves, ms; some changes have no event. */
+/** Interval between comparisons while the guest moves, ms; some changes have no event. */
 const COMPARE_MS = 5000;
 /** Delay from an event to the comparison, ms; one change may cause several events. */
 const SETTLE_MS = 300;

@@ -12,7 +12,7 @@ import type { NicNetwork } from '../../../../protocol/network.ts';
 import { Mutex } from '../../../../mutex.ts';
 import { ask, type LookDependencies, type MoverParts } from '../source-base.ts';
 
-/** Interval of looks while memory moves, ms; newer connections are reported once the guest runs. */
+/** Interval between looks while memory moves, ms; newer connections are reported once the guest runs. */
 const LOOK_MS = 2000;
 const WORK_MS = 3000;
 const ANSWER_MS = 2500;

@@ -53,7 +53,7 @@ export class Forecast {
     this.#over.abort();
   }
 
-  /** Prediction from the present facts, or the reason for none. Never throws. */
+  /** Prediction from the current facts, or the reason for none. Never throws. */
   async facts(signal: AbortSignal): Promise<Pick<StepFacts, 'prediction' | 'unpredicted'>> {
     if (!isWanted(this.#deps) || this.#deps.state().known.prediction !== undefined) return {};
     this.#enough.abort();

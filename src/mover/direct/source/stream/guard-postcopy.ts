@@ -2,7 +2,7 @@ import { systemClock } from '../../../../clock.ts';
 import { godwitError } from '../../../../errors.ts';
 import type { StepContext } from '../ports.ts';
 
-/** Interval of looks at the disks' path while the guest is being stopped. */
+/** Interval between looks at the disks' path while the guest is being stopped. */
 const GUARD_MS = 20;
 /** Time for a session to reconnect after a reset, ms, plus some round trips. */
 const JOIN_MS = 100;

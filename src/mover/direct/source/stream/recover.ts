@@ -67,7 +67,7 @@ async function look(
   return remainingBytes === 0 ? 'all-sent' : 'still';
 }
 
-/** One attempt over the used path; false if the new connection did not work. */
+/** One attempt over the current path; false if the new connection did not work. */
 async function takeUp(
   context: StepContext<'peer' | 'hypervisor' | 'dataPath'>,
   session: SourceSession,
