@@ -8,7 +8,6 @@ import {
 import type { Link, NetworkFacts, OvsPort } from './facts.ts';
 import { settingsOfPort } from './port-settings.ts';
 
-/** NIC of a running guest: its backend's id, and its port on this host. */
 export interface SourceNic {
   readonly id: string;
   readonly mac: string;
@@ -51,7 +50,6 @@ export function linkRules({ xdp }: Partial<Link>): string[] {
   return xdp === undefined ? [] : ['XDP program of the port'];
 }
 
-/** Pure. */
 export function attachmentOf(port: string, facts: NetworkFacts): Attachment | undefined {
   const link = facts.links.find((each) => each.ifname === port);
   if (link === undefined) return undefined;
@@ -140,7 +138,6 @@ export function ovsCarries(bridge: string, tag: number, facts: NetworkFacts): bo
   });
 }
 
-/** Limits the range to valid VLAN numbers. */
 function rangeOf(from: number, to = from): number[] {
   const [first, last] = [Math.max(1, from), Math.min(4094, to)];
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);

@@ -26,7 +26,6 @@ export function logicalPortOf({ attachment }: NicNetwork, landing: Landing): str
 export interface BindingHost {
   readonly host: string;
   readonly hooks: OwnHooks;
-  /** OVN manages this Open vSwitch. */
   readonly hasOvn: boolean;
 }
 
@@ -87,7 +86,6 @@ export async function awaitBound(
   }
 }
 
-/** True if OVN manages this host's Open vSwitch. */
 export async function ovnIsHere(signal: AbortSignal): Promise<boolean> {
   const words = ['--timeout=4', '--format=json', '--columns=external_ids', 'list', 'Open_vSwitch'];
   const { status, output } = await networkTool('ovs-vsctl', words, signal);

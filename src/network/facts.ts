@@ -96,11 +96,9 @@ export interface OvsPort {
   readonly vlanMode?: string;
   /** Exchanges no frames with other protected ports; `isolated` on a Linux bridge. */
   readonly isProtected?: boolean;
-  /** Ids for a network controller. */
   readonly ids?: BindingIds;
 }
 
-/** A host's network at one moment. */
 export interface NetworkFacts {
   readonly links: readonly Link[];
   readonly addresses: readonly AddressEntry[];

@@ -58,7 +58,6 @@ function tap(port: string, mtu: number, made: PortKind, ...more: string[]): Step
 /** Requirements of a NIC for its port, and the user who may attach. */
 export type PortKind = Pick<TapPlan, 'multiQueue' | 'owner'>;
 
-/** Steps of the destination for a NIC with its port `port`. Pure. */
 export function arrivalPlan(landing: Landing, port: string, made: PortKind = {}): ArrivalPlan {
   switch (landing.kind) {
     case 'bridge': {

@@ -21,7 +21,6 @@ const STEP_MS = 5000;
 
 /** Limits the reading; a host may have a million routes. */
 export interface NetworkScope {
-  /** Routes over these ports. */
   readonly ports?: readonly string[];
   /** Routes to these addresses, with their lengths. */
   readonly routes?: readonly string[];
@@ -55,7 +54,6 @@ export async function readNetwork(scope: NetworkScope, signal: AbortSignal): Pro
   });
 }
 
-/** Parallel route look-ups. */
 const ROUTES_AT_ONCE = 4;
 
 async function readRoutes(scope: NetworkScope, signal: AbortSignal): Promise<Route[]> {

@@ -4,7 +4,6 @@ import { godwitError } from '../errors.ts';
 
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 
-/** Exit status and output. */
 export interface IpAnswer {
   readonly status: number;
   readonly output: string;
@@ -25,12 +24,10 @@ const PACKAGES = {
 } as const;
 export type NetworkTool = keyof typeof PACKAGES;
 
-/** Runs iproute2's `ip`; see `networkTool`. */
 export function ip(words: readonly string[], signal: AbortSignal): Promise<IpAnswer> {
   return networkTool('ip', words, signal);
 }
 
-/** `ip` or a test's replacement. */
 export type Ip = typeof ip;
 
 /** Parsed list of `ip`, empty without output. Rejects other output. */

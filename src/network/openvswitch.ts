@@ -47,7 +47,6 @@ export async function readOvs(signal: AbortSignal, only?: readonly string[]): Pr
       if (only === undefined) words.push(READ_INTERFACES);
       const call = words.flatMap((part) => part.split(' '));
       const { status, output } = await networkTool('ovs-vsctl', call, inner);
-      // One line of JSON per table.
       const [ports = '', bridges = '', interfaces] = output.split('\n');
       return status === 0 ? parseOvsPorts(ports, bridges, interfaces || undefined) : [];
     });

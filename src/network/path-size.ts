@@ -11,7 +11,6 @@ const FULL_BYTES = 1472;
 const TRIES = 3;
 const BETWEEN_MS = 300;
 
-/** True if an echo of that length was answered; undefined if none could be sent. */
 type Echo = (address: string, bytes: number, signal: AbortSignal) => Promise<boolean | undefined>;
 
 /** True if small packets are answered and full ones are not. False if the test is impossible. */

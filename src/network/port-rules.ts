@@ -117,7 +117,6 @@ export function tcRules(text: string): string[] {
 
 type Own = Pick<NicNetwork, 'rules' | 'limits'>;
 
-/** Adds the rules and limits of their ports to the NICs. */
 export async function withPortRules(
   nics: readonly NicNetwork[],
   signal: AbortSignal,

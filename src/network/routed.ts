@@ -10,13 +10,11 @@ export interface RoutedRules {
   readonly prefixes: readonly string[];
   /** Addresses of the fleet's hosts, which no guest may have. */
   readonly hosts: readonly string[];
-  /** Names of hosts that do not resolve now. */
   readonly unresolved?: readonly string[];
 }
 
 export const NO_ROUTED: RoutedRules = { prefixes: [], hosts: [] };
 
-/** Reason why a host does not route to a guest, with advice. */
 export interface RoutedRefusal {
   readonly what: string;
   readonly hint: string;

@@ -4,7 +4,6 @@ import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
 import { ip, type IpAnswer } from './ip.ts';
 
-/** A port for a guest's NIC. */
 export interface TapPlan {
   readonly name: string;
   readonly bridge: string;
@@ -91,7 +90,6 @@ export async function mustBeFree(id: string, port: string, signal: AbortSignal):
   throw godwitError('GODWIT_ID_REUSED', { id }, { hint });
 }
 
-/** Arguments of `ip` to make a tap. */
 export function tapWords(
   name: string,
   { multiQueue, owner }: Pick<TapPlan, 'multiQueue' | 'owner'>,

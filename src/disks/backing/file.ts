@@ -5,7 +5,6 @@ import { inRealDirectory } from '../../system/files/real-directory.ts';
 import { discard, name, type StagedFile } from '../proof/made-files.ts';
 import { BadBackingMessage } from './messages.ts';
 
-/** Backing file to be made at the destination. */
 export interface BackingTarget {
   readonly node: string;
   readonly bytes: number;
@@ -77,7 +76,6 @@ export class BackingFileWriter {
     await name(this.target.made);
   }
 
-  /** Removes it. */
   async drop(): Promise<void> {
     await this.#handle.close().catch(() => undefined);
     await discard(this.target.made);

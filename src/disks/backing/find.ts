@@ -69,7 +69,6 @@ async function firstSame(
 ): Promise<Candidate | undefined> {
   for (const candidate of candidates) {
     const file = path.join(candidate.pool.root, candidate.path);
-    // Unreadable files are skipped.
     const is = await images.identify(file, signal).catch(() => undefined);
     signal.throwIfAborted();
     if (is?.sha256 === sha256) return candidate;

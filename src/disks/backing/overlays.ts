@@ -22,7 +22,6 @@ const MAX_DEPTH = 8;
 const AT_ONCE = 16;
 /** Files in the directories of the guest's images; with more, the search counts as incomplete. */
 const MAX_NEAR = 65_536;
-/** Files elsewhere in the storage. */
 const MAX_FAR = 65_536;
 const MAX_FAR_DEPTH = 8;
 
@@ -83,7 +82,6 @@ function placesIn(given: unknown, directory: string, depth: number): string[] {
 const rbdPlace = (pool: string, namespace: string | undefined, image: string): string =>
   `rbd:${[pool, namespace, image].filter((part) => part !== undefined).join('/')}`;
 
-/** An image, and another one that is based on it. */
 export interface Overlay {
   readonly image: string;
   readonly overlay: string;
@@ -247,7 +245,6 @@ async function bytesAt(handle: FileHandle, at: number, length: number): Promise<
 
 interface Identity {
   readonly ids: readonly string[];
-  /** The path does not exist here. */
   readonly isMissing: boolean;
 }
 

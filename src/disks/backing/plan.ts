@@ -3,9 +3,7 @@ import type { Disk, ImagePlace } from '../../protocol/disk.ts';
 
 /** Plan for a read-only image: present already, or sent once. */
 export type BackingFileFate =
-  /** Both hosts see it. */
   | { readonly node: string; readonly how: 'shared'; readonly place: ImagePlace }
-  /** The destination has a file with the same content. */
   | { readonly node: string; readonly how: 'found'; readonly place: ImagePlace }
   | { readonly node: string; readonly how: 'sent'; readonly backing: BackingFile }
   /** The same file is sent for another node. */
@@ -14,11 +12,9 @@ export type BackingFileFate =
   | { readonly node: string; readonly how: 'unknown' };
 
 export interface BackingFileFacts {
-  /** Places at the destination of images that both hosts see. */
   readonly shared: readonly ImagePlace[];
   /** Images on the source's own storage. */
   readonly backingFiles: readonly BackingFile[];
-  /** Places at the destination of files with the same content. */
   readonly found: readonly ImagePlace[];
 }
 

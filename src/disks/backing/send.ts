@@ -41,7 +41,6 @@ export interface SenderDependencies {
   readonly tunnel: Pick<Tunnel, 'beside' | 'ended'>;
   readonly guest: string;
   readonly peer: string;
-  /** Called after each piece. */
   readonly progress?: (progress: BackingFileProgress) => void;
 }
 
@@ -51,11 +50,8 @@ const READ_BYTES = 256 * 1024;
 interface Attempt {
   readonly backing: BackingSource;
   readonly number: number;
-  /** Last answer of the other side. */
   answer: BackingAnswer | undefined;
-  /** Reason for an early end. */
   over: Error | undefined;
-  /** Wakes waiters after a report. */
   wake: () => void;
 }
 
@@ -204,7 +200,6 @@ export class BackingFileSender {
   }
 }
 
-/** Throws if nothing more may be sent. */
 function check({ answer, over }: Attempt): void {
   if (over !== undefined) throw over;
   if (answer?.type === 'failed') throw fromSerial(answer.error);

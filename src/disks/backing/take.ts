@@ -17,7 +17,6 @@ import {
 
 export interface TakerDependencies {
   readonly beside: Beside;
-  /** This host, the guest, and the sending host. */
   readonly host: string;
   readonly guest: string;
   readonly peer: string;
@@ -41,7 +40,6 @@ export class BackingFileTaker {
   /** Set while the rest of a file that was given up here is dropped. */
   #dropping = false;
   #stopped = false;
-  /** Processing of the last message. */
   #work: Promise<void> = Promise.resolve();
 
   constructor(deps: TakerDependencies) {

@@ -2,8 +2,6 @@ import { godwitError, type SerialError } from '../../errors.ts';
 import type { DiskMovePlan } from '../../migration/disk-move.ts';
 import type { RelocationSight } from '../../port/disks.ts';
 
-/** Errors of a failed disk move. */
-
 export function failedMove({ request }: DiskMovePlan, reason: string): SerialError {
   const { guest, disk: device } = request;
   const hint = 'The guest goes on with its old image, and nothing of the new one is left.';

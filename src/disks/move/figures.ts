@@ -6,14 +6,12 @@ const TOO_SOON_MS = 50;
 /** Remainder below which a copy counts as nearly complete. */
 const NEARLY_BYTES = 64 * 1024 ** 2;
 
-/** Progress and rate of a copy. */
 export class Figures {
   copiedBytes = 0;
   totalBytes = 0;
   /** bytes/s */
   rate = 0;
   #atMs: number | undefined;
-  /** Initial amount; grows with guest writes. */
   #firstBytes = 0;
 
   /** False if there is nothing new. */

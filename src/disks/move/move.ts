@@ -44,7 +44,6 @@ export interface MoveDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly journal: Journal<DiskMoveEvent>;
-  /** Identifies the current boot of this host. */
   bootId(): string;
   /** Life of the guest's hypervisor; once gone, decisions are made without it. */
   life(handle: GuestHandle): Promise<Life>;
@@ -70,7 +69,6 @@ export class DiskMove {
   #wake: AbortController | undefined;
   /** The job was ordered to the point where guest writes wait. */
   #completing = false;
-  /** Time of this agent's notice to other hosts, ms. */
   #toldMs: number | undefined;
 
   constructor(state: MoveState, deps: MoveDependencies) {
@@ -376,7 +374,6 @@ type Sight = MoveSight & {
   readonly failure?: { readonly kind: 'full' | 'other'; readonly reason: string };
 };
 
-/** Observation of an ended hypervisor. */
 const GONE: Sight = {
   hypervisor: 'gone',
   on: 'neither',

@@ -85,7 +85,6 @@ export async function sampleDevice(
   }
 }
 
-/** Same with a given reader. */
 export async function samplesOf(
   read: (at: number, bytes: number) => Promise<Buffer>,
   question: SampleQuestion,

@@ -17,14 +17,12 @@ export interface DeviceConfig {
   readonly devices: string;
 }
 
-/** Names read per directory. */
 const MAX_NAMES = 4096;
 /** Maximum depth and number of devices below a device (multipath, stacked volumes). */
 const DEEPEST = 8;
 const MAX_IDS = 64;
 const SYS = '/sys/dev/block';
 
-/** Existing device directories. */
 export async function openDevicePools(
   storage: readonly (DeviceConfig | object)[],
 ): Promise<Pool[]> {
@@ -244,7 +242,6 @@ interface Like {
   readonly stamp: string;
 }
 
-/** Devices with these ids, by each name. */
 async function devicesLike(
   pools: readonly Pool[],
   ids: readonly string[],
@@ -262,7 +259,6 @@ async function devicesLike(
   return found;
 }
 
-/** Device of that name, if it has these ids. */
 async function deviceLike(
   pool: Pool,
   name: string,

@@ -14,7 +14,6 @@ export interface Export extends Pool {
   readonly portmapperPort?: number;
 }
 
-/** Entry in a host's configuration. */
 export interface ExportConfig {
   readonly nfs: string;
   /** User for opening and for proof files; default: this program's. */
@@ -40,7 +39,6 @@ export function exportsOf(storage: readonly (ExportConfig | object)[]): Export[]
   });
 }
 
-/** Path of an export's file for its hypervisor. */
 export function fileOn({ place }: Export, part: string): string {
   return formatNfs({ ...place, path: `${place.path}/${part}` });
 }

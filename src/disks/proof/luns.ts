@@ -23,7 +23,6 @@ export interface Target extends Pool {
   readonly place: IscsiTarget;
 }
 
-/** Entry in a host's configuration. */
 export interface TargetConfig {
   readonly iscsi: string;
   readonly initiator?: string | undefined;
@@ -100,7 +99,6 @@ function usable({ reserved, ...identity }: LunFacts): Identity {
   throw new Error(`somebody holds a persistent reservation of it (${reserved})`);
 }
 
-/** Reads samples at the question's places. */
 export function sampleLun(
   pool: Target,
   path: string,
@@ -169,7 +167,6 @@ function stampFor({ bytes, ids }: Identity): string {
   return JSON.stringify(['iscsi', bytes, ids]);
 }
 
-/** LUN address for its hypervisor. */
 export function fileOfLun(pool: Target, path: string): string {
   const place = lunAt(pool, path);
   return place === undefined ? '' : formatIscsi(place);

@@ -14,7 +14,6 @@ export interface StagedFile {
   readonly file: string;
 }
 
-/** Names of the migration's file number `index`. */
 export function madeNames(file: string, migration: string, index: number | string): StagedFile {
   return { temporary: path.join(path.dirname(file), `.godwit-${migration}-${index}`), file };
 }
@@ -50,7 +49,6 @@ export async function keep({ temporary }: StagedFile): Promise<void> {
   await where(temporary, (at) => rm(at, { force: true }));
 }
 
-/** Removes the file. */
 export async function discard({ temporary, file }: StagedFile): Promise<void> {
   await where(file, async (at) => {
     const own = path.join(path.dirname(at), path.basename(temporary));
@@ -68,7 +66,6 @@ export async function removeDirectories(directories: readonly string[]): Promise
   }
 }
 
-/** True if the file has its final name. */
 export async function isNamed({ temporary, file }: StagedFile): Promise<boolean> {
   const same = await where(file, (at) =>
     isSame(path.join(path.dirname(at), path.basename(temporary)), at),

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { lstat, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 
-/** Configured directory for guests' disks. */
 export interface Pool {
   /** The other host's name for it; reveals no path. */
   readonly id: string;
@@ -10,7 +9,6 @@ export interface Pool {
   readonly root: string;
 }
 
-/** An image in a pool. */
 export interface ImageLocation {
   readonly pool: Pool;
   /** From the pool's root. */

@@ -28,11 +28,9 @@ export function proofFile(migration: string): string {
 export interface Beside {
   /** Makes the file, replacing one from an earlier mover of the migration, and returns its nonce. */
   write(name: string, signal: AbortSignal): Promise<string>;
-  /** Current content. */
   read(name: string, signal: AbortSignal): Promise<string>;
   /** Inode here; absent if the image is not a file. */
   inode?(name: string, signal: AbortSignal): Promise<string | undefined>;
-  /** Removes the file, if any. */
   remove(name: string, signal: AbortSignal): Promise<void>;
 }
 
@@ -96,7 +94,6 @@ function newNonce(): string {
   return randomBytes(NONCE_BYTES).toString('hex');
 }
 
-/** Source: makes the file, replacing one from an earlier mover of the migration, and returns its nonce. */
 export async function writeProof(directory: string, name: string): Promise<string> {
   const file = path.join(directory, name);
   await rm(file, { force: true });
@@ -111,7 +108,6 @@ export async function writeProof(directory: string, name: string): Promise<strin
   return nonce;
 }
 
-/** Source: current content. */
 export async function readProof(directory: string, name: string): Promise<string> {
   // Another user may have replaced it by a pipe, and opening that must not block.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;

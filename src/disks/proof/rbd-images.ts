@@ -30,7 +30,6 @@ export interface ImagePool extends Pool {
   readonly place: RbdPool;
 }
 
-/** Entry in a host's configuration. */
 export interface PoolConfig {
   readonly rbd: string;
   readonly user?: string | undefined;
@@ -90,7 +89,6 @@ function imageAt({ place }: ImagePool, image: string): RbdPlace {
   return { ...place, image: rbdName.parse(image) };
 }
 
-/** Image address for its hypervisor. */
 export function fileOfImage(pool: ImagePool, image: string): string {
   return formatRbd(imageAt(pool, image));
 }
@@ -129,7 +127,6 @@ export async function refuseOthers(
   }
 }
 
-/** Name of a side's note. */
 const noteOf = (migration: string, side: 'source' | 'destination'): string =>
   side === 'source' ? proofFile(migration) : `${proofFile(migration)}-there`;
 

@@ -89,7 +89,6 @@ export function parseVolumes(text: string): LvmVolume[] | undefined {
   });
 }
 
-/** Tag of a migration's volumes. */
 export function tagOf(migration: string): string {
   return `${TAG}${migration}`;
 }

@@ -1,6 +1,5 @@
 import type { StoreLookup } from './store.ts';
 
-/** Volume made by a migration, by its name in the store. */
 export interface OwnVolume {
   readonly name: string;
   readonly migration: string;
@@ -16,9 +15,7 @@ export interface Maker {
   /** For people: `the volume group vg0`. */
   readonly where: string;
   readonly program: { readonly name: string; readonly package: string };
-  /** Volume name for its programs. */
   called(name: string): string;
-  /** Reason why the name is invalid. */
   nameProblem(name: string): string | undefined;
   /** Existing volumes of these names; read-only. */
   look(names: readonly string[], signal: AbortSignal): Promise<StoreLookup>;

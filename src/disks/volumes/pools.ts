@@ -4,7 +4,6 @@ import path from 'node:path';
 import type { Make, StoragePlace } from '../../config/storage-settings.ts';
 import type { Maker } from './maker.ts';
 
-/** Device directory in which this host makes volumes. */
 export interface VolumePool {
   readonly id: string;
   /** Id of its directory; the same at another host with the same path. */

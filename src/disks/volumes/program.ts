@@ -14,7 +14,6 @@ const AT_WORK_MS = 30_000;
 export class ProgramError extends Error {
   /** The program is not installed. */
   readonly isMissing: boolean;
-  /** Last line of output. */
   readonly said: string;
 
   constructor(what: string, said: string, isMissing: boolean, cause: unknown) {

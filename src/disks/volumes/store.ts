@@ -15,7 +15,6 @@ export interface Volume {
 export interface Store {
   /** Those with the requested names. */
   readonly volumes: readonly Volume[];
-  /** Space for new volumes. */
   readonly freeBytes: number;
   /** Volume sizes are multiples of this. */
   readonly unitBytes: number;
@@ -39,7 +38,6 @@ export interface VolumeRequest {
 /** make: the name is free; made: an earlier mover of this migration made it. */
 export type Judgement = 'make' | 'made' | Refusal;
 
-/** `called`: volume name for its programs. */
 export function judgeVolume(
   { volumes, unitBytes }: Store,
   { name, bytes, migration }: VolumeRequest,

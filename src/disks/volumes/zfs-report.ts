@@ -52,7 +52,6 @@ export function parseProperties(text: string, dataset: string): ZfsReport | unde
   return { freeBytes, volumes, others };
 }
 
-/** Property setting of a migration's volumes. */
 export function markOf(migration: string): string {
   return `${MARK}=${migration}`;
 }

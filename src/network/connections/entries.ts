@@ -2,7 +2,6 @@ import { connection, TCP_STATES, type Connection } from '../../protocol/peer/con
 
 /** Text formats of `conntrack`: the kernel's table, and changes to it. Pure. */
 
-/** Content of a table. */
 export interface Entries {
   readonly entries: readonly Connection[];
   /** Lines of a protocol that cannot be restored, or that are not understood. */
@@ -133,7 +132,6 @@ export function addLine(entry: Connection): string {
   return words.flat().join(' ');
 }
 
-/** Line that deletes an entry, if it exists. */
 export function deleteLine(entry: Connection): string {
   const { original, protocol, zone } = entry;
   const words: Words = [

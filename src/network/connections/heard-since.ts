@@ -4,7 +4,6 @@ import { keyOf, type Entries } from './entries.ts';
 
 /** Tells from the kernel's timeouts whether restored connections carry packets. Pure. */
 
-/** Restored established TCP connection. */
 export interface RestoredConnection {
   readonly timeoutS: number;
   /** Monotonic clock. */

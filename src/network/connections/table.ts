@@ -97,7 +97,6 @@ export async function replaceConnections(
   return load([...all, ...[...staying, ...put].map(addLine)], signal);
 }
 
-/** Runs all lines with one program. */
 async function load(lines: readonly string[], signal: AbortSignal): Promise<void> {
   if (lines.length === 0) return;
   // A file, because the tool opens its standard input by name, which fails for a socket.

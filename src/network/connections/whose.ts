@@ -11,7 +11,6 @@ import { RESERVED, ownAddresses } from '../routed.ts';
 
 export interface Surrounding {
   readonly facts: Pick<NetworkFacts, 'addresses' | 'neighbours'>;
-  /** Addresses of the fleet's hosts. */
   readonly hosts: readonly string[];
 }
 
@@ -20,7 +19,6 @@ type Nic = Pick<NicNetwork, 'mac' | 'addresses' | 'attachment'>;
 export interface AddressJudgement {
   /** Addresses that may be the guest's, as far as this host knows. */
   readonly own: ReadonlySet<string>;
-  /** Reasons for the other addresses. */
   readonly refused: readonly string[];
 }
 

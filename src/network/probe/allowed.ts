@@ -4,7 +4,6 @@ import type { AdmittedGuest, WatchOrder } from '../../protocol/peer/probe.ts';
 
 /** A host's own knowledge, independent of other hosts' claims. */
 export interface OwnKnowledge {
-  /** Configured addresses of the guest. */
   readonly configured: readonly string[];
   /** Addresses of this host and other hosts, which cannot be a guest's. */
   readonly hosts: readonly string[];

@@ -46,7 +46,6 @@ export function targetsOf(
   return [...others, ...all].slice(0, MAX_ADDRESSES);
 }
 
-/** Kinds of probes, in order. */
 export function kindsOf({ kind, http }: Probing): ProbeKind[] {
   if (kind !== 'auto') return [kind];
   return PROBE_KINDS.filter((each) => each !== 'http' || http !== undefined);

@@ -4,7 +4,6 @@ import { v6Bytes } from '../segment/frames.ts';
 /** ICMP echo messages for a socket connected to the guest. Pure. */
 
 const COOKIE_BYTES = 8;
-/** Length of a request. */
 export const ECHO_BYTES = 8 + COOKIE_BYTES;
 const ECHO = { 4: { request: 8, reply: 0 }, 6: { request: 128, reply: 129 } } as const;
 

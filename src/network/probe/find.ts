@@ -22,7 +22,6 @@ export interface ProbeSearch {
   readonly probing: Probing;
   /** Addresses of a guest whose NICs only its manager knows. */
   readonly addresses?: readonly string[] | undefined;
-  /** Minimum interval, ms. */
   readonly leastIntervalMs?: number | undefined;
 }
 

@@ -14,9 +14,7 @@ const FEW = 32;
 const LATE_MS = 50;
 
 export interface Moments {
-  /** Start of memory. */
   readonly memoryFromMs?: number | undefined;
-  /** Start of the guest at its destination. */
   readonly ranMs?: number | undefined;
 }
 

@@ -25,7 +25,6 @@ function windowOf({ fromMs, toMs }: SwitchTime, now: number): { fromMs: number; 
   return { fromMs: fromMs + offset - NEAR_MS, toMs: toMs + offset + NEAR_MS };
 }
 
-/** Watches one guest from this host until ended. */
 export class GuestWatch {
   readonly #over = new AbortController();
   readonly #found: Promise<AnsweredProbe | string>;
@@ -118,7 +117,6 @@ export class GuestWatch {
     this.#lookEach(LATER_LOOK_MS, probe);
   }
 
-  /** Results since the end. */
   later(): Omit<Later, 'complete'> {
     const read = this.#gap?.read(systemClock.monotonicMs());
     const { sent = 0, answered = 0, gapMs = 0, watchedMs = 0 } = read ?? {};

@@ -16,7 +16,6 @@ export interface SegmentQuestion {
 export const MAX_ADDRESSES = 8;
 const MAX_GATEWAYS = 4;
 
-/** Questions for the segment of `bridge`. */
 export function toAsk(nic: NicNetwork, bridge: string, facts: NetworkFacts): SegmentQuestion {
   const here = facts.neighbours.flatMap(({ lladdr, dst }) =>
     lladdr?.toLowerCase() === nic.mac ? [dst] : [],

@@ -24,9 +24,7 @@ export interface ProbePort {
   close(): Promise<void>;
 }
 
-/** A bridge, or one of its VLANs. */
 export interface Segment {
-  /** Linux or Open vSwitch. */
   readonly kind: 'bridge' | 'ovs';
   readonly bridge: string;
   readonly vlan?: PortVlan | undefined;

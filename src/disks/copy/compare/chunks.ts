@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
 import { MAX_PIECES } from '../../../protocol/peer/disk-check.ts';
 
-/** Parts of an image that are compared between hosts. */
-
 export interface ImageReader {
   readonly size: number;
   /** Undefined if all of it is zero. */
@@ -36,7 +34,6 @@ export async function hashesOf(
   return hashes;
 }
 
-/** Split into parts for one call each. */
 export function paged(pieces: readonly number[]): number[][] {
   const pages: number[][] = [];
   for (let at = 0; at < pieces.length; at += MAX_PIECES) {

@@ -89,7 +89,6 @@ async function differing(
   return found;
 }
 
-/** The last chunk may be shorter. */
 function wholeChunks(until: number, size: number): number {
   return until >= size ? size : until - (until % CHUNK_BYTES);
 }

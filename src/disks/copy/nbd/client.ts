@@ -40,7 +40,6 @@ export class NbdClient {
   #wake: () => void = () => undefined;
   #cookie = 0n;
   #hasMap = false;
-  /** Size of the export, bytes. */
   size = 0;
 
   private constructor(path: string) {

@@ -9,7 +9,6 @@ const STRUCTURED_MAGIC = 0x668e_33ef;
 
 export const OPTIONS = { go: 7, structured: 8, setMeta: 10 } as const;
 export const COMMANDS = { read: 0, disconnect: 2, blockStatus: 7 } as const;
-/** Types of option replies. */
 export const REPLIES = { ack: 1, info: 3, metaContext: 4 } as const;
 const CHUNKS = { none: 0, data: 1, hole: 2, blockStatus: 5 } as const;
 
@@ -21,7 +20,6 @@ export class BadNbd extends Error {
   override readonly name = 'BadNbd';
 }
 
-/** Answer to a server's greeting. */
 export function answerGreeting(greeting: Buffer): Buffer {
   if (greeting.toString('latin1', 0, 16) !== MAGIC) throw new BadNbd('it greets otherwise');
   const flags = greeting.readUInt16BE(16);
@@ -108,7 +106,6 @@ export function readReply(head: Buffer): ReplyHead {
   };
 }
 
-/** Part of an answer. */
 export type Part =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'data'; readonly from: number; readonly bytes: Buffer }

@@ -1,6 +1,4 @@
-/** Progress of a connection. */
 export interface Standing {
-  /** Bytes since its start. */
   readonly sent: number;
   /** Part of `sent` that the other hypervisor has. */
   readonly taken: number;

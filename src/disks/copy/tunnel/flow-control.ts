@@ -20,11 +20,9 @@ export class CreditPool {
   }
 }
 
-/** Credit of one connection's far end. */
 export class ReceiveCredit {
   readonly #pool: CreditPool;
   #moreBytes = 0;
-  /** Remaining credit of the far end. */
   #openBytes = FIRST_ROOM;
   /** Received bytes that the hypervisor has not taken. */
   #heldBytes = 0;
@@ -64,7 +62,6 @@ export class ReceiveCredit {
     return bytes + more;
   }
 
-  /** Returns the credit of a closed connection. */
   end(): void {
     this.#pool.giveBack(this.#moreBytes);
     this.#moreBytes = 0;

@@ -64,12 +64,10 @@ export class Mux implements Beside {
     }
   }
 
-  /** Connections not closed by both ends. */
   get streams(): number {
     return this.#streams.size;
   }
 
-  /** Received bytes that this side's hypervisor has not read. */
   get heldBytes(): number {
     return [...this.#streams.values()].reduce((sum, { stream }) => sum + stream.heldBytes, 0);
   }

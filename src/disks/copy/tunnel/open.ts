@@ -23,7 +23,6 @@ import { windowFor } from './window.ts';
  * socket at the destination. Bytes are unchanged, and the session survives link cuts.
  */
 
-/** Update interval of the window. */
 const WINDOW_MS = 50;
 /** Checks per answer timeout, and limits of the interval. */
 const LOOKS = 8;
@@ -53,7 +52,6 @@ export interface TunnelFigures {
   readonly longestCutMs: number;
 }
 
-/** One end of the tunnel, from its opening to its end. */
 export interface Tunnel extends SessionEnd<TunnelFigures> {
   /** Cap of this end, bytes/s; undefined: none besides the host's budget. */
   limit(bytesPerS: number | undefined): void;

@@ -28,7 +28,6 @@ export class Stream {
   readonly #queue = new Fifo<Uint8Array>();
   #socket: LocalSocket | undefined;
   #waiting: (() => void)[] = [];
-  /** Credit to send. */
   #credit = FIRST_ROOM;
   #sent = 0;
   #farTaken = 0;
@@ -58,7 +57,6 @@ export class Stream {
     return { sent: this.#sent, taken: this.#farTaken, asked: this.#asked };
   }
 
-  /** Received bytes that the hypervisor has not taken. */
   get heldBytes(): number {
     return this.#room.heldBytes;
   }
@@ -108,7 +106,6 @@ export class Stream {
     this.#look();
   }
 
-  /** Breaks the hypervisor's connection, and tells the far end. */
   break(): void {
     this.#broken = true;
     this.#queue.clear();
@@ -185,7 +182,6 @@ export class Stream {
     this.#look();
   }
 
-  /** Waiting data for one call. */
   #next(): Uint8Array[] {
     const pieces: Uint8Array[] = [];
     for (let first = this.#queue.peek(); first !== undefined; first = this.#queue.peek()) {

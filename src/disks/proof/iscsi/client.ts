@@ -132,7 +132,6 @@ export class IscsiClient {
     }
   }
 
-  /** Answers a target's ping. */
   #answerPing(seen: Buffer): void {
     const tag = seen.readUInt32BE(20);
     if (tag === pdus.NO_TAG) return;

@@ -14,7 +14,6 @@ export class IscsiConnection {
   #failed: Error | undefined;
   #wake: (() => void) | undefined;
   #tag = 0;
-  /** Number of the next answer. */
   expected = 0;
 
   private constructor(socket: Socket) {

@@ -83,7 +83,6 @@ export async function login(
 
 type Keys = Readonly<Record<string, string>>;
 
-/** Next message, and whether this stage is complete. */
 interface LoginMessage {
   readonly keys: Keys;
   readonly isLast: boolean;

@@ -24,11 +24,9 @@ export const OPCODES = {
 export const IMMEDIATE = 0x40;
 /** Marks the last message of a stage or a command. */
 export const GO_ON = 0x80;
-/** Tag for none. */
 export const NO_TAG = 0xffff_ffff;
 
 export interface Pdu {
-  /** First 48 bytes. */
   readonly header: Buffer;
   readonly data: Buffer;
 }

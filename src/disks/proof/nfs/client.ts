@@ -7,7 +7,6 @@ import { XdrWriter, type XdrReader } from '../../../formats/xdr.ts';
  * proof files must be written there. Uncached, so that it reads the server's current data. One call at a time.
  */
 
-/** File or directory handle of the server. */
 export type Handle = Buffer;
 
 export interface Entry {
@@ -41,7 +40,6 @@ export const MAX_READ_BYTES = 4096;
 
 export class NfsClient {
   readonly #connection: RpcConnection;
-  /** Handle of the requested directory. */
   readonly root: Handle;
 
   private constructor(connection: RpcConnection, root: Handle) {

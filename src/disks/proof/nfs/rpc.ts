@@ -158,7 +158,6 @@ function callOf(
     .bytes();
 }
 
-/** Checks the answer's headers; returns the problem, if any. */
 function problemIn(reader: XdrReader): string | undefined {
   if (reader.uint32() !== 0) {
     const why = reader.uint32() === 1 ? 'it does not take this user' : 'it knows another RPC';

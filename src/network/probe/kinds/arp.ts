@@ -25,7 +25,6 @@ export function arpProbes(
   let over = false;
   let reading: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
-  /** Time of the last unanswered question. */
   let askedMs: number | undefined;
   const lookIn = (ms: number): void => {
     clearTimeout(timer);
