@@ -2,10 +2,9 @@ import { godwitError, type GodwitError } from '../errors.ts';
 import { passes, refuses, warns, type Finding } from './preflight/finding.ts';
 
 /**
- * Identifies the file behind an image. A path may lead to another file after a restore, rsync or a new template,
- * while the hypervisor keeps the first one open. So an image is the file that its hypervisor has open, identified by
- * the kernel's numbers. The identity is taken once; each later read, rename or removal compares the file with it.
- * Pure.
+ * Identifies the file behind an image. A path may lead to another file after a restore, rsync or a new template. The
+ * image is the file that its hypervisor has open, identified by the kernel's numbers. The identity is taken once, and
+ * each later read, rename or removal compares the file with it. Pure.
  */
 
 /**
@@ -56,7 +55,7 @@ export const SWAPPED =
   'the file at this path is another disk of the guest: the two files have swapped their names';
 
 export interface ImageIdentities {
-  /** By block node, for each image that is the file at its path. */
+  /** Identity of each image that is the file at its path, by block node. */
   readonly identities: ReadonlyMap<string, FileIdentity>;
   readonly strange: readonly { readonly image: NamedImage; readonly reason: string }[];
 }

@@ -24,7 +24,7 @@ const RATES = [
   'outBytesPerS',
 ] as const;
 
-/** By guest; oldest hour first. */
+/** Hours of each guest, oldest first. */
 export type LoadHistory = ReadonlyMap<string, readonly LoadHour[]>;
 
 /** Counters since the guest's process started; unreadable counters are absent. */
@@ -100,8 +100,8 @@ export function withDirtied(
 }
 
 /**
- * Adds hours that another host reported. This host's own hours win; of the others, only past hours of the last week
- * are added.
+ * Adds hours that another host reported. This host's hours win. Only past hours of the last week are added from
+ * others.
  */
 export function withTold(
   own: readonly LoadHour[],

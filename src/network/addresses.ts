@@ -6,7 +6,7 @@ import type { Judgement } from './segment/judge.ts';
 /** Site hooks that the destination has. */
 export type OwnHooks = readonly string[];
 
-/** Hook that gives a guest another address, or routes others to its present one. */
+/** Hook that gives a guest another address, or routes others to its current one. */
 const MOVES_ADDRESS = 'after-resume';
 
 /**

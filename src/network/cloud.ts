@@ -15,9 +15,9 @@ export interface CloudFindings {
 const NONE: CloudFindings = { 'own-macs': [], 'raw-frames': [] };
 
 /**
- * A cloud's network only delivers to MACs and addresses that it assigned, carries only IP, and answers ARP itself. So
- * a guest there is reachable through an overlay, or by a route known to the cloud, but not over a bridge. Empty if
- * this host is not in a known cloud.
+ * A cloud's network only delivers to MACs and addresses that it assigned, carries only IP, and answers ARP itself. A
+ * guest there is reachable through an overlay, or by a route of the cloud, but not over a bridge. Empty if this host
+ * is not in a known cloud.
  */
 export function judgeCloud(
   nic: NicNetwork,
@@ -59,7 +59,7 @@ function routed({ id, addresses }: NicNetwork, cloud: string, hooks: OwnHooks): 
   return warns(evidence, hint);
 }
 
-/** Link by which a bridge's frames leave this host unchanged; undefined if there are none, or only tunnels. */
+/** Link that a bridge's frames leave this host by, unchanged; undefined if there is none, or only tunnels. */
 function uplinkOf(
   { bridge }: { readonly bridge: string },
   facts: NetworkFacts,

@@ -21,7 +21,7 @@ type LinkEntry = z.infer<typeof links>[number];
 const neighbours = z.array(z.object({ state: z.array(z.string().max(32)).max(16).optional() }));
 
 /**
- * Whether this host can send to an IP address. `missing`: the address is in a local segment, and no host there
+ * This host's ability to send to an IP address. `missing`: the address is in a local segment, and no host there
  * answers for it.
  */
 export type OwnLink =
@@ -33,7 +33,7 @@ export type OwnLink =
     }
   | { readonly isUp: false; readonly why: string };
 
-/** From the kernel's tables; only rejects with the signal. */
+/** Reads the kernel's tables; only rejects with the signal. */
 export async function ownLinkTo(
   address: string,
   signal: AbortSignal,

@@ -25,7 +25,7 @@ const RULE_LISTS: readonly (readonly [NetworkTool, ...string[]])[] = [
   ['ebtables-save'],
 ];
 
-/** Ports made by Godwit; a rule for all of them is the site's own matter. */
+/** Prefix of Godwit's ports; a rule for all of them is the site's matter. */
 const OWN_PREFIX = 'gw';
 
 /** Lines of a rule list that name the port, or a name prefix that matches it. Pure. */

@@ -83,7 +83,7 @@ function isStandard(name: Plain, value: boolean | number): boolean {
   return typeof standard === 'object' ? standard.includes(Number(value)) : standard === value;
 }
 
-/** The kernel's own entry for the port's MAC does not count. */
+/** The kernel's entry for the port's MAC does not count. */
 function staticMacsOf(port: Link, forwarding: readonly Forwarding[]): StaticMac[] {
   const own = port.address?.toLowerCase();
   return forwarding

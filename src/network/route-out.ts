@@ -96,7 +96,7 @@ function lowerOf(devices: readonly Device[]): (ifname: string) => ReadonlySet<st
   };
 }
 
-/** Next devices of a frame, besides ports. */
+/** Next devices of a frame that are not ports. */
 function nextOf(device: Device): readonly (string | undefined)[] {
   const { link, linkinfo, master } = device;
   switch (kindOf(device)) {

@@ -9,7 +9,7 @@ export interface TapPlan {
   readonly bridge: string;
   /** Default: the bridge's. */
   readonly mtu?: number;
-  /** For a NIC with several queues. */
+  /** True for a NIC with several queues. */
   readonly multiQueue?: boolean | undefined;
   /** User who may attach a program; default: privileged users only. */
   readonly owner?: number | undefined;
@@ -24,8 +24,8 @@ export function tapName(migrationId: string, index: number): string {
 }
 
 /**
- * The port's own MAC, which no frame carries. High, because a bridge without a set MAC takes its ports' lowest, and
- * the host's MAC would change with guests.
+ * MAC of the port itself, which no frame carries. High, because a bridge without a set MAC takes its ports' lowest,
+ * and the host's MAC would change with guests.
  */
 export function portMac(port: string): string {
   const hash = createHash('sha256').update(port).digest('hex').slice(0, 10);

@@ -58,7 +58,7 @@ export interface DirectDriver extends DriverInventory {
 
 /** TLS for the hypervisor's stream: PEM files in a directory of this migration (0700). */
 export interface StreamTls {
-  /** Holds ca.crt, host.crt and host.key of this host. */
+  /** ca.crt, host.crt and host.key of this host. */
   readonly caFile: string;
   readonly certFile: string;
   readonly keyFile: string;
@@ -69,7 +69,10 @@ export interface StreamTls {
    * source).
    */
   readonly peer: string;
-  /** Revocation list, for drivers that check the peer themselves. Absent: no certificate is refused. */
+  /**
+   * Checks the fleet's revocation list, for drivers that verify the peer themselves. Absent: no certificate is
+   * refused.
+   */
   readonly refuses?: Refuses;
 }
 
@@ -94,7 +97,7 @@ export interface HypervisorSession extends MayBalloon {
   /** Replays the current state, then calls back in order. Returns the unsubscribe function. */
   onEvent(listener: (event: HypervisorEvent) => void): () => void;
   /**
-   * Calls back once if the hypervisor can no longer be reached; it may still run, and no more events come. The caller
+   * Calls back once if the hypervisor can no longer be reached. It may still run, and no more events come. The caller
    * opens a source again; a destination reconnects by itself. Returns the unsubscribe function.
    */
   onUnreachable?(listener: (error: GodwitError) => void): () => void;
@@ -234,7 +237,7 @@ export interface NicPlan {
 
 export interface DestinationStart extends Listens {
   readonly handle: GuestHandle;
-  /** For `startCold`, even by another process. */
+  /** Input of `startCold`, which another process may call. */
   readonly launch?: Launch;
 }
 

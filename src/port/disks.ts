@@ -156,7 +156,7 @@ export interface DiskRelocator {
   setWriteBlocking(work: unknown, signal: AbortSignal): Promise<void>;
   /** Takes a ready copy to `pending`; from there on, guest writes wait. */
   complete(work: unknown, signal: AbortSignal): Promise<void>;
-  /** From `pending`: switches the guest to the new image. */
+  /** Switches the guest to the new image, from `pending`. */
   finalize(work: unknown, signal: AbortSignal): Promise<void>;
   /** After the switch to `file`: closes the old image. Resolves to descriptions of steps that failed. */
   settle(work: unknown, file: string, signal: AbortSignal): Promise<string[]>;
@@ -186,6 +186,6 @@ export interface FrozenImage {
   /** Only this file is read; another file at that path is refused. Absent in migrations begun by an earlier build. */
   readonly identity?: FileIdentity;
   readonly format: 'raw' | 'qcow2';
-  /** Its backing files, nearest first. */
+  /** Backing files of the image, nearest first. */
   readonly below: readonly Pick<FrozenImage, 'file' | 'format' | 'identity'>[];
 }

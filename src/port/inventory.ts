@@ -49,7 +49,7 @@ export interface DriverInventory {
    */
   layout?(handle: GuestHandle, signal: AbortSignal): Promise<GuestLayout>;
   /**
-   * For each file, in order: guests of this host that may write to it now, according to the kernel's view of all
+   * Guests of this host that may write to each file now, in order of the files, according to the kernel's view of all
    * hypervisors.
    */
   diskWriters?(files: readonly string[], signal: AbortSignal): Promise<(readonly string[])[]>;
@@ -77,7 +77,7 @@ export interface GuestLayout {
 export interface GuestDirectory {
   /** False proves that its hypervisor does not live. */
   readonly mayLive: boolean;
-  /** Its guest was built for a migration that is not settled yet. */
+  /** The guest was built for a migration that is not settled yet. */
   readonly unsettled: boolean;
 }
 
@@ -86,7 +86,7 @@ export interface HandleFacts {
   readonly what: string;
   /** Directory of its sockets on this host. */
   readonly directory: string;
-  /** Its process on this host, if any. */
+  /** Process on this host, if any. */
   readonly pid?: number;
   /** Accounts for all its processes, if there are several. */
   readonly cgroup?: CountedCgroup | undefined;

@@ -37,7 +37,7 @@ export interface ManagedDriver extends DriverInventory {
     signal: AbortSignal,
   ): Promise<ArrivedGuest | undefined>;
   /**
-   * Sockets at which this host's manager connects or listens for the memory (orders with `wire`) and the disks
+   * Sockets of this host for its manager to connect or listen to, for the memory (orders with `wire`) and the disks
    * (orders with `copies`). Absent: the manager only uses its own path.
    */
   readonly memorySockets?: MemorySockets;
@@ -165,7 +165,7 @@ export interface ManagedSession {
    * GODWIT_HYPERVISOR means that the manager started none and will not; after any other error it may have.
    */
   start(order: ManagedOrder, signal: AbortSignal): Promise<void>;
-  /** Time after which an abandoned `start` or `prepare` can no longer have an effect, ms. */
+  /** Time until an abandoned `start` or `prepare` can no longer have an effect, ms. */
   readonly settlesMs: number;
   /** The manager's current report on this migration's task. */
   look(order: ManagedOrder, signal: AbortSignal): Promise<TaskSight>;
@@ -190,7 +190,7 @@ export interface ManagedSession {
 }
 
 export interface ManagedInspection {
-  /** For later comparisons; absent if the driver cannot read it. */
+  /** Used for later comparisons; absent if the driver cannot read it. */
   readonly snapshot?: GuestSnapshot | undefined;
   readonly memoryBytes: number;
   readonly checks: readonly Check[];

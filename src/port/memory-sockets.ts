@@ -8,7 +8,7 @@ import { giveSocket, userOfDirectory } from '../system/files/checked-open.ts';
 
 /** Checks and opens the sockets through which Godwit and a manager of this host exchange guest memory. */
 
-/** As long as the longest migration id. */
+/** Length of the longest migration id. */
 const ID = 'm-0123456789abcde';
 /** Mode bits of one class of users: write and enter a directory, and enter it. */
 const MAKE = 0o3;

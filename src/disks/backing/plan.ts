@@ -13,7 +13,7 @@ export type BackingFileFate =
 
 export interface BackingFileFacts {
   readonly shared: readonly ImagePlace[];
-  /** Images on the source's own storage. */
+  /** Images on storage of the source alone. */
   readonly backingFiles: readonly BackingFile[];
   readonly found: readonly ImagePlace[];
 }

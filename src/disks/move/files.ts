@@ -28,7 +28,7 @@ export async function makeNew(plan: DiskMovePlan): Promise<void> {
   try {
     const { uid, gid, mode } = await stat(plan.from);
     const own = await handle.stat();
-    // Its hypervisor may run as another user than the agent.
+    // The hypervisor may run as another user than the agent.
     if (own.uid !== uid || own.gid !== gid) await handle.chown(uid, gid);
     await handle.chmod(mode & 0o777);
   } finally {

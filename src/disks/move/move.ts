@@ -60,7 +60,7 @@ export class DiskMove {
   readonly #deps: MoveDependencies;
   readonly #listeners = new Set<() => void>();
   #state: MoveState;
-  /** Orders records, so that a cancel is judged by the state in which it is recorded. */
+  /** Orders records, so that a cancel is judged by the state when it is recorded. */
   readonly #turn = new Mutex();
   #isWriteBlocking = false;
   readonly #figures = new Figures();

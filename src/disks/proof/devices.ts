@@ -172,7 +172,7 @@ export async function stampOf(pool: Pool, name: string): Promise<string | undefi
   const identity = await identityOf(real).catch(() => undefined);
   if (identity === undefined) return undefined;
   const at = await realpath(path.join(SYS, numberOf(info.rdev)));
-  // For a partition, its disk's number; kernels before 5.15 have none.
+  // Sequence number of the disk, for its partitions as well; kernels before 5.15 have none.
   const sequence = (directory: string): Promise<string> =>
     readFile(path.join(directory, 'diskseq'), 'utf8').catch(() => '');
   const turn = (await sequence(at)) || (await sequence(path.dirname(at)));

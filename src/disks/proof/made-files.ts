@@ -5,8 +5,7 @@ import { inRealDirectory } from '../../system/files/real-directory.ts';
 
 /**
  * File made by a migration: created under a migration's name, then linked to its final name, which fails if that
- * exists. So cleanup after a crash at any point can tell what was made: only a file that is the same under both
- * names.
+ * exists. After a crash at any point, cleanup can tell what was made: only a file that is the same under both names.
  */
 export interface StagedFile {
   /** In the same directory as `file`. */

@@ -11,7 +11,7 @@ export interface Pool {
 
 export interface ImageLocation {
   readonly pool: Pool;
-  /** From the pool's root. */
+  /** Path from the pool's root. */
   readonly path: string;
 }
 

@@ -92,7 +92,7 @@ export class LvmMaker implements Maker {
     return found?.mark === migration;
   }
 
-  /** Its volume group; undefined if it or its devices are missing. */
+  /** State of the volume group; undefined if it or its devices are missing. */
   async #lookUp(signal: AbortSignal): Promise<LvmGroup | undefined> {
     const select = `vg_name="${this.#group}"`;
     const asked = ['vgs', ...JSON_REPORT, '--options', GROUP_COLUMNS, '--select', select];

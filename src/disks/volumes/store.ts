@@ -13,7 +13,7 @@ export interface Volume {
 }
 
 export interface Store {
-  /** Those with the requested names. */
+  /** Volumes with the requested names. */
   readonly volumes: readonly Volume[];
   readonly freeBytes: number;
   /** Volume sizes are multiples of this. */

@@ -2,8 +2,8 @@
  * Decides whether another host is dead: its kernel was asked over every path, and was silent for a whole period. Any
  * answer proves life, and unknown never counts as dead. Pure.
  *
- * Silence can also come from this host's own firewall or link. So another host must answer over the same path
- * meanwhile; otherwise the silence proves nothing.
+ * Silence can also come from this host's firewall or link. It proves nothing unless another host answers over the
+ * same path meanwhile.
  */
 
 /** `unknown`: this side could not ask, or another host answered in its place. */
@@ -35,7 +35,7 @@ interface Span {
 export interface DarkWatch {
   readonly terms: DarkTerms;
   readonly silent: ReadonlyMap<string, Span | undefined>;
-  /** Per path: the time at which another host answered over it. */
+  /** Time of another host's answers, by path. */
   readonly open: ReadonlyMap<string, Span | undefined>;
   readonly verdict: DarkVerdict;
 }

@@ -3,9 +3,9 @@ import type { UndoneIn } from '../engine/rows.ts';
 import type { DestinationEvent } from './destination-events.ts';
 
 /**
- * What a direct migration makes at its destination, as rows. A row only needs rows above it. Pure.
+ * Everything that a direct migration makes at its destination, as rows. A row only needs rows above it. Pure.
  *
- *   seed -> connections -> ports -> hook -> files -> images -> hypervisor -> memory -> disks -> arm -> || run
+ * seed -> connections -> ports -> hook -> files -> images -> hypervisor -> memory -> disks -> arm -> || run
  *                                                                                                    ||
  *                                                                                     point of no return
  *

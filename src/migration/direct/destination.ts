@@ -43,7 +43,7 @@ export interface DestinationState {
   readonly launch: Launch | undefined;
   /** `gone` is proof that its process has ended. */
   readonly hypervisor: DestinationStatus['hypervisor'];
-  /** The incoming memory stream failed, so this copy will never be whole. Its process may still live. */
+  /** The incoming memory stream failed, so this copy will never be whole. The process may still live. */
   readonly streamFailed: boolean;
   readonly error: SerialError | undefined;
   /** Armed before a reboot: the record that the guest ran may be lost. */

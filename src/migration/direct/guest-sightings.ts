@@ -30,7 +30,7 @@ export function evidenceOf(fleet: GuestSightings, guest: string): Evidence[] {
   );
 }
 
-/** Doubts that an insisting operator accepts: silent hosts, and hosts that show what may be the guest. */
+/** Doubts that an insisting operator accepts: silent hosts, and hosts with a possible copy of the guest. */
 export function doubtsOf(fleet: GuestSightings, guest: string): HostDoubts[] {
   const shown = fleet.sightings.flatMap((seen): HostDoubts[] => {
     const answer = answerFrom(seen, { ...fleet, guest });
@@ -42,8 +42,8 @@ export function doubtsOf(fleet: GuestSightings, guest: string): HostDoubts[] {
 }
 
 /**
- * Weighs one answer against the fleet. It is not `safe` while a host is silent or shows what may be the guest. The
- * source is `wrong` if the guest provably ran elsewhere.
+ * Weighs one answer against the fleet. It is not `safe` while a host is silent or may have the guest. The source is
+ * `wrong` if the guest provably ran elsewhere.
  */
 export function vouched(answer: Answer, fleet: GuestSightings, guest: string): Answer {
   const evidence = evidenceOf(fleet, guest);

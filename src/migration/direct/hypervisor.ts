@@ -28,7 +28,6 @@ export const hypervisorEvent = z.discriminatedUnion('type', [
 ]);
 export type HypervisorEvent = z.infer<typeof hypervisorEvent>;
 
-/** Fresh status of the hypervisor, for recovery. */
 export interface HypervisorStatus {
   /** `shut-down`: by the guest; `incoming`: not started yet; `handed-over`: source after completion. */
   readonly run: 'running' | 'paused' | 'shut-down' | 'incoming' | 'handed-over' | 'gone';

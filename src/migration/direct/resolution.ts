@@ -27,8 +27,8 @@ export function judge(known: ResolutionFacts): Answer[] {
 }
 
 /**
- * If neither host can run the guest any more, the migration may be ended, so that every held migration has a way out.
- * That is so if the destination has no copy or a part, and the source has none or an outdated one. Nothing is run.
+ * A migration may be ended if neither host can run the guest any more: the destination has no copy or a part, and the
+ * source has none or an outdated one. Nothing is run. So every held migration has a way out.
  */
 function ending(known: ResolutionFacts, answer: Answer): Answer {
   const { guest, from, to, source, destination } = known;

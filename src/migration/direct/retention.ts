@@ -2,8 +2,8 @@ import type { DestinationEvent } from './destination-events.ts';
 import type { SourceState } from './source-state.ts';
 
 /**
- * True while the other host may still ask about this migration. Its record must be kept however old it is, because a
- * host without a record cannot tell what it did.
+ * True while the other host may still ask about this migration. The record must then be kept, because a host without
+ * one cannot report what it did.
  */
 export function sourceMayBeAsked(state: SourceState | undefined): boolean {
   if (state === undefined) return false;
@@ -23,8 +23,8 @@ export function sourceMayBeAsked(state: SourceState | undefined): boolean {
 }
 
 /**
- * A destination's record is needed while its source may not know how it ended, which is so if it settled or gave up
- * by itself. A source depends on nothing at a destination that was never armed.
+ * A destination's record is needed if it settled or gave up by itself, since its source may not know that. A source
+ * depends on nothing at a destination that was never armed.
  */
 export function destinationMayBeAsked(events: readonly DestinationEvent[]): boolean {
   const end = events.findLast(({ type }) => type === 'finished' || type === 'released');

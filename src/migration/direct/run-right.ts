@@ -66,7 +66,7 @@ export function sourceRightAfter(
 
 /**
  * True if the source may run a guest whose stream broke before everything was handed over. Most hypervisors resume it
- * by themselves. That is safe, because no other host may run it before a commit is sent.
+ * by themselves, which is safe, because no other host may run it before a commit is sent.
  */
 export function sourceMayRunOn(right: SourceRight): boolean {
   return right !== 'committing' && right !== 'passed';

@@ -21,8 +21,8 @@ export function onSilence(state: DestinationState): OnSilence {
 const SHORT_SILENCE_MS = 20_000;
 
 /**
- * Silence after which a destination acts by itself, ms. The short time applies to a destination that is not armed yet
- * or whose guest has ended; otherwise `sourceSilenceMs`.
+ * Silence of the source until its destination acts by itself, ms. The short time applies to a destination that is not
+ * armed yet or whose guest has ended; otherwise `sourceSilenceMs`.
  */
 export function leaseMs(state: DestinationState, sourceSilenceMs: number): number {
   const isIdle = state.right === 'none' || onSilence(state) === 'tear-down';

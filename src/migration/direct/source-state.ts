@@ -48,7 +48,6 @@ export type { StepFacts } from './step-facts.ts';
 const step = z.enum(STEP_NAMES);
 const why = z.string().max(1024).optional();
 
-/** Journal events of a migration at its source. */
 export const sourceEvent = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('planned'),
@@ -109,7 +108,6 @@ export const sourceEvent = z.discriminatedUnion('type', [
   /** Final figures of the wire, or of the disks' path; `why` if it ended by itself. */
   z.object({ type: z.literal('wire'), figures: wireFigures, why }),
   z.object({ type: z.literal('disk-link'), figures: diskLink, why }),
-  /** Latency of the guest's requests to the copied disks, so far. */
   z.object({ type: z.literal('latency'), disks: z.array(diskLatency).max(64) }),
   /** Guest memory before its balloon takes any. */
   z.object({ type: z.literal('inflating'), fromBytes: ballooned.shape.takenBytes }),
@@ -131,7 +129,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
     /** The host rebooted since the migration began, so unsynced records may be missing. */
     rebooted: z.boolean().optional(),
   }),
-  /** Resumes a held migration. `ask`: with the destination's own answer, as usual. */
+  /** Resumes a held migration. `ask`: with the destination's answer, as usual. */
   z.object({
     type: z.literal('resolved'),
     runAt,

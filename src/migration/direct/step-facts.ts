@@ -26,7 +26,6 @@ export const stepFacts = z.object({
   /** Read-only images on this host's storage, and their places here. */
   bases: z.array(place).max(MAX_PLACES).optional(),
   ...imagesHere,
-  /** Devices unplugged for the move, and how to plug each in again. */
   unplugged: z.array(unplugged).max(MAX_UNPLUGGED).optional(),
   /** Extra time to hand over and to resume, ms (port/inspection.ts). */
   handsOverMs: z.number().int().nonnegative().max(86_400_000).optional(),

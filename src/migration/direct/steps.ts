@@ -68,7 +68,7 @@ export interface Step extends Row {
 /** Maximum sleep of a step that waits for a requested time, ms. */
 const WAKES_MS = 60_000;
 
-/** From here on there is no way back: the destination may run the guest. */
+/** First step without a way back: the destination may run the guest from here on. */
 export const POINT_OF_NO_RETURN = 'commit' satisfies StepName;
 
 /** Steps that a rehearsal must not include; the compiler checks the table. */

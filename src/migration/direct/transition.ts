@@ -244,7 +244,7 @@ function undoFailed(state: SourceState, step: StepName, error: SerialError): Tra
   // If the stream cannot be undone, the guest may be paused here. Nothing was committed, so the rest of the undo is
   // safe, but the end must not claim that the source runs. (Undoing memory is the second attempt for switchover.)
   const isStream = takesBack(step, state, error);
-  // Also repeated if the guest would be left with less memory.
+  // The undo is repeated as well if the guest would be left with less memory.
   if (isStream || step === 'balloon') {
     if (state.attempts + 1 < MAX_ATTEMPTS) {
       return {

@@ -30,7 +30,7 @@ export type Doing<Step, Undone> =
 /** Orders to a mover; a mover that takes over may repeat them. */
 export type EngineEffect<Step, Undone> =
   | { readonly type: 'do'; readonly step: Step }
-  /** Also stops the current step. */
+  /** Undoes a step, and stops the current one. */
   | { readonly type: 'undo'; readonly step: Undone }
   | { readonly type: 'end'; readonly outcome: EndPhase };
 

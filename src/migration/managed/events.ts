@@ -43,7 +43,6 @@ const looks = {
   vantages: probeReports.optional(),
 };
 
-/** Results of a step, kept so that a new mover need not ask again. */
 export const managedFacts = z.object({
   memoryBytes: bytes.optional(),
   checks: z.array(check).max(MAX_CHECKS).optional(),
@@ -141,7 +140,7 @@ export function orderOf(
   const firstMs = presentDowntimeMs(strategy, settings.maxDowntimeMs);
   const maxDowntimeMs = Math.floor(plannedDowntimeMs(firstMs, wire ? WIRE_UNDER_WAY_MS : 0));
   const throttle = ownThrottle(strategy, mode);
-  // With the wire, the cap applies to its links and not to the manager's socket.
+  // The cap applies to the wire's links, if any, and not to the manager's socket.
   const cap = maxBandwidth === undefined || wire ? {} : { maxBandwidth };
   const wanted = {
     ...defined({ datastore, priority }),

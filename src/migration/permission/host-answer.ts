@@ -3,8 +3,8 @@ import type { HostDoubts } from '../../protocol/public/resolve.ts';
 import type { Sighting } from '../../protocol/peer/sighting.ts';
 
 /**
- * Knowledge of one host that may hold a copy of a guest. An unknown migration (`GODWIT_MIGRATION_UNKNOWN`) is no
- * evidence: an agent that lost its state answers the same. `without` rests on a recorded refusal, or on a sighting,
+ * Knowledge of one host that may hold a copy of a guest. An unknown migration (`GODWIT_MIGRATION_UNKNOWN`) proves
+ * nothing: an agent that lost its state answers the same. `without` rests on a recorded refusal, or on a sighting,
  * which is judged by the age of the host's state.
  */
 export type HostAnswer =
@@ -119,7 +119,7 @@ function movesIn({ host, moves }: Sighting, { id, since }: GuestSought): Finding
   });
 }
 
-/** Its state was created or restored from a backup since, so it may have forgotten a part. */
+/** The host's state was created or restored from a backup since, so it may have forgotten a part. */
 function forgottenBy({ storeSince }: Sighting, { since }: GuestSought): Finding[] {
   if (storeSince === undefined || since === undefined || storeSince <= since) return [];
   const why = `may have forgotten it: its state is from ${storeSince}`;

@@ -16,10 +16,10 @@ let make: (guest: string, ground: string) => StartPermission;
  * Permission to start a guest. No driver starts or resumes a guest without one, and only `judgeStart` makes one. It
  * weighs this host's readable journal, its current boot, and the answers of every host that may hold a copy.
  *
- * If this host has not rebooted since it took the guest over, it was never off, so no valid proof can have let
- * another host recover the guest; only the other side of the migration may hold a copy. After a reboot of this host,
- * or of the source whose commit it follows, any host of the fleet may hold one: each must answer, be proved off, or
- * be named by the operator. Silence is not an answer.
+ * If this host has not rebooted since it took the guest over, it was never off, and no other host can have recovered
+ * the guest. So only the other side of the migration may hold a copy. After a reboot of this host, or of the source
+ * whose commit it follows, any host of the fleet may hold one. Each must answer, be proved off, or be named by the
+ * operator.
  */
 export class StartPermission {
   readonly #guest: string;
@@ -44,7 +44,8 @@ export class StartPermission {
 }
 
 /**
- * This host's right to the guest according to its journal. `bootId`: boot in which the right was last known to hold.
+ * This host's right to the guest according to its journal. `bootId`: the host's boot when the right was last known to
+ * hold.
  */
 export type Claim =
   /**
@@ -76,7 +77,7 @@ export type Claim =
 
 export interface StartQuestion {
   readonly guest: string;
-  /** By this host's clock. */
+  /** Current time by this host's clock. */
   readonly now: BootTime;
   readonly claim: Claim;
   /** The other side of the migration, or the dead host of a recovery. */
@@ -106,7 +107,7 @@ export function hostsInDoubt({
   return [counterpart, ...fleet.filter((host) => host !== counterpart)];
 }
 
-/** For a host that has not rebooted since. */
+/** True if the other side may hold a copy, for a host that has not rebooted since. */
 function isCounterpartInDoubt(claim: Exclude<Claim, { kind: 'recovery' }>): boolean {
   switch (claim.kind) {
     case 'take-back':

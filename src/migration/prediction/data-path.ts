@@ -41,7 +41,7 @@ export type DataPathChoice =
 
 /** Streams of QEMU on links that are fast enough. */
 export const SEVERAL_STREAMS: ChosenStream = { streams: 4, compress: 'none' };
-/** With zstd level 1. */
+/** Streams with zstd level 1. */
 export const PACKED_STREAM: ChosenStream = { streams: 4, compress: 'zstd' };
 export const PACKED3_STREAM: ChosenStream = { ...PACKED_STREAM, compressLevel: 3 };
 export const PACKED9_STREAM: ChosenStream = { ...PACKED_STREAM, compressLevel: 9 };

@@ -5,7 +5,7 @@ export interface FreePageFacts {
   readonly memoryBytes: number;
   /** Share of zero pages; assumed to be free. */
   readonly zero: number;
-  /** Rate at which memory is sent before the hints arrive, bytes/s. */
+  /** Rate of memory before the hints arrive, bytes/s. */
   readonly rate: number;
 }
 

@@ -9,9 +9,9 @@ export const isByWire = (memoryPath: string): boolean =>
   memoryPath === 'cold' || memoryPath === 'known';
 
 /**
- * Share of nonzero pages that are sent by name; undefined if unknown or without a cache. Scenarios in which pages
- * shrink less also have fewer hits, shifted by the sampling error. On the scale of arcsin(sqrt(share)) the error is
- * the same for every share, which keeps the order of scenarios.
+ * Share of nonzero pages that are sent by name; undefined if unknown or without a cache. Scenarios with less
+ * compressible pages also have fewer hits, shifted by the sampling error. On the scale of arcsin(sqrt(share)) the
+ * error is the same for every share, which keeps the order of scenarios.
  */
 export function hitsOf(
   { memoryPath, mix }: { readonly memoryPath: MemoryPath; readonly mix?: PageMix | undefined },

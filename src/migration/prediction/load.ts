@@ -57,8 +57,8 @@ interface Pass {
 }
 
 /**
- * Link and processors work in parallel, so the slower one counts. With compression, each waits for the other at
- * times, because some pages shrink much and others do not; if both alone would take about as long, together they take
+ * Link and processors work in parallel, so the slower one counts. Compression makes each wait for the other at times,
+ * because some pages shrink much and others do not. If both alone would take about as long, together they take
  * longer. Not applied to a link that is only a lower bound, since it may never be the limit.
  */
 const slower = (
@@ -83,7 +83,7 @@ function passOf(facts: Facts, scenario: Scenario): Pass {
   return { reported, zeros, share, againShare, startMs, workMs, linkMs, alternating };
 }
 
-/** Its pages were sampled, and the path compresses them. */
+/** True if the pages were sampled, and the path compresses them. */
 export const isSampled = ({ memoryPath, mix }: Pick<Facts, 'memoryPath' | 'mix'>): boolean =>
   mix !== undefined && COSTS[memoryPath].ofPacked !== undefined;
 

@@ -11,9 +11,9 @@ export type PackedPath = 'packed' | 'packed3' | 'packed9';
  * processors, docs/measurements/wire.md), and usable processors.
  */
 export interface Cost {
-  /** Without a sample of the pages. */
+  /** Used without a sample of the pages. */
   readonly share: number;
-  /** With a sample: factor on the quick compressor's ratio; absent: the path does not compress. */
+  /** Factor on the quick compressor's ratio, with a sample; absent: the path does not compress. */
   readonly ofPacked?: number;
   /** Same over a thin link (`THIN_LINK`), whose processors have time for more; absent: as `ofPacked`. */
   readonly ofPackedThin?: number;
@@ -25,7 +25,7 @@ export interface Cost {
   /** Fixed time before memory flows. */
   readonly startSeconds?: number;
   readonly mostCores: number;
-  /** A page that was sent before goes by name. */
+  /** A page that was sent before is sent by name. */
   readonly once?: true;
 }
 
@@ -72,7 +72,7 @@ export const COSTS: Readonly<Record<MemoryPath, Cost>> = {
     once: true,
   },
   /**
-   * From both ends' processor time at 384 MiB (3.3 s) and 1.5 GiB (10.3 s): the start, and 5.8 s per GB. Another
+   * Start time, and 5.8 s per GB, from both ends' processor time at 384 MiB (3.3 s) and 1.5 GiB (10.3 s). Another
    * machine took 10 s per GB (prediction.md).
    */
   known: {
@@ -140,7 +140,7 @@ export const HINTS_AFTER_MS = 200;
 
 /**
  * QEMU checks the remainder after each piece of work: 50 ms of pages, or the amount that a cap allows in a tenth of a
- * second. So it ends up to this much below the limit, and only this much may be dirtied meanwhile, ms
+ * second. It therefore ends up to this much below the limit, and only this much may be dirtied meanwhile, ms
  * (migration/ram.c, migration.c).
  */
 export const PIECE_MS = 50;
@@ -227,7 +227,7 @@ export const THROTTLE_PERIODS = 2;
 /** Weight of an assumption, in moves of this site. */
 export const ASSUMED_COUNTS = 1;
 export const MAX_LOOKED_AT = 9;
-/** Moves after which assumptions no longer count. */
+/** Moves until assumptions no longer count. */
 export const ENOUGH_MOVES = 3;
 /** Weight of these moves against the assumption, 0 to 1. */
 export const weightOf = (moves: number, assumedCounts: number = ASSUMED_COUNTS): number =>
@@ -236,7 +236,7 @@ export const weightOf = (moves: number, assumedCounts: number = ASSUMED_COUNTS):
 /** Spreads of results around measured figures, as standard deviations of the logarithm. */
 export const SPREADS = {
   link: { measured: 0.1, seen: 0.15, configured: 0.1, unknown: 0.5 },
-  /** Of the sample; small samples add to it. */
+  /** Spread of the sample; small samples add to it. */
   dirty: 0.25,
   share: { sampled: 0.08, unknown: 0.35 },
   processor: 0.3,
@@ -252,7 +252,7 @@ export const AROUND_SPREAD = 0.7;
 /** Part of `share` that applies to the share of nonzero pages. */
 export const HELD_SPREAD = 0.25;
 
-/** Probability from which a move is predicted to end. */
+/** Minimum probability for a move that is predicted to end. */
 export const SURE = 0.95;
 /** Sample size of a mover, which has less time than a plan. */
 export const MOVER_PAGES = 1024;

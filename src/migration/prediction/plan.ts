@@ -36,7 +36,7 @@ export interface PlanFacts extends Omit<Facts, 'memoryPath' | 'levers' | 'rounds
 }
 
 /**
- * Ratio by which a link may exceed its measured rate within a second or two. An earlier migration's rate has no such
+ * Factor on the measured rate that a link may reach within a second or two. An earlier migration's rate has no such
  * bound.
  */
 const MAX_LINK_RATIO = { measured: 1.5, configured: 1.5, seen: Infinity } as const;

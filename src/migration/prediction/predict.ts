@@ -134,7 +134,7 @@ const learned = (facts: Facts): Facts => ({
 /** Inputs for later learning. Managers' and containers' rounds are not broken down enough. */
 function costsOf(facts: Facts, { ends, bytes, memoryMs }: Rounds): Pick<Prediction, 'costs'> {
   const { memoryPath, factors, link, shape, rounds, processors, mix } = facts;
-  // With one host's processors only, the slower host is unknown.
+  // If only one host's processors are known, the slower host is unknown.
   const isOwn = shape !== 'managed' && rounds !== 'content' && processors.length > 1;
   if (ends !== 'precopy' || factors === undefined || !isOwn || memoryMs <= 0) return {};
   const { workMs, linkMs, alternating, firstBytes } = aloneOf(facts, NOMINAL, bytes);

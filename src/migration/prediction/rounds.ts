@@ -154,7 +154,7 @@ function chanceOf(usualMs: number, slackMs: number): number {
 /** In the first round, only pages dirtied after their sending are sent again. */
 function postcopyAfter(ms: number, load: Load, steps: Rounds['steps'] = []): Rounds {
   const sentMs = Math.min(ms, load.passMs);
-  // With post-copy from the start, the few sent pages may be the written ones.
+  // If post-copy begins at once, the few sent pages may be the written ones.
   const lastDirtied =
     ms > POSTCOPY_AFTER_MS
       ? (sinceSent(load.curve, sentMs, load.memoryBytes) * sentMs) / load.passMs

@@ -18,7 +18,7 @@ export type Policy = Pick<
   MigrationSettings,
   'mode' | 'maxDowntimeMs' | 'maxBandwidth' | 'hybridRounds' | 'steering'
 > & {
-  /** For memory alone, ms. */
+  /** Time limit for memory alone, ms. */
   readonly timeoutMs: number;
   /** Link time of bytes queued when the guest stops, before its last pages, ms; absent: none. */
   readonly underWayMs?: number;

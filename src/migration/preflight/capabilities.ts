@@ -34,20 +34,20 @@ export interface Capabilities {
   readonly unplugs?: boolean;
   /** A guest can get devices of the destination, by name. */
   readonly plugs?: boolean;
-  /** Its manager also moves disks to a named datastore. */
+  /** The manager also moves disks to a named datastore. */
   readonly datastores?: boolean;
   readonly priorities?: boolean;
-  /** Its manager may send memory unencrypted, and the driver can refuse that. */
+  /** The manager may send memory unencrypted, and the driver can refuse that. */
   readonly encryption?: boolean;
-  /** Its manager can send memory through a unix socket of Godwit, and so over the wire. */
+  /** The manager can send memory through a unix socket of Godwit, and so over the wire. */
   readonly wire?: boolean;
   /** Copies disks through its manager, and can keep the originals. */
   readonly keepsSource?: boolean;
   /** Settings of a running migration that steering can change, as far as the mode allows. Absent: none. */
   readonly levers?: readonly SteeringMeasure[];
-  /** Its manager keeps to `maxBandwidth`. */
+  /** The manager keeps to `maxBandwidth`. */
   readonly keepsCap?: boolean;
-  /** Its manager throttles a guest by itself if the order permits it. */
+  /** The manager throttles a guest by itself if the order permits it. */
   readonly throttlesItself?: boolean;
   /** Figures that its manager reports; absent: Godwit measures everything itself. */
   readonly figures?: readonly (keyof TaskFigures)[];

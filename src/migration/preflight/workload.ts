@@ -17,7 +17,7 @@ export interface WorkloadFacts {
   /** Label `godwit/realtime`. */
   readonly isRealtime?: boolean | undefined;
   readonly linkRate?: number | undefined;
-  /** Its disks are copied; absent: not known yet. */
+  /** Disks are copied; absent: not known yet. */
   readonly copiesDisks?: boolean | undefined;
   readonly settings: Pick<MigrationSettings, 'mode' | 'streams' | 'compress'> &
     Partial<
@@ -96,8 +96,8 @@ function realtimeDoubt({ isRealtime, settings }: WorkloadFacts): Finding | undef
 }
 
 /**
- * Pre-copy repeats until the rest fits into the downtime. Shorter windows have higher rates of written pages, so if
- * the link is slower than this window's rate, no round becomes shorter than the window.
+ * Pre-copy repeats until the remainder fits into the downtime. Shorter windows have higher rates of written pages, so
+ * if the link is slower than this window's rate, no round becomes shorter than the window.
  */
 function writesDoubt(facts: WorkloadFacts): Finding | undefined {
   const { dirtyBytesPerS = 0, settings } = facts;

@@ -10,7 +10,7 @@ export interface Marks {
   readonly continued?: number;
   readonly handedOver?: number;
   readonly ran?: number;
-  /** Part of it in which the destination's hypervisor resumed the guest, ms. */
+  /** Time of it that the destination's hypervisor took to resume the guest, ms. */
   readonly resumeMs?: number;
 }
 

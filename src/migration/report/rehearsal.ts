@@ -42,7 +42,7 @@ export function rehearsalOf(
   return { switches: cameTo, ...expected, maxDowntimeMs, ...stoodStill };
 }
 
-/** Time to send the rest at the link's rate, ms; undefined if either is unknown. */
+/** Time to send the remainder at the link's rate, ms; undefined if either is unknown. */
 function msToSend(sample: MemorySample | undefined): number | undefined {
   if (sample === undefined) return undefined;
   const { remainingBytes, rate, transferredBytes, totalMs } = sample;

@@ -89,10 +89,10 @@ function judgeEach(
 
 /** Fate of the TCP connections that were handed over. */
 export interface HandedOver {
-  /** Established at the handover. */
+  /** Connections established at the handover. */
   readonly count: number;
   readonly established: number;
-  /** With a packet since. */
+  /** Connections with a packet since. */
   readonly carried: number;
   readonly reset: number;
 }

@@ -5,8 +5,8 @@ const MAX_DISKS = 16;
 const MAX_CHARACTERS = 1024;
 
 /**
- * Disks that a kept description would open: `vda: vms/web1.qcow2 (qcow2) on vms/base.raw (raw)`. Paths are within the
- * storage in which both hosts proved them.
+ * Disks that a kept description would open: `vda: vms/web1.qcow2 (qcow2) on vms/base.raw (raw)`. Paths are below the
+ * storage that both hosts proved.
  */
 export function disksOf({
   description: { disks = [] },

@@ -6,7 +6,7 @@ import type { SourceSight } from './source-sight.ts';
  * wrong images: the guest loses its latest writes, and newer images are ruined.
  *
  * Silence is not death. A host with a failed network card, switch or firewall continues to run guests on shared
- * storage, and an operator or a backup may change their disks. So a host counts as alive until it is proved off.
+ * storage, and an operator or a backup may change their disks. A host counts as alive until it is proved off.
  */
 
 export const HEARTBEAT_MS = 10_000;
@@ -34,9 +34,9 @@ export interface KeptDescription {
 
 /** Another host's reports on the same guest, by the clock of the host that keeps both descriptions. */
 export interface OtherReport {
-  /** Its last description of the guest; undefined: before this host rebooted, or kept by an earlier build. */
+  /** Time of its last description of the guest; undefined: before this host rebooted, or kept by an earlier build. */
   readonly described?: BootTime | undefined;
-  /** Its last description or digest of the guest. */
+  /** Time of its last description or digest of the guest. */
   readonly reported?: BootTime | undefined;
 }
 
@@ -44,8 +44,8 @@ export interface OtherReport {
 export const MAX_IN_TURNS_MS = 15_000;
 
 /**
- * True if another host reported the guest after the last confirmation. A host that alternates with the guest's own
- * host does not count as later.
+ * True if another host reported the guest after the last confirmation. A host that alternates with the guest's host
+ * does not count as later.
  *
  * Only used if that host cannot be asked, because its report alone is not proof: see `Standbys.stateOf`.
  */

@@ -57,9 +57,9 @@ export function writtenWords(writes: Writes | undefined): string {
   return `the guest writes ${formatBytes(point.dirtyBytes)} in ${formatDuration(point.windowMs)}`;
 }
 
-/** From now on: time until all memory has arrived plus lost work, ms. */
+/** Time from now until all memory has arrived, plus lost work, ms. */
 export interface Costs {
-  /** With post-copy now. */
+  /** Cost of post-copy now. */
   readonly nowMs: number;
   /** Lower bound for pre-copy as long as it is useful. */
   readonly laterMs: number;

@@ -25,7 +25,7 @@ const SHOWN_MS = 5000;
 /** Bursts shorter than this have no consequences. */
 const SLOW_AFTER_MS = 10_000;
 const REFUSE_AFTER_MS = 30_000;
-/** From this ratio of writes to copies on, the remainder barely shrinks. */
+/** Ratio of writes to copies above which the remainder barely shrinks. */
 const CONVERGING_SHARE = 0.9;
 
 export function lookAt(disks: readonly DiskProgress[], atMs: number): Look {
@@ -78,7 +78,7 @@ export type DiskDecision =
   | { readonly what: 'slow'; readonly pace: CopyPace }
   | { readonly what: 'refuse'; readonly pace: CopyPace };
 
-/** `canSlow`: undefined before the attempt; true once done, after which the remainder can only shrink. */
+/** `canSlow`: undefined before the attempt; true once done: the remainder can then only shrink. */
 export function judgeCopies(
   { diskWrites = 'slow' }: Pick<MigrationSettings, 'diskWrites'>,
   looks: readonly Look[],
@@ -98,7 +98,7 @@ export function copyEtaMs({ copiesPerS, writesPerS, leftBytes }: CopyPace): numb
   return net <= 0 ? undefined : Math.round((leftBytes * 1000) / net);
 }
 
-/** Silence of the other host after which guest writes no longer wait for it. */
+/** Longest silence of the other host while guest writes wait for it. */
 const MUST_ANSWER_MS = 1000;
 /** Bytes that may queue before an answer: a connection's initial buffer, and the session's window. */
 const IN_LINE_BYTES = 768 * 1024;

@@ -25,8 +25,8 @@ export function inputsOf(view: SteeringView): SteeringInputs {
 }
 
 /**
- * Time to send the remainder at the round's start, ms. The hypervisor's own estimate is then from the previous round,
- * or still the requested downtime.
+ * Time to send the remainder at the round's start, ms. The hypervisor's estimate is then from the previous round, or
+ * still the requested downtime.
  */
 export function reckonedMs({ sample, trace, recentRate }: SteeringView): number {
   const { round, remainingBytes } = sample;
@@ -49,7 +49,7 @@ export function meanRate({
   return totalMs === 0 ? 0 : (transferredBytes * 1000) / totalMs;
 }
 
-/** For decisions that must not be late: the recent mean, even if a look saw more. */
+/** Link rate for decisions that must not be late: the recent mean, even if a look saw more. */
 export const cautiousRate = ({ sample, recentRate = sample.rate }: SteeringView): number =>
   Math.max(1, recentRate);
 

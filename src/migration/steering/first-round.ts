@@ -63,9 +63,8 @@ export function firstRoundOf(
 }
 
 /**
- * True if post-copy must begin now to end within `leftMs`; rewritten pages grow every moment. False if the round
- * itself is too long, in which case post-copy is too, and if the remainder after the round fits into the downtime, in
- * which case pre-copy ends by itself.
+ * True if post-copy must begin now to end within `leftMs`, because rewritten pages grow every moment. False if
+ * post-copy would be too long as well, or if pre-copy ends by itself after the round.
  */
 export function isLastMoment(
   { restMs, againNowMs, againThenMs }: FirstRound,

@@ -10,9 +10,8 @@ export interface OwnThrottle {
 }
 
 /**
- * Steps in which the manager may throttle. Undefined if the strategy forbids it, or changes to post-copy before
- * (never in mode `precopy`). A manager ignores the last step, so steering checks the observed value
- * (`isBeyondThrottle`).
+ * Throttle steps of the manager. Undefined if the strategy forbids it, or changes to post-copy before (never in mode
+ * `precopy`). A manager ignores the last step, so steering checks the observed value (`isBeyondThrottle`).
  */
 export function ownThrottle(
   { measures, throttlePercents }: Pick<SteeringStrategy, 'measures' | 'throttlePercents'>,

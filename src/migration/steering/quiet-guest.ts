@@ -6,7 +6,7 @@ import { seenEnough } from '../load-history.ts';
 
 /** Samples needed to know the guest's low level. */
 const FEW_LOOKS = 5;
-/** Of the median of the earlier samples. */
+/** Share of the median of the earlier samples. */
 const QUIET_SHARE = 0.5;
 /** Rate that any link carries, bytes/s. */
 const NEXT_TO_NOTHING = 1024 ** 2;

@@ -31,7 +31,7 @@ type KnownGuest = {
 
 /**
  * True if the hypervisor stops at the switchover until told to continue. Post-copy and hybrid choose there how the
- * guest leaves. With disks, it is the last moment at which the source holds them. A rehearsal never continues from
+ * guest leaves. If disks are copied, the source has them for the last time there. A rehearsal never continues from
  * there. A guest with a snapshot is compared there, because no change can follow.
  */
 export function holdsSwitchover(
@@ -46,7 +46,7 @@ export function holdsSwitchover(
 export const CONVERGING_SHARE = 0.9;
 /** A throttled guest that would dirty less than this share of the link gets its speed back. */
 const QUIET_SHARE = 0.6;
-/** A longer downtime gets a round of its own if the remainder is at most this multiple of the maximum. */
+/** A longer downtime gets a separate round if the remainder is at most this multiple of the maximum. */
 const WITHIN_REACH = 2;
 /** Target of throttling: dirty rate as a share of the link. */
 const THROTTLED_SHARE = 0.7;

@@ -36,7 +36,7 @@ export const LOOK_MS = 4000;
 /** In a shorter window too few sampled pages change, ms. */
 const MIN_WINDOW_MS = 500;
 /**
- * A second round is worth its time if it leaves less than this share of the first one's remainder: a busy guest loses
+ * A second round is worth its time if it leaves less than this share of the first one's remainder. A busy guest loses
  * three quarters of each second in post-copy (docs/measurements/convergence.md).
  */
 const SHRINKS = 0.5;
@@ -46,9 +46,9 @@ const STANDARD_ERRORS = 2;
 /**
  * Write rate of the guest, bytes/s, if it reaches the link's rate and further rounds do not help; else undefined.
  *
- * A steady guest writes no more per second in a longer window than in a shorter one. So if it outpaces the link in a
- * window longer than the maximum downtime, it does so in each shorter round, and the remainder does not fit into that
- * downtime.
+ * A steady guest writes no more per second in a longer window than in a shorter one. A guest that outpaces the link
+ * in a window longer than the maximum downtime does so in each shorter round, and the remainder does not fit into
+ * that downtime.
  */
 export function outpacingRate({
   sample,

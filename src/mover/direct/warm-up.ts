@@ -22,7 +22,7 @@ import { running } from '../../protocol/peer/migration.ts';
 const HEAD = { v: 1, seq: 0, at: 0, mono: 0 } as const;
 const RUNNING = { epoch: 1, runningAt: new Date(0).toISOString(), resumeMs: 0 };
 
-/** From the guest's stop to the destination's answer, by pre-copy and by post-copy. */
+/** Warms the code from the guest's stop to the destination's answer, by pre-copy and by post-copy. */
 export function warmSource(state: SourceState): void {
   const orders = [
     ['stopped', 'device', 'completed'],
@@ -43,7 +43,7 @@ export function warmSource(state: SourceState): void {
   running.safeParse(RUNNING);
 }
 
-/** From commit to its answer. */
+/** Warms the code from commit to its answer. */
 export function warmDestination(state: DestinationState): void {
   const { epoch } = state.admission;
   const events: DestinationEvent[] = [

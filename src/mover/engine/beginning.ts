@@ -42,7 +42,7 @@ export async function waitToBegin(beginning: Beginning, signal: AbortSignal): Pr
     // The notice lasts as long as requested, and ends when the migration may begin.
     await untilMoment(notBeforeMs - noticeMs, clock, signal);
     fromMs = Math.max(notBeforeMs, askedAtMs + noticeMs);
-    // Its time passed without a mover, so the owner may not have been notified; twice is better than never.
+    // The time passed without a mover, so the owner may not have been notified; twice is better than never.
     if (clock.wallMs() >= fromMs) fromMs = clock.wallMs() + noticeMs;
     waited.push(await giveNotice(beginning, fromMs, signal));
   }

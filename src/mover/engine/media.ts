@@ -28,7 +28,7 @@ export type MediumVerdict =
   | { readonly why: string; readonly unasked?: true }
   | { readonly pool: string; readonly path: string };
 
-/** Medium that holds one image: nothing can be written to it, and no file put beside it. */
+/** Medium that holds one image: nothing can be written to it, and no file put next to it. */
 export interface Medium {
   /** Rejects if it cannot be used. */
   identity(signal: AbortSignal): Promise<Identity>;

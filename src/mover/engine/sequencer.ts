@@ -13,7 +13,6 @@ export interface SequencerDependencies<State, Event extends { readonly type: str
   /** True for events after the migration's end, which are dropped. */
   readonly ignores: (state: State, event: Event) => boolean;
   readonly perform: (effect: Effect) => void;
-  /** Called for each event once its effects have begun. */
   readonly applied: (event: Event) => void;
 }
 
@@ -48,7 +47,6 @@ export class Sequencer<State, Event extends { readonly type: string }, Effect> {
     this.#finished.resolve(outcome);
   }
 
-  /** Queues an event; returns at once. */
   dispatch(event: Event): void {
     this.record(event).catch(() => {});
   }

@@ -36,7 +36,7 @@ export type Listen = <C extends Contract>(
   authorise: (caller: Caller) => void,
 ) => Promise<Listening>;
 
-/** A mover's access to its host, besides the hypervisor. Simulations replace it. */
+/** A mover's access to its host, apart from the hypervisor. Simulations replace it. */
 export interface Surroundings {
   readonly clock: Clock;
   readonly log: Log;

@@ -62,7 +62,7 @@ export async function askToWatch(
   }
 }
 
-/** Its observations, or the reason for none. Never rejects. */
+/** Observations of the host, or the reason for none. Never rejects. */
 export async function endWatchOf(
   place: WatchingHost,
   id: string,

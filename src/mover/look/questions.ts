@@ -28,14 +28,14 @@ export const examined = z.object({
   id: checkId,
   request: migrationRequest,
   handle: guestHandle,
-  /** Its host, if it is not this agent's. */
+  /** Host of the guest, if it is not this agent's. */
   from: hostName.optional(),
   memoryBytes: z.number().nonnegative().optional(),
   /** The destination should keep the guest's description as a standby, if nothing is against it. */
   standby: z.boolean().optional(),
-  /** With `standby`: layout of the guest before the description. */
+  /** Layout of the guest before the description, with `standby`. */
   digest: layoutDigest.optional(),
-  /** With `standby`: labels of the guest. */
+  /** Labels of the guest, with `standby`. */
   labels: labels.optional(),
   seen: sourceMoverRequest
     .pick({

@@ -12,7 +12,7 @@ export interface HostLooksDependencies {
   readonly connect: Connect;
 }
 
-/** Checks the disks of a guest whose manager is part of both hosts; the kernel of each host knows the writers. */
+/** Checks the disks of a guest whose manager is part of both hosts; the kernel of each host reports the writers. */
 export function hostLooks({ config, request, connect }: HostLooksDependencies): HostLooks {
   const { id, peer, fromHost: from, toHost, handle } = request;
   const query = { guest: request.request.guest, from, driver: handle.driver };

@@ -111,7 +111,7 @@ export const LIFECYCLE: Lifecycle = {
   start: {
     do: async (context, signal) => {
       if (context.state().order !== 'none') return undefined;
-      // Its window may have closed while no mover ran.
+      // The requested window may have closed while no mover ran.
       if (context.leftMs() <= 0) throw tooLate(context);
       await assertUnchanged(context, signal);
       // Renewed, because preparing takes time, and the destination may have been closed since.

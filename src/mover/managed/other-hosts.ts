@@ -13,7 +13,7 @@ import {
   type WatchingHost,
 } from '../engine/watching-hosts.ts';
 
-/** Wait of watching hosts for a guest that is silent at the end, ms. */
+/** Time that watching hosts wait for a guest that is silent at the end, ms. */
 const END_MS = 6000;
 const CLOSE_MS = 1000;
 

@@ -72,7 +72,7 @@ export class TaskSteering {
     if (!isSwitch) this.#setMs = this.#decidedMs();
   }
 
-  /** Data in flight on a manager's own path is unknown. */
+  /** Data in flight on a manager's path is unknown. */
   get #underWayMs(): number {
     return this.#context.order.wire === true ? WIRE_UNDER_WAY_MS : 0;
   }

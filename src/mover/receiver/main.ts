@@ -25,11 +25,11 @@ import { wireOpeners } from '../engine/wire-openers.ts';
 
 /** Time for the source's mover to connect after its answer, ms. */
 const UNUSED_MS = 60_000;
-/** Time beyond the migration's timeout, in which the manager is asked to end its task, and ends it. */
+/** Time beyond the migration's timeout, ms: the manager is asked to end its task, and ends it. */
 const AFTER_TIMEOUT_MS = 2 * CANCEL_MS;
 /** Time to save data after the stream's end, ms. */
 const CLOSE_MS = 10_000;
-/** As the source's mover counts it. */
+/** Epoch of the source's mover. */
 const EPOCH = 1;
 
 /**
@@ -60,7 +60,7 @@ export async function runReceiver(
     removeSockets(order);
     forgetReceiver(config.stateDir, order);
   } catch {
-    // Its agent tries again.
+    // The agent tries again.
   }
 }
 

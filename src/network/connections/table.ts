@@ -58,8 +58,8 @@ export async function readConnections(
 }
 
 /**
- * All addresses in the table, those with the most connections first, without their owners. GODWIT_HOST_LACKS if the
- * table is too long.
+ * All addresses in the table, whoever has them; those with the most connections first. GODWIT_HOST_LACKS if the table
+ * is too long.
  */
 export async function addressesTracked(signal: AbortSignal): Promise<string[]> {
   const count = await trackedHere();

@@ -5,8 +5,8 @@ import type { NetworkFacts } from '../facts.ts';
 import { RESERVED, ownAddresses } from '../routed.ts';
 
 /**
- * Filters handed-over connections by this host's own knowledge of their addresses. A host with a stolen certificate
- * could name any address of its guest, and an entry lets packets through a firewall. Pure.
+ * Filters handed-over connections by this host's knowledge of their addresses. A host with a stolen certificate could
+ * name any address of its guest, and an entry lets packets through a firewall. Pure.
  */
 
 export interface Surrounding {
@@ -17,7 +17,7 @@ export interface Surrounding {
 type Nic = Pick<NicNetwork, 'mac' | 'addresses' | 'attachment'>;
 
 export interface AddressJudgement {
-  /** Addresses that may be the guest's, as far as this host knows. */
+  /** Addresses that may be the guest's, by this host's knowledge. */
   readonly own: ReadonlySet<string>;
   readonly refused: readonly string[];
 }
@@ -27,7 +27,7 @@ export function judgeAddresses(nics: readonly Nic[], around: Surrounding): Addre
   const own = new Set<string>();
   const refused: string[] = [];
   for (const { addresses, attachment } of nics) {
-    // Its route was judged at admission, and other hosts answer for it until the guest runs here.
+    // The route was judged at admission, and other hosts answer for it until the guest runs here.
     const routed = attachment.kind === 'routed' ? attachment.routes : [];
     for (const address of addresses) {
       const why = whyNot(address, macs, routed, around);

@@ -2,7 +2,7 @@ import { BlockList, isIPv4 } from 'node:net';
 import { godwitError, type GodwitError } from '../../errors.ts';
 import type { AdmittedGuest, WatchOrder } from '../../protocol/peer/probe.ts';
 
-/** A host's own knowledge, independent of other hosts' claims. */
+/** Knowledge of a host, independent of other hosts' claims. */
 export interface OwnKnowledge {
   readonly configured: readonly string[];
   /** Addresses of this host and other hosts, which cannot be a guest's. */

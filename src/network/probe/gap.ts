@@ -14,7 +14,7 @@ export interface Reading {
   readonly isOpen: boolean;
   readonly sent: number;
   readonly answered: number;
-  /** Longest time between two ticks, ms; a gap of this size may be the watch's own. */
+  /** Longest time between two ticks, ms; the watch itself may cause a gap of this size. */
   readonly ownStallMs: number;
   readonly watchedMs: number;
 }
@@ -86,7 +86,7 @@ export class Gap {
     return nowMs - this.#lastAnswerMs <= this.#intervalMs * 3 + 20;
   }
 
-  /** `window`: time by the same clock for which the longest gap is also reported. */
+  /** `window`: time by the same clock; the longest gap in it is also reported. */
   read(nowMs: number, window?: { readonly fromMs: number; readonly toMs: number }): Reading {
     const open = { ms: nowMs - this.#lastAnswerMs, fromMs: this.#lastAnswerMs };
     // A usual interval between answers is not a gap.

@@ -13,7 +13,7 @@ const LOOK_MS = 5;
 const SETTLE_MS = 2000;
 const TOO_SOON = 'it was over before it was known what the guest answers from there';
 
-/** Interval between probes after the end, and of looks then, ms. */
+/** Intervals after the end, between probes and between looks, ms. */
 const [LATER_INTERVAL_MS, LATER_LOOK_MS] = [100, 25];
 
 /** Margin around the switchover, ms: the clock's uncertainty, and effects right after it. */
@@ -76,7 +76,7 @@ export class GuestWatch {
   }
 
   /**
-   * Ends the watch, after a short wait for a silent guest, and returns the results. With `laterMs` it continues at a
+   * Ends the watch, after a short wait for a silent guest, and returns the results. `laterMs`: it continues at a
    * lower rate until closed.
    */
   async end({ switch: at, memoryFromMs, laterMs }: WatchEnd = {}): Promise<WatchResult> {

@@ -49,7 +49,7 @@ function probePortName(migrationId: string, user: ProbeUser = 'p'): string {
   return tapName(migrationId, 0).replace(/n0$/, `${user}a`);
 }
 
-/** Opens it in a NIC's present or future segment. GODWIT_HOST_LACKS if this host cannot. */
+/** Opens it in a NIC's current or future segment. GODWIT_HOST_LACKS if this host cannot. */
 export async function openProbePort(
   migrationId: string,
   at: Segment,
@@ -135,8 +135,8 @@ async function must(words: readonly string[], signal: AbortSignal): Promise<void
 }
 
 /**
- * With the spanning tree protocol, a new port is blocked for half a minute. Any bridge may notice the port's carrier
- * late on a busy host.
+ * The spanning tree protocol blocks a new port for half a minute. Any bridge may notice the port's carrier late on a
+ * busy host.
  */
 async function mustForward(port: string, signal: AbortSignal): Promise<void> {
   const until = systemClock.monotonicMs() + CARRIER_MS;
@@ -150,7 +150,7 @@ async function mustForward(port: string, signal: AbortSignal): Promise<void> {
   throw lacks('a bridge that forwards from a new port at once');
 }
 
-/** Its device file. Only one of two network namespaces can have it under /dev by its number. */
+/** Opens its device file. Only one of two network namespaces can have it under /dev by its number. */
 async function openTap(tap: string): Promise<FileHandle> {
   const flags = constants.O_RDWR | constants.O_NONBLOCK;
   const device = (await readdir(`/sys/class/net/${tap}`)).find((name) => /^tap\d+$/.test(name));

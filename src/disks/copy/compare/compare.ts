@@ -59,8 +59,8 @@ export async function compareImage(
 }
 
 /**
- * Differing chunks; the next ones are read while the other host checks these. Ranges that both hosts know to be zero
- * are neither read nor sent, because a thin image may be huge.
+ * Differing chunks; the next ones are read while the other host checks these. Ranges that are zero in both hosts'
+ * maps are neither read nor sent, because a thin image may be huge.
  */
 async function differing(
   near: ImageReader,

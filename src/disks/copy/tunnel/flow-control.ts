@@ -1,6 +1,6 @@
 /** Initial credit of a connection, bytes. */
 export const FIRST_ROOM = 512 * 1024;
-/** As many bytes as a hypervisor has in flight per disk, to fill a long link. */
+/** Maximum credit: the bytes that a hypervisor has in flight per disk, to fill a long link. */
 const MAX_ROOM = 16 * 1024 * 1024;
 /** Limit of all connections together, beyond the initial credits. */
 const POOL_BYTES = 48 * 1024 * 1024;

@@ -53,10 +53,10 @@ export interface TunnelFigures {
 }
 
 export interface Tunnel extends SessionEnd<TunnelFigures> {
-  /** Cap of this end, bytes/s; undefined: none besides the host's budget. */
+  /** Cap of this end, bytes/s; undefined: only the host's budget. */
   limit(bytesPerS: number | undefined): void;
   /**
-   * From now on, a connection without an answer for longer than this is broken, as if the other hypervisor had gone;
+   * Breaks each connection without an answer for longer than this from now on, as if the other hypervisor had gone;
    * the session stays. undefined: no limit (initial state).
    */
   mustAnswerWithin(ms: number | undefined): void;

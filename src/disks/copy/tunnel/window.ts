@@ -1,6 +1,6 @@
 import type { LinkMeasure } from '../../../links/session.ts';
 
-/** Time in both movers and the far kernel besides the link, ms. */
+/** Time in both movers and the far kernel, without the link, ms. */
 const WORK_MS = 10;
 /** Factor on the known capacity, so that a faster link is noticed. */
 const GAIN = 2;

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import * as pdus from './pdu.ts';
 import type { Pdu } from './pdu.ts';
 
-/** Maximum unread data, after which reading pauses: one message of maximum size. */
+/** Maximum unread data before reading pauses: one message of maximum size. */
 const MAX_HELD_BYTES = pdus.MAX_PDU_BYTES;
 /** Maximum unsent answers for a target that pings but does not read. */
 const MAX_UNREAD_BYTES = 65_536;

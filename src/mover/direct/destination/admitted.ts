@@ -6,8 +6,8 @@ import type { Admission, Preparation } from '../../../protocol/peer/migration.ts
 
 /**
  * Checks that the guest to be built is the admitted one: same name, processors and NICs, no more memory, no new
- * routes, and unencrypted memory only if this host allows it for the source. GODWIT_DESCRIPTION_REFUSED with the
- * difference. Facts that an older source omitted at its admission are not compared.
+ * routes. Unencrypted memory must be allowed for the source. GODWIT_DESCRIPTION_REFUSED with the difference. Facts
+ * that an older source omitted at its admission are not compared.
  */
 export function checkAdmitted(
   { name: host, unencryptedMemory }: Pick<AgentConfig, 'name' | 'unencryptedMemory'>,

@@ -87,7 +87,7 @@ export class ArrivedConnections {
   }
 
   /**
-   * An existing entry may be from the guest's earlier stay. Its window would be outdated, so the guest's next segment
+   * An existing entry may be from the guest's earlier stay. The window would be outdated, so the guest's next segment
    * would count as invalid.
    */
   async #putBefore(

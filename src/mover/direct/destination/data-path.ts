@@ -37,7 +37,7 @@ export class DestinationDataPath {
     return { ...setup, tls: false, socket };
   }
 
-  /** Socket on which the hypervisor listens, if memory comes over the wire. */
+  /** Socket of the listening hypervisor, if memory comes over the wire. */
   socketFor({ preparation, admission }: DestinationState): string | undefined {
     if (preparation?.wire === undefined) return undefined;
     return path.join(this.#context.config.stateDir, 'guests', admission.guest, 'wire.sock');

@@ -36,7 +36,7 @@ export interface Others {
 
 export interface DestinationContext {
   readonly dir: string;
-  /** Ids by which the source names places of this host. */
+  /** Ids for places of this host, for the source. */
   readonly placeIds: PlaceIds;
   readonly config: AgentConfig;
   readonly driver: DirectDriver;
@@ -102,7 +102,7 @@ export function destinationOptions(
 /** Time to remove everything, without the end of the hypervisor's process, ms. */
 const TAKE_DOWN_MS = 60_000;
 
-/** Silence of the source's mover after which its agent is asked, ms. */
+/** Silence of the source's mover until its agent is asked, ms. */
 export const SOURCE_SILENT_MS = 10_000;
 
 export function takeDownMs({ admission }: Pick<DestinationState, 'admission'>): number {

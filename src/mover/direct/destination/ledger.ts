@@ -62,7 +62,7 @@ export class Ledger {
     }
   }
 
-  /** Source's reason for giving up, if sent. This side's own observation has precedence. */
+  /** Source's reason for giving up, if sent. This side's observation has precedence. */
   async gaveUp(because: SerialError | undefined): Promise<void> {
     if (because === undefined || this.#state.error !== undefined) return;
     await this.record({ type: 'failed', error: because });

@@ -32,7 +32,7 @@ import { verifyHere } from './verify.ts';
 
 export interface RunningDestination {
   readonly mover: DestinationMover;
-  /** For the source's mover; absent if the source is dead. */
+  /** Listener for the source's mover; absent if the source is dead. */
   readonly listening?: Listening;
   readonly progress: () => Progress;
   readonly ended: Promise<void>;
@@ -48,7 +48,7 @@ export async function openDestination(
 ): Promise<RunningDestination> {
   const { clock, log, pid, bootTime, openFile } = around;
   const { journal, events, records } = openDestinationJournal(dir, clock, openFile);
-  // Progress comes from the mover's own records, whatever happens to the file.
+  // Progress comes from the mover's records, whatever happens to the file.
   journal.onRecord((record) => records.push(record));
   const admitted = { type: 'admitted', admission: request.admission, host: config.name } as const;
   let state = replayDestination(events);

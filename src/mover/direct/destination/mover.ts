@@ -71,7 +71,7 @@ export class DestinationMover {
   #lease: NodeJS.Timeout | undefined;
   #linger: NodeJS.Timeout | undefined;
   #closed = false;
-  /** The hypervisor must still be asked for events that no mover heard. */
+  /** The hypervisor must still be asked for events without a mover. */
   #unasked = false;
   #tookOver = false;
   /** Settles once the network has the announcement. Never rejects. */
@@ -125,7 +125,7 @@ export class DestinationMover {
     this.#linger = setTimeout(() => this.#end(), LINGER_MS);
   }
 
-  /** Asks the hypervisor for an end that no mover heard. */
+  /** Asks the hypervisor whether it ended while no mover listened. */
   async #holdAgain(): Promise<void> {
     this.#unasked = !(await lookAt(await this.#open(), this.#ledger, ANSWERS_MS));
   }

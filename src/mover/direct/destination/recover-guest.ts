@@ -16,8 +16,8 @@ import { takeDownMs } from './destination-context.ts';
  * Starts a guest of a dead host, as a cold move without its source. Proof that its host is off, and every other
  * host's answer that it has no part of the guest, replace the source's commit.
  *
- * The paused hypervisor is built before the others are asked. So if two hosts recover the same guest, at least one of
- * them sees the other.
+ * The paused hypervisor is built before the others are asked. If two hosts recover the same guest, at least one of
+ * them then sees the other.
  */
 
 /** Time to build it and to ask all hosts, ms, without the fencing hook. */
@@ -93,8 +93,8 @@ export async function recoverGuest(
 }
 
 /**
- * GODWIT_STANDBY_STALE if the guest's host was proved off too long after it confirmed the description, or if an image
- * below the top of a disk changed since: the host may have lived, unreachable, and changed the guest.
+ * GODWIT_STANDBY_STALE if the guest's host was proved off too long after it confirmed the description, because it may
+ * have changed the guest meanwhile, or if an image below the top of a disk changed since.
  */
 async function refuseOutdated(
   mover: DestinationMover,

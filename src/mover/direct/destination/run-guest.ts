@@ -33,8 +33,8 @@ interface Welcoming {
 }
 
 /**
- * Waits until the guest can run, before its right to run is recorded. A hypervisor that ends first never ran it, and
- * reports so, so that the source can take the guest back. After pre-copy everything is here by then.
+ * Waits until the guest can run, before its right to run is recorded. A hypervisor that ends first never ran it; the
+ * source is told, and can run the guest again. After pre-copy everything is here by then.
  */
 export async function untilReady(
   session: DestinationSession,

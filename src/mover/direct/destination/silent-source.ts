@@ -109,8 +109,8 @@ export async function endWithSource(hands: Hands): Promise<void> {
 
 /**
  * A running guest is not settled while its source cannot be asked, or may still take it back on a proof that this
- * host is off, because a settled guest may be sent to a third host. A source that has forgotten the migration permits
- * neither settling nor giving up what it may have handed over.
+ * host is off. A settled guest may be sent to a third host. A source that has forgotten the migration permits neither
+ * settling nor giving up what it may have handed over.
  */
 function hasLeave(
   { right }: DestinationState,
@@ -198,8 +198,8 @@ async function overruled(
 }
 
 /**
- * This host lost its power, and with it the record that the cold-moved guest ran here. Its source knows that it ran,
- * so it is not started again, and its remains are settled as after any end.
+ * This host lost its power, and with it the record that the cold-moved guest ran here. The source has a record that
+ * it ran, so it is not started again, and its remains are settled as after any end.
  */
 async function recallRun(hands: Hands, source: SideView | undefined): Promise<boolean> {
   const state = hands.state();

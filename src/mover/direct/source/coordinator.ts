@@ -64,7 +64,7 @@ export interface CoordinatorDependencies {
   readonly giveUp: (signal: AbortSignal) => Promise<void>;
 }
 
-/** Engine of one direct migration at its source, with its effects besides the steps. */
+/** Engine of one direct migration at its source, with all effects that are not steps. */
 export class Coordinator {
   readonly #deps: CoordinatorDependencies;
   readonly #engine: Engine<
@@ -147,7 +147,6 @@ export class Coordinator {
     this.dispatch({ type: 'taken-over', pid, rebooted });
   }
 
-  /** Queues an event; returns at once. */
   dispatch(event: SourceEvent): void {
     this.#engine.dispatch(event);
   }
@@ -273,7 +272,6 @@ export class Coordinator {
     }
   }
 
-  /** Releases everything that still waits, after the end or a journal failure. */
   close(): void {
     this.#engine.close();
   }
@@ -305,7 +303,7 @@ export function lineOf(
 ): Progress {
   const { settings, to } = state.plan;
   const phase = phaseOf(state);
-  // The link's figures only apply to phases in which memory uses it.
+  // The link's figures only apply to phases with memory on it.
   if (phase !== 'memory' && phase !== 'draining') {
     const cut = `the link to ${to} was stalled: ${to} is asked to undo its part`;
     const words = phase === 'undoing' && seen?.still !== undefined ? cut : undefined;

@@ -69,8 +69,7 @@ export type Lifecycle = {
  *
  * Before `commit`, every failure takes one exit: the coordinator undoes the begun steps in reverse, and the guest
  * keeps running here. `commit` is the point of no return; afterwards it only goes forward. migration/direct/steps.ts
- * has the purpose and deadline of each step, and the reason for a missing undo; migration/direct/transition.ts has
- * the effect of each event.
+ * has the purpose and deadline of each step, and the reason for a missing undo.
  */
 export const LIFECYCLE: Lifecycle = {
   wait: {

@@ -62,7 +62,7 @@ export function openPorts(
   const changes = new GuestChanges(looks, clock, log, new PortLooks());
   const probes = new SourceProbes(parts, around.connect, clock, log);
   const verification = new SourceVerification({ ...parts, probes, changes }, clock);
-  // Its methods have private state, so the guest itself becomes the port.
+  // The guest itself becomes the port, because its methods have private state.
   const hypervisor = Object.assign(guest, { changes, forecast });
   return {
     context: {

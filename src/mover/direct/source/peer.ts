@@ -29,7 +29,7 @@ export interface AdmissionAnswer extends Partial<AdmissionGrant> {
 const RETRY_MS = 250;
 /** Time for the path to answer, and interval of such questions during a call, ms. */
 const REACH_MS = 1000;
-/** Unanswered questions during a call after which a path counts as dead. */
+/** Unanswered questions during a call until a path counts as dead. */
 const MISSES = 2;
 /** Time for a kernel that drops packets to one port to answer on others, ms; allows a second packet. */
 const SHUT_MS = 2000;
@@ -39,7 +39,7 @@ const HEAD_START_MS = 150;
 /**
  * The destination in the view of the source's mover: its agent, which knows its mover's address, and that mover, over
  * one of the paths to the host. Calls are repeated at a new address after the mover was replaced, and over another
- * path if the used one is dead.
+ * path if the current one is dead.
  */
 export class DestinationPeer {
   readonly #name: string;
@@ -92,12 +92,10 @@ export class DestinationPeer {
     return { ...admitted, askedMs, answeredMs: systemClock.wallMs(), path: await path };
   }
 
-  /** Uses the mover from an earlier process's journal. */
   resume(moverAddress: string): void {
     this.#moverAddress ??= moverAddress;
   }
 
-  /** Finds the destination's mover through its agent; false if the agent never admitted the guest. */
   async locate(id: string, signal: AbortSignal): Promise<boolean> {
     if (this.#moverAddress !== undefined) return true;
     try {
@@ -156,7 +154,7 @@ export class DestinationPeer {
     return path?.address ?? withHost(this.#first().address, host);
   }
 
-  /** Changes to the first path that answers, with preference for the used one; false if none does. */
+  /** Changes to the first path that answers, with preference for the current one; false if none does. */
   async choose(signal: AbortSignal): Promise<boolean> {
     const reach = this.#reach;
     if (reach === undefined) return true;

@@ -122,7 +122,6 @@ export interface HostPort {
   readonly fence: (signal: AbortSignal) => Promise<Fencing | undefined>;
   /** Time limit of `fence`, ms; 0 without a means. */
   readonly fenceMs: number;
-  /** Removes a directory of the guest with everything that its hypervisor has put there. */
   readonly removeTree: (directory: string) => Promise<void>;
 }
 

@@ -11,13 +11,13 @@ import type { StepContext } from './ports.ts';
  */
 const DARK_MS = 45_000;
 const LOOK_MS = 1000;
-/** Time in which a supervisor restarts a dead agent, ms. */
+/** Time for a supervisor to restart a dead agent, ms. */
 const AGENT_BACK_MS = 10_000;
 const AGENT_RETRY_MS = 250;
 
 /**
- * True if the destination has a mover for this migration. Its agent may have died during the admission and return at
- * once; without its answer, a mover would be left until it gives up by itself.
+ * True if the destination has a mover for this migration. The agent may have died during the admission and may return
+ * at once. Without its answer, a mover would be left until it gives up by itself.
  */
 export async function isMoverThere(
   { peer, request }: StepContext<'peer'>,

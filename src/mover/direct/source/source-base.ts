@@ -108,7 +108,7 @@ export function resumePeer(context: {
   if (moverAddress !== undefined) context.peer.resume(moverAddress);
 }
 
-/** Silence of a destination with a paused guest after which it should be proved off, ms. */
+/** Silence of a destination until it should be proved off, if the guest is paused, ms. */
 const DARK_MS = 45_000;
 
 /** Wait for the destination before the hook is called; both must fit into `wholeMs`. */

@@ -265,7 +265,7 @@ export class Watch {
       } catch (thrown) {
         if (signal.aborted) return;
         silentSince ??= this.#clock.monotonicMs() - silenceMs;
-        // The wire heard the destination, even if calls failed between cuts.
+        // The wire received data of the destination, even if calls failed between cuts.
         const since = Math.max(silentSince, this.#sight.heardAtMs);
         const { moverAddress = 'its address' } = context.peer;
         this.#onSilence(toGodwitError(thrown).toJSON(), moverAddress, since, silenceMs);

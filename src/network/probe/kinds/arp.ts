@@ -13,8 +13,8 @@ const OPEN_SHARE = 1 / 4;
 const BURST = 64;
 
 /**
- * ARP or neighbour solicitation to the guest's MAC only: if the segment still sends that MAC to the old host, no host
- * answers, which is the gap that this host sees.
+ * ARP or neighbour solicitation to the guest's MAC only. While the segment still sends that MAC to the old host, no
+ * host answers, and this host sees a gap.
  */
 export function arpProbes(
   port: ProbePort,

@@ -19,9 +19,9 @@ import {
   type PlannedImage,
 } from './images.ts';
 
-/** Plans where this host has, or will have, read-only images that the hosts do not share. */
+/** Plans this host's places, present or future, of read-only images that the hosts do not share. */
 
-/** Images that may have to be sent. Their hashes are unknown yet, so nothing can be refused for its content. */
+/** Images that may have to be sent. The hashes are unknown yet, so nothing can be refused for its content. */
 export async function expectBackingFiles(
   config: AgentConfig,
   { description, bases = [] }: Preparation,

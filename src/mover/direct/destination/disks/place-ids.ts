@@ -5,10 +5,10 @@ import { writeWhole } from '../../../../system/files/whole-file.ts';
 import type { ImagePlace } from '../../../../protocol/disk.ts';
 
 /**
- * Ids by which the source of one migration names places of this host: directories that both hosts proved to share,
- * and files that this host will make. An id is a keyed hash of its place. The key is random, belongs to this
- * migration and never leaves the host. So a source can only name places that it was given, and ids of other
- * migrations are useless. Ids need no record, because a mover that takes over derives the same ones.
+ * Ids for places of this host, for the source of one migration: directories that both hosts proved to share, and
+ * files that this host will make. An id is a keyed hash of its place. The key is random, belongs to this migration
+ * and never leaves the host, so a source can only name places that it was given. A mover that takes over derives the
+ * same ids.
  */
 export class PlaceIds {
   readonly #openKey: () => Buffer;
@@ -29,7 +29,7 @@ export class PlaceIds {
     return this.#id('device', pool, name, stamp);
   }
 
-  /** Position at which the source must read a device to prove that it sees it: 64 hexadecimal digits. */
+  /** Position that the source must read on a device to prove that it sees it: 64 hexadecimal digits. */
   challenge(ids: readonly string[]): string {
     return this.#hmac('challenge', ids).digest('hex');
   }

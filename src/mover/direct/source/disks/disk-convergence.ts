@@ -15,7 +15,7 @@ import type { MigrationSettings } from '../../../../protocol/public/migration.ts
 import { formatBytes } from '../../../../protocol/quantity.ts';
 import type { MigrationRun } from '../source-base.ts';
 
-/** Maximum remainder of a copy in sync, as the guest goes on writing. */
+/** Maximum remainder of a copy in sync, since the guest continues to write. */
 const NEARLY_BYTES = 64 * 1024 ** 2;
 
 /** Recent looks at the copies, and whether guest writes wait for them. */

@@ -38,7 +38,7 @@ const MAX_TRIES = 8;
 const GETS_ON_BYTES = 1024 ** 2;
 /** Time for a new session after the links return, ms; copies that stood for this long have progressed, too. */
 const AFTER_GRACE_MS = 60_000;
-/** Silence of the other host after which the hypervisor is disconnected, ms; its main loop may wait for it. */
+/** Silence of the other host until the hypervisor is disconnected, ms; its main loop may wait for it. */
 const MAY_BE_SILENT_MS = 5000;
 
 /** Copies of disks to the other host: their path and progress. */
@@ -77,7 +77,6 @@ export class SourceDisks {
     return this.#switchHold.isHolding;
   }
 
-  /** Undefined without an open path. */
   get link(): LinkMeasure | undefined {
     return this.#tunnel?.measure;
   }
@@ -130,7 +129,6 @@ export class SourceDisks {
     this.#closeThere.begin(tunnel);
   }
 
-  /** Resolves once the destination has closed its end, so that only the guest writes to the copies. */
   closedThere(signal: AbortSignal): Promise<void> {
     return this.#closeThere.ended(signal);
   }

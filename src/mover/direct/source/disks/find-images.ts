@@ -18,9 +18,9 @@ import { deviceMedium, imageMedium, lunMedium, type Medium } from '../../../engi
 export interface Lying extends ImageLocation {
   /** Real path; one proof covers all images in it. For a medium, the medium itself. */
   readonly directory: string;
-  /** Proof by a file beside the image, or by a medium's identity and content. */
+  /** Proof by a file next to the image, or by a medium's identity and content. */
   readonly proof: { readonly beside: Beside } | { readonly medium: Medium };
-  /** Its hypervisor opens it with a network client; the host has it neither mounted nor attached. */
+  /** Network client of the hypervisor, which opens it; the host has it neither mounted nor attached. */
   readonly client?: NetworkClient;
   /** Inode on an export, which its hypervisor does not report. */
   readonly inode?: string;

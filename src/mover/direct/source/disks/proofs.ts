@@ -41,7 +41,7 @@ export interface ToProve {
 
 const ANSWER_MS = 10_000;
 
-/** By medium. */
+/** Proves images on media. */
 export async function provenMedia(
   context: LookDependencies,
   images: readonly Image[],
@@ -68,7 +68,7 @@ export async function provenMedia(
   return proveMedia(media, ends, ask, signal);
 }
 
-/** By directory. */
+/** Proves images in directories. */
 export function prove(
   context: LookDependencies,
   images: readonly Image[],
@@ -186,7 +186,7 @@ function proofOf(
     const { why, readOnly } = verdict;
     return { why, ...defined({ readOnly }) };
   }
-  // Its id would name a directory with images, and not a volume.
+  // The id would name a directory with images, and not a volume.
   if (volume === true && seen.volume !== true)
     return { why: `${to} is of an earlier build, which mounts no volume as it is` };
   return { pool: seen.pool ?? '' };

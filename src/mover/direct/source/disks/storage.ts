@@ -17,7 +17,7 @@ export interface StorageFound {
   /** Images to copy, with their places and files here. */
   readonly copies: readonly ImagePlace[];
   readonly copied: readonly string[];
-  /** Their backing files, nearest first. */
+  /** Backing files of these, nearest first. */
   readonly below: readonly (readonly string[])[];
   /** Read-only images to find or send, with their places here. */
   readonly bases: readonly ImagePlace[];

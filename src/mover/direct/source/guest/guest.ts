@@ -59,7 +59,7 @@ export class SourceGuest {
     return { life: await this.#driver.life(this.#handle), what };
   }
 
-  /** Its hypervisor can reach a socket in this mover's directory. */
+  /** True if its hypervisor can reach a socket in this mover's directory. */
   get mayReachUs(): boolean {
     return this.#driver.mayReachUs(this.#handle);
   }

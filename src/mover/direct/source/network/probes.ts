@@ -23,7 +23,7 @@ import { configuredOf } from '../../../../network/probe/choose.ts';
 
 /** Delay before a host that does not watch yet is asked again; the destination may not know the guest yet. */
 const AGAIN_MS = 250;
-/** Wait of watching hosts for a guest that is silent at the end. */
+/** Time that watching hosts wait for a guest that is silent at the end, ms. */
 const END_MS = 6000;
 /** Same after a failed migration. */
 const CLOSE_MS = 1000;

@@ -9,7 +9,7 @@ import type { SourceDisks } from '../disks/disks.ts';
 import type { MigrationRun } from '../source-base.ts';
 import type { SourceDataPath } from './data-path.ts';
 
-/** Time without contact before the switchover after which the attempt ends, ms. */
+/** Longest time without contact before the switchover; the attempt then ends, ms. */
 const SILENCE_MS = 45_000;
 
 function linkHint({ plan: { guest, from, to } }: Pick<SourceState, 'plan'>): string {

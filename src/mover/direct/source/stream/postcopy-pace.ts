@@ -26,8 +26,8 @@ const FIRST_MS = 500;
 
 /**
  * Shortens the guest's stalls in post-copy over a link that is slower than its hypervisor. The kernel's queue of the
- * stream delays the device state at the switchover, and each requested page afterwards. So the queue is drained
- * before, while the guest runs, and background memory starts slowly.
+ * stream delays the device state at the switchover, and each requested page afterwards. Therefore the queue is
+ * drained before, while the guest runs, and background memory starts slowly.
  */
 export class PostcopyPace {
   readonly #deps: Dependencies;
@@ -36,7 +36,7 @@ export class PostcopyPace {
   readonly #clock: Pick<Clock, 'sleep'>;
   readonly #log: Log;
   #isHeld: boolean | undefined;
-  /** Stream time at which the guest was first seen to run there, ms. */
+  /** Stream time when the guest was first seen to run there, ms. */
   #runsSinceMs: number | undefined;
 
   constructor(

@@ -7,7 +7,7 @@ import { ask, unproved } from '../source-base.ts';
 import type { StepContext } from '../ports.ts';
 
 const AGAIN_MS = 250;
-/** Time from the connect order to flowing memory, after which the path counts as dead, ms. */
+/** Longest time from the connect order to flowing memory; the path then counts as dead, ms. */
 const FLOWS_MS = 5000;
 const LOOK_MS = 25;
 /** Time for the destination to close the old connection and to listen, ms. */
@@ -15,9 +15,8 @@ const LISTEN_MS = 10_000;
 
 /**
  * Resumes a post-copy stream that is broken, or stalled in a silent link. Over the first path that answers, the
- * destination listens again, the source connects again, and only then closes the old connection, because TCP may
- * still revive it while no path is open. Repeats until it works or `limitMs` is over; another break is a new event
- * and a new call.
+ * destination listens again and the source connects again. Only then is the old connection closed, because TCP may
+ * still revive it while no path is open. Repeats until it works or `limitMs` is over.
  */
 export async function recoverPostcopy(
   context: StepContext<'peer' | 'hypervisor' | 'dataPath'>,

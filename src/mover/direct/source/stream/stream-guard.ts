@@ -9,7 +9,7 @@ import type { DestinationPeer } from '../peer.ts';
 const QUIET_MS = 500;
 /** Time for the link to answer during a stall, ms. */
 const ANSWER_MS = 600;
-/** Silence after which other paths are tried, ms. */
+/** Silence until other paths are tried, ms. */
 const SILENT_MS = 1500;
 
 export interface GuardDependencies {
@@ -20,7 +20,7 @@ export interface GuardDependencies {
   readonly streamAddress: () => string | undefined;
 }
 
-/** Silence of pre-copy's path after which it is undone, the same as for silence between the movers, ms. */
+/** Silence of pre-copy's path until it is undone, as between the movers, ms. */
 const GIVE_UP_MS = 45_000;
 
 /**
@@ -129,8 +129,8 @@ export class LinkState {
   }
 
   /**
-   * True if a stall of `stillMs` needs no action: it may come from a cut shorter than `graceMs`, or from several in a
-   * row, which add up to a longer stall.
+   * True if a stall of `stillMs` needs no action, because cuts shorter than `graceMs`, one or several in a row, may
+   * explain it.
    */
   hides(stillMs: number, graceMs: number, nowMs: number): boolean {
     return nowMs - this.#cutAt < STUCK_MS || stillMs < graceMs + STUCK_MS;

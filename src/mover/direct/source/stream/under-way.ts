@@ -50,7 +50,6 @@ export class UnderWay {
     return (goesByWire(this.#deps) ? WIRE_UNDER_WAY_MS : this.#ms) + SWITCH_MS;
   }
 
-  /** Downtime that the hypervisor may plan for now, by steering and bytes in flight, ms. */
   downtimeMs(): number {
     const { plan, steering: trace } = this.#deps.state();
     const { settings } = plan;

@@ -77,7 +77,7 @@ export class WriteLooks {
         await this.#clock.sleep(PAUSE_MS, signal);
       }
     } catch {
-      // Its pages are unreadable now, and an older look does not fit the rest of the round.
+      // The pages are unreadable now, and an older look does not fit the remainder of the round.
       if (!signal.aborted) this.#newest = undefined;
     }
   }
@@ -110,9 +110,9 @@ async function lookOnce(
 }
 
 /**
- * Rest of the first round, ms, by the link's peak rate within a second, since the first data only fills the kernel's
- * queue, or by the mean so far if that is sooner, since a second among zero pages does not show the link. Undefined
- * before a second is over.
+ * Remainder of the first round, ms. The rate is the link's peak within a second, since the first data only fills the
+ * kernel's queue, or the mean so far if it is higher, since a second among zero pages does not show the link.
+ * Undefined before a second is over.
  */
 function restOf(
   { totalBytes, remainingBytes, totalMs }: MemorySample,
