@@ -109,7 +109,7 @@ const to = (stage: Stage): Stages => ({
 
 const AFTER: Readonly<Record<DiskMoveEvent['type'], Stages>> = {
   begun: STAYS,
-  // If the record of a switch cannot be synced, the switch is given up and the copy starts again.
+  // If the record of a switch cannot be synced, the copy starts again.
   copying: { ...STAYS, switching: 'copying' },
   cancel: { ...STAYS, copying: 'undoing' },
   trouble: to('undoing'),
@@ -158,7 +158,7 @@ export interface MoveSight {
   /** `pending`: both images are equal, guest writes wait, and only the final order is missing. */
   readonly job: 'none' | 'copying' | 'ready' | 'ending' | 'pending' | 'ended' | 'failed';
   readonly open: boolean;
-  /** The first pass is over, or little is left, so guest writes should now wait for both images. */
+  /** The first pass is over, or little is left: guest writes should wait for both images. */
   readonly nearly: boolean;
   /** Guest writes already go to both images, or cannot be made to. */
   readonly isWriteBlocking: boolean;
@@ -181,7 +181,7 @@ export type MoveDeed =
   | 'discard'
   /** Records why the copy ended by itself or was refused. */
   | 'fail'
-  /** The guest is on neither image, so another program changed it; removes nothing. */
+  /** The guest is on neither image; another program changed it. Removes nothing. */
   | 'leave'
   | 'nothing';
 

@@ -1,7 +1,7 @@
 import type { MoveSight } from './disk-move.ts';
 import type { DiskMoveAnswer } from '../protocol/public/disk-move.ts';
 
-/** Observation of a disk move whose journal cannot be read. The hypervisor's report counts instead. */
+/** Observation of a disk move with an unreadable journal. The hypervisor's report counts instead. */
 export type HeldMoveSight =
   | { readonly kind: 'seen'; readonly on: MoveSight['on']; readonly job: MoveSight['job'] }
   | { readonly kind: 'gone' }

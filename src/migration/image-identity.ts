@@ -49,7 +49,7 @@ export const REMOVED = 'there is no file at this path, and the guest has a remov
 export const OTHER_OPENED =
   'the file at this path there is not the file that its hypervisor has opened';
 
-/** Another file may have reused the image's number, because no program held the image open. */
+/** Another file may have reused the image's number. */
 export const NOT_KNOWN = 'it is not known whether it is the file that the guest had open';
 export const SWAPPED =
   'the file at this path is another disk of the guest: the two files have swapped their names';

@@ -99,10 +99,7 @@ export function withDirtied(
   });
 }
 
-/**
- * Adds hours that another host reported. This host's hours win. Only past hours of the last week are added from
- * others.
- */
+/** Adds hours that another host reported: only past hours of the last week, and this host's hours win. */
 export function withTold(
   own: readonly LoadHour[],
   told: readonly LoadHour[],

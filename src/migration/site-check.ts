@@ -12,7 +12,7 @@ import { strategyNamed } from '../protocol/public/steering.ts';
 
 /** State machine of a site's check that watches a moved guest and returns it after failures. Pure. */
 
-/** Consecutive failures that return a guest; a service may need a moment after a move. */
+/** Consecutive failures that return a guest, as services may need a moment. */
 const FAILURES_IN_A_ROW = 3;
 /** Exit code that returns the guest at once. */
 const AT_ONCE = 10;
@@ -123,7 +123,7 @@ function following(
   return { do: 'keep', state: afresh(state, failed, nowMs) };
 }
 
-/** The return was refused or failed: the check continues, and must fail as often again before the next attempt. */
+/** The return was refused or failed: the check must fail as often again before the next attempt. */
 export function afterRefusal(state: WatchState, error: string, nowMs: number): WatchState {
   const failed = `it could not be taken back: ${error}`;
   if (state.attempts.length >= MAX_ATTEMPTS)
@@ -188,7 +188,7 @@ export function siteCheckOf({ untilMs, runs, failures, back, ...state }: WatchSt
   };
 }
 
-/** Settings of the return: as the guest was brought, without requests on timing or on the path. */
+/** Settings of the return: as the guest was brought, without timing and path. */
 export function wayBack(
   settings: MigrationSettings,
   { guest, to }: { readonly guest: string; readonly to: string },

@@ -185,7 +185,7 @@ async function runDestination(
     around,
   );
   const live = new Live(progress());
-  // Delayed, because it reads the journal, and the guest may wait to be resumed.
+  // Delayed, because it reads the journal while the guest may wait.
   mover.onChange(() => live.publishLater(progress));
   void keepPace('destination', live, new AbortController().signal);
   const what =

@@ -23,7 +23,7 @@ export interface Question {
 export interface DarkTerms {
   readonly silenceMs: number;
   readonly answerMs: number;
-  /** Maximum pause between two questions over one path; a longer pause restarts the period of silence. */
+  /** Maximum pause between two questions over one path; a longer one restarts the period of silence. */
   readonly breakMs: number;
 }
 
@@ -93,7 +93,7 @@ function spanAfter(
   return { sinceMs: isUnbroken ? span.sinceMs : askedAtMs, untilMs: endedAtMs };
 }
 
-/** Checks that all paths are silent and open over one common period that reaches to now. */
+/** True if all paths are silent and open over one common period until now. */
 function judge(
   spans: readonly (Span | undefined)[],
   nowMs: number,

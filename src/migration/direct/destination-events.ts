@@ -11,7 +11,7 @@ import { answersFor } from '../../protocol/public/resolve.ts';
 
 /** Backing file that the guest only reads, and its path here. */
 const seededBackingFile = backingFile.extend({
-  /** True: it was missing here, is sent, and is removed if the migration ends without the guest here. */
+  /** True: it was missing here, and is removed if the migration ends without the guest here. */
   made: z.boolean(),
 });
 export type SeededBackingFile = z.infer<typeof seededBackingFile>;
@@ -48,9 +48,7 @@ export const destinationEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('committed'), epoch }),
   z.object({ type: z.literal('running'), epoch, resumeMs: ms }),
   z.object({ type: z.literal('refused'), epoch, why: z.string().max(1024) }),
-  /**
-   * Permission to run without the source, which is off or was shown not to run the guest. Written before the resume.
-   */
+  /** Permission to run without the source. Written before the resume. */
   z.object({
     type: z.literal('resolved'),
     epoch,
@@ -63,7 +61,7 @@ export const destinationEvent = z.discriminatedUnion('type', [
   }),
   /** The source closed the epoch without this side's refusal: remove everything here. */
   z.object({ type: z.literal('overruled'), epoch, why: z.string().max(1024) }),
-  /** The hypervisor provably ended between commit and the guest's first run; the source may take the guest back. */
+  /** The hypervisor provably ended between commit and the guest's first run; the source may run it again. */
   z.object({ type: z.literal('never-ran'), epoch, why: z.string().max(1024) }),
   z.object({ type: z.literal('hypervisor'), event: hypervisorEvent }),
   z.object({ type: z.literal('failed'), error: serialError }),

@@ -114,7 +114,7 @@ export const ROW_NAMES = Object.keys(TABLE) as RowName[];
 
 export const ROWS: Readonly<Record<RowName, DestinationRow>> = TABLE;
 
-/** Rows of `prepare`, rows with an undo, and rows that are settled: the compiler requires a handler for each. */
+/** Rows of `prepare`, with an undo, and with a settling: the compiler requires a handler for each. */
 export type PreparedRow = {
   [Row in RowName]: (typeof TABLE)[Row]['call'] extends 'prepare' ? Row : never;
 }[RowName];

@@ -43,7 +43,7 @@ export interface DestinationState {
   readonly launch: Launch | undefined;
   /** `gone` is proof that its process has ended. */
   readonly hypervisor: DestinationStatus['hypervisor'];
-  /** The incoming memory stream failed, so this copy will never be whole. The process may still live. */
+  /** The incoming memory stream failed, so this copy will never be whole. */
   readonly streamFailed: boolean;
   readonly error: SerialError | undefined;
   /** Armed before a reboot: the record that the guest ran may be lost. */
@@ -52,7 +52,7 @@ export interface DestinationState {
   readonly postcopy: boolean;
   /** Journaled proof that the guest has run here; final. A commit alone is not enough. */
   readonly hasRun: boolean;
-  /** Cause of the end after it ran here, as its hypervisor reported it. */
+  /** Cause of the end after it ran here, reported by its hypervisor. */
   readonly ended?: EndKind;
   /** Stopped after it ran here, by its owner, itself or a fault. Godwit does not resume it. */
   readonly halted?: Halt;
@@ -162,7 +162,7 @@ export function destinationAfter(
   }
 }
 
-/** A halt does not affect the right to run: the guest has arrived, and its owner decides. */
+/** A halt does not affect the right to run: its owner decides. */
 function haltedAfter(state: DestinationState, event: HypervisorEvent): DestinationState {
   const { halted: _, ...running } = state;
   if (event.type === 'resumed') return running;
@@ -232,7 +232,7 @@ export type Verdict =
   | { readonly kind: 'already' }
   | { readonly kind: 'no'; readonly error: GodwitError };
 
-/** Decides whether a call of the source's mover may be carried out. Every call may come twice. */
+/** Decides whether a call of the source's mover, which may come twice, may be carried out. */
 export function judgeCall(
   state: DestinationState,
   call: DestinationCall,
@@ -272,7 +272,7 @@ export function judgeCall(
     case 'recover':
       return state.right === 'running' ? go : no(state, 'the guest was never committed here');
     case 'release':
-      // A source asks only if it sent no commit or has the refusal, so it may know what this side has lost.
+      // A source asks only if it sent no commit or has the refusal, so it may know the loss of this side.
       if (state.right === 'running') return no(state, 'the guest has been resumed here');
       return state.stage === 'released' ? already : go;
     case 'tear-down':

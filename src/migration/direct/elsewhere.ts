@@ -75,7 +75,7 @@ function judgeElsewhere(
     if (source.hypervisor === 'gone') {
       return { runAt: 'elsewhere', verdict: 'safe', why, risks: [], proof: 'observed' };
     }
-    // The word of one host is not enough to give up memory; an operator must look there first.
+    // One host's word is not enough to give up memory; an operator must look there first.
     const risks = [
       `${third.host} alone says so: if that is not ${guest}, its memory at ${from} is lost with the copy`,
     ];

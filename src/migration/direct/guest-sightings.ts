@@ -18,7 +18,7 @@ export interface Evidence extends Pick<Finding, 'kind' | 'doubt'> {
 
 const MAX_NAMED = 4;
 
-/** Signs that the guest is, or was, at another place than its two sides report. */
+/** Signs of the guest at another place than its two sides report. */
 export function evidenceOf(fleet: GuestSightings, guest: string): Evidence[] {
   return fleet.sightings.flatMap((seen) =>
     findingsIn(seen, { ...fleet, guest }).map(({ kind, doubt, why }) => ({
@@ -30,13 +30,13 @@ export function evidenceOf(fleet: GuestSightings, guest: string): Evidence[] {
   );
 }
 
-/** Doubts that an insisting operator accepts: silent hosts, and hosts with a possible copy of the guest. */
+/** Doubts that an insisting operator accepts: silent hosts, and possible copies. */
 export function doubtsOf(fleet: GuestSightings, guest: string): HostDoubts[] {
   const shown = fleet.sightings.flatMap((seen): HostDoubts[] => {
     const answer = answerFrom(seen, { ...fleet, guest });
     return answer.is === 'may-have' ? [{ host: seen.host, doubts: [...answer.doubts] }] : [];
   });
-  // The other side may be in both lists: unable to report its side, but with a sighting. List each host once.
+  // The other side may be in both lists: it cannot report, but has a sighting. List each host once.
   const silent = fleet.unasked.filter(({ host }) => shown.every((each) => each.host !== host));
   return [...shown, ...silent.map(({ host }) => ({ host, doubts: [NO_ANSWER] }))];
 }

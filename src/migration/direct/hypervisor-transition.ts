@@ -35,7 +35,7 @@ const halted: Reaction = (state, _, step) =>
     ? stay(state)
     : beginUndo(state, step, haltError(state.plan.guest, state.halted));
 
-/** Continues a hypervisor that stops at the switchover unasked, as a mover of another version configured it. */
+/** Continues a hypervisor that a mover of another version configured to stop at the switchover. */
 const stopsAtSwitch: Reaction = (state) => {
   const next = enter({ ...state, via: 'precopy' }, 'switchover');
   if (holdsSwitchover(state.plan.settings, state.known)) return next;
@@ -133,7 +133,7 @@ function followsFromEnd({ code, facts }: SerialError): boolean {
   return OF_AN_END.has(code) && facts?.['side'] !== 'destination';
 }
 
-/** An owner's stop is kept until the guest runs again, whatever becomes of the move. */
+/** An owner's stop is kept until the guest runs again. */
 function withHalt(state: SourceState, event: HypervisorEvent): SourceState {
   if (event.type === 'resumed' && state.halted !== undefined) {
     const { halted: _, ...rest } = state;
@@ -143,7 +143,7 @@ function withHalt(state: SourceState, event: HypervisorEvent): SourceState {
   return isOwnStop(state, event.halt) ? state : { ...state, halted: event.halt };
 }
 
-/** Godwit itself pauses a guest for post-copy, and shuts down a guest that moves cold. */
+/** Godwit itself pauses a guest for post-copy, and shuts it down for a cold move. */
 function isOwnStop(state: SourceState, { kind }: Halt): boolean {
   if (isCold(state)) return kind === 'shut-down' && isAtOrAfter(state, 'switchover');
   return kind === 'paused' && state.via === 'postcopy';

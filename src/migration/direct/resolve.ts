@@ -5,7 +5,7 @@ import { bootTimeIn, sourceRightAfter } from './run-right.ts';
 import { isCold } from './cold.ts';
 import type { Decision, SourceEvent, SourceState, Transition } from './source-state.ts';
 
-/** Applies an operator's order, or the proof that the other host is off, to a migration at its source. */
+/** Applies an operator's order, or a proof that the other host is off, to a migration at its source. */
 
 export type ResolvedEvent = Extract<SourceEvent, { type: 'resolved' }>;
 export type FencedEvent = Extract<SourceEvent, { type: 'fenced' }>;
@@ -29,10 +29,7 @@ export function whyNotResolved(state: SourceState, event: ResolvedEvent): string
   return gave ? undefined : `${plan.from} has not handed everything over`;
 }
 
-/**
- * Resumes a held migration: back to the source, forward to the destination, or ended because a third host has the
- * guest.
- */
+/** Resumes a held migration: back, forward, or ended because a third host has the guest. */
 export function onResolved(state: SourceState, event: ResolvedEvent): Transition {
   if (whyNotResolved(state, event) !== undefined) return stay(state);
   const again: SourceState = {
@@ -73,8 +70,8 @@ function takeBack(state: SourceState, event: ResolvedEvent): Transition {
 }
 
 /**
- * Commit may always be sent again, since the destination judges it. If the guest is known to run there, only the
- * remaining steps follow.
+ * Commit may always be sent again, since the destination judges it. For a guest that runs there, only the remaining
+ * steps follow.
  */
 function goOn(state: SourceState, event: ResolvedEvent): Transition {
   if (state.right === 'passed') {

@@ -8,13 +8,13 @@ import type { BootTime } from '../boot-time.ts';
 export const sourceRight = z.enum([
   /** The source owns the guest and has promised nothing. */
   'held',
-  /** Armed(epoch) is written on both sides; the guest may be about to leave. */
+  /** Armed(epoch) is written on both sides. */
   'armed',
   /** Commit is being sent and may have arrived. */
   'committing',
   /** The destination reported that it runs the guest. */
   'passed',
-  /** The epoch is closed: no commit was or will be sent under it. */
+  /** The epoch is closed: no commit is sent under it. */
   'abandoned',
 ]);
 export type SourceRight = z.infer<typeof sourceRight>;

@@ -29,7 +29,7 @@ export function leaseMs(state: DestinationState, sourceSilenceMs: number): numbe
   return isIdle ? Math.min(SHORT_SILENCE_MS, sourceSilenceMs) : sourceSilenceMs;
 }
 
-/** Reaction to a report of the source's host, and not of its mover, on how the migration ended there. */
+/** Reaction to the report of the source's host on how the migration ended there. */
 export function afterSourceEnd(state: DestinationState, ended: Phase): OnSilence {
   const action = onSilence(state);
   switch (ended) {

@@ -100,9 +100,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('destination-lost'), error: serialError }),
   /** Duration of a stall of post-copy, with a path to the destination open. */
   z.object({ type: z.literal('stalled'), forMs: ms }),
-  /**
-   * The bytes flow again, `over` that address of the destination; `afterMs`: length of a stall that ended by itself.
-   */
+  /** The bytes flow again, `over` that address; `afterMs`: length of a stall that ended by itself. */
   z.object({ type: z.literal('flows'), afterMs: ms.optional(), over: address.optional() }),
   z.object({ type: z.literal('recovery-failed'), error: serialError }),
   /** Final figures of the wire, or of the disks' path; `why` if it ended by itself. */
@@ -114,8 +112,8 @@ export const sourceEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('compared'), check: diskCheck }),
   z.object({ type: z.literal('cancel'), sample: memorySample.optional() }),
   /**
-   * Like `failed` and `cancel`, but with the last look at the stream and the length of a stall; absent in records of
-   * earlier builds.
+   * Like `failed` and `cancel`, with the last look at the stream and the length of a stall; absent in earlier builds'
+   * records.
    */
   z.object({
     type: z.literal('timeout'),
@@ -195,23 +193,23 @@ export interface SourceState {
   readonly cameTo?: 'precopy' | 'postcopy';
   /** Cleanup errors that did not prevent the migration's end. */
   readonly leftovers: readonly SerialError[];
-  /** The epoch was closed without the destination's refusal, so the destination may have held the right since. */
+  /** The epoch was closed without the destination's refusal. */
   readonly closedByProof: boolean;
   /** It was closed after a commit, so the destination may have written to shared disks. */
   readonly mayHaveRunThere?: true;
-  /** The last decision. A new order or proof replaces it as a whole, so that an old proof cannot serve a new order. */
+  /** The last decision, replaced as a whole, so that an old proof cannot serve a new order. */
   readonly decision: Decision;
   readonly restarted: boolean;
   /** A new hypervisor took back the guest of a cold move; events of the old one are ignored. */
   readonly startedAnew?: true;
 }
 
-/** Substitute for the answers of other hosts, with its time; void in another boot and after some time. */
+/** Substitute for the answers of other hosts; void in another boot and after some time. */
 export interface Decision {
   /** Substitute for the destination's refusal. `none`: it must refuse. */
   readonly proof: Proof | 'none';
   readonly answersFor: readonly HostDoubts[];
-  /** The operator was warned that memory may be older than storage, and insisted on resuming from memory. */
+  /** The operator was warned that memory may be older than storage, and insisted. */
   readonly fromMemory?: true;
   /** Undefined in an earlier build's journal. */
   readonly at: BootTime | undefined;

@@ -36,7 +36,7 @@ export function know(state: SourceState, facts: StepFacts): Transition {
 }
 
 /**
- * Enters a step, or turns a rehearsal round after its last step. `arm` and `commit` move the right to run in the same
+ * Enters a step, or turns a rehearsal round after its last. `arm` and `commit` move the right to run in the same
  * record.
  */
 export function enter(state: SourceState, step: StepName): Transition {
@@ -103,7 +103,7 @@ function undone(state: SourceState): Transition {
   };
 }
 
-/** Stops and reports why, because both ways would be a guess, or no way is left. Changes nothing. */
+/** Stops and reports why, because each way would be a guess. Changes nothing. */
 export function hold(state: SourceState, error: SerialError): Transition {
   const held =
     error.code === 'GODWIT_HELD'
@@ -131,7 +131,7 @@ export function lost(state: SourceState, reason: string): Transition {
   return lostBecause(state, because);
 }
 
-/** Ends the migration, or first restarts the guest if that was requested and is possible. */
+/** Ends the migration, or first restarts the guest if requested and possible. */
 export function lostBecause(state: SourceState, because: SerialError): Transition {
   if (state.plan.settings.onLost === 'restart' && state.known.launch !== undefined) {
     const next: SourceState = { ...state, because, doing: { kind: 'restart' } };
@@ -149,7 +149,7 @@ export function afterRestart(state: SourceState, what: Partial<SourceState>): Tr
   return state.doing.kind === 'restart' ? endLost({ ...state, ...what }) : stay(state);
 }
 
-/** Timeout with the figures of memory. The last look at the stream is more recent than the journal. */
+/** Timeout with the figures of memory. The last look is more recent than the journal. */
 export function timeoutError(
   state: SourceState,
   step: StepName,

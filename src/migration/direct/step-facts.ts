@@ -18,7 +18,7 @@ import { guestSnapshot } from '../guest-changes/snapshot.ts';
 export const stepFacts = z.object({
   description: guestDescription.optional(),
   checks: z.array(check).max(256).optional(),
-  /** The guest as the destination was built, for later comparisons; absent if its driver reads none. */
+  /** The guest as the destination was built; absent if its driver reads none. */
   snapshot: guestSnapshot.optional(),
   places: z.array(place).max(MAX_PLACES).optional(),
   /** Copied images, and their places at the destination. */
@@ -56,7 +56,7 @@ export const stepFacts = z.object({
   postcopyWaitedMs: ms.optional(),
   /** The guest ran at its destination and has ended there since. */
   ended: endKind.optional(),
-  /** It is stopped there for another reason than the move; seen by `verify`. */
+  /** It is stopped there for another reason than the move. */
   halted: halt.optional(),
   vantages: probeReports.optional(),
   verified: z.array(check).max(128).optional(),
@@ -64,7 +64,7 @@ export const stepFacts = z.object({
   diskLatency: copiedDisks.diskLatency,
   /** How its hypervisor was started, if a restart may be needed. */
   launch: launch.optional(),
-  /** Memory that its balloon took for the move, and its memory before, bytes; recorded before anything is taken. */
+  /** Memory that its balloon took, and its memory before, bytes; recorded before anything is taken. */
   balloon: ballooned.optional(),
   inflatedFrom: ballooned.shape.takenBytes.optional(),
 });

@@ -93,7 +93,7 @@ const TABLE = {
     does: 'the destination’s agent admits the guest and starts a mover',
     endsBy: 'handler',
     rehearsed: true,
-    // A process starts there, which takes about 15 s on the emulated host of the tests. The guest keeps running.
+    // A process starts there, which takes about 15 s on the tests' emulated host. The guest keeps running.
     deadline: 30_000,
     isLimited: true,
     undo: 'the destination releases everything: its mover goes, and what it had built',

@@ -158,7 +158,7 @@ function advance(state: SourceState, step: StepName): Transition {
   const next = nextStep(step);
   if (next === undefined) return end(state, 'done');
   const entered = enter(state, next);
-  // A guest that its owner stopped does not shut down: the undo would wait for a shutdown that was never ordered.
+  // A guest that its owner stopped does not shut down, and its undo would wait for that.
   const isStopped = isCold(state) && isDoing(entered.state, 'switchover');
   if (!isStopped || state.halted === undefined) return entered;
   return beginUndo(state, step, haltError(state.plan.guest, state.halted));
@@ -166,7 +166,7 @@ function advance(state: SourceState, step: StepName): Transition {
 
 function failed(state: SourceState, step: StepName, error: SerialError): Transition {
   if (!isDoing(state, step)) return stay(state);
-  // The order to switch may have taken effect, and then only the way forward is left.
+  // The order to switch may have taken effect; then only the way forward is left.
   const mayBeUnderWay = step === 'switchover' && state.via === 'postcopy';
   if (mayBeUnderWay && !NEVER_SWITCHED.has(error.code)) {
     return again(state, step) ?? beginUndo(state, step, error);
@@ -199,7 +199,7 @@ function commitFailed(state: SourceState, error: SerialError): Transition {
   if (error.code !== 'GODWIT_NOT_ARMED') {
     const final = ['GODWIT_HELD', 'GODWIT_DEADLINE', 'GODWIT_UNREACHABLE'].includes(error.code);
     if (final) return hold(state, error);
-    // After the switchover to post-copy neither side is whole, so the end of the destination's hypervisor loses the
+    // After the switchover to post-copy neither side is whole, so an end of the destination's hypervisor loses the
     // guest.
     const end =
       isGone(error) && state.via === 'postcopy' ? lost(state, error.message) : hold(state, error);
@@ -336,7 +336,7 @@ function isUndoing({ doing }: SourceState, step: StepName): step is UndoneStep {
   return doing.kind === 'undo' && doing.step === step;
 }
 
-/** Error of `switchover`; a cold move has a separate one for a guest that did not shut down in time. */
+/** Error of `switchover`, or of a guest that did not shut down in time for a cold move. */
 function shutdownIgnored(state: SourceState, step: StepName, error: SerialError): SerialError {
   const waited = isCold(state) && step === 'switchover' && !state.stopped;
   if (!waited || error.code !== 'GODWIT_DEADLINE') return error;

@@ -1,9 +1,6 @@
 import type { EndPhase, Phase } from '../../protocol/public/migration.ts';
 
-/**
- * Common engine of the lifecycles: walks a table of steps forward and, after a failure, backward to undo the steps
- * that were begun. Pure.
- */
+/** Common engine of the lifecycles: walks a table of steps, and undoes the begun ones after a failure. Pure. */
 
 /** Attempts at work that may fail temporarily, including the first. */
 export const MAX_ATTEMPTS = 3;

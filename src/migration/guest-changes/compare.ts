@@ -24,7 +24,7 @@ export interface GuestChange {
 }
 
 export interface MoveFacts {
-  /** Disks are copied; a copy has the image settings of the time when it was made. */
+  /** Disks are copied, with the image settings of that time. */
   readonly copiesDisks: boolean;
   /** The finished destination can still change media. */
   readonly carriesMedia: boolean;
@@ -92,7 +92,7 @@ const KINDS: Readonly<Record<PartKind, KindRow>> = {
   },
   bitmap: {
     verdicts: {
-      // A bitmap in memory is lost with the source's hypervisor, and the owner's next incremental backup would fail.
+      // A bitmap in memory is lost with the source's hypervisor: the next incremental backup would fail.
       added: ({ copiesDisks }, value) =>
         copiesDisks || !value.startsWith('kept') ? 'rolls-back' : 'carried',
       removed: 'harmless',
@@ -140,7 +140,7 @@ const KINDS: Readonly<Record<PartKind, KindRow>> = {
     words: came('the disk export', 'was opened by another program', 'was closed'),
   },
   port: {
-    // An earlier build reads no ports, and a port is read only as far as its host answers.
+    // An earlier build reads no ports, and a silent host none.
     verdicts: { added: 'harmless', removed: 'harmless', changed: 'rolls-back' },
     ofDevice: true,
     words: changedFrom('the port'),
@@ -222,9 +222,7 @@ function indexed({ parts }: GuestSnapshot, { unplugs }: MoveFacts): Map<string, 
   return new Map(kept.map((part) => [`${part.kind} ${part.name}`, part]));
 }
 
-/**
- * Expected snapshot of the destination after it got these media from `now`; a drive includes the size of its medium.
- */
+/** Expected snapshot of the destination after it got these media; a drive includes its medium's size. */
 export function withMedia(
   before: GuestSnapshot,
   now: GuestSnapshot,

@@ -3,12 +3,11 @@ import { PORT_SETTINGS, settingWords, type PortSettings } from '../../protocol/p
 import type { GuestChange } from './compare.ts';
 
 /**
- * Changes of the guest's ports at the source since the destination's ports were made from them. The move would lose
- * the owner's changes. Pure.
+ * Changes of the guest's ports at the source since the destination's ports were made. The move would lose them. Pure.
  */
 
 export type PortNow = Pick<NicNetwork, 'id' | 'limits' | 'rules'> & {
-  /** Absent: the port is in no bridge, or in one that cannot be compared, which `master` names. */
+  /** Absent: no bridge, or one that cannot be compared, which `master` names. */
   readonly attachment?: Attachment | undefined;
   readonly master?: string | undefined;
 };

@@ -9,7 +9,7 @@ import type { Halt, HaltKind } from '../../protocol/guest-halt.ts';
 export type { Halt, HaltKind } from '../../protocol/guest-halt.ts';
 
 interface HaltRow {
-  /** `passes`: it may end before memory moves, such as a short pause; otherwise the move ends at once. */
+  /** `passes`: it may end before memory moves; otherwise the move ends at once. */
   readonly beforeMemory: 'passes' | 'ends-move';
   /** True if only an order resumes the guest, so that a pause by Godwit may look the same. */
   readonly mayBeOwnPause: boolean;

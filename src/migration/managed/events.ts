@@ -50,7 +50,7 @@ export const managedFacts = z.object({
   /** Recorded before `prepare` makes them. */
   copies: copiedDisks.optional(),
   /**
-   * True if the driver undoes what an order may leave at the destination. Earlier journals lack it: nothing is
+   * True if the driver undoes the effects of an order at the destination. Earlier journals lack it: nothing is
    * undone.
    */
   takesBack: z.boolean().optional(),
@@ -80,7 +80,7 @@ export const managedEvent = z.discriminatedUnion('type', [
     checks: z.array(check).max(MAX_CHECKS).optional(),
     ...looks,
   }),
-  /** The only order to start is about to be sent. Synced before, and never sent again. */
+  /** The only order to start is about to be sent. Synced before; never repeated. */
   z.object({ type: z.literal('ordered') }),
   z.object({ type: z.literal('accepted') }),
   /** The manager reports that it started no task and will not. */
@@ -116,8 +116,7 @@ export const managedEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('timeout'), step, afterMs: ms }),
   z.object({ type: z.literal('taken-over'), pid: z.number().int() }),
   /**
-   * An operator's decision on a held migration. `ask`: the manager is asked again; `operator`: on the operator's
-   * word.
+   * An operator's decision on a held migration. `ask`: the manager is asked again; `operator`: the operator answers.
    */
   z.object({
     type: z.literal('resolved'),

@@ -218,7 +218,7 @@ export function managedTransition(state: ManagedState, event: ManagedEvent): Man
   }
 }
 
-/** Decision of an operator on a held migration. With `ask`, the manager is asked once more, and its answer decides. */
+/** Decision of an operator on a held migration. `ask`: the manager is asked once more, and its answer decides. */
 function resolved(
   state: ManagedState,
   { runAt, proof, by }: Extract<ManagedEvent, { type: 'resolved' }>,
@@ -267,10 +267,10 @@ function failed(
   const left = error.retryable ? leave(given) : given;
   const { verified = left.verified, vantages = left.vantages } = looks;
   const state = { ...left, verified, vantages, checks: [...given.checks, ...checks] };
-  // Ask the manager to end a running task; after the guest's switch to post-copy, nothing can be undone.
+  // Ask the manager to end a running task; after the switch to post-copy, nothing can be undone.
   const mayEnd = step === 'watch' && !state.cancelling && !state.postcopy;
   if (mayEnd && error.code === 'GODWIT_GUEST_CHANGED') return askToEnd(state, error);
-  // Steps that ask a manager continue until their deadline, because an error proves nothing, except that no order was
+  // Questions to a manager are repeated until the deadline, because an error proves nothing, except that no order was
   // sent.
   const isBefore = step === 'start' && state.order === 'none';
   if (!isBefore && (step === 'start' || step === 'watch' || step === 'verify')) return stay(state);
@@ -325,7 +325,7 @@ function found(state: ManagedState, { at, busy, unseen, ended }: Whereabouts): M
   return giveUp(next, 'failed', state.because ?? whyNot(next));
 }
 
-/** Keeps a change that was seen too late to end the task in the report; the guest may lack it now. */
+/** Reports a change that was seen too late to end the task; the guest may lack it now. */
 function afterChange(state: ManagedState): ManagedState {
   const { because, leftovers } = state;
   if (because?.code !== 'GODWIT_GUEST_CHANGED') return { ...state, because: undefined };
@@ -369,7 +369,7 @@ function timeout(state: ManagedState, step: StepName, afterMs: number): ManagedT
   if (state.order === 'none') return giveUp(leave(state), 'failed', error);
   if (step === 'start') return enter(state, 'watch');
   if (step === 'watch') {
-    // The guest has switched to post-copy, so its memory is on both hosts and its task cannot be ended.
+    // The guest has switched to post-copy, so its memory is on both hosts.
     const isLate = state.cancelling || state.postcopy;
     return isLate ? enter(state, 'verify') : askToEnd(state, error);
   }

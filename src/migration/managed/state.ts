@@ -18,7 +18,7 @@ export interface ManagedState {
   };
   readonly doing: Doing<StepName, 'prepare'>;
   readonly beganAtMs?: number;
-  /** The guest at its inspection, for later comparisons; absent if its driver reads none. */
+  /** The guest at its inspection; absent if its driver reads none. */
   readonly snapshot?: GuestSnapshot;
   readonly copies: readonly CopiedDisk[];
   /** The driver undoes what its manager's order may leave at the destination. */
@@ -55,7 +55,7 @@ export interface ManagedState {
   readonly leftovers: readonly SerialError[];
 }
 
-/** True while a host may ask about it or an operator may decide; its record must be kept. */
+/** True while a host may ask about it or an operator may decide. */
 export function managedMayBeAsked(state: ManagedState | undefined): boolean {
   if (state === undefined) return false;
   return state.doing.kind !== 'end' || state.doing.outcome === 'held';

@@ -32,7 +32,7 @@ export const taskSight = z.discriminatedUnion('state', [
   z.object({
     state: z.literal('running'),
     percent: z.number().min(0).max(100).optional(),
-    /** The guest runs at its destination while its memory follows; the task cannot be ended any more. */
+    /** The guest runs at its destination while its memory follows. */
     postcopy: z.boolean().optional(),
     /** Current memory transfer; absent if not reported, or while something else moves. */
     memory: memorySample.optional(),
@@ -44,7 +44,7 @@ export const taskSight = z.discriminatedUnion('state', [
 ]);
 export type TaskSight = z.infer<typeof taskSight>;
 
-/** Place of the guest as the manager reports it. The later of two reports counts: inventories lag behind tasks. */
+/** Place of the guest by the manager's report. The later of two counts, since inventories lag behind tasks. */
 export const whereabouts = z.object({
   /** `elsewhere`: a host outside this migration. */
   at: z.enum(['source', 'destination', 'elsewhere', 'unknown']),
@@ -52,7 +52,7 @@ export const whereabouts = z.object({
   busy: z.boolean().optional(),
   /** The destination does not answer; only the source reports this. */
   unseen: z.literal(true).optional(),
-  /** The guest is at its source, and the manager has a second copy at the destination, which the undo removes. */
+  /** The guest is at its source, with a second copy at the destination, which the undo removes. */
   second: z.literal(true).optional(),
   ended: endKind.optional(),
 });
@@ -73,7 +73,7 @@ const copiedDisk = z.object({
 export type CopiedDisk = z.infer<typeof copiedDisk>;
 export const copiedDisks = z.array(copiedDisk).max(64);
 
-/** One change of a running task; idempotent. `postcopy`: switch the guest now and let its memory follow. */
+/** Change of a running task; idempotent. `postcopy`: switch the guest now and let its memory follow. */
 export type TaskChange = { readonly maxDowntimeMs: number } | { readonly postcopy: true };
 
 /** Order to a manager. `id` makes it one task, however often the order arrives. */
@@ -100,7 +100,7 @@ export const managedOrder = z.object({
   datastore: datastoreName.optional(),
   /** Relative to the manager's other tasks; absent: the manager's default. */
   priority: z.enum(['low', 'high']).optional(),
-  /** Memory and copied disks go through the driver's unix sockets for this migration, and over the wire. */
+  /** Memory and copied disks go through the driver's unix sockets, and over the wire. */
   wire: z.boolean().optional(),
   /** Refused if memory would go unencrypted. */
   encrypted: z.boolean().optional(),

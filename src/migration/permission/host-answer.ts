@@ -12,7 +12,7 @@ export type HostAnswer =
   | { readonly is: 'without' }
   /** It has the guest or has sent it on. */
   | { readonly is: 'has'; readonly why: string }
-  /** It holds a part of the guest, or may have forgotten one. `why` follows the host's name. */
+  /** It holds a part of the guest, or may have forgotten one. */
   | { readonly is: 'may-have'; readonly why: string; readonly doubts: readonly string[] }
   | { readonly is: 'silent'; readonly why: string }
   /** It was proved off. `at`: by this host's clock; undefined if unknown. */
@@ -54,7 +54,7 @@ export function answerFrom(seen: Sighting, sought: GuestSought): HostAnswer {
   return { is: 'may-have', why: first.why, doubts: doubtsIn(found) };
 }
 
-/** All signs of the guest on a host. The only judge of sightings, for a start and for `godwit resolve`. */
+/** All signs of the guest on a host, for a start and for `godwit resolve`. */
 export function findingsIn(seen: Sighting, sought: GuestSought): Finding[] {
   return [...copiesIn(seen, sought), ...movesIn(seen, sought), ...forgottenBy(seen, sought)];
 }
@@ -112,7 +112,7 @@ function movesIn({ host, moves }: Sighting, { id, since }: GuestSought): Finding
       return [{ kind: 'ran', doubt: 'its guest', why: `has sent it on since (${route})` }];
     }
     if (move.ended !== true) return maybe('has a part, which has not ended, in');
-    // Earlier migrations cannot matter: the guest was seen later at the asking host, or at its dead source.
+    // Earlier migrations cannot matter: the guest was seen later at the asking host or its dead source.
     if (since === undefined || move.createdAt <= since) return [];
     const isHere = move.to === host && move.runsAt === 'destination';
     return move.runsAt === 'unknown' || isHere ? maybe('may have run it since, by') : [];

@@ -63,7 +63,7 @@ export type Claim =
   | { readonly kind: 'restart'; readonly bootId: string | undefined }
   /**
    * The destination runs the guest. `byProof`: without the source's commit. `mayBeRecovered`: the source rebooted
-   * since it armed, or an operator resolved the migration.
+   * since, or an operator resolved the migration.
    */
   | {
       readonly kind: 'arrival';
@@ -93,7 +93,7 @@ export type StartVerdict =
   /** Not proven safe. `host`: the first unproved host; absent: this host's journal is the cause. */
   | { readonly kind: 'unproved'; readonly host?: string; readonly why: string };
 
-/** Hosts that may hold a copy; each needs an answer before the guest starts here. */
+/** Hosts that may hold a copy; each must answer before the guest starts here. */
 export function hostsInDoubt({
   claim,
   now,
@@ -103,7 +103,7 @@ export function hostsInDoubt({
   const isSameBoot = claim.kind !== 'recovery' && claim.bootId === now.bootId;
   const mayBeRecovered = claim.kind === 'arrival' && claim.mayBeRecovered;
   if (isSameBoot && !mayBeRecovered) return isCounterpartInDoubt(claim) ? [counterpart] : [];
-  // Includes the source that sent its commit: it may have restarted the guest on the proof that this host was off.
+  // Includes the source that sent its commit: it may have restarted the guest on a proof that this host was off.
   return [counterpart, ...fleet.filter((host) => host !== counterpart)];
 }
 

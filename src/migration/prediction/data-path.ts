@@ -14,7 +14,7 @@ import { isThere } from './rounds.ts';
 export interface DataPathFacts {
   /** Absent if this host has no wire. */
   readonly own: Pick<WireOffer, 'cores' | 'load' | 'knowsGuest'> | undefined;
-  /** The guest's hypervisor can open this mover's sockets: it runs as the same user, or as root. */
+  /** The guest's hypervisor can open this mover's sockets: it runs as its user, or as root. */
   readonly reachable: boolean;
   /** Absent if the destination has no wire. */
   readonly offer: WireOffer | undefined;
@@ -25,9 +25,9 @@ export interface DataPathFacts {
   readonly linkBytesPerS: number | undefined;
   /** The capacity is a lower bound. */
   readonly linkIsLeast?: boolean;
-  /** Smaller rate that was actually measured, bytes/s; the agents were too busy to fill the link. */
+  /** Smaller rate that was measured, bytes/s; the agents were too busy to fill the link. */
   readonly seenBytesPerS?: number | undefined;
-  /** Absent if not measured: the guest is taken to write nothing, and its pages are unknown. */
+  /** Absent: the guest is taken to write nothing, and its pages are unknown. */
   readonly measured?: Pick<Facts, 'curve' | 'mix' | 'hintedFreeBytes'> | undefined;
   /** This host's latest migrations to that host, newest first: the costs of each path. */
   readonly ownMoves?: Facts['ownMoves'];
@@ -86,7 +86,7 @@ export function goesByPages(settings: MigrationSettings, facts: DataPathFacts): 
   return settings.mode === 'precopy' || wireObstacle(settings, facts) === undefined;
 }
 
-/** At this measured rate, a link that busy agents did not fill is assumed to be fast, bytes/s: 400 Mbit/s. */
+/** Minimum measured rate of an unfilled link that is assumed to be fast, bytes/s: 400 Mbit/s. */
 const AMPLE_SEEN = 50_000_000;
 /** Assumed rate of such a link, bytes/s: 10 Gbit/s. */
 const AMPLE = 1_250_000_000;
@@ -207,7 +207,7 @@ function reckon(
   });
 }
 
-/** Among the paths that are nearly as fast as the fastest, the simplest of those that send the fewest bytes. */
+/** Simplest of the paths that are nearly as fast as the fastest and send the fewest bytes. */
 function bestOf(reckoned: readonly CandidateEstimate[]): CandidateEstimate {
   const soonest = Math.min(...reckoned.map(({ memoryMs }) => memoryMs));
   const near = reckoned.filter(({ memoryMs }) => memoryMs <= soonest * NEAR);

@@ -20,7 +20,7 @@ export const NO_COPY: DiskCopy = { ms: 0, bytes: 0, writtenPerMs: 0 };
  * are assumed to be uniform. Assumed.
  */
 const AGAIN_SHARE = 0.5;
-/** Faster writes wait for the copies and use no more of the link than this. Assumed. */
+/** Faster writes wait for the copies and use no more of the link. Assumed. */
 const MAX_WAY_SHARE = 0.5;
 
 /** Upper bound of a prediction: ten years. */

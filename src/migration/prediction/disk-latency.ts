@@ -48,7 +48,7 @@ function expected(
 ): Partial<Record<Percentile, Range>> {
   const now = knownOf(before, kind, at);
   if (now === undefined) return {};
-  // Only writes wait for copies, and only from the second round of memory on: a small part of all requests.
+  // Only writes wait for copies, and only from the second round of memory on.
   const waitMs = kind === 'writes' ? writeWaitMs(facts) : 0;
   const modelled = at === 'p99Ms' ? now + waitMs : now;
   const ratios = ratiosOf(facts.own, kind, at);

@@ -9,10 +9,7 @@ export interface FreePageFacts {
   readonly rate: number;
 }
 
-/**
- * Bytes of page content that pre-copy skips. Hints only cover large free blocks, and come too late for pages already
- * sent. Pure.
- */
+/** Bytes of page content that pre-copy skips: large free blocks that were not sent before the hints. Pure. */
 export function leftOutBytes({ freeBytes, memoryBytes, zero, rate }: FreePageFacts): number {
   const held = (1 - zero) * memoryBytes;
   if (held <= 0) return 0;

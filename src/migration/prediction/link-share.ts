@@ -15,7 +15,7 @@ export function withShare<S extends Pick<MigrationSettings, 'maxBandwidth'>>(
   return { ...settings, maxBandwidth: Math.min(settings.maxBandwidth ?? Infinity, shareBytesPerS) };
 }
 
-/** True if a migration was capped by its request or by the time of day, so that its rate does not show the link's. */
+/** True if a migration was capped, so that its rate does not show the link's. */
 export function wasCapped({ settings, timedCap }: Pick<Report, 'settings' | 'timedCap'>): boolean {
   return settings.maxBandwidth !== undefined || timedCap !== undefined;
 }

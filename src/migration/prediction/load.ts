@@ -90,7 +90,7 @@ export const isSampled = ({ memoryPath, mix }: Pick<Facts, 'memoryPath' | 'mix'>
 const firstBytesOf = ({ reported, zeros, share }: Pass): number =>
   reported * share + zeros * ZERO_NOTE;
 
-/** Time of these link bytes on the processors alone and on the link alone, ms; the same for the first pass. */
+/** Time of these link bytes on the processors alone and on the link alone, ms. */
 export function aloneOf(
   facts: Facts,
   scenario: Scenario,

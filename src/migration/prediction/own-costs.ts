@@ -21,7 +21,7 @@ import {
 
 const MAX_PROCESSOR = 4;
 const MAX_BYTES = 2;
-/** Processors count as the bottleneck from this predicted share of the time on. */
+/** Minimum share of the predicted time for processors to count as the bottleneck. */
 const MOSTLY = 0.7;
 /**
  * Processors count as the cause only if a move took more than this multiple of the link's time, because the link's
@@ -31,7 +31,7 @@ const BESIDE_LINK = 1.1;
 const BEYOND_LINK = 1.25;
 /** Shorter moves show their start more than the cost per byte, ms. */
 const MIN_MS = 1000;
-/** Resent bytes grow with the total time, so above this share, bytes do not show the path's ratio. */
+/** Maximum share of resent bytes, which grow with the total time and hide the path's ratio. */
 const MAX_AGAIN = 0.1;
 
 const COMPRESSING: ReadonlySet<string> = new Set(
@@ -64,7 +64,7 @@ export function toldBy(report: Report): ToldCosts | undefined {
   };
 }
 
-/** Disks share the link and the processors; devices, a balloon, a lost link or a lost mover delay memory. */
+/** Other causes of slow memory: disks share the link and the processors; devices, a balloon or a lost link delay it. */
 function wasHeldUp({ phases, takeovers, wire, balloon, settings }: Report): boolean {
   return (
     phases.some(({ phase }) => phase === 'disks' || phase === 'seeding') ||
@@ -75,7 +75,7 @@ function wasHeldUp({ phases, takeovers, wire, balloon, settings }: Report): bool
   );
 }
 
-/** `auto` decides again after a plan, and a stream that the hypervisor cannot send is replaced by a plain one. */
+/** `auto` decides again after a plan, and may replace a stream. */
 function tookPath({ wire, stream, settings }: Report, { memoryPath }: PredictionCosts): boolean {
   const path = wire === undefined ? 'native' : 'wire';
   return memoryPathOf(path, stream ?? settings, memoryPath === 'known') === memoryPath;
@@ -111,7 +111,7 @@ function processorTold(
   // An unknown link may be the cause.
   if (linkMs === undefined || memoryMs < linkMs * BESIDE_LINK) return undefined;
   if (share >= MOSTLY) return Math.min(MAX_PROCESSOR, told);
-  // A cap causes pauses, and beyond these bounds something else was the cause.
+  // A cap causes pauses, and such factors have other causes.
   if (isCapped || memoryMs < linkMs * BEYOND_LINK || told > MAX_PROCESSOR) return undefined;
   return told;
 }
@@ -151,7 +151,7 @@ export function factorsOf(
 ): CostFactors {
   const told = latest.flatMap(({ costs }) => costs ?? []);
   const own = told.filter((each) => each.memoryPath === memoryPath);
-  // Some moves by the wire only show slower processors, which proves nothing about the hypervisor's compression.
+  // Some moves by the wire only show slower processors, and nothing about the hypervisor's compression.
   const compressing = told.filter(
     (each) =>
       COMPRESSING.has(each.memoryPath) && (isByWire(memoryPath) || !isByWire(each.memoryPath)),

@@ -100,7 +100,7 @@ export function widened(ranges: Ranges, widths: PredictionWidths, timeoutMs: num
   };
 }
 
-/** Keeps a little room on each side that had room; the next move could not be compared otherwise. */
+/** Keeps a little room on each side that had some, for the next comparison. */
 function wider({ low, middle, high }: Range, width = 1): Range {
   if (middle <= 0) return { low, middle, high };
   const end = (of: number): number =>

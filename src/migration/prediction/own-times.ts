@@ -21,15 +21,13 @@ const AROUND: readonly Phase[] = [
   'cleanup',
 ];
 
-/** Assumed time around memory on a host whose processes take this long to start, ms. */
+/** Assumed time around memory for this start time of processes, ms. */
 export function assumedAroundMs(startedMs: number = STARTED_MS): number {
   const slower = startedMs / STARTED_MS;
   return AROUND_MS * Math.min(SLOWER.most, Math.max(SLOWER.least, slower));
 }
 
-/**
- * Median time around memory of these migrations (newest first), ms, weighted against the assumption if there are few.
- */
+/** Median time around memory of these migrations (newest first), ms, weighted against the assumption. */
 export function aroundMs(
   reports: Iterable<Pick<Report, 'outcome' | 'finished' | 'phases'>>,
   assumedMs: number,
@@ -58,10 +56,7 @@ export interface Kind {
 /** Maximum factor learned from a few moves; one long downtime is not a rule. */
 const MAX_LEARNED = 8;
 
-/**
- * Factor on the predicted downtime: median of the latest moves of the same kind, weighted against the assumption. 1
- * if there are none.
- */
+/** Factor on the predicted downtime: weighted median of the latest moves of the same kind. 1 if there are none. */
 export function learnedFactor(
   saidMs: number,
   kind: Kind,

@@ -15,7 +15,7 @@ export interface Cost {
   readonly share: number;
   /** Factor on the quick compressor's ratio, with a sample; absent: the path does not compress. */
   readonly ofPacked?: number;
-  /** Same over a thin link (`THIN_LINK`), whose processors have time for more; absent: as `ofPacked`. */
+  /** Same over a thin link (`THIN_LINK`), whose processors have more time; absent: as `ofPacked`. */
   readonly ofPackedThin?: number;
   /** Higher level: factor on the fastest level's ratio, for pages that shrink; absent: 1. */
   readonly ofQuickest?: number;
@@ -113,7 +113,7 @@ export const NAMED = 16 / 4096;
 export const CONTENT_ROUNDS = 8;
 /** A round that sends more than this share of the previous one gains nothing. */
 export const WORTH_SHARE = 0.7;
-/** A remainder below memory divided by this is small: dumping all memory takes longer than sending it. */
+/** A remainder below memory divided by this is small, as dumping takes longer than sending. */
 export const LITTLE_SHARE = 32;
 /** Time to read all memory and find changes: 0.18 s for 256 MiB (docs/measurements/containers.md). */
 export const LOOK_SECONDS_PER_GB = 0.7;
@@ -126,9 +126,7 @@ export const FREEZE_MS_PER_GB = 3000;
 
 /** QEMU's note of a zero page: address (8 bytes) and fill byte, per 4096 bytes. */
 export const ZERO_NOTE = 9 / 4096;
-/**
- * Minimum share of a busy host that a path gets. The kernel's load also counts threads that wait for a disk. Assumed.
- */
+/** Minimum share of a busy host that a path gets, as the kernel's load includes waits for disks. Assumed. */
 export const MIN_SHARE = 0.125;
 /** Cost of finding a zero page, relative to sending a page. */
 export const ZERO_WORK = 0.15;
@@ -191,11 +189,11 @@ export const POSTCOPY_SWITCH_MS = 5;
  */
 export const QUEUED_BYTES = 1_500_000;
 export const SEVERAL_QUEUED_BYTES = 3_000_000;
-/** A client's wait beyond the downtime: the announcement and its next request, ms. */
+/** A client's wait beyond the downtime, ms. */
 export const CLIENT_MS = 30;
 /** Round trips until the source knows that the last state is loaded; not in post-copy. */
 export const LOADED_ROUND_TRIPS = 1;
-/** Round trips that a client waits for: that one, the commit, and the announcement. */
+/** Round trips that a client waits for: that one, the commit, the announcement. */
 export const CLIENT_ROUND_TRIPS = 3;
 /** Post-copy requests pages one by one, which lengthens the pass by this factor. */
 export const POSTCOPY_PASS = 1.03;
@@ -209,18 +207,15 @@ export const EMPTY_MS = 3000;
 /** A client's wait then: the rest of the queue, and QEMU's check for the order, ms. */
 export const EMPTIED_MS = 60;
 /**
- * Pages that a guest in post-copy fetches before it answers a client, in bytes of link time; limited to this share of
- * post-copy's time.
+ * Pages that a guest in post-copy fetches before it answers, in link bytes; limited to this share of post-copy's
+ * time.
  */
 export const POSTCOPY_NEEDED_BYTES = 100 * 1024 ** 2;
 export const POSTCOPY_NEEDED_SHARE = 0.8;
 /** Start of post-copy after the start of pre-copy, ms. */
 export const POSTCOPY_AFTER_MS = 100;
 
-/**
- * QEMU measures dirtying at the end of a round, at most once per this time, and throttles after several measurements,
- * ms.
- */
+/** QEMU measures dirtying at most once per this time, and throttles after several measurements, ms. */
 export const THROTTLE_PERIOD_MS = 1000;
 export const THROTTLE_PERIODS = 2;
 

@@ -28,7 +28,7 @@ export interface PlanFacts extends Omit<Facts, 'memoryPath' | 'levers' | 'rounds
   > &
     Partial<Pick<Capabilities, 'shape' | 'throttlesItself'>>;
   readonly hasWire: boolean;
-  /** Both hosts' caches know the guest; used if the page sample does not show the destination's share. */
+  /** Both hosts' caches know the guest; used if the sample does not show the destination's share. */
   readonly knowsGuest: boolean;
   readonly copiesDisks: boolean;
   /** Device state sent during the pause, as reported by device drivers. */
@@ -189,7 +189,7 @@ export function nameOf({ mode, path, stream }: OptionSettings): string {
   return parts.join(' ');
 }
 
-/** Arithmetic proof that limits contradict each other, which refuses the plan at once. */
+/** Proof that limits contradict each other, which refuses the plan. */
 export function contradiction(
   facts: PlanFacts,
   option: PlanOption,

@@ -213,7 +213,7 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
   return { ...whole, downtimeMs: downMs, clientGapMs: downMs + laterMs };
 }
 
-/** Time until a guest in post-copy has fetched the pages that it needs to answer, ms. */
+/** Time until a guest in post-copy has the pages that it needs to answer, ms. */
 function neededMsOf({ passMs, againMsPerByte }: Load, { lateMs = 0 }: Rounds): number {
   const missing = Math.min(1, lateMs / Math.max(1, passMs));
   const fetchedMs = POSTCOPY_NEEDED_BYTES * againMsPerByte * missing;

@@ -98,7 +98,7 @@ export function simulate(load: Load, policy: Policy, tail: number): Rounds {
   }
 }
 
-/** Duration of the next round, the remainder that stays for the end, and the limit for the round after it, ms. */
+/** Duration of the next round, the remainder for the end, and the limit for the round after it, ms. */
 function nextRound(
   { passMs }: Load,
   { maxBandwidth }: Policy,

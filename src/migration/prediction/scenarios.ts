@@ -36,7 +36,7 @@ const COUNT = 256;
 /** Root of x^7 = x + 1: powers of its inverse spread points evenly over six dimensions (additive recurrence). */
 const ROOT = 1.112_775_684_278_705_5;
 
-/** The same spreads give the same scenarios in the same order, so a prediction only changes with its inputs. */
+/** The same spreads give the same scenarios, so a prediction only changes with its inputs. */
 export function scenarios(spreads: Spreads): Scenario[] {
   const at = (index: number, dimension: number): number =>
     (0.5 + (index + 1) * ROOT ** -dimension) % 1;
@@ -50,7 +50,7 @@ export function scenarios(spreads: Spreads): Scenario[] {
   }));
 }
 
-/** Lognormal-like factor with about this spread; the logistic distribution approximates the normal one. */
+/** Factor with about this spread; the logistic distribution approximates the normal one. */
 function factor(spread: number, place: number): number {
   const within = Math.min(0.999, Math.max(0.001, place));
   const toNormal = Math.sqrt(3) / Math.PI;

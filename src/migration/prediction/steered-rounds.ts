@@ -42,7 +42,7 @@ interface EndedRound extends RoundsSoFar {
 /** After this many rounds without a decision, none will follow. */
 const SETTLED_ROUNDS = 50;
 
-/** A mover checks continuously; simulated as the earliest useful check and later ones, as shares of the first round. */
+/** Times of a mover's checks, which are continuous, as shares of the first round. */
 const LOOKED_AT = [LONG_LOOK_SHARE, 0.5, 0.7, 0.9] as const;
 
 export class SteeredRounds {
@@ -79,9 +79,7 @@ export class SteeredRounds {
     return precopyRounds === 0 && can && mode !== 'precopy';
   }
 
-  /**
-   * Start of post-copy in the first round, from the writes that a mover has observed, ms after memory began to flow.
-   */
+  /** Start of post-copy in the first round, from the observed writes, ms after memory began to flow. */
   postcopyInFirstRound(): number | undefined {
     const { memoryBytes, contentBytes, passMs, writes } = this.#load;
     if (writes?.long === undefined) return undefined;

@@ -26,7 +26,7 @@ export interface AdmissionFacts {
   readonly ports: { readonly from: number; readonly to: number };
   readonly freePorts: number;
   readonly portsNeeded: number;
-  /** Routes that the guest needs here, the prefixes allowed for routes, and guests that have some. */
+  /** Routes that the guest needs here, the allowed prefixes, and guests that have some. */
   readonly routes: readonly string[];
   readonly routedPrefixes: readonly string[];
   readonly othersRoutes: readonly { readonly guest: string; readonly routes: readonly string[] }[];

@@ -17,7 +17,7 @@ export interface BalloonLook {
   readonly actualBytes: number;
   /** Memory with an empty balloon; excludes memory that a balloon cannot take (nvdimm, virtio-mem). */
   readonly wholeBytes: number;
-  /** Unused pages; `available` includes pages that the guest can give up, such as page cache. */
+  /** Unused pages; `available` includes pages that the guest can give up. */
   readonly freeBytes: number;
   readonly availableBytes: number;
 }
@@ -61,7 +61,7 @@ export function judgeBalloon(policy: BalloonPolicy, look: BalloonLook): Finding 
   );
 }
 
-/** Warns of a balloon that another program inflated: the destination needs room for the guest's full size. */
+/** Warns of a balloon that another program inflated: the destination needs room for the full size. */
 export function judgeInflated(
   balloon: Pick<BalloonLook, 'actualBytes' | 'wholeBytes'> | undefined,
 ): Finding[] {

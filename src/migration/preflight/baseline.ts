@@ -24,8 +24,8 @@ const WHY: Readonly<Record<NoBaseline, string>> = {
 const VERSIONED = /-v\d+$/;
 
 /**
- * Named model with the most features that every host provides in full, plus all other common features, listed
- * explicitly. Independent of the hosts' order.
+ * Named model with the most features that every host provides, plus all other common features. Independent of the
+ * hosts' order.
  */
 export function baselineOf(offers: readonly CpuOffer[]): Baseline | NoBaseline {
   const [first, ...others] = offers;
@@ -71,7 +71,7 @@ export function shortOf(
   ];
 }
 
-/** Parses `MODEL,FEATURE=on,...` as baselineOf writes it; returns a sentence about an invalid part. */
+/** Parses `MODEL,FEATURE=on,...`; returns a sentence about an invalid part. */
 export function readBaseline(
   argument: string,
   offers: readonly CpuOffer[],

@@ -28,7 +28,7 @@ export interface Capabilities {
    * the guest is frozen, dumped, sent and restored. Absent: rounds from a log of written pages.
    */
   readonly rounds?: 'content';
-  /** A guest may need more memory at the destination, because its device state becomes memory there. */
+  /** Device state becomes memory at the destination, where a guest may then need more. */
   readonly needsMoreThere?: boolean;
   /** A guest's device can be unplugged for the move. */
   readonly unplugs?: boolean;
@@ -39,11 +39,11 @@ export interface Capabilities {
   readonly priorities?: boolean;
   /** The manager may send memory unencrypted, and the driver can refuse that. */
   readonly encryption?: boolean;
-  /** The manager can send memory through a unix socket of Godwit, and so over the wire. */
+  /** The manager can send memory through a unix socket of Godwit. */
   readonly wire?: boolean;
   /** Copies disks through its manager, and can keep the originals. */
   readonly keepsSource?: boolean;
-  /** Settings of a running migration that steering can change, as far as the mode allows. Absent: none. */
+  /** Settings of a running migration that steering can change, if the mode allows. Absent: none. */
   readonly levers?: readonly SteeringMeasure[];
   /** The manager keeps to `maxBandwidth`. */
   readonly keepsCap?: boolean;
@@ -142,7 +142,7 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
 const can = (driver: string, how = ''): Finding =>
   passes(`the driver ${driver} can do what is asked${how}`);
 
-/** Measures of the strategy that its manager cannot carry out and that are skipped. */
+/** Measures of the strategy that are skipped, because its manager cannot carry them out. */
 function steerable(
   { name, capabilities: { levers = [], throttlesItself = false } }: DriverFacts,
   { steering, mode }: RequestedSettings,
@@ -211,7 +211,7 @@ function isOtherTransport({ transport = 'tcp' }: RequestedSettings): boolean {
   return transport !== 'tcp';
 }
 
-/** The requested option, the driver's substitute, and a fix if there is a better one than to leave the option out. */
+/** The requested option, the driver's substitute, and a fix better than to leave the option out. */
 type Lack = [string, string, string?];
 
 /** Reasons why a manager's memory stream cannot take the wire. */
@@ -242,7 +242,7 @@ function withWire(
   return asked.flatMap(([isAsked, why, hint]): Lack[] => (isAsked ? [[what, why, hint]] : []));
 }
 
-/** Requested options that only Godwit itself carries out; a manager would silently drop them. */
+/** Requested options that a manager would silently drop. */
 export function leftToManager(
   settings: RequestedSettings,
   { levers }: Pick<Capabilities, 'levers'> = {},

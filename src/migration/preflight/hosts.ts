@@ -13,7 +13,7 @@ export interface HostsFacts extends LinkFacts {
   /** Times of the question to the destination and of its answer, by the source's clock, ms. */
   readonly askedMs: number;
   readonly answeredMs: number;
-  /** host:port of each address of the destination, including the main one, or of its relay. */
+  /** host:port of each address of the destination, or of its relay. */
   readonly paths: readonly string[];
   /** Absent: TCP, encrypted. */
   readonly transport?: Transport | undefined;
@@ -25,12 +25,9 @@ export interface HostsFacts extends LinkFacts {
 
 /** Larger differences make it hard to compare times in both hosts' logs, ms. */
 const MAX_SKEW_MS = 1000;
-/**
- * Certificates are renewed long before. Below this, renewal has failed, and a long migration may outlast the
- * certificate, ms.
- */
+/** Minimum validity of a certificate, ms. Below this, renewal has failed, and a long migration may outlast it. */
 const MIN_CERTIFICATE_MS = 2 * 86_400_000;
-/** Many times the size of a journal; below this, the disk may fill up before the end, bytes. */
+/** Many times the size of a journal; the disk must not fill up before the end, bytes. */
 const MIN_JOURNAL_BYTES = 64 * 1024 ** 2;
 
 /** Compares the clocks, as precisely as one question allows. */
@@ -46,7 +43,7 @@ export function judgeClock({ source, destination, askedMs, answeredMs }: HostsFa
   return [warns(evidence, hint)];
 }
 
-/** Warns if the destination is a virtual machine without KVM for its guests, and the source has KVM. */
+/** Warns if the destination is a virtual machine without KVM, and the source has KVM. */
 export function judgeNested({ source, destination }: HostsFacts): Finding[] {
   const { name, platform } = destination;
   if (platform === undefined) return [];
@@ -62,7 +59,7 @@ export function judgeNested({ source, destination }: HostsFacts): Finding[] {
   return [warns(evidence, hint)];
 }
 
-/** Warns if a guest in post-copy would not survive the loss of a link. Passes for modes without post-copy. */
+/** Warns if a guest in post-copy would not survive the loss of a link. */
 export function judgeSecondPath({ destination, mayPostcopy, paths }: HostsFacts): Finding[] {
   if (!mayPostcopy) return [];
   const hosts = new Set(paths.map((each) => splitAddress(each).host));
@@ -107,7 +104,7 @@ export function judgeCertificates({ source, destination }: HostsFacts): Finding[
   });
 }
 
-/** Compares both hosts' hooks; a site normally has the same on every host. */
+/** Compares both hosts' hooks, which are normally the same. */
 export function judgeHooks({ source, destination }: HostsFacts): Finding[] {
   const [here, there] = [source.hooks ?? [], destination.hooks ?? []];
   const missing = [
@@ -161,7 +158,7 @@ export function judgeTransport({
 
 type TransportFacts = Pick<HostFacts, 'name' | 'unencryptedMemory' | 'rdma'>;
 
-/** Checks that the destination has the site check that decides whether the guest stays. */
+/** Checks that the destination has the site check. */
 export function judgeSiteCheck({
   destination: { name, siteChecks },
   siteCheck,

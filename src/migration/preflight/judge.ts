@@ -32,7 +32,7 @@ function named(
   return findings.map((finding) => ({ name, side, ...finding }));
 }
 
-/** Replaces the checks of that name by new findings. A check that was not tried stays. */
+/** Replaces the checks of that name. A check that was not tried stays. */
 export function judgedAgain(
   checks: readonly Check[],
   name: string,

@@ -21,7 +21,7 @@ export interface LinkFacts {
   readonly roundTripMs?: number | undefined;
   /** Maximum bytes in flight on one TCP connection to the destination; absent if a relay ends the connection. */
   readonly windowBytes?: number | undefined;
-  /** Memory may use post-copy: for a time it is on both hosts, and each missing page comes over the link. */
+  /** Memory may use post-copy: each missing page comes over the link. */
   readonly mayPostcopy: boolean;
   readonly link?: LinkMeasure | undefined;
   /** Absent if unknown: through a relay, or an earlier build. */
@@ -38,7 +38,7 @@ const VERY_LONG_MS = 150;
 /** Payload of a stream over 1 Gbit/s Ethernet, with a margin for measuring errors, bytes/s. */
 export const MIN_RATE = 110e6;
 
-/** Checks whether the path between the hosts is long, and how that affects a migration and its guest. */
+/** Checks whether the path between the hosts is long, and the effects. */
 export function judgeRoundTrip(facts: LinkFacts): Finding[] {
   const { destination, roundTripMs } = facts;
   if (roundTripMs === undefined) return [];
@@ -92,7 +92,7 @@ const SLOWER = {
   configured: 'the hosts',
 } as const;
 
-/** Checks whether the link is slower than most migration networks, and the cost for this guest. */
+/** Checks whether the link is slow, and the cost for this guest. */
 export function judgeLink(
   facts: Pick<LinkFacts, 'destination' | 'link' | 'routeOut' | 'memoryBytes'>,
 ): Finding[] {
@@ -126,7 +126,7 @@ export function judgeLink(
   return [warns(`${evidence}: less than 1 Gbit/s`, costs.join(' '))];
 }
 
-/** Reports whether migrations have a separate network. Never warns; check `workload` reports the cost. */
+/** Reports whether migrations have a separate network. Never warns; check `workload` has the cost. */
 export function judgeMigrationNetwork({
   destination,
   routeOut,

@@ -21,7 +21,7 @@ export interface SwitchoverFacts {
   readonly bytesPerS?: number | undefined;
 }
 
-/** The hypervisor asks the drivers in each round, and keeps the guest running while the state does not fit. */
+/** The hypervisor asks the drivers in each round, and runs the guest until the state fits. */
 export function judgeSwitchover({ devices, maxDowntimeMs, bytesPerS }: SwitchoverFacts): Finding[] {
   if (devices.length === 0) return [];
   const unknown = devices.filter((each) => sizeOf(each) === undefined);

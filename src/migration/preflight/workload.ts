@@ -77,10 +77,7 @@ function ownersDoubt({
   );
 }
 
-/**
- * While throttled or waiting for single pages, a real-time guest misses its deadlines all the time; a pause happens
- * once.
- */
+/** Throttled or waiting for pages, a real-time guest misses its deadlines all the time; a pause happens once. */
 function realtimeDoubt({ isRealtime, settings }: WorkloadFacts): Finding | undefined {
   const { mode, steering } = settings;
   if (isRealtime !== true || mode === 'cold') return undefined;

@@ -4,7 +4,7 @@ import { migrationSettings, type Phase, type Report } from '../../protocol/publi
 import type { DestinationState } from '../direct/destination.ts';
 import { replayDestination, type DestinationRecord } from '../direct/journal.ts';
 
-/** Report from the destination's journal alone: less complete, but enough for lists and for a dead source. */
+/** Report from the destination's journal alone: less complete, for lists and for a dead source. */
 export function destinationReportOf(
   records: readonly DestinationRecord[],
   nowMs: number,

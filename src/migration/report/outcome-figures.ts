@@ -46,7 +46,7 @@ const seenOf = (came: Partial<Record<PredictionFigure, number | undefined>>): Ca
 
 const sumOf = (phases: Report['phases']): number => phases.reduce((sum, { ms }) => sum + ms, 0);
 
-/** The predicted total lacks a part that was carried out: predictions ignore backing files and some disk copies. */
+/** The predicted total lacks a part: predictions ignore backing files and some disk copies. */
 function leavesOut({ phases, prediction }: Report): boolean {
   return phases.some(
     ({ phase }) => phase === 'seeding' || (phase === 'disks' && prediction?.disks === undefined),
@@ -65,10 +65,7 @@ export function clientGapMs({ vantages = [] }: Pick<Report, 'vantages'>): number
   return gaps.length === 0 ? undefined : Math.max(...gaps);
 }
 
-/**
- * Same at the switchover, which predictions mean, if the hosts know its time. Excludes hosts that were stalled
- * themselves, or still wait.
- */
+/** Same at the switchover, as predicted, if the hosts know its time. Excludes hosts that stalled or still wait. */
 function switchGapMs({ vantages = [] }: Pick<Report, 'vantages'>): number | undefined {
   const gaps = vantages.flatMap(({ switchGapMs: atSwitch, gapMs, ownStallMs = 0, isOpen }) => {
     const gap = atSwitch ?? gapMs;

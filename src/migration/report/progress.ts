@@ -58,10 +58,7 @@ function noteOf(
   return said === '' ? {} : { note: said };
 }
 
-/**
- * Current sample. Rates are only valid for a flowing stream of a hypervisor that was asked; after a failure the
- * sample is dropped.
- */
+/** Current sample. Rates are only valid for a flowing stream; after a failure the sample is dropped. */
 function sampleNow(
   phase: Phase,
   asked: MemorySample | undefined,
@@ -108,7 +105,7 @@ export function etaMs(sample: MemorySample, phase: Phase): number | undefined {
   return eta > NEVER_MS ? undefined : eta;
 }
 
-/** True while the guest is paused or was just resumed at the destination, which is the most urgent time. */
+/** True while the guest is paused or was just resumed: the most urgent time. */
 export function isBlackout({ doing, stopped }: SourceState): boolean {
   if (doing.kind !== 'do' || !stopped) return false;
   return ['memory', 'switchover', 'commit', 'verify'].includes(doing.step);

@@ -31,7 +31,7 @@ export function rehearsalOf(
   if (rehearse !== true) return undefined;
   const stoodStill = totalMs === undefined ? {} : { stoodStillMs: totalMs };
   if (cameTo === undefined) return { maxDowntimeMs, ...stoodStill };
-  // Some drivers work at the switchover, such as CRIU's dump and restore, which a rehearsal leaves out.
+  // A rehearsal leaves out work at the switchover, such as CRIU's dump and restore.
   if (known.handsOverMs !== undefined) return { switches: cameTo, maxDowntimeMs, ...stoodStill };
   const several = streams > 1 || compress === 'zstd';
   const precopyMs = several ? SEVERAL_SWITCH_MS : SWITCH_MS;

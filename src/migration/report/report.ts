@@ -65,10 +65,7 @@ function predictedOf(
   return unpredicted === undefined ? {} : { unpredicted };
 }
 
-/**
- * The source's report, from its journal alone. `nowMs`: wall clock, for a running migration. Undefined without
- * records.
- */
+/** The source's report, from its journal alone. `nowMs`: wall clock. Undefined without records. */
 export function reportOf(records: readonly SourceRecord[], nowMs: number): Report | undefined {
   const first = records[0];
   if (first === undefined || first.event.type !== 'planned') return undefined;
@@ -259,7 +256,7 @@ function streamWords(stream: ChosenStream | undefined): string {
   return `${packed} over ${streams} streams`;
 }
 
-/** Adds up the chosen path and wire figures, across movers and sessions of post-copy. */
+/** Adds up path and wire figures, across movers and sessions. */
 function noteWire(walk: Walk, event: SourceRecord['event'], atMs: number): void {
   if (event.type === 'did' && event.facts.path !== undefined) {
     const { takes, why, stream } = event.facts.path;

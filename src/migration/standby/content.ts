@@ -5,8 +5,8 @@ const MAX_DISKS = 16;
 const MAX_CHARACTERS = 1024;
 
 /**
- * Disks that a kept description would open: `vda: vms/web1.qcow2 (qcow2) on vms/base.raw (raw)`. Paths are below the
- * storage that both hosts proved.
+ * Disks that a kept description would open: `vda: vms/web1.qcow2 (qcow2) on vms/base.raw (raw)`, below the proved
+ * storage.
  */
 export function disksOf({
   description: { disks = [] },

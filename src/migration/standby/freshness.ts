@@ -32,7 +32,7 @@ export interface KeptDescription {
   readonly laterAt?: string | undefined;
 }
 
-/** Another host's reports on the same guest, by the clock of the host that keeps both descriptions. */
+/** Another host's reports on the guest, by the clock of the host that keeps both descriptions. */
 export interface OtherReport {
   /** Time of its last description of the guest; undefined: before this host rebooted, or kept by an earlier build. */
   readonly described?: BootTime | undefined;
@@ -62,7 +62,7 @@ export type Freshness =
   | { readonly kind: 'fresh'; readonly confirmed: BootTime }
   | { readonly kind: 'stale'; readonly reason: string };
 
-/** `now`: time of the proof that the host is off, or the present if there is no proof yet. */
+/** `now`: time of the proof that the host is off, or the present without one. */
 export function judgeFreshness(
   { digest, reportedDigest, confirmed, wasConfirmed, missedBeats = 0, laterAt }: KeptDescription,
   now: BootTime,
@@ -84,10 +84,7 @@ export function judgeFreshness(
 const RESTARTED =
   'the host that keeps it was restarted since, and cannot tell for how long the other host lived';
 
-/**
- * Reason why the other host may have changed the guest after confirming it; undefined if `offAt`, the proof, came
- * soon enough.
- */
+/** Reason why the other host may have changed the guest since; undefined if `offAt`, the proof, came soon enough. */
 export function whyOutlived(confirmed: BootTime | undefined, offAt: BootTime): string | undefined {
   const gapMs = confirmed === undefined ? undefined : passedMs(confirmed, offAt);
   if (gapMs === undefined) return RESTARTED;
@@ -97,7 +94,7 @@ export function whyOutlived(confirmed: BootTime | undefined, offAt: BootTime): s
 
 /** An unconfirmed description is dropped after this time, but only while its host answers, ms. */
 export const UNCONFIRMED_EXPIRES_MS = 7 * 86_400_000;
-/** Time of unbroken answers that this requires; a host that just returned has yet to confirm. */
+/** Time of unbroken answers that this requires, since a host that just returned has yet to confirm. */
 export const ANSWERS_FOR_MS = 3_600_000;
 /** A host that is in neither the fleet list nor `peers` for this long has left the fleet, ms. */
 export const NOT_A_MEMBER_MS = 600_000;

@@ -27,7 +27,7 @@ export function changedImage(
   })?.node;
 }
 
-/** Mounts and protocols may round times, so one host may see a coarser value. */
+/** Times may be rounded, so one host may see a coarser value. */
 function isSame(one: FoundStamp, other: FoundStamp): boolean {
   if (one.bytes !== other.bytes) return false;
   const [left, right] = [BigInt(one.writtenNs), BigInt(other.writtenNs)];

@@ -11,7 +11,7 @@ export interface StandbyOfferRecord {
   readonly digest: string;
   /** Offered because of the label godwit/recover; otherwise an operator requested it. */
   readonly labelled: boolean;
-  /** The other host has lost it or has another one, or the guest changed while it was described. */
+  /** The other host has lost it or has another one, or the guest changed meanwhile. */
   readonly isRefused?: boolean | undefined;
   /** The guest or its label is gone; repeated until the other host answers. */
   readonly isWithdrawn?: boolean | undefined;

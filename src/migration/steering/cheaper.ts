@@ -29,7 +29,7 @@ const MAX_ROUNDS = 100;
 
 /**
  * Chooses post-copy if further rounds cost more. Undefined otherwise, while the last measure takes effect, and while
- * the strategy waits for a smaller remainder.
+ * a smaller remainder is awaited.
  */
 export function forCost(
   strategy: SteeringStrategy,

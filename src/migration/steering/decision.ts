@@ -26,7 +26,7 @@ export interface SteeringView {
   readonly leftMs: number;
   /** Link time of bytes queued when the guest stops, before its last pages, ms; absent: none. */
   readonly underWayMs?: number;
-  /** The manager throttles the guest beyond the strategy's maximum; if that does not help, nothing will. */
+  /** The manager throttles the guest beyond the strategy's maximum. */
   readonly isBeyond?: boolean;
   /** Sample of the guest's pages during the first round; absent: none. */
   readonly writes?: Writes | undefined;

@@ -124,7 +124,7 @@ export function answerTimeoutMs(bytesPerS: number, copiesPerS = 0): number {
 
 /**
  * True if guest writes may wait for the link. `bytesPerS`: current rate, 0 if unknown; a sustained rate of the copies
- * (`copiesPerS`) counts more.
+ * counts more.
  */
 export function mayWaitFor(bytesPerS: number, copiesPerS = 0): boolean {
   return bytesPerS === 0 || Math.max(bytesPerS, copiesPerS) >= MIN_SLOW_BYTES_PER_S;

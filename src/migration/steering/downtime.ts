@@ -22,7 +22,7 @@ export function plannedDowntimeMs(maxDowntimeMs: number, underWay: number): numb
   return Math.max(maxDowntimeMs * MIN_SHARE, maxDowntimeMs - underWay);
 }
 
-/** Inverse: the maximum downtime to request so that the hypervisor may plan for this much, ms. */
+/** Inverse: the maximum downtime to request for this plan, ms. */
 export function askedDowntimeMs(planned: number, underWay: number): number {
   return Math.min(planned / MIN_SHARE, planned + underWay);
 }

@@ -44,8 +44,7 @@ export function firstRoundOf(
   const sentBytes = totalBytes - remainingBytes;
   if (writes === undefined || sentBytes <= 0 || totalMs <= 0 || rate <= 0) return undefined;
   const msOf = (bytes: number): number => (bytes * 1000) / rate;
-  // Zero pages take no time, but their places are unknown: the remainder is the sampled nonzero memory minus what was
-  // sent.
+  // Zero pages take no time: the remainder is the sampled nonzero memory minus what was sent.
   const content = totalBytes * (1 - (writes.zeroShare ?? 0));
   const restMs = msOf(Math.min(remainingBytes, Math.max(0, content - transferredBytes)));
   const passMs = totalMs + restMs;
@@ -74,7 +73,7 @@ export function isLastMoment(
   return restMs + neededFor(againNowMs) > leftMs;
 }
 
-/** True if that moment may come in a round with this remainder, assuming that all memory is rewritten. */
+/** True if that moment may come in this round, if all memory is rewritten. */
 export const mayBeLate = (restMs: number, passMs: number, leftMs: number): boolean =>
   restMs + neededFor(passMs) > leftMs;
 

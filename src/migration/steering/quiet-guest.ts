@@ -37,7 +37,7 @@ export function whyQuiet(
   if (kept.length >= MANY_HOURS && newest <= Math.min(low, busy * QUIET_SHARE))
     return `the guest is quiet: it writes ${formatRate(newest)}, as in its quietest hours, and ${formatRate(busy)} when it is busy`;
   const looked = rates.slice(0, -1);
-  // An hour counts as a sample; the low level shows over days as well as within minutes.
+  // The low level shows over days as well as within minutes.
   const before = [...kept, ...looked];
   if (before.length < FEW_LOOKS) return undefined;
   const median = medianOf(before);
@@ -45,10 +45,7 @@ export function whyQuiet(
   return `the guest is quiet: it writes ${formatRate(newest)}, and ${formatRate(median)} otherwise`;
 }
 
-/**
- * Same for a guest whose memory writes cannot be measured: by processor use and storage writes, now and in the
- * history.
- */
+/** Same for a guest with unmeasurable memory writes: by processor use and storage writes. */
 export function whyIdle(now: GuestRates, hours: readonly LoadHour[]): string | undefined {
   const seen = seenEnough(hours);
   const knows = seen.length >= FEW_HOURS;

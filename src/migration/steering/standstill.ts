@@ -7,7 +7,7 @@ export const NOTICED_MS = 1000;
 /** After this time the stream is resumed even if the path takes other data, ms. */
 export const STUCK_MS = 10_000;
 
-/** Delay before a stall is reported ahead of the switchover, ms; the stream may pause between rounds. */
+/** Delay before a stall is reported ahead of the switchover, ms, as the stream may pause between rounds. */
 export const SAID_MS = 2000;
 
 /** Start of a stall and end of the wait, wall clock, ms. */

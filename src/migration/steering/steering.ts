@@ -14,7 +14,7 @@ import { longerDowntime, plannedDowntimeMs, plannedNowMs } from './downtime.ts';
 import { firstRoundOf, isLastMoment, neededFor } from './first-round.ts';
 import { fixesFor } from './fixes.ts';
 
-/** Decides how to make a hard migration converge, or reports early why it cannot. A pure function of observations. */
+/** Decides how to make a hard migration converge, or reports early why it cannot. Pure. */
 
 export const DECISION_WORDS = {
   postcopy: 'post-copy',
@@ -44,7 +44,7 @@ export function holdsSwitchover(
 
 /** Ratio of dirty rate to link rate below which rounds still shrink; above it, another round gains next to nothing. */
 export const CONVERGING_SHARE = 0.9;
-/** A throttled guest that would dirty less than this share of the link gets its speed back. */
+/** Share of the link; a throttled guest that would dirty less gets its speed back. */
 const QUIET_SHARE = 0.6;
 /** A longer downtime gets a separate round if the remainder is at most this multiple of the maximum. */
 const WITHIN_REACH = 2;
@@ -98,7 +98,7 @@ export function steer(strategy: SteeringStrategy, view: SteeringView): Decision 
   return cheaper ?? (next === undefined ? giveUp(strategy, view, inputs) : undefined);
 }
 
-/** True if the throttle has taken effect, or had the time to, so that its result can be judged. */
+/** True if the throttle has taken effect, or had the time to. */
 function isThrottleThere({ sample, trace }: SteeringView): boolean {
   const { throttlePercent, decidedAtMs = 0 } = trace ?? {};
   if (throttlePercent === undefined) return true;

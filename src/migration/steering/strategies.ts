@@ -11,7 +11,7 @@ const POSTCOPY = steeringStrategy.parse({
   measures: ['postcopy'],
   precopyRounds: 0,
 });
-/** Hybrid's rounds, with an earlier post-copy if another round gains next to nothing. */
+/** Hybrid's rounds, with an earlier post-copy if another round gains nothing. */
 const HYBRID = steeringStrategy.parse({
   name: 'hybrid',
   measures: ['postcopy'],
@@ -35,7 +35,7 @@ export function strategyOf({
   }
 }
 
-/** True if throttling must be set up in the hypervisor before memory moves. */
+/** True if throttling must be set up before memory moves. */
 export function mayThrottle(strategy: Pick<SteeringStrategy, 'measures'>): boolean {
   return strategy.measures.includes('throttle');
 }

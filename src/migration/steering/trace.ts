@@ -2,7 +2,7 @@ import { defined } from '../../protocol/defined.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { SteeringChange } from '../../protocol/public/steering.ts';
 
-/** Memory of steering, made from the journal alone, so that a mover that takes over continues. Pure. */
+/** Memory of steering, made from the journal alone. Pure. */
 
 export interface SteeringTrace {
   /** Newest round that has begun. */
@@ -84,10 +84,7 @@ export function afterMeasure(
 
 const MAX_FAILED = 8;
 
-/**
- * Records that the last decision could not be applied, so the stream is unchanged. `postcopy`: it was the change to
- * post-copy.
- */
+/** Records that the last decision could not be applied. `postcopy`: it was the change to post-copy. */
 export function afterFailure(trace: SteeringTrace, words: string, postcopy = false): SteeringTrace {
   const { change, ...before } = trace;
   if (postcopy) {

@@ -15,8 +15,8 @@ import { transition } from '../../migration/direct/transition.ts';
 import { running } from '../../protocol/peer/migration.ts';
 
 /**
- * Runs the pure code of the blackout once in advance, on made-up events, because first runs compile code and schemas.
- * Results are dropped.
+ * Runs the pure code of the blackout once in advance, on made-up events, because first runs compile. Results are
+ * dropped.
  */
 
 const HEAD = { v: 1, seq: 0, at: 0, mono: 0 } as const;

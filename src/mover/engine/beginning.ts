@@ -35,14 +35,14 @@ export async function waitToBegin(beginning: Beginning, signal: AbortSignal): Pr
   const { clock, settings, askedAtMs } = beginning;
   const { notBefore, whenQuiet, noticeMs } = settings;
   const notBeforeMs = notBefore === undefined ? 0 : Date.parse(notBefore);
-  // Uses wall clock only, so that a takeover does not extend the wait, except for a notice that may have been lost.
+  // Uses wall clock only, so that a takeover does not extend the wait, except for a lost notice.
   let fromMs = Math.max(notBeforeMs, askedAtMs);
   const waited: string[] = [];
   if (noticeMs !== undefined) {
-    // The notice lasts as long as requested, and ends when the migration may begin.
+    // The notice ends when the migration may begin.
     await untilMoment(notBeforeMs - noticeMs, clock, signal);
     fromMs = Math.max(notBeforeMs, askedAtMs + noticeMs);
-    // The time passed without a mover, so the owner may not have been notified; twice is better than never.
+    // The time passed without a mover, so the owner may not have been notified.
     if (clock.wallMs() >= fromMs) fromMs = clock.wallMs() + noticeMs;
     waited.push(await giveNotice(beginning, fromMs, signal));
   }

@@ -180,7 +180,7 @@ export class Engine<
     const current: Current<Step> = { step, abort, settled: Promise.resolve(), isAnswered: false };
     this.#current = current;
     const { ms, over } = limit(step, this.state);
-    // A handler that fails by itself has its own deadline, and another attempt has the rest of the step's time.
+    // A handler that fails by itself has a separate deadline; another attempt has the remaining time.
     if (over === 'fails') this.#timer?.abort();
     else if (isFurtherAttempt?.(this.state) !== true) this.time(step, ms, over);
     let work: Promise<unknown> | undefined;
@@ -256,7 +256,10 @@ export class Engine<
     }
   }
 
-  /** Runs work outside of the steps and turns its result into an event. The end that it causes does not abort it. */
+  /**
+   * Runs work outside of the steps and turns its result into an event. The end that this causes does not abort the
+   * work.
+   */
   async aside(
     what: string,
     deadlineMs: number,

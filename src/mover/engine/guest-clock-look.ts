@@ -17,7 +17,7 @@ const BETWEEN_MS = 300;
 export const NOT_KNOWN_BEFORE =
   'it was not known before the move: another mover began it, or it was over before the answer';
 
-/** Address for clock questions to the guest; ICMP has them for IPv4 only. `seen`: addresses known to its host. */
+/** Address for clock questions to the guest, IPv4 only. `seen`: addresses known to its host. */
 export function clockAddressOf(
   { network: { probe } }: Pick<AgentConfig, 'network'>,
   guest: string,

@@ -28,8 +28,8 @@ export class Live {
   }
 
   /**
-   * Publishes the result of `read` a little later, unless something is published before; readers must not use
-   * processors while a guest is paused.
+   * Publishes the result of `read` a little later, unless something is published before: a paused guest needs the
+   * processors.
    */
   publishLater(read: () => Progress): void {
     this.#later ??= setTimeout(() => this.publish(read()), LATER_MS).unref();

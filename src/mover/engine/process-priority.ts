@@ -8,17 +8,14 @@ export type Pace = 'usual' | 'soon' | 'later';
 /** `nice` values. Below 0 needs a privilege; without it, movers have normal priority. */
 const NICE: Record<Pace, number> = { usual: 0, soon: -10, later: 10 };
 
-/**
- * High from memory until the guest runs at its destination; low afterwards, because only cleanup is left and the
- * guest needs the processors.
- */
+/** High from memory until the guest runs at its destination; low afterwards, for the guest. */
 export function paceOf(side: 'source' | 'destination', phase: Phase): Pace {
   switch (phase) {
     case 'memory':
     case 'switchover':
       return 'soon';
     case 'handover':
-      // The destination enters it when the guest runs, the source when it gives the right to run away.
+      // The destination enters it when the guest runs, the source when its right is given away.
       return side === 'source' ? 'soon' : 'later';
     case 'draining':
     case 'verifying':

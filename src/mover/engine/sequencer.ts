@@ -17,8 +17,8 @@ export interface SequencerDependencies<State, Event extends { readonly type: str
 }
 
 /**
- * State of one migration of any shape: takes events one by one, journals each, and hands over the transition's
- * effects. Decides nothing.
+ * State of one migration: takes events one by one, journals each, and hands over the transition's effects. Decides
+ * nothing.
  */
 export class Sequencer<State, Event extends { readonly type: string }, Effect> {
   readonly #deps: SequencerDependencies<State, Event, Effect>;
@@ -56,7 +56,7 @@ export class Sequencer<State, Event extends { readonly type: string }, Effect> {
     return this.#mutex.run(() => this.#apply(event));
   }
 
-  /** Runs `work` in turn with all events, so that it sees a stable state; it may apply one itself. */
+  /** Runs `work` in turn with all events; it may apply one itself. */
   inTurn<T>(work: (apply: (event: Event) => Promise<void>) => Promise<T>): Promise<T> {
     return this.#mutex.run(() => work((event) => this.#apply(event)));
   }

@@ -6,10 +6,7 @@ interface LimitedMigration {
   readonly known: { readonly beganAtMs?: number | undefined };
 }
 
-/**
- * Remaining time of a migration from its start, without earlier waits, ms. Times are wall clock; setting it back
- * gives no extra time.
- */
+/** Remaining time of a migration, without earlier waits, ms. Setting the wall clock back gives no extra time. */
 export function leftOf(
   { plan, known }: LimitedMigration,
   askedAtMs: number,

@@ -198,7 +198,7 @@ async function measureGuest(
   }
 }
 
-/** One attachment to the guest's hypervisor for all destinations, because a monitor has one client at a time. */
+/** One attachment to the guest's hypervisor for all destinations: a monitor has one client. */
 class HeldGuest {
   readonly #deps: CheckDependencies;
   #guest: Promise<SourceGuest> | undefined;

@@ -34,7 +34,7 @@ const QUESTION_MS = 2000;
 const STORAGE_MS = 10_000;
 const ASSESS_MS = 15_000;
 const STANDBY_MS = 10_000;
-/** Three seconds of these are for the guest; a plan only waits for the rest if the destination is slow, ms. */
+/** Part of it for the guest; a plan only waits for the rest if the destination is slow, ms. */
 const KNOWN_MS = 6000;
 /** Native memory needs a separate port. */
 const NATIVE_PORTS = 2;
@@ -52,10 +52,7 @@ export interface Examination extends Omit<GuestExamination, 'facts'> {
   readonly known: StepFacts;
 }
 
-/**
- * Steps `admit`, `inspect` and `assess` without a mover at the destination. Continues after a refusal, so that all
- * are reported.
- */
+/** Steps `admit`, `inspect` and `assess` without a mover at the destination. Continues after a refusal. */
 export async function examine(asked: Examining, signal: AbortSignal): Promise<Examination> {
   const findings = findingsOf(asked, signal);
   const { deps, learn } = stepDependencies(asked, findings);

@@ -101,10 +101,7 @@ export async function askManager(
   }
 }
 
-/**
- * The guest's write rate as its manager measures it, or the reason for none. Uses a separate connection, because the
- * checks run meanwhile.
- */
+/** The guest's write rate as its manager measures it, or the reason for none; over a separate connection. */
 export async function measureByManager(
   driver: ManagedDriver,
   { handle, request: { guest } }: Pick<ExaminationRequest, 'handle' | 'request'>,

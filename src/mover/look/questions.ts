@@ -17,7 +17,7 @@ import { guestMeasure } from '../../protocol/public/prediction.ts';
 import { chosenStream, check, migrationRequest } from '../../protocol/public/migration.ts';
 import { knownQuestion, wireOffer } from '../../protocol/wire.ts';
 
-/** Questions of an agent to a separate process, because hung storage blocks that process and no thread of the agent. */
+/** Questions of an agent to a separate process, because hung storage blocks a process. */
 
 const placeKey = z.string().regex(/^[0-9a-f]{64}$/);
 

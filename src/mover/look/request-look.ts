@@ -6,10 +6,7 @@ import type { ExaminedHost } from './questions.ts';
 
 const MAX_MS = 1000;
 
-/**
- * Latency of the guest's requests to disks that would be copied, counted during the rest of a plan. Delays no plan,
- * and never throws.
- */
+/** Latency of the guest's requests to disks, counted during a plan. Delays no plan, and never throws. */
 export class RequestLook {
   readonly #open: () => Promise<Pick<SourceGuest, 'session'>>;
   #begun: { readonly nodes: readonly string[]; readonly counting: Promise<number> } | undefined;

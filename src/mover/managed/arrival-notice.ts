@@ -17,7 +17,7 @@ export interface ArrivalNotice {
   withdraw(): Promise<void>;
 }
 
-/** Undefined if the destination has no known agent, or if the guest is not at this host. */
+/** Undefined if the destination has no known agent, or this host no guest. */
 export function arrivalNotice({
   config,
   request: asked,

@@ -4,7 +4,7 @@ import { endError } from '../../migration/guest-changes/errors.ts';
 import type { ManagedContext } from './context.ts';
 
 const COMPARE_MS = 5000;
-/** Interval after the manager reported something: a change, a pass over memory, or the stop for the switchover. */
+/** Interval after news of the manager: a change, a pass over memory, or the stop for the switchover. */
 const NEWS_MS = 500;
 
 type Context = Pick<ManagedContext, 'ask' | 'order' | 'state' | 'clock' | 'log' | 'dispatch'>;
@@ -65,9 +65,7 @@ export class GuestChangeLook {
     this.#atMs = context.clock.monotonicMs();
   }
 
-  /**
-   * `news`: the manager has reported something since the last look. `last`: the task has failed, so compare at once.
-   */
+  /** `news`: the manager has reported something since the last look. `last`: the task has failed. */
   async look(why: 'time' | 'news' | 'last', signal: AbortSignal): Promise<void> {
     const { clock, log, dispatch } = this.#context;
     const afterMs = { time: COMPARE_MS, news: NEWS_MS, last: 0 }[why];

@@ -7,9 +7,7 @@ import type { DeviceAnswer, DeviceProof } from '../../protocol/disk.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { deviceAtPath, proveMedia, type Medium, type MediumVerdict } from '../engine/media.ts';
 
-/**
- * Checks, with both hosts, that the destination has a guest's block devices at the paths that its manager will open.
- */
+/** Checks, with both hosts, that the destination has a guest's block devices at the same paths. */
 
 export interface HeldDevicesAsked {
   readonly devices: readonly HeldDevice[] | undefined;

@@ -213,7 +213,7 @@ export class ManagedMover {
     });
   }
 
-  /** Deadline of a step, ms; it restarts with each mover, except that `watch` has the migration's remaining time. */
+  /** Deadline of a step, ms; restarts with each mover, except that `watch` has the migration's remaining time. */
   #allowedMs(step: StepName): number {
     const { deadlineMs } = STEPS[step];
     if (deadlineMs === 'asked') return Infinity;

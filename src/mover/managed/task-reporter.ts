@@ -3,8 +3,8 @@ import type { ManagedState } from '../../migration/managed/state.ts';
 import type { TaskSight } from '../../migration/managed/task-sight.ts';
 
 /**
- * Rounds with the same leading digits are one record: each of the first 999, then every tenth, which bounds the
- * journal.
+ * Rounds with the same leading digits are one record, which bounds the journal: each of the first 999, then every
+ * tenth.
  */
 const ROUND_DIGITS = 3;
 

@@ -8,13 +8,10 @@ import type { ManagedContext } from './context.ts';
 
 type Running = Extract<TaskSight, { state: 'running' }>;
 
-/** Steers a task that has a strategy: asks after each look, journals the decision, and orders it from the manager. */
+/** Steers a task that has a strategy: decides after each look, journals the decision, and orders it. */
 export class TaskSteering {
   readonly #context: ManagedContext;
-  /**
-   * Downtime requested of the manager, ms; initially by its order. A mover that takes over requests a longer one
-   * again.
-   */
+  /** Downtime requested of the manager, ms. A mover that takes over requests a longer one again. */
   #setMs: number;
 
   constructor(context: ManagedContext) {
@@ -36,7 +33,7 @@ export class TaskSteering {
       leftMs: leftMs(),
       underWayMs: this.#underWayMs,
     };
-    // A manager that throttles by itself has no maximum; beyond the strategy's, the next measure is due.
+    // A manager's throttling has no maximum; beyond the strategy's, the next measure is due.
     const isBeyond = isBeyondThrottle(strategy, memory.throttlePercent);
     const decision =
       state().via === undefined

@@ -122,8 +122,8 @@ export class ManagedVerification {
   }
 
   /**
-   * The destination's agent asks its manager for this migration's guest; await it before the manager is told of the
-   * end. Never rejects.
+   * The destination's agent asks its manager for this guest; await it before the manager is told of the end. Never
+   * rejects.
    */
   async there(): Promise<void> {
     const { hosts } = this.#io;

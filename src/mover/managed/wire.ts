@@ -65,7 +65,7 @@ export class ManagedWire {
   readonly #deps: ManagedWireDependencies;
   #open: WireConnection | undefined;
   #why: string | undefined;
-  /** Set once closed or aborted: later errors are part of the end, and nothing is opened. */
+  /** Set once closed or aborted: nothing is opened any more. */
   #closing: Error | undefined;
 
   constructor(deps: ManagedWireDependencies) {
@@ -88,7 +88,7 @@ export class ManagedWire {
     return checkWire({ driver, guest, from: config.name, to, disks, ask }, signal);
   }
 
-  /** Prepares both ends for the manager; does nothing if they are ready. After an error nothing stays on this host. */
+  /** Prepares both ends for the manager, if they are not ready. After an error nothing stays on this host. */
   async open({ memoryBytes = 0, copies }: WireLoad, signal: AbortSignal): Promise<void> {
     if (this.#open !== undefined) return;
     const disks = copies.length > 0;

@@ -25,7 +25,7 @@ export function checkAdmitted(
     throw godwitError('GODWIT_DESCRIPTION_REFUSED', facts, hint === undefined ? {} : { hint });
   };
   const { name, memoryBytes, vcpus } = description;
-  // The source has checked this too, but this host does not rely on it.
+  // The source has checked this too, which this host does not rely on.
   if (stream?.tls === false && !unencryptedMemory.includes(admission.from)) {
     const hint = `Add ${admission.from} to \`unencryptedMemory\` in the configuration of ${host}, where the link is the site’s own.`;
     refuse('stream', `memory that is not encrypted: allowed is TLS`, hint);

@@ -63,7 +63,7 @@ export function buildContext(context: DestinationContext) {
   };
 }
 
-/** Makes the guest's ports and its paused hypervisor. Each thing is journaled before it is made. */
+/** Makes the guest's ports and its paused hypervisor, each journaled before. */
 export async function build(
   context: BuildContext,
   ledger: Ledger,

@@ -45,7 +45,7 @@ export class ArrivedConnections {
     this.#look = look;
   }
 
-  /** Errors of this host are part of the answer; never rejects for them. */
+  /** Reports errors of this host in the answer. */
   take(news: News, state: () => DestinationState, signal: AbortSignal): Promise<ConnectionsAnswer> {
     return this.#mutex.run(async () => {
       const now = state();
@@ -77,8 +77,7 @@ export class ArrivedConnections {
     if (right !== 'running') {
       await this.#putBefore(news, gone, addresses, signal);
     } else {
-      // Entries made since are newer. Entries from an earlier stay are outdated and are removed, unless there are too
-      // many.
+      // Entries made since are newer. Entries from an earlier stay are removed, unless there are too many.
       const past = complete ? [...(this.#older?.values() ?? [])].slice(0, FEW) : [];
       this.#older = undefined;
       await replaceConnections(addresses, past, news, signal);
@@ -87,8 +86,8 @@ export class ArrivedConnections {
   }
 
   /**
-   * An existing entry may be from the guest's earlier stay. The window would be outdated, so the guest's next segment
-   * would count as invalid.
+   * An existing entry may be from the guest's earlier stay, with an outdated window, so the next segment would count
+   * as invalid.
    */
   async #putBefore(
     fresh: readonly Connection[],

@@ -16,7 +16,7 @@ import { listenHostFor, listening, type DestinationContext } from './destination
 /** Wait for the source to close its end, ms. */
 const CLOSE_MS = 3000;
 
-/** Memory's path into this host: directly to the hypervisor, or through this mover's end of the wire. */
+/** Memory's path into this host: to the hypervisor, or to this mover's end of the wire. */
 export class DestinationDataPath {
   readonly #context: Pick<DestinationContext, 'config' | 'dir' | 'log' | 'wire'>;
   #open: { readonly wire: TargetWire; readonly session: string } | undefined;

@@ -34,7 +34,7 @@ export class FirstFrame {
     this.#count = count;
   }
 
-  /** The guest is ordered to run. Counts only the first time, and only if it had sent nothing here. */
+  /** The guest is ordered to run. Counts the first time, if it had sent nothing here. */
   expect(state: DestinationState, { network }: AgentConfig): void {
     if (this.#begun || network.probe === 'off') return;
     this.#begun = true;

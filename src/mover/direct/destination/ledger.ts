@@ -44,7 +44,7 @@ export class Ledger {
 
   /** GODWIT_JOURNAL if the record cannot be written (then it has not happened) or synced. */
   async record(event: DestinationEvent): Promise<void> {
-    // Keeps records and state in one order, even if a hypervisor event arrives during a sync.
+    // Keeps records and state in one order, even during a sync.
     try {
       this.#journal.write(event);
     } catch (cause) {

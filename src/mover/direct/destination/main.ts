@@ -157,7 +157,7 @@ function handlersOf(
         verifyHere(parts, state, session),
       ),
     arm: ({ body }) => mover.arm(body.epoch),
-    // Once begun, it runs to its end: a caller that disconnects must not leave the guest half resumed.
+    // Once begun, it runs to its end, even if the caller disconnects.
     commit: ({ body }) => mover.commit(body.epoch, AbortSignal.timeout(60_000), body.askFleet),
     refuse: async ({ body }) => {
       await mover.refuse(body.epoch);

@@ -56,7 +56,7 @@ import {
 } from './run-guest.ts';
 
 const ANNOUNCED_MS = 5000;
-/** Lifetime of a mover that was started after the end, to answer for it or for its repetition, ms. */
+/** Lifetime of a mover that was started after the end, to answer for it, ms. */
 const LINGER_MS = 20_000;
 
 /** One migration at its destination: carries out calls in order, each once, and holds this side of the right to run. */
@@ -101,7 +101,7 @@ export class DestinationMover {
     this.#ledger.onChange(listener);
   }
 
-  /** Watches the lease if there is a source; after a takeover, also inspects the earlier mover's remains. */
+  /** Watches the lease if there is a source; after a takeover, also inspects the remains. */
   async start(tookOver: boolean, hasSource = true): Promise<void> {
     this.#tookOver = tookOver;
     if (tookOver) await this.#mutex.run(() => this.#lookRound());
@@ -175,13 +175,13 @@ export class DestinationMover {
     });
   }
 
-  /** `askFleet`: another host may have recovered the guest, so every host is asked before the commit is recorded. */
+  /** `askFleet`: another host may have recovered the guest, so every host is asked before the commit. */
   commit(epoch: number, signal: AbortSignal, askFleet?: peer.AskFleet): Promise<peer.Running> {
     return this.#call('commit', epoch, async () => {
       const began = this.#context.clock.monotonicMs();
       // status() reports later events; an ended hypervisor must not run it again.
       if (this.state.hasRun) return runningSince(this.#context.clock, epoch, began);
-      // Repeated after an earlier commit, because the earlier mover may have died before the resume.
+      // Repeated, because the earlier mover may have died between commit and resume.
       await untilReady(await this.#open(), this.#ledger, signal);
       const ground = groundOfCommit(this.state, askFleet, this.#context.bootTime());
       const permission = await permissionToRun(this.state, ground, this.#context, signal);

@@ -19,9 +19,7 @@ export interface PermissionDependencies {
   readonly since: string;
 }
 
-/**
- * Basis for running the guest, with the operator's answers for other hosts. `at`: time of the proof and the answers.
- */
+/** Basis for running the guest, with the operator's answers. `at`: time of the proof and the answers. */
 export interface Ground {
   readonly claim: Extract<Claim, { kind: 'arrival' }>;
   readonly answersFor: readonly HostDoubts[];

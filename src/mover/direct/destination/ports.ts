@@ -36,7 +36,7 @@ import { askSegments } from './segments.ts';
 
 const ANNOUNCE_MS = 10_000;
 
-/** The guest's ports on this host: where each NIC attaches, and each port from creation to removal. */
+/** The guest's ports on this host, from creation to removal. */
 export class GuestPorts {
   /** Source bridge -> bridge here; the driver reads it each time. */
   readonly bridges: Record<string, string>;
@@ -128,7 +128,7 @@ export class GuestPorts {
     await createTap({ name: port, bridge, multiQueue, owner }, signal);
   }
 
-  /** Waits for bindings by a network controller. Only after the ports were made and the hook was called. */
+  /** Waits for bindings by a network controller. Only after the hook was called. */
   async bound(
     networks: readonly NicNetwork[],
     ports: Readonly<Record<string, string>>,
@@ -175,7 +175,7 @@ async function hostAddresses(
   signal: AbortSignal,
 ): Promise<Awaited<ReturnType<typeof ipsOf>>> {
   const all = [config, ...Object.values(new Fleet(config).peers())];
-  // Guests must not take a relay's address either; a host behind a relay has no address here.
+  // Guests must not take a relay's address either.
   const addresses = all
     .flatMap((each) => [each.address, ...each.addresses])
     .filter((each) => rendezvousOf(each) === undefined)

@@ -45,7 +45,7 @@ export async function recoverGuest(
   const endMs = (): number => takeDownMs(mover.state);
   if (mover.state.stage === 'finished' || mover.state.stage === 'released') return;
   if (isVoid(mover.state, around.bootTime().bootId)) {
-    // Nothing of the guest has run here since this host rebooted, and another host may have recovered it meanwhile.
+    // Nothing of the guest has run here since the reboot, and another host may have recovered it.
     const why = `${request.toHost} was restarted before it ran the guest`;
     around.log.warn({ epoch, why }, 'recovery given up');
     await mover.decide(async ({ record, release }) => {
@@ -63,7 +63,7 @@ export async function recoverGuest(
     if (mover.state.right !== 'running') await mover.arm(epoch);
     if (!(await hasStarted(mover))) await proveAndRun(mover, request, around);
     else if (mover.state.hypervisor === 'gone') {
-      // It ran here and ended, perhaps by a power loss. An open recovery would block its name forever.
+      // It ran here and ended, perhaps by a power loss. An open recovery would block its name.
       await mover.decide(({ tearDown }) => tearDown(AbortSignal.timeout(endMs())));
       return;
     }
@@ -131,7 +131,7 @@ async function proveAndRun(
   const { epoch } = request.admission;
   const proof = await proveOff(request, around);
   await refuseOutdated(mover, request, around.bootTime());
-  // Repeated: the guest's host may have lived until now and made an overlay.
+  // Repeated: the guest's host may have made an overlay meanwhile.
   await refuseOverlays(mover);
   await mover.decide(async ({ record, run }) => {
     const permission = await permissionAlone(request, around, proof);

@@ -39,7 +39,7 @@ export interface Hands {
   readonly tearDown: (signal: AbortSignal) => Promise<void>;
 }
 
-/** True if something is left here that a source decides about, so that its silence matters. */
+/** True if something here depends on the source, so that its silence matters. */
 export function isForsaken(state: DestinationState): boolean {
   if (state.stage === 'released' || state.stage === 'finished') return false;
   return state.right === 'running' || onSilence(state) !== 'wait';
@@ -132,7 +132,7 @@ function isOverThere({ phase, right }: SideView): boolean {
   return right === 'passed' || (isEnd(phase) && phase !== 'held');
 }
 
-/** An unnoticed end of the hypervisor is found here; the next round removes the remains. */
+/** Finds an unnoticed end of the hypervisor; the next round removes the remains. */
 async function settleOrBury(hands: Hands, signal: AbortSignal): Promise<void> {
   try {
     await hands.settle(signal);
@@ -149,7 +149,7 @@ async function giveUp(hands: Hands, leaseMs: number, signal: AbortSignal): Promi
   const facts = { peer: admission.from, address: 'its mover', reason };
   const error = godwitError('GODWIT_UNREACHABLE', facts).toJSON();
   await hands.record({ type: 'failed', error });
-  // After a reboot nothing of the guest is here, but this side still cannot tell whether it ran.
+  // After a reboot nothing of the guest is here, but it may have run.
   await hands.release('the source is silent', signal, !unsure);
 }
 
@@ -216,7 +216,7 @@ function isProvedAndUnrun({ right, proved, hasRun, stage }: DestinationState): b
   return stage === 'prepared' && right === 'running' && proved !== undefined && !hasRun;
 }
 
-/** All of the guest is here, and its source is proved off: run it here instead of giving it up. */
+/** All of the guest is here, and its source is proved off: run it here. */
 async function runWithProof(hands: Hands, signal: AbortSignal): Promise<boolean> {
   const state = hands.state();
   const { fence, addresses = [] } = hands.context.others ?? {};

@@ -7,7 +7,7 @@ import type { Connect, Surroundings } from '../../engine/surroundings.ts';
 import type { AskSource, Others } from './destination-context.ts';
 
 const ANSWER_MS = 5000;
-/** Time for an answer on a path; a slower one is skipped, because calls of the source may wait. */
+/** Time for an answer on a path; calls of the source may wait for it. */
 const REACH_MS = 500;
 
 export function othersOf(
@@ -40,7 +40,7 @@ function askSourceOf(
         return { isDark: false, view };
       } catch (thrown) {
         if (hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) continue;
-        // It answers without a view: an old version, or one that has forgotten the migration.
+        // An old version, or one that has forgotten the migration.
         log.debug({ error: toGodwitError(thrown) }, 'agent of the source answered with an error');
         return { isDark: false };
       } finally {

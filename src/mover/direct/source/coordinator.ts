@@ -48,7 +48,7 @@ import { leftOf } from '../../engine/time-limit.ts';
 /** Deadline of the order to send the last state, ms. */
 const CONTINUE_MS = 10_000;
 
-/** A look at the stream. `still`: length of a stall, and how long it is waited for; absent while it flows. */
+/** A look at the stream. `still`: length of a stall, and its limit; absent while it flows. */
 export interface StreamObservation {
   readonly sample: MemorySample;
   readonly still?: { readonly forMs: number; readonly timeoutMs: number | undefined } | undefined;
@@ -162,7 +162,7 @@ export class Coordinator {
     this.#publish(note);
   }
 
-  /** Undoes the migration if possible. Takes its turn among events, so the answer is reliable. */
+  /** Undoes the migration if possible, in turn with events, so the answer is reliable. */
   cancel(): Promise<CancelAnswer> {
     return this.#engine.inTurn(async (apply) => {
       const { guest, from, to } = this.state.plan;
@@ -180,8 +180,8 @@ export class Coordinator {
   }
 
   /**
-   * If a step before the switchover fails because the guest changed, reports the change: a resized disk rather than
-   * the hypervisor's two image sizes.
+   * Reports a change of the guest instead of the step's failure that it caused: a resized disk rather than two image
+   * sizes.
    */
   async #do(step: StepName, signal: AbortSignal): Promise<StepFacts> {
     const context = this.#mustHaveContext();
@@ -282,9 +282,7 @@ export class Coordinator {
   }
 }
 
-/**
- * Fits an event to the journal's schema: a driver's invalid answer fails its step, and an invalid sample is dropped.
- */
+/** Fits an event to the journal's schema: an invalid answer fails its step, and an invalid sample is dropped. */
 export function fitEvent(event: SourceEvent, log: Log): SourceEvent | undefined {
   const parsed = sourceEvent.safeParse(event);
   if (parsed.success) return parsed.data;

@@ -278,7 +278,7 @@ export async function launchOf(
 
 const isRefusal = ({ verdict }: Check): boolean => verdict === 'refuse';
 
-/** The destination checks the description, once the places of the guest's disks there are known. */
+/** The destination checks the description, with the places of the guest's disks. */
 export const assess: Look = async (deps, findings, signal) => {
   const proved = await findings.attempt('disks', () => proveStorage(deps, signal));
   const storage = proved ?? NOTHING;

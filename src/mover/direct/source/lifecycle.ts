@@ -105,11 +105,11 @@ export const LIFECYCLE: Lifecycle = {
     },
 
     undo: async (context, signal) => {
-      // Left by a mover that died during a proof; stays if the guest cannot be reached.
+      // Left by a dead mover; stays if the guest cannot be reached.
       await dropProofs(lookBy(context), signal).catch(() => undefined);
       await context.disks.latencies.end(signal);
       resumePeer(context);
-      // A host that is off holds nothing. When it returns, it asks and learns that the epoch is closed.
+      // A host that is off holds nothing. When it returns, it learns that the epoch is closed.
       if (context.state().decision.proof === 'fenced') return;
       // The admission may have succeeded even if its answer was lost.
       if (!(await isMoverThere(context, signal))) return;
@@ -300,7 +300,7 @@ export const LIFECYCLE: Lifecycle = {
         // The journaled proof ends this step, so its error adds nothing.
         const isDark = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
         if (!isDark) throw thrown;
-        // The guest is down and its disks stay, so the migration can end on the report of the host that recovered it.
+        // The guest is down and its disks stay, so the recovering host's report ends the migration.
         const third = isCold(context.state()) ? await askForThird(context, signal) : undefined;
         if (third !== undefined) throw third;
         throw unproved(thrown, await host.fence(signal));

@@ -31,7 +31,7 @@ const RETRY_MS = 250;
 const REACH_MS = 1000;
 /** Unanswered questions during a call until a path counts as dead. */
 const MISSES = 2;
-/** Time for a kernel that drops packets to one port to answer on others, ms; allows a second packet. */
+/** Time for a kernel that drops packets to one port to answer on others, ms. */
 const SHUT_MS = 2000;
 /** Head start of the current path over the others, ms. */
 const HEAD_START_MS = 150;
@@ -51,7 +51,7 @@ export class DestinationPeer {
   #moverAddress: string | undefined;
   /** The mover of this admission has never answered; a firewall may close its port. */
   #isUnheard = false;
-  /** Already found closed, so the next question need not wait for a connection. */
+  /** Already found closed, so the next question does not wait. */
   #isShut = false;
 
   /**
@@ -247,7 +247,7 @@ export class DestinationPeer {
     return moverAddress;
   }
 
-  /** Asks over the current path; closes its connections if the path is dead or was dead for a while. */
+  /** Asks over the current path; closes its connections if the path is or was dead. */
   async #watched<T>(signal: AbortSignal, ask: (path: NetworkPath) => Promise<T>): Promise<T> {
     const path = this.#path;
     const work = ask(path);
@@ -263,10 +263,7 @@ export class DestinationPeer {
     }
   }
 
-  /**
-   * Rejects once the path is dead, or alive again after an outage: TCP retries ever less often, so old connections
-   * would notice late.
-   */
+  /** Rejects once the path is dead, or alive again after an outage, which old connections notice late. */
   async #silence(path: NetworkPath, signal: AbortSignal): Promise<never> {
     for (let missed = 0; ;) {
       await systemClock.sleep(REACH_MS, signal);

@@ -6,7 +6,7 @@ import { ask } from './source-base.ts';
 import type { StepContext } from './ports.ts';
 
 /**
- * Wait for a dark destination, ms; once its link returns, it asks this host's agent and gives up by itself
+ * Wait for a dark destination, ms; later, it asks this host's agent and gives up by itself
  * (migration/direct/silence.ts).
  */
 const DARK_MS = 45_000;

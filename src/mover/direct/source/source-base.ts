@@ -116,7 +116,7 @@ export function darkMs(fenceMs: number, wholeMs: number): number {
   return Math.min(DARK_MS, wholeMs - fenceMs);
 }
 
-/** Error for a missing answer of the destination, with the reason why no proof replaced it. */
+/** Error for a missing answer of the destination, with the reason for no proof. */
 export function unproved(thrown: unknown, fencing: Fencing | undefined): unknown {
   if (!(thrown instanceof GodwitError) || fencing === undefined || fencing.off) return thrown;
   const message = `${thrown.message}; ${fencing.why}`;

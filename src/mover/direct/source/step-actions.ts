@@ -47,7 +47,7 @@ export async function continueSwitchover(
   await session.continueSwitchover(signal);
 }
 
-/** Result of a rehearsal. The guest may be paused until the undo, so there is one question and no wait. */
+/** Result of a rehearsal. The guest may be paused, so there is one question and no wait. */
 export async function lastLook(
   { state, dispatch, hypervisor }: StepContext<'hypervisor'>,
   signal: AbortSignal,

@@ -147,10 +147,7 @@ export class Watch {
     }
   }
 
-  /**
-   * Not before this stream exists, when figures are from an older one, nor in the blackout, when the guest would wait
-   * for the monitor.
-   */
+  /** Not before this stream exists, with older figures, nor in the blackout, when the guest would wait. */
   #worthSampling(): boolean {
     const { doing, stopped } = this.#coordinator.state;
     if (doing.kind !== 'do') return false;
@@ -188,7 +185,7 @@ export class Watch {
   #standsStill(context: WatchDependencies): StreamObservation['still'] {
     const forMs = this.#guard?.stillMs ?? 0;
     if (this.#isDraining()) return forMs < NOTICED_MS ? undefined : { forMs, timeoutMs: undefined };
-    // A cap on the wire blocks the hypervisor for seconds, and the wire detects cuts itself.
+    // A cap on the wire blocks the hypervisor for seconds.
     const isPaced = context.dataPath.hasLink && settingsNow(context).maxBandwidth !== undefined;
     return forMs < SAID_MS || isPaced ? undefined : { forMs, timeoutMs: silenceOf(context) };
   }
@@ -276,7 +273,7 @@ export class Watch {
   #worthAsking(context: WatchDependencies): boolean {
     const { doing, known } = this.#coordinator.state;
     if (doing.kind !== 'do' || !context.peer.known) return false;
-    // Backing files may take long, and the other side must not take this for silence.
+    // Backing files may take long, which is no silence.
     if (doing.step === 'seed') return true;
     if (known.memoryAddress === undefined) return false;
     return (

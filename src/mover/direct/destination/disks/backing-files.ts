@@ -113,7 +113,7 @@ export class DestinationBackingFiles {
     await removeDirectories(state.directories);
   }
 
-  /** Files made here, from the journal alone; their names belong to this migration. */
+  /** Files made here, from the journal alone. */
   async #targets({ bases, admission }: DestinationState): Promise<BackingTarget[]> {
     const pools = await openPools(this.#context.config.storage);
     return bases.flatMap(({ node, pool: id, path: part, bytes, sha256, made }, index) => {

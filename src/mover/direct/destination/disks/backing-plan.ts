@@ -21,7 +21,7 @@ import {
 
 /** Plans this host's places, present or future, of read-only images that the hosts do not share. */
 
-/** Images that may have to be sent. The hashes are unknown yet, so nothing can be refused for its content. */
+/** Images that may have to be sent. The hashes are unknown yet, so none is refused for its content. */
 export async function expectBackingFiles(
   config: AgentConfig,
   { description, bases = [] }: Preparation,
@@ -56,8 +56,8 @@ export interface BackingPlan {
 }
 
 /**
- * Finds existing images and plans places for the others; read-only. Files begun by an earlier attempt keep their
- * plan, complete or not.
+ * Finds existing images and plans places for the others; read-only. Files of an earlier attempt keep their plan,
+ * complete or not.
  */
 export async function planSeeding(
   config: AgentConfig,

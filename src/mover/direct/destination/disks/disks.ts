@@ -58,7 +58,7 @@ export class DestinationDisks {
     signal: AbortSignal,
     watched = false,
   ): Promise<void> {
-    // The source calls a copy whole only after a flush, and the guest is paused.
+    // The source calls a copy whole only after a flush.
     this.abort('the copies are whole');
     // In parallel, because the guest is paused.
     const nodes = watched ? (state.preparation?.copies ?? []).map(({ node }) => node) : [];

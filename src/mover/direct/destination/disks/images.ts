@@ -182,7 +182,7 @@ export async function refuseWithoutRoom(
   if (first !== undefined) throw first;
 }
 
-/** Warns if the disk can outgrow the free space: a guest stops once its thin image has no room. */
+/** Warns if the disk can outgrow the free space, which would stop the guest. */
 async function willBeMade(planned: PlannedImage, sizes: Sizes): Promise<NamedCheck> {
   const { node, file, volume } = planned;
   const to = volume === undefined ? file : `${file}, a new volume in ${volume.pool.maker.where}`;

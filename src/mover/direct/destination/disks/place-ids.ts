@@ -35,8 +35,8 @@ export class PlaceIds {
   }
 
   /**
-   * Place of a proved device; undefined: it was not given, or its name is another device now. `stampOf` identifies
-   * the device behind a name.
+   * Place of a proved device; undefined: not given, or another device now. `stampOf` identifies the device behind a
+   * name.
    */
   async provedDevice<P extends { readonly id: string }>(
     { node, pool: id, path: name }: ImagePlace,
@@ -57,8 +57,8 @@ export class PlaceIds {
   }
 
   /**
-   * Place of a proved volume; undefined: it was not given, or its name is another directory now. `stampOf` identifies
-   * the directory behind a name.
+   * Place of a proved volume; undefined: not given, or another directory now. `stampOf` identifies the directory
+   * behind a name.
    */
   async provedVolume<P extends { readonly id: string }>(
     { node, pool: id, path: name }: ImagePlace,
@@ -80,7 +80,7 @@ export class PlaceIds {
     return this.#id('made', pool, file);
   }
 
-  /** Place of a file in a proved directory, with this host's pool name; undefined: it was not given. */
+  /** Place of a file in a proved directory, with this host's pool name; undefined: not given. */
   besideProof(
     place: ImagePlace,
     pools: readonly { readonly id: string }[],
@@ -93,7 +93,7 @@ export class PlaceIds {
     return pool === undefined ? undefined : { node, pool: pool.id, path: file, ...number };
   }
 
-  /** Place of a file that this migration may make, with this host's pool name; undefined: it was not given. */
+  /** Place of a file that this migration may make, with this host's pool name; undefined: not given. */
   toMake(place: ImagePlace, pools: readonly { readonly id: string }[]): ImagePlace | undefined {
     const { node, pool: id, path: file } = place;
     const pool = pools.find((each) => this.made(each.id, file) === id);

@@ -154,8 +154,8 @@ export async function withOwnPlaces<T extends Preparation>(
 }
 
 /**
- * Throws GODWIT_DISK_PLACE if the guest would write to an image that was found by content or sent as read-only: other
- * guests may read it.
+ * Throws GODWIT_DISK_PLACE if the guest would write to an image that other guests may read: found by content, or sent
+ * as read-only.
  */
 export function refuseWrittenBackingFiles(
   { name: host }: Pick<AgentConfig, 'name'>,
@@ -234,7 +234,7 @@ async function resolver({
   };
 }
 
-/** Checks the file itself, because a directory's proof does not cover another file at the path. */
+/** Checks the file itself, which a directory's proof does not cover. */
 async function resolveFile(
   pool: Pool,
   part: string,

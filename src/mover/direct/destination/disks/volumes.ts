@@ -152,7 +152,7 @@ async function untilDevice(file: string, bytes: number, signal: AbortSignal): Pr
   });
 }
 
-/** Volumes from the journal. Volumes of pools that left the configuration are skipped and keep their mark. */
+/** Volumes from the journal, without those of pools that left the configuration. */
 async function volumesOf(
   { storage }: Pick<AgentConfig, 'storage'>,
   { preparation, admission }: DestinationState,
@@ -165,10 +165,7 @@ async function volumesOf(
   });
 }
 
-/**
- * Hands them over to the guest. If the mark of a volume cannot be removed, it stays, and has no effect after this
- * migration.
- */
+/** Hands them over to the guest. A mark that cannot be removed has no effect after this migration. */
 export async function keepVolumes(
   config: AgentConfig,
   state: DestinationState,

@@ -52,7 +52,7 @@ export class SourceBackingFiles {
     return this.#tunnel !== undefined;
   }
 
-  /** Resolves once each image is at the destination, whole and verified by hash. Repeatable. */
+  /** Resolves once each image is at the destination, verified by hash. Repeatable. */
   async seed(signal: AbortSignal): Promise<StepFacts> {
     const backingFiles = await identifyBackingFiles(this.#deps, this.#deps.state().known, signal);
     const sent = new Map<string, number>();
@@ -170,7 +170,7 @@ export class SourceBackingFiles {
   }
 }
 
-/** Hashes their content. Hashes are cached, so only the first look at a large image is slow. */
+/** Hashes their content. Hashes are cached, so only the first look is slow. */
 export async function identifyBackingFiles(
   { config, guest, request }: Pick<MoverParts, 'config' | 'guest' | 'request'>,
   { bases = [], identities = {} }: Pick<StepFacts, 'bases' | 'identities'>,

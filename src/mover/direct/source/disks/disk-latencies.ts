@@ -12,10 +12,7 @@ const MAX_MS = 2000;
 
 type Dependencies = Pick<MoverParts, 'guest' | 'state' | 'dispatch'>;
 
-/**
- * Latency of the guest's requests to copied disks, while the destination is prepared and during the copies. Never
- * delays or fails a migration.
- */
+/** Latency of the guest's requests to copied disks, before and during the copies. Never delays or fails a migration. */
 export class DiskLatencies {
   readonly #deps: Dependencies;
   readonly #clock: Clock;

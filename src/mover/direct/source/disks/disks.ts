@@ -36,7 +36,7 @@ const ANSWER_MS = 15_000;
 /** Maximum attempts to resume stalled copies while the path is open. */
 const MAX_TRIES = 8;
 const GETS_ON_BYTES = 1024 ** 2;
-/** Time for a new session after the links return, ms; copies that stood for this long have progressed, too. */
+/** Time for a new session after the links return, ms; copies that stood for this long have progressed. */
 const AFTER_GRACE_MS = 60_000;
 /** Silence of the other host until the hypervisor is disconnected, ms; its main loop may wait for it. */
 const MAY_BE_SILENT_MS = 5000;
@@ -136,7 +136,7 @@ export class SourceDisks {
   /** Gives the copies up, and leaves the guest and its disks unchanged. */
   async drop(signal: AbortSignal): Promise<void> {
     if (nodesOf(this.#deps).length === 0) return;
-    // First, because a copy that waits for a silent host does not react to an order to end.
+    // First, because a copy that waits for a silent host ignores an order to end.
     this.abort('the copying is undone');
     const session = await sessionIfThere(this.#deps.guest, signal);
     // The copies ended with a cold move's hypervisor.
@@ -145,7 +145,7 @@ export class SourceDisks {
     await rm(socketOf(this.#deps), { force: true });
   }
 
-  /** A replaced mover of the destination does not know this session, so its grace period is not waited for. */
+  /** A replaced mover does not know this session, so its grace period is not waited for. */
   mind(moverAddress: string | undefined): void {
     if (this.#tunnel === undefined || moverAddress === this.#mover) return;
     this.#mover = moverAddress;
@@ -180,7 +180,7 @@ export class SourceDisks {
     this.#deps.dispatch({ type: 'decided', what: 'slow-writes', why });
   }
 
-  /** Makes guest writes go to both hosts at once, if the hypervisor can and the link is fast enough. */
+  /** Makes guest writes go to both hosts at once, if possible and if the link is fast enough. */
   async #slow(signal: AbortSignal, copiesPerS = 0): Promise<boolean> {
     const bytesPerS = this.#linkRate();
     if (this.#convergence.canSlow !== undefined) return false;
@@ -223,7 +223,7 @@ export class SourceDisks {
       }
     }
     if (broken === undefined && this.#tunnel !== undefined) {
-      // Everything is copied, so they have progressed; a copy that is resumed in vain still has a remainder.
+      // Everything is copied, so they have progressed.
       if (disks.every(isInStep)) this.#stuck = undefined;
       return disks;
     }
@@ -232,16 +232,14 @@ export class SourceDisks {
       await this.#attach(signal);
     } catch (thrown) {
       signal.throwIfAborted();
-      // The other host is away, or its mover is being replaced; the next look tries again.
+      // The other host is away; the next look tries again.
       this.#log.debug({ error: toGodwitError(thrown) }, 'the path of the disks is not open yet');
     }
     if (this.#stuck !== undefined) this.#stuck.until = systemClock.monotonicMs();
     return disks;
   }
 
-  /**
-   * Resumes stalled copies as long as they progress in between, or the links may return. Each cut starts a new count.
-   */
+  /** Resumes stalled copies as long as they progress, or the links may return. Each cut starts a new count. */
   #mustNotGiveUp(disks: readonly DiskSample[], broken: DiskSample | undefined): void {
     const now = systemClock.monotonicMs();
     const copied = disks.reduce((sum, { copiedBytes }) => sum + copiedBytes, 0);
@@ -349,10 +347,7 @@ export class CloseThere {
     void this.#ended.then(() => tunnel?.abort(new Error('the copies are whole')));
   }
 
-  /**
-   * Resolves, before the guest runs there, once only the guest writes to the copies. Repeatable, even by another
-   * mover.
-   */
+  /** Resolves, before the guest runs there, once only the guest writes to the copies. Repeatable. */
   async ended(signal: AbortSignal): Promise<void> {
     const { copies = [] } = this.#deps.state().known;
     if (copies.length === 0 || (await this.#ended) === true) return;

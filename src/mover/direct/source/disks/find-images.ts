@@ -16,11 +16,11 @@ import { clientFor, type NetworkClient } from '../../../../protocol/network-file
 import { deviceMedium, imageMedium, lunMedium, type Medium } from '../../../engine/media.ts';
 
 export interface Lying extends ImageLocation {
-  /** Real path; one proof covers all images in it. For a medium, the medium itself. */
+  /** Real path; one proof covers all its images. For a medium, the medium itself. */
   readonly directory: string;
   /** Proof by a file next to the image, or by a medium's identity and content. */
   readonly proof: { readonly beside: Beside } | { readonly medium: Medium };
-  /** Network client of the hypervisor, which opens it; the host has it neither mounted nor attached. */
+  /** Client of the hypervisor for an image that the host has neither mounted nor attached. */
   readonly client?: NetworkClient;
   /** Inode on an export, which its hypervisor does not report. */
   readonly inode?: string;

@@ -11,7 +11,7 @@ import type { LookDependencies } from '../source-base.ts';
 import { prove, provenMedia, type Image, type Proof } from './proofs.ts';
 import { locatedVolumes, proveVolumes } from './volumes.ts';
 
-/** Result for a guest's disks or volumes: places at the destination, missing images, and evidence. */
+/** Places of a guest's disks or volumes at the destination, missing images, and evidence. */
 export interface StorageFound {
   readonly places: readonly ImagePlace[];
   /** Images to copy, with their places and files here. */

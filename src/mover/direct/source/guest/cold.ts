@@ -29,7 +29,7 @@ export async function shutDown(
   await session.sendFiles(dataPath.setup(), address, tlsHostname, signal);
 }
 
-/** Ends the hypervisor here, which releases its disks; the guest is down, and its right to run is in transit. */
+/** Ends the hypervisor of the guest that is down, which releases its disks. */
 export async function endSource(hypervisor: HypervisorPort, signal: AbortSignal): Promise<void> {
   const session = await sessionIfThere(hypervisor, signal);
   if (session?.waitsForRetire !== true) await session?.quit(signal);

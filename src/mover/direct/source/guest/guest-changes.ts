@@ -102,7 +102,7 @@ export class GuestChanges {
     return comparing.catch(() => undefined);
   }
 
-  /** Compares periodically until the guest stops for its switchover; calls `onChanged` with each difference. */
+  /** Compares periodically until the switchover; calls `onChanged` with each difference. */
   async watch(onChanged: (error: GodwitError) => void, signal: AbortSignal): Promise<void> {
     let isHeard = false;
     this.#life = signal;

@@ -129,7 +129,7 @@ export class SourceGuest {
       return await inspection;
     } catch (thrown) {
       if (this.#inspection === inspection) this.#inspection = undefined;
-      // The step that began it ended and aborted it, which is not a failure of this step.
+      // The step that began it ended, which is not a failure of this step.
       if (begun !== undefined && !signal.aborted) return this.inspect(signal);
       throw thrown;
     }

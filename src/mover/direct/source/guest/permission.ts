@@ -55,7 +55,7 @@ export async function permissionHere(
     const answer =
       provedBefore(decision, context.host.bootTime()) ?? (await askDestination(context, signal));
     answers.set(counterpart, answer);
-    // A refusal only covers this migration. While this host was off, the destination may have recovered the guest.
+    // A refusal only covers this migration; the destination may have recovered the guest since.
     const wasOff = claim.kind === 'recovery' || claim.bootId !== context.host.bootTime().bootId;
     const isAskedAgain = wasOff && (answer.is === 'without' || answer.is === 'named');
     if (!isAskedAgain) doubtful.delete(counterpart);

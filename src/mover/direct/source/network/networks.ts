@@ -53,10 +53,7 @@ function unattached({ config, request }: LookDependencies, { id, port }: SourceN
   return godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint });
 }
 
-/**
- * Removes routes to the guest after the right to run has left. Never rejects, because a route goes with its port at
- * the latest.
- */
+/** Removes routes to the guest after the right to run has left. Never rejects, because they go with the port. */
 export async function withdrawNetworks(
   { state }: Pick<MigrationRun, 'state'>,
   signal: AbortSignal,

@@ -21,7 +21,7 @@ import {
 import type { MoverParts } from '../source-base.ts';
 import { configuredOf } from '../../../../network/probe/choose.ts';
 
-/** Delay before a host that does not watch yet is asked again; the destination may not know the guest yet. */
+/** Delay before a host that does not watch yet is asked again. */
 const AGAIN_MS = 250;
 /** Time that watching hosts wait for a guest that is silent at the end, ms. */
 const END_MS = 6000;
@@ -34,10 +34,7 @@ type Dependencies = Pick<MoverParts, 'config' | 'request' | 'state'>;
 const NO_ADDRESS =
   'no address of the guest is known; name it under `network.probe.addresses` of its source';
 
-/**
- * Other hosts' agents that watch the guest while it moves. Nothing waits for them, and their errors do not fail the
- * migration.
- */
+/** Other hosts' agents that watch the guest. Nothing waits for them, and their errors do not matter. */
 export class SourceProbes {
   readonly #deps: Dependencies;
   readonly #connect: Connect;
@@ -101,7 +98,7 @@ export class SourceProbes {
     this.#memoryMs ??= this.#clock.wallMs();
   }
 
-  /** The guest is paused, as far as known here; the last call counts. */
+  /** The guest is paused; the last call counts. */
   stopped(): void {
     this.#stoppedMs = this.#clock.wallMs();
   }
@@ -137,7 +134,7 @@ export class SourceProbes {
   }
 
   async #fetch(): Promise<ProbeReport[]> {
-    // A mover that took over began none, but the earlier mover's continue for a while.
+    // After a takeover, the earlier mover's watches continue for a while.
     const places = this.#places ?? (orderOf(this.#deps) === undefined ? [] : this.#open());
     this.#places = places;
     this.#over.abort(new Error('the watch is over'));

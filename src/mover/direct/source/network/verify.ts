@@ -118,10 +118,7 @@ export class SourceVerification {
     return inOrder([copies, ...checks, ...own, other]).slice(0, 128);
   }
 
-  /**
-   * `ended`: finding if the source's hypervisor has ended. Only the kernel proves that, because `retire` may have
-   * failed.
-   */
+  /** `ended`: finding if the source's hypervisor has ended, which only the kernel proves. */
   async #copies(ended: Finding): Promise<VerificationCheck> {
     const { state, guest } = this.#deps;
     const { from } = state().plan;

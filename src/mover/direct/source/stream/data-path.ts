@@ -38,7 +38,7 @@ export interface Target {
   readonly tlsHostname: string | undefined;
 }
 
-/** Memory's path out of this host: directly to the other hypervisor, or into this mover's end of the wire. */
+/** Memory's path out of this host: to the other hypervisor, or to this mover's end of the wire. */
 export class SourceDataPath {
   readonly #deps: Dependencies;
   readonly #openers: WireOpeners | undefined;
@@ -146,7 +146,7 @@ export class SourceDataPath {
     this.#log.warn({ error }, 'the wire is broken');
   }
 
-  /** A replaced mover of the destination does not answer for the session, so its grace period is not waited for. */
+  /** A replaced mover does not answer for the session, so its grace period is not waited for. */
   mind(moverAddress: string | undefined): void {
     if (this.#wire === undefined || moverAddress === this.#mover) return;
     this.#mover = moverAddress;
@@ -199,7 +199,7 @@ export function streamSetup(
     ...(description?.disks === undefined ? {} : { disks: true }),
     ...sharedVolumes(context),
   };
-  // The wire has its own cap and TLS, and the hypervisor only talks to this mover.
+  // The wire has a separate cap and TLS.
   if (goesByWire(context)) return { ...setup, tls: false };
   const { maxBandwidth } = settingsNow(context);
   return {

@@ -67,12 +67,12 @@ export function assertDisksOpen(context: StepContext<'disks'>): void {
   if (copy !== undefined && !context.disks.copies.isOpen) throw pathLost(context);
 }
 
-/** A paused guest does not wait for a replaced mover: nothing was handed over, so it can run here at once. */
+/** A paused guest does not wait for a replaced mover, since it can run here at once. */
 function assertLinked(context: StepContext<'disks'>): void {
   const { cutForMs, roundTripMs } = context.disks.copies.link ?? {};
   if (cutForMs === undefined || roundTripMs === undefined) return;
   if (cutForMs <= Math.min(JOIN_MS + JOIN_ROUND_TRIPS * roundTripMs, MAX_CUT_MS)) return;
-  // The hypervisor blocks on the path and reacts to nothing else until the path is gone.
+  // The hypervisor blocks on the path until the path is gone.
   context.disks.copies.abort('it had no link while the guest was paused');
   throw pathLost(context);
 }
@@ -84,7 +84,7 @@ function pathLost(context: StepContext<'disks'>): Error {
   return godwitError('GODWIT_DISK_FAILED', { guest, device: copy?.node ?? 'of the guest', reason });
 }
 
-/** Detects a failed attempt to stop the guest; QEMU would fail for it once the guest is in two halves. */
+/** Detects a failed attempt to stop the guest, before it is in two halves. */
 export async function assertStopped(
   { state, hypervisor }: StepContext<'hypervisor'>,
   signal: AbortSignal,

@@ -84,8 +84,7 @@ export class MemorySteering {
       this.isWaiting = false;
       return;
     }
-    // Post-copy stops the guest at once. Until the other side is ready, the guest keeps running and the next look
-    // decides again.
+    // Post-copy stops the guest at once, so the other side must be ready; else the next look decides again.
     const mayCome =
       decision.what !== 'postcopy' || (await this.#makeReady(context, sample, signal));
     this.isWaiting = !mayCome;
@@ -166,7 +165,7 @@ export async function isReadyThere(
   const status = await context.peer
     .once((api) => api.status({}, options))
     .catch(() => {
-      // Any error: the next look asks again, and the watch limits how long that lasts.
+      // Any error: the next look asks again, for a limited time.
       signal.throwIfAborted();
       return undefined;
     });

@@ -100,7 +100,7 @@ export class PostcopyPace {
     return this.#isHeld === true;
   }
 
-  /** Handles a look at the stream. After a takeover it is unknown what the earlier mover held back. */
+  /** Handles a look at the stream, possibly held back by an earlier mover. */
   async saw({ totalMs }: Pick<MemorySample, 'totalMs'>, over: AbortSignal): Promise<void> {
     const { doing } = this.#deps.state();
     const isInMemory = doing.kind === 'do' && doing.step === 'memory';
@@ -132,8 +132,8 @@ export class PostcopyPace {
 }
 
 /**
- * True if the hypervisor sends over one connection. With several, it counts in packets that are larger than the
- * reduced rate allows.
+ * True if the hypervisor sends over one connection. With several, its packets are larger than the reduced rate
+ * allows.
  */
 function hasOneStream(context: Pick<MoverParts, 'state' | 'guest'>): boolean {
   const { plan, known } = context.state();

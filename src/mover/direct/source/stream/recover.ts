@@ -93,7 +93,7 @@ async function takeUp(
   }
 }
 
-/** A destination that is proved off cannot be recovered, and that record explains more than the failure. */
+/** A proof that the destination is off explains more than the failure. */
 export async function recoverOrProve(
   context: StepContext<'peer' | 'hypervisor' | 'dataPath' | 'host'>,
   limitMs: number,

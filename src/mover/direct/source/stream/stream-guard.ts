@@ -113,7 +113,7 @@ export class StreamGuard {
 /** A returned link first resends old data; a longer stall means that it is stuck, ms. */
 const STUCK_MS = 10_000;
 
-/** State of the wire's links. The wire repairs cuts by itself, and a live link proves a live mover. */
+/** State of the wire's links. The wire repairs cuts, and a live link proves a live mover. */
 export class LinkState {
   #cutAt = -Infinity;
   #linkAt = -Infinity;
@@ -128,10 +128,7 @@ export class LinkState {
     return this.#linkAt;
   }
 
-  /**
-   * True if a stall of `stillMs` needs no action, because cuts shorter than `graceMs`, one or several in a row, may
-   * explain it.
-   */
+  /** True if cuts shorter than `graceMs`, one or several in a row, may explain a stall of `stillMs`. */
   hides(stillMs: number, graceMs: number, nowMs: number): boolean {
     return nowMs - this.#cutAt < STUCK_MS || stillMs < graceMs + STUCK_MS;
   }

@@ -34,10 +34,10 @@ export class SwitchHold {
     return this.#isHeld === true;
   }
 
-  /** Called after each look at the copies, so a failed setting is tried again then. */
+  /** Called after each look at the copies; a failed setting is then tried again. */
   async set(isHeld: boolean, over: AbortSignal): Promise<void> {
     const { doing, stopped } = this.#deps.state();
-    // After the stop, monitor questions must not delay the switchover. The wire's stream ends with its mover.
+    // After the stop, questions must not delay the switchover. The wire's stream ends with its mover.
     if (doing.kind !== 'do' || doing.step !== 'memory' || stopped || goesByWire(this.#deps)) return;
     if (this.#isHeld === undefined && !this.#deps.tookOver()) this.#isHeld = false;
     const before = this.#isHeld;

@@ -21,9 +21,7 @@ export class TimedCap {
   readonly #log: Log;
   /** Another mover may have set a cap of removed hours. */
   readonly #tookOver: boolean;
-  /**
-   * Last setting of this mover, bytes/s (0: no cap), and its step; absent: none, but another mover may have set one.
-   */
+  /** Last setting of this mover, bytes/s (0: no cap), and its step; absent: none by this mover. */
   #set: { readonly bytesPerS: number; readonly step: string | undefined } | undefined;
 
   constructor(deps: Dependencies, log: Log, tookOver: boolean) {

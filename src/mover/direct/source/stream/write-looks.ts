@@ -66,7 +66,7 @@ export class WriteLooks {
     this.#over.abort();
   }
 
-  /** Repeats, so that the newest look is close to the round's end. Never rejects: without a look, only rounds count. */
+  /** Repeats, so that the newest look is close to the round's end. Never rejects. */
   async #look({ guest }: Needs): Promise<void> {
     const { signal } = this.#over;
     try {
@@ -124,7 +124,7 @@ function restOf(
   return Math.min(byLinkMs, (remainingBytes * totalMs) / sentBytes);
 }
 
-/** True if post-copy may have to begin in the first round: if it is cheaper, or if its end would be too late. */
+/** True if post-copy may have to begin in the first round: it may be cheaper, or end too late otherwise. */
 function isLookedAtForLong({ state }: Pick<Needs, 'state'>, isShort: boolean): boolean {
   const { settings } = state().plan;
   const { postcopyIfCheaper = false, measures } = strategyOf(settings);
