@@ -126,7 +126,7 @@ function vlanOfOvs({ tag = 0, trunks, vlanMode }: OvsPort): PortVlan | undefined
   return { mode: 'trunk', tags: [...trunks], ...defined({ native }) };
 }
 
-/** True if frames of a VLAN leave an Open vSwitch bridge by a port that is neither a guest's nor this host's. Pure. */
+/** True if frames of a VLAN leave an Open vSwitch bridge by an outside port. Pure. */
 export function ovsCarries(bridge: string, tag: number, facts: NetworkFacts): boolean {
   const ends = facts.links.filter(({ kind }) => kind === 'tun' || kind === 'openvswitch');
   const inner = new Set([bridge, ...ends.map(({ ifname }) => ifname)]);
@@ -154,7 +154,7 @@ export function carriedBy(bridge: string, facts: NetworkFacts): ReadonlySet<numb
   return new Set(carried);
 }
 
-/** VXLAN device of a bridge; the first of several (one per VNI belongs to other bridges). */
+/** VXLAN device of a bridge; the first of several. */
 export function tunnelOf(
   bridge: string,
   { links, forwarding }: NetworkFacts,

@@ -8,7 +8,7 @@ import { parseOvsIds } from './facts.ts';
 import { networkTool } from './ip.ts';
 import type { Landing } from './landing.ts';
 
-/** Ports that a network controller (OVN, Neutron) binds to a host, and whether they are bound here. */
+/** Ports that a network controller (OVN, Neutron) binds to a host. */
 
 /** Time for a controller to bind a port and set its flows; measured: under 0.1 s. */
 const BOUND_MS = 8000;

@@ -68,7 +68,7 @@ export function arrivalPlan(landing: Landing, port: string, made: PortKind = {})
           ...vlanSteps(port, landing.vlan),
           ...settingSteps(port, landing.settings),
         ],
-        // Not earlier, because an entry attracts frames for a guest that may still run elsewhere.
+        // Not earlier, because an entry attracts the guest's frames.
         resume: staticSteps('announce', port, landing.settings),
       };
     }
@@ -129,10 +129,7 @@ function settingSteps(port: string, settings: PortSettings | undefined): Step[] 
   return run === undefined ? [] : [{ does: `set ${port} as the port at the source`, run }];
 }
 
-/**
- * Entries of VXLAN devices here that send frames for the guest to another host, including static ones; obsolete once
- * the guest is here. Pure.
- */
+/** Entries of VXLAN devices here that send frames for the guest to another host; obsolete once it is here. Pure. */
 export function staleForwarding(
   nic: NicNetwork,
   tunnels: ReadonlySet<string>,
@@ -176,7 +173,7 @@ function routedPort(port: string, landing: Extract<Landing, { kind: 'routed' }>)
     ...settings.flatMap(([key, on]): Step[] =>
       on ? [{ does: `set ${key}`, run: { tool: 'sysctl', key, value: '1' } }] : [],
     ),
-    // Proxy ARP normally delays answers by up to a second to spread them over many hosts.
+    // Proxy ARP normally delays answers by up to a second.
     ...(landing.proxyArp
       ? [
           {

@@ -129,7 +129,7 @@ export async function carryOut(steps: readonly Step[], signal: AbortSignal): Pro
   }
 }
 
-/** Runs every step despite failures, because there is no way back. Throws the first error at the end. */
+/** Runs every step, because there is no way back. Throws the first error at the end. */
 export async function carryOn(steps: readonly Step[], signal: AbortSignal): Promise<void> {
   let failure: Error | undefined;
   for (const step of steps) {

@@ -17,8 +17,8 @@ const READ_BRIDGES = '-- --columns=name,ports list Bridge';
 const READ_INTERFACES = '-- --columns=name,external_ids list Interface';
 
 /**
- * Socket of this host's Open vSwitch; undefined without one. Searched like its tools do: OVS_RUNDIR, then the
- * built-in paths. It may not answer.
+ * Socket of this host's Open vSwitch, searched in OVS_RUNDIR and the built-in paths; undefined without one. It may
+ * not answer.
  */
 export async function ovsDatabase(
   environment: NodeJS.ProcessEnv = process.env,

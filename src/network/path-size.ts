@@ -4,7 +4,7 @@ import { systemClock } from '../clock.ts';
 import { openIcmpSocket } from './icmp-socket.ts';
 import { checksum, ECHO_BYTES, echoRequest, isEchoReply } from './probe/echo.ts';
 
-/** Tests with the kernel's echo answers whether a path carries full-size packets; no agent is involved. */
+/** Tests with the kernel's echo answers whether a path carries full-size packets. */
 
 /** Fills a packet of 1500 bytes with its headers; on a smaller link the kernel fragments it. */
 const FULL_BYTES = 1472;

@@ -51,10 +51,7 @@ export async function announcePort(
   await carryOn(arrivalSteps(nic, port), signal);
 }
 
-/**
- * Removes entries of the guests' tunnels that lead to other hosts, now that the guest is here; `ports` by NIC.
- * Repeatable.
- */
+/** Removes entries of the guests' tunnels that lead to other hosts; `ports` by NIC. Repeatable. */
 export async function settleForwarding(
   nics: readonly NicNetwork[],
   ports: Readonly<Record<string, string>>,
@@ -83,7 +80,7 @@ export async function withdrawPort(nic: NicNetwork, signal: AbortSignal): Promis
   await carryOn(departureSteps(nic), signal);
 }
 
-/** Removes a port of any kind. Repeatable. An Open vSwitch that does not answer keeps only its record of the port. */
+/** Removes a port of any kind. Repeatable. A silent Open vSwitch keeps its record of the port. */
 export async function removePort(port: string, signal: AbortSignal): Promise<void> {
   await unplug(port, signal).catch(() => undefined);
   await removeTap(port, signal);

@@ -57,7 +57,7 @@ export async function routeOutTo(
   }
 }
 
-/** True if a guest's port uses the device or one below it; undefined if none is found, but routed guests may use it. */
+/** True if a guest's port uses the device or one below it; undefined if routed guests may use it. */
 export function hasGuests(devices: readonly Device[], over: string): boolean | undefined {
   const below = lowerOf(devices);
   const own = below(over);

@@ -76,10 +76,7 @@ async function removeForeign({ name, owner }: TapPlan, signal: AbortSignal): Pro
   await ip(['link', 'del', 'dev', name], signal);
 }
 
-/**
- * GODWIT_ID_REUSED if a link already has the name of this migration's port: a peer chooses ids, and two may lead to
- * one name.
- */
+/** GODWIT_ID_REUSED if a link already has the name of this migration's port, because a peer chooses ids. */
 export async function mustBeFree(id: string, port: string, signal: AbortSignal): Promise<void> {
   checkName(port);
   const there = await withDeadline(`looking up ${port}`, STEP_MS, signal, (inner) =>

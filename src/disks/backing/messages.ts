@@ -10,7 +10,7 @@ export const DATA_CHANNEL = LAST_STREAM + 1;
 /** To the source. */
 export const ANSWER_CHANNEL = 1;
 
-/** `attempt` is repeated in answers, so that a late answer does not count for the next attempt. */
+/** `attempt` is repeated in answers, so that late answers do not count. */
 export type BackingMessage =
   | { readonly kind: 'begin'; readonly attempt: number; readonly node: string }
   /** Bytes of the file, with growing offsets; gaps are zero. */
@@ -24,7 +24,7 @@ const which = { attempt: z.number().int().min(0).max(0xffff_ffff), node: nodeNam
 const backingAnswer = z.discriminatedUnion('type', [
   /** The destination expects its first byte. */
   z.object({ type: z.literal('ready'), ...which }),
-  /** The file is there and verified; sent at once if an earlier mover finished it. */
+  /** The file is there and verified. */
   z.object({ type: z.literal('whole'), ...which }),
   z.object({ type: z.literal('failed'), ...which, error: serialError }),
 ]);

@@ -20,7 +20,7 @@ const MAX_DEPTH = 8;
 
 /** Headers read in parallel; a directory may be on a server. */
 const AT_ONCE = 16;
-/** Files in the directories of the guest's images; with more, the search counts as incomplete. */
+/** Maximum number of files in the directories of the guest's images; with more, the search is incomplete. */
 const MAX_NEAR = 65_536;
 const MAX_FAR = 65_536;
 const MAX_FAR_DEPTH = 8;
@@ -103,8 +103,8 @@ export interface OverlaysFound {
 }
 
 /**
- * Searches the images' directories completely, then the rest of the storage within limits. Read-only; only rejects
- * with the signal.
+ * Searches the images' directories completely, then the other storage within limits. Read-only; only rejects with the
+ * signal.
  */
 export async function findOverlays(
   { images, directories, roots }: OverlaySearch,
@@ -147,8 +147,8 @@ export async function findOverlays(
 }
 
 /**
- * Path within its storage. Another host may have the storage at another path, so a name that leads nowhere here may
- * mean this image.
+ * Path within its storage, because another host may have it at another path: a name that leads nowhere here may mean
+ * this image.
  */
 function tailOf(image: string, roots: readonly string[]): string {
   const above = roots.filter((root) => image.startsWith(`${root}/`));

@@ -37,7 +37,7 @@ export class BackingFileTaker {
   readonly #all = Promise.withResolvers<void>();
   #current: Writing | undefined;
   #attempt = 0;
-  /** Set while the rest of a file that was given up here is dropped. */
+  /** Set while the remainder of a file that was given up here is dropped. */
   #dropping = false;
   #stopped = false;
   #work: Promise<void> = Promise.resolve();
@@ -114,7 +114,7 @@ export class BackingFileTaker {
     this.#dropping = false;
     this.#attempt = attempt;
     try {
-      // It only has its name if it is complete, so an earlier mover finished it.
+      // Only a complete file has its name, so an earlier mover finished it.
       if (await isNamed(target.made)) return await this.#isWhole(target);
       await this.#refuseTaken(target);
       const { begin = (each) => BackingFileWriter.begin(each) } = this.#deps;

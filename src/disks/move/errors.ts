@@ -16,7 +16,7 @@ export function strangeMove({ request, from, to }: DiskMovePlan): SerialError {
   return godwitError('GODWIT_DISK_FAILED', { guest, device, reason }, { hint }).toJSON();
 }
 
-/** The switch was recorded, and the host rebooted. While one image is missing, it is unknown which one is newer. */
+/** The switch was recorded, and the host rebooted. One image is missing, so it is unknown which one is newer. */
 export function unseenMove({ request, from, to }: DiskMovePlan): SerialError {
   const { guest, disk: device } = request;
   const reason = `its host was restarted during the switch, and ${to} is not there`;

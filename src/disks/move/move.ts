@@ -26,7 +26,7 @@ const LOOK_MS = 300;
 const SWITCH_LOOK_MS = 2;
 const STEP_MS = 30_000;
 const LONGEST_PAUSE_MS = 10_000;
-/** Interval between repeated notices to other hosts about the switch, ms; later confirmations would count as fresh. */
+/** Interval between repeated notices to other hosts about the switch, ms. */
 const TOLD_MS = 60_000;
 /** Time to notify them while guest writes wait, ms. */
 const TELL_PENDING_MS = 10_000;
@@ -104,7 +104,7 @@ export class DiskMove {
     if (this.#completing && canCancel(this.#state)) await this.#callOff();
   }
 
-  /** An ending agent must not leave a job that blocks the guest; the next agent starts again. */
+  /** An ending agent must not leave a job that blocks the guest. */
   async #callOff(): Promise<void> {
     const { handle, work } = this.#state.plan;
     if (this.#state.ended !== undefined) return;
@@ -142,7 +142,7 @@ export class DiskMove {
 
   async #step(signal: AbortSignal): Promise<MoveDeed> {
     const { handle, work } = this.#state.plan;
-    // If its life is unknown, it is asked, and the move stalls without an answer.
+    // If its life is unknown, it is asked.
     if ((await this.#deps.life(handle)).state === 'gone') return this.#act(undefined, GONE);
     // Not raced, so that everything begun has ended when this resolves.
     const inner = AbortSignal.any([signal, AbortSignal.timeout(STEP_MS)]);
@@ -217,10 +217,7 @@ export class DiskMove {
     }
   }
 
-  /**
-   * Takes the job to the point where both images are equal; guest writes wait from there, so nothing may come
-   * between.
-   */
+  /** Takes the job to the point of equal images; guest writes wait from there, so nothing may come between. */
   async #switchOver({ relocator }: RelocatorUse): Promise<void> {
     const { work } = this.#state.plan;
     const signal = AbortSignal.timeout(STEP_MS);
@@ -243,7 +240,7 @@ export class DiskMove {
     this.#waitedMs = this.#deps.clock.monotonicMs() - beforeMs;
   }
 
-  /** Not abortable: the record is synced before the order, and both take moments. */
+  /** Not abortable: both the synced record and the order take moments. */
   async #switch(relocator: DiskRelocator): Promise<void> {
     const { plan } = this.#state;
     const signal = AbortSignal.timeout(STEP_MS);
@@ -255,8 +252,8 @@ export class DiskMove {
         return true;
       });
     } catch (thrown) {
-      // A journal failure must not block the guest. The record may still be on disk, but means nothing without the
-      // new image.
+      // A journal failure must not block the guest. A record that is still on disk means nothing without the new
+      // image.
       await relocator.drop(plan.work, signal);
       await discardNew(plan);
       throw thrown;
@@ -269,7 +266,7 @@ export class DiskMove {
     const { plan, stage } = this.#state;
     const isRestarted = plan.bootId !== this.#deps.bootId();
     if (held === undefined && stage === 'switching' && !(await isNewThere(plan))) {
-      // After a reboot its storage may not be mounted yet, and it may be the newer one.
+      // After a reboot its storage may not be mounted yet, and it may be newer.
       if (isRestarted) return this.#end('failed', { error: unseenMove(plan), kept: plan.from });
       // The switch was given up after its record, so the old image has all guest writes.
       return this.#undo('the switch could not be recorded, and the guest has ended');

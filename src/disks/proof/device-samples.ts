@@ -8,7 +8,7 @@ import type { DeviceProof } from '../../protocol/disk.ts';
  * outside of one migration.
  */
 
-/** On a device that is a tenth full, about 25 hold data. Each check reads them three times, which limits the number. */
+/** On a device that is a tenth full, about 25 hold data. Each check reads them three times. */
 const SAMPLES = 256;
 const SAMPLE_BYTES = 4096;
 /** Parallel reads, for storage with many disks. */
@@ -63,10 +63,7 @@ export function samplePlaces(bytes: number, challenge: string): number[] {
   return [...found].map((piece) => piece * SAMPLE_BYTES);
 }
 
-/**
- * Reads samples. Writes back this host's cache of the device first, which does not change its content. Throws if
- * unreadable.
- */
+/** Reads samples. Writes back this host's cache of the device first. Throws if unreadable. */
 export async function sampleDevice(
   file: string,
   question: SampleQuestion,
@@ -122,10 +119,7 @@ export function sumOf(
   return createHash('sha256').update(`${about}\n`).update(piece).digest('hex').slice(0, 16);
 }
 
-/**
- * Checks that the source has read what this host reads. Only distinct samples count, because an empty device can be
- * guessed. Pure.
- */
+/** Checks that the source has read what this host reads. Only distinct samples count. Pure. */
 export function judgeReported(own: readonly Sample[], reported: readonly string[]): Judgement {
   const distinct = own.filter(({ isDistinct }) => isDistinct).length;
   const other = own.filter(({ sum }, index) => sum !== reported[index]).length;

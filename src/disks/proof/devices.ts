@@ -80,7 +80,7 @@ export async function resolveDevice(pool: Pool, name: string): Promise<LookupRes
   return claimed === undefined ? { found: real } : { problem: claimed };
 }
 
-/** Claimed by a mounted file system, a volume group or an array; the kernel reports it without a write. */
+/** Claimed by a mounted file system, a volume group or an array, according to the kernel. */
 async function whyClaimed(file: string): Promise<string | undefined> {
   try {
     const handle = await open(file, constants.O_RDONLY | constants.O_EXCL | constants.O_NONBLOCK);
@@ -142,7 +142,7 @@ async function idsOf(at: string, depth: number): Promise<string[]> {
     const found = await Promise.all(
       below.slice(0, MAX_IDS).map((name) => idsOf(path.join(real, 'slaves', name), depth + 1)),
     );
-    // A multipath device is identified by its paths; the other host may have one path, or other names.
+    // A multipath device is identified by its paths; the other host may have other names.
     const own = uuid === '' || uuid.startsWith('mpath-') ? [] : [`dm ${uuid}`];
     return [...found.flat(), ...own];
   }
@@ -215,7 +215,7 @@ async function answerLike(
   if (theirs === undefined) return { challenge: question.challenge };
   const usable: Like[] = [];
   for (const each of found) if ((await whyClaimed(each.file)) === undefined) usable.push(each);
-  // Paths of a multipath device share its ids and are not separate devices; two usable devices are ambiguous.
+  // Paths of a multipath device share its ids; two usable devices are ambiguous.
   if (new Set(usable.map(({ stamp }) => stamp)).size > 1) {
     return { problem: 'several devices have its ids, so they do not identify it' };
   }

@@ -17,7 +17,7 @@ export function madeNames(file: string, migration: string, index: number | strin
   return { temporary: path.join(path.dirname(file), `.godwit-${migration}-${index}`), file };
 }
 
-/** Makes missing directories, outermost first. The guest's QEMU, another user, can pass through them. */
+/** Makes missing directories, outermost first. The guest's QEMU, another user, can pass them. */
 export async function makeDirectories(directories: readonly string[]): Promise<void> {
   for (const directory of directories) {
     await inRealDirectory(directory, (at) => mkdir(at, { mode: 0o711 })).catch(

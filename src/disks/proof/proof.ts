@@ -26,7 +26,7 @@ export function proofFile(migration: string): string {
 
 /** Source: directory of an image. When it resolves, written bytes are on the storage. */
 export interface Beside {
-  /** Makes the file, replacing one from an earlier mover of the migration, and returns its nonce. */
+  /** Makes the file, replacing an earlier mover's, and returns its nonce. */
   write(name: string, signal: AbortSignal): Promise<string>;
   read(name: string, signal: AbortSignal): Promise<string>;
   /** Inode here; absent if the image is not a file. */
@@ -109,7 +109,7 @@ export async function writeProof(directory: string, name: string): Promise<strin
 }
 
 export async function readProof(directory: string, name: string): Promise<string> {
-  // Another user may have replaced it by a pipe, and opening that must not block.
+  // Another user may have replaced it by a pipe, whose opening must not block.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const handle = await open(path.join(directory, name), flags);
   try {
@@ -142,7 +142,7 @@ export async function answerProof(pools: readonly Pool[], place: ProofPlace): Pr
   return problems.length === 0 ? {} : { problem: problems.join('; ').slice(0, 1024) };
 }
 
-/** Same for an image on an export: searches this host's exports, and no directories. */
+/** Same for an image on an export: searches this host's exports only. */
 export async function answerOnExports(
   exports: readonly Export[],
   place: ProofPlace,

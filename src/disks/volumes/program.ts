@@ -59,8 +59,7 @@ export function runProgram(
 }
 
 /**
- * Resolves once no process has `word` among its arguments; otherwise a killed mover's program could make its volume
- * after the check.
+ * Resolves once no process has `word` among its arguments, since a killed mover's program may still make its volume.
  */
 export async function noneAtWork(
   program: string,

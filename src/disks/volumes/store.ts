@@ -35,7 +35,7 @@ export interface VolumeRequest {
   readonly migration: string | undefined;
 }
 
-/** make: the name is free; made: an earlier mover of this migration made it. */
+/** make: the name is free; made: already made for this migration. */
 export type Judgement = 'make' | 'made' | Refusal;
 
 export function judgeVolume(

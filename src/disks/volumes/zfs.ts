@@ -11,9 +11,7 @@ import {
 } from './zfs-report.ts';
 
 const ZFS = 'zfs';
-/**
- * Block size of each volume, set explicitly, because ZFS would round up sizes that are not multiples of its default.
- */
+/** Block size of each volume, because ZFS would round sizes up by its default. */
 const BLOCK_BYTES = 16 * 1024;
 /** Maximum overhead of a volume, except on RAID-Z. */
 const RECORDS = 1 / 32;
@@ -78,7 +76,7 @@ export class ZfsMaker implements Maker {
   async remove(volume: OwnVolume, signal: AbortSignal): Promise<void> {
     await noneAtWork(ZFS, markOf(volume.migration), signal);
     if (!(await this.#isOwn(volume, signal))) return;
-    // Neither recursive nor forced, so that ZFS refuses an open volume, or one with snapshots.
+    // Neither recursive nor forced, so that ZFS refuses a volume in use.
     await runProgram(ZFS, ['destroy', this.called(volume.name)], CHANGE_MS, signal);
   }
 

@@ -34,7 +34,7 @@ const QUESTION_MS = 2000;
 const STORAGE_MS = 10_000;
 const ASSESS_MS = 15_000;
 const STANDBY_MS = 10_000;
-/** Part of it for the guest; a plan only waits for the rest if the destination is slow, ms. */
+/** Three seconds of these are for the guest; a plan only waits for the rest if the destination is slow, ms. */
 const KNOWN_MS = 6000;
 /** Native memory needs a separate port. */
 const NATIVE_PORTS = 2;

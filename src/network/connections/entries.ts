@@ -8,7 +8,7 @@ export interface Entries {
   readonly leftOut: number;
 }
 
-/** Parses `conntrack -L -o extended`, one entry per line. Never throws; skips lines that are not understood. */
+/** Parses `conntrack -L -o extended`. Never throws; skips lines that are not understood. */
 export function parseEntries(text: string): Entries {
   const entries: Connection[] = [];
   let leftOut = 0;
@@ -71,7 +71,7 @@ function agrees({ original, reply }: Connection, family: string): boolean {
   return all.every((address) => address.includes(':') === (family === 'ipv6'));
 }
 
-/** True if one of the guest's addresses is an end of it, in its own or the translated form. */
+/** True if one of the guest's addresses is an end of it, translated or not. */
 export function concerns({ original, reply }: Connection, addresses: ReadonlySet<string>): boolean {
   return [original.from, original.to, reply.from, reply.to].some((each) => addresses.has(each));
 }

@@ -99,7 +99,7 @@ export async function replaceConnections(
 
 async function load(lines: readonly string[], signal: AbortSignal): Promise<void> {
   if (lines.length === 0) return;
-  // A file, because the tool opens its standard input by name, which fails for a socket.
+  // A file, because the tool opens its standard input by name.
   const directory = await mkdtemp(path.join(tmpdir(), 'godwit-connections-'));
   try {
     const file = path.join(directory, 'lines');

@@ -27,7 +27,7 @@ export function judgeAddresses(nics: readonly Nic[], around: Surrounding): Addre
   const own = new Set<string>();
   const refused: string[] = [];
   for (const { addresses, attachment } of nics) {
-    // The route was judged at admission, and other hosts answer for it until the guest runs here.
+    // The route was judged at admission; other hosts answer for it until the guest runs here.
     const routed = attachment.kind === 'routed' ? attachment.routes : [];
     for (const address of addresses) {
       const why = whyNot(address, macs, routed, around);

@@ -16,7 +16,7 @@ const TOO_SOON = 'it was over before it was known what the guest answers from th
 /** Intervals after the end, between probes and between looks, ms. */
 const [LATER_INTERVAL_MS, LATER_LOOK_MS] = [100, 25];
 
-/** Margin around the switchover, ms: the clock's uncertainty, and effects right after it. */
+/** Margin around the switchover for the clock's uncertainty and effects right after it, ms. */
 const NEAR_MS = 100;
 
 /** In this process's monotonic time. */

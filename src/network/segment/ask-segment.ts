@@ -15,10 +15,7 @@ const LOOK_MS = 5;
 const BURST = 64;
 const MAX_ANSWERS = 1024;
 
-/**
- * Asks, and collects the answers to these questions. Ends early by `enough`, but never within a round, because a
- * second answer may follow.
- */
+/** Asks, and collects the answers. Ends early by `enough`, but never within a round, as a second answer may follow. */
 export async function askSegment(
   port: ProbePort,
   questions: readonly Question[],

@@ -14,8 +14,8 @@ const [ARP, IPV6] = [0x0806, 0x86dd];
 const SHORTEST = 60;
 
 /**
- * Asks for an address without a sender address, so that no neighbour records an entry. `to`: asks only that MAC;
- * absent: the segment.
+ * Asks for an address without a sender address, so that nobody records an entry. `to`: asks only that MAC; absent:
+ * the segment.
  */
 export function question(own: string, address: string, to?: string): Buffer {
   const body = isIPv4(address) ? arpProbe(own, address) : solicitation(address);

@@ -118,7 +118,10 @@ async function removeLink(name: string): Promise<void> {
   await ip(['link', 'del', 'dev', name], AbortSignal.timeout(CLEAN_MS)).catch(() => undefined);
 }
 
-/** A bridge without an MTU setting takes its ports' minimum, and the host would have to send smaller frames. */
+/**
+ * MTU for the new port, as the bridge's: a bridge without a setting takes its ports' minimum, and the host would send
+ * smaller frames.
+ */
 async function mtuOf(bridge: string): Promise<string[]> {
   const text = await readFile(`/sys/class/net/${bridge}/mtu`, 'utf8').catch(() => '');
   return text === '' ? [] : ['mtu', text.trim()];

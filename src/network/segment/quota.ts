@@ -3,7 +3,7 @@ import type { NicNetwork } from '../../protocol/network.ts';
 import { TokenBuckets } from '../../token-buckets.ts';
 import { MAX_ADDRESSES } from './judge.ts';
 
-/** Address questions per host: a burst allows two looks at a guest with the maximum of NICs and addresses. */
+/** Address questions per host: a burst allows two looks at a guest with the maximum of NICs. */
 const LIMIT = { burst: 1024, everyMs: 1000, maxKeys: 1024 };
 
 /**

@@ -28,7 +28,7 @@ export const MAX_DATA = 32 * 1024;
 export function writeMessage(message: Message): Uint8Array {
   switch (message.kind) {
     case 'data': {
-      // In one piece with its kind, because the session keeps it until the other side has it.
+      // In one piece with its kind, because the session keeps it.
       const bytes = Buffer.allocUnsafe(message.bytes.length + 1);
       bytes[0] = KINDS.data;
       bytes.set(message.bytes, 1);

@@ -10,7 +10,7 @@ import { BadTunnelMessage, readMessage, writeMessage } from './messages.ts';
 import { AnswerTimeout } from './answer-timeout.ts';
 import { CreditPool } from './flow-control.ts';
 
-/** First channel for a hypervisor's connections; the movers' other bulk data uses the remaining channel. */
+/** First channel for a hypervisor's connections; other bulk data uses the remaining channel. */
 export const FIRST_STREAM = 32;
 export const LAST_STREAM = 62;
 
@@ -127,7 +127,7 @@ export class Mux implements Beside {
     }
   }
 
-  /** Delays for up to a second if too many connections are being opened for this side's hypervisor. */
+  /** Delays for up to a second if too many connections are being opened. */
   async #turnToOpen(): Promise<void> {
     const nowMs = performance.now();
     const [first = Number.NEGATIVE_INFINITY] = this.#openedMs;

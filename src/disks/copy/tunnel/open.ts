@@ -127,7 +127,7 @@ class TunnelEnd implements Tunnel {
       await rm(socket, { force: true });
       await new Promise<void>((resolve, reject) => {
         this.#server.once('error', reject);
-        // Another user may own the directory and replace the socket by a link, so nothing is changed by path.
+        // Another user may own the directory and replace the socket by a link.
         const umask = process.umask(0o177);
         this.#server.listen(socket, resolve);
         process.umask(umask);
@@ -198,7 +198,7 @@ export async function openSourceTunnel(
   signal: AbortSignal,
 ): Promise<Tunnel> {
   signal.throwIfAborted();
-  // A session keeps its signal, but this one may belong to a step that ends earlier.
+  // A session keeps its signal, but this one may end earlier.
   const opening = new AbortController();
   const stop = (): void => opening.abort(signal.reason);
   signal.addEventListener('abort', stop, { once: true });

@@ -7,10 +7,7 @@ interface Waiting {
   readonly failed: (error: unknown) => void;
 }
 
-/**
- * Passes messages to the session one by one, in order of arrival, so that each connection gets its turn on a full
- * session.
- */
+/** Passes messages to the session one by one, so that each connection gets its turn. */
 export class SendQueue {
   readonly #send: (channel: number, message: Uint8Array) => Promise<void>;
   readonly #waiting = new Fifo<Waiting>();

@@ -15,7 +15,7 @@ export interface StreamDependencies {
   readonly over: () => void;
 }
 
-/** Reports taken bytes after a quarter of the credit, or after a delay; a message per piece would be too expensive. */
+/** Reports taken bytes after a quarter of the credit, or after a delay. */
 const REPORT_BYTES = FIRST_ROOM / 4;
 const REPORT_MS = 5;
 /** Pieces handed to the hypervisor at once; about what it takes without waiting. */

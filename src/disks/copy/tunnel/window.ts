@@ -9,7 +9,7 @@ const MAX_BYTES = 48 * 1024 * 1024;
 /** Window while the rate is unknown; keeps the link busy long enough to measure it. */
 const FIRST_BYTES = 4 * 1024 * 1024;
 
-/** Bytes allowed in flight: enough to fill the link, but little enough that guest writes do not wait behind them. */
+/** Bytes allowed in flight: enough to fill the link, but guest writes must not wait long behind them. */
 export function windowFor({
   bytesPerS,
   roundTripMs,

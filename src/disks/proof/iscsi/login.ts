@@ -30,15 +30,12 @@ const SETTINGS = {
   DataSequenceInOrder: 'Yes',
 };
 
-/**
- * Undefined after success; otherwise the portal to use instead. The client authenticates if the target asks; the
- * target is not authenticated.
- */
+/** Undefined after success; otherwise the portal to use instead. The target is not authenticated. */
 export async function login(
   connection: IscsiConnection,
   place: IscsiPlace,
 ): Promise<IscsiPlace | undefined> {
-  // Random (10b), because a session with the same name and number would end an existing one, such as QEMU's.
+  // Random (10b), because a session with the same name and number would end QEMU's.
   const session = randomBytes(6).fill(0x80, 0, 1);
   const tag = connection.nextTag();
   const send = (stage: number, next: number | undefined, keys: Keys): void => {

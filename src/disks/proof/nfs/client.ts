@@ -65,7 +65,7 @@ export class NfsClient {
       const answer = await mount.call(MNT, asked, signal);
       expectOk(answer, 'mount');
       root = answer.opaque(HANDLE_BYTES);
-      // The handle stays valid; the call only removes this client from the server's list.
+      // The handle stays valid.
       await mount.call(UMNT, asked, signal);
     } finally {
       mount.close();
