@@ -206,7 +206,7 @@ type MoveCondition = 'gone' | Exclude<MoveSight['on'], 'old'> | MoveSight['job']
 
 /**
  * Next action. A running hypervisor's report outranks the journal. A switch that was refused or aborted after its
- * record fails, since the guest stayed on the old image.
+ * record counts as failed, since the guest stayed on the old image.
  */
 const DEEDS: Readonly<Record<MoveCondition, Readonly<Record<Stage, Cell>>>> = {
   // at(copying, switching, tidying, undoing)

@@ -217,7 +217,7 @@ export class DiskMove {
     }
   }
 
-  /** Takes the job to the point of equal images; guest writes wait from there, so nothing may come between. */
+  /** Takes the job to the state with equal images. Guest writes wait from then on, so nothing may come between. */
   async #switchOver({ relocator }: RelocatorUse): Promise<void> {
     const { work } = this.#state.plan;
     const signal = AbortSignal.timeout(STEP_MS);

@@ -93,7 +93,7 @@ function spanAfter(
   return { sinceMs: isUnbroken ? span.sinceMs : askedAtMs, untilMs: endedAtMs };
 }
 
-/** True if all paths are silent and open over one common period until now. */
+/** Verdict on the period, until now, when all paths were silent and open at once. */
 function judge(
   spans: readonly (Span | undefined)[],
   nowMs: number,

@@ -156,7 +156,7 @@ function isAtOrAfter({ doing }: SourceState, step: StepName): boolean {
 
 function remember(before: SourceState, event: HypervisorEvent): SourceState {
   const state = withHalt(before, event);
-  // A session first replays its state. Before `memory`, that is an older stream; on the way back, it is this
+  // A session first replays its state: before `memory`, that of an older stream; on the way back, that of this
   // migration's ended stream.
   if (isBeforeMemory(state) && event.type !== 'lost') return state;
   switch (event.type) {

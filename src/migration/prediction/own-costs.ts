@@ -111,7 +111,7 @@ function processorTold(
   // An unknown link may be the cause.
   if (linkMs === undefined || memoryMs < linkMs * BESIDE_LINK) return undefined;
   if (share >= MOSTLY) return Math.min(MAX_PROCESSOR, told);
-  // A cap causes pauses, and such factors have other causes.
+  // A cap causes pauses, and a time beyond these bounds has another cause than the processors.
   if (isCapped || memoryMs < linkMs * BEYOND_LINK || told > MAX_PROCESSOR) return undefined;
   return told;
 }

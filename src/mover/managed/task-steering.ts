@@ -11,7 +11,7 @@ type Running = Extract<TaskSight, { state: 'running' }>;
 /** Steers a task that has a strategy: decides after each look, journals the decision, and orders it. */
 export class TaskSteering {
   readonly #context: ManagedContext;
-  /** Downtime requested of the manager, ms. A mover that takes over requests a longer one again. */
+  /** Downtime requested of the manager, ms. After a takeover, a longer one is requested again. */
   #setMs: number;
 
   constructor(context: ManagedContext) {

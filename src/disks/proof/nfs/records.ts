@@ -11,7 +11,7 @@ export function recordOf(message: Uint8Array): Buffer {
   return Buffer.concat([head, message]);
 }
 
-/** Reassembles messages from any split of the stream. Throws, and is unusable then, if a message exceeds the limit. */
+/** Reassembles messages from any split of the stream. Throws if a message exceeds the limit, and is unusable then. */
 export class RecordReader {
   #pending = Buffer.alloc(0);
   #fragments: Buffer[] = [];

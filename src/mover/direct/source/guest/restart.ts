@@ -79,7 +79,7 @@ async function copyThereIsGone(
   throw cannot(context, why);
 }
 
-/** Removes the destination's remains, which lack lost memory, unless they are whole. */
+/** Removes the destination's remains, whose memory is incomplete; false if they are whole. */
 async function isBuried(context: StepContext<'peer'>, signal: AbortSignal): Promise<boolean> {
   try {
     await withDeadline('taking down what is left', endMs(context), signal, (bounded) =>
