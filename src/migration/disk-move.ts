@@ -42,7 +42,6 @@ export type DiskMovePlan = z.infer<typeof diskMovePlan>;
 
 const event = z.discriminatedUnion('type', [
   z.object({ type: z.literal('begun'), plan: diskMovePlan }),
-  /** The new image is about to be made and filled. */
   z.object({ type: z.literal('copying') }),
   z.object({ type: z.literal('cancel') }),
   z.object({ type: z.literal('trouble'), error: serialError }),
@@ -179,7 +178,6 @@ export type MoveDeed =
   | 'drop'
   /** Removes the new image, which no program has open. */
   | 'discard'
-  /** Records why the copy ended by itself or was refused. */
   | 'fail'
   /** The guest is on neither image; another program changed it. Removes nothing. */
   | 'leave'

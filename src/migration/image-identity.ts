@@ -34,7 +34,6 @@ export function inodeIn(identity: FileIdentity | undefined): string | undefined 
 
 export interface NamedImage {
   readonly node: string;
-  /** Name of its disk for people. */
   readonly device: string;
   readonly file: string;
   readonly allocatedBytes?: number | undefined;
@@ -49,7 +48,6 @@ export const REMOVED = 'there is no file at this path, and the guest has a remov
 export const OTHER_OPENED =
   'the file at this path there is not the file that its hypervisor has opened';
 
-/** Another file may have reused the image's number. */
 export const NOT_KNOWN = 'it is not known whether it is the file that the guest had open';
 export const SWAPPED =
   'the file at this path is another disk of the guest: the two files have swapped their names';
@@ -255,7 +253,6 @@ export function whyOtherOpened(
 
 export type GivenUp =
   | { readonly file: string; readonly became: 'removed' | 'device' | 'gone' }
-  /** `why`: reason why it was not removed. */
   | { readonly file: string; readonly became: 'kept'; readonly why?: string }
   | { readonly file: string; readonly became: 'left'; readonly why: string };
 

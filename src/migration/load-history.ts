@@ -9,7 +9,6 @@ import {
 /** Bounded history of guest load per hour. Pure. */
 
 const HOUR_MS = 3_600_000;
-/** Hours with less observed time are not used. */
 const ENOUGH_MS = 600_000;
 /** Guests per host; the guests that were not seen for longest are dropped. */
 const MAX_GUESTS = 4096;
@@ -124,7 +123,6 @@ function mostRecent(hours: readonly LoadHour[], most: number, nowMs: number): Lo
   return [...past, ...ahead];
 }
 
-/** Drops hours older than a week, and everything over the limits. */
 export function withinBounds(history: LoadHistory, nowMs: number): Map<string, LoadHour[]> {
   const oldest = hourOf(nowMs - MAX_LOAD_HOURS * HOUR_MS);
   const recent = [...history]

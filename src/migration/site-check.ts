@@ -33,11 +33,9 @@ export const watchState = z.object({
   nextMs: wallMs,
   runs: count,
   failures: count,
-  /** Failures since the last success. */
   inRow: count,
   /** Result of the last run, unless it succeeded. */
   last: shortText.optional(),
-  /** Reason to return the guest. */
   due: shortText.optional(),
   /** Returning migration; recorded before it is requested. */
   back: migrationId.optional(),
@@ -165,7 +163,6 @@ export function goesBackBy(state: WatchState, id: string): WatchState {
   return { ...state, back: id, attempts: [...state.attempts, id].slice(-MAX_ATTEMPTS) };
 }
 
-/** The operator keeps the guest here. */
 export function cancelled(state: WatchState, by: string): WatchState {
   return ended(state, 'cancelled', `cancelled by ${by}`);
 }

@@ -3,7 +3,6 @@ import { routesOf, type NicNetwork } from '../protocol/network.ts';
 import type { Landing } from './landing.ts';
 import type { Judgement } from './segment/judge.ts';
 
-/** Site hooks that the destination has. */
 export type OwnHooks = readonly string[];
 
 /** Hook that gives a guest another address, or routes others to its current one. */

@@ -16,7 +16,6 @@ const link = z
     /** Packet filter rules may refer to it. */
     group: z.string().max(32).optional(),
     txqlen: number.optional(),
-    /** Program that sees each frame first. */
     xdp: z.unknown().optional(),
     master: name.optional(),
     /** Lower device of a macvtap. */

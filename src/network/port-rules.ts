@@ -17,7 +17,6 @@ import { networkTool, type NetworkTool } from './ip.ts';
 const READ_MS = 10_000;
 const MAX_CHARACTERS = 200;
 
-/** Programs that list rules, if installed. */
 const RULE_LISTS: readonly (readonly [NetworkTool, ...string[]])[] = [
   ['nft', 'list', 'ruleset'],
   ['iptables-save'],

@@ -4,7 +4,6 @@ import type { NetworkFacts, Route } from './facts.ts';
 
 type RoutedAttachment = Extract<Attachment, { kind: 'routed' }>;
 
-/** Administrator's rules for routed guests on this host. */
 export interface RoutedRules {
   /** Networks for their addresses and gateways; empty: no routed guests. */
   readonly prefixes: readonly string[];

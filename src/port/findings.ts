@@ -1,13 +1,11 @@
 import { toGodwitError } from '../errors.ts';
 import type { ManagerFinding } from './managed.ts';
 
-/** Finding for a look that failed. */
 export function failed(name: string, thrown: unknown): ManagerFinding {
   const { message, hint } = toGodwitError(thrown);
   return { name, verdict: 'fail', found: message, hint };
 }
 
-/** Turns a look that fails into a finding. */
 export async function tried(
   name: string,
   signal: AbortSignal,

@@ -22,9 +22,7 @@ export type BackingMessage =
 const which = { attempt: z.number().int().min(0).max(0xffff_ffff), node: nodeName };
 
 const backingAnswer = z.discriminatedUnion('type', [
-  /** The destination expects its first byte. */
   z.object({ type: z.literal('ready'), ...which }),
-  /** The file is there and verified. */
   z.object({ type: z.literal('whole'), ...which }),
   z.object({ type: z.literal('failed'), ...which, error: serialError }),
 ]);

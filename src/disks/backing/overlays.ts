@@ -88,9 +88,7 @@ export interface Overlay {
 }
 
 export interface OverlaySearch {
-  /** Images that a guest is about to write to. */
   readonly images: readonly string[];
-  /** Directories of the guest's other images. */
   readonly directories: readonly string[];
   /** Directories of the host's storage, searched recursively. */
   readonly roots: readonly string[];

@@ -13,7 +13,6 @@ export type BackingFileFate =
 
 export interface BackingFileFacts {
   readonly shared: readonly ImagePlace[];
-  /** Images on storage of the source alone. */
   readonly backingFiles: readonly BackingFile[];
   readonly found: readonly ImagePlace[];
 }

@@ -25,7 +25,6 @@ export interface BackingSource {
   readonly file: string;
   /** Another file at that path is not sent. Absent in migrations begun by an earlier build. */
   readonly identity?: FileIdentity | undefined;
-  /** Size when it was hashed. */
   readonly bytes: number;
 }
 

@@ -22,7 +22,6 @@ export interface TakerDependencies {
   readonly peer: string;
   /** Files that may arrive; nothing else is written. */
   readonly backingFiles: readonly BackingTarget[];
-  /** Replaceable for tests. */
   readonly begin?: (target: BackingTarget) => Promise<Writing>;
 }
 

@@ -13,7 +13,6 @@ import type { LookupResult, ImageLocation, Pool } from './pools.ts';
  */
 
 export interface DeviceConfig {
-  /** Directory with names of block devices. */
   readonly devices: string;
 }
 
@@ -94,7 +93,6 @@ async function whyClaimed(file: string): Promise<string | undefined> {
   }
 }
 
-/** Identity of a device by its hardware ids. */
 export interface Identity {
   readonly bytes: number;
   /** Ids of the hardware and the layers above it, sorted and unique. Empty: unknown. */

@@ -123,7 +123,6 @@ export function headOn(
   });
 }
 
-/** File at `part` of an export: its hypervisor's path, and its inode. */
 export async function resolveOn(
   pool: Export,
   part: string,

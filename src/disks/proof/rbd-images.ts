@@ -140,7 +140,6 @@ export async function noteForProof(
   return write(imageAt(pool, image), noteOf(migration, 'source'), signal);
 }
 
-/** Source: checks the destination's note. */
 export async function isAnswered(
   pool: ImagePool,
   image: string,
@@ -152,7 +151,6 @@ export async function isAnswered(
   return read !== '' && read === there.join('');
 }
 
-/** Source: removes both notes. */
 export async function dropNotes(
   pool: ImagePool,
   image: string,

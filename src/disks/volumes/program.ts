@@ -12,7 +12,6 @@ const POLL_MS = 50;
 const AT_WORK_MS = 30_000;
 
 export class ProgramError extends Error {
-  /** The program is not installed. */
   readonly isMissing: boolean;
   readonly said: string;
 

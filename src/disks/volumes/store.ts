@@ -13,7 +13,6 @@ export interface Volume {
 }
 
 export interface Store {
-  /** Volumes with the requested names. */
   readonly volumes: readonly Volume[];
   readonly freeBytes: number;
   /** Volume sizes are multiples of this. */

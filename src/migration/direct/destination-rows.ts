@@ -136,7 +136,6 @@ const LAST_FIRST: readonly RowName[] = ROW_NAMES.toReversed();
 /** The table in reverse. An undo may run twice, and for a row that was never made. */
 export const ROWS_TO_UNDO: readonly UndoneRow[] = LAST_FIRST.filter(isUndone);
 
-/** Rows to undo before the source repeats `prepare`. */
 export const ROWS_TO_PREPARE_AGAIN: readonly UndoneRow[] = ROWS_TO_UNDO.filter(isPrepared);
 
 export const ROWS_TO_SETTLE: readonly SettledRow[] = LAST_FIRST.filter(isSettled);

@@ -6,7 +6,6 @@ import type { HypervisorStatus } from './hypervisor.ts';
 import { isCold } from './cold.ts';
 import type { SourceState } from './source-state.ts';
 
-/** One side's report on itself, from its journal and its hypervisor. */
 export type Facts = Pick<
   SideView,
   'right' | 'hypervisor' | 'complete' | 'postcopy' | 'unsure' | 'epoch' | 'hasRun' | 'uuid'

@@ -94,7 +94,6 @@ export const sourceEvent = z.discriminatedUnion('type', [
   }),
   /** Cap of the host for this time of day, bytes/s; 0: none. */
   z.object({ type: z.literal('capped'), bytesPerS: memorySample.shape.rate }),
-  /** The last steering decision could not be applied to the stream. */
   z.object({ type: z.literal('unset'), error: serialError }),
   /** The destination reported by itself that it cannot continue. */
   z.object({ type: z.literal('destination-lost'), error: serialError }),
@@ -191,7 +190,6 @@ export interface SourceState {
   readonly cancelled: boolean;
   /** The switchover that a finished rehearsal would have made. */
   readonly cameTo?: 'precopy' | 'postcopy';
-  /** Cleanup errors that did not prevent the migration's end. */
   readonly leftovers: readonly SerialError[];
   /** The epoch was closed without the destination's refusal. */
   readonly closedByProof: boolean;

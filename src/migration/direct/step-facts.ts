@@ -21,7 +21,6 @@ export const stepFacts = z.object({
   /** The guest as the destination was built; absent if its driver reads none. */
   snapshot: guestSnapshot.optional(),
   places: z.array(place).max(MAX_PLACES).optional(),
-  /** Copied images, and their places at the destination. */
   copies: z.array(place).max(MAX_PLACES).optional(),
   /** Read-only images on this host's storage, and their places here. */
   bases: z.array(place).max(MAX_PLACES).optional(),
@@ -62,7 +61,6 @@ export const stepFacts = z.object({
   verified: z.array(check).max(128).optional(),
   diskCheck: diskCheck.optional(),
   diskLatency: copiedDisks.diskLatency,
-  /** How its hypervisor was started, if a restart may be needed. */
   launch: launch.optional(),
   /** Memory that its balloon took, and its memory before, bytes; recorded before anything is taken. */
   balloon: ballooned.optional(),

@@ -14,7 +14,6 @@ export interface Row {
   readonly noUndo?: string;
 }
 
-/** Steps with an undo; the compiler requires their handlers. */
 export type UndoneIn<Table extends Readonly<Record<string, Pick<Row, 'undo'>>>> = {
   [Name in keyof Table]: Table[Name]['undo'] extends string ? Name : never;
 }[keyof Table];

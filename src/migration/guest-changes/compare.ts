@@ -26,7 +26,6 @@ export interface GuestChange {
 export interface MoveFacts {
   /** Disks are copied, with the image settings of that time. */
   readonly copiesDisks: boolean;
-  /** The finished destination can still change media. */
   readonly carriesMedia: boolean;
   readonly unplugs: readonly string[];
 }

@@ -23,7 +23,6 @@ export interface ReportedMigration {
   readonly figures: Figures;
 }
 
-/** Ended migration as its host lists it, with its report if available. */
 export function reportedOf(
   { id, phase, elapsedMs, error }: Pick<MigrationSummary, 'id' | 'phase' | 'elapsedMs' | 'error'>,
   report: Report | undefined,

@@ -21,8 +21,6 @@ import {
   type ManagedOrder,
 } from './task-sight.ts';
 
-/** Journal events of a managed migration. */
-
 export const STEP_NAMES = [
   'wait',
   'inspect',
@@ -85,7 +83,6 @@ export const managedEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('accepted') }),
   /** The manager reports that it started no task and will not. */
   z.object({ type: z.literal('refused'), error: serialError }),
-  /** The order may or may not have had its effect. */
   z.object({ type: z.literal('unanswered'), error: serialError }),
   /** An abandoned order can no longer start a task. */
   z.object({ type: z.literal('settled') }),
@@ -97,7 +94,6 @@ export const managedEvent = z.discriminatedUnion('type', [
     why: z.string().max(1024),
     ...steeringRecord.shape,
   }),
-  /** The manager did not apply the last decision. */
   z.object({ type: z.literal('unset'), error: serialError }),
   /** Final figures of the wire and of the disks' path; `why` if one ended by itself. */
   z.object({

@@ -128,9 +128,7 @@ export type ManagedEffect = EngineEffect<StepName, UndoneStep> | OwnEffect;
 
 export type OwnEffect =
   /** Undoes `start` during the current step; the manager reports the outcome. */
-  | { readonly type: 'ask-to-end' }
-  /** The step continues with a new deadline. */
-  | { readonly type: 'time'; readonly step: 'watch' };
+  { readonly type: 'ask-to-end' } | { readonly type: 'time'; readonly step: 'watch' };
 
 const ASK_TO_END: ManagedEffect = { type: 'ask-to-end' };
 
@@ -234,7 +232,6 @@ function resolved(
   return giveUp(next, 'failed', godwitError('GODWIT_TASK_FAILED', { guest, reason }).toJSON());
 }
 
-/** The migration failed or was cancelled; only the undo matters now. */
 function undoing(state: ManagedState, event: ManagedEvent): ManagedTransition {
   if (event.type === 'taken-over') return { state, effects: effectsOf(state) };
   if (event.type !== 'undone') return stay(state);

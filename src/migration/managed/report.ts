@@ -172,7 +172,6 @@ function decisionsOf(records: readonly ManagedRecord[], startedAt: number): Repo
   });
 }
 
-/** `isStorage`: only the guest's storage moves. */
 function wordsOf(event: ManagedRecord['event'], isStorage: boolean): string | undefined {
   switch (event.type) {
     case 'did':

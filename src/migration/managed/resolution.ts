@@ -1,7 +1,6 @@
 import type { Answer, RunAtSide } from '../../protocol/public/resolve.ts';
 import type { Whereabouts } from './task-sight.ts';
 
-/** Fresh answer of a manager, or the reason for none. */
 export type ManagerWord = Whereabouts | { readonly why: string };
 
 export interface ManagedSides {

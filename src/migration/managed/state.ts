@@ -21,7 +21,6 @@ export interface ManagedState {
   /** The guest at its inspection; absent if its driver reads none. */
   readonly snapshot?: GuestSnapshot;
   readonly copies: readonly CopiedDisk[];
-  /** The driver undoes what its manager's order may leave at the destination. */
   readonly takesBack: boolean;
   /** `unsure`: a call was abandoned and may still make something. */
   readonly prepared: 'no' | 'yes' | 'unsure';
@@ -34,18 +33,15 @@ export interface ManagedState {
   /** Last recorded sample of memory; absent if the manager does not report it. */
   readonly sample?: MemorySample;
   readonly steering?: SteeringTrace;
-  /** Post-copy was decided, and the task is not in it yet. */
   readonly via?: 'postcopy';
   readonly figures: TaskFigures;
   /** Consecutive reports of no task since the order may have started one. */
   readonly missed: number;
   readonly cancelling: boolean;
   readonly attempts: number;
-  /** Consecutive reports that the guest is at the source and at rest. */
   readonly atRest: number;
   /** Only the source reports the guest at the destination, which did not answer. */
   readonly unseen?: boolean;
-  /** The operator's answer, used because the manager gave none. */
   readonly vouched?: 'source' | 'destination';
   readonly memoryBytes: number | undefined;
   readonly checks: readonly Check[];

@@ -58,7 +58,6 @@ export const whereabouts = z.object({
 });
 export type Whereabouts = z.infer<typeof whereabouts>;
 
-/** Disk that only moves as a copy, and its place there. */
 const copiedDisk = z.object({
   name: z.string().min(1).max(256),
   /** Image path at both hosts. */
@@ -107,7 +106,6 @@ export const managedOrder = z.object({
   copies: copiedDisks.optional(),
   /** Keep the originals; otherwise they are removed once the guest runs elsewhere. */
   keepSource: z.boolean().optional(),
-  /** The operator's answer, used because the manager gave none. */
   vouched: z.enum(['source', 'destination']).optional(),
 });
 export type ManagedOrder = z.infer<typeof managedOrder>;

@@ -10,14 +10,12 @@ import type { Sighting } from '../../protocol/peer/sighting.ts';
 export type HostAnswer =
   /** It does not have the guest and cannot start it. */
   | { readonly is: 'without' }
-  /** It has the guest or has sent it on. */
   | { readonly is: 'has'; readonly why: string }
   /** It holds a part of the guest, or may have forgotten one. */
   | { readonly is: 'may-have'; readonly why: string; readonly doubts: readonly string[] }
   | { readonly is: 'silent'; readonly why: string }
   /** It was proved off. `at`: by this host's clock; undefined if unknown. */
   | { readonly is: 'off'; readonly by: string; readonly at: BootTime | undefined }
-  /** An operator answered for it. */
   | { readonly is: 'named'; readonly by: string; readonly at: BootTime | undefined };
 
 export interface GuestSought {

@@ -88,7 +88,6 @@ export interface StartQuestion {
 
 export type StartVerdict =
   | { readonly kind: 'granted'; readonly permission: StartPermission }
-  /** Another host has the guest, so it must not start here. */
   | { readonly kind: 'elsewhere'; readonly host: string; readonly why: string }
   /** Not proven safe. `host`: the first unproved host; absent: this host's journal is the cause. */
   | { readonly kind: 'unproved'; readonly host?: string; readonly why: string };

@@ -23,7 +23,6 @@ export interface DataPathFacts {
   readonly memoryBytes: number;
   /** Link capacity, bytes/s; undefined if unknown. */
   readonly linkBytesPerS: number | undefined;
-  /** The capacity is a lower bound. */
   readonly linkIsLeast?: boolean;
   /** Smaller rate that was measured, bytes/s; the agents were too busy to fill the link. */
   readonly seenBytesPerS?: number | undefined;
@@ -39,9 +38,7 @@ export type DataPathChoice =
   | { readonly takes: 'native'; readonly why: string; readonly stream?: ChosenStream }
   | { readonly takes: 'neither'; readonly reason: string };
 
-/** Streams of QEMU on links that are fast enough. */
 export const SEVERAL_STREAMS: ChosenStream = { streams: 4, compress: 'none' };
-/** Streams with zstd level 1. */
 export const PACKED_STREAM: ChosenStream = { streams: 4, compress: 'zstd' };
 export const PACKED3_STREAM: ChosenStream = { ...PACKED_STREAM, compressLevel: 3 };
 export const PACKED9_STREAM: ChosenStream = { ...PACKED_STREAM, compressLevel: 9 };

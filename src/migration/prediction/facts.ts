@@ -30,12 +30,10 @@ export interface Facts {
   readonly hintedFreeBytes?: number | undefined;
   /** Absent: only the processors limit it. */
   readonly link?: Pick<LinkMeasure, 'rate' | 'how' | 'roundTripMs' | 'isLeast'> | undefined;
-  /** Hosts with known processors, at least one. */
   readonly processors: readonly Processors[];
   readonly memoryPath: MemoryPath;
   /** Learned or assumed time around memory, ms; absent: as on a quiet machine. */
   readonly aroundMs?: number | undefined;
-  /** This host's latest migrations to that host, newest first. */
   readonly ownMoves?: readonly OwnMove[] | undefined;
   /** Factors on the path's assumed costs, from these moves. */
   readonly factors?: CostFactors | undefined;

@@ -32,14 +32,12 @@ export interface Load {
   readonly passBytes: number;
   /** Pages sent with content in a full pass, without zeros and skipped pages. */
   readonly contentBytes: number;
-  /** Time per resent byte of memory. */
   readonly againMsPerByte: number;
   readonly againBytesPerByte: number;
   /** Writes that its mover observes during the first round; absent: not observed. */
   readonly writes?: Writes | undefined;
 }
 
-/** Cost of a pass, separately for link and processors. */
 interface Pass {
   /** Memory sent as pages or as zero notes. */
   readonly reported: number;
@@ -83,7 +81,6 @@ function passOf(facts: Facts, scenario: Scenario): Pass {
   return { reported, zeros, share, againShare, startMs, workMs, linkMs, alternating };
 }
 
-/** True if the pages were sampled, and the path compresses them. */
 export const isSampled = ({ memoryPath, mix }: Pick<Facts, 'memoryPath' | 'mix'>): boolean =>
   mix !== undefined && COSTS[memoryPath].ofPacked !== undefined;
 

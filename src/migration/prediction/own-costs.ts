@@ -38,7 +38,6 @@ const COMPRESSING: ReadonlySet<string> = new Set(
   Object.entries(COSTS).flatMap(([name, { ofPacked }]) => (ofPacked === undefined ? [] : [name])),
 );
 
-/** Factors on a path's assumed costs, and the number of moves behind each. */
 export type CostFactors = Readonly<
   Record<'processor' | 'bytes', { readonly times: number; readonly moves: number }>
 >;

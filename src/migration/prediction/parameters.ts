@@ -22,7 +22,6 @@ export interface Cost {
   /** Ratio of a resent page's cost to its first cost. */
   readonly again: number;
   readonly secondsPerGb: number;
-  /** Fixed time before memory flows. */
   readonly startSeconds?: number;
   readonly mostCores: number;
   /** A page that was sent before is sent by name. */
@@ -222,7 +221,6 @@ export const THROTTLE_PERIODS = 2;
 /** Weight of an assumption, in moves of this site. */
 export const ASSUMED_COUNTS = 1;
 export const MAX_LOOKED_AT = 9;
-/** Moves until assumptions no longer count. */
 export const ENOUGH_MOVES = 3;
 /** Weight of these moves against the assumption, 0 to 1. */
 export const weightOf = (moves: number, assumedCounts: number = ASSUMED_COUNTS): number =>

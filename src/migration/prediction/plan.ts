@@ -229,7 +229,6 @@ function tooShortTime(facts: PlanFacts, option: PlanOption): string | undefined 
   return `${formatBytes(pass.bytes)} at ${formatRate(rate)} take ${formatDuration(pass.ms)}, and ${formatDuration(settings.timeoutMs)} are allowed`;
 }
 
-/** Warning only: the link may carry more than was measured. */
 function tightTime(facts: PlanFacts): string | undefined {
   const { link, settings } = facts;
   const { timeoutMs, maxBandwidth = Infinity } = settings;
@@ -243,7 +242,6 @@ function withoutTimeout(facts: PlanFacts): PlanFacts {
   return { ...facts, settings: { ...facts.settings, timeoutMs: Number.MAX_SAFE_INTEGER } };
 }
 
-/** One pass at this rate already exceeds the time limit. */
 function tooLongPass(
   facts: PlanFacts,
   rate: number,

@@ -172,7 +172,6 @@ function factorOf(facts: Facts): number {
 export interface Outcome {
   readonly load: Load;
   readonly rounds: Rounds;
-  /** The guest arrives within the time limit. */
   readonly ends: boolean;
   readonly totalMs: number;
   /** Time of disk copies before memory; their link bytes until the switchover. */

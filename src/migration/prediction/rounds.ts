@@ -175,7 +175,6 @@ function postcopyAfter(ms: number, load: Load, steps: Rounds['steps'] = []): Rou
 
 type Before = Omit<Rounds, 'ends' | 'finalMs'>;
 
-/** The remainder after pre-copy follows the guest. */
 function follow(before: Before, pendingMs: number): Rounds {
   const lateMs = pendingMs * POSTCOPY_PASS;
   return { ...before, ends: 'postcopy', memoryMs: before.memoryMs + lateMs, finalMs: 0, lateMs };

@@ -12,7 +12,6 @@ export interface AdmissionFacts {
   /** Unfinished migrations to this host, and the limit. */
   readonly coming: number;
   readonly limit: number;
-  /** Part of these from the asking host. */
   readonly comingFromOne: number;
   readonly limitOfOne: number;
   /** Held migrations from the asking host, kept until an operator decides. */

@@ -48,7 +48,6 @@ export function baselineOf(offers: readonly CpuOffer[]): Baseline | NoBaseline {
   return { vendor: first.vendor, model: best.name, features, argument };
 }
 
-/** Features that a guest on this host would lose with the baseline. */
 export function lostTo(
   { features }: Pick<Baseline, 'features'>,
   offer: { readonly features: readonly string[] },

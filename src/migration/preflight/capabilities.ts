@@ -20,7 +20,6 @@ export interface Capabilities {
   readonly noPostcopy?: string;
   /** A migration can be undone at its switchover, with the guest unchanged. */
   readonly rehearsals?: boolean;
-  /** The write rate of a running guest can be measured. */
   readonly measures?: boolean;
   readonly noMeasures?: string;
   /**
@@ -30,11 +29,9 @@ export interface Capabilities {
   readonly rounds?: 'content';
   /** Device state becomes memory at the destination, where a guest may then need more. */
   readonly needsMoreThere?: boolean;
-  /** A guest's device can be unplugged for the move. */
   readonly unplugs?: boolean;
   /** A guest can get devices of the destination, by name. */
   readonly plugs?: boolean;
-  /** The manager also moves disks to a named datastore. */
   readonly datastores?: boolean;
   readonly priorities?: boolean;
   /** The manager may send memory unencrypted, and the driver can refuse that. */
@@ -45,7 +42,6 @@ export interface Capabilities {
   readonly keepsSource?: boolean;
   /** Settings of a running migration that steering can change, if the mode allows. Absent: none. */
   readonly levers?: readonly SteeringMeasure[];
-  /** The manager keeps to `maxBandwidth`. */
   readonly keepsCap?: boolean;
   /** The manager throttles a guest by itself if the order permits it. */
   readonly throttlesItself?: boolean;
@@ -190,7 +186,6 @@ function withoutMeasures(
   return whenQuiet === undefined || measures ? [] : [['--when quiet', noMeasures]];
 }
 
-/** Options that a cold move, which sends no memory, cannot have. */
 function ofMemoryAlone(settings: RequestedSettings): [string, string][] {
   const { rehearse, path, verifyDisks, balloon } = settings;
   const asked: [boolean, string, string][] = [
@@ -214,7 +209,6 @@ function isOtherTransport({ transport = 'tcp' }: RequestedSettings): boolean {
 /** The requested option, the driver's substitute, and a fix better than to leave the option out. */
 type Lack = [string, string, string?];
 
-/** Reasons why a manager's memory stream cannot take the wire. */
 function withWire(
   { mode, streams, compress }: RequestedSettings,
   { wire = false }: Pick<Capabilities, 'wire'>,

@@ -10,7 +10,6 @@ export function passes(evidence: string): Finding {
   return { verdict: 'pass', evidence: evidence.slice(0, MAX_WORDS) };
 }
 
-/** `hint`: how to make it pass. */
 export function warns(evidence: string, hint: string): Finding {
   return { verdict: 'warn', evidence: evidence.slice(0, MAX_WORDS), hint };
 }

@@ -14,7 +14,6 @@ export type AskFacts = CapabilityFacts &
   OutgoingFacts &
   WorkloadFacts;
 
-/** The agent's view of a guest before a driver attaches to it. */
 export interface GuestFacts {
   readonly guest: string;
   readonly state: GuestRunState;
@@ -22,9 +21,7 @@ export interface GuestFacts {
   /** Another program that holds its monitor. */
   readonly manager?: string | undefined;
   readonly reachable: boolean;
-  /** Reasons why it cannot move, from its driver. */
   readonly unmovable: readonly string[];
-  /** Advice for the operator, from its driver. */
   readonly hint?: string | undefined;
 }
 
@@ -47,7 +44,6 @@ export function judgeGuest(facts: GuestFacts): Finding[] {
 
 export interface BusyFacts {
   readonly guest: string;
-  /** `held`: why its journal cannot be read. */
   readonly diskMove?:
     | { readonly id: string; readonly device: string; readonly held?: GodwitError }
     | undefined;

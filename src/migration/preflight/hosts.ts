@@ -30,7 +30,6 @@ const MIN_CERTIFICATE_MS = 2 * 86_400_000;
 /** Many times the size of a journal; the disk must not fill up before the end, bytes. */
 const MIN_JOURNAL_BYTES = 64 * 1024 ** 2;
 
-/** Compares the clocks, as precisely as one question allows. */
 export function judgeClock({ source, destination, askedMs, answeredMs }: HostsFacts): Finding[] {
   const aheadMs = destination.wallMs - answeredMs;
   const behindMs = askedMs - destination.wallMs;
@@ -104,7 +103,6 @@ export function judgeCertificates({ source, destination }: HostsFacts): Finding[
   });
 }
 
-/** Compares both hosts' hooks, which are normally the same. */
 export function judgeHooks({ source, destination }: HostsFacts): Finding[] {
   const [here, there] = [source.hooks ?? [], destination.hooks ?? []];
   const missing = [
@@ -158,7 +156,6 @@ export function judgeTransport({
 
 type TransportFacts = Pick<HostFacts, 'name' | 'unencryptedMemory' | 'rdma'>;
 
-/** Checks that the destination has the site check. */
 export function judgeSiteCheck({
   destination: { name, siteChecks },
   siteCheck,
@@ -182,7 +179,6 @@ export function judgeSiteCheck({
   return [refuses(godwitError('GODWIT_CAPABILITY', { what, reason }, { hint }))];
 }
 
-/** Findings against hosts, or one that passes with the evidence of each. */
 function eachOf(
   hosts: readonly HostFacts[],
   judge: (host: HostFacts) => Finding | string,

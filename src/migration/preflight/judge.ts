@@ -5,12 +5,10 @@ import type { AskFacts } from './guest.ts';
 import type { HostsFacts } from './hosts.ts';
 import { CHECKS } from './table.ts';
 
-/** Checks of the source's agent at the request. */
 export function askChecks(facts: AskFacts): Check[] {
   return CHECKS.flatMap((row) => (row.step === 'ask' ? named(row, row.judge(facts)) : []));
 }
 
-/** Checks of the destination's agent before its mover starts. */
 export function admissionChecks(facts: AdmissionFacts): Check[] {
   return CHECKS.flatMap((row) =>
     row.step === 'admit' && row.needs === 'destination' ? named(row, row.judge(facts)) : [],

@@ -9,7 +9,6 @@ export interface RouteOut {
   readonly device: string;
   /** Rate that the device reports, bytes/s. */
   readonly bytesPerS?: number | undefined;
-  /** Guest networks of this host use it too. */
   readonly hasGuests: boolean | undefined;
   readonly isDefault: boolean;
 }
@@ -92,7 +91,6 @@ const SLOWER = {
   configured: 'the hosts',
 } as const;
 
-/** Checks whether the link is slow, and the cost for this guest. */
 export function judgeLink(
   facts: Pick<LinkFacts, 'destination' | 'link' | 'routeOut' | 'memoryBytes'>,
 ): Finding[] {

@@ -120,7 +120,6 @@ function withOne(
 /** States of a site check that are not final; `returned` becomes final once the report names the migration. */
 const GOES_ON: ReadonlySet<string> = new Set(['watching', 'returning', 'returned']);
 
-/** True if the report may still change. */
 export function maySayMore({
   outcome,
   vantages = [],

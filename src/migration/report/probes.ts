@@ -6,7 +6,6 @@ import type { SourceState } from '../direct/source-state.ts';
 
 /** Probing of a migration's guest by other hosts: which hosts, from when, and their results. Pure. */
 
-/** Default maximum of uninvolved peers. */
 const MAX_HOSTS = 4;
 /** Lead time before the end of memory, s; a host needs a second or two to start. */
 const AHEAD_S = 20;

@@ -256,7 +256,6 @@ function streamWords(stream: ChosenStream | undefined): string {
   return `${packed} over ${streams} streams`;
 }
 
-/** Adds up path and wire figures, across movers and sessions. */
 function noteWire(walk: Walk, event: SourceRecord['event'], atMs: number): void {
   if (event.type === 'did' && event.facts.path !== undefined) {
     const { takes, why, stream } = event.facts.path;

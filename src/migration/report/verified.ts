@@ -87,7 +87,6 @@ function judgeEach(
   return wrong.length > 0 ? warns(`at ${host} ${wrong.join('; ')}`, SPLIT_HINT) : passes(fine);
 }
 
-/** Fate of the TCP connections that were handed over. */
 export interface HandedOver {
   /** Connections established at the handover. */
   readonly count: number;
@@ -117,9 +116,7 @@ const CLOCK_HINT =
   'Have the guest’s time service step its clock (`chronyc makestep`), and look which clock source the guest uses.';
 
 export interface GuestClock {
-  /** Guest clock against the source host's, before the move. */
   readonly before: ClockDifference;
-  /** Same at two later moments. */
   readonly after: readonly [ClockDifference, ClockDifference];
   /** Time between these, ms. */
   readonly betweenMs: number;

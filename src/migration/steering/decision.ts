@@ -12,7 +12,6 @@ import type { Writes } from './write-rate.ts';
 export interface SteeringView {
   readonly sample: MemorySample;
   readonly trace: SteeringTrace | undefined;
-  /** Settings that the hypervisor can change now. */
   readonly levers: readonly SteeringMeasure[];
   readonly settings: Limits & Pick<MigrationSettings, 'maxDowntimeMs'>;
   /** Link rate of the last seconds, bytes/s; absent: not observed long enough. */
@@ -26,7 +25,6 @@ export interface SteeringView {
   readonly leftMs: number;
   /** Link time of bytes queued when the guest stops, before its last pages, ms; absent: none. */
   readonly underWayMs?: number;
-  /** The manager throttles the guest beyond the strategy's maximum. */
   readonly isBeyond?: boolean;
   /** Sample of the guest's pages during the first round; absent: none. */
   readonly writes?: Writes | undefined;

@@ -18,11 +18,9 @@ interface Facts {
   readonly levers: readonly SteeringMeasure[];
   /** Link time of bytes queued when the guest stops, before its last pages, ms. */
   readonly underWayMs: number;
-  /** Throttling was tried, and was not enough. */
   readonly isThrottled: boolean;
 }
 
-/** Margin on observed figures. */
 const MARGIN = 1.3;
 /** Share of the link below which steering throttles the guest. */
 const THROTTLED_SHARE = 0.7;

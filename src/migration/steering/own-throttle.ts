@@ -27,7 +27,6 @@ export function ownThrottle(
   return { initial, increment: Math.max(1, Math.min(...steps)) };
 }
 
-/** True if the guest is throttled beyond the strategy's maximum. */
 export function isBeyondThrottle(
   { throttlePercents }: Pick<SteeringStrategy, 'throttlePercents'>,
   throttlePercent = 0,

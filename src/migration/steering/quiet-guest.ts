@@ -4,7 +4,6 @@ import { seenEnough } from '../load-history.ts';
 
 /** Decides from repeated samples whether a guest writes or works little now. Pure. */
 
-/** Samples needed to know the guest's low level. */
 const FEW_LOOKS = 5;
 /** Share of the median of the earlier samples. */
 const QUIET_SHARE = 0.5;
@@ -12,7 +11,6 @@ const QUIET_SHARE = 0.5;
 const NEXT_TO_NOTHING = 1024 ** 2;
 /** Processors of an idle guest. */
 const NEXT_TO_IDLE = 0.05;
-/** Hours needed to know the guest's low level. */
 const FEW_HOURS = 6;
 /** Hours that show busy and quiet times. */
 const MANY_HOURS = 24;

@@ -37,7 +37,6 @@ export interface Standstill {
   readonly answers: boolean;
   /** The current path took none at some time during the stall. */
   readonly wasSilent: boolean;
-  /** Another path takes data now. */
   readonly otherAnswers: boolean;
 }
 

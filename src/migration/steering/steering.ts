@@ -160,7 +160,6 @@ function speedBack(view: SteeringView, inputs: SteeringInputs): Decision | undef
   return { what: 'throttle', rule: 'quiet', why: `${percent} % to 0 %: ${why}`, inputs, change };
 }
 
-/** Next measure of the strategy against pre-copy that does not converge. */
 function nextMeasure(
   strategy: SteeringStrategy,
   view: SteeringView,
@@ -176,7 +175,6 @@ function nextMeasure(
   return isOutOfReach && isDue(second, strategy, view, inputs) ? second : first;
 }
 
-/** The measure's decision, if it is possible and changes anything. */
 function decisionFor(
   measure: SteeringMeasure,
   strategy: SteeringStrategy,
@@ -211,7 +209,6 @@ function isDue(
   return what !== 'postcopy' || !isTooMuch(strategy, inputs);
 }
 
-/** The remainder is too large for post-copy, and may still shrink. */
 function isTooMuch(
   { postcopyWithinMs = Infinity }: SteeringStrategy,
   inputs: SteeringInputs,

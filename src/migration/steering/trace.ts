@@ -5,7 +5,6 @@ import type { SteeringChange } from '../../protocol/public/steering.ts';
 /** Memory of steering, made from the journal alone. Pure. */
 
 export interface SteeringTrace {
-  /** Newest round that has begun. */
   readonly round: number;
   /** Remainder at its start, bytes. */
   readonly remainingBytes: number;

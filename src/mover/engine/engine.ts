@@ -34,7 +34,6 @@ interface StateChange<State, Effect> {
   readonly effects: readonly Effect[];
 }
 
-/** Rules, handlers and journal format of a lifecycle. */
 export interface EngineParts<
   State,
   Event extends { readonly type: string },
@@ -74,7 +73,6 @@ export interface EngineParts<
   /** Fits an event to the journal's schema; undefined to drop it. */
   readonly fit?: (event: Event) => Event | undefined;
   readonly perform: (effect: Own) => void;
-  /** An event was applied, and its effects have begun. */
   readonly applied: (event: Event) => void;
 }
 
@@ -127,7 +125,6 @@ export class Engine<
     return this.#current?.abort.signal ?? this.over;
   }
 
-  /** Aborts at the end of the migration. */
   get over(): AbortSignal {
     return this.#over.signal;
   }
@@ -140,7 +137,6 @@ export class Engine<
     for (const effect of effects) this.#perform(effect);
   }
 
-  /** Queues an event; returns at once. */
   dispatch(event: Event): void {
     const { fit } = this.#parts;
     const fitting = fit === undefined ? event : fit(event);

@@ -51,7 +51,6 @@ export class Sequencer<State, Event extends { readonly type: string }, Effect> {
     this.record(event).catch(() => {});
   }
 
-  /** Resolves once the event is journaled, as its durability requires. */
   record(event: Event): Promise<void> {
     return this.#mutex.run(() => this.#apply(event));
   }

@@ -26,7 +26,6 @@ import { bootTime } from '../../system/processes/process.ts';
 import type { BootTime } from '../../migration/boot-time.ts';
 import { wireOpeners, type WireOpeners } from './wire-openers.ts';
 
-/** Client of the host `name` at `address`; connects on demand. */
 export type Connect = <C extends Contract>(contract: C, name: string, address: string) => Client<C>;
 
 /** Serves the other host's mover on a free port, for callers that `authorise` accepts. */

@@ -21,7 +21,6 @@ type Agent = Client<typeof peerAgentContract>;
 export interface WatchingHost {
   readonly host: string;
   readonly agent: Agent;
-  /** Last reported reason why it does not watch. */
   why: string | undefined;
   clock: ClockDifference | undefined;
 }

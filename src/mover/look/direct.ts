@@ -48,7 +48,6 @@ export interface Examining extends CheckDependencies, ExaminationRequest {
 export interface Examination extends Omit<GuestExamination, 'facts'> {
   readonly checks: readonly Check[];
   readonly isAnswered: boolean;
-  /** Facts that a migration would have by then. */
   readonly known: StepFacts;
 }
 

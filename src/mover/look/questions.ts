@@ -23,7 +23,6 @@ const placeKey = z.string().regex(/^[0-9a-f]{64}$/);
 
 const asked = admission.extend({ id: checkId });
 
-/** A destination to examine, with the agent's facts about the guest. */
 export const examined = z.object({
   id: checkId,
   request: migrationRequest,
@@ -56,7 +55,6 @@ export const question = z.discriminatedUnion('what', [
     admission: asked,
     preparation,
     placeKey,
-    /** Address that the other host called. */
     calledAt: z.string().max(64).optional(),
   }),
   z.object({ what: z.literal('known'), admission: asked, cache: knownQuestion }),
@@ -81,11 +79,9 @@ const examinedHost = z.object({
   copiesDisks: z.boolean().optional(),
   /** Initial size of the copies; absent if unknown. */
   diskBytes: bytes.optional(),
-  /** Current latency of the guest's requests, if measured. */
   diskLatency: copiedDisks.diskLatency,
   /** The guest's hypervisor can reach a socket of this host's mover. */
   reachable: z.boolean().optional(),
-  /** Result of the measurement, or the reason for none. */
   measured: guestMeasure.optional(),
   unmeasured: shortText.optional(),
   /** State that device drivers report to send during the stop. */

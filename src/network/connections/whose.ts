@@ -17,7 +17,6 @@ export interface Surrounding {
 type Nic = Pick<NicNetwork, 'mac' | 'addresses' | 'attachment'>;
 
 export interface AddressJudgement {
-  /** Addresses that may be the guest's, by this host's knowledge. */
   readonly own: ReadonlySet<string>;
   readonly refused: readonly string[];
 }

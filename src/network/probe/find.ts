@@ -20,7 +20,6 @@ export interface ProbeSearch {
   readonly nics: readonly NicNetwork[];
   readonly bridges: Readonly<Record<string, string>>;
   readonly probing: Probing;
-  /** Addresses of a guest whose NICs only its manager knows. */
   readonly addresses?: readonly string[] | undefined;
   readonly leastIntervalMs?: number | undefined;
 }

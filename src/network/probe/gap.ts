@@ -10,7 +10,6 @@ export interface Reading {
   readonly gapFromMs: number | undefined;
   /** Longest gap that touches the requested time; absent if that time is no longer kept. */
   readonly near?: number;
-  /** The longest gap still lasts. */
   readonly isOpen: boolean;
   readonly sent: number;
   readonly answered: number;
@@ -68,7 +67,6 @@ export class Gap {
     return true;
   }
 
-  /** Counts answers, including late ones. */
   answer(nowMs: number, count: number): void {
     if (count <= 0) return;
     const ms = nowMs - this.#lastAnswerMs;

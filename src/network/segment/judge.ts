@@ -6,7 +6,6 @@ import { isSingle, type Answer } from './frames.ts';
 /** Decides whether a segment here is the guest's, from the hosts that answer for its addresses. Pure. */
 
 export interface SegmentQuestion {
-  /** The guest's addresses, as known to its hosts. */
   readonly addresses: readonly string[];
   /** This host's gateways on that segment, presumably the guest's too. */
   readonly gateways: readonly string[];

@@ -44,7 +44,6 @@ export async function learnAddresses(
   return learned;
 }
 
-/** True if bridged frames pass IP filtering and tracking. */
 async function isFiltered({ attachment }: NicNetwork): Promise<boolean> {
   if (attachment.kind !== 'bridge') return false;
   const settings = [

@@ -31,7 +31,6 @@ const MAX_AHEAD = 64 * 1024 ** 3;
 /** Maximum answer; a server sends at most the requested amount. */
 const MAX_BYTES = 32 * 1024 ** 2 + 1024;
 
-/** NBD client on a unix socket; one request at a time. */
 export class NbdClient {
   readonly #socket: net.Socket;
   #heard: Buffer[] = [];

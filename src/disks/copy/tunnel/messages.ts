@@ -3,7 +3,6 @@ export type Message =
   /** To the destination: a connection begins. */
   | { readonly kind: 'open' }
   | { readonly kind: 'data'; readonly bytes: Uint8Array }
-  /** End of data. */
   | { readonly kind: 'end' }
   /** The hypervisor here took `taken` more bytes, and `room` more may be sent. */
   | { readonly kind: 'room'; readonly taken: number; readonly room: number }

@@ -166,7 +166,6 @@ export class Mux implements Beside {
     for (const go of this.#idle.splice(0)) go();
   }
 
-  /** Closes all connections at the session's end. */
   #end(): void {
     this.#isOver = true;
     for (const [channel, { stream }] of this.#streams) {

@@ -43,7 +43,6 @@ export class Lun {
     this.facts = facts;
   }
 
-  /** Runs `work` with the LUN, in one session. */
   static async with<T>(
     place: IscsiPlace,
     signal: AbortSignal,

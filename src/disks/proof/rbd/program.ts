@@ -28,7 +28,6 @@ export async function readImage(place: RbdPlace, signal: AbortSignal): Promise<I
   return { id, bytes: size, created };
 }
 
-/** Clients that have it open for writing. */
 export async function countWatchers(place: RbdPlace, signal: AbortSignal): Promise<number> {
   const reported = await run(place, ['status', imageSpec(place), '--format', 'json'], signal);
   return status.parse(JSON.parse(reported)).watchers.length;

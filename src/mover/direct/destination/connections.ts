@@ -45,7 +45,6 @@ export class ArrivedConnections {
     this.#look = look;
   }
 
-  /** Reports errors of this host in the answer. */
   take(news: News, state: () => DestinationState, signal: AbortSignal): Promise<ConnectionsAnswer> {
     return this.#mutex.run(async () => {
       const now = state();
@@ -121,7 +120,6 @@ export class ArrivedConnections {
     }
   }
 
-  /** State of the guest's TCP connections, once it runs here. */
   verify(signal: AbortSignal): Promise<HandedOver> {
     return this.#mutex.run(async () => {
       if (this.#handed.size === 0) return heardSince(this.#handed, [], 0);

@@ -37,13 +37,11 @@ export class DestinationDataPath {
     return { ...setup, tls: false, socket };
   }
 
-  /** Socket of the listening hypervisor, if memory comes over the wire. */
   socketFor({ preparation, admission }: DestinationState): string | undefined {
     if (preparation?.wire === undefined) return undefined;
     return path.join(this.#context.config.stateDir, 'guests', admission.guest, 'wire.sock');
   }
 
-  /** Address for the source, given the hypervisor's address. */
   async address(state: DestinationState, memoryAddress: string): Promise<string> {
     return this.socketFor(state) === undefined
       ? memoryAddress
@@ -58,7 +56,6 @@ export class DestinationDataPath {
     return { ...listening(config, address), wire: { session } };
   }
 
-  /** Post-copy: closes the old stream and listens for a new one. */
   async again(
     hypervisor: DestinationSession,
     state: DestinationState,

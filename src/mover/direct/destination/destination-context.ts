@@ -44,7 +44,6 @@ export interface DestinationContext {
   readonly clock: Clock;
   readonly log: Log;
   readonly bootTime: () => BootTime;
-  /** Hosts to ask if the source is silent. */
   readonly others?: Others;
   /** Absent: connections are not taken over. */
   readonly connections?: ArrivedConnections;

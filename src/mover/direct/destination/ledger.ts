@@ -7,7 +7,6 @@ import {
 import { destinationDurability } from '../../../migration/direct/durability.ts';
 import type { Journal } from '../../../host/journal/journal.ts';
 
-/** The journal of this side, and the state derived from it. */
 export class Ledger {
   readonly #journal: Journal<DestinationEvent>;
   readonly #host: string;

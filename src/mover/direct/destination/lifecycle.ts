@@ -64,7 +64,6 @@ interface UndoWays extends Ways {
   readonly refuse: () => Promise<void>;
 }
 
-/** Decided before anything is made. */
 export interface BuildPlan {
   readonly preparation: Preparation;
   readonly nics: readonly NicPlan[];
@@ -196,7 +195,6 @@ function startedIn({ started }: RowResults): DestinationStart {
   throw godwitError('GODWIT_INTERNAL', { what: 'a guest without its hypervisor' });
 }
 
-/** Makes the guest's ports, images and paused hypervisor, row by row. */
 export async function make(
   ways: Ways,
   ledger: Pick<Ledger, 'state' | 'record'>,
@@ -240,7 +238,6 @@ export interface TakingDown {
   readonly known?: boolean | undefined;
 }
 
-/** Undoes the whole table in reverse. Nothing of the guest stays here. */
 export async function takeDown(
   ways: Ways,
   ledger: Pick<Ledger, 'state' | 'record'>,

@@ -76,7 +76,6 @@ export class DestinationMover {
   #tookOver = false;
   /** Settles once the network has the announcement. Never rejects. */
   #announced: Promise<void> = Promise.resolve();
-  /** Committed in the journal of an earlier mover. */
   readonly #committedBefore: boolean;
 
   constructor(context: DestinationContext, state: DestinationState) {
@@ -269,7 +268,6 @@ export class DestinationMover {
     });
   }
 
-  /** Opens the session, and records the hypervisor's events. */
   async #open(calledAt?: string): Promise<DestinationSession> {
     this.#session ??= this.#openNow(calledAt);
     try {
@@ -311,7 +309,6 @@ export class DestinationMover {
     this.decide(act).catch(this.#notSettled);
   }
 
-  /** Operator's order, if the source cannot be asked. */
   resolve(order: Order): Promise<ResolveAnswer> {
     return this.decide((hands) => followOrder(hands, order));
   }

@@ -36,7 +36,6 @@ import { askSegments } from './segments.ts';
 
 const ANNOUNCE_MS = 10_000;
 
-/** The guest's ports on this host, from creation to removal. */
 export class GuestPorts {
   /** Source bridge -> bridge here; the driver reads it each time. */
   readonly bridges: Record<string, string>;
@@ -169,7 +168,6 @@ async function routedRules(config: AgentConfig, signal: AbortSignal): Promise<Ro
   return { prefixes: config.network.routedPrefixes, hosts: ips, unresolved };
 }
 
-/** Addresses of the fleet's hosts, and names that do not resolve now. */
 async function hostAddresses(
   config: AgentConfig,
   signal: AbortSignal,

@@ -166,7 +166,6 @@ export function mustLive(
 /** Shorter than the source waits for the whole answer, ms. */
 const COUNT_MS = 2000;
 
-/** Status from the journal, with counters from the hypervisor. */
 export async function reportedStatus(
   { firstFrame }: Pick<Welcoming, 'firstFrame'>,
   state: DestinationState,

@@ -19,7 +19,6 @@ import { takeDownMs, type AskSource, type DestinationContext } from './destinati
 /** Time to ask the source over each path, and to prove that it is off, ms. */
 const ASK_MS = 120_000;
 
-/** The mover's actions, each in turn with the source's calls. */
 export interface Hands {
   readonly context: Pick<DestinationContext, 'bootTime' | 'config' | 'log' | 'others' | 'placeIds'>;
   readonly state: () => DestinationState;

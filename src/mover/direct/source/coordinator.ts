@@ -78,7 +78,6 @@ export class Coordinator {
   >;
   #context: StepContext | undefined;
   #recovering = false;
-  /** Last look at the stream; not journaled. */
   #seen: StreamObservation | undefined;
   readonly live: Live;
 
@@ -151,7 +150,6 @@ export class Coordinator {
     this.#engine.dispatch(event);
   }
 
-  /** Resolves once the event is journaled, as `durability` requires. */
   record(event: SourceEvent): Promise<void> {
     return this.#engine.record(event);
   }
@@ -293,7 +291,6 @@ export function fitEvent(event: SourceEvent, log: Log): SourceEvent | undefined 
   return { type: 'failed', step: event.step, error };
 }
 
-/** Line of the live view. `nowMs`: wall clock. */
 export function lineOf(
   state: SourceState,
   seen: StreamObservation | undefined,

@@ -192,7 +192,6 @@ export function checksOfHosts({ to, destination, ...facts }: HostReports): Check
   ];
 }
 
-/** Describes the guest, and judges it as far as its host can. */
 export const inspect: Look = async (deps, findings, signal) => {
   const found = await findings.attempt('state', async () => ({
     inspection: await deps.guest.inspect(signal),

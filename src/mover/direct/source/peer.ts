@@ -19,7 +19,6 @@ export type PeerApi = Api<typeof peerContract>;
 export type Question<T> = (api: PeerApi, route: (moverAddress: string) => string) => Promise<T>;
 
 export interface AdmissionAnswer extends Partial<AdmissionGrant> {
-  /** Checks of the destination's agent, if it makes them before a migration. */
   readonly checks?: readonly Check[];
   readonly askedMs: number;
   readonly answeredMs: number;
@@ -51,7 +50,6 @@ export class DestinationPeer {
   #moverAddress: string | undefined;
   /** The mover of this admission has never answered; a firewall may close its port. */
   #isUnheard = false;
-  /** Already found closed, so the next question does not wait. */
   #isShut = false;
 
   /**

@@ -35,7 +35,6 @@ export interface PeerPort {
   call<T>(id: string, signal: AbortSignal, question: Question<T>): Promise<T>;
   once<T>(question: (api: PeerApi) => Promise<T>): Promise<T>;
   answers(signal: AbortSignal): Promise<boolean>;
-  /** Changes to the first path that answers; false if none does. */
   choose(signal: AbortSignal): Promise<boolean>;
 }
 
@@ -63,7 +62,6 @@ export interface DataPathPort {
   readonly offered: boolean;
   /** Opens the path and returns the address for the hypervisor. Closes an earlier session. */
   open(facts: StepFacts, signal: AbortSignal): Promise<Target>;
-  /** Waits for data in flight, then closes the path. */
   end(): Promise<void>;
   abort(why: string): void;
   setup(): StreamSetup;
@@ -77,7 +75,6 @@ export interface DisksPort {
   readonly backingFiles: Pick<SourceBackingFiles, 'seed'>;
 }
 
-/** Copies of the disks that the guest writes to. */
 export interface CopiesPort {
   readonly isOpen: boolean;
   readonly isFinishing: boolean;

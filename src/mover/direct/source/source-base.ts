@@ -23,12 +23,10 @@ import type { SourceGuest } from './guest/guest.ts';
 import type { DestinationPeer, PeerApi, Question } from './peer.ts';
 import { streamAsked } from './stream/stream-asked.ts';
 
-/** The migration's request and record; belongs to the engine. */
 export interface MigrationRun {
   readonly request: SourceMoverRequest;
   readonly state: () => SourceState;
   readonly dispatch: (event: SourceEvent) => void;
-  /** Resolves once the record is as durable as `durability` requires. */
   readonly record: (event: SourceEvent) => Promise<void>;
   /** An earlier mover began the current step, which may be half done. */
   readonly tookOver: () => boolean;
@@ -60,7 +58,6 @@ export type LookDependencies = Pick<MoverParts, 'config' | 'state'> & {
   readonly dataPath: { readonly offered: boolean };
 };
 
-/** Calls that a destination answers before anything is built. */
 export interface LookPeer {
   readonly byRelay: boolean;
   resume(moverAddress: string): void;

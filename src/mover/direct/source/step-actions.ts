@@ -24,7 +24,6 @@ export async function firstFrame(
   return firstFrameMs === undefined ? {} : { firstFrameMs };
 }
 
-/** Facts that only the destination has. */
 export function seenThere(status: DestinationStatus): StepFacts {
   const { firstFrameMs, postcopyWaitedMs, ended, halted } = status;
   return {

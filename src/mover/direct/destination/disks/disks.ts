@@ -20,7 +20,6 @@ export class DestinationDisks {
     this.#context = context;
   }
 
-  /** Waits for a new session of the source; closes an earlier one. */
   async offer(
     hypervisor: DestinationSession,
     state: DestinationState,

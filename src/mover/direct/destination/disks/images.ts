@@ -60,7 +60,6 @@ export async function planImages(
   config: AgentConfig,
   { description, copies = [] }: Preparation,
   signal: AbortSignal,
-  /** Migration whose volumes may already exist. */
   migration?: string,
 ): Promise<ImagePlan> {
   if (copies.length === 0) return NONE;
@@ -205,7 +204,6 @@ async function freeBytes(directory: string): Promise<number> {
   return bavail * bsize;
 }
 
-/** Checks again before they are made. */
 export async function imagesToMake(
   config: AgentConfig,
   preparation: Preparation,

@@ -105,7 +105,6 @@ function notSeen(thrown: unknown, { program, where }: Maker): GodwitError {
   return godwitError('GODWIT_HOST_LACKS', { what }, { hint, cause: thrown });
 }
 
-/** Makes them; resolves to their devices, by block node. */
 export async function makeVolumes(
   guest: string,
   volumes: readonly PlannedVolume[],
@@ -179,7 +178,6 @@ export async function keepVolumes(
   }
 }
 
-/** Removes them, once no hypervisor has them open. */
 export async function discardVolumes(
   config: AgentConfig,
   state: DestinationState,

@@ -18,7 +18,6 @@ import type { MigrationRun } from '../source-base.ts';
 /** Maximum remainder of a copy in sync, since the guest continues to write. */
 const NEARLY_BYTES = 64 * 1024 ** 2;
 
-/** Recent looks at the copies, and whether guest writes wait for them. */
 export class DiskConvergence {
   #looks: readonly Look[] = [];
   /** Undefined before the attempt. */

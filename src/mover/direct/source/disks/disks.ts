@@ -41,19 +41,16 @@ const AFTER_GRACE_MS = 60_000;
 /** Silence of the other host until the hypervisor is disconnected, ms; its main loop may wait for it. */
 const MAY_BE_SILENT_MS = 5000;
 
-/** Copies of disks to the other host: their path and progress. */
 export class SourceDisks {
   readonly #deps: Dependencies;
   readonly #log: Log;
   #tunnel: Tunnel | undefined;
   #mover: string | undefined;
   #recorded: readonly DiskSample[] = [];
-  /** All were in sync at the last look. */
   areWhole = false;
   /** Resumes without progress: start, end, count, and cuts of the path by then. */
   #stuck: Record<'copied' | 'since' | 'until' | 'tries' | 'cuts', number> | undefined;
   readonly #convergence = new DiskConvergence();
-  /** The copies are ending, so their path may end. */
   isFinishing = false;
   readonly #closeThere: CloseThere;
   readonly #openTunnel: typeof openTunnel;

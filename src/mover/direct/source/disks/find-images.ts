@@ -103,7 +103,6 @@ function findImage(
   return { found: { pool, path: image, directory: `${pool.root}/${image}`, proof, client: 'rbd' } };
 }
 
-/** Directory of a place in a pool; empty: the pool itself. */
 export function directoryOf(part: string): string {
   const directory = path.posix.dirname(part);
   return directory === '.' ? '' : directory;

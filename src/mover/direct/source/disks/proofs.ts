@@ -26,14 +26,12 @@ export interface Image {
   readonly located: Lying;
 }
 
-/** `readOnly`: the destination sees the directory but cannot write there. */
 export type Proof =
   /** `numbers`: both hosts use the same inode numbers for it. */
   | { readonly pool: string; readonly path?: string; readonly numbers?: true }
   | { readonly why: string; readonly readOnly?: true };
 
 export interface ToProve {
-  /** Real path on this host. */
   readonly directory: string;
   readonly beside: Beside;
   readonly place: Omit<ProofPlace, 'file' | 'sum'>;

@@ -88,7 +88,6 @@ export async function holdDisks(
   };
 }
 
-/** `why`: reason not to change it. */
 async function giveUp(
   file: string,
   aside: string,

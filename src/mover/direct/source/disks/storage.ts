@@ -14,7 +14,6 @@ import { locatedVolumes, proveVolumes } from './volumes.ts';
 /** Places of a guest's disks or volumes at the destination, missing images, and evidence. */
 export interface StorageFound {
   readonly places: readonly ImagePlace[];
-  /** Images to copy, with their places and files here. */
   readonly copies: readonly ImagePlace[];
   readonly copied: readonly string[];
   /** Backing files of these, nearest first. */
@@ -187,7 +186,6 @@ function isFileHere({ client, proof }: Lying): boolean {
   return client === undefined && 'beside' in proof;
 }
 
-/** Reason not to copy it, from its place. */
 function whyUncopied({ node, located }: Image, disks: readonly Disk[]): string | undefined {
   if (located.client === 'nfs') return 'what lies on an NFS export is not copied';
   if (located.client === 'iscsi') return 'a LUN that the hypervisor opens by itself is not copied';
@@ -249,7 +247,6 @@ function notShared(
   };
 }
 
-/** Removes proof files of a mover that died. */
 export async function dropProofs(
   { guest, config, request, state }: LookDependencies,
   signal: AbortSignal,

@@ -70,7 +70,6 @@ export class GuestChanges {
     this.#ports = ports;
   }
 
-  /** Before memory flows, the guest must run and match its description. */
   async assertReady(signal: AbortSignal): Promise<void> {
     const { halt } = await this.#deps.guest.status(signal);
     if (halt !== undefined) throw new GodwitError(haltError(this.#deps.state().plan.guest, halt));
@@ -84,7 +83,6 @@ export class GuestChanges {
     if (error !== undefined) throw error;
   }
 
-  /** Changes that the destination has as well, found before the switchover. */
   checks(): Check[] {
     const words = [...this.#toldWords, ...this.#carried.map((each) => each.words)];
     const told = `changed while it moved, and carried over: ${words.join('; ')}`;
@@ -221,7 +219,6 @@ function carriedBy(context: CarryDependencies): Carry {
   return (drives, now, signal) => carryMedia(context, drives, now, signal);
 }
 
-/** The destination's hypervisor exists and can be told of a change. */
 function isMade({ state }: Facts): boolean {
   const { doing } = state();
   return doing.kind === 'do' && stepIndex(doing.step) > stepIndex('prepare');

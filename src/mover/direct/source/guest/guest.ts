@@ -59,7 +59,6 @@ export class SourceGuest {
     return { life: await this.#driver.life(this.#handle), what };
   }
 
-  /** True if its hypervisor can reach a socket in this mover's directory. */
   get mayReachUs(): boolean {
     return this.#driver.mayReachUs(this.#handle);
   }

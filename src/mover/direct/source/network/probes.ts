@@ -25,7 +25,6 @@ import { configuredOf } from '../../../../network/probe/choose.ts';
 const AGAIN_MS = 250;
 /** Time that watching hosts wait for a guest that is silent at the end, ms. */
 const END_MS = 6000;
-/** Same after a failed migration. */
 const CLOSE_MS = 1000;
 const MAX_ADDRESSES = 8;
 
@@ -173,7 +172,6 @@ function orderOf({ config, request, state }: Dependencies): WatchOrder | undefin
   return { id: request.id, guest, to, nics, probing, leaseMs: LEASE_MS };
 }
 
-/** Configured addresses come first. */
 function withAddresses(nic: NicNetwork, configured: readonly string[]): NicNetwork {
   const addresses = [...new Set([...configured, ...nic.addresses])].slice(0, MAX_ADDRESSES);
   return { ...nic, addresses };

@@ -176,7 +176,6 @@ export class SourceDataPath {
   }
 }
 
-/** The destination's other addresses, with its mover's port. */
 function otherAddresses({ request }: Dependencies, memoryAddress: string): string[] {
   const { address, addresses = [] } = request.peer;
   const all = [address, ...addresses].map((each) =>

@@ -40,7 +40,6 @@ export type SteeringDependencies = Pick<MoverParts, 'config' | 'guest'> &
     readonly timedCap: Pick<TimedCap, 'saw'>;
   };
 
-/** Asks steering after each look at the stream, and journals its decisions. */
 export class MemorySteering {
   readonly #recorder: Recorder;
   #levers: readonly SteeringMeasure[] | undefined;

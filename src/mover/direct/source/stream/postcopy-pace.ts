@@ -95,7 +95,6 @@ export class PostcopyPace {
     this.#isHeld = false;
   }
 
-  /** Pre-copy or post-copy is held back on purpose. */
   get isHolding(): boolean {
     return this.#isHeld === true;
   }
