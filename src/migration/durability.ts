@@ -1,6 +1,6 @@
 /**
  * When a record must be on disk. `sync`: before anything follows from it. `soon`: within moments, and nothing waits
  * for it. `later`: with the next record of either kind. `spared`: as `later`, but may be dropped from a long journal,
- * because no decision uses it. A written record is in the kernel at once; only a power loss can lose it.
+ * because no decision uses it. Only a power loss can lose a written record.
  */
 export type Durability = 'sync' | 'soon' | 'later' | 'spared';

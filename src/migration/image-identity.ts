@@ -2,9 +2,9 @@ import { godwitError, type GodwitError } from '../errors.ts';
 import { passes, refuses, warns, type Finding } from './preflight/finding.ts';
 
 /**
- * Identifies the file behind an image. A path may lead to another file after a restore, rsync or a new template. The
- * image is the file that its hypervisor has open, identified by the kernel's numbers. The identity is taken once, and
- * each later read, rename or removal compares the file with it. Pure.
+ * Identifies the file behind an image. A path may lead to another file after a restore, so the image is the file that
+ * its hypervisor has open, identified by the kernel's numbers. Each later read, rename or removal compares the file
+ * with it. Pure.
  */
 
 /**

@@ -1,8 +1,8 @@
 import type { Phase, Progress } from '../protocol/public/migration.ts';
 
 /**
- * Progress of a migration as one number that never falls. A hypervisor's figure restarts with each round, and the
- * remaining memory may grow, so each phase has a fixed share of the whole.
+ * Progress of a migration as one number that never falls. The remaining memory may grow, so each phase has a fixed
+ * share of the whole.
  */
 export interface PercentState {
   /** 0..100; 100 only once it is done. */

@@ -24,8 +24,7 @@ interface Candidate {
 
 /**
  * Finds files with the same content in this host's pools; the same place comes first, then the same name. A file with
- * another name only counts if no user can write to it, because it may be a copy for another guest and change later.
- * Symbolic links are not followed.
+ * another name only counts if no user can write to it, because it may change later. Symbolic links are not followed.
  */
 export async function findBackingFiles(
   backingFiles: readonly BackingFile[],

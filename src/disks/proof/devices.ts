@@ -187,8 +187,8 @@ export interface DeviceQuestion extends SampleEnds {
 export type OwnAnswer = DeviceAnswer & { readonly stamp?: string };
 
 /**
- * The destination's answer: its matching device. A host that only knows a device's ids learns nothing about it, not
- * even its name or size; it must first report its content at the places of `challenge`.
+ * The destination's answer: its matching device. A host that only knows a device's ids learns nothing about it; it
+ * must first report its content at the places of `challenge`.
  */
 export async function answerDevice(
   pools: readonly Pool[],

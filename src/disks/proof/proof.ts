@@ -12,7 +12,7 @@ import { resolveIn, type Pool } from './pools.ts';
 /**
  * Storage is shared if each host reads what the other just wrote next to the disk. The source makes a file with a
  * nonce, the destination finds it in a pool, reads it and appends a nonce, and the source reads that. Only the source
- * makes and removes the file, so nothing stays if nothing is shared.
+ * makes and removes the file.
  */
 
 const NONCE_BYTES = 32;

@@ -3,7 +3,7 @@ import type { DestinationEvent } from './destination.ts';
 import type { SourceEvent } from './source-state.ts';
 
 /**
- * When the event's record must be on disk. From the start of memory until the guest runs at its destination, records
+ * When the event's record must be on disk. While memory moves and until the guest runs at its destination, records
  * are `later`, because a sync would lengthen the blackout. All others are synced before their effects.
  */
 export function durability(event: SourceEvent): Durability {

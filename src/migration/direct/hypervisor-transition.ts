@@ -112,7 +112,7 @@ export function onHypervisor(before: SourceState, event: HypervisorEvent): Trans
 
 /**
  * A rehearsal must leave its guest as it was, so the guest's end fails it. An ending hypervisor first breaks its
- * stream, copies and monitor; whichever is noticed first, its end is the cause.
+ * stream, copies and monitor.
  */
 function onTheWayBack(state: SourceState, event: HypervisorEvent): SourceState {
   if (event.type !== 'lost' || state.doing.kind !== 'undo') return state;

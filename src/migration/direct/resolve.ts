@@ -114,7 +114,7 @@ function proved(state: SourceState, decision: Decision): SourceState {
 /**
  * True if the guest's memory here may be older than its storage: the destination may have run it on a disk or volume
  * that both hosts see. Resumed from that memory, a VM would corrupt its file systems, so it must start from its
- * disks. A copied disk is still as it was at the guest's stop.
+ * disks.
  */
 export function isMemoryStale({
   mayHaveRunThere,

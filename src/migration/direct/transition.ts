@@ -242,7 +242,7 @@ function undoFailed(state: SourceState, step: StepName, error: SerialError): Tra
   }
   const next = settled({ ...state, leftovers: [...state.leftovers, error] }, step);
   // If the stream cannot be undone, the guest may be paused here. Nothing was committed, so the rest of the undo is
-  // safe, but the end must not claim that the source runs. (Undoing memory is the second attempt for switchover.)
+  // safe, but the end must not claim that the source runs.
   const isStream = takesBack(step, state, error);
   // The undo is repeated as well if the guest would be left with less memory.
   if (isStream || step === 'balloon') {
@@ -286,8 +286,7 @@ function destinationLost(state: SourceState, error: SerialError): Transition {
   if (step === 'commit') return stay(state); // the destination's own answer decides
   if (isBeforeNoReturn(step)) {
     // During post-copy's switchover, the destination's silence proves nothing: the source's hypervisor knows whether
-    // it still has the guest. A destination that reports its end stops the switchover; the guest is taken back or
-    // lost.
+    // it still has the guest.
     const mayBeUnderWay = step === 'switchover' && state.via === 'postcopy';
     return mayBeUnderWay && !isGone(error) ? stay(state) : beginUndo(state, step, error);
   }
@@ -307,7 +306,6 @@ function timeout(state: SourceState, event: SourceEvent & { type: 'timeout' }): 
   if (state.doing.kind !== 'do') return stay(state);
   const { step } = state.doing;
   // The guest runs at its destination, and its memory flows or its stream is being resumed under a separate deadline.
-  // Giving up would gain nothing.
   if (step === 'drain' && (state.stream === 'active' || state.stream === 'paused')) {
     return { state, effects: [{ type: 'do', step }] };
   }

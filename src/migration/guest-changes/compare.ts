@@ -2,8 +2,8 @@ import { formatBytes } from '../../protocol/quantity.ts';
 import type { GuestPart, GuestSnapshot, PartKind } from './snapshot.ts';
 
 /**
- * Changes of a guest between two moments of its move, with their effect on the move. The destination was built from
- * the first moment, so a change that the stream does not carry would be lost. Pure.
+ * Changes of a guest since its destination was built, with their effect: a change that the stream does not carry
+ * would be lost. Pure.
  */
 
 export type ChangeType = 'added' | 'removed' | 'changed';

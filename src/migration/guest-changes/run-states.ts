@@ -2,8 +2,8 @@ import type { EndKind } from '../../protocol/guest-end.ts';
 import type { Halt, HaltKind } from '../../protocol/guest-halt.ts';
 
 /**
- * Reason why a guest is stopped other than its move: its owner's order, its own action, or a fault. The reason
- * outlives the move, and Godwit never resumes such a guest by itself. Pure.
+ * Reason why a guest is stopped other than its move: its owner's order, its own action, or a fault. Godwit never
+ * resumes such a guest by itself. Pure.
  */
 
 export type { Halt, HaltKind } from '../../protocol/guest-halt.ts';

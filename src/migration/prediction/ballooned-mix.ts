@@ -7,8 +7,7 @@ export interface BalloonTake {
 
 /**
  * Mix of pages after the balloon took this much; the taken pages become zeros. Pages that were zeros before are
- * assumed to be unused, and to be taken in proportion. The destination knows the same share of the remainder as before.
- * Pure.
+ * assumed to be unused, and to be taken in proportion. Pure.
  */
 export function balloonedMix(
   mix: PageMix,

@@ -10,8 +10,8 @@ type Policy = Pick<Facts['settings'], 'maxBandwidth' | 'maxDowntimeMs' | 'timeou
 
 /**
  * The first round sends all memory. Each later round reads all of it and sends what changed. Rounds end when one is
- * small, or gains nothing over the one before; the final changes are sent while the guest is frozen. `processor`:
- * factor on the assumed reading time.
+ * small or gains nothing; the final changes are sent while the guest is frozen. `processor`: factor on the assumed
+ * reading time.
  */
 export function simulateContent(
   load: Load,

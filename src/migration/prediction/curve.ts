@@ -7,8 +7,7 @@ export const RATE_WINDOW_MS = 3000;
 
 /**
  * Bytes written at least once within `windowMs`, limited to all memory. Linear between measured windows, from zero,
- * and beyond the last window. Real writes grow more slowly in longer windows, so this errs on the low side between
- * windows.
+ * and beyond the last window. This is low between windows, because real writes grow more slowly in longer ones.
  */
 export function dirtiedWithin(
   curve: readonly CurvePoint[],

@@ -11,7 +11,7 @@ export const isByWire = (memoryPath: string): boolean =>
 /**
  * Share of nonzero pages that are sent by name; undefined if unknown or without a cache. Scenarios with less
  * compressible pages also have fewer hits, shifted by the sampling error. On the scale of arcsin(sqrt(share)) the
- * error is the same for every share, which keeps the order of scenarios.
+ * error is the same for every share.
  */
 export function hitsOf(
   { memoryPath, mix }: { readonly memoryPath: MemoryPath; readonly mix?: PageMix | undefined },

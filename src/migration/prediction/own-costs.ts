@@ -90,7 +90,7 @@ interface Came {
 /**
  * Factor on processor time that a move shows. A faster move than predicted proves faster processors, whatever the
  * link did. A slower move proves slower processors only if the link alone would have been faster. If the link
- * explains the time, processors count as no slower than assumed, so that one odd move is forgotten.
+ * explains the time, processors count as no slower than assumed.
  */
 function processorTold(
   { memoryMs: said }: Pick<Prediction, 'memoryMs'>,

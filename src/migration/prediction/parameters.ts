@@ -36,8 +36,8 @@ export const COSTS: Readonly<Record<MemoryPath, Cost>> = {
   packed: { share: 0.4, ofPacked: 0.92, again: 1, secondsPerGb: 3, mostCores: 4 },
   /**
    * Bytes relative to level 1: 0.83 to 0.87 and 0.75 to 0.84 (wire.md, prediction.md). Times per GB on two quiet
-   * machines: 4.8 and 14 s (wire.md), 16 and 34 s (prediction.md). The slower machine weighs more: a level too low
-   * costs some bytes, one too high doubles the time.
+   * machines: 4.8 and 14 s (wire.md), 16 and 34 s (prediction.md). The slower machine weighs more, because a level
+   * too high doubles the time.
    */
   packed3: {
     share: 0.34,
@@ -167,10 +167,7 @@ export const AROUND_MS = 1500;
  * these times took 365 ms.
  */
 export const STARTED_MS = 200;
-/**
- * Bounds of the factor for process starts. A faster start helps little: not all of these times are process starts,
- * and no faster machine was measured.
- */
+/** Bounds of the factor for process starts. A faster start helps little, and no faster machine was measured. */
 export const SLOWER = { least: 0.6, most: 4 };
 /** Weight of the assumed time around memory, in moves. */
 export const AROUND_ASSUMED_COUNTS = 0.25;

@@ -54,9 +54,8 @@ import { NOMINAL, rangeOf, scenarios, type Scenario, type Spreads } from './scen
 
 /**
  * Simulates the measured figures for the middle of each range, and a fixed set of scenarios with errors in each
- * figure for its ends. A range leaves out the share of scenarios that the level allows. Scenarios and ranges are as
- * monotone as the simulation. This host's moves to that host adjust the path's costs, and finally the widths of the
- * ranges.
+ * figure for its ends. A range leaves out the share of scenarios that the level allows. This host's moves to that
+ * host adjust the path's costs, and finally the widths of the ranges.
  */
 export function predict(asked: Facts): Prediction {
   const facts = learned(asked);

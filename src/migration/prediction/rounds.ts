@@ -41,8 +41,8 @@ const STANDSTILL = 1e-5;
  * Pre-copy sends until the remainder fits into the downtime, checks what was dirtied, and repeats. The remainder
  * stays for the end, so each round takes as long as sending what the previous one dirtied, and the guest is stopped
  * once that is less than one piece of the hypervisor's work. Writes vary between rounds: the closer a usual round is
- * to one piece, the sooner one is small enough. After each round steering decides, as in a migration. `tail`: actual
- * share of the allowed remainder at the switchover, 0 to 1.
+ * to one piece, the sooner one is small enough. `tail`: actual share of the allowed remainder at the switchover, 0 to
+ * 1.
  */
 export function simulate(load: Load, policy: Policy, tail: number): Rounds {
   const steered = new SteeredRounds(load, policy);
@@ -124,8 +124,7 @@ interface Round {
 
 /**
  * Newly dirtied remainder of a round, beyond the remainder that stayed, ms. Both together are limited to the guest's
- * writes in that time, so that a downtime above its whole working set ends pre-copy. The result is monotone: a round
- * that is small enough with a smaller remainder is so with a larger one.
+ * writes in that time, so that a downtime above its whole working set ends pre-copy.
  */
 function newMs(load: Load, { round, lastMs, lastDirtied, restMs, slackMs, speed }: Round): number {
   const { curve, againMsPerByte, memoryBytes } = load;

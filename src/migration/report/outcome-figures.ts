@@ -29,10 +29,7 @@ export function cameTo(report: Report): Came {
   return seenOf(came);
 }
 
-/**
- * Figures of a rehearsal up to its omitted switchover, if that was by pre-copy: only the last pages were not sent.
- * Predictions do not learn from it.
- */
+/** Figures of a rehearsal up to its omitted switchover, if that was by pre-copy: only the last pages were not sent. */
 export function rehearsedTo(report: Report): Came {
   if (report.outcome !== 'rehearsed' || report.rehearsal?.switches !== 'precopy') return {};
   const { bytes, rounds, memoryMs } = cameTo({ ...report, outcome: 'done' });

@@ -5,14 +5,14 @@ import type { SourceSight } from './source-sight.ts';
  * Decides whether a kept description still matched the guest when its host died. An outdated description opens the
  * wrong images: the guest loses its latest writes, and newer images are ruined.
  *
- * Silence is not death. A host with a failed network card, switch or firewall continues to run guests on shared
- * storage, and an operator or a backup may change their disks. A host counts as alive until it is proved off.
+ * Silence is not death. A host without a network continues to run guests on shared storage, and an operator or a
+ * backup may change their disks. A host counts as alive until it is proved off.
  */
 
 export const HEARTBEAT_MS = 10_000;
 /**
- * Maximum time from the last confirmation to the proof that the host is off, ms. By default a controller requests a
- * recovery after 60 s of silence; the silence before the hook and the hook take up to 200 s more.
+ * Maximum time from the last confirmation to the proof that the host is off, ms. A controller waits for 60 s by
+ * default; the silence before the hook and the hook take up to 200 s more.
  */
 export const MAX_UNCONFIRMED_MS = 300_000;
 

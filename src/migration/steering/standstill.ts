@@ -42,8 +42,7 @@ export interface Standstill {
 
 /**
  * Decides whether to close the stream and resume it. TCP retries ever less often, so after an outage it may stay
- * stalled for as long as the outage lasted. A path that only swallows data never recovers, but another path may be
- * open.
+ * stalled for as long as the outage lasted, and another path may be open.
  */
 export function judgeStandstill(look: Standstill): 'recover' | 'wait' {
   const { stillMs, answers, wasSilent, otherAnswers } = look;

@@ -54,7 +54,7 @@ const THROTTLED_SHARE = 0.7;
 const NEARLY = 1.25;
 /**
  * After this many stalled rounds that should have been the last, none will be. The hypervisor calculates slightly
- * differently (it plans for less by the wire, and figures are rounded), and would continue until the timeout.
+ * differently, and would continue until the timeout.
  */
 const ENOUGH_ROUNDS = 4;
 

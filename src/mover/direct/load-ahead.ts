@@ -1,8 +1,8 @@
 import { loadDrivers } from '../../drivers/registry.ts';
 
 /**
- * Loads all modules that a mover or checker loads on demand, so that a process which runs this and ends leaves
- * compiled code for the next ones. Compiling costs 20 MB and some hundred ms.
+ * Loads all modules that a mover or checker loads on demand, so that a process leaves compiled code for the next
+ * ones. Compiling costs 20 MB and some hundred ms.
  */
 export async function loadAhead(): Promise<void> {
   await Promise.all([

@@ -14,8 +14,7 @@ export interface OpenedImages {
 
 /**
  * Throws GODWIT_DISK_OVERLAID if another image is based on an image that the guest would write to. After a snapshot,
- * the guest's newest data is in that other image, and writes below ruin it. A start from an old description or
- * command line would not notice the snapshot.
+ * the guest's newest data is in that other image, and writes below ruin it.
  */
 export async function refuseOverlaid(
   { name: host, storage }: Pick<AgentConfig, 'name' | 'storage'>,

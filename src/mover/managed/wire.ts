@@ -59,7 +59,7 @@ export interface ManagedWireDependencies extends Required<Pick<Surroundings, 'co
 /**
  * The wire under a manager: its hypervisor connects to sockets of this mover for memory and for copied disks, and a
  * receiver at the destination passes both on. A mover that takes over has none, because the manager's stream broke
- * with the earlier mover; the manager reports the task's fate.
+ * with the earlier mover.
  */
 export class ManagedWire {
   readonly #deps: ManagedWireDependencies;

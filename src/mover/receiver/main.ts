@@ -33,9 +33,8 @@ const CLOSE_MS = 10_000;
 const EPOCH = 1;
 
 /**
- * Destination end of the wire for a managed guest: passes the source mover's data to the manager's hypervisor. Keeps
- * and decides nothing. Lives as long as its session, even without its agent; if it dies, the manager's stream breaks.
- * Never rejects.
+ * Destination end of the wire for a managed guest: passes the source mover's data to the manager's hypervisor. Lives
+ * as long as its session, even without its agent; if it dies, the manager's stream breaks. Never rejects.
  */
 export async function runReceiver(
   configFile: string,

@@ -5,8 +5,8 @@ import type { NetworkFacts } from '../facts.ts';
 import { RESERVED, ownAddresses } from '../routed.ts';
 
 /**
- * Filters handed-over connections by this host's knowledge of their addresses. A host with a stolen certificate could
- * name any address of its guest, and an entry lets packets through a firewall. Pure.
+ * Filters handed-over connections by this host's knowledge of their addresses. An entry lets packets through a
+ * firewall, and a host with a stolen certificate could name any address. Pure.
  */
 
 export interface Surrounding {

@@ -22,8 +22,7 @@ export interface ImageCheck {
 
 /**
  * Compares an unused image with the other host's image as of the switchover. Equal content counts as equal. Differing
- * pieces may have been written since; the other hypervisor tracks writes and is asked after everything was read, so
- * that no write can come in between.
+ * pieces may have been written since: the other hypervisor, which tracks writes, is asked after everything was read.
  */
 export async function compareImage(
   near: ImageReader,

@@ -5,8 +5,8 @@ import { login } from './login.ts';
 import * as pdus from './pdu.ts';
 
 /**
- * Minimal read-only iSCSI client (RFC 7143). Hypervisors open LUNs that no host has attached, and these must be
- * identified before. It writes and reserves nothing, sends one command at a time, and uses no digests.
+ * Minimal read-only iSCSI client (RFC 7143). It identifies LUNs that no host has attached. It writes and reserves
+ * nothing, sends one command at a time, and uses no digests.
  */
 
 const MAX_REDIRECTIONS = 3;

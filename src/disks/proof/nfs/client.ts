@@ -3,8 +3,8 @@ import { RpcConnection, type Identity, type Procedure } from './rpc.ts';
 import { XdrWriter, type XdrReader } from '../../../formats/xdr.ts';
 
 /**
- * Minimal NFSv3 client (RFC 1813) for small files. Hypervisors open images on exports that no host has mounted, and
- * proof files must be written there. Uncached, so that it reads the server's current data. One call at a time.
+ * Minimal NFSv3 client (RFC 1813) for small files. Proof files must be written on exports that no host has mounted.
+ * Uncached, so that it reads the server's current data. One call at a time.
  */
 
 export type Handle = Buffer;

@@ -95,8 +95,7 @@ const TAKEN_DOWN = 'its guest is taken down';
 
 /**
  * A direct migration at its destination: each row with its handlers to make it, undo it, and settle it once the guest
- * runs here. Dependencies, and reasons for a missing undo, are in migration/direct/destination-rows.ts. Rows without
- * `do` are made by separate calls (mover.ts).
+ * runs here. Dependencies, and reasons for a missing undo, are in migration/direct/destination-rows.ts.
  */
 export const LIFECYCLE: Lifecycle = {
   seed: {

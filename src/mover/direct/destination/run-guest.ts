@@ -34,7 +34,7 @@ interface Welcoming {
 
 /**
  * Waits until the guest can run, before its right to run is recorded. A hypervisor that ends first never ran it; the
- * source is told, and can run the guest again. After pre-copy everything is here by then.
+ * source is told, and can run the guest again.
  */
 export async function untilReady(
   session: DestinationSession,

@@ -123,10 +123,7 @@ function hasLeave(
   return source.isDark || right === 'none' || right === 'refused';
 }
 
-/**
- * True if it never takes the guest back: it knows that the guest runs here, or has ended. A held source may yet be
- * told to.
- */
+/** True if it never takes the guest back: it knows that the guest runs here, or has ended. */
 function isOverThere({ phase, right }: SideView): boolean {
   return right === 'passed' || (isEnd(phase) && phase !== 'held');
 }
@@ -165,10 +162,7 @@ export async function askOnReturn(hands: Hands): Promise<void> {
   await hands.release(`${source.host} has ended it as ${source.phase}`, signal);
 }
 
-/**
- * The source closed the epoch without this side's refusal. Either it runs the guest, on a proof or an operator's
- * decision, or it gave the guest up to a third host.
- */
+/** The source closed the epoch without this side's refusal. It runs the guest, or gave it up to a third host. */
 async function overruled(
   hands: Hands,
   source: SideView | undefined,

@@ -174,10 +174,7 @@ type HostReports = Omit<HostsFacts, 'destination'> & {
   readonly destination: HostFacts | undefined;
 };
 
-/**
- * Checks on both hosts' facts; without the destination's, only those that cannot be skipped. The question's time is
- * by the source's clock, because its facts were read before.
- */
+/** Checks on both hosts' facts; without the destination's, only those that cannot be skipped. */
 export function checksOfHosts({ to, destination, ...facts }: HostReports): Check[] {
   if (destination !== undefined) return hostChecks({ ...facts, destination });
   // Requests that it would silently ignore.

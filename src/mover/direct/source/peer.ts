@@ -173,7 +173,7 @@ export class DestinationPeer {
 
   /**
    * Calls the destination's mover. While it is unreachable, tries other paths and asks the agent for its address,
-   * until the signal aborts. Every call of the contract may be repeated, so a lost answer does no harm.
+   * until the signal aborts.
    */
   async call<T>(id: string, signal: AbortSignal, ask: Question<T>): Promise<T> {
     for (;;) {

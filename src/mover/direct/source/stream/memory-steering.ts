@@ -146,7 +146,7 @@ export async function setSteering(
 
 /**
  * Time for the destination's mover to answer, ms; memory fills the same link. The guest runs meanwhile, so a slow
- * answer costs nothing, and a dead mover refuses the connection at once.
+ * answer costs nothing.
  */
 const ANSWER_MS = 5000;
 

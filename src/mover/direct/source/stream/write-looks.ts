@@ -110,9 +110,9 @@ async function lookOnce(
 }
 
 /**
- * Remainder of the first round, ms. The rate is the link's peak within a second, since the first data only fills the
- * kernel's queue, or the mean so far if it is higher, since a second among zero pages does not show the link.
- * Undefined before a second is over.
+ * Remainder of the first round, ms. The rate is the link's peak within a second, or the mean so far if it is higher:
+ * the first data only fills the kernel's queue, and zero pages do not show the link. Undefined before a second is
+ * over.
  */
 function restOf(
   { totalBytes, remainingBytes, totalMs }: MemorySample,
