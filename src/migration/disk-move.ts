@@ -167,7 +167,7 @@ export type MoveDeed =
   | 'begin'
   | 'wait'
   | 'write-blocking'
-  /** Takes the job to the point where both images are equal, then switches. */
+  /** Takes the job to the state with equal images, then switches. */
   | 'complete'
   | 'switch'
   /** Repeats the final order; the switch is already journaled. */

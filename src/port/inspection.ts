@@ -28,7 +28,7 @@ export interface Inspection {
   readonly unplugged?: readonly UnpluggedDevice[];
   /** Mounted directories and files of this host. */
   readonly volumes?: readonly SourceVolume[];
-  /** State on this host alone besides disks. It is lost if the host dies. */
+  /** State on this host alone, other than disks. It is lost if the host dies. */
   readonly onThisHost?: string;
   /** Extra time to hand over, ms: its state is saved and sent while it is stopped. */
   readonly handsOverMs?: number;

@@ -142,7 +142,7 @@ export class DiskMove {
 
   async #step(signal: AbortSignal): Promise<MoveDeed> {
     const { handle, work } = this.#state.plan;
-    // If its life is unknown, it is asked.
+    // A hypervisor that may live is asked.
     if ((await this.#deps.life(handle)).state === 'gone') return this.#act(undefined, GONE);
     // Not raced, so that everything begun has ended when this resolves.
     const inner = AbortSignal.any([signal, AbortSignal.timeout(STEP_MS)]);

@@ -156,8 +156,8 @@ function isAtOrAfter({ doing }: SourceState, step: StepName): boolean {
 
 function remember(before: SourceState, event: HypervisorEvent): SourceState {
   const state = withHalt(before, event);
-  // A session first replays its state: before `memory`, that of an older stream; on the way back, that of this
-  // migration's ended stream.
+  // A session first replays its state: before `memory`, an older stream's; on the way back, this migration's ended
+  // stream's.
   if (isBeforeMemory(state) && event.type !== 'lost') return state;
   switch (event.type) {
     case 'setup':

@@ -28,7 +28,7 @@ export function judge(known: ResolutionFacts): Answer[] {
 
 /**
  * A migration may be ended if neither host can run the guest any more: the destination has no copy or a part, and the
- * source has none or an outdated one. Nothing is run. So every held migration has a way out.
+ * source has none or an outdated one. Nothing is run. Every held migration has a way out by this.
  */
 function ending(known: ResolutionFacts, answer: Answer): Answer {
   const { guest, from, to, source, destination } = known;

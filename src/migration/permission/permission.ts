@@ -17,7 +17,7 @@ let make: (guest: string, ground: string) => StartPermission;
  * weighs this host's readable journal, its current boot, and the answers of every host that may hold a copy.
  *
  * If this host has not rebooted since it took the guest over, it was never off, and no other host can have recovered
- * the guest. So only the other side of the migration may hold a copy. After a reboot of this host, or of the source
+ * the guest. Only the other side of the migration may then hold a copy. After a reboot of this host, or of the source
  * whose commit it follows, any host of the fleet may hold one. Each must answer, be proved off, or be named by the
  * operator.
  */

@@ -89,9 +89,9 @@ const AMPLE_SEEN = 50_000_000;
 const AMPLE = 1_250_000_000;
 
 /**
- * Link rate for `auto` if none is configured. Taking 1 Gbit/s for 10 cost 1.3 times the time, and taking an unlimited
- * link for what two busy agents measured, twice (docs/measurements/prediction.md). Slower measurements are used as
- * they are.
+ * Link rate for `auto` if none is configured. Taking 1 Gbit/s for 10 cost 1.3 times the time, and trusting the rate
+ * that two busy agents measured on an unlimited link, twice (docs/measurements/prediction.md). Slower measurements
+ * are used as they are.
  */
 export function linkToChooseBy(
   link: Pick<LinkMeasure, 'rate' | 'how' | 'isLeast'> | undefined,

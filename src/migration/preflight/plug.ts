@@ -3,8 +3,7 @@ import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import { refusal, type NamedCheck } from './check.ts';
 
 /**
- * Checks that the destination knows which of its devices the guest should get. An earlier build would ignore them.
- * Pure.
+ * Checks that the destination handles requests for its devices (`--plug`). An earlier build would ignore them. Pure.
  */
 export function judgePlugs(
   { to, settings }: { readonly to: string; readonly settings: Pick<MigrationSettings, 'plug'> },

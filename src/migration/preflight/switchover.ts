@@ -60,7 +60,7 @@ export function judgeSwitchover({ devices, maxDowntimeMs, bytesPerS }: Switchove
   ];
 }
 
-/** State that drivers say they send entirely during the stop. */
+/** State that drivers report to send entirely during the stop. */
 export function statedBytes(devices: readonly DeviceState[]): number {
   return devices
     .filter(({ sendsBefore = false }) => !sendsBefore)

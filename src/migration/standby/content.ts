@@ -37,7 +37,7 @@ export interface ShownDescription {
   readonly confirmedAt: string | undefined;
 }
 
-/** Number of what was shown; differs for another description or time. `hash`: SHA-256 in hexadecimal. */
+/** Number of the shown description; differs for another description or time. `hash`: SHA-256 in hexadecimal. */
 export function numberOf(shown: ShownDescription, hash: (text: string) => string): string {
   const { from, guest, disks, digest, reportedDigest, confirmedAt } = shown;
   const parts = [from, guest, disks, digest ?? '', reportedDigest ?? '', confirmedAt ?? ''];

@@ -65,7 +65,7 @@ export class TaskSteering {
       log.warn({ error }, 'manager did not apply the decision');
       await record({ type: 'unset', error: error.toJSON() });
     }
-    // A refused change is neither decided again nor replaced by an older one.
+    // A refused change is not decided again, and the older one is not restored.
     if (!isSwitch) this.#setMs = this.#decidedMs();
   }
 

@@ -57,10 +57,7 @@ export async function readConnections(
   return { entries: [...found.values()], leftOut };
 }
 
-/**
- * All addresses in the table, whoever has them; those with the most connections first. GODWIT_HOST_LACKS if the table
- * is too long.
- */
+/** All addresses in the table; those with the most connections first. GODWIT_HOST_LACKS if the table is too long. */
 export async function addressesTracked(signal: AbortSignal): Promise<string[]> {
   const count = await trackedHere();
   if (count === 0) return [];

@@ -14,7 +14,7 @@ const [ARP, IPV6] = [0x0806, 0x86dd];
 const SHORTEST = 60;
 
 /**
- * Asks for an address without a sender address, so that nobody records an entry. `to`: asks only that MAC; absent:
+ * Asks for an address without a sender address, so that no host records an entry. `to`: asks only that MAC; absent:
  * the segment.
  */
 export function question(own: string, address: string, to?: string): Buffer {

@@ -231,7 +231,7 @@ export async function undoPreparation(
 
 export interface TakingDown {
   readonly why: string;
-  /** The guest certainly never ran here, or the source says so. Default: yes. */
+  /** The guest certainly never ran here, or the source reports so. Default: yes. */
   readonly mayRefuse?: boolean | undefined;
   /** The source requested this, or never asks for the outcome. Default: no. */
   readonly known?: boolean | undefined;

@@ -334,7 +334,7 @@ export const LIFECYCLE: Lifecycle = {
       const there = await ask(context, signal, (api) =>
         api.status({}, { signal, deadlineMs: 5000 }),
       );
-      // A guest that its owner or itself has ended since it ran there is not lost.
+      // A guest that ran there and ended by itself or by its owner's order is not lost.
       if (there.hypervisor === 'gone' && there.ended === undefined) {
         const reason = there.error?.message ?? 'its hypervisor at the destination ended';
         throw godwitError('GODWIT_LOST', { guest, reason });

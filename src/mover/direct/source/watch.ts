@@ -273,7 +273,7 @@ export class Watch {
   #worthAsking(context: WatchDependencies): boolean {
     const { doing, known } = this.#coordinator.state;
     if (doing.kind !== 'do' || !context.peer.known) return false;
-    // Backing files may take long, which is no silence.
+    // Backing files may take long, which must not count as silence.
     if (doing.step === 'seed') return true;
     if (known.memoryAddress === undefined) return false;
     return (
