@@ -82,7 +82,7 @@ export interface GuestDirectory {
 }
 
 export interface HandleFacts {
-  /** For people: `process 4711`. */
+  /** Name for people: `process 4711`. */
   readonly what: string;
   /** Directory of its sockets on this host. */
   readonly directory: string;

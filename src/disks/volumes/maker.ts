@@ -12,7 +12,7 @@ export interface OwnVolume {
 export interface Maker {
   /** Id of the place on this host; stable while the configuration is unchanged. */
   readonly id: string;
-  /** For people: `the volume group vg0`. */
+  /** Name for people: `the volume group vg0`. */
   readonly where: string;
   readonly program: { readonly name: string; readonly package: string };
   called(name: string): string;

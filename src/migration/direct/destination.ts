@@ -272,7 +272,8 @@ export function judgeCall(
     case 'recover':
       return state.right === 'running' ? go : no(state, 'the guest was never committed here');
     case 'release':
-      // A source asks only if it sent no commit or has the refusal, so it may know the loss of this side.
+      // A source asks only if it sent no commit or has the refusal, so it knows more than this side's record may
+      // show.
       if (state.right === 'running') return no(state, 'the guest has been resumed here');
       return state.stage === 'released' ? already : go;
     case 'tear-down':
