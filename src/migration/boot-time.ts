@@ -1,13 +1,13 @@
 /**
- * A moment by the clock that counts since the kernel of this host started, suspended time included. Nobody sets it, and every
- * process of one boot reads the same. Moments of two boots are not comparable.
+ * Time since this host's kernel started, including suspends. It cannot be set, and is the same in every process.
+ * Times of different boots are not comparable.
  */
 export interface BootTime {
   readonly bootId: string;
   readonly uptimeMs: number;
 }
 
-/** From one moment to another, ms; undefined if the host was restarted in between. */
+/** Difference, ms; undefined if the host rebooted in between. */
 export function passedMs(from: BootTime, to: BootTime): number | undefined {
   return from.bootId === to.bootId ? to.uptimeMs - from.uptimeMs : undefined;
 }

@@ -7,9 +7,9 @@ import { MAX_ATTEMPTS } from './engine/rows.ts';
 import { bytes, moment, ms, shortText } from '../protocol/names.ts';
 
 /**
- * The life of a disk move on one host, on one page. The hypervisor copies and goes over to the new image; the agent looks,
- * decides by `DEEDS` and acts, again and again. At any instant the guest's disk is whole in one image. A running hypervisor
- * reports which one; without it the journal decides. Pure.
+ * Lifecycle of a disk move on one host. The hypervisor copies the disk and switches to the new image; the agent
+ * repeats: look, decide by `DEEDS`, act. The guest's disk is whole in one image at any instant. A running hypervisor
+ * reports which one; without it, the journal decides. Pure.
  *
  *   begun -> copying ------ switching ------> switching ------ switched ------> tidying -> done
  *              |  ^                              |     |
@@ -17,44 +17,39 @@ import { bytes, moment, ms, shortText } from '../protocol/names.ts';
  *              +-- cancel, trouble --> undoing <-------+ trouble: the guest is still on the old image
  *                                         +-> failed | cancelled
  *
- * A stage is named by its box, an arrow by its record. Why it has no rows on the engine of the other lifecycles:
- * docs/decisions/0027.
+ * Boxes are stages and arrows are records. docs/decisions/0027 explains why this lifecycle does not use the common
+ * engine.
  */
 
 const file = z.string().min(1).max(4096);
 
-/** All that another agent needs to bring it to its end; plain data, the first record of its journal. */
+/** First record of the journal: everything that another agent needs to finish the move. */
 export const diskMovePlan = z.object({
   id: diskMoveId,
   request: diskMoveRequest,
   handle: guestHandle,
-  /** Of the host when the move began; absent: of an earlier build. */
+  /** Boot of the host when the move began; absent in an earlier build's journal. */
   bootId: z.string().max(64).optional(),
   createdAt: moment,
-  /** The image that the guest writes to, as it lies here, and which file that is. */
+  /** Image that the guest writes to, and its identity. */
   from: file,
   identity: z.string().max(64),
-  /** Where the new one will be, and the directories that are made for it. */
   to: file,
   directories: z.array(file).max(64),
-  /** What the driver goes by. */
   work: z.unknown(),
 });
 export type DiskMovePlan = z.infer<typeof diskMovePlan>;
 
 const event = z.discriminatedUnion('type', [
   z.object({ type: z.literal('begun'), plan: diskMovePlan }),
-  /** An image is about to be made and filled. */
   z.object({ type: z.literal('copying') }),
   z.object({ type: z.literal('cancel') }),
-  /** It is to be undone, and why. */
   z.object({ type: z.literal('trouble'), error: serialError }),
   /**
-   * Both images are the same and on the disk, and the guest's writes wait: from here on the new one is the guest's disk
-   * wherever the hypervisor cannot be asked any more.
+   * Both images are equal and synced, and guest writes wait. If the hypervisor cannot be asked from here on, the new
+   * image is the guest's disk.
    */
   z.object({ type: z.literal('switching') }),
-  /** The guest writes to the new one alone. */
   z.object({ type: z.literal('switched') }),
   z.object({
     type: z.literal('ended'),
@@ -78,21 +73,19 @@ export const diskMoveRecord = z.object({
   event,
 });
 
-/** What a journal stands at. */
 export type Stage =
-  /** The guest is on the old image. A cancel is possible. */
+  /** The guest is on the old image; a cancel is possible. */
   | 'copying'
-  /** Recorded before the order: without its hypervisor the guest's disk is the new image from here on. */
+  /** Recorded before the order: without the hypervisor's report, the new image is the guest's disk. */
   | 'switching'
   /** The guest is on the new image. */
   | 'tidying'
-  /** The guest is on the old image, and the new one goes. */
+  /** The guest is on the old image, and the new image is removed. */
   | 'undoing';
 
 export interface MoveState {
   readonly plan: DiskMovePlan;
   readonly stage: Stage;
-  /** Times that copying was begun. */
   readonly attempts: number;
   readonly cancelAsked: boolean;
   readonly error: SerialError | undefined;
@@ -113,10 +106,9 @@ const to = (stage: Stage): Stages => ({
   undoing: stage,
 });
 
-/** The stage after each record, by the stage before it. */
 const AFTER: Readonly<Record<DiskMoveEvent['type'], Stages>> = {
   begun: STAYS,
-  // A switch whose record could not be synced is given up, and the copy begins again.
+  // If the record of a switch cannot be synced, the copy starts again.
   copying: { ...STAYS, switching: 'copying' },
   cancel: { ...STAYS, copying: 'undoing' },
   trouble: to('undoing'),
@@ -148,56 +140,49 @@ export function moveAfter(before: MoveState, event: DiskMoveEvent): MoveState {
   }
 }
 
-/** Whether the guest stays on its old image if a cancel is recorded now. */
+/** True if a cancel now keeps the guest on its old image. */
 export function canCancel({ stage }: Pick<MoveState, 'stage'>): boolean {
   return stage === 'copying' || stage === 'undoing';
 }
 
-/** Undefined where nothing had begun. */
 export function replayMove(events: readonly DiskMoveEvent[]): MoveState | undefined {
   const [first, ...rest] = events;
   if (first?.type !== 'begun') return undefined;
   return rest.reduce(moveAfter, beginMove(first.plan));
 }
 
-/** What was seen of it just now. */
 export interface MoveSight {
   readonly hypervisor: 'lives' | 'gone';
-  /** Which image the guest's device uses. */
   readonly on: 'old' | 'new' | 'neither';
-  /** `pending`: both are the same, the guest's writes wait, and nothing but the word is missing. */
+  /** `pending`: both images are equal, guest writes wait, and only the final order is missing. */
   readonly job: 'none' | 'copying' | 'ready' | 'ending' | 'pending' | 'ended' | 'failed';
-  /** The hypervisor has the new image open. */
   readonly open: boolean;
-  /** A pass over the disk is behind, or little of it is left: a guest that writes faster than is copied is to wait for both. */
+  /** The first pass is over, or little is left: guest writes should wait for both images. */
   readonly nearly: boolean;
-  /** The job brings the guest's own writes to both images before the guest hears of them, or cannot be made to. */
+  /** Guest writes already go to both images, or cannot be made to. */
   readonly isWriteBlocking: boolean;
 }
 
 export type MoveDeed =
-  /** Makes the image and begins to copy. */
   | 'begin'
   | 'wait'
   | 'write-blocking'
-  /** Lets the job come to the point where both are the same, and goes over to the new image. */
+  /** Takes the job to the state with equal images, then switches. */
   | 'complete'
   | 'switch'
-  /** The switch was written down already: gives the word again. */
+  /** Repeats the final order; the switch is already journaled. */
   | 'finalize'
-  /** The guest is on the new one: closes the old one. */
+  /** Closes the old image; the guest is on the new one. */
   | 'settle'
-  /** Takes job and new image out of the hypervisor. */
+  /** Removes the job and the new image from the hypervisor. */
   | 'drop'
-  /** Removes the new image, which nobody has open. */
+  /** Removes the new image, which no program has open. */
   | 'discard'
-  /** The copy has ended by itself, or was refused: writes down why. */
   | 'fail'
-  /** The guest is on neither: somebody else has changed it, and nothing is removed. */
+  /** The guest is on neither image; another program changed it. Removes nothing. */
   | 'leave'
   | 'nothing';
 
-/** A deed, or a choice that needs more of what was seen. */
 type Cell = MoveDeed | ((state: MoveState, sight: MoveSight) => MoveDeed);
 
 const beginAgain: Cell = ({ attempts }) => (attempts < MAX_ATTEMPTS ? 'begin' : 'fail');
@@ -214,12 +199,12 @@ const at = (copying: Cell, switching: Cell, tidying: Cell, undoing: Cell) => ({
   undoing,
 });
 
-/** The hypervisor is gone, the guest is not on its old image, or the state of the job while it is. */
+/** `gone`: the hypervisor ended. Otherwise the guest's image if it is not the old one, or the state of the job. */
 type MoveCondition = 'gone' | Exclude<MoveSight['on'], 'old'> | MoveSight['job'];
 
 /**
- * What is to be done next. The report of a running hypervisor counts before the journal. A switch that was refused or broken
- * off after its record fails: the guest has continued on the old image.
+ * Next action. A running hypervisor's report outranks the journal. A switch that was refused or aborted after its
+ * record counts as failed, since the guest stayed on the old image.
  */
 const DEEDS: Readonly<Record<MoveCondition, Readonly<Record<Stage, Cell>>>> = {
   // at(copying, switching, tidying, undoing)
@@ -246,7 +231,6 @@ export function decideMove(state: MoveState, sight: MoveSight): MoveDeed {
   return typeof cell === 'function' ? cell(state, sight) : cell;
 }
 
-/** The word for people. */
 export function wordFor({ stage, attempts, ended }: MoveState): DiskMoveState {
   if (ended !== undefined) return ended.outcome;
   return stage === 'copying' && attempts === 0 ? 'planned' : stage;

@@ -1,16 +1,14 @@
 import type { MoveSight } from './disk-move.ts';
 import type { DiskMoveAnswer } from '../protocol/public/disk-move.ts';
 
-/** What was seen of a disk move whose journal cannot be read. The hypervisor's report counts, not the record. */
+/** Observation of a disk move with an unreadable journal. The hypervisor's report counts instead. */
 export type HeldMoveSight =
   | { readonly kind: 'seen'; readonly on: MoveSight['on']; readonly job: MoveSight['job'] }
-  /** The guest has ended. */
   | { readonly kind: 'gone' }
-  /** The hypervisor lives, and gives no answer. */
   | { readonly kind: 'silent'; readonly why: string }
   /**
-   * No file of the move can be read, so it may be any guest's. `busy`: guests whose hypervisor copies a disk. `silent`: guests
-   * whose hypervisor gave no answer.
+   * No file of the move is readable, so it may concern any guest. `busy`: guests whose hypervisor copies a disk.
+   * `silent`: guests whose hypervisor did not answer.
    */
   | {
       readonly kind: 'nameless';
@@ -23,8 +21,8 @@ const SHOWN = 8;
 type Verdicts = readonly [old: DiskMoveAnswer['verdict'], fresh: DiskMoveAnswer['verdict']];
 
 /**
- * An operator's two answers to it: the guest's disk is the old image (`source`), or the new one (`destination`). An accepted
- * answer sets the record aside and touches no image. Pure.
+ * Verdicts on an operator's two answers: the guest's disk is the old image (`source`) or the new one (`destination`).
+ * Accepting one sets the record aside and changes no image. Pure.
  */
 export function judgeHeldMove(sight: HeldMoveSight): DiskMoveAnswer[] {
   const { verdicts, why } = judged(sight);

@@ -2,19 +2,19 @@ import { godwitError, type GodwitError } from '../errors.ts';
 import { passes, refuses, warns, type Finding } from './preflight/finding.ts';
 
 /**
- * Which file an image is. A path names whichever file lies there now; a restore, rsync or a new template puts another file
- * there while the hypervisor goes on with the first. So an image is the file that its hypervisor has open, known by the
- * kernel's numbers. The identity is taken once, and each later reader, rename and removal compares the file with it. Pure.
+ * Identifies the file behind an image. A path may lead to another file after a restore, so the image is the file that
+ * its hypervisor has open, identified by the kernel's numbers. Each later read, rename or removal compares the file
+ * with it. Pure.
  */
 
 /**
- * `dev:ino:born` of a file, `device:rdev` of a block device. A file system gives the number of a removed file to the next new
- * file as soon as no program has the removed file open. So the birth time, in ns, is part of the identity. `dev:ino`: the file
- * system keeps no birth time, or an earlier build took the identity.
+ * `dev:ino:born` of a file, `device:rdev` of a block device. File systems reuse the inode number of a removed file
+ * once it is closed, so the birth time (ns) is included. `dev:ino`: the file system keeps no birth time, or an
+ * earlier build took the identity.
  */
 export type FileIdentity = string;
 
-/** The kernel's numbers of a file or a device: unique while a program has the file open. */
+/** Kernel's numbers of a file or device; unique while a program has it open. */
 export function fileNumber(identity: FileIdentity): string {
   return identity.split(':', 2).join(':');
 }
@@ -27,24 +27,20 @@ export function isDevice(identity: FileIdentity): boolean {
   return identity.startsWith('device:');
 }
 
-/** The number of a file within its file system; undefined for a device. */
 export function inodeIn(identity: FileIdentity | undefined): string | undefined {
   if (identity === undefined || isDevice(identity)) return undefined;
   return identity.split(':')[1];
 }
 
-/** An image as its hypervisor names it. */
 export interface NamedImage {
   readonly node: string;
-  /** The disk that it belongs to, as people know it. */
   readonly device: string;
   readonly file: string;
-  /** What its hypervisor reports that the open file takes on its storage; absent if it does not. */
   readonly allocatedBytes?: number | undefined;
 }
 
 export const REPLACED = 'the file at this path is not the file that the guest has open';
-/** The same as the destination reports it, of a place that both hosts see. */
+/** The destination's words for a place that both hosts see. */
 export const OTHER_THERE =
   'the file at this path there is not the file that the guest has open at its source';
 export const REMOVED = 'there is no file at this path, and the guest has a removed file open';
@@ -52,21 +48,19 @@ export const REMOVED = 'there is no file at this path, and the guest has a remov
 export const OTHER_OPENED =
   'the file at this path there is not the file that its hypervisor has opened';
 
-/** Another file may have the number that the image had, and nothing held the image meanwhile. */
 export const NOT_KNOWN = 'it is not known whether it is the file that the guest had open';
 export const SWAPPED =
   'the file at this path is another disk of the guest: the two files have swapped their names';
 
-/** How an image's path and the hypervisor's open files go together. */
 export interface ImageIdentities {
-  /** By block node, for each image that is the file at its path. */
+  /** Identity of each image that is the file at its path, by block node. */
   readonly identities: ReadonlyMap<string, FileIdentity>;
   readonly strange: readonly { readonly image: NamedImage; readonly reason: string }[];
 }
 
 /**
- * `atPath`: the file at each path now; `open`: the files that the hypervisor has open; `allocated`: what the file at each path
- * takes on its storage.
+ * `atPath`: file at each path now; `open`: files that the hypervisor has open; `allocated`: storage used by the file
+ * at each path.
  */
 export function identifyImages(
   images: readonly NamedImage[],
@@ -91,8 +85,8 @@ function isOpen(file: FileIdentity, open: ReadonlySet<FileIdentity>): boolean {
 }
 
 /**
- * Images of one guest that lie under each other's names: both files are open, so only what each takes tells them apart. No
- * hypervisor reports which open file is which image; images that take equally much, or are just growing, are not told apart.
+ * Images of one guest that were swapped. Both files are open and no hypervisor reports which image each is, so only
+ * their allocated sizes tell them apart. Equal or growing sizes are not decided.
  */
 function swappedImages(
   images: readonly NamedImage[],
@@ -111,7 +105,7 @@ function swappedImages(
 const CURE =
   'Look at both files: the guest’s own is /proc/PID/fd/N of its hypervisor. To keep what the guest has written, copy the disk to a new file while it runs (`godwit move-disk GUEST DISK --to FILE`), or shut it down and start it on the right file.';
 
-/** `seen`: in words, why the open files are not known. */
+/** `seen`: if a string, the reason why the open files are unknown. */
 export function judgeIdentified(guest: string, seen: ImageIdentities | string): Finding[] {
   if (typeof seen === 'string') {
     const hint =
@@ -134,7 +128,7 @@ export function replacedError(
   return godwitError('GODWIT_DISK_REPLACED', { device, guest, file, reason }, { hint: CURE });
 }
 
-/** Something of a host besides the guest's hypervisor that has a file open: a process, a loop device, a mount. */
+/** Another user of a file on this host: a process, a loop device, a mount. */
 export interface FileUser {
   readonly identity: FileIdentity;
   /** `qemu-nbd (process 12)`, `the loop device /dev/loop3`. */
@@ -144,11 +138,9 @@ export interface FileUser {
 
 export interface FileUsers {
   readonly users: readonly FileUser[];
-  /** Programs and devices of this host that may have one of the files open, and could not be looked into. */
   readonly unseen: readonly string[];
 }
 
-/** What was not looked into, as a clause. */
 export function namesOfUnseen(unseen: readonly string[]): string {
   const more = unseen.length > MAX_UNSEEN ? ` and ${unseen.length - MAX_UNSEEN} more` : '';
   return `it is not known whether ${unseen.slice(0, MAX_UNSEEN).join(', ')}${more} uses it`;
@@ -156,14 +148,13 @@ export function namesOfUnseen(unseen: readonly string[]): string {
 
 const MAX_UNSEEN = 4;
 
-/** An image that is to leave this host as a copy. */
 export interface LeavingImage extends NamedImage {
   readonly identity: FileIdentity | undefined;
-  /** `copied`: removed here after the move; `read`: sent, and left here for its other readers. */
+  /** `copied`: removed here after the move; `read`: sent, and left for its other readers. */
   readonly how: 'copied' | 'read';
 }
 
-/** Other users of images that are to be copied. A copied image has none; an image that is only read has no writer. */
+/** Findings on other users of images. A copied image must have none, and a read-only image no writer. */
 export function judgeUsers(
   guest: string,
   images: readonly LeavingImage[],
@@ -190,12 +181,12 @@ const UNSEEN_HINT =
 
 function usersOf({ identity, how }: LeavingImage, users: readonly FileUser[]): string[] {
   const found = users.filter((user) => user.identity === identity);
-  // A device stays where it is, and programs of every kind read devices for a moment.
+  // A device is not removed, and many programs read devices briefly.
   const isRemoved = how === 'copied' && identity !== undefined && !isDevice(identity);
   return found.filter(({ mayWrite }) => isRemoved || mayWrite).map(({ by }) => by);
 }
 
-/** Copies of one file would be two files. */
+/** Two images that are one file would become two files. */
 function twins(image: LeavingImage, images: readonly LeavingImage[]): string[] {
   if (image.how === 'read' || image.identity === undefined) return [];
   const others = images.filter((each) => each !== image && each.identity === image.identity);
@@ -213,13 +204,13 @@ function inUse(
 
 const MAX_NAMED = 8;
 
-/** A disk that several guests write to by agreement (`share-rw=on`): its copy would be another disk. */
+/** Disk that several guests share for writing (`share-rw=on`); its copy would be a different disk. */
 export const SHARED_BY_AGREEMENT =
   'other guests may write to it as well (`share-rw=on`), so it moves only on storage that both hosts see';
 
 /**
- * Whether a file is still the image whose identity was taken. Nothing is read, renamed or removed by path without it.
- * `isHeld`: a program has had the image open since then, so no other file can have its number.
+ * Checks that a file is still the image whose identity was taken; required before each read, rename or removal by
+ * path. `isHeld`: a program has kept the image open, so its number was not reused.
  */
 export function judgeIdentity(
   taken: FileIdentity | undefined,
@@ -236,16 +227,16 @@ export function judgeIdentity(
 }
 
 /**
- * Whether inode numbers of one storage mean the same at both hosts: its own file has one number at both. Some file systems
- * (sshfs, some mounts of SMB) number files by host, and there nothing is to be compared.
+ * True if both hosts number the files of this storage alike, tested with the same file. Some file systems (sshfs,
+ * some SMB mounts) number files per host and cannot be compared.
  */
 export function hasCommonNumbers(here: string | undefined, there: string | undefined): boolean {
   return here !== undefined && here === there;
 }
 
 /**
- * Why a hypervisor that was started for a guest has not opened the guest's own images. `places`: each image with the number
- * of the file that the guest has open at its source, if both hosts number the files of that storage alike.
+ * Reason why a started hypervisor has opened other images than the guest's. `places`: images with the inode of the
+ * file that the guest has open at its source, if both hosts number that storage alike.
  */
 export function whyOtherOpened(
   places: readonly { readonly node: string; readonly inode?: string | undefined }[],
@@ -260,10 +251,8 @@ export function whyOtherOpened(
   return other === undefined ? undefined : { node: other.node, reason: OTHER_THERE };
 }
 
-/** What became of a copied image that is given up here, as it is reported. */
 export type GivenUp =
   | { readonly file: string; readonly became: 'removed' | 'device' | 'gone' }
-  /** `why`: it was to be removed. */
   | { readonly file: string; readonly became: 'kept'; readonly why?: string }
   | { readonly file: string; readonly became: 'left'; readonly why: string };
 

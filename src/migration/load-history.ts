@@ -6,14 +6,13 @@ import {
   type LoadHour,
 } from '../protocol/public/hosts/guest-load.ts';
 
-/** How busy guests were, hour by hour, within bounds. Pure. */
+/** Bounded history of guest load per hour. Pure. */
 
 const HOUR_MS = 3_600_000;
-/** An hour that was seen for less says little. */
 const ENOUGH_MS = 600_000;
-/** Guests of a host; beyond these, those that were seen longest ago are forgotten. */
+/** Guests per host; the guests that were not seen for longest are dropped. */
 const MAX_GUESTS = 4096;
-/** Of all guests together. Where there are many guests, each has fewer hours. */
+/** Limit over all guests; with many guests, each keeps fewer hours. */
 const MAX_HOURS = 40_000;
 
 const RATES = [
@@ -24,14 +23,13 @@ const RATES = [
   'outBytesPerS',
 ] as const;
 
-/** By guest; oldest hour first. */
+/** Hours of each guest, oldest first. */
 export type LoadHistory = ReadonlyMap<string, readonly LoadHour[]>;
 
-/** What a guest's counters say since its process began; what cannot be read is absent. */
+/** Counters since the guest's process started; unreadable counters are absent. */
 export interface GuestCounters {
-  /** Of one and the same process: pid and when it began. */
+  /** Process of the counters: pid and start time. */
   readonly of: string;
-  /** Whose traffic is counted. */
   readonly ports?: readonly string[] | undefined;
   readonly processorMs: number;
   readonly readBytes?: number | undefined;
@@ -41,8 +39,8 @@ export interface GuestCounters {
 }
 
 /**
- * Undefined where they are not of one process. A counter that went back (a tap was made anew) is not known for that time, nor
- * is the traffic where a port came or went: what a new one has counted since it was made is no traffic of that time.
+ * Undefined if the two are from different processes. Omits a counter that fell (a tap was made again), and traffic if
+ * a port came or went, because a new port's count does not belong to that period.
  */
 export function ratesBetween(
   before: GuestCounters,
@@ -67,14 +65,14 @@ export function ratesBetween(
   });
 }
 
-/** The hours of a guest with what it used in the `overMs` before `atMs`, which count to the hour of `atMs`. */
+/** Adds usage of the `overMs` before `atMs` to the hour of `atMs`. */
 export function withRates(
   hours: readonly LoadHour[],
   rates: GuestRates,
   { atMs, overMs }: { readonly atMs: number; readonly overMs: number },
 ): LoadHour[] {
   const from = hourOf(atMs);
-  // A clock may have been ahead, or have been set back: each hour keeps its place.
+  // After a clock change, each hour keeps its place.
   const before = hours.filter((hour) => hour.from < from);
   const after = hours.filter((hour) => hour.from > from);
   const begun = hours.find((hour) => hour.from === from);
@@ -85,7 +83,7 @@ export function withRates(
   return mostRecent([...before, hour, ...after], MAX_LOAD_HOURS, atMs);
 }
 
-/** The hours of a guest with one look at what it writes to its memory; an hour of which nothing else is known has none. */
+/** Adds one sample of memory writes to an existing hour. */
 export function withDirtied(
   hours: readonly LoadHour[],
   bytesPerS: number,
@@ -100,10 +98,7 @@ export function withDirtied(
   });
 }
 
-/**
- * The hours of a guest with what another host has told of it. What this host has seen stays as it is: of the others, hours
- * of the last week that are over, each once.
- */
+/** Adds hours that another host reported: only past hours of the last week, and this host's hours win. */
 export function withTold(
   own: readonly LoadHour[],
   told: readonly LoadHour[],
@@ -120,7 +115,7 @@ export function withTold(
   return mostRecent(sorted, MAX_LOAD_HOURS, nowMs);
 }
 
-/** Where there are more hours than are kept, those that are yet to come go first: a clock was wrong. Then the oldest go. */
+/** Drops future hours first, since a clock was wrong, and then the oldest. */
 function mostRecent(hours: readonly LoadHour[], most: number, nowMs: number): LoadHour[] {
   const now = hourOf(nowMs);
   const past = hours.filter(({ from }) => from <= now).slice(-most);
@@ -128,7 +123,6 @@ function mostRecent(hours: readonly LoadHour[], most: number, nowMs: number): Lo
   return [...past, ...ahead];
 }
 
-/** Without hours of more than a week ago, and within what a host keeps. */
 export function withinBounds(history: LoadHistory, nowMs: number): Map<string, LoadHour[]> {
   const oldest = hourOf(nowMs - MAX_LOAD_HOURS * HOUR_MS);
   const recent = [...history]
@@ -140,7 +134,6 @@ export function withinBounds(history: LoadHistory, nowMs: number): Map<string, L
   return new Map(recent.map(([guest, hours]) => [guest, mostRecent(hours, each, nowMs)]));
 }
 
-/** What is told of a guest. */
 export function loadOf(hours: readonly LoadHour[], now: GuestLoad['now']): GuestLoad {
   const byCores = seenEnough(hours).toSorted((one, other) => one.cores - other.cores);
   const [quietest] = byCores;
@@ -151,7 +144,6 @@ export function loadOf(hours: readonly LoadHour[], now: GuestLoad['now']): Guest
   };
 }
 
-/** Hours that say something. */
 export function seenEnough(hours: readonly LoadHour[]): LoadHour[] {
   return hours.filter(({ overMs }) => overMs >= ENOUGH_MS);
 }
@@ -160,7 +152,7 @@ function mean(hour: LoadHour, rates: GuestRates, overMs: number): LoadHour {
   const all = hour.overMs + overMs;
   const share = (name: (typeof RATES)[number]): number | undefined => {
     const [one, other] = [hour[name], rates[name]];
-    // What is known of one part alone stands for both.
+    // A value known for one part only stands for both.
     if (one === undefined || other === undefined) return one ?? other;
     const both = (one * hour.overMs + other * overMs) / all;
     return name === 'cores' ? rounded(both) : Math.round(both);
@@ -184,12 +176,11 @@ function newestFirst(one: readonly LoadHour[], other: readonly LoadHour[]): numb
   return left === right ? 0 : left > right ? -1 : 1;
 }
 
-/** When the hour of a moment began, as it is written. */
 function hourOf(atMs: number): string {
   return new Date(Math.floor(atMs / HOUR_MS) * HOUR_MS).toISOString();
 }
 
-/** Written as this host writes them, so that it compares with others. */
+/** Written as this host writes hours, so that they compare. */
 function isHour(from: string): boolean {
   const atMs = Date.parse(from);
   return Number.isFinite(atMs) && hourOf(atMs) === from;

@@ -1,20 +1,18 @@
 import type { Phase, Progress } from '../protocol/public/migration.ts';
 
 /**
- * How far a migration is, as one number that never runs backwards. What a hypervisor reports is of the present round of
- * memory, and begins anew with each; and what remains may grow. So each phase has a part of the whole, memory moves
- * within its own, and what was once shown is never taken back.
+ * Progress of a migration as one number that never falls. The remaining memory may grow, so each phase has a fixed
+ * share of the whole.
  */
 export interface PercentState {
   /** 0..100; 100 only once it is done. */
   readonly percent: number;
-  /** `back`: it is being undone, and a percentage says nothing of that. */
+  /** `back`: it is being undone, so the percentage has no meaning. */
   readonly heads: 'on' | 'back' | 'ended';
 }
 
 export const NOTHING: PercentState = { percent: 0, heads: 'on' };
 
-/** Where each phase begins and ends, in percent. */
 const PARTS: Readonly<Record<Phase, readonly [from: number, to: number]>> = {
   planned: [0, 1],
   checking: [1, 3],
@@ -35,12 +33,11 @@ const PARTS: Readonly<Record<Phase, readonly [from: number, to: number]>> = {
   held: [0, 0],
   lost: [0, 0],
 };
-/** Without disks to copy, memory begins where they would. */
+/** Without disk copies, memory starts at the disks' place. */
 const MEMORY_ALONE_FROM = PARTS.disks[0];
 
 type ProgressSample = Pick<Progress, 'phase' | 'percent' | 'sample' | 'disks' | 'etaMs'>;
 
-/** What to show after one more look. Pure. */
 export function percentAfter(before: PercentState, now: ProgressSample): PercentState {
   switch (now.phase) {
     case 'done':
@@ -64,22 +61,22 @@ export function percentAfter(before: PercentState, now: ProgressSample): Percent
   }
 }
 
-/** The percentage never falls below what somebody else has shown. Pure. */
+/** Raises the percentage to a value that was shown elsewhere. Pure. */
 export function atLeast(shown: PercentState, percent: number): PercentState {
   return percent > shown.percent && percent <= 100 ? { ...shown, percent } : shown;
 }
 
-/** How much of its phase is over, 0..1, as far as anybody can say. */
+/** Finished share of the current phase, 0..1, estimated. */
 function partOf({ phase, percent, sample, etaMs }: ProgressSample): number {
   if (phase === 'disks') return bounded(percent / 100);
   if (phase !== 'memory' && phase !== 'draining') return 0;
   const total = sample?.totalBytes ?? 0;
-  // The first round passes over everything; what later rounds leave shrinks from there.
+  // The first round covers all memory; later rounds are measured by the rest.
   const passed =
     sample === undefined || total === 0 ? percent / 100 : 1 - sample.remainingBytes / total;
   const first = sample === undefined || sample.round <= 1;
   if (first || etaMs === undefined) return bounded(passed * (first ? 0.8 : 1));
-  // Reckoned by the time that memory has taken. The time before, such as waiting for a quiet moment, does not count.
+  // Uses the time that memory has taken; earlier waits do not count.
   return bounded(Math.max(sample.totalMs / Math.max(1, sample.totalMs + etaMs), passed * 0.8));
 }
 

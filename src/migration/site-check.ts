@@ -10,23 +10,22 @@ import {
 import type { ReturnIfUnhealthy, SiteCheck } from '../protocol/public/site-check.ts';
 import { strategyNamed } from '../protocol/public/steering.ts';
 
-/** A guest that has moved, watched by a site's own check, and taken back where that fails. Pure: when to do what. */
+/** State machine of a site's check that watches a moved guest and returns it after failures. Pure. */
 
-/** So many failures one after the other take a guest back: a service may take a moment to answer again after a move. */
+/** Consecutive failures that return a guest, as services may need a moment. */
 const FAILURES_IN_A_ROW = 3;
-/** The exit code that says that there is nothing to wait for. */
+/** Exit code that returns the guest at once. */
 const AT_ONCE = 10;
-/** Times that it is tried to take a guest back. */
 const MAX_ATTEMPTS = 3;
-/** One run takes no longer, ms. */
+/** Time limit of one run, ms. */
 export const RUN_MS = 10_000;
-/** Between two runs: a twentieth of the time, within these, ms. */
+/** Interval between runs: a twentieth of the watched time, within these, ms. */
 const [SHORTEST_MS, LONGEST_MS] = [1000, 10_000];
 
 const count = z.number().int().nonnegative();
 const wallMs = z.number().nonnegative();
 
-/** Kept on the destination's disk; an agent that starts goes on from it. */
+/** Stored at the destination, so that a restarted agent continues. */
 export const watchState = z.object({
   version: z.literal(1),
   untilMs: wallMs,
@@ -34,15 +33,12 @@ export const watchState = z.object({
   nextMs: wallMs,
   runs: count,
   failures: count,
-  /** Failures since the last run that found nothing. */
   inRow: count,
-  /** What the last run found, where it failed or could not be made. */
+  /** Result of the last run, unless it succeeded. */
   last: shortText.optional(),
-  /** The guest is to be taken back, and why. */
   due: shortText.optional(),
-  /** The migration that takes it back: written down before it is asked for. */
+  /** Returning migration; recorded before it is requested. */
   back: migrationId.optional(),
-  /** All of those that were tried. */
   attempts: z.array(migrationId).max(MAX_ATTEMPTS),
   ended: z
     .object({
@@ -55,21 +51,19 @@ export type WatchState = z.infer<typeof watchState>;
 
 export interface WatchFacts {
   readonly nowMs: number;
-  /** What other migrations of the guest do that began after the one that brought it. */
   readonly others: 'none' | 'under-way' | 'moved-on';
-  /** The migration that takes it back: where it stands, and its error; absent where it never began. */
+  /** State of the returning migration; absent if it never began. */
   readonly back?: { readonly phase: Phase; readonly ended: boolean; readonly error?: string };
 }
 
 export type Deed =
   | { readonly do: 'nothing' }
-  /** Run the check. */
   | { readonly do: 'check' }
-  /** Begin the migration that takes it back; again where it is not known to have begun. */
+  /** Requests the returning migration, again if it may not have begun. */
   | { readonly do: 'return' }
   | { readonly do: 'keep'; readonly state: WatchState };
 
-/** What a run of the check came to. `missing`: it could not be run, which says nothing of the guest. */
+/** Result of a run. `missing`: it could not run, which proves nothing about the guest. */
 export type Finding =
   | { readonly as: 'good' }
   | { readonly as: 'bad'; readonly why: string; readonly code?: number | undefined }
@@ -77,7 +71,7 @@ export type Finding =
 
 const NOTHING: Deed = { do: 'nothing' };
 
-/** `fromMs`: the end of the migration that brought the guest. */
+/** `fromMs`: end of the migration that brought the guest. */
 export function watchFrom({ withinMs }: ReturnIfUnhealthy, fromMs: number): WatchState {
   const intervalMs = Math.min(LONGEST_MS, Math.max(SHORTEST_MS, withinMs / 20));
   return {
@@ -92,20 +86,19 @@ export function watchFrom({ withinMs }: ReturnIfUnhealthy, fromMs: number): Watc
   };
 }
 
-/** What is to be done now. */
 export function nextDeed(state: WatchState, facts: WatchFacts): Deed {
   const { nowMs, others } = facts;
   if (state.ended !== undefined) return NOTHING;
   if (others === 'moved-on') return ends(state, 'moved-on', 'it was moved on');
   if (facts.back !== undefined) return following(state, facts.back, nowMs);
   const isOver = nowMs >= state.untilMs;
-  // Whoever moves it decides; where that comes to nothing, the guest is looked at again.
+  // Another migration decides; if it fails, the check continues.
   if (others === 'under-way')
     return isOver ? ends(state, 'moved-on', 'another migration of it was under way') : NOTHING;
-  // Its last failure came within the time: what is due is done.
+  // The last failure was in time, so the return still happens.
   if (state.due !== undefined) return { do: 'return' };
   if (isOver) return timeIsOver(state);
-  // A clock that was set back makes nothing wait for longer than a turn.
+  // After a clock is set back, the wait is limited to one interval.
   return nowMs >= state.nextMs || state.nextMs - nowMs > state.intervalMs
     ? { do: 'check' }
     : NOTHING;
@@ -121,14 +114,14 @@ function following(
   if (phase === 'done') return ends(state, 'returned', why);
   if (phase === 'cancelled') return ends(state, 'cancelled', `${why}; its way back was cancelled`);
   const failed = `it could not be taken back: ${error ?? phase}`;
-  // Where it may be lost, nobody tries again.
+  // No new attempt if the guest may be lost.
   const isKnown = phase === 'failed';
   if (!isKnown || state.attempts.length >= MAX_ATTEMPTS)
     return ends(state, 'failed', `${why}; ${failed}`);
   return { do: 'keep', state: afresh(state, failed, nowMs) };
 }
 
-/** The way back was refused, or failed: the guest is looked at again, and fails as often before it is tried again. */
+/** The return was refused or failed: the check must fail as often again before the next attempt. */
 export function afterRefusal(state: WatchState, error: string, nowMs: number): WatchState {
   const failed = `it could not be taken back: ${error}`;
   if (state.attempts.length >= MAX_ATTEMPTS)
@@ -152,7 +145,6 @@ function timeIsOver(state: WatchState): Deed {
   return ends(state, 'failed', `${last ?? 'its check failed'}${words}`);
 }
 
-/** A run has ended. */
 export function afterRun(state: WatchState, found: Finding, nowMs: number): WatchState {
   const { last: _, ...rest } = state;
   const next = { ...rest, nextMs: nowMs + state.intervalMs };
@@ -166,23 +158,21 @@ export function afterRun(state: WatchState, found: Finding, nowMs: number): Watc
   return { ...failed, due: short(`${found.why} (${inRow} failures in a row)`) };
 }
 
-/** The id is written down before the migration is asked for: after a crash the same one is asked for again. */
+/** The id is recorded first, so that the same migration is requested after a crash. */
 export function goesBackBy(state: WatchState, id: string): WatchState {
   return { ...state, back: id, attempts: [...state.attempts, id].slice(-MAX_ATTEMPTS) };
 }
 
-/** A person wants the guest to stay. */
 export function cancelled(state: WatchState, by: string): WatchState {
   return ended(state, 'cancelled', `cancelled by ${by}`);
 }
 
-/** Stands for a record that cannot be read: nothing is done on a guess. */
+/** Used for an unreadable record: nothing is done on a guess. */
 export function unreadable(): WatchState {
   const why = 'its record cannot be read';
   return ended(watchFrom({ check: '', withinMs: 0 }, 0), 'failed', why);
 }
 
-/** For the report. */
 export function siteCheckOf({ untilMs, runs, failures, back, ...state }: WatchState): SiteCheck {
   const { ended: end, due, last } = state;
   const why = end === undefined ? (due ?? last) : end.why;
@@ -195,13 +185,13 @@ export function siteCheckOf({ untilMs, runs, failures, back, ...state }: WatchSt
   };
 }
 
-/** The migration that takes a guest back, as it was brought; what was asked for its moment, or the way there, is left out. */
+/** Settings of the return: as the guest was brought, without timing and path. */
 export function wayBack(
   settings: MigrationSettings,
   { guest, to }: { readonly guest: string; readonly to: string },
 ): MigrationRequest {
   const { networks, steering } = settings;
-  // One that is nothing without a deadline.
+  // A strategy that requires a deadline.
   const isBound = steering !== undefined && strategyNamed(steering).mustHaveLimits;
   const turned = new Map(Object.entries(networks ?? {}).map(([source, there]) => [there, source]));
   return migrationRequest.parse({
@@ -217,7 +207,7 @@ export function wayBack(
     deadlineAt: undefined,
     pathAddresses: undefined,
     rehearse: undefined,
-    // Those of the host that it leaves go; what it had before, it does not have.
+    // Unplugs this host's devices; devices from before the move are not restored.
     unplug: settings.plug,
     plug: undefined,
     // A sick guest may not answer its balloon.

@@ -1,16 +1,14 @@
 import type { MigrationSettings } from '../protocol/public/migration.ts';
 import { formatDuration } from '../protocol/quantity.ts';
 
-/** What a migration waits for before it begins, whoever moves the guest. Pure. */
+/** Waits of a migration before its start, for every kind of mover. Pure. */
 
 type Waits = Pick<MigrationSettings, 'notBefore' | 'whenQuiet' | 'noticeMs'>;
 
-/** It is to begin later than at once. */
 export function isToWait({ notBefore, whenQuiet, noticeMs }: Waits): boolean {
   return (notBefore ?? whenQuiet ?? noticeMs) !== undefined;
 }
 
-/** What it waits for, in words. */
 export function waitWords({ notBefore, whenQuiet, noticeMs }: Waits): string {
   const reported = noticeMs === undefined ? '' : ` with a notice of ${formatDuration(noticeMs)}`;
   const until = `${notBefore === undefined ? '' : ` until ${notBefore}`}${reported}`;

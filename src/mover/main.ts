@@ -30,18 +30,17 @@ import type { HostLooksDependencies } from './managed/host-looks.ts';
 import type { OtherHosts } from './managed/other-hosts.ts';
 import type { HostLooks } from './managed/verification.ts';
 
-/** How long followers of the live view get to read its last line, ms. */
+/** Time for live view followers to read the last line, ms. */
 const LINGER_MS = 2000;
 
 export interface MoverArguments {
   /** stateDir/migrations/<id> */
   readonly dir: string;
-  /** The agent's configuration file. */
   readonly config: string;
   readonly side: 'source' | 'destination';
 }
 
-/** Runs one side of one migration to its end. Resolves when everything is settled and the process may go. */
+/** Runs one side of one migration to its end. Resolves once the process may exit. */
 export async function runMover(args: MoverArguments): Promise<void> {
   const config = loadAgentConfig(args.config);
   const request = requestIn(args.dir);
@@ -80,7 +79,7 @@ async function runSource(
     return runManaged(dir, config, { request, driver }, log);
   }
   if (isManaged(driver)) throw shapeError(request);
-  // Each side loads its own half alone, to stay small.
+  // Each side only loads its half, to stay small.
   const { openSource } = await import('./direct/source/main.ts');
   const { coordinator, run } = openSource(
     dir,
@@ -103,7 +102,7 @@ async function runSource(
   await socket.close(LINGER_MS);
 }
 
-/** The manager's own migration: this mover may be beside either host, or beside none. */
+/** This mover may be on either host or on neither, since the manager moves the guest. */
 async function runManaged(
   dir: string,
   config: AgentConfig,
@@ -138,12 +137,12 @@ async function runManaged(
   ready(dir);
   const outcome = await mover.run();
   log.info({ outcome }, 'migration ended');
-  // The manager of a held guest may still move it there.
+  // The manager may still move a held guest there.
   if (outcome !== 'held') await notice?.withdraw();
   await socket.close(LINGER_MS);
 }
 
-/** Where its manager is part of its hosts, agents of Godwit may be beside it there, and at others. */
+/** Agents to ask, if the manager is part of its hosts. */
 async function looksOfHosts(
   parts: HostLooksDependencies & { readonly clock: Clock },
 ): Promise<{ readonly hosts: HostLooks; readonly others: OtherHosts }> {
@@ -155,7 +154,7 @@ async function looksOfHosts(
   return { hosts: hostLooks(parts), others: new other.OtherHosts(config, connect, clock) };
 }
 
-/** Its driver was of the other shape when it began: another build, or another configuration. */
+/** The driver had the other shape at the start: another build or configuration. */
 function shapeError({ id, handle }: SourceMoverRequest | ManagedMoverRequest): Error {
   const what = `${id} was begun with a driver ${handle.driver} of another shape`;
   return godwitError('GODWIT_INTERNAL', { what });
@@ -186,7 +185,7 @@ async function runDestination(
     around,
   );
   const live = new Live(progress());
-  // In a moment: it reads the journal, and the guest may be waiting to be resumed.
+  // Delayed, because it reads the journal while the guest may wait.
   mover.onChange(() => live.publishLater(progress));
   void keepPace('destination', live, new AbortController().signal);
   const what =

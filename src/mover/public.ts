@@ -1,4 +1,4 @@
-/** All that the agent takes from movers: their looks at guests, hosts and storage, which need no migration. */
+/** Everything that the agent imports from movers: looks at guests, hosts and storage without a migration. */
 export { askSegments } from './direct/destination/segments.ts';
 export { disksLook, LOOK_MS, orNot, segmentLooks } from './engine/looks.ts';
 export { answerQuestion } from './look/answer-question.ts';

@@ -3,15 +3,14 @@ import { routesOf, type NicNetwork } from '../protocol/network.ts';
 import type { Landing } from './landing.ts';
 import type { Judgement } from './segment/judge.ts';
 
-/** What the destination calls of its site's own programs. */
 export type OwnHooks = readonly string[];
 
-/** The hook that gives a guest another address, or leads others to the one that it has. */
+/** Hook that gives a guest another address, or routes others to its current one. */
 const MOVES_ADDRESS = 'after-resume';
 
 /**
- * By what a guest keeps the addresses of a NIC at the destination, and what becomes of its connections; `segment`: what
- * was heard where the NIC will be, for one that is in a segment. Pure.
+ * Decides how a guest keeps a NIC's addresses at the destination, and whether its connections survive; `segment`: the
+ * segment's check, for a NIC in a segment. Pure.
  */
 export function judgeAddresses(
   nic: NicNetwork,
@@ -29,7 +28,7 @@ export function judgeAddresses(
       `${id}: it keeps ${own} by its host routes ${routes}; its connections live on as soon as ${leads} leads others here`,
     );
   }
-  // What was not heard is not known, and the check of the segment says why.
+  // The segment's check reports why it was not asked.
   if (segment === undefined || segment.notTried === true) return undefined;
   if (segment.verdict === 'pass') {
     const tunnel = attachment.kind === 'bridge' ? attachment.vxlan : undefined;

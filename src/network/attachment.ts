@@ -8,7 +8,6 @@ import {
 import type { Link, NetworkFacts, OvsPort } from './facts.ts';
 import { settingsOfPort } from './port-settings.ts';
 
-/** A NIC of a running guest: the id of its backend, and the port of this host that it uses. */
 export interface SourceNic {
   readonly id: string;
   readonly mac: string;
@@ -17,7 +16,7 @@ export interface SourceNic {
 
 const ANY_MAC = '00:00:00:00:00:00';
 
-/** How a NIC is attached, as its host's network shows it; undefined where that is nothing we know. Pure. */
+/** Attachment of a NIC from its host's network; undefined if unknown. Pure. */
 export function nicOf(nic: SourceNic, facts: NetworkFacts): NicNetwork | undefined {
   const found = attachmentOf(nic.port, facts);
   if (found === undefined) return undefined;
@@ -33,25 +32,24 @@ export function nicOf(nic: SourceNic, facts: NetworkFacts): NicNetwork | undefin
   return parsed.success ? parsed.data : undefined;
 }
 
-/** What its owner set on a link itself, and the port at the destination lacks. Pure. */
+/** Owner's settings of a link that the destination's port lacks. Pure. */
 export function linkLimits({ flags, group, txqlen }: Partial<Link>): string[] {
   const found: string[] = [];
-  // Such a port cuts its guest off.
+  // Such a port disconnects its guest.
   if (flags !== undefined && !flags.includes('UP')) found.push('the state down');
   if (group !== undefined && group !== 'default') found.push(`the link group ${group}`);
   if (txqlen !== undefined && !STANDARD_QUEUES.has(txqlen)) found.push(`the queue of ${txqlen}`);
   return found;
 }
 
-/** How a new tap is, by kernels of today and before 5.x. */
+/** Queue lengths of new taps, in current kernels and before 5.x. */
 const STANDARD_QUEUES: ReadonlySet<number> = new Set([500, 1000]);
 
-/** It may drop and rewrite frames, as a filter does. Pure. */
+/** XDP may drop and rewrite frames, like a filter. Pure. */
 export function linkRules({ xdp }: Partial<Link>): string[] {
   return xdp === undefined ? [] : ['XDP program of the port'];
 }
 
-/** What a port is attached to. Pure. */
 export function attachmentOf(port: string, facts: NetworkFacts): Attachment | undefined {
   const link = facts.links.find((each) => each.ifname === port);
   if (link === undefined) return undefined;
@@ -59,7 +57,7 @@ export function attachmentOf(port: string, facts: NetworkFacts): Attachment | un
   const ovs = facts.ovsPorts.find((each) => each.name === port);
   if (ovs !== undefined) {
     const vlan = vlanOfOvs(ovs);
-    // A mode that no other kind of port has: what the guest's frames mean there is not known elsewhere.
+    // A mode of Open vSwitch only, which has no equivalent elsewhere.
     if (vlan === 'unknown') return undefined;
     const { bridge, ids } = ovs;
     return {
@@ -86,18 +84,18 @@ function bridgeAttachment(port: Link, bridge: Link, facts: NetworkFacts): Attach
   return {
     kind: 'bridge',
     bridge: bridge.ifname,
-    // The narrower of the two is what gets through.
+    // The smaller MTU limits frames.
     mtu: Math.min(port.mtu, bridge.mtu),
     ...defined({ vlan, vxlan: tunnel, settings }),
   };
 }
 
-/** A bridge that goes by VLANs. */
+/** True for a VLAN-aware bridge. */
 export function filters(bridge: Link): boolean {
   return bridge.data['vlan_filtering'] === 1 || bridge.data['vlan_filtering'] === true;
 }
 
-/** The VLANs of a bridge's port. A bridge's own default, VLAN 1 untagged, is an access port of it. */
+/** VLANs of a bridge port. The bridge's default, VLAN 1 untagged, counts as an access port. */
 function vlanOf(port: string, { vlans }: NetworkFacts): PortVlan | undefined {
   const own = vlans.filter(({ ifname }) => ifname === port).flatMap((entry) => entry.vlans);
   const native = own.find(({ flags }) => flags?.includes('PVID'))?.vlan;
@@ -113,12 +111,12 @@ function vlanOf(port: string, { vlans }: NetworkFacts): PortVlan | undefined {
 }
 
 /**
- * What a port of Open vSwitch is in. One with nothing set carries all, tagged and not; a trunk with a native VLAN and no
- * tags all beside that. `unknown`: a mode that no other kind of port has.
+ * VLANs of an Open vSwitch port. An unset port carries everything; a trunk with a native VLAN and no tags carries
+ * everything as well. `unknown`: a mode that other kinds of ports lack.
  */
 function vlanOfOvs({ tag = 0, trunks, vlanMode }: OvsPort): PortVlan | undefined | 'unknown' {
   const mode = vlanMode ?? (tag === 0 ? 'trunk' : 'access');
-  // Frames without a tag are those of VLAN 0 there.
+  // Untagged frames are in VLAN 0 there.
   if (mode === 'access') return tag === 0 ? undefined : { mode, tag };
   if (mode !== 'trunk' && mode !== 'native-untagged') return 'unknown';
   const native = mode === 'trunk' || tag === 0 ? undefined : tag;
@@ -128,7 +126,7 @@ function vlanOfOvs({ tag = 0, trunks, vlanMode }: OvsPort): PortVlan | undefined
   return { mode: 'trunk', tags: [...trunks], ...defined({ native }) };
 }
 
-/** Whether frames of a VLAN leave a bridge of Open vSwitch: by a port that is no guest's and not this host's. Pure. */
+/** True if frames of a VLAN leave an Open vSwitch bridge by an outside port. Pure. */
 export function ovsCarries(bridge: string, tag: number, facts: NetworkFacts): boolean {
   const ends = facts.links.filter(({ kind }) => kind === 'tun' || kind === 'openvswitch');
   const inner = new Set([bridge, ...ends.map(({ ifname }) => ifname)]);
@@ -140,13 +138,12 @@ export function ovsCarries(bridge: string, tag: number, facts: NetworkFacts): bo
   });
 }
 
-/** A number outside VLAN's 12 bits is no VLAN. */
 function rangeOf(from: number, to = from): number[] {
   const [first, last] = [Math.max(1, from), Math.min(4094, to)];
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);
 }
 
-/** All VLANs that ports of the bridge carry. Pure. */
+/** VLANs on all ports of the bridge. Pure. */
 export function carriedBy(bridge: string, facts: NetworkFacts): ReadonlySet<number> {
   const ports = new Set(
     facts.links.filter(({ master }) => master === bridge).map(({ ifname }) => ifname),
@@ -157,7 +154,7 @@ export function carriedBy(bridge: string, facts: NetworkFacts): ReadonlySet<numb
   return new Set(carried);
 }
 
-/** The VXLAN device under a bridge; the first where there are several (a VNI for each is another bridge's business). */
+/** VXLAN device of a bridge; the first of several. */
 export function tunnelOf(
   bridge: string,
   { links, forwarding }: NetworkFacts,
@@ -184,7 +181,7 @@ function routedAttachment(link: Link, facts: NetworkFacts): Attachment | undefin
   );
   if (routes.length === 0) return undefined;
   const own = facts.addresses.filter(({ ifname }) => ifname === link.ifname);
-  // Link-local ones of IPv6 come by themselves from the port's MAC, which is kept.
+  // IPv6 link-local addresses follow from the port's MAC, which is kept.
   const gateways = own
     .flatMap(({ addr_info: held }) => held.map((each) => `${each.local}/${each.prefixlen}`))
     .filter((gateway) => !/^fe80:.*\/64$/.test(gateway));
@@ -199,7 +196,7 @@ function routedAttachment(link: Link, facts: NetworkFacts): Attachment | undefin
   };
 }
 
-/** iproute2 writes a route to one address without its length. */
+/** iproute2 omits the length of a route to one address. */
 function hostRoute(destination: string): string | undefined {
   if (/^[0-9.]+(\/32)?$/.test(destination)) return `${destination.replace(/\/32$/, '')}/32`;
   if (/^[0-9a-f:.]+(\/128)?$/i.test(destination) && destination.includes(':')) {
@@ -208,7 +205,7 @@ function hostRoute(destination: string): string | undefined {
   return undefined;
 }
 
-/** Where the host has seen the guest's MAC, or routes to its port. */
+/** Addresses that the host saw with the guest's MAC, or routes to its port. */
 function addressesOf(mac: string, port: string, facts: NetworkFacts): string[] {
   const seen = facts.neighbours.flatMap((each) =>
     each.lladdr?.toLowerCase() === mac ? [each.dst] : [],

@@ -8,16 +8,16 @@ import { parseOvsIds } from './facts.ts';
 import { networkTool } from './ip.ts';
 import type { Landing } from './landing.ts';
 
-/** Ports that a network controller (OVN, Neutron) binds to a host: which they are, and whether they are bound here. */
+/** Ports that a network controller (OVN, Neutron) binds to a host. */
 
-/** For a controller to bind a port and to set its flows; measured: less than 0.1 s. */
+/** Time for a controller to bind a port and set its flows; measured: under 0.1 s. */
 const BOUND_MS = 8000;
 const LOOK_MS = 200;
 
-/** The hook that has the controller bind a port. */
+/** Hook that lets the controller bind a port. */
 export const BINDS = 'prepare-destination';
 
-/** The logical port of a NIC that a controller binds, where it will be a port of Open vSwitch here as well. Pure. */
+/** Logical port of a controller-bound NIC, if it will be on Open vSwitch here as well. Pure. */
 export function logicalPortOf({ attachment }: NicNetwork, landing: Landing): string | undefined {
   if (attachment.kind !== 'ovs' || landing.kind !== 'ovs') return undefined;
   return attachment.ids?.['iface-id'];
@@ -26,11 +26,10 @@ export function logicalPortOf({ attachment }: NicNetwork, landing: Landing): str
 export interface BindingHost {
   readonly host: string;
   readonly hooks: OwnHooks;
-  /** Open vSwitch here is one that OVN works on. */
   readonly hasOvn: boolean;
 }
 
-/** Whether somebody will bind the NIC's logical port here. Nothing where it has none. Pure. */
+/** Checks that the NIC's logical port will be bound here. Empty if it has none. Pure. */
 export function judgeBinding(
   nic: NicNetwork,
   landing: Landing,
@@ -40,7 +39,7 @@ export function judgeBinding(
   if (id === undefined) return undefined;
   if (hooks.includes(BINDS)) return passes(`${nic.id}: the hook ${BINDS} binds ${id} to ${host}`);
   const why = `${host} has no hook ${BINDS}, which reports it to the network’s controller`;
-  // libvirt and scripts set an iface-id for any port of Open vSwitch, also where no controller reads it.
+  // libvirt and scripts set an iface-id for every Open vSwitch port, even without a controller.
   if (!hasOvn) return warns(`${nic.id}: nobody binds ${id} here: ${why}`, UNBOUND_HINT);
   const error = godwitError('GODWIT_PORT_UNBOUND', { port: id, host, why });
   return refuses(error, `${nic.id}: ${error.message}`);
@@ -49,13 +48,13 @@ export function judgeBinding(
 const UNBOUND_HINT =
   'Nothing to do where no controller (OVN, Neutron) owns the network; else configure the hook prepare-destination.';
 
-/** What Open vSwitch says of one of its interfaces, and of itself: the `external_ids` of each. */
+/** `external_ids` of an Open vSwitch interface, and of the switch itself. */
 export interface BoundFacts {
   readonly port: Readonly<Record<string, string>>;
   readonly own: Readonly<Record<string, string>>;
 }
 
-/** Why a port is not bound as `id` yet; undefined once it is. Where no OVN is at work here, its name is all there is. Pure. */
+/** Reason why a port is not bound as `id` yet; undefined once it is. Without OVN, only the name is compared. Pure. */
 export function whyUnbound(id: string, { port, own }: BoundFacts): string | undefined {
   if (port['iface-id'] !== id) {
     const found = port['iface-id'];
@@ -65,7 +64,7 @@ export function whyUnbound(id: string, { port, own }: BoundFacts): string | unde
   return 'ovn-controller has set no flows for it';
 }
 
-/** Waits until the controller has bound `port` as `id`. GODWIT_PORT_UNBOUND where it has not in time. */
+/** Waits until the controller has bound `port` as `id`. GODWIT_PORT_UNBOUND on timeout. */
 export async function awaitBound(
   asked: { readonly port: string; readonly id: string; readonly host: string },
   signal: AbortSignal,
@@ -87,7 +86,6 @@ export async function awaitBound(
   }
 }
 
-/** Whether OVN works on the Open vSwitch of this host. */
 export async function ovnIsHere(signal: AbortSignal): Promise<boolean> {
   const words = ['--timeout=4', '--format=json', '--columns=external_ids', 'list', 'Open_vSwitch'];
   const { status, output } = await networkTool('ovs-vsctl', words, signal);

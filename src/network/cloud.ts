@@ -5,7 +5,7 @@ import type { NetworkFacts } from './facts.ts';
 import type { Landing } from './landing.ts';
 import type { OwnHooks } from './addresses.ts';
 
-/** What a cloud forbids a guest of one of its own machines. Pure. */
+/** Limits that a cloud sets for guests on its machines. Pure. */
 
 export interface CloudFindings {
   readonly 'own-macs': readonly Finding[];
@@ -15,9 +15,9 @@ export interface CloudFindings {
 const NONE: CloudFindings = { 'own-macs': [], 'raw-frames': [] };
 
 /**
- * A cloud's network knows the MACs and addresses that it gave its machines, and delivers nothing else; of frames it
- * carries IP alone, and answers ARP itself. So a guest can be reached there through an overlay, or as a route that the
- * cloud knows, and not over a bridge. Nothing where this host is no machine of a known cloud.
+ * A cloud's network only delivers to MACs and addresses that it assigned, carries only IP, and answers ARP itself. A
+ * guest there is reachable through an overlay, or by a route of the cloud, but not over a bridge. Empty if this host
+ * is not in a known cloud.
  */
 export function judgeCloud(
   nic: NicNetwork,
@@ -59,7 +59,7 @@ function routed({ id, addresses }: NicNetwork, cloud: string, hooks: OwnHooks): 
   return warns(evidence, hint);
 }
 
-/** The link by which frames of a bridge leave this host as they are; none: it has none, or tunnels alone. */
+/** Link that a bridge's frames leave this host by, unchanged; undefined if there is none, or only tunnels. */
 function uplinkOf(
   { bridge }: { readonly bridge: string },
   facts: NetworkFacts,
@@ -75,5 +75,5 @@ function uplinkOf(
   )?.ifname;
 }
 
-/** Kinds of links that frames leave by as they are; a link without a kind is hardware. */
+/** Kinds of links that send frames unchanged; hardware has no kind. */
 const LEAVES: ReadonlySet<string> = new Set(['bond', 'vlan', 'team']);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { godwitError } from '../errors.ts';
 import { BINDING_IDS, type BindingIds } from '../protocol/network.ts';
 
-/** What iproute2 and Open vSwitch say of a host's network, read from their JSON. Pure. */
+/** Parses iproute2's and Open vSwitch's JSON about a host's network. Pure. */
 
 const name = z.string().min(1).max(64);
 const number = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
@@ -13,13 +13,12 @@ const link = z
     mtu: number,
     address: z.string().max(64).optional(),
     flags: z.array(z.string().max(32)).max(32).optional(),
-    /** Rules of a packet filter may go by it. */
+    /** Packet filter rules may refer to it. */
     group: z.string().max(32).optional(),
     txqlen: number.optional(),
-    /** A program that sees each frame first. */
     xdp: z.unknown().optional(),
     master: name.optional(),
-    /** The lower device of a macvtap. */
+    /** Lower device of a macvtap. */
     link: name.optional(),
     linkinfo: z
       .object({
@@ -33,7 +32,7 @@ const link = z
     ...own,
     kind: linkinfo?.info_kind,
     data: linkinfo?.info_data ?? {},
-    /** Settings that its master keeps for it. */
+    /** Port settings kept by its master. */
     ...(linkinfo?.info_slave_data === undefined ? {} : { portData: linkinfo.info_slave_data }),
   }));
 export type Link = z.infer<typeof link>;
@@ -48,7 +47,7 @@ const route = z.object({
   dst: z.string().max(64),
   dev: name.optional(),
   gateway: z.string().max(64).optional(),
-  /** Who made it, as iproute2 names it; absent for one made by hand. */
+  /** Creator in iproute2's terms; absent for manual routes. */
   protocol: z.string().max(32).optional(),
   metric: number.optional(),
 });
@@ -67,7 +66,7 @@ const forwarding = z.object({
   dst: z.string().max(64).optional(),
   state: z.string().max(32).optional(),
   flags: z.array(z.string().max(32)).max(16).optional(),
-  /** The bridge whose entry it is; absent for an entry of the device itself. */
+  /** Bridge of the entry; absent for an entry of the device itself. */
   master: name.optional(),
   vlan: number.optional(),
 });
@@ -87,21 +86,18 @@ const vlanEntry = z.object({
 });
 export type VlanEntry = z.infer<typeof vlanEntry>;
 
-/** A port of an Open vSwitch bridge. */
 export interface OvsPort {
   readonly name: string;
   readonly bridge: string;
   readonly tag: number | undefined;
   readonly trunks: readonly number[];
-  /** Absent: as the tag and the trunks say. */
+  /** Absent: implied by the tag and trunks. */
   readonly vlanMode?: string;
-  /** Exchanges no frames with other such ports of the bridge: what a Linux bridge calls isolated. */
+  /** Exchanges no frames with other protected ports; `isolated` on a Linux bridge. */
   readonly isProtected?: boolean;
-  /** By what a network controller knows it. */
   readonly ids?: BindingIds;
 }
 
-/** A host's network at one moment. */
 export interface NetworkFacts {
   readonly links: readonly Link[];
   readonly addresses: readonly AddressEntry[];
@@ -110,19 +106,19 @@ export interface NetworkFacts {
   readonly forwarding: readonly Forwarding[];
   readonly vlans: readonly VlanEntry[];
   readonly ovsPorts: readonly OvsPort[];
-  /** Ports that answer ARP for what lies behind the host. */
+  /** Ports that answer ARP for addresses behind the host. */
   readonly proxyArp: ReadonlySet<string>;
   readonly proxyNdp: ReadonlySet<string>;
 }
 
-/** A host with many guests has thousands of each; past this something else is wrong. */
+/** Limit; hosts with many guests have thousands of entries. */
 const MAX = 100_000;
 
-/** Entries that are not understood are left out: one odd link must not hide the others. */
+/** Skips entries that are not understood, so that one odd link does not hide the others. */
 function readList<T>(what: string, text: string, entry: z.ZodType<T>): T[] {
   let json: unknown;
   try {
-    // iproute2 says nothing at all where it has nothing to list.
+    // iproute2 prints nothing for an empty list.
     json = JSON.parse(text.trim() === '' ? '[]' : text);
   } catch (cause) {
     throw unreadable(what, cause);
@@ -182,7 +178,7 @@ function ovsEntries(cell: unknown): Record<string, string> {
   return map.success ? Object.fromEntries(map.data[1]) : {};
 }
 
-/** The `external_ids` of each row, as `ovs-vsctl --format=json` writes a table with that column. */
+/** `external_ids` of each row, from `ovs-vsctl --format=json` with that column. */
 export const parseOvsIds = (text: string): Record<string, string>[] =>
   ovsRows(text).map((row) => ovsEntries(row['external_ids']));
 
@@ -193,8 +189,8 @@ function bindingOf(ids: Readonly<Record<string, string>>): BindingIds {
 }
 
 /**
- * From `list Port`, `list Bridge` and `list Interface`, columns _uuid, name, tag, trunks, vlan_mode, protected; name,
- * ports; and name, external_ids. An interface has the name of its port, unless the port is a bond.
+ * Inputs: `list Port`, `list Bridge` and `list Interface`, with columns _uuid, name, tag, trunks, vlan_mode,
+ * protected; name, ports; and name, external_ids. An interface has its port's name, except in a bond.
  */
 export function parseOvsPorts(ports: string, bridges: string, interfaces?: string): OvsPort[] {
   const idsOf = new Map(

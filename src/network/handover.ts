@@ -5,18 +5,18 @@ import type { Landing, ToolCommand } from './landing.ts';
 import { settingsCommand } from './port-settings.ts';
 import { portMac, tapWords, type TapPlan } from './tap.ts';
 
-/** One command of the host's own tools, or one setting of its kernel; and what takes it back. */
+/** One command of the host's tools or one kernel setting, with its undo. */
 export interface Step {
   readonly does: string;
   readonly run: Command;
-  /** Absent: what it makes goes away with the port. */
+  /** Absent: it disappears with the port. */
   readonly undo?: Command;
-  /** A route that may be there already, over that port alone: then it is ours. */
+  /** Route that may exist over that port, and then belongs to this migration. */
   readonly route?: OwnRoute;
 }
 
 export interface OwnRoute {
-  /** With its length. */
+  /** Includes the length. */
   readonly to: string;
   readonly port: string;
 }
@@ -27,8 +27,8 @@ export type Command =
   | { readonly tool: 'sysctl'; readonly key: string; readonly value: string };
 
 /**
- * What the destination does for a NIC, in order: `prepare` before memory moves (the port is there and silent), `resume`
- * once the guest runs. Every step may run twice.
+ * Steps of the destination for a NIC: `prepare` before memory moves (the port exists, but is silent), `resume` once
+ * the guest runs. Every step may run twice.
  */
 export interface ArrivalPlan {
   readonly prepare: readonly Step[];
@@ -37,13 +37,13 @@ export interface ArrivalPlan {
 
 const ip = (...words: string[]): Command => ({ tool: 'ip', words });
 const bridge = (...words: string[]): Command => ({ tool: 'bridge', words });
-/** Waits for the switch, but not for one that is down. */
+/** Waits for the switch, but not if it is down. */
 const ovs = (...words: string[]): Command => ({
   tool: 'ovs-vsctl',
   words: ['--timeout=4', ...words],
 });
 
-/** Makes a port that is up and in no bridge; several queues for a NIC that has them. */
+/** Makes a port that is up but in no bridge, with several queues if the NIC has them. */
 function tap(port: string, mtu: number, made: PortKind, ...more: string[]): Step[] {
   return [
     {
@@ -55,10 +55,9 @@ function tap(port: string, mtu: number, made: PortKind, ...more: string[]): Step
   ];
 }
 
-/** What a NIC asks of its port, and who may attach to it. */
+/** Requirements of a NIC for its port, and the user who may attach. */
 export type PortKind = Pick<TapPlan, 'multiQueue' | 'owner'>;
 
-/** What the destination does for a NIC with its port `port`. Pure. */
 export function arrivalPlan(landing: Landing, port: string, made: PortKind = {}): ArrivalPlan {
   switch (landing.kind) {
     case 'bridge': {
@@ -69,14 +68,14 @@ export function arrivalPlan(landing: Landing, port: string, made: PortKind = {})
           ...vlanSteps(port, landing.vlan),
           ...settingSteps(port, landing.settings),
         ],
-        // Only now: an entry draws frames to a guest that may still run elsewhere.
+        // Not earlier, because an entry attracts the guest's frames.
         resume: staticSteps('announce', port, landing.settings),
       };
     }
     case 'ovs':
       return {
         prepare: [
-          // An Open vSwitch, too, goes by the lowest MAC of its ports.
+          // Open vSwitch also takes the lowest MAC of its ports.
           ...tap(port, landing.mtu, made, 'address', portMac(port)),
           plugStep(port, landing),
         ],
@@ -88,18 +87,18 @@ export function arrivalPlan(landing: Landing, port: string, made: PortKind = {})
           ...tap(port, landing.mtu, made, 'address', landing.mac),
           ...routedPort(port, landing),
         ],
-        // Only now: a route is an answer to whoever asks for the guest.
+        // Not earlier, because a route attracts traffic for the guest.
         resume: landing.routes.map((route) => routeStep('announce', port, route)),
       };
   }
 }
 
-/** What the source does for a NIC once the right to run has gone; its port goes after. Pure. */
+/** Steps of the source for a NIC after the right to run has left; its port is removed later. Pure. */
 export function departureSteps({ attachment, port }: NicNetwork): Step[] {
   return leadingSteps('withdraw', port, attachment);
 }
 
-/** Leads this host to the guest on its port: it has come, or runs here again. Pure. */
+/** Steps that route to the guest's port, on arrival or return. Pure. */
 export function arrivalSteps({ attachment }: NicNetwork, port: string): Step[] {
   return leadingSteps('announce', port, attachment);
 }
@@ -112,7 +111,7 @@ function leadingSteps(verb: Verb, port: string, attachment: Attachment): Step[] 
   return attachment.routes.map((route) => routeStep(verb, port, route));
 }
 
-/** Entries of the bridge that the owner of the guest's port made by hand. */
+/** Bridge entries that the port's owner made by hand. */
 function staticSteps(verb: Verb, port: string, { staticMacs = [] }: PortSettings = {}): Step[] {
   return staticMacs.map(({ mac, vlan, sticky }) => {
     const tag = vlan === undefined ? [] : ['vlan', `${vlan}`];
@@ -130,10 +129,7 @@ function settingSteps(port: string, settings: PortSettings | undefined): Step[] 
   return run === undefined ? [] : [{ does: `set ${port} as the port at the source`, run }];
 }
 
-/**
- * Entries of VXLAN devices here that send frames for the guest to another host, static ones too: it is here now.
- * Pure.
- */
+/** Entries of VXLAN devices here that send frames for the guest to another host; obsolete once it is here. Pure. */
 export function staleForwarding(
   nic: NicNetwork,
   tunnels: ReadonlySet<string>,
@@ -154,7 +150,7 @@ export function staleForwarding(
 
 function routeStep(verb: Verb, port: string, route: string): Step {
   const family = route.includes(':') ? '-6' : '-4';
-  // Never in the place of another: whose route it is nobody asks before it is gone.
+  // Never replaces a route, which may have another owner.
   const add = ip(family, 'route', 'add', route, 'dev', port);
   const del = ip(family, 'route', 'del', route, 'dev', port);
   return verb === 'announce'
@@ -170,14 +166,14 @@ function routedPort(port: string, landing: Extract<Landing, { kind: 'routed' }>)
   return [
     ...landing.gateways.map((gateway) => {
       const words = ['addr', 'replace', gateway, 'dev', port];
-      // Nobody else has the address on this port; asking round would only take time.
+      // Duplicate detection would only take time, since the port has one user.
       const own = gateway.includes(':') ? [...words, 'nodad'] : words;
       return { does: `give ${port} the gateway ${gateway}`, run: ip(...own) };
     }),
     ...settings.flatMap(([key, on]): Step[] =>
       on ? [{ does: `set ${key}`, run: { tool: 'sysctl', key, value: '1' } }] : [],
     ),
-    // The guest is not to wait for an answer that a crowd of hosts would spread over a second.
+    // Proxy ARP normally delays answers by up to a second.
     ...(landing.proxyArp
       ? [
           {
@@ -189,7 +185,7 @@ function routedPort(port: string, landing: Extract<Landing, { kind: 'routed' }>)
   ];
 }
 
-/** Puts a port into a bridge of Open vSwitch, with its VLANs. Pure. */
+/** Adds a port with its VLANs to an Open vSwitch bridge. Pure. */
 export function plugStep(
   port: string,
   {
@@ -220,7 +216,7 @@ function ovsMarks(vlan: PortVlan | undefined): string[] {
   return tags.length === 0 ? own : [...own, `trunks=[${tags.join(',')}]`];
 }
 
-/** Open vSwitch forgets a port; whether the switch itself runs does not matter. Pure. */
+/** Removes a port from Open vSwitch, even if the switch does not run. Pure. */
 export function unplugStep(port: string): Step & { readonly run: ToolCommand } {
   const words = ['--timeout=2', '--no-wait', '--if-exists', 'del-port', port];
   return { does: `take ${port} out of Open vSwitch`, run: { tool: 'ovs-vsctl', words } };
@@ -238,7 +234,7 @@ export function vlanSteps(port: string, vlan: PortVlan | undefined): Step[] {
   return [
     ...(native === undefined ? [] : [add(native, 'pvid', 'untagged')]),
     ...tagged.map((tag) => add(tag)),
-    // A new port is in VLAN 1; nobody asked for that.
+    // A new port is in VLAN 1 by default.
     ...(isDefault
       ? []
       : [
@@ -250,7 +246,7 @@ export function vlanSteps(port: string, vlan: PortVlan | undefined): Step[] {
   ];
 }
 
-/** The commands that undo steps, last first. Pure. */
+/** Commands that undo steps, last first. Pure. */
 export function undoing(steps: readonly Step[]): Command[] {
   return steps.toReversed().flatMap(({ undo }) => (undo === undefined ? [] : [undo]));
 }

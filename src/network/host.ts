@@ -19,15 +19,14 @@ import { hasDefaultMetric } from './routed.ts';
 const READ_MS = 10_000;
 const STEP_MS = 5000;
 
-/** What is of interest: a host may have a million routes. */
+/** Limits the reading; a host may have a million routes. */
 export interface NetworkScope {
-  /** Routes over these ports. */
   readonly ports?: readonly string[];
   /** Routes to these addresses, with their lengths. */
   readonly routes?: readonly string[];
 }
 
-/** Reads this host's network with its own tools. Changes nothing. GODWIT_HOST_LACKS where one cannot be had. */
+/** Reads this host's network with its tools. GODWIT_HOST_LACKS if one is missing. */
 export async function readNetwork(scope: NetworkScope, signal: AbortSignal): Promise<NetworkFacts> {
   return withDeadline('reading the network', READ_MS, signal, async (inner) => {
     const read = (tool: NetworkTool, ...words: string[]) => outputOf(tool, words, inner);
@@ -55,7 +54,6 @@ export async function readNetwork(scope: NetworkScope, signal: AbortSignal): Pro
   });
 }
 
-/** Routes that are looked up at once. */
 const ROUTES_AT_ONCE = 4;
 
 async function readRoutes(scope: NetworkScope, signal: AbortSignal): Promise<Route[]> {
@@ -63,14 +61,14 @@ async function readRoutes(scope: NetworkScope, signal: AbortSignal): Promise<Rou
   const overPorts = ports.flatMap((dev) =>
     ['-4', '-6'].map(async (family) => {
       const answer = await networkTool('ip', ['-j', family, 'route', 'show', 'dev', dev], signal);
-      // A port that is not there has no routes.
+      // A missing port has no routes.
       if (answer.status !== 0) return [];
       return parseRoutes(answer.output).map((route) => ({ ...route, dev }));
     }),
   );
   const found: Route[] = (await Promise.all(overPorts)).flat();
   const left = [...new Set(routes)];
-  // Another host says how many: each is a program that starts.
+  // Another host chooses the number, and each look-up starts a program.
   const worker = async (): Promise<void> => {
     for (let route = left.shift(); route !== undefined; route = left.shift()) {
       const family = route.includes(':') ? '-6' : '-4';
@@ -109,7 +107,7 @@ async function outputOf(
   throw godwitError('GODWIT_HOST_LACKS', { what });
 }
 
-/** Without the tool there is nothing of what it shows that we could use. */
+/** Without the tool, its kind of network is not in use. */
 async function ifThere(output: Promise<string>): Promise<string> {
   try {
     return await output;
@@ -119,7 +117,7 @@ async function ifThere(output: Promise<string>): Promise<string> {
   }
 }
 
-/** Carries steps out in order; when one fails, takes back those before it, and throws what failed. */
+/** Runs steps in order; after a failure, undoes the earlier ones and throws the error. */
 export async function carryOut(steps: readonly Step[], signal: AbortSignal): Promise<void> {
   for (const [index, step] of steps.entries()) {
     try {
@@ -131,10 +129,7 @@ export async function carryOut(steps: readonly Step[], signal: AbortSignal): Pro
   }
 }
 
-/**
- * Carries out each step, whatever became of the others: there is no way back from here. Throws what failed first,
- * when all have been tried.
- */
+/** Runs every step, because there is no way back. Throws the first error at the end. */
 export async function carryOn(steps: readonly Step[], signal: AbortSignal): Promise<void> {
   let failure: Error | undefined;
   for (const step of steps) {
@@ -152,7 +147,7 @@ async function carry(step: Step, signal: AbortSignal): Promise<void> {
   if (isThere && step.route !== undefined) await mustBeOurs(step.route, signal);
 }
 
-/** The kernel refuses a second route to an address. One over the guest's own port was made by this migration. */
+/** The kernel refuses a second route to an address. A route over the guest's port is this migration's. */
 async function mustBeOurs({ to, port }: OwnRoute, signal: AbortSignal): Promise<void> {
   const width = to.includes(':') ? 128 : 32;
   const found = await readRoutes({ routes: [to] }, signal);
@@ -162,16 +157,16 @@ async function mustBeOurs({ to, port }: OwnRoute, signal: AbortSignal): Promise<
   throw godwitError('GODWIT_ROUTE_TAKEN', { route: to, port, over: over.join(', ') || 'none' });
 }
 
-/** Undoes what it can, last first; what is not there needs no undoing. */
+/** Undoes what it can, last first; ignores missing things. */
 async function takeBack(steps: readonly Step[], signal: AbortSignal): Promise<void> {
   for (const undo of undoing(steps)) await command('undo', undo, signal).catch(() => undefined);
 }
 
-/** What is so already is no failure: every step may run twice. */
+/** Errors of a repeated step, which are not failures. */
 const ALREADY = /File exists|Device or resource busy/i;
 const GONE = /No such (process|file|device)|Cannot find device|does not exist/i;
 
-/** Whether what it makes was there already. */
+/** True if its result already existed. */
 async function command(does: string, run: Command, signal: AbortSignal): Promise<boolean> {
   return withDeadline(does, STEP_MS, signal, async (inner) => {
     if (run.tool === 'sysctl') {

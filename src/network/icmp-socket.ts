@@ -3,9 +3,9 @@ import { isIPv4 } from 'node:net';
 import { socketAddress } from './probe/echo.ts';
 
 /**
- * Node opens no socket for ICMP. This does: a datagram one, which the host may let any user have and which carries echoes
- * alone, or a raw one, which takes root; and carries requests of one length to the guest and what comes from it back, each
- * with its length ahead.
+ * Opens an ICMP socket, which Node cannot: a datagram socket, which the host may permit to any user and which only
+ * carries echoes, or a raw one, which requires root. Relays requests of one length to the guest, and its answers
+ * back, each with a length prefix.
  */
 const CARRY = String.raw`
 my ($family, $protocol, $name, $length, $raw) = @ARGV;
@@ -36,18 +36,18 @@ const FAMILIES = { 4: ['2', '1'], 6: ['10', '58'] } as const;
 const MAX_WAITING_BYTES = 4096;
 
 export interface IcmpSocket {
-  /** Sends one request of the length that was agreed. Never throws: one that cannot be sent is one without an answer. */
+  /** Sends one request of the agreed length. Never throws; an unsent request simply has no answer. */
   send(packet: Buffer): void;
   close(): void;
 }
 
 interface Options {
   readonly packetBytes: number;
-  /** Anything but echoes takes a raw socket. */
+  /** Required for anything but echoes. */
   readonly raw?: boolean;
 }
 
-/** `onPacket`: what comes from that address; with a raw socket of IPv4 its header too. */
+/** `onPacket`: packets from that address; a raw IPv4 socket includes the header. */
 export function openIcmpSocket(
   address: string,
   { packetBytes, raw = false }: Options,

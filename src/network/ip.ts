@@ -4,7 +4,6 @@ import { godwitError } from '../errors.ts';
 
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
 
-/** What the tool said: its exit status and its words. */
 export interface IpAnswer {
   readonly status: number;
   readonly output: string;
@@ -25,15 +24,13 @@ const PACKAGES = {
 } as const;
 export type NetworkTool = keyof typeof PACKAGES;
 
-/** Runs iproute2's `ip`; see `networkTool`. */
 export function ip(words: readonly string[], signal: AbortSignal): Promise<IpAnswer> {
   return networkTool('ip', words, signal);
 }
 
-/** Runs `ip`; a test gives its own. */
 export type Ip = typeof ip;
 
-/** What `ip` lists with these words, empty where it has nothing to say. Rejects where it lists something else. */
+/** Parsed list of `ip`, empty without output. Rejects other output. */
 export async function listedBy<T>(
   run: Ip,
   shape: z.ZodType<T[]>,
@@ -45,8 +42,8 @@ export async function listedBy<T>(
 }
 
 /**
- * Runs one of the host's network tools with these words, without a shell, and ends it on the signal.
- * GODWIT_HOST_LACKS when it is not there. `input`: the tool starts at once and gets this text once it is known.
+ * Runs a network tool without a shell, and ends it on the signal. GODWIT_HOST_LACKS if it is missing. `input`: the
+ * tool starts at once and gets this text once it is known.
  */
 export function networkTool(
   tool: NetworkTool,
@@ -56,7 +53,7 @@ export function networkTool(
 ): Promise<IpAnswer> {
   return new Promise((resolve, reject) => {
     const child = spawn(tool, words, { stdio: ['pipe', 'pipe', 'pipe'], signal });
-    // A tool that has ended reports why by its status.
+    // A tool that has ended reports the cause by its status.
     child.stdin.on('error', () => undefined);
     if (input === undefined) child.stdin.end();
     else void input.then((text) => child.stdin.end(text));

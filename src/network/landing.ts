@@ -1,7 +1,6 @@
 import type { Attachment, PortVlan } from '../protocol/network.ts';
 import type { PortSettings } from '../protocol/port-settings.ts';
 
-/** Where a NIC will be attached on this host. */
 export type Landing =
   | {
       readonly kind: 'bridge' | 'ovs';
@@ -12,7 +11,6 @@ export type Landing =
     }
   | Extract<Attachment, { kind: 'routed' }>;
 
-/** A command for one of the tools that change a host's network. */
 export interface ToolCommand {
   readonly tool: 'ip' | 'bridge' | 'ovs-vsctl';
   readonly words: readonly string[];

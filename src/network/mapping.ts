@@ -14,15 +14,15 @@ export type Mapping =
   | { readonly ok: true; readonly landing: Landing; readonly evidence: string }
   | { readonly ok: false; readonly what: string; readonly hint: string };
 
-/** Names given by the user, then those of the configuration: source link -> link here. */
+/** User's names, then the configuration's: source link -> link here. */
 export interface Names {
   readonly asked: Readonly<Record<string, string>>;
   readonly configured: Readonly<Record<string, string>>;
-  /** VLANs that guests of other hosts may have on bridges here; a bridge that is not named gives them any. */
+  /** VLANs allowed for guests of other hosts on bridges here; unlisted bridges allow all. */
   readonly vlans?: Readonly<Record<string, readonly number[]>>;
 }
 
-/** Finds the counterpart of a NIC's attachment on this host, or says why there is none. Pure. */
+/** Finds the counterpart of a NIC's attachment here, or the reason for none. Pure. */
 export function mapNic(
   nic: NicNetwork,
   names: Names,
@@ -110,7 +110,7 @@ function landOn(own: Segment, name: string, facts: NetworkFacts, why: string): M
 
 function landOnOvs(own: Segment, name: string, facts: NetworkFacts, why: string): Mapping {
   const { mtu } = facts.links.find(({ ifname }) => ifname === name) ?? own;
-  // What a Linux bridge has for its default leaves it untagged, which is no VLAN 1 here.
+  // A Linux bridge's default is untagged, and not VLAN 1 here.
   const isDefault = own.kind === 'bridge' && vlansOf(own.vlan).every((tag) => tag === 1);
   const wanted = isDefault ? [] : vlansOf(own.vlan);
   const missing = wanted.filter((tag) => !ovsCarries(name, tag, facts));
@@ -140,7 +140,7 @@ function landOnBridge(own: Segment, bridge: Link, facts: NetworkFacts, why: stri
   }
   const wanted = vlansOf(own.vlan);
   if (!filters(bridge)) {
-    // The bridge's own default, VLAN 1 for all, is what a bridge without VLANs is as well.
+    // A bridge's default, VLAN 1 for all, equals a bridge without VLANs.
     if (wanted.every((tag) => tag === 1)) return { ok: true, landing, evidence: why };
     return no(
       `${bridge.ifname} knows no VLANs, and the guest is in VLAN ${wanted.join(', ')}`,
@@ -165,7 +165,7 @@ function vlansOf(vlan: PortVlan | undefined): number[] {
   return [...new Set([...(vlan.native === undefined ? [] : [vlan.native]), ...vlan.tags])];
 }
 
-/** Frames that the guest is used to sending must fit here too. */
+/** The guest's usual frame size must fit here too. */
 function checkMtu(nic: NicNetwork, mapping: Mapping): Mapping {
   if (!mapping.ok || mapping.landing.mtu >= nic.attachment.mtu) return mapping;
   const { mtu } = mapping.landing;
@@ -178,7 +178,7 @@ function checkMtu(nic: NicNetwork, mapping: Mapping): Mapping {
   );
 }
 
-/** One MAC behind two ports would be answered for twice. */
+/** Two ports with one MAC would both answer. */
 function checkMac(nic: NicNetwork, mapping: Mapping, facts: NetworkFacts): Mapping {
   if (!mapping.ok || mapping.landing.kind !== 'bridge') return mapping;
   const { bridge } = mapping.landing;
@@ -193,7 +193,7 @@ function checkMac(nic: NicNetwork, mapping: Mapping, facts: NetworkFacts): Mappi
   );
 }
 
-/** A port without a tag has all VLANs of an Open vSwitch, and the first one of a Linux bridge. */
+/** An untagged port has all VLANs on Open vSwitch, and the first one on a Linux bridge. */
 function checkVlans(mapping: Mapping, { vlans }: Names, facts: NetworkFacts): Mapping {
   if (!mapping.ok || mapping.landing.kind === 'routed') return mapping;
   const { bridge: name, kind, vlan } = mapping.landing;
@@ -209,7 +209,7 @@ function checkVlans(mapping: Mapping, { vlans }: Names, facts: NetworkFacts): Ma
   return no(`guests of other hosts may not have VLAN ${more.join(', ')} of ${name}`, hint);
 }
 
-/** The port here has the settings of the port at the source. One that keeps guests apart is never left out. */
+/** The port here gets the source port's settings. A setting that isolates guests is never dropped. */
 function withSettings(nic: NicNetwork, mapping: Mapping): Mapping {
   if (!mapping.ok || mapping.landing.kind === 'routed') return mapping;
   const { landing } = mapping;

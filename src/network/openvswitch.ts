@@ -5,10 +5,10 @@ import { parseOvsPorts, type OvsPort } from './facts.ts';
 import { unplugStep } from './handover.ts';
 import { networkTool } from './ip.ts';
 
-/** This host's Open vSwitch: where its database is, and what `ovs-vsctl` says and does. */
+/** This host's Open vSwitch: its database socket, and `ovs-vsctl`. */
 
 const DIRECTORIES = ['/run/openvswitch', '/usr/local/var/run/openvswitch'];
-/** A database that has stopped answering must not hold up a host that has nothing to do with it. */
+/** An unresponsive database must not delay unrelated hosts. */
 const READ_MS = 4000;
 const UNPLUG_MS = 3000;
 const READ_PORTS =
@@ -17,8 +17,8 @@ const READ_BRIDGES = '-- --columns=name,ports list Bridge';
 const READ_INTERFACES = '-- --columns=name,external_ids list Interface';
 
 /**
- * The socket of this host's Open vSwitch; undefined where it has none. As its own tools look for it: in OVS_RUNDIR, and
- * else where they were built to. That something answers there is not said.
+ * Socket of this host's Open vSwitch, searched in OVS_RUNDIR and the built-in paths; undefined without one. It may
+ * not answer.
  */
 export async function ovsDatabase(
   environment: NodeJS.ProcessEnv = process.env,
@@ -36,8 +36,8 @@ export async function ovsDatabase(
 }
 
 /**
- * Its ports, or these alone without their ids; none where this host has no Open vSwitch, or one that does not answer or
- * lacks one of these.
+ * All ports, or these only and without ids. Empty if this host has no Open vSwitch, it does not answer, or a port is
+ * missing.
  */
 export async function readOvs(signal: AbortSignal, only?: readonly string[]): Promise<OvsPort[]> {
   if ((await ovsDatabase()) === undefined) return [];
@@ -47,7 +47,6 @@ export async function readOvs(signal: AbortSignal, only?: readonly string[]): Pr
       if (only === undefined) words.push(READ_INTERFACES);
       const call = words.flatMap((part) => part.split(' '));
       const { status, output } = await networkTool('ovs-vsctl', call, inner);
-      // A line of JSON for each table.
       const [ports = '', bridges = '', interfaces] = output.split('\n');
       return status === 0 ? parseOvsPorts(ports, bridges, interfaces || undefined) : [];
     });
@@ -64,8 +63,8 @@ function none(thrown: unknown): [] {
 }
 
 /**
- * Takes a port out of Open vSwitch, which would remember it after it is gone. Nothing where it has no such port; waits
- * for no switch that may be down. GODWIT_HOST_LACKS, or GODWIT_DEADLINE, where there is a database that does not do it.
+ * Removes a port from Open vSwitch, which would keep its record. Does nothing without such a port, and does not wait
+ * for a switch that may be down. GODWIT_HOST_LACKS or GODWIT_DEADLINE if the database cannot do it.
  */
 export async function unplug(port: string, signal: AbortSignal): Promise<void> {
   if ((await ovsDatabase()) === undefined) return;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { hasCode } from '../errors.ts';
 import { ip, listedBy, type Ip } from './ip.ts';
 
-/** VLANs, bonds and bridges lie on each other; no real host has more. */
+/** Maximum stack of VLANs, bonds and bridges. */
 const MAX_LAYERS = 8;
 
 const routes = z.array(
@@ -12,7 +12,7 @@ const links = z.array(
   z.object({
     ifname: z.string().max(64),
     flags: z.array(z.string().max(32)).max(64),
-    /** The lower device of a VLAN or a macvlan. */
+    /** Lower device of a VLAN or a macvlan. */
     link: z.string().max(64).optional(),
     linkinfo: z.object({ info_kind: z.string().max(32).optional() }).optional(),
   }),
@@ -21,19 +21,19 @@ type LinkEntry = z.infer<typeof links>[number];
 const neighbours = z.array(z.object({ state: z.array(z.string().max(32)).max(16).optional() }));
 
 /**
- * Whether this host itself can send to an IP address. `missing`: the address lies in a segment of this host’s own, and
- * nobody there says that it is his.
+ * This host's ability to send to an IP address. `missing`: the address is in a local segment, and no host there
+ * answers for it.
  */
 export type OwnLink =
   | {
       readonly isUp: true;
       readonly missing: boolean;
-      /** The device, and the router where there is one: alike for all addresses to which this host sends by the same route. */
+      /** Device and router; the same for all addresses on the route. */
       readonly route: string;
     }
   | { readonly isUp: false; readonly why: string };
 
-/** Reads it from the kernel's own tables; never rejects but by the signal. */
+/** Reads the kernel's tables; only rejects with the signal. */
 export async function ownLinkTo(
   address: string,
   signal: AbortSignal,
@@ -60,17 +60,17 @@ export async function ownLinkTo(
 
 const down = (why: string): OwnLink => ({ isUp: false, why });
 
-/** The first of the devices, from the top, over which nothing goes out; undefined where all is well. */
+/** First device from the top without an outgoing path; undefined if all work. */
 async function deadLink(dev: string, layers: number, ask: Ask): Promise<string | undefined> {
   if (layers === 0) return undefined;
   const [link] = await ask(links, ['-d', 'link', 'show', 'dev', dev]);
   if (link === undefined || !link.flags.includes('LOWER_UP')) return dev;
   const kind = kindOf(link);
   if (kind === 'bridge' || kind === 'openvswitch') {
-    // All ports of all Open vSwitch bridges are of one master.
+    // All Open vSwitch ports have one master.
     const master = kind === 'bridge' ? dev : 'ovs-system';
     const ports = await ask(links, ['-d', 'link', 'show', 'master', master]);
-    // A guest's tap keeps a bridge up that has lost its cable.
+    // A guest's tap keeps a bridge up even if its cable is unplugged.
     const outward = ports.filter((port) => !['tun', 'openvswitch'].includes(kindOf(port)));
     const isCut = outward.length > 0 && !outward.some(({ flags }) => flags.includes('LOWER_UP'));
     return isCut ? outward.map(({ ifname }) => ifname).join(', ') : undefined;
@@ -81,7 +81,7 @@ async function deadLink(dev: string, layers: number, ask: Ask): Promise<string |
 
 const kindOf = ({ linkinfo }: LinkEntry): string => linkinfo?.info_kind ?? '';
 
-/** The kernel has asked who has the address, and nobody has answered. */
+/** The kernel asked for the address's owner without an answer. */
 async function isMissing(address: string, dev: string, ask: Ask): Promise<boolean> {
   const found = await ask(neighbours, ['neigh', 'show', 'to', address, 'dev', dev]);
   return found.every(({ state = [] }) =>

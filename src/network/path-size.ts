@@ -4,17 +4,16 @@ import { systemClock } from '../clock.ts';
 import { openIcmpSocket } from './icmp-socket.ts';
 import { checksum, ECHO_BYTES, echoRequest, isEchoReply } from './probe/echo.ts';
 
-/** Whether a path carries packets of the usual size, by the kernel's own answers: no agent takes part. */
+/** Tests with the kernel's echo answers whether a path carries full-size packets. */
 
-/** With its headers it fills a packet of 1500 bytes; where this host's own link is smaller, its kernel sends it in pieces. */
+/** Fills a packet of 1500 bytes with its headers; on a smaller link the kernel fragments it. */
 const FULL_BYTES = 1472;
 const TRIES = 3;
 const BETWEEN_MS = 300;
 
-/** Whether an echo of that length came back; undefined where none could be sent. */
 type Echo = (address: string, bytes: number, signal: AbortSignal) => Promise<boolean | undefined>;
 
-/** Small packets arrive there and come back, and full ones do not. False also where nobody could try it. */
+/** True if small packets are answered and full ones are not. False if the test is impossible. */
 export async function losesFullPackets(
   address: string,
   signal: AbortSignal,
@@ -50,7 +49,7 @@ async function echoOnce(
   }
 }
 
-/** Of that length; zeros change no checksum, but the kernel makes that of IPv6 itself. */
+/** Pads to that length with zeros, which keep the checksum; the kernel calculates IPv6's. */
 export function padded(address: string, request: Buffer, bytes: number): Buffer {
   const packet = Buffer.alloc(bytes);
   request.copy(packet);

@@ -8,10 +8,10 @@ import { networkTool, type IpAnswer } from './ip.ts';
 import { readOvs } from './openvswitch.ts';
 import { limitsOf } from './port-rules.ts';
 
-/** A guest may be paused for its switch meanwhile, ms. */
+/** Time limit; a guest may be paused for its switchover meanwhile, ms. */
 const LOOK_MS = 1000;
 
-/** Each reads commands from its input, one a line, and answers each with a line of JSON. */
+/** Each reads one command per line, and answers with a line of JSON. */
 const TOOLS = ['ip', 'bridge', 'tc'] as const;
 type Tool = (typeof TOOLS)[number];
 
@@ -21,18 +21,18 @@ interface PendingLook {
 }
 
 /**
- * Looks at a guest's ports once more. A guest that is paused for its switch waits for the answer, so the programs are
- * started before: then they answer within some 2 ms.
+ * Reads a guest's ports again. A paused guest may wait for the answer, so the programs are started in advance and
+ * then answer within about 2 ms.
  */
 export class PortLooks {
   #ahead: PendingLook | undefined;
 
-  /** Starts what the next look takes. It ends with the signal, or with this process. */
+  /** Starts the programs of the next look; they end with the signal or with this process. */
   ahead(signal: AbortSignal): void {
     if (!signal.aborted) this.#ahead ??= start(signal);
   }
 
-  /** The ports of these NICs as they are now. Rejects if a program does not answer, or a port is gone. */
+  /** Current ports of these NICs. Rejects if a program does not answer, or a port is gone. */
   async look(nics: readonly NicNetwork[], signal: AbortSignal): Promise<PortNow[]> {
     return withDeadline('looking at the ports', LOOK_MS, signal, async (inner) => {
       const started = this.#ahead ?? start(inner);
@@ -86,7 +86,7 @@ function unanswered(tool: string, reason: string): Error {
   return godwitError('GODWIT_HOST_LACKS', { what: `an answer of \`${tool}\`: ${reason}` });
 }
 
-/** The answers of the tools, in the order of the NICs. Pure. */
+/** Tool answers, in the order of the NICs. Pure. */
 export function portsNow(
   nics: readonly NicNetwork[],
   answers: Readonly<Record<Tool, readonly string[]>>,
@@ -102,9 +102,9 @@ export function portsNow(
     const { kind } = nic.attachment;
     const isThere = kind === 'ovs' || link.master === bridgeOf(nic);
     if (!isThere || kind === 'macvtap') return { ...seen, master: link.master };
-    // Routes are not compared: a routing daemon may change them.
+    // Routes are not compared, because a routing daemon may change them.
     if (kind === 'routed') return { ...seen, attachment: { ...nic.attachment, mtu: link.mtu } };
-    // `fdb show dev` leaves the name of the port out.
+    // `fdb show dev` omits the port's name.
     const forwarding = parseForwarding(withName(answers.bridge[2 * at + 1] ?? '', port));
     const facts = { links, forwarding, vlans: parseVlans(answers.bridge[2 * at] ?? ''), ovsPorts };
     const attachment = attachmentOf(port, { ...NOTHING, ...facts });

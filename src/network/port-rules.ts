@@ -10,14 +10,13 @@ import { BINDS } from './bound.ts';
 import { networkTool, type NetworkTool } from './ip.ts';
 
 /**
- * What a host has set on a guest's port outside of its bridge: rules of its packet filter that name the port, and limits of
- * its rate (`tc`). The port has another name at the destination, so neither follows the guest.
+ * Settings of a guest's port outside of its bridge: packet filter rules that name the port, and rate limits (`tc`).
+ * The port has another name at the destination, so neither follows the guest.
  */
 
 const READ_MS = 10_000;
 const MAX_CHARACTERS = 200;
 
-/** Programs that list rules; a host need not have any of them. */
 const RULE_LISTS: readonly (readonly [NetworkTool, ...string[]])[] = [
   ['nft', 'list', 'ruleset'],
   ['iptables-save'],
@@ -25,10 +24,10 @@ const RULE_LISTS: readonly (readonly [NetworkTool, ...string[]])[] = [
   ['ebtables-save'],
 ];
 
-/** Of a port that Godwit makes; a rule for all such ports is the same on every host of the site, or it is missed by all. */
+/** Prefix of Godwit's ports; a rule for all of them is the site's matter. */
 const OWN_PREFIX = 'gw';
 
-/** Lines of a list of rules that name the port, alone or with others whose names begin alike. Pure. */
+/** Lines of a rule list that name the port, or a name prefix that matches it. Pure. */
 export function rulesNaming(port: string, list: string): string[] {
   const words = list.split('\n').flatMap((line) => {
     const isNamed = line
@@ -48,7 +47,7 @@ function isPrefixOf(word: string, port: string): boolean {
   return port.startsWith(prefix);
 }
 
-/** Lines of a list of rules that name the MAC and not the port. Other hosts may have them as well, or not. Pure. */
+/** Lines of a rule list that name the MAC but not the port; other hosts may have them too. Pure. */
 export function rulesOfMac(mac: string, port: string, list: string): string[] {
   const ofPort = new Set(rulesNaming(port, list));
   const found = list.split('\n').flatMap((line) => {
@@ -62,7 +61,7 @@ export function rulesOfMac(mac: string, port: string, list: string): string[] {
 
 const MAC = /^(?:[0-9a-f]{1,2}:){5}[0-9a-f]{1,2}$/i;
 
-/** ebtables leaves leading zeros out. */
+/** ebtables omits leading zeros. */
 function padded(mac: string): string {
   const bytes = mac.toLowerCase().split(':');
   return bytes.map((byte) => byte.padStart(2, '0')).join(':');
@@ -84,7 +83,7 @@ const groups = z
   )
   .max(4096);
 
-/** Multicast groups that somebody joined a port to by hand (`bridge mdb add ... permanent`). Pure. */
+/** Multicast groups joined by hand (`bridge mdb add ... permanent`). Pure. */
 export function staticGroups(port: string, json: string): string[] {
   const found = groups.safeParse(JSON.parse(json.trim() === '' ? '[]' : json));
   if (!found.success) return [];
@@ -98,7 +97,7 @@ const disciplines = z
   .array(z.object({ kind: z.string().max(32), handle: z.string().max(32).optional() }))
   .max(1024);
 
-/** Queueing disciplines of a port that somebody chose: the kernel's own have no handle. Pure. */
+/** Queueing disciplines set by hand; the kernel's defaults have no handle. Pure. */
 export function limitsOf(json: string): string[] {
   const found = disciplines.safeParse(JSON.parse(json.trim() === '' ? '[]' : json));
   if (!found.success) return [];
@@ -106,7 +105,7 @@ export function limitsOf(json: string): string[] {
   return [...new Set(chosen.map(({ kind }) => `tc ${kind}`))];
 }
 
-/** Filters of `tc` that do more than limit a rate: they drop, redirect or rewrite frames. Pure. */
+/** `tc` filters that drop, redirect or rewrite frames, and not only limit a rate. Pure. */
 export function tcRules(text: string): string[] {
   const lines = text.split('\n').filter((line) => !line.includes('police'));
   const kinds = lines.flatMap(
@@ -117,7 +116,6 @@ export function tcRules(text: string): string[] {
 
 type Own = Pick<NicNetwork, 'rules' | 'limits'>;
 
-/** The NICs with the rules and limits of their ports. */
 export async function withPortRules(
   nics: readonly NicNetwork[],
   signal: AbortSignal,
@@ -163,19 +161,19 @@ async function ownOf(
   };
 }
 
-/** Settings that a routed port gets at its destination, and those that a new port has otherwise than `default`. */
+/** Settings that a routed port gets at its destination, or that differ from `default` on every new port. */
 const CARRIED_SYSCTLS: ReadonlySet<string> = new Set([
   'proxy_arp',
   'proxy_ndp',
-  // The kernel sets it to the link's.
+  // The kernel sets it to the link's MTU.
   'mtu',
-  // It cannot be read while it is unset.
+  // Unreadable while it is unset.
   'stable_secret',
 ]);
 
 /**
- * Settings of the kernel for this port alone, which differ from a new port's. They mean something for a routed port: a
- * bridge takes the frames of its ports before the kernel's own handling of addresses.
+ * Kernel settings of this port that differ from a new port's. They only affect routed ports, because a bridge takes
+ * its ports' frames before the kernel handles addresses.
  */
 export async function portSysctls(port: string, top = '/proc/sys/net'): Promise<string[]> {
   const found = ['ipv4', 'ipv6'].map(async (family) => {
@@ -203,11 +201,11 @@ function readSetting(file: string): Promise<string | undefined> {
 
 interface RuleListing {
   readonly text: string;
-  /** Why a program that is there lists nothing. */
+  /** Reason why an installed program lists nothing. */
   readonly unread?: string;
 }
 
-/** A kernel without the packet filter has no rules of it. */
+/** A kernel without the packet filter has no rules. */
 const NO_FILTER = /not supported|no such file|does not exist|unknown|protocol/i;
 
 async function listed(
@@ -222,7 +220,7 @@ async function listed(
     return { text: '', unread: `whatever \`${tool}\` does not list (${why || 'too much'})` };
   } catch (thrown) {
     signal.throwIfAborted();
-    // This host has no such program.
+    // The program is not installed.
     if (toGodwitError(thrown).code === 'GODWIT_HOST_LACKS') return { text: '' };
     throw thrown;
   }
@@ -231,7 +229,7 @@ async function listed(
 const RULES_HINT =
   'Let a hook prepare-destination of the destination make them for the new port, whose name it gets; or take them back at the source.';
 
-/** Whether the destination makes the rules and limits that the port has at the source. Pure. */
+/** Checks that the destination recreates the port's rules and limits. Pure. */
 export function judgePortRules(
   { id, port, rules = [], limits = [] }: NicNetwork,
   { host, hooks }: { readonly host: string; readonly hooks: OwnHooks },

@@ -14,11 +14,11 @@ import {
 import type { Forwarding, Link } from './facts.ts';
 import type { ToolCommand, Landing } from './landing.ts';
 
-/** Settings of a guest's port in a bridge, as the kernel reports them and as `ip` sets them. Pure. */
+/** Bridge port settings, as reported by the kernel and set by `ip`. Pure. */
 
 type Plain = Exclude<keyof PortSettings, 'staticMacs'>;
 
-/** How a new port has each setting, by the kernel's `br_add_if`. */
+/** Defaults of a new port in the kernel's `br_add_if`. */
 const STANDARD: Readonly<Record<Plain, boolean | number | readonly number[]>> = {
   isolated: false,
   locked: false,
@@ -37,18 +37,18 @@ const STANDARD: Readonly<Record<Plain, boolean | number | readonly number[]>> = 
   vlan_tunnel: false,
   proxy_arp: false,
   proxy_arp_wifi: false,
-  // 3 is a router that the kernel has seen just now: a state, and not a setting.
+  // 3 is the state of a recently seen router, and not a setting.
   mcast_router: [1, 3],
   priority: 32,
-  // The kernel derives it from the speed of the link (`port_cost`), which differs between kernels.
+  // Derived from the link's speed (`port_cost`), differently between kernels.
   cost: [2, 4, 19, 100],
   group_fwd_mask: 0,
 };
 
-/** `ip -d link` names one of them otherwise. */
+/** Names that differ in `ip -d link`. */
 const REPORTED_AS: Partial<Record<Plain, string>> = { mcast_router: 'multicast_router' };
 
-/** Settings of a port of a Linux bridge that its owner changed; undefined if there are none. */
+/** Settings that the owner of a Linux bridge port changed; undefined if none. */
 export function settingsOfPort(
   port: Link,
   forwarding: readonly Forwarding[],
@@ -71,7 +71,7 @@ export function settingsOfPort(
   return settingNames(settings).length === 0 ? undefined : settings;
 }
 
-/** iproute2 writes the mask as text in hexadecimal digits. */
+/** iproute2 writes the mask as hexadecimal text. */
 function numberOrSwitch(value: unknown): boolean | number | undefined {
   if (typeof value === 'boolean' || typeof value === 'number') return value;
   const number = typeof value === 'string' ? Number(value) : Number.NaN;
@@ -83,7 +83,7 @@ function isStandard(name: Plain, value: boolean | number): boolean {
   return typeof standard === 'object' ? standard.includes(Number(value)) : standard === value;
 }
 
-/** A port's own MAC is behind it by the kernel's own entry. */
+/** The kernel's entry for the port's MAC does not count. */
 function staticMacsOf(port: Link, forwarding: readonly Forwarding[]): StaticMac[] {
   const own = port.address?.toLowerCase();
   return forwarding
@@ -101,7 +101,7 @@ function staticMacsOf(port: Link, forwarding: readonly Forwarding[]): StaticMac[
     }));
 }
 
-/** The command that gives a port of a Linux bridge its settings; undefined if it needs none. */
+/** Command with a Linux bridge port's settings; undefined if none are needed. */
 export function settingsCommand(
   port: string,
   settings: PortSettings = {},
@@ -116,9 +116,9 @@ export function settingsCommand(
 }
 
 /**
- * The settings that a NIC's port gets in a bridge here, and the names of those that keep guests apart and that this bridge
- * cannot have. A Linux bridge has all of them, Open vSwitch `isolated` alone. A peer has this host put no MAC behind the
- * port except the NIC's own: a static entry takes the frames of whoever else has that MAC.
+ * Settings that a NIC's port gets in a bridge here, and names of isolating settings that this bridge lacks. A Linux
+ * bridge supports all, Open vSwitch only `isolated`. Static entries for MACs other than the NIC's are dropped,
+ * because a peer could redirect the frames of other MACs.
  */
 export function settingsHere(
   { mac, attachment }: NicNetwork,
@@ -139,7 +139,7 @@ export function settingsHere(
   return { ...(isolated === true ? { settings: { isolated } } : {}), unprotected };
 }
 
-/** Whether the port here gets the settings of the port at the source. Nothing if that has none of its own. */
+/** Checks that the port here gets the source port's settings. Empty if there are none. */
 export function judgePortSettings(
   { id, attachment }: NicNetwork,
   landing: Landing,

@@ -13,7 +13,7 @@ import type { Landing } from './landing.ts';
 import { unplug } from './openvswitch.ts';
 import { createTap, removeTap } from './tap.ts';
 
-/** How the guest's NICs are attached here; one that we know nothing of is left out. */
+/** Current attachments of the guest's NICs; unknown ones are skipped. */
 export async function readNics(
   nics: readonly SourceNic[],
   signal: AbortSignal,
@@ -23,7 +23,7 @@ export async function readNics(
   return nics.flatMap((nic) => nicOf(nic, facts) ?? []);
 }
 
-/** Makes a NIC's port, attached and silent. May run twice. Leaves nothing when it fails. */
+/** Makes a NIC's port, attached and silent. Repeatable; leaves nothing after a failure. */
 export async function makePort(
   landing: Landing,
   port: string,
@@ -34,7 +34,7 @@ export async function makePort(
   if (landing.kind !== 'bridge') return carryOut(prepare, signal);
   await createTap({ name: port, bridge: landing.bridge, ...made }, signal);
   try {
-    // The rest: making the port and joining the bridge are createTap's, which puts a half-made one right.
+    // Skips the steps of createTap, which also repairs a half-made port.
     await carryOut(prepare.slice(2), signal);
   } catch (thrown) {
     await removeTap(port, AbortSignal.timeout(5000));
@@ -42,7 +42,7 @@ export async function makePort(
   }
 }
 
-/** Sets on this host that the guest is behind `port` now, where the host routes to it. May run twice. */
+/** Routes this host's traffic to the guest's `port`, if it is routed. Repeatable. */
 export async function announcePort(
   nic: NicNetwork,
   port: string,
@@ -51,7 +51,7 @@ export async function announcePort(
   await carryOn(arrivalSteps(nic, port), signal);
 }
 
-/** No tunnel of the guests' own bridges leads elsewhere for a guest that is here, `ports` by NIC. May run twice. */
+/** Removes entries of the guests' tunnels that lead to other hosts; `ports` by NIC. Repeatable. */
 export async function settleForwarding(
   nics: readonly NicNetwork[],
   ports: Readonly<Record<string, string>>,
@@ -68,22 +68,19 @@ export async function settleForwarding(
   await carryOn(steps, signal);
 }
 
-/** Another tenant may have a guest of the same MAC in another segment. */
+/** Another tenant may have a guest with the same MAC in another segment. */
 function tunnelsBeside(port: string | undefined, links: readonly Link[]): Set<string> {
   const master = links.find(({ ifname }) => ifname === port)?.master;
   const beside = links.filter((link) => link.kind === 'vxlan' && link.master === master);
   return new Set(master === undefined ? [] : beside.map(({ ifname }) => ifname));
 }
 
-/** The guest has left: this host no longer leads to it. May run twice. */
+/** Removes this host's routes to a guest that has left. Repeatable. */
 export async function withdrawPort(nic: NicNetwork, signal: AbortSignal): Promise<void> {
   await carryOn(departureSteps(nic), signal);
 }
 
-/**
- * Removes a port that the guest no longer has, whatever it is in. May run twice. An Open vSwitch that does not answer
- * keeps its record of the port, and nothing else.
- */
+/** Removes a port of any kind. Repeatable. A silent Open vSwitch keeps its record of the port. */
 export async function removePort(port: string, signal: AbortSignal): Promise<void> {
   await unplug(port, signal).catch(() => undefined);
   await removeTap(port, signal);

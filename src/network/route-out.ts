@@ -13,12 +13,12 @@ const device = z.object({
   ifindex: z.number().int(),
   address: name.optional(),
   master: name.optional(),
-  /** The lower device of a VLAN, a macvlan or a macvtap; the other end of a veth, where it is here. */
+  /** Lower device of a VLAN, a macvlan or a macvtap; other end of a local veth. */
   link: name.optional(),
   linkinfo: z
     .object({
       info_kind: name.optional(),
-      /** `link`: the device that a VXLAN goes out by. */
+      /** `link`: device that a VXLAN sends by. */
       info_data: z.object({ type: z.unknown(), link: name }).partial().optional(),
     })
     .optional(),
@@ -26,7 +26,7 @@ const device = z.object({
 export type Device = z.infer<typeof device>;
 const routes = z.array(z.object({ dev: name.optional() }));
 
-/** The route to an IP address, by the kernel's own tables; undefined where they do not say it. Never rejects but by the signal. */
+/** Route to an IP address from the kernel's tables; undefined if unknown. Only rejects with the signal. */
 export async function routeOutTo(
   address: string,
   signal: AbortSignal,
@@ -57,14 +57,11 @@ export async function routeOutTo(
   }
 }
 
-/**
- * Whether a port of a guest leads over the device, or over what lies below it; undefined where none is seen to, and what the
- * host routes for some of them may.
- */
+/** True if a guest's port uses the device or one below it; undefined if routed guests may use it. */
 export function hasGuests(devices: readonly Device[], over: string): boolean | undefined {
   const below = lowerOf(devices);
   const own = below(over);
-  // Many guests have one bridge.
+  // Many guests share one bridge.
   const uppers = new Set(
     devices.filter(isGuests).map((each) => (kindOf(each) === 'macvtap' ? each.link : each.master)),
   );
@@ -74,23 +71,23 @@ export function hasGuests(devices: readonly Device[], over: string): boolean | u
     devices.some(
       (each) => each.ifname === name && ['bridge', 'openvswitch'].includes(kindOf(each)),
     );
-  // By no bridge, or by one that has no port but theirs.
+  // Guests without a bridge, or with a bridge of their ports only, may be routed.
   const mayBeRouted = lowers.some((each) => each === undefined || [...each].every(isBridge));
   return mayBeRouted ? undefined : false;
 }
 
-/** The devices that what a device sends may go out by, with itself. */
+/** The device and all devices below it that may send its frames. */
 function lowerOf(devices: readonly Device[]): (ifname: string) => ReadonlySet<string> {
   const named = new Map(devices.map((each) => [each.ifname, each]));
   const ports = devices.filter((each) => !isGuests(each) && kindOf(each) !== 'openvswitch');
   const portsOf = Map.groupBy(ports, ({ master }) => master);
   return (ifname) => {
     const found = new Set([ifname]);
-    // What is added meanwhile is looked at too.
+    // The loop includes entries added meanwhile.
     for (const each of found) {
       const device = named.get(each);
       if (device === undefined) continue;
-      // All ports of all Open vSwitch bridges are of one master.
+      // All Open vSwitch ports have one master.
       const master = kindOf(device) === 'openvswitch' ? 'ovs-system' : each;
       for (const { ifname: port } of portsOf.get(master) ?? []) found.add(port);
       for (const next of nextOf(device)) if (next !== undefined) found.add(next);
@@ -99,7 +96,7 @@ function lowerOf(devices: readonly Device[]): (ifname: string) => ReadonlySet<st
   };
 }
 
-/** Where it sends what it is given, besides its ports. */
+/** Next devices of a frame that are not ports. */
 function nextOf(device: Device): readonly (string | undefined)[] {
   const { link, linkinfo, master } = device;
   switch (kindOf(device)) {
@@ -109,7 +106,7 @@ function nextOf(device: Device): readonly (string | undefined)[] {
       return [link];
     case 'vxlan':
       return [linkinfo?.info_data?.link];
-    // What comes out at the other end is a frame of the bridge that has that.
+    // A frame leaves the other end in that end's bridge.
     case 'veth':
       return [link, master];
     default:
@@ -119,12 +116,12 @@ function nextOf(device: Device): readonly (string | undefined)[] {
 
 const kindOf = ({ linkinfo }: Device): string => linkinfo?.info_kind ?? '';
 
-/** A tap; a tunnel of layer 3 is of the same kind. */
+/** A tap; layer 3 tunnels have the same kind. */
 const isGuests = (each: Device): boolean =>
   kindOf(each) === 'macvtap' ||
   (kindOf(each) === 'tun' && each.linkinfo?.info_data?.type !== 'tun');
 
-/** What the device says of itself, bytes/s. Where `/sys` is another namespace's, its device is another one. */
+/** Rate that the device reports, bytes/s. Checks the index, because `/sys` may be another namespace's. */
 async function statedRate(
   { ifname, ifindex, address = '' }: Device,
   directory: string,

@@ -4,25 +4,22 @@ import type { NetworkFacts, Route } from './facts.ts';
 
 type RoutedAttachment = Extract<Attachment, { kind: 'routed' }>;
 
-/** What this host’s administrator lets routed guests have. */
 export interface RoutedRules {
-  /** Networks of their addresses and of the gateways on their ports; none: no routed guest comes. */
+  /** Networks for their addresses and gateways; empty: no routed guests. */
   readonly prefixes: readonly string[];
-  /** Addresses of this fleet’s hosts, which are no guest’s whatever the networks say. */
+  /** Addresses of the fleet's hosts, which no guest may have. */
   readonly hosts: readonly string[];
-  /** Names of hosts of which nobody says an address now. */
   readonly unresolved?: readonly string[];
 }
 
 export const NO_ROUTED: RoutedRules = { prefixes: [], hosts: [] };
 
-/** Why a host does not lead to a guest, and what to do about it. */
 export interface RoutedRefusal {
   readonly what: string;
   readonly hint: string;
 }
 
-/** Addresses that are no guest’s, in whatever network they are configured. */
+/** Addresses that no guest may have, in any configured network. */
 export const RESERVED = [
   ['0.0.0.0/8', 'unspecified'],
   ['127.0.0.0/8', 'loopback'],
@@ -38,9 +35,8 @@ export const RESERVED = [
 const LINK_LOCAL_V6 = 'fe80::/10';
 
 /**
- * What a peer may have this host route to a guest’s port, and which gateways it may give the port. A gateway is an address
- * of this host from then on, so it is one that this host has already, or one that its administrator named. Undefined where
- * all is well. Pure.
+ * Checks the routes and gateways that a peer requests for a guest's port. A gateway becomes an address of this host,
+ * so it must be one already, or be named by the administrator. Undefined if all are allowed. Pure.
  */
 export function refuseRouted(
   own: Pick<RoutedAttachment, 'routes' | 'gateways'>,
@@ -92,7 +88,7 @@ function refuseGateway(
   facts: NetworkFacts,
 ): RoutedRefusal | undefined {
   const gateway = parsePrefix(text);
-  // Each link has that network for itself.
+  // Each link has that network separately.
   if (gateway !== undefined && holds([LINK_LOCAL_V6], gateway)) return undefined;
   if (gateway === undefined || gateway.length !== gateway.width) {
     return {
@@ -127,19 +123,19 @@ function outside(who: string, text: string, { prefixes }: RoutedRules): RoutedRe
   };
 }
 
-/** iproute2’s words and numbers for the daemons by which hosts learn where a guest is now. */
+/** Names and numbers in iproute2 of daemons that distribute routes to guests. */
 const DAEMONS = new Set(
   'zebra 11 bird 12 xorp 14 babel 42 openr 99 bgp 186 isis 187 ospf 188 rip 189 eigrp 192'.split(
     ' ',
   ),
 );
 
-/** Metric that the kernel gives a route for which none is named. */
+/** Kernel's metric for routes without one. */
 const DEFAULT_METRIC = { 32: 0, 128: 1024 } as const;
 
 /**
- * A route that leads there already is somebody’s. That of a routing daemon may lead to the guest where it is now; ours goes
- * in beside it, under another metric.
+ * An existing route belongs to someone else. A routing daemon's route may lead to the guest's current host; ours is
+ * added next to it, with another metric.
  */
 function refuseTaken(text: string, wanted: Prefix, facts: NetworkFacts): RoutedRefusal | undefined {
   const address = text.replace(/\/\d+$/, '');
@@ -168,7 +164,7 @@ function refuseTaken(text: string, wanted: Prefix, facts: NetworkFacts): RoutedR
   return undefined;
 }
 
-/** Whether a route stands where one without a metric would go. Pure. */
+/** True if a route has the metric of a route without one. Pure. */
 export function hasDefaultMetric(route: Route, { width }: Pick<Prefix, 'width'>): boolean {
   const usual = DEFAULT_METRIC[width];
   return (route.metric ?? usual) === usual;
@@ -181,7 +177,6 @@ function exactly(wanted: Prefix, routes: readonly Route[]): Route[] {
   });
 }
 
-/** Addresses of this host itself. */
 export function ownAddresses(facts: Pick<NetworkFacts, 'addresses'>): string[] {
   return facts.addresses.flatMap(({ addr_info: held }) => held.map(({ local }) => local));
 }

@@ -4,29 +4,28 @@ import { withDeadline } from '../deadline.ts';
 import { godwitError } from '../errors.ts';
 import { ip, type IpAnswer } from './ip.ts';
 
-/** A port of a bridge that a guest's NIC is connected to. */
 export interface TapPlan {
   readonly name: string;
   readonly bridge: string;
   /** Default: the bridge's. */
   readonly mtu?: number;
-  /** For a NIC with several queues. */
+  /** True for a NIC with several queues. */
   readonly multiQueue?: boolean | undefined;
-  /** The user who may attach a program to it; default: only who may do so to any. */
+  /** User who may attach a program; default: privileged users only. */
   readonly owner?: number | undefined;
 }
 
 const STEP_MS = 5000;
 
-/** The same name for the same migration and NIC, on any host; 15 characters at most, as the kernel wants. */
+/** Stable name of a migration's NIC on any host; up to 15 characters, the kernel's limit. */
 export function tapName(migrationId: string, index: number): string {
   const hash = createHash('sha256').update(migrationId).digest('hex').slice(0, 8);
   return `gw${hash}n${index}`.slice(0, 15);
 }
 
 /**
- * A port's own MAC, which no frame carries. High: a bridge that was given none takes the lowest of its ports', and the
- * host would go by another whenever a guest comes or leaves.
+ * MAC of the port itself, which no frame carries. High, because a bridge without a set MAC takes its ports' lowest,
+ * and the host's MAC would change with guests.
  */
 export function portMac(port: string): string {
   const hash = createHash('sha256').update(port).digest('hex').slice(0, 10);
@@ -34,8 +33,8 @@ export function portMac(port: string): string {
 }
 
 /**
- * Makes the tap, up and in its bridge; one that is there already is put right. Returns its name.
- * GODWIT_HOST_LACKS names a bridge that is not there, GODWIT_PRIVILEGE a missing right.
+ * Makes the tap, up and in its bridge, or corrects an existing one. Returns its name. GODWIT_HOST_LACKS: missing
+ * bridge. GODWIT_PRIVILEGE: missing permission.
  */
 export async function createTap(plan: TapPlan, signal: AbortSignal): Promise<string> {
   return withDeadline(`making ${plan.name}`, STEP_MS, signal, async (inner) => {
@@ -69,7 +68,7 @@ export async function createTap(plan: TapPlan, signal: AbortSignal): Promise<str
   });
 }
 
-/** A tap that an attempt before this one made for another user: nothing changes whose it is, and the new user may not open it. */
+/** Removes a tap that an earlier attempt made for another user, because its owner cannot be changed. */
 async function removeForeign({ name, owner }: TapPlan, signal: AbortSignal): Promise<void> {
   if (owner === undefined) return;
   const user = (await linkOf(name, signal))?.linkinfo?.info_data?.user;
@@ -77,10 +76,7 @@ async function removeForeign({ name, owner }: TapPlan, signal: AbortSignal): Pro
   await ip(['link', 'del', 'dev', name], signal);
 }
 
-/**
- * GODWIT_ID_REUSED where a link has the name that a port of this migration will have: a peer chooses ids, and two of them
- * may lead to one name.
- */
+/** GODWIT_ID_REUSED if a link already has the name of this migration's port, because a peer chooses ids. */
 export async function mustBeFree(id: string, port: string, signal: AbortSignal): Promise<void> {
   checkName(port);
   const there = await withDeadline(`looking up ${port}`, STEP_MS, signal, (inner) =>
@@ -91,7 +87,6 @@ export async function mustBeFree(id: string, port: string, signal: AbortSignal):
   throw godwitError('GODWIT_ID_REUSED', { id }, { hint });
 }
 
-/** The words of `ip` that make a tap. */
 export function tapWords(
   name: string,
   { multiQueue, owner }: Pick<TapPlan, 'multiQueue' | 'owner'>,
@@ -101,7 +96,7 @@ export function tapWords(
   return ['tuntap', 'add', 'dev', name, 'mode', 'tap', ...queues, ...user];
 }
 
-/** Removes the tap; nothing when it is gone already. */
+/** Idempotent. */
 export async function removeTap(name: string, signal: AbortSignal): Promise<void> {
   await withDeadline(`removing ${name}`, STEP_MS, signal, async (inner) => {
     checkName(name);
@@ -112,7 +107,7 @@ export async function removeTap(name: string, signal: AbortSignal): Promise<void
   });
 }
 
-/** The bridge that a port belongs to; undefined when it belongs to none, or is not there. */
+/** Bridge of a port; undefined if it has none, or does not exist. */
 export async function bridgeOf(port: string, signal: AbortSignal): Promise<string | undefined> {
   checkName(port);
   return withDeadline(`looking up ${port}`, STEP_MS, signal, async (inner) => {
@@ -127,7 +122,7 @@ const links = z
       ifname: z.string().optional(),
       mtu: z.number().optional(),
       master: z.string().optional(),
-      /** Of a tap: its user, by number where this host has no name for it. */
+      /** Owner of a tap, by number if it has no name here. */
       linkinfo: z
         .object({
           info_data: z.object({ user: z.union([z.number(), z.string()]).optional() }).optional(),

@@ -1,19 +1,18 @@
 import type { BalloonLook } from '../migration/preflight/balloon.ts';
 
-/** Takes memory of a running guest away, and gives it back. */
+/** Shrinks and regrows the memory of a running guest. */
 export interface Balloon {
   /**
-   * What it and its driver report now; takes seconds. GODWIT_CAPABILITY says why there is nothing to hear: no such device, or
-   * none whose driver in the guest keeps statistics.
+   * Reads the device and its driver; takes seconds. GODWIT_CAPABILITY if there is no device, or its driver keeps no
+   * statistics.
    */
   look(signal: AbortSignal): Promise<BalloonLook>;
-  /** Orders that the guest is to have so much, bytes; it comes to that by itself, as fast as it can. */
+  /** Sets the target size. The guest approaches it at its own pace. */
   resize(bytes: number, signal: AbortSignal): Promise<void>;
-  /** What it has now, bytes. */
+  /** Current size, bytes. */
   actual(signal: AbortSignal): Promise<number>;
 }
 
 export interface MayBalloon {
-  /** Absent where the driver knows no balloons. */
   readonly balloon?: Balloon;
 }

@@ -23,13 +23,13 @@ export type { GuestHandle, HypervisorEvent, HypervisorStatus, Launch };
 export interface DirectDriver extends DriverInventory {
   readonly capabilities: Capabilities & { readonly shape: 'direct' };
   /**
-   * Whether that hypervisor may come to a socket that lies where only the user of this process may go. True where it has
-   * ended, which others find out.
+   * True if the hypervisor can reach a socket in a directory that only this process's user may enter, or if it has
+   * ended.
    */
   mayReachUs(handle: GuestHandle): boolean;
   /**
-   * Starts the hypervisor of a guest anew by `launch`, as a machine that had lost its power; `handle` is the one that
-   * has ended. Started already by an earlier call: answers the same again. Absent where the driver cannot.
+   * Starts the hypervisor again from `launch`, as after a power cut; `handle` is the hypervisor that ended.
+   * Idempotent.
    */
   relaunch?(
     handle: GuestHandle,
@@ -38,15 +38,15 @@ export interface DirectDriver extends DriverInventory {
     signal: AbortSignal,
   ): Promise<GuestHandle>;
   /**
-   * Takes hold of a running guest. GODWIT_GUEST_MANAGED when its monitor is held by another, GODWIT_HYPERVISOR_LOST when
-   * it is gone, GODWIT_MONITOR_UNREACHABLE when it cannot be reached and is not known to be gone.
+   * Attaches to a running guest. GODWIT_GUEST_MANAGED: another program holds its monitor. GODWIT_HYPERVISOR_LOST: it
+   * is gone. GODWIT_MONITOR_UNREACHABLE: no connection, and its end is not proven.
    */
   openSource(guest: GuestHandle, signal: AbortSignal): Promise<SourceSession>;
-  /** Makes ready to build the paused counterpart; starts nothing yet. */
+  /** Prepares the paused counterpart; starts nothing. */
   openDestination(options: DestinationOptions): Promise<DestinationSession>;
   /**
-   * Offers images that no guest writes to any more for reading on a unix socket, each under its node's name, for as long
-   * as `work` takes. `directory` is made for it, and removed. Absent where the driver cannot.
+   * Serves images that no guest writes to, read-only, on a unix socket until `work` settles; each export has its
+   * node's name. Creates and removes `directory`.
    */
   openFrozen?<T>(
     images: readonly FrozenImage[],
@@ -56,66 +56,70 @@ export interface DirectDriver extends DriverInventory {
   ): Promise<T>;
 }
 
-/** TLS for the hypervisor's own stream: PEM files in a directory made for this migration (0700). */
+/** TLS for the hypervisor's stream: PEM files in a directory of this migration (0700). */
 export interface StreamTls {
-  /** ca.crt, host.crt, host.key of this host. */
+  /** ca.crt, host.crt and host.key of this host. */
   readonly caFile: string;
   readonly certFile: string;
   readonly keyFile: string;
-  /** Where the driver may lay out files as its hypervisor wants them. */
+  /** Scratch directory for files in the hypervisor's layout. */
   readonly directory: string;
-  /** Name of the other host: the destination checks the client certificate's name, the source the server's. */
+  /**
+   * Name of the other host, compared with the certificate of the client (at the destination) or the server (at the
+   * source).
+   */
   readonly peer: string;
-  /** The fleet's list, asked by a driver that checks the peer itself; absent: it refuses no certificate. */
+  /**
+   * Checks the fleet's revocation list, for drivers that verify the peer themselves. Absent: no certificate is
+   * refused.
+   */
   readonly refuses?: Refuses;
 }
 
 export interface StreamSetup extends StreamSettings {
   readonly maxDowntimeMs: number;
-  /** The guest has disks: no image is taken hold of before the guest is to run. */
+  /** The guest has disks, so its images must not be opened before it runs. */
   readonly disks?: boolean;
-  /** Source: stop in `pre-switchover` until continueSwitchover. Without it the switch takes place by itself. */
+  /** Source: stop in `pre-switchover` until continueSwitchover. Otherwise the switchover happens at once. */
   readonly holdSwitchover?: boolean;
   readonly maxBandwidth?: number | undefined;
-  /** Source: the guest may be slowed down later (`adjust`); left out where the hypervisor cannot. */
+  /** Source: `adjust` may throttle the guest later. */
   readonly mayThrottle?: boolean;
   readonly tls: boolean;
   readonly credentials?: StreamTls;
-  /** Source: volumes that both hosts were proved to see, by their nodes. They stay, and nothing of them is sent. */
+  /** Source: nodes of volumes that both hosts were proved to see. They are not sent. */
   readonly shared?: readonly string[];
-  /** Destination: memory comes over this unix socket of its host, which it makes, and not over the network. */
+  /** Destination: unix socket to receive memory on, instead of a network port. */
   readonly socket?: string;
 }
 
 export interface HypervisorSession extends MayBalloon {
-  /** Calls back in order of occurrence, starting with what is already so. Returns a function that stops it. */
+  /** Replays the current state, then calls back in order. Returns the unsubscribe function. */
   onEvent(listener: (event: HypervisorEvent) => void): () => void;
   /**
-   * Calls back once, when this session has lost its hypervisor out of reach, which may go on: no event comes any more. A
-   * source is opened anew then; a destination takes hold again by itself, and needs none. Returns a function that stops it.
+   * Calls back once if the hypervisor can no longer be reached. It may still run, and no more events come. The caller
+   * opens a source again; a destination reconnects by itself. Returns the unsubscribe function.
    */
   onUnreachable?(listener: (error: GodwitError) => void): () => void;
-  /** `gone` by proof; GODWIT_MONITOR_UNREACHABLE where it cannot be reached and is not known to be gone. */
+  /** `gone` is proven. GODWIT_MONITOR_UNREACHABLE: no connection, and its end is not proven. */
   status(signal: AbortSignal): Promise<HypervisorStatus>;
-  /** Closes the connection to the hypervisor, which continues as it is. */
+  /** Closes the connection only; the hypervisor continues. */
   close(): Promise<void>;
 }
 
 export interface SourceSession extends HypervisorSession, MayCompare {
   readonly handle: GuestHandle;
-  /** Why its hypervisor cannot send such a stream; undefined: it can. */
+  /** Reason why its hypervisor cannot send such a stream. */
   whyNot(stream: Omit<StreamSettings, 'tls'>, signal: AbortSignal): Promise<string | undefined>;
-  /** Absent where the driver cannot copy disks. */
   readonly disks?: DiskSource;
-  /** Absent where the driver cannot move a disk on its host. */
   readonly relocator?: DiskRelocator;
-  /** Lets the hypervisor, which may run as another user, connect to a unix socket of ours. */
+  /** Lets the hypervisor, which may run as another user, connect to a unix socket of this process. */
   letIn?(socket: string): Promise<void>;
-  /** Network ports (taps) of this host that the guest's NICs use now; removed once the guest has left. */
+  /** Taps of this host that the guest's NICs use; removed once the guest has left. */
   ports(signal: AbortSignal): Promise<string[]>;
   /**
-   * Describes the guest as it is now: queried, with everything the destination must rebuild. `unplug`: devices that it will
-   * be without; the description is of a guest that has them no more. `isWayBack`: those that it does not have are passed over.
+   * Describes everything that the destination must rebuild. `unplug`: devices that the description leaves out.
+   * `isWayBack`: devices that the guest does not have are ignored.
    */
   inspect(
     stream: Omit<StreamSettings, 'tls'>,
@@ -123,12 +127,11 @@ export interface SourceSession extends HypervisorSession, MayCompare {
     unplug?: readonly string[],
     isWayBack?: boolean,
   ): Promise<Inspection>;
-  /** Absent where the driver unplugs none. */
   readonly unplugger?: Unplugger;
   /**
-   * Reads all that its hypervisor reports of the machine; resolves to what compares with it what `DestinationSession.machine`
-   * reported on `host`. `without`: ids of devices that are yet to be unplugged here; `isCold`: the guest is started anew there,
-   * so that its drivers agree anew with its devices. Absent where the driver cannot.
+   * Reads the machine as its hypervisor reports it, and resolves to a comparison with the
+   * `DestinationSession.machine` of `host`. `without`: ids of devices that are still to be unplugged here. `isCold`:
+   * the guest boots again there, so its drivers negotiate features again.
    */
   sameMachine?(
     signal: AbortSignal,
@@ -136,123 +139,118 @@ export interface SourceSession extends HypervisorSession, MayCompare {
     isCold?: boolean,
   ): Promise<(there: unknown, host: string) => NamedCheck>;
   /**
-   * Measures what the running guest writes within several windows, and, where this process may look, what its memory
-   * holds; takes seconds, and never stops it. GODWIT_CAPABILITY says why it cannot be measured. Absent where the driver cannot.
-   * `knows` never rejects; a driver whose guests' pages do not go by the wire has no use for it.
+   * Measures the writes of the running guest over several windows, and its memory's content if this process may read
+   * it. Takes seconds and never pauses the guest. GODWIT_CAPABILITY if it cannot measure. `knows` never rejects;
+   * drivers without the wire path ignore it.
    */
   measure?(signal: AbortSignal, brief?: Brief, knows?: Knows): Promise<GuestMeasure>;
-  /** How its hypervisor was started, so that it can be started anew; GODWIT_RESTART says why it cannot. Absent with `relaunch`. */
+  /** How its hypervisor was started, for `relaunch`. GODWIT_RESTART if it cannot be started again. */
   launch?(signal: AbortSignal): Promise<Launch>;
-  /** Sets capabilities and parameters, and TLS objects; starts nothing. */
+  /** Sets capabilities, parameters and TLS objects; starts nothing. */
   configure(setup: StreamSetup, signal: AbortSignal): Promise<void>;
-  /** Begins to send memory to host:port, to `unix:PATH` on its own host, or to `rdma:HOST:PORT`; `tlsHostname` is the name in the destination's certificate. */
+  /**
+   * Starts sending memory to host:port, to `unix:PATH` on this host, or to `rdma:HOST:PORT`. `tlsHostname` is the
+   * name in the destination's certificate.
+   */
   startMemory(address: string, tlsHostname: string | undefined, signal: AbortSignal): Promise<void>;
   sample(signal: AbortSignal): Promise<MemorySample>;
-  /** What of the stream that runs can be changed now, post-copy included as it was configured. */
+  /** Settings of the running stream that can be changed now. Includes post-copy if it was configured. */
   levers(signal: AbortSignal): Promise<readonly SteeringMeasure[]>;
-  /** While running. `throttlePercent`: of the guest's processor time, 0 gives it all back; only with its lever. */
+  /** `throttlePercent` is a share of the guest's processor time; 0 ends throttling. Requires the matching lever. */
   adjust(change: StreamChange, signal: AbortSignal): Promise<void>;
   startPostcopy(signal: AbortSignal): Promise<void>;
-  /** After pre-switchover, where the switchover is held: let the last state go. */
+  /** Continues after `pre-switchover`. */
   continueSwitchover(signal: AbortSignal): Promise<void>;
-  /** Ends with the guest running here, when it is still the source's to run; waits until that is so. */
+  /** Resolves once the guest runs here again, if the source may still run it. */
   cancel(signal: AbortSignal): Promise<HypervisorStatus>;
-  /** Post-copy, after `postcopy-paused`: go on over a new connection. */
+  /** Post-copy, after `postcopy-paused`: continues over a new connection. */
   recover(address: string, tlsHostname: string | undefined, signal: AbortSignal): Promise<void>;
   /** Runs the guest here again after everything was handed over. */
   resumeGuest(permission: StartPermission, signal: AbortSignal): Promise<void>;
-  /**
-   * As `resumeGuest`, but the guest starts from its disks, like a machine that lost its power: another host may have written
-   * to them since it was stopped. Absent where the driver cannot.
-   */
+  /** Like `resumeGuest`, but boots the guest from its disks, which another host may have written to meanwhile. */
   startFromDisks?(permission: StartPermission, signal: AbortSignal): Promise<void>;
-  /** It must not run here, and does or may in a moment: it is paused when this resolves, memory and all kept. */
+  /** Pauses a guest that must not run here but does, or may in a moment. Memory is kept. */
   stopGuest(signal: AbortSignal): Promise<void>;
-  /** Takes back what configure set, so that the guest is as it was found. */
+  /** Restores the settings that `configure` changed. */
   unconfigure(signal: AbortSignal): Promise<void>;
-  /**
-   * Has the guest shut itself down, as by its power button; resolves once it has, its hypervisor paused with it.
-   * Shut down already: nothing. Absent where the driver cannot.
-   */
+  /** Presses the guest's power button, and resolves once the guest is down, its hypervisor still paused. Idempotent. */
   shutDown?(signal: AbortSignal): Promise<void>;
   /**
-   * Takes that back: a guest that goes down within `withinMs`, or has, is started again; one that runs on is let alone.
-   * Either ends with the guest running here, and what its hypervisor does at a shutdown as it was found.
+   * Undoes `shutDown`. A guest that goes down within `withinMs`, or is down, is started again. Resolves with the
+   * guest running here, and with the hypervisor's original action at a shutdown.
    */
   startAgain?(withinMs: number, permission: StartPermission, signal: AbortSignal): Promise<void>;
-  /** Cold, once the guest is down: sends what of it is on no disk that Godwit moves. Absent: there is nothing. */
+  /** Cold, guest down: sends its state that is not on a disk that Godwit moves. Absent: there is none. */
   sendFiles?(
     setup: StreamSetup,
     address: string,
     tlsHostname: string | undefined,
     signal: AbortSignal,
   ): Promise<void>;
-  /** Cold: the guest that is down is kept until it is retired. Absent, or false: `quit` ends it before commit. */
+  /** Cold: keeps the stopped guest until it is retired. Otherwise `quit` ends it before commit. */
   readonly waitsForRetire?: boolean;
-  /** Ends the hypervisor's process, after the destination runs. Waits until it is gone; removes its sockets. */
+  /** Ends the hypervisor after the destination runs. Resolves once its process and its sockets are gone. */
   quit(signal: AbortSignal): Promise<void>;
 }
 
 export interface DestinationOptions {
   readonly host: string;
   readonly guest: string;
-  /** The id of its migration; absent where nothing is to be built. */
+  /** Migration id; absent if nothing will be built. */
   readonly migration?: string;
-  /** The host that sends it, for refusals; absent where nothing is to be built. */
+  /** Sending host, named in refusals; absent if nothing will be built. */
   readonly from?: string;
-  /** Directory of this guest on this host: sockets, pid file, log (0700). */
+  /** Sockets, pid file and log of this guest (0700). */
   readonly guestDir: string;
-  /** Directory of the logs that the guest writes, and of nothing else; made by the driver. Default: guestDir. */
+  /** Logs that the guest writes, and nothing else; the driver creates it. Default: guestDir. */
   readonly logDir?: string;
-  /** Directories, without symbolic links, whose storage has no file locks: images in them are opened without. */
+  /** Real paths of directories on storage without file locks; images in them are opened without locking. */
   readonly unlockedDirs?: readonly string[];
-  /** The start of an image on an export that no directory shows; rejects where it cannot be read. Absent: nobody can. */
+  /** Reads the start of an image on an export that is not mounted here; rejects if unreadable. */
   readonly headOf?: (file: string, bytes: number, signal: AbortSignal) => Promise<Buffer>;
-  /** Network of a NIC at the source -> network here, where the names differ; looked up anew each time. */
+  /** Network of a NIC at the source -> network here, if the names differ. Read again each time. */
   readonly networks: Readonly<Record<string, string>>;
-  /** Where memory may arrive: on this address of the host, at a port of its range. */
+  /** Address of this host that memory arrives on, at a port of the host's range. */
   readonly listenHost: string;
   readonly ports: { readonly from: number; readonly to: number };
-  /** It shuts down at its source and is started anew here: its processor may be another one. */
+  /** Cold move: the guest boots again here, possibly on another processor model. */
   readonly isCold?: boolean;
-  /** Of the guest: the more it has, the longer its process takes to end. */
+  /** Guest memory; a larger guest's process takes longer to end. */
   readonly memoryBytes?: number;
-  /** Set when a new mover takes over: the guest's process may already be there. */
+  /** Set at a takeover: the guest's process may already exist. */
   readonly handle?: GuestHandle;
-  /** What `start` said of it then. */
+  /** Result of the earlier `start`. */
   readonly launch?: Launch;
-  /** Devices of this host that it is to get once it runs: `assess` judges them too, and `machine` leaves them out. */
+  /** Devices of this host for the running guest. `assess` checks them; `machine` leaves them out. */
   readonly plug?: readonly string[];
 }
 
-/** A NIC of the guest and the port of this host that it will use. */
 export interface NicPlan {
-  /** The driver's id of the NIC's backend. */
+  /** Driver's id of the NIC's backend. */
   readonly id: string;
   readonly mac: string;
-  /** Bridge here that its port joins; absent where the core knows how its port is attached. */
+  /** Bridge to join; absent if the core attaches the port. */
   readonly bridge?: string;
-  /** The NIC has several queues, so its port must be made for that. */
+  /** The tap must have several queues. */
   readonly multiQueue?: boolean;
 }
 
 export interface DestinationStart extends Listens {
   readonly handle: GuestHandle;
-  /** For `startCold`, also of another process; absent where the driver cannot. */
+  /** Input of `startCold`, which another process may call. */
   readonly launch?: Launch;
 }
 
-/** Where a hypervisor waits for memory: host:port, or `unix:PATH`. */
+/** Address that a hypervisor waits for memory on: host:port or `unix:PATH`. */
 export interface Listens {
   readonly memoryAddress: string;
 }
 
 export interface DestinationSession extends HypervisorSession {
-  /** Absent where the driver cannot take disks that are copied. */
   readonly disks?: DiskTarget;
   /**
-   * Checks the description against this host (hypervisor, machine type, processor, devices, images, bridges, ports).
-   * `files`: the path here of each image of its disks, by block node, and of each volume that both hosts see.
+   * Checks the description against this host: hypervisor, machine type, processor, devices, images, bridges, ports.
+   * `files`: path here of each image and shared volume, by block node.
    */
   assess(
     description: GuestDescription,
@@ -260,17 +258,11 @@ export interface DestinationSession extends HypervisorSession {
     signal: AbortSignal,
     files?: ReadonlyMap<string, string>,
   ): Promise<NamedCheck[]>;
-  /**
-   * The user, by number, as whom `start` will run the hypervisor, where it is not this process's own: it may open what
-   * belongs to that user, and the ports of NICs are to be that user's.
-   */
+  /** Numeric user that `start` will use, if it differs from this process's. Files and taps must be open to it. */
   user?(signal: AbortSignal): Promise<number | undefined>;
-  /** NICs that need a port before `start`. */
+  /** NICs that need a tap before `start`. */
   nics(description: GuestDescription): NicPlan[];
-  /**
-   * Starts the paused hypervisor, `ports` naming the tap of each NIC, and listens for memory.
-   * Started already: answers the same again. Resolves to where it listens.
-   */
+  /** Starts the paused hypervisor with the taps in `ports`, and resolves to its listening address. Idempotent. */
   start(
     description: GuestDescription,
     setup: StreamSetup,
@@ -278,15 +270,12 @@ export interface DestinationSession extends HypervisorSession {
     signal: AbortSignal,
     files?: ReadonlyMap<string, string>,
   ): Promise<DestinationStart>;
-  /**
-   * A cold move, after commit: ends the hypervisor that waits for memory, which will not come, and starts one that does not,
-   * with the guest paused at its very beginning. Started already: answers the same again. Absent where the driver cannot.
-   */
+  /** Cold, after commit: replaces the hypervisor that waits for memory by one that is paused at boot. Idempotent. */
   startCold?(permission: StartPermission, signal: AbortSignal): Promise<GuestHandle>;
   /**
-   * After `start`, before the guest runs: puts into these drives the media that `description` has in them; a drive that is
-   * no disk of it becomes empty. `files` names the path here of each image. GODWIT_DISK_MISSING tells why
-   * a medium cannot be carried over. Repeatable. Absent where the driver has no such drives.
+   * After `start`, before the guest runs: inserts the media of `description` into these drives, and empties drives
+   * that are not in it. `files`: path here of each image. GODWIT_DISK_MISSING if a medium cannot be carried over.
+   * Repeatable.
    */
   changeMedia?(
     description: GuestDescription,
@@ -295,39 +284,39 @@ export interface DestinationSession extends HypervisorSession {
     signal: AbortSignal,
   ): Promise<void>;
   /**
-   * After `start`: which of these files, by block node, its hypervisor has open, and which of the paths have become another
-   * file since. Undefined if this host does not let it look; absent if the driver cannot.
+   * After `start`: which of these files, by block node, its hypervisor has open, and which paths lead to another file
+   * since. Undefined if this host does not permit the look.
    */
   opened?(
     files: ReadonlyMap<string, string>,
     signal: AbortSignal,
   ): Promise<ImageIdentities | undefined>;
-  /** After `start`: all that the hypervisor reports of the machine, for `SourceSession.sameMachine`. */
+  /** After `start`: the machine as its hypervisor reports it, for `SourceSession.sameMachine`. */
   machine?(signal: AbortSignal): Promise<unknown>;
   /**
-   * Post-copy: waits until everything is here that the guest needs to run but for its pages; GODWIT_HYPERVISOR_LOST
-   * where that will never be. Absent where `resumeGuest` may be called at any time.
+   * Post-copy: resolves once only pages are missing. GODWIT_HYPERVISOR_LOST if that cannot happen any more. Absent:
+   * `resumeGuest` needs no wait.
    */
   ready?(signal: AbortSignal): Promise<void>;
-  /** Runs the guest. Running already: nothing. */
+  /** Idempotent. */
   resumeGuest(permission: StartPermission, signal: AbortSignal): Promise<void>;
   /**
-   * Once it is lost: whether it never ran the guest, by proof. Known only to the session that started it and has heard all
-   * that it said; absent, or false: not known.
+   * After a loss: true proves that the hypervisor never ran the guest. Only the session that started it can prove
+   * this.
    */
   neverRan?(signal: AbortSignal): Promise<boolean>;
-  /** Plugs one of those devices in, if the guest lacks it: GODWIT_DEVICE_NOT_OFFERED why not. Absent where the driver cannot. */
+  /** Plugs in one of those devices unless the guest has it. GODWIT_DEVICE_NOT_OFFERED on failure. */
   plug?(name: string, signal: AbortSignal): Promise<void>;
-  /** Announces to the network where the guest is now. */
+  /** Announces the guest's new place to the network. */
   announce(signal: AbortSignal): Promise<void>;
-  /** The same now and then for ten minutes, even after the session is closed. Absent where the driver cannot. */
+  /** Repeats the announcement for ten minutes, even after the session is closed. */
   announceForLong?(signal: AbortSignal): Promise<void>;
   /**
-   * Post-copy, after the stream broke or is stalled: closes it and listens anew, on `host` where that is given
-   * (another address of this host), or on the unix `socket`. What an earlier call opened and nobody came to is closed.
+   * Post-copy, after the stream broke or stalled: closes it and listens again, on another address (`host`) or a unix
+   * `socket`. Closes listeners of earlier calls that got no connection.
    */
   listenAgain(signal: AbortSignal, host?: string, socket?: string): Promise<Listens>;
-  /** Takes back what only the migration needed (TLS objects, capabilities); the guest runs on. */
+  /** Removes what only the migration needed (TLS objects, capabilities); the guest keeps running. */
   settle(signal: AbortSignal): Promise<void>;
   /**
    * Ends the hypervisor's process, if there is one, and removes what start made, the guest's directory included.
@@ -336,13 +325,10 @@ export interface DestinationSession extends HypervisorSession {
   destroy(signal: AbortSignal, options?: { readonly keepsData?: boolean }): Promise<void>;
 }
 
-/** What a source whose guest can be compared again while it moves offers; absent if the driver cannot. */
+/** Implemented by drivers that can compare a guest again while it moves. */
 interface MayCompare {
-  /**
-   * Reads what the guest is made of now, to be compared with another moment of its move. Takes a few ms even while the
-   * guest is stopped for the switch.
-   */
+  /** Takes a few ms, even while the guest is stopped for the switchover. */
   snapshot?(signal: AbortSignal): Promise<GuestSnapshot>;
-  /** Calls back when the guest may have been changed; not every change has an event. Returns a function that stops it. */
+  /** Calls back after a possible change; some changes have no event. Returns the unsubscribe function. */
   onChange?(listener: () => void): () => void;
 }

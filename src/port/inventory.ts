@@ -11,9 +11,9 @@ import type { GuestProcessor, ProcessorOffer } from '../protocol/public/hosts/pr
 export type { Capabilities, GuestHandle, Life };
 
 /**
- * What every driver reports, whatever its shape. The core asks for capabilities and never for a driver's name.
- * Every call takes a signal and settles soon after it aborts; every call may be repeated (recovery does).
- * Errors are of the table in errors.ts; a hypervisor's own words are kept in them.
+ * Reports of every driver, whatever its shape. The core asks for capabilities, never for a driver's name. Every call
+ * takes a signal, settles soon after it aborts, and may be repeated (recovery does). Errors are from the table in
+ * errors.ts, with the hypervisor's words kept in them.
  */
 export interface DriverInventory {
   readonly name: string;
@@ -21,107 +21,99 @@ export interface DriverInventory {
   /** Hypervisor programs on this host. */
   hypervisors(signal: AbortSignal): Promise<HypervisorInfo[]>;
   /**
-   * Guests of this host, whoever started them. A guest whose monitor somebody else holds is listed with `manager`.
-   * `busy` names guests that a mover of ours holds now: they are listed from their process alone.
+   * Guests of this host, no matter who started them. A guest whose monitor another program holds has `manager`.
+   * Guests in `busy`, which a mover holds now, are listed from their process alone.
    */
   discover(options: DiscoverOptions, signal: AbortSignal): Promise<DiscoveredGuest[]>;
   /**
-   * Names the hypervisors that run on this host now, without asking any of them: the same text as before means that none
-   * has begun or ended since. Absent where only asking them shows it.
+   * Fingerprint of the running hypervisors, taken without asking them: the same text means that none started or
+   * ended.
    */
   census?(signal: AbortSignal): Promise<string>;
   /**
-   * Whether the hypervisor that a handle stands for lives. `gone` is proof: only with it may the core act as if the guest
-   * did not run there. A monitor that is refused, silent, closed or garbled proves nothing.
+   * `gone` is proof; only with it may the core assume that the guest does not run there. A refused, silent, closed or
+   * garbled monitor proves nothing.
    */
   life(handle: GuestHandle): Promise<Life>;
-  /** What a handle stands for, in words and places; the core reads nothing in it by itself. */
+  /** Readable form of a handle, which is opaque to the core. */
   describe(handle: GuestHandle): HandleFacts;
-  /** Whether two handles, of whatever age, stand for one hypervisor. */
+  /** True if two handles, of any age, name one hypervisor. */
   isSame(left: GuestHandle, right: GuestHandle): boolean;
-  /** What this host can give to guests; absent where a driver cannot say. */
+  /** Processor models that this host offers. */
   processors?(signal: AbortSignal): Promise<ProcessorOffer[]>;
-  /** Why no guest may come to this host, whichever it is; undefined where one may. Absent where a driver knows no reason. */
+  /** Reason why this host accepts no guest at all. */
   whyClosed?(signal: AbortSignal): Promise<string | undefined>;
   /**
-   * What a description of the guest rests on; cheap enough for every few seconds. Rejects while the guest is not in a state to
-   * be described. Absent where the driver cannot.
+   * Fingerprint of everything that a description depends on; cheap enough for every few seconds. Rejects while the
+   * guest cannot be described.
    */
   layout?(handle: GuestHandle, signal: AbortSignal): Promise<GuestLayout>;
   /**
-   * Which guests of this host may write to each of these files now, in their order, by what the kernel knows of all its
-   * hypervisors. Absent where the driver cannot.
+   * Guests of this host that may write to each file now, in order of the files, according to the kernel's view of all
+   * hypervisors.
    */
   diskWriters?(files: readonly string[], signal: AbortSignal): Promise<(readonly string[])[]>;
-  /** What a guest has of it. */
   processorOf?(handle: GuestHandle, signal: AbortSignal): Promise<GuestProcessor>;
   /**
-   * Looks from outside at how much of its memory a running guest writes within one window, by a small sample of its pages.
-   * Its hypervisor is held for some ms at most, and is not stopped. Undefined where its pages cannot be read. Absent where
-   * the driver has no such look.
+   * Samples a few pages from outside to estimate the writes within one window. The hypervisor may be delayed by some
+   * ms, and is not paused. Undefined if its pages cannot be read.
    */
   sampleDirty?(handle: GuestHandle, signal: AbortSignal): Promise<CurvePoint | undefined>;
-  /** What the guests below a directory need now and then from whoever is there all the time. */
+  /** Periodic work for the guests below a directory, called by a long-lived process. */
   tend?(guestsDir: string): Promise<void>;
-  /**
-   * Takes back what the hypervisor of a guest's directory was let into. It has ended, and the directory goes next. Never
-   * rejects; absent where nothing was given.
-   */
+  /** Revokes the access that `letIn` gave to an ended hypervisor, before its directory is removed. Never rejects. */
   takeBack?(guestDir: string): Promise<void>;
-  /**
-   * What is known of a directory in which a guest of this driver may be, by what lies there. Absent where the driver
-   * keeps nothing in it.
-   */
+  /** Evidence in a directory that may hold a guest of this driver. */
   guestDirectory?(guestDir: string): Promise<GuestDirectory>;
 }
 
 export interface GuestLayout {
-  /** Of its hypervisor, devices and block graph, 64 hexadecimal digits: another one after each change. */
+  /** Digest of its hypervisor, devices and block graph, 64 hexadecimal digits; differs after each change. */
   readonly digest: string;
-  /** Of images that the guest only reads, by the files that its hypervisor has open; those that cannot be seen are missing. */
+  /** Read-only images, by the files that its hypervisor has open; invisible ones are missing. */
   readonly images: readonly ImageStamp[];
 }
 
 export interface GuestDirectory {
-  /** False by proof: no hypervisor of it lives. */
+  /** False proves that its hypervisor does not live. */
   readonly mayLive: boolean;
-  /** Its guest was built for a migration that has not been settled. */
+  /** The guest was built for a migration that is not settled yet. */
   readonly unsettled: boolean;
 }
 
 export interface HandleFacts {
-  /** For people: `process 4711`. */
+  /** Name for people: `process 4711`. */
   readonly what: string;
-  /** Where it keeps its sockets, on this host. */
+  /** Directory of its sockets on this host. */
   readonly directory: string;
-  /** Its process on this host, where it has one. */
+  /** Process on this host, if any. */
   readonly pid?: number;
-  /** By which it is counted where it is more than that process. */
+  /** Accounts for all its processes, if there are several. */
   readonly cgroup?: CountedCgroup | undefined;
 }
 
 export interface DiscoverOptions {
   readonly host: string;
   readonly busy: ReadonlySet<string>;
-  /** Guests known by configuration: name and monitor socket. */
+  /** Guests from the configuration: name and monitor socket. */
   readonly configured: readonly { readonly name: string; readonly qmp: string }[];
-  /** Only this one is asked; the others are listed by what is known without that. Absent: all are asked. */
+  /** Asks this guest only, and lists the others from outside. Absent: all are asked. */
   readonly only?: string;
 }
 
 export interface DiscoveredGuest {
   readonly info: GuestInfo;
-  /** Why it is stopped, as far as its hypervisor reports it. */
+  /** Reason why it is stopped, if its hypervisor reports it. */
   readonly halted?: Halt;
-  /** Absent where nothing can be done with it (no monitor found, or another manager's). */
+  /** Absent if Godwit cannot act on it: no monitor was found, or another manager holds it. */
   readonly handle?: GuestHandle;
-  /** What a person can do about that. */
+  /** Advice for the operator. */
   readonly hint?: string;
-  /** The process and the links by which this host counts all that it uses; absent where there are no such. */
+  /** Process and links that account for all its usage on this host. */
   readonly countedBy?: CountedBy;
 }
 
-/** A path that a setting names, and what it has to lead to. */
+/** Path in a setting, and the required kind of target. */
 export interface NamedPath {
   readonly setting: string;
   readonly at: string | undefined;

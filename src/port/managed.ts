@@ -15,58 +15,57 @@ import type { WrittenFiles } from './disks.ts';
 import type { Capabilities, DriverInventory } from './inventory.ts';
 
 /**
- * A manager (as of libvirt, vSphere or Hyper-V) moves the memory and decides who runs the guest. Godwit checks, starts one
- * task, watches it, and looks afterwards. The manager may be on this host, on another, or on none of the two that take
- * part; Godwit may sit beside one of them, or beside none.
+ * A manager (libvirt, vSphere, Hyper-V) moves the memory and decides who runs the guest. Godwit checks, starts one
+ * task, watches it, and verifies the result. Both the manager and Godwit may be on either host or on neither.
  */
 export interface ManagedDriver extends DriverInventory {
   readonly capabilities: Capabilities &
     Required<Pick<Capabilities, 'figures'>> & { readonly shape: 'managed' };
-  /** Asks the guest's manager for it. GODWIT_UNREACHABLE where the manager does not answer. */
+  /** GODWIT_UNREACHABLE if the manager does not answer. */
   openManaged(handle: GuestHandle, signal: AbortSignal): Promise<ManagedSession>;
   /**
-   * ms that one question of a session may take. Absent where a question is one call: then it has the time of one. A driver
-   * that asks its manager many things for one question bounds each of them itself, so that a busy manager is not a silent one.
+   * Time limit of one question to a session, ms. Absent: the limit of one call. A driver that makes many calls for
+   * one question bounds each of them, so that a busy manager is not taken for a silent one.
    */
   readonly questionMs?: number;
   /**
-   * The guest that this migration has brought to this host, as its manager has it now; undefined where it has none by that
-   * migration. To be asked before `finish`. Absent where the manager is no part of this host.
+   * Guest that this migration brought to this host, as its manager reports it now; undefined if there is none. Call
+   * it before `finish`. Absent if the manager is not part of this host.
    */
   arrived?(
     of: Pick<ManagedOrder, 'id' | 'guest'>,
     signal: AbortSignal,
   ): Promise<ArrivedGuest | undefined>;
   /**
-   * Where this host's manager connects, or listens, with the memory of a migration whose order has `wire`, and with its
-   * disks where the order has `copies`. Absent where it sends them by a path of its own alone.
+   * Sockets of this host for its manager to connect or listen to, for the memory (orders with `wire`) and the disks
+   * (orders with `copies`). Absent: the manager only uses its own path.
    */
   readonly memorySockets?: MemorySockets;
   /**
-   * Reads, and changes nothing there: whether this driver could do its work with the manager, most basic first. An error is
-   * a finding; none is thrown but by the signal. Absent where there is no manager to be asked from afar.
+   * Read-only checks whether this driver could work with the manager, most basic first. Errors become findings; only
+   * the signal rejects. Absent for managers that are part of a host.
    */
   diagnose?(signal: AbortSignal): Promise<ManagerFinding[]>;
-  /** The manager's hosts, as of now. Absent where the manager is part of this host. */
+  /** Current hosts of the manager. Absent if the manager is part of this host. */
   hosts?(signal: AbortSignal): Promise<ManagedHost[]>;
   /**
-   * Resolves once the manager has reported a change of its hosts or guests since the last `hosts` or `discover`, and now
-   * and then without one; rejects where it does not answer. Absent where only looking shows it.
+   * Resolves after the manager has reported a change since the last `hosts` or `discover`, and from time to time
+   * without one. Rejects if it does not answer. Absent: only a look shows changes.
    */
   changed?(signal: AbortSignal): Promise<void>;
-  /** Absent where the manager has no maintenance mode for any of its hosts. */
+  /** Absent if no host of the manager has a maintenance mode. */
   readonly maintenance?: HostMaintenance;
 }
 
 /**
- * Takes hosts of a manager out of use. Each call rejects with GODWIT_HOST_UNKNOWN where the manager has no host of that name
- * (Godwit's), GODWIT_CAPABILITY where that host has no such mode, GODWIT_HYPERVISOR or GODWIT_MANAGER_DENIED where the manager
- * refuses; any other error says nothing about whether a call had its effect. Whoever calls makes one call at a time.
+ * Takes hosts of a manager out of use, one call at a time. GODWIT_HOST_UNKNOWN: no host of that Godwit name.
+ * GODWIT_CAPABILITY: no such mode on that host. GODWIT_HYPERVISOR, GODWIT_MANAGER_DENIED: refused. After any other
+ * error the call may have had its effect.
  */
 export interface HostMaintenance {
   /**
-   * Orders the host into maintenance mode, unless it is there or on its way; resolves once that is ordered.
-   * `stopped`: guests that are off are to leave, too, where it is the manager that moves.
+   * Resolves once the host is ordered into maintenance mode, or already was. `stopped`: if the manager moves the
+   * guests, those that are off leave as well.
    */
   enter(
     host: string,
@@ -74,36 +73,34 @@ export interface HostMaintenance {
     signal: AbortSignal,
   ): Promise<MaintenanceSight>;
   look(host: string, signal: AbortSignal): Promise<MaintenanceSight>;
-  /** Ends an attempt to enter, or orders the host out of the mode; resolves once that is ordered. */
+  /** Resolves once the end of the mode, or of an attempt to enter it, is ordered. */
   leave(host: string, signal: AbortSignal): Promise<MaintenanceSight>;
 }
 
-/** What a host looks at of a guest that has come to it. */
 export interface ArrivedGuest {
-  /** Undefined where the manager does not name the files. */
+  /** Undefined if the manager does not name the files. */
   readonly written: WrittenFiles | undefined;
   readonly nics: GuestInfo['nics'];
 }
 
 /** A directory of unix sockets. */
 export interface MemorySockets {
-  /** As the manager names it: the same at both hosts of a migration. */
+  /** Path in the manager's view; the same at both hosts of a migration. */
   readonly place: string;
-  /** As Godwit reaches it on this host. */
+  /** Path on this host. */
   readonly directory: string;
-  /** Whoever makes and reaches sockets there, by the manager's word; undefined where it does not say. */
+  /** User that creates and opens sockets there, as the manager reports it. */
   readonly user?: (signal: AbortSignal) => Promise<SocketUser | undefined>;
 }
 
-/** As the system numbers a hypervisor's user. */
 export interface SocketUser {
   readonly uid: number;
   readonly gid: number;
 }
 
 /**
- * The socket of one migration, in either name of its directory. The source is part of the name: whatever id a host asks
- * with, it reaches no socket of a migration that another one sends.
+ * Path of a migration's socket. It includes the source's name, so that a host cannot reach the socket of another
+ * source's migration, whatever id it sends.
  */
 export function memorySocket(
   directory: string,
@@ -112,7 +109,7 @@ export function memorySocket(
   return `${directory}/godwit-${id}-${from}.sock`;
 }
 
-/** By which its disks are copied, beside that of its memory. */
+/** Socket for the copies of its disks. */
 export function diskSocket(
   directory: string,
   { id, from }: Pick<ManagedOrder, 'id' | 'from'>,
@@ -120,7 +117,6 @@ export function diskSocket(
   return `${directory}/godwit-${id}-${from}.nbd`;
 }
 
-/** What was found of a manager, and what to do where it is not well. */
 export interface ManagerFinding {
   readonly name: string;
   readonly verdict: 'ok' | 'warn' | 'fail';
@@ -129,35 +125,35 @@ export interface ManagerFinding {
 }
 
 /**
- * One guest, through its manager. Managers crash, forget, answer late and answer twice: an error of a call says nothing
- * about whether it had its effect, but for what is said at `start`.
+ * One guest, through its manager. Managers crash, forget, and answer late or twice: after an error, a call may still
+ * have had its effect, except as stated at `start`.
  */
 export interface ManagedSession {
-  /** Describes the guest as its manager sees it now, with findings on the guest alone. */
+  /** Describes the guest as its manager reports it, with findings on the guest alone. */
   inspect(signal: AbortSignal): Promise<ManagedInspection>;
-  /** What the guest is made of now. Absent if the driver cannot read it: the guest is not compared again. */
+  /** Absent if the driver cannot read it; the guest is then not compared again. */
   snapshot?(signal: AbortSignal): Promise<GuestSnapshot | undefined>;
-  /** What the manager and this driver find for or against the move; starts nothing. */
+  /** Findings of the manager and the driver for this move; starts nothing. */
   check(order: ManagedOrder, signal: AbortSignal): Promise<Check[]>;
   /**
-   * Measures what the running guest writes within several windows; takes a few seconds, and never stops the guest.
-   * GODWIT_CAPABILITY says why it cannot be measured now. Absent where the driver's `measures` is not true.
+   * Measures the writes of the running guest over several windows; takes seconds and never pauses it.
+   * GODWIT_CAPABILITY if it cannot measure now. Present if the driver's `measures` is true.
    */
   measure?(signal: AbortSignal): Promise<GuestMeasure>;
   /**
-   * Disks that go along only as copies, where nothing is against the move; makes nothing. From then on each order has
-   * them. Absent, with `prepare` and `unprepare`, where the driver copies none.
+   * Disks that the move must copy, if nothing is against the move; makes nothing. Later orders include them. Absent,
+   * with `prepare` and `unprepare`, if the driver copies no disks.
    */
   copies?(order: ManagedOrder, signal: AbortSignal): Promise<CopiedDisk[]>;
   /**
-   * Makes at the destination what the order's copies are written to, and overwrites nothing there. Repeatable. An error
-   * that is not `retryable` says that no call of it makes anything any more.
+   * Creates the targets of the order's copies at the destination, and overwrites nothing. Repeatable. A
+   * non-`retryable` error means that no call of it will make anything any more.
    */
   prepare?(order: ManagedOrder, signal: AbortSignal): Promise<void>;
   /**
-   * Removes what `prepare` made, and what a manager that died may have left there of the order, and nothing else. Repeatable.
-   * It rejects, and removes nothing, unless the guest is at its source and nothing moves it. `isOrdered`: what was made may
-   * hold a part of a copy; otherwise it is still empty. Resolves with what a person has to know of it, where there is any.
+   * Removes what `prepare` made, and remains of this order left by a manager that died; nothing else. Repeatable.
+   * Rejects, and removes nothing, unless the guest is at its source and nothing moves it. `isOrdered`: the targets
+   * may hold part of a copy; otherwise they are empty. Resolves to a note for the operator, if any.
    */
   unprepare?(
     order: ManagedOrder,
@@ -165,50 +161,52 @@ export interface ManagedSession {
     signal: AbortSignal,
   ): Promise<string | undefined>;
   /**
-   * Starts the task. The same order again, by its `id`, is the same task, for as long as the manager remembers it. GODWIT_HYPERVISOR is
-   * the manager's word that it has started none and will not; every other error leaves that open.
+   * Starts the task. Repeating an order (same `id`) returns the same task, for as long as the manager remembers it.
+   * GODWIT_HYPERVISOR means that the manager started none and will not; after any other error it may have.
    */
   start(order: ManagedOrder, signal: AbortSignal): Promise<void>;
-  /** ms after which no call of `start` or `prepare` that was given up can have its effect any more. */
+  /** Time until an abandoned `start` or `prepare` can no longer have an effect, ms. */
   readonly settlesMs: number;
-  /** The task of this migration, as the manager reports it now. */
+  /** The manager's current report on this migration's task. */
   look(order: ManagedOrder, signal: AbortSignal): Promise<TaskSight>;
   /**
-   * Resolves to `news` once the manager has reported a change of the task or of its guest since the last `look`, and now and
-   * then to `quiet` without one; to undefined if only looking shows it. Absent if that is always so.
+   * Resolves to `news` after a reported change of the task or its guest since the last `look`, to `quiet` from time
+   * to time, and to undefined if only a look shows changes. Absent if that is always so.
    */
   changed?(order: ManagedOrder, signal: AbortSignal): Promise<'news' | 'quiet' | undefined>;
   /**
-   * Changes the task while it runs, as far as the driver declares by its `levers`; twice is as good as once. Where it runs no more, or
-   * has gone over to post-copy: nothing. Absent where it declares none.
+   * Changes the running task within the driver's `levers`; idempotent. Does nothing if the task has ended or is in
+   * post-copy.
    */
   steer?(order: ManagedOrder, change: TaskChange, signal: AbortSignal): Promise<void>;
-  /** Where the guest is now, by the manager's word. */
+  /** The guest's place, according to the manager. */
   where(order: ManagedOrder, signal: AbortSignal): Promise<Whereabouts>;
-  /** Asks the manager to end the task. What became of it, `look` and `where` report it. No such task: nothing. */
+  /** Asks the manager to end the task, if there is one; `look` and `where` report the outcome. */
   cancel(order: ManagedOrder, signal: AbortSignal): Promise<void>;
-  /** Removes what this driver left with the manager for the task (a mark, a filter). Repeatable. */
+  /** Removes the driver's traces of the task at the manager (a mark, a filter). Repeatable. */
   finish(order: ManagedOrder, signal: AbortSignal): Promise<void>;
-  /** Closes the connection; the task goes on. */
+  /** Closes the connection; the task continues. */
   close(): Promise<void>;
 }
 
 export interface ManagedInspection {
-  /** What the guest is made of now, to be compared with later; absent if the driver cannot read it. */
+  /** Used for later comparisons; absent if the driver cannot read it. */
   readonly snapshot?: GuestSnapshot | undefined;
   readonly memoryBytes: number;
   readonly checks: readonly Check[];
-  /** What it writes to on this host. Absent where the manager is no part of it, or does not name the files. */
+  /**
+   * Files that it writes to on this host. Absent if the manager is not part of this host, or does not name the files.
+   */
   readonly written?: WrittenFiles | undefined;
   /**
-   * Block devices that the manager opens at the destination under the path that they have here, whatever lies there: Godwit
-   * proves that it is the same. Absent where the manager sees to that itself.
+   * Block devices that the manager opens at the destination under their current path, without a check; Godwit proves
+   * that each is the same device. Absent if the manager checks them itself.
    */
   readonly devices?: readonly HeldDevice[] | undefined;
 }
 
 export interface HeldDevice {
-  /** Of the disk, as people know it. */
+  /** Disk name for people. */
   readonly name: string;
   readonly file: string;
   readonly isWritten: boolean;

@@ -6,15 +6,15 @@ import { checkSocketPath } from '../protocol/socket-path.ts';
 import { toGodwitError } from '../errors.ts';
 import { giveSocket, userOfDirectory } from '../system/files/checked-open.ts';
 
-/** Where Godwit and a manager of this host exchange the memory of guests. */
+/** Checks and opens the sockets through which Godwit and a manager of this host exchange guest memory. */
 
-/** As long as the longest that a migration has. */
+/** Length of the longest migration id. */
 const ID = 'm-0123456789abcde';
-/** Bits of a mode, for one class of users: to make and remove what is in a directory, and to pass through it. */
+/** Mode bits of one class of users: write and enter a directory, and enter it. */
 const MAKE = 0o3;
 const PASS = 0o1;
 
-/** Why no socket for a guest of `from` can be made or reached there; undefined where one can. */
+/** Reason why a socket for a guest of `from` cannot be made or reached there. */
 export async function whyNoSockets(
   { place, directory, user }: MemorySockets,
   from: string,
@@ -31,13 +31,16 @@ export async function whyNoSockets(
   }
 }
 
-/** Lets the hypervisor connect to a socket of this process. A process that may give nothing away leaves it to the manager. */
+/**
+ * Lets the hypervisor connect to a socket of this process. Without the right to change owners, this is left to the
+ * manager.
+ */
 export function openToUser(socket: string, user: SocketUser | undefined): void {
   const own = process.geteuid?.();
   if (user !== undefined && own === 0 && user.uid !== own) giveSocket(socket, user);
 }
 
-/** Why that user can make no socket there; undefined where nothing forbids it, or nobody knows the user. */
+/** Reason why that user cannot make a socket there, if one is known. */
 async function whyNotUsed(
   { place, directory }: MemorySockets,
   user: SocketUser | undefined,
@@ -46,12 +49,12 @@ async function whyNotUsed(
   const real = await realpath(directory);
   const found = await stat(real);
   const owner = userOfDirectory(found);
-  // A receiver takes no other user's socket for that of its hypervisor.
+  // A receiver rejects sockets of other users.
   if (owner !== user.uid)
     return `it is of uid ${owner}, and its hypervisor runs as uid ${user.uid}`;
   const whose = `its hypervisor runs as uid ${user.uid}, which may not`;
   if (!may(user, MAKE, found)) return `${whose} make sockets in it`;
-  // Where the manager has other mounts, it reaches the directory by a path that is not seen here.
+  // A manager with other mounts reaches the directory by a path that is not visible here.
   if (place !== directory) return undefined;
   for (let above = path.dirname(real); ; above = path.dirname(above)) {
     if (!may(user, PASS, await stat(above))) return `${whose} pass through ${above}`;
@@ -59,7 +62,7 @@ async function whyNotUsed(
   }
 }
 
-/** A user may be in groups that are not known here: what a group may do is taken for allowed then. */
+/** The user's groups are unknown, so group permissions count as granted. */
 function may(user: SocketUser, wanted: number, { uid, gid, mode }: Stats): boolean {
   if (user.uid === 0) return true;
   const has = (bits: number): boolean => (bits & wanted) === wanted;

@@ -1,15 +1,15 @@
 import type { UnpluggedDevice } from '../protocol/unplug.ts';
 
-/** Takes devices from a running guest, and gives them back. */
+/** Unplugs devices of a running guest and plugs them in again. */
 export interface Unplugger {
   /**
-   * Has the guest release these devices; resolves once it has none of them. GODWIT_DEVICE_HELD where it does not
-   * in time. Unplugged already: nothing.
+   * Asks the guest to release these devices, and resolves once they are gone. Idempotent. GODWIT_DEVICE_HELD if the
+   * guest does not release them in time.
    */
   unplug(devices: readonly UnpluggedDevice[], signal: AbortSignal): Promise<void>;
   /**
-   * Plugs in again those that the guest has no more, as they were. One that it was asked for a moment ago is waited for
-   * first: GODWIT_DEVICE_HELD where it keeps it, and may still release it.
+   * Plugs in the missing devices again, as they were. Waits first for a device whose release was just requested:
+   * GODWIT_DEVICE_HELD if the guest keeps it, and may still release it.
    */
   plugAgain(devices: readonly UnpluggedDevice[], signal: AbortSignal): Promise<void>;
 }

@@ -5,7 +5,6 @@ import { inRealDirectory } from '../../system/files/real-directory.ts';
 import { discard, name, type StagedFile } from '../proof/made-files.ts';
 import { BadBackingMessage } from './messages.ts';
 
-/** A backing file as the destination is to have it. */
 export interface BackingTarget {
   readonly node: string;
   readonly bytes: number;
@@ -13,14 +12,13 @@ export interface BackingTarget {
   readonly made: StagedFile;
 }
 
-/** The written file does not have the expected hash. */
 class NotTheSame extends Error {
   override readonly name = 'NotTheSame';
 }
 
 const ZEROES = Buffer.alloc(256 * 1024);
 
-/** A backing file that is being written; its file gets its name only once all of it has the right hash. */
+/** A backing file during writing; it gets its name only with the right hash. */
 export class BackingFileWriter {
   readonly target: BackingTarget;
   readonly #handle: FileHandle;
@@ -32,7 +30,7 @@ export class BackingFileWriter {
     this.#handle = handle;
   }
 
-  /** Begins anew: what an earlier mover left is not known to be whole. */
+  /** Starts over, because an earlier mover's file may be incomplete. */
   static async begin(target: BackingTarget): Promise<BackingFileWriter> {
     const { temporary } = target.made;
     const handle = await inRealDirectory(temporary, async (at) => {
@@ -49,7 +47,7 @@ export class BackingFileWriter {
     return begun;
   }
 
-  /** What lies between two writes is left a hole. Throws BadBackingMessage for what does not fit. */
+  /** Gaps between writes stay holes. Throws BadBackingMessage for invalid writes. */
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     if (offset < this.#at || offset + bytes.length > this.target.bytes) {
       throw new BadBackingMessage(`${bytes.length} bytes at ${offset}, after ${this.#at}`);
@@ -64,21 +62,20 @@ export class BackingFileWriter {
     this.#at = offset + bytes.length;
   }
 
-  /** Compares the hash, and gives the file its name. Throws NotTheSame. */
+  /** Compares the hash, and names the file. Throws NotTheSame. */
   async finish(): Promise<void> {
     await this.#skipTo(this.target.bytes);
     const sha256 = this.#hash.digest('hex');
     if (sha256 !== this.target.sha256) {
       throw new NotTheSame(`what came has the sha256 ${sha256}, and not ${this.target.sha256}`);
     }
-    // As nobody writes to it, it is known again as what it is.
+    // Read-only, so that later searches recognize it as fixed.
     await this.#handle.chmod(0o400);
     await this.#handle.sync();
     await this.#handle.close();
     await name(this.target.made);
   }
 
-  /** Nothing of it stays. */
   async drop(): Promise<void> {
     await this.#handle.close().catch(() => undefined);
     await discard(this.target.made);
@@ -89,7 +86,7 @@ export class BackingFileWriter {
       const length = Math.min(ZEROES.length, offset - this.#at);
       this.#hash.update(ZEROES.subarray(0, length));
       this.#at += length;
-      // A hole may be as large as the disk: others have their turn meanwhile.
+      // A hole may be as large as the disk, so other work gets a turn.
       await nextTurn();
     }
   }

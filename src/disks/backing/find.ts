@@ -5,27 +5,26 @@ import type { BackingFile } from '../../protocol/peer/backing-file.ts';
 import { place, type ImagePlace } from '../../protocol/disk.ts';
 import type { Pool } from '../proof/pools.ts';
 
-/** Looked at in all pools together. */
+/** Limit over all pools. */
 const MAX_ENTRIES = 20_000;
 const MAX_DEPTH = 8;
-/** Files of the same size of which the hash is taken for one image. */
+/** Files of the same size that are hashed for one image. */
 const MAX_HASHED = 8;
 const ANY_WRITE = 0o222;
-/** How unlikely a file of another name is. */
+/** Rank of a file with another name. */
 const OTHER = 2;
 
 interface Candidate {
   readonly pool: Pool;
   readonly path: string;
   readonly bytes: number;
-  /** Nobody may write to it. */
+  /** No user can write to it. */
   readonly fixed: boolean;
 }
 
 /**
- * Where this host's pools have files that hold the same; what is in the same place, and then what has the same name, is
- * looked at first. A file of another name counts only where nobody may write to it: it may be a copy that somebody made
- * to be another guest's disk, and be written to tomorrow. No symbolic link is followed.
+ * Finds files with the same content in this host's pools; the same place comes first, then the same name. A file with
+ * another name only counts if no user can write to it, because it may change later. Symbolic links are not followed.
  */
 export async function findBackingFiles(
   backingFiles: readonly BackingFile[],
@@ -45,7 +44,7 @@ export async function findBackingFiles(
   return found;
 }
 
-/** Files of the right size, the likeliest first. Pure. */
+/** Files of the right size, most likely first. Pure. */
 export function ordered<T extends Omit<Candidate, 'pool'>>(
   backing: Pick<BackingFile, 'path' | 'bytes'>,
   candidates: readonly T[],
@@ -69,7 +68,6 @@ async function firstSame(
 ): Promise<Candidate | undefined> {
   for (const candidate of candidates) {
     const file = path.join(candidate.pool.root, candidate.path);
-    // One that cannot be read is none.
     const is = await images.identify(file, signal).catch(() => undefined);
     signal.throwIfAborted();
     if (is?.sha256 === sha256) return candidate;
@@ -98,10 +96,10 @@ async function candidatesIn(
       if (entry.isDirectory() && depth < MAX_DEPTH) {
         directories.push({ pool, part: inPool, depth: depth + 1 });
       }
-      // What is being made now may never become whole.
+      // Files in the making may never be complete.
       if (!entry.isFile() || entry.name.startsWith('.godwit-')) continue;
       const info = await lstat(path.join(pool.root, inPool)).catch(() => undefined);
-      // A migration that may yet take it back has it under two names.
+      // A file that a migration may still remove has two names.
       const isKept = info?.nlink === 1;
       if (info !== undefined && isKept && sizes.has(info.size)) {
         const fixed = (info.mode & ANY_WRITE) === 0;

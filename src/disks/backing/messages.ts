@@ -3,17 +3,17 @@ import { serialError } from '../../protocol/errors.ts';
 import { nodeName } from '../../protocol/disk.ts';
 import { LAST_STREAM } from '../copy/tunnel/mux.ts';
 
-/** What is said of backing files beside a tunnel's connections. */
+/** Messages about backing files, sent next to a tunnel's connections. */
 
-/** To the destination, in bulk: begin, data and end of one image after the other. */
+/** To the destination, in bulk: images one after the other, as begin, data and end. */
 export const DATA_CHANNEL = LAST_STREAM + 1;
 /** To the source. */
 export const ANSWER_CHANNEL = 1;
 
-/** `attempt` comes back in the answers, so that what is reported of one that was given up is not taken for the next. */
+/** `attempt` is repeated in answers, so that late answers do not count. */
 export type BackingMessage =
   | { readonly kind: 'begin'; readonly attempt: number; readonly node: string }
-  /** Bytes of the file; what no message holds is zero. Offsets grow. */
+  /** Bytes of the file, with growing offsets; gaps are zero. */
   | { readonly kind: 'data'; readonly offset: number; readonly bytes: Uint8Array }
   | { readonly kind: 'end' }
   /** The source gives it up. */
@@ -22,15 +22,12 @@ export type BackingMessage =
 const which = { attempt: z.number().int().min(0).max(0xffff_ffff), node: nodeName };
 
 const backingAnswer = z.discriminatedUnion('type', [
-  /** The destination takes it from its first byte. */
   z.object({ type: z.literal('ready'), ...which }),
-  /** It is there, and holds what it should: also at once, where an earlier mover had got so far. */
   z.object({ type: z.literal('whole'), ...which }),
   z.object({ type: z.literal('failed'), ...which, error: serialError }),
 ]);
 export type BackingAnswer = z.infer<typeof backingAnswer>;
 
-/** The other side sent something that is no message of a backing file. */
 export class BadBackingMessage extends Error {
   override readonly name = 'BadBackingMessage';
 }

@@ -5,28 +5,27 @@ import { isRecord } from '../../formats/json.ts';
 import { parseRbd } from '../../protocol/rbd-name.ts';
 
 /**
- * Images whose header names another image as their backing file. A guest that writes to that other image ruins them, and
- * has lost whatever was written to them since: after an external snapshot the newer data is in the overlay.
+ * Finds images that are based on another image. A guest that writes to the lower image ruins them; after an external
+ * snapshot, the newer data is in the overlay.
  */
 
-/** QEMU takes no longer name from a header. */
+/** QEMU's limit for a name in a header. */
 const MAX_NAME_BYTES = 1023;
-/** To the end of QED's fields. */
+/** Up to the end of QED's fields. */
 const HEADER_BYTES = 64;
 const QCOW = 0x51_46_49_fb;
 const QED = 0x51_45_44_00;
-/** `json:` in `json:`, and objects in objects. */
+/** Nesting of `json:` names and objects. */
 const MAX_DEPTH = 8;
 
-/** Headers that are read at once: a directory may be on a server. */
+/** Headers read in parallel; a directory may be on a server. */
 const AT_ONCE = 16;
-/** Files in the directories of the guest's own images: all of them are read, or the search is not complete. */
+/** Maximum number of files in the directories of the guest's images; with more, the search is incomplete. */
 const MAX_NEAR = 65_536;
-/** Files elsewhere in the storage. */
 const MAX_FAR = 65_536;
 const MAX_FAR_DEPTH = 8;
 
-/** Where a header has the name of the backing file; undefined for an image without one, and for anything else. Pure. */
+/** Position of the backing file's name in a header; undefined without one, and for unknown formats. Pure. */
 export function backingNameAt(
   header: Buffer,
 ): { readonly at: number; readonly bytes: number } | undefined {
@@ -43,7 +42,7 @@ export function backingNameAt(
 }
 
 /**
- * What the name of a backing file may lead to: paths, each from the root or from `directory`, and images of RBD as
+ * Possible targets of a backing file's name: absolute paths or paths in `directory`, and RBD images as
  * `rbd:POOL/IMAGE`. Pure.
  */
 export function backingPlaces(name: string, directory: string, depth = 0): string[] {
@@ -58,7 +57,7 @@ export function backingPlaces(name: string, directory: string, depth = 0): strin
   const rbd = parseRbd(name);
   if (rbd !== undefined) return [rbdPlace(rbd.pool, rbd.namespace, rbd.image)];
   const file = name.replace(/^(?:file|host_device):/, '');
-  // `nfs://server/path`: a path elsewhere may be the same image as one that this host has mounted, and only its name shows.
+  // `nfs://server/path` may be an image that this host has mounted; only its name can match.
   const url = /^[a-z][a-z0-9+.-]*:\/\//.test(file);
   return url ? [file] : [path.resolve(directory, file)];
 }
@@ -72,7 +71,7 @@ function placesIn(given: unknown, directory: string, depth: number): string[] {
     ? [rbdPlace(pool, typeof namespace === 'string' ? namespace : undefined, image)]
     : [];
   const below = Object.entries(given).flatMap(([key, value]) =>
-    // As `file.filename`, which is how QEMU's options are written without objects in objects.
+    // `file.filename`: QEMU's options without nested objects.
     typeof value === 'string' && key.endsWith('.filename')
       ? backingPlaces(value, directory, depth)
       : placesIn(value, directory, depth + 1),
@@ -83,30 +82,27 @@ function placesIn(given: unknown, directory: string, depth: number): string[] {
 const rbdPlace = (pool: string, namespace: string | undefined, image: string): string =>
   `rbd:${[pool, namespace, image].filter((part) => part !== undefined).join('/')}`;
 
-/** An image, and another one that names it as its backing file. */
 export interface Overlay {
   readonly image: string;
   readonly overlay: string;
 }
 
 export interface OverlaySearch {
-  /** Images that a guest is about to write to. */
   readonly images: readonly string[];
-  /** Directories in which other images of the same guest are. */
   readonly directories: readonly string[];
-  /** Directories of the host's storage, searched with what is below them. */
+  /** Directories of the host's storage, searched recursively. */
   readonly roots: readonly string[];
 }
 
-/** `unread`: why an overlay could have been missed next to the guest's own images; absent: none was. */
+/** `unread`: reason why an overlay next to the guest's images may be missed; absent: complete. */
 export interface OverlaysFound {
   readonly overlays: readonly Overlay[];
   readonly unread?: string;
 }
 
 /**
- * Looks for overlays in the directories of the images, completely, and then in the rest of the storage, as far as its bounds
- * allow. Changes nothing. Rejects by the signal alone.
+ * Searches the images' directories completely, then the other storage within limits. Read-only; only rejects with the
+ * signal.
  */
 export async function findOverlays(
   { images, directories, roots }: OverlaySearch,
@@ -149,8 +145,8 @@ export async function findOverlays(
 }
 
 /**
- * The end of its path, from its storage on. Its host may have that storage at another path, so a name that leads nowhere here
- * may be this image.
+ * Path within its storage, because another host may have it at another path: a name that leads nowhere here may mean
+ * this image.
  */
 function tailOf(image: string, roots: readonly string[]): string {
   const above = roots.filter((root) => image.startsWith(`${root}/`));
@@ -181,7 +177,7 @@ interface DirectoryListing {
   readonly problem?: string;
 }
 
-/** Links count as files: the name of each volume of LVM is one. */
+/** Includes links, because LVM names its volumes by links. */
 async function filesIn(directory: string): Promise<DirectoryListing> {
   try {
     const entries = await readdir(directory, { withFileTypes: true });
@@ -220,7 +216,7 @@ async function farFiles(
   return found;
 }
 
-/** What the header of a file names as its backing file, each way that it may be written. */
+/** Targets of a file's backing name, in each possible reading. */
 async function backingOf(file: string): Promise<Identity[]> {
   const name = await nameIn(file).catch(() => undefined);
   if (name === undefined) return [];
@@ -247,11 +243,10 @@ async function bytesAt(handle: FileHandle, at: number, length: number): Promise<
 
 interface Identity {
   readonly ids: readonly string[];
-  /** It is a path, and nothing is there. */
   readonly isMissing: boolean;
 }
 
-/** By its name, and for what this host has, by its inode or device: it may have several names. */
+/** Identified by name and, if it exists here, by inode or device, since it may have several names. */
 async function identitiesOf(image: string): Promise<Identity> {
   const rbd = parseRbd(image);
   if (rbd !== undefined)

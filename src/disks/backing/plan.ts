@@ -1,29 +1,23 @@
 import type { BackingFile } from '../../protocol/peer/backing-file.ts';
 import type { Disk, ImagePlace } from '../../protocol/disk.ts';
 
-/** What becomes of an image that nobody writes to: it is there already, or it is sent once. */
+/** Plan for a read-only image: present already, or sent once. */
 export type BackingFileFate =
-  /** Both hosts see it. */
   | { readonly node: string; readonly how: 'shared'; readonly place: ImagePlace }
-  /** The destination has a file with the same content. */
   | { readonly node: string; readonly how: 'found'; readonly place: ImagePlace }
   | { readonly node: string; readonly how: 'sent'; readonly backing: BackingFile }
-  /** It is the same file as the one that is sent for another node. */
+  /** The same file is sent for another node. */
   | { readonly node: string; readonly how: 'same'; readonly as: string }
-  /** Nothing is known of it, so the guest cannot move. */
+  /** Unknown image, so the guest cannot move. */
   | { readonly node: string; readonly how: 'unknown' };
 
-/** What is known of where images lie. */
 export interface BackingFileFacts {
-  /** Places at the destination of images that both hosts see. */
   readonly shared: readonly ImagePlace[];
-  /** What lies on the source's own storage. */
   readonly backingFiles: readonly BackingFile[];
-  /** Places at the destination of files that hold the same. */
   readonly found: readonly ImagePlace[];
 }
 
-/** Decides for each image that the guest does not write to, in the order in which they are to be sent. Pure. */
+/** Plans each read-only image, in the order of sending. Pure. */
 export function planBackingFiles(
   disks: readonly Disk[],
   facts: BackingFileFacts,
@@ -31,7 +25,7 @@ export function planBackingFiles(
   const fates = new Map<string, BackingFileFate>();
   const sent = new Map<string, string>();
   for (const { images } of disks) {
-    // The lowest first: an image is of no use without what lies below it.
+    // Lowest first, because an image needs the images below it.
     for (const { node } of images.filter((image, at) => at > 0 || image.readOnly).toReversed()) {
       if (!fates.has(node)) fates.set(node, fateOf(node, facts, sent));
     }

@@ -1,11 +1,11 @@
 /**
- * Node has no SEEK_HOLE, so holes are read: the kernel gives zeroes for them without touching the storage, at the speed
- * of memory. Blocks of zeroes are left out wherever they come from, which also makes a copy thin of a file that is not.
+ * Node has no SEEK_HOLE, so holes are read; the kernel returns zeros without storage access. Zero blocks are skipped,
+ * whether holes or not, which also makes the copy thin.
  */
 
-/** Of most file systems: a smaller hole takes as much room as none. */
+/** Block of most file systems; smaller holes save no space. */
 const BLOCK_BYTES = 4096;
-/** A message carries at most this much, and its head. */
+/** Maximum data of a message, without its header. */
 export const MAX_RUN_BYTES = 7 * BLOCK_BYTES;
 const ZEROES = Buffer.alloc(BLOCK_BYTES);
 
@@ -14,7 +14,7 @@ export interface Run {
   readonly bytes: Uint8Array;
 }
 
-/** The parts of `buffer`, which lies at `offset` of a file, that are not zeroes; they are views of it, in order. Pure. */
+/** Nonzero parts of `buffer` (at `offset` of a file), as views in order. Pure. */
 export function* runsOf(buffer: Buffer, offset: number): Generator<Run, void, undefined> {
   let start = 0;
   let at = 0;

@@ -17,22 +17,20 @@ import {
 import type { FileIdentity } from '../../migration/image-identity.ts';
 import { runsOf } from './runs.ts';
 
-/** The destination gets what is read: of the file that was found, and not of one to which somebody has put a link since. */
+/** Reads the file that was found, not a link that replaced it. */
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** A backing file of this host. */
 export interface BackingSource {
   readonly node: string;
   readonly file: string;
-  /** Which file it is: another file at that path is not sent. Absent if the migration was begun by an earlier build. */
+  /** Another file at that path is not sent. Absent in migrations begun by an earlier build. */
   readonly identity?: FileIdentity | undefined;
-  /** As it was when its hash was taken. */
   readonly bytes: number;
 }
 
 export interface BackingFileProgress {
   readonly node: string;
-  /** Read of the file, holes included, and sent of it. */
+  /** Bytes read, including holes, and bytes sent. */
   readonly doneBytes: number;
   readonly sentBytes: number;
   readonly totalBytes: number;
@@ -42,25 +40,21 @@ export interface SenderDependencies {
   readonly tunnel: Pick<Tunnel, 'beside' | 'ended'>;
   readonly guest: string;
   readonly peer: string;
-  /** Called after each piece that was read. */
   readonly progress?: (progress: BackingFileProgress) => void;
 }
 
-/** A mover is to stay small, whatever the size of the file. */
+/** Bounds the mover's memory. */
 const READ_BYTES = 256 * 1024;
 
 interface Attempt {
   readonly backing: BackingSource;
   readonly number: number;
-  /** What the far side has said last. */
   answer: BackingAnswer | undefined;
-  /** Why it is over before its time. */
   over: Error | undefined;
-  /** Something was reported; whoever waits looks again. */
   wake: () => void;
 }
 
-/** The source's end: sends one backing file after the other. One for each tunnel. */
+/** Source end: sends backing files one after the other. One per tunnel. */
 export class BackingFileSender {
   readonly #deps: SenderDependencies;
   #attempts = 0;
@@ -80,8 +74,8 @@ export class BackingFileSender {
   }
 
   /**
-   * Resolves when the destination has it whole, with its hash compared. Rejects with what went wrong there or here, and
-   * with the signal’s reason; then nothing of it stays there. The session outlives cuts of the link by itself.
+   * Resolves once the destination has the whole file with a verified hash. Rejects with an error of either side or
+   * the signal's reason; nothing of the file then stays there. The session survives link cuts by itself.
    */
   async send(backing: BackingSource, signal: AbortSignal): Promise<void> {
     if (this.#attempt !== undefined) throw new Error('an image is being sent already');
@@ -150,7 +144,7 @@ export class BackingFileSender {
     return mtimeNs;
   }
 
-  /** Resolves when the session has it; an abort does not wait for a link that is away. */
+  /** Resolves once the session has it; an abort does not wait for a lost link. */
   async #say(attempt: Attempt, message: BackingMessage): Promise<void> {
     check(attempt);
     let isSent = false;
@@ -164,7 +158,7 @@ export class BackingFileSender {
     }
   }
 
-  /** Never rejects: where the session is over, its end is reported. */
+  /** Never rejects, because the session's end is reported. */
   async #put(message: BackingMessage): Promise<void> {
     const { beside } = this.#deps.tunnel;
     await beside.send(DATA_CHANNEL, writeBackingMessage(message)).catch(() => undefined);
@@ -205,7 +199,6 @@ export class BackingFileSender {
   }
 }
 
-/** Throws where nothing more is to be sent. */
 function check({ answer, over }: Attempt): void {
   if (over !== undefined) throw over;
   if (answer?.type === 'failed') throw fromSerial(answer.error);

@@ -17,13 +17,11 @@ import {
 
 export interface TakerDependencies {
   readonly beside: Beside;
-  /** This host, the guest, and the host that sends. */
   readonly host: string;
   readonly guest: string;
   readonly peer: string;
-  /** What may come; nothing else is written. */
+  /** Files that may arrive; nothing else is written. */
   readonly backingFiles: readonly BackingTarget[];
-  /** How a file is begun; a test gives its own. */
   readonly begin?: (target: BackingTarget) => Promise<Writing>;
 }
 
@@ -31,17 +29,16 @@ export type Writing = Pick<BackingFileWriter, 'target' | 'write' | 'finish' | 'd
 
 const NO_ROOM = ['ENOSPC', 'EDQUOT'];
 
-/** The destination's end: writes the backing files that the source sends. One for each tunnel. */
+/** Destination end: writes the backing files that the source sends. One per tunnel. */
 export class BackingFileTaker {
   readonly #deps: TakerDependencies;
   readonly #whole = new Set<string>();
   readonly #all = Promise.withResolvers<void>();
   #current: Writing | undefined;
   #attempt = 0;
-  /** Set while the rest of an image that was given up here is dropped. */
+  /** Set while the remainder of a file that was given up here is dropped. */
   #dropping = false;
   #stopped = false;
-  /** What is being done with the last message. */
   #work: Promise<void> = Promise.resolve();
 
   constructor(deps: TakerDependencies) {
@@ -54,12 +51,12 @@ export class BackingFileTaker {
     });
   }
 
-  /** Resolves when each backing file is there under its name; rejects with why one is not. */
+  /** Resolves once each file has its name; rejects with the reason if one cannot. */
   get whole(): Promise<void> {
     return this.#all.promise;
   }
 
-  /** Takes nothing more. An image that is not whole is gone when this resolves; one that is, is for its maker to give up. */
+  /** Stops receiving. Incomplete files are removed when this resolves; the owner removes complete ones. */
   async stop(why: Error): Promise<void> {
     this.#stopped = true;
     this.#all.reject(why);
@@ -67,7 +64,7 @@ export class BackingFileTaker {
     await this.#drop();
   }
 
-  /** What no source would send ends the session; what this host cannot do is an answer. */
+  /** An invalid message ends the session; a local error is an answer. */
   async #take(bytes: Uint8Array): Promise<void> {
     if (this.#stopped) return;
     try {
@@ -116,7 +113,7 @@ export class BackingFileTaker {
     this.#dropping = false;
     this.#attempt = attempt;
     try {
-      // It gets its name only once it is whole: an earlier mover had got so far.
+      // Only a complete file has its name, so an earlier mover finished it.
       if (await isNamed(target.made)) return await this.#isWhole(target);
       await this.#refuseTaken(target);
       const { begin = (each) => BackingFileWriter.begin(each) } = this.#deps;

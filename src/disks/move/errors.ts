@@ -2,15 +2,13 @@ import { godwitError, type SerialError } from '../../errors.ts';
 import type { DiskMovePlan } from '../../migration/disk-move.ts';
 import type { RelocationSight } from '../../port/disks.ts';
 
-/** What is reported of a disk's move that does not come to its end. */
-
 export function failedMove({ request }: DiskMovePlan, reason: string): SerialError {
   const { guest, disk: device } = request;
   const hint = 'The guest goes on with its old image, and nothing of the new one is left.';
   return godwitError('GODWIT_DISK_FAILED', { guest, device, reason }, { hint }).toJSON();
 }
 
-/** Another image was put there from outside: both files stay, and the error names them. */
+/** Another program put an image there: both files stay, and the error names them. */
 export function strangeMove({ request, from, to }: DiskMovePlan): SerialError {
   const { guest, disk: device } = request;
   const reason = `the guest’s disk is neither ${from} nor ${to} any more`;
@@ -18,7 +16,7 @@ export function strangeMove({ request, from, to }: DiskMovePlan): SerialError {
   return godwitError('GODWIT_DISK_FAILED', { guest, device, reason }, { hint }).toJSON();
 }
 
-/** Its switch was recorded, and the host was restarted. As long as one image is missing, it is unknown which one is newer. */
+/** The switch was recorded, and the host rebooted. One image is missing, so it is unknown which one is newer. */
 export function unseenMove({ request, from, to }: DiskMovePlan): SerialError {
   const { guest, disk: device } = request;
   const reason = `its host was restarted during the switch, and ${to} is not there`;

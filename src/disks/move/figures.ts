@@ -1,24 +1,22 @@
-/** Of a rate that is reported, the weight of the last look. */
+/** Weight of the last look in the reported rate. */
 const FRESH = 0.3;
-/** A look so soon after another one says nothing about the rate, ms. */
+/** Minimum distance of looks for a rate, ms. */
 const TOO_SOON_MS = 50;
 
-/** So much may be left of a copy that is as good as whole. */
+/** Remainder below which a copy counts as nearly complete. */
 const NEARLY_BYTES = 64 * 1024 ** 2;
 
-/** How far a copy is, and how fast. */
 export class Figures {
   copiedBytes = 0;
   totalBytes = 0;
   /** bytes/s */
   rate = 0;
   #atMs: number | undefined;
-  /** What there was to copy at first; it grows with what the guest writes. */
   #firstBytes = 0;
 
-  /** False where it says nothing new. */
+  /** False if there is nothing new. */
   measure(copiedBytes: number, totalBytes: number, atMs: number): boolean {
-    // The end of the job says nothing about what it copied.
+    // An ended job does not report its amount.
     if (totalBytes === 0) return false;
     const passedMs = this.#atMs === undefined ? undefined : atMs - this.#atMs;
     if (passedMs !== undefined && passedMs < TOO_SOON_MS) return false;
@@ -33,14 +31,14 @@ export class Figures {
     return true;
   }
 
-  /** As much was copied as there was at first, or little is left. */
+  /** The initial amount was copied, or little is left. */
   get nearly(): boolean {
     if (this.totalBytes === 0) return false;
     const left = this.totalBytes - this.copiedBytes;
     return left <= NEARLY_BYTES || this.copiedBytes >= this.#firstBytes;
   }
 
-  /** Until all of it is copied, ms; undefined while that cannot be known. */
+  /** Time to the end of the copy, ms; undefined if unknown. */
   get etaMs(): number | undefined {
     if (this.rate <= 0) return undefined;
     return (Math.max(0, this.totalBytes - this.copiedBytes) / this.rate) * 1000;

@@ -15,11 +15,11 @@ import {
   removeDirectories,
 } from '../proof/made-files.ts';
 
-/** The files of a disk's move: the new image that is made, and the old one that is left. Every call may be repeated. */
+/** Files of a disk move: the new image, and the old one. Every call may be repeated. */
 
 const madeOf = ({ to, id }: DiskMovePlan) => madeNames(to, id, 0);
 
-/** An empty file under the name that the new image is to have, with the owner of the old one; what was begun before is gone. */
+/** Makes an empty file with the new image's name and the old image's owner; replaces an earlier attempt. */
 export async function makeNew(plan: DiskMovePlan): Promise<void> {
   const made = madeOf(plan);
   await discard(made);
@@ -28,7 +28,7 @@ export async function makeNew(plan: DiskMovePlan): Promise<void> {
   try {
     const { uid, gid, mode } = await stat(plan.from);
     const own = await handle.stat();
-    // Its hypervisor may run as another user than the agent.
+    // The hypervisor may run as another user than the agent.
     if (own.uid !== uid || own.gid !== gid) await handle.chown(uid, gid);
     await handle.chmod(mode & 0o777);
   } finally {
@@ -42,7 +42,7 @@ export async function discardNew(plan: DiskMovePlan): Promise<void> {
   await removeDirectories(plan.directories);
 }
 
-/** Before `keepNew`. */
+/** Call before `keepNew`. */
 export async function isNewThere(plan: DiskMovePlan): Promise<boolean> {
   return isNamed(madeOf(plan));
 }
@@ -52,9 +52,9 @@ export async function keepNew(plan: DiskMovePlan): Promise<void> {
 }
 
 /**
- * The old image is not a guest's disk any more: it is renamed first, so that no guest is started on it, and removed unless it
- * is kept. Another file of its name is left alone. `isHeld`: a program has had it open since its identity was taken. Resolves
- * to where it is kept, and why it could not be given up.
+ * Renames the old image first, so that no guest is started on it, and removes it unless it is kept. Another file with
+ * its name is left alone. `isHeld`: a program has had it open since its identity was taken. Resolves to its kept
+ * path, and the reason why it was not given up.
  */
 export async function giveUpOld(
   { from, id, identity }: DiskMovePlan,

@@ -22,18 +22,18 @@ import { discardNew, giveUpOld, isNewThere, keepNew, makeNew } from './files.ts'
 import { progressOf } from './progress.ts';
 
 const LOOK_MS = 300;
-/** From the word that leads to the switch on: the guest's writes may wait. */
+/** Interval between looks from the order to complete on, when guest writes may wait. */
 const SWITCH_LOOK_MS = 2;
 const STEP_MS = 30_000;
 const LONGEST_PAUSE_MS = 10_000;
-/** Other hosts that were told of the switch are told again after so long, ms: they count what they know by then as fresh again. */
+/** Interval between repeated notices to other hosts about the switch, ms. */
 const TOLD_MS = 60_000;
-/** To tell them while the guest's writes wait, ms. */
+/** Time to notify them while guest writes wait, ms. */
 const TELL_PENDING_MS = 10_000;
-/** After these there is nothing to see for a moment. */
+/** Actions without visible effect for a moment. */
 const PAUSED: ReadonlySet<MoveDeed> = new Set(['wait', 'write-blocking', 'finalize']);
 
-/** Held for moments: a monitor serves one at a time. */
+/** Held briefly, because a monitor has one client at a time. */
 export interface HeldRelocator {
   readonly relocator: DiskRelocator;
   close(): Promise<void>;
@@ -44,33 +44,31 @@ export interface MoveDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly journal: Journal<DiskMoveEvent>;
-  /** Names the time since this host was last started. */
   bootId(): string;
-  /** Whether the guest's hypervisor lives: what is known when it is gone is decided without it. */
+  /** Life of the guest's hypervisor; once gone, decisions are made without it. */
   life(handle: GuestHandle): Promise<Life>;
   hold(handle: GuestHandle, signal: AbortSignal): Promise<HeldRelocator>;
-  /** Rejects while another host may still start the guest from its old disk; absent: no host keeps it. */
+  /** Rejects while another host may start the guest from its old disk; absent: no host keeps it. */
   beforeSwitch?(guest: string, signal: AbortSignal): Promise<void>;
 }
 
 /**
- * One move of a disk, brought to its end: looks, decides by the table of src/migration/disk-move.ts, acts. Another agent goes
- * on from its journal.
+ * Runs one disk move: looks, decides by the table of src/migration/disk-move.ts, acts. Another agent can continue
+ * from the journal.
  */
 export class DiskMove {
   readonly #deps: MoveDependencies;
   readonly #listeners = new Set<() => void>();
   #state: MoveState;
-  /** Records are made in turn, so that a cancel is judged by the state that it is recorded in. */
+  /** Orders records, so that a cancel is judged by the state when it is recorded. */
   readonly #turn = new Mutex();
   #isWriteBlocking = false;
   readonly #figures = new Figures();
   #note: string | undefined;
   #waitedMs: number | undefined;
   #wake: AbortController | undefined;
-  /** The job was asked to come to the point where the guest's writes wait for somebody to go on. */
+  /** The job was ordered to the point where guest writes wait. */
   #completing = false;
-  /** When this agent told other hosts of the switch, ms. */
   #toldMs: number | undefined;
 
   constructor(state: MoveState, deps: MoveDependencies) {
@@ -82,7 +80,7 @@ export class DiskMove {
     return this.#state;
   }
 
-  /** Until it has ended, or `signal` aborts; never in the middle of a switch. */
+  /** Runs to the end or until `signal` aborts, but never stops during a switch. */
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
     while (this.#state.ended === undefined && !signal.aborted) {
@@ -97,7 +95,7 @@ export class DiskMove {
         this.#note = `it is tried again: ${error.message}`.slice(0, 4096);
         this.#deps.log.warn({ id: this.#state.plan.id, error }, 'disk move failed; trying again');
         this.#report();
-        // The guest's writes may wait.
+        // Guest writes may wait.
         const longestMs = this.#state.stage === 'switching' ? LOOK_MS : LONGEST_PAUSE_MS;
         const pauseMs = Math.min(longestMs, LOOK_MS * 2 ** Math.min(failures, 8));
         await this.#pause(pauseMs, signal);
@@ -106,7 +104,7 @@ export class DiskMove {
     if (this.#completing && canCancel(this.#state)) await this.#callOff();
   }
 
-  /** An agent that ends leaves no job behind that has the guest wait with nobody there: the next one begins again. */
+  /** An ending agent must not leave a job that blocks the guest. */
   async #callOff(): Promise<void> {
     const { handle, work } = this.#state.plan;
     if (this.#state.ended !== undefined) return;
@@ -126,7 +124,7 @@ export class DiskMove {
     });
   }
 
-  /** Once it does not run any more. */
+  /** After it has stopped running. */
   close(): Promise<void> {
     return this.#deps.journal.close();
   }
@@ -144,9 +142,9 @@ export class DiskMove {
 
   async #step(signal: AbortSignal): Promise<MoveDeed> {
     const { handle, work } = this.#state.plan;
-    // One whose life is unknown is asked, and the move is stalled where it gives no answer.
+    // A hypervisor that may live is asked.
     if ((await this.#deps.life(handle)).state === 'gone') return this.#act(undefined, GONE);
-    // Not raced: what has begun is over when this is.
+    // Not raced, so that everything begun has ended when this resolves.
     const inner = AbortSignal.any([signal, AbortSignal.timeout(STEP_MS)]);
     const held = await this.#deps.hold(handle, inner);
     try {
@@ -182,8 +180,8 @@ export class DiskMove {
   }
 
   /**
-   * The guest's writes wait already. Another agent may have told the other hosts, but this one may have confirmed the guest as it
-   * was since: they are told again, and the guest does not wait for one that does not answer.
+   * Guest writes wait already. The other hosts are told again, because this agent may have confirmed the guest since
+   * another agent told them; the guest does not wait for silent ones.
    */
   async #goOver(relocator: DiskRelocator, deed: 'switch' | 'finalize'): Promise<void> {
     const { work } = this.#state.plan;
@@ -191,7 +189,8 @@ export class DiskMove {
     try {
       await this.#tell(AbortSignal.timeout(TELL_PENDING_MS));
     } catch (thrown) {
-      // After the record of the switch the next look drops the copy: the guest writes to its old image only then.
+      // After the record of the switch, the next look drops the copy, because the guest only writes to its old image
+      // then.
       if (deed === 'finalize') await this.#undo(reasonOf(thrown));
       else await relocator.drop(work, signal);
       throw thrown;
@@ -218,7 +217,7 @@ export class DiskMove {
     }
   }
 
-  /** Leads to the point where both are the same: from then on the guest's writes wait, and nothing may come between. */
+  /** Takes the job to the state with equal images. Guest writes wait from then on, so nothing may come between. */
   async #switchOver({ relocator }: RelocatorUse): Promise<void> {
     const { work } = this.#state.plan;
     const signal = AbortSignal.timeout(STEP_MS);
@@ -232,7 +231,7 @@ export class DiskMove {
       if (this.#state.cancelAsked) return relocator.drop(work, signal);
       if (seen.job === 'pending') break;
       beforeMs = lookedMs;
-      // Broken off: the next look shows why.
+      // It was aborted; the next look shows why.
       if (seen.job !== 'ready' && seen.job !== 'ending') return;
       this.#measure(seen.copiedBytes, seen.totalBytes);
       await this.#deps.clock.sleep(SWITCH_LOOK_MS, signal);
@@ -241,7 +240,7 @@ export class DiskMove {
     this.#waitedMs = this.#deps.clock.monotonicMs() - beforeMs;
   }
 
-  /** No signal ends it: the record is on the disk before the word is given, and both are a matter of moments. */
+  /** Not abortable: both the synced record and the order take moments. */
   async #switch(relocator: DiskRelocator): Promise<void> {
     const { plan } = this.#state;
     const signal = AbortSignal.timeout(STEP_MS);
@@ -253,13 +252,13 @@ export class DiskMove {
         return true;
       });
     } catch (thrown) {
-      // A journal that cannot be written must not hold the guest up. The record may be on the disk all the same: without the
-      // new image it counts for nothing.
+      // A journal failure must not block the guest. A record that is still on disk means nothing without the new
+      // image.
       await relocator.drop(plan.work, signal);
       await discardNew(plan);
       throw thrown;
     }
-    // Otherwise the next look drops the job: the cancel was recorded first.
+    // Otherwise a cancel was recorded first, and the next look drops the job.
     if (isRecorded) await relocator.finalize(plan.work, signal);
   }
 
@@ -267,9 +266,9 @@ export class DiskMove {
     const { plan, stage } = this.#state;
     const isRestarted = plan.bootId !== this.#deps.bootId();
     if (held === undefined && stage === 'switching' && !(await isNewThere(plan))) {
-      // After a restart its storage may not be mounted yet, and it may be the newer one.
+      // After a reboot its storage may not be mounted yet, and it may be newer.
       if (isRestarted) return this.#end('failed', { error: unseenMove(plan), kept: plan.from });
-      // The switch was given up after its record, so the old image has all that the guest wrote.
+      // The switch was given up after its record, so the old image has all guest writes.
       return this.#undo('the switch could not be recorded, and the guest has ended');
     }
     if (stage !== 'tidying') await this.#record({ type: 'switched' });
@@ -277,7 +276,7 @@ export class DiskMove {
     const ended = ['its hypervisor has ended meanwhile: start it from the new image'];
     const notes = (await held?.relocator.settle(plan.work, plan.to, held.signal)) ?? ended;
     await keepNew(plan);
-    // Where the hypervisor could not be asked, or still has it open, a person may want to look at it.
+    // Kept for inspection if the hypervisor could not be asked or still has it open.
     const isKept = plan.request.keepSource === true || notes.length > 0;
     let kept: string | undefined;
     try {
@@ -293,8 +292,8 @@ export class DiskMove {
   }
 
   /**
-   * The host was restarted meanwhile, so another host may have recovered the guest, from the old image even: neither is renamed
-   * or removed while it may be a running guest's disk.
+   * The host rebooted, so another host may have recovered the guest, even from the old image. Neither image is
+   * renamed or removed, since either may be in use.
    */
   async #leaveBoth(): Promise<void> {
     const { plan } = this.#state;
@@ -336,7 +335,7 @@ export class DiskMove {
     return this.#turn.run(() => this.#apply(event));
   }
 
-  /** On the disk before anything follows from it. */
+  /** Synced before anything follows from it. */
   async #apply(event: DiskMoveEvent): Promise<void> {
     await this.#deps.journal.append(event, 'sync');
     this.#state = moveAfter(this.#state, event);
@@ -372,7 +371,6 @@ type Sight = MoveSight & {
   readonly failure?: { readonly kind: 'full' | 'other'; readonly reason: string };
 };
 
-/** Of a hypervisor that has ended. */
 const GONE: Sight = {
   hypervisor: 'gone',
   on: 'neither',

@@ -9,7 +9,7 @@ import { throwRefusal } from '../../migration/preflight/check.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { below, locate, newFileIn, openPools, type NewFile, type Pool } from '../proof/pools.ts';
 
-/** Where a disk is to go: only below a directory that `storage` names, and never over a file that is there. */
+/** Target of a disk move: only below a directory in `storage`, and never an existing file. */
 
 interface PlacementRequest {
   readonly guest: string;
@@ -17,7 +17,7 @@ interface PlacementRequest {
   readonly to: string;
 }
 
-/** GODWIT_DISK_FIXED where the disk itself is not in `storage`; GODWIT_DISK_PLACE, GODWIT_DISK_SPACE. Changes nothing. */
+/** GODWIT_DISK_FIXED if the disk itself is not in `storage`; GODWIT_DISK_PLACE, GODWIT_DISK_SPACE. Read-only. */
 export async function placeFor(config: AgentConfig, asked: PlacementRequest): Promise<NewFile> {
   const { guest, disk, to } = asked;
   const pools = await openPools(config.storage);
@@ -37,7 +37,7 @@ export async function placeFor(config: AgentConfig, asked: PlacementRequest): Pr
   return found;
 }
 
-/** GODWIT_DISK_IN_USE: another user of the old image would go on with a removed file. `pid`: the guest's hypervisor. */
+/** GODWIT_DISK_IN_USE: another user of the old image would keep a removed file. `pid`: the guest's hypervisor. */
 export async function mustBeItsOwn(
   guest: string,
   { name: device, file, identity }: GuestDisk,
@@ -81,7 +81,7 @@ async function within(
   return 'problem' in found ? found : found.found;
 }
 
-/** The innermost, by the path of the configuration or the one that this leads to. */
+/** Innermost pool, by its configured or real path. */
 async function poolOf(
   { storage }: AgentConfig,
   pools: readonly Pool[],

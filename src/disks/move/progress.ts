@@ -3,7 +3,7 @@ import { defined } from '../../protocol/defined.ts';
 import type { DiskMoveProgress } from '../../protocol/public/disk-move.ts';
 import type { Figures } from './figures.ts';
 
-/** What is reported of a disk's move: while it goes on by what was seen, after its end by its last record. */
+/** Progress of a disk move from observations, or from its last record after the end. */
 export function progressOf(
   move: MoveState,
   figures: Pick<Figures, 'copiedBytes' | 'totalBytes' | 'rate' | 'etaMs'>,

@@ -4,20 +4,20 @@ import { open } from 'node:fs/promises';
 import type { DeviceProof } from '../../protocol/disk.ts';
 
 /**
- * Samples of what a block device holds: sums that only a host can give that reads the device itself, and that are of use to
- * nobody but the two ends of one migration.
+ * Samples of a block device: sums that only a host with access to the device can compute, and that are useless
+ * outside of one migration.
  */
 
-/** Of a device that is a tenth full, some 25 then hold data. Each check reads them three times, so not more. */
+/** On a device that is a tenth full, about 25 hold data. Each check reads them three times. */
 const SAMPLES = 256;
 const SAMPLE_BYTES = 4096;
-/** Read at once: storage of many disks answers them together. */
+/** Parallel reads, for storage with many disks. */
 const AT_ONCE = 8;
-/** What is the same on empty devices says nothing; so many pieces have to be distinct. */
+/** Distinct pieces needed; equal pieces of empty devices prove nothing. */
 const MIN_DISTINCT = 16;
 /**
- * One in so many of those that are distinct may differ from what the source reports: its guest writes between the two
- * readings. A source that does not read the device has to know 15 of 16 pieces of its content.
+ * One in this many distinct pieces may differ from the source's, because its guest writes between the two readings. A
+ * source without access would have to know 15 of 16 pieces.
  */
 const CHANGED_PART = 16;
 
@@ -27,7 +27,7 @@ const TOO_EMPTY =
   'Put data on it (a file system that is used), or have it copied';
 const TOO_BUSY = 'the guest writes to it so fast that too little of it can be compared';
 
-/** Whose samples they are: they are in every sum, so that nobody can pass a question on, or an answer. */
+/** Both hosts are part of every sum, so that questions and answers cannot be relayed. */
 export interface SampleEnds {
   readonly from: string;
   readonly to: string;
@@ -36,19 +36,22 @@ export interface SampleEnds {
 
 export interface SampleQuestion extends SampleEnds {
   readonly device: Pick<DeviceProof, 'ids' | 'bytes'>;
-  /** Of the destination, for this migration and device. */
+  /** Challenge of the destination for this migration and device. */
   readonly challenge: string;
 }
 
 export interface Sample {
   readonly sum: string;
-  /** It is more than one repeated byte, and no piece before it holds the same. */
+  /** More than one repeated byte, and different from all earlier pieces. */
   readonly isDistinct: boolean;
 }
 
 export type Judgement = { readonly same: true } | { readonly same: false; readonly why: string };
 
-/** Where samples are taken, bytes, each place once: the first and the last piece, and places that only the challenge says. Pure. */
+/**
+ * Places of the samples, bytes, without duplicates: the first and last piece, and places derived from the challenge.
+ * Pure.
+ */
 export function samplePlaces(bytes: number, challenge: string): number[] {
   const pieces = Math.floor(bytes / SAMPLE_BYTES);
   if (pieces === 0) return [];
@@ -60,10 +63,7 @@ export function samplePlaces(bytes: number, challenge: string): number[] {
   return [...found].map((piece) => piece * SAMPLE_BYTES);
 }
 
-/**
- * Reads them. Writes this host's cache of the device back first, which does not change its contents. Throws where it
- * cannot be read.
- */
+/** Reads samples. Writes back this host's cache of the device first. Throws if unreadable. */
 export async function sampleDevice(
   file: string,
   question: SampleQuestion,
@@ -82,7 +82,6 @@ export async function sampleDevice(
   }
 }
 
-/** The same of whatever `read` reads. */
 export async function samplesOf(
   read: (at: number, bytes: number) => Promise<Buffer>,
   question: SampleQuestion,
@@ -109,7 +108,7 @@ function isOneByte(piece: Buffer): boolean {
   return piece.every((byte) => byte === piece[0]);
 }
 
-/** The sum of one piece, read at `at` (bytes), for this question alone. Pure. */
+/** Sum of the piece at `at` (bytes) for this question only. Pure. */
 export function sumOf(
   piece: Buffer,
   at: number,
@@ -120,10 +119,7 @@ export function sumOf(
   return createHash('sha256').update(`${about}\n`).update(piece).digest('hex').slice(0, 16);
 }
 
-/**
- * Whether the source has read what this host reads. Only distinct samples count: a host that never read an empty
- * device knows that it is empty. Pure.
- */
+/** Checks that the source has read what this host reads. Only distinct samples count. Pure. */
 export function judgeReported(own: readonly Sample[], reported: readonly string[]): Judgement {
   const distinct = own.filter(({ isDistinct }) => isDistinct).length;
   const other = own.filter(({ sum }, index) => sum !== reported[index]).length;
@@ -133,9 +129,9 @@ export function judgeReported(own: readonly Sample[], reported: readonly string[
 }
 
 /**
- * Whether both hosts read the same: what the source reads twice alike, the destination has read so between. One piece
- * that differs, and that nobody writes to, is enough to distinguish a copy of a device. What the guest wrote in between
- * proves nothing; enough has to be left without it. Pure.
+ * Checks that both hosts read the same device: a piece that the source reads twice alike must be the same at the
+ * destination in between. One other difference proves a copy. Pieces that the guest wrote meanwhile are ignored, and
+ * enough others must be left. Pure.
  */
 export function judgeSamples(
   before: readonly Sample[],

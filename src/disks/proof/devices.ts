@@ -7,23 +7,21 @@ import { judgeReported, sampleDevice, type SampleEnds } from './device-samples.t
 import type { LookupResult, ImageLocation, Pool } from './pools.ts';
 
 /**
- * Block devices that hold guests' disks, and whether two hosts see the same one. Nothing is written for it: a guest
- * may be at work there. What a device is, its kernel says (`/sys/dev/block`); what it holds is sampled (device-samples.ts).
+ * Identifies block devices of guests' disks, and checks that two hosts see the same one. Nothing is written, because
+ * a guest may use it. Kernel data (`/sys/dev/block`) identifies a device, and samples identify its content
+ * (device-samples.ts).
  */
 
 export interface DeviceConfig {
-  /** A directory with names of block devices. */
   readonly devices: string;
 }
 
-/** Names in one directory that are looked at. */
 const MAX_NAMES = 4096;
-/** A device may lie on others (multipath, volumes on volumes) so deep, and on so many. */
+/** Maximum depth and number of devices below a device (multipath, stacked volumes). */
 const DEEPEST = 8;
 const MAX_IDS = 64;
 const SYS = '/sys/dev/block';
 
-/** The directories of devices that are there. */
 export async function openDevicePools(
   storage: readonly (DeviceConfig | object)[],
 ): Promise<Pool[]> {
@@ -48,7 +46,7 @@ export async function isBlockDevice(file: string): Promise<boolean> {
   );
 }
 
-/** By which name of which directory a device of this host may be used; its own name first, since it may have several. */
+/** Permitted names of a device of this host; its own name first. */
 export async function locateDevice(
   pools: readonly Pool[],
   file: string,
@@ -71,7 +69,7 @@ export async function locateDevice(
   return { problem: `none of the \`devices\` of \`storage\` is it (${where})` };
 }
 
-/** The device behind a name, without links, which nothing else of this host has claimed. */
+/** Real device behind a name, if nothing else on this host claims it. */
 export async function resolveDevice(pool: Pool, name: string): Promise<LookupResult<string>> {
   if (name.includes('/')) return { problem: 'it is no name of a device' };
   const real = await realpath(path.join(pool.root, name)).catch(() => undefined);
@@ -81,7 +79,7 @@ export async function resolveDevice(pool: Pool, name: string): Promise<LookupRes
   return claimed === undefined ? { found: real } : { problem: claimed };
 }
 
-/** A file system, a volume group or an array of this host's own; the kernel says so, without a write. */
+/** Claimed by a mounted file system, a volume group or an array, according to the kernel. */
 async function whyClaimed(file: string): Promise<string | undefined> {
   try {
     const handle = await open(file, constants.O_RDONLY | constants.O_EXCL | constants.O_NONBLOCK);
@@ -95,20 +93,19 @@ async function whyClaimed(file: string): Promise<string | undefined> {
   }
 }
 
-/** What a device of this host is, by ids that its hardware has. */
 export interface Identity {
   readonly bytes: number;
-  /** Of the hardware below it, and of what lies between: sorted, each once. Empty: nothing says so. */
+  /** Ids of the hardware and the layers above it, sorted and unique. Empty: unknown. */
   readonly ids: readonly string[];
 }
 
-/** `sys`: where the kernel reports block devices by number. */
+/** `sys`: the kernel's directory of block devices by number. */
 export async function identityOf(file: string, sys = SYS): Promise<Identity> {
   const { rdev } = await stat(file);
   const number = numberOf(rdev);
   const blocks = await readNumber(path.join(sys, number, 'size'));
   const ids = await idsOf(path.join(sys, number), 0);
-  // Without an id of its hardware nothing distinguishes it from a copy of it.
+  // Without a hardware id, a copy could not be told apart.
   const proves = ids.some((id) => /^(wwid|serial|kernel) /.test(id));
   return {
     bytes: blocks * 512,
@@ -116,7 +113,7 @@ export async function identityOf(file: string, sys = SYS): Promise<Identity> {
   };
 }
 
-/** As the kernel numbers a device (`man makedev`). Pure. */
+/** Device number in the kernel's form (`man makedev`). Pure. */
 export function numberOf(rdev: number): string {
   const number = BigInt(rdev);
   const major = ((number >> 8n) & 0xfffn) | ((number >> 32n) & ~0xfffn);
@@ -143,7 +140,7 @@ async function idsOf(at: string, depth: number): Promise<string[]> {
     const found = await Promise.all(
       below.slice(0, MAX_IDS).map((name) => idsOf(path.join(real, 'slaves', name), depth + 1)),
     );
-    // A multipath device is what each of its paths is: the other host may have one path, or names of its own.
+    // A multipath device is identified by its paths; the other host may have other names.
     const own = uuid === '' || uuid.startsWith('mpath-') ? [] : [`dm ${uuid}`];
     return [...found.flat(), ...own];
   }
@@ -162,8 +159,8 @@ async function readNumber(file: string): Promise<number> {
 }
 
 /**
- * Which device this is, for this host alone and until it starts anew: its number, how often the kernel has put another
- * behind that number, its ids and its size. Undefined where there is no device of that name.
+ * Identity of a device on this host until it reboots: number, sequence number, ids and size. Undefined without such a
+ * device.
  */
 export async function stampOf(pool: Pool, name: string): Promise<string | undefined> {
   if (name.includes('/')) return undefined;
@@ -173,25 +170,25 @@ export async function stampOf(pool: Pool, name: string): Promise<string | undefi
   const identity = await identityOf(real).catch(() => undefined);
   if (identity === undefined) return undefined;
   const at = await realpath(path.join(SYS, numberOf(info.rdev)));
-  // Of a partition, that of its disk; kernels before 5.15 report none.
+  // Sequence number of the disk, for its partitions as well; kernels before 5.15 have none.
   const sequence = (directory: string): Promise<string> =>
     readFile(path.join(directory, 'diskseq'), 'utf8').catch(() => '');
   const turn = (await sequence(at)) || (await sequence(path.dirname(at)));
   return JSON.stringify([info.rdev, turn.trim(), identity.bytes, identity.ids]);
 }
 
-/** What the source says of a device, and what the destination asks of it. */
+/** The source's facts about a device, and the destination's question. */
 export interface DeviceQuestion extends SampleEnds {
   readonly asked: DeviceProof;
   readonly challenge: string;
 }
 
-/** `stamp`: which device the place is, with a place alone; it stays on this host. */
+/** `stamp`: identity of the device, only with a place; stays on this host. */
 export type OwnAnswer = DeviceAnswer & { readonly stamp?: string };
 
 /**
- * The destination's answer: which of its devices it is. A host that only says the ids of a device gets nothing of it, not
- * even its name or size: it has to report first what it reads, in the places that `challenge` says.
+ * The destination's answer: its matching device. A host that only knows a device's ids learns nothing about it; it
+ * must first report its content at the places of `challenge`.
  */
 export async function answerDevice(
   pools: readonly Pool[],
@@ -200,7 +197,7 @@ export async function answerDevice(
 ): Promise<OwnAnswer> {
   const { ids, at } = question.asked;
   if (at === undefined) return answerLike(await devicesLike(pools, ids, signal), question, signal);
-  // That directory may be none of this host's `devices`: the manager opens it, and Godwit does not.
+  // The directory need not be in this host's `devices`, because the manager opens it.
   const there = { id: poolOf(path.dirname(at)), root: path.dirname(at) };
   const like = await deviceLike(there, path.basename(at), ids);
   return { ...(await answerLike(like === undefined ? [] : [like], question, signal)), at: true };
@@ -216,7 +213,7 @@ async function answerLike(
   if (theirs === undefined) return { challenge: question.challenge };
   const usable: Like[] = [];
   for (const each of found) if ((await whyClaimed(each.file)) === undefined) usable.push(each);
-  // The paths below a multipath device have its ids and are its own: they are no others. Two that are free are.
+  // Paths of a multipath device share its ids; two usable devices are ambiguous.
   if (new Set(usable.map(({ stamp }) => stamp)).size > 1) {
     return { problem: 'several devices have its ids, so they do not identify it' };
   }
@@ -243,7 +240,6 @@ interface Like {
   readonly stamp: string;
 }
 
-/** The devices of these ids, by each of their names. */
 async function devicesLike(
   pools: readonly Pool[],
   ids: readonly string[],
@@ -261,7 +257,6 @@ async function devicesLike(
   return found;
 }
 
-/** The device of that name, where it has these ids. */
 async function deviceLike(
   pool: Pool,
   name: string,

@@ -6,26 +6,25 @@ import { formatNfs, parseNfs, type NfsPlace } from '../../protocol/nfs-url.ts';
 import type { NfsClient, Entry, Handle } from './nfs/client.ts';
 import type { LookupResult, ImageLocation, Pool } from './pools.ts';
 
-/** NFS exports that the hypervisor opens with a client of its own, so that no directory of this host shows them. */
+/** NFS exports that the hypervisor opens with its own client, without a mount on this host. */
 
 export interface Export extends Pool {
   readonly place: NfsPlace;
-  /** Where its server reports its ports; absent: where everybody asks. */
+  /** Port of the server's portmapper; absent: the usual one. */
   readonly portmapperPort?: number;
 }
 
-/** As a host's configuration has it. */
 export interface ExportConfig {
   readonly nfs: string;
-  /** As whom it is opened, and written to for a proof; default: as this program. */
+  /** User for opening and for proof files; default: this program's. */
   readonly user?: number | undefined;
   readonly group?: number | undefined;
 }
 
-/** One server's answers take so long at most, ms: it may be gone, and others wait for what is found. */
+/** Limit for one server's answers, ms; others wait for the result. */
 const ANSWER_MS = 5000;
 
-/** Pure: whether they can be reached shows when they are. */
+/** Pure: does not check whether they are reachable. */
 export function exportsOf(storage: readonly (ExportConfig | object)[]): Export[] {
   return storage.flatMap((each) => {
     const found = 'nfs' in each ? parseNfs(each.nfs) : undefined;
@@ -40,12 +39,11 @@ export function exportsOf(storage: readonly (ExportConfig | object)[]): Export[]
   });
 }
 
-/** A file of an export as its hypervisor is to open it. */
 export function fileOn({ place }: Export, part: string): string {
   return formatNfs({ ...place, path: `${place.path}/${part}` });
 }
 
-/** Runs `work` with a client of the export's root, within the time that a server has. */
+/** Runs `work` with a client of the export's root, within the server's time limit. */
 export async function onExport<T>(
   { place, root, portmapperPort }: Export,
   signal: AbortSignal,
@@ -62,7 +60,7 @@ export async function onExport<T>(
   });
 }
 
-/** Compared by name alone: the server's name is not resolved, so two names of one server count as two servers. */
+/** Compares names only: two names of one server count as two servers. */
 export function exportOf(
   exports: readonly Export[],
   file: string,
@@ -82,7 +80,7 @@ export function exportOf(
   return { problem: `it lies outside of the exports that \`storage\` names (${where})` };
 }
 
-/** What is at `part` of a directory that a client has reached; rejects where it is not there. */
+/** Entry at `part` of a directory; rejects if missing. */
 export async function walk(client: NfsClient, part: string, signal: AbortSignal): Promise<Entry> {
   let at: Entry = { handle: client.root, kind: 'directory', bytes: 0, inode: '' };
   for (const name of part.split('/').filter((each) => each !== '')) {
@@ -92,7 +90,7 @@ export async function walk(client: NfsClient, part: string, signal: AbortSignal)
   return at;
 }
 
-/** The directory at `part`; a symbolic link on the way is refused, wherever it leads. */
+/** Directory at `part`; symbolic links on the way are refused. */
 export async function directoryAt(
   client: NfsClient,
   part: string,
@@ -108,7 +106,7 @@ function notPlain(name: string): Error {
   return Object.assign(new Error(what), { code: 'ENOTDIR' });
 }
 
-/** The first `bytes` of a file that a hypervisor opens on one of the exports; rejects where they cannot be read. */
+/** First `bytes` of a file on one of the exports; rejects if unreadable. */
 export function headOn(
   exports: readonly Export[],
   file: string,
@@ -125,7 +123,6 @@ export function headOn(
   });
 }
 
-/** The file at `part` of an export, as its hypervisor is to open it, and its number. */
 export async function resolveOn(
   pool: Export,
   part: string,
@@ -140,7 +137,7 @@ export async function resolveOn(
   }
 }
 
-/** As its hypervisor is to open it. `inode`: the number that the file has at the other host, if both number them alike. */
+/** Path for its hypervisor. `inode`: number of the file at the other host, if both number alike. */
 export async function fileToOpenOn(
   pool: Export,
   part: string,

@@ -4,8 +4,8 @@ import { exportsOf, headOn } from './exports.ts';
 import { headOfLun, targetsOf } from './luns.ts';
 
 /**
- * The first `bytes` of what a hypervisor opens with a client of its own, wherever `storage` names it; rejects where they
- * cannot be read.
+ * First `bytes` of an image that a hypervisor opens with its own client, in any kind of `storage`; rejects if
+ * unreadable.
  */
 export function headOf(
   storage: AgentConfig['storage'],

@@ -15,27 +15,26 @@ import type { Lun, LunFacts } from './iscsi/lun.ts';
 import type { LookupResult, ImageLocation, Pool } from './pools.ts';
 
 /**
- * LUNs of iSCSI targets that the hypervisor opens with a client of its own. Whether two hosts see the same one is proved as
- * for block devices, without a write: by what the target says that it is, its size, and samples of what it holds.
+ * LUNs of iSCSI targets that the hypervisor opens with its own client. The proof that two hosts see the same LUN
+ * needs no write: the target's identity, the size, and samples, as for block devices.
  */
 
 export interface Target extends Pool {
   readonly place: IscsiTarget;
 }
 
-/** As a host's configuration has it. */
 export interface TargetConfig {
   readonly iscsi: string;
   readonly initiator?: string | undefined;
-  /** Of a login by CHAP. */
+  /** CHAP login. */
   readonly user?: string | undefined;
   readonly passwordFile?: string | undefined;
 }
 
-/** One target's answers take so long at most, ms: it may be gone, and others wait for what is found. */
+/** Limit for one target's answers, ms; others wait for the result. */
 const ANSWER_MS = 5000;
 
-/** Pure: whether they can be reached shows when they are. */
+/** Pure: does not check whether they are reachable. */
 export function targetsOf(storage: readonly (TargetConfig | object)[]): Target[] {
   return storage.flatMap((each) => {
     const found = 'iscsi' in each ? parseIscsiTarget(each.iscsi) : undefined;
@@ -53,8 +52,8 @@ export function targetsOf(storage: readonly (TargetConfig | object)[]): Target[]
 }
 
 /**
- * By the target's name, which is its own in the whole world: another portal may lead to it, too. The found pool has the portal
- * that the hypervisor uses: what answers there is the LUN that the guest has, even if two targets have one name.
+ * Finds a target by its globally unique name; other portals may lead to it. The result has the hypervisor's portal,
+ * so the answer comes from the guest's LUN even if two targets share a name.
  */
 export function targetOf(
   targets: readonly Target[],
@@ -72,7 +71,7 @@ export function targetOf(
   return { problem: `it is of none of the targets that \`storage\` names (${where})` };
 }
 
-/** The LUN of a place that a target has; undefined: the path is no number of one. */
+/** LUN of a target's place; undefined if the path is not a number. */
 function lunAt({ place }: Target, path: string): IscsiPlace | undefined {
   if (!/^\d{1,5}$/.test(path)) return undefined;
   return parseIscsi(formatIscsi({ ...place, lun: Number(path) }));
@@ -90,7 +89,7 @@ async function onLun<T>(
   return withDeadline(pool.root, ANSWER_MS, signal, (inner) => Client.with(place, inner, work));
 }
 
-/** What it is, by what its target says. Rejects where another has reserved it: no host but that one may write. */
+/** Identity from its target. Rejects if another host has reserved it, since no other host may then write. */
 export function identityOfLun(pool: Target, path: string, signal: AbortSignal): Promise<Identity> {
   return onLun(pool, path, signal, async ({ facts }) => usable(facts));
 }
@@ -100,7 +99,6 @@ function usable({ reserved, ...identity }: LunFacts): Identity {
   throw new Error(`somebody holds a persistent reservation of it (${reserved})`);
 }
 
-/** Reads it in the places that the question says. */
 export function sampleLun(
   pool: Target,
   path: string,
@@ -112,7 +110,7 @@ export function sampleLun(
   );
 }
 
-/** The first `bytes` of a LUN that a hypervisor opens; rejects where they cannot be read. */
+/** First `bytes` of a LUN; rejects if unreadable. */
 export async function headOfLun(
   targets: readonly Target[],
   file: string,
@@ -124,7 +122,7 @@ export async function headOfLun(
   return onLun(at.found.pool, at.found.path, signal, (lun) => lun.read(0, bytes));
 }
 
-/** The destination's answer about one LUN: whether it is there, then what it holds. */
+/** The destination's answer about one LUN: its presence, then its content. */
 export async function answerLun(
   targets: readonly Target[],
   { asked, iscsi, ...question }: DeviceQuestion & { readonly iscsi: LunPlace },
@@ -155,7 +153,7 @@ export async function answerLun(
   return problems.length === 0 ? {} : { problem: problems.join('; ').slice(0, 1024) };
 }
 
-/** Which LUN a path of a target is; undefined where it cannot be known. */
+/** Identity behind a target's path; undefined if unknown. */
 export async function stampOfLun(
   pool: Target,
   path: string,
@@ -169,7 +167,6 @@ function stampFor({ bytes, ids }: Identity): string {
   return JSON.stringify(['iscsi', bytes, ids]);
 }
 
-/** The LUN as its hypervisor is to open it. */
 export function fileOfLun(pool: Target, path: string): string {
   const place = lunAt(pool, path);
   return place === undefined ? '' : formatIscsi(place);

@@ -4,9 +4,8 @@ import { identityOfName } from '../../system/files/open-files.ts';
 import { inRealDirectory } from '../../system/files/real-directory.ts';
 
 /**
- * A file that a migration makes for a guest is made under a name of the migration's own and then linked to the name it
- * is to have, which fails where somebody else's is there. So whoever cleans up, also after a mover was killed at any
- * point, can say what was made: only what is still the same file under both names.
+ * File made by a migration: created under a migration's name, then linked to its final name, which fails if that
+ * exists. After a crash at any point, cleanup can tell what was made: only a file that is the same under both names.
  */
 export interface StagedFile {
   /** In the same directory as `file`. */
@@ -24,7 +23,7 @@ export function madeNames(file: string, migration: string, index: number | strin
   return { temporary: path.join(path.dirname(file), `.godwit-${migration}-${index}`), file };
 }
 
-/** Makes the directories that are not there; the outermost come first. The guest's QEMU, another user, gets through them. */
+/** Makes missing directories, outermost first. The guest's QEMU, another user, can pass them. */
 export async function makeDirectories(directories: readonly string[]): Promise<void> {
   for (const directory of directories) {
     await inRealDirectory(directory, (at) => mkdir(at, { mode: 0o711 })).catch(
@@ -35,7 +34,7 @@ export async function makeDirectories(directories: readonly string[]): Promise<v
   }
 }
 
-/** Gives the file its name; EEXIST where the name is taken. Given already: nothing. */
+/** Gives the file its name. EEXIST if taken; does nothing if it already has it. */
 export async function name({ temporary, file }: StagedFile): Promise<void> {
   await inRealDirectory(file, async (at) => {
     const own = path.join(path.dirname(at), path.basename(temporary));
@@ -59,7 +58,6 @@ export async function keep({ temporary }: StagedFile): Promise<void> {
   await where(temporary, (at) => rm(at, { force: true }));
 }
 
-/** The file goes. */
 export async function discard({ temporary, file }: StagedFile): Promise<void> {
   await where(file, async (at) => {
     const own = path.join(path.dirname(at), path.basename(temporary));
@@ -91,7 +89,6 @@ export async function removeDirectories(directories: readonly string[]): Promise
   }
 }
 
-/** Whether the file has its name. */
 export async function isNamed({ temporary, file }: StagedFile): Promise<boolean> {
   const same = await where(file, (at) =>
     isSame(path.join(path.dirname(at), path.basename(temporary)), at),
@@ -99,7 +96,7 @@ export async function isNamed({ temporary, file }: StagedFile): Promise<boolean>
   return same === true;
 }
 
-/** Where its directory is there no more, or a link is in its place, nothing of it is ours. */
+/** If its directory is gone or replaced by a link, nothing of it is ours. */
 async function where<T>(file: string, work: (at: string) => Promise<T>): Promise<T | undefined> {
   return inRealDirectory(file, work).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;

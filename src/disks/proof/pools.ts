@@ -2,27 +2,25 @@ import { createHash } from 'node:crypto';
 import { lstat, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 
-/** A directory in which guests' disks may lie, by the host's configuration. */
 export interface Pool {
-  /** What the other host calls it: it says nothing about where it is. */
+  /** The other host's name for it; reveals no path. */
   readonly id: string;
-  /** Without symbolic links. */
+  /** Real path. */
   readonly root: string;
 }
 
-/** An image in a pool. */
 export interface ImageLocation {
   readonly pool: Pool;
-  /** From the pool's root. */
+  /** Path from the pool's root. */
   readonly path: string;
 }
 
 export type LookupResult<T> =
   | { readonly found: T }
-  /** `isGone`: no storage of this host has it, whatever the configuration names. */
+  /** `isGone`: no storage of this host can have it. */
   | { readonly problem: string; readonly isGone?: true };
 
-/** The directories that are there; one that is not mounted or was removed is left out, and so is an export without a mount. */
+/** Existing directories; skips unmounted or removed ones, and exports without a mount. */
 export async function openPools(
   storage: readonly ({ readonly path: string } | object)[],
 ): Promise<Pool[]> {
@@ -36,14 +34,14 @@ export async function openPools(
   return pools;
 }
 
-/** The part of `file` below `root`; undefined where it lies elsewhere. Pure. */
+/** Part of `file` below `root`; undefined if it is elsewhere. Pure. */
 export function below(root: string, file: string): string | undefined {
   const part = path.relative(root, file);
   const outside = part === '' || part === '..' || part.startsWith('../') || path.isAbsolute(part);
   return outside ? undefined : part;
 }
 
-/** In which pool a file of this host lies, symbolic links followed; the innermost where pools lie in one another. */
+/** Innermost pool of a file, with symbolic links resolved. */
 export async function locate(
   pools: readonly Pool[],
   file: string,
@@ -64,7 +62,7 @@ export async function locate(
   return { problem: `it lies outside of what \`storage\` names (${where})` };
 }
 
-/** The file or directory at `part` of a pool; a symbolic link on the way is refused, wherever it leads. */
+/** File or directory at `part` of a pool; symbolic links on the way are refused. */
 export async function resolveIn(
   pool: Pool,
   part: string,
@@ -82,7 +80,7 @@ export async function resolveIn(
   return fits ? { found: real } : { problem: `it is not a ${kind}` };
 }
 
-/** Which directory a name of a pool is now: no other has its number while it is there. Undefined: there is none. */
+/** Identity of the directory behind a name, unique while it exists; undefined if there is none. */
 export async function directoryStamp(pool: Pool, part: string): Promise<string | undefined> {
   const directory = await resolveIn(pool, part, 'directory');
   if ('problem' in directory) return undefined;
@@ -90,13 +88,13 @@ export async function directoryStamp(pool: Pool, part: string): Promise<string |
   return found === undefined ? undefined : `${found.dev}:${found.ino}`;
 }
 
-/** A file that can be made in a pool, and the directories that have to be made for it, the outermost first. */
+/** New file in a pool, and missing directories, outermost first. */
 export interface NewFile {
   readonly file: string;
   readonly directories: readonly string[];
 }
 
-/** Where a new file at `part` of a pool would lie; a symbolic link on the way is refused, and so is what is there already. */
+/** Path for a new file at `part` of a pool; refuses symbolic links on the way and existing files. */
 export async function newFileIn(pool: Pool, part: string): Promise<LookupResult<NewFile>> {
   const file = path.join(pool.root, part);
   if (below(pool.root, file) === undefined) return { problem: 'it lies outside of its storage' };

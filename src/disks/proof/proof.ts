@@ -10,29 +10,27 @@ import { directoryAt, onExport, type Export } from './exports.ts';
 import { resolveIn, type Pool } from './pools.ts';
 
 /**
- * Storage is shared when each host reads what the other has just written beside the disk. The source makes a file with
- * a nonce of its own, the destination finds it in one of its pools, reads it and adds a nonce to the very same file, and
- * the source reads that. Only the source makes the file and removes it: where nothing is shared, nothing is left.
+ * Storage is shared if each host reads what the other just wrote next to the disk. The source makes a file with a
+ * nonce, the destination finds it in a pool, reads it and appends a nonce, and the source reads that. Only the source
+ * makes and removes the file.
  */
 
 const NONCE_BYTES = 32;
 const NONCE_CHARACTERS = NONCE_BYTES * 2;
-/** A little more than two nonces: more than that is no proof. */
+/** Slightly more than two nonces; a longer file is not a proof. */
 const MAX_CHARACTERS = NONCE_CHARACTERS * 2 + 1;
 
 export function proofFile(migration: string): string {
   return `.godwit-${migration}`;
 }
 
-/** Source: a directory that holds an image. When it resolves, the written bytes are on the storage. */
+/** Source: directory of an image. When it resolves, written bytes are on the storage. */
 export interface Beside {
-  /** Makes the file, in place of one that an earlier mover of the same migration left, and reports its nonce. */
+  /** Makes the file, replacing an earlier mover's, and returns its nonce. */
   write(name: string, signal: AbortSignal): Promise<string>;
-  /** What the file holds now. */
   read(name: string, signal: AbortSignal): Promise<string>;
-  /** The file's number here; absent if it is not beside an image of files. */
+  /** Inode here; absent if the image is not a file. */
   inode?(name: string, signal: AbortSignal): Promise<string | undefined>;
-  /** Nothing is left of it, even if there was none. */
   remove(name: string, signal: AbortSignal): Promise<void>;
 }
 
@@ -45,7 +43,7 @@ export function besideInDirectory(directory: string): Beside {
   };
 }
 
-/** The same on an export that no host has mounted; `part`: the directory below the export's root. */
+/** Same on an unmounted export; `part`: directory below the export's root. */
 export function besideOnExport(pool: Export, part: string): Beside {
   const remove: Beside['remove'] = (name, signal) =>
     onExport(pool, signal, async (client, inner) => {
@@ -82,12 +80,12 @@ function unlessGone(error: NodeJS.ErrnoException): void {
   if (error.code !== 'ENOENT') throw error;
 }
 
-/** By which the destination recognizes the proof of a directory before it writes to it. */
+/** Lets the destination recognize the proof of a directory before it writes to it. */
 export function nonceSum(nonce: string): string {
   return createHash('sha256').update(nonce).digest('hex');
 }
 
-/** A file of the same name that proves another directory of the guest is none to be answered here. */
+/** A file with the same name that proves another directory is not answered here. */
 function isOther(read: string, { sum }: ProofPlace): boolean {
   return sum !== undefined && nonceSum(read.slice(0, NONCE_CHARACTERS)) !== sum;
 }
@@ -96,7 +94,6 @@ function newNonce(): string {
   return randomBytes(NONCE_BYTES).toString('hex');
 }
 
-/** Source: makes the file, in place of one that an earlier mover of the same migration left, and reports its nonce. */
 export async function writeProof(directory: string, name: string): Promise<string> {
   const file = path.join(directory, name);
   await rm(file, { force: true });
@@ -111,9 +108,8 @@ export async function writeProof(directory: string, name: string): Promise<strin
   return nonce;
 }
 
-/** Source: what the file holds now. */
 export async function readProof(directory: string, name: string): Promise<string> {
-  // Whoever may write there may have put a pipe in its place: to open that must not wait for a writer.
+  // Another user may have replaced it by a pipe, whose opening must not block.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const handle = await open(path.join(directory, name), flags);
   try {
@@ -127,7 +123,7 @@ export async function removeProof(directory: string, name: string): Promise<void
   await rm(path.join(directory, name), { force: true });
 }
 
-/** Destination: looks for the file in each pool, reads it and adds a nonce. Makes no file, whatever it is asked. */
+/** Destination: finds the file in its pools, reads it and appends a nonce. Never creates a file. */
 export async function answerProof(pools: readonly Pool[], place: ProofPlace): Promise<ProofAnswer> {
   const problems: string[] = [];
   for (const pool of pools) {
@@ -146,7 +142,7 @@ export async function answerProof(pools: readonly Pool[], place: ProofPlace): Pr
   return problems.length === 0 ? {} : { problem: problems.join('; ').slice(0, 1024) };
 }
 
-/** The same where the source's image lies on an export: each of this host's is asked, and no directory. */
+/** Same for an image on an export: searches this host's exports only. */
 export async function answerOnExports(
   exports: readonly Export[],
   place: ProofPlace,
@@ -176,7 +172,7 @@ export async function answerOnExports(
   return problems.length === 0 ? {} : { problem: problems.join('; ').slice(0, 1024) };
 }
 
-/** A proof that can be read and not added to: this host may not write there. */
+/** Errors of a proof that is readable but not writable here. */
 const READ_ONLY: ReadonlySet<string> = new Set(['EROFS', 'EACCES', 'EPERM']);
 
 async function openProof(file: string, access: number): Promise<FileHandle> {
@@ -184,7 +180,7 @@ async function openProof(file: string, access: number): Promise<FileHandle> {
   return inRealDirectory(file, (at) => open(at, flags));
 }
 
-/** Says what it holds where this host can read it and not write there. */
+/** Reports the content of a file that is readable but not writable here. */
 async function onlyRead(
   file: string,
   place: ProofPlace,
@@ -202,7 +198,7 @@ async function onlyRead(
   }
 }
 
-/** Undefined if it is the proof of another directory. */
+/** Undefined for the proof of another directory. */
 async function addTo(file: string, place: ProofPlace): Promise<ProofAnswer | undefined> {
   let handle: FileHandle;
   try {
@@ -234,10 +230,10 @@ async function readShort(handle: FileHandle): Promise<string> {
 
 export type Verdict =
   | { readonly shared: true }
-  /** `readOnly`: the destination sees it, and may not write there. */
+  /** `readOnly`: the destination sees it but cannot write there. */
   | { readonly shared: false; readonly why: string; readonly readOnly?: true };
 
-/** What a place showed: `shared` when both have read what the other wrote, else why not. Pure. */
+/** `shared` if each side has read the other's nonce, or else the reason. Pure. */
 export function verdictOf(
   nonce: string,
   answer: ProofAnswer,

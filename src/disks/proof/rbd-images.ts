@@ -22,16 +22,14 @@ import {
 } from './rbd/program.ts';
 
 /**
- * Images of Ceph's RBD that the hypervisor opens with a client of its own. Both hosts reach the same one where each reads
- * what the other has written into the image's metadata: who can do that has the right to write to it. No byte of the
- * guest's is read or written.
+ * Ceph RBD images that the hypervisor opens with its own client. Both hosts reach the same image if each reads what
+ * the other wrote into its metadata, which requires write permission. The guest's data is not touched.
  */
 
 export interface ImagePool extends Pool {
   readonly place: RbdPool;
 }
 
-/** As a host's configuration has it. */
 export interface PoolConfig {
   readonly rbd: string;
   readonly user?: string | undefined;
@@ -40,13 +38,13 @@ export interface PoolConfig {
 }
 
 const NONCE_BYTES = 32;
-/** Who has just closed an image is counted a moment longer. */
+/** A client that just closed an image still counts for a moment. */
 const WATCHERS_MS = 3000;
 const POLL_MS = 250;
 const NOT_OPEN =
   'no client has it open, so the image of this name is not the image that the guest has open';
 
-/** Pure: whether they can be reached shows when they are. */
+/** Pure: does not check whether they are reachable. */
 export function imagePoolsOf(storage: readonly (PoolConfig | object)[]): ImagePool[] {
   return storage.flatMap((each) => {
     if (!('rbd' in each)) return [];
@@ -66,7 +64,7 @@ export function imagePoolsOf(storage: readonly (PoolConfig | object)[]): ImagePo
   });
 }
 
-/** By the names of pool and namespace: the cluster shows in the proof. */
+/** Compares pool and namespace only; the proof shows the cluster. */
 export function imagePoolOf(
   pools: readonly ImagePool[],
   file: string,
@@ -80,7 +78,7 @@ export function imagePoolOf(
   return { problem: `it is in none of the pools that \`storage\` names (${where})` };
 }
 
-/** Absent and undefined are the same. */
+/** Absent equals undefined. */
 type Names = { readonly pool: string; readonly namespace?: string | undefined };
 
 function isIn(one: Names, other: Names): boolean {
@@ -91,12 +89,11 @@ function imageAt({ place }: ImagePool, image: string): RbdPlace {
   return { ...place, image: rbdName.parse(image) };
 }
 
-/** As its hypervisor is to open it. */
 export function fileOfImage(pool: ImagePool, image: string): string {
   return formatRbd(imageAt(pool, image));
 }
 
-/** What the cluster says that it is, wherever it is reached from. */
+/** Identity from the cluster, the same from every host. */
 export async function identityOfImage(
   pool: ImagePool,
   image: string,
@@ -110,8 +107,8 @@ function identify({ id, bytes, created }: ImageFacts): Identity {
 }
 
 /**
- * Rejects if more than the guest's own QEMU has it open. `isWritten`: that QEMU writes to it, so Ceph counts it. An image that
- * nothing has open is another one, which came to the name of the guest's.
+ * Rejects if another client than the guest's QEMU has it open. `isWritten`: that QEMU writes to it, so Ceph counts
+ * it. An image that nothing has open is another one with the same name.
  */
 export async function refuseOthers(
   pool: ImagePool,
@@ -130,11 +127,10 @@ export async function refuseOthers(
   }
 }
 
-/** What both hosts write beside an image. */
 const noteOf = (migration: string, side: 'source' | 'destination'): string =>
   side === 'source' ? proofFile(migration) : `${proofFile(migration)}-there`;
 
-/** Source: makes the note, in place of one that an earlier mover left, and says what it holds, as a proof has it. */
+/** Source: writes a note, replacing an earlier mover's, and returns its content for the proof. */
 export async function noteForProof(
   pool: ImagePool,
   image: string,
@@ -144,7 +140,6 @@ export async function noteForProof(
   return write(imageAt(pool, image), noteOf(migration, 'source'), signal);
 }
 
-/** Source: whether the destination has written what it says. */
 export async function isAnswered(
   pool: ImagePool,
   image: string,
@@ -156,7 +151,6 @@ export async function isAnswered(
   return read !== '' && read === there.join('');
 }
 
-/** Source: nothing is left of a proof. */
 export async function dropNotes(
   pool: ImagePool,
   image: string,
@@ -174,7 +168,7 @@ async function write(place: RbdPlace, name: string, signal: AbortSignal): Promis
   return text.match(/.{16}/g) ?? [];
 }
 
-/** The destination's answer about one image: whether it is there, then that it has read and written beside it. */
+/** The destination's answer about one image: its presence, then that it has read and written notes. */
 export async function answerImage(
   pools: readonly ImagePool[],
   question: {
@@ -210,7 +204,7 @@ export async function answerImage(
   }
 }
 
-/** Which image a name of a pool is; undefined where it cannot be known. */
+/** Identity behind a pool's name; undefined if unknown. */
 export async function stampOfImage(
   pool: ImagePool,
   image: string,

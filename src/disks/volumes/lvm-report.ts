@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Volume } from './store.ts';
 import { jsonOf } from '../../formats/json.ts';
 
-/** What LVM's programs report (`--reportformat json --units b --nosuffix`). Pure; undefined for what is no such report. */
+/** Reports of LVM's programs (`--reportformat json --units b --nosuffix`). Pure; undefined for anything else. */
 
 const MAX_ROWS = 4096;
 const TAG = 'godwit=';
@@ -34,7 +34,7 @@ const volumes = z.object({
               lv_size: size,
               lv_tags: z.string().max(65_536),
               lv_layout: z.string().max(1024),
-              /** Empty where it does not apply. */
+              /** Empty if not applicable. */
               data_percent: z.string().regex(/^(?:\d{1,3}(?:\.\d{1,8})?)?$/),
             }),
           )
@@ -51,9 +51,8 @@ export interface LvmGroup {
 }
 
 export interface LvmVolume extends Volume {
-  /** It is a pool of thin volumes. */
   readonly isThinPool: boolean;
-  /** Of a thin pool: what its volumes have not taken. */
+  /** Unused space of a thin pool. */
   readonly freeBytes: number;
 }
 
@@ -90,13 +89,12 @@ export function parseVolumes(text: string): LvmVolume[] | undefined {
   });
 }
 
-/** The tag of what a migration makes. */
 export function tagOf(migration: string): string {
   return `${TAG}${migration}`;
 }
 
 function markAmong(tags: string): string | undefined {
   const own = tags.split(',').filter((tag) => tag.startsWith(TAG) && tag.length > TAG.length);
-  // Two migrations never make one volume: somebody else wrote these tags.
+  // Two migrations never make one volume, so another program wrote these tags.
   return own.length === 1 ? own[0]?.slice(TAG.length) : undefined;
 }

@@ -62,7 +62,7 @@ export class LvmMaker implements Maker {
     const pool = this.#thinPool;
     const how =
       pool === undefined
-        ? // Old signatures in what it takes would be asked about.
+        ? // Old signatures in reused space would cause a prompt.
           ['--wipesignatures', 'y', '--size', `${bytes}b`, this.#group]
         : ['--virtualsize', `${bytes}b`, '--thinpool', pool, this.#group];
     const words = ['lvcreate', '--yes', '--name', name, '--addtag', tagOf(migration), ...how];
@@ -78,7 +78,7 @@ export class LvmMaker implements Maker {
   async remove(volume: OwnVolume, signal: AbortSignal): Promise<void> {
     await noneAtWork(LVM, tagOf(volume.migration), signal);
     if (!(await this.#isOwn(volume, signal))) return;
-    // Without force: LVM refuses a volume that is open.
+    // Without force, so that LVM refuses an open volume.
     await runProgram(LVM, ['lvremove', '--yes', this.called(volume.name)], CHANGE_MS, signal);
   }
 
@@ -86,13 +86,13 @@ export class LvmMaker implements Maker {
     if (lvmNameProblem(name) !== undefined) return false;
     const volumes = await this.#volumes([name], signal);
     const found = volumes.find((each) => each.name === name);
-    // What cannot be reached is not gone: it would be back with its mark, and never be removed.
+    // An unreachable volume is not gone: it may return with its mark and never be removed.
     if (found === undefined && (await this.#lookUp(signal)) === undefined)
       throw new Error(`there is no volume group ${this.#group} now, so ${name} may still be in it`);
     return found?.mark === migration;
   }
 
-  /** Its volume group; undefined where there is none, or where its devices are not there. */
+  /** State of the volume group; undefined if it or its devices are missing. */
   async #lookUp(signal: AbortSignal): Promise<LvmGroup | undefined> {
     const select = `vg_name="${this.#group}"`;
     const asked = ['vgs', ...JSON_REPORT, '--options', GROUP_COLUMNS, '--select', select];
@@ -101,7 +101,7 @@ export class LvmMaker implements Maker {
     return groups.find((each) => each.name === this.#group);
   }
 
-  /** None where the volume group is not there. The names are LVM's own: they hold no quotation mark. */
+  /** Empty without the volume group. LVM names contain no quotation marks. */
   async #volumes(names: readonly string[], signal: AbortSignal): Promise<LvmVolume[]> {
     const named = names.map((name) => `lv_name="${name}"`).join(' || ');
     const select = `vg_name="${this.#group}" && (${named})`;

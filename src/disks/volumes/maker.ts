@@ -1,36 +1,33 @@
 import type { StoreLookup } from './store.ts';
 
-/** A volume that a migration makes, by its name in the store. */
 export interface OwnVolume {
   readonly name: string;
   readonly migration: string;
 }
 
 /**
- * Makes volumes in one place: a volume group, a thin pool, a data set. ProgramError where its program fails. Every call may
- * be repeated, also by a mover that takes over.
+ * Makes volumes in one place: a volume group, a thin pool, a data set. ProgramError if its program fails. Every call
+ * may be repeated, even by a mover that takes over.
  */
 export interface Maker {
-  /** Which place it is, for this host alone; it lasts for as long as the configuration says the same. */
+  /** Id of the place on this host; stable while the configuration is unchanged. */
   readonly id: string;
-  /** In words: `the volume group vg0`. */
+  /** Name for people: `the volume group vg0`. */
   readonly where: string;
   readonly program: { readonly name: string; readonly package: string };
-  /** As its programs call a volume. */
   called(name: string): string;
-  /** Why there can be no volume of that name. */
   nameProblem(name: string): string | undefined;
-  /** What is there, among volumes of these names. Changes nothing. */
+  /** Existing volumes of these names; read-only. */
   look(names: readonly string[], signal: AbortSignal): Promise<StoreLookup>;
-  /** Makes it with the mark of the migration, in one step. */
+  /** Makes it with the migration's mark in one step. */
   make(volume: OwnVolume & { readonly bytes: number }, signal: AbortSignal): Promise<void>;
-  /** The mark goes, so that nobody removes it any more; without the mark nothing is done. */
+  /** Removes the mark, so that the volume is not removed any more; does nothing without the mark. */
   keep(volume: OwnVolume, signal: AbortSignal): Promise<void>;
-  /** The volume goes, if it has the mark. Once no hypervisor has it open. */
+  /** Removes a volume with the mark, once no hypervisor has it open. */
   remove(volume: OwnVolume, signal: AbortSignal): Promise<void>;
 }
 
-/** For what only asks, ms: the source waits 15 s for all that the destination says of a guest. */
+/** Limit of queries, ms; the source waits 15 s for the destination's whole report on a guest. */
 export const LOOK_MS = 5000;
-/** For what changes something, ms. */
+/** Limit of changes, ms. */
 export const CHANGE_MS = 30_000;

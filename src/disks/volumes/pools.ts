@@ -4,12 +4,11 @@ import path from 'node:path';
 import type { Make, StoragePlace } from '../../config/storage-settings.ts';
 import type { Maker } from './maker.ts';
 
-/** A directory of devices for which this host makes volumes. */
 export interface VolumePool {
   readonly id: string;
-  /** The id of its directory, as the other host has it where its own lies at the same path. */
+  /** Id of its directory; the same at another host with the same path. */
   readonly directoryId: string;
-  /** Where the volumes' names are. A volume group without volumes has no directory yet. */
+  /** Directory of the volumes' names; missing while a volume group is empty. */
   readonly root: string;
   readonly maker: Maker;
 }

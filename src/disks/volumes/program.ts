@@ -4,17 +4,15 @@ import { systemClock } from '../../clock.ts';
 import { withDeadline } from '../../deadline.ts';
 import { pids } from '../../system/processes/process.ts';
 
-/** Runs the programs of LVM and ZFS: words, never a shell; a bound on time and on what they may say. */
+/** Runs LVM and ZFS programs without a shell, limited in time and output. */
 
 const MAX_BYTES = 4 * 1024 ** 2;
 const POLL_MS = 50;
-/** A program of a mover that was killed may still be at work; a volume is made sooner. */
+/** Wait for a program of a killed mover; making a volume takes less. */
 const AT_WORK_MS = 30_000;
 
 export class ProgramError extends Error {
-  /** This host has no such program. */
   readonly isMissing: boolean;
-  /** The last line that it wrote. */
   readonly said: string;
 
   constructor(what: string, said: string, isMissing: boolean, cause: unknown) {
@@ -24,7 +22,7 @@ export class ProgramError extends Error {
   }
 }
 
-/** Resolves to what it wrote; ProgramError where it fails or takes longer than `deadlineMs`. */
+/** Resolves to its output; ProgramError if it fails or exceeds `deadlineMs`. */
 export function runProgram(
   program: string,
   words: readonly string[],
@@ -33,7 +31,7 @@ export function runProgram(
 ): Promise<string> {
   const what = `\`${program} ${words[0] ?? ''}\``;
   const late = AbortSignal.timeout(deadlineMs);
-  // Not SIGKILL: it may be in the midst of a change.
+  // Not SIGKILL, because it may be in the middle of a change.
   const options = {
     signal: AbortSignal.any([signal, late]),
     killSignal: 'SIGTERM',
@@ -60,8 +58,7 @@ export function runProgram(
 }
 
 /**
- * Resolves once no process has `word` among the words that it was started with: a program that a killed mover started
- * would otherwise make its volume after everything was looked for.
+ * Resolves once no process has `word` among its arguments, since a killed mover's program may still make its volume.
  */
 export async function noneAtWork(
   program: string,
@@ -76,7 +73,7 @@ export async function noneAtWork(
 
 async function isAtWork(word: string): Promise<boolean> {
   for (const pid of pids()) {
-    // One that has ended meanwhile is not at work.
+    // A process that ended meanwhile.
     const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
     if (words.split('\0').includes(word)) return true;
   }

@@ -1,23 +1,21 @@
 import { formatBytes } from '../../protocol/quantity.ts';
 
 /**
- * What a volume group or a data set of ZFS holds, and whether a volume can be made there. Each volume that a migration makes
- * carries its id as a mark from the moment it is there until it is handed over, so nobody takes it for anything else. Pure.
+ * State of a volume group or ZFS data set, and decisions to make volumes there. A migration's volume carries its id
+ * as a mark from creation to handover, so it is never confused with others. Pure.
  */
 
 export interface Volume {
   readonly name: string;
   readonly bytes: number;
-  /** The migration that made it and has not handed it over; undefined: it is somebody's. */
+  /** Migration that made it and has not handed it over; undefined: not a migration's. */
   readonly mark: string | undefined;
 }
 
 export interface Store {
-  /** Those among the names that were asked for. */
   readonly volumes: readonly Volume[];
-  /** For new volumes. */
   readonly freeBytes: number;
-  /** Each volume's size is a multiple of it. */
+  /** Volume sizes are multiples of this. */
   readonly unitBytes: number;
 }
 
@@ -26,20 +24,19 @@ export interface Refusal {
   readonly hint: string;
 }
 
-/** A store, or why there is none in which volumes can be made. */
+/** A store, or the reason why volumes cannot be made in it. */
 export type StoreLookup = { readonly store: Store } | { readonly refused: Refusal };
 
 export interface VolumeRequest {
   readonly name: string;
   readonly bytes: number;
-  /** The migration that makes it; undefined where none is to make anything yet. */
+  /** Migration that makes it; undefined in a check. */
   readonly migration: string | undefined;
 }
 
-/** make: nothing is in its way; made: an earlier mover of this migration made it. */
+/** make: the name is free; made: already made for this migration. */
 export type Judgement = 'make' | 'made' | Refusal;
 
-/** `called`: the volume as its programs call it. */
 export function judgeVolume(
   { volumes, unitBytes }: Store,
   { name, bytes, migration }: VolumeRequest,
@@ -61,7 +58,7 @@ export function judgeVolume(
   };
 }
 
-/** What the volumes that are yet to be made take together. */
+/** Total space of the volumes still to be made. */
 export function neededBytes(store: Store, wanted: readonly VolumeRequest[]): number {
   return wanted
     .filter((each) => judgeVolume(store, each, each.name) === 'make')

@@ -1,21 +1,21 @@
 import type { Volume } from './store.ts';
 
 /**
- * What `zfs get -H -p -o name,property,value` says of a data set and of what is directly below it: a line for each property
- * that is set there itself. Pure; undefined for what is no such report.
+ * Output of `zfs get -H -p -o name,property,value` for a data set and its direct children: one line per locally set
+ * property. Pure; undefined for anything else.
  */
 
 const MAX_ROWS = 65_536;
-/** The user property by which a volume names the migration that makes it. */
+/** User property with the migration that makes a volume. */
 const MARK = 'godwit:migration';
 
 export const PROPERTIES = `type,volsize,available,${MARK}`;
 
 export interface ZfsReport {
-  /** Of the data set; undefined: it is none that can have volumes. */
+  /** Space of the data set; undefined: it cannot have volumes. */
   readonly freeBytes: number | undefined;
   readonly volumes: readonly Volume[];
-  /** Names below it that are no volumes. */
+  /** Names below it that are not volumes. */
   readonly others: readonly string[];
 }
 
@@ -28,7 +28,7 @@ export function parseProperties(text: string, dataset: string): ZfsReport | unde
     if (name === '' || value === undefined || more !== undefined) return undefined;
     const own = found.get(name) ?? new Map<string, string>();
     found.set(name, own);
-    // It has no such property.
+    // The property does not apply.
     if (value !== '-') own.set(property, value);
   }
   const top = found.get(dataset);
@@ -52,12 +52,11 @@ export function parseProperties(text: string, dataset: string): ZfsReport | unde
   return { freeBytes, volumes, others };
 }
 
-/** The property of what a migration makes, as it is set. */
 export function markOf(migration: string): string {
   return `${MARK}=${migration}`;
 }
 
-/** Its name, as it is taken away. */
+/** Property name, for its removal. */
 export const MARK_PROPERTY = MARK;
 
 function wholeOf(text: string | undefined): number | undefined {

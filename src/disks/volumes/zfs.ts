@@ -11,12 +11,12 @@ import {
 } from './zfs-report.ts';
 
 const ZFS = 'zfs';
-/** Of each volume, said to ZFS: it would round up a size that is no multiple of what it takes by itself. */
+/** Block size of each volume, because ZFS would round sizes up by its default. */
 const BLOCK_BYTES = 16 * 1024;
-/** What a volume takes besides its content, at most where its pool is no RAID-Z. */
+/** Maximum overhead of a volume, except on RAID-Z. */
 const RECORDS = 1 / 32;
 
-/** Volumes of ZFS below a data set, with room reserved for all of each, or sparse. */
+/** ZFS volumes below a data set, with reserved space or sparse. */
 export class ZfsMaker implements Maker {
   readonly id: string;
   readonly where: string;
@@ -76,20 +76,20 @@ export class ZfsMaker implements Maker {
   async remove(volume: OwnVolume, signal: AbortSignal): Promise<void> {
     await noneAtWork(ZFS, markOf(volume.migration), signal);
     if (!(await this.#isOwn(volume, signal))) return;
-    // Neither recursive nor forced: ZFS refuses a volume that is open, or has snapshots that somebody made.
+    // Neither recursive nor forced, so that ZFS refuses a volume in use.
     await runProgram(ZFS, ['destroy', this.called(volume.name)], CHANGE_MS, signal);
   }
 
   async #isOwn({ name, migration }: OwnVolume, signal: AbortSignal): Promise<boolean> {
     if (zfsNameProblem(name) !== undefined) return false;
     const report = await this.#report(signal);
-    // What cannot be reached is not gone: it would be back with its mark, and never be removed.
+    // An unreachable volume is not gone: it may return with its mark and never be removed.
     if (report === undefined)
       throw new Error(`there is no data set ${this.#dataset} now, so ${name} may still be in it`);
     return report.volumes.some((each) => each.name === name && each.mark === migration);
   }
 
-  /** Undefined where there is no such data set. A mark that a volume inherits is not its own, and not asked for. */
+  /** Undefined without the data set. Inherited marks are not read. */
   async #report(signal: AbortSignal): Promise<ZfsReport | undefined> {
     const which = ['-r', '-d', '1', '-t', 'filesystem,volume', '-s', 'local,none'];
     const words = ['get', '-H', '-p', ...which, '-o', 'name,property,value', PROPERTIES];

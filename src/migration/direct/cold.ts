@@ -1,7 +1,7 @@
 import type { Check, MigrationSettings } from '../../protocol/public/migration.ts';
 import type { DestinationState } from './destination.ts';
 
-/** What a cold move does otherwise: the guest shuts itself down, no memory moves, and it is started at its destination. */
+/** Differences of a cold move: the guest shuts down, no memory moves, and the guest boots at the destination. */
 
 interface PlannedMigration {
   readonly plan: { readonly settings: Pick<MigrationSettings, 'mode'> };
@@ -11,17 +11,16 @@ export function isCold({ plan }: PlannedMigration): boolean {
   return plan.settings.mode === 'cold';
 }
 
-/** The same, as the destination knows it. */
 export function comesCold({ admission }: Pick<DestinationState, 'admission'>): boolean {
   return admission.settings?.mode === 'cold';
 }
 
-/** It was committed here and has not run: between the end of one hypervisor and the start of the next there is none. */
+/** True between commit and the start of the guest's new hypervisor. */
 export function isToBeStarted(state: DestinationState): boolean {
   return comesCold(state) && state.right === 'running' && !state.hasRun;
 }
 
-/** What only speaks against sending the memory of a guest. */
+/** Checks that concern sending memory only. */
 const OF_MEMORY: ReadonlySet<string> = new Set([
   'blocked',
   'dirty-tracking',
@@ -29,7 +28,6 @@ const OF_MEMORY: ReadonlySet<string> = new Set([
   'free-pages',
 ]);
 
-/** The checks of a guest that count for its move: a cold one is not refused for what its memory could not be sent with. */
 export function countedChecks<T extends Pick<Check, 'name'>>(
   checks: readonly T[],
   state: PlannedMigration,

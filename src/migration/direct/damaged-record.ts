@@ -2,24 +2,21 @@ import type { Answer, HostDoubts, RunAt } from '../../protocol/public/resolve.ts
 import { NO_ANSWER, doubtsIn, findingsIn, type Finding } from '../permission/host-answer.ts';
 import { evidenceOf, joined, type GuestSightings } from './guest-sightings.ts';
 
-/** A migration whose request or journal cannot be read, at the host that has its record. */
 export interface DamagedRecord {
   readonly id: string;
-  /** This host. */
   readonly host: string;
   readonly guest: string;
   readonly damaged: 'request' | 'journal';
-  /** False if neither file names the guest: any guest of this host may be the one. */
+  /** False if neither file names the guest; it may then be any guest of this host. */
   readonly isGuestKnown: boolean;
   readonly from: string;
   readonly to: string;
-  /** Why that file cannot be read. */
   readonly why: string;
 }
 
 /**
- * The answers of an operator to a damaged record: where the guest is. Each sets the record aside; none starts or ends a
- * copy, and none is safe. An answer is wrong if another host shows that the guest runs there.
+ * Answers that an operator can give for a damaged record: the guest is here, or there. Each answer only sets the
+ * record aside, and none is `safe`. An answer is `wrong` if another host shows that the guest runs there.
  */
 export function judgeDamaged(record: DamagedRecord, fleet: GuestSightings): Answer[] {
   const { id, host, guest } = record;
@@ -44,7 +41,7 @@ export function judgeDamaged(record: DamagedRecord, fleet: GuestSightings): Answ
   });
 }
 
-/** What an operator who sets the record aside answers for, by host. */
+/** Doubts that an operator accepts by setting the record aside, by host. */
 export function doubtsAboutDamaged(record: DamagedRecord, fleet: GuestSightings): HostDoubts[] {
   const shown = fleet.sightings.flatMap((seen): HostDoubts[] => {
     const own = seen.host === record.host ? recordFindings(record) : [];

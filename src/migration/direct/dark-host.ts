@@ -1,15 +1,14 @@
 /**
- * Whether another host may be taken for dead: its kernel was asked over every path, again and again, and has said nothing
- * for the whole of a time. One answer of any kind is life. Where nobody knows, the host is not taken for dead. Pure.
+ * Decides whether another host is dead: its kernel was asked over every path, and was silent for a whole period. Any
+ * answer proves life, and unknown never counts as dead. Pure.
  *
- * A host whose own firewall or link drops what it sends hears silence too. So the same path must lead to somebody: while
- * the path is silent, another host has to answer over it, or the silence proves nothing.
+ * Silence can also come from this host's firewall or link. It proves nothing unless another host answers over the
+ * same path meanwhile.
  */
 
-/** What a question to a host’s kernel brought; `unknown`: this side could not ask, or somebody else answered for it. */
+/** `unknown`: this side could not ask, or another host answered in its place. */
 export interface KernelAnswer {
   readonly what: 'answer' | 'silence' | 'unknown';
-  /** For people. */
   readonly said: string;
 }
 
@@ -22,15 +21,12 @@ export interface Question {
 }
 
 export interface DarkTerms {
-  /** How long the silence must last. */
   readonly silenceMs: number;
-  /** How long a question waits for its answer. */
   readonly answerMs: number;
-  /** From the end of a question to the next one over that path, at most; a longer break begins the silence anew. */
+  /** Maximum pause between two questions over one path; a longer one restarts the period of silence. */
   readonly breakMs: number;
 }
 
-/** A time in which a path was silent without a break. */
 interface Span {
   readonly sinceMs: number;
   readonly untilMs: number;
@@ -39,7 +35,7 @@ interface Span {
 export interface DarkWatch {
   readonly terms: DarkTerms;
   readonly silent: ReadonlyMap<string, Span | undefined>;
-  /** For each path, when another host was heard over it. */
+  /** Time of another host's answers, by path. */
   readonly open: ReadonlyMap<string, Span | undefined>;
   readonly verdict: DarkVerdict;
 }
@@ -56,7 +52,6 @@ export function beginDarkWatch(paths: readonly string[], terms: DarkTerms): Dark
   return { terms, silent: none, open: none, verdict };
 }
 
-/** Another host has answered over `path`, at that moment. */
 export function afterAnotherAnswered(watch: DarkWatch, path: string, atMs: number): DarkWatch {
   const span = watch.open.get(path);
   const { answerMs, breakMs } = watch.terms;
@@ -67,7 +62,7 @@ export function afterAnotherAnswered(watch: DarkWatch, path: string, atMs: numbe
   return { ...watch, open };
 }
 
-/** What a question makes of the watch; once there is a verdict, nothing. */
+/** A verdict is final: later questions change nothing. */
 export function afterQuestion(watch: DarkWatch, question: Question): DarkWatch {
   if (watch.verdict.kind !== 'wait') return watch;
   const { path, heard } = question;
@@ -85,10 +80,7 @@ export function afterQuestion(watch: DarkWatch, question: Question): DarkWatch {
   };
 }
 
-/**
- * A question that ended long after its time is none: this process stalled meanwhile, and an answer may have come
- * that it has not read.
- */
+/** Ignores a question that ended long after its deadline: this process stalled, and may have missed an answer. */
 function spanAfter(
   span: Span | undefined,
   { askedAtMs, endedAtMs }: Question,
@@ -101,7 +93,7 @@ function spanAfter(
   return { sinceMs: isUnbroken ? span.sinceMs : askedAtMs, untilMs: endedAtMs };
 }
 
-/** The time in which all paths were silent and yet open, at once, where it reaches up to now. */
+/** Verdict on the period, until now, when all paths were silent and open at once. */
 function judge(
   spans: readonly (Span | undefined)[],
   nowMs: number,

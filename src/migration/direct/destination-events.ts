@@ -9,36 +9,34 @@ import { guestHandle, launch } from '../../protocol/mover/handle.ts';
 import { bootName, proof, uptimeMs } from './run-right.ts';
 import { answersFor } from '../../protocol/public/resolve.ts';
 
-/** An image that the guest only reads, and where it lies here. */
+/** Backing file that the guest only reads, and its path here. */
 const seededBackingFile = backingFile.extend({
-  /** It was not here: it is sent, and goes again where the migration ends without the guest here. */
+  /** True: it was missing here, and is removed if the migration ends without the guest here. */
   made: z.boolean(),
 });
 export type SeededBackingFile = z.infer<typeof seededBackingFile>;
 
-/** Directories that are made for images of disks, the outermost first. */
+/** Directories created for disk images, outermost first. */
 const directories = z.array(z.string().max(4096)).max(2048).optional();
 
-/** Host ports made for the guest's NICs: backend id -> tap. */
+/** Taps made for the guest's NICs: backend id -> tap. */
 export const portMap = z.record(z.string().max(128), z.string().max(15));
 
-/** Everything that can happen to a migration at its destination; journaled as it is. */
 export const destinationEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('admitted'), admission, host: hostName }),
-  /** Written before any backing file is made. */
   z.object({
     type: z.literal('seeding'),
     bases: z.array(seededBackingFile).max(MAX_PLACES),
     directories,
   }),
-  /** Written before anything is made, so that it can be found and taken down. */
+  /** Written before anything is made, so that a later mover can remove it. */
   z.object({
     type: z.literal('preparing'),
     preparation,
     ports: portMap,
     directories,
   }),
-  /** Once more where a cold move has started the hypervisor that is to run the guest. */
+  /** Repeated after a cold move has started the guest's new hypervisor. */
   z.object({
     type: z.literal('prepared'),
     handle: guestHandle,
@@ -46,7 +44,7 @@ export const destinationEvent = z.discriminatedUnion('type', [
     launch: launch.optional(),
   }),
   z.object({ type: z.literal('armed'), epoch, bootId: bootName }),
-  /** Commit has arrived: from here on the guest may run here. Written before it is resumed. */
+  /** The guest may run here from now on. Written before it is resumed. */
   z.object({ type: z.literal('committed'), epoch }),
   z.object({ type: z.literal('running'), epoch, resumeMs: ms }),
   /** `neverRan`: the source has sent no commit, which settles what a destination does not know after a reboot. */
@@ -62,21 +60,21 @@ export const destinationEvent = z.discriminatedUnion('type', [
     epoch,
     proof,
     by: z.string().max(128),
-    /** When the proof was obtained, or the order given; absent: an earlier build's, which starts no guest. */
+    /** Boot of the proof or order; without it (an earlier build), it starts no guest. */
     bootId: bootName.optional(),
     uptimeMs: uptimeMs.optional(),
     answersFor: answersFor.optional(),
   }),
   /** The source has closed the epoch without this side's refusal: the copy here ends. */
   z.object({ type: z.literal('overruled'), epoch, why: z.string().max(1024) }),
-  /** Its hypervisor ended after the commit, and provably before it ran the guest: the source may have it back. */
+  /** The hypervisor provably ended between commit and the guest's first run; the source may run it again. */
   z.object({ type: z.literal('never-ran'), epoch, why: z.string().max(1024) }),
   z.object({ type: z.literal('hypervisor'), event: hypervisorEvent }),
   z.object({ type: z.literal('failed'), error: serialError }),
-  /** `told`: the source itself asked for it, so that it knows how this side ended. */
+  /** `told`: the source itself requested it, so it knows the outcome. */
   z.object({ type: z.literal('released'), told: z.boolean().optional() }),
   z.object({ type: z.literal('finished'), told: z.boolean().optional() }),
-  /** `neverRan`: this mover knows that no earlier one resumed the guest (see knowsItNeverRan). */
+  /** `neverRan`: no earlier mover resumed the guest (see knowsItNeverRan). */
   z.object({ type: z.literal('taken-over'), pid: z.number().int(), neverRan: z.boolean() }),
 ]);
 export type DestinationEvent = z.infer<typeof destinationEvent>;

@@ -4,9 +4,9 @@ import type { DestinationState } from './destination.ts';
 import type { DestinationEvent } from './destination-events.ts';
 
 /**
- * What a direct migration makes at its destination, as rows. A row needs only rows above it. Pure.
+ * Everything that a direct migration makes at its destination, as rows. A row only needs rows above it. Pure.
  *
- *   seed -> connections -> ports -> hook -> files -> images -> hypervisor -> memory -> disks -> arm -> || run
+ * seed -> connections -> ports -> hook -> files -> images -> hypervisor -> memory -> disks -> arm -> || run
  *                                                                                                    ||
  *                                                                                     point of no return
  *
@@ -17,17 +17,13 @@ import type { DestinationEvent } from './destination-events.ts';
  */
 
 export interface DestinationRow {
-  /** The source's call that makes it. */
   readonly call: 'seed' | 'connections' | 'prepare' | 'disks' | 'arm' | 'commit';
   readonly does: string;
-  /** A guest that needs no such thing. */
   readonly isLeftOut?: (preparation: Preparation) => boolean;
-  /** Its record, on the disk before anything is made: a later mover undoes what the journal shows. */
+  /** Record that is synced before anything is made, so that a later mover can undo it. */
   readonly record?: DestinationEvent['type'];
-  /** Why there is no record of something that has an undo. */
   readonly unrecorded?: string;
   readonly undo: string | undefined;
-  /** Why there is nothing to undo. */
   readonly noUndo?: string;
   /** In place of `undo` if the guest may have run here: its data stays. Undefined: the row holds none. */
   readonly ifRan?: string;
@@ -35,7 +31,6 @@ export interface DestinationRow {
   readonly settle?: string;
 }
 
-/** Copied disks have new images here, which the source fills. */
 const copiesNothing = ({ copies = [] }: Preparation): boolean => copies.length === 0;
 
 const ENDS_WITH_MOVER = 'it ends with its mover';
@@ -49,7 +44,7 @@ const TABLE = {
     ifRan: 'they stay below the images',
     settle: 'they are the guest’s own',
   },
-  // Above the ports, to be undone after them: a frame through a port would bring an entry back.
+  // Undone after the ports, because a frame through a port would restore an entry.
   connections: {
     call: 'connections',
     does: 'put the guest’s connections into this host’s tracking',
@@ -122,12 +117,11 @@ const TABLE = {
 } as const satisfies Readonly<Record<string, DestinationRow>>;
 
 export type RowName = keyof typeof TABLE;
-/** The rows in their order, which is the table's. */
 export const ROW_NAMES = Object.keys(TABLE) as RowName[];
 
 export const ROWS: Readonly<Record<RowName, DestinationRow>> = TABLE;
 
-/** Rows that `prepare` makes, that have an undo, that are settled: the compiler asks for a handler of each. */
+/** Rows of `prepare`, with an undo, and with a settling: the compiler requires a handler for each. */
 export type PreparedRow = {
   [Row in RowName]: (typeof TABLE)[Row]['call'] extends 'prepare' ? Row : never;
 }[RowName];
@@ -158,17 +152,15 @@ const isPrepared = (row: RowName): row is PreparedRow => ROWS[row].call === 'pre
 const isUndone = (row: RowName): row is UndoneRow => ROWS[row].undo !== undefined;
 const isSettled = (row: RowName): row is SettledRow => ROWS[row].settle !== undefined;
 
-/** The rows that `prepare` makes for this guest, the first one first. */
 export function rowsToPrepare(preparation: Preparation): PreparedRow[] {
   return ROW_NAMES.filter(isPrepared).filter((row) => ROWS[row].isLeftOut?.(preparation) !== true);
 }
 
 const LAST_FIRST: readonly RowName[] = ROW_NAMES.toReversed();
 
-/** The table read backwards: every row, however far it came, since an undo may run twice and on what was never made. */
+/** The table in reverse. An undo may run twice, and for a row that was never made. */
 export const ROWS_TO_UNDO: readonly UndoneRow[] = LAST_FIRST.filter(isUndone);
 
-/** What is undone before the source asks for the preparation again. */
 export const ROWS_TO_PREPARE_AGAIN: readonly UndoneRow[] = ROWS_TO_UNDO.filter(isPrepared);
 
 export const ROWS_TO_SETTLE: readonly SettledRow[] = LAST_FIRST.filter(isSettled);

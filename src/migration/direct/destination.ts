@@ -14,8 +14,8 @@ export { destinationEvent, portMap } from './destination-events.ts';
 export type { DestinationEvent } from './destination-events.ts';
 
 /**
- * The life of a direct migration at its destination. The source's calls lead it: `judgeCall` answers each one from the state.
- * By itself it acts only if its source is silent (silence.ts). Pure.
+ * State machine of a direct migration at its destination. The source's calls drive it, and `judgeCall` answers each
+ * call from the state. The destination acts by itself only if its source is silent (silence.ts). Pure.
  *
  *   admitted -- prepare --> prepared -- arm --> armed -- commit --> running -- finish --> finished
  *      |                       |                  |                    |
@@ -24,7 +24,7 @@ export type { DestinationEvent } from './destination-events.ts';
  *                              +------------> refused <----------------+
  *                                                +-- release --> released
  *
- * The box is what `statusOf` reports. What moves the right to run is in run-right.ts.
+ * The boxes are the results of `statusOf`. run-right.ts moves the right to run.
  */
 
 export interface DestinationState {
@@ -35,34 +35,33 @@ export interface DestinationState {
   readonly preparation: Preparation | undefined;
   readonly ports: Readonly<Record<string, string>>;
   readonly directories: readonly string[];
-  /** Images that the guest only reads, which the hosts do not share. */
+  /** Read-only images that the hosts do not share. */
   readonly bases: readonly SeededBackingFile[];
   readonly handle: GuestHandle | undefined;
   readonly memoryAddress: string | undefined;
-  /** Of a cold move: how the hypervisor is started that is to run the guest. */
+  /** Cold move: how to start the hypervisor that will run the guest. */
   readonly launch: Launch | undefined;
-  /** `gone`: its process has ended. Nothing else says so. */
+  /** `gone` is proof that its process has ended. */
   readonly hypervisor: DestinationStatus['hypervisor'];
-  /** The memory stream into it has failed: what is here will never be whole. Its process may live on. */
+  /** The incoming memory stream failed, so this copy will never be whole. */
   readonly streamFailed: boolean;
   readonly error: SerialError | undefined;
-  /** Armed, and after a reboot no longer able to say whether the guest ran here. */
+  /** Armed before a reboot: the record that the guest ran may be lost. */
   readonly unsure: boolean;
-  /** Post-copy has begun: the state of the guest's devices has left its source. */
+  /** Post-copy has begun: the device state has left the source. */
   readonly postcopy: boolean;
-  /** The journal records that the guest has run here; nothing takes that back. Committed alone is not enough. */
+  /** Journaled proof that the guest has run here; final. A commit alone is not enough. */
   readonly hasRun: boolean;
   /** The guest may have run here and written to its disks: it had the right to, or the record of that may be lost. */
   readonly mayHaveRun: boolean;
   /** After it ran here; as its hypervisor reported. */
   readonly ended?: EndKind;
-  /** It has run here and is stopped now: by its owner's order, by itself or by a fault. Godwit leaves it so. */
+  /** Stopped after it ran here, by its owner, itself or a fault. Godwit does not resume it. */
   readonly halted?: Halt;
-  /** The boot in which it was armed. */
   readonly armedIn: string | undefined;
   /**
-   * What stands for the source's commit, with what the operator answered for. As one value: a proof is never
-   * taken for a later one. A commit replaces it.
+   * Replacement for the source's commit, with the doubts that the operator accepted. Kept as one value, so that an
+   * old proof cannot serve a later order. A commit replaces it.
    */
   readonly proved:
     | { readonly at: BootTime | undefined; readonly answersFor: readonly HostDoubts[] }
@@ -96,7 +95,6 @@ export function initialDestination(
   };
 }
 
-/** What an event makes of the state; complete by the compiler's check. */
 export function destinationAfter(
   state: DestinationState,
   event: DestinationEvent,
@@ -188,7 +186,7 @@ function haltedAfter(state: DestinationState, event: HypervisorEvent): Destinati
   return { ...state, halted: event.halt };
 }
 
-/** Directories of backing files exist before those of the images above them. */
+/** Lists the directories of backing files before the directories of the images above them. */
 function withMade({ directories }: DestinationState, made: readonly string[] = []): string[] {
   return [...new Set([...directories, ...made])];
 }
@@ -197,7 +195,7 @@ function afterHypervisor(
   state: DestinationState,
   type: HypervisorEvent['type'],
 ): DestinationStatus['hypervisor'] {
-  // The answer that it never ran may rest on this: what comes late does not bring it back.
+  // `never-ran` may already rest on this, so a late event must not revive it.
   if (state.hypervisor === 'gone') return 'gone';
   switch (type) {
     case 'postcopy-active':
@@ -210,7 +208,7 @@ function afterHypervisor(
     case 'lost':
       return 'gone';
     case 'resumed':
-      // Memory is still to come, whatever its stream does just now.
+      // The guest still misses memory, whatever its stream does now.
       return state.hypervisor === 'postcopy' || state.hypervisor === 'postcopy-paused'
         ? state.hypervisor
         : 'running';
@@ -229,31 +227,28 @@ function afterHypervisor(
 
 export type DestinationCall =
   | 'assess'
-  /** Backing files that the hosts do not share are looked for and taken. */
+  /** Finds and reserves backing files that the hosts do not share. */
   | 'seed'
   | 'prepare'
   | 'arm'
   | 'commit'
   | 'refuse'
-  /** Drives get other media. */
   | 'media'
-  /** Disks that are copied: they are offered, or no longer. */
   | 'disks'
-  /** Copied disks are compared with the source's, with the guest running here. */
   | 'compare'
   | 'recover'
   | 'release'
-  /** A release of what is left of a guest that the source says is lost. */
+  /** Releases the remains of a guest that the source reports as lost. */
   | 'tear-down'
   | 'finish';
 
-/** `go`: do it; `already`: it is so, answer again; `no`: with the reason. */
+/** `go`: carry it out; `already`: done, answer again; `no`: refuse, with a reason. */
 export type Verdict =
   | { readonly kind: 'go' }
   | { readonly kind: 'already' }
   | { readonly kind: 'no'; readonly error: GodwitError };
 
-/** Whether a call of the source's mover may be carried out in this state. Every call may come twice. */
+/** Decides whether a call of the source's mover, which may come twice, may be carried out. */
 export function judgeCall(
   state: DestinationState,
   call: DestinationCall,
@@ -283,7 +278,7 @@ export function judgeCall(
       return state.right === 'refused' ? already : go;
     case 'media':
     case 'disks':
-      // Once it may run nobody but the guest writes to them.
+      // Once the guest may run, it alone writes to them.
       if (state.right === 'running' || state.right === 'refused')
         return no(state, `it is ${state.right}`);
       return state.stage === 'prepared' ? go : no(state, `it is only ${state.stage}`);
@@ -293,7 +288,8 @@ export function judgeCall(
     case 'recover':
       return state.right === 'running' ? go : no(state, 'the guest was never committed here');
     case 'release':
-      // Only a source that sent no commit, or has the refusal, asks for it: it knows what this side may have forgotten.
+      // A source asks only if it sent no commit or has the refusal, so it knows more than this side's record may
+      // show.
       if (state.right === 'running') return no(state, 'the guest has been resumed here');
       return state.stage === 'released' ? already : go;
     case 'tear-down':
@@ -319,7 +315,7 @@ function judgeArm(state: DestinationState): Verdict {
 function judgeCommit(state: DestinationState): Verdict {
   if (state.right === 'running') return already;
   if (state.unsure) return undecidable(state);
-  // A destination whose hypervisor died before it ran has not run and never will; one without all of the memory neither.
+  // A destination whose hypervisor died before it ran the guest, or that lacks memory, never ran it and never will.
   if (state.hypervisor === 'gone')
     return no(state, 'its hypervisor is gone and never ran the guest');
   if (state.streamFailed)

@@ -3,16 +3,15 @@ import type { DestinationEvent } from './destination.ts';
 import type { SourceEvent } from './source-state.ts';
 
 /**
- * Whether the event's record must lie on the disk before its effects: all but those inside the blackout. What is written
- * from the start of memory until the guest runs at its destination is `later`: a disk that syncs inside the blackout
- * would make it longer.
+ * When the event's record must be on disk. While memory moves and until the guest runs at its destination, records
+ * are `later`, because a sync would lengthen the blackout. All others are synced before their effects.
  */
 export function durability(event: SourceEvent): Durability {
   switch (event.type) {
     case 'copied':
       return 'spared';
     case 'measured':
-      // The last one is what the report shows.
+      // The report shows the last sample.
       return event.final ? 'later' : 'spared';
     case 'hypervisor':
     case 'capped':
@@ -25,7 +24,7 @@ export function durability(event: SourceEvent): Durability {
     case 'latency':
       return 'later';
     case 'did':
-      // `armed` is on the disk since before the guest stopped; after a power loss the destination is asked.
+      // `armed` was synced before the guest stopped; after a power loss, the destination is asked.
       if (event.step === 'commit') return 'soon';
       return event.step === 'drain' ? 'later' : 'sync';
     case 'compared':
@@ -50,9 +49,9 @@ export function durability(event: SourceEvent): Durability {
 }
 
 /**
- * No record of the blackout is synced inside it; `armed` lies on the disk since before. In a cold move `prepared` follows
- * `committed` and is synced, so both are on the disk before the guest runs. `running` may be lost with the host's power: a
- * mover of a later boot then concludes nothing from its absence (runGuest).
+ * No record is synced in the blackout; `armed` was synced before. In a cold move, `prepared` follows `committed` and
+ * is synced, so both are on disk before the guest runs. A power loss may lose `running`, so a mover of a later boot
+ * concludes nothing from its absence (runGuest).
  */
 export function destinationDurability(event: DestinationEvent): Durability {
   if (event.type === 'running') return 'soon';

@@ -1,7 +1,6 @@
 import type { Answer, SideView } from '../../protocol/public/resolve.ts';
 import { evidenceOf, joined, type Evidence, type GuestSightings } from './guest-sightings.ts';
 
-/** A host outside the migration that has the guest, and what shows it. */
 export interface ThirdHost {
   readonly host: string;
   readonly why: string;
@@ -18,7 +17,6 @@ export interface Sides {
 
 type GuestSearch = Pick<Sides, 'guest' | 'from' | 'to' | 'fleet'>;
 
-/** The first third host that runs the guest, or has sent it on. */
 export function findThirdHost(sides: GuestSearch): ThirdHost | undefined {
   return thirdHostIn(evidenceOf(sides.fleet, sides.guest), sides);
 }
@@ -32,13 +30,13 @@ function thirdHostIn(
 }
 
 /**
- * `answers` once other hosts are known: a destination that has not run the guest is not given it while any host shows it
- * (one of the two as well, in another process), and the source can give its copy up. Its copy is then ended and no disk is
- * removed, so nothing runs by this answer.
+ * Answers with evidence from other hosts added. While any host shows the guest, a destination that has not run it
+ * does not get it, and the source may give its copy up. Giving up ends that copy, removes no disk, and starts
+ * nothing.
  */
 export function withElsewhere(answers: readonly Answer[], sides: Sides): Answer[] {
   const { destination } = sides;
-  // A destination with the right that has not run the guest may still be told to run it.
+  // A destination that holds the right may still be told to run the guest.
   const hasArrived = destination?.hasRun === true || runsThere(destination);
   const shown = evidenceOf(sides.fleet, sides.guest);
   const ran = shown.find(({ kind }) => kind === 'ran');
@@ -59,7 +57,7 @@ function runsThere(destination: SideView | undefined): boolean {
   return destination?.right === 'running' && destination.hypervisor === 'running';
 }
 
-/** Undefined if it is not offered: another answer is safe, or the source cannot end its copy now. */
+/** Undefined if another answer is safe, or if the source cannot end its copy now. */
 function judgeElsewhere(
   answers: readonly Answer[],
   sides: Sides,
@@ -77,7 +75,7 @@ function judgeElsewhere(
     if (source.hypervisor === 'gone') {
       return { runAt: 'elsewhere', verdict: 'safe', why, risks: [], proof: 'observed' };
     }
-    // Memory is not given up on the word of one host: a person looks there first.
+    // One host's word is not enough to give up memory; an operator must look there first.
     const risks = [
       `${third.host} alone says so: if that is not ${guest}, its memory at ${from} is lost with the copy`,
     ];
@@ -95,7 +93,6 @@ function judgeElsewhere(
   return { runAt: 'elsewhere', verdict: 'risky', why, risks, proof: 'none' };
 }
 
-/** Signs of the guest at third hosts, and third hosts that did not answer. */
 function doubtsAbroad({ guest, from, to, fleet }: Sides, shown: readonly Evidence[]): string[] {
   const isThird = ({ host }: { readonly host: string }): boolean => host !== from && host !== to;
   return [

@@ -2,29 +2,23 @@ import { NO_ANSWER, answerFrom, findingsIn, type Finding } from '../permission/h
 import type { Answer, HostDoubts, SilentHost } from '../../protocol/public/resolve.ts';
 import type { Sighting } from '../../protocol/peer/sighting.ts';
 
-/** What the whole fleet says of the guest of one migration. */
 export interface GuestSightings {
-  /** The migration that is judged. */
   readonly id: string;
-  /** When it was asked for, ISO 8601, by its host's clock; undefined where that is not known. */
+  /** Time of the request by its host's clock, ISO 8601; undefined if unknown. */
   readonly since: string | undefined;
-  /** The guest's UUID; undefined where its hypervisor has none. */
   readonly uuid: string | undefined;
   readonly sightings: readonly Sighting[];
-  /** Hosts that could not be asked, or could not say. */
   readonly unasked: readonly SilentHost[];
 }
 
-/** What one host shows of the guest, read out with the host's name. */
 export interface Evidence extends Pick<Finding, 'kind' | 'doubt'> {
   readonly host: string;
   readonly what: string;
 }
 
-/** More than this is not read out: the first few decide. */
 const MAX_NAMED = 4;
 
-/** What speaks for the guest being, or having been, somewhere else than its two sides say. */
+/** Signs of the guest at another place than its two sides report. */
 export function evidenceOf(fleet: GuestSightings, guest: string): Evidence[] {
   return fleet.sightings.flatMap((seen) =>
     findingsIn(seen, { ...fleet, guest }).map(({ kind, doubt, why }) => ({
@@ -36,21 +30,20 @@ export function evidenceOf(fleet: GuestSightings, guest: string): Evidence[] {
   );
 }
 
-/** What an operator who insists answers for: hosts that did not answer, or show something that may be the guest. */
+/** Doubts that an insisting operator accepts: silent hosts, and possible copies. */
 export function doubtsOf(fleet: GuestSightings, guest: string): HostDoubts[] {
   const shown = fleet.sightings.flatMap((seen): HostDoubts[] => {
     const answer = answerFrom(seen, { ...fleet, guest });
     return answer.is === 'may-have' ? [{ host: seen.host, doubts: [...answer.doubts] }] : [];
   });
-  // The other side of the migration may be in both lists: it cannot report its side, and its sighting shows something. An
-  // operator answers once for each host.
+  // The other side may be in both lists: it cannot report, but has a sighting. List each host once.
   const silent = fleet.unasked.filter(({ host }) => shown.every((each) => each.host !== host));
   return [...shown, ...silent.map(({ host }) => ({ host, doubts: [NO_ANSWER] }))];
 }
 
 /**
- * What one answer is worth once the fleet was asked. Nothing is safe as long as a host cannot be asked, or shows what may
- * be that guest; and what the guest is proved to have done elsewhere makes its source wrong.
+ * Weighs one answer against the fleet. It is not `safe` while a host is silent or may have the guest. The source is
+ * `wrong` if the guest provably ran elsewhere.
  */
 export function vouched(answer: Answer, fleet: GuestSightings, guest: string): Answer {
   const evidence = evidenceOf(fleet, guest);

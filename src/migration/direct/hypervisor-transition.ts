@@ -8,7 +8,6 @@ import type { SourceState, Transition } from './source-state.ts';
 import { holdsSwitchover } from '../steering/steering.ts';
 import { stepIndex, type StepName } from './steps.ts';
 
-/** What follows from an event of the source's hypervisor. */
 type Reaction = (state: SourceState, event: HypervisorEvent, step: StepName) => Transition;
 
 const broken: Reaction = (state, event, step) => {
@@ -21,7 +20,7 @@ const broken: Reaction = (state, event, step) => {
 const lost: Reaction = (state, event, step) =>
   event.type === 'lost' ? beginUndo(state, step, lostError(state, event)) : stay(state);
 
-/** A halt that cannot be over before memory moves ends the move; the first comparison judges the others. */
+/** A halt that cannot end before memory moves ends the move; the first comparison judges other halts. */
 const haltedEarly: Reaction = (state, event, step) => {
   const { halted, plan } = state;
   if (event.type !== 'stopped' || halted === undefined || !endsMoveAtOnce(halted)) {
@@ -30,20 +29,19 @@ const haltedEarly: Reaction = (state, event, step) => {
   return beginUndo(state, step, haltError(plan.guest, halted));
 };
 
-/** While memory moves or the switch begins, every halt takes the guest back as it is. */
+/** During memory and switchover, every halt undoes the move and leaves the guest halted. */
 const halted: Reaction = (state, _, step) =>
   state.halted === undefined
     ? stay(state)
     : beginUndo(state, step, haltError(state.plan.guest, state.halted));
 
-/** A hypervisor that stops there though nobody wanted it to (a mover of another version set it so) continues. */
+/** Continues a hypervisor that a mover of another version configured to stop at the switchover. */
 const stopsAtSwitch: Reaction = (state) => {
   const next = enter({ ...state, via: 'precopy' }, 'switchover');
   if (holdsSwitchover(state.plan.settings, state.known)) return next;
   return { ...next, effects: [...next.effects, { type: 'continue' }] };
 };
 
-/** The same without a stop before it. */
 const switches: Reaction = (state) =>
   holdsSwitchover(state.plan.settings, state.known)
     ? stay(state)
@@ -52,20 +50,19 @@ const switches: Reaction = (state) =>
 const letGo: Reaction = (state) =>
   state.via === 'postcopy' ? { state, effects: [{ type: 'continue' }] } : stay(state);
 
-/** A mover that took over may find the switch made already; pre-copy may win the race against the order to switch. */
+/** The switchover may precede a takeover, and pre-copy may win the race against the order to switch. */
 const sent: Reaction = (state) => enter({ ...state, via: 'precopy' }, 'commit');
 const switched: Reaction = (state) => enter({ ...state, via: 'postcopy' }, 'commit');
 
-/** The destination may need a page before it can run the guest at all: the stream does not wait for its answer. */
+/** The destination may need a page to start the guest at all, so the stream resumes before its answer. */
 const recoversInPostcopy: Reaction = (state) =>
   state.via === 'postcopy' ? { state, effects: [{ type: 'recover' }] } : stay(state);
 const recovers: Reaction = (state) => ({ state, effects: [{ type: 'recover' }] });
 
 const drained: Reaction = (state) => enter(state, 'verify');
-/** All memory may have left before, and only the last message have been lost: the destination knows. */
+/** Maybe only the last message was lost; ask the destination. */
 const asksThere: Reaction = (state) => ({ state, effects: [{ type: 'do', step: 'drain' }] });
 
-/** Where a migration stands for its hypervisor's events. */
 type Place = 'before' | 'memory' | 'switchover' | 'commit' | 'drain' | 'after';
 type Reactions = Readonly<Record<Place, Reaction>>;
 
@@ -77,7 +74,7 @@ const at = (
   drain: Reaction,
 ): Reactions => ({ before, memory, switchover, commit, drain, after: stay });
 
-/** What each event means in each place. Past `commit` only post-copy's stream still matters. */
+/** Reaction to each event at each stage. After `commit`, only post-copy's stream matters. */
 const REACTIONS: Readonly<Record<HypervisorEvent['type'], Reactions>> = {
   // at(before memory, memory, switchover, commit, drain)
   setup: at(stay, stay, stay, stay, stay),
@@ -102,21 +99,20 @@ function placeOf(step: StepName): Place {
   return stepIndex(step) < stepIndex('memory') ? 'before' : 'after';
 }
 
-/** What the source's hypervisor says, in each state. */
 export function onHypervisor(before: SourceState, event: HypervisorEvent): Transition {
   if (before.startedAnew === true) return stay(before);
   const state = remember(before, event);
-  // While undoing, this side resumes the guest itself, with the refusal in hand.
+  // During undo, this side resumes the guest itself, after the refusal.
   if (state.doing.kind !== 'do') return stay(onTheWayBack(state, event));
-  // A hypervisor may run its guest again when post-copy's last message fails, whoever runs it by then.
+  // A hypervisor may resume its guest when post-copy's last message fails, even if the destination runs it.
   if (event.type === 'resumed' && isElsewhere(state)) return { state, effects: [{ type: 'stop' }] };
   const { step } = state.doing;
   return REACTIONS[event.type][placeOf(step)](state, event, step);
 }
 
 /**
- * A rehearsal whose guest ends meanwhile did not leave it as it was. A hypervisor that ends breaks its stream, its copies
- * and its monitor's connection first: whichever was noticed before, the end is the reason.
+ * A rehearsal must leave its guest as it was, so the guest's end fails it. An ending hypervisor first breaks its
+ * stream, copies and monitor.
  */
 function onTheWayBack(state: SourceState, event: HypervisorEvent): SourceState {
   if (event.type !== 'lost' || state.doing.kind !== 'undo') return state;
@@ -125,7 +121,7 @@ function onTheWayBack(state: SourceState, event: HypervisorEvent): SourceState {
   return because === undefined || explains ? { ...state, because: lostError(state, event) } : state;
 }
 
-/** Errors that the end of the source's hypervisor may cause before the end itself is reported. */
+/** Errors that may precede the report that the source's hypervisor ended. */
 const OF_AN_END: ReadonlySet<string> = new Set([
   'GODWIT_STREAM_FAILED',
   'GODWIT_DISK_FAILED',
@@ -137,7 +133,7 @@ function followsFromEnd({ code, facts }: SerialError): boolean {
   return OF_AN_END.has(code) && facts?.['side'] !== 'destination';
 }
 
-/** The order of the guest's owner is kept until the guest runs again, whatever becomes of the move. */
+/** An owner's stop is kept until the guest runs again. */
 function withHalt(state: SourceState, event: HypervisorEvent): SourceState {
   if (event.type === 'resumed' && state.halted !== undefined) {
     const { halted: _, ...rest } = state;
@@ -147,7 +143,7 @@ function withHalt(state: SourceState, event: HypervisorEvent): SourceState {
   return isOwnStop(state, event.halt) ? state : { ...state, halted: event.halt };
 }
 
-/** Godwit pauses the guest itself before it goes over to post-copy, and has one that moves cold shut down. */
+/** Godwit itself pauses a guest for post-copy, and shuts it down for a cold move. */
 function isOwnStop(state: SourceState, { kind }: Halt): boolean {
   if (isCold(state)) return kind === 'shut-down' && isAtOrAfter(state, 'switchover');
   return kind === 'paused' && state.via === 'postcopy';
@@ -160,8 +156,8 @@ function isAtOrAfter({ doing }: SourceState, step: StepName): boolean {
 
 function remember(before: SourceState, event: HypervisorEvent): SourceState {
   const state = withHalt(before, event);
-  // A session first reports what is already so: before `memory` that is an older stream's story, and on the way
-  // back past it, this one's, which is over.
+  // A session first replays its state: before `memory`, an older stream's; on the way back, this migration's ended
+  // stream's.
   if (isBeforeMemory(state) && event.type !== 'lost') return state;
   switch (event.type) {
     case 'setup':
@@ -185,14 +181,14 @@ function remember(before: SourceState, event: HypervisorEvent): SourceState {
     case 'failed':
       return { ...state, stream: state.stream === 'done' ? 'done' : 'failed' };
     case 'lost':
-      // On the way forward, a source that goes after it gave everything is no loss.
+      // On the way forward, a source may end once it has handed everything over.
       return state.stream === 'done' && state.doing.kind === 'do'
         ? state
         : { ...state, stream: 'lost' };
   }
 }
 
-/** The destination may run the guest, or does: a copy that ran here would be a second one. */
+/** The destination may run the guest, so a copy here would be a second one. */
 function isElsewhere({ right }: SourceState): boolean {
   return right === 'committing' || right === 'passed';
 }

@@ -10,8 +10,8 @@ import { initialSource, sourceEvent, type SourceEvent, type SourceState } from '
 import { transition } from './transition.ts';
 
 /**
- * The journal's records: what happened, when, in order (host/journal/journal-lines.ts is how they lie in the file). The state is
- * their fold, and so is the report. `at` is wall clock (ms since 1970), `mono` monotonic ms within one mover's life.
+ * Journal records in order (their format on disk: host/journal/journal-lines.ts). The state and the report are folds
+ * over them. `at`: wall clock, ms since 1970; `mono`: monotonic ms within one mover's life.
  */
 const head = {
   v: z.literal(1),
@@ -24,7 +24,6 @@ export const destinationRecord = z.object({ ...head, event: destinationEvent });
 export type SourceRecord = z.infer<typeof sourceRecord>;
 export type DestinationRecord = z.infer<typeof destinationRecord>;
 
-/** The source's state after these records; undefined before the first. */
 export function replaySource(events: readonly SourceEvent[]): SourceState | undefined {
   let state: SourceState | undefined;
   for (const event of events) {
@@ -38,7 +37,6 @@ export function replaySource(events: readonly SourceEvent[]): SourceState | unde
   return state;
 }
 
-/** The destination's state after these records; undefined before the first. */
 export function replayDestination(
   events: readonly DestinationEvent[],
 ): DestinationState | undefined {

@@ -2,20 +2,20 @@ import { withElsewhere } from './elsewhere.ts';
 import { vouched, type GuestSightings } from './guest-sightings.ts';
 import type { Answer, SideView } from '../../protocol/public/resolve.ts';
 
-/** What is known of both sides of a migration; undefined where a host could not be asked. */
+/** Reports of both sides; undefined if a host could not be asked. */
 export interface ResolutionFacts {
   readonly guest: string;
   readonly from: string;
   readonly to: string;
   readonly source: SideView | undefined;
   readonly destination: SideView | undefined;
-  /** What every host of the fleet, the two of the migration among them, was asked about the guest. */
+  /** Answers of every host of the fleet about the guest, including both sides. */
   readonly fleet: GuestSightings;
 }
 
 /**
- * The answers, judged: the source, the destination, and `elsewhere` if the copy at the source can be given up. Pure; an
- * answer that is `wrong` here is refused, even if the operator insists.
+ * Verdicts on each answer: the source, the destination, and `elsewhere` if the source may give its copy up. Even an
+ * insisting operator cannot choose a `wrong` answer. Pure.
  */
 export function judge(known: ResolutionFacts): Answer[] {
   const { fleet, guest } = known;
@@ -27,8 +27,8 @@ export function judge(known: ResolutionFacts): Answer[] {
 }
 
 /**
- * Neither host can run the guest any more: the destination has none of it, or only a part; the source has none either, or
- * only what is older or of no use. The migration may then be ended, which runs nothing: every held migration has a way out.
+ * A migration may be ended if neither host can run the guest any more: the destination has no copy or a part, and the
+ * source has none or an outdated one. Nothing is run. Every held migration has a way out by this.
  */
 function ending(known: ResolutionFacts, answer: Answer): Answer {
   const { guest, from, to, source, destination } = known;
@@ -36,7 +36,7 @@ function ending(known: ResolutionFacts, answer: Answer): Answer {
   const isHalf = !destination.complete && destination.right !== 'running';
   if (!hasNone(destination) && !isHalf) return answer;
   const isOfUse = source.hypervisor === 'running' || source.hypervisor === 'unknown';
-  // Once the guest has run there, only the way forward is open: it ends as lost.
+  // After the guest has run there, the migration can only go forward, so it ends as lost.
   const runAt = source.right === 'passed' ? 'destination' : 'source';
   if (isOfUse || answer.runAt !== runAt) return answer;
   if (runAt === 'source' && destination.hasRun === true) return answer;
@@ -53,7 +53,7 @@ function hasNone({ hypervisor }: SideView): boolean {
   return hypervisor === 'gone' || hypervisor === 'none';
 }
 
-/** The one answer that is safe; undefined where none is, or where both are and nothing presses. */
+/** The only safe answer; undefined if none is safe, or if both are and neither is urgent. */
 export function safeAnswer(answers: readonly Answer[]): Answer['runAt'] | undefined {
   const safe = answers.filter(({ verdict }) => verdict === 'safe');
   return safe.length === 1 ? safe[0]?.runAt : undefined;
@@ -78,7 +78,7 @@ function judgeSource(known: ResolutionFacts): Answer {
     return wrong(`${to} has run ${guest}: what ${from} holds is older than its disks`);
   }
   if (source?.hypervisor === 'gone') return wrong(`nothing of ${guest} is left at ${from}`);
-  // A destination that answers and has not run the guest refuses it: the source has all of its memory.
+  // A destination that answers and has not run the guest can refuse, since the source has all memory.
   const mayRefuse =
     destination !== undefined && destination.right !== 'running' && !destination.unsure;
   if (source?.postcopy === true && source.complete && !mayRefuse) {
@@ -123,9 +123,8 @@ function judgeSource(known: ResolutionFacts): Answer {
 }
 
 /**
- * The guest has run at the destination, and its copy there is gone: it was shut down, moved on or ended. What the source
- * holds is older than all that. Only where the source had closed the epoch before, on a proof or a person's decision, is its
- * copy the one that was decided for.
+ * The guest ran at the destination, and its copy there was shut down, moved on or ended. The source's copy is older
+ * than that, unless the source had closed the epoch on a proof or an operator's decision before.
  */
 function sourceAfterRun({ guest, from, to, source, destination }: ResolutionFacts): Answer {
   if (source?.right === 'abandoned' && destination?.right === 'refused') {
@@ -136,7 +135,7 @@ function sourceAfterRun({ guest, from, to, source, destination }: ResolutionFact
   return at('source', { verdict: 'wrong', why });
 }
 
-/** The guest's absence now does not prove that it never ran there. */
+/** Absence now does not prove that the guest never ran there. */
 function sourceUnreported({ guest, from, to }: ResolutionFacts, destination: SideView): Answer {
   const why = destination.unsure
     ? `${to} was restarted and does not know whether ${guest} ran there`

@@ -5,12 +5,11 @@ import { bootTimeIn, sourceRightAfter } from './run-right.ts';
 import { isCold } from './cold.ts';
 import type { Decision, SourceEvent, SourceState, Transition } from './source-state.ts';
 
-/** What an operator, or the proof that the other host is off, makes of a migration at its source. */
+/** Applies an operator's order, or a proof that the other host is off, to a migration at its source. */
 
 export type ResolvedEvent = Extract<SourceEvent, { type: 'resolved' }>;
 export type FencedEvent = Extract<SourceEvent, { type: 'fenced' }>;
 
-/** Why the order cannot be followed in this state; undefined where it can. */
 export function whyNotResolved(state: SourceState, event: ResolvedEvent): string | undefined {
   const { doing, right, plan } = state;
   if (doing.kind !== 'end' || doing.outcome !== 'held') return 'it is not held';
@@ -30,7 +29,7 @@ export function whyNotResolved(state: SourceState, event: ResolvedEvent): string
   return gave ? undefined : `${plan.from} has not handed everything over`;
 }
 
-/** Resumes a held migration: back to the source, on to the destination, or ended because a third host has the guest. */
+/** Resumes a held migration: back, forward, or ended because a third host has the guest. */
 export function onResolved(state: SourceState, event: ResolvedEvent): Transition {
   if (whyNotResolved(state, event) !== undefined) return stay(state);
   const again: SourceState = {
@@ -51,7 +50,7 @@ export function onResolved(state: SourceState, event: ResolvedEvent): Transition
   }
 }
 
-/** With `ask` the destination's refusal is needed as ever; else there is a proof, or a person answers for it. */
+/** `ask` needs the destination's refusal as usual; otherwise a proof or an operator replaces it. */
 function takeBack(state: SourceState, event: ResolvedEvent): Transition {
   const { proof, by, here, answersFor = [] } = event;
   const error = takenBack(state, by);
@@ -61,7 +60,7 @@ function takeBack(state: SourceState, event: ResolvedEvent): Transition {
     at: bootTimeIn(event),
     ...(event.insists === true && isMemoryStale(state) && { fromMemory: true }),
   };
-  // Half of the guest is here, and its other half is gone: there is nothing to take back.
+  // Half of the guest is here and its other half is gone.
   if (proof !== 'ask' && state.via === 'postcopy' && here === 'handed-over') {
     const reason = `post-copy had begun, and ${state.plan.to} has no copy of it any more`;
     return lost(proved(state, decision), reason);
@@ -70,7 +69,10 @@ function takeBack(state: SourceState, event: ResolvedEvent): Transition {
   return beginUndo(decided, 'switchover', error);
 }
 
-/** Commit may always be sent again: the destination judges it. Once it has said that it runs, what is left is done. */
+/**
+ * Commit may always be sent again, since the destination judges it. For a guest that runs there, only the remaining
+ * steps follow.
+ */
 function goOn(state: SourceState, event: ResolvedEvent): Transition {
   if (state.right === 'passed') {
     const drained = state.via === 'precopy' || state.stream === 'done' || isCold(state);
@@ -83,7 +85,7 @@ function goOn(state: SourceState, event: ResolvedEvent): Transition {
   return enter({ ...state, via, decision }, 'commit');
 }
 
-/** The destination's host is off, and whatever it held is gone. */
+/** The destination's host is off, and its copy is gone. */
 export function onFenced(state: SourceState, fenced: FencedEvent): Transition {
   const { doing } = state;
   const { host, by } = fenced;
@@ -110,9 +112,9 @@ function proved(state: SourceState, decision: Decision): SourceState {
 }
 
 /**
- * Whether the guest's memory here may be older than its storage: the destination may have run it, and both hosts see a disk
- * or volume that it writes to. Resumed from that memory, a VM would damage its file systems: it has to start from its
- * disks. A disk that was copied is here as it was when the guest stopped.
+ * True if the guest's memory here may be older than its storage: the destination may have run it on a disk or volume
+ * that both hosts see. Resumed from that memory, a VM would corrupt its file systems, so it must start from its
+ * disks.
  */
 export function isMemoryStale({
   mayHaveRunThere,
@@ -120,7 +122,7 @@ export function isMemoryStale({
 }: Pick<SourceState, 'mayHaveRunThere' | 'known'>): boolean {
   if (mayHaveRunThere !== true) return false;
   const { places = [], description } = known;
-  // A guest writes to the tops of its disks, and a container to its volumes.
+  // A VM writes to the top images of its disks, a container to its volumes.
   if (description?.disks === undefined) return places.length > 0;
   const tops = description.disks.flatMap(({ images: [top] }) => top ?? []);
   const written = new Set(tops.filter(({ readOnly }) => !readOnly).map(({ node }) => node));
@@ -146,7 +148,6 @@ function takenBack({ plan }: SourceState, by: string): SerialError {
   return godwitError('GODWIT_TAKEN_BACK', { guest: plan.guest, host: plan.from, by }).toJSON();
 }
 
-/** Why an order to run the guest here without the source cannot be followed; undefined where it can. */
 export function whyNotHere(state: DestinationState): string | undefined {
   const { right, stage, hypervisor, streamFailed } = state;
   if (right === 'running') return undefined;

@@ -2,11 +2,10 @@ import type { DestinationEvent } from './destination-events.ts';
 import type { SourceState } from './source-state.ts';
 
 /**
- * Whether the other host of a migration may still ask about it. What may be asked for is never forgotten, however old it
- * is: a host that says that it does not know a migration cannot say what it did in it.
+ * True while the other host may still ask about this migration. The record must then be kept, because a host without
+ * one cannot report what it did.
  */
 export function sourceMayBeAsked(state: SourceState | undefined): boolean {
-  // Nothing of it ever began.
   if (state === undefined) return false;
   const { doing, closedByProof, leftovers } = state;
   if (doing.kind !== 'end') return true;
@@ -18,14 +17,14 @@ export function sourceMayBeAsked(state: SourceState | undefined): boolean {
     case 'rehearsed':
     case 'failed':
     case 'cancelled':
-      // A destination that was closed without its refusal, or did not hear of the end, asks when it comes back.
+      // A destination that did not refuse, or was not told of the end, asks when it returns.
       return closedByProof || leftovers.length > 0;
   }
 }
 
 /**
- * A destination is asked as long as its source may not have heard how it ended: it settled or gave up by itself. One that
- * was never armed has nothing that a source rests on.
+ * A destination's record is needed if it settled or gave up by itself, since its source may not know that. A source
+ * depends on nothing at a destination that was never armed.
  */
 export function destinationMayBeAsked(events: readonly DestinationEvent[]): boolean {
   const end = events.findLast(({ type }) => type === 'finished' || type === 'released');

@@ -7,13 +7,12 @@ import type { HypervisorStatus } from './hypervisor.ts';
 import { isCold } from './cold.ts';
 import type { SourceState } from './source-state.ts';
 
-/** What one side of a migration reports of itself: from its journal, and from what is seen of its hypervisor. */
 export type Facts = Pick<
   SideView,
   'right' | 'hypervisor' | 'complete' | 'postcopy' | 'unsure' | 'epoch' | 'hasRun' | 'uuid'
 >;
 
-/** `hypervisor`: as it was asked afresh; `unknown` where it lives and was not asked. */
+/** `hypervisor`: its fresh status; `unknown` if it lives and was not asked. */
 export function sourceFacts(
   state: SourceState | undefined,
   run: HypervisorStatus['run'] | 'unknown',
@@ -34,7 +33,7 @@ export function sourceFacts(
   };
 }
 
-/** A guest that has shut itself down to be moved is all in its disks, whether its hypervisor is still there or not. */
+/** A guest that shut down for a cold move is entirely on its disks, with or without its hypervisor. */
 function sourceWord(
   state: SourceState | undefined,
   run: HypervisorStatus['run'] | 'unknown',
@@ -44,19 +43,16 @@ function sourceWord(
   return moves && run === 'gone' ? 'handed-over' : run;
 }
 
-/** What is seen of a destination besides its journal's state. */
 export interface DestinationSight {
-  /** Of its hypervisor, as the driver judges it; only `gone` is proof that nothing runs. */
+  /** Life of its hypervisor; only `gone` proves that nothing runs. */
   readonly life: 'alive' | 'gone' | 'unknown';
-  /** Of the last `armed` in its journal; undefined where it was never armed. */
   readonly armedBootId: string | undefined;
-  /** Of this host now. */
   readonly bootId: string;
 }
 
 /**
- * The destination's mover records what its hypervisor says; whether it lives is asked by who calls.
- * A destination that was armed in an earlier boot may have lost the record that it ran: it is unsure.
+ * The journal holds the hypervisor's reports, and the caller finds out whether it lives. A destination that was armed
+ * in an earlier boot may have lost the record that it ran, so it is unsure.
  */
 export function destinationFacts(
   state: DestinationState | undefined,
@@ -86,7 +82,7 @@ function named(uuid: string | undefined): { uuid?: string } {
   return uuid === undefined ? {} : { uuid };
 }
 
-/** A stream that failed, or a mover that heard nothing more, is no proof of the end of a hypervisor that lives. */
+/** A failed stream or a silent mover does not prove that a live hypervisor has ended. */
 function wordFor(
   { hypervisor, streamFailed }: DestinationState,
   life: DestinationSight['life'],

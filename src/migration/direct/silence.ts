@@ -2,9 +2,8 @@ import type { Phase } from '../../protocol/public/migration.ts';
 import type { DestinationState } from './destination.ts';
 
 /**
- * What a destination does by itself once its source has been silent for long.
- * `release`: refuse, and take down what is here. `finish`: the guest runs here and has all that it needs: settle it.
- * `tear-down`: it ran here and its hypervisor has ended: take down what is left. `wait`: none of these may be done.
+ * Reaction of a destination to a long silence of its source. `release`: refuse and clean up. `finish`: the guest runs
+ * here with everything it needs, so settle it. `tear-down`: it ran here and ended, so clean up. `wait`: do nothing.
  */
 export type OnSilence = 'release' | 'finish' | 'tear-down' | 'wait';
 
@@ -18,19 +17,19 @@ export function onSilence(state: DestinationState): OnSilence {
   return mayHoldTheGuest(state) ? 'wait' : 'release';
 }
 
-/** Of a source without which nothing is lost, ms. */
+/** Used if nothing can be lost, ms. */
 const SHORT_SILENCE_MS = 20_000;
 
 /**
- * How long a source may be silent before the destination takes it that it has given up, whatever became of it, ms;
- * `sourceSilenceMs` as configured. Nothing rests on a destination that is not armed yet, nor on one whose guest has ended.
+ * Silence of the source until its destination acts by itself, ms. The short time applies to a destination that is not
+ * armed yet or whose guest has ended; otherwise `sourceSilenceMs`.
  */
 export function leaseMs(state: DestinationState, sourceSilenceMs: number): number {
   const isIdle = state.right === 'none' || onSilence(state) === 'tear-down';
   return isIdle ? Math.min(SHORT_SILENCE_MS, sourceSilenceMs) : sourceSilenceMs;
 }
 
-/** What a destination does that hears, instead of its source's mover, how the migration has ended there. */
+/** Reaction to the report of the source's host on how the migration ended there. */
 export function afterSourceEnd(state: DestinationState, ended: Phase): OnSilence {
   const action = onSilence(state);
   switch (ended) {
@@ -40,7 +39,7 @@ export function afterSourceEnd(state: DestinationState, ended: Phase): OnSilence
       return action === 'release' ? 'release' : 'wait';
     case 'lost':
       if (action === 'release') return 'release';
-      // Whatever is here then lacks memory that nobody has any more; a guest that is whole is none of it.
+      // A copy that does not run now lacks memory that is lost everywhere; a running one is whole.
       return state.right === 'running' && state.hypervisor !== 'running' ? 'tear-down' : 'wait';
     case 'done':
       return action === 'finish' ? 'finish' : 'wait';
@@ -50,8 +49,8 @@ export function afterSourceEnd(state: DestinationState, ended: Phase): OnSilence
 }
 
 /**
- * After pre-copy the source still has a whole copy, which a refusal gives back to it. Once post-copy has begun, no refusal
- * brings the devices' state back: what is here may be all there is.
+ * After pre-copy, a refusal gives the source its whole copy back. After post-copy has begun, the device state cannot
+ * return, so this may be the only copy.
  */
 function mayHoldTheGuest(state: DestinationState): boolean {
   const { right, unsure, hypervisor, streamFailed, postcopy } = state;

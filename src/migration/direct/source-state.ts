@@ -48,7 +48,6 @@ export type { StepFacts } from './step-facts.ts';
 const step = z.enum(STEP_NAMES);
 const why = z.string().max(1024).optional();
 
-/** Everything that can happen to a migration at its source. What is journaled is exactly this. */
 export const sourceEvent = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('planned'),
@@ -59,7 +58,7 @@ export const sourceEvent = z.discriminatedUnion('type', [
     epoch,
     settings: migrationSettings,
     bootId: bootName,
-    /** Wall clock when the agent was asked; the mover's own start comes between. */
+    /** Wall clock of the request to the agent, before the mover's start. */
     askedAtMs: z.number().nonnegative().optional(),
     prediction: forecast.prediction,
   }),
@@ -74,50 +73,47 @@ export const sourceEvent = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('undid'),
     step,
-    /** The guest's hypervisor had ended, and was started again. */
+    /** The guest's hypervisor had ended and was started again. */
     anew: z.literal(true).optional(),
-    /** The guest started from its disks, because the destination may have run it on them. */
+    /** The guest booted from its disks, because the destination may have run it on them. */
     fromDisks: z.literal(true).optional(),
   }),
   z.object({ type: z.literal('undo-failed'), step, error: serialError }),
   z.object({ type: z.literal('hypervisor'), event: hypervisorEvent }),
-  /** A round ended, or (`final`) the stream did. */
   z.object({ type: z.literal('measured'), sample: memorySample, final: z.boolean() }),
-  /** How far the copies of disks are. */
   z.object({
     type: z.literal('copied'),
     disks: z.array(diskProgress).max(64),
     pace: diskPace.optional(),
   }),
-  /** The steering's decision, with the numbers it was taken on. */
   z.object({
     type: z.literal('decided'),
     what: z.enum(['postcopy', 'downtime', 'throttle', 'give-up', 'slow-writes']),
     why: z.string().max(1024),
     ...steeringRecord.shape,
   }),
-  /** By the time of day its host allows so much now, bytes/s; 0: as much as the link carries. */
+  /** Cap of the host for this time of day, bytes/s; 0: none. */
   z.object({ type: z.literal('capped'), bytesPerS: memorySample.shape.rate }),
-  /** What steering decided last could not be set on the stream that runs. */
   z.object({ type: z.literal('unset'), error: serialError }),
-  /** The destination says by itself that it cannot go on. */
+  /** The destination reported by itself that it cannot continue. */
   z.object({ type: z.literal('destination-lost'), error: serialError }),
-  /** Post-copy's bytes have been stalled for so long, and a path to the destination is open. */
+  /** Duration of a stall of post-copy, with a path to the destination open. */
   z.object({ type: z.literal('stalled'), forMs: ms }),
-  /** They move again, `over` that address of the destination; `afterMs` where nothing had to be done for it. */
+  /** The bytes flow again, `over` that address; `afterMs`: length of a stall that ended by itself. */
   z.object({ type: z.literal('flows'), afterMs: ms.optional(), over: address.optional() }),
   z.object({ type: z.literal('recovery-failed'), error: serialError }),
-  /** The wire was closed, and this is what it did; `why` where it ended by itself. The same of the path of the disks. */
+  /** Final figures of the wire, or of the disks' path; `why` if it ended by itself. */
   z.object({ type: z.literal('wire'), figures: wireFigures, why }),
   z.object({ type: z.literal('disk-link'), figures: diskLink, why }),
-  /** How long the guest's own requests to the disks took that are copied: all that is known by now. */
   z.object({ type: z.literal('latency'), disks: z.array(diskLatency).max(64) }),
-  /** The guest's balloon is about to take memory of it; so much it has. */
+  /** Guest memory before its balloon takes any. */
   z.object({ type: z.literal('inflating'), fromBytes: ballooned.shape.takenBytes }),
-  /** The copies of disks were compared, after the guest had left. */
   z.object({ type: z.literal('compared'), check: diskCheck }),
   z.object({ type: z.literal('cancel'), sample: memorySample.optional() }),
-  /** As `failed` and `cancel`, with the stream as it was looked at last, and for how long it was stalled; earlier builds wrote neither. */
+  /**
+   * Like `failed` and `cancel`, with the last look at the stream and the length of a stall; absent in earlier builds'
+   * records.
+   */
   z.object({
     type: z.literal('timeout'),
     afterMs: ms,
@@ -127,27 +123,25 @@ export const sourceEvent = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('taken-over'),
     pid: z.number().int(),
-    /** The host was restarted since the migration began: unsynced records may be missing. */
+    /** The host rebooted since the migration began, so unsynced records may be missing. */
     rebooted: z.boolean().optional(),
   }),
-  /** A held migration is resumed. `ask`: as the protocol has it, with the destination's own answer. */
+  /** Resumes a held migration. `ask`: with the destination's answer, as usual. */
   z.object({
     type: z.literal('resolved'),
     runAt,
     proof: z.enum(['ask', ...proof.options]),
     by: z.string().max(128),
-    /** Where the source's hypervisor stood when it was asked. */
     here: z.enum(['running', 'paused', 'incoming', 'handed-over', 'gone', 'unknown']),
-    /** When the proof was obtained, or the order given; absent: an earlier build's, which starts no guest. */
+    /** Boot of the proof or order; without it (an earlier build), it starts no guest. */
     bootId: bootName.optional(),
     uptimeMs: uptimeMs.optional(),
     answersFor: answersFor.optional(),
-    /** The operator insisted, whatever the order rests on. */
+    /** The operator overrode all warnings. */
     insists: z.literal(true).optional(),
     /** `elsewhere`: the third host that has the guest; absent: the operator answers for it. */
     elsewhere: z.object({ host: hostName, why: shortText }).optional(),
   }),
-  /** The fencing hook has shown that the destination's host is off. */
   z.object({
     type: z.literal('fenced'),
     host: hostName,
@@ -155,10 +149,8 @@ export const sourceEvent = z.discriminatedUnion('type', [
     bootId: bootName.optional(),
     uptimeMs: uptimeMs.optional(),
   }),
-  /** The guest was lost, and started anew here. */
   z.object({ type: z.literal('restarted'), handle: guestHandle }),
   z.object({ type: z.literal('restart-failed'), error: serialError }),
-  /** Another host has the guest: the copy here is ended. */
   z.object({ type: z.literal('gave-up') }),
   z.object({ type: z.literal('give-up-failed'), error: serialError }),
 ]);
@@ -167,9 +159,7 @@ export type PlannedEvent = Extract<SourceEvent, { type: 'planned' }>;
 
 export type Doing =
   | EngineDoing<StepName, UndoneStep>
-  /** The guest is lost and is being started anew at the source (`onLost`). */
   | { readonly kind: 'restart' }
-  /** Another host has the guest, and the copy here is being ended. */
   | { readonly kind: 'give-up' };
 
 export interface SourceState {
@@ -178,77 +168,65 @@ export interface SourceState {
   >;
   readonly doing: Doing;
   readonly right: SourceRight;
-  /** How the switch takes place; decided when it begins. */
+  /** Decided when the switchover begins. */
   readonly via: 'precopy' | 'postcopy' | 'none';
-  /** The stream as the source's hypervisor last reported it. */
   readonly stream: 'none' | 'active' | 'paused' | 'done' | 'failed' | 'lost';
-  /** The guest's processors are stopped here. */
   readonly stopped: boolean;
-  /** The guest is stopped for another reason than its move; Godwit does not overrule it. */
+  /** Reason of a stop that is not the move's; Godwit does not resume it. */
   readonly halted?: Halt;
   readonly known: StepFacts;
   readonly sample: MemorySample | undefined;
-  /** By how much the time of day caps it, bytes/s: now (0: it does not), and the least so far; absent: it never did. */
+  /** Caps of the host for this time of day, bytes/s: now (0: none), and the lowest so far; absent: never capped. */
   readonly capped?: { readonly now: number; readonly least?: number };
-  /** What steering remembers; absent until memory moves. */
   readonly steering?: SteeringTrace;
-  /** The copies of disks as they were last heard of; absent where none is copied. */
+  /** Last report on disk copies; absent if none is copied. */
   readonly disks?: readonly DiskProgress[];
   readonly diskPace?: DiskPace | undefined;
-  /** The stream could not be taken back: the guest may be paused here, or run. */
+  /** Undoing the stream failed: the guest may be paused here, or run. */
   readonly unsure: boolean;
-  /** Tries of the present step, or of taking the guest back. */
+  /** Attempts at the current step or at the return of the guest. */
   readonly attempts: number;
-  /** Why it is being undone, or how it failed. */
   readonly because: SerialError | undefined;
   readonly cancelled: boolean;
-  /** How a rehearsal would have switched, once it has come to that. */
+  /** The switchover that a finished rehearsal would have made. */
   readonly cameTo?: 'precopy' | 'postcopy';
-  /** What could not be cleaned up; the migration ended all the same. */
   readonly leftovers: readonly SerialError[];
-  /** The epoch was closed without the destination's refusal: it may have had the right to run since. */
+  /** The epoch was closed without the destination's refusal. */
   readonly closedByProof: boolean;
-  /** It was closed so after a commit was sent: the destination may have run the guest, and written to disks that both see. */
+  /** It was closed after a commit, so the destination may have written to shared disks. */
   readonly mayHaveRunThere?: true;
-  /** What was decided last. A new order or proof replaces all of it, so that no proof is taken for a later one. */
+  /** The last decision, replaced as a whole, so that an old proof cannot serve a new order. */
   readonly decision: Decision;
-  /** Lost, and started anew here. */
   readonly restarted: boolean;
-  /** The guest of a cold move was taken back by a new hypervisor; the mover hears of the former one alone. */
+  /** A new hypervisor took back the guest of a cold move; events of the old one are ignored. */
   readonly startedAnew?: true;
 }
 
-/** What stands for the answers of other hosts, and when it was obtained; void in another boot, and after a time. */
+/** Substitute for the answers of other hosts; void in another boot and after some time. */
 export interface Decision {
-  /** Stands for the destination's refusal. `none`: it must refuse. */
+  /** Substitute for the destination's refusal. `none`: it must refuse. */
   readonly proof: Proof | 'none';
-  /** What the operator answered for. */
   readonly answersFor: readonly HostDoubts[];
-  /** The operator was shown that memory here may be older than storage, and insists that the guest goes on from it. */
+  /** The operator was warned that memory may be older than storage, and insisted. */
   readonly fromMemory?: true;
-  /** Undefined: not known, as in an earlier build's journal. */
+  /** Undefined in an earlier build's journal. */
   readonly at: BootTime | undefined;
 }
 export const NO_DECISION: Decision = { proof: 'none', answersFor: [], at: undefined };
 
-/** The time that a step, or all of it, was given is over. */
 export type TimeOver = Extract<SourceEvent, { type: 'timeout' }>;
 
 export type SourceEffect = EngineEffect<StepName, UndoneStep> | OwnEffect;
 
-/** What only a direct migration has to carry out besides its steps. */
 export type OwnEffect =
-  /** Let the last state go, after pre-switchover. */
   | { readonly type: 'continue' }
-  /** Set what steering has decided on the stream that runs. */
   | { readonly type: 'steer' }
-  /** It runs here, by its hypervisor's own doing, and must not. */
+  /** Stops a guest that its hypervisor resumed without permission. */
   | { readonly type: 'stop' }
-  /** Post-copy: resume the broken stream. */
   | { readonly type: 'recover' }
-  /** Start the guest anew here, once the destination's copy is known to be gone. */
+  /** Starts the guest again here; the destination's copy is proven gone first. */
   | { readonly type: 'restart' }
-  /** End the copy here; no disk is removed. */
+  /** Ends the copy here; removes no disk. */
   | { readonly type: 'give-up' };
 
 export interface Transition {

@@ -17,9 +17,7 @@ import {
   type UndoneStep,
 } from './steps.ts';
 
-/** The moves that a transition is made of. */
-
-/** Errors of `switchover` after which no order to switch can have taken effect. */
+/** Errors of `switchover` which prove that the order to switch had no effect. */
 export const NEVER_SWITCHED: ReadonlySet<string> = new Set([
   'GODWIT_STREAM_FAILED',
   'GODWIT_HYPERVISOR_LOST',
@@ -37,7 +35,10 @@ export function know(state: SourceState, facts: StepFacts): Transition {
   return stay({ ...state, known: { ...state.known, ...facts } });
 }
 
-/** Begins a step, or turns round where a rehearsal has done all of its own; entering `arm` and `commit` moves the right to run, in the same record. */
+/**
+ * Enters a step, or turns a rehearsal round after its last. `arm` and `commit` move the right to run in the same
+ * record.
+ */
 export function enter(state: SourceState, step: StepName): Transition {
   if (isRehearsal(state) && !STEPS[step].rehearsed) {
     const next = nextStep(step);
@@ -49,7 +50,7 @@ export function enter(state: SourceState, step: StepName): Transition {
   const { moves } = STEPS[step];
   const right = (moves && sourceRightAfter(state.right, moves)) ?? state.right;
   const { disks, ...rest } = state;
-  // Progress of backing files is no progress of the copies.
+  // Progress of backing files is not progress of the copies.
   const kept = disks === undefined || step === 'mirror' ? {} : { disks };
   const next: SourceState = { ...rest, ...kept, right, attempts: 0, doing: { kind: 'do', step } };
   const effects: SourceEffect[] = [{ type: 'do', step }];
@@ -62,18 +63,17 @@ function isRehearsal({ plan }: SourceState): boolean {
   return plan.settings.rehearse === true;
 }
 
-/** A rehearsal has seen all that it is for: back by the way that a cancel takes. */
+/** A rehearsal ends here and is undone like a cancelled migration. */
 function turnRound(state: SourceState): Transition {
   const cameTo = state.via === 'postcopy' ? 'postcopy' : 'precopy';
   return beginUndo({ ...state, via: 'none', cameTo }, LAST_REHEARSED);
 }
 
-/** Turns round at `step`, which may be half done: it is undone first, then what came before. */
+/** Undoes `step`, which may be half done, and then the steps before it. */
 export function beginUndo(state: SourceState, step: StepName, because?: SerialError): Transition {
   return finishUndo(because === undefined ? state : { ...state, because }, undoAtOrBefore(step));
 }
 
-/** Goes on with undoing at `step`, or ends when nothing is left to undo. */
 export function finishUndo(state: SourceState, step: UndoneStep | undefined): Transition {
   if (step !== undefined && isLeftOut(step, state)) return finishUndo(state, undoBefore(step));
   if (step !== undefined) {
@@ -92,7 +92,7 @@ export function finishUndo(state: SourceState, step: UndoneStep | undefined): Tr
 
 function undone(state: SourceState): Transition {
   const { cameTo, leftovers, cancelled } = state;
-  // A rehearsal promises that nothing is left behind.
+  // A rehearsal guarantees that nothing stays behind.
   const because = state.because ?? (cameTo === undefined ? undefined : leftovers.at(0));
   const isAsItWas = cameTo !== undefined && because === undefined;
   const back = cancelled ? 'cancelled' : 'failed';
@@ -103,7 +103,7 @@ function undone(state: SourceState): Transition {
   };
 }
 
-/** Both answers would be a guess, or no way leads on: stop, say why, change nothing. */
+/** Stops and reports why, because each way would be a guess. Changes nothing. */
 export function hold(state: SourceState, error: SerialError): Transition {
   const held =
     error.code === 'GODWIT_HELD'
@@ -113,7 +113,6 @@ export function hold(state: SourceState, error: SerialError): Transition {
   return { state: next, effects: [{ type: 'end', outcome: 'held' }] };
 }
 
-/** Another host has the guest: the copy here is ended, and the migration with it. */
 export function giveUp(state: SourceState, because: SerialError): Transition {
   const next: SourceState = { ...state, because, doing: { kind: 'give-up' } };
   return { state: next, effects: [{ type: 'give-up' }] };
@@ -127,13 +126,12 @@ export function afterGivingUp(state: SourceState, error?: SerialError): Transiti
   return { state: next, effects: [{ type: 'end', outcome: 'failed' }] };
 }
 
-/** The guest is gone, and no copy of it is whole. */
 export function lost(state: SourceState, reason: string): Transition {
   const because = godwitError('GODWIT_LOST', { guest: state.plan.guest, reason }).toJSON();
   return lostBecause(state, because);
 }
 
-/** The end, or first a new start of the guest where that was asked for and it is known how. */
+/** Ends the migration, or first restarts the guest if requested and possible. */
 export function lostBecause(state: SourceState, because: SerialError): Transition {
   if (state.plan.settings.onLost === 'restart' && state.known.launch !== undefined) {
     const next: SourceState = { ...state, because, doing: { kind: 'restart' } };
@@ -147,12 +145,11 @@ function endLost(state: SourceState): Transition {
   return { state: next, effects: [{ type: 'end', outcome: 'lost' }] };
 }
 
-/** The new start of a lost guest is over. */
 export function afterRestart(state: SourceState, what: Partial<SourceState>): Transition {
   return state.doing.kind === 'restart' ? endLost({ ...state, ...what }) : stay(state);
 }
 
-/** Why a step has taken too long; of memory with the numbers. The stream that was looked at last reports more than the journal. */
+/** Timeout with the figures of memory. The last look is more recent than the journal. */
 export function timeoutError(
   state: SourceState,
   step: StepName,
@@ -174,7 +171,7 @@ export function timeoutError(
   return godwitError('GODWIT_NOT_CONVERGED', facts, { hint: slowHint(limits, sample) }).toJSON();
 }
 
-/** What the guest dirties nobody knows before the first round ends. */
+/** The dirty rate is unknown before the first round ends. */
 const isFirstRound = ({ round }: Pick<MemorySample, 'round'>): boolean => round <= 1;
 
 function slowWords(sample: MemorySample): string {
@@ -185,13 +182,12 @@ function slowWords(sample: MemorySample): string {
   return `its first round was not over, ${left} were left, and ${takes}`;
 }
 
-/** Settings that would have helped and were not requested. */
 function slowHint(
   { mode, maxBandwidth, isOfHours = false }: Limits,
   sample: Pick<MemorySample, 'dirtyRate' | 'rate' | 'round'>,
 ): string {
   const { dirtyRate, rate } = sample;
-  // Hybrid takes post-copy after a round at the earliest.
+  // Hybrid changes to post-copy after the first round at the earliest.
   const helps = isFirstRound(sample) ? 'postcopy' : 'hybrid';
   const more = maxBandwidth === undefined ? 'a faster link' : 'a higher --max-bandwidth';
   const ways = [

@@ -6,9 +6,9 @@ import type { MemorySample } from '../../protocol/public/migration.ts';
 import { beginUndo, enter, stay } from './state-changes.ts';
 import type { SourceEffect, SourceEvent, SourceState, Transition } from './source-state.ts';
 
-/** What follows from a decision of the steering. Pure. */
+/** Applies steering decisions. Pure. */
 
-/** For a mover that takes over: what was decided may not have been set. */
+/** At a takeover the last decision may not have been applied. */
 export function steeringAnew({ doing, steering }: SourceState): SourceEffect[] {
   const inMemory = doing.kind === 'do' && doing.step === 'memory';
   const isSet = steering?.downtimeMs !== undefined || steering?.throttlePercent !== undefined;
@@ -22,7 +22,6 @@ export function measured(state: SourceState, sample: MemorySample, final: boolea
   return stay({ ...next, steering: afterRound(state.steering, sample) });
 }
 
-/** A decision, one that could not be set, or another cap by the time of day. */
 export function onSteered(
   state: SourceState,
   event: Extract<SourceEvent, { type: 'decided' | 'unset' | 'capped' }>,
@@ -37,14 +36,13 @@ export function onSteered(
   }
 }
 
-/** The time of day has changed what the host allows. */
 function onCapped(state: SourceState, bytesPerS: number): Transition {
   const least = Math.min(state.capped?.least ?? Infinity, bytesPerS || Infinity);
   const known = Number.isFinite(least) ? { least } : {};
   return stay({ ...state, capped: { now: bytesPerS, ...known } });
 }
 
-/** What was decided could not be set on the stream: it does not count as set, and may be decided again. */
+/** Forgets a decision that could not be applied, so that it may be taken again. */
 function onUnset(state: SourceState, error: SerialError): Transition {
   const { steering } = state;
   if (steering === undefined) return stay(state);
@@ -57,7 +55,7 @@ function onDecided(
   event: Extract<SourceEvent, { type: 'decided' }>,
 ): Transition {
   const inMemory = state.doing.kind === 'do' && state.doing.step === 'memory';
-  // A guest that has stopped is being switched over by pre-copy: a decision that was under way comes too late.
+  // A stopped guest is already being switched over by pre-copy, so the decision is too late.
   if (!inMemory || state.stopped) return stay(state);
   const { what, why, change } = event;
   const steering = afterMeasure(state.steering, `${DECISION_WORDS[what]}: ${why}`, change);

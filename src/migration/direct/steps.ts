@@ -6,19 +6,18 @@ import { guestEndingMs } from './ending-times.ts';
 import type { StepFacts } from './step-facts.ts';
 
 /**
- * The life of a direct migration at its source, as rows from the first step to the last. Pure.
+ * Steps of a direct migration at its source, in order. Pure.
  *
  *   wait -> admit -> inspect -> assess -> seed -> prepare -> configure -> arm -> mirror -> unplug -> balloon -> memory
  *     -> switchover -> || commit -> drain -> verify -> retire -> finish -> done
  *                      ||   |        |        |
  *          point of no return  held  held, lost
  *
- * A failure, a cancel or the end of the time before `commit` undoes the step under way, then the steps before it, the last
- * one first: failed, cancelled, or rehearsed; held if the guest may be paused here. Each step is a row of `TABLE`.
+ * A failure, a cancel or a timeout before `commit` undoes the current step, then the earlier steps in reverse. The
+ * end is failed, cancelled or rehearsed, or held if the guest may be paused here. Each step is a row of `TABLE`.
  * transition.ts has the effect of each event; mover/direct/source/lifecycle.ts carries out and undoes each step.
  */
 
-/** The steps in their order. The source's mover carries them out. */
 export const STEP_NAMES = [
   'wait',
   'admit',
@@ -41,7 +40,6 @@ export const STEP_NAMES = [
 ] as const;
 export type StepName = (typeof STEP_NAMES)[number];
 
-/** What a row goes by: the migration as far as it has come. */
 export interface Course {
   readonly plan: { readonly settings: MigrationSettings };
   readonly known: StepFacts;
@@ -50,35 +48,34 @@ export interface Course {
 }
 
 export interface Step extends Row {
-  /** Whether a rehearsal does it. The others only serve the switch, which a rehearsal does not come to. */
+  /** True if a rehearsal includes it; other steps only serve the switchover. */
   readonly rehearsed: boolean;
-  /** ms; `timeout`: the time that the user allowed for the whole migration; `asked`: no longer than one may ask for. */
+  /** ms; `timeout`: the user's limit for the whole migration; `asked`: the longest wait that can be requested. */
   readonly deadline: number | 'timeout' | 'asked';
-  /** ms that it may take besides. */
   readonly moreMs?: (course: Course) => number;
-  /** It may take no longer than what is left of the time for all of them. */
+  /** It must fit into the remaining time of the migration. */
   readonly isLimited?: true;
-  /** It is passed over on the way forward, and has nothing to undo. */
+  /** True if it is skipped and needs no undo. */
   readonly isLeftOut?: (course: Course) => boolean;
-  /** How a cold move does it otherwise. It leaves out what only a stream of memory needs. */
+  /** Differences of a cold move, which leaves out steps that only a memory stream needs. */
   readonly cold?:
     | 'left out'
     | { readonly endsBy: 'handler'; readonly deadline: 'timeout'; readonly isLimited: true };
-  /** How entering it moves the right to run, in the same record. */
+  /** Change of the right to run on entry, in the same record. */
   readonly moves?: 'arm' | 'commit';
 }
 
-/** A step that waits for a requested moment looks at the clock at least this often, ms. */
+/** Maximum sleep of a step that waits for a requested time, ms. */
 const WAKES_MS = 60_000;
 
-/** From this step on there is no way back: the destination may run. */
+/** First step without a way back: the destination may run the guest from here on. */
 export const POINT_OF_NO_RETURN = 'commit' satisfies StepName;
 
-/** A rehearsal comes to none of these: the compiler holds the table to it. */
+/** Steps that a rehearsal must not include; the compiler checks the table. */
 type MovesTheRight = 'arm' | 'switchover' | typeof POINT_OF_NO_RETURN;
 type NeverRehearsed = Readonly<Record<MovesTheRight, { readonly rehearsed: false }>>;
 
-/** Once memory has converged, a rehearsal turns round. */
+/** A rehearsal turns round once memory has converged. */
 export const LAST_REHEARSED = 'memory' satisfies StepName;
 
 const TABLE = {
@@ -96,7 +93,7 @@ const TABLE = {
     does: 'the destination’s agent admits the guest and starts a mover',
     endsBy: 'handler',
     rehearsed: true,
-    // A process starts there: about 15 s on the emulated host of the tests, once its agent has begun. The guest runs meanwhile.
+    // A process starts there, which takes about 15 s on the tests' emulated host. The guest keeps running.
     deadline: 30_000,
     isLimited: true,
     undo: 'the destination releases everything: its mover goes, and what it had built',
@@ -212,13 +209,13 @@ const TABLE = {
     // The guest is paused meanwhile.
     deadline: 20_000,
     moreMs: ({ plan, known, via }) => {
-      // There is no way back from post-copy but the destination's refusal, and a cut of the wire's links ends by
-      // itself. In pre-copy the guest can be run here instead.
+      // Post-copy can only go back by the destination's refusal, and a cut of the wire's links heals by itself. In
+      // pre-copy, the guest can be run here instead.
       const mayBeCut = via === 'postcopy' && known.wire !== undefined;
       const { linkGraceMs = DEFAULT_LINK_GRACE_MS } = plan.settings;
       return mayBeCut ? linkGraceMs : (known.handsOverMs ?? 0);
     },
-    // A guest takes its own time to shut down, and no stream's event reports it.
+    // The guest sets the pace of its shutdown, and no stream event reports it.
     cold: { endsBy: 'handler', deadline: 'timeout', isLimited: true },
     undo: 'take the guest back: cancel, or resume it with the destination’s refusal in hand',
   },
@@ -259,7 +256,7 @@ const TABLE = {
     endsBy: 'handler',
     rehearsed: false,
     deadline: 60_000,
-    // Comparing has a deadline of its own within it.
+    // The comparison has a separate deadline within this one.
     moreMs: ({ plan: { settings }, known }) =>
       (settings.verifyDisks === true ? settings.timeoutMs : 0) + guestEndingMs({ known }),
     undo: undefined,
@@ -278,7 +275,7 @@ const TABLE = {
 
 export const STEPS: Readonly<Record<StepName, Step>> = TABLE;
 
-/** The steps that have an undo; the compiler asks for it in mover/direct/source/lifecycle.ts. */
+/** Steps with an undo; the compiler requires each in mover/direct/source/lifecycle.ts. */
 export type UndoneStep = UndoneIn<typeof TABLE>;
 
 export const {
@@ -292,29 +289,24 @@ export function isBeforeNoReturn(step: StepName): boolean {
   return stepIndex(step) < stepIndex(POINT_OF_NO_RETURN);
 }
 
-/** A row as this migration has it. */
 function rowOf(step: StepName, course: Pick<Course, 'plan'>): Step {
   const row = STEPS[step];
   return typeof row.cold === 'object' && isCold(course) ? { ...row, ...row.cold } : row;
 }
 
-/** Whether a migration leaves a step out. */
 export function isLeftOut(step: StepName, course: Course): boolean {
   const { cold, isLeftOut: leavesOut } = STEPS[step];
   return (cold === 'left out' && isCold(course)) || leavesOut?.(course) === true;
 }
 
-/** How a step ends. */
 export function endsBy(step: StepName, course: Pick<Course, 'plan'>): Step['endsBy'] {
   return rowOf(step, course).endsBy;
 }
 
-/** Whether a step may take no longer than what is left of the time for all of them. */
 export function isLimited(step: StepName, course: Pick<Course, 'plan'>): boolean {
   return rowOf(step, course).isLimited === true;
 }
 
-/** ms that a step may take; the whole migration's time where the table says so. */
 export function deadlineOf(step: StepName, course: Course): number {
   const { deadline, moreMs } = rowOf(step, course);
   if (deadline === 'timeout') return course.plan.settings.timeoutMs;

@@ -35,8 +35,8 @@ import { MAX_ATTEMPTS } from '../engine/rows.ts';
 const ELSEWHERE = 'GODWIT_RUNS_ELSEWHERE';
 
 /**
- * The source's whole behaviour: what an event means in a state. Pure; complete by the compiler's check.
- * The mover journals the event, synced where `durability` says so, before it carries out the effects.
+ * The source's behaviour: the effect of each event in each state. Pure. The mover journals the event, synced as
+ * `durability` requires, before it carries out the effects.
  */
 export function transition(state: SourceState, event: SourceEvent): Transition {
   switch (event.type) {
@@ -98,14 +98,13 @@ export function transition(state: SourceState, event: SourceEvent): Transition {
 }
 
 function takenOver(state: SourceState, rebooted: boolean): Transition {
-  // Inside the blackout nothing is synced: after a reboot the record of a commit may be missing, so what this side
-  // knows is that one may have been sent.
+  // Records of the blackout are not synced, so after a reboot a commit may have been sent.
   const mayHaveSent = rebooted && state.right === 'armed';
   const right = (mayHaveSent && sourceRightAfter('armed', 'commit')) || state.right;
   return { state: { ...state, right, attempts: 0 }, effects: effectsOf(state) };
 }
 
-/** What a new mover has to carry out, where the last one stood; each effect may be repeated. */
+/** Effects for a mover that takes over; each may be repeated. */
 export function effectsOf(state: SourceState): Transition['effects'] {
   switch (state.doing.kind) {
     case 'do':
@@ -122,8 +121,8 @@ export function effectsOf(state: SourceState): Transition['effects'] {
 }
 
 /**
- * Whether a cancel asked for now will be obeyed. Post-copy's switch counts as no return already:
- * once the destination holds the devices' state, the source cannot run them again.
+ * True if a cancel now would be obeyed. Post-copy's switchover already counts as the point of no return: once the
+ * destination has the device state, the source cannot run the guest.
  */
 export function canCancel(state: SourceState): boolean {
   if (state.doing.kind !== 'do') return false;
@@ -136,7 +135,7 @@ function did(state: SourceState, step: StepName, facts: StepFacts): Transition {
   const known = { ...state.known, ...facts, checks: state.known.checks ?? [] };
   const next = withChecks({ ...state, known, attempts: 0 }, facts.checks);
   if (endsBy(step, state) === 'event') return stay(next);
-  // The guest has shut down, whether or not the event that says so was seen.
+  // The guest has shut down, even if its event was missed.
   if (step === 'switchover') return enter({ ...next, stopped: true }, 'commit');
   if (step === 'commit') {
     return enter(
@@ -159,7 +158,7 @@ function advance(state: SourceState, step: StepName): Transition {
   const next = nextStep(step);
   if (next === undefined) return end(state, 'done');
   const entered = enter(state, next);
-  // A guest that its owner has stopped does not go down: the way back would wait for a shutdown that was never ordered.
+  // A guest that its owner stopped does not shut down, and its undo would wait for that.
   const isStopped = isCold(state) && isDoing(entered.state, 'switchover');
   if (!isStopped || state.halted === undefined) return entered;
   return beginUndo(state, step, haltError(state.plan.guest, state.halted));
@@ -167,7 +166,7 @@ function advance(state: SourceState, step: StepName): Transition {
 
 function failed(state: SourceState, step: StepName, error: SerialError): Transition {
   if (!isDoing(state, step)) return stay(state);
-  // Whether the order to switch had its effect is not known; once it has, there is no way back but forward.
+  // The order to switch may have taken effect; then only the way forward is left.
   const mayBeUnderWay = step === 'switchover' && state.via === 'postcopy';
   if (mayBeUnderWay && !NEVER_SWITCHED.has(error.code)) {
     return again(state, step) ?? beginUndo(state, step, error);
@@ -177,14 +176,14 @@ function failed(state: SourceState, step: StepName, error: SerialError): Transit
   if (error.code === 'GODWIT_LOST') return lostBecause(state, error);
   const retry = again(state, step);
   if (retry !== undefined) return retry;
-  // The guest runs at the destination; what is left is tidying, and the report says what was not tidied.
+  // The guest runs at the destination; the report lists what could not be cleaned up.
   if (step === 'retire' || step === 'finish') {
     return advance({ ...state, attempts: 0, leftovers: [...state.leftovers, error] }, step);
   }
   return hold(state, error);
 }
 
-/** Does a step past the point of no return once more; undefined when it has been tried often enough. */
+/** Repeats a step past the point of no return; undefined after the last attempt. */
 function again(state: SourceState, step: StepName): Transition | undefined {
   const attempts = state.attempts + 1;
   if (attempts >= MAX_ATTEMPTS) return undefined;
@@ -192,15 +191,16 @@ function again(state: SourceState, step: StepName): Transition | undefined {
 }
 
 /**
- * With a refusal the destination confirms that it never ran the guest: the only way back from commit. A failure there may
- * succeed the next time. Silence has been waited out already.
+ * A refusal confirms that the destination never ran the guest, and is the only way back from commit. Other failures
+ * are tried again, except silence, which has been waited out.
  */
 function commitFailed(state: SourceState, error: SerialError): Transition {
   if (error.code === ELSEWHERE) return giveUp(state, error);
   if (error.code !== 'GODWIT_NOT_ARMED') {
     const final = ['GODWIT_HELD', 'GODWIT_DEADLINE', 'GODWIT_UNREACHABLE'].includes(error.code);
     if (final) return hold(state, error);
-    // After the switch to post-copy neither side has all of the guest: with the destination's hypervisor it is gone.
+    // After the switchover to post-copy neither side is whole, so an end of the destination's hypervisor loses the
+    // guest.
     const end =
       isGone(error) && state.via === 'postcopy' ? lost(state, error.message) : hold(state, error);
     return again(state, 'commit') ?? end;
@@ -211,13 +211,13 @@ function commitFailed(state: SourceState, error: SerialError): Transition {
 
 function undid(state: SourceState, step: StepName, anew: boolean): Transition {
   if (!isUndoing(state, step)) return stay(state);
-  // An earlier build's record has no mark; it, too, took the guest back.
+  // A record of an earlier build lacks `anew`, but the guest was taken back as well.
   if (isCold(state) && step === 'switchover' && (anew || state.stream === 'lost')) {
     const { halted: _, ...rest } = state;
     const next = { ...rest, stream: 'none', stopped: false, startedAnew: true } as const;
     return finishUndo(next, undoBefore(step));
   }
-  // Taking the stream back ends with the guest running here, whether or not the event that says so was seen.
+  // The undo leaves the guest running here, even if its event was missed.
   const regained = step === 'memory' || step === 'switchover';
   const next = regained && state.stream !== 'lost' ? { ...state, stopped: false } : state;
   return finishUndo(settled(next, step), undoBefore(step));
@@ -225,8 +225,8 @@ function undid(state: SourceState, step: StepName, anew: boolean): Transition {
 
 function undoFailed(state: SourceState, step: StepName, error: SerialError): Transition {
   if (!isUndoing(state, step)) return stay(state);
-  // NOT_ARMED in answer to a refusal or a release: the destination has run the guest.
-  // Where it is known to be gone, one that comes back and says so will be overruled.
+  // NOT_ARMED in answer to a refusal or a release means that the destination ran the guest. A destination that is
+  // known to be gone is overruled if it returns.
   const isElsewhere = state.because?.code === ELSEWHERE;
   const decides =
     !isElsewhere && (error.code === 'GODWIT_NOT_ARMED' || needsRefusal(state, step, error));
@@ -234,18 +234,17 @@ function undoFailed(state: SourceState, step: StepName, error: SerialError): Tra
     const isLost = state.via === 'postcopy' && isGone(state.because);
     return isLost && error.code === 'GODWIT_HELD' ? lost(state, error.message) : hold(state, error);
   }
-  // Another host has the guest: nothing is started here, and the rest of the way back is tidying. Memory that is still here
-  // is not given up on the word of one host: an operator decides.
+  // A third host has the guest, so nothing is started here and the rest is cleanup. Memory that is still here is not
+  // given up on the word of one host; an operator decides.
   if (error.code === ELSEWHERE) {
     if (!isCold(state)) return hold(state, error);
     return finishUndo(settled({ ...state, because: error }, step), undoBefore(step));
   }
   const next = settled({ ...state, leftovers: [...state.leftovers, error] }, step);
-  // Where the stream cannot be taken back, nobody knows whether the guest is paused here. Nothing was committed,
-  // so the rest of the way back does no harm; but the end is not called a failure with the source running.
-  // (Undoing switchover has its second try in undoing memory.)
+  // If the stream cannot be undone, the guest may be paused here. Nothing was committed, so the rest of the undo is
+  // safe, but the end must not claim that the source runs.
   const isStream = takesBack(step, state, error);
-  // A guest that is left with less memory than it had is tried again, too.
+  // The undo is repeated as well if the guest would be left with less memory.
   if (isStream || step === 'balloon') {
     if (state.attempts + 1 < MAX_ATTEMPTS) {
       return {
@@ -258,25 +257,25 @@ function undoFailed(state: SourceState, step: StepName, error: SerialError): Tra
   return finishUndo(next, undoBefore(step));
 }
 
-/** Where the destination's refusal was needed, and is not to be had. */
 function needsRefusal(state: SourceState, step: StepName, error: SerialError): boolean {
   if (step === 'arm') return state.right === 'committing';
   return error.code === 'GODWIT_HELD';
 }
 
 /**
- * Undoing `arm` closes the epoch with or without the destination's refusal: this side sends no commit any more.
- * Where one may have been sent, only the refusal does.
+ * Undoing `arm` closes the epoch even without a refusal, since this side sends no commit any more. If one may have
+ * been sent, only a refusal closes it.
  */
 function settled(state: SourceState, step: StepName): SourceState {
   if (step !== 'arm') return state;
-  // A third host has the guest, and this side closes nothing: a destination that ran it would end its copy.
+  // If a third host has the guest, the epoch stays open; a destination that ran the guest would otherwise end its
+  // copy.
   if (state.because?.code === ELSEWHERE && state.right === 'committing') return state;
   const closes = state.right === 'committing' ? 'refused' : 'abandon';
   return { ...state, right: sourceRightAfter(state.right, closes) ?? state.right };
 }
 
-/** The destination itself reports that its copy has ended; its silence is no report. */
+/** The destination itself reports the end of its copy; silence is not a report. */
 function isGone(error: SerialError | undefined): boolean {
   return error?.code === 'GODWIT_HYPERVISOR_LOST' && error.facts?.['side'] === 'destination';
 }
@@ -284,14 +283,14 @@ function isGone(error: SerialError | undefined): boolean {
 function destinationLost(state: SourceState, error: SerialError): Transition {
   if (state.doing.kind !== 'do') return stay(state);
   const { step } = state.doing;
-  if (step === 'commit') return stay(state); // its own answer decides
+  if (step === 'commit') return stay(state); // the destination's own answer decides
   if (isBeforeNoReturn(step)) {
-    // Where post-copy's switch is under way, silence says nothing: the source's own hypervisor knows whether it still
-    // has the guest. A destination that says itself that it is gone ends the switch: the guest is taken back, or lost.
+    // During post-copy's switchover, the destination's silence proves nothing: the source's hypervisor knows whether
+    // it still has the guest.
     const mayBeUnderWay = step === 'switchover' && state.via === 'postcopy';
     return mayBeUnderWay && !isGone(error) ? stay(state) : beginUndo(state, step, error);
   }
-  // It ran there until its owner or itself ended it: no memory is missing any more.
+  // It ran there until it ended, so no memory is missing.
   if (step === 'drain' && error.code === 'GODWIT_GUEST_ENDED') return enter(state, 'verify');
   return step === 'drain' || step === 'verify' ? lost(state, error.message) : stay(state);
 }
@@ -306,13 +305,12 @@ function cancel(state: SourceState): Transition {
 function timeout(state: SourceState, event: SourceEvent & { type: 'timeout' }): Transition {
   if (state.doing.kind !== 'do') return stay(state);
   const { step } = state.doing;
-  // The guest runs at its destination, and its memory flows, or a broken stream is being resumed, which has a deadline of
-  // its own: nothing would be gained by giving up.
+  // The guest runs at its destination, and its memory flows or its stream is being resumed under a separate deadline.
   if (step === 'drain' && (state.stream === 'active' || state.stream === 'paused')) {
     return { state, effects: [{ type: 'do', step }] };
   }
-  // Where post-copy's switch hangs, nobody knows which side holds the devices' state. While the guest runs here, it
-  // has not begun: the link takes nothing.
+  // If post-copy's switchover hangs, either side may hold the device state. While the guest still runs here, the
+  // switchover has not begun.
   const hangs = step === 'switchover' && state.via === 'postcopy' && state.stopped;
   if (step === 'drain' || hangs) {
     const what = step === 'drain' ? 'post-copy of the rest of memory' : 'the switch to post-copy';
@@ -336,7 +334,7 @@ function isUndoing({ doing }: SourceState, step: StepName): step is UndoneStep {
   return doing.kind === 'undo' && doing.step === step;
 }
 
-/** Why `switchover` failed; in its own words where its time was over before the guest had gone down. */
+/** Error of `switchover`, or of a guest that did not shut down in time for a cold move. */
 function shutdownIgnored(state: SourceState, step: StepName, error: SerialError): SerialError {
   const waited = isCold(state) && step === 'switchover' && !state.stopped;
   if (!waited || error.code !== 'GODWIT_DEADLINE') return error;
@@ -345,8 +343,8 @@ function shutdownIgnored(state: SourceState, step: StepName, error: SerialError)
 }
 
 /**
- * Undoing this step is what takes the guest back in the end. A stream leaves nothing to take back where its hypervisor has
- * ended; a guest that had shut down is started anew then.
+ * True if undoing this step brings the guest back. There is nothing to undo in a stream whose hypervisor ended; a
+ * guest that had shut down is started again.
  */
 function takesBack(step: StepName, state: SourceState, error: SerialError): boolean {
   if (isCold(state)) return step === 'switchover';

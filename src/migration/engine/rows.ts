@@ -1,50 +1,39 @@
 import type { EndPhase, Phase } from '../../protocol/public/migration.ts';
 
-/**
- * What every lifecycle has in common: it walks a table of steps from the first to the last, and where it cannot go on, it
- * walks back and undoes the steps that were begun, the last one first. Pure.
- */
+/** Common engine of the lifecycles: walks a table of steps, and undoes the begun ones after a failure. Pure. */
 
-/** Times that work is tried which may fail for a moment, the first one included. */
+/** Attempts at work that may fail temporarily, including the first. */
 export const MAX_ATTEMPTS = 3;
 
-/** One step of a lifecycle. */
 export interface Row {
   readonly phase: Phase;
   readonly does: string;
-  /** `handler`: over when its handler returns; `event`: over when an event says so. */
+  /** `handler`: ends when its handler returns; `event`: ends with an event. */
   readonly endsBy: 'handler' | 'event';
   readonly undo: string | undefined;
-  /** Why there is nothing to undo, where `undo` is absent. */
   readonly noUndo?: string;
 }
 
-/** The steps of a table that have an undo; the compiler asks for its handler. */
 export type UndoneIn<Table extends Readonly<Record<string, Pick<Row, 'undo'>>>> = {
   [Name in keyof Table]: Table[Name]['undo'] extends string ? Name : never;
 }[keyof Table];
 
-/** What is being done at the moment. */
 export type Doing<Step, Undone> =
   | { readonly kind: 'do'; readonly step: Step }
   | { readonly kind: 'undo'; readonly step: Undone }
   | { readonly kind: 'end'; readonly outcome: EndPhase };
 
-/** What a mover has to carry out of it; each may be repeated by the mover that takes over. */
+/** Orders to a mover; a mover that takes over may repeat them. */
 export type EngineEffect<Step, Undone> =
   | { readonly type: 'do'; readonly step: Step }
-  /** Also stops the step that is being done. */
+  /** Undoes a step, and stops the current one. */
   | { readonly type: 'undo'; readonly step: Undone }
   | { readonly type: 'end'; readonly outcome: EndPhase };
 
-/** The order of a table's steps. */
 export interface Order<Step, Undone> {
   readonly index: (step: Step) => number;
-  /** The step after this one; undefined after the last. */
   readonly next: (step: Step) => Step | undefined;
-  /** The nearest step at or before this one that has something to undo. */
   readonly undoAtOrBefore: (step: Step) => Undone | undefined;
-  /** The next step to undo once this one is undone. */
   readonly undoBefore: (step: Step) => Undone | undefined;
 }
 

@@ -1,12 +1,12 @@
-/** What the destination admitted a guest by: its host’s list, read as the move was asked for. */
+/** Basis of the destination's admission: its host's list, read when the move was requested. */
 export interface AskedGuest {
   readonly vcpus?: number | undefined;
   readonly macs?: readonly string[] | undefined;
 }
 
 /**
- * What was plugged or unplugged between the list and the hypervisor’s own description, as a sentence; undefined if nothing
- * was. The destination refuses such a guest, and could only say that it is not the one that it admitted. Pure.
+ * Sentence about hardware that changed between the list and the hypervisor's description; undefined if none did.
+ * Without it, the destination's refusal could only report a different guest. Pure.
  */
 export function changedSinceAsked(asked: AskedGuest, now: AskedGuest): string | undefined {
   const found: string[] = [];

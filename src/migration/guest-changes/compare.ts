@@ -2,15 +2,15 @@ import { formatBytes } from '../../protocol/quantity.ts';
 import type { GuestPart, GuestSnapshot, PartKind } from './snapshot.ts';
 
 /**
- * What changed of a guest between two moments of its move, and what that means for the move. The destination was made
- * from the first moment; whatever is not carried over by the stream itself would be undone by the move. Pure.
+ * Changes of a guest since its destination was built, with their effect: a change that the stream does not carry
+ * would be lost. Pure.
  */
 
 export type ChangeType = 'added' | 'removed' | 'changed';
 
 /**
- * `carried`: the destination has it as well; `to-carry`: the destination has to be told; `harmless`: nothing of the guest
- * depends on it; else the move is undone.
+ * `carried`: the destination has it as well; `to-carry`: the destination must be told; `harmless`: nothing depends on
+ * it; `rolls-back`: the move is undone.
  */
 export type ChangeVerdict = 'carried' | 'to-carry' | 'harmless' | 'rolls-back';
 
@@ -19,17 +19,14 @@ export interface GuestChange {
   readonly name: string;
   readonly type: ChangeType;
   readonly verdict: ChangeVerdict;
-  /** A sentence without a full stop. */
+  /** Sentence without a full stop. */
   readonly words: string;
 }
 
-/** How the move takes the guest, as far as it matters for what is carried over. */
 export interface MoveFacts {
-  /** Disks are copied: the copies are as the images were when they were made. */
+  /** Disks are copied, with the image settings of that time. */
   readonly copiesDisks: boolean;
-  /** The destination can be told of another medium once it is made. */
   readonly carriesMedia: boolean;
-  /** Ids of devices that the move itself unplugs. */
   readonly unplugs: readonly string[];
 }
 
@@ -38,12 +35,12 @@ type Judge = ChangeVerdict | ((move: MoveFacts, value: string) => ChangeVerdict)
 interface KindRow {
   readonly verdicts: Readonly<Record<ChangeType, Judge>>;
   readonly words: (name: string, type: ChangeType, before: string, after: string) => string;
-  /** It comes and goes with the device of its name, which is reported instead. */
+  /** It comes and goes with its device, which is reported instead. */
   readonly ofDevice: boolean;
 }
 
 const ALWAYS = { added: 'rolls-back', removed: 'rolls-back', changed: 'rolls-back' } as const;
-/** Both hosts open the same image, so the destination reads what changed in it. */
+/** Both hosts open the same image, so the destination reads the change in it. */
 const ifShared = ({ copiesDisks }: MoveFacts): ChangeVerdict =>
   copiesDisks ? 'rolls-back' : 'carried';
 
@@ -66,7 +63,7 @@ const KINDS: Readonly<Record<PartKind, KindRow>> = {
     ofDevice: true,
     words: (name, _type, before, after) => {
       const [was, is] = [imageWords(before), imageWords(after)];
-      // Only an option of an image differs.
+      // Only an image option differs.
       const [from, to] = was === is ? [before, after] : [was, is];
       return `the image of ${name} changed from ${from || 'none'} to ${to || 'none'}`;
     },
@@ -94,7 +91,7 @@ const KINDS: Readonly<Record<PartKind, KindRow>> = {
   },
   bitmap: {
     verdicts: {
-      // A bitmap in memory ends with the source's hypervisor, so the owner's next incremental backup would fail.
+      // A bitmap in memory is lost with the source's hypervisor: the next incremental backup would fail.
       added: ({ copiesDisks }, value) =>
         copiesDisks || !value.startsWith('kept') ? 'rolls-back' : 'carried',
       removed: 'harmless',
@@ -104,7 +101,7 @@ const KINDS: Readonly<Record<PartKind, KindRow>> = {
     words: came('the dirty bitmap', 'was added', 'was removed', 'was changed'),
   },
   snapshot: {
-    // A copy is made of the present state alone, and the image that holds the snapshot is removed.
+    // A copy holds the current state only, and the image with the snapshot is removed.
     verdicts: { added: ifShared, removed: 'harmless', changed: ifShared },
     ofDevice: true,
     words: came('the internal snapshot', 'was taken', 'was deleted'),
@@ -142,7 +139,7 @@ const KINDS: Readonly<Record<PartKind, KindRow>> = {
     words: came('the disk export', 'was opened by another program', 'was closed'),
   },
   port: {
-    // An earlier build reads no ports, and a port is read as far as its host answers.
+    // An earlier build reads no ports, and a silent host none.
     verdicts: { added: 'harmless', removed: 'harmless', changed: 'rolls-back' },
     ofDevice: true,
     words: changedFrom('the port'),
@@ -161,7 +158,7 @@ const KINDS: Readonly<Record<PartKind, KindRow>> = {
   },
 };
 
-/** `qcow2:/srv/g1.over` of `qcow2,direct:/srv/g1.over on file,direct:/srv/g1.over on ...`: the image that is written to. */
+/** `qcow2:/srv/g1.over` of `qcow2,direct:/srv/g1.over on file,direct:/srv/g1.over on ...`: the writable image. */
 function imageWords(value: string): string {
   const [top = ''] = value.split(' on ');
   return top.replace(/^([^,:]+)(?:,[^:]*)?:/, '$1 ');
@@ -204,7 +201,6 @@ export function compareGuests(
   return withoutConsequences(changes);
 }
 
-/** The changes for which the move is undone, as one sentence; undefined if there is none. */
 export function changeWords(
   changes: readonly GuestChange[],
   verdict: ChangeVerdict = 'rolls-back',
@@ -225,10 +221,7 @@ function indexed({ parts }: GuestSnapshot, { unplugs }: MoveFacts): Map<string, 
   return new Map(kept.map((part) => [`${part.kind} ${part.name}`, part]));
 }
 
-/**
- * The snapshot that the destination is like, once it has these media as they are in `now`: a drive comes with the size of
- * its medium.
- */
+/** Expected snapshot of the destination after it got these media; a drive includes its medium's size. */
 export function withMedia(
   before: GuestSnapshot,
   now: GuestSnapshot,
@@ -244,7 +237,7 @@ export function withMedia(
   };
 }
 
-/** A device comes with what is on its buses and with its disk: one sentence tells of all. */
+/** Drops changes that follow from a device's change: its buses' devices and its disk. */
 function withoutConsequences(all: readonly GuestChange[]): GuestChange[] {
   const media = new Set(all.filter(({ kind }) => kind === 'medium').map(({ name }) => name));
   const changes = all.filter(({ kind, name }) => kind !== 'size' || !media.has(name));

@@ -2,8 +2,6 @@ import { godwitError, type SerialError } from '../../errors.ts';
 import type { EndKind } from '../../protocol/guest-end.ts';
 import { endWords, haltHint, haltWords, type Halt } from './run-states.ts';
 
-/** What became of a guest while it moved, as the error of its move. Pure. */
-
 export function haltError(guest: string, halted: Halt): SerialError {
   const facts = { guest, how: haltWords(halted) };
   return godwitError('GODWIT_GUEST_HALTED', facts, { hint: haltHint(halted) }).toJSON();

@@ -3,20 +3,18 @@ import { PORT_SETTINGS, settingWords, type PortSettings } from '../../protocol/p
 import type { GuestChange } from './compare.ts';
 
 /**
- * Changes of the guest's ports at its host since the destination was told of them. The destination's ports were made from
- * the first look, so a change that the owner made since would be undone by the move. Pure.
+ * Changes of the guest's ports at the source since the destination's ports were made. The move would lose them. Pure.
  */
 
-/** A NIC's port as it is now. */
 export type PortNow = Pick<NicNetwork, 'id' | 'limits' | 'rules'> & {
-  /** Absent: the port is in no bridge, or in one that cannot be compared; `master` then names it. */
+  /** Absent: no bridge, or one that cannot be compared, which `master` names. */
   readonly attachment?: Attachment | undefined;
   readonly master?: string | undefined;
 };
 
 type Properties = ReadonlyMap<string, string>;
 
-/** What the second look reads of these lists; they also have rules of packet filters. */
+/** Properties that the second look reads; the lists also contain packet filter rules. */
 const COMPARED_LIMIT = /^(tc |the state |the link group |the queue )/;
 const COMPARED_RULE = /^XDP /;
 
@@ -28,7 +26,7 @@ export function changedPorts(
     const port = now.find(({ id }) => id === nic.id);
     if (port === undefined) return [];
     const [old, current] = [propertiesOf(nic), propertiesOf(port)];
-    // In another bridge a port has other settings, which follow from that.
+    // Another bridge implies other settings.
     const isElsewhere = old.get('the bridge') !== current.get('the bridge');
     const names = isElsewhere ? ['the bridge'] : [...new Set([...old.keys(), ...current.keys()])];
     return names.flatMap((name): GuestChange[] => {
@@ -41,7 +39,6 @@ export function changedPorts(
   });
 }
 
-/** A port in words, as a snapshot of a guest has it. */
 export function portWords(port: PortNow): string {
   return [...propertiesOf(port)].map(([name, value]) => `${name} ${value}`).join(', ');
 }

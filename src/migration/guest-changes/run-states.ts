@@ -2,20 +2,20 @@ import type { EndKind } from '../../protocol/guest-end.ts';
 import type { Halt, HaltKind } from '../../protocol/guest-halt.ts';
 
 /**
- * Why a guest is stopped for another reason than its move: its owner's order, the guest's own, or a
- * fault. The reason outlives the move: Godwit never runs such a guest again by itself. Pure.
+ * Reason why a guest is stopped other than its move: its owner's order, its own action, or a fault. Godwit never
+ * resumes such a guest by itself. Pure.
  */
 
 export type { Halt, HaltKind } from '../../protocol/guest-halt.ts';
 
 interface HaltRow {
-  /** Before its memory moves: `passes` if it may be over by then, as a short pause; else the move ends at once. */
+  /** `passes`: it may end before memory moves; otherwise the move ends at once. */
   readonly beforeMemory: 'passes' | 'ends-move';
-  /** The guest runs again by an order alone, so a guest that Godwit itself paused may look the same. */
+  /** True if only an order resumes the guest, so that a pause by Godwit may look the same. */
   readonly mayBeOwnPause: boolean;
-  /** After the guest's name and `is`. */
+  /** Follows the guest's name and `is`. */
   readonly state: string;
-  /** After the guest's name. */
+  /** Follows the guest's name. */
   readonly words: string;
   readonly hint: string;
 }
@@ -82,12 +82,12 @@ const ROWS: Readonly<Record<HaltKind, HaltRow>> = {
   },
 };
 
-/** `was stopped by an I/O error of disk0 (no space left)`; to follow the guest's name. */
+/** `was stopped by an I/O error of disk0 (no space left)`; follows the guest's name. */
 export function haltWords({ kind, what }: Halt): string {
   return what === undefined ? ROWS[kind].words : `${ROWS[kind].words} of ${what}`;
 }
 
-/** `stopped by an I/O error of disk0 (no space left)`; to follow the guest's name and `is`. */
+/** `stopped by an I/O error of disk0 (no space left)`; follows the guest's name and `is`. */
 export function haltedWords({ kind, what }: Halt): string {
   return what === undefined ? ROWS[kind].state : `${ROWS[kind].state} of ${what}`;
 }
@@ -96,12 +96,11 @@ export function haltHint({ kind }: Halt): string {
   return ROWS[kind].hint;
 }
 
-/** Whether the move ends as soon as the guest halts, even before its memory moves. */
 export function endsMoveAtOnce({ kind }: Halt): boolean {
   return ROWS[kind].beforeMemory === 'ends-move';
 }
 
-/** Whether Godwit's own stop for the switch looks the same at the hypervisor. */
+/** True if Godwit's stop for the switchover looks the same at the hypervisor. */
 export function mayBeOwnPause({ kind }: Halt): boolean {
   return ROWS[kind].mayBeOwnPause;
 }
@@ -114,7 +113,6 @@ const END_WORDS: Readonly<Record<EndKind, string>> = {
   crashed: 'was ended: its hypervisor crashed',
 };
 
-/** To follow the guest's name. */
 export function endWords(kind: EndKind): string {
   return END_WORDS[kind];
 }

@@ -1,38 +1,35 @@
 import { z } from 'zod';
 
 /**
- * A guest at one moment, as parts that two moments can be compared by. Its driver reads it: quickly, since the second
- * one is read while the guest is stopped. Pure.
+ * A guest at one moment, in comparable parts. Drivers must read it fast, because the second snapshot is taken while
+ * the guest is stopped. Pure.
  */
 
-/** A guest of 2048 devices has about four parts for each. */
+/** A guest of 2048 devices has about four parts per device. */
 export const MAX_PARTS = 16_384;
 const MAX_NAME = 256;
-/** Longer values end in a digest of the whole; a driver makes them with `digestValue`. */
+/** Longer values end in a digest of the whole (`digestValue`). */
 const MAX_VALUE = 512;
 
 export const PART_KINDS = [
-  /** The images of a disk, from the top one down to the last backing file, with the options of each. */
+  /** Images of a disk from the top to the last backing file, with options. */
   'disk',
-  /** The same for a drive whose medium can be changed; absent while it is empty. */
+  /** Same for a drive with removable media; absent while it is empty. */
   'medium',
-  /** Bytes, as the guest sees the disk. */
+  /** Size of the disk in the guest, bytes. */
   'size',
-  /** The limits of a disk's throughput. */
   'limits',
-  /** A dirty bitmap of a disk: `kept` in the image, or in `memory` alone, with its settings. */
+  /** Dirty bitmap of a disk with its settings: `kept` in the image, or in `memory` only. */
   'bitmap',
-  /** A snapshot that is kept inside an image of a disk. */
   'snapshot',
   'device',
-  /** What a device is connected to at the host: a network backend or a character device. */
+  /** Host side of a device: a network backend or a character device. */
   'backend',
   'object',
-  /** Work on the disks by another program: a backup, a mirror, a commit. */
+  /** Block job of another program: a backup, a mirror, a commit. */
   'job',
-  /** A disk that another program reads from the hypervisor. */
   'export',
-  /** The port of a NIC at its host: its bridge, and the settings that its owner made there. */
+  /** Port of a NIC at its host: bridge, and the owner's settings. */
   'port',
   'processors',
   'memory',
@@ -40,7 +37,7 @@ export const PART_KINDS = [
 export type PartKind = (typeof PART_KINDS)[number];
 
 export const guestPart = z.object({
-  /** One of PART_KINDS; a newer build may write others, which are compared as a device is. */
+  /** One of PART_KINDS. A newer build may write other kinds, which are compared like a device. */
   kind: z.string().max(32),
   name: z.string().max(MAX_NAME),
   value: z.string().max(MAX_VALUE),
@@ -50,7 +47,7 @@ export type GuestPart = z.infer<typeof guestPart>;
 export const guestSnapshot = z.object({ parts: z.array(guestPart).max(MAX_PARTS) });
 export type GuestSnapshot = z.infer<typeof guestSnapshot>;
 
-/** A part whose texts fit; `digest` of a longer value tells two of them apart. */
+/** Truncates long texts; `digest` keeps long values distinct. */
 export function guestPartOf(
   kind: PartKind,
   name: string,

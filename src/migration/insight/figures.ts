@@ -6,32 +6,29 @@ import type { Report } from '../../protocol/public/migration.ts';
 import type { Range } from '../../protocol/public/prediction.ts';
 import { knownOf } from '../prediction/disk-latency.ts';
 
-/** What is read of a report for statistics over many of them. Pure. */
+/** Figures of a report for statistics over many reports. Pure. */
 
-/** A page of guest memory, as the wire counts them. */
 const PAGE_BYTES = 4096;
 
 const amount = z.number().nonnegative();
-/** A range that was predicted, and what it came to. */
 const pair = z.tuple([amount, amount, amount, amount]);
 export type Pair = z.infer<typeof pair>;
 
-/** What is read of many migrations at once, beside the columns: all of it is small. */
 export const figures = z.object({
-  /** Figures that were predicted and that it came to: low, middle and high of the range, and what it came to. */
+  /** Predicted and actual figures: low, middle, high, actual. */
   predicted: z.partialRecord(z.enum(PREDICTED), pair),
-  /** The same of disks that were copied; absent where none was, and in rows of earlier builds. */
+  /** Same for copied disks; absent if none was copied, and in rows of earlier builds. */
   disks: z.partialRecord(z.enum(DISK_PREDICTED), z.array(pair).max(64)).optional(),
-  /** The share of outcomes that the ranges were made to hold. */
+  /** Share of outcomes that the ranges are meant to cover. */
   level: z.number().min(0).max(1).optional(),
-  /** Bytes of guest memory that did not travel as they were, by how they went instead. */
+  /** Bytes of guest memory that were not sent in full, by what replaced them. */
   saved: z.record(z.string().max(32), amount),
 });
 export type Figures = z.infer<typeof figures>;
 
-/** Of one migration: ms, and bytes over the link; absent where nobody saw it. */
+/** Times in ms and link bytes of one migration; absent if unknown. */
 export interface Amounts {
-  /** Without the time for which it waited for its moment. */
+  /** Excludes the wait for the requested time. */
   readonly totalMs: number;
   readonly downtimeMs: number | undefined;
   readonly clientGapMs: number | undefined;
@@ -49,7 +46,7 @@ export function amountsOf(report: Report): Amounts {
 }
 
 export function figuresOf(report: Report): Figures {
-  // The time of day may have changed the cap that a prediction went by.
+  // A cap for the time of day may have changed after the prediction.
   const prediction = report.timedCap === undefined ? report.prediction : undefined;
   const came = cameTo(report);
   const pairs = PREDICTED.flatMap((name) => {
@@ -78,7 +75,7 @@ const REQUESTS = [
   ['flushesP99Ms', 'flushes', 'p99Ms'],
 ] as const;
 
-/** Of the guest's requests to each disk, where enough were counted during its copy. */
+/** Latency of each disk, if enough requests were counted during its copy. */
 function diskPairsOf(report: Report): Figures['disks'] {
   const { prediction, outcome, timedCap, diskLatency: counted = [] } = report;
   if (prediction === undefined || outcome !== 'done' || timedCap !== undefined) return undefined;
@@ -99,7 +96,6 @@ function diskPairsOf(report: Report): Figures['disks'] {
   return Object.keys(found).length === 0 ? undefined : found;
 }
 
-/** Pages that went as a note alone; each of them would have been a page on the wire. */
 const NOTES: Readonly<Record<string, string>> = {
   zero: 'zero pages',
   same: 'unchanged pages',
@@ -108,7 +104,7 @@ const NOTES: Readonly<Record<string, string>> = {
   cached: 'pages of the cache',
 };
 
-/** What the wire spared, in bytes of the hypervisor's stream; what no kind of note explains was compressed or sent as deltas. */
+/** Bytes that the wire saved of the hypervisor's stream; savings without a note are compression or deltas. */
 function savedBy({ wire }: Report): Record<string, number> {
   if (wire === undefined) return {};
   const all = Math.max(0, wire.streamBytes - wire.linkBytes);

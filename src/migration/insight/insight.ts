@@ -10,9 +10,8 @@ import {
 import { isEnd, type MigrationSummary, type Report } from '../../protocol/public/migration.ts';
 import { amountsOf, figuresOf, type Figures, type Pair } from './figures.ts';
 
-/** What the migrations of a time came to. Pure. */
+/** Statistics over the migrations of a period. Pure. */
 
-/** What is asked of each migration. */
 export interface ReportedMigration {
   readonly id: string;
   readonly outcome: MigrationOutcome;
@@ -24,7 +23,6 @@ export interface ReportedMigration {
   readonly figures: Figures;
 }
 
-/** One that has ended, as its host lists it, with its report where that was to be had. */
 export function reportedOf(
   { id, phase, elapsedMs, error }: Pick<MigrationSummary, 'id' | 'phase' | 'elapsedMs' | 'error'>,
   report: Report | undefined,
@@ -41,7 +39,7 @@ export function reportedOf(
 const SHARES = [0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1];
 const BINS = 24;
 
-/** Undefined where there is nothing to distribute. Amounts that spread over tenfold are counted in bins that grow. */
+/** Undefined without amounts. If they differ more than tenfold, the bins grow geometrically. */
 export function distributionOf(amounts: readonly number[]): Distribution | undefined {
   const sorted = amounts.toSorted((left, right) => left - right);
   const [least, most] = [sorted[0], sorted.at(-1)];
@@ -57,7 +55,7 @@ export function distributionOf(amounts: readonly number[]): Distribution | undef
   };
 }
 
-/** The least amount that so many of them do not exceed. `sorted`: not empty. */
+/** Smallest amount that is not exceeded by this share. `sorted`: not empty. */
 function quantile(sorted: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
 }
@@ -74,7 +72,7 @@ function binsOf(sorted: readonly number[], least: number, most: number): Distrib
   return bins;
 }
 
-/** Rising; the last one is the most itself. */
+/** Rising; the last edge is the maximum. */
 function edgesOf(least: number, most: number): number[] {
   if (least === most) return [least, most];
   const grows = least > 0 && most / least > 10;
@@ -90,11 +88,10 @@ function edgesOf(least: number, most: number): number[] {
 export interface InsightWindow {
   readonly sinceMs: number;
   readonly untilMs: number;
-  /** There were more than were read. */
   readonly isPart: boolean;
 }
 
-/** What these came to, newest first. */
+/** Newest first. */
 export function insightOf(
   all: readonly ReportedMigration[],
   { sinceMs, untilMs, isPart }: InsightWindow,
@@ -129,7 +126,7 @@ export function insightOf(
 
 type ReportedFigures = Pick<ReportedMigration, 'figures'>;
 
-/** Predictions against what they came to: how far off, and whether the ranges held what they promised. */
+/** Compares predictions with results: errors, and how often the ranges held. */
 export function scoresOf(all: readonly ReportedFigures[]): PredictionScore[] {
   return PREDICTED.flatMap((name) =>
     scoreOf(
@@ -142,7 +139,6 @@ export function scoresOf(all: readonly ReportedFigures[]): PredictionScore[] {
   );
 }
 
-/** The same of disks that were copied. */
 export function diskScoresOf(all: readonly ReportedFigures[]): DiskScore[] {
   return DISK_PREDICTED.flatMap((name) =>
     scoreOf(
@@ -157,7 +153,7 @@ interface PredictionComparison {
   readonly pairs: readonly Pair[];
 }
 
-/** Less than that is predicted of nothing but requests, which take a few microseconds at the least. */
+/** Smaller amounts are only predicted of requests, which take a few microseconds at least. */
 const MIN = 1;
 const MIN_MS = 0.001;
 
@@ -189,7 +185,6 @@ function scoreOf<N extends PredictionScore['of'] | DiskScore['of']>(
   ];
 }
 
-/** The most frequent first. */
 function countsOf<T extends string>(all: readonly T[]): [T, number][] {
   const counts = new Map<T, number>();
   for (const each of all) counts.set(each, (counts.get(each) ?? 0) + 1);

@@ -21,18 +21,19 @@ import { afterDecision, afterLook, afterUnset, givenUp, type DecidedEvent } from
 import type { TaskSight, Whereabouts } from './task-sight.ts';
 
 /**
- * The life of a managed migration, on one page. The manager moves the memory and decides who runs; Godwit sends it one
- * order, and looks. Managers crash, forget, answer late and answer twice: what is unknown stays unknown here, and no order
- * is ever sent a second time.
+ * Lifecycle of a managed migration. The manager moves the memory and decides who runs; Godwit sends it one order and
+ * watches. Managers crash, forget, and answer late or twice: unknown stays unknown here, and the order is never sent
+ * again.
  *
  *   wait -> inspect -> check -> prepare -> start | watch -> verify -> finish -> done
- *             failed, cancelled  <- undo         |   the manager's task; a cancel is a request to it; held where nobody knows
+ *             failed, cancelled  <- undo         |   the manager's task; a cancel is a request to it; held if unknown
  *
- * Only a move that is to begin later waits, and only one that copies disks has something to prepare. Wherever it ends with the guest at its source, that is undone.
+ * `wait` is only for moves that begin later, and `prepare` only for moves that copy disks. Every end with the guest
+ * at its source undoes `prepare`.
  */
 
 export interface ManagedStep extends Row {
-  /** ms; `timeout`: what the user allowed for the whole migration; `asked`: no longer than one may ask for. */
+  /** ms; `timeout`: the user's limit for the whole migration; `asked`: the longest wait that can be requested. */
   readonly deadlineMs: number | 'timeout' | 'asked';
 }
 
@@ -102,35 +103,32 @@ const TABLE = {
 } as const satisfies Readonly<Record<StepName, ManagedStep>>;
 export const STEPS: Readonly<Record<StepName, ManagedStep>> = TABLE;
 
-/** Steps that have an undo; the compiler asks for it in mover/managed/lifecycle.ts. */
+/** Steps with an undo; the compiler requires each in mover/managed/lifecycle.ts. */
 export type UndoneStep = UndoneIn<typeof TABLE>;
 
 const { next: nextStep } = orderOf<StepName, UndoneStep>(STEP_NAMES, STEPS);
 
-/** From its order on the manager decides; Godwit can only ask it to stop. */
+/** After the order the manager decides; Godwit can only ask it to stop. */
 export const POINT_OF_NO_RETURN: StepName = 'start';
-/** How long it is tried to undo what was prepared, ms: a daemon that died may be back by then. */
+/** Time to retry the undo of `prepare`, ms; a daemon that died may be back by then. */
 export const UNDO_MS = 120_000;
-/** Before the second attempt, ms; before the third, twice that. */
+/** Before the second attempt, ms; doubled before the third. */
 const PAUSE_MS = 1000;
-/** How long a task may take to end once the manager was asked to end it, ms. */
+/** Time for a task to end after a request to cancel it, ms. */
 export const CANCEL_MS = 60_000;
 /**
- * Answers in a row that the manager knows of no task, until it counts as forgotten: what a manager lists lags behind what
- * it has accepted. At two looks a second, 10 s.
+ * Consecutive reports of no task until the task counts as forgotten; a manager's list lags behind its accepted
+ * orders. At two looks a second, 10 s.
  */
 export const MISSES = 20;
-/** Answers in a row that the guest is at the source and nothing moves it: inventories lag behind tasks. */
+/** Consecutive reports that the guest is at the source and at rest; inventories lag behind tasks. */
 export const SURE = 2;
 
 export type ManagedEffect = EngineEffect<StepName, UndoneStep> | OwnEffect;
 
-/** What only a managed migration has to carry out besides its steps. */
 export type OwnEffect =
-  /** Undoes `start`, beside the step that is being done: what became of the task, the manager says. */
-  | { readonly type: 'ask-to-end' }
-  /** The step goes on, and the time that it has is reckoned anew. */
-  | { readonly type: 'time'; readonly step: 'watch' };
+  /** Undoes `start` during the current step; the manager reports the outcome. */
+  { readonly type: 'ask-to-end' } | { readonly type: 'time'; readonly step: 'watch' };
 
 const ASK_TO_END: ManagedEffect = { type: 'ask-to-end' };
 
@@ -171,7 +169,6 @@ export function initialManaged({
   return { state, effects: [{ type: 'do', step }] };
 }
 
-/** What an event means in a state. Pure; complete by the compiler's check. */
 export function managedTransition(state: ManagedState, event: ManagedEvent): ManagedTransition {
   if (state.doing.kind === 'end') {
     const isHeld = state.doing.outcome === 'held' && event.type === 'resolved';
@@ -211,7 +208,7 @@ export function managedTransition(state: ManagedState, event: ManagedEvent): Man
     case 'timeout':
       return event.step === step ? timeout(state, step, event.afterMs) : stay(state);
     case 'taken-over':
-      // Whether the dead mover's order left, nobody knows: it is looked for, and not sent again.
+      // The dead mover's order may have left, so it is looked up and not sent again.
       if (step === 'start' && state.order !== 'none') return enter(state, 'watch');
       return { state: { ...leave(state), attempts: 0 }, effects: effectsOf(state) };
     case 'resolved':
@@ -219,12 +216,12 @@ export function managedTransition(state: ManagedState, event: ManagedEvent): Man
   }
 }
 
-/** A person's decision on what is held. With the manager's word it is asked once more, so that the end is what it says. */
+/** Decision of an operator on a held migration. `ask`: the manager is asked once more, and its answer decides. */
 function resolved(
   state: ManagedState,
   { runAt, proof, by }: Extract<ManagedEvent, { type: 'resolved' }>,
 ): ManagedTransition {
-  // A task that was done, and yet the guest is at the source: somebody has moved it back since.
+  // The task was done, yet the guest is at the source: it was moved back since.
   const task = state.task === 'done' && runAt === 'source' ? 'forgotten' : state.task;
   const asked = { ...state, because: undefined, task } as const;
   if (proof === 'ask') return enter(asked, 'verify');
@@ -235,7 +232,6 @@ function resolved(
   return giveUp(next, 'failed', godwitError('GODWIT_TASK_FAILED', { guest, reason }).toJSON());
 }
 
-/** The migration has failed or was cancelled, and what it prepared is taken back: nothing else matters now. */
 function undoing(state: ManagedState, event: ManagedEvent): ManagedTransition {
   if (event.type === 'taken-over') return { state, effects: effectsOf(state) };
   if (event.type !== 'undone') return stay(state);
@@ -268,10 +264,11 @@ function failed(
   const left = error.retryable ? leave(given) : given;
   const { verified = left.verified, vantages = left.vantages } = looks;
   const state = { ...left, verified, vantages, checks: [...given.checks, ...checks] };
-  // While the task runs the manager is asked to end it; once its guest has switched, nothing can be undone.
+  // Ask the manager to end a running task; after the switch to post-copy, nothing can be undone.
   const mayEnd = step === 'watch' && !state.cancelling && !state.postcopy;
   if (mayEnd && error.code === 'GODWIT_GUEST_CHANGED') return askToEnd(state, error);
-  // A step that asks a manager goes on until its deadline: an error there says nothing, but that no order was sent.
+  // Questions to a manager are repeated until the deadline, because an error proves nothing, except that no order was
+  // sent.
   const isBefore = step === 'start' && state.order === 'none';
   if (!isBefore && (step === 'start' || step === 'watch' || step === 'verify')) return stay(state);
   const attempts = state.attempts + 1;
@@ -289,7 +286,7 @@ function saw(given: ManagedState, task: TaskSight): ManagedTransition {
     case 'running': {
       const postcopy = state.postcopy || task.postcopy === true;
       const next = { ...afterLook(state, task.memory), percent: task.percent, postcopy };
-      // Once it has switched it is watched for as long as its memory may take to follow.
+      // After the switch to post-copy, its memory has the full time to follow.
       const hasSwitched = postcopy && !state.postcopy;
       return hasSwitched ? { state: next, effects: [{ type: 'time', step: 'watch' }] } : stay(next);
     }
@@ -304,28 +301,28 @@ function saw(given: ManagedState, task: TaskSight): ManagedTransition {
   }
 }
 
-/** Forgotten, only late, or never begun: it is waited for, and then judged by where the guest is. */
+/** The task is forgotten, late, or never began: wait, then judge by the guest's place. */
 function sawNone(state: ManagedState): ManagedTransition {
-  // An order that was not answered may still be on its way.
+  // An unanswered order may still be in transit.
   if (state.order === 'sent') return stay(state);
   const next = { ...state, missed: state.missed + 1 };
   return next.missed < MISSES ? stay(next) : enter({ ...next, task: 'forgotten' }, 'verify');
 }
 
-/** Weighs the manager's word on the guest against the end of the task. */
+/** Weighs the guest's reported place against the end of the task. */
 function found(state: ManagedState, { at, busy, unseen, ended }: Whereabouts): ManagedTransition {
   if (at === 'destination' && busy !== true)
     return enter({ ...afterChange(state), ...(unseen && { unseen }) }, 'finish');
   const isAtRest = at === 'source' && busy === false;
   const next = { ...state, atRest: isAtRest ? state.atRest + 1 : 0 };
-  // A task that is done has moved it: an inventory that says otherwise lags behind.
+  // A finished task moved the guest; an inventory that contradicts it lags behind.
   if (next.atRest < SURE || state.task === 'done') return stay(next);
   if (ended !== undefined) return giveUp(next, 'failed', endError(state.plan.guest, ended));
   if (state.because?.code === 'GODWIT_CANCELLED') return giveUp(next, 'cancelled', state.because);
   return giveUp(next, 'failed', state.because ?? whyNot(next));
 }
 
-/** A change that was seen too late for the manager to end its task stays in the report: the guest may lack it where it is. */
+/** Reports a change that was seen too late to end the task; the guest may lack it now. */
 function afterChange(state: ManagedState): ManagedState {
   const { because, leftovers } = state;
   if (because?.code !== 'GODWIT_GUEST_CHANGED') return { ...state, because: undefined };
@@ -346,7 +343,7 @@ function whyNot({ plan: { guest }, order, task }: ManagedState): SerialError {
   return godwitError('GODWIT_TASK_FAILED', { guest, reason }).toJSON();
 }
 
-/** Whether a cancel asked for now is obeyed; once the order is out, it is a request to the manager, which is made once. */
+/** True if a cancel now is obeyed. After the order, it is a request to the manager, made once. */
 export function canCancel({ doing, cancelling, postcopy }: ManagedState): boolean {
   if (doing.kind !== 'do' || cancelling || postcopy) return false;
   return doing.step !== 'verify' && doing.step !== 'finish';
@@ -369,7 +366,7 @@ function timeout(state: ManagedState, step: StepName, afterMs: number): ManagedT
   if (state.order === 'none') return giveUp(leave(state), 'failed', error);
   if (step === 'start') return enter(state, 'watch');
   if (step === 'watch') {
-    // Nobody ends a task whose guest has switched: its memory is on both hosts.
+    // The guest has switched to post-copy, so its memory is on both hosts.
     const isLate = state.cancelling || state.postcopy;
     return isLate ? enter(state, 'verify') : askToEnd(state, error);
   }
@@ -382,14 +379,13 @@ function timeout(state: ManagedState, step: StepName, afterMs: number): ManagedT
   return end(state, 'held', godwitError('GODWIT_TASK_UNKNOWN', facts).toJSON());
 }
 
-/** The originals of copied disks, which the step removes. */
+/** Originals of copied disks, which the step removes. */
 function imagesLeft({ copies, plan: { from, settings } }: ManagedState): string {
   if (copies.length === 0 || settings.keepSource === true) return '';
   const files = copies.map(({ file }) => file).join(', ');
   return ` (images that may be left at ${from}: ${files.slice(0, 2048)})`;
 }
 
-/** A decision of the steering; one that was under way as the task ended, or was to be ended, changes nothing. */
 function onDecided(state: ManagedState, event: DecidedEvent): ManagedTransition {
   if (state.cancelling || state.postcopy) return stay(state);
   const next = afterDecision(state, event);
@@ -400,7 +396,7 @@ function askToEnd(state: ManagedState, because: SerialError): ManagedTransition 
   return { state: { ...state, cancelling: true, because }, effects: [ASK_TO_END] };
 }
 
-/** The effects that a new mover has to carry out where the last one stood. Each may be repeated, except the order. */
+/** Effects for a mover that takes over. Each may be repeated, except the order. */
 export function effectsOf({ doing, cancelling }: ManagedState): readonly ManagedEffect[] {
   if (doing.kind === 'end') return [{ type: 'end', outcome: doing.outcome }];
   if (doing.kind === 'undo') return [{ type: 'undo', step: doing.step }];
@@ -408,7 +404,7 @@ export function effectsOf({ doing, cancelling }: ManagedState): readonly Managed
   return cancelling && doing.step === 'watch' ? [work, ASK_TO_END] : [work];
 }
 
-/** How long to wait before a step is tried again, ms; 0 before the first time. */
+/** Pause before an attempt, ms; 0 before the first. */
 export function pauseMs({ attempts }: Pick<ManagedState, 'attempts'>): number {
   return attempts === 0 ? 0 : PAUSE_MS * 2 ** (attempts - 1);
 }
@@ -422,7 +418,6 @@ function stay(state: ManagedState): ManagedTransition {
   return { state, effects: [] };
 }
 
-/** Begins a step; `prepare` is left out where no disk is copied. */
 function enter(state: ManagedState, step: StepName): ManagedTransition {
   if (step === 'prepare' && state.copies.length === 0) return enter(state, 'start');
   const prepared = step === 'prepare' ? 'yes' : state.prepared;
@@ -435,13 +430,13 @@ function again(state: ManagedState, step: StepName): ManagedTransition {
   return { state, effects: [{ type: 'do', step }] };
 }
 
-/** A call to prepare that was given up may have its effect later. */
+/** An abandoned call of `prepare` may still have its effect. */
 function leave(state: ManagedState): ManagedState {
   const isPreparing = state.doing.kind === 'do' && state.doing.step === 'prepare';
   return isPreparing ? { ...state, prepared: 'unsure' } : state;
 }
 
-/** The guest is at its source: what was prepared elsewhere is taken back before the end. */
+/** The guest is at its source: undoes `prepare` before the end. */
 function giveUp(
   state: ManagedState,
   outcome: 'failed' | 'cancelled',

@@ -18,7 +18,6 @@ import { managedAfter, replayManaged } from './journal.ts';
 import { managedPhase } from './lifecycle.ts';
 import { managedRunsAt, type ManagedState } from './state.ts';
 
-/** The live view's line for a state. */
 export function managedProgress(state: ManagedState, elapsedMs: number): Progress {
   const { id, guest, from, to, settings } = state.plan;
   const phase = managedPhase(state);
@@ -51,8 +50,8 @@ function noteOf(state: ManagedState): { note?: string } {
 const UNPREDICTED = 'a manager moves it, and no plan predicted it within ten minutes before';
 
 /**
- * The report of a managed migration, from its journal alone, in the same words as a direct one's. Figures that only the
- * manager knows and does not report (bytes, rounds, downtime) are absent. Undefined without records.
+ * Report from the journal alone, in the terms of a direct migration's report. Figures that the manager does not
+ * report (bytes, rounds, downtime) are absent. Undefined without records.
  */
 export function managedReport(
   records: readonly ManagedRecord[],
@@ -97,7 +96,6 @@ export function managedReport(
   };
 }
 
-/** What the manager said of amounts and times, and what follows from that. */
 function reported(
   { figures, memoryBytes }: ManagedState,
   phases: Report['phases'],
@@ -112,7 +110,6 @@ function reported(
   };
 }
 
-/** What the wire did, where memory took it, and the path of the disks that were copied. */
 function wireOf(records: readonly ManagedRecord[]): Pick<Report, 'wire' | 'diskLink'> {
   let wire: Report['wire'];
   let diskLink: Report['diskLink'];
@@ -149,7 +146,7 @@ function phasesOf(
   return phases;
 }
 
-/** As the manager reported them: the first look in a round shows how the one before it ended. */
+/** The first look in a round gives the figures of the round before. */
 function roundsOf(records: readonly ManagedRecord[], startedAt: number): Report['roundList'] {
   let last = 1;
   return records.flatMap(({ at, event }) => {
@@ -165,7 +162,6 @@ function roundsOf(records: readonly ManagedRecord[], startedAt: number): Report[
   });
 }
 
-/** What was done about the manager, and what it said. */
 function decisionsOf(records: readonly ManagedRecord[], startedAt: number): Report['decisions'] {
   const [first] = records;
   const isStorage = first?.event.type === 'planned' && first.event.from === first.event.to;
@@ -176,7 +172,6 @@ function decisionsOf(records: readonly ManagedRecord[], startedAt: number): Repo
   });
 }
 
-/** `isStorage`: a guest's storage moves by itself, and the guest stays at its host. */
 function wordsOf(event: ManagedRecord['event'], isStorage: boolean): string | undefined {
   switch (event.type) {
     case 'did':

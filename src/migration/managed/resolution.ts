@@ -1,7 +1,6 @@
 import type { Answer, RunAtSide } from '../../protocol/public/resolve.ts';
 import type { Whereabouts } from './task-sight.ts';
 
-/** What a manager said when it was asked afresh, or why it said nothing. */
 export type ManagerWord = Whereabouts | { readonly why: string };
 
 export interface ManagedSides {
@@ -11,8 +10,8 @@ export interface ManagedSides {
 }
 
 /**
- * What each answer to "where does the guest of a held migration run?" rests on. The manager decides who runs the guest, and
- * Godwit does not start it: it ends only what its manager has left beside the guest.
+ * Verdicts on each place where the guest of a held migration may run. The manager decides who runs it; Godwit starts
+ * nothing, and only removes what the manager left over.
  */
 export function judgeManaged({ guest, from, to }: ManagedSides, word: ManagerWord): Answer[] {
   const answer = (runAt: RunAtSide, verdict: Answer['verdict'], why: string): Answer => {

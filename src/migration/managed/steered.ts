@@ -6,7 +6,7 @@ import { afterFailure, afterMeasure, afterRound } from '../steering/trace.ts';
 import type { ManagedEvent } from './events.ts';
 import type { ManagedState } from './state.ts';
 
-/** What follows from the steering of a task that a manager carries out. Pure. */
+/** Applies steering decisions to a manager's task. Pure. */
 
 export type DecidedEvent = Extract<ManagedEvent, { type: 'decided' }>;
 
@@ -23,7 +23,7 @@ export function afterDecision(
   return { ...state, steering, ...(what === 'postcopy' ? { via: 'postcopy' } : {}) };
 }
 
-/** It does not count as set, and may be decided again. */
+/** Forgets a decision that was not applied, so that it may be taken again. */
 export function afterUnset(state: ManagedState, error: SerialError): ManagedState {
   const { via, steering, ...rest } = state;
   if (steering === undefined) return state;

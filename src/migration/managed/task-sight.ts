@@ -10,36 +10,31 @@ import {
 } from '../../protocol/names.ts';
 import { compression, memorySample, mode } from '../../protocol/public/migration.ts';
 
-/** What a manager says about the one task of a migration, and about the guest; the same words for every manager. */
+/** A manager's report on a migration's task and on the guest, in the same terms for every manager. */
 
-/** Cut rather than refused: a record that cannot be read again would end the journal before it. */
+/** Truncated, not refused: a record that cannot be parsed would end the journal there. */
 const reason = z.string().transform((text) => text.slice(0, 4096));
 
-/** What the manager measured of its task, as far as it says so: absent is not reported, and never 0 in its place. */
+/** The manager's measurements; absent means not reported, never 0. */
 const taskFigures = z.object({
-  /** Bytes that it has sent. */
   sentBytes: bytes.optional(),
-  /** Passes over the guest's memory. */
   rounds: z.number().int().nonnegative().optional(),
-  /** How long the guest was paused, ms. */
   downtimeMs: ms.optional(),
-  /** How the memory went over. */
   finished: z.enum(['precopy', 'postcopy']).optional(),
-  /** Pages that the destination asked for. */
   pageRequests: z.number().int().nonnegative().optional(),
 });
 export type TaskFigures = z.infer<typeof taskFigures>;
 const figures = taskFigures.optional();
 
-/** The task of one migration. `none`: the manager knows of none; it never began, or the manager has forgotten it. */
+/** `none`: the manager lists no task; it never began, or is forgotten. */
 export const taskSight = z.discriminatedUnion('state', [
   z.object({ state: z.literal('none') }),
   z.object({
     state: z.literal('running'),
     percent: z.number().min(0).max(100).optional(),
-    /** The guest runs at its destination, and its memory follows: nobody can end the task any more. */
+    /** The guest runs at its destination while its memory follows. */
     postcopy: z.boolean().optional(),
-    /** How its memory goes over now; absent where the manager does not say, or while something else moves. */
+    /** Current memory transfer; absent if not reported, or while something else moves. */
     memory: memorySample.optional(),
     figures,
   }),
@@ -49,45 +44,38 @@ export const taskSight = z.discriminatedUnion('state', [
 ]);
 export type TaskSight = z.infer<typeof taskSight>;
 
-/** Where the manager says that the guest is. Of two answers the later one counts: inventories lag behind tasks. */
+/** Place of the guest by the manager's report. The later of two counts, since inventories lag behind tasks. */
 export const whereabouts = z.object({
-  /** `elsewhere`: on a host that has no part in this migration. */
+  /** `elsewhere`: a host outside this migration. */
   at: z.enum(['source', 'destination', 'elsewhere', 'unknown']),
-  /** A task, whoever started it, moves it now; absent where the manager does not say. */
+  /** A task of any origin moves it now; absent if not reported. */
   busy: z.boolean().optional(),
-  /** Its destination does not answer: this is the source's word alone. */
+  /** The destination does not answer; only the source reports this. */
   unseen: z.literal(true).optional(),
-  /** At its source: its manager has a second copy at the destination, which the migration ends as it is taken back. */
+  /** The guest is at its source, with a second copy at the destination, which the undo removes. */
   second: z.literal(true).optional(),
-  /** It ended there, by itself or by an order, and runs nowhere. */
   ended: endKind.optional(),
 });
 export type Whereabouts = z.infer<typeof whereabouts>;
 
-/** A disk that goes along only as a copy, and where that comes to lie. */
 const copiedDisk = z.object({
-  /** As the guest has it. */
   name: z.string().min(1).max(256),
-  /** Its image, at both hosts. */
+  /** Image path at both hosts. */
   file: z.string().min(1).max(4096),
   format: z.string().min(1).max(64),
-  /** As large as the guest sees it, bytes. */
   sizeBytes: bytes,
-  /** What it lies in at the destination, by the manager's name. */
+  /** Container at the destination, by the manager's name. */
   place: z.string().min(1).max(256),
-  /** Which file it is at the source; absent if that is not known, or by an earlier build: then it is not removed there. */
+  /** File at the source; if absent (unknown, or an earlier build), it is not removed there. */
   identity: z.string().max(64).optional(),
 });
 export type CopiedDisk = z.infer<typeof copiedDisk>;
 export const copiedDisks = z.array(copiedDisk).max(64);
 
-/**
- * What a manager lets one change of a task that runs, one at a time; twice is as good as once. `postcopy`: the guest is
- * to switch now, and its memory to follow.
- */
+/** Change of a running task; idempotent. `postcopy`: switch the guest now and let its memory follow. */
 export type TaskChange = { readonly maxDowntimeMs: number } | { readonly postcopy: true };
 
-/** What a manager is asked to do. `id` makes it one task, however often the order arrives. */
+/** Order to a manager. `id` makes it one task, however often the order arrives. */
 export const managedOrder = z.object({
   id: migrationId,
   guest: guestName,
@@ -96,30 +84,28 @@ export const managedOrder = z.object({
   mode,
   /** bytes/s */
   maxBandwidth: z.number().int().optional(),
-  /** The longest time for which the guest may be paused, ms; a manager that takes no such limit goes by its own. */
+  /** Maximum pause of the guest, ms; ignored by managers without such a limit. */
   maxDowntimeMs: z.number().int(),
-  /** Godwit says when the manager goes over to post-copy; absent: as the mode has it. */
+  /** Godwit decides when post-copy begins; absent: the mode decides. */
   steered: z.boolean().optional(),
-  /** The manager may slow the guest down by itself, by so much at first and so much more each time, percent. */
+  /** The manager may throttle the guest: first step and increment, percent. */
   throttle: z
     .object({ initial: z.number().int().min(1), increment: z.number().int().min(1) })
     .optional(),
-  /** As far as the driver declares that it can. */
+  /** Within the driver's declared limit. */
   streams: z.number().int(),
   compress: compression,
-  /** Where its disks are to lie, by the manager's name; absent: where they lie. */
+  /** Target of its disks, by the manager's name; absent: they stay. */
   datastore: datastoreName.optional(),
-  /** Before or after the manager's other tasks; absent: as the manager has it. */
+  /** Relative to the manager's other tasks; absent: the manager's default. */
   priority: z.enum(['low', 'high']).optional(),
-  /** Memory, and what is copied, go through the unix sockets that the driver names for this migration, and over the wire. */
+  /** Memory and copied disks go through the driver's unix sockets, and over the wire. */
   wire: z.boolean().optional(),
-  /** Refused where its memory would go unencrypted. */
+  /** Refused if memory would go unencrypted. */
   encrypted: z.boolean().optional(),
-  /** Copied with the guest; absent: none. */
   copies: copiedDisks.optional(),
-  /** They stay at the source too; otherwise they are removed there once the guest runs elsewhere. */
+  /** Keep the originals; otherwise they are removed once the guest runs elsewhere. */
   keepSource: z.boolean().optional(),
-  /** The operator reported that the guest runs there, while its manager did not. */
   vouched: z.enum(['source', 'destination']).optional(),
 });
 export type ManagedOrder = z.infer<typeof managedOrder>;

@@ -3,52 +3,46 @@ import type { HostDoubts } from '../../protocol/public/resolve.ts';
 import type { Sighting } from '../../protocol/peer/sighting.ts';
 
 /**
- * What is known of one host that may hold a copy of a guest. That a host does not know a migration
- * (`GODWIT_MIGRATION_UNKNOWN`) is none of these: an agent that has lost its state, or runs without it, answers the same
- * whatever it has done. `without` rests on a refusal, which the host has recorded, or on a sighting, which is judged with the
- * age of the host's state.
+ * Knowledge of one host that may hold a copy of a guest. An unknown migration (`GODWIT_MIGRATION_UNKNOWN`) proves
+ * nothing: an agent that lost its state answers the same. `without` rests on a recorded refusal, or on a sighting,
+ * which is judged by the age of the host's state.
  */
 export type HostAnswer =
-  /** It answers, and neither has the guest nor may come to run it. */
+  /** It does not have the guest and cannot start it. */
   | { readonly is: 'without' }
-  /** It answers, and has the guest, or has sent it on. */
   | { readonly is: 'has'; readonly why: string }
-  /** It answers, and holds a part of the guest, or may have forgotten one. `why` follows the host's name. */
+  /** It holds a part of the guest, or may have forgotten one. */
   | { readonly is: 'may-have'; readonly why: string; readonly doubts: readonly string[] }
   | { readonly is: 'silent'; readonly why: string }
-  /** It was proved off. `at`: by this host's own clock; undefined if that is not known. */
+  /** It was proved off. `at`: by this host's clock; undefined if unknown. */
   | { readonly is: 'off'; readonly by: string; readonly at: BootTime | undefined }
-  /** An operator answered for it. */
   | { readonly is: 'named'; readonly by: string; readonly at: BootTime | undefined };
 
 export interface GuestSought {
   readonly guest: string;
-  /** The guest's UUID; undefined if its hypervisor has none. */
   readonly uuid: string | undefined;
-  /** The migration or recovery that asks. */
   readonly id: string;
-  /** ISO 8601: what a host did with the guest before is known to the asking host already. */
+  /** ISO 8601; the asking host already knows what happened before. */
   readonly since: string | undefined;
 }
 
 /**
- * One thing that a host shows of a guest. `ran`: it runs there, or has run there and was sent on. `halted`: a copy with its
- * UUID that does not run now. `maybe`: it cannot be told apart from the guest.
+ * One sign of a guest on a host. `ran`: it runs there, or ran there and was sent on. `halted`: a copy with its UUID
+ * that does not run now. `maybe`: it may be the guest.
  */
 export interface Finding {
   readonly kind: 'ran' | 'halted' | 'maybe';
-  /** Names it among the findings of its host: an operator who was shown it answers for it and for no other. */
+  /** Identifies the finding; an operator who accepted it answers for no other. */
   readonly doubt: string;
   /** Follows the host's name. */
   readonly why: string;
 }
 
-/** A host that does not answer, or cannot tell. */
 export const NO_ANSWER = 'no answer';
-/** A host that shows more is answered for by the first of them, and by how many there are. */
+/** Beyond this, the first doubts and the count are accepted. */
 const MAX_DOUBTS = 16;
 
-/** What a host's sighting of the guest amounts to. Anything that cannot be told apart from the guest counts against the start. */
+/** Anything that may be the guest counts against its start. */
 export function answerFrom(seen: Sighting, sought: GuestSought): HostAnswer {
   const found = findingsIn(seen, sought);
   const certain = found.find(({ kind }) => kind !== 'maybe');
@@ -58,7 +52,7 @@ export function answerFrom(seen: Sighting, sought: GuestSought): HostAnswer {
   return { is: 'may-have', why: first.why, doubts: doubtsIn(found) };
 }
 
-/** All that a host shows of the guest. The only judge of a sighting: for a start, and for `godwit resolve`. */
+/** All signs of the guest on a host, for a start and for `godwit resolve`. */
 export function findingsIn(seen: Sighting, sought: GuestSought): Finding[] {
   return [...copiesIn(seen, sought), ...movesIn(seen, sought), ...forgottenBy(seen, sought)];
 }
@@ -70,8 +64,8 @@ export function doubtsIn(findings: readonly Finding[]): string[] {
 }
 
 /**
- * The answer of a host once the operator's word is heard. The word stands for what the operator was shown of that host and
- * for nothing else: silence is not a word for what it answers later, and a host that has the guest has it.
+ * Applies the operator's answer, which covers only what the operator was shown of that host. It does not cover later
+ * signs, and never a host that has the guest.
  */
 export function answeredFor(
   host: string,
@@ -111,19 +105,19 @@ function movesIn({ host, moves }: Sighting, { id, since }: GuestSought): Finding
     const maybe = (why: string): Finding[] => [
       { kind: 'maybe', doubt: `migration ${move.id}`, why: `${why} ${route}` },
     ];
-    // Only a guest that runs is sent on: it ran where this migration brought it.
+    // Only a running guest is sent on, so it ran where this migration brought it.
     if (move.lineage.includes(id)) {
       return [{ kind: 'ran', doubt: 'its guest', why: `has sent it on since (${route})` }];
     }
     if (move.ended !== true) return maybe('has a part, which has not ended, in');
-    // The guest was seen at the asking host, or at its dead source, after any earlier migration.
+    // Earlier migrations cannot matter: the guest was seen later at the asking host or its dead source.
     if (since === undefined || move.createdAt <= since) return [];
     const isHere = move.to === host && move.runsAt === 'destination';
     return move.runsAt === 'unknown' || isHere ? maybe('may have run it since, by') : [];
   });
 }
 
-/** Its state was made, or put back from a backup, since: it may have forgotten a part that it had. */
+/** The host's state was created or restored from a backup since, so it may have forgotten a part. */
 function forgottenBy({ storeSince }: Sighting, { since }: GuestSought): Finding[] {
   if (storeSince === undefined || since === undefined || storeSince <= since) return [];
   const why = `may have forgotten it: its state is from ${storeSince}`;

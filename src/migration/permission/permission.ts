@@ -4,27 +4,25 @@ import { sourceMayRunOn, type DestinationRight, type SourceRight } from '../dire
 import type { HostAnswer } from './host-answer.ts';
 
 /**
- * A proof that a host is off, and an operator's word, stand for its answer for so long, ms. A host that was off may be
- * switched on at any time after: a guest is started at once or asked about again.
+ * Validity of a proof that a host is off, or of an operator's answer, ms. The host may be switched on afterwards, so
+ * a later start must ask again.
  */
 export const MAX_PROOF_AGE_MS = 60_000;
 
-/** Set by the class itself: no other module can call its constructor. */
+/** Set by the class, so that no other module can call its constructor. */
 let make: (guest: string, ground: string) => StartPermission;
 
 /**
- * Permission to start a guest. No driver starts or resumes a guest without a `StartPermission`, and `judgeStart` is the
- * only code that makes one: from this host's own readable journal, the boot in which it acts, and the answers of every
- * host that may hold a copy.
+ * Permission to start a guest. No driver starts or resumes a guest without one, and only `judgeStart` makes one. It
+ * weighs this host's readable journal, its current boot, and the answers of every host that may hold a copy.
  *
- * A host that has not been restarted since it took the guest over was never off, so no other host can have recovered
- * the guest from it on a valid proof: only the other side of its migration may hold a copy. After a restart of this host,
- * or of the source whose commit it acts on, any host of the fleet may hold one, and each must answer, be proved off, or be
- * named by the operator. Silence is not an answer.
+ * If this host has not rebooted since it took the guest over, it was never off, and no other host can have recovered
+ * the guest. Only the other side of the migration may then hold a copy. After a reboot of this host, or of the source
+ * whose commit it follows, any host of the fleet may hold one. Each must answer, be proved off, or be named by the
+ * operator.
  */
 export class StartPermission {
   readonly #guest: string;
-  /** For the log. */
   readonly ground: string;
 
   private constructor(guest: string, ground: string) {
@@ -45,11 +43,14 @@ export class StartPermission {
   }
 }
 
-/** What this host's journal shows of its right to the guest. `bootId`: the boot in which the right was last known to hold. */
+/**
+ * This host's right to the guest according to its journal. `bootId`: the host's boot when the right was last known to
+ * hold.
+ */
 export type Claim =
   /**
-   * The source of a migration takes its guest back. `handedOver`: all of the guest was sent. `byProof`: the epoch was
-   * closed without the destination's refusal.
+   * The source takes its guest back. `handedOver`: everything was sent. `byProof`: the epoch was closed without the
+   * destination's refusal.
    */
   | {
       readonly kind: 'take-back';
@@ -58,11 +59,11 @@ export type Claim =
       readonly byProof: boolean;
       readonly bootId: string | undefined;
     }
-  /** The source starts a guest again whose copy at the destination ran and was lost. */
+  /** The source restarts a guest whose copy at the destination ran and was lost. */
   | { readonly kind: 'restart'; readonly bootId: string | undefined }
   /**
-   * The destination runs the guest under its right. `byProof`: without the source's commit. `mayBeRecovered`: the source
-   * was restarted since it armed, or an operator resolved the migration.
+   * The destination runs the guest. `byProof`: without the source's commit. `mayBeRecovered`: the source rebooted
+   * since, or an operator resolved the migration.
    */
   | {
       readonly kind: 'arrival';
@@ -71,30 +72,27 @@ export type Claim =
       readonly mayBeRecovered: boolean;
       readonly bootId: string | undefined;
     }
-  /** A standby starts the guest of a dead host: it has no right of its own. */
+  /** A standby starts the guest of a dead host and has no earlier right to it. */
   | { readonly kind: 'recovery' };
 
 export interface StartQuestion {
   readonly guest: string;
-  /** By this host's own clock. */
+  /** Current time by this host's clock. */
   readonly now: BootTime;
   readonly claim: Claim;
-  /** The other side of the migration; for a recovery the dead host. */
+  /** The other side of the migration, or the dead host of a recovery. */
   readonly counterpart: string;
-  /** All other hosts of the fleet, as this host's list has them. */
   readonly fleet: readonly string[];
-  /** Empty as long as no host was asked. */
   readonly answers: ReadonlyMap<string, HostAnswer>;
 }
 
 export type StartVerdict =
   | { readonly kind: 'granted'; readonly permission: StartPermission }
-  /** Another host has the guest: it must not start here. */
   | { readonly kind: 'elsewhere'; readonly host: string; readonly why: string }
-  /** Not known to be safe. `host`: the first host that stands in the way; absent: this host's own journal does. */
+  /** Not proven safe. `host`: the first unproved host; absent: this host's journal is the cause. */
   | { readonly kind: 'unproved'; readonly host?: string; readonly why: string };
 
-/** The hosts that may hold a copy, each of which must be heard of before the guest starts here. */
+/** Hosts that may hold a copy; each must answer before the guest starts here. */
 export function hostsInDoubt({
   claim,
   now,
@@ -104,11 +102,11 @@ export function hostsInDoubt({
   const isSameBoot = claim.kind !== 'recovery' && claim.bootId === now.bootId;
   const mayBeRecovered = claim.kind === 'arrival' && claim.mayBeRecovered;
   if (isSameBoot && !mayBeRecovered) return isCounterpartInDoubt(claim) ? [counterpart] : [];
-  // Also the source that sent its commit: it may have started the guest again on the proof that this host was off.
+  // Includes the source that sent its commit: it may have restarted the guest on a proof that this host was off.
   return [counterpart, ...fleet.filter((host) => host !== counterpart)];
 }
 
-/** On a host that was not restarted since. */
+/** True if the other side may hold a copy, for a host that has not rebooted since. */
 function isCounterpartInDoubt(claim: Exclude<Claim, { kind: 'recovery' }>): boolean {
   switch (claim.kind) {
     case 'take-back':
@@ -167,11 +165,10 @@ function whyDoubtful(answer: HostAnswer | undefined, now: BootTime): string | un
   }
 }
 
-/** Whether what was proved, or said, at that moment still stands. */
 export const isProofValid = (at: BootTime | undefined, now: BootTime): boolean =>
   whyVoid(at, now) === undefined;
 
-/** A host may have come back, and acted, since it was proved off. */
+/** A host may have returned and acted since it was proved off. */
 function whyVoid(at: BootTime | undefined, now: BootTime): string | undefined {
   if (at === undefined) return 'was proved off, and when is not known';
   if (at.bootId !== now.bootId) return 'was proved off before this host was restarted';

@@ -1,15 +1,13 @@
 import type { PageMix } from '../../protocol/public/prediction.ts';
 
-/** What was seen of a guest's balloon, bytes. */
 export interface BalloonTake {
   readonly takesBytes: number;
   readonly availableBytes: number;
 }
 
 /**
- * The mix of pages once the balloon has taken so much: those are zeros. Pages that were zeros before are taken to be among
- * those that the guest does not use, and to be taken like the others of them. So are pages that the destination knows: of
- * what is left it knows as large a part. Pure.
+ * Mix of pages after the balloon took this much; the taken pages become zeros. Pages that were zeros before are
+ * assumed to be unused, and to be taken in proportion. Pure.
  */
 export function balloonedMix(
   mix: PageMix,

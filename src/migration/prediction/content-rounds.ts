@@ -4,14 +4,14 @@ import { CONTENT_ROUNDS, LITTLE_SHARE, LOOK_SECONDS_PER_GB, WORTH_SHARE } from '
 import type { Rounds } from './rounds.ts';
 import type { Load } from './load.ts';
 
-/** The rounds of a guest whose memory is compared by content, as the driver of containers makes them. Pure. */
+/** Simulates rounds that compare memory by content, as the driver of containers does. Pure. */
 
 type Policy = Pick<Facts['settings'], 'maxBandwidth' | 'maxDowntimeMs' | 'timeoutMs'>;
 
 /**
- * The first round sends all memory. Each later one reads all of it again and sends what was written during the one before.
- * They end once a round is little, or gains nothing over the one before; what is written during the last one is sent while
- * the guest is frozen. `processor`: how much longer than assumed reading takes.
+ * The first round sends all memory. Each later round reads all of it and sends what changed. Rounds end when one is
+ * small or gains nothing; the final changes are sent while the guest is frozen. `processor`: factor on the assumed
+ * reading time.
  */
 export function simulateContent(
   load: Load,

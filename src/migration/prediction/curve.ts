@@ -1,14 +1,13 @@
 import type { CurvePoint } from '../../protocol/public/prediction.ts';
 
-/** The working set’s curve: how much of its memory a guest writes within a window. Pure. */
+/** Working set curve: memory that a guest writes within a window. Pure. */
 
-/** In which rates of several looks are compared: what is written over and over counts for less in a longer window. */
+/** Common window for comparing rates: rewrites count less in longer windows. */
 export const RATE_WINDOW_MS = 3000;
 
 /**
- * Bytes that are written at least once within `windowMs`, never more than all of memory. Between two measured windows
- * the curve is straight, and before the first it is straight from zero. Real writes grow more slowly in longer windows,
- * so this rather reckons too little than too much. After the last it goes on as it went last.
+ * Bytes written at least once within `windowMs`, limited to all memory. Linear between measured windows, from zero,
+ * and beyond the last window. This is low between windows, because real writes grow more slowly in longer ones.
  */
 export function dirtiedWithin(
   curve: readonly CurvePoint[],
@@ -25,12 +24,11 @@ export function dirtiedWithin(
   return Math.min(memoryBytes, before.dirtyBytes + slope * Math.max(0, windowMs - before.windowMs));
 }
 
-/** bytes/s of a guest that goes on as in that window. */
 export function rateWithin({ windowMs, dirtyBytes }: CurvePoint): number {
   return Math.round((dirtyBytes * 1000) / Math.max(1, windowMs));
 }
 
-/** bytes/s as looks with other windows are compared with it; undefined of one that has none. */
+/** bytes/s in the common window; undefined without a curve. */
 export function comparableRate({
   curve,
   memoryBytes,
@@ -43,7 +41,7 @@ export function comparableRate({
   return rateWithin({ windowMs: RATE_WINDOW_MS, dirtyBytes });
 }
 
-/** By window, each once. A longer look that saw less is a matter of the sample. */
+/** Sorted by window, without duplicates. A longer window with fewer writes is a sampling error. */
 function rising(curve: readonly CurvePoint[]): CurvePoint[] {
   const points: CurvePoint[] = [];
   let most = 0;

@@ -9,49 +9,44 @@ import { MORE_THAN_GIGABIT, type Content, type MemoryPath } from './parameters.t
 import { expected } from './predict.ts';
 import { isThere } from './rounds.ts';
 
-/** Which data path memory takes, decided before anything is prepared. Pure. */
+/** Chooses memory's data path, before anything is prepared. Pure. */
 
-/** What is known when it is decided. */
 export interface DataPathFacts {
-  /** Absent where this host has no wire. */
+  /** Absent if this host has no wire. */
   readonly own: Pick<WireOffer, 'cores' | 'load' | 'knowsGuest'> | undefined;
-  /** Whether the guest's hypervisor may open a socket of this mover's: it runs as the same user, or as root. */
+  /** The guest's hypervisor can open this mover's sockets: it runs as its user, or as root. */
   readonly reachable: boolean;
-  /** Absent where the destination has none. */
+  /** Absent if the destination has no wire. */
   readonly offer: WireOffer | undefined;
-  /** Whether the hosts reach each other through a relay alone, which a hypervisor's own stream cannot use. */
+  /** The hosts only reach each other through a relay, which a hypervisor's stream cannot use. */
   readonly byRelay?: boolean;
   readonly memoryBytes: number;
-  /** What the link between the hosts carries, bytes/s; undefined where nobody knows. */
+  /** Link capacity, bytes/s; undefined if unknown. */
   readonly linkBytesPerS: number | undefined;
-  /** It carries that at the least, and may carry more. */
   readonly linkIsLeast?: boolean;
-  /** What was seen of it, bytes/s, where that is less: whoever measured it was too busy to see more. */
+  /** Smaller rate that was measured, bytes/s; the agents were too busy to fill the link. */
   readonly seenBytesPerS?: number | undefined;
-  /** Absent where nobody has looked: a guest that writes nothing, of whose pages nothing is known. */
+  /** Absent: the guest is taken to write nothing, and its pages are unknown. */
   readonly measured?: Pick<Facts, 'curve' | 'mix' | 'hintedFreeBytes'> | undefined;
-  /** This host's latest migrations to that host, the newest first: what each path costs there. */
+  /** This host's latest migrations to that host, newest first: the costs of each path. */
   readonly ownMoves?: Facts['ownMoves'];
 }
 
 export type DataPathChoice =
   | { readonly takes: 'wire'; readonly why: string }
-  /** `stream`: how the hypervisor sends it, where that is not what the settings say. */
+  /** `stream`: hypervisor's stream settings, if they differ from the request. */
   | { readonly takes: 'native'; readonly why: string; readonly stream?: ChosenStream }
   | { readonly takes: 'neither'; readonly reason: string };
 
-/** As many as QEMU is given on links that are worth it. */
 export const SEVERAL_STREAMS: ChosenStream = { streams: 4, compress: 'none' };
-/** With QEMU's quickest level. */
 export const PACKED_STREAM: ChosenStream = { streams: 4, compress: 'zstd' };
 export const PACKED3_STREAM: ChosenStream = { ...PACKED_STREAM, compressLevel: 3 };
 export const PACKED9_STREAM: ChosenStream = { ...PACKED_STREAM, compressLevel: 9 };
-/** Of the soonest path: between those that are as near the bytes decide. What lies around memory is the same on each. */
+/** Paths within this factor of the fastest are compared by bytes. The time around memory is the same on each. */
 const NEAR = 1.1;
-/** Of the least bytes among those: between paths that send as little, the simplest does. */
+/** Paths within this factor of the fewest bytes: the simplest wins. */
 const ALIKE = 1.05;
 
-/** Why the wire cannot carry this migration; undefined where it can. */
 export function wireObstacle(
   { streams, compress }: Pick<MigrationSettings, 'streams' | 'compress'>,
   { own, offer, reachable }: Pick<DataPathFacts, 'own' | 'offer' | 'reachable'>,
@@ -67,7 +62,6 @@ export function wireObstacle(
   return streams > 1 ? `it takes one stream, and --streams ${streams} was asked for` : undefined;
 }
 
-/** The data path to take: what was asked for, or by prediction, and why. */
 export function decideDataPath(settings: MigrationSettings, facts: DataPathFacts): DataPathChoice {
   const asked = settings.path ?? 'native';
   if (facts.byRelay === true) {
@@ -82,40 +76,39 @@ export function decideDataPath(settings: MigrationSettings, facts: DataPathFacts
   return { takes: 'wire', why: 'it was asked for' };
 }
 
-/** Whether what the guest's pages hold has a part in the choice: more than one path is open, and the link is known. */
+/** True if page contents affect the choice: several paths are open, and the link is known. */
 export function goesByPages(settings: MigrationSettings, facts: DataPathFacts): boolean {
   if (settings.path !== 'auto' || facts.byRelay === true || asksForStream(settings)) return false;
   if (!Number.isFinite(linkOf(settings, facts))) return false;
   return settings.mode === 'precopy' || wireObstacle(settings, facts) === undefined;
 }
 
-/** From here on a link that agents were too busy to fill is one that leaves the choice to processors, bytes/s: 400 Mbit/s. */
+/** Minimum measured rate of an unfilled link that is assumed to be fast, bytes/s: 400 Mbit/s. */
 const AMPLE_SEEN = 50_000_000;
-/** What such a link counts as, bytes/s: 10 Gbit/s. */
+/** Assumed rate of such a link, bytes/s: 10 Gbit/s. */
 const AMPLE = 1_250_000_000;
 
 /**
- * What `auto` takes a link for that is not configured. One of 1 Gbit/s taken for 10 cost 1.3 times the time, one without a
- * limit taken for what two busy agents saw of it twice (docs/measurements/prediction.md). One of 400 Mbit/s would cost
- * more than twice: agents that are too busy to fill so little are taken by their word only from that rate on.
+ * Link rate for `auto` if none is configured. Taking 1 Gbit/s for 10 cost 1.3 times the time, and trusting the rate
+ * that two busy agents measured on an unlimited link, twice (docs/measurements/prediction.md). Slower measurements
+ * are used as they are.
  */
 export function linkToChooseBy(
   link: Pick<LinkMeasure, 'rate' | 'how' | 'isLeast'> | undefined,
 ): Pick<DataPathFacts, 'linkBytesPerS' | 'linkIsLeast' | 'seenBytesPerS'> {
   if (link === undefined) return { linkBytesPerS: undefined };
   const { rate, how, isLeast = false } = link;
-  // An earlier migration may have come to all that the link carries.
+  // An earlier migration may have reached the link's full rate.
   const ample = how === 'seen' ? MORE_THAN_GIGABIT : AMPLE_SEEN;
   if (!isLeast || rate < ample || rate >= AMPLE)
     return { linkBytesPerS: rate, ...(isLeast ? { linkIsLeast: true } : {}) };
   return { linkBytesPerS: AMPLE, seenBytesPerS: rate };
 }
 
-/** Explicit settings of the hypervisor's stream stay. */
 const asksForStream = ({ streams, compress }: MigrationSettings): boolean =>
   streams > 1 || compress !== 'none';
 
-/** What memory may take of the link, bytes/s; Infinity: nobody knows. */
+/** Rate available to memory, bytes/s; Infinity if unknown. */
 const linkOf = ({ maxBandwidth }: MigrationSettings, { linkBytesPerS }: DataPathFacts): number =>
   Math.min(linkBytesPerS ?? Infinity, maxBandwidth ?? Infinity);
 
@@ -137,7 +130,7 @@ function predicted(
   const memoryPaths = candidatesFor(settings, { mayWire: obstacle === undefined, known, looked });
   const found = reckon(memoryPaths, settings, facts);
   const ends = found.some(({ memoryMs }) => Number.isFinite(memoryMs));
-  // Where none would end, what a pass takes decides.
+  // If no path would end, compare the time of one pass.
   const idle = { ...facts, measured: { ...facts.measured, curve: [] } };
   const reckoned = ends ? found : reckon(memoryPaths, settings, idle);
   const { seenBytesPerS, measured } = facts;
@@ -151,22 +144,21 @@ function predicted(
 interface Candidate {
   readonly memoryPath: Exclude<MemoryPath, 'xbzrle' | Content>;
   readonly takes: 'wire' | 'native';
-  /** Where it is not what the settings say. */
   readonly stream?: ChosenStream;
 }
 
 interface CandidateEstimate extends Candidate {
-  /** What memory takes; Infinity: it would not end. */
+  /** Time of memory; Infinity: it does not converge. */
   readonly memoryMs: number;
   readonly bytes: number;
-  /** What this host's own moves made of the processor time that is assumed; 1: nothing. */
+  /** Factor on the assumed processor time, from this host's moves; 1: none. */
   readonly times: number;
 }
 
 /**
- * The simplest first. Level 9 takes the most of processors: it is chosen only for pages that somebody has looked at, since
- * they may not shrink. Post-copy takes several streams on QEMU 10.1 and later only. XBZRLE is never chosen: what it saves
- * depends on how much of what is written QEMU's cache holds, and nobody has measured that.
+ * Simplest first. Level 9 needs the most processor time and is only chosen for sampled pages, which may not shrink.
+ * Post-copy uses several streams on QEMU 10.1 and later only. XBZRLE is never chosen: its gain depends on the share
+ * of written memory in QEMU's cache, which was not measured.
  */
 function candidatesFor(
   { mode }: Pick<MigrationSettings, 'mode'>,
@@ -187,7 +179,6 @@ function candidatesFor(
   ];
 }
 
-/** What each path comes to. */
 function reckon(
   memoryPaths: readonly Candidate[],
   settings: MigrationSettings,
@@ -196,9 +187,9 @@ function reckon(
   const hosts = [own, offer].filter((side) => side !== undefined);
   const processors = hosts.length === 0 ? [{ cores: 1 }] : hosts;
   const { curve = [], mix, hintedFreeBytes } = measured ?? {};
-  // It is asked which is the soonest, however long that is.
+  // The fastest path is sought, however long it takes.
   const asked = { ...settings, timeoutMs: Number.MAX_SAFE_INTEGER };
-  // A cap is kept to as it is, and nothing waits for the link then.
+  // A cap is kept exactly, so nothing waits for the link.
   const link =
     linkBytesPerS === undefined
       ? undefined
@@ -213,7 +204,7 @@ function reckon(
   });
 }
 
-/** Of the paths that are nearly as soon as the soonest, the simplest of those that send the least. */
+/** Simplest of the paths that are nearly as fast as the fastest and send the fewest bytes. */
 function bestOf(reckoned: readonly CandidateEstimate[]): CandidateEstimate {
   const soonest = Math.min(...reckoned.map(({ memoryMs }) => memoryMs));
   const near = reckoned.filter(({ memoryMs }) => memoryMs <= soonest * NEAR);
@@ -240,10 +231,9 @@ function wordsOf(memoryPath: Candidate['memoryPath'], mix: PageMix | undefined):
 
 interface PathExplanation {
   readonly link: number;
-  /** Of that link, at the least; absent: it is known. */
+  /** Lower bound of the link; absent: it is known. */
   readonly seen: number | undefined;
   readonly obstacle: string | undefined;
-  /** Whether any path would end. */
   readonly ends: boolean;
   readonly mix: PageMix | undefined;
 }
@@ -256,7 +246,7 @@ function reasonOf(
     const shown = times.toFixed(1);
     const learned = shown === '1.0' ? '' : ` (${shown} times the processor time assumed)`;
     const words = `${wordsOf(memoryPath, mix)}${learned}`;
-    // The bytes of a path that does not end are those of a time that nobody allows.
+    // The bytes of a path that does not end are meaningless.
     if (!Number.isFinite(memoryMs)) return `no end ${words}`;
     return `${formatDuration(Math.round(memoryMs))} and ${formatBytes(Math.round(bytes))} ${words}`;
   });

@@ -3,31 +3,30 @@ import type { Facts } from './facts.ts';
 import { plainMsPerByte } from './load.ts';
 import type { Scenario } from './scenarios.ts';
 
-/** What it takes to copy a guest's disks before its memory moves. Pure. */
+/** Predicts the copy of a guest's disks before its memory moves. Pure. */
 
 export interface DiskCopy {
-  /** From the start of the copies until each is as good as its disk. */
+  /** Time until each copy is in sync. */
   readonly ms: number;
-  /** That go over the link meanwhile. */
   readonly bytes: number;
-  /** What the guest writes from then on, which goes over the link as well, bytes/ms. */
+  /** Guest writes afterwards, which use the link too, bytes/ms. */
   readonly writtenPerMs: number;
 }
 
 export const NO_COPY: DiskCopy = { ms: 0, bytes: 0, writtenPerMs: 0 };
 
 /**
- * Of what the guest writes meanwhile, so much goes to places that were copied already, and is copied again: a copy goes from
- * front to back, and the writes are taken to lie anywhere. Assumed.
+ * Share of guest writes that fall on copied places and are copied again. A copy goes from front to back, and writes
+ * are assumed to be uniform. Assumed.
  */
 const AGAIN_SHARE = 0.5;
-/** Writes that come faster than the copies wait for these, and take no more of the way than this. Assumed. */
+/** Faster writes wait for the copies and use no more of the link. Assumed. */
 const MAX_WAY_SHARE = 0.5;
 
-/** No copy is said to take longer: ten years. */
+/** Upper bound of a prediction: ten years. */
 const MAX_MS = 10 * 365 * 86_400_000;
 
-/** What images of these nodes take at the source, or what the guest sees of them where that is not known; undefined where one is not described. */
+/** Allocated sizes at the source, or virtual sizes if unknown; undefined if a node is not described. */
 export function bytesToCopy(disks: readonly Disk[], nodes: readonly string[]): number | undefined {
   const images = new Map(disks.flatMap(({ images: all }) => all.map((each) => [each.node, each])));
   let sum = 0;
@@ -39,7 +38,7 @@ export function bytesToCopy(disks: readonly Disk[], nodes: readonly string[]): n
   return sum;
 }
 
-/** All of it goes once, as it is, over the link or through the processors, whichever is slower; and what is copied again. */
+/** Each byte is sent once uncompressed, limited by the link or the processors, plus what is copied again. */
 export function diskCopyOf(facts: Facts, scenario: Scenario): DiskCopy {
   const { disks } = facts;
   if (disks === undefined) return NO_COPY;

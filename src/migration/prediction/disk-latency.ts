@@ -3,29 +3,28 @@ import type { ExpectedRequests, LinkMeasure, Range } from '../../protocol/public
 import { medianOf } from './own-times.ts';
 import { MAX_LOOKED_AT, weightOf } from './parameters.ts';
 
-/** How long a guest's own requests to a disk will take while it is copied. Pure. */
+/** Predicts the latency of a guest's disk requests during a copy. Pure. */
 
 export type RequestKind = 'reads' | 'writes' | 'flushes';
 export type Percentile = 'p50Ms' | 'p99Ms';
 
-/** Of fewer requests nobody can say such a percentile. */
+/** Requests needed to estimate each percentile. */
 const ENOUGH: Readonly<Record<Percentile, number>> = { p50Ms: 20, p99Ms: 100 };
-/** A range reaches so many times below and above its middle. Assumed. */
+/** Ratio of a range's ends to its middle. Assumed. */
 const SPREAD: Readonly<Record<Percentile, number>> = { p50Ms: 3, p99Ms: 5 };
-/** A write that waits for its copy: so much goes over the link for it, of which the other half is memory's. Assumed. */
+/** Link bytes per write that waits for its copy; memory uses the other half of the link. Assumed. */
 const WRITE_BYTES = 64 * 1024;
 const LINK_SHARE = 0.5;
-/** What a few migrations say is believed up to here. */
+/** Maximum factor learned from a few migrations. */
 const MAX_LEARNED = 8;
 
 export interface LatencyFacts {
   readonly link: Pick<LinkMeasure, 'rate' | 'roundTripMs'> | undefined;
   readonly maxBandwidth: number | undefined;
-  /** Of this host's own migrations, the newest first. */
   readonly own: readonly DiskLatency[];
 }
 
-/** Of each disk: how long requests take now (`before`), and what to expect. */
+/** Per disk: current latency (`before`) and expected latency. */
 export function expectedLatencies(
   disks: readonly DiskLatency[],
   facts: LatencyFacts,
@@ -41,7 +40,6 @@ export function expectedLatencies(
   });
 }
 
-/** Nothing where too few requests were counted. */
 function expected(
   before: DiskRequests,
   kind: RequestKind,
@@ -50,7 +48,7 @@ function expected(
 ): Partial<Record<Percentile, Range>> {
   const now = knownOf(before, kind, at);
   if (now === undefined) return {};
-  // Only writes wait for their copies, and only from the second round of memory on: a few of all that are counted.
+  // Only writes wait for copies, and only from the second round of memory on.
   const waitMs = kind === 'writes' ? writeWaitMs(facts) : 0;
   const modelled = at === 'p99Ms' ? now + waitMs : now;
   const ratios = ratiosOf(facts.own, kind, at);
@@ -61,7 +59,7 @@ function expected(
   return { [at]: { low: middle / spread, middle, high: middle * spread + waitMs } };
 }
 
-/** What a write waits for once it goes to both hosts; 0 where the link is not known. */
+/** Wait of a write that goes to both hosts; 0 if the link is unknown. */
 function writeWaitMs({ link, maxBandwidth = Number.POSITIVE_INFINITY }: LatencyFacts): number {
   if (link === undefined) return 0;
   const rate = Math.max(1, Math.min(link.rate, maxBandwidth) * LINK_SHARE);
@@ -76,7 +74,7 @@ function ratiosOf(own: readonly DiskLatency[], kind: RequestKind, at: Percentile
   return found.slice(0, MAX_LOOKED_AT);
 }
 
-/** Undefined where too few were counted to say it, or some took longer than the hypervisor tells apart. */
+/** Undefined if too few were counted, or some took longer than the hypervisor's last bin. */
 export function knownOf(
   requests: DiskRequests | undefined,
   kind: RequestKind,

@@ -7,7 +7,7 @@ import type { Load } from './load.ts';
 import { NOMINAL } from './scenarios.ts';
 import { workOf } from './work.ts';
 
-/** What a migration takes from the guest, the link and the hosts. Pure. */
+/** Load of a migration on the guest, the link and the hosts. Pure. */
 
 export interface Course {
   readonly load: Load;
@@ -43,7 +43,7 @@ export function effectsOf(
   };
 }
 
-/** Of memory, sent again or for the first time, that comes to so many bytes over the link. */
+/** Memory, first or repeated, behind this many link bytes. */
 function allContent({ contentBytes, passBytes, againBytesPerByte }: Load, bytes: number): number {
   const again = againBytesPerByte > 0 ? Math.max(0, bytes - passBytes) / againBytesPerByte : 0;
   return contentBytes + again;

@@ -1,19 +1,15 @@
 import { HINTED_SHARE, HINTS_AFTER_MS } from './parameters.ts';
 
-/** What is known of a guest that gives hints of its free pages. */
 export interface FreePageFacts {
   readonly freeBytes: number;
   readonly memoryBytes: number;
-  /** The share of its pages that are zeros: they are taken to be among the free ones. */
+  /** Share of zero pages; assumed to be free. */
   readonly zero: number;
-  /** At which memory is sent until the hints are there, bytes/s. */
+  /** Rate of memory before the hints arrive, bytes/s. */
   readonly rate: number;
 }
 
-/**
- * How much of what the guest's pages hold pre-copy leaves out, bytes. Hints are of large free blocks alone, and what goes
- * before they come goes all the same. Pure.
- */
+/** Bytes of page content that pre-copy skips: large free blocks that were not sent before the hints. Pure. */
 export function leftOutBytes({ freeBytes, memoryBytes, zero, rate }: FreePageFacts): number {
   const held = (1 - zero) * memoryBytes;
   if (held <= 0) return 0;

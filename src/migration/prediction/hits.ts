@@ -2,16 +2,16 @@ import type { PageMix } from '../../protocol/public/prediction.ts';
 import { SPREADS, type MemoryPath } from './parameters.ts';
 import type { Scenario } from './scenarios.ts';
 
-/** What the destination's cache has of a guest's pages, as a sample of them shows it. Pure. */
+/** Share of a guest's pages in the destination's cache, from a sample. Pure. */
 
-/** Also by the name that a report has, which may be one of a newer build. */
+/** Accepts the path names of a report, possibly of a newer build. */
 export const isByWire = (memoryPath: string): boolean =>
   memoryPath === 'cold' || memoryPath === 'known';
 
 /**
- * The share, of pages that are not zeros, which goes by its name; undefined where that is not known, or the path has no cache.
- * A case in which pages shrink less is one in which fewer are known, by as much as a sample of that size may be off. On the
- * scale of arcsin(sqrt(share)) that is as much for any share, so that more hits are more in each case.
+ * Share of nonzero pages that are sent by name; undefined if unknown or without a cache. Scenarios with less
+ * compressible pages also have fewer hits, shifted by the sampling error. On the scale of arcsin(sqrt(share)) the
+ * error is the same for every share.
  */
 export function hitsOf(
   { memoryPath, mix }: { readonly memoryPath: MemoryPath; readonly mix?: PageMix | undefined },
@@ -25,6 +25,6 @@ export function hitsOf(
   return Math.sin(Math.min(Math.PI / 2, Math.max(0, angle))) ** 2;
 }
 
-/** By hits: what it is without any, and with nothing else. */
+/** Interpolates by hits, from none to all. */
 export const between = (none: number, all: number, hits: number): number =>
   none + (all - none) * hits;

@@ -1,15 +1,12 @@
 import type { MigrationSettings, Report } from '../../protocol/public/migration.ts';
 import { CAP_STEP, type MemoryPath } from './parameters.ts';
 
-/** The least cap that a migration takes, bytes/s. */
 const MIN = 1024;
 
-/** What a share of a link comes to, bytes/s. `linkBytesPerS`: what the link carries. */
 export function shareOfLink(share: number, linkBytesPerS: number): number {
   return Math.max(MIN, Math.floor(share * linkBytesPerS));
 }
 
-/** The settings as they are carried out: the lower one of the cap that was asked for and the share of the link. */
 export function withShare<S extends Pick<MigrationSettings, 'maxBandwidth'>>(
   settings: S,
   shareBytesPerS: number | undefined,
@@ -18,12 +15,15 @@ export function withShare<S extends Pick<MigrationSettings, 'maxBandwidth'>>(
   return { ...settings, maxBandwidth: Math.min(settings.maxBandwidth ?? Infinity, shareBytesPerS) };
 }
 
-/** Whether a migration was held below its link, by its request or by the time of day: its rate says nothing of the link. */
+/** True if a migration was capped, so that its rate does not show the link's. */
 export function wasCapped({ settings, timedCap }: Pick<Report, 'settings' | 'timedCap'>): boolean {
   return settings.maxBandwidth !== undefined || timedCap !== undefined;
 }
 
-/** The settings with the cap as whoever sends keeps to it. `rounds`: a driver's own, which keeps to each cap. */
+/**
+ * Settings with the cap as the sender actually keeps it. `rounds`: the driver's way of making rounds; a driver with
+ * its own keeps every cap.
+ */
 export function asKept<S extends Pick<MigrationSettings, 'maxBandwidth'>>(
   settings: S,
   {

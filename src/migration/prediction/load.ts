@@ -23,45 +23,41 @@ import type { Writes } from '../steering/write-rate.ts';
 import type { Scenario } from './scenarios.ts';
 import { startMsOf, workMsPerByte } from './work.ts';
 
-/** What a pass over memory, and a page that is sent again, cost on a memory path. Pure. */
+/** Cost of a pass over memory and of a resent page, per memory path. Pure. */
 
-/** What is sent, and what it costs on the data path that memory takes. */
 export interface Load {
   readonly memoryBytes: number;
   readonly curve: readonly CurvePoint[];
-  /** Of a pass over all of memory. */
   readonly passMs: number;
   readonly passBytes: number;
-  /** Of a pass: pages that are sent, and not only noted as zeros or left out. */
+  /** Pages sent with content in a full pass, without zeros and skipped pages. */
   readonly contentBytes: number;
-  /** Of a byte of memory that is sent again. */
   readonly againMsPerByte: number;
   readonly againBytesPerByte: number;
-  /** As its mover looks at its pages while the first round runs; absent: it does not. */
+  /** Writes that its mover observes during the first round; absent: not observed. */
   readonly writes?: Writes | undefined;
 }
 
-/** What a pass over memory sends, and what a byte takes of the link and of the processors, each by itself. */
 interface Pass {
-  /** Of memory: what is sent as pages, and what as notes of zeros. */
+  /** Memory sent as pages or as zero notes. */
   readonly reported: number;
   readonly zeros: number;
-  /** Of a page, and of one that is sent again: bytes over the link for each byte. */
+  /** Link bytes per byte of a page, first and again. */
   readonly share: number;
   readonly againShare: number;
   readonly startMs: number;
-  /** For a byte of memory. */
+  /** Per byte of memory. */
   readonly workMs: number;
-  /** For a byte over the link. */
+  /** Per byte over the link. */
   readonly linkMs: number;
   /** Link and processors wait for each other in turn. */
   readonly alternating: boolean;
 }
 
 /**
- * The link and the processors work at the same time: the slower of the two counts. Of pages that are compressed some shrink
- * much, and the link waits for the processors; others do not, and these wait for it: where each alone would take about as
- * long, both together take longer. Not where the link is known at the least only: it may not be waited for at all.
+ * Link and processors work in parallel, so the slower one counts. Compression makes each wait for the other at times,
+ * because some pages shrink much and others do not. If both alone would take about as long, together they take
+ * longer. Not applied to a link that is only a lower bound, since it may never be the limit.
  */
 const slower = (
   { workMs, linkMs, alternating }: Pick<Pass, 'workMs' | 'linkMs' | 'alternating'>,
@@ -71,7 +67,7 @@ const slower = (
 
 function passOf(facts: Facts, scenario: Scenario): Pass {
   const { memoryBytes, mix } = facts;
-  // The sample is off to either side in what is zero, too.
+  // The sampling error affects the share of zeros, too.
   const held = (1 - (mix?.zero ?? 0)) * scenario.share ** (mix === undefined ? 0 : HELD_SPREAD);
   const zeroShare = Math.max(0, 1 - held);
   const { share, againShare } = sharesOf(facts, scenario);
@@ -85,14 +81,13 @@ function passOf(facts: Facts, scenario: Scenario): Pass {
   return { reported, zeros, share, againShare, startMs, workMs, linkMs, alternating };
 }
 
-/** Somebody has looked at its pages, and the path compresses them. */
 export const isSampled = ({ memoryPath, mix }: Pick<Facts, 'memoryPath' | 'mix'>): boolean =>
   mix !== undefined && COSTS[memoryPath].ofPacked !== undefined;
 
 const firstBytesOf = ({ reported, zeros, share }: Pass): number =>
   reported * share + zeros * ZERO_NOTE;
 
-/** What so many bytes over the link would take of the processors alone, and of the link alone, ms; and those of the first pass. */
+/** Time of these link bytes on the processors alone and on the link alone, ms. */
 export function aloneOf(
   facts: Facts,
   scenario: Scenario,
@@ -145,7 +140,7 @@ export function loadOf(facts: Facts, scenario: Scenario): Load {
   };
 }
 
-/** Of a byte of a page that is not zero, over the link: when it is sent first, and again. */
+/** Link bytes per byte of a nonzero page, first and again. */
 function sharesOf(facts: Facts, scenario: Scenario) {
   const hits = hitsOf(facts, scenario);
   if (hits === undefined) return sharesBy(facts, scenario);
@@ -160,7 +155,7 @@ function sharesOf(facts: Facts, scenario: Scenario) {
 function sharesBy(facts: Facts, scenario: Scenario) {
   const { memoryPath, mix, factors } = facts;
   const { again, ofPacked } = COSTS[memoryPath];
-  // What is sent as it is has no share that could be off, once it is known what there is to send.
+  // Uncompressed pages have no uncertain share once the pages are sampled.
   const off = mix !== undefined && ofPacked === undefined ? 1 : scenario.share;
   const learned = isSampled(facts) ? (factors?.bytes.times ?? 1) : 1;
   const shareWith = (pages: PageMix | undefined): number =>
@@ -168,7 +163,7 @@ function sharesBy(facts: Facts, scenario: Scenario) {
   return { share: shareWith(mix), againShare: shareWith(rewritten(memoryPath, mix)) * again };
 }
 
-/** What a mover sees in a good part of the first round, if the guest goes on as it was seen. */
+/** Writes that a mover observes in a good part of the first round, if the guest continues as measured. */
 function longLook(
   curve: readonly CurvePoint[],
   passMs: number,
@@ -178,26 +173,25 @@ function longLook(
   return { long: { windowMs, dirtyBytes: dirtiedWithin(curve, windowMs, memoryBytes) } };
 }
 
-/** As a mover does: not where a byte that is written is not a byte that is sent. */
+/** True if the mover observes writes; useless if a written byte is not a sent byte. */
 function looksAtWrites({ pages = 0, shape, memoryPath }: Facts): boolean {
   return pages > 0 && shape !== 'managed' && (memoryPath === 'plain' || memoryPath === 'several');
 }
 
-/** What a byte takes that goes as it is, like those of QEMU's own stream, ms. */
+/** Time per uncompressed byte, as in QEMU's stream, ms. */
 export function plainMsPerByte(facts: Facts, scenario: Scenario): number {
   const factors = factorsOf('plain', facts.ownMoves ?? []);
   const workMs = workMsPerByte({ ...facts, memoryPath: 'plain', factors }, scenario);
   return Math.max(1000 / linkOf(facts, scenario), workMs);
 }
 
-/** Free pages that hold something, bytes. Hypervisors ask for hints of them where no post-copy may follow. */
+/** Nonempty free pages, bytes. Hypervisors request hints only if post-copy cannot follow. */
 function leftOut(facts: Facts, msPerByte: number): number {
   const { mix, hintedFreeBytes: freeBytes, memoryBytes, settings } = facts;
   if (freeBytes === undefined || settings.mode !== 'precopy') return 0;
   return leftOutBytes({ freeBytes, memoryBytes, zero: mix?.zero ?? 0, rate: 1000 / msPerByte });
 }
 
-/** Bytes over the link for each byte of a page that is not zero. */
 function shareOf(memoryPath: MemoryPath, mix: PageMix | undefined, link: number): number {
   const { share, once } = COSTS[memoryPath];
   const ofPacked = ofPackedOver(memoryPath, link);
@@ -215,13 +209,13 @@ function ofPackedOver(memoryPath: MemoryPath, link: number): number | undefined 
   return between(ofPackedThin, ofPacked, Math.min(1, Math.max(0, fat)));
 }
 
-/** What hardly shrinks at the quickest level does not at a higher one, either. */
+/** Pages that barely shrink at the fastest level do not shrink at higher levels either. */
 function ofHigher(memoryPath: MemoryPath, { packed }: PageMix): number {
   const { ofQuickest = 1 } = COSTS[memoryPath];
   return 1 - (1 - ofQuickest) * Math.min(1, 2 * (1 - packed));
 }
 
-/** The wire sends what changed in such a page, and its cost is of the whole one. */
+/** The wire sends a page's changes at the processor cost of the whole page. */
 function rewritten(memoryPath: MemoryPath, mix: PageMix | undefined): PageMix | undefined {
   if (!isPacked(memoryPath) || mix?.packedAgain === undefined) return mix;
   return { ...mix, packed: mix.packedAgain };
@@ -230,37 +224,36 @@ function rewritten(memoryPath: MemoryPath, mix: PageMix | undefined): PageMix | 
 const isPacked = (memoryPath: MemoryPath): boolean =>
   COSTS[memoryPath].ofPacked !== undefined && !isByWire(memoryPath);
 
-/** More than one of the hypervisor's own streams. */
 export const isSeveral = (memoryPath: MemoryPath): boolean =>
   COSTS[memoryPath].mostCores > 1 && !isByWire(memoryPath);
 
 /**
- * What was written before the guest is stopped, and is still to go, ms. The wire bounds what is under way, and a
- * hypervisor that keeps to a cap below the link has nothing in front of it.
+ * Time to send the bytes that are queued when the guest stops, ms. The wire limits its queue, and a hypervisor with a
+ * cap below the link has none.
  */
 export function queuedMsOf(facts: Facts, scenario: Scenario): number {
   const { link, settings, memoryPath } = facts;
   const rate = (link?.rate ?? Infinity) * scenario.link;
   if (isByWire(memoryPath) || (settings.maxBandwidth ?? Infinity) < rate) return 0;
-  // It differs from one look to the next by more than the link does.
+  // Varies more between measurements than the link.
   return (
     queuedMs(isSeveral(memoryPath) ? SEVERAL_QUEUED_BYTES : QUEUED_BYTES, rate) * scenario.fixed
   );
 }
 
-/** What a mover leaves out of the downtime that its hypervisor may plan for, ms. */
+/** Time that a mover subtracts from the hypervisor's downtime limit, ms. */
 export function underWayMsOf(facts: Facts, scenario: Scenario): number {
-  // A manager plans by itself, and a container's rounds end by what they sent.
+  // Managers plan by themselves, and container rounds end by the amount sent.
   const isPlanned = facts.shape === 'managed' || facts.rounds === 'content';
   if (isByWire(facts.memoryPath)) return WIRE_UNDER_WAY_MS + (isPlanned ? 0 : SWITCH_MS);
   return isPlanned ? 0 : queuedMsOf(facts, scenario) + SWITCH_MS;
 }
 
-/** Of a link that is known at the least, it is the cap that is known, if the link was seen to carry as much. */
+/** A lower bound of the link suffices if it was seen to carry the cap. */
 const isLinkKnown = ({ link, settings: { maxBandwidth = Infinity } }: Facts): boolean =>
   link?.isLeast !== true || maxBandwidth <= link.rate;
 
-/** bytes/s; a cap is kept to as it is. */
+/** bytes/s; a cap is kept exactly. */
 function linkOf({ link, settings }: Facts, scenario: Scenario): number {
   return Math.max(
     1,

@@ -1,7 +1,7 @@
 import type { ChosenStream } from '../../protocol/public/migration.ts';
 import type { MemoryPath, PackedPath } from './parameters.ts';
 
-/** The row of the table of costs that a stream has, or the wire. `knowsGuest`: caches of both hosts do. Pure. */
+/** Row of the cost table for a stream or the wire. `knowsGuest`: both hosts' caches know the guest. Pure. */
 export function memoryPathOf(
   path: 'native' | 'wire',
   stream: ChosenStream,
@@ -13,7 +13,7 @@ export function memoryPathOf(
   return stream.streams > 1 ? 'several' : 'plain';
 }
 
-/** Levels between those that were measured count as the next one. */
+/** Levels between measured ones count as the next higher one. */
 function levelOf(level = 1): PackedPath {
   if (level <= 1) return 'packed';
   return level <= 3 ? 'packed3' : 'packed9';

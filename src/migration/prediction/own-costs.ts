@@ -15,36 +15,34 @@ import {
 } from './parameters.ts';
 
 /**
- * What a path of memory costs on these hosts, by this host's own moves: in times what the table of costs assumes, so that
- * what was learned before does not count twice. Pure.
+ * Costs of a memory path learned from this host's moves, as factors on the cost table, so that earlier learning does
+ * not count twice. Pure.
  */
 
-/** Further off than that from what is assumed nothing is believed. */
 const MAX_PROCESSOR = 4;
 const MAX_BYTES = 2;
-/** Processors that were said to be at work for so much of the time while memory moves bind it. */
+/** Minimum share of the predicted time for processors to count as the bottleneck. */
 const MOSTLY = 0.7;
 /**
- * So many times what the link alone would take a move must have taken, before its processors are said to be why: the link
- * may be off by a tenth. More, where the link was said to bind it.
+ * Processors count as the cause only if a move took more than this multiple of the link's time, because the link's
+ * rate may be off by a tenth. If the link was the predicted bottleneck, the multiple is larger.
  */
 const BESIDE_LINK = 1.1;
 const BEYOND_LINK = 1.25;
-/** What is shorter shows its start more than what a byte takes, ms. */
+/** Shorter moves show their start more than the cost per byte, ms. */
 const MIN_MS = 1000;
-/** What is sent again grows with the time that all takes: where more than this share may be, bytes say nothing of the path. */
+/** Maximum share of resent bytes, which grow with the total time and hide the path's ratio. */
 const MAX_AGAIN = 0.1;
 
 const COMPRESSING: ReadonlySet<string> = new Set(
   Object.entries(COSTS).flatMap(([name, { ofPacked }]) => (ofPacked === undefined ? [] : [name])),
 );
 
-/** What to multiply by what is assumed of a path, and how many moves say so. */
 export type CostFactors = Readonly<
   Record<'processor' | 'bytes', { readonly times: number; readonly moves: number }>
 >;
 
-/** What a move told of its path's costs; undefined where it told nothing. */
+/** Costs that a move shows; undefined if it shows none. */
 export function toldBy(report: Report): ToldCosts | undefined {
   const { prediction, finished, settings } = report;
   const costs = prediction?.costs;
@@ -65,7 +63,7 @@ export function toldBy(report: Report): ToldCosts | undefined {
   };
 }
 
-/** Disks take a part of the link and the processors; devices, a balloon, a lost link and a lost mover take time of memory's. */
+/** Other causes of slow memory: disks share the link and the processors; devices, a balloon or a lost link delay it. */
 function wasHeldUp({ phases, takeovers, wire, balloon, settings }: Report): boolean {
   return (
     phases.some(({ phase }) => phase === 'disks' || phase === 'seeding') ||
@@ -76,7 +74,7 @@ function wasHeldUp({ phases, takeovers, wire, balloon, settings }: Report): bool
   );
 }
 
-/** `auto` decides anew after a plan, and a stream that a hypervisor cannot send is given up for a plain one. */
+/** `auto` decides again after a plan, and may replace a stream. */
 function tookPath({ wire, stream, settings }: Report, { memoryPath }: PredictionCosts): boolean {
   const path = wire === undefined ? 'native' : 'wire';
   return memoryPathOf(path, stream ?? settings, memoryPath === 'known') === memoryPath;
@@ -84,15 +82,15 @@ function tookPath({ wire, stream, settings }: Report, { memoryPath }: Prediction
 
 interface Came {
   readonly memoryMs: number;
-  /** Bytes, in times what was said. */
+  /** Ratio of actual to predicted bytes. */
   readonly more: number;
   readonly isCapped: boolean;
 }
 
 /**
- * A move cannot have taken less than its processors did: that it took less than they were said to take holds whatever the
- * link did. That it took more says so only where the link alone would have taken less. Where the link explains all of it,
- * processors are taken for no slower than is assumed: one odd move is not believed for ever.
+ * Factor on processor time that a move shows. A faster move than predicted proves faster processors, whatever the
+ * link did. A slower move proves slower processors only if the link alone would have been faster. If the link
+ * explains the time, processors count as no slower than assumed.
  */
 function processorTold(
   { memoryMs: said }: Pick<Prediction, 'memoryMs'>,
@@ -102,28 +100,28 @@ function processorTold(
   const saidMs = said.middle * share;
   if (memoryMs < MIN_MS || saidMs <= 0) return undefined;
   const linkMs = linkShare === undefined ? undefined : said.middle * linkShare * more;
-  // More bytes are more pages. By a path that compresses they may as well be pages that shrink less: half of each counts.
-  // By the wire they say nothing of pages: of one that a cache has only its name is sent.
+  // More bytes mean more pages. On a path that compresses they may mean pages that shrink less, so half of each
+  // counts. On the wire they prove nothing about pages, because cached pages are sent by name.
   const pages = isByWire(memoryPath) ? 1 : bytes === undefined ? more : Math.sqrt(more);
   const off = (alternating === true ? besideLink(memoryMs, linkMs) : memoryMs) / saidMs / pages;
   const told = Math.max(1 / MAX_PROCESSOR, used * off);
   if (linkMs !== undefined && memoryMs < linkMs * BESIDE_LINK && used > 1) return Math.min(1, told);
   if (off < 1) return told;
-  // A link that nobody knew may be why.
+  // An unknown link may be the cause.
   if (linkMs === undefined || memoryMs < linkMs * BESIDE_LINK) return undefined;
   if (share >= MOSTLY) return Math.min(MAX_PROCESSOR, told);
-  // A cap is kept to with pauses; and what processors cannot be why of, something else was.
+  // A cap causes pauses, and a time beyond these bounds has another cause than the processors.
   if (isCapped || memoryMs < linkMs * BEYOND_LINK || told > MAX_PROCESSOR) return undefined;
   return told;
 }
 
-/** That it was no slower than assumed is told only against what said that it was: an odd move is forgotten. */
+/** "No slower than assumed" is only recorded against an earlier slower factor. */
 function slowerTold(found: number | undefined, used: number): number | undefined {
   if (found === undefined || (found <= 1 && used <= 1)) return undefined;
   return Math.max(1, found);
 }
 
-/** Of the time that memory took, what its processors alone would have taken, at the most, ms: see `slower` of a load. */
+/** Upper bound of the processors' share of memory's time, ms; see `slower` of a load. */
 function besideLink(memoryMs: number, linkMs = 0): number {
   if (memoryMs < linkMs * BESIDE_LINK) return memoryMs;
   return Math.sqrt(memoryMs ** 2 - linkMs ** 2);
@@ -142,9 +140,9 @@ function bytesTold(
 }
 
 /**
- * What to multiply by what is assumed of this path: towards the median of what the latest moves told (newest first), as far
- * as these outweigh what is assumed, and all the way once enough of them took the same path. Until then moves by other
- * paths that compress tell of this one's processors, too, where it compresses: the hosts are the same.
+ * Factors on this path's assumed costs: the median of the latest moves (newest first), weighted against the
+ * assumption, and fully used once enough moves took the path. Until then, a path that compresses also learns from
+ * other such paths, since the hosts are the same.
  */
 export function factorsOf(
   memoryPath: string,
@@ -152,7 +150,7 @@ export function factorsOf(
 ): CostFactors {
   const told = latest.flatMap(({ costs }) => costs ?? []);
   const own = told.filter((each) => each.memoryPath === memoryPath);
-  // Of the wire some moves tell only where it was slower: that says nothing of the hypervisor's own compression.
+  // Some moves by the wire only show slower processors, and nothing about the hypervisor's compression.
   const compressing = told.filter(
     (each) =>
       COMPRESSING.has(each.memoryPath) && (isByWire(memoryPath) || !isByWire(each.memoryPath)),
@@ -185,7 +183,6 @@ const WORDS: Readonly<Record<Exclude<MemoryPath, Content>, string>> = {
   known: 'the wire with caches that know the guest',
 };
 
-/** What own moves made of what is assumed, in words; empty where that stays as it is. */
 export function costsLines(
   { memoryPath, processor, bytes }: PredictionCosts,
   to: string,

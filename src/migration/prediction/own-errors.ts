@@ -8,7 +8,7 @@ import type {
 import { cameTo } from '../report/outcome-figures.ts';
 import { LEVEL, MAX_LOOKED_AT, SURE, weightOf } from './parameters.ts';
 
-/** How wide a range has to be, by what this host's own moves came to beside what was said of them. Pure. */
+/** Widths of ranges, from how this host's moves compare with their predictions. Pure. */
 
 const NAMES = [
   'totalMs',
@@ -17,19 +17,19 @@ const NAMES = [
   'downtimeMs',
 ] as const satisfies readonly (keyof PredictionWidths)[];
 
-/** A move that came out further from the middle says no more than this. */
+/** Maximum distance from the middle that counts. */
 const MAX_OFF = 4;
-/** As exponents of the way from the middle to the end of a range: a range of half to double becomes a quarter to four times. */
+/** Exponents on the distance from the middle to the end of a range: half to double becomes a quarter to four times. */
 const WIDEST = 2;
 const NARROWEST = 0.25;
 
 /**
- * How far a move came out from the middle that was said, by the way from there to the end of the range as the model alone
- * has it: 1 is that end. Both as logarithms. Only of what can be said so.
+ * Distance of a result from the predicted middle, as a multiple of the distance to the end of the model's range; both
+ * as logarithms. Omits figures without such a distance.
  */
 export function offOf(report: Report): PredictionOff {
   const { prediction } = report;
-  // The ranges of one that may not end are cut off by the time allowed.
+  // Ranges of a move that may not end are cut off at the time limit.
   if (prediction === undefined || prediction.converges.probability < SURE) return {};
   const came = cameTo(report);
   const off: PredictionOff = {};
@@ -49,8 +49,8 @@ function farFrom({ low, middle, high }: Range, amount: number): number | undefin
 }
 
 /**
- * What to widen the ranges by, or to narrow them by below 1, so that they would have held as many of the latest moves
- * (newest first) as the level claims. One move weighs as much as what is assumed.
+ * Factors on the ranges, below 1 to narrow them, so that they would have held the claimed share of the latest moves
+ * (newest first). The assumption counts as one move.
  */
 export function widthsOf(
   latest: readonly { readonly off?: PredictionOff | undefined }[],
@@ -65,7 +65,7 @@ export function widthsOf(
   return widths;
 }
 
-/** What holds this share of the next one, too, where all are drawn alike: between two of them, or the farthest of a few. */
+/** Quantile that also holds this share of the next draw: between two values, or the largest of a few. */
 function holding(far: readonly number[]): number {
   const sorted = far.toSorted((left, right) => left - right);
   const place = Math.min(sorted.length, (sorted.length + 1) * LEVEL) - 1;
@@ -75,7 +75,7 @@ function holding(far: readonly number[]): number {
 
 type Ranges = Pick<Prediction, 'totalMs' | 'memoryMs' | 'bytes' | 'downtimeMs' | 'clientGapMs'>;
 
-/** The ranges with these widths. Each middle stays where it is, and what is a part of another figure stays within it. */
+/** Applies the widths. Middles stay, and parts stay within their wholes. */
 export function widened(ranges: Ranges, widths: PredictionWidths, timeoutMs: number): Ranges {
   const { totalMs: all, clientGapMs: gap, downtimeMs: down } = ranges;
   const wide = wider(all, widths.totalMs);
@@ -100,7 +100,7 @@ export function widened(ranges: Ranges, widths: PredictionWidths, timeoutMs: num
   };
 }
 
-/** A side that had room keeps some: else the next move could not be compared with it. */
+/** Keeps a little room on each side that had some, for the next comparison. */
 function wider({ low, middle, high }: Range, width = 1): Range {
   if (middle <= 0) return { low, middle, high };
   const end = (of: number): number =>

@@ -9,9 +9,9 @@ import {
   weightOf,
 } from './parameters.ts';
 
-/** What a site's own migrations say of the times that no measurement beforehand shows. Pure. */
+/** Times that cannot be measured beforehand, from a site's migrations. Pure. */
 
-/** Checks, both movers, the destination's hypervisor, the switch, hooks, and what is tidied up. */
+/** Checks, both movers, the destination's hypervisor, the switchover, hooks and cleanup. */
 const AROUND: readonly Phase[] = [
   'checking',
   'preparing',
@@ -21,16 +21,13 @@ const AROUND: readonly Phase[] = [
   'cleanup',
 ];
 
-/** What is assumed of the times around memory on a host whose processes take so long to start, ms. */
+/** Assumed time around memory for this start time of processes, ms. */
 export function assumedAroundMs(startedMs: number = STARTED_MS): number {
   const slower = startedMs / STARTED_MS;
   return AROUND_MS * Math.min(SLOWER.most, Math.max(SLOWER.least, slower));
 }
 
-/**
- * The median of what these migrations (newest first) took around their memory, ms. A few lie between that and what is
- * assumed, which it is where none shows it.
- */
+/** Median time around memory of these migrations (newest first), ms, weighted against the assumption. */
 export function aroundMs(
   reports: Iterable<Pick<Report, 'outcome' | 'finished' | 'phases'>>,
   assumedMs: number,
@@ -45,26 +42,21 @@ export function aroundMs(
   if (took.length === 0) return assumedMs;
   const seen = medianOf(took);
   if (took.length >= ENOUGH_MOVES) return seen;
-  // One move differs from the next by far less than one machine from another.
+  // Moves on one machine differ far less than machines do.
   return assumedMs * (seen / assumedMs) ** weightOf(took.length, AROUND_ASSUMED_COUNTS);
 }
 
-/** For how long a guest is paused depends on this. */
 export interface Kind {
   readonly finished: 'precopy' | 'postcopy';
   readonly byWire: boolean;
-  /** Over more than one stream. */
   readonly several: boolean;
   readonly maxDowntimeMs: number;
 }
 
-/** What a few moves say of the downtime is believed up to here: one long downtime is no rule. */
+/** Maximum factor learned from a few moves; one long downtime is not a rule. */
 const MAX_LEARNED = 8;
 
-/**
- * What to multiply by what the model says of the downtime: towards the median of the latest moves of the same kind, as far
- * as these outweigh what is assumed. 1 where there is none.
- */
+/** Factor on the predicted downtime: weighted median of the latest moves of the same kind. 1 if there are none. */
 export function learnedFactor(
   saidMs: number,
   kind: Kind,
@@ -84,7 +76,7 @@ export function learnedFactor(
   return Math.min(MAX_LEARNED, Math.max(1 / MAX_LEARNED, factor));
 }
 
-/** Between the two in the middle, by their ratio. */
+/** Geometric mean of the two middle values. */
 export function medianOf(values: readonly number[]): number {
   const sorted = values.toSorted((left, right) => left - right);
   const half = (sorted.length - 1) / 2;

@@ -1,45 +1,43 @@
-/** Every number that a prediction rests on and that is not measured for it. Where each comes from is in docs/measurements/prediction.md. Pure. */
+/** Numbers of the prediction that are not measured per migration; sources in docs/measurements/prediction.md. Pure. */
 
-/** The paths that guest memory can take. `known`: by the wire, whose caches know the guest. */
+/** `known`: the wire, with caches that know the guest. */
 export type MemoryPath = 'plain' | 'several' | PackedPath | 'xbzrle' | 'cold' | 'known' | Content;
-/** A container's, compared by content: as it is, or by zstd. */
+/** Container memory compared by content, plain or with zstd. */
 export type Content = 'content' | 'contentPacked';
-/** zstd over several streams at its levels 1, 3 and 9. */
 export type PackedPath = 'packed' | 'packed3' | 'packed9';
 
 /**
- * What a path makes of guest memory: bytes over the link for each byte, seconds of one processor for each GB,
- * rounded from the times that a busy machine of two took (docs/measurements/wire.md), and how many processors it has work for.
+ * Costs of a path: link bytes per byte of memory, processor seconds per GB (rounded from a busy machine with two
+ * processors, docs/measurements/wire.md), and usable processors.
  */
 export interface Cost {
-  /** Where nobody has looked at the pages. */
+  /** Used without a sample of the pages. */
   readonly share: number;
-  /** Where a sample of them was compressed: times what the quick compressor made of it; absent: the path does not compress. */
+  /** Factor on the quick compressor's ratio, with a sample; absent: the path does not compress. */
   readonly ofPacked?: number;
-  /** The same over a thin link, whose processors have the time for more (`THIN_LINK`); absent: as `ofPacked`. */
+  /** Same over a thin link (`THIN_LINK`), whose processors have more time; absent: as `ofPacked`. */
   readonly ofPackedThin?: number;
-  /** Of a higher level: times what the quickest makes of pages that shrink; absent: 1. */
+  /** Higher level: factor on the fastest level's ratio, for pages that shrink; absent: 1. */
   readonly ofQuickest?: number;
-  /** Of a page that is sent again, of what it took the first time. */
+  /** Ratio of a resent page's cost to its first cost. */
   readonly again: number;
   readonly secondsPerGb: number;
-  /** The same whatever the guest's size, before its memory flows. */
   readonly startSeconds?: number;
   readonly mostCores: number;
-  /** A page that it has sent already goes by its name. */
+  /** A page that was sent before is sent by name. */
   readonly once?: true;
 }
 
 export const COSTS: Readonly<Record<MemoryPath, Cost>> = {
-  /** One thread finds the pages and encrypts them. */
+  /** One thread finds and encrypts the pages. */
   plain: { share: 1, again: 1, secondsPerGb: 3, mostCores: 1 },
   several: { share: 1, again: 1, secondsPerGb: 2, mostCores: 4 },
-  /** The hypervisor's own compression, over several streams: the sample's own level, and more pages at a time. */
+  /** The hypervisor's compression over several streams; same level as the sample, with more pages at a time. */
   packed: { share: 0.4, ofPacked: 0.92, again: 1, secondsPerGb: 3, mostCores: 4 },
   /**
-   * What they send of what level 1 does: 0.83 to 0.87 and 0.75 to 0.84 (wire.md, prediction.md). Their times lie between
-   * those of two machines, both quiet: 4.8 and 14 s a GB (wire.md), and 16 and 34 (prediction.md). The slower one counts for
-   * more: a level too low costs some bytes, and one too high twice the time.
+   * Bytes relative to level 1: 0.83 to 0.87 and 0.75 to 0.84 (wire.md, prediction.md). Times per GB on two quiet
+   * machines: 4.8 and 14 s (wire.md), 16 and 34 s (prediction.md). The slower machine weighs more, because a level
+   * too high doubles the time.
    */
   packed3: {
     share: 0.34,
@@ -57,11 +55,11 @@ export const COSTS: Readonly<Record<MemoryPath, Cost>> = {
     secondsPerGb: 30,
     mostCores: 4,
   },
-  /** The first pass is plain; what changed little goes as a difference, where QEMU’s cache (64 MiB) still holds the page. */
+  /** First pass plain; small changes go as deltas if QEMU's cache (64 MiB) still holds the page. */
   xbzrle: { share: 1, again: 0.75, secondsPerGb: 3, mostCores: 1 },
   /**
-   * One thread of the wire encodes the pages, others compress. 10 s a GB on one machine (wire.md), 24 on another, on which
-   * zstd took what is said above (prediction.md).
+   * One wire thread encodes and others compress. 10 s per GB on one machine (wire.md), 24 s on another, with the zstd
+   * times above (prediction.md).
    */
   cold: {
     share: 0.35,
@@ -73,8 +71,8 @@ export const COSTS: Readonly<Record<MemoryPath, Cost>> = {
     once: true,
   },
   /**
-   * By both ends' processors at 384 MiB (3.3 s) and 1.5 GiB (10.3 s): their start, and 5.8 s for each GB. Another machine
-   * took 10 (prediction.md).
+   * Start time, and 5.8 s per GB, from both ends' processor time at 384 MiB (3.3 s) and 1.5 GiB (10.3 s). Another
+   * machine took 10 s per GB (prediction.md).
    */
   known: {
     share: 0.05,
@@ -84,9 +82,9 @@ export const COSTS: Readonly<Record<MemoryPath, Cost>> = {
     startSeconds: 0.9,
     mostCores: 2,
   },
-  /** One thread at each end; the destination's, which compares, has more to do (measurements/containers.md). */
+  /** One thread at each end; the destination compares and has more work (measurements/containers.md). */
   content: { share: 1, again: 1, secondsPerGb: 3.7, mostCores: 1, once: true },
-  /** What zstd takes beside that is assumed. */
+  /** The additional time of zstd is assumed. */
   contentPacked: {
     share: 0.4,
     ofPacked: 1,
@@ -97,147 +95,138 @@ export const COSTS: Readonly<Record<MemoryPath, Cost>> = {
   },
 };
 
-/** What an earlier move came to that no link of 1 Gbit/s carries, bytes/s. */
+/** Rate of an earlier move above 1 Gbit/s, bytes/s. */
 export const MORE_THAN_GIGABIT = 150_000_000;
 
 /**
- * The wire has sent 0.63 to 0.67 of what zstd's quickest level makes of a sample over 40 Mbit/s, 0.73 over 100, and 0.78 over
- * 1 Gbit/s (prediction.md). Between these two rates (bytes/s), of which the second is assumed, by the rate's logarithm.
+ * The wire sent 0.63 to 0.67 of the size by zstd's fastest level over 40 Mbit/s, 0.73 over 100 Mbit/s, and 0.78 over
+ * 1 Gbit/s (prediction.md). Interpolated by the logarithm of the rate between these bounds (bytes/s); the second is
+ * assumed.
  */
 export const THIN_LINK = { least: 5e6, most: 25e6 };
 
-/** By the wire, of a page that the destination's cache has: its name of 16 bytes. Unchanged in its place, it takes less. */
+/** Wire cost of a page in the destination's cache: a name of 16 bytes. An unchanged page in its place costs less. */
 export const NAMED = 16 / 4096;
 
-/** By content as many rounds at most: each reads all memory, and what changes all the time is not worth another. */
+/** Maximum rounds by content: each reads all memory. */
 export const CONTENT_ROUNDS = 8;
-/** A round that sends more than this share of the one before gains nothing. */
+/** A round that sends more than this share of the previous one gains nothing. */
 export const WORTH_SHARE = 0.7;
-/** One part of so many of the memory is little: the dump of all of it takes longer than sending that. */
+/** A remainder below memory divided by this is small, as dumping takes longer than sending. */
 export const LITTLE_SHARE = 32;
-/** To read all memory once more and find what changed: 0.18 s for 256 MiB (docs/measurements/containers.md). */
+/** Time to read all memory and find changes: 0.18 s for 256 MiB (docs/measurements/containers.md). */
 export const LOOK_SECONDS_PER_GB = 0.7;
 /**
- * While a container is frozen, beside its last pages: CRIU's dump, that read and sent as numbers, CRIU's restore. Between
- * what clients of containers of 32 MiB, 256 MiB and 1 GiB waited for (docs/measurements/containers.md): 0.5, 1 and 6 s.
+ * Freeze of a container without its last pages: CRIU's dump, sending it, and the restore. Clients of containers of 32
+ * MiB, 256 MiB and 1 GiB waited 0.5, 1 and 6 s (docs/measurements/containers.md).
  */
 export const FREEZE_MS = 400;
 export const FREEZE_MS_PER_GB = 3000;
 
-/** QEMU’s note of a page of zeros: where it belongs (8 bytes) and the byte that it is full of, of 4096. */
+/** QEMU's note of a zero page: address (8 bytes) and fill byte, per 4096 bytes. */
 export const ZERO_NOTE = 9 / 4096;
-/**
- * However many threads a host counts: a path gets this share of what it would get alone at least. A kernel counts those that
- * wait for a disk, too. Assumed.
- */
+/** Minimum share of a busy host that a path gets, as the kernel's load includes waits for disks. Assumed. */
 export const MIN_SHARE = 0.125;
-/** Finding a page of zeros takes this much of the time of sending one. */
+/** Cost of finding a zero page, relative to sending a page. */
 export const ZERO_WORK = 0.15;
 
-/** Of free memory, what lies in blocks that are large enough for a hint: 4 MiB on Linux. */
+/** Share of free memory in blocks large enough for a hint: 4 MiB on Linux. */
 export const HINTED_SHARE = 0.75;
-/** Until the guest has given its hints, ms; what is sent before has been sent. */
+/** Time until the guest's hints arrive, ms; pages sent before are lost to them. */
 export const HINTS_AFTER_MS = 200;
 
 /**
- * QEMU looks at what remains after each piece of its work: 50 ms of pages, or what a tenth of a second's cap allows.
- * QEMU undercuts the limit by at most this much, and the guest may dirty only this much meanwhile, ms (migration/ram.c,
- * migration.c).
+ * QEMU checks the remainder after each piece of work: 50 ms of pages, or the amount that a cap allows in a tenth of a
+ * second. It therefore ends up to this much below the limit, and only this much may be dirtied meanwhile, ms
+ * (migration/ram.c, migration.c).
  */
 export const PIECE_MS = 50;
 export const CAPPED_PIECE_MS = 100;
 /**
- * QEMU counts what one plain stream has sent in pieces of 128 KiB (migration/qemu-file.c: 64 parts, of which a page takes two),
- * and stops for the rest of a tenth of a second once they are no less than the cap allows: it sends the cap rounded up, bytes/s.
+ * QEMU counts a plain stream in pieces of 128 KiB (migration/qemu-file.c: 64 parts, two per page) and pauses for the
+ * rest of a tenth of a second once the cap is reached. It therefore sends the cap rounded up, bytes/s.
  */
 export const CAP_STEP = 10 * 128 * 1024;
-/** As a mover does not see each piece: how much of it counts. */
+/** Share of a piece that counts, since a mover does not see each piece. */
 export const PIECE_SHARE = 0.8;
 
 /**
- * How far what is written in a round lies from what the curve says of one, as the spread of its logarithm. It was 0.22 in 269
- * rounds of one guest, of which more were far below the middle than that says (measurements/prediction.md).
+ * Spread of a round's writes around the curve, as the standard deviation of the logarithm. It was 0.22 in 269 rounds
+ * of one guest, with more rounds far below the middle than that implies (measurements/prediction.md).
  */
 export const ROUND_SPREAD = 0.35;
 
-/** Passes that QEMU counts beside those that the model has: the first look, and the last one while the guest is paused. */
+/** Passes that QEMU counts and the model does not: the first look, and the final one during the pause. */
 export const FURTHER_ROUNDS = 2;
 export const POSTCOPY_FURTHER_ROUNDS = 1;
 
-/** Checks, both movers, the destination’s hypervisor, the switch, its end, as a machine takes them that does little else, ms. */
+/** Checks, both movers, the destination's hypervisor, the switchover and the end on a quiet machine, ms. */
 export const AROUND_MS = 1500;
 /**
- * How long the process that looks for a plan takes to start on that machine, ms. Taken as proportional, from one point: on a
- * machine where these times came to 2.7 s it took 365 ms.
+ * Start of the planning process on that machine, ms. Taken as proportional from one point: a machine with 2.7 s for
+ * these times took 365 ms.
  */
 export const STARTED_MS = 200;
-/**
- * A slower start counts up to here. A quicker one hardly does: not all of these times are those of processes, and no quicker
- * machine was measured.
- */
+/** Bounds of the factor for process starts. A faster start helps little, and no faster machine was measured. */
 export const SLOWER = { least: 0.6, most: 4 };
-/** What is assumed of the times around memory counts as much as this many moves. */
+/** Weight of the assumed time around memory, in moves. */
 export const AROUND_ASSUMED_COUNTS = 0.25;
-/** Before memory flows and after it, for whoever has a deadline to keep: as a busy machine takes them, ms. */
+/** Time before and after memory for deadlines, on a busy machine, ms. */
 export const START_MS = 2500;
 export const END_MS = 500;
-/** While the guest is paused, beside its pages: devices’ state, its commit and resume, ms. */
+/** Pause without pages: device state, commit and resume, ms. */
 export const SWITCH_MS = 40;
-/** The same where each of several streams has to end first, ms. */
+/** Same with several streams, which end first, ms. */
 export const SEVERAL_SWITCH_MS = 60;
 export const POSTCOPY_SWITCH_MS = 5;
 /**
- * Bytes that the hypervisor has written and the link has not carried yet, where nothing but the link holds it back: they go
- * ahead of the last pages. Near what connections of Linux were seen to hold, which have 4 MiB each at most
- * (`net.ipv4.tcp_wmem`).
+ * Bytes in the send queue if only the link limits the hypervisor; they precede the last pages. Close to the observed
+ * queue of Linux connections, which is limited to 4 MiB each (`net.ipv4.tcp_wmem`).
  */
 export const QUEUED_BYTES = 1_500_000;
-/** Of several streams together. */
 export const SEVERAL_QUEUED_BYTES = 3_000_000;
-/** What a client waits beyond the guest’s downtime: the announcement, and its own next question, ms. */
+/** A client's wait beyond the downtime, ms. */
 export const CLIENT_MS = 30;
-/** Round trips until the source knows that its last state is loaded. Post-copy does not wait for that. */
+/** Round trips until the source knows that the last state is loaded; not in post-copy. */
 export const LOADED_ROUND_TRIPS = 1;
-/** Round trips that a client waits for: that one, the commit, and the announcement. */
+/** Round trips that a client waits for: that one, the commit, the announcement. */
 export const CLIENT_ROUND_TRIPS = 3;
-/** In post-copy pages are asked for one by one: the pass takes so much longer. */
+/** Post-copy requests pages one by one, which lengthens the pass by this factor. */
 export const POSTCOPY_PASS = 1.03;
 /**
- * Before post-copy's switch a mover lets the link carry what is queued, where that takes so long, ms: QEMU that is held back
- * looks at its orders ten times a second, and the guest is paused from the order on.
+ * Before post-copy's switchover a mover drains queues that take at least this long, ms. A blocked QEMU checks for
+ * orders ten times a second, and the guest is paused from the order on.
  */
 export const MIN_QUEUED_MS = 100;
-/** For so long at most, ms. */
+/** Maximum drain, ms. */
 export const EMPTY_MS = 3000;
-/** What a client waits then: for the rest of the queue, and until QEMU has seen the order, ms. */
+/** A client's wait then: the rest of the queue, and QEMU's check for the order, ms. */
 export const EMPTIED_MS = 60;
 /**
- * Before a guest in post-copy answers a client, it fetches the pages that its answer needs, one by one. That takes as long as
- * the link takes for so many bytes, and no more than this share of the time that post-copy takes.
+ * Pages that a guest in post-copy fetches before it answers, in link bytes; limited to this share of post-copy's
+ * time.
  */
 export const POSTCOPY_NEEDED_BYTES = 100 * 1024 ** 2;
 export const POSTCOPY_NEEDED_SHARE = 0.8;
-/** Post-copy begins after pre-copy has begun, ms. */
+/** Start of post-copy after the start of pre-copy, ms. */
 export const POSTCOPY_AFTER_MS = 100;
 
-/** QEMU looks what a guest dirties at the end of a round, this often at most, and slows it down after so many looks, ms. */
+/** QEMU measures dirtying at most once per this time, and throttles after several measurements, ms. */
 export const THROTTLE_PERIOD_MS = 1000;
 export const THROTTLE_PERIODS = 2;
 
-/** What nobody has measured here counts as much as this many moves that this site has made. */
+/** Weight of an assumption, in moves of this site. */
 export const ASSUMED_COUNTS = 1;
-/** Of its moves, the latest; what is older is not looked at. */
 export const MAX_LOOKED_AT = 9;
-/** So many moves are taken at their word. */
 export const ENOUGH_MOVES = 3;
-/** What so many moves weigh beside what is assumed, 0 to 1. */
+/** Weight of these moves against the assumption, 0 to 1. */
 export const weightOf = (moves: number, assumedCounts: number = ASSUMED_COUNTS): number =>
   moves / (moves + assumedCounts);
 
-/** How far the outcome lies from the figure that was measured, as the spread of its logarithm. */
+/** Spreads of results around measured figures, as standard deviations of the logarithm. */
 export const SPREADS = {
   link: { measured: 0.1, seen: 0.15, configured: 0.1, unknown: 0.5 },
-  /** Of the sample; what the sample is too small for comes on top. */
+  /** Spread of the sample; small samples add to it. */
   dirty: 0.25,
   share: { sampled: 0.08, unknown: 0.35 },
   processor: 0.3,
@@ -245,17 +234,17 @@ export const SPREADS = {
 } as const;
 
 /**
- * How much of the spread of `fixed` is that of the times around memory. Assumed: with all of it, ranges of the total time held
- * too many moves on two cores that did nothing else (measurements/prediction.md). What lies in connections is spread by all.
+ * Part of `fixed` that applies to the time around memory. Assumed: with all of it, ranges of the total time held too
+ * many moves on two idle cores (measurements/prediction.md). Queued bytes use all of it.
  */
 export const AROUND_SPREAD = 0.7;
 
-/** How much of the spread of `share` is that of the pages which hold something at all. */
+/** Part of `share` that applies to the share of nonzero pages. */
 export const HELD_SPREAD = 0.25;
 
-/** A move is said to end from here on. */
+/** Minimum probability for a move that is predicted to end. */
 export const SURE = 0.95;
-/** Pages of a mover's sample: it has other work to do, and takes fewer than a plan. */
+/** Sample size of a mover, which has less time than a plan. */
 export const MOVER_PAGES = 1024;
-/** The share of outcomes that a range is to hold. */
+/** Share of results that a range should hold. */
 export const LEVEL = 0.8;

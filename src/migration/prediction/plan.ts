@@ -10,9 +10,6 @@ import { SURE, type Content } from './parameters.ts';
 import { memoryPathOf } from './memory-path.ts';
 import { predict } from './predict.ts';
 
-/** The requested migration, its predicted cost, and better options. Pure. */
-
-/** An option: what a migration is asked for. */
 export interface OptionSettings {
   readonly mode: StreamMode;
   readonly path: 'native' | 'wire';
@@ -30,35 +27,32 @@ export interface PlanFacts extends Omit<Facts, 'memoryPath' | 'levers' | 'rounds
     'modes' | 'compression' | 'compressLevels' | 'maxStreams' | 'levers' | 'rounds'
   > &
     Partial<Pick<Capabilities, 'shape' | 'throttlesItself'>>;
-  /** The wire can be had. */
   readonly hasWire: boolean;
-  /** Both hosts' caches know the guest; counts where the sample of its pages does not say how much of it the destination has. */
+  /** Both hosts' caches know the guest; used if the sample does not show the destination's share. */
   readonly knowsGuest: boolean;
-  /** Disks are copied before memory is sent. */
   readonly copiesDisks: boolean;
-  /** What drivers of its devices say that they send while it is stopped. */
+  /** Device state sent during the pause, as reported by device drivers. */
   readonly stateBytes: number;
 }
 
 /**
- * A link may carry so much more than was measured within a second or two. What an earlier migration was seen to send says
- * nothing of the most that it carries.
+ * Factor on the measured rate that a link may reach within a second or two. An earlier migration's rate has no such
+ * bound.
  */
 const MAX_LINK_RATIO = { measured: 1.5, configured: 1.5, seen: Infinity } as const;
 
-/** An option is as likely to end as not. */
+/** An option below this probability may well not end. */
 const HARDLY = 0.5;
-/** Of the soonest: what takes no longer than that is taken where it can be rolled back. */
+/** An option that can be rolled back wins within this factor of the fastest time. */
 const NEARLY_AS_SOON = 1.1;
-/** The share of the time that another option must save to be worth mentioning. */
+/** An option is mentioned if its time is below this share. */
 const WORTH = 0.7;
 const DOWNTIMES_MS = [200, 300, 500, 1000, 2000, 5000, 10_000] as const;
 const PLAIN = { streams: 1, compress: 'none' } as const;
-/** What is assumed of a guest that a manager moves. */
+/** Assumption for a guest that a manager moves. */
 const BY_MANAGER =
   'its manager moves it: the rounds are those of QEMU’s pre-copy, and the link is taken to be that between the agents';
 
-/** What one option is predicted by. */
 export type OptionFacts = Omit<
   PlanFacts,
   'capabilities' | 'hasWire' | 'copiesDisks' | 'stateBytes'
@@ -67,7 +61,6 @@ export type OptionFacts = Omit<
     Partial<Pick<Capabilities, 'shape'>>;
 };
 
-/** The reason why the model cannot predict a mode; undefined if it can. */
 export function unpredicted(
   { rounds }: Pick<Capabilities, 'rounds'>,
   mode: StreamMode,
@@ -76,14 +69,13 @@ export function unpredicted(
   return `for how long its guests are paused by --mode ${mode} is not known: only pre-copy is predicted`;
 }
 
-/** As it was asked for. */
 export function planned(facts: OptionFacts): PlanOption {
   return optionOf(facts, facts.asked);
 }
 
 /**
- * Other options of the guest's driver, the best first: options that converge, by time. XBZRLE is not among them: its benefit
- * depends on the share of written memory in QEMU's cache, and no sample shows that share.
+ * Other options of the guest's driver that converge, fastest first. Excludes XBZRLE: its gain depends on the share of
+ * written memory in QEMU's cache, which a sample does not show.
  */
 export function others(facts: PlanFacts): PlanOption[] {
   const { capabilities, hasWire, asked } = facts;
@@ -113,7 +105,6 @@ export function others(facts: PlanFacts): PlanOption[] {
     .toSorted(byBest);
 }
 
-/** The soonest, or one that is nearly as soon and can be rolled back. */
 function bestOf(rest: readonly PlanOption[]): PlanOption | undefined {
   const [soonest] = rest;
   if (soonest === undefined) return undefined;
@@ -125,7 +116,7 @@ function bestOf(rest: readonly PlanOption[]): PlanOption | undefined {
   );
 }
 
-/** What to do about a plan, with the figures; what it leaves out comes last. */
+/** Advice with figures; omissions of the plan come last. */
 export function adviceFor(
   facts: PlanFacts,
   option: PlanOption,
@@ -179,7 +170,7 @@ export function adviceFor(
   return advice.slice(0, 16);
 }
 
-/** A strategy decides the mode: both together are refused. */
+/** A strategy decides the mode, so both together are refused. */
 function insteadOf({ steering }: PlanFacts['settings']): string {
   if (steering === undefined) return '';
   return ` instead of ${typeof steering === 'string' ? `--steering ${steering}` : '--steering-file'}`;
@@ -188,7 +179,7 @@ function insteadOf({ steering }: PlanFacts['settings']): string {
 const noRollback = ({ mode }: OptionSettings): string =>
   mode === 'precopy' ? '' : '; there is no rollback once post-copy has begun';
 
-/** In words, for a table and for advice: the flags that ask for it. */
+/** Flags that request the option, for tables and advice. */
 export function nameOf({ mode, path, stream }: OptionSettings): string {
   const parts = [`--mode ${mode}`];
   if (path === 'wire') parts.push('--path wire');
@@ -198,7 +189,7 @@ export function nameOf({ mode, path, stream }: OptionSettings): string {
   return parts.join(' ');
 }
 
-/** Why a plan is refused at once: the arithmetic of limits that contradict each other; undefined where they do not. */
+/** Proof that limits contradict each other, which refuses the plan. */
 export function contradiction(
   facts: PlanFacts,
   option: PlanOption,
@@ -214,7 +205,7 @@ const MORE_DOWNTIME =
 const MORE_TIME =
   'Give it more time (--give-up-after, --deadline), or more of the link (--max-bandwidth, --link-share), where you bound that.';
 
-/** The hypervisor stops the guest only if the rest can be sent within the limit. */
+/** The hypervisor stops the guest only if the remainder fits into the limit. */
 function tooShortStop({ link, settings, stateBytes }: PlanFacts): string | undefined {
   const { mode, maxDowntimeMs, maxBandwidth = Infinity } = settings;
   if (mode !== 'precopy') return undefined;
@@ -225,7 +216,7 @@ function tooShortStop({ link, settings, stateBytes }: PlanFacts): string | undef
   return `${formatBytes(stateBytes)} of device state at ${formatRate(rate)} at most take ${formatDuration(leastMs)} while the guest is stopped, and ${formatDuration(maxDowntimeMs)} are allowed`;
 }
 
-/** What was measured of it is the most that it carries, and not the least. */
+/** The measured rate is an upper bound. */
 function isBound(link: PlanFacts['link']): link is NonNullable<PlanFacts['link']> {
   return link !== undefined && link.isLeast !== true;
 }
@@ -238,7 +229,6 @@ function tooShortTime(facts: PlanFacts, option: PlanOption): string | undefined 
   return `${formatBytes(pass.bytes)} at ${formatRate(rate)} take ${formatDuration(pass.ms)}, and ${formatDuration(settings.timeoutMs)} are allowed`;
 }
 
-/** What refuses nothing: the link may carry more than it was seen to carry. */
 function tightTime(facts: PlanFacts): string | undefined {
   const { link, settings } = facts;
   const { timeoutMs, maxBandwidth = Infinity } = settings;
@@ -252,15 +242,14 @@ function withoutTimeout(facts: PlanFacts): PlanFacts {
   return { ...facts, settings: { ...facts.settings, timeoutMs: Number.MAX_SAFE_INTEGER } };
 }
 
-/** A pass over memory at this rate, where its time is over before that. */
 function tooLongPass(
   facts: PlanFacts,
   rate: number,
 ): { readonly bytes: number; readonly ms: number } | undefined {
   const { timeoutMs, mode } = facts.settings;
-  // Post-copy begins after the first pass at the earliest, unless it does from the start.
+  // Post-copy begins after the first pass at the earliest, unless the mode is post-copy.
   if (mode === 'postcopy' || !Number.isFinite(rate)) return undefined;
-  // Only the model counts here: the results of past moves do not show a lower bound.
+  // Use the model alone; past moves do not give a lower bound.
   const least = { ...withoutTimeout(facts), curve: [], ownMoves: undefined };
   const bytes = optionOf(least, facts.asked).bytes.low;
   const ms = (bytes / rate) * 1000;

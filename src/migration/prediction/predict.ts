@@ -50,13 +50,12 @@ import {
 import { isThere, simulate, type Rounds } from './rounds.ts';
 import { NOMINAL, rangeOf, scenarios, type Scenario, type Spreads } from './scenarios.ts';
 
-/** What a migration is expected to come to, from what was measured. Pure. */
+/** Predicts a migration from measurements. Pure. */
 
 /**
- * Simulates the rounds as things were measured, which gives the middle of each range, and again for a fixed set of cases
- * in which each figure is off by as much as it may be. A range leaves out as many of these at either end as the level
- * allows. Each case is as monotone as the simulation, and so are the ranges. This host's own moves to that one say what the
- * path costs there; last, each range is made as wide as they ask for.
+ * Simulates the measured figures for the middle of each range, and a fixed set of scenarios with errors in each
+ * figure for its ends. A range leaves out the share of scenarios that the level allows. This host's moves to that
+ * host adjust the path's costs, and finally the widths of the ranges.
  */
 export function predict(asked: Facts): Prediction {
   const facts = learned(asked);
@@ -69,7 +68,7 @@ export function predict(asked: Facts): Prediction {
       of(middle),
     );
   const ended = cases.filter(({ ends }) => ends);
-  /** Of those that end: no other is stopped for the switch. */
+  /** Only moves that end have a pause. */
   const pause = (of: (each: Outcome) => number): Range => {
     const all = ended.map((each) => of(each));
     return rangeOf(all, middle.ends ? of(middle) : all.length === 0 ? 0 : medianOf(all));
@@ -114,12 +113,12 @@ function steeringOf({ settings }: Facts, { ends, steps }: Rounds): PlannedSteeri
 }
 
 function furtherOf(facts: Facts, { ends }: Rounds): number {
-  // What is sent in the freeze is not counted as a round.
+  // Data sent in the freeze is not a round.
   if (facts.rounds === 'content') return 0;
   return ends === 'postcopy' ? POSTCOPY_FURTHER_ROUNDS : FURTHER_ROUNDS;
 }
 
-/** As everything was measured: the middle of each range, for a small part of what `predict` takes. */
+/** Middle of each range only; far cheaper than `predict`. */
 export function expected(asked: Facts): Outcome {
   const facts = learned(asked);
   return outcome(facts, NOMINAL, factorOf(facts));
@@ -131,10 +130,10 @@ const learned = (facts: Facts): Facts => ({
   factors: factorsOf(facts.memoryPath, facts.ownMoves ?? []),
 });
 
-/** What later predictions learn from this one. Managers and containers make rounds and dumps that this does not tell apart. */
+/** Inputs for later learning. Managers' and containers' rounds are not broken down enough. */
 function costsOf(facts: Facts, { ends, bytes, memoryMs }: Rounds): Pick<Prediction, 'costs'> {
   const { memoryPath, factors, link, shape, rounds, processors, mix } = facts;
-  // Of one host's processors alone nobody can tell whether they, or those of the other host, took longer.
+  // If only one host's processors are known, the slower host is unknown.
   const isOwn = shape !== 'managed' && rounds !== 'content' && processors.length > 1;
   if (ends !== 'precopy' || factors === undefined || !isOwn || memoryMs <= 0) return {};
   const { workMs, linkMs, alternating, firstBytes } = aloneOf(facts, NOMINAL, bytes);
@@ -144,9 +143,9 @@ function costsOf(facts: Facts, { ends, bytes, memoryMs }: Rounds): Pick<Predicti
     memoryPath,
     processor: { ...factors.processor, share: part(workMs) },
     ...(alternating ? { alternating } : {}),
-    // What the wire's caches have, and nobody had asked for, makes a move quicker, as quicker hosts do.
+    // Cached pages that were not sampled make a move faster, like faster hosts.
     ...(isByWire(memoryPath) && mix?.known === undefined ? { onlySlower: true } : {}),
-    // Of what a cache has only names are sent: those bytes say nothing of how pages shrink.
+    // Cached pages are sent by name, so their bytes do not show compression.
     ...(isSampled(facts) && !isByWire(memoryPath)
       ? { bytes: { ...factors.bytes, firstShare } }
       : {}),
@@ -155,7 +154,6 @@ function costsOf(facts: Facts, { ends, bytes, memoryMs }: Rounds): Pick<Predicti
   return { costs };
 }
 
-/** What this site’s own moves make of what is assumed of the downtime. */
 function factorOf(facts: Facts): number {
   const { memoryPath, settings, ownMoves = [] } = facts;
   if (ownMoves.length === 0) return 1;
@@ -173,10 +171,9 @@ function factorOf(facts: Facts): number {
 export interface Outcome {
   readonly load: Load;
   readonly rounds: Rounds;
-  /** The guest comes over in the time allowed. */
   readonly ends: boolean;
   readonly totalMs: number;
-  /** For the copies of its disks, before its memory moves; and what goes over the link for them until the switch. */
+  /** Time of disk copies before memory; their link bytes until the switchover. */
   readonly diskMs: number;
   readonly diskBytes: number;
   readonly downtimeMs: number;
@@ -214,7 +211,7 @@ function outcome(facts: Facts, scenario: Scenario, factor: number): Outcome {
   return { ...whole, downtimeMs: downMs, clientGapMs: downMs + laterMs };
 }
 
-/** Until a guest in post-copy has fetched what it needs to answer a client, as far as that was not there at the switch, ms. */
+/** Time until a guest in post-copy has the pages that it needs to answer, ms. */
 function neededMsOf({ passMs, againMsPerByte }: Load, { lateMs = 0 }: Rounds): number {
   const missing = Math.min(1, lateMs / Math.max(1, passMs));
   const fetchedMs = POSTCOPY_NEEDED_BYTES * againMsPerByte * missing;
@@ -222,8 +219,8 @@ function neededMsOf({ passMs, againMsPerByte }: Load, { lateMs = 0 }: Rounds): n
 }
 
 /**
- * The hypervisor's figure, and for how much longer a client waits, ms. By pre-copy its figure ends once the destination has
- * loaded all; by post-copy once the last was written, wherever that is then.
+ * The hypervisor's downtime, and a client's additional wait, ms. In pre-copy it ends when the destination has loaded
+ * everything; in post-copy, when the last byte was written to the stream.
  */
 function downtimeOf(
   { link, memoryPath, rounds, memoryBytes, shape, settings }: Facts,
@@ -258,7 +255,7 @@ function spreadsOf({ link, mix }: Facts): Spreads {
   };
 }
 
-/** Where all of the time that is allowed is over before memory moves, or before all of it has been sent once. */
+/** Reason if the time limit passes before memory moves, or before one full pass. */
 function lateWhy(
   { settings }: Facts,
   { diskMs, totalMs, rounds, load }: Outcome,

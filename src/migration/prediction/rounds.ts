@@ -16,35 +16,33 @@ import {
   type SteeredStep,
 } from './steered-rounds.ts';
 
-/** The rounds of a migration, one after the other, from what a byte costs and the working set’s curve. Pure. */
+/** Simulates the rounds of a migration from the cost per byte and the working set curve. Pure. */
 
 export interface Rounds extends RoundsSoFar {
-  /** `never`: the rounds go on until the time is over; `given-up`: the strategy ends them before that. */
+  /** `never`: rounds continue to the time limit; `given-up`: the strategy ends them earlier. */
   readonly ends: 'precopy' | 'postcopy' | 'given-up' | 'never';
   readonly bytes: number;
-  /** Of `memoryMs`, while the guest is paused. */
+  /** Part of `memoryMs` during the pause. */
   readonly finalMs: number;
-  /** Of these, while memory follows by post-copy; absent: none does. */
+  /** Part of `memoryMs` in post-copy; absent: none. */
   readonly lateMs?: number;
-  /** What the steering does meanwhile, in its order. */
   readonly steps: readonly SteeredStep[];
 }
 
-/** The guest comes over. */
 export const isThere = ({ ends }: Pick<Rounds, 'ends'>): boolean =>
   ends === 'precopy' || ends === 'postcopy';
 
-/** Beyond these a migration takes as long as it may, whatever the next would bring. */
+/** After these rounds the migration counts as not converging. */
 const MAX_ROUNDS = 5000;
-/** A round that is shorter than the one before by no more than this share: each one after it is as long. */
+/** Relative change below which rounds count as constant. */
 const STANDSTILL = 1e-5;
 
 /**
- * Pre-copy sends until what remains fits into the downtime, looks what was dirtied meanwhile, and goes on with that. What
- * fits stays for the end, so that each round after the first takes as long as sending what the round before dirtied, and
- * the guest is stopped once that is less than one piece of the hypervisor’s work. A guest does not write the same in each
- * round: the nearer the usual one comes to a piece, the sooner one of them is small enough. After each round the steering
- * decides, as it does in a migration. `tail`: how much of what may remain at the switch does remain, 0 to 1.
+ * Pre-copy sends until the remainder fits into the downtime, checks what was dirtied, and repeats. The remainder
+ * stays for the end, so each round takes as long as sending what the previous one dirtied, and the guest is stopped
+ * once that is less than one piece of the hypervisor's work. Writes vary between rounds: the closer a usual round is
+ * to one piece, the sooner one is small enough. `tail`: actual share of the allowed remainder at the switchover, 0 to
+ * 1.
  */
 export function simulate(load: Load, policy: Policy, tail: number): Rounds {
   const steered = new SteeredRounds(load, policy);
@@ -56,7 +54,7 @@ export function simulate(load: Load, policy: Policy, tail: number): Rounds {
   let memoryMs = lastMs;
   let bytes = load.passBytes;
   let round = 1;
-  /** How many of the rounds so far were small enough, on average. */
+  /** Expected number of rounds that were small enough. */
   let enough = 0;
   for (;;) {
     const { speed } = steered;
@@ -66,7 +64,7 @@ export function simulate(load: Load, policy: Policy, tail: number): Rounds {
     const chance = chanceOf(nextMs, slackMs);
     const isStill = round > 1 && nextMs >= lastMs * (1 - STANDSTILL);
     if (enough + chance < 1 && isStill && steered.isSettled) {
-      // Each further round is as long as this one.
+      // Each further round takes as long as this one.
       const further = Math.ceil((1 - enough) / chance) - 1;
       if (further > MAX_ROUNDS - round) return never(load, policy, now);
       round += further;
@@ -75,7 +73,7 @@ export function simulate(load: Load, policy: Policy, tail: number): Rounds {
       enough = 1;
     }
     enough += chance;
-    // All of memory fits into the downtime: the guest is stopped as soon as that is known.
+    // All memory fits into the downtime.
     const fits = load.passMs <= steered.downtimeMs;
     if (fits || enough >= 1) {
       const againMs = fits ? Math.min(nextMs, PIECE_MS * PIECE_SHARE) : nextMs;
@@ -93,14 +91,14 @@ export function simulate(load: Load, policy: Policy, tail: number): Rounds {
     if (decided === 'give-up') return { ...now, ends: 'given-up', finalMs: 0 };
     ({ lastMs, restMs, slackMs } = nextRound(load, policy, steered.downtimeMs, pendingMs));
     memoryMs += lastMs;
-    // All that is left fits into a downtime that was raised.
+    // The remainder fits into a downtime that was raised.
     if (lastMs === 0)
       return { ...now, ends: 'precopy', bytes, memoryMs: memoryMs + restMs, finalMs: restMs };
     round += 1;
   }
 }
 
-/** How long the next round goes on, what stays for the end, and how little the round after it must leave, ms. */
+/** Duration of the next round, the remainder for the end, and the limit for the round after it, ms. */
 function nextRound(
   { passMs }: Load,
   { maxBandwidth }: Policy,
@@ -125,14 +123,13 @@ interface Round {
 }
 
 /**
- * What a round leaves beside what stayed for the end, ms. What stayed was dirtied in the rounds before: both together are
- * no more than what the guest writes within their time, so that a downtime for which all that it keeps writing is small
- * enough ends pre-copy. What is small enough with less for the end is with more.
+ * Newly dirtied remainder of a round, beyond the remainder that stayed, ms. Both together are limited to the guest's
+ * writes in that time, so that a downtime above its whole working set ends pre-copy.
  */
 function newMs(load: Load, { round, lastMs, lastDirtied, restMs, slackMs, speed }: Round): number {
   const { curve, againMsPerByte, memoryBytes } = load;
   const alone = lastDirtied * againMsPerByte;
-  // What stays at the end of the first pass has not been sent at all yet.
+  // At the end of the first pass, the remainder has never been sent.
   if (round === 1) return alone;
   const turns = curve.map(({ windowMs }) => windowMs / Math.max(speed, 0.01) - lastMs);
   const rests = [restMs, ...turns.filter((each) => each > 0 && each < restMs)];
@@ -147,16 +144,16 @@ function newMs(load: Load, { round, lastMs, lastDirtied, restMs, slackMs, speed 
 const sentAgain = ({ againMsPerByte, againBytesPerByte }: Load, ms: number): number =>
   againMsPerByte > 0 ? (ms * againBytesPerByte) / againMsPerByte : 0;
 
-/** That a round is small enough whose usual size is this, ms; as far out as it lies, as seldom it is. */
+/** Probability that a round of this usual size, ms, is small enough; falls with the distance. */
 function chanceOf(usualMs: number, slackMs: number): number {
   if (usualMs < slackMs) return 1;
   return Math.exp(-((Math.log(usualMs / slackMs) / ROUND_SPREAD) ** 2) / 2);
 }
 
-/** In the first round: of what was sent by then, nothing is sent twice but what was dirtied since. */
+/** In the first round, only pages dirtied after their sending are sent again. */
 function postcopyAfter(ms: number, load: Load, steps: Rounds['steps'] = []): Rounds {
   const sentMs = Math.min(ms, load.passMs);
-  // From the start, what little is sent may be what is written.
+  // If post-copy begins at once, the few sent pages may be the written ones.
   const lastDirtied =
     ms > POSTCOPY_AFTER_MS
       ? (sinceSent(load.curve, sentMs, load.memoryBytes) * sentMs) / load.passMs
@@ -177,13 +174,11 @@ function postcopyAfter(ms: number, load: Load, steps: Rounds['steps'] = []): Rou
 
 type Before = Omit<Rounds, 'ends' | 'finalMs'>;
 
-/** What is left after the rounds of pre-copy follows the guest. */
 function follow(before: Before, pendingMs: number): Rounds {
   const lateMs = pendingMs * POSTCOPY_PASS;
   return { ...before, ends: 'postcopy', memoryMs: before.memoryMs + lateMs, finalMs: 0, lateMs };
 }
 
-/** Goes on at the rate that it has until the time is over. */
 function never(load: Load, { timeoutMs }: Policy, now: Before): Rounds {
   const { lastMs, rounds } = now;
   const laterMs = Math.max(0, timeoutMs - load.passMs);

@@ -1,16 +1,16 @@
 import type { Range } from '../../protocol/public/prediction.ts';
 import { LEVEL } from './parameters.ts';
 
-/** What may come otherwise than it was measured, as a fixed set of cases. Pure: the same cases each time. */
+/** Deviations from measurements, as a fixed set of scenarios. Pure. */
 
-/** Factors on what was measured; 1 is the figure itself. */
+/** Factors on measured figures; 1 is the figure itself. */
 export interface Scenario {
   readonly link: number;
   readonly dirty: number;
   readonly share: number;
   readonly processor: number;
   readonly fixed: number;
-  /** How much of what may remain at the switch does remain, 0 to 1. */
+  /** Actual share of the allowed remainder at the switchover, 0 to 1. */
   readonly tail: number;
 }
 
@@ -22,7 +22,6 @@ export interface Spreads {
   readonly fixed: number;
 }
 
-/** As it was measured. */
 export const NOMINAL: Scenario = {
   link: 1,
   dirty: 1,
@@ -32,12 +31,12 @@ export const NOMINAL: Scenario = {
   tail: 0.5,
 };
 
-/** More change the edges of a range by less than its last digit. */
+/** More scenarios change the ends of a range by less than its last digit. */
 const COUNT = 256;
-/** The root of x^7 = x + 1: powers of its inverse spread points evenly over six dimensions (an additive recurrence). */
+/** Root of x^7 = x + 1: powers of its inverse spread points evenly over six dimensions (additive recurrence). */
 const ROOT = 1.112_775_684_278_705_5;
 
-/** The same cases for the same spreads, in the same order: a prediction moves only with what it rests on. */
+/** The same spreads give the same scenarios, so a prediction only changes with its inputs. */
 export function scenarios(spreads: Spreads): Scenario[] {
   const at = (index: number, dimension: number): number =>
     (0.5 + (index + 1) * ROOT ** -dimension) % 1;
@@ -51,14 +50,14 @@ export function scenarios(spreads: Spreads): Scenario[] {
   }));
 }
 
-/** A factor whose logarithm is spread by about `spread`; the logistic distribution is near enough to the normal one. */
+/** Factor with about this spread; the logistic distribution approximates the normal one. */
 function factor(spread: number, place: number): number {
   const within = Math.min(0.999, Math.max(0.001, place));
   const toNormal = Math.sqrt(3) / Math.PI;
   return Math.exp(spread * toNormal * Math.log(within / (1 - within)));
 }
 
-/** The range that leaves out (1 - LEVEL) / 2 at either end, and holds the middle. */
+/** Range that leaves out (1 - LEVEL) / 2 at either end, and includes the middle. */
 export function rangeOf(values: readonly number[], middle: number): Range {
   const sorted = values.toSorted((left, right) => left - right);
   const out = Math.floor((sorted.length * (1 - LEVEL)) / 2);

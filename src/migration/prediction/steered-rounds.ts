@@ -10,42 +10,39 @@ import { afterMeasure, afterRound, type SteeringTrace } from '../steering/trace.
 import { THROTTLE_PERIODS, THROTTLE_PERIOD_MS } from './parameters.ts';
 import type { Load } from './load.ts';
 
-/** What the steering of a migration does about its simulated rounds: the same function decides. Pure. */
+/** Applies steering to simulated rounds, with the decision function of real migrations. Pure. */
 
-/** A step, and the hint that comes with giving up. */
 export type SteeredStep = PlannedStep & Pick<Decision, 'hint'>;
 
 export type Policy = Pick<
   MigrationSettings,
   'mode' | 'maxDowntimeMs' | 'maxBandwidth' | 'hybridRounds' | 'steering'
 > & {
-  /** For memory alone, ms. */
+  /** Time limit for memory alone, ms. */
   readonly timeoutMs: number;
-  /** For how long the link has work when the guest stops, before it comes to its last pages, ms; absent: none. */
+  /** Link time of bytes queued when the guest stops, before its last pages, ms; absent: none. */
   readonly underWayMs?: number;
-  /** What the hypervisor lets one change of a stream that runs; absent: whatever the strategy asks for. */
+  /** Settings that the hypervisor can change in a running stream; absent: all that the strategy uses. */
   readonly levers?: readonly SteeringMeasure[] | undefined;
 };
 
-/** How far the rounds have come. */
 export interface RoundsSoFar {
   readonly rounds: number;
   readonly memoryMs: number;
-  /** The last round that the guest ran through: how long it took, and how much was dirtied in it. */
+  /** Duration of the guest's last round, and the amount dirtied in it. */
   readonly lastMs: number;
   readonly lastDirtied: number;
 }
 
-/** A round that has ended. */
 interface EndedRound extends RoundsSoFar {
-  /** What is still to send, ms. */
+  /** Remainder to send, ms. */
   readonly pendingMs: number;
 }
 
-/** After so many rounds in which it decided nothing it will decide nothing more. */
+/** After this many rounds without a decision, none will follow. */
 const SETTLED_ROUNDS = 50;
 
-/** A mover looks all the time: when it may first know enough, and later on, as a share of the first round. */
+/** Times of a mover's checks, which are continuous, as shares of the first round. */
 const LOOKED_AT = [LONG_LOOK_SHARE, 0.5, 0.7, 0.9] as const;
 
 export class SteeredRounds {
@@ -55,11 +52,10 @@ export class SteeredRounds {
   readonly #levers;
   readonly #steps: SteeredStep[] = [];
   #trace: SteeringTrace | undefined;
-  /** Rounds since the last decision. */
   #quiet = 0;
-  /** As far as the hypervisor has slowed the guest down, percent. */
+  /** Throttling by the hypervisor, percent. */
   #throttled = 0;
-  /** Of its looks at what the guest dirties: how many since the throttle was set, and when the last was. */
+  /** Dirty measurements since the throttle was set, and the time of the last. */
   #looks = 0;
   #lookedMs = 0;
 
@@ -83,7 +79,7 @@ export class SteeredRounds {
     return precopyRounds === 0 && can && mode !== 'precopy';
   }
 
-  /** How long after memory began to flow post-copy follows in the first round, by what a mover has seen until then, ms. */
+  /** Start of post-copy in the first round, from the observed writes, ms after memory began to flow. */
   postcopyInFirstRound(): number | undefined {
     const { memoryBytes, contentBytes, passMs, writes } = this.#load;
     if (writes?.long === undefined) return undefined;
@@ -102,14 +98,13 @@ export class SteeredRounds {
     return undefined;
   }
 
-  /** That pre-copy may plan for at present. */
   get downtimeMs(): number {
     const { maxDowntimeMs, underWayMs = 0 } = this.#policy;
     const present = presentDowntimeMs(this.#strategy, maxDowntimeMs, this.#trace);
     return plannedDowntimeMs(present, underWayMs);
   }
 
-  /** Of the guest; 1: nobody slows it down. */
+  /** Speed of the guest; 1: not throttled. */
   get speed(): number {
     return 1 - this.#throttled / 100;
   }
@@ -118,14 +113,13 @@ export class SteeredRounds {
     return this.#steps;
   }
 
-  /** Nothing more is decided. */
   get isSettled(): boolean {
     const { measures, giveUpRounds } = this.#strategy;
     if (measures.length === 0 && giveUpRounds === undefined) return true;
     return this.#quiet > SETTLED_ROUNDS;
   }
 
-  /** A round has ended, and the guest cannot be stopped yet; returns what ends pre-copy. */
+  /** Handles the end of a round that did not suffice; returns what ends pre-copy. */
   afterRound(ended: EndedRound): 'postcopy' | 'give-up' | undefined {
     if (this.isSettled) return undefined;
     const { memoryBytes, againMsPerByte } = this.#load;
@@ -167,7 +161,7 @@ export class SteeredRounds {
     return undefined;
   }
 
-  /** Hypervisors look what the guest dirties at the end of a round, once a second at most, and slow it down by two looks. */
+  /** Hypervisors measure dirtying at the end of a round, at most once a second, and throttle after two measurements. */
   #throttle(atMs: number): void {
     if (atMs - this.#lookedMs < THROTTLE_PERIOD_MS) return;
     this.#lookedMs = atMs;
@@ -175,7 +169,6 @@ export class SteeredRounds {
     if (this.#looks >= THROTTLE_PERIODS) this.#throttled = this.#trace?.throttlePercent ?? 0;
   }
 
-  /** As a look at the round that begins shows it. */
   #sample(
     { rounds, memoryMs, lastMs, lastDirtied }: RoundsSoFar,
     remainingBytes: number,

@@ -3,11 +3,11 @@ import type { Facts, Processors } from './facts.ts';
 import { COSTS, MIN_SHARE } from './parameters.ts';
 import type { Scenario } from './scenarios.ts';
 
-/** What a memory path takes of both hosts' processors. Pure. */
+/** Processor time of a memory path on both hosts. Pure. */
 
 const GB = 1e9;
 
-/** Seconds of one processor: for each GB of memory, and before the first one. */
+/** Seconds of one processor: per GB of memory, and before the first. */
 export function workOf(
   facts: Pick<Facts, 'memoryPath' | 'mix' | 'factors'>,
   scenario: Scenario,
@@ -15,7 +15,7 @@ export function workOf(
   const { memoryPath, factors } = facts;
   const slowness = scenario.processor * (factors?.processor.times ?? 1);
   const hits = hitsOf(facts, scenario);
-  // Without a cache, or where nobody has looked into it, its own row says it.
+  // Without a cache sample, use the path's row.
   const [none, all] =
     hits === undefined ? [COSTS[memoryPath], COSTS[memoryPath]] : [COSTS.cold, COSTS.known];
   const of = (one: number, other: number): number => between(one, other, hits ?? 0) * slowness;
@@ -25,22 +25,21 @@ export function workOf(
   };
 }
 
-/** ms for a byte of memory. */
 export function workMsPerByte(facts: Facts, scenario: Scenario): number {
   return (workOf(facts, scenario).secondsPerGb / coresOf(facts) / GB) * 1000;
 }
 
-/** Workers start, and each end finds what the other knows, ms. */
+/** Time for workers to start, and for each end to find what the other knows, ms. */
 export function startMsOf(facts: Facts, scenario: Scenario): number {
   return (workOf(facts, scenario).startSeconds / coresOf(facts)) * 1000;
 }
 
-/** Both hosts have to do the work: of the one that has less time for it. */
+/** Both hosts do the work, so the slower one counts. */
 function coresOf({ memoryPath, processors }: Facts): number {
   return Math.min(...processors.map((host) => coresFor(COSTS[memoryPath].mostCores, host)));
 }
 
-/** One of those that want to run is the guest's; and each thread gets as much as any other. */
+/** One running thread is the guest's; all threads share equally. */
 function coresFor(threads: number, { cores, load = 0 }: Processors): number {
   const others = Math.max(0, load - 1);
   const alone = Math.min(threads, Math.max(0.5, cores - 1));

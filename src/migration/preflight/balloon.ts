@@ -4,34 +4,31 @@ import type { HostFacts } from '../../protocol/peer/host-facts.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 import { passes, refuses, type Finding } from './finding.ts';
 
-/** How much of a guest's memory is taken out of the way before it moves, and why none is. Pure. */
+/** Decides how much guest memory the balloon takes before a move. Pure. */
 
 const MIB = 1024 ** 2;
-/** Of its free or available memory the guest keeps this, and this share of all that it has. */
+/** Free or available memory that the guest keeps: a minimum, and a share of its memory. */
 const MARGIN_BYTES = 64 * MIB;
 const MARGIN_SHARE = 0.05;
-/** What a balloon takes is more: an empty one leaves the guest all that it was given. */
+/** Tolerance for an empty balloon. */
 const WHOLE_BYTES = MIB;
 
-/** What a guest's balloon and its driver in the guest report. */
 export interface BalloonLook {
-  /** What the guest has with the balloon as it is, bytes. */
   readonly actualBytes: number;
-  /** What it has with an empty one: all of its memory but for what no balloon reaches (nvdimm, virtio-mem). */
+  /** Memory with an empty balloon; excludes memory that a balloon cannot take (nvdimm, virtio-mem). */
   readonly wholeBytes: number;
-  /** Pages that nothing in the guest uses, and with those that it could give up without harm, such as page cache. */
+  /** Unused pages; `available` includes pages that the guest can give up. */
   readonly freeBytes: number;
   readonly availableBytes: number;
 }
 
-/** What the guest keeps as free or available, bytes. */
 export function marginOf(memoryBytes: number): number {
   return Math.max(MARGIN_BYTES, Math.ceil(memoryBytes * MARGIN_SHARE));
 }
 
-/** How much may be taken now, bytes, whole MiB; 0 where the guest needs all that it has. */
+/** Bytes that may be taken now, in whole MiB; 0 if the guest needs everything. */
 export function takeOf(policy: BalloonPolicy, look: BalloonLook): number {
-  // Free pages that the guest keeps back for itself are not available.
+  // Free pages that the guest reserves for itself are not available.
   const may =
     policy === 'free' ? Math.min(look.freeBytes, look.availableBytes) : look.availableBytes;
   const margin = marginOf(look.wholeBytes);
@@ -39,7 +36,6 @@ export function takeOf(policy: BalloonPolicy, look: BalloonLook): number {
   return Math.max(0, Math.floor(most / MIB) * MIB);
 }
 
-/** Whether nothing of the guest's memory is in its balloon. */
 export function isWhole({
   actualBytes,
   wholeBytes,
@@ -65,10 +61,7 @@ export function judgeBalloon(policy: BalloonPolicy, look: BalloonLook): Finding 
   );
 }
 
-/**
- * What a balloon that somebody else has filled means for the destination: it must have room for all that the guest may grow
- * to. Nothing is said of an empty one.
- */
+/** Warns of a balloon that another program inflated: the destination needs room for the full size. */
 export function judgeInflated(
   balloon: Pick<BalloonLook, 'actualBytes' | 'wholeBytes'> | undefined,
 ): Finding[] {
@@ -82,7 +75,7 @@ export function judgeInflated(
   ];
 }
 
-/** Whether the destination gives the guest its memory back. An earlier build would leave it in the balloon. */
+/** Checks that the destination deflates the balloon. An earlier build would not. */
 export function judgeGivesBack({
   destination: { name, givesBack },
   balloon,

@@ -7,11 +7,10 @@ import type {
   ProcessorsAnswer,
 } from '../../protocol/public/hosts/processor.ts';
 
-/** The greatest processor that several hosts have in common, and who fits it. Pure. */
+/** The best processor model that several hosts have in common. Pure. */
 
 export type CpuOffer = Pick<ProcessorOffer, 'vendor' | 'features' | 'models'>;
 
-/** Why there is none. */
 export type NoBaseline = 'no-hosts' | 'vendors' | 'models';
 
 const WHY: Readonly<Record<NoBaseline, string>> = {
@@ -21,17 +20,17 @@ const WHY: Readonly<Record<NoBaseline, string>> = {
   models: 'the hosts have no versioned processor model in common',
 };
 
-/** A name without a version means another processor to each machine type. */
+/** A name without a version differs between machine types. */
 const VERSIONED = /-v\d+$/;
 
 /**
- * The named model with the most features that every host gives in full, and every other feature that they have in
- * common, each said. The order of the hosts changes nothing.
+ * Named model with the most features that every host provides, plus all other common features. Independent of the
+ * hosts' order.
  */
 export function baselineOf(offers: readonly CpuOffer[]): Baseline | NoBaseline {
   const [first, ...others] = offers;
   if (first === undefined) return 'no-hosts';
-  // With KVM a guest sees the vendor of its host, whatever the model.
+  // Under KVM a guest sees its host's vendor, whatever the model.
   if (others.some(({ vendor }) => vendor !== first.vendor)) return 'vendors';
   const features = commonOf(offers.map((each) => each.features));
   const common = new Set(features);
@@ -44,12 +43,11 @@ export function baselineOf(offers: readonly CpuOffer[]): Baseline | NoBaseline {
   if (best === undefined) return 'models';
   const given = new Set(best.gives);
   const said = features.filter((feature) => !given.has(feature));
-  // Other features are left as the model has them: it has none that a host lacks.
+  // The model has no feature that a host lacks, so other features keep their defaults.
   const argument = [best.name, ...said.map((feature) => `${feature}=on`)].join(',');
   return { vendor: first.vendor, model: best.name, features, argument };
 }
 
-/** What a guest on this host would not see with the baseline. */
 export function lostTo(
   { features }: Pick<Baseline, 'features'>,
   offer: { readonly features: readonly string[] },
@@ -58,7 +56,6 @@ export function lostTo(
   return offer.features.filter((each) => !kept.has(each)).toSorted();
 }
 
-/** Why a host cannot give the baseline, in words; empty when it can. */
 export function shortOf(
   baseline: Pick<Baseline, 'model' | 'features'> & { readonly vendor?: string },
   offer: CpuOffer,
@@ -73,10 +70,7 @@ export function shortOf(
   ];
 }
 
-/**
- * What a baseline stands for where this is offered: `MODEL,FEATURE=on,...`, as baselineOf writes it. A part that is neither
- * is given back in words.
- */
+/** Parses `MODEL,FEATURE=on,...`; returns a sentence about an invalid part. */
 export function readBaseline(
   argument: string,
   offers: readonly CpuOffer[],
@@ -93,13 +87,12 @@ export function readBaseline(
   return { model, features: [...new Set([...given, ...features])].toSorted() };
 }
 
-/** One host, or the reason for which it said nothing. */
 export interface HostProcessors {
   readonly host: string;
   readonly answer: ProcessorsAnswer | { readonly why: string };
 }
 
-/** The baselines of these hosts, and, where one is named, whether `check` among them can give them. */
+/** Baselines of these hosts, and, if one is given, which hosts can provide `check`. */
 export function baselinesOf(
   all: readonly HostProcessors[],
   { check }: Pick<BaselineRequest, 'check'>,
@@ -156,7 +149,7 @@ function modelOf({ models }: Pick<CpuOffer, 'models'>, name: string): string[] |
   return models.find((each) => each.name === name)?.features;
 }
 
-/** In every list, sorted. */
+/** Sorted intersection. */
 function commonOf(lists: readonly (readonly string[])[]): string[] {
   const [first = [], ...others] = lists.map((list) => new Set(list));
   return [...first].filter((each) => others.every((list) => list.has(each))).toSorted();

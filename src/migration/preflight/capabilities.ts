@@ -6,55 +6,46 @@ import { ownThrottle } from '../steering/own-throttle.ts';
 import { passes, refuses, warns, type Finding } from './finding.ts';
 import type { TaskFigures } from '../managed/task-sight.ts';
 
-/** What a driver declares that it can. The core asks for these, and never for a driver's name. */
+/** Capabilities that a driver declares. The core asks for these, never for a driver's name. */
 export interface Capabilities {
-  /** direct: Godwit owns each step and the data path; managed: a manager moves the memory for us. */
+  /** direct: Godwit owns each step and the data path; managed: a manager moves the memory. */
   readonly shape: 'direct' | 'managed';
   readonly modes: readonly Mode[];
   readonly compression: readonly Compression[];
-  /** Its zstd takes a level. */
   readonly compressLevels?: boolean;
   readonly maxStreams: number;
-  /** How it can carry memory; absent: over TCP alone. */
+  /** Absent: TCP only. */
   readonly transports?: readonly Transport[];
-  /** A broken post-copy stream can be resumed. */
   readonly postcopyRecovery: boolean;
-  /** Why it has no post-copy, as people read it. */
   readonly noPostcopy?: string;
-  /** A migration can be turned round at its switch, with the guest as it was: what a rehearsal is. */
+  /** A migration can be undone at its switchover, with the guest unchanged. */
   readonly rehearsals?: boolean;
-  /** It can say how much memory a guest writes while it runs. */
   readonly measures?: boolean;
-  /** Why it cannot, as people read it. */
   readonly noMeasures?: string;
   /**
-   * Each round of pre-copy reads all memory and sends the pages whose content changed; the rounds end by themselves. Then the
-   * guest is frozen while it is dumped, the rest is sent and all is restored. Absent: rounds with a log of written pages.
+   * Each round of pre-copy reads all memory and sends the pages whose content changed; rounds end by themselves. Then
+   * the guest is frozen, dumped, sent and restored. Absent: rounds from a log of written pages.
    */
   readonly rounds?: 'content';
-  /** A guest may need more memory at the destination than is listed of it: what it has on devices becomes memory. */
+  /** Device state becomes memory at the destination, where a guest may then need more. */
   readonly needsMoreThere?: boolean;
-  /** A guest can be without a device while it moves: it is unplugged for that. */
   readonly unplugs?: boolean;
-  /** It can get devices of the destination's own there, by their names. */
+  /** A guest can get devices of the destination, by name. */
   readonly plugs?: boolean;
-  /** Its manager also moves disks, to a datastore that is named. */
   readonly datastores?: boolean;
-  /** Its manager has tasks that go before others. */
   readonly priorities?: boolean;
-  /** Its manager may send memory unencrypted, and this driver refuses that where it is asked to. */
+  /** The manager may send memory unencrypted, and the driver can refuse that. */
   readonly encryption?: boolean;
-  /** Its manager can send memory through a unix socket of Godwit's, so that it takes the wire. */
+  /** The manager can send memory through a unix socket of Godwit. */
   readonly wire?: boolean;
-  /** Copies disks through its manager, and leaves those at the source where it is asked to. */
+  /** Copies disks through its manager, and can keep the originals. */
   readonly keepsSource?: boolean;
-  /** What can be changed of a migration that runs, as far as its mode allows: what the steering can do. Absent: it cannot be steered. */
+  /** Settings of a running migration that steering can change, if the mode allows. Absent: none. */
   readonly levers?: readonly SteeringMeasure[];
-  /** Its manager sends no more than it is asked to (`maxBandwidth`). */
   readonly keepsCap?: boolean;
-  /** Its manager slows a guest down by itself, where the order says so. */
+  /** The manager throttles a guest by itself if the order permits it. */
   readonly throttlesItself?: boolean;
-  /** What its manager reports of a task; absent: Godwit measures all of it itself. */
+  /** Figures that its manager reports; absent: Godwit measures everything itself. */
   readonly figures?: readonly (keyof TaskFigures)[];
 }
 
@@ -67,12 +58,12 @@ interface DriverFacts {
 }
 
 export interface CapabilityFacts {
-  /** The guest's; absent where nobody could take hold of it. */
+  /** Absent if the guest is not reachable. */
   readonly driver?: DriverFacts | undefined;
   readonly settings: RequestedSettings;
 }
 
-/** Whether the driver of a guest can do what is asked of it. One finding for each thing that it cannot; else one that passes. */
+/** One finding per requested option that the driver lacks, or one that passes. */
 export function judgeCapabilities({ driver, settings }: CapabilityFacts): Finding[] {
   if (driver === undefined) return [];
   const { mode, streams, compress } = settings;
@@ -147,7 +138,7 @@ export function judgeCapabilities({ driver, settings }: CapabilityFacts): Findin
 const can = (driver: string, how = ''): Finding =>
   passes(`the driver ${driver} can do what is asked${how}`);
 
-/** Which measures of the strategy its manager does not let one take: they are left out, and the others taken. */
+/** Measures of the strategy that are skipped, because its manager cannot carry them out. */
 function steerable(
   { name, capabilities: { levers = [], throttlesItself = false } }: DriverFacts,
   { steering, mode }: RequestedSettings,
@@ -155,7 +146,7 @@ function steerable(
   if (steering === undefined) return can(name);
   const strategy = strategyNamed(steering);
   const own = throttlesItself && ownThrottle(strategy, mode) !== undefined;
-  // The order cannot ask for it before post-copy, and where that is there nobody misses it.
+  // The order can only allow it together with post-copy, which then makes it unnecessary.
   const comesLater =
     throttlesItself &&
     !own &&
@@ -195,7 +186,6 @@ function withoutMeasures(
   return whenQuiet === undefined || measures ? [] : [['--when quiet', noMeasures]];
 }
 
-/** What a cold move, which sends no memory, cannot do. */
 function ofMemoryAlone(settings: RequestedSettings): [string, string][] {
   const { rehearse, path, verifyDisks, balloon } = settings;
   const asked: [boolean, string, string][] = [
@@ -216,10 +206,9 @@ function isOtherTransport({ transport = 'tcp' }: RequestedSettings): boolean {
   return transport !== 'tcp';
 }
 
-/** The requested option, the driver's substitute, and a fix if there is a better one than to leave the option out. */
+/** The requested option, the driver's substitute, and a fix better than to leave the option out. */
 type Lack = [string, string, string?];
 
-/** Why memory that a manager sends cannot take the wire. */
 function withWire(
   { mode, streams, compress }: RequestedSettings,
   { wire = false }: Pick<Capabilities, 'wire'>,
@@ -227,7 +216,7 @@ function withWire(
   const what = '--path wire';
   if (!wire) return [[what, 'its manager moves the guest itself, and decides on memory']];
   const asked: [boolean, string, string][] = [
-    // A wire that breaks in post-copy would have to be opened anew, and the manager's stream with it.
+    // A wire that breaks in post-copy would need a new wire and a new stream of the manager.
     [
       mode !== 'precopy',
       `over the wire its manager moves by pre-copy alone, not by ${mode}`,
@@ -247,7 +236,7 @@ function withWire(
   return asked.flatMap(([isAsked, why, hint]): Lack[] => (isAsked ? [[what, why, hint]] : []));
 }
 
-/** What was asked for and only Godwit itself does: a manager would leave it out without a word. */
+/** Requested options that a manager would silently drop. */
 export function leftToManager(
   settings: RequestedSettings,
   { levers }: Pick<Capabilities, 'levers'> = {},

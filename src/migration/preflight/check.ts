@@ -3,7 +3,7 @@ import type { Check } from '../../protocol/public/migration.ts';
 import { passes, refuses, warns } from './finding.ts';
 import type { CheckName } from './table.ts';
 
-/** A check of the table, made where its facts are; one that another host made may have a name of its own. */
+/** A check of the table. A check of the other host may have another name. */
 export type NamedCheck = Check & { readonly name: CheckName };
 
 export function pass(
@@ -31,7 +31,6 @@ export function refusal(
   return { name, side, ...refuses(error) };
 }
 
-/** Throws the error of the first check that refuses. */
 export function throwRefusal(checks: readonly Pick<Check, 'error'>[]): void {
   const refused = checks.find(({ error }) => error !== undefined)?.error;
   if (refused !== undefined) throw new GodwitError(refused);

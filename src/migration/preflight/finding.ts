@@ -1,17 +1,15 @@
 import type { GodwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 
-/** What a judge says. The table of checks adds the name and the side. */
+/** A judge's result; the table of checks adds name and side. */
 export type Finding = Pick<Check, 'verdict' | 'evidence' | 'hint' | 'error'>;
 
-/** As much as a check holds of evidence, characters. */
 const MAX_WORDS = 4096;
 
 export function passes(evidence: string): Finding {
   return { verdict: 'pass', evidence: evidence.slice(0, MAX_WORDS) };
 }
 
-/** `hint`: what would make it pass. */
 export function warns(evidence: string, hint: string): Finding {
   return { verdict: 'warn', evidence: evidence.slice(0, MAX_WORDS), hint };
 }

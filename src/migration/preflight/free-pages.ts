@@ -1,12 +1,11 @@
 import type { StreamMode } from '../../protocol/public/migration.ts';
 import { passes, type Finding } from './finding.ts';
 
-/** Whether the free pages of a guest travel whose balloon device asks for hints of them. Pure. */
+/** Reports whether free pages are sent of a guest whose balloon device requests hints. Pure. */
 
-/** What the driver in the guest has agreed to: to give the hints, not to, or nobody knows. */
 export type FreePageHints = 'given' | 'not-given' | 'unknown';
 
-/** `hints`: undefined where the hypervisor asks for none. */
+/** `hints`: undefined if the hypervisor does not request them. */
 export function judgeFreePages(hints: FreePageHints | undefined, mode: StreamMode): Finding[] {
   if (hints === undefined) return [];
   if (mode !== 'precopy') {

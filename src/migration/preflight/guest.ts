@@ -7,7 +7,6 @@ import type { WorkloadFacts } from './workload.ts';
 import type { GuestRunState } from '../../protocol/public/hosts/host.ts';
 import type { Phase } from '../../protocol/public/migration.ts';
 
-/** What the source's agent knows when it is asked. */
 export type AskFacts = CapabilityFacts &
   LimitsFacts &
   GuestFacts &
@@ -15,23 +14,17 @@ export type AskFacts = CapabilityFacts &
   OutgoingFacts &
   WorkloadFacts;
 
-/** What this host's own agent knows of a guest, before anybody takes hold of it. */
 export interface GuestFacts {
   readonly guest: string;
   readonly state: GuestRunState;
-  /** Why it is stopped, as far as its hypervisor reports it. */
   readonly halted?: Halt | undefined;
-  /** Who else holds its monitor. */
+  /** Another program that holds its monitor. */
   readonly manager?: string | undefined;
-  /** Godwit found a way to take hold of it. */
   readonly reachable: boolean;
-  /** Why there is none, as its driver says. */
   readonly unmovable: readonly string[];
-  /** What a person can do about that, as its driver says. */
   readonly hint?: string | undefined;
 }
 
-/** Whether Godwit may take hold of the guest, and can. */
 export function judgeGuest(facts: GuestFacts): Finding[] {
   const { guest, state, halted, manager, reachable, unmovable, hint } = facts;
   if (manager !== undefined) {
@@ -49,10 +42,8 @@ export function judgeGuest(facts: GuestFacts): Finding[] {
   return [refuses(godwitError('GODWIT_CAPABILITY', { what: `to move ${guest}`, reason }, advice))];
 }
 
-/** What Godwit does with a guest already. */
 export interface BusyFacts {
   readonly guest: string;
-  /** `held`: why its journal cannot be read. */
   readonly diskMove?:
     | { readonly id: string; readonly device: string; readonly held?: GodwitError }
     | undefined;
@@ -61,7 +52,6 @@ export interface BusyFacts {
     | undefined;
 }
 
-/** Whether Godwit already moves the guest, or a disk of it. */
 export function judgeBusy({ guest, diskMove, migration }: BusyFacts): Finding[] {
   if (diskMove !== undefined) {
     const { held, id, device } = diskMove;
@@ -79,7 +69,6 @@ export interface OutgoingFacts {
   readonly limit: number;
 }
 
-/** Whether the source may send one more guest now. */
 export function judgeOutgoing({ host, running, limit }: OutgoingFacts): Finding[] {
   if (running < limit) return [passes(`${running} of ${limit} leave ${host} now`)];
   const what = `${host}, in migrations from it at once,`;

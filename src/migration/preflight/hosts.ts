@@ -7,31 +7,29 @@ import type { HostFacts } from '../../protocol/peer/host-facts.ts';
 import { passes, refuses, warns, type Finding } from './finding.ts';
 import type { LinkFacts } from './link.ts';
 
-/** What the two hosts of a migration report of themselves. */
 export interface HostsFacts extends LinkFacts {
   readonly source: HostFacts;
   readonly destination: HostFacts;
-  /** When the destination was asked and had answered, by the source's clock, ms. */
+  /** Times of the question to the destination and of its answer, by the source's clock, ms. */
   readonly askedMs: number;
   readonly answeredMs: number;
-  /** host:port of each address at which the destination is known, the main one among them; of a relay, for those behind one. */
+  /** host:port of each address of the destination, or of its relay. */
   readonly paths: readonly string[];
-  /** How memory is to be carried; absent: over TCP, encrypted. */
+  /** Absent: TCP, encrypted. */
   readonly transport?: Transport | undefined;
-  /** The site's check that the destination is to run once the guest is there. */
+  /** The site's check for the destination to run once the guest is there. */
   readonly siteCheck?: string | undefined;
-  /** The guest comes with some of its memory in its balloon. */
+  /** The guest arrives with a partly inflated balloon. */
   readonly balloon?: BalloonPolicy | undefined;
 }
 
-/** Beyond this, times in the logs and reports of both hosts cannot be compared by eye any more, ms. */
+/** Larger differences make it hard to compare times in both hosts' logs, ms. */
 const MAX_SKEW_MS = 1000;
-/** A certificate renews itself long before; below this it does not, and a long migration may see its end, ms. */
+/** Minimum validity of a certificate, ms. Below this, renewal has failed, and a long migration may outlast it. */
 const MIN_CERTIFICATE_MS = 2 * 86_400_000;
-/** Many times what a migration writes: below this, what fills the disk may fill it before the end, bytes. */
+/** Many times the size of a journal; the disk must not fill up before the end, bytes. */
 const MIN_JOURNAL_BYTES = 64 * 1024 ** 2;
 
-/** Whether both clocks agree, as far as the time of one question shows. */
 export function judgeClock({ source, destination, askedMs, answeredMs }: HostsFacts): Finding[] {
   const aheadMs = destination.wallMs - answeredMs;
   const behindMs = askedMs - destination.wallMs;
@@ -44,7 +42,7 @@ export function judgeClock({ source, destination, askedMs, answeredMs }: HostsFa
   return [warns(evidence, hint)];
 }
 
-/** Whether the destination is a virtual machine that keeps its processor from guests, as the source does not. */
+/** Warns if the destination is a virtual machine without KVM, and the source has KVM. */
 export function judgeNested({ source, destination }: HostsFacts): Finding[] {
   const { name, platform } = destination;
   if (platform === undefined) return [];
@@ -54,13 +52,13 @@ export function judgeNested({ source, destination }: HostsFacts): Finding[] {
   const what = `${name} is a virtual machine${of === '' ? '' : ` (${of})`}`;
   if (hasKvm) return [passes(`${what} that has /dev/kvm`)];
   const evidence = `${what} without nested virtualisation`;
-  // A guest that is emulated at the source is not slower there.
+  // A guest that is emulated at the source does not become slower.
   if (source.platform?.hasKvm !== true) return [passes(`${evidence}; ${source.name} has no KVM`)];
   const hint = `A guest under KVM cannot go there, and one that is emulated runs many times slower than its processor would. Choose a type of machine there that has nested virtualisation or is bare metal, and turn it on.`;
   return [warns(evidence, hint)];
 }
 
-/** Whether a guest in post-copy outlives the loss of a link. Modes that need no second path pass. */
+/** Warns if a guest in post-copy would not survive the loss of a link. */
 export function judgeSecondPath({ destination, mayPostcopy, paths }: HostsFacts): Finding[] {
   if (!mayPostcopy) return [];
   const hosts = new Set(paths.map((each) => splitAddress(each).host));
@@ -72,7 +70,6 @@ export function judgeSecondPath({ destination, mayPostcopy, paths }: HostsFacts)
   return [warns(evidence, hint)];
 }
 
-/** Whether both hosts run the same build. */
 export function judgeVersions({ source, destination }: HostsFacts): Finding[] {
   const [here, there] = [source.version, destination.version];
   if (here === there) return [passes(`both run Godwit ${here}`)];
@@ -81,7 +78,6 @@ export function judgeVersions({ source, destination }: HostsFacts): Finding[] {
   return [warns(evidence, hint)];
 }
 
-/** Checks that each host has room for the journal of a migration. */
 export function judgeJournal({ source, destination }: HostsFacts): Finding[] {
   return eachOf([source, destination], ({ name, journalFreeBytes: free }) => {
     if (free === undefined) return `${name} does not say how much is free for its journals`;
@@ -94,7 +90,6 @@ export function judgeJournal({ source, destination }: HostsFacts): Finding[] {
   });
 }
 
-/** Whether each host's certificate lasts. */
 export function judgeCertificates({ source, destination }: HostsFacts): Finding[] {
   return eachOf([source, destination], ({ name, certificateEndsMs: ends, wallMs }) => {
     if (ends === undefined) return `${name} does not say how long its certificate lasts`;
@@ -108,7 +103,6 @@ export function judgeCertificates({ source, destination }: HostsFacts): Finding[
   });
 }
 
-/** Whether both hosts have the same of the site's hooks: a site has them on every host, or forgot one. */
 export function judgeHooks({ source, destination }: HostsFacts): Finding[] {
   const [here, there] = [source.hooks ?? [], destination.hooks ?? []];
   const missing = [
@@ -123,7 +117,7 @@ export function judgeHooks({ source, destination }: HostsFacts): Finding[] {
   return [warns(`missing, though the other host has it: ${all}`, hint)];
 }
 
-/** What each host has for a transport that does not encrypt, one finding for each thing that is missing. */
+/** One finding for each requirement of an unencrypted transport that a host lacks. */
 export function judgeTransport({
   source,
   destination,
@@ -162,7 +156,6 @@ export function judgeTransport({
 
 type TransportFacts = Pick<HostFacts, 'name' | 'unencryptedMemory' | 'rdma'>;
 
-/** Whether the destination has the site's check that decides whether the guest stays. */
 export function judgeSiteCheck({
   destination: { name, siteChecks },
   siteCheck,
@@ -186,7 +179,6 @@ export function judgeSiteCheck({
   return [refuses(godwitError('GODWIT_CAPABILITY', { what, reason }, { hint }))];
 }
 
-/** What speaks against a host, or where nothing speaks against any of them what was seen of each. */
 function eachOf(
   hosts: readonly HostFacts[],
   judge: (host: HostFacts) => Finding | string,

@@ -5,19 +5,16 @@ import type { AskFacts } from './guest.ts';
 import type { HostsFacts } from './hosts.ts';
 import { CHECKS } from './table.ts';
 
-/** Judges all that the source's agent can judge when it is asked. */
 export function askChecks(facts: AskFacts): Check[] {
   return CHECKS.flatMap((row) => (row.step === 'ask' ? named(row, row.judge(facts)) : []));
 }
 
-/** Judges all that the destination's agent can judge before a mover is there. */
 export function admissionChecks(facts: AdmissionFacts): Check[] {
   return CHECKS.flatMap((row) =>
     row.step === 'admit' && row.needs === 'destination' ? named(row, row.judge(facts)) : [],
   );
 }
 
-/** Judges what takes both hosts' reports of themselves. */
 export function hostChecks(facts: HostsFacts): Check[] {
   return CHECKS.flatMap((row) =>
     row.step === 'admit' && row.needs === 'both' && 'judge' in row
@@ -33,7 +30,7 @@ function named(
   return findings.map((finding) => ({ name, side, ...finding }));
 }
 
-/** The checks, the ones of that name as they are found once more is known. One that was not tried stays. */
+/** Replaces the checks of that name. A check that was not tried stays. */
 export function judgedAgain(
   checks: readonly Check[],
   name: string,
@@ -47,7 +44,7 @@ export function judgedAgain(
 
 const PLACES: ReadonlyMap<string, number> = new Map(CHECKS.map(({ name }, at) => [name, at]));
 
-/** In the order of the table; those of the same name stay as they are, and what it does not name comes last. */
+/** Order of the table; equal names keep their order, and unknown names come last. */
 export function inOrder(checks: readonly Check[]): Check[] {
   const place = ({ name }: Check): number => PLACES.get(name) ?? CHECKS.length;
   return checks.toSorted((left, right) => place(left) - place(right));

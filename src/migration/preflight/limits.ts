@@ -11,16 +11,15 @@ import {
 } from '../prediction/parameters.ts';
 import { passes, refuses, warns, type Finding } from './finding.ts';
 
-/** Limits that contradict what any migration takes, by arithmetic alone. Pure. */
+/** Limits that contradict the minimum of any migration, by arithmetic alone. Pure. */
 
-/** A migration may be asked for so long before it is to begin. */
+/** Maximum time between a request and its start. */
 const MAX_WAIT_DAYS = 7;
 export const MAX_WAIT_MS = MAX_WAIT_DAYS * 86_400_000;
 
-/** The same for a quiet moment of the guest (protocol/public/migration.ts), ms. */
+/** Maximum wait for a quiet guest (protocol/public/migration.ts), ms. */
 export const MAX_QUIET_MS = 86_400_000;
 
-/** The same for a notice, ms. */
 export const MAX_NOTICE_MS = 3_600_000;
 
 export interface LimitsFacts {
@@ -30,10 +29,10 @@ export interface LimitsFacts {
   readonly nowMs: number;
 }
 
-/** What a fixed time comes to at the least, as predictions have it: nine of ten are above it. */
+/** Factor on a fixed time for its lower bound in predictions: nine of ten are above it. */
 const MIN = Math.exp(-1.28 * SPREADS.fixed);
 
-/** From the earliest beginning until a migration has to be over, ms; Infinity where nothing bounds it. */
+/** Time from the earliest start to the limit, ms; Infinity without a limit. */
 export function leftOfLimits(
   {
     timeoutMs = Infinity,
@@ -52,7 +51,7 @@ export function leftOfLimits(
   return Math.min(timeoutMs, untilMs);
 }
 
-/** The least that the guest is paused while the state of its devices goes over, ms. */
+/** Minimum pause to transfer the device state, ms. */
 export function leastSwitchMs({
   mode,
   streams,
@@ -62,7 +61,7 @@ export function leastSwitchMs({
   return Math.round((mode === 'precopy' ? precopy : POSTCOPY_SWITCH_MS) * MIN);
 }
 
-/** The arithmetic of a time that is none is true of nothing. */
+/** Arithmetic on an invalid time would pass every comparison. */
 function unreadableTimes({ deadlineAt, notBefore }: Partial<MigrationSettings>): Finding[] {
   const times = { 'the deadline': deadlineAt, 'the earliest beginning': notBefore };
   return Object.entries(times).flatMap(([name, at]) => {
@@ -87,7 +86,6 @@ interface Refusal {
 
 const TAKES = `a migration takes ${formatDuration(START_MS)} before memory moves`;
 
-/** Why a migration cannot be over by its deadline, or nothing. */
 function lateFor(settings: Partial<MigrationSettings>, nowMs: number): Refusal[] {
   const { deadlineAt, notBefore, whenQuiet, noticeMs } = settings;
   if (deadlineAt === undefined) return [];
@@ -103,7 +101,6 @@ function lateFor(settings: Partial<MigrationSettings>, nowMs: number): Refusal[]
   return [{ what, hint: left + quietMs >= START_MS ? QUIET_HINT : LATER_HINT }];
 }
 
-/** What a migration is allowed, and by which strategy. */
 function allowedText({
   maxDowntimeMs,
   timeoutMs,
@@ -119,7 +116,6 @@ function allowedText({
   return allowed.length === 0 ? `none are asked for${by}` : `allowed: ${allowed.join(', ')}${by}`;
 }
 
-/** Whether the limits of a migration leave room for any. */
 export function judgeLimits({ settings, nowMs }: LimitsFacts): Finding[] {
   const { steering, deadlineAt, notBefore, maxDowntimeMs = 0, timeoutMs = Infinity } = settings;
   const strategy = steering === undefined ? undefined : strategyNamed(steering);
@@ -144,7 +140,7 @@ export function judgeLimits({ settings, nowMs }: LimitsFacts): Finding[] {
     return refused.map(({ what, hint }) =>
       refuses(godwitError('GODWIT_USAGE', { what }, { hint })),
     );
-  // A small guest may be quicker than predictions have it.
+  // A small guest may be faster than predictions.
   if (timeoutMs < START_MS)
     return [warns(`the timeout is ${formatDuration(timeoutMs)}, and ${TAKES}`, TIMEOUT_HINT)];
   return [passes(allowedText(settings))];

@@ -5,45 +5,39 @@ import { passes, warns, type Finding } from './finding.ts';
 
 /** Checks of the link to the destination and its effects on a migration. Pure. */
 
-/** The route that packets take out of the source, as its kernel has it. */
 export interface RouteOut {
-  /** The network device. */
   readonly device: string;
-  /** As the device says, bytes/s; absent where it says nothing. */
+  /** Rate that the device reports, bytes/s. */
   readonly bytesPerS?: number | undefined;
-  /** Networks of guests of this host leave over it too. */
   readonly hasGuests: boolean | undefined;
-  /** The default route leads over it. */
   readonly isDefault: boolean;
 }
 
 export interface LinkFacts {
   readonly source: { readonly name: string };
   readonly destination: { readonly name: string };
-  /** The shortest of several, ms; absent where it was not measured. */
+  /** Minimum of several measurements, ms. */
   readonly roundTripMs?: number | undefined;
-  /** What one TCP connection to the destination may have under way, bytes; absent where a relay ends the connection. */
+  /** Maximum bytes in flight on one TCP connection to the destination; absent if a relay ends the connection. */
   readonly windowBytes?: number | undefined;
-  /** Memory may go by post-copy: for a time the guest’s memory is on both hosts, and each page that it lacks comes over the link. */
+  /** Memory may use post-copy: each missing page comes over the link. */
   readonly mayPostcopy: boolean;
-  /** What is known of its rate before anything is measured for this. */
   readonly link?: LinkMeasure | undefined;
-  /** Absent where it is not known: through a relay, or by an earlier build. */
+  /** Absent if unknown: through a relay, or an earlier build. */
   readonly routeOut?: RouteOut | undefined;
-  /** The guest's. */
   readonly memoryBytes?: number | undefined;
 }
 
-/** From here on a migration takes notice of the path to the other host, ms. */
+/** Above this, a migration is affected by the path, ms. */
 export const LONG_MS = 5;
-/** From here on others than the migration do: clusters, services that stay behind, ms. */
+/** Above this, clusters and services that stay behind are affected, ms. */
 const FAR_MS = 50;
-/** Beyond this, what waits for the other host at every step hardly goes on, ms. */
+/** Above this, anything that waits for the other host at every step nearly stops, ms. */
 const VERY_LONG_MS = 150;
-/** What an Ethernet of 1 Gbit/s carries of a stream, less what measuring it misses, bytes/s. */
+/** Payload of a stream over 1 Gbit/s Ethernet, with a margin for measuring errors, bytes/s. */
 export const MIN_RATE = 110e6;
 
-/** Checks whether the path between the hosts is long, and how that affects a migration and its guest. */
+/** Checks whether the path between the hosts is long, and the effects. */
 export function judgeRoundTrip(facts: LinkFacts): Finding[] {
   const { destination, roundTripMs } = facts;
   if (roundTripMs === undefined) return [];
@@ -76,7 +70,7 @@ function feltOf(
     ...(roundTripMs < FAR_MS
       ? []
       : ['Raise the timeouts of heartbeats in a cluster of which only some members move.']),
-    // Where a stream carries as much as the link does, its window holds nothing back.
+    // The window does not limit a stream that reaches the link's rate.
     ...(streamRate >= carried || windowBytes === undefined
       ? []
       : [
@@ -97,7 +91,6 @@ const SLOWER = {
   configured: 'the hosts',
 } as const;
 
-/** Checks whether the link is slower than most migration networks, and the cost for this guest. */
 export function judgeLink(
   facts: Pick<LinkFacts, 'destination' | 'link' | 'routeOut' | 'memoryBytes'>,
 ): Finding[] {
@@ -108,14 +101,14 @@ export function judgeLink(
     return [
       passes(`nobody has measured yet what ${to} carries; \`godwit migrate --dry-run\` does`),
     ];
-  // Its own word counts for more than that of hosts that may have been slower.
+  // The device's rate outweighs a measurement that slow hosts may have limited.
   const isByDevice = link === undefined || (link.isLeast === true && stated < MIN_RATE);
   const rate = isByDevice ? stated : link.rate;
   const source = isByDevice ? `as ${routeOut?.device} says of itself` : HOW[link.how];
   const at = isByDevice || link.at === undefined ? '' : ` at ${link.at.slice(11, 16)} UTC`;
   const evidence = `${to} carries ${rateWords(rate)}, ${source}${at}`;
   if (rate >= MIN_RATE) return [passes(evidence)];
-  // Slow hosts say nothing of a fast link.
+  // Slow hosts cannot measure a fast link.
   if (!isByDevice && link.isLeast === true)
     return [passes(`${evidence}, at the least: ${SLOWER[link.how]} may have been slower than it`)];
   const pass =
@@ -131,7 +124,7 @@ export function judgeLink(
   return [warns(`${evidence}: less than 1 Gbit/s`, costs.join(' '))];
 }
 
-/** Whether migrations have a network of their own, which is said and never warned of: what it costs is the check `workload`'s to say. */
+/** Reports whether migrations have a separate network. Never warns; check `workload` has the cost. */
 export function judgeMigrationNetwork({
   destination,
   routeOut,
@@ -153,7 +146,7 @@ function rateWords(bytesPerS: number): string {
   return `${formatRate(bytesPerS)} (${shown})`;
 }
 
-/** The manager decides by which addresses it sends memory. */
+/** The manager chooses the addresses for memory. */
 export function byAgents(finding: Finding): Finding {
   return {
     ...finding,

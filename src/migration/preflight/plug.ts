@@ -2,7 +2,9 @@ import { godwitError } from '../../errors.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import { refusal, type NamedCheck } from './check.ts';
 
-/** Whether the destination has heard which devices of its own the guest is to get. An earlier build would leave them out. Pure. */
+/**
+ * Checks that the destination handles requests for its devices (`--plug`). An earlier build would ignore them. Pure.
+ */
 export function judgePlugs(
   { to, settings }: { readonly to: string; readonly settings: Pick<MigrationSettings, 'plug'> },
   plugs: readonly string[] = [],

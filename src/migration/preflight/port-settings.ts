@@ -9,8 +9,8 @@ import {
 import { refusal, warn, type NamedCheck } from './check.ts';
 
 /**
- * Whether the destination has judged every setting of the guest's ports. An earlier build leaves out the ones that it does
- * not know, and the guest would get a port without them. Pure.
+ * Checks that the destination has judged every setting of the guest's ports. An earlier build ignores unknown
+ * settings, and the guest would lose them. Pure.
  */
 export function judgeUnjudgedSettings(
   to: string,
@@ -38,7 +38,6 @@ export function judgeUnjudgedSettings(
   });
 }
 
-/** What a NIC's port has of its own at the source, by name. */
 export function ownSettings(nic: NicNetwork): (PortSetting | 'rules' | 'limits')[] {
   const { attachment, rules = [], limits = [] } = nic;
   return [

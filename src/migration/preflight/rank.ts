@@ -3,13 +3,12 @@ import type { Check } from '../../protocol/public/migration.ts';
 
 const BAD = { pass: 0, warn: 1, refuse: 2 } as const;
 
-/** The worst of all. */
 export function verdictOf(checks: readonly Pick<Check, 'verdict'>[]): Check['verdict'] {
   const worst = checks.toSorted((left, right) => BAD[right.verdict] - BAD[left.verdict])[0];
   return worst?.verdict ?? 'pass';
 }
 
-/** The hosts with the fewest refusals first, then those with the fewest warnings, then by name. */
+/** Fewest refusals first, then fewest warnings, then by name. */
 export function bestFirst(hosts: readonly CheckedHost[]): CheckedHost[] {
   const count = ({ checks }: CheckedHost, verdict: Check['verdict']): number =>
     checks.filter((check) => check.verdict === verdict).length;

@@ -2,26 +2,26 @@ import { godwitError } from '../../errors.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { passes, refuses, warns, type Finding } from './finding.ts';
 
-/** Whether the state of devices that are passed through goes over within the downtime that is allowed. Pure. */
+/** Checks that the state of passed-through devices fits into the allowed downtime. Pure. */
 
 export interface DeviceState {
   readonly device: string;
-  /** What its driver estimates; absent: it does not say. */
+  /** Driver's estimate; absent: none. */
   readonly stopCopyBytes?: number | undefined;
-  /** It sends a part of that while the guest runs, so that less may be left; by its driver’s word. */
+  /** The driver sends a part before the stop, so less may be left. */
   readonly sendsBefore?: boolean | undefined;
-  /** All of its memory, where its driver does not say how much of that is in use. */
+  /** All of its memory, if its driver does not report the part in use. */
   readonly memoryBytes?: number | undefined;
 }
 
 export interface SwitchoverFacts {
   readonly devices: readonly DeviceState[];
   readonly maxDowntimeMs: number;
-  /** What memory may take of the link, bytes/s; absent: nothing bounds it, and what the link carries is not known yet. */
+  /** Rate available to memory, bytes/s; absent: not capped, and not measured yet. */
   readonly bytesPerS?: number | undefined;
 }
 
-/** The hypervisor asks the drivers again at each round, and does not stop the guest while it is more than fits. */
+/** The hypervisor asks the drivers in each round, and runs the guest until the state fits. */
 export function judgeSwitchover({ devices, maxDowntimeMs, bytesPerS }: SwitchoverFacts): Finding[] {
   if (devices.length === 0) return [];
   const unknown = devices.filter((each) => sizeOf(each) === undefined);
@@ -51,7 +51,7 @@ export function judgeSwitchover({ devices, maxDowntimeMs, bytesPerS }: Switchove
   const evidence = `${what}, which takes ${formatDuration(takesMs)} at ${formatBytes(bytesPerS)}/s; ${allowed}`;
   if (takesMs <= maxDowntimeMs) return [...findings, passes(evidence)];
   const hint = `The guest is never stopped unless that fits: allow --max-downtime ${takesMs}ms, or more bandwidth.`;
-  // What drivers do not say themselves is guessed from above, and what goes over before the stop is not known beforehand.
+  // Missing estimates are upper bounds, and the part sent before the stop is unknown.
   if (neededMs(statedBytes(devices), bytesPerS) <= maxDowntimeMs)
     return [...findings, warns(evidence, hint)];
   return [
@@ -60,7 +60,7 @@ export function judgeSwitchover({ devices, maxDowntimeMs, bytesPerS }: Switchove
   ];
 }
 
-/** What the drivers of devices say themselves that they send while the guest is stopped, and none of it before. */
+/** State that drivers report to send entirely during the stop. */
 export function statedBytes(devices: readonly DeviceState[]): number {
   return devices
     .filter(({ sendsBefore = false }) => !sendsBefore)
@@ -71,7 +71,7 @@ function sizeOf({ stopCopyBytes, memoryBytes }: DeviceState): number | undefined
   return stopCopyBytes ?? memoryBytes;
 }
 
-/** Without what loading the state takes, which no driver says. */
+/** Excludes the time to load the state, which no driver reports. */
 export function neededMs(bytes: number, bytesPerS: number): number {
   return Math.ceil((bytes / bytesPerS) * 1000);
 }

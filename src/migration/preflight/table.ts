@@ -18,8 +18,8 @@ import type { HostsFacts } from './hosts.ts';
 import { judgeWorkload } from './workload.ts';
 
 /**
- * When a check is made. Up to `assess` nothing has been built, and `godwit migrate --dry-run` makes the same checks without a
- * migration. The later steps need what a migration builds.
+ * Time of a check. Up to `assess` nothing is built, and `godwit migrate --dry-run` makes the same checks; later steps
+ * need what a migration builds.
  */
 export const CHECK_STEPS = ['ask', 'admit', 'inspect', 'assess', 'prepare', 'arm'] as const;
 type Step = (typeof CHECK_STEPS)[number];
@@ -29,7 +29,7 @@ interface Common {
   readonly asks: string;
 }
 
-/** A check that is judged from facts alone, here. `needs`: whose facts. */
+/** Judged here from facts alone. `needs`: whose facts. */
 type JudgedCheck =
   | (Common & {
       readonly step: 'ask';
@@ -48,8 +48,8 @@ type JudgedCheck =
     });
 
 /**
- * A check that is made where its facts are: by the guest's driver, through its port, or by a part of the mover. Where a judge
- * of this folder decides it, that place calls the judge.
+ * Made where its facts are: by the guest's driver through its port, or by a part of the mover. If a judge of this
+ * folder decides it, that place calls the judge.
  */
 interface ComponentCheck extends Common {
   readonly step: Step;
@@ -58,8 +58,8 @@ interface ComponentCheck extends Common {
 }
 
 /**
- * Every check, in the order in which they are made and shown, with its judge from this folder where the facts of an agent
- * are enough, or with who finds it out. A check that is not here does not compile.
+ * Every check in the order of execution and display, with its judge if an agent's facts suffice, or else with the
+ * component that makes it. Other check names do not compile.
  */
 export const CHECKS = [
   {

@@ -7,21 +7,17 @@ import { mayThrottle, strategyOf } from '../steering/strategies.ts';
 import { passes, warns, type Finding } from './finding.ts';
 import { leastSwitchMs } from './limits.ts';
 
-/** The guest's load, and the permissions of its owner. */
 export interface WorkloadFacts {
-  /** Over the last minute; absent where nobody has seen it for one. */
+  /** Over the last minute; absent if not observed. */
   readonly load?: GuestRates | undefined;
-  /**
-   * What it wrote to its memory lately, each page once in a window of RATE_WINDOW_MS, as bytes/s; absent where nobody looked.
-   */
+  /** Recent memory writes, each page counted once per RATE_WINDOW_MS, bytes/s; absent if not sampled. */
   readonly dirtyBytesPerS?: number | undefined;
-  /** By its label `godwit/max-downtime`, ms; absent where nobody said. */
+  /** Label `godwit/max-downtime`, ms. */
   readonly ownersDowntimeMs?: number | undefined;
-  /** By its label `godwit/realtime`; absent where nobody said. */
+  /** Label `godwit/realtime`. */
   readonly isRealtime?: boolean | undefined;
-  /** What the link to the destination is known to carry, bytes/s. */
   readonly linkRate?: number | undefined;
-  /** Disks of it are copied; absent: that is not known yet. */
+  /** Disks are copied; absent: not known yet. */
   readonly copiesDisks?: boolean | undefined;
   readonly settings: Pick<MigrationSettings, 'mode' | 'streams' | 'compress'> &
     Partial<
@@ -38,12 +34,11 @@ export interface WorkloadFacts {
     >;
 }
 
-/** A guest that has so much of the link for itself notices a migration that takes all of it. */
+/** A guest that uses this share of the link is slowed by a migration that takes all of it. */
 const BUSY_LINK_SHARE = 0.3;
-/** Of a guest that writes so much of it to disks that are copied, a good part of the copy is copied again. */
+/** Above this share of writes to copied disks, a good part is copied twice. */
 const BUSY_WRITE_SHARE = 0.5;
 
-/** Whether what the guest does and its owner's limit go together with the migration that is asked for. */
 export function judgeWorkload(facts: WorkloadFacts): Finding[] {
   const owners = [ownersDoubt(facts), realtimeDoubt(facts)].filter((each) => each !== undefined);
   if (owners.length > 0) return owners;
@@ -51,7 +46,7 @@ export function judgeWorkload(facts: WorkloadFacts): Finding[] {
   return [doubt ?? passes(wordsOf(facts))];
 }
 
-/** bytes/s of memory and disks; Infinity where nobody knows. */
+/** Rate of memory and disks, bytes/s; Infinity if unknown. */
 function rateOf({ linkRate = Infinity, settings }: WorkloadFacts): number {
   const { maxBandwidth = Infinity, linkShare = 1 } = settings;
   return Math.min(linkRate * linkShare, maxBandwidth);
@@ -73,7 +68,7 @@ function ownersDoubt({
         : 'Ask its owner for a time in which it may be paused for longer.',
     );
   const { mode, maxDowntimeMs = 0 } = settings;
-  // Hybrid may end by pre-copy, too.
+  // Hybrid may also end by pre-copy.
   const plansForIt = mode === 'precopy' || mode === 'hybrid';
   if (!plansForIt || maxDowntimeMs <= ownersDowntimeMs) return undefined;
   return warns(
@@ -82,7 +77,7 @@ function ownersDoubt({
   );
 }
 
-/** Slowed down, or waiting for one page after the other, it misses its times for as long as that lasts; a pause comes once. */
+/** Throttled or waiting for pages, a real-time guest misses its deadlines all the time; a pause happens once. */
 function realtimeDoubt({ isRealtime, settings }: WorkloadFacts): Finding | undefined {
   const { mode, steering } = settings;
   if (isRealtime !== true || mode === 'cold') return undefined;
@@ -98,8 +93,8 @@ function realtimeDoubt({ isRealtime, settings }: WorkloadFacts): Finding | undef
 }
 
 /**
- * Pre-copy alone sends what was written meanwhile until that fits into the downtime. The shorter a window, the higher the rate
- * of pages that are written in it. So where the link carries less than that of this window, no round gets shorter than it.
+ * Pre-copy repeats until the remainder fits into the downtime. Shorter windows have higher rates of written pages, so
+ * if the link is slower than this window's rate, no round becomes shorter than the window.
  */
 function writesDoubt(facts: WorkloadFacts): Finding | undefined {
   const { dirtyBytesPerS = 0, settings } = facts;
@@ -116,8 +111,8 @@ function writesDoubt(facts: WorkloadFacts): Finding | undefined {
 }
 
 /**
- * A write to a block that was copied already is copied again, and faster writes wait for their copy if the settings allow it.
- * The rate covers all disks of the guest: no counter shows the share of the copied disks.
+ * A write to a block that was copied already is copied again, and faster writes wait for their copy if the settings
+ * allow it. The rate covers all disks of the guest: no counter shows the share of the copied disks.
  */
 function disksDoubt(facts: WorkloadFacts): Finding | undefined {
   const { load, copiesDisks, settings } = facts;

@@ -2,17 +2,15 @@ import { defined } from '../../protocol/defined.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import type { SourceEvent } from '../direct/source-state.ts';
 
-/** Where the time goes between the guest's stop and its resume, from the journal. Pure. */
+/** Splits the time between the guest's stop and resume, from the journal. Pure. */
 
-/** Moments of the wall clock, ms, of the last switch. */
+/** Wall clock of the last switchover, ms. */
 export interface Marks {
   readonly stopped?: number;
-  /** The hypervisor lets the last of its state go. */
   readonly continued?: number;
-  /** All that the guest needs has gone over. */
   readonly handedOver?: number;
   readonly ran?: number;
-  /** What of that the destination's hypervisor took to resume it, ms. */
+  /** Time of it that the destination's hypervisor took to resume the guest, ms. */
   readonly resumeMs?: number;
 }
 
@@ -38,7 +36,7 @@ export function marksAfter(marks: Marks, event: SourceEvent, at: number): Marks 
   }
 }
 
-/** The parts in their order; none where the guest did not run at the destination. Their sum is the blackout. */
+/** Parts in order; their sum is the blackout. Empty if the guest did not run at the destination. */
 export function blackoutParts(marks: Marks): NonNullable<Report['blackoutParts']> {
   const { stopped, ran, resumeMs = 0 } = marks;
   if (stopped === undefined || ran === undefined || ran < stopped) return [];

@@ -4,16 +4,15 @@ import type { SteeringRecord } from '../../protocol/public/steering.ts';
 import { formatRate } from '../../protocol/quantity.ts';
 import { DECISION_WORDS } from '../steering/steering.ts';
 
-/** A decision of the steering, as a journal has it. Pure. */
 interface SteeringDecision extends SteeringRecord {
   readonly what: keyof typeof DECISION_WORDS;
   readonly why: string;
 }
 
-/** As a report has them: bound of `decisions` in protocol/public/migration.ts. */
+/** Limit of `decisions` in protocol/public/migration.ts. */
 const MAX_DECISIONS = 1000;
 
-/** The first and the last where there are too many, for these say why it ended; between them, how many are left out. */
+/** Drops the middle of a long list, with a count: the first and last decisions explain the end. */
 export function boundedDecisions(all: Report['decisions']): Report['decisions'] {
   if (all.length <= MAX_DECISIONS) return [...all];
   const first = all.slice(0, MAX_DECISIONS / 2);
@@ -23,7 +22,6 @@ export function boundedDecisions(all: Report['decisions']): Report['decisions'] 
   return [...first, { atMs, what: `${leftOut} decisions are left out here` }, ...last];
 }
 
-/** As a report has it. */
 export function decisionOf(
   { what, why, rule, inputs, change, hint }: SteeringDecision,
   atMs: number,
@@ -35,7 +33,7 @@ export function decisionOf(
   };
 }
 
-/** What its host allows now by the time of day, bytes/s; 0: as much as the link carries. */
+/** Host's cap for this time of day, bytes/s; 0: none. */
 export function cappedWords(bytesPerS: number, host = 'its host'): string {
   const cap = bytesPerS === 0 ? 'no cap' : `at most ${formatRate(bytesPerS)}`;
   return `bandwidth: ${cap} by the time of day of ${host}`;

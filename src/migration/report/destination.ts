@@ -4,7 +4,7 @@ import { migrationSettings, type Phase, type Report } from '../../protocol/publi
 import type { DestinationState } from '../direct/destination.ts';
 import { replayDestination, type DestinationRecord } from '../direct/journal.ts';
 
-/** What the destination's journal reports by itself: less, but enough for the list and for a dead source. */
+/** Report from the destination's journal alone: less complete, for lists and for a dead source. */
 export function destinationReportOf(
   records: readonly DestinationRecord[],
   nowMs: number,
@@ -44,7 +44,7 @@ export function destinationReportOf(
   };
 }
 
-/** What was asked for, as the source says it; of an older one the mode alone is known, from its preparation. */
+/** Settings as the source sent them; an older source only sends the mode, in its preparation. */
 function settingsOf({ admission, preparation }: DestinationState): Report['settings'] {
   return (
     admission.settings ?? migrationSettings.parse({ mode: preparation?.stream.mode ?? 'precopy' })
@@ -56,7 +56,6 @@ function finishedBy({ hasRun, postcopy }: DestinationState): Report['finished'] 
   return postcopy ? 'postcopy' : 'precopy';
 }
 
-/** What the source alone sees. */
 const SOURCE_SEES = [
   'bytes sent',
   'rounds',
@@ -79,7 +78,7 @@ function notKnown({ admission, error }: DestinationState, outcome: Report['outco
   ];
 }
 
-/** Where the guest runs, as its destination knows: once it may be asked to run there, that is for the source to say. */
+/** Place of the guest in the destination's view; once the guest may run there, only the source knows. */
 export function destinationRunsAt({ right }: Pick<DestinationState, 'right'>): Report['runsAt'] {
   if (right === 'running') return 'destination';
   return right === 'armed' ? 'unknown' : 'source';
@@ -88,7 +87,7 @@ export function destinationRunsAt({ right }: Pick<DestinationState, 'right'>): R
 function destinationOutcome({ stage, error, admission }: DestinationState): Report['outcome'] {
   if (stage === 'finished') return 'done';
   if (stage !== 'released') return 'running';
-  // A rehearsal is released without a reason where it came to its end.
+  // A rehearsal that reached its end is released without a reason.
   if (error === undefined && admission.settings?.rehearse === true) return 'rehearsed';
   return error?.code === 'GODWIT_CANCELLED' ? 'cancelled' : 'failed';
 }

@@ -1,6 +1,6 @@
 import type { DiskLink } from '../../protocol/disk.ts';
 
-/** The figures of a migration whose path for disks was made anew. Pure. */
+/** Adds up figures after the disks' path was reopened. Pure. */
 export function addDiskLink(before: DiskLink | undefined, next: DiskLink): DiskLink {
   if (before === undefined) return next;
   return {

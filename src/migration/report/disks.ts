@@ -1,9 +1,8 @@
 import type { DiskProgress } from '../../protocol/disk.ts';
 
-/** Steps of progress that are reported, per cent: a journal holds so many records of a copy and no more. */
+/** Reported steps, percent; limits a copy's records in the journal. */
 const STEP_PERCENT = 2;
 
-/** Whether the copies have come so far, or changed so much, since they were last reported that it is worth a record. Pure. */
 export function worthReporting(
   recorded: readonly DiskProgress[],
   now: readonly DiskProgress[],

@@ -1,15 +1,18 @@
 import { defined } from '../../protocol/defined.ts';
 import type { DiskRequests, RequestTimes } from '../../protocol/disk.ts';
 
-/** How long a guest's requests took, from what its hypervisor counted. Pure. */
+/** Request latencies from a hypervisor's counters. Pure. */
 
-/** How many requests took how long, ns: `bins[0]` less than `boundaries[0]`, and the last bin no less than the last of them. */
+/**
+ * Requests per latency bin, ns: `bins[0]` is below `boundaries[0]`, and the last bin is at or above the last
+ * boundary.
+ */
 export interface Histogram {
   readonly boundaries: readonly number[];
   readonly bins: readonly number[];
 }
 
-/** What a guest has asked of a disk; a kind is absent where it is not counted. */
+/** A kind of request is absent if not counted. */
 export interface RequestCounts {
   readonly node: string;
   readonly reads?: Histogram;
@@ -31,7 +34,7 @@ export function requestsOf(
   };
 }
 
-/** A percentile is the longest that its bin holds: the request took no longer, and no less than the boundary below. */
+/** Percentiles are upper bounds: the end of their bin. */
 export function timesOf({ boundaries, bins }: Histogram): RequestTimes {
   const count = bins.reduce((sum, bin) => sum + bin, 0);
   const longest = boundaries.at(-1);

@@ -4,16 +4,15 @@ import { later, MAX_LATER_MS, type Later, type ProbeReport } from '../../protoco
 import type { LaterAnswer } from '../../protocol/peer/probe.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 
-/** How a guest answers other hosts after its migration: whom its source asks for it, and when. Pure. */
+/** Probing of a guest by other hosts after its migration: which hosts its source asks, and when. Pure. */
 
-/** Between two questions, ms. */
 const ASK_MS = 30_000;
-/** A host may say a little later that it is complete, and is asked more often until then, ms. */
+/** A host may complete its answer a little later, and is asked more often until then, ms. */
 const [SOON_MS, GRACE_MS] = [1000, 15_000];
 const NOTHING: Later = { sent: 0, answered: 0, gapMs: 0, forMs: 0, complete: false };
 const wallMs = z.number().nonnegative();
 
-/** Kept on the source's disk; an agent that starts goes on from it. */
+/** Stored at the source, so that a restarted agent continues. */
 export const laterState = z.object({
   version: z.literal(1),
   hosts: z.array(z.object({ host: hostName, untilMs: wallMs, later: later.optional() })).max(64),
@@ -24,7 +23,7 @@ type LaterHost = LaterState['hosts'][number];
 
 type VantageReport = Pick<Report, 'vantages' | 'endedAt'>;
 
-/** Undefined where no host probes the guest after that migration. */
+/** Undefined if no host probes the guest after that migration. */
 export function laterFrom(report: VantageReport): LaterState | undefined {
   const endedMs = endOf(report);
   const hosts = (report.vantages ?? []).flatMap(({ host, goesOnMs }) =>
@@ -34,19 +33,17 @@ export function laterFrom(report: VantageReport): LaterState | undefined {
   return { version: 1, hosts, nextMs: nextOf(hosts, endedMs) };
 }
 
-/** The hosts to be asked now. */
 export function hostsToAsk({ hosts, nextMs }: LaterState, nowMs: number): string[] {
-  // A clock that was set back makes nothing wait for longer than a turn.
+  // After a clock is set back, the wait is limited to one interval.
   if (nowMs < nextMs && nextMs - nowMs <= ASK_MS) return [];
   return hosts.filter((each) => !isOver(each)).map(({ host }) => host);
 }
 
-/** Nothing more will be known. */
 export function isLaterOver({ hosts }: LaterState): boolean {
   return hosts.every(isOver);
 }
 
-/** What a host answered, or why it did not (`silent`). */
+/** Answer of a host, or the reason for none (`silent`). */
 export type HostAnswer = LaterAnswer | { readonly silent: string };
 
 export function afterAnswers(
@@ -63,7 +60,7 @@ export function afterAnswers(
 
 function after(before: LaterHost, answer: HostAnswer, nowMs: number): LaterHost {
   const known = before.later ?? NOTHING;
-  // One that knows nothing of it any more does not learn it again.
+  // A host that has forgotten the probe cannot answer later.
   if ('why' in answer && answer.why !== undefined)
     return { ...before, later: { ...known, ended: answer.why } };
   const seen = 'later' in answer ? (answer.later ?? before.later) : before.later;
@@ -86,7 +83,7 @@ function nextOf(hosts: readonly LaterHost[], nowMs: number): number {
   );
 }
 
-/** The report with what is known now; `state` is undefined where nothing is kept of it. */
+/** Adds the current answers to the report; `state` is undefined if none are kept. */
 export function withLater<R extends VantageReport>(
   report: R,
   state: LaterState | undefined,
@@ -120,10 +117,9 @@ function withOne(
   return seen === undefined ? probe : { ...probe, latency: { ...probe.latency, later: seen } };
 }
 
-/** The states of a site's check that are no end yet; `returned` is one once the report says by which migration. */
+/** States of a site check that are not final; `returned` becomes final once the report names the migration. */
 const GOES_ON: ReadonlySet<string> = new Set(['watching', 'returning', 'returned']);
 
-/** Whether its host will know more of it: other hosts probe the guest still, or the site's check goes on. */
 export function maySayMore({
   outcome,
   vantages = [],

@@ -1,9 +1,6 @@
 import type { Progress, Report } from '../../protocol/public/migration.ts';
 
-/**
- * The report of a migration that runs, with the stream as it was looked at last: the journal has it as of its last round,
- * which may be minutes ago. Pure.
- */
+/** Updates a running report, whose journal may be minutes old, by the last look at the stream. Pure. */
 export function ofNow(report: Report, { sample }: Pick<Progress, 'sample'>): Report {
   if (report.outcome !== 'running' || sample === undefined) return report;
   const { transferredBytes: bytes, round: rounds, pageRequests } = sample;

@@ -1,6 +1,5 @@
 import type { Report } from '../../protocol/public/migration.ts';
 
-/** The figures of a prediction, by their names there. */
 export type PredictionFigure =
   | 'bytes'
   | 'totalMs'
@@ -11,10 +10,7 @@ export type PredictionFigure =
   | 'diskMs'
   | 'diskBytes';
 
-/**
- * What a migration came to, beside its prediction; a figure is absent where nobody saw it, and all are where it did not come
- * to its end: bytes over the link, ms, rounds.
- */
+/** Actual figures of a finished migration: link bytes, ms, rounds. Unobserved figures are absent. */
 export function cameTo(report: Report): Came {
   if (report.outcome !== 'done') return {};
   const { wire, bytes, phases, rounds, downtimeMs, diskLink } = report;
@@ -33,10 +29,7 @@ export function cameTo(report: Report): Came {
   return seenOf(came);
 }
 
-/**
- * What a rehearsal came to until the switch that it did not make, where that was by pre-copy: there all memory had been sent
- * but for the last pages. Predictions do not learn from it.
- */
+/** Figures of a rehearsal up to its omitted switchover, if that was by pre-copy: only the last pages were not sent. */
 export function rehearsedTo(report: Report): Came {
   if (report.outcome !== 'rehearsed' || report.rehearsal?.switches !== 'precopy') return {};
   const { bytes, rounds, memoryMs } = cameTo({ ...report, outcome: 'done' });
@@ -50,29 +43,26 @@ const seenOf = (came: Partial<Record<PredictionFigure, number | undefined>>): Ca
 
 const sumOf = (phases: Report['phases']): number => phases.reduce((sum, { ms }) => sum + ms, 0);
 
-/** What was predicted of the total time had no part that it took: no prediction knows of backing files, and not each of the copies of disks. */
+/** The predicted total lacks a part: predictions ignore backing files and some disk copies. */
 function leavesOut({ phases, prediction }: Report): boolean {
   return phases.some(
     ({ phase }) => phase === 'seeding' || (phase === 'disks' && prediction?.disks === undefined),
   );
 }
 
-/** How long it took, ms, without the time for which it waited for its moment (`--window`, `--when quiet`). */
+/** Duration without requested waits (`--window`, `--when quiet`), ms. */
 export function workedMs({ totalMs, phases }: Pick<Report, 'totalMs' | 'phases'>): number {
   const waits = phases.filter(({ phase }) => phase === 'planned');
   return Math.max(0, totalMs - waits.reduce((sum, { ms }) => sum + ms, 0));
 }
 
-/** The longest time without an answer that a host which watched the guest saw, ms. */
+/** Longest time without an answer that a watching host saw, ms. */
 export function clientGapMs({ vantages = [] }: Pick<Report, 'vantages'>): number | undefined {
   const gaps = vantages.flatMap(({ gapMs }) => gapMs ?? []);
   return gaps.length === 0 ? undefined : Math.max(...gaps);
 }
 
-/**
- * The same at the switch, which is what a prediction speaks of, as far as the hosts know when that was. One that was stalled
- * itself for as long saw nothing of the guest, and one that still waits has not seen the end of it.
- */
+/** Same at the switchover, as predicted, if the hosts know its time. Excludes hosts that stalled or still wait. */
 function switchGapMs({ vantages = [] }: Pick<Report, 'vantages'>): number | undefined {
   const gaps = vantages.flatMap(({ switchGapMs: atSwitch, gapMs, ownStallMs = 0, isOpen }) => {
     const gap = atSwitch ?? gapMs;

@@ -4,18 +4,17 @@ import type { WatchResult } from '../../protocol/peer/probe.ts';
 import type { ProbeReport } from '../../protocol/public/probe.ts';
 import type { SourceState } from '../direct/source-state.ts';
 
-/** From where, and from when on, a migration is watched by other hosts, and what they make of it. Pure. */
+/** Probing of a migration's guest by other hosts: which hosts, from when, and their results. Pure. */
 
-/** Of the peers that have no part in it, so many at most. */
 const MAX_HOSTS = 4;
-/** Watched from here on before its memory is over, s: it takes a host a second or two to begin. */
+/** Lead time before the end of memory, s; a host needs a second or two to start. */
 const AHEAD_S = 20;
-/** What a link carries in that time before anybody knows its rate, bytes. */
+/** Assumed amount in that time while the link's rate is unknown, bytes. */
 const UNKNOWN_BYTES = 4 * 1024 ** 3;
-/** A guest no larger than this may be over at once. */
+/** A smaller guest may finish at once. */
 const SMALL_BYTES = 2 * 1024 ** 3;
 
-/** The hosts to ask: those that are named, or peers that are neither end. */
+/** Named hosts, or peers on neither end. */
 export function probeHosts(
   named: readonly string[] | undefined,
   peers: readonly string[],
@@ -25,24 +24,24 @@ export function probeHosts(
   return peers.filter((name) => !ends.includes(name)).slice(0, MAX_HOSTS);
 }
 
-/** Whether it is watched before its memory begins to move: post-copy switches then, and a small guest soon after. */
+/** True if probes start before memory moves: post-copy switches then, and a small guest soon after. */
 export function isWatchedEarly(mode: Mode, memoryBytes: number): boolean {
   return mode !== 'precopy' || memoryBytes <= SMALL_BYTES;
 }
 
-/** Whether the switch may be near: hours of an even stream are not worth a probe each 10 ms. */
+/** True if the switchover may be near; probes every 10 ms are not worth it for hours. */
 export function isNearSwitch({ remainingBytes, rate, round }: MemorySample): boolean {
   if (round > 1) return true;
   return rate === 0 ? remainingBytes <= UNKNOWN_BYTES : remainingBytes <= rate * AHEAD_S;
 }
 
-/** What two clocks differ by, from a question and its answer: no further off than half of what those took. */
+/** Offset of two clocks from one question and answer; the error is at most half of the round trip. */
 export interface ClockDifference {
   readonly aheadMs: number;
   readonly tookMs: number;
 }
 
-/** The better known of two; `theirs`: their clock between our two readings of ours. */
+/** The more precise of two; `theirs`: their clock between two readings of ours. */
 export function clockDifference(
   known: ClockDifference | undefined,
   askedMs: number,
@@ -54,7 +53,7 @@ export function clockDifference(
   return { aheadMs: theirsMs - (askedMs + answeredMs) / 2, tookMs };
 }
 
-/** A line of the report. `heardAtMs`: when the host reported it, ms since the migration was asked for. */
+/** `heardAtMs`: time of the host's report, ms since the request. */
 export function probeReportOf(host: string, result: WatchResult, heardAtMs: number): ProbeReport {
   const { seen, goesOnMs, goesNot } = result;
   if (seen === undefined) return { host, notTried: result.notTried ?? 'it did not say why' };
@@ -71,7 +70,6 @@ export function probeReportOf(host: string, result: WatchResult, heardAtMs: numb
   };
 }
 
-/** What the report shows of it. */
 export function seenElsewhere({
   known,
 }: SourceState): Pick<Report, 'firstFrameMs' | 'postcopyWaitedMs' | 'vantages'> {

@@ -10,7 +10,7 @@ import { waitWords } from '../waits.ts';
 import { phaseOf, type SourceState } from '../direct/source-state.ts';
 import { cappedWords } from './decision.ts';
 
-/** The live view's line for a state, with the newest sample (which is not journaled). */
+/** Line of the live view, with the newest sample (which is not journaled). */
 export function progressOf(
   state: SourceState,
   sample: MemorySample | undefined,
@@ -41,10 +41,9 @@ export function progressOf(
   };
 }
 
-/** In which something goes over the link. */
 const SENDING: ReadonlySet<Phase> = new Set(['seeding', 'disks', 'memory', 'draining']);
 
-/** While memory moves, the last decision where nothing else is to be said, and a cap by the time of day. */
+/** While memory moves, the last decision if there is no other note, and a cap for the time of day. */
 function noteOf(
   note: string | undefined,
   phase: Phase,
@@ -59,10 +58,7 @@ function noteOf(
   return said === '' ? {} : { note: said };
 }
 
-/**
- * A sample that is of now. Its rates are those of a stream that flows; where none does, or its hypervisor was not asked,
- * they are not known, and after the end in failure nothing of it counts any more.
- */
+/** Current sample. Rates are only valid for a flowing stream; after a failure the sample is dropped. */
 function sampleNow(
   phase: Phase,
   asked: MemorySample | undefined,
@@ -84,26 +80,24 @@ function percentIn(phase: Phase, { disks }: SourceState, sample: MemorySample | 
   return copies ? percentCopied(disks ?? []) : percentOf(sample);
 }
 
-/** Share of what is to be copied of the disks, 0..100. */
 function percentCopied(disks: readonly DiskProgress[]): number {
   const total = disks.reduce((sum, { totalBytes }) => sum + totalBytes, 0);
   const copied = disks.reduce((sum, { copiedBytes }) => sum + copiedBytes, 0);
   return total === 0 ? 0 : Math.min(100, Math.round((copied / total) * 1000) / 10);
 }
 
-/** Share of guest memory that the destination has, 0..100. */
 export function percentOf(sample: MemorySample | undefined): number {
   if (sample === undefined || sample.totalBytes === 0) return 0;
   const share = 1 - sample.remainingBytes / sample.totalBytes;
   return Math.min(100, Math.max(0, Math.round(share * 1000) / 10));
 }
 
-/** Longer than any migration is allowed to take, ms: it will not end. */
+/** Longer than any migration may take, ms. */
 const NEVER_MS = 86_400_000;
 
-/** ms until nothing remains at the present rates; undefined while unknown or when it will not end. */
+/** Time until nothing is left at the current rates, ms; undefined if unknown or never. */
 export function etaMs(sample: MemorySample, phase: Phase): number | undefined {
-  // In post-copy the guest no longer dirties what is still here.
+  // In post-copy the guest does not dirty the rest.
   const dirtying = phase !== 'draining' && sample.round > 1;
   const net = sample.rate - (dirtying ? sample.dirtyRate : 0);
   if (sample.rate === 0 || net <= 0) return undefined;
@@ -111,7 +105,7 @@ export function etaMs(sample: MemorySample, phase: Phase): number | undefined {
   return eta > NEVER_MS ? undefined : eta;
 }
 
-/** The guest is paused, or has only just been resumed at the destination: nothing else is as urgent. */
+/** True while the guest is paused or was just resumed: the most urgent time. */
 export function isBlackout({ doing, stopped }: SourceState): boolean {
   if (doing.kind !== 'do' || !stopped) return false;
   return ['memory', 'switchover', 'commit', 'verify'].includes(doing.step);

@@ -3,9 +3,9 @@ import type { Rehearsal } from '../../protocol/public/rehearsal.ts';
 import { POSTCOPY_SWITCH_MS, SEVERAL_SWITCH_MS, SWITCH_MS } from '../prediction/parameters.ts';
 import type { SourceEvent, SourceState } from '../direct/source-state.ts';
 
-/** What a rehearsal has found out, from its journal. Pure. */
+/** Results of a rehearsal, from its journal. Pure. */
 
-/** For how long the guest was paused at its source, moments of the wall clock, ms. */
+/** Pause of the guest at its source, wall clock, ms. */
 export interface Stand {
   readonly since?: number;
   readonly totalMs?: number;
@@ -21,7 +21,7 @@ export function standAfter(stand: Stand, event: SourceEvent, at: number): Stand 
 
 const MAX_MS = 365 * 86_400_000;
 
-/** `sample`: the last look at the stream. Undefined where the migration was no rehearsal. */
+/** `sample`: last look at the stream. Undefined if the migration was not a rehearsal. */
 export function rehearsalOf(
   { plan, cameTo, known }: Pick<SourceState, 'plan' | 'cameTo' | 'known'>,
   sample: MemorySample | undefined,
@@ -31,7 +31,7 @@ export function rehearsalOf(
   if (rehearse !== true) return undefined;
   const stoodStill = totalMs === undefined ? {} : { stoodStillMs: totalMs };
   if (cameTo === undefined) return { maxDowntimeMs, ...stoodStill };
-  // Its driver has work of its own at the switch, such as CRIU's dump and restore, which a rehearsal does not come to.
+  // A rehearsal leaves out work at the switchover, such as CRIU's dump and restore.
   if (known.handsOverMs !== undefined) return { switches: cameTo, maxDowntimeMs, ...stoodStill };
   const several = streams > 1 || compress === 'zstd';
   const precopyMs = several ? SEVERAL_SWITCH_MS : SWITCH_MS;
@@ -42,14 +42,14 @@ export function rehearsalOf(
   return { switches: cameTo, ...expected, maxDowntimeMs, ...stoodStill };
 }
 
-/** What remained, by the link's rate; undefined where neither is known. */
+/** Time to send the remainder at the link's rate, ms; undefined if either is unknown. */
 function msToSend(sample: MemorySample | undefined): number | undefined {
   if (sample === undefined) return undefined;
   const { remainingBytes, rate, transferredBytes, totalMs } = sample;
   if (remainingBytes === 0) return 0;
-  // A stream that is over within its hypervisor's first interval has no rate yet.
+  // A stream that ends within its hypervisor's first interval has no rate yet.
   const bytesPerMs = rate > 0 ? rate / 1000 : transferredBytes / Math.max(1, totalMs);
   const sentMs = remainingBytes / bytesPerMs;
-  // A link that carried next to nothing says nothing about how long the rest would take.
+  // A link that carried next to nothing gives no estimate.
   return sentMs <= MAX_MS ? sentMs : undefined;
 }

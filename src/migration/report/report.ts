@@ -34,7 +34,6 @@ import { transition } from '../direct/transition.ts';
 import { compressionText } from '../../protocol/public/compression-text.ts';
 import { boundedDecisions, cappedWords, decisionOf } from './decision.ts';
 
-/** The journal, walked once; what the report needs of the way. */
 interface Walk {
   state: SourceState | undefined;
   phases: { phase: Phase; ms: number }[];
@@ -50,15 +49,13 @@ interface Walk {
   endedAt: number | undefined;
   stalls: Stalls;
   restartedAt: number | undefined;
-  /** As it was chosen with the path. */
   stream: ChosenStream | undefined;
   wire: WireReport | undefined;
   diskLink: DiskLink | undefined;
-  /** When the present phase began. */
   enteredAt: number;
 }
 
-/** What a plan said of it, or else its mover as memory was about to move. */
+/** Prediction of a plan, or of the mover just before memory moved. */
 function predictedOf(
   planned: Report['prediction'],
   { known }: Pick<SourceState, 'known'>,
@@ -68,7 +65,7 @@ function predictedOf(
   return unpredicted === undefined ? {} : { unpredicted };
 }
 
-/** The source's report, from its journal alone. `nowMs`: wall clock, for one that still runs. Undefined without records. */
+/** The source's report, from its journal alone. `nowMs`: wall clock. Undefined without records. */
 export function reportOf(records: readonly SourceRecord[], nowMs: number): Report | undefined {
   const first = records[0];
   if (first === undefined || first.event.type !== 'planned') return undefined;
@@ -103,7 +100,6 @@ export function reportOf(records: readonly SourceRecord[], nowMs: number): Repor
     throughput: memoryMs > 0 ? Math.round(((best?.transferredBytes ?? 0) * 1000) / memoryMs) : 0,
     memoryBytes: state.known.description?.memoryBytes ?? 0,
     pageRequests: best?.pageRequests ?? 0,
-    // The latest.
     roundList: walk.rounds.slice(-MAX_ROUNDS),
     ...(state.capped?.least === undefined ? {} : { timedCap: state.capped.least }),
     ...defined({ stream: walk.stream, wire: walk.wire }),
@@ -133,7 +129,7 @@ function identity(
   return { id, guest, from, to, mode: settings.mode, settings };
 }
 
-/** Where nothing was counted, nothing is said. */
+/** Absent if nothing was counted. */
 function latencyOf({ known: { diskLatency } }: SourceState): Pick<Report, 'diskLatency'> {
   return diskLatency === undefined || diskLatency.length === 0 ? {} : { diskLatency };
 }
@@ -248,7 +244,7 @@ function note(walk: Walk, event: SourceRecord['event'], at: number, atMs: number
     const lateMs = at - (walk.memoryEndedAt ?? at);
     walk.rounds.push({ round, atMs: Math.max(0, atMs - lateMs), ...figures });
   } else if (round > 1) {
-    // It was taken as this round began: that is how the one before it ended.
+    // A sample at the start of a round shows the end of the previous one.
     walk.rounds.push({ round: round - 1, atMs, ...figures });
   }
 }
@@ -260,12 +256,11 @@ function streamWords(stream: ChosenStream | undefined): string {
   return `${packed} over ${streams} streams`;
 }
 
-/** The path that was chosen, and what came of the wire; a new mover's, and post-copy's further sessions, are added up. */
 function noteWire(walk: Walk, event: SourceRecord['event'], atMs: number): void {
   if (event.type === 'did' && event.facts.path !== undefined) {
     const { takes, why, stream } = event.facts.path;
     walk.stream = stream;
-    // A requested setting is no decision.
+    // A requested setting is not a decision.
     const { path: asked = 'native' } = walk.state?.plan.settings ?? {};
     if (takes !== asked)
       walk.decisions.push({ atMs, what: `memory goes by ${takes}${streamWords(stream)}: ${why}` });
@@ -296,7 +291,6 @@ function resolvedWords({
   return `${by} resolved it to run at the ${runAt} (${on[proof]})`;
 }
 
-/** Where the guest runs, as its source knows. */
 export function sourceRunsAt(state: SourceState): Report['runsAt'] {
   const outcome = state.doing.kind === 'end' ? state.doing.outcome : undefined;
   if (state.restarted) return 'source';

@@ -4,9 +4,9 @@ import { formatDuration } from '../../protocol/quantity.ts';
 import { passes, warns, type Finding } from '../preflight/finding.ts';
 import type { ClockDifference } from './probes.ts';
 
-/** What is looked at once the guest runs at its destination, from outside of its hypervisor, and what is made of it. Pure. */
+/** Checks from outside the hypervisor, once the guest runs at its destination. Pure. */
 
-/** Each look, in the order of the report, and the question that it answers. */
+/** Each look in report order, with its question. */
 export const LOOKS = {
   copies: 'has the source’s hypervisor ended, and does the destination’s run the guest?',
   disks: 'may exactly one hypervisor write to each of its disks?',
@@ -22,22 +22,20 @@ const LOOK_NAMES = Object.keys(LOOKS) as LookName[];
 
 export type VerificationCheck = Check & { readonly name: LookName };
 
-/** Of what a check says, in a journal and in an answer (protocol/public/migration.ts allows 4,096). */
+/** Maximum length, characters (protocol/public/migration.ts allows 4,096). */
 const MAX_WORDS = 2048;
 
-/** A look that was made. */
 export function looked(name: LookName, side: Check['side'], finding: Finding): VerificationCheck {
   const { evidence, hint } = finding;
   const cut = hint === undefined ? {} : { hint: hint.slice(0, MAX_WORDS) };
   return { name, side, ...finding, evidence: evidence.slice(0, MAX_WORDS), ...cut };
 }
 
-/** A look that nobody could make, and why. */
 export function notLooked(name: LookName, side: Check['side'], why: string): VerificationCheck {
   return { name, side, notTried: true, ...passes(`not tried: ${why}`.slice(0, MAX_WORDS)) };
 }
 
-/** In the order of the report, whoever looked first; a name that is none comes last. */
+/** Report order; unknown names come last. */
 export function inOrder(all: readonly Check[]): Check[] {
   const place = ({ name }: Check): number => {
     const at = LOOK_NAMES.findIndex((each) => each === name);
@@ -49,7 +47,7 @@ export function inOrder(all: readonly Check[]): Check[] {
 const SPLIT_HINT =
   'Two hypervisors that write to one disk destroy it: end the one that is not the guest’s, and check its file systems.';
 
-/** At the destination. `writers`: of each file, the hypervisors of this host that may write to it. */
+/** At the destination. `writers`: per file, hypervisors of this host that may write to it. */
 export function judgeWriters(
   host: string,
   files: readonly string[],
@@ -77,9 +75,7 @@ export function judgeLeftWriters(
 interface Writers {
   readonly host: string;
   readonly files: readonly string[];
-  /** Of each file. */
   readonly writers: readonly (readonly string[])[];
-  /** The evidence where no file is wrong. */
   readonly fine: string;
 }
 
@@ -91,14 +87,12 @@ function judgeEach(
   return wrong.length > 0 ? warns(`at ${host} ${wrong.join('; ')}`, SPLIT_HINT) : passes(fine);
 }
 
-/** What became of the TCP connections that were handed over. */
 export interface HandedOver {
-  /** Established when they were handed over. */
+  /** Connections established at the handover. */
   readonly count: number;
   readonly established: number;
-  /** Of those: a packet has come since. */
+  /** Connections with a packet since. */
   readonly carried: number;
-  /** Ended by a reset. */
   readonly reset: number;
 }
 
@@ -114,25 +108,23 @@ export function judgeHandedOver(host: string, found: HandedOver): Finding | stri
   return carried > 0 ? passes(words) : `${words}; an idle one shows nothing`;
 }
 
-/** The allowed jump of a clock beside the time for which the guest was paused, ms: timers, and answers that were late. */
+/** Tolerance for a clock beyond the guest's pause, ms: timers and late answers. */
 const CLOCK_SLACK_MS = 250;
-/** What a guest's time service corrects by itself without a step, ms. */
+/** Offset that a guest's time service corrects without a step, ms. */
 const CLOCK_FAR_MS = 1000;
 const CLOCK_HINT =
   'Have the guest’s time service step its clock (`chronyc makestep`), and look which clock source the guest uses.';
 
 export interface GuestClock {
-  /** The guest's clock against the source host's, before it moved. */
   readonly before: ClockDifference;
-  /** The same at two moments afterwards. */
   readonly after: readonly [ClockDifference, ClockDifference];
-  /** Between those two, ms. */
+  /** Time between these, ms. */
   readonly betweenMs: number;
-  /** For how long the guest was paused, ms; 0 where that is not known. */
+  /** Pause of the guest, ms; 0 if unknown. */
   readonly stoodStillMs: number;
 }
 
-/** One host's clock is the measure before and after, so nobody else's plays a part. */
+/** The same host's clock is used before and after, so no other clock matters. */
 export function judgeGuestClock(clock: GuestClock): Finding {
   const { before, after, betweenMs, stoodStillMs } = clock;
   const [first, second] = after;
@@ -152,7 +144,6 @@ export function judgeGuestClock(clock: GuestClock): Finding {
   return passes(isBlackout ? words : `${words}; its time service has to make up for it`);
 }
 
-/** What the hosts that watched it say at the end. */
 export function judgeReached(vantages: Report['vantages'] = []): Finding | string {
   const seen = vantages.filter(({ gapMs }) => gapMs !== undefined);
   if (seen.length === 0)
@@ -169,7 +160,7 @@ export function judgeReached(vantages: Report['vantages'] = []): Finding | strin
   return passes(`it answers ${words.join(', ')}`);
 }
 
-/** Of each of the destination's devices that it was to get: undefined where it has it, else why not. */
+/** Per device that the guest should get: undefined if it has it, else the reason. */
 export function judgePlugged(
   host: string,
   devices: readonly { readonly name: string; readonly error?: SerialError }[],

@@ -1,9 +1,9 @@
 import type { WireReport } from '../../protocol/wire.ts';
 
-/** Bound of the report's list of levels (protocol/wire.ts). */
+/** Limit of the report's list of levels (protocol/wire.ts). */
 const MAX_LEVELS = 256;
 
-/** The figures of a migration whose wire was opened anew. Pure. */
+/** Adds up figures after the wire was reopened. Pure. */
 export function addWire(before: WireReport | undefined, next: WireReport): WireReport {
   if (before === undefined) return next;
   const told = { ...before.told };

@@ -1,12 +1,12 @@
 import type { Preparation } from '../../protocol/peer/migration.ts';
 
-/** Disks that are named; a guest may have 64. */
+/** Disks that are listed; a guest may have 64. */
 const MAX_DISKS = 16;
 const MAX_CHARACTERS = 1024;
 
 /**
- * The disks that a kept description would open, for people: `vda: vms/web1.qcow2 (qcow2) on vms/base.raw (raw)`. Paths are
- * within the storage in which both hosts proved them.
+ * Disks that a kept description would open: `vda: vms/web1.qcow2 (qcow2) on vms/base.raw (raw)`, below the proved
+ * storage.
  */
 export function disksOf({
   description: { disks = [] },
@@ -26,7 +26,7 @@ export function disksOf({
   return all.join('; ').slice(0, MAX_CHARACTERS);
 }
 
-/** What an operator is shown before a start from a description that may be out of date. */
+/** Shown to an operator before a start from a possibly outdated description. */
 export interface ShownDescription {
   readonly from: string;
   readonly guest: string;
@@ -37,7 +37,7 @@ export interface ShownDescription {
   readonly confirmedAt: string | undefined;
 }
 
-/** Names what was shown: another description, or another time, has another number. `hash`: SHA-256 in hexadecimal. */
+/** Number of the shown description; differs for another description or time. `hash`: SHA-256 in hexadecimal. */
 export function numberOf(shown: ShownDescription, hash: (text: string) => string): string {
   const { from, guest, disks, digest, reportedDigest, confirmedAt } = shown;
   const parts = [from, guest, disks, digest ?? '', reportedDigest ?? '', confirmedAt ?? ''];

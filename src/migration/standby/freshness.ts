@@ -2,55 +2,52 @@ import { passedMs, type BootTime } from '../boot-time.ts';
 import type { SourceSight } from './source-sight.ts';
 
 /**
- * Whether a kept description of a guest is still what the guest was when its host died. A recovery from another description
- * opens the wrong images: the guest loses what it wrote since, and newer images are ruined.
+ * Decides whether a kept description still matched the guest when its host died. An outdated description opens the
+ * wrong images: the guest loses its latest writes, and newer images are ruined.
  *
- * Silence is not death. A host whose network card, switch or firewall failed goes on with its guests on shared storage, and
- * its operator or a backup changes their disks. So a host may have lived until it was proved off.
+ * Silence is not death. A host without a network continues to run guests on shared storage, and an operator or a
+ * backup may change their disks. A host counts as alive until it is proved off.
  */
 
-/** Between two heartbeats of a source, ms. */
 export const HEARTBEAT_MS = 10_000;
 /**
- * From the last confirmation of a description to the proof that its host is off, ms. A controller asks for a recovery 60 s
- * after the host fell silent by default. To build the guest, the silence before the hook and the hook take up to 200 s more.
+ * Maximum time from the last confirmation to the proof that the host is off, ms. A controller waits for 60 s by
+ * default; the silence before the hook and the hook take up to 200 s more.
  */
 export const MAX_UNCONFIRMED_MS = 300_000;
 
-/** A host that lives and does not confirm a guest in so many heartbeats has changed it, moves it, or cannot ask it. */
+/** A live host that does not confirm a guest in this many heartbeats has changed it, moves it, or cannot ask it. */
 export const MAX_MISSED_BEATS = 2;
 
 export interface KeptDescription {
-  /** Of the guest's devices and block graph as the description has them; absent: its host sends none. */
+  /** Digest of devices and block graph in the description; absent: its host sends none. */
   readonly digest?: string | undefined;
-  /** The same as its host reported it last. */
   readonly reportedDigest?: string | undefined;
-  /** When its host last reported the digest of the description; absent: never, or before this host was restarted. */
+  /** Last time that its host reported the description's digest; absent: never, or before this host rebooted. */
   readonly confirmed?: BootTime | undefined;
-  /** Its host confirmed it at some time. */
   readonly wasConfirmed: boolean;
-  /** Heartbeats since then that named the guest and did not confirm it. */
+  /** Later heartbeats that named the guest without confirming it. */
   readonly missedBeats?: number | undefined;
-  /** Another host that reported the guest later, and cannot be asked about it. */
+  /** Host that reported the guest later and cannot be asked. */
   readonly laterAt?: string | undefined;
 }
 
-/** When another host reported that it has the same guest, by the clock of the host that keeps both descriptions. */
+/** Another host's reports on the guest, by the clock of the host that keeps both descriptions. */
 export interface OtherReport {
-  /** When it described the guest last; undefined: before this host was restarted, or kept by an earlier build. */
+  /** Time of its last description of the guest; undefined: before this host rebooted, or kept by an earlier build. */
   readonly described?: BootTime | undefined;
-  /** When it last described the guest or reported a digest of it. */
+  /** Time of its last description or digest of the guest. */
   readonly reported?: BootTime | undefined;
 }
 
-/** Two hosts that both live report a guest at most so long after each other, ms: a heartbeat comes every 10 s. */
+/** Maximum gap between reports of two live hosts on the same guest, ms; heartbeats come every 10 s. */
 export const MAX_IN_TURNS_MS = 15_000;
 
 /**
- * Whether another host reported the guest after the last confirmation of a description. A host that describes the guest once
- * and then confirms it in turns with the guest's own host does not have it later.
+ * True if another host reported the guest after the last confirmation. A host that alternates with the guest's host
+ * does not count as later.
  *
- * The report is that host's word alone. It counts only if that host cannot be asked: see `Standbys.stateOf`.
+ * Only used if that host cannot be asked, because its report alone is not proof: see `Standbys.stateOf`.
  */
 export function isLater({ described, reported }: OtherReport, confirmed: BootTime): boolean {
   const laterMs = reported === undefined ? undefined : passedMs(confirmed, reported);
@@ -65,7 +62,7 @@ export type Freshness =
   | { readonly kind: 'fresh'; readonly confirmed: BootTime }
   | { readonly kind: 'stale'; readonly reason: string };
 
-/** `now`: the moment of the proof that the host is off, or before that the present: the proof is still to come. */
+/** `now`: time of the proof that the host is off, or the present without one. */
 export function judgeFreshness(
   { digest, reportedDigest, confirmed, wasConfirmed, missedBeats = 0, laterAt }: KeptDescription,
   now: BootTime,
@@ -87,7 +84,7 @@ export function judgeFreshness(
 const RESTARTED =
   'the host that keeps it was restarted since, and cannot tell for how long the other host lived';
 
-/** Why the other host may have changed the guest after it confirmed it; undefined if `offAt`, the proof, came soon enough. */
+/** Reason why the other host may have changed the guest since; undefined if `offAt`, the proof, came soon enough. */
 export function whyOutlived(confirmed: BootTime | undefined, offAt: BootTime): string | undefined {
   const gapMs = confirmed === undefined ? undefined : passedMs(confirmed, offAt);
   if (gapMs === undefined) return RESTARTED;
@@ -95,21 +92,21 @@ export function whyOutlived(confirmed: BootTime | undefined, offAt: BootTime): s
   return `its host may have lived for ${Math.round(gapMs / 1000)} s after it confirmed it last: silence is not death`;
 }
 
-/** A description that its host has not confirmed for this long is dropped, but only while that host answers, ms. */
+/** An unconfirmed description is dropped after this time, but only while its host answers, ms. */
 export const UNCONFIRMED_EXPIRES_MS = 7 * 86_400_000;
-/** For so long without a break it must have answered by then: a host that has just come back has yet to confirm. */
+/** Time of unbroken answers that this requires, since a host that just returned has yet to confirm. */
 export const ANSWERS_FOR_MS = 3_600_000;
-/** A host that is in neither the fleet's list nor `peers` for this long has left the fleet, ms. */
+/** A host that is in neither the fleet list nor `peers` for this long has left the fleet, ms. */
 export const NOT_A_MEMBER_MS = 600_000;
 
 export interface KeptAge {
-  /** When it was confirmed last, or kept if it never was, ms. */
+  /** Last confirmation, or the time of storing if there is none, ms. */
   readonly atMs: number;
-  /** Since when its host is not a member of the fleet, ms; absent: it is one, or the list cannot be read. */
+  /** Since when its host is not in the fleet, ms; absent: it is, or the list cannot be read. */
   readonly notMemberSinceMs?: number | undefined;
 }
 
-/** Why a description is dropped; undefined: it is kept. Death and silence of its host never drop it. */
+/** Reason to drop a description; undefined: keep it. Its host's death or silence is never a reason. */
 export function whyExpired(
   { atMs, notMemberSinceMs }: KeptAge,
   { answersSinceMs }: SourceSight,

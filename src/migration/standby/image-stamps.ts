@@ -1,24 +1,22 @@
 /**
- * Evidence on the storage itself. A guest only reads the images below the tops of its disks. If one of them changed after the
- * guest's host confirmed the description, a commit or an edit outdated it, and the tops no longer fit. Pure.
+ * Evidence from storage. A guest only reads the images below the tops of its disks. If one changed after the guest's
+ * host confirmed the description, a commit or an edit outdated it, and the tops no longer fit. Pure.
  */
 
-/** What a stat of an image's open file reports. */
 export interface ImageStamp {
-  /** The block node of the image. */
   readonly node: string;
   readonly bytes: number;
-  /** Of the last write, ns since 1970 by the clock of the storage. */
+  /** Last write, ns since 1970 by the storage's clock. */
   readonly writtenNs: string;
 }
 
-/** The same of the file that this host would open; absent: it cannot be read now. */
+/** Stat of the file that this host would open; absent: unreadable now. */
 export type FoundStamp = Pick<ImageStamp, 'bytes' | 'writtenNs'>;
 
 const SECOND_NS = 1_000_000_000n;
 const MICROSECOND_NS = 1000n;
 
-/** The first image that changed; undefined: none did, as far as both hosts can tell. */
+/** First image that changed; undefined: none, as far as both hosts can tell. */
 export function changedImage(
   confirmed: readonly ImageStamp[],
   found: ReadonlyMap<string, FoundStamp>,
@@ -29,7 +27,7 @@ export function changedImage(
   })?.node;
 }
 
-/** Some mounts keep whole seconds, and some protocols less than ns: the other host may see the same time in a coarser step. */
+/** Times may be rounded, so one host may see a coarser value. */
 function isSame(one: FoundStamp, other: FoundStamp): boolean {
   if (one.bytes !== other.bytes) return false;
   const [left, right] = [BigInt(one.writtenNs), BigInt(other.writtenNs)];

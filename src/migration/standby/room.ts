@@ -1,19 +1,19 @@
-/** How hosts share the room for descriptions at a standby host: in bytes, so that no few hosts take it all. Pure. */
+/** Shares a standby host's room for descriptions between hosts, in bytes. Pure. */
 
 export interface Room {
-  /** Of one host, and of all, bytes. */
+  /** Limits per host and in total, bytes. */
   readonly maxBytesOfOne: number;
   readonly maxBytes: number;
 }
 
 export type RoomJudgement =
-  /** `victims`: hosts that each lose their latest description, in this order. */
+  /** `victims`: hosts that each lose their latest description, in order. */
   | { readonly kind: 'room'; readonly victims: readonly string[] }
   | { readonly kind: 'none'; readonly whose: 'one' | 'all'; readonly limit: number };
 
 /**
- * Whether a host's descriptions may come to `own` bytes. `others`: the sizes of the other hosts' descriptions, the latest last.
- * If all is full, a host with less than its share takes the places of the host that has the most.
+ * Decides whether a host's descriptions may grow to `own` bytes. `others`: sizes of other hosts' descriptions, latest
+ * last. If the room is full, a host below its share displaces the largest user.
  */
 export function judgeRoom(
   own: number,

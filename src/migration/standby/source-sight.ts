@@ -1,11 +1,11 @@
 /**
- * What a standby host has observed of the host whose guests it keeps, by its own monotonic clock. Silence is not recorded: a
- * host that is silent may live.
+ * A standby host's observations of the host whose guests it keeps, by its monotonic clock. Silence is not recorded,
+ * because a silent host may live.
  */
 export interface SourceSight {
-  /** Of the last heartbeat, ms; absent: none since this agent started. */
+  /** Last heartbeat, ms; absent: none since this agent started. */
   readonly heardAtMs?: number;
-  /** The first of the looks at which it answered, with no look without an answer since, ms. */
+  /** First look of the current unbroken series of answers, ms. */
   readonly answersSinceMs?: number;
 }
 
@@ -14,7 +14,7 @@ export const afterHeartbeat = (sight: SourceSight, atMs: number): SourceSight =>
   answersSinceMs: sight.answersSinceMs ?? atMs,
 });
 
-/** `unknown`: this host could not ask. It is neither silence nor an answer. */
+/** `unknown`: this host could not ask, which is neither silence nor an answer. */
 export type KernelLook = 'answers' | 'silent' | 'unknown';
 
 export function afterKernelLook(sight: SourceSight, look: KernelLook, atMs: number): SourceSight {

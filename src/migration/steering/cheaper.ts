@@ -9,30 +9,27 @@ import type { Decision, SteeringView } from './decision.ts';
 import type { SteeringTrace } from './trace.ts';
 import type { Writes } from './write-rate.ts';
 
-/**
- * Whether post-copy now costs less than going on by pre-copy: the time until all memory is there, and the work that the
- * guest loses meanwhile. Pure.
- */
+/** Compares post-copy now with more pre-copy: time until all memory has arrived, plus the guest's lost work. Pure. */
 
 export interface Outlook {
   readonly sample: MemorySample;
   readonly trace: Pick<SteeringTrace, 'round' | 'remainingBytes' | 'atMs'> | undefined;
-  /** A look at the guest's pages while the first round ran; absent: nobody looked. */
+  /** Sample of the guest's pages during the first round; absent: none. */
   readonly writes?: Writes | undefined;
   /** bytes/s of the link. */
   readonly rate: number;
-  /** That pre-copy may plan for at the most, ms. */
+  /** Maximum downtime that pre-copy may plan for, ms. */
   readonly downtimeMs: number;
 }
 
-/** Of each second in which the rest follows by post-copy, a busy guest loses so much of its work (docs/measurements/convergence.md). */
+/** Work that a busy guest loses per second of post-copy (docs/measurements/convergence.md). */
 export const LOST_SHARE = 0.75;
-/** Rounds that are reckoned ahead: those that lead somewhere are fewer. */
+/** Simulated rounds; a converging migration needs fewer. */
 const MAX_ROUNDS = 100;
 
 /**
- * Post-copy where further rounds cost more; undefined where they do not, where the last measure has yet to show what it
- * brings, and where the strategy has post-copy wait for a smaller remainder.
+ * Chooses post-copy if further rounds cost more. Undefined otherwise, while the last measure takes effect, and while
+ * a smaller remainder is awaited.
  */
 export function forCost(
   strategy: SteeringStrategy,
@@ -60,22 +57,21 @@ export function writtenWords(writes: Writes | undefined): string {
   return `the guest writes ${formatBytes(point.dirtyBytes)} in ${formatDuration(point.windowMs)}`;
 }
 
-/** From now on: the time until all memory is there, and the work that the guest loses, ms. */
+/** Time from now until all memory has arrived, plus lost work, ms. */
 export interface Costs {
-  /** With post-copy now. */
+  /** Cost of post-copy now. */
   readonly nowMs: number;
-  /** With pre-copy as long as it is of use, at the least. */
+  /** Lower bound for pre-copy as long as it is useful. */
   readonly laterMs: number;
 }
 
-/** Undefined where nothing can be said. */
 export function costsOf(outlook: Outlook): Costs | undefined {
   return outlook.sample.round < 2 ? inFirstRound(outlook) : byRounds(outlook);
 }
 
 /**
- * Post-copy sends what is left once. Pre-copy sends that, and what is written meanwhile, and so on, until what is left fits
- * into the downtime, and the guest loses nothing, or post-copy takes over after a later round.
+ * Post-copy sends the remainder once. Pre-copy repeats until the remainder fits into the downtime, without loss for
+ * the guest, or post-copy takes over after a later round.
  */
 function byRounds({ sample, trace, writes, rate, downtimeMs }: Outlook): Costs | undefined {
   const { round, dirtyRate } = sample;
@@ -84,7 +80,7 @@ function byRounds({ sample, trace, writes, rate, downtimeMs }: Outlook): Costs |
   const byRateMs = dirtyRate === 0 ? undefined : (remainingBytes * 1000) / dirtyRate;
   const tookMs = (isSecond ? trace.atMs : undefined) ?? byRateMs;
   if (tookMs === undefined || remainingBytes === 0) return undefined;
-  // What it wrote in the look and no longer in the round is not held against it.
+  // Writes of the sample that the guest no longer makes in the round do not count.
   const known = (writes?.curve ?? [])
     .filter(({ windowMs }) => windowMs < tookMs)
     .map(({ windowMs, dirtyBytes }) => {
@@ -104,8 +100,8 @@ function byRounds({ sample, trace, writes, rate, downtimeMs }: Outlook): Costs |
 }
 
 /**
- * Post-copy sends the rest of memory, and what was written of that which is there already; the guest loses work for as
- * long. After a first round to its end that work is only lost for what was written by then, which is more.
+ * Post-copy sends the remainder, plus rewritten pages, and the guest loses work meanwhile. After a full first round, it
+ * only loses work for pages written by then, but these are more.
  */
 function inFirstRound({ sample, writes, rate }: Outlook): Costs | undefined {
   const ahead = firstRoundOf(sample, writes, rate);

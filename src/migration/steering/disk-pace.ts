@@ -1,15 +1,15 @@
 import type { DiskProgress } from '../../protocol/disk.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 
-/** How fast copies of disks get on against what the guest writes meanwhile, and what follows from it. Pure. */
+/** Speed of disk copies against the guest's writes, and the consequences. Pure. */
 
-/** What the copies were, at one moment of a monotonic clock. */
+/** State of the copies at a moment of a monotonic clock. */
 export interface Look {
   readonly atMs: number;
   readonly copiedBytes: number;
-  /** Grows with what the guest writes to places that were copied already. */
+  /** Grows with guest writes to copied places. */
   readonly totalBytes: number;
-  /** Each was as good as its source once: what is written since is kept up with, and ends with the guest's stop. */
+  /** Each copy was in sync once; later writes are kept up with until the guest's stop. */
   readonly isReady: boolean;
 }
 
@@ -17,16 +17,15 @@ export interface CopyPace {
   readonly copiesPerS: number;
   readonly writesPerS: number;
   readonly leftBytes: number;
-  /** What it was measured over. */
   readonly overMs: number;
 }
 
-/** Shown rates follow what happens within this. */
+/** Period of displayed rates. */
 const SHOWN_MS = 5000;
-/** Guests write in bursts: one that only lately writes faster than its disks are copied is left alone. */
+/** Bursts shorter than this have no consequences. */
 const SLOW_AFTER_MS = 10_000;
 const REFUSE_AFTER_MS = 30_000;
-/** From this share on what is left hardly shrinks. */
+/** Ratio of writes to copies above which the remainder barely shrinks. */
 const CONVERGING_SHARE = 0.9;
 
 export function lookAt(disks: readonly DiskProgress[], atMs: number): Look {
@@ -40,19 +39,19 @@ export function lookAt(disks: readonly DiskProgress[], atMs: number): Look {
   return { atMs, copiedBytes, totalBytes, isReady };
 }
 
-/** The looks that still count, with the next one: none from before a copy that was begun anew, nor older than needed. */
+/** Adds a look; drops looks before a restarted copy, and those that are too old. */
 export function withLook(looks: readonly Look[], next: Look): Look[] {
   const last = looks.at(-1);
   const goesOn =
     last === undefined ||
     (next.copiedBytes >= last.copiedBytes && next.totalBytes >= last.totalBytes);
   if (!goesOn) return [next];
-  // One that is older than the longest span, so that this span is covered.
+  // Keep one look older than the longest span, to cover the span.
   const first = looks.findLastIndex(({ atMs }) => next.atMs - atMs >= REFUSE_AFTER_MS);
   return [...looks.slice(Math.max(0, first)), next];
 }
 
-/** Over so long at least, and not much longer; undefined while less than that is known. */
+/** Pace over at least this span; undefined if less is known. */
 export function paceOver(looks: readonly Look[], spanMs: number): CopyPace | undefined {
   const last = looks.at(-1);
   const first = looks.findLast(({ atMs }) => (last?.atMs ?? 0) - atMs >= spanMs);
@@ -67,7 +66,6 @@ export function paceOver(looks: readonly Look[], spanMs: number): CopyPace | und
   };
 }
 
-/** For whoever watches. */
 export function shownPace(looks: readonly Look[]): CopyPace | undefined {
   const [first, last] = [looks[0], looks.at(-1)];
   if (first === undefined || last === undefined || last.atMs - first.atMs < 1000) return undefined;
@@ -76,11 +74,11 @@ export function shownPace(looks: readonly Look[]): CopyPace | undefined {
 
 export type DiskDecision =
   | { readonly what: 'continue' }
-  /** The guest's writes wait for the copy from here on. */
+  /** Guest writes must wait for the copy from now on. */
   | { readonly what: 'slow'; readonly pace: CopyPace }
   | { readonly what: 'refuse'; readonly pace: CopyPace };
 
-/** `canSlow`: undefined while it was not tried; true where it was done, after which what is left can only shrink. */
+/** `canSlow`: undefined before the attempt; true once done: the remainder can then only shrink. */
 export function judgeCopies(
   { diskWrites = 'slow' }: Pick<MigrationSettings, 'diskWrites'>,
   looks: readonly Look[],
@@ -94,28 +92,28 @@ export function judgeCopies(
   return { what: slows ? 'slow' : 'refuse', pace };
 }
 
-/** ms until nothing is left to copy at these rates; undefined where that is never. */
+/** ms until nothing is left to copy at these rates; undefined if never. */
 export function copyEtaMs({ copiesPerS, writesPerS, leftBytes }: CopyPace): number | undefined {
   const net = copiesPerS - writesPerS;
   return net <= 0 ? undefined : Math.round((leftBytes * 1000) / net);
 }
 
-/** After so long a silence of the other host the guest's writes no longer wait for it. */
+/** Longest silence of the other host while guest writes wait for it. */
 const MUST_ANSWER_MS = 1000;
-/** Bytes that may wait in line at once before an answer can come: a connection's first room, and the session's window. */
+/** Bytes that may queue before an answer: a connection's initial buffer, and the session's window. */
 const IN_LINE_BYTES = 768 * 1024;
-/** On a link of less a write that waits for the other host would wait for seconds. */
+/** On a slower link, a waiting write would take seconds. */
 const MIN_SLOW_BYTES_PER_S = 1024 ** 2;
 
-/** On the slowest link on which a guest's writes wait, and no more than that, ms: guests have timeouts of their own. */
+/** Limit from the slowest usable link, ms; guests have timeouts too. */
 const MAX_ANSWER_MS =
   MUST_ANSWER_MS + Math.round((2 * IN_LINE_BYTES * 1000) / MIN_SLOW_BYTES_PER_S);
-/** While nobody knows what the link carries. */
+/** Used while the link's rate is unknown. */
 const UNKNOWN_ANSWER_MS = 5 * MUST_ANSWER_MS;
 
 /**
- * For how long the other host may be silent once the guest's writes wait for it, ms; `bytesPerS`: what the link carries at
- * this moment, 0 while not known; `copiesPerS`: what it carried of the copies for a while, 0 while not known.
+ * Allowed silence of the other host while guest writes wait for it, ms. `bytesPerS`: current link rate; `copiesPerS`:
+ * recent rate of the copies; 0 if unknown.
  */
 export function answerTimeoutMs(bytesPerS: number, copiesPerS = 0): number {
   const known = Math.max(bytesPerS, copiesPerS);
@@ -125,8 +123,8 @@ export function answerTimeoutMs(bytesPerS: number, copiesPerS = 0): number {
 }
 
 /**
- * Whether a guest's writes may wait for the link at all. `bytesPerS`: what it carries at this moment, 0 while not known;
- * that it carried the copies for a while (`copiesPerS`) says more than that.
+ * True if guest writes may wait for the link. `bytesPerS`: current rate, 0 if unknown; a sustained rate of the copies
+ * counts more.
  */
 export function mayWaitFor(bytesPerS: number, copiesPerS = 0): boolean {
   return bytesPerS === 0 || Math.max(bytesPerS, copiesPerS) >= MIN_SLOW_BYTES_PER_S;

@@ -5,7 +5,7 @@ import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { SteeringView } from './decision.ts';
 import { outpacingRate } from './write-rate.ts';
 
-/** The figures that a decision rests on, and the words for them. Pure. */
+/** Figures of a decision, and their words. Pure. */
 
 export function inputsOf(view: SteeringView): SteeringInputs {
   const { sample, trace, leftMs, recentRate } = view;
@@ -25,8 +25,8 @@ export function inputsOf(view: SteeringView): SteeringInputs {
 }
 
 /**
- * What the rest takes that the round began with, ms: as a round begins, the hypervisor's own figure is of the round before, or
- * still the downtime that it was asked for.
+ * Time to send the remainder at the round's start, ms. The hypervisor's estimate is then from the previous round, or
+ * still the requested downtime.
  */
 export function reckonedMs({ sample, trace, recentRate }: SteeringView): number {
   const { round, remainingBytes } = sample;
@@ -35,14 +35,13 @@ export function reckonedMs({ sample, trace, recentRate }: SteeringView): number 
 }
 
 /**
- * bytes/s of the link: the hypervisor's figure, or the mean of late where that is more, as a single look may fall into a short
- * standstill. Where nobody has seen enough of late the mean of the whole stream counts.
+ * Link rate, bytes/s: the hypervisor's figure or the recent mean, whichever is higher, since one look may fall into a
+ * short stall. Without a recent mean, the mean of the whole stream.
  */
 export function steadyRate(sample: MemorySample, recentRate?: number): number {
   return Math.max(sample.rate, recentRate ?? meanRate(sample));
 }
 
-/** The mean of the whole stream, bytes/s. */
 export function meanRate({
   transferredBytes,
   totalMs,
@@ -50,7 +49,7 @@ export function meanRate({
   return totalMs === 0 ? 0 : (transferredBytes * 1000) / totalMs;
 }
 
-/** The same for what must not come too late: what the link carried of late, though a look may have seen more. */
+/** Link rate for decisions that must not be late: the recent mean, even if a look saw more. */
 export const cautiousRate = ({ sample, recentRate = sample.rate }: SteeringView): number =>
   Math.max(1, recentRate);
 

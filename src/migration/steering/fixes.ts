@@ -3,34 +3,31 @@ import type { SteeringInputs, SteeringMeasure } from '../../protocol/public/stee
 import { formatRate } from '../../protocol/quantity.ts';
 import { askedDowntimeMs } from './downtime.ts';
 
-/** What would get a migration through that was given up: the two ways that cost the guest least. Pure. */
+/** Advice for a migration that was given up: the two fixes that cost the guest least. Pure. */
 
 export type Limits = Pick<MigrationSettings, 'mode' | 'maxBandwidth' | 'linkShare'> & {
-  /** The cap is that of its host, by the time of day. */
+  /** The cap is the host's for this time of day. */
   readonly isOfHours?: boolean;
 };
 
 interface Facts {
   readonly settings: Limits;
   readonly inputs: SteeringInputs;
-  /** The least that remained as any round began. */
+  /** Smallest remainder at the start of a round. */
   readonly leastBytes: number;
   readonly levers: readonly SteeringMeasure[];
-  /** For how long the link has work when the guest stops, before it comes to its last pages, ms. */
+  /** Link time of bytes queued when the guest stops, before its last pages, ms. */
   readonly underWayMs: number;
-  /** The guest is slowed down already, and that was not enough. */
   readonly isThrottled: boolean;
 }
 
-/** Beyond what was seen, so that the next try does not miss by a hair. */
 const MARGIN = 1.3;
-/** As the steering would throttle it: below this share of the link. */
+/** Share of the link below which steering throttles the guest. */
 const THROTTLED_SHARE = 0.7;
-/** A pause that most guests do not mind, ms. */
+/** Pause that most guests tolerate, ms. */
 const SHORT_MS = 1000;
 const LONGEST_MS = 60_000;
 
-/** A sentence with their flags and figures. */
 export function fixesFor(facts: Facts): string {
   const { settings, inputs, leastBytes, levers, underWayMs, isThrottled } = facts;
   const { rate, dirtyRate } = inputs;
@@ -57,10 +54,9 @@ export function fixesFor(facts: Facts): string {
   return `Use ${first} or ${second}.`;
 }
 
-/** The way out of a cap by the time of day. */
 export const OTHER_HOURS = 'a time of day in which its host allows more (limits.bandwidth)';
 
-/** A cap by a share of the link is no --max-bandwidth: the lower of the two counts. */
+/** A share of the link cannot be raised by --max-bandwidth, since the lower cap counts. */
 function roomFor({ linkShare, isOfHours }: Limits, rate: number, needed: number): string {
   if (isOfHours === true) return OTHER_HOURS;
   const above = formatRate(Math.ceil(needed));
@@ -69,7 +65,6 @@ function roomFor({ linkShare, isOfHours }: Limits, rate: number, needed: number)
   return share < 1 ? `a --link-share above ${share}` : `a link whose share is above ${above}`;
 }
 
-/** To two digits, ms. */
 function roundUp(value: number): number {
   const step = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(value, 1))) - 1);
   return Math.max(1, Math.ceil(value / step) * step);

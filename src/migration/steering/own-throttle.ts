@@ -1,7 +1,7 @@
 import type { Mode } from '../../protocol/public/migration.ts';
 import type { SteeringStrategy } from '../../protocol/public/steering.ts';
 
-/** What a manager gets along that can slow a guest down only by itself, from its order on. Pure. */
+/** Throttle order for a manager that can only throttle by itself. Pure. */
 
 export interface OwnThrottle {
   /** Percent. */
@@ -10,9 +10,8 @@ export interface OwnThrottle {
 }
 
 /**
- * The steps in which it may slow the guest down; undefined where the strategy may not, or goes over to post-copy before
- * that, which the mode `precopy` never does. Its last step is no bound to a manager: the steering goes by what it sees
- * (`isBeyondThrottle`).
+ * Throttle steps of the manager. Undefined if the strategy forbids it, or changes to post-copy before (never in mode
+ * `precopy`). A manager ignores the last step, so steering checks the observed value (`isBeyondThrottle`).
  */
 export function ownThrottle(
   { measures, throttlePercents }: Pick<SteeringStrategy, 'measures' | 'throttlePercents'>,
@@ -28,7 +27,6 @@ export function ownThrottle(
   return { initial, increment: Math.max(1, Math.min(...steps)) };
 }
 
-/** The guest is slowed down by more than the strategy may. */
 export function isBeyondThrottle(
   { throttlePercents }: Pick<SteeringStrategy, 'throttlePercents'>,
   throttlePercent = 0,

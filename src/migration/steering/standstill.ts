@@ -1,16 +1,16 @@
 import type { SourceEvent } from '../direct/source-state.ts';
 
-/** Post-copy’s stream when its bytes are stalled: how long that may be, and how long it was. Pure. */
+/** Stalls of post-copy's stream. Pure. */
 
-/** So long a stream may stall without a thought, ms. */
+/** Shorter stalls are ignored, ms. */
 export const NOTICED_MS = 1000;
-/** Still for so long over a path that takes everything else, it is resumed all the same, ms. */
+/** After this time the stream is resumed even if the path takes other data, ms. */
 export const STUCK_MS = 10_000;
 
-/** Before the switch it is said to be stalled after so long, ms: between two rounds it may rest. */
+/** Delay before a stall is reported ahead of the switchover, ms, as the stream may pause between rounds. */
 export const SAID_MS = 2000;
 
-/** Since when nothing goes over the link, and until when that is waited for; moments of the wall clock, ms. */
+/** Start of a stall and end of the wait, wall clock, ms. */
 export function stillness(
   { forMs, timeoutMs }: { readonly forMs: number; readonly timeoutMs: number | undefined },
   nowMs: number,
@@ -22,7 +22,6 @@ export function stillness(
   return { since: at(since), until: at(Math.min(since + timeoutMs, overMs)) };
 }
 
-/** The same in words. */
 export function stillWords(
   to: string,
   { since, until }: { readonly since: string; readonly until?: string | undefined },
@@ -32,21 +31,18 @@ export function stillWords(
   return `the link to ${to} has been stalled since ${time(since)} UTC; it is waited for ${end}`;
 }
 
-/** What is known of a stream whose bytes are stalled. */
 export interface Standstill {
   readonly stillMs: number;
-  /** The path to the destination that is in use takes something now. */
+  /** The current path takes data now. */
   readonly answers: boolean;
-  /** It took nothing at some time since the bytes are stalled. */
+  /** The current path took none at some time during the stall. */
   readonly wasSilent: boolean;
-  /** Some other path takes something now. */
   readonly otherAnswers: boolean;
 }
 
 /**
- * Whether to close the stream and resume it, `now` or `never` as things stand. A link that comes back is not
- * waited for by TCP: it asks ever more seldom, and may be late by as long as the link was away. A link that only swallows
- * what it gets comes back to nobody, but another path may be open.
+ * Decides whether to close the stream and resume it. TCP retries ever less often, so after an outage it may stay
+ * stalled for as long as the outage lasted, and another path may be open.
  */
 export function judgeStandstill(look: Standstill): 'recover' | 'wait' {
   const { stillMs, answers, wasSilent, otherAnswers } = look;
@@ -55,7 +51,7 @@ export function judgeStandstill(look: Standstill): 'recover' | 'wait' {
   return wasSilent || stillMs >= STUCK_MS ? 'recover' : 'wait';
 }
 
-/** How often, and for how long in all, the stream was stalled; `since` while it is. Moments are wall clock, ms. */
+/** Number and total duration of stalls; `since` during one. Wall clock, ms. */
 export interface Stalls {
   readonly count: number;
   readonly totalMs: number;
@@ -64,12 +60,10 @@ export interface Stalls {
 
 export const NO_STALLS: Stalls = { count: 0, totalMs: 0, since: undefined };
 
-/** What the journal says of the stream, in the order of its records. */
 export type StallNews =
-  /** It has been stalled for so long already. */
   | { readonly type: 'still'; readonly forMs: number }
   | { readonly type: 'broken' }
-  /** `afterMs`: how long it was stalled, where that was not reported before. */
+  /** `afterMs`: length of a stall that was not reported before. */
   | { readonly type: 'flows'; readonly afterMs: number };
 
 export function stallsAfter(stalls: Stalls, news: StallNews, at: number): Stalls {
@@ -87,12 +81,11 @@ export function stallsAfter(stalls: Stalls, news: StallNews, at: number): Stalls
   }
 }
 
-/** The sum at `at`, one that goes on included. */
+/** Total at `at`, including a current stall. */
 export function stallsUntil(stalls: Stalls, at: number): Stalls {
   return stallsAfter(stalls, { type: 'flows', afterMs: 0 }, at);
 }
 
-/** What an event of the source says of it. */
 export function stallNews(event: SourceEvent): StallNews | undefined {
   switch (event.type) {
     case 'stalled':

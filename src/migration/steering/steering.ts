@@ -14,9 +14,8 @@ import { longerDowntime, plannedDowntimeMs, plannedNowMs } from './downtime.ts';
 import { firstRoundOf, isLastMoment, neededFor } from './first-round.ts';
 import { fixesFor } from './fixes.ts';
 
-/** The loop that gets a hard migration through, or says early why not. One function of what was seen; pure. */
+/** Decides how to make a hard migration converge, or reports early why it cannot. Pure. */
 
-/** What a report calls the decisions that are journaled. */
 export const DECISION_WORDS = {
   postcopy: 'post-copy',
   downtime: 'downtime',
@@ -31,9 +30,9 @@ type KnownGuest = {
 };
 
 /**
- * Whether the hypervisor stops at the switch until it is told to continue. Post-copy and hybrid choose there how the guest
- * leaves. With disks it is the last moment at which the source holds them. A rehearsal never continues from there. A guest
- * with a snapshot is compared again there, since no change can follow.
+ * True if the hypervisor stops at the switchover until told to continue. Post-copy and hybrid choose there how the
+ * guest leaves. If disks are copied, the source has them for the last time there. A rehearsal never continues from
+ * there. A guest with a snapshot is compared there, because no change can follow.
  */
 export function holdsSwitchover(
   { mode, rehearse }: Pick<MigrationSettings, 'mode' | 'rehearse'>,
@@ -43,34 +42,30 @@ export function holdsSwitchover(
   return mode !== 'precopy' || rehearse === true || hasDisks || snapshot !== undefined;
 }
 
-/**
- * Below this share of the link, dirtying still shrinks what remains by each round; above it, another round
- * buys next to nothing.
- */
+/** Ratio of dirty rate to link rate below which rounds still shrink; above it, another round gains next to nothing. */
 export const CONVERGING_SHARE = 0.9;
-/** A throttled guest that would dirty less than this share of the link without it gets its speed back. */
+/** Share of the link; a throttled guest that would dirty less gets its speed back. */
 const QUIET_SHARE = 0.6;
-/** A longer downtime gets a round to show whether it is enough where what remains takes at most so many times the longest. */
+/** A longer downtime gets a separate round if the remainder is at most this multiple of the maximum. */
 const WITHIN_REACH = 2;
-/** A throttle is to bring the guest's dirtying below this share of the link. */
+/** Target of throttling: dirty rate as a share of the link. */
 const THROTTLED_SHARE = 0.7;
-/** What is nearly there gets one round more before it is given up. */
+/** A remainder this close to the limit gets one more round. */
 const NEARLY = 1.25;
 /**
- * After so many stalled rounds that ought to have been the last one, none will be: the hypervisor reckons a little
- * otherwise (by the wire it plans for less, and all figures are rounded), and would go on until the timeout.
+ * After this many stalled rounds that should have been the last, none will be. The hypervisor calculates slightly
+ * differently, and would continue until the timeout.
  */
 const ENOUGH_ROUNDS = 4;
 
 /**
- * A hypervisor takes a throttle over at the end of a round of a second or more, and QEMU only where two of them dirtied
- * much: a step that does not show by then never will, ms.
+ * A hypervisor applies a throttle at the end of a round of a second or more, and QEMU only after two rounds with much
+ * dirtying. A step without effect after this time has none, ms.
  */
 const THROTTLE_SHOWS_MS = 10_000;
-/** A measure that could not be set so often is left out. */
 const MAX_FAILURES = 2;
 
-/** What to do next; undefined: pre-copy goes on as it is. */
+/** Next decision; undefined: pre-copy continues. */
 export function steer(strategy: SteeringStrategy, view: SteeringView): Decision | undefined {
   const { sample } = view;
   if (sample.totalBytes === 0) return undefined;
@@ -87,7 +82,7 @@ export function steer(strategy: SteeringStrategy, view: SteeringView): Decision 
       inputs,
     };
   if (sample.rate === 0) return undefined;
-  // Nothing is known before the first full round, but by a look at the guest's pages.
+  // Before the first full round, only a sample of the guest's pages is known.
   if (sample.round < 2) {
     if (!mayPostcopy) return undefined;
     return forCost(strategy, view, inputs) ?? forTimeInFirstRound(view, inputs);
@@ -103,7 +98,7 @@ export function steer(strategy: SteeringStrategy, view: SteeringView): Decision 
   return cheaper ?? (next === undefined ? giveUp(strategy, view, inputs) : undefined);
 }
 
-/** The guest is slowed down as was decided, or had the time to be: what that brings can be judged. */
+/** True if the throttle has taken effect, or had the time to. */
 function isThrottleThere({ sample, trace }: SteeringView): boolean {
   const { throttlePercent, decidedAtMs = 0 } = trace ?? {};
   if (throttlePercent === undefined) return true;
@@ -121,7 +116,6 @@ function can(strategy: SteeringStrategy, view: SteeringView, measure: SteeringMe
   return measure !== 'postcopy' || view.settings.mode !== 'precopy';
 }
 
-/** The rest by post-copy while there is still time for it. */
 function forTime(
   mayPostcopy: boolean,
   view: SteeringView,
@@ -135,13 +129,13 @@ function forTime(
   return { what: 'postcopy', rule: 'time-left', why, inputs };
 }
 
-/** The same in the first round, where what was written of memory that is there already has to be sent again, too. */
+/** Same in the first round, where rewritten pages must be sent again too. */
 function forTimeInFirstRound(
   { sample, writes, settings, recentRate = 0, underWayMs = 0 }: SteeringView,
   inputs: SteeringInputs,
 ): Decision | undefined {
   const { leftMs } = inputs;
-  // No peak: what goes into the kernel's queue in the first second makes the link look faster than it is.
+  // Not the peak: the kernel's queue makes the link look faster in the first second.
   const rate = Math.max(recentRate, meanRate(sample));
   const ahead = firstRoundOf(sample, writes, rate);
   const downtimeMs = plannedDowntimeMs(settings.maxDowntimeMs, underWayMs);
@@ -153,7 +147,7 @@ function forTimeInFirstRound(
   return { what: 'postcopy', rule: 'time-left', why, inputs };
 }
 
-/** A guest that dirties little by itself now does not stay slow. */
+/** Restores the speed of a guest that now dirties little by itself. */
 function speedBack(view: SteeringView, inputs: SteeringInputs): Decision | undefined {
   const { trace, packing = 1 } = view;
   const rate = cautiousRate(view) * packing;
@@ -166,7 +160,6 @@ function speedBack(view: SteeringView, inputs: SteeringInputs): Decision | undef
   return { what: 'throttle', rule: 'quiet', why: `${percent} % to 0 %: ${why}`, inputs, change };
 }
 
-/** What the strategy has left to do about pre-copy that leads nowhere; undefined: nothing. */
 function nextMeasure(
   strategy: SteeringStrategy,
   view: SteeringView,
@@ -182,7 +175,6 @@ function nextMeasure(
   return isOutOfReach && isDue(second, strategy, view, inputs) ? second : first;
 }
 
-/** That measure, where it can be taken and changes something. */
 function decisionFor(
   measure: SteeringMeasure,
   strategy: SteeringStrategy,
@@ -202,7 +194,7 @@ function decisionFor(
   return { what: measure, rule, why, inputs, change };
 }
 
-/** Whether pre-copy leads nowhere, and the last measure has had a round of its own. */
+/** True if pre-copy does not converge, and the last measure had a full round. */
 function isDue(
   { what, rule }: Decision,
   strategy: SteeringStrategy,
@@ -217,7 +209,6 @@ function isDue(
   return what !== 'postcopy' || !isTooMuch(strategy, inputs);
 }
 
-/** More than post-copy is to bring over, and it may still become less. */
 function isTooMuch(
   { postcopyWithinMs = Infinity }: SteeringStrategy,
   inputs: SteeringInputs,
@@ -225,7 +216,7 @@ function isTooMuch(
   return (inputs.remainingBytes / inputs.rate) * 1000 > postcopyWithinMs;
 }
 
-/** The least step that suffices by these rates, where what the guest dirties falls with its speed. */
+/** Smallest sufficient throttle step, if dirtying is proportional to speed. */
 function slower(
   { throttlePercents }: SteeringStrategy,
   { trace, packing = 1 }: SteeringView,
@@ -249,7 +240,7 @@ function giveUp(
   if (strategy.giveUpRounds === undefined || trace === undefined) return undefined;
   const isNearly = inputs.expectedDowntimeMs <= plannedNowMs(strategy, view) * NEARLY;
   const enough = strategy.giveUpRounds + (isNearly ? 1 : 0);
-  // All of a round at that speed brought nothing, and the next one would not either.
+  // A full round at that speed gained nothing, and the next would not either.
   const converging = inputs.rate * packing * CONVERGING_SHARE;
   const isHopeless = isBeyond && inputs.stalledRounds > 0 && inputs.dirtyRate >= converging;
   if (!isHopeless && inputs.stalledRounds < enough) return undefined;

@@ -5,22 +5,19 @@ import {
   type SteeringStrategy,
 } from '../../protocol/public/steering.ts';
 
-/** The strategy of a migration. Pure. */
-
 const PRECOPY = steeringStrategy.parse({ name: 'precopy' });
 const POSTCOPY = steeringStrategy.parse({
   name: 'postcopy',
   measures: ['postcopy'],
   precopyRounds: 0,
 });
-/** Its rounds, and post-copy earlier where another one buys next to nothing. */
+/** Hybrid's rounds, with an earlier post-copy if another round gains nothing. */
 const HYBRID = steeringStrategy.parse({
   name: 'hybrid',
   measures: ['postcopy'],
   stalledRounds: 20,
 });
 
-/** As it was asked for, or what its mode comes to. */
 export function strategyOf({
   steering,
   mode,
@@ -38,7 +35,7 @@ export function strategyOf({
   }
 }
 
-/** Whether the hypervisor has to be made ready to slow the guest down before memory moves. */
+/** True if throttling must be set up before memory moves. */
 export function mayThrottle(strategy: Pick<SteeringStrategy, 'measures'>): boolean {
   return strategy.measures.includes('throttle');
 }

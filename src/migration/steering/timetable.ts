@@ -2,17 +2,16 @@ import { hoursOf, untilWindowMs } from '../../protocol/label-rules.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 import { formatRate } from '../../protocol/quantity.ts';
 
-/** What a host's migrations may send by the time of day. Pure. */
+/** A host's bandwidth caps by time of day. Pure. */
 
-/** As `limits.bandwidth` of the configuration has it. */
 export type Timetable = readonly {
   /** `[DAY[,DAY...] ]HH:MM-HH:MM`, in the host's time zone. */
   readonly hours: string;
-  /** What each migration that leaves may send in them, bytes/s. */
+  /** Cap of each outgoing migration, bytes/s. */
   readonly bytesPerS: number;
 }[];
 
-/** The least cap of the hours that hold at that moment (ms since 1970), bytes/s; undefined outside of all. */
+/** Lowest cap at that moment (ms since 1970), bytes/s; undefined outside all hours. */
 export function capAt(timetable: Timetable, wallMs: number): number | undefined {
   const localMs = wallMs - new Date(wallMs).getTimezoneOffset() * 60_000;
   const caps = timetable.flatMap(({ hours, bytesPerS }) => {
@@ -22,7 +21,7 @@ export function capAt(timetable: Timetable, wallMs: number): number | undefined 
   return caps.length === 0 ? undefined : Math.min(...caps);
 }
 
-/** When the migration begins, as far as that is known, ms since 1970. */
+/** Known start of the migration, ms since 1970. */
 export function beginsAtMs(
   { notBefore, noticeMs = 0 }: Pick<MigrationSettings, 'notBefore' | 'noticeMs'>,
   askedAtMs: number,
@@ -30,7 +29,7 @@ export function beginsAtMs(
   return Math.max(askedAtMs + noticeMs, notBefore === undefined ? 0 : Date.parse(notBefore));
 }
 
-/** The settings as they hold at that moment: the lower one of their own cap and the host's. */
+/** Applies the lower of the migration's cap and the host's. */
 export function withTimetable<S extends Pick<MigrationSettings, 'maxBandwidth'>>(
   settings: S,
   timetable: Timetable,
@@ -41,7 +40,7 @@ export function withTimetable<S extends Pick<MigrationSettings, 'maxBandwidth'>>
   return { ...settings, maxBandwidth: Math.min(settings.maxBandwidth ?? Infinity, cap) };
 }
 
-/** The settings as they hold when the migration begins, as far as that is known. `askedAtMs`: when it is asked for, ms since 1970. */
+/** Settings at the migration's known start. `askedAtMs`: time of the request, ms since 1970. */
 export function asItBegins<
   S extends Parameters<typeof beginsAtMs>[0] & Pick<MigrationSettings, 'maxBandwidth'>,
 >(settings: S, timetable: Timetable, askedAtMs: number): S {
@@ -51,16 +50,15 @@ export function asItBegins<
 const MINUTE_MS = 60_000;
 const DAY_MINUTES = 24 * 60;
 
-/** What a plan says of the host's caps. */
 export interface CapAhead {
   readonly words: string;
-  /** Another one holds before that time is over. */
+  /** The cap changes within that time. */
   readonly changes: boolean;
 }
 
 /**
- * From a beginning (ms since 1970) on: what is to be said of the caps that hold within so long, ms; undefined where none is
- * lower than the migration's own. It looks a day ahead at most.
+ * Caps lower than the migration's, from a start (ms since 1970) and for a duration, ms; looks at most one day ahead.
+ * Undefined if there are none.
  */
 export function capOver(
   timetable: Timetable,
@@ -88,7 +86,6 @@ export function capOver(
   };
 }
 
-/** HH:MM in this process's time zone. */
 function timeOfDay(wallMs: number): string {
   const when = new Date(wallMs);
   const part = (value: number): string => String(value).padStart(2, '0');

@@ -2,36 +2,34 @@ import { defined } from '../../protocol/defined.ts';
 import type { MemorySample } from '../../protocol/public/migration.ts';
 import type { SteeringChange } from '../../protocol/public/steering.ts';
 
-/** What steering remembers of a migration: made from its journal alone, so that a mover that takes over goes on. Pure. */
+/** Memory of steering, made from the journal alone. Pure. */
 
 export interface SteeringTrace {
-  /** The newest round that was seen to begin. */
   readonly round: number;
-  /** What remained as it began, bytes. */
+  /** Remainder at its start, bytes. */
   readonly remainingBytes: number;
-  /** The least that remained as any round began, bytes. */
+  /** Smallest remainder at the start of any round, bytes. */
   readonly leastBytes: number;
-  /** Rounds since, since the last measure, and since the guest was slowed down more, in which what remains set no new minimum. */
+  /** Rounds without a new minimum since the last minimum, measure or throttling. */
   readonly stalledRounds: number;
-  /** The most by which the guest was seen slowed down as a round began, whoever did it. */
+  /** Maximum observed throttling at the start of a round, by any cause. */
   readonly slowedPercent?: number;
-  /** The round in which the last measure was taken; 0: none was. */
+  /** Round of the last measure; 0: none. */
   readonly decidedRound: number;
-  /** As steering set them; absent: as they were at the start. */
+  /** Set by steering; absent: as at the start. */
   readonly downtimeMs?: number;
   readonly throttlePercent?: number;
-  /** When the newest round was seen to begin, and when the last measure was taken, ms of the stream. */
+  /** Stream time at the start of the newest round, and at the last measure, ms. */
   readonly atMs?: number;
   readonly decidedAtMs?: number;
-  /** What the last measure was to set; absent once that has failed. */
+  /** Change of the last measure; absent after a failure. */
   readonly change?: SteeringChange;
-  /** What could not be set, the newest last. */
+  /** Failed changes, newest last. */
   readonly failed?: readonly (SteeringChange['of'] | 'postcopy')[];
-  /** The last decision in words. */
   readonly last?: string;
 }
 
-/** A remainder that is not less than this share of the least so far is no new minimum. */
+/** A new minimum must be below this share of the old one. */
 const NEW_MINIMUM = 0.95;
 
 const NOTHING_SEEN: SteeringTrace = {
@@ -42,12 +40,15 @@ const NOTHING_SEEN: SteeringTrace = {
   decidedRound: 0,
 };
 
-/** A round began. A remainder that swings is no progress: only a new minimum is. A guest that is slower now has yet to show what that brings. */
+/**
+ * Starts a round. Only a new minimum counts as progress, not a fluctuation. A guest that was just throttled gets time
+ * to show the effect.
+ */
 export function afterRound(trace: SteeringTrace | undefined, sample: MemorySample): SteeringTrace {
   const before = trace ?? NOTHING_SEEN;
   const { round, remainingBytes, throttlePercent = 0 } = sample;
   if (round <= before.round) return before;
-  // Nothing is no less than nothing.
+  // An empty remainder cannot become less.
   const isLess =
     remainingBytes < before.leastBytes && remainingBytes <= before.leastBytes * NEW_MINIMUM;
   const isSlower = throttlePercent > (before.slowedPercent ?? 0);
@@ -62,7 +63,7 @@ export function afterRound(trace: SteeringTrace | undefined, sample: MemorySampl
   };
 }
 
-/** A measure was taken: it gets rounds of its own to show what it brings. */
+/** Records a measure, which then gets its own rounds to take effect. */
 export function afterMeasure(
   trace: SteeringTrace | undefined,
   words: string,
@@ -80,10 +81,9 @@ export function afterMeasure(
   };
 }
 
-/** Failures that are remembered. */
 const MAX_FAILED = 8;
 
-/** What was decided last could not be set: the stream is as it was before. `postcopy`: that was the switch to it. */
+/** Records that the last decision could not be applied. `postcopy`: it was the change to post-copy. */
 export function afterFailure(trace: SteeringTrace, words: string, postcopy = false): SteeringTrace {
   const { change, ...before } = trace;
   if (postcopy) {

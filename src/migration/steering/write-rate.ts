@@ -4,29 +4,26 @@ import { dirtiedWithin, rateWithin } from '../prediction/curve.ts';
 import type { SteeringTrace } from './trace.ts';
 
 /**
- * Whether a guest outpaces the link, by a look at its pages while the first round ran. A hypervisor counts a page once in
- * each round. So after a long first round a guest that writes the same memory over and over looks slow to it, and only the
- * end of the second round shows what it does. Pure.
+ * Decides from a sample of pages in the first round whether a guest outpaces the link. A hypervisor counts a page
+ * once per round, so after a long first round, a guest that rewrites the same memory looks slow until the end of the
+ * second round. Pure.
  */
 
-/** What a look at a sample of a guest's pages saw written within each window, the shortest first. */
 export interface Writes {
-  /** Pages of the sample. */
   readonly pages: number;
   readonly memoryBytes: number;
-  /** Of its pages, those that hold zeros; absent: nobody knows. */
+  /** Share of zero pages among them; absent: unknown. */
   readonly zeroShare?: number | undefined;
   readonly curve: readonly CurvePoint[];
-  /** What was seen written in a window that is a good part of the first round; absent: nobody has looked for so long. */
+  /** Writes in a window that is a good part of the first round; absent: not sampled that long. */
   readonly long?: CurvePoint;
   /**
-   * The most that was sent within a second of the first round, bytes/s. What the hypervisor says at one moment may fall
-   * into a short standstill of the link, or among pages of zeros.
+   * Maximum rate within a second of the first round, bytes/s. A momentary rate may fall into a short stall or a run
+   * of zero pages.
    */
   readonly linkRate: number;
 }
 
-/** What is known as the second round begins. */
 export interface AfterFirstRound {
   readonly sample: Pick<MemorySample, 'round' | 'rate'>;
   readonly trace: Pick<SteeringTrace, 'round' | 'remainingBytes' | 'atMs'> | undefined;
@@ -34,24 +31,24 @@ export interface AfterFirstRound {
   readonly writes?: Writes | undefined;
 }
 
-/** A first round that takes less is over before a look is, and shows soon enough by itself what the guest writes, ms. */
+/** A shorter first round ends before a sample, and soon shows the guest's writes by itself, ms. */
 export const LOOK_MS = 4000;
-/** In a shorter window too few pages of the sample change to say it, ms. */
+/** In a shorter window too few sampled pages change, ms. */
 const MIN_WINDOW_MS = 500;
 /**
- * If the second round leaves less than this share of what the first one left, it is worth its time: of each second in which
- * the rest follows by post-copy, a busy guest loses three quarters (docs/measurements/convergence.md).
+ * A second round is worth its time if it leaves less than this share of the first one's remainder. A busy guest loses
+ * three quarters of each second in post-copy (docs/measurements/convergence.md).
  */
 const SHRINKS = 0.5;
-/** A sample of pages is believed as far as all but one in forty of such samples would say the same. */
+/** Confidence in a sample: 39 of 40 such samples would agree. */
 const STANDARD_ERRORS = 2;
 
 /**
- * bytes/s that the guest writes, if that is as much as the link carries or more, and no further round helps; else undefined.
+ * Write rate of the guest, bytes/s, if it reaches the link's rate and further rounds do not help; else undefined.
  *
- * As long as a guest goes on as it was seen, it writes no more per second in a longer window than in a shorter one. So if
- * it outpaces the link in a window that is longer than the longest downtime, it does so in each shorter round, and what
- * remains does not fit into that downtime.
+ * A steady guest writes no more per second in a longer window than in a shorter one. A guest that outpaces the link
+ * in a window longer than the maximum downtime does so in each shorter round, and the remainder does not fit into
+ * that downtime.
  */
 export function outpacingRate({
   sample,
@@ -64,7 +61,7 @@ export function outpacingRate({
   const { remainingBytes, atMs: tookMs = 0 } = trace;
   if (tookMs < LOOK_MS) return undefined;
   const rate = Math.max(sample.rate, writes.linkRate);
-  // What it wrote in the look and no longer in the round is not held against it.
+  // Writes of the sample that the guest no longer makes in the round do not count.
   const known = writes.curve
     .filter(({ windowMs }) => windowMs < tookMs)
     .map(({ windowMs, dirtyBytes }) => {
@@ -80,7 +77,7 @@ export function outpacingRate({
   return nextBytes < remainingBytes * SHRINKS ? undefined : rateWithin(window);
 }
 
-/** Of what a sample says was written: so much of it at least was, by the number of pages that it saw changed. */
+/** Lower bound of the written share, by the number of changed pages in the sample. */
 function sureShare({ dirtyBytes }: CurvePoint, { pages, memoryBytes }: Writes): number {
   const changed = (dirtyBytes / memoryBytes) * pages;
   return changed === 0 ? 0 : Math.max(0, 1 - STANDARD_ERRORS / Math.sqrt(changed));
@@ -90,7 +87,7 @@ type TransferSample = Pick<MemorySample, 'totalMs' | 'transferredBytes'>;
 
 const PEAK_MS = 1000;
 
-/** The most that was sent within a second, of looks at a stream, bytes/s. */
+/** Maximum rate within a second, from looks at a stream, bytes/s. */
 export class LinkPeak {
   #bytesPerS: number | undefined;
   #from: TransferSample | undefined;

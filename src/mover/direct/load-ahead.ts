@@ -1,8 +1,8 @@
 import { loadDrivers } from '../../drivers/registry.ts';
 
 /**
- * Loads what a mover of either side, or a checker, loads once it is asked for it. A process that does this and ends has it
- * compiled for the next ones: one that compiles takes 20 MB and some hundred milliseconds more.
+ * Loads all modules that a mover or checker loads on demand, so that a process leaves compiled code for the next
+ * ones. Compiling costs 20 MB and some hundred ms.
  */
 export async function loadAhead(): Promise<void> {
   await Promise.all([

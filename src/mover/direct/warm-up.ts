@@ -15,14 +15,14 @@ import { transition } from '../../migration/direct/transition.ts';
 import { running } from '../../protocol/peer/migration.ts';
 
 /**
- * What runs inside the blackout runs there for the first time in this process, and a schema compiles itself when it
- * is first used. So the pure part of it is run ahead, on made-up events, while the guest still runs; nothing is kept.
+ * Runs the pure code of the blackout once in advance, on made-up events, because first runs compile. Results are
+ * dropped.
  */
 
 const HEAD = { v: 1, seq: 0, at: 0, mono: 0 } as const;
 const RUNNING = { epoch: 1, runningAt: new Date(0).toISOString(), resumeMs: 0 };
 
-/** The way from the guest’s stop to the destination’s answer, by pre-copy and by post-copy. */
+/** Warms the code from the guest's stop to the destination's answer, by pre-copy and by post-copy. */
 export function warmSource(state: SourceState): void {
   const orders = [
     ['stopped', 'device', 'completed'],
@@ -43,7 +43,7 @@ export function warmSource(state: SourceState): void {
   running.safeParse(RUNNING);
 }
 
-/** From commit to its answer. */
+/** Warms the code from commit to its answer. */
 export function warmDestination(state: DestinationState): void {
   const { epoch } = state.admission;
   const events: DestinationEvent[] = [

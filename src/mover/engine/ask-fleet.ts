@@ -12,11 +12,9 @@ import type { Surroundings } from './surroundings.ts';
 const ANSWER_MS = 10_000;
 const AT_ONCE = 32;
 
-/** The other hosts of the fleet, and what each of them has of a guest. */
 export interface FleetQuestion {
-  /** All hosts that this host's list names, except itself. */
   names(): readonly string[];
-  /** Each of `hosts` has an entry in the answer; a host that does not answer within 10 s is `silent`. */
+  /** One entry per host; a host without an answer within 10 s is `silent`. */
   ask(
     hosts: readonly string[],
     sought: GuestSought,
@@ -57,7 +55,7 @@ async function askHost(
     const query = { id, ...defined({ uuid }) };
     const options = { deadlineMs: ANSWER_MS, signal };
     const seen = await api.sighting({ params: { guest }, query }, options);
-    // A host speaks for itself.
+    // A host only answers for itself.
     return answerFrom({ ...seen, host }, sought);
   } catch (thrown) {
     const why = toGodwitError(thrown).message;

@@ -10,39 +10,39 @@ import type { GuestMeasure } from '../../protocol/public/prediction.ts';
 import { giveNotice, type NoticeRequest } from './notice.ts';
 import { untilMoment } from './time-limit.ts';
 
-/** From one look at the guest to the next, ms; a look itself takes a few seconds. */
+/** Interval between looks at the guest, ms; a look takes a few seconds. */
 const LOOK_EVERY_MS = 15_000;
 
-/** A migration that is to begin, whoever moves the guest's memory. */
+/** A migration that waits to begin, for every kind of mover. */
 export interface Beginning extends NoticeRequest {
   readonly settings: Pick<MigrationSettings, 'notBefore' | 'whenQuiet' | 'noticeMs'>;
   /** Wall clock. */
   readonly askedAtMs: number;
-  /** What counts its work on this host; absent where nothing is known. */
+  /** Accounting of its work on this host; absent if unknown. */
   readonly countedBy?: CountedBy | undefined;
-  /** bytes/s that it writes to its memory; undefined where this look came to nothing. Rejects where no look ever will. */
+  /** Write rate of its memory, bytes/s; undefined after a failed look. Rejects if no look can succeed. */
   readonly dirtyRate: (signal: AbortSignal) => Promise<number | undefined>;
 }
 
-/** When it began, wall clock, and what was waited for, in words. */
+/** Start time, wall clock, and the reasons for the wait. */
 export interface WaitResult {
   readonly beganAtMs: number;
   readonly waited?: string;
 }
 
-/** Waits for the moment that was asked for, gives notice ahead of it, and waits for a quiet one. Touches nothing. */
+/** Waits for the requested time, gives notice before it, and waits for a quiet guest. Changes nothing. */
 export async function waitToBegin(beginning: Beginning, signal: AbortSignal): Promise<WaitResult> {
   const { clock, settings, askedAtMs } = beginning;
   const { notBefore, whenQuiet, noticeMs } = settings;
   const notBeforeMs = notBefore === undefined ? 0 : Date.parse(notBefore);
-  // By the wall clock alone, so that a mover that takes over waits no longer, but for a notice that nobody may have heard.
+  // Uses wall clock only, so that a takeover does not extend the wait, except for a lost notice.
   let fromMs = Math.max(notBeforeMs, askedAtMs);
   const waited: string[] = [];
   if (noticeMs !== undefined) {
-    // The notice ends when the migration may begin, and lasts as long as it was asked for.
+    // The notice ends when the migration may begin.
     await untilMoment(notBeforeMs - noticeMs, clock, signal);
     fromMs = Math.max(notBeforeMs, askedAtMs + noticeMs);
-    // Its time passed while nobody ran here: whether anybody was notified is not known, and twice is better than never.
+    // The time passed without a mover, so the owner may not have been notified.
     if (clock.wallMs() >= fromMs) fromMs = clock.wallMs() + noticeMs;
     waited.push(await giveNotice(beginning, fromMs, signal));
   }
@@ -53,7 +53,6 @@ export async function waitToBegin(beginning: Beginning, signal: AbortSignal): Pr
   return { beganAtMs: clock.wallMs(), ...why };
 }
 
-/** Why it begins, in words. */
 async function quiet(
   beginning: Beginning,
   untilMs: number,
@@ -76,7 +75,7 @@ async function quiet(
   }
 }
 
-/** What a guest does, from one look to the next, beside what this host's agent has kept of it. */
+/** Guest load between looks, with the agent's history. */
 class LoadLooks {
   readonly #beginning: Beginning;
   #before: { readonly counters: GuestCounters; readonly atMs: number } | undefined;
@@ -85,7 +84,7 @@ class LoadLooks {
     this.#beginning = beginning;
   }
 
-  /** Why it is quiet now; undefined where it is not, or where that is not known. */
+  /** Reason why it is quiet; undefined if it is not, or if unknown. */
   whyIdle(): string | undefined {
     const { config, clock, guest, countedBy } = this.#beginning;
     if (countedBy === undefined) return undefined;
@@ -98,7 +97,7 @@ class LoadLooks {
   }
 }
 
-/** None where there are none, or none that can be read: the agent says so in its log. */
+/** Empty if missing or unreadable, which the agent logs. */
 function keptHours(stateDir: string, guest: string): readonly LoadHour[] {
   try {
     return readLoadHistory(stateDir).get(guest) ?? [];
@@ -107,7 +106,7 @@ function keptHours(stateDir: string, guest: string): readonly LoadHour[] {
   }
 }
 
-/** bytes/s, as those of its hours; undefined where this look came to nothing. */
+/** Write rate comparable with hourly rates, bytes/s; undefined after a failed look. */
 export async function rateOf(
   measure: () => Promise<Pick<GuestMeasure, 'curve' | 'memoryBytes'>>,
   signal: AbortSignal,
@@ -116,12 +115,11 @@ export async function rateOf(
     return comparableRate(await measure());
   } catch {
     signal.throwIfAborted();
-    // It may be measured for somebody else just now; one that is gone says so by its own event.
+    // Another measurement may be running, and a lost guest has its own event.
     return undefined;
   }
 }
 
-/** What is said where a guest is to be waited for and its driver measures none. */
 export function neverMeasured(driver: string): Error {
   const reason = `the driver ${driver} cannot measure what a guest writes`;
   return godwitError('GODWIT_CAPABILITY', { what: '--when quiet', reason });

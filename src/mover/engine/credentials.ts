@@ -3,7 +3,6 @@ import type { AgentConfig } from '../../config.ts';
 import type { StreamTls } from '../../port/direct.ts';
 import { Fleet, pkiDirOf } from '../../host/fleet.ts';
 
-/** This host’s certificate for the hypervisor’s own stream; `dir` is the migration’s directory. */
 export function streamTls(config: AgentConfig, dir: string, peer: string): StreamTls {
   const pki = pkiDirOf(config);
   const fleet = new Fleet(config);

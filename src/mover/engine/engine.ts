@@ -10,25 +10,22 @@ import { RefusedByChecks } from './refused-by-checks.ts';
 import { Sequencer } from './sequencer.ts';
 import { within } from './time-limit.ts';
 
-/** How long a step that was asked to stop may take to do so before it is undone all the same, ms. */
+/** Time for a step to stop before it is undone anyway, ms. */
 const STOP_MS = 5000;
 
 /**
- * How long a step may take, ms, and what follows once that is over: its handler fails, or an event has the lifecycle
- * decide. `either`: a handler that still works fails, and after it has returned, there is the event.
+ * Deadline of a step, ms, and its effect: the handler fails, or an event lets the lifecycle decide. `either`: a
+ * working handler fails; after its return, the event comes.
  */
 export interface TimeLimit {
   readonly ms: number;
   readonly over: 'fails' | 'event' | 'either';
 }
 
-/** The step that is being done. */
 interface Current<Step> {
   readonly step: Step;
   readonly abort: AbortController;
-  /** Its handler works no more. */
   settled: Promise<void>;
-  /** Its handler has returned, or has failed. */
   isAnswered: boolean;
 }
 
@@ -37,7 +34,6 @@ interface StateChange<State, Effect> {
   readonly effects: readonly Effect[];
 }
 
-/** What tells one lifecycle from another: its rules, its handlers, and the words of its journal. */
 export interface EngineParts<
   State,
   Event extends { readonly type: string },
@@ -56,17 +52,16 @@ export interface EngineParts<
   ) => StateChange<State, EngineEffect<Step, Undone> | Own>;
   readonly durability: (event: Event) => Durability;
   readonly isEnded: (state: State) => boolean;
-  /** Each may run twice. Facts end a step; without them, an event ends it. */
+  /** May run twice. Facts end a step; without them, an event does. */
   readonly do: (step: Step, signal: AbortSignal) => Promise<Facts | undefined>;
-  /** Each may run twice, and on a step half done. Resolves with what is written down of it. */
+  /** May run twice, and on a half-done step. Resolves with facts for the journal. */
   readonly undo: (step: Undone, signal: AbortSignal) => Promise<Found>;
   readonly limit: (step: Step, state: State) => TimeLimit;
   readonly undoMs: (state: State) => number;
-  /** Before a further attempt of the present step, ms. */
   readonly pauseMs?: (state: State) => number;
-  /** The present step is a further attempt, for which what is left of its time must do. */
+  /** The current step is another attempt within the same deadline. */
   readonly isFurtherAttempt?: (state: State) => boolean;
-  /** A handler that looks until an event ends its step is told when that has come. */
+  /** A handler that watches until an event ends its step is stopped by that event. */
   readonly stopsHandlers: boolean;
   readonly events: {
     readonly did: (step: Step, facts: Facts) => Event;
@@ -75,17 +70,15 @@ export interface EngineParts<
     readonly undoFailed: (step: Undone, error: SerialError) => Event;
     readonly timeout: (step: Step, afterMs: number) => Event;
   };
-  /** What the journal can hold of an event; undefined where it is left out. */
+  /** Fits an event to the journal's schema; undefined to drop it. */
   readonly fit?: (event: Event) => Event | undefined;
-  /** Carries out an effect that only this lifecycle has. */
   readonly perform: (effect: Own) => void;
-  /** An event was applied, and its effects have begun. */
   readonly applied: (event: Event) => void;
 }
 
 /**
- * Carries a lifecycle out: takes events one by one, journals each, then does what the transition asks for: begins steps,
- * bounds their time, stops them, undoes them, ends. Decides nothing itself.
+ * Runs a lifecycle: takes events one by one, journals each, and carries out the transition's effects. It begins
+ * steps, limits their time, stops and undoes them. Decides nothing.
  */
 export class Engine<
   State,
@@ -122,22 +115,20 @@ export class Engine<
     return this.#sequencer.state;
   }
 
-  /** Resolves with the outcome; rejects when the journal can no longer be written. */
+  /** Resolves with the outcome; rejects if the journal cannot be written. */
   get finished(): Promise<EndPhase> {
     return this.#sequencer.finished;
   }
 
-  /** Aborts when the present step is over: for what is done beside it. */
+  /** Aborts at the end of the current step, for work in parallel to it. */
   get stepSignal(): AbortSignal {
     return this.#current?.abort.signal ?? this.over;
   }
 
-  /** Aborts when the migration has ended. */
   get over(): AbortSignal {
     return this.#over.signal;
   }
 
-  /** Journals the first record and begins. */
   async begin(
     planned: Event,
     effects: readonly (EngineEffect<Step, Undone> | Own)[],
@@ -146,19 +137,18 @@ export class Engine<
     for (const effect of effects) this.#perform(effect);
   }
 
-  /** Queues an event; returns at once. */
   dispatch(event: Event): void {
     const { fit } = this.#parts;
     const fitting = fit === undefined ? event : fit(event);
     if (fitting !== undefined) this.#sequencer.dispatch(fitting);
   }
 
-  /** Takes an event in its turn and resolves once it is in the journal, as its durability says. */
+  /** Resolves once the event is journaled, as its durability requires. */
   record(event: Event): Promise<void> {
     return this.#sequencer.record(event);
   }
 
-  /** Runs `work` in turn with all events, so that what it sees is what will happen. */
+  /** Runs `work` in turn with all events, so that it sees a stable state. */
   inTurn<T>(work: (apply: (event: Event) => Promise<void>) => Promise<T>): Promise<T> {
     return this.#sequencer.inTurn(work);
   }
@@ -186,7 +176,7 @@ export class Engine<
     const current: Current<Step> = { step, abort, settled: Promise.resolve(), isAnswered: false };
     this.#current = current;
     const { ms, over } = limit(step, this.state);
-    // A handler that fails by itself has a deadline of its own, and a further attempt what is left of the step's time.
+    // A handler that fails by itself has a separate deadline; another attempt has the remaining time.
     if (over === 'fails') this.#timer?.abort();
     else if (isFurtherAttempt?.(this.state) !== true) this.time(step, ms, over);
     let work: Promise<unknown> | undefined;
@@ -207,7 +197,7 @@ export class Engine<
         if (!abort.signal.aborted) this.failed(step, thrown);
       },
     );
-    // The deadline does not wait for the work itself; undoing does.
+    // The deadline does not wait for the work itself; the undo does.
     current.settled = answered.then(() => work).then(nothing, nothing);
   }
 
@@ -217,7 +207,6 @@ export class Engine<
     return this.#parts.do(step, signal);
   }
 
-  /** The time of a step runs anew. */
   time(step: Step, afterMs: number, over: 'event' | 'either' = 'event'): void {
     this.#timer?.abort();
     if (afterMs === Infinity) return;
@@ -237,7 +226,6 @@ export class Engine<
     this.failed(step, late);
   }
 
-  /** A step failed, or a command that belongs to it. */
   failed(step: Step, thrown: unknown): void {
     const refusal = thrown instanceof RefusedByChecks ? thrown : undefined;
     const error = toGodwitError(refusal?.error ?? thrown);
@@ -249,7 +237,7 @@ export class Engine<
   async #undo(step: Undone): Promise<void> {
     const { events, undo, undoMs, log } = this.#parts;
     this.#timer?.abort();
-    // A step that is half done must have stopped before it is undone.
+    // A half-done step must stop before it is undone.
     this.#stopStep('it is being undone');
     if (this.#current !== undefined) await within(STOP_MS, this.#current.settled);
     try {
@@ -264,7 +252,10 @@ export class Engine<
     }
   }
 
-  /** Carries out what is no step; what it comes to is an event. It is not broken off by the end that it leads to. */
+  /**
+   * Runs work outside of the steps and turns its result into an event. The end that this causes does not abort the
+   * work.
+   */
   async aside(
     what: string,
     deadlineMs: number,
@@ -279,7 +270,7 @@ export class Engine<
     }
   }
 
-  /** Releases whatever still waits, after the end or when the journal failed. */
+  /** Releases everything that still waits, after the end or a journal failure. */
   close(): void {
     this.#stop('the mover ends');
   }
@@ -295,7 +286,7 @@ export class Engine<
   }
 }
 
-/** Effects of a lifecycle have names of their own. */
+/** Names of a lifecycle's effects differ from the engine's. */
 function isOfEngine<Step extends string, Undone extends Step, Own>(
   effect: EngineEffect<Step, Undone> | Own,
 ): effect is EngineEffect<Step, Undone> {
@@ -304,5 +295,5 @@ function isOfEngine<Step extends string, Undone extends Step, Own>(
 }
 
 function nothing(): void {
-  // The event of a step has reported what its work came to.
+  // The step's event has reported the result.
 }

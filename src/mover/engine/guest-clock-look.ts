@@ -12,12 +12,12 @@ import { askGuestClock } from '../../network/clock/guest-clock.ts';
 import { configuredOf } from '../../network/probe/choose.ts';
 
 const CLOCK_MS = 4000;
-/** Between the two questions for the guest's clock, ms: a clock that has stopped is distinguished from one that goes. */
+/** Pause between two questions for the guest's clock, ms; tells a stopped clock from a running one. */
 const BETWEEN_MS = 300;
 export const NOT_KNOWN_BEFORE =
   'it was not known before the move: another mover began it, or it was over before the answer';
 
-/** The address at which a guest is asked for its clock: ICMP has that question for IPv4 alone. `seen`: those that its host knows. */
+/** Address for clock questions to the guest, IPv4 only. `seen`: addresses known to its host. */
 export function clockAddressOf(
   { network: { probe } }: Pick<AgentConfig, 'network'>,
   guest: string,
@@ -39,23 +39,22 @@ export class GuestClockLook {
     this.#ask = ask;
   }
 
-  /** Whether it answered before its move. */
   get hasAnswered(): boolean {
     return typeof this.#before !== 'string';
   }
 
-  /** `isLate`: whether an answer that comes now is one of after the switch. */
+  /** `isLate`: true if an answer now would be from after the switchover. */
   async before(address: ReturnType<typeof clockAddressOf>, isLate: () => boolean): Promise<void> {
     if (typeof address !== 'string') {
       this.#before = address.why;
       return;
     }
     const reading = await this.#ask(address, AbortSignal.timeout(CLOCK_MS));
-    // After the switch it would be the clock of then.
+    // After the switchover the reading would be wrong.
     if (!isLate()) this.#before = reading;
   }
 
-  /** `stoodStillMs`: for how long it was paused. Never rejects. */
+  /** `stoodStillMs`: pause of the guest. Never rejects. */
   async after(
     address: ReturnType<typeof clockAddressOf>,
     stoodStillMs: number,

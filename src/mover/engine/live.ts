@@ -1,9 +1,9 @@
 import { isEnd, type Progress } from '../../protocol/public/migration.ts';
 
-/** How long news may wait that its readers must not hold anything up for, ms. */
+/** Maximum delay of unimportant updates, ms. */
 const LATER_MS = 200;
 
-/** The newest progress, and whoever follows it. A slow follower misses lines in between, never the last. */
+/** Newest progress and its followers. A slow follower misses lines in between, never the last. */
 export class Live {
   #latest: Progress;
   #version = 0;
@@ -28,14 +28,14 @@ export class Live {
   }
 
   /**
-   * Publishes in a moment what `read` gives then, unless something is published before: while a guest is paused, the
-   * processors are not for those who watch.
+   * Publishes the result of `read` a little later, unless something is published before: a paused guest needs the
+   * processors.
    */
   publishLater(read: () => Progress): void {
     this.#later ??= setTimeout(() => this.publish(read()), LATER_MS).unref();
   }
 
-  /** Every change from now on, the present line first; ends after the line that ends the migration. */
+  /** The current line and every change; ends after the migration's last line. */
   async *follow(signal: AbortSignal): AsyncGenerator<Progress> {
     let seen = -1;
     while (!signal.aborted) {

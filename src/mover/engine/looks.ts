@@ -11,12 +11,10 @@ import {
 } from '../../migration/report/verified.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 
-/** The destination's looks at a guest that runs there, whoever has moved it. */
-
-/** Whoever asks waits no longer than this and a little, ms. */
+/** The caller waits little longer than this, ms. */
 export const LOOK_MS = 6000;
 
-/** Never waits for a look that heeds no signal, as one at a file of a storage that hangs: somebody waits for the answer. */
+/** Does not wait for a look that ignores its signal, such as a file on hung storage. */
 export async function orNot(
   name: LookName,
   look: (signal: AbortSignal) => Promise<VerificationCheck[]>,
@@ -28,7 +26,7 @@ export async function orNot(
   }
 }
 
-/** `written`: what the guest writes to here; undefined where nobody knows. */
+/** `written`: files that the guest writes to here; undefined if unknown. */
 export async function disksLook(
   host: string,
   written: WrittenFiles | undefined,
@@ -49,7 +47,7 @@ export async function disksLook(
 const SILENT_HINT =
   'Ask the guest from another machine of its segment; `godwit report` has what other hosts saw of it.';
 
-/** Of the checks of its segments, made once more now that it is the guest itself that answers here. */
+/** Results of the segment checks, repeated now that the guest itself answers here. */
 export function segmentLooks(all: readonly Check[]): VerificationCheck[] {
   const checks = all.filter(({ name }) => name === 'segment');
   if (checks.length === 0)

@@ -19,28 +19,27 @@ import {
 import { defined } from '../../protocol/defined.ts';
 import type { DeviceAnswer, DeviceProof } from '../../protocol/disk.ts';
 
-/** The source's half of the proof that both hosts see the same block device, LUN or image of RBD. */
+/** Source side of the proof that both hosts see the same block device, LUN or RBD image. */
 
 const DROP_MS = 10_000;
 
-/** `unasked`: the destination does not know the question. */
+/** `unasked`: the destination does not support the question. */
 export type MediumVerdict =
   | { readonly why: string; readonly unasked?: true }
   | { readonly pool: string; readonly path: string };
 
-/** What holds one image by itself: nothing is written to it, and no file beside it. */
+/** Medium that holds one image: nothing can be written to it, and no file put next to it. */
 export interface Medium {
-  /** Rejects where it cannot be used. */
+  /** Rejects if it cannot be used. */
   identity(signal: AbortSignal): Promise<Identity>;
-  /** What the source reports, which only a host that reaches the medium knows, and how it judges what the destination reports. */
+  /** Reports data that only a host with access to the medium has, and judges the destination's report. */
   prove(question: SampleQuestion, signal: AbortSignal): Promise<SampleReport>;
-  /** Removes what a proof of the migration left; absent: it leaves nothing. */
+  /** Removes remains of a migration's proof; absent: there are none. */
   drop?(migration: string, signal: AbortSignal): Promise<void>;
-  /** How the destination is to look for it, where it is no block device. */
+  /** How the destination finds it, if it is not a block device. */
   readonly asked: Pick<DeviceProof, 'iscsi' | 'rbd' | 'at'>;
-  /** Why nothing identifies it, where it has no ids. */
+  /** Reason why it has no identity, if it has no ids. */
   readonly unknown: string;
-  /** Why the destination may not have it. */
   readonly missing: string;
 }
 
@@ -59,13 +58,12 @@ export function deviceMedium(file: string): Medium {
   };
 }
 
-/** One that the destination has to have at the same path. */
+/** Device that the destination must have at the same path. */
 export function deviceAtPath(file: string): Medium {
   const missing = `what lies at ${file} there is another device, or none`;
   return { ...deviceMedium(file), asked: { at: file }, missing };
 }
 
-/** `path`: its number. */
 export function lunMedium(pool: Target, path: string): Medium {
   return {
     identity: (signal) => identityOfLun(pool, path, signal),
@@ -117,9 +115,9 @@ interface Read {
 }
 
 /**
- * Proves of each medium that the destination sees the same. `ask`: what the destination answers, in the order of what it
- * is asked. The first question is whether it is there, the second asks for what only a host that reaches it knows. Nothing of it is
- * left when this settles.
+ * Proves for each medium that the destination sees the same one. `ask`: the destination's answers, in order. The
+ * first question is whether it is there, the second asks for data that only a host with access has. Leaves nothing
+ * behind when this settles.
  */
 export async function proveMedia(
   media: ReadonlyMap<string, Medium>,
@@ -136,13 +134,13 @@ export async function proveMedia(
   } finally {
     const own = AbortSignal.timeout(DROP_MS);
     for (const medium of reported) {
-      // One that cannot be removed now is in nobody's way, and is written over by the next try.
+      // A remaining proof is harmless, and the next attempt overwrites it.
       await medium.drop?.(ends.migration, own).catch(() => undefined);
     }
   }
 }
 
-/** Only who has begun to report may have left anything. */
+/** Only media with a begun report can have remains. */
 function noting(medium: Medium, begun: () => void): Medium {
   return {
     ...medium,

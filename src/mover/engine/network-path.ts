@@ -5,13 +5,12 @@ import { rendezvousOf } from '../../protocol/relay.ts';
 import type { Api, Client } from '../../rpc/client.ts';
 import type { Connect } from './surroundings.ts';
 
-/** One path to the destination: an address of its agent, and the connections over that path. */
+/** Path to the destination: an address of its agent, with the connections over it. */
 export class NetworkPath {
-  /** Of the agent. */
   readonly address: string;
   readonly #name: string;
   readonly #connect: Connect;
-  /** The host's own address: what the destination reports of itself holds as it is, except behind a relay. */
+  /** The host's main address: addresses that the destination reports are valid, except behind a relay. */
   readonly #main: boolean;
   #agent: Client<typeof peerAgentContract> | undefined;
   #mover: { readonly address: string; readonly client: Client<typeof peerContract> } | undefined;
@@ -23,7 +22,7 @@ export class NetworkPath {
     this.#connect = connect;
   }
 
-  /** An address that the destination reports of itself, as it is reached over this path. */
+  /** Maps an address that the destination reports to this path. */
   route(stated: string): string {
     const isAsStated = this.#main && rendezvousOf(this.address) === undefined;
     return isAsStated ? stated : withHost(stated, splitAddress(this.address).host);
@@ -34,7 +33,6 @@ export class NetworkPath {
     return this.#agent.api;
   }
 
-  /** The mover that listens at `stated`. */
   mover(stated: string): Client<typeof peerContract> {
     const address = this.route(stated);
     if (this.#mover?.address !== address) {
@@ -44,7 +42,7 @@ export class NetworkPath {
     return this.#mover.client;
   }
 
-  /** Ends all connections, and with them the calls under way; the next call opens new ones. */
+  /** Closes all connections and their calls; the next call opens new ones. */
   reset(): void {
     this.#agent?.close();
     this.#mover?.client.close();

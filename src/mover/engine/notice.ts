@@ -7,22 +7,21 @@ import type { Clock } from '../../clock.ts';
 import type { HookFacts } from '../../hooks/hooks.ts';
 import { untilMoment } from './time-limit.ts';
 
-/** Whom to notify of what. */
 export interface NoticeRequest {
   readonly config: Pick<AgentConfig, 'name' | 'stateDir' | 'hooks'>;
   readonly clock: Clock;
   readonly guest: string;
-  /** What the hook `notice` gets. */
   readonly facts: () => HookFacts;
 }
 
-/** The hook ends with it where the guest must not move now. */
+/** Exit code of the hook if the guest must not move now. */
 const NO_EXIT = 10;
 const READY = 'ready';
 
 /**
- * Notifies the guest's owner of the move, and waits until `untilMs` (wall clock) or for the answer that it is ready. The
- * answer in words. GODWIT_NOTICE_REFUSED for a no where the site lets it; GODWIT_CAPABILITY where there is nobody to notify.
+ * Notifies the guest's owner of the move, and waits until `untilMs` (wall clock) or for the answer that it is ready.
+ * Returns the answer as text. GODWIT_NOTICE_REFUSED for a no, if the site permits it; GODWIT_CAPABILITY without a
+ * hook.
  */
 export async function giveNotice(
   { config, clock, guest, facts: factsOf }: NoticeRequest,

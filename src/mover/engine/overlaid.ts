@@ -7,16 +7,14 @@ import { godwitError } from '../../errors.ts';
 
 export interface OpenedImages {
   readonly guest: string;
-  /** Images that the guest is to write to; `name`: its disk's. */
   readonly written: readonly { readonly name: string; readonly file: string }[];
-  /** All images of it. Their directories are searched completely. */
+  /** All of its images; their directories are searched completely. */
   readonly files: readonly string[];
 }
 
 /**
- * Throws GODWIT_DISK_OVERLAID if another image names, as its backing file, an image that the guest would write to. After a
- * snapshot the guest's newest data is in the other image, and a write to this one ruins it. A start from an old description
- * or an old command line does not know of the snapshot.
+ * Throws GODWIT_DISK_OVERLAID if another image is based on an image that the guest would write to. After a snapshot,
+ * the guest's newest data is in that other image, and writes below ruin it.
  */
 export async function refuseOverlaid(
   { name: host, storage }: Pick<AgentConfig, 'name' | 'storage'>,

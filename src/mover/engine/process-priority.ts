@@ -2,23 +2,20 @@ import { setPriority } from 'node:os';
 import type { Phase } from '../../protocol/public/migration.ts';
 import type { Live } from './live.ts';
 
-/** How urgently a mover has to run: its part in the blackout is as long as it waits for a processor. */
+/** Priority of a mover: its part of the blackout depends on how long it waits for a processor. */
 export type Pace = 'usual' | 'soon' | 'later';
 
-/** As `nice` counts. Below 0 needs a privilege; without it, movers run as everything else does. */
+/** `nice` values. Below 0 needs a privilege; without it, movers have normal priority. */
 const NICE: Record<Pace, number> = { usual: 0, soon: -10, later: 10 };
 
-/**
- * Ahead of everything else from when memory moves until the guest runs at its destination; after that behind it,
- * since what is left is tidying and the guest wants the processors.
- */
+/** High from memory until the guest runs at its destination; low afterwards, for the guest. */
 export function paceOf(side: 'source' | 'destination', phase: Phase): Pace {
   switch (phase) {
     case 'memory':
     case 'switchover':
       return 'soon';
     case 'handover':
-      // The destination enters it when the guest runs, the source when it gives the right to run away.
+      // The destination enters it when the guest runs, the source when its right is given away.
       return side === 'source' ? 'soon' : 'later';
     case 'draining':
     case 'verifying':
@@ -29,7 +26,7 @@ export function paceOf(side: 'source' | 'destination', phase: Phase): Pace {
   }
 }
 
-/** Keeps this process at the pace of its migration until that has ended. Never rejects. */
+/** Sets this process's priority until its migration ends. Never rejects. */
 export async function keepPace(
   side: 'source' | 'destination',
   live: Live,
@@ -43,7 +40,7 @@ export async function keepPace(
     try {
       setPriority(NICE[pace]);
     } catch {
-      // Not permitted: a little slower, and nothing else.
+      // Not permitted: only a little slower.
     }
   }
 }

@@ -1,7 +1,6 @@
 import { GodwitError, godwitError } from '../../errors.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 
-/** A refusal with everything that was checked, so that the report can show it. */
 export class RefusedByChecks extends Error {
   override readonly name = 'RefusedByChecks';
   readonly error: GodwitError;
@@ -14,7 +13,6 @@ export class RefusedByChecks extends Error {
   }
 }
 
-/** Throws the first check that refuses, with all of them. */
 export function refuseOn(checks: readonly Check[]): void {
   const first = checks.find((check) => check.verdict === 'refuse');
   if (first === undefined) return;

@@ -10,16 +10,15 @@ export interface SequencerDependencies<State, Event extends { readonly type: str
     event: Event,
   ) => { readonly state: State; readonly effects: readonly Effect[] };
   readonly durability: (event: Event) => Durability;
-  /** Whether an event that comes now is left out: the migration has ended. */
+  /** True for events after the migration's end, which are dropped. */
   readonly ignores: (state: State, event: Event) => boolean;
   readonly perform: (effect: Effect) => void;
-  /** Hears each event once its effects have begun. */
   readonly applied: (event: Event) => void;
 }
 
 /**
- * The state of one migration, of whatever shape: takes events one by one, journals each, and then hands over what the
- * transition asks for. Decides nothing itself.
+ * State of one migration: takes events one by one, journals each, and hands over the transition's effects. Decides
+ * nothing.
  */
 export class Sequencer<State, Event extends { readonly type: string }, Effect> {
   readonly #deps: SequencerDependencies<State, Event, Effect>;
@@ -31,7 +30,7 @@ export class Sequencer<State, Event extends { readonly type: string }, Effect> {
   constructor(deps: SequencerDependencies<State, Event, Effect>, state: State) {
     this.#deps = deps;
     this.#state = state;
-    // A journal that cannot be written rejects the wait for the end, and nothing else.
+    // A journal failure rejects the wait for the end only.
     this.#finished.promise.catch(() => {});
   }
 
@@ -39,7 +38,7 @@ export class Sequencer<State, Event extends { readonly type: string }, Effect> {
     return this.#state;
   }
 
-  /** Resolves with the outcome; rejects when the journal can no longer be written. */
+  /** Resolves with the outcome; rejects if the journal cannot be written. */
   get finished(): Promise<EndPhase> {
     return this.#finished.promise;
   }
@@ -48,17 +47,15 @@ export class Sequencer<State, Event extends { readonly type: string }, Effect> {
     this.#finished.resolve(outcome);
   }
 
-  /** Queues an event; returns at once. */
   dispatch(event: Event): void {
     this.record(event).catch(() => {});
   }
 
-  /** Takes an event in its turn and resolves once it is in the journal, as its durability says. */
   record(event: Event): Promise<void> {
     return this.#mutex.run(() => this.#apply(event));
   }
 
-  /** Runs `work` in turn with all events, so that what it sees is what will happen; it may apply one itself. */
+  /** Runs `work` in turn with all events; it may apply one itself. */
   inTurn<T>(work: (apply: (event: Event) => Promise<void>) => Promise<T>): Promise<T> {
     return this.#mutex.run(() => work((event) => this.#apply(event)));
   }
@@ -67,7 +64,7 @@ export class Sequencer<State, Event extends { readonly type: string }, Effect> {
     const { journal, transition, durability, ignores, perform, applied } = this.#deps;
     const before = this.#state;
     if (ignores(before, event)) return;
-    // Nothing follows what may not lie on the disk, whatever else is heard: the next mover reads what does.
+    // Nothing may follow from an unsynced record, because the next mover reads the disk.
     if (this.#unwritten) return;
     this.#unwritten = true;
     const { state, effects } = transition(before, event);

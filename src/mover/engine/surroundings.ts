@@ -26,52 +26,46 @@ import { bootTime } from '../../system/processes/process.ts';
 import type { BootTime } from '../../migration/boot-time.ts';
 import { wireOpeners, type WireOpeners } from './wire-openers.ts';
 
-/** A path to the host `name` at `address`; connections are opened when needed. */
 export type Connect = <C extends Contract>(contract: C, name: string, address: string) => Client<C>;
 
-/** Serves the other host's mover on a free port of this host, to the callers that `authorise` does not refuse. */
+/** Serves the other host's mover on a free port, for callers that `authorise` accepts. */
 export type Listen = <C extends Contract>(
   contract: C,
   handlers: Handlers<C>,
   authorise: (caller: Caller) => void,
 ) => Promise<Listening>;
 
-/** What a mover has of its host besides the hypervisor. A simulation gives its own. */
+/** A mover's access to its host, apart from the hypervisor. Simulations replace it. */
 export interface Surroundings {
   readonly clock: Clock;
   readonly log: Log;
   readonly pid: number;
-  /** Now, by the clock that counts since this host was started. */
   readonly bootTime: () => BootTime;
   readonly openFile: OpenJournalFile;
-  /** Removes a directory of a guest's, of which its hypervisor may have made anything. */
+  /** Removes a guest's directory with everything that its hypervisor has made there. */
   readonly removeTree: (directory: string) => Promise<void>;
-  /** What this host reports to the other one of itself now. */
   readonly hostFacts: () => Promise<HostFacts>;
-  /** Absent: how busy hosts are is left out of predictions, so that a run of a simulation gives the same again. */
+  /** Absent: predictions ignore load, so that simulations are repeatable. */
   readonly processorLoad?: typeof processorLoad;
   readonly connect: Connect;
-  /** Absent: nothing is seen of the path to another host. */
   readonly lookAtPath?: LookAtPath;
-  /** Absent: nothing is seen of what waits for the link. */
   readonly queuedBytes?: QueuedBytes;
-  /** Absent: no path to another host is ever taken for dead. */
+  /** Absent: no path counts as dead. */
   readonly reach?: Reach;
-  /** Absent: no port of another host is ever taken for shut. */
+  /** Absent: no port counts as closed. */
   readonly askKernel?: AskKernel;
   readonly listen: Listen;
-  /** Absent: nothing can prove that another host is off. */
+  /** Absent: no host can be proved off. */
   readonly fence?: Fence | undefined;
-  /** The other hosts of the fleet; absent: none is known. */
+  /** Absent: no other host of the fleet is known. */
   readonly peers?: Fleet['peers'];
-  /** Absent: memory goes natively alone. */
+  /** Absent: no wire. */
   readonly wire?: WireOpeners;
 }
 
-/** To shake hands with a relay and be answered, over a link of 200 ms. */
+/** Handshake with a relay and its answer, over a link of 200 ms. */
 const RELAYED_MS = 3000;
 
-/** This process on this host. */
 export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
   const { name, ports } = config;
   const fleet = new Fleet(config);
@@ -90,7 +84,7 @@ export function surroundingsOf(config: AgentConfig, log: Log): Surroundings {
       client(contract, { address, credentials: credentials(), expectedName }),
     lookAtPath,
     queuedBytes,
-    // A kernel behind a relay cannot be asked; whether its host waits there can.
+    // A kernel behind a relay cannot be asked; the relay knows whether its host is connected.
     reach: (address, timeoutMs, signal) =>
       rendezvousOf(address) === undefined
         ? reachHost(address, timeoutMs, signal)

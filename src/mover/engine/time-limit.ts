@@ -1,16 +1,12 @@
 import type { Clock } from '../../clock.ts';
 import type { MigrationSettings } from '../../protocol/public/migration.ts';
 
-/** What bounds a migration, and when it began, where it has waited for that. */
 interface LimitedMigration {
   readonly plan: { readonly settings: Pick<MigrationSettings, 'timeoutMs' | 'deadlineAt'> };
   readonly known: { readonly beganAtMs?: number | undefined };
 }
 
-/**
- * Until the time that a migration was given is over, ms; a clock that was set back gives no more. It runs from when it
- * began, what it waited for before left out. Moments are wall clock.
- */
+/** Remaining time of a migration, without earlier waits, ms. Setting the wall clock back gives no extra time. */
 export function leftOf(
   { plan, known }: LimitedMigration,
   askedAtMs: number,
@@ -22,10 +18,9 @@ export function leftOf(
   return Math.min(timeoutMs - Math.max(0, nowMs - beganAtMs), untilMs);
 }
 
-/** The wall clock may be set, and a host may sleep: it is looked at so often, ms. */
+/** Interval between wall clock checks, ms; the clock may be set, and a host may sleep. */
 const LOOK_MS = 10_000;
 
-/** Waits until the wall clock says so. */
 export async function untilMoment(
   momentMs: number,
   clock: Clock,
@@ -38,9 +33,8 @@ export async function untilMoment(
   }
 }
 
-/** What a step's work comes to where nobody asks. */
 export function nothing(): void {
-  // The event of a step has reported what its work came to.
+  // The step's event has reported the result.
 }
 
 /** Resolves with the promise, or after `limitMs` without it. */

@@ -12,9 +12,7 @@ import type { WatchEnd, WatchOrder, WatchResult } from '../../protocol/peer/prob
 import type { Client } from '../../rpc/client.ts';
 import type { Connect } from './surroundings.ts';
 
-/** Other hosts' agents, as a mover asks them to watch a guest. */
-
-/** A watch that nobody asks for again ends by itself, ms; it is asked for again so often. */
+/** Lifetime of a watch that is not renewed, ms. */
 export const LEASE_MS = 10_000;
 export const RENEW_MS = 3000;
 const ANSWER_MS = 3000;
@@ -23,13 +21,11 @@ type Agent = Client<typeof peerAgentContract>;
 export interface WatchingHost {
   readonly host: string;
   readonly agent: Agent;
-  /** Why it does not watch, as last reported. */
   why: string | undefined;
-  /** What its clock is ahead of ours by. */
   clock: ClockDifference | undefined;
 }
 
-/** Those that the configuration names, or peers that are neither end. */
+/** Hosts named in the configuration, or peers on neither end. */
 export function watchingHosts(
   config: AgentConfig,
   ends: readonly string[],
@@ -46,7 +42,6 @@ export function watchingHosts(
   });
 }
 
-/** Asks one host to watch the guest, or to go on; what it says is kept with it. */
 export async function askToWatch(
   place: WatchingHost,
   order: WatchOrder,
@@ -66,7 +61,7 @@ export async function askToWatch(
   }
 }
 
-/** What it saw, or why nothing. Never rejects. */
+/** Observations of the host, or the reason for none. Never rejects. */
 export async function endWatchOf(
   place: WatchingHost,
   id: string,

@@ -8,14 +8,14 @@ import type {
   TargetWireOptions,
 } from '../../wire/open.ts';
 
-/** How a mover opens its end of the wire; a test gives its own. */
+/** Opens a mover's end of the wire; replaceable for tests. */
 export interface WireOpeners {
-  /** Reaches the other mover. Settles soon after the signal aborts, and leaves nothing open then. */
+  /** Connects to the other mover. Settles soon after the signal aborts, with nothing left open. */
   source(options: SourceWireOptions, signal: AbortSignal): Promise<SourceWire>;
   target(options: TargetWireOptions): Promise<TargetWire>;
 }
 
-/** The wire itself, loaded when it is used: a native migration does not pay for it. */
+/** The wire, loaded on demand, so that a native migration does not pay for it. */
 export const wireOpeners: WireOpeners = {
   source: async (options, signal) => {
     optimiseWhatIsHot();
@@ -28,7 +28,7 @@ export const wireOpeners: WireOpeners = {
   },
 };
 
-/** The source's end of the path of disks, loaded where some are copied. */
+/** Source end of the disks' path, loaded on demand. */
 export async function openDiskTunnel(
   options: SourceTunnelOptions,
   signal: AbortSignal,

@@ -16,16 +16,13 @@ import type {
   ExaminedHost,
 } from './questions.ts';
 
-/** Destinations of one guest that are asked at once. */
 const HOSTS_AT_ONCE = 4;
-/** All questions to one destination, ms. */
 const HOST_MS = 40_000;
-/** At most so much of why a guest was not measured is reported, characters. */
 const MAX_WORDS = 4096;
 
 type Of<W extends CheckerQuestion['what']> = Extract<CheckerQuestion, { what: W }>;
 
-/** Answers a question by the code of a mover, which is loaded as it is needed; nothing is begun, and nothing is kept. */
+/** Answers a question with a mover's code, loaded on demand; begins and keeps nothing. */
 export async function answerQuestion(
   deps: CheckDependencies,
   question: CheckerQuestion,
@@ -121,7 +118,7 @@ async function examineAll(
   }
 }
 
-/** What one destination cannot answer in time is a check that refuses, and takes nothing from the others. */
+/** A destination's timeout is a refusing check, and does not affect the others. */
 async function oneHost(
   deps: CheckDependencies,
   asked: ExaminationRequest,
@@ -150,7 +147,7 @@ async function oneHost(
     const guest = await held.open(asked);
     return await withDeadline(what, Math.max(0, withinMs), signal, async (within) => {
       const measuring = measure ? measureGuest(deps, asked, guest, within) : Promise.resolve({});
-      // The path is chosen by it.
+      // The path's choice depends on it.
       const first: Pick<ExaminedHost, 'measured'> = request.path === 'auto' ? await measuring : {};
       const examining = examine({ ...deps, ...asked, guest, ...first }, within);
       const looking = examining.then(({ known }) => {
@@ -182,7 +179,7 @@ function examinedBy(examination: Examination): Omit<ExaminedHost, 'to'> {
   };
 }
 
-/** A guest that cannot be measured can move all the same. */
+/** A guest that cannot be measured can still move. */
 async function measureGuest(
   deps: CheckDependencies,
   asked: ExaminationRequest,
@@ -201,7 +198,7 @@ async function measureGuest(
   }
 }
 
-/** One hold of the guest's hypervisor for all destinations: a monitor speaks to one at a time. */
+/** One attachment to the guest's hypervisor for all destinations: a monitor has one client. */
 class HeldGuest {
   readonly #deps: CheckDependencies;
   #guest: Promise<SourceGuest> | undefined;

@@ -28,37 +28,30 @@ import { GuestConnections } from '../direct/source/network/connections.ts';
 import { missing, preparation } from '../direct/source/source-base.ts';
 import type { CheckDependencies, ExaminationRequest } from './questions.ts';
 
-/** The destination answers within this, ms; the last may ask a segment that is silent. */
+/** Time for the destination's answer, ms; the last question may probe a silent segment. */
 const ADMISSION_MS = 8000;
-/** Of each question that times the path to the destination. */
 const QUESTION_MS = 2000;
 const STORAGE_MS = 10_000;
 const ASSESS_MS = 15_000;
 const STANDBY_MS = 10_000;
-/** The guest is looked at for three seconds of these; a plan waits for the rest only where the destination is slow, ms. */
+/** Three seconds of these are for the guest; a plan only waits for the rest if the destination is slow, ms. */
 const KNOWN_MS = 6000;
-/** Memory that goes from hypervisor to hypervisor arrives at a port of its own. */
+/** Native memory needs a separate port. */
 const NATIVE_PORTS = 2;
 const WIRE_PORTS = 1;
 
 export interface Examining extends CheckDependencies, ExaminationRequest {
   readonly guest: SourceGuest;
-  /** What the guest was measured to be, where it was. */
   readonly measured?: GuestMeasure | undefined;
 }
 
 export interface Examination extends Omit<GuestExamination, 'facts'> {
   readonly checks: readonly Check[];
-  /** The destination answered. */
   readonly isAnswered: boolean;
-  /** What a migration would have found out by then. */
   readonly known: StepFacts;
 }
 
-/**
- * The steps `admit`, `inspect` and `assess` of a migration without a mover at the destination. A refusal does not end them,
- * so that all of them are reported.
- */
+/** Steps `admit`, `inspect` and `assess` without a mover at the destination. Continues after a refusal. */
 export async function examine(asked: Examining, signal: AbortSignal): Promise<Examination> {
   const findings = findingsOf(asked, signal);
   const { deps, learn } = stepDependencies(asked, findings);
@@ -85,7 +78,7 @@ function findingsOf({ standby }: Pick<Examining, 'standby'>, signal: AbortSignal
     checks,
     report: (found) => void checks.push(...found),
     attempt: async (name, work) => {
-      // A standby is started at the destination alone.
+      // A standby only starts at the destination.
       if (name === 'restart' && standby === true) return undefined;
       try {
         return await work();
@@ -98,7 +91,7 @@ function findingsOf({ standby }: Pick<Examining, 'standby'>, signal: AbortSignal
   };
 }
 
-/** `learn` keeps what a look found out, as a migration's state does. */
+/** `learn` keeps a look's results, as a migration's state does. */
 function stepDependencies(asked: Examining, findings: Findings) {
   const { id, config, clock, request, handle, seen, memoryBytes = 0, guest, measured } = asked;
   let { state } = initialSource({
@@ -128,7 +121,7 @@ function stepDependencies(asked: Examining, findings: Findings) {
   return { deps, learn };
 }
 
-/** The destination's agent in the place of its mover, which has not been started. */
+/** The destination's agent stands in for its mover, which is not started. */
 function agentAsPeer(
   { clock, peers, request }: Examining,
   { report }: Pick<Findings, 'report'>,
@@ -137,7 +130,7 @@ function agentAsPeer(
   const api = peers.preflight(to);
   const main = peers.address(to);
   const further = request.pathAddresses ?? peers.furtherAddresses(to);
-  /** Each later question repeats it. */
+  /** Repeated by each later question. */
   let admission: Admission | undefined;
   const admitted = (): Admission => {
     if (admission === undefined) throw missing('admission');
@@ -156,7 +149,7 @@ function agentAsPeer(
         const checks = [pass('destination', `${to} answers`, 'both'), ...answer.checks];
         const question = (within: AbortSignal): Promise<unknown> =>
           peers.linkProbe(to, '', { signal: within, deadlineMs: QUESTION_MS });
-        // Not beside the question: what that takes of this process would be taken for the path.
+        // Not in parallel with the question, which would distort its time.
         const look = main === undefined ? {} : await lookAtPath(main, question, signal);
         return { ...answer, checks, askedMs, answeredMs, path: look };
       } catch (thrown) {
@@ -189,7 +182,7 @@ function agentAsPeer(
   };
 }
 
-/** With what leads to the guest once it is described. */
+/** Adds the routes once the guest is described. */
 function routed(admission: Admission, { networks = [] }: Pick<Preparation, 'networks'>): Admission {
   return { ...admission, routes: routesOf(networks) };
 }
@@ -197,7 +190,7 @@ function routed(admission: Admission, { networks = [] }: Pick<Preparation, 'netw
 const MTU_HINT =
   'Something on the way drops full packets and says nothing: give the path one MTU, or lower it at both hosts to the least on the way (`ping -M do -s 1472` shows what passes).';
 
-/** Why a host did not answer a question: where its kernel answers small packets and no full ones, that is the reason. */
+/** Reason for a missing answer: a kernel that answers small packets but no full ones. */
 export async function whyNoAnswer(
   thrown: unknown,
   { to, address }: { readonly to: string; readonly address: string | undefined },
@@ -213,10 +206,10 @@ export async function whyNoAnswer(
   return godwitError('GODWIT_UNREACHABLE', facts, { hint: MTU_HINT, cause: thrown });
 }
 
-/** Of the destination's agent, before there is a migration. Also undefined where it lets the guest not in. Never rejects. */
+/** Asks the destination's agent before a migration. Undefined if it does not admit the guest. Never rejects. */
 export async function askAgentKnown(asked: Examining, signal: AbortSignal): Knows {
   const { config, request, guest, peers } = asked;
-  // A container's memory goes by no wire.
+  // Container memory does not use the wire.
   if (request.mode === 'cold' || guest.capabilities.rounds === 'content') return undefined;
   const findings = findingsOf(asked, signal);
   const { deps } = stepDependencies(asked, findings);
@@ -226,7 +219,7 @@ export async function askAgentKnown(asked: Examining, signal: AbortSignal): Know
   });
 }
 
-/** Where nothing speaks against a cold move, the destination keeps what a cold move would give it. */
+/** If nothing is against a cold move, the destination keeps its description as a standby. */
 async function offerStandby(
   { request, peers, labels, digest, guest: held }: Examining,
   deps: StepDependencies,

@@ -27,10 +27,9 @@ import {
 } from '../../protocol/public/migration.ts';
 import type { CheckDependencies, ExaminationRequest, ExaminedHost } from './questions.ts';
 
-/** At most so much of why a guest was not measured is reported, characters. */
 const MAX_WORDS = 4096;
 
-/** The driver of a guest that a manager moves; undefined where Godwit takes hold of it itself. */
+/** Driver of a guest that a manager moves; undefined for direct drivers. */
 export function managerOf(
   drivers: readonly Driver[],
   { handle }: Pick<ExaminationRequest, 'handle'>,
@@ -40,13 +39,12 @@ export function managerOf(
 }
 
 export interface ManagerAsked extends Pick<LinkAsked, 'lookAtPath'> {
-  /** This host's name. */
   readonly here: string;
   readonly withinMs: number;
   readonly peers: Pick<CheckDependencies['peers'], 'preflight' | 'address' | 'linkProbe'>;
 }
 
-/** What the guest's manager finds for or against the move, as a migration would hear it first. It starts nothing. */
+/** The manager's findings on the move, as at the start of a migration; starts nothing. */
 export async function askManager(
   driver: ManagedDriver,
   {
@@ -103,7 +101,7 @@ export async function askManager(
   }
 }
 
-/** What the guest writes, as its manager measures it, or why nobody knows. Its own connection: the checks are made meanwhile. */
+/** The guest's write rate as its manager measures it, or the reason for none; over a separate connection. */
 export async function measureByManager(
   driver: ManagedDriver,
   { handle, request: { guest } }: Pick<ExaminationRequest, 'handle' | 'request'>,
@@ -129,7 +127,6 @@ export async function measureByManager(
   }
 }
 
-/** Of each question that times the path to the destination. */
 const QUESTION_MS = 2000;
 
 type LinkCheck = Extract<CheckName, 'link' | 'round-trip' | 'migration-network'>;
@@ -140,17 +137,15 @@ const JUDGES: readonly [LinkCheck, (facts: LinkFacts) => Finding[]][] = [
 ];
 
 export interface LinkAsked {
-  /** The host of this agent. */
   readonly here: string;
   readonly order: Pick<ManagedOrder, 'from' | 'to' | 'mode' | 'wire'>;
   readonly memoryBytes: number;
-  /** What is known of its rate. */
   readonly link: LinkMeasure | undefined;
   readonly peers: Pick<CheckDependencies['peers'], 'address' | 'linkProbe'>;
   readonly lookAtPath: LookAtPath;
 }
 
-/** What the link is over which a manager sends a guest, as far as the agents at both its ends see it. */
+/** Checks of the link between the agents at both ends of a manager's transfer. */
 export async function linkChecks(asked: LinkAsked, signal: AbortSignal): Promise<Check[]> {
   const { here, order, memoryBytes, link, peers, lookAtPath } = asked;
   const { from, to, mode, wire = false } = order;

@@ -17,27 +17,24 @@ import { guestMeasure } from '../../protocol/public/prediction.ts';
 import { chosenStream, check, migrationRequest } from '../../protocol/public/migration.ts';
 import { knownQuestion, wireOffer } from '../../protocol/wire.ts';
 
-/** What an agent has looked at by a process of its own: storage that hangs takes that process along, and no thread of the agent. */
+/** Questions of an agent to a separate process, because hung storage blocks a process. */
 
-/** Names the places of this host, in hexadecimal. */
 const placeKey = z.string().regex(/^[0-9a-f]{64}$/);
 
-/** As it was asked by another host. */
 const asked = admission.extend({ id: checkId });
 
-/** A destination that is to be examined, and what the agent has seen of the guest. */
 export const examined = z.object({
   id: checkId,
   request: migrationRequest,
   handle: guestHandle,
-  /** Its host, where that is none of this agent's. */
+  /** Host of the guest, if it is not this agent's. */
   from: hostName.optional(),
   memoryBytes: z.number().nonnegative().optional(),
-  /** Where nothing speaks against it, the destination is to keep what starts the guest there. */
+  /** The destination should keep the guest's description as a standby, if nothing is against it. */
   standby: z.boolean().optional(),
-  /** With `standby`: of the guest before it is described. */
+  /** Layout of the guest before the description, with `standby`. */
   digest: layoutDigest.optional(),
-  /** With `standby`: what people said of the guest. */
+  /** Labels of the guest, with `standby`. */
   labels: labels.optional(),
   seen: sourceMoverRequest
     .pick({
@@ -58,7 +55,6 @@ export const question = z.discriminatedUnion('what', [
     admission: asked,
     preparation,
     placeKey,
-    /** The address at which the other host called. */
     calledAt: z.string().max(64).optional(),
   }),
   z.object({ what: z.literal('known'), admission: asked, cache: knownQuestion }),
@@ -67,60 +63,54 @@ export const question = z.discriminatedUnion('what', [
     hosts: z.array(examined).max(10_000),
     /** All of them together, ms. */
     deadlineMs: z.number().positive(),
-    /** The guest is measured as well. */
     measure: z.boolean().optional(),
   }),
 ]);
 export type CheckerQuestion = z.infer<typeof question>;
 
-/** One destination of `examine`, as soon as it is done. */
+/** Result for one destination of `examine`, sent once it is done. */
 const examinedHost = z.object({
   to: hostName,
   checks: z.array(check),
-  /** The path that memory would take, as far as it came to that. */
+  /** Data path of memory, if it was chosen. */
   path: z.object({ takes: z.enum(['native', 'wire']), stream: chosenStream.optional() }).optional(),
-  /** What the destination offers of the wire. */
   offer: wireOffer.optional(),
-  /** Disks would be copied before memory is sent. */
+  /** Disks would be copied before memory. */
   copiesDisks: z.boolean().optional(),
-  /** How much there is to copy of them at first; absent where that is not known. */
+  /** Initial size of the copies; absent if unknown. */
   diskBytes: bytes.optional(),
-  /** How long the guest's own requests to those take now, where it was to be measured. */
   diskLatency: copiedDisks.diskLatency,
-  /** The guest's hypervisor may come to a socket of this host's mover. */
+  /** The guest's hypervisor can reach a socket of this host's mover. */
   reachable: z.boolean().optional(),
-  /** Where it was to be measured: what was found, or why nothing was. */
   measured: guestMeasure.optional(),
   unmeasured: shortText.optional(),
-  /** What drivers of its devices say that they send while it is stopped. */
+  /** State that device drivers report to send during the stop. */
   stateBytes: bytes.optional(),
-  /** How long the process that looked took to start, ms: a sign of how long others of this host take. */
+  /** Start time of the looking process, ms; indicates how fast processes start on this host. */
   startedMs: z.number().nonnegative().optional(),
-  /** With `--balloon`: what it would take of the guest. */
   balloon: z.object({ takesBytes: bytes, availableBytes: bytes }).optional(),
 });
 export type ExaminedHost = z.infer<typeof examinedHost>;
 
-/** A line of the process: `host` as often as there are some; then one of the others, which ends the question. */
+/** Output line: any number of `host` lines, then one other line that ends the question. */
 export const checkerLine = z.union([
   z.object({ host: examinedHost }),
   z.object({ error: serialError }),
-  /** `isClear`: nothing of the question hangs in it. */
+  /** `isClear`: nothing of the question is stuck in the process. */
   z.object({ answer: z.unknown(), isClear: z.boolean().optional() }),
 ]);
 export type CheckerLine = z.infer<typeof checkerLine>;
 
 type PreflightCall = keyof typeof preflightRoutes | StandbyCall | 'offerReceiver';
 
-/** What this host has to answer a question with. */
 export interface CheckDependencies {
   readonly config: AgentConfig;
   readonly clock: Clock;
   readonly drivers: readonly Driver[];
-  /** The agents of the other hosts, each by its name. */
+  /** Other hosts' agents, by name. */
   readonly peers: {
     preflight(name: string): Pick<Api<typeof agentContract>, PreflightCall>;
-    /** host:port; undefined if this host does not know it. */
+    /** host:port; undefined if unknown. */
     address(name: string): string | undefined;
     furtherAddresses(name: string): readonly string[];
     linkProbe(

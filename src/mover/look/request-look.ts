@@ -4,13 +4,9 @@ import type { SourceGuest } from '../direct/source/guest/guest.ts';
 import { requestsOf } from '../../migration/report/latencies.ts';
 import type { ExaminedHost } from './questions.ts';
 
-/** A monitor that does not answer for so long is not waited for, ms. */
 const MAX_MS = 1000;
 
-/**
- * How long a guest's own requests take to disks that would be copied, counted while the rest of a plan is looked at: no
- * plan waits for it. Never throws.
- */
+/** Latency of the guest's requests to disks, counted during a plan. Delays no plan, and never throws. */
 export class RequestLook {
   readonly #open: () => Promise<Pick<SourceGuest, 'session'>>;
   #begun: { readonly nodes: readonly string[]; readonly counting: Promise<number> } | undefined;
@@ -19,7 +15,7 @@ export class RequestLook {
     this.#open = open;
   }
 
-  /** Counts from here on; once. */
+  /** Starts counting; only once. */
   begin(nodes: readonly string[]): void {
     if (nodes.length === 0 || this.#begun !== undefined) return;
     const counting = this.#ask(async (counter, signal) => {
@@ -30,7 +26,7 @@ export class RequestLook {
     this.#begun = { nodes, counting };
   }
 
-  /** What was counted, and no more is. Nothing where nothing was begun, or it was taken already. */
+  /** Ends counting and returns the result; empty if nothing was begun, or if taken already. */
   async take(): Promise<Pick<ExaminedHost, 'diskLatency'>> {
     const begun = this.#begun;
     this.#begun = undefined;
@@ -48,7 +44,7 @@ export class RequestLook {
         return disks.length === 0 ? {} : { diskLatency: disks };
       });
     } catch {
-      // Then the plan says nothing of it.
+      // The plan then omits it.
       return {};
     }
   }

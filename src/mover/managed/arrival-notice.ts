@@ -7,17 +7,17 @@ import type { HostLooksDependencies } from './host-looks.ts';
 const ANSWER_MS = 10_000;
 
 /**
- * Announces a guest to the agent of its destination, before its manager is ordered to move it. A host that is being
- * emptied refuses the guest, and a host that has agreed does not report itself empty before its manager lists the guest.
+ * Announces a guest to its destination's agent before the manager is ordered to move it. A draining host refuses the
+ * guest, and a host that accepted does not report itself empty before its manager lists the guest.
  */
 export interface ArrivalNotice {
-  /** GODWIT_HOST_CLOSED while a request empties the destination. */
+  /** GODWIT_HOST_CLOSED while a request drains the destination. */
   announce(signal: AbortSignal): Promise<void>;
-  /** The migration has ended. Never rejects: an announcement ends by itself. */
+  /** Call at the migration's end. Never rejects, because an announcement expires by itself. */
   withdraw(): Promise<void>;
 }
 
-/** Undefined if no agent of Godwit is known at the destination, or if the guest is not at this host. */
+/** Undefined if the destination has no known agent, or this host no guest. */
 export function arrivalNotice({
   config,
   request: asked,
@@ -35,7 +35,7 @@ export function arrivalNotice({
           api.expectArrival({ params, body }, { signal, deadlineMs: ANSWER_MS }),
         );
       } catch (thrown) {
-        // An agent of an earlier build counts only what its manager lists.
+        // An agent of an earlier build only counts guests that its manager lists.
         if (!hasCode(thrown, 'GODWIT_ROUTE_UNKNOWN')) throw thrown;
       }
     },

@@ -7,12 +7,12 @@ import type { Connect } from '../engine/surroundings.ts';
 
 export interface RoutedAnswer<T> {
   readonly answer: T;
-  /** The address by which what it says of itself is reached, and its others. */
+  /** Maps an address that the agent reports to a reachable one; its other addresses. */
   readonly route: (stated: string) => string;
   readonly spare: (stated: string) => string[];
 }
 
-/** Asks the destination's agent over the first of its addresses that answers. */
+/** Asks the destination's agent at the first address that answers. */
 export async function askAgent<T>(
   connect: Connect,
   peer: NonNullable<ManagedMoverRequest['peer']>,

@@ -10,32 +10,29 @@ import type { ArrivalNotice } from './arrival-notice.ts';
 import type { Looks } from './verification.ts';
 import type { ManagedWire } from './wire.ts';
 
-/** What the steps work with. */
 export interface ManagedContext {
   readonly config: Beginning['config'];
   readonly clock: Clock;
   readonly log: Log;
   readonly driver: Pick<ManagedDriver, 'name' | 'capabilities'>;
-  /** Wall clock when the agent was asked. */
+  /** Wall clock of the request to the agent. */
   readonly askedAtMs: number;
   readonly order: ManagedOrder;
   readonly state: () => ManagedState;
   readonly dispatch: (event: ManagedEvent) => void;
-  /** Resolves once the event lies in the journal. */
   readonly record: (event: ManagedEvent) => Promise<void>;
-  /** Shows what is not worth a record to whoever follows the migration. */
+  /** Shows unrecorded progress to live view followers. */
   readonly live: (task: Extract<TaskSight, { state: 'running' }>) => void;
-  /** Looks at the guest from outside of its hypervisor; absent: nobody does. */
+  /** External checks of the guest; absent: none. */
   readonly verification?: Omit<Looks, 'close'> | undefined;
-  /** Absent: the destination has no agent of Godwit. */
+  /** Absent: the destination has no agent. */
   readonly notice?: Pick<ArrivalNotice, 'announce'> | undefined;
-  /** Absent: the manager sends memory by its own path. */
+  /** Absent: the manager uses its own path for memory. */
   readonly wire?: Pick<ManagedWire, 'check' | 'open' | 'close'> | undefined;
-  /** Whether the destination has the guest's block devices; absent: nobody asks. */
+  /** Proves that the destination has the guest's block devices; absent: not asked. */
   readonly proveDevices?: ProveDevices | undefined;
-  /** Until the time allowed is over, ms. */
   readonly leftMs: () => number;
-  /** Asks the manager, over a new connection where the last one broke. */
+  /** Asks the manager, over a new connection if the last one broke. */
   readonly ask: <T>(
     question: (session: ManagedSession, signal: AbortSignal) => Promise<T>,
     signal: AbortSignal,

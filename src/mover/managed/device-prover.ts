@@ -10,11 +10,10 @@ import type { ProveDevices } from './context.ts';
 const ANSWER_MS = 10_000;
 
 export interface ProverDependencies {
-  /** This host, and the program that looks. */
   readonly here: string;
   readonly as: 'agent' | 'mover';
   readonly settings: MigrationSettings;
-  /** Asks the destination's agent; undefined if this host knows none there. */
+  /** Asks the destination's agent; undefined if none is known. */
   readonly askThere:
     | ((
         body: PreflightStorage,
@@ -24,8 +23,8 @@ export interface ProverDependencies {
 }
 
 /**
- * The destination has no mover of a guest that its manager moves: its agent answers, as it does before a migration. No
- * migration has the id of the question, so nothing that it answers is good for one.
+ * Proves block devices through the destination's agent, because a managed migration has no mover there. No migration
+ * has the question's id, so its answers permit nothing.
  */
 export function proverThrough({ here, as, settings, askThere }: ProverDependencies): ProveDevices {
   return async ({ devices, memoryBytes }, order, signal) => {
@@ -45,7 +44,6 @@ export function proverThrough({ here, as, settings, askThere }: ProverDependenci
   };
 }
 
-/** The same for a mover. */
 export function deviceProver({ config, request, connect }: HostLooksDependencies): ProveDevices {
   const { peer } = request;
   const settings = migrationSettings.parse(request.request);

@@ -6,15 +6,15 @@ import type { ManagedContext } from './context.ts';
 import type { ManagedWire } from './wire.ts';
 
 /**
- * The looks of the steps `inspect` and `check`: all that happens before the manager is to do anything. A migration takes them
- * as steps of lifecycle.ts, and a check takes them without a migration: there is no other list.
+ * Looks of the steps `inspect` and `check`, before the manager acts. A migration takes them as steps of lifecycle.ts,
+ * and a check without a migration; there is no other list.
  */
 export interface LookDependencies extends Pick<ManagedContext, 'ask' | 'order' | 'proveDevices'> {
-  /** Absent: the manager sends memory by its own path. */
+  /** Absent: the manager uses its own path for memory. */
   readonly wire?: Pick<ManagedWire, 'check'> | undefined;
 }
 
-/** Asks the manager what the guest is, and the destination whether it has the guest's block devices. */
+/** Asks the manager about the guest, and the destination about the guest's block devices. */
 export async function inspect(
   { ask, order, proveDevices }: LookDependencies,
   signal: AbortSignal,
@@ -24,13 +24,13 @@ export async function inspect(
   return { ...found, checks: [...found.checks, ...held] };
 }
 
-/** Asks the manager whether it would move the guest, and which disks would be copied. */
+/** Asks the manager whether it would move the guest, and which disks it would copy. */
 export async function checkMove(
   { ask, order, wire }: LookDependencies,
   signal: AbortSignal,
 ): Promise<{ readonly checks: readonly Check[]; readonly copies?: readonly CopiedDisk[] }> {
   const found = await ask((session, inner) => session.check(order, inner), signal);
-  // No disk is copied of a guest that stays.
+  // A guest that stays needs no copies.
   const stays = found.some(({ verdict }) => verdict === 'refuse');
   const copies = stays
     ? undefined

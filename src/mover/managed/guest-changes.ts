@@ -3,20 +3,19 @@ import { changeWords, compareGuests } from '../../migration/guest-changes/compar
 import { endError } from '../../migration/guest-changes/errors.ts';
 import type { ManagedContext } from './context.ts';
 
-/** Between two comparisons while the task runs, ms. */
 const COMPARE_MS = 5000;
-/** The same when the manager has reported something of the guest: a change, a pass over its memory, its stop for the switch. */
+/** Interval after news of the manager: a change, a pass over memory, or the stop for the switchover. */
 const NEWS_MS = 500;
 
 type Context = Pick<ManagedContext, 'ask' | 'order' | 'state' | 'clock' | 'log' | 'dispatch'>;
 
-/** GODWIT_GUEST_CHANGED if the guest is not as it was checked: the manager would move another one. */
+/** GODWIT_GUEST_CHANGED if the guest differs from the checked one, since the manager would move it. */
 export async function assertUnchanged(context: Context, signal: AbortSignal): Promise<void> {
   const error = await compare(context, signal);
   if (error !== undefined) throw error;
 }
 
-/** The change of the guest that a manager's refusal is due to; undefined if the guest is as it was, or cannot be compared. */
+/** Change of the guest that explains a manager's refusal; undefined if there is none, or it cannot be compared. */
 export async function changeBehind(
   context: Context,
   thrown: unknown,
@@ -24,7 +23,7 @@ export async function changeBehind(
 ): Promise<GodwitError | undefined> {
   if (signal.aborted) return undefined;
   for (const look of [endBehind, compare]) {
-    // What cannot be read explains nothing, and the refusal itself is reported.
+    // An unreadable guest explains nothing, so the refusal itself is reported.
     const error = await look(context, signal).catch(() => undefined);
     if (error === undefined) continue;
     context.log.info({ error: toGodwitError(thrown) }, 'guest changed by its owner');
@@ -33,7 +32,7 @@ export async function changeBehind(
   return undefined;
 }
 
-/** A guest whose owner shut it down is refused by its manager as one that does not run. */
+/** A manager refuses a guest that its owner shut down as not running. */
 async function endBehind(
   { ask, order, state }: Context,
   signal: AbortSignal,
@@ -43,7 +42,7 @@ async function endBehind(
   return new GodwitError(endError(state().plan.guest, ended));
 }
 
-/** A manager that is asked about the guest names what it misses, and not that the guest's owner removed it. */
+/** Reports the owner's change instead of the manager's complaint about a missing part. */
 export async function namingChanges<T>(
   context: Context,
   signal: AbortSignal,
@@ -56,7 +55,7 @@ export async function namingChanges<T>(
   }
 }
 
-/** Compares the guest now and then while its task runs. A manager refuses most changes by itself meanwhile. */
+/** Compares the guest periodically while its task runs. A manager refuses most changes by itself meanwhile. */
 export class GuestChangeLook {
   readonly #context: Context;
   #atMs: number;
@@ -66,10 +65,7 @@ export class GuestChangeLook {
     this.#atMs = context.clock.monotonicMs();
   }
 
-  /**
-   * `news`: the manager has reported something of the guest or its task since the last look. `last`: the task has failed,
-   * so the guest is compared at once.
-   */
+  /** `news`: the manager has reported something since the last look. `last`: the task has failed. */
   async look(why: 'time' | 'news' | 'last', signal: AbortSignal): Promise<void> {
     const { clock, log, dispatch } = this.#context;
     const afterMs = { time: COMPARE_MS, news: NEWS_MS, last: 0 }[why];
@@ -79,7 +75,7 @@ export class GuestChangeLook {
       const error = await compare(this.#context, signal);
       if (error !== undefined) dispatch({ type: 'failed', step: 'watch', error: error.toJSON() });
     } catch (thrown) {
-      // The task goes on; the next look compares again.
+      // The task continues, and the next look compares again.
       log.debug({ error: toGodwitError(thrown) }, 'guest not compared');
     }
   }

@@ -7,14 +7,14 @@ import type { DeviceAnswer, DeviceProof } from '../../protocol/disk.ts';
 import type { Check } from '../../protocol/public/migration.ts';
 import { deviceAtPath, proveMedia, type Medium, type MediumVerdict } from '../engine/media.ts';
 
-/** Whether the destination has a guest's block devices where its manager will open them: both hosts look at them. */
+/** Checks, with both hosts, that the destination has a guest's block devices at the same paths. */
 
 export interface HeldDevicesAsked {
   readonly devices: readonly HeldDevice[] | undefined;
   readonly order: Pick<ManagedOrder, 'guest' | 'from' | 'to'>;
-  /** Names the question: all that is asked for one proof has the same. */
+  /** Id of the proof, the same in all of its questions. */
   readonly id: string;
-  /** Asks the agent of the other host; in words, why nobody can be asked. */
+  /** Asks the other host's agent; a string: the reason why that is impossible. */
   readonly ask: ((devices: readonly DeviceProof[]) => Promise<readonly DeviceAnswer[]>) | string;
 }
 
@@ -62,7 +62,7 @@ function checkOf(
   if ('pool' in verdict)
     return pass('disks', `${device}, and ${to} has the same one there`, 'both');
   const reason = `it is not shown that ${to} has the same block device at that path: ${verdict.why}`;
-  // A medium to read from, such as a CD of the host: the guest finds another one.
+  // A read-only medium, such as the host's CD, may differ there.
   if (!isWritten) return warn('disks', `${device}: ${reason}`.slice(0, 4096), HINT, 'both');
   const hint = `Give ${to} the same device under that path: map the LUN to it, or activate the shared volume group there.`;
   const facts = { device: name, guest, file, reason };

@@ -12,7 +12,7 @@ export interface HostLooksDependencies {
   readonly connect: Connect;
 }
 
-/** Looks at the disks of a guest whose manager is part of both its hosts: who writes to them, the kernel of each host knows. */
+/** Checks the disks of a guest whose manager is part of both hosts; the kernel of each host reports the writers. */
 export function hostLooks({ config, request, connect }: HostLooksDependencies): HostLooks {
   const { id, peer, fromHost: from, toHost, handle } = request;
   const query = { guest: request.request.guest, from, driver: handle.driver };
@@ -27,7 +27,7 @@ export function hostLooks({ config, request, connect }: HostLooksDependencies): 
       );
       return answer.checks;
     },
-    // The driver that finds hypervisors by itself is another one than the manager's.
+    // The driver that finds hypervisors is not the manager's.
     writersHere: async (files, signal) => {
       const drivers = await allDrivers(config);
       const looker = drivers.find((driver) => driver.diskWriters !== undefined);

@@ -18,7 +18,7 @@ import { TaskSteering } from './task-steering.ts';
 import { whatIsWrong } from '../../protocol/errors.ts';
 import { refuseOn } from '../engine/refused-by-checks.ts';
 
-/** Waits until the migration may begin. The manager is asked for nothing, but for what the guest writes. */
+/** Waits until the migration may begin. The manager is only asked for the guest's write rate. */
 function waitForManaged(context: ManagedContext, signal: AbortSignal): Promise<WaitResult> {
   const { config, clock, driver, askedAtMs, state, ask } = context;
   const { id, guest, from, to, settings } = state().plan;
@@ -43,21 +43,16 @@ function waitForManaged(context: ManagedContext, signal: AbortSignal): Promise<W
   return waitToBegin(beginning, signal);
 }
 
-/** The steps of a managed migration, in the order in which they happen, do beside undo. */
-
-/** Between two looks at a task or a guest, ms. */
 const LOOK_MS = 500;
-/** The same, where the manager reports each change. */
+/** Same if the manager reports each change. */
 const CHANGED_MS = 100;
-/** Between two askings to end a task, ms. */
 const END_AGAIN_MS = 5000;
-/** Between two tries to undo what was prepared, ms. */
 const UNDO_AGAIN_MS = 2000;
 
 type Do = (context: ManagedContext, signal: AbortSignal) => Promise<ManagedFacts | undefined>;
-/** Resolves with what a person has to know of what was taken back, where there is any. */
+/** Resolves with a note for the operator, if any. */
 type Undo = (context: ManagedContext, signal: AbortSignal) => Promise<string | undefined>;
-/** Facts end a step; the others end by an event. */
+/** Facts end a step; others end by an event. */
 type Lifecycle = {
   readonly [Name in StepName]: Name extends UndoneStep
     ? { readonly do: Do; readonly undo: Undo }
@@ -112,18 +107,18 @@ export const LIFECYCLE: Lifecycle = {
     },
   },
 
-  // The point of no return: from the order on the manager decides.
+  // The point of no return: after the order the manager decides.
   start: {
     do: async (context, signal) => {
       if (context.state().order !== 'none') return undefined;
-      // Its window may have closed while no mover was there.
+      // The requested window may have closed while no mover ran.
       if (context.leftMs() <= 0) throw tooLate(context);
       await assertUnchanged(context, signal);
-      // To prepare takes time: the announcement lasts, and the destination is still open.
+      // Renewed, because preparing takes time, and the destination may have been closed since.
       await context.notice?.announce(signal);
       await context.wire?.open(context.state(), signal);
       await context.record({ type: 'ordered' });
-      // A cancel may have come before it.
+      // A cancel may have come first.
       if (context.state().order !== 'sent' || signal.aborted) return undefined;
       context.dispatch(await sendOrder(context, signal));
       return undefined;
@@ -143,7 +138,7 @@ export const LIFECYCLE: Lifecycle = {
         const task = await answerOf(context, () =>
           ask((session, inner) => session.look(order, inner), signal),
         );
-        // A manager names what it misses; the guest's owner removed it.
+        // Finds an owner's change behind the manager's error.
         if (task?.state === 'failed') await changes.look('last', signal);
         if (task !== undefined) report(task);
         if (task?.state === 'running') await steering.look(task, signal);
@@ -174,9 +169,9 @@ export const LIFECYCLE: Lifecycle = {
 
   finish: {
     do: async ({ ask, order, verification, state, dispatch, log }, signal) => {
-      // A guest is looked at once, however often its manager is asked.
+      // One set of looks, however often the manager is asked.
       const seen = state().verified.length > 0 ? undefined : verification?.results(state());
-      // `finish` removes the mark by which it is found there.
+      // `finish` removes the mark that identifies the guest there.
       await verification?.there();
       try {
         await ask((session, inner) => session.finish(order, inner), signal);
@@ -184,7 +179,7 @@ export const LIFECYCLE: Lifecycle = {
         if (signal.aborted) throw thrown;
         const error = toGodwitError(thrown);
         log.warn({ step: 'finish', code: error.code, error }, 'step failed');
-        // What the manager leaves takes nothing away from what was seen.
+        // Remains at the manager do not affect the results.
         dispatch({ type: 'failed', step: 'finish', error: error.toJSON(), ...(await seen) });
         return undefined;
       }
@@ -193,7 +188,7 @@ export const LIFECYCLE: Lifecycle = {
   },
 };
 
-/** It is tried for `UNDO_MS`, where an error may go away. */
+/** Repeats for `UNDO_MS`, if the error may pass. */
 async function unprepare(
   { ask, order, state, clock, log }: ManagedContext,
   signal: AbortSignal,
@@ -218,7 +213,6 @@ async function unprepare(
   }
 }
 
-/** What became of the order, as far as its answer says. */
 async function sendOrder(context: ManagedContext, signal: AbortSignal): Promise<ManagedEvent> {
   const { ask, order } = context;
   try {
@@ -232,7 +226,7 @@ async function sendOrder(context: ManagedContext, signal: AbortSignal): Promise<
   }
 }
 
-/** An order that was not answered can begin nothing once this has passed, whoever sent it. */
+/** After this time, an unanswered order of any mover can no longer begin a task. */
 async function settle(
   { ask, clock, dispatch }: ManagedContext,
   signal: AbortSignal,
@@ -244,13 +238,13 @@ async function settle(
     await clock.sleep(settlesMs, signal);
     dispatch({ type: 'settled' });
   } catch {
-    // The step is over: what it waited for matters no more.
+    // The step is over, so its wait does not matter.
   }
 }
 
 /**
- * The task may go on until its manager hears of this; `look` and `where` say what became of it. It is asked again until the
- * step is over: an order that arrives after the first asking begins a task that nobody has asked it to end.
+ * Asks to end the task, which may continue until the manager is reached; `look` and `where` report the outcome.
+ * Repeats until the step is over, because the order may arrive after the first request.
  */
 async function askToEnd(
   { ask, order, clock }: ManagedContext,
@@ -280,7 +274,7 @@ async function untilAnswered<T>(
   }
 }
 
-/** A manager that does not answer says nothing. */
+/** Undefined if the manager does not answer. */
 async function answerOf<T>(
   { log }: ManagedContext,
   question: () => Promise<T>,
@@ -314,11 +308,11 @@ function tooLate({ state, askedAtMs }: ManagedContext): GodwitError {
   return godwitError('GODWIT_DEADLINE', facts);
 }
 
-/** What the journal can hold: an answer beyond that ends the step, and not the mover. Throws where a check refuses. */
+/** Fits facts to the journal: an oversized answer ends the step, not the mover. Throws if a check refuses. */
 function acceptedFacts(facts: ManagedFacts): ManagedFacts {
   const against = (each: Check): boolean => each.verdict === 'refuse';
   const all = facts.checks ?? [];
-  // Where there are too many, those that refuse are kept.
+  // If there are too many, refusals are kept.
   const sorted =
     all.length <= MAX_CHECKS
       ? all

@@ -38,9 +38,9 @@ import type { Looks } from './verification.ts';
 import type { ManagedWire } from './wire.ts';
 import { withDeadline } from '../../deadline.ts';
 
-/** A step gets so much time at least, ms: enough to ask once how the task stands. */
+/** Minimum time of a step, ms; enough for one look at the task. */
 const MIN_MS = 1000;
-/** Besides the time in which undoing is tried again: its last question, ms. */
+/** Time for the last question after the attempts to undo, ms. */
 const LAST_QUESTION_MS = 60_000;
 
 type PlannedEvent = Extract<ManagedEvent, { type: 'planned' }>;
@@ -61,7 +61,7 @@ type ManagedEngine = Engine<
   OwnEffect
 >;
 
-/** The mover of a managed migration, from its request and its journal. It may stand beside either host, or beside none. */
+/** Mover of a managed migration, from its request and journal; on either host or on neither. */
 export class ManagedMover {
   readonly #around: Around;
   readonly #journal: Journal<ManagedEvent>;
@@ -159,7 +159,7 @@ export class ManagedMover {
     return this.#engine.state;
   }
 
-  /** Begins, or goes on where an earlier mover stood; resolves when the migration has ended. */
+  /** Begins, or continues an earlier mover's work; resolves at the end of the migration. */
   async run(): Promise<EndPhase> {
     try {
       if (this.#tookOver) {
@@ -180,7 +180,7 @@ export class ManagedMover {
     }
   }
 
-  /** Before the order it ends the migration; after it, it is a request to the manager. */
+  /** Ends the migration before the order; afterwards it is a request to the manager. */
   cancel(): Promise<CancelAnswer> {
     return this.#engine.inTurn(async (apply) => {
       if (!canCancel(this.state)) return { accepted: false, what: whyNotCancelled(this.state) };
@@ -205,7 +205,7 @@ export class ManagedMover {
 
   #askToEnd(): void {
     const { doing } = this.state;
-    // While the order is on its way, its step has its own time.
+    // While the order is in transit, its step has its own deadline.
     if (doing.kind === 'do' && doing.step === 'watch') this.#engine.time('watch', CANCEL_MS);
     LIFECYCLE.start.undo(this.#context, this.#engine.stepSignal).catch((thrown: unknown) => {
       const error = toGodwitError(thrown);
@@ -213,7 +213,7 @@ export class ManagedMover {
     });
   }
 
-  /** ms that a step may take: its own deadline, anew with each mover, which asks anew; to watch, what is left of all. */
+  /** Deadline of a step, ms; restarts with each mover, except that `watch` has the migration's remaining time. */
   #allowedMs(step: StepName): number {
     const { deadlineMs } = STEPS[step];
     if (deadlineMs === 'asked') return Infinity;
@@ -221,7 +221,7 @@ export class ManagedMover {
     return Math.max(MIN_MS, this.#leftMs());
   }
 
-  /** By the timeout, and by the deadline where there is one: that is for the switch. */
+  /** Remaining time until the timeout and, before the switchover, the deadline. */
   #leftMs(): number {
     const { plan, postcopy } = this.state;
     const { timeoutMs, deadlineAt } = plan.settings;
@@ -262,10 +262,9 @@ function planOf(asked: ManagedMoverRequest, settings: PlannedEvent['settings']):
   };
 }
 
-/** How long one answer may take, where the driver does not say, ms. */
 const ANSWER_MS = 20_000;
 
-/** One connection to the manager for all questions; after an error on it the next question opens a new one. */
+/** One connection to the manager for all questions; opens a new one after an error. */
 function managerConnection(
   driver: ManagedDriver,
   { handle }: ManagedMoverRequest,

@@ -13,7 +13,7 @@ import {
   type WatchingHost,
 } from '../engine/watching-hosts.ts';
 
-/** A guest that is silent at the end is waited for by whoever watches it, ms. */
+/** Time that watching hosts wait for a guest that is silent at the end, ms. */
 const END_MS = 6000;
 const CLOSE_MS = 1000;
 
@@ -21,13 +21,12 @@ export interface WatchedGuest extends Pick<
   WatchOrder,
   'id' | 'guest' | 'probing' | 'leastIntervalMs'
 > {
-  /** The two hosts of the migration. */
   readonly ends: readonly string[];
 }
 
 /**
- * Hosts that have no part in the migration of a guest that its manager moves, and watch it meanwhile: each by the addresses
- * that its own configuration has of it. Nothing waits for them, and nothing that goes wrong with them fails the migration.
+ * Uninvolved hosts that watch a managed guest, at the addresses in their own configuration. Nothing waits for them,
+ * and their errors do not fail the migration.
  */
 export class OtherHosts {
   readonly #config: AgentConfig;
@@ -49,7 +48,7 @@ export class OtherHosts {
     if (this.#watched !== undefined) return;
     this.#watched = watched;
     const { ends, ...of } = watched;
-    // This host's own mover watches by itself.
+    // This host's mover watches by itself.
     this.#places = watchingHosts(this.#config, [...ends, this.#config.name], this.#connect).filter(
       ({ host }) => host !== this.#config.name,
     );
@@ -70,7 +69,7 @@ export class OtherHosts {
     }
   }
 
-  /** One line a host. `askedAtMs`: when the migration was asked for, by the wall's clock. Never rejects. */
+  /** One line per host. `askedAtMs`: wall clock of the request. Never rejects. */
   async results(askedAtMs: number): Promise<ProbeReport[]> {
     const watched = this.#watched;
     if (watched === undefined) return [];
@@ -84,7 +83,6 @@ export class OtherHosts {
     );
   }
 
-  /** Leaves nothing behind. Never rejects. */
   async close(): Promise<void> {
     this.#over.abort(new Error('the migration has ended'));
     const id = this.#watched?.id;

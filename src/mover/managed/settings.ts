@@ -5,8 +5,8 @@ import type { ManagedMoverRequest } from '../../protocol/mover/request.ts';
 import { migrationSettings, type MigrationSettings } from '../../protocol/public/migration.ts';
 
 /**
- * The settings as they are carried out, all of the migration with one cap: its own, its share of the link, or what its host
- * allows as it is to begin. `keepsCap`: whoever sends keeps to one.
+ * Effective settings with one cap for the whole migration: the lowest of the request, the share of the link, and the
+ * host's cap at the start. `keepsCap`: the sender keeps a cap.
  */
 export function managedSettings(
   { request, linkShareBandwidth, createdAt }: ManagedMoverRequest,

@@ -2,7 +2,10 @@ import type { ManagedEvent } from '../../migration/managed/events.ts';
 import type { ManagedState } from '../../migration/managed/state.ts';
 import type { TaskSight } from '../../migration/managed/task-sight.ts';
 
-/** Rounds that agree in so many digits are one record: each of the first 999, then each tenth, so that a journal has an end. */
+/**
+ * Rounds with the same leading digits are one record, which bounds the journal: each of the first 999, then every
+ * tenth.
+ */
 const ROUND_DIGITS = 3;
 
 interface Reports {
@@ -11,7 +14,7 @@ interface Reports {
   readonly live: (task: Extract<TaskSight, { state: 'running' }>) => void;
 }
 
-/** Journals what is new in what the manager says: progress in steps of ten, rounds, and each answer that there is no task. */
+/** Journals news from the manager: progress in steps of ten, rounds, and each report of no task. */
 export function reporter({ state, dispatch, live }: Reports): (task: TaskSight) => void {
   let before = '';
   return (task) => {

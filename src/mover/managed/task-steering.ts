@@ -8,10 +8,10 @@ import type { ManagedContext } from './context.ts';
 
 type Running = Extract<TaskSight, { state: 'running' }>;
 
-/** Asks the steering after each look at a task that was asked for with a strategy, journals what it decides, and has the manager do it. */
+/** Steers a task that has a strategy: decides after each look, journals the decision, and orders it. */
 export class TaskSteering {
   readonly #context: ManagedContext;
-  /** The downtime that the manager was asked for, ms: at first by its order. Whoever takes over asks once more for a longer one. */
+  /** Downtime requested of the manager, ms. After a takeover, a longer one is requested again. */
   #setMs: number;
 
   constructor(context: ManagedContext) {
@@ -33,7 +33,7 @@ export class TaskSteering {
       leftMs: leftMs(),
       underWayMs: this.#underWayMs,
     };
-    // The steps of a manager that slows it down by itself have no bound: beyond the strategy's, the next measure is due.
+    // A manager's throttling has no maximum; beyond the strategy's, the next measure is due.
     const isBeyond = isBeyondThrottle(strategy, memory.throttlePercent);
     const decision =
       state().via === undefined
@@ -49,7 +49,7 @@ export class TaskSteering {
     return isWatched && plan.settings.steering !== undefined;
   }
 
-  /** A switch to post-copy is asked for until the task is in it, or the manager refuses. */
+  /** Requests post-copy until the task is in it or the manager refuses. */
   async #apply(signal: AbortSignal): Promise<void> {
     const { state, ask, order, log, record } = this.#context;
     if (!this.#isDue()) return;
@@ -65,16 +65,16 @@ export class TaskSteering {
       log.warn({ error }, 'manager did not apply the decision');
       await record({ type: 'unset', error: error.toJSON() });
     }
-    // What it refused is decided no more, and what was before is not asked for again.
+    // A refused change is not decided again, and the older one is not restored.
     if (!isSwitch) this.#setMs = this.#decidedMs();
   }
 
-  /** What its manager has under way by a path of its own, nobody here knows. */
+  /** Data in flight on a manager's path is unknown. */
   get #underWayMs(): number {
     return this.#context.order.wire === true ? WIRE_UNDER_WAY_MS : 0;
   }
 
-  /** The downtime that its manager is to plan for, ms. */
+  /** Downtime for its manager to plan for, ms. */
   #decidedMs(): number {
     const { state, order } = this.#context;
     const { downtimeMs } = state().steering ?? {};

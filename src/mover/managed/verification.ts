@@ -28,32 +28,28 @@ const SILENT_HINT =
 const NO_ADDRESS =
   'no address of the guest is known; name it under `network.probe.addresses` of this agent';
 const NOT_BEGUN = 'another mover began the migration, and what it saw ended with it';
-/** What the destination's agent looks at; of anything else it says nothing here. */
+/** Looks of the destination's agent that count here. */
 const LOOKED_AT_THERE = ['disks', 'segment'] as const;
-/** It looks for 6 s at most, ms. */
+/** Limit, ms; its looks take up to 6 s. */
 const THERE_MS = 8000;
-/** What a journal takes. */
 const MAX_LOOKS = 16;
-/** A manager does not say when it will switch: a guest that may move for hours is asked less often, ms. */
+/** Probe interval for a guest that may move for hours, ms; a manager does not announce its switchover. */
 const LONG_INTERVAL_MS = 50;
 
 interface Io {
-  /** Asks a guest for its clock. */
   readonly ask?: typeof askGuestClock;
   readonly watch?: (wanted: ProbeSearch) => Pick<GuestWatch, 'end' | 'close'>;
-  /** When the migration was asked for, by the wall's clock. */
+  /** Wall clock of the request. */
   readonly askedAtMs?: number;
-  /** Where the guest's manager is part of its hosts. */
+  /** Present if the guest's manager is part of its hosts. */
   readonly hosts?: HostLooks;
-  /** Hosts without a part in it, that watch it, too. */
+  /** Uninvolved hosts that also watch it. */
   readonly others?: Pick<OtherHosts, 'begin' | 'results' | 'close'>;
 }
 
-/** How the disks of a guest are looked at, at its two hosts. */
 export interface HostLooks {
-  /** At the destination, by its agent. */
   readonly askThere: (signal: AbortSignal) => Promise<readonly Check[]>;
-  /** Here: which guests may write to each of these files; undefined where no driver of this host knows. */
+  /** Guests of this host that may write to each of these files; undefined if no driver can tell. */
   readonly writersHere: (
     files: readonly string[],
     signal: AbortSignal,
@@ -61,9 +57,8 @@ export interface HostLooks {
 }
 
 /**
- * What this host sees of a guest that its manager moves, from outside of the hypervisor, before, meanwhile and after, and what
- * its destination's agent sees of it there. It knows the guest's addresses from its configuration alone. Nothing that is seen,
- * or cannot be, fails a migration.
+ * External checks of a managed guest by this host, before, during and after the move, and by its destination's agent.
+ * The guest's addresses come from the configuration only. Results cannot fail a migration.
  */
 export class ManagedVerification {
   readonly #config: Pick<AgentConfig, 'name' | 'network'>;
@@ -71,7 +66,7 @@ export class ManagedVerification {
   readonly #io: Io;
   readonly #look: GuestClockLook;
   #watch: Pick<GuestWatch, 'end' | 'close'> | undefined;
-  /** What the guest writes to here, as its manager has said before it was moved. */
+  /** Files that the guest writes to here, as its manager reported before the move. */
   #written: WrittenFiles | undefined;
   #isInspected = false;
   #there: Promise<readonly Check[] | string> | undefined;
@@ -83,12 +78,12 @@ export class ManagedVerification {
     this.#look = new GuestClockLook(clock, io.ask);
   }
 
-  /** Before the manager is asked to move it. Never rejects. */
+  /** Called before the manager's order. Never rejects. */
   before(state: () => ManagedState): void {
     void this.#look.before(this.#addressOf(state()), () => state().order !== 'none');
   }
 
-  /** From here on it is probed, until `results` or `close`; nothing waits for that. */
+  /** Probes the guest until `results` or `close`; nothing waits for it. */
   watch({ plan, memoryBytes = 0 }: ManagedState): void {
     const { probe } = this.#config.network;
     if (this.#watch !== undefined || probe === 'off') return;
@@ -96,7 +91,7 @@ export class ManagedVerification {
     const { hosts: _hosts, laterMs: _laterMs, addresses, ...probing } = probe;
     const known = configuredOf(addresses, guest);
     const leastIntervalMs = isWatchedEarly(plan.settings.mode, memoryBytes) ? 0 : LONG_INTERVAL_MS;
-    // Where it is named nowhere, nobody is asked.
+    // Other hosts are not asked if none has its addresses.
     if (known.length > 0)
       this.#io.others?.begin({
         id,
@@ -111,7 +106,6 @@ export class ManagedVerification {
     this.#watch = watch({ owner: id, ...nobodys, probing, addresses: known, leastIntervalMs });
   }
 
-  /** Why this host does not probe it; undefined where it does. */
   #whyNot(guest: string): string | undefined {
     const { name, network } = this.#config;
     const { probe } = network;
@@ -121,15 +115,15 @@ export class ManagedVerification {
     return configuredOf(probe.addresses, guest).length === 0 ? NO_ADDRESS : undefined;
   }
 
-  /** What its manager says of it before it is moved. */
+  /** Takes the manager's report before the move. */
   inspected({ written }: { readonly written?: WrittenFiles | undefined }): void {
     this.#isInspected = true;
     this.#written = written;
   }
 
   /**
-   * The destination's agent asks the manager for a guest of this migration: to be awaited before the manager is told that it
-   * is over. Never rejects.
+   * The destination's agent asks its manager for this guest; await it before the manager is told of the end. Never
+   * rejects.
    */
   async there(): Promise<void> {
     const { hosts } = this.#io;
@@ -143,7 +137,7 @@ export class ManagedVerification {
     await this.#there;
   }
 
-  /** Its manager has it at the destination. Never rejects. */
+  /** The manager has the guest at the destination. Never rejects. */
   async results({
     plan,
     figures,
@@ -168,7 +162,7 @@ export class ManagedVerification {
     return { verified, ...(seen.length === 0 ? {} : { vantages: seen }) };
   }
 
-  /** A peer speaks of its own host, and of these looks alone. */
+  /** A peer only reports on its own host, with these looks. */
   async #seenThere(): Promise<Check[]> {
     if (this.#io.hosts === undefined) return [];
     await this.there();
@@ -179,7 +173,7 @@ export class ManagedVerification {
     return [...seen, ...lacking.map((name) => notLooked(name, 'destination', why))];
   }
 
-  /** The source's hypervisor has ended, and none other of this host may write to what it wrote to. */
+  /** The source's hypervisor has ended, and no other one here may write to its files. */
   async #disksHere({ from, to }: ManagedState['plan']): Promise<VerificationCheck[]> {
     const { hosts } = this.#io;
     if (hosts === undefined || from === to) return [];
@@ -198,7 +192,7 @@ export class ManagedVerification {
     }
   }
 
-  /** A line of the report; undefined where nobody probes, as it is configured. */
+  /** Line of the report; undefined if probing is off. */
   async #seen(guest: string): Promise<ProbeReport | undefined> {
     const { name, network } = this.#config;
     if (network.probe === 'off') return undefined;
@@ -219,7 +213,7 @@ export class ManagedVerification {
       : { notTried: `not reached by probes: ${result.notTried}`.slice(0, 1024) };
   }
 
-  /** It answered before: a silence now says something of its network. */
+  /** It answered before, so a silence now points at its network. */
   #reached(
     address: ReturnType<typeof clockAddressOf>,
     clock: VerificationCheck,
@@ -248,7 +242,6 @@ export class ManagedVerification {
     return clockAddressOf(this.#config, plan.guest, []);
   }
 
-  /** Leaves nothing behind. */
   async close(): Promise<void> {
     await Promise.all([this.#watch?.close(), this.#io.others?.close()]);
     this.#watch = undefined;
@@ -258,13 +251,12 @@ export class ManagedVerification {
 const isLookThere = ({ name, side, error }: Check): boolean =>
   side === 'destination' && error === undefined && LOOKED_AT_THERE.some((each) => each === name);
 
-/** A guest whose storage moves by itself stays where it is. */
+/** A guest whose storage moves alone stays in place. */
 function hasIt({ from, to, settings }: ManagedState['plan']): string {
   if (from !== to) return `its manager has it at ${to}, and no more at ${from}`;
   return `its manager has it at ${to} as before, with its storage at ${settings.datastore ?? 'another place'}`;
 }
 
-/** What a mover has of it. */
 export type Looks = Pick<
   ManagedVerification,
   'before' | 'inspected' | 'watch' | 'there' | 'results' | 'close'

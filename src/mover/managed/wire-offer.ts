@@ -9,21 +9,19 @@ import { WIRE_VERSION } from '../../protocol/wire.ts';
 const OFFER_MS = 8000;
 
 export interface WireAsked {
-  /** Of this host. */
   readonly driver: Pick<ManagedDriver, 'name' | 'memorySockets'>;
   readonly guest: string;
   readonly from: string;
   readonly to: string;
   /** Disks are copied with it. */
   readonly disks: boolean;
-  /** Asks the agent of the other host. */
   readonly ask: (
     query: Pick<ReceiverRequest, 'guest' | 'from' | 'driver'>,
     options: { readonly signal: AbortSignal; readonly deadlineMs: number },
   ) => Promise<ReceiverOffer>;
 }
 
-/** Whether a guest that its manager moves can take the wire with its memory, and with the disks that are copied; opens nothing. */
+/** Checks that a manager's memory stream and disk copies can take the wire; opens nothing. */
 export async function checkWire(asked: WireAsked, signal: AbortSignal): Promise<Check> {
   try {
     const why = await whyNot(asked, signal);
@@ -57,7 +55,7 @@ async function whyNot(asked: WireAsked, signal: AbortSignal): Promise<string | u
   return undefined;
 }
 
-/** Nothing of an earlier build. */
+/** Empty for an earlier build. */
 async function offerOr(
   { driver, guest, from, ask }: WireAsked,
   signal: AbortSignal,

@@ -28,20 +28,19 @@ import { askAgent, type RoutedAnswer } from './ask-agent.ts';
 import { managedSettings } from './settings.ts';
 import { checkWire, type WireAsked } from './wire-offer.ts';
 
-/** Once the manager says that its task has ended, what is under way may take this long, ms. */
+/** Time for data in flight after the manager reports the task's end, ms. */
 const CLOSE_MS = 3000;
 const OPEN_MS = 15_000;
-/** A manager decides who runs the guest; its receivers count no epochs. */
+/** Receivers of a manager's stream count no epochs, because the manager decides who runs the guest. */
 const EPOCH = 1;
 
-/** What the sessions did; `why`: one ended by itself. */
+/** Session figures; `why`: one ended by itself. */
 export interface WireDone {
   readonly figures: WireReport;
   readonly disks?: DiskLink;
   readonly why?: string;
 }
 
-/** What there is to send. */
 export type WireLoad = Pick<ManagedState, 'memoryBytes' | 'copies'>;
 
 interface WireConnection {
@@ -58,15 +57,15 @@ export interface ManagedWireDependencies extends Required<Pick<Surroundings, 'co
 }
 
 /**
- * The wire under a manager: its hypervisor connects to a socket of this mover with the guest's memory, and to another with
- * the disks that are copied, and at the destination a receiver hands both on. A mover that takes over has none: the manager's stream has broken with the earlier one, and what
- * becomes of the task the manager says.
+ * The wire under a manager: its hypervisor connects to sockets of this mover for memory and for copied disks, and a
+ * receiver at the destination passes both on. A mover that takes over has none, because the manager's stream broke
+ * with the earlier mover.
  */
 export class ManagedWire {
   readonly #deps: ManagedWireDependencies;
   #open: WireConnection | undefined;
   #why: string | undefined;
-  /** It is closed or broken off: what is heard of it from then on is its end, and nothing is opened. */
+  /** Set once closed or aborted: nothing is opened any more. */
   #closing: Error | undefined;
 
   constructor(deps: ManagedWireDependencies) {
@@ -89,7 +88,7 @@ export class ManagedWire {
     return checkWire({ driver, guest, from: config.name, to, disks, ask }, signal);
   }
 
-  /** Makes both ends ready for the manager; nothing where they are. An error leaves nothing of it on this host. */
+  /** Prepares both ends for the manager, if they are not ready. After an error nothing stays on this host. */
   async open({ memoryBytes = 0, copies }: WireLoad, signal: AbortSignal): Promise<void> {
     if (this.#open !== undefined) return;
     const disks = copies.length > 0;
@@ -104,7 +103,7 @@ export class ManagedWire {
       api.openReceiver({ body }, { signal, deadlineMs: OPEN_MS }),
     );
     this.#mustMatch(answer, disks);
-    // Those that a mover which was killed has left.
+    // Left by a mover that was killed.
     await this.sweep();
     const end = ({ session, address }: DiskTunnel): Omit<SourceTunnelOptions, 'socket'> => ({
       ...this.#endpoint(),
@@ -122,7 +121,7 @@ export class ManagedWire {
         this.#mind(tunnel);
         openToUser(socket, user);
       }
-      // Broken off while it was opened.
+      // Aborted during the opening.
       if (this.#closing !== undefined) throw this.#closing;
       openToUser(this.#sockets.memory, user);
     } catch (thrown) {
@@ -137,7 +136,6 @@ export class ManagedWire {
     return managedSettings(request, config.limits, true);
   }
 
-  /** What both sessions have alike. */
   #endpoint(): Omit<SourceTunnelOptions, 'socket' | 'session' | 'addresses'> {
     const { config, request, log } = this.#deps;
     const { linkGraceMs: graceMs = DEFAULT_LINK_GRACE_MS, maxBandwidth } = this.#settings;
@@ -171,7 +169,7 @@ export class ManagedWire {
     return wire.source({ ...end, memoryBytes, cores: codecCores(config), socket, ...more }, signal);
   }
 
-  /** Keeps the first reason for which one is over by itself. */
+  /** Keeps the first reason why a session ended by itself. */
   #mind({ ended }: Pick<Wire, 'ended'>): void {
     ended.catch((thrown: unknown) => {
       if (this.#closing !== undefined) return;
@@ -190,7 +188,7 @@ export class ManagedWire {
       throw noPath(`${request.toHost} opens a path for memory alone`);
   }
 
-  /** The manager's task has ended: lets through what is under way. Undefined where none was open. Never rejects. */
+  /** The manager's task has ended: delivers data in flight. Undefined if none was open. Never rejects. */
   async close(): Promise<WireDone | undefined> {
     if (this.#open === undefined) return undefined;
     const { wire, tunnel } = this.#open;
@@ -204,14 +202,13 @@ export class ManagedWire {
     };
   }
 
-  /** Breaks off what there is. */
   abort(why: string): void {
     this.#closing ??= new Error(why);
     for (const each of [this.#open?.wire, this.#open?.tunnel]) each?.abort(new Error(why));
     this.#open = undefined;
   }
 
-  /** Removes what an earlier mover has left of it on this host. */
+  /** Removes an earlier mover's sockets from this host. */
   async sweep(): Promise<void> {
     const { memory, disks } = this.#sockets;
     for (const each of [memory, disks]) await rm(each, { force: true });

@@ -23,19 +23,18 @@ import {
 import type { TargetWire } from '../../wire/open.ts';
 import { wireOpeners } from '../engine/wire-openers.ts';
 
-/** The source's mover connects right after it has its answer, ms. */
+/** Time for the source's mover to connect after its answer, ms. */
 const UNUSED_MS = 60_000;
-/** Once the migration has had its time, the manager is asked to end its task, and ends it. */
+/** Time beyond the migration's timeout, ms: the manager is asked to end its task, and ends it. */
 const AFTER_TIMEOUT_MS = 2 * CANCEL_MS;
-/** What the stream's end leaves to be kept of it may take this long, ms. */
+/** Time to save data after the stream's end, ms. */
 const CLOSE_MS = 10_000;
-/** As the source's mover counts it. */
+/** Epoch of the source's mover. */
 const EPOCH = 1;
 
 /**
- * The destination's end of the wire, for a guest that its manager moves: hands to the manager's hypervisor what the source's
- * mover sends. It keeps nothing, and decides nothing. It lives as long as its session, also where its agent ends; if it
- * dies, the manager's stream breaks. Never rejects.
+ * Destination end of the wire for a managed guest: passes the source mover's data to the manager's hypervisor. Lives
+ * as long as its session, even without its agent; if it dies, the manager's stream breaks. Never rejects.
  */
 export async function runReceiver(
   configFile: string,
@@ -60,11 +59,11 @@ export async function runReceiver(
     removeSockets(order);
     forgetReceiver(config.stateDir, order);
   } catch {
-    // Its agent tries again.
+    // The agent tries again.
   }
 }
 
-/** What comes in: memory, and the disks of a guest that takes them along. */
+/** Incoming memory, and disks if they are copied. */
 export interface Ends {
   readonly wire: TargetWire;
   readonly disks?: Pick<TargetTunnel, 'close' | 'abort'>;
@@ -86,7 +85,7 @@ async function open(
       place: { ...place, disks: { address: disks.address, session: ofDisks } },
     };
   } catch (thrown) {
-    // Nobody would close it.
+    // Nothing else would close it.
     wire.abort(toGodwitError(thrown));
     throw thrown;
   }
@@ -97,8 +96,8 @@ function sessionName(): string {
 }
 
 /**
- * Until its session is over and what is kept of it is written. A session that nobody opens, or ends, is broken off. That of
- * the disks ends with that of the memory; where it breaks before, the manager finds its copies broken.
+ * Runs until the session is over and saved data is written. Aborts a session that is never opened or never ends. The
+ * disks' session ends with memory's; if it breaks before, the manager reports broken copies.
  */
 export async function receive(
   { wire, disks }: Ends,
@@ -115,7 +114,7 @@ export async function receive(
     wire.abort(new Error('nobody has opened the session'));
   });
   after(timeoutMs + AFTER_TIMEOUT_MS, () => wire.abort(new Error('its migration is long over')));
-  // Whoever opened it knows why it is over.
+  // The other end knows the reason.
   await wire.ended.catch(() => undefined);
   over.abort();
   await Promise.all([wire.close(CLOSE_MS), disks?.close(CLOSE_MS)]);
@@ -147,7 +146,6 @@ async function openDisks(
   return openTargetTunnel({ ...endpointOf(config, order, session), socket });
 }
 
-/** What both sessions have alike. */
 function endpointOf(
   config: AgentConfig,
   { id, from, terms }: ReceiverOrder,

@@ -4,7 +4,7 @@ import { toGodwitError } from '../../errors.ts';
 import { openIcmpSocket } from '../icmp-socket.ts';
 import { aheadBy, TIMESTAMP_BYTES, timestampReply, timestampRequest } from './timestamp.ts';
 
-/** What a clock is ahead of this host's, ms; no further off than half of what the question took. */
+/** Offset of a clock to this host's, ms; the error is at most half of the round trip. */
 export interface ClockReading {
   readonly aheadMs: number;
   readonly tookMs: number;
@@ -15,8 +15,8 @@ const TRY_MS = 250;
 const LOOK_MS = 5;
 
 /**
- * Asks a guest's kernel for its clock, by ICMP and over this host's own routes: no program in the guest and no hypervisor
- * has a part in it. The quickest of a few answers counts. Resolves to why there is none; never rejects.
+ * Asks a guest's kernel for its clock, by ICMP over this host's routes, without the guest's programs or the
+ * hypervisor. The fastest of a few answers counts. Resolves to the reason if there is none; never rejects.
  */
 export async function askGuestClock(
   address: string,

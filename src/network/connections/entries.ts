@@ -1,15 +1,14 @@
 import { connection, TCP_STATES, type Connection } from '../../protocol/peer/connections.ts';
 
-/** What `conntrack` writes of the kernel's table, and what it is asked to put there. Pure. */
+/** Text formats of `conntrack`: the kernel's table, and changes to it. Pure. */
 
-/** A table as it was read. */
 export interface Entries {
   readonly entries: readonly Connection[];
-  /** Lines of a protocol that cannot be put in elsewhere, or that are not understood. */
+  /** Lines of a protocol that cannot be restored, or that are not understood. */
   readonly leftOut: number;
 }
 
-/** Reads `conntrack -L -o extended`, a line an entry. Never throws: a line that is not understood is left out. */
+/** Parses `conntrack -L -o extended`. Never throws; skips lines that are not understood. */
 export function parseEntries(text: string): Entries {
   const entries: Connection[] = [];
   let leftOut = 0;
@@ -30,7 +29,7 @@ function parseLine(line: string): Connection | undefined {
   const words = line.trim().split(/\s+/, WORDS);
   const [family = '', , protocol = '', , timeout = '', ...rest] = words;
   if (!/^ipv[46]$/.test(family) || !/^\d{1,7}$/.test(timeout)) return undefined;
-  // The first of a name belongs to the original direction, the second to the reply's.
+  // The first value of a name is for the original direction, the second for the reply.
   const values = new Map<string, string[]>();
   const flags = new Set<string>();
   for (const word of rest) {
@@ -44,7 +43,7 @@ function parseLine(line: string): Connection | undefined {
     text !== undefined && /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
   const [sources, targets] = [both('src'), both('dst')];
   const [fromPorts, toPorts] = [both('sport'), both('dport')];
-  // A zone for one direction alone cannot be expressed.
+  // A zone for one direction only cannot be expressed.
   if (values.has('orig-zone') || values.has('reply-zone')) return undefined;
   const parsed = connection.safeParse({
     protocol,
@@ -72,12 +71,12 @@ function agrees({ original, reply }: Connection, family: string): boolean {
   return all.every((address) => address.includes(':') === (family === 'ipv6'));
 }
 
-/** One of the guest's addresses is an end of it, as the guest or as others see it. */
+/** True if one of the guest's addresses is an end of it, translated or not. */
 export function concerns({ original, reply }: Connection, addresses: ReadonlySet<string>): boolean {
   return [original.from, original.to, reply.from, reply.to].some((each) => addresses.has(each));
 }
 
-/** The same for entries that the kernel takes for one. */
+/** Equal for entries that the kernel considers the same. */
 export function keyOf(entry: Connection): string {
   const { protocol, original, zone } = entry;
   const own =
@@ -92,7 +91,7 @@ export interface Change {
   readonly gone: readonly Connection[];
 }
 
-/** What the other host has to learn when it knows `before`. Time that passes is no news. */
+/** Changes for a host that has `before`, ignoring timeouts. */
 export function changes(before: ReadonlyMap<string, Connection>, now: Entries['entries']): Change {
   const present = new Set(now.map(keyOf));
   const fresh = now.filter((entry) => {
@@ -106,19 +105,19 @@ function essence({ timeoutS: _passes, ...entry }: Connection): string {
   return JSON.stringify(entry);
 }
 
-/** Lines that take out all that have one of these addresses for an end, each by one walk through the table. */
+/** Lines that delete all entries with one of these addresses, with one table walk each. */
 export function deleteAllLines(addresses: readonly string[]): string[] {
   return addresses.flatMap((address) => [`-D -s ${address}`, `-D -r ${address}`]);
 }
 
 type Words = (string | number)[][];
 
-/** A line for `conntrack --load-file` that puts it in, and does nothing where it is. */
+/** `conntrack --load-file` line that adds an entry, or does nothing if it exists. */
 export function addLine(entry: Connection): string {
   const { original, reply, timeoutS, seenReply, assured, mark, zone, protocol } = entry;
   const seen = [...(seenReply ? ['SEEN_REPLY'] : []), ...(assured ? ['ASSURED'] : [])];
   const words: Words = [
-    // Nothing is forgotten at once that is about to be used.
+    // An entry that is about to be used must not expire at once.
     ['-A', '-t', Math.max(1, timeoutS), '-u', seen.join(',') || 'UNSET'],
     ['-s', original.from, '-d', original.to, '-r', reply.from, '-q', reply.to],
     ['-p', protocol, ...ownWords(entry)],
@@ -133,7 +132,6 @@ export function addLine(entry: Connection): string {
   return words.flat().join(' ');
 }
 
-/** A line that takes it out, and does nothing where it is not. */
 export function deleteLine(entry: Connection): string {
   const { original, protocol, zone } = entry;
   const words: Words = [

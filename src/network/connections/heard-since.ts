@@ -2,19 +2,18 @@ import type { HandedOver } from '../../migration/report/verified.ts';
 import type { Connection } from '../../protocol/peer/connections.ts';
 import { keyOf, type Entries } from './entries.ts';
 
-/** Whether connections that were put into a host's table carry packets there, by what the kernel makes of their timeouts. Pure. */
+/** Tells from the kernel's timeouts whether restored connections carry packets. Pure. */
 
-/** An established TCP connection as it was put in. */
 export interface RestoredConnection {
   readonly timeoutS: number;
-  /** By the monotonic clock. */
+  /** Monotonic clock. */
   readonly putAtMs: number;
 }
 
-/** Whole seconds, rounded at either end. */
+/** Timeouts are whole seconds, rounded twice. */
 const ROUNDED_S = 2;
 
-/** A packet winds an entry’s timeout up again: one without a packet has as much less as time has passed. */
+/** A packet resets an entry's timeout; otherwise it falls with the elapsed time. */
 export function heardSince(
   handed: ReadonlyMap<string, RestoredConnection>,
   now: Entries['entries'],

@@ -15,25 +15,25 @@ import {
   type Entries,
 } from './entries.ts';
 
-/** This host's connection tracking, by the tool that hosts have for it. */
+/** This host's connection tracking, through the standard tool. */
 
 const COUNT = '/proc/sys/net/netfilter/nf_conntrack_count';
 const TOOL_MS = 5000;
-/** Of a guest; each costs two looks at the table. */
+/** Addresses of a guest; each costs two table walks. */
 const MAX_ADDRESSES = 16;
-/** So many are taken out one by one. */
+/** Up to this many are deleted one by one. */
 export const FEW = 16;
-/** A table up to this size is read as a whole to find out whose connections it has. */
+/** Maximum size of a table that is read as a whole to find a guest's connections. */
 const MAX_TO_SEARCH = 16_384;
 
-/** How many connections this host tracks; 0 where it tracks none at all. Starts no program. */
+/** Number of tracked connections; 0 without tracking. Starts no program. */
 export async function trackedHere(): Promise<number> {
   const text = await readFile(COUNT, 'utf8').catch(() => '0');
   const count = Number.parseInt(text, 10);
   return Number.isSafeInteger(count) ? count : 0;
 }
 
-/** The entries that have one of these addresses for an end. GODWIT_HOST_LACKS where the tool is not there. */
+/** Entries with one of these addresses. GODWIT_HOST_LACKS without the tool. */
 export async function readConnections(
   addresses: readonly string[],
   signal: AbortSignal,
@@ -43,7 +43,7 @@ export async function readConnections(
   let leftOut = 0;
   for (const address of wanted) {
     const family = address.includes(':') ? 'ipv6' : 'ipv4';
-    // What it began; and what reaches it, also under another address that the host translates.
+    // Connections from it and to it, including translated addresses.
     for (const end of ['-s', '-r']) {
       const table = parseEntries(await list(['-f', family, end, address], signal));
       leftOut += table.leftOut;
@@ -57,10 +57,7 @@ export async function readConnections(
   return { entries: [...found.values()], leftOut };
 }
 
-/**
- * All addresses that the table speaks of, those with the most connections first: whose they are, it does not know.
- * GODWIT_HOST_LACKS where it is too long to be searched.
- */
+/** All addresses in the table; those with the most connections first. GODWIT_HOST_LACKS if the table is too long. */
 export async function addressesTracked(signal: AbortSignal): Promise<string[]> {
   const count = await trackedHere();
   if (count === 0) return [];
@@ -80,8 +77,8 @@ export async function addressesTracked(signal: AbortSignal): Promise<string[]> {
 }
 
 /**
- * Takes some entries of a guest out and puts others in. To take one out by itself the tool walks through the whole
- * table (4 ms here): of many, all of the guest's are taken out, and those that are to stay put in again.
+ * Deletes some of a guest's entries and adds others. Deleting one walks the whole table (4 ms here), so for many, all
+ * of the guest's are deleted and the remaining ones added again.
  */
 export async function replaceConnections(
   addresses: readonly string[],
@@ -97,10 +94,9 @@ export async function replaceConnections(
   return load([...all, ...[...staying, ...put].map(addLine)], signal);
 }
 
-/** Carries out lines for the tool, all by one program. */
 async function load(lines: readonly string[], signal: AbortSignal): Promise<void> {
   if (lines.length === 0) return;
-  // A file, since the tool opens its standard input by its name, which it cannot where that is a socket.
+  // A file, because the tool opens its standard input by name.
   const directory = await mkdtemp(path.join(tmpdir(), 'godwit-connections-'));
   try {
     const file = path.join(directory, 'lines');

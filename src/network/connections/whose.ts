@@ -5,23 +5,19 @@ import type { NetworkFacts } from '../facts.ts';
 import { RESERVED, ownAddresses } from '../routed.ts';
 
 /**
- * Whose the connections are that another host hands over. That host names the addresses of its guest, and a host with a
- * stolen certificate would name any: an entry lets packets through a firewall, so this host judges each address by what it
- * sees itself. Pure.
+ * Filters handed-over connections by this host's knowledge of their addresses. An entry lets packets through a
+ * firewall, and a host with a stolen certificate could name any address. Pure.
  */
 
 export interface Surrounding {
   readonly facts: Pick<NetworkFacts, 'addresses' | 'neighbours'>;
-  /** Addresses of the fleet's hosts. */
   readonly hosts: readonly string[];
 }
 
 type Nic = Pick<NicNetwork, 'mac' | 'addresses' | 'attachment'>;
 
 export interface AddressJudgement {
-  /** Addresses of the guest, as far as this host knows nothing else. */
   readonly own: ReadonlySet<string>;
-  /** Why the others are left out, in words. */
   readonly refused: readonly string[];
 }
 
@@ -30,7 +26,7 @@ export function judgeAddresses(nics: readonly Nic[], around: Surrounding): Addre
   const own = new Set<string>();
   const refused: string[] = [];
   for (const { addresses, attachment } of nics) {
-    // A route to it was judged before the guest was admitted, and others answer for it until it runs here.
+    // The route was judged at admission; other hosts answer for it until the guest runs here.
     const routed = attachment.kind === 'routed' ? attachment.routes : [];
     for (const address of addresses) {
       const why = whyNot(address, macs, routed, around);
@@ -41,7 +37,7 @@ export function judgeAddresses(nics: readonly Nic[], around: Surrounding): Addre
   return { own, refused };
 }
 
-/** Entries of the guest's own connections, and none with this host itself at the other end. */
+/** The guest's entries, without connections to this host itself. */
 export function ownEntries(
   entries: readonly Connection[],
   { own }: AddressJudgement,

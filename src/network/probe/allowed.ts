@@ -2,17 +2,16 @@ import { BlockList, isIPv4 } from 'node:net';
 import { godwitError, type GodwitError } from '../../errors.ts';
 import type { AdmittedGuest, WatchOrder } from '../../protocol/peer/probe.ts';
 
-/** What a host knows by itself, whatever another one says. */
+/** Knowledge of a host, independent of other hosts' claims. */
 export interface OwnKnowledge {
-  /** Addresses of the guest in this host's own configuration. */
   readonly configured: readonly string[];
-  /** Addresses of this host and of other hosts, none of which is a guest's. */
+  /** Addresses of this host and other hosts, which cannot be a guest's. */
   readonly hosts: readonly string[];
 }
 
 /**
- * Why this host does not watch what `sender` asks it to: a host that moves a guest chooses neither whom others probe nor
- * where. Undefined where the order is for the guest that the destination says it has admitted, and for nothing else. Pure.
+ * Reason to refuse a watch order of `sender`, since a host that moves a guest must not choose what others probe.
+ * Undefined if the order only concerns the guest that the destination reports as admitted. Pure.
  */
 export function wrongWatch(
   sender: string,
@@ -37,10 +36,7 @@ export function wrongWatch(
   return undefined;
 }
 
-/**
- * The same of a guest that its manager moves: this host probes what its own administrator has named, and nobody's word counts.
- * In words where it has named nothing. Pure.
- */
+/** Same for a managed guest: this host only probes addresses from its own configuration. Pure. */
 export function wrongManagedWatch(
   sender: string,
   { guest, nics }: Pick<WatchOrder, 'guest' | 'nics'>,
@@ -58,7 +54,7 @@ export function wrongManagedWatch(
 const HINT =
   'Name addresses that no host sees under `network.probe.addresses` of every host that watches; upgrade hosts of an earlier build.';
 
-/** GODWIT_PROTOCOL_INVALID: what is wrong with an order to watch. */
+/** GODWIT_PROTOCOL_INVALID for an invalid watch order. */
 export function notWatched(sender: string, guest: string, what: string): GodwitError {
   const facts = { peer: sender, expected: `a watch of an admitted guest (${guest})`, what };
   return godwitError('GODWIT_PROTOCOL_INVALID', facts, { hint: HINT });
@@ -70,14 +66,14 @@ function listOf(addresses: readonly string[]): BlockList {
     try {
       list.addAddress(address, family(address));
     } catch {
-      // The schema of addresses is looser than the kernel: an invalid address belongs to nobody.
+      // The address schema is looser than the kernel; an invalid address has no owner.
       continue;
     }
   }
   return list;
 }
 
-/** As the kernel reads them: an address can be written in several ways. */
+/** Compares like the kernel, because an address has several spellings. */
 function has(list: BlockList, address: string): boolean {
   try {
     return list.check(address, family(address));

@@ -3,7 +3,7 @@ import { MAX_ADDRESSES, type Probing } from '../../protocol/peer/probe.ts';
 import { PROBE_KINDS, type ProbeKind } from '../../protocol/public/probe.ts';
 import { isSingle } from '../segment/frames.ts';
 
-/** Which questions a guest is asked from here, and in which order; the first that it answers is the one to go on with. Pure. */
+/** Chooses the probes of a guest and their order; the first with an answer is used. Pure. */
 
 export interface Candidate {
   readonly kind: ProbeKind;
@@ -12,13 +12,13 @@ export interface Candidate {
   readonly port?: number;
 }
 
-/** An address of the guest, and the MAC behind it. */
+/** Address of the guest, and its MAC. */
 export interface Target {
   readonly address: string;
   readonly mac: string;
 }
 
-/** The addresses of a guest that are configured; a guest may be called `constructor`. */
+/** Configured addresses of a guest; a guest may be named `constructor`. */
 export function configuredOf(
   addresses: Readonly<Record<string, readonly string[]>>,
   guest: string,
@@ -26,12 +26,12 @@ export function configuredOf(
   return Object.hasOwn(addresses, guest) ? (addresses[guest] ?? []) : [];
 }
 
-/** Addresses that mean something on each link anew: a host's own services (metadata of a cloud) are among them. */
+/** Addresses with a separate meaning on each link, including a host's services (a cloud's metadata). */
 const LINK_LOCAL = new BlockList();
 LINK_LOCAL.addSubnet('169.254.0.0', 16);
 LINK_LOCAL.addSubnet('fe80::', 10, 'ipv6');
 
-/** What a guest may be asked by, by what its NICs and this host's neighbours show; each once. `without`: addresses of no known NIC. */
+/** Unique probe targets from the NICs and this host's neighbours. `without`: addresses without a known NIC. */
 export function targetsOf(
   nics: readonly { readonly mac: string; readonly addresses: readonly string[] }[],
   neighbours: readonly { readonly dst: string; readonly lladdr?: string | undefined }[],
@@ -46,13 +46,12 @@ export function targetsOf(
   return [...others, ...all].slice(0, MAX_ADDRESSES);
 }
 
-/** The kinds that are asked for, in their order. */
 export function kindsOf({ kind, http }: Probing): ProbeKind[] {
   if (kind !== 'auto') return [kind];
   return PROBE_KINDS.filter((each) => each !== 'http' || http !== undefined);
 }
 
-/** What is asked over IP, by one kind: nothing of a link's own, which is not this host's link. */
+/** IP probes of one kind; excludes link-local addresses, whose link is not this host's. */
 export function candidates(
   kind: Exclude<ProbeKind, 'arp'>,
   targets: readonly Target[],
@@ -75,7 +74,7 @@ export function candidates(
 
 const WORDS = { arp: 'ARP', icmp: 'ICMP', tcp: 'TCP', http: 'HTTP' } as const;
 
-/** Why there is nothing to watch, from what became of each kind. */
+/** Reason for no watch, from each kind's failure. */
 export function whyNone(
   failures: readonly { readonly kind: ProbeKind; readonly why: string }[],
 ): string {

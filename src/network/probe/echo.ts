@@ -1,14 +1,13 @@
 import { isIPv4 } from 'node:net';
 import { v6Bytes } from '../segment/frames.ts';
 
-/** ICMP's echo, as it is written to and read from a socket that is connected to the guest. Pure. */
+/** ICMP echo messages for a socket connected to the guest. Pure. */
 
 const COOKIE_BYTES = 8;
-/** A request's length. */
 export const ECHO_BYTES = 8 + COOKIE_BYTES;
 const ECHO = { 4: { request: 8, reply: 0 }, 6: { request: 128, reply: 129 } } as const;
 
-/** `cookie`: 8 bytes that distinguish our answers from those to others. */
+/** `cookie`: 8 bytes that distinguish our answers from others. */
 export function echoRequest(address: string, cookie: Buffer, sequence: number): Buffer {
   const family = isIPv4(address) ? 4 : 6;
   const packet = Buffer.alloc(8 + COOKIE_BYTES);
@@ -16,23 +15,23 @@ export function echoRequest(address: string, cookie: Buffer, sequence: number): 
   cookie.copy(packet, 4, 0, 2);
   packet.writeUInt16BE(sequence & 0xffff, 6);
   cookie.copy(packet, 8, 0, COOKIE_BYTES);
-  // Of IPv6 the kernel makes it, which knows the addresses.
+  // The kernel adds the IPv6 checksum, which includes the addresses.
   if (family === 4) packet.writeUInt16BE(checksum(packet), 2);
   return packet;
 }
 
-/** Whether these bytes are the answer to a request with that cookie. Takes any bytes; a raw socket of IPv4 gives the header too. */
+/** True if it answers a request with that cookie. Takes any bytes; a raw IPv4 socket includes the header. */
 export function isEchoReply(address: string, cookie: Buffer, bytes: Buffer): boolean {
   const family = isIPv4(address) ? 4 : 6;
   const first = bytes[0] ?? 0;
-  // A reply begins with 0 (IPv4) or 129; an IPv4 header with its version, 4.
+  // A reply begins with 0 (IPv4) or 129, and an IPv4 header with its version, 4.
   const at = family === 4 && first >> 4 === 4 ? (first & 0x0f) * 4 : 0;
   const packet = bytes.subarray(at);
   if (packet.length < 8 + COOKIE_BYTES || packet[0] !== ECHO[family].reply) return false;
   return packet.subarray(8, 8 + COOKIE_BYTES).equals(cookie.subarray(0, COOKIE_BYTES));
 }
 
-/** The kernel's form of a socket's address without a port, for `connect`. */
+/** Socket address without a port, in the kernel's format, for `connect`. */
 export function socketAddress(address: string): Buffer {
   if (isIPv4(address)) {
     const name = Buffer.alloc(16);

@@ -20,23 +20,21 @@ export interface ProbeSearch {
   readonly nics: readonly NicNetwork[];
   readonly bridges: Readonly<Record<string, string>>;
   readonly probing: Probing;
-  /** Addresses of a guest whose NICs only its manager knows. */
   readonly addresses?: readonly string[] | undefined;
-  /** It is asked no more often than that, ms. */
   readonly leastIntervalMs?: number | undefined;
 }
 
-/** A question that the guest has answered; later answers go to `onAnswer`, which whoever goes on sets. */
+/** A probe with an answer; the caller sets `onAnswer` for later ones. */
 export interface AnsweredProbe {
   readonly probe: Probe;
   onAnswer: () => void;
 }
 
-/** How long a guest is waited for with each kind of question, and how often it is asked meanwhile, ms. */
+/** Wait for an answer to each kind of probe, and interval meanwhile, ms. */
 const ANSWER_MS = 2000;
 const AGAIN_MS = 50;
 
-/** Finds out what the guest answers from here. Never rejects for what this host cannot do. */
+/** Finds a probe that the guest answers from here. Errors of this host do not reject. */
 export async function findProbe(
   wanted: ProbeSearch,
   signal: AbortSignal,
@@ -47,7 +45,7 @@ export async function findProbe(
   if (targets.length === 0) return 'no address of the guest is known';
   const kinds = kindsOf(wanted.probing);
   for (const kind of kinds) {
-    // Where no NIC is known, no segment is.
+    // Without NICs, no segment is known.
     if (kind === 'arp' && wanted.nics.length === 0 && kinds.length > 1) continue;
     const found = await tryKind(kind, wanted, targets, facts, signal);
     if (typeof found !== 'string') return found;
@@ -72,7 +70,7 @@ async function tryKind(
   }
 }
 
-/** In the guest's own segment, through a port of ours in it, one NIC after the other. */
+/** Probes in the guest's segment through a port there, one NIC after the other. */
 async function tryArp(
   { owner, nics, bridges }: ProbeSearch,
   targets: readonly Target[],
@@ -105,7 +103,7 @@ async function tryArp(
   return why;
 }
 
-/** Which segment of this host is the guest's; or why none is. Whether its frames fit does not matter here. */
+/** Segment of the guest on this host, or the reason for none. Ignores MTU. */
 function segmentHere(
   nic: NicNetwork,
   configured: Readonly<Record<string, string>>,

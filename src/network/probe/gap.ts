@@ -1,25 +1,24 @@
 import { defined } from '../../protocol/defined.ts';
 
 /**
- * How long a guest did not answer, without a socket or a clock: answers that cannot be distinguished (ARP has no number) are
- * counted, and the time between them is measured. Pure.
+ * Measures how long a guest did not answer, without socket and clock. Answers that cannot be told apart (ARP has no
+ * number) are counted, and the time between them is measured. Pure.
  */
 export interface Reading {
-  /** Longest time between two answers, ms, and when it began (monotonic ms); a gap that still lasts counts. */
+  /** Longest time between two answers, ms, and its start (monotonic ms); includes a current gap. */
   readonly gapMs: number;
   readonly gapFromMs: number | undefined;
-  /** Longest one that touches the time that was asked about; absent where nothing is known of that time any more. */
+  /** Longest gap that touches the requested time; absent if that time is no longer kept. */
   readonly near?: number;
-  /** The longest one still lasts. */
   readonly isOpen: boolean;
   readonly sent: number;
   readonly answered: number;
-  /** Longest time between two ticks, ms: a gap of this size may be the watch's own. */
+  /** Longest time between two ticks, ms; the watch itself may cause a gap of this size. */
   readonly ownStallMs: number;
   readonly watchedMs: number;
 }
 
-/** Times between two answers that are kept: minutes of them, the oldest go first. */
+/** Kept gaps, enough for minutes; the oldest are dropped. */
 const MAX_KEPT = 16_384;
 
 interface Silence {
@@ -27,7 +26,7 @@ interface Silence {
   readonly fromMs: number;
 }
 
-/** After so many probes without an answer they become rare, so that a long silence is not filled with them. */
+/** Slows the probes down during long silences. */
 const SLOWDOWN = [
   { unanswered: 400, slower: 32 },
   { unanswered: 50, slower: 4 },
@@ -48,7 +47,7 @@ export class Gap {
   #longest: Silence | undefined;
   readonly #kept: Silence[] = [];
 
-  /** Begins with an answer: the guest is known to be there. */
+  /** Starts with an answer. */
   constructor(nowMs: number, intervalMs: number) {
     this.#beganMs = nowMs;
     this.#lastTickMs = nowMs;
@@ -56,7 +55,7 @@ export class Gap {
     this.#intervalMs = intervalMs;
   }
 
-  /** To be called each time that the watch looks; true when a probe is to be sent, which counts as sent. */
+  /** Called at each look; true if a probe is due, which counts as sent. */
   tick(nowMs: number): boolean {
     this.#ownStallMs = Math.max(this.#ownStallMs, nowMs - this.#lastTickMs);
     this.#lastTickMs = nowMs;
@@ -68,7 +67,6 @@ export class Gap {
     return true;
   }
 
-  /** So many answers have come; those that were late are counted with the others. */
   answer(nowMs: number, count: number): void {
     if (count <= 0) return;
     const ms = nowMs - this.#lastAnswerMs;
@@ -81,15 +79,15 @@ export class Gap {
     this.#unanswered = 0;
   }
 
-  /** It answers now, as far as one can see: it was not silent for longer than a few probes take. */
+  /** True if the silence is not longer than a few probes take. */
   answersNow(nowMs: number): boolean {
     return nowMs - this.#lastAnswerMs <= this.#intervalMs * 3 + 20;
   }
 
-  /** `window`: a time, by the same clock, of which the longest gap is reported as well. */
+  /** `window`: time by the same clock; the longest gap in it is also reported. */
   read(nowMs: number, window?: { readonly fromMs: number; readonly toMs: number }): Reading {
     const open = { ms: nowMs - this.#lastAnswerMs, fromMs: this.#lastAnswerMs };
-    // A time that is no longer than usual between two answers is no gap.
+    // A usual interval between answers is not a gap.
     const lasts = this.answersNow(nowMs) ? [] : [open];
     const isOpen = lasts.some(({ ms }) => ms > (this.#longest?.ms ?? 0));
     const gap = isOpen ? open : this.#longest;

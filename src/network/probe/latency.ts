@@ -2,26 +2,24 @@ import { defined } from '../../protocol/defined.ts';
 import type { Latency } from '../../protocol/public/probe.ts';
 
 /**
- * How long a client waits for its answers. ARP has no number, so an answer is taken for that of the oldest question that is
- * still open: what a client waits that asks again until it hears something. Pure; times are monotonic.
+ * Response times. ARP has no number, so an answer is matched with the oldest open question: the wait of a client that
+ * repeats its question. Pure; times are monotonic.
  */
 
-/** Answers that are kept: minutes of them, the oldest go first. */
+/** Kept answers, enough for minutes; the oldest are dropped. */
 const MAX_KEPT = 16_384;
 const MAX_OPEN = 256;
-/** The shortest of the last so many waits is taken for what an answer takes at least, and so much more may be chance, ms. */
+/** The minimum of this many recent waits counts as the base, with this tolerance, ms. */
 const FEW = 32;
 const LATE_MS = 50;
 
 export interface Moments {
-  /** Memory has begun to move. */
   readonly memoryFromMs?: number | undefined;
-  /** The guest runs at its destination. */
   readonly ranMs?: number | undefined;
 }
 
 export class Waits {
-  /** When the questions were sent that have no answer yet, the oldest first. */
+  /** Send times of open questions, oldest first. */
   #open: number[] = [];
   #count = 0;
   readonly #kept: { readonly atMs: number; readonly ms: number }[] = [];
@@ -32,11 +30,11 @@ export class Waits {
 
   answered(nowMs: number): void {
     const [askedMs, ...open] = this.#open;
-    // It is late, and its wait is counted already.
+    // A late answer, already counted.
     if (askedMs === undefined) return;
     this.#kept[this.#count % MAX_KEPT] = { atMs: nowMs, ms: nowMs - askedMs };
     this.#count += 1;
-    // What is far older than its answer would be is lost: after a silence it must not be counted once for each question.
+    // Much older questions are lost; after a silence they must not all count.
     const lostBefore = nowMs - 2 * this.#shortest() - LATE_MS;
     this.#open = open.filter((each) => each >= lostBefore);
   }
@@ -49,15 +47,15 @@ export class Waits {
     return Math.min(...last);
   }
 
-  /** Of all answers that are kept; undefined where there are none. */
+  /** Over all kept answers; undefined if there are none. */
   all(): Latency['before'] {
     return figures(this.#kept);
   }
 
-  /** Before memory moved, while it did and at the switch, and since the guest runs there; what has no answer is left out. */
+  /** Before memory, from memory through the switchover, and since the guest runs there; excludes open questions. */
   read({ memoryFromMs = -Infinity, ranMs = Infinity }: Moments): Latency {
     const before = figures(this.#kept.filter(({ atMs }) => atMs < memoryFromMs));
-    // The answer that ended the switch was waited for during it.
+    // The answer that ended the switchover was awaited during it.
     const isDuring = ({ atMs, ms }: { atMs: number; ms: number }): boolean =>
       atMs >= memoryFromMs && atMs - ms < ranMs;
     const during = figures(this.#kept.filter(isDuring));

@@ -7,25 +7,24 @@ import { findProbe, type AnsweredProbe, type ProbeSearch } from './find.ts';
 import { Gap } from './gap.ts';
 import { Waits } from './latency.ts';
 
-/** Between two looks whether a question is due, ms. */
+/** Interval between checks for a due question, ms. */
 const LOOK_MS = 5;
-/** A guest that is silent when the watch is to end is waited for so long, ms. */
+/** Wait for a silent guest at the end of a watch, ms. */
 const SETTLE_MS = 2000;
 const TOO_SOON = 'it was over before it was known what the guest answers from there';
 
-/** Between two probes after the end, and between two looks then, ms. */
+/** Intervals after the end, between probes and between looks, ms. */
 const [LATER_INTERVAL_MS, LATER_LOOK_MS] = [100, 25];
 
-/** Round the switch, ms: another host's clock is known no better, and what follows at once belongs to it. */
+/** Margin around the switchover for the clock's uncertainty and effects right after it, ms. */
 const NEAR_MS = 100;
 
-/** By this process's monotonic clock. */
+/** In this process's monotonic time. */
 function windowOf({ fromMs, toMs }: SwitchTime, now: number): { fromMs: number; toMs: number } {
   const offset = now - systemClock.wallMs();
   return { fromMs: fromMs + offset - NEAR_MS, toMs: toMs + offset + NEAR_MS };
 }
 
-/** Watches one guest from this host until it is ended. */
 export class GuestWatch {
   readonly #over = new AbortController();
   readonly #found: Promise<AnsweredProbe | string>;
@@ -70,15 +69,15 @@ export class GuestWatch {
     }, everyMs);
   }
 
-  /** Resolves once it is known what the guest answers from here: undefined, or why there is nothing. Never rejects. */
+  /** Resolves once a probe has an answer (undefined), or with the reason for none. Never rejects. */
   async begun(): Promise<WatchResult | undefined> {
     const found = await this.#found;
     return typeof found === 'string' ? { notTried: found } : undefined;
   }
 
   /**
-   * Ends it, once the guest answers again where it may do so soon, and says what was seen. With `laterMs` it goes on, less
-   * often, until it is closed.
+   * Ends the watch, after a short wait for a silent guest, and returns the results. `laterMs`: it continues at a
+   * lower rate until closed.
    */
   async end({ switch: at, memoryFromMs, laterMs }: WatchEnd = {}): Promise<WatchResult> {
     const gap = this.#gap;
@@ -118,17 +117,15 @@ export class GuestWatch {
     this.#lookEach(LATER_LOOK_MS, probe);
   }
 
-  /** What was seen since the end. */
   later(): Omit<Later, 'complete'> {
     const read = this.#gap?.read(systemClock.monotonicMs());
     const { sent = 0, answered = 0, gapMs = 0, watchedMs = 0 } = read ?? {};
     const waits = this.#waits.all();
-    // What was asked before the end may be answered after it.
+    // A question from before the end may be answered after it.
     const seen = { sent, answered: Math.min(answered, sent), gapMs, forMs: watchedMs };
     return { ...defined({ waits }), ...seen };
   }
 
-  /** Leaves nothing behind. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#over.abort(new Error('the watch is over'));

@@ -8,17 +8,14 @@ export interface Question {
   readonly to?: string;
 }
 
-/** Each is asked so often, after so long, ms: a frame may be lost, and a busy guest is slow. */
+/** Number and interval of repeated questions, ms; frames get lost, and busy guests are slow. */
 const ROUNDS = 5;
 const ROUND_MS = 200;
 const LOOK_MS = 5;
 const BURST = 64;
 const MAX_ANSWERS = 1024;
 
-/**
- * Asks, and hears what is answered: to these questions only. Ends early once `enough` says so of what was heard, but
- * never inside a round: a second answer follows the first.
- */
+/** Asks, and collects the answers. Ends early by `enough`, but never within a round, as a second answer may follow. */
 export async function askSegment(
   port: ProbePort,
   questions: readonly Question[],
@@ -29,7 +26,7 @@ export async function askSegment(
   const heard = new Map<string, Answer>();
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const [index, { address, to }] of questions.entries()) {
-      // More at once than a guest's port has room for would be lost.
+      // A guest's port would drop a larger burst.
       if (index % BURST === BURST - 1) await systemClock.sleep(LOOK_MS, signal);
       await port.send(question(port.mac, address, to));
     }

@@ -1,8 +1,8 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 
-/** Frames that ask a segment who has an address, and their answers. Pure. */
+/** Frames that ask a segment for an address's owner, and their answers. Pure. */
 
-/** What was heard: the address is behind that MAC. */
+/** The address is behind that MAC. */
 export interface Answer {
   readonly address: string;
   readonly mac: string;
@@ -10,12 +10,12 @@ export interface Answer {
 
 const BROADCAST = 'ff:ff:ff:ff:ff:ff';
 const [ARP, IPV6] = [0x0806, 0x86dd];
-/** Without its check sequence. */
+/** Without the frame check sequence. */
 const SHORTEST = 60;
 
 /**
- * Asks for an address without a sender's address: no neighbour records an entry by it. `to`: only that MAC is asked;
- * absent: the segment.
+ * Asks for an address without a sender address, so that no host records an entry. `to`: asks only that MAC; absent:
+ * the segment.
  */
 export function question(own: string, address: string, to?: string): Buffer {
   const body = isIPv4(address) ? arpProbe(own, address) : solicitation(address);
@@ -31,14 +31,14 @@ export function question(own: string, address: string, to?: string): Buffer {
 
 function arpProbe(own: string, address: string): Buffer {
   const body = Buffer.alloc(28);
-  // Ethernet, IPv4, and their lengths; a request.
+  // Ethernet, IPv4, their lengths; a request.
   body.set([0, 1, 8, 0, 6, 4, 0, 1]);
   body.set(macBytes(own), 8);
   body.set(address.split('.').map(Number), 24);
   return body;
 }
 
-/** As one that wants to know whether the address is free (RFC 4862): without a sender, answered to all. */
+/** Duplicate address detection (RFC 4862): no sender address, answered to all. */
 function solicitation(address: string): Buffer {
   const target = v6Bytes(address);
   const group = Buffer.from([0xff, 2, ...new Uint8Array(9), 1, 0xff, ...target.subarray(13)]);
@@ -48,7 +48,7 @@ function solicitation(address: string): Buffer {
   const head = Buffer.alloc(40);
   head[0] = 0x60;
   head.writeUInt16BE(icmp.length, 4);
-  // ICMPv6; a hop limit that no router could have let through.
+  // ICMPv6, with a hop limit that proves a local sender.
   head.set([58, 255], 6);
   head.set(group, 24);
   icmp.writeUInt16BE(checksum(head.subarray(8, 40), icmp), 2);
@@ -64,7 +64,7 @@ function checksum(addresses: Buffer, icmp: Buffer): number {
   return ~sum & 0xffff;
 }
 
-/** What a frame says; undefined for one that is no answer. Takes any bytes. */
+/** Undefined unless it is an answer. Takes any bytes. */
 export function answerIn(frame: Buffer): Answer | undefined {
   if (frame.length < 42) return undefined;
   const type = frame.readUInt16BE(12);
@@ -76,13 +76,13 @@ export function answerIn(frame: Buffer): Answer | undefined {
   const isAdvertisement =
     type === IPV6 && frame.length >= 78 && frame[20] === 58 && frame[54] === 136;
   if (!isAdvertisement) return undefined;
-  // Its option for the target's own link address where there is one; else whoever sends it.
+  // The target's link address option, or else the sender.
   const named = frame.length >= 86 && frame[78] === 2 && frame[79] === 1;
   const mac = named ? frame.subarray(80, 86) : frame.subarray(6, 12);
   return { address: v6Text(frame.subarray(62, 78)), mac: macText(mac) };
 }
 
-/** An address that one guest may have for itself: no group, no broadcast, none of a host's own. Pure. */
+/** Unicast address that one guest may have: no group, broadcast, or host-local address. Pure. */
 export function isSingle(address: string): boolean {
   if (isIPv4(address)) return !NOBODY.check(address, 'ipv4');
   return isIPv6(address) && !NOBODY.check(address, 'ipv6');
@@ -107,7 +107,7 @@ function groupMac(target: Buffer): string {
   return macText([0x33, 0x33, 0xff, ...target.subarray(13)] as unknown as Uint8Array);
 }
 
-/** The 16 bytes of an IPv6 address. */
+/** 16 bytes. */
 export function v6Bytes(address: string): Buffer {
   const [head = '', tail] = address.split('::');
   const groups = (part: string): number[] =>
@@ -120,11 +120,11 @@ export function v6Bytes(address: string): Buffer {
   return bytes;
 }
 
-/** As the kernel writes it (RFC 5952). */
+/** Kernel's notation (RFC 5952). */
 export function v6Text(bytes: Buffer): string {
   const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2));
   const words = groups.map((group) => group.toString(16)).join(':');
-  // The longest run of zeros, the first of equal ones; never a single group.
+  // Longest run of zeros, the first of equal ones; never a single group.
   const runs = [...words.matchAll(/(?<=^|:)0(?::0){1,7}(?=:|$)/g)];
   const longest = runs.toSorted((one, other) => other[0].length - one[0].length)[0];
   if (longest === undefined) return words;

@@ -3,20 +3,18 @@ import type { NicNetwork } from '../../protocol/network.ts';
 import type { NetworkFacts } from '../facts.ts';
 import { isSingle, type Answer } from './frames.ts';
 
-/** Whether a segment here is the one that the guest is in, from who answers for its addresses there. Pure. */
+/** Decides whether a segment here is the guest's, from the hosts that answer for its addresses. Pure. */
 
 export interface SegmentQuestion {
-  /** The guest's own, as its hosts know them. */
   readonly addresses: readonly string[];
-  /** This host's gateways on that segment, which are the guest's as far as anybody here can see. */
+  /** This host's gateways on that segment, presumably the guest's too. */
   readonly gateways: readonly string[];
 }
 
-/** Of a NIC that are asked for; a guest with more is known by these. */
+/** Addresses asked per NIC; a sample suffices. */
 export const MAX_ADDRESSES = 8;
 const MAX_GATEWAYS = 4;
 
-/** What there is to be asked of the segment behind `bridge`. */
 export function toAsk(nic: NicNetwork, bridge: string, facts: NetworkFacts): SegmentQuestion {
   const here = facts.neighbours.flatMap(({ lladdr, dst }) =>
     lladdr?.toLowerCase() === nic.mac ? [dst] : [],
@@ -33,7 +31,7 @@ export function toAsk(nic: NicNetwork, bridge: string, facts: NetworkFacts): Seg
     near.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
   const gateways = facts.routes.flatMap(({ dst, dev, gateway }) => {
     if (dst !== 'default' || dev !== bridge || gateway === undefined) return [];
-    // A gateway of another network that shares the segment is nothing to this guest.
+    // A gateway of another network on the segment is irrelevant to this guest.
     const family = addresses.filter((address) => isIPv4(address) === isIPv4(gateway));
     return family.some(isNear) ? [gateway] : [];
   });
@@ -42,12 +40,12 @@ export function toAsk(nic: NicNetwork, bridge: string, facts: NetworkFacts): Seg
 
 export interface Judgement {
   readonly verdict: 'pass' | 'warn' | 'refuse';
-  /** Nothing was asked: `what` says why. */
+  /** Not asked; `what` has the reason. */
   readonly notTried?: true;
   readonly what: string;
 }
 
-/** Nothing more that is heard could change what is made of it. */
+/** True if further answers cannot change the result. */
 export function isSettled(mac: string, asked: SegmentQuestion, heard: readonly Answer[]): boolean {
   const answered = new Set(heard.map(({ address }) => address));
   const own = heard.some((each) => each.mac === mac && asked.addresses.includes(each.address));

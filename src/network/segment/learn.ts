@@ -6,13 +6,13 @@ import { askSegment } from './ask-segment.ts';
 import { isSingle } from './frames.ts';
 import { openProbePort, type ProbePort } from './probe-port.ts';
 
-/** As much of a NIC as a peer learns. */
+/** Addresses of a NIC that a peer receives. */
 const MAX = 64;
 const MAX_CANDIDATES = 512;
 
 /**
- * A bridge sees MACs and no addresses. Asks for those whose connections this host tracks, from the guest's own MAC
- * alone: what that MAC answers for is the guest's own. Asks nothing where no frame of a bridge is tracked.
+ * A bridge sees MACs but no addresses. Asks the guest's MAC for addresses with tracked connections here; those it
+ * answers for are the guest's. Does nothing if bridged frames are not tracked.
  */
 export async function learnAddresses(
   nics: readonly NicNetwork[],
@@ -44,7 +44,6 @@ export async function learnAddresses(
   return learned;
 }
 
-/** Whether frames that only pass a bridge go by the rules, and the tracking, of IP. */
 async function isFiltered({ attachment }: NicNetwork): Promise<boolean> {
   if (attachment.kind !== 'bridge') return false;
   const settings = [
@@ -52,14 +51,14 @@ async function isFiltered({ attachment }: NicNetwork): Promise<boolean> {
     `/sys/class/net/${attachment.bridge}/bridge/nf_call_ip6tables`,
     '/proc/sys/net/bridge/bridge-nf-call-iptables',
     '/proc/sys/net/bridge/bridge-nf-call-ip6tables',
-    // The kernel's other way, by rules of the bridge family: there when it is in use.
+    // Bridge family rules, the newer way; the file exists while they are used.
     '/sys/module/nf_conntrack_bridge/refcnt',
   ];
   const read = settings.map((file) => readFile(file, 'utf8').catch(() => '0'));
   return (await Promise.all(read)).some((text) => text.trim() !== '0');
 }
 
-/** Those of the addresses for which that MAC answers. Closes the port. */
+/** Addresses that the MAC answers for. Closes the port. */
 async function ownOf(
   to: string,
   addresses: readonly string[],

@@ -12,46 +12,44 @@ import { unplug } from '../openvswitch.ts';
 import { portMac, tapName } from '../tap.ts';
 
 /**
- * A port of our own in a guest's segment, from which this process sends and hears frames. A macvtap is a file, which a
- * packet socket is not: no other program is needed. It stands on one end of a pair whose other end is in the bridge, so
- * that questions enter where a guest's frames would.
+ * A port of this process in a guest's segment, to send and receive frames. It uses a macvtap, which is a file and so
+ * needs no other program, unlike a packet socket. The macvtap is on one end of a veth pair with its other end in the
+ * bridge, so that questions enter like a guest's frames.
  */
 export interface ProbePort {
   readonly mac: string;
   send(frame: Buffer): Promise<void>;
-  /** The next frame that has come; undefined when there is none now. */
+  /** Next frame; undefined if there is none now. */
   receive(): Promise<Buffer | undefined>;
   close(): Promise<void>;
 }
 
-/** A bridge, or one of its VLANs. */
 export interface Segment {
-  /** Of Linux, or of Open vSwitch. */
   readonly kind: 'bridge' | 'ovs';
   readonly bridge: string;
   readonly vlan?: PortVlan | undefined;
 }
 
-/** Before each frame: the kernel's virtio header, all zero for a frame that is whole as it is. */
+/** virtio header before each frame; all zero for a complete frame. */
 const HEADER_BYTES = 10;
 const LARGEST = 2048;
 const buffer = Buffer.alloc(LARGEST);
 const CLEAN_MS = 5000;
-/** States of a bridge's port (linux/if_bridge.h); it is disabled until the bridge has seen its carrier. */
+/** Bridge port states (linux/if_bridge.h); disabled until the bridge has seen the carrier. */
 const DISABLED = '0';
 const FORWARDING = '3';
 const CARRIER_MS = 2000;
 const CARRIER_LOOK_MS = 5;
 
-/** Who opened it: a mover that asks once, or a watch. */
+/** Opened by a mover for one question, or by a watch. */
 export type ProbeUser = 'p' | 'w';
 
-/** The name of the bridge's end; nothing is left of a probe once that is removed. */
+/** Name of the bridge's end; removing it removes the whole probe. */
 function probePortName(migrationId: string, user: ProbeUser = 'p'): string {
   return tapName(migrationId, 0).replace(/n0$/, `${user}a`);
 }
 
-/** Opens it in the segment where a NIC is or will be. GODWIT_HOST_LACKS where this host cannot. */
+/** Opens it in a NIC's current or future segment. GODWIT_HOST_LACKS if this host cannot. */
 export async function openProbePort(
   migrationId: string,
   at: Segment,
@@ -101,14 +99,14 @@ async function join(port: string, at: Segment, signal: AbortSignal): Promise<voi
   return carryOn(vlanSteps(port, at.vlan), signal);
 }
 
-/** Nothing when there is none. Never rejects: a port of ours is silent by itself. */
+/** Idempotent. Never rejects, because a remaining port is silent. */
 export async function removeProbePort(migrationId: string, user: ProbeUser = 'p'): Promise<void> {
   const outer = probePortName(migrationId, user);
-  // At once, since nearly always there is none.
+  // Synchronous, because there is almost never one.
   if (existsSync(`/sys/class/net/${outer}`)) await removeLink(outer);
 }
 
-/** Those of watches: of processes that were killed, when an agent starts, since watches end with their agent. */
+/** Removes remaining watch ports at an agent's start, since watches end with their agent. */
 export async function removeWatchPorts(): Promise<void> {
   const links = await readdir('/sys/class/net').catch(() => []);
   const left = links.filter((name) => /^gw[0-9a-f]{8}wa$/.test(name));
@@ -120,13 +118,16 @@ async function removeLink(name: string): Promise<void> {
   await ip(['link', 'del', 'dev', name], AbortSignal.timeout(CLEAN_MS)).catch(() => undefined);
 }
 
-/** A bridge that was given no MTU takes the smallest of its ports', and the host would have to send smaller frames. */
+/**
+ * MTU for the new port, as the bridge's: a bridge without a setting takes its ports' minimum, and the host would send
+ * smaller frames.
+ */
 async function mtuOf(bridge: string): Promise<string[]> {
   const text = await readFile(`/sys/class/net/${bridge}/mtu`, 'utf8').catch(() => '');
   return text === '' ? [] : ['mtu', text.trim()];
 }
 
-/** This host's own IPv6 has no business on it. */
+/** Disables this host's IPv6 on it. */
 async function quiet(link: string): Promise<void> {
   await writeFile(`/proc/sys/net/ipv6/conf/${link}/disable_ipv6`, '1').catch(() => undefined);
 }
@@ -137,8 +138,8 @@ async function must(words: readonly string[], signal: AbortSignal): Promise<void
 }
 
 /**
- * A bridge that speaks the spanning tree protocol lets nothing through a new port for half a minute. Any bridge hears of
- * the port's carrier a moment later than we do, when the host is busy.
+ * The spanning tree protocol blocks a new port for half a minute. Any bridge may notice the port's carrier late on a
+ * busy host.
  */
 async function mustForward(port: string, signal: AbortSignal): Promise<void> {
   const until = systemClock.monotonicMs() + CARRIER_MS;
@@ -152,7 +153,7 @@ async function mustForward(port: string, signal: AbortSignal): Promise<void> {
   throw lacks('a bridge that forwards from a new port at once');
 }
 
-/** Its file. Only one of two network namespaces can have it under /dev by its number. */
+/** Opens its device file. Only one of two network namespaces can have it under /dev by its number. */
 async function openTap(tap: string): Promise<FileHandle> {
   const flags = constants.O_RDWR | constants.O_NONBLOCK;
   const device = (await readdir(`/sys/class/net/${tap}`)).find((name) => /^tap\d+$/.test(name));
@@ -188,7 +189,7 @@ async function makeNode(file: string, number: string): Promise<void> {
   );
 }
 
-/** Never waits: the file is opened so, and to look at it from another thread would cost more than the look. */
+/** Synchronous and non-blocking; another thread would cost more. */
 function receive(fd: number): Buffer | undefined {
   try {
     const bytes = readSync(fd, buffer, 0, LARGEST, null);

@@ -3,12 +3,12 @@ import type { NicNetwork } from '../../protocol/network.ts';
 import { TokenBuckets } from '../../token-buckets.ts';
 import { MAX_ADDRESSES } from './judge.ts';
 
-/** Addresses that one host asks for: at once, two looks at a guest with as many NICs and addresses as it may have. */
+/** Address questions per host: a burst allows two looks at a guest with the maximum of NICs. */
 const LIMIT = { burst: 1024, everyMs: 1000, maxKeys: 1024 };
 
 /**
- * How many addresses this host asks its segments for, at the word of each other host: who says that its guest has them
- * learns whether somebody does. Enough for guests, too little for a look through networks.
+ * Limits the addresses that other hosts can make this host ask for, since the answers reveal which addresses are in
+ * use. Enough for guests, too little for scanning.
  */
 export class SegmentQuota {
   readonly #host: string;
@@ -19,7 +19,10 @@ export class SegmentQuota {
     this.#left = new TokenBuckets(LIMIT, nowMs);
   }
 
-  /** Takes what this will ask for `from` its share; GODWIT_OVERLOADED where that is more than is left, and nothing is taken. */
+  /**
+   * Takes the questions for `networks` from the share of `from`; GODWIT_OVERLOADED, without taking any, if too few
+   * are left.
+   */
   take(from: string, networks: readonly NicNetwork[]): void {
     const wanted = addressesOf(networks);
     if (wanted === 0 || this.#left.take(from, wanted)) return;
@@ -29,13 +32,12 @@ export class SegmentQuota {
     throw godwitError('GODWIT_OVERLOADED', { what, limit: LIMIT.burst }, { hint });
   }
 
-  /** Hosts that are remembered. */
   get size(): number {
     return this.#left.size;
   }
 }
 
-/** As many as may be asked for: a routed guest is in no segment. */
+/** Upper bound; a routed guest is in no segment. */
 function addressesOf(networks: readonly NicNetwork[]): number {
   return networks.reduce(
     (sum, { attachment, addresses }) =>

@@ -1,26 +1,24 @@
 import { createHash } from 'node:crypto';
 import { MAX_PIECES } from '../../../protocol/peer/disk-check.ts';
 
-/** What of an image is compared with the other host's. */
-
 export interface ImageReader {
   readonly size: number;
   /** Undefined if all of it is zero. */
   read(from: number, length: number, signal: AbortSignal): Promise<Buffer | undefined>;
-  /** How far all is zero from there on, without reading it; `from` if it is not, or that is not known. Absent: not known. */
+  /** End of the zeros from there, without reading; `from` if there are none or it is unknown. Absent: unknown. */
   zeroUntil?(from: number, signal: AbortSignal): Promise<number>;
 }
 
 const HASH_CHARACTERS = 32;
 const ZEROES = Buffer.alloc(1024 ** 2);
 
-/** A hash that stands for what is there; of zeroes, allocated or not, it is empty. */
+/** Empty for zeros, allocated or not. */
 export function hashOf(bytes: Buffer | undefined): string {
   if (bytes === undefined || bytes.equals(ZEROES.subarray(0, bytes.length))) return '';
   return createHash('sha256').update(bytes).digest('hex').slice(0, HASH_CHARACTERS);
 }
 
-/** Those of at most `count` units from `from` on; the last may be shorter. */
+/** Hashes of up to `count` units; the last may be shorter. */
 export async function hashesOf(
   reader: ImageReader,
   range: { readonly from: number; readonly unit: number; readonly count: number },
@@ -36,7 +34,6 @@ export async function hashesOf(
   return hashes;
 }
 
-/** In parts that one call takes. */
 export function paged(pieces: readonly number[]): number[][] {
   const pages: number[][] = [];
   for (let at = 0; at < pieces.length; at += MAX_PIECES) {

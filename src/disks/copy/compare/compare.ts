@@ -3,13 +3,13 @@ import { hashesOf, paged, type ImageReader } from './chunks.ts';
 
 /** The other host's image, which its guest writes to meanwhile. */
 export interface FarImage {
-  /** Which of these hashes are of something else there now, and how far all is zero there after them. */
+  /** Hashes that do not match there, and the end of the zeros after them. */
   differ(
     unit: number,
     from: number,
     hashes: readonly string[],
   ): Promise<{ readonly differ: readonly number[]; readonly zeroUntil?: number | undefined }>;
-  /** Which of these pieces were written to since the switch; `anew`: every write that has begun until now counts. */
+  /** Pieces written to since the switchover; `anew`: includes every write begun until now. */
   rewritten(pieces: readonly number[], anew: boolean): Promise<readonly boolean[]>;
 }
 
@@ -21,9 +21,8 @@ export interface ImageCheck {
 }
 
 /**
- * Compares an image that nobody writes to any more with the other host's as it was at the switch. Equal contents count
- * as equal, whoever wrote them. Pieces that differ may have been written since. The other hypervisor keeps account of
- * writes. It is asked after everything was read, so that no write can come between the two.
+ * Compares an unused image with the other host's image as of the switchover. Equal content counts as equal. Differing
+ * pieces may have been written since: the other hypervisor, which tracks writes, is asked after everything was read.
  */
 export async function compareImage(
   near: ImageReader,
@@ -59,8 +58,8 @@ export async function compareImage(
 }
 
 /**
- * Chunks that are something else there; the next ones are read while the other host looks at these. A range that both hosts
- * know to be zero is neither read nor sent: a thin image may be as large as its file system allows.
+ * Differing chunks; the next ones are read while the other host checks these. Ranges that are zero in both hosts'
+ * maps are neither read nor sent, because a thin image may be huge.
  */
 async function differing(
   near: ImageReader,
@@ -76,7 +75,7 @@ async function differing(
     const hashes = await next;
     const end = from + step;
     const asked = far.differ(CHUNK_BYTES, from, hashes);
-    // If one of the two fails, the other is not awaited any more.
+    // If one of the two fails, the other is not awaited.
     asked.catch(() => undefined);
     const zeroHere = end < near.size ? ((await near.zeroUntil?.(end, signal)) ?? end) : end;
     const ahead = wholeChunks(zeroHere, near.size) > end ? undefined : read(end);
@@ -89,7 +88,6 @@ async function differing(
   return found;
 }
 
-/** The last chunk may be shorter. */
 function wholeChunks(until: number, size: number): number {
   return until >= size ? size : until - (until % CHUNK_BYTES);
 }

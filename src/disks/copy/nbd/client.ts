@@ -25,13 +25,12 @@ import {
 } from './wire.ts';
 
 const ANSWER_MS = 30_000;
-/** Of one question for the map, and of all questions in one look ahead, bytes. */
+/** Bytes of one map question, and of all questions per look ahead. */
 const MAX_MAPPED = 2 * 1024 ** 3;
 const MAX_AHEAD = 64 * 1024 ** 3;
-/** Of one answer; a server sends at most as much as was asked for. */
+/** Maximum answer; a server sends at most the requested amount. */
 const MAX_BYTES = 32 * 1024 ** 2 + 1024;
 
-/** Reads an export behind a unix socket: one request at a time. */
 export class NbdClient {
   readonly #socket: net.Socket;
   #heard: Buffer[] = [];
@@ -40,7 +39,6 @@ export class NbdClient {
   #wake: () => void = () => undefined;
   #cookie = 0n;
   #hasMap = false;
-  /** Of the export, bytes. */
   size = 0;
 
   private constructor(path: string) {
@@ -59,7 +57,7 @@ export class NbdClient {
     this.#socket.on('close', () => end(new BadNbd('it closed the connection')));
   }
 
-  /** `bitmap`: the name of a dirty bitmap that `status` is to report. */
+  /** `bitmap`: name of a dirty bitmap for `status`. */
   static async open(
     path: string,
     name: string,
@@ -78,7 +76,7 @@ export class NbdClient {
     }
   }
 
-  /** What is there, holes as zeroes; undefined where all of it is a hole. */
+  /** Holes are zeros; undefined if everything is a hole. */
   async read(from: number, length: number, signal: AbortSignal): Promise<Buffer | undefined> {
     let bytes: Buffer | undefined;
     for (const part of await this.#ask(COMMANDS.read, from, length, signal)) {
@@ -93,15 +91,15 @@ export class NbdClient {
     return bytes;
   }
 
-  /** What the bitmap says of a range, from its beginning on; it may end before the range does. */
+  /** Bitmap of a range from its start; may end before the range. */
   async status(from: number, length: number, signal: AbortSignal): Promise<readonly Extent[]> {
     const parts = await this.#ask(COMMANDS.blockStatus, from, length, signal);
     return parts.flatMap((part) => (part.kind === 'status' ? part.extents : []));
   }
 
   /**
-   * How far all is zero from there on, by the server's map of what is allocated; `from` if it is not, or there is no map. It
-   * looks ahead a bounded way, so that one answer does not take long.
+   * End of the zeros from there, by the server's allocation map; `from` if there are none or no map. Looks ahead a
+   * limited way, so that an answer does not take long.
    */
   async zeroUntil(from: number, signal: AbortSignal): Promise<number> {
     const end = Math.min(this.size, from + MAX_AHEAD);
@@ -148,7 +146,7 @@ export class NbdClient {
     this.size = Number(info.readBigUInt64BE(2));
   }
 
-  /** Resolves to what was reported before the acknowledgement. */
+  /** Resolves to the replies before the acknowledgement. */
   async #option(option: number, data: Buffer, signal: AbortSignal): Promise<Buffer[]> {
     this.#socket.write(writeOption(option, data));
     const replies: Buffer[] = [];

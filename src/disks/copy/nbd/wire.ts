@@ -1,4 +1,4 @@
-/** What an NBD client says and hears: fixed newstyle, structured replies. Pure. */
+/** NBD messages of a client: fixed newstyle, structured replies. Pure. */
 
 export const GREETING_BYTES = 18;
 const MAGIC = 'NBDMAGICIHAVEOPT';
@@ -9,19 +9,17 @@ const STRUCTURED_MAGIC = 0x668e_33ef;
 
 export const OPTIONS = { go: 7, structured: 8, setMeta: 10 } as const;
 export const COMMANDS = { read: 0, disconnect: 2, blockStatus: 7 } as const;
-/** Of a reply to an option. */
 export const REPLIES = { ack: 1, info: 3, metaContext: 4 } as const;
 const CHUNKS = { none: 0, data: 1, hole: 2, blockStatus: 5 } as const;
 
 export const OPTION_REPLY_BYTES = 20;
 export const REPLY_BYTES = 20;
 
-/** The other side's answer is not NBD, or answers another question. */
+/** Not an NBD answer, or for another question. */
 export class BadNbd extends Error {
   override readonly name = 'BadNbd';
 }
 
-/** The answer to a server's first words. */
 export function answerGreeting(greeting: Buffer): Buffer {
   if (greeting.toString('latin1', 0, 16) !== MAGIC) throw new BadNbd('it greets otherwise');
   const flags = greeting.readUInt16BE(16);
@@ -39,7 +37,7 @@ export function writeOption(option: number, data: Buffer = Buffer.alloc(0)): Buf
   return Buffer.concat([head, data]);
 }
 
-/** The end of negotiation: this export, without asking for more of it. */
+/** Ends the negotiation with this export, without further requests. */
 export function goData(name: string): Buffer {
   return Buffer.concat([text(name), Buffer.alloc(2)]);
 }
@@ -108,14 +106,13 @@ export function readReply(head: Buffer): ReplyHead {
   };
 }
 
-/** A part of what was asked for. */
 export type Part =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'data'; readonly from: number; readonly bytes: Buffer }
   | { readonly kind: 'hole'; readonly from: number; readonly length: number }
   | { readonly kind: 'status'; readonly extents: readonly Extent[] };
 
-/** The map that a server has of what is allocated, and the flag of a range that reads as zero. */
+/** Allocation map of a server, and the flag for zero ranges. */
 export const ALLOCATION = 'base:allocation';
 export const READS_ZERO = 2;
 

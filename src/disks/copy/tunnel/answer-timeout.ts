@@ -1,23 +1,21 @@
-/** How far a connection is. */
 export interface Standing {
-  /** Bytes since its beginning. */
   readonly sent: number;
-  /** Of `sent`, with the other host's hypervisor. */
+  /** Part of `sent` that the other hypervisor has. */
   readonly taken: number;
-  /** Something was sent after the last that came back. */
+  /** Something was sent after the last answer. */
   readonly asked: boolean;
 }
 
 /**
- * Reports when a connection's other host has not answered for too long: what was sent is not taken, or all of it is and
- * nothing has come back since. Looked at from time to time; the limit is kept but for the time between two looks.
+ * Detects that a connection's other host has not answered for too long: sent data is not taken, or all is taken
+ * without an answer since. Checked periodically, so the limit is exceeded by at most one interval.
  */
 export class AnswerTimeout {
-  /** Bytes that had been sent at each look and are not acknowledged; one entry for each look within the limit. */
+  /** Unacknowledged bytes at each look within the limit. */
   #marks: { readonly atMs: number; readonly sent: number }[] = [];
   #sent = 0;
   #taken = 0;
-  /** Since when everything is taken and an answer is missing. */
+  /** Time since which everything is taken and an answer is missing. */
   #askedAtMs: number | undefined;
 
   isOver({ sent, taken, asked }: Standing, nowMs: number, withinMs: number): boolean {

@@ -1,11 +1,11 @@
-/** Bytes that a connection may send before anything is taken. */
+/** Initial credit of a connection, bytes. */
 export const FIRST_ROOM = 512 * 1024;
-/** As many as a hypervisor has on the way for one disk, so that a long link is filled. */
+/** Maximum credit: the bytes that a hypervisor has in flight per disk, to fill a long link. */
 const MAX_ROOM = 16 * 1024 * 1024;
-/** The limit of all connections together, beyond what each has from the start. */
+/** Limit of all connections together, beyond the initial credits. */
 const POOL_BYTES = 48 * 1024 * 1024;
 
-/** What this end may have to hold beyond each connection's first room, shared out to those that take it quickly. */
+/** Additional buffer space of this end, given to connections that are emptied fast. */
 export class CreditPool {
   #leftBytes = POOL_BYTES;
 
@@ -20,30 +20,27 @@ export class CreditPool {
   }
 }
 
-/** How much one connection's far end may send to this one. */
 export class ReceiveCredit {
   readonly #pool: CreditPool;
   #moreBytes = 0;
-  /** The far end may still send these. */
   #openBytes = FIRST_ROOM;
-  /** Of them, not with the hypervisor. */
+  /** Received bytes that the hypervisor has not taken. */
   #heldBytes = 0;
 
   constructor(pool: CreditPool) {
     this.#pool = pool;
   }
 
-  /** Came, and not with the hypervisor. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
 
-  /** Held and not held: all that the far end may have on the way. */
+  /** Maximum bytes in flight of the far end. */
   get mostBytes(): number {
     return FIRST_ROOM + this.#moreBytes;
   }
 
-  /** False where the far end was not allowed to send so much. */
+  /** False if the far end exceeded its credit. */
   came(bytes: number): boolean {
     if (bytes > this.#openBytes) return false;
     this.#openBytes -= bytes;
@@ -52,8 +49,8 @@ export class ReceiveCredit {
   }
 
   /**
-   * The hypervisor has these; the answer is how many more may be sent. One that keeps up gets room for twice as much,
-   * since then it is the link that is not filled; one that does not, never more than it had.
+   * The hypervisor took these bytes; returns new credit. A fast reader gets twice the credit, because the link is not
+   * filled; a slow reader keeps its credit.
    */
   taken(bytes: number): number {
     this.#heldBytes -= bytes;
@@ -65,7 +62,6 @@ export class ReceiveCredit {
     return bytes + more;
   }
 
-  /** The connection is no more. */
   end(): void {
     this.#pool.giveBack(this.#moreBytes);
     this.#moreBytes = 0;

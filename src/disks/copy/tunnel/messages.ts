@@ -1,19 +1,14 @@
-/**
- * What the two ends of a connection through the tunnel say on its channel; all of it in order, so that a channel can
- * serve another connection once each end has said `closed`.
- */
+/** Messages of a tunneled connection on its channel, in order; a channel is free again after `closed` from each end. */
 export type Message =
   /** To the destination: a connection begins. */
   | { readonly kind: 'open' }
   | { readonly kind: 'data'; readonly bytes: Uint8Array }
-  /** No more data follows. */
   | { readonly kind: 'end' }
-  /** `taken` more bytes are with the hypervisor here, and `room` more may be sent. */
+  /** The hypervisor here took `taken` more bytes, and `room` more may be sent. */
   | { readonly kind: 'room'; readonly taken: number; readonly room: number }
-  /** This end has closed the connection: nothing else follows. Without an `end` before it, it broke. */
+  /** This end is closed, and nothing follows. Without `end` before it, the connection broke. */
   | { readonly kind: 'closed' };
 
-/** The other side sent something that is no message of a tunnel. */
 export class BadTunnelMessage extends Error {
   override readonly name = 'BadTunnelMessage';
 }
@@ -26,13 +21,13 @@ const BARE = new Map<number, Message>([
 ]);
 const ROOM_BYTES = 9;
 
-/** Bytes of a connection that one message carries at most: half of what Node reads of a socket at once. */
+/** Maximum data per message: half of Node's read size of a socket. */
 export const MAX_DATA = 32 * 1024;
 
 export function writeMessage(message: Message): Uint8Array {
   switch (message.kind) {
     case 'data': {
-      // With its kind in one piece: the session keeps what it is given until the other side has it.
+      // In one piece with its kind, because the session keeps it.
       const bytes = Buffer.allocUnsafe(message.bytes.length + 1);
       bytes[0] = KINDS.data;
       bytes.set(message.bytes, 1);
@@ -50,7 +45,7 @@ export function writeMessage(message: Message): Uint8Array {
   }
 }
 
-/** Reads a message; its data are the given bytes, not a copy. Throws BadTunnelMessage. */
+/** The data is a view, not a copy. Throws BadTunnelMessage. */
 export function readMessage(bytes: Uint8Array): Message {
   const kind = bytes[0] ?? 0;
   if (kind === KINDS.data) {

@@ -10,30 +10,32 @@ import { BadTunnelMessage, readMessage, writeMessage } from './messages.ts';
 import { AnswerTimeout } from './answer-timeout.ts';
 import { CreditPool } from './flow-control.ts';
 
-/** Channels of a hypervisor's connections; what else the movers send in bulk has the one that is left. */
+/** First channel for a hypervisor's connections; other bulk data uses the remaining channel. */
 export const FIRST_STREAM = 32;
 export const LAST_STREAM = 62;
 
-/** Connections to this side's hypervisor that the other side has opened within a second; the next one waits. */
+/** Connections that the other side may open per second; the next one waits. */
 const MAX_OPENED = 2 * (LAST_STREAM - FIRST_STREAM + 1);
 const OPENED_MS = 1000;
 
-/** Messages between the movers beside the hypervisors' connections, on channels that no stream has. */
+/** Messages between the movers, on channels without connections. */
 export interface Beside {
-  /** Resolves when the session has taken all of it. Bulk takes turns with the streams. */
+  /** Resolves once the session has taken everything. Bulk takes turns with the streams. */
   send(channel: number, message: Uint8Array): Promise<void>;
-  /** Takes a channel's messages, also those that came before; the next one comes when `take` resolves. Once a channel. */
+  /**
+   * Receives a channel's messages, including earlier ones; the next one comes when `take` resolves. Once per channel.
+   */
   on(channel: number, take: (message: Uint8Array) => Promise<void>): void;
 }
 
 export interface MuxDependencies {
   readonly session: Session;
   readonly peer: string;
-  /** Reaches this side's hypervisor for a connection that the other side has opened; absent where only this side opens. */
+  /** Connects to this side's hypervisor for the other side; absent if only this side opens connections. */
   readonly connect?: () => Promise<LocalSocket>;
 }
 
-/** A session's channels as connections of a hypervisor; the same at both ends but for who opens them. */
+/** Multiplexes a hypervisor's connections over a session; the same at both ends except for who opens them. */
 export class Mux implements Beside {
   readonly #deps: MuxDependencies;
   readonly #channels: Channels;
@@ -44,7 +46,7 @@ export class Mux implements Beside {
     { readonly stream: Stream; readonly timeout: AnswerTimeout }
   >();
   readonly #idle: (() => void)[] = [];
-  /** When the other side has opened connections, the last MAX_OPENED of them. */
+  /** Times of the last MAX_OPENED connections opened by the other side. */
   readonly #openedMs: number[] = [];
   #isOver = false;
   sentBytes = 0;
@@ -62,17 +64,15 @@ export class Mux implements Beside {
     }
   }
 
-  /** Connections that have not ended at both ends. */
   get streams(): number {
     return this.#streams.size;
   }
 
-  /** Bytes that came for this side's hypervisor and that it has not read yet. */
   get heldBytes(): number {
     return [...this.#streams.values()].reduce((sum, { stream }) => sum + stream.heldBytes, 0);
   }
 
-  /** Carries a connection of this side's hypervisor; false where as many as there may be are open. */
+  /** Tunnels a connection of this side's hypervisor; false if all channels are in use. */
   open(socket: LocalSocket): boolean {
     const channel = this.#free();
     if (channel === undefined || this.#isOver) return false;
@@ -81,7 +81,7 @@ export class Mux implements Beside {
     return true;
   }
 
-  /** Breaks the connections whose other host does not answer; how many. */
+  /** Breaks connections without an answer from the other host; returns their number. */
   breakSilent(nowMs: number, withinMs: number): number {
     let broken = 0;
     for (const { stream, timeout } of this.#streams.values()) {
@@ -93,7 +93,7 @@ export class Mux implements Beside {
     return broken;
   }
 
-  /** Resolves when no connection is left; rejects after the deadline, and once the session is over. */
+  /** Resolves once no connection is left; rejects after the deadline, or if the session ends. */
   async idle(deadlineMs: number): Promise<void> {
     await withDeadline('the end of the disks’ connections', deadlineMs, undefined, async () => {
       while (this.#streams.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
@@ -109,7 +109,7 @@ export class Mux implements Beside {
     this.#channels.on(channel, take);
   }
 
-  /** An invalid message is the other side's fault, and ends the session. */
+  /** An invalid message ends the session. */
   async #take(channel: number, message: Uint8Array): Promise<void> {
     const { connect, peer } = this.#deps;
     try {
@@ -127,7 +127,7 @@ export class Mux implements Beside {
     }
   }
 
-  /** Waits, for a second at most, while so many connections are opened that this side's hypervisor would do little else. */
+  /** Delays for up to a second if too many connections are being opened. */
   async #turnToOpen(): Promise<void> {
     const nowMs = performance.now();
     const [first = Number.NEGATIVE_INFINITY] = this.#openedMs;
@@ -166,7 +166,6 @@ export class Mux implements Beside {
     for (const go of this.#idle.splice(0)) go();
   }
 
-  /** The session is over: both hypervisors are to notice. */
   #end(): void {
     this.#isOver = true;
     for (const [channel, { stream }] of this.#streams) {

@@ -19,13 +19,12 @@ import { Mux, type Beside } from './mux.ts';
 import { windowFor } from './window.ts';
 
 /**
- * What a mover needs to have disks copied: a unix socket at the source, to which its hypervisor connects, joined with one
- * at the destination, on which the other listens. The bytes go as they are, over one session that outlives its links.
+ * Tunnel for disk copies: joins a unix socket at the source, which its hypervisor connects to, with a listening
+ * socket at the destination. Bytes are unchanged, and the session survives link cuts.
  */
 
-/** How often the window follows the link. */
 const WINDOW_MS = 50;
-/** A limit for answers is looked after so many times within it, and not more or less often than this. */
+/** Checks per answer timeout, and limits of the interval. */
 const LOOKS = 8;
 const MIN_LOOK_MS = 10;
 const MAX_LOOK_MS = 250;
@@ -43,34 +42,32 @@ export interface SourceTunnelOptions extends SessionTerms, SourceEndpoint {}
 export interface TargetTunnelOptions extends SessionTerms, TargetEndpoint {}
 
 export interface TunnelFigures {
-  /** Bytes of this side's hypervisor for the other one's, and of that one's for this. */
+  /** Bytes between the hypervisors, in both directions. */
   readonly sentBytes: number;
   readonly receivedBytes: number;
-  /** Bytes of frames that went over the links, both ways, what was sent twice included. */
+  /** Link bytes in both directions, including resent ones. */
   readonly linkBytes: number;
-  /** Times without any connection, and the longest, ms. */
+  /** Cuts without any connection, and the longest, ms. */
   readonly cuts: number;
   readonly longestCutMs: number;
 }
 
-/** One end of the tunnel, from its opening until it is over. */
 export interface Tunnel extends SessionEnd<TunnelFigures> {
-  /** Caps what this end sends, bytes/s; undefined: as much as the links and the host's budget let it. */
+  /** Cap of this end, bytes/s; undefined: only the host's budget. */
   limit(bytesPerS: number | undefined): void;
   /**
-   * From now on a connection is broken, as if the hypervisor at the other end had gone, when nothing answers what was
-   * sent on it for longer than this; the session stays. undefined: never, as at first.
+   * Breaks each connection without an answer for longer than this from now on, as if the other hypervisor had gone;
+   * the session stays. undefined: no limit (initial state).
    */
   mustAnswerWithin(ms: number | undefined): void;
   readonly beside: Beside;
 }
 
 export interface TargetTunnel extends Tunnel {
-  /** host:port on which it waits for the source's mover. */
+  /** host:port for the source's mover. */
   readonly address: string;
 }
 
-/** A session, and the connections over it. */
 class TunnelEnd implements Tunnel {
   readonly ended: Promise<void>;
   readonly #session: LinkSession;
@@ -119,18 +116,18 @@ class TunnelEnd implements Tunnel {
     this.#looks = setInterval(() => this.#mux.breakSilent(performance.now(), ms), everyMs);
   }
 
-  /** Makes the socket for this side's hypervisor; where that fails, the session is over. */
+  /** Makes the socket for this side's hypervisor; a failure ends the session. */
   async listen(socket: string): Promise<void> {
     this.#server.on('connection', (near) => {
       const socket = new LocalSocket(near);
       if (!this.#mux.open(socket)) socket.break();
     });
     try {
-      // A mover that was killed has left its own.
+      // Left by a mover that was killed.
       await rm(socket, { force: true });
       await new Promise<void>((resolve, reject) => {
         this.#server.once('error', reject);
-        // The directory may be another user's, who puts a link in the place of the socket: nothing is changed by its path.
+        // Another user may own the directory and replace the socket by a link.
         const umask = process.umask(0o177);
         this.#server.listen(socket, resolve);
         process.umask(umask);
@@ -139,7 +136,7 @@ class TunnelEnd implements Tunnel {
       this.abort(error as Error);
       throw error;
     }
-    // It ended meanwhile: nobody would close the socket any more.
+    // The session ended meanwhile, and nothing else would close the socket.
     if (this.#session.over.aborted) this.#release();
   }
 
@@ -165,7 +162,7 @@ class TunnelEnd implements Tunnel {
   }
 }
 
-/** The destination's end, before and after the source has connected. */
+/** Destination end, before and after the source has connected. */
 class ListeningTunnel extends ListeningEnd<TunnelFigures, TunnelEnd> implements TargetTunnel {
   readonly beside: Beside;
   readonly #opened: Promise<TunnelEnd>;
@@ -192,13 +189,16 @@ class ListeningTunnel extends ListeningEnd<TunnelFigures, TunnelEnd> implements 
   }
 }
 
-/** Reaches the other mover and makes the socket. Rejects soon after the signal aborts; once open, it means nothing more. */
+/**
+ * Connects to the other mover and makes the socket. Rejects soon after the signal aborts; once open, the signal has
+ * no effect.
+ */
 export async function openSourceTunnel(
   options: SourceTunnelOptions,
   signal: AbortSignal,
 ): Promise<Tunnel> {
   signal.throwIfAborted();
-  // A session keeps its signal for good, and this one is often of a step that ends before the tunnel does.
+  // A session keeps its signal, but this one may end earlier.
   const opening = new AbortController();
   const stop = (): void => opening.abort(signal.reason);
   signal.addEventListener('abort', stop, { once: true });
@@ -214,7 +214,7 @@ export async function openSourceTunnel(
   }
 }
 
-/** Listens for the other mover; what it opens goes to the hypervisor that listens on the socket. */
+/** Listens for the other mover, and connects its streams to the hypervisor's socket. */
 export async function openTargetTunnel(options: TargetTunnelOptions): Promise<TargetTunnel> {
   const { peer, socket } = options;
   const { server, opened, stop } = await listenFor(options, (session) => {

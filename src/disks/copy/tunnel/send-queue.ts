@@ -7,10 +7,7 @@ interface Waiting {
   readonly failed: (error: unknown) => void;
 }
 
-/**
- * Lets one message at a time into the session, in the order of their coming: where the session has no room, each
- * connection gets its turn, whatever another one has to send.
- */
+/** Passes messages to the session one by one, so that each connection gets its turn. */
 export class SendQueue {
   readonly #send: (channel: number, message: Uint8Array) => Promise<void>;
   readonly #waiting = new Fifo<Waiting>();
@@ -20,7 +17,7 @@ export class SendQueue {
     this.#send = send;
   }
 
-  /** Resolves when the session has taken it; rejects once the session is over. */
+  /** Resolves once the session has taken it; rejects once the session is over. */
   send(channel: number, message: Uint8Array): Promise<void> {
     return new Promise((sent, failed) => {
       this.#waiting.push({ channel, message, sent, failed });

@@ -5,30 +5,29 @@ import type { Standing } from './answer-timeout.ts';
 import { FIRST_ROOM, ReceiveCredit, type CreditPool } from './flow-control.ts';
 
 export interface StreamDependencies {
-  /** The hypervisor's end; rejects where it cannot be reached. */
+  /** The hypervisor's end; rejects if unreachable. */
   readonly socket: Promise<LocalSocket>;
   readonly pool: CreditPool;
-  /** Messages of a stream leave in the order of the calls. Rejects once the session is over. */
+  /** Messages of a stream leave in call order. Rejects once the session is over. */
   readonly send: (message: Uint8Array) => Promise<void>;
   readonly count: (bytes: { readonly sent: number; readonly received: number }) => void;
-  /** Both ends have closed it, and the session has this end's word of it: the channel is free. */
+  /** Both ends are closed, and the session has this end's message: the channel is free. */
   readonly over: () => void;
 }
 
-/** What was taken is reported once it is a quarter of the room, or so late: a message for each piece would cost as much as the piece. */
+/** Reports taken bytes after a quarter of the credit, or after a delay. */
 const REPORT_BYTES = FIRST_ROOM / 4;
 const REPORT_MS = 5;
-/** Handed to the hypervisor at once: what it takes without waiting, about. */
+/** Pieces handed to the hypervisor at once; about what it takes without waiting. */
 const MAX_PIECES = 8;
 
-/** One end of a connection through the tunnel; the same at the source and at the destination. */
+/** One end of a tunneled connection; the same at the source and the destination. */
 export class Stream {
   readonly #deps: StreamDependencies;
   readonly #room: ReceiveCredit;
   readonly #queue = new Fifo<Uint8Array>();
   #socket: LocalSocket | undefined;
   #waiting: (() => void)[] = [];
-  /** What may still be sent. */
   #credit = FIRST_ROOM;
   #sent = 0;
   #farTaken = 0;
@@ -37,12 +36,12 @@ export class Stream {
   #more = 0;
   #isReporting = false;
   #late: NodeJS.Timeout | undefined;
-  /** Everything that came is with the hypervisor, or nobody takes it any more. */
+  /** Everything received was handed over or dropped. */
   #written = false;
   #farEnded = false;
   #farClosed = false;
   #closed = false;
-  /** The session has taken that this end is closed, or is over. */
+  /** The session has taken this end's `closed`, or is over. */
   #isClosedSent = false;
   #broken = false;
   #over = false;
@@ -52,18 +51,17 @@ export class Stream {
     this.#room = new ReceiveCredit(deps.pool);
   }
 
-  /** How far what is sent is; undefined once nothing more is sent. */
+  /** Progress of sending; undefined once nothing more is sent. */
   get standing(): Standing | undefined {
     if (this.#closed || this.#socket?.state !== 'open') return undefined;
     return { sent: this.#sent, taken: this.#farTaken, asked: this.#asked };
   }
 
-  /** Bytes that came and are not with the hypervisor. */
   get heldBytes(): number {
     return this.#room.heldBytes;
   }
 
-  /** Until this end has closed it; never rejects. */
+  /** Runs until this end is closed; never rejects. */
   async run(): Promise<void> {
     try {
       const socket = await this.#deps.socket;
@@ -73,7 +71,7 @@ export class Stream {
       await this.#read(socket);
       await writing;
     } catch {
-      // The hypervisor is not to be reached, or the session is over: either way this end closes.
+      // The hypervisor is unreachable, or the session is over.
     }
     this.break();
     this.#closed = true;
@@ -84,7 +82,7 @@ export class Stream {
     this.#look();
   }
 
-  /** Takes what the far end says; throws BadTunnelMessage where it cannot have said that. */
+  /** Handles a message of the far end; throws BadTunnelMessage if it is invalid now. */
   receive(bytes: Uint8Array): void {
     const message = readMessage(bytes);
     if (this.#farClosed) throw new BadTunnelMessage(`${message.kind} after the last`);
@@ -108,7 +106,6 @@ export class Stream {
     this.#look();
   }
 
-  /** The hypervisor's connection is broken off; the far end hears of it. */
   break(): void {
     this.#broken = true;
     this.#queue.clear();
@@ -134,9 +131,9 @@ export class Stream {
     this.#credit += room;
   }
 
-  /** After any change: what it means for the hypervisor's connection, and whether all is over. */
+  /** Applies changes to the hypervisor's connection, and checks for the end. */
   #look(): void {
-    // Bytes before a regular end of the far side are still handed on.
+    // Delivers data received before a regular end.
     if (this.#farClosed && (!this.#farEnded || this.#written)) this.break();
     else if (this.#broken) this.#socket?.break();
     this.#wake();
@@ -185,7 +182,6 @@ export class Stream {
     this.#look();
   }
 
-  /** What waits, as much of it as one call hands over. */
   #next(): Uint8Array[] {
     const pieces: Uint8Array[] = [];
     for (let first = this.#queue.peek(); first !== undefined; first = this.#queue.peek()) {
@@ -204,7 +200,7 @@ export class Stream {
     else this.#late ??= setTimeout(() => void this.#report(), REPORT_MS);
   }
 
-  /** One message at a time: what is taken meanwhile goes with the next. */
+  /** One message at a time; later bytes go with the next. */
   async #report(): Promise<void> {
     clearTimeout(this.#late);
     this.#late = undefined;

@@ -1,15 +1,15 @@
 import type { LinkMeasure } from '../../../links/session.ts';
 
-/** What passes through both movers and the far kernel takes so long beside the link, ms. */
+/** Time in both movers and the far kernel, without the link, ms. */
 const WORK_MS = 10;
-/** More is let out than is known to fit, so that a faster link shows itself. */
+/** Factor on the known capacity, so that a faster link is noticed. */
 const GAIN = 2;
 const MIN_BYTES = 256 * 1024;
 const MAX_BYTES = 48 * 1024 * 1024;
-/** While the rate is not known: enough that the link is busy for as long as it takes to measure it. */
+/** Window while the rate is unknown; keeps the link busy long enough to measure it. */
 const FIRST_BYTES = 4 * 1024 * 1024;
 
-/** How much may be under way: enough to fill the link, and little enough that a guest's write does not wait behind it. */
+/** Bytes allowed in flight: enough to fill the link, but guest writes must not wait long behind them. */
 export function windowFor({
   bytesPerS,
   roundTripMs,

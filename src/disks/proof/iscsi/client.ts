@@ -5,19 +5,19 @@ import { login } from './login.ts';
 import * as pdus from './pdu.ts';
 
 /**
- * A small iSCSI client (RFC 7143) that reads: hypervisors open LUNs that no host has attached, and what they are has to be
- * known before that. It writes nothing and reserves nothing. The session is used for nothing else, one command after the other; no digests.
+ * Minimal read-only iSCSI client (RFC 7143). It identifies LUNs that no host has attached. It writes and reserves
+ * nothing, sends one command at a time, and uses no digests.
  */
 
 const MAX_REDIRECTIONS = 3;
-/** A LUN reports what happened to it before it answers: after a login, a reset, a new size. */
+/** A LUN reports past events before it answers: a login, a reset, a new size. */
 const MAX_ATTENTIONS = 8;
 const CHECK_CONDITION = 0x02;
 const RESERVATION_CONFLICT = 0x18;
 const UNIT_ATTENTION = 0x06;
 
 class ScsiError extends Error {
-  /** The status of SCSI, and the sense key of a CHECK CONDITION. */
+  /** SCSI status, and the sense key of a CHECK CONDITION. */
   readonly status: number;
   readonly senseKey: number;
 
@@ -47,7 +47,7 @@ export class IscsiClient {
     this.#commandNumber = commandNumber;
   }
 
-  /** Logs in to the target; follows where its portal sends it. Rejects with words about the target. */
+  /** Logs in to the target, and follows redirections. Rejects with a sentence about the target. */
   static async open(place: IscsiPlace, signal: AbortSignal): Promise<IscsiClient> {
     let at = place;
     for (let count = 0; count <= MAX_REDIRECTIONS; count++) {
@@ -65,7 +65,7 @@ export class IscsiClient {
     throw new Error('its portals send one to each other');
   }
 
-  /** Ends the session; what the target answers is not waited for. */
+  /** Ends the session without waiting for the target's answer. */
   close(): void {
     const bye = pdus.headerOf(
       pdus.OPCODES.logout | pdus.IMMEDIATE,
@@ -78,7 +78,7 @@ export class IscsiClient {
     this.#connection.close();
   }
 
-  /** What a command reads, up to `most` bytes; it is asked again where the LUN first reports what happened to it. */
+  /** Result of a command, up to `most` bytes; repeated if the LUN first reports an event. */
   async ask(name: string, cdb: Buffer, most: number): Promise<Buffer> {
     for (let count = 1; ; count++) {
       try {
@@ -132,7 +132,6 @@ export class IscsiClient {
     }
   }
 
-  /** A target may ask whether somebody is there. */
   #answerPing(seen: Buffer): void {
     const tag = seen.readUInt32BE(20);
     if (tag === pdus.NO_TAG) return;

@@ -2,19 +2,18 @@ import { connect, type Socket } from 'node:net';
 import * as pdus from './pdu.ts';
 import type { Pdu } from './pdu.ts';
 
-/** Held unread, and then no more is read: one message of the longest, with its head. */
+/** Maximum unread data before reading pauses: one message of maximum size. */
 const MAX_HELD_BYTES = pdus.MAX_PDU_BYTES;
-/** Bytes that may wait for a target that reads nothing, and asks whether the client is there. */
+/** Maximum unsent answers for a target that pings but does not read. */
 const MAX_UNREAD_BYTES = 65_536;
 
-/** One connection: messages out, messages in one after the other. */
+/** One connection; messages in both directions, one after the other. */
 export class IscsiConnection {
   readonly #socket: Socket;
   #bytes: Buffer = Buffer.alloc(0);
   #failed: Error | undefined;
   #wake: (() => void) | undefined;
   #tag = 0;
-  /** The number of the answer that comes next. */
   expected = 0;
 
   private constructor(socket: Socket) {
@@ -78,7 +77,7 @@ export class IscsiConnection {
     }
   }
 
-  /** Answers are counted; data that ends no command, and questions of the target, are not. */
+  /** Answers are counted; intermediate data and the target's questions are not. */
   #count(pdu: Pdu): void {
     const opcode = pdus.opcodeOf(pdu);
     const isPart = opcode === pdus.OPCODES.dataIn && (pdu.header.readUInt8(1) & 0x01) === 0;

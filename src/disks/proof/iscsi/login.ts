@@ -4,7 +4,7 @@ import { parseIscsi, type IscsiPlace } from '../../../protocol/iscsi-url.ts';
 import type { IscsiConnection } from './connection.ts';
 import * as pdus from './pdu.ts';
 
-/** As QEMU's client calls itself where nobody says a name. */
+/** Default name of QEMU's client. */
 const DEFAULT_INITIATOR = 'iqn.2008-11.org.linux-kvm';
 
 const MAX_LOGIN_STEPS = 8;
@@ -30,15 +30,12 @@ const SETTINGS = {
   DataSequenceInOrder: 'Yes',
 };
 
-/**
- * Undefined once the session is there; else the portal that the target is reached at. Who logs in says who it is where the
- * target asks for it; whether the target is the one that it says is not asked.
- */
+/** Undefined after success; otherwise the portal to use instead. The target is not authenticated. */
 export async function login(
   connection: IscsiConnection,
   place: IscsiPlace,
 ): Promise<IscsiPlace | undefined> {
-  // Random (10b): a session of the same name and number would end the one that is there, which may be QEMU's.
+  // Random (10b), because a session with the same name and number would end QEMU's.
   const session = randomBytes(6).fill(0x80, 0, 1);
   const tag = connection.nextTag();
   const send = (stage: number, next: number | undefined, keys: Keys): void => {
@@ -83,13 +80,12 @@ export async function login(
 
 type Keys = Readonly<Record<string, string>>;
 
-/** What is said next, and whether this stage has nothing to follow. */
 interface LoginMessage {
   readonly keys: Keys;
   readonly isLast: boolean;
 }
 
-/** Read when it is wanted: whoever changes the file has changed the login. */
+/** Read on demand, so that changes of the file take effect. */
 async function ownLogin({ user, passwordFile }: IscsiPlace): Promise<Login | undefined> {
   if (user === undefined || passwordFile === undefined) return undefined;
   return { user, password: await readPassword(passwordFile) };
@@ -109,11 +105,11 @@ function elsewhere(place: IscsiPlace, keys: ReadonlyMap<string, string>): IscsiP
   return { ...place, host: found.host, port: found.port };
 }
 
-/** The answer to a target that asks who logs in (CHAP: RFC 1994, in iSCSI RFC 7143). Pure. */
+/** Answers a CHAP challenge (RFC 1994, in iSCSI RFC 7143). Pure. */
 
 /**
- * As iSCSI numbers them, in the order in which they are offered. MD5 is first: every target means the same by 5, and tgt
- * takes SHA-1 for 7. What is proved so is who reads, on a network that is trusted with the disks themselves.
+ * iSCSI numbers in the order of the offer. MD5 is first, because every target agrees on 5, and tgt uses 7 for SHA-1.
+ * CHAP only authenticates the reader, on a network that is trusted with the disks.
  */
 const HASHES: Readonly<Record<string, string>> = { '7': 'sha256', '6': 'sha1', '5': 'md5' };
 const CHAP_ALGORITHMS = ['5', '6', '7'].join(',');
@@ -124,7 +120,7 @@ interface Login {
   readonly password: string;
 }
 
-/** The keys that answer a challenge. Throws where it is none that was offered. */
+/** Keys that answer a challenge. Throws if it was not offered. */
 function chapAnswer(
   { user, password }: Login,
   asked: ReadonlyMap<string, string>,
@@ -145,7 +141,7 @@ function chapAnswer(
   return { CHAP_N: user, CHAP_R: `0x${response}` };
 }
 
-/** A binary value as iSCSI writes it: in hexadecimal or base64. */
+/** Decodes iSCSI's hexadecimal or base64 values. */
 function bytesOf(text: string): Buffer | undefined {
   const [, hex] = /^0[xX]((?:[0-9a-fA-F]{2})+)$/.exec(text) ?? [];
   const [, base] = /^0[bB]([A-Za-z0-9+/]+=*)$/.exec(text) ?? [];

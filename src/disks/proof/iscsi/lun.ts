@@ -2,17 +2,17 @@ import { defined } from '../../../protocol/defined.ts';
 import type { IscsiPlace } from '../../../protocol/iscsi-url.ts';
 import { IscsiClient } from './client.ts';
 
-/** What a LUN of an iSCSI target is, and what it holds. Nothing is written to it. */
+/** Identity and content of a LUN of an iSCSI target; read-only. */
 
 export interface LunFacts {
   readonly bytes: number;
-  /** What the target says the LUN is, wherever it is reached: sorted, each once. */
+  /** Identity of the LUN from the target, on every portal: sorted and unique. */
   readonly ids: readonly string[];
-  /** Another's persistent reservation, by its type in words; absent: there is none, or the target knows none. */
+  /** Type of another host's persistent reservation; absent: none, or unsupported. */
   readonly reserved?: string;
 }
 
-/** Designators and the serial number are of a target's own making. */
+/** Designators and serial numbers are chosen by the target. */
 const MAX_PAGE_BYTES = 1024;
 const MAX_IDS = 32;
 const MAX_BLOCK_BYTES = 64 * 1024;
@@ -43,7 +43,6 @@ export class Lun {
     this.facts = facts;
   }
 
-  /** Runs `work` with the LUN; the session ends with it. */
   static async with<T>(
     place: IscsiPlace,
     signal: AbortSignal,
@@ -62,7 +61,7 @@ export class Lun {
     const kind = standard.length > 0 ? standard.readUInt8(0) : 0x7f;
     if (kind !== DIRECT_ACCESS) throw new Error(`the target has no disk as its LUN ${lun}`);
     const { bytes, blockBytes } = await capacityOf(client);
-    // Not every LUN has pages besides the first.
+    // Some LUNs only have the first page.
     const pages = await inquire(client, 0x00).catch(() => Buffer.alloc(0));
     const has = (page: number): boolean => pages.subarray(4).includes(page);
     const designators = has(0x83) ? designatorsIn(await inquire(client, 0x83)) : [];
@@ -72,13 +71,13 @@ export class Lun {
     const reserved = await reservationOf(client);
     return new Lun(client, blockBytes, {
       bytes,
-      // A number alone is what a LUN happens to be: another may get it.
+      // A LUN's number alone proves nothing, since another LUN may get it.
       ids: own.length === 0 ? [] : [`iscsi ${target}`, ...ids],
       ...defined({ reserved }),
     });
   }
 
-  /** `bytes` from `at`, both of them whole blocks of the LUN's. */
+  /** `at` and `bytes` are multiples of the LUN's block size. */
   async read(at: number, bytes: number): Promise<Buffer> {
     const cdb = Buffer.alloc(16);
     cdb.writeUInt8(READ_16, 0);
@@ -104,7 +103,7 @@ async function capacityOf(client: IscsiClient): Promise<{ bytes: number; blockBy
   return { bytes: blocks * blockBytes, blockBytes };
 }
 
-/** A page of what it says it is; undefined: the first, which every LUN has. */
+/** Inquiry page; undefined: the standard page, which every LUN has. */
 async function inquire(client: IscsiClient, page: number | undefined): Promise<Buffer> {
   const cdb = Buffer.alloc(16);
   cdb.writeUInt8(INQUIRY, 0);
@@ -115,7 +114,7 @@ async function inquire(client: IscsiClient, page: number | undefined): Promise<B
   return client.ask('INQUIRY', cdb, most);
 }
 
-/** Names of the LUN itself in its page 0x83, not of the port or the target that it is reached by. Pure. */
+/** Names of the LUN itself in page 0x83, without its port and target. Pure. */
 export function designatorsIn(page: Buffer): string[] {
   const found: string[] = [];
   for (let at = 4; at + 4 <= page.length;) {
@@ -136,7 +135,7 @@ async function reservationOf(client: IscsiClient): Promise<string | undefined> {
   cdb.writeUInt8(RESERVE_IN, 0);
   cdb.writeUInt8(READ_RESERVATION, 1);
   cdb.writeUInt16BE(24, 7);
-  // Many targets know none of it, and say so.
+  // Many targets do not support this, and report so.
   const reported = await client.ask('PERSISTENT RESERVE IN', cdb, 24).catch(() => Buffer.alloc(0));
   if (reported.length < 24 || reported.readUInt32BE(4) < 16) return undefined;
   const type = reported.readUInt8(21) & 0x0f;

@@ -1,11 +1,11 @@
-/** What goes over an iSCSI connection (RFC 7143): as much of it as a client needs that reads. Pure. */
+/** iSCSI messages (RFC 7143) for a read-only client. Pure. */
 
 const HEADER_BYTES = 48;
-/** A target may send no more in one piece: what the client says at login. */
+/** Maximum segment of the target, announced at login. */
 export const MAX_SEGMENT_BYTES = 64 * 1024;
-/** The target chooses each length: no piece may be longer than this. */
+/** Limit for lengths that the target chooses. */
 const MAX_BYTES = 256 * 1024;
-/** A header, its extensions, and the data with its padding. */
+/** Header, extensions, and padded data. */
 export const MAX_PDU_BYTES = HEADER_BYTES + 255 * 4 + MAX_BYTES;
 
 export const OPCODES = {
@@ -20,15 +20,13 @@ export const OPCODES = {
   asynchronous: 0x32,
 } as const;
 
-/** Marks a message that is to be taken at once and not counted as a command. */
+/** Marks a message that is processed at once and not counted as a command. */
 export const IMMEDIATE = 0x40;
-/** Marks the last message of a stage, or of a command. */
+/** Marks the last message of a stage or a command. */
 export const GO_ON = 0x80;
-/** As a tag: of nothing. */
 export const NO_TAG = 0xffff_ffff;
 
 export interface Pdu {
-  /** Its first 48 bytes. */
   readonly header: Buffer;
   readonly data: Buffer;
 }
@@ -37,7 +35,6 @@ export function opcodeOf({ header }: Pdu): number {
   return header.readUInt8(0) & 0x3f;
 }
 
-/** A header of `opcode` and `flags`, with a tag of the client's. */
 export function headerOf(opcode: number, flags: number, tag: number): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
   header.writeUInt8(opcode, 0);
@@ -46,13 +43,13 @@ export function headerOf(opcode: number, flags: number, tag: number): Buffer {
   return header;
 }
 
-/** What is sent: the header with the length of what follows, which is filled up to four bytes. */
+/** Adds the data length to the header, and pads the data to four bytes. */
 export function encode(header: Buffer, data: Buffer = Buffer.alloc(0)): Buffer {
   header.writeUIntBE(data.length, 5, 3);
   return Buffer.concat([header, data, Buffer.alloc((4 - (data.length % 4)) % 4)]);
 }
 
-/** The first whole message of `bytes` and what is left; undefined where it is not all there. Throws where it is too long. */
+/** First whole message of `bytes`, and the rest; undefined if incomplete. Throws if it is too long. */
 export function decode(bytes: Buffer): { readonly pdu: Pdu; readonly rest: Buffer } | undefined {
   if (bytes.length < HEADER_BYTES) return undefined;
   const extra = bytes.readUInt8(4) * 4;
@@ -68,7 +65,7 @@ export function decode(bytes: Buffer): { readonly pdu: Pdu; readonly rest: Buffe
   };
 }
 
-/** `Key=Value` pairs, as they are negotiated. */
+/** `Key=Value` pairs of a negotiation. */
 export function encodeKeys(keys: Readonly<Record<string, string>>): Buffer {
   return Buffer.from(
     Object.entries(keys)
@@ -97,7 +94,7 @@ const LOGIN_PROBLEMS: Readonly<Record<number, string>> = {
   0x0302: 'it has no resources left for a session',
 };
 
-/** Why a login failed, by its status; `class << 8 | detail`. */
+/** Reason of a failed login, by status `class << 8 | detail`. */
 export function loginProblem(status: number): string {
   return (
     LOGIN_PROBLEMS[status] ??

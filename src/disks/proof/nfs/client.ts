@@ -3,19 +3,17 @@ import { RpcConnection, type Identity, type Procedure } from './rpc.ts';
 import { XdrWriter, type XdrReader } from '../../../formats/xdr.ts';
 
 /**
- * A small client of NFSv3 (RFC 1813) for small files: hypervisors open images on exports that no host has mounted, and a
- * proof has to be written there as well. It caches nothing, so that it reads what the server has now. One call after the
- * other; a client is for a few of them.
+ * Minimal NFSv3 client (RFC 1813) for small files. Proof files must be written on exports that no host has mounted.
+ * Uncached, so that it reads the server's current data. One call at a time.
  */
 
-/** A file or directory, as the server knows it. */
 export type Handle = Buffer;
 
 export interface Entry {
   readonly handle: Handle;
   readonly kind: 'file' | 'directory' | 'other';
   readonly bytes: number;
-  /** The file's number, which every client of the server sees. */
+  /** Inode, the same for every client. */
   readonly inode: string;
 }
 
@@ -42,7 +40,6 @@ export const MAX_READ_BYTES = 4096;
 
 export class NfsClient {
   readonly #connection: RpcConnection;
-  /** The directory that was asked for. */
   readonly root: Handle;
 
   private constructor(connection: RpcConnection, root: Handle) {
@@ -50,7 +47,7 @@ export class NfsClient {
     this.root = root;
   }
 
-  /** Reaches a directory of an export; the server's portmapper reports the ports, to QEMU as well. */
+  /** Connects to a directory of an export; asks the server's portmapper for ports, as QEMU does. */
   static async open(
     { host, path, user, group }: NfsPlace,
     signal: AbortSignal,
@@ -68,7 +65,7 @@ export class NfsClient {
       const answer = await mount.call(MNT, asked, signal);
       expectOk(answer, 'mount');
       root = answer.opaque(HANDLE_BYTES);
-      // The handle stays good: the server only keeps a list of who asked, which is not to grow by this.
+      // The handle stays valid.
       await mount.call(UMNT, asked, signal);
     } finally {
       mount.close();
@@ -81,14 +78,14 @@ export class NfsClient {
     this.#connection.close();
   }
 
-  /** What is called `name` in a directory; a symbolic link is of kind `other` and is not followed. */
+  /** Symbolic links are of kind `other` and are not followed. */
   async lookup(directory: Handle, name: string, signal: AbortSignal): Promise<Entry> {
     const answer = await this.#ask(LOOKUP, inDirectory(directory, name), signal);
     const handle = answer.opaque(HANDLE_BYTES);
     return { handle, ...(attributesIn(answer) ?? (await this.#attributes(handle, signal))) };
   }
 
-  /** A new file that its owner alone may read; rejects where something has its name. */
+  /** New file that only its owner may read; rejects if the name exists. */
   async create(directory: Handle, name: string, signal: AbortSignal): Promise<Handle> {
     const mode = new XdrWriter().uint32(GUARDED).uint32(1, OWNER_ONLY).uint32(0, 0, 0, 0, 0);
     const args = new XdrWriter().raw(inDirectory(directory, name)).raw(mode.bytes());
@@ -97,7 +94,7 @@ export class NfsClient {
     return (await this.lookup(directory, name, signal)).handle;
   }
 
-  /** Up to `most` bytes from the file's start. */
+  /** Up to `most` bytes from the start. */
   async read(file: Handle, most: number, signal: AbortSignal): Promise<Buffer> {
     const count = Math.min(most, MAX_READ_BYTES);
     const args = new XdrWriter().opaque(file).uint64(0).uint32(count).bytes();
@@ -108,7 +105,7 @@ export class NfsClient {
     return answer.opaque(count);
   }
 
-  /** All of it is on the server's storage when this resolves. */
+  /** Resolves once everything is on the server's storage. */
   async write(file: Handle, at: number, data: Uint8Array, signal: AbortSignal): Promise<void> {
     const where = new XdrWriter().opaque(file).uint64(at).uint32(data.length, FILE_SYNC);
     const answer = await this.#ask(WRITE, where.opaque(data).bytes(), signal);
@@ -170,20 +167,20 @@ function fileAttributes(answer: XdrReader): Omit<Entry, 'handle'> {
   // Mode, links, user and group.
   answer.take(16);
   const bytes = answer.uint64();
-  // What it takes, device, and file system; after its number come times.
+  // Used space, device and file system; times follow the number.
   answer.take(24);
   const inode = String(answer.take(8).readBigUInt64BE());
   answer.take(24);
   return { kind: KINDS[type] ?? 'other', bytes, inode };
 }
 
-/** What a file or directory was before a call, and is after it. */
+/** Attributes before and after a call. */
 function skipChange(answer: XdrReader): void {
   if (answer.bool()) answer.take(24);
   attributesIn(answer);
 }
 
-/** What a server says against a call, with the code of the system's error that comes nearest. Pure. */
+/** Errors of a server with the closest system error code. Pure. */
 
 const PROBLEMS: Readonly<Record<number, readonly [code: string, what: string]>> = {
   1: ['EPERM', 'only its owner may do that'],

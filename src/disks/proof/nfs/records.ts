@@ -1,6 +1,6 @@
-/** Sun RPC over a stream (RFC 5531, 11): a message comes in fragments, each with its length and whether it is the last. Pure. */
+/** Sun RPC over a stream (RFC 5531, 11): messages in fragments with a length and a last flag. Pure. */
 
-/** More than any answer to our calls: file names and 129 bytes of data. */
+/** Larger than any answer to these calls: file names and 129 bytes of data. */
 export const MAX_RECORD_BYTES = 16 * 1024;
 const MAX_FRAGMENTS = 64;
 const LAST = 0x8000_0000;
@@ -11,7 +11,7 @@ export function recordOf(message: Uint8Array): Buffer {
   return Buffer.concat([head, message]);
 }
 
-/** Puts messages together again, however the stream was cut. Throws when a message has no bound, and is of no use then. */
+/** Reassembles messages from any split of the stream. Throws if a message exceeds the limit, and is unusable then. */
 export class RecordReader {
   #pending = Buffer.alloc(0);
   #fragments: Buffer[] = [];

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { RecordReader, recordOf } from './records.ts';
 import { XdrReader, XdrWriter } from '../../../formats/xdr.ts';
 
-/** Calls of Sun RPC (RFC 5531) over one TCP connection, one after the other, as a user who is named and not proved. */
+/** Sun RPC calls (RFC 5531) over one TCP connection, one at a time, with an unauthenticated user id. */
 
 export interface Identity {
   readonly user: number;
@@ -30,7 +30,7 @@ const ACCEPT_PROBLEMS = [
   'it could not read the call',
   'it failed',
 ];
-/** Most servers take calls only from ports that are root's. */
+/** Most servers only accept privileged ports. */
 const RESERVED = { from: 665, to: 1023, tries: 8 } as const;
 
 export class RpcConnection {
@@ -67,7 +67,7 @@ export class RpcConnection {
     return new RpcConnection(await dial({ host, port }, signal), identity);
   }
 
-  /** What comes after the heads of the answer. Rejects with what the server says against it. */
+  /** Result after the answer's headers. Rejects with the server's error. */
   async call(procedure: Procedure, args: Uint8Array, signal: AbortSignal): Promise<XdrReader> {
     signal.throwIfAborted();
     if (this.#broken !== undefined) throw this.#broken;
@@ -103,7 +103,7 @@ export class RpcConnection {
 
   #answer(reader: XdrReader): void {
     const waiting = this.#waiting;
-    // Nothing else was asked on this connection: whoever answers so is no server that one could go on with.
+    // An answer to no question: the connection is unusable.
     if (reader.uint32() !== waiting?.xid || reader.uint32() !== REPLY) {
       throw new Error('it answers what was not asked');
     }
@@ -158,7 +158,6 @@ function callOf(
     .bytes();
 }
 
-/** Reads the heads of an answer; what is wrong with the call, where something is. */
 function problemIn(reader: XdrReader): string | undefined {
   if (reader.uint32() !== 0) {
     const why = reader.uint32() === 1 ? 'it does not take this user' : 'it knows another RPC';

@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { z } from 'zod';
 import { imageSpec, type RbdPlace } from '../../../protocol/rbd-name.ts';
 
-/** What Ceph's own program `rbd` (package ceph-common) reports of an image, and writes beside it. */
+/** Runs Ceph's `rbd` program (package ceph-common) for facts and notes of an image. */
 
-/** One answer takes so long at most, ms: a monitor may be gone, and others wait for what is found. */
+/** Limit for one answer, ms; a monitor may be gone, and others wait for the result. */
 const ANSWER_MS = 5000;
 const MAX_BYTES = 1024 ** 2;
 const NO_SUCH = 2;
@@ -28,13 +28,12 @@ export async function readImage(place: RbdPlace, signal: AbortSignal): Promise<I
   return { id, bytes: size, created };
 }
 
-/** How many clients have it open for writing. */
 export async function countWatchers(place: RbdPlace, signal: AbortSignal): Promise<number> {
   const reported = await run(place, ['status', imageSpec(place), '--format', 'json'], signal);
   return status.parse(JSON.parse(reported)).watchers.length;
 }
 
-/** A note beside the image, in its metadata: no byte of the guest's. Needs the right to write to the image. */
+/** Writes a note into the image's metadata, not its data. Requires write permission for the image. */
 export async function writeNote(
   place: RbdPlace,
   { name, text }: { readonly name: string; readonly text: string },
@@ -43,7 +42,7 @@ export async function writeNote(
   await run(place, ['image-meta', 'set', imageSpec(place), name, text], signal);
 }
 
-/** Empty where there is none. */
+/** Empty if there is none. */
 export async function readNote(
   place: RbdPlace,
   name: string,
@@ -57,7 +56,7 @@ export async function readNote(
   }
 }
 
-/** Nothing is left of it; also where there was none. */
+/** Idempotent. */
 export async function removeNote(
   place: RbdPlace,
   name: string,
@@ -89,7 +88,7 @@ function run(
     ...(user === undefined ? [] : ['--id', user]),
     ...(keyring === undefined ? [] : ['--keyring', keyring]),
   ];
-  // SIGKILL: it waits for a monitor that is gone whatever signal it gets.
+  // SIGKILL, because it ignores other signals while it waits for a lost monitor.
   const options = {
     signal,
     timeout: ANSWER_MS,

@@ -5,9 +5,9 @@ import { routesOf } from '../../../protocol/network.ts';
 import type { Admission, Preparation } from '../../../protocol/peer/migration.ts';
 
 /**
- * A guest that is to be built here is the one that was admitted: its name, no more memory, as many processors, the same
- * NICs, no route that was not said before, no memory in clear text from a host with which this one does not share it. GODWIT_DESCRIPTION_REFUSED with the part that differs. Facts that an older
- * source left out at its admission are not compared. Facts that it states twice must agree.
+ * Checks that the guest to be built is the admitted one: same name, processors and NICs, no more memory, no new
+ * routes. Unencrypted memory must be allowed for the source. GODWIT_DESCRIPTION_REFUSED with the difference. Facts
+ * that an older source omitted at its admission are not compared.
  */
 export function checkAdmitted(
   { name: host, unencryptedMemory }: Pick<AgentConfig, 'name' | 'unencryptedMemory'>,
@@ -25,7 +25,7 @@ export function checkAdmitted(
     throw godwitError('GODWIT_DESCRIPTION_REFUSED', facts, hint === undefined ? {} : { hint });
   };
   const { name, memoryBytes, vcpus } = description;
-  // The source has checked it too; this host does not rely on that.
+  // The source has checked this too, which this host does not rely on.
   if (stream?.tls === false && !unencryptedMemory.includes(admission.from)) {
     const hint = `Add ${admission.from} to \`unencryptedMemory\` in the configuration of ${host}, where the link is the site’s own.`;
     refuse('stream', `memory that is not encrypted: allowed is TLS`, hint);
@@ -46,7 +46,7 @@ export function checkAdmitted(
   const more = routesOf(networks).filter((each) => !admitted.has(each));
   if (more.length > 0) {
     const allowed = admission.routes?.join(', ') ?? 'none';
-    // A peer that left them out would have any.
+    // A peer that omits them could otherwise have any.
     const hint = `Try again where they changed just now. Where ${admission.from} has an earlier build, upgrade it first.`;
     refuse(
       'networks',

@@ -8,7 +8,7 @@ import type { BuildContext } from './build.ts';
 import { planImages, withPlanned } from './disks/images.ts';
 import { diskFiles, refuseWrittenBackingFiles, withOwnPlaces } from './disks/storage.ts';
 
-/** Everything that this host has to say to the guest: its hypervisor, its disks, its networks. Changes nothing. */
+/** All checks of this host on the guest: hypervisor, disks, networks. Read-only. */
 export async function assess(
   { config, ports, placeIds }: Pick<BuildContext, 'config' | 'ports' | 'placeIds'>,
   admission: Admission,
@@ -42,7 +42,7 @@ export async function assess(
   };
 }
 
-/** The settings of the guest's ports that this build has judged: the source refuses to lose another one silently. */
+/** Port settings that this build has judged; the source refuses to lose any other. */
 function judgedSettings(networks: readonly NicNetwork[] = []): Pick<Assessment, 'portSettings'> {
   const judged: Record<string, string[]> = {};
   for (const nic of networks) {

@@ -30,10 +30,8 @@ import { make, type BuildPlan, type Ways } from './lifecycle.ts';
 import { GuestPorts } from './ports.ts';
 import { hookFacts } from './run-guest.ts';
 
-/** What the guest is made with here. */
 export type BuildContext = ReturnType<typeof buildContext>;
 
-/** What is done of the guest's disks for a call of the source. */
 export type DisksWork<T> = (
   context: BuildContext,
   hypervisor: DestinationSession,
@@ -42,7 +40,7 @@ export type DisksWork<T> = (
 
 export function buildContext(context: DestinationContext) {
   const ports = new GuestPorts(context.config, () => context.clock.monotonicMs());
-  // What is mapped for this guest counts as if it were configured.
+  // Networks mapped for this guest count as configured.
   const config = { ...context.config, bridges: ports.bridges };
   const hook: Ways['hook'] = (state, signal) =>
     runHook(config, 'prepare-destination', () => hookFacts(state, config), signal);
@@ -72,7 +70,7 @@ export function buildContext(context: DestinationContext) {
   };
 }
 
-/** Makes the guest's ports and its paused hypervisor. The journal has each thing before it is made. */
+/** Makes the guest's ports and its paused hypervisor, each journaled before. */
 export async function build(
   context: BuildContext,
   ledger: Ledger,
@@ -84,7 +82,7 @@ export async function build(
   await make(ways, ledger, plan, signal);
 }
 
-/** Decides what is to be made, or throws what keeps it from being made. */
+/** Decides what to make, or throws the reason against it. */
 async function planBuild(
   context: BuildContext,
   { admission, bases, ports: recorded }: DestinationState,
@@ -102,7 +100,7 @@ async function planBuild(
   if (refusal?.error !== undefined) throw new GodwitError(refusal.error);
   const ports = Object.fromEntries(nics.map((nic, index) => [nic.id, tapName(id, index)]));
   const images = await imagesToMake(config, preparation, signal, id);
-  // Once recorded they belong to this migration, and its undo removes them.
+  // Recorded ports belong to this migration, and its undo removes them.
   const own = new Set(Object.values(recorded));
   for (const port of Object.values(ports)) {
     if (!own.has(port)) await mustBeFree(id, port, signal);
@@ -110,7 +108,7 @@ async function planBuild(
   return { preparation, nics, ports, images };
 }
 
-/** The answer to prepare: where memory is waited for, and what the machine is that was made. */
+/** Answer to `prepare`: the address for memory, and the machine that was made. */
 export async function preparedAs(
   { dataPath, log }: Pick<BuildContext, 'dataPath' | 'log'>,
   state: DestinationState,
@@ -123,13 +121,12 @@ export async function preparedAs(
     return machine === undefined ? reported : { ...reported, machine };
   } catch (thrown) {
     signal.throwIfAborted();
-    // The source says that it could not be compared; what is wrong with the hypervisor, the next call finds.
+    // The source reports that the comparison failed; the next call finds a broken hypervisor.
     log.warn({ error: toGodwitError(thrown) }, 'what the machine is could not be read');
     return reported;
   }
 }
 
-/** Breaks off what comes in from the source. */
 export function abortAll(
   { dataPath, disks, backingFiles, firstFrame }: BuildContext,
   why: string,

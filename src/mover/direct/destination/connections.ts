@@ -18,7 +18,7 @@ import type {
 } from '../../../protocol/peer/connections.ts';
 import { Mutex } from '../../../mutex.ts';
 
-/** More than one migration may put in: what is beyond stays until it times out. */
+/** Maximum entries of one migration; further entries stay until they time out. */
 const MAX_REMEMBERED = 16_384;
 
 type Look = (signal: AbortSignal) => Promise<Surrounding>;
@@ -26,27 +26,25 @@ type News = ConnectionsNews & { readonly epoch: number };
 const UNEXPECTED: ConnectionsAnswer = { put: 0, problem: 'the guest is not expected here' };
 const LEFT: ConnectionsAnswer = { put: 0, problem: 'it takes none, as it is configured' };
 
-/** Connections of the guest that its source has handed over, put into this host's tracking before the guest runs. */
+/** Connections that the source handed over, entered into this host's tracking before the guest runs. */
 export class ArrivedConnections {
   readonly #mutex = new Mutex();
-  /** Put in by this mover, and not there before. */
   readonly #own = new Map<string, Connection>();
-  /** There before, and not heard of from the source. */
+  /** Entries from before that the source has not mentioned. */
   #older: Map<string, Connection> | undefined;
-  /** TCP connections that were established when the source last spoke of them. */
+  /** TCP connections that were established at the source's last message. */
   readonly #handed = new Map<string, RestoredConnection>();
   readonly #look: Look | undefined;
-  /** What was seen when the source first spoke of connections: before it, the guest was nowhere here. */
+  /** Surroundings at the source's first message, before the guest was here. */
   #seen: Surrounding | undefined;
   #addresses: readonly string[] = [];
   #over = false;
 
-  /** `look`: what this host sees round the guest; absent: this host takes no connections, as it is configured. */
+  /** `look`: reads the guest's surroundings here; absent: the configuration disables this. */
   constructor(look: Look | undefined) {
     this.#look = look;
   }
 
-  /** Never rejects for what this host cannot do: the answer says it. */
   take(news: News, state: () => DestinationState, signal: AbortSignal): Promise<ConnectionsAnswer> {
     return this.#mutex.run(async () => {
       const now = state();
@@ -78,8 +76,7 @@ export class ArrivedConnections {
     if (right !== 'running') {
       await this.#putBefore(news, gone, addresses, signal);
     } else {
-      // What this host has seen of the guest since is newer; what is left of its earlier stay is not, and is taken out
-      // as far as that leaves the rest alone.
+      // Entries made since are newer. Entries from an earlier stay are removed, unless there are too many.
       const past = complete ? [...(this.#older?.values() ?? [])].slice(0, FEW) : [];
       this.#older = undefined;
       await replaceConnections(addresses, past, news, signal);
@@ -88,8 +85,8 @@ export class ArrivedConnections {
   }
 
   /**
-   * An entry that is there already may be left from when the guest was here last: its window is of then, and the guest's
-   * next segment would be none that it could have sent.
+   * An existing entry may be from the guest's earlier stay, with an outdated window, so the next segment would count
+   * as invalid.
    */
   async #putBefore(
     fresh: readonly Connection[],
@@ -123,7 +120,6 @@ export class ArrivedConnections {
     }
   }
 
-  /** The guest runs here: what has become of its TCP connections. */
   verify(signal: AbortSignal): Promise<HandedOver> {
     return this.#mutex.run(async () => {
       if (this.#handed.size === 0) return heardSince(this.#handed, [], 0);
@@ -132,7 +128,7 @@ export class ArrivedConnections {
     });
   }
 
-  /** The guest does not come: nothing is left of what was put in. Never rejects. */
+  /** Removes the entries if the guest does not come. Never rejects. */
   forget(signal: AbortSignal): Promise<void> {
     return this.#mutex.run(async () => {
       this.#over = true;

@@ -13,10 +13,10 @@ import { cacheFor, codecCores } from '../../../host/wire.ts';
 import { streamTls } from '../../engine/credentials.ts';
 import { listenHostFor, listening, type DestinationContext } from './destination-context.ts';
 
-/** The source has closed its end before it says that all is over, ms. */
+/** Wait for the source to close its end, ms. */
 const CLOSE_MS = 3000;
 
-/** The data path of memory into this host: straight to the hypervisor, or out of this mover's end of the wire. */
+/** Memory's path into this host: to the hypervisor, or to this mover's end of the wire. */
 export class DestinationDataPath {
   readonly #context: Pick<DestinationContext, 'config' | 'dir' | 'log' | 'wire'>;
   #open: { readonly wire: TargetWire; readonly session: string } | undefined;
@@ -25,33 +25,30 @@ export class DestinationDataPath {
     this.#context = context;
   }
 
-  /** How the hypervisor’s end of the stream is set. */
   setup(state: DestinationState, { description, stream }: Preparation): StreamSetup {
     const { config, dir } = this.#context;
     const disks = description.disks === undefined ? {} : { disks: true };
-    // The source alone decides when to switch; this end’s own limit plays no part.
+    // Only the source decides when to switch over, so this limit is not used.
     const setup = { ...stream, ...disks, maxDowntimeMs: 300 };
     const socket = this.socketFor(state);
     if (socket === undefined)
       return { ...setup, credentials: streamTls(config, dir, state.admission.from) };
-    // The hypervisor speaks to this mover alone; between the hosts the wire has its own TLS.
+    // The hypervisor only talks to this mover; the wire has TLS between the hosts.
     return { ...setup, tls: false, socket };
   }
 
-  /** The unix socket on which the hypervisor listens where memory comes over the wire. */
   socketFor({ preparation, admission }: DestinationState): string | undefined {
     if (preparation?.wire === undefined) return undefined;
     return path.join(this.#context.config.stateDir, 'guests', admission.guest, 'wire.sock');
   }
 
-  /** Where memory is to be sent, the hypervisor having said where it listens. */
   async address(state: DestinationState, memoryAddress: string): Promise<string> {
     return this.socketFor(state) === undefined
       ? memoryAddress
       : (await this.#listen(state)).address;
   }
 
-  /** What is reported to the source: also by a mover that took over, whose wire is another than the one of before. */
+  /** Answer to the source. After a takeover, its wire session is a new one. */
   async prepared(state: DestinationState): Promise<PrepareAnswer> {
     const { config } = this.#context;
     if (this.socketFor(state) === undefined) return listening(config, state.memoryAddress);
@@ -59,7 +56,6 @@ export class DestinationDataPath {
     return { ...listening(config, address), wire: { session } };
   }
 
-  /** Post-copy: closes the old stream, and listens for a new one. */
   async again(
     hypervisor: DestinationSession,
     state: DestinationState,
@@ -115,7 +111,7 @@ export class DestinationDataPath {
     });
   }
 
-  /** The stream has ended: what is under way is let through. Never rejects. */
+  /** The stream has ended: delivers data in flight. Never rejects. */
   async end(state: DestinationState): Promise<void> {
     await this.#open?.wire.close(CLOSE_MS);
     this.#open = undefined;
@@ -123,7 +119,6 @@ export class DestinationDataPath {
     if (socket !== undefined) await rm(socket, { force: true });
   }
 
-  /** Breaks off what there is. */
   abort(why: string): void {
     this.#open?.wire.abort(new Error(why));
     this.#open = undefined;

@@ -21,8 +21,8 @@ import type { ArrivedConnections } from './connections.ts';
 import type { PlaceIds } from './disks/place-ids.ts';
 
 /**
- * What the source's agent says of its side of the migration. `isDark`: nothing was heard of it. Without a view and not
- * dark, it answers and does not know the migration, or cannot say: that is leave for nothing.
+ * Answer of the source's agent about its side. `isDark`: no sign of the host. Neither a view nor dark: the agent
+ * answers but does not know the migration; that permits nothing.
  */
 export type AskSource = (
   signal: AbortSignal,
@@ -31,14 +31,12 @@ export type AskSource = (
 export interface Others {
   readonly askSource?: AskSource | undefined;
   readonly fence?: Fence | undefined;
-  /** Where the source is reached, host:port. */
   readonly addresses?: readonly string[];
 }
 
-/** What the destination’s mover works with. */
 export interface DestinationContext {
   readonly dir: string;
-  /** By what the source names places of this host. */
+  /** Ids for places of this host, for the source. */
   readonly placeIds: PlaceIds;
   readonly config: AgentConfig;
   readonly driver: DirectDriver;
@@ -46,18 +44,17 @@ export interface DestinationContext {
   readonly clock: Clock;
   readonly log: Log;
   readonly bootTime: () => BootTime;
-  /** Who may be asked when the source is silent. */
   readonly others?: Others;
-  /** Absent: none are taken. */
+  /** Absent: connections are not taken over. */
   readonly connections?: ArrivedConnections;
   readonly fleet: FleetQuestion;
-  /** ISO 8601: when the migration was requested. */
+  /** ISO 8601: time of the request. */
   readonly since: string;
-  /** Absent: memory comes natively alone. */
+  /** Absent: no wire. */
   readonly wire?: WireOpeners | undefined;
 }
 
-/** Memory comes over the path over which the source called, where that is one of this host's. */
+/** Memory takes the path of the source's call, if it leads to an address of this host. */
 export function listenHostFor(config: AgentConfig, calledAt: string | undefined): string {
   const hosts = hostsOf(config);
   return hosts.find((host) => host === calledAt) ?? hosts[0] ?? '';
@@ -69,13 +66,13 @@ function unlockedDirs({ storage }: AgentConfig): string[] {
     try {
       return [realpathSync(each.path)];
     } catch {
-      // It is not there, and no image lies in it.
+      // Missing directory: no images in it.
       return [];
     }
   });
 }
 
-/** Where the guest will live on this host; with its handle when an earlier mover has started it. */
+/** Places of the guest on this host; with its handle if an earlier mover has started it. */
 export function destinationOptions(
   config: AgentConfig,
   state: Pick<DestinationState, 'handle' | 'admission'> & Partial<Pick<DestinationState, 'launch'>>,
@@ -101,18 +98,16 @@ export function destinationOptions(
   };
 }
 
-/** For taking down what is here, besides the time that the hypervisor's process takes to end, ms. */
+/** Time to remove everything, without the end of the hypervisor's process, ms. */
 const TAKE_DOWN_MS = 60_000;
 
-/** A source's mover that is silent for so long may be gone: its agent is asked, ms. */
+/** Silence of the source's mover until its agent is asked, ms. */
 export const SOURCE_SILENT_MS = 10_000;
 
-/** How long taking down what is here may take, ms. */
 export function takeDownMs({ admission }: Pick<DestinationState, 'admission'>): number {
   return TAKE_DOWN_MS + endingMs(admission.memoryBytes);
 }
 
-/** Where the source is to send memory. */
 export function listening(config: AgentConfig, memoryAddress: string | undefined): PrepareAnswer {
   if (memoryAddress === undefined)
     throw godwitError('GODWIT_INTERNAL', { what: 'nothing listens here' });

@@ -3,16 +3,16 @@ import type { Clock } from '../../../clock.ts';
 import type { AgentConfig } from '../../../config.ts';
 import type { DestinationState } from '../../../migration/direct/destination.ts';
 
-/** Between two looks, ms: often while it is worth it. */
+/** Interval between looks, ms; short at first. */
 const SOON_MS = 2;
 const SOON_FOR_MS = 300;
 const LATER_MS = 20;
 const MAX_MS = 10_000;
 
-/** Frames that a port has taken from its guest; undefined where there is none. */
+/** Frames that a port received from its guest; undefined without a port. */
 export type CountFrames = (port: string) => number | undefined;
 
-/** The guest sends every frame that comes out of its tap, or its hypervisor does in the guest's name. */
+/** Frames out of a tap come from the guest, or from its hypervisor in the guest's name. */
 const countFrames: CountFrames = (port) => {
   try {
     return Number(readFileSync(`/sys/class/net/${port}/statistics/rx_packets`, 'utf8'));
@@ -21,7 +21,7 @@ const countFrames: CountFrames = (port) => {
   }
 };
 
-/** When the first frame came through one of the guest's new ports, from the order to run on. */
+/** Time from the order to run until the first frame through a new port of the guest. */
 export class FirstFrame {
   readonly #clock: Clock;
   readonly #count: CountFrames;
@@ -34,7 +34,7 @@ export class FirstFrame {
     this.#count = count;
   }
 
-  /** The guest is ordered to run. Only the first time counts, and only where it had sent nothing here before. */
+  /** The guest is ordered to run. Counts the first time, if it had sent nothing here. */
   expect(state: DestinationState, { network }: AgentConfig): void {
     if (this.#begun || network.probe === 'off') return;
     this.#begun = true;
@@ -52,7 +52,6 @@ export class FirstFrame {
     else if (ms < MAX_MS) this.#later(ports, since, ms < SOON_FOR_MS ? SOON_MS : LATER_MS);
   }
 
-  /** One of the ports has taken no frame yet. */
   isMissingOn(ports: readonly string[]): boolean {
     return ports.some((port) => this.#count(port) === 0);
   }
@@ -62,7 +61,7 @@ export class FirstFrame {
     return counts.length === 0 ? undefined : counts.reduce((sum, each) => sum + each, 0);
   }
 
-  /** A part of what is reported to the source; empty until one has come. */
+  /** Part of the report to the source; empty before the first frame. */
   report(): { firstFrameMs?: number } {
     return this.#ms === undefined ? {} : { firstFrameMs: this.#ms };
   }

@@ -5,10 +5,10 @@ import type { AgentConfig } from '../../../config.ts';
 import type { Admission } from '../../../protocol/peer/migration.ts';
 import { knownAnswer, type KnownAnswer, type KnownQuestion } from '../../../protocol/wire.ts';
 
-/** A source waits for less, ms. */
+/** Shorter than a source waits, ms. */
 const ANSWER_MS = 5000;
 
-/** What the thread is given; a copy of each. */
+/** Copied into the thread. */
 export interface KnownData {
   readonly config: AgentConfig;
   readonly admission: Pick<Admission, 'guest' | 'from'>;
@@ -16,9 +16,8 @@ export interface KnownData {
 }
 
 /**
- * Reads what this host's cache has in a thread of its own: names are read and gone through at once, and storage may hang, which
- * is not to hold up the mover. One thread at a time: a question that comes while there is one, fails or takes too long is
- * answered with nothing.
+ * Reads this host's cache in a separate thread, because reading is synchronous and storage may hang. One thread at a
+ * time: a question during another one, or after a failure or timeout, gets an empty answer.
  */
 export class KnownThread {
   #isThere = false;
@@ -31,7 +30,7 @@ export class KnownThread {
         const workerData = { ...data, admission: { guest, from } };
         const worker = new Worker(new URL('./known-worker.ts', import.meta.url), { workerData });
         this.#isThere = true;
-        // One that reads from storage that hangs ends when that answers.
+        // A thread that waits for hung storage ends once the storage answers.
         worker.once('exit', () => (this.#isThere = false));
         try {
           const [answer] = (await once(worker, 'message', { signal: within })) as [unknown];

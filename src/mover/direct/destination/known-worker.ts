@@ -2,6 +2,5 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { answerKnown } from './known.ts';
 import type { KnownData } from './known-thread.ts';
 
-/** The thread of `KnownThread`: it answers once. A failure ends it. */
 const { config, admission, question } = workerData as KnownData;
 parentPort?.postMessage(await answerKnown(config, admission, question));

@@ -2,7 +2,7 @@ import type { AgentConfig } from '../../../config.ts';
 import type { Admission } from '../../../protocol/peer/migration.ts';
 import { knownPart, type KnownAnswer, type KnownQuestion } from '../../../protocol/wire.ts';
 
-/** What the wire would tell that source of this host's cache, as its terms and this host's scope have it. */
+/** Content of this host's cache that the wire would report to that source, under its terms and this host's scope. */
 export async function answerKnown(
   config: AgentConfig,
   { guest, from }: Pick<Admission, 'guest' | 'from'>,

@@ -7,7 +7,6 @@ import {
 import { destinationDurability } from '../../../migration/direct/durability.ts';
 import type { Journal } from '../../../host/journal/journal.ts';
 
-/** What this side knows: its journal, and the state that follows from it. */
 export class Ledger {
   readonly #journal: Journal<DestinationEvent>;
   readonly #host: string;
@@ -16,7 +15,7 @@ export class Ledger {
   #state: DestinationState;
   #failure: GodwitError | undefined;
 
-  /** `onFailure`: what was recorded may not lie on the disk; the mover must do nothing more. */
+  /** `onFailure`: a record may not be on disk, so the mover must stop. */
   constructor(
     journal: Journal<DestinationEvent>,
     host: string,
@@ -33,7 +32,7 @@ export class Ledger {
     return this.#state;
   }
 
-  /** Why nothing more may be done on the strength of this state; undefined while all is well. */
+  /** Reason why this state must not be acted on; undefined if there is none. */
   get failure(): GodwitError | undefined {
     return this.#failure;
   }
@@ -42,9 +41,9 @@ export class Ledger {
     this.#listeners.add(listener);
   }
 
-  /** GODWIT_JOURNAL when it cannot be written, and then it has not happened; or when it cannot be synced. */
+  /** GODWIT_JOURNAL if the record cannot be written (then it has not happened) or synced. */
   async record(event: DestinationEvent): Promise<void> {
-    // Records and state keep one order, also when an event of the hypervisor comes while another record syncs.
+    // Keeps records and state in one order, even during a sync.
     try {
       this.#journal.write(event);
     } catch (cause) {
@@ -55,14 +54,14 @@ export class Ledger {
     try {
       await this.#journal.settle(destinationDurability(event));
     } catch (cause) {
-      // The next mover reads what lies on the disk; this one would answer for what may not.
+      // The next mover reads the disk, so this one must not answer for unsynced records.
       this.#failure = this.#unwritten(cause);
       this.#onFailure(this.#failure);
       throw this.#failure;
     }
   }
 
-  /** Why the source gives the migration up, where it says so. An observation of this side is not replaced. */
+  /** Source's reason for giving up, if sent. This side's observation has precedence. */
   async gaveUp(because: SerialError | undefined): Promise<void> {
     if (because === undefined || this.#state.error !== undefined) return;
     await this.record({ type: 'failed', error: because });

@@ -33,14 +33,13 @@ type Files = ReadonlyMap<string, string>;
 
 type OfState = (state: DestinationState, signal: AbortSignal) => Promise<void>;
 
-/** The ways to this host. Each handler takes those that it needs. */
 export interface Ways {
   readonly backingFiles: Pick<DestinationBackingFiles, 'stop' | 'discard' | 'keep'>;
-  /** Absent: this host takes none. */
+  /** Absent: connections are not taken over. */
   readonly connections?: Pick<ArrivedConnections, 'forget'>;
   readonly ports: Pick<GuestPorts, 'make' | 'bound' | 'remove'>;
   readonly hook: OfState;
-  /** New images of copied disks, and where the other images are, by block node. */
+  /** Images of copied disks, and places of the other images, by block node. */
   readonly images: {
     readonly find: (
       state: DestinationState,
@@ -59,7 +58,6 @@ export interface Ways {
     readonly setAside: OfState;
     readonly discard: OfState;
   };
-  /** The hypervisor's session. */
   readonly open: () => Promise<DestinationSession>;
   readonly dataPath: Pick<DestinationDataPath, 'setup' | 'address' | 'end' | 'abort'>;
   readonly disks: Pick<DestinationDisks, 'abort'>;
@@ -72,16 +70,13 @@ interface UndoWays extends Ways {
   readonly refuse: () => Promise<void>;
 }
 
-/** What a preparation makes here, decided before anything is made. */
 export interface BuildPlan {
   readonly preparation: Preparation;
   readonly nics: readonly NicPlan[];
-  /** NIC -> its port. */
   readonly ports: Readonly<Record<string, string>>;
   readonly images: readonly PlannedImage[];
 }
 
-/** What the rows have made so far, for the rows below them. */
 interface RowResults {
   readonly files: Files;
   readonly started?: DestinationStart;
@@ -103,7 +98,7 @@ type IfRan = (
 ) => Promise<void>;
 type Settle = (ways: Ways, state: DestinationState, signal: AbortSignal) => Promise<void>;
 
-/** A row without the handlers that its row in `ROWS` names does not compile, nor one with others. Each may run twice. */
+/** The compiler requires exactly the handlers named by `ROWS`. Each may run twice. */
 type Lifecycle = { readonly [Row in PreparedRow]: { readonly do: Do } } & {
   readonly [Row in UndoneRow]: { readonly undo: Undo };
 } & { readonly [Row in DataRow]: { readonly ifRan: IfRan } } & {
@@ -113,9 +108,8 @@ type Lifecycle = { readonly [Row in PreparedRow]: { readonly do: Do } } & {
 const TAKEN_DOWN = 'its guest is taken down';
 
 /**
- * A direct migration as its destination carries it out: each row with what makes it, what undoes it, and what settles it
- * once the guest runs here. What a row needs, and why it has no undo where it has none, is in
- * migration/direct/destination-rows.ts. Rows without `do` are made by a call of their own (mover.ts).
+ * A direct migration at its destination: each row with its handlers to make it, undo it, and settle it once the guest
+ * runs here. Dependencies, and reasons for a missing undo, are in migration/direct/destination-rows.ts.
  */
 export const LIFECYCLE: Lifecycle = {
   seed: {
@@ -222,7 +216,6 @@ function startedIn({ started }: RowResults): DestinationStart {
   throw godwitError('GODWIT_INTERNAL', { what: 'a guest without its hypervisor' });
 }
 
-/** Makes the guest's ports, images and paused hypervisor, row by row. */
 export async function make(
   ways: Ways,
   ledger: Pick<Ledger, 'state' | 'record'>,
@@ -248,7 +241,7 @@ export async function make(
   }
 }
 
-/** A mover that takes over undoes what is half made: the source asks for it again. */
+/** Undoes a half-made preparation at a takeover; the source asks for it again. */
 export async function undoPreparation(
   ways: Ways,
   { state }: Pick<Ledger, 'state'>,
@@ -260,7 +253,7 @@ export async function undoPreparation(
 
 export interface TakingDown {
   readonly why: string;
-  /** It is certain that the guest never ran here, or the source answers for that. Default: yes. */
+  /** The guest certainly never ran here, or the source reports so. Default: yes. */
   readonly mayRefuse?: boolean | undefined;
   /** The source has sent no commit: it is certain, whatever this side has forgotten. */
   readonly neverRan?: true | undefined;
@@ -292,7 +285,7 @@ export async function takeDown(
   await ledger.record({ type, told: known });
 }
 
-/** The guest runs here: what only the migration needed goes. */
+/** Removes what only the migration needed, once the guest runs here. */
 export async function settle(
   ways: Ways,
   { state }: Pick<Ledger, 'state'>,

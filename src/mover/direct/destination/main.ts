@@ -32,10 +32,9 @@ import { verifyHere } from './verify.ts';
 
 export interface RunningDestination {
   readonly mover: DestinationMover;
-  /** For the source's mover; absent where the source is dead. */
+  /** Listener for the source's mover; absent if the source is dead. */
   readonly listening?: Listening;
   readonly progress: () => Progress;
-  /** Resolves once the migration is over for this side. */
   readonly ended: Promise<void>;
 }
 
@@ -49,7 +48,7 @@ export async function openDestination(
 ): Promise<RunningDestination> {
   const { clock, log, pid, bootTime, openFile } = around;
   const { journal, events, records } = openDestinationJournal(dir, clock, openFile);
-  // Its own progress comes from what it wrote itself, whatever becomes of the file meanwhile.
+  // Progress comes from the mover's records, whatever happens to the file.
   journal.onRecord((record) => records.push(record));
   const admitted = { type: 'admitted', admission: request.admission, host: config.name } as const;
   let state = replayDestination(events);
@@ -57,7 +56,7 @@ export async function openDestination(
   if (state === undefined) {
     state = initialDestination(admitted);
   } else {
-    // The proof that lets a recovered guest run is synced before it runs.
+    // The proof for a recovered guest is synced before the guest runs.
     const isAlone = isRecovery(request) && state.right === 'armed';
     const knows = isAlone || knowsItNeverRan(state.right, armedBootId(events), bootTime().bootId);
     // A journal from a backup may lack the record that it ran.
@@ -94,19 +93,19 @@ export async function openDestination(
     if (!tookOver) await journal.append(admitted, 'sync');
     await mover.start(tookOver, false);
     const ended = recoverGuest(mover, request, around);
-    // Whoever runs the mover waits for it; until then it is no unheard failure.
+    // The caller awaits it later; not an unhandled rejection until then.
     ended.catch(() => {});
     return { mover, progress, ended };
   }
   const naming = { config, placeIds };
   const listening = await listenForSource(mover, connections, naming, { request, around });
-  // Only now: with the first record the migration has begun here, and a host without a port refuses it.
+  // The first record begins the migration here, so it comes after the port is open.
   if (!tookOver) await journal.append(admitted, 'sync');
   await mover.start(tookOver);
   return { mover, listening, progress, ended: mover.ended };
 }
 
-/** Only the host that sends this guest may speak for it. */
+/** Only the host that sends this guest may control it. */
 function listenForSource(
   mover: DestinationMover,
   connections: ArrivedConnections,
@@ -158,7 +157,7 @@ function handlersOf(
         verifyHere(parts, state, session),
       ),
     arm: ({ body }) => mover.arm(body.epoch),
-    // Once begun it is carried through: a caller that goes away must not leave the guest half resumed.
+    // Once begun, it runs to its end, even if the caller disconnects.
     commit: ({ body }) => mover.commit(body.epoch, AbortSignal.timeout(60_000), body.askFleet),
     refuse: async ({ body }) => {
       await mover.refuse(body.epoch);
@@ -218,7 +217,7 @@ function diskHandlers(
   };
 }
 
-/** The destination's own view, from its journal: the source's view holds more. */
+/** The destination's view from its journal; the source's view has more. */
 function progressOf(
   records: readonly DestinationRecord[],
   nowMs: number,

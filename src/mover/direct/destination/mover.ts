@@ -55,12 +55,11 @@ import {
   welcome,
 } from './run-guest.ts';
 
-/** An announcement that takes longer holds nobody up, ms. */
 const ANNOUNCED_MS = 5000;
-/** How long a mover that was started for what has ended here answers for it, or until its end was asked for again, ms. */
+/** Lifetime of a mover that was started after the end, to answer for it, ms. */
 const LINGER_MS = 20_000;
 
-/** One migration at its destination: does what is asked, in order, each thing once, and holds its half of the right to run. */
+/** One migration at its destination: carries out calls in order, each once, and holds this side of the right to run. */
 export class DestinationMover {
   readonly #context: BuildContext;
   readonly #mutex = new Mutex();
@@ -72,12 +71,11 @@ export class DestinationMover {
   #lease: NodeJS.Timeout | undefined;
   #linger: NodeJS.Timeout | undefined;
   #closed = false;
-  /** What became of the hypervisor while no mover listened is still to be asked. */
+  /** The hypervisor must still be asked for events without a mover. */
   #unasked = false;
   #tookOver = false;
-  /** Settled once the network was told where the guest is. Never rejects. */
+  /** Settles once the network has the announcement. Never rejects. */
   #announced: Promise<void> = Promise.resolve();
-  /** By the journal of an earlier mover. */
   readonly #committedBefore: boolean;
 
   constructor(context: DestinationContext, state: DestinationState) {
@@ -85,7 +83,7 @@ export class DestinationMover {
     this.#committedBefore = state.right === 'running';
     const { journal, config } = context;
     this.#ledger = new Ledger(journal, config.name, state, (error) => this.#ended.reject(error));
-    // Whoever runs the mover waits for it; until then it is no unheard failure.
+    // The caller awaits it later; not an unhandled rejection until then.
     this.#ended.promise.catch(() => {});
     this.#heardAt = context.clock.monotonicMs();
   }
@@ -94,7 +92,6 @@ export class DestinationMover {
     return this.#ledger.state;
   }
 
-  /** Resolves once the migration is over for this side. */
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
@@ -103,7 +100,7 @@ export class DestinationMover {
     this.#ledger.onChange(listener);
   }
 
-  /** Watches the lease, where there is a source; after a takeover also looks at what the earlier mover left. */
+  /** Watches the lease if there is a source; after a takeover, also inspects the remains. */
   async start(tookOver: boolean, hasSource = true): Promise<void> {
     this.#tookOver = tookOver;
     if (tookOver) await this.#mutex.run(() => this.#lookRound());
@@ -113,7 +110,7 @@ export class DestinationMover {
     if (tookOver) void this.decide(askOnReturn).catch(this.#notSettled);
   }
 
-  /** Tears down what is half made, and takes hold of what is complete. */
+  /** Removes a half-made preparation, and attaches to a complete one. */
   async #lookRound(): Promise<void> {
     if (this.state.stage === 'preparing')
       await undoPreparation(
@@ -123,16 +120,16 @@ export class DestinationMover {
       );
     if (this.state.stage === 'prepared') await this.#holdAgain();
     if (this.state.stage !== 'released' && this.state.stage !== 'finished') return;
-    // Whoever asks how it ended, or says again what is done already, is to be answered.
+    // Stays to answer late questions and repeated calls.
     this.#linger = setTimeout(() => this.#end(), LINGER_MS);
   }
 
-  /** A hypervisor that ended while no mover listened has reported to nobody. */
+  /** Asks the hypervisor whether it ended while no mover listened. */
   async #holdAgain(): Promise<void> {
     this.#unasked = !(await lookAt(await this.#open(), this.#ledger, ANSWERS_MS));
   }
 
-  /** Where the guest runs here, its hypervisor is asked: one that is about to end has not said so yet. */
+  /** Asks the hypervisor of a running guest, because it may be about to end. */
   async status(): Promise<peer.DestinationStatus> {
     this.#heardAt = this.#context.clock.monotonicMs();
     if (this.state.hypervisor === 'running' && this.state.stage === 'prepared')
@@ -140,7 +137,7 @@ export class DestinationMover {
     return reportedStatus(this.#context, this.state, () => this.#open());
   }
 
-  /** `calledAt`: the address of this host over which the source came; its memory will come over the same path. */
+  /** `calledAt`: address of this host that the source called; memory takes the same path. */
   assess(preparation: peer.Preparation, signal: AbortSignal, calledAt?: string) {
     return this.#call('assess', preparation.epoch, async () =>
       assess(this.#context, this.state.admission, await this.#open(calledAt), preparation, signal),
@@ -154,7 +151,6 @@ export class DestinationMover {
     });
   }
 
-  /** What the source asks of the disks that it copies, or of what is below them. */
   disks<T>(
     call: 'disks' | 'media' | 'seed' | 'compare',
     epoch: number,
@@ -169,7 +165,7 @@ export class DestinationMover {
     return this.#call('arm', epoch, async (already) => {
       const armed = { type: 'armed', epoch, bootId: this.#context.bootTime().bootId } as const;
       if (!already) await this.#ledger.record(armed);
-      // After the answer: the source need not wait for it.
+      // After the answer, so that the source does not wait.
       setImmediate(() => {
         warmDestination(this.state);
         collectGarbage();
@@ -178,13 +174,13 @@ export class DestinationMover {
     });
   }
 
-  /** `askFleet`: another host may have recovered the guest, so every host is asked before the commit is recorded. */
+  /** `askFleet`: another host may have recovered the guest, so every host is asked before the commit. */
   commit(epoch: number, signal: AbortSignal, askFleet?: peer.AskFleet): Promise<peer.Running> {
     return this.#call('commit', epoch, async () => {
       const began = this.#context.clock.monotonicMs();
-      // What became of it since is said by status(): a hypervisor that has ended is not to run it again.
+      // status() reports later events; an ended hypervisor must not run it again.
       if (this.state.hasRun) return runningSince(this.#context.clock, epoch, began);
-      // Also when it was committed before: an earlier mover may have died between the record and the deed.
+      // Repeated, because the earlier mover may have died between commit and resume.
       await untilReady(await this.#open(), this.#ledger, signal);
       const ground = groundOfCommit(this.state, askFleet, this.#context.bootTime());
       const permission = await permissionToRun(this.state, ground, this.#context, signal);
@@ -193,7 +189,6 @@ export class DestinationMover {
     });
   }
 
-  /** Resumes the guest; that it may run here is in the journal. */
   async #run(
     signal: AbortSignal,
     permission: StartPermission,
@@ -216,7 +211,7 @@ export class DestinationMover {
     });
   }
 
-  /** Past the other calls: a commit may be waiting for a page that only the stream resumed brings. */
+  /** Bypasses the queue of calls: a commit may wait for a page that only the resumed stream brings. */
   recover(epoch: number, signal: AbortSignal, calledAt?: string): Promise<peer.PrepareAnswer> {
     const { dataPath } = this.#context;
     const again = async () => dataPath.again(await this.#open(), this.state, signal, calledAt);
@@ -235,7 +230,6 @@ export class DestinationMover {
     });
   }
 
-  /** Takes down what is left here of a guest that is lost. */
   tearDown(epoch: number, signal: AbortSignal): Promise<void> {
     return this.#call('tear-down', epoch, async (already) => {
       if (already) return this.#end();
@@ -258,7 +252,7 @@ export class DestinationMover {
 
   async #settle(signal: AbortSignal, known = false): Promise<void> {
     await settle(this.#ways(), this.#ledger, signal);
-    // This mover ends afterwards, and with it what it still announces.
+    // This mover, and with it the announcement, ends afterwards.
     await withDeadline('the announcement', ANNOUNCED_MS, signal, () => this.#announced).catch(
       () => undefined,
     );
@@ -266,7 +260,7 @@ export class DestinationMover {
     this.#end();
   }
 
-  /** One call at a time: judged on the state as it is when its turn comes. */
+  /** One call at a time, judged by the state when its turn comes. */
   #call<T>(
     call: DestinationCall,
     epoch: number,
@@ -282,7 +276,6 @@ export class DestinationMover {
     });
   }
 
-  /** The session; events of the hypervisor are recorded as they come. */
   async #open(calledAt?: string): Promise<DestinationSession> {
     this.#session ??= this.#openNow(calledAt);
     try {
@@ -324,7 +317,6 @@ export class DestinationMover {
     this.decide(act).catch(this.#notSettled);
   }
 
-  /** A person's order, where the source cannot be asked. */
   resolve(order: Order): Promise<ResolveAnswer> {
     return this.decide((hands) => followOrder(hands, order));
   }

@@ -16,25 +16,23 @@ import type { FleetQuestion } from '../../engine/ask-fleet.ts';
 export interface PermissionDependencies {
   readonly bootTime: () => BootTime;
   readonly fleet: FleetQuestion;
-  /** ISO 8601: when the migration was requested. */
   readonly since: string;
 }
 
-/** On what the guest is to be run, with the operator's word for other hosts. `at`: of the proof and of the word. */
+/** Basis for running the guest, with the operator's answers. `at`: time of the proof and the answers. */
 export interface Ground {
   readonly claim: Extract<Claim, { kind: 'arrival' }>;
   readonly answersFor: readonly HostDoubts[];
   readonly at: BootTime | undefined;
 }
 
-/** A commit or a proof in the journal. */
 export function groundInJournal({ right, armedIn: bootId, proved }: DestinationState): Ground {
   const byProof = proved !== undefined;
   const claim = { kind: 'arrival', right, byProof, mayBeRecovered: false, bootId } as const;
   return { claim, answersFor: proved?.answersFor ?? [], at: proved?.at };
 }
 
-/** The source's commit, before it is in the journal. The source passes on no word that has become old. */
+/** Basis from the source's commit before it is journaled. The source does not pass on expired answers. */
 export function groundOfCommit(
   { right: before, armedIn: bootId }: DestinationState,
   askFleet: AskFleet | undefined,
@@ -47,9 +45,9 @@ export function groundOfCommit(
 }
 
 /**
- * Permission to run the guest at its destination. If neither host was restarted since the destination was armed and no
- * operator intervened, the source's commit, or the proof in the journal as long as it is valid, is enough, and no other
- * host is asked. GODWIT_HELD if it is not known to be safe.
+ * Permission to run the guest at its destination. No other host is asked if neither host has rebooted since the
+ * destination was armed and no operator intervened: the source's commit, or a valid proof in the journal, suffices.
+ * GODWIT_HELD if safety is not proven.
  */
 export async function permissionToRun(
   { admission, preparation }: DestinationState,

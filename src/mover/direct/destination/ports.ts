@@ -36,9 +36,8 @@ import { askSegments } from './segments.ts';
 
 const ANNOUNCE_MS = 10_000;
 
-/** The guest's ports on this host: where each NIC is attached here, and its port from when it is made until it goes. */
 export class GuestPorts {
-  /** Source bridge -> bridge here; the driver looks it up each time. */
+  /** Source bridge -> bridge here; the driver reads it each time. */
   readonly bridges: Record<string, string>;
   readonly #config: AgentConfig;
   readonly #landings = new Map<string, Landing>();
@@ -50,7 +49,7 @@ export class GuestPorts {
     this.bridges = { ...config.bridges };
   }
 
-  /** Finds the counterpart of each NIC's network here. What has none is a check that refuses. */
+  /** Finds the counterpart of each NIC's network here; a missing one is a refusing check. */
   async map(
     { networks = [], networkMap = {}, description }: Preparation,
     signal: AbortSignal,
@@ -102,8 +101,8 @@ export class GuestPorts {
   }
 
   /**
-   * Who answers for the guest's addresses, where its NICs will be. Only after `map`. GODWIT_OVERLOADED where `from` has
-   * asked for very many.
+   * Hosts that answer for the guest's addresses at its future NICs. Only after `map`. GODWIT_OVERLOADED if `from`
+   * asks too often.
    */
   async segments(
     { id, from }: Pick<Admission, 'id' | 'from'>,
@@ -114,7 +113,7 @@ export class GuestPorts {
     return askSegments(this.#config, id, preparation, { landings: this.#landings }, signal);
   }
 
-  /** Makes a NIC's port, silent, for the hypervisor's user `owner`. Only after `map`. */
+  /** Makes a NIC's port, still silent, for the hypervisor's user `owner`. Only after `map`. */
   async make(
     nic: NicPlan,
     { port, owner }: { readonly port: string; readonly owner: number | undefined },
@@ -128,7 +127,7 @@ export class GuestPorts {
     await createTap({ name: port, bridge, multiQueue, owner }, signal);
   }
 
-  /** Waits for what a network controller binds to be bound here. Only after they were made and the hook was called. */
+  /** Waits for bindings by a network controller. Only after the hook was called. */
   async bound(
     networks: readonly NicNetwork[],
     ports: Readonly<Record<string, string>>,
@@ -145,10 +144,10 @@ export class GuestPorts {
     }
   }
 
-  /** Removes the ports that were made for the guest. May run twice. */
+  /** Removes the guest's ports. Repeatable. */
   async remove({ ports, admission }: DestinationState, signal: AbortSignal): Promise<void> {
     for (const port of Object.values(ports)) await removePort(port, signal);
-    // Of a mover that died while it asked.
+    // Left by a mover that died during a probe.
     await removeProbePort(admission.id);
   }
 
@@ -163,19 +162,18 @@ export class GuestPorts {
   }
 }
 
-/** What a routed guest may have here, as the configuration and the fleet’s list say now. */
+/** Allowed routes of a guest, from the current configuration and fleet list. */
 async function routedRules(config: AgentConfig, signal: AbortSignal): Promise<RoutedRules> {
   const { ips, unresolved } = await hostAddresses(config, signal);
   return { prefixes: config.network.routedPrefixes, hosts: ips, unresolved };
 }
 
-/** Addresses of this fleet's hosts, and names of which nobody says an address now. */
 async function hostAddresses(
   config: AgentConfig,
   signal: AbortSignal,
 ): Promise<Awaited<ReturnType<typeof ipsOf>>> {
   const all = [config, ...Object.values(new Fleet(config).peers())];
-  // A relay is one of those that no guest may take the address of; a host behind it has none here.
+  // Guests must not take a relay's address either.
   const addresses = all
     .flatMap((each) => [each.address, ...each.addresses])
     .filter((each) => rendezvousOf(each) === undefined)
@@ -186,7 +184,6 @@ async function hostAddresses(
   );
 }
 
-/** What this host sees round a guest whose connections are handed over. */
 export async function surroundingOf(
   config: AgentConfig,
   signal: AbortSignal,
@@ -198,9 +195,9 @@ export async function surroundingOf(
   return { facts, hosts };
 }
 
-/** Leads this host to the guest, which may run here now. Never rejects: it runs, whatever becomes of this. */
+/** Routes this host's traffic to the guest. Never rejects, because the guest may run in any case. */
 export async function announceRoutes(state: DestinationState, log: Log): Promise<void> {
-  // Starting a program holds this process up: the word to the hypervisor goes first.
+  // Starting a program blocks this process, so the order to the hypervisor goes first.
   await setImmediate();
   for (const nic of state.preparation?.networks ?? []) {
     const port = state.ports[nic.id];
@@ -211,7 +208,7 @@ export async function announceRoutes(state: DestinationState, log: Log): Promise
   }
 }
 
-/** Nothing here leads elsewhere for the guest any more. Never rejects: what is learned anew repairs it in time. */
+/** Removes stale tunnel entries for the guest. Never rejects, since learning repairs them in time. */
 export async function settleTunnels(state: DestinationState, log: Log): Promise<void> {
   const networks = state.preparation?.networks ?? [];
   await settleForwarding(networks, state.ports, AbortSignal.timeout(ANNOUNCE_MS)).catch(

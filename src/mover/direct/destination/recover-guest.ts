@@ -13,19 +13,18 @@ import { refuseOverlaidRecovery } from './disks/overlaid.ts';
 import { takeDownMs } from './destination-context.ts';
 
 /**
- * Starts a guest whose host is dead, as a cold move without its source. The proof that its host is off, and every other
- * host's answer that it has no part of the guest, stand for the source's commit.
+ * Starts a guest of a dead host, as a cold move without its source. Proof that its host is off, and every other
+ * host's answer that it has no part of the guest, replace the source's commit.
  *
- * The guest's paused hypervisor is built first and the others are asked then: if two hosts do this for one guest, at
- * least one of them sees the other, and neither runs it without having looked.
+ * The paused hypervisor is built before the others are asked. If two hosts recover the same guest, at least one of
+ * them then sees the other.
  */
 
-/** To build it, and to hear from all hosts, ms. The fencing hook has its own time. */
+/** Time to build it and to ask all hosts, ms, without the fencing hook. */
 const BUILD_MS = 120_000;
 const FENCE_MS = 120_000;
-/** For the answers of all other hosts of the fleet, ms. */
 const ASK_MS = 30_000;
-/** For the answer of a hypervisor that an earlier mover built, ms. */
+/** Answer of a hypervisor that an earlier mover built, ms. */
 const LOOK_MS = 20_000;
 
 type Recovering = DestinationMoverRequest & {
@@ -36,7 +35,7 @@ export type Around = Pick<Surroundings, 'fence' | 'connect' | 'peers' | 'log' | 
 export const isRecovery = (request: DestinationMoverRequest): request is Recovering =>
   request.recovery !== undefined;
 
-/** Resolves once the guest runs here, or nothing of it is here. Goes on from where an earlier mover was. */
+/** Resolves once the guest runs here, or nothing of it is here. Continues an earlier mover's work. */
 export async function recoverGuest(
   mover: DestinationMover,
   request: Recovering,
@@ -44,10 +43,9 @@ export async function recoverGuest(
 ): Promise<void> {
   const { epoch } = request.admission;
   const endMs = (): number => takeDownMs(mover.state);
-  // What an earlier mover has ended.
   if (mover.state.stage === 'finished' || mover.state.stage === 'released') return;
   if (isVoid(mover.state, around.bootTime().bootId)) {
-    // Nothing of the guest runs here since this host was restarted, and another host may have recovered it meanwhile.
+    // Nothing of the guest has run here since the reboot, and another host may have recovered it.
     const why = `${request.toHost} was restarted before it ran the guest`;
     around.log.warn({ epoch, why }, 'recovery given up');
     await mover.decide(async ({ record, release }) => {
@@ -59,13 +57,13 @@ export async function recoverGuest(
   try {
     if (mover.state.right === 'none') {
       await mover.prepare(request.recovery.preparation, AbortSignal.timeout(BUILD_MS));
-      // Before another host is asked, or fenced.
+      // Before another host is asked or fenced.
       await refuseOverlays(mover);
     }
     if (mover.state.right !== 'running') await mover.arm(epoch);
     if (!(await hasStarted(mover))) await proveAndRun(mover, request, around);
     else if (mover.state.hypervisor === 'gone') {
-      // It ran here and has ended, as with this host's power: an open recovery would keep its name busy, and never settle.
+      // It ran here and ended, perhaps by a power loss. An open recovery would block its name.
       await mover.decide(({ tearDown }) => tearDown(AbortSignal.timeout(endMs())));
       return;
     }
@@ -78,7 +76,8 @@ export async function recoverGuest(
       'GODWIT_STANDBY_STALE',
       'GODWIT_DISK_OVERLAID',
     );
-    // What may have run here is never given up. Without a new proof nothing has: its hypervisor was asked before.
+    // A guest that may have run here is never given up. Without a new proof it has not: its hypervisor was asked
+    // before.
     if (right === 'running' && !isUnproved) throw thrown;
     around.log.warn({ error: toGodwitError(thrown) }, 'the guest is not started here');
     const because = toGodwitError(thrown);
@@ -96,8 +95,8 @@ export async function recoverGuest(
 }
 
 /**
- * GODWIT_STANDBY_STALE if the guest's host was proved off too long after it confirmed the description, or an image below the
- * top of a disk changed since: the host may have lived until then, silent to this host, and changed the guest.
+ * GODWIT_STANDBY_STALE if the guest's host was proved off too long after it confirmed the description, because it may
+ * have changed the guest meanwhile, or if an image below the top of a disk changed since.
  */
 async function refuseOutdated(
   mover: DestinationMover,
@@ -123,8 +122,8 @@ async function refuseOutdated(
 }
 
 /**
- * Every mover proves anew, also one that takes over from a mover that had recorded its proof: the guest's host may have been
- * switched on since, and its guest started there.
+ * Every mover obtains a new proof, even if an earlier one recorded its own: the guest's host may have been switched
+ * on since and started the guest.
  */
 async function proveAndRun(
   mover: DestinationMover,
@@ -134,7 +133,7 @@ async function proveAndRun(
   const { epoch } = request.admission;
   const proof = await proveOff(request, around);
   await refuseOutdated(mover, request, around.bootTime());
-  // Again: the guest's host may have lived until now, and made one.
+  // Repeated: the guest's host may have made an overlay meanwhile.
   await refuseOverlays(mover);
   await mover.decide(async ({ record, run }) => {
     const permission = await permissionAlone(request, around, proof);
@@ -144,28 +143,25 @@ async function proveAndRun(
   });
 }
 
-/** An earlier mover has started it. */
 async function hasStarted(mover: DestinationMover): Promise<boolean> {
   if (mover.state.right !== 'running') return false;
   return mover.decide(({ runsHere }) => runsHere(AbortSignal.timeout(LOOK_MS)));
 }
 
-/** GODWIT_DISK_OVERLAID if another image needs one to which the guest would write. */
+/** GODWIT_DISK_OVERLAID if another image is based on one that the guest would write to. */
 const refuseOverlays = (mover: DestinationMover): Promise<void> =>
   mover.decide(({ context, state }) =>
     refuseOverlaidRecovery(context, state().preparation, AbortSignal.timeout(BUILD_MS)),
   );
 
-/** It was armed, or even proved alone, in an earlier boot, and no record shows that it ran. */
+/** Armed or proved in an earlier boot, without a record that it ran. */
 function isVoid({ right, hasRun, armedIn }: DestinationMover['state'], bootId: string): boolean {
   return (right === 'armed' || right === 'running') && !hasRun && armedIn !== bootId;
 }
 
-/** Hosts that were proved off. */
 interface OffProof {
   readonly hosts: ReadonlySet<string>;
   readonly by: string;
-  /** When the first of the proofs was given. */
   readonly at: BootTime;
 }
 
@@ -173,7 +169,7 @@ function unproved({ fromHost: from, admission: { guest } }: Recovering, reason: 
   return godwitError('GODWIT_RECOVERY_UNPROVED', { guest, from, reason });
 }
 
-/** The proof that the guest's host is off. GODWIT_RECOVERY_UNPROVED with the first host that is not proved off. */
+/** Proof that the guest's host is off. GODWIT_RECOVERY_UNPROVED with the first unproved host. */
 export async function proveOff(request: Recovering, around: Around): Promise<OffProof> {
   const { id, fromHost: from, admission, recovery } = request;
   const { guest } = admission;
@@ -204,8 +200,7 @@ function earlier(one: BootTime, other: BootTime): BootTime {
 }
 
 /**
- * Permission to start the guest: no other host has it. For use at once. GODWIT_RECOVERY_UNPROVED with the first thing that
- * is not proved.
+ * Permission to start the guest at once: no other host has it. GODWIT_RECOVERY_UNPROVED with the first missing proof.
  */
 export async function permissionAlone(
   request: Recovering,

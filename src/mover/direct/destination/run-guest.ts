@@ -19,12 +19,11 @@ import type { Ledger } from './ledger.ts';
 import { settleTunnels } from './ports.ts';
 import { plugAll } from './verify.ts';
 
-/** A hypervisor whose main loop waits for a page answers nothing until the source's call for a new stream is heard, ms. */
+/** Limit, ms: a hypervisor whose main loop waits for a page does not answer until the stream is resumed. */
 export const ANSWERS_MS = 2000;
-/** A hypervisor that ends closes its monitor before its process is gone; the source waits 5 s for an answer, ms. */
+/** Delay between a hypervisor's monitor closing and its process ending, ms; the source waits 5 s. */
 export const ENDS_MS = 4500;
 
-/** One monitor command, ms. */
 const GIVING_BACK_MS = 10_000;
 
 interface Welcoming {
@@ -34,8 +33,8 @@ interface Welcoming {
 }
 
 /**
- * Before it is written that the guest may run here: waits until it can. A hypervisor that ends instead has not run it and
- * never will, and says so, so that the source can take it back. With pre-copy everything is here by then.
+ * Waits until the guest can run, before its right to run is recorded. A hypervisor that ends first never ran it; the
+ * source is told, and can run the guest again.
  */
 export async function untilReady(
   session: DestinationSession,
@@ -56,12 +55,11 @@ export async function untilReady(
 }
 
 /**
- * Runs the guest, which has been committed here. Where its hypervisor ends instead, and provably before it ran the guest,
- * that is written down and the commit is refused after all: the source takes the guest back. Where it ended after it ran
- * the guest, the guest has run here, and its loss is for the source to find.
+ * Runs the committed guest. If its hypervisor ends provably before it ran the guest, this is recorded and the commit
+ * refused: the source takes the guest back. If it ended after running it, the source finds the loss.
  *
- * `committedBefore`: an earlier mover had the commit. It may have started a cold guest and died, with its host or alone,
- * before the record was on the disk: what this session knows of its own hypervisor proves nothing then.
+ * `committedBefore`: an earlier mover had the commit, may have started a cold guest, and died before the record was
+ * on disk. This session's view of its hypervisor then proves nothing.
  */
 export async function runGuest(
   session: DestinationSession,
@@ -75,7 +73,7 @@ export async function runGuest(
     await session.resumeGuest(permission, signal);
   } catch (thrown) {
     const isGone = hasCode(thrown, 'GODWIT_HYPERVISOR_LOST');
-    // It said that it ran the guest before it ended, whatever became of the order to run it.
+    // It reported that it ran the guest before it ended.
     if (isGone && ledger.state.hasRun) return;
     const mayHaveStarted = committedBefore && comesCold(ledger.state);
     const mayAsk = isGone && !mayHaveStarted && session.neverRan !== undefined;
@@ -88,7 +86,7 @@ export async function runGuest(
   }
 }
 
-/** Once it has run here it is never started anew: what has ended since has ended. */
+/** A guest that has run here is never started again. */
 async function startCold(
   session: DestinationSession,
   ledger: Ledger,
@@ -104,13 +102,13 @@ async function startCold(
   await ledger.record({ type: 'prepared', handle, memoryAddress });
 }
 
-/** What the source is answered once the guest runs here. `began`: when the commit came, by the monotonic clock, ms. */
+/** Answer to the source. `began`: arrival of the commit, monotonic ms. */
 export function runningSince(clock: Clock, epoch: number, began: number): Running {
   const resumeMs = Math.max(0, clock.monotonicMs() - began);
   return { epoch, runningAt: new Date(clock.wallMs()).toISOString(), resumeMs };
 }
 
-/** Asks the hypervisor whether it is still there, and writes its end down; false where it gives no answer in time. */
+/** Asks whether the hypervisor is there, and records its end; false without an answer in time. */
 export async function lookAt(
   session: DestinationSession,
   ledger: Ledger,
@@ -125,7 +123,7 @@ export async function lookAt(
   return true;
 }
 
-/** A guest that has run here and is stopped, of which no event was heard: it arrived so, or no mover listened. */
+/** Records a halt without an event: the guest arrived halted, or no mover listened. */
 async function noteHalt(ledger: Ledger, halt: HypervisorStatus['halt']): Promise<void> {
   const { hasRun, halted } = ledger.state;
   if (!hasRun || halt === undefined || halt.kind === halted?.kind) return;
@@ -133,8 +131,8 @@ async function noteHalt(ledger: Ledger, halt: HypervisorStatus['halt']): Promise
 }
 
 /**
- * Whether the guest runs here: an earlier mover may have died between the order to run it and its record, which is written
- * now. GODWIT_HELD if its hypervisor gives no answer: then it is not known.
+ * Checks whether the guest runs here, and records it, since an earlier mover may have died before the record.
+ * GODWIT_HELD if its hypervisor does not answer.
  */
 export async function runsHere(
   session: DestinationSession,
@@ -162,27 +160,26 @@ export function mustLive({ hypervisor, admission, error }: DestinationState): vo
 /** Shorter than the source waits for the whole answer, ms. */
 const COUNT_MS = 2000;
 
-/** What this side knows, with what only its hypervisor has counted. */
 export async function reportedStatus(
   { firstFrame }: Pick<Welcoming, 'firstFrame'>,
   state: DestinationState,
   open: () => Promise<DestinationSession>,
 ): Promise<DestinationStatus> {
   const status = { ...statusOf(state), ...firstFrame.report() };
-  // Only post-copy has the guest wait for pages.
+  // Only post-copy makes the guest wait for pages.
   if (status.hypervisor !== 'running' || !state.postcopy) return status;
   const asked = open().then((session) => session.status(AbortSignal.timeout(COUNT_MS)));
   const { waitedMs } = await asked.catch(() => ({ waitedMs: undefined }));
   return waitedMs === undefined ? status : { ...status, postcopyWaitedMs: waitedMs };
 }
 
-/** The guest runs here: begins to give its memory back, and resolves once the network was told where it is. Never rejects. */
+/** Deflates the balloon of the running guest, and resolves once it is announced. Never rejects. */
 export function welcome(
   session: DestinationSession,
   state: DestinationState,
   { config, log, firstFrame }: Welcoming,
 ): Promise<void> {
-  // Now, as the end may be long in coming; `settle` does it again.
+  // Now, because `settle`, which repeats it, may come late.
   giveBack(session, state, AbortSignal.timeout(GIVING_BACK_MS)).catch((error: unknown) =>
     log.warn({ error: toGodwitError(error) }, 'its balloon still holds memory'),
   );
@@ -190,7 +187,7 @@ export function welcome(
   return announceTo(session, state, { log, firstFrame });
 }
 
-/** Never rejects: the guest’s own next frame announces it, too. */
+/** Never rejects, because the guest's next frame announces it as well. */
 async function announceTo(
   session: DestinationSession,
   state: DestinationState,
@@ -199,7 +196,7 @@ async function announceTo(
   const signal = AbortSignal.timeout(10_000);
   try {
     await session.announce(signal);
-    // Only a NIC whose link is down has sent nothing by now. Its owner may set it up when no mover listens any more.
+    // Only a NIC with its link down has sent nothing by now. Its owner may set it up after the last mover.
     if (firstFrame.isMissingOn(Object.values(state.ports))) {
       await session.announceForLong?.(signal);
     }
@@ -209,7 +206,7 @@ async function announceTo(
   await settleTunnels(state, log);
 }
 
-/** The guest gets again what its balloon was asked for at the source, before it came (`--balloon`). */
+/** Restores memory that the balloon took at the source (`--balloon`). */
 export async function giveBack(
   session: DestinationSession,
   { admission, preparation }: DestinationState,
@@ -221,7 +218,7 @@ export async function giveBack(
   if (run !== 'gone') await session.balloon?.resize(memoryBytes, signal);
 }
 
-/** Where the source died before it asked for them: the guest gets them all the same, and no report says it. */
+/** Plugs in devices that a dead source did not ask for; no report mentions them. */
 export async function plugLate(
   session: DestinationSession,
   { admission: { settings } }: DestinationState,

@@ -18,12 +18,12 @@ import type { NamedCheck } from '../../../migration/preflight/check.ts';
 import type { NicNetwork } from '../../../protocol/network.ts';
 import type { Preparation } from '../../../protocol/peer/migration.ts';
 
-/** Of all NICs together, ms: it must leave the rest of its step its time. */
+/** Limit for all NICs together, ms; leaves time for the rest of the step. */
 const ASK_MS = 6000;
 const HINT =
   'Two machines with one address: give one of them another. Turn proxy ARP off on a router that answers for others; `network.segmentCheck: false` in this host’s configuration leaves the question out.';
 
-/** Asks the segment where a NIC will be who answers there; a test gives its own. */
+/** Asks the segment of a future NIC who answers there; replaceable for tests. */
 export type Hear = (
   migrationId: string,
   nic: NicNetwork,
@@ -32,15 +32,14 @@ export type Hear = (
   signal: AbortSignal,
 ) => Promise<Answer[]>;
 
-/** Where each NIC will be attached here, by its id. */
 interface Places {
   readonly landings: ReadonlyMap<string, Landing>;
   readonly hear?: Hear;
 }
 
 /**
- * Asks the segments that the guest's NICs will be in, from here, for the guest's addresses and their gateway, and says
- * by what it keeps them. A segment that could not be asked does not refuse the migration, and the check says so.
+ * Asks the segments of the guest's future NICs, from here, for the guest's addresses and their gateway. A segment
+ * that could not be asked does not refuse the migration, and the check reports it.
  */
 export async function askSegments(
   config: AgentConfig,

@@ -15,45 +15,43 @@ import { isEnd } from '../../../protocol/public/migration.ts';
 import type { TakingDown } from './lifecycle.ts';
 import { takeDownMs, type AskSource, type DestinationContext } from './destination-context.ts';
 
-/** What a destination does when its source does not speak to it: by itself, or because a person says so. */
+/** Actions of a destination without its source: by itself, or by an operator's order. */
 
-/** For asking the source over each path to it, and for the proof that it is off, ms. */
+/** Time to ask the source over each path, and to prove that it is off, ms. */
 const ASK_MS = 120_000;
 
-/** The mover's own deeds; each is called in its turn with the calls of the source. */
 export interface Hands {
   readonly context: Pick<DestinationContext, 'bootTime' | 'config' | 'log' | 'others' | 'placeIds'>;
   readonly state: () => DestinationState;
   readonly record: (event: DestinationEvent) => Promise<void>;
-  /** Resumes the guest, whose right to run here is in the journal; without `permission` it is obtained from the journal. */
+  /** Resumes the guest, whose right is journaled; obtains `permission` from the journal if absent. */
   readonly run: (signal: AbortSignal, permission?: StartPermission) => Promise<void>;
-  /** Asks the hypervisor whether the guest runs here, and records it if it does. */
+  /** Asks the hypervisor whether the guest runs here, and records it if so. */
   readonly runsHere: (signal: AbortSignal) => Promise<boolean>;
-  /** `known`: the source has ended, and never asks how this side did. */
+  /** `known`: the source has ended and never asks for the outcome. */
   readonly settle: (signal: AbortSignal, known?: boolean) => Promise<void>;
   readonly release: (
     why: string,
     signal: AbortSignal,
     how?: Omit<TakingDown, 'why'>,
   ) => Promise<void>;
-  /** Takes down what is left of a guest that ran here. */
   readonly tearDown: (signal: AbortSignal) => Promise<void>;
 }
 
-/** Whether silence may come to mean something for it: there is still something here that a source decides about. */
+/** True if something here depends on the source, so that its silence matters. */
 export function isForsaken(state: DestinationState): boolean {
   if (state.stage === 'released' || state.stage === 'finished') return false;
   return state.right === 'running' || onSilence(state) !== 'wait';
 }
 
 /**
- * Somebody who knows is asked first, where there is a way to. A guest that runs here is settled only when the source has not closed the epoch
- * without this side's refusal; as long as it cannot be asked, that stays open.
+ * Asks the source's agent first, if possible. A running guest is settled only if the source has not closed the epoch
+ * without this side's refusal; until it can be asked, the guest stays unsettled.
  */
 export async function actOnSilence(hands: Hands, leaseMs: number): Promise<void> {
   const { log, others } = hands.context;
   const signal = AbortSignal.timeout(ASK_MS + takeDownMs(hands.state()));
-  // A call may have come while this waited for its turn.
+  // A call may have arrived while this waited for its turn.
   let action = onSilence(hands.state());
   if (!isForsaken(hands.state())) return;
   const source = await others?.askSource?.(signal);
@@ -81,8 +79,8 @@ export async function actOnSilence(hands: Hands, leaseMs: number): Promise<void>
 }
 
 /**
- * The source's mover is silent: its agent is asked whether the migration has ended there, and what has ended there
- * ends here. Where it cannot say, nothing is done: silence alone means something only when it lasts.
+ * Asks the agent of a silent mover whether the migration has ended there, and follows that end. Without an answer
+ * nothing is done; only lasting silence has consequences.
  */
 export async function endWithSource(hands: Hands): Promise<void> {
   const { log, others } = hands.context;
@@ -107,28 +105,28 @@ export async function endWithSource(hands: Hands): Promise<void> {
 }
 
 /**
- * Where the source cannot be asked, a guest that runs here is not settled yet; nor as long as its source may still take
- * it back by itself, on a proof that this host is off: what is settled may be sent on to a third host. A source that has
- * forgotten the migration gives no leave to settle what runs here, nor to give up what it may have handed over.
+ * A running guest is not settled while its source cannot be asked, or may still take it back on a proof that this
+ * host is off. A settled guest may be sent to a third host. A source that has forgotten the migration permits neither
+ * settling nor giving up what it may have handed over.
  */
 function hasLeave(
   { right }: DestinationState,
   action: OnSilence,
   source: Awaited<ReturnType<AskSource>> | undefined,
 ): boolean {
-  // No way to ask was given to this mover: silence is all that there is.
+  // This mover cannot ask, so silence has to do.
   if (source === undefined || action === 'tear-down') return true;
   if (action === 'finish') return source.view !== undefined && isOverThere(source.view);
   if (source.view !== undefined) return true;
   return source.isDark || right === 'none' || right === 'refused';
 }
 
-/** It never takes the guest back: it knows that it runs here, or has ended. One that is held may yet be asked to. */
+/** True if it never takes the guest back: it knows that the guest runs here, or has ended. */
 function isOverThere({ phase, right }: SideView): boolean {
   return right === 'passed' || (isEnd(phase) && phase !== 'held');
 }
 
-/** A hypervisor whose end nobody heard of is found gone here; the next time round its remains are taken down. */
+/** Finds an unnoticed end of the hypervisor; the next round removes the remains. */
 async function settleOrBury(hands: Hands, signal: AbortSignal): Promise<void> {
   try {
     await hands.settle(signal);
@@ -149,7 +147,7 @@ async function giveUp(hands: Hands, leaseMs: number, signal: AbortSignal): Promi
   await hands.release('the source is silent', signal, { mayRefuse: !unsure });
 }
 
-/** A mover that takes over asks what became of the migration meanwhile: it may long be over. */
+/** Asks at a takeover, because the migration may have ended long ago. */
 export async function askOnReturn(hands: Hands): Promise<void> {
   if (!isForsaken(hands.state())) return;
   const signal = AbortSignal.timeout(ASK_MS + takeDownMs(hands.state()));
@@ -164,10 +162,7 @@ export async function askOnReturn(hands: Hands): Promise<void> {
   await hands.release(`${source.host} has ended it as ${source.phase}`, signal, { neverRan });
 }
 
-/**
- * The source has closed the epoch without this side's refusal: it runs the guest, on a proof or a person's decision. Or it
- * has given the guest up to a third host, and it did not run here.
- */
+/** The source closed the epoch without this side's refusal. It runs the guest, or gave it up to a third host. */
 async function overruled(
   hands: Hands,
   source: SideView | undefined,
@@ -177,8 +172,8 @@ async function overruled(
   const { admission, right, unsure } = state;
   const { epoch } = admission;
   if (source === undefined || source.epoch !== epoch) return false;
-  // A source that ends so with its commit unanswered has given its copy up: a third host has the guest. Copied images
-  // stay: if the record of a run was lost with the power of this host, they have the guest's last writes.
+  // A source that failed with an unanswered commit gave its copy up: a third host has the guest. Copied images stay,
+  // because they have the guest's last writes if a power loss here took the record that it ran.
   const isElsewhere =
     source.phase === 'failed' &&
     source.right === 'committing' &&
@@ -215,12 +210,14 @@ async function recallRun(hands: Hands, source: SideView | undefined): Promise<bo
   return true;
 }
 
-/** An earlier mover had the proof and did not come to run the guest. It needs a new one: the source may be on by now. */
+/**
+ * An earlier mover had the proof but did not run the guest. A new proof is needed, since the source may be on by now.
+ */
 function isProvedAndUnrun({ right, proved, hasRun, stage }: DestinationState): boolean {
   return stage === 'prepared' && right === 'running' && proved !== undefined && !hasRun;
 }
 
-/** All of the guest is here, and its source is shown to be off: it is run here rather than given up. */
+/** All of the guest is here, and its source is proved off: run it here. */
 async function runWithProof(hands: Hands, signal: AbortSignal): Promise<boolean> {
   const state = hands.state();
   const { fence, addresses = [] } = hands.context.others ?? {};
@@ -256,11 +253,10 @@ export interface Order {
   readonly runAt: RunAtSide;
   readonly proof: ResolveAnswer['proof'];
   readonly by: string;
-  /** What the operator answers for. */
   readonly answersFor?: readonly HostDoubts[] | undefined;
 }
 
-/** A person's order, where the source cannot be asked. GODWIT_RESOLVE_REFUSED where it cannot be followed. */
+/** Operator's order, if the source cannot be asked. GODWIT_RESOLVE_REFUSED if it cannot be followed. */
 export async function followOrder(hands: Hands, order: Order): Promise<ResolveAnswer> {
   const { runAt, proof, by } = order;
   const state = hands.state();

@@ -7,10 +7,9 @@ import type { Connect, Surroundings } from '../../engine/surroundings.ts';
 import type { AskSource, Others } from './destination-context.ts';
 
 const ANSWER_MS = 5000;
-/** A path over which the source's host does not answer at once is left out: calls of the source may be waiting. */
+/** Time for an answer on a path; calls of the source may wait for it. */
 const REACH_MS = 500;
 
-/** Whom a destination turns to when its source is silent. */
 export function othersOf(
   request: DestinationMoverRequest,
   { connect, log, reach, fence }: Surroundings,
@@ -19,12 +18,12 @@ export function othersOf(
   return { askSource, fence, addresses: sourceAddresses(request) };
 }
 
-/** Where the source's agent listens, host:port, in the order in which they are tried. */
+/** host:port of the source's agent, in the order of attempts. */
 function sourceAddresses({ peer }: Pick<DestinationMoverRequest, 'peer'>): string[] {
   return [peer.address, ...(peer.addresses ?? [])];
 }
 
-/** Asks the source's agent, over each path to its host in turn. Without `reach`, no path is taken for dead. */
+/** Asks the source's agent over each path in turn. Without `reach`, no path counts as dead. */
 function askSourceOf(
   request: DestinationMoverRequest,
   connect: Connect,
@@ -41,7 +40,7 @@ function askSourceOf(
         return { isDark: false, view };
       } catch (thrown) {
         if (hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE')) continue;
-        // It answers, and cannot say: a version without the question, or one that has forgotten the migration.
+        // An old version, or one that has forgotten the migration.
         log.debug({ error: toGodwitError(thrown) }, 'agent of the source answered with an error');
         return { isDark: false };
       } finally {

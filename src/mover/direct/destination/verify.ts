@@ -14,14 +14,14 @@ import { disksLook, LOOK_MS, orNot, segmentLooks } from '../../engine/looks.ts';
 import type { DestinationContext } from './destination-context.ts';
 import type { GuestPorts } from './ports.ts';
 
-/** Devices that are plugged in, which pin all of a guest's memory or are looked for on their bus, ms. */
+/** Time to plug devices in, which may pin all guest memory or need a bus scan, ms. */
 const PLUG_MS = 6000;
 
 type Dependencies = Pick<DestinationContext, 'config' | 'connections' | 'driver' | 'log'> & {
   readonly ports: GuestPorts;
 };
 
-/** The guest runs here: what this host sees of it from outside of its hypervisor. Rejects for nothing that it cannot see. */
+/** External observations of the running guest. Failed looks do not reject. */
 export async function verifyHere(
   deps: Dependencies,
   state: DestinationState,
@@ -33,7 +33,7 @@ export async function verifyHere(
     orNot('connections', (signal) => connectionsHere(deps, signal)),
     machineHere(deps, session),
   ]);
-  // After the machine was read: that is compared with the one before.
+  // After the machine was read for the comparison.
   const plugged = await pluggedHere(deps, state, session);
   const checks = [...disks, ...plugged, ...segments, ...connections];
   return { checks: checks.slice(0, 96), ...machine };
@@ -59,7 +59,7 @@ async function pluggedHere(
   return [looked('plugged', 'destination', judgePlugged(config.name, devices))];
 }
 
-/** Gives the guest these devices of this host, if it lacks them. Rejects for none. */
+/** Plugs in missing devices of this host. Never rejects for one. */
 export async function plugAll(
   session: DestinationSession,
   names: readonly string[],
@@ -79,7 +79,7 @@ export async function plugAll(
   return all;
 }
 
-/** What was asked before it came is asked once more: now it is the guest itself that answers here. */
+/** Repeats the earlier questions; now the guest itself answers here. */
 async function segmentsHere(
   { ports }: Dependencies,
   { admission, preparation }: DestinationState,
@@ -112,7 +112,7 @@ async function machineHere(
     const machine = await withDeadline('what the machine is', LOOK_MS, undefined, read);
     return machine === undefined ? {} : { machine };
   } catch (thrown) {
-    // The source says that it could not be compared.
+    // The source reports that the comparison failed.
     log.warn({ error: toGodwitError(thrown) }, 'what the machine is could not be read');
     return {};
   }

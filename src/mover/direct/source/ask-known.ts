@@ -8,8 +8,8 @@ import { circlesOf } from '../../../wire/cache/circles.ts';
 import { knownBy } from '../../../wire/cache/known.ts';
 
 /**
- * What the destination would tell of its cache if the guest went there by the wire. Undefined where it does not tell: it is
- * of an earlier build, or shares no cache with this host. Never rejects: who asks does without it.
+ * Content of the destination's cache for this guest over the wire. Undefined if it does not report it: an earlier
+ * build, or no shared cache. Never rejects.
  */
 export async function askKnown(
   config: AgentConfig,

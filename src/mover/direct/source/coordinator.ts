@@ -45,10 +45,10 @@ import { stopHere } from './guest/end-here.ts';
 import { continueSwitchover } from './step-actions.ts';
 import { leftOf } from '../../engine/time-limit.ts';
 
-/** How long the order to let the last state go may take, ms. */
+/** Deadline of the order to send the last state, ms. */
 const CONTINUE_MS = 10_000;
 
-/** A look at the stream. `still`: nothing has gone for so long, and so long is waited for; absent while it flows. */
+/** A look at the stream. `still`: length of a stall, and its limit; absent while it flows. */
 export interface StreamObservation {
   readonly sample: MemorySample;
   readonly still?: { readonly forMs: number; readonly timeoutMs: number | undefined } | undefined;
@@ -58,17 +58,13 @@ export interface CoordinatorDependencies {
   readonly journal: Journal<SourceEvent>;
   readonly clock: Clock;
   readonly log: Log;
-  /** Wall clock at which the migration was asked for, ms. */
   readonly startedAtMs: number;
-  /** Resumes a broken post-copy stream. */
   readonly recover: (signal: AbortSignal) => Promise<void>;
-  /** Starts the guest anew, which was lost. */
   readonly restart: (signal: AbortSignal) => Promise<GuestHandle>;
-  /** Ends the copy here, because another host has the guest. */
   readonly giveUp: (signal: AbortSignal) => Promise<void>;
 }
 
-/** The engine of one direct migration at its source, and what only such a migration has to do besides its steps. */
+/** Engine of one direct migration at its source, with all effects that are not steps. */
 export class Coordinator {
   readonly #deps: CoordinatorDependencies;
   readonly #engine: Engine<
@@ -82,7 +78,6 @@ export class Coordinator {
   >;
   #context: StepContext | undefined;
   #recovering = false;
-  /** The stream as it was last looked at, which the journal does not have. */
   #seen: StreamObservation | undefined;
   readonly live: Live;
 
@@ -135,40 +130,37 @@ export class Coordinator {
     return this.#engine.state;
   }
 
-  /** Resolves with the outcome; rejects when the journal can no longer be written. */
+  /** Resolves with the outcome; rejects if the journal cannot be written. */
   get finished(): Promise<EndPhase> {
     return this.#engine.finished;
   }
 
-  /** Journals the plan and begins. */
   begin(context: StepContext, planned: PlannedEvent): Promise<void> {
     this.#context = context;
     return this.#engine.begin(planned, initialSource(planned).effects);
   }
 
-  /** Goes on where a dead mover stood; `rebooted`: the host has been restarted since the migration began. */
+  /** Continues a dead mover's work; `rebooted`: the host rebooted since the migration began. */
   takeOver(context: StepContext, pid: number, rebooted: boolean): void {
     this.#context = context;
     this.dispatch({ type: 'taken-over', pid, rebooted });
   }
 
-  /** Queues an event; returns at once. */
   dispatch(event: SourceEvent): void {
     this.#engine.dispatch(event);
   }
 
-  /** Takes an event in its turn and resolves once it is in the journal, as `durability` says. */
   record(event: SourceEvent): Promise<void> {
     return this.#engine.record(event);
   }
 
-  /** The newest look at the stream, for the live view only. */
+  /** Newest look at the stream, for the live view only. */
   observe(seen: StreamObservation, note?: string): void {
     this.#seen = seen;
     this.#publish(note);
   }
 
-  /** Rolls back where that is still possible. The answer is given in turn with all events, so it is what will happen. */
+  /** Undoes the migration if possible, in turn with events, so the answer is reliable. */
   cancel(): Promise<CancelAnswer> {
     return this.#engine.inTurn(async (apply) => {
       const { guest, from, to } = this.state.plan;
@@ -186,8 +178,8 @@ export class Coordinator {
   }
 
   /**
-   * A step before the switch that fails because the guest was changed reports the change. The hypervisor reports two
-   * images of different sizes; the reason is that the owner resized the disk.
+   * Reports a change of the guest instead of the step's failure that it caused: a resized disk rather than two image
+   * sizes.
    */
   async #do(step: StepName, signal: AbortSignal): Promise<StepFacts> {
     const context = this.#mustHaveContext();
@@ -240,16 +232,15 @@ export class Coordinator {
     }
   }
 
-  /** Up to the switch a step takes no more than what is left of the time for all of them, ms. */
+  /** Steps up to the switchover are limited by the migration's remaining time, ms. */
   #limit(step: StepName): TimeLimit {
     const own = deadlineOf(step, this.state);
     const ms = isLimited(step, this.state) ? Math.min(own, Math.max(1000, this.leftMs)) : own;
     if (endsBy(step, this.state) === 'handler') return { ms, over: 'fails' };
-    // The copies of disks are minded for as long as memory moves.
+    // Disk copies are watched as long as memory moves.
     return { ms, over: step === 'memory' ? 'event' : 'either' };
   }
 
-  /** Until the time that the migration was given is over, ms. */
   get leftMs(): number {
     return leftOf(this.state, this.#deps.startedAtMs, this.#deps.clock.wallMs());
   }
@@ -279,7 +270,6 @@ export class Coordinator {
     }
   }
 
-  /** Releases whatever still waits, after the end or when the journal failed. */
   close(): void {
     this.#engine.close();
   }
@@ -290,7 +280,7 @@ export class Coordinator {
   }
 }
 
-/** What the journal can hold: a driver's answer that breaks the schema fails its step, a sample is left out. */
+/** Fits an event to the journal's schema: an invalid answer fails its step, and an invalid sample is dropped. */
 export function fitEvent(event: SourceEvent, log: Log): SourceEvent | undefined {
   const parsed = sourceEvent.safeParse(event);
   if (parsed.success) return parsed.data;
@@ -301,7 +291,6 @@ export function fitEvent(event: SourceEvent, log: Log): SourceEvent | undefined 
   return { type: 'failed', step: event.step, error };
 }
 
-/** The live view's line. `nowMs`: wall clock. */
 export function lineOf(
   state: SourceState,
   seen: StreamObservation | undefined,
@@ -309,7 +298,7 @@ export function lineOf(
 ): Progress {
   const { settings, to } = state.plan;
   const phase = phaseOf(state);
-  // What was seen of the link is of the time in which memory went over it.
+  // The link's figures only apply to phases with memory on it.
   if (phase !== 'memory' && phase !== 'draining') {
     const cut = `the link to ${to} was stalled: ${to} is asked to undo its part`;
     const words = phase === 'undoing' && seen?.still !== undefined ? cut : undefined;
@@ -321,12 +310,11 @@ export function lineOf(
   return progressOf(state, seen?.sample, elapsedMs, note ?? words, still);
 }
 
-/** The newest figures of a stream that is given up: the journal has those of its last round. */
 export function lastLook(seen: StreamObservation | undefined): { sample?: MemorySample } {
   return seen === undefined ? {} : { sample: seen.sample };
 }
 
-/** What the error of a timeout shows: the newest figures, which may be newer than those of the journal. */
+/** Figures for a timeout's error, possibly newer than the journal's. */
 export function whatTook(seen: StreamObservation | undefined): {
   sample?: MemorySample;
   stillMs?: number;

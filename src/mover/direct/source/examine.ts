@@ -46,7 +46,6 @@ import {
 import { lookAtBalloon } from './stream/balloon.ts';
 import { assessStream, chooseDataPath, streamFrom } from './stream/choose-data-path.ts';
 
-/** What the steps take; their looks at disks, networks and the stream have less. */
 export type StepDependencies = LookDependencies & {
   readonly hostFacts: () => Promise<HostFacts>;
   readonly request: Pick<
@@ -58,15 +57,15 @@ export type StepDependencies = LookDependencies & {
 };
 
 export interface AdmittingPeer extends LookPeer {
-  /** host:port of its agent over each link, the main one first. */
+  /** host:port of its agent on each link, the main one first. */
   readonly addresses: readonly string[];
-  /** Undefined if it answers nothing before there is a migration. */
+  /** Undefined if the peer answers nothing before a migration. */
   admit(admission: Admission, signal: AbortSignal): Promise<AdmissionAnswer | undefined>;
 }
 
 /**
- * The looks of the steps `admit`, `inspect` and `assess`: all that happens before anything is built. A migration takes them
- * as steps of lifecycle.ts, and a check takes them without a migration: there is no other list.
+ * Looks of the steps `admit`, `inspect` and `assess`, before anything is built. A migration takes them as steps of
+ * lifecycle.ts, and a check without a migration; there is no other list.
  */
 export type Look = (
   deps: StepDependencies,
@@ -74,27 +73,23 @@ export type Look = (
   signal: AbortSignal,
 ) => Promise<GuestExamination | undefined>;
 
-/** Undefined if the look gave nothing, which only happens in a check. */
+/** Undefined if the look failed, which only a check survives. */
 export interface GuestExamination {
   readonly facts: StepFacts;
-  /** The destination's offer of the wire. */
   readonly wire?: WireOffer | undefined;
-  /** With `--balloon`: the memory that it may take. */
   readonly balloon?: BalloonTake | undefined;
-  /** What the drivers of the guest's devices report that they send while it is stopped. */
+  /** State that device drivers report to send during the stop. */
   readonly stateBytes?: number;
 }
 
-/** What becomes of findings: the first refusal ends a migration, and a check goes on, to report all of them. */
+/** Handles findings: a migration ends at the first refusal, and a check reports all. */
 export interface Findings {
-  /** All checks that were reported. */
   readonly checks: readonly Check[];
   report(checks: readonly Check[]): void;
-  /** `name`: the check that reports a failure of `work`; undefined if another check reports it. */
+  /** `name`: check that reports a failure of `work`; undefined if another one does. */
   attempt<T>(name: CheckName | undefined, work: () => Promise<T>): Promise<T | undefined>;
 }
 
-/** A look as a step of a migration. */
 export async function lookAsStep(
   look: Look,
   deps: StepDependencies,
@@ -113,7 +108,6 @@ export async function lookAsStep(
   return { ...looked, facts: { ...looked?.facts, checks } };
 }
 
-/** What the destination is asked to admit. */
 export async function admissionOf(
   deps: StepDependencies,
   { attempt }: Pick<Findings, 'attempt'>,
@@ -122,7 +116,7 @@ export async function admissionOf(
   const { guest, request, state, config } = deps;
   const { epoch, settings } = state().plan;
   const { vcpus, macs, lineage, labels, returns, memoryBytes: listed } = request;
-  // `inspect` meets the same failures, and reports them.
+  // `inspect` meets the same failures and reports them.
   const needed = await attempt(undefined, () => guest.neededBytes(listed, signal));
   const isRouted = request.unbridged === true;
   const routes = isRouted ? await attempt(undefined, () => routesTo(deps, signal)) : undefined;
@@ -142,7 +136,6 @@ export async function admissionOf(
   };
 }
 
-/** The destination admits the guest, both hosts are compared, and the path of memory is chosen. */
 export const admit: Look = async (deps, findings, signal) => {
   const { peer, request, config } = deps;
   const { to, settings } = deps.state().plan;
@@ -175,20 +168,16 @@ export const admit: Look = async (deps, findings, signal) => {
   return { facts: { ...defined({ moverAddress }), ...chosen }, wire };
 };
 
-/** An older destination says nothing about itself. */
+/** An older destination sends no facts about itself. */
 type HostReports = Omit<HostsFacts, 'destination'> & {
-  /** The destination's name. */
   readonly to: string;
   readonly destination: HostFacts | undefined;
 };
 
-/**
- * The checks that need both hosts' reports of themselves; without the destination's report, only those that must not be
- * left out. The source's own clock is the one of the question: its facts were read before.
- */
+/** Checks on both hosts' facts; without the destination's, only those that cannot be skipped. */
 export function checksOfHosts({ to, destination, ...facts }: HostReports): Check[] {
   if (destination !== undefined) return hostChecks({ ...facts, destination });
-  // What it would leave out without a word.
+  // Requests that it would silently ignore.
   const { siteCheck, source, transport, balloon } = facts;
   const unsaid = { name: to };
   const named = (name: CheckName, findings: readonly Finding[]): Check[] =>
@@ -200,7 +189,6 @@ export function checksOfHosts({ to, destination, ...facts }: HostReports): Check
   ];
 }
 
-/** Describes the guest, and judges it as far as its own host can. */
 export const inspect: Look = async (deps, findings, signal) => {
   const found = await findings.attempt('state', async () => ({
     inspection: await deps.guest.inspect(signal),
@@ -243,13 +231,13 @@ async function describe(
 
 function switchoverChecks(deps: LookDependencies, devices: readonly DeviceState[]): NamedCheck[] {
   const { mode, maxDowntimeMs, maxBandwidth } = settingsNow(deps);
-  // A guest that is started anew brings no state of devices.
+  // A guest that boots again brings no device state.
   if (mode === 'cold') return [];
   const found = judgeSwitchover({ devices, maxDowntimeMs, bytesPerS: maxBandwidth });
   return found.map((each) => ({ name: 'switchover', side: 'source', ...each }));
 }
 
-/** GODWIT_GUEST_CHANGED if the guest is no longer the one that its destination was asked to admit. */
+/** GODWIT_GUEST_CHANGED if the guest is not the one that the destination was asked to admit. */
 function assertAsAsked(
   { request }: StepDependencies,
   { description, networks }: Pick<StepFacts, 'description' | 'networks'> = {},
@@ -260,7 +248,7 @@ function assertAsAsked(
   throw godwitError('GODWIT_GUEST_CHANGED', { guest: request.request.guest, what });
 }
 
-/** How the guest is started again here, if the migration may have to do that. */
+/** How to start the guest here again, if the migration may have to. */
 async function launchAgain(
   { guest, state, request }: StepDependencies,
   signal: AbortSignal,
@@ -286,7 +274,7 @@ export async function launchOf(
 
 const isRefusal = ({ verdict }: Check): boolean => verdict === 'refuse';
 
-/** The destination checks the description, once it is known where it has the guest's disks. */
+/** The destination checks the description, with the places of the guest's disks. */
 export const assess: Look = async (deps, findings, signal) => {
   const proved = await findings.attempt('disks', () => proveStorage(deps, signal));
   const storage = proved ?? NOTHING;

@@ -5,7 +5,7 @@ import type { EndPhase } from '../../../protocol/public/migration.ts';
 import type { StepContext } from './ports.ts';
 import type { MigrationRun } from './source-base.ts';
 
-/** Calls the site's program where there is one. GODWIT_HOOK_FAILED ends the migration here, with the guest where it is. */
+/** Calls the site's program, if any. GODWIT_HOOK_FAILED ends the migration and leaves the guest in place. */
 export function askHook(
   context: StepContext<'host'>,
   hook: 'before-start' | 'before-switchover',
@@ -14,7 +14,7 @@ export function askHook(
   return runHook(context.host.config, hook, () => factsOf(context), signal);
 }
 
-/** Reports to the site's program how the migration has ended, and returns that. Never rejects. */
+/** Reports the outcome to the site's program, and returns it. Never rejects. */
 export async function callEndHook(
   context: StepContext<'host'>,
   outcome: EndPhase,
@@ -28,7 +28,6 @@ export async function callEndHook(
   return outcome;
 }
 
-/** What hooks of this migration get. */
 export function factsOf({ state }: Pick<MigrationRun, 'state'>): HookFacts {
   const { plan, known, because } = state();
   const networks = known.networks ?? [];

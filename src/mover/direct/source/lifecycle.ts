@@ -42,22 +42,22 @@ import { refuseOn } from '../../engine/refused-by-checks.ts';
 import { neverMeasured, rateOf, waitToBegin } from '../../engine/beginning.ts';
 
 /**
- * From the guest's resume until the source is looked at and taken down, ms: its first answers want the processors
- * that tidying would take, and the memory of a large guest takes long to be given back.
+ * Pause between the guest's resume and the teardown of the source, ms. The guest's first answers need the processors,
+ * and freeing a large guest's memory takes long.
  */
 const BREATH_MS = 150;
 
-/** For commit's answer and the proof that there will be none, ms: less than the step may take. */
+/** Time for commit's answer and a proof that none will come, ms; less than the step's deadline. */
 const COMMIT_AND_PROOF_MS = 115_000;
-/** For the answers of third hosts, which are asked for 10 s, ms. */
+/** Time for third hosts, which are asked for 10 s, ms. */
 const FLEET_MS = 12_000;
 
-/** Does a step. Each may run twice: a mover that takes over repeats the one that was under way. */
+/** May run twice: a mover that takes over repeats the current step. */
 type Do = (context: StepContext, signal: AbortSignal) => Promise<StepFacts>;
-/** Undoes a step. Each may run twice, and on a step half done. */
+/** May run twice, and on a half-done step. */
 type Undo = (context: StepContext, signal: AbortSignal) => Promise<UndoFacts | void>;
 
-/** A step whose row in `STEPS` has an undo does not compile without one here, and the others not with one. */
+/** The compiler requires an undo exactly for the steps that have one in `STEPS`. */
 export type Lifecycle = {
   readonly [Step in StepName]: Step extends UndoneStep
     ? { readonly do: Do; readonly undo: Undo }
@@ -65,12 +65,11 @@ export type Lifecycle = {
 };
 
 /**
- * A direct migration as its source carries it out: every step in the order in which it happens, and what undoes it.
+ * A direct migration at its source: every step in order, with its undo.
  *
- * Before `commit` every failure leaves by one exit: the coordinator undoes the steps that were begun, the last one first,
- * and the guest runs on here. `commit` is the point of no return: from there on it only goes forward. What each step is
- * for, how long it may take, and why it has no undo where it has none, is in migration/direct/steps.ts; what follows what
- * is decided by migration/direct/transition.ts.
+ * Before `commit`, every failure takes one exit: the coordinator undoes the begun steps in reverse, and the guest
+ * keeps running here. `commit` is the point of no return; afterwards it only goes forward. migration/direct/steps.ts
+ * has the purpose and deadline of each step, and the reason for a missing undo.
  */
 export const LIFECYCLE: Lifecycle = {
   wait: {
@@ -97,7 +96,7 @@ export const LIFECYCLE: Lifecycle = {
   admit: {
     do: async (context, signal) => {
       const { hypervisor } = context;
-      // Reading the guest may begin while the destination’s mover starts.
+      // The guest is read while the destination's mover starts.
       hypervisor.inspect(signal).catch(() => {});
       hypervisor.forecast.begin();
       const { facts, wire } = await lookAsStep(admit, lookBy(context), signal);
@@ -106,13 +105,13 @@ export const LIFECYCLE: Lifecycle = {
     },
 
     undo: async (context, signal) => {
-      // A mover that died in the midst of a proof; where the guest cannot be asked any more, it stays.
+      // Left by a dead mover; stays if the guest cannot be reached.
       await dropProofs(lookBy(context), signal).catch(() => undefined);
       await context.disks.latencies.end(signal);
       resumePeer(context);
-      // A host that is off holds nothing. When it comes back it asks, and learns that the epoch is closed.
+      // A host that is off holds nothing. When it returns, it learns that the epoch is closed.
       if (context.state().decision.proof === 'fenced') return;
-      // Admission may have been given, and only its answer have got lost.
+      // The admission may have succeeded even if its answer was lost.
       if (!(await isMoverThere(context, signal))) return;
       await release(context, signal);
     },
@@ -140,7 +139,7 @@ export const LIFECYCLE: Lifecycle = {
       network.probes.early();
       disks.latencies.begin();
       const body = preparation({ config: host.config, state });
-      // Both sides are read at once, the source while the destination is made.
+      // Reads the source while the destination is made.
       const compare = sameMachine({ guest: hypervisor, state }, signal);
       network.verification.before(compare);
       setImmediate(collectGarbage);
@@ -170,7 +169,7 @@ export const LIFECYCLE: Lifecycle = {
   },
 
   arm: {
-    // The source’s own armed(epoch) is the synced record that began this step.
+    // The source's armed(epoch) is the synced record that began this step.
     do: async (context, signal) => {
       await askHook(context, 'before-switchover', signal);
       const body = { epoch: context.state().plan.epoch };
@@ -181,8 +180,8 @@ export const LIFECYCLE: Lifecycle = {
       return { checks: [connections] };
     },
 
-    // The destination's refusal is asked for, and not needed: this side has sent no commit under the epoch and, by the
-    // record, never will. Where a commit may have been sent, it is needed.
+    // The destination's refusal is optional: this side has sent no commit under the epoch and, by the record, never
+    // will. After a possible commit it is required.
     undo: async (context, signal) => {
       resumePeer(context);
       const { plan, right, decision } = context.state();
@@ -271,7 +270,6 @@ export const LIFECYCLE: Lifecycle = {
     undo: (context, signal) => (isCold(context.state()) ? startAgain : regain)(context, signal),
   },
 
-  // The point of no return.
   commit: {
     do: async (context, signal) => {
       const { hypervisor, disks, network, host } = context;
@@ -299,10 +297,10 @@ export const LIFECYCLE: Lifecycle = {
         void network.connections.last();
         return { running, checks: hypervisor.changes.checks() };
       } catch (thrown) {
-        // Once the proof is in the journal this step is over, and its failure adds nothing.
+        // The journaled proof ends this step, so its error adds nothing.
         const isDark = hasCode(thrown, 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE');
         if (!isDark) throw thrown;
-        // The guest is down, and its disks stay: the migration can end on the word of the host that has recovered it.
+        // The guest is down and its disks stay, so the recovering host's report ends the migration.
         const third = isCold(context.state()) ? await askForThird(context, signal) : undefined;
         if (third !== undefined) throw third;
         throw unproved(thrown, await host.fence(signal));
@@ -322,7 +320,7 @@ export const LIFECYCLE: Lifecycle = {
       const { state, hypervisor, network } = context;
       const { guest } = state().plan;
       network.probes.end();
-      // After post-copy it has run for long.
+      // After post-copy the guest has run for long.
       if (state().via === 'precopy') await systemClock.sleep(BREATH_MS, signal);
       const session = await sessionIfThere(hypervisor, signal);
       const sample = await session?.sample(signal).catch(() => undefined);
@@ -336,7 +334,7 @@ export const LIFECYCLE: Lifecycle = {
       const there = await ask(context, signal, (api) =>
         api.status({}, { signal, deadlineMs: 5000 }),
       );
-      // A guest that its owner or itself has ended since it ran there is not lost.
+      // A guest that ran there and ended by itself or by its owner's order is not lost.
       if (there.hypervisor === 'gone' && there.ended === undefined) {
         const reason = there.error?.message ?? 'its hypervisor at the destination ended';
         throw godwitError('GODWIT_LOST', { guest, reason });
@@ -388,7 +386,7 @@ export const LIFECYCLE: Lifecycle = {
   },
 };
 
-/** The ports as a look at the guest needs them; a check without a migration has no more. */
+/** Ports for looks at the guest, as a check without a migration has them. */
 function lookBy({
   request,
   state,

@@ -33,11 +33,10 @@ const TEAR_DOWN_MS = 15_000;
 
 export interface RunningSource {
   readonly coordinator: Coordinator;
-  /** Begins, or goes on where an earlier mover stood; resolves when the migration has ended. */
+  /** Begins, or continues an earlier mover's work; resolves at the end of the migration. */
   readonly run: () => Promise<EndPhase>;
 }
 
-/** Builds the source's mover from its request and its journal. */
 export function openSource(
   dir: string,
   config: AgentConfig,
@@ -70,7 +69,7 @@ export function openSource(
   const { name, address, addresses = [] } = request.peer;
   const peer = new DestinationPeer(name, [address, ...addresses], connect, around);
   const tookOver = found !== undefined;
-  // A step that this mover begins itself is not half done, even after a takeover.
+  // A step that this mover begins itself is never half done.
   const begun = tookOver ? JSON.stringify(state.doing) : '';
   const parts: MoverParts = {
     config,
@@ -106,8 +105,8 @@ export function openSource(
 }
 
 /**
- * A guest that is lost runs nowhere: what is here is kept, paused. The end is reported already: what cannot be taken
- * down now, the destination takes down once it hears of the end.
+ * A lost guest runs nowhere: its copy here is kept, paused. The end is already reported; the destination removes
+ * later what cannot be removed now.
  */
 async function endCopies(context: StepContext, log: Log): Promise<void> {
   await stopHere(context.hypervisor, log);
@@ -121,7 +120,7 @@ async function endCopies(context: StepContext, log: Log): Promise<void> {
   }
 }
 
-/** After a loss of power, and in a journal that was put back from a backup, the last records may be missing. */
+/** The last records may be missing after a power loss, and in a journal from a backup. */
 function mayLackRecords(
   { config, request }: Pick<MoverParts, 'config' | 'request'>,
   events: readonly SourceEvent[],

@@ -22,11 +22,9 @@ import { TimedCap } from './stream/timed-cap.ts';
 import { UnderWay } from './stream/under-way.ts';
 import type { WatchDependencies } from './watch.ts';
 
-/** The ports of a source's mover, and the same parts for its watch and its end. */
 export interface OpenedPorts {
   readonly context: StepContext;
   readonly watched: WatchDependencies;
-  /** Breaks off everything that goes to the destination. */
   readonly abort: (why: string) => void;
   readonly close: () => Promise<void>;
 }
@@ -41,7 +39,8 @@ export function openPorts(
   const underWay = new UnderWay(parts, queuedBytes, log);
   const dataPath = new SourceDataPath({ ...parts, underWay }, around.wire, log);
   const pace = new PostcopyPace(parts, queuedBytes, clock, log);
-  // The cap sets the rate of disks and backing files, which ask it in turn: it looks at them only once all are made.
+  // The cap sets the rate of disks and backing files, which in turn ask the cap, so it is made first and looks at
+  // them later.
   const capped = {
     ...parts,
     pace,
@@ -63,7 +62,7 @@ export function openPorts(
   const changes = new GuestChanges(looks, clock, log, new PortLooks());
   const probes = new SourceProbes(parts, around.connect, clock, log);
   const verification = new SourceVerification({ ...parts, probes, changes }, clock);
-  // Its methods have private state, so the guest itself becomes the port.
+  // The guest itself becomes the port, because its methods have private state.
   const hypervisor = Object.assign(guest, { changes, forecast });
   return {
     context: {

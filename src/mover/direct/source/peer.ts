@@ -15,34 +15,30 @@ import { NetworkPath } from '../../engine/network-path.ts';
 type AgentApi = Api<typeof agentContract>;
 export type PeerApi = Api<typeof peerContract>;
 
-/** A question to the destination's mover; `route` makes of an address that it reports the one by which it is reached. */
+/** Question to the destination's mover; `route` maps an address that it reports to a reachable one. */
 export type Question<T> = (api: PeerApi, route: (moverAddress: string) => string) => Promise<T>;
 
-/** The answer to an admission, and what was seen of the path meanwhile. */
 export interface AdmissionAnswer extends Partial<AdmissionGrant> {
-  /** Made by the destination's agent, if it answers before there is a migration. */
   readonly checks?: readonly Check[];
-  /** Wall clock of this host, ms. */
   readonly askedMs: number;
   readonly answeredMs: number;
   readonly path: PathLook;
 }
 
-/** Between two tries to reach the destination, ms. */
 const RETRY_MS = 250;
-/** How long the path itself may take to answer, and between two questions to it while a call waits, ms. */
+/** Time for the path to answer, and interval of such questions during a call, ms. */
 const REACH_MS = 1000;
-/** Questions without an answer after which a path counts as dead, while a call waits for it. */
+/** Unanswered questions during a call until a path counts as dead. */
 const MISSES = 2;
-/** What a kernel that drops what comes to one port has to answer, ms: long enough for a second packet. */
+/** Time for a kernel that drops packets to one port to answer on others, ms. */
 const SHUT_MS = 2000;
-/** The head start of the path in use over the others, ms. */
+/** Head start of the current path over the others, ms. */
 const HEAD_START_MS = 150;
 
 /**
- * The destination as the source's mover sees it: its agent, which knows where its mover listens, and that mover, over
- * one of the paths to the host. Calls are repeated over a new address when the mover has been replaced, and over another
- * path when the one in use is dead.
+ * The destination in the view of the source's mover: its agent, which knows its mover's address, and that mover, over
+ * one of the paths to the host. Calls are repeated at a new address after the mover was replaced, and over another
+ * path if the current one is dead.
  */
 export class DestinationPeer {
   readonly #name: string;
@@ -51,16 +47,14 @@ export class DestinationPeer {
   #path: NetworkPath;
   readonly #askKernel: AskKernel | undefined;
   readonly #lookAtPath: LookAtPath | undefined;
-  /** Where the destination's mover says that it listens. */
   #moverAddress: string | undefined;
-  /** Nobody has heard of the mover that it was admitted by: a firewall may let nobody come to its port. */
+  /** The mover of this admission has never answered; a firewall may close its port. */
   #isUnheard = false;
-  /** That was found: the next question need not wait for a connection first. */
   #isShut = false;
 
   /**
-   * `addresses`: of its agent, the main one first. Without `reach`, no path is ever taken for dead; without `askKernel`
-   * besides, no port for shut.
+   * `addresses`: of its agent, the main one first. Without `reach` no path counts as dead, and without `askKernel` no
+   * port as closed.
    */
   constructor(
     name: string,
@@ -96,12 +90,10 @@ export class DestinationPeer {
     return { ...admitted, askedMs, answeredMs: systemClock.wallMs(), path: await path };
   }
 
-  /** Speaks to a mover that an earlier process of ours learned of. */
   resume(moverAddress: string): void {
     this.#moverAddress ??= moverAddress;
   }
 
-  /** Finds the destination's mover where no answer reported it; false when its agent never admitted the guest. */
   async locate(id: string, signal: AbortSignal): Promise<boolean> {
     if (this.#moverAddress !== undefined) return true;
     try {
@@ -113,7 +105,7 @@ export class DestinationPeer {
     }
   }
 
-  /** Where the mover in use says that it listens: another address is another mover. */
+  /** A different address means a different mover. */
   get moverAddress(): string | undefined {
     return this.#moverAddress;
   }
@@ -130,12 +122,10 @@ export class DestinationPeer {
     return this.#moverAddress !== undefined;
   }
 
-  /** The address of the path in use; for people. */
   get address(): string {
     return this.#path.address;
   }
 
-  /** What is seen of the path in use, for checks. */
   async #look(signal: AbortSignal): Promise<PathLook> {
     const { address } = this.#path;
     const api = this.#path.agent();
@@ -144,26 +134,25 @@ export class DestinationPeer {
     return (await this.#lookAtPath?.(address, question, signal)) ?? {};
   }
 
-  /** Opens a connection beside one that is in use, or keeps it, so that the blackout holds no handshake. */
+  /** Opens a spare connection, or keeps it open, so that the blackout has no handshake. */
   async warm(signal: AbortSignal): Promise<void> {
     if (this.#moverAddress !== undefined)
       await this.#path.mover(this.#moverAddress).warm(1, { signal });
   }
 
-  /** Whether the path that is in use is open now, or the one to an `address` that the destination is known by. */
+  /** True if the current path, or the path to one of the destination's addresses, is open now. */
   async answers(signal: AbortSignal, timeoutMs = REACH_MS, address?: string): Promise<boolean> {
     const target = address === undefined ? this.#path.address : this.#agentAt(address);
     return (await this.#reach?.(target, timeoutMs, signal)) ?? true;
   }
 
-  /** The agent's address over the path that leads to `address`. */
   #agentAt(address: string): string {
     const { host } = splitAddress(address);
     const path = this.#paths.find((each) => splitAddress(each.address).host === host);
     return path?.address ?? withHost(this.#first().address, host);
   }
 
-  /** Goes over to the first path that answers, the one in use before the others; false where none does. */
+  /** Changes to the first path that answers, with preference for the current one; false if none does. */
   async choose(signal: AbortSignal): Promise<boolean> {
     const reach = this.#reach;
     if (reach === undefined) return true;
@@ -183,9 +172,8 @@ export class DestinationPeer {
   }
 
   /**
-   * Calls the destination's mover; while it cannot be reached, looks for a path that answers, asks the agent where the
-   * mover is and tries again, until the signal aborts. Every call of the contract may be repeated, so a lost answer does
-   * no harm.
+   * Calls the destination's mover. While it is unreachable, tries other paths and asks the agent for its address,
+   * until the signal aborts.
    */
   async call<T>(id: string, signal: AbortSignal, ask: Question<T>): Promise<T> {
     for (;;) {
@@ -212,8 +200,8 @@ export class DestinationPeer {
   }
 
   /**
-   * Rejects where the host answers and the port of its mover does not, from the first question on: that does not pass by
-   * itself. A mover that was heard once, by this process or an earlier one, is waited for.
+   * Rejects, from the first question on, if the host answers but its mover's port is closed, which does not heal by
+   * itself. A mover that has answered once is waited for.
    */
   async #refuseShut(signal: AbortSignal): Promise<void> {
     const [path, stated, reach] = [this.#path, this.#moverAddress, this.#reach];
@@ -227,7 +215,7 @@ export class DestinationPeer {
       return what === 'silence' || what === 'unreachable';
     };
     if (!(await isShut()) || !(await reach(path.address, REACH_MS, signal))) return;
-    // The link may have come back between the two.
+    // The link may have returned between the two.
     if (!(await isShut())) return;
     this.#isShut = true;
     const { port } = splitAddress(address);
@@ -236,17 +224,16 @@ export class DestinationPeer {
     throw godwitError('GODWIT_UNREACHABLE', { peer: this.#name, address, reason }, { hint });
   }
 
-  /** One try, without a second. */
   async once<T>(ask: (api: PeerApi) => Promise<T>): Promise<T> {
     return ask(this.#api(this.#path));
   }
 
-  /** Asks the agent where its mover listens now; it starts one if there is none. */
+  /** Asks the agent for its mover's address; the agent starts one if needed. */
   async #relocate(id: string, signal: AbortSignal): Promise<void> {
     try {
       this.#moverAddress = await this.#ask(id, signal);
     } catch (thrown) {
-      // An agent that cannot start a mover now, whatever the reason, may be able to the next time.
+      // An agent that cannot start a mover now may be able to later.
       if (!isUnreachable(thrown) && !hasCode(thrown, 'GODWIT_INTERNAL')) throw thrown;
     }
   }
@@ -258,7 +245,7 @@ export class DestinationPeer {
     return moverAddress;
   }
 
-  /** Asks over the path in use; gives up, with its connections, when that path is dead or was for a while. */
+  /** Asks over the current path; closes its connections if the path is or was dead. */
   async #watched<T>(signal: AbortSignal, ask: (path: NetworkPath) => Promise<T>): Promise<T> {
     const path = this.#path;
     const work = ask(path);
@@ -274,10 +261,7 @@ export class DestinationPeer {
     }
   }
 
-  /**
-   * Rejects once the path takes nothing any more, or takes something again: the connections that it had learn of that
-   * late, since TCP asks ever more seldom.
-   */
+  /** Rejects once the path is dead, or alive again after an outage, which old connections notice late. */
   async #silence(path: NetworkPath, signal: AbortSignal): Promise<never> {
     for (let missed = 0; ;) {
       await systemClock.sleep(REACH_MS, signal);
@@ -309,7 +293,7 @@ export class DestinationPeer {
   }
 }
 
-/** What waiting may repair: no answer, or a host that cannot write down what it was asked to do. */
+/** Errors that may pass: no answer, or a host that cannot write its journal. */
 function isUnreachable(thrown: unknown): boolean {
   return hasCode(toGodwitError(thrown), 'GODWIT_UNREACHABLE', 'GODWIT_DEADLINE', 'GODWIT_JOURNAL');
 }

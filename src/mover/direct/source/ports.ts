@@ -20,32 +20,24 @@ import type { MigrationRun } from './source-base.ts';
 import type { Target } from './stream/data-path.ts';
 import type { Forecast } from './stream/forecast.ts';
 
-/** The destination: its agent and its mover, over the path that answers. */
 export interface PeerPort {
-  /** Every path to the destination leads through a relay. */
   readonly byRelay: boolean;
-  /** The address of the destination's mover is known. */
   readonly known: boolean;
-  /** host:port of its agent over each link, the main one first. */
+  /** host:port of its agent on each link, the main one first. */
   readonly addresses: readonly string[];
-  /** The address of the path in use, for messages. */
   readonly address: string;
   admit(admission: Admission, signal: AbortSignal): Promise<AdmissionAnswer>;
-  /** Uses the mover that the journal of an earlier mover names. */
+  /** Uses the mover from an earlier mover's journal. */
   resume(moverAddress: string): void;
   /** Asks the agent for its mover; false if the agent never admitted the guest. */
   locate(id: string, signal: AbortSignal): Promise<boolean>;
   /** Repeats the question until an answer or the end of `signal`. */
   call<T>(id: string, signal: AbortSignal, question: Question<T>): Promise<T>;
-  /** Asks once. */
   once<T>(question: (api: PeerApi) => Promise<T>): Promise<T>;
-  /** Whether the path in use is open now. */
   answers(signal: AbortSignal): Promise<boolean>;
-  /** Changes to the first path that answers; false if none does. */
   choose(signal: AbortSignal): Promise<boolean>;
 }
 
-/** The guest and its hypervisor on this host. */
 export interface HypervisorPort extends Pick<
   SourceGuest,
   | 'capabilities'
@@ -60,58 +52,47 @@ export interface HypervisorPort extends Pick<
   | 'takeBack'
   | 'relaunch'
 > {
-  /** The guest compared with its description. */
   readonly changes: Pick<GuestChanges, 'assertReady' | 'assertSame' | 'explain' | 'checks'>;
-  /** The prediction, from a look at the guest while the destination is made ready. */
+  /** Prediction from a look at the guest while the destination is prepared. */
   readonly forecast: Pick<Forecast, 'begin' | 'admitted' | 'facts'>;
 }
 
-/** The way of memory out of this host: straight to the other hypervisor, or through the wire. */
+/** Memory's path out of this host: directly to the other hypervisor, or through the wire. */
 export interface DataPathPort {
-  /** This host has a wire. */
   readonly offered: boolean;
   /** Opens the path and returns the address for the hypervisor. Closes an earlier session. */
   open(facts: StepFacts, signal: AbortSignal): Promise<Target>;
-  /** Waits for the bytes that are under way, then closes the path. */
   end(): Promise<void>;
   abort(why: string): void;
-  /** How the hypervisor's end of the stream is set up. */
   setup(): StreamSetup;
-  /** The downtime that the hypervisor may plan for now, ms. */
+  /** Downtime that the hypervisor may plan for now, ms. */
   downtimeMs(): number;
 }
 
-/** The guest's disks that both hosts do not share. */
 export interface DisksPort {
   readonly copies: CopiesPort;
   readonly latencies: Pick<DiskLatencies, 'begin' | 'copying' | 'end'>;
   readonly backingFiles: Pick<SourceBackingFiles, 'seed'>;
 }
 
-/** The copies of the disks that the guest writes to. */
 export interface CopiesPort {
-  /** The path of the copies is open. */
   readonly isOpen: boolean;
   readonly isFinishing: boolean;
-  /** Undefined while no path is open. */
+  /** Undefined without an open path. */
   readonly link: Pick<LinkMeasure, 'cutForMs' | 'roundTripMs'> | undefined;
-  /** Copies until each disk is nearly equal at both hosts. */
   copy(signal: AbortSignal): Promise<void>;
-  /** Keeps the copies nearly equal while memory moves or the guest shuts down. */
+  /** Keeps the copies in sync while memory moves or the guest shuts down. */
   keep(signal: AbortSignal): Promise<void>;
-  /** Makes the disks equal; the guest is paused. */
   finish(signal: AbortSignal): Promise<void>;
   drop(signal: AbortSignal): Promise<void>;
   abort(why: string): void;
-  /** Resolves once the destination has closed its end of the copies, so that only the guest writes to them. */
+  /** Resolves once the destination has closed its end, so that only the guest writes to the copies. */
   closedThere(signal: AbortSignal): Promise<void>;
 }
 
-/** The guest's networks at this host, and the guest as other hosts see it. */
 export interface NetworkPort {
-  /** Stops leading this host to the guest. Never rejects. */
+  /** Removes routes to the guest. Never rejects. */
   withdraw(signal: AbortSignal): Promise<void>;
-  /** Leads this host to the guest again. */
   restore(signal: AbortSignal): Promise<void>;
   removePorts(signal: AbortSignal): Promise<void>;
   readonly connections: ConnectionsPort;
@@ -119,35 +100,28 @@ export interface NetworkPort {
   readonly verification: Pick<SourceVerification, 'before' | 'begin' | 'results'>;
 }
 
-/** The guest's tracked connections, which the destination takes over. */
 export interface ConnectionsPort extends Pick<GuestConnections, 'learn' | 'late'> {
   handOver(signal: AbortSignal): Promise<NamedCheck>;
-  /** Reports new connections while memory moves. */
   follow(): void;
-  /** Reports the rest, once the guest runs at its destination. */
   last(): Promise<void>;
 }
 
-/** This host, and its view of the other hosts of the fleet. */
 export interface HostPort {
   readonly config: AgentConfig;
-  /** The directory of this migration. */
   readonly dir: string;
   readonly facts: () => Promise<HostFacts>;
   readonly bootTime: () => BootTime;
   readonly fleet: FleetQuestion;
   /**
-   * Has the destination's host proved off; the proof is in the journal when this resolves. Undefined if this host has no
-   * means. A host that answers is never fenced, so call it whenever the destination's answer is missing.
+   * Proves that the destination's host is off, and journals the proof first. Undefined if this host has no means. A
+   * host that answers is never fenced, so call it whenever the destination's answer is missing.
    */
   readonly fence: (signal: AbortSignal) => Promise<Fencing | undefined>;
-  /** The longest time that `fence` takes, ms; 0 without a means. */
+  /** Time limit of `fence`, ms; 0 without a means. */
   readonly fenceMs: number;
-  /** Removes a directory of the guest, whatever its hypervisor has put there. */
   readonly removeTree: (directory: string) => Promise<void>;
 }
 
-/** Everything that the handlers of the steps act on. */
 export interface SourcePorts {
   readonly peer: PeerPort;
   readonly hypervisor: HypervisorPort;
@@ -157,6 +131,6 @@ export interface SourcePorts {
   readonly host: HostPort;
 }
 
-/** The context of a handler: the migration, and the ports. A helper names the ports that it uses. */
+/** Context of a handler: the migration and its ports. A helper names the ports that it uses. */
 export type StepContext<Ports extends keyof SourcePorts = keyof SourcePorts> = MigrationRun &
   Pick<SourcePorts, Ports>;

@@ -7,18 +7,18 @@ import { ask } from './source-base.ts';
 import type { StepContext } from './ports.ts';
 
 /**
- * A destination that is dark for so long is not waited for, ms: when its link is back, it asks this host’s agent and gives
- * up its part by itself (migration/direct/silence.ts).
+ * Wait for a dark destination, ms; later, it asks this host's agent and gives up by itself
+ * (migration/direct/silence.ts).
  */
 const DARK_MS = 45_000;
 const LOOK_MS = 1000;
-/** An agent that died is started again within moments by whatever looks after it, ms. */
+/** Time for a supervisor to restart a dead agent, ms. */
 const AGENT_BACK_MS = 10_000;
 const AGENT_RETRY_MS = 250;
 
 /**
- * Whether the destination has a mover for this. Its agent may have died of the very admission and be back in a moment:
- * without its answer a mover would be left there until it finds out by itself.
+ * True if the destination has a mover for this migration. The agent may have died during the admission and may return
+ * at once. Without its answer, a mover would be left until it gives up by itself.
  */
 export async function isMoverThere(
   { peer, request }: StepContext<'peer'>,
@@ -36,7 +36,7 @@ export async function isMoverThere(
   }
 }
 
-/** The destination’s mover takes down what it holds. GODWIT_UNREACHABLE where it is dark for too long. */
+/** The destination's mover removes everything. GODWIT_UNREACHABLE if it is dark for too long. */
 export async function release(context: StepContext<'peer'>, signal: AbortSignal): Promise<void> {
   const { plan, because } = context.state();
   const neverRan = neverRanThere(context.state()) ? (true as const) : undefined;
@@ -58,7 +58,7 @@ export async function release(context: StepContext<'peer'>, signal: AbortSignal)
   }
 }
 
-/** Rejects once the path in use has not answered for `DARK_MS`; one that is slow or frozen answers. */
+/** Rejects once the current path has been dark for `DARK_MS`; a slow or frozen host still answers. */
 async function untilDark(
   { peer, request }: StepContext<'peer'>,
   signal: AbortSignal,

@@ -23,18 +23,15 @@ import type { SourceGuest } from './guest/guest.ts';
 import type { DestinationPeer, PeerApi, Question } from './peer.ts';
 import { streamAsked } from './stream/stream-asked.ts';
 
-/** The migration itself: its order and its record. This part belongs to the engine. */
 export interface MigrationRun {
   readonly request: SourceMoverRequest;
   readonly state: () => SourceState;
   readonly dispatch: (event: SourceEvent) => void;
-  /** The same; resolves once the record is as durable as `durability` requires. */
   readonly record: (event: SourceEvent) => Promise<void>;
   /** An earlier mover began the current step, which may be half done. */
   readonly tookOver: () => boolean;
 }
 
-/** The parts of a source's mover from which its ports are built; each takes the few that it needs. */
 export interface MoverParts extends MigrationRun {
   readonly config: AgentConfig;
   readonly dir: string;
@@ -42,10 +39,8 @@ export interface MoverParts extends MigrationRun {
   readonly peer: DestinationPeer;
 }
 
-/** What an undo reports besides that it is done. */
 export type UndoFacts = Pick<Extract<SourceEvent, { type: 'undid' }>, 'anew' | 'fromDisks'>;
 
-/** What looking at a guest takes, before anything is built; a check has no more than this. */
 export type LookDependencies = Pick<MoverParts, 'config' | 'state'> & {
   readonly request: Pick<
     SourceMoverRequest,
@@ -63,16 +58,13 @@ export type LookDependencies = Pick<MoverParts, 'config' | 'state'> & {
   readonly dataPath: { readonly offered: boolean };
 };
 
-/** The destination, as far as it answers before anything is built. */
 export interface LookPeer {
-  /** Whether it is reached through a relay alone. */
   readonly byRelay: boolean;
   resume(moverAddress: string): void;
   call<T>(id: string, signal: AbortSignal, question: LookQuestion<T>): Promise<T>;
 }
 export type LookQuestion<T> = (api: Pick<PeerApi, 'storage' | 'assess' | 'known'>) => Promise<T>;
 
-/** Asks what a destination answers before anything is built. */
 export function askAhead<T>(
   context: LookDependencies,
   signal: AbortSignal,
@@ -82,14 +74,13 @@ export function askAhead<T>(
   return context.peer.call(context.request.id, signal, question);
 }
 
-/** The destination, and the migration that it is asked about. */
 interface AskDependencies {
   readonly request: Pick<SourceMoverRequest, 'id'>;
   readonly state: () => SourceState;
   readonly peer: Pick<DestinationPeer, 'resume' | 'call'>;
 }
 
-/** Asks the destination’s mover, also one that an earlier process of ours learned of. */
+/** Asks the destination's mover, including one from an earlier process's journal. */
 export function ask<T>(
   context: AskDependencies,
   signal: AbortSignal,
@@ -99,13 +90,13 @@ export function ask<T>(
   return context.peer.call(context.request.id, signal, question);
 }
 
-/** What is left of a lost guest at the destination is taken down. GODWIT_NOT_ARMED where all of it is there. */
+/** Removes the destination's remains of a lost guest. GODWIT_NOT_ARMED if it has the whole guest. */
 export async function tearDown(context: AskDependencies, signal: AbortSignal): Promise<void> {
   const body = { epoch: context.state().plan.epoch, lost: true };
   await ask(context, signal, (api) => api.release({ body }, { signal, deadlineMs: 15_000 }));
 }
 
-/** After a takeover the destination’s mover is known from the journal alone. */
+/** After a takeover, only the journal names the destination's mover. */
 export function resumePeer(context: {
   readonly state: () => SourceState;
   readonly peer: Pick<DestinationPeer, 'resume'>;
@@ -114,28 +105,28 @@ export function resumePeer(context: {
   if (moverAddress !== undefined) context.peer.resume(moverAddress);
 }
 
-/** A destination that is silent for so long, with the guest paused, is to be proved off where there is a way, ms. */
+/** Silence of a destination until it should be proved off, if the guest is paused, ms. */
 const DARK_MS = 45_000;
 
-/** How long to wait for the destination before the hook is asked; both must fit in `wholeMs`. */
+/** Wait for the destination before the hook is called; both must fit into `wholeMs`. */
 export function darkMs(fenceMs: number, wholeMs: number): number {
   return Math.min(DARK_MS, wholeMs - fenceMs);
 }
 
-/** What failed for want of the destination’s answer, with why no proof could take its place. */
+/** Error for a missing answer of the destination, with the reason for no proof. */
 export function unproved(thrown: unknown, fencing: Fencing | undefined): unknown {
   if (!(thrown instanceof GodwitError) || fencing === undefined || fencing.off) return thrown;
   const message = `${thrown.message}; ${fencing.why}`;
   return new GodwitError({ ...thrown.toJSON(), message }, { cause: thrown });
 }
 
-/** The stream as it was asked for, or chosen with the path. */
+/** The requested stream, or the one chosen with the path. */
 export function streamOf(context: Pick<MoverParts, 'state'>): Omit<StreamSettings, 'tls'> {
   const { plan, known } = context.state();
   return { ...streamAsked(plan.settings), ...known.path?.stream };
 }
 
-/** The settings of the migration with the cap as it is now, by the time of day. */
+/** Settings with the current cap for this time of day. */
 export function settingsNow({
   config,
   state,
@@ -143,7 +134,7 @@ export function settingsNow({
   return withTimetable(state().plan.settings, config.limits.bandwidth, systemClock.wallMs());
 }
 
-/** What the configuration says of the link to the other host, else what its agent knows of it. */
+/** Link from the configuration, or else the agent's measurement. */
 export function saidLink({
   config,
   request,
@@ -155,12 +146,11 @@ export function saidLink({
   return rate === undefined ? request.link : { rate, how: 'configured' };
 }
 
-/** Memory takes the wire, as was settled when the destination admitted the guest. */
+/** Decided when the destination admitted the guest. */
 export function goesByWire(context: Pick<LookDependencies, 'state'>): boolean {
   return context.state().known.path?.takes === 'wire';
 }
 
-/** What the destination learns of the guest and of the stream. */
 export function preparation(context: Pick<MoverParts, 'config' | 'state'>): Preparation {
   const { plan, known } = context.state();
   const { linkGraceMs = DEFAULT_LINK_GRACE_MS } = plan.settings;
@@ -187,12 +177,12 @@ function describe(description: GuestDescription | undefined): GuestDescription {
   return description;
 }
 
-/** A defect: the table of steps has run a step before the one that it builds on. */
+/** Internal error: a step ran before the step that it builds on. */
 export function missing(what: string): GodwitError {
   return godwitError('GODWIT_INTERNAL', { what: `${what} is not known at this step` });
 }
 
-/** The session; none where the source’s hypervisor has ended, which after handover is as it should be. */
+/** Undefined if the source's hypervisor has ended, which is normal after the handover. */
 export async function sessionIfThere(
   guest: Pick<SourceGuest, 'session'>,
   signal: AbortSignal,

@@ -12,9 +12,7 @@ import type { StepContext } from './ports.ts';
 
 const LAST_LOOK_MS = 500;
 
-/** What the steps of lifecycle.ts ask of the hypervisor and of the destination. */
-
-/** Of a guest that had sent nothing yet when it was looked at first. */
+/** Asks again for a guest that had sent nothing at the first look. */
 export async function firstFrame(
   context: StepContext<'peer' | 'host'>,
   signal: AbortSignal,
@@ -26,7 +24,6 @@ export async function firstFrame(
   return firstFrameMs === undefined ? {} : { firstFrameMs };
 }
 
-/** What the destination alone knows of how its guest fared. */
 export function seenThere(status: DestinationStatus): StepFacts {
   const { firstFrameMs, postcopyWaitedMs, ended, halted } = status;
   return {
@@ -36,20 +33,20 @@ export function seenThere(status: DestinationStatus): StepFacts {
   };
 }
 
-/** The guest is paused, at the switch: what is left of it goes, its disks first. */
+/** Guest paused at the switchover: sends the rest, disks first. */
 export async function continueSwitchover(
   context: StepContext<'hypervisor' | 'disks'>,
   signal: AbortSignal,
 ): Promise<void> {
   const { hypervisor } = context;
   const session = await hypervisor.session(signal);
-  // One beside the other: the guest waits for both.
+  // In parallel, because the guest waits for both.
   await Promise.all([finishDisks(context, signal), hypervisor.changes.assertSame(signal)]);
   await assertStopped(context, signal);
   await session.continueSwitchover(signal);
 }
 
-/** What a rehearsal has come to; the guest may be paused until it turns round, so it is asked once and not waited for. */
+/** Result of a rehearsal. The guest may be paused, so there is one question and no wait. */
 export async function lastLook(
   { state, dispatch, hypervisor }: StepContext<'hypervisor'>,
   signal: AbortSignal,
@@ -62,7 +59,7 @@ export async function lastLook(
   if (sample !== undefined) dispatch({ type: 'measured', sample, final: true });
 }
 
-/** What is left of a step to do; a mover that took it over, or tries it again, looks first. */
+/** Remaining work of a step; after a takeover or for a retry, looks first. */
 export async function actionOf(
   context: StepContext<'hypervisor'>,
   step: 'memory' | 'switchover',
@@ -79,13 +76,13 @@ export async function actionOf(
   });
 }
 
-/** What has left the source may still be on its way, ms; a link that lost it is noticed within that time. */
+/** Time for data in flight to arrive, ms; a lost link is noticed in that time. */
 const ARRIVES_MS = 10_000;
 const LOOK_MS = 50;
 
 /**
- * The hypervisor's events end `drain`, but where its stream has failed, or it has ended: whether all memory had left it
- * before, only the destination knows. GODWIT_LOST where it had not.
+ * `drain` ends with the hypervisor's events. If its stream failed or it ended, only the destination knows whether all
+ * memory had been sent. GODWIT_LOST if not.
  */
 export async function drained(
   context: StepContext<'peer' | 'hypervisor'>,

@@ -18,16 +18,15 @@ import type { SourceDataPath } from './stream/data-path.ts';
 import { LinkState, StreamGuard } from './stream/stream-guard.ts';
 import { streamAddress } from './stream/under-way.ts';
 
-/** Between two looks at the stream, ms; the hypervisor itself renews its figures every 100 ms or so. */
+/** Interval between looks at the stream, ms; the hypervisor updates its figures about every 100 ms. */
 const SAMPLE_MS = 200;
-/** Between two calls to the destination that only ask whether it is well, ms. */
+/** Interval between calls that only test the destination, ms. */
 const HEARTBEAT_MS = 1000;
 /**
- * From the end of a round to the look at it, ms. The guest is stopped soon after the last round has begun, and the
- * order to go on must not stand behind a question at the monitor.
+ * Delay from the end of a round to the look at it, ms. The guest is stopped soon after the last round begins, and the
+ * order to continue must not wait for a monitor question.
  */
 const AFTER_PASS_MS = 30;
-/** Rounds that are journaled closer together than this say nothing new, ms. */
 const ROUND_MS = 50;
 
 export type WatchDependencies = SteeringDependencies &
@@ -39,7 +38,7 @@ export type WatchDependencies = SteeringDependencies &
     readonly probes: Pick<SourceProbes, 'saw' | 'stopped'>;
   };
 
-/** Looks at the stream and at the destination while a migration runs, and turns what it sees into events. */
+/** Watches the stream and the destination of a migration, and turns observations into events. */
 export class Watch {
   readonly #coordinator: Coordinator;
   readonly #clock: Clock;
@@ -48,13 +47,11 @@ export class Watch {
   #wake: (() => void) | undefined;
   #round = 0;
   #roundAt = 0;
-  /** Runs while the guest is paused. */
   #still: NodeJS.Timeout | undefined;
   #guard: StreamGuard | undefined;
   #context: WatchDependencies | undefined;
   readonly #sight = new LinkState();
   readonly #steering: MemorySteering;
-  /** Memory has begun to flow. */
   #flows = false;
 
   constructor(coordinator: Coordinator, clock: Clock, log: Log) {
@@ -65,7 +62,7 @@ export class Watch {
   }
 
   start(context: WatchDependencies): void {
-    // After a takeover nothing else may speak to the destination for long.
+    // After a takeover, nothing else may call the destination for long.
     resumePeer(context);
     const { dispatch, peer } = context;
     this.#context = context;
@@ -85,7 +82,7 @@ export class Watch {
     this.#wake?.();
   }
 
-  /** What the hypervisor says goes to the coordinator; a start is a reason to look at once, a pass to look soon. */
+  /** Forwards the hypervisor's events; looks at once after a start, and soon after a pass. */
   onHypervisor(event: HypervisorEvent): void {
     if (event.type === 'setup') {
       this.#wake?.();
@@ -105,7 +102,7 @@ export class Watch {
     this.#wake?.();
   }
 
-  /** A stream that broke because the guest was changed is reported by the change. */
+  /** Reports the guest's change instead of the broken stream that it caused. */
   async #onFailed(event: HypervisorEvent): Promise<void> {
     const context = this.#context;
     const { doing } = this.#coordinator.state;
@@ -124,14 +121,14 @@ export class Watch {
   }
 
   /**
-   * Where no `pre-switchover` and no `device` reports the switch, the guest's stop does: it may last no longer there
-   * than in the step for it. A guest that somebody paused comes to the same, and is not sent on as if it ran.
+   * If neither `pre-switchover` nor `device` marks the switchover, the guest's stop does; its limit is the step's. A
+   * guest that was paused by another program is not sent on as running.
    */
   #mindTheStop(event: HypervisorEvent): void {
     if (event.type !== 'stopped' && event.type !== 'resumed') return;
     clearTimeout(this.#still);
     if (event.type === 'resumed') return;
-    // What it would say is known by now, and the order to go on must not wait for it.
+    // Sampling adds nothing now, and must not delay the order to continue.
     this.#steering.close();
     this.#context?.probes.stopped();
     const afterMs = deadlineOf('switchover', this.#coordinator.state);
@@ -150,10 +147,7 @@ export class Watch {
     }
   }
 
-  /**
-   * Never before this stream is there, when the figures are an older one’s; and never inside the blackout: a question
-   * to the monitor then would be a wait for the guest.
-   */
+  /** Not before this stream exists, with older figures, nor in the blackout, when the guest would wait. */
   #worthSampling(): boolean {
     const { doing, stopped } = this.#coordinator.state;
     if (doing.kind !== 'do') return false;
@@ -178,7 +172,7 @@ export class Watch {
       }
       await this.#steering.look(context, sample, this.#coordinator.leftMs, signal);
     } catch (thrown) {
-      // The next look may succeed; a hypervisor that is gone says so by its own event.
+      // The next look may succeed, and a lost hypervisor has its own event.
       if (!signal.aborted) this.#log.debug({ error: toGodwitError(thrown) }, 'no sample');
     }
   }
@@ -191,7 +185,7 @@ export class Watch {
   #standsStill(context: WatchDependencies): StreamObservation['still'] {
     const forMs = this.#guard?.stillMs ?? 0;
     if (this.#isDraining()) return forMs < NOTICED_MS ? undefined : { forMs, timeoutMs: undefined };
-    // By the wire a cap holds the hypervisor back for seconds, and the wire itself knows of a cut.
+    // A cap on the wire blocks the hypervisor for seconds.
     const isPaced = context.dataPath.hasLink && settingsNow(context).maxBandwidth !== undefined;
     return forMs < SAID_MS || isPaced ? undefined : { forMs, timeoutMs: silenceOf(context) };
   }
@@ -205,7 +199,7 @@ export class Watch {
     return `the stream has been stalled for ${formatDuration(stillMs)}: looking for a path`;
   }
 
-  /** Minds the bytes, which nobody else misses for many minutes. */
+  /** Watches the bytes; TCP would take many minutes. */
   async #guarding(context: WatchDependencies): Promise<void> {
     const signal = this.#over.signal;
     try {
@@ -222,7 +216,7 @@ export class Watch {
     }
   }
 
-  /** A cut that the wire hides is its own to repair; one that lasts longer ends it, or it is stuck. */
+  /** The wire repairs hidden cuts; a longer cut ends the wire or is a stall. */
   #isHidden({ dataPath, state }: WatchDependencies): boolean {
     const stillMs = this.#guard?.stillMs ?? 0;
     return (
@@ -250,7 +244,7 @@ export class Watch {
         return;
       }
       if (!this.#worthAsking(context)) continue;
-      // Beside the question: where one connection is busy asking, commit finds another.
+      // Keeps a spare connection for commit, since this question may occupy one.
       context.peer.warm(signal).catch(() => {});
       const silenceMs = silenceOf(context);
       try {
@@ -268,7 +262,7 @@ export class Watch {
       } catch (thrown) {
         if (signal.aborted) return;
         silentSince ??= this.#clock.monotonicMs() - silenceMs;
-        // It was heard over the wire, though a call found no moment between two cuts.
+        // The wire received data of the destination, even if calls failed between cuts.
         const since = Math.max(silentSince, this.#sight.heardAtMs);
         const { moverAddress = 'its address' } = context.peer;
         this.#onSilence(toGodwitError(thrown).toJSON(), moverAddress, since, silenceMs);
@@ -279,7 +273,7 @@ export class Watch {
   #worthAsking(context: WatchDependencies): boolean {
     const { doing, known } = this.#coordinator.state;
     if (doing.kind !== 'do' || !context.peer.known) return false;
-    // Backing files may take long, and the other side is not to take this for silence.
+    // Backing files may take long, which must not count as silence.
     if (doing.step === 'seed') return true;
     if (known.memoryAddress === undefined) return false;
     return (
@@ -287,7 +281,7 @@ export class Watch {
     );
   }
 
-  /** Silence is a loss only before the switch: afterwards only the destination itself can say that it is gone. */
+  /** Silence is a loss only before the switchover; afterwards only the destination can report its end. */
   #onSilence(error: SerialError, address: string, since: number, silenceMs: number): void {
     const { doing } = this.#coordinator.state;
     const before = doing.kind === 'do' && stepIndex(doing.step) < stepIndex('switchover');

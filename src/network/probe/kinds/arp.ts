@@ -5,16 +5,16 @@ import { answerIn, question } from '../../segment/frames.ts';
 import type { ProbePort } from '../../segment/probe-port.ts';
 import { OFTEN_MS, SELDOM_MS, type Probe } from './probe.ts';
 
-/** Between two looks for frames that have come while an answer is awaited, ms, and when none is. */
+/** Interval between looks for frames while an answer is awaited, and otherwise, ms. */
 const [LOOK_MS, IDLE_LOOK_MS] = [3, 25];
-/** A question that has been open for long is looked after less often, in proportion to that time. */
+/** Looks become rarer in proportion to a question's age. */
 const OPEN_SHARE = 1 / 4;
-/** Frames taken in one look: others' go by as well. */
+/** Frames per look; others' frames arrive as well. */
 const BURST = 64;
 
 /**
- * ARP or a neighbour solicitation, to the guest's MAC alone: where the segment still sends that MAC to the old host,
- * nobody answers, which is the gap as this host has it.
+ * ARP or neighbour solicitation to the guest's MAC only. While the segment still sends that MAC to the old host, no
+ * host answers, and this host sees a gap.
  */
 export function arpProbes(
   port: ProbePort,
@@ -25,7 +25,6 @@ export function arpProbes(
   let over = false;
   let reading: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
-  /** When the last question was sent that nothing has answered. */
   let askedMs: number | undefined;
   const lookIn = (ms: number): void => {
     clearTimeout(timer);
@@ -38,7 +37,7 @@ export function arpProbes(
     await reading;
     await port.close();
   };
-  /** Whether more may wait. */
+  /** True if more frames may wait. */
   const drain = async (): Promise<boolean> => {
     for (let count = 0; count < BURST && !over; count += 1) {
       const frame = await port.receive();
@@ -55,7 +54,7 @@ export function arpProbes(
   };
   const look = (): void => {
     reading ??= drain()
-      // A port that is gone hears nothing any more, and the silence says so.
+      // A removed port receives nothing, which shows as silence.
       .catch(() => false)
       .then((isMore) => {
         reading = undefined;
@@ -66,11 +65,11 @@ export function arpProbes(
   const probes = targets.map(({ address, mac }) => ({
     kind: 'arp' as const,
     address,
-    // To a solicitation in nobody's name the whole segment hears the answer.
+    // The whole segment receives the answer to an anonymous solicitation.
     intervalMs: isIPv4(address) ? OFTEN_MS : SELDOM_MS,
     ask: () => {
       askedMs = now();
-      // Soon, so that what the guest took is not lengthened by the wait for a look.
+      // Look soon, so that the measured time does not include the wait for a look.
       if (reading === undefined) lookIn(LOOK_MS);
       port.send(question(port.mac, address, mac)).catch(() => undefined);
     },
@@ -79,7 +78,7 @@ export function arpProbes(
   return { probes, close };
 }
 
-/** Until the next look, ms. Nobody's answer is awaited for most of the time that a watch goes on after a move. */
+/** Time to the next look, ms. Usually no answer is awaited after a move. */
 function untilLookMs(openForMs: number | undefined): number {
   if (openForMs === undefined) return IDLE_LOOK_MS;
   return Math.min(IDLE_LOOK_MS, Math.max(LOOK_MS, openForMs * OPEN_SHARE));

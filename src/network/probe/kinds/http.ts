@@ -2,7 +2,7 @@ import { request, type ClientRequest } from 'node:http';
 import { GIVE_UP_MS, MAX_IN_FLIGHT, SELDOM_MS } from './probe.ts';
 import type { TcpProbe } from './tcp.ts';
 
-/** Asks a web server of the guest, on a connection of its own each time. Whatever it answers, it answers. */
+/** Asks a web server of the guest, on a new connection each time. Any answer counts. */
 export function httpProbe(
   address: string,
   port: number,

@@ -3,7 +3,6 @@ import { openIcmpSocket } from '../../icmp-socket.ts';
 import { ECHO_BYTES, echoRequest, isEchoReply } from '../echo.ts';
 import { OFTEN_MS, type ProbeOpening } from './probe.ts';
 
-/** ICMP's echo, and its like of IPv6. */
 export async function openIcmp(
   address: string,
   onAnswer: () => void,

@@ -1,17 +1,17 @@
 import { connect, type Socket } from 'node:net';
 import { GIVE_UP_MS, MAX_IN_FLIGHT, OFTEN_MS, SELDOM_MS, type Probe } from './probe.ts';
 
-/** Words of the guest's own kernel, which a firewall on the way may say in its name. */
+/** Answers of the guest's kernel; a firewall may send them instead. */
 const REFUSALS = new Set(['ECONNREFUSED', 'ECONNRESET']);
 
 export interface TcpProbe extends Probe {
-  /** Why nothing went out, as this host's kernel has it; undefined where it did. */
+  /** Local error that prevented sending; undefined if none. */
   readonly why: string | undefined;
 }
 
 /**
- * Begins a TCP connection and gives it up: its refusal is an answer as good as its acceptance. A port on which somebody
- * listens is asked seldom, and it is reported at once that nothing comes of it.
+ * Starts a TCP connection and closes it: a refusal counts as an answer. A port with a listener is asked rarely, and
+ * the connection is closed at once.
  */
 export function tcpProbe(address: string, port: number, onAnswer: () => void): TcpProbe {
   const open = new Set<Socket>();

@@ -28,7 +28,7 @@ interface Taking {
   stopped?: Promise<void>;
 }
 
-/** The images that a guest only reads, where the hosts do not share them: looked for here, and taken where they are not. */
+/** Read-only images that the hosts do not share: found here, or received. */
 export class DestinationBackingFiles {
   readonly #context: Pick<DestinationContext, 'config' | 'placeIds' | 'log'>;
   #taking: Taking | undefined;
@@ -37,7 +37,7 @@ export class DestinationBackingFiles {
     this.#context = context;
   }
 
-  /** What is not here, and a new session that brings it; an earlier one is closed. */
+  /** Lists missing images and opens a session for them; closes an earlier session. */
   async seed(
     session: DestinationSession,
     ledger: Ledger,
@@ -76,7 +76,7 @@ export class DestinationBackingFiles {
   ): Promise<DiskTunnel> {
     const { config, log } = this.#context;
     const { from, guest } = admission;
-    // Nobody listens there: no connection of a hypervisor comes over this session.
+    // No hypervisor connects over this session, so nothing listens there.
     const socket = path.join(config.stateDir, 'guests', guest, 'bases.sock');
     const { BackingFileTaker: Taker } = await import('../../../../disks/backing/take.ts');
     const { tunnel, session } = await openTunnel(this.#context, admission, graceMs, socket);
@@ -93,7 +93,7 @@ export class DestinationBackingFiles {
     return { address: tunnel.address, session };
   }
 
-  /** Takes nothing more; what is not whole is gone when this resolves. */
+  /** Stops receiving; incomplete files are removed when this resolves. */
   async stop(why: string): Promise<void> {
     const taking = this.#taking;
     if (taking === undefined) return;
@@ -102,18 +102,18 @@ export class DestinationBackingFiles {
     await stopTaking(taking, error);
   }
 
-  /** They are the guest's own from now on. May run twice. */
+  /** Hands them over to the guest. Repeatable. */
   async keep(state: DestinationState): Promise<void> {
     for (const { made } of await this.#targets(state)) await keep(made);
   }
 
-  /** Nothing of them stays. Only after `stop`, and once no hypervisor has them open. May run twice. */
+  /** Removes them, after `stop` and once no hypervisor has them open. Repeatable. */
   async discard(state: DestinationState): Promise<void> {
     for (const { made } of await this.#targets(state)) await discard(made);
     await removeDirectories(state.directories);
   }
 
-  /** The files that are made here, by the journal's state alone; their names are the migration's own. */
+  /** Files made here, from the journal alone. */
   async #targets({ bases, admission }: DestinationState): Promise<BackingTarget[]> {
     const pools = await openPools(this.#context.config.storage);
     return bases.flatMap(({ node, pool: id, path: part, bytes, sha256, made }, index) => {
@@ -125,7 +125,7 @@ export class DestinationBackingFiles {
   }
 }
 
-/** Once: a file that was begun anew must not be taken for what is to go. */
+/** Runs once, so that a restarted file is not removed. */
 function stopTaking(taking: Taking, why: Error): Promise<void> {
   taking.stopped ??= taking.taker.stop(why);
   return taking.stopped;

@@ -19,9 +19,9 @@ import {
   type PlannedImage,
 } from './images.ts';
 
-/** Images that a guest only reads and that the hosts do not share: where this host has them, or will. */
+/** Plans this host's places, present or future, of read-only images that the hosts do not share. */
 
-/** What may have to be sent. Their hashes are not known yet, so nothing can be refused for what is there. */
+/** Images that may have to be sent. The hashes are unknown yet, so none is refused for its content. */
 export async function expectBackingFiles(
   config: AgentConfig,
   { description, bases = [] }: Preparation,
@@ -56,8 +56,8 @@ export interface BackingPlan {
 }
 
 /**
- * Finds out what is here and where the others are to be made; changes nothing. What an earlier try began to make stays as
- * it was planned then: it is this migration's own, however whole it is.
+ * Finds existing images and plans places for the others; read-only. Files of an earlier attempt keep their plan,
+ * complete or not.
  */
 export async function planSeeding(
   config: AgentConfig,
@@ -105,7 +105,6 @@ export async function planSeeding(
   };
 }
 
-/** One that is here, or will be for another node. */
 function placed(
   fate: BackingFileFate,
   backing: BackingFile,
@@ -168,7 +167,7 @@ function pass(evidence: string): NamedCheck {
   };
 }
 
-/** Where they lie here, before they are opened: what was found may have changed since. */
+/** Looks again before they are opened, since they may have changed. */
 export async function backingFilePaths(
   config: AgentConfig,
   { bases, admission }: DestinationState,

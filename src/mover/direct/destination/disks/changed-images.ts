@@ -9,8 +9,9 @@ import type { DestinationContext } from '../destination-context.ts';
 import { filesToOpen } from './storage.ts';
 
 /**
- * The file of an image below the top of a disk that changed after the guest's host confirmed the description; undefined: none,
- * as far as can be told. Images on devices and on clients of QEMU's own have no stamp. `preparation` has this host's own places.
+ * First image below the top of a disk that changed after the guest's host confirmed the description; undefined: none,
+ * as far as known. Images on devices and on QEMU's network clients have no stamp. `preparation` has this host's
+ * places.
  */
 export async function findChanged(
   context: Pick<DestinationContext, 'config' | 'placeIds'>,
@@ -31,7 +32,7 @@ export async function findChanged(
   return changed === undefined ? undefined : files.get(changed);
 }
 
-/** Opened for it, since NFS reads the attributes again with an open. */
+/** Opens the file, because NFS refreshes attributes on open. */
 async function stampOf(file: string): Promise<FoundStamp | undefined> {
   if (!file.startsWith('/')) return undefined;
   const handle = await open(file, 'r').catch(() => undefined);

@@ -14,7 +14,7 @@ import {
 } from '../../../../protocol/peer/disk-check.ts';
 import type { DestinationContext } from '../destination-context.ts';
 
-/** The images that were copied, read while the guest writes to them, for the source that compares them. */
+/** Reads the copied images while the guest writes to them, for the source's comparison. */
 export class DestinationCompare {
   readonly #context: Pick<DestinationContext, 'config' | 'log'>;
   readonly #readers = new Map<string, NbdClient>();
@@ -24,7 +24,6 @@ export class DestinationCompare {
     this.#context = context;
   }
 
-  /** Which of the source's hashes are of something else here. */
   async differ(
     session: DestinationSession,
     state: DestinationState,
@@ -66,7 +65,7 @@ export class DestinationCompare {
     return { rewritten };
   }
 
-  /** What was made for it goes. Never rejects: the guest runs, whatever becomes of it. */
+  /** Cleans up. Never rejects, because the guest runs in any case. */
   async end(
     session: DestinationSession,
     state: DestinationState,

@@ -11,7 +11,7 @@ import { optimiseWhatIsHot } from '../../../../system/processes/small-process.ts
 import { hostCredentials } from '../../../../host/credentials.ts';
 import type { DestinationContext } from '../destination-context.ts';
 
-/** The disks that the source copies into this host: offered by the hypervisor, filled through this mover. */
+/** Receives disk copies: the hypervisor exports the images, and this mover fills them. */
 export class DestinationDisks {
   readonly #context: Pick<DestinationContext, 'config' | 'log'>;
   #tunnel: TargetTunnel | undefined;
@@ -20,7 +20,6 @@ export class DestinationDisks {
     this.#context = context;
   }
 
-  /** Waits for a new session of the source; an earlier one is closed. */
   async offer(
     hypervisor: DestinationSession,
     state: DestinationState,
@@ -39,7 +38,7 @@ export class DestinationDisks {
       });
     }
     const socket = socketOf(this.#context, state);
-    // First: a hypervisor whose client is silent hears nothing else.
+    // First, because a hypervisor blocked by a silent client reacts to nothing.
     this.abort('the disks are copied over a new session');
     await hypervisor.disks.serve(nodes, socket, signal);
     const { tunnel, session } = await openTunnel(this.#context, admission, graceMs, socket);
@@ -51,16 +50,16 @@ export class DestinationDisks {
     return { address: tunnel.address, session };
   }
 
-  /** The copies are whole: from here on only the guest will write to them. */
+  /** The copies are whole; from here on only the guest writes to them. */
   async end(
     hypervisor: DestinationSession,
     state: DestinationState,
     signal: AbortSignal,
     watched = false,
   ): Promise<void> {
-    // All of it was taken and flushed before the source called a copy whole, and the guest is paused.
+    // The source calls a copy whole only after a flush.
     this.abort('the copies are whole');
-    // At once: the guest is paused.
+    // In parallel, because the guest is paused.
     const nodes = watched ? (state.preparation?.copies ?? []).map(({ node }) => node) : [];
     await Promise.all([
       hypervisor.disks?.end(signal),
@@ -69,14 +68,13 @@ export class DestinationDisks {
     await rm(socketOf(this.#context, state), { force: true });
   }
 
-  /** Breaks off what there is. */
   abort(why: string): void {
     this.#tunnel?.abort(new Error(why));
     this.#tunnel = undefined;
   }
 }
 
-/** This mover's end of a session with the source's mover. The hypervisor's connections come over `socket`. */
+/** This mover's end of a session with the source's mover; the hypervisor connects over `socket`. */
 export async function openTunnel(
   { config, log }: Pick<DestinationContext, 'config' | 'log'>,
   { id, from, epoch }: Pick<Admission, 'id' | 'from' | 'epoch'>,
@@ -101,7 +99,6 @@ export async function openTunnel(
   return { tunnel, session };
 }
 
-/** The unix socket on which the hypervisor offers the disks. */
 function socketOf(
   { config }: Pick<DestinationContext, 'config'>,
   { admission }: DestinationState,

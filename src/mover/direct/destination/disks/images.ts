@@ -39,12 +39,10 @@ import {
   type PlannedVolume,
 } from './volumes.ts';
 
-/** Images on this host for the disks that the source will copy: their places, and their life until they are used or removed. */
-
 export interface PlannedImage extends NewFile {
   readonly node: string;
   readonly place: ImagePlace;
-  /** It is to be a volume, whose device is `file`; absent: it is to be a file. */
+  /** Planned volume, whose device is `file`; absent: a file. */
   readonly volume?: PlannedVolume;
 }
 
@@ -53,18 +51,17 @@ export interface ImagePlan {
   readonly checks: readonly NamedCheck[];
 }
 
-/** The room that copies leave: guests with thin images in the same file system stop once it is full. */
+/** Free share to keep: guests with thin images in the same file system stop once it is full. */
 const RESERVE = 0.05;
 const MAX_RESERVE = 1024 ** 3;
 
 const NONE: ImagePlan = { images: [], checks: [] };
 
-/** Finds a place for each image that is to be copied, with room for it; changes nothing. */
+/** Plans a place with enough room for each copied image; read-only. */
 export async function planImages(
   config: AgentConfig,
   { description, copies = [] }: Preparation,
   signal: AbortSignal,
-  /** Whose volumes may be there already. */
   migration?: string,
 ): Promise<ImagePlan> {
   if (copies.length === 0) return NONE;
@@ -95,7 +92,6 @@ export async function planImages(
   return { images, checks: await Promise.all(images.map((image) => willBeMade(image, sizes))) };
 }
 
-/** A volume or a file, whichever its copy becomes. */
 async function newImage(
   pools: readonly Pool[],
   volumePools: readonly VolumePool[],
@@ -124,7 +120,7 @@ function plannedVolumes(images: readonly PlannedImage[]): PlannedVolume[] {
   return images.flatMap(({ volume }) => (volume === undefined ? [] : [volume]));
 }
 
-/** The pool that lies in the same place as the source's, or the only one. */
+/** The pool with the source's id, or the only one. */
 export function poolFor(pools: readonly Pool[], { pool: wanted }: ImagePlace): Pool | undefined {
   return pools.find(({ id }) => id === wanted) ?? (pools.length === 1 ? pools[0] : undefined);
 }
@@ -145,13 +141,12 @@ function imagesOf(images: readonly DiskImage[]): Sizes {
   return new Map(images.map((image) => [image.node, image]));
 }
 
-/** What a copy will take at first: as much as the image takes at the source, where that is known. */
+/** Initial size of a copy: the source's allocated size, if known. */
 function needed(sizes: Sizes, node: string): number {
   const image = sizes.get(node);
   return image?.allocatedBytes ?? image?.bytes ?? 0;
 }
 
-/** The directory that is there already. */
 const existingDirectory = ({ file, directories: [missing = file] }: PlannedImage): string =>
   path.dirname(missing);
 
@@ -162,7 +157,7 @@ async function withoutRoom(
   sizes: Sizes,
 ): Promise<GodwitError[]> {
   const errors: GodwitError[] = [];
-  // A directory below a pool may be a file system of its own.
+  // A directory below a pool may be a separate file system.
   const files = images.filter(({ volume }) => volume === undefined);
   const places = Map.groupBy(files, existingDirectory);
   for (const [directory, here] of places) {
@@ -178,7 +173,6 @@ async function withoutRoom(
   return errors;
 }
 
-/** Throws GODWIT_DISK_SPACE where what is to be made has no room. */
 export async function refuseWithoutRoom(
   config: AgentConfig,
   { description }: Preparation,
@@ -189,7 +183,7 @@ export async function refuseWithoutRoom(
   if (first !== undefined) throw first;
 }
 
-/** A warning if the disk can grow to more than is free: a guest stops once its thin image has no room. */
+/** Warns if the disk can outgrow the free space, which would stop the guest. */
 async function willBeMade(planned: PlannedImage, sizes: Sizes): Promise<NamedCheck> {
   const { node, file, volume } = planned;
   const to = volume === undefined ? file : `${file}, a new volume in ${volume.pool.maker.where}`;
@@ -212,7 +206,6 @@ async function freeBytes(directory: string): Promise<number> {
   return bavail * bsize;
 }
 
-/** The same once more, before they are made: what was checked may have changed since. */
 export async function imagesToMake(
   config: AgentConfig,
   preparation: Preparation,
@@ -225,7 +218,6 @@ export async function imagesToMake(
   return images;
 }
 
-/** Where all images of the guest's disks lie here, by block node. */
 export function withPlanned(
   files: ReadonlyMap<string, string>,
   images: readonly PlannedImage[],
@@ -237,11 +229,10 @@ export interface Making {
   readonly migration: string;
   readonly preparation: Preparation;
   readonly images: readonly PlannedImage[];
-  /** Where the other images of its disks lie here, by block node. */
   readonly files: ReadonlyMap<string, string>;
 }
 
-/** Makes them, empty; what was begun is in the journal. Resolves to where they are, by block node. */
+/** Makes empty images, journaled before; resolves to their places by block node. */
 export async function makeImages(
   session: DestinationSession,
   { migration, preparation, images, files }: Making,
@@ -282,7 +273,6 @@ async function named(made: StagedFile, guest: string, image: PlannedImage): Prom
   }
 }
 
-/** The node below this one in its disk's chain. */
 function backingOf(disks: Preparation['description']['disks'], node: string): string | undefined {
   for (const { images } of disks ?? []) {
     const at = images.findIndex((image) => image.node === node);
@@ -291,7 +281,7 @@ function backingOf(disks: Preparation['description']['disks'], node: string): st
   return undefined;
 }
 
-/** The names that were given, from the journal's state alone: also where a pool is gone since. */
+/** Names from the journal alone, because a pool may be gone. */
 async function madeOf(config: AgentConfig, state: DestinationState): Promise<StagedFile[]> {
   const pools = await openPools(config.storage);
   return (state.preparation?.copies ?? []).flatMap(({ pool: id, path: part }, index) => {
@@ -301,7 +291,7 @@ async function madeOf(config: AgentConfig, state: DestinationState): Promise<Sta
   });
 }
 
-/** They are the guest's own from now on. May run twice. */
+/** Hands them over to the guest. Repeatable. */
 export async function keepImages(
   config: AgentConfig,
   state: DestinationState,

@@ -10,8 +10,8 @@ import type { DestinationContext } from '../destination-context.ts';
 import { filesToOpen, mustHaveOpened, withOwnPlaces } from './storage.ts';
 
 /**
- * Puts the media that the source has now into drives of the guest that was built here. An image counts as there by the same
- * rules as when the guest was prepared: it lies on proved storage as the very same file, or a file here holds the same.
+ * Inserts the source's current media into the built guest's drives. Same rules as in `prepare`: an image counts as
+ * present if it is the same file on proved storage, or if a file here has the same content.
  */
 export async function changeMedia(
   context: Pick<DestinationContext, 'config' | 'placeIds'>,

@@ -4,8 +4,8 @@ import type { DestinationContext } from '../destination-context.ts';
 import { filesToOpen } from './storage.ts';
 
 /**
- * Throws GODWIT_DISK_OVERLAID if another image needs one that a recovered guest would write to: it is described by what its
- * host reported last, which may be from before a snapshot. `preparation` has this host's own places.
+ * Throws GODWIT_DISK_OVERLAID if another image is based on an image that a recovered guest would write to; its
+ * description may be older than a snapshot. `preparation` has this host's places.
  */
 export async function refuseOverlaidRecovery(
   context: Pick<DestinationContext, 'config' | 'placeIds'>,

@@ -5,39 +5,38 @@ import { writeWhole } from '../../../../system/files/whole-file.ts';
 import type { ImagePlace } from '../../../../protocol/disk.ts';
 
 /**
- * Ids by which the source of one migration names places of this host. This host makes each of them: for a directory in
- * which both hosts proved to read what the other wrote, and for a file that it will make. An id is the keyed hash of what
- * it stands for. The key is random, belongs to this migration and never leaves the host. So a source can name no place
- * that it was not given, and no id of another migration is of use to it; an id needs no record, and a mover that takes
- * over makes the same ones.
+ * Ids for places of this host, for the source of one migration: directories that both hosts proved to share, and
+ * files that this host will make. An id is a keyed hash of its place. The key is random, belongs to this migration
+ * and never leaves the host, so a source can only name places that it was given. A mover that takes over derives the
+ * same ids.
  */
 export class PlaceIds {
   readonly #openKey: () => Buffer;
   #key: Buffer | undefined;
 
-  /** `openKey` is called once, for the first id: a guest without disks needs none. */
+  /** `openKey` is called once, for the first id; a guest without disks needs none. */
   constructor(openKey: () => Buffer) {
     this.#openKey = openKey;
   }
 
-  /** Of the directory at `directory` below a pool, which this migration has proved to be shared; '' is the pool itself. */
+  /** Id of a directory below a pool that was proved to be shared; '' is the pool itself. */
   proved(pool: string, directory: string): string {
     return this.#id('proved', pool, directory);
   }
 
-  /** Of one block device, which this migration has proved that both hosts see; `stamp` says which device the name is. */
+  /** Id of a block device that both hosts were proved to see; `stamp` identifies the device behind the name. */
   device(pool: string, name: string, stamp: string): string {
     return this.#id('device', pool, name, stamp);
   }
 
-  /** Where the source is to read a device, for this host to believe that it sees it: 64 hexadecimal digits. */
+  /** Position that the source must read on a device to prove that it sees it: 64 hexadecimal digits. */
   challenge(ids: readonly string[]): string {
     return this.#hmac('challenge', ids).digest('hex');
   }
 
   /**
-   * The place of a device that this migration has proved; undefined: it was not given, or its name is another device now.
-   * `stampOf` says which device a name is.
+   * Place of a proved device; undefined: not given, or another device now. `stampOf` identifies the device behind a
+   * name.
    */
   async provedDevice<P extends { readonly id: string }>(
     { node, pool: id, path: name }: ImagePlace,
@@ -52,14 +51,14 @@ export class PlaceIds {
     return undefined;
   }
 
-  /** Of a directory that is a volume, or holds one; `stamp` says which directory the name is. */
+  /** Id of a directory that is a volume, or contains one; `stamp` identifies the directory behind the name. */
   volume(pool: string, directory: string, stamp: string): string {
     return this.#id('volume', pool, directory, stamp);
   }
 
   /**
-   * The place of a volume that this migration has proved; undefined: it was not given, or its name is another directory
-   * now. `stampOf` says which directory a name is.
+   * Place of a proved volume; undefined: not given, or another directory now. `stampOf` identifies the directory
+   * behind a name.
    */
   async provedVolume<P extends { readonly id: string }>(
     { node, pool: id, path: name }: ImagePlace,
@@ -76,12 +75,12 @@ export class PlaceIds {
     return undefined;
   }
 
-  /** Of the file at `file` below a pool, which this migration may make. */
+  /** Id of a file below a pool that this migration may make. */
   made(pool: string, file: string): string {
     return this.#id('made', pool, file);
   }
 
-  /** The place of a file beside a proof of this migration, with this host's own name for the pool; undefined: it was not given. */
+  /** Place of a file in a proved directory, with this host's pool name; undefined: not given. */
   besideProof(
     place: ImagePlace,
     pools: readonly { readonly id: string }[],
@@ -94,7 +93,7 @@ export class PlaceIds {
     return pool === undefined ? undefined : { node, pool: pool.id, path: file, ...number };
   }
 
-  /** The place of a file that this migration may make, with this host's own name for the pool; undefined: it was not given. */
+  /** Place of a file that this migration may make, with this host's pool name; undefined: not given. */
   toMake(place: ImagePlace, pools: readonly { readonly id: string }[]): ImagePlace | undefined {
     const { node, pool: id, path: file } = place;
     const pool = pools.find((each) => this.made(each.id, file) === id);
@@ -120,7 +119,7 @@ export class PlaceIds {
   }
 }
 
-/** Of a path below a pool; '' is the pool itself. */
+/** Path below a pool; '' is the pool itself. */
 function directoryOf(file: string): string {
   const directory = path.posix.dirname(file);
   return directory === '.' ? '' : directory;
@@ -128,12 +127,11 @@ function directoryOf(file: string): string {
 
 const KEY_BYTES = 32;
 
-/** The ids of the migration whose state lies in `dir`. */
 export function openPlaceIds(dir: string): PlaceIds {
   return new PlaceIds(() => openKey(path.join(dir, 'places.key')));
 }
 
-/** The first call makes the key; it is synced before it is used. */
+/** The first call makes the key and syncs it before use. */
 function openKey(file: string): Buffer {
   const known = readKey(file);
   if (known !== undefined) return known;

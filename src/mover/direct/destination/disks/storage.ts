@@ -36,19 +36,18 @@ import { openVolumePools } from '../../../../disks/volumes/pools.ts';
 import { answerOnExports, answerProof, proofFile } from '../../../../disks/proof/proof.ts';
 import type { DestinationContext } from '../destination-context.ts';
 
-/** The source waits 10 s for an answer; a server or a target that is gone is not to take all of them, ms. */
+/** Limit for unresponsive servers and targets, ms; the source waits 10 s for the answer. */
 const EXPORTS_MS = 8000;
 
-/** Where the images of a guest's disks lie on this host, by block node, and what speaks against opening them. */
+/** Places of the guest's disk images here, by block node, with findings against opening them. */
 export interface DiskFiles {
   readonly files: ReadonlyMap<string, string>;
   readonly checks: readonly NamedCheck[];
 }
 
-/** What the ids of places are made and read with. */
 type Naming = Pick<DestinationContext, 'config' | 'placeIds'>;
 
-/** Answers the proof of an admitted migration. What it finds shared gets an id of this migration. */
+/** Answers a storage proof of an admitted migration, and gives shared places ids. */
 export async function answerStorage(
   { config, placeIds }: Naming,
   { id, from }: Pick<Admission, 'id' | 'from'>,
@@ -98,7 +97,7 @@ export async function answerStorage(
   return { places: answers, devices: found };
 }
 
-/** An id of a volume is good for nothing but this very directory, mounted as it is. */
+/** Id of exactly this directory, mounted as it is. */
 async function ofVolume(
   placeIds: Naming['placeIds'],
   pools: readonly Pool[],
@@ -114,9 +113,9 @@ async function ofVolume(
 }
 
 /**
- * What the source says of disks, with this host's own names for places. Throws GODWIT_DISK_MISSING where it names a place
- * that no proof of this migration gave it, and GODWIT_DISK_PLACE where it names a file to make that this host did not
- * choose. Without `chosen` this host has yet to choose where copies go.
+ * Replaces the source's disk places by this host's paths. GODWIT_DISK_MISSING: a place that no proof of this
+ * migration gave. GODWIT_DISK_PLACE: a file to make that this host did not choose. Without `chosen`, this host has
+ * not chosen places for copies yet.
  */
 export async function withOwnPlaces<T extends Preparation>(
   { config, placeIds }: Naming,
@@ -155,8 +154,8 @@ export async function withOwnPlaces<T extends Preparation>(
 }
 
 /**
- * Throws GODWIT_DISK_PLACE where the guest would write to an image that was found by its content, or that was sent for
- * reading alone: other guests may read it.
+ * Throws GODWIT_DISK_PLACE if the guest would write to an image that other guests may read: found by content, or sent
+ * as read-only.
  */
 export function refuseWrittenBackingFiles(
   { name: host }: Pick<AgentConfig, 'name'>,
@@ -235,7 +234,7 @@ async function resolver({
   };
 }
 
-/** The file itself, and not another one that has come to its path: the directory's proof says nothing of that. */
+/** Checks the file itself, which a directory's proof does not cover. */
 async function resolveFile(
   pool: Pool,
   part: string,
@@ -247,7 +246,7 @@ async function resolveFile(
   return there === inode ? file : { problem: OTHER_THERE };
 }
 
-/** A volume is a directory, or a file in the directory that was proved. */
+/** A volume is a directory, or a file in the proved directory. */
 async function resolveVolume(
   placeIds: Naming['placeIds'],
   pool: Pool,
@@ -260,10 +259,10 @@ async function resolveVolume(
   return 'found' in directory ? directory : resolveIn(pool, part, 'file');
 }
 
-/** Where media of their own are: devices of a directory, LUNs of a target, images of a pool. */
+/** Separate media: devices of a directory, LUNs of a target, images of a pool. */
 interface Media {
   readonly id: string;
-  /** Which medium a name is; undefined: there is none of that name. */
+  /** Identity of the medium behind a name; undefined: there is none. */
   stamp(name: string): Promise<string | undefined>;
   resolve(name: string): Promise<LookupResult<string>>;
 }
@@ -289,7 +288,7 @@ async function openMedia({ storage }: Pick<AgentConfig, 'storage'>): Promise<Med
   ];
 }
 
-/** The same once more before they are opened: what was checked may have changed since. */
+/** Looks again before they are opened, since they may have changed. */
 export async function filesToOpen(
   naming: Naming,
   preparation: Preparation,
@@ -301,8 +300,8 @@ export async function filesToOpen(
 }
 
 /**
- * The last look: a file may have come to a path between the look of `filesToOpen` and the start of the hypervisor. What the
- * hypervisor has open now it keeps. GODWIT_DISK_REPLACED if that is not the guest's own image.
+ * Final check: a file may have been replaced between `filesToOpen` and the start of the hypervisor.
+ * GODWIT_DISK_REPLACED if the hypervisor has opened another file than the guest's image.
  */
 export async function mustHaveOpened(
   session: Pick<DestinationSession, 'opened'>,

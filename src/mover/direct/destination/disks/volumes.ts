@@ -14,9 +14,7 @@ import type { DestinationState } from '../../../../migration/direct/destination.
 import type { DiskImage, ImagePlace } from '../../../../protocol/disk.ts';
 import { formatBytes } from '../../../../protocol/quantity.ts';
 
-/** Volumes that are made here for copies of disks on block devices: where, and what becomes of them. */
-
-/** The device of a volume is there soon after its program has ended, ms. */
+/** Delay between the end of the creating program and its device, ms. */
 const APPEARS_MS = 10_000;
 const POLL_MS = 50;
 
@@ -27,15 +25,14 @@ export interface PlannedVolume {
   readonly bytes: number;
 }
 
-/** For whom. */
 interface Facts {
   readonly host: string;
   readonly guest: string;
 }
 
 /**
- * Where the volume for a copy is made; undefined: its copy is a file. A qcow2 image on a device stays one in a file: of a
- * device nobody reports how large it is, only what the guest sees of it.
+ * Pool for the copy's volume; undefined: the copy is a file. A qcow2 image on a device becomes a file, because no
+ * source reports its size, only its virtual size.
  */
 export function volumePoolFor(
   pools: readonly VolumePool[],
@@ -52,7 +49,7 @@ export function volumePoolFor(
   return { problem: `none of the \`devices\` with \`make\` lies where the source’s do (${roots})` };
 }
 
-/** What speaks against making these volumes. Changes nothing. `migration`: whose volumes may be there already. */
+/** Problems with making these volumes; read-only. `migration`: owner of volumes that may already exist. */
 export async function volumeProblems(
   facts: Facts,
   volumes: readonly PlannedVolume[],
@@ -108,7 +105,6 @@ function notSeen(thrown: unknown, { program, where }: Maker): GodwitError {
   return godwitError('GODWIT_HOST_LACKS', { what }, { hint, cause: thrown });
 }
 
-/** Makes them; resolves to their devices, by block node. */
 export async function makeVolumes(
   guest: string,
   volumes: readonly PlannedVolume[],
@@ -145,7 +141,6 @@ async function makeVolume(
   return device.found;
 }
 
-/** Waits for a device of that size behind a name. */
 async function untilDevice(file: string, bytes: number, signal: AbortSignal): Promise<void> {
   await withDeadline(`the device ${file} of ${bytes} bytes`, APPEARS_MS, signal, async (inner) => {
     for (;;) {
@@ -156,7 +151,7 @@ async function untilDevice(file: string, bytes: number, signal: AbortSignal): Pr
   });
 }
 
-/** The volumes of a migration, from the journal's state. Those of a pool that the configuration does not have any more are passed over: they stay, with their mark. */
+/** Volumes from the journal, without those of pools that left the configuration. */
 async function volumesOf(
   { storage }: Pick<AgentConfig, 'storage'>,
   { preparation, admission }: DestinationState,
@@ -169,10 +164,7 @@ async function volumesOf(
   });
 }
 
-/**
- * They are the guest's own from now on. The guest runs: where the mark cannot be taken away, it stays, and nobody removes
- * what has it once this migration has ended.
- */
+/** Hands them over to the guest. A mark that cannot be removed has no effect after this migration. */
 export async function keepVolumes(
   config: AgentConfig,
   state: DestinationState,
@@ -186,7 +178,6 @@ export async function keepVolumes(
   }
 }
 
-/** Nothing of them stays. Only once no hypervisor has them open. */
 export async function discardVolumes(
   config: AgentConfig,
   state: DestinationState,

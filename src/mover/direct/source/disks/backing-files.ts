@@ -25,23 +25,19 @@ type Dependencies = Pick<
 > & { readonly timedCap: Pick<TimedCap, 'saw'> };
 
 const CLOSE_MS = 2000;
-/** A session that ends before everything is there is made anew so often. */
 const MAX_SESSIONS = 8;
-/** As many as a record of progress may name. */
 const MAX_REPORTED = 64;
 
-/** A file of this host that holds an image. */
 type BackingHere = BackingFile & {
   readonly file: string;
   readonly identity: FileIdentity | undefined;
 };
 
-/** The images that the guest only reads, where the hosts do not share them: the destination has each, or is sent it. */
+/** Read-only images that the hosts do not share: found at the destination, or sent. */
 export class SourceBackingFiles {
   readonly #deps: Dependencies;
   readonly #log: Log;
   #tunnel: Tunnel | undefined;
-  /** The destination's mover at the time. */
   #mover: string | undefined;
   #progress = new Map<string, DiskProgress>();
   #recorded: readonly DiskProgress[] = [];
@@ -51,12 +47,12 @@ export class SourceBackingFiles {
     this.#log = log;
   }
 
-  /** A cut of the links is the session's own to repair for a while. */
+  /** The session repairs cut links by itself for a while. */
   get isOpen(): boolean {
     return this.#tunnel !== undefined;
   }
 
-  /** Each of them lies at the destination, whole and with its hash compared, when this resolves. May run twice. */
+  /** Resolves once each image is at the destination, verified by hash. Repeatable. */
   async seed(signal: AbortSignal): Promise<StepFacts> {
     const backingFiles = await identifyBackingFiles(this.#deps, this.#deps.state().known, signal);
     const sent = new Map<string, number>();
@@ -73,13 +69,13 @@ export class SourceBackingFiles {
     }
   }
 
-  /** A destination's mover that was replaced knows nothing of this session. */
+  /** A replaced mover of the destination does not know this session. */
   mind(moverAddress: string | undefined): void {
     if (this.#tunnel === undefined || moverAddress === this.#mover) return;
     this.#tunnel.abort(new Error('another mover works at the destination'));
   }
 
-  /** Caps what is sent of them from now on, bytes/s; undefined: no cap. */
+  /** Cap from now on, bytes/s; undefined: none. */
   limit(bytesPerS: number | undefined): void {
     this.#tunnel?.limit(bytesPerS);
   }
@@ -94,7 +90,7 @@ export class SourceBackingFiles {
     const linkGraceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
     const images = backingFiles.map(({ file: _, identity: _own, ...backing }) => backing);
     const body = { ...preparation(this.#deps), bases: images, linkGraceMs };
-    // It reads whole images to compare them: as long as the step may take.
+    // It reads whole images to compare them, so it gets the step's time.
     const limits = { signal, deadlineMs: settings.timeoutMs };
     return ask(this.#deps, signal, async (api, route) => {
       const answer = await api.bases({ body }, limits);
@@ -104,7 +100,7 @@ export class SourceBackingFiles {
     });
   }
 
-  /** Resolves with why the session was over before all of them were there. */
+  /** Resolves with the reason why the session ended early. */
   async #send(
     offered: DiskTunnel,
     backingFiles: readonly BackingHere[],
@@ -129,7 +125,7 @@ export class SourceBackingFiles {
       const { guest } = this.#deps.request.request;
       const progress = (each: BackingFileProgress): void => {
         this.#note(each, sent);
-        // It fails where the step has ended: then nothing is to be set.
+        // Fails after the step has ended, when nothing needs to be set.
         this.#deps.timedCap.saw(signal).catch(() => undefined);
       };
       const sender = new BackingFileSender({
@@ -174,7 +170,7 @@ export class SourceBackingFiles {
   }
 }
 
-/** What they hold now. Their hashes are remembered, so that only the first look at a large one takes its time. */
+/** Hashes their content. Hashes are cached, so only the first look is slow. */
 export async function identifyBackingFiles(
   { config, guest, request }: Pick<MoverParts, 'config' | 'guest' | 'request'>,
   { bases = [], identities = {} }: Pick<StepFacts, 'bases' | 'identities'>,

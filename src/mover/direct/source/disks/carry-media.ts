@@ -13,9 +13,9 @@ export type CarryDependencies = Pick<
   Pick<LookDependencies, 'connections' | 'dataPath'>;
 
 /**
- * Has the destination put the media that these drives have now into its own: a medium on storage that both hosts see, or
- * one that the destination has a file with the same content of. Rejects with why that cannot be. `now`: the guest as it was
- * compared; a drive that has no medium there becomes empty.
+ * Asks the destination to insert these drives' current media: media on shared storage, or with content that the
+ * destination has. Rejects with the reason if it cannot. `now`: the compared guest; a drive without a medium there
+ * becomes empty.
  */
 export async function carryMedia(
   context: CarryDependencies,

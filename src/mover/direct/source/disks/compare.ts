@@ -19,8 +19,8 @@ const ANSWER_MS = 60_000;
 type CompareContext = StepContext<'peer' | 'hypervisor' | 'host'>;
 
 /**
- * The guest has left and nobody writes to its images here any more: compares them with what they were at the destination
- * when it was switched. Undefined where that is not to be; what cannot be found out is reported, and fails nothing.
+ * Compares the source's images, which no program writes to any more, with the copies as of the switchover. Undefined
+ * if not requested; errors are reported, and fail nothing.
  */
 export async function compareDisks(
   context: CompareContext,
@@ -50,7 +50,6 @@ export async function compareDisks(
   return made;
 }
 
-/** Its copied images as they lie here now. */
 function imagesOf({ state, request }: CompareContext): FrozenImage[] {
   const { copies = [], copied = [], below = [], identities = {}, description } = state().known;
   const chains = (description?.disks ?? []).map((disk) => disk.images);

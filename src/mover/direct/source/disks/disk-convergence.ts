@@ -15,20 +15,19 @@ import type { MigrationSettings } from '../../../../protocol/public/migration.ts
 import { formatBytes } from '../../../../protocol/quantity.ts';
 import type { MigrationRun } from '../source-base.ts';
 
-/** So much may be left of a copy that is as good as its source: the guest goes on writing. */
+/** Maximum remainder of a copy in sync, since the guest continues to write. */
 const NEARLY_BYTES = 64 * 1024 ** 2;
 
-/** What was seen of the copies of late, and whether the guest's writes wait for them. */
 export class DiskConvergence {
   #looks: readonly Look[] = [];
-  /** Whether the guest's writes wait for their copies; undefined until that was tried. */
+  /** Undefined before the attempt. */
   canSlow: boolean | undefined;
 
   see(disks: readonly DiskSample[], nowMs: number): void {
     this.#looks = withLook(this.#looks, lookAt(disks, nowMs));
   }
 
-  /** The links are cut: what happens meanwhile says nothing. */
+  /** Drops the looks, because cut links distort them. */
   forget(): void {
     this.#looks = [];
   }

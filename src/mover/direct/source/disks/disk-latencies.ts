@@ -8,15 +8,11 @@ import { defined } from '../../../../protocol/defined.ts';
 import type { DiskLatency } from '../../../../protocol/disk.ts';
 import type { MoverParts } from '../source-base.ts';
 
-/** A monitor that does not answer for so long is not waited for, ms. */
 const MAX_MS = 2000;
 
 type Dependencies = Pick<MoverParts, 'guest' | 'state' | 'dispatch'>;
 
-/**
- * How long the guest's own requests take to disks that are copied: while the destination is made ready, and from the
- * start of the copies to the switch. No migration waits for it, or fails because of it.
- */
+/** Latency of the guest's requests to copied disks, before and during the copies. Never delays or fails a migration. */
 export class DiskLatencies {
   readonly #deps: Dependencies;
   readonly #clock: Clock;
@@ -30,14 +26,13 @@ export class DiskLatencies {
     this.#log = log;
   }
 
-  /** Counts from here on, over the steps that make the destination ready. */
+  /** Starts counting, during the steps that prepare the destination. */
   begin(): void {
     this.#beginning = this.#quietly(undefined, (counter, nodes, signal) =>
       this.#anew(counter, nodes, signal),
     );
   }
 
-  /** What was counted by now, for a prediction. */
   async now(signal: AbortSignal): Promise<DiskLatency[]> {
     const found: DiskLatency[] = [];
     await this.#quietly(signal, async (counter, nodes, within) => {
@@ -48,7 +43,7 @@ export class DiskLatencies {
     return found;
   }
 
-  /** The copies are about to begin. A mover that takes over amid them has nothing to add. */
+  /** The copies begin. A mover that takes over during them adds nothing. */
   async copying(signal: AbortSignal): Promise<void> {
     if (this.#deps.state().known.diskLatency !== undefined) return;
     await this.#quietly(signal, async (counter, nodes, within) => {
@@ -60,7 +55,7 @@ export class DiskLatencies {
     });
   }
 
-  /** The guest has left, or the copies are given up: what was counted, and no more is. */
+  /** Ends counting: the guest has left, or the copies were given up. */
   async end(signal: AbortSignal): Promise<void> {
     await this.#quietly(signal, async (counter, nodes, within) => {
       await this.#beginning;

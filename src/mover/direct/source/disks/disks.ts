@@ -33,35 +33,29 @@ type Dependencies = MoverParts & {
 
 const LOOK_MS = 200;
 const ANSWER_MS = 15_000;
-/** Copies that are stalled although the path to the other host is open are resumed so often. */
+/** Maximum attempts to resume stalled copies while the path is open. */
 const MAX_TRIES = 8;
-/** A copy that has come so far since is getting on. */
 const GETS_ON_BYTES = 1024 ** 2;
-/** For a session that is made anew once the links are back, ms. Copies that stood for so long since have got on, too. */
+/** Time for a new session after the links return, ms; copies that stood for this long have progressed. */
 const AFTER_GRACE_MS = 60_000;
-/** For how long the other host may be silent before the hypervisor learns that it is gone: its main loop may wait for it, ms. */
+/** Silence of the other host until the hypervisor is disconnected, ms; its main loop may wait for it. */
 const MAY_BE_SILENT_MS = 5000;
 
-/** The disks that leave this host by being copied: their path to the other host, and how far they are. */
 export class SourceDisks {
   readonly #deps: Dependencies;
   readonly #log: Log;
   #tunnel: Tunnel | undefined;
-  /** The destination's mover at the time. */
   #mover: string | undefined;
   #recorded: readonly DiskSample[] = [];
-  /** They were as good as here at the last look. */
   areWhole = false;
-  /** Since when, until when, and how often, the copies were resumed without getting on; `cuts`: of their path by then. */
+  /** Resumes without progress: start, end, count, and cuts of the path by then. */
   #stuck: Record<'copied' | 'since' | 'until' | 'tries' | 'cuts', number> | undefined;
   readonly #convergence = new DiskConvergence();
-  /** They are being ended: from here on their path may end. */
   isFinishing = false;
   readonly #closeThere: CloseThere;
   readonly #openTunnel: typeof openTunnel;
   readonly #switchHold: SwitchHold;
 
-  /** `open`: how the path is opened. */
   constructor(deps: Dependencies, log: Log, open = openTunnel) {
     this.#deps = deps;
     this.#log = log;
@@ -70,27 +64,25 @@ export class SourceDisks {
     this.#switchHold = new SwitchHold(deps, log);
   }
 
-  /** The path of the disks stands: a cut of the links is its own to repair for a while. */
+  /** The session repairs cut links by itself for a while. */
   get isOpen(): boolean {
     return this.#tunnel !== undefined;
   }
 
-  /** The hypervisor is kept from stopping the guest, since a copy has no path. */
+  /** The hypervisor must not stop the guest, because a copy has no path. */
   get holdsSwitch(): boolean {
     return this.#switchHold.isHolding;
   }
 
-  /** What is seen of their path; undefined while none is open. */
   get link(): LinkMeasure | undefined {
     return this.#tunnel?.measure;
   }
 
-  /** Caps what the copies send from now on, bytes/s; undefined: no cap. */
   limit(bytesPerS: number | undefined): void {
     this.#tunnel?.limit(bytesPerS);
   }
 
-  /** Copies until each disk is as good as here; the guest runs on. Also resumes what an earlier mover began. */
+  /** Copies until each disk is in sync, while the guest runs; also resumes an earlier mover's copies. */
   async copy(signal: AbortSignal): Promise<void> {
     await this.#attach(signal);
     for (;;) {
@@ -101,7 +93,10 @@ export class SourceDisks {
     }
   }
 
-  /** Keeps the copies as good as here for as long as memory moves, or the guest shuts down; the first round of it over, what is written goes to both. */
+  /**
+   * Keeps the copies in sync while memory moves or the guest shuts down. After the first round of memory, guest
+   * writes go to both hosts.
+   */
   async keep(signal: AbortSignal): Promise<void> {
     if (nodesOf(this.#deps).length === 0) return;
     while (isUnderWay(this.#deps)) {
@@ -112,43 +107,42 @@ export class SourceDisks {
     }
   }
 
-  /** The guest is paused: its disks are the same at both hosts when this resolves. */
+  /** Guest paused: resolves once its disks are equal at both hosts. */
   async finish(signal: AbortSignal): Promise<void> {
     const nodes = nodesOf(this.#deps);
     if (nodes.length === 0) return;
     this.isFinishing = true;
     const source = await sourceOf(this.#deps, signal);
-    // A mover that has just taken over has no path to the other host yet, and what is to be copied may need one.
-    // One that comes back after the copies were ended finds them whole, and needs none.
+    // A mover that just took over has no path yet, and may need one. After the end of the copies it finds them whole
+    // and needs none.
     if (this.#tunnel === undefined) {
       const disks = await source.sample(nodes, signal);
       if (disks.some(({ state }) => state !== 'whole')) await this.#attach(signal);
     }
     await source.finish(nodes, signal);
     const tunnel = this.#tunnel;
-    // The other end breaks it off: from here on that is no news.
+    // The other end closes the path, which is expected from here on.
     if (tunnel !== undefined) this.#account(tunnel);
     this.#closeThere.begin(tunnel);
   }
 
-  /** Resolves once the destination has closed its end of the copies, so that only the guest writes to them. */
   closedThere(signal: AbortSignal): Promise<void> {
     return this.#closeThere.ended(signal);
   }
 
-  /** The copies are given up: the guest and its disks are as if none had been made. */
+  /** Gives the copies up, and leaves the guest and its disks unchanged. */
   async drop(signal: AbortSignal): Promise<void> {
     if (nodesOf(this.#deps).length === 0) return;
-    // First: a copy that waits for a silent host to take bytes does not hear that it is to end.
+    // First, because a copy that waits for a silent host ignores an order to end.
     this.abort('the copying is undone');
     const session = await sessionIfThere(this.#deps.guest, signal);
-    // Where a cold move's hypervisor has ended, its copying has, too.
+    // The copies ended with a cold move's hypervisor.
     const isGone = session === undefined || (await session.status(signal)).run === 'gone';
     if (!isGone) await session.disks?.drop(signal);
     await rm(socketOf(this.#deps), { force: true });
   }
 
-  /** A destination's mover that was replaced knows nothing of this session: nobody has to wait until its grace is over. */
+  /** A replaced mover does not know this session, so its grace period is not waited for. */
   mind(moverAddress: string | undefined): void {
     if (this.#tunnel === undefined || moverAddress === this.#mover) return;
     this.#mover = moverAddress;
@@ -162,14 +156,14 @@ export class SourceDisks {
     tunnel.abort(new Error(why));
   }
 
-  /** Journals once what a tunnel carried, when it is closed; `why` where it ended by itself. */
+  /** Journals a closed tunnel's figures once; `why` if it ended by itself. */
   #account(tunnel: Tunnel, why?: string): void {
     this.#tunnel = undefined;
     const because = why === undefined ? {} : { why: why.slice(0, 1024) };
     this.#deps.dispatch({ type: 'disk-link', figures: diskLinkReport(tunnel), ...because });
   }
 
-  /** A guest that writes faster than its disks are copied is slowed down, or stays. */
+  /** Slows a guest that writes faster than its disks are copied, or keeps it here. */
   async #converge(signal: AbortSignal): Promise<void> {
     const { settings } = this.#deps.state().plan;
     const decision = this.#convergence.decide(settings);
@@ -183,27 +177,26 @@ export class SourceDisks {
     this.#deps.dispatch({ type: 'decided', what: 'slow-writes', why });
   }
 
-  /** From now on what the guest writes goes to both hosts at once, where the hypervisor can and the link carries it. */
+  /** Makes guest writes go to both hosts at once, if possible and if the link is fast enough. */
   async #slow(signal: AbortSignal, copiesPerS = 0): Promise<boolean> {
     const bytesPerS = this.#linkRate();
     if (this.#convergence.canSlow !== undefined) return false;
     if (!mayWaitFor(bytesPerS, copiesPerS)) return false;
     const source = await sourceOf(this.#deps, signal);
-    // A guest's write must not wait for a host that has gone silent.
+    // A guest's write must not wait for a silent host.
     this.#tunnel?.mustAnswerWithin(answerTimeoutMs(bytesPerS, copiesPerS));
     const canSlow = await source.setWriteBlocking(nodesOf(this.#deps), signal);
     this.#convergence.canSlow = canSlow;
     return canSlow;
   }
 
-  /** The known rate of the link, bytes/s; 0 while it is unknown. */
   #linkRate(): number {
     const { maxBandwidth = Infinity } = settingsNow(this.#deps);
     const rate = Math.min(this.#tunnel?.measure.bytesPerS || Infinity, maxBandwidth);
     return Number.isFinite(rate) ? rate : 0;
   }
 
-  /** Looks at the copies, and resumes those that are stalled. GODWIT_DISK_FAILED where that is in vain. */
+  /** Checks the copies and resumes stalled ones. GODWIT_DISK_FAILED if that fails. */
   async #look(signal: AbortSignal): Promise<DiskSample[]> {
     const source = await sourceOf(this.#deps, signal);
     const disks = await source.sample(nodesOf(this.#deps), signal);
@@ -227,7 +220,7 @@ export class SourceDisks {
       }
     }
     if (broken === undefined && this.#tunnel !== undefined) {
-      // All is there: they have got on, however little there was to copy since. A copy that is resumed in vain has it left.
+      // Everything is copied, so they have progressed.
       if (disks.every(isInStep)) this.#stuck = undefined;
       return disks;
     }
@@ -236,14 +229,14 @@ export class SourceDisks {
       await this.#attach(signal);
     } catch (thrown) {
       signal.throwIfAborted();
-      // The other host is away, or its mover is about to be replaced: the next look tries again.
+      // The other host is away; the next look tries again.
       this.#log.debug({ error: toGodwitError(thrown) }, 'the path of the disks is not open yet');
     }
     if (this.#stuck !== undefined) this.#stuck.until = systemClock.monotonicMs();
     return disks;
   }
 
-  /** Stalled copies are resumed while they make progress between, or the links may still come back. Each cut begins anew. */
+  /** Resumes stalled copies as long as they progress, or the links may return. Each cut starts a new count. */
   #mustNotGiveUp(disks: readonly DiskSample[], broken: DiskSample | undefined): void {
     const now = systemClock.monotonicMs();
     const copied = disks.reduce((sum, { copiedBytes }) => sum + copiedBytes, 0);
@@ -266,7 +259,7 @@ export class SourceDisks {
     }
   }
 
-  /** The path to the other host stands, and the copies go on; a path that broke is made anew. */
+  /** Opens the path to the other host, again after a break, and continues the copies. */
   async #attach(signal: AbortSignal): Promise<void> {
     const socket = socketOf(this.#deps);
     if (this.#tunnel === undefined) {
@@ -284,7 +277,7 @@ export class SourceDisks {
       const recorded = await api.disks({ body }, { signal, deadlineMs: ANSWER_MS });
       return { ...recorded, address: route(recorded.address) };
     });
-    // A mover that was killed has left its own.
+    // Left by a mover that was killed.
     await rm(socket, { force: true });
     const tunnel = await this.#openTunnel(this.#deps, offered, socket, signal);
     this.#tunnel = tunnel;
@@ -320,19 +313,18 @@ async function sourceOf(context: Dependencies, signal: AbortSignal): Promise<Dis
 
 type EndDependencies = Pick<MoverParts, 'request' | 'peer' | 'state' | 'dir'>;
 
-/** The unix socket into which the hypervisor sends what it copies. */
 function socketOf({ dir }: Pick<MoverParts, 'dir'>): string {
   return path.join(dir, 'disks.sock');
 }
 
 /**
- * The copies are whole, and the destination closes what it offered for them. This takes the hypervisor a while, in
- * which the last of the guest's state moves: the guest is paused for both.
+ * Closes the destination's exports of whole copies. The hypervisor needs a while for this, so it runs in parallel
+ * with the last state; the guest is paused for both.
  */
 export class CloseThere {
   readonly #deps: EndDependencies;
   readonly #log: Log;
-  /** False where it did not come to its end. */
+  /** False if it did not finish. */
   #ended: Promise<boolean> | undefined;
 
   constructor(deps: EndDependencies, log: Log) {
@@ -340,7 +332,7 @@ export class CloseThere {
     this.#log = log;
   }
 
-  /** `tunnel`: the path of the copies, which ends with them. */
+  /** `tunnel`: path of the copies, which ends with them. */
   begin(tunnel: Tunnel | undefined): void {
     this.#ended = end(this.#deps, AbortSignal.timeout(ANSWER_MS)).then(
       () => true,
@@ -352,12 +344,12 @@ export class CloseThere {
     void this.#ended.then(() => tunnel?.abort(new Error('the copies are whole')));
   }
 
-  /** Nobody but the guest writes to the copies when this resolves, which is before it runs there. Repeatable, by any mover. */
+  /** Resolves, before the guest runs there, once only the guest writes to the copies. Repeatable. */
   async ended(signal: AbortSignal): Promise<void> {
     const { copies = [] } = this.#deps.state().known;
     if (copies.length === 0 || (await this.#ended) === true) return;
     await end(this.#deps, signal).catch((error: unknown) => {
-      // It runs there already, or never will: the answer to commit shows which.
+      // The guest runs there already, or never will; the answer to commit shows which.
       if (!hasCode(error, 'GODWIT_NOT_ARMED')) throw error;
     });
   }

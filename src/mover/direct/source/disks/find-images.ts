@@ -15,21 +15,17 @@ import { besideInDirectory, besideOnExport, type Beside } from '../../../../disk
 import { clientFor, type NetworkClient } from '../../../../protocol/network-file.ts';
 import { deviceMedium, imageMedium, lunMedium, type Medium } from '../../../engine/media.ts';
 
-/** Where the images of a guest's disks lie in this host's `storage`. */
-
-/** Where an image lies here. */
 export interface Lying extends ImageLocation {
-  /** Without symbolic links: one proof serves all images in it. Of a medium, the medium itself. */
+  /** Real path; one proof covers all its images. For a medium, the medium itself. */
   readonly directory: string;
-  /** A file, by what the other host reads beside it; or a medium of its own, by what it is and holds. */
+  /** Proof by a file next to the image, or by a medium's identity and content. */
   readonly proof: { readonly beside: Beside } | { readonly medium: Medium };
-  /** Its hypervisor opens it with a client of its own: no host has it mounted or attached. */
+  /** Client of the hypervisor for an image that the host has neither mounted nor attached. */
   readonly client?: NetworkClient;
-  /** The number of the file on an export, which its hypervisor does not report. */
+  /** Inode on an export, which its hypervisor does not report. */
   readonly inode?: string;
 }
 
-/** Finds where in this host's storage a file lies. `isWritten`: the guest writes to it. */
 export async function finder(
   config: AgentConfig,
 ): Promise<
@@ -107,7 +103,6 @@ function findImage(
   return { found: { pool, path: image, directory: `${pool.root}/${image}`, proof, client: 'rbd' } };
 }
 
-/** Of a place in a pool; empty: the pool itself. */
 export function directoryOf(part: string): string {
   const directory = path.posix.dirname(part);
   return directory === '.' ? '' : directory;

@@ -17,9 +17,8 @@ import { proveMedia, type MediumVerdict } from '../../../engine/media.ts';
 import { directoryOf, type Lying } from './find-images.ts';
 import { askAhead, type LookDependencies } from '../source-base.ts';
 
-/** Proofs that both hosts see the storage of a guest's images: in each directory, and of each medium. */
+/** Proves that both hosts see the storage of a guest's images: each directory and each medium. */
 
-/** An image with the way it is known by here. */
 export interface Image {
   readonly node: string;
   readonly disk: string;
@@ -27,24 +26,20 @@ export interface Image {
   readonly located: Lying;
 }
 
-/** What a directory's proof came to; `readOnly`: the destination sees it, and may not write there. */
 export type Proof =
-  /** `numbers`: both hosts number the files of it alike. */
+  /** `numbers`: both hosts use the same inode numbers for it. */
   | { readonly pool: string; readonly path?: string; readonly numbers?: true }
   | { readonly why: string; readonly readOnly?: true };
 
-/** A directory to be proved. */
 export interface ToProve {
-  /** On this host, without symbolic links. */
   readonly directory: string;
   readonly beside: Beside;
-  /** Of its pool, and how the destination is to look for it. */
   readonly place: Omit<ProofPlace, 'file' | 'sum'>;
 }
 
 const ANSWER_MS = 10_000;
 
-/** By the medium. */
+/** Proves images on media. */
 export async function provenMedia(
   context: LookDependencies,
   images: readonly Image[],
@@ -71,7 +66,7 @@ export async function provenMedia(
   return proveMedia(media, ends, ask, signal);
 }
 
-/** By directory. */
+/** Proves images in directories. */
 export function prove(
   context: LookDependencies,
   images: readonly Image[],
@@ -86,8 +81,8 @@ export function prove(
 }
 
 /**
- * By directory; each is proved once. Two paths of this host may lead to one directory, which has room for one proof at a
- * time: then the second path is proved after the first.
+ * Proves each directory once. Two paths may lead to one directory, which has room for one proof at a time, so the
+ * second path is proved after the first.
  */
 export async function proveDirectories(
   context: LookDependencies,
@@ -129,7 +124,7 @@ async function proveTogether(
         const nonce = await beside.write(name, signal);
         written.set(directory, { ...each, nonce });
       } catch (error) {
-        // It may have been made, and only its answer have got lost.
+        // It may have been made even if the answer was lost.
         await beside.remove(name, AbortSignal.timeout(ANSWER_MS)).catch(() => {});
         signal.throwIfAborted();
         proofs.set(directory, { why: `${from} cannot write beside it: ${String(error)}` });
@@ -155,7 +150,7 @@ async function proveTogether(
     }
     return proofs;
   } finally {
-    // Also where the migration was cancelled meanwhile: nothing is to stay.
+    // Even after a cancel, nothing may stay.
     const own = AbortSignal.timeout(ANSWER_MS);
     for (const [directory, { beside }] of written) {
       await beside.remove(name, own).catch((error: unknown) => {
@@ -167,7 +162,7 @@ async function proveTogether(
   }
 }
 
-/** Whether a proof that was just written through another path is there. */
+/** True if a proof that was just written through another path is there. */
 async function holdsOneOf(
   written: ReadonlyMap<string, { readonly nonce: string }>,
   beside: Beside,
@@ -189,7 +184,7 @@ function proofOf(
     const { why, readOnly } = verdict;
     return { why, ...defined({ readOnly }) };
   }
-  // Its id would be that of a directory with images, and good for no volume.
+  // The id would name a directory with images, and not a volume.
   if (volume === true && seen.volume !== true)
     return { why: `${to} is of an earlier build, which mounts no volume as it is` };
   return { pool: seen.pool ?? '' };

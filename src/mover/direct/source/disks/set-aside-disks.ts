@@ -22,10 +22,10 @@ export interface HeldDisks {
 }
 
 /**
- * The source's own images of copied disks. Once the guest runs elsewhere they are renamed, so that no guest is started on
- * them, and removed unless they are to be kept. A file that is not the guest's image, or that another program has open, is
- * left as it is, and named; so is one that cannot be changed, and the others are still given up. An image is kept if another
- * program may have it open. Devices stay as they are: their names are the host's. Repeatable.
+ * Renames the source's images of copied disks once the guest runs elsewhere, so that no guest is started on them, and
+ * removes them unless they are kept. A file that is not the guest's image, is open in another program, or cannot be
+ * changed is left and reported, without affecting the others. Devices stay, because their names are the host's.
+ * Repeatable.
  */
 export async function giveUpDisks(
   { plan, known }: Pick<SourceState, 'plan' | 'known'>,
@@ -35,7 +35,7 @@ export async function giveUpDisks(
 ): Promise<StepFacts> {
   const { copied = [], copies = [], identities = {} } = known;
   if (copied.length === 0) return {};
-  // A file that may differ from its copy at the other host is not removed here.
+  // A file that may differ from its copy is not removed.
   const isDoubtful = known.diskCheck !== undefined && known.diskCheck.verdict !== 'equal';
   const isKept = plan.settings.keepSource === true || isDoubtful;
   const taken = copied.map((_, index) => identities[copies[index]?.node ?? '']);
@@ -60,9 +60,9 @@ export async function giveUpDisks(
 }
 
 /**
- * Opens the images that are to be given up, until they are closed. An inode number belongs to another file as soon as no
- * program has the removed file open: held from before the end of the hypervisor, the identities stay true. `isOpenThere`: the
- * guest's hypervisor lives, and has had them open since their identities were taken.
+ * Opens the images that will be given up, before the hypervisor ends. A removed file's inode number is reused once it
+ * is closed, so holding the files keeps their identities valid. `isOpenThere`: the guest's hypervisor lives, and has
+ * had them open since their identities were taken.
  */
 export async function holdDisks(
   { known: { copied = [], copies = [], identities = {} } }: Pick<SourceState, 'known'>,
@@ -85,7 +85,6 @@ export async function holdDisks(
   };
 }
 
-/** `why`: what keeps it from being changed. */
 async function giveUp(
   file: string,
   aside: string,

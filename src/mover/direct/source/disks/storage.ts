@@ -11,15 +11,14 @@ import type { LookDependencies } from '../source-base.ts';
 import { prove, provenMedia, type Image, type Proof } from './proofs.ts';
 import { locatedVolumes, proveVolumes } from './volumes.ts';
 
-/** What was found of a guest's disks or volumes: where the destination has each image, which images it lacks, and the evidence. */
+/** Places of a guest's disks or volumes at the destination, missing images, and evidence. */
 export interface StorageFound {
   readonly places: readonly ImagePlace[];
-  /** Images that have to be copied, where they lie here, and their files. */
   readonly copies: readonly ImagePlace[];
   readonly copied: readonly string[];
-  /** The backing files of each of those, the nearest first. */
+  /** Backing files of these, nearest first. */
   readonly below: readonly (readonly string[])[];
-  /** Images that the guest only reads, which have to be found or sent: where they lie here. */
+  /** Read-only images to find or send, with their places here. */
   readonly bases: readonly ImagePlace[];
   readonly checks: readonly NamedCheck[];
 }
@@ -34,9 +33,8 @@ export const NOTHING: StorageFound = {
 };
 
 /**
- * Proves for each image of the guest's disks, or each volume of a container, that both hosts see the same storage, and
- * finds out where it is there.
- * What was written for that is gone when this settles.
+ * Proves for each disk image or container volume whether both hosts see the same storage, and finds its place there.
+ * Proof files are removed when this settles.
  */
 export async function proveStorage(
   deps: LookDependencies,
@@ -77,7 +75,6 @@ export async function proveStorage(
   return { ...found, checks: [...found.checks, ...users] };
 }
 
-/** Whether anything else of this host uses the images that are to be copied or sent. */
 async function usersOfLeaving(
   { guest, request }: LookDependencies,
   { images, identities }: Pick<StorageJudgement, 'images' | 'identities'>,
@@ -103,7 +100,7 @@ async function usersOfLeaving(
 const GONE_HINT =
   'The file was removed or renamed under the guest, which still has it open (/proc/PID/fd of its hypervisor). Put it back under that name; a disk can also be made whole without its backing file (`block-stream`) while the guest runs.';
 
-/** Each image once: disks may share a backing file. */
+/** Unique images; disks may share a backing file. */
 function imagesOf(disks: readonly Disk[]): { node: string; disk: string }[] {
   const seen = new Map<string, string>();
   for (const { name, images } of disks) {
@@ -115,9 +112,8 @@ function imagesOf(disks: readonly Disk[]): { node: string; disk: string }[] {
 interface StorageJudgement {
   readonly disks: readonly Disk[];
   readonly images: readonly Image[];
-  /** Why a copy of an image would not be the same, by block node. */
+  /** Reason per block node, for images whose copy would differ. */
   readonly uncopyable: Readonly<Record<string, string>>;
-  /** Which file each image is, by block node. */
   readonly identities: Readonly<Record<string, string>>;
 }
 
@@ -142,13 +138,13 @@ function judge(
       const number = inode === undefined ? {} : { inode };
       places.push({ node, pool: proof.pool, path: proof.path ?? located.path, ...number });
     }
-    // As a file, whatever its format: nobody writes to it.
+    // Sent as a file, whatever its format, because no program writes to it.
     else if (!isWritten(disks, node) && isFileHere(located)) bases.push(here);
     else if (lost !== undefined) checks.push(notShared(deps, image, `${proof.why}; ${lost}`));
     else copies.push('medium' in located.proof ? { ...here, onDevice: true } : here);
   }
   if (checks.length > 0) return { ...NOTHING, checks };
-  // Of a device one may think that both hosts see it.
+  // Both hosts might be expected to see a device.
   const whyOf = ([top]: Disk['images']): string => {
     const at = images.find(({ node }) => node === top?.node)?.located;
     const proof = at !== undefined && 'medium' in at.proof ? proofs.get(at.directory) : undefined;
@@ -186,12 +182,10 @@ function judge(
   return { places, copies, copied, below, bases, checks };
 }
 
-/** A file that this host reads by itself. */
 function isFileHere({ client, proof }: Lying): boolean {
   return client === undefined && 'beside' in proof;
 }
 
-/** Why it cannot be copied, by where it lies. */
 function whyUncopied({ node, located }: Image, disks: readonly Disk[]): string | undefined {
   if (located.client === 'nfs') return 'what lies on an NFS export is not copied';
   if (located.client === 'iscsi') return 'a LUN that the hypervisor opens by itself is not copied';
@@ -218,13 +212,12 @@ function howShared(
     : `${from} and ${to} each read what the other wrote beside it`;
 }
 
-/** Where the backing files of a disk's top image lie here. */
 function belowOf(top: string, disks: readonly Disk[], images: readonly Image[]): string[] {
   const [, ...lower] = disks.find(({ images: chain }) => chain[0]?.node === top)?.images ?? [];
   return lower.map(({ node }) => images.find((each) => each.node === node)?.file ?? '');
 }
 
-/** The guest writes to it: while it runs, it is copied through its hypervisor. */
+/** The guest writes to it, so it is copied through its hypervisor. */
 function isWritten(disks: readonly Disk[], node: string): boolean {
   return disks.some(({ images: [top] }) => top?.node === node && !top.readOnly);
 }
@@ -254,7 +247,6 @@ function notShared(
   };
 }
 
-/** Removes what a mover that died in the midst of a proof has left. */
 export async function dropProofs(
   { guest, config, request, state }: LookDependencies,
   signal: AbortSignal,

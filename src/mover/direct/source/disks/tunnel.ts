@@ -7,7 +7,7 @@ import { openDiskTunnel } from '../../../engine/wire-openers.ts';
 import { budgetOf } from '../../../../host/wire.ts';
 import { settingsNow, type MoverParts } from '../source-base.ts';
 
-/** The session that the destination waits for, from the unix `socket` of this host; loaded only where disks need it. */
+/** Session with the waiting destination, from the unix `socket` of this host; loaded on demand. */
 export async function openTunnel(
   context: Pick<MoverParts, 'config' | 'state'>,
   { session, address }: DiskTunnel,

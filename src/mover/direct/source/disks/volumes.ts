@@ -12,17 +12,15 @@ import { directoryOf } from './find-images.ts';
 import { proveDirectories, type Proof, type ToProve } from './proofs.ts';
 import type { LookDependencies } from '../source-base.ts';
 
-/** The volumes of a container: which of them both hosts see, by proof, so that they stay where they are. */
+/** Proves which volumes of a container both hosts see, so that they stay in place. */
 
-/** One in a directory that `storage` names. */
 interface LocatedVolume {
   readonly volume: SourceVolume;
-  /** Of its pool. */
   readonly path: string;
   readonly proof: ToProve;
 }
 
-/** `elsewhere`: why the others are not looked for at the destination, by node. */
+/** `elsewhere`: reason not to look for a volume at the destination, by node. */
 export async function locatedVolumes(
   { storage }: Pick<AgentConfig, 'storage'>,
   volumes: readonly SourceVolume[],
@@ -42,7 +40,7 @@ export async function locatedVolumes(
     }
     const { pool, path: part } = at.found;
     const real = path.join(pool.root, part);
-    // In the very directory: of one beside it, something else may be mounted over this one.
+    // Proof in the directory itself, because another mount may cover it.
     const [directory, inPool] =
       kind === 'directory' ? [real, part] : [path.dirname(real), directoryOf(part)];
     const place = { directory: inPool, volume: true } as const;
@@ -52,7 +50,7 @@ export async function locatedVolumes(
   return { located, elsewhere };
 }
 
-/** Where the destination has those that both hosts see, and what follows for each. What was written is gone when this settles. */
+/** Places of shared volumes at the destination, with findings. Proof files are removed when this settles. */
 export async function proveVolumes(
   deps: LookDependencies,
   volumes: readonly SourceVolume[],
@@ -83,7 +81,6 @@ interface Ends {
   readonly to: string;
 }
 
-/** Pure. */
 export function judgeVolume(
   volume: SourceVolume,
   proof: Proof,

@@ -5,12 +5,12 @@ import { permissionHere, refusalOrProof, takeBackClaim } from './permission.ts';
 import { relaunch } from './restart.ts';
 import type { HypervisorPort, StepContext } from '../ports.ts';
 
-/** How a guest moves without its memory: it shuts itself down here, and is started at the destination. */
+/** Moves a guest without its memory: it shuts down here and boots at the destination. */
 
-/** How long a guest that is shutting down is waited for, to be started again, ms. */
+/** Time for a guest that is shutting down to finish, before it is started again, ms. */
 const GOES_DOWN_MS = 60_000;
 
-/** Ends with the guest shut down, and its disks the same at both hosts. */
+/** Resolves with the guest shut down and its disks equal at both hosts. */
 export async function shutDown(
   { state, hypervisor, dataPath, disks }: StepContext<'hypervisor' | 'dataPath' | 'disks'>,
   signal: AbortSignal,
@@ -18,7 +18,7 @@ export async function shutDown(
   const session = await hypervisor.session(signal);
   if (session.shutDown === undefined) throw cannot();
   const { halt } = await session.status(signal);
-  // A guest that its owner has stopped does not go down. One that is down already was told so by an earlier mover.
+  // A guest that its owner stopped does not shut down. A guest that is down was shut down by an earlier mover.
   if (halt !== undefined && halt.kind !== 'shut-down') {
     throw new GodwitError(haltError(state().plan.guest, halt));
   }
@@ -29,15 +29,15 @@ export async function shutDown(
   await session.sendFiles(dataPath.setup(), address, tlsHostname, signal);
 }
 
-/** The guest is down, and its right to run is on its way: its hypervisor here ends, and so releases its disks. */
+/** Ends the hypervisor of the guest that is down, which releases its disks. */
 export async function endSource(hypervisor: HypervisorPort, signal: AbortSignal): Promise<void> {
   const session = await sessionIfThere(hypervisor, signal);
   if (session?.waitsForRetire !== true) await session?.quit(signal);
 }
 
 /**
- * Ends with the guest running here: it never went down, or it is started again. GODWIT_RUNS_ELSEWHERE if another host
- * has the guest by now; GODWIT_HELD if it is not known to be safe.
+ * Resolves with the guest running here, either never shut down or started again. GODWIT_RUNS_ELSEWHERE if another
+ * host has it; GODWIT_HELD if safety is not proven.
  */
 export async function startAgain(
   context: StepContext<'peer' | 'hypervisor' | 'host'>,

@@ -8,8 +8,8 @@ import { sessionIfThere } from '../source-base.ts';
 const STOP_MS = 10_000;
 
 /**
- * The guest's copy here must not run, whatever its hypervisor does by itself: the destination has it, or had it when it was
- * lost. A hypervisor that is gone runs nothing. Never rejects; what cannot be stopped is reported.
+ * Keeps the copy here from running, whatever its hypervisor does: the destination has the guest, or had it when it
+ * was lost. Never rejects; failures are reported.
  */
 export async function stopHere(
   hypervisor: Pick<HypervisorPort, 'session'>,
@@ -29,8 +29,8 @@ export async function stopHere(
 }
 
 /**
- * Ends the copy here, because another host has the guest. A copy that runs is never ended. Disks and the guest's directory
- * stay as they are: no comparison has shown that another host has the same. Repeatable.
+ * Ends the copy here, because another host has the guest; never a running copy. Disks and the guest's directory stay,
+ * because nothing proves that another host has the same. Repeatable.
  */
 export async function giveUpHere(
   {

@@ -23,25 +23,25 @@ import { carryMedia, type CarryDependencies } from '../disks/carry-media.ts';
 import type { MigrationRun } from '../source-base.ts';
 import type { SourceGuest } from './guest.ts';
 
-/** Between two comparisons while the guest moves, ms: some changes have no event. */
+/** Interval between comparisons while the guest moves, ms; some changes have no event. */
 const COMPARE_MS = 5000;
-/** From an event to the comparison, ms: a change may be several events. */
+/** Delay from an event to the comparison, ms; one change may cause several events. */
 const SETTLE_MS = 300;
-/** A stream that failed waits so long for its reason, ms. */
+/** Time to find the reason of a failed stream, ms. */
 const EXPLAIN_MS = 2000;
 
-/** For media that were changed; a guest that is stopped for its switch waits for it, ms. */
+/** Time to carry changed media over, ms; at the switchover the guest waits for it. */
 const CARRY_MS = 10_000;
 
-/** Changes that the report lists; older ones are left out. */
+/** Changes listed in the report; older ones are dropped. */
 const MAX_TOLD = 8;
 
 type Facts = Pick<MigrationRun, 'state'>;
 type Carry = (drives: readonly string[], now: GuestSnapshot, signal: AbortSignal) => Promise<void>;
 
 /**
- * Compares the guest with what its destination was made for, for as long as its owner can change it. A difference that
- * the move does not carry over ends the move by name. Media that were changed are carried over as soon as they are seen.
+ * Compares the guest with the basis of its destination, as long as its owner can change it. A difference that the
+ * move does not carry over ends the move by name. Changed media are carried over as soon as they are seen.
  */
 export class GuestChanges {
   readonly #deps: CarryDependencies;
@@ -49,15 +49,13 @@ export class GuestChanges {
   readonly #log: Log;
   #wake: (() => void) | undefined;
   #carried: readonly GuestChange[] = [];
-  /** What the destination was told of: the guest that it has now is like this, and these are the words. */
+  /** Snapshot that the destination matches now, and the reported changes. */
   #told: GuestSnapshot | undefined;
   readonly #toldWords: string[] = [];
-  /** One comparison at a time tells the destination. */
+  /** Only one comparison at a time informs the destination. */
   readonly #mutex = new Mutex();
   readonly #ports: Pick<PortLooks, 'ahead' | 'look'>;
-  /** Why the last look at the guest's ports gave nothing. */
   #unseenPorts: string | undefined;
-  /** Ends with the mover. */
   #life: AbortSignal | undefined;
 
   constructor(
@@ -72,7 +70,6 @@ export class GuestChanges {
     this.#ports = ports;
   }
 
-  /** Before memory flows the guest must run, and be as it was described. */
   async assertReady(signal: AbortSignal): Promise<void> {
     const { halt } = await this.#deps.guest.status(signal);
     if (halt !== undefined) throw new GodwitError(haltError(this.#deps.state().plan.guest, halt));
@@ -80,13 +77,12 @@ export class GuestChanges {
     this.#portsAhead();
   }
 
-  /** GODWIT_GUEST_CHANGED, or GODWIT_GUEST_HALTED if its owner has stopped it. */
+  /** GODWIT_GUEST_CHANGED, or GODWIT_GUEST_HALTED if its owner stopped it. */
   async assertSame(signal: AbortSignal): Promise<void> {
     const error = await this.#compare(signal, carriedBy(this.#deps));
     if (error !== undefined) throw error;
   }
 
-  /** What the comparison before the switch found, and the destination has as well. */
   checks(): Check[] {
     const words = [...this.#toldWords, ...this.#carried.map((each) => each.words)];
     const told = `changed while it moved, and carried over: ${words.join('; ')}`;
@@ -96,7 +92,7 @@ export class GuestChanges {
     ];
   }
 
-  /** The change of the guest behind a failure; undefined if it was not changed, or cannot be read. */
+  /** Change of the guest that explains a failure; undefined if there is none or it cannot be read. */
   async explain(signal: AbortSignal): Promise<GodwitError | undefined> {
     const comparing = withDeadline('comparing the guest', EXPLAIN_MS, signal, (inner) =>
       this.#compare(inner),
@@ -104,7 +100,7 @@ export class GuestChanges {
     return comparing.catch(() => undefined);
   }
 
-  /** Compares now and then until the guest stops for its switch; `onChanged` is called with each difference. */
+  /** Compares periodically until the switchover; calls `onChanged` with each difference. */
   async watch(onChanged: (error: GodwitError) => void, signal: AbortSignal): Promise<void> {
     let isHeard = false;
     this.#life = signal;
@@ -123,13 +119,13 @@ export class GuestChanges {
         if (error !== undefined && mayChange(this.#deps)) onChanged(error);
         this.#portsAhead();
       } catch (thrown) {
-        // The comparison before the switch decides.
+        // The comparison before the switchover decides.
         if (!signal.aborted) this.#log.debug({ error: toGodwitError(thrown) }, 'no comparison');
       }
     }
   }
 
-  /** Until the time is over, or a moment after the hypervisor reported a change. */
+  /** Waits for the time, or until shortly after a reported change. */
   async #pause(ms: number, signal: AbortSignal): Promise<void> {
     const woken = new AbortController();
     this.#wake = () => woken.abort(new Error('the guest may have been changed'));
@@ -144,7 +140,7 @@ export class GuestChanges {
     return this.#mutex.run(() => this.#compareNow(signal, carry));
   }
 
-  /** Without `carry` a change that the destination has yet to be told of is passed over. */
+  /** Without `carry`, ignores changes that the destination must still be told. */
   async #compareNow(
     signal: AbortSignal,
     carry: Carry | undefined,
@@ -155,7 +151,7 @@ export class GuestChanges {
     const before = this.#told ?? known.snapshot;
     if (before === undefined) return undefined;
     const session = await guest.session(signal);
-    // One beside the other: at the switch the guest waits for both.
+    // In parallel, because at the switchover the guest waits for both.
     const [now, ofPorts] = await Promise.all([
       session.snapshot?.(signal),
       this.#lookAtPorts(known.networks ?? [], signal),
@@ -163,7 +159,7 @@ export class GuestChanges {
     if (now === undefined) return undefined;
     const ofGuest = compareGuests(before, now, {
       copiesDisks: (known.copies ?? []).length > 0,
-      // A cold guest is started anew there, by the command line that was made before.
+      // A cold guest boots there from the command line made before.
       carriesMedia: !isCold(state()),
       unplugs: (known.unplugged ?? []).map(({ device }) => device),
     });
@@ -190,7 +186,7 @@ export class GuestChanges {
     return undefined;
   }
 
-  /** Never rejects: a port that cannot be read is reported, and the guest moves. */
+  /** Never rejects: an unreadable port is reported, and the guest moves. */
   async #lookAtPorts(
     networks: readonly NicNetwork[],
     signal: AbortSignal,
@@ -206,7 +202,7 @@ export class GuestChanges {
     }
   }
 
-  /** The next look may be the one that the paused guest waits for. */
+  /** Reads ahead, because the next look may delay a paused guest. */
   #portsAhead(): void {
     const { known } = this.#deps.state();
     const isLooked = known.snapshot !== undefined && (known.networks ?? []).length > 0;
@@ -223,13 +219,12 @@ function carriedBy(context: CarryDependencies): Carry {
   return (drives, now, signal) => carryMedia(context, drives, now, signal);
 }
 
-/** The destination's hypervisor is there, so that it can be told of a change. */
 function isMade({ state }: Facts): boolean {
   const { doing } = state();
   return doing.kind === 'do' && stepIndex(doing.step) > stepIndex('prepare');
 }
 
-/** The destination is being made or memory flows, and nothing waits for an answer of the monitor. */
+/** The destination is being made or memory flows, and no step waits for the monitor. */
 function mayChange({ state }: Facts): boolean {
   const { doing, stopped } = state();
   if (doing.kind !== 'do' || stopped) return false;
@@ -243,8 +238,8 @@ interface SameMachineDependencies {
 }
 
 /**
- * Begins to read the machine as it runs here. The result is a function of the destination's machine that resolves to
- * the check `same-machine`; to none where the driver does not know machines.
+ * Starts reading the machine here. Resolves to a function that compares the destination's machine, as the check
+ * `same-machine`; no check if the driver cannot read machines.
  */
 export function sameMachine(
   { guest, state }: SameMachineDependencies,

@@ -12,13 +12,13 @@ import type { GuestHandle, Launch } from '../../../../protocol/mover/handle.ts';
 import type { MigrationSettings } from '../../../../protocol/public/migration.ts';
 import { streamAsked } from '../stream/stream-asked.ts';
 
-/** How often it is asked where its hypervisor stands, and between two questions, ms. */
+/** Attempts to ask for the status, and the pause between them, ms. */
 const STATUS_TRIES = 3;
 const AGAIN_MS = 200;
-/** The monitor of a hypervisor that lives may be held by another program for a while, ms. */
+/** Another program may hold the monitor of a live hypervisor for a while, ms. */
 const OPEN_MS = 5000;
 
-/** The guest at its source: one session, opened when first needed, whose events go to the mover. */
+/** The guest at its source: one session, opened on demand, that sends its events to the mover. */
 export class SourceGuest {
   readonly #driver: DirectDriver;
   readonly #handle: GuestHandle;
@@ -47,24 +47,23 @@ export class SourceGuest {
     return this.#driver.capabilities;
   }
 
-  /** Where what it uses is counted on this host, without its links; undefined where it has no process. */
+  /** Accounting of its usage on this host, without links; undefined without a process. */
   get countedBy(): CountedBy | undefined {
     const { pid, cgroup } = this.#driver.describe(this.#handle);
     return pid === undefined ? undefined : { pid, ports: [], cgroup };
   }
 
-  /** Whether its hypervisor lives, by proof, and the name of that process for people. */
+  /** Proof of its hypervisor's life, and the process's name for people. */
   async life(): Promise<{ readonly life: Life; readonly what: string }> {
     const { what } = this.#driver.describe(this.#handle);
     return { life: await this.#driver.life(this.#handle), what };
   }
 
-  /** Its hypervisor may come to a socket in this mover's directory. */
   get mayReachUs(): boolean {
     return this.#driver.mayReachUs(this.#handle);
   }
 
-  /** The session; a failed opening is tried anew by the next caller. */
+  /** After a failed attempt, the next caller opens it again. */
   async session(signal: AbortSignal): Promise<SourceSession> {
     this.#session ??= this.#open(signal);
     try {
@@ -87,8 +86,8 @@ export class SourceGuest {
   }
 
   /**
-   * The hypervisor is out of reach and may go on: a new session is opened, which first reports what is already so, until
-   * one can be or the hypervisor is gone. Until then nothing is concluded; each step has a deadline of its own.
+   * Reopens the session of an unreachable hypervisor, which first replays its state, until it succeeds or the
+   * hypervisor is gone. Nothing is concluded meanwhile; each step has a deadline.
    */
   async #openAgain(): Promise<void> {
     const { signal } = this.#closing;
@@ -106,7 +105,7 @@ export class SourceGuest {
     }
   }
 
-  /** Where its hypervisor stands. A question that fails is asked again: more hangs on the answer than on the time. */
+  /** Repeats a failed question, because the answer matters more than the time. */
   async status(signal: AbortSignal): Promise<HypervisorStatus> {
     const session = await this.session(signal);
     for (let tries = 1; ; tries += 1) {
@@ -120,7 +119,7 @@ export class SourceGuest {
     }
   }
 
-  /** Describes the guest; begun early by `admit`, since it only reads, and then the same answer for `inspect`. */
+  /** Describes the guest; begun early by `admit`, and reused by `inspect`. */
   async inspect(signal: AbortSignal): Promise<Inspection> {
     const begun = this.#inspection;
     const inspection = begun ?? this.#inspectNow(signal);
@@ -129,13 +128,13 @@ export class SourceGuest {
       return await inspection;
     } catch (thrown) {
       if (this.#inspection === inspection) this.#inspection = undefined;
-      // The step that had begun it was over first, and took its signal along: that is no failure of this one.
+      // The step that began it ended, which is not a failure of this step.
       if (begun !== undefined && !signal.aborted) return this.inspect(signal);
       throw thrown;
     }
   }
 
-  /** What a destination is asked to admit, bytes. `listed`: 0 where the listing of guests does not say. */
+  /** Memory for the admission, bytes. `listed`: 0 if the listing has no figure. */
   async neededBytes(listed: number, signal: AbortSignal): Promise<number> {
     if (listed > 0 && this.capabilities.needsMoreThere !== true) return listed;
     return Math.max(listed, (await this.inspect(signal)).description.memoryBytes);
@@ -151,23 +150,22 @@ export class SourceGuest {
     );
   }
 
-  /** Reads what its hypervisor reports of the machine, to compare the destination's with; undefined where it cannot. */
+  /** Machine report for the comparison; undefined if unsupported. */
   async machine(signal: AbortSignal) {
     const { unplug, mode } = this.#settings;
     return (await this.session(signal)).sameMachine?.(signal, unplug, mode === 'cold');
   }
 
-  /** Which guests of this host may write to these files now; undefined where the driver cannot say. */
+  /** Guests of this host that may write to these files; undefined if unsupported. */
   async diskWriters(files: readonly string[], signal: AbortSignal) {
     return this.#driver.diskWriters?.(files, signal);
   }
 
-  /** Takes back the access that its hypervisor was given and has not returned itself; never rejects. */
+  /** Revokes access that its hypervisor did not return; never rejects. */
   async takeBack(guestDir: string): Promise<void> {
     await this.#driver.takeBack?.(guestDir);
   }
 
-  /** Starts its hypervisor again, as it was started. */
   async relaunch(
     launch: Launch,
     permission: StartPermission,
@@ -177,7 +175,6 @@ export class SourceGuest {
     return started ?? this.#handle;
   }
 
-  /** Reads images that its hypervisor has left. */
   frozen<T>(
     images: readonly FrozenImage[],
     directory: string,
@@ -195,7 +192,7 @@ export class SourceGuest {
     try {
       await (await this.#session)?.close();
     } catch {
-      // It could not be opened, or it is gone: either way there is nothing to close.
+      // It failed to open or is gone, so there is nothing to close.
     }
   }
 }

@@ -21,23 +21,22 @@ import type { Surroundings } from '../../../engine/surroundings.ts';
 import { ask, darkMs, type MigrationRun } from '../source-base.ts';
 import type { StepContext } from '../ports.ts';
 
-/** Time that the destination may be out of reach while its refusal is needed, ms. */
+/** Wait for an unreachable destination whose refusal is needed, ms. */
 const REFUSAL_MS = 60_000;
-/** The same with the time for the proof that it is off; undoing a step may take 110 s. */
+/** Same including a proof that it is off; an undo may take 110 s. */
 const REFUSAL_AND_PROOF_MS = 105_000;
 
-/** The context of a question about the right to run. */
 export type PermissionContext = StepContext<'peer' | 'host'>;
 
-/** The destination's answer, and whether a proof that its host is off is as good. */
+/** Asks for the destination's answer; variants accept a proof that its host is off. */
 export type AskDestination = (
   context: PermissionContext,
   signal: AbortSignal,
 ) => Promise<HostAnswer>;
 
 /**
- * Permission to run the guest here again. Asks the hosts that may hold a copy, and no others.
- * GODWIT_RUNS_ELSEWHERE if another host has the guest; GODWIT_HELD if it is not known to be safe.
+ * Permission to run the guest here again; asks only the hosts that may hold a copy. GODWIT_RUNS_ELSEWHERE if another
+ * host has the guest; GODWIT_HELD if safety is not proven.
  */
 export async function permissionHere(
   context: PermissionContext,
@@ -45,7 +44,7 @@ export async function permissionHere(
   askDestination: AskDestination,
   signal: AbortSignal,
 ): Promise<StartPermission> {
-  // As it was before: a destination that is fenced now leaves the operator's word for the others in force.
+  // Read before: fencing the destination now keeps the operator's answers for the others valid.
   const { plan, known, decision } = context.state();
   const { guest, from: host, to: counterpart } = plan;
   const fleet = context.host.fleet.names();
@@ -56,7 +55,7 @@ export async function permissionHere(
     const answer =
       provedBefore(decision, context.host.bootTime()) ?? (await askDestination(context, signal));
     answers.set(counterpart, answer);
-    // A refusal covers this migration alone. While this host was off, the destination may have recovered the guest.
+    // A refusal only covers this migration; the destination may have recovered the guest since.
     const wasOff = claim.kind === 'recovery' || claim.bootId !== context.host.bootTime().bootId;
     const isAskedAgain = wasOff && (answer.is === 'without' || answer.is === 'named');
     if (!isAskedAgain) doubtful.delete(counterpart);
@@ -80,8 +79,8 @@ export async function permissionHere(
 }
 
 /**
- * What a commit carries after a restart of this host, or after an operator's order: another host may have recovered the
- * guest meanwhile, so the destination asks every host. Undefined if neither happened.
+ * Fleet question for a commit after a reboot of this host or an operator's order: another host may have recovered the
+ * guest, so the destination asks every host. Otherwise undefined.
  */
 export function fleetToAsk({ state, host }: StepContext<'host'>): AskFleet | undefined {
   const { plan, decision } = state();
@@ -107,7 +106,6 @@ export async function askForThird(
   return undefined;
 }
 
-/** What the journal shows of the source's own right. */
 export function takeBackClaim(
   { right, closedByProof, plan }: SourceState,
   handedOver: boolean,
@@ -115,16 +113,16 @@ export function takeBackClaim(
   return { kind: 'take-back', right, byProof: closedByProof, handedOver, bootId: plan.bootId };
 }
 
-/** A proof that is still valid stands for the destination's answer. */
+/** A proof that is still valid replaces the destination's answer. */
 function provedBefore({ proof, at }: Decision, now: BootTime): HostAnswer | undefined {
   if (proof === 'none' || !isProofValid(at, now)) return undefined;
   return { is: proof === 'fenced' ? 'off' : 'named', by: proof, at };
 }
 
-/** The destination's refusal, or if it is dark the proof that its host is off. GODWIT_HELD if neither is to be had. */
+/** The destination's refusal, or, if it is dark, proof that its host is off. Otherwise GODWIT_HELD. */
 export const refusalOrProof: AskDestination = (context, signal) => refusal(context, true, signal);
 
-/** The destination's own refusal; its host may have run the guest before it went off. GODWIT_HELD without. */
+/** The destination's refusal; its host may have run the guest before it went off. Otherwise GODWIT_HELD. */
 export const refusalOnly: AskDestination = (context, signal) => refusal(context, false, signal);
 
 async function refusal(
@@ -151,7 +149,7 @@ async function refusal(
   }
 }
 
-/** Asks for the proof that the destination's host is off; it is journaled before anything follows from it. */
+/** Proves that the destination's host is off, and journals the proof first. */
 export async function proveOff(
   {
     request,

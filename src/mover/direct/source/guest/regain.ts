@@ -7,9 +7,8 @@ import type { StepContext } from '../ports.ts';
 import type { UndoFacts } from '../source-base.ts';
 
 /**
- * Ends with the guest running here, or standing still as its owner left it; or with GODWIT_HELD if the destination’s
- * refusal is needed and not to be had, or if the guest's memory may be older than its storage and its driver cannot start
- * it from there.
+ * Resolves with the guest running here, or stopped as its owner left it. GODWIT_HELD if the destination's refusal is
+ * required and missing, or if the guest's memory may be older than its storage and its driver cannot boot it.
  */
 export async function regain(
   context: StepContext<'peer' | 'hypervisor' | 'host'>,
@@ -18,21 +17,21 @@ export async function regain(
   const session = await context.hypervisor.session(signal);
   const status = await session.cancel(signal);
   if (status.run === 'running' || status.run === 'gone') return {};
-  // It was stopped for a switch that did not take place, so its hypervisor does not resume it by itself.
+  // It was stopped for a failed switchover, so its hypervisor does not resume it.
   const brokeOff = status.stream === 'cancelled' || status.stream === 'failed';
   const { decision, via } = context.state();
   const { proof } = decision;
   const claim = takeBackClaim(context.state(), !brokeOff);
   const isPostcopy = status.stream.startsWith('postcopy') || (brokeOff && via === 'postcopy');
-  // In post-copy too the source keeps all of the guest, and it is the newest as long as the destination has not run it.
-  // The destination's own refusal shows that; a proof that it is off now does not.
+  // In post-copy the source also keeps the whole guest, which is current unless the destination has run it. Its
+  // refusal proves that it did not; a proof that it is off now does not.
   if (isPostcopy && proof !== 'none') {
     const reason = 'post-copy had begun, and the destination may have run the guest for a while';
     throw godwitError('GODWIT_HELD', { guest: context.request.request.guest, reason });
   }
   const askDestination = isPostcopy ? refusalOnly : refusalOrProof;
   const permission = await permissionHere(context, claim, askDestination, signal);
-  // A guest that its owner, itself or a fault stopped is left so: the order to run it again is its owner's.
+  // A guest stopped by its owner, itself or a fault stays stopped; only its owner resumes it.
   if (context.state().halted !== undefined) return {};
   if (status.halt !== undefined && !mayBeOwnPause(status.halt)) return {};
   if (isMemoryStale(context.state())) {
@@ -40,8 +39,8 @@ export async function regain(
       await session.startFromDisks(permission, signal);
       return { fromDisks: true };
     }
-    // A person who was shown this may decide that the processes go on all the same, whatever else the order rests on: a hook
-    // that is called again proves again that the destination is off, and one that is back refuses.
+    // An operator who was warned may resume from memory on any basis. A repeated hook proves again that the
+    // destination is off, and a destination that returned refuses.
     const isInsisted = proof === 'operator' || decision.fromMemory === true;
     if (!isInsisted) throw staleMemory(context.state());
   }

@@ -11,14 +11,14 @@ import { permissionHere, type PermissionContext } from './permission.ts';
 import { ask, tearDown, type MigrationRun } from '../source-base.ts';
 import type { HypervisorPort, StepContext } from '../ports.ts';
 
-/** How long the destination may take to say what became of its copy, ms. */
+/** Time for the destination to report on its copy, ms. */
 const WORD_MS = 20_000;
-/** For ending a copy, here or there, besides the time that the kernel takes to give its memory back, ms. */
+/** Time to end a copy, here or there, without freeing its memory, ms. */
 const END_MS = 30_000;
 
 /**
- * Starts a guest again whose memory was lost: only once the destination's copy is known to be gone, and after the rest of
- * the guest here has been ended. May run twice: a guest that was started already is found again.
+ * Restarts a guest whose memory was lost, after the destination's copy is proven gone and the rest here is ended.
+ * Repeatable: a started guest is found again.
  */
 export async function restartGuest(
   context: StepContext<'peer' | 'hypervisor' | 'network' | 'host'>,
@@ -50,7 +50,7 @@ async function endRemains(hypervisor: HypervisorPort, signal: AbortSignal): Prom
   }
 }
 
-/** The destination reports that its hypervisor is gone, or its host is proved off. GODWIT_RESTART without. */
+/** The destination reports that its hypervisor is gone, or its host is proved off. Otherwise GODWIT_RESTART. */
 async function copyThereIsGone(
   context: PermissionContext,
   signal: AbortSignal,
@@ -79,7 +79,7 @@ async function copyThereIsGone(
   throw cannot(context, why);
 }
 
-/** What is left of it there lacks memory that nobody has any more: it is taken down, unless all of it is there. */
+/** Removes the destination's remains, whose memory is incomplete; false if they are whole. */
 async function isBuried(context: StepContext<'peer'>, signal: AbortSignal): Promise<boolean> {
   try {
     await withDeadline('taking down what is left', endMs(context), signal, (bounded) =>
@@ -92,14 +92,17 @@ async function isBuried(context: StepContext<'peer'>, signal: AbortSignal): Prom
   }
 }
 
-/** Starts the guest's hypervisor again. GODWIT_DISK_OVERLAID if the start would write to an image that another one needs. */
+/**
+ * Starts the guest's hypervisor again. GODWIT_DISK_OVERLAID if it would write to an image that another one is based
+ * on.
+ */
 export async function relaunch(
   { request, hypervisor, host }: StepContext<'hypervisor' | 'host'>,
   launch: Launch,
   permission: StartPermission,
   signal: AbortSignal,
 ): Promise<GuestHandle> {
-  // The record of an earlier build does not list them.
+  // Missing in a record of an earlier build.
   const files = z.array(z.string()).safeParse(launch.writes).data ?? [];
   const written = files.map((file) => ({ name: file, file }));
   await refuseOverlaid(host.config, { guest: request.handle.name, written, files }, signal);

@@ -12,9 +12,8 @@ import type { NicNetwork } from '../../../../protocol/network.ts';
 import { Mutex } from '../../../../mutex.ts';
 import { ask, type LookDependencies, type MoverParts } from '../source-base.ts';
 
-/** Between two looks while memory moves, ms: what is younger is reported once the guest runs. */
+/** Interval between looks while memory moves, ms; newer connections are reported once the guest runs. */
 const LOOK_MS = 2000;
-/** All of one look and what follows from it, ms. */
 const WORK_MS = 3000;
 const ANSWER_MS = 2500;
 const LEARN_MS = 4000;
@@ -27,29 +26,27 @@ interface ConnectionTable {
 }
 
 /**
- * The guest's connections as this host tracks them, reported to the destination: all when it is armed, what is new while
- * memory moves, and the rest once the guest runs there. Never in between: reading the table starts a program, and the
- * guest is paused. Nothing of it ends a migration.
+ * Reports the guest's tracked connections to the destination: all when it is armed, new ones while memory moves, and
+ * the rest once the guest runs there. Never during the blackout, because reading the table starts a program. Errors
+ * never end a migration.
  */
 export class GuestConnections {
   readonly #table: ConnectionTable;
   readonly #mutex = new Mutex();
   readonly #over = new AbortController();
-  /** What the destination knows. */
   #handedOver: ReadonlyMap<string, Connection> = new Map();
   #leftOut = 0;
   #problem: string | undefined;
-  /** What the destination does not take. */
+  /** Reason why the destination takes none. */
   #refused: string | undefined;
   #unlearned: string | undefined;
   #following = false;
 
-  /** `table`: what this host tracks. */
   constructor(table: ConnectionTable = { trackedHere, readConnections }) {
     this.#table = table;
   }
 
-  /** The NICs with those addresses of the guest that its connections show. */
+  /** Adds the guest's addresses seen in its connections to its NICs. */
   async learn(
     { config, request }: Pick<LookDependencies, 'config' | 'request'>,
     nics: NicNetwork[],
@@ -66,7 +63,7 @@ export class GuestConnections {
     }
   }
 
-  /** Reports all; returns what came of it. Never rejects. */
+  /** Reports all. Never rejects. */
   async handOver(context: Dependencies, signal: AbortSignal): Promise<NamedCheck> {
     const check = (verdict: NamedCheck['verdict'], evidence: string): NamedCheck => ({
       name: 'connections',
@@ -96,7 +93,7 @@ export class GuestConnections {
     return check(rest.length === 1 ? 'pass' : 'warn', rest.join('; '));
   }
 
-  /** Reports what is new while memory moves. May be called again. */
+  /** Reports new ones while memory moves. Repeatable. */
   follow(context: Dependencies): void {
     if (this.#following) return;
     this.#following = true;
@@ -118,13 +115,12 @@ export class GuestConnections {
     }
   }
 
-  /** Reports the rest: the guest runs at its destination. Never rejects. */
+  /** Reports the rest, once the guest runs at its destination. Never rejects. */
   async last(context: Dependencies): Promise<void> {
     this.#following = true;
     await this.#look(context, this.#over.signal, true);
   }
 
-  /** What went wrong after the first time; none where all went well. */
   late(before: readonly Check[] = []): NamedCheck[] {
     const handedOver = before.some(
       ({ name, verdict }) => name === 'connections' && verdict === 'warn',
@@ -136,7 +132,7 @@ export class GuestConnections {
 
   async close(migrationId: string): Promise<void> {
     this.#over.abort(new Error('the migration has ended'));
-    // Of a mover that died while it asked.
+    // Left by a mover that died during a probe.
     await removeProbePort(migrationId);
   }
 

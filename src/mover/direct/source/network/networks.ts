@@ -6,7 +6,9 @@ import { didYouMean } from '../../../../protocol/nearest.ts';
 import { MAX_NICS, networkName, routesOf, type NicNetwork } from '../../../../protocol/network.ts';
 import type { LookDependencies, MigrationRun } from '../source-base.ts';
 
-/** How the guest's NICs are attached here, for the destination to map. GODWIT_USAGE for a mapping of nothing it has. */
+/**
+ * Attachments of the guest's NICs here, for the destination to map. GODWIT_USAGE for a mapping of an unknown network.
+ */
 export async function networksOf(
   context: LookDependencies,
   nics: readonly SourceNic[] | undefined,
@@ -29,7 +31,6 @@ export async function networksOf(
   throw godwitError('GODWIT_USAGE', { what: `${guest} is in no network ${unknown}` }, { hint });
 }
 
-/** What leads from this host to the guest, for the destination to admit. */
 export async function routesTo(
   context: Pick<LookDependencies, 'guest'>,
   signal: AbortSignal,
@@ -52,7 +53,7 @@ function unattached({ config, request }: LookDependencies, { id, port }: SourceN
   return godwitError('GODWIT_DEVICE_UNMAPPED', facts, { hint });
 }
 
-/** The right to run has gone: this host no longer leads to the guest. Never rejects: a route goes with its port at last. */
+/** Removes routes to the guest after the right to run has left. Never rejects, because they go with the port. */
 export async function withdrawNetworks(
   { state }: Pick<MigrationRun, 'state'>,
   signal: AbortSignal,
@@ -62,7 +63,6 @@ export async function withdrawNetworks(
   }
 }
 
-/** Leads this host to the guest again, which was started anew here. */
 export async function restoreNetworks(
   { state }: Pick<MigrationRun, 'state'>,
   signal: AbortSignal,

@@ -21,11 +21,10 @@ import {
 import type { MoverParts } from '../source-base.ts';
 import { configuredOf } from '../../../../network/probe/choose.ts';
 
-/** A host that does not watch yet is asked again so soon: it asks the destination, which may not know the guest yet. */
+/** Delay before a host that does not watch yet is asked again. */
 const AGAIN_MS = 250;
-/** A guest that is silent at the end is waited for by whoever watches it. */
+/** Time that watching hosts wait for a guest that is silent at the end, ms. */
 const END_MS = 6000;
-/** After a migration that failed, nobody waits for long. */
 const CLOSE_MS = 1000;
 const MAX_ADDRESSES = 8;
 
@@ -34,10 +33,7 @@ type Dependencies = Pick<MoverParts, 'config' | 'request' | 'state'>;
 const NO_ADDRESS =
   'no address of the guest is known; name it under `network.probe.addresses` of its source';
 
-/**
- * Other hosts' agents, which watch the guest while it moves. They are asked beside everything else: nothing waits for
- * them, and nothing that goes wrong with them is a failure of the migration.
- */
+/** Other hosts' agents that watch the guest. Nothing waits for them, and their errors do not matter. */
 export class SourceProbes {
   readonly #deps: Dependencies;
   readonly #connect: Connect;
@@ -57,14 +53,13 @@ export class SourceProbes {
     this.#log = log;
   }
 
-  /** It is about to be built at its destination: where the switch may come soon, the watch begins. */
+  /** Before the guest is built at its destination: begins watching if the switchover may come soon. */
   early(): void {
     const { plan, known } = this.#deps.state();
     const { memoryBytes = 0 } = known.description ?? {};
     if (isWatchedEarly(plan.settings.mode, memoryBytes)) this.#begin();
   }
 
-  /** A look at its stream. */
   saw(sample: MemorySample): void {
     if (this.#places === undefined && isNearSwitch(sample)) this.#begin();
   }
@@ -97,22 +92,20 @@ export class SourceProbes {
     }
   }
 
-  /** Memory begins to move; the first time counts. */
+  /** Memory begins to move; the first call counts. */
   memory(): void {
     this.#memoryMs ??= this.#clock.wallMs();
   }
 
-  /** The guest is paused, as far as this side has heard; the last time counts. */
+  /** The guest is paused; the last call counts. */
   stopped(): void {
     this.#stoppedMs = this.#clock.wallMs();
   }
 
-  /** It runs at its destination. */
   ran(): void {
     this.#ranMs = this.#clock.wallMs();
   }
 
-  /** As far as this side has heard, ms; 0 where it has not. */
   get stoodStillMs(): number {
     return Math.max(0, (this.#ranMs ?? 0) - (this.#stoppedMs ?? this.#ranMs ?? 0));
   }
@@ -128,19 +121,19 @@ export class SourceProbes {
     };
   }
 
-  /** The guest runs at its destination, and its memory is there: what was seen is fetched meanwhile. */
+  /** The guest runs at its destination with all memory: starts to fetch the results. */
   end(): void {
     this.#results ??= this.#fetch();
   }
 
-  /** One line a host. Never rejects. */
+  /** One line per host. Never rejects. */
   async results(): Promise<ProbeReport[]> {
     this.end();
     return (await this.#results) ?? [];
   }
 
   async #fetch(): Promise<ProbeReport[]> {
-    // A mover that took over has begun none, and those of the one before go on for a while.
+    // After a takeover, the earlier mover's watches continue for a while.
     const places = this.#places ?? (orderOf(this.#deps) === undefined ? [] : this.#open());
     this.#places = places;
     this.#over.abort(new Error('the watch is over'));
@@ -157,7 +150,7 @@ export class SourceProbes {
     return all;
   }
 
-  /** Whoever still watches is asked to end; where the migration is not done, also who goes on after it. Never rejects. */
+  /** Ends all watches, including those that outlive an unfinished migration. Never rejects. */
   async close(id: string, isDone: boolean): Promise<void> {
     this.#over.abort(new Error('the migration has ended'));
     const places = this.#places ?? [];
@@ -167,7 +160,7 @@ export class SourceProbes {
   }
 }
 
-/** What is to be watched; undefined where nobody can: it has no NIC here, or nobody knows an address of it. */
+/** Undefined if nothing can be watched: no NIC here, or no known address. */
 function orderOf({ config, request, state }: Dependencies): WatchOrder | undefined {
   const { probe } = config.network;
   const { networks = [] } = state().known;
@@ -179,7 +172,6 @@ function orderOf({ config, request, state }: Dependencies): WatchOrder | undefin
   return { id: request.id, guest, to, nics, probing, leaseMs: LEASE_MS };
 }
 
-/** Those that are configured come first: they are meant. */
 function withAddresses(nic: NicNetwork, configured: readonly string[]): NicNetwork {
   const addresses = [...new Set([...configured, ...nic.addresses])].slice(0, MAX_ADDRESSES);
   return { ...nic, addresses };

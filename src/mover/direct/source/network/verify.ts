@@ -23,14 +23,13 @@ import { ask, type MoverParts } from '../source-base.ts';
 import type { GuestChanges, sameMachine } from '../guest/guest-changes.ts';
 import type { SourceProbes } from './probes.ts';
 
-/** The destination's looks, which take 6 s at most, ms. */
+/** Limit for the destination's looks, which take up to 6 s, ms. */
 const ANSWER_MS = 8000;
-/** And devices that it plugs in, ms. */
 const PLUG_MS = 7000;
 const BEFORE = NOT_KNOWN_BEFORE;
 
 const LOOKED_AT_THERE = ['disks', 'plugged', 'segment', 'connections'] as const;
-/** A peer speaks of its own host, and of these looks alone. */
+/** A peer only reports on its own host, with these looks. */
 const isLookThere = ({ name, side, error }: Check): boolean =>
   side === 'destination' && error === undefined && LOOKED_AT_THERE.some((each) => each === name);
 const DIFFERS_HINT =
@@ -45,8 +44,8 @@ type Dependencies = Pick<MoverParts, 'config' | 'request' | 'state' | 'guest' | 
 };
 
 /**
- * What is seen of the guest from outside of its hypervisor, before and after: by this host, and by the destination. It is
- * looked at beside everything else; nothing that is seen, or cannot be, fails a migration whose guest runs.
+ * External checks of the guest, before and after, by this host and the destination. They run in the background, and
+ * cannot fail a migration whose guest runs.
  */
 export class SourceVerification {
   readonly #deps: Dependencies;
@@ -55,19 +54,18 @@ export class SourceVerification {
   #there: Promise<VerifyAnswer | string> | undefined;
   #clockAfter: Promise<VerificationCheck> | undefined;
 
-  /** `askClock`: of a guest. */
   constructor(deps: Dependencies, clock: Clock, askClock?: typeof askGuestClock) {
     this.#deps = deps;
     this.#clock = new GuestClockLook(clock, askClock);
   }
 
-  /** While the destination is made: what the machine and the guest's clock are now. */
+  /** Reads the machine and the guest's clock while the destination is made. */
   before(compare: Compare): void {
     this.#compare = compare;
     void this.#clock.before(addressOf(this.#deps), () => this.#deps.state().stopped);
   }
 
-  /** The guest runs at its destination, and all of its memory is there. */
+  /** The guest runs at its destination with all memory. */
   begin(): void {
     this.#there ??= this.#askThere();
     this.#clockAfter ??= this.#guestClock();
@@ -88,7 +86,7 @@ export class SourceVerification {
     }
   }
 
-  /** All of it, once the source's hypervisor has ended. Never rejects. */
+  /** All checks, once the source's hypervisor has ended. Never rejects. */
   async results(vantages: Report['vantages']): Promise<Check[]> {
     this.begin();
     const there = (await this.#there) ?? BEFORE;
@@ -120,7 +118,7 @@ export class SourceVerification {
     return inOrder([copies, ...checks, ...own, other]).slice(0, 128);
   }
 
-  /** `ended`: the finding if the source's hypervisor has ended. Only the kernel shows that: `retire` may have failed. */
+  /** `ended`: finding if the source's hypervisor has ended, which only the kernel proves. */
   async #copies(ended: Finding): Promise<VerificationCheck> {
     const { state, guest } = this.#deps;
     const { from } = state().plan;

@@ -14,16 +14,16 @@ import type { BalloonPolicy } from '../../../../protocol/public/balloon.ts';
 import type { LookDependencies } from '../source-base.ts';
 import type { StepContext } from '../ports.ts';
 
-/** A guest that gives up nothing more for so long has given up what it can, ms. */
+/** A guest that frees nothing for this time has freed all it can, ms. */
 const STILL_MS = 5000;
-/** Giving up is over by then, ms; less than the step may take. */
+/** Deadline of inflating, ms; less than the step may take. */
 const INFLATING_MS = 45_000;
 const LOOK_MS = 100;
-/** One that gets memory back gets some in this time, ms; and all of it is waited for so long. */
+/** A guest that regains memory shows some in this time, ms, and all of it within the second limit. */
 const RISEN_MS = 500;
 const RISING_MS = 4000;
 
-/** `--balloon`: what may be taken of the guest, or why nothing can be. No check where it is not asked for. */
+/** `--balloon`: memory that may be taken, or the reason for none. No check without the option. */
 export async function lookAtBalloon(
   context: LookDependencies,
   signal: AbortSignal,
@@ -47,8 +47,8 @@ export async function lookAtBalloon(
 }
 
 /**
- * Takes what may be taken now. What somebody else has taken since it was looked at first is not Godwit's to give back: then
- * nothing is taken, and the move is refused. May be repeated.
+ * Takes the memory that is available now. If another program has taken some since the first look, Godwit could not
+ * restore it, so nothing is taken and the move is refused. Repeatable.
  */
 export async function inflate(
   { state, record, hypervisor }: StepContext<'hypervisor'>,
@@ -69,14 +69,14 @@ export async function inflate(
   const target = look.actualBytes - take;
   if (take > 0) await balloon.resize(target, signal);
   const actualBytes = await whenStill(balloon, target, signal);
-  // It is not to go on looking for what it does not have.
+  // Stops the guest from searching for memory that it does not have.
   if (actualBytes > target) await balloon.resize(actualBytes, signal);
   const may = policy === 'free' ? look.freeBytes : look.availableBytes;
   const leftBytes = Math.max(0, may - (look.actualBytes - actualBytes));
   return { balloon: { takenBytes: Math.max(0, before - actualBytes), leftBytes } };
 }
 
-/** The guest has again what was taken of it, or is gone. */
+/** The guest has its memory back, or is gone. */
 export async function deflate(
   { state, hypervisor }: StepContext<'hypervisor'>,
   signal: AbortSignal,
@@ -86,12 +86,12 @@ export async function deflate(
   const session = await hypervisor.session(signal);
   const { balloon } = session;
   if (balloon === undefined || (await session.status(signal)).run === 'gone') return;
-  // A mover of the previous build wrote down no more than what it took.
+  // A mover of the previous build only recorded the amount taken.
   const before = inflatedFrom ?? (await balloon.look(signal)).wholeBytes;
   await balloon.resize(before, signal);
 }
 
-/** What the guest has once it gets nothing more back, bytes: a move before this one may have ended a moment ago. */
+/** Memory once it no longer grows, bytes; an earlier move may just have ended. */
 async function whenFull(
   balloon: Balloon,
   { actualBytes, wholeBytes }: BalloonLook,
@@ -108,7 +108,6 @@ async function whenFull(
   }
 }
 
-/** What the guest has once it gives up nothing more, bytes. */
 async function whenStill(balloon: Balloon, target: number, signal: AbortSignal): Promise<number> {
   const until = systemClock.monotonicMs() + INFLATING_MS;
   let least = Infinity;

@@ -10,16 +10,16 @@ import type { Knows } from '../../../../host/memory-sample/pages.ts';
 import { offerOf } from '../../../../host/wire.ts';
 import { askAhead, saidLink, settingsNow, type LookDependencies } from '../source-base.ts';
 
-/** As many characters as the journal holds of a reason. */
 const MAX_WORDS = 1024;
-/** A look that takes longer is not waited for, ms. */
 const LOOK_MS = 1000;
-/** Of that, for what the destination's cache has: most of it goes over the link, ms. */
+/** Part of it for the destination's cache, mostly link time, ms. */
 const KNOWN_MS = 700;
-/** What one look sees is enough. */
+/** Stops after one look. */
 const ONE_LOOK = AbortSignal.abort();
 
-/** The data path that memory will take, once it is known what the destination offers. GODWIT_CAPABILITY for a wire that is none. */
+/**
+ * Chooses memory's data path, given the destination's offer. GODWIT_CAPABILITY if the requested wire is unavailable.
+ */
 export async function chooseDataPath(
   deps: LookDependencies,
   {
@@ -65,9 +65,8 @@ export async function chooseDataPath(
 }
 
 /**
- * What the guest's memory holds, by one look at a small sample of its pages, and how much of that the destination's cache has
- * where the wire may carry it; undefined where nobody can look. What it writes takes seconds to see, and a migration does not
- * wait for that.
+ * Content of the guest's memory from one look at a few pages, with the share in the destination's cache if the wire
+ * is possible; undefined if unreadable. Writes would take seconds to measure, and a migration does not wait for that.
  */
 async function mixOf(
   deps: LookDependencies,
@@ -100,7 +99,7 @@ async function knownThere(deps: LookDependencies, signal: AbortSignal): Knows {
 
 type ChosenPath = NonNullable<StepFacts['path']>;
 
-/** A stream that was chosen, and that this guest's hypervisor cannot send, is given up for the one that was asked for. */
+/** Replaces a chosen stream that this guest's hypervisor cannot send by the requested one. */
 export async function streamFrom(
   { state }: LookDependencies,
   session: SourceSession,
@@ -113,7 +112,7 @@ export async function streamFrom(
   return reason === undefined ? {} : { path: plainly(path, reason) };
 }
 
-/** What the destination finds; a stream that was chosen, and that its hypervisor cannot take, is given up likewise. */
+/** The destination's findings; a chosen stream that its hypervisor cannot receive is replaced likewise. */
 export async function assessStream<T extends { readonly checks: readonly Check[] }>(
   { state }: LookDependencies,
   body: Preparation,

@@ -25,7 +25,7 @@ import {
   type MoverParts,
 } from '../source-base.ts';
 
-/** Once the hypervisor has sent everything, the rest may take this long to arrive, ms. */
+/** Time for data in flight after the hypervisor has sent everything, ms. */
 const CLOSE_MS = 5000;
 
 type Dependencies = Pick<
@@ -33,19 +33,18 @@ type Dependencies = Pick<
   'config' | 'request' | 'dir' | 'guest' | 'peer' | 'state' | 'dispatch'
 > & { readonly underWay: Pick<UnderWay, 'downtimeMs'> };
 
-/** Where the hypervisor is to send its stream. */
 export interface Target {
   readonly address: string;
   readonly tlsHostname: string | undefined;
 }
 
-/** The data path of memory out of this host: straight to the other hypervisor, or into this mover's end of the wire. */
+/** Memory's path out of this host: to the other hypervisor, or to this mover's end of the wire. */
 export class SourceDataPath {
   readonly #deps: Dependencies;
   readonly #openers: WireOpeners | undefined;
   readonly #log: Log;
   #wire: SourceWire | undefined;
-  /** The destination's mover at the time; another one knows nothing of this session. */
+  /** The destination's mover of this session; another one does not know it. */
   #mover: string | undefined;
   #why: string | undefined;
 
@@ -59,22 +58,22 @@ export class SourceDataPath {
     return this.#openers !== undefined;
   }
 
-  /** A session of the wire stands, or is about to be found broken. */
+  /** A wire session exists, possibly broken. */
   get isOpen(): boolean {
     return this.#wire !== undefined;
   }
 
-  /** Its session stands, and has no link now: that is its own to repair. */
+  /** The session has no link now, which it repairs by itself. */
   get isCut(): boolean {
     return this.#why === undefined && this.#wire?.measure.cutForMs !== undefined;
   }
 
-  /** Its session has a link, so the mover at the other end lives. */
+  /** The session has a link, so the other mover lives. */
   get hasLink(): boolean {
     return this.isOpen && this.#why === undefined && !this.isCut;
   }
 
-  /** Makes the path ready and says where memory is to be sent. An earlier session is journaled and closed. */
+  /** Opens the path and returns the target for memory. Journals and closes an earlier session. */
   async open(facts: StepFacts, signal: AbortSignal): Promise<Target> {
     const { memoryAddress, tlsHostname, wire } = facts;
     if (memoryAddress === undefined) throw missing('memoryAddress');
@@ -90,7 +89,7 @@ export class SourceDataPath {
     const { plan, known } = this.#deps.state();
     const settings = settingsNow(this.#deps);
     const socket = path.join(this.#deps.dir, 'wire.sock');
-    // A mover that was killed has left its own.
+    // Left by a mover that was killed.
     await rm(socket, { force: true });
     const graceMs = settings.linkGraceMs ?? DEFAULT_LINK_GRACE_MS;
     const terms = termsFor(this.#deps.config, plan.guest, graceMs);
@@ -119,7 +118,7 @@ export class SourceDataPath {
       signal,
     );
     this.#wire = opened;
-    // The time of day may have changed it meanwhile.
+    // The time of day may have changed the cap.
     this.limit(settingsNow(this.#deps).maxBandwidth);
     this.#mover = this.#deps.peer.moverAddress;
     opened.ended.catch((thrown: unknown) => this.#broke(opened, thrown));
@@ -127,17 +126,15 @@ export class SourceDataPath {
     return { address: `unix:${socket}`, tlsHostname: undefined };
   }
 
-  /** How the hypervisor's end of the stream is set up. */
   setup(): StreamSetup {
     return streamSetup(this.#deps);
   }
 
-  /** The downtime that the hypervisor may plan for now, ms. */
   downtimeMs(): number {
     return this.#deps.underWay.downtimeMs();
   }
 
-  /** Caps what the wire sends from now on, bytes/s; undefined: no cap. */
+  /** Cap of the wire from now on, bytes/s; undefined: none. */
   limit(bytesPerS: number | undefined): void {
     this.#wire?.limit(bytesPerS);
   }
@@ -149,14 +146,14 @@ export class SourceDataPath {
     this.#log.warn({ error }, 'the wire is broken');
   }
 
-  /** A destination's mover that was replaced will not answer for the session: nobody has to wait until its grace is over. */
+  /** A replaced mover does not answer for the session, so its grace period is not waited for. */
   mind(moverAddress: string | undefined): void {
     if (this.#wire === undefined || moverAddress === this.#mover) return;
     this.#mover = moverAddress;
     this.#wire.abort(new Error('another mover works at the destination'));
   }
 
-  /** The stream has ended: waits for what is under way, and journals what the wire did. */
+  /** The stream has ended: waits for data in flight, and journals the wire's figures. */
   async end(): Promise<void> {
     const wire = this.#wire;
     if (wire === undefined) return;
@@ -164,7 +161,6 @@ export class SourceDataPath {
     this.#recordFigures(wire);
   }
 
-  /** Breaks off what there is. */
   abort(why: string): void {
     const wire = this.#wire;
     if (wire === undefined) return;
@@ -180,7 +176,6 @@ export class SourceDataPath {
   }
 }
 
-/** Its other addresses, with the port on which the destination's mover waits. */
 function otherAddresses({ request }: Dependencies, memoryAddress: string): string[] {
   const { address, addresses = [] } = request.peer;
   const all = [address, ...addresses].map((each) =>
@@ -189,7 +184,6 @@ function otherAddresses({ request }: Dependencies, memoryAddress: string): strin
   return [...new Set(all)].filter((each) => each !== memoryAddress);
 }
 
-/** How the source’s end of the stream is set. */
 export function streamSetup(
   context: Pick<Dependencies, 'config' | 'dir' | 'state' | 'underWay'>,
 ): StreamSetup {
@@ -204,7 +198,7 @@ export function streamSetup(
     ...(description?.disks === undefined ? {} : { disks: true }),
     ...sharedVolumes(context),
   };
-  // The wire has a cap and a TLS of its own, and its hypervisor speaks to this mover alone.
+  // The wire has a separate cap and TLS.
   if (goesByWire(context)) return { ...setup, tls: false };
   const { maxBandwidth } = settingsNow(context);
   return {
@@ -216,7 +210,7 @@ export function streamSetup(
   };
 }
 
-/** What has a place at the destination and is no image of a disk. */
+/** Places at the destination that are not disk images. */
 function sharedVolumes({ state }: Pick<MoverParts, 'state'>): Pick<StreamSetup, 'shared'> {
   const { places = [], description } = state().known;
   if (description?.disks !== undefined || places.length === 0) return {};

@@ -12,9 +12,8 @@ import type { Surroundings } from '../../../engine/surroundings.ts';
 import type { WireOffer } from '../../../../protocol/wire.ts';
 import { leftOf } from '../../../engine/time-limit.ts';
 
-/** What is not known by then is not waited for any longer, ms. */
+/** Maximum wait for unfinished looks, ms. */
 const MAX_WAIT_MS = 200;
-/** As many characters as the journal holds of a reason. */
 const MAX_WORDS = 1024;
 
 type Dependencies = Pick<MoverParts, 'guest' | 'request' | 'state' | 'config' | 'dispatch'> & {
@@ -23,16 +22,16 @@ type Dependencies = Pick<MoverParts, 'guest' | 'request' | 'state' | 'config' | 
 type MeasureResult = { readonly measured: GuestMeasure } | { readonly why: string };
 
 /**
- * What a migration will probably come to, for its report, where no plan has said it: the guest is looked at while the
- * destination is made ready, so that the migration waits for nothing.
+ * Predicts a migration without a plan, for its report. Looks at the guest while the destination is prepared, so that
+ * the migration waits for nothing.
  */
 export class Forecast {
   readonly #deps: Dependencies;
   readonly #enough = new AbortController();
-  /** A step's own signal ends with the step, and the look goes on over several. */
+  /** Not a step's signal, because the look spans several steps. */
   readonly #over = new AbortController();
   #measuring: Promise<MeasureResult> | undefined;
-  /** What the destination has, as it has let the guest in; absent with an earlier build, and after a takeover. */
+  /** The destination's offer at its admission; absent with an earlier build, and after a takeover. */
   #offer: WireOffer | undefined;
   readonly #load: Surroundings['processorLoad'];
 
@@ -50,12 +49,11 @@ export class Forecast {
     this.#offer = offer;
   }
 
-  /** Looks no more. */
   close(): void {
     this.#over.abort();
   }
 
-  /** The prediction by what is known by now, or why there is none. Never throws. */
+  /** Prediction from the current facts, or the reason for none. Never throws. */
   async facts(signal: AbortSignal): Promise<Pick<StepFacts, 'prediction' | 'unpredicted'>> {
     if (!isWanted(this.#deps) || this.#deps.state().known.prediction !== undefined) return {};
     this.#enough.abort();
@@ -98,7 +96,7 @@ export class Forecast {
   }
 }
 
-/** A plan has said it; and a guest that is shut down sends no memory. */
+/** Not needed after a plan, or if the guest shuts down and sends no memory. */
 function isWanted({ request, state }: Dependencies): boolean {
   return request.prediction === undefined && state().plan.settings.mode !== 'cold';
 }
@@ -109,7 +107,7 @@ interface ForecastFacts {
   readonly load: Processors | undefined;
 }
 
-/** As a plan counts them, so that what is learned from one is true of the other. */
+/** Counted as in a plan, so that learning applies to both. */
 function processorsOf({ offer, load }: ForecastFacts, cores: number): Processors[] {
   if (offer === undefined) return [{ cores }];
   return load === undefined ? [{ cores }, { cores: offer.cores }] : [load, offer];
@@ -147,7 +145,7 @@ async function predictionOf(
       ownMoves: request.ownMoves,
       disks: bytes === undefined ? undefined : { bytes, writtenBytesPerS },
       processors: processorsOf(seen, own.cores),
-      // What has passed is known, and only the end is not.
+      // Elapsed time is known, only the end is not.
       aroundMs: passedMs + END_MS,
       settings: {
         ...settings,

@@ -2,15 +2,14 @@ import { systemClock } from '../../../../clock.ts';
 import { godwitError } from '../../../../errors.ts';
 import type { StepContext } from '../ports.ts';
 
-/** Between two looks at whether the path of the disks still stands while the guest is being stopped. */
+/** Interval between looks at the disks' path while the guest is being stopped. */
 const GUARD_MS = 20;
-/** A session whose link was reset stands again within so long, and some round trips more, ms. */
+/** Time for a session to reconnect after a reset, ms, plus some round trips. */
 const JOIN_MS = 100;
 const JOIN_ROUND_TRIPS = 4;
-/** The guest is paused for longer than this for no link, ms. */
 const MAX_CUT_MS = 1000;
 
-/** Waits until the path of the disks has a link, the guest running; GODWIT_DISK_FAILED once it is lost. */
+/** Waits with the guest running until the disks' path has a link; GODWIT_DISK_FAILED once it is lost. */
 export async function untilLinked(
   context: StepContext<'disks'>,
   signal: AbortSignal,
@@ -23,9 +22,9 @@ export async function untilLinked(
 }
 
 /**
- * Minds the copies of disks until the hypervisor holds the switch to post-copy; GODWIT_DISK_FAILED once their path is
- * lost. To stop the guest QEMU flushes the copies; where it cannot, it says nothing, tries again while the guest stands
- * still, and has its migration fail at the very end for it (10.0 seen): then the guest would be in two halves.
+ * Watches disk copies until the hypervisor stops at the switch to post-copy; GODWIT_DISK_FAILED once their path is
+ * lost. QEMU flushes the copies to stop the guest. If it cannot, it silently retries with the guest stopped, and
+ * fails the migration at the very end (seen in 10.0), which would leave the guest in two halves.
  */
 export async function guardPostcopy(
   context: StepContext<'disks'>,
@@ -38,7 +37,7 @@ export async function guardPostcopy(
   }
 }
 
-/** Ends the copies, the guest paused: GODWIT_DISK_FAILED as soon as that is in vain, since their path is lost. */
+/** Ends the copies of a paused guest: GODWIT_DISK_FAILED as soon as their path is lost. */
 export async function finishDisks(
   context: StepContext<'disks'>,
   signal: AbortSignal,
@@ -62,18 +61,18 @@ async function mindLink(context: StepContext<'disks'>, signal: AbortSignal): Pro
   }
 }
 
-/** GODWIT_DISK_FAILED where there are copies and no path for them; a mover that takes over has none yet. */
+/** GODWIT_DISK_FAILED if there are copies without a path; a mover that takes over has no path yet. */
 export function assertDisksOpen(context: StepContext<'disks'>): void {
   const [copy] = context.state().known.copies ?? [];
   if (copy !== undefined && !context.disks.copies.isOpen) throw pathLost(context);
 }
 
-/** A paused guest does not wait for its mover there to be replaced: nothing was handed over, so it may run on here at once. */
+/** A paused guest does not wait for a replaced mover, since it can run here at once. */
 function assertLinked(context: StepContext<'disks'>): void {
   const { cutForMs, roundTripMs } = context.disks.copies.link ?? {};
   if (cutForMs === undefined || roundTripMs === undefined) return;
   if (cutForMs <= Math.min(JOIN_MS + JOIN_ROUND_TRIPS * roundTripMs, MAX_CUT_MS)) return;
-  // The hypervisor waits for the path to take something, and hears of nothing else until it is gone.
+  // The hypervisor blocks on the path until the path is gone.
   context.disks.copies.abort('it had no link while the guest was paused');
   throw pathLost(context);
 }
@@ -85,7 +84,7 @@ function pathLost(context: StepContext<'disks'>): Error {
   return godwitError('GODWIT_DISK_FAILED', { guest, device: copy?.node ?? 'of the guest', reason });
 }
 
-/** A try to stop the guest that failed: QEMU would come to fail for it once the guest is in two halves. */
+/** Detects a failed attempt to stop the guest, before it is in two halves. */
 export async function assertStopped(
   { state, hypervisor }: StepContext<'hypervisor'>,
   signal: AbortSignal,

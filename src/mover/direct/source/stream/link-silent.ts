@@ -9,15 +9,14 @@ import type { SourceDisks } from '../disks/disks.ts';
 import type { MigrationRun } from '../source-base.ts';
 import type { SourceDataPath } from './data-path.ts';
 
-/** A destination out of reach for so long, before the switch, ends the try, ms. */
+/** Longest time without contact before the switchover; the attempt then ends, ms. */
 const SILENCE_MS = 45_000;
 
-/** What to look at where nothing of the other host was heard over its link. */
 function linkHint({ plan: { guest, from, to } }: Pick<SourceState, 'plan'>): string {
   return `Check the link between ${from} and ${to} (cable, switch, firewall, address), and that ${to} is up. ${guest} runs on at ${from}.`;
 }
 
-/** A question that took too long says nothing of the cause: over this link nothing was heard for so long. */
+/** Replaces a timeout, which does not show the cause, by the silence of the link. */
 export function linkSilent(
   error: SerialError,
   address: string,
@@ -41,14 +40,13 @@ interface LinkDependencies {
   readonly backingFiles: Pick<SourceBackingFiles, 'isOpen'>;
 }
 
-/** A cut that the wire hides is not a loss of the destination either. */
+/** A cut that the wire hides does not count as a lost destination. */
 export function silenceOf({ dataPath, disks, backingFiles, state }: LinkDependencies): number {
   return dataPath.isOpen || disks.isOpen || backingFiles.isOpen
     ? Math.max(SILENCE_MS, graceMs(state()))
     : SILENCE_MS;
 }
 
-/** The destination’s own report that it cannot go on; undefined if it can. */
 export function lossIn(
   status: DestinationStatus,
   { request }: Pick<MigrationRun, 'request'>,

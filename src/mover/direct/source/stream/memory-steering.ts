@@ -22,7 +22,6 @@ import { WriteLooks } from './write-looks.ts';
 
 const SET_MS = 10_000;
 
-/** Who takes decisions into the journal, one by one. */
 interface Recorder {
   readonly state: SourceState;
   record(event: SourceEvent): Promise<void>;
@@ -41,14 +40,12 @@ export type SteeringDependencies = Pick<MoverParts, 'config' | 'guest'> &
     readonly timedCap: Pick<TimedCap, 'saw'>;
   };
 
-/** Asks the steering after each look at the stream, and journals what it decides. */
 export class MemorySteering {
   readonly #recorder: Recorder;
-  /** Of the stream that runs. */
   #levers: readonly SteeringMeasure[] | undefined;
   readonly #looks: WriteLooks;
   readonly #recent = new RecentRate();
-  /** Post-copy is due, and the destination was not ready for it. */
+  /** Post-copy is due, but the destination was not ready. */
   isWaiting = false;
 
   constructor(recorder: Recorder, clock: Pick<Clock, 'sleep'>) {
@@ -56,14 +53,14 @@ export class MemorySteering {
     this.#looks = new WriteLooks(clock);
   }
 
-  /** Resolves once a decision is in the journal, so that no look decides the same again. */
+  /** Resolves once a decision is journaled, so that no look repeats it. */
   async look(
     context: SteeringDependencies,
     sample: MemorySample,
     leftMs: number,
     signal: AbortSignal,
   ): Promise<void> {
-    // What is held back on purpose tells nothing of the guest or the link.
+    // A stream that is held back says nothing about the guest or the link.
     if (context.disks.holdsSwitch) return;
     context.underWay.saw(sample, signal);
     this.#recent.saw(sample);
@@ -86,7 +83,7 @@ export class MemorySteering {
       this.isWaiting = false;
       return;
     }
-    // Post-copy stops the guest at once. Until the other side is ready it runs on here, and the next look decides anew.
+    // Post-copy stops the guest at once, so the other side must be ready; else the next look decides again.
     const mayCome =
       decision.what !== 'postcopy' || (await this.#makeReady(context, sample, signal));
     this.isWaiting = !mayCome;
@@ -98,7 +95,7 @@ export class MemorySteering {
     return doing.kind === 'do' && doing.step === 'memory' && !stopped;
   }
 
-  /** The other side is ready for the switch to post-copy, and this one has sent what goes ahead of it. */
+  /** True once the other side is ready for post-copy, and the queue ahead of it is sent. */
   async #makeReady(
     context: SteeringDependencies,
     sample: MemorySample,
@@ -108,20 +105,20 @@ export class MemorySteering {
     const isEmpty = await context.pace.empty(sample, signal);
     if (!this.#isDue) return true;
     if (isEmpty && (await isReadyThere(context, signal))) return true;
-    // The look after the switch is free again fills it.
+    // The next look after the hold resumes the stream.
     if (this.#isDue && !context.disks.holdsSwitch) await context.pace.fill(signal);
     return false;
   }
 
-  /** Looks at the guest's pages no more: the guest stops, or the first round is over. */
+  /** Stops sampling the guest's pages: the guest stops, or the first round is over. */
   close(): void {
     this.#looks.close();
   }
 }
 
 /**
- * Sets what was decided on the stream that runs; twice is as good as once. A setting that QEMU refuses does not fail
- * the migration: it is journaled as not set, and may be decided again.
+ * Applies a decision to the running stream; idempotent. A setting that QEMU refuses does not fail the migration: it
+ * is journaled as not set, and may be decided again.
  */
 export async function setSteering(
   { state, dispatch, hypervisor, dataPath }: StepContext<'hypervisor' | 'dataPath'>,
@@ -148,15 +145,14 @@ export async function setSteering(
 }
 
 /**
- * The destination's mover may take this long to answer, ms: memory fills the same link. The guest runs meanwhile, so that a
- * slow answer costs it nothing; a mover that is dead refuses the connection at once.
+ * Time for the destination's mover to answer, ms; memory fills the same link. The guest runs meanwhile, so a slow
+ * answer costs nothing.
  */
 const ANSWER_MS = 5000;
 
 /**
- * Whether the switch would find its other end: the destination's mover answers now and waits for the guest, and what the
- * mover carries has a link. To be asked before the guest is stopped: towards a mover that is dead it would be paused
- * until another has taken over.
+ * True if the destination's mover answers and waits for the guest, and its path has a link. Asked before the guest is
+ * stopped; otherwise it would be paused until a dead mover is replaced.
  */
 export async function isReadyThere(
   context: ReadyDependencies,
@@ -168,7 +164,7 @@ export async function isReadyThere(
   const status = await context.peer
     .once((api) => api.status({}, options))
     .catch(() => {
-      // Whatever it is: the next look asks again, and the watch over the destination minds how long that has lasted.
+      // Any error: the next look asks again, for a limited time.
       signal.throwIfAborted();
       return undefined;
     });
@@ -181,7 +177,7 @@ function haveLinks({ dataPath, disks, state }: ReadyDependencies): boolean {
   return disks.isOpen && disks.areWhole && disks.link?.cutForMs === undefined;
 }
 
-/** A rehearsal comes to its switch unarmed. */
+/** A rehearsal reaches its switchover unarmed. */
 function waits({ state, hypervisor }: DestinationStatus): boolean {
   return (state === 'armed' || state === 'prepared') && hypervisor !== 'gone';
 }

@@ -13,31 +13,30 @@ import { endsByContent, streamAddress } from './under-way.ts';
 type Dependencies = Pick<MoverParts, 'config' | 'state' | 'guest' | 'tookOver'>;
 
 const SET_MS = 10_000;
-/** By a younger stream nobody can tell what the link carries, ms: what goes at first goes into the kernel's queue. */
+/** Age of a stream that shows the link's rate, ms; the first data only fills the kernel's queue. */
 const KNOWN_AFTER_MS = 1000;
-/** Between two looks at the queue that is emptied, ms. */
 const EMPTY_EVERY_MS = 20;
-/** What the kernel may hold at the switch. A link of 100 Mbit/s carries that within 10 ms. */
+/** Queue allowed at the switchover; a link of 100 Mbit/s sends it within 10 ms. */
 const NEARLY_EMPTY_BYTES = 128 * 1024;
-/** What pre-copy may send while it is held back, bytes/s. */
+/** Rate of pre-copy while it is held back, bytes/s. */
 export const TRICKLE = 64 * 1024;
-/** At first so much of the link is for memory that the guest does not wait for, and for so long once it runs there, ms. */
+/** Initial share of the link for background memory, and its duration after the guest's start there, ms. */
 const FIRST_SHARE = 0.25;
 const FIRST_MS = 500;
 
 /**
- * Keeps short what a guest stands still for in post-copy over a link that is slower than its hypervisor. What the kernel
- * holds of the stream goes ahead of the devices' state at the switch, and afterwards ahead of each page that the guest
- * waits for. So it is let go before the switch, the guest running, and memory that nobody waits for comes slowly at first.
+ * Shortens the guest's stalls in post-copy over a link that is slower than its hypervisor. The kernel's queue of the
+ * stream delays the device state at the switchover, and each requested page afterwards. Therefore the queue is
+ * drained before, while the guest runs, and background memory starts slowly.
  */
 export class PostcopyPace {
   readonly #deps: Dependencies;
-  /** Absent: nobody can look. */
+  /** Absent: unreadable. */
   readonly #queued: QueuedBytes | undefined;
   readonly #clock: Pick<Clock, 'sleep'>;
   readonly #log: Log;
   #isHeld: boolean | undefined;
-  /** Of the stream, when the guest was first seen to run there, ms. */
+  /** Stream time when the guest was first seen to run there, ms. */
   #runsSinceMs: number | undefined;
 
   constructor(
@@ -53,9 +52,9 @@ export class PostcopyPace {
   }
 
   /**
-   * Resolves once the kernel holds next to nothing of the stream. Pre-copy sends next to nothing meanwhile. True also where
-   * that is not worth its time, and where nobody can look or knows the link yet: the switch may come. False where the link
-   * carries nothing.
+   * Resolves once the kernel's queue is nearly empty; pre-copy sends almost nothing meanwhile. True if the switchover
+   * may come, even without draining: not worth the time, unreadable, or unknown link. False if the link carries
+   * nothing.
    */
   async empty(sample: MemorySample, over: AbortSignal): Promise<boolean> {
     const address = streamAddress(this.#deps);
@@ -85,7 +84,7 @@ export class PostcopyPace {
     }
   }
 
-  /** The switch does not come now: pre-copy goes on as it was set up. */
+  /** The switchover does not come now: restores pre-copy's rate. */
   async fill(over: AbortSignal): Promise<void> {
     if (!hasOneStream(this.#deps)) return;
     const bytesPerS = settingsNow(this.#deps).maxBandwidth ?? 0;
@@ -96,16 +95,15 @@ export class PostcopyPace {
     this.#isHeld = false;
   }
 
-  /** Pre-copy, or what follows by post-copy, is held back on purpose. */
   get isHolding(): boolean {
     return this.#isHeld === true;
   }
 
-  /** A look at the stream. A mover that took over does not know what the other one held back. */
+  /** Handles a look at the stream, possibly held back by an earlier mover. */
   async saw({ totalMs }: Pick<MemorySample, 'totalMs'>, over: AbortSignal): Promise<void> {
     const { doing } = this.#deps.state();
     const isInMemory = doing.kind === 'do' && doing.step === 'memory';
-    // Whoever has let memory flow has looked at it before anything was held back.
+    // The mover that started memory has looked before anything was held back.
     this.#isHeld ??= hasOneStream(this.#deps) && (!isInMemory || this.#deps.tookOver());
     if (!this.#isHeld) return;
     if (!isInMemory) {
@@ -133,8 +131,8 @@ export class PostcopyPace {
 }
 
 /**
- * Whether the hypervisor sends by one connection of its own. Over several it counts what it sends in packets that are larger
- * than what it may send meanwhile.
+ * True if the hypervisor sends over one connection. With several, its packets are larger than the reduced rate
+ * allows.
  */
 function hasOneStream(context: Pick<MoverParts, 'state' | 'guest'>): boolean {
   const { plan, known } = context.state();

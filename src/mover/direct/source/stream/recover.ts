@@ -6,20 +6,17 @@ import type { Log } from '../../../../log.ts';
 import { ask, unproved } from '../source-base.ts';
 import type { StepContext } from '../ports.ts';
 
-/** Between two tries, ms. */
 const AGAIN_MS = 250;
-/** From the order to connect until memory flows; then the path is taken for dead, ms. */
+/** Longest time from the connect order to flowing memory; the path then counts as dead, ms. */
 const FLOWS_MS = 5000;
-/** Between two looks at a stream that is being resumed, ms. */
 const LOOK_MS = 25;
-/** How long the destination may take to close the old connection and to listen, ms. */
+/** Time for the destination to close the old connection and to listen, ms. */
 const LISTEN_MS = 10_000;
 
 /**
- * Resumes a post-copy stream that is broken, or is stalled in a link that says nothing of it: over the first
- * path to the destination that answers, the destination listens anew, and the source connects anew. Only then does the
- * source close the old connection: as long as no path is open, TCP may still bring the stream back by itself.
- * Tries until it works or `limitMs` is over; a connection that breaks again is a new event and a new call.
+ * Resumes a post-copy stream that is broken, or stalled in a silent link. Over the first path that answers, the
+ * destination listens again and the source connects again. Only then is the old connection closed, because TCP may
+ * still revive it while no path is open. Repeats until it works or `limitMs` is over.
  */
 export async function recoverPostcopy(
   context: StepContext<'peer' | 'hypervisor' | 'dataPath'>,
@@ -53,8 +50,8 @@ export async function recoverPostcopy(
 }
 
 /**
- * `back`: bytes move again, or the stream has ended, without anybody's help. `all-sent`: only the last bytes are in
- * flight, which QEMU sends no second time: TCP brings them, or nobody.
+ * `back`: the stream recovered or ended by itself. `all-sent`: only the last bytes are in flight, which QEMU never
+ * sends again, so only TCP can deliver them.
  */
 async function look(
   session: SourceSession,
@@ -69,7 +66,7 @@ async function look(
   return remainingBytes === 0 ? 'all-sent' : 'still';
 }
 
-/** One try over the path in use; false where the new connection did not come to life. */
+/** One attempt over the current path; false if the new connection did not work. */
 async function takeUp(
   context: StepContext<'peer' | 'hypervisor' | 'dataPath'>,
   session: SourceSession,
@@ -89,14 +86,14 @@ async function takeUp(
     const { stream } = await session.status(signal);
     if (stream === 'postcopy-active' || stream === 'completed') return true;
     left ||= stream === 'postcopy-recovering';
-    // Before 8.2 it is still called paused until the connection is there.
+    // QEMU before 8.2 reports paused until the connection exists.
     if (left && stream !== 'postcopy-recovering') return false;
     if (systemClock.monotonicMs() > until) return false;
     await systemClock.sleep(LOOK_MS, signal);
   }
 }
 
-/** A destination that was shown to be off will not be recovered: that record says more than the failure. */
+/** A proof that the destination is off explains more than the failure. */
 export async function recoverOrProve(
   context: StepContext<'peer' | 'hypervisor' | 'dataPath' | 'host'>,
   limitMs: number,

@@ -1,7 +1,6 @@
 import type { StreamSettings } from '../../../../protocol/peer/migration.ts';
 import { streamModeOf, type MigrationSettings } from '../../../../protocol/public/migration.ts';
 
-/** The stream that was asked for. */
 export function streamAsked({
   mode,
   streams,

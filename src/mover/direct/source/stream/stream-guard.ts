@@ -5,49 +5,46 @@ import type { SourceEvent } from '../../../../migration/direct/source-state.ts';
 import type { SourceDataPath } from './data-path.ts';
 import type { DestinationPeer } from '../peer.ts';
 
-/** Still for less than this, nothing is asked of the link, ms. */
+/** Shorter stalls are ignored, ms. */
 const QUIET_MS = 500;
-/** How long the link may take to answer while the stream is stalled, ms. */
+/** Time for the link to answer during a stall, ms. */
 const ANSWER_MS = 600;
-/** Silent for so long in all, other paths are tried, ms. */
+/** Silence until other paths are tried, ms. */
 const SILENT_MS = 1500;
 
-/** What the guard works with. */
 export interface GuardDependencies {
   readonly clock: Clock;
   readonly peer: Pick<DestinationPeer, 'answers' | 'choose'>;
   readonly dispatch: (event: SourceEvent) => void;
-  /** Where the stream goes to: not always the path over which the movers speak. */
+  /** Target of the stream; may differ from the movers' path. */
   readonly streamAddress: () => string | undefined;
 }
 
-/** Pre-copy whose path takes nothing for so long is rolled back, as where the movers hear nothing of each other; ms. */
+/** Silence of pre-copy's path until it is undone, as between the movers, ms. */
 const GIVE_UP_MS = 45_000;
 
 /**
- * Minds the stream's bytes. Where they are stalled it asks the link, which TCP would find dead only after many minutes,
- * and says so when post-copy can be resumed, or pre-copy has to be given up.
+ * Watches the stream's bytes. During a stall it tests the link, which TCP would declare dead only after many minutes,
+ * and reports that post-copy can be resumed or pre-copy must be given up.
  */
 export class StreamGuard {
   readonly #parts: GuardDependencies;
   #sent = -1;
   #movedAt = 0;
   #wasSilent = false;
-  /** It was said that they are stalled, and nobody has to say it again. */
   #isReported = false;
-  /** The hypervisor has nothing left to send: what is stalled is in flight, or its answer is. */
+  /** The hypervisor has sent everything; only data or an answer in flight can stall. */
   #allSent = false;
 
   constructor(parts: GuardDependencies) {
     this.#parts = parts;
   }
 
-  /** How long the bytes have been stalled, ms. */
   get stillMs(): number {
     return this.#sent < 0 ? 0 : this.#parts.clock.monotonicMs() - this.#movedAt;
   }
 
-  /** A look at the stream: so many bytes were sent in all, before the switch or after it, and so many of memory are left. */
+  /** Handles a look at the stream: total bytes sent, before or after the switchover, and remaining memory. */
   saw(transferredBytes: number, step: 'memory' | 'drain', remainingBytes = Infinity): void {
     this.#allSent = step === 'drain' && remainingBytes === 0;
     if (transferredBytes === this.#sent) return;
@@ -65,8 +62,8 @@ export class StreamGuard {
   }
 
   /**
-   * Asks the link where the bytes are stalled. Rejects with the signal alone. A stream whose last bytes are in flight is
-   * let alone however long they take: QEMU sends them no second time, so taking it up anew would lose the guest.
+   * Tests the link during a stall. Only rejects with the signal. Never resumes a stream with only its last bytes in
+   * flight: QEMU does not send them again, so the guest would be lost.
    */
   async look(signal: AbortSignal): Promise<void> {
     if (this.#isReported || this.#allSent || this.stillMs < QUIET_MS) return;
@@ -87,7 +84,7 @@ export class StreamGuard {
     dispatch({ type: 'stalled', forMs: Math.round(stillMs) });
   }
 
-  /** Before the switch: a stream that cannot be resumed is given up. Rejects with the signal alone. */
+  /** Gives up a stream before the switchover, which cannot be resumed. Only rejects with the signal. */
   async lookBefore(signal: AbortSignal): Promise<void> {
     if (this.#isReported || this.stillMs < GIVE_UP_MS) return;
     const { peer, dispatch, streamAddress } = this.#parts;
@@ -100,12 +97,12 @@ export class StreamGuard {
     dispatch({ type: 'destination-lost', error: error.toJSON() });
   }
 
-  /** The hypervisor itself reported that the stream broke: what is stalled is known. */
+  /** The hypervisor itself reported the break. */
   known(): void {
     this.#isReported = true;
   }
 
-  /** It was resumed: from now on bytes are missed again. */
+  /** The stream was resumed, so stalls count again. */
   anew(): void {
     this.#movedAt = this.#parts.clock.monotonicMs();
     this.#wasSilent = false;
@@ -113,12 +110,11 @@ export class StreamGuard {
   }
 }
 
-/** A link that is back has first to send again what was kept; still for longer than this it is stuck, ms. */
+/** A returned link first resends old data; a longer stall means that it is stuck, ms. */
 const STUCK_MS = 10_000;
 
-/** What was seen of the wire's links: a cut is the wire's own to repair, and it is heard over a link that stands. */
+/** State of the wire's links. The wire repairs cuts, and a live link proves a live mover. */
 export class LinkState {
-  /** When it had no link, and when it had one. */
   #cutAt = -Infinity;
   #linkAt = -Infinity;
 
@@ -127,15 +123,12 @@ export class LinkState {
     if (hasLink) this.#linkAt = nowMs;
   }
 
-  /** When the other mover was heard over it last, as it has a link of its own process; monotonic ms. */
+  /** Last sign of the other mover, which has a live link; monotonic ms. */
   get heardAtMs(): number {
     return this.#linkAt;
   }
 
-  /**
-   * Whether bytes that have been stalled for `stillMs` are no reason to do anything: a cut of less than `graceMs` may be
-   * the cause, or several with little between them, after which they have been stalled for longer than any.
-   */
+  /** True if cuts shorter than `graceMs`, one or several in a row, may explain a stall of `stillMs`. */
   hides(stillMs: number, graceMs: number, nowMs: number): boolean {
     return nowMs - this.#cutAt < STUCK_MS || stillMs < graceMs + STUCK_MS;
   }

@@ -10,19 +10,19 @@ type Dependencies = Pick<MoverParts, 'config' | 'state' | 'guest' | 'tookOver'> 
 };
 
 const SET_MS = 10_000;
-/** QEMU plans for no shorter downtime, ms. */
+/** QEMU's minimum downtime limit, ms. */
 const MIN_DOWNTIME_MS = 1;
 
 /**
- * Keeps pre-copy from its switch while the copies of disks have no path to the destination. QEMU alone decides when it
- * stops the guest, and it has no order to put that off. Once it has stopped the guest it flushes every copy; a flush that
- * fails ends the migration, before `pre-switchover` (`migration_completion`, 7.2 to 10.0). During the hold QEMU sends 64 KiB/s
- * and plans for 1 ms of downtime, so it stops only a guest that writes nothing at all.
+ * Delays pre-copy's switchover while disk copies have no path to the destination. QEMU decides by itself when to stop
+ * the guest and has no order to postpone that. Once the guest is stopped, it flushes every copy, and a failed flush
+ * ends the migration before `pre-switchover` (`migration_completion`, 7.2 to 10.0). During the hold QEMU sends 64
+ * KiB/s and plans for 1 ms of downtime, so it would only stop a guest that writes nothing.
  */
 export class SwitchHold {
   readonly #deps: Dependencies;
   readonly #log: Log;
-  /** Undefined: nothing was set yet, and an earlier mover may have held the switch. */
+  /** Undefined: not set yet, and an earlier mover may have held the switchover. */
   #isHeld: boolean | undefined;
 
   constructor(deps: Dependencies, log: Log) {
@@ -34,10 +34,10 @@ export class SwitchHold {
     return this.#isHeld === true;
   }
 
-  /** After each look at the copies. A setting that the hypervisor does not take now is tried again after the next look. */
+  /** Called after each look at the copies; a failed setting is then tried again. */
   async set(isHeld: boolean, over: AbortSignal): Promise<void> {
     const { doing, stopped } = this.#deps.state();
-    // After the stop no question to the monitor may delay the switch. The wire's stream ends with its mover.
+    // After the stop, questions must not delay the switchover. The wire's stream ends with its mover.
     if (doing.kind !== 'do' || doing.step !== 'memory' || stopped || goesByWire(this.#deps)) return;
     if (this.#isHeld === undefined && !this.#deps.tookOver()) this.#isHeld = false;
     const before = this.#isHeld;

@@ -15,13 +15,13 @@ type Dependencies = Pick<MoverParts, 'config' | 'state' | 'dispatch' | 'guest'> 
   readonly dataPath: RateLimiter;
 };
 
-/** Keeps a migration that is under way to what its host allows at the time of day (`limits.bandwidth`). */
+/** Keeps a running migration to the host's caps by time of day (`limits.bandwidth`). */
 export class TimedCap {
   readonly #deps: Dependencies;
   readonly #log: Log;
-  /** Another mover may have set a cap of hours that the configuration has no more. */
+  /** Another mover may have set a cap of removed hours. */
   readonly #tookOver: boolean;
-  /** What this mover set last, bytes/s (0: no cap), and in which step; absent: nothing, and another mover may have. */
+  /** Last setting of this mover, bytes/s (0: no cap), and its step; absent: none by this mover. */
   #set: { readonly bytesPerS: number; readonly step: string | undefined } | undefined;
 
   constructor(deps: Dependencies, log: Log, tookOver: boolean) {
@@ -30,7 +30,7 @@ export class TimedCap {
     this.#tookOver = tookOver;
   }
 
-  /** A look at memory or at disks that are copied. What cannot be set now, the next look tries again. */
+  /** Handles a look at memory or disk copies, and retries failed settings. */
   async saw(over: AbortSignal): Promise<void> {
     const { bandwidth } = this.#deps.config.limits;
     if (bandwidth.length === 0 && !this.#tookOver) return;
@@ -38,9 +38,9 @@ export class TimedCap {
     const bytesPerS = maxBandwidth ?? 0;
     const { doing } = this.#deps.state();
     const step = doing.kind === 'do' ? doing.step : undefined;
-    // A stream may have been set up with the cap of the moment before.
+    // The stream may have the previous cap.
     if (bytesPerS === this.#set?.bytesPerS && step === this.#set.step) return;
-    // What is held back on purpose is let go in a moment, and by the cap of that moment.
+    // A held stream is released soon, with the cap of that time.
     if (this.#deps.pace.isHolding) return;
     const before = this.#set;
     this.#set = { bytesPerS, step };
@@ -49,7 +49,7 @@ export class TimedCap {
       this.#deps.disks.limit(maxBandwidth);
       this.#deps.dataPath.limit(maxBandwidth);
       const flows = (step === 'memory' && !this.#deps.disks.holdsSwitch) || step === 'drain';
-      // A switch that is held is freed with the cap of that moment.
+      // A held switchover is released with the cap of that time.
       if (flows && !goesByWire(this.#deps)) {
         await withDeadline('setting the bandwidth', SET_MS, over, async (signal) =>
           (await this.#deps.guest.session(signal)).adjust({ maxBandwidth: bytesPerS }, signal),
@@ -65,7 +65,7 @@ export class TimedCap {
   }
 }
 
-/** Into the journal, where the hours cap it otherwise than before; what it was asked to keep to is no news. */
+/** Journals a change by the hours; the requested cap is not news. */
 function record({ state, dispatch }: Dependencies, maxBandwidth: number | undefined): void {
   const { plan, capped } = state();
   const bytesPerS = maxBandwidth === plan.settings.maxBandwidth ? 0 : (maxBandwidth ?? 0);

@@ -12,11 +12,10 @@ import { strategyOf } from '../../../../migration/steering/strategies.ts';
 import type { MemorySample } from '../../../../protocol/public/migration.ts';
 import { goesByWire, type MoverParts } from '../source-base.ts';
 
-/** Between two looks at the connections, ms of the stream. */
 const EVERY_MS = 1000;
 const LOOK_MS = 2000;
 const SET_MS = 10_000;
-/** The hypervisor is asked to plan for another downtime where what is under way has changed by so much: ms, and of the downtime. */
+/** Minimum change of the bytes in flight that changes the requested downtime: ms, and share of the downtime. */
 const MIN_CHANGE_MS = 5;
 const MIN_CHANGE = 0.05;
 
@@ -24,17 +23,17 @@ type Dependencies = Pick<MoverParts, 'state' | 'guest' | 'tookOver'>;
 type TransferSample = Pick<MemorySample, 'totalMs' | 'transferredBytes'>;
 
 /**
- * What this host's kernel holds of the stream for the link. The hypervisor counts that as sent, and it goes before the
- * guest's last pages. The switch comes after them. So the hypervisor is asked to plan for that much less. Nothing waits
- * for a look, and where one fails, what was known before stays.
+ * Tracks the kernel's queue of the stream. The hypervisor counts it as sent, but it precedes the guest's last pages
+ * and the switchover, so the hypervisor must plan for a shorter downtime. Nothing waits for a look, and a failed one
+ * keeps the old value.
  */
 export class UnderWay {
   readonly #deps: Dependencies;
-  /** Absent: nobody can look. */
+  /** Absent: unreadable. */
   readonly #queued: QueuedBytes | undefined;
   readonly #log: Log;
   #ms = 0;
-  /** What was under way when the hypervisor was last asked; undefined: another mover asked it, for nobody knows what. */
+  /** Bytes in flight at the last downtime request, ms; undefined: another mover made it. */
   #askedForMs: number | undefined;
   #since: TransferSample | undefined;
   #isLooking = false;
@@ -45,20 +44,18 @@ export class UnderWay {
     this.#log = log;
   }
 
-  /** How long the guest stands still beside what its last pages take: the link's work before them, and the switch, ms. */
+  /** Pause beyond the last pages: link time of the queue, and the switchover, ms. */
   msOf(): number {
     if (endsByContent(this.#deps)) return 0;
     return (goesByWire(this.#deps) ? WIRE_UNDER_WAY_MS : this.#ms) + SWITCH_MS;
   }
 
-  /** What the hypervisor may plan for now, by the steering and by what is under way, ms. */
   downtimeMs(): number {
     const { plan, steering: trace } = this.#deps.state();
     const { settings } = plan;
     return plannedNowMs(strategyOf(settings), { settings, trace, underWayMs: this.msOf() });
   }
 
-  /** A look at the stream. */
   saw({ totalMs, transferredBytes }: TransferSample, over: AbortSignal): void {
     if (this.#since === undefined) {
       this.#since = { totalMs, transferredBytes };
@@ -101,7 +98,7 @@ export class UnderWay {
     await withDeadline('setting the downtime', SET_MS, over, async (signal) => {
       const session = await this.#deps.guest.session(signal);
       const levers = await session.levers(signal);
-      // Once the guest has stopped, the order to go on must not stand behind a question at the monitor.
+      // After the guest's stop, the order to continue must not wait for a monitor question.
       if (!levers.includes('downtime') || !hasQueue(this.#deps)) return;
       await session.adjust({ maxDowntimeMs: this.downtimeMs() }, signal);
     });
@@ -109,13 +106,12 @@ export class UnderWay {
   }
 }
 
-/** Where the source's connections go. */
 export function streamAddress({ state }: Pick<MoverParts, 'state'>): string | undefined {
   const { streamOver, memoryAddress } = state().known;
   return streamOver ?? memoryAddress;
 }
 
-/** Whether pre-copy goes on by the hypervisor's own connections, and ends by the downtime that it plans for. */
+/** True while pre-copy uses the hypervisor's connections, and ends by its planned downtime. */
 function hasQueue(context: Pick<MoverParts, 'state' | 'guest'>): boolean {
   const { doing, stopped, plan } = context.state();
   const isUnderWay = doing.kind === 'do' && doing.step === 'memory' && !stopped;
@@ -124,7 +120,7 @@ function hasQueue(context: Pick<MoverParts, 'state' | 'guest'>): boolean {
   return strategyOf(plan.settings).precopyRounds !== 0;
 }
 
-/** Its rounds end by what they sent, and not by the downtime that is left. */
+/** Rounds end by the amount sent, and not by the downtime. */
 export function endsByContent({ guest }: Pick<MoverParts, 'guest'>): boolean {
   return guest.capabilities.rounds === 'content';
 }

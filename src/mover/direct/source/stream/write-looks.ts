@@ -12,14 +12,14 @@ import type { MemorySample } from '../../../../protocol/public/migration.ts';
 import type { CurvePoint } from '../../../../protocol/public/prediction.ts';
 import { goesByWire, type MoverParts } from '../source-base.ts';
 
-/** Between two looks, ms: each takes 3 s, and little of a processor. */
+/** Pause between looks, ms; a look takes 3 s and little processor time. */
 const PAUSE_MS = 3000;
-/** Each look takes all of its windows: nobody ends it before that because enough was seen. */
+/** Every look uses all of its windows. */
 const NEVER_ENOUGH = new AbortController().signal;
 
 type Needs = Pick<MoverParts, 'state' | 'guest'>;
 
-/** Looks at a sample of the guest's pages while the first round runs. Nothing waits for it. */
+/** Samples the guest's pages during the first round. Nothing waits for it. */
 export class WriteLooks {
   readonly #clock: Pick<Clock, 'sleep'>;
   readonly #over = new AbortController();
@@ -28,21 +28,20 @@ export class WriteLooks {
   #long: CurvePoint | undefined;
   #hasBegun = false;
   #isLookingLong = false;
-  /** For how long the last of the long looks was to take, ms. */
   #longMs = 0;
 
   constructor(clock: Pick<Clock, 'sleep'>) {
     this.#clock = clock;
   }
 
-  /** What the newest look saw; undefined where none has ended, or nobody knows the link. */
+  /** Newest sample; undefined without one, or if the link is unknown. */
   get newest(): Writes | undefined {
     const { bytesPerS: linkRate } = this.#peak;
     if (this.#newest === undefined || linkRate === undefined) return undefined;
     return { ...this.#newest, linkRate, ...(this.#long && { long: this.#long }) };
   }
 
-  /** Begins to look where that is of use, and ends with the first round. `leftMs`: until the time allowed is over. */
+  /** Starts sampling if useful, and ends it with the first round. `leftMs`: remaining time of the migration. */
   saw(needs: Needs, sample: MemorySample, leftMs: number): void {
     if (sample.round > 1) {
       this.close();
@@ -57,18 +56,17 @@ export class WriteLooks {
       void this.#look(needs);
     }
     const passMs = sample.totalMs + restMs;
-    // Once more where the round turned out to be longer than the look before had been made for.
+    // Repeats a look that turned out too short for the round.
     if (this.#isLookingLong || isLongEnough(this.#longMs, passMs)) return;
     if (isLookedAtForLong(needs, mayBeLate(restMs, passMs, leftMs)))
       void this.#lookLong(needs, passMs * LONG_LOOK_SHARE);
   }
 
-  /** No look after this; one that is under way ends. */
   close(): void {
     this.#over.abort();
   }
 
-  /** Again and again, so that the newest look is of the round's end. Never rejects: without a look the rounds alone count. */
+  /** Repeats, so that the newest look is close to the round's end. Never rejects. */
   async #look({ guest }: Needs): Promise<void> {
     const { signal } = this.#over;
     try {
@@ -79,26 +77,26 @@ export class WriteLooks {
         await this.#clock.sleep(PAUSE_MS, signal);
       }
     } catch {
-      // Its pages cannot be read any more: an older look does not count for the rest of the round.
+      // The pages are unreadable now, and an older look does not fit the remainder of the round.
       if (!signal.aborted) this.#newest = undefined;
     }
   }
 
-  /** Beside them. Never rejects. */
+  /** Runs in parallel. Never rejects. */
   async #lookLong({ guest }: Needs, ms: number): Promise<void> {
     const longestMs = Math.round(Math.min(ms, MAX_LONG_LOOK_MS));
     this.#longMs = ms;
     const brief = { enough: NEVER_ENOUGH, longestMs };
     this.#isLookingLong = true;
     const found = await lookOnce(guest, brief, this.#over.signal).catch(() => undefined);
-    // What cannot be read is not tried again.
+    // Unreadable pages are not tried again.
     if (found === undefined) return;
     this.#long = found.curve.at(-1);
     this.#isLookingLong = false;
   }
 }
 
-/** From outside alone: its hypervisor has enough to do. Undefined where that cannot be. */
+/** Reads from outside, because its hypervisor is busy. Undefined if impossible. */
 async function lookOnce(
   guest: Needs['guest'],
   brief: Brief,
@@ -112,9 +110,9 @@ async function lookOnce(
 }
 
 /**
- * How long the first round goes on, ms: by the most that the link carried within a second, as what goes at first goes into the
- * kernel's queue, or as it went until now, where that is sooner: a second among pages of zeros shows little of the link.
- * Undefined before a second is over.
+ * Remainder of the first round, ms. The rate is the link's peak within a second, or the mean so far if it is higher:
+ * the first data only fills the kernel's queue, and zero pages do not show the link. Undefined before a second is
+ * over.
  */
 function restOf(
   { totalBytes, remainingBytes, totalMs }: MemorySample,
@@ -126,7 +124,7 @@ function restOf(
   return Math.min(byLinkMs, (remainingBytes * totalMs) / sentBytes);
 }
 
-/** Whether post-copy may have to begin in the first round: where it is cheaper, or where its end would be too late. */
+/** True if post-copy may have to begin in the first round: it may be cheaper, or end too late otherwise. */
 function isLookedAtForLong({ state }: Pick<Needs, 'state'>, isShort: boolean): boolean {
   const { settings } = state().plan;
   const { postcopyIfCheaper = false, measures } = strategyOf(settings);
@@ -135,8 +133,8 @@ function isLookedAtForLong({ state }: Pick<Needs, 'state'>, isShort: boolean): b
 }
 
 /**
- * Whether a look at its pages says what the rounds do not. Where a byte that is
- * written is not a byte that is sent it would be compared with the wrong rate.
+ * True if a sample tells more than the rounds. If a written byte is not a sent byte, it would be compared with the
+ * wrong rate.
  */
 function isLookedAt({ state, guest }: Needs): boolean {
   const { plan, known } = state();
@@ -144,7 +142,7 @@ function isLookedAt({ state, guest }: Needs): boolean {
   if (measures.length === 0 || precopyRounds === 0) return false;
   const { compress } = { ...plan.settings, ...known.path?.stream };
   if (goesByWire({ state }) || compress !== 'none') return false;
-  // A look says nothing of a downtime that is longer than its windows.
+  // A sample does not cover a downtime longer than its windows.
   if (plan.settings.maxDowntimeMs > Math.max(...WINDOWS_MS)) return false;
   return guest.capabilities.rounds !== 'content';
 }
