@@ -6,10 +6,10 @@ import { toGodwitError, type GodwitError } from '../errors.ts';
 import type { ManagedHost } from '../protocol/public/hosts/managed-host.ts';
 import { MANAGER_MS } from './guests/driver-guests.ts';
 
-/** Between two looks because a manager reported changes: of one that changes without a pause, many are one look. */
+/** Pause between two reads that reported changes trigger. Changes within it share one read. */
 const BETWEEN_MS = 500;
 
-/** Managers that are other machines, and have hosts of their own. */
+/** Managers that run on other machines and have hosts of their own. */
 export class FarManagers {
   readonly #drivers: readonly ManagedDriver[];
   readonly #clock: Clock;
@@ -17,7 +17,6 @@ export class FarManagers {
   readonly #end = new AbortController();
   #hosts: readonly ManagedHost[] = [];
 
-  /** `onSilence`: called after each look, with the error where the manager was silent. */
   constructor(
     drivers: readonly Driver[],
     clock: Clock,
@@ -28,7 +27,6 @@ export class FarManagers {
     this.#onSilence = onSilence;
   }
 
-  /** Has the guests looked at as soon as a manager reports a change. */
   start(look: () => Promise<void>): void {
     for (const driver of this.#drivers) void this.#follow(driver, look);
   }
@@ -41,7 +39,7 @@ export class FarManagers {
     if (!this.#end.signal.aborted && this.#drivers.length > 0) this.#onSilence(silence);
   }
 
-  /** As they list them now; of a manager that is silent, as they listed them last. */
+  /** The managers' hosts; of a manager that does not answer, its last list. */
   async hosts(): Promise<readonly ManagedHost[]> {
     try {
       const all = this.#drivers.map((driver) =>
@@ -51,7 +49,7 @@ export class FarManagers {
       );
       this.#hosts = (await Promise.all(all)).flatMap((hosts) => hosts ?? []);
     } catch {
-      // Its guests say that it is silent.
+      // The guests report the silence.
     }
     return this.#hosts;
   }

@@ -18,24 +18,23 @@ import { guestOf, type Guests } from '../guests/guests.ts';
 import type { Migration, MigrationStore } from '../migrations/store.ts';
 
 const FILE = 'closed.json';
-/** This host, or hosts of the manager of this agent. The oldest is dropped for a new one. */
+/** This host and hosts of this agent's manager. A new entry replaces the oldest. */
 const MAX_HOSTS = 4096;
 
-/** `untilMs`: for people; a clock that is set does not open or close a host. */
+/** `untilMs` is for people; setting the clock neither opens nor closes a host. */
 const closing = z.object({ host: hostName, request: requestId, untilMs: z.number().int() });
 const closingFile = z.object({ version: z.literal(1), closed: z.array(closing).max(MAX_HOSTS) });
 
 interface Closing {
   readonly request: string;
-  /** By the monotonic clock, ms. */
   readonly endMs: number;
   readonly untilMs: number;
 }
 
 /**
- * Hosts that a request of the fleet empties, and that admit no guest meanwhile, whoever sends it. The controller repeats
- * the call while the host is to be closed: without a controller the host opens again by itself. A restart of the agent or
- * of the host opens nothing: how long it took is unknown, so the host is closed for the full time from then on.
+ * Hosts that a request of the fleet empties and that admit no guests meanwhile. The controller repeats the call, so a
+ * host opens by itself if the controller is gone. A restart does not open it: its length is unknown, so the full time
+ * starts again.
  */
 export class Closings {
   readonly #file: string;
@@ -56,13 +55,13 @@ export class Closings {
   requestFor(host: string): string | undefined {
     const found = this.#closed.get(host);
     if (found === undefined || !this.#isOver(found)) return found?.request;
-    // An agent that starts later would take it for closed.
+    // Otherwise the next agent would read it as closed.
     this.#closed.delete(host);
     this.#write();
     return undefined;
   }
 
-  /** On the disk when this returns the end of it, ms since 1970. */
+  /** Records the closing durably and returns its end, ms since 1970. */
   close(host: string, request: string, forMs: number): number {
     const added = this.#closing(request, Math.min(forMs, MAX_CLOSED_MS));
     this.#closed.delete(host);
@@ -101,7 +100,7 @@ function readClosed(file: string): z.infer<typeof closing>[] {
   try {
     return closingFile.parse(JSON.parse(readFileSync(file, 'utf8'))).closed;
   } catch {
-    // Missing, or damaged: the controller closes the host again within a minute.
+    // The file is missing or damaged; the controller closes the host again within a minute.
     return [];
   }
 }
@@ -117,7 +116,6 @@ export interface ClosingDependencies {
 
 export type ClosingRoutes = Pick<typeof agentContract, 'occupancy' | 'closeHost' | 'openHost'>;
 
-/** This host, or one of its manager, is closed to guests, and reports whether any is there. */
 export function closingHandlers(deps: ClosingDependencies): Handlers<ClosingRoutes> {
   const { closings, log } = deps;
   return {
@@ -152,8 +150,8 @@ async function mustBeHere({ config, guests }: ClosingDependencies, host: string)
 }
 
 /**
- * The migrations are read before and after the look: a guest whose migration ends during the look is in one of the three.
- * Rejects if a driver is silent, because guests of that driver may be unseen.
+ * Migrations are read before and after the look, so a guest whose migration ends during the look is in one of the
+ * three. Rejects if a driver is silent, because its guests may be missing.
  */
 async function occupancyOf(
   { config, guests, store, expected }: ClosingDependencies,
@@ -176,7 +174,7 @@ function underWay(store: ClosingDependencies['store'], host: string): Occupancy[
   });
 }
 
-/** Whether nothing of the guest can be on that host any more, or come there. */
+/** Whether the guest can neither be on that host nor arrive there. */
 function isOver(
   store: ClosingDependencies['store'],
   { id, request }: Migration,
@@ -184,6 +182,6 @@ function isOver(
 ): boolean {
   const { phase } = store.progress(id);
   if (phase !== 'held') return isEnd(phase);
-  // An operator is to decide, and the guest runs elsewhere: this host has nothing of it but the record.
+  // Held, but the guest runs elsewhere: this host has only the record.
   return request.fromHost === host && store.runsAt(id) === 'destination';
 }

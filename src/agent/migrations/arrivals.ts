@@ -15,7 +15,7 @@ import { checkSender, peerAddress, type PeersOf } from './incoming.ts';
 
 export interface ArrivalDependencies extends PeersOf {
   readonly drivers: readonly Driver[];
-  /** Of a guest, as this host's configuration has them now. */
+  /** Addresses of a guest in this host's present configuration. */
   readonly addressesOf: (guest: string) => readonly string[];
 }
 
@@ -24,9 +24,9 @@ interface ArrivalRequest extends ArrivalQuery {
 }
 
 /**
- * What this host sees of a guest that its manager has moved here, from outside of its hypervisor. Which files are its disks
- * the manager says, and which addresses are its own this host's configuration. GODWIT_MIGRATION_UNKNOWN where the manager has
- * no guest by that migration: a host asks for what it has moved here, and for nothing else.
+ * Observes a guest that its manager has moved here, from outside of its hypervisor. The manager reports its disks; this
+ * host's configuration has its addresses. GODWIT_MIGRATION_UNKNOWN if the manager has no guest by that migration: a
+ * host may query only what it has moved here.
  */
 export async function arrivalSeen(
   deps: ArrivalDependencies,
@@ -61,7 +61,7 @@ function arrivedBy(
   throw godwitError('GODWIT_CAPABILITY', { what: 'to look at a guest that has come', reason });
 }
 
-/** Who writes to them the driver knows that finds hypervisors by itself. */
+/** The driver that finds hypervisors by itself reports their open files. */
 async function disksSeen(
   { config, drivers }: ArrivalDependencies,
   { written }: ArrivedGuest,
@@ -97,8 +97,8 @@ interface Places {
 }
 
 /**
- * Where its NICs are asked for here, or why none is. A configured address is not said to be of one NIC, so it counts where
- * there is no other; an Open vSwitch port may be in any VLAN. Pure.
+ * Where the NICs are probed, or why none is. A configured address names no NIC, so it counts only for a single NIC; an
+ * Open vSwitch port may be in any VLAN. Pure.
  */
 export function placesOf(
   nics: ArrivedGuest['nics'],

@@ -9,9 +9,9 @@ import type { Caller } from '../../rpc/caller.ts';
 import { ownWorkMs } from '../../system/processes/own-work.ts';
 import type { MigrationStore } from '../migrations/store.ts';
 
-/** Hosts that are remembered: beyond these the one that asked longest ago is forgotten. */
+/** Remembered hosts; the least recently used one is dropped. */
 const MAX_HOSTS = 1024;
-/** A question costs so much at least, however little it holds. */
+/** Minimum cost of a question, bytes. */
 const MIN_BYTES = 1024;
 
 interface TrafficWindow {
@@ -19,7 +19,9 @@ interface TrafficWindow {
   bytes: number;
 }
 
-/** Takes what other hosts send to measure their link to this one: no more of each than a measurement needs. */
+/**
+ * Receives bytes with which other hosts measure their link to this one, limited per host to the need of a measurement.
+ */
 export class LinkAnswers {
   readonly #clock: Clock;
   readonly #store: Pick<MigrationStore, 'usesLink'>;
@@ -34,7 +36,7 @@ export class LinkAnswers {
     if (this.#store.usesLink()) return { busy: 'a migration uses its link' };
     const taken = this.#of(name);
     taken.bytes += Math.max(MIN_BYTES, pad.length);
-    // The first question of a measurement may find what the one before has left: it ends with a whole question.
+    // The first question may use the rest of the last measurement's allowance, so that it can finish.
     if (taken.bytes <= MAX_LINK_BYTES + MAX_PAD) return { workMs: ownWorkMs() };
     return { busy: 'it has taken as much as it takes of one host for a while' };
   }

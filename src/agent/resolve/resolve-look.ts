@@ -18,17 +18,20 @@ export interface ResolveLookDependencies {
   readonly sides: Sides;
 }
 
-/** Both sides as they were found, and the hosts for which an operator who insists answers. */
+/** Both sides as they were found, and the hosts that an insisting operator answers for. */
 export interface Look {
   readonly known: Resolution;
   readonly isDark: boolean;
   readonly inDoubt: readonly HostDoubts[];
   readonly third: ThirdHost | undefined;
-  /** Records of this side's journal just before the hosts were asked. Once it has more, the answers may be outdated. */
+  /**
+   * Records of this side's journal just before the hosts were queried. If it has more later, the answers may be
+   * outdated.
+   */
   readonly records: number;
 }
 
-/** Asks the other host of a migration for its side, and every host of the fleet for the guest. */
+/** Queries the other host of a migration for its side, and every host of the fleet for the guest. */
 export async function lookAtSides(
   deps: ResolveLookDependencies,
   id: string,
@@ -60,7 +63,6 @@ export async function lookAtSides(
   return { known, isDark: 'isDark' in asked && asked.isDark, inDoubt, third, records };
 }
 
-/** Records of this side's journal. Throws if it cannot be read. */
 export function countRecords(store: MigrationStore, id: string): number {
   const { source, destination, managed } = store.journals(id);
   return source.length + destination.length + managed.length;
@@ -69,12 +71,12 @@ export function countRecords(store: MigrationStore, id: string): number {
 export interface FleetQuestion {
   readonly guest: string;
   readonly uuid: string | undefined;
-  /** Who is answered by this host: its own side of the migration is left out for itself. */
+  /** Passed to this host's own sighting, which leaves out its side of the migration for itself. */
   readonly asker: string;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Every host of the fleet, this one included, is asked for the guest of a migration. */
+/** Queries every host of the fleet, including this one, for the guest of a migration. */
 export async function askFleet(
   { store, peers, guests, config }: ResolveLookDependencies,
   { id, request }: Migration,
@@ -89,7 +91,7 @@ export async function askFleet(
   return { id, since: request.createdAt, uuid, sightings, unasked: others.unasked };
 }
 
-/** Why the other side could not report its part of the migration stands for whatever else it answered. */
+/** If the other side could not report its part, that reason replaces its other answer. */
 function withUnreported(fleet: GuestSightings, other: string, why: string): GuestSightings {
   const unasked = fleet.unasked.filter(({ host }) => host !== other);
   return { ...fleet, unasked: [...unasked, { host: other, why }] };
@@ -104,7 +106,6 @@ export interface ResolutionParts {
   readonly inDoubt: readonly HostDoubts[];
 }
 
-/** What an operator is shown of a migration between two hosts. */
 export function resolutionOf(
   { id, request }: Migration,
   { here, asked, fencing, answers, fleet, inDoubt }: ResolutionParts,
