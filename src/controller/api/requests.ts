@@ -33,7 +33,7 @@ export interface RequestHandlerDependencies {
   readonly config: Pick<ControllerConfig, 'programs'>;
 }
 
-/** Bound of the wait for the host's confirmation, ms: a person expects an answer within a second. */
+/** Limit of the wait for the host's confirmation: people expect an answer within a second. */
 const CONFIRM_MS = 500;
 
 export function requestHandlers({
@@ -73,7 +73,7 @@ export function requestHandlers({
         const found = await sizes.of(asked, body, line);
         const measured = found.line === undefined ? {} : { measuredLine: found.line };
         request = { ...request, sizes: found.sizes, ...measured };
-        // That took seconds, and the deadline has come closer.
+        // The measurement took seconds, which count against the deadline.
         world = { ...(await requests.world()), ...(await fleet.look()) };
       }
       const plan = previewOf(request, storedWorld(request, world));
@@ -93,7 +93,7 @@ export function requestHandlers({
     },
     undrain: async ({ params: { host }, caller }) => {
       const { marks } = await requests.world();
-      // One that left the fleet may have left its mark.
+      // A host that left the fleet may still have a mark.
       if (!marks.has(host)) checkHost(host, (await fleet.look()).hosts);
       const request = marks.get(host)?.drainingFor;
       await leaveMode(request, { requests, modes });
@@ -105,7 +105,10 @@ export function requestHandlers({
   };
 }
 
-/** A host that a drain has put into maintenance mode leaves it; one that still is drained leaves it as its drain is cancelled. */
+/**
+ * Takes a host out of its manager's maintenance mode after a drain. A host that is still being drained leaves it when
+ * the drain is cancelled.
+ */
 async function leaveMode(
   id: string | undefined,
   { requests, modes }: Pick<RequestHandlerDependencies, 'requests' | 'modes'>,
@@ -153,7 +156,7 @@ function checkAsk(ask: FleetRequestAsk, world: World, programs: readonly string[
   checkPlaces(ask, world);
 }
 
-/** Of a host that answers nothing is started elsewhere: it would be refused there, too, once it is asked. */
+/** A host that answers is refused, as it would be later. */
 function checkDead({ kind, hosts }: FleetRequestAsk, world: World): void {
   if (kind !== 'recover') return;
   const alive = hosts.find((host) => {
@@ -165,7 +168,7 @@ function checkDead({ kind, hosts }: FleetRequestAsk, world: World): void {
   throw godwitError('GODWIT_USAGE', { what }, { hint: `\`godwit drain ${alive}\` empties it.` });
 }
 
-/** Only programs of this controller's configuration are run, by their names there. */
+/** Only programs named in this controller's configuration can run. */
 function checkRoll(
   { kind, run, comeBack, healthyWithinMs }: FleetRequestAsk,
   programs: readonly string[],
@@ -183,7 +186,7 @@ function checkRoll(
   throw godwitError('GODWIT_USAGE', { what: `the controller has no program ${run}` }, { hint });
 }
 
-/** A host is not emptied for a program that cannot be started. */
+/** Checked before any host is emptied for the program. */
 async function checkProgram(file: string | undefined): Promise<void> {
   if (file === undefined) return;
   try {
@@ -196,7 +199,7 @@ async function checkProgram(file: string | undefined): Promise<void> {
 function checkNames(ask: FleetRequestAsk, world: World): void {
   const isSeen = ask.guest === undefined || world.guests.has(ask.guest);
   const isHeard = [...world.hosts.values()].every((each) => each.silentSinceMs === undefined);
-  // It may be on a host that is silent.
+  // The guest may be on a silent host.
   if (ask.guest !== undefined && !isSeen && isHeard) {
     throw godwitError('GODWIT_GUEST_UNKNOWN', { guest: ask.guest, host: 'any host' });
   }
@@ -211,7 +214,7 @@ function checkHost(host: string, hosts: World['hosts']): void {
   throw godwitError('GODWIT_HOST_UNKNOWN', { host }, near === undefined ? {} : { hint: near });
 }
 
-/** That guests have somewhere to go at all. */
+/** Checks that guests have any place to go. */
 function checkPlaces(ask: FleetRequestAsk, world: World): void {
   const isOpen = (host: string): boolean => whyClosed(world, host) === undefined;
   // A roll closes one host at a time.
@@ -230,8 +233,8 @@ function checkPlaces(ask: FleetRequestAsk, world: World): void {
 
 function checkDeadline({ ask }: FleetRequest, plan: FleetRequestPlan, { nowMs }: World): void {
   const { late, seconds, through = 'no link is the limit' } = plan;
-  // A roll begins no host after its deadline, and ends what it has begun.
-  // An evacuation of a site leaves those that would be late, and names them.
+  // A roll starts no host after its deadline, and finishes the running one. An evacuation of a site leaves and reports
+  // guests that would be late.
   if (ask.sites !== undefined) return;
   if (ask.kind === 'roll' || ask.deadlineAtMs === undefined || late.length === 0) return;
   throw godwitError('GODWIT_REQUEST_LATE', {

@@ -1,6 +1,6 @@
 import { hasCode } from '../../errors.ts';
 
-/** A request or its answer did not arrive, or not whole. */
+/** The request or its answer was lost or incomplete. */
 export function isSilence(thrown: unknown): boolean {
   return hasCode(
     thrown,

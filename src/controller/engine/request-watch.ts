@@ -8,11 +8,11 @@ import type { Store } from '../store/store.ts';
 import { readRequest } from '../store/request-rows.ts';
 
 const LOOK_MS = 1000;
-/** The end of a request is reported even where the database was away for that long. */
+/** Ends of requests are reported even after the database was away for this time. */
 const ENDED_MS = 10 * 60_000;
 /** Requests whose rows are read in one query. */
 const AT_ONCE = 200;
-/** Of each list of a request that an event has: events go to everybody, and a request may name thousands. */
+/** Entries of each list in an event: every client gets it, and a request may name thousands. */
 const MAX_PER_LIST = 100;
 
 export interface RequestWatchDependencies {
@@ -22,7 +22,7 @@ export interface RequestWatchDependencies {
   readonly publish: (news: FleetNews) => void;
 }
 
-/** Reports requests that changed, whichever of the controllers changed them: it looks at the database they share. */
+/** Reports changed requests, including other controllers' changes, by polling the shared database. */
 export class RequestWatch {
   readonly #deps: RequestWatchDependencies;
   readonly #stop = new AbortController();
@@ -42,7 +42,7 @@ export class RequestWatch {
     await this.#running;
   }
 
-  /** Looks once. What is there at the first look is no news. */
+  /** Looks once. The first look reports nothing. */
   async look(): Promise<void> {
     const { db, nowMs } = this.#deps.store;
     const rows = await db

@@ -2,21 +2,21 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { godwitError } from '../../errors.ts';
 import { report as reportShape, type Report } from '../../protocol/public/migration.ts';
 
-/** As JSON, before it is packed: a report of 10,000 rounds would be ten times that. */
+/** Length as JSON before packing; a report of 10,000 rounds is ten times that. */
 const MAX_CHARS = 256 * 1024;
-/** What a packed one may become again, bytes; a character of JSON is at most three of them, or four for two. */
+/** Unpacked size, bytes; a character of JSON takes at most three bytes, or four for two. */
 const MAX_BYTES = 4 * MAX_CHARS;
-/** As the database keeps it, characters: a report of 400 rounds and 200 decisions fits. */
+/** Length in the database, characters; 400 rounds and 200 decisions fit. */
 const MAX_KEPT_CHARS = 64 * 1024;
-/** Rounds and decisions of a report that is too long, the first attempt first: the first, the last, and some between. */
+/** Rounds and decisions kept of a long report, tried in this order: the first, the last, and some between. */
 const THINNED = [
   { rounds: 400, decisions: 200 },
   { rounds: 50, decisions: 50 },
 ] as const;
 
 /**
- * A report as the database keeps it: deflated JSON as base64. One that is too long loses rounds and decisions between;
- * undefined if it is too long without them, which no host of ours makes.
+ * A report as the database keeps it: deflated JSON as base64. A long one loses rounds and decisions between; undefined
+ * if it is still too long, which no Godwit host sends.
  */
 export function packed(report: Report): string | undefined {
   const texts = [() => report, ...THINNED.map((most) => () => thinned(report, most))];
@@ -29,7 +29,7 @@ export function packed(report: Report): string | undefined {
   return undefined;
 }
 
-/** GODWIT_INTERNAL for what is no report: it is our own text, from our own database. */
+/** GODWIT_INTERNAL for an invalid text, since Godwit wrote it itself. */
 export function unpacked(kept: string): Report {
   try {
     const raw = inflateRawSync(Buffer.from(kept, 'base64'), { maxOutputLength: MAX_BYTES });
@@ -48,7 +48,7 @@ function thinned(report: Report, most: (typeof THINNED)[number]): Report {
   };
 }
 
-/** At most so many, evenly from the first to the last. */
+/** At most that many, evenly from the first to the last. */
 function some<T>(all: readonly T[], most: number): T[] {
   if (all.length <= most) return [...all];
   const places = Array.from({ length: most }, (_none, at) =>

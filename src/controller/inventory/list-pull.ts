@@ -21,7 +21,7 @@ export interface ListPullDependencies {
   readonly up: () => readonly { readonly name: string; readonly place: PeerAddress }[];
 }
 
-/** Asks one host after another for a newer list of the fleet, and keeps it. Nothing is taken that the CA has not signed. */
+/** Asks one host after another for a newer fleet list, and keeps it. Accepts only lists signed by the CA. */
 export class ListPull {
   readonly #deps: ListPullDependencies;
   #timer: NodeJS.Timeout | undefined;
@@ -65,7 +65,7 @@ export class ListPull {
     }
   }
 
-  /** One that is damaged gives way to any that the CA signed; who calls is refused meanwhile, and learns why. */
+  /** A damaged list is replaced by any signed one; callers are refused meanwhile, with the reason. */
   #known(): KnownList | undefined {
     try {
       return this.#deps.fleet.known();

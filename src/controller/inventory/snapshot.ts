@@ -11,23 +11,22 @@ import type { GuestRow } from '../store/tables.ts';
 import type { Db } from '../store/request-rows.ts';
 import { managedIn, type ManagedFacts } from './managed-facts.ts';
 
-/** A host as all controllers know it. `info`: what it said of itself last. */
+/** A host as all controllers see it. `info`: its last report. */
 export interface SnapshotHost {
   readonly name: string;
   readonly address: string;
   readonly state: HostState;
-  /** ms since 1970: since when it is in that state; of one that is silent, when it was heard of last. */
+  /** Start of the state, ms since 1970; for a silent host, its last word. */
   readonly sinceMs: number;
   readonly silentSinceMs: number | undefined;
   readonly memoryBytes: number | undefined;
   readonly memoryAvailableBytes: number | undefined;
   readonly cores: number | undefined;
   readonly info: HostInfo | undefined;
-  /** Where a manager speaks for it. */
+  /** Present if a manager reports the host. */
   readonly managed: ManagedFacts | undefined;
 }
 
-/** A guest as one host last reported it. */
 export interface SnapshotGuest {
   readonly host: string;
   readonly info: GuestInfo;
@@ -39,13 +38,13 @@ export interface FleetSnapshot {
   readonly guests: readonly SnapshotGuest[];
 }
 
-/** What the last snapshot of a database held, so that the next one parses only what is new. Nobody changes what is in it. */
+/** Content of the last snapshot, so that the next one parses only changed rows. Immutable. */
 export class SnapshotMemory {
   readonly hosts = new ParsedRows((text) => hostInfo.parse(JSON.parse(text)));
   readonly guests = new ParsedRows((text) => guestInfo.parse(JSON.parse(text)));
 }
 
-/** All hosts and guests at one moment, for whoever plans. A host of which nobody who follows it now has said anything is `unfollowed`. */
+/** All hosts and guests at one moment, for planning. A host without a word to its present follower is `unfollowed`. */
 export async function fleetSnapshot(
   store: Store,
   memory = new SnapshotMemory(),
@@ -85,7 +84,7 @@ export async function fleetSnapshot(
   });
 }
 
-/** Of one statement: databases bound its values. */
+/** Names per statement; databases limit its values. */
 const AT_ONCE = 500;
 const HOST_COLUMNS = [
   ...(['name', 'address', 'shard', 'state', 'since', 'cores', 'memory_bytes'] as const),
@@ -109,14 +108,14 @@ async function hostRows(db: Db, known: ParsedRows<HostInfo>, nowMs: number) {
 
 type GuestKeys = Pick<GuestRow, (typeof GUEST_COLUMNS)[number]>;
 
-/** Its texts are long, and are made once for each row. */
+/** The long text is made once for each row. */
 interface KeyedRow {
   readonly row: GuestKeys;
   readonly key: string;
 }
 
 function keyed(row: GuestKeys): KeyedRow {
-  // The table's own key: guests of one host that share a uuid, as copies do, are rows of their own.
+  // The table's key: copies of a guest on one host share a UUID but have their own rows.
   return { row, key: JSON.stringify([row.host, row.name, row.uuid]) };
 }
 
@@ -153,16 +152,16 @@ interface RowVersion {
 interface ParsedRow<T> extends RowVersion {
   readonly text: string;
   readonly value: T;
-  /** By the clock of the database. */
+  /** By the database's clock. */
   readonly readAtMs: number;
 }
 
-/** A row that was read sooner after it was written may have been written again in the same millisecond. */
+/** A row read within this time of its write may have changed again in the same millisecond. */
 const SURE_MS = 1000;
 
 /**
- * The texts of a table's rows, parsed, as of the last reading. Most of a fleet stays as it is: of the rows of the next
- * reading only those that were written since are read with their text, and only another text is parsed.
+ * Parsed rows of a table as of the last reading. Most rows do not change; the next reading fetches texts only of newer
+ * rows, and parses only changed texts.
  */
 class ParsedRows<T> {
   readonly #parse: (text: string) => T;
@@ -172,7 +171,7 @@ class ParsedRows<T> {
     this.#parse = parse;
   }
 
-  /** Whether the text of this row has to be read. */
+  /** Whether the row's text must be read. */
   isNew(key: string, { changed_at: at, epoch }: RowVersion): boolean {
     const known = this.#known.get(key);
     return (
@@ -197,7 +196,7 @@ class ParsedRows<T> {
     this.#known.delete(key);
   }
 
-  /** Forgets the rows that are there no more. As many as are known are those. */
+  /** Forgets missing rows. Equal counts mean equal rows. */
   keep(keys: readonly string[]): void {
     if (keys.length === this.#known.size) return;
     const there = new Set(keys);

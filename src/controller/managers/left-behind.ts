@@ -8,7 +8,7 @@ import { isEnd } from '../../protocol/public/migration.ts';
 import { holderOfSocket } from '../../rpc/port-holder.ts';
 import type { AgentDirectory } from './agent-directory.ts';
 
-/** Names of managers that have a directory below the controller's stateDir. */
+/** Names of managers with a directory below the controller's stateDir. */
 export function managersOnDisk(stateDir: string): string[] {
   const dir = path.join(stateDir, 'managers');
   if (!existsSync(dir)) return [];
@@ -16,8 +16,8 @@ export function managersOnDisk(stateDir: string): string[] {
 }
 
 /**
- * Whether an agent has ever served from this directory. Until then it has only what an addition writes before its agent
- * starts; from then on it has journals, labels and reports that are nowhere else.
+ * Whether an agent has ever served from this directory. Only then does it have journals, labels and reports that exist
+ * nowhere else.
  */
 export function hasServed(place: Pick<AgentDirectory, 'dir' | 'socket'>): boolean {
   return (
@@ -25,7 +25,7 @@ export function hasServed(place: Pick<AgentDirectory, 'dir' | 'socket'>): boolea
   );
 }
 
-/** GODWIT_MANAGER_BUSY while a migration in these journals has not ended; one that cannot be read has not ended. */
+/** GODWIT_MANAGER_BUSY while a migration in these journals is open or unreadable. */
 export function checkAtRest(
   { dir, name }: Pick<AgentDirectory, 'dir' | 'name'>,
   clock: Clock,

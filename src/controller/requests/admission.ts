@@ -10,19 +10,18 @@ export interface Entry {
   readonly from: string;
   readonly to: string;
   readonly memoryBytes: number;
-  /** Not before that, ms since 1970. */
+  /** ms since 1970. */
   readonly notBeforeMs: number;
-  /** The host that it leaves is dead, and has no limit. */
+  /** Its source is dead and has no limit. */
   readonly recovers?: boolean;
 }
 
-/** Who asks for admission. */
 export interface RequestingRequest {
   readonly request: string;
   readonly priority: number;
-  /** Moves at a time that it may have. */
+  /** Limit of its concurrent moves. */
   readonly most: number;
-  /** How many more it may name now. */
+  /** Number of moves that it may begin now. */
   readonly begin: number;
 }
 
@@ -38,8 +37,8 @@ interface Obstacle {
 }
 
 /**
- * Decides which moves may begin now, in this order, and gives each other move the reason for its wait. Each admitted move is
- * counted at once, so that no room is promised twice.
+ * Decides which moves may begin now, in this order, and gives the others the reason for their wait. An admitted move
+ * counts at once, so that room is promised only once.
  */
 export function admit(
   entries: readonly Entry[],
@@ -71,7 +70,7 @@ const reservationFor = (entry: Entry, request: string): Reservation => ({
   memoryBytes: entry.memoryBytes,
 });
 
-/** The first thing that keeps it from beginning; what lasts longest is looked at first. */
+/** The first obstacle; the longest-lasting kinds come first. */
 function obstacleOf(
   entry: Entry,
   requester: RequestingRequest,
@@ -110,7 +109,7 @@ function byDestination({ guest, to, memoryBytes }: Entry, world: World): Obstacl
   const host = world.hosts.get(to);
   const mark = world.marks.get(to);
   const isSilent = host === undefined || host.silentSinceMs !== undefined;
-  // A host that sleeps is silent as well, and that is no news.
+  // A sleeping host is silent as well, as expected.
   if (isSilent && mark?.power === undefined)
     return { waitsFor: 'destination', words: `${to} is silent` };
   const closed = whyClosed(world, to);
@@ -127,7 +126,7 @@ function byDestination({ guest, to, memoryBytes }: Entry, world: World): Obstacl
   return { waitsFor: 'apart', words: `${to} has ${other}, and both are of ${group}` };
 }
 
-/** A guest of that group that is on the host or has room promised there. */
+/** A guest of that group on the host, or with room promised there. */
 export function memberAt(
   world: World,
   group: string,
@@ -170,7 +169,7 @@ function byLimits(
   return undefined;
 }
 
-/** The limit of the whole fleet, and whose turn it is under it. */
+/** Checks the fleet's limit and the request's turn. */
 function byFleet({ request, priority }: RequestingRequest, world: World): Obstacle | undefined {
   const { limits, others } = world;
   const moving = world.reservations.filter(({ source }) => source !== undefined);
@@ -196,7 +195,7 @@ function byFleet({ request, priority }: RequestingRequest, world: World): Obstac
   return undefined;
 }
 
-/** Hosts that say that they run this very guest, where those are more than one and no migration explains that. */
+/** Hosts that claim to run this guest, if there are several and no migration explains that. */
 export function doubted(world: World, guest: string): readonly string[] {
   const facts = world.guests.get(guest);
   if (facts === undefined || facts.migration !== undefined) return [];
