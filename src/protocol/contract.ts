@@ -3,8 +3,7 @@ import { peerRoutes } from './peer/agent-routes.ts';
 import { publicRoutes } from './public/contract.ts';
 import { recoveryRoutes } from './public/recovery.ts';
 
-/** What a host's agent answers to people and programs; the OpenAPI document describes it. */
+/** Routes of a host's agent for people and programs, described by the OpenAPI document. */
 export const publicContract = { ...helloRoutes, ...publicRoutes, ...recoveryRoutes };
 
-/** All that a host's agent answers. */
 export const agentContract = { ...publicContract, ...peerRoutes };

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../errors.ts';
 import type { Route } from './route.ts';
 
-/** Who asks is not let in; the first thing that is looked at. */
+/** Authentication comes first. */
 const NOT_LET_IN = [
   'GODWIT_PEER_UNTRUSTED',
   'GODWIT_CERT_EXPIRED',
@@ -12,7 +12,7 @@ const NOT_LET_IN = [
   'GODWIT_ROLE_FORBIDDEN',
 ] as const satisfies ErrorCode[];
 
-/** A request that breaks the contract, one too many, one that takes too long, and our own defects. */
+/** An invalid request, an overload, a timeout, or a defect of Godwit. */
 const OF_EVERY_ROUTE = [
   'GODWIT_PROTOCOL_INVALID',
   'GODWIT_TOO_LARGE',
@@ -34,7 +34,7 @@ export const LOOKING = [
   'GODWIT_UNREACHABLE',
 ] as const satisfies ErrorCode[];
 
-/** A migration is asked for by its id, and its journal read. */
+/** Looks up a migration and reads its journal. */
 export const BY_ID = [
   'GODWIT_MIGRATION_UNKNOWN',
   'GODWIT_JOURNAL',
@@ -42,7 +42,7 @@ export const BY_ID = [
   'GODWIT_REQUEST_DAMAGED',
 ] as const satisfies ErrorCode[];
 
-/** A mover is started, and says why it cannot begin. */
+/** Starts a mover, which reports why it cannot begin. */
 export const STARTING = [
   'GODWIT_CONFIG',
   'GODWIT_PKI',
@@ -56,7 +56,7 @@ export const STARTING = [
   'GODWIT_UNREACHABLE',
 ] as const satisfies ErrorCode[];
 
-/** A guest of this host is looked for, and is to be taken hold of. */
+/** Finds a guest of this host and attaches to it. */
 export const TAKING_HOLD = [
   ...LOOKING,
   'GODWIT_GUEST_UNKNOWN',
@@ -70,7 +70,7 @@ export const TAKING_HOLD = [
   'GODWIT_REQUEST_DAMAGED',
 ] as const satisfies ErrorCode[];
 
-/** What the checks before a migration refuse with, at either host. */
+/** Refusals of the checks before a migration, at either host. */
 export const CHECKED = [
   'GODWIT_ACCELERATOR',
   'GODWIT_CPU_FEATURE',
@@ -99,14 +99,13 @@ export const CHECKED = [
 /** A controller names its request and the epoch of its claim. */
 export const ORDERED = ['GODWIT_ORDER_STALE', 'GODWIT_USAGE'] as const satisfies ErrorCode[];
 
-/** The other host of a migration is asked. */
+/** Calls the other host of a migration. */
 export const OTHER_HOST = [
   'GODWIT_HOST_UNKNOWN',
   'GODWIT_UNREACHABLE',
   'GODWIT_PROTOCOL_VERSION',
 ] as const satisfies ErrorCode[];
 
-/** A migration is begun. */
 export const BEGINNING = [
   'GODWIT_USAGE',
   ...TAKING_HOLD,
@@ -116,14 +115,14 @@ export const BEGINNING = [
   'GODWIT_ID_REUSED',
 ] as const satisfies ErrorCode[];
 
-/** All errors that a route answers with; undefined: any of the table. */
+/** All errors of a route; undefined: any of the table. */
 export function errorsOf({ access, errors }: Route): readonly ErrorCode[] | undefined {
   if (errors === undefined) return undefined;
   const all = [...OF_EVERY_ROUTE, ...(access === 'anyone' ? [] : NOT_LET_IN), ...errors];
   return [...new Set<ErrorCode>(all)];
 }
 
-/** A migration is cancelled, perhaps one that is a move of a request. */
+/** Cancels a migration, perhaps one of a request. */
 export const CANCELLING = [
   ...BY_ID,
   ...STARTING,

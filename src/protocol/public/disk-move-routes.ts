@@ -13,10 +13,9 @@ import type { ErrorCode } from '../../errors.ts';
 import { LOOKING, TAKING_HOLD } from '../route-errors.ts';
 
 const byId = z.object({ id: diskMoveId });
-/** Its journal cannot be read, so it is held. */
+/** Held, because its journal cannot be read. */
 const HELD = ['GODWIT_JOURNAL_DAMAGED', 'GODWIT_REQUEST_DAMAGED'] as const satisfies ErrorCode[];
 
-/** Moving a guest's disk to another place of its host. */
 export const diskMoveRoutes = {
   moveDisk: route({
     method: 'POST',

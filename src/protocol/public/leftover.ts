@@ -3,14 +3,14 @@ import { shortText } from '../names.ts';
 import { LOOKING } from '../route-errors.ts';
 import { LIST_BYTES, route } from '../route.ts';
 
-/** What an earlier crash has left on a host, one thing each. */
+/** One thing that an earlier crash left on a host. */
 export const leftover = z.object({
   kind: z.enum([
     /** A migration's directory in which nothing had begun. */
     'migration-directory',
-    /** A migration that has not ended and that no mover works on. */
+    /** An open migration without a mover. */
     'migration-unfinished',
-    /** A hypervisor that waits for memory which will not come. */
+    /** A hypervisor that waits for memory that will not come. */
     'hypervisor',
     'tap',
     'guest-directory',
@@ -22,7 +22,7 @@ export const leftover = z.object({
   what: shortText,
   guest: z.string().max(128).optional(),
   migration: z.string().max(128).optional(),
-  /** Nothing that runs or is under way can need it. */
+  /** Nothing that runs can need it. */
   safe: z.boolean(),
   why: shortText,
 });
@@ -36,7 +36,6 @@ export const clearedList = z.object({
 });
 export type ClearedList = z.infer<typeof clearedList>;
 
-/** Routes of an agent for what crashes have left; a part of its contract. */
 export const leftoverRoutes = {
   leftovers: route({
     method: 'GET',
