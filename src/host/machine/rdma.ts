@@ -4,7 +4,7 @@ import { MAX_RDMA } from '../../protocol/peer/host-facts.ts';
 
 const DEVICES = '/sys/class/infiniband';
 
-/** The RDMA devices of this host with a port that is active: adapters of InfiniBand, RoCE and iWARP alike. */
+/** RDMA devices with an active port: InfiniBand, RoCE and iWARP. */
 export async function rdmaDevices(directory = DEVICES): Promise<string[]> {
   const names = await readdir(directory).catch(() => []);
   const active: string[] = [];
