@@ -1,13 +1,13 @@
 import type { Facts, Finding, TrustFact } from './facts.ts';
 
-/** A list is signed anew after half of its seven days; below this the agent beside the CA does not do it. */
+/** Lists are renewed after half of their seven days; fewer days left mean that the agent of the CA's host fails to. */
 const LIST_LOW_DAYS = 3;
 const CERTIFICATE_LOW_DAYS = 3;
 const HOUR_DAYS = 1 / 24;
-/** Of one host; the others are counted. */
+/** Shown per host; others are counted. */
 const MAX_SHOWN = 8;
 
-/** What is between this host and others: its fleet's list, its certificate's renewal, and whom it refused what. */
+/** Judges the fleet's list, the certificate's renewal, and refused peers. */
 export function judgeTrust({
   trust,
   damagedList,
@@ -57,7 +57,7 @@ function judgeRenewal({ host, daysLeft, failures, problem }: TrustFact): Finding
   };
 }
 
-/** Reported by the agent beside the CA alone. */
+/** Only the agent of the CA's host reports it. */
 function judgeHolders({ host, twoHolders = [] }: TrustFact): Finding[] {
   return twoHolders.map(({ name, serial, shownByHost, at }) => ({
     name: 'renewal',

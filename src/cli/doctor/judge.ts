@@ -8,7 +8,7 @@ const MEMORY_LOW = 512 * 1024 * 1024;
 const FILES_LOW = 1024;
 const EXPIRY_WARN_DAYS = 30;
 
-/** What the facts mean for migration, each with its hint, most basic first. */
+/** Findings with hints, most basic first. */
 export function judge(facts: Facts): Finding[] {
   return [
     judgeNode(facts),
@@ -28,7 +28,6 @@ export function judge(facts: Facts): Finding[] {
   ];
 }
 
-/** The worst verdict of all. */
 export function worst(findings: readonly Finding[]): Verdict {
   if (findings.some(({ verdict }) => verdict === 'fail')) return 'fail';
   return findings.some(({ verdict }) => verdict === 'warn') ? 'warn' : 'ok';
@@ -221,7 +220,7 @@ function judgeCertificate({
     };
   }
   const found = `${who}, ${Math.floor(daysLeft)} days left`;
-  // One that renews itself does so with a third of its life left.
+  // Certificates renew themselves with a third of their life left.
   const isLow = daysLeft < Math.min(EXPIRY_WARN_DAYS, lifeDays / 4);
   return isLow ? { name, verdict: 'warn', found, hint } : { name, verdict: 'ok', found };
 }
@@ -241,7 +240,7 @@ function judgeAgent({ agent }: Facts): Finding {
 
 const FEW_PORTS = 16;
 
-/** Packages that bring a program, as Debian and most others call them. */
+/** Packages with a program, as Debian and most others name them. */
 const PACKAGE_OF: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   tc: 'iproute2 (iproute-tc on Fedora)',
@@ -250,7 +249,7 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   setpriv: 'util-linux',
 };
 
-/** What guests and memory streams are joined to. */
+/** Checks for the network of guests and memory streams. */
 function judgeNetwork(facts: Facts): Finding[] {
   return [judgeTun(facts), judgeTools(facts), judgeBridges(facts), judgePorts(facts)];
 }
@@ -275,7 +274,8 @@ function judgeTools({ tools, root }: Facts): Finding {
   const packages = [...new Set(missing.map((tool) => PACKAGE_OF[tool] ?? tool))];
   return {
     name,
-    // Without ip an agent can make no tap, and without setpriv an agent that is root starts no guest. The others are the lab's.
+    // Without ip an agent cannot make taps; without setpriv an agent that is root cannot start guests. The others are
+    // for the lab.
     verdict: missing.includes('ip') || (root && missing.includes('setpriv')) ? 'fail' : 'warn',
     found: `missing: ${missing.join(', ')}`,
     hint: `Install ${packages.join(' and ')}.`,
@@ -306,7 +306,7 @@ function judgePorts({ ports }: Facts): Finding {
   };
 }
 
-/** Whether a lab could be built here, by a program that has one; what the host itself lacks is said elsewhere. */
+/** Whether a lab could be built here; the host's own faults are listed elsewhere. */
 function judgeLab({ guestImage, root, userNamespaces, tunDevice, tools }: Facts): Finding[] {
   if (guestImage === undefined) return [];
   const name = 'lab';

@@ -51,10 +51,10 @@ export function lookAndAccept(
 
 type AcceptAnswer = RouteAnswer<typeof policyRoutes.acceptProposal>;
 
-/** What a controller says of one proposal; the others may be accepted still. */
+/** Errors of a single proposal; the others can still be accepted. */
 const OF_ONE = ['GODWIT_REQUEST_OPEN', 'GODWIT_PROPOSAL_UNKNOWN'] as const;
 
-/** Accepts one after the other. A refusal of one keeps none of the others; any other error ends it. */
+/** Accepts one after the other. The refusal of one does not stop the rest; any other error does. */
 export async function acceptEach(
   ids: readonly string[],
   accept: (id: string) => Promise<AcceptAnswer>,
@@ -68,7 +68,7 @@ export async function acceptEach(
       accepted.push(...done.accepted);
       requests.push(...done.requests);
     } catch (error) {
-      // In the mode approve the first one accepts all of them; somebody else may decide one meanwhile.
+      // In approve mode the first one accepts all, and another person may decide one meanwhile.
       if (hasCode(error, 'GODWIT_PROPOSAL_CLOSED')) continue;
       refused.push({ id, error });
       if (!hasCode(error, ...OF_ONE)) break;

@@ -3,7 +3,7 @@ import type { DiskScore, PredictionScore } from '../../protocol/controller/histo
 import { SPREAD, spreadRow } from './kept-reports.ts';
 import { renderTable, type Look } from '../../words/table.ts';
 
-/** How far predictions were off, as a table. Pure. */
+/** Table of prediction errors. Pure. */
 
 const NAMES = { ...FIGURE_NAMES, ...DISK_FIGURE_NAMES };
 
@@ -18,7 +18,7 @@ export function scoresText(scores: readonly (PredictionScore | DiskScore)[], loo
     percent(error.mean),
     percent(within),
   ]);
-  // All ranges are made for the same share.
+  // All ranges have the same level.
   const held = `WITHIN (AIM ${percent(first.level)})`;
   return renderTable(['ERROR OF', ...SPREAD, 'MEAN', held], rows, look);
 }

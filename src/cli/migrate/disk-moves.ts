@@ -15,7 +15,7 @@ import { jsonLine } from '../../formats/json.ts';
 
 const LINE_MS = 10_000;
 
-/** The agent that has this move of a disk. GODWIT_DISK_MOVE_UNKNOWN where none has. */
+/** The agent that has this disk move. GODWIT_DISK_MOVE_UNKNOWN without one. */
 export async function findDiskMove(fleet: AgentSet, id: string): Promise<Endpoint> {
   for (const endpoint of fleet.endpoints) {
     const { moves } = await endpoint.api.diskMoves();
@@ -29,11 +29,11 @@ export interface FollowMove {
   readonly endpoint: Endpoint;
   readonly id: string;
   readonly show: 'people' | 'ndjson' | 'nothing';
-  /** A Ctrl-C at a terminal asks whether to cancel. */
+  /** Ctrl-C at a terminal asks whether to cancel. */
   readonly mayCancel: boolean;
 }
 
-/** Shows the move of a disk until it ends, and how; resolves to the exit code. */
+/** Shows a disk move until its end; resolves to the exit code. */
 export async function followDiskMove(context: Context, options: FollowMove): Promise<number> {
   const { endpoint, id, show, mayCancel } = options;
   const leaving = new AbortController();
@@ -75,7 +75,7 @@ function printEnd(context: Context, last: DiskMoveProgress, show: FollowMove['sh
   return ERRORS[last.error.code].exit;
 }
 
-/** What came of it, in a line or two. */
+/** The result in a line or two. */
 function endWords(last: DiskMoveProgress): string {
   const { guest, disk, from, to, state, kept, note, copiedBytes, elapsedMs, waitedMs } = last;
   if (state !== 'done') return printable(`${disk} of ${guest}: ${state}; it is ${from} as before`);
@@ -132,7 +132,7 @@ function viewOf(context: Context, show: FollowMove['show']): View {
   };
 }
 
-/** A line per state, and a sign of life now and then. */
+/** A line per state, and a sign of life at intervals. */
 function logView(context: Context): View {
   let shown: DiskMoveProgress | undefined;
   return {

@@ -17,7 +17,7 @@ import type { Input } from '../verb.ts';
 
 type MigrateInput = Pick<Input<typeof migrateSpec>, 'args' | 'flags'>;
 
-/** As a destination of a preview: every host that the guest's host can reach. */
+/** Destination of a preview: every host that the guest's host can reach. */
 export const ANY = 'any';
 
 export function mustHaveTo(to: string | undefined): string {
@@ -29,7 +29,7 @@ export function mustHaveTo(to: string | undefined): string {
   );
 }
 
-/** What the command line asks of a migration. GODWIT_USAGE names the flag that is not accepted. */
+/** The migration that the command line requests. GODWIT_USAGE names the invalid flag. */
 export function requestOf({ args, flags }: MigrateInput, to: string): MigrationRequest {
   const asked = {
     guest: args.guest,
@@ -82,7 +82,7 @@ export function requestOf({ args, flags }: MigrateInput, to: string): MigrationR
   );
 }
 
-/** `0.7` or `70%`. What is out of bounds, the contract refuses. */
+/** `0.7` or `70%`; the contract checks the bounds. */
 function shareIn(text: string): number {
   const [, number = '', percent = ''] = /^(\d+(?:\.\d+)?|\.\d+)(%?)$/.exec(text.trim()) ?? [];
   if (number !== '') return percent === '' ? Number(number) : Number(number) / 100;
@@ -123,7 +123,7 @@ function mustGoWith(
   throw godwitError('GODWIT_USAGE', { what }, { hint: `Add ${other}, or leave ${flag} out.` });
 }
 
-/** When it may begin and has to be over. A window is both; the sooner end counts. */
+/** Start and end times. A window sets both; the sooner end counts. */
 function timesOf(
   { notBefore, window, deadline }: MigrateInput['flags'],
   nowMs: number,
@@ -146,7 +146,7 @@ function timesOf(
   };
 }
 
-/** What a strategy comes to: it decides the mode, and the longest downtime where none was asked for. */
+/** Effect of a strategy: the mode, and the default downtime. */
 function steeringOf({
   steering: name,
   steeringFile: file,
@@ -168,7 +168,7 @@ function steeringOf({
     );
   const steering = file === undefined ? (name as StrategyName) : readStrategyFile(file);
   const strategy = strategyNamed(steering);
-  // A window ends with a deadline.
+  // A window sets a deadline.
   const isBound = maxDowntime !== undefined && (deadline ?? window) !== undefined;
   if (strategy.mustHaveLimits && !isBound)
     return refused(
@@ -204,7 +204,7 @@ function networkMapOf(given: readonly string[]): Record<string, string> {
   );
 }
 
-/** The flag that a field of the request comes from. */
+/** The flag of a request's field. */
 function flagOf(field: string, part: PropertyKey | undefined): string {
   if (field === 'networks') return 'mapNetwork';
   if (field === 'timeoutMs') return 'giveUpAfter';
@@ -213,7 +213,7 @@ function flagOf(field: string, part: PropertyKey | undefined): string {
   return field === 'pathAddresses' ? 'pathAddress' : field.replace(/Ms$/, '');
 }
 
-/** A host that nobody knows is refused with the hosts that there are. */
+/** Adds the existing hosts to the error about an unknown host. */
 export async function withNearestHost<T>(
   fleet: AgentSet,
   to: string,

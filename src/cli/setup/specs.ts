@@ -1,6 +1,6 @@
 import { spec, type Flag } from '../verb.ts';
 
-/** The verbs that set up hosts and shells, and the programs that run on hosts. Data only: the help must not cost an import. */
+/** Verbs that set up hosts and shells, and programs that run on hosts. Data only: the help must not cost an import. */
 
 const config = {
   kind: 'file',
