@@ -4,7 +4,7 @@ import { costOf } from './cost.ts';
 import type { Fleet, Place, Seat } from './fleet.ts';
 import type { Plan, PlannedMove, Refusal } from './inventory.ts';
 
-/** The plan of a fleet in which the moves were made: what it wakes, what it empties, and what it could not rest on. */
+/** The plan of a fleet with its chosen moves: hosts to wake and emptied hosts, and ignored guests. */
 export function planOf(
   fleet: Fleet,
   moves: readonly PlannedMove[],
@@ -39,7 +39,7 @@ export interface Why {
   readonly swapsWith?: string;
 }
 
-/** The move of a guest to where the plan has put it. */
+/** A guest's planned move. */
 export function moveOf(
   { guest, from, at }: Seat,
   { reason, words, alternatives, worth, swapsWith }: Why,

@@ -1,16 +1,16 @@
-/** What a policy could not do in a replay, and why. Pure. */
+/** A policy's refused actions in a replay, with reasons. Pure. */
 import type { Constraint, Refusal } from '../../inventory.ts';
 
-/** All that one constraint stood in the way of. */
+/** Effect of one constraint. */
 export interface ConstraintRefusal {
   readonly constraint: Constraint;
-  /** At so many looks. */
+  /** Number of looks. */
   readonly looks: number;
   /** The first one. */
   readonly words: string;
 }
 
-/** Counts looks, and not what is refused at them: what stands in the way stands there at each. */
+/** Counts looks, not refusals, because an obstacle repeats at every look. */
 export class RefusedCount {
   readonly #all = new Map<Constraint, ConstraintRefusal>();
 
@@ -22,7 +22,7 @@ export class RefusedCount {
     }
   }
 
-  /** Those that stood in the way most often come first. */
+  /** Most frequent first. */
   result(): ConstraintRefusal[] {
     return [...this.#all.values()].toSorted((one, other) => other.looks - one.looks);
   }
