@@ -14,7 +14,6 @@ export function formatBytes(bytes: number): string {
   return `${short(value, index === 0)} ${names[index] ?? 'B'}`;
 }
 
-/** As formatBytes, per second. */
 export function formatRate(bytesPerSecond: number): string {
   return `${formatBytes(bytesPerSecond)}/s`;
 }
@@ -32,7 +31,7 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(hours / 24)} d ${two(hours % 24)} h`;
 }
 
-/** `2026-05-01 18:00:07Z`: a moment as the API has it, without its milliseconds. */
+/** `2026-05-01 18:00:07Z`: the API's moment without milliseconds. */
 export function formatMoment(iso: string): string {
   return iso.replace('T', ' ').replace(/\.\d+Z$/, 'Z');
 }

@@ -1,11 +1,11 @@
 import { defined } from '../protocol/defined.ts';
 
-/** What `nvidia-smi` says of a host's GPUs and of what works on them. Pure. */
+/** Parses `nvidia-smi`'s reports on GPUs and their processes. Pure. */
 
 const MIB = 1024 ** 2;
 const MAX_LINES = 4096;
 
-/** In this order: `parseGpus` goes by it. */
+/** `parseGpus` depends on the order. */
 export const GPU_FIELDS = [
   'uuid',
   'name',
@@ -17,7 +17,7 @@ export const GPU_FIELDS = [
 export const APP_FIELDS = ['pid', 'gpu_uuid', 'used_memory'] as const;
 
 export interface GpuFacts {
-  /** Thirty-two hexadecimal digits, as the driver's library has it. */
+  /** Thirty-two hexadecimal digits, as in the driver's library. */
   readonly uuid: string;
   readonly name: string;
   readonly totalBytes: number;
@@ -31,11 +31,11 @@ export interface GpuFacts {
 export interface GpuApp {
   readonly pid: number;
   readonly uuid: string;
-  /** Absent where the driver does not say. */
+  /** Absent if the driver does not report it. */
   readonly bytes?: number;
 }
 
-/** Of `--query-gpu=FIELDS --format=csv,noheader,nounits`; lines in no known form are left out. */
+/** Output of `--query-gpu=FIELDS --format=csv,noheader,nounits`; unknown lines are skipped. */
 export function parseGpus(text: string): GpuFacts[] {
   return linesOf(text).flatMap((words): GpuFacts[] => {
     const [uuid = '', name = '', total = '', used = '', mig = '', driver = ''] = words;
@@ -48,7 +48,7 @@ export function parseGpus(text: string): GpuFacts[] {
   });
 }
 
-/** Of `--query-compute-apps=FIELDS --format=csv,noheader,nounits`. */
+/** Output of `--query-compute-apps=FIELDS --format=csv,noheader,nounits`. */
 export function parseApps(text: string): GpuApp[] {
   return linesOf(text).flatMap((words): GpuApp[] => {
     const [pid = '', uuid = '', used = ''] = words;

@@ -1,9 +1,9 @@
-/** For `catch`: passes over errors of the system by these codes (`ENOENT`), and throws any other again. */
+/** For `catch`: ignores system errors with these codes (`ENOENT`), and throws any other again. */
 export function ignoring(...codes: readonly string[]): (thrown: unknown) => undefined {
   return (thrown) => {
     if (!codes.includes((thrown as NodeJS.ErrnoException).code ?? '')) throw thrown;
   };
 }
 
-/** The same of what is not there. */
+/** Ignores a missing file. */
 export const absent = ignoring('ENOENT', 'ENOTDIR');

@@ -3,7 +3,7 @@ import type { HostHealth } from '../protocol/public/hosts/health.ts';
 import { formatMoment } from '../protocol/quantity.ts';
 import { printable } from './style.ts';
 
-/** A line for each thing that is amiss with a host's hardware; none for a host that is well. */
+/** One line per hardware fault of a host. */
 export function healthText(host: string, health: HostHealth | undefined): string {
   const lines = (health?.signals ?? []).map(
     ({ level, kind, part, words }) =>
@@ -12,7 +12,7 @@ export function healthText(host: string, health: HostHealth | undefined): string
   return lines.join('');
 }
 
-/** A person's note about a host, a limit that it exceeds, and the judgement of the health policy. */
+/** An operator's note, an exceeded limit, and the health policy's judgement. */
 export function illText({ name, ill, maintenance, excess }: ListedHost): string {
   const noted =
     maintenance === undefined ? '' : `${name}: maintenance: ${printable(maintenance)}\n`;

@@ -1,7 +1,7 @@
 import type { Answer, Resolution, SideView } from '../protocol/public/resolve.ts';
 import { printable, type Painter } from './style.ts';
 
-/** What is known of both sides, and what each answer risks, in plain words. */
+/** Both sides of a held migration, and the risk of each answer. */
 export function resolutionText(known: Resolution, paint: Painter): string {
   const { id, guest, from, to, here, there, unreachable, answers, unasked } = known;
   const other = here.host === from ? to : from;
