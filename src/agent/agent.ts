@@ -68,7 +68,6 @@ export interface AgentOptions {
   readonly drivers: readonly Driver[];
   readonly movers: MoverProcesses;
   readonly log: Log;
-  /** Changes the level of `log`; absent: the level is fixed. */
   readonly setLogLevel?: (level: LogLevel) => void;
   readonly clock?: Clock;
   readonly machine?: MachineReader;
@@ -87,7 +86,7 @@ export interface RunningAgent {
   close(): Promise<void>;
 }
 
-/** Starts the agent of a host. GODWIT_PKI or GODWIT_CONFIG if its certificate has another name. */
+/** GODWIT_PKI or GODWIT_CONFIG if its certificate has another name. */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { config, drivers, movers, log, clock = systemClock, machine } = options;
   const [fleet, closings] = [new Fleet(config, clock), new Closings(config, clock)];
@@ -189,7 +188,6 @@ function othersOf({ name }: AgentConfig, incoming: Incoming, peers: Peers): Othe
   };
 }
 
-/** Opens both listeners, or none. */
 async function listen(
   handlers: Handlers<typeof agentContract>,
   { name, address, addresses, stateDir }: AgentConfig,
@@ -213,9 +211,7 @@ interface Grows {
   readonly labels: HostLabels;
 }
 
-/**
- * Limits logs, caches and records on this host until the returned function is called. That function waits for `orders`.
- */
+/** Limits logs, caches and records until the returned function is called, which waits for `orders`. */
 function tend(options: AgentOptions, clock: Clock, grows: Grows) {
   const guestLogs = new GuestLogs(options.config, clock, options.log);
   guestLogs.start();
@@ -260,7 +256,7 @@ function prune({ config, drivers, log }: AgentOptions, { store, cache }: Grows) 
   }
 }
 
-/** This host's certificate. It must carry the host's name, because peers identify the host by it. */
+/** The certificate must carry the host's name, because peers identify the host by it. */
 function ownCredentials(config: AgentConfig, fleet: Fleet): Credentials {
   const credentials = hostCredentials(config, fleet);
   const file = path.join(pkiDirOf(config), HOST_CERT);

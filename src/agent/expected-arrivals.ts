@@ -30,8 +30,8 @@ export interface ClosedHosts {
 }
 
 /**
- * Guests that their manager is about to move to this host. Such a migration has no mover or record here, and the
- * manager lists the guest only after the move has begun. Until then the source's announcement counts.
+ * Guests that their manager is about to move to this host. The manager lists them only after the move has begun; until
+ * then the source's announcement counts.
  */
 export class ExpectedArrivals {
   readonly #file: string;
@@ -39,7 +39,6 @@ export class ExpectedArrivals {
   readonly #clock: Pick<Clock, 'wallMs'>;
   readonly #closings: ClosedHosts;
   #expected: readonly ExpectedArrival[];
-  /** End of the time in which arrivals are unknown because the file was damaged. */
   readonly #unknownUntilMs: number;
 
   constructor(
@@ -93,7 +92,6 @@ export class ExpectedArrivals {
     });
   }
 
-  /** Drops expired announcements, and announcements that a clock set back would keep too long. */
   #now(): readonly ExpectedArrival[] {
     const nowMs = this.#clock.wallMs();
     return this.#expected.filter(({ untilMs }) => {

@@ -9,7 +9,6 @@ import { MANAGER_MS } from './guests/driver-guests.ts';
 /** Pause between two reads that reported changes trigger. Changes within it share one read. */
 const BETWEEN_MS = 500;
 
-/** Managers that run on other machines and have hosts of their own. */
 export class FarManagers {
   readonly #drivers: readonly ManagedDriver[];
   readonly #clock: Clock;
@@ -39,7 +38,7 @@ export class FarManagers {
     if (!this.#end.signal.aborted && this.#drivers.length > 0) this.#onSilence(silence);
   }
 
-  /** The managers' hosts; of a manager that does not answer, its last list. */
+  /** A manager that does not answer counts with its last list. */
   async hosts(): Promise<readonly ManagedHost[]> {
     try {
       const all = this.#drivers.map((driver) =>

@@ -14,13 +14,11 @@ export function nextEpoch(store: Pick<Store, 'all'>, guest: string, nowMs: numbe
   return Math.max(1, nowMs, ...earlier.map(({ request }) => epochOf(request) + 1));
 }
 
-/** The report of a guest that left by a migration; undefined otherwise. */
 export function departureOf(store: Store, guest: string): GuestInfo | undefined {
   const move = store.all().findLast((each) => guestOf(each) === guest && hasMoved(store, each));
   return move === undefined ? undefined : leftBy(move);
 }
 
-/** Guests that left lately and are not here. */
 export function departures(store: Store, here: ReadonlySet<string>, nowMs: number): GuestInfo[] {
   return [...completedMoves(store)].flatMap(([guest, move]) => {
     if (here.has(guest) || !isNew(store, move, nowMs)) return [];

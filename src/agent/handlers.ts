@@ -88,7 +88,6 @@ export interface AgentHandlerDependencies
   readonly reload: Reload;
 }
 
-/** The agent's API: delegates each route to the part that answers it. */
 export function agentHandlers(deps: AgentHandlerDependencies): Handlers<typeof agentContract> {
   const { config, log, guests, outgoing, incoming, follow } = deps;
   return {

@@ -50,7 +50,7 @@ export interface ReloadDependencies {
   readonly setLogLevel?: ((level: LogLevel) => void) | undefined;
 }
 
-/** Applies a changed configuration: all settings that can change at run time, or nothing if anything in it is wrong. */
+/** Applies all settings that can change at run time, or none if anything is wrong. */
 export class Reload {
   readonly #deps: ReloadDependencies;
   readonly #turn = new Mutex();
@@ -59,7 +59,6 @@ export class Reload {
     this.#deps = deps;
   }
 
-  /** For a signal, which has no caller. */
   async orLog(): Promise<void> {
     try {
       await this.read();

@@ -1,6 +1,6 @@
 import { withDeadline } from '../deadline.ts';
 
-/** How a job waits for its turn. `what`: the earlier jobs, for the error of one that waited too long. */
+/** `what`: the earlier jobs, for the error of one that waited too long. */
 export interface Turn {
   readonly what: string;
   readonly deadlineMs: number;

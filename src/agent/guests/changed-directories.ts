@@ -3,16 +3,15 @@ import path from 'node:path';
 import { isMissing } from '../../host/guest-logs.ts';
 
 /**
- * Directories in which the kernel reported a change. Each change is reported once until `has` is called again, so a
- * directory that is written all the time costs one read per call.
+ * Directories in which the kernel reported a change, each once until `has` is called again: a directory that is written
+ * all the time costs one read per call.
  */
 export class ChangedDirectories {
   readonly #watched = new Map<string, FSWatcher>();
-  /** Missing directories, each with the watcher of its parent. While that watcher lives, the directory is missing. */
   readonly #missing = new Map<string, FSWatcher>();
   #changes = 0;
 
-  /** Number of changes that the kernel reported. While it is unchanged, the results of `has` are, too. */
+  /** While it is unchanged, the results of `has` are, too. */
   get changes(): number {
     return this.#changes;
   }

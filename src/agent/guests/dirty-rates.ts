@@ -16,7 +16,6 @@ const EVERY_MS = 600_000;
 const LOOK_MS = 10_000;
 /** A longer window means that the host was too busy, and the rate does not fit its window. */
 const LONGEST_WINDOW_MS = 1.5 * RATE_WINDOW_MS;
-/** Load per processor above which measurements wait. */
 const BUSY_LOAD = 2;
 
 export interface DirtyRatesDependencies {
@@ -28,10 +27,7 @@ export interface DirtyRatesDependencies {
   readonly isBusy?: () => boolean;
 }
 
-/**
- * Measures the dirty rates of this host's guests, one after the other. Their load history has the rates even if no plan
- * was requested.
- */
+/** Measures the guests' dirty rates, one after the other, so that load histories have them without a plan. */
 export class DirtyRates {
   readonly #deps: DirtyRatesDependencies;
   readonly #over = new AbortController();
@@ -52,7 +48,6 @@ export class DirtyRates {
     this.#over.abort(new Error('the agent is stopping'));
   }
 
-  /** Measures the next guest unless a measurement is running; resolves when it is over. Never rejects. */
   look(): Promise<void> {
     this.#looking ??= this.#lookAtNext().finally(() => {
       this.#looking = undefined;
@@ -91,7 +86,6 @@ export class DirtyRates {
     guestLoads.dirtied(name, rateWithin(point));
   }
 
-  /** Running guests whose dirty rate can be recorded. */
   #lookable(): Lookable[] {
     const { guests, guestLoads } = this.#deps;
     const moving = this.#moving();

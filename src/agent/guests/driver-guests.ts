@@ -38,7 +38,6 @@ export class DriverGuests {
     this.#clock = clock;
   }
 
-  /** Reads the guests with `discover`. Never rejects. */
   async look(
     what: string,
     discover: (driver: Driver, signal: AbortSignal) => Promise<DiscoveredGuest[]>,

@@ -22,25 +22,22 @@ const MAX_BYTES_OF_ONE = 75 * 1024;
 /** Guests of other hosts with larger labels may use only half of the room; a few hundred of them would fill it. */
 const MAX_BYTES_OF_SMALL = 2048;
 const MAX_BYTES_WITH_LARGE = MAX_BYTES / 2;
-/** Interval between rewrites of the file if labels have changed; at most about 1.6 MB/s. */
+/** At most about 1.6 MB/s. */
 const FOLD_MS = 10_000;
 
 /** The guests of this host now; undefined if some may be missing, so that any guest may be here. */
 export type Present = ReadonlySet<string> | undefined;
 
-/** Outcome for an admitted guest: it runs here, it will not come by this migration, or neither is known. */
 export type Arrival = 'arrived' | 'stayed-away' | 'open';
 
 /**
- * Labels of this host's guests by name, kept on disk. The destination receives a guest's labels with the admission
- * request. They stay provisional until the guest runs here, so a host that sends no guest can neither change nor remove
- * labels.
+ * Labels of this host's guests, kept on disk. A guest brings its labels with the admission request; they stay
+ * provisional until it runs here, so a host that sends no guest cannot change labels.
  */
 export class HostLabels {
   readonly #files: LabelFiles;
   readonly #arrival: (migration: string) => Arrival;
   #kept: ReadonlyMap<string, GuestLabels>;
-  /** By migration, at most one for each open migration to this host. */
   #expected: readonly ExpectedLabels[];
 
   /**
@@ -55,7 +52,6 @@ export class HostLabels {
     this.#expected = expected;
   }
 
-  /** Folds the log of changes regularly until the returned function is called. No label may change after that. */
   start({ clock, log }: { readonly clock: Clock; readonly log: Log }): () => Promise<void> {
     const looks = new Poller({ clock, log });
     looks.start(FOLD_MS, () => this.#files.fold(this.#all()), 'labels were not written');
@@ -102,8 +98,8 @@ export class HostLabels {
   }
 
   /**
-   * Reserves room for the labels that a guest brings by a migration. Its source checked them; an invalid label only
-   * prevents the next move. Undefined keeps the labels that the guest has here. GODWIT_LABELS_FULL if there is no room.
+   * Reserves room for the labels that a guest brings. Undefined keeps its labels here. GODWIT_LABELS_FULL if there is
+   * no room.
    */
   expect(migration: string, guest: string, labels: GuestLabels | undefined, here?: Present): void {
     this.#settle();
@@ -124,8 +120,7 @@ export class HostLabels {
   }
 
   /**
-   * Evicts labels of absent guests, the oldest first, until `wanted` fits, and returns the rest. Present and expected
-   * guests keep theirs. GODWIT_LABELS_FULL if that is not enough.
+   * Evicts labels of absent guests, the oldest first, until `wanted` fits. GODWIT_LABELS_FULL if that is not enough.
    */
   #withRoom(
     guest: string,
@@ -150,7 +145,6 @@ export class HostLabels {
     throw godwitError('GODWIT_LABELS_FULL', { guest, what: `it keeps ${limit}, and ${why}` });
   }
 
-  /** Applies the labels of guests that have arrived and drops those of guests that will not come. */
   #settle(): void {
     if (this.#expected.length === 0) return;
     const open: ExpectedLabels[] = [];

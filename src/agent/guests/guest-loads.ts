@@ -48,7 +48,6 @@ interface CounterSample {
 interface Needs {
   readonly clock: Clock;
   readonly log: Log;
-  /** Outcome of a migration to this host; absent: this host receives no guests. */
   readonly arrival?: (migration: string) => Arrival;
 }
 
@@ -99,7 +98,6 @@ export class GuestLoads {
     return loadOf(this.#history.get(guest) ?? [], this.#now.get(guest));
   }
 
-  /** Records a measured dirty rate, bytes/s. */
   dirtied(guest: string, bytesPerS: number): void {
     const hours = this.#history.get(guest);
     if (hours === undefined) return;
@@ -112,9 +110,8 @@ export class GuestLoads {
   }
 
   /**
-   * Requests the load history of a guest that may come here. It takes effect only when the guest runs here, so a host
-   * that sends no guest changes nothing. An agent that ends before loses it. Never rejects: without it the history
-   * starts empty.
+   * Requests the load history of a guest that may come here. It takes effect only when the guest runs here. Never
+   * rejects: without it the history starts empty.
    */
   async expect(migration: string, guest: string, ask: () => Promise<GuestLoad>): Promise<void> {
     if (this.#expected.has(migration)) return;
@@ -136,14 +133,12 @@ export class GuestLoads {
     await this.#reading;
   }
 
-  /** Writes the history to disk, if the disk accepts it. */
   async close(): Promise<void> {
     await this.read();
     this.#settle();
     this.#write();
   }
 
-  /** Applies the hours of guests that have arrived and drops those of guests that will not come. */
   #settle(): void {
     const { clock, arrival = () => 'stayed-away' as const } = this.#parts;
     for (const [migration, { guest, hours }] of this.#expected) {
@@ -182,7 +177,6 @@ export class GuestLoads {
     if (clock.monotonicMs() - this.#writtenMs >= WRITTEN_MS) this.#write();
   }
 
-  /** Use since the last read; undefined if unknown. */
   #add(guest: string, counters: GuestCounters): GuestLoad['now'] {
     const { clock } = this.#parts;
     const before = this.#seen.get(guest);

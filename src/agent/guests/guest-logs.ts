@@ -21,7 +21,6 @@ const LOOK_MS = 500;
 /** Pause while a log near its bound grows. A guest can exceed the bound by its output in this time. */
 const FLOOD_MS = 50;
 const NEAR = 0.25;
-/** Interval of full checks, which do not depend on the kernel's reports. */
 const ALL_MS = 15_000;
 const MAX_FAILED = 1000;
 
@@ -32,7 +31,6 @@ export class GuestLogs {
   readonly #ending = new AbortController();
   readonly #failed = new Set<string>();
   readonly #changed = new ChangedDirectories();
-  /** Number of changes when a check found none; undefined after a check that found some. */
   #quietSince: number | undefined;
   #sizes = new Map<string, number>();
   #guests: readonly string[] = [];
@@ -131,7 +129,6 @@ export class GuestLogs {
     return isNear;
   }
 
-  /** Stops watching departed guests and removes their logs elsewhere. */
   async #forget(gone: readonly string[]): Promise<void> {
     const places = this.#guests.flatMap((each) => logPlacesOf(this.#config, each));
     const { stateDir } = this.#config;
@@ -150,7 +147,7 @@ export class GuestLogs {
     );
   }
 
-  /** Logs once for each place, because each is tried up to twenty times a second. */
+  /** Once per place, because each is tried up to twenty times a second. */
   #warn(place: string, facts: LogFacts, text: string): void {
     if (this.#failed.has(place)) return;
     if (this.#failed.size >= MAX_FAILED) this.#failed.clear();

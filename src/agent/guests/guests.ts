@@ -30,7 +30,6 @@ export interface GuestListing {
   readonly found: readonly DiscoveredGuest[];
   readonly hosts: readonly ManagedHost[];
   readonly observedAt: string;
-  /** Drivers that did not list their guests; `found` has their last lists. */
   readonly silent: readonly Silent[];
 }
 
@@ -40,7 +39,7 @@ interface Look {
 }
 
 interface CachedListing extends GuestListing {
-  /** Identifies the hypervisors and migrations that were seen; undefined if a driver cannot report them. */
+  /** Undefined if a driver cannot report hypervisors. */
   readonly key: string | undefined;
   readonly atMs: number;
 }
@@ -53,8 +52,8 @@ export interface GuestsBeside {
 }
 
 /**
- * The inventory of this host's guests. It answers lists. It is rebuilt when a hypervisor or a migration begins or ends,
- * and at intervals. Commands on a guest look at that guest again.
+ * Inventory of this host's guests, from which lists are answered. Rebuilt when a hypervisor or a migration begins or
+ * ends, and at intervals. Commands look at their guest again.
  */
 export class Guests {
   readonly #config: AgentConfig;
@@ -107,10 +106,9 @@ export class Guests {
 
   readonly known = (): readonly DiscoveredGuest[] => this.#kept?.found ?? [];
 
-  /** The last look and the drivers that were silent; undefined before the first. */
   readonly lastLook = (): Pick<GuestListing, 'found' | 'silent'> | undefined => this.#kept;
 
-  /** Looks at this guest now. GODWIT_GUEST_UNKNOWN, with the nearest name, if there is none. */
+  /** GODWIT_GUEST_UNKNOWN with the nearest name. */
   async need(name: string): Promise<DiscoveredGuest> {
     return this.#oneIn(await this.#single.fresh(name), name);
   }
@@ -143,10 +141,7 @@ export class Guests {
     return false;
   }
 
-  /**
-   * Looks at all guests now; concurrent calls share one look. Rejects if a driver is silent, because guests may be
-   * missing.
-   */
+  /** Concurrent calls share one look. Rejects if a driver is silent, because guests may be missing. */
   async look(): Promise<readonly DiscoveredGuest[]> {
     const { found, silent } = await this.#updateProposals();
     const [first] = silent;
@@ -199,7 +194,6 @@ export class Guests {
     return this.#kept;
   }
 
-  /** Undefined if a driver cannot report it. */
   async #key(): Promise<string | undefined> {
     const what = `to see which guests of ${this.#config.name} run`;
     const all = await withDeadline(what, CENSUS_MS, undefined, (signal) =>
@@ -265,19 +259,18 @@ export function guestOf({ request }: Migration): string {
   return request.side === 'source' ? request.request.guest : request.admission.guest;
 }
 
-/** Whether it moves that guest. If neither request nor journal can be read, it may move any guest. */
+/** If neither request nor journal can be read, it may move any guest. */
 export function mayBeOf(migration: Migration, guest: string): boolean {
   return guestOf(migration) === guest || migration.damage?.isGuestKnown === false;
 }
 
-/** The open migration of a guest. */
 export function migrationOf(store: MigrationStore, guest: string): Migration | undefined {
   return store.all().findLast((each) => guestOf(each) === guest && !isEnd(phaseOf(store, each)));
 }
 
 /**
- * Throws the reason why a guest's state is unknown: the request or journal of its newest migration cannot be read. Such
- * a guest is neither moved nor admitted until an operator has looked.
+ * Throws if the request or journal of its newest migration cannot be read. Such a guest is neither moved nor admitted
+ * until an operator has looked.
  */
 export function mustBeReadable(store: MigrationStore, guest: string): void {
   const damaged = store.all().find((each) => each.damage !== undefined && mayBeOf(each, guest));
@@ -287,10 +280,7 @@ export function mustBeReadable(store: MigrationStore, guest: string): void {
   if (unreadable !== undefined) throw unreadable;
 }
 
-/**
- * Whether a listed guest may run elsewhere: its newest migration is open or held, or an unreadable migration may be its
- * own.
- */
+/** Its newest migration is open or held, or an unreadable migration may be its own. */
 export function mayBeElsewhere(
   store: Pick<MigrationStore, 'all' | 'progress'>,
   guest: string,
@@ -319,7 +309,6 @@ function withMoves(
   return { ...guest, info: { ...guest.info, ...dated, migration: id, moving } };
 }
 
-/** The newest completed move of each guest that came or left, by guest name. */
 export function completedMoves(
   store: Pick<MigrationStore, 'all' | 'runsAt'>,
 ): ReadonlyMap<string, Migration> {

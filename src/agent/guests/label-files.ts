@@ -8,7 +8,6 @@ import { syncDirectory } from '../../system/journal-file.ts';
 import { SyncedLines } from '../../system/files/synced-lines.ts';
 import { writeWhole, writeWholeInPieces } from '../../system/files/whole-file.ts';
 
-/** Guests with kept labels, including guests that have left. */
 export const MAX_LABELLED = 10_000;
 /** A longer log causes an immediate rewrite of the file, bytes. */
 const MAX_LOG_BYTES = 16 * 1024 * 1024;
@@ -28,7 +27,6 @@ export type ExpectedLabels = z.output<typeof expected>[number];
 
 /** One line of the log. Replaying lines in order twice gives the same labels. */
 const change = z.strictObject({
-  /** Migrations whose labels are no longer expected. */
   ended: z.array(migrationId),
   kept: z.array(z.tuple([guestName, labels])),
   expected,
@@ -41,8 +39,8 @@ export interface KeptLabels {
 }
 
 /**
- * Labels of guests on the disk of their host. The file may have 16 MiB, so each change is appended to a log, and the
- * file is rewritten every few seconds in small pieces. An earlier build reads only the file, so `close` leaves no log.
+ * Each change is appended to a log, because the file may have 16 MiB; the file is rewritten in small pieces. An earlier
+ * build reads only the file, so `close` leaves no log.
  */
 export class LabelFiles {
   readonly #file: string;
@@ -87,7 +85,6 @@ export class LabelFiles {
     else this.#append(JSON.stringify(changeOf(before, now)));
   }
 
-  /** Rewrites the file in small pieces if there is a log. */
   fold(now: KeptLabels): Promise<void> {
     if (this.#logBytes > 0) this.#writing ??= this.#fold(now);
     return this.#writing ?? Promise.resolve();
@@ -191,7 +188,6 @@ function readWhole(file: string): KeptLabels {
   }
 }
 
-/** Undefined for a truncated line. */
 function readLine(line: string): Change | undefined {
   try {
     return change.parse(JSON.parse(line));

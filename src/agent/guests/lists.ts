@@ -37,16 +37,12 @@ type ListRoutes = MaintenanceRoutes &
   ClosingRoutes &
   Pick<typeof agentContract, 'hosts' | 'guests' | 'managedHosts' | 'migrations'>;
 
-/**
- * Lists of guests and hosts, of this host or of the fleet, and of the manager's hosts, which can enter maintenance. A
- * host that does not answer is part of the list.
- */
+/** A host that does not answer is part of the list. */
 export function listHandlers(
   deps: ListDependencies,
   own: () => Promise<HostInfo>,
 ): Handlers<ListRoutes> {
   const { config, guests, peers, follow, log, store } = deps;
-  // Each list queries every host of the fleet, within this host's share of connections.
   const entries = new SingleFlight(() => peers.entries());
   const guestsThere = new SingleFlight((name) => peers.guests(name === '' ? undefined : name));
   const migrationsThere = new SingleFlight((limit) => peers.migrations(Number(limit)));
@@ -103,7 +99,7 @@ export function listHandlers(
   };
 }
 
-/** Guests of a silent driver are missing, or come from its last list. */
+/** Its guests are missing, or come from its last list. */
 function lacking(host: string, { driver, error, asOfMs }: Silent): MissingGuests {
   // The hint is included, because this error reaches only the reader of the list.
   const said = `${error.message}. ${error.hint}`;

@@ -21,8 +21,8 @@ export interface PeerGuests {
 }
 
 /**
- * The guests that a host reports, or those called `guest`. A bad host delays or fills the caller only up to the bounds
- * above: GODWIT_DEADLINE, GODWIT_TOO_LARGE or GODWIT_PROTOCOL_INVALID beyond.
+ * A bad host delays or fills the caller only up to the bounds above: GODWIT_DEADLINE, GODWIT_TOO_LARGE or
+ * GODWIT_PROTOCOL_INVALID beyond.
  */
 export async function guestsOfPeer(
   api: Pick<Api<typeof agentContract>, 'guests'>,

@@ -9,7 +9,7 @@ import { guestOf, mayBeOf, type Guests } from './guests.ts';
 import { driverOf } from '../processes/hypervisor-life.ts';
 import type { Migration, MigrationStore } from '../migrations/store.ts';
 
-/** Maximum number of a guest's journals that are read to find how it came here. */
+/** Journals that are read to find how a guest came here. */
 const LOOKED_AT = 16;
 
 /**
@@ -103,7 +103,6 @@ function lineageIn({ request }: Pick<Migration, 'request'>): readonly string[] {
   return lineage ?? [];
 }
 
-/** The migration to this host whose journal names this hypervisor. */
 export function arrivalOf(
   { store, drivers }: { store: MigrationStore; drivers: readonly Driver[] },
   handle: GuestHandle,

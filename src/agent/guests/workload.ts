@@ -35,7 +35,6 @@ export function workloadOf(known: WorkloadSources, request: MigrationRequest): W
   const { now: load, hours = [] } = known.guestLoads?.of(guest) ?? {};
   // Only the present and the previous hour count.
   const { dirtyBytesPerS } = hours.slice(-2).findLast((hour) => hour.dirtyBytesPerS) ?? {};
-  // Reading reports is skipped if the guest's load is unknown.
   const linkRate = rateOf(load && known.links.now(to));
   const { maxDowntimeMs: ownersDowntimeMs, realtime } = labelsOf(known, guest) ?? {};
   const written = load && dirtyBytesPerS;
@@ -47,10 +46,7 @@ export function workloadOf(known: WorkloadSources, request: MigrationRequest): W
 const rateOf = (link: LinkMeasure | undefined): number | undefined =>
   link?.isLeast === true ? undefined : link?.rate;
 
-/**
- * The checks, with the workload check repeated by later findings: whether disks are copied, and the measured rate of
- * the link.
- */
+/** Repeats the workload check with later findings: copied disks, and the link's rate. */
 export function withWorkload(
   host: CheckedHost,
   facts: WorkloadFacts,

@@ -107,7 +107,6 @@ export class HostCache {
   }
 }
 
-/** Places are kept per guest and partner host: GUEST@HOST. */
 function guestsOf(places: readonly string[]): string[] {
   const guests = places.filter((name) => name.includes('@')).map((name) => name.split('@', 1)[0]);
   return [...new Set(guests)].filter((name) => guestName.safeParse(name).success) as string[];

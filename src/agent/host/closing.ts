@@ -18,7 +18,7 @@ import { guestOf, type Guests } from '../guests/guests.ts';
 import type { Migration, MigrationStore } from '../migrations/store.ts';
 
 const FILE = 'closed.json';
-/** This host and hosts of this agent's manager. A new entry replaces the oldest. */
+/** A new entry replaces the oldest. */
 const MAX_HOSTS = 4096;
 
 /** `untilMs` is for people; setting the clock neither opens nor closes a host. */
@@ -51,7 +51,6 @@ export class Closings {
       this.#closed.set(host, this.#closing(request, MAX_CLOSED_MS));
   }
 
-  /** The request that empties a host; undefined while the host is open. */
   requestFor(host: string): string | undefined {
     const found = this.#closed.get(host);
     if (found === undefined || !this.#isOver(found)) return found?.request;
@@ -174,7 +173,6 @@ function underWay(store: ClosingDependencies['store'], host: string): Occupancy[
   });
 }
 
-/** Whether the guest can neither be on that host nor arrive there. */
 function isOver(
   store: ClosingDependencies['store'],
   { id, request }: Migration,

@@ -4,7 +4,6 @@ import { z } from 'zod';
 import { MAX_SIGNALS, type HealthSignal } from '../../protocol/public/hosts/health.ts';
 import { jsonOf } from '../../formats/json.ts';
 
-/** Memory errors since boot. */
 export interface MemoryErrors {
   readonly part: string;
   readonly corrected: number;
@@ -19,10 +18,9 @@ export interface Temperature {
   readonly critical: number | undefined;
 }
 
-/** Counters of a physical link since it was created. */
 export interface LinkState {
   readonly part: string;
-  /** Undefined if the link is down. */
+  /** Undefined if the link is administratively down. */
   readonly carrier: boolean | undefined;
   readonly errors: number;
   readonly packets: number;
@@ -88,7 +86,6 @@ const smart = z.object({
     .catch(undefined),
 });
 
-/** Attributes that count unreadable or reallocated sectors. */
 const ATTRIBUTES: Readonly<Record<number, string>> = {
   5: 'sectors were replaced',
   197: 'sectors wait to be replaced',
@@ -132,7 +129,6 @@ const MANY_CHANGES = 10;
 export const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 
-/** Signals from a day of reads, oldest first. Pure. */
 export function signalsOf(looks: readonly HealthLook[]): HealthSignal[] {
   const now = looks.at(-1);
   if (now === undefined) return [];

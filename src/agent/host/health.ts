@@ -20,9 +20,7 @@ const MAX_ANSWER = 1024 * 1024;
 const KEPT_EVERY_MS = 600_000;
 
 export interface HealthReader {
-  /** Names in a folder under /sys, limited in number; empty if the folder is missing. */
   readonly list: (folder: string) => Promise<readonly string[]>;
-  /** Text of a file under /sys; undefined if it cannot be read. */
   readonly read: (file: string) => Promise<string | undefined>;
   /** Output of smartctl; undefined if it is not installed or does not answer. */
   readonly smartctl: (args: readonly string[], signal: AbortSignal) => Promise<string | undefined>;
@@ -68,7 +66,6 @@ async function firstBytes(file: string): Promise<string | undefined> {
   }
 }
 
-/** Reads this host's hardware health once a minute while started. */
 export class Health {
   readonly #clock: Clock;
   readonly #reader: HealthReader;
@@ -99,7 +96,6 @@ export class Health {
     void this.#loops.close();
   }
 
-  /** Reads everything but the disks, and adds their last signals. */
   async look(): Promise<HostHealth> {
     const atMs = this.#clock.monotonicMs();
     const [memory, temperatures, links] = [

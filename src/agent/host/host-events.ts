@@ -20,7 +20,7 @@ export class HostEvents {
   readonly #phases = new Map<string, string>();
   #silence: string | undefined;
 
-  /** Reports changes of migrations from now on; migrations that ended earlier are not reported. */
+  /** Migrations that ended before the start are not reported. */
   start(store: MigrationStore, log: Log): void {
     this.#store = store;
     for (const { id } of store.all()) this.#phases.set(id, store.progress(id).phase);
@@ -42,8 +42,7 @@ export class HostEvents {
   }
 
   /**
-   * Reports the differences between two looks at the guests. Two guests may share a name, and `guest-gone` has only the
-   * name, so guests that still have it are reported again.
+   * Two guests may share a name, and `guest-gone` has only the name, so guests that still have it are reported again.
    */
   compare(
     before: readonly GuestInfo[],
@@ -68,7 +67,6 @@ export class HostEvents {
     }
   }
 
-  /** Reports the differences between two looks at the manager's hosts. */
   compareHosts(before: readonly ManagedHost[], now: readonly ManagedHost[]): void {
     const known = new Map(before.map((host) => [host.name, JSON.stringify(host)]));
     const there = new Set(now.map(({ name }) => name));
@@ -89,7 +87,7 @@ export class HostEvents {
     );
   }
 
-  /** Starts now or after `lastId`. A reader that falls behind the kept events is informed that it has lost some. */
+  /** A reader that falls behind the kept events is informed of the loss. */
   follow(lastId: string | undefined, signal: AbortSignal): AsyncGenerator<HostEvent> {
     return this.#log.follow(lastId, signal);
   }

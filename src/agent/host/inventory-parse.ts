@@ -34,7 +34,6 @@ const ipLinks = z.array(
   }),
 );
 
-/** The output of `ip -details -json address show`; empty for any other text. */
 export function parseLinks(text: string): Link[] {
   const parsed = ipLinks.safeParse(jsonOf(text));
   if (!parsed.success) return [];

@@ -107,7 +107,6 @@ export class HostInventory {
     return parseMemory(await this.#reader.proc('meminfo'));
   }
 
-  /** Ports of the range without a listener here. */
   async freePorts(range: { readonly from: number; readonly to: number }): Promise<number> {
     // A kernel without IPv6 has only one table.
     const read = (file: 'net/tcp' | 'net/tcp6') => this.#reader.proc(file).catch(() => '');
@@ -129,7 +128,7 @@ export class HostInventory {
   }
 }
 
-/** Returns a function that never waits. It returns the last value and reads a new one after `forMs`. */
+/** Never waits: returns the last value and reads a new one after `forMs`. */
 function newest<T>(clock: Clock, forMs: number, read: () => Promise<T>): () => T | undefined {
   let value: T | undefined;
   let since = Number.NEGATIVE_INFINITY;
@@ -149,7 +148,7 @@ function newest<T>(clock: Clock, forMs: number, read: () => Promise<T>): () => T
   };
 }
 
-/** Returns a function that caches its value for `forMs`; a failure is not cached. */
+/** A failure is not cached. */
 function kept<T>(clock: Clock, forMs: number, read: () => Promise<T>): () => Promise<T> {
   let value: Promise<T> | undefined;
   let since = 0;

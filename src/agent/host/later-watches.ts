@@ -2,7 +2,6 @@ import type { LaterAnswer } from '../../protocol/peer/probe.ts';
 import type { Later } from '../../protocol/public/probe.ts';
 import type { WatcherProcess } from '../processes/watcher-process.ts';
 
-/** Guests that are probed at once after their migrations. */
 const MAX = 4;
 const MAX_EACH = 3;
 /** Kept results; a new one replaces the oldest. */
@@ -20,7 +19,6 @@ interface Going extends ArrivedGuest {
   ended?: string;
 }
 
-/** Watches that continue for some minutes after their migrations. */
 export class LaterWatches {
   readonly #host: string;
   readonly #going = new Map<string, Going>();

@@ -21,7 +21,7 @@ import type { Migration, MigrationStore } from '../migrations/store.ts';
 const MIN_BYTES = 32 * 1024 * 1024;
 /** A guest that sent a smaller share of its memory spent much of the time on zero pages. */
 const MIN_SHARE = 0.25;
-/** Number of latest migrations that are read; a link changes. */
+/** A link changes, so only the latest count. */
 const LOOKED_AT = 32;
 
 /** A migration that exceeded the earlier measurement by this factor refutes it. */
@@ -61,7 +61,6 @@ interface OtherRates {
   readonly seenSince?: number | undefined;
 }
 
-/** The measured rate, or the rate of the configuration or an earlier migration. */
 export function linkKnown(
   metered: MeterResult,
   { configured, seen, seenSince = 0 }: OtherRates,
@@ -90,7 +89,6 @@ function unmeasured(rate: number | undefined, how: LinkMeasure['how']): LinkMeas
   return how === 'seen' ? { rate, how, isLeast: true } : { rate, how };
 }
 
-/** Deadline of a measurement, ms; the meter has a shorter one. */
 const MEASURED_MS = 30_000;
 
 export interface LinkRatesDependencies {
@@ -98,11 +96,9 @@ export interface LinkRatesDependencies {
   readonly config: AgentConfig;
   readonly store: MigrationStore;
   readonly peers: Pick<Peers, 'address'>;
-  /** Absent: only configured and seen rates are used. */
   readonly linkMeter?: Pick<LinkMeter, 'measure' | 'known'>;
 }
 
-/** This agent's knowledge of the links to other hosts. */
 export class LinkRates {
   readonly #deps: LinkRatesDependencies;
   readonly #lessons: Lessons;
@@ -140,7 +136,6 @@ export class LinkRates {
     return [...went].flatMap(({ move }) => move ?? []);
   }
 
-  /** Latency of guests' requests in the latest migrations of this host that copied disks. */
   diskLatencies(): DiskLatency[] {
     const left = this.#latest(({ side }) => side === 'source');
     return [...left].flatMap(({ diskLatency }) => diskLatency);
@@ -177,8 +172,8 @@ export class LinkRates {
   }
 
   /**
-   * Like `known`, unless the rate is configured or a recent migration was faster than 1 Gbit/s. `auto` chooses the path
-   * by the result; an earlier migration may only show the rate of its processors. Never rejects.
+   * Like `known`, unless the rate is configured or a recent migration was faster than 1 Gbit/s. An earlier migration
+   * may only show the rate of its processors. Never rejects.
    */
   async measured(to: string): Promise<void> {
     const { config, clock } = this.#deps;
@@ -211,7 +206,7 @@ function* sinceThen(lessons: Iterable<Lesson>, since: string): Generator<Lesson>
   }
 }
 
-/** Whether it left this host by that driver. Downtimes of containers and virtual machines are not comparable. */
+/** Downtimes of containers and virtual machines are not comparable. */
 function isOf(request: Migration['request'], driver: string | undefined): boolean {
   return request.side === 'source' && (driver === undefined || request.handle.driver === driver);
 }

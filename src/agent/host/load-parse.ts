@@ -20,11 +20,9 @@ export interface ProcessorTicks {
 export interface Counters {
   readonly atMs: number;
   readonly processor: ProcessorTicks;
-  /** By resource, µs since boot; absent if the kernel has no PSI. */
   readonly pressure: Readonly<Record<'cpu' | 'memory' | 'io', PressureStall | undefined>>;
   readonly network: Flow;
   readonly disk: Flow;
-  /** By name; ticks since the process began, and bytes. */
   readonly guests: ReadonlyMap<string, GuestUse>;
 }
 
@@ -147,7 +145,6 @@ export function parseProcess(pid: number, stat: string, status: string): GuestUs
   };
 }
 
-/** Use of a whole cgroup. The start time comes from the stat of one process. Undefined if a file cannot be parsed. */
 export function parseCgroup(
   pid: number,
   stat: string,

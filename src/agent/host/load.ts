@@ -21,7 +21,6 @@ const FIRST_MS = 1000;
 export interface GuestProcess {
   readonly name: string;
   readonly pid?: number | undefined;
-  /** Counts the guest if it has more than one process. */
   readonly cgroup?: CountedCgroup | undefined;
 }
 
@@ -50,7 +49,6 @@ export const thisLoad: LoadReader = {
 };
 
 export interface LoadFeed {
-  /** Number of samples; 0 before the first. */
   readonly count: () => number;
   readonly newest: () => HostLoad | undefined;
   readonly waiting: Set<() => void>;

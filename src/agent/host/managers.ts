@@ -11,10 +11,7 @@ export type { ManagerFinding };
 
 const DIAGNOSE_MS = 180_000;
 
-/**
- * Diagnoses the manager of that driver; changes nothing there. GODWIT_CONFIG if the configuration cannot be read,
- * GODWIT_USAGE if it has no such manager.
- */
+/** Changes nothing. GODWIT_CONFIG if the configuration cannot be read, GODWIT_USAGE if it has no such manager. */
 export async function diagnoseManager(name: string, configFile: string): Promise<ManagerFinding[]> {
   const managers = await managersOf(loadAgentConfig(configFile));
   const found = managers.find((each) => each.name === name);
@@ -41,7 +38,7 @@ export async function diagnoseManager(name: string, configFile: string): Promise
   }
 }
 
-/** Diagnoses the only manager in this configuration; undefined if there is none. Changes nothing. */
+/** Undefined without a manager. Changes nothing. */
 export async function diagnoseIn(
   config: AgentConfig,
   signal: AbortSignal,

@@ -4,7 +4,6 @@ import type { AgentConfig } from '../../config.ts';
 import { godwitError } from '../../errors.ts';
 import { parseCgroupCores, parseCgroupStat, type ProcessorTicks } from './load-parse.ts';
 
-/** Processors of a host that is limited to a cgroup of its machine. */
 export class OwnProcessors {
   readonly #cgroup: string;
   /** Read once, because counters of different numbers of processors cannot be compared. */
@@ -39,7 +38,6 @@ export class OwnProcessors {
   }
 }
 
-/** Undefined if the host has all processors of the machine. */
 export function ownProcessors({
   processor,
 }: Pick<AgentConfig, 'processor'>): OwnProcessors | undefined {

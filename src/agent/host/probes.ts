@@ -34,7 +34,6 @@ const MAX_EACH = 6;
 const MAX_RESULTS = 16;
 
 export interface Others {
-  /** The guest that host `to` has admitted; rejects if it admitted none or does not answer. */
   readonly admittedGuest: (to: string, id: string) => Promise<AdmittedGuest>;
   readonly addresses: () => readonly string[];
 }
@@ -140,7 +139,7 @@ export class GuestProbes {
   #begin(order: WatchOrder, caller: Caller): WatchAnswer {
     const { name, bridges } = this.#config;
     const key = keyOf(order.id, caller);
-    // Another order for the watch may have come during the query.
+    // Another order may have come meanwhile.
     if (this.#watches.has(key) || this.#results.has(key)) return this.#goesOn();
     const ofCaller = [...this.#watches.keys()].filter((each) => isOf(each, caller)).length;
     if (ofCaller >= MAX_EACH)
@@ -223,7 +222,6 @@ export class GuestProbes {
     if (own.length > MAX_RESULTS && oldest !== undefined) this.#results.delete(oldest);
   }
 
-  /** Ends all watches and drops their results. */
   close(): void {
     for (const { process } of this.#watches.values()) process.stop();
     this.#later.close();

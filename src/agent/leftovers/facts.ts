@@ -53,7 +53,6 @@ export interface GuestFact {
   readonly handle?: GuestHandle;
   /** Directory of its monitor under stateDir/guests: Godwit started it. */
   readonly dir?: string;
-  /** It was built for a migration that has not been settled. */
   readonly unsettled: boolean;
   /** The migration whose journal names this hypervisor; absent if no journal does, or if it has been settled. */
   readonly builtBy?: string;

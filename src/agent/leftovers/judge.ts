@@ -57,7 +57,6 @@ function openMigration(guest: string, { migrations }: HostFacts): MigrationFact 
   return open.find((each) => !isHeld(each)) ?? open[0];
 }
 
-/** Ended, and an operator must decide. */
 function isHeld({ known }: MigrationFact): boolean {
   return known?.phase === 'held' && !known.moverAlive;
 }
@@ -73,7 +72,6 @@ function ofGuest(guest: GuestFact, facts: HostFacts): Leftover[] {
   const waits = state === 'incoming';
   if (dir === undefined || !(waits || (state === 'paused' && unsettled))) return [];
   const open = openMigration(name, facts);
-  // The guest is part of a running migration.
   if (open !== undefined && !isHeld(open)) return [];
   const common = { kind: 'hypervisor', what: `process ${pid}`, guest: name } as const;
   if (open !== undefined) return [{ ...common, safe: false, why: becauseOf(open) }];

@@ -31,7 +31,7 @@ export class Leftovers {
     return judgeLeftovers(await collectFacts(this.#deps)).slice(0, 10_000);
   }
 
-  /** Looks again and removes one item after the other; each is judged again right before its removal. */
+  /** Each item is judged again right before its removal. */
   clear(): Promise<ClearedList> {
     return this.#mutex.run(async () => {
       const cleared: Leftover[] = [];
@@ -117,7 +117,6 @@ export class Leftovers {
     }
   }
 
-  /** Refuses any path outside Godwit's folders. */
   async #removeWithin(folder: string, what: string): Promise<void> {
     const root = `${path.join(this.#deps.config.stateDir, folder)}/`;
     if (!path.resolve(what).startsWith(root)) {

@@ -11,7 +11,6 @@ const LOOK_MS = 1000;
 export interface AfterEndDependencies<State> {
   readonly log: Log;
   readonly store: Pick<MigrationStore, 'all'>;
-  /** Name of the state's file in a migration's directory, and its schema. */
   readonly file: string;
   readonly schema: z.ZodType<State>;
   /** State for an unreadable file; absent: as for a missing file. */
@@ -44,7 +43,6 @@ export abstract class AfterEnd<State> {
     await Promise.all(this.#busy.values());
   }
 
-  /** Does all due work; resolves when it is done. */
   async look(): Promise<void> {
     if (this.#over.signal.aborted) return;
     const all = this.#deps.store.all();

@@ -63,13 +63,11 @@ export class AfterMove extends AfterEnd<LaterState> {
     const answers = await Promise.all(
       hosts.map(async (host) => [host, await this.#ask(host, id, signal)] as const),
     );
-    // The migration may have been removed meanwhile.
     if (store.all().includes(migration))
       this.keep(migration, afterAnswers(state, new Map(answers), clock.wallMs()));
     return 'more';
   }
 
-  /** Undefined if no host probes the guest, if the results have expired, or if the report cannot be read. */
   #begin({ id, request }: Migration): LaterState | undefined {
     const { store, clock, log } = this.#deps;
     try {

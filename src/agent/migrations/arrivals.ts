@@ -15,7 +15,6 @@ import { checkSender, peerAddress, type PeersOf } from './incoming.ts';
 
 export interface ArrivalDependencies extends PeersOf {
   readonly drivers: readonly Driver[];
-  /** Addresses of a guest in this host's present configuration. */
   readonly addressesOf: (guest: string) => readonly string[];
 }
 

@@ -62,11 +62,9 @@ export function standInFor(
 }
 
 const NOWHERE = '127.0.0.1:1';
-/** Shown for a guest that no record names. */
 const NAMELESS = 'unknown';
 
 const EVENTS = { source: sourceEvent, destination: destinationEvent, managed: managedEvent };
-/** Maximum time of a `Date`, ms. */
 const MAX_DATE_MS = 8.64e15;
 const firstLine = z.object({ at: z.number().nonnegative().max(MAX_DATE_MS), event: z.unknown() });
 

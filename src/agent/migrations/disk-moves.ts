@@ -85,7 +85,6 @@ export class DiskMoves {
     }
   }
 
-  /** Call before `start`; see `MoveDependencies`. */
   tellBeforeSwitch(tell: (guest: string, signal: AbortSignal) => Promise<void>): void {
     this.#beforeSwitch = tell;
   }
@@ -113,7 +112,7 @@ export class DiskMoves {
     return held && { id: held.id, device: held.plan?.request.disk ?? 'unknown', held: held.error };
   }
 
-  /** Checks the request, and resolves to the id once the move is certain to be finished or undone. */
+  /** Resolves to the id once the move is certain to be finished or undone. */
   begin(request: DiskMoveRequest): Promise<string> {
     return this.#mutex.run(async () => {
       if (this.#running.size >= MAX_AT_ONCE) {
@@ -164,7 +163,6 @@ export class DiskMoves {
     return { accepted: false, what: `too late: ${where}` };
   }
 
-  /** The operator's view of a held move. */
   async resolution(id: string): Promise<DiskMoveResolution> {
     this.#mustBeHeld(id);
     return this.#held.show(id);

@@ -28,10 +28,7 @@ export interface FollowDependencies {
   readonly supervisor: Supervisor;
 }
 
-/**
- * Reports of movers and journals about this host's migrations. The mover is asked first, because it has the newest
- * state.
- */
+/** The mover is asked first, because it has the newest state. */
 export class Follow {
   readonly #deps: FollowDependencies;
 
@@ -92,7 +89,6 @@ export class Follow {
     return { migrations, ...defined({ next }) };
   }
 
-  /** GODWIT_MIGRATION_UNKNOWN if this host takes no part in it. */
   async one(id: string): Promise<MigrationSummary> {
     const { store, movers } = this.#deps;
     const migration = store.need(id);

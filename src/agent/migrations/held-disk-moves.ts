@@ -34,7 +34,6 @@ export interface HeldMovesDependencies {
   readonly hold: (handle: GuestHandle, signal: AbortSignal) => Promise<HeldRelocator>;
 }
 
-/** A disk move with an unreadable journal; its stage is unknown. */
 interface HeldMove {
   readonly id: string;
   readonly dir: string;
@@ -226,7 +225,6 @@ export function hasPlan(dir: string): boolean {
   return existsSync(planFile(dir));
 }
 
-/** The plan from its own file, or from the first record of the journal. */
 function planIn(dir: string): DiskMovePlan | undefined {
   return unlessUnreadable(() => readSummed(planFile(dir), diskMovePlan)) ?? firstPlan(dir);
 }

@@ -50,7 +50,7 @@ export interface PeersOf {
   readonly peers: Pick<Peers, 'address' | 'names'>;
 }
 
-/** Ids per host that this agent reported as unknown to it; a new one replaces the oldest. */
+/** A new id replaces the oldest. */
 const MAX_DISOWNED = 1000;
 /**
  * Minimum limit of movers that only report to one host how its ended migrations ended. The limit is higher if the host
@@ -59,14 +59,13 @@ const MAX_DISOWNED = 1000;
 const MAX_REPORTING = 16;
 /** The mover's own port; memory gets another one later, or uses the mover. */
 const MOVER_PORTS = 1;
-/** Held migrations from one host; at the limit, no more of its guests are admitted. */
+/** At the limit, no more guests of the host are admitted. */
 const MAX_HELD = 16;
-/** Ended migrations that one host may still query; at the limit, no more of its guests are admitted. */
+/** At the limit, no more guests of the host are admitted. */
 const MAX_UNHEARD = 64;
 /** How many of those are queried at the host before an admission is refused. */
 const MAX_ASKED = 8;
 
-/** Admits guests of other hosts, each with its own mover. */
 export class Incoming {
   readonly #deps: IncomingDependencies;
   readonly #disowned = new Map<string, Set<string>>();
@@ -97,10 +96,7 @@ export class Incoming {
     }
   }
 
-  /**
-   * The checks of an admission; begins and keeps nothing. Throws if this host and the caller have no business with each
-   * other.
-   */
+  /** Begins and keeps nothing. Throws if this host and the caller have no business with each other. */
   async judge({ admission, ports }: PreflightAdmission, caller: Caller): Promise<PreflightAnswer> {
     const { config, hostFacts } = this.#deps;
     const { guest, from } = admission;
@@ -132,7 +128,7 @@ export class Incoming {
     );
   }
 
-  /** The address of the migration's mover. Starts one if there is none, even to report the end of a migration. */
+  /** Starts a mover if there is none, even to report the end of a migration. */
   async where(id: string, caller: Caller): Promise<AdmissionGrant> {
     const { store, config } = this.#deps;
     const { request: found, damage } = store.get(id) ?? {};
@@ -178,7 +174,7 @@ export class Incoming {
     reporting.add(id);
   }
 
-  /** The guest of an open migration to this host; GODWIT_MIGRATION_UNKNOWN if there is none. */
+  /** GODWIT_MIGRATION_UNKNOWN if no open migration to this host has that id. */
   guest(id: string): AdmittedGuest {
     const { store, config } = this.#deps;
     const { request, dir } = store.need(id);
@@ -248,7 +244,7 @@ export class Incoming {
     return peerAddress(this.#deps, admission.from);
   }
 
-  /** Facts of this host and the arriving guest. Held ones count until an operator decides. */
+  /** Held migrations count until an operator decides. */
   async #facts(admission: Admission, portsNeeded: number): Promise<AdmissionFacts> {
     const { guest, from, memoryBytes } = admission;
     const { config, guests, store, inventory, closings } = this.#deps;

@@ -2,7 +2,6 @@ import { movesTo, type OwnMove } from '../../migration/prediction/own-moves.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
-/** Facts of one migration for predictions of the next ones. */
 export interface Lesson extends Pick<
   Report,
   | 'outcome'
@@ -29,7 +28,7 @@ const MAX = 1024;
 /** Final outcomes. A held or lost migration may still be resolved. */
 const ENDS: ReadonlySet<Report['outcome']> = new Set(['done', 'rehearsed', 'failed', 'cancelled']);
 
-/** Reads lessons from migrations. The journal of an ended one is read once, because it does not change. */
+/** The journal of an ended migration is read once, because it does not change. */
 export class Lessons {
   readonly #store: Pick<MigrationStore, 'report'>;
   readonly #kept = new Map<string, Lesson>();

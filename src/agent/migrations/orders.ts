@@ -6,7 +6,6 @@ import { order as orderShape, orderOf, type Order } from '../../protocol/public/
 import type { Caller } from '../../rpc/caller.ts';
 
 const MAX = 16_384;
-/** In stateDir: a line for each, oldest first. */
 const FILE = 'orders';
 
 /**

@@ -39,14 +39,12 @@ export interface OutgoingDependencies extends LinkRatesDependencies, KnownOfGues
   readonly guests: Guests;
   readonly peers: Peers;
   readonly supervisor: Supervisor;
-  /** Recent plans of the same migration. */
   readonly kept?: Pick<PredictionCache, 'take'>;
   readonly diskMoves?: {
     movingOf(guest: string): BusyFacts['diskMove'];
   };
 }
 
-/** A guest that is to leave, as its own host sees it before a mover attaches to it. */
 export interface OutgoingGuest extends DiscoveredGuest {
   /** Address of the destination's agent; absent if a manager moves the guest without another agent. */
   readonly address: string | undefined;
@@ -59,7 +57,6 @@ export interface OutgoingGuest extends DiscoveredGuest {
   >;
 }
 
-/** Starts migrations of guests that run here. */
 export class Outgoing {
   readonly links: LinkRates;
   readonly #deps: OutgoingDependencies;
@@ -244,7 +241,6 @@ export class Outgoing {
     return workloadOf({ ...this.#deps, links: this.links }, request);
   }
 
-  /** Known rates of the link and of the guest's writes, for checks, prediction and `--path auto`. */
   #linkTo({ to, guest }: MigrationRequest, driver: string): OutgoingGuest['seen'] {
     const link = this.links.now(to);
     const ownMoves = this.links.movesTo(to, driver);

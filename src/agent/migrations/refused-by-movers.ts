@@ -3,13 +3,10 @@ import type { Refusal } from '../../protocol/public/trust.ts';
 import type { MoverProcesses } from '../processes/mover-process.ts';
 import type { MigrationStore } from './store.ts';
 
-/** Refusals of ended migrations in memory, at most some 4 MiB. Others are read for each query. */
+/** At most some 4 MiB; others are read for each query. */
 const MAX_KEPT = 4096;
 
-/**
- * Refusals by the movers of this host. The file of an ended migration is read once; files of open ones are read for
- * each query.
- */
+/** The file of an ended migration is read once; files of open ones are read for each query. */
 export class RefusedByMovers {
   readonly #store: Pick<MigrationStore, 'all' | 'isEnded'>;
   readonly #movers: Pick<MoverProcesses, 'find'>;

@@ -33,7 +33,7 @@ import { newId, type Outgoing } from './outgoing.ts';
 import type { Migration, MigrationStore } from './store.ts';
 
 const MAX_RUNS = 8;
-/** Limit of those for guests of one host, so that its hanging checks leave room for others. */
+/** Hanging checks of one host's guests leave room for others. */
 const MAX_RUNS_OF_ONE = 6;
 
 export interface ReturnsDependencies {
@@ -45,7 +45,6 @@ export interface ReturnsDependencies {
   readonly follow: Pick<Follow, 'cancel'>;
 }
 
-/** An arrived guest under observation, with its migration and the request. */
 interface GuestArrival {
   readonly migration: Migration;
   readonly request: DestinationMoverRequest;

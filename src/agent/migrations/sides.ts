@@ -135,7 +135,7 @@ export class Sides {
   }
 }
 
-/** The other host of a migration; GODWIT_INTERNAL for a migration by a manager, which has none. */
+/** GODWIT_INTERNAL for a migration by a manager, which has no other host. */
 export function peerOf({ id, request }: Migration): DestinationMoverRequest['peer'] {
   if (!isManagedRequest(request)) return request.peer;
   throw godwitError('GODWIT_INTERNAL', {
@@ -143,7 +143,6 @@ export function peerOf({ id, request }: Migration): DestinationMoverRequest['pee
   });
 }
 
-/** Refuses every caller but the other host of the migration. */
 export function checkPartner({ id, request }: Migration, caller: Caller): void {
   const partner = isManagedRequest(request) ? undefined : request.peer.name;
   if (caller.role === 'agent' && caller.name === partner) return;

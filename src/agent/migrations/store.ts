@@ -36,12 +36,11 @@ import { wayBackOf } from './way-back.ts';
 const KEPT = 1000;
 const SET_ASIDE = 'migrations-set-aside';
 
-/** A migration in which this host takes or took part. */
 export interface Migration {
   readonly id: string;
   readonly dir: string;
   readonly request: MoverRequest;
-  /** The request cannot be read; `request` is a stand-in. */
+  /** `request` is a stand-in. */
   readonly damage?: Damage;
 }
 
@@ -56,10 +55,9 @@ export class MigrationStore {
   readonly #ended = new Map<string, Progress>();
   readonly #endedAt = new Map<string, Report['runsAt']>();
   readonly #followed = new Map<string, JournalFollower>();
-  /** By ended migration: whether the other host may still query it. */
   readonly #asked = new Map<string, boolean>();
   readonly #pruned: PrunedMigrations;
-  /** Creation time of this store, ISO 8601 (see system/files/store-age.ts). */
+  /** ISO 8601 (see system/files/store-age.ts). */
   readonly since: string;
 
   constructor(stateDir: string, host: string, clock: Clock) {
@@ -97,7 +95,6 @@ export class MigrationStore {
     throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: this.#host });
   }
 
-  /** GODWIT_ID_REUSED for the id of a removed migration. */
   mustBeNew(id: string): void {
     if (this.#pruned.has(id)) throw godwitError('GODWIT_ID_REUSED', { id });
   }
@@ -250,12 +247,11 @@ export class MigrationStore {
     return { ...(report ?? planned(request, nowMs)), ...wayBackOf(this, request) };
   }
 
-  /** All records of its journals. Throws if one of them is damaged. */
+  /** Throws if a journal is damaged. */
   journals(id: string): ReturnType<typeof readJournals> {
     return readJournals(this.need(id).dir);
   }
 
-  /** Clears cached results after the journal was written to again. */
   reopen(id: string): void {
     this.#ended.delete(id);
     this.#endedAt.delete(id);

@@ -5,7 +5,6 @@ import { hostName, migrationId } from '../../protocol/names.ts';
 /** Ids per host, and in all. About 40 bytes each on disk. */
 const MAX_EACH = 16_384;
 const MAX = 131_072;
-/** In stateDir: a line for each, oldest first. */
 const FILE = 'pruned-migrations';
 
 export interface PrunedMigration {

@@ -11,7 +11,6 @@ interface StoredMigration {
   readonly request: MoverRequest;
 }
 
-/** Whether this migration is a guest's way back, or the guest came back by another one. */
 export function wayBackOf(
   store: MigrationLookup,
   request: MoverRequest,

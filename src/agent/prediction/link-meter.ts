@@ -10,7 +10,6 @@ import {
 import type { LinkMeasure } from '../../protocol/public/prediction.ts';
 import { toGodwitError } from '../../errors.ts';
 
-/** Parallel questions, which keep the link busy while one is answered. */
 const AT_ONCE = 4;
 /** Questions without content for the round trip; the first opens the connection. */
 const ROUND_TRIPS = 6;
@@ -32,7 +31,6 @@ const QUESTION_DEADLINE_MS = 4000;
 const BUSY_SHARE = 0.7;
 const MAX_HOSTS = 1024;
 
-/** The measurement, or why there is none. */
 export type MeterResult = { readonly link: LinkMeasure } | { readonly why: string };
 
 export interface LinkMeterDependencies {

@@ -15,7 +15,6 @@ interface Needs {
   readonly peers: Peers;
 }
 
-/** Creates the parts that predict this host's migrations, and that let other hosts measure their links to it. */
 export function openPrediction({ config, clock, store, peers }: Needs) {
   const linkMeter = new LinkMeter({
     clock,

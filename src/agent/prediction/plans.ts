@@ -53,7 +53,7 @@ export interface PlansDependencies {
 const NO_MEMORY =
   'A cold move sends no memory: it takes as long as the guest’s own shutdown and start, and its disks where they are copied, which is not predicted.';
 
-/** Plans a migration: checks it, measures the guest and then the link. Begins nothing. */
+/** Checks a migration, and measures the guest and then the link. Begins nothing. */
 export class Plans {
   readonly #deps: PlansDependencies;
 

@@ -23,7 +23,6 @@ interface CacheEntry {
 
 export class PredictionCache {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  /** The effective request, within its host's limits. */
   readonly #asItIs: (request: MigrationRequest) => MigrationRequest;
   readonly #kept = new Map<string, CacheEntry>();
 

@@ -32,7 +32,6 @@ const MAX_QUESTIONS = 16;
 const OWN = '';
 
 export interface PendingQuestion {
-  /** Rejects with the checker's error, or the reason why there is no answer. */
   readonly answer: Promise<unknown>;
   /** Resolves when nothing of it is left; a thread that hangs in storage delays it. Never rejects. */
   readonly gone: Promise<void>;
@@ -45,7 +44,6 @@ export type AskChecker = (
   signal: AbortSignal,
 ) => PendingQuestion;
 
-/** Runs in this process, for tests with drivers in memory. */
 export function askHere(deps: CheckDependencies): AskChecker {
   return (question, onHost, signal) => {
     const answer = answerQuestion(deps, question, onHost, signal);
@@ -209,7 +207,6 @@ class CheckerProcess {
   }
 }
 
-/** Node creates pipes as sockets. */
 function pipesOf({ stdin, stdout, stderr }: ChildProcessByStdio<Writable, Readable, Readable>) {
   return [stdin, stdout, stderr] as unknown as readonly Socket[];
 }

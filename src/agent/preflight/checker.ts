@@ -13,7 +13,7 @@ import {
 /** Time from the start of this process until its drivers were loaded for the first question, ms; undefined before. */
 let startedMs: number | undefined;
 
-/** Answers one question by this host's configuration file; never rejects. */
+/** Never rejects. */
 export async function runChecker(
   configFile: string,
   text: string,

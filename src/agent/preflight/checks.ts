@@ -25,7 +25,6 @@ import type { ExaminationRequest, ExaminedHost } from '../../mover/public.ts';
 const MAX = 4;
 /** Deadline for all destinations, ms; the caller waits a little longer. */
 const ALL_MS = 95_000;
-/** Time for examiners to end and report the rest, ms. */
 const GRACE_MS = 3000;
 
 const NOT_ASKED = warn(
@@ -51,7 +50,6 @@ export interface ChecksDependencies {
 
 export interface Examination {
   readonly host: CheckedHost;
-  /** Absent if the guest could not be attached to. */
   readonly found: ExaminedHost | undefined;
   readonly capabilities: Pick<
     Capabilities,
@@ -62,7 +60,6 @@ export interface Examination {
   readonly handle: GuestHandle | undefined;
 }
 
-/** Checks a migration without beginning it. Nothing is left on either host. */
 export class Checks {
   readonly #deps: ChecksDependencies;
   #running = 0;
@@ -235,7 +232,6 @@ function notExamined(to: string, error: GodwitError): ExaminedHost {
   return { to, checks: [refusal('destination', error, 'both')] };
 }
 
-/** Names a check; no migration has such an id. */
 function newCheckId(): string {
   return `c-${randomBytes(8).toString('hex')}`;
 }

@@ -16,7 +16,6 @@ type CheckRoutes = Pick<
   'check' | keyof typeof preflightRoutes | keyof typeof receiverRoutes
 >;
 
-/** Calls before there is a migration: plans and checks of users, and questions of other hosts. */
 export function checkHandlers(deps: CheckHandlerDependencies): Handlers<CheckRoutes> {
   const { checks, answers } = deps;
   return {

@@ -2,7 +2,6 @@ import type { DirectDriver } from '../../port/direct.ts';
 import { isManaged, type Driver } from '../../drivers/registry.ts';
 import type { GuestHandle, Life } from '../../port/inventory.ts';
 
-/** The driver that made a handle; undefined if this host does not have it. */
 export function driverOf(
   drivers: readonly Driver[],
   handle: GuestHandle | undefined,

@@ -47,7 +47,6 @@ export function moverProcesses(configFile: string, program: string = PROGRAM): M
   };
 }
 
-/** Compiles the mover's sources ahead, so that the first mover is as fast and as small as the others. */
 export function compileMover(): void {
   // Without arguments it loads all modules and prints its usage.
   compileAhead(PROGRAM, UNOPTIMISED_FLAGS);

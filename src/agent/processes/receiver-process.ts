@@ -15,7 +15,7 @@ import { jsonLine } from '../../formats/json.ts';
 const PROGRAM = fileURLToPath(new URL('../../bin/receiver.ts', import.meta.url));
 const READY_MS = 10_000;
 
-/** A process that receives the memory of one guest. It outlives the agent. */
+/** It outlives the agent. */
 export interface ReceiverProcess {
   /** Its address. Rejects with the reason if it did not start; it is gone then. */
   readonly ready: Promise<ReceiverPlace>;
@@ -25,7 +25,6 @@ export interface ReceiverProcess {
 
 export type StartReceiver = (order: ReceiverOrder) => ReceiverProcess;
 
-/** Receivers as separate processes. */
 export function receiverProcesses(configFile: string): StartReceiver {
   return (order) => {
     const child = spawn(process.execPath, [...UNOPTIMISED_FLAGS, PROGRAM, configFile], {

@@ -38,7 +38,6 @@ export interface ReceiversDependencies extends PeersOf {
 /** The destination's ends of the wire for guests that managers move, one per migration. */
 export class Receivers {
   readonly #deps: ReceiversDependencies;
-  /** By name: running receivers that this process started. */
   readonly #running = new Map<
     string,
     { readonly from: string; readonly process: ReceiverProcess }

@@ -11,7 +11,6 @@ const CHECK_MS = 1000;
  * follows. After this time a new mover replaces it.
  */
 const STOPPED_MS = 500;
-/** Time from a mover's kill until it is gone, with a margin. */
 const ENDED_MS = 50;
 /** Failed movers in a row before an operator is informed. The cause may be repaired at any time. */
 const MANY_RESTARTS = 12;
@@ -149,7 +148,6 @@ export class Supervisor {
     return true;
   }
 
-  /** Logs that it keeps trying. */
   #report({ id, dir }: Migration, attempts: Attempts): void {
     const seconds = LONGEST_PAUSE_MS / 1000;
     const reason = `its mover ended ${attempts.count} times in a row; see mover.log in ${dir}; another is started every ${seconds} s`;

@@ -26,13 +26,12 @@ const LONGEST_LINE = 65_536;
 const laterLine = z.object({ later });
 const isBegun = z.object({ begun: z.literal(true) });
 
-/** Compiles its sources ahead, so that the first process starts as fast as the others. */
 export function compileWatcher(): void {
   // Without input it ends at once; the argument distinguishes it from a watch.
   compileAhead(PROGRAM, SMALL_FLAGS, [COMPILES_AHEAD]);
 }
 
-/** A process that watches one guest. It ends with the agent. */
+/** It ends with the agent. */
 export interface WatcherProcess {
   stay(leaseMs: number): void;
   /**

@@ -4,7 +4,6 @@ import { TokenBuckets } from '../../token-buckets.ts';
 export interface CallLimit {
   readonly what: string;
   readonly burst: number;
-  /** Interval at which one more call is allowed, ms. */
   readonly everyMs: number;
 }
 

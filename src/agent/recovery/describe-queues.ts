@@ -18,7 +18,7 @@ export interface DueDescription extends Pick<StandbyOfferRecord, 'guest' | 'to'>
 
 export interface DescribeQueuesDependencies {
   readonly clock: Pick<Clock, 'monotonicMs'>;
-  /** Sends one description and resolves to whether the other host took it. Never rejects. */
+  /** Resolves to whether the other host took it. Never rejects. */
   readonly describe: (due: DueDescription) => Promise<boolean>;
   readonly isTaken: (guest: string) => boolean;
 }
@@ -31,7 +31,6 @@ export class DescribeQueues {
   readonly #sending = new Map<string, { readonly guest: string; readonly done: Promise<void> }>();
   /** By guest and host: the last attempt and its digest. */
   readonly #tries = new Map<string, { readonly digest: string; readonly atMs: number }>();
-  /** By standby host: end of its pause, ms. */
   readonly #resting = new Map<string, number>();
   #isClosed = false;
 
@@ -39,7 +38,6 @@ export class DescribeQueues {
     this.#deps = deps;
   }
 
-  /** Replaces the waiting descriptions by those that are due now. `keys`: of all kept offers. */
   replace(due: readonly DueDescription[], keys: ReadonlySet<string>): void {
     const nowMs = this.#deps.clock.monotonicMs();
     for (const key of this.#tries.keys()) if (!keys.has(key)) this.#tries.delete(key);

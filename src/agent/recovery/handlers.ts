@@ -48,7 +48,6 @@ type RecoveryRoutes = Pick<
   'putStandby' | 'standbys' | 'putRecovery' | 'keepStandby' | 'confirmStandbys'
 >;
 
-/** Descriptions of other hosts' guests, and the start of such guests here when their host is dead. */
 export function recoveryHandlers(deps: RecoveryHandlerDependencies): Handlers<RecoveryRoutes> {
   const { config, clock, log, answers, orders, recovery } = deps;
   const { standbys, sourceWatch, keepStandbys } = recovery;

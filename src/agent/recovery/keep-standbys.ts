@@ -198,7 +198,6 @@ export class KeepStandbys {
     this.#sent.set(keyOf({ guest, to }), { guest, to, atMs: this.#deps.clock.monotonicMs() });
   }
 
-  /** Sends one heartbeat to each host that keeps a guest of this one. Resolves once all are answered. */
   look(): Promise<void> {
     return this.#turns.run(() => this.#look());
   }

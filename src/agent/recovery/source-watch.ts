@@ -86,7 +86,7 @@ export class SourceWatch {
     this.#expire(from, addresses);
   }
 
-  /** Addresses of a member; empty for a host that has left the fleet; undefined if the fleet's list cannot be read. */
+  /** Empty for a host that has left the fleet; undefined if the fleet's list cannot be read. */
   #addresses(from: string): string[] | undefined {
     const { peers, log } = this.#deps;
     try {

@@ -40,7 +40,6 @@ export interface KeptView {
   readonly keptAtMs: number;
   /** `keptAt` in this boot of this host; undefined: before it, or by an earlier build. */
   readonly described: BootTime | undefined;
-  /** When its host last described the guest or reported its digest. */
   readonly reported: BootTime | undefined;
   readonly bytes: number;
   readonly digest: string | undefined;

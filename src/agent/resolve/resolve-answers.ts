@@ -16,7 +16,6 @@ export interface OperatorOrder {
   readonly inTurn: <T>(job: () => Promise<T>) => Promise<T>;
 }
 
-/** Refuses an order based on answers that are older than the journal's last record. */
 export const OUTDATED = 'its journal has changed since the hosts were asked. Look again';
 
 /** The requested answer, if the guest's name was typed; otherwise GODWIT_USAGE or a refusal. */

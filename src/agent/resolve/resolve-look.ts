@@ -18,7 +18,7 @@ export interface ResolveLookDependencies {
   readonly sides: Sides;
 }
 
-/** Both sides as they were found, and the hosts that an insisting operator answers for. */
+/** The hosts are those that an insisting operator answers for. */
 export interface Look {
   readonly known: Resolution;
   readonly isDark: boolean;
@@ -31,7 +31,6 @@ export interface Look {
   readonly records: number;
 }
 
-/** Queries the other host of a migration for its side, and every host of the fleet for the guest. */
 export async function lookAtSides(
   deps: ResolveLookDependencies,
   id: string,
@@ -76,7 +75,6 @@ export interface FleetQuestion {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Queries every host of the fleet, including this one, for the guest of a migration. */
 export async function askFleet(
   { store, peers, guests, config }: ResolveLookDependencies,
   { id, request }: Migration,

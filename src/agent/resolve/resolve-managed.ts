@@ -47,7 +47,6 @@ export class ManagedResolve {
     this.#deps = deps;
   }
 
-  /** The guest's place as its manager reports it, and the grounds of each answer. */
   async show(migration: ManagedMigration): Promise<Resolution> {
     return (await this.#look(migration)).known;
   }

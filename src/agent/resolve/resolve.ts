@@ -61,7 +61,6 @@ export interface ResolveDependencies {
   readonly peers: Peers;
   readonly sides: Sides;
   readonly fence: Fence | undefined;
-  /** Absent: this process on this host. */
   readonly around?: ResolveSurroundings;
 }
 
@@ -91,7 +90,6 @@ export class Resolve {
   readonly #orders = new Turns();
   /** By requesting host: one takeup at a time, because each queries the whole fleet. */
   readonly #takeUps = new Turns();
-  /** Operators' orders that have begun, from before the hosts are queried. */
   readonly #operators = new Set<OperatorOrder>();
   readonly #managed: ManagedResolve;
   readonly #damaged: DamagedResolve;
