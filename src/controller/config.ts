@@ -30,7 +30,6 @@ const postgres = z.strictObject({
 });
 
 const webConfig = z.strictObject({
-  /** host:port to listen on. */
   address,
   /** PEM files of its certificate chain and its key. Default: the controller's certificate and key. */
   certFile: filePath.optional(),
@@ -48,11 +47,9 @@ const webConfig = z.strictObject({
 });
 export type WebConfig = z.infer<typeof webConfig>;
 
-/** The controller's configuration file (JSON). */
 export const controllerConfig = z.strictObject({
   /** This controller's name; must be the CN of its certificate. */
   name: hostName,
-  /** host:port on which its API listens. */
   address,
   /** Owns all persistent data of the controller on this host. */
   stateDir: filePath,
@@ -71,7 +68,6 @@ export const controllerConfig = z.strictObject({
     .optional(),
   /** API and dashboard for browsers and programs without a certificate; absent: none. */
   web: webConfig.optional(),
-  /** Retention of ended migrations and requests. */
   history: z
     .strictObject({
       /** A quarter, since questions are mostly about recent events. */
@@ -99,7 +95,7 @@ export const controllerConfig = z.strictObject({
       }),
     )
     .default({}),
-  /** Handling of hosts with failing hardware or an operator's note. */
+  /** Hosts with failing hardware or an operator's note. */
   health: z
     .strictObject({
       /** `propose` reports such hosts; `drain` also drains them. */
@@ -116,7 +112,6 @@ export const controllerConfig = z.strictObject({
       mostDrained: z.number().int().min(1).max(1000).default(1),
     })
     .prefault({}),
-  /** Input of standing policies. */
   policies: z
     .strictObject({
       /** Length of one look at the load of guests, and the interval of a policy's looks, ms. */
@@ -145,12 +140,11 @@ export const controllerConfig = z.strictObject({
       wakeMs: z.number().int().min(10_000).max(3_600_000).default(WAKE_MS),
     })
     .optional(),
-  /** Handling of guests with the label godwit/recover whose host is silent. */
+  /** Guests with the label godwit/recover whose host is silent. */
   recover: z
     .strictObject({
       /** `start`: they are started elsewhere once their host is proved off. */
       policy: z.enum(['off', 'start']).default('off'),
-      /** Required time of silence, ms. */
       silentMs: z.number().int().min(15_000).max(86_400_000).default(60_000),
     })
     .prefault({}),
@@ -166,7 +160,6 @@ export const controllerConfig = z.strictObject({
 });
 export type ControllerConfig = z.infer<typeof controllerConfig>;
 
-/** The fault of a PostgreSQL URL. */
 function wrongUrl(text: string): string | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol))
@@ -178,7 +171,7 @@ function wrongUrl(text: string): string | undefined {
   return undefined;
 }
 
-/** Reads and checks the file; GODWIT_CONFIG names the file, the line and the fault. */
+/** GODWIT_CONFIG names the file, the line and the fault. */
 export function loadControllerConfig(file: string): ControllerConfig {
   return parseControllerConfig(file, readSettings(file).text);
 }

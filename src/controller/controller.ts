@@ -50,19 +50,15 @@ export interface ControllerOptions {
 }
 
 export interface RunningController {
-  /** host:port of its API. */
   readonly address: string;
   readonly socket: string;
-  /** host:port of its web listener. */
   readonly web: string | undefined;
   /** The controller must end then, see Store. */
   readonly outdated: Promise<GodwitError>;
   close(): Promise<void>;
 }
 
-/**
- * Starts a controller. GODWIT_PKI or GODWIT_CONFIG if its certificate is unsuitable; GODWIT_STORE... for its database.
- */
+/** GODWIT_PKI or GODWIT_CONFIG if its certificate is unsuitable; GODWIT_STORE... for its database. */
 export async function startController(options: ControllerOptions): Promise<RunningController> {
   const { config, log, clock = systemClock, pages } = options;
   makePrivateDir(config.stateDir);

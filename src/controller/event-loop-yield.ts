@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Mutex } from '../mutex.ts';
 
-/** Longest uninterrupted work, which delays other calls to this process, ms. */
+/** Longest uninterrupted work, ms. */
 const TURN_MS = 5;
 
 /**

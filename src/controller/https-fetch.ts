@@ -8,7 +8,6 @@ const MAX_BYTES = 1024 * 1024;
 /** Response throws if it gets a body for these. */
 const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
 
-/** Explains why a provider did not answer. */
 export class NoAnswer extends Error {
   override readonly name = 'NoAnswer';
 }
@@ -16,7 +15,6 @@ export class NoAnswer extends Error {
 /** `fetch` over TLS with a given CA. Throws NoAnswer for no answer, a long one, or an invalid HTTP status. */
 export function httpsFetch(ca: string | undefined): CustomFetch {
   return async (url, { method, headers, body, signal }) => {
-    // Response reads any kind of body.
     const sent = Buffer.from(await new Response(body ?? null).arrayBuffer());
     const length = sent.length === 0 ? {} : { 'content-length': String(sent.length) };
     const options = {

@@ -44,18 +44,15 @@ export interface ListenerDependencies
   readonly handlers: Handlers<typeof controllerContract>;
   readonly managers: Pick<Managers, 'agentOf'>;
   readonly methods: SignInMethods;
-  /** The OpenID Connect provider, if configured. */
   readonly provider: Provider | undefined;
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, 'watch'>;
   readonly audit: Audit;
   readonly listening: ListenOptionsOf;
   readonly log: Log;
-  /** Directory of the dashboard, if it is not the build's. */
   readonly pages?: string | undefined;
 }
 
-/** The controller's listeners: by certificate, on its Unix socket, and by token or session. */
 export interface Listeners {
   readonly address: string;
   readonly socket: string;
@@ -71,7 +68,6 @@ function allHandlers(deps: ListenerDependencies): Handlers<typeof CONTRACT> {
   return { ...handlers, ...ofManagers, ...hostAgentHandlers(deps) };
 }
 
-/** Opens all of them, or none. */
 export async function openListeners(deps: ListenerDependencies): Promise<Listeners> {
   const { config, credentials, listening, metrics, audit } = deps;
   const { watch } = metrics;

@@ -12,7 +12,6 @@ import type { Store } from './store/store.ts';
 import { guestCounts } from './inventory/each-guest.ts';
 import { powerNow } from './store/power-rows.ts';
 
-/** Seconds. */
 const DURATIONS = [1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600, 14_400];
 const STANDSTILLS = [0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 60];
 const REQUESTS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
@@ -123,7 +122,6 @@ export class Metrics {
     this.#openRequests = gauge('godwit_requests_open', 'Open requests, by kind.', ['kind']);
   }
 
-  /** Counts ends of migrations only. */
   heard(news: FleetNews): void {
     if (news.type === 'migration' && news.what === 'ended') this.#ended(news.migration);
   }

@@ -5,8 +5,6 @@ import { covers, parsePrefix } from '../protocol/prefix.ts';
 import { didYouMean } from '../protocol/nearest.ts';
 import type { SiteProblem } from '../config/site-settings.ts';
 
-/** Sites and the lines between them, from the controller's configuration; see docs/sites.md. Pure. */
-
 /** A line that all moves between two sites share; each direction has the full rate. */
 export const siteLink = z.strictObject({
   between: z.tuple([siteName, siteName]),
@@ -67,7 +65,6 @@ function badLink({ sites, siteLinks }: SiteMap): SiteProblem | undefined {
 export const trunksOf = (links: readonly SiteLink[] = []): Trunk[] =>
   links.map(({ between, bytesPerS }) => ({ between, bytesPerSecond: bytesPerS }));
 
-/** The line between two sites, in either order. */
 export const lineBetween = (
   links: readonly SiteLink[] = [],
   { from, to }: { readonly from: string; readonly to: string },

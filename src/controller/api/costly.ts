@@ -1,13 +1,11 @@
 import type { Clock } from '../../clock.ts';
 import { godwitError } from '../../errors.ts';
 
-/** Minimum age at which an answer is made again. */
 const MIN_MS = 1000;
 /** Making answers takes at most this part of the process: the slower an answer, the longer the pause. */
 const MAX_PART = 10;
-/** Upper bound of the pause, before callers give up. */
+/** Shorter than callers wait. */
 const MAX_PAUSE_MS = 2000;
-/** Limit of answers in progress and cached answers, by key. */
 const MAX_WAITING = 8;
 const MAX_OF_A_CALLER = 2;
 const MAX_KEPT = 8;
@@ -20,12 +18,10 @@ export class CostlyAnswers<Value> {
   readonly #clock: Pick<Clock, 'monotonicMs' | 'sleep'>;
   readonly #kept = new Map<string, { readonly value: Value; readonly dueMs: number }>();
   readonly #making = new Map<string, Promise<Value>>();
-  /** First callers of answers in progress. */
   readonly #callers = new Map<string, number>();
   #last: Promise<unknown> = Promise.resolve();
   #nextMs = Number.NEGATIVE_INFINITY;
 
-  /** `what`: the name of the answers in the error for too many. */
   constructor(what: string, clock: Pick<Clock, 'monotonicMs' | 'sleep'>) {
     this.#what = what;
     this.#clock = clock;

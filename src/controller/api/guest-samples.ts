@@ -11,11 +11,10 @@ import { CostlyAnswers } from './costly.ts';
 
 type Route = (typeof controllerContract)['guestSamples'];
 type Span = Call<Route>['query']['span'];
-/** Written by Godwit: a look by host, or each guest's cores over an hour. */
 type Body = Readonly<Record<string, HostLook | number>>;
 
 const WRITTEN_AS = { look: 'look', hour: 'guests' } as const satisfies Record<Span, string>;
-/** The load of a guest is in the rows of its hosts; at most this many are read. */
+/** The load of a guest is in the rows of its hosts. */
 const MAX_HOSTS = 8;
 const MAX_POINTS = 2000;
 
@@ -57,7 +56,6 @@ export class GuestSamplesReader {
     return { points: points.slice(-MAX_POINTS) };
   }
 
-  /** Hosts that have the guest now, then the hosts of its newest migrations. */
   async #hostsOf(guest: string): Promise<readonly string[]> {
     const { db } = this.#store;
     const now = db.selectFrom('guests').select('host').where('name', '=', guest);

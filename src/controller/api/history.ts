@@ -32,7 +32,6 @@ export interface HistoryApi {
 }
 
 const ANSWER_MS = 5000;
-/** Migrations that one insight or one guest's history reads. */
 const MAX_REPORTED = 20_000;
 const MAX_PER_GUEST = 1000;
 const MONTH_MS = 30 * 86_400_000;
@@ -66,7 +65,6 @@ export function historyHandlers(parts: HistoryApi): Handlers<C> {
   };
 }
 
-/** Rounds the start of an insight down, so that it includes everything since `askedMs`. */
 export function beginning(askedMs: number, nowMs: number): number {
   const lengthMs = nowMs - askedMs;
   const { stepMs } = SINCE_STEPS.find(({ upToMs }) => lengthMs <= upToMs) ?? {
@@ -172,7 +170,7 @@ async function isOpen({ store }: Reading, request: string): Promise<boolean> {
   return (await query.where('ended_at', 'is', null).executeTakeFirst()) !== undefined;
 }
 
-/** The request and epoch for an order. A migration without a request has an order derived from its id. */
+/** A migration without a request has an order derived from its id. */
 async function orderOf(
   { store }: Reading,
   { id, request }: ListedMigration,

@@ -80,7 +80,6 @@ export function hostAgentHandlers(deps: HostAgentDependencies): Handlers<Contrac
 
 type AgentApi = NonNullable<ReturnType<AgentClients['at']>>;
 
-/** The controller chooses the migration's id. */
 async function migrate(
   { store }: HostAgentDependencies,
   api: AgentApi,
@@ -95,7 +94,6 @@ async function migrate(
   return { id };
 }
 
-/** The order of a migration without a request, derived from its id. */
 export async function orderFor(
   store: Store,
   id: string,

@@ -107,12 +107,11 @@ async function readFleet(deps: ReadHandlerDependencies): Promise<{
 }
 
 const IN_MOTION: ReadonlySet<string> = new Set(['migrating', 'incoming', 'unknown']);
-/** Names in one statement; databases limit its values. */
 const AT_ONCE = 500;
 
 type OverviewRow = Pick<GuestRow, 'name' | 'host' | 'memory_bytes' | 'state'>;
 
-/** All guests, each once. The long full reports are read only for guests that move or have several reports. */
+/** The long full reports are read only for guests that move or have several reports. */
 async function mergedGuests(
   { db }: ReadHandlerDependencies['store'],
   nowMs: number,

@@ -29,10 +29,7 @@ export interface ReadHandlerDependencies {
   readonly config: Pick<ControllerConfig, 'power'>;
 }
 
-/**
- * The controllers that follow the shards, and the hosts that sleep. Read together with the rows: each query waits for
- * its turn in a busy process.
- */
+/** Read together with the rows, because each query waits for its turn in a busy process. */
 interface Following {
   readonly nowMs: number;
   readonly power: PowerNow;
@@ -81,7 +78,6 @@ function followedState<T extends HostColumns>(
   return { ...row, state: 'unfollowed', since: Math.min(since, nowMs) };
 }
 
-/** Marks of a host: draining, operators' notes, and hardware reports. */
 interface Marks {
   readonly draining_for: string | null;
   readonly draining_since: number | null;
@@ -181,10 +177,7 @@ export async function readSamples(
   return { points: points.map((each) => pointOf(each, false)) };
 }
 
-/**
- * Guests with their hosts' states, and other hosts that claim them. `rows` has all reports of the guests with those
- * names.
- */
+/** `rows` has all reports of the guests with those names. */
 async function reportedGuests(deps: ReadHandlerDependencies, rows: readonly GuestRow[]) {
   const { store } = deps;
   if (rows.length === 0) return [];
@@ -259,11 +252,9 @@ export async function readGuests(
   return { guests, next: cursorAt([lastName]) };
 }
 
-/** Escapes the characters that have a meaning in a pattern. */
 const partPattern = (part: string): string =>
   `%${part.toLowerCase().replaceAll(/[\\%_]/g, '\\$&')}%`;
 
-/** JSON of a guest without known obstacles to a move. */
 const MOVABLE = '%"unmovable":[]%';
 
 const MAX_CLAIMS = 64;

@@ -33,7 +33,6 @@ export interface RequestHandlerDependencies {
   readonly config: Pick<ControllerConfig, 'programs'>;
 }
 
-/** Limit of the wait for the host's confirmation: people expect an answer within a second. */
 const CONFIRM_MS = 500;
 
 export function requestHandlers({
@@ -168,7 +167,6 @@ function checkDead({ kind, hosts }: FleetRequestAsk, world: World): void {
   throw godwitError('GODWIT_USAGE', { what }, { hint: `\`godwit drain ${alive}\` empties it.` });
 }
 
-/** Only programs named in this controller's configuration can run. */
 function checkRoll(
   { kind, run, comeBack, healthyWithinMs }: FleetRequestAsk,
   programs: readonly string[],
@@ -214,7 +212,6 @@ function checkHost(host: string, hosts: World['hosts']): void {
   throw godwitError('GODWIT_HOST_UNKNOWN', { host }, near === undefined ? {} : { hint: near });
 }
 
-/** Checks that guests have any place to go. */
 function checkPlaces(ask: FleetRequestAsk, world: World): void {
   const isOpen = (host: string): boolean => whyClosed(world, host) === undefined;
   // A roll closes one host at a time.

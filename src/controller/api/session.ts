@@ -13,7 +13,6 @@ import type { Recognition } from '../who/recognition.ts';
 import type { Sessions } from '../who/sessions.ts';
 import type { Tokens } from '../who/tokens.ts';
 
-/** Failed sign-ins per network. */
 export const SIGN_IN_ATTEMPTS: BucketLimit = { burst: 10, everyMs: 30_000, maxKeys: 4096 };
 
 export interface SessionHandlerDependencies {
@@ -80,7 +79,7 @@ export function sessionHandlers(deps: SessionHandlerDependencies): Handlers<type
   };
 }
 
-/** The caller's rights, as for the web listener: users of the Unix socket may do everything, and hosts read. */
+/** Users of the Unix socket may do everything, and hosts read. */
 function sessionOf(caller: Caller, methods: SignInMethods): Session {
   if (caller.role === 'none') throw caller.refusal;
   const { name, role, expiresAtMs } = caller;

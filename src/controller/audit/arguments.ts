@@ -1,7 +1,6 @@
 import { MAX_AUDIT_ARGUMENTS } from '../../protocol/controller/audit.ts';
 import { redactValue } from '../../words/redact.ts';
 
-/** The arguments of a call as the log keeps them: JSON without secrets, of bounded length. Pure. */
 export function keptArguments({
   params = {},
   query = {},

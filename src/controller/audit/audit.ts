@@ -16,7 +16,6 @@ export interface AuditDependencies {
   readonly log: Log;
   readonly policy: AuditPolicy;
   readonly name: string;
-  /** Called if a refused attempt is dropped because too many are being written. */
   readonly dropped?: () => void;
 }
 
@@ -34,7 +33,6 @@ export interface SessionChange {
 const OK = 'ok';
 const PRUNE_EVERY_MS = 3_600_000;
 const PRUNE_EVERY_ROWS = 1000;
-/** Refusals that are written at once; others are dropped, counted and logged. */
 const MAX_WRITING = 64;
 /** Refused reads that are kept: the caller had no right to read. Other refusals are kept only for changes. */
 const WITHOUT_RIGHT: ReadonlySet<string> = new Set([
@@ -42,10 +40,7 @@ const WITHOUT_RIGHT: ReadonlySet<string> = new Set([
   'GODWIT_TOKEN_REFUSED',
 ]);
 
-/**
- * Records each change and its caller before it is carried out, and refuses a change that cannot be recorded. Refused
- * attempts are limited per minute.
- */
+/** Records each change and its caller before it is carried out, and refuses a change that cannot be recorded. */
 export class Audit implements RequestRecord {
   readonly #deps: AuditDependencies;
   readonly #rows: AuditRows;
@@ -84,10 +79,7 @@ export class Audit implements RequestRecord {
     this.#refused({ ...this.#rowOf(request), arguments: null, result: code });
   }
 
-  /**
-   * Records a session before it begins or ends. GODWIT_STORE: the entry could not be written, and the session must not
-   * change.
-   */
+  /** GODWIT_STORE: the entry could not be written, and the session must not change. */
   async sessionChanges({ facts, ...change }: SessionChange): Promise<void> {
     const { name: controller } = this.#deps;
     const text = facts === undefined ? null : keptArguments({ body: facts });
@@ -194,7 +186,6 @@ const MINUTE_MS = 60_000;
 export const MAX_PER_CALLER = 10;
 export const MAX_PER_MINUTE = 60;
 
-/** Limits the kept refusals, so that a caller without rights cannot fill the database. */
 export class RefusedBudget {
   #beganMs = -Infinity;
   #kept = 0;

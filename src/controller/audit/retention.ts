@@ -1,5 +1,3 @@
-/** Divides the audit log's capacity among callers. Pure. */
-
 /**
  * `administrator`: entries of admins and of users of the Unix socket. `change`: entries of all other callers.
  * `attempt`: refused requests of any caller.

@@ -2,14 +2,12 @@ import { agentContract } from '../../protocol/contract.ts';
 import { client, type Api, type Client } from '../../rpc/client.ts';
 import type { Credentials } from '../../rpc/tls.ts';
 
-/** Hosts with open connections; the least recently used one is closed for another one. */
 const MAX_HOSTS = 1024;
 /** Longer than the pause between two looks at a move. A connection takes 100 KiB, and most hosts are idle. */
 const IDLE_MS = 10_000;
 
 export interface AgentClientsDependencies {
   readonly credentials: Credentials;
-  /** The agent of a host; undefined if the host is not in the fleet. */
   readonly agentOf: (host: string) => AgentAddress | undefined;
 }
 
@@ -30,7 +28,6 @@ interface CachedClient {
   readonly speaking: Client<typeof agentContract>;
 }
 
-/** Connections to the fleet's agents over mTLS, kept for the next call. */
 export class AgentClients {
   readonly #deps: AgentClientsDependencies;
   /** By host, least recently used first. */
@@ -40,7 +37,6 @@ export class AgentClients {
     this.#deps = deps;
   }
 
-  /** Undefined if the host is not a member of the fleet. */
   at(host: string): Api<typeof agentContract> | undefined {
     const agent = this.#deps.agentOf(host);
     return agent === undefined ? undefined : this.#speaking(host, agent).api;

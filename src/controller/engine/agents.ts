@@ -25,7 +25,7 @@ export interface AgentsDependencies extends AgentClientsDependencies {
   readonly clock: Clock;
 }
 
-/** Orders to the fleet's agents over mTLS. The state of moves is unknown while an agent does not answer. */
+/** The state of moves is unknown while an agent does not answer. */
 export class Agents implements AgentCalls {
   readonly #clients: AgentClients;
   readonly modes: ModeCalls;
@@ -68,7 +68,6 @@ export class Agents implements AgentCalls {
       try {
         await api.cancel(asked, { deadlineMs: ANSWER_MS });
       } catch (thrown) {
-        // Too late to cancel: the next look shows the result.
         if (!hasCode(thrown, 'GODWIT_CANCEL_TOO_LATE')) throw thrown;
       }
       return look(api, move.id);

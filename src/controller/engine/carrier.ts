@@ -64,20 +64,16 @@ export type Round = 'ended' | 'lost' | 'again' | 'wait' | 'idle';
 
 const ENDS: ReadonlySet<MoveAnswer> = new Set(['done', 'failed', 'cancelled', 'lost']);
 
-/** Hosts that are asked at a time whether they are empty. */
 const HOSTS_AT_ONCE = 32;
-/** New moves of one round. */
 const MAX_NEW = 64;
 
 /**
- * Carries one request forward under one claim, in rounds: read, ask agents, decide, write. A round uses the answers
- * that have arrived and leaves slow calls running. It keeps no other state, so any controller can continue from the
- * store.
+ * Carries one request forward under one claim, in rounds: read, ask agents, decide, write. A round leaves slow calls
+ * running. It keeps no other state, so any controller can continue from the store.
  */
 export class Carrier {
   readonly #deps: CarrierDependencies;
   #claim: Claim;
-  /** By move, at most one call each. */
   readonly #calls = new Map<string, Promise<void>>();
   /** Calls whose answers allow a next step; looks are paced by the rounds. */
   readonly #pressing = new Set<Promise<void>>();
@@ -94,7 +90,6 @@ export class Carrier {
     this.#mode = new ModeCallUnderway(deps.modes);
   }
 
-  /** Ends a roll's program, and waits for the manager's answer. */
   async end(): Promise<void> {
     await Promise.all([this.#roll.end(), this.#mode.end()]);
   }
@@ -103,7 +98,6 @@ export class Carrier {
     return this.#claim;
   }
 
-  /** Unanswered orders; each resolves in any case. */
   get pending(): readonly Promise<void>[] {
     return [...this.#pressing];
   }
@@ -113,7 +107,6 @@ export class Carrier {
     return this.#ended.promise;
   }
 
-  /** Moves that were running after the last round. */
   get underway(): number {
     return this.#underway;
   }
@@ -262,7 +255,6 @@ export class Carrier {
       if (written === 'stale') return 'lost';
       // The answers are kept, and judged again against the present state.
       if (written === 'changed') return 'again';
-      // Moves to it begin in the next round.
       if (output.opens !== undefined)
         await this.#deps.hosts.open(output.opens, this.#claim.request);
     }
@@ -290,19 +282,17 @@ const isBeginning = ({ moves }: RequestView, output: StepOutput): boolean =>
 const needsHosts = ({ view }: InRound, { asks = [], request }: StepOutput): boolean =>
   asks.length > 0 || restsOnEmpty(view.request, request);
 
-/** Whether a decision relies on a host being empty. */
 const restsOnEmpty = (before: FleetRequest, after: FleetRequest): boolean =>
   after.phase === 'done' ||
   (before.roll?.stage !== after.roll?.stage &&
     (after.roll?.stage === 'noting' || after.roll?.stage === 'running'));
 
-/** Whether the next call about a move is possible once this round is written. */
 function isPressing(move: Move, { cancel, moves }: RequestView, epoch: number): boolean {
   const old = moves.find(({ id }) => id === move.id);
   return old === undefined || callOf(old, epoch, cancel) !== callOf(move, epoch, cancel);
 }
 
-/** A drain's single running call about its host's mode, with its answer until a step has used it. */
+/** A drain's single running call about its host's mode. */
 class ModeCallUnderway {
   readonly #calls: ModeCalls;
   #of = '';
@@ -335,7 +325,6 @@ class ModeCallUnderway {
     return this.#heard === 'pending';
   }
 
-  /** The answer was written, or is obsolete: the next call may be made. */
   took(): void {
     if (this.#heard !== 'pending') this.#heard = undefined;
   }

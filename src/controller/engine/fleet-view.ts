@@ -24,7 +24,6 @@ type Look = Pick<World, 'hosts' | 'guests' | 'labels' | 'siteLinks' | 'past' | '
  */
 const FRESH_MS = { least: 300, most: 1000 };
 const FRESH_SHARE = 4;
-/** Migrations for learned rates, and how long the rates are valid, ms. */
 const MAX_PAST = 2000;
 const PAST_MS = 60_000;
 
@@ -36,12 +35,10 @@ interface LastLook {
 
 /** `manager`: it answers instead of an agent on the host. */
 export interface HostAgent {
-  /** host:port */
   readonly address: string;
   readonly manager?: string;
 }
 
-/** The fleet in the database. */
 export class StoredFleet implements FleetView {
   readonly #store: Store;
   readonly #siteLinks: readonly SiteLink[];
@@ -124,8 +121,8 @@ interface NamedGuests {
 }
 
 /**
- * The guests of the last look. The next look rebuilds only guests with new reports. Without changes it returns the same
- * list, so that derived data stays valid. The list is immutable.
+ * Rebuilds only guests with new reports. Without changes `of` returns the same immutable list, so that derived data
+ * stays valid.
  */
 export class GuestsMemory {
   #byName: ReadonlyMap<string, NamedGuests> = new Map();

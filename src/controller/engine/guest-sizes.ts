@@ -19,11 +19,9 @@ import type { GuestSizes, SizesFound } from './ports.ts';
 
 /** Guests of one host that are measured at a time: the host reads their memory. */
 const AT_ONCE = 2;
-/** Pause before a host at its limit of checks is asked again. */
 const BUSY_MS = 500;
 /** Deadline for one guest: 3 s for its memory, once 1.2 s for the line. */
 const GUEST_MS = 30_000;
-/** Deadline of one host's measurement of the shared line. */
 const LINE_MS = 12_000;
 /** Hosts asked for the shared line, one after the other; some cannot measure it. */
 const MAX_LINE_HOSTS = 5;
@@ -42,7 +40,6 @@ export interface GuestSizesDependencies {
 
 interface SizingRequest {
   readonly ask: FleetRequestAsk;
-  /** The line's rate as other hosts measured it. */
   readonly link: LinkMeasure | undefined;
   readonly measures: Measure[];
   readonly signal: AbortSignal;
@@ -52,13 +49,11 @@ interface CacheTime {
   readonly atMs: number;
 }
 
-/** Measurements of one line, at most one per host, and the hosts that were asked. */
 interface LineMeasures {
   readonly measures: readonly Measure[];
   readonly hosts: ReadonlySet<string>;
 }
 
-/** Asks each guest's host what its move would send, and keeps the answers while a plan is valid. */
 export class AskedSizes implements GuestSizes {
   readonly #deps: GuestSizesDependencies;
   readonly #kept = new Map<string, CacheTime & { readonly size: GuestSize }>();
@@ -141,7 +136,7 @@ export class AskedSizes implements GuestSizes {
     }
   }
 
-  /** Takes guests from `waiting` until it is empty. A guest that cannot be measured has no size. */
+  /** A guest that cannot be measured has no size. */
   async #measure(waiting: SizedGuest[], asked: SizingRequest): Promise<void> {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       if (asked.signal.aborted) return;
@@ -152,7 +147,6 @@ export class AskedSizes implements GuestSizes {
     }
   }
 
-  /** Stores the size from the host's answer, and its measurements of the line. */
   async #plan(next: SizedGuest, asked: SizingRequest): Promise<PlanAnswer | 'busy' | undefined> {
     const api = this.#deps.clients.at(next.from);
     if (api === undefined) return undefined;

@@ -6,7 +6,6 @@ import type { HostHeard } from '../requests/occupancy.ts';
 import type { AgentClients } from './agent-clients.ts';
 import type { HostCalls } from './ports.ts';
 
-/** The host looks at each of its guests for the answer. */
 const LOOK_MS = 15_000;
 const ANSWER_MS = 5000;
 /** The host opens after this time unless a controller repeats the call, ms. */

@@ -18,8 +18,8 @@ export const askedAbout = ({ recovers, from, to }: Move): string =>
   recovers === undefined ? from : to;
 
 /**
- * Looks at moves. With many, one call asks a host for all its moves, and separate calls follow for missing ones. With
- * few, each has a separate call, so that a hanging mover delays no other move.
+ * With many looks, one call asks a host for all its moves. With few, each has a separate call, so that a hanging mover
+ * delays no other move.
  */
 export class HostLooks {
   readonly #deps: HostLooksDependencies;

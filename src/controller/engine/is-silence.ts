@@ -1,6 +1,5 @@
 import { hasCode } from '../../errors.ts';
 
-/** The request or its answer was lost or incomplete. */
 export function isSilence(thrown: unknown): boolean {
   return hasCode(
     thrown,

@@ -15,7 +15,6 @@ export interface LoopDependencies extends Omit<
   /** Unique to this process; only for people, since epochs decide. */
   readonly owner: string;
   readonly leaseMs?: number;
-  /** Limit of requests in work. */
   readonly most?: number;
 }
 
@@ -31,7 +30,6 @@ const LOOKS_A_SECOND = 400;
 const IDLE_MS = 1000;
 const AFTER_ERROR_MS = 1000;
 
-/** Claims due requests until closed, and carries each forward under its claim. */
 export class RequestLoop {
   readonly #deps: LoopDependencies & CarrierDependencies & { readonly most: number };
   readonly #stop = new AbortController();
@@ -52,7 +50,6 @@ export class RequestLoop {
     this.#beating = this.#beat();
   }
 
-  /** Resolves when nothing of it runs and all claims are released. */
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#taking;

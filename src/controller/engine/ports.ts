@@ -23,16 +23,13 @@ export interface Claim {
   readonly epoch: number;
 }
 
-/** Content of the store at one moment. */
 export interface RequestView {
   readonly request: FleetRequest;
-  /** Moves that are open or not settled. */
   readonly moves: readonly Move[];
   readonly cancel: Cancel;
   readonly world: Omit<World, 'hosts' | 'guests' | 'labels'>;
   /** Counts promises of room, marks and limits of the whole fleet; a new promise must have seen them all. */
   readonly admission: number;
-  /** Version of the request; each write increases it. */
   readonly version: number;
 }
 
@@ -44,7 +41,7 @@ export interface Change {
   readonly moves: readonly Move[];
   /** Required to begin moves: the admission count that the decision relies on. */
   readonly admission?: number;
-  /** A host to mark as draining for this request, and a host to unmark. */
+  /** To mark as draining for this request, and to unmark. */
   readonly closes?: string;
   readonly opens?: string;
   /** It begins something besides moves: refused once a cancel was requested. */
@@ -56,7 +53,6 @@ export type CommitOutcome = 'written' | 'stale' | 'changed';
 
 /** Every write names its claim's epoch, and shows whether that was still the newest. */
 export interface RequestStore {
-  /** A due request without a claim. */
   acquire(owner: string, leaseMs: number): Promise<Claim | undefined>;
   /** The same claim under a new epoch; undefined if the claim is lost. */
   advance(claim: Claim, leaseMs: number): Promise<Claim | undefined>;
@@ -83,7 +79,6 @@ export interface AgentCalls {
 export interface ProgramCall {
   readonly program: string;
   readonly host: string;
-  /** Stable for this host and request. */
   readonly id: string;
   readonly epoch: number;
   readonly before?: NonNullable<Roll['before']>;
@@ -91,9 +86,7 @@ export interface ProgramCall {
 
 /** A roll's calls besides moves. Never throws. */
 export interface RollCalls {
-  /** The host's present state, and whether its samples arrive. */
   host(name: string, signal: AbortSignal): Promise<StageAnswer>;
-  /** Runs the program to its end, or until the signal aborts. */
   program(call: ProgramCall, signal: AbortSignal): Promise<StageAnswer>;
 }
 
@@ -118,15 +111,11 @@ export interface SizesFound {
   readonly line?: MeasuredLine;
 }
 
-/**
- * Sizes of moves as the guests' hosts measure them; without guests that cannot be measured. `line`: from the map of
- * sites. Never throws.
- */
+/** Sizes as the guests' hosts measure them; without guests that cannot be measured. Never throws. */
 export interface GuestSizes {
   of(guests: readonly SizedGuest[], ask: FleetRequestAsk, line?: SiteLink): Promise<SizesFound>;
 }
 
-/** The last view of the fleet, a moment old at most; `now`: a new one. */
 export interface FleetView {
   look(when?: 'now'): Promise<Pick<World, 'hosts' | 'guests' | 'labels' | 'past' | 'standbys'>>;
 }

@@ -10,7 +10,6 @@ import { readRequest } from '../store/request-rows.ts';
 const LOOK_MS = 1000;
 /** Ends of requests are reported even after the database was away for this time. */
 const ENDED_MS = 10 * 60_000;
-/** Requests whose rows are read in one query. */
 const AT_ONCE = 200;
 /** Entries of each list in an event: every client gets it, and a request may name thousands. */
 const MAX_PER_LIST = 100;
@@ -22,7 +21,7 @@ export interface RequestWatchDependencies {
   readonly publish: (news: FleetNews) => void;
 }
 
-/** Reports changed requests, including other controllers' changes, by polling the shared database. */
+/** Polls the shared database, which has other controllers' changes. */
 export class RequestWatch {
   readonly #deps: RequestWatchDependencies;
   readonly #stop = new AbortController();
@@ -42,7 +41,7 @@ export class RequestWatch {
     await this.#running;
   }
 
-  /** Looks once. The first look reports nothing. */
+  /** The first look reports nothing. */
   async look(): Promise<void> {
     const { db, nowMs } = this.#deps.store;
     const rows = await db

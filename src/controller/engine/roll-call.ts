@@ -10,7 +10,6 @@ interface Dependencies {
   readonly leaseMs: number;
 }
 
-/** A roll's next call besides its moves. */
 export function callOfRoll(
   { roll, ask }: Pick<FleetRequest, 'roll' | 'ask'>,
   cancel: Cancel,
@@ -29,11 +28,9 @@ export function callOfRoll(
   }
 }
 
-/** A roll's single running call, with its answer until a step has used it. */
 export class RollCall {
   readonly #deps: Dependencies;
   readonly #end = new AbortController();
-  /** Its host and stage. */
   #of = '';
   #heard: StageAnswer | 'pending' | undefined;
   #call: Promise<void> = Promise.resolve();
@@ -81,8 +78,7 @@ export class RollCall {
   /** Undefined if the program did not run; the next round asks again if it still has the request. */
   async #program(request: FleetRequest, claim: Claim): Promise<StageAnswer | undefined> {
     const { store, roll, leaseMs } = this.#deps;
-    // Renewed right before the program: another controller may have taken over since the view. A failing database says
-    // nothing about the program, and a lost claim may be our own under a newer epoch.
+    // Renewed right before the program: another controller may have taken over since the view.
     const isOwn = await store.renew(claim, leaseMs).catch(() => false);
     if (!isOwn) return undefined;
     const host = hostOf(request);

@@ -17,7 +17,6 @@ const SAMPLE_MS = 25_000;
 export interface RollCallsDependencies {
   readonly programs: ControllerConfig['programs'];
   readonly credentials: Credentials;
-  /** Undefined if the host is not a member of the fleet. */
   readonly agentOf: (host: string) => HostAgent | undefined;
 }
 

@@ -23,9 +23,7 @@ export interface WorkDependencies {
   readonly credentials: Credentials;
   readonly clock: Clock;
   readonly log: Log;
-  /** Socket of a manager's agent. */
   readonly socketOf: (manager: string) => string;
-  /** Unique to this process. */
   readonly owner: string;
 }
 
@@ -43,7 +41,6 @@ export interface Work {
   close(): Promise<void>;
 }
 
-/** The engine that carries out requests. */
 export function workOn(deps: WorkDependencies): Work {
   const { config, store, credentials, clock, log, owner, socketOf } = deps;
   const requests = new Requests(store);
@@ -135,7 +132,6 @@ class KeptClosed {
     await this.#looks.close();
   }
 
-  /** Reads the marks once, and calls the hosts that are due. */
   async look(): Promise<void> {
     const { store, hosts, clock } = this.#deps;
     const rows = await store.db

@@ -1,4 +1,3 @@
-/** Problems of the controller itself. Pure. */
 import type { OwnProblem } from '../../protocol/controller/own-problems.ts';
 import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 

@@ -26,7 +26,6 @@ export interface OwnWatchDependencies {
   readonly log: Log;
 }
 
-/** Watches the controller's disks, database, certificate and fleet list. */
 export class OwnWatch {
   readonly #deps: OwnWatchDependencies;
   readonly #looks: Poller;

@@ -3,7 +3,6 @@ import type { HostHealth } from '../../protocol/public/hosts/health.ts';
 /** Result of one look. `unclear`: only warnings, or no data; it changes no verdict. */
 export type HealthSnapshot = 'well' | 'failing' | 'unclear';
 
-/** Required uninterrupted time, ms. */
 export interface VerdictDelays {
   readonly failingMs: number;
   readonly wellMs: number;
@@ -21,7 +20,7 @@ export const ILL: Verdict = { isIll: true };
 /** Age at which a host's report is stale, ms; an agent reads its hardware once a minute. */
 const STALE_MS = 5 * 60_000;
 
-/** A host without data is not seen as well. `ageMs`: since its newest report. */
+/** A host without data is not seen as well. */
 export function snapshotOf(health: HostHealth | undefined, ageMs: number): HealthSnapshot {
   if (health === undefined || ageMs > STALE_MS) return 'unclear';
   if (health.signals.some(({ level }) => level === 'failing')) return 'failing';

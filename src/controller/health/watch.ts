@@ -22,7 +22,6 @@ export interface HealthWatchDependencies {
   readonly log: Log;
   readonly policy: ControllerConfig['health'];
   readonly held: () => HeldShards;
-  /** Followed hosts that answer, with their last hardware reports. */
   readonly hosts: () => readonly {
     readonly name: string;
     readonly health: HostHealth | undefined;
@@ -38,7 +37,6 @@ const LOOK_MS = 10_000;
 export class HealthWatch {
   readonly #deps: HealthWatchDependencies;
   readonly #verdicts = new Map<string, Verdict>();
-  /** By host: the last reported look and since when it is known, ms. */
   readonly #reported = new Map<string, { readonly at: string; readonly sinceMs: number }>();
   readonly #looks: Poller;
 
@@ -123,6 +121,5 @@ function wordsOf(
   if (!isIll) return note === undefined ? undefined : '';
   const signals = (health?.signals ?? []).filter(({ level }) => level === 'failing');
   const failing = signals.map(({ kind, part, words }) => `${kind} ${part}: ${words}`).join('; ');
-  // A recent failure is still the reason.
   return (failing || known?.words || 'it was failing').slice(0, MAX_WORDS);
 }

@@ -2,7 +2,6 @@ import { amountsOf, figuresOf } from '../../migration/insight/figures.ts';
 import { wasCapped } from '../../migration/prediction/link-share.ts';
 import type { Report } from '../../protocol/public/migration.ts';
 
-/** Columns of a migration that come from its report. */
 export interface Columns {
   /** Without the wait for its start. */
   readonly total_ms: number;

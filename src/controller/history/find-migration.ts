@@ -2,8 +2,8 @@ import { godwitError } from '../../errors.ts';
 import type { FoundMigration, Migrations } from '../store/migrations.ts';
 
 /**
- * The migration of that id. GODWIT_MIGRATION_UNKNOWN if no host reported it; GODWIT_MIGRATION_AMBIGUOUS if several
- * hosts report one as theirs and no request identifies it.
+ * GODWIT_MIGRATION_UNKNOWN if no host reported it; GODWIT_MIGRATION_AMBIGUOUS if several hosts report one as theirs and
+ * no request identifies it.
  */
 export async function findMigration(
   migrations: Pick<Migrations, 'find'>,

@@ -21,11 +21,9 @@ export interface HistoryDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly policy: HistoryPolicy;
-  /** Undefined if the host is not a member of the fleet. */
   readonly agentAt: (host: string) => AgentApi | undefined;
   readonly held: () => HeldShards;
   readonly publish: (news: FleetNews) => void;
-  /** Called when a host begins or stops exceeding its read budget. */
   readonly exceeds?: (host: string, isExceeded: boolean) => void;
 }
 
@@ -40,9 +38,7 @@ const PRUNE_MS = 3_600_000;
 /** Pruning runs earlier once new rows reach this part of the bound. */
 const SOON = 1 / 10;
 
-/** A followed host; no other host waits for it. */
 interface FollowedHost {
-  /** Time of the next look, by side of its migrations, monotonic ms. */
   readonly due: Map<Side, number>;
   readonly end: AbortController;
   readonly budget: ReadBudget;
@@ -51,8 +47,8 @@ interface FollowedHost {
 }
 
 /**
- * Stores every migration of the fleet's hosts, whoever began it. A host is asked for its list when it is first
- * followed, and whenever it reports a begun or ended migration, so nothing is missed while no controller runs.
+ * Stores every migration of the fleet's hosts. A host is asked for its list when it is first followed, and whenever it
+ * reports a begun or ended migration, so nothing is missed while no controller runs.
  */
 export class History {
   readonly #deps: HistoryDependencies;
@@ -61,11 +57,9 @@ export class History {
   readonly #late: LateReports;
   readonly #hosts = new Map<string, FollowedHost>();
   readonly #end = new AbortController();
-  /** Running looks, including those of hosts that are no longer followed. */
   readonly #looks = new Set<Promise<void>>();
   #loop: Promise<void> = Promise.resolve();
   #horizon: Horizon = { allMs: 0, hosts: new Map() };
-  /** Since the last pruning. */
   #unpruned = { rows: 0, bytes: 0 };
   #prunedMs = -Infinity;
 
@@ -113,7 +107,6 @@ export class History {
     });
   }
 
-  /** Ends all calls to the host. */
   left(host: string): void {
     this.#hosts.get(host)?.end.abort();
     this.#hosts.delete(host);
@@ -157,7 +150,7 @@ export class History {
     }
   }
 
-  /** Starts the due looks for which there is room; waits for none. */
+  /** Waits for none of the looks that it starts. */
   #turn(): void {
     const nowMs = this.#deps.clock.monotonicMs();
     const isWaited = ({ look, isSilent }: FollowedHost) => look !== undefined && isSilent;
@@ -185,7 +178,6 @@ export class History {
     const { clock, exceeds } = this.#deps;
     const isExceeded = host.budget.isExceeded(clock.monotonicMs());
     exceeds?.(name, isExceeded);
-    // The rest is read when the host is within its budget again.
     if (isExceeded) return this.#look(name, side, AGAIN_MS);
     const took = (bytes: number): boolean => {
       host.budget.take(bytes, clock.monotonicMs());
@@ -207,7 +199,6 @@ export class History {
     }
   }
 
-  /** Other due hosts come first the next time. */
   #lastInLine(name: string, host: FollowedHost): void {
     this.#hosts.delete(name);
     this.#hosts.set(name, host);
@@ -228,7 +219,6 @@ export class History {
   }
 }
 
-/** The due side to ask about, one at a time. */
 function dueOf({ due, look }: FollowedHost, nowMs: number): Side | undefined {
   if (look !== undefined) return undefined;
   return [...due].find(([, atMs]) => atMs <= nowMs)?.[0];

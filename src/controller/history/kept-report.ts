@@ -8,15 +8,14 @@ const MAX_CHARS = 256 * 1024;
 const MAX_BYTES = 4 * MAX_CHARS;
 /** Length in the database, characters; 400 rounds and 200 decisions fit. */
 const MAX_KEPT_CHARS = 64 * 1024;
-/** Rounds and decisions kept of a long report, tried in this order: the first, the last, and some between. */
 const THINNED = [
   { rounds: 400, decisions: 200 },
   { rounds: 50, decisions: 50 },
 ] as const;
 
 /**
- * A report as the database keeps it: deflated JSON as base64. A long one loses rounds and decisions between; undefined
- * if it is still too long, which no Godwit host sends.
+ * Deflated JSON as base64. A long report loses rounds and decisions between; undefined if it is still too long, which
+ * no Godwit host sends.
  */
 export function packed(report: Report): string | undefined {
   const texts = [() => report, ...THINNED.map((most) => () => thinned(report, most))];
@@ -48,7 +47,7 @@ function thinned(report: Report, most: (typeof THINNED)[number]): Report {
   };
 }
 
-/** At most that many, evenly from the first to the last. */
+/** Evenly from the first to the last. */
 function some<T>(all: readonly T[], most: number): T[] {
   if (all.length <= most) return [...all];
   const places = Array.from({ length: most }, (_none, at) =>

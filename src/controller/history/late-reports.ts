@@ -14,7 +14,6 @@ const ANSWER_MS = 10_000;
 const LONGEST_MS = 25 * 3_600_000;
 /** Awaited reports; the oldest are given up first. */
 const MAX = 10_000;
-/** Limit per host. */
 const MAX_PER_HOST = 200;
 const AT_ONCE = 4;
 
@@ -33,10 +32,7 @@ export interface LateReportsDependencies {
   readonly monotonicMs: () => number;
 }
 
-/**
- * Reports that grow after their migration has ended: the guest's later answers, and the result of the site's check.
- * They are fetched again until complete.
- */
+/** Reports that grow after their migration has ended: the guest's later answers, and the result of the site's check. */
 export class LateReports {
   readonly #deps: LateReportsDependencies;
   readonly #awaited = new Map<string, AwaitedReport>();
@@ -64,7 +60,6 @@ export class LateReports {
     this.#awaited.set(keyOf(host, id), { host, id, ...times });
   }
 
-  /** The host is followed from now on, perhaps by a controller that just started. */
   async followed(host: string): Promise<void> {
     const { migrations } = this.#deps;
     const since = (await migrations.nowMs()) - LONGEST_MS;
@@ -76,7 +71,6 @@ export class LateReports {
     for (const [key, each] of this.#awaited) if (each.host === host) this.#awaited.delete(key);
   }
 
-  /** Starts the due questions for which there is room. */
   turn(signal: AbortSignal): void {
     const nowMs = this.#deps.monotonicMs();
     for (const [key, each] of this.#awaited) {
@@ -114,7 +108,6 @@ export class LateReports {
       if (text !== undefined && text !== before) await migrations.complete(held(), host, id, text);
       if (report === undefined || !maySayMore(report)) this.#awaited.delete(key);
     } catch (thrown) {
-      // Asked again in a minute.
       log.debug({ id, host, error: toGodwitError(thrown) }, 'report not completed');
     }
   }

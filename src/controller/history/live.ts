@@ -21,7 +21,6 @@ const POLLS = 25;
 const POLLS_OF_A_HOST = 5;
 const ANSWER_MS = 2000;
 const MAX = 10_000;
-/** Limit per host of the shared places. */
 const MAX_OF_A_HOST = 256;
 
 interface Open {
@@ -31,12 +30,9 @@ interface Open {
   readonly askedMs: number;
 }
 
-/** Progress of open migrations whose sources are followed here. */
 export class Live {
   readonly #deps: LiveDependencies;
-  /** By reporting host and id, least recently asked first. */
   readonly #open = new Map<string, Open>();
-  /** Unanswered questions, by the same key. */
   readonly #asked = new Map<string, string>();
   readonly #answers = new Set<Promise<void>>();
 
@@ -48,7 +44,6 @@ export class Live {
     return this.#open.has(keyOf(host, id));
   }
 
-  /** Progress besides the row. `host`: the reporting host. */
   of(host: string, id: string): Pick<FleetMigration, 'percent' | 'step'> {
     const { percent, step } = this.#open.get(keyOf(host, id))?.migration ?? {};
     return {
@@ -85,7 +80,7 @@ export class Live {
     this.#deps.publish({ type: 'migration', what: 'progress', migration: next });
   }
 
-  /** Asks some hosts, least recently asked first; waits for none. */
+  /** Least recently asked first; waits for none. */
   poll(): void {
     const nowMs = this.#deps.clock.monotonicMs();
     for (const [key, open] of this.#open) {

@@ -3,7 +3,6 @@ import type { MigrationKey } from '../store/migration-rows.ts';
 import type { Store } from '../store/store.ts';
 import type { Db } from '../store/request-rows.ts';
 
-/** Retention of ended migrations and requests. */
 export interface HistoryPolicy {
   readonly days: number;
   readonly most: number;
@@ -19,9 +18,7 @@ export function bytesOf({ most, maxBytes = most * MEAN_BYTES }: HistoryPolicy): 
 const ROWS = 500;
 const TURNS = 40;
 const DAY_MS = 86_400_000;
-/** Mean of a report with its figures. */
 const MEAN_BYTES = 5 * 1024;
-/** Of a row without its texts. */
 const ROW_BYTES = 256;
 
 /** Numbers of removed rows. `until`: by host, the end of the newest migration removed for want of room. */
@@ -30,8 +27,7 @@ export type PruneResult = Readonly<Record<'migrations' | 'requests', number>> & 
 };
 
 /**
- * Removes what the policy no longer keeps. Rows that do not fit are taken from the hosts with most rows, oldest first,
- * so that no host evicts another's history.
+ * Rows that do not fit are taken from the hosts with most rows, oldest first, so that no host evicts another's history.
  */
 export async function pruneHistory(store: Store, policy: HistoryPolicy): Promise<PruneResult> {
   const old = sql<number>`${store.nowMs} - ${sql.lit(policy.days * DAY_MS)}`;
@@ -66,11 +62,9 @@ export async function pruneHistory(store: Store, policy: HistoryPolicy): Promise
  */
 export interface Horizon {
   readonly allMs: number;
-  /** Hosts whose older history does not fit. */
   readonly hosts: ReadonlyMap<string, number>;
 }
 
-/** `until`: result of the last pruning. */
 export async function horizonOf(
   store: Store,
   policy: HistoryPolicy,
@@ -134,7 +128,6 @@ export function shareOf(amounts: readonly number[], total: number): number {
   return sorted.at(-1) ?? Number.POSITIVE_INFINITY;
 }
 
-/** The rows and bytes that a host has too many. */
 type Surplus = Pick<KeptOfHost, 'host' | 'rows' | 'bytes'>;
 
 async function overShare(store: Store, policy: HistoryPolicy): Promise<Surplus[]> {

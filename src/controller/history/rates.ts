@@ -1,5 +1,3 @@
-/** Learns link rates and dirty rates from the newest completed migrations. Pure. */
-
 /** A completed migration; times in ms since 1970, rates in bytes/s, null if unknown. */
 export interface PastMigration {
   readonly guest: string;
@@ -22,7 +20,6 @@ export interface PastRates {
 
 export const NO_RATES: PastRates = { dirty: new Map(), links: new Map(), pairs: new Map() };
 
-/** Newest migrations that count per guest and per pair of hosts. */
 const NEWEST = 9;
 /** A smaller migration was over before its link was full. */
 const MIN_BYTES = 256 * 1024 * 1024;
@@ -33,7 +30,6 @@ const MUCH_FASTER = 1.6;
 /** Overlap below which two migrations show nothing about a shared link. */
 const SEEN_BESIDE = 0.2;
 
-/** `migrations`: newest first. */
 export function pastRates(migrations: readonly PastMigration[]): PastRates {
   const dirty = new Map<string, number>();
   for (const [guest, all] of Map.groupBy(migrations, (each) => each.guest)) {
@@ -83,7 +79,6 @@ function filled(one: MeasuredMigration, all: readonly MeasuredMigration[]): numb
 
 type Times = Pick<PastMigration, 'endedAtMs' | 'totalMs'>;
 
-/** The part of `one`'s time that overlaps `other`. */
 function overlap(one: Times, other: Times): number {
   const from = Math.max(one.endedAtMs - one.totalMs, other.endedAtMs - other.totalMs);
   const both = Math.min(one.endedAtMs, other.endedAtMs) - from;

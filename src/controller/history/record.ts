@@ -10,7 +10,6 @@ import type { MigrationRow } from '../store/tables.ts';
 import { columnsOf } from './columns.ts';
 import { packed } from './kept-report.ts';
 
-/** A migration's row without the columns of the lease. */
 export type NewMigration = Omit<MigrationRow, 'epoch'>;
 
 const EMPTY = {
@@ -28,17 +27,14 @@ const EMPTY = {
   report: null,
 } as const;
 
-/** An open migration. `host`: the reporting host. `nowMs`: the database's clock, which limits the host's times. */
+/** `nowMs`: the database's clock, which limits the host's times. */
 export function openRow(summary: MigrationSummary, host: string, nowMs: number): NewMigration {
   const { id, guest, from: source, to: destination, mode, side, startedAt } = summary;
   const started_at = momentMs(startedAt, nowMs);
   return { ...EMPTY, id, guest, source, destination, mode, side, told_by: host, started_at };
 }
 
-/**
- * An ended migration, with its report if the agent sent one. `sinceMs`: it was open then, so its end is later; by the
- * database's clock.
- */
+/** `sinceMs`: it was open then, so its end is later; by the database's clock. */
 export function endedRow(
   open: NewMigration,
   { phase, elapsedMs, error }: Progress,
@@ -61,7 +57,6 @@ export function endedRow(
   };
 }
 
-/** A migration that its host no longer has, with no report of its end. */
 export function forgottenRow(open: NewMigration, nowMs: number): NewMigration {
   const words = `${open.told_by} does not know it any more: how it ended is not known`;
   const code = 'GODWIT_MIGRATION_UNKNOWN';

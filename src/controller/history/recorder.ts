@@ -15,12 +15,9 @@ export interface RecorderDependencies {
   readonly store: Store;
   readonly live: Live;
   readonly held: () => HeldShards;
-  /** Undefined if the host is not a member of the fleet. */
   readonly agentAt: (host: string) => Api<typeof agentContract> | undefined;
   readonly publish: (news: FleetNews) => void;
-  /** Called for each stored report. */
   readonly reported?: (host: string, report: Report) => void;
-  /** Called with the numbers of written rows and report bytes. */
   readonly wrote?: (rows: number, bytes: number) => void;
 }
 
@@ -46,7 +43,6 @@ const MAX_PAGES = 20;
 const MAX_LIST_BYTES = 32 * 1024 * 1024;
 /** Size of a report; one of 10,000 rounds takes half. */
 export const MAX_REPORT_BYTES = 4 * 1024 * 1024;
-/** Rows per transaction; each may have a report. */
 const ROWS = 50;
 /** Errors of a host that has no report now or later. */
 const NO_REPORT = [
@@ -58,7 +54,7 @@ const NO_REPORT = [
   'GODWIT_TOO_LARGE',
 ] as const;
 
-/** Stores the migrations that a host reports. The database decides what is new. */
+/** The database decides what is new. */
 export class Recorder {
   readonly #deps: RecorderDependencies;
   readonly #migrations: Migrations;
@@ -68,10 +64,7 @@ export class Recorder {
     this.#migrations = new Migrations(deps.store);
   }
 
-  /**
-   * Reads the list back to the newest stored entry. Writes the oldest new entry first, so that an interruption leaves
-   * no gap.
-   */
+  /** Writes the oldest new entry first, so that an interruption leaves no gap. */
   async record(look: Look): Promise<void> {
     const { host, side } = look;
     const nowMs = await this.#migrations.nowMs();
@@ -99,7 +92,6 @@ export class Recorder {
     await this.#write(host, await Promise.all(rest), true);
   }
 
-  /** Entries to write, by pages, newest first. */
   async #unwritten(look: Look): Promise<MigrationSummary[][]> {
     const allowance = { bytes: MAX_LIST_BYTES };
     const options = { ...optionsOf(look), allowance };
@@ -144,12 +136,10 @@ export class Recorder {
   ): Promise<MigrationSummary[]> {
     const changed = unsettled.filter((each) => known.get(knownKey(each))?.outcome !== each.phase);
     if (side === 'source') return changed;
-    // A source that answers reports it itself.
     const up = await this.#upAmong(changed.map(({ from }) => from));
     return changed.filter((each) => isEnd(each.phase) && !up.has(each.from));
   }
 
-  /** Hosts that any controller follows. */
   async #upAmong(hosts: readonly string[]): Promise<ReadonlySet<string>> {
     const names = [...new Set(hosts)];
     if (names.length === 0) return new Set();
@@ -185,7 +175,6 @@ export class Recorder {
     return { report, mustWait };
   }
 
-  /** Looks up an open migration that is not among the newest. */
   async #rowAgain(look: Look, row: NewMigration, nowMs: number): Promise<NewMigration> {
     try {
       const summary = await look.api.migration({ params: { id: row.id } }, optionsOf(look));

@@ -23,7 +23,6 @@ const ANSWER_MS = 5000;
 const AGAIN_MS = 1000;
 /** Viewed migrations per host: an agent grants a controller 8 streams, and the inventory and a roll need theirs. */
 const MAX_PER_HOST = 3;
-/** Interval of interim reports. */
 const REPORT_MS = 1000;
 
 /** Viewers' open streams per host, which the agent counts together. */
@@ -87,7 +86,6 @@ export class MigrationStreams {
     } catch (thrown) {
       shown.end(thrown);
     } finally {
-      // A later viewer starts a new stream.
       if (this.#viewed.get(nameOf(row))?.shown === shown) this.#viewed.delete(nameOf(row));
     }
   }
@@ -131,7 +129,6 @@ async function* newsOf(
     if (signal.aborted) return;
     if (words !== '' && words !== silent) yield { type: 'silent', words };
     silent = words;
-    // The end is stored soon after.
     await deps.clock.sleep(AGAIN_MS, signal).catch(() => {});
   }
 }
@@ -151,7 +148,6 @@ async function* counted<T>(
   }
 }
 
-/** Yields until the migration ends or the agent stops reporting. */
 async function* followed(
   { clock }: RelayDependencies,
   api: Api<typeof agentContract>,
@@ -198,7 +194,6 @@ class MigrationFeed {
   readonly #id: string;
   #kept: { readonly news: MigrationNews; readonly bytes: number }[] = [];
   #bytes = 0;
-  /** The newest of each kind, oldest first. */
   readonly #now = new Map<MigrationNews['type'], MigrationNews>();
   #count = 0;
   #over: { readonly failure?: unknown } | undefined;
@@ -216,7 +211,6 @@ class MigrationFeed {
     this.#bytes += bytes;
     while (this.#kept.length > MAX_BEHIND || this.#bytes > MAX_BEHIND_BYTES)
       this.#bytes -= this.#kept.shift()?.bytes ?? this.#bytes;
-    // The host answers again.
     this.#now.delete('silent');
     this.#now.delete(news.type);
     this.#now.set(news.type, news);

@@ -47,7 +47,6 @@ const UNSEEN = {
   later: 'it came there by no migration that is kept',
 } as const;
 
-/** A failed attempt to move the guest. */
 function isTry(
   each: FleetMigration,
 ): each is FleetMigration & { outcome: NonNullable<FleetMigration['outcome']> } {

@@ -18,7 +18,6 @@ export function momentOf(ms: number): string {
 
 type HostColumns = Omit<HostRow, 'epoch' | 'changed_at' | 'info'>;
 
-/** A host's row as the API reports it. `followedBy`: the lease's controller. */
 export function hostOfRow(row: HostColumns, followedBy?: string, load?: HostLoad): FleetHost {
   const { name, address, site, state, since, reason, version, cores, guests } = row;
   const { memory_bytes: memory, memory_available_bytes: available } = row;
@@ -50,10 +49,7 @@ function withoutGuests({ guests: _guests, ...load }: HostLoad): FleetHost['load'
 
 const MAX_CLAIMS = 64;
 
-/**
- * A guest under its host's state. `claimed`: hosts that claim to run it, if there are several. `load`: its present
- * load.
- */
+/** `claimed`: hosts that claim to run it, if there are several. */
 export function guestOfRow(
   { row, others: reports }: MergedRow<GuestRow>,
   host: { readonly state: HostState; readonly since: number },

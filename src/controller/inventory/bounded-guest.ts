@@ -9,10 +9,7 @@ export interface BoundedGuest {
   readonly bytes: number;
 }
 
-/**
- * A guest's report, cut if it is long. A cut one has only the main properties and labels, and is not moved; a plan
- * names it.
- */
+/** A long report keeps only its main properties and labels, and the guest is not moved; a plan names it. */
 export function boundedGuest(reported: GuestInfo): BoundedGuest {
   const whole = withText(reported);
   if (whole.bytes <= MAX_GUEST_BYTES) return whole;

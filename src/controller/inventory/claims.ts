@@ -2,7 +2,6 @@ import { guestInfo, type GuestInfo } from '../../protocol/public/hosts/host.ts';
 import { mergeReports } from '../../protocol/public/moving.ts';
 import type { GuestRow } from '../store/tables.ts';
 
-/** The properties of a report that show who runs the guest. */
 export type Claim = Pick<GuestRow, 'host' | 'name' | 'uuid' | 'state' | 'info' | 'changed_at'>;
 
 /** States in which the host runs the guest, or may continue it. */

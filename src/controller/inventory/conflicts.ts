@@ -5,7 +5,6 @@ import type { Store } from '../store/store.ts';
 import type { WrittenGuest } from './write-queue.ts';
 import { claimants, identityOf, SETTLED_MS, type Claim } from './claims.ts';
 
-/** Identities per query. */
 const AT_ONCE = 500;
 /** Interval at which a lasting conflict is reported again. */
 const AGAIN_MS = 60_000;
@@ -15,17 +14,15 @@ const MAX_UNSETTLED = 3;
 interface Due {
   readonly guest: WrittenGuest;
   readonly atMs: number;
-  /** Number of consecutive looks that found several claims, one of them fresh. */
   readonly unsettled: number;
 }
 
-/** Reports several hosts that claim to run one guest. Examines changed guests once both hosts had time to report. */
+/** Examines changed guests once both hosts had time to report. */
 export class Conflicts {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #publish: (news: FleetNews) => void;
-  /** By identity, with the time of the look. */
   readonly #due = new Map<string, Due>();
   readonly #known = new Set<string>();
 
@@ -60,7 +57,6 @@ export class Conflicts {
     if (due.length === 0) return;
     const guests = due.map(({ guest }) => guest);
     const claims = await claimsOf(this.#store, guests);
-    // Claims have the database's times.
     const { db, nowMs: storeNow } = this.#store;
     const { now } = await db.selectNoFrom(storeNow.as('now')).executeTakeFirstOrThrow();
     for (const each of due) this.#judge(each, claims.get(identityOf(each.guest)) ?? [], now);
@@ -101,7 +97,6 @@ export class Conflicts {
   }
 }
 
-/** All hosts' reports of these guests, by identity. */
 export async function claimsOf(
   { db }: Pick<Store, 'db'>,
   guests: readonly WrittenGuest[],

@@ -2,8 +2,8 @@ import type { Store } from '../store/store.ts';
 import { mergeRows } from './claims.ts';
 
 /**
- * Numbers of guests by state. A guest that two hosts report counts once. One statement, so that a moving guest is
- * neither counted twice nor missed. Reads only reports of guests that have several.
+ * One statement, so that a moving guest, which two hosts report, is neither counted twice nor missed. Reads only
+ * reports of guests that have several.
  */
 export async function guestCounts({
   db,

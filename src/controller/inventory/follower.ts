@@ -22,7 +22,6 @@ const RETRY = { firstMs: 1000, mostMs: 15_000 };
 const REFRESH_MS = 30 * 60_000;
 
 const MAX_LIST_BYTES = 4 * 1024 * 1024 + GUESTS_BYTES;
-/** Cost of an event besides its bytes. */
 const EVENT_BYTES = 1024;
 /** Longest pause for a host over its budget; much shorter than the time after which it counts as silent. */
 const MAX_PACE_MS = 5000;
@@ -34,15 +33,13 @@ const LISTS = { host: agentContract.host, guests: agentContract.guests };
 /** States of hosts that failed the last time and must not block others' turns. */
 const HAD_FAILED: ReadonlySet<HostState> = new Set(['silent', 'untrusted', 'incompatible']);
 
-/** Receives a follower's results; the calls about one host are in order. */
+/** The calls about one host are in order. */
 export interface FollowerListener {
-  /** The state when the host was last followed. */
   readonly row: { readonly state: HostState };
   /** A stream begins, with everything the host has. */
   all(info: HostInfo, guests: readonly GuestInfo[], left?: readonly GuestInfo[]): void;
   info(info: HostInfo): void;
   event(event: HostEvent): void;
-  /** Whether the host exceeds its budget. */
   exceeds(isExceeded: boolean): void;
   /** The host cannot be followed now. `lastMs`: wall-clock time of its last word to this follower. */
   lost(state: HostState, reason: string, lastMs: number | undefined): void;
@@ -55,7 +52,6 @@ export interface FollowerDependencies extends Pacing {
   readonly clock: Clock;
 }
 
-/** Follows one host until ended: connects, reads its lists and streams its events, repeatedly. */
 export class Follower {
   readonly #name: string;
   readonly #place: () => PeerAddress | undefined;
@@ -116,7 +112,6 @@ export class Follower {
     this.#heard.exceeds(this.#budget.isExceeded(nowMs));
   }
 
-  /** Delays a host that exceeds its budget. */
   #paced(bytes: number): Promise<void> | undefined {
     this.#took(bytes);
     const { clock } = this.#deps;

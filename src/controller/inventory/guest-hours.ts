@@ -5,7 +5,6 @@ import { LOOK_MS, LOOKS_KEPT_MS, type HostLook } from './guest-looks.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** Earlier days over which an hour of the day is averaged. */
 const DAYS = 7;
 export const GUEST_HOURS_KEPT_MS = DAYS * DAY_MS + 2 * HOUR_MS;
 /** Looks of an hour may be written this much later, ms. */
@@ -13,7 +12,7 @@ const LATE_MS = 2 * LOOK_MS;
 
 type Database = Pick<Store, 'db' | 'nowMs'>;
 
-/** Writes each guest's use in past hours, one row per shard and hour. The first writer's row stays. */
+/** One row per shard and hour; the first writer's row stays. */
 export async function writeGuestHours(store: Database & Pick<Store, 'transaction'>): Promise<void> {
   const { db } = store;
   const nowMs = await timeOf(store);
@@ -75,7 +74,6 @@ export async function usualNextHour(store: Database): Promise<ReadonlyMap<string
   for (const { at, body } of rows) {
     const day = days.get(at) ?? new Map<string, number>();
     days.set(at, day);
-    // Two shards report a guest that moved.
     for (const [guest, cores] of Object.entries(JSON.parse(body) as Record<string, number>))
       day.set(guest, Math.max(day.get(guest) ?? 0, cores));
   }

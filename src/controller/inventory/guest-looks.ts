@@ -15,11 +15,9 @@ const MAX_UNWRITTEN = 12;
 const MAX_READ = LOOKS_KEPT_MS / LOOK_MS;
 
 export interface HostLook {
-  /** Shares of all cores and of the time. */
   readonly used: number;
   readonly pressure: number;
   readonly cores: number;
-  /** Cores used, by guest. */
   readonly guests: Readonly<Record<string, number>>;
   /** Impossible values, the highest by guest. They count nowhere else. */
   readonly aside?: Readonly<Record<string, number>>;
@@ -28,7 +26,6 @@ export interface HostLook {
 }
 
 export interface Look {
-  /** Start, ms since 1970. */
   readonly atMs: number;
   readonly look: HostLook;
 }
@@ -55,7 +52,6 @@ export class HostLooks {
     this.#lookMs = lookMs;
   }
 
-  /** `sizeOf`: a guest's processors, if known. */
   add(
     atMs: number,
     { at, processor, pressure, guests }: HostLoad,
@@ -133,10 +129,7 @@ export interface FleetLook {
   readonly hosts: ReadonlyMap<string, HostLook>;
 }
 
-/**
- * Finished looks of the last three hours, oldest first; less if looks are shorter. Yielded one by one, since a large
- * fleet has many.
- */
+/** Oldest first. Yielded one by one, since a large fleet has many. */
 export async function* fleetLooks(
   { db, nowMs }: Pick<Store, 'db' | 'nowMs'>,
   lookMs = LOOK_MS,

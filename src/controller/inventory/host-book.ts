@@ -31,7 +31,6 @@ export interface Changes {
   readonly publish: (news: FleetNews) => void;
   readonly reportHost: () => void;
   readonly followed: () => void;
-  /** A migration of the host has another phase. */
   readonly moved: (progress: Progress) => void;
   readonly nowMs: () => number;
 }
@@ -40,7 +39,6 @@ export interface Changes {
 const MAX_GUESTS_BYTES = 24 * 1024 * 1024;
 /** Guests of one name, such as containers of several managers and arriving copies; lookups by name read all. */
 const MAX_NAMESAKES = 64;
-/** Kinds of data of which a host may exceed its share. */
 export type Excess = 'events' | 'migrations' | 'standbys';
 const EXCESS: Readonly<Record<Excess, string>> = {
   events:
@@ -53,7 +51,6 @@ const EXCESS: Readonly<Record<Excess, string>> = {
 /** Available memory is written again after a change by this part of all memory. */
 const MEMORY_STEP = 1 / 100;
 
-/** State of one followed host. Receives its follower's results and reports the changes. */
 export class HostBook implements FollowerListener {
   readonly samples: HostSamples;
   readonly #changes: Changes;
@@ -64,7 +61,7 @@ export class HostBook implements FollowerListener {
   readonly #sizes = new Map<string, number>();
   #row: NewHost;
 
-  /** `known`: the database's row from an earlier follower. `samples`: from an earlier follower in this process. */
+  /** `known`: the database's row. `samples`: from an earlier follower in this process. */
   constructor(known: NewHost, changes: Changes, samples = new HostSamples()) {
     this.#row = known;
     this.samples = samples;
@@ -85,7 +82,6 @@ export class HostBook implements FollowerListener {
     this.#changes.followed();
   }
 
-  /** The manager's report of the host; `guests`: all its guests, if included. */
   managed(manager: string, host: ManagedHost, guests?: readonly GuestInfo[]): void {
     if (guests !== undefined) this.#guests(guests);
     const facts = { ...factsOfManaged(manager, host), guests: this.#count() };
@@ -96,7 +92,6 @@ export class HostBook implements FollowerListener {
     }
   }
 
-  /** The manager has the guest on another host now. */
   leave(key: string): void {
     if (!this.#marks.has(key)) return;
     this.#gone(key);
@@ -334,13 +329,11 @@ function factsOfManaged(manager: string, host: ManagedHost): Partial<NewHost> {
   };
 }
 
-/** Ends the stream; the reason is reported with the host. */
 function tooMuch(host: string, expected: string): Error {
   return godwitError('GODWIT_PROTOCOL_INVALID', { peer: host, expected, what: 'more' });
 }
 
 interface Mark {
-  /** Hash of the guest's JSON. */
   readonly mark: number;
   readonly bytes: number;
 }
@@ -353,11 +346,9 @@ const MAX_ARRIVED = 1024;
 
 interface HeldGuest extends BoundedGuest {
   readonly mark: number;
-  /** Wall clock. */
   readonly untilMs: number;
 }
 
-/** Guests that left a host, by key, until another host reports them. */
 class HeldGuests {
   readonly #held = new Map<string, HeldGuest>();
   /** Migrations whose guests were reported by their new hosts, newest last. */

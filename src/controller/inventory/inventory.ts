@@ -42,11 +42,9 @@ export interface InventoryDependencies {
   readonly power?: { readonly wakeMs: number } | undefined;
   /** Length of a look at guests' use. Default: LOOK_MS. */
   readonly lookMs?: number;
-  /** Default: the network. */
   readonly knock?: AskKernel;
 }
 
-/** A host's agent, or the manager that reports it. */
 export type HostPlace = PeerAddress | ManagedPlace;
 
 export interface MigrationsHeard {
@@ -66,7 +64,6 @@ export class Inventory {
   readonly #deps: InventoryDependencies;
   readonly #leases: HostLeases;
   readonly #followed = new Map<string, FollowedHost>();
-  /** Followers that are ending; one that waits for a dead host takes a while. */
   readonly #ending = new Set<Promise<void>>();
   /** Samples of hosts whose shard was lost and regained in one turn. */
   readonly #samplesBefore = new Map<string, HostSamples>();
@@ -114,7 +111,6 @@ export class Inventory {
     await this.#leases.release().catch(() => {});
   }
 
-  /** Whether the host's reports exceed a limit. */
   exceeds(host: string, isExceeded: boolean, what: Excess): void {
     this.#followed.get(host)?.book.exceeds(isExceeded, what);
   }
@@ -124,7 +120,6 @@ export class Inventory {
     return this.#followed.get(host)?.book.samples;
   }
 
-  /** Some reachable hosts, for other questions. */
   up(): { readonly name: string; readonly place: PeerAddress }[] {
     const peers = this.#peers;
     return [...this.#followed].flatMap(([name, { book }]) => {
@@ -133,7 +128,6 @@ export class Inventory {
     });
   }
 
-  /** Counters since the start, and the hosts that wait to be written. */
   figures(): { readonly followed: number; readonly samples: number; readonly unwritten: number } {
     const all = [...this.#followed.values()];
     const samples = all.reduce((sum, { book }) => sum + book.samples.received, 0);
@@ -152,7 +146,6 @@ export class Inventory {
     return sinceMs < LEASE_MS ? this.#leases.held : new Map();
   }
 
-  /** Follows the fleet's hosts in the held shards. */
   async #turn(): Promise<void> {
     const begunMs = this.#deps.clock.monotonicMs();
     const held = await this.#leases.turn();
@@ -232,7 +225,7 @@ export class Inventory {
     if (manager !== undefined) this.#deps.managed?.follow(name, manager, book);
   }
 
-  /** Starts the source of a host's book, its agent or manager; returns how to end it. */
+  /** Returns how to end it. */
   #follower(name: string, book: HostBook): () => Promise<void> {
     const { managed } = this.#deps;
     if (managed !== undefined && this.#managed.has(name)) return async () => managed.left(name);
@@ -311,10 +304,8 @@ export class Inventory {
   }
 }
 
-/** Names per query. */
 const AT_ONCE = 500;
 
-/** Departed guests that any other host reports. */
 async function arrivedOf(
   { db }: Pick<Store, 'db'>,
   left: readonly GuestInfo[],
@@ -360,7 +351,6 @@ class PowerReports {
   readonly #store: Store;
   readonly #settings: { readonly wakeMs: number } | undefined;
   #now: PowerNow = { power: new Map(), nowMs: 0, wakeMs: 0 };
-  /** Last report of each host with a power state. */
   #marks: ReadonlyMap<string, string> = new Map();
 
   constructor(store: Store, settings: { readonly wakeMs: number } | undefined) {
@@ -372,7 +362,6 @@ class PowerReports {
     return withPower(name, host, this.#now);
   }
 
-  /** Reads the database; returns the hosts whose report changed. */
   async turn(rowOf: (name: string) => Standing | undefined): Promise<string[]> {
     this.#now = await powerNow(this.#store, this.#settings);
     const before = this.#marks;

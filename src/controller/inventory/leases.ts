@@ -8,7 +8,6 @@ import { fairShare, shardOf, SHARDS } from './shards.ts';
 /** Lifetime of a lease after its controller's last renewal. Another controller may take it then. */
 export const LEASE_MS = 8000;
 export const RENEW_MS = 2000;
-/** Replaces the end of a released lease. */
 const GIVEN_UP = 0;
 
 export interface Owner {
@@ -52,7 +51,7 @@ export class HostLeases {
     return this.#held;
   }
 
-  /** Call each RENEW_MS. Rejects if the database does not answer; nothing has changed then. */
+  /** Rejects if the database does not answer; nothing has changed then. */
   async turn(): Promise<HeldShards> {
     const held = await this.#store.transaction(async (db) => {
       await boundLeases(db, this.#store, 'controllers', LEASE_MS);
@@ -72,7 +71,6 @@ export class HostLeases {
     return held;
   }
 
-  /** Lets other controllers take the shards at once. */
   async release(): Promise<void> {
     const { id } = this.#owner;
     this.#held = new Map();
@@ -91,7 +89,6 @@ export class HostLeases {
       .values({ id, name, alive_until })
       .onConflict((conflict) => conflict.column('id').doUpdateSet({ alive_until }))
       .execute();
-    // Forgets controllers that ended long ago.
     const old = sql<boolean>`alive_until < ${this.#store.nowMs} - ${sql.lit(100 * LEASE_MS)}`;
     await db.deleteFrom('controllers').where(old).execute();
     const { count } = await db
@@ -142,7 +139,6 @@ export class HostLeases {
     return held;
   }
 
-  /** Shards with an expired lease or none. */
   async #free(db: Transaction<Tables>, most: number): Promise<number[]> {
     const rows = await db
       .selectFrom('host_leases')
@@ -205,7 +201,7 @@ export async function standing(
   );
 }
 
-/** Checks the lease of the host's shard; false if another controller has it. */
+/** False if another controller has the lease of the host's shard. */
 export async function mayWrite(
   db: Transaction<Tables>,
   store: Pick<Store, 'kind'>,

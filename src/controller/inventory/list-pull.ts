@@ -21,7 +21,7 @@ export interface ListPullDependencies {
   readonly up: () => readonly { readonly name: string; readonly place: PeerAddress }[];
 }
 
-/** Asks one host after another for a newer fleet list, and keeps it. Accepts only lists signed by the CA. */
+/** Accepts only lists signed by the CA. */
 export class ListPull {
   readonly #deps: ListPullDependencies;
   #timer: NodeJS.Timeout | undefined;

@@ -3,12 +3,10 @@ import { hostName, shortText } from '../../protocol/names.ts';
 import { maintenanceMode, powerMode } from '../../protocol/public/hosts/managed-host.ts';
 import { name64 } from '../../protocol/public/hosts/host.ts';
 
-/** Additional facts of a manager's host. */
 const managedFacts = z.object({
   manager: hostName,
   /** Guests move only within a realm. */
   realm: name64,
-  /** Why the host admits no guest now. */
   closed: shortText.optional(),
   maintenanceMode: maintenanceMode.optional(),
   powerMode: powerMode.optional(),

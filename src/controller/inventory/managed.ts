@@ -8,7 +8,6 @@ import { guestKey } from './pending.ts';
 
 export interface ManagedPlace {
   readonly manager: string;
-  /** host:port of the manager. */
   readonly address: string;
 }
 
@@ -16,7 +15,6 @@ interface Manager {
   readonly address: string;
   /** The last report; before the first one, the report to an earlier controller. */
   hosts: Map<string, ManagedHost | undefined>;
-  /** The host of each guest, by the guest's key. */
   readonly homes: Map<string, string>;
   readonly again: () => void;
   silence: string | undefined;
@@ -71,7 +69,6 @@ export class ManagedHosts {
     return own.hosts.has(host);
   }
 
-  /** All places except names for which `isTaken` is true. */
   places(isTaken: (host: string) => boolean): Map<string, ManagedPlace> {
     const places = new Map<string, ManagedPlace>();
     for (const [manager, { hosts, address }] of this.#managers) {

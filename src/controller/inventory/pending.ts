@@ -20,10 +20,8 @@ export function keysOfName(keys: Iterable<string>, name: string): string[] {
   return [...keys].filter((each) => each.startsWith(`${name} `));
 }
 
-/** A guest's row without the columns of the lease. */
 export type NewGuest = Omit<GuestRow, 'epoch' | 'changed_at'>;
 
-/** `info`: its JSON. */
 export function guestRowOf(
   host: string,
   guest: GuestInfo,
@@ -62,7 +60,6 @@ export const MAX_PENDING_BYTES = 32 * 1024 * 1024;
 /** Row size besides its JSON; also the size of a removal. */
 const ROW_BYTES = 512;
 
-/** Approximate memory use. */
 export function bytesOf({ replace = [], upserts, gone }: Pending): number {
   const rows = [...replace, ...upserts.values()];
   return rows.reduce((sum, { info }) => sum + info.length + ROW_BYTES, gone.size * ROW_BYTES);

@@ -18,7 +18,6 @@ const MAX_DEBT = 1;
 /** A delayed host is within its budget again at this part of the burst. */
 const RECOVERED = 1 / 4;
 
-/** Token bucket; monotonic ms. */
 export class ReadBudget {
   readonly #bounds: ReadBounds;
   #leftBytes: number;

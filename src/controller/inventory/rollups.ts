@@ -6,7 +6,6 @@ import { GUEST_HOURS_KEPT_MS, writeGuestHours } from './guest-hours.ts';
 import { LOOKS_KEPT_MS, type Look } from './guest-looks.ts';
 import type { HostSamples, Point, RollupPoint } from './samples.ts';
 
-/** Retention in the database, ms. */
 const KEPT_MS = {
   minute: 2 * 3_600_000,
   hour: 30 * 24 * 3_600_000,
@@ -14,13 +13,11 @@ const KEPT_MS = {
   guests: GUEST_HOURS_KEPT_MS,
 } as const;
 const PRUNE_MS = 1_800_000;
-/** Rows per transaction. */
 const AT_ONCE = 32;
 
 /** Host -> count, then mean and maximum of each measure. */
 type Body = Record<string, readonly number[]>;
 
-/** A row with what it adds for each host. */
 interface Row {
   readonly shard: number;
   readonly span: string;
@@ -35,7 +32,7 @@ interface SampledHost {
   readonly samples: HostSamples;
 }
 
-/** Writes roll-ups: one row for all hosts of a shard and a minute or hour, many rows per transaction. */
+/** One row for all hosts of a shard and a minute or hour, many rows per transaction. */
 export class Rollups {
   readonly #store: Store;
   readonly #clock: Clock;
@@ -59,7 +56,6 @@ export class Rollups {
     await this.#prune();
   }
 
-  /** Returns the rows whose lease holds. */
   async #insert(held: HeldShards, rows: readonly Row[]): Promise<readonly Row[]> {
     return this.#store.transaction(async (db) => {
       const leases = await standing(db, this.#store, held);
@@ -95,7 +91,6 @@ export class Rollups {
   }
 }
 
-/** Unwritten points of all hosts, by shard, span and moment. */
 function rowsOf(nowMs: number, all: Iterable<SampledHost>): Map<string, Row> {
   const rows = new Map<string, Row>();
   for (const { host, shard, samples } of all) {
@@ -116,7 +111,7 @@ function rowsOf(nowMs: number, all: Iterable<SampledHost>): Map<string, Row> {
   return rows;
 }
 
-/** The written roll-ups of one host, oldest first. */
+/** Oldest first. */
 export async function rolledUp(
   { db }: Pick<Store, 'db'>,
   { host, shard }: { readonly host: string; readonly shard: number },

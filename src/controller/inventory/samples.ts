@@ -26,7 +26,6 @@ const SAMPLES_KEPT = 64;
 export interface Point {
   /** Start, or arrival of a sample, ms since 1970 by the controller's clock. */
   readonly atMs: number;
-  /** Number of samples. */
   readonly count: number;
   readonly mean: readonly number[];
   readonly most: readonly number[];
@@ -70,7 +69,6 @@ class Ring {
   }
 }
 
-/** Samples of the current minute or hour. */
 class Sum {
   readonly span: 'minute' | 'hour';
   begunMs = 0;
@@ -131,7 +129,6 @@ export class HostSamples {
     return this.#newest;
   }
 
-  /** `sizeOf`: a guest's processors, if known. */
   add(atMs: number, load: HostLoad, sizeOf?: (guest: string) => number | undefined): void {
     const values = valuesOf(load);
     this.#newest = load;
@@ -142,7 +139,7 @@ export class HostSamples {
     for (const sum of this.#sums) sum.add(atMs, values);
   }
 
-  /** Roll-ups that stay here, readable, until they are written. */
+  /** They stay here, readable, until they are written. */
   unwritten(nowMs: number): readonly RollupPoint[] {
     this.#roll(nowMs);
     return this.#unwritten;
@@ -157,7 +154,6 @@ export class HostSamples {
     this.#unwritten = this.#unwritten.filter((each) => each !== rolled);
   }
 
-  /** Turns finished spans into points. */
   #roll(nowMs: number): void {
     this.#take(this.#sums.filter((each) => each.isOver(nowMs)));
   }

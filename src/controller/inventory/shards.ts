@@ -8,7 +8,6 @@ export function shardOf(host: string): number {
   return hash % SHARDS;
 }
 
-/** Shards per controller at most, if `alive` controllers share them. */
 export function fairShare(alive: number): number {
   return Math.ceil(SHARDS / Math.max(1, alive));
 }

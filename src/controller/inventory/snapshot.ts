@@ -38,13 +38,13 @@ export interface FleetSnapshot {
   readonly guests: readonly SnapshotGuest[];
 }
 
-/** Content of the last snapshot, so that the next one parses only changed rows. Immutable. */
+/** The next snapshot parses only changed rows. Immutable. */
 export class SnapshotMemory {
   readonly hosts = new ParsedRows((text) => hostInfo.parse(JSON.parse(text)));
   readonly guests = new ParsedRows((text) => guestInfo.parse(JSON.parse(text)));
 }
 
-/** All hosts and guests at one moment, for planning. A host without a word to its present follower is `unfollowed`. */
+/** A host without a word to its present follower is `unfollowed`. */
 export async function fleetSnapshot(
   store: Store,
   memory = new SnapshotMemory(),
@@ -84,7 +84,6 @@ export async function fleetSnapshot(
   });
 }
 
-/** Names per statement; databases limit its values. */
 const AT_ONCE = 500;
 const HOST_COLUMNS = [
   ...(['name', 'address', 'shard', 'state', 'since', 'cores', 'memory_bytes'] as const),
@@ -143,7 +142,6 @@ function reported(rows: readonly KeyedRow[], known: ParsedRows<GuestInfo>): Snap
   });
 }
 
-/** When a row was written, and under which lease. */
 interface RowVersion {
   readonly changed_at: number;
   readonly epoch: number;
@@ -152,7 +150,6 @@ interface RowVersion {
 interface ParsedRow<T> extends RowVersion {
   readonly text: string;
   readonly value: T;
-  /** By the database's clock. */
   readonly readAtMs: number;
 }
 
@@ -171,7 +168,6 @@ class ParsedRows<T> {
     this.#parse = parse;
   }
 
-  /** Whether the row's text must be read. */
   isNew(key: string, { changed_at: at, epoch }: RowVersion): boolean {
     const known = this.#known.get(key);
     return (

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { toGodwitError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 
-/** Repeated work against the database until closed; a failure and its end are logged once each. */
+/** A failure and its end are logged once each. */
 export class StoreLoops {
   readonly #log: Log;
   readonly #end = new AbortController();

@@ -10,11 +10,10 @@ export interface Pacing {
    * Runs a connection with its lists. Hosts that failed the last time have separate turns, since they may hang again.
    */
   readonly turn: <T>(work: () => Promise<T>, hasFailed: boolean) => Promise<T>;
-  /** Opens a connection to the host's kernel. */
   readonly knock: AskKernel;
 }
 
-/** Limits the parallel work of a controller that begins to follow thousands of hosts. */
+/** A new controller begins to follow thousands of hosts at once. */
 export function paced(knock: AskKernel): Pacing {
   const [turns, failed] = [new Turns(AT_ONCE), new Turns(AT_ONCE)];
   const knocks = new Turns(KNOCKS_AT_ONCE);
@@ -24,7 +23,6 @@ export function paced(knock: AskKernel): Pacing {
   };
 }
 
-/** Runs a limited number of jobs at a time, in order of arrival. */
 class Turns {
   readonly #most: number;
   readonly #waiting: (() => void)[] = [];
@@ -43,7 +41,6 @@ class Turns {
     try {
       return await job();
     } finally {
-      // Passes its place to the next job, or frees it.
       const next = this.#waiting.shift();
       if (next === undefined) this.#running -= 1;
       else next();

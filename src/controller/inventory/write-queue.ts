@@ -13,13 +13,11 @@ import {
   type Pending,
 } from './pending.ts';
 
-/** Per transaction. */
 const HOSTS_AT_ONCE = 64;
 const GUESTS_AT_ONCE = 1000;
 /** Per statement: SQLite and PostgreSQL limit its values. */
 const ROWS_OF_A_STATEMENT = 200;
 
-/** A host's row without the columns of the lease. */
 export type NewHost = Omit<HostRow, 'epoch' | 'changed_at'> & { readonly state: HostState };
 
 /** Identity of a written guest, for the search for conflicts. */
@@ -62,10 +60,7 @@ export class WriteQueue {
     this.#bytes.delete(host);
   }
 
-  /**
-   * Writes some changes in one transaction, and returns the new and changed guests. On failure it rejects and keeps
-   * everything.
-   */
+  /** Returns the new and changed guests. On failure it rejects and keeps everything. */
   async flush(held: HeldShards): Promise<WrittenGuest[]> {
     const batch = this.#taken();
     if (batch.length === 0) return [];

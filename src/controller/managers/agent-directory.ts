@@ -19,7 +19,6 @@ const CERTIFICATE_DAYS = 3650;
  */
 export class AgentDirectory {
   readonly name: string;
-  /** Its stateDir. */
   readonly dir: string;
   /** Directory in memory, so that no password is at rest. */
   readonly #passwords: PasswordDirectory;
@@ -28,7 +27,6 @@ export class AgentDirectory {
   readonly #placeOf: (manager: string) => ManagerPlace | undefined;
   readonly #isTrial: boolean;
 
-  /** `placeOf`: another manager that this one's options may name. */
   constructor(
     controllerDir: string,
     name: string,
@@ -124,7 +122,6 @@ export class AgentDirectory {
     writePrivate(this.config, `${JSON.stringify(said, undefined, 2)}\n`);
   }
 
-  /** Writes the password and the CA. GODWIT_CONFIG as `writeSecret`. */
   writeAccess({ ca }: ManagerPlace, password: string): void {
     this.writeSecret(password);
     if (ca !== undefined) writePrivate(this.#ca, ca);

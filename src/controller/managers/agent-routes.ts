@@ -18,7 +18,6 @@ type AnyApi = Readonly<Record<string, (input: object, options: object) => unknow
 export const ANSWER_MS = 180_000;
 /** Routes for other programs and strangers are not passed on. */
 const ASKED_BY_PEOPLE: ReadonlySet<Access> = new Set(['viewer', 'orders', 'operator']);
-/** Errors in addition to the agent's. */
 const OF_PASSING_ON = [
   'GODWIT_MANAGER_UNKNOWN',
   'GODWIT_UNREACHABLE',

@@ -26,7 +26,6 @@ export function shownAt(url: string): Promise<ShownCertificate> {
     port: Number(port || 443),
     ...(/^[\d.]+$|:/.test(host) ? {} : { servername: host }),
     minVersion: 'TLSv1.2',
-    // An operator compares it before it is pinned.
     rejectUnauthorized: false,
   });
   const timer = setTimeout(() => {

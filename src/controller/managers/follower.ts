@@ -14,7 +14,6 @@ export const SILENT_MS = 15_000;
 /** Per page; the first one makes the manager read. */
 const ANSWER_MS = 45_000;
 const RETRY_MS = 1000;
-/** Further hosts are left out. */
 const MAX_HOSTS = 10_000;
 const MAX_GUESTS = 100_000;
 /** All pages of one look; a guest is about 1 KiB. */
@@ -47,7 +46,6 @@ export interface ManagerFollowerDependencies {
   readonly clock: Clock;
 }
 
-/** Follows one manager through its agent until ended: reads its lists and streams its changes, repeatedly. */
 export class ManagerFollower {
   readonly #deps: ManagerFollowerDependencies;
   readonly #end = new AbortController();
@@ -61,7 +59,6 @@ export class ManagerFollower {
     this.#ended = this.#run();
   }
 
-  /** Requests a full report. */
   again(): void {
     this.#stream.abort();
   }
@@ -87,7 +84,6 @@ export class ManagerFollower {
     }
   }
 
-  /** Delays a manager that exceeds its budget. */
   #paced(bytes: number, signal: AbortSignal): Promise<void> | undefined {
     const { clock } = this.#deps;
     this.#budget.take(bytes, clock.monotonicMs());

@@ -8,17 +8,13 @@ import { isEnd } from '../../protocol/public/migration.ts';
 import { holderOfSocket } from '../../rpc/port-holder.ts';
 import type { AgentDirectory } from './agent-directory.ts';
 
-/** Names of managers with a directory below the controller's stateDir. */
 export function managersOnDisk(stateDir: string): string[] {
   const dir = path.join(stateDir, 'managers');
   if (!existsSync(dir)) return [];
   return readdirSync(dir).filter((name) => hostName.safeParse(name).success);
 }
 
-/**
- * Whether an agent has ever served from this directory. Only then does it have journals, labels and reports that exist
- * nowhere else.
- */
+/** Only an agent that has served has journals, labels and reports that exist nowhere else. */
 export function hasServed(place: Pick<AgentDirectory, 'dir' | 'socket'>): boolean {
   return (
     existsSync(path.join(place.dir, 'migrations')) || holderOfSocket(place.socket) !== undefined

@@ -10,7 +10,6 @@ import type { Store } from '../store/store.ts';
 import type { Tables } from '../store/tables.ts';
 import type { KeyRing, SealedSecret } from './seal.ts';
 
-/** A stored manager without its password. */
 export interface KeptManager {
   readonly name: string;
   readonly place: ManagerPlace;
@@ -18,7 +17,7 @@ export interface KeptManager {
   readonly createdBy: string;
 }
 
-/** The managers in the database. A password is sealed together with its place, and opened for no other. */
+/** A password is sealed together with its place, and opened for no other. */
 export class ManagerStore {
   readonly #store: Store;
   readonly #keys: KeyRing;

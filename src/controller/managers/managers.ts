@@ -36,7 +36,6 @@ interface Running {
   sight: Sight;
 }
 
-/** The managers of this controller. Runs an agent for each, and watches the managers through them. */
 export class Managers {
   readonly #deps: ManagersDependencies;
   readonly #running = new Map<string, Running>();
@@ -180,7 +179,6 @@ export class Managers {
       });
     await ended(running);
     try {
-      // A migration may have begun meanwhile.
       checkAtRest(running.place, clock);
       await book.remove(name);
     } catch (thrown) {
@@ -291,7 +289,6 @@ interface RunningManager {
   sight: Sight;
 }
 
-/** Passes a manager's reports on, and updates its state from them. */
 function watchedBy(
   running: RunningManager,
   heard: ManagerHeard,

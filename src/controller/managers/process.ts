@@ -22,13 +22,12 @@ const MAX_LOG_BYTES = 4 * 1024 * 1024;
 
 export interface ManagerProcessDependencies {
   readonly place: AgentDirectory;
-  /** Writes the agent's files before each start. */
   readonly prepare: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Keeps one manager's agent running until closed. Takes over an agent of an earlier controller. */
+/** Takes over an agent of an earlier controller. */
 export class ManagerProcess {
   readonly #deps: ManagerProcessDependencies;
   readonly #end = new AbortController();

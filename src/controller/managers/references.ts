@@ -20,7 +20,6 @@ const HOW_REACHED: ReadonlySet<string> = new Set([
 /** Those that name files of this host. */
 const FILES: ReadonlySet<string> = new Set(['passwordFile', 'ca']);
 
-/** Maximum depth of options. */
 const DEEPEST = 8;
 
 /** Only a value of a group has it (`others.vc2`): elsewhere a host may be called manager. */
@@ -28,7 +27,6 @@ function isReference(value: unknown, depth: number): value is Reference {
   return depth === 1 && isRecord(value) && typeof value['manager'] === 'string';
 }
 
-/** Names of referenced managers. */
 export function namedIn(options: Options, depth = 0): string[] {
   if (depth > DEEPEST) return [];
   return Object.values(options).flatMap((value) => {

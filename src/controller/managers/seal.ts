@@ -19,7 +19,6 @@ const keyFile = z.object({
 });
 type KeyFile = z.infer<typeof keyFile>;
 
-/** A sealed secret and the id of its key. */
 export interface SealedSecret {
   readonly key: string;
   /** base64 of nonce, tag and text. */
@@ -100,7 +99,6 @@ function sealed(secret: string, about: string, key: Buffer): string {
   return Buffer.concat([nonce, cipher.getAuthTag(), text]).toString('base64');
 }
 
-/** Undefined for anything else. */
 function unsealed(box: string, about: string, key: Buffer): string | undefined {
   const all = Buffer.from(box, 'base64');
   if (all.length < NONCE_BYTES + TAG_BYTES) return undefined;

@@ -11,7 +11,6 @@ const VALUE = /^(\d{1,16})\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{0,2732})$/;
 /** A started sign-in of one browser. Everything that binds the provider's answer to it derives from `secret`. */
 export interface SignInAttempt {
   readonly atMs: number;
-  /** 256 random bits that only this browser has. */
   readonly secret: string;
   /** The requested path of the dashboard. */
   readonly to: string;
@@ -41,7 +40,6 @@ export function begunCookie({ atMs, secret, to }: SignInAttempt): string {
   return `${COOKIE}=${value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=${BEGUN_MS / 1000}`;
 }
 
-/** The Set-Cookie header that removes it. */
 export const NO_BEGUN_COOKIE = `${COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0`;
 
 /** The browser's started sign-in, from its Cookie header; undefined if missing or expired. */

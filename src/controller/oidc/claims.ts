@@ -5,7 +5,6 @@ import type { OidcConfig } from './config.ts';
 
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** A person named by a provider. */
 export interface Person {
   /** Unique: no token's name has spaces, and it ends with the person's mark. */
   readonly name: string;

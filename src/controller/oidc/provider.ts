@@ -9,7 +9,6 @@ import { hasRoleClaim, personOf, type Claims, type Person } from './claims.ts';
 import type { OidcConfig } from './config.ts';
 import { httpsFetch, NoAnswer } from '../https-fetch.ts';
 
-/** Per call, and for all calls of one step. */
 const CALL_S = 5;
 const STEP_MS = 10_000;
 /** Age at which metadata are read again. */
@@ -22,7 +21,7 @@ interface DiscoveredProvider {
   readonly atMs: number;
 }
 
-/** An OpenID Connect provider. It is contacted only during sign-ins. */
+/** Contacted only during sign-ins. */
 export class Provider {
   readonly config: OidcConfig;
   readonly #monotonicMs: () => number;
@@ -37,12 +36,11 @@ export class Provider {
     this.#callS = callS;
   }
 
-  /** Reads the configured files: GODWIT_CONFIG if that fails. */
   async check(): Promise<void> {
     await this.#files();
   }
 
-  /** Where a browser is sent to sign in. GODWIT_OIDC_DOWN if the provider does not answer. */
+  /** GODWIT_OIDC_DOWN if the provider does not answer. */
   async signInUrl({ state, nonce, verifier }: SignInBinding): Promise<URL> {
     const { redirectUrl, scopes } = this.config;
     const configuration = await this.#step(() => this.#discovered());
@@ -57,8 +55,8 @@ export class Provider {
   }
 
   /**
-   * Verifies the provider's `answer`. GODWIT_OIDC_REFUSED if it does not match `bound` or is invalid; GODWIT_OIDC_ROLE
-   * for a person without a role; GODWIT_OIDC_DOWN as above.
+   * GODWIT_OIDC_REFUSED if `answer` does not match `bound` or is invalid; GODWIT_OIDC_ROLE for a person without a role;
+   * GODWIT_OIDC_DOWN as above.
    */
   async personBehind(answer: URLSearchParams, bound: SignInBinding): Promise<Person> {
     const { nonce, state, verifier } = bound;
@@ -146,7 +144,6 @@ export class Provider {
     return { secret, ca };
   }
 
-  /** Runs one step with its deadline; maps errors. */
   async #step<T>(work: () => Promise<T>): Promise<T> {
     const { name: provider } = this.config;
     try {

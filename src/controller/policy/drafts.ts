@@ -28,7 +28,7 @@ const HOUR_S = 3600;
 export const subjectOfGuest = (guest: string, from: string): string => `guest ${guest} on ${from}`;
 export const subjectOfHost = (host: string): string => `host ${host}`;
 
-/** Proposals of a policy for these hosts now. `isThere`: neither asleep nor about to wake. */
+/** `isThere`: neither asleep nor about to wake. */
 export function draftsOf(
   kind: PolicyKind,
   inventory: Inventory,
@@ -78,7 +78,6 @@ function consolidated(inventory: Inventory, settings: PolicySettings): Plan {
 const underWay = ({ guests }: Inventory): readonly number[] =>
   guests.flatMap(({ movingTo, memoryBytes }) => (movingTo === undefined ? [] : [memoryBytes]));
 
-/** The rest of the hourly budget after moves of these sizes. */
 function leftAfter(
   moves: readonly number[],
   { movesPerHour, bytesPerHour }: PolicySettings,

@@ -3,7 +3,6 @@ import type { World } from '../requests/facts.ts';
 
 const MAX_NAMED = 8;
 
-/** Why a policy has nothing to choose from: fewer than two hosts. Pure. */
 export function whyNoChoice(
   { scope, hosts: own = [] }: Pick<Policy, 'scope' | 'hosts'>,
   { hosts, marks }: Pick<World, 'hosts' | 'marks'>,

@@ -12,7 +12,6 @@ const BALANCES = 2;
 /** Hosts report arrived guests with this delay. */
 const LATE_MS = 60_000;
 
-/** Guests that changed hosts without Godwit. */
 export function foreignMoves(seen: readonly SeenMove[], own: readonly OwnMove[]): SeenMove[] {
   const byGuest = Map.groupBy(own, ({ guest }) => guest);
   return seen.filter(({ guest, fromMs, untilMs }) => {
@@ -24,7 +23,6 @@ export function foreignMoves(seen: readonly SeenMove[], own: readonly OwnMove[])
   });
 }
 
-/** Names the other balancer between these hosts, if there seems to be one. */
 export function otherBalancerWords(
   moves: readonly SeenMove[],
   isOurs: (host: string) => boolean,

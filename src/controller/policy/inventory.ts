@@ -16,7 +16,6 @@ import { mostCoresOf } from '../../planner/processor-use-bounds.ts';
 import { whyLeftToManager } from './left-to-managers.ts';
 import type { Loads } from './loads.ts';
 
-/** A move of the last day. */
 export interface PastMove {
   readonly guest: string;
   readonly from: string;
@@ -47,7 +46,7 @@ const LOOKS_OF_PRESSURE = 3;
 /** Extra demand of a host whose tasks always wait: a quarter, since not all tasks wait. */
 const WAITING = 0.2;
 
-/** The policy's hosts with their guests, for the planner. Entries with unknown facts are left out and never move. */
+/** Entries with unknown facts are left out and never move. */
 export function inventoryFor(known: PolicyFacts): Inventory {
   const { world, isOurs } = known;
   const hosts = [...world.hosts.values()].filter(({ name }) => isOurs(name));
@@ -197,7 +196,6 @@ function plannerGuest(
   };
 }
 
-/** Why no policy may move it now, for people. */
 function whyItStays(
   { facts, host }: Pick<GuestPlacement, 'facts' | 'host'>,
   labels: ReturnType<typeof labelsOf>,

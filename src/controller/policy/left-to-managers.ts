@@ -6,7 +6,6 @@ import { firstNames } from './unreliable-samples.ts';
 
 type ManagedHost = Pick<HostFacts, 'name' | 'maintenanceMode' | 'powerMode'>;
 
-/** Why a policy of that kind leaves a host to its manager. */
 export function whyLeftToManager(
   { maintenanceMode, powerMode }: ManagedHost,
   kind: PolicyKind,
@@ -18,7 +17,6 @@ export function whyLeftToManager(
     : undefined;
 }
 
-/** Note of a look about the hosts that it leaves to their managers. Pure. */
 export function leftToManagersWords(
   hosts: Iterable<ManagedHost>,
   kind: PolicyKind,

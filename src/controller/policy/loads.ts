@@ -33,9 +33,8 @@ interface GuestPast {
   atMs: number;
 }
 
-/** Recent loads of guests and hosts, gathered look by look: whole looks of a large fleet are not kept. */
+/** Gathered look by look: whole looks of a large fleet are not kept. */
 export class Loads {
-  /** Length of one look. */
   readonly lookMs: number;
   readonly #guests = new Map<string, GuestPast>();
   readonly #hosts = new Map<string, HostPast>();
@@ -86,7 +85,6 @@ export class Loads {
     return past?.used[past.times.indexOf(atMs)];
   }
 
-  /** The host's newest look, if recent. */
   newest(host: string): HostPast['looks'][number] | undefined {
     const look = this.host(host)[0];
     return look === undefined || this.#isStale(look.atMs) ? undefined : look;

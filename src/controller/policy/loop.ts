@@ -8,7 +8,6 @@ import { lookFor, type LookDependencies } from './turn.ts';
 export interface PolicyLoopDependencies extends LookDependencies {
   readonly clock: Clock;
   readonly log: Log;
-  /** Unique to this process. */
   readonly owner: string;
 }
 
@@ -19,7 +18,7 @@ const AFTER_ERROR_MS = 5000;
 /** Retries of a requested look. With several concurrent requests, the last to begin always succeeds. */
 const MAX_LOOKS = 2;
 
-/** Looks for each due policy, one after the other, until closed. All state is in the store. */
+/** All state is in the store. */
 export class PolicyLoop {
   readonly #deps: PolicyLoopDependencies;
   readonly #stop = new AbortController();
@@ -54,12 +53,11 @@ export class PolicyLoop {
     throw godwitError('GODWIT_OVERLOADED', { what, limit: `${MAX_LOOKS} tries` }, { hint });
   }
 
-  /** The result of a look, without writing it. */
+  /** Writes nothing. */
   async dryLook(kind: PolicyKind, scope: string): Promise<PolicyChange> {
     return lookFor(this.#deps, { kind, scope, asked: true });
   }
 
-  /** Looks for one policy as if it were due. GODWIT_POLICY_UNKNOWN if there is none. */
   async turn(kind: PolicyKind, scope: string): Promise<void> {
     const { policies, owner } = this.#deps;
     await this.#look(await policies.seize(kind, scope, owner, LEASE_MS));

@@ -10,7 +10,6 @@ import { roomBytes } from '../requests/room.ts';
 import { subjectOfGuest, subjectOfHost, type Draft, type DraftResult } from './drafts.ts';
 import type { Loads } from './loads.ts';
 
-/** Open proposals of a policy. */
 export const MAX_OPEN = 200;
 /** A proposal that looks no longer make expires after this many. */
 const EXPIRES_LOOKS = 3;
@@ -25,10 +24,8 @@ export const subjectOf = ({ reason, moves }: Pick<Proposal, 'reason' | 'moves'>)
 
 export interface UpdateInput {
   readonly nowMs: number;
-  /** Length of one look. */
   readonly lookMs: number;
   readonly policy: Policy;
-  /** The policy's unsettled proposals. */
   readonly proposals: readonly Proposal[];
   readonly drafted: DraftResult;
   readonly world: World;
@@ -38,13 +35,11 @@ export interface UpdateInput {
 }
 
 export interface UpdateOutput {
-  /** New and changed ones. */
   readonly proposals: readonly Proposal[];
   /** Drafts above the limit, made once others are decided. */
   readonly beyond: number;
 }
 
-/** Updates a policy's proposals with its present decision. Pure. */
 export function updateProposals(input: UpdateInput): UpdateOutput {
   const { nowMs, lookMs, policy, proposals, drafted, run, ids } = input;
   const expiresAtMs = nowMs + EXPIRES_LOOKS * lookMs;
@@ -79,7 +74,6 @@ export interface LookSummary {
   readonly note: string | undefined;
 }
 
-/** The summary of a look for people. */
 export function lookOf({
   nowMs,
   open,
@@ -127,7 +121,6 @@ function again(proposal: Proposal, draft: Draft | undefined, input: UpdateInput)
   return proposal.expiresAtMs > nowMs ? proposal : ended('no look makes it any more');
 }
 
-/** Why its moves are impossible now. */
 function whyImpossible({ moves }: Pick<Proposal, 'moves'>, world: World): string | undefined {
   const coming = new Map<string, number>();
   for (const { guest, from, to } of moves) {
@@ -144,7 +137,7 @@ function whyImpossible({ moves }: Pick<Proposal, 'moves'>, world: World): string
   return undefined;
 }
 
-/** An accepted proposal with a request for each move; the ids derive from the proposal's. */
+/** The requests' ids derive from the proposal's. */
 export function accepted(
   proposal: Proposal,
   { nowMs, by }: { readonly nowMs: number; readonly by: string },
@@ -168,12 +161,10 @@ export function accepted(
   };
 }
 
-/** A move made for a proposal. */
 export interface MadeMove {
   readonly request: string;
   readonly seconds: number;
   readonly endedAtMs: number;
-  /** From its report. */
   readonly downtimeMs?: number;
   readonly bytes?: number;
 }
@@ -237,7 +228,6 @@ export function isSettled(proposal: Proposal, nowMs: number, rejectedMs: number)
   }
 }
 
-/** Guests and hosts that are not proposed now, because an operator rejected or snoozed them. */
 export function mutedBy(
   proposals: readonly Proposal[],
   nowMs: number,

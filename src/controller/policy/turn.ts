@@ -36,11 +36,9 @@ export interface LookDependencies {
   readonly policies: Policies;
   readonly requests: Requests;
   readonly fleet: FleetView;
-  /** A new id of a proposal or look: 16 letters and digits. */
   readonly newId: () => string;
   /** Whether an automatic policy puts empty hosts to sleep here. */
   readonly setsPower: boolean;
-  /** Length of one look at guests' load. */
   readonly lookMs: number;
 }
 
@@ -53,7 +51,7 @@ export interface LookAt {
   readonly asked?: boolean;
 }
 
-/** Looks for a policy once and returns the changes to write. Reads only. */
+/** Returns the changes to write. Reads only. */
 export async function lookFor(
   deps: LookDependencies,
   { kind, scope, asked = false }: LookAt,
@@ -78,7 +76,7 @@ interface PolicyObservation {
   readonly setsPower: boolean;
 }
 
-/** The result of a look. Pure except for new ids. */
+/** Pure except for new ids. */
 export function changeOf(
   view: PolicyView,
   seen: PolicyObservation,
@@ -136,7 +134,6 @@ export function changeOf(
   return { look, proposals: decided, cancel, wake: drafted.wake };
 }
 
-/** Hosts of a group, or all hosts outside of groups. */
 export function scopeOf({ policy, groups }: Pick<PolicyView, 'policy' | 'groups'>) {
   const own = new Set(policy.hosts);
   const grouped = new Set(groups.flatMap(({ hosts }) => hosts));

@@ -13,7 +13,6 @@ interface SampleFacts {
   readonly isOurs: (host: string) => boolean;
 }
 
-/** One line per problem. */
 export function sampleWarnings(known: SampleFacts): string[] {
   const { world, loads, isOurs } = known;
   // Managers report no samples.

@@ -4,7 +4,6 @@ import type { PowerState } from '../requests/facts.ts';
 /** Default time for a woken host to answer, ms. */
 export const WAKE_MS = 600_000;
 
-/** A host that is not simply on. */
 export interface HostPower {
   readonly state: PowerState;
   readonly sinceMs: number;
@@ -12,7 +11,6 @@ export interface HostPower {
 
 export interface Standing {
   readonly state: string;
-  /** ms since 1970. */
   readonly since: number;
   readonly reason: string | null;
 }

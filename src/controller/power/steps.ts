@@ -35,7 +35,6 @@ export type PowerStep =
 export interface PowerRules {
   /** Time without guests before a host sleeps, ms. */
   readonly emptyMs: number;
-  /** Empty hosts that stay on. */
   readonly spare: number;
 }
 

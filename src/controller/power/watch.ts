@@ -29,7 +29,6 @@ export interface PowerWatchDependencies {
   readonly held: () => HeldShards;
   /** Absent: sleeping hosts are left alone, and none is put to sleep. */
   readonly settings: ControllerConfig['power'];
-  /** Called before the program. */
   readonly hosts: Pick<HostCalls, 'occupancy' | 'open'>;
   readonly runProgram?: (program: SiteProgram) => Promise<SiteAnswer>;
 }
@@ -43,10 +42,7 @@ const CALL_AGAIN_MS = 120_000;
 /** Placeholder for a request: the host is closed only for the program. */
 const FALLING_ASLEEP = 'r-fallingasleep';
 
-/**
- * Puts empty hosts in this controller's shards to sleep with the site's program, and wakes requested ones. Its state is
- * in the store; after a takeover the program is called again.
- */
+/** State is in the store; after a takeover the program is called again. */
 export class PowerWatch {
   readonly #deps: PowerWatchDependencies;
   readonly #looks: Poller;
@@ -223,7 +219,6 @@ export class PowerWatch {
   }
 }
 
-/** Whether an automatic consolidation policy has a host. */
 function sleepers(all: readonly Policy[]): (host: string) => boolean {
   const policies = all.filter(({ kind }) => kind === 'consolidate');
   const groups = policies

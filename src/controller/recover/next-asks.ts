@@ -2,7 +2,6 @@ import { MAX_ROWS, type StandbyRow } from '../store/standbys.ts';
 
 /** Chooses the hosts to ask next about keeping guests. Each function takes linear time. */
 
-/** Hosts that keep each guest. */
 const WANTED = 2;
 /** A kept guest is offered again after this time, since it may have changed. */
 const FRESH_MS = 3_600_000;
@@ -15,7 +14,6 @@ export interface StandbyAsk {
   readonly to: string;
 }
 
-/** A host with its covered guests, sorted, and the answers about them. */
 export interface Source {
   readonly host: string;
   readonly guests: readonly string[];
@@ -88,14 +86,13 @@ const byWorth = (one: StandbyRow, other: StandbyRow): number =>
 
 export interface AskOptions {
   readonly circle: Circle;
-  /** Destinations in a pause for this host. */
   readonly resting: ReadonlySet<string>;
   /** The guest of the last ask; the next ones come first. */
   readonly after: string | undefined;
   readonly max: number;
 }
 
-/** The next asks of one host, at most one per guest. */
+/** At most one ask per guest. */
 export function nextAsks(
   source: Source,
   { circle, resting, after, max }: AskOptions,
@@ -150,7 +147,6 @@ function nextFor(
   return undefined;
 }
 
-/** The sorted names, starting after `after`. */
 export function rotated(names: readonly string[], after: string | undefined): string[] {
   const at = after === undefined ? -1 : names.findIndex((name) => name > after);
   return at < 0 ? [...names] : [...names.slice(at), ...names.slice(0, at)];

@@ -6,7 +6,6 @@ const REST = 4;
 const MAX_SLOW = 4;
 
 interface SourceRests {
-  /** By destination, ms. */
   readonly until: Map<string, number>;
   slow: number;
   untilMs: number;
@@ -40,7 +39,6 @@ export class Rests {
     return (this.#sources.get(host)?.untilMs ?? 0) > nowMs;
   }
 
-  /** Destinations in a pause for that source. */
   destinations(host: string, nowMs: number): ReadonlySet<string> {
     const source = this.#sources.get(host);
     if (source === undefined) return NONE;

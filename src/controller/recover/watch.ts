@@ -38,7 +38,6 @@ import {
 import { Rests } from './rests.ts';
 
 const LOOK_MS = 15_000;
-/** The agent makes every check of a cold move. */
 const ANSWER_MS = 110_000;
 /** Asks begun per look; each check takes hold of a monitor. */
 const MAX_PER_LOOK = 64;
@@ -71,17 +70,12 @@ export class RecoverWatch {
   readonly #looks: Poller;
   readonly #eventLoop: EventLoopYield;
   readonly #hash: (text: string) => string;
-  /** By host: the last request. */
   readonly #requested = new Map<string, string>();
-  /** By source: its running asks. */
   readonly #open = new Map<string, Promise<void>>();
-  /** By destination: number of running asks. */
   readonly #asked = new Map<string, number>();
   readonly #rests = new Rests();
-  /** By source: the guest of the last ask. */
   readonly #lastGuests = new Map<string, string>();
   #lastHost: string | undefined;
-  /** By source: guests beyond its limit, as logged. */
   readonly #beyond = new Map<string, string>();
 
   constructor(deps: RecoverWatchDependencies) {

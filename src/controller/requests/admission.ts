@@ -4,7 +4,6 @@ import { isTaken, roomBytes } from './room.ts';
 import { untilWindowMs } from '../../protocol/label-rules.ts';
 import type { Waiting, WaitsFor } from '../../protocol/controller/fleet-request.ts';
 
-/** A move that could begin. */
 export interface Entry {
   readonly guest: string;
   readonly from: string;
@@ -19,9 +18,7 @@ export interface Entry {
 export interface RequestingRequest {
   readonly request: string;
   readonly priority: number;
-  /** Limit of its concurrent moves. */
   readonly most: number;
-  /** Number of moves that it may begin now. */
   readonly begin: number;
 }
 
@@ -169,7 +166,6 @@ function byLimits(
   return undefined;
 }
 
-/** Checks the fleet's limit and the request's turn. */
 function byFleet({ request, priority }: RequestingRequest, world: World): Obstacle | undefined {
   const { limits, others } = world;
   const moving = world.reservations.filter(({ source }) => source !== undefined);

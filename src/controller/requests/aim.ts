@@ -32,7 +32,6 @@ export function aimOf({ id, ask, roll }: FleetRequest, { marks, guests: all }: A
   }
 }
 
-/** Hosts are processed one after the other. */
 function rollAim(
   hosts: readonly string[],
   roll: Roll | undefined,
@@ -54,7 +53,6 @@ function rollAim(
   }
 }
 
-/** Hosts that must be empty. */
 export function emptiedBy(request: FleetRequest, world: AimFacts): readonly string[] {
   const aim = aimOf(request, world);
   return aim.kind === 'empty' ? aim.hosts : [];

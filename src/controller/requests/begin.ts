@@ -30,7 +30,6 @@ export interface BeginResult {
 /** Minimum time between plans that are renewed because a guest has no place, or lost it. */
 export const REPLAN_MS = 5000;
 
-/** The moves that begin now, and the reason for each other guest's wait. */
 export function begin(
   standing: Standing,
   { epoch, ids }: { readonly epoch: number; readonly ids: readonly string[] },
@@ -123,7 +122,7 @@ function newMove(
   };
 }
 
-/** The request with a plan for its remaining moves; a usable plan is kept. */
+/** A usable plan is kept. */
 function withPlan({ request, left, open, world }: Standing): FleetRequest {
   const placed = new Map(request.order.map((each) => [each.guest, each.to]));
   const readyAt = (guest: string): number => ownOf(request.tries, guest)?.notBeforeMs ?? 0;

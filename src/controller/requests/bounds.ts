@@ -22,13 +22,11 @@ export function bounded(request: FleetRequest): FleetRequest {
   };
 }
 
-/** Entries up to the limit, each with words of bounded length. */
 export const boundedList = <E extends { readonly words: string }>(entries: readonly E[]): E[] =>
   entries.slice(0, MAX_GUESTS).map((each) => ({ ...each, words: clipped(each.words) }));
 
 export const clipped = (text: string): string =>
   text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT - 1)}…`;
 
-/** Texts up to the limit, each of bounded length. */
 export const boundedWords = (texts: readonly string[], most: number): string[] =>
   texts.slice(0, most).map(clipped);

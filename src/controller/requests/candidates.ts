@@ -15,14 +15,11 @@ import { isManagers, modeOf } from './maintenance-mode.ts';
 import { isRecovery, isThere, whyNotRecovered } from './recover.ts';
 import type { Move, Stay, Waiting, FleetRequest } from '../../protocol/controller/fleet-request.ts';
 
-/** Attempts to move one guest for one request. */
 export const MAX_TRIES = 3;
 
 export interface RemainingWork {
-  /** Guests that a plan may move. */
   readonly candidates: readonly { readonly guest: string; readonly from: string }[];
   readonly stays: readonly Stay[];
-  /** Guests that cannot be planned now. */
   readonly waiting: readonly Waiting[];
   /** Hosts whose guests are unknown. */
   readonly blind: readonly string[];
@@ -136,7 +133,6 @@ function onTheirWay(aim: Aim, world: World): Waiting[] {
   return [...promised, ...reported];
 }
 
-/** Guests that are in, or on their way to, an unwanted place. */
 function guestsOf(aim: Aim, { moved }: FleetRequest, world: World): GuestFacts[] {
   const { guests } = world;
   if (aim.kind === 'empty') {
@@ -153,7 +149,6 @@ function guestsOf(aim: Aim, { moved }: FleetRequest, world: World): GuestFacts[]
     );
   }
   const { to } = aim;
-  // Anywhere else will do.
   if (to === undefined && moved > 0) return [];
   return aim.guests.flatMap((name) => {
     const found = guests.get(name);
@@ -207,7 +202,6 @@ export function whyItNeverMoves(
 
 type Obstacle = Pick<Waiting, 'waitsFor' | 'words'>;
 
-/** Why it does not move now. */
 export function whyItWaits(guest: GuestFacts, world: World): Obstacle | undefined {
   const both = whoseItIs(guest, world);
   if (both !== undefined) return both;
@@ -225,7 +219,6 @@ export function whyItWaits(guest: GuestFacts, world: World): Obstacle | undefine
   return { waitsFor: 'silence', words: sinceWhen(world, silent.host) };
 }
 
-/** Why it is unclear which guest is meant. */
 function whoseItIs({ name, rivals }: GuestFacts, world: World): Obstacle | undefined {
   if (rivals !== undefined) {
     const words = `${rivals.join(' and ')} run different guests of that name: give one another name, or drain the host of the one that is meant`;

@@ -18,11 +18,9 @@ import type { FleetRequestPlan as ReportedPlan } from '../../protocol/controller
 
 export type PlannedLine = NonNullable<ReportedPlan['line']>;
 
-/** A mover's highest rate, bytes/s. */
 const MAX_PER_MOVE = 1e9 / COSTS.plain.secondsPerGb;
 /** Extra time assumed for an overdue move, as a share. */
 const OVERRUN = 0.1;
-/** QEMU's limit, ms. */
 const MAX_TIMEOUT_MS = 86_400_000;
 const MIN_TIMEOUT_MS = 60_000;
 const GB = 1e9;
@@ -34,13 +32,11 @@ interface EvacuationFacts {
   readonly open: readonly Move[];
 }
 
-/** Destinations of a site's guests, and the reasons for guests without one. */
 interface Destinations {
   readonly steps: readonly PlannedStep[];
   readonly refused: ReadonlyMap<string, string>;
 }
 
-/** The part of a plan that the evacuation of a site decides. */
 interface EvacuationPlan extends Destinations {
   readonly late: readonly string[];
   readonly parallel?: number;
@@ -96,7 +92,6 @@ export function byDeadline(plan: Destinations, known: EvacuationFacts): Evacuati
   };
 }
 
-/** The map has changed since the request. */
 function withoutLine(plan: Destinations, { ask }: FleetRequest): EvacuationPlan {
   const words = noLine(ask.sites ?? { from: '', to: '' });
   const refused = plan.steps.map(({ guest }) => [guest, words] as const);
@@ -135,7 +130,6 @@ function pauseMs(guest: string, { ask }: FleetRequest, world: World): number {
 const secondsLeft = ({ createdAtMs, seconds }: Move, nowMs: number): number =>
   Math.max(seconds - (nowMs - createdAtMs) / 1000, seconds * OVERRUN);
 
-/** Settings of a move; for an evacuation by a deadline, from its plan. */
 export function settingsFor(
   request: FleetRequest,
   world: World,

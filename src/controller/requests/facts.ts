@@ -5,7 +5,6 @@ import type { GuestRunState } from '../../protocol/public/hosts/host.ts';
 import { NO_LABELS, readLabels, type Labels } from '../../protocol/label-rules.ts';
 import type { SiteLink } from '../site-map.ts';
 
-/** A host as last reported. */
 export interface HostFacts {
   readonly name: string;
   /** Absent if its agent names no site. */
@@ -16,7 +15,6 @@ export interface HostFacts {
   readonly closed?: string;
   /** Maintenance mode that its manager offers for it. */
   readonly maintenanceMode?: MaintenanceMode;
-  /** Whether its manager controls its power. */
   readonly powerMode?: PowerMode;
   /** ms since 1970; absent while it answers. */
   readonly silentSinceMs?: number;
@@ -30,7 +28,6 @@ export interface HostFacts {
   readonly linkBytesPerSecond?: number;
 }
 
-/** A host that has a guest. */
 export interface Sighting {
   readonly host: string;
   readonly state: GuestRunState;
@@ -38,7 +35,6 @@ export interface Sighting {
 
 export interface GuestFacts {
   readonly name: string;
-  /** Every host that reports it. */
   readonly at: readonly Sighting[];
   readonly memoryBytes: number;
   readonly vcpus: number;
@@ -51,7 +47,6 @@ export interface GuestFacts {
   readonly manager?: string;
   /** Its running migration, whoever requested it. */
   readonly migration?: string;
-  /** Destination of that migration. */
   readonly movingTo?: string;
   /** Hosts that run different guests of this name, if the name is ambiguous. */
   readonly rivals?: readonly string[];
@@ -59,7 +54,6 @@ export interface GuestFacts {
 
 export type PowerState = 'falling-asleep' | 'asleep' | 'waking';
 
-/** Marks set on a host by operators and policies. */
 export interface HostMark {
   readonly host: string;
   /** The request that drains or drained it; no guest is moved there. */
@@ -73,7 +67,7 @@ export interface HostMark {
   readonly power?: PowerState;
 }
 
-/** Why a host admits no guests: drained, noted as needing care, asleep, or closed by its manager. */
+/** It is drained, noted as needing care, asleep, or closed by its manager. */
 export function whyClosed(
   { marks, hosts }: Pick<World, 'marks' | 'hosts'>,
   host: string,
@@ -118,7 +112,6 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = { outPerHost: 4, inPerHost: 4, fleet: 1000, links: {} };
 
-/** Another request, as far as turns between requests need it. */
 export interface Other {
   readonly request: string;
   readonly priority: number;
@@ -133,7 +126,7 @@ export interface StandbyFacts {
   readonly words?: string;
 }
 
-/** Input of a decision, read at one moment. */
+/** Read at one moment. */
 export interface World {
   readonly nowMs: number;
   readonly hosts: ReadonlyMap<string, HostFacts>;

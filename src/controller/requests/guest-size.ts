@@ -5,7 +5,6 @@ import { priorityOf, whyClosed, type World } from './facts.ts';
 
 /** Bytes that an evacuation's moves send, as the guests' hosts measure them before the start. Pure. */
 
-/** A guest to measure, and a possible destination. */
 export interface SizedGuest {
   readonly guest: string;
   readonly from: string;

@@ -29,7 +29,6 @@ export interface ModeFacts {
   readonly host: string;
   readonly moves: FleetRequestMode['moves'];
   readonly words: string;
-  /** Guests that the manager leaves to Godwit. */
   readonly leaves: readonly string[];
 }
 
@@ -48,7 +47,6 @@ export function modeOf(
   return { host, moves: moves === 'manager' ? 'manager' : 'godwit', words, leaves };
 }
 
-/** The next call to the manager. */
 export type ModeCall = 'enter' | 'look' | 'leave' | 'nothing';
 
 export function modeCallOf(
@@ -74,7 +72,7 @@ export function modeCallOf(
   }
 }
 
-/** The request with its host's reported mode. A cancel leaves the mode again, unless the host was in it before. */
+/** A cancel leaves the mode again, unless the host was in it before. */
 export function withMode(
   request: FleetRequest,
   heard: ModeHeard | undefined,
@@ -195,7 +193,6 @@ export function isManagers(
   return ask.stopped === true || there.some(({ state }) => state !== 'stopped');
 }
 
-/** A drain's situation including its host's mode. */
 export function situationWithMode(
   situation: Situation,
   mode: FleetRequestMode | undefined,
@@ -228,7 +225,6 @@ export function blockingOf(stays: readonly Stay[], { guests }: Pick<World, 'gues
   });
 }
 
-/** A guest that the manager would move against its label. */
 export function forbiddenBy(request: Pick<FleetRequest, 'ask'>, world: World): string | undefined {
   const facts = modeOf(request, world);
   if (facts?.moves !== 'manager') return undefined;
@@ -241,7 +237,6 @@ export function forbiddenBy(request: Pick<FleetRequest, 'ask'>, world: World): s
   return undefined;
 }
 
-/** Progress of the mode, for people. */
 export function modeWords(mode: FleetRequestMode, host: string): string {
   const { moves, words, reason } = mode;
   const who =

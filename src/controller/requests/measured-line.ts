@@ -2,8 +2,6 @@ import type { MeasuredLine } from '../../protocol/controller/measured-line.ts';
 import type { LinkMeasure } from '../../protocol/public/prediction.ts';
 import type { SiteLink } from '../site-map.ts';
 
-/** Measurements of the line between two sites by the hosts of one, and their usable result. Pure. */
-
 /** Compared hosts: with three, one wrong or lying host decides nothing. */
 export const MAX_MEASURES = 3;
 

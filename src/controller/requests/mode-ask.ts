@@ -3,7 +3,7 @@ import type { FleetRequestAsk } from '../../protocol/controller/fleet-request.ts
 import type { World } from './facts.ts';
 import { forbiddenBy, modeOf } from './maintenance-mode.ts';
 
-/** Checks requests about hosts of managers. Pure; each refusal is a GODWIT_USAGE. */
+/** Each refusal is a GODWIT_USAGE. Pure. */
 export function checkMode(ask: FleetRequestAsk, world: World): void {
   checkEach(ask, world);
   const mode = modeOf({ ask }, world);

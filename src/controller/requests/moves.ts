@@ -64,7 +64,6 @@ const MOVES: Readonly<Record<MovePhase, Readonly<Record<MoveAnswer, MovePhase>>>
   withdrawing: {
     ...ENDS,
     accepted: 'withdrawing',
-    // It had begun after all.
     going: 'running',
     held: 'held',
     refused: 'withdrawing',
@@ -109,7 +108,6 @@ export type Cancel = 'no' | 'let-run' | 'roll-back';
 /** `advance`: first take a new epoch, so that orders under the present one can be proved dead. */
 export type Call = 'put' | 'cancel' | 'look' | 'store-epoch' | 'advance' | 'nothing';
 
-/** The next call about a move under that epoch. */
 export function callOf(
   { phase, askedEpoch }: { readonly phase: MovePhase; readonly askedEpoch: number },
   epoch: number,

@@ -9,7 +9,6 @@ import type { Move, FleetRequest } from '../../protocol/controller/fleet-request
 
 type Guests = Pick<World, 'guests' | 'labels'>;
 
-/** One of several guests with the same name, with its labels. */
 export interface Namesake {
   readonly facts: GuestFacts;
   readonly labels?: Readonly<Record<string, string>>;
@@ -32,7 +31,6 @@ export function keyed(name: string, all: readonly Namesake[]): [string, Namesake
 
 const shares = new WeakMap<World['guests'], ReadonlySet<string>>();
 
-/** Names of several guests; cached per look at the fleet. */
 function sharedNames(guests: World['guests']): ReadonlySet<string> {
   const known = shares.get(guests);
   if (known !== undefined) return known;

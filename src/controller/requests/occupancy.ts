@@ -18,7 +18,6 @@ export type HostHeard =
 
 export interface Confirmation {
   readonly situation: Situation;
-  /** Hosts to ask before the situation counts. */
   readonly asks: readonly string[];
   /** Guests that only their host reports so far. */
   readonly waiting: readonly Waiting[];
@@ -29,7 +28,7 @@ export interface Confirmation {
 /** Stages of a roll in which its host must be empty. */
 const EMPTYING: ReadonlySet<string> = new Set(['draining', 'noting']);
 
-/** The situation with the hosts' answers. Without an answer a request does not end. */
+/** Without an answer a request does not end. */
 export function confirmed(
   found: Situation,
   {

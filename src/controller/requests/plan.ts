@@ -32,15 +32,12 @@ export interface FleetRequestPlan {
   readonly late: readonly string[];
   /** The bottleneck, in words; absent if nothing moves. */
   readonly through?: string;
-  /** Why a guest has no destination now. */
   readonly refused: ReadonlyMap<string, string>;
   /** Parts of the prediction that come from earlier migrations instead of live samples. */
   readonly fromHistory: readonly string[];
-  /** For an evacuation of a site. */
   readonly line?: PlannedLine;
 }
 
-/** The planner's answer to the present facts: destinations, order and parallelism. */
 export function planFor(
   request: FleetRequest,
   guests: readonly string[],
@@ -194,7 +191,6 @@ function plannerGuest(
     cpu: vcpus,
     demand: demand.length > 0 ? demand : [vcpus * UNKNOWN_SHARE],
     ...defined({ dirtyBytesPerSecond }),
-    // Other guests stay where they are.
     ...(isWanted ? {} : { neverMove: true }),
     ...defined({ pinnedTo: allowed }),
     ...(isWanted && namedFor(request, world) !== undefined ? { mayChangeSite: true } : {}),

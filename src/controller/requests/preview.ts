@@ -13,7 +13,7 @@ import { modeOf } from './maintenance-mode.ts';
 import { meantBy } from './namesakes.ts';
 import { planFor } from './plan.ts';
 
-/** Plans a request on the present facts. Pure: stores nothing and asks no host. */
+/** Stores nothing and asks no host. Pure. */
 export function previewOf(request: FleetRequest, all: World): FleetRequestPlan {
   if (request.ask.kind === 'roll') return rollPreview(request, all);
   const world = meantBy(request, [], all);
@@ -53,7 +53,6 @@ const stayOf = ({ guest, from, words }: Pick<Waiting, 'guest' | 'from' | 'words'
   return { guest, host: from, words };
 };
 
-/** The world with the request stored. */
 export function storedWorld({ id, ask }: FleetRequest, world: World): World {
   if (ask.kind === 'roll') return world;
   const own = ask.hosts.map((host): [string, HostMark] => {

@@ -1,6 +1,5 @@
 import type { Waiting } from '../../protocol/controller/fleet-request.ts';
 
-/** A running move and its predicted duration. */
 export interface Underway {
   readonly createdAtMs: number;
   readonly seconds: number;
@@ -8,7 +7,6 @@ export interface Underway {
 
 export interface Slots {
   readonly nowMs: number;
-  /** Concurrent moves. */
   readonly parallel: number;
   readonly running: readonly Underway[];
   /** Predicted seconds of each waiting guest's move. */

@@ -30,7 +30,6 @@ export const isRecovery = ({ ask }: Pick<FleetRequest, 'ask'>): boolean => ask.k
 export const isThere = ({ at }: GuestFacts, host: string): boolean =>
   at.some((each) => each.host === host && each.state !== 'incoming');
 
-/** Why it will never be started elsewhere. */
 export function whyNotRecovered(
   guest: GuestFacts,
   from: string,
@@ -72,7 +71,6 @@ function standbyOf(guest: string, from: string, { standbys }: World) {
   return { ...NONE, ...standbys?.get(`${from} ${guest}`) };
 }
 
-/** Other dead hosts in one order. */
 const MAX_OFF = 64;
 
 /** Other silent hosts to be proved off with it, whose guests this or another request starts elsewhere. */
@@ -86,7 +84,6 @@ function offBeside(from: string, { ask }: FleetRequest, { marks, hosts }: World)
   return all.filter((host) => host !== from && isSilent(host)).slice(0, MAX_OFF);
 }
 
-/** Further contents of the order to start a guest. */
 export function recoversOf(
   { guest, from }: { readonly guest: string; readonly from: string },
   request: FleetRequest,

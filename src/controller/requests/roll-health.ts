@@ -7,17 +7,13 @@ export type StageAnswer =
       readonly ok: true;
       readonly version: string;
       readonly bootId?: string;
-      /** A load sample arrived. */
       readonly sampled: boolean;
     }
   | { readonly of: 'host'; readonly ok: false; readonly words: string }
   | { readonly of: 'program'; readonly ok: true; readonly promised: RollPromise }
   | { readonly of: 'program'; readonly ok: false; readonly words: string };
 
-/**
- * Why a host does not count as back after its program. Facts that the program did not announce must be unchanged, the
- * boot included.
- */
+/** Facts that the program did not announce must be unchanged, the boot included. */
 export function whyNotBack(
   world: World,
   roll: Roll,

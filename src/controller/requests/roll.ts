@@ -86,13 +86,12 @@ const waitMs = ({ ask }: FleetRequest): Readonly<Record<RollStage, number>> => (
 
 interface StageJudgement {
   readonly news: RollNews;
-  /** The host's progress; absent: unchanged. */
   readonly words?: string;
   readonly roll?: Partial<Roll>;
   readonly request?: Partial<FleetRequest>;
 }
 
-/** One step of a roll. Pure. */
+/** Pure. */
 export function rollStep(input: RollInput): StepOutput {
   const { world, cancel } = input;
   if (isRequestEnd(input.request.phase)) return { request: input.request, moves: input.moves };
@@ -105,7 +104,6 @@ export function rollStep(input: RollInput): StepOutput {
   return isCancelled ? cancelled(known, input) : advanced(known, input);
 }
 
-/** Records guests that were seen to leave. */
 function withAway({ request, moves }: RequestProgress, input: StepInput): FleetRequest {
   const { roll } = request;
   if (roll?.stage !== 'draining' || request.ask.comeBack !== true) return request;

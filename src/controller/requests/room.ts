@@ -1,10 +1,8 @@
 import { guestBytes, isAt, type Reservation, type World } from './facts.ts';
 
-/** Room at hosts, as their guests and promised moves leave it. */
-
 /**
- * Reservations without those released for a guest whose new place this look shows. An older look would not show it, and
- * its room would be promised twice.
+ * Reservations are released only for a guest whose new place this look shows. An older look would not show it, and its
+ * room would be promised twice.
  */
 export function stillPromised(
   reservations: readonly Reservation[],
@@ -52,7 +50,6 @@ export function roomBytes(world: World, host: string): number {
 
 const arrivals = new WeakMap<World['reservations'], ReadonlyMap<string, number>>();
 
-/** Arriving guests per host, cached per look. */
 function comingTo(reservations: World['reservations']): ReadonlyMap<string, number> {
   const known = arrivals.get(reservations);
   if (known !== undefined) return known;
@@ -63,7 +60,6 @@ function comingTo(reservations: World['reservations']): ReadonlyMap<string, numb
   return counts;
 }
 
-/** Whether the host's limit of arriving guests is reached. */
 export function isTaken({ reservations, marks, limits }: World, host: string): boolean {
   const coming = comingTo(reservations).get(host) ?? 0;
   return coming >= (marks.get(host)?.inLimit ?? limits.inPerHost);

@@ -4,7 +4,6 @@ import { isAt, ownOf, type World } from './facts.ts';
 import { isOpen, nextMovePhase, type MoveAnswer } from './moves.ts';
 import type { Move, Tries, FleetRequest } from '../../protocol/controller/fleet-request.ts';
 
-/** Observation of a move, with the agent's error, if any. */
 export interface Sight {
   readonly seen: MoveAnswer;
   readonly error?: SerialError;
@@ -17,7 +16,6 @@ const GONE_ON_MS = 30_000;
 const FIRST_PAUSE_MS = 2000;
 const LONGEST_PAUSE_MS = 300_000;
 
-/** The move after an observation. */
 export function sighted(move: Move, sight: Sight | undefined, world: World): Move {
   const judged = sight === undefined ? undefined : judge(move, sight, world);
   const phase = judged === undefined ? move.phase : nextMovePhase(move.phase, judged.seen);
@@ -62,7 +60,6 @@ function judge(move: Move, sight: Sight, world: World): Sight {
   return { seen: isGone && !isDead ? 'lost' : 'failed', error };
 }
 
-/** Whether its reservation can be removed. */
 function isSettled(move: Move, { guests, nowMs, hosts }: World): boolean {
   if (isOpen(move.phase)) return false;
   if (move.phase !== 'done') return true;
@@ -73,7 +70,6 @@ function isSettled(move: Move, { guests, nowMs, hosts }: World): boolean {
   return nowMs - (move.endedAtMs ?? nowMs) > GONE_ON_MS && seenAtMs > (move.endedAtMs ?? nowMs);
 }
 
-/** Record of failed moves in a request. */
 export function triesAfter(
   request: FleetRequest,
   before: readonly Move[],

@@ -23,9 +23,7 @@ import {
 
 export interface StepInput {
   readonly request: FleetRequest;
-  /** The request's open or unsettled moves. */
   readonly moves: readonly Move[];
-  /** Agents' answers, by move. */
   readonly sights: ReadonlyMap<string, Sight>;
   readonly world: World;
   readonly cancel: Cancel;
@@ -33,7 +31,6 @@ export interface StepInput {
   readonly mode?: ModeHeard | undefined;
   /** This round's answers of hosts that must be empty; absent: none was asked. */
   readonly occupancies?: ReadonlyMap<string, HostHeard> | undefined;
-  /** Epoch of the claim. */
   readonly epoch: number;
   /** Fresh ids, as many as moves may begin. */
   readonly ids: readonly string[];
@@ -43,7 +40,6 @@ export interface StepOutput {
   readonly request: FleetRequest;
   /** The given moves updated, then the new ones, which begin once stored. */
   readonly moves: readonly Move[];
-  /** A host to close, and a host to open. */
   readonly closes?: string;
   readonly opens?: string;
   /** It begins something besides moves, so a stored cancel makes it void. */
@@ -52,7 +48,7 @@ export interface StepOutput {
   readonly asks?: readonly string[];
 }
 
-/** One step of a request. Pure. The caller stores the whole output under its epoch before it asks an agent. */
+/** Pure. The caller stores the whole output under its epoch before it asks an agent. */
 export function step(input: StepInput): StepOutput {
   const { request, cancel } = input;
   if (isRequestEnd(request.phase)) return { request, moves: input.moves };
@@ -88,13 +84,11 @@ export interface RequestProgress extends Pick<Confirmation, 'asks' | 'unconfirme
   readonly moves: readonly Move[];
   readonly left: RemainingWork;
   readonly situation: Situation;
-  /** With these moves' reservations. */
   readonly world: World;
 }
 
 const NO_ANSWERS: ReadonlyMap<string, HostHeard> = new Map();
 
-/** Applies agents' answers, and begins moves. */
 export function carryMoves(input: StepInput, mayBegin: boolean): RequestProgress {
   const { request, cancel, epoch } = input;
   const world = meantBy(request, input.moves, input.world);
@@ -180,7 +174,6 @@ function situationOf(moves: readonly Move[], left: RemainingWork): Situation {
 
 const many = (count: number): string => (count === 1 ? '1 guest' : `${count} guests`);
 
-/** Progress of the moves, for people. */
 export function wordsOf(carried: Omit<RequestProgress, 'situation' | 'asks'>): string {
   const { request, moves, left, world, unconfirmed } = carried;
   const open = moves.filter(isUnderway).length;

@@ -15,7 +15,6 @@ export interface AuditFilter {
   readonly who?: string | undefined;
   readonly what?: string | undefined;
   readonly sinceMs?: number | undefined;
-  /** Continues after that entry, newest first. */
   readonly after?: { readonly atMs: number; readonly id: string } | undefined;
 }
 

@@ -7,7 +7,6 @@ import type {
 } from 'kysely';
 import { GodwitError, godwitError } from '../../errors.ts';
 
-/** Wraps a dialect so that errors become GODWIT_STORE with the database's message as cause. */
 export function withStoreErrors(dialect: Dialect, where: string): Dialect {
   return {
     createDriver: () => new ReportingDriver(dialect.createDriver(), where),
@@ -17,7 +16,6 @@ export function withStoreErrors(dialect: Dialect, where: string): Dialect {
   };
 }
 
-/** Maps a database's error; Godwit's errors pass unchanged. */
 export function storeFailure(thrown: unknown, where: string): GodwitError {
   if (thrown instanceof GodwitError) return thrown;
   const { code, message, errstr } = thrown as Error & { code?: string; errstr?: string };

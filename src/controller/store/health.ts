@@ -23,7 +23,6 @@ export async function illHosts({ db }: Pick<Store, 'db'>): Promise<Map<string, I
   );
 }
 
-/** Operators' notes, by host. */
 export async function maintenanceNotes({ db }: Pick<Store, 'db'>): Promise<Map<string, string>> {
   const rows = await db
     .selectFrom('host_marks')
@@ -82,7 +81,6 @@ export async function writeWell(store: Store, held: HeldShards, host: string): P
 
 const POLICY = 'the health policy';
 
-/** Counts ill hosts drained by the policy, not by people. */
 async function drainedByPolicy(db: Db): Promise<number> {
   const { count } = await db
     .selectFrom('host_health')

@@ -7,7 +7,6 @@ import type { Db } from './request-rows.ts';
  * report blocks another's. A source takes over others' rows about its own migrations.
  */
 
-/** Key of a row. */
 export type MigrationKey = Pick<MigrationRow, 'id' | 'source' | 'told_by'>;
 
 export interface KnownMigration {
@@ -63,7 +62,6 @@ async function takeOver(db: Db, row: MigrationRow): Promise<void> {
     await keyed(db.deleteFrom('migrations'), of(host)).execute();
 }
 
-/** Whether a request has another move under that id. */
 async function isOfAnotherMove(db: Db, row: NewMigration): Promise<boolean> {
   const { id, guest, source, destination } = row;
   const columns = ['guest', 'source', 'destination'] as const;

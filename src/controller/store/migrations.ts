@@ -13,11 +13,8 @@ import type { Store } from './store.ts';
 import type { MigrationRow } from './tables.ts';
 import type { Db } from './request-rows.ts';
 
-/** Values per statement. */
 const IDS_AT_ONCE = 500;
-/** Open migrations of one host. */
 const MAX_OPEN = 1000;
-/** Hosts that may claim one id. */
 const MAX_FOUND = 64;
 
 export function knownKey({ id, from }: { readonly id: string; readonly from: string }): string {
@@ -32,13 +29,11 @@ export interface News {
   readonly own: ReadonlySet<NewMigration>;
 }
 
-/** A row with its stored report. */
 export interface FoundMigration {
   readonly row: ListedMigration;
   readonly report: string | null;
 }
 
-/** A row without its long columns, with its request. */
 export type ListedMigration = Omit<MigrationRow, 'report' | 'figures'> & {
   readonly request: string | null;
   readonly by: string | null;
@@ -50,7 +45,6 @@ export interface MigrationFilter {
   readonly state?: 'open' | 'ended' | undefined;
   readonly outcome?: string | undefined;
   readonly sinceMs?: number | undefined;
-  /** Continues after that entry, newest first. */
   readonly after?: { readonly startedAtMs: number; readonly id: string } | undefined;
 }
 
@@ -61,7 +55,7 @@ export class Migrations {
     this.#store = store;
   }
 
-  /** Known state of these, from the host's or their sources' reports. By id and source. */
+  /** Known from the host's or their sources' reports. By id and source. */
   async known(
     host: string,
     reported: readonly { readonly id: string; readonly from: string }[],
@@ -88,7 +82,6 @@ export class Migrations {
     return found;
   }
 
-  /** Migrations that a host reported and whose end is not reported. */
   async openOf(host: string): Promise<NewMigration[]> {
     const query = this.#store.db.selectFrom('migrations').selectAll().where('told_by', '=', host);
     const rows = await query.where('ended_at', 'is', null).limit(MAX_OPEN).execute();
@@ -96,8 +89,8 @@ export class Migrations {
   }
 
   /**
-   * Stores a host's report under its shard's lease; undefined if another controller has the lease. Ended rows do not
-   * change. A host writes only its own rows; see migration-rows.ts. A cancel goes to the reporting host.
+   * Undefined if another controller has the shard's lease. Ended rows do not change. A host writes only its own rows;
+   * see migration-rows.ts. A cancel goes to the reporting host.
    */
   async write(
     held: HeldShards,
@@ -145,7 +138,7 @@ export class Migrations {
     return rows.limit(most).execute();
   }
 
-  /** All rows of that id, optionally of one source; several hosts may report one id. */
+  /** Several hosts may report one id. */
   async find(id: string, source?: string): Promise<FoundMigration[]> {
     const all = listed(this.#store).select('migrations.report').where('migrations.id', '=', id);
     const some = source === undefined ? all : all.where('migrations.source', '=', source);
@@ -165,13 +158,12 @@ export class Migrations {
     return { row, report };
   }
 
-  /** A migration with a report from this host. */
   async reportedBy(host: string, id: string): Promise<FoundMigration | undefined> {
     const all = await this.find(id);
     return all.find(({ row, report }) => row.told_by === host && report !== null);
   }
 
-  /** Stored reports of this host's migrations that ended since then, newest first. */
+  /** Newest first. */
   async reportsSince(host: string, sinceMs: number, most: number): Promise<string[]> {
     const rows = await this.#store.db
       .selectFrom('migrations')
@@ -199,7 +191,6 @@ export class Migrations {
     });
   }
 
-  /** Migrations that ended since then, newest first, with their figures. */
   async endedSince(
     sinceMs: number,
     most: number,
@@ -213,7 +204,6 @@ export class Migrations {
       .execute();
   }
 
-  /** Newest completed migrations with data about a link or guest. */
   async rates(most: number): Promise<PastMigration[]> {
     return this.#store.db
       .selectFrom('migrations')

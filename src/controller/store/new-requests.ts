@@ -12,9 +12,9 @@ import { readRequest, subjectOf, type Db } from './request-rows.ts';
 export const MAX_OPEN_OF_ONE = 500;
 
 /**
- * Stores a request, and marks its hosts as draining, except for a roll; a repetition changes nothing.
- * GODWIT_REQUEST_TAKEN if the id belongs to another request; GODWIT_REQUEST_OPEN if one for the same guest or one of
- * its hosts is open; GODWIT_OVERLOADED above `MAX_OPEN_OF_ONE`.
+ * Marks its hosts as draining, except for a roll; a repetition changes nothing. GODWIT_REQUEST_TAKEN if the id belongs
+ * to another request; GODWIT_REQUEST_OPEN if one for the same guest or one of its hosts is open; GODWIT_OVERLOADED
+ * above `MAX_OPEN_OF_ONE`.
  */
 export async function addRequest(
   db: Db,
@@ -116,7 +116,6 @@ async function checkCount(db: Db, { ask, createdBy }: FleetRequest): Promise<voi
   throw godwitError('GODWIT_OVERLOADED', { what, limit: MAX_OPEN_OF_ONE });
 }
 
-/** Those of the hosts that this request still empties. */
 async function markedFor(db: Db, request: string, hosts: readonly string[]): Promise<string[]> {
   if (hosts.length === 0) return [];
   const rows = await db
@@ -128,7 +127,7 @@ async function markedFor(db: Db, request: string, hosts: readonly string[]): Pro
   return hosts.filter((host) => marked.has(host));
 }
 
-/** The request of that id. GODWIT_REQUEST_TAKEN if its content differs. */
+/** GODWIT_REQUEST_TAKEN if its content differs. */
 export async function sameAsked(
   db: Db,
   id: string,
@@ -159,7 +158,6 @@ export async function cancelRequest(db: Db, id: string, asked: number): Promise<
   return numUpdatedRows > 0n;
 }
 
-/** The open request that empties this host. */
 export async function openDrain(db: Db, host: string): Promise<string | undefined> {
   const row = await db
     .selectFrom('host_marks')

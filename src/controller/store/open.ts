@@ -17,7 +17,6 @@ export type StorePlace = { readonly sqlite: string } | { readonly postgres: Post
 const OPEN_BUSY_MS = 2000;
 const BUSY_MS = 20;
 const TRIES = 5;
-/** One read runs several queries at once. */
 const READ_CONNECTIONS = 4;
 
 /**

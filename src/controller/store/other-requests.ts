@@ -10,10 +10,7 @@ interface Read {
   readonly waiting: number;
 }
 
-/**
- * Other open requests, if the fleet is near its limit. Unchanged ones are not read again, since hundreds are checked
- * several times a second.
- */
+/** Unchanged requests are not read again, since hundreds are checked several times a second. */
 export class OtherRequests {
   #read: ReadonlyMap<string, Read> = new Map();
 
@@ -53,7 +50,6 @@ const entryOf = (all: ReadonlyMap<string, Read>, id: string): [string, Read][] =
   return each === undefined ? [] : [[id, each]];
 };
 
-/** Reads requests with a new version. */
 async function readAnew(db: Db, ids: readonly string[]): Promise<[string, Read][]> {
   if (ids.length === 0) return [];
   const rows = await db

@@ -18,7 +18,7 @@ import { lockProposal, readPolicy, readProposal, writeProposal } from './proposa
 import { addRequest, cancelRequest } from './new-requests.ts';
 import type { Db } from './request-rows.ts';
 
-/** The right to look for one policy: a lease by the store's clock, with an epoch. */
+/** A lease by the store's clock, with an epoch. */
 export interface PolicyClaim {
   readonly kind: PolicyKind;
   readonly scope: string;
@@ -32,16 +32,13 @@ export interface PolicyChange {
     readonly proposal: Proposal;
     readonly requests: readonly FleetRequest[];
   }[];
-  /** Requests that must begin nothing more. */
   readonly cancel: readonly string[];
-  /** Sleeping hosts that are needed. */
   readonly wake: readonly string[];
 }
 
 /** Kept proposals of one policy; the oldest settled ones are removed. */
 const MAX_KEPT = 2000;
 const CANCEL_LET_RUN = 1;
-/** Longest pause between looks. */
 const MAX_AHEAD_MS = 3_600_000;
 
 export class Policies {
@@ -126,7 +123,6 @@ export class Policies {
     });
   }
 
-  /** A due policy without a claim. */
   async acquire(owner: string, leaseMs: number): Promise<PolicyClaim | undefined> {
     return this.#store.transaction(async (db) => {
       await boundLeases(db, this.#store, 'policies', leaseMs);
@@ -257,7 +253,6 @@ async function mustBeAsRead(
   throw godwitError('GODWIT_POLICY_CHANGED', { kind, scope, by });
 }
 
-/** Whether the proposal was decided after this look began. */
 async function isDecided(
   db: Db,
   { id, state, decidedBy, decidedAtMs }: Proposal,

@@ -16,11 +16,9 @@ import { readMove, readRequest, type Db } from './request-rows.ts';
 const DAY_MS = 86_400_000;
 const MAX_READ = 10_000;
 
-/** Stored data of a policy at one moment. */
 export interface PolicyView {
   readonly nowMs: number;
   readonly policy: Policy;
-  /** Its unsettled proposals. */
   readonly proposals: readonly Proposal[];
   readonly requests: ReadonlyMap<string, FleetRequest>;
   readonly made: readonly MadeMove[];
@@ -29,7 +27,6 @@ export interface PolicyView {
   readonly own: readonly OwnMove[];
   /** Guests that a request is to move, with the destination; '' if there may be several. */
   readonly asked: ReadonlyMap<string, string>;
-  /** Hosts of the groups of this kind. */
   readonly groups: readonly { readonly scope: string; readonly hosts: readonly string[] }[];
 }
 

@@ -8,7 +8,7 @@ export async function powerOf(
   return byHost(await db.selectFrom('host_power').selectAll().execute());
 }
 
-/** Present power states of hosts. `settings`: absent if power management is off. */
+/** `settings`: absent if power management is off. */
 export async function powerNow(
   { db, nowMs }: Pick<Store, 'db' | 'nowMs'>,
   settings: { readonly wakeMs: number } | undefined,

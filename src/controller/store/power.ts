@@ -75,7 +75,6 @@ export async function setPower(
   });
 }
 
-/** Requests that sleeping hosts be woken by the controllers that follow them. */
 export async function askToWake(
   db: Db,
   hosts: readonly string[],

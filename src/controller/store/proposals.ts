@@ -11,12 +11,11 @@ export interface ProposalsAsked {
   readonly state?: ProposalState | undefined;
   readonly kind?: string | undefined;
   readonly scope?: string | undefined;
-  /** Continues after the last entry of the previous page. */
   readonly after?: { readonly createdAtMs: number; readonly id: string } | undefined;
   readonly limit: number;
 }
 
-/** Policies' proposals and people's decisions. Each decision is one transaction. */
+/** Each decision is one transaction. */
 export class Proposals {
   readonly #store: Store;
 

@@ -150,7 +150,6 @@ export async function reservationsOf(
 const isRecent = (nowMs: Store['nowMs']): RawBuilder<boolean> =>
   sql<boolean>`given_back_at between ${nowMs} - ${sql.lit(KEPT_MS)} and ${nowMs}`;
 
-/** One request's open or unsettled moves. */
 export async function reservedMoves({ db }: Pick<Store, 'db'>, request: string): Promise<Move[]> {
   const rows = await db
     .selectFrom('moves')

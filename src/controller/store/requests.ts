@@ -41,13 +41,12 @@ const CANCELS: readonly Cancel[] = ['no', 'let-run', 'roll-back'];
 const isRecovered = ({ recovers, phase }: Move): boolean =>
   recovers !== undefined && phase === 'done';
 
-/** Longest pause before a waiting request is read again. */
 const MAX_AHEAD_MS = 60_000;
 
 /** The decision's basis has changed; rolls the transaction back. */
 class ChangedFactsError extends Error {}
 
-/** Requests in the database. Every write is one transaction. */
+/** Every write is one transaction. */
 export class Requests implements RequestStore {
   readonly #store: Store;
   readonly #shared: SharedWorld;
@@ -72,7 +71,7 @@ export class Requests implements RequestStore {
     return rows.map(({ body }) => readRequest(body));
   }
 
-  /** The request of that id. GODWIT_REQUEST_TAKEN if its content differs. */
+  /** GODWIT_REQUEST_TAKEN if its content differs. */
   async sameAsked(id: string, ask: FleetRequestAsk): Promise<FleetRequest | undefined> {
     return this.#store.transaction((db) => sameAsked(db, id, ask));
   }

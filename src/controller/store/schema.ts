@@ -8,7 +8,6 @@ export const SCHEMA_VERSION = VERSIONS.length;
 /** Advisory lock that serializes schema migrations of starting controllers. */
 const LOCK = 1_196_377_943;
 
-/** Each database's clock, ms since 1970. */
 export const CLOCK = {
   sqlite: sql<number>`cast(unixepoch('subsec') * 1000 as integer)`,
   postgres: sql<number>`cast(floor(extract(epoch from clock_timestamp()) * 1000) as bigint)`,

@@ -5,7 +5,6 @@ import type { Store } from './store.ts';
 import { OtherRequests } from './other-requests.ts';
 import { limitsOf, marksOf, reservationsOf } from './request-rows.ts';
 
-/** Shared input of all requests' decisions, with the count of promises that it includes at least. */
 export interface SharedFacts extends Pick<World, 'marks' | 'reservations' | 'limits' | 'others'> {
   readonly admission: number;
 }

@@ -6,7 +6,6 @@ import { mergeRows } from '../inventory/claims.ts';
 import type { StandbyFacts } from '../requests/facts.ts';
 import type { Store } from './store.ts';
 
-/** A host's last answer about a guest of another host. */
 export interface AskedStandby {
   readonly host: string;
   readonly guest: string;
@@ -17,7 +16,6 @@ export interface AskedStandby {
   readonly words: string | undefined;
 }
 
-/** One host's guests with the label. */
 export interface LabelledGuests {
   /** Sorted by name. */
   readonly covered: readonly string[];
@@ -94,7 +92,6 @@ async function hostsWithLabel(
 interface LabelledRow {
   readonly name: string;
   readonly state: string;
-  /** Of all hosts. */
   readonly reports: number;
 }
 
@@ -268,7 +265,6 @@ export async function writeStandby(
   );
 }
 
-/** A host that left the fleet has no guests to recover. */
 export async function forgetStandbysOf({ db }: Pick<Store, 'db'>, host: string): Promise<void> {
   await db.deleteFrom('standbys').where('source', '=', host).execute();
 }

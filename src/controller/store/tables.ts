@@ -10,7 +10,6 @@ export interface Tables {
   /** `epoch`: the last one given to a lease. */
   counters: { name: string; value: number };
 
-  /** Controllers that share this database. */
   controllers: { id: string; name: string; alive_until: number };
   /** The controller of each shard. The row stays after a release, so that epochs never repeat. */
   host_leases: { shard: number; owner: string; epoch: number; lease_until: number };
@@ -36,7 +35,6 @@ export interface Tables {
   claims: { request_id: string; owner: string; epoch: number; lease_until: number };
   /** Every reported migration, whoever requested it. */
   migrations: MigrationRow;
-  /** Migrations of requests. */
   moves: {
     id: string;
     request_id: string;
@@ -120,7 +118,6 @@ export interface Tables {
 
   audit: AuditRow;
 
-  /** Standing policies and their claims. */
   policies: {
     kind: string;
     scope: string;
@@ -128,7 +125,6 @@ export interface Tables {
     body: string;
     set_by: string;
     set_at: number;
-    /** Result of the last look. */
     look: string | null;
     owner: string;
     epoch: number;
@@ -158,7 +154,6 @@ export interface HostRow {
   shard: number;
   /** See protocol/controller/host.ts. */
   state: string;
-  /** Start of the state. */
   since: number;
   reason: string | null;
   version: string | null;

@@ -1,7 +1,6 @@
 import { sql } from 'kysely';
 import type { Database, StoreKind } from './tables.ts';
 
-/** The history of migrations, see MigrationRow. */
 export async function migrations(db: Database): Promise<void> {
   const { schema } = db;
   await migrationTable(db, 'migrations')

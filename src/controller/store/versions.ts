@@ -63,7 +63,6 @@ export const VERSIONS: readonly ((db: Database, kind: StoreKind) => Promise<void
   requestNames,
 ];
 
-/** Hosts without an agent, which a manager reports. */
 async function managedHosts({ schema }: Database): Promise<void> {
   await schema.alterTable('hosts').addColumn('managed', 'text').execute();
 }
@@ -73,7 +72,6 @@ async function promisesGivenBack({ schema }: Database): Promise<void> {
   await schema.alterTable('reservations').addColumn('given_back_at', 'bigint').execute();
 }
 
-/** Hosts that exceed their share. */
 async function hostExcess({ schema }: Database): Promise<void> {
   await schema.alterTable('hosts').addColumn('excess', 'text').execute();
   await schema.alterTable('hosts').addColumn('excess_since', 'bigint').execute();

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 
-/** Receiver of migrations' traces: the section `traces`. */
 export const tracesConfig = z.strictObject({
   /** Full URL of an OTLP receiver over HTTP, such as http://127.0.0.1:4318/v1/traces. */
   url: z.string().max(512).refine(isClosed, {

@@ -31,7 +31,7 @@ const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 type EndedMigration = Pick<FleetMigration, 'id' | 'source'>;
 
-/** Sends a trace of each ended migration. Nothing waits for it, and unsent traces are dropped. */
+/** Nothing waits for traces, and unsent ones are dropped. */
 export class Traces {
   readonly #deps: TracesDependencies;
   readonly #waiting: EndedMigration[] = [];
@@ -65,7 +65,6 @@ export class Traces {
     await this.#sending;
   }
 
-  /** One after the other, until none is left. */
   async #send(): Promise<void> {
     for (;;) {
       const next = this.#waiting.shift();

@@ -37,7 +37,6 @@ export const STATUS = { unset: 0, ok: 1, error: 2 } as const;
 
 export type Facts = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** Skips undefined values. Pure. */
 export function attributesOf(facts: Facts): OtlpAttribute[] {
   return Object.entries(facts).flatMap(([key, value]) =>
     value === undefined ? [] : [{ key, value: valueOf(value) }],
@@ -55,7 +54,6 @@ export function nanosOf(ms: number): string {
   return (BigInt(Math.round(ms * 1000)) * 1000n).toString();
 }
 
-/** A request's body with the spans of one resource. Pure. */
 export function requestOf(
   resource: Facts,
   scope: { readonly name: string; readonly version: string },

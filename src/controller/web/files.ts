@@ -12,10 +12,8 @@ import { problemOf, PROBLEM_TYPE } from './problem.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 
 const INDEX = '/index.html';
-/** Files in a served directory. */
 const MAX_FILES = 1000;
 const MAX_BYTES = 32 * 1024 * 1024;
-/** Interval of checks for new files. */
 const LOOK_MS = 1000;
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -31,7 +29,6 @@ const TYPES: Readonly<Record<string, string>> = {
   '.webmanifest': 'application/manifest+json',
   '.woff2': 'font/woff2',
 };
-/** Already compressed formats. */
 const DENSE: ReadonlySet<string> = new Set(['.png', '.woff2']);
 
 type Encoding = 'br' | 'gzip';
@@ -50,12 +47,10 @@ interface ServedFile {
   readonly type: string;
   readonly etag: string;
   readonly bytes: Buffer;
-  /** Created on demand. */
   readonly encoded: Map<Encoding, Promise<Buffer>>;
   readonly isDense: boolean;
 }
 
-/** A directory of pages and the path that serves it. */
 export interface Pages {
   readonly directory: string;
   /** `/docs`, or empty: everything that is not elsewhere. */
@@ -145,7 +140,6 @@ export class Files {
   }
 }
 
-/** The file of a path, or the index of a folder. */
 function fileAt(
   files: ReadonlyMap<string, ServedFile>,
   place: string,

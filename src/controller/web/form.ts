@@ -6,11 +6,9 @@ import { bytesOf, sendBytes, type AnswerForm } from '../../rpc/answer.ts';
 import { Ready } from '../../rpc/ready-answer.ts';
 import { problemOf, PROBLEM_TYPE } from './problem.ts';
 
-/** Size below which compression does not pay. */
 const WORTH_BYTES = 1400;
 const zip = promisify(gzip);
 
-/** Cached encoding of an answer that goes to many callers. */
 interface EncodedAnswer {
   readonly etag: string;
   zipped?: Promise<Buffer>;
@@ -57,12 +55,10 @@ export function etagOf(bytes: Buffer): string {
   return `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
 }
 
-/** Whether a header's list of ETags contains this one. */
 export function isAmong(header: string | undefined, etag: string): boolean {
   return (header ?? '').split(',').some((each) => each.trim() === etag || each.trim() === '*');
 }
 
-/** Whether an Accept-Encoding header allows that encoding. */
 export function takes(header: string | string[] | undefined, encoding: string): boolean {
   return String(header ?? '')
     .split(',')

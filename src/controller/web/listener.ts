@@ -12,25 +12,19 @@ import { SECURITY_HEADERS } from './headers.ts';
 import { WEB_LIMITS } from './limits.ts';
 import { SIGN_IN_PATH } from './sign-in.ts';
 
-/** Everything that is not a file. */
 const API = /^\/(v1|hello|health|healthz|readyz|metrics|openapi\.json)(\/|$)/;
 
 export interface WebDependencies {
   readonly config: WebConfig;
-  /** The controller's own. */
   readonly credentials: Credentials;
   readonly api: RequestListener;
-  /** Sign-in with a provider; absent: there is none. */
   readonly signIn: RequestListener | undefined;
   readonly files: Files;
   readonly docs: Files;
   readonly listening: ListenOptionsOf;
 }
 
-/**
- * Serves the API, the dashboard and the documentation over TLS to callers without a certificate. GODWIT_CONFIG if that
- * fails.
- */
+/** Serves callers without a certificate. GODWIT_CONFIG if that fails. */
 export async function listenWeb(deps: WebDependencies): Promise<Listening> {
   const { config, credentials, listening } = deps;
   const shown = config.certFile === undefined ? credentials : filesOf(config);

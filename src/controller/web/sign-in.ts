@@ -20,9 +20,7 @@ import type { Sessions } from '../who/sessions.ts';
 import { WEB_LIMITS } from './limits.ts';
 import { html } from '../../formats/html.ts';
 
-/** Start of a browser's sign-in; redirects to the provider. */
 export const SIGN_IN_PATH = '/v1/session/oidc';
-/** Entry of the audit log. */
 const AUDITED = { what: 'signInByProvider', route: `GET ${CALLBACK_PATH}` } as const;
 /** Concurrent sign-ins; they are strangers until the provider has answered. */
 const MAX_AT_ONCE = 32;

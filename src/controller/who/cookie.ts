@@ -3,7 +3,6 @@ export const COOKIE = '__Host-godwit';
 
 const SECRET = /^gds_[A-Za-z0-9_-]{43}$/;
 
-/** The session's secret in a Cookie header. */
 export function secretIn(header: string | undefined): string | undefined {
   for (const part of (header ?? '').split(';')) {
     const [name = '', value = ''] = part.trim().split('=', 2);
@@ -18,5 +17,4 @@ export function cookieOf(secret: string, forMs: number): string {
   return `${COOKIE}=${secret}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=${seconds}`;
 }
 
-/** Set-Cookie header that removes it. */
 export const NO_COOKIE = cookieOf('', 0);

@@ -2,7 +2,6 @@ import { godwitError, type GodwitError } from '../../errors.ts';
 import { hashOf } from './secrets.ts';
 import type { WebIdentity } from './tokens.ts';
 
-/** A token bucket of look-ups: `burst` at once, one more each `everyMs`. */
 interface Rate {
   readonly burst: number;
   readonly everyMs: number;
@@ -11,7 +10,6 @@ interface Rate {
 /** Look-ups of unproved secrets: of one network, and of all. */
 export const OF_A_NETWORK: Rate = { burst: 128, everyMs: 100 };
 export const OF_ALL: Rate = { burst: 1024, everyMs: 10 };
-/** Remembered networks; the oldest is dropped. */
 const MAX_NETWORKS = 4096;
 /** Hashes of secrets that were valid at their last look-up; at most 64 bytes each. */
 const MAX_PROVED = 8192;
@@ -26,7 +24,6 @@ interface Bucket {
 }
 
 type LookUp = (secret: string) => Promise<WebIdentity | undefined>;
-/** Hashes of valid secrets, at most MAX_LISTED. */
 export type ListHashes = () => Promise<readonly string[]>;
 
 /**
@@ -89,7 +86,6 @@ export class Recognition {
     if (this.#proved.size > MAX_PROVED && oldest !== undefined) this.#proved.delete(oldest);
   }
 
-  /** Why no look-up is allowed. */
   #take(network: string): GodwitError | undefined {
     const nowMs = this.#monotonicMs();
     const own = filled(this.#networks.get(network), OF_A_NETWORK, nowMs);

@@ -36,11 +36,9 @@ type Owner = Pick<
 export interface SessionsAsked {
   readonly name?: string | undefined;
   readonly limit: number;
-  /** The last entry of the previous page. */
   readonly after?: { readonly atMs: number; readonly id: string } | undefined;
 }
 
-/** Browser sessions in the shared database. */
 export class Sessions {
   readonly #store: Store;
 
@@ -129,7 +127,6 @@ export class Sessions {
     return Number(ended.numDeletedRows);
   }
 
-  /** Hashes of valid secrets, newest first. */
   async hashes(limit: number): Promise<string[]> {
     const newest = this.#valid().orderBy('sessions.created_at', 'desc').limit(limit);
     return (await newest.execute()).map(({ hash }) => hash);

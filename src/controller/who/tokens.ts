@@ -17,14 +17,12 @@ export interface NewToken {
   readonly by: string;
 }
 
-/** Identity of a token or session. */
 export interface WebIdentity {
   readonly name: string;
   readonly role: WebRole;
   readonly expiresAtMs: number | undefined;
 }
 
-/** Tokens of programs and people in the shared database. */
 export class Tokens {
   readonly #store: Store;
 
@@ -32,7 +30,6 @@ export class Tokens {
     this.#store = store;
   }
 
-  /** Valid ones, by name. */
   async list(): Promise<TokenEntry[]> {
     const rows = await this.#valid().orderBy('name').limit(MAX_TOKENS).execute();
     return rows.map(entryOf);
@@ -94,7 +91,6 @@ export class Tokens {
     });
   }
 
-  /** The owner of a valid secret. */
   async find(secret: string): Promise<WebIdentity | undefined> {
     const { nowMs } = this.#store;
     const row = await this.#valid()
