@@ -9,7 +9,6 @@ import { rbdName } from './rbd-name.ts';
  * shared storage, never by a path of the other host.
  */
 
-/** Name of a block node in the hypervisor that will be started. */
 export const nodeName = z
   .string()
   .max(31)
@@ -59,13 +58,11 @@ export const poolId = z
   .max(16)
   .regex(/^[0-9a-f]{16}$/);
 
-/** Within one file system. */
 export const inodeNumber = z
   .string()
   .max(20)
   .regex(/^\d{1,20}$/);
 
-/** Where the destination found an image. */
 export const place = z.object({
   node: nodeName,
   pool: poolId,
@@ -121,7 +118,7 @@ export const diskLink = z.object({
 });
 export type DiskLink = z.infer<typeof diskLink>;
 
-/** Result of comparing the copies with the originals at the switch. */
+/** Compared as at the switch. */
 export const diskCheck = z.object({
   /** unverified: the comparison was not possible. */
   verdict: z.enum(['equal', 'different', 'unverified']),
@@ -131,7 +128,6 @@ export const diskCheck = z.object({
   excludedBytes: bytes,
   /** Unequal without a write since. */
   differentBytes: bytes,
-  /** The first different place. */
   first: z.object({ node: nodeName, at: bytes }).optional(),
   tookMs: ms,
   error: serialError.optional(),
@@ -150,7 +146,6 @@ export type RequestTimes = z.infer<typeof requestTimes>;
 
 /** Over a time; a kind is absent if it was not counted. */
 export const diskRequests = z.object({
-  /** Absent if the counting mover ended. */
   overMs: ms.optional(),
   reads: requestTimes.optional(),
   writes: requestTimes.optional(),
@@ -166,7 +161,6 @@ export const diskLatency = z.object({
 });
 export type DiskLatency = z.infer<typeof diskLatency>;
 
-/** Copied disks in a report. */
 export const copiedDisks = {
   /** Last state of the copies; absent if none was made. */
   disks: z.array(diskProgress).max(64).optional(),
@@ -174,7 +168,6 @@ export const copiedDisks = {
   diskLink: diskLink.optional(),
   /** Absent if none was copied, or its hypervisor does not count requests. */
   diskLatency: z.array(diskLatency).max(64).optional(),
-  /** Result of a requested comparison. */
   diskCheck: diskCheck.optional(),
 };
 
@@ -183,7 +176,7 @@ export const MAX_PLACES = 256;
 
 const files = z.array(z.string().max(4096)).max(MAX_PLACES);
 
-/** Images of a guest's disks in the source's journal. */
+/** In the source's journal. */
 export const imagesHere = {
   /** Files of the copied images, removed once the guest has left. */
   copied: files.optional(),
@@ -222,7 +215,6 @@ export type ProofPlace = z.infer<typeof proofPlace>;
 export const proofAnswer = z.object({
   /** The pool with the file; absent: not found. */
   pool: poolId.optional(),
-  /** The file's content. */
   read: z.string().max(256).optional(),
   /** Text that this host appended. */
   wrote: nonce.optional(),
@@ -230,12 +222,10 @@ export const proofAnswer = z.object({
   inode: inodeNumber.optional(),
   /** Confirms a volume; earlier builds do not support them. */
   volume: z.literal(true).optional(),
-  /** Why it could not be read or written. */
   problem: z.string().max(1024).optional(),
 });
 export type ProofAnswer = z.infer<typeof proofAnswer>;
 
-/** Hashes of a block device's content at certain places. */
 const samples = z.array(z.string().regex(/^[0-9a-f]{16}$/)).max(256);
 
 /** A LUN of an iSCSI target, which each host reaches by its own portal. */
@@ -268,9 +258,7 @@ export const deviceAnswer = z.object({
   /** Its place, once the source's samples match; absent: nowhere. */
   pool: poolId.optional(),
   path: pathInPool.optional(),
-  /** This host's samples. */
   samples: samples.optional(),
-  /** Why it cannot be used here. */
   problem: z.string().max(1024).optional(),
   /** Confirms the path; earlier builds ignore it and search all `devices`. */
   at: z.literal(true).optional(),

@@ -11,7 +11,6 @@ import { schemaAt } from './schema-at.ts';
 
 const codes = Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]];
 
-/** More than any row of the table has. */
 const MAX_FACTS = 16;
 
 const NEWER_CODE = /^GODWIT_[A-Z0-9_]{1,56}$/;
@@ -81,7 +80,6 @@ function unknownField(
     .join('; ');
 }
 
-/** A peer's error, to be thrown here. */
 export function fromSerial(serial: SerialError): GodwitError {
   return new GodwitError(serial);
 }

@@ -16,7 +16,6 @@ export type HaltKind = (typeof HALT_KINDS)[number];
 export const halt = z.object({
   /** An unknown kind of a newer build counts as the mildest one. */
   kind: z.enum(HALT_KINDS).catch('paused'),
-  /** The disk with the error. */
   what: z.string().max(512).optional(),
 });
 export type Halt = z.infer<typeof halt>;

@@ -53,7 +53,6 @@ export function isIscsi(file: string): boolean {
   return file.startsWith('iscsi://');
 }
 
-/** Undefined if `text` is not a LUN. */
 export function parseIscsi(text: string): IscsiPlace | undefined {
   const [, host = '', port, target = '', number, settings] =
     PLACE.exec(text.slice(0, MAX_TEXT)) ?? [];
@@ -73,7 +72,6 @@ export function parseIscsi(text: string): IscsiPlace | undefined {
   };
 }
 
-/** Undefined if `text` is not a target. */
 export function parseIscsiTarget(text: string): IscsiTarget | undefined {
   const found = parseIscsi(`${text}/0`);
   if (found === undefined) return undefined;

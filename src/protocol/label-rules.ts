@@ -3,7 +3,6 @@ import { didYouMean } from './nearest.ts';
 import { parseDuration } from './quantity.ts';
 import { readDevices, type Unplugs } from './unplug.ts';
 
-/** A guest's labels as rules for its moves. */
 export interface Labels {
   readonly neverMove: boolean;
   readonly maxDowntimeMs?: number;
@@ -17,7 +16,6 @@ export interface Labels {
   readonly noticeMs?: number;
   /** Higher goes first if several leave; default 0. */
   readonly priority?: number;
-  /** Devices that are unplugged during the move. */
   readonly unplug?: Unplugs;
   /** The destination's devices that it gets, by name. */
   readonly plug?: Unplugs;
@@ -126,7 +124,6 @@ function durationMs(text: string): number | undefined {
   try {
     return parseDuration(text);
   } catch {
-    // The caller reports the invalid duration.
     return undefined;
   }
 }

@@ -5,7 +5,6 @@ import { LARGE_BYTES, route } from './route.ts';
 
 /** Labels of a guest: short names with short values, kept by its host and moved with it. */
 
-/** Per guest. */
 export const MAX_LABELS = 64;
 const MAX_VALUE = 256;
 
@@ -34,7 +33,6 @@ export const labelFilter = z
     'a label, or NAME=VALUE',
   );
 
-/** Labels to set and to remove. */
 const labelsChange = z.strictObject({
   set: labels.default({}),
   remove: z.array(labelName).max(MAX_LABELS).default([]),

@@ -46,7 +46,6 @@ export const bootTime = z.object({
 
 export type HostName = z.infer<typeof hostName>;
 
-/** Host and port of `host:port` or `[v6]:port`. */
 export function splitAddress(text: string): { host: string; port: number } {
   const at = text.lastIndexOf(':');
   return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
@@ -67,7 +66,6 @@ export function fullAddress(path: string, main: string): string {
   return withHost(main, path.replace(/^\[|\]$/g, ''));
 }
 
-/** A manager's name for it. */
 export const datastoreName = z
   .string()
   .regex(/^[^\p{Cc}]{1,80}$/u, 'a name of a datastore: up to 80 characters');

@@ -28,7 +28,6 @@ export function didYouMean(wanted: string, names: Iterable<string>): string | un
   return name === undefined ? undefined : `Did you mean ${name}?`;
 }
 
-/** Number of added, dropped, replaced or swapped letters. */
 export function editDistance(left: string, right: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: right.length + 1 }, (_, column) => column);

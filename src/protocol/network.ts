@@ -47,7 +47,6 @@ const bindingIds = z.partialRecord(
 );
 export type BindingIds = z.infer<typeof bindingIds>;
 
-/** The tunnel between a bridge and those of other hosts. */
 export const vxlan = z.object({
   device: linkName,
   vni: z.number().int().min(0).max(16_777_215),
@@ -86,7 +85,6 @@ export const attachment = z.discriminatedUnion('kind', [
     mtu,
     /** The port's MAC: the guest's gateway, so the same on every host. */
     mac,
-    /** Host routes to the guest. */
     routes: z.array(hostRoute).max(64),
     /** The host's addresses on the port: the guest's gateways. */
     gateways: z.array(cidr).max(64),
@@ -96,10 +94,8 @@ export const attachment = z.discriminatedUnion('kind', [
 ]);
 export type Attachment = z.infer<typeof attachment>;
 
-/** One guest's host routes, from its source's request for admission. */
 export const guestRoutes = z.array(hostRoute).max(256);
 
-/** Host routes that a guest with these NICs needs at its destination. */
 export function routesOf(networks: readonly Pick<NicNetwork, 'attachment'>[]): string[] {
   const all = networks.flatMap(({ attachment: own }) => (own.kind === 'routed' ? own.routes : []));
   return [...new Set(all)];
@@ -108,12 +104,9 @@ export function routesOf(networks: readonly Pick<NicNetwork, 'attachment'>[]): s
 export const MAX_PORT_RULES = 16;
 const portTexts = z.array(z.string().max(256)).max(MAX_PORT_RULES);
 
-/** A guest's NIC on its host. */
 export const nicNetwork = z.object({
-  /** The driver's id of the NIC's backend. */
   id: z.string().min(1).max(128),
   mac,
-  /** Port on the source host. */
   port: linkName,
   /** Guest addresses that its host has seen. */
   addresses: z.array(ipAddress).max(64),

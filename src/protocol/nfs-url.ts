@@ -19,9 +19,7 @@ const HOST = String.raw`[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})`;
 const EXPORT = new RegExp(`^nfs://${HOST}(?:/${SEGMENT}){1,64}$`);
 const PLACE = new RegExp(`^nfs://(${HOST})((?:/${SEGMENT}){1,64})(?:\\?([^/\\0]{1,256}))?$`);
 
-/** A directory of an export in a configuration. */
 export const nfsUrl = z.string().max(1024).regex(EXPORT, 'nfs://SERVER/PATH of an NFS export');
-/** User or group id. */
 export const numericId = z.number().int().nonnegative().max(0xffff_fffe);
 
 export function isNfs(file: string): boolean {

@@ -10,7 +10,6 @@ const mac = z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/, 'is not a MAC add
 const staticMac = z.object({
   mac,
   vlan: z.number().int().min(1).max(4094).optional(),
-  /** The bridge never moves it to another port. */
   sticky: z.boolean().optional(),
 });
 export type StaticMac = z.infer<typeof staticMac>;
@@ -38,7 +37,6 @@ export const portSettings = z.object({
   priority: z.number().int().min(0).max(63).optional(),
   cost: z.number().int().min(1).max(65_535).optional(),
   group_fwd_mask: z.number().int().min(0).max(65_535).optional(),
-  /** MACs that the owner assigned to the port. */
   staticMacs: z.array(staticMac).max(MAX_STATIC_MACS).optional(),
 });
 export type PortSettings = z.infer<typeof portSettings>;

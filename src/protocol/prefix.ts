@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** An IP address or network, with the number of significant bits. */
+/** `length`: the number of significant bits. */
 export interface Prefix {
   readonly width: 32 | 128;
   readonly bits: bigint;
@@ -62,7 +62,6 @@ export function isWithin(text: string, networks: readonly string[]): boolean {
   return inner !== undefined && holds(networks, inner);
 }
 
-/** Like `isWithin`, for a parsed network. */
 export function holds(networks: readonly string[], inner: Prefix): boolean {
   return networks.some((each) => {
     const outer = parsePrefix(each);

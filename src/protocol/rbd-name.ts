@@ -28,7 +28,6 @@ const PLACE = new RegExp(
 );
 const FILE = /^\/[^:\\\0]{1,1000}$/;
 
-/** A pool, or a namespace in one, in a configuration. */
 export const rbdPoolName = z.string().max(123).regex(POOL, 'POOL or POOL/NAMESPACE');
 export const rbdName = z
   .string()

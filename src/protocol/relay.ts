@@ -12,7 +12,6 @@ export const RELAY_ALPN = 'godwit-relay';
 export const RELAY_VERSION = 1;
 /** Length of a relay's line; an error fits. */
 export const MAX_RELAY_LINE = 16_384;
-/** Length of a caller's line. */
 export const MAX_CALLER_LINE = 512;
 
 /** Where a stream waits: the host's name, and the port of the same program on its own network. */

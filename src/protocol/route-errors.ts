@@ -21,7 +21,6 @@ const OF_EVERY_ROUTE = [
   'GODWIT_INTERNAL',
 ] as const satisfies ErrorCode[];
 
-/** Drivers look for guests and hypervisors. */
 export const LOOKING = [
   'GODWIT_HOST_LACKS',
   'GODWIT_PRIVILEGE',
@@ -34,7 +33,6 @@ export const LOOKING = [
   'GODWIT_UNREACHABLE',
 ] as const satisfies ErrorCode[];
 
-/** Looks up a migration and reads its journal. */
 export const BY_ID = [
   'GODWIT_MIGRATION_UNKNOWN',
   'GODWIT_JOURNAL',
@@ -70,7 +68,6 @@ export const TAKING_HOLD = [
   'GODWIT_REQUEST_DAMAGED',
 ] as const satisfies ErrorCode[];
 
-/** Refusals of the checks before a migration, at either host. */
 export const CHECKED = [
   'GODWIT_ACCELERATOR',
   'GODWIT_CPU_FEATURE',
@@ -99,7 +96,6 @@ export const CHECKED = [
 /** A controller names its request and the epoch of its claim. */
 export const ORDERED = ['GODWIT_ORDER_STALE', 'GODWIT_USAGE'] as const satisfies ErrorCode[];
 
-/** Calls the other host of a migration. */
 export const OTHER_HOST = [
   'GODWIT_HOST_UNKNOWN',
   'GODWIT_UNREACHABLE',

@@ -37,7 +37,6 @@ export const LARGE_BYTES = MIB;
 export const REPORT_BYTES = 4 * MIB;
 export const LIST_BYTES = 32 * MIB;
 
-/** Properties of a route besides its schemas. */
 export interface Traits {
   /** Counted against a separate share, which other calls cannot fill. */
   readonly apart?: 'join';
@@ -94,7 +93,6 @@ type Shape<P, Q, B, R, S> = Traits & {
   stream: S;
 };
 
-/** Defines a route; omitted parts are empty. */
 export function route<
   R extends z.ZodType,
   P extends z.ZodObject = typeof none,
@@ -125,7 +123,6 @@ export function route<
 
 export type Contract = Readonly<Record<string, Route>>;
 type Out<T> = T extends z.ZodType ? z.output<T> : undefined;
-/** Validated input of a server's handler. */
 export interface RouteInput<R extends Route> {
   readonly params: z.output<R['params']>;
   readonly query: z.output<R['query']>;

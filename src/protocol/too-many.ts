@@ -7,7 +7,6 @@ export interface TooMany {
   readonly limit: number;
 }
 
-/** Names of the description's lists for people. */
 const PARTS: Readonly<Record<string, string>> = {
   blockNodes: 'images of disks, backing files counted',
   chardevs: 'character devices',

@@ -2,10 +2,8 @@ import { z } from 'zod';
 
 /** Devices to unplug before a guest's memory moves, and names of the destination's devices that it gets there. */
 
-/** Per guest. */
 export const MAX_UNPLUGGED = 16;
 
-/** A device's id in the guest's hypervisor. */
 export const deviceId = z
   .string()
   .regex(

@@ -19,7 +19,6 @@ export const lvmName = z
   .max(127)
   .refine((name) => lvmNameProblem(name) === undefined, 'a name that LVM takes');
 
-/** Why LVM refuses a name. */
 export function lvmNameProblem(name: string): string | undefined {
   if (!LVM_NAME.test(name)) return 'LVM takes no such name';
   return LVM_RESERVED.test(name) ? 'LVM keeps names like that to itself' : undefined;
@@ -40,7 +39,6 @@ export const zfsDataset = z
     'a data set of ZFS: POOL/NAME',
   );
 
-/** Why ZFS refuses a volume name below a data set. */
 export function zfsNameProblem(name: string): string | undefined {
   return ZFS_PART.test(name) && name.length < MAX_ZFS - MAX_DATASET
     ? undefined

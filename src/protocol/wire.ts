@@ -1,14 +1,11 @@
 import { z } from 'zod';
 import { bytes, ms } from './names.ts';
 
-/** Messages between hosts about the wire, and its figures in a report. */
-
 const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 
 /** Version of sessions, frames and codec together; both sides need the same. */
 export const WIRE_VERSION = 2;
 
-/** A destination's offer. */
 export const wireOffer = z.object({
   version: z.number().int(),
   /** Processors of its host that may be used. */
@@ -80,7 +77,6 @@ export const wireFigures = z.object({
   misses: count,
   /** Changes of the compression level, at most the first 256. */
   levels: z.array(z.object({ atMs: ms, from: level, to: level })).max(256),
-  /** Processor time of the source's mover. */
   processorMs: ms,
   /** Times without any link, hidden from the hypervisor, and the longest. */
   cuts: count,

@@ -3,7 +3,6 @@ import { moment } from '../names.ts';
 import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
 import { LIST_BYTES, route } from '../route.ts';
 
-/** Length of the kept arguments, characters. */
 export const MAX_AUDIT_ARGUMENTS = 2048;
 
 const name = z.string().max(256);
@@ -12,11 +11,10 @@ const name = z.string().max(256);
 export const auditMeans = z.enum(['certificate', 'socket', 'token', 'session', 'oidc', 'none']);
 export type AuditMeans = z.infer<typeof auditMeans>;
 
-/** A requested change, or a refused attempt. */
+/** A change, or a refused attempt. */
 export const auditEntry = z.object({
   id: z.string().max(64),
   at: moment,
-  /** The controller that was called. */
   controller: name,
   /** The caller's name, or a stranger's address. */
   who: name,
@@ -46,7 +44,6 @@ export const auditRoutes = {
     answerBytes: LIST_BYTES,
     query: z.object({
       who: name.optional(),
-      /** The name of a route, as in an entry's `what`. */
       what: z.string().max(64).optional(),
       since: z.iso.datetime().max(64).optional(),
       ...pageQuery(100),

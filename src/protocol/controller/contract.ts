@@ -37,10 +37,8 @@ const count = z.number().int().nonnegative();
 /** Characters; the text grows with modes, codes, routes and states, not with the fleet. */
 const MAX_METRICS = 4 * 1024 * 1024;
 
-/** Default page size. */
 const USUAL = 200;
 
-/** The API of a fleet's controller. */
 export const controllerContract = {
   ...helloRoutes,
   health: route({
@@ -129,7 +127,6 @@ export const controllerContract = {
       name: guestName.optional(),
       /** Only guests with that label, optionally with a value. */
       label: labelFilter.optional(),
-      /** Only names with this text; ignores case. */
       find: z.string().min(1).max(63).optional(),
       state: guestInfo.shape.state.optional(),
       /** `true`: only guests without known obstacles to a move. */
@@ -169,9 +166,7 @@ export const controllerContract = {
     summary: 'What this controller has done since it began',
     access: 'viewer',
     response: z.object({
-      /** Followed hosts. */
       followed: count,
-      /** Samples taken. */
       samples: count,
       /** Hosts with unwritten data. */
       unwritten: count,

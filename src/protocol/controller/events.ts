@@ -6,7 +6,6 @@ import { fleetHost } from './fleet.ts';
 import { migrationHappened } from './history.ts';
 import { fleetRequest } from './fleet-request.ts';
 
-/** An event on the hosts that a controller follows. */
 const fleetNews = z.discriminatedUnion('type', [
   /** Start of a stream: lists requested afterwards miss nothing. */
   z.object({ type: z.literal('ready') }),

@@ -32,11 +32,9 @@ export const requestAsk = z.object({
   kind: z.enum(REQUEST_KINDS),
   guest: guestName.optional(),
   hosts: z.array(hostName).max(10_000).default([]),
-  /** Permitted destinations; absent: anywhere. */
   to: z.array(hostName).min(1).max(10_000).optional(),
   /** Deadline. A late request continues and reports that it is late. */
   deadlineAtMs: atMs.optional(),
-  /** Concurrent moves. */
   maxParallel: z.number().int().min(1).max(1000).optional(),
   /** Higher goes first. */
   priority: z.number().int().min(-100).max(100).default(0),
@@ -74,7 +72,6 @@ export type FleetRequestPhase = (typeof REQUEST_PHASES)[number];
 export const isRequestEnd = (phase: FleetRequestPhase): boolean =>
   phase !== 'working' && phase !== 'cancelling';
 
-/** Reason for an entry's wait. */
 const WAITS = [
   'host-limit',
   'destination-limit',
@@ -102,16 +99,13 @@ export const waiting = z.object({
   to: hostName.optional(),
   waitsFor: z.enum(WAITS),
   words: shortText,
-  /** Predicted; absent: unknown. */
   startsAtMs: atMs.optional(),
 });
 export type Waiting = z.infer<typeof waiting>;
 
-/** A guest that this request will not move, and why. */
 export const stay = z.object({ guest: guestName, host: hostName, words: shortText });
 export type Stay = z.infer<typeof stay>;
 
-/** A planned move; `seconds` is predicted. */
 export const plannedStep = z.object({
   guest: guestName,
   to: hostName,
@@ -159,17 +153,14 @@ export const rollPromise = z.strictObject({
 export type RollPromise = z.infer<typeof rollPromise>;
 
 export const roll = z.object({
-  /** Index of the present host. */
   at: z.number().int().nonnegative().max(10_000),
   stage: z.enum(ROLL_STAGES),
-  /** Start of the stage. */
   sinceMs: atMs,
   /** The host's facts before its program. */
   before: z
     .object({ version: z.string().max(128), bootId: z.string().max(128).optional() })
     .optional(),
   promised: rollPromise.optional(),
-  /** Guests that left the host and are to return. */
   away: z.array(guestName).max(10_000),
 });
 export type Roll = z.infer<typeof roll>;
@@ -183,7 +174,6 @@ const MODE_PHASES = ['wanted', 'asking', 'entering', 'in', 'refused', 'leaving',
 
 export const requestMode = z.object({
   phase: z.enum(MODE_PHASES),
-  /** Who moves the guests, and the manager's explanation. */
   moves: z.enum(['manager', 'godwit']),
   words: z.string().max(128),
   /** The host was in the mode before the drain, and stays in it. */
@@ -192,7 +182,6 @@ export const requestMode = z.object({
   asked: z.boolean().optional(),
   tries: z.number().int().nonnegative(),
   notBeforeMs: atMs,
-  /** Why it is not in the mode. */
   reason: shortText.optional(),
 });
 export type FleetRequestMode = z.infer<typeof requestMode>;
@@ -214,11 +203,9 @@ export const fleetRequest = z.object({
   createdBy: z.string().max(256),
   endedAtMs: atMs.optional(),
   order: z.array(plannedStep).max(MAX_GUESTS),
-  /** Best number of concurrent moves by the plan. */
   parallel: z.number().int().min(1),
   plannedAtMs: atMs,
   tries: z.record(guestName, tries),
-  /** Why the plan has no destination for a guest. */
   refused: z.record(guestName, shortText),
   queue: z.array(waiting).max(MAX_GUESTS),
   stays: z.array(stay).max(MAX_GUESTS),
@@ -226,11 +213,8 @@ export const fleetRequest = z.object({
   maintenanceMode: requestMode.optional(),
   /** Evacuation of a site: sizes measured when it was requested. */
   sizes: z.record(guestName, guestSize).optional(),
-  /** The measured line on which these sizes rest. */
   measuredLine: measuredLine.optional(),
-  /** Number of moved guests. */
   moved: z.number().int().nonnegative(),
-  /** Progress, for people. */
   words: shortText,
 });
 export type FleetRequest = z.infer<typeof fleetRequest>;
@@ -252,9 +236,7 @@ export const MOVE_PHASES = [
  */
 export type MovePhase = (typeof MOVE_PHASES)[number];
 
-/**
- * A migration of a request. Its id is stored before any agent is asked. `withdrawn`: by the engine, after a refusal.
- */
+/** Its id is stored before any agent is asked. `withdrawn`: by the engine, after a refusal. */
 export const move = z.object({
   id: migrationId,
   request: requestId,

@@ -16,15 +16,12 @@ import {
 const STORING = ['GODWIT_STORE'] as const;
 const byId = z.object({ id: requestId });
 
-/** A request's plan on the present facts. */
 export const requestPlan = z.object({
   steps: z.array(plannedStep.extend({ from: hostName })).max(10_000),
   parallel: z.number().int().min(1),
-  /** Predicted seconds until the last move ends. */
   seconds: z.number().nonnegative(),
   /** Parts of the prediction that come from earlier migrations, because no live sample has them. */
   fromHistory: z.array(shortText).max(8).optional(),
-  /** Guests predicted to miss the deadline. */
   late: z.array(z.string().max(64)).max(10_000),
   /** The bottleneck: bytes over the busiest link, in words; absent if nothing moves. */
   through: shortText.optional(),
@@ -38,7 +35,6 @@ export const requestPlan = z.object({
       bytes,
       budgetBytes: bytes.optional(),
       cost: z.number().nonnegative(),
-      /** Basis of the predictions; absent if each host used only its own measurements. */
       measured: measuredLine.optional(),
     })
     .optional(),

@@ -25,11 +25,9 @@ export type HostState = z.infer<typeof hostState>;
 export const fleetHost = z.object({
   name: hostName,
   address,
-  /** From its agent's last report. */
   site: siteName.optional(),
   /** The manager that reports it; absent: it has an agent. Only the manager moves its guests. */
   manager: hostName.optional(),
-  /** Why the manager admits no guest there now. */
   closedByManager: shortText.optional(),
   state: hostState,
   /** Start of the state; for a silent host its last report, for a woken one the wake-up. */
@@ -37,7 +35,6 @@ export const fleetHost = z.object({
   reason: shortText.optional(),
   /** Its agent exceeds a limit: the rest waits or is left out. */
   excess: z.object({ since: moment, words: shortText }).optional(),
-  /** The controller that follows it. */
   followedBy: hostName.optional(),
   version: name64.optional(),
   cores: z.number().int().optional(),
@@ -50,7 +47,6 @@ export const fleetHost = z.object({
 });
 export type FleetHost = z.infer<typeof fleetHost>;
 
-/** A host in a list; events lack these fields. */
 export const listedHost = fleetHost.extend({
   /** The request that drained it, so that no guest comes until it is opened. */
   closed: z.object({ since: moment, request: requestId }).optional(),
@@ -66,7 +62,7 @@ export type ListedHost = z.infer<typeof listedHost>;
 
 export const fleetHostDetail = listedHost.extend({ info: hostInfo.optional() });
 
-/** A guest by its newest report; a moving guest is one entry although both hosts report it. */
+/** A moving guest is one entry, by its newest report, although both hosts report it. */
 export const fleetGuest = z.object({
   name: guestInfo.shape.name,
   host: hostName,
@@ -77,7 +73,6 @@ export const fleetGuest = z.object({
   driver: name64,
   manager: name64.optional(),
   labels: labels.optional(),
-  /** Known obstacles to a move; absent: none. */
   unmovable: guestInfo.shape.unmovable.unwrap().optional(),
   /** From its host's newest sample; absent if the called controller does not follow that host. */
   load: hostLoad.shape.guests.element.omit({ name: true }).optional(),

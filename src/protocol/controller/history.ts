@@ -25,7 +25,7 @@ const count = z.number().int().nonnegative();
 export const migrationOutcome = z.enum(END_PHASES);
 export type MigrationOutcome = z.infer<typeof migrationOutcome>;
 
-/** A migration in the fleet's history. Times by the clock of its source. */
+/** Times by the clock of its source. */
 export const fleetMigration = z.object({
   id: migrationId,
   guest: guestName,
@@ -38,7 +38,6 @@ export const fleetMigration = z.object({
   endedAt: moment.optional(),
   /** Without the wait for its start, if its host sent a report. */
   totalMs: ms.optional(),
-  /** The hypervisor's figure, ms. */
   downtimeMs: ms.optional(),
   /** Longest time without an answer, as seen by a watching host, ms. */
   clientGapMs: ms.optional(),
@@ -50,7 +49,6 @@ export const fleetMigration = z.object({
   /** The request and its author; absent if it was begun at an agent. */
   request: requestId.optional(),
   by: z.string().max(256).optional(),
-  /** Error code of a failed one. */
   code: z.string().max(64).optional(),
   words: shortText.optional(),
 });
@@ -67,12 +65,10 @@ export const migrationHappened = z.object({
 const fleetMigrationDetail = fleetMigration.extend({
   report: report.optional(),
   progress: progress.optional(),
-  /** Why there is no report. */
   withoutReport: shortText.optional(),
 });
 export type FleetMigrationDetail = z.infer<typeof fleetMigrationDetail>;
 
-/** Events of a migration, as its source's agent reports them. */
 export const migrationNews = z.intersection(
   z.object({ id: eventId }),
   z.discriminatedUnion('type', [
@@ -86,7 +82,6 @@ export const migrationNews = z.intersection(
 );
 export type MigrationNews = z.infer<typeof migrationNews>;
 
-/** A migration that did not move its guest. */
 const guestTry = z.object({
   migration: migrationId,
   to: hostName,
@@ -95,7 +90,6 @@ const guestTry = z.object({
   words: shortText.optional(),
 });
 
-/** A guest's time on one host. */
 export const guestStay = z.object({
   host: hostName,
   /** Absent: since before the kept history. */
@@ -112,7 +106,6 @@ export const guestStay = z.object({
 });
 export type GuestStay = z.infer<typeof guestStay>;
 
-/** Distribution of an amount. */
 export const distribution = z.object({
   count,
   least: z.number(),
@@ -146,7 +139,6 @@ export const DISK_PREDICTED = [
   'flushesP99Ms',
 ] as const;
 
-/** Predictions of completed migrations compared with their results. */
 const predictionScore = z.object({
   of: z.enum(PREDICTED),
   count,
@@ -196,11 +188,9 @@ export const historyRoutes = {
     answerBytes: LIST_BYTES,
     query: z.object({
       guest: guestName.optional(),
-      /** Source or destination. */
       host: hostName.optional(),
       state: z.enum(['open', 'ended']).optional(),
       outcome: migrationOutcome.optional(),
-      /** Begun at that moment or later. */
       since: z.iso.datetime().max(64).optional(),
       ...pageQuery(100),
     }),

@@ -4,14 +4,12 @@ import { LARGE_BYTES, LIST_BYTES, route } from '../route.ts';
 
 const STORING = ['GODWIT_STORE'] as const;
 
-/** Concurrent moves; 0: none begins. */
 const most = z.number().int().min(0).max(10_000);
 const link = z.object({ from: hostName, to: hostName });
 
-/** Limits of concurrent moves. Unnamed hosts have the defaults. */
+/** Unnamed hosts have the defaults. */
 export const fleetLimits = z.object({
   fleet: most,
-  /** Default limits out of a host and into one. */
   out: most,
   in: most,
   hosts: z

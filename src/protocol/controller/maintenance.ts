@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { hostName } from '../names.ts';
 import { route } from '../route.ts';
 
-/** Why a host needs care. */
 export const maintenanceNote = z.string().min(1).max(500);
 
 export const maintenanceRoutes = {

@@ -3,7 +3,6 @@ import { hostName, moment, shortText } from '../names.ts';
 import { name64 } from '../public/hosts/host.ts';
 import { LARGE_BYTES, REPORT_BYTES, route } from '../route.ts';
 
-/** Managers of one controller; each needs a process. */
 export const MAX_MANAGERS = 32;
 const STORING = ['GODWIT_STORE'] as const;
 const text = z.string().min(1).max(256);
@@ -13,7 +12,7 @@ const fingerprint = z
   .max(64);
 const count = z.number().int().nonnegative();
 
-/** Address of a manager. `options` has the driver's specific settings. */
+/** `options` has the driver's specific settings. */
 export const managerPlace = z.object({
   driver: name64,
   url: text,
@@ -32,14 +31,12 @@ export type ManagerPlace = z.infer<typeof managerPlace>;
  */
 const managerState = z.enum(['starting', 'up', 'silent']);
 
-/** A manager without its password, which is never shown. */
 export const managerEntry = managerPlace.omit({ ca: true, options: true }).extend({
   name: hostName,
   state: managerState,
   /** Start of the state; for a silent one its last answer. */
   since: moment,
   reason: shortText.optional(),
-  /** Hosts with guests, and guests, as last reported. */
   hosts: count.optional(),
   guests: count.optional(),
   /** Unix socket of its agent, for users of the controller's host. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bytes, hostName } from '../names.ts';
 
-/** The measured line between two sites: the median of three hosts' results, or the lowest of fewer. */
+/** The median of three hosts' results, or the lowest of fewer. */
 export const measuredLine = z.object({
   bytesPerS: bytes,
   roundTripMs: z.number().nonnegative(),

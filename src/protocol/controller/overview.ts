@@ -5,7 +5,6 @@ import { eventId } from '../public/hosts/host-event.ts';
 import { LIST_BYTES, route } from '../route.ts';
 import { hostState } from './fleet.ts';
 
-/** Hosts in one overview. */
 export const MAX_HOSTS = 100_000;
 const MAX_OVERVIEW_GUESTS = 1_000_000;
 
@@ -26,7 +25,6 @@ const overviewHost = z.tuple([
   share.nullable(),
   /** 1: a request drains or drained it. */
   z.union([z.literal(0), z.literal(1)]),
-  /** Number of guests. */
   count,
 ]);
 export type OverviewHost = z.infer<typeof overviewHost>;
@@ -44,9 +42,7 @@ const overviewGuest = z.tuple([
 ]);
 export type OverviewGuest = z.infer<typeof overviewGuest>;
 
-/** All hosts and guests with the minimum for a page of all. */
 export const overview = z.object({
-  /** Time of the look. */
   at: moment,
   /** Includes this controller's events up to this one. */
   after: eventId.optional(),

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { shortText } from '../names.ts';
 import { route } from '../route.ts';
 
-/** A problem of the controller itself, with evidence and a remedy. */
 export const ownProblem = z.object({
   about: z.enum(['disk', 'database', 'certificate', 'fleet-list']),
   /** `bad`: something fails now. `warn`: it will soon. */

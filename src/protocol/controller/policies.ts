@@ -160,11 +160,9 @@ export const policyRoutes = {
       vcpus: z.number().int().min(1).max(4096),
       /** Such as `godwit/anti-affinity`. */
       labels: z.record(z.string().max(63), z.string().max(63)).default({}),
-      /** Permitted hosts; absent: anywhere. */
       hosts: z.array(hostName).min(1).max(10_000).optional(),
     }),
     response: z.object({
-      /** Absent if no host has room. */
       host: hostName.optional(),
       words: shortText,
       alternatives: z.array(hostName).max(2),

@@ -16,7 +16,6 @@ export type PolicyMode = z.infer<typeof policyMode>;
 
 /** All hosts outside of groups of the same kind. */
 export const WHOLE_FLEET = 'fleet';
-/** A policy's hosts: the fleet, or a named group. */
 export const policyScope = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'the name of a group of hosts: up to 63 of a-z, 0-9 and -');
@@ -43,10 +42,8 @@ export const policySettings = z.strictObject({
 });
 export type PolicySettings = z.infer<typeof policySettings>;
 
-/** Result of a policy's last look. */
 export const policyLook = z.object({
   atMs,
-  /** Explanation of the proposals, or of their absence. */
   words: shortText,
   /** Forbidden or impossible moves, and ignored samples. */
   refusals: z.array(shortText).max(100),
@@ -64,7 +61,6 @@ export type Policy = z.infer<typeof policy>;
 
 export const proposalId = z.string().regex(/^p-[0-9a-z]{8,32}$/, 'a proposal’s id: p-...');
 
-/** Predicted or actual cost of the moves. */
 const moveCost = z.object({
   bytes: z.number().nonnegative(),
   /** s */
@@ -73,25 +69,21 @@ const moveCost = z.object({
 });
 export type ProposalCost = z.infer<typeof moveCost>;
 
-/** One guest's move in a proposal. */
 const proposedMove = z.object({
   guest: guestName,
   from: hostName,
   to: hostName,
-  /** Why this guest and this destination. */
   words: shortText,
   cost: moveCost,
   /** Next best destinations, best first. */
   alternatives: z.array(hostName).max(2),
 });
 
-/** Predicted or measured benefit. */
 export const benefit = z.object({
   /** Processor-seconds per hour that guests get additionally. */
   processorSeconds: z.number().optional(),
   /** Saved power, W; absent if hosts report none. */
   watts: z.number().optional(),
-  /** The host that becomes empty. */
   emptied: hostName.optional(),
 });
 export type Benefit = z.infer<typeof benefit>;
@@ -121,7 +113,6 @@ export const proposal = z.object({
   id: proposalId,
   kind: policyKind,
   scope: policyScope,
-  /** Identifies its look. */
   run: z.string().max(64),
   state: proposalState,
   reason: proposalReason,
@@ -138,12 +129,10 @@ export const proposal = z.object({
   snoozedUntilMs: atMs.optional(),
   decidedBy: z.string().max(256).optional(),
   decidedAtMs: atMs.optional(),
-  /** Why it was rejected or expired. */
   why: shortText.optional(),
   /** One per move, after acceptance. */
   requests: z.array(requestId).max(MAX_MOVES_OF_A_PROPOSAL),
   endedAtMs: atMs.optional(),
-  /** Result, once its moves have ended. */
   actual: z
     .object({
       moved: z.number().int().nonnegative(),

@@ -3,15 +3,13 @@ import { moment } from '../names.ts';
 import { cursor, MAX_PER_PAGE, pageQuery } from '../public/page.ts';
 import { LIST_BYTES, route } from '../route.ts';
 
-/** Rights at the web listener. Each role includes the ones before it. */
+/** Each role includes the ones before it. */
 export const WEB_ROLES = ['viewer', 'operator', 'admin'] as const;
 export const webRole = z.enum(WEB_ROLES);
 export type WebRole = z.infer<typeof webRole>;
 
-/** Offered ways to sign in. */
 const signInMethods = z.object({
   token: z.literal(true),
-  /** `name`: the provider's, for a button. */
   oidc: z.object({ name: z.string().max(64) }).optional(),
 });
 export type SignInMethods = z.infer<typeof signInMethods>;
@@ -19,7 +17,6 @@ export type SignInMethods = z.infer<typeof signInMethods>;
 export const session = z.object({
   name: z.string().max(256),
   role: webRole,
-  /** Time of its expiry. */
   expiresAt: moment.optional(),
   methods: signInMethods,
 });

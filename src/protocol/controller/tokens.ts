@@ -3,7 +3,6 @@ import { moment } from '../names.ts';
 import { LIST_BYTES, route } from '../route.ts';
 import { token, webRole } from './session.ts';
 
-/** The person or program of a token. */
 export const tokenName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/, 'a name: up to 63 letters, digits, . _ @ -');

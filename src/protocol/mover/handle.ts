@@ -2,7 +2,6 @@ import { z } from 'zod';
 
 /** Drivers' data in journals and requests, opaque to the rest of Godwit: the driver that made it parses it. */
 
-/** Characters of a handle's JSON: a name, and the place of its hypervisor. */
 const MAX_HANDLE = 16_384;
 /** Characters of a launch's JSON: the kernel's limit of a command line is 2 MiB. */
 const MAX_LAUNCH = 2 * 1024 * 1024;
@@ -11,13 +10,10 @@ const short = (limit: number) => (value: object) => JSON.stringify(value).length
 
 /** Lets another process attach to a guest later. Plain data. */
 export interface GuestHandle {
-  /** The driver that made it and can read the rest. */
   readonly driver: string;
-  /** The guest's. */
   readonly name: string;
 }
 
-/** Keeps the driver's other fields. */
 export const guestHandle: z.ZodType<GuestHandle> = z
   .looseObject({ driver: z.string().min(1).max(32), name: z.string().min(1).max(128) })
   .refine(short(MAX_HANDLE), 'a handle that is too long');

@@ -10,12 +10,10 @@ import { wireSession } from '../wire.ts';
 export const receiverOrder = receiverRequest.extend({
   /** Socket on which the manager's hypervisor listens when memory comes. */
   socket: z.string().min(1).max(107),
-  /** The same for copied disks. */
   diskSocket: z.string().min(1).max(107).optional(),
 });
 export type ReceiverOrder = z.infer<typeof receiverOrder>;
 
-/** On-disk record of a live or killed receiver. */
 export const receiverRecord = receiverOrder.pick({ socket: true, diskSocket: true }).extend({
   id: migrationId,
   from: hostName,
@@ -27,6 +25,5 @@ export type ReceiverRecord = z.infer<typeof receiverRecord>;
 const receiverPlace = wireSession.extend({ address, disks: diskTunnel.optional() });
 export type ReceiverPlace = z.infer<typeof receiverPlace>;
 
-/** Ready for the source's mover, or failed. */
 export const receiverLine = z.union([receiverPlace, z.object({ error: serialError })]);
 export type ReceiverLine = z.infer<typeof receiverLine>;

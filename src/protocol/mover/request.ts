@@ -39,14 +39,13 @@ const any = {
   createdAt: z.string().max(64),
   /** Number within the store, since the clock may go back. Absent in earlier builds. */
   ordinal: z.number().int().positive().optional(),
-  /** Result of the request's `linkShare`, bytes/s. */
   linkShareBandwidth: bytes.optional(),
   uuid: name64.optional(),
   /** Epoch of the guest's right to run after this migration, above all earlier ones known here. */
   epoch: epoch.optional(),
 };
 
-/** The other host's agent, and its further addresses in the order of attempts. */
+/** Further addresses are in the order of attempts. */
 const otherAgent = z.object({
   name: hostName,
   address,
@@ -55,14 +54,12 @@ const otherAgent = z.object({
 
 const direct = { ...any, version: z.literal(1), peer: otherAgent };
 
-/** An earlier migration to that host, and its guest's pause. */
 const ownMove = z.object({
   finished: z.enum(['precopy', 'postcopy']),
   byWire: z.boolean(),
   several: z.boolean(),
   maxDowntimeMs: z.number().nonnegative(),
   downtimeMs: z.number().positive(),
-  /** Difference between prediction and result. */
   off: predictionOff.optional(),
   costs: toldCosts.optional(),
 });
@@ -72,7 +69,6 @@ export const sourceMoverRequest = z.object({
   side: z.literal('source'),
   request: migrationRequest,
   handle: guestHandle,
-  /** As discovered; allows an admission while the guest is still being inspected. */
   memoryBytes: bytes,
   /** Migrations that brought the guest here, newest first. */
   lineage: lineage.optional(),
@@ -82,7 +78,6 @@ export const sourceMoverRequest = z.object({
   macs: z.array(z.string().max(17)).max(63).optional(),
   /** A NIC may be routed: its routes are read before the admission. */
   unbridged: z.boolean().optional(),
-  /** The agent's knowledge of the link. */
   link: linkMeasure.optional(),
   /** Latest moves to that host, newest first: their pauses and the cost of the path. */
   ownMoves: z.array(ownMove).max(64).optional(),
@@ -92,7 +87,6 @@ export const sourceMoverRequest = z.object({
   prediction: prediction.optional(),
   /** That plan's measurements, for `--path auto`. */
   measured: guestMeasure.optional(),
-  /** Returns a guest whose check failed. */
   returns: returns.optional(),
   fleetRequest: requestId.optional(),
 });
@@ -109,13 +103,11 @@ export const managedMoverRequest = z.object({
   lifecycle: z.literal('managed'),
   request: migrationRequest,
   handle: guestHandle,
-  /** As discovered. */
   memoryBytes: bytes.optional(),
   /** The recent plan's prediction, for the report. */
   prediction: prediction.optional(),
   /** The other host's agent, which observes the guest there and has the other end of the wire; absent: unknown. */
   peer: otherAgent.optional(),
-  /** The fleet request that it belongs to. */
   fleetRequest: requestId.optional(),
 });
 export type ManagedMoverRequest = z.infer<typeof managedMoverRequest>;
@@ -189,7 +181,6 @@ export const moverState = z.object({
   startTicks: z.number().int().nonnegative(),
   /** host:port of its TLS listener for the other mover; destination only. */
   address: address.optional(),
-  /** Unix socket of its API for this host's agent. */
   socket: z.string().max(4096),
 });
 export type MoverState = z.infer<typeof moverState>;

@@ -10,12 +10,10 @@ import { LARGE_BYTES, route } from '../route.ts';
 export const arrivalQuery = z.object({
   guest: guestName,
   from: hostName,
-  /** Driver of the guest's manager. */
   driver: z.string().min(1).max(32),
 });
 export type ArrivalQuery = z.infer<typeof arrivalQuery>;
 
-/** Checks made there. */
 export const arrivalAnswer = z.object({ checks: z.array(check).max(96) });
 export type ArrivalAnswer = z.infer<typeof arrivalAnswer>;
 

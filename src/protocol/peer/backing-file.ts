@@ -12,7 +12,6 @@ export const sha256 = z
   .max(64)
   .regex(/^[0-9a-f]{64}$/);
 
-/** A backing file's place and content on its host. */
 export const backingFile = z.object({
   ...place.shape,
   /** File size, holes included. */

@@ -13,7 +13,6 @@ const octet = z.number().int().min(0).max(255);
 
 const ends = z.object({ from: ipAddress, to: ipAddress });
 
-/** TCP states of the kernel's table. */
 export const TCP_STATES = [
   'SYN_SENT',
   'SYN_RECV',
@@ -51,10 +50,8 @@ export type Connection = z.infer<typeof connection>;
 
 /** Per guest; further ones are left out and counted. */
 export const MAX_CONNECTIONS = 4096;
-/** Per call. */
 export const MAX_IN_CALL = 512;
 
-/** Changes since the last call. */
 export const connectionsNews = z.object({
   fresh: z.array(connection).max(MAX_IN_CALL),
   gone: z.array(connection).max(MAX_IN_CALL),
@@ -66,7 +63,6 @@ export type ConnectionsNews = z.infer<typeof connectionsNews>;
 export const connectionsAnswer = z.object({
   /** Number of entries added here. */
   put: z.number().int().nonnegative(),
-  /** Why none was added. */
   problem: z.string().max(1024).optional(),
   /** Addresses whose connections were refused, because they are not the guest's by the destination's observation. */
   leftOut: z.string().max(1024).optional(),

@@ -21,15 +21,10 @@ export const MAX_RDMA = 16;
 /** Facts that the hosts of a migration exchange for checks that need both. */
 export const hostFacts = z.object({
   name: hostName,
-  /** Version of its build. */
   version: z.string().max(64),
-  /** Its clock at the time of the answer, ms since 1970. */
   wallMs: z.number().nonnegative(),
-  /** Free space for its journals. */
   journalFreeBytes: bytes.optional(),
-  /** Expiry of its certificate, ms since 1970. */
   certificateEndsMs: z.number().nonnegative().optional(),
-  /** Hooks that it would call. */
   hooks: z.array(z.string().max(64)).max(32).optional(),
   /** Site checks that it can run; absent: none (an older host). */
   siteChecks: z.array(z.string().max(64)).max(MAX_SITE_CHECKS).optional(),

@@ -2,8 +2,6 @@ import { z } from 'zod';
 import { shortText } from '../names.ts';
 import { LARGE_BYTES, route } from '../route.ts';
 
-/** Measurement of the link between two agents with filler bytes. */
-
 /** Per question, characters of one byte each. */
 export const MAX_PAD = 512 * 1024;
 /** All questions of one host within `LINK_KEPT_MS`. */

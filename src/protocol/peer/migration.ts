@@ -40,7 +40,6 @@ import { linkGrace, wireOffer, wireSession, wireTerms } from '../wire.ts';
  * path or a command of the other host.
  */
 
-/** Migrations in a guest's lineage; older ones are dropped. */
 export const MAX_LINEAGE = 32;
 export const lineage = z.array(migrationId).max(MAX_LINEAGE);
 
@@ -65,7 +64,6 @@ export const admission = z.object({
   driver: z.string().min(1).max(32).optional(),
   /** The user's settings, for the destination's report; absent: an older source. */
   settings: migrationSettings.optional(),
-  /** The guest returns, because its check failed. */
   returns: returns.optional(),
 });
 export type Admission = z.infer<typeof admission>;
@@ -74,7 +72,6 @@ export type Admission = z.infer<typeof admission>;
 export const admitted = z.object({
   moverAddress: address,
   version: z.number().int(),
-  /** The host can receive memory over the wire. */
   wire: wireOffer.optional(),
   /** The host's facts; absent: an older host. */
   host: hostFacts.optional(),
@@ -124,7 +121,7 @@ export const preparation = z.object({
   wire: wireTerms.optional(),
   /** Attachment of the guest's NICs at the source; absent: only the bridges of its description. */
   networks: nicNetworks.optional(),
-  /** The user's mapping: link of the source -> link of the destination. */
+  /** Link of the source -> link of the destination. */
   networkMap: networkMap.optional(),
   /** Places of shared images at the destination. */
   places: z.array(place).max(MAX_PLACES).optional(),
@@ -138,9 +135,7 @@ export type Preparation = z.infer<typeof preparation>;
 export const prepared = z.object({
   /** Where the destination's hypervisor listens for memory. */
   memoryAddress: address,
-  /** Name in the destination's certificate. */
   tlsHostname: hostName,
-  /** The wire session that waits there. */
   wire: wireSession.optional(),
   /** The hypervisor's report of the built machine, parsed by the source's driver. Absent: not compared. */
   machine: z.unknown().optional(),

@@ -15,7 +15,6 @@ import { admission, assessment, preparation, storageAnswer, storageProof } from 
 const asked = { admission: admission.extend({ id: checkId }) };
 export const preflightAdmission = z.object({
   ...asked,
-  /** Ports that the migration needs there at once. */
   ports: z.number().int().min(1).max(16),
 });
 export type PreflightAdmission = z.infer<typeof preflightAdmission>;

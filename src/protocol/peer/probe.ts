@@ -18,7 +18,6 @@ import { LARGE_BYTES, route } from '../route.ts';
 
 const port = z.number().int().min(1).max(65_535);
 
-/** Addresses per guest and watch. */
 export const MAX_ADDRESSES = 8;
 
 /** How a guest is probed; every field has a default. */
@@ -40,7 +39,6 @@ export const probing = z.strictObject({
 });
 export type Probing = z.infer<typeof probing>;
 
-/** Settings of the configuration (`network.probe`). */
 export const guestProbing = probing.extend({
   /** Probing hosts; default: peers that have no part in the migration. */
   hosts: z.array(hostName).max(MAX_PROBES).optional(),
@@ -75,7 +73,6 @@ const wallMs = z.number().nonnegative().max(Number.MAX_SAFE_INTEGER);
 
 export const watchAnswer = z.object({
   watching: z.boolean(),
-  /** Why it is not watched. */
   why: z.string().max(1024).optional(),
   /** Clock of the answering host, ms since 1970; the time of the switch is converted to it. */
   wallMs: wallMs.optional(),
@@ -100,7 +97,6 @@ const count = z.number().int().nonnegative();
 export const seen = z.object({
   kind: probeKind,
   address: ipAddress,
-  /** Between two probes, ms. */
   intervalMs: ms,
   /** Longest time without an answer, ms, and how long before this report it began. */
   gapMs: ms,
@@ -118,7 +114,6 @@ export const seen = z.object({
 });
 export type WatchMeasures = z.infer<typeof seen>;
 
-/** Result of a watch, or why there is none. */
 export const watchResult = z.object({
   seen: seen.optional(),
   notTried: z.string().max(1024).optional(),
@@ -135,7 +130,6 @@ const laterAnswer = z.object({
 });
 export type LaterAnswer = z.infer<typeof laterAnswer>;
 
-/** The destination's answer about an admitted guest to a watching host. */
 export const admittedGuest = z.object({
   guest: guestName,
   from: hostName,
@@ -154,7 +148,6 @@ export type AdmittedGuest = z.infer<typeof admittedGuest>;
 export const watcherLine = z.discriminatedUnion('verb', [
   z.object({
     verb: z.literal('watch'),
-    /** Owner of the process's ports on this host. */
     owner: z.string().min(1).max(128),
     nics: nicNetworks,
     /** From this host's configuration, if only its manager knows its NICs. */

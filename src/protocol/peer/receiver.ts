@@ -12,7 +12,6 @@ import { diskTunnel } from './migration.ts';
 const guestOf = {
   guest: guestName,
   from: hostName,
-  /** Driver of the guest's manager. */
   driver: z.string().min(1).max(32),
 };
 
@@ -42,10 +41,8 @@ export const receiverRequest = z.object({
 export type ReceiverRequest = z.infer<typeof receiverRequest>;
 
 export const receiver = wireSession.extend({
-  /** Where the source's mover opens the session. */
   address,
   place,
-  /** Where it opens the disks' session. */
   disks: diskTunnel.optional(),
 });
 export type Receiver = z.infer<typeof receiver>;

@@ -9,14 +9,12 @@ export const MAX_SEEN = 64;
 export const sightingQuery = z.object({ id: migrationId, uuid: name64.optional() });
 export type SightingQuery = z.infer<typeof sightingQuery>;
 
-/** Other copies and migrations of a guest, besides the named migration. */
 export const sighting = z.object({
   host: hostName,
   /** Since when its records are continuous; it may have lost earlier ones. */
   storeSince: moment.optional(),
   /** Hypervisors of that name or UUID, except the migration's. */
   copies: z.array(z.object({ uuid: name64.optional(), state: guestRunState })).max(MAX_SEEN),
-  /** Other migrations of a guest of that name. */
   moves: z
     .array(
       z.object({

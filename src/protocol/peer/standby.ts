@@ -11,7 +11,6 @@ export const layoutDigest = z
   .max(64)
   .regex(/^[0-9a-f]{64}$/);
 
-/** Stamped images per guest. */
 export const MAX_STAMPS = 64;
 /** Stamps of read-only images, as the guest's host sees them. */
 export const imageStamps = z

@@ -5,7 +5,6 @@ import { epochBody } from './migration.ts';
 
 /** Source mover -> destination mover, once the guest runs there: asks for the host's observations. */
 export const verifyAnswer = z.object({
-  /** Checks made there. */
   checks: z.array(check).max(96),
   /** The hypervisor's report of the machine now, parsed by the source's driver. Absent: not compared. */
   machine: z.unknown().optional(),

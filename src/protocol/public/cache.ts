@@ -3,8 +3,6 @@ import { bytes, guestName, shortText } from '../names.ts';
 import { LIST_BYTES, route } from '../route.ts';
 import { sharing } from '../wire.ts';
 
-/** A host's cache of guests' memory: contents and queries. */
-
 const file = z.string().min(1).max(4096);
 const count = z.number().int().nonnegative();
 
@@ -13,7 +11,6 @@ export const cacheStatus = z.object({
   bytes,
   mostBytes: bytes,
   scope: sharing,
-  /** Why the cache is unusable. */
   unusable: shortText.optional(),
   /** Guest pages, 4096 bytes each. */
   pages: count,

@@ -2,11 +2,11 @@ import { z } from 'zod';
 import { guestName, hostName } from '../names.ts';
 import { check, migrationSettings } from './migration.ts';
 
-/** Settings of a migration to check. Without `to`, every peer of the guest's host is checked. */
+/** Without `to`, every peer of the guest's host is checked. */
 export const checkRequest = migrationSettings.extend({ guest: guestName, to: hostName.optional() });
 export type CheckRequest = z.infer<typeof checkRequest>;
 
-/** A destination and its checks, in the order of a migration. */
+/** In the order of a migration. */
 export const checkedHost = z.object({
   to: hostName,
   /** The worst check; with `refuse` a migration would end at the first refusal. */
@@ -18,7 +18,6 @@ export type CheckedHost = z.infer<typeof checkedHost>;
 export const checkAnswer = z.object({
   guest: guestName,
   from: hostName,
-  /** Best first. */
   hosts: z.array(checkedHost).max(10_000),
 });
 export type CheckAnswer = z.infer<typeof checkAnswer>;

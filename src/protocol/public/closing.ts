@@ -9,7 +9,6 @@ const MAX_GUESTS = 10_000;
 const byHost = z.object({ host: hostName });
 const CLOSING = [...LOOKING, 'GODWIT_HOST_UNKNOWN'] as const;
 
-/** A guest of an open migration to or from this host. */
 const underWay = z.object({
   guest: guestName,
   migration: migrationId,
@@ -29,7 +28,6 @@ export type Occupancy = z.infer<typeof occupancy>;
 /** Longest closing per call, ms. The controller repeats it. */
 export const MAX_CLOSED_MS = 600_000;
 
-/** A fleet request empties a host: the host refuses guests, and reports what is on it. */
 export const closingRoutes = {
   occupancy: route({
     method: 'GET',

@@ -9,6 +9,5 @@ export const compressLevel = z.number().int().min(1).max(20).optional();
 /** Parallel memory streams; 1 is QEMU's single stream. */
 export const streams = z.number().int().min(1).max(16);
 
-/** Stream settings that `auto` chose. */
 export const chosenStream = z.object({ streams, compress: compression, compressLevel });
 export type ChosenStream = z.infer<typeof chosenStream>;

@@ -13,7 +13,6 @@ import type { ErrorCode } from '../../errors.ts';
 import { LOOKING, TAKING_HOLD } from '../route-errors.ts';
 
 const byId = z.object({ id: diskMoveId });
-/** Held, because its journal cannot be read. */
 const HELD = ['GODWIT_JOURNAL_DAMAGED', 'GODWIT_REQUEST_DAMAGED'] as const satisfies ErrorCode[];
 
 export const diskMoveRoutes = {

@@ -10,7 +10,6 @@ const file = z.string().min(1).max(4096);
 
 export const diskMoveRequest = z.object({
   guest: guestName,
-  /** Name in `godwit guest`. */
   disk: z.string().min(1).max(256),
   /** A new file or a directory below one of the host's `storage`, or a unique end of such a path. */
   to: file,
@@ -37,7 +36,6 @@ export function isMoveEnd(state: DiskMoveState): boolean {
   return state === 'done' || state === 'failed' || state === 'cancelled';
 }
 
-/** Progress, and the result after its end. */
 export const diskMoveProgress = z.object({
   id: diskMoveId,
   guest: guestName,
@@ -83,7 +81,6 @@ export const diskMoveResolution = z.object({
   disk: z.string().max(256).optional(),
   from: file.optional(),
   to: file.optional(),
-  /** Why its journal cannot be read. */
   error: serialError,
   /** Typed by the operator: the guest's name, or the id if no file names the guest. */
   confirm: z.string().max(128),

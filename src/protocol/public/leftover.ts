@@ -3,7 +3,6 @@ import { shortText } from '../names.ts';
 import { LOOKING } from '../route-errors.ts';
 import { LIST_BYTES, route } from '../route.ts';
 
-/** One thing that an earlier crash left on a host. */
 export const leftover = z.object({
   kind: z.enum([
     /** A migration's directory in which nothing had begun. */

@@ -43,7 +43,7 @@ export type { ChosenStream, Compression } from './compression.ts';
 export const dataPath = z.enum(['auto', 'native', 'wire']);
 export type DataPath = z.infer<typeof dataPath>;
 
-/** A user's settings; `timeoutMs` bounds every wait. */
+/** `timeoutMs` bounds every wait. */
 export const migrationSettings = z.object({
   mode: mode.default('precopy'),
   /** Longest planned switchover of pre-copy, ms. */
@@ -114,7 +114,6 @@ export const migrationRequest = migrationSettings.extend({
 });
 export type MigrationRequest = z.infer<typeof migrationRequest>;
 
-/** Phases of a migration in order. */
 export const phase = z.enum([
   'planned',
   'checking',
@@ -139,7 +138,6 @@ export type Phase = z.infer<typeof phase>;
 
 /** The memory stream as the hypervisor reports it. */
 export const memorySample = z.object({
-  /** Guest memory in all. */
   totalBytes: bytes,
   /** Bytes left in this round. */
   remainingBytes: bytes,
@@ -159,7 +157,6 @@ export const memorySample = z.object({
   expectedDowntimeMs: ms.optional(),
   /** The hypervisor's figure after the switch, ms. */
   downtimeMs: ms.optional(),
-  /** The hypervisor's total so far, ms. */
   totalMs: ms,
   /** Page requests by the destination in post-copy. */
   pageRequests: z.number().int().nonnegative().default(0),
@@ -168,7 +165,6 @@ export const memorySample = z.object({
 });
 export type MemorySample = z.infer<typeof memorySample>;
 
-/** One line of the live view. */
 export const progress = z.object({
   id: migrationId,
   guest: guestName,
@@ -208,7 +204,6 @@ export const check = z.object({
 });
 export type Check = z.infer<typeof check>;
 
-/** Limits of a report's lists. */
 export const MAX_ROUNDS = 10_000;
 export const MAX_PHASES = 64;
 export const MAX_CHECKS = 256;
@@ -234,7 +229,6 @@ export const report = z.object({
   mode,
   finished: z.enum(['precopy', 'postcopy', 'none', 'unknown']),
   settings: migrationSettings,
-  /** Prediction of a recent plan. */
   prediction: prediction.optional(),
   /** Why there is none; absent in earlier builds, and for a cold move. */
   unpredicted: shortText.optional(),
@@ -271,7 +265,6 @@ export const report = z.object({
   stream: chosenStream.optional(),
   /** Lowest time-dependent cap of its host while it ran (`limits.bandwidth`), bytes/s; absent: none. */
   timedCap: bytes.optional(),
-  /** Figures of the wire; absent on the native path. */
   wire: wireFigures.optional(),
   ...copiedDisks,
   balloon: ballooned.optional(),
@@ -282,16 +275,11 @@ export const report = z.object({
   verified: z.array(check).max(128).optional(),
   /** `returnIfUnhealthy`: state of the check, from the destination. */
   siteCheck: siteCheck.optional(),
-  /** The guest was moved back. */
   returned: returned.optional(),
-  /** This migration moves a guest back. */
   returns: returns.optional(),
-  /** Decisions with their inputs. */
   decisions: z.array(z.object({ atMs: ms, what: shortText, ...steeringRecord.shape })).max(1000),
-  /** Number of takeovers by new movers. */
   takeovers: z.number().int().nonnegative(),
   error: serialError.optional(),
-  /** What could not be undone or removed. */
   leftovers: z.array(serialError).max(MAX_LEFTOVERS).optional(),
   /**
    * Start from the disks at the source at that moment: the memory was lost (`onLost`), or possibly older than the

@@ -5,7 +5,6 @@ import type { GuestInfo } from './hosts/host.ts';
  * Epochs order them: each completed move increases the guest's epoch.
  */
 
-/** Fields that decide which report of a guest is the newest. */
 export type GuestReport = Pick<
   GuestInfo,
   'name' | 'host' | 'uuid' | 'state' | 'manager' | 'epoch' | 'migration' | 'moving'

@@ -64,10 +64,8 @@ const SERVERS: readonly Json[] = [
   { url: 'http://localhost', description: 'The same over the unix socket agent.sock.' },
 ];
 
-/** Servers and authentication of a contract. */
 export interface Face {
   readonly servers: readonly Json[];
-  /** Further notes on errors. */
   readonly errors?: string;
   readonly schemes: Json;
   readonly access: Readonly<Record<Route['access'], string>>;
@@ -86,7 +84,7 @@ const AGENT: Face = {
   notTaken: ['GODWIT_REQUEST_FORGED'],
 };
 
-/** A contract as an OpenAPI 3.1 document. Named schemas become components. */
+/** Named schemas become components. */
 export function openApi(contract: Contract, title: string, face: Face = AGENT): Json {
   const schemas = new Schemas();
   const refusals: Record<string, Json> = {};
@@ -114,7 +112,6 @@ export function openApi(contract: Contract, title: string, face: Face = AGENT): 
   };
 }
 
-/** Shared parts of operations, referenced by name. */
 interface Components {
   readonly schemas: Schemas;
   readonly refusals: Record<string, Json>;
@@ -195,7 +192,6 @@ function fields(schemas: Schemas, schema: z.ZodObject, place: 'path' | 'query'):
   }));
 }
 
-/** JSON schemas of messages; collects the named ones. */
 class Schemas {
   readonly components: Record<string, unknown> = {};
 

@@ -3,11 +3,10 @@ import { epoch } from '../names.ts';
 
 export const requestId = z.string().regex(/^[rw]-[0-9a-z]{8,32}$/, 'the id of a request: r-...');
 
-/** A controller's request, and the epoch of its claim. */
 export const order = z.object({ request: requestId, epoch });
 export type Order = z.infer<typeof order>;
 
-/** Query of an order; only controllers must and may send it. */
+/** Only controllers must and may send it. */
 export const orderQuery = {
   order: requestId.optional(),
   epoch: z

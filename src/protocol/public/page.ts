@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 
-/** Items per page, and pages per list. */
 export const MAX_PER_PAGE = 1000;
 const MAX_PAGES = 100;
 
@@ -11,7 +10,6 @@ export const cursor = z
   .max(1024)
   .regex(/^[A-Za-z0-9_-]{1,1024}$/, 'a cursor that a page ended with');
 
-/** Common query of lists. */
 export function pageQuery(usual: number) {
   return {
     limit: z.coerce.number().int().min(1).max(MAX_PER_PAGE).default(usual),
@@ -26,7 +24,6 @@ export interface PageAsked {
 
 export interface Page<T> {
   readonly items: T[];
-  /** The cursor of the next page; absent on the last one. */
   readonly next?: string;
 }
 

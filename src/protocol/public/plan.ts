@@ -5,19 +5,15 @@ import { guestLoad } from './hosts/guest-load.ts';
 import { chosenStream, migrationSettings, streamMode } from './migration.ts';
 import { guestMeasure, linkMeasure, prediction } from './prediction.ts';
 
-/** A plan: a migration's checks and expected cost. */
-
 export const planRequest = migrationSettings.extend({
   guest: guestName,
   to: hostName,
-  /** Also plans alternatives. */
   compare: z.boolean().optional(),
   /** The caller's value for the link, which is not measured then. */
   link: linkMeasure.optional(),
 });
 export type PlanRequest = z.infer<typeof planRequest>;
 
-/** A way to move, with its prediction. */
 export const planOption = prediction.extend({
   mode: streamMode,
   path: z.enum(['native', 'wire']),
@@ -37,7 +33,6 @@ export const planAnswer = z.object({
   unmeasured: shortText.optional(),
   /** Absent if its rate is unknown. */
   link: linkMeasure.optional(),
-  /** Why the link was not measured. */
   linkUnmeasured: shortText.optional(),
   /** For the requested settings. Absent if a check refuses, or the guest could not be measured. */
   prediction: planOption.optional(),

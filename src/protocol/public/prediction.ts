@@ -3,8 +3,6 @@ import { diskRequests, nodeName } from '../disk.ts';
 import { bytes, moment, ms, shortText } from '../names.ts';
 import { steeringRecord } from './steering.ts';
 
-/** A migration's expected cost, and its basis. */
-
 const share = z.number().min(0).max(1);
 
 /** Guest memory written within a window; pages written twice count once. */
@@ -29,12 +27,10 @@ export const pageMix = z.object({
 });
 export type PageMix = z.infer<typeof pageMix>;
 
-/** Measurements of a running guest from outside. */
 export const guestMeasure = z.object({
   /** `pages`: a sample of pages was compared; `hypervisor`: the hypervisor measured. */
   how: z.enum(['pages', 'hypervisor']),
   memoryBytes: bytes,
-  /** Number of sampled pages. */
   pages: z.number().int().nonnegative().max(1_000_000),
   /** By window, shortest first. */
   curve: z.array(curvePoint).max(16),
@@ -45,9 +41,7 @@ export const guestMeasure = z.object({
 });
 export type GuestMeasure = z.infer<typeof guestMeasure>;
 
-/** The link to the destination. */
 export const linkMeasure = z.object({
-  /** bytes/s. */
   rate: bytes,
   /** `measured`: between the agents; `seen`: by an earlier migration; `configured`: from `wire.rates`. */
   how: z.enum(['measured', 'seen', 'configured']),
@@ -78,9 +72,7 @@ export type PlannedStep = z.infer<typeof plannedStep>;
 /** Listed steps of the steering. A strategy has fewer, unless a guest keeps regaining its speed. */
 export const MAX_STEPS = 32;
 
-/** Expected steering of a migration. */
 const plannedSteering = z.object({
-  /** The requested strategy or the mode's. */
   strategy: z.string().max(64),
   /** `timeout`: pre-copy continues until the time is over. */
   ends: z.enum(['precopy', 'postcopy', 'given-up', 'timeout']),
@@ -101,7 +93,6 @@ const expectedRequests = z.object({
 });
 export type ExpectedRequests = z.infer<typeof expectedRequests>;
 
-/** One number for each compared figure. */
 const ofFigures = (amount: z.ZodNumber) =>
   z.object({ bytes: amount, totalMs: amount, memoryMs: amount, downtimeMs: amount }).partial();
 
@@ -172,15 +163,12 @@ export const effects = z.object({
 });
 export type Effects = z.infer<typeof effects>;
 
-/** Prediction of a migration. */
 export const prediction = z.object({
   /** Share of results that each range should contain. */
   level: share,
-  /** Memory over the link. */
   bytes: range,
   /** The whole migration, ms; without copies of disks if `disks` is absent. */
   totalMs: range,
-  /** The memory phase. */
   memoryMs: range,
   rounds: range,
   /**

@@ -14,7 +14,6 @@ const count = z.number().int().nonnegative();
 const waits = z.object({ count: z.number().int().positive(), p50Ms: ms, p99Ms: ms });
 /** Longest probing after a move, ms. */
 export const MAX_LATER_MS = 600_000;
-/** Answers after the migration, with slower probing. */
 export const later = z.object({
   /** Absent if it never answered. */
   waits: waits.optional(),
@@ -41,7 +40,6 @@ export const latency = z.object({
 });
 export type Latency = z.infer<typeof latency>;
 
-/** One watching host in a migration's report. */
 export const probeReport = z.object({
   host: hostName,
   kind: probeKind.optional(),
@@ -62,7 +60,6 @@ export const probeReport = z.object({
   /** Duration of the later probing, ms, or why there is none. */
   goesOnMs: ms.optional(),
   goesNot: z.string().max(1024).optional(),
-  /** Why there are no figures. */
   notTried: z.string().max(1024).optional(),
 });
 export type ProbeReport = z.infer<typeof probeReport>;

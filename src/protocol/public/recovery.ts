@@ -5,7 +5,6 @@ import { LARGE_BYTES, LIST_BYTES, route } from '../route.ts';
 import { check } from './migration.ts';
 import { orderQuery } from './order.ts';
 
-/** Identifies a description that an operator was shown. */
 export const descriptionNumber = z
   .string()
   .max(16)
@@ -30,14 +29,11 @@ export const standby = z.object({
 export type Standby = z.infer<typeof standby>;
 
 export const MAX_STANDBYS = 4096;
-/** Guests of one host. */
 export const MAX_OF_ONE_SOURCE = 1024;
-/** Further dead hosts of one recovery. */
 const MAX_OFF = 64;
 
 export const recoveryRequest = z.object({
   guest: guestName,
-  /** The host on which it ran. */
   from: hostName,
   /** Further silent hosts to be proved off, since the guest could be there. */
   off: z.array(hostName).max(MAX_OFF).default([]),

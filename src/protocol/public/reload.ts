@@ -2,12 +2,11 @@ import { z } from 'zod';
 import { shortText } from '../names.ts';
 import { REPORT_BYTES, route } from '../route.ts';
 
-/** Setting names in one answer; further ones are left out. */
 export const MAX_SETTINGS = 256;
 
 const settings = z.array(z.string().max(1024)).max(MAX_SETTINGS);
 
-/** Result of a reload; settings by name, such as `limits.migrationsIn`. */
+/** Settings by name, such as `limits.migrationsIn`. */
 export const reloaded = z.object({
   file: z.string().max(4096),
   /** Changed settings that are now in force. */

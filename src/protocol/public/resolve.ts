@@ -5,15 +5,13 @@ import { epoch, guestName, hostName, migrationId, shortText } from '../names.ts'
 import { name64 } from './hosts/host.ts';
 import { siteCheck } from './site-check.ts';
 
-/** Messages about a migration on which an operator must decide. */
-
 /** `elsewhere`: another host has the guest, and the source's copy is given up. */
 export const runAt = z.enum(['source', 'destination', 'elsewhere']);
 export type RunAt = z.infer<typeof runAt>;
 export const runAtSide = runAt.exclude(['elsewhere']);
 export type RunAtSide = z.infer<typeof runAtSide>;
 
-/** One host's side of a migration: its journal, and a new query of its hypervisor. */
+/** The hypervisor is queried again. */
 export const sideView = z.object({
   id: migrationId,
   guest: guestName,
@@ -42,17 +40,14 @@ export const sideView = z.object({
   unsure: z.boolean(),
   /** Destination: by its journal the guest has run there. Absent: not reported. */
   hasRun: z.boolean().optional(),
-  /** A mover works on this side now. */
   moverAlive: z.boolean(),
   error: serialError.optional(),
-  /** The guest's UUID, if known. */
   uuid: name64.optional(),
   /** Destination: state of the site's check. */
   siteCheck: siteCheck.optional(),
 });
 export type SideView = z.infer<typeof sideView>;
 
-/** A host that did not answer about a guest. */
 export const unasked = z.object({ host: hostName, why: shortText });
 export type SilentHost = z.infer<typeof unasked>;
 
@@ -73,9 +68,7 @@ export const answer = z.object({
   runAt,
   verdict: z.enum(['safe', 'risky', 'unknown', 'waits', 'wrong']),
   why: shortText,
-  /** Consequences of a wrong answer. */
   risks: z.array(shortText).max(8),
-  /** Its grounds. */
   proof: z.enum(['ask', 'observed', 'none']),
 });
 export type Answer = z.infer<typeof answer>;
@@ -95,7 +88,6 @@ export const resolution = z.object({
       why: shortText.optional(),
     })
     .optional(),
-  /** Why the other host could not be asked. */
   unreachable: shortText.optional(),
   /** This host has a fencing hook, which is called before an operator must insist. */
   fencing: z.boolean(),
@@ -105,14 +97,12 @@ export const resolution = z.object({
   unasked: z.array(unasked).max(1024).optional(),
   /** Hosts that an insisting operator must answer for, and their evidence. */
   inDoubt: answersFor.optional(),
-  /** The safe answer, if there is one. */
   safe: runAt.optional(),
 });
 export type Resolution = z.infer<typeof resolution>;
 
 export const resolveRequest = z.object({
   runAt,
-  /** The guest's name, typed by the operator. */
   confirm: z.string().max(128),
   /** The operator has made sure of the other host; required without a proof. */
   iKnow: z.boolean().default(false),

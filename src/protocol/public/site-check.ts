@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { migrationId, moment, shortText } from '../names.ts';
 
-/** A site's check of a moved guest, by its name among a host's hooks. */
 export const siteCheckName = z
   .string()
   .regex(
@@ -19,7 +18,6 @@ export type ReturnIfUnhealthy = z.infer<typeof returnIfUnhealthy>;
 export const returns = z.object({ migration: migrationId, why: shortText });
 export type Returns = z.infer<typeof returns>;
 
-/** State of a site's check at the destination. */
 export const siteCheck = z.object({
   state: z.enum(['watching', 'returning', 'returned', 'passed', 'failed', 'cancelled', 'moved-on']),
   untilAt: moment,
@@ -27,7 +25,6 @@ export const siteCheck = z.object({
   failures: z.number().int().nonnegative(),
   /** The last result, or why the guest returns or stays. */
   why: shortText.optional(),
-  /** The migration that moves the guest back. */
   migration: migrationId.optional(),
 });
 export type SiteCheck = z.infer<typeof siteCheck>;

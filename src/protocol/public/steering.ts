@@ -8,12 +8,11 @@ export const STEERING_MEASURES = ['downtime', 'throttle', 'postcopy'] as const;
 const steeringMeasure = z.enum(STEERING_MEASURES);
 export type SteeringMeasure = z.infer<typeof steeringMeasure>;
 
-/** A strategy: its measures in order, and its patience. Unknown fields are refused. */
+/** Unknown fields are refused. */
 export const steeringStrategy = z.strictObject({
   name: z
     .string()
     .regex(/^[a-z][a-z0-9-]{0,31}$/, 'a name of a-z, 0-9 and - that begins with a letter'),
-  /** Default of the longest downtime, ms. */
   maxDowntimeMs: z.number().int().min(1).max(60_000).default(100),
   /** Measures in order; empty: none. */
   measures: z.array(steeringMeasure).max(STEERING_MEASURES.length).default([]),
@@ -47,7 +46,6 @@ export type StrategyName = (typeof STRATEGY_NAMES)[number];
 
 const LADDER = [0.25, 0.5, 0.75, 1];
 
-/** Built-in strategies. */
 export const STRATEGIES: Readonly<Record<StrategyName, SteeringStrategy>> = {
   /** Never touches the guest, and gives up early. */
   gentle: steeringStrategy.parse({ name: 'gentle', giveUpRounds: 3 }),
@@ -95,12 +93,10 @@ export function strategyNamed(asked: Steering): SteeringStrategy {
   return typeof asked === 'string' ? STRATEGIES[asked] : asked;
 }
 
-/** The mode that a strategy needs. */
 export function modeOf({ measures }: Pick<SteeringStrategy, 'measures'>): 'precopy' | 'hybrid' {
   return measures.includes('postcopy') ? 'hybrid' : 'precopy';
 }
 
-/** Reason of a decision. */
 const steeringRule = z.enum([
   /** Post-copy from the start was requested. */
   'at-once',
@@ -121,7 +117,6 @@ const steeringRule = z.enum([
 ]);
 export type SteeringRule = z.infer<typeof steeringRule>;
 
-/** Inputs of a decision. */
 const steeringInputs = z.object({
   round: z.number().int().nonnegative(),
   remainingBytes: bytes,
@@ -135,7 +130,6 @@ const steeringInputs = z.object({
   writeRate: bytes.optional(),
   /** Remaining memory at the start of the round, ms by the link. */
   expectedDowntimeMs: ms,
-  /** Rounds without a new minimum. */
   stalledRounds: z.number().int().nonnegative(),
   /** ms until the permitted time is over. */
   leftMs: ms,
@@ -150,7 +144,6 @@ const steeringChange = z.object({
 });
 export type SteeringChange = z.infer<typeof steeringChange>;
 
-/** A decision of the steering in a report. */
 export const steeringRecord = z.object({
   rule: steeringRule.optional(),
   inputs: steeringInputs.optional(),

@@ -4,8 +4,6 @@ import { route } from '../../route.ts';
 import { LOOKING } from '../../route-errors.ts';
 import { MAX_BYTES_PER_S } from './load.ts';
 
-/** A guest's load, as its host sees it from outside. */
-
 /** Kept hours: a week. */
 export const MAX_LOAD_HOURS = 7 * 24;
 
@@ -18,7 +16,6 @@ export const guestRates = z.object({
   /** Storage reads and writes of its hypervisor. */
   readBytesPerS: perS.optional(),
   writtenBytesPerS: perS.optional(),
-  /** Traffic of its NICs. */
   inBytesPerS: perS.optional(),
   outBytesPerS: perS.optional(),
 });
@@ -28,7 +25,6 @@ export type GuestRates = z.infer<typeof guestRates>;
 export const loadHour = guestRates.extend({
   /** A full hour of UTC. */
   from: moment,
-  /** Observed time. */
   overMs: ms,
   /** Mean dirty rate of the measurements in this hour; absent without one. */
   dirtyBytesPerS: perS.optional(),

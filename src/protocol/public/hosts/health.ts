@@ -3,7 +3,7 @@ import { moment, shortText } from '../../names.ts';
 
 const HEALTH_KINDS = ['memory', 'disk', 'temperature', 'link'] as const;
 
-/** A signal of a host's hardware. `failing`: not reliable; `warning`: it may fail. */
+/** `failing`: not reliable; `warning`: it may fail. */
 export const healthSignal = z.object({
   kind: z.enum(HEALTH_KINDS),
   level: z.enum(['warning', 'failing']),
@@ -16,7 +16,6 @@ export type HealthSignal = z.infer<typeof healthSignal>;
 export const MAX_SIGNALS = 64;
 
 export const hostHealth = z.object({
-  /** Time of the last look, by the host's clock. */
   at: moment,
   /** Worst first; empty: no known fault. */
   signals: z.array(healthSignal).max(MAX_SIGNALS),

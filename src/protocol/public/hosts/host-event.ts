@@ -16,15 +16,12 @@ const hostNews = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ready') }),
   /** Events since the given id were lost: read the lists again. */
   z.object({ type: z.literal('lost') }),
-  /** A new or changed guest. */
   z.object({ type: z.literal('guest'), guest: guestInfo }),
   /** `left`: it moved to another host; the report is valid until that host reports it. Absent in earlier builds. */
   z.object({ type: z.literal('guest-gone'), name: guestName, left: guestInfo.optional() }),
-  /** A migration with a new phase. */
   z.object({ type: z.literal('migration'), migration: progress }),
   /** The host's load, every 10 s, on request. */
   z.object({ type: z.literal('load'), load: hostLoad }),
-  /** A new or changed host of this agent's manager. */
   z.object({ type: z.literal('managed-host'), host: managedHost }),
   z.object({ type: z.literal('managed-host-gone'), name: hostName }),
   /** The manager answers again or fell silent; reports of its hosts and guests are then old. */

@@ -13,7 +13,6 @@ import {
 } from '../../names.ts';
 
 export const name64 = z.string().max(128);
-/** Fits the database's 32 bits. */
 export const cores = z.number().int().nonnegative().max(1_000_000);
 
 /** Which side of a migration runs the guest, as far as the reporter knows. */
@@ -29,11 +28,10 @@ export const hypervisorInfo = z.object({
 });
 export type HypervisorInfo = z.infer<typeof hypervisorInfo>;
 
-/** A host's facts; `godwit hosts`. */
+/** `godwit hosts`. */
 export const hostInfo = z.object({
   name: hostName,
   address,
-  /** From its configuration. */
   site: siteName.optional(),
   version: name64,
   /** The kernel's boot id, new after each start. */
@@ -90,7 +88,7 @@ export const guestRunState = z.enum([
 ]);
 export type GuestRunState = z.infer<typeof guestRunState>;
 
-/** A guest of this host; `godwit guests`. */
+/** `godwit guests`. */
 export const guestInfo = z.object({
   name: guestName,
   /** Its own name, if that is invalid here and `name` was derived from it. */
@@ -109,7 +107,6 @@ export const guestInfo = z.object({
   accelerator: name64.optional(),
   /** Another program that manages it (libvirt, Proxmox...): it is listed but not moved here. */
   manager: name64.optional(),
-  /** Labels from its host and its manager. */
   labels: labels.optional(),
   nics: z
     .array(z.object({ id: name64, mac: name64, bridge: name64.optional() }))

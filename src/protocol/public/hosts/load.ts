@@ -18,7 +18,7 @@ export const hostLoad = z.object({
     cores: z.number().int().positive().max(1_000_000),
     /** Share of all cores in use. */
     used: share,
-    /** Share of all cores that was requested, but used by the machine's own host. */
+    /** Share of all cores that was requested, but taken by the hypervisor under this host. */
     steal: share,
   }),
   /** Share of time in which at least one task (`some`) or all active ones (`full`) waited (PSI). */
@@ -37,7 +37,6 @@ export const hostLoad = z.object({
   disk: z.object({ readBytesPerS: perS, writeBytesPerS: perS }),
   /** Hardware health; absent before the first look. */
   health: hostHealth.optional(),
-  /** Guests with a known process. */
   guests: z
     .array(
       z.object({

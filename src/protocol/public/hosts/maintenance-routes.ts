@@ -5,10 +5,8 @@ import { route } from '../../route.ts';
 import { closingRoutes } from '../closing.ts';
 import { maintenanceSight } from './managed-host.ts';
 
-/** Errors about the host and its manager. */
 const MAINTAINING = [...LOOKING, 'GODWIT_HOST_UNKNOWN', 'GODWIT_CAPABILITY'] as const;
 
-/** Takes a host out of use and back, by its agent or its manager. */
 export const maintenanceRoutes = {
   ...closingRoutes,
   maintenanceMode: route({

@@ -25,7 +25,6 @@ export const powerMode = z.object({
 });
 export type PowerMode = z.infer<typeof powerMode>;
 
-/** Present state of a host's maintenance mode. */
 export const maintenanceSight = z.object({
   state: z.enum(['out', 'entering', 'in', 'leaving']),
   /** The last attempt failed or was cancelled, in the manager's words. Only with `out`. */

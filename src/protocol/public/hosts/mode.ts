@@ -8,7 +8,6 @@ export type StreamMode = z.infer<typeof streamMode>;
 export const mode = z.enum([...streamMode.options, 'cold']);
 export type Mode = z.infer<typeof mode>;
 
-/** Stream settings of a mode; a cold move sends no memory. */
 export function streamModeOf(asked: Mode): StreamMode {
   return asked === 'cold' ? 'precopy' : asked;
 }

@@ -10,7 +10,6 @@ const features = z.array(name64).max(1024);
 /** Processors that a hypervisor can give a guest, with one accelerator. */
 export const processorOffer = z.object({
   driver: name64,
-  /** Version of the hypervisor. */
   version: name64,
   accelerator: name64,
   /** As a guest sees it. */
@@ -22,7 +21,6 @@ export const processorOffer = z.object({
 });
 export type ProcessorOffer = z.infer<typeof processorOffer>;
 
-/** A running guest's processor. */
 const guestProcessor = z.object({
   guest: name64,
   driver: name64,
@@ -60,7 +58,6 @@ export const baselineAnswer = z.object({
         driver: name64,
         accelerator: name64,
         baseline: baseline.optional(),
-        /** Why there is none. */
         why: shortText.optional(),
         hosts: z
           .array(
@@ -83,7 +80,6 @@ export const baselineAnswer = z.object({
               host: hostName,
               /** Features beyond the baseline; empty: it fits. */
               beyond: features,
-              /** It has another vendor. */
               isForeign: z.boolean(),
             }),
           )
