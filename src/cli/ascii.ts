@@ -1,6 +1,5 @@
 import { contextWith, type Context, type Output } from './context.ts';
 
-/** Unicode marks and their ASCII replacements. */
 export const PLAIN: Readonly<Record<string, string>> = {
   '✔': '+',
   '✘': 'x',

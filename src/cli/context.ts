@@ -11,7 +11,6 @@ export interface Output {
 
 export type InterruptSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 
-/** How to reach an agent, as typed; see connection/connect.ts. */
 export interface ConnectionFlags {
   readonly agent?: string | undefined;
   readonly lab?: string | undefined;
@@ -32,13 +31,11 @@ export interface Context {
   readonly err: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
-  /** Connects to agents by the flags, the environment or a running lab. */
   connect(flags: ConnectionFlags): Promise<AgentSet>;
   /** Calls back on each Ctrl-C, SIGTERM and SIGHUP instead of ending; returns a function that unsubscribes. */
   onInterrupt(listener: (signal: InterruptSignal) => void): () => void;
   /** Reads a typed line; undefined without a terminal, and after `signal` aborts. */
   readonly readLine?: ((signal: AbortSignal) => Promise<string | undefined>) | undefined;
-  /** Reads a password without echo. */
   readonly hiddenLine?:
     | ((question: string, signal: AbortSignal) => Promise<string | undefined>)
     | undefined;

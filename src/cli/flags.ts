@@ -2,7 +2,6 @@ import type { Flag } from './verb.ts';
 
 /** Flags shared by verbs of several groups. Data only: the help must not cost an import. */
 
-/** Output format of a list. */
 export const LIST = {
   output: {
     kind: 'choice',

@@ -69,7 +69,6 @@ function withCauses(context: Context): Context {
   return contextWith(context, { env: { ...context.env, GODWIT_DEBUG: '1' } });
 }
 
-/** The notation of `-o` in any spelling. */
 function notationOf(argv: readonly string[]): 'json' | 'yaml' | undefined {
   return argv
     .map((word, index) =>
@@ -129,7 +128,6 @@ export function readInput({ verb, words, options }: VerbInvocation): Input {
   return { args, flags, connection: connection satisfies ConnectionFlags, json } as Input;
 }
 
-/** Whether `--output` names a notation of --json. */
 function isNotation(output: unknown): output is 'json' | 'yaml' {
   return output === 'json' || output === 'yaml';
 }
@@ -180,7 +178,6 @@ function mustKnowHelpOf(program: Command, [first, word]: readonly string[]): voi
   if (!isThere) throw unknownVerb(program, word);
 }
 
-/** The deepest command in the line. */
 function commandOf(program: Command, argv: readonly string[]): Command {
   let command = program;
   for (const word of argv) {

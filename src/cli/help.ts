@@ -21,7 +21,6 @@ const MAX_WIDTH = 100;
 const MAX_NAME = 26;
 const MIN_TEXT = 20;
 
-/** The first screen: verbs by section, one line each. */
 export function firstScreen(table: readonly Entry[], columns: number): string {
   const shown = table.filter(({ isMain }) => isMain === true);
   return [
@@ -33,7 +32,6 @@ export function firstScreen(table: readonly Entry[], columns: number): string {
     .join('\n');
 }
 
-/** Every verb, the variables and the exit codes. */
 export function wholeHelp(table: readonly Entry[], columns: number): string {
   return [
     'Usage: godwit <verb> [flags]',
@@ -126,7 +124,6 @@ const GROUPS: readonly FlagGroup[] = [
   'Connection',
 ];
 
-/** Visible flags by group. */
 export function flagGroups(spec: Spec): [string, [string, Flag][]][] {
   const all = { ...flagsOf(spec), help: HELP_FLAG };
   const shown = Object.entries(all).filter(([, flag]) => flag.hidden !== true);
@@ -177,7 +174,6 @@ function listText(
   return [title, ...rows.map(([name, text]) => rowText(name, text, widest, columns))].join('\n');
 }
 
-/** `  name  text` with a hanging indent. */
 function rowText(name: string, text: string, widest: number, columns: number): string {
   const indent = widest + 4;
   const room = Math.max(MIN_TEXT, within(columns) - indent);

@@ -2,7 +2,6 @@ import { constants } from 'node:os';
 import { toGodwitError } from '../errors.ts';
 import type { Context, InterruptSignal } from './context.ts';
 
-/** Controls of a live view. */
 export interface WatchControls {
   /** The consequence of cancelling; absent if it cannot be cancelled from here. */
   readonly cancelled?: string;
@@ -14,9 +13,7 @@ export interface WatchControls {
   readonly leave: () => void;
 }
 
-/** Result of handling signals. */
 export interface Interrupts {
-  /** The signal that ended the view. */
   readonly left: InterruptSignal | undefined;
   readonly isCancelling: boolean;
   stop(): void;
@@ -81,7 +78,6 @@ export function exitOfSignal(signal: InterruptSignal): number {
   return 128 + constants.signals[signal];
 }
 
-/** Describes what continues after detaching. */
 export function leftWords(what: string, id: string, isCancelling: boolean): string {
   return isCancelling
     ? `Stopped watching: the cancel that was asked for goes on. \`godwit watch ${id}\` follows it.\n`

@@ -14,7 +14,6 @@ import {
   type VerbGroup,
 } from './verb.ts';
 
-/** A requested verb with its words as typed. */
 export interface VerbInvocation {
   readonly verb: Verb;
   readonly words: readonly (string | readonly string[] | undefined)[];
@@ -44,7 +43,6 @@ export async function buildProgram(
   return program;
 }
 
-/** `godwit help --all` */
 export function asksForAll(argv: readonly string[]): boolean {
   return argv.length === 2 && argv[0] === 'help' && argv[1] === '--all';
 }

@@ -5,7 +5,6 @@ import { addAbortSignal } from 'node:stream';
 import { systemClock } from '../clock.ts';
 import type { Context, InterruptSignal, Output } from './context.ts';
 
-/** The context of the real program. */
 export function systemContext(): Context {
   // A reader that closes the pipe (`godwit guests | head -1`) ends the program quietly.
   process.stdout.on('error', endOnClosedPipe);

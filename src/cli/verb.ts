@@ -1,6 +1,5 @@
 import type { ConnectionFlags, Context } from './context.ts';
 
-/** Kind of a word, for completion and parsing. */
 export type WordKind = 'text' | 'file' | 'host' | 'guest' | 'migration' | 'context';
 export type NumberKind = 'count' | 'bytes' | 'rate' | 'duration';
 
@@ -36,7 +35,6 @@ export interface Flag {
   readonly choices?: readonly string[];
   /** Default as typed, shown in the help. */
   readonly preset?: string;
-  /** Its one-letter form. */
   readonly short?: string;
   /** The value may be omitted and is then ''. */
   readonly optionalValue?: boolean;
@@ -51,9 +49,7 @@ export interface Spec {
   /** Names in other tools. */
   readonly aliases?: readonly string[];
   readonly summary: string;
-  /** Additional text for `--help`. */
   readonly details?: string;
-  /** In order. */
   readonly args?: Readonly<Record<string, Argument>>;
   /** By name in camel case: `maxDowntime` is `--max-downtime`. */
   readonly flags?: Readonly<Record<string, Flag>>;
@@ -92,7 +88,6 @@ type ArgumentValues<T> = {
     : never;
 };
 
-/** Parsed command line of the verb `S`. */
 export interface Input<S extends Spec = Spec> {
   readonly args: ArgumentValues<NonNullable<S['args']>>;
   readonly flags: Values<NonNullable<S['flags']>>;
@@ -103,16 +98,13 @@ export interface Input<S extends Spec = Spec> {
 /** Runs a verb. Returns the exit code (0 by default); throws errors of the table. */
 export type Run<S extends Spec> = (input: Input<S>, context: Context) => Promise<number | void>;
 
-/** Place of a verb or group in the help. */
 interface Place {
   readonly section?: string;
-  /** On the first screen. */
   readonly isMain?: boolean;
 }
 
 export interface Verb extends Place {
   readonly spec: Spec;
-  /** Imports the implementation on demand. */
   readonly load: () => Promise<{ readonly run: Run<Spec> }>;
 }
 
@@ -143,7 +135,6 @@ export function verb<S extends Spec>(
   return { spec: given, load };
 }
 
-/** `maxDowntime` -> `max-downtime` */
 export function kebab(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

@@ -87,7 +87,6 @@ function lastRows(lines: readonly string[], columns: number): number[] {
   return lines.map((line) => (rows += Math.max(1, Math.ceil(width(line) / columns))));
 }
 
-/** Redraws the list in place, as far as the terminal has rows. */
 function inPlace({ out }: Context): Show {
   const screen = new Screen(out);
   return (found) => {

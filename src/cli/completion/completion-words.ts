@@ -8,7 +8,6 @@ import {
   type VerbGroup,
 } from '../verb.ts';
 
-/** Possible completions of a word. */
 export type Words =
   | { readonly kind: 'list'; readonly words: readonly string[] }
   /** Queried at completion time, because names change. */
@@ -16,7 +15,6 @@ export type Words =
   | { readonly kind: 'files' }
   | { readonly kind: 'nothing' };
 
-/** A verb (or `group verb`) for completion. */
 export interface Completable {
   /** `migrate`, `pki issue` */
   readonly path: string;
@@ -82,7 +80,6 @@ function wordsOf(what: Pick<Flag, 'kind' | 'choices'>): Words {
   }
 }
 
-/** Possible first words: verbs and groups. */
 export function firstWords(
   verbs: readonly Completable[],
   groups: ReadonlyMap<string, readonly string[]>,

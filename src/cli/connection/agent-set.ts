@@ -11,7 +11,6 @@ export interface Endpoint {
   readonly api: AgentApi;
 }
 
-/** Agents that this command line may use. */
 export interface AgentSet {
   readonly endpoints: readonly [Endpoint, ...Endpoint[]];
   /** Another host's agent, if a certificate for it is available. */
@@ -21,7 +20,6 @@ export interface AgentSet {
   close(): void;
 }
 
-/** A controller that locates guests and migrations. */
 export interface Directory {
   /** Agents of all hosts with a guest of this name; a moving guest is at its source. */
   homes(guest: string): Promise<readonly Endpoint[]>;
@@ -58,20 +56,18 @@ export async function reachHost(fleet: AgentSet, host: string): Promise<Endpoint
   return address === undefined ? undefined : fleet.reach(host, address);
 }
 
-/** Tells the user how to reach another host's agent. */
 export function howToReach(host: string): string {
   return `run this there, or give a certificate of yours, with which ${host} is asked: --cert, --key and --ca, or a context that has one.`;
 }
 
-/** Reports of hosts, and the hosts without one. */
 export interface HostAnswers<T> {
   readonly items: T[];
   readonly missing: readonly SilentHost[];
 }
 
 /**
- * Reports of all hosts. A single agent is asked for its peers, too; several agents are all there are, and each is asked
- * for its own host. Rejects with the last error if no agent answers.
+ * A single agent is asked for its peers, too; several agents are all there are, and each is asked for its own host.
+ * Rejects with the last error if no agent answers.
  */
 export async function askAll<T>(
   fleet: AgentSet,
@@ -93,7 +89,6 @@ export async function askAll<T>(
   };
 }
 
-/** Hosts named in an error. */
 export const MAX_NAMED = 20;
 
 /** Reports that `what` lacks these hosts' data; undefined if all answered. `hint` replaces the error's. */

@@ -115,7 +115,6 @@ async function findCandidates(
   throw nobody();
 }
 
-/** A manager's agent, through its controller. */
 async function managerCandidate(
   manager: string,
   flags: ConnectionFlags,
@@ -142,7 +141,6 @@ async function managerCandidate(
   );
 }
 
-/** All managers' agents of a controller. */
 async function managersOf(where: string, flags: ConnectionFlags, env: Env): Promise<Candidate[]> {
   const transport = transportTo(where, flags, env);
   const { api, close } = client(controllerContract, transport);

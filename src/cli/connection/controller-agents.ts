@@ -8,8 +8,6 @@ import type { Context, ConnectionFlags } from '../context.ts';
 import type { AgentSet, Directory, Endpoint } from './agent-set.ts';
 import { transportTo } from './controller-place.ts';
 
-/** Agents of a controller's hosts and managers, called through the controller. */
-
 type ControllerApi = Api<typeof controllerContract>;
 
 /** GODWIT_UNREACHABLE if the controller reports no host as up and has no manager. */
@@ -62,7 +60,6 @@ function noAgent(where: string, transport: Transport): Error {
   );
 }
 
-/** Locates guests and migrations with the controller. */
 function makeDirectory(api: ControllerApi, reach: (host: string) => Endpoint): Directory {
   return {
     homes: async (guest) => {

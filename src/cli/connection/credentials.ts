@@ -39,7 +39,6 @@ export function namedAgent(
 /** File names in a folder of certificates, by preference: a person's before a host's. */
 const OWN_NAMES = ['operator', 'viewer', 'client', 'host'];
 
-/** Contents of the files from the flags or `folder`. */
 export function credentials(
   flags: ConnectionFlags,
   folder: string | undefined,

@@ -53,7 +53,6 @@ export function labDirectory(name: string): string {
   return path.join(labsDirectory(), checkLabName(name));
 }
 
-/** Directory and agent socket of a lab's host. */
 export function labHostPlace(
   name: string,
   host: string,

@@ -3,7 +3,6 @@ import path from 'node:path';
 import { z } from 'zod';
 import { godwitError } from '../../errors.ts';
 
-/** Possible places of this host's agent's configuration and socket. */
 export interface OwnPlaces {
   /** Its `stateDir` has the socket. */
   readonly config: string;

@@ -9,11 +9,10 @@ export interface Outcome {
   readonly status: number | undefined;
   readonly stdout: string;
   readonly stderr: string;
-  /** Why there is no status. */
   readonly problem: string | undefined;
 }
 
-/** Runs a program, with a deadline. Never rejects. */
+/** Never rejects. */
 export function tryProgram(
   argv: readonly string[],
   options: { readonly input?: string; readonly deadlineMs?: number } = {},
@@ -50,7 +49,6 @@ export function tryProgram(
   });
 }
 
-/** A failed program's last line, or why it has no status. */
 export function reasonOf({ problem, status, stderr }: Outcome): string {
   const lines = stderr.trim().split('\n');
   return problem ?? (lines.at(-1) || `it ended with status ${status}`).slice(0, 300);
@@ -64,7 +62,7 @@ const WORDS: Readonly<Record<string, string>> = {
   ENXIO: 'the kernel has no such device',
 };
 
-/** Opens and closes a device for reading and writing. Never rejects. */
+/** Never rejects. */
 export async function tryOpen(device: string): Promise<Attempt> {
   try {
     const handle = await open(device, 'r+');

@@ -43,7 +43,6 @@ export function programsOf(settings: AgentConfig | undefined): string[] {
     .parse(places.find((each) => each !== undefined));
 }
 
-/** Certificates of a configuration's agent. */
 export async function readCertificates(config: ConfigFact): Promise<CertificateFact[]> {
   if (config.state !== 'read') return [];
   return Promise.all(

@@ -132,7 +132,6 @@ async function readMemory(): Promise<Facts['memory']> {
   return memory.totalBytes === 0 ? undefined : memory;
 }
 
-/** Ports of the range without a listener in this network namespace. */
 async function countPorts(range: { from: number; to: number }): Promise<Facts['ports']> {
   const tables = await Promise.all(['/proc/net/tcp', '/proc/net/tcp6'].map(text));
   return {

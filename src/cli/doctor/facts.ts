@@ -10,9 +10,7 @@ export interface Facts {
   readonly hypervisors: readonly HypervisorFact[];
   readonly kvmDevice: Attempt;
   readonly tunDevice: Attempt;
-  /** Value of vm.unprivileged_userfaultfd. */
   readonly unprivilegedUserfaultfd: string | undefined;
-  /** Whether each program is on the PATH. */
   readonly tools: Readonly<Record<string, boolean>>;
   readonly bridges: readonly string[];
   readonly memory: { readonly totalBytes: number; readonly availableBytes: number } | undefined;
@@ -44,7 +42,6 @@ export type Attempt = { readonly ok: true } | { readonly ok: false; readonly rea
 export interface HypervisorFact {
   readonly binary: string;
   readonly version: string | undefined;
-  /** Result of starting a machine with `-accel kvm`. */
   readonly kvm: Attempt;
   /** QEMU accepts the post-copy capability, which requires userfaultfd. */
   readonly postcopy: Attempt;
@@ -55,7 +52,6 @@ export type ConfigFact =
       readonly file: string;
       readonly state: 'read';
       readonly pkiDir: string;
-      /** Problems that an agent would have with it. */
       readonly problems: readonly ConfigProblem[];
     }
   | { readonly file: string; readonly state: 'absent' }
@@ -68,13 +64,11 @@ export interface CertificateFact {
   readonly daysLeft?: number;
   /** Its total validity in days. */
   readonly lifeDays?: number;
-  /** Why it could not be read. */
   readonly problem?: string;
 }
 
 export type Verdict = 'ok' | 'warn' | 'fail';
 
-/** One line of `godwit doctor`. */
 export interface Finding {
   readonly name: string;
   readonly verdict: Verdict;

@@ -7,7 +7,6 @@ const HOUR_DAYS = 1 / 24;
 /** Shown per host; others are counted. */
 const MAX_SHOWN = 8;
 
-/** Judges the fleet's list, the certificate's renewal, and refused peers. */
 export function judgeTrust({
   trust,
   damagedList,

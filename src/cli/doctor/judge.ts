@@ -249,7 +249,6 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   setpriv: 'util-linux',
 };
 
-/** Checks for the network of guests and memory streams. */
 function judgeNetwork(facts: Facts): Finding[] {
   return [judgeTun(facts), judgeTools(facts), judgeBridges(facts), judgePorts(facts)];
 }

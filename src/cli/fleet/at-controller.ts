@@ -18,7 +18,7 @@ import { renderTable, type Look } from '../../words/table.ts';
 
 export type ControllerApi = Api<typeof controllerContract>;
 
-/** Uses the controller from the command line or the environment. GODWIT_USAGE without one. */
+/** GODWIT_USAGE without a controller. */
 export function atController<T>(
   connection: ConnectionFlags,
   { env }: Context,
@@ -35,7 +35,6 @@ export function newRequestId(): string {
   return `r-${randomBytes(6).toString('hex')}`;
 }
 
-/** Planned moves by start, and staying guests. */
 export function planText(plan: FleetRequestPlan, look: Look): string {
   const { steps, parallel, seconds, stays, waiting, late, blind, line, fromHistory = [] } = plan;
   const { maintenanceMode } = plan;
@@ -55,7 +54,6 @@ export function planText(plan: FleetRequestPlan, look: Look): string {
   ].join('');
 }
 
-/** For a host that its manager takes out of use. */
 function modeText({
   host,
   moves,
@@ -90,7 +88,6 @@ const WAYS = {
   cold: 'cold',
 } as const;
 
-/** Table of an evacuation over one line: mode and bytes of each guest. */
 function lineTable(steps: Steps, look: Look): string {
   const rows = steps.map(({ guest, from, to, seconds, how, bytes, startsInSeconds = 0 }) => [
     guest,
@@ -127,7 +124,6 @@ export function requestText({ id, ask, phase, words, queue, stays, moved }: Flee
   ].join('');
 }
 
-/** Exit code of a request's result. */
 export function exitOfRequest(phase: FleetRequestPhase): number {
   if (phase === 'left') return ERRORS.GODWIT_STEP_FAILED.exit;
   return phase === 'cancelled' ? ERRORS.GODWIT_CANCELLED.exit : 0;

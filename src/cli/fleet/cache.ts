@@ -120,7 +120,6 @@ const prune: Run<typeof cachePruneSpec> = async (input, context) => {
   }
 };
 
-/** Available agents with their hosts' names. */
 async function hostsOf(fleet: AgentSet): Promise<HostEndpoint[]> {
   const found: HostEndpoint[] = [];
   for (const endpoint of fleet.endpoints) {

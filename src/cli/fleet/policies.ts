@@ -3,7 +3,6 @@ import { formatBytes, formatDuration } from '../../protocol/quantity.ts';
 import { printable } from '../../words/style.ts';
 import { renderTable, type Look } from '../../words/table.ts';
 
-/** Splits `a,b`; undefined for no text. */
 export function namesIn(text: string | undefined): string[] | undefined {
   const names = text
     ?.split(',')

@@ -10,7 +10,6 @@ import type { balanceSpec } from './policy-specs.ts';
 import type { Input } from '../verb.ts';
 import { atController, mustConfirm } from './at-controller.ts';
 
-/** Makes a policy look now, shows its proposals, and accepts them if the operator confirms. */
 export function lookAndAccept(
   kind: PolicyKind,
   { flags, connection, json }: Pick<Input<typeof balanceSpec>, 'flags' | 'connection' | 'json'>,

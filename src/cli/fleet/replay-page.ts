@@ -4,7 +4,6 @@ import type { Replay } from '../../planner/sim/history/replay.ts';
 import { chart, HEIGHT, niceTop, WIDTH } from '../../words/report-charts.ts';
 import { reportPage } from '../../words/report-page.ts';
 
-/** A move that the policy began. */
 export interface ReplayedMove {
   /** s from the beginning of the history */
   readonly atS: number;
@@ -50,7 +49,6 @@ export function linesOf({ was, would, price }: PageFacts): (readonly [string, st
   return lines;
 }
 
-/** The policy's refused actions, one per line. */
 export function refusedLines({ would: { refused } }: PageFacts): string[] {
   return refused.map(({ looks, words }) => {
     return `not possible at ${looks} ${looks === 1 ? 'look' : 'looks'}, such as: ${words}`;
@@ -168,7 +166,6 @@ function hourText(hours: number, all: number): string {
 const spanWords = (hours: number): string =>
   hours <= 48 ? `${hours.toFixed(1)} hours` : `${(hours / 24).toFixed(1)} days`;
 
-/** `day 2, 03:25` */
 function momentText(atS: number): string {
   const minutes = Math.floor(atS / 60);
   const two = (value: number): string => String(value).padStart(2, '0');

@@ -33,7 +33,6 @@ const POLICIES: Readonly<Record<'balance' | 'consolidate', (inventory: Inventory
   consolidate: (inventory) => consolidate(inventory),
 };
 
-/** Replays a recorded history with a policy and without any move. */
 export const run: Run<typeof replaySpec> = (input, context) => {
   const { trace, policy = 'balance', html, trouble } = input.flags;
   const price = priceOf(input.flags.price);
@@ -79,7 +78,6 @@ function moveList(moves: ReplayedMove[]): NonNullable<ReplayOptions['watch']> {
   };
 }
 
-/** `0.30EUR`. */
 function priceOf(text: string | undefined): PageFacts['price'] {
   if (text === undefined) return undefined;
   const [, amount, currency] = /^(\d{1,6}(?:\.\d{1,6})?) ?([A-Za-z]{3})$/.exec(text) ?? [];
@@ -119,7 +117,6 @@ function historyIn(folder: string): History {
   }
 }
 
-/** Reads the guests' load from one of two files. */
 function loadIn(
   folder: string,
   read: (name: string) => string,

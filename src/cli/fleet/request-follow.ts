@@ -32,7 +32,7 @@ export interface RequestCommand {
   readonly detach: boolean;
 }
 
-/** Shows the plan, asks for confirmation, creates the request, and follows it to its end. Returns the exit code. */
+/** Returns the exit code. */
 export async function askForRequest(
   api: ControllerApi,
   { body, question, json, dryRun, yes, detach }: RequestCommand,

@@ -14,7 +14,7 @@ import {
   type HostAnswers,
 } from '../connection/agent-set.ts';
 
-/** Guests of all hosts, a moving one once, and hosts without an answer. */
+/** A moving guest is listed once. */
 export function allGuests(fleet: AgentSet, fresh = false): Promise<HostAnswers<GuestInfo>> {
   return reported(askAll(fleet, (endpoint, scope) => guestsOf(endpoint, scope, { fresh })));
 }
@@ -65,7 +65,6 @@ export async function findGuest(fleet: AgentSet, name: string): Promise<FoundGue
   return { ...found, home: found.home ?? fleet.reach?.(found.guest.host, '') };
 }
 
-/** The guest by all agents' merged reports. */
 async function amongAgents(fleet: AgentSet, name: string): Promise<FoundGuest> {
   const homes = new Map<GuestInfo, Endpoint>();
   const asked = await Promise.allSettled([

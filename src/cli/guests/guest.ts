@@ -48,7 +48,6 @@ export const run: Run<typeof guestSpec> = async (input, context) => {
   }
 };
 
-/** Checks of a migration to each host, or why there are none. */
 type Moves = CheckAnswer | { readonly unchecked: string };
 
 /** The checks of `godwit migrate` to every host, so that no refusal is missing. */

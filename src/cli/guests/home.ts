@@ -56,7 +56,6 @@ function severalHave(guest: string, hosts: readonly string[]): Error {
   return godwitError('GODWIT_USAGE', { what }, { hint: howToName('HOST') });
 }
 
-/** Tells the user how to select one host's guest. */
 function howToName(host: string): string {
   return `To mean the guest of one host, run this there, or name that host's agent: --agent https://${host}:PORT with a certificate, in a lab --host ${host}.`;
 }

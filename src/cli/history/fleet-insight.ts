@@ -54,7 +54,6 @@ function endedAtMs({ startedAt, elapsedMs }: MigrationSummary): number {
 
 /** Reports of migrations, from the source's agent if it answers. */
 class Reports {
-  /** By host: why its report is missing. */
   readonly missing = new Map<string, string>();
   readonly #fleet: AgentSet;
   readonly #silent = new Set<string>();

@@ -15,7 +15,6 @@ import type { Input } from '../verb.ts';
 
 type ControllerApi = Api<typeof controllerContract>;
 
-/** Migrations of the fleet from a controller's history. */
 export async function listFleetMigrations(
   api: ControllerApi,
   { flags, json }: Input<typeof migrationsSpec>,
@@ -92,7 +91,6 @@ export async function keptReport(api: ControllerApi, id: string): Promise<Report
   throw godwitError('GODWIT_MIGRATION_UNKNOWN', { id, host: 'the controller' }, hint);
 }
 
-/** Columns of a distribution. */
 export const SPREAD = ['COUNT', 'MEDIAN', 'P90', 'P99', 'MAX'];
 
 export function spreadRow(of: Distribution, format: (amount: number) => string): string[] {

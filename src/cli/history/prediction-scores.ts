@@ -3,8 +3,6 @@ import type { DiskScore, PredictionScore } from '../../protocol/controller/histo
 import { SPREAD, spreadRow } from './kept-reports.ts';
 import { renderTable, type Look } from '../../words/table.ts';
 
-/** Table of prediction errors. Pure. */
-
 const NAMES = { ...FIGURE_NAMES, ...DISK_FIGURE_NAMES };
 
 export function scoresText(scores: readonly (PredictionScore | DiskScore)[], look: Look): string {

@@ -3,7 +3,6 @@ import { godwitError } from '../../errors.ts';
 import type { MigrationRequest } from '../../protocol/public/migration.ts';
 import type { Endpoint } from '../connection/agent-set.ts';
 
-/** The needed part of an agent's API description. */
 const description = z.object({
   components: z.object({
     schemas: z.object({

@@ -15,7 +15,7 @@ import { jsonLine } from '../../formats/json.ts';
 
 const LINE_MS = 10_000;
 
-/** The agent that has this disk move. GODWIT_DISK_MOVE_UNKNOWN without one. */
+/** GODWIT_DISK_MOVE_UNKNOWN if no agent has it. */
 export async function findDiskMove(fleet: AgentSet, id: string): Promise<Endpoint> {
   for (const endpoint of fleet.endpoints) {
     const { moves } = await endpoint.api.diskMoves();
@@ -33,7 +33,6 @@ export interface FollowMove {
   readonly mayCancel: boolean;
 }
 
-/** Shows a disk move until its end; resolves to the exit code. */
 export async function followDiskMove(context: Context, options: FollowMove): Promise<number> {
   const { endpoint, id, show, mayCancel } = options;
   const leaving = new AbortController();
@@ -75,7 +74,6 @@ function printEnd(context: Context, last: DiskMoveProgress, show: FollowMove['sh
   return ERRORS[last.error.code].exit;
 }
 
-/** The result in a line or two. */
 function endWords(last: DiskMoveProgress): string {
   const { guest, disk, from, to, state, kept, note, copiedBytes, elapsedMs, waitedMs } = last;
   if (state !== 'done') return printable(`${disk} of ${guest}: ${state}; it is ${from} as before`);
@@ -89,7 +87,6 @@ function endWords(last: DiskMoveProgress): string {
   return printable(`${disk} of ${guest} is ${to} now (${took}${waited}); ${old}`) + printable(more);
 }
 
-/** One line of the live view. */
 export function moveLine(now: DiskMoveProgress): string {
   const { disk, guest, state, copiedBytes, totalBytes, rate, etaMs, note } = now;
   const percent = totalBytes === 0 ? 0 : Math.floor((copiedBytes / totalBytes) * 100);

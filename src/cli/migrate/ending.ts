@@ -28,7 +28,6 @@ export async function finalReport(
   }
 }
 
-/** Exit code of a migration's error or outcome. */
 export function exitOf(report: Report): number {
   switch (report.outcome) {
     case 'done': {

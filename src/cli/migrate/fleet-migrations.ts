@@ -12,7 +12,6 @@ import {
   type HostAnswers,
 } from '../connection/agent-set.ts';
 
-/** A migration and the agent to ask about it. */
 export interface FoundMigration {
   readonly summary: MigrationSummary;
   readonly endpoint: Endpoint;
@@ -96,7 +95,6 @@ async function atSource(
   }
 }
 
-/** At one of its hosts, with the caller's certificate. */
 async function elsewhere(fleet: AgentSet, summary: MigrationSummary): Promise<FoundMigration> {
   const { id, from, to, side } = summary;
   const where = side === 'source' ? from : to;

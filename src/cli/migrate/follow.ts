@@ -11,7 +11,6 @@ import { NOTHING_SHOWN, progressBlock, show, type ShownProgress } from '../../wo
 import { Screen } from '../screen.ts';
 import { jsonLine } from '../../formats/json.ts';
 
-/** Output of the live view: for people, NDJSON, or none. */
 export type Show = 'people' | 'ndjson' | 'nothing';
 
 export interface FollowOptions {
@@ -111,7 +110,6 @@ interface View {
   show(now: Progress): void;
   say(line: string): void;
   redraw(): void;
-  /** Stops drawing while a question is open. */
   rest(isAsking: boolean): void;
   end(): void;
 }

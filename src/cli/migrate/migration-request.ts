@@ -29,7 +29,7 @@ export function mustHaveTo(to: string | undefined): string {
   );
 }
 
-/** The migration that the command line requests. GODWIT_USAGE names the invalid flag. */
+/** GODWIT_USAGE names the invalid flag. */
 export function requestOf({ args, flags }: MigrateInput, to: string): MigrationRequest {
   const asked = {
     guest: args.guest,
@@ -93,7 +93,6 @@ function shareIn(text: string): number {
 const QUIET_WITHIN_MS = 3_600_000;
 const RETURN_WITHIN_MS = 600_000;
 
-/** The wait for a quiet moment, and the time in which a guest may be moved back. */
 function lookedAfter({
   when,
   quietWithin,
@@ -204,7 +203,6 @@ function networkMapOf(given: readonly string[]): Record<string, string> {
   );
 }
 
-/** The flag of a request's field. */
 function flagOf(field: string, part: PropertyKey | undefined): string {
   if (field === 'networks') return 'mapNetwork';
   if (field === 'timeoutMs') return 'giveUpAfter';

@@ -8,8 +8,6 @@ import {
   type SteeringStrategy,
 } from '../../protocol/public/steering.ts';
 
-/** A site's steering strategy from a JSON file. */
-
 /** A strategy has few lines. */
 const MAX_BYTES = 64 * 1024;
 const FIELDS = Object.keys(steeringStrategy.shape);
@@ -81,7 +79,6 @@ function readBounded(file: string): string {
   }
 }
 
-/** `file`: for the error. */
 export function parseStrategy(text: string, file: string): SteeringStrategy {
   let value: unknown;
   try {

@@ -27,7 +27,6 @@ export async function underWayId(fleet: AgentSet, word: string): Promise<string 
   return (await newestMigration(fleet, isWanted))?.id;
 }
 
-/** Explains that no migration is running, of all or of one guest. */
 export async function noneUnderWay(fleet: AgentSet, guest?: string): Promise<string> {
   const last = await newestMigration(fleet, (each) => guest === undefined || each.guest === guest);
   const subject = guest === undefined ? 'no migration' : `no migration of ${guest}`;

@@ -8,7 +8,6 @@ import { splitAddress } from '../../protocol/names.ts';
 
 export interface Place {
   readonly name: string;
-  /** host:port */
   readonly address: string;
   readonly stateDir: string;
   /** On the host of the CA. */
@@ -28,7 +27,6 @@ export function configurationOf({ name, address, stateDir, caDir, storage }: Pla
     ...defined({ caDir }),
     storage: storage.map((each) => ({ path: each })),
   };
-  // One line per setting, as in the explanation.
   const lines = Object.entries(config).map(
     ([key, value]) => `  ${JSON.stringify(key)}: ${JSON.stringify(value)}`,
   );

@@ -18,7 +18,6 @@ export function makeStateDir(stateDir: string): void {
   mkdirSync(stateDir, { recursive: true, mode: 0o711 });
 }
 
-/** Writes the configuration and its explanation. */
 export function writeConfiguration(file: string, place: Place): string[] {
   mkdirSync(path.dirname(file), { recursive: true });
   const explained = explanationFile(file);
@@ -41,7 +40,6 @@ export interface SetupResult {
   readonly isFirst: boolean;
 }
 
-/** Prints the completed steps, the missing programs and devices, and the next commands. */
 export async function printDone(done: SetupResult, context: Context, json: boolean): Promise<void> {
   const { name, address, config, created } = done;
   const checks = [...done.findings, ...(await checksOf(done, context))];
@@ -81,7 +79,6 @@ export function hasUnit(name: string): boolean {
   return isThere && existsSync('/run/systemd/system');
 }
 
-/** Commands with their purposes. */
 function nextSteps({ config, stateDir, isFirst, address }: SetupResult): [string, string][] {
   const isUsual = config === OWN_PLACES.config;
   const underSystemd = isUsual && hasUnit(UNIT);

@@ -35,9 +35,7 @@ const ADMIN_VALID_MS = 90 * 86_400_000;
 
 interface Place {
   readonly name: string;
-  /** host:port of its API. */
   readonly address: string;
-  /** host:port of the dashboard. */
   readonly web: string;
   readonly config: string;
   readonly stateDir: string;
@@ -85,7 +83,6 @@ export async function initController(
 const HELP = 'See `godwit init --help`.';
 const COMMAND = 'godwit init --controller';
 
-/** The CA's directory, if this host's agent holds the CA. */
 function ownCaDir(): string | undefined {
   if (!existsSync(OWN_PLACES.config)) return undefined;
   return loadAgentConfig(OWN_PLACES.config).caDir;

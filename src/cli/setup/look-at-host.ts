@@ -31,12 +31,10 @@ export function chosenName(given: string | undefined): string {
   throw usage(what, 'Name the host: `godwit init NAME`, of a-z, 0-9 and -.');
 }
 
-/** A name derived from the machine's. */
 export function hereCalled(): string | undefined {
   return nameFrom(hostname());
 }
 
-/** This host's addresses for others. */
 export function ownAddresses(): string[] {
   return Object.values(networkInterfaces())
     .flatMap((each) => each ?? [])

@@ -14,7 +14,6 @@ import { loadRelayConfig } from '../../relay/config.ts';
  */
 
 export interface BackupSource {
-  /** Its name in the archive. */
   readonly name: string;
   readonly directory: string;
   /** Files below it; absent: all. */
@@ -22,7 +21,6 @@ export interface BackupSource {
 }
 
 export interface BackupPlan {
-  /** The host's or the controller's name. */
   readonly host: string;
   readonly sources: readonly BackupSource[];
   readonly stateDirs: readonly string[];
@@ -35,7 +33,6 @@ export interface BackupPlan {
 /** Long-lived files of an agent: the fleet's members and the guests' labels. */
 const AGENT_FILES = [FLEET_FILE, 'guest-labels.json', 'guest-labels.log'];
 const CONTROLLER_FILES = [FLEET_FILE, 'manager-keys.json'];
-/** Name in the archive. */
 export const DATABASE = 'database/controller.db';
 
 /** GODWIT_CONFIG if there is nothing to back up, or a configuration cannot be read. */
@@ -143,7 +140,6 @@ const entry = {
 /** First file of an archive: its contents and their places. */
 export const backupManifest = z.object({
   format: z.literal(1),
-  /** Version of the build that made the backup. */
   version: z.string().max(64),
   madeAt: z.string().max(64),
   host: z.string().max(256),

@@ -67,7 +67,6 @@ function checkTarget(file: string): void {
   }
 }
 
-/** Explains errors of users other than root. */
 function unreadable(thrown: unknown): Error | undefined {
   const { code, path: file = 'a file' } = thrown as NodeJS.ErrnoException;
   if (code !== 'EACCES' && code !== 'EPERM') return undefined;

@@ -1,8 +1,6 @@
 import { formatBytes } from '../../protocol/quantity.ts';
 import { redactText } from '../../words/redact.ts';
 
-/** Text of a support bundle of bounded size. */
-
 /** A part before secrets are removed. */
 export interface BundlePart {
   readonly name: string;
@@ -11,11 +9,9 @@ export interface BundlePart {
   readonly keep?: 'start' | 'end';
 }
 
-/** A part of the finished bundle. */
 export interface BundleEntry {
   readonly name: string;
   readonly bytes: number;
-  /** Omitted bytes. */
   readonly cutBytes: number;
 }
 
@@ -27,7 +23,6 @@ export interface Bundle {
 /** Small enough for mail. */
 export const MAX_BUNDLE_BYTES = 4 * 1024 * 1024;
 const MAX_PART_BYTES = 512 * 1024;
-/** Size of a heading and a cut's mark. */
 const MAX_HEADING_BYTES = 512;
 
 /** Joins the parts. Secrets are removed before the cut, so that no fragment is left. */

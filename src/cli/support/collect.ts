@@ -26,7 +26,6 @@ const MAX_SECRET_BYTES = 64 * 1024;
 const COMMAND_MS = 10_000;
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
-/** Directory of a host's configurations. */
 export const CONFIG_DIR = '/etc/godwit';
 const CONFIGS = ['agent.json', 'controller.json', 'relay.json'];
 
@@ -41,7 +40,6 @@ const places = z.object({
 
 export interface BundleContents {
   readonly parts: readonly BundlePart[];
-  /** Contents of this host's secret files. */
   readonly secrets: readonly string[];
 }
 
@@ -101,7 +99,6 @@ function configText(file: string): string {
   return JSON.stringify(redactValue(value), null, 2);
 }
 
-/** Parts from this host's agent. */
 function agentParts(context: Context, connection: ConnectionFlags): MakePart[] {
   const ask = async (read: (api: AgentSet['endpoints'][0]['api']) => Promise<unknown>) => {
     const fleet = await context.connect(connection);

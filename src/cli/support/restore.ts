@@ -136,7 +136,6 @@ function give(place: string, { mode, uid, gid }: Ownership): void {
   fs.chmodSync(place, mode);
 }
 
-/** Next steps for the operator. */
 function notesOf({ files }: BackupManifest): string[] {
   const has = (name: string): boolean => files.some((each) => each.name === `config/${name}.json`);
   const hasCa = files.some(({ name }) => name.endsWith('/ca.key'));
