@@ -4,11 +4,9 @@ import { runSiteProgram } from '../hooks/site-program.ts';
 import { darkWatchIo, darkWatchMs, whyNotDark, type DarkWatchIo } from './watch-dark-host.ts';
 import type { Fleet } from './fleet.ts';
 
-/** Input of the fencing hook besides the host. */
 export interface FenceFacts {
   readonly id: string;
   readonly guest: string;
-  /** The other host's side of the migration. */
   readonly side: 'source' | 'destination';
   /** Addresses of the other host in the migration, host:port; configured ones are added. */
   readonly addresses: readonly string[];

@@ -35,7 +35,6 @@ export function logsElsewhere({ name, guestLogs }: Places): string | undefined {
   return directory === undefined ? undefined : path.join(directory, `godwit-${name}`);
 }
 
-/** Parent of the guests' directories. */
 export function guestsDirOf({ stateDir }: Pick<Places, 'stateDir'>): string {
   return path.join(stateDir, 'guests');
 }
@@ -70,7 +69,6 @@ interface LogWork {
   failed(directory: string, err: unknown): void;
 }
 
-/** Visits a guest's growing files: its logs, and its hypervisor's output. */
 export async function eachLog(config: Places, guest: string, work: LogWork): Promise<void> {
   const [own, logDir] = logPlacesOf(config, guest);
   let left = MAX_FILES;

@@ -39,7 +39,6 @@ export interface DarkWatchIo {
     onAnswer: () => void,
     signal: AbortSignal,
   ) => Promise<ProbeOpening>;
-  /** Resolves a host's name. */
   readonly resolve: ResolveName;
 }
 
@@ -58,10 +57,8 @@ export function darkWatchMs(silenceMs: number): number {
 
 /** Controls per route; several, in case one is down. */
 const MAX_CONTROLS = 4;
-/** Other hosts' addresses whose routes are looked up. */
 const MAX_LOOKED_AT = 16;
 
-/** Probed addresses and their routes. */
 interface ProbeTargets {
   readonly paths: readonly string[];
   /** Route of each path; absent without a route. */
@@ -105,7 +102,6 @@ export async function whyNotDark(
   return wordsOf(watch, silenceMs);
 }
 
-/** Probes a host's kernel once on all its addresses. */
 export type LookAtKernel = (
   addresses: readonly string[],
   signal: AbortSignal,
@@ -208,7 +204,6 @@ function wordsOf({ verdict, open }: DarkWatch, silenceMs: number): string | unde
   }
 }
 
-/** This host's routes to the paths, and other hosts on each. */
 async function routesTo(
   addresses: readonly string[],
   others: readonly string[],
@@ -273,7 +268,6 @@ async function ask(
   return { what: 'silence', said: word.said };
 }
 
-/** Each IP address of each name, once. */
 async function resolved(addresses: readonly string[], { resolve }: DarkWatchIo): Promise<string[]> {
   const all = await Promise.all(
     addresses.map(async (address) => {

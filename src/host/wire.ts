@@ -9,14 +9,11 @@ import { WIRE_VERSION, type CacheScope, type WireOffer, type WireTerms } from '.
 import type { SourceWireOptions } from '../wire/open.ts';
 import type { WireCache } from '../wire/cache/circles.ts';
 
-/** This host's settings of the wire: cache, secret, offer and limits. */
-
 const MIN_SECRET_BYTES = 32;
 /** Time for absent hosts to get a new secret; content under the old one stays useful meanwhile. */
 const OVERLAP_MS = 7 * 86_400_000;
 const WIDTH: readonly CacheScope[] = ['none', 'guest', 'tenant', 'host'];
 
-/** A source's terms for the wire: the widest sharing of the guest's pages. */
 export function termsFor(config: AgentConfig, guest: string, linkGraceMs: number): WireTerms {
   const { scope, tenants } = config.cache;
   const tenant = tenants[guest];
@@ -115,7 +112,6 @@ export function siteSecrets(config: AgentConfig): Buffer[] {
   return earlier === undefined || earlier.equals(secret) ? [secret] : [secret, earlier];
 }
 
-/** Place of the replaced secret. */
 export function earlierFile(file: string): string {
   return `${file}.before`;
 }
@@ -135,7 +131,6 @@ function secretAt(file: string): Buffer | undefined {
   }
 }
 
-/** The offer to the peer that sends that guest. */
 export function offerOf(config: AgentConfig, guest: string, peer: string): WireOffer {
   return {
     version: WIRE_VERSION,

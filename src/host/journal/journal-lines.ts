@@ -36,7 +36,6 @@ const SUM = /^,"sum":"([0-9a-f]{8})"\}$/;
 /** A complete line followed by more. Quotes within a record are escaped. */
 const SUM_INSIDE = /,"sum":"[0-9a-f]{8}"\}[^]/;
 const NEWLINE = 10;
-/** Length of the shown part of a line. */
 const SHOWN = 60;
 
 /** A record's line with its newline; `sum`: of the line before, 0 for the first. */
@@ -46,13 +45,11 @@ export function encodeLine(record: JournalRecord, sum: number): { line: Buffer; 
   return { line: Buffer.concat([body, Buffer.from(`,"sum":"${hex(own)}"}\n`)]), sum: own };
 }
 
-/** Reads a journal's lines incrementally. */
 export class LineReader<T extends JournalRecord> {
   readonly #kind: JournalKind<T>;
   /** Total length of the lines read, bytes. */
   bytes = 0;
   count = 0;
-  /** Checksum of the last line. */
   sum = 0;
   damage: Damage | undefined;
 
@@ -133,7 +130,6 @@ export class LineReader<T extends JournalRecord> {
 
 const OLD_END = Buffer.from('}}');
 
-/** GODWIT_JOURNAL_DAMAGED if there is damage. */
 export function mustBeWhole(file: string, damage: Damage | undefined): void {
   if (damage === undefined) return;
   const { line, saw, isNewer } = damage;
@@ -154,7 +150,6 @@ function hex(sum: number): string {
   return sum.toString(16).padStart(8, '0');
 }
 
-/** The beginning of a line in printable characters. */
 function shown(line: Buffer): string {
   const text = line.toString('latin1', 0, SHOWN).replaceAll(/[^\x20-\x7e]/g, '.');
   return line.length > SHOWN ? `${text}…` : text;

@@ -4,7 +4,6 @@ import { MAX_JOURNAL_BYTES } from '../../system/journal-file.ts';
 import { LineReader, mustBeWhole, type JournalKind, type JournalRecord } from './journal-lines.ts';
 import { formatBytes } from '../../protocol/quantity.ts';
 
-/** Follows another process's journal incrementally. Read only. */
 export class JournalReader<T extends JournalRecord> {
   readonly #file: string;
   readonly #kind: JournalKind<T>;

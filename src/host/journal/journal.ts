@@ -63,7 +63,6 @@ export class Journal<E extends { readonly type: string }> {
   #seq: number;
   /** Length up to the end of the last record. */
   #bytes: number;
-  /** Checksum of its last record. */
   #sum: number;
   #soon: NodeJS.Timeout | undefined;
   #closed = false;
@@ -87,7 +86,6 @@ export class Journal<E extends { readonly type: string }> {
     this.#clock = clock;
   }
 
-  /** Called for each written record. */
   onRecord(listener: (record: StampedEvent<E>) => void): void {
     this.#onRecord = listener;
   }
@@ -184,7 +182,6 @@ export function openSourceJournal(
   return open(name, openFile(name), SOURCE_JOURNAL, clock);
 }
 
-/** As openSourceJournal. */
 export function openDestinationJournal(
   dir: string,
   clock: Clock,
@@ -221,9 +218,7 @@ export function open<E extends { readonly type: string }>(
   }
 }
 
-/**
- * Records of a migration's directory, of each existing side. Read only. GODWIT_JOURNAL_DAMAGED for a damaged journal.
- */
+/** GODWIT_JOURNAL_DAMAGED for a damaged journal. Read only. */
 export function readJournals(dir: string): {
   source: SourceRecord[];
   destination: DestinationRecord[];

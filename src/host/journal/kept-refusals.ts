@@ -12,7 +12,6 @@ const MAX = 64;
 
 const refusedFile = z.array(refusal).max(MAX);
 
-/** Writes `refusals` to the agent's place from now on. A write failure is ignored. */
 export function keepRefused(dir: string, refusals: Refusals): void {
   const earlier = readRefused(dir);
   let isWaiting = false;
@@ -42,7 +41,7 @@ export function keepRefused(dir: string, refusals: Refusals): void {
   });
 }
 
-/** A mover's refusals; empty if unreadable. */
+/** Empty if unreadable. */
 export function readRefused(dir: string): Refusal[] {
   try {
     return refusedFile.parse(JSON.parse(readFileSync(path.join(dir, REFUSED_FILE), 'utf8')));

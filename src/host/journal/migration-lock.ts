@@ -7,7 +7,6 @@ import type { MoverRequest } from '../../protocol/mover/request.ts';
 import { unixSockets } from '../../system/kernel-tables.ts';
 import { opens, pids } from '../../system/processes/process.ts';
 
-/** One side of a migration on this host. */
 export interface LockedSide {
   /** stateDir/migrations/<id>, accessible only to its owner. */
   readonly dir: string;

@@ -21,7 +21,6 @@ function fileOf(stateDir: string, of: Of): string {
   return path.join(stateDir, 'receivers', `${receiverName(of)}.json`);
 }
 
-/** Records this process as that receiver. */
 export function recordReceiver(stateDir: string, order: ReceiverOrder): void {
   const { id, from, socket, diskSocket } = order;
   const file = fileOf(stateDir, { id, from });
@@ -34,7 +33,6 @@ export function forgetReceiver(stateDir: string, of: Of): void {
   rmSync(fileOf(stateDir, of), { force: true });
 }
 
-/** Removes an ended receiver's sockets. */
 export function removeSockets({
   socket,
   diskSocket,
@@ -42,7 +40,6 @@ export function removeSockets({
   for (const each of [socket, diskSocket]) if (each !== undefined) rmSync(each, { force: true });
 }
 
-/** Live receivers, and killed ones. */
 export function recordedReceivers(stateDir: string): {
   readonly alive: readonly ReceiverRecord[];
   readonly dead: readonly ReceiverRecord[];

@@ -7,15 +7,12 @@ import { MS_PER_TICK, readStat } from '../../system/processes/process.ts';
 export interface CountedCgroup {
   /** cpu.stat (version 2) or cpuacct.usage. */
   readonly processor: string;
-  /** memory.stat. */
   readonly memory: string;
 }
 
-/** Place of a guest's counters. */
 export interface CountedBy {
   /** The guest's process, or its first one if it has a cgroup. */
   readonly pid: number;
-  /** For a guest with several processes. */
   readonly cgroup?: CountedCgroup | undefined;
   /** Its links on this host; empty if unknown. */
   readonly ports: readonly string[];
@@ -32,13 +29,11 @@ export const readProc: ReadProc = (file) => {
   }
 };
 
-/** Bytes that the host received over a link and sent. */
 export interface LinkBytes {
   readonly received: number;
   readonly sent: number;
 }
 
-/** Parses /proc/net/dev by link. Pure. */
 export function parsePorts(text: string): ReadonlyMap<string, LinkBytes> {
   const lines = text.split('\n').flatMap((line) => {
     const [, name, rest = ''] = /^\s*([^\s:]+):(.*)$/s.exec(line) ?? [];
@@ -77,7 +72,6 @@ export function cgroupResidentBytes(text: string): number | undefined {
 interface CountedTexts {
   readonly stat: string;
   readonly io: string;
-  /** From its cgroup's file. */
   readonly processor?: string | undefined;
 }
 

@@ -13,7 +13,7 @@ import { pkiDirOf } from '../fleet.ts';
 import { readPlatform } from './platform.ts';
 import { rdmaDevices } from './rdma.ts';
 
-/** Reads this host's facts for the other host's checks. Unreadable facts are left out. */
+/** Unreadable facts are left out. */
 export function hostFactsOf(config: AgentConfig, clock: Clock): () => Promise<HostFacts> {
   return () => readHostFacts(config, () => clock.wallMs());
 }

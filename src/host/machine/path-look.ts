@@ -7,7 +7,6 @@ import { splitAddress } from '../../protocol/names.ts';
 import { rendezvousOf } from '../../protocol/relay.ts';
 import { askKernel, type AskKernel } from '../../rpc/reach.ts';
 
-/** Facts about the path to another host, for checks; unknown ones are absent. */
 export interface PathLook {
   readonly roundTripMs?: number;
   readonly routeOut?: RouteOut;

@@ -3,7 +3,6 @@ import path from 'node:path';
 import { defined } from '../../protocol/defined.ts';
 import type { Platform } from '../../protocol/peer/host-facts.ts';
 
-/** Sources of the machine's identity. */
 export interface PlatformPlaces {
   readonly cpuinfo: string;
   readonly dmi: string;
@@ -32,7 +31,6 @@ const CLOUDS: readonly (readonly [RegExp, string])[] = [
   [/OpenStack/i, 'an OpenStack cloud'],
 ];
 
-/** The machine's identity; unreadable parts are left out. */
 export async function readPlatform(places: PlatformPlaces = PLACES): Promise<Platform> {
   const dmi = (file: string): Promise<string> => text(path.join(places.dmi, file));
   const [cpuinfo, maker, model, tag, hasKvm] = await Promise.all([

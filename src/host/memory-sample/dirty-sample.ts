@@ -48,7 +48,6 @@ async function timed(time: Time, look: () => Promise<void>): Promise<number> {
   return (beganMs + time.monotonicMs()) / 2;
 }
 
-/** Undefined if the page cannot be read now. */
 function sumOf(pages: Pages, page: number, content: Buffer): number | undefined {
   const state = pages.state(page);
   if (state === 'absent') return ZEROS;

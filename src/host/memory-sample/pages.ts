@@ -9,7 +9,6 @@ import type { CurvePoint, PageMix } from '../../protocol/public/prediction.ts';
 export const PAGE_BYTES = 4096;
 /** Pages of a sample: 16 MiB are held; each stands for 1 MiB of a 4 GiB guest. */
 const MAX_PAGES = 4096;
-/** Number of pages that are compressed. */
 const MAX_PACKED = 512;
 /** Pages compressed together, as in a hypervisor's stream. */
 const PACK_PAGES = 32;
@@ -29,19 +28,16 @@ const MIN_TOLD = 64;
 const MORE_MS = 100;
 /** A prime: its multiples visit every page once, for any number of pages. */
 const STRIDE = 2_654_435_761;
-/** Pages read before other work and the signal get their turn. */
 const AT_ONCE = 256;
 
 export interface Pages {
   readonly count: number;
   /** `absent`: never written, so zeros; `away`: reading would bring it back from swap. */
   state(page: number): 'here' | 'absent' | 'away';
-  /** False if it cannot be read now. */
   read(page: number, into: Buffer): boolean;
 }
 
 export interface PageStatistics {
-  /** Pages that could be read. */
   readonly pages: number;
   readonly curve: readonly CurvePoint[];
   readonly mix: PageMix;
@@ -146,7 +142,6 @@ function nextWindow(
   return longestMs > Math.max(...WINDOWS_MS) ? longestMs : undefined;
 }
 
-/** Sample size and number of pages. */
 interface Sample {
   readonly sampled: number;
   readonly count: number;

@@ -1,7 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { PAGE_BYTES, type Pages } from './pages.ts';
 
-/** Place of sampled memory in its process. */
 export interface Place {
   readonly address: number;
   readonly bytes: number;
