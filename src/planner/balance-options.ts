@@ -6,13 +6,11 @@ export type Level = 1 | 2 | 3 | 4 | 5;
 
 export interface BalanceOptions {
   readonly level: Level;
-  /** Limit per plan. */
   readonly budget?: Budget;
   /** Includes moves of the last hour (`PlannerGuest.left`). */
   readonly perHour?: Budget;
   /** Time for which a moved guest stays, s. */
   readonly residenceSeconds: number;
-  /** Time over which a gain counts, s. */
   readonly horizonSeconds: number;
   readonly estimate?: EstimateOptions;
   /** Pairs examined per plan for a swap, if no host has room. */

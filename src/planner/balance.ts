@@ -22,7 +22,6 @@ const CHOICES = 3;
 const MAX_NAMED = 32;
 /** Discount on a guest's gain for each of its moves within a day, if another could leave. */
 const TWICE = 0.5;
-/** Tolerance for rounding. */
 const HAIR = 1e-9;
 
 /** Relieves overloaded hosts first. Then, at levels 4 and 5, evens out hosts that differ much. */
@@ -50,7 +49,6 @@ class Balance {
   readonly #refusals: Refusal[] = [];
   /** Present demand by place number. */
   readonly #now: Float64Array;
-  /** Capacity of the largest host. */
   readonly #largest: number;
   /** Candidate hosts by relative load; built when the first host is overloaded. */
   #takers: PlaceOrder | undefined;
@@ -246,7 +244,6 @@ class Balance {
     this.#moves.set(seat, moveOf(seat, { ...why, alternatives: others, ...worth }));
   }
 
-  /** Explains an overloaded host without a movable guest. */
   #say(place: Place): void {
     if (place.seats.length === 0) return;
     this.#takers ??= new PlaceOrder(this.#fleet.places, partOf, ({ host }) => host.on);

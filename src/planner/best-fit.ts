@@ -28,7 +28,6 @@ export function bestFits(seat: Seat, candidates: readonly Place[], room: CpuRoom
  */
 export class FitIndex {
   readonly #room: CpuRoom;
-  /** By free room, fullest first. */
   readonly #order: PlaceOrder;
 
   constructor(
@@ -46,7 +45,6 @@ export class FitIndex {
     this.#order.changed(place);
   }
 
-  /** At most three. */
   best(seat: Seat): Place[] {
     const room = this.#room;
     const { mean, variance } = seat.expected;
@@ -72,7 +70,6 @@ export class FitIndex {
   }
 }
 
-/** Tolerance for rounding. */
 const HAIR = 1e-9;
 
 /** The commonest obstacle at these hosts; `cpu` if there is no other, `last-host` without hosts. */

@@ -8,7 +8,6 @@ import { PlaceOrder } from './place-order.ts';
 import { dearness } from './power.ts';
 
 export interface ConsolidateOptions {
-  /** Room that a receiving host keeps. */
   readonly fill: CpuRoom;
   /** Overload threshold, and the target after relief. */
   readonly relieve: CpuRoom;
@@ -68,7 +67,6 @@ class Consolidation {
   /** Destinations for relief and for emptying; built on demand. */
   #fill: FitIndex | undefined;
   #emptying: FitIndex | undefined;
-  /** Hosts that were not tried yet. */
   #sparable: PlaceOrder | undefined;
   #bytes = 0;
 
@@ -150,7 +148,6 @@ class Consolidation {
       (mean / host.cpu + perMove * seats.length) / (dear[number] ?? 1);
   }
 
-  /** All guests of the host or none. */
   #emptyOne(place: Place): boolean {
     const seats = place.seats.toSorted((left, right) => right.expected.mean - left.expected.mean);
     if (seats.some((seat) => holds(seat) !== undefined || this.#choices.has(seat))) return false;

@@ -4,7 +4,6 @@ import type { Constraint } from './inventory.ts';
 /** A guest does not return to a host within this time, s, to avoid oscillation. */
 export const RETURN_S = 2 * 60 * 60;
 
-/** What prevents any move of a guest. */
 export function holds({ guest, at, unknown, grouped }: Seat): Constraint | undefined {
   if (guest.moving === true) return 'moving';
   if (guest.neverMove === true) return 'never-move';
@@ -40,7 +39,6 @@ export function hasCpu(seat: Seat, to: Place, { z, share, lasting }: CpuRoom): b
   return canRun(seat, to) && to.needWith(seat, z, lasting) <= to.host.cpu * share;
 }
 
-/** Whether the host's cores are fast enough for the guest's demand. */
 export function canRun(seat: Seat, to: Place): boolean {
   const { guest, expected } = seat;
   const most = Math.min(guest.cpu, expected.mean + Math.sqrt(expected.variance));

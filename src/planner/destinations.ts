@@ -20,12 +20,10 @@ const WORTH_CHANGING = 0.97;
 /** Guests moved off the busiest link, at most, per leaving one. */
 const CHANGES = 2;
 
-/** Busy times of the links, and room at hosts. */
 export class Destinations {
   readonly #fleet: Fleet;
   readonly #options: DrainOptions;
   readonly #targets: readonly Place[];
-  /** Time of each link's transfers, s. */
   readonly #busy = new Map<string, number>();
   readonly #chosen = new Map<Unit, { room: CpuRoom; others: readonly Place[] }>();
   readonly #before: ReadonlyMap<string, string>;
@@ -198,7 +196,6 @@ export class Destinations {
     return linkOf(place) * (this.#options.linkFactors?.[`${place.host.name}, ${direction}`] ?? 1);
   }
 
-  /** The unit's time on each of its links, s. */
   #times(unit: Unit, to: Place): [string, number][] {
     return unit.flatMap((seat) => {
       const between = sharedBetween(this.#options, seat.from, to);
@@ -228,7 +225,6 @@ export class Destinations {
   }
 }
 
-/** Ignores rounding. */
 function differ(left: number, right: number): number {
   return Math.abs(left - right) <= 1e-9 * Math.max(left, right) ? 0 : left - right;
 }

@@ -1,6 +1,5 @@
 import type { PlannerGuest } from './inventory.ts';
 
-/** Expected demand of a guest: mean and variance. */
 export interface Estimate {
   readonly mean: number;
   readonly variance: number;
@@ -17,7 +16,6 @@ export interface EstimateOptions {
   readonly swing: number;
   /** Weight of the assumption, in samples. */
   readonly swingWeight: number;
-  /** Used samples. */
   readonly samples: number;
   /** Whether earlier days' higher demand at this time (`PlannerGuest.soon`) counts. */
   readonly byDays?: boolean;

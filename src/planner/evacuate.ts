@@ -23,7 +23,6 @@ export interface Leaver {
     readonly precopyBytes?: number | undefined;
     readonly postcopyBytes?: number | undefined;
   };
-  /** Of copied disks. */
   readonly diskBytes: number;
   /** Notice to its owner, s. */
   readonly noticeSeconds: number;
@@ -41,7 +40,6 @@ export interface Line {
   readonly budgetBytes?: number;
   /** s until each running move ends. */
   readonly running: readonly number[];
-  /** Limit of concurrent moves. */
   readonly mostAtOnce: number;
 }
 
@@ -50,7 +48,6 @@ export interface Leaving {
   readonly to: string;
   readonly priority: number;
   readonly how: How;
-  /** s from now. */
   readonly startSeconds: number;
   readonly endSeconds: number;
   readonly bytes: number;
@@ -71,7 +68,6 @@ export interface Evacuation {
   readonly bytes: number;
 }
 
-/** Fixed time of a move, s. */
 const FIXED_S = (START_MS + END_MS) / 1000;
 
 interface MoveOption {
@@ -109,7 +105,6 @@ export function evacuate(leavers: readonly Leaver[], line: Line): Evacuation {
   return { leaving, staying, lanes, bytes };
 }
 
-/** Moves that fill the line together. */
 const lanesOf = ({ bytesPerSecond, mostPerMove, mostAtOnce }: Line): number =>
   Math.max(1, Math.min(mostAtOnce, Math.ceil(bytesPerSecond / mostPerMove)));
 

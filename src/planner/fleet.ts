@@ -2,12 +2,9 @@ import { estimate, type Estimate, type EstimateOptions } from './estimate.ts';
 import type { Inventory, PlannerGuest, PlannerHost } from './inventory.ts';
 import { sanitizeInventory } from './sanitize-inventory.ts';
 
-/** A guest in a plan in progress. */
 export interface Seat {
   readonly guest: PlannerGuest;
-  /** Present place. */
   readonly from: Place;
-  /** Planned place. */
   at: Place;
   readonly expected: Estimate;
   /** Implausible samples: counts at full size and never moves. */
@@ -16,10 +13,8 @@ export interface Seat {
   readonly grouped: boolean;
 }
 
-/** A host in a plan in progress. */
 export class Place {
   readonly host: PlannerHost;
-  /** Index in the inventory. */
   readonly number: number;
   /** An array is smaller than a set; a fleet has many hosts with few guests. */
   readonly seats: Seat[] = [];

@@ -7,7 +7,6 @@
 export interface Flow {
   readonly resources: readonly number[];
   readonly most: number;
-  /** Result of `shareOut`, bytes/s. */
   rate: number;
 }
 

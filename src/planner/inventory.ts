@@ -18,7 +18,6 @@ export interface PlannerHost {
   /** Must become empty: nothing moves to it. */
   readonly draining?: boolean;
   readonly networks?: readonly string[];
-  /** Processor models that it can run. */
   readonly processors?: readonly string[];
   /** Rate of moves, bytes/s; default: the planner's. */
   readonly linkBytesPerSecond?: number;
@@ -42,7 +41,6 @@ export interface PlannerGuest {
   readonly name: string;
   readonly host: string;
   readonly memoryBytes: number;
-  /** Processor that it can use. */
   readonly cpu: number;
   /** Demand at the last samples, newest first. */
   readonly demand: readonly number[];
@@ -67,13 +65,11 @@ export interface PlannerGuest {
   readonly priority?: number;
   /** Hosts of other sites count, too: its destination was named, or it starts only now. */
   readonly mayChangeSite?: boolean;
-  /** The only permitted hosts. */
   readonly pinnedTo?: readonly string[];
   /** Never on a host with another of these groups. */
   readonly apart?: readonly string[];
   /** Always on the host of the others of this group. */
   readonly together?: string;
-  /** It moves at this moment. */
   readonly moving?: boolean;
   /** Destination while `host` still has its memory: it counts on both, its load on this one. */
   readonly movingTo?: string;
@@ -86,7 +82,6 @@ export interface Inventory {
   readonly guests: readonly PlannerGuest[];
 }
 
-/** Limit of a plan. */
 export interface Budget {
   readonly moves?: number;
   readonly bytes?: number;
@@ -114,7 +109,6 @@ export type Constraint =
   | 'no-target'
   | 'budget';
 
-/** Why something was not planned. */
 export interface Refusal {
   readonly constraint: Constraint;
   readonly guest?: string;
@@ -154,6 +148,5 @@ export interface Plan {
   readonly refusals: readonly Refusal[];
   /** Hosts to wake before the first wave. */
   readonly wake: readonly string[];
-  /** Hosts that this plan empties. */
   readonly emptied: readonly string[];
 }

@@ -11,11 +11,9 @@ const AGAIN = 8;
 const HOUR_S = 3600;
 const DAY_S = 24 * HOUR_S;
 
-/** Moves within a day. */
 export const recentMoves = ({ guest }: Seat): number =>
   (guest.left ?? []).filter(({ secondsAgo }) => secondsAgo < DAY_S).length;
 
-/** Processor-seconds that a guest's move costs. */
 export function movingCost(seat: Seat, from: Place, to: Place): number {
   const { seconds, downtimeMs } = costOf(seat.guest, from.host, to.host);
   const moving = seat.expected.mean * (LOST_MOVING * seconds + downtimeMs / 1000 + STANDSTILL_S);

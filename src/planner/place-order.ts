@@ -8,7 +8,6 @@ import { SortedList } from './sorted-list.ts';
 export class PlaceOrder {
   readonly #figureOf: (place: Place) => number;
   readonly #may: (place: Place) => boolean;
-  /** By place number. */
   readonly #figures: Float64Array;
   readonly #list: SortedList<Place>;
 
@@ -39,7 +38,6 @@ export class PlaceOrder {
     return this.#list.first();
   }
 
-  /** Those with a figure of at least `least`. */
   from(least: number): Iterable<Place> {
     return this.#list.from((place) => this.figure(place) < least);
   }

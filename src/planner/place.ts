@@ -5,11 +5,9 @@ import { Fleet, Place } from './fleet.ts';
 import type { Constraint, Inventory, PlannerGuest, Refusal } from './inventory.ts';
 import { dearness } from './power.ts';
 
-/** Destination of a guest that starts now. */
 export type Placement =
   | {
       readonly host: string;
-      /** It must be woken first. */
       readonly wake: boolean;
       readonly words: string;
       readonly alternatives: readonly string[];

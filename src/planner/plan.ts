@@ -4,7 +4,6 @@ import { costOf } from './cost.ts';
 import type { Fleet, Place, Seat } from './fleet.ts';
 import type { Plan, PlannedMove, Refusal } from './inventory.ts';
 
-/** The plan of a fleet with its chosen moves: hosts to wake and emptied hosts, and ignored guests. */
 export function planOf(
   fleet: Fleet,
   moves: readonly PlannedMove[],
@@ -39,7 +38,6 @@ export interface Why {
   readonly swapsWith?: string;
 }
 
-/** A guest's planned move. */
 export function moveOf(
   { guest, from, at }: Seat,
   { reason, words, alternatives, worth, swapsWith }: Why,

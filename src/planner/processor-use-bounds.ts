@@ -8,7 +8,6 @@ const ROUNDING = 1.25;
 /** Cores: twice its own, and a thread. */
 export const mostCoresOf = (vcpus: number): number => vcpus * 2 + OWN_THREADS;
 
-/** Whether the use is plausible for the guest's size, if known, and the host's. */
 export function isPossibleUse(
   cores: number,
   { vcpus = 0, hostCores }: { readonly vcpus?: number | undefined; readonly hostCores: number },

@@ -15,7 +15,6 @@ export interface Change {
 }
 
 export interface RightsizeOptions {
-  /** Required samples. */
   readonly leastSamples: number;
   /** Quantile of the samples below the proposed size, before extra room. */
   readonly quantile: number;

@@ -1,4 +1,3 @@
-/** Replaces implausible reports of hosts and guests by the worst case. */
 import { defined } from '../protocol/defined.ts';
 import type { Inventory, PlannerGuest, PlannerHost } from './inventory.ts';
 
@@ -14,7 +13,6 @@ export function sanitizeInventory(inventory: Inventory): Inventory {
 }
 
 const isPositive = (value: number): boolean => Number.isFinite(value) && value > 0;
-/** Absent or plausible. */
 const isFine = (value: number | undefined): boolean =>
   value === undefined || (Number.isFinite(value) && value >= 0);
 

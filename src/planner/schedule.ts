@@ -4,7 +4,6 @@ import { secondsOf, type Pace, type Problem, type Transfer } from './timetable.t
 
 export interface Schedule {
   readonly problem: Problem;
-  /** Indexes of transfers in order of start. */
   readonly order: readonly number[];
   readonly pace: Pace;
   readonly seconds: number;
@@ -68,7 +67,6 @@ function truthsOf({ capacity, moves }: Problem): number[][] {
 }
 
 interface ScoredSchedule extends Schedule {
-  /** Mean duration over the scenarios. */
   readonly expected: number;
 }
 

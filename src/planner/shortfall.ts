@@ -1,5 +1,3 @@
-/** Unserved demand under a normal distribution. Pure. */
-
 /** Mean of the demand above `capacity`, in its unit. */
 export function shortfall(mean: number, variance: number, capacity: number): number {
   const spare = capacity - mean;

@@ -7,7 +7,6 @@ const CHUNK = 64;
  */
 export class SortedList<Item> {
   readonly #compare: (left: Item, right: Item) => number;
-  /** None of them is empty. */
   readonly #chunks: Item[][] = [];
 
   constructor(items: readonly Item[], compare: (left: Item, right: Item) => number) {

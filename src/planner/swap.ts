@@ -21,7 +21,6 @@ export interface SwapSearch {
   /** Pairs that may still be examined. */
   readonly budget: { pairs: number };
   readonly mayMove: (seat: Seat) => boolean;
-  /** Present demand. */
   readonly nowOf: (seat: Seat) => number;
   readonly nowAt: (place: Place) => number;
   /** Worth of reducing the shortage by `saved` and the host's present demand by `less`. */
@@ -75,6 +74,5 @@ function swapOf(away: Seat, back: Seat, search: SwapSearch): Swap | undefined {
   return worth.net < 0 ? undefined : { away, back, ...worth };
 }
 
-/** Expected shortage with additional demand. */
 const lossOf = (place: Place, mean: number, variance: number): number =>
   shortfall(place.mean + mean, place.variance + variance, place.host.cpu);

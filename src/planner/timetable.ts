@@ -36,7 +36,6 @@ export interface Links {
   between?(from: string, to: string): number | undefined;
 }
 
-/** Eagerness of starts. */
 export interface Pace {
   /** A move starts while the running ones' demand on each of its links is below this multiple of the link's rate. */
   readonly fill: number;
@@ -65,7 +64,6 @@ interface Move {
   /** Its limit by nominal links, and on any link, bytes/s. */
   readonly most: number;
   readonly ceiling: number;
-  /** Indexes of its limits. */
   readonly limits: readonly number[];
   readonly transfer: Transfer;
 }
@@ -78,7 +76,6 @@ export interface Problem {
   readonly most: readonly number[];
 }
 
-/** Assigns numbers to names. */
 class Numbers {
   readonly values: number[] = [];
   readonly names: string[] = [];
@@ -135,11 +132,9 @@ interface Run {
   lead: number;
   left: number;
   tail: number;
-  /** s */
   timeLeft: number;
 }
 
-/** Observes starts and ends, s from now. */
 export interface Watch {
   started?(index: number, seconds: number): void;
   ended?(index: number, seconds: number): void;
@@ -281,7 +276,6 @@ function add(to: number[], place: number, value: number): void {
   to[place] = (to[place] ?? 0) + value;
 }
 
-/** Whether it has ended after `step` seconds. */
 function advance(run: Run, step: number, progress: number): boolean {
   if (run.lead > 0) {
     run.lead -= step;

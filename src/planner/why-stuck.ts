@@ -11,10 +11,8 @@ export interface Stuck {
 }
 
 export interface StuckOptions {
-  /** Hosts that could take a guest, those with most room first. */
   readonly near: readonly Place[];
   readonly room: CpuRoom;
-  /** Whether it moved too recently. */
   readonly rests: (seat: Seat) => boolean;
 }
 
@@ -59,7 +57,6 @@ function causeOf(
   return { cause, words: `${name}: ${host}: ${wordsOf(cause)}` };
 }
 
-/** The most frequent value, ties by order. */
 function commonest<T>(values: readonly T[]): T | undefined {
   const counts = new Map<T, number>();
   for (const each of values) counts.set(each, (counts.get(each) ?? 0) + 1);

@@ -9,11 +9,9 @@ export interface RunningMove {
   readonly leftBytes?: number;
   /** Age of the current round. Writes since its start add to `leftBytes`. */
   readonly roundSeconds?: number;
-  /** Its present rate. */
   readonly bytesPerSecond?: number;
 }
 
-/** A move of another request. */
 export interface OtherMove {
   readonly from: string;
   readonly to: string;
@@ -26,7 +24,6 @@ export type LinkFactors = Readonly<Record<string, number>>;
 export interface DrainOptions {
   /** Hosts to empty, in addition to draining ones in the inventory. */
   readonly hosts: readonly string[];
-  /** Hosts that may take guests; all where absent. */
   readonly to?: readonly string[];
   /** Concurrent moves: in all, out of one host and into one. `out` and `in` override `perHost`. */
   readonly parallel?: number;
@@ -46,7 +43,6 @@ export interface DrainOptions {
   readonly running?: readonly RunningMove[];
   /** Others' moves: among equal places, the one with the least of them is better. */
   readonly others?: readonly OtherMove[];
-  /** `linkFactors` of the plan before. */
   readonly linkFactors?: LinkFactors;
   /** Earlier destinations in order, kept while they are valid. */
   readonly before?: readonly { readonly guest: string; readonly to: string }[];
@@ -68,7 +64,6 @@ export interface Eta {
   readonly high: number;
 }
 
-/** The link with the longest transfers. */
 export interface BusiestLink {
   /** `a, out`; `b, in`; or a trunk's name. */
   readonly name: string;
@@ -79,7 +74,6 @@ export interface BusiestLink {
 export interface Deadline {
   readonly seconds: number;
   readonly met: boolean;
-  /** The calculation. */
   readonly words: string;
 }
 
@@ -88,11 +82,9 @@ export interface Deadline {
  * end gives the next ones.
  */
 export interface DrainPlan extends Plan {
-  /** Concurrent moves by this plan. */
   readonly parallel: number;
   /** Predicted time until the last end. */
   readonly seconds: number;
-  /** Guests predicted to miss the deadline. */
   readonly late: readonly string[];
   readonly timetable: readonly Slot[];
   readonly eta: Eta;

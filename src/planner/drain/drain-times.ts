@@ -24,7 +24,6 @@ const PARALLEL = 8;
 const PER_HOST = 4;
 
 type Times = Omit<DrainPlan, 'moves' | 'refusals' | 'wake' | 'emptied'> & {
-  /** Moving seats in order of start. */
   readonly order: readonly Seat[];
 };
 
@@ -207,7 +206,6 @@ function deadlineOf(
   return { deadline: { seconds: deadlineSeconds, met: needs <= deadlineSeconds, words } };
 }
 
-/** The bottleneck, in words. */
 export const throughWords = ({ name, bytes, bytesPerSecond }: BusiestLink): string =>
   `${formatBytes(bytes)} through the ${bitsOf(bytesPerSecond)} of ${name}`;
 

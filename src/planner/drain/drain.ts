@@ -26,7 +26,6 @@ class Drain {
   readonly #options: DrainOptions;
   readonly #refusals: Refusal[] = [];
   readonly #targets: readonly Place[];
-  /** Why a guest stays if there are no targets. */
   readonly #nobody: Constraint;
   readonly #destinations: Destinations;
   readonly #running = new Map<Seat, RunningMove>();

@@ -1,4 +1,3 @@
-/** Events of hosts and guests in a replayed history. Pure. */
 import { readTable } from './table.ts';
 
 /**
@@ -19,7 +18,6 @@ export type SceneEvent =
   | { readonly at: number; readonly kind: keyof typeof LIES | 'tells'; readonly guest: string }
   | { readonly at: number; readonly kind: 'restart' };
 
-/** The reported value; undefined for the truth. */
 export const lieOf = (kind: keyof typeof LIES | 'tells'): number | undefined =>
   kind === 'tells' ? undefined : LIES[kind];
 

@@ -16,9 +16,7 @@ export interface RecordedGuest {
   readonly load: Float64Array;
   /** Only ticks with a recorded sample. */
   readonly recorded: readonly number[];
-  /** Dirty rate; absent if unknown. */
   readonly dirtyBytesPerSecond?: number;
-  /** Never on a host with another of this group. */
   readonly apart?: string;
   /** Start and stop, s from the beginning; absent: always there. */
   readonly startsAt?: number;
@@ -31,7 +29,6 @@ export interface History {
   readonly hosts: readonly PlannerHost[];
   readonly guests: readonly RecordedGuest[];
   readonly ticks: number;
-  /** Sorted by time. */
   readonly events?: readonly SceneEvent[];
 }
 
@@ -128,7 +125,6 @@ function hostsOf(text: string): PlannerHost[] {
 }
 
 interface Load {
-  /** For messages. */
   readonly file: string;
   readonly samples: ReadonlyMap<string, readonly Sample[]>;
   readonly first: number;

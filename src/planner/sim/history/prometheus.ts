@@ -22,7 +22,6 @@ const answer = z.object({
 });
 
 export interface RangeReading {
-  /** A guest's processors in guests.csv; undefined for an unknown name. */
   readonly coresOf: (name: string) => number | undefined;
   /** `line 3, column 7` of this place in the text. */
   readonly where: (text: string, path: readonly (string | number)[]) => string;
@@ -103,7 +102,6 @@ const inside = (value: unknown, key: string | number): unknown =>
     ? (value as Readonly<Record<string, unknown>>)[String(key)]
     : undefined;
 
-/** Prometheus's own error message. */
 function ownWords(json: unknown): string {
   const error = inside(json, 'error');
   return typeof error === 'string' ? `: ${shown(error)}` : '';

@@ -1,12 +1,8 @@
-/** A policy's refused actions in a replay, with reasons. Pure. */
 import type { Constraint, Refusal } from '../../inventory.ts';
 
-/** Effect of one constraint. */
 export interface ConstraintRefusal {
   readonly constraint: Constraint;
-  /** Number of looks. */
   readonly looks: number;
-  /** The first one. */
   readonly words: string;
 }
 

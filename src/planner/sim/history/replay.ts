@@ -25,7 +25,6 @@ export interface Replay {
   readonly wakes: number;
   /** Guest-hours on a failed host, or waiting for a place. */
   readonly darkGuestHours: number;
-  /** The policy's refused actions. */
   readonly refused: readonly ConstraintRefusal[];
   /** Hourly means: hosts with contention, and hosts that are on. */
   readonly byHour: readonly { readonly contention: number; readonly on: number }[];
@@ -82,7 +81,6 @@ function alone({ hosts }: World): Refusal[] {
   return [{ constraint: 'last-host', host, words: `${host}: is the only host, and nothing moves` }];
 }
 
-/** Accumulates the results by look. */
 class Count {
   readonly #history: History;
   readonly #world: World;

@@ -1,4 +1,3 @@
-/** A controller's view of simulated hosts and guests. Pure. */
 import { defined } from '../../../protocol/defined.ts';
 import type { PlannerGuest, PlannerHost } from '../../inventory.ts';
 import type { RecordedGuest } from './history.ts';
@@ -12,7 +11,6 @@ export interface WorldGuest {
   /** Reported samples, newest first, and the false value of the sensor. */
   readonly reported: number[];
   lie: number | undefined;
-  /** Time spent moving since the last look, s. */
   movingSeconds: number;
 }
 
@@ -21,7 +19,6 @@ export interface WorldHost {
   failed: boolean;
   silent: boolean;
   draining: boolean;
-  /** Boots until then, s. */
   bootedAt: number;
 }
 

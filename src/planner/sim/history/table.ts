@@ -13,11 +13,9 @@ export class TableError extends Error {
   override readonly name = 'TableError';
 }
 
-/** Larger files are refused. */
 const MAX_LINES = 20_000_000;
 const SHOWN = 20;
 
-/** Makes the error for a column of a row. */
 export type Wrong = (column: string, words: string) => TableError;
 
 /** Calls back with each row. Throws a TableError. */

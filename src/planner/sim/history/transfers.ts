@@ -1,10 +1,8 @@
-/** Concurrent moves that share their hosts' links. Pure. */
 import { COSTS } from '../../../migration/prediction/parameters.ts';
 import { expected, type Outcome } from '../../../migration/prediction/predict.ts';
 import { LINK_BYTES_PER_SECOND } from '../../cost.ts';
 import { shareOut, type Flow } from '../../flow.ts';
 
-/** A move that begins. */
 export interface Transfer {
   readonly guest: string;
   readonly from: string;
@@ -26,7 +24,6 @@ interface Running extends Flow {
   /** Completed part of the modelled duration at each rate, 0 to 1. */
   part: number;
   sentBytes: number;
-  /** At its present rate. */
   outcome: Outcome;
 }
 
@@ -73,7 +70,6 @@ export class Transfers {
     this.#share();
   }
 
-  /** Fails the moves selected by `isOver`. */
   abort(isOver: (transfer: Transfer) => boolean): EndedTransfer[] {
     return this.#end(({ transfer }) => isOver(transfer), true);
   }

@@ -13,9 +13,7 @@ export interface WorldOptions {
   readonly sleep: boolean;
   /** Equal seeds give equal failures. */
   readonly seed?: number;
-  /** Share of failing moves. */
   readonly failing?: number;
-  /** Boot time of a host, s. */
   readonly bootSeconds?: number;
 }
 
@@ -33,13 +31,11 @@ export class World {
   movedBytes = 0;
   wakes = 0;
   bootJoules = 0;
-  /** Looks without planning. */
   restarts = 0;
   readonly #options: WorldOptions;
   readonly #byName: ReadonlyMap<string, WorldGuest>;
   readonly #random: () => number;
   readonly #transfers: Transfers;
-  /** Moves to hosts that boot. */
   #waiting: Transfer[] = [];
   readonly #events: SceneEvent[];
   /** Future starts and stops of guests, sorted by time. */
@@ -117,7 +113,6 @@ export class World {
     }
   }
 
-  /** Retries guests that wait for a place. */
   placeWaiting(): void {
     for (const guest of this.guests) if (this.isWaiting(guest)) this.#start(guest);
   }
@@ -127,7 +122,6 @@ export class World {
     return host === undefined && startsAt <= this.now && this.now < stopsAt;
   }
 
-  /** Names of the hosts that need power now. */
   on(): Set<string> {
     const names = this.#options.sleep ? this.#used() : new Set(this.hosts.keys());
     for (const { host, failed } of this.hosts.values()) if (failed) names.delete(host.name);
@@ -201,7 +195,6 @@ export class World {
     this.movedBytes += sentBytes;
     const began = guest.going?.since ?? this.now;
     guest.going = undefined;
-    // It has stopped meanwhile.
     if (guest.host === undefined) return;
     if (failed) {
       this.failedMoves += 1;
